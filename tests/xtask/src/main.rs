@@ -1,1 +1,77 @@
-fn main() {}
+//! `cargo xtask`: everything that has to happen outside of plain `cargo build`.
+//!
+//! Decides in which order set-up, builds and tests run. Started by people (`cargo xtask up`) and by `.ci/run`
+//! (`cargo xtask test`). Each command runs the ones that it needs first, and each step that has nothing to do
+//! takes no time, so any command can be the first one on a new machine.
+
+mod apt;
+mod bench;
+mod build;
+mod npm;
+mod process;
+mod project;
+mod setup;
+mod stamp;
+mod sysroot;
+mod tally;
+mod test;
+mod up;
+mod wasm;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use project::Project;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  up [-- DAEMON-ARGS]  set up, build, and run chain, miner and web page (Ctrl-C stops all of it)
+  test                 set up, build, run every test; the last line is `sealdrop: N passed, N failed`
+  build                build the daemon, the browser client and the web page
+  wasm                 build the browser client only
+  setup [--browser]    install what building needs (--browser: also what the browser tests need)
+  bench [NAME]         run a benchmark; without NAME, list them
+
+`sealdrop daemon --help` lists the daemon's arguments, for example: cargo xtask up -- --size 2KiB";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let (command, rest) = match args.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("help", &[][..]),
+    };
+    // `test` reports its own failures, because its last line has to be the tally.
+    if command == "test" {
+        return test::run();
+    }
+    match dispatch(command, rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: &str, rest: &[String]) -> Result<()> {
+    match command {
+        "up" => up::run(&Project::locate()?, rest),
+        "build" => build::all(&Project::locate()?),
+        "wasm" => build::client(&Project::locate()?),
+        "setup" => {
+            let project = Project::locate()?;
+            setup::for_building(&project)?;
+            if rest.iter().any(|arg| arg == "--browser") {
+                setup::for_browser_tests(&project)?;
+            }
+            Ok(())
+        }
+        "bench" => bench::run(&Project::locate()?, rest.first().map(String::as_str)),
+        "help" | "--help" | "-h" => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        unknown => anyhow::bail!("there is no command `{unknown}`\n{USAGE}"),
+    }
+}

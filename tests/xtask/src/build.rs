@@ -1,0 +1,41 @@
+//! Builds in order: the daemon, the browser client, the web page. Each part is left alone if nothing of it changed.
+
+use anyhow::Result;
+
+use crate::process::{run, stage};
+use crate::project::Project;
+use crate::{npm, setup, wasm};
+
+/// Sets up and builds everything.
+pub fn all(project: &Project) -> Result<()> {
+    let toolchain = stage("setup", || setup::for_building(project))?;
+    stage("build: daemon", || native(project))?;
+    stage("build: client", || package_client(project, &toolchain))?;
+    stage("build: page", || page(project))
+}
+
+/// Sets up and builds the browser client only.
+pub fn client(project: &Project) -> Result<()> {
+    let toolchain = stage("setup", || setup::for_wasm(project))?;
+    stage("build: client", || package_client(project, &toolchain))
+}
+
+/// The daemon and all libraries, from the root: choosing single packages would choose other features of their
+/// dependencies, and compile the proofs twice.
+pub fn native(project: &Project) -> Result<()> {
+    run(
+        project.cargo().args(["build", "--release"]),
+        "build the daemon",
+    )
+}
+
+fn package_client(project: &Project, toolchain: &wasm::Toolchain) -> Result<()> {
+    wasm::build(project, toolchain)?;
+    let module = project.client().join("dist/wasm");
+    npm::build(project, &project.client(), "client", &[module])
+}
+
+fn page(project: &Project) -> Result<()> {
+    let client = project.client().join("dist");
+    npm::build(project, &project.www(), "page", &[client])
+}

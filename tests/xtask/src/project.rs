@@ -1,0 +1,77 @@
+//! Where the project's folders are, and which cargo builds its native part. Read by every other module.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::process;
+
+/// The checkout that this xtask was built from.
+pub struct Project {
+    /// Folder of the workspace's `Cargo.toml`.
+    pub root: PathBuf,
+    /// Cargo's target folder for native builds, wherever the user's configuration puts it.
+    pub target: PathBuf,
+}
+
+impl Project {
+    /// Finds the checkout from the place where this program was compiled, and the target folder from where it runs.
+    pub fn locate() -> Result<Self> {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root = here
+            .ancestors()
+            .nth(2)
+            .filter(|root| root.join("Cargo.lock").is_file())
+            .with_context(|| {
+                format!(
+                    "{} is no longer inside the checkout; run `cargo xtask` from it",
+                    here.display()
+                )
+            })?
+            .to_path_buf();
+        // The program is TARGET/debug/xtask: asking itself also honours CARGO_TARGET_DIR and `build.target-dir`.
+        let exe = std::env::current_exe().context("cannot tell where xtask runs from")?;
+        let target = exe
+            .ancestors()
+            .nth(2)
+            .context("xtask runs from the root of a file system; start it with `cargo xtask`")?
+            .to_path_buf();
+        Ok(Self { root, target })
+    }
+
+    /// The cargo that runs this xtask, free of what `cargo run` sets for its child.
+    pub fn cargo(&self) -> Command {
+        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        process::without_package_variables(&mut command);
+        command.current_dir(&self.root);
+        command
+    }
+
+    /// The daemon's binary, present after [`crate::build::native`].
+    pub fn daemon(&self) -> PathBuf {
+        self.target
+            .join("release")
+            .join(format!("sealdrop{}", std::env::consts::EXE_SUFFIX))
+    }
+
+    /// Folder of the browser client's package.
+    pub fn client(&self) -> PathBuf {
+        self.root.join("client-wasm")
+    }
+
+    /// Folder of the web page's package.
+    pub fn www(&self) -> PathBuf {
+        self.root.join("www")
+    }
+
+    /// Folder of the browser tests' package.
+    pub fn browser_tests(&self) -> PathBuf {
+        self.root.join("tests/browser")
+    }
+
+    /// Folder for this program's own records.
+    pub fn stamps(&self) -> PathBuf {
+        self.target.join("xtask")
+    }
+}

@@ -1,0 +1,128 @@
+//! `cargo xtask test`: builds everything, runs every test, and ends with the line `sealdrop: N passed, N failed`.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context, Result};
+
+use crate::process::{self, stage};
+use crate::project::Project;
+use crate::tally::Tally;
+use crate::{build, setup};
+
+/// Runs the whole of it. The tally is the last line whatever happens before.
+pub fn run() -> ExitCode {
+    let mut tally = Tally::default();
+    if let Err(error) = stage("test", || run_all(&mut tally)) {
+        eprintln!("error: {error:#}");
+        tally.failed += 1;
+    }
+    println!("sealdrop: {tally}");
+    if tally.is_good() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn run_all(tally: &mut Tally) -> Result<()> {
+    let project = Project::locate()?;
+    build::all(&project)?;
+    let browser = stage("setup: browser", || setup::for_browser_tests(&project))?;
+
+    // The same flags as the build's, from the same folder: nothing is compiled twice.
+    let mut cargo = project.cargo();
+    cargo.args(["test", "--release", "--no-fail-fast"]);
+    stage("test: rust", || {
+        count(
+            with_places(&mut cargo, &project, &browser),
+            "run the Rust tests",
+            tally,
+        )
+    })?;
+
+    let files = browser_tests(&project)?;
+    if files.is_empty() {
+        return Ok(());
+    }
+    let mut node = Command::new("node");
+    process::without_package_variables(&mut node);
+    node.current_dir(project.browser_tests());
+    // One at a time: each starts a daemon, and making one proof takes gigabytes.
+    node.args([
+        "--test",
+        "--test-concurrency=1",
+        "--test-reporter=spec",
+        "--test-reporter-destination=stdout",
+    ]);
+    node.args(files);
+    stage("test: browser", || {
+        count(
+            with_places(&mut node, &project, &browser),
+            "run the browser tests",
+            tally,
+        )
+    })
+}
+
+/// Tells tests where the things are that they start.
+fn with_places<'a>(command: &'a mut Command, project: &Project, browser: &Path) -> &'a mut Command {
+    command
+        .env("SEALDROP_BIN", project.daemon())
+        .env("SEALDROP_CHROMIUM", browser)
+        .env("SEALDROP_WEB", project.www().join("dist"))
+        .env("SEALDROP_CLIENT", project.client().join("dist"))
+}
+
+/// Runs a test runner, passing its output on and adding its summaries to the tally.
+fn count(command: &mut Command, purpose: &str, tally: &mut Tally) -> Result<()> {
+    let before = tally.failed;
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot {purpose}"))?;
+    let output = child
+        .stdout
+        .take()
+        .context("the runner's output is piped")?;
+    let mut reader = BufReader::new(output);
+    let mut shown = std::io::stdout().lock();
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = reader
+            .read_until(b'\n', &mut line)
+            .with_context(|| format!("cannot {purpose}: its output broke off"))?;
+        if read == 0 {
+            break;
+        }
+        tally.read(String::from_utf8_lossy(&line).trim_end());
+        shown
+            .write_all(&line)
+            .and_then(|()| shown.flush())
+            .context("cannot write to standard output")?;
+    }
+    let status = child.wait().with_context(|| format!("cannot {purpose}"))?;
+    tally.settle(before, status.success());
+    Ok(())
+}
+
+/// `tests/browser/*.test.mjs`, in the order of their names.
+fn browser_tests(project: &Project) -> Result<Vec<PathBuf>> {
+    let folder = project.browser_tests();
+    let Ok(entries) = std::fs::read_dir(&folder) else {
+        return Ok(Vec::new());
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry
+            .with_context(|| format!("cannot list {}", folder.display()))?
+            .path();
+        if path.to_string_lossy().ends_with(".test.mjs") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
