@@ -1,0 +1,27 @@
+//! What a piece is: its sizes, its two names (CommP and the UnixFS root), its place in a sector and the proof of it.
+//!
+//! A piece is the bytes of one file (design §7). The client computes both names in one pass ([`PieceDigest`]) before it
+//! proposes a deal; the miner computes them again over what it received. When a sector is sealed, [`SectorLayout`] says
+//! where each piece lies and [`InclusionProof`] shows a client that its piece is part of the sealed data.
+//! Next in a deal's life: [`crate::deal`] for the proposal, [`crate::transfer`] for the bytes.
+
+pub mod commitment;
+pub mod commp;
+pub mod digest;
+mod fr32;
+pub mod inclusion;
+pub mod layout;
+pub mod node;
+pub mod size;
+pub mod tree;
+pub mod unixfs;
+mod zero;
+
+pub use commitment::{Commitment, CommitmentError, PieceCid};
+pub use commp::{CommPHasher, HasherState, PieceCommitment, PieceError};
+pub use digest::{DigestError, PieceDigest, PieceSummary};
+pub use inclusion::{InclusionError, InclusionProof};
+pub use layout::{LayoutError, Placed, SectorLayout, Segment};
+pub use size::{padded_for, PaddedSize, PieceSize, SectorSize, SizeError};
+pub use tree::{zero_commitment, SubtreeRoot, TreeError};
+pub use unixfs::{Dag, DagBuilder, DagShape, UnixFsError};
