@@ -1,1 +1,29 @@
+//! Sealing, proofs-of-spacetime and their parameters, on filecoin-proofs.
+//!
+//! The only crate that names filecoin-proofs: what it offers takes paths, numbers and 32-byte arrays.
+//! The miner calls it for steps 9 to 15 of a deal (staged, sealed, proved, retrieved); the development
+//! chain calls [`verify_seal`] and [`verify_window_post`] when a miner commits a sector or proves a window.
+//!
+//! Order of use: [`init`] once; [`params::install_verifying_keys`] to verify; [`params::ensure`] to prove.
+//!
+//! **The generated parameters are insecure by design and for development networks only:** see [`params`].
 
+#![warn(missing_docs)]
+
+mod error;
+pub mod params;
+mod sector;
+mod session;
+mod size;
+mod verify;
+
+pub use error::Error;
+pub use sector::{
+    check_pre_commit, clear_cache, commit1, commit2, data_commitment, layout, partitions,
+    pre_commit1, pre_commit2, unseal_piece, window_post, write_unsealed, OpenPiece, Piece,
+    PlacedPiece, PreCommit, ProvingSector, SectorFiles, SectorIdentity, MAX_WINDOW_SECTORS,
+    MIN_PIECE, PARTITION_PROOF_BYTES, PROOF_BYTES,
+};
+pub use session::init;
+pub use size::SectorSize;
+pub use verify::{verify_seal, verify_window_post};

@@ -1,0 +1,139 @@
+//! The verifying keys that every node of the development chain shares, compiled into the program.
+//!
+//! Verifying needs only these few kilobytes, so a node that never seals generates nothing. They also
+//! pin what the generator must produce: parameters that do not hash to this table are refused.
+//! `install_verifying_keys` is called at start by whoever verifies; `ensure` consults the table.
+
+use super::circuits::{file_names, Circuit};
+use super::files::write_whole;
+use super::{create_directory, ParamsError};
+use crate::size::SectorSize;
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::path::Path;
+
+/// One set of parameters that everyone must have alike.
+pub(super) struct Pinned {
+    pub(super) circuit: Circuit,
+    pub(super) size: SectorSize,
+    /// Length of the parameter file in bytes.
+    pub(super) params_bytes: u64,
+    /// SHA-256 of the parameter file, hexadecimal.
+    pub(super) params_sha256: &'static str,
+    /// SHA-256 of `verifying_key`, hexadecimal.
+    pub(super) verifying_key_sha256: &'static str,
+    /// The verifying key in bellperson's format.
+    pub(super) verifying_key: &'static [u8],
+}
+
+/// The development network's parameters.
+pub(super) const PINNED: &[Pinned] = &[
+    Pinned {
+        circuit: Circuit::PoRep,
+        size: SectorSize::S2KiB,
+        params_bytes: 1_114_707_768,
+        params_sha256: "c6ce7c0c61f3f5d6593f7deb323766d7435ea350bb715ec42110decd34c65a00",
+        verifying_key_sha256: "9007555348cf2f3543e2af63a70b514b802be1e1253b011919ff9a260e96fe37",
+        verifying_key: include_bytes!("../../keys/porep-2KiB.vk"),
+    },
+    Pinned {
+        circuit: Circuit::WindowPoSt,
+        size: SectorSize::S2KiB,
+        params_bytes: 11_501_496,
+        params_sha256: "8d03023a4020f9334bbc92f92ca0159fad86a2316da30b7806697e3e8f84d8a8",
+        verifying_key_sha256: "8c2a84e3d75621fc336e89eb6be901178263d710223cb45799c5b74bf1d5096a",
+        verifying_key: include_bytes!("../../keys/window-2KiB.vk"),
+    },
+];
+
+/// The table's line for a set of parameters, if there is one.
+pub(super) fn pinned(circuit: Circuit, size: SectorSize) -> Option<&'static Pinned> {
+    PINNED
+        .iter()
+        .find(|pin| (pin.circuit, pin.size) == (circuit, size))
+}
+
+/// The small JSON file that filecoin-proofs keeps beside parameters.
+pub(super) fn meta(size: SectorSize) -> Vec<u8> {
+    format!("{{\"sector_size\":{}}}", size.bytes()).into_bytes()
+}
+
+/// Writes the built-in verifying keys (2 KiB and 8 MiB, both circuits) into `dir`, where filecoin-proofs
+/// looks them up. Files that are already right are left alone; others are replaced in one step.
+///
+/// # Errors
+/// [`ParamsError::Io`] if the directory cannot be written.
+pub fn install_verifying_keys(dir: &Path) -> Result<(), ParamsError> {
+    create_directory(dir)?;
+    for pin in PINNED {
+        let names = file_names(pin.circuit, pin.size)?;
+        write_if_other(&dir.join(names.verifying_key), pin.verifying_key)?;
+        write_if_other(&dir.join(names.meta), &meta(pin.size))?;
+    }
+    Ok(())
+}
+
+/// Leaves a file with these very bytes alone and replaces any other.
+pub(super) fn write_if_other(path: &Path, bytes: &[u8]) -> Result<(), ParamsError> {
+    let same_length =
+        matches!(fs::metadata(path), Ok(metadata) if metadata.len() == bytes.len() as u64);
+    if same_length && matches!(fs::read(path), Ok(found) if found == bytes) {
+        return Ok(());
+    }
+    write_whole(path, bytes)
+}
+
+/// One digest over all built-in verifying keys: two nodes with the same value accept each other's
+/// proofs. The development chain's identity includes it.
+///
+/// SHA-256 over, for each key in the table's order, circuit, size and the key's own SHA-256 as text.
+pub fn verifying_keys_digest() -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    for pin in PINNED {
+        hasher.update(pin.circuit.label());
+        hasher.update(" ");
+        hasher.update(pin.size.label());
+        hasher.update(" ");
+        hasher.update(pin.verifying_key_sha256);
+        hasher.update("\n");
+    }
+    hasher.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_key_has_the_digest_that_the_table_says() {
+        for pin in PINNED {
+            let found = hex::encode(Sha256::digest(pin.verifying_key));
+            assert_eq!(
+                found, pin.verifying_key_sha256,
+                "{} {}",
+                pin.circuit, pin.size
+            );
+        }
+    }
+
+    #[test]
+    fn installing_keys_replaces_a_damaged_one_and_leaves_good_ones_alone() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        install_verifying_keys(dir.path()).expect("installs");
+        let names = file_names(Circuit::PoRep, SectorSize::S2KiB).expect("has a name");
+        let damaged = dir.path().join(names.verifying_key);
+        let other = file_names(Circuit::PoRep, SectorSize::S8MiB).expect("has a name");
+        let good = dir.path().join(other.verifying_key);
+        let time = |path: &Path| {
+            fs::metadata(path)
+                .and_then(|m| m.modified())
+                .expect("a time")
+        };
+        let before = time(&good);
+        let whole = fs::read(&damaged).expect("is there");
+        fs::write(&damaged, &whole[..100]).expect("truncates");
+        install_verifying_keys(dir.path()).expect("installs again");
+        assert_eq!(fs::read(&damaged).expect("is there"), whole);
+        assert_eq!(time(&good), before);
+    }
+}

@@ -1,0 +1,25 @@
+//! A sector's life: data written, sealed, proved in every window, read back.
+//!
+//! All functions block for as long as their work takes; call them on dedicated threads. The paths of a
+//! sector belong to this module: see [`SectorFiles`].
+
+mod files;
+mod layout;
+mod sealing;
+mod staging;
+mod unsealing;
+mod window;
+
+pub use files::SectorFiles;
+pub use layout::{layout, Piece, PlacedPiece, MIN_PIECE};
+pub use sealing::{
+    check_pre_commit, clear_cache, commit1, commit2, pre_commit1, pre_commit2, PreCommit,
+    SectorIdentity, PROOF_BYTES,
+};
+pub use staging::{data_commitment, write_unsealed, OpenPiece};
+pub use unsealing::unseal_piece;
+pub use window::{
+    partitions, window_post, ProvingSector, MAX_WINDOW_SECTORS, PARTITION_PROOF_BYTES,
+};
+
+pub(crate) use window::field_safe;

@@ -1,0 +1,129 @@
+//! The process-wide set-up of filecoin-proofs, and the fence around every call into it.
+//!
+//! filecoin-proofs reads its directories from the environment once, at its first use, and keeps them for
+//! the life of the process; it panics where others return errors. `init` comes before anything else in
+//! this crate but `params`; `guarded` turns panics into errors. Next: `sector` seals, `verify` checks.
+
+use crate::error::Error;
+use std::any::Any;
+use std::env;
+use std::fmt::Display;
+use std::fs;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use storage_proofs_core::settings::SETTINGS;
+
+const PARAMETER_VARIABLE: &str = "FIL_PROOFS_PARAMETER_CACHE";
+const PARENT_VARIABLE: &str = "FIL_PROOFS_PARENT_CACHE";
+/// A half-written parent cache is taken as it is unless this is set; then it is hashed and remade.
+const VERIFY_VARIABLE: &str = "FIL_PROOFS_VERIFY_CACHE";
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Directories {
+    params: PathBuf,
+    parents: PathBuf,
+}
+
+static SESSION: Mutex<Option<Directories>> = Mutex::new(None);
+
+/// Tells filecoin-proofs where parameters and parent caches live; creates both directories. To be called
+/// once, early (it sets environment variables, so before other threads read them); calling it again with
+/// the same directories does nothing.
+///
+/// The parent cache is an acceleration structure of the sealing graph (14 MB for 8 MiB sectors, 0.94 GB
+/// for 512 MiB), made at the first sealing of a size.
+///
+/// # Errors
+/// [`Error::AlreadyInitialised`] for other directories than the first call's;
+/// [`Error::SettingsOverridden`] if filecoin-proofs took its settings from elsewhere.
+pub fn init(params_dir: &Path, parent_cache_dir: &Path) -> Result<(), Error> {
+    let asked = Directories {
+        params: directory(params_dir)?,
+        parents: directory(parent_cache_dir)?,
+    };
+    let mut session = SESSION.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(have) = session.as_ref() {
+        if *have == asked {
+            return Ok(());
+        }
+        return Err(Error::AlreadyInitialised {
+            params: have.params.clone(),
+            parents: have.parents.clone(),
+        });
+    }
+    env::set_var(PARAMETER_VARIABLE, text(&asked.params)?);
+    env::set_var(PARENT_VARIABLE, text(&asked.parents)?);
+    if env::var_os(VERIFY_VARIABLE).is_none() {
+        env::set_var(VERIFY_VARIABLE, "true");
+    }
+    let settings = guarded("reading settings", || {
+        let found = (
+            SETTINGS.parameter_cache.clone(),
+            SETTINGS.parent_cache.clone(),
+        );
+        Ok::<_, String>(found)
+    })?;
+    let found = Directories {
+        params: settings.0.into(),
+        parents: settings.1.into(),
+    };
+    if found != asked {
+        return Err(Error::SettingsOverridden {
+            params: found.params,
+            parents: found.parents,
+        });
+    }
+    *session = Some(asked);
+    Ok(())
+}
+
+/// The parameter directory, or an error before `init`.
+pub(crate) fn params_dir() -> Result<PathBuf, Error> {
+    let session = SESSION.lock().unwrap_or_else(PoisonError::into_inner);
+    let directories = session.as_ref().ok_or(Error::NotInitialised)?;
+    Ok(directories.params.clone())
+}
+
+/// Creates a directory and makes its name absolute.
+fn directory(path: &Path) -> Result<PathBuf, Error> {
+    fs::create_dir_all(path).map_err(Error::io("create", path))?;
+    fs::canonicalize(path).map_err(Error::io("find", path))
+}
+
+fn text(path: &Path) -> Result<&str, Error> {
+    path.to_str().ok_or_else(|| Error::PathNotText {
+        path: path.to_owned(),
+    })
+}
+
+/// Runs a call into filecoin-proofs; an error or a panic becomes [`Error::Proofs`] or [`Error::Panicked`].
+///
+/// The library's in-memory caches are only filled with complete entries and its other state belongs to
+/// the call, so going on after a panic is sound; a replica touched by the failed call is not: see `sector`.
+pub(crate) fn guarded<T, E: Display>(
+    step: &'static str,
+    call: impl FnOnce() -> Result<T, E>,
+) -> Result<T, Error> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(Error::Proofs {
+            step,
+            reason: format!("{error:#}"),
+        }),
+        Err(panic) => Err(Error::Panicked {
+            step,
+            reason: panic_text(panic.as_ref()),
+        }),
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    if let Some(text) = panic.downcast_ref::<&str>() {
+        return (*text).to_owned();
+    }
+    match panic.downcast_ref::<String>() {
+        Some(text) => text.clone(),
+        None => "unknown panic".to_owned(),
+    }
+}
