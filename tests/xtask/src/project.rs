@@ -30,7 +30,7 @@ impl Project {
                 )
             })?
             .to_path_buf();
-        // The program is TARGET/debug/xtask: asking itself also honours CARGO_TARGET_DIR and `build.target-dir`.
+        // The program is TARGET/xtask/xtask: asking itself also honours CARGO_TARGET_DIR and `build.target-dir`.
         let exe = std::env::current_exe().context("cannot tell where xtask runs from")?;
         let target = exe
             .ancestors()
@@ -72,6 +72,6 @@ impl Project {
 
     /// Folder for this program's own records.
     pub fn stamps(&self) -> PathBuf {
-        self.target.join("xtask")
+        self.target.join("xtask-stamps")
     }
 }

@@ -70,7 +70,12 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     };
     for entry in entries {
         let entry = entry.with_context(|| format!("cannot list {}", path.display()))?;
-        if !NOT_INPUTS.iter().any(|name| entry.file_name() == *name) {
+        let name = entry.file_name();
+        // The TypeScript compiler's notes change with every build.
+        let noted = Path::new(&name)
+            .extension()
+            .is_some_and(|extension| extension == "tsbuildinfo");
+        if !noted && !NOT_INPUTS.iter().any(|other| name == *other) {
             collect(&entry.path(), files)?;
         }
     }
