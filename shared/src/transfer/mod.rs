@@ -1,0 +1,24 @@
+//! How a piece's bytes get from the side that has them to the side that lacks them (step 7 of a deal, design §7).
+//!
+//! The side that lacks the piece pulls: it opens a stream of [`crate::wire::protocol::TRANSFER`] and sends requests; the
+//! other side answers each, in order. A message is a frame: an unsigned varint length, then the body ([`wire`]).
+//!
+//! 1. Interior nodes of the file's DAG first, from the root down, each asked for by its CID. A small file has none.
+//! 2. Then the file's bytes, in file order, [`wire::MAX_DATA`] at a time. A request never crosses a leaf's end.
+//!
+//! Up to [`puller::WINDOW`] requests are under way at once. Each node is checked against its CID and against the shape
+//! that a file of this size has; each leaf is checked against its CID before it is kept. When the stream breaks, the
+//! puller goes on from what is kept, on another stream, and later in another process ([`Puller::resume`]).
+//!
+//! [`Puller`] and [`server::serve`] do no I/O: hosts move the frames and store what is handed out as [`Kept`].
+//! Next: the kept bytes are hashed to CommP ([`crate::piece::PieceDigest`]) and compared with what the vouchers promise.
+
+pub mod puller;
+pub mod server;
+#[cfg(test)]
+mod tests;
+pub mod wire;
+
+pub use puller::{Kept, Limits, Progress, Puller, TransferFault};
+pub use server::{serve, PieceSource, Serve};
+pub use wire::{RefusalCode, Request, Response, Target, WireError};
