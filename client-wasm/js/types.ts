@@ -1,0 +1,328 @@
+/**
+ * The public types of `sealdrop-client`: what a page hands in and what it gets back.
+ *
+ * Amounts of money are decimal FIL as text (`"0.00025"`), because attoFIL do not fit a `number`. Heights count blocks
+ * since genesis. Times are milliseconds since 1970. Sizes are bytes. Commitments are 64 hexadecimal digits.
+ */
+
+/** How to open a client. */
+export interface OpenOptions {
+  /** URL of the chain's JSON-RPC endpoint, such as `http://127.0.0.1:4403/rpc`. */
+  readonly chain: string;
+  /** Name of the IndexedDB database that keeps the signing key; each network's deals lie in one of their own beside it. */
+  readonly database?: string;
+}
+
+/** The network that the client talks to. */
+export interface NetworkInfo {
+  readonly network: string;
+  /** Id of the first block: two networks of the same name differ in it. */
+  readonly genesis: string;
+  readonly height: number;
+  readonly blockTimeMs: number;
+  /** Digest of the verifying keys that the chain checks proofs with. */
+  readonly verifyingKeys: string;
+  readonly policy: Policy;
+}
+
+/** A network's rules in numbers; spans are in blocks. */
+export interface Policy {
+  /** Blocks in which every sector is proven once. */
+  readonly provingPeriod: number;
+  /** Blocks at the end of a proving period in which a proof is accepted on time. */
+  readonly challengeWindow: number;
+  /** Blocks after a proving period in which its proof is still accepted, for a fee. */
+  readonly grace: number;
+  /** Blocks that a miner waits in a window before it starts to prove. */
+  readonly postDelay: number;
+  /** FIL that a sector locks up. */
+  readonly sectorCollateral: string;
+  /** Blocks from a pre-commit to the block that its seed is drawn from. */
+  readonly seedDelay: number;
+  /** Blocks between two vouchers of a deal. */
+  readonly voucherInterval: number;
+  /** Blocks that a payment channel outlives its last voucher. */
+  readonly channelExpiryInterval: number;
+  /** Sizes of sectors that miners may have. */
+  readonly sectorSizes: readonly number[];
+}
+
+/** The newest block. */
+export interface Head {
+  readonly height: number;
+  /** The block's id. */
+  readonly block: string;
+  readonly timeMs: number;
+}
+
+/** A span of blocks; `end` is not part of it. */
+export interface BlockSpan {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A committed sector of a miner, as the chain has it. */
+export interface SectorInfo {
+  readonly id: number;
+  readonly commD: string;
+  readonly commR: string;
+  readonly commRStar: string;
+  readonly committedAt: number;
+  /** Height of the last accepted proof-of-spacetime that covered it. */
+  readonly lastProvenAt?: number;
+  /** Accepted proofs-of-spacetime that covered it. */
+  readonly proofs: number;
+  readonly inProvingSet: boolean;
+}
+
+/** A sector that was announced and is not committed yet. */
+export interface PreCommitInfo {
+  readonly id: number;
+  readonly commD: string;
+  readonly commR: string;
+  readonly height: number;
+  readonly ticketEpoch: number;
+  readonly seedEpoch: number;
+}
+
+/** A storage miner, as the chain has it. */
+export interface MinerInfo {
+  readonly address: string;
+  readonly owner: string;
+  readonly worker: string;
+  /** libp2p peer id. */
+  readonly peerId: string;
+  /** Bytes of a sector. */
+  readonly sectorSize: number;
+  /** File bytes that a sector holds: the largest file that this miner takes. */
+  readonly usableBytes: number;
+  /** Bytes of proven sectors. */
+  readonly power: number;
+  /** FIL for one byte in one block; absent when the miner offers nothing at present. */
+  readonly price?: string;
+  /** Height at which that price no longer stands. */
+  readonly priceExpiry?: number;
+  readonly collateral: string;
+  readonly provingWindow?: BlockSpan;
+  readonly sectors: readonly SectorInfo[];
+  readonly preCommits: readonly PreCommitInfo[];
+  /** Height of the last accepted proof-of-spacetime. */
+  readonly lastPost?: number;
+  /** Accepted proofs-of-spacetime. */
+  readonly posts: number;
+  /** Height at which the miner lost its power for a missed proof. */
+  readonly slashedAt?: number;
+}
+
+/** An interior node of a file's DAG; a file of at most 1 MiB has none. */
+export interface PieceNode {
+  readonly cid: string;
+  readonly bytes: Uint8Array;
+}
+
+/** What `prepare` finds out about a file. Plain data: it can be cloned and kept. */
+export interface Piece {
+  /** Bytes of the file. */
+  readonly size: number;
+  /** Room that it takes in a sector. */
+  readonly paddedSize: number;
+  /** The piece commitment. */
+  readonly commP: string;
+  /** The piece commitment as a CID (`baga6ea4seaq…`). */
+  readonly pieceCid: string;
+  /** Root of the file's UnixFS DAG: what `ipfs add` with the profile `unixfs-v1-2025` prints. */
+  readonly dataCid: string;
+  /** Needed to serve the file to the miner. */
+  readonly nodes: readonly PieceNode[];
+}
+
+/** How far a computation or a transfer is. */
+export interface Progress {
+  /** Bytes done. */
+  readonly done: number;
+  /** Bytes in all. */
+  readonly total: number;
+  readonly bytesPerSecond: number;
+}
+
+/** Options of long-running calls. */
+export interface RunOptions {
+  /** Ends the work; the promise rejects with the code `aborted`. */
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+/** What a deal would cost, and whether the miner would take it. */
+export interface Quote {
+  /** FIL for the whole deal. */
+  readonly total: string;
+  /** Vouchers that the payment is split into. */
+  readonly vouchers: number;
+  /** Why the deal cannot be made; absent when it can. */
+  readonly problem?: Problem;
+}
+
+/** What to store and for how long. */
+export interface StoreOptions {
+  /** Blocks. */
+  readonly duration: number;
+  /** Name to show; a `File`'s own name when left out. */
+  readonly name?: string;
+}
+
+/** Something that went wrong, in words: what and why, then what to do. */
+export interface Problem {
+  readonly code: ErrorCode;
+  readonly message: string;
+  /** What to do about it; may be empty. */
+  readonly hint: string;
+}
+
+/** Stable codes of what can go wrong. */
+export type ErrorCode =
+  | 'aborted'
+  | 'bad-argument'
+  | 'busy'
+  | 'chain-refused'
+  | 'chain-unreachable'
+  | 'closed'
+  | 'deal-failed'
+  | 'empty-file'
+  | 'faucet'
+  | 'file-lost'
+  | 'file-too-large'
+  | 'file-unreadable'
+  | 'insufficient-funds'
+  | 'internal'
+  | 'miner-misbehaved'
+  | 'miner-unknown'
+  | 'miner-unreachable'
+  | 'no-ask'
+  | 'not-found'
+  | 'not-stored-yet'
+  | 'rejected'
+  | 'retrieval-corrupt'
+  | 'retrieval-failed'
+  | 'storage'
+  | 'unsupported';
+
+/** The steps of a deal, in order. */
+export type Step =
+  | 'drafted'
+  | 'channel'
+  | 'signed'
+  | 'accepted'
+  | 'transferred'
+  | 'staged'
+  | 'sealing'
+  | 'complete'
+  | 'proven';
+
+/** All steps in order. */
+export const STEPS: readonly Step[] = [
+  'drafted',
+  'channel',
+  'signed',
+  'accepted',
+  'transferred',
+  'staged',
+  'sealing',
+  'complete',
+  'proven',
+];
+
+/** When a step was reached. */
+export interface StepRecord {
+  readonly step: Step;
+  /** Absent while the step lies ahead. */
+  readonly at?: number;
+}
+
+/** Where a complete deal's piece lies; the inclusion proof was checked before this is shown. */
+export interface SectorProof {
+  readonly sectorId: number;
+  readonly commD: string;
+  readonly commR: string;
+  readonly commRStar: string;
+  /** CID of the commitSector message. */
+  readonly commitmentMessage: string;
+}
+
+/** How the chain sees the proving of a deal's sector. */
+export interface Proving {
+  /** First height of the current window. */
+  readonly windowStart: number;
+  /** First height after it. */
+  readonly windowEnd: number;
+  /** Height of the last accepted proof that covered the sector. */
+  readonly lastProvenAt?: number;
+  /** Accepted proofs that covered the sector. */
+  readonly proofs: number;
+}
+
+/** A storage deal as this browser keeps it. */
+export interface Deal {
+  /** Local id; stable from the first moment. */
+  readonly id: string;
+  /** CID of the signed proposal, once there is one. */
+  readonly dealCid?: string;
+  readonly name: string;
+  /** Bytes of the file. */
+  readonly size: number;
+  /** MIME type of the file; may be empty. */
+  readonly type: string;
+  readonly createdAt: number;
+  readonly dataCid: string;
+  readonly pieceCid: string;
+  readonly commP: string;
+  /** The miner's address. */
+  readonly miner: string;
+  /** Blocks. */
+  readonly duration: number;
+  /** FIL for the whole deal. */
+  readonly total: string;
+  /** The last step reached. */
+  readonly step: Step;
+  readonly state: 'working' | 'complete' | 'failed';
+  /** Why the deal failed, in the miner's or the chain's words. */
+  readonly reason?: string;
+  /** Bytes that the miner has fetched from here. */
+  readonly transferred?: number;
+  /** All steps in order; those reached have a time. */
+  readonly steps: readonly StepRecord[];
+  readonly proof?: SectorProof;
+  readonly proving?: Proving;
+  /** What hinders the deal at present. A `working` deal with an error is being retried. */
+  readonly error?: Problem;
+  /** Whether this browser is connected to the miner right now. */
+  readonly connected: boolean;
+}
+
+/** One check of `verify`. */
+export interface Check {
+  readonly ok: boolean;
+  /** What was compared with what. */
+  readonly detail: string;
+}
+
+/** What `verify` found, each part checked here against the chain, without trusting the miner. */
+export interface Verification {
+  /** The piece lies in the data that commD commits to. */
+  readonly inclusion: Check;
+  /** The commitSector message is on the chain, was applied, and commits this sector of this miner. */
+  readonly commitMessage: Check;
+  /** The chain's record of the sector has the same commitments. */
+  readonly commitments: Check;
+  /** A proof-of-spacetime that covers the sector was accepted, and the last one is not overdue. */
+  readonly proven: Check;
+}
+
+/** The events of a client and what their listeners get. */
+export interface Events {
+  /** A deal changed, or bytes were transferred. */
+  deal: Deal;
+  /** There is a new block. */
+  head: Head;
+  /** Something outside of a single deal went wrong, such as an unreachable chain. */
+  problem: Problem;
+}
