@@ -1,0 +1,67 @@
+//! Accounts, the treasury (t01) and the burnt funds (t099): money without methods (spec §5.1).
+
+use super::{code, no_such_actor, Invocation, Revert};
+use crate::chain::address::{Address, Protocol};
+use crate::chain::amount::AttoFil;
+use crate::chain::state::{Account, ChainState};
+use alloc::format;
+
+/// A message without a method: value goes to an account, which it may create, or to a miner as collateral. Money sent
+/// to the other actors could never leave them and is refused.
+pub(super) fn transfer(state: &mut ChainState, call: &Invocation) -> Result<(), Revert> {
+    debit(state, &call.from, call.value)?;
+    if let Some(miner) = state.miners.get_mut(&call.to) {
+        return add(&mut miner.balance, call.value);
+    }
+    let singletons = [0, Address::STORAGE_MARKET, Address::PAYMENT_BROKER];
+    if singletons.iter().any(|number| call.to == Address::id(*number)) {
+        return Err(Revert::new(
+            code::GENERIC,
+            format!("{} takes money with its methods only", call.to),
+        ));
+    }
+    credit(state, &call.to, call.value)
+}
+
+/// Takes money from an account.
+pub(super) fn debit(state: &mut ChainState, from: &Address, value: AttoFil) -> Result<(), Revert> {
+    if value.is_zero() {
+        return Ok(());
+    }
+    let account = state.accounts.get_mut(from).ok_or_else(insufficient)?;
+    account.balance = account.balance.checked_sub(value).ok_or_else(insufficient)?;
+    Ok(())
+}
+
+/// Gives money to an account; only a secp256k1 account comes into being by it, since nobody could sign for others.
+pub(super) fn credit(state: &mut ChainState, to: &Address, value: AttoFil) -> Result<(), Revert> {
+    if !state.accounts.contains_key(to) && to.protocol() != Protocol::Secp256k1 {
+        return Err(no_such_actor());
+    }
+    add(
+        &mut state
+            .accounts
+            .entry(to.clone())
+            .or_insert_with(Account::default)
+            .balance,
+        value,
+    )
+}
+
+/// `balance + value`. The supply is fixed and far below what the type holds, so this cannot fail in a sound state.
+pub(super) fn add(balance: &mut AttoFil, value: AttoFil) -> Result<(), Revert> {
+    *balance = balance
+        .checked_add(value)
+        .ok_or_else(|| Revert::new(code::GENERIC, "the balance would overflow"))?;
+    Ok(())
+}
+
+/// `balance - value` of an actor other than an account.
+pub(super) fn take(balance: &mut AttoFil, value: AttoFil) -> Result<(), Revert> {
+    *balance = balance.checked_sub(value).ok_or_else(insufficient)?;
+    Ok(())
+}
+
+fn insufficient() -> Revert {
+    Revert::new(code::INSUFFICIENT_BALANCE, "not enough balance")
+}

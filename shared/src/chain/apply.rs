@@ -1,0 +1,212 @@
+//! Messages applied to the state, one after the other (spec §5.1), and read-only queries (spec §5.6).
+//!
+//! Called by the development chain: [`validate`] when a message arrives, [`apply()`] when a block takes it, [`query`] for
+//! everybody who asks. What became of a message is in its [`Receipt`].
+
+use super::actors::{code, invoke, Context, Env, Halt, Invocation, Returns, Revert};
+use super::address::{Address, Protocol};
+use super::amount::AttoFil;
+use super::message::{Message, MeteredMessage, Receipt, SignedMessage};
+use super::state::ChainState;
+use crate::ports::verifier::VerifierFault;
+use crate::wire::cbor::Bytes;
+use alloc::{string::String, vec::Vec};
+
+/// Longest method name that is looked at.
+pub const MAX_METHOD: usize = 64;
+/// Most parameters of a message; the longest list of the ABI has 7.
+pub const MAX_PARAMS: usize = 16;
+/// Most bytes of all parameters together: a 32 GiB seal proof has 1920, a vouchers' inclusion proof about 1000, and
+/// 340 partitions of a proof-of-spacetime 64 KiB.
+pub const MAX_PARAM_BYTES: usize = 64 * 1024;
+/// Most messages that one sender may have waiting for their turn.
+pub const MAX_NONCE_GAP: u64 = 256;
+
+/// Why a message cannot be in a block at all. Nothing changes, not even its sender's nonce.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    #[error("the message's signature is not its sender's: sign it with the key of {from}")]
+    Signature { from: Address },
+    #[error("sender and receiver are the same")]
+    ToSelf,
+    #[error("the gas price is 0: offer at least 1 attoFIL")]
+    GasPriceZero,
+    #[error("the gas limit {limit} is above a block's {block_limit}")]
+    GasLimit { limit: u64, block_limit: u64 },
+    #[error("{0} is no account that can send messages")]
+    SenderNotAccount(Address),
+    #[error("the method's name has {0} bytes, more than any method's")]
+    MethodTooLong(usize),
+    #[error("{count} parameters of {bytes} bytes are more than the {MAX_PARAMS} of {MAX_PARAM_BYTES} bytes allowed")]
+    ParamsTooLarge { count: usize, bytes: usize },
+    #[error("value and gas are more money than can exist")]
+    Overflow,
+    #[error("the sender has {balance} FIL and needs {needed} FIL for value and gas")]
+    Balance { balance: AttoFil, needed: AttoFil },
+    #[error("message number {nonce} was used already; the next is {next}")]
+    NonceUsed { nonce: u64, next: u64 },
+    #[error("message number {nonce} is too far ahead of the next, {next}")]
+    NonceTooHigh { nonce: u64, next: u64 },
+}
+
+/// Why a message was not applied.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApplyError {
+    /// The message does not belong in a block.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// The host cannot tell what the message does; it may stay in the pool.
+    #[error(transparent)]
+    Fault(#[from] VerifierFault),
+}
+
+/// Whether a message may wait in the pool: everything but its turn is right.
+pub fn validate(state: &ChainState, signed: &SignedMessage) -> Result<(), Invalid> {
+    let metered = &signed.metered;
+    check_shape(state, metered)?;
+    let (nonce, next) = (metered.message.nonce, state.nonce(&metered.message.from));
+    if nonce < next {
+        return Err(Invalid::NonceUsed { nonce, next });
+    }
+    if nonce - next > MAX_NONCE_GAP {
+        return Err(Invalid::NonceTooHigh { nonce, next });
+    }
+    check_balance(state, metered)?;
+    if !signed.signature_is_valid() {
+        return Err(Invalid::Signature {
+            from: metered.message.from.clone(),
+        });
+    }
+    Ok(())
+}
+
+/// Checks that need no keys and no money.
+fn check_shape(state: &ChainState, metered: &MeteredMessage) -> Result<(), Invalid> {
+    let message = &metered.message;
+    if message.from.protocol() != Protocol::Secp256k1 || state.miners.contains_key(&message.from) {
+        return Err(Invalid::SenderNotAccount(message.from.clone()));
+    }
+    if message.from == message.to {
+        return Err(Invalid::ToSelf);
+    }
+    if message.method.len() > MAX_METHOD {
+        return Err(Invalid::MethodTooLong(message.method.len()));
+    }
+    let (count, bytes) = (message.params.len(), message.params.iter().map(Vec::len).sum());
+    if count > MAX_PARAMS || bytes > MAX_PARAM_BYTES {
+        return Err(Invalid::ParamsTooLarge { count, bytes });
+    }
+    if metered.gas_price.is_zero() {
+        return Err(Invalid::GasPriceZero);
+    }
+    let (limit, block_limit) = (metered.gas_limit, state.policy.block_gas_limit);
+    if limit > block_limit {
+        return Err(Invalid::GasLimit { limit, block_limit });
+    }
+    Ok(())
+}
+
+fn check_balance(state: &ChainState, metered: &MeteredMessage) -> Result<(), Invalid> {
+    let gas = metered.gas_price.checked_mul(u128::from(metered.gas_limit));
+    let needed = gas
+        .and_then(|gas| gas.checked_add(metered.message.value))
+        .ok_or(Invalid::Overflow)?;
+    let balance = state.balance(&metered.message.from);
+    if balance < needed {
+        return Err(Invalid::Balance { balance, needed });
+    }
+    Ok(())
+}
+
+/// Applies a message whose turn it is. When it reverts, only its sender's nonce and the gas that it paid remain; on `Err`
+/// nothing changed.
+pub fn apply(state: &mut ChainState, signed: &SignedMessage, ctx: &Context) -> Result<Receipt, ApplyError> {
+    validate(state, signed)?;
+    let metered = &signed.metered;
+    let (nonce, next) = (metered.message.nonce, state.nonce(&metered.message.from));
+    if nonce != next {
+        return Err(Invalid::NonceTooHigh { nonce, next }.into());
+    }
+    let mut env = Env::new(*ctx, metered.gas_limit);
+    let mut changed = state.clone();
+    let outcome = match invoke(&mut changed, &mut env, &invocation(&metered.message)) {
+        Ok(returns) => Ok((changed, returns)),
+        Err(Halt::Revert(revert)) => Err(revert),
+        Err(Halt::Fault(fault)) => return Err(fault.into()),
+    };
+    let gas_cost = metered
+        .gas_price
+        .checked_mul(u128::from(env.gas_used()))
+        .ok_or(Invalid::Overflow)?;
+    let receipt = |exit_code, returns: Returns, error| Receipt {
+        exit_code,
+        returns: returns.into_iter().map(Bytes).collect(),
+        gas_cost,
+        error,
+    };
+    let (mut settled, receipt) = match outcome {
+        Ok((changed, returns)) => (changed, receipt(0, returns, String::new())),
+        Err(revert) => (state.clone(), receipt(revert.code, Vec::new(), revert.text)),
+    };
+    settle_gas(&mut settled, &metered.message.from, gas_cost).ok_or(Invalid::Overflow)?;
+    *state = settled;
+    Ok(receipt)
+}
+
+fn invocation(message: &Message) -> Invocation {
+    Invocation {
+        from: message.from.clone(),
+        to: message.to.clone(),
+        value: message.value,
+        nonce: message.nonce,
+        method: message.method.clone(),
+        params: message.params.clone(),
+    }
+}
+
+/// Counts the message and moves what its gas cost to the treasury: the single authority that makes the blocks of this
+/// chain is no miner that could earn it. The balance check left the money for it.
+fn settle_gas(state: &mut ChainState, from: &Address, cost: AttoFil) -> Option<()> {
+    let sender = state.accounts.get_mut(from)?;
+    sender.nonce = sender.nonce.checked_add(1)?;
+    sender.balance = sender.balance.checked_sub(cost)?;
+    let treasury = state
+        .accounts
+        .entry(Address::id(Address::NETWORK_TREASURY))
+        .or_default();
+    treasury.balance = treasury.balance.checked_add(cost)?;
+    Some(())
+}
+
+/// Runs a method against `state` and drops its changes. Value is 0 and gas a block's; without `from`, the caller is the
+/// init actor, which owns nothing.
+pub fn query(
+    state: &ChainState,
+    ctx: &Context,
+    from: Option<&Address>,
+    to: &Address,
+    method: &str,
+    params: Vec<Vec<u8>>,
+) -> Result<Returns, Revert> {
+    let bytes: usize = params.iter().map(Vec::len).sum();
+    if method.len() > MAX_METHOD || params.len() > MAX_PARAMS || bytes > MAX_PARAM_BYTES {
+        let error = Invalid::ParamsTooLarge {
+            count: params.len(),
+            bytes,
+        };
+        return Err(Revert::new(code::GENERIC, error));
+    }
+    let call = Invocation {
+        from: from.cloned().unwrap_or_else(|| Address::id(0)),
+        to: to.clone(),
+        value: AttoFil::ZERO,
+        nonce: from.map_or(0, |from| state.nonce(from)),
+        method: method.into(),
+        params,
+    };
+    let mut env = Env::new(*ctx, state.policy.block_gas_limit);
+    invoke(&mut state.clone(), &mut env, &call).map_err(|halt| match halt {
+        Halt::Revert(revert) => revert,
+        Halt::Fault(fault) => Revert::new(code::GENERIC, fault),
+    })
+}

@@ -1,0 +1,266 @@
+//! The chain's methods as a host calls them: typed parameters in, typed return values out (spec §1.9, §5).
+//!
+//! Called by both hosts. A [`Call`] becomes a message with [`Call::message`], which the sender's key signs.
+
+use super::abi::{Abi, Integer, Parameters, SectorNumber, EMPTY_FAULT_SET, EMPTY_INT_SET};
+use super::address::Address;
+use super::amount::{AttoFil, BytesAmount, ChannelId, Epoch};
+use super::message::{Message, MeteredMessage, Receipt};
+use crate::payment::{PaymentVoucher, Predicate};
+use crate::piece::{Commitment, SectorSize};
+use crate::wire::cbor::{Bytes, DecodeError, Value};
+use alloc::{string::String, vec, vec::Vec};
+
+/// What the tools of 2019 offered for a unit of gas, in attoFIL.
+pub const GAS_PRICE: AttoFil = AttoFil(1);
+/// Gas that is enough for every method: the dearest uses 200 (spec §5.1).
+pub const GAS_LIMIT: u64 = 300;
+
+/// A call of an actor, without its sender.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    pub to: Address,
+    pub value: AttoFil,
+    pub method: String,
+    pub params: Vec<Vec<u8>>,
+}
+
+impl Call {
+    fn new(to: &Address, method: &str, params: Vec<Vec<u8>>) -> Self {
+        Self {
+            to: to.clone(),
+            value: AttoFil::ZERO,
+            method: method.into(),
+            params,
+        }
+    }
+
+    fn with_value(self, value: AttoFil) -> Self {
+        Self { value, ..self }
+    }
+
+    /// The call as the sender's message number `nonce`, at the usual price and limit.
+    pub fn message(self, from: &Address, nonce: u64) -> MeteredMessage {
+        let Self {
+            to,
+            value,
+            method,
+            params,
+        } = self;
+        let message = Message {
+            to,
+            from: from.clone(),
+            nonce,
+            value,
+            method,
+            params,
+        };
+        MeteredMessage {
+            message,
+            gas_price: GAS_PRICE,
+            gas_limit: GAS_LIMIT,
+        }
+    }
+}
+
+fn market() -> Address {
+    Address::id(Address::STORAGE_MARKET)
+}
+
+fn broker() -> Address {
+    Address::id(Address::PAYMENT_BROKER)
+}
+
+/// Moves money to an account, or to a miner as free collateral.
+pub fn transfer(to: &Address, value: AttoFil) -> Call {
+    Call::new(to, "", Vec::new()).with_value(value)
+}
+
+/// Registers a miner of the sender; `peer_id` is the libp2p peer id's bytes. Returns its address: [`miner_address`].
+pub fn create_storage_miner(sector_size: SectorSize, peer_id: &[u8], collateral: AttoFil) -> Call {
+    let params = vec![BytesAmount(sector_size.bytes()).to_abi(), peer_id.to_vec()];
+    Call::new(&market(), "createStorageMiner", params).with_value(collateral)
+}
+
+/// Offers storage at `price` attoFIL for a byte in a block, for the next `expiry` blocks. Returns its id: [`ask_id`].
+pub fn add_ask(miner: &Address, price: AttoFil, expiry: u64) -> Call {
+    Call::new(miner, "addAsk", vec![price.to_abi(), Integer(expiry).to_abi()])
+}
+
+/// Asks for one ask.
+pub fn ask(miner: &Address, id: u64) -> Call {
+    Call::new(miner, "getAsk", vec![Integer(id).to_abi()])
+}
+
+/// Asks for a method's value that needs no parameters, such as `getOwner`.
+pub fn read(actor: &Address, method: &str) -> Call {
+    Call::new(actor, method, Vec::new())
+}
+
+/// Names another libp2p host for the miner; from its worker.
+pub fn update_peer_id(miner: &Address, peer_id: &[u8]) -> Call {
+    Call::new(miner, "updatePeerID", vec![peer_id.to_vec()])
+}
+
+/// Names another worker for the miner; from its owner.
+pub fn change_worker(miner: &Address, worker: &Address) -> Call {
+    Call::new(miner, "changeWorker", vec![worker.to_abi()])
+}
+
+/// Announces a replica before its seed is known (design §6); `ticket` is the height its ticket was drawn at.
+pub fn pre_commit_sector(miner: &Address, id: u64, comm_d: &Commitment, comm_r: &Commitment, ticket: Epoch) -> Call {
+    let params = vec![
+        SectorNumber(id).to_abi(),
+        comm_d.to_abi(),
+        comm_r.to_abi(),
+        ticket.to_abi(),
+    ];
+    Call::new(miner, "preCommitSector", params)
+}
+
+/// Commits a pre-committed sector with its seal proof.
+pub fn commit_sector(
+    miner: &Address,
+    id: u64,
+    comm_d: &Commitment,
+    comm_r: &Commitment,
+    comm_r_star: &Commitment,
+    proof: &[u8],
+) -> Call {
+    let mut params = vec![SectorNumber(id).to_abi()];
+    params.extend([comm_d, comm_r, comm_r_star].map(Abi::to_abi));
+    params.push(proof.to_vec());
+    Call::new(miner, "commitSector", params)
+}
+
+/// Proves all sectors of the proving set; `fee` is what [`late_fee`] asks, 0 when on time.
+pub fn submit_post(miner: &Address, proof: &[u8], fee: AttoFil) -> Call {
+    let params = vec![proof.to_vec(), EMPTY_FAULT_SET.to_vec(), EMPTY_INT_SET.to_vec()];
+    Call::new(miner, "submitPoSt", params).with_value(fee)
+}
+
+/// Asks what a proof at `height` costs.
+pub fn late_fee(miner: &Address, height: Epoch) -> Call {
+    Call::new(miner, "calculateLateFee", vec![height.to_abi()])
+}
+
+/// Takes a miner's power away that missed a proof and its grace.
+pub fn slash_storage_fault(miner: &Address) -> Call {
+    Call::new(miner, "slashStorageFault", Vec::new())
+}
+
+/// Asks whether a piece lies in a sector of the miner.
+pub fn verify_piece_inclusion(
+    miner: &Address,
+    comm_p: &Commitment,
+    size: BytesAmount,
+    sector: u64,
+    proof: &[u8],
+) -> Call {
+    let params = vec![
+        comm_p.to_abi(),
+        size.to_abi(),
+        SectorNumber(sector).to_abi(),
+        proof.to_vec(),
+    ];
+    Call::new(miner, "verifyPieceInclusion", params)
+}
+
+/// Opens a channel that pays `target` until the height `eol`. Returns its id: [`channel_id`].
+pub fn create_channel(target: &Address, eol: Epoch, amount: AttoFil) -> Call {
+    Call::new(&broker(), "createChannel", vec![target.to_abi(), eol.to_abi()]).with_value(amount)
+}
+
+/// Lengthens the sender's channel and adds money to it.
+pub fn extend(channel: ChannelId, eol: Epoch, amount: AttoFil) -> Call {
+    Call::new(&broker(), "extend", vec![channel.to_abi(), eol.to_abi()]).with_value(amount)
+}
+
+/// Asks for an unsigned voucher on the sender's channel.
+pub fn voucher(channel: ChannelId, amount: AttoFil, valid_at: Epoch, condition: Option<&Predicate>) -> Call {
+    let condition = condition.cloned().to_abi();
+    Call::new(
+        &broker(),
+        "voucher",
+        vec![channel.to_abi(), amount.to_abi(), valid_at.to_abi(), condition],
+    )
+}
+
+/// The redeemer's parameters of a storage deal's condition: which sector, and the proof that the piece is in it.
+pub fn inclusion_parameters(sector: u64, proof: &[u8]) -> Vec<Value> {
+    vec![Value::Integer(sector.into()), Value::Bytes(proof.to_vec())]
+}
+
+/// Takes what `voucher` adds to what was redeemed before; `redeemer` completes its condition: [`inclusion_parameters`].
+pub fn redeem(voucher: &PaymentVoucher, redeemer: Vec<Value>) -> Call {
+    Call::new(&broker(), "redeem", claim(voucher, redeemer))
+}
+
+/// Redeems, and gives the rest back to the payer.
+pub fn close(voucher: &PaymentVoucher, redeemer: Vec<Value>) -> Call {
+    Call::new(&broker(), "close", claim(voucher, redeemer))
+}
+
+fn claim(voucher: &PaymentVoucher, redeemer: Vec<Value>) -> Vec<Vec<u8>> {
+    vec![
+        voucher.payer.to_abi(),
+        voucher.channel.to_abi(),
+        voucher.amount.to_abi(),
+        voucher.valid_at.to_abi(),
+        voucher.condition.to_abi(),
+        voucher.signature.clone().unwrap_or_default().0,
+        Parameters(redeemer).to_abi(),
+    ]
+}
+
+/// Brings the end of the sender's channel near.
+pub fn cancel(channel: ChannelId) -> Call {
+    Call::new(&broker(), "cancel", vec![channel.to_abi()])
+}
+
+/// Takes back what is left in the sender's channel after its end.
+pub fn reclaim(channel: ChannelId) -> Call {
+    Call::new(&broker(), "reclaim", vec![channel.to_abi()])
+}
+
+/// Asks for the channels of a payer.
+pub fn channels(payer: &Address) -> Call {
+    Call::new(&broker(), "ls", vec![payer.to_abi()])
+}
+
+/// Why a receipt does not hold what its message was to return.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReturnError {
+    #[error("the message failed with exit code {code}: {text}")]
+    Failed { code: u64, text: String },
+    #[error("the receipt holds no return value")]
+    Missing,
+    #[error("the receipt's return value is malformed: {0}")]
+    Malformed(#[from] DecodeError),
+}
+
+fn first<T: Abi>(receipt: &Receipt) -> Result<T, ReturnError> {
+    if !receipt.is_ok() {
+        return Err(ReturnError::Failed {
+            code: receipt.exit_code,
+            text: receipt.error.clone(),
+        });
+    }
+    let Bytes(value) = receipt.returns.first().ok_or(ReturnError::Missing)?;
+    Ok(T::from_abi(value)?)
+}
+
+/// The id of the channel that a [`create_channel`] opened.
+pub fn channel_id(receipt: &Receipt) -> Result<ChannelId, ReturnError> {
+    first(receipt)
+}
+
+/// The address of the miner that a [`create_storage_miner`] registered.
+pub fn miner_address(receipt: &Receipt) -> Result<Address, ReturnError> {
+    first(receipt)
+}
+
+/// The id of the ask that an [`add_ask`] made.
+pub fn ask_id(receipt: &Receipt) -> Result<u64, ReturnError> {
+    first::<Integer>(receipt).map(|id| id.0)
+}

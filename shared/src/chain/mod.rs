@@ -1,0 +1,27 @@
+//! The chain that deals are settled on: addresses, amounts, messages, and the actors as pure functions over state.
+//!
+//! Called by the development chain (`miner-native`) to apply messages, and by both hosts to build and check them.
+
+pub mod abi;
+pub mod actors;
+pub mod address;
+pub mod amount;
+pub mod apply;
+pub mod calls;
+pub mod keys;
+pub mod message;
+pub mod policy;
+pub mod randomness;
+pub mod state;
+pub mod view;
+
+pub use actors::{Context, Revert};
+pub use address::{Address, Protocol};
+pub use amount::{AttoFil, BytesAmount, ChannelId, Epoch};
+pub use apply::{apply, query, validate, ApplyError, Invalid};
+pub use calls::Call;
+pub use keys::{cid_of, SecretKey, Signature};
+pub use message::{Message, MeteredMessage, Receipt, SignedMessage};
+pub use policy::Policy;
+pub use randomness::Purpose;
+pub use state::{ChainState, Genesis};

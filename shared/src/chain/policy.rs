@@ -1,0 +1,195 @@
+//! The numbers that the actors go by. Genesis fixes them; every node of a network reads them from its state.
+//!
+//! Called by the actors, and by hosts that plan ahead: when to prove, when to redeem, when to reclaim.
+
+use super::amount::AttoFil;
+use crate::payment::{CHANNEL_EXPIRY_INTERVAL, VOUCHER_INTERVAL};
+use crate::piece::SectorSize;
+use alloc::{vec, vec::Vec};
+use serde::{Deserialize, Serialize};
+
+/// Blocks in which every sector of a miner is proven once (spec §5.3).
+pub const PROVING_PERIOD: u64 = 300;
+/// Blocks at the end of a proving period in which a proof-of-spacetime on time is accepted (spec §5.3).
+pub const CHALLENGE_WINDOW: u64 = 150;
+/// Blocks after a proving period in which its proof is still accepted, for a fee (spec §5.3).
+pub const GRACE: u64 = 300;
+/// Blocks that a miner waits in a window before it starts to prove (spec §4.11).
+pub const POST_DELAY: u64 = 15;
+/// Money that a sector locks up, 0.001 FIL whatever its size (spec §5.3).
+pub const SECTOR_COLLATERAL: AttoFil = AttoFil(1_000_000_000_000_000);
+/// Blocks that a payee has to redeem after the payer cancelled (spec §5.2).
+pub const CANCEL_DELAY: u64 = 10_000;
+/// Units of gas that a method costs (spec §5.1).
+pub const GAS_PER_METHOD: u64 = 100;
+/// Most units of gas that one block, and so one message, may use (spec §5.1).
+pub const BLOCK_GAS_LIMIT: u64 = 10_000_000;
+/// Blocks from a pre-commit to the block that its seed is drawn from: enough that nobody who sends a pre-commit knows
+/// the seed, few enough that a devnet's deals do not wait for it.
+pub const SEED_DELAY: u64 = 6;
+/// Oldest ticket that a pre-commit may name, in blocks: sealing's first half (minutes for 512 MiB) must fit between the
+/// two; a replica's ticket must still not be chosen from the whole past.
+pub const MAX_TICKET_AGE: u64 = 2000;
+/// Blocks in which a pre-commit must be followed by its commit: sealing's second half and some retries fit.
+pub const PRE_COMMIT_EXPIRY: u64 = 3000;
+
+/// A network's rules in numbers. Spans are in blocks, gas in units, money in attoFIL.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Policy {
+    /// See [`PROVING_PERIOD`].
+    pub proving_period: u64,
+    /// See [`CHALLENGE_WINDOW`].
+    pub challenge_window: u64,
+    /// See [`GRACE`].
+    pub grace: u64,
+    /// See [`POST_DELAY`].
+    pub post_delay: u64,
+    /// See [`SECTOR_COLLATERAL`].
+    pub sector_collateral: AttoFil,
+    /// See [`CANCEL_DELAY`].
+    pub cancel_delay: u64,
+    /// See [`GAS_PER_METHOD`].
+    pub gas_per_method: u64,
+    /// See [`BLOCK_GAS_LIMIT`].
+    pub block_gas_limit: u64,
+    /// See [`SEED_DELAY`].
+    pub seed_delay: u64,
+    /// See [`MAX_TICKET_AGE`].
+    pub max_ticket_age: u64,
+    /// See [`PRE_COMMIT_EXPIRY`].
+    pub pre_commit_expiry: u64,
+    /// See [`VOUCHER_INTERVAL`].
+    pub voucher_interval: u64,
+    /// See [`CHANNEL_EXPIRY_INTERVAL`].
+    pub channel_expiry_interval: u64,
+    /// Sizes of sectors that miners may have: those with proof parameters on this network.
+    pub sector_sizes: Vec<SectorSize>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            proving_period: PROVING_PERIOD,
+            challenge_window: CHALLENGE_WINDOW,
+            grace: GRACE,
+            post_delay: POST_DELAY,
+            sector_collateral: SECTOR_COLLATERAL,
+            cancel_delay: CANCEL_DELAY,
+            gas_per_method: GAS_PER_METHOD,
+            block_gas_limit: BLOCK_GAS_LIMIT,
+            seed_delay: SEED_DELAY,
+            max_ticket_age: MAX_TICKET_AGE,
+            pre_commit_expiry: PRE_COMMIT_EXPIRY,
+            voucher_interval: VOUCHER_INTERVAL,
+            channel_expiry_interval: CHANNEL_EXPIRY_INTERVAL,
+            sector_sizes: vec![SectorSize::S2KiB, SectorSize::S8MiB, SectorSize::S512MiB],
+        }
+    }
+}
+
+/// Why numbers do not make a working policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    #[error("{name} is 0: give it at least one block or unit")]
+    Zero { name: &'static str },
+    #[error("the challenge window of {window} blocks does not fit in a proving period of {period} blocks")]
+    WindowTooLong { window: u64, period: u64 },
+    #[error("a proof starts {delay} blocks into a challenge window of {window} blocks: it would never be on time")]
+    DelayTooLong { delay: u64, window: u64 },
+    #[error("a pre-commit expires after {expiry} blocks, before its seed is drawn after {seed_delay} blocks")]
+    ExpiryTooShort { expiry: u64, seed_delay: u64 },
+    #[error("no sector size is allowed: name at least one")]
+    NoSectorSize,
+}
+
+impl Policy {
+    /// Checks that deals can be sealed and proven under these numbers.
+    pub fn check(&self) -> Result<(), PolicyError> {
+        let spans = [
+            ("provingPeriod", self.proving_period),
+            ("challengeWindow", self.challenge_window),
+            ("grace", self.grace),
+            ("seedDelay", self.seed_delay),
+            ("gasPerMethod", self.gas_per_method),
+            ("blockGasLimit", self.block_gas_limit),
+            ("voucherInterval", self.voucher_interval),
+        ];
+        if let Some((name, _)) = spans.into_iter().find(|(_, span)| *span == 0) {
+            return Err(PolicyError::Zero { name });
+        }
+        let (window, period, delay) = (self.challenge_window, self.proving_period, self.post_delay);
+        if window > period {
+            return Err(PolicyError::WindowTooLong { window, period });
+        }
+        if delay >= window {
+            return Err(PolicyError::DelayTooLong { delay, window });
+        }
+        if self.pre_commit_expiry <= self.seed_delay {
+            let (expiry, seed_delay) = (self.pre_commit_expiry, self.seed_delay);
+            return Err(PolicyError::ExpiryTooShort { expiry, seed_delay });
+        }
+        if self.sector_sizes.is_empty() {
+            return Err(PolicyError::NoSectorSize);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_policy_works() {
+        assert_eq!(Policy::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn a_policy_under_which_nobody_could_prove_is_refused() {
+        let broken = |change: fn(&mut Policy)| {
+            let mut policy = Policy::default();
+            change(&mut policy);
+            policy.check()
+        };
+        assert_eq!(
+            broken(|p| p.seed_delay = 0),
+            Err(PolicyError::Zero { name: "seedDelay" })
+        );
+        assert_eq!(
+            broken(|p| p.challenge_window = 301),
+            Err(PolicyError::WindowTooLong {
+                window: 301,
+                period: 300
+            })
+        );
+        assert_eq!(
+            broken(|p| p.post_delay = 150),
+            Err(PolicyError::DelayTooLong {
+                delay: 150,
+                window: 150
+            })
+        );
+        assert_eq!(
+            broken(|p| p.pre_commit_expiry = 6),
+            Err(PolicyError::ExpiryTooShort {
+                expiry: 6,
+                seed_delay: 6
+            })
+        );
+        assert_eq!(broken(|p| p.sector_sizes.clear()), Err(PolicyError::NoSectorSize));
+    }
+
+    #[test]
+    fn numbers_that_a_file_leaves_out_are_the_defaults() {
+        let policy: Policy = serde_json::from_str(r#"{"provingPeriod":60,"challengeWindow":30}"#).unwrap();
+        assert_eq!(
+            policy,
+            Policy {
+                proving_period: 60,
+                challenge_window: 30,
+                ..Policy::default()
+            }
+        );
+    }
+}

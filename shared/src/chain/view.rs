@@ -1,0 +1,305 @@
+//! What a chain endpoint shows: the JSON that the development chain's RPC returns and both clients read. Amounts are
+//! decimal FIL as text, heights and sizes numbers, commitments and return values hexadecimal, ids CIDs as text.
+
+use super::address::Address;
+use super::amount::{AttoFil, ChannelId, Epoch};
+use super::message::Receipt;
+use super::policy::Policy;
+use super::state::{ChainState, Miner};
+use crate::piece::{Commitment, SectorSize};
+use crate::wire::cbor::{Bytes, DecodeError};
+use alloc::{string::String, vec::Vec};
+use cid::multibase::Base;
+use serde::{Deserialize, Serialize};
+
+/// A network and its rules.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NetworkView {
+    pub network: String,
+    /// Id of the first block: two networks of the same name differ in it.
+    pub genesis: String,
+    pub height: Epoch,
+    pub block_time_ms: u64,
+    pub policy: Policy,
+    /// Digest of the verifying keys that proofs are checked with.
+    pub verifying_keys: String,
+}
+
+/// The newest block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HeadView {
+    pub height: Epoch,
+    /// The block's id.
+    pub block: String,
+    /// When it was made, in milliseconds since 1970.
+    pub time_ms: u64,
+}
+
+/// Money and message count of an actor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ActorView {
+    pub address: Address,
+    pub balance: AttoFil,
+    pub nonce: u64,
+}
+
+/// An offer of storage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AskView {
+    pub id: u64,
+    /// For one byte in one block.
+    pub price: AttoFil,
+    /// First height at which it no longer stands.
+    pub expiry: Epoch,
+}
+
+/// A span of blocks; `end` is not part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WindowView {
+    pub start: Epoch,
+    pub end: Epoch,
+}
+
+/// A committed sector.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SectorView {
+    pub id: u64,
+    pub comm_d: Commitment,
+    pub comm_r: Commitment,
+    pub comm_r_star: Commitment,
+    pub committed_at: Epoch,
+    pub last_proven_at: Option<Epoch>,
+    /// Accepted proofs-of-spacetime that covered it.
+    pub proofs: u64,
+    /// Whether the next proof must cover it.
+    pub in_proving_set: bool,
+}
+
+/// A sector announced and not yet committed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PreCommitView {
+    pub id: u64,
+    pub comm_d: Commitment,
+    pub comm_r: Commitment,
+    pub height: Epoch,
+    pub ticket_epoch: Epoch,
+    pub seed_epoch: Epoch,
+}
+
+/// A miner with everything that a client or its own host needs to know of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MinerView {
+    pub address: Address,
+    pub owner: Address,
+    pub worker: Address,
+    /// Base58, as libp2p prints it.
+    pub peer_id: String,
+    pub sector_size: u64,
+    /// File bytes that a sector holds.
+    pub usable_bytes: u64,
+    /// Bytes of proven sectors.
+    pub power: u64,
+    pub balance: AttoFil,
+    /// The part of the balance that sectors lock up.
+    pub collateral: AttoFil,
+    pub asks: Vec<AskView>,
+    pub proving_window: Option<WindowView>,
+    pub sectors: Vec<SectorView>,
+    pub pre_commits: Vec<PreCommitView>,
+    pub last_post: Option<Epoch>,
+    pub posts: u64,
+    pub slashed_at: Option<Epoch>,
+}
+
+/// A payment channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChannelView {
+    pub payer: Address,
+    pub id: ChannelId,
+    pub target: Address,
+    pub amount: AttoFil,
+    pub amount_redeemed: AttoFil,
+    pub agreed_eol: Epoch,
+    pub eol: Epoch,
+    pub redeemed: bool,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReceiptView {
+    /// The message's id.
+    pub message: String,
+    /// Height of the block that it is in.
+    pub height: Epoch,
+    /// 0 = applied.
+    pub exit_code: u64,
+    /// Why, when the exit code is not 0.
+    pub error: String,
+    /// Return values, hexadecimal.
+    pub returns: Vec<String>,
+    pub gas_cost: AttoFil,
+}
+
+impl ActorView {
+    /// `None` for an address that the chain does not know.
+    pub fn of(state: &ChainState, address: &Address) -> Option<Self> {
+        let singletons = [0, Address::STORAGE_MARKET, Address::PAYMENT_BROKER].map(Address::id);
+        let known =
+            state.accounts.contains_key(address) || state.miners.contains_key(address) || singletons.contains(address);
+        let (balance, nonce) = (state.balance(address), state.nonce(address));
+        known.then(|| Self {
+            address: address.clone(),
+            balance,
+            nonce,
+        })
+    }
+}
+
+impl MinerView {
+    /// `None` when there is no miner at this address.
+    pub fn of(state: &ChainState, address: &Address) -> Option<Self> {
+        let miner = state.miners.get(address)?;
+        let policy = &state.policy;
+        Some(Self {
+            address: address.clone(),
+            owner: miner.owner.clone(),
+            worker: miner.worker.clone(),
+            peer_id: Base::Base58Btc.encode(&miner.peer_id),
+            sector_size: miner.sector_size.bytes(),
+            usable_bytes: SectorSize::usable(miner.sector_size),
+            power: miner.power,
+            balance: miner.balance,
+            collateral: miner.active_collateral,
+            asks: asks(miner),
+            proving_window: miner
+                .proving_window(policy)
+                .map(|(start, end)| WindowView { start, end }),
+            sectors: sectors(miner),
+            pre_commits: pre_commits(miner, policy),
+            last_post: miner.last_post,
+            posts: miner.posts,
+            slashed_at: miner.slashed_at,
+        })
+    }
+
+    /// Every miner of the network.
+    pub fn all(state: &ChainState) -> Vec<Self> {
+        state
+            .miners
+            .keys()
+            .filter_map(|address| Self::of(state, address))
+            .collect()
+    }
+
+    /// The ask that stands at `height` and is the newest.
+    pub fn standing_ask(&self, height: Epoch) -> Option<&AskView> {
+        self.asks
+            .iter()
+            .filter(|ask| height < ask.expiry)
+            .max_by_key(|ask| ask.id)
+    }
+}
+
+fn asks(miner: &Miner) -> Vec<AskView> {
+    miner
+        .asks
+        .iter()
+        .map(|ask| AskView {
+            id: ask.id,
+            price: ask.price,
+            expiry: ask.expiry,
+        })
+        .collect()
+}
+
+fn sectors(miner: &Miner) -> Vec<SectorView> {
+    let view = |(id, sector): (&u64, &super::state::Sector)| SectorView {
+        id: *id,
+        comm_d: sector.comm_d,
+        comm_r: sector.comm_r,
+        comm_r_star: sector.comm_r_star,
+        committed_at: sector.committed_at,
+        last_proven_at: sector.last_proven_at,
+        proofs: sector.proofs,
+        in_proving_set: miner.proving_set.contains(id),
+    };
+    miner.sectors.iter().map(view).collect()
+}
+
+fn pre_commits(miner: &Miner, policy: &Policy) -> Vec<PreCommitView> {
+    let view = |(id, pre): (&u64, &super::state::PreCommit)| PreCommitView {
+        id: *id,
+        comm_d: pre.comm_d,
+        comm_r: pre.comm_r,
+        height: pre.height,
+        ticket_epoch: pre.ticket_epoch,
+        seed_epoch: pre.seed_epoch(policy),
+    };
+    miner.pre_commits.iter().map(view).collect()
+}
+
+impl ChannelView {
+    /// `None` when the payer has no such channel (any more).
+    pub fn of(state: &ChainState, payer: &Address, id: ChannelId) -> Option<Self> {
+        let channel = state.channel(payer, id)?;
+        Some(Self {
+            payer: payer.clone(),
+            id,
+            target: channel.target.clone(),
+            amount: channel.amount,
+            amount_redeemed: channel.amount_redeemed,
+            agreed_eol: channel.agreed_eol,
+            eol: channel.eol,
+            redeemed: channel.redeemed,
+        })
+    }
+
+    /// Every channel of a payer.
+    pub fn all(state: &ChainState, payer: &Address) -> Vec<Self> {
+        let channels = state.broker.channels.get(payer);
+        channels
+            .into_iter()
+            .flat_map(|channels| channels.keys())
+            .filter_map(|id| Self::of(state, payer, *id))
+            .collect()
+    }
+}
+
+impl ReceiptView {
+    /// `message` is the message's id as text.
+    pub fn of(message: String, height: Epoch, receipt: &Receipt) -> Self {
+        Self {
+            message,
+            height,
+            exit_code: receipt.exit_code,
+            error: receipt.error.clone(),
+            returns: receipt.returns.iter().map(|value| hex::encode(&value.0)).collect(),
+            gas_cost: receipt.gas_cost,
+        }
+    }
+
+    /// The receipt itself, for [`super::calls::channel_id`] and its like.
+    pub fn receipt(&self) -> Result<Receipt, DecodeError> {
+        let value = |text: &String| {
+            hex::decode(text)
+                .map(Bytes)
+                .map_err(|e| DecodeError::invalid("return value", e))
+        };
+        Ok(Receipt {
+            exit_code: self.exit_code,
+            returns: self.returns.iter().map(value).collect::<Result<_, _>>()?,
+            gas_cost: self.gas_cost,
+            error: self.error.clone(),
+        })
+    }
+}

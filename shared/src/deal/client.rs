@@ -1,0 +1,319 @@
+//! The client's side of a deal (design §4): from a piece and a miner's terms to a proof that it checked itself.
+//!
+//! Driven by the browser's worker and by the command line. Every stage can be persisted and resumed; whatever is still
+//! to be done follows from the stage alone.
+
+use super::proposal::{PaymentInfo, Proposal, SignedProposal};
+use super::response::{DealState, ProofInfo, SignedResponse};
+use super::review::price_of;
+use crate::chain::address::MaybeAddress;
+use crate::chain::{Address, AttoFil, BytesAmount, ChannelId, Epoch, SecretKey};
+use crate::payment::schedule::{unsigned_vouchers, voucher_count, ScheduleError, Terms};
+use crate::payment::CHANNEL_EXPIRY_INTERVAL;
+use crate::piece::{padded_for, Commitment, InclusionProof, SectorSize};
+use crate::wire::{as_cbor, encode, frame::MAX_MESSAGE};
+use alloc::string::String;
+use cid::Cid;
+use serde::{Deserialize, Serialize};
+
+/// What a deal is made of before anything is paid or sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Draft {
+    #[serde(with = "as_cbor")]
+    pub data_cid: Cid,
+    pub comm_p: Commitment,
+    /// Unpadded bytes.
+    pub size: u64,
+    pub payer: Address,
+    pub miner: Address,
+    pub owner: Address,
+    pub worker: Address,
+    pub sector_size: SectorSize,
+    /// attoFIL per byte per block.
+    pub price: AttoFil,
+    /// Blocks.
+    pub duration: u64,
+    /// The head's height when the draft was made: the whole proposal counts from it (no expiry race, spec §7.15).
+    pub start: Epoch,
+}
+
+/// Why a draft cannot become a deal; nothing was paid yet.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DraftError {
+    #[error("piece is {size} bytes but sector size is {usable} bytes")]
+    PieceTooLarge { size: u64, usable: u64 },
+    #[error("there is nothing to store: the file is empty")]
+    Empty,
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    #[error("this deal would cost {cost} FIL but the account holds {balance} FIL")]
+    Funds { cost: AttoFil, balance: AttoFil },
+    #[error("attempting to make storage deal with self. This is currently unsupported.  Please use a separate account as client")]
+    SelfDeal,
+}
+
+/// One deal as the client keeps it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClientDeal {
+    pub draft: Draft,
+    pub stage: ClientStage,
+}
+
+/// How far a deal has come.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum ClientStage {
+    /// Reviewed; the payment channel is still to be opened (or the deal is free).
+    Drafted,
+    /// The channel is on the chain; vouchers and proposal are to be signed.
+    ChannelOpen {
+        channel: u64,
+        #[serde(with = "as_cbor")]
+        message: Cid,
+    },
+    /// Signed; to be sent to the miner.
+    Signed {
+        #[serde(with = "as_cbor")]
+        proposal: SignedProposal,
+    },
+    /// The miner has answered; it fetches, stages and seals.
+    Running {
+        #[serde(with = "as_cbor")]
+        proposal: SignedProposal,
+        #[serde(with = "as_cbor")]
+        response: SignedResponse,
+    },
+    /// Complete, and the inclusion proof holds.
+    Complete {
+        #[serde(with = "as_cbor")]
+        proposal: SignedProposal,
+        #[serde(with = "as_cbor")]
+        response: SignedResponse,
+    },
+    /// Given up. A channel that was opened is to be cancelled and reclaimed.
+    Failed { reason: String, channel: Option<u64> },
+}
+
+/// What happened to a deal.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ClientInput {
+    /// The createChannel message is on the chain.
+    ChannelOpened { channel: ChannelId, message: Cid },
+    /// The createChannel message failed there.
+    ChannelFailed { reason: String },
+    /// Vouchers and proposal are signed.
+    Signed { proposal: SignedProposal },
+    /// The miner answered, to the proposal or to a query.
+    Answered { response: SignedResponse },
+}
+
+/// What the host must do next.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ClientEffect {
+    /// Open a channel to `target` with `amount` that lives until `eol`, once for this deal.
+    OpenChannel { target: Address, amount: AttoFil, eol: Epoch },
+    /// Sign with the payer's key: [`ClientDeal::sign`].
+    Sign,
+    /// Send the proposal.
+    Propose,
+    /// Serve the piece to the miner and query the deal until it is done.
+    ServeAndQuery,
+    /// Nothing, for good.
+    Rest,
+}
+
+/// Why an input was refused; the deal is as before.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ClientRefusal {
+    #[error("Response signature is invalid")]
+    ResponseSignature,
+    #[error("cids not equal {asked} {answered}")]
+    OtherDeal { asked: Cid, answered: Cid },
+    #[error("the miner does not know this deal")]
+    UnknownDeal,
+    #[error("the miner says complete, but {0}")]
+    Unproven(&'static str),
+    #[error("this does not apply to the deal as it stands")]
+    Unexpected,
+}
+
+impl Draft {
+    /// The deal's whole price.
+    pub fn total(&self) -> Option<AttoFil> {
+        price_of(self.price, self.size, self.duration)
+    }
+
+    /// All that can be refused before funds are locked (spec §3.3 steps 5 to 14). `balance` is what the payer holds.
+    pub fn check(&self, balance: AttoFil) -> Result<(), DraftError> {
+        let usable = self.sector_size.usable();
+        if self.size == 0 {
+            return Err(DraftError::Empty);
+        }
+        if self.size > usable {
+            return Err(DraftError::PieceTooLarge { size: self.size, usable });
+        }
+        if self.payer == self.owner || self.payer == self.worker {
+            return Err(DraftError::SelfDeal);
+        }
+        voucher_count(self.duration)?;
+        let cost = self.total().ok_or(ScheduleError::Overflow)?;
+        if balance < cost {
+            return Err(DraftError::Funds { cost, balance });
+        }
+        Ok(())
+    }
+}
+
+impl ClientDeal {
+    pub fn new(draft: Draft) -> Self {
+        Self { draft, stage: ClientStage::Drafted }
+    }
+
+    /// The deal's id, once it is signed.
+    pub fn cid(&self) -> Option<Cid> {
+        self.proposal().map(SignedProposal::cid)
+    }
+
+    /// The signed proposal, once there is one.
+    pub fn proposal(&self) -> Option<&SignedProposal> {
+        match &self.stage {
+            ClientStage::Signed { proposal }
+            | ClientStage::Running { proposal, .. }
+            | ClientStage::Complete { proposal, .. } => Some(proposal),
+            _ => None,
+        }
+    }
+
+    /// The miner's last answer.
+    pub fn response(&self) -> Option<&SignedResponse> {
+        match &self.stage {
+            ClientStage::Running { response, .. } | ClientStage::Complete { response, .. } => Some(response),
+            _ => None,
+        }
+    }
+
+    /// The checked proof of a complete deal.
+    pub fn proof(&self) -> Option<&ProofInfo> {
+        self.response().and_then(|response| response.response.proof_info.as_ref())
+    }
+
+    /// The next thing to do; the same after a restart.
+    pub fn effect(&self) -> ClientEffect {
+        match &self.stage {
+            ClientStage::Drafted => match self.draft.total().filter(|total| !total.is_zero()) {
+                None => ClientEffect::Sign,
+                Some(amount) => ClientEffect::OpenChannel {
+                    target: self.draft.owner.clone(),
+                    amount,
+                    eol: self.draft.start.plus(self.draft.duration).plus(CHANNEL_EXPIRY_INTERVAL),
+                },
+            },
+            ClientStage::ChannelOpen { .. } => ClientEffect::Sign,
+            ClientStage::Signed { .. } => ClientEffect::Propose,
+            ClientStage::Running { .. } => ClientEffect::ServeAndQuery,
+            ClientStage::Complete { .. } | ClientStage::Failed { .. } => ClientEffect::Rest,
+        }
+    }
+
+    /// Draws up and signs vouchers and proposal with the payer's key; the same bytes each time.
+    pub fn sign(&self, key: &SecretKey) -> Result<SignedProposal, ScheduleError> {
+        let draft = &self.draft;
+        let total = draft.total().ok_or(ScheduleError::Overflow)?;
+        let mut payment = PaymentInfo {
+            payer: draft.payer.clone(),
+            pay_ch_actor: MaybeAddress(None),
+            channel: None,
+            channel_msg_cid: None,
+            vouchers: None,
+        };
+        if let ClientStage::ChannelOpen { channel, message } = &self.stage {
+            let terms = Terms {
+                payer: draft.payer.clone(),
+                target: draft.owner.clone(),
+                miner: draft.miner.clone(),
+                channel: ChannelId(*channel),
+                total,
+                duration: draft.duration,
+                start: draft.start,
+                comm_p: draft.comm_p,
+                size: BytesAmount(draft.size),
+            };
+            let mut vouchers = unsigned_vouchers(&terms)?;
+            for voucher in &mut vouchers {
+                voucher.signature = Some(key.sign(&voucher.payload()).0.to_vec().into());
+            }
+            payment.pay_ch_actor = MaybeAddress(Some(Address::id(Address::PAYMENT_BROKER)));
+            payment.channel = Some(ChannelId(*channel));
+            payment.channel_msg_cid = Some(*message);
+            payment.vouchers = Some(vouchers);
+        }
+        let proposal = Proposal {
+            piece_ref: draft.data_cid,
+            size: Some(BytesAmount(draft.size)),
+            total_price: total,
+            duration: draft.duration,
+            miner_address: draft.miner.clone(),
+            payment,
+        };
+        let signed = proposal.sign(key);
+        debug_assert!(encode(&signed).len() <= MAX_MESSAGE, "MAX_VOUCHERS keeps a proposal within a frame");
+        Ok(signed)
+    }
+
+    /// Moves the deal on. On `Err` nothing changed.
+    pub fn handle(&mut self, input: ClientInput) -> Result<(), ClientRefusal> {
+        let next = match (&self.stage, input) {
+            (ClientStage::Drafted, ClientInput::ChannelOpened { channel, message }) => {
+                ClientStage::ChannelOpen { channel: channel.0, message }
+            }
+            (ClientStage::Drafted, ClientInput::ChannelFailed { reason }) => ClientStage::Failed { reason, channel: None },
+            (ClientStage::Drafted | ClientStage::ChannelOpen { .. }, ClientInput::Signed { proposal }) => {
+                ClientStage::Signed { proposal }
+            }
+            (
+                ClientStage::Signed { proposal } | ClientStage::Running { proposal, .. },
+                ClientInput::Answered { response },
+            ) => self.answered(proposal, response)?,
+            _ => return Err(ClientRefusal::Unexpected),
+        };
+        self.stage = next;
+        Ok(())
+    }
+
+    /// Judges an answer (spec §3.3 steps 18 and 19).
+    fn answered(&self, proposal: &SignedProposal, answer: SignedResponse) -> Result<ClientStage, ClientRefusal> {
+        if !answer.is_signed_by(&self.draft.worker) {
+            return Err(ClientRefusal::ResponseSignature);
+        }
+        let (asked, response) = (proposal.cid(), &answer.response);
+        if response.proposal_cid != asked {
+            return Err(ClientRefusal::OtherDeal { asked, answered: response.proposal_cid });
+        }
+        let channel = proposal.proposal.payment.channel.map(|id| id.0);
+        let failed = |word: &str| ClientStage::Failed { reason: alloc::format!("deal {word}: {}", response.message), channel };
+        Ok(match response.state {
+            DealState::Unknown => return Err(ClientRefusal::UnknownDeal),
+            DealState::Rejected => failed("rejected"),
+            DealState::Failed => failed("failed"),
+            DealState::Complete => {
+                self.check_inclusion(response.proof_info.as_ref())?;
+                ClientStage::Complete { proposal: proposal.clone(), response: answer }
+            }
+            DealState::Accepted | DealState::Started | DealState::Staged => {
+                ClientStage::Running { proposal: proposal.clone(), response: answer }
+            }
+        })
+    }
+
+    /// The piece must lie in the sector that the miner names.
+    fn check_inclusion(&self, proof: Option<&ProofInfo>) -> Result<(), ClientRefusal> {
+        let info = proof.ok_or(ClientRefusal::Unproven("sends no proof"))?;
+        let bytes = info.piece_inclusion_proof.as_ref().ok_or(ClientRefusal::Unproven("sends no inclusion proof"))?;
+        let proof = InclusionProof::from_bytes(&bytes.0)
+            .map_err(|_| ClientRefusal::Unproven("its inclusion proof is malformed"))?;
+        let padded = padded_for(self.draft.size)
+            .map_err(|_| ClientRefusal::Unproven("the piece has no padded size"))?;
+        proof
+            .verify(self.draft.comm_p, padded, info.comm_d, self.draft.sector_size)
+            .map_err(|_| ClientRefusal::Unproven("its inclusion proof does not hold"))
+    }
+}

@@ -1,0 +1,115 @@
+//! The vouchers of a paid deal: equal steps every [`VOUCHER_INTERVAL`] blocks, the last one for the whole price and
+//! without a condition (spec §3.4).
+
+use super::{PaymentVoucher, Predicate, VOUCHER_INTERVAL};
+use crate::chain::{Address, AttoFil, BytesAmount, ChannelId, Epoch};
+use crate::piece::Commitment;
+use alloc::vec::Vec;
+
+/// Most vouchers that fit a proposal's frame of 256 KiB at about 283 bytes each (spec §3.4).
+pub const MAX_VOUCHERS: usize = 900;
+
+/// What the vouchers of one deal are computed from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    pub payer: Address,
+    /// The miner's owner, who is paid.
+    pub target: Address,
+    /// The miner actor, which the condition asks.
+    pub miner: Address,
+    pub channel: ChannelId,
+    pub total: AttoFil,
+    /// Blocks.
+    pub duration: u64,
+    /// The height that the schedule counts from.
+    pub start: Epoch,
+    pub comm_p: Commitment,
+    pub size: BytesAmount,
+}
+
+/// Why no schedule can be drawn up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ScheduleError {
+    #[error("a deal lasts at least one block")]
+    NoDuration,
+    #[error("a deal of {duration} blocks needs {vouchers} vouchers, more than the {MAX_VOUCHERS} that fit a proposal: choose a shorter duration")]
+    TooLong { duration: u64, vouchers: u64 },
+    #[error("the price is larger than all FIL that can exist")]
+    Overflow,
+}
+
+/// The number of vouchers of a deal.
+pub fn voucher_count(duration: u64) -> Result<usize, ScheduleError> {
+    if duration == 0 {
+        return Err(ScheduleError::NoDuration);
+    }
+    let vouchers = duration.div_ceil(VOUCHER_INTERVAL);
+    usize::try_from(vouchers)
+        .ok()
+        .filter(|count| *count <= MAX_VOUCHERS)
+        .ok_or(ScheduleError::TooLong { duration, vouchers })
+}
+
+/// The deal's vouchers in order, without signatures.
+pub fn unsigned_vouchers(terms: &Terms) -> Result<Vec<PaymentVoucher>, ScheduleError> {
+    let count = voucher_count(terms.duration)? as u64;
+    let scaled = terms.total.checked_mul(u128::from(VOUCHER_INTERVAL)).ok_or(ScheduleError::Overflow)?;
+    let step = AttoFil(scaled.0.div_ceil(u128::from(terms.duration)));
+    let condition = Predicate::piece_inclusion(&terms.miner, &terms.comm_p, terms.size);
+    (1..=count)
+        .map(|i| {
+            let last = i == count;
+            let paid = step.checked_mul(u128::from(i)).ok_or(ScheduleError::Overflow)?.min(terms.total);
+            Ok(PaymentVoucher {
+                channel: terms.channel,
+                payer: terms.payer.clone(),
+                target: terms.target.clone(),
+                amount: if last { terms.total } else { paid },
+                valid_at: terms.start.plus(if last { terms.duration } else { i * VOUCHER_INTERVAL }),
+                condition: (!last).then(|| condition.clone()),
+                signature: None,
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn terms(duration: u64) -> Terms {
+        let miner = Address::actor(&Address::id(7), 0);
+        Terms {
+            payer: Address::id(8),
+            target: Address::id(9),
+            miner,
+            channel: ChannelId(9),
+            total: AttoFil(5_000_000),
+            duration,
+            start: Epoch(773),
+            comm_p: Commitment([0; 32]),
+            size: BytesAmount(1000),
+        }
+    }
+
+    #[test]
+    fn there_is_one_voucher_for_each_started_interval() {
+        for (duration, count) in [(10_000, 10), (10_001, 11), (2500, 3), (999, 1), (1, 1), (1000, 1)] {
+            assert_eq!(unsigned_vouchers(&terms(duration)).unwrap().len(), count, "{duration}");
+        }
+    }
+
+    #[test]
+    fn amounts_rise_by_equal_steps_to_the_whole_price_and_only_the_last_is_unconditional() {
+        let vouchers = unsigned_vouchers(&terms(2500)).unwrap();
+        let seen: Vec<_> = vouchers.iter().map(|v| (v.amount.0, v.valid_at.0, v.condition.is_some())).collect();
+        assert_eq!(seen, [(2_000_000, 1773, true), (4_000_000, 2773, true), (5_000_000, 3273, false)]);
+    }
+
+    #[test]
+    fn a_duration_of_nothing_or_of_too_many_vouchers_is_refused() {
+        assert_eq!(unsigned_vouchers(&terms(0)), Err(ScheduleError::NoDuration));
+        let duration = 900_001;
+        assert_eq!(unsigned_vouchers(&terms(duration)), Err(ScheduleError::TooLong { duration, vouchers: 901 }));
+    }
+}

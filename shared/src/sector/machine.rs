@@ -1,0 +1,318 @@
+//! The sector machine (design §4): every stage holds all that the next step needs, so that a restart goes on from it.
+
+use crate::chain::Epoch;
+use crate::piece::{padded_for, Commitment, SectorLayout, SectorSize};
+use crate::wire::as_cbor;
+use crate::wire::cbor::Bytes;
+use alloc::{string::String, vec::Vec};
+use cid::Cid;
+use serde::{Deserialize, Serialize};
+
+/// How often a phase is tried before the sector is given up. Proofs are deterministic: a third failure is no accident.
+pub const MAX_ATTEMPTS: u32 = 3;
+
+/// A piece with its place in a sector.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SectorPiece {
+    /// The deal that it belongs to.
+    #[serde(with = "as_cbor")]
+    pub deal: Cid,
+    #[serde(with = "as_cbor")]
+    pub data_cid: Cid,
+    /// Unpadded bytes.
+    pub size: u64,
+    pub comm_p: Commitment,
+}
+
+/// One sector as the miner keeps it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sector {
+    pub id: u64,
+    pub size: SectorSize,
+    pub pieces: Vec<SectorPiece>,
+    /// Failed attempts at the stage's step.
+    pub attempts: u32,
+    /// Why the last attempt failed.
+    pub last_error: Option<String>,
+    pub stage: SectorStage,
+}
+
+/// A sealed replica's commitments, with what it was sealed under.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sealed {
+    pub ticket_epoch: Epoch,
+    pub ticket: [u8; 32],
+    pub comm_d: Commitment,
+    pub comm_r: Commitment,
+    pub comm_c: Commitment,
+}
+
+/// How far a sector has come.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum SectorStage {
+    /// Takes pieces.
+    Packing,
+    /// Full or due; the ticket is to be drawn.
+    Closed,
+    /// The data is laid out and encoded layer by layer.
+    PreCommit1 { ticket_epoch: Epoch, ticket: [u8; 32] },
+    /// The trees are built over the layers.
+    PreCommit2 {
+        ticket_epoch: Epoch,
+        ticket: [u8; 32],
+        #[serde(with = "as_cbor")]
+        output: Bytes,
+    },
+    /// CommD and CommR are to be published.
+    PreCommitting { sealed: Sealed },
+    /// Published at `height`; the seed is drawn at `seed_epoch`.
+    WaitSeed { sealed: Sealed, seed_epoch: Epoch },
+    /// The challenged nodes are opened.
+    Commit1 { sealed: Sealed, seed: [u8; 32] },
+    /// The SNARK is computed.
+    Commit2 {
+        sealed: Sealed,
+        seed: [u8; 32],
+        #[serde(with = "as_cbor")]
+        output: Bytes,
+    },
+    /// The proof is to be published.
+    Committing {
+        sealed: Sealed,
+        #[serde(with = "as_cbor")]
+        proof: Bytes,
+    },
+    /// On the chain; proven in every window.
+    Proving {
+        sealed: Sealed,
+        #[serde(with = "as_cbor")]
+        message: Cid,
+        committed_at: Epoch,
+    },
+    /// Given up.
+    Failed { phase: Phase, reason: String },
+}
+
+/// The name of a stage, for people and for progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Phase {
+    Packing,
+    Closed,
+    PreCommit1,
+    PreCommit2,
+    PreCommitting,
+    WaitSeed,
+    Commit1,
+    Commit2,
+    Committing,
+    Proving,
+    Failed,
+}
+
+/// What happened to a sector.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SectorInput {
+    PieceAdded(SectorPiece),
+    /// The sector is full, the timer is up, or the operator said so.
+    Close,
+    TicketDrawn { epoch: Epoch, ticket: [u8; 32] },
+    PreCommit1Done { output: Vec<u8> },
+    PreCommit2Done { comm_d: Commitment, comm_r: Commitment, comm_c: Commitment },
+    PreCommitted { seed_epoch: Epoch },
+    /// The pre-commit was refused or expired on the chain, or its ticket is too old: seal again with a new ticket.
+    SealExpired { reason: String },
+    SeedDrawn { seed: [u8; 32] },
+    Commit1Done { output: Vec<u8> },
+    Commit2Done { proof: Vec<u8> },
+    Committed { message: Cid, height: Epoch },
+    /// The stage's step failed; it is tried again, from a safe stage, at most [`MAX_ATTEMPTS`] times.
+    StepFailed { reason: String },
+}
+
+/// What the daemon must do next for a sector.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SectorEffect {
+    /// Wait for pieces or for the timer.
+    Pack,
+    DrawTicket,
+    PreCommit1 { ticket: [u8; 32] },
+    PreCommit2 { output: Vec<u8> },
+    SubmitPreCommit { sealed: Sealed },
+    AwaitSeed { seed_epoch: Epoch },
+    Commit1 { sealed: Sealed, seed: [u8; 32] },
+    Commit2 { output: Vec<u8> },
+    SubmitCommit { sealed: Sealed, proof: Vec<u8> },
+    /// Prove in every window.
+    Prove,
+    Rest,
+}
+
+/// Why an input was refused; the sector is as before.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SectorRefusal {
+    #[error("sector {sector} does not take pieces any more")]
+    NotPacking { sector: u64 },
+    #[error("sector {sector} has no room for {size} bytes more")]
+    Full { sector: u64, size: u64 },
+    #[error("sector {sector} is empty: there is nothing to seal")]
+    Empty { sector: u64 },
+    #[error("this does not apply to sector {sector} in phase {phase:?}")]
+    Unexpected { sector: u64, phase: Phase },
+}
+
+impl Sector {
+    pub fn new(id: u64, size: SectorSize) -> Self {
+        Self { id, size, pieces: Vec::new(), attempts: 0, last_error: None, stage: SectorStage::Packing }
+    }
+
+    /// Where each piece lies, in the order of `pieces`; `None` if they do not fit (which [`Sector::handle`] prevents).
+    pub fn layout(&self) -> Option<SectorLayout> {
+        layout(self.size, self.pieces.iter().map(|piece| (piece.size, piece.comm_p)))
+    }
+
+    /// Whether a piece of `size` unpadded bytes has room.
+    pub fn fits(&self, size: u64) -> bool {
+        let more = (size, Commitment([0; 32]));
+        let pieces = self.pieces.iter().map(|piece| (piece.size, piece.comm_p)).chain([more]);
+        matches!(self.stage, SectorStage::Packing) && layout(self.size, pieces).is_some()
+    }
+
+    pub fn phase(&self) -> Phase {
+        match self.stage {
+            SectorStage::Packing => Phase::Packing,
+            SectorStage::Closed => Phase::Closed,
+            SectorStage::PreCommit1 { .. } => Phase::PreCommit1,
+            SectorStage::PreCommit2 { .. } => Phase::PreCommit2,
+            SectorStage::PreCommitting { .. } => Phase::PreCommitting,
+            SectorStage::WaitSeed { .. } => Phase::WaitSeed,
+            SectorStage::Commit1 { .. } => Phase::Commit1,
+            SectorStage::Commit2 { .. } => Phase::Commit2,
+            SectorStage::Committing { .. } => Phase::Committing,
+            SectorStage::Proving { .. } => Phase::Proving,
+            SectorStage::Failed { .. } => Phase::Failed,
+        }
+    }
+
+    /// The sealed replica's commitments, once there are any.
+    pub fn sealed(&self) -> Option<&Sealed> {
+        match &self.stage {
+            SectorStage::PreCommitting { sealed }
+            | SectorStage::WaitSeed { sealed, .. }
+            | SectorStage::Commit1 { sealed, .. }
+            | SectorStage::Commit2 { sealed, .. }
+            | SectorStage::Committing { sealed, .. }
+            | SectorStage::Proving { sealed, .. } => Some(sealed),
+            _ => None,
+        }
+    }
+
+    /// The next thing to do; the same after a restart.
+    pub fn effect(&self) -> SectorEffect {
+        match &self.stage {
+            SectorStage::Packing => SectorEffect::Pack,
+            SectorStage::Closed => SectorEffect::DrawTicket,
+            SectorStage::PreCommit1 { ticket, .. } => SectorEffect::PreCommit1 { ticket: *ticket },
+            SectorStage::PreCommit2 { output, .. } => SectorEffect::PreCommit2 { output: output.0.clone() },
+            SectorStage::PreCommitting { sealed } => SectorEffect::SubmitPreCommit { sealed: sealed.clone() },
+            SectorStage::WaitSeed { seed_epoch, .. } => SectorEffect::AwaitSeed { seed_epoch: *seed_epoch },
+            SectorStage::Commit1 { sealed, seed } => SectorEffect::Commit1 { sealed: sealed.clone(), seed: *seed },
+            SectorStage::Commit2 { output, .. } => SectorEffect::Commit2 { output: output.0.clone() },
+            SectorStage::Committing { sealed, proof } => {
+                SectorEffect::SubmitCommit { sealed: sealed.clone(), proof: proof.0.clone() }
+            }
+            SectorStage::Proving { .. } => SectorEffect::Prove,
+            SectorStage::Failed { .. } => SectorEffect::Rest,
+        }
+    }
+
+    /// Moves the sector on. On `Err` nothing changed.
+    pub fn handle(&mut self, input: SectorInput) -> Result<(), SectorRefusal> {
+        let sector = self.id;
+        let next = match (&self.stage, input) {
+            (_, SectorInput::PieceAdded(piece)) => return self.add(piece),
+            (SectorStage::Packing, SectorInput::Close) if self.pieces.is_empty() => return Err(SectorRefusal::Empty { sector }),
+            (SectorStage::Packing, SectorInput::Close) => SectorStage::Closed,
+            (SectorStage::Closed, SectorInput::TicketDrawn { epoch, ticket }) => {
+                SectorStage::PreCommit1 { ticket_epoch: epoch, ticket }
+            }
+            (SectorStage::PreCommit1 { ticket_epoch, ticket }, SectorInput::PreCommit1Done { output }) => {
+                SectorStage::PreCommit2 { ticket_epoch: *ticket_epoch, ticket: *ticket, output: Bytes(output) }
+            }
+            (
+                SectorStage::PreCommit2 { ticket_epoch, ticket, .. },
+                SectorInput::PreCommit2Done { comm_d, comm_r, comm_c },
+            ) => SectorStage::PreCommitting {
+                sealed: Sealed { ticket_epoch: *ticket_epoch, ticket: *ticket, comm_d, comm_r, comm_c },
+            },
+            (SectorStage::PreCommitting { sealed }, SectorInput::PreCommitted { seed_epoch }) => {
+                SectorStage::WaitSeed { sealed: sealed.clone(), seed_epoch }
+            }
+            (SectorStage::WaitSeed { sealed, .. }, SectorInput::SeedDrawn { seed }) => {
+                SectorStage::Commit1 { sealed: sealed.clone(), seed }
+            }
+            (SectorStage::Commit1 { sealed, seed }, SectorInput::Commit1Done { output }) => {
+                SectorStage::Commit2 { sealed: sealed.clone(), seed: *seed, output: Bytes(output) }
+            }
+            (SectorStage::Commit2 { sealed, .. }, SectorInput::Commit2Done { proof }) => {
+                SectorStage::Committing { sealed: sealed.clone(), proof: Bytes(proof) }
+            }
+            (SectorStage::Committing { sealed, .. }, SectorInput::Committed { message, height }) => {
+                SectorStage::Proving { sealed: sealed.clone(), message, committed_at: height }
+            }
+            (_, SectorInput::StepFailed { reason }) => return self.step_failed(reason, false),
+            (_, SectorInput::SealExpired { reason }) => return self.step_failed(reason, true),
+            _ => return Err(SectorRefusal::Unexpected { sector, phase: self.phase() }),
+        };
+        self.stage = next;
+        self.attempts = 0;
+        self.last_error = None;
+        Ok(())
+    }
+
+    fn add(&mut self, piece: SectorPiece) -> Result<(), SectorRefusal> {
+        if self.pieces.iter().any(|known| known.deal == piece.deal) {
+            return Ok(());
+        }
+        if !matches!(self.stage, SectorStage::Packing) {
+            return Err(SectorRefusal::NotPacking { sector: self.id });
+        }
+        if !self.fits(piece.size) {
+            return Err(SectorRefusal::Full { sector: self.id, size: piece.size });
+        }
+        self.pieces.push(piece);
+        Ok(())
+    }
+
+    /// A failed step goes back to the nearest stage whose inputs are surely whole: phase 1 wipes and rebuilds the files,
+    /// so a failure up to Commit1 starts there; a failure of Commit2 or of a message repeats that step alone.
+    fn step_failed(&mut self, reason: String, with_new_ticket: bool) -> Result<(), SectorRefusal> {
+        let phase = self.phase();
+        if matches!(phase, Phase::Packing | Phase::Proving | Phase::Failed) {
+            return Err(SectorRefusal::Unexpected { sector: self.id, phase });
+        }
+        self.attempts += 1;
+        self.last_error = Some(reason.clone());
+        if self.attempts >= MAX_ATTEMPTS {
+            self.stage = SectorStage::Failed { phase, reason };
+            return Ok(());
+        }
+        self.stage = match &self.stage {
+            _ if with_new_ticket => SectorStage::Closed,
+            SectorStage::PreCommit2 { ticket_epoch, ticket, .. } => {
+                SectorStage::PreCommit1 { ticket_epoch: *ticket_epoch, ticket: *ticket }
+            }
+            SectorStage::Commit2 { sealed, seed, .. } => SectorStage::Commit1 { sealed: sealed.clone(), seed: *seed },
+            other => other.clone(),
+        };
+        Ok(())
+    }
+}
+
+fn layout(size: SectorSize, pieces: impl Iterator<Item = (u64, Commitment)>) -> Option<SectorLayout> {
+    let mut layout = SectorLayout::new(size);
+    for (bytes, comm_p) in pieces {
+        layout.place(padded_for(bytes).ok()?, comm_p).ok()?;
+    }
+    Some(layout)
+}

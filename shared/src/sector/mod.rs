@@ -1,0 +1,18 @@
+//! A sector's life: pieces packed, sealed, committed on the chain, and proven in every window.
+//!
+//! The machine says what to do next; the daemon's prover, chain access and store do it.
+
+pub mod machine;
+pub mod post;
+
+pub use machine::{Phase, Sealed, Sector, SectorEffect, SectorInput, SectorPiece, SectorStage};
+pub use post::{post_duty, PostDuty};
+
+/// The 32 bytes that name a miner to the proofs: the 20-byte payload of its actor address, then zeros (spec §5.3.3).
+pub fn prover_id(miner: &crate::chain::Address) -> [u8; 32] {
+    let mut id = [0; 32];
+    let payload = miner.payload();
+    let length = payload.len().min(20);
+    id[..length].copy_from_slice(&payload[..length]);
+    id
+}

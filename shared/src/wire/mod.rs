@@ -1,0 +1,23 @@
+//! How bytes look on the wire and in signatures: protocol ids, framing, canonical CBOR, LEB128 numbers (spec §1).
+//!
+//! Called by every type that is sent or signed. Decoders accept exactly one encoding of a value, so that a CID or a
+//! signature computed over decoded bytes is the one that the peer meant.
+
+pub mod as_cbor;
+pub mod cbor;
+pub mod frame;
+pub mod leb128;
+
+pub use cbor::{decode, encode, Cbor, DecodeError};
+
+/// Protocol ids of the libp2p streams (spec §1.1; the last one is ours).
+pub mod protocol {
+    /// Make a deal: SignedProposal → SignedResponse.
+    pub const MAKE_DEAL: &str = "/fil/storage/mk/1.0.0";
+    /// Query a deal: QueryRequest → SignedResponse.
+    pub const QUERY_DEAL: &str = "/fil/storage/qry/1.0.0";
+    /// Free retrieval: RetrievePieceRequest → RetrievePieceResponse, then chunks until the end of the stream.
+    pub const RETRIEVAL: &str = "/fil/retrieval/free/0.0.0";
+    /// Piece data, pulled block by block by the side that lacks it (in place of bitswap, design §7).
+    pub const TRANSFER: &str = "/sealdrop/transfer/1.0.0";
+}
