@@ -125,11 +125,17 @@ fn the_paid_proposal_matches() {
     let bytes = encode(&paid());
     assert_eq!(bytes.len(), 985);
     let hash = shared::chain::keys::blake2b256(&bytes);
-    assert_eq!(hex::encode(hash), "de508cc8316497bf263a793fe82f11b6b0a70e477feb13399503be9ec4dd1213");
+    assert_eq!(
+        hex::encode(hash),
+        "de508cc8316497bf263a793fe82f11b6b0a70e477feb13399503be9ec4dd1213"
+    );
     let signed = paid().sign(&key(1));
     assert_eq!(hex::encode(signed.signature.0), "960a6ded16b31fb8c354fb8b1fb3f8d22dc7f5a08f00b3708492018f59540fea3f9bee5ced90a436bc01b3d5a0e1285a0db967b8e4881b7ebbc8b11a73fa48f200");
     assert_eq!(encode(&signed).len(), 1062);
-    assert_eq!(signed.cid().to_string(), "bafy2bzacec7zc6uiima3ou44t4ur5cgpmeqi5nf2h7hsy7l3knqezwbk6gyag");
+    assert_eq!(
+        signed.cid().to_string(),
+        "bafy2bzacec7zc6uiima3ou44t4ur5cgpmeqi5nf2h7hsy7l3knqezwbk6gyag"
+    );
     assert_eq!(decode(&encode(&signed)), Ok(signed));
 }
 
@@ -141,14 +147,22 @@ fn the_free_proposal_matches() {
     let signed = free().sign(&key(1));
     assert_eq!(hex::encode(signed.signature.0), "eb0544be6bcc071c2c7a288cd3aff9b5159e0cac52e17ad1c7df067d73bc5d2d03cd6bcc2f55ae3a28a2d732f0da840b2bd84344c3cea13b20dcfdee0e0b825301");
     assert_eq!(encode(&signed).len(), 281);
-    assert_eq!(signed.cid().to_string(), "bafy2bzacearkno52pu76otqqmfokmvr2gd6psevf65omwlw3sv47ggzqx4x7w");
+    assert_eq!(
+        signed.cid().to_string(),
+        "bafy2bzacearkno52pu76otqqmfokmvr2gd6psevf65omwlw3sv47ggzqx4x7w"
+    );
     assert!(signed.signature_is_valid());
 }
 
 #[test]
 fn the_accepted_response_and_the_query_match() {
     let proposal_cid = free().sign(&key(1)).cid();
-    let response = Response { state: DealState::Accepted, message: String::new(), proposal_cid, proof_info: None };
+    let response = Response {
+        state: DealState::Accepted,
+        message: String::new(),
+        proposal_cid,
+        proof_info: None,
+    };
     let expected = "a465737461746503676d657373616765606970726f6f66496e666ff66b70726f706f73616c436964d82a5827000171a0e4022022a6bbba7d3fe74e10615ca6563a30fcf912a5f75ccb2edb9579f31b30bf2ffb";
     assert_eq!(hex::encode(encode(&response)), expected);
     assert_eq!(decode(&hex::decode(expected).expect("hex")), Ok(response.clone()));

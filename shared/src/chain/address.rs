@@ -60,19 +60,28 @@ impl Address {
 
     /// The singleton actor with this number.
     pub fn id(number: u64) -> Self {
-        Self { protocol: Protocol::Id, payload: leb128::unsigned(number) }
+        Self {
+            protocol: Protocol::Id,
+            payload: leb128::unsigned(number),
+        }
     }
 
     /// The account of a secp256k1 public key in its 65-byte uncompressed form.
     pub fn secp256k1(public_key: &[u8; 65]) -> Self {
-        Self { protocol: Protocol::Secp256k1, payload: hash160(public_key) }
+        Self {
+            protocol: Protocol::Secp256k1,
+            payload: hash160(public_key),
+        }
     }
 
     /// The address of an actor that `creator` makes with its message number `nonce`.
     pub fn actor(creator: &Address, nonce: u64) -> Self {
         let mut data = creator.to_bytes();
         data.extend_from_slice(&nonce.to_be_bytes());
-        Self { protocol: Protocol::Actor, payload: hash160(&data) }
+        Self {
+            protocol: Protocol::Actor,
+            payload: hash160(&data),
+        }
     }
 
     pub fn protocol(&self) -> Protocol {
@@ -104,7 +113,10 @@ impl Address {
         if !fits {
             return Err(AddressError::Payload);
         }
-        Ok(Self { protocol, payload: payload.to_vec() })
+        Ok(Self {
+            protocol,
+            payload: payload.to_vec(),
+        })
     }
 
     fn checksum(&self) -> Vec<u8> {
@@ -148,7 +160,9 @@ impl FromStr for Address {
         if text.is_empty() {
             return Err(AddressError::Empty);
         }
-        let rest = text.strip_prefix(['t', 'f']).filter(|_| text.len() <= MAX_TEXT && text.is_ascii());
+        let rest = text
+            .strip_prefix(['t', 'f'])
+            .filter(|_| text.len() <= MAX_TEXT && text.is_ascii());
         let rest = rest.filter(|rest| rest.len() > 1).ok_or(AddressError::Form)?;
         let (protocol, body) = rest.split_at(1);
         let protocol = protocol.bytes().next().map_or(0, |digit| digit.wrapping_sub(b'0'));
@@ -174,7 +188,9 @@ impl Cbor for Address {
         Value::Bytes(self.to_bytes())
     }
     fn from_value(value: Value) -> Result<Self, DecodeError> {
-        let bytes = value.into_bytes().map_err(|_| DecodeError::Type { expected: "an address" })?;
+        let bytes = value
+            .into_bytes()
+            .map_err(|_| DecodeError::Type { expected: "an address" })?;
         Self::from_bytes(&bytes).map_err(|e| DecodeError::invalid("address", e))
     }
 }
@@ -203,7 +219,9 @@ impl serde::Serialize for Address {
 
 impl<'de> serde::Deserialize<'de> for Address {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -216,7 +234,10 @@ mod tests {
     #[test]
     fn text_and_bytes_match_the_vectors_both_ways() {
         let miner: Address = MINER.parse().unwrap();
-        assert_eq!(hex::encode(miner.to_bytes()), "0225a5956f366974aed5efba0ece2bf647261772fb");
+        assert_eq!(
+            hex::encode(miner.to_bytes()),
+            "0225a5956f366974aed5efba0ece2bf647261772fb"
+        );
         assert_eq!(alloc::format!("{miner}"), MINER);
         assert_eq!(Address::from_bytes(&miner.to_bytes()), Ok(miner.clone()));
         assert_eq!(MINER.replacen('t', "f", 1).parse(), Ok(miner));
@@ -232,8 +253,21 @@ mod tests {
 
     #[test]
     fn a_mistyped_address_is_refused() {
-        assert_eq!(MINER.replace("ewszk", "ewszl").parse::<Address>(), Err(AddressError::Checksum));
-        for bad in ["", "t", "t2", "x03", "t9aaaa", "t0-1", "t1é", "t4abcdefg", &"t1a".repeat(40)] {
+        assert_eq!(
+            MINER.replace("ewszk", "ewszl").parse::<Address>(),
+            Err(AddressError::Checksum)
+        );
+        for bad in [
+            "",
+            "t",
+            "t2",
+            "x03",
+            "t9aaaa",
+            "t0-1",
+            "t1é",
+            "t4abcdefg",
+            &"t1a".repeat(40),
+        ] {
             assert!(bad.parse::<Address>().is_err(), "{bad}");
         }
         assert_eq!(Address::from_bytes(&[0x80]), Err(AddressError::Protocol(0x80)));

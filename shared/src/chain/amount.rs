@@ -44,7 +44,10 @@ impl AttoFil {
 
     /// The product, `None` when it is more than can exist.
     pub fn checked_mul(self, factor: u128) -> Option<Self> {
-        self.0.checked_mul(factor).filter(|product| *product < 1 << 125).map(Self)
+        self.0
+            .checked_mul(factor)
+            .filter(|product| *product < 1 << 125)
+            .map(Self)
     }
 }
 
@@ -72,7 +75,11 @@ impl FromStr for AttoFil {
         let mut all = String::from(whole);
         all.push_str(decimals);
         all.extend(core::iter::repeat_n('0', DECIMALS - decimals.len()));
-        all.parse().ok().filter(|atto: &u128| *atto < 1 << 125).map(Self).ok_or(AmountError::TooLarge)
+        all.parse()
+            .ok()
+            .filter(|atto: &u128| *atto < 1 << 125)
+            .map(Self)
+            .ok_or(AmountError::TooLarge)
     }
 }
 
@@ -142,7 +149,9 @@ impl AttoFil {
     }
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
         let number = leb128::parse_signed(bytes).map_err(|e| DecodeError::invalid("AttoFil", e))?;
-        u128::try_from(number).map(Self).map_err(|_| DecodeError::invalid("AttoFil", "an amount of money is negative"))
+        u128::try_from(number)
+            .map(Self)
+            .map_err(|_| DecodeError::invalid("AttoFil", "an amount of money is negative"))
     }
 }
 
@@ -151,7 +160,11 @@ impl Cbor for AttoFil {
         Value::Bytes(self.to_bytes())
     }
     fn from_value(value: Value) -> Result<Self, DecodeError> {
-        Self::from_bytes(&value.into_bytes().map_err(|_| DecodeError::Type { expected: "AttoFil" })?)
+        Self::from_bytes(
+            &value
+                .into_bytes()
+                .map_err(|_| DecodeError::Type { expected: "AttoFil" })?,
+        )
     }
 }
 
@@ -163,7 +176,9 @@ impl serde::Serialize for AttoFil {
 
 impl<'de> serde::Deserialize<'de> for AttoFil {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -174,7 +189,12 @@ mod tests {
 
     #[test]
     fn amounts_print_as_fil_without_trailing_zeros_and_parse_back() {
-        for (text, atto) in [("0.00025", 250_000_000_000_000), ("5000", 5000 * ONE_FIL), ("0", 0), ("0.000000000000000001", 1)] {
+        for (text, atto) in [
+            ("0.00025", 250_000_000_000_000),
+            ("5000", 5000 * ONE_FIL),
+            ("0", 0),
+            ("0.000000000000000001", 1),
+        ] {
             assert_eq!(AttoFil(atto).to_string(), text);
             assert_eq!(text.parse(), Ok(AttoFil(atto)));
         }
@@ -182,13 +202,19 @@ mod tests {
         for bad in ["", ".", "-1", "1.2.3", "1e3", "0.0000000000000000001", " 1"] {
             assert_eq!(bad.parse::<AttoFil>(), Err(AmountError::Form), "{bad}");
         }
-        assert_eq!("99999999999999999999999999999999".parse::<AttoFil>(), Err(AmountError::TooLarge));
+        assert_eq!(
+            "99999999999999999999999999999999".parse::<AttoFil>(),
+            Err(AmountError::TooLarge)
+        );
     }
 
     #[test]
     fn a_negative_amount_does_not_decode() {
         assert!(AttoFil::from_bytes(&[0x7f]).is_err());
         assert!(Epoch::from_bytes(&[0x7f]).is_err());
-        assert_eq!(AttoFil::from_bytes(&AttoFil(5_000_000).to_bytes()), Ok(AttoFil(5_000_000)));
+        assert_eq!(
+            AttoFil::from_bytes(&AttoFil(5_000_000).to_bytes()),
+            Ok(AttoFil(5_000_000))
+        );
     }
 }

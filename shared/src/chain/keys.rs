@@ -58,7 +58,9 @@ impl Cbor for Signature {
         Value::Bytes(self.0.to_vec())
     }
     fn from_value(value: Value) -> Result<Self, DecodeError> {
-        <[u8; 65]>::from_value(value).map(Self).map_err(|_| DecodeError::Type { expected: "a signature of 65 bytes" })
+        <[u8; 65]>::from_value(value).map(Self).map_err(|_| DecodeError::Type {
+            expected: "a signature of 65 bytes",
+        })
     }
 }
 
@@ -83,8 +85,10 @@ impl SecretKey {
 
     /// Signs blake2b-256 of `data` (deterministic, RFC 6979).
     pub fn sign(&self, data: &[u8]) -> Signature {
-        let (signature, recovery) =
-            self.0.sign_prehash_recoverable(&blake2b256(data)).expect("a 32-byte hash can always be signed");
+        let (signature, recovery) = self
+            .0
+            .sign_prehash_recoverable(&blake2b256(data))
+            .expect("a 32-byte hash can always be signed");
         let mut bytes = [0; 65];
         bytes[..64].copy_from_slice(&signature.to_bytes());
         bytes[64] = recovery.to_byte();

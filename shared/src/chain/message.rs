@@ -17,8 +17,12 @@ impl Cbor for Uint64 {
         Value::Bytes(leb128::unsigned(self.0))
     }
     fn from_value(value: Value) -> Result<Self, DecodeError> {
-        let bytes = value.into_bytes().map_err(|_| DecodeError::Type { expected: "a number" })?;
-        leb128::parse_unsigned(&bytes).map(Self).map_err(|e| DecodeError::invalid("number", e))
+        let bytes = value
+            .into_bytes()
+            .map_err(|_| DecodeError::Type { expected: "a number" })?;
+        leb128::parse_unsigned(&bytes)
+            .map(Self)
+            .map_err(|e| DecodeError::invalid("number", e))
     }
 }
 
@@ -52,13 +56,20 @@ pub struct SignedMessage {
     pub signature: Signature,
 }
 
-const METERED_KEYS: [&str; 8] = ["to", "from", "nonce", "value", "method", "params", "gasLimit", "gasPrice"];
+const METERED_KEYS: [&str; 8] = [
+    "to", "from", "nonce", "value", "method", "params", "gasLimit", "gasPrice",
+];
 
 impl MeteredMessage {
     fn fields(&self) -> Vec<(&'static str, Value)> {
         let message = &self.message;
-        let params = (!message.params.is_empty())
-            .then(|| message.params.iter().map(|param| Bytes(param.clone())).collect::<Vec<_>>());
+        let params = (!message.params.is_empty()).then(|| {
+            message
+                .params
+                .iter()
+                .map(|param| Bytes(param.clone()))
+                .collect::<Vec<_>>()
+        });
         alloc::vec![
             ("to", message.to.to_value()),
             ("from", message.from.to_value()),
@@ -90,7 +101,10 @@ impl MeteredMessage {
     /// Signs the message with its sender's key.
     pub fn sign(self, key: &SecretKey) -> SignedMessage {
         let signature = key.sign(&encode(&self));
-        SignedMessage { metered: self, signature }
+        SignedMessage {
+            metered: self,
+            signature,
+        }
     }
 }
 
@@ -131,7 +145,10 @@ impl Cbor for SignedMessage {
     fn from_value(value: Value) -> Result<Self, DecodeError> {
         let keys: Vec<&str> = METERED_KEYS.iter().copied().chain(["signature"]).collect();
         let mut fields = Fields::open(value, "SignedMessage", &keys)?;
-        Ok(Self { metered: MeteredMessage::take(&mut fields)?, signature: fields.take("signature")? })
+        Ok(Self {
+            metered: MeteredMessage::take(&mut fields)?,
+            signature: fields.take("signature")?,
+        })
     }
 }
 
@@ -147,7 +164,8 @@ impl SignedMessage {
 
     /// Whether the sender signed exactly this message.
     pub fn signature_is_valid(&self) -> bool {
-        self.signature.verifies(&encode(&self.metered), &self.metered.message.from)
+        self.signature
+            .verifies(&encode(&self.metered), &self.metered.message.from)
     }
 }
 

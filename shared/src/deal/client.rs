@@ -110,7 +110,11 @@ pub enum ClientInput {
 #[derive(Debug, Clone, PartialEq)]
 pub enum ClientEffect {
     /// Open a channel to `target` with `amount` that lives until `eol`, once for this deal.
-    OpenChannel { target: Address, amount: AttoFil, eol: Epoch },
+    OpenChannel {
+        target: Address,
+        amount: AttoFil,
+        eol: Epoch,
+    },
     /// Sign with the payer's key: [`ClientDeal::sign`].
     Sign,
     /// Send the proposal.
@@ -149,7 +153,10 @@ impl Draft {
             return Err(DraftError::Empty);
         }
         if self.size > usable {
-            return Err(DraftError::PieceTooLarge { size: self.size, usable });
+            return Err(DraftError::PieceTooLarge {
+                size: self.size,
+                usable,
+            });
         }
         if self.payer == self.owner || self.payer == self.worker {
             return Err(DraftError::SelfDeal);
@@ -165,7 +172,10 @@ impl Draft {
 
 impl ClientDeal {
     pub fn new(draft: Draft) -> Self {
-        Self { draft, stage: ClientStage::Drafted }
+        Self {
+            draft,
+            stage: ClientStage::Drafted,
+        }
     }
 
     /// The deal's id, once it is signed.
@@ -193,7 +203,8 @@ impl ClientDeal {
 
     /// The checked proof of a complete deal.
     pub fn proof(&self) -> Option<&ProofInfo> {
-        self.response().and_then(|response| response.response.proof_info.as_ref())
+        self.response()
+            .and_then(|response| response.response.proof_info.as_ref())
     }
 
     /// The next thing to do; the same after a restart.
@@ -255,17 +266,23 @@ impl ClientDeal {
             payment,
         };
         let signed = proposal.sign(key);
-        debug_assert!(encode(&signed).len() <= MAX_MESSAGE, "MAX_VOUCHERS keeps a proposal within a frame");
+        debug_assert!(
+            encode(&signed).len() <= MAX_MESSAGE,
+            "MAX_VOUCHERS keeps a proposal within a frame"
+        );
         Ok(signed)
     }
 
     /// Moves the deal on. On `Err` nothing changed.
     pub fn handle(&mut self, input: ClientInput) -> Result<(), ClientRefusal> {
         let next = match (&self.stage, input) {
-            (ClientStage::Drafted, ClientInput::ChannelOpened { channel, message }) => {
-                ClientStage::ChannelOpen { channel: channel.0, message }
+            (ClientStage::Drafted, ClientInput::ChannelOpened { channel, message }) => ClientStage::ChannelOpen {
+                channel: channel.0,
+                message,
+            },
+            (ClientStage::Drafted, ClientInput::ChannelFailed { reason }) => {
+                ClientStage::Failed { reason, channel: None }
             }
-            (ClientStage::Drafted, ClientInput::ChannelFailed { reason }) => ClientStage::Failed { reason, channel: None },
             (ClientStage::Drafted | ClientStage::ChannelOpen { .. }, ClientInput::Signed { proposal }) => {
                 ClientStage::Signed { proposal }
             }
@@ -286,32 +303,45 @@ impl ClientDeal {
         }
         let (asked, response) = (proposal.cid(), &answer.response);
         if response.proposal_cid != asked {
-            return Err(ClientRefusal::OtherDeal { asked, answered: response.proposal_cid });
+            return Err(ClientRefusal::OtherDeal {
+                asked,
+                answered: response.proposal_cid,
+            });
         }
         let channel = proposal.proposal.payment.channel.map(|id| id.0);
-        let failed = |word: &str| ClientStage::Failed { reason: alloc::format!("deal {word}: {}", response.message), channel };
+        let failed = |word: &str| ClientStage::Failed {
+            reason: alloc::format!("deal {word}: {}", response.message),
+            channel,
+        };
         Ok(match response.state {
             DealState::Unknown => return Err(ClientRefusal::UnknownDeal),
             DealState::Rejected => failed("rejected"),
             DealState::Failed => failed("failed"),
             DealState::Complete => {
                 self.check_inclusion(response.proof_info.as_ref())?;
-                ClientStage::Complete { proposal: proposal.clone(), response: answer }
+                ClientStage::Complete {
+                    proposal: proposal.clone(),
+                    response: answer,
+                }
             }
-            DealState::Accepted | DealState::Started | DealState::Staged => {
-                ClientStage::Running { proposal: proposal.clone(), response: answer }
-            }
+            DealState::Accepted | DealState::Started | DealState::Staged => ClientStage::Running {
+                proposal: proposal.clone(),
+                response: answer,
+            },
         })
     }
 
     /// The piece must lie in the sector that the miner names.
     fn check_inclusion(&self, proof: Option<&ProofInfo>) -> Result<(), ClientRefusal> {
         let info = proof.ok_or(ClientRefusal::Unproven("sends no proof"))?;
-        let bytes = info.piece_inclusion_proof.as_ref().ok_or(ClientRefusal::Unproven("sends no inclusion proof"))?;
+        let bytes = info
+            .piece_inclusion_proof
+            .as_ref()
+            .ok_or(ClientRefusal::Unproven("sends no inclusion proof"))?;
         let proof = InclusionProof::from_bytes(&bytes.0)
             .map_err(|_| ClientRefusal::Unproven("its inclusion proof is malformed"))?;
-        let padded = padded_for(self.draft.size)
-            .map_err(|_| ClientRefusal::Unproven("the piece has no padded size"))?;
+        let padded =
+            padded_for(self.draft.size).map_err(|_| ClientRefusal::Unproven("the piece has no padded size"))?;
         proof
             .verify(self.draft.comm_p, padded, info.comm_d, self.draft.sector_size)
             .map_err(|_| ClientRefusal::Unproven("its inclusion proof does not hold"))

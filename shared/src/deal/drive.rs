@@ -62,11 +62,15 @@ pub async fn drive<H: ClientHost>(deal: &mut ClientDeal, host: &mut H) -> Result
                 ClientInput::Signed { proposal }
             }
             ClientEffect::Propose => match deal.proposal() {
-                Some(proposal) => ClientInput::Answered { response: host.propose(proposal).await? },
+                Some(proposal) => ClientInput::Answered {
+                    response: host.propose(proposal).await?,
+                },
                 None => return Ok(()),
             },
             ClientEffect::ServeAndQuery => match deal.cid() {
-                Some(cid) => ClientInput::Answered { response: host.query(&cid).await? },
+                Some(cid) => ClientInput::Answered {
+                    response: host.query(&cid).await?,
+                },
                 None => return Ok(()),
             },
         };

@@ -78,7 +78,10 @@ pub struct Unexpected {
 impl MinerDeal {
     /// A deal that was just accepted.
     pub fn accepted(proposal: SignedProposal) -> Self {
-        Self { proposal, stage: MinerStage::Accepted }
+        Self {
+            proposal,
+            stage: MinerStage::Accepted,
+        }
     }
 
     /// The state as it goes over the wire.
@@ -99,7 +102,12 @@ impl MinerDeal {
             MinerStage::Complete { proof, .. } => (String::new(), Some(proof.clone())),
             _ => (String::new(), None),
         };
-        Response { state: self.state(), message, proposal_cid: self.proposal.cid(), proof_info }
+        Response {
+            state: self.state(),
+            message,
+            proposal_cid: self.proposal.cid(),
+            proof_info,
+        }
     }
 
     /// The next thing to do; the same after a restart.
@@ -116,18 +124,27 @@ impl MinerDeal {
     pub fn handle(&mut self, input: MinerInput) -> Result<(), Unexpected> {
         let next = match (&self.stage, &input) {
             (MinerStage::Accepted, MinerInput::PieceReceived { comm_p }) => self.received(*comm_p),
-            (MinerStage::Accepted, MinerInput::TransferFailed) => MinerStage::Failed { reason: "Transfer failed".into() },
-            (MinerStage::Received { comm_p }, MinerInput::Placed { sector }) => {
-                MinerStage::Staged { comm_p: *comm_p, sector: *sector }
-            }
-            (MinerStage::Staged { comm_p, .. }, MinerInput::Committed { proof }) => {
-                MinerStage::Complete { comm_p: *comm_p, proof: proof.clone() }
-            }
-            (MinerStage::Staged { .. }, MinerInput::SectorFailed { sector }) => {
-                MinerStage::Failed { reason: alloc::format!("failed sealing sector: {sector}") }
-            }
+            (MinerStage::Accepted, MinerInput::TransferFailed) => MinerStage::Failed {
+                reason: "Transfer failed".into(),
+            },
+            (MinerStage::Received { comm_p }, MinerInput::Placed { sector }) => MinerStage::Staged {
+                comm_p: *comm_p,
+                sector: *sector,
+            },
+            (MinerStage::Staged { comm_p, .. }, MinerInput::Committed { proof }) => MinerStage::Complete {
+                comm_p: *comm_p,
+                proof: proof.clone(),
+            },
+            (MinerStage::Staged { .. }, MinerInput::SectorFailed { sector }) => MinerStage::Failed {
+                reason: alloc::format!("failed sealing sector: {sector}"),
+            },
             _ if self.already_applied(&input) => return Ok(()),
-            _ => return Err(Unexpected { input: input.name(), state: self.state() }),
+            _ => {
+                return Err(Unexpected {
+                    input: input.name(),
+                    state: self.state(),
+                })
+            }
         };
         self.stage = next;
         Ok(())
@@ -137,7 +154,9 @@ impl MinerDeal {
     fn received(&self, comm_p: Commitment) -> MinerStage {
         match self.check_conditions(comm_p) {
             Ok(()) => MinerStage::Received { comm_p },
-            Err(e) => MinerStage::Failed { reason: alloc::format!("payment error: {e}") },
+            Err(e) => MinerStage::Failed {
+                reason: alloc::format!("payment error: {e}"),
+            },
         }
     }
 

@@ -10,8 +10,8 @@ pub mod proposal;
 pub mod response;
 pub mod review;
 
-pub use drive::{drive, ClientHost};
 pub use client::{ClientDeal, ClientEffect, ClientInput, ClientStage, Draft};
+pub use drive::{drive, ClientHost};
 pub use miner::{MinerDeal, MinerEffect, MinerInput, MinerStage};
 pub use proposal::{PaymentInfo, Proposal, SignedProposal};
 pub use response::{DealState, ProofInfo, QueryRequest, Response, SignedResponse};

@@ -74,7 +74,10 @@ impl Proposal {
     /// Signs the proposal as its payer.
     pub fn sign(self, key: &SecretKey) -> SignedProposal {
         let signature = key.sign(&encode(&self));
-        SignedProposal { proposal: self, signature }
+        SignedProposal {
+            proposal: self,
+            signature,
+        }
     }
 }
 
@@ -96,7 +99,10 @@ impl Cbor for SignedProposal {
     fn from_value(value: Value) -> Result<Self, DecodeError> {
         let keys: Vec<&str> = PROPOSAL_KEYS.iter().copied().chain(["signature"]).collect();
         let mut fields = Fields::open(value, "SignedProposal", &keys)?;
-        Ok(Self { proposal: Proposal::take(&mut fields)?, signature: fields.take("signature")? })
+        Ok(Self {
+            proposal: Proposal::take(&mut fields)?,
+            signature: fields.take("signature")?,
+        })
     }
 }
 
@@ -108,7 +114,8 @@ impl SignedProposal {
 
     /// Whether the payer signed exactly this proposal.
     pub fn signature_is_valid(&self) -> bool {
-        self.signature.verifies(&encode(&self.proposal), &self.proposal.payment.payer)
+        self.signature
+            .verifies(&encode(&self.proposal), &self.proposal.payment.payer)
     }
 
     /// Unpadded bytes of the piece; 0 when the proposal names none.

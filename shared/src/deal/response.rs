@@ -126,7 +126,10 @@ impl Response {
     /// Signs the answer as the miner's worker.
     pub fn sign(self, worker: &SecretKey) -> SignedResponse {
         let signature = worker.sign(&encode(&self));
-        SignedResponse { response: self, signature }
+        SignedResponse {
+            response: self,
+            signature,
+        }
     }
 }
 
@@ -148,7 +151,10 @@ impl Cbor for SignedResponse {
     fn from_value(value: Value) -> Result<Self, DecodeError> {
         let keys: Vec<&str> = RESPONSE_KEYS.iter().copied().chain(["signature"]).collect();
         let mut fields = Fields::open(value, "SignedResponse", &keys)?;
-        Ok(Self { response: Response::take(&mut fields)?, signature: fields.take("signature")? })
+        Ok(Self {
+            response: Response::take(&mut fields)?,
+            signature: fields.take("signature")?,
+        })
     }
 }
 

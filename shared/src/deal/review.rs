@@ -97,7 +97,10 @@ pub struct Rejection {
 }
 
 fn reject<T>(code: RejectionCode, message: impl ToString) -> Result<T, Rejection> {
-    Err(Rejection { code, message: message.to_string() })
+    Err(Rejection {
+        code,
+        message: message.to_string(),
+    })
 }
 
 /// Decides whether the miner of `context` accepts `signed`.
@@ -108,7 +111,10 @@ pub fn review(signed: &SignedProposal, context: &ReviewContext) -> Result<(), Re
     }
     if proposal.miner_address != context.miner {
         let (found, own) = (&proposal.miner_address, &context.miner);
-        return reject(RejectionCode::WrongMiner, alloc::format!("proposal is addressed to miner {found}, this is {own}"));
+        return reject(
+            RejectionCode::WrongMiner,
+            alloc::format!("proposal is addressed to miner {found}, this is {own}"),
+        );
     }
     let Some(size) = proposal.size.map(|size| size.0).filter(|size| *size > 0) else {
         return reject(RejectionCode::NoSize, "proposed deal has no size");
@@ -121,7 +127,10 @@ pub fn review(signed: &SignedProposal, context: &ReviewContext) -> Result<(), Re
     }
     let usable = context.usable;
     if size > usable {
-        return reject(RejectionCode::PieceTooLarge, alloc::format!("piece is {size} bytes but sector size is {usable} bytes"));
+        return reject(
+            RejectionCode::PieceTooLarge,
+            alloc::format!("piece is {size} bytes but sector size is {usable} bytes"),
+        );
     }
     Ok(())
 }
@@ -135,18 +144,28 @@ fn review_payment(signed: &SignedProposal, size: u64, context: &ReviewContext) -
     let proposal = &signed.proposal;
     let (total, ask) = (proposal.total_price, context.price);
     let Some(expected) = price_of(ask, size, proposal.duration) else {
-        return reject(RejectionCode::PriceOverflow, "the price of this size and duration is more than all FIL");
+        return reject(
+            RejectionCode::PriceOverflow,
+            "the price of this size and duration is more than all FIL",
+        );
     };
     if total < expected {
-        let text = alloc::format!("proposed price ({total}) is less than expected ({expected}) given asking price of {ask}");
+        let text =
+            alloc::format!("proposed price ({total}) is less than expected ({expected}) given asking price of {ask}");
         return reject(RejectionCode::PriceTooLow, text);
     }
     let broker = Address::id(Address::PAYMENT_BROKER);
     if proposal.payment.pay_ch_actor.0.as_ref() != Some(&broker) {
-        return reject(RejectionCode::WrongBroker, alloc::format!("payments go through the payment broker {broker}"));
+        return reject(
+            RejectionCode::WrongBroker,
+            alloc::format!("payments go through the payment broker {broker}"),
+        );
     }
     let (Some(id), Some(channel)) = (proposal.payment.channel, context.channel.as_ref()) else {
-        let (payer, id) = (&proposal.payment.payer, proposal.payment.channel.map_or("none".into(), |id| id.to_string()));
+        let (payer, id) = (
+            &proposal.payment.payer,
+            proposal.payment.channel.map_or("none".into(), |id| id.to_string()),
+        );
         let text = alloc::format!("could not find payment channel for payer {payer} and id {id}");
         return reject(RejectionCode::NoChannel, text);
     };
@@ -157,7 +176,10 @@ fn review_payment(signed: &SignedProposal, size: u64, context: &ReviewContext) -
     }
     let have = channel.amount.checked_sub(channel.amount_redeemed).unwrap_or_default();
     if have < expected || have < total {
-        let text = alloc::format!("payment channel does not contain enough funds ({have} < {})", expected.max(total));
+        let text = alloc::format!(
+            "payment channel does not contain enough funds ({have} < {})",
+            expected.max(total)
+        );
         return reject(RejectionCode::ChannelFunds, text);
     }
     if context.channel_is_promised {
@@ -180,7 +202,10 @@ fn review_vouchers(
     };
     let start_limit = context.height.plus(VOUCHER_INTERVAL);
     if first.valid_at > start_limit {
-        return reject(RejectionCode::FirstVoucherLate, "payments start after deal start interval");
+        return reject(
+            RejectionCode::FirstVoucherLate,
+            "payments start after deal start interval",
+        );
     }
     let mut previous = start_limit;
     let mut seen = Epoch(0);
@@ -190,11 +215,18 @@ fn review_vouchers(
         seen = voucher.valid_at;
     }
     if last.amount < proposal.total_price {
-        let text = alloc::format!("last payment ({}) does not cover total price ({})", last.amount, proposal.total_price);
+        let text = alloc::format!(
+            "last payment ({}) does not cover total price ({})",
+            last.amount,
+            proposal.total_price
+        );
         return reject(RejectionCode::LastVoucher, text);
     }
     if last.condition.is_some() {
-        return reject(RejectionCode::LastVoucherConditional, "the last voucher must not have a condition");
+        return reject(
+            RejectionCode::LastVoucherConditional,
+            "the last voucher must not have a condition",
+        );
     }
     let need = last.valid_at.plus(CHANNEL_EXPIRY_INTERVAL);
     if channel.eol < need {
@@ -215,7 +247,10 @@ fn review_voucher(
     let proposal = &signed.proposal;
     let payer = &proposal.payment.payer;
     if voucher.payer != *payer || voucher.target != context.owner || voucher.channel != channel {
-        return reject(RejectionCode::VoucherFields, "voucher names another payer, target or channel than the deal");
+        return reject(
+            RejectionCode::VoucherFields,
+            "voucher names another payer, target or channel than the deal",
+        );
     }
     if !voucher.is_signed_by(payer) {
         return reject(RejectionCode::VoucherSignature, "invalid signature in voucher");
@@ -231,7 +266,10 @@ fn review_voucher(
     }
     let served = valid_at.0.saturating_sub(context.height.0);
     if pays_less_than_served(voucher.amount, proposal.duration, proposal.total_price, served) {
-        let text = alloc::format!("voucher amount ({}) less than expected for voucher valid at ({valid_at})", voucher.amount);
+        let text = alloc::format!(
+            "voucher amount ({}) less than expected for voucher valid at ({valid_at})",
+            voucher.amount
+        );
         return reject(RejectionCode::VoucherAmount, text);
     }
     Ok(())
@@ -248,3 +286,6 @@ fn wide(a: u128, b: u64) -> (u128, u64) {
     let high = (a >> 64) * u128::from(b) + (low >> 64);
     (high, low as u64)
 }
+
+#[cfg(test)]
+mod tests;

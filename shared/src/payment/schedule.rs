@@ -53,19 +53,27 @@ pub fn voucher_count(duration: u64) -> Result<usize, ScheduleError> {
 /// The deal's vouchers in order, without signatures.
 pub fn unsigned_vouchers(terms: &Terms) -> Result<Vec<PaymentVoucher>, ScheduleError> {
     let count = voucher_count(terms.duration)? as u64;
-    let scaled = terms.total.checked_mul(u128::from(VOUCHER_INTERVAL)).ok_or(ScheduleError::Overflow)?;
+    let scaled = terms
+        .total
+        .checked_mul(u128::from(VOUCHER_INTERVAL))
+        .ok_or(ScheduleError::Overflow)?;
     let step = AttoFil(scaled.0.div_ceil(u128::from(terms.duration)));
     let condition = Predicate::piece_inclusion(&terms.miner, &terms.comm_p, terms.size);
     (1..=count)
         .map(|i| {
             let last = i == count;
-            let paid = step.checked_mul(u128::from(i)).ok_or(ScheduleError::Overflow)?.min(terms.total);
+            let paid = step
+                .checked_mul(u128::from(i))
+                .ok_or(ScheduleError::Overflow)?
+                .min(terms.total);
             Ok(PaymentVoucher {
                 channel: terms.channel,
                 payer: terms.payer.clone(),
                 target: terms.target.clone(),
                 amount: if last { terms.total } else { paid },
-                valid_at: terms.start.plus(if last { terms.duration } else { i * VOUCHER_INTERVAL }),
+                valid_at: terms
+                    .start
+                    .plus(if last { terms.duration } else { i * VOUCHER_INTERVAL }),
                 condition: (!last).then(|| condition.clone()),
                 signature: None,
             })
@@ -102,14 +110,30 @@ mod tests {
     #[test]
     fn amounts_rise_by_equal_steps_to_the_whole_price_and_only_the_last_is_unconditional() {
         let vouchers = unsigned_vouchers(&terms(2500)).unwrap();
-        let seen: Vec<_> = vouchers.iter().map(|v| (v.amount.0, v.valid_at.0, v.condition.is_some())).collect();
-        assert_eq!(seen, [(2_000_000, 1773, true), (4_000_000, 2773, true), (5_000_000, 3273, false)]);
+        let seen: Vec<_> = vouchers
+            .iter()
+            .map(|v| (v.amount.0, v.valid_at.0, v.condition.is_some()))
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                (2_000_000, 1773, true),
+                (4_000_000, 2773, true),
+                (5_000_000, 3273, false)
+            ]
+        );
     }
 
     #[test]
     fn a_duration_of_nothing_or_of_too_many_vouchers_is_refused() {
         assert_eq!(unsigned_vouchers(&terms(0)), Err(ScheduleError::NoDuration));
         let duration = 900_001;
-        assert_eq!(unsigned_vouchers(&terms(duration)), Err(ScheduleError::TooLong { duration, vouchers: 901 }));
+        assert_eq!(
+            unsigned_vouchers(&terms(duration)),
+            Err(ScheduleError::TooLong {
+                duration,
+                vouchers: 901
+            })
+        );
     }
 }

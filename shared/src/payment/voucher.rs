@@ -59,22 +59,40 @@ impl Predicate {
     /// The condition of a storage deal: `miner` proves that the piece lies in one of its sectors.
     pub fn piece_inclusion(miner: &Address, comm_p: &Commitment, size: BytesAmount) -> Self {
         let params = vec![Value::Bytes(comm_p.0.to_vec()), Value::Bytes(size.to_bytes())];
-        Self { to: miner.clone(), method: CONDITION_METHOD.into(), params: Some(params) }
+        Self {
+            to: miner.clone(),
+            method: CONDITION_METHOD.into(),
+            params: Some(params),
+        }
     }
 
     /// Checks that this is [`Predicate::piece_inclusion`] of the deal at hand (spec §3.5, in its order).
     pub fn check(&self, miner: &Address, comm_p: &Commitment, size: BytesAmount) -> Result<(), ConditionError> {
         if self.to != *miner {
-            return Err(ConditionError::Address { found: self.to.clone(), expected: miner.clone() });
+            return Err(ConditionError::Address {
+                found: self.to.clone(),
+                expected: miner.clone(),
+            });
         }
         if self.method != CONDITION_METHOD {
-            return Err(ConditionError::Method { found: self.method.chars().take(64).collect() });
+            return Err(ConditionError::Method {
+                found: self.method.chars().take(64).collect(),
+            });
         }
-        let Some([commitment, amount]) = self.params.as_deref() else { return Err(ConditionError::ParameterCount) };
+        let Some([commitment, amount]) = self.params.as_deref() else {
+            return Err(ConditionError::ParameterCount);
+        };
         let bytes = commitment.as_bytes().ok_or(ConditionError::NotACommitment)?;
-        let found = bytes.as_slice().try_into().map(Commitment).map_err(|_| ConditionError::NotACommitment)?;
+        let found = bytes
+            .as_slice()
+            .try_into()
+            .map(Commitment)
+            .map_err(|_| ConditionError::NotACommitment)?;
         if found != *comm_p {
-            return Err(ConditionError::Commitment { expected: *comm_p, found });
+            return Err(ConditionError::Commitment {
+                expected: *comm_p,
+                found,
+            });
         }
         let bytes = amount.as_bytes().ok_or(ConditionError::NotASize)?;
         let found = BytesAmount::from_bytes(bytes).map_err(|_| ConditionError::NotASize)?;
@@ -93,7 +111,11 @@ impl PaymentVoucher {
 
     /// Whether `payer` signed this voucher's channel, amount, height and condition.
     pub fn is_signed_by(&self, payer: &Address) -> bool {
-        let signature = self.signature.as_ref().and_then(|bytes| bytes.0.as_slice().try_into().ok()).map(Signature);
+        let signature = self
+            .signature
+            .as_ref()
+            .and_then(|bytes| bytes.0.as_slice().try_into().ok())
+            .map(Signature);
         signature.is_some_and(|signature| signature.verifies(&self.payload(), payer))
     }
 }
@@ -140,8 +162,8 @@ pub fn to_text(voucher: &PaymentVoucher) -> String {
 
 /// The inverse of [`to_text`].
 pub fn from_text(text: &str) -> Result<PaymentVoucher, DecodeError> {
-    let (_, bytes) = cid::multibase::decode(text)
-        .map_err(|_| DecodeError::invalid("voucher", "voucher could not be decoded"))?;
+    let (_, bytes) =
+        cid::multibase::decode(text).map_err(|_| DecodeError::invalid("voucher", "voucher could not be decoded"))?;
     crate::wire::decode(&bytes)
         .map_err(|_| DecodeError::invalid("voucher", "voucher string could not be decoded into voucher"))
 }

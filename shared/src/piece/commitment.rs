@@ -23,9 +23,7 @@ pub enum CommitmentError {
     NotHex,
     #[error("this is not a CID: {reason}")]
     NotACid { reason: String },
-    #[error(
-        "this CID names no piece (codec {codec:#x}, hash {hash:#x}); a piece CID starts with baga6ea4seaq"
-    )]
+    #[error("this CID names no piece (codec {codec:#x}, hash {hash:#x}); a piece CID starts with baga6ea4seaq")]
     NotAPieceCid { codec: u64, hash: u64 },
 }
 
@@ -86,9 +84,7 @@ impl Serialize for Commitment {
 
 impl<'de> Deserialize<'de> for Commitment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 
@@ -99,8 +95,7 @@ pub struct PieceCid(pub Commitment);
 impl PieceCid {
     /// The CID itself.
     pub fn cid(&self) -> Cid {
-        let hash = Multihash::wrap(SHA2_256_TRUNC254_PADDED, &self.0 .0)
-            .expect("32 bytes fit in a 64-byte multihash");
+        let hash = Multihash::wrap(SHA2_256_TRUNC254_PADDED, &self.0 .0).expect("32 bytes fit in a 64-byte multihash");
         Cid::new_v1(FIL_COMMITMENT_UNSEALED, hash)
     }
 }
@@ -150,9 +145,7 @@ impl Serialize for PieceCid {
 
 impl<'de> Deserialize<'de> for PieceCid {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 
@@ -181,15 +174,9 @@ mod tests {
         assert_eq!(commitment.to_string().parse(), Ok(commitment));
         let json = serde_json::to_string(&commitment).unwrap();
         assert_eq!(json, alloc::format!("\"{}\"", "a5".repeat(32)));
-        assert_eq!(
-            serde_json::from_str::<Commitment>(&json).unwrap(),
-            commitment
-        );
+        assert_eq!(serde_json::from_str::<Commitment>(&json).unwrap(), commitment);
         assert_eq!("a5".parse::<Commitment>(), Err(CommitmentError::NotHex));
-        assert_eq!(
-            "zz".repeat(32).parse::<Commitment>(),
-            Err(CommitmentError::NotHex)
-        );
+        assert_eq!("zz".repeat(32).parse::<Commitment>(), Err(CommitmentError::NotHex));
         assert_eq!(
             Commitment::try_from([0u8; 31].as_slice()),
             Err(CommitmentError::Length { found: 31 })
@@ -206,10 +193,7 @@ mod tests {
                 hash: 0x12
             })
         );
-        assert!(matches!(
-            "".parse::<PieceCid>(),
-            Err(CommitmentError::NotACid { .. })
-        ));
+        assert!(matches!("".parse::<PieceCid>(), Err(CommitmentError::NotACid { .. })));
         assert!(matches!(
             "b".repeat(1000).parse::<PieceCid>(),
             Err(CommitmentError::NotACid { .. })

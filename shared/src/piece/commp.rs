@@ -19,11 +19,7 @@ pub enum PieceError {
     #[error(transparent)]
     Tree(#[from] TreeError),
     #[error("the saved state is damaged: {quads} quads and {pending} bytes are not {size} bytes; hash from the start")]
-    DamagedState {
-        quads: u64,
-        pending: usize,
-        size: u64,
-    },
+    DamagedState { quads: u64, pending: usize, size: u64 },
     #[error("the parts cover {covered} bytes, which does not fit a piece of {size} bytes; give every slice once and in order")]
     PartsDoNotFit { covered: u64, size: u64 },
 }
@@ -147,15 +143,10 @@ impl CommPHasher {
             hasher.forest.push(*root)?;
         }
         let (quads, pending, size) = (hasher.forest.quads(), state.pending.len(), state.size);
-        let fits = pending < QUAD
-            && hasher.forest.roots() == state.roots
-            && quads * QUAD as u64 + pending as u64 == size;
+        let fits =
+            pending < QUAD && hasher.forest.roots() == state.roots && quads * QUAD as u64 + pending as u64 == size;
         if !fits {
-            return Err(PieceError::DamagedState {
-                quads,
-                pending,
-                size,
-            });
+            return Err(PieceError::DamagedState { quads, pending, size });
         }
         hasher.pending[..pending].copy_from_slice(&state.pending);
         hasher.filled = pending;

@@ -83,9 +83,7 @@ mod tests {
     fn one_pass_gives_both_names() {
         let bytes = test_data(1 << 20);
         let mut digest = PieceDigest::new();
-        bytes
-            .chunks(70_001)
-            .for_each(|part| digest.push(part).unwrap());
+        bytes.chunks(70_001).for_each(|part| digest.push(part).unwrap());
         let summary = digest.finish().unwrap();
         assert_eq!(summary.size, 1 << 20);
         assert_eq!(summary.padded.bytes(), 2 << 20);

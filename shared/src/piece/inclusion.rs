@@ -23,19 +23,14 @@ pub enum InclusionError {
     PieceLargerThanSector { piece: u64, sector: u64 },
     #[error("the proof has {found} hashes where the sizes of piece and sector ask for {expected}")]
     WrongPathLength { expected: usize, found: usize },
-    #[error(
-        "leaf {position} is no place for a piece of {leaves} leaves in a sector of {sector_leaves}"
-    )]
+    #[error("leaf {position} is no place for a piece of {leaves} leaves in a sector of {sector_leaves}")]
     WrongPosition {
         position: u64,
         leaves: u64,
         sector_leaves: u64,
     },
     #[error("the proof leads to commD {found}, but the sector's is {expected}: the piece is not shown to be in it")]
-    WrongCommD {
-        expected: Commitment,
-        found: Commitment,
-    },
+    WrongCommD { expected: Commitment, found: Commitment },
 }
 
 /// The path from a piece's root to the sector's.
@@ -171,18 +166,12 @@ mod tests {
                 assert_eq!(proof.position * 32, placed.offset);
                 let bytes = proof.to_bytes();
                 assert_eq!(InclusionProof::from_bytes(&bytes), Ok(proof.clone()));
-                assert_eq!(
-                    proof.verify(placed.comm_p, placed.size, comm_d, SECTOR),
-                    Ok(())
-                );
+                assert_eq!(proof.verify(placed.comm_p, placed.size, comm_d, SECTOR), Ok(()));
             }
         }
         assert_eq!(
             InclusionProof::prove(&layout(&[1]), 1),
-            Err(InclusionError::NoSuchPiece {
-                index: 1,
-                pieces: 1
-            })
+            Err(InclusionError::NoSuchPiece { index: 1, pieces: 1 })
         );
     }
 
@@ -193,12 +182,9 @@ mod tests {
             let (placed, comm_d) = (layout.pieces()[index], layout.comm_d());
             let good = InclusionProof::prove(&layout, index).unwrap().to_bytes();
             let verify = |bytes: &[u8], comm_p, comm_d| {
-                InclusionProof::from_bytes(bytes).unwrap().verify(
-                    comm_p,
-                    placed.size,
-                    comm_d,
-                    SECTOR,
-                )
+                InclusionProof::from_bytes(bytes)
+                    .unwrap()
+                    .verify(comm_p, placed.size, comm_d, SECTOR)
             };
             for bit in 0..good.len() * 8 {
                 let mut bad = good.clone();
@@ -224,9 +210,7 @@ mod tests {
 
     #[test]
     fn a_length_that_no_proof_has_is_malformed() {
-        let good = InclusionProof::prove(&layout(&[100]), 0)
-            .unwrap()
-            .to_bytes();
+        let good = InclusionProof::prove(&layout(&[100]), 0).unwrap().to_bytes();
         for length in (0..good.len()).filter(|length| length % 32 != 8) {
             assert_eq!(
                 InclusionProof::from_bytes(&good[..length]),
@@ -249,10 +233,7 @@ mod tests {
         short.siblings.pop();
         assert_eq!(
             short.verify(placed.comm_p, placed.size, comm_d, SECTOR),
-            Err(InclusionError::WrongPathLength {
-                expected: 2,
-                found: 1
-            })
+            Err(InclusionError::WrongPathLength { expected: 2, found: 1 })
         );
         let mut shifted = good.clone();
         shifted.position += 1;

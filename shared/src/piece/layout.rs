@@ -107,19 +107,13 @@ impl SectorLayout {
                 left: self.sector.bytes() - self.used(),
             });
         };
-        self.pieces.push(Placed {
-            offset,
-            size,
-            comm_p,
-        });
+        self.pieces.push(Placed { offset, size, comm_p });
         Ok(offset)
     }
 
     /// Padded bytes up to the end of the last piece.
     pub fn used(&self) -> u64 {
-        self.pieces
-            .last()
-            .map_or(0, |last| last.offset + last.size.bytes())
+        self.pieces.last().map_or(0, |last| last.offset + last.size.bytes())
     }
 
     /// The whole sector: pieces and the zeros between and behind them.
@@ -160,11 +154,7 @@ impl SectorLayout {
 fn fill_with_zeros(segments: &mut Vec<Segment>, mut at: u64, end: u64) {
     while at < end {
         let fits = 1u64 << (end - at).ilog2();
-        let aligned = if at == 0 {
-            fits
-        } else {
-            1 << at.trailing_zeros()
-        };
+        let aligned = if at == 0 { fits } else { 1 << at.trailing_zeros() };
         let size = PaddedSize::new(fits.min(aligned))
             .expect("pieces end at multiples of 128, and a sector is far below the largest size");
         segments.push(Segment::Zeros { offset: at, size });
@@ -197,13 +187,7 @@ mod tests {
         let shape: Vec<_> = layout
             .segments()
             .iter()
-            .map(|s| {
-                (
-                    s.offset(),
-                    s.size().bytes(),
-                    matches!(s, Segment::Piece { .. }),
-                )
-            })
+            .map(|s| (s.offset(), s.size().bytes(), matches!(s, Segment::Piece { .. })))
             .collect();
         assert_eq!(
             shape,
@@ -229,10 +213,7 @@ mod tests {
         let before = layout.clone();
         assert_eq!(
             layout.place(large, comm_p),
-            Err(LayoutError::Full {
-                size: 2048,
-                left: 1920
-            })
+            Err(LayoutError::Full { size: 2048, left: 1920 })
         );
         assert_eq!(layout, before);
         assert_eq!(layout.fits(large), None);
@@ -256,10 +237,7 @@ mod tests {
     #[test]
     fn an_empty_sector_has_the_zero_commitment() {
         for sector in SectorSize::ALL {
-            assert_eq!(
-                SectorLayout::new(sector).comm_d(),
-                zero_piece(sector.padded())
-            );
+            assert_eq!(SectorLayout::new(sector).comm_d(), zero_piece(sector.padded()));
         }
     }
 }

@@ -25,9 +25,7 @@ pub const MAX_NODE_BYTES: usize = MAX_LINKS * (54 + 11) + 32;
 /// Why bytes are no interior node of a file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NodeError {
-    #[error(
-        "a node of {size} bytes is larger than the largest possible one ({MAX_NODE_BYTES} bytes)"
-    )]
+    #[error("a node of {size} bytes is larger than the largest possible one ({MAX_NODE_BYTES} bytes)")]
     TooLarge { size: usize },
     #[error("a node has more than {MAX_LINKS} links")]
     TooManyLinks,
@@ -96,9 +94,7 @@ pub fn read_cid(bytes: &[u8]) -> Option<Cid> {
 pub fn encode_node(links: &[Link]) -> Vec<u8> {
     let mut out = Vec::with_capacity(links.len() * 58 + 16);
     let mut data = Vec::with_capacity(links.len() * 5 + 16);
-    let file_bytes = links
-        .iter()
-        .fold(0u64, |sum, link| sum.saturating_add(link.file_bytes));
+    let file_bytes = links.iter().fold(0u64, |sum, link| sum.saturating_add(link.file_bytes));
     // UnixFS: Type (1) = File (2), filesize (3), then blocksizes (4), unpacked.
     data.extend_from_slice(&[0x08, 0x02, 0x18]);
     leb128::write_unsigned(&mut data, file_bytes);
@@ -174,9 +170,7 @@ fn parse_unixfs(bytes: &[u8], links: &mut [Link]) -> Result<usize, NodeError> {
             link.file_bytes = file_bytes;
         }
         sizes += 1;
-        sum = sum
-            .checked_add(file_bytes)
-            .ok_or(NodeError::Sum { stated })?;
+        sum = sum.checked_add(file_bytes).ok_or(NodeError::Sum { stated })?;
     }
     if sum != stated {
         return Err(NodeError::Sum { stated });
@@ -216,10 +210,7 @@ impl<'a> Reader<'a> {
     fn field(&mut self, tag: u8) -> Result<&'a [u8], NodeError> {
         let length = self.number(tag)?;
         let length = usize::try_from(length).map_err(|_| NodeError::Truncated)?;
-        let (field, rest) = self
-            .0
-            .split_at_checked(length)
-            .ok_or(NodeError::Truncated)?;
+        let (field, rest) = self.0.split_at_checked(length).ok_or(NodeError::Truncated)?;
         self.0 = rest;
         Ok(field)
     }
@@ -258,14 +249,8 @@ mod tests {
     #[test]
     fn a_node_over_a_bound_is_refused() {
         let size = MAX_NODE_BYTES + 1;
-        assert_eq!(
-            parse_node(&vec![0; size]),
-            Err(NodeError::TooLarge { size })
-        );
-        assert_eq!(
-            parse_node(&encode_node(&links(1025))),
-            Err(NodeError::TooManyLinks)
-        );
+        assert_eq!(parse_node(&vec![0; size]), Err(NodeError::TooLarge { size }));
+        assert_eq!(parse_node(&encode_node(&links(1025))), Err(NodeError::TooManyLinks));
         assert_eq!(parse_node(&encode_node(&[])), Err(NodeError::Empty));
         let mut empty_part = links(2);
         empty_part[1].file_bytes = 0;

@@ -51,10 +51,7 @@ impl PieceSize {
     pub fn new(bytes: u64) -> Result<Self, SizeError> {
         match bytes {
             0 => Err(SizeError::Empty),
-            size if size > MAX_PIECE => Err(SizeError::TooLarge {
-                size,
-                limit: MAX_PIECE,
-            }),
+            size if size > MAX_PIECE => Err(SizeError::TooLarge { size, limit: MAX_PIECE }),
             size => Ok(Self(size)),
         }
     }
@@ -112,9 +109,7 @@ impl PaddedSize {
 
     /// The size of a tree of `height` levels above its 32-byte leaves: 2 (one quad) to [`MAX_HEIGHT`].
     pub fn of_height(height: u8) -> Option<Self> {
-        (2..=MAX_HEIGHT)
-            .contains(&height)
-            .then(|| Self(LEAF << height))
+        (2..=MAX_HEIGHT).contains(&height).then(|| Self(LEAF << height))
     }
 
     /// The size in bytes.
@@ -288,25 +283,13 @@ mod tests {
     fn sizes_out_of_range_are_refused() {
         assert_eq!(PieceSize::new(0), Err(SizeError::Empty));
         let (size, limit) = (MAX_PIECE + 1, MAX_PIECE);
-        assert_eq!(
-            PieceSize::new(size),
-            Err(SizeError::TooLarge { size, limit })
-        );
-        assert_eq!(
-            padded_for(u64::MAX),
-            Err(SizeError::TooLarge {
-                size: u64::MAX,
-                limit
-            })
-        );
+        assert_eq!(PieceSize::new(size), Err(SizeError::TooLarge { size, limit }));
+        assert_eq!(padded_for(u64::MAX), Err(SizeError::TooLarge { size: u64::MAX, limit }));
         for size in [0, 64, 127, 192, 384] {
             assert_eq!(PaddedSize::new(size), Err(SizeError::NotPadded { size }));
         }
         let (size, limit) = (MAX_PADDED * 2, MAX_PADDED);
-        assert_eq!(
-            PaddedSize::new(size),
-            Err(SizeError::TooLarge { size, limit })
-        );
+        assert_eq!(PaddedSize::new(size), Err(SizeError::TooLarge { size, limit }));
         assert_eq!(PaddedSize::of_height(1), None);
         assert_eq!(PaddedSize::of_height(MAX_HEIGHT + 1), None);
     }
@@ -329,10 +312,7 @@ mod tests {
             Err(SizeError::UnknownSector { bytes: 1024 })
         );
         let name = "1KiB".to_string();
-        assert_eq!(
-            name.parse::<SectorSize>(),
-            Err(SizeError::UnknownSectorName { name })
-        );
+        assert_eq!(name.parse::<SectorSize>(), Err(SizeError::UnknownSectorName { name }));
         assert!(serde_json::from_str::<PieceSize>("0").is_err());
         assert!(serde_json::from_str::<PaddedSize>("129").is_err());
     }

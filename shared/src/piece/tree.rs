@@ -95,9 +95,7 @@ impl Forest {
             return Err(TreeError::Misaligned { height, quads });
         }
         if self.quads + added > 1 << (MAX_HEIGHT - QUAD_HEIGHT) {
-            return Err(TreeError::Height {
-                height: MAX_HEIGHT + 1,
-            });
+            return Err(TreeError::Height { height: MAX_HEIGHT + 1 });
         }
         let mut node = root.0;
         while let Some(left) = self.roots.pop_if(|left| left.height == height) {
@@ -155,13 +153,7 @@ mod tests {
         forest.push(quad(1)).unwrap();
         let root = Commitment([2; 32]);
         let two = SubtreeRoot { height: 3, root };
-        assert_eq!(
-            forest.push(two),
-            Err(TreeError::Misaligned {
-                height: 3,
-                quads: 1
-            })
-        );
+        assert_eq!(forest.push(two), Err(TreeError::Misaligned { height: 3, quads: 1 }));
         forest.push(quad(1)).unwrap();
         forest.push(two).unwrap();
         assert_eq!(forest.roots().len(), 1);
@@ -183,11 +175,6 @@ mod tests {
             root,
         };
         forest.push(full).unwrap();
-        assert_eq!(
-            forest.push(full),
-            Err(TreeError::Height {
-                height: MAX_HEIGHT + 1
-            })
-        );
+        assert_eq!(forest.push(full), Err(TreeError::Height { height: MAX_HEIGHT + 1 }));
     }
 }

@@ -18,9 +18,7 @@ pub const LEAF_BYTES: u64 = 1 << 20;
 pub enum UnixFsError {
     #[error("the file is empty; choose a file with at least one byte")]
     Empty,
-    #[error(
-        "{size} bytes are more than the {MAX_PIECE} bytes handled; split the file into pieces"
-    )]
+    #[error("{size} bytes are more than the {MAX_PIECE} bytes handled; split the file into pieces")]
     TooLarge { size: u64 },
 }
 
@@ -41,10 +39,7 @@ impl DagShape {
     /// A small shape, so that tests see deep trees cheaply.
     #[cfg(test)]
     pub(crate) const fn small(leaf_bytes: u64, fan_out: u64) -> Self {
-        Self {
-            leaf_bytes,
-            fan_out,
-        }
+        Self { leaf_bytes, fan_out }
     }
 
     /// Bytes of every leaf but the last.
@@ -69,9 +64,7 @@ impl DagShape {
 
     /// File bytes under a full node `height` levels above the leaves (0: a leaf).
     pub fn span(&self, height: u32) -> u64 {
-        self.fan_out
-            .saturating_pow(height)
-            .saturating_mul(self.leaf_bytes)
+        self.fan_out.saturating_pow(height).saturating_mul(self.leaf_bytes)
     }
 
     /// Blocks at `height` levels above the leaves (0: leaves).
@@ -81,9 +74,7 @@ impl DagShape {
 
     /// Interior nodes of a file.
     pub fn nodes(&self, size: u64) -> u64 {
-        (1..=self.depth(size))
-            .map(|height| self.blocks_at(size, height))
-            .sum()
+        (1..=self.depth(size)).map(|height| self.blocks_at(size, height)).sum()
     }
 
     /// File bytes under the block of this index at this height; 0 behind the end of the file.
@@ -298,9 +289,7 @@ mod tests {
         let whole = dag(DagShape::small(4, 3), &bytes);
         for step in 1..20 {
             let mut builder = DagBuilder::with_shape(DagShape::small(4, 3));
-            bytes
-                .chunks(step)
-                .for_each(|part| builder.push(part).unwrap());
+            bytes.chunks(step).for_each(|part| builder.push(part).unwrap());
             assert_eq!(builder.finish(), Ok(whole.clone()));
         }
     }

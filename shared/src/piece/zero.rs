@@ -22,12 +22,7 @@ const fn hash_twice(node: &[u8; 32]) -> [u8; 32] {
     let mut block = [0u32; 16];
     let mut i = 0;
     while i < 8 {
-        block[i] = u32::from_be_bytes([
-            node[4 * i],
-            node[4 * i + 1],
-            node[4 * i + 2],
-            node[4 * i + 3],
-        ]);
+        block[i] = u32::from_be_bytes([node[4 * i], node[4 * i + 1], node[4 * i + 2], node[4 * i + 3]]);
         block[i + 8] = block[i];
         i += 1;
     }
@@ -66,16 +61,7 @@ const fn compress(state: [u32; 8], block: [u32; 16]) -> [u32; 8] {
             .wrapping_add(w[i]);
         let t2 = (a.rotate_right(2) ^ a.rotate_right(13) ^ a.rotate_right(22))
             .wrapping_add((a & s[1]) ^ (a & s[2]) ^ (s[1] & s[2]));
-        s = [
-            t1.wrapping_add(t2),
-            a,
-            s[1],
-            s[2],
-            s[3].wrapping_add(t1),
-            e,
-            s[5],
-            s[6],
-        ];
+        s = [t1.wrapping_add(t2), a, s[1], s[2], s[3].wrapping_add(t1), e, s[5], s[6]];
         t += 1;
     }
     let mut i = 0;
@@ -113,11 +99,7 @@ mod tests {
     fn each_root_over_zeros_is_the_hash_of_two_smaller_ones() {
         for height in 1..ZERO_ROOTS.len() {
             let below = &ZERO_ROOTS[height - 1];
-            assert_eq!(
-                ZERO_ROOTS[height],
-                hash_pair(below, below),
-                "height {height}"
-            );
+            assert_eq!(ZERO_ROOTS[height], hash_pair(below, below), "height {height}");
         }
         assert_eq!(
             hex::encode(ZERO_ROOTS[2]),

@@ -116,18 +116,42 @@ pub enum SectorInput {
     PieceAdded(SectorPiece),
     /// The sector is full, the timer is up, or the operator said so.
     Close,
-    TicketDrawn { epoch: Epoch, ticket: [u8; 32] },
-    PreCommit1Done { output: Vec<u8> },
-    PreCommit2Done { comm_d: Commitment, comm_r: Commitment, comm_c: Commitment },
-    PreCommitted { seed_epoch: Epoch },
+    TicketDrawn {
+        epoch: Epoch,
+        ticket: [u8; 32],
+    },
+    PreCommit1Done {
+        output: Vec<u8>,
+    },
+    PreCommit2Done {
+        comm_d: Commitment,
+        comm_r: Commitment,
+        comm_c: Commitment,
+    },
+    PreCommitted {
+        seed_epoch: Epoch,
+    },
     /// The pre-commit was refused or expired on the chain, or its ticket is too old: seal again with a new ticket.
-    SealExpired { reason: String },
-    SeedDrawn { seed: [u8; 32] },
-    Commit1Done { output: Vec<u8> },
-    Commit2Done { proof: Vec<u8> },
-    Committed { message: Cid, height: Epoch },
+    SealExpired {
+        reason: String,
+    },
+    SeedDrawn {
+        seed: [u8; 32],
+    },
+    Commit1Done {
+        output: Vec<u8>,
+    },
+    Commit2Done {
+        proof: Vec<u8>,
+    },
+    Committed {
+        message: Cid,
+        height: Epoch,
+    },
     /// The stage's step failed; it is tried again, from a safe stage, at most [`MAX_ATTEMPTS`] times.
-    StepFailed { reason: String },
+    StepFailed {
+        reason: String,
+    },
 }
 
 /// What the daemon must do next for a sector.
@@ -136,13 +160,29 @@ pub enum SectorEffect {
     /// Wait for pieces or for the timer.
     Pack,
     DrawTicket,
-    PreCommit1 { ticket: [u8; 32] },
-    PreCommit2 { output: Vec<u8> },
-    SubmitPreCommit { sealed: Sealed },
-    AwaitSeed { seed_epoch: Epoch },
-    Commit1 { sealed: Sealed, seed: [u8; 32] },
-    Commit2 { output: Vec<u8> },
-    SubmitCommit { sealed: Sealed, proof: Vec<u8> },
+    PreCommit1 {
+        ticket: [u8; 32],
+    },
+    PreCommit2 {
+        output: Vec<u8>,
+    },
+    SubmitPreCommit {
+        sealed: Sealed,
+    },
+    AwaitSeed {
+        seed_epoch: Epoch,
+    },
+    Commit1 {
+        sealed: Sealed,
+        seed: [u8; 32],
+    },
+    Commit2 {
+        output: Vec<u8>,
+    },
+    SubmitCommit {
+        sealed: Sealed,
+        proof: Vec<u8>,
+    },
     /// Prove in every window.
     Prove,
     Rest,
@@ -163,7 +203,14 @@ pub enum SectorRefusal {
 
 impl Sector {
     pub fn new(id: u64, size: SectorSize) -> Self {
-        Self { id, size, pieces: Vec::new(), attempts: 0, last_error: None, stage: SectorStage::Packing }
+        Self {
+            id,
+            size,
+            pieces: Vec::new(),
+            attempts: 0,
+            last_error: None,
+            stage: SectorStage::Packing,
+        }
     }
 
     /// Where each piece lies, in the order of `pieces`; `None` if they do not fit (which [`Sector::handle`] prevents).
@@ -213,14 +260,24 @@ impl Sector {
             SectorStage::Packing => SectorEffect::Pack,
             SectorStage::Closed => SectorEffect::DrawTicket,
             SectorStage::PreCommit1 { ticket, .. } => SectorEffect::PreCommit1 { ticket: *ticket },
-            SectorStage::PreCommit2 { output, .. } => SectorEffect::PreCommit2 { output: output.0.clone() },
+            SectorStage::PreCommit2 { output, .. } => SectorEffect::PreCommit2 {
+                output: output.0.clone(),
+            },
             SectorStage::PreCommitting { sealed } => SectorEffect::SubmitPreCommit { sealed: sealed.clone() },
-            SectorStage::WaitSeed { seed_epoch, .. } => SectorEffect::AwaitSeed { seed_epoch: *seed_epoch },
-            SectorStage::Commit1 { sealed, seed } => SectorEffect::Commit1 { sealed: sealed.clone(), seed: *seed },
-            SectorStage::Commit2 { output, .. } => SectorEffect::Commit2 { output: output.0.clone() },
-            SectorStage::Committing { sealed, proof } => {
-                SectorEffect::SubmitCommit { sealed: sealed.clone(), proof: proof.0.clone() }
-            }
+            SectorStage::WaitSeed { seed_epoch, .. } => SectorEffect::AwaitSeed {
+                seed_epoch: *seed_epoch,
+            },
+            SectorStage::Commit1 { sealed, seed } => SectorEffect::Commit1 {
+                sealed: sealed.clone(),
+                seed: *seed,
+            },
+            SectorStage::Commit2 { output, .. } => SectorEffect::Commit2 {
+                output: output.0.clone(),
+            },
+            SectorStage::Committing { sealed, proof } => SectorEffect::SubmitCommit {
+                sealed: sealed.clone(),
+                proof: proof.0.clone(),
+            },
             SectorStage::Proving { .. } => SectorEffect::Prove,
             SectorStage::Failed { .. } => SectorEffect::Rest,
         }
@@ -231,38 +288,69 @@ impl Sector {
         let sector = self.id;
         let next = match (&self.stage, input) {
             (_, SectorInput::PieceAdded(piece)) => return self.add(piece),
-            (SectorStage::Packing, SectorInput::Close) if self.pieces.is_empty() => return Err(SectorRefusal::Empty { sector }),
-            (SectorStage::Packing, SectorInput::Close) => SectorStage::Closed,
-            (SectorStage::Closed, SectorInput::TicketDrawn { epoch, ticket }) => {
-                SectorStage::PreCommit1 { ticket_epoch: epoch, ticket }
+            (SectorStage::Packing, SectorInput::Close) if self.pieces.is_empty() => {
+                return Err(SectorRefusal::Empty { sector })
             }
+            (SectorStage::Packing, SectorInput::Close) => SectorStage::Closed,
+            (SectorStage::Closed, SectorInput::TicketDrawn { epoch, ticket }) => SectorStage::PreCommit1 {
+                ticket_epoch: epoch,
+                ticket,
+            },
             (SectorStage::PreCommit1 { ticket_epoch, ticket }, SectorInput::PreCommit1Done { output }) => {
-                SectorStage::PreCommit2 { ticket_epoch: *ticket_epoch, ticket: *ticket, output: Bytes(output) }
+                SectorStage::PreCommit2 {
+                    ticket_epoch: *ticket_epoch,
+                    ticket: *ticket,
+                    output: Bytes(output),
+                }
             }
             (
-                SectorStage::PreCommit2 { ticket_epoch, ticket, .. },
+                SectorStage::PreCommit2 {
+                    ticket_epoch, ticket, ..
+                },
                 SectorInput::PreCommit2Done { comm_d, comm_r, comm_c },
             ) => SectorStage::PreCommitting {
-                sealed: Sealed { ticket_epoch: *ticket_epoch, ticket: *ticket, comm_d, comm_r, comm_c },
+                sealed: Sealed {
+                    ticket_epoch: *ticket_epoch,
+                    ticket: *ticket,
+                    comm_d,
+                    comm_r,
+                    comm_c,
+                },
             },
             (SectorStage::PreCommitting { sealed }, SectorInput::PreCommitted { seed_epoch }) => {
-                SectorStage::WaitSeed { sealed: sealed.clone(), seed_epoch }
+                SectorStage::WaitSeed {
+                    sealed: sealed.clone(),
+                    seed_epoch,
+                }
             }
-            (SectorStage::WaitSeed { sealed, .. }, SectorInput::SeedDrawn { seed }) => {
-                SectorStage::Commit1 { sealed: sealed.clone(), seed }
-            }
-            (SectorStage::Commit1 { sealed, seed }, SectorInput::Commit1Done { output }) => {
-                SectorStage::Commit2 { sealed: sealed.clone(), seed: *seed, output: Bytes(output) }
-            }
-            (SectorStage::Commit2 { sealed, .. }, SectorInput::Commit2Done { proof }) => {
-                SectorStage::Committing { sealed: sealed.clone(), proof: Bytes(proof) }
-            }
+            (SectorStage::WaitSeed { sealed, .. }, SectorInput::SeedDrawn { seed }) => SectorStage::Commit1 {
+                sealed: sealed.clone(),
+                seed,
+            },
+            (SectorStage::Commit1 { sealed, seed }, SectorInput::Commit1Done { output }) => SectorStage::Commit2 {
+                sealed: sealed.clone(),
+                seed: *seed,
+                output: Bytes(output),
+            },
+            (SectorStage::Commit2 { sealed, .. }, SectorInput::Commit2Done { proof }) => SectorStage::Committing {
+                sealed: sealed.clone(),
+                proof: Bytes(proof),
+            },
             (SectorStage::Committing { sealed, .. }, SectorInput::Committed { message, height }) => {
-                SectorStage::Proving { sealed: sealed.clone(), message, committed_at: height }
+                SectorStage::Proving {
+                    sealed: sealed.clone(),
+                    message,
+                    committed_at: height,
+                }
             }
             (_, SectorInput::StepFailed { reason }) => return self.step_failed(reason, false),
             (_, SectorInput::SealExpired { reason }) => return self.step_failed(reason, true),
-            _ => return Err(SectorRefusal::Unexpected { sector, phase: self.phase() }),
+            _ => {
+                return Err(SectorRefusal::Unexpected {
+                    sector,
+                    phase: self.phase(),
+                })
+            }
         };
         self.stage = next;
         self.attempts = 0;
@@ -278,7 +366,10 @@ impl Sector {
             return Err(SectorRefusal::NotPacking { sector: self.id });
         }
         if !self.fits(piece.size) {
-            return Err(SectorRefusal::Full { sector: self.id, size: piece.size });
+            return Err(SectorRefusal::Full {
+                sector: self.id,
+                size: piece.size,
+            });
         }
         self.pieces.push(piece);
         Ok(())
@@ -299,10 +390,16 @@ impl Sector {
         }
         self.stage = match &self.stage {
             _ if with_new_ticket => SectorStage::Closed,
-            SectorStage::PreCommit2 { ticket_epoch, ticket, .. } => {
-                SectorStage::PreCommit1 { ticket_epoch: *ticket_epoch, ticket: *ticket }
-            }
-            SectorStage::Commit2 { sealed, seed, .. } => SectorStage::Commit1 { sealed: sealed.clone(), seed: *seed },
+            SectorStage::PreCommit2 {
+                ticket_epoch, ticket, ..
+            } => SectorStage::PreCommit1 {
+                ticket_epoch: *ticket_epoch,
+                ticket: *ticket,
+            },
+            SectorStage::Commit2 { sealed, seed, .. } => SectorStage::Commit1 {
+                sealed: sealed.clone(),
+                seed: *seed,
+            },
             other => other.clone(),
         };
         Ok(())

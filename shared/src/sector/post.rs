@@ -23,7 +23,10 @@ pub fn post_duty(height: Epoch, start: Epoch, end: Epoch, grace: u64) -> PostDut
     if height < opens {
         PostDuty::WaitUntil(opens)
     } else if height < deadline {
-        PostDuty::Prove { randomness_at: start, deadline }
+        PostDuty::Prove {
+            randomness_at: start,
+            deadline,
+        }
     } else {
         PostDuty::Missed
     }
@@ -38,7 +41,10 @@ mod tests {
         let duty = |height| post_duty(Epoch(height), Epoch(200), Epoch(350), 300);
         assert_eq!(duty(190), PostDuty::WaitUntil(Epoch(215)));
         assert_eq!(duty(214), PostDuty::WaitUntil(Epoch(215)));
-        let prove = PostDuty::Prove { randomness_at: Epoch(200), deadline: Epoch(650) };
+        let prove = PostDuty::Prove {
+            randomness_at: Epoch(200),
+            deadline: Epoch(650),
+        };
         assert_eq!(duty(215), prove);
         assert_eq!(duty(649), prove);
         assert_eq!(duty(650), PostDuty::Missed);

@@ -33,7 +33,10 @@ pub enum DecodeError {
 impl DecodeError {
     /// A value of the right CBOR type that the named field cannot hold.
     pub fn invalid(field: &'static str, reason: impl core::fmt::Display) -> Self {
-        Self::Invalid { field, reason: alloc::format!("{reason}") }
+        Self::Invalid {
+            field,
+            reason: alloc::format!("{reason}"),
+        }
     }
 }
 
@@ -58,8 +61,8 @@ pub fn encode_value(value: &Value) -> Vec<u8> {
 /// Decodes the canonical bytes of a `T`; anything else, trailing bytes included, is refused.
 pub fn decode<T: Cbor>(bytes: &[u8]) -> Result<T, DecodeError> {
     let mut rest = bytes;
-    let value: Value = ciborium::de::from_reader_with_recursion_limit(&mut rest, MAX_DEPTH)
-        .map_err(|_| DecodeError::Malformed)?;
+    let value: Value =
+        ciborium::de::from_reader_with_recursion_limit(&mut rest, MAX_DEPTH).map_err(|_| DecodeError::Malformed)?;
     let decoded = T::from_value(value)?;
     if !rest.is_empty() || encode(&decoded) != bytes {
         return Err(DecodeError::NotCanonical);
@@ -71,7 +74,12 @@ pub fn decode<T: Cbor>(bytes: &[u8]) -> Result<T, DecodeError> {
 pub fn map(fields: Vec<(&'static str, Value)>) -> Value {
     let mut fields = fields;
     fields.sort_by(|a, b| (a.0.len(), a.0).cmp(&(b.0.len(), b.0)));
-    Value::Map(fields.into_iter().map(|(k, v)| (Value::Text(k.to_owned()), v)).collect())
+    Value::Map(
+        fields
+            .into_iter()
+            .map(|(k, v)| (Value::Text(k.to_owned()), v))
+            .collect(),
+    )
 }
 
 /// The fields of a decoded struct map, taken out one by one.
@@ -83,12 +91,19 @@ pub struct Fields {
 impl Fields {
     /// Opens `value` as the struct map `of`, whose keys are exactly `keys`.
     pub fn open(value: Value, of: &'static str, keys: &[&str]) -> Result<Self, DecodeError> {
-        let Value::Map(raw) = value else { return Err(DecodeError::Type { expected: of }) };
+        let Value::Map(raw) = value else {
+            return Err(DecodeError::Type { expected: of });
+        };
         let mut entries: Vec<(String, Value)> = Vec::with_capacity(keys.len());
         for (key, value) in raw {
-            let Value::Text(key) = key else { return Err(DecodeError::Type { expected: "a text key" }) };
+            let Value::Text(key) = key else {
+                return Err(DecodeError::Type { expected: "a text key" });
+            };
             if !keys.contains(&key.as_str()) || entries.iter().any(|(seen, _)| *seen == key) {
-                return Err(DecodeError::UnknownKey { of, key: key.chars().take(64).collect() });
+                return Err(DecodeError::UnknownKey {
+                    of,
+                    key: key.chars().take(64).collect(),
+                });
             }
             entries.push((key, value));
         }
@@ -150,7 +165,9 @@ impl Cbor for Bytes {
         Value::Bytes(self.0.clone())
     }
     fn from_value(value: Value) -> Result<Self, DecodeError> {
-        value.into_bytes().map(Bytes).map_err(|_| DecodeError::Type { expected: "a byte string" })
+        value.into_bytes().map(Bytes).map_err(|_| DecodeError::Type {
+            expected: "a byte string",
+        })
     }
 }
 
@@ -159,7 +176,9 @@ impl<const N: usize> Cbor for [u8; N] {
         Value::Bytes(self.to_vec())
     }
     fn from_value(value: Value) -> Result<Self, DecodeError> {
-        Bytes::from_value(value)?.0.try_into().map_err(|_| DecodeError::Type { expected: "a byte string of fixed length" })
+        Bytes::from_value(value)?.0.try_into().map_err(|_| DecodeError::Type {
+            expected: "a byte string of fixed length",
+        })
     }
 }
 
@@ -186,7 +205,9 @@ impl Cbor for bool {
         Value::Bool(*self)
     }
     fn from_value(value: Value) -> Result<Self, DecodeError> {
-        value.into_bool().map_err(|_| DecodeError::Type { expected: "a boolean" })
+        value
+            .into_bool()
+            .map_err(|_| DecodeError::Type { expected: "a boolean" })
     }
 }
 
@@ -195,8 +216,12 @@ impl Cbor for u64 {
         Value::Integer((*self).into())
     }
     fn from_value(value: Value) -> Result<Self, DecodeError> {
-        let expected = DecodeError::Type { expected: "an unsigned integer of 64 bits" };
-        let Value::Integer(integer) = value else { return Err(expected) };
+        let expected = DecodeError::Type {
+            expected: "an unsigned integer of 64 bits",
+        };
+        let Value::Integer(integer) = value else {
+            return Err(expected);
+        };
         u64::try_from(integer).map_err(|_| expected)
     }
 }
@@ -218,7 +243,9 @@ impl<T: Cbor> Cbor for Vec<T> {
         Value::Array(self.iter().map(Cbor::to_value).collect())
     }
     fn from_value(value: Value) -> Result<Self, DecodeError> {
-        let items = value.into_array().map_err(|_| DecodeError::Type { expected: "an array" })?;
+        let items = value
+            .into_array()
+            .map_err(|_| DecodeError::Type { expected: "an array" })?;
         items.into_iter().map(T::from_value).collect()
     }
 }
@@ -243,9 +270,15 @@ impl Cbor for Cid {
     }
     fn from_value(value: Value) -> Result<Self, DecodeError> {
         let expected = DecodeError::Type { expected: "a CID" };
-        let Value::Tag(TAG_CID, inner) = value else { return Err(expected) };
-        let Value::Bytes(bytes) = *inner else { return Err(expected) };
-        let Some((0, cid)) = bytes.split_first().map(|(first, rest)| (*first, rest)) else { return Err(expected) };
+        let Value::Tag(TAG_CID, inner) = value else {
+            return Err(expected);
+        };
+        let Value::Bytes(bytes) = *inner else {
+            return Err(expected);
+        };
+        let Some((0, cid)) = bytes.split_first().map(|(first, rest)| (*first, rest)) else {
+            return Err(expected);
+        };
         Cid::try_from(cid).map_err(|e| DecodeError::invalid("CID", e))
     }
 }
@@ -263,13 +296,19 @@ mod tests {
     cbor_map!(Sample { "longest" => longest, "b" => b, "a" => a });
 
     fn canonical() -> Vec<u8> {
-        encode(&Sample { longest: 255, b: Some(Bytes(vec![])), a: "x".into() })
+        encode(&Sample {
+            longest: 255,
+            b: Some(Bytes(vec![])),
+            a: "x".into(),
+        })
     }
 
     #[test]
     fn keys_are_sorted_by_length_then_bytewise() {
-        assert_eq!(hex::encode(canonical()), "a3616161786162"
-            .to_owned() + "40676c6f6e6765737418ff");
+        assert_eq!(
+            hex::encode(canonical()),
+            "a3616161786162".to_owned() + "40676c6f6e6765737418ff"
+        );
     }
 
     #[test]
@@ -280,10 +319,28 @@ mod tests {
         let broken = [
             (text.clone() + "00", DecodeError::NotCanonical),
             (text.replace("18ff", "1900ff"), DecodeError::NotCanonical),
-            ("a36162406161617867".to_owned() + "6c6f6e6765737418ff", DecodeError::NotCanonical),
-            ("a2616161786162" .to_owned() + "40", DecodeError::MissingKey { of: "Sample", key: "longest" }),
-            (text.replace("6162", "6163"), DecodeError::UnknownKey { of: "Sample", key: "c".into() }),
-            ("bf6161617861624067".to_owned() + "6c6f6e6765737418ffff", DecodeError::NotCanonical),
+            (
+                "a36162406161617867".to_owned() + "6c6f6e6765737418ff",
+                DecodeError::NotCanonical,
+            ),
+            (
+                "a2616161786162".to_owned() + "40",
+                DecodeError::MissingKey {
+                    of: "Sample",
+                    key: "longest",
+                },
+            ),
+            (
+                text.replace("6162", "6163"),
+                DecodeError::UnknownKey {
+                    of: "Sample",
+                    key: "c".into(),
+                },
+            ),
+            (
+                "bf6161617861624067".to_owned() + "6c6f6e6765737418ffff",
+                DecodeError::NotCanonical,
+            ),
         ];
         for (bytes, error) in broken {
             assert_eq!(decode::<Sample>(&hex::decode(&bytes).unwrap()), Err(error), "{bytes}");

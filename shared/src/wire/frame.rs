@@ -22,7 +22,10 @@ pub enum FrameError {
 /// `body` with its length in front; refuses what the peer would refuse.
 pub fn frame(body: &[u8], limit: usize) -> Result<Vec<u8>, FrameError> {
     if body.len() > limit {
-        return Err(FrameError::TooLargeToSend { size: body.len(), limit });
+        return Err(FrameError::TooLargeToSend {
+            size: body.len(),
+            limit,
+        });
     }
     let mut out = Vec::with_capacity(body.len() + 3);
     leb128::write_unsigned(&mut out, body.len() as u64);
@@ -54,10 +57,19 @@ mod tests {
         let framed = frame(&[7; MAX_MESSAGE], MAX_MESSAGE).unwrap();
         assert_eq!(next_frame(&framed, MAX_MESSAGE), Ok(Some(3..3 + MAX_MESSAGE)));
         let size = MAX_MESSAGE + 1;
-        assert_eq!(frame(&[7; MAX_MESSAGE + 1], MAX_MESSAGE), Err(FrameError::TooLargeToSend { size, limit: MAX_MESSAGE }));
+        assert_eq!(
+            frame(&[7; MAX_MESSAGE + 1], MAX_MESSAGE),
+            Err(FrameError::TooLargeToSend {
+                size,
+                limit: MAX_MESSAGE
+            })
+        );
         assert_eq!(
             next_frame(&leb128::unsigned(size as u64), MAX_MESSAGE),
-            Err(FrameError::TooLarge { declared: size as u64, limit: MAX_MESSAGE })
+            Err(FrameError::TooLarge {
+                declared: size as u64,
+                limit: MAX_MESSAGE
+            })
         );
     }
 

@@ -50,7 +50,11 @@ pub fn read_unsigned(bytes: &[u8]) -> Result<(u64, usize), Leb128Error> {
             return Ok((value, i + 1));
         }
     }
-    Err(if bytes.is_empty() { Leb128Error::Empty } else { Leb128Error::Truncated })
+    Err(if bytes.is_empty() {
+        Leb128Error::Empty
+    } else {
+        Leb128Error::Truncated
+    })
 }
 
 /// Decodes exactly one unsigned number.
@@ -109,8 +113,17 @@ mod tests {
     #[test]
     fn signed_numbers_match_the_vectors_both_ways() {
         let vectors = [
-            (0, "00"), (63, "3f"), (64, "c000"), (128, "8001"), (300, "ac02"), (1000, "e807"),
-            (1_000_000_000_000_000_000, "808090bbbad6adf00d"), (-1, "7f"), (-64, "40"), (-65, "bf7f"), (-1024, "8078"),
+            (0, "00"),
+            (63, "3f"),
+            (64, "c000"),
+            (128, "8001"),
+            (300, "ac02"),
+            (1000, "e807"),
+            (1_000_000_000_000_000_000, "808090bbbad6adf00d"),
+            (-1, "7f"),
+            (-64, "40"),
+            (-65, "bf7f"),
+            (-1024, "8078"),
         ];
         for (value, text) in vectors {
             assert_eq!(hex::encode(signed(value)), text, "{value}");
@@ -120,7 +133,13 @@ mod tests {
 
     #[test]
     fn unsigned_numbers_match_the_vectors_both_ways() {
-        for (value, text) in [(64, "40"), (127, "7f"), (128, "8001"), (300, "ac02"), (u64::MAX, "ffffffffffffffffff01")] {
+        for (value, text) in [
+            (64, "40"),
+            (127, "7f"),
+            (128, "8001"),
+            (300, "ac02"),
+            (u64::MAX, "ffffffffffffffffff01"),
+        ] {
             assert_eq!(hex::encode(unsigned(value)), text, "{value}");
             assert_eq!(parse_unsigned(&hex::decode(text).unwrap()), Ok(value));
         }
@@ -132,12 +151,18 @@ mod tests {
         assert_eq!(parse_signed(&[0x80]), Err(Leb128Error::Truncated));
         assert_eq!(parse_signed(&[0x80, 0x00]), Err(Leb128Error::Overlong));
         assert_eq!(parse_signed(&[0x01, 0x01]), Err(Leb128Error::Trailing));
-        assert_eq!(parse_signed(&[[0xff; 20].as_slice(), &[0]].concat()), Err(Leb128Error::TooLarge));
+        assert_eq!(
+            parse_signed(&[[0xff; 20].as_slice(), &[0]].concat()),
+            Err(Leb128Error::TooLarge)
+        );
         assert_eq!(parse_unsigned(&[]), Err(Leb128Error::Empty));
         assert_eq!(parse_unsigned(&[0xff]), Err(Leb128Error::Truncated));
         assert_eq!(parse_unsigned(&[0x81, 0x00]), Err(Leb128Error::Overlong));
         assert_eq!(parse_unsigned(&[0x01, 0x01]), Err(Leb128Error::Trailing));
         assert_eq!(parse_unsigned(&[0xff; 11]), Err(Leb128Error::TooLarge));
-        assert_eq!(parse_unsigned(&[[0xff; 9].as_slice(), &[2]].concat()), Err(Leb128Error::TooLarge));
+        assert_eq!(
+            parse_unsigned(&[[0xff; 9].as_slice(), &[2]].concat()),
+            Err(Leb128Error::TooLarge)
+        );
     }
 }

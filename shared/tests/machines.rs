@@ -1,0 +1,410 @@
+//! The machines of a deal and of a sector: every stage in order, the same effect after a restart, and what they refuse.
+
+use cid::Cid;
+use shared::chain::keys::cid_of_bytes;
+use shared::chain::{Address, AttoFil, ChannelId, Epoch, SecretKey};
+use shared::deal::client::{ClientRefusal, DraftError};
+use shared::deal::{
+    ClientDeal, ClientEffect, ClientInput, ClientStage, DealState, Draft, MinerDeal, MinerEffect, MinerInput,
+    ProofInfo, Response, SignedProposal, SignedResponse,
+};
+use shared::payment::schedule::ScheduleError;
+use shared::piece::{padded_for, Commitment, InclusionProof, SectorLayout, SectorSize};
+use shared::sector::machine::{SectorRefusal, MAX_ATTEMPTS};
+use shared::sector::{Phase, Sector, SectorEffect, SectorInput, SectorPiece};
+use shared::wire::cbor::Bytes;
+
+const COMM_P: Commitment = Commitment([7; 32]);
+
+fn key(byte: u8) -> SecretKey {
+    SecretKey::from_bytes(&[byte; 32]).expect("a valid key")
+}
+
+fn cid(seed: &[u8]) -> Cid {
+    cid_of_bytes(seed)
+}
+
+fn draft() -> Draft {
+    let owner = key(2).address();
+    Draft {
+        data_cid: cid(b"piece"),
+        comm_p: COMM_P,
+        size: 1000,
+        payer: key(1).address(),
+        miner: Address::actor(&owner, 0),
+        owner,
+        worker: key(3).address(),
+        sector_size: SectorSize::S2KiB,
+        price: AttoFil(2),
+        duration: 2500,
+        start: Epoch(773),
+    }
+}
+
+fn signed_deal() -> (ClientDeal, SignedProposal) {
+    let mut deal = ClientDeal::new(draft());
+    deal.handle(ClientInput::ChannelOpened {
+        channel: ChannelId(9),
+        message: cid(b"message"),
+    })
+    .expect("opened");
+    let proposal = deal.sign(&key(1)).expect("a schedule");
+    deal.handle(ClientInput::Signed {
+        proposal: proposal.clone(),
+    })
+    .expect("signed");
+    (deal, proposal)
+}
+
+fn answer(proposal: &SignedProposal, state: DealState, proof_info: Option<ProofInfo>) -> SignedResponse {
+    Response {
+        state,
+        message: "why".into(),
+        proposal_cid: proposal.cid(),
+        proof_info,
+    }
+    .sign(&key(3))
+}
+
+fn proof_of(comm_p: Commitment) -> ProofInfo {
+    let mut layout = SectorLayout::new(SectorSize::S2KiB);
+    layout
+        .place(padded_for(300).expect("small"), Commitment([1; 32]))
+        .expect("room");
+    layout.place(padded_for(1000).expect("small"), comm_p).expect("room");
+    let proof = InclusionProof::prove(&layout, 1).expect("the second piece");
+    ProofInfo {
+        sector_id: 1,
+        comm_d: layout.comm_d(),
+        comm_r: Commitment([2; 32]),
+        comm_r_star: Commitment([3; 32]),
+        commitment_message: cid(b"commit"),
+        piece_inclusion_proof: Some(Bytes(proof.to_bytes())),
+    }
+}
+
+#[test]
+fn a_client_deal_opens_its_channel_signs_proposes_and_asks_until_it_is_proven() {
+    let mut deal = ClientDeal::new(draft());
+    let opening = ClientEffect::OpenChannel {
+        target: key(2).address(),
+        amount: AttoFil(5_000_000),
+        eol: Epoch(773 + 2500 + 2000),
+    };
+    assert_eq!(deal.effect(), opening);
+    deal.handle(ClientInput::ChannelOpened {
+        channel: ChannelId(9),
+        message: cid(b"message"),
+    })
+    .expect("opened");
+    assert_eq!(deal.effect(), ClientEffect::Sign);
+    let (mut deal, proposal) = signed_deal();
+    assert_eq!(deal.effect(), ClientEffect::Propose);
+    for state in [DealState::Accepted, DealState::Staged] {
+        deal.handle(ClientInput::Answered {
+            response: answer(&proposal, state, None),
+        })
+        .expect("running");
+        assert_eq!(deal.effect(), ClientEffect::ServeAndQuery);
+    }
+    let complete = answer(&proposal, DealState::Complete, Some(proof_of(COMM_P)));
+    deal.handle(ClientInput::Answered { response: complete })
+        .expect("proven");
+    assert_eq!(deal.effect(), ClientEffect::Rest);
+    assert!(matches!(deal.stage, ClientStage::Complete { .. }));
+}
+
+#[test]
+fn a_client_deal_survives_being_stored_at_every_stage() {
+    let (mut deal, proposal) = signed_deal();
+    let stored = serde_json::to_string(&deal).expect("stored");
+    assert_eq!(serde_json::from_str::<ClientDeal>(&stored).expect("loaded"), deal);
+    deal.handle(ClientInput::Answered {
+        response: answer(&proposal, DealState::Accepted, None),
+    })
+    .expect("running");
+    let stored = serde_json::to_string(&deal).expect("stored");
+    assert_eq!(serde_json::from_str::<ClientDeal>(&stored).expect("loaded"), deal);
+}
+
+#[test]
+fn an_answer_that_the_worker_did_not_sign_changes_nothing() {
+    let (mut deal, proposal) = signed_deal();
+    let before = deal.clone();
+    let mut forged = answer(&proposal, DealState::Accepted, None);
+    forged.response.state = DealState::Failed;
+    assert_eq!(
+        deal.handle(ClientInput::Answered { response: forged }),
+        Err(ClientRefusal::ResponseSignature)
+    );
+    assert_eq!(deal, before);
+}
+
+#[test]
+fn an_answer_about_another_deal_changes_nothing() {
+    let (mut deal, proposal) = signed_deal();
+    let answered = cid(b"other");
+    let other = Response {
+        state: DealState::Accepted,
+        message: String::new(),
+        proposal_cid: answered,
+        proof_info: None,
+    };
+    let refusal = deal.handle(ClientInput::Answered {
+        response: other.sign(&key(3)),
+    });
+    assert_eq!(
+        refusal,
+        Err(ClientRefusal::OtherDeal {
+            asked: proposal.cid(),
+            answered
+        })
+    );
+}
+
+#[test]
+fn complete_without_a_proof_of_this_piece_is_not_believed() {
+    let (mut deal, proposal) = signed_deal();
+    for proof in [None, Some(proof_of(Commitment([8; 32])))] {
+        let complete = answer(&proposal, DealState::Complete, proof);
+        assert!(matches!(
+            deal.handle(ClientInput::Answered { response: complete }),
+            Err(ClientRefusal::Unproven(_))
+        ));
+    }
+    assert_eq!(deal.effect(), ClientEffect::Propose);
+}
+
+#[test]
+fn a_rejection_names_the_channel_to_cancel() {
+    let (mut deal, proposal) = signed_deal();
+    deal.handle(ClientInput::Answered {
+        response: answer(&proposal, DealState::Rejected, None),
+    })
+    .expect("over");
+    assert_eq!(
+        deal.stage,
+        ClientStage::Failed {
+            reason: "deal rejected: why".into(),
+            channel: Some(9)
+        }
+    );
+}
+
+#[test]
+fn a_draft_is_refused_before_anything_is_paid() {
+    let funds = AttoFil(5_000_000);
+    assert_eq!(draft().check(funds), Ok(()));
+    let changed = |change: fn(&mut Draft)| {
+        let mut draft = draft();
+        change(&mut draft);
+        draft.check(funds)
+    };
+    assert_eq!(changed(|d| d.size = 0), Err(DraftError::Empty));
+    assert_eq!(
+        changed(|d| d.size = 3000),
+        Err(DraftError::PieceTooLarge {
+            size: 3000,
+            usable: 2032
+        })
+    );
+    assert_eq!(changed(|d| d.payer = d.owner.clone()), Err(DraftError::SelfDeal));
+    assert_eq!(
+        changed(|d| d.duration = 0),
+        Err(DraftError::Schedule(ScheduleError::NoDuration))
+    );
+    let short = DraftError::Funds {
+        cost: funds,
+        balance: AttoFil(4_999_999),
+    };
+    assert_eq!(draft().check(AttoFil(4_999_999)), Err(short));
+}
+
+#[test]
+fn a_free_deal_opens_no_channel() {
+    let mut deal = ClientDeal::new(Draft {
+        price: AttoFil::ZERO,
+        ..draft()
+    });
+    assert_eq!(deal.effect(), ClientEffect::Sign);
+    let proposal = deal.sign(&key(1)).expect("no schedule needed");
+    assert_eq!(
+        (
+            proposal.proposal.payment.channel,
+            proposal.proposal.payment.vouchers.clone()
+        ),
+        (None, None)
+    );
+    deal.handle(ClientInput::Signed { proposal }).expect("signed");
+}
+
+#[test]
+fn a_miner_deal_fetches_places_waits_and_completes_and_repeats_are_harmless() {
+    let (_, proposal) = signed_deal();
+    let mut deal = MinerDeal::accepted(proposal);
+    let steps = [
+        (
+            MinerInput::PieceReceived { comm_p: COMM_P },
+            MinerEffect::Place,
+            DealState::Accepted,
+        ),
+        (
+            MinerInput::Placed { sector: 4 },
+            MinerEffect::AwaitSector { sector: 4 },
+            DealState::Staged,
+        ),
+        (
+            MinerInput::Committed {
+                proof: proof_of(COMM_P),
+            },
+            MinerEffect::Rest,
+            DealState::Complete,
+        ),
+    ];
+    assert_eq!(deal.effect(), MinerEffect::FetchPiece);
+    for (input, effect, state) in steps {
+        for _ in 0..2 {
+            deal.handle(input.clone()).expect("applies, also twice");
+            assert_eq!((deal.effect(), deal.state()), (effect, state));
+        }
+    }
+    assert!(deal.handle(MinerInput::Placed { sector: 5 }).is_err());
+    assert!(deal.response().proof_info.is_some());
+}
+
+#[test]
+fn a_piece_that_the_vouchers_do_not_speak_of_fails_the_deal() {
+    let (_, proposal) = signed_deal();
+    let mut deal = MinerDeal::accepted(proposal);
+    deal.handle(MinerInput::PieceReceived {
+        comm_p: Commitment([9; 32]),
+    })
+    .expect("applies");
+    assert_eq!(deal.state(), DealState::Failed);
+    assert!(deal.response().message.starts_with("payment error: piece commitment, "));
+}
+
+fn piece(seed: u8, size: u64) -> SectorPiece {
+    SectorPiece {
+        deal: cid(&[seed]),
+        data_cid: cid(&[seed, 1]),
+        size,
+        comm_p: Commitment([seed; 32]),
+    }
+}
+
+fn commitments() -> SectorInput {
+    let at = |byte| Commitment([byte; 32]);
+    SectorInput::PreCommit2Done {
+        comm_d: at(1),
+        comm_r: at(2),
+        comm_c: at(3),
+    }
+}
+
+#[test]
+fn a_sector_goes_through_its_phases_in_order() {
+    let mut sector = Sector::new(1, SectorSize::S2KiB);
+    assert_eq!(
+        sector.handle(SectorInput::Close),
+        Err(SectorRefusal::Empty { sector: 1 })
+    );
+    let inputs = [
+        (SectorInput::PieceAdded(piece(1, 500)), Phase::Packing),
+        (SectorInput::Close, Phase::Closed),
+        (
+            SectorInput::TicketDrawn {
+                epoch: Epoch(5),
+                ticket: [4; 32],
+            },
+            Phase::PreCommit1,
+        ),
+        (SectorInput::PreCommit1Done { output: vec![1] }, Phase::PreCommit2),
+        (commitments(), Phase::PreCommitting),
+        (SectorInput::PreCommitted { seed_epoch: Epoch(20) }, Phase::WaitSeed),
+        (SectorInput::SeedDrawn { seed: [5; 32] }, Phase::Commit1),
+        (SectorInput::Commit1Done { output: vec![2] }, Phase::Commit2),
+        (SectorInput::Commit2Done { proof: vec![3; 192] }, Phase::Committing),
+        (
+            SectorInput::Committed {
+                message: cid(b"m"),
+                height: Epoch(30),
+            },
+            Phase::Proving,
+        ),
+    ];
+    for (input, phase) in inputs {
+        sector.handle(input).expect("in order");
+        assert_eq!(sector.phase(), phase);
+        let stored = serde_json::to_string(&sector).expect("stored");
+        let loaded: Sector = serde_json::from_str(&stored).expect("loaded");
+        assert_eq!(loaded.effect(), sector.effect());
+    }
+    assert_eq!(sector.effect(), SectorEffect::Prove);
+    let late = sector.handle(SectorInput::PieceAdded(piece(2, 500)));
+    assert_eq!(late, Err(SectorRefusal::NotPacking { sector: 1 }));
+}
+
+#[test]
+fn a_sector_takes_pieces_while_they_fit_and_each_deal_once() {
+    let mut sector = Sector::new(1, SectorSize::S2KiB);
+    sector.handle(SectorInput::PieceAdded(piece(1, 1016))).expect("half");
+    sector
+        .handle(SectorInput::PieceAdded(piece(1, 1016)))
+        .expect("the same again changes nothing");
+    assert!(sector.fits(1016));
+    assert_eq!(
+        sector.handle(SectorInput::PieceAdded(piece(2, 1017))),
+        Err(SectorRefusal::Full { sector: 1, size: 1017 })
+    );
+    sector
+        .handle(SectorInput::PieceAdded(piece(2, 1016)))
+        .expect("the other half");
+    assert!(!sector.fits(1));
+    assert_eq!(sector.pieces.len(), 2);
+}
+
+#[test]
+fn a_failed_phase_is_tried_again_from_whole_inputs_and_given_up_at_last() {
+    let mut sector = Sector::new(1, SectorSize::S2KiB);
+    sector.handle(SectorInput::PieceAdded(piece(1, 500))).expect("room");
+    sector.handle(SectorInput::Close).expect("not empty");
+    sector
+        .handle(SectorInput::TicketDrawn {
+            epoch: Epoch(5),
+            ticket: [4; 32],
+        })
+        .expect("closed");
+    sector
+        .handle(SectorInput::PreCommit1Done { output: vec![1] })
+        .expect("phase 1");
+    sector
+        .handle(SectorInput::StepFailed { reason: "disk".into() })
+        .expect("counted");
+    assert_eq!(sector.effect(), SectorEffect::PreCommit1 { ticket: [4; 32] });
+    for _ in 1..MAX_ATTEMPTS {
+        sector
+            .handle(SectorInput::StepFailed { reason: "disk".into() })
+            .expect("counted");
+    }
+    assert_eq!((sector.phase(), sector.effect()), (Phase::Failed, SectorEffect::Rest));
+}
+
+#[test]
+fn an_expired_seal_starts_again_with_a_new_ticket() {
+    let mut sector = Sector::new(1, SectorSize::S2KiB);
+    sector.handle(SectorInput::PieceAdded(piece(1, 500))).expect("room");
+    sector.handle(SectorInput::Close).expect("not empty");
+    sector
+        .handle(SectorInput::TicketDrawn {
+            epoch: Epoch(5),
+            ticket: [4; 32],
+        })
+        .expect("closed");
+    sector
+        .handle(SectorInput::SealExpired {
+            reason: "ticket too old".into(),
+        })
+        .expect("again");
+    assert_eq!(sector.effect(), SectorEffect::DrawTicket);
+}
