@@ -35,10 +35,7 @@ fn main() -> ExitCode {
 fn show(progress: Progress) {
     let percent = 100.0 * progress.fraction();
     let Progress {
-        circuit,
-        size,
-        phase,
-        ..
+        circuit, size, phase, ..
     } = progress;
     print!("\r{circuit} {size}: {phase} {percent:5.1} %   ");
     let _ = std::io::stdout().flush();

@@ -86,9 +86,7 @@ pub enum Error {
         limit: u64,
     },
     /// A piece's bytes do not have the commitment that was declared.
-    #[error(
-        "the bytes of piece {index} have CommP {found}, not {expected}; fetch the piece again"
-    )]
+    #[error("the bytes of piece {index} have CommP {found}, not {expected}; fetch the piece again")]
     PieceMismatch {
         /// Its place in the list.
         index: usize,
@@ -175,10 +173,7 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn io<'a>(
-        action: &'static str,
-        path: &'a Path,
-    ) -> impl FnOnce(io::Error) -> Self + 'a {
+    pub(crate) fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Self + 'a {
         move |source| Self::Io {
             action,
             path: path.to_owned(),

@@ -58,10 +58,7 @@ pub fn init(params_dir: &Path, parent_cache_dir: &Path) -> Result<(), Error> {
         env::set_var(VERIFY_VARIABLE, "true");
     }
     let settings = guarded("reading settings", || {
-        let found = (
-            SETTINGS.parameter_cache.clone(),
-            SETTINGS.parent_cache.clone(),
-        );
+        let found = (SETTINGS.parameter_cache.clone(), SETTINGS.parent_cache.clone());
         Ok::<_, String>(found)
     })?;
     let found = Directories {
@@ -92,19 +89,15 @@ fn directory(path: &Path) -> Result<PathBuf, Error> {
 }
 
 fn text(path: &Path) -> Result<&str, Error> {
-    path.to_str().ok_or_else(|| Error::PathNotText {
-        path: path.to_owned(),
-    })
+    path.to_str()
+        .ok_or_else(|| Error::PathNotText { path: path.to_owned() })
 }
 
 /// Runs a call into filecoin-proofs; an error or a panic becomes [`Error::Proofs`] or [`Error::Panicked`].
 ///
 /// The library's in-memory caches are only filled with complete entries and its other state belongs to
 /// the call, so going on after a panic is sound; a replica touched by the failed call is not: see `sector`.
-pub(crate) fn guarded<T, E: Display>(
-    step: &'static str,
-    call: impl FnOnce() -> Result<T, E>,
-) -> Result<T, Error> {
+pub(crate) fn guarded<T, E: Display>(step: &'static str, call: impl FnOnce() -> Result<T, E>) -> Result<T, Error> {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(Error::Proofs {

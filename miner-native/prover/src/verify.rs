@@ -39,16 +39,17 @@ pub fn verify_seal(
     }
     let verdict = guarded("verifying a seal", || {
         let sector = SectorId::from(sector);
-        seal::verify_seal(
-            registered, comm_r, comm_d, prover_id, sector, ticket, seed, proof,
-        )
+        seal::verify_seal(registered, comm_r, comm_d, prover_id, sector, ticket, seed, proof)
     });
     Ok(verdict.unwrap_or(false))
 }
 
-/// Whether `proof` shows that all `sectors`, given as (number, CommR) in any order, are stored by this prover,
-/// at the places that `randomness` challenges. No sectors, repeated ones and more than
-/// [`MAX_WINDOW_SECTORS`] are false.
+/// Whether `proof` shows that all `sectors`, given as (number, CommR) in any order, are stored, at the places
+/// that `randomness` challenges. No sectors, repeated ones and more than [`MAX_WINDOW_SECTORS`] are false.
+///
+/// The proof does **not** bind `prover_id` (it only has to be in range): filecoin-proofs derives the
+/// challenges from randomness and sector numbers alone. What ties a replica to its prover is CommR, so pass
+/// only CommRs whose seal was verified for this prover, and draw `randomness` with the miner's address in it.
 ///
 /// # Errors
 /// [`Error::VerifyingKey`] and [`Error::NotInitialised`]: this host cannot verify.

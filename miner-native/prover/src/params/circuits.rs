@@ -132,11 +132,7 @@ pub(super) fn write_parameters(
         }
     };
     written.map_err(|error| match error {
-        GeneratorError::Io(source) => ParamsError::Write {
-            circuit,
-            size,
-            source,
-        },
+        GeneratorError::Io(source) => ParamsError::Write { circuit, size, source },
         other => ParamsError::Circuit {
             circuit,
             size,

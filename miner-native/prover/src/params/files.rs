@@ -72,10 +72,7 @@ fn beside(file: &Path, extension: &str) -> PathBuf {
 }
 
 /// Turns an I/O error into this module's, naming what was being done to which file.
-pub(super) fn io_error<'a>(
-    action: &'static str,
-    path: &'a Path,
-) -> impl FnOnce(io::Error) -> ParamsError + 'a {
+pub(super) fn io_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> ParamsError + 'a {
     move |source| ParamsError::Io {
         action,
         path: path.to_owned(),
@@ -84,10 +81,7 @@ pub(super) fn io_error<'a>(
 }
 
 /// The SHA-256 of a file in hexadecimal; `progress` hears (done, total) bytes.
-pub(super) fn digest(
-    path: &Path,
-    progress: &mut dyn FnMut(u64, u64),
-) -> Result<String, ParamsError> {
+pub(super) fn digest(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<String, ParamsError> {
     let mut file = File::open(path).map_err(io_error("read", path))?;
     let total = file.metadata().map_err(io_error("inspect", path))?.len();
     let mut hasher = Sha256::new();

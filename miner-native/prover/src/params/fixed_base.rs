@@ -28,9 +28,7 @@ pub(super) trait Coordinate: Copy + Send + Sync {
 }
 
 /// Affine points whose coordinates can be reached, so that additions can share an inversion.
-pub(super) trait AffinePoint:
-    PrimeCurveAffine<Scalar = Scalar> + UncompressedEncoding
-{
+pub(super) trait AffinePoint: PrimeCurveAffine<Scalar = Scalar> + UncompressedEncoding {
     type Coordinate: Coordinate;
     fn coordinates(&self) -> (Self::Coordinate, Self::Coordinate);
     /// The caller vouches that the point is on the curve: it comes from the addition law.

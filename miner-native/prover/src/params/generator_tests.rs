@@ -69,8 +69,7 @@ fn stock(seed: u64) -> Vec<u8> {
 fn ours(seed: u64) -> (Vec<u8>, Vec<u8>) {
     let trapdoor = Trapdoor::draw(&mut ChaCha20Rng::seed_from_u64(seed));
     let mut bytes = Vec::new();
-    let key =
-        generate(|| Awkward, &trapdoor, &mut bytes, &mut |_, _| {}).expect("our generator works");
+    let key = generate(|| Awkward, &trapdoor, &mut bytes, &mut |_, _| {}).expect("our generator works");
     (bytes, key)
 }
 
@@ -78,11 +77,7 @@ fn ours(seed: u64) -> (Vec<u8>, Vec<u8>) {
 fn the_generator_writes_the_bytes_of_bellpersons() {
     let (bytes, key) = ours(1);
     assert!(bytes == stock(1), "parameters differ");
-    assert_eq!(
-        bytes[..key.len()],
-        key,
-        "the file opens with the verifying key"
-    );
+    assert_eq!(bytes[..key.len()], key, "the file opens with the verifying key");
 }
 
 #[test]
@@ -106,17 +101,13 @@ fn progress_ends_at_its_total_and_never_falls() {
 fn a_variable_that_nothing_binds_is_refused() {
     struct Loose;
     impl Circuit<Scalar> for Loose {
-        fn synthesize<CS: ConstraintSystem<Scalar>>(
-            self,
-            cs: &mut CS,
-        ) -> Result<(), SynthesisError> {
+        fn synthesize<CS: ConstraintSystem<Scalar>>(self, cs: &mut CS) -> Result<(), SynthesisError> {
             cs.alloc(|| "loose", || Ok(Scalar::ONE))?;
             Ok(())
         }
     }
     let trapdoor = Trapdoor::draw(&mut ChaCha20Rng::seed_from_u64(1));
-    let error = generate(|| Loose, &trapdoor, &mut Vec::new(), &mut |_, _| {})
-        .expect_err("must be refused");
+    let error = generate(|| Loose, &trapdoor, &mut Vec::new(), &mut |_, _| {}).expect_err("must be refused");
     assert!(matches!(
         error,
         super::generator::GeneratorError::Synthesis(SynthesisError::UnconstrainedVariable)

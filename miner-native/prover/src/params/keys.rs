@@ -44,13 +44,27 @@ pub(super) const PINNED: &[Pinned] = &[
         verifying_key_sha256: "8c2a84e3d75621fc336e89eb6be901178263d710223cb45799c5b74bf1d5096a",
         verifying_key: include_bytes!("../../keys/window-2KiB.vk"),
     },
+    Pinned {
+        circuit: Circuit::PoRep,
+        size: SectorSize::S8MiB,
+        params_bytes: 1_429_027_896,
+        params_sha256: "51977a1e6e811af3db82e1da92a4c95cd08330feaec1ba6972e7fcbe087b0bd4",
+        verifying_key_sha256: "dc8b1821cc8f967a80e5e91f20520456e5d5ec751f13e95ebf2e850c710c44ad",
+        verifying_key: include_bytes!("../../keys/porep-8MiB.vk"),
+    },
+    Pinned {
+        circuit: Circuit::WindowPoSt,
+        size: SectorSize::S8MiB,
+        params_bytes: 30_859_704,
+        params_sha256: "1fb825c07ad13647d29250756a9347d95db439410df9649002d967be9a6cb749",
+        verifying_key_sha256: "621aa038552099df86cb74450b59f39460b0302830f06b1c488d19355ff13021",
+        verifying_key: include_bytes!("../../keys/window-8MiB.vk"),
+    },
 ];
 
 /// The table's line for a set of parameters, if there is one.
 pub(super) fn pinned(circuit: Circuit, size: SectorSize) -> Option<&'static Pinned> {
-    PINNED
-        .iter()
-        .find(|pin| (pin.circuit, pin.size) == (circuit, size))
+    PINNED.iter().find(|pin| (pin.circuit, pin.size) == (circuit, size))
 }
 
 /// The small JSON file that filecoin-proofs keeps beside parameters.
@@ -75,8 +89,7 @@ pub fn install_verifying_keys(dir: &Path) -> Result<(), ParamsError> {
 
 /// Leaves a file with these very bytes alone and replaces any other.
 pub(super) fn write_if_other(path: &Path, bytes: &[u8]) -> Result<(), ParamsError> {
-    let same_length =
-        matches!(fs::metadata(path), Ok(metadata) if metadata.len() == bytes.len() as u64);
+    let same_length = matches!(fs::metadata(path), Ok(metadata) if metadata.len() == bytes.len() as u64);
     if same_length && matches!(fs::read(path), Ok(found) if found == bytes) {
         return Ok(());
     }
@@ -108,11 +121,7 @@ mod tests {
     fn every_built_in_key_has_the_digest_that_the_table_says() {
         for pin in PINNED {
             let found = hex::encode(Sha256::digest(pin.verifying_key));
-            assert_eq!(
-                found, pin.verifying_key_sha256,
-                "{} {}",
-                pin.circuit, pin.size
-            );
+            assert_eq!(found, pin.verifying_key_sha256, "{} {}", pin.circuit, pin.size);
         }
     }
 
@@ -124,11 +133,7 @@ mod tests {
         let damaged = dir.path().join(names.verifying_key);
         let other = file_names(Circuit::PoRep, SectorSize::S8MiB).expect("has a name");
         let good = dir.path().join(other.verifying_key);
-        let time = |path: &Path| {
-            fs::metadata(path)
-                .and_then(|m| m.modified())
-                .expect("a time")
-        };
+        let time = |path: &Path| fs::metadata(path).and_then(|m| m.modified()).expect("a time");
         let before = time(&good);
         let whole = fs::read(&damaged).expect("is there");
         fs::write(&damaged, &whole[..100]).expect("truncates");

@@ -162,18 +162,12 @@ pub fn ensure(
 /// # Errors
 /// [`ParamsError::Missing`] if `ensure` has not seen them as they are now. For 32 GiB the official files
 /// only have to exist: filecoin-proofs checks their digests.
-pub(crate) fn check_installed(
-    dir: &Path,
-    circuit: Circuit,
-    size: SectorSize,
-) -> Result<(), ParamsError> {
+pub(crate) fn check_installed(dir: &Path, circuit: Circuit, size: SectorSize) -> Result<(), ParamsError> {
     let names = file_names(circuit, size)?;
     let params = dir.join(&names.params);
     let whole = match (size, pinned(circuit, size), Stamp::read(&params)) {
         (SectorSize::S32GiB, _, _) => params.is_file(),
-        (_, pin, Some(stamp)) => {
-            pin.is_none_or(|pin| pin.params_sha256 == stamp.sha256) && stamp.fits(&params)
-        }
+        (_, pin, Some(stamp)) => pin.is_none_or(|pin| pin.params_sha256 == stamp.sha256) && stamp.fits(&params),
         (_, _, None) => false,
     };
     if whole && dir.join(&names.verifying_key).is_file() {
@@ -306,12 +300,7 @@ fn check_space(dir: &Path, missing: &[(Circuit, SectorSize)]) -> Result<(), Para
 
 /// Generates one set. FAIL: the process may die at any point. THEN: only temporary names are incomplete;
 /// without its stamp the finished file is hashed once by the next `ensure` and accepted.
-fn make(
-    dir: &Path,
-    circuit: Circuit,
-    size: SectorSize,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<(), ParamsError> {
+fn make(dir: &Path, circuit: Circuit, size: SectorSize, progress: &mut dyn FnMut(Progress)) -> Result<(), ParamsError> {
     let names = file_names(circuit, size)?;
     let path = dir.join(&names.params);
     let mut draft = Draft::create(&path)?;

@@ -56,12 +56,7 @@ pub(super) fn evaluate<C: Circuit<Scalar>>(
 
 /// The first `n` Lagrange basis polynomials over the domain of 2^exponent roots of unity, at tau:
 /// L_i(tau) = omega^i · (tau^m - 1) / (m · (tau - omega^i)).
-fn lagrange(
-    tau: &Scalar,
-    n: usize,
-    exponent: u32,
-    vanishing: &Scalar,
-) -> Result<Vec<Scalar>, SynthesisError> {
+fn lagrange(tau: &Scalar, n: usize, exponent: u32, vanishing: &Scalar) -> Result<Vec<Scalar>, SynthesisError> {
     let mut omega = Scalar::ROOT_OF_UNITY;
     for _ in exponent..Scalar::S {
         omega = omega.square();

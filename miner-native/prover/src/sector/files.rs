@@ -53,9 +53,7 @@ impl SectorFiles {
         let (file, path) = self.lock_file(".lock")?;
         match file.try_lock() {
             Ok(()) => Ok(file),
-            Err(TryLockError::WouldBlock) => Err(Error::Busy {
-                dir: self.dir.clone(),
-            }),
+            Err(TryLockError::WouldBlock) => Err(Error::Busy { dir: self.dir.clone() }),
             Err(TryLockError::Error(source)) => Err(Error::io("lock", &path)(source)),
         }
     }

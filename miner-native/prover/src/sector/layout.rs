@@ -96,15 +96,12 @@ fn fill(placed: &mut Vec<PlacedPiece>, mut from: u64, to: u64) -> Result<(), Err
 
 fn zero_commitment(padded_size: u64) -> Result<[u8; 32], Error> {
     let size: UnpaddedBytesAmount = PaddedBytesAmount(padded_size).into();
-    crate::session::guarded("computing a zero commitment", || zero_padding(size))
-        .map(|info| info.commitment)
+    crate::session::guarded("computing a zero commitment", || zero_padding(size)).map(|info| info.commitment)
 }
 
 /// The layout in filecoin-proofs' terms.
 pub(super) fn piece_infos(placed: &[PlacedPiece]) -> Result<Vec<PieceInfo>, Error> {
-    let info = |piece: &PlacedPiece| {
-        PieceInfo::new(piece.comm_p, PaddedBytesAmount(piece.padded_size).into())
-    };
+    let info = |piece: &PlacedPiece| PieceInfo::new(piece.comm_p, PaddedBytesAmount(piece.padded_size).into());
     crate::session::guarded("describing pieces", || placed.iter().map(info).collect())
 }
 
@@ -171,9 +168,7 @@ mod tests {
     fn sizes_that_are_no_piece_sizes_are_refused() {
         for size in [0, 64, 127, 384] {
             let error = layout(SectorSize::S2KiB, &[piece(size)]);
-            assert!(
-                matches!(error, Err(Error::PieceSize { index: 0, padded_size }) if padded_size == size)
-            );
+            assert!(matches!(error, Err(Error::PieceSize { index: 0, padded_size }) if padded_size == size));
         }
     }
 }

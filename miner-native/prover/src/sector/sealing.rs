@@ -16,9 +16,7 @@ use crate::error::Error;
 use crate::params::{check_installed, registered, Circuit};
 use crate::session::{guarded, params_dir};
 use crate::size::SectorSize;
-use filecoin_proofs_api::seal::{
-    self, SealCommitPhase1Output, SealPreCommitPhase1Output, SealPreCommitPhase2Output,
-};
+use filecoin_proofs_api::seal::{self, SealCommitPhase1Output, SealPreCommitPhase1Output, SealPreCommitPhase2Output};
 use filecoin_proofs_api::{PieceInfo, RegisteredSealProof, SectorId};
 use rand_core::{OsRng, RngCore};
 use serde::{de::DeserializeOwned, Serialize};
@@ -96,11 +94,7 @@ pub fn pre_commit1(
 /// # Errors
 /// [`Error::DamagedOutput`] for bytes that `pre_commit1` did not return for this size; [`Error::Proofs`]
 /// if the cache is not as pre-commit 1 left it; [`Error::Busy`].
-pub fn pre_commit2(
-    identity: &SectorIdentity,
-    files: &SectorFiles,
-    p1: &[u8],
-) -> Result<PreCommit, Error> {
+pub fn pre_commit2(identity: &SectorIdentity, files: &SectorFiles, p1: &[u8]) -> Result<PreCommit, Error> {
     params_dir()?;
     let (proof, _) = registered(identity.size);
     let phase1: SealPreCommitPhase1Output = load("pre-commit 1", p1)?;
@@ -108,13 +102,9 @@ pub fn pre_commit2(
     let _lock = files.lock_exclusive()?;
     let (unsealed, sealed, cache) = (files.unsealed(), files.sealed(), files.cache());
     check_length(unsealed.clone(), identity.size)?;
-    retain(&cache, |name| {
-        name.contains("layer-") || name.contains("tree-d")
-    })?;
+    retain(&cache, |name| name.contains("layer-") || name.contains("tree-d"))?;
     fs::copy(&unsealed, &sealed).map_err(Error::io("copy the data to", &sealed))?;
-    let output = guarded("pre-commit 2", || {
-        seal::seal_pre_commit_phase2(phase1, &cache, &sealed)
-    })?;
+    let output = guarded("pre-commit 2", || seal::seal_pre_commit_phase2(phase1, &cache, &sealed))?;
     sync_file(&sealed)?;
     sync_directory(&cache)?;
     sync_file(&files.dir)?;
@@ -148,13 +138,10 @@ pub fn check_pre_commit(
     OsRng.fill_bytes(&mut seed);
     match commit1(identity, files, ticket, seed, pre_commit, pieces) {
         Ok(_) => Ok(()),
-        Err(Error::Proofs { reason, .. } | Error::Panicked { reason, .. }) => {
-            Err(inconsistent(reason))
+        Err(Error::Proofs { reason, .. } | Error::Panicked { reason, .. }) => Err(inconsistent(reason)),
+        Err(Error::WrongLength { path, .. }) => {
+            Err(inconsistent(format!("{} is not as long as the sector", path.display())))
         }
-        Err(Error::WrongLength { path, .. }) => Err(inconsistent(format!(
-            "{} is not as long as the sector",
-            path.display()
-        ))),
         Err(error) => Err(error),
     }
 }
@@ -242,11 +229,7 @@ fn comm_c(files: &SectorFiles) -> Result<[u8; 32], Error> {
     }
 }
 
-fn check_proof(
-    step: &'static str,
-    found: RegisteredSealProof,
-    expected: RegisteredSealProof,
-) -> Result<(), Error> {
+fn check_proof(step: &'static str, found: RegisteredSealProof, expected: RegisteredSealProof) -> Result<(), Error> {
     if found == expected {
         return Ok(());
     }

@@ -44,8 +44,7 @@ pub fn write_unsealed(
     let temporary = files.dir.join("unsealed.tmp");
     let mut file = File::create(&temporary).map_err(Error::io("create", &temporary))?;
     // Fillers are zeros both before and after padding: what is not written reads as zeros.
-    file.set_len(size.bytes())
-        .map_err(Error::io("extend", &temporary))?;
+    file.set_len(size.bytes()).map_err(Error::io("extend", &temporary))?;
     for placed in layout(size, pieces)? {
         let Some(index) = placed.index else { continue };
         file.seek(SeekFrom::Start(placed.offset))
@@ -89,10 +88,7 @@ fn write_piece(
         });
     }
     let more = source.has_more();
-    if more.map_err(Error::io(
-        "read a piece for",
-        std::path::Path::new("unsealed"),
-    ))? {
+    if more.map_err(Error::io("read a piece for", std::path::Path::new("unsealed")))? {
         return Err(Error::PieceTooLong {
             index,
             limit: unpadded.0,

@@ -9,9 +9,7 @@ use super::sealing::SectorIdentity;
 use crate::error::Error;
 use crate::params::registered;
 use crate::session::{guarded, params_dir};
-use filecoin_proofs_api::{
-    seal, PaddedBytesAmount, SectorId, UnpaddedByteIndex, UnpaddedBytesAmount,
-};
+use filecoin_proofs_api::{seal, PaddedBytesAmount, SectorId, UnpaddedByteIndex, UnpaddedBytesAmount};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;

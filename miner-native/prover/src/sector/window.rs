@@ -60,9 +60,7 @@ pub fn window_post(
         let info = PrivateReplicaInfo::new(proof, sector.comm_r, cache, sealed);
         let id = SectorId::from(sector.sector);
         if replicas.insert(id, info).is_some() {
-            return Err(Error::DuplicateSector {
-                sector: sector.sector,
-            });
+            return Err(Error::DuplicateSector { sector: sector.sector });
         }
     }
     check_installed(&params_dir()?, Circuit::WindowPoSt, size)?;
