@@ -28,9 +28,7 @@ pub fn install(packages: &[&str], purpose: &str) -> Result<()> {
     }
     println!("[setup] apt-get install {names}: needed to {purpose}");
     let mut failed_update = None;
-    UPDATED.call_once(|| {
-        failed_update = apt_get(&["update"], "refresh the list of Debian packages").err()
-    });
+    UPDATED.call_once(|| failed_update = apt_get(&["update"], "refresh the list of Debian packages").err());
     if let Some(error) = failed_update {
         return Err(error);
     }
@@ -43,11 +41,8 @@ pub fn install(packages: &[&str], purpose: &str) -> Result<()> {
 }
 
 fn is_installed(package: &str) -> bool {
-    let status = process::answer(Command::new("dpkg-query").args([
-        "--show",
-        "--showformat=${db:Status-Status}",
-        package,
-    ]));
+    let status =
+        process::answer(Command::new("dpkg-query").args(["--show", "--showformat=${db:Status-Status}", package]));
     status.as_deref() == Some("installed")
 }
 
@@ -65,9 +60,6 @@ fn apt_get(words: &[&str], purpose: &str) -> Result<()> {
             words.join(" ")
         );
     };
-    command
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .arg("-qq")
-        .args(words);
+    command.env("DEBIAN_FRONTEND", "noninteractive").arg("-qq").args(words);
     process::run_quiet(&mut command, purpose)
 }

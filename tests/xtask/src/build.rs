@@ -23,10 +23,7 @@ pub fn client(project: &Project) -> Result<()> {
 /// The daemon and all libraries, from the root: choosing single packages would choose other features of their
 /// dependencies, and compile the proofs twice.
 pub fn native(project: &Project) -> Result<()> {
-    run(
-        project.cargo().args(["build", "--release"]),
-        "build the daemon",
-    )
+    run(project.cargo().args(["build", "--release"]), "build the daemon")
 }
 
 fn package_client(project: &Project, toolchain: &wasm::Toolchain) -> Result<()> {

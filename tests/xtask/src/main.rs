@@ -31,7 +31,7 @@ usage: cargo xtask COMMAND
   build                build the daemon, the browser client and the web page
   wasm                 build the browser client only
   setup [--browser]    install what building needs (--browser: also what the browser tests need)
-  bench [NAME]         run a benchmark; without NAME, list them
+  bench [NAME [ARGS]]  run a benchmark; without NAME, list them
 
 `sealdrop daemon --help` lists the daemon's arguments, for example: cargo xtask up -- --size 2KiB";
 
@@ -67,7 +67,12 @@ fn dispatch(command: &str, rest: &[String]) -> Result<()> {
             }
             Ok(())
         }
-        "bench" => bench::run(&Project::locate()?, rest.first().map(String::as_str)),
+        "bench" => {
+            let (name, args) = rest
+                .split_first()
+                .map_or((None, rest), |(name, args)| (Some(name.as_str()), args));
+            bench::run(&Project::locate()?, name, args)
+        }
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
             Ok(())

@@ -43,10 +43,7 @@ pub fn build(project: &Project, package: &Path, name: &str, also: &[PathBuf]) ->
             package.display()
         );
     }
-    let mut inputs = vec![
-        package.to_path_buf(),
-        package.join("node_modules/.package-lock.json"),
-    ];
+    let mut inputs = vec![package.to_path_buf(), package.join("node_modules/.package-lock.json")];
     inputs.extend_from_slice(also);
     let stamp = Stamp::take(project, name, &inputs)?;
     if stamp.is_current(&package.join("dist")) {

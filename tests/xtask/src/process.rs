@@ -9,9 +9,7 @@ use anyhow::{bail, Context, Result};
 
 /// Runs a command with its output shown. `purpose` completes "cannot ...".
 pub fn run(command: &mut Command, purpose: &str) -> Result<()> {
-    let status = command
-        .status()
-        .with_context(|| not_started(command, purpose))?;
+    let status = command.status().with_context(|| not_started(command, purpose))?;
     if !status.success() {
         bail!(
             "cannot {purpose}: `{}` ended with {status}; its messages are above",
@@ -63,12 +61,7 @@ pub fn is_program(path: &Path) -> bool {
 
 /// Removes what `cargo run` tells its child about the package xtask: it would reach other packages' builds.
 pub fn without_package_variables(command: &mut Command) {
-    const PREFIXES: [&str; 4] = [
-        "CARGO_PKG_",
-        "CARGO_MANIFEST_",
-        "CARGO_BIN_",
-        "CARGO_CRATE_",
-    ];
+    const PREFIXES: [&str; 4] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"];
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if PREFIXES.iter().any(|prefix| text.starts_with(prefix)) {
@@ -103,11 +96,7 @@ pub fn without_toolchain_variables(command: &mut Command) {
 pub fn stage<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let start = Instant::now();
     let outcome = work();
-    let verb = if outcome.is_ok() {
-        "done in"
-    } else {
-        "failed after"
-    };
+    let verb = if outcome.is_ok() { "done in" } else { "failed after" };
     println!("[{name}] {verb} {}", spoken(start.elapsed()));
     outcome
 }
@@ -124,10 +113,7 @@ pub fn spoken(time: Duration) -> String {
 
 fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words
-        .map(OsStr::to_string_lossy)
-        .collect::<Vec<_>>()
-        .join(" ")
+    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }
 
 fn not_started(command: &Command, purpose: &str) -> String {

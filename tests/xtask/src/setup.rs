@@ -15,12 +15,7 @@ use crate::{apt, npm, process};
 const OLDEST_NODE: (u32, u32) = (20, 10);
 
 /// The browsers looked for, in this order, when SEALDROP_CHROMIUM does not name one.
-const BROWSERS: [&str; 4] = [
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "google-chrome-stable",
-];
+const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
 /// Installs what building needs; returns the compiler for the browser's part.
 pub fn for_building(project: &Project) -> Result<Toolchain> {
@@ -72,12 +67,9 @@ fn c_compiler() -> Result<()> {
 
 fn node() -> Result<()> {
     let (major, minor) = OLDEST_NODE;
-    let advice = format!(
-        "install Node.js {major}.{minor} or newer with npm (https://nodejs.org) and put it in PATH"
-    );
-    let version = process::answer(Command::new("node").arg("--version")).with_context(|| {
-        format!("Node.js is missing, needed to build and test the web page: {advice}")
-    })?;
+    let advice = format!("install Node.js {major}.{minor} or newer with npm (https://nodejs.org) and put it in PATH");
+    let version = process::answer(Command::new("node").arg("--version"))
+        .with_context(|| format!("Node.js is missing, needed to build and test the web page: {advice}"))?;
     let mut numbers = version
         .trim_start_matches('v')
         .split('.')

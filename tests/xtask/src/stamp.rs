@@ -29,8 +29,7 @@ impl Stamp {
         files.sort();
         let mut hasher = DefaultHasher::new();
         for file in &files {
-            let about =
-                fs::metadata(file).with_context(|| format!("cannot look at {}", file.display()))?;
+            let about = fs::metadata(file).with_context(|| format!("cannot look at {}", file.display()))?;
             let changed = about
                 .modified()
                 .ok()
@@ -52,11 +51,9 @@ impl Stamp {
     /// Records the step's success.
     pub fn save(self) -> Result<()> {
         if let Some(folder) = self.file.parent() {
-            fs::create_dir_all(folder)
-                .with_context(|| format!("cannot create {}", folder.display()))?;
+            fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
         }
-        fs::write(&self.file, self.now)
-            .with_context(|| format!("cannot write {}", self.file.display()))
+        fs::write(&self.file, self.now).with_context(|| format!("cannot write {}", self.file.display()))
     }
 }
 

@@ -37,9 +37,8 @@ impl Sysroot {
             &PACKAGES,
             "compile the browser client: no Rust compiler here has the WebAssembly target",
         )?;
-        let compiler = process::answer(bare(RUSTC).arg("-vV")).with_context(|| {
-            format!("{RUSTC} does not run; reinstall the Debian package rustc-web")
-        })?;
+        let compiler = process::answer(bare(RUSTC).arg("-vV"))
+            .with_context(|| format!("{RUSTC} does not run; reinstall the Debian package rustc-web"))?;
         let folder = cache(project).join(folder_name(&compiler));
         let sysroot = Self { folder, compiler };
         if !sysroot.library().is_dir() {
@@ -52,9 +51,7 @@ impl Sysroot {
     /// Debian's cargo, led to nothing of the toolchain that runs this program.
     pub fn cargo(&self) -> Command {
         let mut command = bare(CARGO);
-        command
-            .env("RUSTC", RUSTC)
-            .env("RUSTDOC", "/usr/bin/rustdoc");
+        command.env("RUSTC", RUSTC).env("RUSTDOC", "/usr/bin/rustdoc");
         command
     }
 
@@ -76,10 +73,7 @@ impl Sysroot {
     }
 
     fn build(&self) -> Result<()> {
-        let cache = self
-            .folder
-            .parent()
-            .context("the cache folder has no parent")?;
+        let cache = self.folder.parent().context("the cache folder has no parent")?;
         // Built beside its place and then renamed: an interrupted build leaves nothing that looks finished.
         let work = cache.join(format!("building-{}", std::process::id()));
         let made = create(&work).and_then(|()| self.build_in(&work));
@@ -98,13 +92,7 @@ impl Sysroot {
             .env("RUSTC_BOOTSTRAP", "1")
             // Without bitcode in the library, `lto = "fat"` fails later with "Can't find section .llvmbc".
             .env("RUSTFLAGS", "-Cembed-bitcode=yes")
-            .args([
-                "build",
-                "--release",
-                "-Zbuild-std=std,panic_abort",
-                "--target",
-                TARGET,
-            ]);
+            .args(["build", "--release", "-Zbuild-std=std,panic_abort", "--target", TARGET]);
         process::run(&mut command, "build the standard library for the browser")?;
 
         let whole = work.join("whole");
@@ -120,8 +108,9 @@ impl Sysroot {
         }
         // FAIL: another xtask finished first. THEN: its folder is as good, and ours goes with `work`.
         match fs::rename(&whole, &self.folder) {
-            Err(error) if !self.library().is_dir() => Err(error)
-                .with_context(|| format!("cannot move the library to {}", self.folder.display())),
+            Err(error) if !self.library().is_dir() => {
+                Err(error).with_context(|| format!("cannot move the library to {}", self.folder.display()))
+            }
             _ => Ok(()),
         }
     }
@@ -129,8 +118,7 @@ impl Sysroot {
 
 /// An empty package whose build makes cargo build the standard library.
 fn write_shim(work: &Path) -> Result<()> {
-    const MANIFEST: &str =
-        "[package]\nname = \"stdshim\"\nversion = \"0.0.0\"\nedition = \"2021\"\n\n[workspace]\n";
+    const MANIFEST: &str = "[package]\nname = \"stdshim\"\nversion = \"0.0.0\"\nedition = \"2021\"\n\n[workspace]\n";
     create(&work.join("src"))?;
     for (name, text) in [("Cargo.toml", MANIFEST), ("src/lib.rs", "")] {
         let file = work.join(name);
@@ -147,8 +135,7 @@ fn copy_libraries(from: &Path, to: &Path) -> Result<usize> {
             .file_name();
         let text = name.to_string_lossy();
         if text.ends_with(".rlib") && !text.starts_with("libstdshim") {
-            fs::copy(from.join(&name), to.join(&name))
-                .with_context(|| format!("cannot copy {text}"))?;
+            fs::copy(from.join(&name), to.join(&name)).with_context(|| format!("cannot copy {text}"))?;
             copied += 1;
         }
     }
@@ -161,14 +148,9 @@ fn remove_others(cache: &Path, keep: &Path) -> Result<()> {
         let path = entry
             .with_context(|| format!("cannot list {}", cache.display()))?
             .path();
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path != keep && name.starts_with("rustc-") {
-            fs::remove_dir_all(&path)
-                .with_context(|| format!("cannot remove {}", path.display()))?;
+            fs::remove_dir_all(&path).with_context(|| format!("cannot remove {}", path.display()))?;
         }
     }
     Ok(())
@@ -181,12 +163,8 @@ fn bare(program: &str) -> Command {
 }
 
 fn create(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder).with_context(|| {
-        format!(
-            "cannot create {}; is the disk full or read-only?",
-            folder.display()
-        )
-    })
+    fs::create_dir_all(folder)
+        .with_context(|| format!("cannot create {}; is the disk full or read-only?", folder.display()))
 }
 
 fn cache(project: &Project) -> PathBuf {

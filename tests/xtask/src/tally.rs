@@ -18,8 +18,7 @@ impl Tally {
         if let Some(result) = line.strip_prefix("test result: ") {
             self.passed += number_before(result, " passed");
             self.failed += number_before(result, " failed");
-        } else if let Some(summary) = line.strip_prefix("# ").or_else(|| line.strip_prefix("ℹ "))
-        {
+        } else if let Some(summary) = line.strip_prefix("# ").or_else(|| line.strip_prefix("ℹ ")) {
             match summary
                 .split_once(' ')
                 .and_then(|(word, number)| Some((word, number.trim().parse::<u64>().ok()?)))
@@ -79,26 +78,14 @@ mod tests {
             "# cancelled 1",
             "# duration_ms 1234.5",
         ]);
-        assert_eq!(
-            tally,
-            Tally {
-                passed: 19,
-                failed: 4
-            }
-        );
+        assert_eq!(tally, Tally { passed: 19, failed: 4 });
     }
 
     #[test]
     fn a_runner_that_fails_without_a_failed_test_counts_as_one_failure() {
         let mut tally = read(&["test result: ok. 12 passed; 0 failed; 0 ignored"]);
         tally.settle(0, false);
-        assert_eq!(
-            tally,
-            Tally {
-                passed: 12,
-                failed: 1
-            }
-        );
+        assert_eq!(tally, Tally { passed: 12, failed: 1 });
         tally.settle(1, true);
         assert_eq!(tally.failed, 1);
     }

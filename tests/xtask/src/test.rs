@@ -35,11 +35,7 @@ fn run_all(tally: &mut Tally) -> Result<()> {
     let mut cargo = project.cargo();
     cargo.args(["test", "--release", "--no-fail-fast"]);
     stage("test: rust", || {
-        count(
-            with_places(&mut cargo, &project, &browser),
-            "run the Rust tests",
-            tally,
-        )
+        count(with_places(&mut cargo, &project, &browser), "run the Rust tests", tally)
     })?;
 
     let files = browser_tests(&project)?;
@@ -82,10 +78,7 @@ fn count(command: &mut Command, purpose: &str, tally: &mut Tally) -> Result<()> 
         .stdout(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot {purpose}"))?;
-    let output = child
-        .stdout
-        .take()
-        .context("the runner's output is piped")?;
+    let output = child.stdout.take().context("the runner's output is piped")?;
     let mut reader = BufReader::new(output);
     let mut shown = std::io::stdout().lock();
     let mut line = Vec::new();

@@ -58,13 +58,7 @@ mod tests {
     #[test]
     fn only_a_leading_separator_is_dropped_from_the_daemons_arguments() {
         let words = |text: &str| text.split(' ').map(String::from).collect::<Vec<_>>();
-        assert_eq!(
-            without_separator(&words("-- --size 2KiB")),
-            words("--size 2KiB")
-        );
-        assert_eq!(
-            without_separator(&words("--size 2KiB --")),
-            words("--size 2KiB --")
-        );
+        assert_eq!(without_separator(&words("-- --size 2KiB")), words("--size 2KiB"));
+        assert_eq!(without_separator(&words("--size 2KiB --")), words("--size 2KiB --"));
     }
 }

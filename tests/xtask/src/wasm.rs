@@ -45,9 +45,7 @@ impl Toolchain {
             rustup.args(["target", "add", TARGET]);
             match process::run(&mut rustup, "add the WebAssembly target") {
                 Ok(()) if has_target() => return Ok(Self::Same),
-                Ok(()) => println!(
-                    "[setup] rustup added the target to another compiler; trying Debian's packages"
-                ),
+                Ok(()) => println!("[setup] rustup added the target to another compiler; trying Debian's packages"),
                 Err(error) => println!("[setup] {error:#}; trying Debian's packages"),
             }
         }
@@ -87,18 +85,11 @@ pub fn build(project: &Project, toolchain: &Toolchain) -> Result<()> {
     }
     process::run(&mut cargo, "compile the browser client")?;
 
-    let module = target(project)
-        .join(TARGET)
-        .join("wasm")
-        .join(format!("{NAME}.wasm"));
+    let module = target(project).join(TARGET).join("wasm").join(format!("{NAME}.wasm"));
     let optimizer = project.client().join("node_modules/binaryen/bin/wasm-opt");
     let this = std::env::current_exe().context("cannot tell where xtask runs from")?;
     let output = project.client().join("dist/wasm");
-    let stamp = Stamp::take(
-        project,
-        "wasm-bindgen",
-        &[module.clone(), optimizer.clone(), this],
-    )?;
+    let stamp = Stamp::take(project, "wasm-bindgen", &[module.clone(), optimizer.clone(), this])?;
     if stamp.is_current(&output.join(format!("{NAME}_bg.wasm"))) {
         return Ok(());
     }
