@@ -49,7 +49,10 @@ impl Toolchain {
                 Err(error) => println!("[setup] {error:#}; trying Debian's packages"),
             }
         }
-        Ok(Self::Debian(Sysroot::ready(project)?))
+        let sysroot = Sysroot::ready(project).with_context(|| {
+            format!("the browser client needs a Rust compiler with the target {TARGET}; with rustup: rustup target add {TARGET}; without it, Debian's packages, which failed")
+        })?;
+        Ok(Self::Debian(sysroot))
     }
 
     fn cargo(&self, project: &Project) -> Command {
