@@ -109,7 +109,7 @@ impl InclusionProof {
         if found != expected {
             return Err(InclusionError::WrongPathLength { expected, found });
         }
-        if self.position >= whole.leaves() || self.position % piece.leaves() != 0 {
+        if self.position >= whole.leaves() || !self.position.is_multiple_of(piece.leaves()) {
             return Err(InclusionError::WrongPosition {
                 position: self.position,
                 leaves: piece.leaves(),

@@ -90,7 +90,7 @@ impl Forest {
             return Err(TreeError::Height { height });
         }
         let added = 1u64 << (height - QUAD_HEIGHT);
-        if self.quads % added != 0 {
+        if !self.quads.is_multiple_of(added) {
             let quads = self.quads;
             return Err(TreeError::Misaligned { height, quads });
         }
