@@ -174,7 +174,7 @@ fn a_window_of_three_sectors_takes_two_partitions_and_names_its_faulty_ones() {
     assert!(verify(prover_id(), &claims, &proof));
     assert!(!verify([0xff; 32], &claims, &proof), "a prover id out of range");
     assert!(!verify(prover_id(), &claims[..2], &proof));
-    assert!(!verify(prover_id(), &claims[..2], &proof[..192]));
+    assert!(!verify(prover_id(), &claims[1..], &proof[..192]), "the other partition");
     assert!(!verify(prover_id(), &[], &[]));
     let repeated = [claims[0], claims[1], claims[2], claims[2]];
     assert!(!verify(prover_id(), &repeated, &proof));
