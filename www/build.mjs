@@ -1,0 +1,20 @@
+// Builds www/dist: index.html, style.css and main.js. The client package stays outside of the bundle: the daemon
+// serves it under /client/, and the import map of index.html names it.
+import { build } from 'esbuild';
+import { copyFile, mkdir, rm } from 'node:fs/promises';
+
+await rm('dist', { recursive: true, force: true });
+await mkdir('dist', { recursive: true });
+await build({
+  entryPoints: ['src/main.ts'],
+  outfile: 'dist/main.js',
+  bundle: true,
+  format: 'esm',
+  target: 'es2022',
+  minify: true,
+  sourcemap: true,
+  legalComments: 'eof',
+  external: ['sealdrop-client'],
+  logLevel: 'warning',
+});
+await Promise.all(['index.html', 'style.css'].map((name) => copyFile(name, `dist/${name}`)));

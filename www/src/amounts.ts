@@ -1,0 +1,73 @@
+// Sizes and prices in words that a person reads. FIL amounts are decimal strings and stay exact: they are computed as
+// whole attoFIL and only rounded to be shown.
+
+const ATTO_DIGITS = 18;
+const ATTO_PER_FIL = 10n ** 18n;
+const BINARY_UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
+/** Smaller units of FIL, the largest first, with their size in attoFIL. */
+const SMALL_UNITS: [string, bigint][] = [
+  ['milliFIL', 10n ** 15n],
+  ['microFIL', 10n ** 12n],
+  ['nanoFIL', 10n ** 9n],
+  ['picoFIL', 10n ** 6n],
+  ['attoFIL', 1n],
+];
+
+/** Thousands separated, as in 1,234. */
+export function count(value: number): string {
+  return Math.round(value).toLocaleString('en-US');
+}
+
+/** A number of bytes with three figures, as in 2.41 MiB. */
+export function bytes(value: number): string {
+  let scaled = value;
+  let unit = 0;
+  while (scaled >= 1024 && unit < BINARY_UNITS.length - 1) {
+    scaled /= 1024;
+    unit += 1;
+  }
+  if (unit === 0) return `${count(value)} ${value === 1 ? 'byte' : 'bytes'}`;
+  const digits = scaled < 10 ? 2 : scaled < 100 ? 1 : 0;
+  return `${trimmed(scaled.toFixed(digits))} ${BINARY_UNITS[unit]}`;
+}
+
+/** attoFIL of a decimal FIL amount. Anything that is no decimal number counts as nothing. */
+export function attoFil(fil: string): bigint {
+  const parts = /^(\d+)(?:\.(\d*))?$/.exec(fil.trim());
+  if (!parts) return 0n;
+  const fraction = (parts[2] ?? '').slice(0, ATTO_DIGITS).padEnd(ATTO_DIGITS, '0');
+  return BigInt(parts[1] ?? '0') * ATTO_PER_FIL + BigInt(fraction);
+}
+
+/** An amount of attoFIL with a unit that keeps it short, as in 12.5 FIL or 45.3 nanoFIL. */
+export function money(atto: bigint): string {
+  if (atto === 0n) return '0 FIL';
+  if (atto >= ATTO_PER_FIL / 100n) return `${ratio(atto, ATTO_PER_FIL)} FIL`;
+  for (const [name, size] of SMALL_UNITS) {
+    if (atto >= size) return `${ratio(atto, size)} ${name}`;
+  }
+  return '0 FIL';
+}
+
+/** A decimal FIL amount, shortened. */
+export function fil(amount: string): string {
+  return money(attoFil(amount));
+}
+
+/** What one MiB costs for a day, from a price in FIL per byte per block. */
+export function pricePerMibDay(price: string, blockTimeMs: number): string {
+  const blocksPerDay = BigInt(Math.round(86_400_000 / Math.max(1, blockTimeMs)));
+  const atto = attoFil(price) * 1_048_576n * blocksPerDay;
+  return atto === 0n ? 'free of charge' : `${money(atto)} per MiB and day`;
+}
+
+function ratio(value: bigint, unit: bigint): string {
+  const whole = value / unit;
+  const digits = whole >= 10n ? 2 : 3;
+  const fraction = ((value % unit) * 10n ** BigInt(digits)) / unit;
+  return trimmed(`${whole.toLocaleString('en-US')}.${fraction.toString().padStart(digits, '0')}`);
+}
+
+function trimmed(decimal: string): string {
+  return decimal.includes('.') ? decimal.replace(/0+$/, '').replace(/\.$/, '') : decimal;
+}

@@ -1,0 +1,93 @@
+// The frame of the page: mark, pages, network strip. Decides which page is shown.
+
+import { html, nothing } from 'lit';
+import { count } from './amounts';
+import { DEALS, STORE, route } from './route';
+import { WAX, seal } from './seal';
+import { session } from './session';
+import { View } from './view';
+
+export class App extends View {
+  private readonly moved = () => {
+    this.requestUpdate();
+    void this.updateComplete.then(() => {
+      scrollTo(0, 0);
+      this.querySelector<HTMLElement>('main')?.focus({ preventScroll: true });
+    });
+  };
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    addEventListener('hashchange', this.moved);
+    void session.start();
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    removeEventListener('hashchange', this.moved);
+  }
+
+  override render() {
+    const here = route();
+    const working = session.deals?.filter((deal) => deal.state === 'working').length ?? 0;
+    return html`
+      ${WAX}
+      <a class="skip" href="#content" @click=${this.skip}>Skip to the content</a>
+      <p class="devnet">
+        <strong>Development network.</strong> FIL here has no value, and the network may be wiped: keep your own copy of
+        every file.
+      </p>
+      <header class="top">
+        <a class="brand" href=${STORE} aria-label="Sealdrop, store a file">
+          ${seal('sealed', undefined, 38)}<span>Sealdrop</span>
+        </a>
+        <nav aria-label="Pages">
+          <a href=${STORE} aria-current=${here.page === 'store' ? 'page' : nothing}>Store</a>
+          <a href=${DEALS} aria-current=${here.page === 'store' ? nothing : here.page === 'deals' ? 'page' : 'true'}>
+            Deal book${working > 0 ? html`<span class="badge" title="${working} in progress">${working}</span>` : nothing}
+          </a>
+        </nav>
+        ${this.head()}
+      </header>
+      <main id="content" tabindex="-1">
+        ${session.problem
+          ? html`<sd-problem class="page-problem" .problem=${session.problem} .retry=${this.reconnect}></sd-problem>`
+          : nothing}
+        ${here.page === 'deal'
+          ? html`<sd-deal .dealId=${here.id}></sd-deal>`
+          : here.page === 'deals'
+            ? html`<sd-deal-book></sd-deal-book>`
+            : html`<sd-store></sd-store>`}
+      </main>
+      <footer class="foot">
+        <p>
+          Commitments, signatures and checks are computed in this browser. Its key and deal book stay in this browser’s
+          storage: clearing it forgets them.
+        </p>
+      </footer>
+    `;
+  }
+
+  private head() {
+    const known = session.height !== undefined;
+    const broken = session.problem !== undefined;
+    return html`
+      <p class="head ${broken ? 'head-lost' : known ? 'head-live' : ''}" data-testid="head">
+        <i class="pulse" aria-hidden="true"></i>
+        ${broken
+          ? 'no connection'
+          : known
+            ? html`block <b>${count(session.height ?? 0)}</b>`
+            : 'connecting…'}
+      </p>
+    `;
+  }
+
+  private readonly reconnect = () => void (session.client ? session.refresh() : session.start());
+
+  private readonly skip = (event: Event) => {
+    event.preventDefault();
+    this.querySelector<HTMLElement>('main')?.focus();
+  };
+}
+customElements.define('sd-app', App);

@@ -1,0 +1,92 @@
+// "Check it yourself": what the browser verifies against the chain, without trusting the miner, and the commitments.
+
+import { html, nothing } from 'lit';
+import type { Check, Deal, Verification } from 'sealdrop-client';
+import { problemOf, type Problem } from './problem';
+import { session } from './session';
+import { View } from './view';
+
+const CHECKS: [keyof Verification, string, string][] = [
+  ['inclusion', 'Your file is inside', 'A chain of hashes leads from your file’s commitment to that of the whole sector.'],
+  ['commitMessage', 'The seal is on the chain', 'The miner’s commit message was applied, its proof verified by the chain itself.'],
+  ['commitments', 'The records agree', 'What the miner told you and what the chain has on record are the same commitments.'],
+  ['proven', 'It is being proven', 'A proof of spacetime that covers the sector was accepted, and none is overdue.'],
+];
+
+export class Checks extends View {
+  static override properties = { deal: { attribute: false } };
+  declare deal: Deal;
+  private found: Verification | undefined;
+  private of = '';
+  private problem: Problem | undefined;
+  private busy = false;
+
+  override render() {
+    const { proof } = this.deal;
+    if (this.of !== this.deal.id) this.found = this.problem = undefined;
+    return html`
+      <section class="panel" aria-labelledby="checks-title">
+        <h2 id="checks-title">Check it yourself</h2>
+        <p class="note">Your browser compares what the miner said with the chain. It needs to trust neither this page’s server nor the miner.</p>
+        <ul class="checks" aria-live="polite">
+          ${CHECKS.map(([key, title, meaning]) => this.check(key, title, meaning, this.found?.[key]))}
+        </ul>
+        <button type="button" class="quiet" data-testid="verify-button" ?disabled=${this.busy} @click=${this.verify}>
+          ${this.busy ? 'Checking…' : this.found ? 'Check again' : 'Check now'}
+        </button>
+        <sd-problem .problem=${this.problem}></sd-problem>
+        ${proof
+          ? html`<details>
+              <summary>The commitments</summary>
+              <dl class="facts stacked">
+                ${commitment('CommP, your file', 'The fingerprint of your file, computed in this browser.', this.deal.commP)}
+                ${commitment('CommD, the sector’s data', 'The fingerprint of all data in the sector, before sealing.', proof.commD)}
+                ${commitment('CommR, the sealed replica', 'The fingerprint of the sealed copy, which is what the miner must keep.', proof.commR)}
+                ${commitment('CommC, the layers', 'The fingerprint of all layers of the sealing (the field commRStar).', proof.commRStar)}
+                ${commitment('Commit message', 'The message on the chain that carried the proof.', proof.commitmentMessage)}
+                <div><dt>Sector</dt><dd class="num">${proof.sectorId}</dd></div>
+              </dl>
+            </details>`
+          : nothing}
+      </section>
+    `;
+  }
+
+  private check(key: keyof Verification, title: string, meaning: string, check: Check | undefined) {
+    const look = check === undefined ? 'unknown' : check.ok ? 'ok' : 'bad';
+    return html`
+      <li class="check check-${look}" data-testid="check" data-check=${key} data-ok=${check === undefined ? nothing : String(check.ok)}>
+        <span class="check-mark" aria-hidden="true">${check === undefined ? '' : check.ok ? '✓' : '✕'}</span>
+        <div>
+          <strong>${title}</strong><span class="unseen">${check === undefined ? ', not checked yet' : check.ok ? ', holds' : ', does not hold'}</span>
+          <p class="note">${meaning}</p>
+          ${check ? html`<p class="note check-detail">${check.detail}</p>` : nothing}
+        </div>
+      </li>
+    `;
+  }
+
+  private readonly verify = async () => {
+    const { id } = this.deal;
+    this.busy = true;
+    this.problem = undefined;
+    this.of = id;
+    this.requestUpdate();
+    try {
+      this.found = await session.client?.verify(id);
+    } catch (error) {
+      this.found = undefined;
+      this.problem = problemOf('The checks could not be made', error);
+    }
+    this.busy = false;
+    this.requestUpdate();
+  };
+}
+customElements.define('sd-checks', Checks);
+
+function commitment(name: string, meaning: string, value: string) {
+  return html`<div>
+    <dt>${name}</dt>
+    <dd><span class="note">${meaning}</span><sd-copyable .value=${value} label=${name}></sd-copyable></dd>
+  </div>`;
+}

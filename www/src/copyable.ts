@@ -1,0 +1,52 @@
+// A long identifier: shown whole or shortened in the middle, copied with one press.
+
+import { html, nothing } from 'lit';
+import { View } from './view';
+
+const SHOWN_MS = 1_500;
+
+export class Copyable extends View {
+  static override properties = { value: {}, label: {}, short: { type: Boolean } };
+  declare value: string;
+  /** What it is, for people who hear the page. */
+  declare label: string;
+  declare short: boolean;
+  private said = '';
+
+  override render() {
+    const { value, short } = this;
+    if (!value) return nothing;
+    return html`
+      <span class="copyable">
+        <code title=${value}>${short ? shortened(value) : value}</code>
+        <button type="button" class="copy" aria-label="Copy ${this.label}" @click=${this.copy}>
+          ${this.said || 'Copy'}
+        </button>
+        <span class="unseen" role="status">${this.said ? `${this.label}: ${this.said}` : ''}</span>
+      </span>
+    `;
+  }
+
+  private copy = async () => {
+    try {
+      await navigator.clipboard.writeText(this.value);
+      this.said = 'Copied';
+    } catch {
+      // Without permission for the clipboard, select the text so that it can be copied by hand.
+      const code = this.querySelector('code');
+      if (code) getSelection()?.selectAllChildren(code);
+      this.said = 'Selected';
+    }
+    this.requestUpdate();
+    setTimeout(() => {
+      this.said = '';
+      this.requestUpdate();
+    }, SHOWN_MS);
+  };
+}
+customElements.define('sd-copyable', Copyable);
+
+/** The two ends of a long identifier. */
+export function shortened(value: string): string {
+  return value.length <= 20 ? value : `${value.slice(0, 10)}…${value.slice(-8)}`;
+}

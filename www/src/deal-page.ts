@@ -1,0 +1,162 @@
+// One deal: its seal and state, the journey, the proofs, the checks, the way back to the file.
+
+import { html, nothing } from 'lit';
+import type { Deal } from 'sealdrop-client';
+import './checks';
+import './journey';
+import './proving';
+import './take-back';
+import { bytes, count, fil } from './amounts';
+import { problemOf, type Problem } from './problem';
+import { DEALS } from './route';
+import { seal } from './seal';
+import { session } from './session';
+import { blocksAsTime, moment } from './times';
+import { View } from './view';
+
+export class DealPage extends View {
+  static override properties = { dealId: { attribute: false } };
+  declare dealId: string;
+  private problem: Problem | undefined;
+  private busy = false;
+
+  override render() {
+    const deal = session.deal(this.dealId);
+    if (!deal) return missing();
+    return html`
+      <p class="back"><a href=${DEALS}>← Deal book</a></p>
+      ${header(deal)}
+      <div class="columns">
+        <div class="main-column">
+          ${this.trouble(deal)}
+          <sd-problem .problem=${this.problem}></sd-problem>
+          <sd-journey .deal=${deal}></sd-journey>
+          ${deal.proof ? html`<sd-checks .deal=${deal}></sd-checks>` : nothing}
+        </div>
+        <div class="side-column">
+          <sd-take-back .deal=${deal}></sd-take-back>
+          ${deal.proof ? html`<sd-proving .deal=${deal}></sd-proving>` : nothing}
+          ${record(deal)}
+          ${deal.state === 'working'
+            ? nothing
+            : html`<p class="forget">
+                <button type="button" class="plain" data-testid="remove-button" ?disabled=${this.busy} @click=${() => this.forgetDeal(deal)}>
+                  Forget this deal
+                </button>
+              </p>`}
+        </div>
+      </div>
+    `;
+  }
+
+  /** What hinders the deal, or why it ended. */
+  private trouble(deal: Deal) {
+    if (deal.state === 'failed') {
+      const why = deal.reason ?? deal.error?.message ?? 'no reason was given';
+      const next = deal.error?.hint || 'What was set aside for it returns to your account when its payment channel ends. You can try again';
+      const problem: Problem = { what: 'This deal did not come about', why, next, code: deal.error?.code ?? 'deal-failed' };
+      return html`<sd-problem .problem=${problem} .retry=${() => this.again(deal)} label="Try again"></sd-problem>`;
+    }
+    if (!deal.error) return nothing;
+    const problem = problemOf('Held up for now; trying again by itself', deal.error);
+    return html`<sd-problem .problem=${problem} .retry=${() => this.again(deal)} label="Try again now"></sd-problem>`;
+  }
+
+  private readonly again = (deal: Deal) =>
+    void this.act('It did not work this time either', async () => {
+      await session.client?.retry(deal.id);
+      const anew = await session.client?.deal(deal.id);
+      if (anew) session.dealChanged(anew);
+    });
+
+  private readonly forgetDeal = (deal: Deal) => {
+    if (!confirm(`Forget the deal for “${deal.name}”? The miner keeps its promise, but this browser can no longer follow it or take the file back.`)) return;
+    void this.act('The deal could not be removed', async () => {
+      await session.client?.remove(deal.id);
+      location.hash = DEALS;
+      session.dealRemoved(deal.id);
+    });
+  };
+
+  private async act(what: string, action: () => Promise<void>): Promise<void> {
+    this.busy = true;
+    this.problem = undefined;
+    this.requestUpdate();
+    try {
+      await action();
+    } catch (error) {
+      this.problem = problemOf(what, error);
+    }
+    this.busy = false;
+    this.requestUpdate();
+  }
+}
+customElements.define('sd-deal', DealPage);
+
+function header(deal: Deal) {
+  const look = deal.state === 'failed' ? 'broken' : deal.state === 'complete' ? 'sealed' : 'molten';
+  return html`
+    <div class="deal-head">
+      ${seal(look, deal.proof?.commR, 116)}
+      <div>
+        <h1>${deal.name || 'Unnamed file'}</h1>
+        <p class="note">
+          ${bytes(deal.size)}${deal.type ? ` · ${deal.type}` : ''} · begun ${moment(deal.createdAt)}
+        </p>
+        <p class="deal-state">
+          <span
+            class="state state-${deal.state}"
+            data-testid="deal-state"
+            data-step=${deal.step}
+            data-state=${deal.state}
+            aria-live="polite"
+            >${deal.state === 'failed' ? 'failed' : deal.step}</span
+          >
+          ${deal.state === 'working'
+            ? html`<span class="link ${deal.connected ? 'link-up' : ''}">
+                <i class="pulse" aria-hidden="true"></i>${deal.connected ? 'connected to the miner' : 'not connected to the miner'}
+              </span>`
+            : nothing}
+          ${deal.proof ? html`<span class="note">This seal’s impression is drawn from the sector’s commitment.</span>` : nothing}
+        </p>
+      </div>
+    </div>
+  `;
+}
+
+/** The deal in figures. */
+function record(deal: Deal) {
+  const blockTimeMs = session.network?.blockTimeMs;
+  const about = blockTimeMs ? `, about ${blocksAsTime(deal.duration, blockTimeMs)}` : '';
+  return html`
+    <section class="panel" aria-labelledby="record-title">
+      <h2 id="record-title">The deal</h2>
+      <dl class="facts stacked">
+        <div><dt>Miner</dt><dd><sd-copyable .value=${deal.miner} label="miner address" short></sd-copyable></dd></div>
+        <div><dt>Duration</dt><dd>${count(deal.duration)} blocks${about}</dd></div>
+        <div><dt>Price</dt><dd>${fil(deal.total)}</dd></div>
+        <div>
+          <dt>Deal id</dt>
+          <dd data-testid="deal-id" data-deal-cid=${deal.dealCid ?? ''} data-id=${deal.id}>
+            ${deal.dealCid
+              ? html`<sd-copyable .value=${deal.dealCid} label="deal id" short></sd-copyable>`
+              : 'known once it is signed'}
+          </dd>
+        </div>
+        <div><dt>Data (IPFS) id</dt><dd><sd-copyable .value=${deal.dataCid} label="data id" short></sd-copyable></dd></div>
+        <div><dt>Piece id</dt><dd><sd-copyable .value=${deal.pieceCid} label="piece id" short></sd-copyable></dd></div>
+      </dl>
+    </section>
+  `;
+}
+
+function missing() {
+  return session.deals === undefined
+    ? html`<p class="empty wait">Opening the deal book…</p>`
+    : html`<div class="empty sheet">
+        ${seal('broken', undefined, 88)}
+        <h1>This deal is not in the book</h1>
+        <p>Deals are kept in the browser that made them. It may have been forgotten here, or made in another browser.</p>
+        <p><a class="button" href=${DEALS}>To the deal book</a></p>
+      </div>`;
+}

@@ -1,0 +1,160 @@
+// A deal's journey: its steps from top to bottom, what is done with its time, and what is going on now with its progress.
+
+import { html, nothing } from 'lit';
+import type { Deal, Step } from 'sealdrop-client';
+import { bytes, count } from './amounts';
+import { seal } from './seal';
+import { session } from './session';
+import { STEPS, STEP_WORDS, statusOf, underWay, type Status } from './steps';
+import { clock, moment, span } from './times';
+import { View } from './view';
+
+const STATUS_WORDS: Record<Status, string> = { done: 'done', now: 'under way', later: 'to come', failed: 'failed' };
+
+export class Journey extends View {
+  static override properties = { deal: { attribute: false } };
+  declare deal: Deal;
+
+  protected override ticks(): boolean {
+    return true;
+  }
+
+  override render() {
+    const { deal } = this;
+    const failed = deal.state === 'failed';
+    return html`
+      <section class="sheet journey" aria-labelledby="journey-title">
+        <h2 id="journey-title">The journey</h2>
+        <p class="unseen" role="status">
+          ${failed ? 'The deal failed.' : `Now: ${STEP_WORDS[underWay(deal.step)].doing}.`}
+        </p>
+        <ol>
+          ${STEPS.map((step) => this.item(step, statusOf(step, deal.step, failed)))}
+        </ol>
+        ${advice(deal)}
+      </section>
+    `;
+  }
+
+  private item(step: Step, status: Status) {
+    const { deal } = this;
+    const words = STEP_WORDS[step];
+    const at = finishedAt(deal, step);
+    return html`
+      <li class="step step-${status}" data-testid="step" data-step=${step} data-status=${status}
+        aria-current=${status === 'now' ? 'step' : nothing}>
+        <span class="node">${node(status, deal.commP + step)}</span>
+        <div class="step-body">
+          <p class="step-title">
+            <span>${status === 'now' || status === 'failed' ? words.doing : words.done}</span>
+            <span class="unseen">, ${STATUS_WORDS[status]}</span>
+            ${status === 'done' && at !== undefined ? html`<time class="num" datetime=${new Date(at).toISOString()}>${moment(at)}</time>` : nothing}
+          </p>
+          <p class="note">${words.meaning}</p>
+          ${status === 'now' ? this.progress(step) : nothing}
+        </div>
+      </li>
+    `;
+  }
+
+  /** What there is to tell about the step under way. */
+  private progress(step: Step) {
+    const { deal } = this;
+    const since = reachedAt(deal, step === 'sealing' && deal.step === 'sealing' ? 'sealing' : deal.step);
+    const elapsed = since === undefined ? undefined : Date.now() - since;
+    if (step === 'transferred') return transfer(deal);
+    if (step === 'sealing') return sealing(deal, elapsed);
+    if (step === 'proven') return provingWindow(deal);
+    return html`<p class="live"><i class="pulse" aria-hidden="true"></i><span class="num">${elapsed === undefined ? '' : clock(elapsed)}</span></p>`;
+  }
+}
+customElements.define('sd-journey', Journey);
+
+function node(status: Status, mark: string) {
+  if (status === 'done') return seal('sealed', mark, 30);
+  if (status === 'failed') return seal('broken', undefined, 30);
+  if (status === 'now') return html`<i class="drip"></i>`;
+  return html`<i class="hollow"></i>`;
+}
+
+function reachedAt(deal: Deal, step: Step): number | undefined {
+  return deal.steps.find((record) => record.step === step)?.at;
+}
+
+/** Sealing is reached when it begins; it is finished when the deal is complete. */
+function finishedAt(deal: Deal, step: Step): number | undefined {
+  return reachedAt(deal, step === 'sealing' ? 'complete' : step);
+}
+
+function transfer(deal: Deal) {
+  const sent = Math.min(deal.transferred ?? 0, deal.size);
+  return html`
+    <div class="live-block">
+      <progress max=${deal.size} .value=${sent} aria-label="Sent to the miner"></progress>
+      <p class="live"><span class="num">${bytes(sent)} of ${bytes(deal.size)}</span></p>
+    </div>
+  `;
+}
+
+function sealing(deal: Deal, elapsed: number | undefined) {
+  if (deal.step !== 'sealing') {
+    return html`<p class="live"><i class="pulse" aria-hidden="true"></i>Waiting for the miner to begin ·
+      <span class="num">${clock(elapsed ?? 0)}</span></p>`;
+  }
+  const usual = usualSealing(session.deals ?? [], deal);
+  const left = usual !== undefined && elapsed !== undefined ? usual - elapsed : undefined;
+  return html`
+    <div class="live-block">
+      ${usual === undefined
+        ? html`<progress aria-label="Sealing"></progress>`
+        : html`<progress max="1" .value=${Math.min(0.97, (elapsed ?? 0) / usual)} aria-label="Sealing, estimated"></progress>`}
+      <p class="live">
+        <span class="num">${clock(elapsed ?? 0)}</span>
+        <span>
+          ${left === undefined
+            ? '· No sector was sealed for this browser yet, so there is no estimate. It takes minutes rather than seconds.'
+            : left > 0
+              ? `· about ${span(left)} left, going by earlier deals`
+              : `· longer than earlier deals, which took about ${span(usual ?? 0)}`}
+        </span>
+      </p>
+    </div>
+  `;
+}
+
+/** The middle of the times that this miner took to seal earlier deals of this browser, in milliseconds. */
+function usualSealing(deals: Deal[], deal: Deal): number | undefined {
+  const times = deals
+    .filter((other) => other.miner === deal.miner && other.id !== deal.id)
+    .map((other) => (reachedAt(other, 'complete') ?? NaN) - (reachedAt(other, 'sealing') ?? NaN))
+    .filter((time) => time > 0)
+    .sort((a, b) => a - b);
+  return times[Math.floor(times.length / 2)];
+}
+
+function provingWindow(deal: Deal) {
+  const { height, network } = session;
+  const { proving } = deal;
+  if (!proving || height === undefined || !network) {
+    return html`<p class="live"><i class="pulse" aria-hidden="true"></i>The chain has set no window yet.</p>`;
+  }
+  const wait = proving.windowStart - height;
+  return html`<p class="live">
+    <i class="pulse" aria-hidden="true"></i>
+    ${wait > 0
+      ? html`The window opens in <span class="num">${count(wait)}</span> blocks, about ${span(wait * network.blockTimeMs)}.`
+      : html`The window is open; the miner proves now. Block <span class="num">${count(height)}</span>, until
+          <span class="num">${count(proving.windowEnd)}</span>.`}
+  </p>`;
+}
+
+/** Whether the page must stay open. */
+function advice(deal: Deal) {
+  if (deal.state !== 'working') return nothing;
+  const sent = STEPS.indexOf(deal.step) >= STEPS.indexOf('transferred');
+  return html`<p class="advice">
+    ${sent
+      ? 'The miner has the whole file. You may close this page: the deal goes on, and the page catches up when you return.'
+      : 'Please keep this page open until the file is transferred: the miner fetches it from this browser.'}
+  </p>`;
+}

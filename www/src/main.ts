@@ -1,0 +1,16 @@
+// The Sealdrop page. Drawn by lit; everything about deals is done by the npm package `sealdrop-client`.
+//
+// Hooks for tests (data-testid): head · file-input · piece-commp · miner-card · miner-choice · duration-choice ·
+// price · balance · faucet-button · store-button · problem (data-code: the error's code) · deal-item (data-step,
+// data-state) · deal-id (data-deal-cid) · deal-state (text: the step's name, or `failed`; data-step: the step;
+// data-state: working, complete or failed) · step (data-step, data-status: done, now, later or failed) ·
+// proof-count · verify-button · check (data-check: inclusion, commitMessage, commitments or proven; data-ok) ·
+// download-button · download-done · retry-button · remove-button · network-panel.
+
+import './problem-box';
+import './copyable';
+import './network-panel';
+import './store-page';
+import './deal-page';
+import './deal-book';
+import './app';

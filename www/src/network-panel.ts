@@ -1,0 +1,59 @@
+// The network and its miners, small: height, block time, and for each miner what it holds and has proven.
+
+import { html, nothing } from 'lit';
+import type { MinerInfo } from 'sealdrop-client';
+import { bytes, count, pricePerMibDay } from './amounts';
+import { shortened } from './copyable';
+import { session } from './session';
+import { blocksAsTime, span } from './times';
+import { View } from './view';
+
+export class NetworkPanel extends View {
+  override render() {
+    const { network, height, miners } = session;
+    return html`
+      <section class="panel" aria-labelledby="network-title" data-testid="network-panel">
+        <h2 id="network-title">The network</h2>
+        <dl class="facts">
+          <div><dt>Name</dt><dd>${network?.network ?? '…'}</dd></div>
+          <div><dt>Height</dt><dd class="num">${height === undefined ? '…' : count(height)}</dd></div>
+          <div><dt>A block every</dt><dd>${network ? blockTime(network.blockTimeMs) : '…'}</dd></div>
+        </dl>
+        ${miners === undefined
+          ? nothing
+          : miners.length === 0
+            ? html`<p class="note">No miner has announced itself yet. One appears here as soon as it does.</p>`
+            : miners.map((miner) => this.miner(miner))}
+      </section>
+    `;
+  }
+
+  private miner(miner: MinerInfo) {
+    const blockTimeMs = session.network?.blockTimeMs ?? 1000;
+    return html`
+      <h3>Miner <code title=${miner.address}>${shortened(miner.address)}</code></h3>
+      <dl class="facts">
+        <div><dt>Sector size</dt><dd>${bytes(miner.sectorSize)}</dd></div>
+        <div><dt>Proven storage</dt><dd>${bytes(miner.power)}</dd></div>
+        <div><dt>Price</dt><dd>${miner.price === undefined ? 'no offer at present' : pricePerMibDay(miner.price, blockTimeMs)}</dd></div>
+        <div><dt>Accepted proofs</dt><dd class="num">${count(miner.posts)}</dd></div>
+        <div><dt>Proves next</dt><dd>${this.window(miner, blockTimeMs)}</dd></div>
+      </dl>
+    `;
+  }
+
+  private window(miner: MinerInfo, blockTimeMs: number) {
+    const { height } = session;
+    const window = miner.provingWindow;
+    if (miner.slashedAt !== undefined) return `missed a window at block ${count(miner.slashedAt)}`;
+    if (!window || height === undefined) return 'nothing to prove yet';
+    if (height >= window.end) return 'window has passed';
+    if (height >= window.start) return `now, until block ${count(window.end)}`;
+    return `in ${blocksAsTime(window.start - height, blockTimeMs)}`;
+  }
+}
+customElements.define('sd-network', NetworkPanel);
+
+function blockTime(ms: number): string {
+  return ms < 1000 ? `${(ms / 1000).toFixed(1)} seconds` : span(ms);
+}

@@ -1,0 +1,33 @@
+// The box that shows a problem, with the button that tries again.
+
+import { html, nothing } from 'lit';
+import type { Problem } from './problem';
+import { View } from './view';
+
+export class ProblemBox extends View {
+  static override properties = { problem: { attribute: false }, retry: { attribute: false }, label: {} };
+  declare problem: Problem | undefined;
+  declare retry: (() => void) | undefined;
+  declare label: string | undefined;
+
+  override render() {
+    const { problem } = this;
+    if (!problem) return nothing;
+    return html`
+      <div class="problem" role="alert" data-testid="problem" data-code=${problem.code ?? ''}>
+        <p class="problem-what">${problem.what}</p>
+        <p>${sentence(problem.why)}</p>
+        ${problem.next ? html`<p class="problem-next">${sentence(problem.next)}</p>` : nothing}
+        ${this.retry
+          ? html`<button class="quiet" type="button" @click=${this.retry}>${this.label ?? 'Try again'}</button>`
+          : nothing}
+      </div>
+    `;
+  }
+}
+customElements.define('sd-problem', ProblemBox);
+
+function sentence(text: string): string {
+  const started = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(started) ? started : `${started}.`;
+}

@@ -1,0 +1,103 @@
+// The steps of a deal in words, in the order of design §2. The journey and the deal book both read them.
+
+import type { Step } from 'sealdrop-client';
+
+export interface StepWords {
+  /** When it is done. */
+  done: string;
+  /** While it is being done. */
+  doing: string;
+  /** One plain sentence about what it means. */
+  meaning: string;
+  /** What is going on once this step is reached. */
+  next: string;
+}
+
+export const STEPS: Step[] = [
+  'drafted',
+  'channel',
+  'signed',
+  'accepted',
+  'transferred',
+  'staged',
+  'sealing',
+  'complete',
+  'proven',
+];
+
+export const STEP_WORDS: Record<Step, StepWords> = {
+  drafted: {
+    done: 'Proposal drawn up',
+    doing: 'Drawing up the proposal',
+    meaning: 'Your browser measured the file, computed its commitment, and checked the terms with the miner’s own rules.',
+    next: 'opening the payment channel',
+  },
+  channel: {
+    done: 'Payment channel opened',
+    doing: 'Opening a payment channel',
+    meaning: 'The price is set aside on the chain. The miner is paid from it bit by bit, while it proves that it stores the file.',
+    next: 'signing',
+  },
+  signed: {
+    done: 'Vouchers and proposal signed',
+    doing: 'Signing vouchers and proposal',
+    meaning: 'Signed here, with a key that never leaves this browser.',
+    next: 'waiting for the miner’s answer',
+  },
+  accepted: {
+    done: 'Accepted by the miner',
+    doing: 'Waiting for the miner’s answer',
+    meaning: 'The miner reviewed every term and answered with its signature.',
+    next: 'sending the file',
+  },
+  transferred: {
+    done: 'File transferred',
+    doing: 'Sending the file',
+    meaning: 'The miner asks for the blocks it lacks and checks each one on arrival, so a broken connection loses nothing.',
+    next: 'being checked by the miner',
+  },
+  staged: {
+    done: 'Checked and placed in a sector',
+    doing: 'The miner checks the file',
+    meaning: 'The miner computed the same commitment from what arrived, and gave the file its place in a sector.',
+    next: 'waiting to be sealed',
+  },
+  sealing: {
+    done: 'Sector sealed',
+    doing: 'Sealing the sector',
+    meaning: 'The sector is encoded, layer upon layer, into a copy of the miner’s own, and that work is turned into a proof.',
+    next: 'being sealed',
+  },
+  complete: {
+    done: 'Complete: proven on the chain',
+    doing: 'Proving the seal on the chain',
+    meaning: 'The chain verified the proof of sealing, and your browser verified that your file is inside that sector.',
+    next: 'waiting for the first proof of spacetime',
+  },
+  proven: {
+    done: 'First proof of spacetime',
+    doing: 'Waiting for the first proof of spacetime',
+    meaning: 'In every proving window the miner must show, with fresh randomness, that it still holds the sector.',
+    next: 'proven again in every window',
+  },
+};
+
+export type Status = 'done' | 'now' | 'later' | 'failed';
+
+/**
+ * How far a step is. A deal's step is the last one it reached; the one after it is under way. Only sealing lasts: it
+ * is reached when it begins, and over when the deal is complete.
+ */
+export function statusOf(step: Step, reached: Step, failed: boolean): Status {
+  const current = underWay(reached);
+  if (STEPS.indexOf(step) < STEPS.indexOf(current)) return 'done';
+  if (step !== current) return 'later';
+  if (reached === 'proven') return 'done';
+  return failed ? 'failed' : 'now';
+}
+
+/** The step that is being worked on. */
+export function underWay(reached: Step): Step {
+  if (reached === 'sealing' || reached === 'proven') return reached;
+  return STEPS[STEPS.indexOf(reached) + 1] ?? reached;
+}

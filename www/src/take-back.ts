@@ -1,0 +1,89 @@
+// The way back: fetches the file from the miner, checked against its id in this browser, and saves it.
+
+import { html, nothing } from 'lit';
+import type { Deal, Progress } from 'sealdrop-client';
+import { bytes } from './amounts';
+import { isAborted, problemOf, type Problem } from './problem';
+import { session } from './session';
+import { STEPS } from './steps';
+import { View } from './view';
+
+/** How long the saved file's address is kept for the browser to read it. */
+const KEEP_MS = 60_000;
+
+export class TakeBack extends View {
+  static override properties = { deal: { attribute: false } };
+  declare deal: Deal;
+  private progress: Progress | undefined;
+  private problem: Problem | undefined;
+  private running: AbortController | undefined;
+  private saved = false;
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.running?.abort();
+  }
+
+  override render() {
+    const { deal, progress } = this;
+    const ready = deal.state !== 'failed' && STEPS.indexOf(deal.step) >= STEPS.indexOf('complete');
+    return html`
+      <section class="panel take-back" aria-labelledby="take-back-title">
+        <h2 id="take-back-title">Take the file back</h2>
+        <p class="note">
+          ${ready
+            ? 'The miner unseals it and sends it; this browser checks every byte against the file’s id before it is saved.'
+            : 'Possible as soon as the deal is complete.'}
+        </p>
+        <div class="row">
+          <button type="button" class="button" data-testid="download-button" ?disabled=${!ready || this.running !== undefined} @click=${this.download}>
+            ${this.running ? 'Fetching…' : 'Download'}
+          </button>
+          ${this.running ? html`<button type="button" class="quiet" @click=${() => this.running?.abort()}>Stop</button>` : nothing}
+        </div>
+        ${this.running
+          ? html`<progress max=${deal.size} .value=${progress?.done ?? 0} aria-label="Fetched from the miner"></progress>
+              <p class="live"><span class="num">${bytes(progress?.done ?? 0)} of ${bytes(deal.size)}</span></p>`
+          : nothing}
+        <p class="saved" role="status" data-testid=${this.saved ? 'download-done' : nothing}>
+          ${this.saved ? 'Verified: the bytes are exactly those that you stored.' : ''}
+        </p>
+        <sd-problem .problem=${this.problem} .retry=${this.download}></sd-problem>
+      </section>
+    `;
+  }
+
+  private readonly download = async () => {
+    const { deal } = this;
+    if (!session.client || this.running) return;
+    const running = new AbortController();
+    this.running = running;
+    this.progress = this.problem = undefined;
+    this.saved = false;
+    this.requestUpdate();
+    try {
+      const blob = await session.client.retrieve(deal.id, {
+        signal: running.signal,
+        onProgress: (progress) => {
+          this.progress = progress;
+          this.requestUpdate();
+        },
+      });
+      save(blob, deal.name || 'sealdrop-file');
+      this.saved = true;
+    } catch (error) {
+      if (!isAborted(error)) this.problem = problemOf('The file did not come back', error);
+    }
+    this.running = undefined;
+    this.requestUpdate();
+  };
+}
+customElements.define('sd-take-back', TakeBack);
+
+function save(blob: Blob, name: string): void {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), KEEP_MS);
+}

@@ -1,0 +1,207 @@
+// The terms of a deal: which miner, for how long, for how much. The quote is the miner's own review, run here, so what
+// would be rejected is said before anything is paid.
+
+import { html } from 'lit';
+import type { MinerInfo, Piece, Quote } from 'sealdrop-client';
+import { bytes, count, fil, pricePerMibDay } from './amounts';
+import { problemOf, type Problem } from './problem';
+import { session } from './session';
+import { blocksAsTime } from './times';
+import { View } from './view';
+
+export interface Terms {
+  miner: MinerInfo;
+  /** Blocks. */
+  duration: number;
+}
+
+/** Spans that are offered, in seconds. */
+const PRESETS: [string, number][] = [
+  ['1 hour', 3_600],
+  ['1 day', 86_400],
+  ['1 week', 604_800],
+];
+const DEFAULT_PRESET = 1;
+
+export class TermsForm extends View {
+  static override properties = { piece: { attribute: false }, storing: { attribute: false } };
+  declare piece: Piece | undefined;
+  declare storing: boolean;
+  private chosen: string | undefined;
+  /** An index of PRESETS, or a number of blocks of one's own. */
+  private preset: number | 'own' = DEFAULT_PRESET;
+  /** Undefined while what is typed is no number of blocks. */
+  private ownBlocks: number | undefined = 1_000;
+  private quote: Quote | undefined;
+  private problem: Problem | undefined;
+  /** What the quote was asked for, so that it is asked once and late answers to old questions are dropped. */
+  private asked = '';
+
+  override render() {
+    const { miners } = session;
+    const miner = this.miner();
+    const duration = this.duration();
+    return html`
+      <form class="terms sheet" aria-labelledby="terms-title" @submit=${this.submit}>
+        <h2 id="terms-title">Terms</h2>
+        <fieldset>
+          <legend>Miner</legend>
+          ${miners === undefined
+            ? html`<p class="wait">Asking the chain for miners…</p>`
+            : miners.length === 0
+              ? html`<p>No miner has announced itself on this network yet. Start one, and it appears here by itself.</p>`
+              : html`<div class="miners">${miners.map((each) => this.minerCard(each, each === miner))}</div>`}
+        </fieldset>
+        <fieldset>
+          <legend>For how long</legend>
+          <div class="choices">
+            ${PRESETS.map(([name, seconds], index) => this.durationChoice(index, name, this.blocks(seconds)))}
+            ${this.durationChoice('own', 'Other', undefined)}
+          </div>
+          <div class="own" ?hidden=${this.preset !== 'own'}>
+            <label>Blocks <input type="number" min="1" step="1" value="1000" @input=${this.typed} /></label>
+            <span class="note">
+              ${this.ownBlocks === undefined ? 'a whole number, 1 or more' : `about ${blocksAsTime(this.ownBlocks, this.blockTime())}`}
+            </span>
+          </div>
+        </fieldset>
+        <div class="sum" aria-live="polite">
+          <div>
+            <span class="note">Price</span>
+            <span class="figure" data-testid="price">${this.quote ? fil(this.quote.total) : html`<span class="wait">…</span>`}</span>
+          </div>
+          <p class="note">
+            ${this.quote
+              ? html`${count(duration ?? 0)} blocks, paid with ${count(this.quote.vouchers)}
+                  ${this.quote.vouchers === 1 ? 'voucher' : 'vouchers'} that fall due one after the other.`
+              : this.piece
+                ? 'Checking the terms…'
+                : 'Known as soon as the file is measured.'}
+          </p>
+          <button class="button store" type="submit" data-testid="store-button" ?disabled=${!this.ready()}>
+            ${this.storing ? 'Drawing up…' : 'Store'}
+          </button>
+        </div>
+        <sd-problem .problem=${this.problem ?? this.refusal()} .retry=${this.problem ? this.askAgain : undefined}></sd-problem>
+      </form>
+    `;
+  }
+
+  protected override updated(): void {
+    void this.ask();
+  }
+
+  private minerCard(miner: MinerInfo, chosen: boolean) {
+    return html`
+      <label class="miner ${chosen ? 'chosen' : ''}" data-testid="miner-card">
+        <input type="radio" name="miner" data-testid="miner-choice" .checked=${chosen} @change=${() => this.chooseMiner(miner)} />
+        <span class="miner-name"><code>${miner.address}</code></span>
+        <span class="miner-facts">
+          <span>${bytes(miner.sectorSize)} sectors</span>
+          <span>${miner.power > 0 ? `${bytes(miner.power)} proven` : 'nothing proven yet'}</span>
+          <span>${miner.price === undefined ? 'no offer at present' : pricePerMibDay(miner.price, this.blockTime())}</span>
+        </span>
+      </label>
+    `;
+  }
+
+  private durationChoice(preset: number | 'own', name: string, blocks: number | undefined) {
+    return html`
+      <label class="choice">
+        <input
+          type="radio"
+          name="duration"
+          data-testid="duration-choice"
+          value=${preset}
+          .checked=${this.preset === preset}
+          @change=${() => this.choosePreset(preset)}
+        />
+        <span>${name}<small>${blocks === undefined ? 'in blocks' : `${count(blocks)} blocks`}</small></span>
+      </label>
+    `;
+  }
+
+  private miner(): MinerInfo | undefined {
+    const miners = session.miners ?? [];
+    return miners.find((miner) => miner.address === this.chosen) ?? miners.find((miner) => this.fits(miner)) ?? miners[0];
+  }
+
+  private fits(miner: MinerInfo): boolean {
+    return miner.price !== undefined && (this.piece?.size ?? 0) <= miner.usableBytes;
+  }
+
+  private blockTime(): number {
+    return session.network?.blockTimeMs ?? 1_000;
+  }
+
+  private blocks(seconds: number): number {
+    return Math.max(1, Math.round((seconds * 1_000) / this.blockTime()));
+  }
+
+  private duration(): number | undefined {
+    return this.preset === 'own' ? this.ownBlocks : this.blocks(PRESETS[this.preset]?.[1] ?? 0);
+  }
+
+  private ready(): boolean {
+    return this.piece !== undefined && this.quote !== undefined && !this.quote.problem && !this.storing;
+  }
+
+  private refusal(): Problem | undefined {
+    return this.quote?.problem && problemOf('These terms will not do', this.quote.problem);
+  }
+
+  /** Asks for a quote when the terms, or what the account holds, have changed. */
+  private async ask(): Promise<void> {
+    const { piece } = this;
+    const [miner, duration] = [this.miner(), this.duration()];
+    if (!piece || !miner || !duration || !session.client) return;
+    const question = [piece.commP, miner.address, miner.price, duration, session.balance].join(' ');
+    if (question === this.asked) return;
+    this.asked = question;
+    let [quote, problem]: [Quote | undefined, Problem | undefined] = [undefined, undefined];
+    try {
+      quote = await session.client.quote(piece, miner, duration);
+    } catch (error) {
+      problem = problemOf('The terms could not be checked', error);
+    }
+    if (question !== this.asked) return;
+    [this.quote, this.problem] = [quote, problem];
+    this.dispatchEvent(new CustomEvent('quoted', { detail: quote?.total }));
+    this.requestUpdate();
+  }
+
+  private readonly askAgain = () => {
+    this.asked = '';
+    this.requestUpdate();
+  };
+
+  private chooseMiner(miner: MinerInfo): void {
+    this.chosen = miner.address;
+    this.termsChanged();
+  }
+
+  private choosePreset(preset: number | 'own'): void {
+    this.preset = preset;
+    this.termsChanged();
+  }
+
+  private readonly typed = (event: Event) => {
+    const blocks = (event.target as HTMLInputElement).valueAsNumber;
+    this.ownBlocks = Number.isSafeInteger(blocks) && blocks > 0 ? blocks : undefined;
+    this.termsChanged();
+  };
+
+  private termsChanged(): void {
+    this.quote = this.problem = undefined;
+    this.asked = '';
+    this.requestUpdate();
+  }
+
+  private readonly submit = (event: Event) => {
+    event.preventDefault();
+    const [miner, duration] = [this.miner(), this.duration()];
+    if (!miner || !duration || !this.ready()) return;
+    this.dispatchEvent(new CustomEvent<Terms>('agreed', { detail: { miner, duration } }));
+  };
+}
+customElements.define('sd-terms', TermsForm);
