@@ -16,7 +16,7 @@ use alloc::{string::String, vec::Vec};
 pub const MAX_METHOD: usize = 64;
 /// Most parameters of a message; the longest list of the ABI has 7.
 pub const MAX_PARAMS: usize = 16;
-/// Most bytes of all parameters together: a 32 GiB seal proof has 1920, a vouchers' inclusion proof about 1000, and
+/// Most bytes of all parameters together: a 32 GiB seal proof has 1920, a voucher's inclusion proof about 1000, and
 /// 340 partitions of a proof-of-spacetime 64 KiB.
 pub const MAX_PARAM_BYTES: usize = 64 * 1024;
 /// Most messages that one sender may have waiting for their turn.

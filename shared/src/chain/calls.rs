@@ -264,3 +264,76 @@ pub fn miner_address(receipt: &Receipt) -> Result<Address, ReturnError> {
 pub fn ask_id(receipt: &Receipt) -> Result<u64, ReturnError> {
     first::<Integer>(receipt).map(|id| id.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chain::message::encode_params;
+    use crate::chain::state::PaymentChannel;
+    use crate::chain::SecretKey;
+
+    fn address(byte: u8) -> Address {
+        SecretKey::from_bytes(&[byte; 32]).unwrap().address()
+    }
+
+    fn abi(call: &Call) -> String {
+        hex::encode(encode_params(&call.params))
+    }
+
+    #[test]
+    fn parameters_match_the_vectors() {
+        let channel = create_channel(&address(2), Epoch(5273), AttoFil(1));
+        assert_eq!(abi(&channel), "825501e45549f96a2d188deda9ffbb3e2968d33e086263429929");
+        let voucher = voucher(ChannelId(9), AttoFil(2_000_000), Epoch(1773), None);
+        assert_eq!(abi(&voucher), "844109448089fa0042ed0d41f6");
+        let fil = AttoFil::from_fil(20);
+        assert_eq!(abi(&add_ask(&address(2), fil, 10)), "824a8080c09e91c191c79502410a");
+        assert_eq!(abi(&ask(&address(2), 0)), "8140");
+    }
+
+    #[test]
+    fn a_redemption_matches_the_vector() {
+        let signature = "63c4c63d8b7794856181d06ce5d2ddcb6992ec89c80d6fb242973fb732f9636621a53c010ff5abc5246761e6d264\
+                         36e101d7bcb380f82ba87931d94a5e58ef6a01";
+        let voucher = PaymentVoucher {
+            channel: ChannelId(9),
+            payer: address(1),
+            target: address(2),
+            amount: AttoFil(5_000_000),
+            valid_at: Epoch(3273),
+            condition: None,
+            signature: Some(Bytes(hex::decode(signature).unwrap())),
+        };
+        assert!(voucher.is_signed_by(&address(1)));
+        let expected =
+            alloc::format!("87550154a9b54edcb9f0072e768f79e0ec8f2cbb6bde05410944c096b10242c91941f65841{signature}4180");
+        assert_eq!(abi(&redeem(&voucher, vec![])), expected);
+        assert_eq!(redeem(&voucher, vec![]).params, close(&voucher, vec![]).params);
+    }
+
+    #[test]
+    fn an_inclusion_call_matches_the_vector() {
+        let comm_p = Commitment(core::array::from_fn(|i| i as u8));
+        let call = verify_piece_inclusion(&address(2), &comm_p, BytesAmount(1000), 1, &[0; 8]);
+        let expected =
+            "845820000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f42e8074101480000000000000000";
+        assert_eq!(abi(&call), expected);
+    }
+
+    #[test]
+    fn a_channels_cbor_matches_the_vector() {
+        let channel = PaymentChannel {
+            target: address(2),
+            amount: AttoFil(5_000_000),
+            amount_redeemed: AttoFil::ZERO,
+            agreed_eol: Epoch(5273),
+            condition: None,
+            eol: Epoch(5273),
+            redeemed: false,
+        };
+        let expected = "a763656f6c42992966616d6f756e7444c096b102667461726765745501e45549f96a2d188deda9ffbb3e2968d33e08\
+                        62636872656465656d6564f469616772656564456f6c42992969636f6e646974696f6ef66e616d6f756e7452656465\
+                        656d65644100";
+        assert_eq!(hex::encode(crate::wire::encode(&channel)), expected);
+    }
+}

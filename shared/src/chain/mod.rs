@@ -15,6 +15,9 @@ pub mod randomness;
 pub mod state;
 pub mod view;
 
+#[cfg(test)]
+mod tests;
+
 pub use actors::{Context, Revert};
 pub use address::{Address, Protocol};
 pub use amount::{AttoFil, BytesAmount, ChannelId, Epoch};

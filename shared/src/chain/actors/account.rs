@@ -3,7 +3,7 @@
 use super::{code, no_such_actor, Invocation, Revert};
 use crate::chain::address::{Address, Protocol};
 use crate::chain::amount::AttoFil;
-use crate::chain::state::{Account, ChainState};
+use crate::chain::state::ChainState;
 use alloc::format;
 
 /// A message without a method: value goes to an account, which it may create, or to a miner as collateral. Money sent
@@ -38,14 +38,7 @@ pub(super) fn credit(state: &mut ChainState, to: &Address, value: AttoFil) -> Re
     if !state.accounts.contains_key(to) && to.protocol() != Protocol::Secp256k1 {
         return Err(no_such_actor());
     }
-    add(
-        &mut state
-            .accounts
-            .entry(to.clone())
-            .or_insert_with(Account::default)
-            .balance,
-        value,
-    )
+    add(&mut state.accounts.entry(to.clone()).or_default().balance, value)
 }
 
 /// `balance + value`. The supply is fixed and far below what the type holds, so this cannot fail in a sound state.

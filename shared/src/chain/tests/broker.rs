@@ -1,0 +1,485 @@
+//! Payment channels (spec §5.2).
+
+use super::*;
+use crate::wire::decode;
+
+/// First height after the end of the test channel's life.
+const EOL: u64 = 20_000;
+
+/// A world with a channel of 1000 attoFIL from the client to the owner.
+fn opened() -> (World, SecretKey, SecretKey) {
+    let mut world = World::new();
+    let (client, owner) = (world.client.clone(), world.owner.clone());
+    let receipt = world.send(
+        &client,
+        calls::create_channel(&owner.address(), Epoch(EOL), AttoFil(1000)),
+    );
+    assert_eq!(calls::channel_id(&receipt), Ok(ChannelId(0)));
+    world.height = 2000;
+    (world, client, owner)
+}
+
+/// A world as [`opened`] whose owner also has a miner with the piece in its sector 0, committed at `height`.
+fn opened_with_miner() -> (World, SecretKey, SecretKey, Predicate) {
+    let (mut world, miner) = World::with_sectors(1);
+    let (client, owner) = (world.client.clone(), world.owner.clone());
+    world.send(
+        &client,
+        calls::create_channel(&owner.address(), Epoch(EOL), AttoFil(1000)),
+    );
+    let condition = Predicate::piece_inclusion(&miner, &comm_p(), BytesAmount(PIECE as u64));
+    (world, client, owner, condition)
+}
+
+fn voucher(world: &World, amount: u128, valid_at: u64, condition: Option<&Predicate>) -> PaymentVoucher {
+    let mut voucher = PaymentVoucher {
+        channel: ChannelId(0),
+        payer: world.client.address(),
+        target: world.owner.address(),
+        amount: AttoFil(amount),
+        valid_at: Epoch(valid_at),
+        condition: condition.cloned(),
+        signature: None,
+    };
+    voucher.signature = Some(Bytes(world.client.sign(&voucher.payload()).0.to_vec()));
+    voucher
+}
+
+fn channel(world: &World) -> state::PaymentChannel {
+    world
+        .state
+        .channel(&world.client.address(), ChannelId(0))
+        .unwrap()
+        .clone()
+}
+
+#[test]
+fn creating_redeeming_and_closing_move_exactly_what_they_say() {
+    let (mut world, client, owner) = opened();
+    assert_eq!(world.state.balance(&Address::id(3)), AttoFil(1000));
+    let before = (world.balance(&client), world.balance(&owner));
+    let paid = world.send(&owner, calls::redeem(&voucher(&world, 100, 2000, None), vec![]));
+    assert!(paid.is_ok());
+    assert_eq!(world.balance(&owner), before.1 + 100 - paid.gas_cost.0);
+    assert!(channel(&world).redeemed);
+    let closed = world.send(&owner, calls::close(&voucher(&world, 150, 2000, None), vec![]));
+    assert!(closed.is_ok());
+    assert_eq!(
+        world.balance(&owner),
+        before.1 + 150 - 2 * paid.gas_cost.0,
+        "amounts are cumulative"
+    );
+    assert_eq!(world.balance(&client), before.0 + 850);
+    assert_eq!(world.state.broker, state::Broker::default());
+    let again = calls::redeem(&voucher(&world, 200, 2000, None), vec![]);
+    assert_eq!(world.revert(&owner, again), (38, "payment channel is unknown".into()));
+}
+
+#[test]
+fn a_channel_from_which_all_was_taken_is_removed_when_it_is_closed() {
+    let (mut world, _, owner) = opened();
+    assert!(world
+        .send(&owner, calls::close(&voucher(&world, 1000, 0, None), vec![]))
+        .is_ok());
+    assert!(world.state.broker.channels.is_empty());
+}
+
+#[test]
+fn a_voucher_that_the_payer_did_not_sign_is_refused() {
+    let (mut world, _, owner) = opened();
+    let text = "signature failed to validate".to_string();
+    let good = voucher(&world, 100, 2000, None);
+    let condition = Predicate::piece_inclusion(&key(9).address(), &comm_p(), BytesAmount(1));
+    let forged = [
+        PaymentVoucher {
+            amount: AttoFil(101),
+            ..good.clone()
+        },
+        PaymentVoucher {
+            valid_at: Epoch(1999),
+            ..good.clone()
+        },
+        PaymentVoucher {
+            channel: ChannelId(1),
+            ..good.clone()
+        },
+        PaymentVoucher {
+            payer: owner.address(),
+            ..good.clone()
+        },
+        PaymentVoucher {
+            condition: Some(condition.clone()),
+            ..good.clone()
+        },
+        PaymentVoucher {
+            signature: None,
+            ..good.clone()
+        },
+        PaymentVoucher {
+            condition: None,
+            ..voucher(&world, 100, 2000, Some(&condition))
+        },
+    ];
+    for voucher in forged {
+        assert_eq!(
+            world.revert(&owner, calls::redeem(&voucher, vec![])),
+            (42, text.clone())
+        );
+    }
+}
+
+#[test]
+fn a_channel_that_does_not_exist_is_unknown() {
+    let (mut world, client, owner) = opened();
+    let mut other = voucher(&world, 100, 2000, None);
+    other.channel = ChannelId(5);
+    other.signature = Some(Bytes(client.sign(&other.payload()).0.to_vec()));
+    let unknown = (38, "payment channel is unknown".to_string());
+    assert_eq!(world.revert(&owner, calls::redeem(&other, vec![])), unknown);
+    assert_eq!(world.revert(&client, calls::cancel(ChannelId(5))), unknown);
+    assert_eq!(world.revert(&client, calls::reclaim(ChannelId(5))), unknown);
+    assert_eq!(
+        world.revert(&owner, calls::cancel(ChannelId(0))),
+        unknown,
+        "the channel is the client's"
+    );
+    assert_eq!(
+        world.revert(&client, calls::extend(ChannelId(5), Epoch(EOL), AttoFil(1))),
+        unknown
+    );
+}
+
+#[test]
+fn only_the_target_redeems() {
+    let (mut world, client, _) = opened();
+    let stranger = world.stranger.clone();
+    let text = "attempt to redeem channel from wrong target account".to_string();
+    for other in [client, stranger] {
+        let call = calls::redeem(&voucher(&world, 100, 2000, None), vec![]);
+        assert_eq!(world.revert(&other, call), (39, text.clone()));
+    }
+}
+
+#[test]
+fn a_voucher_is_redeemable_from_its_height_until_the_channels_end() {
+    let (mut world, _, owner) = opened();
+    let call = calls::redeem(&voucher(&world, 100, 2001, None), vec![]);
+    assert_eq!(
+        world.revert(&owner, call.clone()),
+        (43, "block height too low to redeem voucher".into())
+    );
+    world.height = EOL;
+    let text = "block height has exceeded channel's end of life".to_string();
+    assert_eq!(world.revert(&owner, call.clone()), (40, text));
+    world.height = 2001;
+    assert!(world.send(&owner, call).is_ok());
+}
+
+#[test]
+fn a_voucher_pays_at_most_what_is_in_the_channel_and_never_twice() {
+    let (mut world, _, owner) = opened();
+    let over = calls::redeem(&voucher(&world, 1001, 2000, None), vec![]);
+    assert_eq!(
+        world.revert(&owner, over),
+        (37, "voucher amount exceeds amount in channel".into())
+    );
+    assert!(world
+        .send(&owner, calls::redeem(&voucher(&world, 100, 2000, None), vec![]))
+        .is_ok());
+    for amount in [100, 99] {
+        let call = calls::redeem(&voucher(&world, amount, 2000, None), vec![]);
+        assert_eq!(
+            world.revert(&owner, call),
+            (41, "update amount has already been redeemed".into())
+        );
+    }
+    assert!(world
+        .send(&owner, calls::redeem(&voucher(&world, 1000, 2000, None), vec![]))
+        .is_ok());
+}
+
+#[test]
+fn a_conditional_voucher_pays_with_the_sector_and_its_inclusion_proof() {
+    let (mut world, _, owner, condition) = opened_with_miner();
+    let call = calls::redeem(
+        &voucher(&world, 100, 0, Some(&condition)),
+        calls::inclusion_parameters(0, &inclusion()),
+    );
+    let receipt = world.send(&owner, call);
+    assert_eq!(
+        (receipt.exit_code, receipt.gas_cost),
+        (0, AttoFil(200)),
+        "{}",
+        receipt.error
+    );
+    let cached = channel(&world).condition.unwrap().params.unwrap();
+    assert_eq!(cached.len(), 4);
+    let next = world.send(
+        &owner,
+        calls::redeem(&voucher(&world, 200, 0, Some(&condition)), vec![]),
+    );
+    assert!(
+        next.is_ok(),
+        "a later voucher uses the cached parameters: {}",
+        next.error
+    );
+    assert!(world
+        .send(&owner, calls::redeem(&voucher(&world, 300, 0, None), vec![]))
+        .is_ok());
+    assert_eq!(
+        channel(&world).condition,
+        None,
+        "an unconditional voucher clears the condition"
+    );
+}
+
+#[test]
+fn a_condition_that_fails_in_any_way_pays_nothing() {
+    let (mut world, _, owner, good) = opened_with_miner();
+    let redeemer = || calls::inclusion_parameters(0, &inclusion());
+    let mut refused = |condition: Predicate, redeemer, inner: &str| {
+        let call = calls::redeem(&voucher(&world, 100, 0, Some(&condition)), redeemer);
+        let text = format!("failed to validate voucher condition: {inner}");
+        assert_eq!(world.revert(&owner, call), (44, text));
+    };
+    let false_condition = Predicate::piece_inclusion(&good.to, &comm_d(), BytesAmount(PIECE as u64));
+    refused(false_condition, redeemer(), "piece inclusion proof did not validate");
+    refused(
+        good.clone(),
+        calls::inclusion_parameters(1, &inclusion()),
+        "sector not committed",
+    );
+    refused(
+        Predicate {
+            to: key(9).address(),
+            ..good.clone()
+        },
+        redeemer(),
+        "actor code not found",
+    );
+    refused(
+        Predicate {
+            method: "no".into(),
+            ..good.clone()
+        },
+        redeemer(),
+        "actor does not export method",
+    );
+    refused(good.clone(), vec![], "invalid params: expected 4 parameters, but got 2");
+    refused(
+        Predicate {
+            params: None,
+            ..good.clone()
+        },
+        redeemer(),
+        "invalid params: expected 4 parameters, but got 2",
+    );
+    refused(
+        Predicate { params: None, ..good },
+        vec![],
+        "invalid params: expected 4 parameters, but got 0",
+    );
+}
+
+#[test]
+fn a_condition_can_neither_change_the_chain_nor_call_itself() {
+    let (mut world, _, owner) = opened();
+    let miner_of_the_broker = Predicate {
+        to: Address::id(2),
+        method: "createStorageMiner".into(),
+        params: Some(vec![
+            crate::wire::cbor::Value::Bytes(BytesAmount(2048).to_bytes()),
+            crate::wire::cbor::Value::Bytes(b"peer".to_vec()),
+        ]),
+    };
+    let call = calls::redeem(&voucher(&world, 100, 0, Some(&miner_of_the_broker)), vec![]);
+    assert!(world.send(&owner, call).is_ok());
+    assert!(world.state.miners.is_empty());
+    let inner = calls::redeem(&voucher(&world, 200, 0, Some(&miner_of_the_broker)), vec![]);
+    let params = inner.params.into_iter().map(crate::wire::cbor::Value::Bytes).collect();
+    let nested = Predicate {
+        to: Address::id(3),
+        method: "redeem".into(),
+        params: Some(params),
+    };
+    let call = calls::redeem(
+        &voucher(&world, 200, 0, Some(&nested)),
+        vec![crate::wire::cbor::Value::Null],
+    );
+    assert_eq!(world.revert(&owner, call).0, 44);
+    let call = calls::redeem(&voucher(&world, 200, 0, Some(&nested)), vec![]);
+    let receipt = world.send(&owner, call);
+    assert!(
+        receipt.is_ok(),
+        "an empty redeemer's share keeps the condition that was met: {}",
+        receipt.error
+    );
+}
+
+#[test]
+fn calls_nest_no_deeper_than_a_condition() {
+    let (mut world, _, owner) = opened();
+    let leaf = Predicate {
+        to: Address::id(0),
+        method: "getNetwork".into(),
+        params: None,
+    };
+    let inner = calls::redeem(&voucher(&world, 200, 0, Some(&leaf)), vec![]);
+    let params = inner.params.into_iter().map(crate::wire::cbor::Value::Bytes).collect();
+    let nested = Predicate {
+        to: Address::id(3),
+        method: "redeem".into(),
+        params: Some(params),
+    };
+    let call = calls::redeem(&voucher(&world, 200, 0, Some(&nested)), vec![]);
+    let depth = "failed to validate voucher condition: calls nest too deeply";
+    let text = format!("failed to validate voucher condition: {depth}");
+    assert_eq!(world.revert(&owner, call), (44, text));
+}
+
+#[test]
+fn a_cancel_brings_the_end_near_and_a_redeem_takes_it_back() {
+    let (mut world, client, owner) = opened();
+    world.height = 100;
+    assert!(world.send(&client, calls::cancel(ChannelId(0))).is_ok());
+    assert_eq!(
+        (channel(&world).eol, channel(&world).agreed_eol),
+        (Epoch(10_100), Epoch(EOL))
+    );
+    assert!(world
+        .send(&owner, calls::redeem(&voucher(&world, 100, 0, None), vec![]))
+        .is_ok());
+    assert_eq!(channel(&world).eol, Epoch(EOL));
+    let refused = (45, "channel cannot be cancelled due to successful redeem".to_string());
+    assert_eq!(world.revert(&client, calls::cancel(ChannelId(0))), refused);
+}
+
+#[test]
+fn a_cancel_never_lengthens_a_channels_life() {
+    let (mut world, client, _) = opened();
+    world.height = EOL - 1;
+    assert!(world.send(&client, calls::cancel(ChannelId(0))).is_ok());
+    assert_eq!(channel(&world).eol, Epoch(EOL));
+}
+
+#[test]
+fn after_a_conditional_redeem_a_cancel_needs_the_condition_to_fail() {
+    let (mut world, client, owner, condition) = opened_with_miner();
+    let redeem = calls::redeem(
+        &voucher(&world, 100, 0, Some(&condition)),
+        calls::inclusion_parameters(0, &inclusion()),
+    );
+    assert!(world.send(&owner, redeem).is_ok());
+    let refused = (45, "channel cannot be cancelled due to successful redeem".to_string());
+    assert_eq!(world.revert(&client, calls::cancel(ChannelId(0))), refused);
+    world.height = 5000;
+    assert!(
+        world.send(&client, calls::cancel(ChannelId(0))).is_ok(),
+        "the miner no longer proves"
+    );
+    assert_eq!(channel(&world).eol, Epoch(15_000));
+}
+
+#[test]
+fn a_payer_cannot_make_a_condition_fail_by_giving_too_little_gas() {
+    let (mut world, client, owner, condition) = opened_with_miner();
+    let redeem = calls::redeem(
+        &voucher(&world, 100, 0, Some(&condition)),
+        calls::inclusion_parameters(0, &inclusion()),
+    );
+    assert!(world.send(&owner, redeem).is_ok());
+    let mut metered = calls::cancel(ChannelId(0)).message(&client.address(), world.state.nonce(&client.address()));
+    metered.gas_limit = 150;
+    let receipt = world.apply(&metered.sign(&client)).unwrap();
+    assert_eq!(receipt.exit_code, 36);
+    assert_eq!(channel(&world).eol, Epoch(EOL));
+}
+
+#[test]
+fn what_is_left_can_be_reclaimed_from_the_end_on() {
+    let (mut world, client, owner) = opened();
+    assert!(world
+        .send(&owner, calls::redeem(&voucher(&world, 100, 0, None), vec![]))
+        .is_ok());
+    world.height = EOL - 1;
+    let early = (36, "payment channel may not reclaimed before eol".to_string());
+    assert_eq!(world.revert(&client, calls::reclaim(ChannelId(0))), early);
+    world.height = EOL;
+    let before = world.balance(&client);
+    let receipt = world.send(&client, calls::reclaim(ChannelId(0)));
+    assert_eq!(world.balance(&client), before + 900 - receipt.gas_cost.0);
+    assert!(world.state.broker.channels.is_empty());
+}
+
+#[test]
+fn an_extension_adds_money_and_life_and_never_shortens() {
+    let (mut world, client, _) = opened();
+    let shorter = calls::extend(ChannelId(0), Epoch(EOL - 1), AttoFil(5));
+    assert_eq!(
+        world.revert(&client, shorter),
+        (35, "payment channel eol may not be decreased".into())
+    );
+    assert!(world
+        .send(&client, calls::extend(ChannelId(0), Epoch(EOL + 5), AttoFil(5)))
+        .is_ok());
+    let channel = channel(&world);
+    assert_eq!(
+        (channel.amount, channel.eol, channel.agreed_eol),
+        (AttoFil(1005), Epoch(EOL + 5), Epoch(EOL + 5))
+    );
+}
+
+#[test]
+fn a_duplicate_channel_is_refused() {
+    let (mut world, client, owner) = opened();
+    world.state.accounts.get_mut(&client.address()).unwrap().nonce = 0;
+    let call = calls::create_channel(&owner.address(), Epoch(EOL), AttoFil(1));
+    assert_eq!(
+        world.revert(&client, call),
+        (34, "Duplicate create channel attempt".into())
+    );
+}
+
+#[test]
+fn a_payer_has_a_bounded_number_of_channels() {
+    let (mut world, client, owner) = opened();
+    let empty = state::PaymentChannel {
+        amount: AttoFil::ZERO,
+        ..channel(&world)
+    };
+    let channels = world.state.broker.channels.get_mut(&client.address()).unwrap();
+    channels.extend((10..10 + 4095).map(|id| (ChannelId(id), empty.clone())));
+    let call = calls::create_channel(&owner.address(), Epoch(EOL), AttoFil(1));
+    assert_eq!(world.revert(&client, call).0, 46);
+}
+
+#[test]
+fn a_channel_is_listed_with_its_payer_and_nobody_else() {
+    let (world, client, owner) = opened();
+    let listed = world.ask(None, calls::channels(&client.address())).unwrap().remove(0);
+    let value: crate::wire::cbor::Value = decode(&listed).unwrap();
+    assert_eq!(value.as_map().unwrap()[0].0.as_text(), Some("0"));
+    assert_eq!(world.ask(None, calls::channels(&owner.address())), Ok(vec![vec![0xa0]]));
+    let view = view::ChannelView::all(&world.state, &client.address());
+    assert_eq!(view.len(), 1);
+    assert_eq!((view[0].amount, view[0].eol), (AttoFil(1000), Epoch(EOL)));
+}
+
+#[test]
+fn the_broker_draws_up_unsigned_vouchers_on_the_callers_channel() {
+    let (world, client, owner) = opened();
+    let from = client.address();
+    let call = |amount| calls::voucher(ChannelId(0), AttoFil(amount), Epoch(2000), None);
+    let bytes = world.ask(Some(&from), call(1000)).unwrap().remove(0);
+    let drawn: PaymentVoucher = decode(&bytes).unwrap();
+    assert_eq!(
+        drawn,
+        PaymentVoucher {
+            signature: None,
+            ..voucher(&world, 1000, 2000, None)
+        }
+    );
+    assert_eq!(world.ask(Some(&from), call(1001)).unwrap_err().code, 37);
+    assert_eq!(world.ask(Some(&owner.address()), call(1)).unwrap_err().code, 38);
+    assert_eq!(world.ask(None, call(1)).unwrap_err().code, 38);
+}

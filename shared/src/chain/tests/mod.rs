@@ -1,0 +1,217 @@
+//! The chain's rules, message by message: a small world of three keys, one of which may run a miner. Every message is
+//! followed by a check of the chain's invariants.
+
+mod broker;
+mod messages;
+mod proving;
+mod sealing;
+mod sequence;
+
+use super::actors::Context;
+use super::calls::{self, Call};
+use super::randomness::{draw, Purpose};
+use super::*;
+use crate::payment::{PaymentVoucher, Predicate};
+use crate::piece::{CommPHasher, Commitment, InclusionProof, SectorLayout, SectorSize};
+use crate::ports::verifier::{prover_id, FakeVerifier, SealClaim, WindowPoStClaim};
+use crate::wire::cbor::Bytes;
+use alloc::{format, string::String, string::ToString, vec, vec::Vec};
+
+/// Bytes of the piece in every test sector.
+const PIECE: usize = 500;
+
+struct World {
+    state: ChainState,
+    height: u64,
+    /// Opens channels.
+    client: SecretKey,
+    /// Owns and works the miner.
+    owner: SecretKey,
+    stranger: SecretKey,
+    verifier: FakeVerifier,
+}
+
+fn key(byte: u8) -> SecretKey {
+    SecretKey::from_bytes(&[byte; 32]).unwrap()
+}
+
+/// Every block's ticket is its height.
+fn beacon(height: Epoch) -> Option<Vec<u8>> {
+    Some(height.0.to_be_bytes().to_vec())
+}
+
+fn fil(amount: u64) -> AttoFil {
+    AttoFil::from_fil(amount)
+}
+
+impl World {
+    fn new() -> Self {
+        let (client, owner, stranger) = (key(1), key(2), key(3));
+        let allocations = [&client, &owner, &stranger].map(|key| (key.address(), fil(1000)));
+        let genesis = Genesis {
+            network: "test".into(),
+            policy: Policy::default(),
+            supply: fil(2_000_000_000),
+            allocations: allocations.into(),
+        };
+        let state = ChainState::genesis(genesis).unwrap();
+        Self {
+            state,
+            height: 1000,
+            client,
+            owner,
+            stranger,
+            verifier: FakeVerifier::default(),
+        }
+    }
+
+    /// A world with a miner of 2 KiB sectors and 1 FIL of collateral.
+    fn with_miner() -> (Self, Address) {
+        let mut world = Self::new();
+        let owner = world.owner.clone();
+        let receipt = world.send(&owner, calls::create_storage_miner(SectorSize::S2KiB, b"peer", fil(1)));
+        let miner = calls::miner_address(&receipt).unwrap();
+        (world, miner)
+    }
+
+    /// A world whose miner committed sectors 0 to `count - 1`, the first of which is in its proving set.
+    fn with_sectors(count: u64) -> (Self, Address) {
+        let (mut world, miner) = Self::with_miner();
+        for id in 0..count {
+            assert_eq!(world.commit(&miner, id).exit_code, 0);
+        }
+        (world, miner)
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context {
+            height: Epoch(self.height),
+            beacon: &beacon,
+            verifier: &self.verifier,
+        }
+    }
+
+    fn sign(&self, from: &SecretKey, call: Call) -> SignedMessage {
+        call.message(&from.address(), self.state.nonce(&from.address()))
+            .sign(from)
+    }
+
+    fn apply(&mut self, signed: &SignedMessage) -> Result<Receipt, ApplyError> {
+        let mut state = self.state.clone();
+        let result = apply(&mut state, signed, &self.context());
+        self.state = state;
+        self.state.check_invariants().unwrap();
+        result
+    }
+
+    fn send(&mut self, from: &SecretKey, call: Call) -> Receipt {
+        let signed = self.sign(from, call);
+        self.apply(&signed).unwrap()
+    }
+
+    /// Sends a message that must revert, checks that only nonce and gas changed, and gives its code and text.
+    fn revert(&mut self, from: &SecretKey, call: Call) -> (u64, String) {
+        let before = self.state.clone();
+        let receipt = self.send(from, call);
+        assert_ne!(receipt.exit_code, 0, "the message was to revert");
+        assert!(receipt.returns.is_empty());
+        let mut expected = before;
+        let sender = expected.accounts.get_mut(&from.address()).unwrap();
+        sender.nonce += 1;
+        sender.balance = sender.balance.checked_sub(receipt.gas_cost).unwrap();
+        let treasury = expected
+            .accounts
+            .get_mut(&Address::id(Address::NETWORK_TREASURY))
+            .unwrap();
+        treasury.balance = treasury.balance.checked_add(receipt.gas_cost).unwrap();
+        assert_eq!(self.state, expected);
+        (receipt.exit_code, receipt.error)
+    }
+
+    fn ask(&self, from: Option<&Address>, call: Call) -> Result<Vec<Vec<u8>>, Revert> {
+        query(&self.state, &self.context(), from, &call.to, &call.method, call.params)
+    }
+
+    fn balance(&self, key: &SecretKey) -> u128 {
+        self.state.balance(&key.address()).0
+    }
+
+    fn miner(&self, miner: &Address) -> &state::Miner {
+        &self.state.miners[miner]
+    }
+
+    fn pre_commit(&self, miner: &Address, id: u64) -> Call {
+        calls::pre_commit_sector(miner, id, &comm_d(), &comm_r(id), Epoch(self.height))
+    }
+
+    /// What the seal proof of a pre-committed sector claims.
+    fn seal_claim(&self, miner: &Address, id: u64) -> SealClaim {
+        let pre = &self.state.miners[miner].pre_commits[&id];
+        let draw = |purpose, height| draw(purpose, &beacon(height).unwrap(), miner);
+        SealClaim {
+            sector_size: SectorSize::S2KiB,
+            comm_r: pre.comm_r,
+            comm_d: pre.comm_d,
+            prover_id: prover_id(miner),
+            sector: id,
+            ticket: draw(Purpose::SealTicket, pre.ticket_epoch),
+            seed: draw(Purpose::SealSeed, pre.seed_epoch(&self.state.policy)),
+            proof: Vec::new(),
+        }
+    }
+
+    fn commit_call(&self, miner: &Address, id: u64) -> Call {
+        let proof = FakeVerifier::seal_tag(&self.seal_claim(miner, id));
+        calls::commit_sector(miner, id, &comm_d(), &comm_r(id), &Commitment([9; 32]), &proof)
+    }
+
+    /// Pre-commits, waits for the seed and commits.
+    fn commit(&mut self, miner: &Address, id: u64) -> Receipt {
+        let owner = self.owner.clone();
+        let call = self.pre_commit(miner, id);
+        assert!(self.send(&owner, call).is_ok());
+        self.height += self.state.policy.seed_delay;
+        let call = self.commit_call(miner, id);
+        self.send(&owner, call)
+    }
+
+    /// A proof of the proving set, for the running window.
+    fn post_call(&self, miner: &Address, fee: AttoFil) -> Call {
+        let (start, _) = self.miner(miner).proving_window(&self.state.policy).unwrap();
+        let set = self.miner(miner).proving_set.iter();
+        let claim = WindowPoStClaim {
+            sector_size: SectorSize::S2KiB,
+            prover_id: prover_id(miner),
+            randomness: draw(Purpose::WindowPoSt, &beacon(start).unwrap(), miner),
+            sectors: set.map(|id| (*id, self.miner(miner).sectors[id].comm_r)).collect(),
+            proof: Vec::new(),
+        };
+        calls::submit_post(miner, &FakeVerifier::window_post_tag(&claim), fee)
+    }
+}
+
+/// A sector with one piece in it.
+fn layout() -> SectorLayout {
+    let mut layout = SectorLayout::new(SectorSize::S2KiB);
+    let mut hasher = CommPHasher::new();
+    hasher.push(&[7; PIECE]).unwrap();
+    let piece = hasher.finish().unwrap();
+    layout.place(piece.padded, piece.comm_p).unwrap();
+    layout
+}
+
+fn comm_p() -> Commitment {
+    layout().pieces()[0].comm_p
+}
+
+fn comm_d() -> Commitment {
+    layout().comm_d()
+}
+
+fn comm_r(id: u64) -> Commitment {
+    Commitment([id as u8 + 100; 32])
+}
+
+fn inclusion() -> Vec<u8> {
+    InclusionProof::prove(&layout(), 0).unwrap().to_bytes()
+}

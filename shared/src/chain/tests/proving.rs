@@ -1,0 +1,183 @@
+//! Proofs-of-spacetime: windows, fees, power and slashing (spec §5.3.4 to §5.3.7).
+
+use super::actors::miner::late_fee;
+use super::*;
+
+/// A world with one sector, whose window runs from 1156 to 1306, at `height`.
+fn proving_at(height: u64) -> (World, Address, SecretKey) {
+    let (mut world, miner) = World::with_sectors(1);
+    world.height = height;
+    let owner = world.owner.clone();
+    (world, miner, owner)
+}
+
+#[test]
+fn a_proof_on_time_gives_power_costs_nothing_and_moves_the_window() {
+    let (mut world, miner, owner) = proving_at(1171);
+    let receipt = world.send(&owner, world.post_call(&miner, AttoFil::ZERO));
+    assert_eq!((receipt.exit_code, receipt.gas_cost), (0, AttoFil(200)));
+    let state = world.miner(&miner);
+    assert_eq!(state.power, 2048);
+    assert_eq!(state.proving_period_end, Some(Epoch(1606)));
+    assert_eq!((state.last_post, state.posts), (Some(Epoch(1171)), 1));
+    assert_eq!(
+        (state.sectors[&0].last_proven_at, state.sectors[&0].proofs),
+        (Some(Epoch(1171)), 1)
+    );
+    assert_eq!(world.state.market.total_storage, 2048);
+    world.height = 1500;
+    let receipt = world.send(&owner, world.post_call(&miner, AttoFil::ZERO));
+    assert_eq!(receipt.gas_cost, AttoFil(100), "power did not change");
+}
+
+#[test]
+fn power_follows_one_period_behind_commitment() {
+    let (mut world, miner) = World::with_sectors(3);
+    let owner = world.owner.clone();
+    for (height, power, proofs) in [(1200, 2048, [1, 0, 0]), (1500, 3 * 2048, [2, 1, 1])] {
+        world.height = height;
+        assert!(world.send(&owner, world.post_call(&miner, AttoFil::ZERO)).is_ok());
+        let state = world.miner(&miner);
+        assert_eq!(state.power, power);
+        assert_eq!([0, 1, 2].map(|id| state.sectors[&id].proofs), proofs);
+    }
+}
+
+#[test]
+fn only_the_worker_proves() {
+    let (mut world, miner, _) = proving_at(1171);
+    let stranger = world.stranger.clone();
+    let call = world.post_call(&miner, AttoFil::ZERO);
+    assert_eq!(
+        world.revert(&stranger, call),
+        (37, "not authorized to call the method".into())
+    );
+}
+
+#[test]
+fn a_proof_before_its_window_is_refused() {
+    let (mut world, miner, owner) = proving_at(1155);
+    let call = world.post_call(&miner, AttoFil::ZERO);
+    let text = "PoSt arrived at 1155, which is before proving window (1156-1306)".to_string();
+    assert_eq!(world.revert(&owner, call), (39, text));
+    world.height = 1156;
+    let call = world.post_call(&miner, AttoFil::ZERO);
+    assert!(world.send(&owner, call).is_ok());
+}
+
+#[test]
+fn a_proof_with_other_randomness_or_sectors_is_refused() {
+    let (mut world, miner, owner) = proving_at(1171);
+    let good = world.post_call(&miner, AttoFil::ZERO);
+    let mut other = world.state.clone();
+    other.miners.get_mut(&miner).unwrap().proving_period_end = Some(Epoch(1307));
+    let original = core::mem::replace(&mut world.state, other);
+    let call = world.post_call(&miner, AttoFil::ZERO);
+    world.state = original;
+    assert_ne!(call, good);
+    assert_eq!(world.revert(&owner, call), (39, "PoSt proof did not validate".into()));
+    let empty = calls::submit_post(&miner, &[], AttoFil::ZERO);
+    assert_eq!(world.revert(&owner, empty).0, 39);
+    assert!(world.send(&owner, good).is_ok());
+}
+
+#[test]
+fn a_late_proof_pays_its_fee_exactly_and_gets_the_change_back() {
+    let (mut world, miner, owner) = proving_at(1306 + 30);
+    let fee = AttoFil(world.state.policy.sector_collateral.0 / 10);
+    let asked = world.ask(None, calls::late_fee(&miner, Epoch(1336))).unwrap();
+    assert_eq!(asked, [fee.to_bytes()]);
+    let short = world.post_call(&miner, AttoFil(fee.0 - 1));
+    let text = format!(
+        "PoSt message requires value of at least {} attofil to cover fees, got {}",
+        fee.0,
+        fee.0 - 1
+    );
+    assert_eq!(world.revert(&owner, short), (1, text));
+    let before = world.balance(&owner);
+    let call = world.post_call(&miner, fil(1));
+    let receipt = world.send(&owner, call);
+    assert!(receipt.is_ok());
+    assert_eq!(before - world.balance(&owner), fee.0 + receipt.gas_cost.0);
+    assert_eq!(world.state.balance(&Address::id(Address::BURNT_FUNDS)), fee);
+    assert_eq!(world.miner(&miner).proving_period_end, Some(Epoch(1606)));
+}
+
+#[test]
+fn a_proof_after_the_grace_is_refused() {
+    let (mut world, miner, owner) = proving_at(1306 + 300);
+    let call = world.post_call(&miner, fil(1));
+    let text = "PoSt submitted later than grace period of 300 rounds after proving period end".to_string();
+    assert_eq!(world.revert(&owner, call), (1, text));
+    world.height -= 1;
+    let call = world.post_call(&miner, fil(1));
+    assert!(world.send(&owner, call).is_ok());
+}
+
+#[test]
+fn a_late_fee_grows_with_lateness_rounds_down_and_ends_at_the_collateral() {
+    let policy = Policy::default();
+    let fee = |collateral, height| late_fee(&policy, AttoFil(collateral), Epoch(1000), Epoch(height)).0;
+    assert_eq!([fee(1000, 900), fee(1000, 1000), fee(1000, 1003)], [0, 0, 10]);
+    assert_eq!([fee(999, 1001), fee(1000, 1300), fee(1000, 9999)], [3, 1000, 1000]);
+    let all = (1 << 125) - 1;
+    assert!(fee(all, 1299) < all, "the largest collateral does not overflow");
+}
+
+#[test]
+fn sets_of_faults_or_done_sectors_are_not_taken_yet() {
+    let (mut world, miner, owner) = proving_at(1171);
+    for (at, name) in [(1, "faults"), (2, "done")] {
+        let mut call = world.post_call(&miner, AttoFil::ZERO);
+        call.params[at] = vec![0x41, 0x04];
+        let text = format!("{name} must be empty: this chain takes no fault or done sets yet");
+        assert_eq!(world.revert(&owner, call), (1, text));
+    }
+}
+
+#[test]
+fn a_miner_without_sectors_proves_nothing() {
+    let (mut world, miner) = World::with_miner();
+    let owner = world.owner.clone();
+    let call = calls::submit_post(&miner, &[], AttoFil::ZERO);
+    assert_eq!(world.revert(&owner, call), (45, "miner is inactive".into()));
+}
+
+#[test]
+fn a_miner_that_missed_its_grace_is_slashed_once_and_may_begin_again() {
+    let (mut world, miner, owner) = proving_at(1171);
+    world.send(&owner, world.post_call(&miner, AttoFil::ZERO));
+    let stranger = world.stranger.clone();
+    world.height = 1606 + 300;
+    assert_eq!(world.ask(None, calls::read(&miner, "getPoStState")), Ok(vec![vec![3]]));
+    let late = world.ask(None, calls::read(&Address::id(2), "getLateMiners")).unwrap();
+    assert_eq!(late[0][0], 0xa1);
+    assert_eq!(
+        world.revert(&stranger, calls::slash_storage_fault(&miner)),
+        (45, "miner not yet tardy".into())
+    );
+    world.height += 1;
+    assert!(world.send(&stranger, calls::slash_storage_fault(&miner)).is_ok());
+    let state = world.miner(&miner);
+    assert_eq!(
+        (state.power, state.sectors.len(), state.slashed_at),
+        (0, 0, Some(Epoch(1907)))
+    );
+    assert_eq!(world.state.market.total_storage, 0);
+    assert_eq!(
+        world.revert(&stranger, calls::slash_storage_fault(&miner)),
+        (44, "miner already slashed".into())
+    );
+    assert!(world.commit(&miner, 7).is_ok());
+    assert_eq!(world.miner(&miner).proving_period_end, Some(Epoch(1913 + 300)));
+}
+
+#[test]
+fn an_inactive_miner_cannot_be_slashed() {
+    let (mut world, miner) = World::with_miner();
+    let stranger = world.stranger.clone();
+    assert_eq!(
+        world.revert(&stranger, calls::slash_storage_fault(&miner)),
+        (45, "miner is inactive".into())
+    );
+}
