@@ -2,7 +2,6 @@
 
 import { html, nothing } from 'lit';
 import { attoFil, fil } from './amounts';
-import { problemOf, type Problem } from './problem';
 import { session } from './session';
 import { View } from './view';
 
@@ -13,8 +12,6 @@ export class AccountPanel extends View {
   static override properties = { needed: { attribute: false } };
   /** What the account is about to pay, in FIL. */
   declare needed: string | undefined;
-  private asking = false;
-  private problem: Problem | undefined;
 
   override render() {
     const { client, balance } = session;
@@ -33,12 +30,12 @@ export class AccountPanel extends View {
                 ${attoFil(balance ?? '0') === 0n ? 'A new account is empty.' : 'This is little.'} Test FIL is free on this
                 network.
               </p>
-              <button type="button" class="quiet" data-testid="faucet-button" ?disabled=${this.asking} @click=${this.ask}>
-                ${this.asking ? 'Waiting for the next block…' : 'Get test FIL'}
+              <button type="button" class="quiet" data-testid="faucet-button" ?disabled=${session.faucetRuns} @click=${() => session.faucet()}>
+                ${session.faucetRuns ? 'Waiting for the next block…' : 'Get test FIL'}
               </button>
             </div>`
           : nothing}
-        <sd-problem .problem=${this.problem}></sd-problem>
+        <sd-problem .problem=${session.faucetProblem}></sd-problem>
       </section>
     `;
   }
@@ -46,21 +43,7 @@ export class AccountPanel extends View {
   private isLow(): boolean {
     if (session.balance === undefined) return false;
     const held = attoFil(session.balance);
-    return this.asking || held < attoFil(LOW_FIL) || held < attoFil(this.needed ?? '0');
+    return session.faucetRuns || session.faucetProblem !== undefined || held < attoFil(LOW_FIL) || held < attoFil(this.needed ?? '0');
   }
-
-  private readonly ask = async () => {
-    this.asking = true;
-    this.problem = undefined;
-    this.requestUpdate();
-    try {
-      await session.client?.faucet();
-    } catch (error) {
-      this.problem = problemOf('No test FIL arrived', error);
-    }
-    await session.refresh();
-    this.asking = false;
-    this.requestUpdate();
-  };
 }
 customElements.define('sd-account', AccountPanel);

@@ -26,7 +26,7 @@ export class DealPage extends View {
     return html`
       <p class="back"><a href=${DEALS}>← Deal book</a></p>
       ${header(deal)}
-      <div class="columns">
+      <div class="columns deal-columns">
         <div class="main-column">
           ${this.trouble(deal)}
           <sd-problem .problem=${this.problem}></sd-problem>
@@ -70,7 +70,8 @@ export class DealPage extends View {
     });
 
   private readonly forgetDeal = (deal: Deal) => {
-    if (!confirm(`Forget the deal for “${deal.name}”? The miner keeps its promise, but this browser can no longer follow it or take the file back.`)) return;
+    const loss = deal.state === 'failed' ? '' : ' The miner goes on storing it, but this browser can no longer follow the deal or take the file back.';
+    if (!confirm(`Forget the deal for “${deal.name}”?${loss}`)) return;
     void this.act('The deal could not be removed', async () => {
       await session.client?.remove(deal.id);
       location.hash = DEALS;
@@ -109,7 +110,6 @@ function header(deal: Deal) {
             data-testid="deal-state"
             data-step=${deal.step}
             data-state=${deal.state}
-            aria-live="polite"
             >${deal.state === 'failed' ? 'failed' : deal.step}</span
           >
           ${deal.state === 'working'

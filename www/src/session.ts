@@ -20,6 +20,8 @@ class Session extends EventTarget {
   /** Why there is no connection. */
   problem: Problem | undefined;
   connecting = false;
+  faucetRuns = false;
+  faucetProblem: Problem | undefined;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   /** Opens the client; called again by itself, or by a person, until it works. */
@@ -59,6 +61,22 @@ class Session extends EventTarget {
     this.timer = setTimeout(this.refresh, REFRESH_MS);
     this.changed();
   };
+
+  /** Asks the faucet for test FIL; the balance is up to date when it returns. */
+  async faucet(): Promise<void> {
+    if (!this.client || this.faucetRuns) return;
+    this.faucetRuns = true;
+    this.faucetProblem = undefined;
+    this.changed();
+    try {
+      await this.client.faucet();
+    } catch (error) {
+      this.faucetProblem = problemOf('No test FIL arrived', error);
+    }
+    await this.refresh();
+    this.faucetRuns = false;
+    this.changed();
+  }
 
   deal(id: string): Deal | undefined {
     return this.deals?.find((deal) => deal.id === id);

@@ -29,25 +29,25 @@ export const STEP_WORDS: Record<Step, StepWords> = {
   drafted: {
     done: 'Proposal drawn up',
     doing: 'Drawing up the proposal',
-    meaning: 'Your browser measured the file, computed its commitment, and checked the terms with the miner’s own rules.',
+    meaning: 'Your browser measures the file, computes its commitment, and checks the terms with the miner’s own rules.',
     next: 'opening the payment channel',
   },
   channel: {
     done: 'Payment channel opened',
     doing: 'Opening a payment channel',
-    meaning: 'The price is set aside on the chain. The miner is paid from it bit by bit, while it proves that it stores the file.',
+    meaning: 'The price is set aside on the chain. The miner is paid from it bit by bit, for as long as it proves that it stores the file.',
     next: 'signing',
   },
   signed: {
     done: 'Vouchers and proposal signed',
     doing: 'Signing vouchers and proposal',
-    meaning: 'Signed here, with a key that never leaves this browser.',
+    meaning: 'This happens here, with a key that never leaves this browser.',
     next: 'waiting for the miner’s answer',
   },
   accepted: {
     done: 'Accepted by the miner',
     doing: 'Waiting for the miner’s answer',
-    meaning: 'The miner reviewed every term and answered with its signature.',
+    meaning: 'The miner reviews every term and answers with its signature.',
     next: 'sending the file',
   },
   transferred: {
@@ -59,7 +59,7 @@ export const STEP_WORDS: Record<Step, StepWords> = {
   staged: {
     done: 'Checked and placed in a sector',
     doing: 'The miner checks the file',
-    meaning: 'The miner computed the same commitment from what arrived, and gave the file its place in a sector.',
+    meaning: 'The miner must compute the same commitment from what arrived; then the file gets its place in a sector.',
     next: 'waiting to be sealed',
   },
   sealing: {
@@ -71,7 +71,7 @@ export const STEP_WORDS: Record<Step, StepWords> = {
   complete: {
     done: 'Complete: proven on the chain',
     doing: 'Proving the seal on the chain',
-    meaning: 'The chain verified the proof of sealing, and your browser verified that your file is inside that sector.',
+    meaning: 'The chain verifies the proof of sealing, and your browser verifies that your file is inside that sector.',
     next: 'waiting for the first proof of spacetime',
   },
   proven: {

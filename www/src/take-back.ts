@@ -28,7 +28,7 @@ export class TakeBack extends View {
     const { deal, progress } = this;
     const ready = deal.state !== 'failed' && STEPS.indexOf(deal.step) >= STEPS.indexOf('complete');
     return html`
-      <section class="panel take-back" aria-labelledby="take-back-title">
+      <section class="panel take-back ${ready ? 'take-back-ready' : ''}" aria-labelledby="take-back-title">
         <h2 id="take-back-title">Take the file back</h2>
         <p class="note">
           ${ready

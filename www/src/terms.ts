@@ -1,7 +1,7 @@
 // The terms of a deal: which miner, for how long, for how much. The quote is the miner's own review, run here, so what
 // would be rejected is said before anything is paid.
 
-import { html } from 'lit';
+import { html, nothing } from 'lit';
 import type { MinerInfo, Piece, Quote } from 'sealdrop-client';
 import { bytes, count, fil, pricePerMibDay } from './amounts';
 import { problemOf, type Problem } from './problem';
@@ -82,7 +82,7 @@ export class TermsForm extends View {
             ${this.storing ? 'Drawing up…' : 'Store'}
           </button>
         </div>
-        <sd-problem .problem=${this.problem ?? this.refusal()} .retry=${this.problem ? this.askAgain : undefined}></sd-problem>
+        ${this.trouble()}
       </form>
     `;
   }
@@ -146,8 +146,19 @@ export class TermsForm extends View {
     return this.piece !== undefined && this.quote !== undefined && !this.quote.problem && !this.storing;
   }
 
-  private refusal(): Problem | undefined {
-    return this.quote?.problem && problemOf('These terms will not do', this.quote.problem);
+  /** Why there is no quote, or why these terms would be refused. */
+  private trouble() {
+    if (this.problem) return html`<sd-problem .problem=${this.problem} .retry=${this.askAgain}></sd-problem>`;
+    const refusal = this.quote?.problem;
+    if (!refusal) return nothing;
+    if (refusal.code !== 'insufficient-funds') {
+      return html`<sd-problem .problem=${problemOf('These terms will not do', refusal)}></sd-problem>`;
+    }
+    return html`<sd-problem
+      .problem=${problemOf('The account holds too little', refusal)}
+      .retry=${session.faucetRuns ? undefined : () => void session.faucet()}
+      label="Get test FIL"
+    ></sd-problem>`;
   }
 
   /** Asks for a quote when the terms, or what the account holds, have changed. */
