@@ -27,6 +27,11 @@ export class App extends View {
     removeEventListener('hashchange', this.moved);
   }
 
+  protected override updated(): void {
+    const title = this.querySelector('h1')?.textContent?.trim();
+    document.title = title ? `${title} · Sealdrop` : 'Sealdrop';
+  }
+
   override render() {
     const here = route();
     const working = session.deals?.filter((deal) => deal.state === 'working').length ?? 0;

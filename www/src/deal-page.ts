@@ -59,7 +59,7 @@ export class DealPage extends View {
     }
     if (!deal.error) return nothing;
     const problem = problemOf('Held up for now; trying again by itself', deal.error);
-    return html`<sd-problem .problem=${problem} .retry=${() => this.again(deal)} label="Try again now"></sd-problem>`;
+    return html`<sd-problem .problem=${problem} .retry=${() => this.again(deal)} label="Try again now" calm></sd-problem>`;
   }
 
   private readonly again = (deal: Deal) =>

@@ -12,6 +12,7 @@ export class DropZone extends View {
     piece: { attribute: false },
     progress: { attribute: false },
     limit: { attribute: false },
+    refused: { attribute: false },
     locked: { attribute: false },
   };
   declare file: File | undefined;
@@ -19,6 +20,8 @@ export class DropZone extends View {
   declare progress: Progress | undefined;
   /** The most bytes that a miner here takes. */
   declare limit: number | undefined;
+  /** Whether the file cannot be stored, so that nothing is computed. */
+  declare refused: boolean;
   declare locked: boolean;
   private over = false;
 
@@ -56,17 +59,24 @@ export class DropZone extends View {
   }
 
   private docket(file: File) {
-    const { piece, progress } = this;
-    const share = piece ? 1 : progress && progress.total > 0 ? progress.done / progress.total : 0;
     return html`
       <div class="docket">
-        ${seal('molten', undefined, 64)}
+        ${seal(this.refused ? 'broken' : 'molten', undefined, 64)}
         <div class="docket-name">
           <strong>${file.name}</strong>
           <span class="note">${bytes(file.size)}${file.type ? ` · ${file.type}` : ''}</span>
         </div>
         <label class="button quiet change ${this.locked ? 'disabled' : ''}">${this.input()}Another file</label>
       </div>
+      ${this.refused ? html`<div class="docket-end"></div>` : this.measure()}
+    `;
+  }
+
+  /** How far the measuring is, and what it found. */
+  private measure() {
+    const { piece, progress } = this;
+    const share = piece ? 1 : progress && progress.total > 0 ? progress.done / progress.total : 0;
+    return html`
       <div class="measure">
         <progress max="1" .value=${share} aria-label="Computing the commitment"></progress>
         <p class="measure-line">
@@ -82,7 +92,7 @@ export class DropZone extends View {
         <p class="measure-value">
           ${piece
             ? html`<span data-testid="piece-commp"><sd-copyable .value=${piece.pieceCid} label="piece commitment"></sd-copyable></span>`
-            : html`<span class="wait" aria-hidden="true">················</span>`}
+            : nothing}
         </p>
       </div>
     `;

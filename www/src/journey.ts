@@ -31,7 +31,6 @@ export class Journey extends View {
         <ol>
           ${STEPS.map((step) => this.item(step, statusOf(step, deal.step, failed)))}
         </ol>
-        ${advice(deal)}
       </section>
     `;
   }
@@ -51,7 +50,7 @@ export class Journey extends View {
             ${status === 'done' && at !== undefined ? html`<time class="num" datetime=${new Date(at).toISOString()}>${moment(at)}</time>` : nothing}
           </p>
           <p class="note">${words.meaning}</p>
-          ${status === 'now' ? this.progress(step) : nothing}
+          ${status === 'now' ? [this.progress(step), advice(deal)] : nothing}
         </div>
       </li>
     `;

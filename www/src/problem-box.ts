@@ -5,16 +5,18 @@ import type { Problem } from './problem';
 import { View } from './view';
 
 export class ProblemBox extends View {
-  static override properties = { problem: { attribute: false }, retry: { attribute: false }, label: {} };
+  static override properties = { problem: { attribute: false }, retry: { attribute: false }, label: {}, calm: { type: Boolean } };
   declare problem: Problem | undefined;
   declare retry: (() => void) | undefined;
   declare label: string | undefined;
+  /** Whether it is being put right already. */
+  declare calm: boolean;
 
   override render() {
     const { problem } = this;
     if (!problem) return nothing;
     return html`
-      <div class="problem" role="alert" data-testid="problem" data-code=${problem.code ?? ''}>
+      <div class="problem ${this.calm ? 'problem-calm' : ''}" role=${this.calm ? 'status' : 'alert'} data-testid="problem" data-code=${problem.code ?? ''}>
         <p class="problem-what">${problem.what}</p>
         <p>${sentence(problem.why)}</p>
         ${problem.next ? html`<p class="problem-next">${sentence(problem.next)}</p>` : nothing}

@@ -46,6 +46,7 @@ export class StorePage extends View {
             .piece=${this.piece}
             .progress=${this.progress}
             .limit=${largest(session.miners)}
+            .refused=${this.problem !== undefined && this.piece === undefined}
             .locked=${this.storing}
             @chosen=${(event: CustomEvent<File>) => void this.choose(event.detail)}
             @cleared=${this.clear}
