@@ -38,25 +38,30 @@ export class App extends View {
     return html`
       ${WAX}
       <a class="skip" href="#content" @click=${this.skip}>Skip to the content</a>
-      <p class="devnet">
-        <strong>Development network.</strong> FIL here has no value, and the network may be wiped: keep your own copy of
-        every file.
-      </p>
-      <header class="top">
-        <a class="brand" href=${STORE} aria-label="Sealdrop, store a file">
-          ${seal('sealed', undefined, 38)}<span>Sealdrop</span>
-        </a>
-        <nav aria-label="Pages">
-          <a href=${STORE} aria-current=${here.page === 'store' ? 'page' : nothing}>Store</a>
-          <a href=${DEALS} aria-current=${here.page === 'store' ? nothing : here.page === 'deals' ? 'page' : 'true'}>
-            Deal book${working > 0 ? html`<span class="badge" title="${working} in progress">${working}</span>` : nothing}
+      <header>
+        <p class="devnet">
+          <strong>Development network.</strong> FIL here has no value, and the network may be wiped: keep your own copy of
+          every file.
+        </p>
+        <div class="top">
+          <a class="brand" href=${STORE} aria-label="Sealdrop, store a file">
+            ${seal('sealed', undefined, 38)}<span>Sealdrop</span>
           </a>
-        </nav>
-        ${this.head()}
+          <nav aria-label="Pages">
+            <a href=${STORE} aria-current=${here.page === 'store' ? 'page' : nothing}>Store</a>
+            <a href=${DEALS} aria-current=${here.page === 'store' ? nothing : here.page === 'deals' ? 'page' : 'true'}>
+              Deal book${working > 0 ? html`<span class="badge" title="${working} in progress">${working}</span>` : nothing}
+            </a>
+          </nav>
+          ${this.head()}
+        </div>
       </header>
       <main id="content" tabindex="-1">
         ${session.problem
           ? html`<sd-problem class="page-problem" .problem=${session.problem} .retry=${this.reconnect}></sd-problem>`
+          : nothing}
+        ${session.notice
+          ? html`<sd-problem class="page-problem" .problem=${session.notice} .retry=${session.dismiss} label="Dismiss"></sd-problem>`
           : nothing}
         ${here.page === 'deal'
           ? html`<sd-deal .dealId=${here.id}></sd-deal>`

@@ -19,6 +19,8 @@ class Session extends EventTarget {
   deals: Deal[] | undefined;
   /** Why there is no connection. */
   problem: Problem | undefined;
+  /** What else went wrong outside of a single deal, until it is put away. */
+  notice: Problem | undefined;
   connecting = false;
   faucetRuns = false;
   faucetProblem: Problem | undefined;
@@ -34,7 +36,7 @@ class Session extends EventTarget {
       const client = await Sealdrop.open({ chain: await chainUrl() });
       client.on('head', (head) => this.headArrived(head.height));
       client.on('deal', (deal) => this.dealChanged(deal));
-      client.on('problem', (error) => this.failed(error));
+      client.on('problem', (error) => this.reported(error));
       this.client = client;
       this.deals = await client.deals();
     } catch (error) {
@@ -53,12 +55,32 @@ class Session extends EventTarget {
     clearTimeout(this.timer);
     try {
       const [network, balance, miners] = await Promise.all([client.network(), client.balance(), client.miners()]);
+      // The chain was begun anew: deals and account of the old one mean nothing on it.
+      if (this.network && this.network.genesis !== network.genesis) return location.reload();
       Object.assign(this, { network, balance, miners, problem: undefined });
       this.height = Math.max(this.height ?? 0, network.height);
     } catch (error) {
       this.failed(error);
     }
     this.timer = setTimeout(this.refresh, REFRESH_MS);
+    this.changed();
+  };
+
+  /** The client, as soon as there is one. */
+  connected(): Promise<Sealdrop> {
+    return new Promise((resolve) => {
+      const look = () => {
+        if (!this.client) return;
+        this.removeEventListener('change', look);
+        resolve(this.client);
+      };
+      this.addEventListener('change', look);
+      look();
+    });
+  }
+
+  readonly dismiss = (): void => {
+    this.notice = undefined;
     this.changed();
   };
 
@@ -99,6 +121,12 @@ class Session extends EventTarget {
   private headArrived(height: number): void {
     this.height = height;
     this.problem = undefined;
+    this.changed();
+  }
+
+  private reported(error: { code: string }): void {
+    if (error.code === 'chain-unreachable') return this.failed(error);
+    this.notice = problemOf('Something went wrong', error);
     this.changed();
   }
 

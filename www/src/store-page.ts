@@ -94,8 +94,8 @@ export class StorePage extends View {
     this.measuring = measuring;
     this.problem = undefined;
     try {
-      const { client } = session;
-      if (!client) throw new Error('the page is not connected yet');
+      const client = await session.connected();
+      if (this.measuring !== measuring) return;
       const piece = await client.prepare(file, {
         signal: measuring.signal,
         onProgress: (progress) => {
@@ -171,9 +171,9 @@ function largest(miners: MinerInfo[] | undefined): number | undefined {
 function how() {
   return html`
     <ol class="how" aria-label="How it works">
-      <li><h3>Measured here</h3><p>Your browser computes the file’s commitment: a fingerprint that every later proof is held against.</p></li>
-      <li><h3>Sealed there</h3><p>The miner takes the file over an encrypted connection, seals it into a sector and proves the seal to the chain.</p></li>
-      <li><h3>Proven on and on</h3><p>In every window the miner shows that it still holds it, and is paid as it does. Take the file back at any time.</p></li>
+      <li><h2>Measured here</h2><p>Your browser computes the file’s commitment: a fingerprint that every later proof is held against.</p></li>
+      <li><h2>Sealed there</h2><p>The miner takes the file over an encrypted connection, seals it into a sector and proves the seal to the chain.</p></li>
+      <li><h2>Proven on and on</h2><p>In every window the miner shows that it still holds it, and is paid as it does. Take the file back at any time.</p></li>
     </ol>
   `;
 }
