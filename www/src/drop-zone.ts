@@ -25,6 +25,13 @@ export class DropZone extends View {
   declare locked: boolean;
   private over = false;
 
+  protected override updated(changed: Map<string, unknown>): void {
+    // The input that had the focus went away with the invitation.
+    if (changed.has('file') && this.file && document.activeElement === document.body) {
+      this.querySelector('input')?.focus({ preventScroll: true });
+    }
+  }
+
   override render() {
     return html`
       <div
