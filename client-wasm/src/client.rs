@@ -1,0 +1,279 @@
+//! The client as the network worker sees it: thin functions over the other modules, values as plain data.
+
+use crate::clock;
+use crate::driver::Core;
+use crate::fault::Fault;
+use crate::host::Host;
+use crate::offer::{self, MinerInfo, PieceFacts};
+use crate::record::{to_js, Record, Step};
+use crate::rpc::Rpc;
+use crate::serve::Nodes;
+use crate::{retrieve, verify};
+use cid::Cid;
+use serde::Deserialize;
+use shared::chain::{Address, AttoFil, SecretKey};
+use shared::deal::{ClientDeal, ClientStage};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+
+/// Interior nodes of a piece, at most: those of a file of 32 TiB. More are a mistake of the caller.
+const MAX_NODES: u32 = 1 << 16;
+
+/// A deal to be drawn up.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Request {
+    id: String,
+    name: String,
+    #[serde(rename = "type")]
+    kind: String,
+    piece: PieceFacts,
+    miner: String,
+    duration: u64,
+}
+
+/// The running client.
+#[wasm_bindgen]
+pub struct Client(Rc<Core>);
+
+#[wasm_bindgen]
+impl Client {
+    /// Starts a client of the chain at `chain`, which signs with `key` (32 bytes).
+    #[wasm_bindgen(constructor)]
+    pub fn new(chain: &str, key: &[u8], host: Host) -> Result<Client, JsValue> {
+        console_error_panic_hook::set_once();
+        let bad = || Fault::Argument {
+            what: "the signing key",
+            reason: "it is no secp256k1 secret of 32 bytes".into(),
+        };
+        let key = key.try_into().ok().and_then(SecretKey::from_bytes).ok_or_else(bad)?;
+        Ok(Self(Core::start(Rpc::new(chain), key, Rc::new(host))?))
+    }
+
+    /// The account's address.
+    pub fn address(&self) -> String {
+        self.0.key.address().to_string()
+    }
+
+    #[wasm_bindgen(unchecked_return_type = "import('../types.js').NetworkInfo")]
+    pub async fn network(&self) -> Result<JsValue, JsValue> {
+        Ok(to_js(&self.0.rpc.network().await?)?)
+    }
+
+    #[wasm_bindgen(unchecked_return_type = "import('../types.js').Head")]
+    pub async fn head(&self) -> Result<JsValue, JsValue> {
+        Ok(to_js(&self.0.rpc.head().await?)?)
+    }
+
+    /// What the account holds, in FIL.
+    pub async fn balance(&self) -> Result<String, JsValue> {
+        Ok(balance(&self.0.rpc, &self.0.key.address()).await?.to_string())
+    }
+
+    /// Asks the devnet for FIL and waits until it is there.
+    pub async fn faucet(&self) -> Result<(), JsValue> {
+        let (rpc, address) = (&self.0.rpc, self.0.key.address());
+        let before = balance(rpc, &address).await?;
+        rpc.faucet(&address).await?;
+        let arriving = async {
+            while balance(rpc, &address).await? <= before {
+                clock::sleep(500).await;
+            }
+            Ok::<(), Fault>(())
+        };
+        let late = || Fault::Faucet {
+            message: "the money was sent, but has not arrived within 30 seconds".into(),
+            hint: "Look at the balance again in a while.".into(),
+        };
+        Ok(clock::within(30_000, arriving).await.ok_or_else(late)??)
+    }
+
+    #[wasm_bindgen(unchecked_return_type = "import('../types.js').MinerInfo[]")]
+    pub async fn miners(&self) -> Result<JsValue, JsValue> {
+        let (miners, head) = futures::try_join!(self.0.rpc.miners(), self.0.rpc.head())?;
+        let miners: Vec<_> = miners
+            .into_iter()
+            .map(|miner| MinerInfo::of(miner, head.height))
+            .collect();
+        Ok(to_js(&miners)?)
+    }
+
+    #[wasm_bindgen(unchecked_return_type = "import('../types.js').Quote")]
+    pub async fn quote(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "import('../types.js').Piece")] piece: JsValue,
+        miner: String,
+        duration: f64,
+    ) -> Result<JsValue, JsValue> {
+        let piece: PieceFacts = from_js("the piece", piece)?;
+        let miner = address_of(&miner)?;
+        Ok(to_js(
+            &offer::quote(&self.0.rpc, &self.0.key, &piece, &miner, blocks(duration)?).await?,
+        )?)
+    }
+
+    /// Draws a deal up, after all checks that cost nothing, among them whether the miner is there. Returns its state,
+    /// which is to be kept and handed to [`Client::drive`].
+    #[wasm_bindgen(unchecked_return_type = "{ state: string; view: import('../types.js').Deal }")]
+    pub async fn draft(&self, request: JsValue) -> Result<JsValue, JsValue> {
+        let Request {
+            id,
+            name,
+            kind,
+            piece,
+            miner,
+            duration,
+        } = from_js("the deal", request)?;
+        let (rpc, key) = (&self.0.rpc, &self.0.key);
+        let drafted = offer::draft(rpc, &key.address(), &piece, &address_of(&miner)?, duration).await?;
+        offer::check(rpc, key, &drafted.draft).await?;
+        self.0.reach(&drafted.draft.miner, &drafted.peer_id).await?;
+        let now = clock::now();
+        let record = Record {
+            id,
+            name,
+            kind,
+            created_at: now,
+            peer_id: drafted.peer_id,
+            deal: ClientDeal::new(drafted.draft),
+            attempt: 0,
+            reached: BTreeMap::from([(Step::Drafted, now)]),
+            transferred: 0,
+            staged_at: None,
+            proving: None,
+            error: None,
+        };
+        Ok(kept(&record)?)
+    }
+
+    /// Draws a failed deal up anew, with the miner's present price.
+    #[wasm_bindgen(unchecked_return_type = "{ state: string; view: import('../types.js').Deal }")]
+    pub async fn redraft(&self, state: &str) -> Result<JsValue, JsValue> {
+        let mut record = Record::from_text(state)?;
+        let ClientStage::Failed { .. } = record.deal.stage else {
+            return Err(Fault::Argument {
+                what: "the deal",
+                reason: "it has not failed".into(),
+            }
+            .into());
+        };
+        let old = record.deal.draft.clone();
+        let piece = PieceFacts {
+            size: old.size,
+            comm_p: old.comm_p,
+            data_cid: old.data_cid.to_string(),
+        };
+        let (rpc, key) = (&self.0.rpc, &self.0.key);
+        let drafted = offer::draft(rpc, &key.address(), &piece, &old.miner, old.duration).await?;
+        offer::check(rpc, key, &drafted.draft).await?;
+        self.0.reach(&drafted.draft.miner, &drafted.peer_id).await?;
+        record.peer_id = drafted.peer_id;
+        record.deal = ClientDeal::new(drafted.draft);
+        record.attempt += 1;
+        record.reached = BTreeMap::from([(Step::Drafted, clock::now())]);
+        (record.transferred, record.staged_at, record.proving, record.error) = (0, None, None, None);
+        Ok(kept(&record)?)
+    }
+
+    /// Sends messages again that are kept and not on the chain; to be called before the first deal is driven.
+    pub async fn resend(&self) -> Result<(), JsValue> {
+        Ok(self.0.outbox.resend().await?)
+    }
+
+    /// Carries a deal on from where it is.
+    pub fn drive(
+        &self,
+        state: &str,
+        #[wasm_bindgen(unchecked_param_type = "readonly import('../types.js').PieceNode[]")] nodes: js_sys::Array,
+    ) -> Result<(), JsValue> {
+        Ok(self.0.drive(Record::from_text(state)?, nodes_of(&nodes)?)?)
+    }
+
+    /// Tries a waiting deal now; false when it is not under way.
+    pub fn wake(&self, id: &str) -> bool {
+        self.0.wake(id)
+    }
+
+    /// Stops carrying a deal on.
+    pub fn stop(&self, id: &str) {
+        self.0.stop(id);
+    }
+
+    /// Fetches the file of a complete deal. Its parts go to `sink`, which returns false to stop; they are the file only
+    /// if this succeeds.
+    pub async fn retrieve(
+        &self,
+        state: String,
+        #[wasm_bindgen(unchecked_param_type = "(part: Uint8Array<ArrayBuffer>) => boolean")] sink: js_sys::Function,
+    ) -> Result<(), JsValue> {
+        Ok(retrieve::retrieve(&self.0, &Record::from_text(&state)?, &sink).await?)
+    }
+
+    /// Checks a complete deal against the chain.
+    #[wasm_bindgen(unchecked_return_type = "import('../types.js').Verification")]
+    pub async fn verify(&self, state: String) -> Result<JsValue, JsValue> {
+        Ok(verify::verify(&self.0.rpc, &Record::from_text(&state)?).await?)
+    }
+}
+
+async fn balance(rpc: &Rpc, address: &Address) -> Result<AttoFil, Fault> {
+    Ok(rpc.actor(address).await?.map_or(AttoFil::ZERO, |actor| actor.balance))
+}
+
+fn kept(record: &Record) -> Result<JsValue, Fault> {
+    let kept = js_sys::Object::new();
+    let pairs = [
+        ("state", JsValue::from_str(&record.to_text()?)),
+        ("view", record.view(true)?),
+    ];
+    for (key, value) in pairs {
+        js_sys::Reflect::set(&kept, &key.into(), &value).map_err(|e| Fault::Internal(Fault::text_of(&e)))?;
+    }
+    Ok(kept.into())
+}
+
+fn from_js<T: serde::de::DeserializeOwned>(what: &'static str, value: JsValue) -> Result<T, Fault> {
+    serde_wasm_bindgen::from_value(value).map_err(|e| Fault::Argument {
+        what,
+        reason: e.to_string(),
+    })
+}
+
+fn address_of(text: &str) -> Result<Address, Fault> {
+    text.parse()
+        .map_err(|e: shared::chain::address::AddressError| Fault::Argument {
+            what: "the address",
+            reason: e.to_string(),
+        })
+}
+
+/// A number of JavaScript as a count of blocks.
+fn blocks(number: f64) -> Result<u64, Fault> {
+    if number.fract() == 0.0 && (0.0..=9e15).contains(&number) {
+        return Ok(number as u64);
+    }
+    Err(Fault::Argument {
+        what: "the duration",
+        reason: format!("{number} is no count of blocks"),
+    })
+}
+
+fn nodes_of(list: &js_sys::Array) -> Result<Nodes, Fault> {
+    let bad = |reason: String| Fault::Argument {
+        what: "the piece's nodes",
+        reason,
+    };
+    if list.length() > MAX_NODES {
+        return Err(bad(format!("{} nodes are more than any file has", list.length())));
+    }
+    let mut nodes = Nodes::new();
+    for node in list.iter() {
+        let field = |name: &str| js_sys::Reflect::get(&node, &name.into()).map_err(|e| bad(Fault::text_of(&e)));
+        let text = field("cid")?.as_string().ok_or_else(|| bad("one has no CID".into()))?;
+        let cid = Cid::try_from(text.as_str()).map_err(|e| bad(e.to_string()))?;
+        let bytes: js_sys::Uint8Array = field("bytes")?.dyn_into().map_err(|_| bad("one has no bytes".into()))?;
+        nodes.insert(cid, bytes.to_vec());
+    }
+    Ok(nodes)
+}

@@ -1,0 +1,167 @@
+//! What can go wrong, as JavaScript sees it: a stable code, what and why, and what to do next.
+//!
+//! Every fallible function of this crate returns a [`Fault`]; a `working` deal keeps its last one as a [`Problem`].
+
+use serde::{Deserialize, Serialize};
+use shared::chain::{Address, AttoFil};
+use shared::deal::client::DraftError;
+use wasm_bindgen::{JsCast, JsValue};
+
+/// Why something cannot be done (now).
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Fault {
+    #[error("{what} is not usable: {reason}")]
+    Argument { what: &'static str, reason: String },
+    #[error("the chain at {url} does not answer: {reason}")]
+    ChainUnreachable { url: String, reason: String },
+    #[error("the chain refuses {method}: {message}")]
+    ChainRefused {
+        method: &'static str,
+        message: String,
+        hint: String,
+    },
+    #[error("the chain's answer to {method} cannot be read: {reason}")]
+    ChainAnswer { method: &'static str, reason: String },
+    #[error("the faucet gives nothing: {message}")]
+    Faucet { message: String, hint: String },
+    #[error("there is no miner {0} on this network")]
+    MinerUnknown(Address),
+    #[error("miner {0} offers no storage at present: it has no ask that still stands")]
+    NoAsk(Address),
+    #[error("miner {miner} cannot be reached: {reason}")]
+    MinerUnreachable { miner: Address, reason: String },
+    #[error("miner {miner} answers wrongly: {reason}")]
+    MinerMisbehaved { miner: Address, reason: String },
+    #[error("the file is empty")]
+    EmptyFile,
+    #[error("the file has {size} bytes, but a sector of this miner holds {usable} bytes")]
+    FileTooLarge { size: u64, usable: u64 },
+    #[error("this deal costs {cost} FIL, but the account holds {balance} FIL")]
+    Funds { cost: AttoFil, balance: AttoFil },
+    #[error("{0}")]
+    Rejected(String),
+    #[error("{0}")]
+    DealFailed(String),
+    #[error("the bytes of this deal's file are not kept here any more")]
+    FileLost,
+    #[error("the deal is not complete, so there is nothing to {0} yet")]
+    NotStoredYet(&'static str),
+    #[error("what the miner sent is not the file: {0}")]
+    RetrievalCorrupt(String),
+    #[error("the miner does not hand the file out: {0}")]
+    RetrievalFailed(String),
+    #[error("stopped")]
+    Aborted,
+    #[error("the browser's storage fails: {0}")]
+    Storage(String),
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// A [`Fault`] as plain data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Problem {
+    pub code: String,
+    pub message: String,
+    pub hint: String,
+}
+
+impl Fault {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Argument { .. } => "bad-argument",
+            Self::ChainUnreachable { .. } => "chain-unreachable",
+            Self::ChainRefused { .. } | Self::ChainAnswer { .. } => "chain-refused",
+            Self::Faucet { .. } => "faucet",
+            Self::MinerUnknown(_) => "miner-unknown",
+            Self::NoAsk(_) => "no-ask",
+            Self::MinerUnreachable { .. } => "miner-unreachable",
+            Self::MinerMisbehaved { .. } => "miner-misbehaved",
+            Self::EmptyFile => "empty-file",
+            Self::FileTooLarge { .. } => "file-too-large",
+            Self::Funds { .. } => "insufficient-funds",
+            Self::Rejected(_) => "rejected",
+            Self::DealFailed(_) => "deal-failed",
+            Self::FileLost => "file-lost",
+            Self::NotStoredYet(_) => "not-stored-yet",
+            Self::RetrievalCorrupt(_) => "retrieval-corrupt",
+            Self::RetrievalFailed(_) => "retrieval-failed",
+            Self::Aborted => "aborted",
+            Self::Storage(_) => "storage",
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::ChainRefused { hint, .. } | Self::Faucet { hint, .. } => hint.clone(),
+            Self::ChainUnreachable { .. } => "Start the chain (`sealdrop daemon`), or correct its URL.".into(),
+            Self::ChainAnswer { .. } => "Chain and client may be of different versions: build both anew.".into(),
+            Self::MinerUnknown(_) => "Choose a miner from the list of this network.".into(),
+            Self::NoAsk(_) => "Choose another miner, or ask this one to publish a price.".into(),
+            Self::MinerUnreachable { .. } => {
+                "Check that the miner runs and that its WebSocket address can be reached from here. Nothing is lost: an open deal goes on when it is back.".into()
+            }
+            Self::MinerMisbehaved { .. } => "Choose another miner for further files.".into(),
+            Self::EmptyFile => "Choose a file with at least one byte.".into(),
+            Self::FileTooLarge { .. } => "Choose a smaller file, or a miner with larger sectors.".into(),
+            Self::Funds { .. } => "Get FIL from the faucet, or choose a shorter duration.".into(),
+            Self::Rejected(_) => "The miner's reason tells what to change; then try again.".into(),
+            Self::DealFailed(_) => "Try again, with this miner or another one.".into(),
+            Self::FileLost => "Choose the file again and store it in a new deal.".into(),
+            Self::NotStoredYet(_) => "Wait until the deal is complete.".into(),
+            Self::RetrievalCorrupt(_) => "The bytes were thrown away. Try again; if it stays so, the miner has lost the file.".into(),
+            Self::RetrievalFailed(_) => "Try again later.".into(),
+            Self::Storage(_) => "Free some space, or leave the private window.".into(),
+            Self::Argument { .. } | Self::Aborted | Self::Internal(_) => String::new(),
+        }
+    }
+
+    /// The fault as plain data.
+    pub fn problem(&self) -> Problem {
+        Problem {
+            code: self.code().into(),
+            message: self.to_string(),
+            hint: self.hint(),
+        }
+    }
+
+    /// An exception or rejection of JavaScript, as text.
+    pub fn text_of(value: &JsValue) -> String {
+        let error = value
+            .dyn_ref::<js_sys::Error>()
+            .map(|error| String::from(error.message()));
+        error
+            .or_else(|| value.as_string())
+            .unwrap_or_else(|| format!("{value:?}"))
+    }
+
+    /// A failure of the page's storage.
+    pub fn storage(value: JsValue) -> Self {
+        Self::Storage(Self::text_of(&value))
+    }
+}
+
+impl From<DraftError> for Fault {
+    fn from(error: DraftError) -> Self {
+        match error {
+            DraftError::PieceTooLarge { size, usable } => Self::FileTooLarge { size, usable },
+            DraftError::Empty => Self::EmptyFile,
+            DraftError::Funds { cost, balance } => Self::Funds { cost, balance },
+            DraftError::Schedule(e) => Self::Argument {
+                what: "the duration",
+                reason: e.to_string(),
+            },
+            DraftError::SelfDeal => Self::Rejected(error.to_string()),
+        }
+    }
+}
+
+impl From<Fault> for JsValue {
+    fn from(fault: Fault) -> JsValue {
+        // FAIL: three strings cannot fail to become an object. THEN: the message alone is better than nothing.
+        serde_wasm_bindgen::to_value(&fault.problem()).unwrap_or_else(|_| JsValue::from_str(&fault.to_string()))
+    }
+}

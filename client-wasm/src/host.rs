@@ -1,0 +1,50 @@
+//! What the network worker does for this module: durable storage, the file's bytes, and events to the page.
+
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen(typescript_custom_section)]
+const HOST: &'static str = r#"
+/** What the module asks of the worker that loaded it. A promise resolves when the change is durable. */
+export interface Host {
+  /** Keeps a deal: `state` is for the module, `view` for the page. */
+  saveDeal(id: string, state: string, view: import('../types.js').Deal): Promise<void>;
+  /** A deal's bytes or connection changed; nothing to keep. */
+  showDeal(view: import('../types.js').Deal): void;
+  /** Bytes of a deal's file. */
+  readPiece(id: string, offset: number, length: number): Promise<ArrayBuffer>;
+  /** The file of a deal is no longer needed. */
+  dropPiece(id: string): Promise<void>;
+  /** The signed message that was made for a purpose, hexadecimal. */
+  message(purpose: string): Promise<string | undefined>;
+  /** Keeps a signed message. */
+  saveMessage(purpose: string, message: string): Promise<void>;
+  /** Forgets a message. */
+  dropMessage(purpose: string): Promise<void>;
+  /** All messages that are kept. */
+  messages(): Promise<string[]>;
+}
+"#;
+
+#[wasm_bindgen]
+extern "C" {
+    /// See the interface of the same name.
+    #[wasm_bindgen(typescript_type = "Host")]
+    pub type Host;
+
+    #[wasm_bindgen(method, catch, js_name = saveDeal)]
+    pub async fn save_deal(this: &Host, id: &str, state: &str, view: JsValue) -> Result<(), JsValue>;
+    #[wasm_bindgen(method, js_name = showDeal)]
+    pub fn show_deal(this: &Host, view: JsValue);
+    #[wasm_bindgen(method, catch, js_name = readPiece)]
+    pub async fn read_piece(this: &Host, id: &str, offset: f64, length: u32) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = dropPiece)]
+    pub async fn drop_piece(this: &Host, id: &str) -> Result<(), JsValue>;
+    #[wasm_bindgen(method, catch)]
+    pub async fn message(this: &Host, purpose: &str) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = saveMessage)]
+    pub async fn save_message(this: &Host, purpose: &str, message: &str) -> Result<(), JsValue>;
+    #[wasm_bindgen(method, catch, js_name = dropMessage)]
+    pub async fn drop_message(this: &Host, purpose: &str) -> Result<(), JsValue>;
+    #[wasm_bindgen(method, catch)]
+    pub async fn messages(this: &Host) -> Result<JsValue, JsValue>;
+}

@@ -1,0 +1,261 @@
+//! A deal as this browser keeps it, and as the page sees it.
+//!
+//! [`Record`] wraps the machine of `shared` with what only a screen needs: names, times, progress. The page gets a
+//! [`View`], `Deal` in TypeScript.
+
+use crate::fault::{Fault, Problem};
+use serde::{Deserialize, Serialize};
+use shared::chain::{AttoFil, Epoch};
+use shared::deal::{ClientDeal, ClientStage, DealState};
+use shared::piece::{Commitment, PieceCid};
+use std::collections::BTreeMap;
+
+/// The steps of a deal, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Step {
+    Drafted,
+    Channel,
+    Signed,
+    Accepted,
+    Transferred,
+    Staged,
+    Sealing,
+    Complete,
+    Proven,
+}
+
+impl Step {
+    /// All steps in order.
+    pub const ALL: [Self; 9] = [
+        Self::Drafted,
+        Self::Channel,
+        Self::Signed,
+        Self::Accepted,
+        Self::Transferred,
+        Self::Staged,
+        Self::Sealing,
+        Self::Complete,
+        Self::Proven,
+    ];
+}
+
+/// How the chain sees the proving of a deal's sector.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Proving {
+    pub window_start: Epoch,
+    pub window_end: Epoch,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_proven_at: Option<Epoch>,
+    pub proofs: u64,
+}
+
+/// One deal with all that is known of it here.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    pub id: String,
+    pub name: String,
+    /// MIME type.
+    pub kind: String,
+    /// Milliseconds since 1970.
+    pub created_at: f64,
+    /// The miner's libp2p peer id, as text.
+    pub peer_id: String,
+    pub deal: ClientDeal,
+    /// Counts drafts of this deal, so that a new one opens a new channel.
+    pub attempt: u32,
+    /// When each step was reached, in milliseconds since 1970.
+    pub reached: BTreeMap<Step, f64>,
+    /// Bytes that the miner has fetched from here.
+    pub transferred: u64,
+    /// The chain's height when the miner first said that the piece is staged.
+    #[serde(default)]
+    pub staged_at: Option<Epoch>,
+    #[serde(default)]
+    pub proving: Option<Proving>,
+    #[serde(default)]
+    pub error: Option<Problem>,
+}
+
+#[derive(Serialize)]
+struct StepView {
+    step: Step,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<f64>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ProofView {
+    sector_id: u64,
+    comm_d: Commitment,
+    comm_r: Commitment,
+    comm_r_star: Commitment,
+    commitment_message: String,
+}
+
+/// `Deal` of the public types.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct View<'a> {
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deal_cid: Option<String>,
+    name: &'a str,
+    size: u64,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    created_at: f64,
+    data_cid: String,
+    piece_cid: String,
+    comm_p: Commitment,
+    miner: String,
+    duration: u64,
+    total: AttoFil,
+    step: Step,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    transferred: u64,
+    steps: Vec<StepView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof: Option<ProofView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proving: Option<&'a Proving>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Problem>,
+    connected: bool,
+}
+
+impl Record {
+    /// Reads what [`Record::to_text`] wrote.
+    pub fn from_text(text: &str) -> Result<Self, Fault> {
+        serde_json::from_str(text).map_err(|e| Fault::Storage(format!("a kept deal cannot be read: {e}")))
+    }
+
+    /// The record for the page's storage.
+    pub fn to_text(&self) -> Result<String, Fault> {
+        serde_json::to_string(self).map_err(|e| Fault::Internal(format!("a deal cannot be written: {e}")))
+    }
+
+    /// Notes that `step` was reached, with those before it that nobody saw.
+    pub fn reach(&mut self, step: Step, now: f64) {
+        for earlier in Step::ALL.into_iter().filter(|earlier| *earlier <= step) {
+            self.reached.entry(earlier).or_insert(now);
+        }
+    }
+
+    /// Takes the machine's new stage over; `height` is the chain's, when known.
+    pub fn advance(&mut self, deal: &ClientDeal, height: Option<Epoch>, now: f64) {
+        self.deal = deal.clone();
+        let step = match &deal.stage {
+            ClientStage::Drafted => Step::Drafted,
+            ClientStage::ChannelOpen { .. } => Step::Channel,
+            ClientStage::Signed { .. } => Step::Signed,
+            ClientStage::Running { response, .. } => match response.response.state {
+                DealState::Staged => Step::Staged,
+                DealState::Started => Step::Transferred,
+                _ => Step::Accepted,
+            },
+            ClientStage::Complete { .. } => Step::Complete,
+            ClientStage::Failed { .. } => return,
+        };
+        self.reach(step, now);
+        if step >= Step::Staged {
+            self.transferred = deal.draft.size;
+            self.staged_at = self.staged_at.or(height);
+        }
+    }
+
+    /// The last step reached.
+    pub fn step(&self) -> Step {
+        self.reached.keys().next_back().copied().unwrap_or(Step::Drafted)
+    }
+
+    /// Whether the miner still needs the file from here.
+    pub fn needs_file(&self) -> bool {
+        !matches!(self.deal.stage, ClientStage::Complete { .. }) && self.step() < Step::Staged
+    }
+
+    /// Whether there is nothing more to do but to watch.
+    pub fn is_settled(&self) -> bool {
+        matches!(
+            self.deal.stage,
+            ClientStage::Complete { .. } | ClientStage::Failed { .. }
+        )
+    }
+
+    /// Why the deal failed, if it did.
+    pub fn failure(&self) -> Option<Fault> {
+        let ClientStage::Failed { reason, .. } = &self.deal.stage else {
+            return None;
+        };
+        Some(match reason.starts_with("deal rejected") {
+            true => Fault::Rejected(reason.clone()),
+            false => Fault::DealFailed(reason.clone()),
+        })
+    }
+
+    /// `Deal` for the page.
+    pub fn view(&self, connected: bool) -> Result<wasm_bindgen::JsValue, Fault> {
+        let draft = &self.deal.draft;
+        let (state, reason) = match &self.deal.stage {
+            ClientStage::Complete { .. } => ("complete", None),
+            ClientStage::Failed { reason, .. } => ("failed", Some(reason.as_str())),
+            _ => ("working", None),
+        };
+        let proof = self
+            .deal
+            .proof()
+            .filter(|_| state == "complete")
+            .map(|proof| ProofView {
+                sector_id: proof.sector_id,
+                comm_d: proof.comm_d,
+                comm_r: proof.comm_r,
+                comm_r_star: proof.comm_r_star,
+                commitment_message: proof.commitment_message.to_string(),
+            });
+        let view = View {
+            id: &self.id,
+            deal_cid: self.deal.cid().map(|cid| cid.to_string()),
+            name: &self.name,
+            size: draft.size,
+            kind: &self.kind,
+            created_at: self.created_at,
+            data_cid: draft.data_cid.to_string(),
+            piece_cid: PieceCid(draft.comm_p).to_string(),
+            comm_p: draft.comm_p,
+            miner: draft.miner.to_string(),
+            duration: draft.duration,
+            total: draft.total().unwrap_or_default(),
+            step: self.step(),
+            state,
+            reason,
+            transferred: self.transferred,
+            steps: Step::ALL
+                .map(|step| StepView {
+                    step,
+                    at: self.reached.get(&step).copied(),
+                })
+                .into(),
+            proof,
+            proving: self.proving.as_ref(),
+            error: self
+                .failure()
+                .map(|fault| fault.problem())
+                .or_else(|| self.error.clone()),
+            connected,
+        };
+        to_js(&view)
+    }
+}
+
+/// Plain JavaScript data: objects, arrays, numbers and text.
+pub fn to_js<T: Serialize>(value: &T) -> Result<wasm_bindgen::JsValue, Fault> {
+    let serializer = serde_wasm_bindgen::Serializer::json_compatible();
+    value
+        .serialize(&serializer)
+        .map_err(|e| Fault::Internal(format!("a value cannot be handed to the page: {e}")))
+}
