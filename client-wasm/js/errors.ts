@@ -1,0 +1,68 @@
+/** The one error class of the package, and how it crosses the border between workers. */
+
+import type { ErrorCode, Problem } from './types.js';
+
+/** What every function of this package throws: a stable code, what and why, and what to do. */
+export class SealdropError extends Error implements Problem {
+  override readonly name = 'SealdropError';
+  readonly code: ErrorCode;
+  readonly hint: string;
+
+  constructor(code: ErrorCode, message: string, hint = '') {
+    super(message);
+    this.code = code;
+    this.hint = hint;
+  }
+
+  /** The error that was sent as plain data. */
+  static from(problem: Problem): SealdropError {
+    return new SealdropError(problem.code, problem.message, problem.hint);
+  }
+}
+
+/** Anything thrown, as plain data that can be posted. */
+export function problemOf(thrown: unknown): Problem {
+  if (isProblem(thrown)) {
+    return { code: thrown.code, message: thrown.message, hint: thrown.hint };
+  }
+  if (thrown instanceof DOMException) {
+    return storageProblem(thrown);
+  }
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return { code: 'internal', message, hint: '' };
+}
+
+/** What to tell about an exception of the browser's storage or file access. */
+function storageProblem(exception: DOMException): Problem {
+  switch (exception.name) {
+    case 'NotReadableError':
+    case 'NotFoundError':
+      return {
+        code: 'file-unreadable',
+        message: `the file cannot be read: ${exception.message}`,
+        hint: 'It may have been moved, changed or removed since it was chosen: choose it again.',
+      };
+    case 'QuotaExceededError':
+      return {
+        code: 'storage',
+        message: `the browser has no room for the file: ${exception.message}`,
+        hint: 'Free some disk space, or remove finished deals.',
+      };
+    case 'AbortError':
+      return { code: 'aborted', message: 'stopped', hint: '' };
+    default:
+      return {
+        code: 'storage',
+        message: `the browser's storage fails: ${exception.name}: ${exception.message}`,
+        hint: 'Leave the private window, or allow this site to store data.',
+      };
+  }
+}
+
+function isProblem(thrown: unknown): thrown is Problem {
+  if (typeof thrown !== 'object' || thrown === null || thrown instanceof DOMException) {
+    return false;
+  }
+  const { code, message, hint } = thrown as Partial<Record<keyof Problem, unknown>>;
+  return typeof code === 'string' && typeof message === 'string' && typeof hint === 'string';
+}

@@ -1,0 +1,151 @@
+/**
+ * Sealdrop's storage client for the browser.
+ *
+ * ```ts
+ * const client = await Sealdrop.open({ chain: 'http://127.0.0.1:4403/rpc' });
+ * const piece = await client.prepare(file);
+ * const [miner] = await client.miners();
+ * const deal = await client.store(file, piece, miner, { duration: 2000 });
+ * client.on('deal', (deal) => console.log(deal.name, deal.step));
+ * ```
+ */
+
+import { SealdropError } from './errors.js';
+import { Link } from './link.js';
+import { computePiece } from './pieces.js';
+import type {
+  Deal,
+  Events,
+  MinerInfo,
+  NetworkInfo,
+  OpenOptions,
+  Piece,
+  Quote,
+  RunOptions,
+  StoreOptions,
+  Verification,
+} from './types.js';
+
+export { SealdropError } from './errors.js';
+export * from './types.js';
+
+/** The key's database when the page names none. */
+const DATABASE = 'sealdrop';
+
+/** A client: an account on a chain, and the deals that this browser made with it. */
+export class Sealdrop {
+  /** The account's address, `t1…`. */
+  readonly address: string;
+  readonly #link: Link;
+
+  private constructor(link: Link, address: string) {
+    this.#link = link;
+    this.address = address;
+  }
+
+  /**
+   * Starts the network worker, loads the signing key or makes one, and resumes unfinished deals.
+   *
+   * Of several tabs of one page one carries the deals on; the others show them and can start new ones.
+   * Throws `chain-unreachable` when the chain does not answer, and `unsupported` when the browser lacks something.
+   */
+  static async open(options: OpenOptions): Promise<Sealdrop> {
+    for (const feature of ['Worker', 'WebAssembly', 'indexedDB', 'BroadcastChannel']) {
+      if (!(feature in globalThis)) {
+        throw new SealdropError('unsupported', `this browser has no ${feature}`, 'Use a current browser.');
+      }
+    }
+    const link = new Link();
+    try {
+      const { address } = await link.call('open', [options.chain, options.database ?? DATABASE]);
+      return new Sealdrop(link, address);
+    } catch (thrown) {
+      link.end(new SealdropError('closed', 'the client was not opened'));
+      throw thrown;
+    }
+  }
+
+  /** The network's name, height and rules. */
+  network(): Promise<NetworkInfo> {
+    return this.#link.call('network', []);
+  }
+
+  /** What the account holds, in FIL. */
+  balance(): Promise<string> {
+    return this.#link.call('balance', []);
+  }
+
+  /** Asks a development chain for FIL; resolves when it has arrived. Throws `faucet` when it gives nothing. */
+  faucet(): Promise<void> {
+    return this.#link.call('faucet', []);
+  }
+
+  /** All miners of the network. */
+  miners(): Promise<MinerInfo[]> {
+    return this.#link.call('miners', []);
+  }
+
+  /** Computes a file's names off the main thread. Throws `empty-file`, `file-unreadable` or `aborted`. */
+  prepare(file: File | Blob, options: RunOptions = {}): Promise<Piece> {
+    return computePiece(file, options);
+  }
+
+  /** What storing a piece for `duration` blocks costs, and whether the miner's own rules allow it; costs nothing. */
+  quote(piece: Piece, miner: MinerInfo, duration: number): Promise<Quote> {
+    return this.#link.call('quote', [piece, miner.address, duration]);
+  }
+
+  /**
+   * Starts a deal; resolves once it is kept in this browser, before anything is paid. Its way is told by `deal` events.
+   *
+   * Throws, before anything is kept, what `quote` calls a problem, and `miner-unreachable` within 15 seconds.
+   */
+  store(file: File | Blob, piece: Piece, miner: MinerInfo, options: StoreOptions): Promise<Deal> {
+    const name = options.name ?? ('name' in file ? file.name : 'unnamed');
+    return this.#link.call('store', [{ file, name, piece, miner: miner.address, duration: options.duration }]);
+  }
+
+  /** All deals, newest first. */
+  deals(): Promise<Deal[]> {
+    return this.#link.call('deals', []);
+  }
+
+  /** One deal. */
+  deal(id: string): Promise<Deal | undefined> {
+    return this.#link.call('deal', [id]);
+  }
+
+  /** Tries a working deal again now, or draws a failed one up anew. Throws `file-lost` when its file is gone. */
+  retry(id: string): Promise<void> {
+    return this.#link.call('retry', [id]);
+  }
+
+  /** Forgets a deal that is complete or has failed. Throws `busy` for one under way. */
+  remove(id: string): Promise<void> {
+    return this.#link.call('remove', [id]);
+  }
+
+  /** Fetches a complete deal's file from its miner. Throws `retrieval-corrupt` when what comes is not the file. */
+  retrieve(id: string, options: RunOptions = {}): Promise<Blob> {
+    return this.#link.call('retrieve', [id], options);
+  }
+
+  /** Checks a complete deal against the chain, without trusting the miner. */
+  verify(id: string): Promise<Verification> {
+    return this.#link.call('verify', [id]);
+  }
+
+  /** Calls `listener` with every event of a kind; the returned function ends that. */
+  on<E extends keyof Events>(event: E, listener: (value: Events[E]) => void): () => void {
+    return this.#link.on(event, listener);
+  }
+
+  /** Ends the client. Deals go on when it is opened again, or in another tab. */
+  async close(): Promise<void> {
+    try {
+      await this.#link.call('close', []);
+    } finally {
+      this.#link.end(new SealdropError('closed', 'the client is closed', 'Open it again.'));
+    }
+  }
+}

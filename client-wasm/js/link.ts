@@ -1,0 +1,113 @@
+/** The page's side of the network worker: calls out, answers and events in. */
+
+import { SealdropError } from './errors.js';
+import { abortedError, Meter } from './meter.js';
+import type { Calls, FromNetwork, ToNetwork } from './protocol.js';
+import type { Events, RunOptions } from './types.js';
+
+interface Waiting {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: SealdropError) => void;
+  readonly options: RunOptions;
+  meter?: Meter;
+}
+
+type Listener = (value: Events[keyof Events]) => void;
+
+/** A running network worker. */
+export class Link {
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #listeners = new Map<keyof Events, Set<Listener>>();
+  #next = 1;
+  #ended: SealdropError | undefined;
+
+  constructor() {
+    this.#worker = new Worker(new URL('./network-worker.js', import.meta.url), {
+      type: 'module',
+      name: 'sealdrop-network',
+    });
+    this.#worker.onmessage = (event: MessageEvent<FromNetwork>) => this.#hear(event.data);
+    this.#worker.onerror = (event) => {
+      this.end(new SealdropError('internal', `the network worker failed: ${event.message || 'it cannot be loaded'}`, 'Reload the page.'));
+    };
+  }
+
+  /** Calls a function of the worker. */
+  call<M extends keyof Calls>(
+    method: M,
+    args: Parameters<Calls[M]>,
+    options: RunOptions = {},
+  ): Promise<Awaited<ReturnType<Calls[M]>>> {
+    if (this.#ended) {
+      return Promise.reject(this.#ended);
+    }
+    if (options.signal?.aborted) {
+      return Promise.reject(abortedError());
+    }
+    const id = this.#next++;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject, options });
+      options.signal?.addEventListener('abort', () => this.#cancel(id), { once: true });
+      this.#post({ kind: 'call', id, method, args });
+    });
+  }
+
+  /** Calls `listener` with every event of a kind, until the returned function is called. */
+  on<E extends keyof Events>(event: E, listener: (value: Events[E]) => void): () => void {
+    const listeners = this.#listeners.get(event) ?? new Set<Listener>();
+    this.#listeners.set(event, listeners);
+    const known = listener as Listener;
+    listeners.add(known);
+    return () => {
+      listeners.delete(known);
+    };
+  }
+
+  /** Ends the worker; what is under way and what is called later fails with `reason`. */
+  end(reason: SealdropError): void {
+    this.#ended ??= reason;
+    this.#worker.terminate();
+    for (const waiting of this.#waiting.values()) {
+      waiting.reject(this.#ended);
+    }
+    this.#waiting.clear();
+  }
+
+  #post(message: ToNetwork): void {
+    this.#worker.postMessage(message);
+  }
+
+  #cancel(id: number): void {
+    const waiting = this.#waiting.get(id);
+    if (waiting !== undefined) {
+      this.#waiting.delete(id);
+      this.#post({ kind: 'cancel', id });
+      waiting.reject(abortedError());
+    }
+  }
+
+  #hear(message: FromNetwork): void {
+    if (message.kind === 'event') {
+      for (const listener of this.#listeners.get(message.event) ?? []) {
+        listener(message.value);
+      }
+      return;
+    }
+    const waiting = this.#waiting.get(message.id);
+    if (waiting === undefined) {
+      return;
+    }
+    if (message.kind === 'progress') {
+      waiting.meter ??= new Meter(message.total, waiting.options.onProgress);
+      waiting.meter.report(message.done);
+      return;
+    }
+    this.#waiting.delete(message.id);
+    if (message.kind === 'value') {
+      waiting.resolve(message.value);
+    } else {
+      waiting.reject(SealdropError.from(message.problem));
+    }
+  }
+}

@@ -1,0 +1,347 @@
+/**
+ * The network worker: loads the Rust client, keeps what it wants kept, and answers the page.
+ *
+ * All of chain, libp2p and deals runs here, so that the page stays quick and a hidden tab goes on transferring.
+ */
+
+import { problemOf, SealdropError } from './errors.js';
+import type { Calls, FromNetwork, StoreRequest, ToNetwork } from './protocol.js';
+import { DealStore, signingKey, type StoredDeal } from './store.js';
+import { Tabs, type TabMessage } from './tabs.js';
+import type { Deal, Problem } from './types.js';
+import init, { Client, type Host } from './wasm/sealdrop_client.js';
+
+/** Least milliseconds between two looks at the chain's head. */
+const HEAD_WAIT_MS = 1000;
+/** Milliseconds until resuming is tried again while the chain does not answer. */
+const RESUME_WAIT_MS = 3000;
+/** Least milliseconds between two progress messages of one retrieval. */
+const PROGRESS_WAIT_MS = 100;
+
+/** What is there once the client is open. */
+interface Session {
+  readonly client: Client;
+  readonly store: DealStore;
+  readonly tabs: Tabs;
+}
+
+let session: Session | undefined;
+let closed = false;
+/** Files of deals under way, so that each read does not go through the database. */
+const files = new Map<string, Blob>();
+/** The newest view of each deal: progress and connection are not stored. */
+const views = new Map<string, Deal>();
+/** Calls under way that the page no longer waits for. */
+const cancelled = new Set<number>();
+const underWay = new Set<number>();
+
+function post(message: FromNetwork): void {
+  self.postMessage(message);
+}
+
+function show(view: Deal): void {
+  views.set(view.id, view);
+  post({ kind: 'event', event: 'deal', value: view });
+}
+
+function opened(): Session {
+  if (session === undefined) {
+    throw new SealdropError('closed', 'the client is not open');
+  }
+  return session;
+}
+
+function sleep(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+function notFound(id: string): SealdropError {
+  return new SealdropError('not-found', `there is no deal ${id} in this browser`);
+}
+
+async function stored(id: string): Promise<StoredDeal> {
+  const deal = await opened().store.deal(id);
+  if (deal === undefined) {
+    throw notFound(id);
+  }
+  return deal;
+}
+
+async function fileOf(id: string): Promise<Blob> {
+  const known = files.get(id);
+  if (known !== undefined) {
+    return known;
+  }
+  const file = await opened().store.file(id);
+  if (file === undefined) {
+    throw new SealdropError('file-lost', 'the bytes of this deal\'s file are not kept here any more');
+  }
+  files.set(id, file.blob);
+  return file.blob;
+}
+
+/** What the Rust module asks of this worker. */
+const host: Host = {
+  async saveDeal(id, state, view) {
+    await opened().store.update({ id, state, view });
+    host.showDeal(view);
+  },
+  showDeal(view) {
+    show(view);
+    opened().tabs.tell({ kind: 'deal', view });
+  },
+  async readPiece(id, offset, length) {
+    const file = await fileOf(id);
+    return file.slice(offset, offset + length).arrayBuffer();
+  },
+  async dropPiece(id) {
+    files.delete(id);
+    await opened().store.dropFile(id);
+  },
+  message: (purpose) => opened().store.message(purpose),
+  saveMessage: (purpose, message) => opened().store.saveMessage(purpose, message),
+  dropMessage: (purpose) => opened().store.dropMessage(purpose),
+  messages: () => opened().store.messages(),
+};
+
+/** Carries a stored deal on; `anew` when it was drawn up anew since. */
+async function start(id: string, anew: boolean): Promise<void> {
+  const { client, store } = opened();
+  if (anew) {
+    client.stop(id);
+  } else if (client.wake(id)) {
+    return;
+  }
+  const [deal, file] = await Promise.all([store.deal(id), store.file(id)]);
+  if (deal !== undefined) {
+    client.drive(deal.state, file?.nodes ?? []);
+  }
+}
+
+/** Carries a deal on here, or has the tab that leads do it. */
+async function order(id: string, anew: boolean): Promise<void> {
+  const { tabs } = opened();
+  if (tabs.leads) {
+    await start(id, anew);
+  } else {
+    tabs.tell({ kind: 'start', id, anew });
+  }
+}
+
+function forget(id: string): void {
+  files.delete(id);
+  views.delete(id);
+  opened().client.stop(id);
+}
+
+function hear(message: TabMessage): void {
+  switch (message.kind) {
+    case 'deal':
+      return show(message.view);
+    case 'removed':
+      return forget(message.id);
+    case 'start':
+      if (opened().tabs.leads) {
+        start(message.id, message.anew).catch(report);
+      }
+  }
+}
+
+function report(thrown: unknown): void {
+  post({ kind: 'event', event: 'problem', value: problemOf(thrown) });
+}
+
+/** Takes all stored deals up; called when this worker becomes the one that leads. */
+async function resume(): Promise<void> {
+  // The lock may come before `open` has finished.
+  while (session === undefined && !closed) {
+    await sleep(10);
+  }
+  for (;;) {
+    if (closed) {
+      return;
+    }
+    try {
+      await opened().client.resend();
+      break;
+    } catch (thrown) {
+      report(thrown);
+      await sleep(RESUME_WAIT_MS);
+    }
+  }
+  for (const deal of await opened().store.deals()) {
+    await start(deal.id, false).catch(report);
+  }
+}
+
+/** Tells the page of every new block, and once when the chain is lost. */
+async function watchHead(client: Client, blockTimeMs: number): Promise<void> {
+  let block = '';
+  let lost = false;
+  while (!closed) {
+    try {
+      const head = await client.head();
+      if (head.block !== block) {
+        block = head.block;
+        post({ kind: 'event', event: 'head', value: head });
+      }
+      lost = false;
+    } catch (thrown) {
+      if (!lost) {
+        report(thrown);
+      }
+      lost = true;
+    }
+    await sleep(Math.max(HEAD_WAIT_MS, blockTimeMs));
+  }
+}
+
+async function open(chain: string, database: string): Promise<{ address: string }> {
+  if (session !== undefined) {
+    return { address: session.client.address() };
+  }
+  const [key] = await Promise.all([signingKey(database), init()]);
+  const client = new Client(chain, key, host);
+  const { genesis, blockTimeMs } = await client.network();
+  // Deals belong to one network: on a devnet that was made anew they would mean nothing.
+  const name = `${database}@${genesis}`;
+  const store = await DealStore.open(name);
+  const tabs = new Tabs(name, () => void resume().catch(report), hear);
+  session = { client, store, tabs };
+  void watchHead(client, blockTimeMs);
+  return { address: client.address() };
+}
+
+async function store(request: StoreRequest): Promise<Deal> {
+  const { client, store: deals } = opened();
+  const { file, name, piece, miner, duration } = request;
+  if (file.size !== piece.size) {
+    throw new SealdropError(
+      'bad-argument',
+      `the file has ${file.size} bytes, but the piece was computed over ${piece.size} bytes`,
+      'Prepare the file again.',
+    );
+  }
+  const id = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  const { size, commP, dataCid } = piece;
+  const draft = { id, name, type: file.type, piece: { size, commP, dataCid }, miner, duration };
+  const { state, view } = await client.draft(draft);
+  await deals.create({ id, state, view }, { id, blob: file, nodes: piece.nodes });
+  host.showDeal(view);
+  await order(id, false);
+  return view;
+}
+
+/** A stored deal as the page sees it now. */
+function current(deal: StoredDeal): Deal {
+  return views.get(deal.id) ?? { ...deal.view, connected: false };
+}
+
+async function retry(id: string): Promise<void> {
+  const { client, store: deals } = opened();
+  const deal = await stored(id);
+  if (deal.view.state !== 'failed') {
+    return order(id, false);
+  }
+  if ((await deals.file(id)) === undefined) {
+    throw new SealdropError(
+      'file-lost',
+      'the bytes of this deal\'s file are not kept here any more',
+      'Choose the file again and store it in a new deal.',
+    );
+  }
+  const { state, view } = await client.redraft(deal.state);
+  await host.saveDeal(id, state, view);
+  return order(id, true);
+}
+
+async function remove(id: string): Promise<void> {
+  const { store: deals, tabs } = opened();
+  const deal = await stored(id);
+  if (deal.view.state === 'working') {
+    throw new SealdropError('busy', 'this deal is under way', 'Wait until it is complete or has failed.');
+  }
+  await deals.remove(id);
+  forget(id);
+  tabs.tell({ kind: 'removed', id });
+}
+
+async function retrieve(call: number, id: string): Promise<Blob> {
+  const deal = await stored(id);
+  const total = deal.view.size;
+  const parts: Blob[] = [];
+  let done = 0;
+  let told = 0;
+  await opened().client.retrieve(deal.state, (part) => {
+    // A Blob may lie on disk, an array only in memory.
+    parts.push(new Blob([part]));
+    done += part.length;
+    const now = performance.now();
+    if (now - told >= PROGRESS_WAIT_MS || done === total) {
+      told = now;
+      post({ kind: 'progress', id: call, done, total });
+    }
+    return !cancelled.has(call);
+  });
+  return new Blob(parts, { type: deal.view.type });
+}
+
+async function close(): Promise<void> {
+  closed = true;
+  session?.tabs.leave();
+  session?.store.close();
+}
+
+/** The functions that the page calls, but for `retrieve`, which needs to know its call. */
+const calls: Omit<Calls, 'retrieve'> = {
+  open,
+  close,
+  store,
+  retry,
+  remove,
+  network: () => opened().client.network(),
+  balance: () => opened().client.balance(),
+  faucet: () => opened().client.faucet(),
+  miners: () => opened().client.miners(),
+  quote: (piece, miner, duration) => opened().client.quote(piece, miner, duration),
+  async deals() {
+    const all = await opened().store.deals();
+    return all.map(current).sort((a, b) => b.createdAt - a.createdAt);
+  },
+  async deal(id) {
+    const deal = await opened().store.deal(id);
+    return deal && current(deal);
+  },
+  verify: async (id) => opened().client.verify((await stored(id)).state),
+};
+
+async function answer(message: Extract<ToNetwork, { kind: 'call' }>): Promise<unknown> {
+  const { id, method, args } = message;
+  if (method === 'retrieve') {
+    return retrieve(id, String(args[0]));
+  }
+  // The page's side is typed by the same interface.
+  const call = calls[method] as (...args: readonly unknown[]) => Promise<unknown>;
+  return call(...args);
+}
+
+self.onmessage = async ({ data }: MessageEvent<ToNetwork>) => {
+  if (data.kind === 'cancel') {
+    if (underWay.has(data.id)) {
+      cancelled.add(data.id);
+    }
+    return;
+  }
+  const { id } = data;
+  underWay.add(id);
+  try {
+    const value = await answer(data);
+    post({ kind: 'value', id, value });
+  } catch (thrown) {
+    const problem: Problem = problemOf(thrown);
+    post({ kind: 'problem', id, problem });
+  } finally {
+    underWay.delete(id);
+    cancelled.delete(id);
+  }
+};

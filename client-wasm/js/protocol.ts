@@ -1,0 +1,57 @@
+/** The messages between the page and its two workers. Everything here is plain data that can be posted. */
+
+import type {
+  Deal,
+  Events,
+  MinerInfo,
+  NetworkInfo,
+  Piece,
+  Problem,
+  Quote,
+  Verification,
+} from './types.js';
+
+/** What a deal is made of, as the page posts it. */
+export interface StoreRequest {
+  readonly file: Blob;
+  readonly name: string;
+  readonly piece: Piece;
+  readonly miner: string;
+  readonly duration: number;
+}
+
+/** The functions of the network worker. */
+export interface Calls {
+  open(chain: string, database: string): Promise<{ address: string }>;
+  network(): Promise<NetworkInfo>;
+  balance(): Promise<string>;
+  faucet(): Promise<void>;
+  miners(): Promise<MinerInfo[]>;
+  quote(piece: Piece, miner: string, duration: number): Promise<Quote>;
+  store(request: StoreRequest): Promise<Deal>;
+  deals(): Promise<Deal[]>;
+  deal(id: string): Promise<Deal | undefined>;
+  retry(id: string): Promise<void>;
+  remove(id: string): Promise<void>;
+  retrieve(id: string): Promise<Blob>;
+  verify(id: string): Promise<Verification>;
+  close(): Promise<void>;
+}
+
+/** From the page to the network worker. */
+export type ToNetwork =
+  | { readonly kind: 'call'; readonly id: number; readonly method: keyof Calls; readonly args: readonly unknown[] }
+  | { readonly kind: 'cancel'; readonly id: number };
+
+/** From the network worker to the page. */
+export type FromNetwork =
+  | { readonly kind: 'value'; readonly id: number; readonly value: unknown }
+  | { readonly kind: 'problem'; readonly id: number; readonly problem: Problem }
+  | { readonly kind: 'progress'; readonly id: number; readonly done: number; readonly total: number }
+  | { [E in keyof Events]: { readonly kind: 'event'; readonly event: E; readonly value: Events[E] } }[keyof Events];
+
+/** From the piece worker to the page. The page posts the file, once. */
+export type FromPiece =
+  | { readonly kind: 'progress'; readonly done: number }
+  | { readonly kind: 'piece'; readonly piece: Piece }
+  | { readonly kind: 'problem'; readonly problem: Problem };

@@ -1,0 +1,172 @@
+/**
+ * What outlives the page, in IndexedDB.
+ *
+ * One database holds the signing key. Beside it, each network has one with its deals, their files until the miner has
+ * them, and the messages that were signed for its chain. Every promise resolves when its transaction is durable.
+ */
+
+import type { Deal, PieceNode } from './types.js';
+
+/** A deal: `state` is the Rust module's own, `view` what the page sees. */
+export interface StoredDeal {
+  readonly id: string;
+  readonly state: string;
+  readonly view: Deal;
+}
+
+/** A file that a miner still has to fetch. */
+export interface StoredFile {
+  readonly id: string;
+  readonly blob: Blob;
+  readonly nodes: readonly PieceNode[];
+}
+
+interface StoredMessage {
+  readonly purpose: string;
+  readonly message: string;
+}
+
+const VERSION = 1;
+const KEYS = 'keys';
+const DEALS = 'deals';
+const FILES = 'files';
+const MESSAGES = 'messages';
+
+function open(name: string, upgrade: (database: IDBDatabase) => void): Promise<IDBDatabase> {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.open(name, VERSION);
+    request.onupgradeneeded = () => upgrade(request.result);
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
+
+/** Runs `work` in one transaction; gives its request's result once everything is on disk. */
+function transact<T>(
+  database: IDBDatabase,
+  stores: string | string[],
+  mode: IDBTransactionMode,
+  work: (transaction: IDBTransaction) => IDBRequest<T> | undefined,
+): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const transaction = database.transaction(stores, mode, { durability: 'strict' });
+    const request = work(transaction);
+    transaction.oncomplete = () => resolve(request?.result);
+    transaction.onabort = () => reject(transaction.error);
+  });
+}
+
+/** The signing key of this browser: made at the first call, the same ever after, also for tabs that call at once. */
+export async function signingKey(databaseName: string): Promise<Uint8Array> {
+  const database = await open(databaseName, (fresh) => fresh.createObjectStore(KEYS));
+  try {
+    const fresh = crypto.getRandomValues(new Uint8Array(32));
+    const kept = await transact<Uint8Array>(database, KEYS, 'readwrite', (transaction) => {
+      const keys = transaction.objectStore(KEYS);
+      // `add` leaves a key that is there already; its error must not undo the transaction.
+      keys.add(fresh, 'signing').onerror = (event) => {
+        event.preventDefault();
+        event.stopPropagation();
+      };
+      return keys.get('signing') as IDBRequest<Uint8Array>;
+    });
+    return kept ?? fresh;
+  } finally {
+    database.close();
+  }
+}
+
+/** Deals, files and messages of one network. */
+export class DealStore {
+  readonly #database: IDBDatabase;
+
+  private constructor(database: IDBDatabase) {
+    this.#database = database;
+  }
+
+  static async open(name: string): Promise<DealStore> {
+    const database = await open(name, (fresh) => {
+      fresh.createObjectStore(DEALS, { keyPath: 'id' });
+      fresh.createObjectStore(FILES, { keyPath: 'id' });
+      fresh.createObjectStore(MESSAGES, { keyPath: 'purpose' });
+    });
+    return new DealStore(database);
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  async deals(): Promise<StoredDeal[]> {
+    const all = await this.#read<StoredDeal[]>(DEALS, (deals) => deals.getAll());
+    return all ?? [];
+  }
+
+  deal(id: string): Promise<StoredDeal | undefined> {
+    return this.#read<StoredDeal | undefined>(DEALS, (deals) => deals.get(id));
+  }
+
+  /** Keeps a new deal together with its file. */
+  async create(deal: StoredDeal, file: StoredFile): Promise<void> {
+    await transact(this.#database, [DEALS, FILES], 'readwrite', (transaction) => {
+      transaction.objectStore(FILES).put(file);
+      return transaction.objectStore(DEALS).put(deal);
+    });
+  }
+
+  /** Keeps a deal's change. A deal that was removed meanwhile stays removed. */
+  async update(deal: StoredDeal): Promise<void> {
+    await transact(this.#database, DEALS, 'readwrite', (transaction) => {
+      const deals = transaction.objectStore(DEALS);
+      const known = deals.getKey(deal.id);
+      known.onsuccess = () => {
+        if (known.result !== undefined) {
+          deals.put(deal);
+        }
+      };
+      return undefined;
+    });
+  }
+
+  async remove(id: string): Promise<void> {
+    await transact(this.#database, [DEALS, FILES], 'readwrite', (transaction) => {
+      transaction.objectStore(FILES).delete(id);
+      return transaction.objectStore(DEALS).delete(id);
+    });
+  }
+
+  file(id: string): Promise<StoredFile | undefined> {
+    return this.#read<StoredFile | undefined>(FILES, (files) => files.get(id));
+  }
+
+  async dropFile(id: string): Promise<void> {
+    await this.#write(FILES, (files) => files.delete(id));
+  }
+
+  async message(purpose: string): Promise<string | undefined> {
+    const kept = await this.#read<StoredMessage | undefined>(MESSAGES, (messages) => messages.get(purpose));
+    return kept?.message;
+  }
+
+  async saveMessage(purpose: string, message: string): Promise<void> {
+    const kept: StoredMessage = { purpose, message };
+    await this.#write(MESSAGES, (messages) => messages.put(kept));
+  }
+
+  async dropMessage(purpose: string): Promise<void> {
+    await this.#write(MESSAGES, (messages) => messages.delete(purpose));
+  }
+
+  async messages(): Promise<string[]> {
+    const all = await this.#read<StoredMessage[]>(MESSAGES, (messages) => messages.getAll());
+    return (all ?? []).map((kept) => kept.message);
+  }
+
+  #read<T>(store: string, work: (store: IDBObjectStore) => IDBRequest): Promise<T | undefined> {
+    return transact<T>(this.#database, store, 'readonly', (transaction) => work(transaction.objectStore(store)));
+  }
+
+  async #write(store: string, work: (store: IDBObjectStore) => IDBRequest): Promise<void> {
+    await transact(this.#database, store, 'readwrite', (transaction) => work(transaction.objectStore(store)));
+  }
+}
