@@ -15,9 +15,9 @@ use rayon::prelude::*;
 use std::io::{self, Write};
 
 /// Points of one task: its batch shares an inversion and stays in a core's cache.
-const TASK_POINTS: usize = 1024;
+const TASK_POINTS: usize = 2048;
 /// Tasks between two writes and two reports of progress.
-const TASKS: usize = 128;
+const TASKS: usize = 64;
 /// A point of G2 costs about this many points of G1; progress counts in points of G1.
 const G2_WEIGHT: u64 = 3;
 

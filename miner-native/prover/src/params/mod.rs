@@ -119,7 +119,7 @@ pub enum ParamsError {
 
 /// Makes sure that the parameters of every `wanted` set are in `dir`, whole and right; makes those that
 /// are not. Returns in milliseconds when all are there, and takes minutes and gigabytes of disk for each
-/// that is not (2 KiB: 1.1 GB, 8 MiB: 1.4 GB for PoRep; some 50 MB for PoSt).
+/// that is not (2 KiB: 1.1 GB, 8 MiB: 1.4 GB for PoRep; 12 and 31 MB for PoSt).
 ///
 /// `progress` is called from this thread, several times a second while points are computed. Two processes
 /// may call this on one directory: the second waits. Interrupted at any point, the next call continues with
@@ -161,7 +161,7 @@ pub fn ensure(
 ///
 /// # Errors
 /// [`ParamsError::Missing`] if `ensure` has not seen them as they are now. For 32 GiB the official files
-/// only have to exist: filecoin-proofs checks their digests.
+/// only have to exist; filecoin-proofs checks their digests if `FIL_PROOFS_VERIFY_PRODUCTION_PARAMS=1` is set.
 pub(crate) fn check_installed(dir: &Path, circuit: Circuit, size: SectorSize) -> Result<(), ParamsError> {
     let names = file_names(circuit, size)?;
     let params = dir.join(&names.params);
@@ -272,7 +272,7 @@ fn is_whole(
     Ok(true)
 }
 
-/// The length of a parameter file: pinned, or for 512 MiB measured once (2.0 GB, PoSt 60 MB) and rounded up.
+/// The length of a parameter file: pinned, or for 512 MiB a generous estimate (nobody has made those yet).
 fn expected_bytes(circuit: Circuit, size: SectorSize) -> u64 {
     match (pinned(circuit, size), circuit) {
         (Some(pin), _) => pin.params_bytes,
