@@ -1,0 +1,133 @@
+//! JSON-RPC calls over HTTP, with retries while the endpoint cannot be reached.
+
+use super::error::ChainError;
+use serde::de::DeserializeOwned;
+use serde::Deserialize;
+use serde_json::{json, Value};
+use std::time::Duration;
+
+/// Longest wait for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest wait for an answer: a query may verify a proof.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Attempts of one call.
+const ATTEMPTS: u32 = 5;
+/// Wait before the second attempt; it doubles with every further one (about 3 s in all).
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// Longest answer that is read, in bytes: the view of a miner with thousands of sectors.
+const MAX_ANSWER: usize = 64 * 1024 * 1024;
+
+/// A JSON-RPC endpoint.
+#[derive(Debug, Clone)]
+pub(super) struct Client {
+    http: reqwest::Client,
+    pub url: String,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    result: Option<Value>,
+    error: Option<Refused>,
+}
+
+#[derive(Deserialize)]
+struct Refused {
+    code: i64,
+    message: String,
+    data: Option<Hint>,
+}
+
+#[derive(Deserialize)]
+struct Hint {
+    hint: Option<String>,
+}
+
+impl Client {
+    pub fn new(url: &str) -> Result<Self, ChainError> {
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(ANSWER_TIMEOUT)
+            // A proxy of the environment has no business between two programs on this machine.
+            .no_proxy()
+            .build()
+            .map_err(|e| ChainError::Unreachable {
+                url: url.to_owned(),
+                reason: chain_of(&e),
+            })?;
+        Ok(Self {
+            http,
+            url: url.to_owned(),
+        })
+    }
+
+    /// Calls a method. Every method may be called again: reads change nothing, and a message is known by its id.
+    pub async fn call<T: DeserializeOwned>(&self, method: &str, params: Value) -> Result<T, ChainError> {
+        let mut pause = FIRST_PAUSE;
+        for _ in 1..ATTEMPTS {
+            match self.once(method, &params).await {
+                Err(ChainError::Unreachable { .. }) => {}
+                other => return self.typed(other?),
+            }
+            tokio::time::sleep(pause).await;
+            pause = pause.saturating_mul(2);
+        }
+        let result = self.once(method, &params).await?;
+        self.typed(result)
+    }
+
+    /// Calls a method once, without waiting for an endpoint that is away.
+    pub async fn try_call<T: DeserializeOwned>(&self, method: &str, params: Value) -> Result<T, ChainError> {
+        let result = self.once(method, &params).await?;
+        self.typed(result)
+    }
+
+    async fn once(&self, method: &str, params: &Value) -> Result<Value, ChainError> {
+        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let away = |e: reqwest::Error| ChainError::Unreachable {
+            url: self.url.clone(),
+            reason: chain_of(&e),
+        };
+        let mut response = self.http.post(&self.url).json(&request).send().await.map_err(away)?;
+        let status = response.status();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(away)? {
+            if body.len().saturating_add(chunk.len()) > MAX_ANSWER {
+                return Err(self.strange(format!("its answer has more than {MAX_ANSWER} bytes")));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let answer: Answer = serde_json::from_slice(&body)
+            .map_err(|e| self.strange(format!("HTTP status {status}, and no JSON-RPC answer: {e}")))?;
+        match (answer.error, answer.result) {
+            (Some(Refused { code, message, data }), _) => Err(ChainError::Rpc {
+                code,
+                message,
+                hint: data.and_then(|data| data.hint),
+            }),
+            // A result of null arrives as `None`.
+            (None, result) => Ok(result.unwrap_or_default()),
+        }
+    }
+
+    fn typed<T: DeserializeOwned>(&self, result: Value) -> Result<T, ChainError> {
+        serde_json::from_value(result).map_err(|e| self.strange(e.to_string()))
+    }
+
+    fn strange(&self, reason: String) -> ChainError {
+        ChainError::Protocol {
+            url: self.url.clone(),
+            reason,
+        }
+    }
+}
+
+/// An error with its causes: reqwest's own text says only that sending failed.
+fn chain_of(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

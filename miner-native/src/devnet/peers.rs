@@ -1,0 +1,168 @@
+//! Where miners can be dialled: a directory of peer records, each signed by the peer that it is about. The only module of
+//! the chain that names libp2p.
+//!
+//! Miners announce themselves through the RPC, clients look a miner's peer id up before they dial (step 5 of a deal).
+//! The directory is kept in memory: miners announce themselves again and again.
+
+use libp2p::core::{PeerRecord, SignedEnvelope};
+use libp2p::PeerId;
+use std::collections::BTreeMap;
+
+/// Most addresses of a peer: two listeners on a few interfaces.
+pub const MAX_ADDRESSES: usize = 8;
+/// Most peers remembered; the one that announced itself longest ago makes room.
+pub const MAX_PEERS: usize = 256;
+/// Longest signed record that is looked at, in bytes.
+pub const MAX_RECORD: usize = 4096;
+
+/// Why a record is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum PeerError {
+    #[error("the record has {0} bytes, more than {MAX_RECORD}")]
+    TooLong(usize),
+    #[error("the record is not a signed peer record: {0}")]
+    Malformed(String),
+    #[error("the record has {0} addresses: give 1 to {MAX_ADDRESSES}")]
+    Addresses(usize),
+    #[error("a newer record of {peer} is known: sign a new one")]
+    Older { peer: String },
+    #[error("{0:?} is not a peer id")]
+    PeerId(String),
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// Counted up by the peer with every record.
+    seq: u64,
+    addresses: Vec<String>,
+    /// Counted up here with every announcement.
+    announced: u64,
+}
+
+/// The newest record of every peer.
+#[derive(Debug, Default)]
+pub(super) struct Peers {
+    entries: BTreeMap<PeerId, Entry>,
+    announcements: u64,
+}
+
+impl Peers {
+    /// Takes a signed record in, unless a newer one of that peer is known.
+    pub fn announce(&mut self, envelope: &[u8]) -> Result<(), PeerError> {
+        if envelope.len() > MAX_RECORD {
+            return Err(PeerError::TooLong(envelope.len()));
+        }
+        let envelope =
+            SignedEnvelope::from_protobuf_encoding(envelope).map_err(|e| PeerError::Malformed(e.to_string()))?;
+        let record = PeerRecord::from_signed_envelope(envelope).map_err(|e| PeerError::Malformed(e.to_string()))?;
+        let (peer, seq) = (record.peer_id(), record.seq());
+        if !(1..=MAX_ADDRESSES).contains(&record.addresses().len()) {
+            return Err(PeerError::Addresses(record.addresses().len()));
+        }
+        if self.entries.get(&peer).is_some_and(|known| seq < known.seq) {
+            return Err(PeerError::Older { peer: peer.to_string() });
+        }
+        if self.entries.len() >= MAX_PEERS && !self.entries.contains_key(&peer) {
+            let oldest = self
+                .entries
+                .iter()
+                .min_by_key(|(_, entry)| entry.announced)
+                .map(|(peer, _)| *peer);
+            if let Some(oldest) = oldest {
+                self.entries.remove(&oldest);
+            }
+        }
+        self.announcements = self.announcements.saturating_add(1);
+        let addresses = record.addresses().iter().map(ToString::to_string).collect();
+        self.entries.insert(
+            peer,
+            Entry {
+                seq,
+                addresses,
+                announced: self.announcements,
+            },
+        );
+        Ok(())
+    }
+
+    /// The addresses of a peer; none when it did not announce itself.
+    pub fn find(&self, peer: &str) -> Result<Vec<String>, PeerError> {
+        let peer: PeerId = peer
+            .parse()
+            .map_err(|_| PeerError::PeerId(peer.chars().take(80).collect()))?;
+        Ok(self
+            .entries
+            .get(&peer)
+            .map(|entry| entry.addresses.clone())
+            .unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use libp2p::identity::Keypair;
+    use libp2p::Multiaddr;
+
+    fn record(key: &Keypair, addresses: usize) -> Vec<u8> {
+        let address = |port: usize| -> Multiaddr { format!("/ip4/127.0.0.1/tcp/{}", 4400 + port).parse().unwrap() };
+        let record = PeerRecord::new(key, (0..addresses).map(address).collect()).unwrap();
+        record.into_signed_envelope().into_protobuf_encoding()
+    }
+
+    #[test]
+    fn a_peer_is_found_where_it_said_it_is() {
+        let (mut peers, key) = (Peers::default(), Keypair::generate_ed25519());
+        let peer = key.public().to_peer_id().to_string();
+        assert_eq!(peers.find(&peer), Ok(vec![]));
+        peers.announce(&record(&key, 1)).unwrap();
+        assert_eq!(peers.find(&peer), Ok(vec!["/ip4/127.0.0.1/tcp/4400".to_owned()]));
+        assert_eq!(peers.find("no peer"), Err(PeerError::PeerId("no peer".into())));
+    }
+
+    #[test]
+    fn a_record_that_its_peer_did_not_sign_is_refused() {
+        let mut peers = Peers::default();
+        let mut forged = record(&Keypair::generate_ed25519(), 1);
+        let last = forged.len() - 1;
+        forged[last] ^= 1;
+        assert!(matches!(peers.announce(&forged), Err(PeerError::Malformed(_))));
+        assert!(matches!(peers.announce(b"nonsense"), Err(PeerError::Malformed(_))));
+        assert_eq!(
+            peers.announce(&vec![0; MAX_RECORD + 1]),
+            Err(PeerError::TooLong(MAX_RECORD + 1))
+        );
+    }
+
+    #[test]
+    fn a_record_has_a_bounded_number_of_addresses() {
+        let (mut peers, key) = (Peers::default(), Keypair::generate_ed25519());
+        assert_eq!(peers.announce(&record(&key, 0)), Err(PeerError::Addresses(0)));
+        assert_eq!(
+            peers.announce(&record(&key, MAX_ADDRESSES + 1)),
+            Err(PeerError::Addresses(MAX_ADDRESSES + 1))
+        );
+        assert_eq!(peers.announce(&record(&key, MAX_ADDRESSES)), Ok(()));
+    }
+
+    #[test]
+    fn the_newest_record_of_a_peer_wins() {
+        let (mut peers, key) = (Peers::default(), Keypair::generate_ed25519());
+        let peer = key.public().to_peer_id();
+        let old = record(&key, 1);
+        peers.announce(&old).unwrap();
+        peers.entries.get_mut(&peer).unwrap().seq = u64::MAX;
+        assert_eq!(peers.announce(&old), Err(PeerError::Older { peer: peer.to_string() }));
+    }
+
+    #[test]
+    fn the_peer_that_announced_itself_longest_ago_makes_room() {
+        let mut peers = Peers::default();
+        let keys: Vec<Keypair> = (0..=MAX_PEERS).map(|_| Keypair::generate_ed25519()).collect();
+        for key in &keys {
+            peers.announce(&record(key, 1)).unwrap();
+        }
+        assert_eq!(peers.entries.len(), MAX_PEERS);
+        assert!(!peers.entries.contains_key(&keys[0].public().to_peer_id()));
+    }
+}

@@ -1,0 +1,210 @@
+//! The RPC's methods: parameters in, JSON out. Parameters are named, and unknown names are refused, so that a mistyped
+//! one is not taken for one left out.
+
+use super::views::{self, FaucetView};
+use super::{code, RpcError};
+use crate::devnet::node::{lock, Node};
+use cid::Cid;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{json, Map, Value};
+use shared::chain::view::{ActorView, ChannelView, MinerView, NetworkView};
+use shared::chain::{Address, ChannelId, Epoch, SignedMessage};
+use shared::wire;
+use std::time::Duration;
+
+/// Longest reason that is sent back: it may quote the asker.
+const MAX_REASON: usize = 300;
+
+type Reply = Result<Value, RpcError>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfAddress {
+    address: Address,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfChannel {
+    payer: Address,
+    id: ChannelId,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfHeight {
+    height: Epoch,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfMessage {
+    message: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfRecord {
+    record: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct OfPeer {
+    peer_id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Query {
+    to: Address,
+    from: Option<Address>,
+    method: String,
+    #[serde(default)]
+    params: Vec<String>,
+}
+
+/// Answers one call.
+pub(super) fn call(node: &Node, block_time: Duration, method: &str, params: Value) -> Reply {
+    match method {
+        "chain.network" => none(params).and_then(|()| network(node, block_time)),
+        "chain.head" => none(params).and_then(|()| to_json(&views::head(&node.current()))),
+        "chain.miners" => none(params).and_then(|()| to_json(&MinerView::all(&node.current().state))),
+        "chain.actor" => {
+            let OfAddress { address } = parse(params)?;
+            to_json(&ActorView::of(&node.current().state, &address))
+        }
+        "chain.miner" => {
+            let OfAddress { address } = parse(params)?;
+            to_json(&MinerView::of(&node.current().state, &address))
+        }
+        "chain.channel" => {
+            let OfChannel { payer, id } = parse(params)?;
+            to_json(&ChannelView::of(&node.current().state, &payer, id))
+        }
+        "chain.beacon" => {
+            let OfHeight { height } = parse(params)?;
+            Ok(hex::encode(node.beacon(height)?).into())
+        }
+        "chain.push" => push(node, parse(params)?),
+        "chain.receipt" => receipt(node, parse(params)?),
+        "chain.message" => message(node, parse(params)?),
+        "chain.query" => query(node, parse(params)?),
+        "devnet.faucet" => {
+            let OfAddress { address } = parse(params)?;
+            let (message, amount) = node.grant(&address)?;
+            to_json(&FaucetView {
+                message: Some(message.to_string()),
+                amount,
+            })
+        }
+        "peers.announce" => {
+            let OfRecord { record } = parse(params)?;
+            let record = from_hex("record", &record)?;
+            lock(&node.peers).announce(&record).map_err(super::Refusal::Peer)?;
+            Ok(true.into())
+        }
+        "peers.find" => {
+            let OfPeer { peer_id } = parse(params)?;
+            to_json(&lock(&node.peers).find(&peer_id).map_err(super::Refusal::Peer)?)
+        }
+        _ => Err(RpcError::new(
+            code::METHOD,
+            format_args!("there is no method {:?}", clip(method)),
+        )),
+    }
+}
+
+fn network(node: &Node, block_time: Duration) -> Reply {
+    let current = node.current();
+    to_json(&NetworkView {
+        network: node.genesis.network.clone(),
+        genesis: node.genesis_cid.to_string(),
+        height: current.block.height,
+        block_time_ms: u64::try_from(block_time.as_millis()).unwrap_or(u64::MAX),
+        policy: current.state.policy.clone(),
+        verifying_keys: node.genesis.verifying_keys.clone(),
+    })
+}
+
+fn push(node: &Node, OfMessage { message }: OfMessage) -> Reply {
+    let bytes = from_hex("message", &message)?;
+    let message: SignedMessage = wire::decode(&bytes).map_err(|e| {
+        invalid(
+            "message",
+            format_args!("it is not a signed message in canonical CBOR: {e}"),
+        )
+    })?;
+    Ok(json!({ "message": node.push(bytes.len(), message)?.to_string() }))
+}
+
+fn receipt(node: &Node, OfMessage { message }: OfMessage) -> Reply {
+    let cid = cid("message", &message)?;
+    to_json(&node.outcome(&cid)?.map(|outcome| views::receipt(message, &outcome)))
+}
+
+fn message(node: &Node, OfMessage { message }: OfMessage) -> Reply {
+    let cid = cid("message", &message)?;
+    let Some(signed) = node.message(&cid)? else {
+        return Ok(Value::Null);
+    };
+    to_json(&views::message(message, &signed, node.outcome(&cid)?.as_ref()))
+}
+
+fn query(node: &Node, query: Query) -> Reply {
+    let params = query
+        .params
+        .iter()
+        .map(|param| from_hex("params", param))
+        .collect::<Result<_, _>>()?;
+    let returns = node.query(query.from.as_ref(), &query.to, &query.method, params)?;
+    Ok(json!({ "returns": returns.iter().map(hex::encode).collect::<Vec<_>>() }))
+}
+
+fn parse<T: DeserializeOwned>(params: Value) -> Result<T, RpcError> {
+    let params = match params {
+        Value::Null => Value::Object(Map::new()),
+        Value::Object(_) => params,
+        _ => {
+            return Err(RpcError::new(
+                code::PARAMS,
+                "params must be an object of named parameters",
+            ));
+        }
+    };
+    serde_json::from_value(params).map_err(|e| {
+        let reason: String = e.to_string().chars().take(MAX_REASON).collect();
+        RpcError::new(code::PARAMS, format_args!("invalid params: {reason}"))
+    })
+}
+
+fn none(params: Value) -> Result<(), RpcError> {
+    parse::<Nothing>(params).map(|Nothing {}| ())
+}
+
+fn invalid(name: &str, reason: impl std::fmt::Display) -> RpcError {
+    RpcError::new(code::PARAMS, format_args!("invalid params: {name}: {reason}"))
+}
+
+fn from_hex(name: &str, text: &str) -> Result<Vec<u8>, RpcError> {
+    hex::decode(text).map_err(|e| invalid(name, format_args!("it is not hexadecimal: {e}")))
+}
+
+fn cid(name: &str, text: &str) -> Result<Cid, RpcError> {
+    text.parse()
+        .map_err(|e| invalid(name, format_args!("{:?} is not a CID: {e}", clip(text))))
+}
+
+fn to_json<T: Serialize>(value: &T) -> Reply {
+    serde_json::to_value(value).map_err(|e| RpcError::new(code::INTERNAL, e))
+}
+
+/// Text of a peer, short enough to be sent back.
+fn clip(text: &str) -> String {
+    text.chars().take(80).collect()
+}

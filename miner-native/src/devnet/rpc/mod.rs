@@ -1,0 +1,244 @@
+//! The chain's JSON-RPC 2.0 over HTTP, for browsers, wallets and miners on this machine.
+//!
+//! This file speaks JSON-RPC; [`methods`] knows the methods. Any web page may ask (CORS): nothing here needs a secret,
+//! and every message carries its own signature.
+
+mod methods;
+pub(super) mod views;
+
+use super::error::DevnetError;
+use super::node::{Node, Refusal};
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{header, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::Router;
+use serde_json::{json, Value};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{watch, Semaphore};
+use tower_http::cors::CorsLayer;
+
+/// Longest request, in bytes.
+const MAX_BODY: usize = 1024 * 1024;
+/// Most requests worked on at a time; others wait.
+const MAX_AT_WORK: usize = 64;
+/// How long requests under way may take to end when the chain stops.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Codes of errors: JSON-RPC's own, and from -32000 down the chain's.
+mod code {
+    pub const PARSE: i64 = -32700;
+    pub const REQUEST: i64 = -32600;
+    pub const METHOD: i64 = -32601;
+    pub const PARAMS: i64 = -32602;
+    pub const INTERNAL: i64 = -32603;
+    pub const MESSAGE_INVALID: i64 = -32001;
+    pub const POOL: i64 = -32002;
+    pub const FAUCET: i64 = -32003;
+    pub const FUTURE: i64 = -32004;
+    pub const QUERY: i64 = -32005;
+    pub const PEER: i64 = -32006;
+}
+
+/// An error as the asker sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct RpcError {
+    code: i64,
+    message: String,
+    hint: Option<&'static str>,
+    /// The exit code of a query that reverted.
+    exit_code: Option<u64>,
+}
+
+impl RpcError {
+    fn new(code: i64, message: impl std::fmt::Display) -> Self {
+        Self {
+            code,
+            message: message.to_string(),
+            hint: None,
+            exit_code: None,
+        }
+    }
+
+    fn hint(self, hint: &'static str) -> Self {
+        Self {
+            hint: Some(hint),
+            ..self
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        let mut data = serde_json::Map::new();
+        if let Some(hint) = self.hint {
+            data.insert("hint".into(), hint.into());
+        }
+        if let Some(exit_code) = self.exit_code {
+            data.insert("exitCode".into(), exit_code.into());
+        }
+        let mut error = json!({ "code": self.code, "message": self.message });
+        if !data.is_empty() {
+            error["data"] = Value::Object(data);
+        }
+        error
+    }
+}
+
+impl From<Refusal> for RpcError {
+    fn from(refusal: Refusal) -> Self {
+        let error = |code| Self::new(code, &refusal);
+        match &refusal {
+            Refusal::TooLong(_) | Refusal::Invalid(_) => error(code::MESSAGE_INVALID),
+            Refusal::Pool(_) => error(code::POOL).hint("messages leave the pool with every block"),
+            Refusal::Faucet(_) => error(code::FAUCET).hint("an account gets money from the faucet once in 100 blocks"),
+            Refusal::Peer(_) => error(code::PEER),
+            Refusal::Future { .. } => error(code::FUTURE).hint("wait for the block"),
+            Refusal::Query(revert) => Self {
+                exit_code: Some(revert.code),
+                ..error(code::QUERY)
+            },
+            Refusal::Host(host) => {
+                tracing::error!(error = %host, "a request could not be answered");
+                error(code::INTERNAL)
+            }
+        }
+    }
+}
+
+impl From<DevnetError> for RpcError {
+    fn from(error: DevnetError) -> Self {
+        Refusal::Host(error).into()
+    }
+}
+
+/// What requests are answered from.
+#[derive(Clone)]
+struct Server {
+    node: Arc<Node>,
+    block_time: Duration,
+    at_work: Arc<Semaphore>,
+}
+
+/// Serves the RPC until `stop` turns true.
+pub(super) async fn serve(
+    node: Arc<Node>,
+    block_time: Duration,
+    listener: TcpListener,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), DevnetError> {
+    let listener = tokio::net::TcpListener::from_std(listener).map_err(DevnetError::Serve)?;
+    let server = Server {
+        node,
+        block_time,
+        at_work: Arc::new(Semaphore::new(MAX_AT_WORK)),
+    };
+    let router = Router::new()
+        .route("/rpc", post(answer))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(CorsLayer::permissive())
+        .with_state(server);
+    let mut stopped = stop.clone();
+    let graceful = axum::serve(listener, router).with_graceful_shutdown(async move {
+        // An error means that the chain is gone: stop as well.
+        let _ = stop.wait_for(|stop| *stop).await;
+    });
+    let late = async {
+        let _ = stopped.wait_for(|stop| *stop).await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        result = graceful => result.map_err(DevnetError::Serve),
+        () = late => Ok(()),
+    }
+}
+
+async fn answer(State(server): State<Server>, body: Result<Bytes, BytesRejection>) -> Response {
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) => {
+            let error = RpcError::new(code::REQUEST, format_args!("a request has at most {MAX_BODY} bytes"));
+            return reply(rejection.status(), &failure(Value::Null, &error));
+        }
+    };
+    let request = match parse(&body) {
+        Ok(request) => request,
+        Err((id, error)) => return reply(StatusCode::OK, &failure(id, &error)),
+    };
+    let Request { id, method, params } = request;
+    let is_notification = id.is_none();
+    let id = id.unwrap_or_default();
+    let answer = match call(&server, method, params).await {
+        Ok(result) => json!({ "jsonrpc": "2.0", "id": id, "result": result }),
+        Err(error) => failure(id, &error),
+    };
+    if is_notification {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    reply(StatusCode::OK, &answer)
+}
+
+/// Runs a method on a thread that may block: the disk and proofs take their time.
+async fn call(server: &Server, method: String, params: Value) -> Result<Value, RpcError> {
+    let internal =
+        |error: &dyn std::fmt::Display| RpcError::new(code::INTERNAL, format_args!("the request was stopped: {error}"));
+    let permit = server.at_work.clone().acquire_owned().await.map_err(|e| internal(&e))?;
+    let (node, block_time) = (server.node.clone(), server.block_time);
+    let work = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        methods::call(&node, block_time, &method, params)
+    });
+    work.await.map_err(|e| internal(&e))?
+}
+
+struct Request {
+    /// `None` for a notification, which nobody waits for.
+    id: Option<Value>,
+    method: String,
+    params: Value,
+}
+
+fn parse(body: &[u8]) -> Result<Request, (Value, RpcError)> {
+    let invalid = |id, message: &str| (id, RpcError::new(code::REQUEST, message));
+    let value: Value = serde_json::from_slice(body).map_err(|e| {
+        (
+            Value::Null,
+            RpcError::new(code::PARSE, format_args!("the request is not JSON: {e}")),
+        )
+    })?;
+    let Value::Object(mut request) = value else {
+        return Err(invalid(
+            Value::Null,
+            "a request is one JSON object; batches are not supported",
+        ));
+    };
+    let id = request.remove("id");
+    if id
+        .as_ref()
+        .is_some_and(|id| !matches!(id, Value::Null | Value::String(_) | Value::Number(_)))
+    {
+        return Err(invalid(Value::Null, "an id is a number, a string or null"));
+    }
+    let back = id.clone().unwrap_or_default();
+    if request.get("jsonrpc").is_none_or(|version| version != "2.0") {
+        return Err(invalid(back, "the field jsonrpc must be \"2.0\""));
+    }
+    let Some(Value::String(method)) = request.remove("method") else {
+        return Err(invalid(back, "the field method must be a string"));
+    };
+    Ok(Request {
+        id,
+        method,
+        params: request.remove("params").unwrap_or_default(),
+    })
+}
+
+fn failure(id: Value, error: &RpcError) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id, "error": error.to_json() })
+}
+
+fn reply(status: StatusCode, body: &Value) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+}

@@ -1,0 +1,272 @@
+//! What the development chain keeps on disk. The only module of the chain that names sled.
+//!
+//! One tree, so that one batch changes blocks, state, outcomes and pool together or not at all; every change is on the
+//! disk before it is acknowledged. Called by [`super::node`].
+
+use super::block::Block;
+use super::error::DevnetError;
+use super::genesis::Genesis;
+use cid::Cid;
+use serde::{de::DeserializeOwned, Deserialize, Serialize};
+use shared::chain::keys::blake2b256;
+use shared::chain::message::Receipt;
+use shared::chain::{ChainState, Epoch, SignedMessage};
+use shared::wire;
+use std::path::Path;
+
+/// Blocks kept whatever is in them; older ones stay only when they recorded messages. At a block a second, 5½ hours.
+pub const BLOCKS_KEPT: u64 = 20_000;
+/// Dropped messages whose reason is kept for those who wait for them.
+pub const DROPPED_KEPT: usize = 4096;
+/// Memory that the store may use to cache pages.
+const CACHE_BYTES: u64 = 32 * 1024 * 1024;
+
+const GENESIS: &[u8] = b"genesis";
+const STATE: &[u8] = b"state";
+const HEAD: &[u8] = b"head";
+
+/// What became of a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Outcome {
+    /// It is in the block at `height`.
+    Mined {
+        height: Epoch,
+        #[serde(with = "shared::wire::as_cbor")]
+        receipt: Receipt,
+    },
+    /// It left the pool without being in a block.
+    Dropped { height: Epoch, reason: String },
+}
+
+/// Everything that a block changes.
+pub(super) struct Commit<'a> {
+    pub block: &'a Block,
+    /// `None` when the block changed nothing but the height.
+    pub state: Option<&'a [u8]>,
+    pub outcomes: &'a [(Cid, Outcome)],
+}
+
+/// What a chain goes on from.
+pub(super) struct Resumed {
+    pub genesis: Genesis,
+    pub head: Block,
+    pub state: ChainState,
+    /// Messages waiting, with the height at which they came.
+    pub waiting: Vec<(Epoch, SignedMessage)>,
+}
+
+/// The chain's tree.
+pub(super) struct Store {
+    db: sled::Db,
+}
+
+impl Store {
+    /// Opens the store in `dir` for this process alone.
+    pub fn open(dir: &Path) -> Result<Self, DevnetError> {
+        std::fs::create_dir_all(dir).map_err(|source| DevnetError::Folder {
+            dir: dir.to_owned(),
+            source,
+        })?;
+        match sled::Config::new()
+            .path(dir.join("chain"))
+            .cache_capacity(CACHE_BYTES)
+            .open()
+        {
+            Ok(db) => Ok(Self { db }),
+            // sled gives no variant of its own to a lock that is held.
+            Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
+                Err(DevnetError::InUse { dir: dir.to_owned() })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What the chain was started with; `None` when it has not begun.
+    pub fn genesis(&self) -> Result<Option<Genesis>, DevnetError> {
+        self.db
+            .get(GENESIS)?
+            .map(|bytes| from_cbor("genesis record", &bytes))
+            .transpose()
+    }
+
+    /// Begins a chain.
+    pub fn begin(&self, genesis: &Genesis, block: &Block, state: &[u8]) -> Result<(), DevnetError> {
+        let mut batch = sled::Batch::default();
+        batch.insert(GENESIS, to_cbor(genesis));
+        batch.insert(STATE, state);
+        put_block(&mut batch, block);
+        self.write(batch)
+    }
+
+    /// Where the chain stands; `None` when it has not begun.
+    pub fn resume(&self) -> Result<Option<Resumed>, DevnetError> {
+        let Some(genesis) = self.genesis()? else {
+            return Ok(None);
+        };
+        let missing = |what| DevnetError::damaged(what, "it is missing");
+        let head = self.db.get(HEAD)?.ok_or_else(|| missing("head"))?;
+        let height = head
+            .as_ref()
+            .try_into()
+            .map(u64::from_be_bytes)
+            .map_err(|e| DevnetError::damaged("head", e))?;
+        let head = self.block(Epoch(height))?.ok_or_else(|| missing("block"))?;
+        let bytes = self.db.get(STATE)?.ok_or_else(|| missing("state"))?;
+        if state_digest(&bytes) != head.state {
+            return Err(DevnetError::damaged(
+                "state",
+                "it is not the one that the last block names",
+            ));
+        }
+        let mut state: ChainState = from_cbor("state", &bytes)?;
+        state.height = head.height;
+        Ok(Some(Resumed {
+            genesis,
+            head,
+            state,
+            waiting: self.waiting()?,
+        }))
+    }
+
+    fn waiting(&self) -> Result<Vec<(Epoch, SignedMessage)>, DevnetError> {
+        let mut waiting = Vec::new();
+        for entry in self.db.scan_prefix(b"p") {
+            let (key, since) = entry?;
+            let since = since
+                .as_ref()
+                .try_into()
+                .map(u64::from_be_bytes)
+                .map_err(|e| DevnetError::damaged("pool", e))?;
+            let cid = Cid::try_from(&key[1..]).map_err(|e| DevnetError::damaged("pool", e))?;
+            let message = self
+                .message(&cid)?
+                .ok_or_else(|| DevnetError::damaged("pool", "a message is missing"))?;
+            waiting.push((Epoch(since), message));
+        }
+        Ok(waiting)
+    }
+
+    pub fn block(&self, height: Epoch) -> Result<Option<Block>, DevnetError> {
+        let bytes = self.db.get(block_key(height))?;
+        bytes
+            .map(|bytes| wire::decode(&bytes).map_err(|e| DevnetError::damaged("block", e)))
+            .transpose()
+    }
+
+    pub fn message(&self, cid: &Cid) -> Result<Option<SignedMessage>, DevnetError> {
+        let bytes = self.db.get(cid_key(b'm', cid))?;
+        bytes
+            .map(|bytes| wire::decode(&bytes).map_err(|e| DevnetError::damaged("message", e)))
+            .transpose()
+    }
+
+    pub fn outcome(&self, cid: &Cid) -> Result<Option<Outcome>, DevnetError> {
+        self.db
+            .get(cid_key(b'o', cid))?
+            .map(|bytes| from_cbor("outcome", &bytes))
+            .transpose()
+    }
+
+    /// Keeps a message that came to the pool at the height `since`; it may have been dropped before.
+    pub fn add_waiting(&self, cid: &Cid, message: &SignedMessage, since: Epoch) -> Result<(), DevnetError> {
+        let mut batch = sled::Batch::default();
+        batch.insert(cid_key(b'm', cid), wire::encode(message));
+        batch.insert(cid_key(b'p', cid), &since.0.to_be_bytes());
+        batch.remove(cid_key(b'o', cid));
+        self.write(batch)
+    }
+
+    /// Records a block and everything that it changed, as one.
+    pub fn commit(&self, commit: &Commit) -> Result<(), DevnetError> {
+        let mut batch = sled::Batch::default();
+        put_block(&mut batch, commit.block);
+        if let Some(state) = commit.state {
+            batch.insert(STATE, state);
+        }
+        let height = commit.block.height;
+        for (at, (cid, outcome)) in (0u64..).zip(commit.outcomes) {
+            batch.remove(cid_key(b'p', cid));
+            batch.insert(cid_key(b'o', cid), to_cbor(outcome));
+            if matches!(outcome, Outcome::Dropped { .. }) {
+                batch.insert(dropped_key(height, at), cid.to_bytes());
+            }
+        }
+        if commit
+            .outcomes
+            .iter()
+            .any(|(_, outcome)| matches!(outcome, Outcome::Dropped { .. }))
+        {
+            self.forget_dropped(&mut batch)?;
+        }
+        if let Some(old) = height.0.checked_sub(BLOCKS_KEPT).map(Epoch) {
+            if self.block(old)?.is_some_and(|block| block.messages.is_empty()) {
+                batch.remove(block_key(old));
+            }
+        }
+        self.write(batch)
+    }
+
+    /// Removes the oldest dropped messages beyond [`DROPPED_KEPT`] (those of the batch itself come on top).
+    fn forget_dropped(&self, batch: &mut sled::Batch) -> Result<(), DevnetError> {
+        let known: Vec<_> = self.db.scan_prefix(b"d").collect::<Result<_, _>>()?;
+        let surplus = known.len().saturating_sub(DROPPED_KEPT);
+        for (key, cid) in known.into_iter().take(surplus) {
+            let cid = Cid::try_from(cid.as_ref()).map_err(|e| DevnetError::damaged("drop record", e))?;
+            batch.remove(key);
+            // A dropped message may have come again and be waiting or in a block.
+            if matches!(self.outcome(&cid)?, Some(Outcome::Dropped { .. })) {
+                batch.remove(cid_key(b'o', &cid));
+                batch.remove(cid_key(b'm', &cid));
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, batch: sled::Batch) -> Result<(), DevnetError> {
+        self.db.apply_batch(batch)?;
+        self.db.flush()?;
+        Ok(())
+    }
+}
+
+/// A state's bytes as stored: without its height, which every block changes, so that an empty block changes nothing.
+pub(super) fn state_bytes(state: &ChainState) -> Vec<u8> {
+    to_cbor(&ChainState {
+        height: Epoch(0),
+        ..state.clone()
+    })
+}
+
+/// What a block names its state by.
+pub(super) fn state_digest(bytes: &[u8]) -> [u8; 32] {
+    blake2b256(bytes)
+}
+
+fn put_block(batch: &mut sled::Batch, block: &Block) {
+    batch.insert(block_key(block.height), wire::encode(block));
+    batch.insert(HEAD, &block.height.0.to_be_bytes());
+}
+
+fn block_key(height: Epoch) -> Vec<u8> {
+    [b"b".as_slice(), &height.0.to_be_bytes()].concat()
+}
+
+fn dropped_key(height: Epoch, at: u64) -> Vec<u8> {
+    [b"d".as_slice(), &height.0.to_be_bytes(), &at.to_be_bytes()].concat()
+}
+
+fn cid_key(kind: u8, cid: &Cid) -> Vec<u8> {
+    let mut key = vec![kind];
+    key.extend_from_slice(&cid.to_bytes());
+    key
+}
+
+fn to_cbor<T: Serialize>(value: &T) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    ciborium::into_writer(value, &mut bytes).expect("writing to a Vec cannot fail");
+    bytes
+}
+
+fn from_cbor<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, DevnetError> {
+    ciborium::from_reader(bytes).map_err(|e| DevnetError::damaged(what, e))
+}

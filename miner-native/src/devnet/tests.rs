@@ -1,0 +1,620 @@
+//! The development chain as a whole: blocks, restarts, the pool and the RPC. Blocks are made by hand, so nothing waits.
+
+use super::node::Refusal;
+use super::store::{Outcome, BLOCKS_KEPT};
+use super::*;
+use cid::Cid;
+use serde_json::{json, Value};
+use shared::chain::keys::cid_of_bytes;
+use shared::chain::{calls, Address, AttoFil, Call, Invalid, SecretKey, SignedMessage};
+use shared::ports::verifier::FakeVerifier;
+use shared::wire;
+use std::path::Path;
+use tempfile::TempDir;
+
+pub(crate) fn config(dir: &Path) -> DevnetConfig {
+    DevnetConfig {
+        dir: dir.to_owned(),
+        network: "test".into(),
+        block_time: Duration::ZERO,
+        policy: Policy::default(),
+        listen: "127.0.0.1:0".parse().unwrap(),
+        verifier: Arc::new(FakeVerifier::default()),
+        verifying_keys: "keys".into(),
+    }
+}
+
+fn chain() -> (TempDir, Devnet) {
+    let dir = tempfile::tempdir().unwrap();
+    let devnet = Devnet::open(config(dir.path())).unwrap();
+    (dir, devnet)
+}
+
+pub(crate) fn key(number: u8) -> SecretKey {
+    SecretKey::from_bytes(&[number; 32]).unwrap()
+}
+
+/// Makes a block and checks the whole chain.
+pub(crate) fn produce(devnet: &Devnet) -> HeadView {
+    let head = devnet.produce_block().unwrap();
+    devnet.check_invariants().unwrap();
+    head
+}
+
+fn push(devnet: &Devnet, message: SignedMessage) -> Result<Cid, Refusal> {
+    devnet.node.push(wire::encode(&message).len(), message)
+}
+
+fn fund(devnet: &Devnet, key: &SecretKey) {
+    devnet.node.grant(&key.address()).unwrap();
+    produce(devnet);
+}
+
+fn message(key: &SecretKey, nonce: u64, call: Call) -> SignedMessage {
+    call.message(&key.address(), nonce).sign(key)
+}
+
+fn pay(key: &SecretKey, nonce: u64, fil: u64) -> SignedMessage {
+    message(
+        key,
+        nonce,
+        calls::transfer(&self::key(99).address(), AttoFil::from_fil(fil)),
+    )
+}
+
+fn balance(devnet: &Devnet, address: &Address) -> AttoFil {
+    devnet.node.current().state.balance(address)
+}
+
+fn mined_at(devnet: &Devnet, cid: &Cid) -> Option<Epoch> {
+    match devnet.node.outcome(cid).unwrap() {
+        Some(Outcome::Mined { height, receipt }) if receipt.is_ok() => Some(height),
+        None => None,
+        Some(other) => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_grant_of_the_faucet_arrives_with_the_next_block() {
+    let (_dir, devnet) = chain();
+    let address = key(1).address();
+    let (cid, amount) = devnet.node.grant(&address).unwrap();
+    assert_eq!(
+        devnet.node.grant(&address).unwrap(),
+        (cid, amount),
+        "asking twice in a row is harmless"
+    );
+    assert_eq!(balance(&devnet, &address), AttoFil::ZERO);
+    produce(&devnet);
+    assert_eq!(balance(&devnet, &address), AttoFil::from_fil(GRANT_FIL));
+    assert!(matches!(
+        devnet.node.grant(&address),
+        Err(Refusal::Faucet(faucet::FaucetError::TooSoon { .. }))
+    ));
+    let miner = Address::actor(&address, 0);
+    assert!(matches!(
+        devnet.node.grant(&miner),
+        Err(Refusal::Faucet(faucet::FaucetError::NotAnAccount { .. }))
+    ));
+}
+
+#[test]
+fn a_restart_goes_on_with_the_same_head_state_receipts_and_pool() {
+    let (dir, devnet) = chain();
+    fund(&devnet, &key(1));
+    let done = push(&devnet, pay(&key(1), 0, 1)).unwrap();
+    produce(&devnet);
+    let waiting = push(&devnet, pay(&key(1), 1, 2)).unwrap();
+    let head = devnet.head();
+    drop(devnet);
+    let devnet = Devnet::open(config(dir.path())).unwrap();
+    assert_eq!(devnet.head(), head);
+    assert_eq!(mined_at(&devnet, &done), Some(Epoch(2)));
+    assert_eq!(balance(&devnet, &key(99).address()), AttoFil::from_fil(1));
+    assert_eq!(produce(&devnet).height, Epoch(3));
+    assert_eq!(mined_at(&devnet, &waiting), Some(Epoch(3)));
+    assert_eq!(balance(&devnet, &key(99).address()), AttoFil::from_fil(3));
+    let (second, third) = (
+        devnet.block(Epoch(2)).unwrap().unwrap(),
+        devnet.block(Epoch(3)).unwrap().unwrap(),
+    );
+    assert_eq!((third.parent, third.messages), (second.cid(), vec![waiting]));
+    assert_eq!(second.messages, [done]);
+}
+
+#[test]
+fn empty_blocks_keep_the_state_and_survive_a_restart() {
+    let (dir, devnet) = chain();
+    let first = devnet.block(Epoch(0)).unwrap().unwrap();
+    for height in 1..=5 {
+        assert_eq!(produce(&devnet).height, Epoch(height));
+    }
+    let last = devnet.block(Epoch(5)).unwrap().unwrap();
+    assert_eq!((last.state, last.messages.len()), (first.state, 0));
+    drop(devnet);
+    let devnet = Devnet::open(config(dir.path())).unwrap();
+    assert_eq!(devnet.head().height, Epoch(5));
+    assert_eq!(devnet.node.current().state.height, Epoch(5));
+}
+
+#[test]
+fn the_data_of_another_network_or_other_proofs_is_refused() {
+    let (dir, devnet) = chain();
+    drop(devnet);
+    let open = |change: fn(&mut DevnetConfig)| {
+        let mut config = config(dir.path());
+        change(&mut config);
+        Devnet::open(config).map(|_| ())
+    };
+    let error = open(|config| config.network = "other".into()).unwrap_err();
+    assert!(matches!(&error, DevnetError::OtherNetwork { found, wanted, .. } if found == "test" && wanted == "other"));
+    assert!(error.to_string().contains("\"test\"") && error.to_string().contains("\"other\""));
+    let error = open(|config| config.verifying_keys = "new".into()).unwrap_err();
+    assert!(
+        matches!(error, DevnetError::OtherVerifyingKeys { found, wanted, .. } if found == "keys" && wanted == "new")
+    );
+    open(|_| ()).unwrap();
+}
+
+#[test]
+fn the_policy_of_genesis_stays() {
+    let (dir, devnet) = chain();
+    drop(devnet);
+    let policy = Policy {
+        proving_period: 60,
+        challenge_window: 30,
+        ..Policy::default()
+    };
+    let devnet = Devnet::open(DevnetConfig {
+        policy,
+        ..config(dir.path())
+    })
+    .unwrap();
+    assert_eq!(devnet.node.current().state.policy, Policy::default());
+}
+
+#[test]
+fn a_lost_or_changed_key_is_refused() {
+    let (dir, devnet) = chain();
+    drop(devnet);
+    let path = dir.path().join("block.key");
+    std::fs::write(&path, "01".repeat(32)).unwrap();
+    assert!(matches!(Devnet::open(config(dir.path())), Err(DevnetError::KeyDiffers { path: p }) if p == path));
+    std::fs::remove_file(&path).unwrap();
+    assert!(matches!(Devnet::open(config(dir.path())), Err(DevnetError::KeyMissing { path: p }) if p == path));
+}
+
+#[test]
+fn a_folder_in_use_a_taken_port_and_a_public_address_are_refused() {
+    let (dir, devnet) = chain();
+    assert!(matches!(
+        Devnet::open(config(dir.path())),
+        Err(DevnetError::InUse { .. })
+    ));
+    let other = tempfile::tempdir().unwrap();
+    let taken = DevnetConfig {
+        listen: devnet.address,
+        ..config(other.path())
+    };
+    let error = Devnet::open(taken).err().unwrap();
+    assert!(
+        error.to_string().contains(&format!("port {}", devnet.address.port())),
+        "{error}"
+    );
+    let listen = "0.0.0.0:0".parse().unwrap();
+    let public = DevnetConfig {
+        listen,
+        ..config(other.path())
+    };
+    assert!(matches!(Devnet::open(public), Err(DevnetError::NotLoopback { .. })));
+}
+
+#[test]
+fn a_message_after_a_gap_waits_until_the_gap_is_filled() {
+    let (_dir, devnet) = chain();
+    fund(&devnet, &key(1));
+    let late = push(&devnet, pay(&key(1), 1, 1)).unwrap();
+    produce(&devnet);
+    assert_eq!(mined_at(&devnet, &late), None);
+    let early = push(&devnet, pay(&key(1), 0, 1)).unwrap();
+    let head = produce(&devnet);
+    assert_eq!(
+        (mined_at(&devnet, &early), mined_at(&devnet, &late)),
+        (Some(head.height), Some(head.height))
+    );
+    assert_eq!(devnet.block(head.height).unwrap().unwrap().messages, [early, late]);
+}
+
+#[test]
+fn a_gap_that_nobody_fills_ends_the_wait() {
+    let (_dir, devnet) = chain();
+    fund(&devnet, &key(1));
+    let late = push(&devnet, pay(&key(1), 1, 1)).unwrap();
+    let since = devnet.head().height;
+    let state = devnet.node.current().state.clone();
+    let hopeless = |blocks| node::lock(&devnet.node.pool).hopeless(&state, since.plus(blocks)).len();
+    assert_eq!(hopeless(pool::MAX_WAIT - 1), 0);
+    assert_eq!(hopeless(pool::MAX_WAIT), 1);
+    assert_eq!(mined_at(&devnet, &late), None);
+}
+
+#[test]
+fn a_message_is_taken_once_and_known_for_ever() {
+    let (_dir, devnet) = chain();
+    fund(&devnet, &key(1));
+    let message = pay(&key(1), 0, 1);
+    let cid = push(&devnet, message.clone()).unwrap();
+    assert_eq!(push(&devnet, message.clone()).unwrap(), cid);
+    produce(&devnet);
+    assert_eq!(push(&devnet, message).unwrap(), cid);
+    assert!(devnet
+        .block(produce(&devnet).height)
+        .unwrap()
+        .unwrap()
+        .messages
+        .is_empty());
+    let used = push(&devnet, pay(&key(1), 0, 2)).unwrap_err();
+    assert!(
+        matches!(used, Refusal::Invalid(Invalid::NonceUsed { nonce: 0, next: 1 })),
+        "{used}"
+    );
+}
+
+#[test]
+fn a_nonce_that_waits_is_not_given_to_another_message() {
+    let (_dir, devnet) = chain();
+    fund(&devnet, &key(1));
+    let first = push(&devnet, pay(&key(1), 0, 1)).unwrap();
+    let taken = push(&devnet, pay(&key(1), 0, 2)).unwrap_err();
+    assert!(matches!(taken, Refusal::Pool(pool::PoolError::NonceTaken { nonce: 0, other, .. }) if other == first));
+}
+
+#[test]
+fn a_sender_has_a_bounded_number_of_messages_waiting() {
+    let (_dir, devnet) = chain();
+    fund(&devnet, &key(1));
+    for nonce in 1..=pool::MAX_PER_SENDER as u64 {
+        push(&devnet, pay(&key(1), nonce, 0)).unwrap();
+    }
+    let full = push(&devnet, pay(&key(1), 0, 0)).unwrap_err();
+    assert!(
+        matches!(full, Refusal::Pool(pool::PoolError::SenderFull { .. })),
+        "{full}"
+    );
+}
+
+#[test]
+fn a_message_that_its_sender_can_no_longer_pay_is_dropped_with_the_reason_and_may_come_again() {
+    let (_dir, devnet) = chain();
+    fund(&devnet, &key(1));
+    push(&devnet, pay(&key(1), 0, 600)).unwrap();
+    let unpaid = pay(&key(1), 1, 600);
+    let cid = push(&devnet, unpaid.clone()).unwrap();
+    let head = produce(&devnet);
+    let outcome = devnet.node.outcome(&cid).unwrap().unwrap();
+    let view = rpc::views::message(cid.to_string(), &unpaid, Some(&outcome));
+    let receipt = view.receipt.unwrap();
+    assert_eq!((view.height, receipt.exit_code), (None, DROPPED_EXIT_CODE));
+    assert!(
+        receipt.error.starts_with("dropped: the sender has 400 FIL"),
+        "{}",
+        receipt.error
+    );
+    assert!(matches!(
+        push(&devnet, unpaid.clone()),
+        Err(Refusal::Invalid(Invalid::Balance { .. }))
+    ));
+    for _ in 0..FAUCET_INTERVAL {
+        produce(&devnet);
+    }
+    fund(&devnet, &key(1));
+    assert_eq!(push(&devnet, unpaid).unwrap(), cid);
+    assert_eq!(devnet.node.outcome(&cid).unwrap(), None);
+    let height = produce(&devnet).height;
+    assert_eq!(mined_at(&devnet, &cid), Some(height));
+    assert!(height > head.height);
+}
+
+#[test]
+fn messages_that_a_block_has_no_gas_for_wait_and_senders_take_turns() {
+    let dir = tempfile::tempdir().unwrap();
+    let policy = Policy {
+        block_gas_limit: 2 * calls::GAS_LIMIT,
+        ..Policy::default()
+    };
+    let devnet = Devnet::open(DevnetConfig {
+        policy,
+        ..config(dir.path())
+    })
+    .unwrap();
+    fund(&devnet, &key(1));
+    fund(&devnet, &key(2));
+    let first: Vec<_> = (0..3)
+        .map(|nonce| push(&devnet, pay(&key(1), nonce, 1)).unwrap())
+        .collect();
+    let second = push(&devnet, pay(&key(2), 0, 1)).unwrap();
+    let height = produce(&devnet).height;
+    assert_eq!(
+        (mined_at(&devnet, &first[0]), mined_at(&devnet, &second)),
+        (Some(height), Some(height))
+    );
+    assert_eq!(mined_at(&devnet, &first[1]), None);
+    let height = produce(&devnet).height;
+    assert_eq!(
+        (mined_at(&devnet, &first[1]), mined_at(&devnet, &first[2])),
+        (Some(height), Some(height))
+    );
+}
+
+#[test]
+fn tickets_can_be_computed_for_every_past_height_and_none_to_come() {
+    let (dir, devnet) = chain();
+    produce(&devnet);
+    let genesis = devnet.node.genesis_cid;
+    let authority = devnet.node.genesis.authority.clone();
+    for height in [Epoch(0), Epoch(1)] {
+        let ticket = devnet.block(height).unwrap().unwrap().ticket;
+        assert!(ticket_is_valid(&ticket, &authority, &genesis, height));
+        assert_eq!(devnet.node.beacon(height).unwrap(), ticket.0);
+    }
+    assert!(matches!(
+        devnet.node.beacon(Epoch(2)),
+        Err(Refusal::Future {
+            asked: Epoch(2),
+            head: Epoch(1)
+        })
+    ));
+    let before = devnet.node.beacon(Epoch(1)).unwrap();
+    drop(devnet);
+    let devnet = Devnet::open(config(dir.path())).unwrap();
+    assert_eq!(devnet.node.beacon(Epoch(1)).unwrap(), before);
+}
+
+#[test]
+fn old_blocks_stay_only_when_they_recorded_messages() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let genesis = cid_of_bytes(b"genesis");
+    let commit = |height, messages: &[Cid]| {
+        let ticket = block::ticket(&key(1), &genesis, height);
+        let messages = messages.to_vec();
+        let block = Block {
+            height,
+            parent: genesis,
+            ticket,
+            messages,
+            state: [0; 32],
+            time_ms: 0,
+        };
+        store
+            .commit(&store::Commit {
+                block: &block,
+                state: None,
+                outcomes: &[],
+            })
+            .unwrap();
+    };
+    commit(Epoch(1), &[]);
+    commit(Epoch(2), &[genesis]);
+    commit(Epoch(1 + BLOCKS_KEPT), &[]);
+    commit(Epoch(2 + BLOCKS_KEPT), &[]);
+    assert_eq!(store.block(Epoch(1)).unwrap(), None);
+    assert!(store.block(Epoch(2)).unwrap().is_some());
+    assert!(store.block(Epoch(1 + BLOCKS_KEPT)).unwrap().is_some());
+}
+
+#[test]
+fn a_damaged_state_is_noticed() {
+    let (dir, devnet) = chain();
+    drop(devnet);
+    let db = sled::open(dir.path().join("chain")).unwrap();
+    let mut state = db.get(b"state").unwrap().unwrap().to_vec();
+    let last = state.len() - 1;
+    state[last] ^= 1;
+    db.insert(b"state", state).unwrap();
+    drop(db);
+    assert!(matches!(
+        Devnet::open(config(dir.path())),
+        Err(DevnetError::Damaged { what: "state", .. })
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_clock_makes_blocks_and_shutdown_ends_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let devnet = Devnet::open(DevnetConfig {
+        block_time: Duration::from_millis(5),
+        ..config(dir.path())
+    })
+    .unwrap();
+    let running = tokio::spawn({
+        let devnet = devnet.clone();
+        async move { devnet.run().await }
+    });
+    while devnet.head().height < Epoch(3) {
+        tokio::task::yield_now().await;
+    }
+    devnet.shutdown();
+    running.await.unwrap().unwrap();
+    assert!(matches!(devnet.run().await, Err(DevnetError::AlreadyServed)));
+}
+
+/// A chain with its RPC running; the chain stops when this is dropped.
+struct Served {
+    _dir: TempDir,
+    devnet: Devnet,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.devnet.shutdown();
+    }
+}
+
+fn serve() -> Served {
+    let (dir, devnet) = chain();
+    tokio::spawn({
+        let devnet = devnet.clone();
+        async move { devnet.run().await }
+    });
+    Served { _dir: dir, devnet }
+}
+
+impl Served {
+    async fn post(&self, body: impl Into<reqwest::Body>) -> reqwest::Response {
+        reqwest::Client::new()
+            .post(self.devnet.url())
+            .body(body)
+            .send()
+            .await
+            .unwrap()
+    }
+
+    async fn call(&self, method: &str, params: Value) -> Value {
+        let request = json!({ "jsonrpc": "2.0", "id": "a", "method": method, "params": params });
+        let answer: Value = self.post(request.to_string()).await.json().await.unwrap();
+        assert_eq!((&answer["jsonrpc"], &answer["id"]), (&json!("2.0"), &json!("a")));
+        answer
+    }
+
+    async fn error(&self, method: &str, params: Value) -> (i64, String) {
+        let answer = self.call(method, params).await;
+        let error = &answer["error"];
+        (
+            error["code"].as_i64().unwrap(),
+            error["message"].as_str().unwrap().to_owned(),
+        )
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_are_not_json_rpc_are_told_so() {
+    let served = serve();
+    let cases = [
+        ("{", -32700),
+        ("[]", -32600),
+        (r#"{"id":1,"method":"chain.head"}"#, -32600),
+        (r#"{"jsonrpc":"2.0","id":1}"#, -32600),
+        (r#"{"jsonrpc":"2.0","id":{},"method":"chain.head"}"#, -32600),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"chain.head","params":[1]}"#, -32602),
+    ];
+    for (body, code) in cases {
+        let answer: Value = served.post(body).await.json().await.unwrap();
+        assert_eq!(answer["error"]["code"], code, "{body}: {answer}");
+    }
+    let long = served.post(vec![b' '; 1024 * 1024 + 1]).await;
+    assert_eq!(long.status(), 413);
+    let answer: Value = long.json().await.unwrap();
+    assert_eq!(answer["error"]["code"], -32600);
+    let notification = served.post(r#"{"jsonrpc":"2.0","method":"chain.head"}"#).await;
+    assert_eq!(notification.status(), 204);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_methods_and_malformed_parameters_are_refused() {
+    let served = serve();
+    let address = key(1).address();
+    assert_eq!(served.error("chain.tail", json!({})).await.0, -32601);
+    for (method, params) in [
+        ("chain.head", json!({ "height": 1 })),
+        ("chain.actor", json!({})),
+        ("chain.actor", json!({ "address": "t1nonsense" })),
+        ("chain.actor", json!({ "address": address, "adress": address })),
+        ("chain.channel", json!({ "payer": address, "id": -1 })),
+        ("chain.beacon", json!({ "height": "1" })),
+        ("chain.push", json!({ "message": "zz" })),
+        ("chain.push", json!({ "message": "a0" })),
+        ("chain.receipt", json!({ "message": "bafy" })),
+        (
+            "chain.query",
+            json!({ "to": "t02", "method": "getTotalStorage", "params": ["0"] }),
+        ),
+        ("peers.announce", json!({ "record": 7 })),
+    ] {
+        let (code, message) = served.error(method, params.clone()).await;
+        assert_eq!(code, -32602, "{method} {params}: {message}");
+    }
+    let long = served
+        .error("chain.actor", json!({ "address": 1, "x".repeat(10_000): 1 }))
+        .await;
+    assert!(long.1.len() < 1000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_of_the_chain_have_codes_of_their_own() {
+    let served = serve();
+    let unsigned = SignedMessage {
+        signature: key(2).sign(b"x"),
+        ..pay(&key(1), 0, 0)
+    };
+    let broke = hex::encode(wire::encode(&unsigned));
+    assert_eq!(served.error("chain.push", json!({ "message": broke })).await.0, -32001);
+    assert_eq!(
+        served.error("devnet.faucet", json!({ "address": "t099" })).await.0,
+        -32003
+    );
+    assert_eq!(served.error("chain.beacon", json!({ "height": 1 })).await.0, -32004);
+    let answer = served
+        .call(
+            "chain.query",
+            json!({ "to": "t02", "method": "nonsense", "params": [] }),
+        )
+        .await;
+    assert_eq!(
+        (&answer["error"]["code"], &answer["error"]["data"]["exitCode"]),
+        (&json!(-32005), &json!(1))
+    );
+    assert_eq!(
+        served.error("peers.announce", json!({ "record": "00" })).await.0,
+        -32006
+    );
+    assert_eq!(
+        served.error("peers.find", json!({ "peerId": "nobody" })).await.0,
+        -32006
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn views_have_the_documented_shape_and_any_page_may_ask() {
+    let served = serve();
+    let network = served.call("chain.network", Value::Null).await["result"].clone();
+    assert_eq!(network["network"], "test");
+    assert_eq!(
+        (&network["height"], &network["blockTimeMs"], &network["verifyingKeys"]),
+        (&json!(0), &json!(0), &json!("keys"))
+    );
+    let query = json!({ "to": "t00", "method": "getNetwork" });
+    assert_eq!(
+        served.call("chain.query", query).await["result"]["returns"],
+        json!([hex::encode("test")])
+    );
+    let grant = served
+        .call("devnet.faucet", json!({ "address": key(1).address() }))
+        .await["result"]
+        .clone();
+    assert_eq!(grant["amount"], "1000");
+    let by_id = json!({ "message": grant["message"] });
+    assert_eq!(served.call("chain.receipt", by_id.clone()).await["result"], Value::Null);
+    let waiting = served.call("chain.message", by_id.clone()).await["result"].clone();
+    assert_eq!((&waiting["height"], &waiting["value"]), (&Value::Null, &json!("1000")));
+    produce(&served.devnet);
+    assert_eq!(
+        served.call("chain.receipt", by_id.clone()).await["result"]["exitCode"],
+        0
+    );
+    assert_eq!(served.call("chain.message", by_id).await["result"]["height"], 1);
+    let unknown = json!({ "message": cid_of_bytes(b"nothing").to_string() });
+    assert_eq!(served.call("chain.message", unknown).await["result"], Value::Null);
+    assert_eq!(
+        served.call("chain.actor", json!({ "address": key(9).address() })).await["result"],
+        Value::Null
+    );
+    let asked = reqwest::Client::new()
+        .post(served.devnet.url())
+        .header("origin", "http://page.example")
+        .body("{}");
+    assert_eq!(
+        asked.send().await.unwrap().headers()["access-control-allow-origin"],
+        "*"
+    );
+}
