@@ -1,1 +1,28 @@
+//! The native side of Sealdrop: the storage miner's daemon, the development chain and the command line.
+//!
+//! The rules of a deal are in the crate `shared`; here are the edges. In the order of a deal's life:
+//!
+//! - [`home`]: where a node's data lies; [`wallet`]: its keys
+//! - [`devnet`]: the chain; [`chain_access`]: the way to it
+//! - [`network`]: proposals, queries, transfer and retrieval over libp2p (steps 5 to 8, and 15)
+//! - [`staging`]: pieces as files (step 9); [`store`]: deals and sectors as records
+//! - [`sealing`] and [`prover`]: from staged pieces to a committed sector (steps 10 to 12)
+//! - [`proving`]: proofs-of-spacetime (step 13)
+//! - [`web`]: the page and its status; [`daemon`]: all of it in one process; [`commands`]: the command line
+#![forbid(unsafe_code)]
 
+pub mod chain_access;
+pub mod commands;
+pub mod daemon;
+pub mod devnet;
+pub mod home;
+pub mod miner;
+pub mod network;
+pub mod proving;
+pub mod prover;
+pub mod registration;
+pub mod sealing;
+pub mod staging;
+pub mod store;
+pub mod wallet;
+pub mod web;

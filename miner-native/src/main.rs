@@ -1,1 +1,7 @@
-fn main() {}
+//! The program `sealdrop`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sealdrop::commands::run()
+}

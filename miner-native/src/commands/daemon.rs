@@ -1,0 +1,96 @@
+//! `sealdrop daemon`: the chain, the miner and the web page in one process.
+
+use super::span;
+use crate::daemon::{self, DaemonConfig, Ports};
+use anyhow::Result;
+use clap::Args;
+use shared::chain::{AttoFil, Policy};
+use shared::piece::SectorSize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Where data is kept [default: ~/.sealdrop]
+    #[arg(long, value_name = "DIR", env = "SEALDROP_HOME")]
+    home: Option<PathBuf>,
+    /// Where proof parameters are kept, about 1.5 GB [default: HOME/params]
+    #[arg(long, value_name = "DIR", env = "SEALDROP_PARAMS")]
+    params: Option<PathBuf>,
+    /// The name of the development network
+    #[arg(long, default_value = "sealdrop-devnet")]
+    network: String,
+    /// Size of sectors: 8MiB, or 2KiB for quick trials, or 512MiB
+    #[arg(long, alias = "size", value_name = "SIZE", default_value = "8MiB")]
+    sector_size: SectorSize,
+    /// Time between blocks
+    #[arg(long, value_name = "SPAN", default_value = "1s", value_parser = span::parse)]
+    block_time: Duration,
+    /// Port of libp2p over TCP (0: any free one)
+    #[arg(long, alias = "port-p2p-tcp", value_name = "PORT", default_value_t = 4401)]
+    p2p_port: u16,
+    /// Port of libp2p over WebSocket, for browsers
+    #[arg(long, alias = "port-p2p-ws", value_name = "PORT", default_value_t = 4402)]
+    p2p_ws_port: u16,
+    /// Port of the chain's JSON-RPC
+    #[arg(long, alias = "port-rpc", value_name = "PORT", default_value_t = 4403)]
+    chain_port: u16,
+    /// Port of the web page
+    #[arg(long, alias = "port-web", value_name = "PORT", default_value_t = 4400)]
+    web_port: u16,
+    /// Folder of the web page, served at /
+    #[arg(long, value_name = "DIR")]
+    web: Option<PathBuf>,
+    /// Folder of the browser client, served at /client/
+    #[arg(long, value_name = "DIR")]
+    client: Option<PathBuf>,
+    /// How long a sector waits for more pieces after its first
+    #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = span::parse)]
+    auto_seal: Duration,
+    /// How long an accepted deal waits for its data
+    #[arg(long, value_name = "SPAN", default_value = "24h", value_parser = span::parse)]
+    transfer_limit: Duration,
+    /// Asking price, in FIL per byte per block (8 MB for 2500 blocks: about 2 FIL)
+    #[arg(long, value_name = "FIL", default_value = "0.0000000001")]
+    price: AttoFil,
+    /// Blocks in which every sector is proven once; fixed when the network begins
+    #[arg(long, value_name = "BLOCKS", help_heading = "New network")]
+    proving_period: Option<u64>,
+    /// Blocks at a proving period's end in which its proof is on time; fixed when the network begins
+    #[arg(long, value_name = "BLOCKS", help_heading = "New network")]
+    challenge_window: Option<u64>,
+    /// Blocks after a proving period in which a late proof is taken; fixed when the network begins
+    #[arg(long, value_name = "BLOCKS", help_heading = "New network")]
+    grace: Option<u64>,
+}
+
+/// Runs the daemon until it is interrupted.
+pub fn run(arguments: Arguments) -> Result<()> {
+    let usual = Policy::default();
+    let policy = Policy {
+        proving_period: arguments.proving_period.unwrap_or(usual.proving_period),
+        challenge_window: arguments.challenge_window.unwrap_or(usual.challenge_window),
+        grace: arguments.grace.unwrap_or(usual.grace),
+        ..usual
+    };
+    let config = DaemonConfig {
+        home: arguments.home,
+        params: arguments.params,
+        network: arguments.network,
+        sector_size: arguments.sector_size,
+        block_time: arguments.block_time,
+        ports: Ports {
+            p2p: arguments.p2p_port,
+            p2p_ws: arguments.p2p_ws_port,
+            chain: arguments.chain_port,
+            web: arguments.web_port,
+        },
+        web: arguments.web,
+        client: arguments.client,
+        auto_seal: arguments.auto_seal,
+        transfer_limit: arguments.transfer_limit,
+        price: arguments.price,
+        policy,
+    };
+    Ok(daemon::run(config)?)
+}

@@ -1,0 +1,57 @@
+//! The command line: reads arguments, sets up logging, and hands over.
+
+mod daemon;
+mod miner;
+pub use miner::OPERATOR_HEADER;
+mod params;
+pub mod span;
+
+use clap::{Parser, Subcommand};
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+/// Sealdrop: a storage miner with its own development chain.
+#[derive(Debug, Parser)]
+#[command(name = "sealdrop", version, about, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the chain, the miner and the web page in one process
+    Daemon(daemon::Arguments),
+    /// Look at a running miner
+    Miner(miner::Arguments),
+    /// Generate or check the proof parameters of the development network
+    Params(params::Arguments),
+}
+
+/// Runs the program; errors go to standard error.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::Daemon(arguments) => {
+            logging("sealdrop=info,warn");
+            daemon::run(arguments)
+        }
+        Command::Miner(arguments) => miner::run(arguments),
+        Command::Params(arguments) => params::run(arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sealdrop: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Logs to standard error; `RUST_LOG` overrides the default.
+fn logging(default: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
+}

@@ -1,0 +1,36 @@
+//! `sealdrop params`: the proof parameters, made or checked ahead of the first start.
+
+use crate::daemon::parameters;
+use crate::home::Home;
+use anyhow::Result;
+use clap::Args;
+use shared::piece::SectorSize;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Where data is kept [default: ~/.sealdrop]
+    #[arg(long, value_name = "DIR", env = "SEALDROP_HOME")]
+    home: Option<PathBuf>,
+    /// Where proof parameters are kept [default: HOME/params]
+    #[arg(long, value_name = "DIR", env = "SEALDROP_PARAMS")]
+    params: Option<PathBuf>,
+    /// Size of sectors
+    #[arg(long, alias = "size", value_name = "SIZE", default_value = "8MiB")]
+    sector_size: SectorSize,
+}
+
+/// Makes sure that the parameters are there and whole.
+pub fn run(arguments: Arguments) -> Result<()> {
+    let dir = match arguments.params {
+        Some(dir) => dir,
+        None => Home::open(arguments.home)?.params(),
+    };
+    parameters::ensure(&dir, arguments.sector_size)?;
+    println!(
+        "The parameters for {} sectors are in {}",
+        arguments.sector_size,
+        dir.display()
+    );
+    Ok(())
+}

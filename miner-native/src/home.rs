@@ -1,0 +1,230 @@
+//! Where everything of one node lies on the disk: `SEALDROP_HOME`.
+//!
+//! ```text
+//! HOME/network.json   which network this directory belongs to
+//! HOME/lock           held by the daemon that uses the directory
+//! HOME/devnet/        the development chain
+//! HOME/miner/         deals, sectors, staged pieces, keys
+//! HOME/client/        the command line's own deals and keys
+//! HOME/params/        proof parameters, unless SEALDROP_PARAMS names another place
+//! ```
+//! Called first by every command; the daemon then opens [`crate::store`] and the chain inside it.
+
+use serde::{Deserialize, Serialize};
+use shared::piece::SectorSize;
+use std::fmt;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Longest identity file that is read: a name and a number.
+const MAX_IDENTITY: u64 = 4096;
+
+/// Why a data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum HomeError {
+    #[error("there is no home directory to keep data in; give one with --home DIR or SEALDROP_HOME")]
+    NoHome,
+    #[error("could not {action} {}: {source}; check the folder's owner, its permissions and the free space", path.display())]
+    File {
+        action: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+    #[error("{} is used by another sealdrop daemon; stop that one, or give this one its own directory with --home DIR", root.display())]
+    InUse { root: PathBuf },
+    #[error("{} belongs to network {found}, but network {asked} was asked for; start with the options of the first, or give the other network its own directory with --home DIR", root.display())]
+    OtherNetwork {
+        root: PathBuf,
+        found: Identity,
+        asked: Identity,
+    },
+    #[error("{} is not readable as a network identity ({reason}); restore it from a backup, or start in a new directory with --home DIR", path.display())]
+    DamagedIdentity { path: PathBuf, reason: String },
+}
+
+/// What a data directory belongs to. Keys, channels and sectors mean nothing on another network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Identity {
+    /// The network's name.
+    pub network: String,
+    /// The size of this miner's sectors, in bytes.
+    pub sector_size: SectorSize,
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\" with {} sectors", self.network, self.sector_size)
+    }
+}
+
+/// A data directory.
+#[derive(Debug, Clone)]
+pub struct Home {
+    root: PathBuf,
+}
+
+/// Keeps other daemons out of a data directory until it is dropped, also by a crash.
+#[derive(Debug)]
+pub struct HomeLock {
+    _file: File,
+}
+
+impl Home {
+    /// The directory given, or `$HOME/.sealdrop`; made when it is not there.
+    pub fn open(root: Option<PathBuf>) -> Result<Self, HomeError> {
+        let user = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".sealdrop"));
+        let root = root.or_else(user).ok_or(HomeError::NoHome)?;
+        fs::create_dir_all(&root).map_err(|source| file_error("create", &root, source))?;
+        Ok(Self { root })
+    }
+
+    /// The directory itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The development chain's part.
+    pub fn devnet(&self) -> PathBuf {
+        self.root.join("devnet")
+    }
+
+    /// The miner's part.
+    pub fn miner(&self) -> PathBuf {
+        self.root.join("miner")
+    }
+
+    /// The command-line client's part.
+    pub fn client(&self) -> PathBuf {
+        self.root.join("client")
+    }
+
+    /// Proof parameters, unless another place is named.
+    pub fn params(&self) -> PathBuf {
+        self.root.join("params")
+    }
+
+    /// Takes the directory for this process.
+    pub fn lock(&self) -> Result<HomeLock, HomeError> {
+        let path = self.root.join("lock");
+        let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let file = open.map_err(|source| file_error("open", &path, source))?;
+        match file.try_lock() {
+            Ok(()) => Ok(HomeLock { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(HomeError::InUse {
+                root: self.root.clone(),
+            }),
+            Err(TryLockError::Error(source)) => Err(file_error("lock", &path, source)),
+        }
+    }
+
+    /// Binds the directory to a network at the first start, and refuses any other from then on.
+    pub fn claim(&self, asked: &Identity) -> Result<(), HomeError> {
+        let path = self.root.join("network.json");
+        let damaged = |reason: String| HomeError::DamagedIdentity {
+            path: path.clone(),
+            reason,
+        };
+        match fs::metadata(&path) {
+            Ok(metadata) if metadata.len() > MAX_IDENTITY => return Err(damaged("it is too long".into())),
+            Ok(_) => {}
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                let text = serde_json::to_vec_pretty(asked).map_err(|e| damaged(e.to_string()))?;
+                return write_whole(&path, &text, 0o644).map_err(|source| file_error("write", &path, source));
+            }
+            Err(source) => return Err(file_error("read", &path, source)),
+        }
+        let text = fs::read(&path).map_err(|source| file_error("read", &path, source))?;
+        let found: Identity = serde_json::from_slice(&text).map_err(|e| damaged(e.to_string()))?;
+        if found != *asked {
+            return Err(HomeError::OtherNetwork {
+                root: self.root.clone(),
+                found,
+                asked: asked.clone(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Replaces a file as a whole, on the disk when this returns.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let partial = path.with_file_name(name);
+    match fs::remove_file(&partial) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
+    #[cfg(not(unix))]
+    let _ = mode;
+    let mut file = options.open(&partial)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&partial, path)?;
+    match path.parent() {
+        Some(dir) => File::open(dir)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+fn file_error(action: &'static str, path: &Path, source: io::Error) -> HomeError {
+    HomeError::File {
+        action,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(network: &str, sector_size: SectorSize) -> Identity {
+        Identity {
+            network: network.into(),
+            sector_size,
+        }
+    }
+
+    #[test]
+    fn a_directory_of_another_network_is_refused_with_both_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::open(Some(dir.path().join("home"))).unwrap();
+        let (own, other) = (
+            identity("alpha", SectorSize::S8MiB),
+            identity("beta", SectorSize::S8MiB),
+        );
+        home.claim(&own).unwrap();
+        home.claim(&own).unwrap();
+        let error = home.claim(&other).unwrap_err();
+        assert!(matches!(&error, HomeError::OtherNetwork { found, asked, .. } if *found == own && *asked == other));
+        assert!(error.to_string().contains("alpha") && error.to_string().contains("beta"));
+        let resized = identity("alpha", SectorSize::S2KiB);
+        assert!(matches!(home.claim(&resized), Err(HomeError::OtherNetwork { .. })));
+    }
+
+    #[test]
+    fn two_daemons_do_not_share_a_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::open(Some(dir.path().to_owned())).unwrap();
+        let lock = home.lock().unwrap();
+        assert!(matches!(home.lock(), Err(HomeError::InUse { .. })));
+        drop(lock);
+        home.lock().unwrap();
+    }
+
+    #[test]
+    fn a_damaged_identity_is_not_taken_for_a_new_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::open(Some(dir.path().to_owned())).unwrap();
+        fs::write(dir.path().join("network.json"), "{").unwrap();
+        let claimed = home.claim(&identity("alpha", SectorSize::S2KiB));
+        assert!(matches!(claimed, Err(HomeError::DamagedIdentity { .. })));
+    }
+}

@@ -1,0 +1,239 @@
+//! The libp2p host: listens on loopback TCP and WebSocket, counts connections, tells who is connected.
+
+use super::NetworkError;
+use crate::chain_access::ChainAccess;
+use futures::StreamExt;
+use libp2p::connection_limits::{self, ConnectionLimits};
+use libp2p::core::muxing::StreamMuxerBox;
+use libp2p::core::upgrade::Version;
+use libp2p::core::PeerRecord;
+use libp2p::identity::Keypair;
+use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
+use libp2p::{identify, noise, ping, tcp, yamux, Multiaddr, PeerId, Swarm, SwarmBuilder, Transport};
+use libp2p_stream::Control;
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long the host may take to listen.
+pub(super) const LISTEN_LIMIT: Duration = Duration::from_secs(10);
+/// Connections that come in, established, at most.
+const MAX_CONNECTIONS: u32 = 256;
+/// Connections of one peer: a page and its reload.
+const MAX_CONNECTIONS_OF_A_PEER: u32 = 8;
+/// Connections that are being set up.
+const MAX_PENDING: u32 = 64;
+/// A client with a deal asks about it every few seconds; one that does not is let go after this.
+const IDLE_CONNECTION: Duration = Duration::from_secs(600);
+/// The chain's directory forgets at a restart: it is told again in this interval.
+const ANNOUNCE_EVERY: Duration = Duration::from_secs(20);
+/// What the host says of itself.
+const AGENT: &str = concat!("sealdrop/", env!("CARGO_PKG_VERSION"));
+
+/// Where the host listens, on 127.0.0.1; port 0 takes a free one.
+#[derive(Debug, Clone, Copy)]
+pub struct HostConfig {
+    pub tcp_port: u16,
+    pub websocket_port: u16,
+}
+
+#[derive(NetworkBehaviour)]
+struct Behaviour {
+    limits: connection_limits::Behaviour,
+    ping: ping::Behaviour,
+    identify: identify::Behaviour,
+    stream: libp2p_stream::Behaviour,
+}
+
+/// The running host.
+#[derive(Clone)]
+pub struct Host {
+    key: Keypair,
+    control: Control,
+    peers: Arc<Mutex<BTreeMap<PeerId, usize>>>,
+    addresses: Arc<Vec<Multiaddr>>,
+}
+
+impl Host {
+    /// Listens; returns when both listeners have an address.
+    pub async fn start(key: Keypair, config: HostConfig) -> Result<Self, NetworkError> {
+        let mut swarm = swarm(key.clone())?;
+        listen(&mut swarm, config.tcp_port, "", "libp2p over TCP", "--p2p-port")?;
+        listen(
+            &mut swarm,
+            config.websocket_port,
+            "/ws",
+            "libp2p over WebSocket",
+            "--p2p-ws-port",
+        )?;
+        let found = tokio::time::timeout(LISTEN_LIMIT, addresses(&mut swarm)).await;
+        let addresses = Arc::new(found.map_err(|_| NetworkError::NoAddress)?);
+        let peers = Arc::new(Mutex::new(BTreeMap::new()));
+        let control = swarm.behaviour().stream.new_control();
+        tokio::spawn(run(swarm, peers.clone()));
+        Ok(Self {
+            key,
+            control,
+            peers,
+            addresses,
+        })
+    }
+
+    /// Who this host is.
+    pub fn peer_id(&self) -> PeerId {
+        self.key.public().to_peer_id()
+    }
+
+    /// Where it can be dialled.
+    pub fn addresses(&self) -> &[Multiaddr] {
+        &self.addresses
+    }
+
+    /// Whether a peer is connected now.
+    pub fn is_connected(&self, peer: &PeerId) -> bool {
+        self.peers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains_key(peer)
+    }
+
+    /// Opens and accepts streams.
+    pub(super) fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// Tells the chain's directory of peers where this host is, now and again, until the process ends.
+    pub fn announce_to(&self, chain: ChainAccess) {
+        let host = self.clone();
+        tokio::spawn(async move {
+            let mut clock = tokio::time::interval(ANNOUNCE_EVERY);
+            loop {
+                clock.tick().await;
+                let record = match PeerRecord::new(&host.key, host.addresses.to_vec()) {
+                    Ok(record) => record.into_signed_envelope().into_protobuf_encoding(),
+                    Err(error) => {
+                        tracing::error!(%error, "the host's addresses cannot be signed");
+                        continue;
+                    }
+                };
+                if let Err(error) = chain.announce(&record).await {
+                    tracing::warn!(%error, "the chain's directory does not know this miner's address; trying again");
+                }
+            }
+        });
+    }
+}
+
+fn swarm(key: Keypair) -> Result<Swarm<Behaviour>, NetworkError> {
+    let broken = |e: &dyn std::fmt::Display| NetworkError::SetUp(e.to_string());
+    let tcp = || tcp::Config::default().nodelay(true);
+    let websocket = |key: &Keypair| {
+        let noise = noise::Config::new(key)?;
+        let transport = libp2p_websocket::Config::new(tcp::tokio::Transport::new(tcp()));
+        let secured = transport
+            .upgrade(Version::V1Lazy)
+            .authenticate(noise)
+            .multiplex(yamux::Config::default());
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(
+            secured.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer))),
+        )
+    };
+    let behaviour = |key: &Keypair| Behaviour {
+        limits: connection_limits::Behaviour::new(
+            ConnectionLimits::default()
+                .with_max_pending_incoming(Some(MAX_PENDING))
+                .with_max_established_incoming(Some(MAX_CONNECTIONS))
+                .with_max_established_per_peer(Some(MAX_CONNECTIONS_OF_A_PEER)),
+        ),
+        ping: ping::Behaviour::default(),
+        identify: identify::Behaviour::new(
+            identify::Config::new("/sealdrop/1.0.0".into(), key.public()).with_agent_version(AGENT.into()),
+        ),
+        stream: libp2p_stream::Behaviour::new(),
+    };
+    let swarm = SwarmBuilder::with_existing_identity(key)
+        .with_tokio()
+        .with_tcp(tcp(), noise::Config::new, yamux::Config::default)
+        .map_err(|e| broken(&e))?
+        .with_other_transport(websocket)
+        .map_err(|e| broken(&e))?
+        .with_behaviour(behaviour)
+        .map_err(|e| broken(&e))?
+        .with_swarm_config(|config| config.with_idle_connection_timeout(IDLE_CONNECTION))
+        .build();
+    Ok(swarm)
+}
+
+fn listen(
+    swarm: &mut Swarm<Behaviour>,
+    port: u16,
+    ending: &str,
+    what: &'static str,
+    option: &'static str,
+) -> Result<(), NetworkError> {
+    let failed = |reason: String| NetworkError::Listen {
+        port,
+        what,
+        option,
+        reason,
+    };
+    if port != 0 {
+        // libp2p shares ports, so it would listen beside another program without an error.
+        TcpListener::bind(("127.0.0.1", port)).map_err(|e| match e.kind() {
+            std::io::ErrorKind::AddrInUse => NetworkError::PortInUse { port, what, option },
+            _ => failed(e.to_string()),
+        })?;
+    }
+    let address: Multiaddr = format!("/ip4/127.0.0.1/tcp/{port}{ending}")
+        .parse()
+        .map_err(|e: libp2p::multiaddr::Error| failed(e.to_string()))?;
+    swarm.listen_on(address).map_err(|e| failed(e.to_string()))?;
+    Ok(())
+}
+
+/// Waits for the addresses of both listeners.
+async fn addresses(swarm: &mut Swarm<Behaviour>) -> Vec<Multiaddr> {
+    let mut found = Vec::new();
+    while found.len() < 2 {
+        if let SwarmEvent::NewListenAddr { address, .. } = swarm.select_next_some().await {
+            found.push(address);
+        }
+    }
+    found
+}
+
+/// Keeps the host going, and the list of who is connected.
+async fn run(mut swarm: Swarm<Behaviour>, peers: Arc<Mutex<BTreeMap<PeerId, usize>>>) {
+    loop {
+        match swarm.select_next_some().await {
+            SwarmEvent::ConnectionEstablished { peer_id, endpoint, .. } => {
+                tracing::debug!(peer = %peer_id, from = %endpoint.get_remote_address(), "connected");
+                let mut peers = peers.lock().unwrap_or_else(PoisonError::into_inner);
+                *peers.entry(peer_id).or_default() += 1;
+            }
+            SwarmEvent::ConnectionClosed {
+                peer_id,
+                num_established,
+                cause,
+                ..
+            } => {
+                tracing::debug!(peer = %peer_id, ?cause, "disconnected");
+                let mut peers = peers.lock().unwrap_or_else(PoisonError::into_inner);
+                match num_established {
+                    0 => peers.remove(&peer_id),
+                    left => peers.insert(peer_id, left as usize),
+                };
+            }
+            SwarmEvent::ListenerClosed { addresses, reason, .. } => {
+                tracing::error!(
+                    ?addresses,
+                    ?reason,
+                    "a listener closed; restart the daemon to be reachable again"
+                );
+            }
+            SwarmEvent::IncomingConnectionError { error, .. } => tracing::debug!(%error, "a connection failed"),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The miner on the network: its libp2p host, and one file for each thing that peers ask of it.
+//!
+//! The only module of the miner that names libp2p. [`propose`] and [`query`] answer about deals, [`pull`] fetches their
+//! pieces (steps 5 to 8 of a deal), [`give`] hands pieces back (step 15), [`host`] listens and connects. Peers are
+//! hostile: every exchange has time limits and a share of bounded room. Next: [`crate::sealing`].
+
+mod frames;
+mod give;
+mod host;
+mod identity;
+mod propose;
+mod pull;
+mod query;
+
+pub use host::{Host, HostConfig};
+pub use identity::{load_or_create, IdentityError};
+pub use libp2p::identity::Keypair;
+pub use pull::Pulls;
+
+use crate::chain_access::ChainError;
+use crate::miner::Miner;
+use crate::staging::StagingError;
+use crate::store::StoreError;
+use frames::StreamError;
+use futures::StreamExt;
+use libp2p::{PeerId, Stream, StreamProtocol};
+use shared::wire::protocol;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Exchanges that may run at once, of all peers together.
+const MAX_EXCHANGES: usize = 128;
+/// Exchanges that one peer may have at once: a page asks about several deals.
+const MAX_EXCHANGES_OF_A_PEER: usize = 16;
+/// Longest exchange about a deal: a channel may take two minutes to be mined.
+const EXCHANGE_LIMIT: Duration = Duration::from_secs(180);
+/// Longest delivery of a piece: 32 GiB at 2.5 MB/s.
+const DELIVERY_LIMIT: Duration = Duration::from_secs(4 * 3600);
+
+/// Why the host does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    #[error("port {port} for {what} is taken by another program: stop that one, or choose another port with {option}")]
+    PortInUse {
+        port: u16,
+        what: &'static str,
+        option: &'static str,
+    },
+    #[error("cannot listen for {what} on port {port}: {reason}; choose another port with {option}")]
+    Listen {
+        port: u16,
+        what: &'static str,
+        option: &'static str,
+        reason: String,
+    },
+    #[error("the libp2p host cannot be set up: {0}")]
+    SetUp(String),
+    #[error("the host got no address within {} seconds", host::LISTEN_LIMIT.as_secs())]
+    NoAddress,
+}
+
+/// Why an exchange failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ExchangeError {
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Staging(#[from] StagingError),
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+}
+
+/// Serves peers until the process ends.
+pub fn serve(miner: Arc<Miner>, host: &Host, pulls: Pulls) -> Result<(), NetworkError> {
+    let gate = Gate::default();
+    let (proposals, for_pulls) = (miner.clone(), pulls.clone());
+    accept(
+        host,
+        protocol::MAKE_DEAL,
+        gate.clone(),
+        EXCHANGE_LIMIT,
+        move |peer, stream| propose::answer(proposals.clone(), for_pulls.clone(), peer, stream),
+    )?;
+    let queries = miner.clone();
+    accept(
+        host,
+        protocol::QUERY_DEAL,
+        gate.clone(),
+        EXCHANGE_LIMIT,
+        move |peer, stream| query::answer(queries.clone(), pulls.clone(), peer, stream),
+    )?;
+    let giver = give::Giver::new(miner);
+    accept(host, protocol::RETRIEVAL, gate, DELIVERY_LIMIT, move |_, stream| {
+        giver.clone().answer(stream)
+    })
+}
+
+/// Runs `handler` for every stream of a protocol that finds room.
+fn accept<F, Exchange>(
+    host: &Host,
+    protocol: &'static str,
+    gate: Gate,
+    limit: Duration,
+    handler: F,
+) -> Result<(), NetworkError>
+where
+    F: Fn(PeerId, Stream) -> Exchange + Send + 'static,
+    Exchange: Future<Output = Result<(), ExchangeError>> + Send + 'static,
+{
+    let mut incoming = host
+        .control()
+        .accept(StreamProtocol::new(protocol))
+        .map_err(|e| NetworkError::SetUp(format!("{protocol}: {e}")))?;
+    tokio::spawn(async move {
+        while let Some((peer, stream)) = incoming.next().await {
+            let Some(place) = gate.enter(peer) else {
+                tracing::debug!(%peer, protocol, "no room for another exchange");
+                continue;
+            };
+            let exchange = handler(peer, stream);
+            tokio::spawn(async move {
+                match tokio::time::timeout(limit, exchange).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(ExchangeError::Stream(error))) => tracing::debug!(%peer, protocol, %error, "exchange ended"),
+                    Ok(Err(error)) => tracing::warn!(%peer, protocol, %error, "a peer could not be answered"),
+                    Err(_) => tracing::debug!(%peer, protocol, "exchange took too long"),
+                }
+                drop(place);
+            });
+        }
+    });
+    Ok(())
+}
+
+/// Counts exchanges, by peer.
+#[derive(Debug, Clone, Default)]
+struct Gate {
+    present: Arc<Mutex<BTreeMap<PeerId, usize>>>,
+}
+
+/// A place in the [`Gate`], given up when it is dropped.
+#[derive(Debug)]
+struct Place {
+    gate: Gate,
+    peer: PeerId,
+}
+
+impl Gate {
+    fn enter(&self, peer: PeerId) -> Option<Place> {
+        let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: usize = present.values().sum();
+        let own = present.get(&peer).copied().unwrap_or(0);
+        if all >= MAX_EXCHANGES || own >= MAX_EXCHANGES_OF_A_PEER {
+            return None;
+        }
+        present.insert(peer, own + 1);
+        Some(Place {
+            gate: self.clone(),
+            peer,
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut present = self.gate.present.lock().unwrap_or_else(PoisonError::into_inner);
+        match present.get_mut(&self.peer) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => {
+                present.remove(&self.peer);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_has_a_bounded_share_of_the_room_and_gives_it_back() {
+        let gate = Gate::default();
+        let (greedy, other) = (PeerId::random(), PeerId::random());
+        let places: Vec<_> = (0..MAX_EXCHANGES_OF_A_PEER)
+            .map(|_| gate.enter(greedy).unwrap())
+            .collect();
+        assert!(gate.enter(greedy).is_none());
+        assert!(gate.enter(other).is_some());
+        drop(places);
+        assert!(gate.enter(greedy).is_some());
+        assert!(gate.present.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn all_peers_together_have_bounded_room() {
+        let gate = Gate::default();
+        let places: Vec<_> = (0..MAX_EXCHANGES)
+            .filter_map(|_| gate.enter(PeerId::random()))
+            .collect();
+        assert_eq!(places.len(), MAX_EXCHANGES);
+        assert!(gate.enter(PeerId::random()).is_none());
+    }
+}

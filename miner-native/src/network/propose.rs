@@ -1,0 +1,195 @@
+//! Answering proposals (steps 5 and 6 of a deal): what the chain knows is looked up here, the decision is
+//! [`shared::deal::review()`].
+
+use super::pull::Pulls;
+use super::{frames, ExchangeError};
+use crate::miner::{now_ms, Miner};
+use crate::staging::StagingError;
+use crate::store::{DealRecord, StoreError};
+use cid::Cid;
+use libp2p::{PeerId, Stream};
+use shared::deal::review::ChannelFacts;
+use shared::deal::{
+    review, DealState, MinerDeal, MinerEffect, MinerStage, RejectionCode, Response, ReviewContext, SignedProposal,
+};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the channel's message may take to get into a block (spec §4.3).
+const CHANNEL_WAIT: Duration = Duration::from_secs(120);
+/// Deals whose piece is awaited, at most; further proposals are told to come back.
+const MAX_AWAITED: usize = 256;
+/// Disk that sealing a sector takes, in sectors: the data, the replica, and the cache of layers and trees.
+const SEALING_FACTOR: u64 = 8;
+
+/// Reads a proposal, decides, answers.
+pub(super) async fn answer(
+    miner: Arc<Miner>,
+    pulls: Pulls,
+    peer: PeerId,
+    mut stream: Stream,
+) -> Result<(), ExchangeError> {
+    let signed: SignedProposal = frames::read(&mut stream).await?;
+    let cid = signed.cid();
+    let response = decide(&miner, signed, peer).await?;
+    tracing::info!(deal = %cid, state = %response.state, reason = response.message, "answered a proposal");
+    let accepted = response.state == DealState::Accepted;
+    frames::write(&mut stream, &response.sign(&miner.worker)).await?;
+    if accepted {
+        pulls.source(cid, peer);
+    }
+    frames::close(&mut stream).await?;
+    Ok(())
+}
+
+/// The answer to a proposal; what it says is on the disk when this returns.
+async fn decide(miner: &Arc<Miner>, signed: SignedProposal, peer: PeerId) -> Result<Response, ExchangeError> {
+    let cid = signed.cid();
+    if let Some(known) = miner.store.deal(&cid)? {
+        return Ok(known.deal.response());
+    }
+    if !signed.signature_is_valid() {
+        // Anybody can send these: nothing is stored.
+        return Ok(refusal(cid, "invalid deal signature".into()));
+    }
+    let mut context = context(miner);
+    let waits = matches!(review(&signed, &context), Err(e) if e.code == RejectionCode::NoChannel);
+    if waits && !wait_for_channel(miner, &signed).await? {
+        return Ok(refusal(
+            cid,
+            "Timeout waiting for payment channel: context deadline exceeded".into(),
+        ));
+    }
+    context.channel = channel(miner, &signed).await?;
+    context.height = miner.chain.heads().borrow().height;
+    let (miner, source) = (miner.clone(), peer.to_string());
+    // One decision at a time, so that a channel and the disk's room are promised once.
+    let _turn = miner.deciding.lock().await;
+    settle(&miner, signed, context, source)
+}
+
+/// Decides on what is known, and keeps the decision.
+fn settle(
+    miner: &Miner,
+    signed: SignedProposal,
+    mut context: ReviewContext,
+    source: String,
+) -> Result<Response, ExchangeError> {
+    let cid = signed.cid();
+    if let Some(known) = miner.store.deal(&cid)? {
+        return Ok(known.deal.response());
+    }
+    let payment = &signed.proposal.payment;
+    if let Some(id) = payment.channel {
+        context.channel_is_promised = miner.store.promised(&payment.payer, id)?.is_some();
+    }
+    let verdict = review(&signed, &context);
+    if verdict.is_ok() {
+        if let Some(reason) = no_room(miner, signed.size())? {
+            return Ok(refusal(cid, reason));
+        }
+    }
+    let deal = match verdict {
+        Ok(()) => MinerDeal::accepted(signed),
+        Err(rejection) => MinerDeal {
+            proposal: signed,
+            stage: MinerStage::Rejected {
+                reason: rejection.message,
+            },
+        },
+    };
+    let record = DealRecord {
+        deal,
+        created_ms: now_ms(),
+        source,
+    };
+    let response = record.deal.response();
+    match response.state {
+        DealState::Accepted => match miner.store.accept(&record) {
+            Err(full @ StoreError::TooManyDeals) => return Ok(refusal(cid, full.to_string())),
+            other => other?,
+        },
+        _ => miner.store.refuse(&record)?,
+    }
+    Ok(response)
+}
+
+/// A refusal that is not kept: it may be different another time, or costs a peer nothing to provoke.
+fn refusal(proposal_cid: Cid, message: String) -> Response {
+    Response {
+        state: DealState::Rejected,
+        message,
+        proposal_cid,
+        proof_info: None,
+    }
+}
+
+fn context(miner: &Miner) -> ReviewContext {
+    ReviewContext {
+        miner: miner.address.clone(),
+        owner: miner.owner.clone(),
+        price: miner.terms.price,
+        height: miner.chain.heads().borrow().height,
+        usable: miner.sector_size.usable(),
+        channel: None,
+        channel_is_promised: false,
+    }
+}
+
+/// Waits until the message that opens the channel is in a block. False when it takes too long.
+async fn wait_for_channel(miner: &Miner, signed: &SignedProposal) -> Result<bool, ExchangeError> {
+    let Some(message) = signed.proposal.payment.channel_msg_cid else {
+        return Ok(true);
+    };
+    let mut heads = miner.chain.heads();
+    let waiting = async {
+        loop {
+            heads.borrow_and_update();
+            if miner.chain.receipt(&message).await?.is_some() {
+                return Ok(());
+            }
+            if heads.changed().await.is_err() {
+                // The chain adapter is gone: the daemon stops.
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    match tokio::time::timeout(CHANNEL_WAIT, waiting).await {
+        Ok(result) => result.map(|()| true),
+        Err(_) => Ok(false),
+    }
+}
+
+async fn channel(miner: &Miner, signed: &SignedProposal) -> Result<Option<ChannelFacts>, ExchangeError> {
+    let payment = &signed.proposal.payment;
+    let Some(id) = payment.channel else { return Ok(None) };
+    let found = miner.chain.channel(&payment.payer, id).await?;
+    Ok(found.map(|channel| ChannelFacts {
+        target: channel.target,
+        amount: channel.amount,
+        amount_redeemed: channel.amount_redeemed,
+        eol: channel.eol.min(channel.agreed_eol),
+    }))
+}
+
+/// Why a piece of `size` bytes cannot be taken in now.
+fn no_room(miner: &Miner, size: u64) -> Result<Option<String>, ExchangeError> {
+    let awaited = miner.store.deals_to(|effect| effect == MinerEffect::FetchPiece)?;
+    if awaited.len() >= MAX_AWAITED {
+        return Ok(Some(format!(
+            "this miner waits for the data of {MAX_AWAITED} deals: propose again later"
+        )));
+    }
+    let promised = awaited
+        .iter()
+        .fold(size, |sum, (_, record)| sum.saturating_add(record.deal.proposal.size()));
+    let sealing = miner.sector_size.bytes().saturating_mul(SEALING_FACTOR);
+    match miner.staging.check_room(promised.saturating_add(sealing)) {
+        Ok(()) => Ok(None),
+        Err(StagingError::NoRoom { needed, available, dir }) => {
+            tracing::warn!(needed, available, dir = %dir.display(), "a proposal was refused: the disk is full");
+            Ok(Some("this miner has no disk space left for the piece".into()))
+        }
+        Err(other) => Err(other.into()),
+    }
+}

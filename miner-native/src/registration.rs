@@ -1,0 +1,154 @@
+//! Gets the miner known to its chain: money, an actor, the right peer id, a standing ask (before step 3 of any deal).
+//!
+//! Called by [`crate::daemon`] at every start; does only what is missing.
+
+use crate::chain_access::{ChainAccess, ChainError};
+use crate::store::{Store, StoreError};
+use cid::Cid;
+use shared::chain::calls::{self, ReturnError};
+use shared::chain::view::MinerView;
+use shared::chain::{Address, AttoFil, Call};
+use shared::piece::SectorSize;
+use shared::wire::DecodeError;
+
+/// FIL that the miner's actor holds for collateral: 0.001 a sector, and a chain takes 4096 sectors.
+const COLLATERAL_FIL: u64 = 10;
+/// Below this many FIL the faucet is asked: collateral, fees and gas for a long time.
+const LOW_FIL: u64 = 20;
+/// Blocks for which an ask stands: a year of half-minute blocks.
+const ASK_BLOCKS: u64 = 1_051_200;
+/// An ask is renewed when it stands for fewer blocks than the longest deal with vouchers lasts.
+const ASK_RENEW: u64 = 900_000;
+
+/// Why the miner is not known to its chain.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistrationError {
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the chain's answer to making the miner is unusable: {0}")]
+    Returned(#[from] ReturnError),
+    #[error("the chain's receipt is unusable: {0}")]
+    Receipt(#[from] DecodeError),
+    #[error("the faucet names a message that is no CID: {0}")]
+    FaucetMessage(String),
+    #[error("the chain does not know the miner {address} that this directory belongs to; was the chain's directory replaced? Restore it, or start in a new directory with --home DIR")]
+    Unknown { address: Address },
+    #[error("the miner {address} is registered with sectors of {found} bytes, not {asked}; start with that size, or in a new directory with --home DIR")]
+    OtherSize { address: Address, found: u64, asked: u64 },
+    #[error("the miner {address} belongs to {found}, and this wallet's key is {own}; restore the key from a backup")]
+    OtherOwner {
+        address: Address,
+        found: Address,
+        own: Address,
+    },
+}
+
+/// Registers the miner where that is needed; returns it as the chain shows it.
+pub async fn register(
+    chain: &ChainAccess,
+    store: &Store,
+    sector_size: SectorSize,
+    peer_id: &[u8],
+    peer_text: &str,
+    price: AttoFil,
+) -> Result<MinerView, RegistrationError> {
+    fund(chain).await?;
+    let address = match store.miner_address()? {
+        Some(address) => address,
+        None => create(chain, store, sector_size, peer_id).await?,
+    };
+    let view = chain.miner(&address).await?.ok_or(RegistrationError::Unknown {
+        address: address.clone(),
+    })?;
+    if view.sector_size != sector_size.bytes() {
+        let (found, asked) = (view.sector_size, sector_size.bytes());
+        return Err(RegistrationError::OtherSize { address, found, asked });
+    }
+    let own = chain.address();
+    if view.owner != own || view.worker != own {
+        return Err(RegistrationError::OtherOwner {
+            address,
+            found: view.worker,
+            own,
+        });
+    }
+    let height = chain.head().await?.height;
+    if view.peer_id != peer_text {
+        once(
+            chain,
+            &format!("peer-id-{height}"),
+            calls::update_peer_id(&address, peer_id),
+        )
+        .await?;
+    }
+    let stands = view
+        .standing_ask(height)
+        .is_some_and(|ask| ask.price == price && ask.expiry > height.plus(ASK_RENEW));
+    if !stands {
+        once(
+            chain,
+            &format!("ask-{height}"),
+            calls::add_ask(&address, price, ASK_BLOCKS),
+        )
+        .await?;
+    }
+    chain
+        .miner(&address)
+        .await?
+        .ok_or(RegistrationError::Unknown { address })
+}
+
+/// Asks the faucet when there is little money.
+async fn fund(chain: &ChainAccess) -> Result<(), RegistrationError> {
+    let balance = chain
+        .actor(&chain.address())
+        .await?
+        .map_or(AttoFil::ZERO, |actor| actor.balance);
+    if balance >= AttoFil::from_fil(LOW_FIL) {
+        return Ok(());
+    }
+    let grant = chain.faucet(&chain.address()).await?;
+    if let Some(message) = grant.message {
+        let cid = Cid::try_from(message.as_str()).map_err(|_| RegistrationError::FaucetMessage(message))?;
+        chain.confirmed(&cid).await?;
+    }
+    tracing::info!(account = %chain.address(), amount = %grant.amount, "the faucet gave FIL");
+    Ok(())
+}
+
+/// Makes the miner's actor. FAIL: the process may end after the message is sent.
+/// THEN: the same purpose gives the same message and the same address at the next start.
+async fn create(
+    chain: &ChainAccess,
+    store: &Store,
+    sector_size: SectorSize,
+    peer_id: &[u8],
+) -> Result<Address, RegistrationError> {
+    let purpose = "create-miner";
+    let call = calls::create_storage_miner(sector_size, peer_id, AttoFil::from_fil(COLLATERAL_FIL));
+    let receipt = once(chain, purpose, call).await?;
+    let address = calls::miner_address(&receipt.receipt()?)?;
+    store.remember_miner(&address)?;
+    chain.settle(purpose)?;
+    tracing::info!(miner = %address, "the miner was registered on the chain");
+    Ok(address)
+}
+
+/// Sends a call; a failed one may be made anew at the next start.
+async fn once(
+    chain: &ChainAccess,
+    purpose: &str,
+    call: Call,
+) -> Result<shared::chain::view::ReceiptView, RegistrationError> {
+    match chain.call(purpose, call).await {
+        Ok((_, receipt)) => Ok(receipt),
+        Err(error) => {
+            if matches!(error, ChainError::Failed { .. } | ChainError::Dropped { .. }) {
+                chain.forget(purpose)?;
+            }
+            Err(error.into())
+        }
+    }
+}

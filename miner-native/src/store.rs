@@ -1,0 +1,534 @@
+//! What the miner remembers: its deals, its sectors, which channel pays for which deal, the proofs it has sent.
+//!
+//! The only module that names sled. A transition of a machine is on the disk when its method here returns; only then is
+//! the new effect acted on (design §4). Called by [`crate::network`] (deals), [`crate::sealing`] (sectors) and
+//! [`crate::proving`] (proofs-of-spacetime).
+
+use cid::Cid;
+use serde::{de::DeserializeOwned, Deserialize, Serialize};
+use shared::chain::{Address, ChannelId, Epoch};
+use shared::deal::miner::Unexpected;
+use shared::deal::{MinerDeal, MinerEffect, MinerInput, MinerStage, ProofInfo};
+use shared::piece::{Commitment, InclusionProof, SectorSize};
+use shared::sector::machine::SectorRefusal;
+use shared::sector::{Phase, Sector, SectorEffect, SectorInput, SectorPiece, SectorStage};
+use sled::transaction::{ConflictableTransactionError, TransactionError, Transactional};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Most deals that are ever accepted: each is kept for good, with up to 256 KiB of vouchers.
+pub const MAX_DEALS: u64 = 16_384;
+/// Most refusals that are kept, so that the same proposal gets the same answer; the oldest go first.
+pub const MAX_REJECTIONS: u64 = 256;
+/// Most proofs-of-spacetime that are kept; the oldest go first.
+pub const MAX_POSTS: u64 = 1000;
+/// Most phase changes that a sector remembers.
+const MAX_HISTORY: usize = 64;
+
+/// Why the store does not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the database in {} cannot be opened: {source}; check the folder's permissions and the free space, and that no other daemon uses it", dir.display())]
+    Open { dir: PathBuf, source: sled::Error },
+    #[error("the database failed: {0}; check the free space and the disk")]
+    Database(#[from] sled::Error),
+    #[error("a record in {tree} cannot be read: {reason}; it was written by another version, or the disk is damaged")]
+    Damaged { tree: &'static str, reason: String },
+    #[error("a record of {tree} cannot be written: {reason}")]
+    Encode { tree: &'static str, reason: String },
+    #[error("there is no deal {0}")]
+    UnknownDeal(Cid),
+    #[error("there is no sector {0}")]
+    UnknownSector(u64),
+    #[error("channel {id} of {payer} already pays for deal {deal}")]
+    ChannelPromised { payer: Address, id: ChannelId, deal: Cid },
+    #[error("this miner keeps {MAX_DEALS} deals and takes no more")]
+    TooManyDeals,
+    #[error("deal {deal}: {unexpected}")]
+    Deal { deal: Cid, unexpected: Unexpected },
+    #[error(transparent)]
+    Sector(#[from] SectorRefusal),
+}
+
+/// A deal and what the host adds to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DealRecord {
+    pub deal: MinerDeal,
+    /// When it was answered first, in milliseconds since 1970.
+    pub created_ms: u64,
+    /// The libp2p peer that proposed it.
+    pub source: String,
+}
+
+/// When a sector entered a phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhaseStart {
+    pub phase: Phase,
+    /// Milliseconds since 1970.
+    pub at_ms: u64,
+}
+
+/// A sector and what the host adds to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SectorRecord {
+    pub sector: Sector,
+    /// When its first piece was placed, in milliseconds since 1970: the auto-seal timer counts from here.
+    pub first_piece_ms: u64,
+    /// The phases it went through, the present one last.
+    pub history: Vec<PhaseStart>,
+}
+
+impl SectorRecord {
+    /// When the present phase began, in milliseconds since 1970.
+    pub fn since_ms(&self) -> u64 {
+        self.history.last().map_or(self.first_piece_ms, |start| start.at_ms)
+    }
+}
+
+/// A piece that is here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PieceRecord {
+    pub size: u64,
+    pub comm_p: Commitment,
+}
+
+/// A proof-of-spacetime that the chain accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PostRecord {
+    /// End of the window that it proves.
+    pub window_end: Epoch,
+    /// Height of the block that it is in.
+    pub height: Epoch,
+    /// The message's id.
+    pub message: String,
+    pub sectors: Vec<u64>,
+    /// Milliseconds since 1970.
+    pub at_ms: u64,
+}
+
+/// The miner's database.
+pub struct Store {
+    db: sled::Db,
+    deals: sled::Tree,
+    /// Ids of the deals that something is still to be done for.
+    open: sled::Tree,
+    channels: sled::Tree,
+    pieces: sled::Tree,
+    sectors: sled::Tree,
+    counters: sled::Tree,
+    /// The order of refusals: number → deal.
+    refusals: sled::Tree,
+    durations: sled::Tree,
+    posts: sled::Tree,
+    /// Held while a record is read, changed and written.
+    turn: Mutex<()>,
+}
+
+type Abort = ConflictableTransactionError<StoreError>;
+
+impl Store {
+    /// Opens the database in `dir`, which is made when it is not there.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        let open = || -> Result<Self, sled::Error> {
+            let db = sled::open(dir)?;
+            Ok(Self {
+                deals: db.open_tree("deals")?,
+                open: db.open_tree("open")?,
+                channels: db.open_tree("channels")?,
+                pieces: db.open_tree("pieces")?,
+                sectors: db.open_tree("sectors")?,
+                counters: db.open_tree("counters")?,
+                refusals: db.open_tree("refusals")?,
+                durations: db.open_tree("durations")?,
+                posts: db.open_tree("posts")?,
+                turn: Mutex::new(()),
+                db,
+            })
+        };
+        open().map_err(|source| StoreError::Open {
+            dir: dir.to_owned(),
+            source,
+        })
+    }
+
+    /// The tree for the chain adapter's messages.
+    pub fn outbox(&self) -> Result<sled::Tree, StoreError> {
+        Ok(self.db.open_tree("outbox")?)
+    }
+
+    /// The address of this miner's actor, once it was made.
+    pub fn miner_address(&self) -> Result<Option<Address>, StoreError> {
+        let damaged = |e: &dyn std::fmt::Display| StoreError::Damaged {
+            tree: "counters",
+            reason: e.to_string(),
+        };
+        let found = self.counters.get("miner")?;
+        found
+            .map(|bytes| Address::from_bytes(&bytes).map_err(|e| damaged(&e)))
+            .transpose()
+    }
+
+    /// Remembers the address of this miner's actor.
+    pub fn remember_miner(&self, address: &Address) -> Result<(), StoreError> {
+        self.counters.insert("miner", address.to_bytes())?;
+        self.flush()
+    }
+
+    /// Brings everything to the disk.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        self.db.flush()?;
+        Ok(())
+    }
+
+    /// A deal by its id.
+    pub fn deal(&self, cid: &Cid) -> Result<Option<DealRecord>, StoreError> {
+        read(&self.deals, "deals", &cid.to_bytes())
+    }
+
+    /// Every deal, refused ones included, in the order of their ids.
+    pub fn deals(&self) -> impl Iterator<Item = Result<DealRecord, StoreError>> + '_ {
+        self.deals.iter().values().map(|value| parse("deals", &value?))
+    }
+
+    /// The deals whose effect is one of `wanted`.
+    pub fn deals_to(&self, wanted: impl Fn(MinerEffect) -> bool) -> Result<Vec<(Cid, DealRecord)>, StoreError> {
+        let mut found = Vec::new();
+        for key in self.open.iter().keys() {
+            let cid = parse_cid("open", &key?)?;
+            match self.deal(&cid)? {
+                Some(record) if wanted(record.deal.effect()) => found.push((cid, record)),
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+
+    /// The deal that a payer's channel is promised to.
+    pub fn promised(&self, payer: &Address, id: ChannelId) -> Result<Option<Cid>, StoreError> {
+        let found = self.channels.get(channel_key(payer, id))?;
+        found.map(|cid| parse_cid("channels", &cid)).transpose()
+    }
+
+    /// Keeps a deal that was just accepted, and promises its channel to it.
+    pub fn accept(&self, record: &DealRecord) -> Result<(), StoreError> {
+        let _turn = self.turn();
+        let deal = record.deal.proposal.cid();
+        let payment = &record.deal.proposal.proposal.payment;
+        let channel = payment.channel.map(|id| (&payment.payer, id));
+        let bytes = write("deals", record)?;
+        let trees = (&self.deals, &self.open, &self.channels, &self.counters);
+        trees
+            .transaction(|(deals, open, channels, counters)| {
+                if let Some((payer, id)) = channel {
+                    let key = channel_key(payer, id);
+                    match channels
+                        .insert(key, deal.to_bytes())?
+                        .map(|other| Cid::try_from(other.as_ref()))
+                    {
+                        Some(Ok(other)) if other != deal => {
+                            return abort(StoreError::ChannelPromised {
+                                payer: payer.clone(),
+                                id,
+                                deal: other,
+                            })
+                        }
+                        _ => {}
+                    }
+                }
+                let accepted = number(counters.get("accepted")?);
+                if accepted >= MAX_DEALS {
+                    return abort(StoreError::TooManyDeals);
+                }
+                counters.insert("accepted", &(accepted + 1).to_be_bytes())?;
+                open.insert(deal.to_bytes(), &[])?;
+                deals.insert(deal.to_bytes(), bytes.as_slice())?;
+                Ok(())
+            })
+            .map_err(settled)?;
+        self.flush()
+    }
+
+    /// Keeps a refusal; the oldest gives way when there are [`MAX_REJECTIONS`].
+    pub fn refuse(&self, record: &DealRecord) -> Result<(), StoreError> {
+        let _turn = self.turn();
+        let deal = record.deal.proposal.cid().to_bytes();
+        let bytes = write("deals", record)?;
+        let trees = (&self.deals, &self.refusals, &self.counters);
+        trees
+            .transaction(|(deals, refusals, counters)| {
+                let place = number(counters.get("refused")?);
+                counters.insert("refused", &(place + 1).to_be_bytes())?;
+                if let Some(gone) = place.checked_sub(MAX_REJECTIONS) {
+                    if let Some(oldest) = refusals.remove(&gone.to_be_bytes())? {
+                        deals.remove(oldest)?;
+                    }
+                }
+                refusals.insert(&place.to_be_bytes(), deal.as_slice())?;
+                deals.insert(deal.as_slice(), bytes.as_slice())?;
+                Ok(())
+            })
+            .map_err(settled)?;
+        self.flush()
+    }
+
+    /// Moves a deal on.
+    pub fn advance_deal(&self, cid: &Cid, input: MinerInput) -> Result<DealRecord, StoreError> {
+        let _turn = self.turn();
+        let mut record = self.deal(cid)?.ok_or(StoreError::UnknownDeal(*cid))?;
+        let handled = record.deal.handle(input.clone());
+        handled.map_err(|unexpected| StoreError::Deal { deal: *cid, unexpected })?;
+        let bytes = write("deals", &record)?;
+        let proposal = &record.deal.proposal;
+        let piece = match input {
+            MinerInput::PieceReceived { comm_p } => Some(write(
+                "pieces",
+                &PieceRecord {
+                    size: proposal.size(),
+                    comm_p,
+                },
+            )?),
+            _ => None,
+        };
+        let rests = record.deal.effect() == MinerEffect::Rest;
+        (&self.deals, &self.open, &self.pieces)
+            .transaction(|(deals, open, pieces)| {
+                deals.insert(cid.to_bytes(), bytes.as_slice())?;
+                if let Some(piece) = &piece {
+                    pieces.insert(proposal.proposal.piece_ref.to_bytes(), piece.as_slice())?;
+                }
+                if rests {
+                    open.remove(cid.to_bytes())?;
+                }
+                Ok(())
+            })
+            .map_err(settled)?;
+        self.flush()?;
+        Ok(record)
+    }
+
+    /// A piece that was received whole.
+    pub fn piece(&self, data_cid: &Cid) -> Result<Option<PieceRecord>, StoreError> {
+        read(&self.pieces, "pieces", &data_cid.to_bytes())
+    }
+
+    /// Places a received piece in the first sector with room, or in a new one: deal and sector change together.
+    /// Returns the sector's number; for a deal that was placed before, the same again.
+    pub fn place(&self, cid: &Cid, size: SectorSize, now_ms: u64) -> Result<u64, StoreError> {
+        let _turn = self.turn();
+        let mut record = self.deal(cid)?.ok_or(StoreError::UnknownDeal(*cid))?;
+        let comm_p = match &record.deal.stage {
+            MinerStage::Received { comm_p } => *comm_p,
+            MinerStage::Staged { sector, .. } => return Ok(*sector),
+            _ => {
+                let unexpected = Unexpected {
+                    input: "a place in a sector",
+                    state: record.deal.state(),
+                };
+                return Err(StoreError::Deal { deal: *cid, unexpected });
+            }
+        };
+        let proposal = &record.deal.proposal;
+        let piece = SectorPiece {
+            deal: *cid,
+            data_cid: proposal.proposal.piece_ref,
+            size: proposal.size(),
+            comm_p,
+        };
+        let mut target = self.with_room(piece.size, size, now_ms)?;
+        let sector = target.sector.id;
+        target.sector.handle(SectorInput::PieceAdded(piece))?;
+        let handled = record.deal.handle(MinerInput::Placed { sector });
+        handled.map_err(|unexpected| StoreError::Deal { deal: *cid, unexpected })?;
+        let (deal_bytes, sector_bytes) = (write("deals", &record)?, write("sectors", &target)?);
+        (&self.deals, &self.sectors, &self.counters)
+            .transaction(|(deals, sectors, counters)| {
+                deals.insert(cid.to_bytes(), deal_bytes.as_slice())?;
+                sectors.insert(&sector.to_be_bytes(), sector_bytes.as_slice())?;
+                let last = number(counters.get("sector")?).max(sector);
+                counters.insert("sector", &last.to_be_bytes())?;
+                Ok(())
+            })
+            .map_err(settled)?;
+        self.flush()?;
+        Ok(sector)
+    }
+
+    fn with_room(&self, bytes: u64, size: SectorSize, now_ms: u64) -> Result<SectorRecord, StoreError> {
+        for record in self.sectors() {
+            let record = record?;
+            if record.sector.fits(bytes) {
+                return Ok(record);
+            }
+        }
+        let id = number(self.counters.get("sector")?) + 1;
+        let history = vec![PhaseStart {
+            phase: Phase::Packing,
+            at_ms: now_ms,
+        }];
+        Ok(SectorRecord {
+            sector: Sector::new(id, size),
+            first_piece_ms: now_ms,
+            history,
+        })
+    }
+
+    /// A sector by its number.
+    pub fn sector(&self, id: u64) -> Result<Option<SectorRecord>, StoreError> {
+        read(&self.sectors, "sectors", &id.to_be_bytes())
+    }
+
+    /// Every sector, by number.
+    pub fn sectors(&self) -> impl Iterator<Item = Result<SectorRecord, StoreError>> + '_ {
+        self.sectors.iter().values().map(|value| parse("sectors", &value?))
+    }
+
+    /// Moves a sector on, and remembers how long the phase took that ended.
+    pub fn advance_sector(&self, id: u64, input: SectorInput, now_ms: u64) -> Result<SectorRecord, StoreError> {
+        let _turn = self.turn();
+        let mut record = self.sector(id)?.ok_or(StoreError::UnknownSector(id))?;
+        let (before, since) = (record.sector.phase(), record.since_ms());
+        let succeeded = !matches!(input, SectorInput::StepFailed { .. } | SectorInput::SealExpired { .. });
+        record.sector.handle(input)?;
+        let after = record.sector.phase();
+        if after != before || !succeeded {
+            record.history.push(PhaseStart {
+                phase: after,
+                at_ms: now_ms,
+            });
+            if record.history.len() > MAX_HISTORY {
+                record.history.remove(0);
+            }
+        }
+        if succeeded && after != before {
+            let took = now_ms.saturating_sub(since);
+            self.durations
+                .insert(duration_key(record.sector.size, before), &took.to_be_bytes())?;
+        }
+        self.sectors.insert(id.to_be_bytes(), write("sectors", &record)?)?;
+        self.flush()?;
+        Ok(record)
+    }
+
+    /// How long a phase took the last time that it succeeded, in milliseconds; `None` when it never has.
+    pub fn estimate(&self, size: SectorSize, phase: Phase) -> Result<Option<u64>, StoreError> {
+        Ok(self
+            .durations
+            .get(duration_key(size, phase))?
+            .map(|value| number(Some(value))))
+    }
+
+    /// Tells the deals of a sector that was committed or given up. Safe to repeat; does nothing for other sectors.
+    /// Returns the deals that changed.
+    pub fn settle(&self, id: u64) -> Result<Vec<Cid>, StoreError> {
+        let record = self.sector(id)?.ok_or(StoreError::UnknownSector(id))?;
+        let sector = &record.sector;
+        if !matches!(sector.effect(), SectorEffect::Prove | SectorEffect::Rest) {
+            return Ok(Vec::new());
+        }
+        let mut changed = Vec::new();
+        for (index, piece) in sector.pieces.iter().enumerate() {
+            let deal = self.deal(&piece.deal)?.ok_or(StoreError::UnknownDeal(piece.deal))?;
+            if deal.deal.effect() != (MinerEffect::AwaitSector { sector: id }) {
+                continue;
+            }
+            let input = match proof_info(sector, index) {
+                Some(proof) => MinerInput::Committed { proof },
+                None => MinerInput::SectorFailed { sector: id },
+            };
+            self.advance_deal(&piece.deal, input)?;
+            changed.push(piece.deal);
+        }
+        Ok(changed)
+    }
+
+    /// Remembers a proof that the chain accepted.
+    pub fn keep_post(&self, post: &PostRecord) -> Result<(), StoreError> {
+        let _turn = self.turn();
+        self.posts
+            .insert(post.window_end.0.to_be_bytes(), write("posts", post)?)?;
+        while self.posts.len() as u64 > MAX_POSTS {
+            self.posts.pop_min()?;
+        }
+        self.flush()
+    }
+
+    /// The newest proof that the chain accepted.
+    pub fn last_post(&self) -> Result<Option<PostRecord>, StoreError> {
+        self.posts.last()?.map(|(_, value)| parse("posts", &value)).transpose()
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        // Nothing is half-done when a holder panics: the database changes in single writes and transactions.
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a client is told of its piece in a committed sector; `None` for a sector that was given up.
+fn proof_info(sector: &Sector, index: usize) -> Option<ProofInfo> {
+    let SectorStage::Proving { sealed, message, .. } = &sector.stage else {
+        return None;
+    };
+    let inclusion = InclusionProof::prove(&sector.layout()?, index).ok()?;
+    Some(ProofInfo {
+        sector_id: sector.id,
+        comm_d: sealed.comm_d,
+        comm_r: sealed.comm_r,
+        comm_r_star: sealed.comm_c,
+        commitment_message: *message,
+        piece_inclusion_proof: Some(inclusion.to_bytes().into()),
+    })
+}
+
+fn channel_key(payer: &Address, id: ChannelId) -> Vec<u8> {
+    let mut key = payer.to_bytes();
+    key.extend_from_slice(&id.0.to_be_bytes());
+    key
+}
+
+fn duration_key(size: SectorSize, phase: Phase) -> String {
+    format!("{}/{phase:?}", size.bytes())
+}
+
+fn number(value: Option<sled::IVec>) -> u64 {
+    value
+        .and_then(|value| value.as_ref().try_into().ok())
+        .map_or(0, u64::from_be_bytes)
+}
+
+fn read<T: DeserializeOwned>(tree: &sled::Tree, name: &'static str, key: &[u8]) -> Result<Option<T>, StoreError> {
+    tree.get(key)?.map(|value| parse(name, &value)).transpose()
+}
+
+fn parse<T: DeserializeOwned>(tree: &'static str, bytes: &[u8]) -> Result<T, StoreError> {
+    ciborium::from_reader(bytes).map_err(|e| StoreError::Damaged {
+        tree,
+        reason: e.to_string(),
+    })
+}
+
+fn parse_cid(tree: &'static str, bytes: &[u8]) -> Result<Cid, StoreError> {
+    Cid::try_from(bytes).map_err(|e| StoreError::Damaged {
+        tree,
+        reason: e.to_string(),
+    })
+}
+
+fn write<T: Serialize>(tree: &'static str, record: &T) -> Result<Vec<u8>, StoreError> {
+    let mut bytes = Vec::new();
+    ciborium::into_writer(record, &mut bytes).map_err(|e| StoreError::Encode {
+        tree,
+        reason: e.to_string(),
+    })?;
+    Ok(bytes)
+}
+
+fn abort<T>(error: StoreError) -> Result<T, Abort> {
+    Err(ConflictableTransactionError::Abort(error))
+}
+
+fn settled(error: TransactionError<StoreError>) -> StoreError {
+    match error {
+        TransactionError::Abort(error) => error,
+        TransactionError::Storage(error) => StoreError::Database(error),
+    }
+}
