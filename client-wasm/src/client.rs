@@ -56,12 +56,12 @@ impl Client {
         self.0.key.address().to_string()
     }
 
-    #[wasm_bindgen(unchecked_return_type = "import('../types.js').NetworkInfo")]
+    #[wasm_bindgen(unchecked_return_type = "import('../../js/types.js').NetworkInfo")]
     pub async fn network(&self) -> Result<JsValue, JsValue> {
         Ok(to_js(&self.0.rpc.network().await?)?)
     }
 
-    #[wasm_bindgen(unchecked_return_type = "import('../types.js').Head")]
+    #[wasm_bindgen(unchecked_return_type = "import('../../js/types.js').Head")]
     pub async fn head(&self) -> Result<JsValue, JsValue> {
         Ok(to_js(&self.0.rpc.head().await?)?)
     }
@@ -89,7 +89,7 @@ impl Client {
         Ok(clock::within(30_000, arriving).await.ok_or_else(late)??)
     }
 
-    #[wasm_bindgen(unchecked_return_type = "import('../types.js').MinerInfo[]")]
+    #[wasm_bindgen(unchecked_return_type = "import('../../js/types.js').MinerInfo[]")]
     pub async fn miners(&self) -> Result<JsValue, JsValue> {
         let (miners, head) = futures::try_join!(self.0.rpc.miners(), self.0.rpc.head())?;
         let miners: Vec<_> = miners
@@ -99,10 +99,10 @@ impl Client {
         Ok(to_js(&miners)?)
     }
 
-    #[wasm_bindgen(unchecked_return_type = "import('../types.js').Quote")]
+    #[wasm_bindgen(unchecked_return_type = "import('../../js/types.js').Quote")]
     pub async fn quote(
         &self,
-        #[wasm_bindgen(unchecked_param_type = "import('../types.js').Piece")] piece: JsValue,
+        #[wasm_bindgen(unchecked_param_type = "import('../../js/types.js').Piece")] piece: JsValue,
         miner: String,
         duration: f64,
     ) -> Result<JsValue, JsValue> {
@@ -115,7 +115,7 @@ impl Client {
 
     /// Draws a deal up, after all checks that cost nothing, among them whether the miner is there. Returns its state,
     /// which is to be kept and handed to [`Client::drive`].
-    #[wasm_bindgen(unchecked_return_type = "{ state: string; view: import('../types.js').Deal }")]
+    #[wasm_bindgen(unchecked_return_type = "{ state: string; view: import('../../js/types.js').Deal }")]
     pub async fn draft(&self, request: JsValue) -> Result<JsValue, JsValue> {
         let Request {
             id,
@@ -148,7 +148,7 @@ impl Client {
     }
 
     /// Draws a failed deal up anew, with the miner's present price.
-    #[wasm_bindgen(unchecked_return_type = "{ state: string; view: import('../types.js').Deal }")]
+    #[wasm_bindgen(unchecked_return_type = "{ state: string; view: import('../../js/types.js').Deal }")]
     pub async fn redraft(&self, state: &str) -> Result<JsValue, JsValue> {
         let mut record = Record::from_text(state)?;
         let ClientStage::Failed { .. } = record.deal.stage else {
@@ -185,7 +185,7 @@ impl Client {
     pub fn drive(
         &self,
         state: &str,
-        #[wasm_bindgen(unchecked_param_type = "readonly import('../types.js').PieceNode[]")] nodes: js_sys::Array,
+        #[wasm_bindgen(unchecked_param_type = "readonly import('../../js/types.js').PieceNode[]")] nodes: js_sys::Array,
     ) -> Result<(), JsValue> {
         Ok(self.0.drive(Record::from_text(state)?, nodes_of(&nodes)?)?)
     }
@@ -211,7 +211,7 @@ impl Client {
     }
 
     /// Checks a complete deal against the chain.
-    #[wasm_bindgen(unchecked_return_type = "import('../types.js').Verification")]
+    #[wasm_bindgen(unchecked_return_type = "import('../../js/types.js').Verification")]
     pub async fn verify(&self, state: String) -> Result<JsValue, JsValue> {
         Ok(verify::verify(&self.0.rpc, &Record::from_text(&state)?).await?)
     }

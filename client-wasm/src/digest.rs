@@ -31,7 +31,7 @@ impl Digest {
     }
 
     /// The file's names: `Piece` of the public types.
-    #[wasm_bindgen(unchecked_return_type = "import('../types.js').Piece")]
+    #[wasm_bindgen(unchecked_return_type = "import('../../js/types.js').Piece")]
     pub fn finish(self) -> Result<JsValue, JsValue> {
         let summary = self.0.finish().map_err(Fault::from)?;
         let nodes = js_sys::Array::new();

@@ -7,9 +7,9 @@ const HOST: &'static str = r#"
 /** What the module asks of the worker that loaded it. A promise resolves when the change is durable. */
 export interface Host {
   /** Keeps a deal: `state` is for the module, `view` for the page. */
-  saveDeal(id: string, state: string, view: import('../types.js').Deal): Promise<void>;
+  saveDeal(id: string, state: string, view: import('../../js/types.js').Deal): Promise<void>;
   /** A deal's bytes or connection changed; nothing to keep. */
-  showDeal(view: import('../types.js').Deal): void;
+  showDeal(view: import('../../js/types.js').Deal): void;
   /** Bytes of a deal's file. */
   readPiece(id: string, offset: number, length: number): Promise<ArrayBuffer>;
   /** The file of a deal is no longer needed. */
