@@ -8,10 +8,12 @@
 //! - [`staging`]: pieces as files (step 9); [`store`]: deals and sectors as records
 //! - [`sealing`] and [`prover`]: from staged pieces to a committed sector (steps 10 to 12)
 //! - [`proving`]: proofs-of-spacetime (step 13)
+//! - [`client`]: the storage client of the terminal, from a file to a proof and back
 //! - [`web`]: the page and its status; [`daemon`]: all of it in one process; [`commands`]: the command line
 #![forbid(unsafe_code)]
 
 pub mod chain_access;
+pub mod client;
 pub mod commands;
 pub mod daemon;
 pub mod devnet;

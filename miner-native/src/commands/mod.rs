@@ -1,5 +1,6 @@
 //! The command line: reads arguments, sets up logging, and hands over.
 
+mod client;
 mod daemon;
 mod miner;
 pub use miner::OPERATOR_HEADER;
@@ -23,6 +24,8 @@ struct Cli {
 enum Command {
     /// Run the chain, the miner and the web page in one process
     Daemon(daemon::Arguments),
+    /// Store files with a miner, bring them back, and check that they are kept
+    Client(client::Arguments),
     /// Look at a running miner
     Miner(miner::Arguments),
     /// Generate or check the proof parameters of the development network
@@ -37,6 +40,7 @@ pub fn run() -> ExitCode {
             logging("sealdrop=info,warn");
             daemon::run(arguments)
         }
+        Command::Client(arguments) => client::run(arguments),
         Command::Miner(arguments) => miner::run(arguments),
         Command::Params(arguments) => params::run(arguments),
     };

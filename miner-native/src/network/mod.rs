@@ -4,7 +4,7 @@
 //! pieces (steps 5 to 8 of a deal), [`give`] hands pieces back (step 15), [`host`] listens and connects. Peers are
 //! hostile: every exchange has time limits and a share of bounded room. Next: [`crate::sealing`].
 
-mod frames;
+pub(crate) mod frames;
 mod give;
 mod host;
 mod identity;

@@ -1,0 +1,233 @@
+//! The client's account: its key, its money, and its messages to the chain.
+//!
+//! Messages are numbered, and the numbers of one account cannot be given out by two processes at once: whoever sends
+//! one holds the account's lock until the message is on the chain ([`Account::purse`]). Questions need no lock.
+
+use super::error::ClientError;
+use super::report::Report;
+use crate::chain_access::{ChainAccess, ChainError};
+use crate::wallet::Wallet;
+use shared::chain::{Address, AttoFil, SecretKey};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long another process may hold the account: its channel must come to a block.
+const LOCK_PATIENCE: Duration = Duration::from_secs(300);
+/// Pause between two tries to take the lock.
+const LOCK_PAUSE: Duration = Duration::from_millis(200);
+/// How long sled may take to release a store that another process has just left.
+const OUTBOX_PATIENCE: Duration = Duration::from_secs(10);
+/// How long the faucet's money may take to arrive.
+const FAUCET_PATIENCE: Duration = Duration::from_secs(120);
+/// Pause between two looks at the balance.
+const FAUCET_PAUSE: Duration = Duration::from_millis(500);
+/// Memory for the cache of a store with a handful of messages, in bytes.
+const CACHE: u64 = 1 << 20;
+
+/// One key, and the way to the chain for it.
+#[derive(Clone)]
+pub struct Account {
+    dir: PathBuf,
+    url: String,
+    key: SecretKey,
+}
+
+/// The right to send messages of the account. Other processes wait until it is dropped.
+pub struct Purse {
+    /// Sends the account's messages.
+    pub chain: ChainAccess,
+    // Dropped in this order: the store is closed before the lock opens.
+    _store: sled::Db,
+    _lock: File,
+}
+
+impl Account {
+    /// Opens the account in the client's directory `dir`, with the key that it made at the first start; the chain is at
+    /// `url`.
+    pub async fn open(dir: &Path, url: &str) -> Result<Self, ClientError> {
+        fs::create_dir_all(dir).map_err(ClientError::file("create", dir))?;
+        // Two processes that start at once must not make two keys.
+        let lock = lock(dir).await?;
+        let key = Wallet::open(dir.join("wallet"))?.default_key()?;
+        drop(lock);
+        let url = rpc_url(url);
+        Ok(Self {
+            dir: dir.to_owned(),
+            url,
+            key,
+        })
+    }
+
+    /// The payer's key.
+    pub fn key(&self) -> &SecretKey {
+        &self.key
+    }
+
+    /// The payer's address.
+    pub fn address(&self) -> Address {
+        self.key.address()
+    }
+
+    /// Where the chain is reached.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A way to ask the chain. Its outbox is empty and goes away with it: nothing is sent through it.
+    pub async fn reader(&self) -> Result<ChainAccess, ClientError> {
+        let config = sled::Config::new().temporary(true).cache_capacity(CACHE);
+        let store = config.open().map_err(|source| self.outbox_error(source))?;
+        self.connect(&store).await
+    }
+
+    /// Takes the account for this process, waiting for others.
+    pub async fn purse(&self) -> Result<Purse, ClientError> {
+        let lock = lock(&self.dir).await?;
+        let store = self.open_outbox().await?;
+        let chain = self.connect(&store).await?;
+        Ok(Purse {
+            chain,
+            _store: store,
+            _lock: lock,
+        })
+    }
+
+    async fn connect(&self, store: &sled::Db) -> Result<ChainAccess, ClientError> {
+        let tree = store.open_tree("outbox").map_err(|source| self.outbox_error(source))?;
+        let connected = ChainAccess::connect(&self.url, tree, self.key.clone()).await;
+        connected.map_err(ClientError::chain)
+    }
+
+    async fn open_outbox(&self) -> Result<sled::Db, ClientError> {
+        let config = sled::Config::new().path(self.outbox()).cache_capacity(CACHE);
+        let started = Instant::now();
+        loop {
+            match config.open() {
+                Ok(store) => return Ok(store),
+                // The process before this one may not have let go of it yet, though it released the lock.
+                Err(sled::Error::Io(_)) if started.elapsed() < OUTBOX_PATIENCE => {}
+                Err(source) => return Err(self.outbox_error(source)),
+            }
+            tokio::time::sleep(LOCK_PAUSE).await;
+        }
+    }
+
+    fn outbox(&self) -> PathBuf {
+        self.dir.join("outbox")
+    }
+
+    fn outbox_error(&self, source: sled::Error) -> ClientError {
+        let path = self.outbox();
+        ClientError::Outbox { path, source }
+    }
+
+    /// What the account holds.
+    pub async fn balance(&self, chain: &ChainAccess) -> Result<AttoFil, ClientError> {
+        let actor = chain.actor(&self.address()).await.map_err(ClientError::chain)?;
+        Ok(actor.map_or(AttoFil::ZERO, |actor| actor.balance))
+    }
+
+    /// Makes sure that the account holds `cost`; an account that holds less asks the devnet's faucet, and says so.
+    /// Returns the balance.
+    pub async fn fund(&self, chain: &ChainAccess, cost: AttoFil, report: &Report) -> Result<AttoFil, ClientError> {
+        let balance = self.balance(chain).await?;
+        if balance >= cost {
+            return Ok(balance);
+        }
+        let address = self.address();
+        let gift = match chain.faucet(&address).await {
+            Ok(gift) => gift.amount,
+            Err(ChainError::Rpc { message, .. }) => {
+                let advice = format!("the chain's faucet gives nothing now: {message}");
+                return Err(self.too_poor(cost, balance, advice));
+            }
+            Err(error) => return Err(ClientError::chain(error)),
+        };
+        report.note(format!(
+            "the account {address} holds {balance} FIL; asked the devnet's faucet for {gift} FIL"
+        ));
+        let gauge = report.wait("waiting for the faucet's money");
+        let started = Instant::now();
+        loop {
+            let held = self.balance(chain).await?;
+            if held > balance {
+                if held < cost {
+                    let advice = "choose a shorter duration or a smaller file".into();
+                    return Err(self.too_poor(cost, held, advice));
+                }
+                return Ok(held);
+            }
+            if started.elapsed() > FAUCET_PATIENCE {
+                let advice = "the faucet's money did not arrive; is the chain making blocks?".into();
+                return Err(self.too_poor(cost, held, advice));
+            }
+            gauge.at(0);
+            tokio::time::sleep(FAUCET_PAUSE).await;
+        }
+    }
+
+    fn too_poor(&self, cost: AttoFil, balance: AttoFil, advice: String) -> ClientError {
+        ClientError::Funds {
+            address: self.address(),
+            cost,
+            balance,
+            advice,
+        }
+    }
+}
+
+/// Users give the endpoint's address; the calls go to its path `/rpc`.
+fn rpc_url(url: &str) -> String {
+    let url = url.trim_end_matches('/');
+    match url.ends_with("/rpc") {
+        true => url.to_owned(),
+        false => format!("{url}/rpc"),
+    }
+}
+
+async fn lock(dir: &Path) -> Result<File, ClientError> {
+    let path = dir.join("account.lock");
+    let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = open.map_err(ClientError::file("open", &path))?;
+    let started = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if started.elapsed() < LOCK_PATIENCE => {}
+            Err(TryLockError::WouldBlock) => {
+                let seconds = LOCK_PATIENCE.as_secs();
+                return Err(ClientError::AccountBusy { path, seconds });
+            }
+            Err(TryLockError::Error(source)) => return Err(ClientError::file("lock", path)(source)),
+        }
+        tokio::time::sleep(LOCK_PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_endpoint_may_be_given_with_or_without_its_path() {
+        for given in [
+            "http://127.0.0.1:4403",
+            "http://127.0.0.1:4403/",
+            "http://127.0.0.1:4403/rpc",
+        ] {
+            assert_eq!(rpc_url(given), "http://127.0.0.1:4403/rpc");
+        }
+    }
+
+    #[tokio::test]
+    async fn processes_that_start_at_once_share_one_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let one = Account::open(dir.path(), DEFAULT).await.unwrap();
+        let two = Account::open(dir.path(), DEFAULT).await.unwrap();
+        assert_eq!(one.address(), two.address());
+    }
+
+    const DEFAULT: &str = super::super::DEFAULT_CHAIN;
+}

@@ -1,0 +1,384 @@
+//! Bringing a file back (step 15 of a deal): the free retrieval protocol, and the check that the bytes are the deal's.
+//!
+//! Nobody is trusted: the root of what arrives is computed on the way, and the file appears under its name only when that
+//! is the one asked for. Until then the bytes lie in a file of another name, which goes away with any error.
+
+use super::book::Record;
+use super::contact::Contact;
+use super::error::ClientError;
+use super::network::NetworkError;
+use super::report::Report;
+use super::Session;
+use crate::network::frames::{self, StreamError};
+use cid::Cid;
+use futures::AsyncReadExt as _;
+use libp2p::Stream;
+use shared::chain::Address;
+use shared::piece::{node, PieceDigest};
+use shared::retrieval::{RetrievalStatus, RetrievePieceChunk, RetrievePieceRequest, RetrievePieceResponse, MAX_CHUNK};
+use shared::wire::frame::{next_frame, MAX_MESSAGE};
+use shared::wire::{decode, protocol, Cbor};
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a miner may take to begin: it unseals the whole sector first, minutes for 512 MiB.
+const UNSEAL_LIMIT: Duration = Duration::from_secs(900);
+/// Bytes read from a stream at a time.
+const READ_BYTES: usize = 64 << 10;
+
+/// Where a file goes.
+#[derive(Debug, Clone)]
+pub enum Destination {
+    File(PathBuf),
+    /// Standard output; the bytes are checked before the first one is written.
+    Stdout,
+}
+
+/// What came back.
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    pub data_cid: Cid,
+    pub miner: Address,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// What is asked for, and from whom.
+struct Wanted {
+    data: Cid,
+    /// Known when the deal is in the book.
+    size: Option<u64>,
+}
+
+/// Fetches the file of a deal, or of a data CID, and writes it to `to`, whole and checked.
+pub async fn retrieve(
+    session: &Session,
+    name: &str,
+    miner: Option<&Address>,
+    to: &Destination,
+) -> Result<Fetched, ClientError> {
+    let (wanted, sources) = find(session, name, miner).await?;
+    let mut reasons = Vec::new();
+    for source in sources {
+        match fetch(session, &wanted, &source, to).await {
+            Ok(fetched) => return Ok(fetched),
+            // Only when another miner may have it is this one's answer not the last word.
+            Err(
+                error @ (ClientError::Unreachable { .. } | ClientError::Withheld { .. } | ClientError::Peer { .. }),
+            ) => reasons.push(error),
+            Err(error) => return Err(error),
+        }
+    }
+    match reasons.len() {
+        1 => Err(reasons.remove(0)),
+        _ => {
+            let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+            Err(ClientError::NowhereFound {
+                data: wanted.data,
+                reasons: reasons.join("; "),
+            })
+        }
+    }
+}
+
+/// A miner that may have the file.
+struct Holder {
+    miner: Address,
+    peer: String,
+    /// Most bytes that it can have.
+    usable: u64,
+}
+
+async fn find(session: &Session, name: &str, miner: Option<&Address>) -> Result<(Wanted, Vec<Holder>), ClientError> {
+    let known = session.book.find(name)?;
+    if let (Some(record), None) = (&known, miner) {
+        session.check_chain(record)?;
+        return Ok((Wanted::of(record), vec![Holder::of(record)]));
+    }
+    let wanted = match &known {
+        Some(record) => Wanted::of(record),
+        None => Wanted::from_text(name)?,
+    };
+    let miners = session.chain.miners().await.map_err(ClientError::chain)?;
+    let chosen = miners
+        .into_iter()
+        .filter(|view| miner.is_none_or(|miner| view.address == *miner));
+    let holders: Vec<Holder> = chosen
+        .map(|view| Holder {
+            miner: view.address,
+            peer: view.peer_id,
+            usable: view.usable_bytes,
+        })
+        .collect();
+    match (holders.is_empty(), miner) {
+        (false, _) => Ok((wanted, holders)),
+        (true, Some(asked)) => Err(ClientError::UnknownMiner { asked: asked.clone() }),
+        (true, None) => Err(ClientError::NoMiners {
+            url: session.chain.url().to_owned(),
+        }),
+    }
+}
+
+impl Wanted {
+    fn of(record: &Record) -> Self {
+        Self {
+            data: *record.data_cid(),
+            size: Some(record.file.size),
+        }
+    }
+
+    /// A name that the book does not know must be the CID of a file.
+    fn from_text(name: &str) -> Result<Self, ClientError> {
+        let unknown = || ClientError::UnknownDeal(name.chars().take(80).collect());
+        let data = Cid::try_from(name).map_err(|_| unknown())?;
+        let is_file = [node::RAW, node::DAG_PB].contains(&data.codec());
+        is_file.then_some(Self { data, size: None }).ok_or_else(unknown)
+    }
+}
+
+impl Holder {
+    fn of(record: &Record) -> Self {
+        Self {
+            miner: record.deal.draft.miner.clone(),
+            peer: record.peer.clone(),
+            usable: record.deal.draft.sector_size.usable(),
+        }
+    }
+}
+
+async fn fetch(session: &Session, wanted: &Wanted, holder: &Holder, to: &Destination) -> Result<Fetched, ClientError> {
+    let miner = &holder.miner;
+    let mut contact = Contact::new(
+        session.network.clone(),
+        session.chain.clone(),
+        miner.clone(),
+        &holder.peer,
+    )?;
+    contact.reach().await?;
+    let peer_error = |source| ClientError::Peer {
+        miner: miner.clone(),
+        source,
+    };
+    let opened = session.network.open(contact.peer(), protocol::RETRIEVAL).await;
+    let mut incoming = Incoming::new(opened.map_err(peer_error)?);
+    let request = RetrievePieceRequest { piece_ref: wanted.data };
+    let asked = frames::write(&mut incoming.stream, &request).await;
+    asked.map_err(|e| peer_error(e.into()))?;
+    let waiting = session.report.wait("waiting for the miner to unseal the file");
+    let answer: Option<RetrievePieceResponse> = incoming.next(UNSEAL_LIMIT).await.map_err(|e| peer_error(e.into()))?;
+    drop(waiting);
+    match answer {
+        Some(answer) if answer.status == RetrievalStatus::Success => {}
+        Some(answer) => {
+            let reason = printable(&answer.error_message);
+            return Err(ClientError::Withheld {
+                miner: miner.clone(),
+                reason,
+            });
+        }
+        None => return Err(peer_error(NetworkError::Stream(StreamError::Closed))),
+    }
+    let mut spool = Spool::create(to)?;
+    let size = receive(&mut incoming, wanted, holder, &mut spool, &session.report).await?;
+    spool.keep(to)?;
+    Ok(Fetched {
+        data_cid: wanted.data,
+        miner: miner.clone(),
+        size,
+    })
+}
+
+/// Writes the chunks to the spool; returns the size when they are the file that is wanted.
+async fn receive(
+    incoming: &mut Incoming,
+    wanted: &Wanted,
+    holder: &Holder,
+    spool: &mut Spool,
+    report: &Report,
+) -> Result<u64, ClientError> {
+    let miner = &holder.miner;
+    let peer_error = |e: StreamError| ClientError::Peer {
+        miner: miner.clone(),
+        source: e.into(),
+    };
+    let most = wanted.size.unwrap_or(holder.usable);
+    let wrong_size = |found| ClientError::WrongSize {
+        miner: miner.clone(),
+        expected: most,
+        found,
+    };
+    let corrupt = |found: String| ClientError::Corrupt {
+        miner: miner.clone(),
+        expected: wanted.data,
+        found,
+    };
+    let gauge = report.bytes("receiving", most);
+    let mut digest = PieceDigest::new();
+    while let Some(chunk) = incoming
+        .next::<RetrievePieceChunk>(frames::IDLE)
+        .await
+        .map_err(peer_error)?
+    {
+        let bytes = chunk.data.0;
+        if bytes.is_empty() || bytes.len() > MAX_CHUNK {
+            return Err(corrupt(format!("not known: a chunk has {} bytes", bytes.len())));
+        }
+        let arrived = digest.size().saturating_add(bytes.len() as u64);
+        if arrived > most {
+            return Err(wrong_size(arrived));
+        }
+        digest.push(&bytes).map_err(|e| corrupt(e.to_string()))?;
+        spool.write(&bytes)?;
+        gauge.at(arrived);
+    }
+    let size = digest.size();
+    if wanted.size.is_some_and(|expected| expected != size) {
+        return Err(wrong_size(size));
+    }
+    let found = digest.finish().map_err(|e| corrupt(e.to_string()))?.data_cid;
+    match found == wanted.data {
+        true => Ok(size),
+        false => Err(corrupt(found.to_string())),
+    }
+}
+
+/// A stream of messages, with what was read of it and not yet used: at most one message and [`READ_BYTES`].
+struct Incoming {
+    stream: Stream,
+    unread: Vec<u8>,
+}
+
+impl Incoming {
+    fn new(stream: Stream) -> Self {
+        Self {
+            stream,
+            unread: Vec::new(),
+        }
+    }
+
+    /// The next message; `None` when the other side has said all.
+    async fn next<T: Cbor>(&mut self, limit: Duration) -> Result<Option<T>, StreamError> {
+        loop {
+            if let Some(body) = next_frame(&self.unread, MAX_MESSAGE)? {
+                let message = decode(&self.unread[body.clone()])?;
+                self.unread.drain(..body.end);
+                return Ok(Some(message));
+            }
+            let mut buffer = vec![0; READ_BYTES];
+            let read = tokio::time::timeout(limit, self.stream.read(&mut buffer)).await;
+            match read.map_err(|_| StreamError::Silent)?? {
+                0 if self.unread.is_empty() => return Ok(None),
+                0 => return Err(StreamError::Closed),
+                count => self.unread.extend_from_slice(&buffer[..count]),
+            }
+        }
+    }
+}
+
+/// The unchecked bytes, in a file that is removed unless it is kept.
+struct Spool {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl Spool {
+    /// Beside the destination, so that the last step is a rename.
+    fn create(to: &Destination) -> Result<Self, ClientError> {
+        let name = |stem: &str| format!(".{stem}.{}.partial", Record::new_id().0);
+        let path = match to {
+            Destination::File(path) => {
+                let stem = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                path.with_file_name(name(&stem))
+            }
+            Destination::Stdout => std::env::temp_dir().join(name("sealdrop")),
+        };
+        let file = File::options().read(true).write(true).create_new(true).open(&path);
+        let file = file.map_err(ClientError::file("create", &path))?;
+        Ok(Self { path, file: Some(file) })
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), ClientError> {
+        self.on_file("write", |mut file| file.write_all(bytes))
+    }
+
+    /// Gives the checked bytes their place.
+    fn keep(mut self, to: &Destination) -> Result<(), ClientError> {
+        match to {
+            Destination::File(path) => {
+                self.on_file("write", File::sync_all)?;
+                self.file = None;
+                std::fs::rename(&self.path, path).map_err(ClientError::file("write", path))?;
+                let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+                let folder = parent.unwrap_or(Path::new("."));
+                File::open(folder)
+                    .and_then(|folder| folder.sync_all())
+                    .map_err(ClientError::file("write", folder))
+            }
+            Destination::Stdout => self.on_file("read", |mut file| {
+                io::Seek::rewind(&mut file)?;
+                let mut stdout = io::stdout().lock();
+                io::copy(&mut file, &mut stdout)?;
+                stdout.flush()
+            }),
+        }
+    }
+
+    fn on_file(&self, action: &'static str, work: impl FnOnce(&File) -> io::Result<()>) -> Result<(), ClientError> {
+        let file = self.file.as_ref().ok_or_else(|| io::Error::other("it was closed"));
+        file.and_then(work).map_err(ClientError::file(action, &self.path))
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        self.file = None;
+        // After a rename there is nothing left to remove; otherwise a leftover is all that can go wrong.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// A peer's words, fit for a terminal.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spool_that_is_not_kept_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let to = Destination::File(dir.path().join("out"));
+        let mut spool = Spool::create(&to).unwrap();
+        spool.write(b"half").unwrap();
+        drop(spool);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_kept_spool_replaces_the_file_as_a_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        std::fs::write(&path, b"something longer").unwrap();
+        let to = Destination::File(path.clone());
+        let mut spool = Spool::create(&to).unwrap();
+        spool.write(b"new").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"something longer");
+        spool.keep(&to).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn only_the_cid_of_a_file_is_asked_for_without_a_deal() {
+        let file = "bafkreidogqfzz75tpkmjzjke425xqcrmpcib2p5tg44hnbirumdbpl5adu";
+        assert_eq!(Wanted::from_text(file).unwrap().data.to_string(), file);
+        let message = "bafy2bzacedjwujqzuzzesrqe4en3ir6lz5jdd2psxis4efuro7w4sqn5kcwwy";
+        for other in [message, "", "something"] {
+            assert!(matches!(Wanted::from_text(other), Err(ClientError::UnknownDeal(_))));
+        }
+    }
+}

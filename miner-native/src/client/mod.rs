@@ -1,0 +1,85 @@
+//! The client of the command line: a deal from a file to a proof without a browser (design §2).
+//!
+//! Called by [`crate::commands`]. The rules are those of the page ([`shared::deal::drive()`]); here are the edges: the book
+//! of deals ([`book`]), the account and its messages ([`account`]), the libp2p node ([`network`]) with the files that it
+//! serves ([`serving`]), and what the user sees ([`report`]). [`storing`] makes deals and goes on with them, [`carry`] is
+//! the host of one deal, [`refund`] takes a failed deal's money back, [`fetching`] brings
+//! files back, [`checking`] asks and verifies.
+//!
+//! Any number of these processes may run at once on one directory: each deal has its own file and lock, and the account's
+//! messages are numbered by one process at a time.
+
+pub mod account;
+pub mod book;
+pub mod carry;
+pub mod checking;
+pub mod contact;
+pub mod error;
+pub mod fetching;
+pub mod network;
+pub mod refund;
+pub mod report;
+pub mod serving;
+pub mod source;
+pub mod storing;
+
+pub use account::Account;
+pub use book::{Book, Record};
+pub use carry::Until;
+pub use error::ClientError;
+pub use report::Report;
+
+use crate::chain_access::ChainAccess;
+use network::Network;
+use serving::Offers;
+use std::path::Path;
+
+/// Where the chain is found unless the user says otherwise: the daemon's default.
+pub const DEFAULT_CHAIN: &str = "http://127.0.0.1:4403";
+
+/// What every command that talks to the world has.
+pub struct Session {
+    pub book: Book,
+    pub account: Account,
+    /// For questions only; messages go through [`Account::purse`].
+    pub chain: ChainAccess,
+    pub network: Network,
+    pub offers: Offers,
+    pub report: Report,
+}
+
+impl Session {
+    /// Opens the client's directory, connects to the chain and starts a libp2p node.
+    pub async fn open(dir: &Path, chain: &str, report: Report) -> Result<Self, ClientError> {
+        let book = Book::open(dir)?;
+        let account = Account::open(dir, chain).await?;
+        let chain = account.reader().await?;
+        let offers = Offers::default();
+        let network = Network::start(offers.clone()).map_err(ClientError::Node)?;
+        Ok(Self {
+            book,
+            account,
+            chain,
+            network,
+            offers,
+            report,
+        })
+    }
+
+    /// The chain that this session is on, by its genesis id.
+    pub fn genesis(&self) -> &str {
+        &self.chain.connected_network().genesis
+    }
+
+    /// A deal of another chain means nothing here.
+    pub(super) fn check_chain(&self, record: &Record) -> Result<(), ClientError> {
+        if record.genesis == self.genesis() {
+            return Ok(());
+        }
+        Err(ClientError::OtherChain {
+            url: self.chain.url().to_owned(),
+            ours: record.genesis.clone(),
+            theirs: self.genesis().to_owned(),
+        })
+    }
+}

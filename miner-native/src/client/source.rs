@@ -1,0 +1,162 @@
+//! The file that a deal is about: read once for its names, then by ranges for the miner, and never when it has changed.
+
+use super::error::ClientError;
+use super::report::Report;
+use serde::{Deserialize, Serialize};
+use shared::piece::{PieceDigest, PieceSummary};
+use std::fs::Metadata;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom};
+
+/// Bytes read at a time for the digest: large enough that reading costs nothing beside hashing.
+const READ_BYTES: usize = 1 << 20;
+
+/// What tells that a file is still the one that was digested.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileFacts {
+    /// Absolute.
+    pub path: PathBuf,
+    /// Bytes.
+    pub size: u64,
+    /// Nanoseconds since 1970; 0 where the file system does not say.
+    pub modified_ns: u128,
+}
+
+impl FileFacts {
+    /// Looks at a file that is to be stored: it must be a file, and hold something.
+    pub fn of(path: &Path) -> Result<Self, ClientError> {
+        let absolute = std::fs::canonicalize(path).map_err(ClientError::file("read", path))?;
+        let metadata = std::fs::metadata(&absolute).map_err(ClientError::file("read", path))?;
+        if !metadata.is_file() {
+            return Err(ClientError::NotAFile { path: absolute });
+        }
+        if metadata.len() == 0 {
+            return Err(ClientError::Empty { path: absolute });
+        }
+        Ok(Self::from_metadata(absolute, &metadata))
+    }
+
+    fn from_metadata(path: PathBuf, metadata: &Metadata) -> Self {
+        let modified = metadata.modified().ok();
+        let age = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        Self {
+            path,
+            size: metadata.len(),
+            modified_ns: age.map_or(0, |age| age.as_nanos()),
+        }
+    }
+
+    /// The file's name, for lists and labels.
+    pub fn name(&self) -> String {
+        let name = self.path.file_name().unwrap_or(self.path.as_os_str());
+        name.to_string_lossy().into_owned()
+    }
+
+    fn matches(&self, metadata: &Metadata) -> bool {
+        Self::from_metadata(self.path.clone(), metadata) == *self
+    }
+
+    /// Computes both names of the file in one pass, on a thread of its own, in constant memory. A file that changes
+    /// meanwhile is an error; `deal` is what its text calls the deal.
+    pub async fn digest(&self, report: &Report, deal: &str) -> Result<PieceSummary, ClientError> {
+        let (facts, deal) = (self.clone(), deal.to_owned());
+        let gauge = report.bytes("computing the file's commitments", self.size);
+        let work = tokio::task::spawn_blocking(move || facts.digest_now(&deal, |done| gauge.at(done)));
+        let path = self.path.clone();
+        work.await
+            .map_err(|e| ClientError::file("read", path)(std::io::Error::other(e)))?
+    }
+
+    fn digest_now(&self, deal: &str, mut progress: impl FnMut(u64)) -> Result<PieceSummary, ClientError> {
+        let unreadable = || ClientError::file("read", &self.path);
+        let mut file = std::fs::File::open(&self.path).map_err(unreadable())?;
+        let mut digest = PieceDigest::new();
+        let mut buffer = vec![0; READ_BYTES];
+        loop {
+            let count = file.read(&mut buffer).map_err(unreadable())?;
+            if count == 0 {
+                break;
+            }
+            let source = |source| ClientError::Digest {
+                path: self.path.clone(),
+                source,
+            };
+            digest.push(&buffer[..count]).map_err(source)?;
+            progress(digest.size());
+        }
+        if digest.size() != self.size || !self.matches(&file.metadata().map_err(unreadable())?) {
+            return Err(self.changed(deal));
+        }
+        let source = |source| ClientError::Digest {
+            path: self.path.clone(),
+            source,
+        };
+        digest.finish().map_err(source)
+    }
+
+    /// Bytes of the file; `None` when it is not the file any more or cannot be read.
+    pub async fn range(&self, offset: u64, len: u32) -> Option<Vec<u8>> {
+        let mut file = tokio::fs::File::open(&self.path).await.ok()?;
+        if !self.matches(&file.metadata().await.ok()?) {
+            return None;
+        }
+        file.seek(SeekFrom::Start(offset)).await.ok()?;
+        let mut bytes = vec![0; usize::try_from(len).ok()?];
+        file.read_exact(&mut bytes).await.ok()?;
+        Some(bytes)
+    }
+
+    /// The error that says so.
+    pub fn changed(&self, deal: &str) -> ClientError {
+        ClientError::Changed {
+            path: self.path.clone(),
+            deal: deal.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, SystemTime};
+
+    fn file(bytes: &[u8]) -> (tempfile::TempDir, FileFacts) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, bytes).unwrap();
+        let facts = FileFacts::of(&path).unwrap();
+        (dir, facts)
+    }
+
+    #[tokio::test]
+    async fn a_range_of_the_file_is_read_and_nothing_beyond_it() {
+        let (_dir, facts) = file(b"0123456789");
+        assert_eq!(facts.range(3, 4).await.as_deref(), Some(b"3456".as_slice()));
+        assert_eq!(facts.range(8, 3).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_changed_is_not_served() {
+        let (_dir, facts) = file(b"0123456789");
+        let rewritten = std::fs::File::options().write(true).open(&facts.path).unwrap();
+        rewritten
+            .set_modified(SystemTime::now() + Duration::from_secs(5))
+            .unwrap();
+        assert_eq!(facts.range(0, 1).await, None);
+        let digest = facts.digest(&Report::new(), "d").await;
+        assert!(matches!(digest, Err(ClientError::Changed { .. })));
+    }
+
+    #[test]
+    fn an_empty_file_and_a_folder_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("empty"), b"").unwrap();
+        assert!(matches!(
+            FileFacts::of(&dir.path().join("empty")),
+            Err(ClientError::Empty { .. })
+        ));
+        assert!(matches!(FileFacts::of(dir.path()), Err(ClientError::NotAFile { .. })));
+    }
+}
