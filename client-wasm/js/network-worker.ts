@@ -84,7 +84,6 @@ async function fileOf(id: string): Promise<Blob> {
 const host: Host = {
   async saveDeal(id, state, view) {
     await opened().store.update({ id, state, view });
-    host.showDeal(view);
   },
   showDeal(view) {
     show(view);
@@ -251,7 +250,8 @@ async function retry(id: string): Promise<void> {
     );
   }
   const { state, view } = await client.redraft(deal.state);
-  await host.saveDeal(id, state, view);
+  await deals.update({ id, state, view });
+  host.showDeal(view);
   return order(id, true);
 }
 

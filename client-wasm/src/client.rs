@@ -13,7 +13,7 @@ use cid::Cid;
 use serde::Deserialize;
 use shared::chain::{Address, AttoFil, SecretKey};
 use shared::deal::{ClientDeal, ClientStage};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 
@@ -140,7 +140,8 @@ impl Client {
             attempt: 0,
             reached: BTreeMap::from([(Step::Drafted, now)]),
             transferred: 0,
-            staged_at: None,
+            accepted_at: None,
+            refunds: BTreeSet::new(),
             proving: None,
             error: None,
         };
@@ -172,7 +173,7 @@ impl Client {
         record.deal = ClientDeal::new(drafted.draft);
         record.attempt += 1;
         record.reached = BTreeMap::from([(Step::Drafted, clock::now())]);
-        (record.transferred, record.staged_at, record.proving, record.error) = (0, None, None, None);
+        (record.transferred, record.accepted_at, record.proving, record.error) = (0, None, None, None);
         Ok(kept(&record)?)
     }
 

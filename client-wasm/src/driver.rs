@@ -1,10 +1,11 @@
 //! Carries the deals of this browser on: each in a task of its own, from draft to proof, again and again until it is done.
 //!
-//! What comes next is decided by [`shared::deal::drive`]; here are its edges: chain, miner, storage and screen.
+//! What comes next is decided by [`shared::deal::drive`], and done by [`crate::edge`].
 //! A fault never ends a deal: it is shown, and the deal is tried again after a while, sooner when the page asks for it.
 
 use crate::channel::Outbox;
 use crate::clock;
+use crate::edge::Edge;
 use crate::fault::Fault;
 use crate::host::Host;
 use crate::network::Network;
@@ -12,22 +13,16 @@ use crate::record::{Proving, Record, Step};
 use crate::rpc::Rpc;
 use crate::serve::{Nodes, Sources};
 use crate::transport::DIAL_LIMIT;
-use cid::Cid;
 use futures::channel::oneshot;
 use libp2p::{Multiaddr, PeerId};
-use shared::chain::{calls, Address, AttoFil, Epoch, SecretKey};
-use shared::deal::client::ClientRefusal;
-use shared::deal::drive::ChannelOutcome;
-use shared::deal::{drive, ClientDeal, ClientHost, ClientStage, QueryRequest, SignedProposal, SignedResponse};
-use shared::payment::schedule::ScheduleError;
-use shared::wire::{protocol, Cbor};
+use shared::chain::{Address, ChannelId, SecretKey};
+use shared::deal::{drive, ClientStage, SignedResponse};
+use shared::wire::Cbor;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 use wasm_bindgen_futures::spawn_local;
 
-/// Milliseconds between two queries of a deal: the first, and the longest.
-const QUERY_WAIT: (i32, i32) = (1_000, 3_000);
 /// Milliseconds until a deal is tried again after a fault: the first time, and at most.
 const RETRY_WAIT: (i32, i32) = (1_000, 20_000);
 /// Milliseconds between two looks at a complete deal's sector.
@@ -39,10 +34,10 @@ const SHOW_WAIT: f64 = 150.0;
 pub struct Running {
     pub record: RefCell<Record>,
     peer: PeerId,
-    stopped: Cell<bool>,
+    pub(crate) stopped: Cell<bool>,
     waker: RefCell<Option<oneshot::Sender<()>>>,
     shown_at: Cell<f64>,
-    failures: Cell<u32>,
+    pub(crate) failures: Cell<u32>,
 }
 
 /// Everything that the client's parts share.
@@ -52,7 +47,7 @@ pub struct Core {
     pub key: SecretKey,
     pub host: Rc<Host>,
     pub outbox: Outbox,
-    sources: Sources,
+    pub(crate) sources: Sources,
     running: RefCell<BTreeMap<String, Rc<Running>>>,
 }
 
@@ -132,11 +127,7 @@ impl Core {
     async fn run(self: Rc<Self>, running: Rc<Running>) {
         while !running.stopped.get() && !running.record.borrow().is_settled() {
             let mut deal = running.record.borrow().deal.clone();
-            let mut edge = Edge {
-                core: self.clone(),
-                running: running.clone(),
-                queries: 0,
-            };
+            let mut edge = Edge::new(self.clone(), running.clone());
             if let Err(fault) = drive(&mut deal, &mut edge).await {
                 self.note_fault(&running, fault).await;
                 running.pause(running.retry_wait()).await;
@@ -160,35 +151,34 @@ impl Core {
         }
     }
 
-    /// What is left to do for a settled deal.
+    /// What is left to do for a settled deal: to follow the proving of its sector, and to take the money of failed
+    /// attempts back.
     async fn after(&self, running: &Running) {
-        let stage = running.record.borrow().deal.stage.clone();
-        match stage {
-            ClientStage::Complete { .. } => self.watch(running).await,
-            ClientStage::Failed {
-                channel: Some(channel), ..
-            } => {
-                let id = running.record.borrow().id.clone();
-                while !running.stopped.get() {
-                    match self.outbox.refund(&id, shared::chain::ChannelId(channel)).await {
-                        Ok(true) => return,
-                        Ok(false) | Err(_) => running.pause(RETRY_WAIT.1).await,
-                    }
-                }
+        let complete = matches!(running.record.borrow().deal.stage, ClientStage::Complete { .. });
+        while !running.stopped.get() && (complete || !running.record.borrow().refunds.is_empty()) {
+            if let Err(fault) = self.look_after(running, complete).await {
+                // It is tried again; an unreachable chain is reported by those who watch its head.
+                web_sys::console::debug_1(&format!("a settled deal has to wait: {fault}").into());
             }
-            _ => {}
+            running.pause(if complete { WATCH_WAIT } else { RETRY_WAIT.1 }).await;
         }
     }
 
-    /// Follows the proving of a complete deal's sector on the chain.
-    async fn watch(&self, running: &Running) {
-        while !running.stopped.get() {
-            // An unreachable chain is reported by those who watch its head.
-            if let Ok(true) = self.look_at_sector(running).await {
-                let _ = self.save(running).await;
-            }
-            running.pause(WATCH_WAIT).await;
+    async fn look_after(&self, running: &Running, complete: bool) -> Result<(), Fault> {
+        if complete && self.look_at_sector(running).await? {
+            self.save(running).await?;
         }
+        let (id, refunds) = {
+            let record = running.record.borrow();
+            (record.id.clone(), record.refunds.clone())
+        };
+        for channel in refunds {
+            if self.outbox.refund(&id, ChannelId(channel)).await? {
+                running.record.borrow_mut().refunds.remove(&channel);
+                self.save(running).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Takes over what the chain says of a deal's sector; whether that is new.
@@ -223,7 +213,7 @@ impl Core {
     }
 
     /// Keeps a deal, then shows it.
-    async fn save(&self, running: &Running) -> Result<(), Fault> {
+    pub(crate) async fn save(&self, running: &Running) -> Result<(), Fault> {
         let (id, text, view) = {
             let record = running.record.borrow();
             (
@@ -232,8 +222,10 @@ impl Core {
                 record.view(self.network.is_connected(&running.peer))?,
             )
         };
-        running.shown_at.set(clock::now());
-        self.host.save_deal(&id, &text, view).await.map_err(Fault::storage)
+        self.host.save_deal(&id, &text, view).await.map_err(Fault::storage)?;
+        // Not the view that was kept: bytes may have gone out meanwhile.
+        self.show(running);
+        Ok(())
     }
 
     fn show(&self, running: &Running) {
@@ -289,7 +281,8 @@ impl Core {
         Ok(peer)
     }
 
-    async fn ask<Q: Cbor>(
+    /// Asks a deal's miner one question.
+    pub(crate) async fn ask<Q: Cbor>(
         &self,
         record: &RefCell<Record>,
         protocol: &'static str,
@@ -330,7 +323,7 @@ impl Running {
     }
 
     /// Waits, or until somebody calls [`Running::wake`].
-    async fn pause(&self, milliseconds: i32) {
+    pub(crate) async fn pause(&self, milliseconds: i32) {
         let (waker, woken) = oneshot::channel();
         *self.waker.borrow_mut() = Some(waker);
         clock::within(milliseconds, woken).await;
@@ -341,164 +334,5 @@ impl Running {
         first
             .saturating_mul(1 << self.failures.get().saturating_sub(1).min(10))
             .min(longest)
-    }
-}
-
-/// The edges of one deal.
-struct Edge {
-    core: Rc<Core>,
-    running: Rc<Running>,
-    queries: u32,
-}
-
-impl Edge {
-    fn check_stopped(&self) -> Result<(), Fault> {
-        if self.running.stopped.get() {
-            return Err(Fault::Aborted);
-        }
-        Ok(())
-    }
-
-    fn purpose(&self) -> String {
-        let record = self.running.record.borrow();
-        format!("channel/{}/{}", record.id, record.attempt)
-    }
-
-    /// The miner answered: whatever hindered the deal is over.
-    async fn clear_error(&self) -> Result<(), Fault> {
-        self.running.failures.set(0);
-        let error = self.running.record.borrow_mut().error.take();
-        if error.is_some() {
-            self.core.save(&self.running).await?;
-        }
-        Ok(())
-    }
-
-    /// The chain shows when a staged piece's sector is being sealed: a sector of the miner that was announced after the
-    /// piece was staged. With several sectors at once it may be another one; the proof at the end names the right one.
-    async fn look_for_sealing(&self) -> Result<(), Fault> {
-        let (miner, since) = {
-            let record = self.running.record.borrow();
-            match record.staged_at.filter(|_| record.step() == Step::Staged) {
-                Some(since) => (record.deal.draft.miner.clone(), since),
-                None => return Ok(()),
-            }
-        };
-        let miner = self.core.rpc.recent_miner(&miner).await?;
-        let announced = miner.pre_commits.iter().map(|pre| pre.height);
-        let committed = miner.sectors.iter().map(|sector| sector.committed_at);
-        if announced.chain(committed).any(|height| height >= since) {
-            self.running.record.borrow_mut().reach(Step::Sealing, clock::now());
-            self.core.save(&self.running).await?;
-        }
-        Ok(())
-    }
-}
-
-impl ClientHost for Edge {
-    type Error = Fault;
-
-    fn key(&self) -> SecretKey {
-        self.core.key.clone()
-    }
-
-    async fn save(&mut self, deal: &ClientDeal) -> Result<(), Fault> {
-        self.check_stopped()?;
-        // Only for showing; without it the next answer tells.
-        let height = self.core.rpc.head().await.ok().map(|head| head.height);
-        let (id, root, needed, needs) = {
-            let mut record = self.running.record.borrow_mut();
-            let needed = record.needs_file();
-            record.advance(deal, height, clock::now());
-            (record.id.clone(), deal.draft.data_cid, needed, record.needs_file())
-        };
-        self.core.save(&self.running).await?;
-        if deal.proposal().is_some() {
-            self.core.outbox.forget(&self.purpose()).await?;
-        }
-        if needed && !needs {
-            self.core.sources.withdraw(&root, &id);
-            self.core.host.drop_piece(&id).await.map_err(Fault::storage)?;
-        }
-        Ok(())
-    }
-
-    async fn open_channel(
-        &mut self,
-        _: &ClientDeal,
-        target: &Address,
-        amount: AttoFil,
-        eol: Epoch,
-    ) -> Result<ChannelOutcome, Fault> {
-        let purpose = self.purpose();
-        let message = match self
-            .core
-            .outbox
-            .submit(&purpose, calls::create_channel(target, eol, amount))
-            .await
-        {
-            Ok(message) => message,
-            Err(refusal @ Fault::ChainRefused { .. }) => {
-                return Ok(ChannelOutcome::Failed {
-                    reason: refusal.to_string(),
-                })
-            }
-            Err(fault) => return Err(fault),
-        };
-        let receipt = self.core.outbox.confirmed(&purpose, &message).await?;
-        self.check_stopped()?;
-        let opened = receipt
-            .receipt()
-            .map_err(calls::ReturnError::from)
-            .and_then(|receipt| calls::channel_id(&receipt));
-        match opened {
-            Ok(channel) => Ok(ChannelOutcome::Opened { channel, message }),
-            Err(error) => {
-                self.core.outbox.forget(&purpose).await?;
-                Ok(ChannelOutcome::Failed {
-                    reason: format!("createChannel failed: {error}"),
-                })
-            }
-        }
-    }
-
-    async fn propose(&mut self, proposal: &SignedProposal) -> Result<SignedResponse, Fault> {
-        self.check_stopped()?;
-        let response = self
-            .core
-            .ask(&self.running.record, protocol::MAKE_DEAL, proposal)
-            .await?;
-        self.clear_error().await?;
-        Ok(response)
-    }
-
-    async fn query(&mut self, deal: &Cid) -> Result<SignedResponse, Fault> {
-        let (first, longest) = QUERY_WAIT;
-        let wait = first.saturating_add(self.queries.min(100) as i32 * 500).min(longest);
-        self.queries += 1;
-        self.running.pause(wait).await;
-        self.check_stopped()?;
-        self.look_for_sealing().await?;
-        let response = self
-            .core
-            .ask(&self.running.record, protocol::QUERY_DEAL, &QueryRequest { cid: *deal })
-            .await?;
-        self.clear_error().await?;
-        Ok(response)
-    }
-
-    async fn refused(&mut self, refusal: ClientRefusal) -> Result<(), Fault> {
-        let miner = self.running.record.borrow().deal.draft.miner.clone();
-        Err(Fault::MinerMisbehaved {
-            miner,
-            reason: refusal.to_string(),
-        })
-    }
-
-    fn unschedulable(&self, error: ScheduleError) -> Fault {
-        Fault::Argument {
-            what: "the duration",
-            reason: error.to_string(),
-        }
     }
 }

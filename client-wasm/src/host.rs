@@ -8,7 +8,7 @@ const HOST: &'static str = r#"
 export interface Host {
   /** Keeps a deal: `state` is for the module, `view` for the page. */
   saveDeal(id: string, state: string, view: import('../../js/types.js').Deal): Promise<void>;
-  /** A deal's bytes or connection changed; nothing to keep. */
+  /** Shows a deal as it is now. */
   showDeal(view: import('../../js/types.js').Deal): void;
   /** Bytes of a deal's file. */
   readPiece(id: string, offset: number, length: number): Promise<ArrayBuffer>;

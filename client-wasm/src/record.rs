@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use shared::chain::{AttoFil, Epoch};
 use shared::deal::{ClientDeal, ClientStage, DealState};
 use shared::piece::{Commitment, PieceCid};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The steps of a deal, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -70,9 +70,12 @@ pub struct Record {
     pub reached: BTreeMap<Step, f64>,
     /// Bytes that the miner has fetched from here.
     pub transferred: u64,
-    /// The chain's height when the miner first said that the piece is staged.
+    /// The chain's height when the miner's acceptance was noted.
     #[serde(default)]
-    pub staged_at: Option<Epoch>,
+    pub accepted_at: Option<Epoch>,
+    /// Channels of failed attempts whose money is still to be taken back.
+    #[serde(default)]
+    pub refunds: BTreeSet<u64>,
     #[serde(default)]
     pub proving: Option<Proving>,
     #[serde(default)]
@@ -160,12 +163,17 @@ impl Record {
                 _ => Step::Accepted,
             },
             ClientStage::Complete { .. } => Step::Complete,
-            ClientStage::Failed { .. } => return,
+            ClientStage::Failed { channel, .. } => {
+                self.refunds.extend(channel);
+                return;
+            }
         };
         self.reach(step, now);
+        if step >= Step::Accepted {
+            self.accepted_at = self.accepted_at.or(height);
+        }
         if step >= Step::Staged {
             self.transferred = deal.draft.size;
-            self.staged_at = self.staged_at.or(height);
         }
     }
 

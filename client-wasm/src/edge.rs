@@ -1,0 +1,186 @@
+//! One deal's edges: what [`shared::deal::drive`] asks for is done with chain, miner and storage.
+//!
+//! Made by [`crate::driver`] for each attempt. Whatever fails leaves the deal as it was kept last.
+
+use crate::clock;
+use crate::driver::{Core, Running};
+use crate::fault::Fault;
+use crate::record::Step;
+use cid::Cid;
+use shared::chain::{calls, Address, AttoFil, Epoch, SecretKey};
+use shared::deal::client::ClientRefusal;
+use shared::deal::drive::ChannelOutcome;
+use shared::deal::{ClientDeal, ClientHost, QueryRequest, SignedProposal, SignedResponse};
+use shared::payment::schedule::ScheduleError;
+use shared::wire::protocol;
+use std::rc::Rc;
+
+/// Milliseconds between two queries of a deal: the first, and the longest.
+const QUERY_WAIT: (i32, i32) = (1_000, 3_000);
+
+/// The edges of one deal.
+pub struct Edge {
+    core: Rc<Core>,
+    running: Rc<Running>,
+    queries: u32,
+}
+
+impl Edge {
+    pub fn new(core: Rc<Core>, running: Rc<Running>) -> Self {
+        Self {
+            core,
+            running,
+            queries: 0,
+        }
+    }
+
+    fn check_stopped(&self) -> Result<(), Fault> {
+        if self.running.stopped.get() {
+            return Err(Fault::Aborted);
+        }
+        Ok(())
+    }
+
+    fn purpose(&self) -> String {
+        let record = self.running.record.borrow();
+        format!("channel/{}/{}", record.id, record.attempt)
+    }
+
+    /// The miner answered: whatever hindered the deal is over.
+    async fn clear_error(&self) -> Result<(), Fault> {
+        self.running.failures.set(0);
+        let error = self.running.record.borrow_mut().error.take();
+        if error.is_some() {
+            self.core.save(&self.running).await?;
+        }
+        Ok(())
+    }
+
+    /// The chain shows when a staged piece's sector is being sealed: a sector of the miner that was announced after the
+    /// deal was accepted. With several sectors at once it may be another one; the proof at the end names the right one.
+    async fn look_for_sealing(&self) -> Result<(), Fault> {
+        let (miner, since) = {
+            let record = self.running.record.borrow();
+            match record.accepted_at.filter(|_| record.step() == Step::Staged) {
+                Some(since) => (record.deal.draft.miner.clone(), since),
+                None => return Ok(()),
+            }
+        };
+        let miner = self.core.rpc.recent_miner(&miner).await?;
+        let announced = miner.pre_commits.iter().map(|pre| pre.height);
+        let committed = miner.sectors.iter().map(|sector| sector.committed_at);
+        if announced.chain(committed).any(|height| height >= since) {
+            self.running.record.borrow_mut().reach(Step::Sealing, clock::now());
+            self.core.save(&self.running).await?;
+        }
+        Ok(())
+    }
+}
+
+impl ClientHost for Edge {
+    type Error = Fault;
+
+    fn key(&self) -> SecretKey {
+        self.core.key.clone()
+    }
+
+    async fn save(&mut self, deal: &ClientDeal) -> Result<(), Fault> {
+        self.check_stopped()?;
+        // Only for showing; without it the next answer tells.
+        let height = self.core.rpc.head().await.ok().map(|head| head.height);
+        let (id, root, needed, needs) = {
+            let mut record = self.running.record.borrow_mut();
+            let needed = record.needs_file();
+            record.advance(deal, height, clock::now());
+            (record.id.clone(), deal.draft.data_cid, needed, record.needs_file())
+        };
+        self.core.save(&self.running).await?;
+        if deal.proposal().is_some() {
+            self.core.outbox.forget(&self.purpose()).await?;
+        }
+        if needed && !needs {
+            self.core.sources.withdraw(&root, &id);
+            self.core.host.drop_piece(&id).await.map_err(Fault::storage)?;
+        }
+        Ok(())
+    }
+
+    async fn open_channel(
+        &mut self,
+        _: &ClientDeal,
+        target: &Address,
+        amount: AttoFil,
+        eol: Epoch,
+    ) -> Result<ChannelOutcome, Fault> {
+        let purpose = self.purpose();
+        let message = match self
+            .core
+            .outbox
+            .submit(&purpose, calls::create_channel(target, eol, amount))
+            .await
+        {
+            Ok(message) => message,
+            Err(refusal @ Fault::ChainRefused { .. }) => {
+                return Ok(ChannelOutcome::Failed {
+                    reason: refusal.to_string(),
+                })
+            }
+            Err(fault) => return Err(fault),
+        };
+        let receipt = self.core.outbox.confirmed(&purpose, &message).await?;
+        self.check_stopped()?;
+        let opened = receipt
+            .receipt()
+            .map_err(calls::ReturnError::from)
+            .and_then(|receipt| calls::channel_id(&receipt));
+        match opened {
+            Ok(channel) => Ok(ChannelOutcome::Opened { channel, message }),
+            Err(error) => {
+                self.core.outbox.forget(&purpose).await?;
+                Ok(ChannelOutcome::Failed {
+                    reason: format!("createChannel failed: {error}"),
+                })
+            }
+        }
+    }
+
+    async fn propose(&mut self, proposal: &SignedProposal) -> Result<SignedResponse, Fault> {
+        self.check_stopped()?;
+        let response = self
+            .core
+            .ask(&self.running.record, protocol::MAKE_DEAL, proposal)
+            .await?;
+        self.clear_error().await?;
+        Ok(response)
+    }
+
+    async fn query(&mut self, deal: &Cid) -> Result<SignedResponse, Fault> {
+        let (first, longest) = QUERY_WAIT;
+        let wait = first.saturating_add(self.queries.min(100) as i32 * 500).min(longest);
+        self.queries += 1;
+        self.running.pause(wait).await;
+        self.check_stopped()?;
+        self.look_for_sealing().await?;
+        let response = self
+            .core
+            .ask(&self.running.record, protocol::QUERY_DEAL, &QueryRequest { cid: *deal })
+            .await?;
+        self.clear_error().await?;
+        Ok(response)
+    }
+
+    async fn refused(&mut self, refusal: ClientRefusal) -> Result<(), Fault> {
+        let miner = self.running.record.borrow().deal.draft.miner.clone();
+        Err(Fault::MinerMisbehaved {
+            miner,
+            reason: refusal.to_string(),
+        })
+    }
+
+    fn unschedulable(&self, error: ScheduleError) -> Fault {
+        Fault::Argument {
+            what: "the duration",
+            reason: error.to_string(),
+        }
+    }
+}
