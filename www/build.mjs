@@ -6,8 +6,8 @@ import { copyFile, mkdir, rm } from 'node:fs/promises';
 await rm('dist', { recursive: true, force: true });
 await mkdir('dist', { recursive: true });
 await build({
-  entryPoints: ['src/main.ts'],
-  outfile: 'dist/main.js',
+  entryPoints: { main: 'src/main.ts', style: 'style/index.css' },
+  outdir: 'dist',
   bundle: true,
   format: 'esm',
   target: 'es2022',
@@ -17,4 +17,4 @@ await build({
   external: ['sealdrop-client'],
   logLevel: 'warning',
 });
-await Promise.all(['index.html', 'style.css'].map((name) => copyFile(name, `dist/${name}`)));
+await copyFile('index.html', 'dist/index.html');
