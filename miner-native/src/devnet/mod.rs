@@ -127,21 +127,14 @@ impl Devnet {
     /// Makes blocks and serves the RPC until [`Devnet::shutdown`]. Once in a chain's life in a process.
     pub async fn run(&self) -> Result<(), DevnetError> {
         let listener = node::lock(&self.listener).take().ok_or(DevnetError::AlreadyServed)?;
-        let mut stop = self.stop.subscribe();
-        let served = rpc::serve(self.node.clone(), self.block_time, listener, self.stop.subscribe());
-        tokio::pin!(served);
-        let ticking = async {
-            tokio::select! {
-                () = self.tick() => {}
-                // An error means that the sender is gone, and with it the chain.
-                _ = stop.wait_for(|stopped| *stopped) => {}
-            }
+        let served = async {
+            let result = rpc::serve(self.node.clone(), self.block_time, listener, self.stop.subscribe()).await;
+            // Without its server the chain is of no use: the clock stops too.
+            self.shutdown();
+            result
         };
-        tokio::pin!(ticking);
-        tokio::select! {
-            result = &mut served => result,
-            () = &mut ticking => served.await,
-        }
+        let (result, ()) = tokio::join!(served, self.tick());
+        result
     }
 
     /// Stops [`Devnet::run`]: no further block; requests under way are answered.
@@ -169,17 +162,26 @@ impl Devnet {
         self.node.block(height)
     }
 
-    /// Makes a block in every block time. After a pause (sleep, a long proof) it goes on without catching up.
+    /// Makes a block in every block time, until told to stop. After a pause (sleep, a long proof) it goes on without
+    /// catching up. A block under way is finished, so that nothing of the chain is in use afterwards.
     async fn tick(&self) {
+        let mut stop = self.stop.subscribe();
+        // An error means that the sender is gone, and with it the chain.
+        let stopped = stop.wait_for(|stopped| *stopped);
+        tokio::pin!(stopped);
         if self.block_time.is_zero() {
-            return std::future::pending().await;
+            let _ = stopped.await;
+            return;
         }
         let mut clock = tokio::time::interval(self.block_time);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // The first tick comes at once; the last block before a restart is young enough.
         clock.tick().await;
         loop {
-            clock.tick().await;
+            tokio::select! {
+                _ = &mut stopped => return,
+                _ = clock.tick() => {}
+            }
             let node = self.node.clone();
             match tokio::task::spawn_blocking(move || node.produce().map(drop)).await {
                 Ok(Ok(())) => {}

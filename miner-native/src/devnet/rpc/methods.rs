@@ -1,5 +1,22 @@
 //! The RPC's methods: parameters in, JSON out. Parameters are named, and unknown names are refused, so that a mistyped
 //! one is not taken for one left out.
+//!
+//! | method | params | result |
+//! |---|---|---|
+//! | `chain.network` | | [`NetworkView`] |
+//! | `chain.head` | | [`HeadView`](shared::chain::view::HeadView) |
+//! | `chain.actor` | address | [`ActorView`] or null |
+//! | `chain.miners` | | list of [`MinerView`] |
+//! | `chain.miner` | address | [`MinerView`] or null |
+//! | `chain.channel` | payer, id | [`ChannelView`] or null |
+//! | `chain.beacon` | height | the block's ticket, hexadecimal |
+//! | `chain.push` | message: hexadecimal CBOR of a [`SignedMessage`] | {message: its id} |
+//! | `chain.receipt` | message: id | [`ReceiptView`](shared::chain::view::ReceiptView), null while it waits |
+//! | `chain.message` | message: id | [`MessageView`](views::MessageView) or null |
+//! | `chain.query` | to, method, from?, params?: hexadecimal ABI values | {returns: hexadecimal ABI values} |
+//! | `devnet.faucet` | address | [`FaucetView`] |
+//! | `peers.announce` | record: hexadecimal signed envelope | true |
+//! | `peers.find` | peerId | addresses |
 
 use super::views::{self, FaucetView};
 use super::{code, RpcError};

@@ -4,6 +4,8 @@
 //! and every message carries its own signature.
 
 mod methods;
+#[cfg(test)]
+mod tests;
 pub(super) mod views;
 
 use super::error::DevnetError;
