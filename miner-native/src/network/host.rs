@@ -39,11 +39,11 @@ pub struct HostConfig {
 }
 
 #[derive(NetworkBehaviour)]
-struct Behaviour {
+pub(super) struct Behaviour {
     limits: connection_limits::Behaviour,
     ping: ping::Behaviour,
     identify: identify::Behaviour,
-    stream: libp2p_stream::Behaviour,
+    pub(super) stream: libp2p_stream::Behaviour,
 }
 
 /// The running host.
@@ -125,7 +125,7 @@ impl Host {
     }
 }
 
-fn swarm(key: Keypair) -> Result<Swarm<Behaviour>, NetworkError> {
+pub(super) fn swarm(key: Keypair) -> Result<Swarm<Behaviour>, NetworkError> {
     let broken = |e: &dyn std::fmt::Display| NetworkError::SetUp(e.to_string());
     let tcp = || tcp::Config::default().nodelay(true);
     let websocket = |key: &Keypair| {

@@ -4,14 +4,21 @@
 //! the new effect acted on (design §4). Called by [`crate::network`] (deals), [`crate::sealing`] (sectors) and
 //! [`crate::proving`] (proofs-of-spacetime).
 
+mod records;
+#[cfg(test)]
+mod tests;
+
+pub use records::{DealRecord, PhaseStart, PieceRecord, PostRecord, SectorRecord};
+
 use cid::Cid;
-use serde::{de::DeserializeOwned, Deserialize, Serialize};
-use shared::chain::{Address, ChannelId, Epoch};
+use records::proof_info;
+use serde::{de::DeserializeOwned, Serialize};
+use shared::chain::{Address, ChannelId};
 use shared::deal::miner::Unexpected;
-use shared::deal::{MinerDeal, MinerEffect, MinerInput, MinerStage, ProofInfo};
-use shared::piece::{Commitment, InclusionProof, SectorSize};
+use shared::deal::{MinerEffect, MinerInput, MinerStage};
+use shared::piece::SectorSize;
 use shared::sector::machine::SectorRefusal;
-use shared::sector::{Phase, Sector, SectorEffect, SectorInput, SectorPiece, SectorStage};
+use shared::sector::{Phase, Sector, SectorEffect, SectorInput, SectorPiece};
 use sled::transaction::{ConflictableTransactionError, TransactionError, Transactional};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -48,62 +55,6 @@ pub enum StoreError {
     Deal { deal: Cid, unexpected: Unexpected },
     #[error(transparent)]
     Sector(#[from] SectorRefusal),
-}
-
-/// A deal and what the host adds to it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DealRecord {
-    pub deal: MinerDeal,
-    /// When it was answered first, in milliseconds since 1970.
-    pub created_ms: u64,
-    /// The libp2p peer that proposed it.
-    pub source: String,
-}
-
-/// When a sector entered a phase.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PhaseStart {
-    pub phase: Phase,
-    /// Milliseconds since 1970.
-    pub at_ms: u64,
-}
-
-/// A sector and what the host adds to it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SectorRecord {
-    pub sector: Sector,
-    /// When its first piece was placed, in milliseconds since 1970: the auto-seal timer counts from here.
-    pub first_piece_ms: u64,
-    /// The phases it went through, the present one last.
-    pub history: Vec<PhaseStart>,
-}
-
-impl SectorRecord {
-    /// When the present phase began, in milliseconds since 1970.
-    pub fn since_ms(&self) -> u64 {
-        self.history.last().map_or(self.first_piece_ms, |start| start.at_ms)
-    }
-}
-
-/// A piece that is here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PieceRecord {
-    pub size: u64,
-    pub comm_p: Commitment,
-}
-
-/// A proof-of-spacetime that the chain accepted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PostRecord {
-    /// End of the window that it proves.
-    pub window_end: Epoch,
-    /// Height of the block that it is in.
-    pub height: Epoch,
-    /// The message's id.
-    pub message: String,
-    pub sectors: Vec<u64>,
-    /// Milliseconds since 1970.
-    pub at_ms: u64,
 }
 
 /// The miner's database.
@@ -461,22 +412,6 @@ impl Store {
         // Nothing is half-done when a holder panics: the database changes in single writes and transactions.
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What a client is told of its piece in a committed sector; `None` for a sector that was given up.
-fn proof_info(sector: &Sector, index: usize) -> Option<ProofInfo> {
-    let SectorStage::Proving { sealed, message, .. } = &sector.stage else {
-        return None;
-    };
-    let inclusion = InclusionProof::prove(&sector.layout()?, index).ok()?;
-    Some(ProofInfo {
-        sector_id: sector.id,
-        comm_d: sealed.comm_d,
-        comm_r: sealed.comm_r,
-        comm_r_star: sealed.comm_c,
-        commitment_message: *message,
-        piece_inclusion_proof: Some(inclusion.to_bytes().into()),
-    })
 }
 
 fn channel_key(payer: &Address, id: ChannelId) -> Vec<u8> {

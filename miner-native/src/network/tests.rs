@@ -1,0 +1,369 @@
+//! What peers see of the miner: a client of its own, over real streams, against a real chain.
+
+use super::*;
+use crate::chain_access::ChainAccess;
+use crate::devnet::{Devnet, DevnetConfig};
+use crate::miner::Terms;
+use crate::prover::Prover;
+use crate::registration;
+use crate::staging::Staging;
+use crate::store::Store;
+use cid::Cid;
+use libp2p_stream::Control;
+use shared::chain::address::MaybeAddress;
+use shared::chain::{Address, AttoFil, BytesAmount, Policy, SecretKey, Signature};
+use shared::deal::{
+    DealState, MinerEffect, PaymentInfo, Proposal, QueryRequest, Response, SignedProposal, SignedResponse,
+};
+use shared::piece::{PieceDigest, PieceSummary, SectorSize};
+use shared::ports::verifier::FakeVerifier;
+use shared::retrieval::{RetrievalStatus, RetrievePieceChunk, RetrievePieceRequest, RetrievePieceResponse};
+use shared::transfer::{serve as decide, PieceSource, Request, Response as Answer, Serve};
+use shared::wire::frame::{next_frame, MAX_MESSAGE};
+use shared::wire::{decode, Cbor};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::Notify;
+
+/// A miner that asks for nothing, so that deals need no channel.
+struct World {
+    miner: Arc<Miner>,
+    host: Host,
+    _dir: tempfile::TempDir,
+}
+
+const ANY_PORT: HostConfig = HostConfig {
+    tcp_port: 0,
+    websocket_port: 0,
+};
+
+impl World {
+    async fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let devnet = Devnet::open(DevnetConfig {
+            dir: dir.path().join("devnet"),
+            network: "test".into(),
+            block_time: Duration::from_millis(20),
+            policy: Policy::default(),
+            listen: "127.0.0.1:0".parse().unwrap(),
+            verifier: Arc::new(FakeVerifier::default()),
+            verifying_keys: "keys".into(),
+        })
+        .unwrap();
+        let running = devnet.clone();
+        tokio::spawn(async move { running.run().await });
+        let host = Host::start(Keypair::generate_ed25519(), ANY_PORT).await.unwrap();
+        let store = Store::open(&dir.path().join("store")).unwrap();
+        let worker = SecretKey::from_bytes(&[3; 32]).unwrap();
+        let chain = ChainAccess::connect(&devnet.url(), store.outbox().unwrap(), worker.clone())
+            .await
+            .unwrap();
+        let (size, peer, free) = (SectorSize::S8MiB, host.peer_id(), AttoFil::ZERO);
+        let registered = registration::register(&chain, &store, size, &peer.to_bytes(), &peer.to_string(), free)
+            .await
+            .unwrap();
+        let hour = Duration::from_secs(3600);
+        let miner = Arc::new(Miner {
+            address: registered.address,
+            owner: registered.owner,
+            worker,
+            sector_size: size,
+            policy: Policy::default(),
+            terms: Terms {
+                price: free,
+                auto_seal: hour,
+                transfer_limit: hour,
+            },
+            store,
+            staging: Staging::open(dir.path().join("staging")).unwrap(),
+            chain,
+            prover: Prover::start([0; 32], size, dir.path().join("sectors")).unwrap(),
+            deciding: tokio::sync::Mutex::new(()),
+            received: Notify::new(),
+            seal_now: Notify::new(),
+        });
+        let pulls = Pulls::start(miner.clone(), host.clone());
+        serve(miner.clone(), &host, pulls).unwrap();
+        Self { miner, host, _dir: dir }
+    }
+
+    /// A client that is connected; over WebSocket when `browser`.
+    async fn client(&self, browser: bool) -> Client {
+        let mut swarm = host::swarm(Keypair::generate_ed25519()).unwrap();
+        let is_ws = |address: &&libp2p::Multiaddr| address.to_string().ends_with("/ws");
+        let address = self
+            .host
+            .addresses()
+            .iter()
+            .find(|address| is_ws(address) == browser)
+            .unwrap();
+        let control = swarm.behaviour().stream.new_control();
+        swarm
+            .dial(address.clone().with_p2p(self.host.peer_id()).unwrap())
+            .unwrap();
+        let connected = Arc::new(Notify::new());
+        let tell = connected.clone();
+        tokio::spawn(async move {
+            loop {
+                if let libp2p::swarm::SwarmEvent::ConnectionEstablished { .. } = swarm.select_next_some().await {
+                    tell.notify_one();
+                }
+            }
+        });
+        connected.notified().await;
+        Client {
+            control,
+            miner: self.host.peer_id(),
+            transfers: Arc::default(),
+        }
+    }
+}
+
+struct Client {
+    control: Control,
+    miner: PeerId,
+    /// Streams that the miner opened for data.
+    transfers: Arc<AtomicUsize>,
+}
+
+impl Client {
+    async fn ask<Q: Cbor, A: Cbor>(&mut self, protocol: &'static str, question: &Q) -> A {
+        let mut stream = self
+            .control
+            .open_stream(self.miner, StreamProtocol::new(protocol))
+            .await
+            .unwrap();
+        frames::write(&mut stream, question).await.unwrap();
+        frames::read(&mut stream).await.unwrap()
+    }
+
+    async fn propose(&mut self, signed: &SignedProposal) -> SignedResponse {
+        self.ask(protocol::MAKE_DEAL, signed).await
+    }
+
+    async fn query(&mut self, cid: Cid) -> SignedResponse {
+        self.ask(protocol::QUERY_DEAL, &QueryRequest { cid }).await
+    }
+
+    /// The whole piece, or the refusal's text.
+    async fn retrieve(&mut self, piece_ref: Cid) -> Result<Vec<u8>, String> {
+        let mut stream = self
+            .control
+            .open_stream(self.miner, StreamProtocol::new(protocol::RETRIEVAL))
+            .await
+            .unwrap();
+        frames::write(&mut stream, &RetrievePieceRequest { piece_ref })
+            .await
+            .unwrap();
+        let mut received = Vec::new();
+        futures::AsyncReadExt::read_to_end(&mut stream, &mut received)
+            .await
+            .unwrap();
+        let mut bodies = Vec::new();
+        let mut rest = received.as_slice();
+        while let Some(body) = next_frame(rest, MAX_MESSAGE).unwrap() {
+            bodies.push(rest[body.clone()].to_vec());
+            rest = &rest[body.end..];
+        }
+        let response: RetrievePieceResponse = decode(&bodies[0]).unwrap();
+        if response.status == RetrievalStatus::Failure {
+            return Err(response.error_message);
+        }
+        let chunk = |body: &Vec<u8>| decode::<RetrievePieceChunk>(body).unwrap().data.0;
+        Ok(bodies[1..].iter().flat_map(chunk).collect())
+    }
+
+    /// Serves a piece whenever the miner asks; `bytes` may be others than the summary's.
+    fn serve(&mut self, summary: &PieceSummary, bytes: Vec<u8>) {
+        let mut incoming = self.control.accept(StreamProtocol::new(protocol::TRANSFER)).unwrap();
+        let (summary, transfers) = (summary.clone(), self.transfers.clone());
+        tokio::spawn(async move {
+            while let Some((_, mut stream)) = incoming.next().await {
+                transfers.fetch_add(1, Ordering::SeqCst);
+                let nodes = summary.nodes.iter().cloned().collect();
+                let source = PieceSource {
+                    root: summary.data_cid,
+                    size: summary.size,
+                    nodes: &nodes,
+                };
+                let mut buffer = Vec::new();
+                while let Ok(request) = next_request(&mut stream, &mut buffer).await {
+                    let answer = match decide(&request, &source) {
+                        Serve::Node(node) => Answer::Data(node.to_vec()),
+                        Serve::Range { offset, len } => Answer::Data(bytes[offset as usize..][..len as usize].to_vec()),
+                        Serve::Refuse(code) => Answer::refusal(code),
+                    };
+                    if frames::write_bytes(&mut stream, &answer.to_frame().unwrap())
+                        .await
+                        .is_err()
+                        || frames::flush(&mut stream).await.is_err()
+                    {
+                        break;
+                    }
+                }
+            }
+        });
+    }
+}
+
+async fn next_request(stream: &mut Stream, buffer: &mut Vec<u8>) -> Result<Request, StreamError> {
+    loop {
+        match Request::take(buffer)? {
+            Some(request) => return Ok(request),
+            None => frames::read_more(stream, buffer).await?,
+        }
+    }
+}
+
+/// A file of two leaves and a bit, so that its DAG has a node.
+fn file() -> (Vec<u8>, PieceSummary) {
+    let bytes: Vec<u8> = (0..(2 << 20) + 1000usize).map(|i| (i / 7 % 256) as u8).collect();
+    let mut digest = PieceDigest::new();
+    digest.push(&bytes).unwrap();
+    (bytes, digest.finish().unwrap())
+}
+
+fn free_deal(miner: &Miner, summary: &PieceSummary) -> SignedProposal {
+    let key = SecretKey::from_bytes(&[1; 32]).unwrap();
+    let payment = PaymentInfo {
+        payer: key.address(),
+        pay_ch_actor: MaybeAddress(None),
+        channel: None,
+        channel_msg_cid: None,
+        vouchers: None,
+    };
+    let proposal = Proposal {
+        piece_ref: summary.data_cid,
+        size: Some(BytesAmount(summary.size)),
+        total_price: AttoFil::ZERO,
+        duration: 1000,
+        miner_address: miner.address.clone(),
+        payment,
+    };
+    proposal.sign(&key)
+}
+
+fn response(answer: &SignedResponse, worker: &Address) -> Response {
+    assert!(answer.is_signed_by(worker));
+    answer.response.clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_accepted_deals_piece_is_fetched_and_given_back() {
+    let world = World::start().await;
+    let (bytes, summary) = file();
+    for browser in [false, true] {
+        let mut client = world.client(browser).await;
+        client.serve(&summary, bytes.clone());
+        let mut signed = free_deal(&world.miner, &summary);
+        // Another deal about the same data, which is already here the second time.
+        signed.proposal.duration += u64::from(browser);
+        let signed = signed.proposal.sign(&SecretKey::from_bytes(&[1; 32]).unwrap());
+        let answer = client.propose(&signed).await;
+        assert_eq!(response(&answer, &world.miner.owner).state, DealState::Accepted);
+        world.miner.received.notified().await;
+        let record = world.miner.store.deal(&signed.cid()).unwrap().unwrap();
+        assert_eq!(record.deal.effect(), MinerEffect::Place);
+        assert_eq!(
+            world.miner.store.piece(&summary.data_cid).unwrap().unwrap().comm_p,
+            summary.comm_p
+        );
+        assert_eq!(client.retrieve(summary.data_cid).await, Ok(bytes.clone()));
+        assert_eq!(client.transfers.load(Ordering::SeqCst), usize::from(!browser));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_lies_is_not_asked_again_and_an_honest_one_that_asks_about_the_deal_is() {
+    let world = World::start().await;
+    let (bytes, summary) = file();
+    let mut liar = world.client(false).await;
+    let mut other = bytes.clone();
+    other[1 << 20] ^= 1;
+    liar.serve(&summary, other);
+    let signed = free_deal(&world.miner, &summary);
+    liar.propose(&signed).await;
+    let mut honest = world.client(true).await;
+    honest.serve(&summary, bytes.clone());
+    assert_eq!(honest.query(signed.cid()).await.response.state, DealState::Accepted);
+    world.miner.received.notified().await;
+    liar.query(signed.cid()).await;
+    assert!(liar.transfers.load(Ordering::SeqCst) <= 1);
+    assert_eq!(honest.retrieve(summary.data_cid).await, Ok(bytes));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_no_peer_can_ever_send_fails_the_deal() {
+    let world = World::start().await;
+    let (bytes, summary) = file();
+    let mut client = world.client(false).await;
+    client.serve(&summary, bytes);
+    let mut signed = free_deal(&world.miner, &summary);
+    signed.proposal.size = Some(BytesAmount(summary.size + 1));
+    let signed = signed.proposal.sign(&SecretKey::from_bytes(&[1; 32]).unwrap());
+    client.propose(&signed).await;
+    let over = async {
+        loop {
+            let answer = client.query(signed.cid()).await.response;
+            if answer.state.is_terminal() {
+                return answer;
+            }
+        }
+    };
+    let answer = tokio::time::timeout(Duration::from_secs(30), over).await.unwrap();
+    assert_eq!(
+        (answer.state, answer.message.as_str()),
+        (DealState::Failed, "Transfer failed")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_stored_for_a_proposal_that_its_payer_did_not_sign() {
+    let world = World::start().await;
+    let mut client = world.client(false).await;
+    let mut signed = free_deal(&world.miner, &file().1);
+    signed.signature = Signature([1; 65]);
+    let answer = response(&client.propose(&signed).await, &world.miner.owner);
+    assert_eq!(
+        (answer.state, answer.message.as_str()),
+        (DealState::Rejected, "invalid deal signature")
+    );
+    assert_eq!(world.miner.store.deals().count(), 0);
+    let answer = response(&client.query(signed.cid()).await, &world.miner.owner);
+    assert_eq!((answer.state, answer.proposal_cid), (DealState::Unknown, signed.cid()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_proposal_again_gets_the_same_answer() {
+    let world = World::start().await;
+    let mut client = world.client(false).await;
+    let (_, summary) = file();
+    let accepted = free_deal(&world.miner, &summary);
+    let mut refused = accepted.clone();
+    refused.proposal.duration = 0;
+    let refused = refused.proposal.sign(&SecretKey::from_bytes(&[1; 32]).unwrap());
+    for signed in [accepted, refused] {
+        let first = client.propose(&signed).await;
+        assert_eq!(client.propose(&signed).await, first);
+    }
+    assert_eq!(world.miner.store.deals().count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_piece_that_is_not_here_is_refused_with_a_reason() {
+    let world = World::start().await;
+    let (_, summary) = file();
+    let refused = world.client(false).await.retrieve(summary.data_cid).await;
+    assert_eq!(refused, Err(format!("piece {} is not stored here", summary.data_cid)));
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_named_with_its_option() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let config = HostConfig {
+        websocket_port: port,
+        ..ANY_PORT
+    };
+    let refused = Host::start(Keypair::generate_ed25519(), config).await.err().unwrap();
+    assert!(matches!(refused, NetworkError::PortInUse { port: p, option: "--p2p-ws-port", .. } if p == port));
+}
