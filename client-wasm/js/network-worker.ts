@@ -288,8 +288,15 @@ async function retrieve(call: number, id: string): Promise<Blob> {
 
 async function close(): Promise<void> {
   closed = true;
-  session?.tabs.leave();
-  session?.store.close();
+  if (session !== undefined) {
+    const { client, store: deals, tabs } = session;
+    // What is kept is taken up by the next one who leads.
+    for (const id of views.keys()) {
+      client.stop(id);
+    }
+    tabs.leave();
+    deals.close();
+  }
 }
 
 /** The functions that the page calls, but for `retrieve`, which needs to know its call. */

@@ -91,6 +91,11 @@ impl ClientHost for Edge {
         let (id, root, needed, needs) = {
             let mut record = self.running.record.borrow_mut();
             let needed = record.needs_file();
+            // A new stage means that whatever hindered the deal is over.
+            if record.deal.stage != deal.stage {
+                record.error = None;
+                self.running.failures.set(0);
+            }
             record.advance(deal, height, clock::now());
             (record.id.clone(), deal.draft.data_cid, needed, record.needs_file())
         };

@@ -12,6 +12,7 @@ use futures::channel::{mpsc, oneshot};
 use futures::prelude::*;
 use libp2p::core::{transport::Transport as _, upgrade};
 use libp2p::identity::Keypair;
+use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{identify, noise, ping, yamux, Multiaddr, PeerId, StreamProtocol, Swarm};
@@ -104,7 +105,7 @@ impl Network {
         if self.is_connected(&peer) {
             return Ok(());
         }
-        let usable = addresses.into_iter().filter(|address| url_of(address).is_some());
+        let usable = addresses.into_iter().filter(|address| url_of(address).is_some() && leads_to(address, &peer));
         let addresses: Vec<_> = usable.take(MAX_ADDRESSES).collect();
         if addresses.is_empty() {
             return Err(NetworkError::NoAddress);
@@ -128,6 +129,14 @@ impl Network {
             .map(Conversation::new)
             .map_err(|e| NetworkError::Stream(e.to_string()))
     }
+}
+
+/// Whether an address may lead to `peer`: it names no other.
+fn leads_to(address: &Multiaddr, peer: &PeerId) -> bool {
+    address.iter().all(|part| match part {
+        Protocol::P2p(named) => named == *peer,
+        _ => true,
+    })
 }
 
 fn swarm() -> Result<Swarm<Behaviour>, noise::Error> {
