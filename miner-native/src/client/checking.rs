@@ -98,15 +98,22 @@ pub async fn query(session: &Session, name: &str, miner: Option<&Address>) -> Re
         return Err(ClientError::UnknownMiner { asked: asked.clone() });
     }
     let mut answers = Vec::new();
+    let mut silent = Vec::new();
     for view in chosen {
-        answers.push(ask(session, &deal, &view.address, &view.peer_id, &view.worker).await?);
+        match ask(session, &deal, &view.address, &view.peer_id, &view.worker).await {
+            Ok(answer) => answers.push(answer),
+            Err(error) => silent.push(error),
+        }
     }
-    match answers.is_empty() {
-        false => Ok(answers),
-        true => Err(ClientError::NoMiners {
+    if answers.is_empty() {
+        let none = || ClientError::NoMiners {
             url: session.chain.url().to_owned(),
-        }),
+        };
+        return Err(silent.into_iter().next().unwrap_or_else(none));
     }
+    // One miner's silence says nothing about the others.
+    silent.iter().for_each(|error| session.report.note(error.to_string()));
+    Ok(answers)
 }
 
 async fn ask(
@@ -251,9 +258,12 @@ fn proven(sector: Option<&SectorView>, height: u64, lifetime: u64) -> Result<Str
             "the last proof for sector {id} was accepted {age} blocks ago, more than {lifetime}"
         ));
     }
-    Ok(format!(
-        "{proofs} proofs-of-spacetime were accepted for sector {id}, the last one in block {last}"
-    ))
+    let number = match proofs {
+        1 => "1 proof-of-spacetime was".to_owned(),
+        more => format!("{more} proofs-of-spacetime were"),
+    };
+    Ok(format!("{number} accepted for sector {id}, the last one in block {last}"))
+}
 }
 
 #[cfg(test)]

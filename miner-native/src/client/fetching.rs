@@ -166,7 +166,7 @@ async fn fetch(session: &Session, wanted: &Wanted, holder: &Holder, to: &Destina
     let request = RetrievePieceRequest { piece_ref: wanted.data };
     let asked = frames::write(&mut incoming.stream, &request).await;
     asked.map_err(|e| peer_error(e.into()))?;
-    let waiting = session.report.wait("waiting for the miner to unseal the file");
+    let waiting = session.report.wait("asking the miner for the file");
     let answer: Option<RetrievePieceResponse> = incoming.next(UNSEAL_LIMIT).await.map_err(|e| peer_error(e.into()))?;
     drop(waiting);
     match answer {

@@ -27,6 +27,10 @@ use tokio::time::Instant;
 
 /// Blocks that a deal lasts unless the user says otherwise.
 pub const DEFAULT_DURATION: u64 = 10_000;
+/// How long a network without any miner is waited for: a daemon that has just started registers its own.
+const MINER_PATIENCE: Duration = Duration::from_secs(30);
+/// Pause between two looks for it.
+const MINER_PAUSE: Duration = Duration::from_millis(500);
 /// Pause between two looks for a proof-of-spacetime.
 const PROOF_PAUSE: Duration = Duration::from_secs(1);
 /// How long a command waits for the first proof-of-spacetime: longer than a proving period with its grace on a devnet.
@@ -203,7 +207,7 @@ async fn see_proof(session: &Session, record: &mut Record, report: &Report) -> R
 
 /// The miner asked for, or the cheapest that takes the file.
 async fn choose(session: &Session, file: &FileFacts, asked: Option<&Address>) -> Result<Partner, ClientError> {
-    let miners = session.chain.miners().await.map_err(ClientError::chain)?;
+    let miners = open_miners(session).await?;
     let height = session.chain.head().await.map_err(ClientError::chain)?.height;
     let none = || ClientError::NoMiners {
         url: session.chain.url().to_owned(),
@@ -233,6 +237,24 @@ async fn choose(session: &Session, file: &FileFacts, asked: Option<&Address>) ->
     let cheapest =
         fitting.min_by(|a, b| (a.price, a.view.address.to_string()).cmp(&(b.price, b.view.address.to_string())));
     cheapest.ok_or_else(|| largest.unwrap_or_else(none))
+}
+
+/// The network's miners; of a network that has just started, after a moment.
+async fn open_miners(session: &Session) -> Result<Vec<MinerView>, ClientError> {
+    let started = Instant::now();
+    let mut gauge = None;
+    loop {
+        let miners = session.chain.miners().await.map_err(ClientError::chain)?;
+        let height = session.chain.head().await.map_err(ClientError::chain)?.height;
+        let open = miners.iter().any(|miner| miner.standing_ask(height).is_some());
+        if open || started.elapsed() > MINER_PATIENCE {
+            return Ok(miners);
+        }
+        gauge
+            .get_or_insert_with(|| session.report.wait("waiting for the network's first miner"))
+            .at(0);
+        tokio::time::sleep(MINER_PAUSE).await;
+    }
 }
 
 /// `None` for a miner without a standing offer, or with sectors of a size that this program does not know.

@@ -98,7 +98,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let done = runtime.block_on(perform(arguments, &dir));
     // A read that is stuck must not keep the program from ending.
     runtime.shutdown_background();
-    Ok(done?)
+    // Its text holds the causes already.
+    done.map_err(|error| anyhow::Error::msg(error.to_string()))
 }
 
 async fn perform(arguments: Arguments, dir: &Path) -> Result<(), ClientError> {
