@@ -262,8 +262,9 @@ fn proven(sector: Option<&SectorView>, height: u64, lifetime: u64) -> Result<Str
         1 => "1 proof-of-spacetime was".to_owned(),
         more => format!("{more} proofs-of-spacetime were"),
     };
-    Ok(format!("{number} accepted for sector {id}, the last one in block {last}"))
-}
+    Ok(format!(
+        "{number} accepted for sector {id}, the last one in block {last}"
+    ))
 }
 
 #[cfg(test)]
