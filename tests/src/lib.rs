@@ -1,1 +1,292 @@
+//! What the tests of the whole product share: a real daemon and a real client, each a process of its own.
+//!
+//! A [`Daemon`] lives on free ports and in a directory of its own, both kept over restarts, and ends with its handle. A
+//! [`Client`] runs `sealdrop client` commands in a home of its own.
 
+use serde_json::Value;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How long a daemon may take to be ready: it may have to generate the parameters of 2 KiB sectors first.
+const READY_LIMIT: Duration = Duration::from_secs(600);
+/// Pause between two looks at something that is awaited.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The program under test.
+pub fn program() -> PathBuf {
+    let path = std::env::var_os("SEALDROP_BIN").map(PathBuf::from).unwrap_or_else(|| {
+        let test = std::env::current_exe().expect("a running test has a path");
+        let folder = test.ancestors().nth(2).expect("tests run from TARGET/release/deps");
+        folder.join(format!("sealdrop{}", std::env::consts::EXE_SUFFIX))
+    });
+    assert!(
+        path.is_file(),
+        "{} is missing: run `cargo build --release` first, or name the program with SEALDROP_BIN",
+        path.display()
+    );
+    path
+}
+
+/// Where proof parameters are kept between runs.
+fn params() -> PathBuf {
+    let user = || PathBuf::from(std::env::var_os("HOME").expect("a user has a home")).join(".sealdrop/params");
+    std::env::var_os("SEALDROP_PARAMS").map_or_else(user, PathBuf::from)
+}
+
+/// Waits until `found` gives something; fails the test after `limit`.
+pub fn wait_for<T>(what: &str, limit: Duration, mut found: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = found() {
+            return found;
+        }
+        assert!(started.elapsed() < limit, "waited {limit:?} in vain for {what}");
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// Four ports that were free a moment ago: libp2p, libp2p over WebSocket, chain, page.
+pub fn free_ports() -> [u16; 4] {
+    let bind = |_| TcpListener::bind(("127.0.0.1", 0)).expect("there is a free port");
+    let listeners = [0; 4].map(bind);
+    listeners.map(|listener| listener.local_addr().expect("a bound listener has an address").port())
+}
+
+/// A daemon with sectors of 2 KiB and fast blocks.
+pub struct Daemon {
+    child: Option<Child>,
+    home: TempDir,
+    ports: [u16; 4],
+    options: Vec<String>,
+    starts: u32,
+}
+
+impl Daemon {
+    /// Starts one on free ports and waits until its miner takes deals.
+    pub fn start(options: &[&str]) -> Self {
+        let mut daemon = Self {
+            child: None,
+            home: tempfile::tempdir().expect("there is room for a directory"),
+            ports: free_ports(),
+            options: options.iter().map(|option| option.to_string()).collect(),
+            starts: 0,
+        };
+        daemon.start_again();
+        daemon
+    }
+
+    /// Starts it again, on the same data and ports.
+    pub fn start_again(&mut self) {
+        assert!(self.child.is_none(), "the daemon is running");
+        self.starts += 1;
+        let log = File::create(self.log_path()).expect("the log can be written");
+        let mut command = Self::command(self.home(), self.ports);
+        command.args(&self.options).stdin(Stdio::null());
+        command
+            .stdout(log.try_clone().expect("a file can be shared"))
+            .stderr(log);
+        self.child = Some(command.spawn().expect("the daemon starts"));
+        let client = Client::new(&self.chain());
+        wait_for("the daemon to be ready", READY_LIMIT, || {
+            let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
+            assert!(ended.is_none(), "the daemon ended by itself: {}", self.log());
+            let miners = client.json(&["miners"]).ok()?;
+            miners
+                .as_array()?
+                .iter()
+                .any(|miner| !miner["price"].is_null())
+                .then_some(())
+        });
+    }
+
+    /// A daemon's command line, for tests of what it refuses.
+    pub fn command(home: &Path, ports: [u16; 4]) -> Command {
+        let mut command = Command::new(program());
+        command
+            .arg("daemon")
+            .arg("--home")
+            .arg(home)
+            .arg("--params")
+            .arg(params());
+        command.args(["--sector-size", "2KiB", "--block-time", "250ms"]);
+        let names = ["--p2p-port", "--p2p-ws-port", "--chain-port", "--web-port"];
+        for (name, port) in names.into_iter().zip(ports) {
+            command.arg(name).arg(port.to_string());
+        }
+        command
+    }
+
+    /// Ends it at once, as a power cut would.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("a running process can be killed");
+            child.wait().expect("a killed process ends");
+        }
+    }
+
+    /// Its data directory.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Its chain's endpoint.
+    pub fn chain(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports[2])
+    }
+
+    /// What it said since it was last started.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.home().join(format!("log-{}", self.starts))
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("the daemon's log:\n{}", self.log());
+        }
+    }
+}
+
+/// The command-line client with a home of its own.
+pub struct Client {
+    home: TempDir,
+    chain: String,
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Client {
+    /// A client of the chain at this endpoint, without deals or money.
+    pub fn new(chain: &str) -> Self {
+        let home = tempfile::tempdir().expect("there is room for a directory");
+        let chain = chain.to_owned();
+        Self { home, chain }
+    }
+
+    /// A place for files that the test makes.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    /// Makes a file of these bytes.
+    pub fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, bytes).expect("the file can be written");
+        path
+    }
+
+    fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
+        let mut command = Command::new(program());
+        command.arg("client").args(arguments);
+        command
+            .arg("--home")
+            .arg(self.home.path().join("home"))
+            .args(["--chain", &self.chain]);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Ended {
+        let output = self.command(arguments).output().expect("the client starts");
+        Ended::of(output)
+    }
+
+    /// Starts a command; [`Running::end`] waits for it.
+    pub fn start<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Running {
+        Running(Some(self.command(arguments).spawn().expect("the client starts")))
+    }
+
+    /// Runs a command with `--json`: its result, or how it failed.
+    pub fn json<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Result<Value, Ended> {
+        let mut all: Vec<&OsStr> = arguments.iter().map(AsRef::as_ref).collect();
+        all.push(OsStr::new("--json"));
+        self.run(&all).json()
+    }
+}
+
+impl Ended {
+    fn of(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Self {
+            status: output.status,
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+
+    /// The one JSON value that a successful command printed.
+    pub fn json(self) -> Result<Value, Self> {
+        match serde_json::from_str(&self.stdout) {
+            Ok(value) if self.status.success() => Ok(value),
+            _ => Err(self),
+        }
+    }
+
+    /// Fails the test unless the command failed with all of these words.
+    pub fn failed_saying(&self, words: &[&str]) {
+        assert!(!self.status.success(), "it should have failed: {self:?}");
+        for word in words {
+            assert!(self.stderr.contains(word), "{word:?} is missing in: {}", self.stderr);
+        }
+    }
+
+    /// Fails the test unless the command succeeded.
+    pub fn succeeded(self) -> Self {
+        assert!(self.status.success(), "it failed: {self:?}");
+        self
+    }
+}
+
+/// A client command under way; killed when it is dropped.
+pub struct Running(Option<Child>);
+
+impl Running {
+    /// Waits for its end.
+    pub fn end(mut self) -> Ended {
+        let child = self.0.take().expect("it is taken only here");
+        Ended::of(child.wait_with_output().expect("a process can be waited for"))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Bytes that look random and are the same for the same seed.
+pub fn bytes(seed: u64, size: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let step = |_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    };
+    (0..size).map(step).collect()
+}

@@ -1,0 +1,172 @@
+//! A peer that says to the miner whatever it likes, and a miner that is not there.
+
+use futures::{AsyncReadExt, AsyncWriteExt};
+use libp2p::core::PeerRecord;
+use libp2p::identity::Keypair;
+use libp2p::PeerId;
+use sealdrop::chain_access::ChainAccess;
+use sealdrop::client::network::Network;
+use sealdrop_tests::{bytes, Daemon};
+use shared::chain::address::MaybeAddress;
+use shared::chain::calls::{add_ask, create_storage_miner, miner_address};
+use shared::chain::view::MinerView;
+use shared::chain::{Address, AttoFil, BytesAmount, SecretKey};
+use shared::deal::{PaymentInfo, Proposal, QueryRequest, SignedProposal, SignedResponse};
+use shared::piece::{PieceDigest, SectorSize};
+use shared::wire::frame::MAX_MESSAGE;
+use shared::wire::{protocol, Cbor};
+use std::time::Duration;
+use tokio::runtime::Runtime;
+
+/// How long the miner may take to end a stream that it was sent nonsense on.
+const END_LIMIT: Duration = Duration::from_secs(60);
+
+/// A libp2p node connected to the daemon's miner.
+pub struct Peer {
+    runtime: Runtime,
+    network: Network,
+    miner: MinerView,
+    key: SecretKey,
+}
+
+fn runtime() -> Runtime {
+    Runtime::new().expect("threads can be started")
+}
+
+async fn chain(daemon: &Daemon, key: &SecretKey) -> ChainAccess {
+    let store = sled::Config::new()
+        .temporary(true)
+        .open()
+        .expect("a store in memory opens");
+    let outbox = store.open_tree("outbox").expect("a tree opens");
+    let url = format!("{}/rpc", daemon.chain());
+    ChainAccess::connect(&url, outbox, key.clone())
+        .await
+        .expect("the chain answers")
+}
+
+fn peer_id(view: &MinerView) -> PeerId {
+    view.peer_id.parse().expect("the chain names a peer id")
+}
+
+impl Peer {
+    /// Connects to the daemon's miner.
+    pub fn of(daemon: &Daemon) -> Self {
+        let runtime = runtime();
+        let key = SecretKey::from_bytes(&[7; 32]).expect("a small number is a key");
+        let (network, miner) = runtime.block_on(async {
+            let chain = chain(daemon, &key).await;
+            let network = Network::start(Default::default()).expect("a node starts");
+            let miners = chain.miners().await.expect("the chain answers");
+            let miner = miners.into_iter().next().expect("the daemon's miner is registered");
+            let addresses = chain.find_peer(&miner.peer_id).await.expect("the chain answers");
+            network
+                .connect(peer_id(&miner), &addresses)
+                .await
+                .expect("the miner can be reached");
+            (network, miner)
+        });
+        Self {
+            runtime,
+            network,
+            miner,
+            key,
+        }
+    }
+
+    /// Who signs the miner's answers.
+    pub fn worker(&self) -> &Address {
+        &self.miner.worker
+    }
+
+    /// Sends bytes on a stream of their own, and gives back what came until its end.
+    pub fn say(&self, protocol: &'static str, said: &[u8]) -> Vec<u8> {
+        self.runtime.block_on(async {
+            let mut stream = self
+                .network
+                .open(peer_id(&self.miner), protocol)
+                .await
+                .expect("a stream opens");
+            let mut heard = Vec::new();
+            // The miner may end the stream before all is said.
+            let talk = async {
+                stream.write_all(said).await?;
+                stream.close().await?;
+                stream.read_to_end(&mut heard).await
+            };
+            let _ = tokio::time::timeout(END_LIMIT, talk)
+                .await
+                .expect("the miner ends the stream");
+            assert!(heard.len() <= MAX_MESSAGE);
+            heard
+        })
+    }
+
+    fn ask<Q: Cbor>(&self, protocol: &'static str, question: &Q) -> SignedResponse {
+        let asking = self.network.ask(peer_id(&self.miner), protocol, question);
+        self.runtime.block_on(asking).expect("the miner answers")
+    }
+
+    pub fn propose(&self, proposal: &SignedProposal) -> SignedResponse {
+        self.ask(protocol::MAKE_DEAL, proposal)
+    }
+
+    pub fn query(&self, deal: &cid::Cid) -> SignedResponse {
+        self.ask(protocol::QUERY_DEAL, &QueryRequest { cid: *deal })
+    }
+
+    /// A well-signed proposal without payment, which this miner does not take.
+    pub fn proposal(&self, seed: u64) -> SignedProposal {
+        self.proposal_to(seed, self.miner.address.clone())
+    }
+
+    pub fn proposal_to_another_miner(&self, seed: u64) -> SignedProposal {
+        self.proposal_to(seed, Address::id(12345))
+    }
+
+    fn proposal_to(&self, seed: u64, miner_address: Address) -> SignedProposal {
+        let mut digest = PieceDigest::new();
+        digest.push(&bytes(seed, 100)).expect("100 bytes are a piece");
+        let proposal = Proposal {
+            piece_ref: digest.finish().expect("100 bytes are a piece").data_cid,
+            size: Some(BytesAmount(100)),
+            total_price: AttoFil::ZERO,
+            duration: 1000,
+            miner_address,
+            payment: PaymentInfo {
+                payer: self.key.address(),
+                pay_ch_actor: MaybeAddress(None),
+                channel: None,
+                channel_msg_cid: None,
+                vouchers: None,
+            },
+        };
+        proposal.sign(&self.key)
+    }
+}
+
+/// Registers a miner on the daemon's chain whose host is announced at this port, whatever listens there. Gives its
+/// address.
+pub fn announce_miner(daemon: &Daemon, port: u16) -> String {
+    let host = Keypair::generate_ed25519();
+    let key = SecretKey::from_bytes(&[9; 32]).expect("a small number is a key");
+    runtime().block_on(async {
+        let chain = chain(daemon, &key).await;
+        chain.faucet(&key.address()).await.expect("the faucet gives");
+        while chain.actor(&key.address()).await.expect("the chain answers").is_none() {
+            chain.heads().changed().await.expect("blocks go on");
+        }
+        let peer = PeerId::from(host.public()).to_bytes();
+        let create = create_storage_miner(SectorSize::S2KiB, &peer, AttoFil::from_fil(10));
+        let (_, receipt) = chain.call("create", create).await.expect("the miner is registered");
+        let receipt = receipt.receipt().expect("the receipt is well formed");
+        let miner = miner_address(&receipt).expect("the receipt names the miner");
+        let ask = add_ask(&miner, AttoFil(1_000_000_000), 1_000_000);
+        chain.call("ask", ask).await.expect("the offer stands");
+        let address = format!("/ip4/127.0.0.1/tcp/{port}").parse().expect("an address");
+        let record = PeerRecord::new(&host, vec![address]).expect("a record can be signed");
+        let envelope = record.into_signed_envelope().into_protobuf_encoding();
+        chain.announce(&envelope).await.expect("the announcement is taken");
+        miner.to_string()
+    })
+}
