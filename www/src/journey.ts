@@ -38,7 +38,7 @@ export class Journey extends View {
   private item(step: Step, status: Status) {
     const { deal } = this;
     const words = STEP_WORDS[step];
-    const at = finishedAt(deal, step);
+    const at = reachedAt(deal, step);
     return html`
       <li class="step step-${status}" data-testid="step" data-step=${step} data-status=${status}
         aria-current=${status === 'now' ? 'step' : nothing}>
@@ -59,12 +59,12 @@ export class Journey extends View {
   /** What there is to tell about the step under way. */
   private progress(step: Step) {
     const { deal } = this;
-    const since = reachedAt(deal, step === 'sealing' && deal.step === 'sealing' ? 'sealing' : deal.step);
-    const elapsed = since === undefined ? undefined : Date.now() - since;
+    const since = reachedAt(deal, deal.step);
+    const elapsed = Date.now() - (since ?? Date.now());
     if (step === 'transferred') return transfer(deal);
-    if (step === 'sealing') return sealing(deal, elapsed);
+    if (step === 'sealing' || step === 'complete') return work(deal, step, elapsed);
     if (step === 'proven') return provingWindow(deal);
-    return html`<p class="live"><i class="pulse" aria-hidden="true"></i><span class="num">${elapsed === undefined ? '' : clock(elapsed)}</span></p>`;
+    return html`<p class="live"><i class="pulse" aria-hidden="true"></i><span class="num">${clock(elapsed)}</span></p>`;
   }
 }
 customElements.define('sd-journey', Journey);
@@ -80,11 +80,6 @@ function reachedAt(deal: Deal, step: Step): number | undefined {
   return deal.steps.find((record) => record.step === step)?.at;
 }
 
-/** Sealing is reached when it begins; it is finished when the deal is complete. */
-function finishedAt(deal: Deal, step: Step): number | undefined {
-  return reachedAt(deal, step === 'sealing' ? 'complete' : step);
-}
-
 function transfer(deal: Deal) {
   const sent = Math.min(deal.transferred ?? 0, deal.size);
   return html`
@@ -95,37 +90,34 @@ function transfer(deal: Deal) {
   `;
 }
 
-function sealing(deal: Deal, elapsed: number | undefined) {
-  if (deal.step !== 'sealing') {
-    return html`<p class="live"><i class="pulse" aria-hidden="true"></i>Waiting for the miner to begin ·
-      <span class="num">${clock(elapsed ?? 0)}</span></p>`;
-  }
-  const usual = usualSealing(session.deals ?? [], deal);
-  const left = usual !== undefined && elapsed !== undefined ? usual - elapsed : undefined;
+/** Long work of the miner, from one step to the next. */
+function work(deal: Deal, next: Step, elapsed: number) {
+  const usual = usualTime(session.deals ?? [], deal, deal.step, next);
+  const left = usual === undefined ? undefined : usual - elapsed;
   return html`
     <div class="live-block">
       ${usual === undefined
-        ? html`<progress aria-label="Sealing"></progress>`
-        : html`<progress max="1" .value=${Math.min(0.97, (elapsed ?? 0) / usual)} aria-label="Sealing, estimated"></progress>`}
+        ? html`<progress aria-label="Under way"></progress>`
+        : html`<progress max="1" .value=${Math.min(0.97, elapsed / usual)} aria-label="Under way, estimated"></progress>`}
       <p class="live">
-        <span class="num">${clock(elapsed ?? 0)}</span>
+        <span class="num">${clock(elapsed)}</span>
         <span>
           ${left === undefined
-            ? '· No sector was sealed for this browser yet, so there is no estimate. It takes minutes rather than seconds.'
+            ? '· It can take minutes. There is no earlier deal here to estimate it by.'
             : left > 0
               ? `· about ${span(left)} left, going by earlier deals`
-              : `· longer than earlier deals, which took about ${span(usual ?? 0)}`}
+              : `· longer than in earlier deals, where it took about ${span(usual ?? 0)}`}
         </span>
       </p>
     </div>
   `;
 }
 
-/** The middle of the times that this miner took to seal earlier deals of this browser, in milliseconds. */
-function usualSealing(deals: Deal[], deal: Deal): number | undefined {
+/** The middle of the times that this miner took from one step to another in earlier deals of this browser, in ms. */
+function usualTime(deals: Deal[], deal: Deal, from: Step, to: Step): number | undefined {
   const times = deals
     .filter((other) => other.miner === deal.miner && other.id !== deal.id)
-    .map((other) => (reachedAt(other, 'complete') ?? NaN) - (reachedAt(other, 'sealing') ?? NaN))
+    .map((other) => (reachedAt(other, to) ?? NaN) - (reachedAt(other, from) ?? NaN))
     .filter((time) => time > 0)
     .sort((a, b) => a - b);
   return times[Math.floor(times.length / 2)];

@@ -60,18 +60,18 @@ export const STEP_WORDS: Record<Step, StepWords> = {
     done: 'Checked and placed in a sector',
     doing: 'The miner checks the file',
     meaning: 'The miner must compute the same commitment from what arrived; then the file gets its place in a sector.',
-    next: 'waiting to be sealed',
+    next: 'being sealed',
   },
   sealing: {
-    done: 'Sector sealed',
+    done: 'Sealed, and announced on the chain',
     doing: 'Sealing the sector',
-    meaning: 'The sector is encoded, layer upon layer, into a copy of the miner’s own, and that work is turned into a proof.',
-    next: 'being sealed',
+    meaning: 'The sector is encoded, layer upon layer, into a copy of the miner’s own, and its commitment goes on the chain.',
+    next: 'the seal is being proven',
   },
   complete: {
     done: 'Complete: proven on the chain',
-    doing: 'Proving the seal on the chain',
-    meaning: 'The chain verifies the proof of sealing, and your browser verifies that your file is inside that sector.',
+    doing: 'Proving the seal',
+    meaning: 'The miner proves that it did that work; the chain verifies the proof, and your browser that your file is inside the sector.',
     next: 'waiting for the first proof of spacetime',
   },
   proven: {
@@ -85,8 +85,8 @@ export const STEP_WORDS: Record<Step, StepWords> = {
 export type Status = 'done' | 'now' | 'later' | 'failed';
 
 /**
- * How far a step is. A deal's step is the last one it reached; the one after it is under way. Only sealing lasts: it
- * is reached when it begins, and over when the deal is complete.
+ * How far a step is. A deal's step is the last one that it reached; the one after it is under way. The step `sealing`
+ * is reached when the chain knows of the sealed sector.
  */
 export function statusOf(step: Step, reached: Step, failed: boolean): Status {
   const current = underWay(reached);
@@ -98,6 +98,5 @@ export function statusOf(step: Step, reached: Step, failed: boolean): Status {
 
 /** The step that is being worked on. */
 export function underWay(reached: Step): Step {
-  if (reached === 'sealing' || reached === 'proven') return reached;
   return STEPS[STEPS.indexOf(reached) + 1] ?? reached;
 }
