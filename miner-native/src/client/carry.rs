@@ -2,7 +2,7 @@
 
 use super::account::{Account, Purse};
 use super::book::{Book, Record};
-use super::contact::Contact;
+use super::contact::{ChainPatience, Contact};
 use super::error::ClientError;
 use super::report::{Gauge, Report};
 use super::serving::Served;
@@ -243,8 +243,19 @@ impl ClientHost for Carrier {
         let gauge = self
             .report
             .wait(&format!("opening a payment channel with {amount} FIL"));
-        let purse = self.account.purse().await?;
-        let outcome = self.channel(&purse, target, amount, eol).await?;
+        let mut patience = ChainPatience::default();
+        let (purse, outcome) = loop {
+            // The account is not held while the chain is away: another process may have another chain.
+            let attempt = async {
+                let purse = self.account.purse().await?;
+                let outcome = self.channel(&purse, target, amount, eol).await?;
+                Ok((purse, outcome))
+            };
+            match attempt.await {
+                Ok(opened) => break opened,
+                Err(error) => patience.bear(error, &self.report).await?,
+            }
+        };
         drop(gauge);
         self.purse = Some(purse);
         Ok(outcome)

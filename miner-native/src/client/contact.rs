@@ -3,6 +3,7 @@
 
 use super::error::ClientError;
 use super::network::{Network, NetworkError};
+use super::report::Report;
 use crate::chain_access::ChainAccess;
 use libp2p::PeerId;
 use shared::chain::Address;
@@ -18,6 +19,34 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long the chain's directory of peers is waited for while a miner is looked for.
 const FIND_LIMIT: Duration = Duration::from_secs(5);
+
+/// Lets a deal wait while the chain is away, as it lets it wait for the miner: both may be one daemon that restarts.
+#[derive(Debug, Default)]
+pub struct ChainPatience {
+    away_since: Option<Instant>,
+}
+
+impl ChainPatience {
+    /// Waits a moment when `error` says that the chain is away and there is patience left; any other error comes back.
+    pub async fn bear(&mut self, error: ClientError, report: &Report) -> Result<(), ClientError> {
+        let ClientError::ChainAway { reason, .. } = &error else {
+            return Err(error);
+        };
+        if self.away_since.is_none() {
+            report.note(format!("the chain does not answer ({reason}); trying again"));
+        }
+        if self.away_since.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+            return Err(error);
+        }
+        tokio::time::sleep(LONGEST_PAUSE).await;
+        Ok(())
+    }
+
+    /// The chain has answered.
+    pub fn over(&mut self) {
+        self.away_since = None;
+    }
+}
 
 /// One miner, and how it is reached.
 pub struct Contact {

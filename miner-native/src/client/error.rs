@@ -83,7 +83,9 @@ pub enum ClientError {
         refusal: ClientRefusal,
         deal: String,
     },
-    #[error("{reason}; the money in the deal's channel goes back to the account when the channel ends")]
+    #[error(
+        "{reason}; `sealdrop client resume` takes the money in its payment channel back when the channel has ended"
+    )]
     DealFailed { reason: String },
     #[error("{reason}")]
     DealFailedUnpaid { reason: String },

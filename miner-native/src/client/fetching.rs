@@ -286,15 +286,22 @@ struct Spool {
 impl Spool {
     /// Beside the destination, so that the last step is a rename.
     fn create(to: &Destination) -> Result<Self, ClientError> {
-        let name = |stem: &str| format!(".{stem}.{}.partial", Record::new_id().0);
+        let name = format!(".sealdrop-{}.partial", Record::new_id().0);
+        let mut options = File::options();
+        options.read(true).write(true).create_new(true);
         let path = match to {
-            Destination::File(path) => {
-                let stem = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                path.with_file_name(name(&stem))
+            Destination::File(path) if path.is_dir() => {
+                return Err(ClientError::file("write", path)(io::ErrorKind::IsADirectory.into()));
             }
-            Destination::Stdout => std::env::temp_dir().join(name("sealdrop")),
+            Destination::File(path) => path.with_file_name(name),
+            Destination::Stdout => {
+                // The folder is everybody's, the file is not.
+                #[cfg(unix)]
+                std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+                std::env::temp_dir().join(name)
+            }
         };
-        let file = File::options().read(true).write(true).create_new(true).open(&path);
+        let file = options.open(&path);
         let file = file.map_err(ClientError::file("create", &path))?;
         Ok(Self { path, file: Some(file) })
     }

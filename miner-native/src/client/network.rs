@@ -10,6 +10,7 @@ use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{identify, noise, ping, tcp, yamux, Multiaddr, PeerId, Stream, StreamProtocol, Swarm};
+use libp2p_stream::OpenStreamError;
 use shared::wire::{protocol, Cbor};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -37,8 +38,10 @@ pub enum NetworkError {
     Dial(String),
     #[error("no connection within {} seconds", DIAL_LIMIT.as_secs())]
     Timeout,
-    #[error("it does not take the request: {0}")]
-    Open(String),
+    #[error("the connection broke")]
+    Broken,
+    #[error("it does not speak {0}")]
+    Protocol(String),
     #[error(transparent)]
     Stream(#[from] StreamError),
     #[error("this program's libp2p node has stopped")]
@@ -103,7 +106,11 @@ impl Network {
         let mut streams = self.streams.clone();
         let opening = streams.open_stream(peer, StreamProtocol::new(protocol));
         match tokio::time::timeout(OPEN_LIMIT, opening).await {
-            Ok(opened) => opened.map_err(|e| NetworkError::Open(e.to_string())),
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(OpenStreamError::UnsupportedProtocol(protocol))) => {
+                Err(NetworkError::Protocol(protocol.to_string()))
+            }
+            Ok(Err(_)) => Err(NetworkError::Broken),
             Err(_) => Err(NetworkError::Timeout),
         }
     }

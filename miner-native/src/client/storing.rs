@@ -5,7 +5,7 @@
 
 use super::book::{DealLock, Record};
 use super::carry::{Carrier, Stop, Until};
-use super::contact::Contact;
+use super::contact::{ChainPatience, Contact};
 use super::error::ClientError;
 use super::refund;
 use super::serving::Served;
@@ -121,7 +121,15 @@ async fn carry_on(
     session.offers.withdraw(record.data_cid());
     match outcome {
         Ok(()) => {}
-        Err(Stop::Reached) => return Ok(record),
+        Err(Stop::Reached) => {
+            if until == Until::Accepted {
+                let deal = record.name();
+                report.note(format!(
+                    "the miner still has to fetch the file: `sealdrop client resume {deal}` serves it"
+                ));
+            }
+            return Ok(record);
+        }
         Err(Stop::Fault(error)) => return Err(error),
     }
     if let ClientStage::Failed { reason, channel } = &record.deal.stage {
@@ -179,12 +187,16 @@ async fn see_proof(session: &Session, record: &mut Record, report: &Report) -> R
     };
     let gauge = report.wait("waiting for the sector's first proof-of-spacetime");
     let started = Instant::now();
+    let mut patience = ChainPatience::default();
     while !record.proven {
-        let miner = session
-            .chain
-            .miner(&record.deal.draft.miner)
-            .await
-            .map_err(ClientError::chain)?;
+        let miner = match session.chain.miner(&record.deal.draft.miner).await {
+            Ok(miner) => miner,
+            Err(error) => {
+                patience.bear(ClientError::chain(error), report).await?;
+                continue;
+            }
+        };
+        patience.over();
         let found = miner
             .as_ref()
             .and_then(|miner| miner.sectors.iter().find(|found| found.id == sector));

@@ -10,11 +10,15 @@ use crate::client::{Book, ClientError, Record, Report, Session, DEFAULT_CHAIN};
 use crate::home::Home;
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use futures::StreamExt;
 use serde_json::{json, Value};
 use shared::chain::view::MinerView;
 use shared::chain::{Address, Epoch};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+/// Deals that are resumed at the same time, at most.
+const AT_ONCE: usize = 16;
 
 /// Prints a line of a result. A reader that has heard enough, such as `head`, is no error.
 macro_rules! say {
@@ -195,7 +199,7 @@ async fn resume(session: &Session, deal: Option<&str>, until: Until, json: bool)
         let outcome = storing::resume(session, record, until, label).await;
         (record, outcome)
     });
-    let outcomes = futures::future::join_all(work).await;
+    let outcomes: Vec<_> = futures::stream::iter(work).buffered(AT_ONCE).collect().await;
     let all = outcomes.len();
     let mut errors = Vec::new();
     for (record, outcome) in outcomes {
