@@ -38,6 +38,11 @@ fn run_all(tally: &mut Tally) -> Result<()> {
         count(with_places(&mut cargo, &project, &browser), "run the Rust tests", tally)
     })?;
 
+    // Of this program itself; the profile is the one that it was just built with.
+    let mut own = project.cargo();
+    own.args(["test", "--profile", "xtask", "--package", "xtask"]);
+    stage("test: xtask", || count(&mut own, "run xtask's own tests", tally))?;
+
     let files = browser_tests(&project)?;
     if files.is_empty() {
         return Ok(());
