@@ -2,6 +2,7 @@
 
 import { html, nothing } from 'lit';
 import type { Check, Deal, Verification } from 'sealdrop-client';
+import { shortened } from './copyable';
 import { problemOf, type Problem } from './problem';
 import { session } from './session';
 import { View } from './view';
@@ -60,7 +61,7 @@ export class Checks extends View {
         <div>
           <strong>${title}</strong><span class="unseen">${check === undefined ? ', not checked yet' : check.ok ? ', holds' : ', does not hold'}</span>
           <p class="note">${meaning}</p>
-          ${check ? html`<p class="note check-detail">${check.detail}</p>` : nothing}
+          ${check ? html`<p class="note check-detail">${brief(check.detail)}</p>` : nothing}
         </div>
       </li>
     `;
@@ -83,6 +84,13 @@ export class Checks extends View {
   };
 }
 customElements.define('sd-checks', Checks);
+
+/** A check's finding with its long identifiers shortened; they stand in full below. */
+function brief(detail: string) {
+  return detail
+    .split(/\b([0-9a-z]{40,})\b/)
+    .map((part, index) => (index % 2 === 1 ? html`<code title=${part}>${shortened(part)}</code>` : part));
+}
 
 function commitment(name: string, meaning: string, value: string) {
   return html`<div>

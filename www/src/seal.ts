@@ -65,17 +65,28 @@ function waxOutline(random: () => number): string {
   return closed(at);
 }
 
-/** Interlaced rosettes inside the ring; their folds and depths come from the commitment. */
+/** What stands inside the ring: two interlaced bands, a figure at the heart, beads; all of it from the commitment. */
 function impression(random: () => number): string[] {
-  const folds = 5 + Math.floor(random() * 8);
-  const depth = 4 + random() * 6;
-  const inner = 11 + random() * 5;
-  const shift = random() * Math.PI;
-  const second = 1 + Math.floor(random() * 3);
-  const rosette = (radius: number, swing: number, phase: number) =>
-    closed((angle) => radius + swing * Math.sin(folds * angle + phase) * Math.cos(second * angle + shift));
-  const star = closed((angle) => inner * (0.62 + 0.38 * Math.cos(folds * angle + shift)));
-  return [rosette(23, depth, 0), rosette(23, depth, Math.PI), star];
+  const folds = 3 + Math.floor(random() * 9);
+  const depth = 3 + random() * 5;
+  const slow = Math.floor(random() * 3);
+  const shift = random() * 2 * Math.PI;
+  const band = (phase: number) =>
+    closed((angle) => 24 + depth * Math.sin(folds * angle + phase) * (0.75 + 0.25 * Math.cos(slow * angle + shift)));
+  const points = 3 + Math.floor(random() * 6);
+  const sharpness = 0.25 + random() * 0.35;
+  const size = 9 + random() * 5;
+  const heart = closed((angle) => size * (1 - sharpness + sharpness * Math.cos(points * angle + shift)));
+  const beads = random() < 0.5 ? [circle(0, 0, 4 + random() * 2)] : Array.from({ length: points }, (_, index) => {
+    const angle = ((index + 0.5) / points) * 2 * Math.PI - shift / points;
+    return circle(size * Math.cos(angle), size * Math.sin(angle), 1.6);
+  });
+  return [band(0), ...(random() < 0.75 ? [band(Math.PI)] : []), heart, ...beads];
+}
+
+function circle(x: number, y: number, radius: number): string {
+  const left = `${(CENTRE + x - radius).toFixed(1)} ${(CENTRE + y).toFixed(1)}`;
+  return `M${left}a${radius} ${radius} 0 1 0 ${2 * radius} 0a${radius} ${radius} 0 1 0 ${-2 * radius} 0`;
 }
 
 function closed(radius: (angle: number) => number): string {
