@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// Longest wait of the packer between two looks: a deal that was missed is found by then.
 const LOOK: Duration = Duration::from_secs(30);
@@ -24,6 +25,10 @@ const AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// Exit codes of a pre-commit or commit that mean: the replica's ticket or pre-commit is of no use any more
 /// ([`shared::chain::actors::miner::MinerError`]: not pre-committed, other commitments, expired, ticket out of range).
 const STALE: [u64; 4] = [47, 48, 50, 51];
+
+/// Sectors between their ticket and their commitment at once: while one is proven the next is encoded. With more, tickets
+/// and pre-commits would grow too old in the queue for the proof.
+const SEALING_AT_ONCE: usize = 2;
 
 /// Why a step was not done; it is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +48,7 @@ pub fn start(miner: Arc<Miner>) {
     let packer = Packer {
         miner,
         driven: BTreeSet::new(),
+        places: Arc::new(Semaphore::new(SEALING_AT_ONCE)),
     };
     tokio::spawn(packer.run());
 }
@@ -52,6 +58,8 @@ struct Packer {
     miner: Arc<Miner>,
     /// Sectors that have their task already.
     driven: BTreeSet<u64>,
+    /// Given to sectors in the order of their numbers.
+    places: Arc<Semaphore>,
 }
 
 impl Packer {
@@ -99,7 +107,7 @@ impl Packer {
                 tracing::info!(sector = id, pieces = record.sector.pieces.len(), "the sector is closed");
             }
             if self.driven.insert(id) {
-                tokio::spawn(drive(miner.clone(), id));
+                tokio::spawn(drive(miner.clone(), id, self.places.clone()));
             }
         }
         Ok(pause)
@@ -122,7 +130,9 @@ impl Packer {
 }
 
 /// Carries one sector to its end.
-async fn drive(miner: Arc<Miner>, id: u64) {
+async fn drive(miner: Arc<Miner>, id: u64, places: Arc<Semaphore>) {
+    // Never closed: the packer keeps it.
+    let _place = places.acquire().await;
     let mut backoff = Backoff::default();
     loop {
         match step(&miner, id).await {

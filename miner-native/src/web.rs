@@ -34,6 +34,8 @@ pub enum WebError {
     PortInUse { port: u16 },
     #[error("cannot listen for the web page on port {port}: {source}; choose another port with --web-port")]
     Listen { port: u16, source: std::io::Error },
+    #[error("{} is no folder, so there is nothing to serve from it; build it first with `cargo xtask build`, or name another with {option}", dir.display())]
+    NoFolder { dir: PathBuf, option: &'static str },
     #[error("the web server stopped: {0}")]
     Stopped(String),
 }
@@ -46,6 +48,21 @@ pub struct WebConfig {
     pub web: Option<PathBuf>,
     /// The browser client's folder, at `/client/`.
     pub client: Option<PathBuf>,
+}
+
+impl WebConfig {
+    /// Fails with [`WebError::NoFolder`] when a folder that was named is not there.
+    pub fn check(&self) -> Result<(), WebError> {
+        for (dir, option) in [(&self.web, "--web"), (&self.client, "--client")] {
+            if let Some(dir) = dir.as_ref().filter(|dir| !dir.is_dir()) {
+                return Err(WebError::NoFolder {
+                    dir: dir.clone(),
+                    option,
+                });
+            }
+        }
+        Ok(())
+    }
 }
 
 struct Shown {

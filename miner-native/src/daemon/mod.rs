@@ -167,6 +167,12 @@ struct Running {
 }
 
 async fn start(config: &DaemonConfig, home: &Home) -> Result<Running, DaemonError> {
+    let mut web_config = WebConfig {
+        chain_url: String::new(),
+        web: config.web.clone(),
+        client: config.client.clone(),
+    };
+    web_config.check()?;
     // The page's port is taken first: it is the one that people remember.
     let web_listener = web::bind(config.ports.web).await?;
     let host_key = {
@@ -190,11 +196,7 @@ async fn start(config: &DaemonConfig, home: &Home) -> Result<Running, DaemonErro
     network::serve(miner.clone(), &host, pulls)?;
     sealing::start(miner.clone());
     proving::start(miner.clone());
-    let web_config = WebConfig {
-        chain_url: devnet.url(),
-        web: config.web.clone(),
-        client: config.client.clone(),
-    };
+    web_config.chain_url = devnet.url();
     let web_address = web_listener
         .local_addr()
         .map_err(|e| WebError::Stopped(e.to_string()))?;
