@@ -57,7 +57,8 @@ export class DealPage extends View {
       const problem: Problem = { what: 'This deal did not come about', why, next, code: deal.error?.code ?? 'deal-failed' };
       return html`<sd-problem .problem=${problem} .retry=${() => this.again(deal)} label="Try again"></sd-problem>`;
     }
-    if (!deal.error) return nothing;
+    // The page says already that the chain does not answer.
+    if (!deal.error || (session.problem && deal.error.code === 'chain-unreachable')) return nothing;
     const problem = problemOf('Held up for now; trying again by itself', deal.error);
     return html`<sd-problem .problem=${problem} .retry=${() => this.again(deal)} label="Try again now" calm></sd-problem>`;
   }
