@@ -11,7 +11,7 @@ use crate::host::Host;
 use crate::network::Network;
 use crate::record::{Proving, Record, Step};
 use crate::rpc::Rpc;
-use crate::serve::{Nodes, Sources};
+use crate::serve::{Nodes, ServeEvent, Sources};
 use crate::transport::DIAL_LIMIT;
 use futures::channel::oneshot;
 use libp2p::{Multiaddr, PeerId};
@@ -59,9 +59,9 @@ impl Core {
         let (served, changed) = (slot.clone(), slot.clone());
         let sources = Sources::new(
             host.clone(),
-            Rc::new(move |deal: &str, end| {
+            Rc::new(move |deal: &str, event| {
                 let core = served.borrow().upgrade();
-                core.into_iter().for_each(|core| core.on_served(deal, end));
+                core.into_iter().for_each(|core| core.on_served(deal, event));
             }),
         );
         let network = Network::start(sources.clone(), move || {
@@ -240,9 +240,13 @@ impl Core {
         all.iter().for_each(|running| self.show(running));
     }
 
-    fn on_served(&self, id: &str, end: u64) {
+    fn on_served(&self, id: &str, event: ServeEvent) {
         let Some(running) = self.running.borrow().get(id).cloned() else {
             return;
+        };
+        let ServeEvent::Served { end } = event else {
+            running.record.borrow_mut().error = Some(Fault::FileLost.problem());
+            return self.show(&running);
         };
         let mut record = running.record.borrow_mut();
         record.transferred = record.transferred.max(end);

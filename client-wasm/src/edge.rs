@@ -46,10 +46,13 @@ impl Edge {
         format!("channel/{}/{}", record.id, record.attempt)
     }
 
-    /// The miner answered: whatever hindered the deal is over.
+    /// The miner answered: whatever hindered the deal is over, but for a file that is lost.
     async fn clear_error(&self) -> Result<(), Fault> {
         self.running.failures.set(0);
-        let error = self.running.record.borrow_mut().error.take();
+        let error = {
+            let mut record = self.running.record.borrow_mut();
+            record.error.take_if(|error| error.code != Fault::FileLost.code())
+        };
         if error.is_some() {
             self.core.save(&self.running).await?;
         }

@@ -105,7 +105,9 @@ impl Network {
         if self.is_connected(&peer) {
             return Ok(());
         }
-        let usable = addresses.into_iter().filter(|address| url_of(address).is_some() && leads_to(address, &peer));
+        let usable = addresses
+            .into_iter()
+            .filter(|address| url_of(address).is_some() && leads_to(address, &peer));
         let addresses: Vec<_> = usable.take(MAX_ADDRESSES).collect();
         if addresses.is_empty() {
             return Err(NetworkError::NoAddress);

@@ -24,8 +24,17 @@ const READ_BYTES: usize = 4 << 10;
 /// The interior nodes of a piece's DAG.
 pub type Nodes = BTreeMap<Cid, Vec<u8>>;
 
-/// What happens when bytes were served: the deal's id and the end of the furthest range so far.
-pub type OnServed = Rc<dyn Fn(&str, u64)>;
+/// What the driver is told, with the deal's id.
+pub type OnEvent = Rc<dyn Fn(&str, ServeEvent)>;
+
+/// What happened to a deal's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServeEvent {
+    /// A range that ends here went out.
+    Served { end: u64 },
+    /// Its bytes cannot be read (any more).
+    Unreadable,
+}
 
 struct Source {
     size: u64,
@@ -39,7 +48,7 @@ struct Source {
 pub struct Sources {
     pieces: Rc<RefCell<BTreeMap<Cid, Source>>>,
     host: Rc<Host>,
-    on_served: OnServed,
+    on_event: OnEvent,
     busy: Rc<Cell<usize>>,
 }
 
@@ -53,11 +62,11 @@ enum ServeError {
 }
 
 impl Sources {
-    pub fn new(host: Rc<Host>, on_served: OnServed) -> Self {
+    pub fn new(host: Rc<Host>, on_event: OnEvent) -> Self {
         Self {
             pieces: Rc::default(),
             host,
-            on_served,
+            on_event,
             busy: Rc::default(),
         }
     }
@@ -128,18 +137,18 @@ impl Sources {
             Err(response) => return response,
             Ok(range) => range,
         };
-        match self.host.read_piece(&deal, offset as f64, len).await {
-            Ok(bytes) => {
-                let bytes = js_sys::Uint8Array::new(&bytes).to_vec();
-                // A file that was cut short since is not the piece any more.
-                if bytes.len() != len as usize {
-                    return Response::refusal(RefusalCode::ReadFailed);
-                }
-                self.note(peer, &request.root, offset + u64::from(len));
-                Response::Data(bytes)
-            }
-            Err(_) => Response::refusal(RefusalCode::ReadFailed),
-        }
+        let read = self.host.read_piece(&deal, offset as f64, len).await;
+        // A file that was cut short since is not the piece any more.
+        let bytes = read
+            .ok()
+            .map(|bytes| js_sys::Uint8Array::new(&bytes).to_vec())
+            .filter(|bytes| bytes.len() == len as usize);
+        let Some(bytes) = bytes else {
+            (self.on_event)(&deal, ServeEvent::Unreadable);
+            return Response::refusal(RefusalCode::ReadFailed);
+        };
+        self.note(peer, &request.root, offset + u64::from(len));
+        Response::Data(bytes)
     }
 
     /// A range to read from a deal's file, or the answer itself.
@@ -170,6 +179,7 @@ impl Sources {
             .map(|(id, _)| id.clone())
             .collect();
         drop(pieces);
-        ids.iter().for_each(|id| (self.on_served)(id, end));
+        ids.iter()
+            .for_each(|id| (self.on_event)(id, ServeEvent::Served { end }));
     }
 }

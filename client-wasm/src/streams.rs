@@ -30,6 +30,7 @@ pub enum StreamError {
 pub struct Conversation {
     stream: Stream,
     unread: Vec<u8>,
+    buffer: Vec<u8>,
 }
 
 impl Conversation {
@@ -37,6 +38,7 @@ impl Conversation {
         Self {
             stream,
             unread: Vec::new(),
+            buffer: vec![0; READ_BYTES],
         }
     }
 
@@ -58,12 +60,11 @@ impl Conversation {
                 self.unread.drain(..body.end);
                 return Ok(Some(message));
             }
-            let mut buffer = vec![0; READ_BYTES];
-            let reading = clock::within(IDLE_LIMIT, self.stream.read(&mut buffer));
+            let reading = clock::within(IDLE_LIMIT, self.stream.read(&mut self.buffer));
             match reading.await.ok_or(StreamError::Silence)?? {
                 0 if self.unread.is_empty() => return Ok(None),
                 0 => return Err(StreamError::Ended),
-                count => self.unread.extend_from_slice(&buffer[..count]),
+                count => self.unread.extend_from_slice(&self.buffer[..count]),
             }
         }
     }
