@@ -103,10 +103,10 @@ function work(deal: Deal, next: Step, elapsed: number) {
         <span class="num">${clock(elapsed)}</span>
         <span>
           ${left === undefined
-            ? '· It can take minutes. There is no earlier deal here to estimate it by.'
+            ? 'It can take minutes. There is no earlier deal here to estimate it by.'
             : left > 0
-              ? `· about ${span(left)} left, going by earlier deals`
-              : `· longer than in earlier deals, where it took about ${span(usual ?? 0)}`}
+              ? `About ${span(left)} left, going by earlier deals`
+              : `Longer than in earlier deals, where it took about ${span(usual ?? 0)}`}
         </span>
       </p>
     </div>

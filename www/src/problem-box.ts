@@ -29,7 +29,9 @@ export class ProblemBox extends View {
 }
 customElements.define('sd-problem', ProblemBox);
 
-function sentence(text: string): string {
+/** A sentence that begins and ends as one; what stands between backticks is a command or a name. */
+function sentence(text: string) {
   const started = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?]$/.test(started) ? started : `${started}.`;
+  const ended = /[.!?]$/.test(started) ? started : `${started}.`;
+  return ended.split('`').map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : part));
 }

@@ -71,12 +71,7 @@ export class TermsForm extends View {
             <span class="figure" data-testid="price">${this.quote ? fil(this.quote.total) : html`<span class="wait">…</span>`}</span>
           </div>
           <p class="note">
-            ${this.quote
-              ? html`${count(duration ?? 0)} blocks, paid with ${count(this.quote.vouchers)}
-                  ${this.quote.vouchers === 1 ? 'voucher' : 'vouchers'} that fall due one after the other.`
-              : this.piece
-                ? 'Checking the terms…'
-                : 'Known as soon as the file is measured.'}
+            ${this.schedule(duration)}
           </p>
           <button class="button store" type="submit" data-testid="store-button" ?disabled=${!this.ready()}>
             ${this.storing ? 'Drawing up…' : 'Store'}
@@ -85,6 +80,16 @@ export class TermsForm extends View {
         ${this.trouble()}
       </form>
     `;
+  }
+
+  /** How the price is paid, in words. */
+  private schedule(duration: number | undefined): string {
+    const { quote } = this;
+    if (!quote) return this.piece ? 'Checking the terms…' : 'Known as soon as the file is measured.';
+    const blocks = `${count(duration ?? 0)} ${duration === 1 ? 'block' : 'blocks'}`;
+    if (quote.problem || quote.vouchers === 0) return `${blocks}.`;
+    if (quote.vouchers === 1) return `${blocks}, paid with one voucher that falls due at the end.`;
+    return `${blocks}, paid with ${count(quote.vouchers)} vouchers that fall due one after the other.`;
   }
 
   protected override updated(): void {
