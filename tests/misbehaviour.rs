@@ -21,8 +21,8 @@ fn daemon() -> Arc<Daemon> {
     })
 }
 
-fn store<'a>(path: &'a std::path::Path, until: &'a str) -> [&'a str; 5] {
-    ["store", path.to_str().unwrap(), "--until", until, "--json"]
+fn store<'a>(path: &'a std::path::Path, until: &'a str) -> [&'a str; 4] {
+    ["store", path.to_str().unwrap(), "--until", until]
 }
 
 #[test]
@@ -240,7 +240,10 @@ fn clients_that_start_at_once_on_one_account_do_not_collide() {
     let files: Vec<_> = (0..3)
         .map(|n| client.file(&format!("file {n}"), &bytes(20 + n, 100)))
         .collect();
-    let running: Vec<_> = files.iter().map(|file| client.start(&store(file, "staged"))).collect();
+    let running: Vec<_> = files
+        .iter()
+        .map(|file| client.start(&[&store(file, "staged")[..], &["--json"]].concat()))
+        .collect();
     let deals = running.into_iter().map(|running| running.end().json().unwrap());
     let mut ids: Vec<String> = deals.map(|deal| deal["deal"].as_str().unwrap().to_owned()).collect();
     ids.sort();

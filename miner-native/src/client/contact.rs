@@ -94,10 +94,11 @@ impl Contact {
     /// Makes a connection, once; a miner that is not there is named within 15 seconds.
     pub async fn reach(&mut self) -> Result<(), ClientError> {
         let limit = super::network::DIAL_LIMIT;
-        let reached = tokio::time::timeout(limit, self.connect()).await;
+        let reached = tokio::time::timeout(limit, self.connect_when_announced()).await;
         let reason = match reached {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => error.to_string(),
+            Err(_) if self.addresses.is_empty() => NetworkError::NoAddress(self.peer.to_string()).to_string(),
             Err(_) => NetworkError::Timeout.to_string(),
         };
         Err(ClientError::Unreachable {
@@ -143,6 +144,16 @@ impl Contact {
             trouble(&error);
             tokio::time::sleep(pause).await;
             pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// A miner that has just started is on the chain a moment before its address is.
+    async fn connect_when_announced(&mut self) -> Result<(), NetworkError> {
+        loop {
+            match self.connect().await {
+                Err(NetworkError::NoAddress(_)) => tokio::time::sleep(FIRST_PAUSE).await,
+                other => return other,
+            }
         }
     }
 
