@@ -8,8 +8,7 @@ import type { Events, RunOptions } from './types.js';
 interface Waiting {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: SealdropError) => void;
-  readonly options: RunOptions;
-  meter?: Meter;
+  readonly meter: Meter;
 }
 
 type Listener = (value: Events[keyof Events]) => void;
@@ -47,7 +46,7 @@ export class Link {
     }
     const id = this.#next++;
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject, options });
+      this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject, meter: new Meter(options.onProgress) });
       options.signal?.addEventListener('abort', () => this.#cancel(id), { once: true });
       this.#post({ kind: 'call', id, method, args });
     });
@@ -99,8 +98,7 @@ export class Link {
       return;
     }
     if (message.kind === 'progress') {
-      waiting.meter ??= new Meter(message.total, waiting.options.onProgress);
-      waiting.meter.report(message.done);
+      waiting.meter.report(message.done, message.total);
       return;
     }
     this.#waiting.delete(message.id);

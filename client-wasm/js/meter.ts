@@ -10,19 +10,18 @@ const LEAST_MS = 50;
 
 /** Turns byte counts into progress with a smoothed speed. */
 export class Meter {
-  readonly #total: number;
   readonly #watch: ((progress: Progress) => void) | undefined;
   #at = performance.now();
   #done = 0;
   #speed: number | undefined;
 
-  constructor(total: number, watch: ((progress: Progress) => void) | undefined) {
-    this.#total = total;
+  /** Starts the clock. */
+  constructor(watch: ((progress: Progress) => void) | undefined) {
     this.#watch = watch;
   }
 
-  /** Takes the count of bytes that are done by now. */
-  report(done: number): void {
+  /** Takes the count of bytes that are done by now, of `total`. */
+  report(done: number, total: number): void {
     const now = performance.now();
     const elapsed = now - this.#at;
     if (elapsed >= LEAST_MS || this.#speed === undefined) {
@@ -31,7 +30,7 @@ export class Meter {
       this.#at = now;
       this.#done = done;
     }
-    this.#watch?.({ done, total: this.#total, bytesPerSecond: this.#speed });
+    this.#watch?.({ done, total, bytesPerSecond: this.#speed });
   }
 }
 

@@ -14,7 +14,7 @@ export function computePiece(file: Blob, options: RunOptions): Promise<Piece> {
     return Promise.reject(abortedError());
   }
   const worker = new Worker(new URL('./piece-worker.js', import.meta.url), { type: 'module', name: 'sealdrop-piece' });
-  const meter = new Meter(file.size, options.onProgress);
+  const meter = new Meter(options.onProgress);
   const work = new Promise<Piece>((resolve, reject) => {
     options.signal?.addEventListener('abort', () => reject(abortedError()), { once: true });
     worker.onerror = (event) => {
@@ -23,7 +23,7 @@ export function computePiece(file: Blob, options: RunOptions): Promise<Piece> {
     worker.onmessage = ({ data }: MessageEvent<FromPiece>) => {
       switch (data.kind) {
         case 'progress':
-          return meter.report(data.done);
+          return meter.report(data.done, file.size);
         case 'piece':
           return resolve(data.piece);
         case 'problem':
