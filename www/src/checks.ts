@@ -28,7 +28,7 @@ export class Checks extends View {
     return html`
       <section class="panel" aria-labelledby="checks-title">
         <h2 id="checks-title">Check it yourself</h2>
-        <p class="note">Your browser compares what the miner said with the chain. It needs to trust neither this page’s server nor the miner.</p>
+        <p class="note">Your browser compares what the miner said with what the chain has on record, without trusting the miner.</p>
         <ul class="checks" aria-live="polite">
           ${CHECKS.map(([key, title, meaning]) => this.check(key, title, meaning, this.found?.[key]))}
         </ul>
