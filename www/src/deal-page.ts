@@ -59,6 +59,9 @@ export class DealPage extends View {
     }
     // The page says already that the chain does not answer.
     if (!deal.error || (session.problem && deal.error.code === 'chain-unreachable')) return nothing;
+    if (deal.error.code === 'file-lost') {
+      return html`<sd-problem .problem=${problemOf('The miner still needs the file, and it is gone from here', deal.error)}></sd-problem>`;
+    }
     const problem = problemOf('Held up for now; trying again by itself', deal.error);
     return html`<sd-problem .problem=${problem} .retry=${() => this.again(deal)} label="Try again now" calm></sd-problem>`;
   }
