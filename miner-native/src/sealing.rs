@@ -156,6 +156,11 @@ async fn step(miner: &Miner, id: u64) -> Result<bool, StepError> {
         return Ok(false);
     }
     let began = std::time::Instant::now();
+    if matches!(effect, SectorEffect::Commit2 { .. }) {
+        let estimate = miner.store.estimate(sector.size, Phase::Commit2)?;
+        let last_time = estimate.map_or("no estimate yet".into(), |ms| format!("{} s the last time", ms / 1000));
+        tracing::info!(sector = id, last_time, "the proof is being computed");
+    }
     let input = perform(miner, sector, effect).await?;
     let failed = matches!(input, SectorInput::StepFailed { .. } | SectorInput::SealExpired { .. });
     let after = miner.store.advance_sector(id, input, now_ms())?;

@@ -20,7 +20,8 @@ use parameters::ParametersError;
 use shared::chain::{AttoFil, Policy, SecretKey};
 use shared::piece::SectorSize;
 use shared::sector::prover_id;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,6 +108,8 @@ pub fn run(config: DaemonConfig) -> Result<(), DaemonError> {
         network: config.network.clone(),
         sector_size: config.sector_size,
     })?;
+    // Parameters may take minutes: what would stop the daemon after them is looked at before.
+    check(&config)?;
     let params = config.params.clone().unwrap_or_else(|| home.params());
     // Sets environment variables for the proof library: before any other thread exists.
     sealdrop_prover::init(&params, &params.join("parents"))?;
@@ -119,6 +122,38 @@ pub fn run(config: DaemonConfig) -> Result<(), DaemonError> {
     // A proof that is being computed cannot be interrupted; what it belongs to is on the disk, so nobody waits for it.
     runtime.shutdown_background();
     ended
+}
+
+/// Fails when a port or a folder that was named cannot be used.
+fn check(config: &DaemonConfig) -> Result<(), DaemonError> {
+    web_config(config, String::new()).check()?;
+    let taken = |port: u16| {
+        port != 0
+            && matches!(TcpListener::bind((Ipv4Addr::LOCALHOST, port)), Err(e) if e.kind() == ErrorKind::AddrInUse)
+    };
+    let Ports {
+        p2p,
+        p2p_ws,
+        chain,
+        web,
+    } = config.ports;
+    if taken(web) {
+        return Err(WebError::PortInUse { port: web }.into());
+    }
+    if taken(chain) {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, chain));
+        return Err(DevnetError::PortInUse { address }.into());
+    }
+    Ok(HostConfig {
+        tcp_port: p2p,
+        websocket_port: p2p_ws,
+    }
+    .check()?)
+}
+
+fn web_config(config: &DaemonConfig, chain_url: String) -> WebConfig {
+    let (web, client) = (config.web.clone(), config.client.clone());
+    WebConfig { chain_url, web, client }
 }
 
 async fn live(config: DaemonConfig, home: Home) -> Result<(), DaemonError> {
@@ -167,12 +202,6 @@ struct Running {
 }
 
 async fn start(config: &DaemonConfig, home: &Home) -> Result<Running, DaemonError> {
-    let mut web_config = WebConfig {
-        chain_url: String::new(),
-        web: config.web.clone(),
-        client: config.client.clone(),
-    };
-    web_config.check()?;
     // The page's port is taken first: it is the one that people remember.
     let web_listener = web::bind(config.ports.web).await?;
     let host_key = {
@@ -196,7 +225,7 @@ async fn start(config: &DaemonConfig, home: &Home) -> Result<Running, DaemonErro
     network::serve(miner.clone(), &host, pulls)?;
     sealing::start(miner.clone());
     proving::start(miner.clone());
-    web_config.chain_url = devnet.url();
+    let web_config = web_config(config, devnet.url());
     let web_address = web_listener
         .local_addr()
         .map_err(|e| WebError::Stopped(e.to_string()))?;

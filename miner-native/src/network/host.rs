@@ -38,6 +38,33 @@ pub struct HostConfig {
     pub websocket_port: u16,
 }
 
+const TCP: (&str, &str) = ("libp2p over TCP", "--p2p-port");
+const WEBSOCKET: (&str, &str) = ("libp2p over WebSocket", "--p2p-ws-port");
+
+impl HostConfig {
+    /// Fails when another program has one of the ports.
+    pub fn check(&self) -> Result<(), NetworkError> {
+        check_port(self.tcp_port, TCP)?;
+        check_port(self.websocket_port, WEBSOCKET)
+    }
+}
+
+/// libp2p shares ports: it would listen beside another program without an error.
+fn check_port(port: u16, (what, option): (&'static str, &'static str)) -> Result<(), NetworkError> {
+    let Err(error) = TcpListener::bind(("127.0.0.1", port)) else {
+        return Ok(());
+    };
+    Err(match error.kind() {
+        std::io::ErrorKind::AddrInUse => NetworkError::PortInUse { port, what, option },
+        _ => NetworkError::Listen {
+            port,
+            what,
+            option,
+            reason: error.to_string(),
+        },
+    })
+}
+
 #[derive(NetworkBehaviour)]
 pub(super) struct Behaviour {
     limits: connection_limits::Behaviour,
@@ -58,15 +85,10 @@ pub struct Host {
 impl Host {
     /// Listens; returns when both listeners have an address.
     pub async fn start(key: Keypair, config: HostConfig) -> Result<Self, NetworkError> {
+        config.check()?;
         let mut swarm = swarm(key.clone())?;
-        listen(&mut swarm, config.tcp_port, "", "libp2p over TCP", "--p2p-port")?;
-        listen(
-            &mut swarm,
-            config.websocket_port,
-            "/ws",
-            "libp2p over WebSocket",
-            "--p2p-ws-port",
-        )?;
+        listen(&mut swarm, config.tcp_port, "", TCP)?;
+        listen(&mut swarm, config.websocket_port, "/ws", WEBSOCKET)?;
         let found = tokio::time::timeout(LISTEN_LIMIT, addresses(&mut swarm)).await;
         let addresses = Arc::new(found.map_err(|_| NetworkError::NoAddress)?);
         let peers = Arc::new(Mutex::new(BTreeMap::new()));
@@ -169,8 +191,7 @@ fn listen(
     swarm: &mut Swarm<Behaviour>,
     port: u16,
     ending: &str,
-    what: &'static str,
-    option: &'static str,
+    (what, option): (&'static str, &'static str),
 ) -> Result<(), NetworkError> {
     let failed = |reason: String| NetworkError::Listen {
         port,
@@ -178,14 +199,8 @@ fn listen(
         option,
         reason,
     };
-    if port != 0 {
-        // libp2p shares ports, so it would listen beside another program without an error.
-        TcpListener::bind(("127.0.0.1", port)).map_err(|e| match e.kind() {
-            std::io::ErrorKind::AddrInUse => NetworkError::PortInUse { port, what, option },
-            _ => failed(e.to_string()),
-        })?;
-    }
-    let address: Multiaddr = format!("/ip4/127.0.0.1/tcp/{port}{ending}")
+    let address = format!("/ip4/127.0.0.1/tcp/{port}{ending}");
+    let address: Multiaddr = address
         .parse()
         .map_err(|e: libp2p::multiaddr::Error| failed(e.to_string()))?;
     swarm.listen_on(address).map_err(|e| failed(e.to_string()))?;
