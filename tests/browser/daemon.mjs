@@ -1,0 +1,108 @@
+// A real daemon for the tests: 2 KiB sectors, fast blocks, free ports and a directory of its own.
+
+import { spawn } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { homedir, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const PROGRAM = process.env.SEALDROP_BIN ?? join(ROOT, 'target/release/sealdrop');
+const WEB = process.env.SEALDROP_WEB ?? join(ROOT, 'www/dist');
+const CLIENT = process.env.SEALDROP_CLIENT ?? join(ROOT, 'client-wasm/dist');
+const PARAMS = process.env.SEALDROP_PARAMS ?? join(homedir(), '.sealdrop/params');
+
+/** It may have to generate the proof parameters first. */
+const READY_MS = 600_000;
+
+/** A port that was free a moment ago. */
+export async function freePort() {
+  const server = createServer();
+  await new Promise((done, failed) => server.once('error', failed).listen(0, '127.0.0.1', done));
+  const { port } = server.address();
+  await new Promise((done) => server.close(done));
+  return port;
+}
+
+export class Daemon {
+  /** Starts one and waits until its miner takes deals. */
+  static async start(options = []) {
+    const daemon = new Daemon();
+    daemon.home = mkdtempSync(join(tmpdir(), 'sealdrop-browser-'));
+    daemon.ports = { p2p: await freePort(), ws: await freePort(), chain: await freePort(), web: await freePort() };
+    daemon.options = options;
+    try {
+      await daemon.startAgain();
+    } catch (error) {
+      await daemon.end();
+      throw error;
+    }
+    return daemon;
+  }
+
+  get page() {
+    return `http://127.0.0.1:${this.ports.web}/`;
+  }
+
+  get chain() {
+    return `http://127.0.0.1:${this.ports.chain}/rpc`;
+  }
+
+  get log() {
+    return readFileSync(join(this.home, 'log'), 'utf8');
+  }
+
+  /** Starts it again, on the same data and ports. */
+  async startAgain() {
+    const { ports } = this;
+    const log = openSync(join(this.home, 'log'), 'a');
+    const args = ['daemon', '--home', this.home, '--params', PARAMS, '--sector-size', '2KiB', '--block-time', '250ms'];
+    args.push('--p2p-port', ports.p2p, '--p2p-ws-port', ports.ws, '--chain-port', ports.chain, '--web-port', ports.web);
+    args.push('--web', WEB, '--client', CLIENT, ...this.options);
+    const child = spawn(PROGRAM, args.map(String), { stdio: ['ignore', log, log] });
+    closeSync(log);
+    this.child = child;
+    this.ended = new Promise((done) => child.once('exit', done).once('error', done));
+    let over = false;
+    void this.ended.then(() => (over = true));
+    const limit = Date.now() + READY_MS;
+    while (!(await this.isReady())) {
+      if (over) throw new Error(`the daemon ended by itself:\n${this.log}`);
+      if (Date.now() > limit) throw new Error(`the daemon is not ready after ${READY_MS / 1000} s:\n${this.log}`);
+      await pause(200);
+    }
+  }
+
+  async isReady() {
+    try {
+      const miners = await this.ask('chain.miners');
+      const page = await fetch(this.page);
+      return page.ok && miners.some((miner) => miner.asks.length > 0);
+    } catch {
+      return false;
+    }
+  }
+
+  /** Asks its chain. */
+  async ask(method, params = {}) {
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params });
+    const answer = await fetch(this.chain, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+    const { result, error } = await answer.json();
+    if (error) throw new Error(`${method}: ${error.message}`);
+    return result;
+  }
+
+  /** Ends it at once, as a power cut would. */
+  async kill() {
+    this.child?.kill('SIGKILL');
+    await this.ended;
+    this.child = undefined;
+  }
+
+  /** Ends it for good. */
+  async end() {
+    await this.kill();
+    rmSync(this.home, { recursive: true, force: true });
+  }
+}
