@@ -35,7 +35,7 @@ export const STEP_WORDS: Record<Step, StepWords> = {
   channel: {
     done: 'Payment channel opened',
     doing: 'Opening a payment channel',
-    meaning: 'The price is set aside on the chain. The miner is paid from it bit by bit, for as long as it proves that it stores the file.',
+    meaning: 'The price is set aside on the chain. Signed vouchers give the miner a claim on it bit by bit, while it proves that it stores the file.',
     next: 'signing',
   },
   signed: {

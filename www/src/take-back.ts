@@ -32,7 +32,7 @@ export class TakeBack extends View {
         <h2 id="take-back-title">Take the file back</h2>
         <p class="note">
           ${ready
-            ? 'The miner unseals it and sends it; this browser checks every byte against the file’s id before it is saved.'
+            ? 'The miner sends it; this browser checks every byte against the file’s id before it is saved.'
             : 'Possible as soon as the deal is complete.'}
         </p>
         <div class="row">
