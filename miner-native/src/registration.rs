@@ -109,7 +109,14 @@ async fn fund(chain: &ChainAccess) -> Result<(), RegistrationError> {
     if balance >= AttoFil::from_fil(LOW_FIL) {
         return Ok(());
     }
-    let grant = chain.faucet(&chain.address()).await?;
+    let grant = match chain.faucet(&chain.address()).await {
+        Ok(grant) => grant,
+        Err(error) if !balance.is_zero() => {
+            tracing::warn!(%balance, %error, "there is little money left, and the faucet gives none now");
+            return Ok(());
+        }
+        Err(error) => return Err(error.into()),
+    };
     if let Some(message) = grant.message {
         let cid = Cid::try_from(message.as_str()).map_err(|_| RegistrationError::FaucetMessage(message))?;
         chain.confirmed(&cid).await?;
