@@ -90,7 +90,7 @@ impl Core {
             return Ok(());
         }
         let peer = peer_of(&record)?;
-        if record.needs_file() {
+        if record.needs_file() && !record.is_settled() {
             let draft = &record.deal.draft;
             self.sources.offer(draft.data_cid, draft.size, nodes, &id, peer);
         }
@@ -134,9 +134,16 @@ impl Core {
             }
         }
         if !running.stopped.get() {
+            let (id, root) = {
+                let record = running.record.borrow();
+                (record.id.clone(), record.deal.draft.data_cid)
+            };
+            self.sources.withdraw(&root, &id);
             self.after(&running).await;
-            let id = running.record.borrow().id.clone();
-            self.stop(&id);
+            // A stopped one may have a successor under the same id.
+            if !running.stopped.get() {
+                self.stop(&id);
+            }
         }
     }
 
@@ -229,6 +236,9 @@ impl Core {
     }
 
     fn show(&self, running: &Running) {
+        if running.stopped.get() {
+            return;
+        }
         running.shown_at.set(clock::now());
         if let Ok(view) = running.record.borrow().view(self.network.is_connected(&running.peer)) {
             self.host.show_deal(view);
