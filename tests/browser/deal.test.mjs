@@ -24,7 +24,7 @@ const ARGS = [
   '--disable-sync',
 ];
 /** Sealing a sector of 2 KiB once, on a busy machine, and the first proof-of-spacetime after it. */
-const SEAL_MS = 390_000;
+const SEAL_MS = 420_000;
 const ORDER = ['drafted', 'channel', 'signed', 'accepted', 'transferred', 'staged', 'sealing', 'complete', 'proven'];
 
 let daemon;

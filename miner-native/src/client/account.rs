@@ -224,9 +224,9 @@ mod tests {
     #[tokio::test]
     async fn processes_that_start_at_once_share_one_key() {
         let dir = tempfile::tempdir().unwrap();
-        let one = Account::open(dir.path(), DEFAULT).await.unwrap();
-        let two = Account::open(dir.path(), DEFAULT).await.unwrap();
-        assert_eq!(one.address(), two.address());
+        let open = || Account::open(dir.path(), DEFAULT);
+        let (one, two) = tokio::join!(open(), open());
+        assert_eq!(one.unwrap().address(), two.unwrap().address());
     }
 
     const DEFAULT: &str = super::super::DEFAULT_CHAIN;

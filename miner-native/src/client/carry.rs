@@ -140,7 +140,9 @@ impl Carrier {
             if self.gauge.as_ref().is_none_or(|(_, phase)| *phase == Phase::Transfer) {
                 self.gauge = None;
                 self.report.step("the miner has the file, checked, in a sector");
-                self.gauge = Some((self.report.wait("sealing and proving the sector"), Phase::Sealing));
+                if self.until > Until::Staged {
+                    self.gauge = Some((self.report.wait("sealing and proving the sector"), Phase::Sealing));
+                }
             }
         } else if self.gauge.is_none() {
             self.report
