@@ -32,10 +32,13 @@ struct Offer {
     served: watch::Sender<Served>,
 }
 
+/// The offers of one file, by the deal that each is made for.
+type ByDeal = BTreeMap<String, Arc<Offer>>;
+
 /// The files on offer. Clones share them.
 #[derive(Clone)]
 pub struct Offers {
-    files: Arc<Mutex<BTreeMap<Cid, Arc<Offer>>>>,
+    files: Arc<Mutex<BTreeMap<Cid, ByDeal>>>,
     room: Arc<Semaphore>,
 }
 
@@ -49,17 +52,29 @@ impl Default for Offers {
 }
 
 impl Offers {
-    /// Offers a file from now on, as long as this process lives; tells how far it was fetched.
-    pub fn offer(&self, root: Cid, file: FileFacts, nodes: BTreeMap<Cid, Vec<u8>>) -> watch::Receiver<Served> {
+    /// Offers a file for a deal from now on, as long as this process lives; tells how far it was fetched.
+    pub fn offer(
+        &self,
+        root: Cid,
+        deal: &str,
+        file: FileFacts,
+        nodes: BTreeMap<Cid, Vec<u8>>,
+    ) -> watch::Receiver<Served> {
         let (served, watching) = watch::channel(Served::default());
-        let offer = Offer { file, nodes, served };
-        self.files().insert(root, Arc::new(offer));
+        let offer = Arc::new(Offer { file, nodes, served });
+        self.files().entry(root).or_default().insert(deal.to_owned(), offer);
         watching
     }
 
-    /// Ends an offer.
-    pub fn withdraw(&self, root: &Cid) {
-        self.files().remove(root);
+    /// Ends the offer for a deal. Others of the same file stay.
+    pub fn withdraw(&self, root: &Cid, deal: &str) {
+        let mut files = self.files();
+        if let Some(deals) = files.get_mut(root) {
+            deals.remove(deal);
+            if deals.is_empty() {
+                files.remove(root);
+            }
+        }
     }
 
     /// Serves every stream that comes in, until the node ends.
@@ -97,34 +112,37 @@ impl Offers {
     }
 
     async fn answer(&self, request: &Request) -> Response {
-        let Some(offer) = self.files().get(&request.root).cloned() else {
-            return Response::refusal(RefusalCode::UnknownPiece);
+        let offers: Vec<Arc<Offer>> = match self.files().get(&request.root) {
+            Some(deals) => deals.values().cloned().collect(),
+            None => return Response::refusal(RefusalCode::UnknownPiece),
         };
-        let piece = PieceSource {
-            root: request.root,
-            size: offer.file.size,
-            nodes: &offer.nodes,
-        };
-        let (offset, len) = match serve(request, &piece) {
-            Serve::Node(bytes) => return Response::Data(bytes.to_vec()),
-            Serve::Refuse(code) => return Response::refusal(code),
-            Serve::Range { offset, len } => (offset, len),
-        };
-        match offer.file.range(offset, len).await {
-            Some(bytes) => {
+        let mut answer = Response::refusal(RefusalCode::UnknownPiece);
+        for offer in &offers {
+            let piece = PieceSource {
+                root: request.root,
+                size: offer.file.size,
+                nodes: &offer.nodes,
+            };
+            let (offset, len) = match serve(request, &piece) {
+                Serve::Node(bytes) => return Response::Data(bytes.to_vec()),
+                Serve::Refuse(code) => return Response::refusal(code),
+                Serve::Range { offset, len } => (offset, len),
+            };
+            if let Some(bytes) = offer.file.range(offset, len).await {
                 let end = offset.saturating_add(u64::from(len));
-                offer.served.send_modify(|served| served.bytes = served.bytes.max(end));
-                Response::Data(bytes)
+                // All of them are this file: what one has given, the others need not.
+                let note = |served: &mut Served| served.bytes = served.bytes.max(end);
+                offers.iter().for_each(|offer| offer.served.send_modify(note));
+                return Response::Data(bytes);
             }
-            None => {
-                offer.served.send_modify(|served| served.unreadable = true);
-                Response::refusal(RefusalCode::ReadFailed)
-            }
+            offer.served.send_modify(|served| served.unreadable = true);
+            answer = Response::refusal(RefusalCode::ReadFailed);
         }
+        answer
     }
 
     /// A panic while the lock was held leaves a whole map: each change is one insertion or removal.
-    fn files(&self) -> MutexGuard<'_, BTreeMap<Cid, Arc<Offer>>> {
+    fn files(&self) -> MutexGuard<'_, BTreeMap<Cid, ByDeal>> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -143,13 +161,13 @@ mod tests {
         digest.push(bytes).unwrap();
         let root = digest.finish().unwrap().data_cid;
         let offers = Offers::default();
-        let served = offers.offer(root, FileFacts::of(&path).unwrap(), BTreeMap::new());
+        let served = offers.offer(root, "one", FileFacts::of(&path).unwrap(), BTreeMap::new());
         (dir, root, offers, served)
     }
 
     #[tokio::test]
     async fn ranges_of_an_offered_file_are_served_and_counted() {
-        let (_dir, root, offers, served) = offered(b"0123456789").await;
+        let (dir, root, offers, served) = offered(b"0123456789").await;
         let target = Target::Bytes { offset: 4, len: 6 };
         let answer = offers.answer(&Request { root, target }).await;
         assert_eq!(answer, Response::Data(b"456789".to_vec()));
@@ -160,7 +178,19 @@ mod tests {
                 unreadable: false
             }
         );
-        offers.withdraw(&root);
+        let other = offers.offer(
+            root,
+            "two",
+            FileFacts::of(&dir.path().join("file")).unwrap(),
+            BTreeMap::new(),
+        );
+        offers.withdraw(&root, "one");
+        assert!(matches!(
+            offers.answer(&Request { root, target }).await,
+            Response::Data(_)
+        ));
+        assert_eq!(other.borrow().bytes, 10);
+        offers.withdraw(&root, "two");
         let answer = offers.answer(&Request { root, target }).await;
         assert_eq!(answer, Response::refusal(RefusalCode::UnknownPiece));
     }

@@ -118,7 +118,7 @@ async fn carry_on(
     let mut carrier = Carrier::new(record, book, account, contact, report.clone(), served, until);
     let outcome = drive(&mut deal, &mut carrier).await;
     let mut record = carrier.into_record();
-    session.offers.withdraw(record.data_cid());
+    session.offers.withdraw(record.data_cid(), &record.id);
     match outcome {
         Ok(()) => {}
         Err(Stop::Reached) => {
@@ -177,7 +177,7 @@ async fn offer(
         .map(|node| (shared::piece::node::node_cid(&node.0), node.0.clone()));
     Ok(session
         .offers
-        .offer(*record.data_cid(), record.file.clone(), nodes.collect()))
+        .offer(*record.data_cid(), &record.id, record.file.clone(), nodes.collect()))
 }
 
 /// Waits until the chain has accepted a proof-of-spacetime for the deal's sector.
