@@ -42,6 +42,8 @@ pub struct Record {
     #[serde(with = "shared::wire::as_cbor")]
     pub nodes: Vec<Bytes>,
     pub deal: ClientDeal,
+    /// The deal's CID from its signing on, also when it has failed since.
+    pub cid: Option<String>,
     /// Whether a proof-of-spacetime that covers the deal's sector was seen on the chain.
     pub proven: bool,
     /// How far the money of a failed deal is on its way back.
@@ -73,7 +75,7 @@ impl Record {
 
     /// The deal's CID once there is one, else the record's name: both are understood everywhere.
     pub fn name(&self) -> String {
-        self.deal.cid().map_or_else(|| self.id.clone(), |cid| cid.to_string())
+        self.cid.clone().unwrap_or_else(|| self.id.clone())
     }
 
     /// How far the deal is, in one word.
@@ -108,6 +110,14 @@ impl Record {
     /// CommP as Filecoin's tools print it.
     pub fn piece_cid(&self) -> PieceCid {
         PieceCid(self.deal.draft.comm_p)
+    }
+
+    /// Takes the deal's new state in.
+    pub fn advance(&mut self, deal: &ClientDeal) {
+        self.deal = deal.clone();
+        if let Some(cid) = deal.cid() {
+            self.cid = Some(cid.to_string());
+        }
     }
 
     fn answers_to(&self, name: &str) -> bool {
@@ -235,6 +245,7 @@ mod tests {
             },
             nodes: vec![Bytes(vec![1, 2, 3])],
             deal: ClientDeal::new(draft),
+            cid: None,
             proven: false,
             refund: Refund::None,
         }
@@ -251,6 +262,21 @@ mod tests {
         assert_eq!(book.find(&two.data_cid().to_string()).unwrap(), Some(two));
         assert_eq!(book.reload(&one).unwrap(), one);
         assert!(matches!(book.get("nothing"), Err(ClientError::UnknownDeal(name)) if name == "nothing"));
+    }
+
+    #[test]
+    fn a_failed_deal_keeps_the_name_that_it_was_signed_under() {
+        let mut record = record(1);
+        assert_eq!(record.name(), record.id);
+        let mut deal = record.deal.clone();
+        let proposal = deal.sign(&SecretKey::from_bytes(&[1; 32]).unwrap()).unwrap();
+        let cid = proposal.cid().to_string();
+        deal.stage = ClientStage::Signed { proposal };
+        record.advance(&deal);
+        let (reason, channel) = ("r".into(), None);
+        deal.stage = ClientStage::Failed { reason, channel };
+        record.advance(&deal);
+        assert_eq!(record.name(), cid);
     }
 
     #[test]

@@ -222,7 +222,7 @@ impl ClientHost for Carrier {
     }
 
     async fn save(&mut self, deal: &ClientDeal) -> Result<(), Stop> {
-        self.record.deal = deal.clone();
+        self.record.advance(deal);
         self.book.save(&self.record)?;
         if let Some(purse) = self.purse.take() {
             // The channel is in the record: its message will not be asked for again.

@@ -75,7 +75,7 @@ impl Check {
 pub async fn query(session: &Session, name: &str, miner: Option<&Address>) -> Result<Vec<Answer>, ClientError> {
     if let Some(record) = session.book.find(name)? {
         session.check_chain(&record)?;
-        let Some(deal) = record.deal.cid() else {
+        let Some(deal) = record.cid.as_deref().and_then(|cid| Cid::try_from(cid).ok()) else {
             return Err(ClientError::NotYet {
                 deal: record.id.clone(),
                 state: record.state(),

@@ -32,6 +32,15 @@ pub fn due(record: &Record) -> Option<ChannelId> {
     }
 }
 
+/// Goes on with the refund of a failed deal.
+pub async fn go_on(session: &Session, record: &Record) -> Result<(), ClientError> {
+    session.check_chain(record)?;
+    let _lock = session.book.lock(record)?;
+    let mut record = session.book.reload(record)?;
+    let report = session.report.labelled(&record.file.name());
+    pursue(session, &mut record, &report).await
+}
+
 /// Does what can be done now. The caller holds the deal's lock.
 pub async fn pursue(session: &Session, record: &mut Record, report: &Report) -> Result<(), ClientError> {
     let Some(id) = due(record) else {
@@ -58,6 +67,10 @@ pub async fn pursue(session: &Session, record: &mut Record, report: &Report) -> 
     }
     let height = session.chain.head().await.map_err(ClientError::chain)?.height;
     if height < channel.eol {
+        let end = channel.eol;
+        report.note(format!(
+            "channel {id} ends with block {end}; its money can be taken back then"
+        ));
         return Ok(());
     }
     send(session, record, "reclaim", calls::reclaim(id)).await?;

@@ -82,6 +82,7 @@ pub async fn store(session: &Session, path: &Path, order: &Order) -> Result<Reco
         file,
         nodes: summary.nodes.into_iter().map(|(_, bytes)| Bytes(bytes)).collect(),
         deal: ClientDeal::new(draft),
+        cid: None,
         proven: false,
         refund: refund::Refund::None,
     };

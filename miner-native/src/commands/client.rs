@@ -193,7 +193,12 @@ async fn resume(session: &Session, deal: Option<&str>, until: Until, json: bool)
         Some(_) => true,
         None => record.genesis == session.genesis() && is_open(record, until),
     };
-    let records: Vec<Record> = records.into_iter().filter(wanted).collect();
+    let wanted: Vec<Record> = records.into_iter().filter(wanted).collect();
+    // A failed deal cannot be carried on; what is left of it is its channel.
+    let (failed, records): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|record| refund::due(record).is_some());
+    for record in &failed {
+        refund::go_on(session, record).await?;
+    }
     let label = records.len() > 1;
     let work = records.iter().map(|record| async move {
         let outcome = storing::resume(session, record, until, label).await;
