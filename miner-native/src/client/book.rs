@@ -75,7 +75,8 @@ impl Record {
 
     /// The deal's CID once there is one, else the record's name: both are understood everywhere.
     pub fn name(&self) -> String {
-        self.cid.clone().unwrap_or_else(|| self.id.clone())
+        let signed = || self.deal.cid().map(|cid| cid.to_string());
+        self.cid.clone().or_else(signed).unwrap_or_else(|| self.id.clone())
     }
 
     /// How far the deal is, in one word.
