@@ -25,6 +25,7 @@ class Session extends EventTarget {
   faucetRuns = false;
   faucetProblem: Problem | undefined;
   private timer: ReturnType<typeof setTimeout> | undefined;
+  private welcomed = false;
 
   /** Opens the client; called again by itself, or by a person, until it works. */
   start = async (): Promise<void> => {
@@ -45,7 +46,9 @@ class Session extends EventTarget {
     }
     this.connecting = false;
     this.changed();
-    if (this.client) await this.refresh();
+    if (!this.client) return;
+    await this.refresh();
+    await this.welcome();
   };
 
   /** Asks for everything that does not come by itself. */
@@ -98,6 +101,13 @@ class Session extends EventTarget {
     await this.refresh();
     this.faucetRuns = false;
     this.changed();
+  }
+
+  /** Money costs nothing here: a new account gets some at once, so that a first visit can go straight to Store. */
+  private async welcome(): Promise<void> {
+    if (this.welcomed || this.balance !== '0' || this.deals?.length !== 0) return;
+    this.welcomed = true;
+    await this.faucet();
   }
 
   deal(id: string): Deal | undefined {
