@@ -16,13 +16,18 @@ const PARAMS = process.env.SEALDROP_PARAMS ?? join(homedir(), '.sealdrop/params'
 /** It may have to generate the proof parameters first. */
 const READY_MS = 600_000;
 
-/** A port that was free a moment ago. */
-export async function freePort() {
-  const server = createServer();
-  await new Promise((done, failed) => server.once('error', failed).listen(0, '127.0.0.1', done));
-  const { port } = server.address();
-  await new Promise((done) => server.close(done));
-  return port;
+/** As many different ports, which were free a moment ago: all are held until the last is known. */
+export async function freePorts(count) {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      await new Promise((done, failed) => server.once('error', failed).listen(0, '127.0.0.1', done));
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => server.address().port);
+  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
+  return ports;
 }
 
 export class Daemon {
@@ -30,7 +35,8 @@ export class Daemon {
   static async start(options = []) {
     const daemon = new Daemon();
     daemon.home = mkdtempSync(join(tmpdir(), 'sealdrop-browser-'));
-    daemon.ports = { p2p: await freePort(), ws: await freePort(), chain: await freePort(), web: await freePort() };
+    const [p2p, ws, chain, web] = await freePorts(4);
+    daemon.ports = { p2p, ws, chain, web };
     daemon.options = options;
     try {
       await daemon.startAgain();

@@ -87,6 +87,14 @@ async function pressStore(page) {
   await button.click();
 }
 
+/** Waits for the page of the deal that was just ordered; a deal that was not made fails at once, with its reason. */
+async function dealPage(page) {
+  const state = hook(page, 'deal-state');
+  const problem = hook(page, 'problem').first();
+  await state.or(problem).first().waitFor({ timeout: 60_000 });
+  assert.equal(await problem.count(), 0, `the deal was not made: ${await hook(page, 'problem').allInnerTexts()}`);
+}
+
 /** Waits until the deal has come as far as `step`; fails at once when the deal does. */
 async function reach(page, step, timeout) {
   const state = hook(page, 'deal-state');
@@ -154,7 +162,7 @@ test('a file goes from the page to a proven sector and back, over a crash of the
     const bytes = randomBytes(2000);
     await choose(page, 'letter.bin', bytes);
     await pressStore(page);
-    await hook(page, 'deal-state').waitFor({ timeout: 60_000 });
+    await dealPage(page);
     const accepted = await reach(page, 'accepted', 90_000);
     assert.ok(ORDER.indexOf(accepted) < ORDER.indexOf('complete'));
     await daemon.kill();

@@ -44,17 +44,26 @@ const WEBSOCKET: (&str, &str) = ("libp2p over WebSocket", "--p2p-ws-port");
 impl HostConfig {
     /// Fails when another program has one of the ports.
     pub fn check(&self) -> Result<(), NetworkError> {
-        check_port(self.tcp_port, TCP)?;
-        check_port(self.websocket_port, WEBSOCKET)
+        self.ports().map(|_| ())
+    }
+
+    /// The ports to listen on, with a free one for each 0. They differ, also from other programs': libp2p would share
+    /// a port, and connections would be dealt out among those who listen on it.
+    fn ports(&self) -> Result<[u16; 2], NetworkError> {
+        // Both are held until both are known.
+        let tcp = hold_port(self.tcp_port, TCP)?;
+        let websocket = hold_port(self.websocket_port, WEBSOCKET)?;
+        Ok([tcp.1, websocket.1])
     }
 }
 
-/// libp2p shares ports: it would listen beside another program without an error.
-fn check_port(port: u16, (what, option): (&'static str, &'static str)) -> Result<(), NetworkError> {
-    let Err(error) = TcpListener::bind(("127.0.0.1", port)) else {
-        return Ok(());
-    };
-    Err(match error.kind() {
+/// Takes a port for itself alone, which libp2p does not: it would listen beside another program without an error.
+fn hold_port(port: u16, (what, option): (&'static str, &'static str)) -> Result<(TcpListener, u16), NetworkError> {
+    let held = TcpListener::bind(("127.0.0.1", port)).and_then(|held| {
+        let port = held.local_addr()?.port();
+        Ok((held, port))
+    });
+    held.map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => NetworkError::PortInUse { port, what, option },
         _ => NetworkError::Listen {
             port,
@@ -85,10 +94,10 @@ pub struct Host {
 impl Host {
     /// Listens; returns when both listeners have an address.
     pub async fn start(key: Keypair, config: HostConfig) -> Result<Self, NetworkError> {
-        config.check()?;
+        let [tcp_port, websocket_port] = config.ports()?;
         let mut swarm = swarm(key.clone())?;
-        listen(&mut swarm, config.tcp_port, "", TCP)?;
-        listen(&mut swarm, config.websocket_port, "/ws", WEBSOCKET)?;
+        listen(&mut swarm, tcp_port, "", TCP)?;
+        listen(&mut swarm, websocket_port, "/ws", WEBSOCKET)?;
         let found = tokio::time::timeout(LISTEN_LIMIT, addresses(&mut swarm)).await;
         let addresses = Arc::new(found.map_err(|_| NetworkError::NoAddress)?);
         let peers = Arc::new(Mutex::new(BTreeMap::new()));

@@ -367,3 +367,17 @@ async fn a_port_that_is_taken_is_named_with_its_option() {
     let refused = Host::start(Keypair::generate_ed25519(), config).await.err().unwrap();
     assert!(matches!(refused, NetworkError::PortInUse { port: p, option: "--p2p-ws-port", .. } if p == port));
 }
+
+/// Both listeners would share it, and half of the browsers would talk to the wrong one.
+#[tokio::test]
+async fn one_port_for_both_transports_is_refused() {
+    let held = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+    let port = held.local_addr().expect("it is bound").port();
+    drop(held);
+    let config = HostConfig {
+        tcp_port: port,
+        websocket_port: port,
+    };
+    let refused = Host::start(Keypair::generate_ed25519(), config).await.map(|_| ());
+    assert!(matches!(refused, Err(NetworkError::PortInUse { .. })), "{refused:?}");
+}
