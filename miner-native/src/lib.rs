@@ -9,6 +9,7 @@
 //! - [`sealing`] and [`prover`]: from staged pieces to a committed sector (steps 10 to 12)
 //! - [`proving`]: proofs-of-spacetime (step 13)
 //! - [`client`]: the storage client of the terminal, from a file to a proof and back
+//! - [`settings`]: what the operator may change; [`operator`]: what he may ask of a running miner
 //! - [`web`]: the page and its status; [`daemon`]: all of it in one process; [`commands`]: the command line
 #![forbid(unsafe_code)]
 
@@ -20,10 +21,12 @@ pub mod devnet;
 pub mod home;
 pub mod miner;
 pub mod network;
+pub mod operator;
 pub mod prover;
 pub mod proving;
 pub mod registration;
 pub mod sealing;
+pub mod settings;
 pub mod staging;
 pub mod store;
 pub mod wallet;

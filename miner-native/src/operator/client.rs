@@ -1,0 +1,159 @@
+//! The command line's way to a running daemon: one method for each route.
+
+use super::{
+    route, AddedPiece, ChangedSettings, DealDetail, DealFilter, DealSummary, MinedBlock, MinerStatus, MiningStatus,
+    RedeemOutcome, RedeemRequest, Refusal, SectorSummary, HEADER,
+};
+use crate::settings::{Settings, SettingsChange};
+use reqwest::{Method, RequestBuilder};
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+/// Longest wait for a connection to this machine.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest wait for an answer: a redemption or an ask has to get into a block.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Why the daemon gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    #[error(
+        "no daemon answers at {base} ({reason}): start one with `sealdrop daemon`, or name its port with --web-port"
+    )]
+    Unreachable { base: String, reason: String },
+    #[error("{0}")]
+    Refused(String),
+    #[error("the daemon at {base} answered something else than expected: {reason}; is it of this version?")]
+    Strange { base: String, reason: String },
+}
+
+/// A running daemon.
+#[derive(Debug, Clone)]
+pub struct Operator {
+    http: reqwest::Client,
+    base: String,
+}
+
+impl Operator {
+    /// The daemon whose web listener is `base`, such as `http://127.0.0.1:4400`.
+    pub fn at(base: &str) -> Result<Self, OperatorError> {
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(ANSWER_TIMEOUT)
+            // A proxy of the environment has no business between two programs on this machine.
+            .no_proxy()
+            .build();
+        let base = base.trim_end_matches('/').to_owned();
+        match http {
+            Ok(http) => Ok(Self { http, base }),
+            Err(error) => Err(OperatorError::Unreachable {
+                base,
+                reason: error.to_string(),
+            }),
+        }
+    }
+
+    /// See [`route::STATUS`].
+    pub async fn status(&self) -> Result<MinerStatus, OperatorError> {
+        self.ask(self.request(Method::GET, route::STATUS)).await
+    }
+
+    /// See [`route::DEALS`].
+    pub async fn deals(&self, filter: &DealFilter) -> Result<Vec<DealSummary>, OperatorError> {
+        self.ask(self.request(Method::GET, route::DEALS).query(filter)).await
+    }
+
+    /// See [`route::DEAL`].
+    pub async fn deal(&self, cid: &str) -> Result<DealDetail, OperatorError> {
+        self.ask(self.request(Method::GET, &of(route::DEAL, cid)?)).await
+    }
+
+    /// See [`route::REDEEM`].
+    pub async fn redeem(&self, cid: &str, request: RedeemRequest) -> Result<RedeemOutcome, OperatorError> {
+        self.ask(self.request(Method::POST, &of(route::REDEEM, cid)?).json(&request))
+            .await
+    }
+
+    /// See [`route::SECTORS`].
+    pub async fn sectors(&self) -> Result<Vec<SectorSummary>, OperatorError> {
+        self.ask(self.request(Method::GET, route::SECTORS)).await
+    }
+
+    /// See [`route::SEAL_NOW`].
+    pub async fn seal_now(&self) -> Result<MiningStatus, OperatorError> {
+        self.ask(self.request(Method::POST, route::SEAL_NOW)).await
+    }
+
+    /// See [`route::MINING`].
+    pub async fn mining(&self) -> Result<MiningStatus, OperatorError> {
+        self.ask(self.request(Method::GET, route::MINING)).await
+    }
+
+    /// See [`route::MINING_START`].
+    pub async fn start_mining(&self) -> Result<MiningStatus, OperatorError> {
+        self.ask(self.request(Method::POST, route::MINING_START)).await
+    }
+
+    /// See [`route::MINING_STOP`].
+    pub async fn stop_mining(&self) -> Result<MiningStatus, OperatorError> {
+        self.ask(self.request(Method::POST, route::MINING_STOP)).await
+    }
+
+    /// See [`route::MINING_ONCE`].
+    pub async fn mine_once(&self) -> Result<MinedBlock, OperatorError> {
+        self.ask(self.request(Method::POST, route::MINING_ONCE)).await
+    }
+
+    /// See [`route::ADD_PIECE`]; `bytes` is a file's content.
+    pub async fn add_piece(&self, bytes: Vec<u8>) -> Result<AddedPiece, OperatorError> {
+        self.ask(self.request(Method::POST, route::ADD_PIECE).body(bytes)).await
+    }
+
+    /// See [`route::SETTINGS`].
+    pub async fn settings(&self) -> Result<Settings, OperatorError> {
+        self.ask(self.request(Method::GET, route::SETTINGS)).await
+    }
+
+    /// See [`route::SETTINGS`].
+    pub async fn change_settings(&self, change: &SettingsChange) -> Result<ChangedSettings, OperatorError> {
+        self.ask(self.request(Method::POST, route::SETTINGS).json(change)).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = format!("{}{path}", self.base);
+        self.http.request(method, url).header(HEADER, "1")
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, OperatorError> {
+        let answer = request.send().await.map_err(|e| OperatorError::Unreachable {
+            base: self.base.clone(),
+            reason: e.without_url().to_string(),
+        })?;
+        let status = answer.status();
+        let body = answer.bytes().await.map_err(|e| self.strange(e.to_string()))?;
+        if status.is_success() {
+            return serde_json::from_slice(&body).map_err(|e| self.strange(e.to_string()));
+        }
+        match serde_json::from_slice::<Refusal>(&body) {
+            Ok(refusal) => Err(OperatorError::Refused(refusal.error)),
+            Err(_) => Err(self.strange(format!("HTTP status {status}"))),
+        }
+    }
+
+    fn strange(&self, reason: String) -> OperatorError {
+        OperatorError::Strange {
+            base: self.base.clone(),
+            reason,
+        }
+    }
+}
+
+/// A route with a deal's id in it; an id that is none is told here, before it could name another route.
+fn of(route: &str, cid: &str) -> Result<String, OperatorError> {
+    match cid::Cid::try_from(cid) {
+        Ok(cid) => Ok(route.replace("{cid}", &cid.to_string())),
+        Err(_) => Err(OperatorError::Refused(format!(
+            "{cid:?} is no deal's id: a deal's id is a CID such as `deals list` shows"
+        ))),
+    }
+}

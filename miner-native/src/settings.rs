@@ -1,0 +1,295 @@
+//! What the operator may change while the miner runs: its price, which deals it takes, and what it does by itself.
+//!
+//! Kept by [`crate::store`], changed through [`crate::operator`]. A new price holds only when the chain shows an ask with
+//! it: [`crate::asking`] publishes the ask, waits, and switches. Reviews of proposals read [`Keeper::terms`].
+
+use serde::{Deserialize, Serialize};
+use shared::chain::{AttoFil, Epoch};
+use shared::payment::schedule::MAX_VOUCHERS;
+use shared::payment::VOUCHER_INTERVAL;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+/// Longest deal that vouchers can pay for, in blocks.
+pub const LONGEST_DEAL: u64 = MAX_VOUCHERS as u64 * VOUCHER_INTERVAL;
+/// Shortest time that an ask may stand, in blocks: a client has to read it, open a channel and propose.
+pub const SHORTEST_ASK: u64 = 10;
+/// Longest time that an ask may stand, in blocks: a hundred years of half-minute blocks.
+pub const LONGEST_ASK: u64 = 105_120_000;
+/// Longest wait of a sector or a transfer that can be set, in milliseconds: a year.
+const LONGEST_WAIT_MS: u64 = 366 * 24 * 3600 * 1000;
+
+/// What holds now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Settings {
+    /// attoFIL per byte per block; FIL as text in JSON.
+    pub price: AttoFil,
+    /// Blocks for which an ask stands; it is renewed before they are over.
+    pub ask_blocks: u64,
+    /// Shortest deal that is taken, in blocks.
+    pub min_duration: u64,
+    /// Longest deal that is taken, in blocks.
+    pub max_duration: u64,
+    /// How long a sector waits for further pieces after its first.
+    pub auto_seal_ms: u64,
+    /// How long an accepted deal's piece may take to arrive.
+    pub transfer_limit_ms: u64,
+    /// Whether new deals are taken.
+    pub mining: bool,
+    /// Whether vouchers are redeemed as they fall due.
+    pub redeem: bool,
+    /// Whether miners that miss their proofs are slashed.
+    pub slash: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            price: AttoFil(100_000_000),
+            // A year of half-minute blocks.
+            ask_blocks: 1_051_200,
+            min_duration: 1,
+            max_duration: LONGEST_DEAL,
+            auto_seal_ms: 10_000,
+            transfer_limit_ms: 24 * 3600 * 1000,
+            mining: true,
+            redeem: true,
+            slash: true,
+        }
+    }
+}
+
+/// Which settings change; what is unset stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct SettingsChange {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price: Option<AttoFil>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ask_blocks: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_duration: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_duration: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto_seal_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transfer_limit_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mining: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redeem: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slash: Option<bool>,
+}
+
+/// Why settings are refused; nothing changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    #[error("an ask that stands for {blocks} blocks is of no use: choose {SHORTEST_ASK} to {LONGEST_ASK}")]
+    AskBlocks { blocks: u64 },
+    #[error("no deal lasts at least {min} and at most {max} blocks: choose durations from 1 to {LONGEST_DEAL}, the shortest first")]
+    Durations { min: u64, max: u64 },
+    #[error("{name} of {ms} ms is longer than a year: choose less")]
+    Wait { name: &'static str, ms: u64 },
+}
+
+impl Settings {
+    /// The settings after a change; nothing when they make no sense.
+    pub fn changed(&self, change: &SettingsChange) -> Result<Self, SettingsError> {
+        let after = Self {
+            price: change.price.unwrap_or(self.price),
+            ask_blocks: change.ask_blocks.unwrap_or(self.ask_blocks),
+            min_duration: change.min_duration.unwrap_or(self.min_duration),
+            max_duration: change.max_duration.unwrap_or(self.max_duration),
+            auto_seal_ms: change.auto_seal_ms.unwrap_or(self.auto_seal_ms),
+            transfer_limit_ms: change.transfer_limit_ms.unwrap_or(self.transfer_limit_ms),
+            mining: change.mining.unwrap_or(self.mining),
+            redeem: change.redeem.unwrap_or(self.redeem),
+            slash: change.slash.unwrap_or(self.slash),
+        };
+        after.check()?;
+        Ok(after)
+    }
+
+    fn check(&self) -> Result<(), SettingsError> {
+        let (blocks, min, max) = (self.ask_blocks, self.min_duration, self.max_duration);
+        if !(SHORTEST_ASK..=LONGEST_ASK).contains(&blocks) {
+            return Err(SettingsError::AskBlocks { blocks });
+        }
+        if min == 0 || min > max || max > LONGEST_DEAL {
+            return Err(SettingsError::Durations { min, max });
+        }
+        let waits = [
+            ("a sector's wait", self.auto_seal_ms),
+            ("a transfer's wait", self.transfer_limit_ms),
+        ];
+        match waits.into_iter().find(|(_, ms)| *ms > LONGEST_WAIT_MS) {
+            Some((name, ms)) => Err(SettingsError::Wait { name, ms }),
+            None => Ok(()),
+        }
+    }
+
+    /// How long a sector waits for further pieces.
+    pub fn auto_seal(&self) -> Duration {
+        Duration::from_millis(self.auto_seal_ms)
+    }
+
+    /// Whether both ask for the same on the chain.
+    pub fn offers_like(&self, other: &Self) -> bool {
+        self.price == other.price && self.ask_blocks == other.ask_blocks
+    }
+}
+
+/// The ask on the chain that stands for the settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandingAsk {
+    pub id: u64,
+    pub price: AttoFil,
+    /// First height at which it no longer stands.
+    pub expiry: Epoch,
+}
+
+/// A change that waits for its ask to be on the chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingAsk {
+    /// Tells its message from all others: asked for again after a restart, it is the same message.
+    pub number: u64,
+    /// The settings from then on.
+    pub settings: Settings,
+}
+
+/// What is kept on the disk.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    pub settings: Settings,
+    pub ask: Option<StandingAsk>,
+    pub pending: Option<PendingAsk>,
+    /// The next ask's number.
+    pub next_ask: u64,
+}
+
+impl Kept {
+    /// The price that a proposal must reach: while a change is under way the chain may already show the new ask to some
+    /// and still the old one to others, and both may have it.
+    pub fn price(&self) -> AttoFil {
+        let pending = self.pending.as_ref().map(|pending| pending.settings.price);
+        pending.map_or(self.settings.price, |price| price.min(self.settings.price))
+    }
+}
+
+/// The settings in memory, as they are on the disk.
+#[derive(Debug)]
+pub struct Keeper {
+    kept: RwLock<Kept>,
+    /// Held while settings change, until the chain has the ask.
+    pub(crate) changing: tokio::sync::Mutex<()>,
+}
+
+impl Keeper {
+    /// Holds what was read from the disk.
+    pub fn new(kept: Kept) -> Self {
+        Self {
+            kept: RwLock::new(kept),
+            changing: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    /// What holds now.
+    pub fn now(&self) -> Settings {
+        self.read().settings.clone()
+    }
+
+    /// Settings, ask and what is under way.
+    pub fn kept(&self) -> Kept {
+        self.read().clone()
+    }
+
+    /// Replaces what is held; the caller has written it to the disk.
+    pub(crate) fn replace(&self, kept: Kept) {
+        *self.kept.write().unwrap_or_else(PoisonError::into_inner) = kept;
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Kept> {
+        // Replaced in one assignment: whole after a panic, too.
+        self.kept.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_touches_only_what_it_names() {
+        let before = Settings::default();
+        let change = SettingsChange {
+            min_duration: Some(500),
+            ..SettingsChange::default()
+        };
+        let expected = Settings {
+            min_duration: 500,
+            ..before.clone()
+        };
+        assert_eq!(before.changed(&change), Ok(expected));
+        assert_eq!(before.changed(&SettingsChange::default()), Ok(before));
+    }
+
+    #[test]
+    fn settings_that_make_no_sense_are_refused() {
+        let changed = |change: SettingsChange| Settings::default().changed(&change);
+        let usual = SettingsChange::default;
+        assert_eq!(
+            changed(SettingsChange {
+                ask_blocks: Some(SHORTEST_ASK - 1),
+                ..usual()
+            }),
+            Err(SettingsError::AskBlocks {
+                blocks: SHORTEST_ASK - 1
+            })
+        );
+        for (min, max) in [(0, 10), (11, 10), (1, LONGEST_DEAL + 1)] {
+            let change = SettingsChange {
+                min_duration: Some(min),
+                max_duration: Some(max),
+                ..usual()
+            };
+            assert_eq!(changed(change), Err(SettingsError::Durations { min, max }));
+        }
+        let ms = LONGEST_WAIT_MS + 1;
+        assert_eq!(
+            changed(SettingsChange {
+                auto_seal_ms: Some(ms),
+                ..usual()
+            }),
+            Err(SettingsError::Wait {
+                name: "a sector's wait",
+                ms
+            })
+        );
+    }
+
+    #[test]
+    fn a_setting_that_nobody_knows_is_refused() {
+        assert!(serde_json::from_str::<SettingsChange>(r#"{"prize":"1"}"#).is_err());
+    }
+
+    #[test]
+    fn while_a_new_ask_is_on_its_way_the_lower_of_both_prices_is_enough() {
+        let at = |price| Settings {
+            price: AttoFil(price),
+            ..Settings::default()
+        };
+        let kept = |now, next| Kept {
+            settings: at(now),
+            pending: Some(PendingAsk {
+                number: 1,
+                settings: at(next),
+            }),
+            ..Kept::default()
+        };
+        assert_eq!(kept(5, 7).price(), AttoFil(5));
+        assert_eq!(kept(7, 5).price(), AttoFil(5));
+    }
+}
