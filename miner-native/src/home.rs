@@ -3,6 +3,7 @@
 //! ```text
 //! HOME/network.json   which network this directory belongs to
 //! HOME/lock           held by the daemon that uses the directory
+//! HOME/endpoints.json where that daemon is reached, for the commands
 //! HOME/devnet/        the development chain
 //! HOME/miner/         deals, sectors, staged pieces, keys
 //! HOME/client/        the command line's own deals and keys
@@ -17,8 +18,8 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Longest identity file that is read: a name and a number.
-const MAX_IDENTITY: u64 = 4096;
+/// Longest file of a few fields that is read: names, numbers and URLs.
+const MAX_FACTS: u64 = 4096;
 
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,8 @@ pub enum HomeError {
     },
     #[error("{} is not readable as a network identity ({reason}); restore it from a backup, or start in a new directory with --home DIR", path.display())]
     DamagedIdentity { path: PathBuf, reason: String },
+    #[error("{} does not say where the daemon is reached ({reason}); remove it, and start the daemon again", path.display())]
+    DamagedEndpoints { path: PathBuf, reason: String },
 }
 
 /// What a data directory belongs to. Keys, channels and sectors mean nothing on another network.
@@ -57,6 +60,16 @@ impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{}\" with {} sectors", self.network, self.sector_size)
     }
+}
+
+/// Where a directory's daemon is reached, or was when it last ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Endpoints {
+    /// The chain's JSON-RPC.
+    pub chain: String,
+    /// The page and the operator's requests.
+    pub web: String,
 }
 
 /// A data directory.
@@ -105,6 +118,37 @@ impl Home {
         self.root.join("params")
     }
 
+    fn endpoints_file(&self) -> PathBuf {
+        self.root.join("endpoints.json")
+    }
+
+    /// Says where this directory's daemon is reached; for the daemon, once it is.
+    pub fn announce(&self, endpoints: &Endpoints) -> Result<(), HomeError> {
+        let path = self.endpoints_file();
+        // Two texts always become JSON.
+        let text = serde_json::to_vec_pretty(endpoints).expect("two texts are JSON");
+        write_whole(&path, &text, 0o644).map_err(|source| file_error("write", &path, source))
+    }
+
+    /// Where this directory's daemon was reached when it last ran; `None` when it never did.
+    pub fn endpoints(&self) -> Result<Option<Endpoints>, HomeError> {
+        let path = self.endpoints_file();
+        let damaged = |reason: String| HomeError::DamagedEndpoints {
+            path: path.clone(),
+            reason,
+        };
+        match fs::metadata(&path) {
+            Ok(metadata) if metadata.len() > MAX_FACTS => return Err(damaged("it is too long".into())),
+            Ok(_) => {}
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(file_error("read", &path, source)),
+        }
+        let text = fs::read(&path).map_err(|source| file_error("read", &path, source))?;
+        serde_json::from_slice(&text)
+            .map(Some)
+            .map_err(|e| damaged(e.to_string()))
+    }
+
     /// Takes the directory for this process.
     pub fn lock(&self) -> Result<HomeLock, HomeError> {
         let path = self.root.join("lock");
@@ -127,7 +171,7 @@ impl Home {
             reason,
         };
         match fs::metadata(&path) {
-            Ok(metadata) if metadata.len() > MAX_IDENTITY => return Err(damaged("it is too long".into())),
+            Ok(metadata) if metadata.len() > MAX_FACTS => return Err(damaged("it is too long".into())),
             Ok(_) => {}
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 let text = serde_json::to_vec_pretty(asked).map_err(|e| damaged(e.to_string()))?;
@@ -217,6 +261,21 @@ mod tests {
         assert!(matches!(home.lock(), Err(HomeError::InUse { .. })));
         drop(lock);
         home.lock().unwrap();
+    }
+
+    #[test]
+    fn commands_learn_from_the_directory_where_its_daemon_is_reached() {
+        let dir = tempfile::tempdir().expect("there is room for a directory");
+        let home = Home::open(Some(dir.path().to_owned())).expect("a directory opens");
+        assert_eq!(home.endpoints().expect("nothing is written yet"), None);
+        let endpoints = Endpoints {
+            chain: "http://127.0.0.1:1/rpc".into(),
+            web: "http://127.0.0.1:2".into(),
+        };
+        home.announce(&endpoints).expect("there is room for a file");
+        assert_eq!(home.endpoints().expect("it was written"), Some(endpoints));
+        fs::write(home.endpoints_file(), "{").expect("it can be written");
+        assert!(matches!(home.endpoints(), Err(HomeError::DamagedEndpoints { .. })));
     }
 
     #[test]

@@ -44,13 +44,22 @@ pub struct Purse {
 }
 
 impl Account {
-    /// Opens the account in the client's directory `dir`, with the key that it made at the first start; the chain is at
-    /// `url`.
+    /// Opens the account of the wallet's default key in the client's directory `dir`; the key is made at the first
+    /// start. The chain is at `url`.
     pub async fn open(dir: &Path, url: &str) -> Result<Self, ClientError> {
+        Self::open_as(dir, url, None).await
+    }
+
+    /// Opens the account `from`, whose key must be in the wallet, or without one that of the default key.
+    pub async fn open_as(dir: &Path, url: &str, from: Option<&Address>) -> Result<Self, ClientError> {
         fs::create_dir_all(dir).map_err(ClientError::file("create", dir))?;
         // Two processes that start at once must not make two keys.
         let lock = lock(dir).await?;
-        let key = Wallet::open(dir.join("wallet"))?.default_key()?;
+        let wallet = Wallet::open(dir.join("wallet"))?;
+        let key = match from {
+            Some(address) => wallet.key(address)?,
+            None => wallet.default_key()?,
+        };
         drop(lock);
         let url = rpc_url(url);
         Ok(Self {
@@ -114,8 +123,9 @@ impl Account {
         }
     }
 
+    /// Each account's messages have numbers of their own, so each has an outbox of its own.
     fn outbox(&self) -> PathBuf {
-        self.dir.join("outbox")
+        self.dir.join("outboxes").join(self.address().to_string())
     }
 
     fn outbox_error(&self, source: sled::Error) -> ClientError {
@@ -179,7 +189,7 @@ impl Account {
 }
 
 /// Users give the endpoint's address; the calls go to its path `/rpc`.
-fn rpc_url(url: &str) -> String {
+pub(crate) fn rpc_url(url: &str) -> String {
     let url = url.trim_end_matches('/');
     match url.ends_with("/rpc") {
         true => url.to_owned(),
@@ -209,6 +219,7 @@ async fn lock(dir: &Path) -> Result<File, ClientError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wallet::WalletError;
 
     #[test]
     fn the_endpoint_may_be_given_with_or_without_its_path() {
@@ -227,6 +238,23 @@ mod tests {
         let open = || Account::open(dir.path(), DEFAULT);
         let (one, two) = tokio::join!(open(), open());
         assert_eq!(one.unwrap().address(), two.unwrap().address());
+    }
+
+    #[tokio::test]
+    async fn an_account_is_opened_by_its_address_and_numbers_its_messages_apart() {
+        let dir = tempfile::tempdir().expect("there is room for a directory");
+        let default = Account::open(dir.path(), DEFAULT).await.expect("a key is made");
+        let wallet = Wallet::open(dir.path().join("wallet")).expect("it is there");
+        let other = wallet.create().expect("a key can be kept").address();
+        let named = Account::open_as(dir.path(), DEFAULT, Some(&other)).await;
+        let named = named.expect("its key is in the wallet");
+        assert_eq!(named.address(), other);
+        assert_ne!(named.outbox(), default.outbox());
+        let unknown = Address::id(7);
+        let refused = Account::open_as(dir.path(), DEFAULT, Some(&unknown)).await.err();
+        assert!(
+            matches!(refused, Some(ClientError::Wallet(WalletError::Unknown { address, .. })) if address == unknown)
+        );
     }
 
     const DEFAULT: &str = super::super::DEFAULT_CHAIN;

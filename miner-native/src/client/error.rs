@@ -145,7 +145,7 @@ impl ClientError {
     }
 
     /// A chain error, with the advice of this program's user when the endpoint is away.
-    pub(super) fn chain(error: ChainError) -> Self {
+    pub(crate) fn chain(error: ChainError) -> Self {
         match error {
             ChainError::Unreachable { url, reason } => Self::ChainAway { url, reason },
             other => Self::Chain(other),

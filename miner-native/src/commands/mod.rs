@@ -1,13 +1,22 @@
 //! The command line: reads arguments, sets up logging, and hands over.
 
+mod chain;
 mod client;
+mod completions;
 mod daemon;
+mod error;
+mod gas;
 mod miner;
 pub use miner::OPERATOR_HEADER;
+mod output;
 mod params;
 pub mod span;
+mod target;
+
+pub use error::CommandError;
 
 use clap::{Parser, Subcommand};
+use std::future::Future;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
@@ -30,6 +39,10 @@ enum Command {
     Miner(miner::Arguments),
     /// Generate or check the proof parameters of the development network
     Params(params::Arguments),
+    /// Look at blocks, messages and actors
+    Chain(chain::Arguments),
+    /// Print what a shell needs to complete commands and options
+    Completions(completions::Arguments),
 }
 
 /// Runs the program; errors go to standard error.
@@ -43,14 +56,28 @@ pub fn run() -> ExitCode {
         Command::Client(arguments) => client::run(arguments),
         Command::Miner(arguments) => miner::run(arguments),
         Command::Params(arguments) => params::run(arguments),
+        Command::Chain(arguments) => block_on(chain::run(arguments)),
+        Command::Completions(arguments) => {
+            completions::run(&arguments);
+            Ok(())
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("sealdrop: {error:#}");
+            eprintln!("sealdrop: {}", error::told(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs a command that waits for others. A read that is stuck does not keep the program from ending.
+fn block_on(work: impl Future<Output = Result<(), CommandError>>) -> anyhow::Result<()> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.enable_all().build().map_err(CommandError::Runtime)?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_background();
+    Ok(done?)
 }
 
 /// Logs to standard error; `RUST_LOG` overrides the default.

@@ -6,7 +6,7 @@ pub mod parameters;
 
 use crate::chain_access::{ChainAccess, ChainError};
 use crate::devnet::{Devnet, DevnetConfig, DevnetError};
-use crate::home::{Home, HomeError, Identity};
+use crate::home::{Endpoints, Home, HomeError, Identity};
 use crate::miner::{Miner, Terms};
 use crate::network::{self, Host, HostConfig, IdentityError, NetworkError, Pulls};
 use crate::prover::{Prover, ProverError, RealVerifier};
@@ -163,6 +163,10 @@ async fn live(config: DaemonConfig, home: Home) -> Result<(), DaemonError> {
         running = starting => running?,
         () = signals.any() => return Ok(()),
     };
+    home.announce(&Endpoints {
+        chain: running.devnet.url(),
+        web: format!("http://{}", running.web_address),
+    })?;
     greet(&running, &config, &home);
     let Running {
         devnet,

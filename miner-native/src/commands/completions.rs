@@ -1,0 +1,20 @@
+//! `sealdrop completions`: what a shell needs to complete this program's commands and options.
+
+use super::Cli;
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+use std::io::{self, Write};
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The shell, for example: sealdrop completions bash > ~/.local/share/bash-completion/completions/sealdrop
+    shell: Shell,
+}
+
+/// Prints the shell's script.
+pub fn run(arguments: &Arguments) {
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut Cli::command(), "sealdrop", &mut script);
+    // A reader that has heard enough is no error.
+    drop(io::stdout().write_all(&script));
+}
