@@ -4,7 +4,7 @@
 //! [`crate::chain_access`] and, in the client, to the vouchers. Nothing here prints or logs a secret.
 
 use rand::RngCore;
-use shared::chain::{Address, SecretKey};
+use shared::chain::{Address, Protocol, SecretKey, Signature};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -34,8 +34,23 @@ pub enum WalletError {
     DefaultMissing { dir: PathBuf, address: Address },
     #[error("the wallet {dir} has no key of {address}")]
     Unknown { dir: PathBuf, address: Address },
-    #[error("the wallet {dir} has more than {MAX_KEYS} keys: move those not in use away")]
+    #[error("the wallet {dir} has {MAX_KEYS} keys, as many as it may: move those not in use away")]
     TooManyKeys { dir: PathBuf },
+    #[error("this is no secret key: {0}")]
+    Secret(#[from] SecretError),
+    #[error("a wallet signs with keys of t1 addresses, and {0} is none")]
+    NotAnAccount(Address),
+}
+
+/// Why a text is no secret key. The text itself is never quoted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SecretError {
+    #[error("it has {0} characters; give 64 hexadecimal digits")]
+    Length(usize),
+    #[error("it has characters other than 0-9 and a-f; give 64 hexadecimal digits")]
+    Digits,
+    #[error("its number is not below the order of secp256k1, or 0; give a key that a wallet exported")]
+    Range,
 }
 
 /// A folder of key files: `<address>.key`, 64 hexadecimal digits, readable by its owner only.
@@ -72,6 +87,7 @@ impl Wallet {
 
     /// Draws a new key from the system's randomness and keeps it.
     pub fn create(&self) -> Result<SecretKey, WalletError> {
+        self.check_room()?;
         let key = random_key();
         write_key(&self.path(&key.address()), &key)?;
         Ok(key)
@@ -79,6 +95,9 @@ impl Wallet {
 
     /// The key of `address`.
     pub fn key(&self, address: &Address) -> Result<SecretKey, WalletError> {
+        if address.protocol() != Protocol::Secp256k1 {
+            return Err(WalletError::NotAnAccount(address.clone()));
+        }
         let path = self.path(address);
         match read_key(&path)? {
             None => Err(WalletError::Unknown {
@@ -114,7 +133,48 @@ impl Wallet {
         Ok(addresses)
     }
 
-    fn default_address(&self) -> Result<Option<Address>, WalletError> {
+    /// Keeps a key given as 64 hexadecimal digits, as [`Wallet::export`] gives them, and returns its address. A key that is
+    /// there already is as good. The first key of a wallet becomes its default.
+    pub fn import(&self, secret: &str) -> Result<Address, WalletError> {
+        let key = parse_secret(secret)?;
+        let address = key.address();
+        if self.addresses()?.contains(&address) {
+            // A damaged file of that name is made good.
+            if self.key(&address).is_ok() {
+                return Ok(address);
+            }
+        } else {
+            self.check_room()?;
+        }
+        write_key(&self.path(&address), &key)?;
+        Ok(address)
+    }
+
+    /// The secret of a key, 64 hexadecimal digits: whoever has it has the account's money.
+    pub fn export(&self, address: &Address) -> Result<String, WalletError> {
+        Ok(hex::encode(self.key(address)?.to_bytes()))
+    }
+
+    /// Signs bytes with the key of `address` (secp256k1 over blake2b-256, spec §1.6).
+    pub fn sign(&self, address: &Address, bytes: &[u8]) -> Result<Signature, WalletError> {
+        Ok(self.key(address)?.sign(bytes))
+    }
+
+    /// Makes a key of this wallet the one that is used unless another is named.
+    pub fn set_default(&self, address: &Address) -> Result<(), WalletError> {
+        self.key(address)?;
+        write_private(&self.dir.join(DEFAULT), address.to_string().as_bytes())
+    }
+
+    fn check_room(&self) -> Result<(), WalletError> {
+        match self.addresses()?.len() < MAX_KEYS {
+            true => Ok(()),
+            false => Err(WalletError::TooManyKeys { dir: self.dir.clone() }),
+        }
+    }
+
+    /// The address that [`Wallet::default_key`] is the key of; `None` in a wallet where none was asked for yet.
+    pub fn default_address(&self) -> Result<Option<Address>, WalletError> {
         let path = self.dir.join(DEFAULT);
         let Some(text) = read_small(&path)? else {
             return Ok(None);
@@ -146,9 +206,18 @@ pub(crate) fn random_key() -> SecretKey {
 pub(crate) fn read_key(path: &Path) -> Result<Option<SecretKey>, WalletError> {
     let Some(text) = read_small(path)? else { return Ok(None) };
     let malformed = || WalletError::Malformed { path: path.to_owned() };
-    let bytes = hex::decode(text.trim()).map_err(|_| malformed())?;
-    let bytes: [u8; 32] = bytes.try_into().map_err(|_| malformed())?;
-    SecretKey::from_bytes(&bytes).map(Some).ok_or_else(malformed)
+    parse_secret(&text).map(Some).map_err(|_| malformed())
+}
+
+/// The key that 64 hexadecimal digits say; white space around them does not matter.
+fn parse_secret(text: &str) -> Result<SecretKey, SecretError> {
+    let text = text.trim();
+    if text.len() != 64 {
+        return Err(SecretError::Length(text.chars().count()));
+    }
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(text, &mut bytes).map_err(|_| SecretError::Digits)?;
+    SecretKey::from_bytes(&bytes).ok_or(SecretError::Range)
 }
 
 /// Writes a key for its owner's eyes only.
@@ -265,6 +334,74 @@ mod tests {
         assert!(matches!(wallet.default_key(), Err(WalletError::Misnamed { .. })));
         std::fs::remove_file(wallet.path(&address)).unwrap();
         assert!(matches!(wallet.default_key(), Err(WalletError::DefaultMissing { .. })));
+    }
+
+    #[test]
+    fn an_exported_key_imports_to_the_same_address_and_signs_alike() {
+        let (_dir, wallet) = wallet();
+        let address = wallet.create().expect("the folder is there").address();
+        let secret = wallet.export(&address).expect("the key was just made");
+        let (_other_dir, other) = self::wallet();
+        for text in [secret.clone(), format!(" {secret}\n"), secret.to_uppercase()] {
+            assert_eq!(other.import(&text).expect("it was exported"), address);
+        }
+        assert_eq!(other.addresses().expect("the folder is there"), [address.clone()]);
+        let signed = [&wallet, &other].map(|wallet| wallet.sign(&address, b"bytes").expect("both have the key"));
+        assert_eq!(signed[0], signed[1]);
+        assert!(signed[0].verifies(b"bytes", &address));
+    }
+
+    #[test]
+    fn what_is_no_secret_key_is_refused_without_being_quoted() {
+        let (_dir, wallet) = wallet();
+        let order = "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141";
+        for (text, wanted) in [
+            ("", SecretError::Length(0)),
+            ("abcd", SecretError::Length(4)),
+            (&"1".repeat(66), SecretError::Length(66)),
+            (&"zz".repeat(32), SecretError::Digits),
+            (&"00".repeat(32), SecretError::Range),
+            (order, SecretError::Range),
+        ] {
+            let refused = wallet.import(text).expect_err("it is no key");
+            assert!(
+                matches!(&refused, WalletError::Secret(found) if *found == wanted),
+                "{refused}"
+            );
+            assert!(text.is_empty() || !refused.to_string().contains(text), "{refused}");
+        }
+        assert!(wallet.addresses().expect("the folder is there").is_empty());
+    }
+
+    #[test]
+    fn the_default_can_be_another_key_of_the_wallet_and_no_other() {
+        let (_dir, wallet) = wallet();
+        assert_eq!(wallet.default_address().expect("the folder is there"), None);
+        let first = wallet.default_key().expect("one is made").address();
+        assert_eq!(wallet.default_address().expect("it was named"), Some(first));
+        let second = wallet.create().expect("there is room").address();
+        wallet.set_default(&second).expect("the wallet has it");
+        assert_eq!(wallet.default_key().expect("it is there").address(), second);
+        let foreign = random_key().address();
+        let refused = wallet.set_default(&foreign).expect_err("the wallet does not have it");
+        assert!(matches!(refused, WalletError::Unknown { address, .. } if address == foreign));
+        let actor = Address::id(2);
+        let refused = wallet.sign(&actor, b"bytes").expect_err("an actor has no key");
+        assert!(matches!(refused, WalletError::NotAnAccount(address) if address == actor));
+    }
+
+    #[test]
+    fn a_wallet_has_a_bounded_number_of_keys() {
+        let (_dir, wallet) = wallet();
+        for number in 0..MAX_KEYS as u64 {
+            let mut seed = [1; 32];
+            seed[..8].copy_from_slice(&number.to_be_bytes());
+            let key = SecretKey::from_bytes(&seed).expect("it is below the order");
+            std::fs::write(wallet.path(&key.address()), "unread").expect("the folder is there");
+        }
+        assert!(matches!(wallet.create(), Err(WalletError::TooManyKeys { .. })));
+        let secret = hex::encode(random_key().to_bytes());
+        assert!(matches!(wallet.import(&secret), Err(WalletError::TooManyKeys { .. })));
     }
 
     #[test]
