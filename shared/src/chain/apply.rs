@@ -6,6 +6,7 @@
 use super::actors::{code, invoke, Context, Env, Halt, Invocation, Returns, Revert};
 use super::address::{Address, Protocol};
 use super::amount::AttoFil;
+use super::calls::Call;
 use super::message::{Message, MeteredMessage, Receipt, SignedMessage};
 use super::state::ChainState;
 use crate::ports::verifier::VerifierFault;
@@ -208,5 +209,40 @@ pub fn query(
     invoke(&mut state.clone(), &mut env, &call).map_err(|halt| match halt {
         Halt::Revert(revert) => revert,
         Halt::Fault(fault) => Revert::new(code::GENERIC, fault),
+    })
+}
+
+/// What a call would do if it were sent now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    /// 0 = it would be applied.
+    pub exit_code: u64,
+    /// Why, when the exit code is not 0.
+    pub error: String,
+    /// Units of gas that it would use.
+    pub gas_used: u64,
+    /// Return values in ABI form.
+    pub returns: Returns,
+}
+
+/// Runs a call of the account `from` against `state` and drops its changes; gas is a block's. Unlike in the previews of
+/// 2019 the sender is there, with its money and its nonce, so that calls which look at them say what they would say
+/// when sent (spec §5.6). Errs when such a message could not be in a block at all, whatever its gas.
+pub fn preview(state: &ChainState, ctx: &Context, from: &Address, call: Call) -> Result<Preview, ApplyError> {
+    let limit = state.policy.block_gas_limit;
+    let mut metered = call.message(from, state.nonce(from));
+    metered.gas_limit = limit;
+    check_shape(state, &metered)?;
+    let mut env = Env::new(*ctx, limit);
+    let (exit_code, error, returns) = match invoke(&mut state.clone(), &mut env, &invocation(&metered.message)) {
+        Ok(returns) => (0, String::new(), returns),
+        Err(Halt::Revert(revert)) => (revert.code, revert.text, Vec::new()),
+        Err(Halt::Fault(fault)) => return Err(fault.into()),
+    };
+    Ok(Preview {
+        exit_code,
+        error,
+        gas_used: env.gas_used(),
+        returns,
     })
 }

@@ -21,7 +21,7 @@ mod tests;
 pub use actors::{Context, Revert};
 pub use address::{Address, Protocol};
 pub use amount::{AttoFil, BytesAmount, ChannelId, Epoch};
-pub use apply::{apply, query, validate, ApplyError, Invalid};
+pub use apply::{apply, preview, query, validate, ApplyError, Invalid, Preview};
 pub use calls::Call;
 pub use keys::{cid_of, SecretKey, Signature};
 pub use message::{Message, MeteredMessage, Receipt, SignedMessage};
