@@ -119,7 +119,7 @@ async fn fund(chain: &ChainAccess) -> Result<(), RegistrationError> {
     };
     if let Some(message) = grant.message {
         let cid = Cid::try_from(message.as_str()).map_err(|_| RegistrationError::FaucetMessage(message))?;
-        chain.confirmed(&cid).await?;
+        chain.confirmed(&cid, 0).await?;
     }
     tracing::info!(account = %chain.address(), amount = %grant.amount, "the faucet gave FIL");
     Ok(())

@@ -1,9 +1,11 @@
 //! JSON-RPC calls over HTTP, with retries while the endpoint cannot be reached.
 
 use super::error::ChainError;
+use crate::devnet::code;
 use serde::de::DeserializeOwned;
 use serde::Deserialize;
 use serde_json::{json, Value};
+use shared::chain::Epoch;
 use std::time::Duration;
 
 /// Longest wait for a connection.
@@ -34,12 +36,38 @@ struct Answer {
 struct Refused {
     code: i64,
     message: String,
-    data: Option<Hint>,
+    data: Option<Data>,
 }
 
-#[derive(Deserialize)]
-struct Hint {
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Data {
     hint: Option<String>,
+    exit_code: Option<u64>,
+    height: Option<Epoch>,
+}
+
+impl Refused {
+    fn into_error(self) -> ChainError {
+        let Self { code, message, data } = self;
+        let data = data.unwrap_or_default();
+        match (code, data.exit_code, data.height) {
+            // The chain's own text ends with the code.
+            (code::QUERY, Some(exit_code), _) => ChainError::Reverted {
+                exit_code,
+                error: message,
+            },
+            (code::PRUNED, _, Some(height)) => ChainError::Pruned {
+                height,
+                reason: message,
+            },
+            _ => ChainError::Rpc {
+                code,
+                message,
+                hint: data.hint,
+            },
+        }
+    }
 }
 
 impl Client {
@@ -99,11 +127,7 @@ impl Client {
         let answer: Answer = serde_json::from_slice(&body)
             .map_err(|e| self.strange(format!("HTTP status {status}, and no JSON-RPC answer: {e}")))?;
         match (answer.error, answer.result) {
-            (Some(Refused { code, message, data }), _) => Err(ChainError::Rpc {
-                code,
-                message,
-                hint: data.and_then(|data| data.hint),
-            }),
+            (Some(refused), _) => Err(refused.into_error()),
             // A result of null arrives as `None`.
             (None, result) => Ok(result.unwrap_or_default()),
         }

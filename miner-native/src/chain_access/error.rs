@@ -1,5 +1,7 @@
 //! Why the chain did not do what this node asked of it.
 
+use shared::chain::Epoch;
+
 /// An error of the chain or of the way to it.
 #[derive(Debug, thiserror::Error)]
 pub enum ChainError {
@@ -18,6 +20,18 @@ pub enum ChainError {
     Dropped { reason: String },
     #[error("the message failed with exit code {exit_code}: {error}")]
     Failed { exit_code: u64, error: String },
+    #[error("the query reverted: {error}")]
+    Reverted {
+        exit_code: u64,
+        /// Ends with the exit code.
+        error: String,
+    },
+    #[error("{reason}")]
+    Pruned {
+        /// The block that the message is in.
+        height: Epoch,
+        reason: String,
+    },
     #[error("the chain does not know the message {message}, and this node did not send it")]
     UnknownMessage { message: String },
     #[error("this folder's messages belong to the chain {ours}, and {url} serves the chain {theirs} (\"{network}\"): use the chain they belong to, or another folder")]

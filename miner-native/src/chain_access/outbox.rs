@@ -7,7 +7,7 @@
 use super::error::ChainError;
 use cid::Cid;
 use serde::{Deserialize, Serialize};
-use shared::chain::SignedMessage;
+use shared::chain::{Address, SignedMessage};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -46,6 +46,8 @@ pub(super) struct Entry {
 /// The outbox, in memory and on the disk.
 pub(super) struct Outbox {
     tree: sled::Tree,
+    /// Whose messages get their numbers here. Those of an account used before are still sent again.
+    account: Address,
     kept: Mutex<Kept>,
 }
 
@@ -58,8 +60,8 @@ struct Kept {
 }
 
 impl Kept {
-    fn note_mined(&mut self, entry: &Entry) {
-        if entry.stage == Stage::Mined {
+    fn note_mined(&mut self, entry: &Entry, account: &Address) {
+        if entry.stage == Stage::Mined && entry.message.message().from == *account {
             self.mined = self.mined.max(entry.message.message().nonce.saturating_add(1));
         }
     }
@@ -71,7 +73,7 @@ impl Kept {
 
 impl Outbox {
     /// Opens the outbox of the chain with this genesis id; messages for another chain make no sense there.
-    pub fn open(tree: sled::Tree, genesis: &str) -> Result<Result<Self, OtherChain>, ChainError> {
+    pub fn open(tree: sled::Tree, genesis: &str, account: &Address) -> Result<Result<Self, OtherChain>, ChainError> {
         match tree.get(CHAIN)? {
             Some(ours) if ours.as_ref() != genesis.as_bytes() => {
                 return Ok(Err(OtherChain {
@@ -89,11 +91,12 @@ impl Outbox {
             let (key, value) = record?;
             let purpose = String::from_utf8(key[1..].to_vec()).map_err(|e| ChainError::Damaged(e.to_string()))?;
             let entry = ciborium::from_reader(value.as_ref()).map_err(|e| ChainError::Damaged(e.to_string()))?;
-            kept.note_mined(&entry);
+            kept.note_mined(&entry, account);
             kept.entries.insert(purpose, entry);
         }
         Ok(Ok(Self {
             tree,
+            account: account.clone(),
             kept: Mutex::new(kept),
         }))
     }
@@ -117,12 +120,22 @@ impl Outbox {
         sent
     }
 
+    /// The highest nonce of the account's messages on their way to a block.
+    pub fn highest_nonce(&self) -> Option<u64> {
+        self.own_nonces().last()
+    }
+
+    fn own_nonces(&self) -> impl Iterator<Item = u64> + '_ {
+        let own = |message: &SignedMessage| message.message().from == self.account;
+        let sent = self.sent().into_iter().filter(own);
+        sent.map(|message| message.message().nonce)
+    }
+
     /// The first nonce that no message in a block or on its way has; `next` is the one that the chain expects. One more
     /// than the highest, unless a dropped message left a gap.
     pub fn free_nonce(&self, next: u64) -> u64 {
         let next = next.max(self.lock().mined);
-        let sent = self.sent().into_iter().map(|message| message.message().nonce);
-        sent.fold(
+        self.own_nonces().fold(
             next,
             |free, nonce| if nonce == free { free.saturating_add(1) } else { free },
         )
@@ -154,7 +167,7 @@ impl Outbox {
         if entry.stage != stage {
             let (purpose, entry) = (purpose.clone(), Entry { stage, ..entry.clone() });
             self.write(&purpose, &entry)?;
-            kept.note_mined(&entry);
+            kept.note_mined(&entry, &self.account);
             kept.entries.insert(purpose, entry);
         }
         self.prune(&mut kept)

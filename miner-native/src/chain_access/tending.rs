@@ -5,7 +5,7 @@
 
 use super::error::ChainError;
 use super::outbox::Stage;
-use super::{ChainAccess, Inner};
+use super::{ChainAccess, Gas, Inner};
 use crate::devnet::DROPPED_EXIT_CODE;
 use serde_json::json;
 use shared::chain::view::HeadView;
@@ -94,7 +94,7 @@ pub(super) async fn tend(access: &ChainAccess) -> Result<(), ChainError> {
 /// Where a dropped message's nonce holds up those after it, a message that does nothing takes its place.
 async fn fill_gap(access: &ChainAccess) -> Result<(), ChainError> {
     let _one_at_a_time = access.inner.turn.lock().await;
-    let Some(highest) = access.inner.outbox.sent().last().map(|message| message.message().nonce) else {
+    let Some(highest) = access.inner.outbox.highest_nonce() else {
         return Ok(());
     };
     let next = access.actor(&access.address()).await?.map_or(0, |actor| actor.nonce);
@@ -105,6 +105,6 @@ async fn fill_gap(access: &ChainAccess) -> Result<(), ChainError> {
     let purpose = format!("gap/{free}");
     access.inner.outbox.forget(&purpose)?;
     let nothing = calls::transfer(&Address::id(Address::BURNT_FUNDS), AttoFil::ZERO);
-    access.send(&purpose, nothing).await?;
+    access.send(&purpose, nothing, Gas::default()).await?;
     access.inner.outbox.settle(&purpose)
 }

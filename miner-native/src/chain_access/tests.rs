@@ -1,10 +1,12 @@
 //! The chain access against a development chain in the same process. Blocks are made by hand, so nothing waits for a clock.
 
+use super::outbox::Stage;
 use super::*;
+use crate::devnet::code;
 use crate::devnet::tests::{config, key, produce};
 use crate::devnet::Devnet;
 use shared::chain::keys::cid_of_bytes;
-use shared::chain::{calls, AttoFil};
+use shared::chain::{calls, AttoFil, Call};
 use shared::piece::SectorSize;
 use std::path::Path;
 use tempfile::TempDir;
@@ -66,7 +68,7 @@ impl Setup {
     async fn mine(&self, access: &ChainAccess, purpose: &str, call: Call) -> Result<ReceiptView, ChainError> {
         let cid = access.submit(purpose, call).await?;
         produce(&self.chain.devnet);
-        access.confirmed(&cid).await
+        access.confirmed(&cid, 0).await
     }
 }
 
@@ -104,7 +106,7 @@ async fn a_miner_is_registered_offers_storage_and_is_paid_into_a_channel() {
     let id = calls::channel_id(&receipt).unwrap();
     let channel = access.channel(&access.address(), id).await.unwrap().unwrap();
     assert_eq!((channel.amount, channel.eol), (AttoFil::from_fil(3), Epoch(5000)));
-    let owner = access.query(&calls::read(&miner, "getOwner")).await.unwrap();
+    let owner = access.ask(&calls::read(&miner, "getOwner")).await.unwrap();
     assert_eq!(owner, [access.address().to_bytes()]);
     assert_eq!(access.beacon(Epoch(0)).await.unwrap().len(), 65);
     assert!(matches!(
@@ -141,7 +143,7 @@ async fn messages_submitted_at_once_get_consecutive_nonces() {
     let cids = futures::future::join_all((0..10).map(submit)).await;
     produce(&setup.chain.devnet);
     for cid in &cids {
-        access.confirmed(cid).await.unwrap();
+        access.confirmed(cid, 0).await.unwrap();
     }
     assert_eq!(paid(&access).await, AttoFil::from_fil(10));
     assert_eq!(access.actor(&access.address()).await.unwrap().unwrap().nonce, 10);
@@ -170,7 +172,7 @@ async fn a_refused_message_takes_no_nonce_and_frees_its_purpose() {
         matches!(
             refused,
             ChainError::Rpc {
-                code: MESSAGE_INVALID,
+                code: code::MESSAGE_INVALID,
                 ..
             }
         ),
@@ -190,15 +192,15 @@ async fn a_dropped_message_is_told_and_those_after_it_do_not_wait_for_it() {
         access.submit("third", pay(1)).await.unwrap(),
     ];
     produce(&setup.chain.devnet);
-    access.confirmed(&cids[0]).await.unwrap();
-    let dropped = access.confirmed(&cids[1]).await.unwrap_err();
+    access.confirmed(&cids[0], 0).await.unwrap();
+    let dropped = access.confirmed(&cids[1], 0).await.unwrap_err();
     assert!(
         matches!(&dropped, ChainError::Dropped { reason } if reason.contains("600")),
         "{dropped}"
     );
     tending::tend(&access).await.unwrap();
     produce(&setup.chain.devnet);
-    access.confirmed(&cids[2]).await.unwrap();
+    access.confirmed(&cids[2], 0).await.unwrap();
     assert_eq!(paid(&access).await, AttoFil::from_fil(601));
     access.forget("second").unwrap();
     setup.mine(&access, "second", pay(2)).await.unwrap();
@@ -225,7 +227,7 @@ async fn a_message_that_the_chain_lost_is_sent_again() {
     tending::tend(&access).await.unwrap();
     assert!(access.message(&cid).await.unwrap().is_some());
     produce(&setup.chain.devnet);
-    access.confirmed(&cid).await.unwrap();
+    access.confirmed(&cid, 0).await.unwrap();
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -244,7 +246,7 @@ fn copy(from: &Path, to: &Path) {
 async fn a_message_of_nobody_here_is_not_waited_for() {
     let setup = Setup::new();
     let access = setup.access().await;
-    let unknown = access.confirmed(&cid_of_bytes(b"nothing")).await.unwrap_err();
+    let unknown = access.confirmed(&cid_of_bytes(b"nothing"), 0).await.unwrap_err();
     assert!(matches!(unknown, ChainError::UnknownMessage { .. }), "{unknown}");
 }
 
@@ -304,7 +306,7 @@ async fn a_purpose_has_a_bounded_name() {
 #[test]
 fn settled_messages_are_cleared_away_beyond_a_bound_and_others_never() {
     let db = sled::Config::new().temporary(true).open().unwrap();
-    let Ok(outbox) = Outbox::open(db.open_tree("outbox").unwrap(), "genesis").unwrap() else {
+    let Ok(outbox) = Outbox::open(db.open_tree("outbox").unwrap(), "genesis", &key(1).address()).unwrap() else {
         panic!()
     };
     let message = |nonce| pay(1).message(&key(1).address(), nonce).sign(&key(1));
@@ -333,7 +335,7 @@ fn settled_messages_are_cleared_away_beyond_a_bound_and_others_never() {
 #[test]
 fn a_forgotten_message_on_its_way_keeps_its_nonce() {
     let db = sled::Config::new().temporary(true).open().unwrap();
-    let Ok(outbox) = Outbox::open(db.open_tree("outbox").unwrap(), "genesis").unwrap() else {
+    let Ok(outbox) = Outbox::open(db.open_tree("outbox").unwrap(), "genesis", &key(1).address()).unwrap() else {
         panic!()
     };
     let message = pay(1).message(&key(1).address(), 7).sign(&key(1));

@@ -23,7 +23,13 @@ pub use block::{ticket_is_valid, Block};
 pub use error::DevnetError;
 pub use faucet::{GRANT_FIL, INTERVAL as FAUCET_INTERVAL};
 pub use node::Verifier;
-pub use rpc::views::{FaucetView, MessageView, DROPPED_EXIT_CODE};
+pub use pool::MAX_WAIT;
+pub use rpc::code;
+pub use rpc::views::{
+    BlockView, FaucetView, MessageSummary, MessageView, PoolView, PooledView, PreviewView, QueryView, SupplyView,
+    DROPPED_EXIT_CODE, MAX_LISTED,
+};
+pub use store::{MESSAGES_KEPT, MESSAGES_KEPT_BLOCKS, STATES_KEPT};
 
 use genesis::{Authority, Genesis};
 use node::{now_ms, Node};

@@ -9,11 +9,13 @@ use super::faucet::{self, Faucet, FaucetError};
 use super::genesis::{Authority, Genesis};
 use super::peers::{PeerError, Peers};
 use super::pool::{Pool, PoolError, Waiting};
-use super::store::{state_bytes, state_digest, Commit, Outcome, Resumed, Store};
+use super::store::{
+    state_bytes, state_digest, Commit, Outcome, Resumed, Settled, Store, MESSAGES_KEPT, MESSAGES_KEPT_BLOCKS,
+};
 use cid::Cid;
-use shared::chain::{apply, calls, validate, Address, ApplyError, AttoFil, ChainState, Context, Epoch, Invalid};
-use shared::chain::{Receipt, SecretKey, SignedMessage};
-use shared::ports::verifier::ProofVerifier;
+use shared::chain::{apply, calls, preview, validate, Address, ApplyError, AttoFil, Call, ChainState, Context, Epoch};
+use shared::chain::{Invalid, Preview, Receipt, SecretKey, SignedMessage};
+use shared::ports::verifier::{ProofVerifier, VerifierFault};
 use shared::wire;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -41,6 +43,16 @@ pub(super) enum Refusal {
     Peer(#[from] PeerError),
     #[error("there is no block at height {asked} yet: the head is at {head}")]
     Future { asked: Epoch, head: Epoch },
+    #[error("the state at height {asked} is no longer kept: ask for {oldest} to {head}")]
+    Past { asked: Epoch, oldest: Epoch, head: Epoch },
+    #[error("block {asked} is no longer kept: it is older than {MESSAGES_KEPT_BLOCKS} blocks or {MESSAGES_KEPT} messages, or recorded none")]
+    BlockForgotten { asked: Epoch },
+    #[error("message {message} is in block {height}, so long ago that its contents and receipt are no longer kept")]
+    Forgotten { message: Cid, height: Epoch },
+    #[error("the span from {from} to {to} ends before it begins")]
+    Span { from: Epoch, to: Epoch },
+    #[error("the call cannot be judged now: {0}")]
+    Unjudged(VerifierFault),
     #[error("{0}")]
     Query(#[from] shared::chain::Revert),
     #[error(transparent)]
@@ -161,7 +173,11 @@ impl Node {
         }
         let cid = message.cid();
         let mut pool = lock(&self.pool);
-        if pool.contains(&message, &cid) || matches!(self.store.outcome(&cid)?, Some(Outcome::Mined { .. })) {
+        let mined = self
+            .store
+            .outcome(&cid)?
+            .is_some_and(|outcome| outcome.mined_at().is_some());
+        if mined || pool.contains(&message, &cid) || self.store.forgotten_at(&cid)?.is_some() {
             return Ok(cid);
         }
         let current = self.current();
@@ -198,8 +214,28 @@ impl Node {
     }
 
     /// What became of a message; `None` while it waits, and when the chain does not know it.
-    pub fn outcome(&self, cid: &Cid) -> Result<Option<Outcome>, DevnetError> {
-        self.store.outcome(cid)
+    pub fn outcome(&self, cid: &Cid) -> Result<Option<Outcome>, Refusal> {
+        let outcome = self.store.outcome(cid)?;
+        if outcome.is_none() {
+            self.check_kept(cid)?;
+        }
+        Ok(outcome)
+    }
+
+    /// A message that waits, is in a block, or was dropped lately.
+    pub fn message(&self, cid: &Cid) -> Result<Option<SignedMessage>, Refusal> {
+        let message = self.store.message(cid)?;
+        if message.is_none() {
+            self.check_kept(cid)?;
+        }
+        Ok(message)
+    }
+
+    fn check_kept(&self, cid: &Cid) -> Result<(), Refusal> {
+        match self.store.forgotten_at(cid)? {
+            Some(height) => Err(Refusal::Forgotten { message: *cid, height }),
+            None => Ok(()),
+        }
     }
 
     /// A block as it was recorded, unless it was pruned.
@@ -207,19 +243,73 @@ impl Node {
         self.store.block(height)
     }
 
-    /// A message that waits, is in a block, or was dropped lately.
-    pub fn message(&self, cid: &Cid) -> Result<Option<SignedMessage>, DevnetError> {
-        self.store.message(cid)
+    /// A block that must be there.
+    pub fn kept_block(&self, asked: Epoch) -> Result<Block, Refusal> {
+        let head = self.current().block.height;
+        if asked > head {
+            return Err(Refusal::Future { asked, head });
+        }
+        self.store.block(asked)?.ok_or(Refusal::BlockForgotten { asked })
     }
 
-    /// Runs a method without changing anything.
+    /// The blocks of a span that are kept, oldest first; at most `most`.
+    pub fn blocks(&self, from: Epoch, to: Epoch, most: usize) -> Result<Vec<Block>, Refusal> {
+        if to < from {
+            return Err(Refusal::Span { from, to });
+        }
+        Ok(self.store.blocks(from, to, most)?)
+    }
+
+    /// Messages in blocks from or to an address; see [`Store::messages_of`].
+    pub fn messages_of(&self, address: &Address, before: Option<Epoch>, most: usize) -> Result<Vec<Cid>, DevnetError> {
+        self.store.messages_of(address, before, most)
+    }
+
+    /// The number of an account's next message, after those that wait.
+    pub fn next_nonce(&self, address: &Address) -> u64 {
+        // The pool first: a block replaces the state with the pool's lock held.
+        let pool = lock(&self.pool);
+        pool.next_nonce(&self.current().state, address)
+    }
+
+    /// Runs a method against the state after the block at `height`, the head's when `None`, without changing anything.
     pub fn query(
         &self,
+        height: Option<Epoch>,
         from: Option<&Address>,
         to: &Address,
         method: &str,
         params: Vec<Vec<u8>>,
     ) -> Result<Vec<Vec<u8>>, Refusal> {
+        let current = self.current();
+        let head = current.block.height;
+        let height = height.unwrap_or(head);
+        let past = match height.cmp(&head) {
+            std::cmp::Ordering::Greater => return Err(Refusal::Future { asked: height, head }),
+            std::cmp::Ordering::Equal => None,
+            std::cmp::Ordering::Less => Some(self.past_state(height, head)?),
+        };
+        let beacon = |asked| self.ticket(asked, height);
+        let ctx = Context {
+            height,
+            beacon: &beacon,
+            verifier: &*self.verifier,
+        };
+        let state = past.as_ref().unwrap_or(&current.state);
+        Ok(shared::chain::query(state, &ctx, from, to, method, params)?)
+    }
+
+    fn past_state(&self, asked: Epoch, head: Epoch) -> Result<ChainState, Refusal> {
+        let oldest = self.store.oldest_state(head);
+        let past = Refusal::Past { asked, oldest, head };
+        if asked < oldest {
+            return Err(past);
+        }
+        self.store.state_at(asked)?.ok_or(past)
+    }
+
+    /// What a call would do and cost if it were sent now.
+    pub fn preview(&self, from: &Address, call: Call) -> Result<Preview, Refusal> {
         let current = self.current();
         let height = current.block.height;
         let beacon = |asked| self.ticket(asked, height);
@@ -228,7 +318,10 @@ impl Node {
             beacon: &beacon,
             verifier: &*self.verifier,
         };
-        Ok(shared::chain::query(&current.state, &ctx, from, to, method, params)?)
+        preview(&current.state, &ctx, from, call).map_err(|error| match error {
+            ApplyError::Invalid(invalid) => invalid.into(),
+            ApplyError::Fault(fault) => Refusal::Unjudged(fault),
+        })
     }
 
     /// Makes the next block of the messages whose turn it is.
@@ -311,30 +404,20 @@ impl Node {
             .filter(|(waiting, _)| !settled(waiting.cid))
             .collect();
         round.dropped.extend(hopeless);
-        let mined = round.mined.iter().map(|(w, receipt)| {
-            (
-                w.cid,
-                Outcome::Mined {
-                    height,
-                    receipt: receipt.clone(),
-                },
-            )
+        let mined = round.mined.iter().map(|(waiting, receipt)| {
+            let receipt = receipt.clone();
+            waiting.settled(Outcome::Mined { height, receipt })
         });
-        let dropped = round.dropped.iter().map(|(w, reason)| {
-            (
-                w.cid,
-                Outcome::Dropped {
-                    height,
-                    reason: reason.clone(),
-                },
-            )
+        let dropped = round.dropped.iter().map(|(waiting, reason)| {
+            let reason = reason.clone();
+            waiting.settled(Outcome::Dropped { height, reason })
         });
-        let outcomes: Vec<_> = mined.chain(dropped).collect();
+        let all: Vec<Settled> = mined.chain(dropped).collect();
         // FAIL: the disk may be full: the block is not shown, and the next attempt makes it anew under the same height.
         self.store.commit(&Commit {
             block: &next.block,
             state: bytes.as_deref(),
-            outcomes: &outcomes,
+            settled: &all,
         })?;
         for (waiting, _) in &round.dropped {
             tracing::info!(message = %waiting.cid, "message dropped");
@@ -345,6 +428,16 @@ impl Node {
         }
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = next.clone();
         Ok(next)
+    }
+}
+
+impl Waiting {
+    fn settled(&self, outcome: Outcome) -> Settled {
+        Settled {
+            cid: self.cid,
+            message: self.message.clone(),
+            outcome,
+        }
     }
 }
 

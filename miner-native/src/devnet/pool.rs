@@ -34,7 +34,8 @@ pub(super) struct Waiting {
     pub message: Arc<SignedMessage>,
     /// Height at which it came.
     pub since: Epoch,
-    size: usize,
+    /// Bytes of the signed message.
+    pub size: usize,
 }
 
 /// By sender and nonce.
@@ -89,6 +90,17 @@ impl Pool {
         if let Some(removed) = self.messages.remove(&slot(message)) {
             self.bytes = self.bytes.saturating_sub(removed.size);
         }
+    }
+
+    /// How many messages wait, and how many bytes they have.
+    pub fn load(&self) -> (usize, usize) {
+        (self.messages.len(), self.bytes)
+    }
+
+    /// The first messages that wait, by sender and nonce; of one sender when it is given.
+    pub fn listed(&self, sender: Option<&Address>, most: usize) -> Vec<Waiting> {
+        let wanted = |waiting: &&Waiting| sender.is_none_or(|sender| waiting.message.message().from == *sender);
+        self.messages.values().filter(wanted).take(most).cloned().collect()
     }
 
     /// The nonce after all that the account used or has waiting without a gap.

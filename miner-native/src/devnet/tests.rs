@@ -389,7 +389,7 @@ fn old_blocks_stay_only_when_they_recorded_messages() {
             .commit(&store::Commit {
                 block: &block,
                 state: None,
-                outcomes: &[],
+                settled: &[],
             })
             .unwrap();
     };
@@ -407,10 +407,11 @@ fn a_damaged_state_is_noticed() {
     let (dir, devnet) = chain();
     drop(devnet);
     let db = sled::open(dir.path().join("chain")).unwrap();
-    let mut state = db.get(b"state").unwrap().unwrap().to_vec();
+    let key = [b"S".as_slice(), &0u64.to_be_bytes()].concat();
+    let mut state = db.get(&key).unwrap().unwrap().to_vec();
     let last = state.len() - 1;
     state[last] ^= 1;
-    db.insert(b"state", state).unwrap();
+    db.insert(key, state).unwrap();
     drop(db);
     assert!(matches!(
         Devnet::open(config(dir.path())),

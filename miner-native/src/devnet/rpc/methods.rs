@@ -13,12 +13,19 @@
 //! | `chain.push` | message: hexadecimal CBOR of a [`SignedMessage`] | {message: its id} |
 //! | `chain.receipt` | message: id | [`ReceiptView`](shared::chain::view::ReceiptView), null while it waits |
 //! | `chain.message` | message: id | [`MessageView`](views::MessageView) or null |
-//! | `chain.query` | to, method, from?, params?: hexadecimal ABI values | {returns: hexadecimal ABI values} |
+//! | `chain.query` | to, method, from?, params?: hexadecimal ABI values, height? | [`QueryView`] |
+//! | `chain.preview` | to, from, value?, method, params?: hexadecimal ABI values | [`PreviewView`](views::PreviewView) |
+//! | `chain.nonce` | address | number of the account's next message, after those that wait |
+//! | `chain.block` | height | [`BlockView`](views::BlockView) |
+//! | `chain.blocks` | from, to | at most [`MAX_LISTED`] [`BlockView`](views::BlockView)s, oldest first |
+//! | `chain.messages` | address, before?: height | about [`MAX_LISTED`] [`MessageSummary`](views::MessageSummary)s, newest first |
+//! | `chain.pool` | address? | [`PoolView`] |
+//! | `chain.supply` | | [`SupplyView`](views::SupplyView) |
 //! | `devnet.faucet` | address | [`FaucetView`] |
 //! | `peers.announce` | record: hexadecimal signed envelope | true |
 //! | `peers.find` | peerId | addresses |
 
-use super::views::{self, FaucetView};
+use super::views::{self, FaucetView, PoolView, QueryView, MAX_LISTED};
 use super::{code, RpcError};
 use crate::devnet::node::{lock, Node};
 use cid::Cid;
@@ -26,7 +33,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{json, Map, Value};
 use shared::chain::view::{ActorView, ChannelView, MinerView, NetworkView};
-use shared::chain::{Address, ChannelId, Epoch, SignedMessage};
+use shared::chain::{Address, AttoFil, Call, ChannelId, Epoch, SignedMessage};
 use shared::wire;
 use std::time::Duration;
 
@@ -84,6 +91,40 @@ struct Query {
     method: String,
     #[serde(default)]
     params: Vec<String>,
+    height: Option<Epoch>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Previewed {
+    to: Address,
+    from: Address,
+    #[serde(default)]
+    value: AttoFil,
+    #[serde(default)]
+    method: String,
+    #[serde(default)]
+    params: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Span {
+    from: Epoch,
+    to: Epoch,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listed {
+    address: Address,
+    before: Option<Epoch>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfSender {
+    address: Option<Address>,
 }
 
 /// Answers one call.
@@ -112,6 +153,26 @@ pub(super) fn call(node: &Node, block_time: Duration, method: &str, params: Valu
         "chain.receipt" => receipt(node, parse(params)?),
         "chain.message" => message(node, parse(params)?),
         "chain.query" => query(node, parse(params)?),
+        "chain.preview" => preview(node, parse(params)?),
+        "chain.nonce" => {
+            let OfAddress { address } = parse(params)?;
+            Ok(node.next_nonce(&address).into())
+        }
+        "chain.block" => {
+            let OfHeight { height } = parse(params)?;
+            to_json(&views::block(&node.kept_block(height)?))
+        }
+        "chain.blocks" => {
+            let Span { from, to } = parse(params)?;
+            let blocks = node.blocks(from, to, MAX_LISTED)?;
+            to_json(&blocks.iter().map(views::block).collect::<Vec<_>>())
+        }
+        "chain.messages" => messages(node, parse(params)?),
+        "chain.pool" => to_json(&pool(node, parse(params)?)),
+        "chain.supply" => {
+            none(params)?;
+            to_json(&views::supply(&node.current().state, &node.genesis.faucet))
+        }
         "devnet.faucet" => {
             let OfAddress { address } = parse(params)?;
             let (message, amount) = node.grant(&address)?;
@@ -174,13 +235,54 @@ fn message(node: &Node, OfMessage { message }: OfMessage) -> Reply {
 }
 
 fn query(node: &Node, query: Query) -> Reply {
-    let params = query
-        .params
-        .iter()
-        .map(|param| from_hex("params", param))
-        .collect::<Result<_, _>>()?;
-    let returns = node.query(query.from.as_ref(), &query.to, &query.method, params)?;
-    Ok(json!({ "returns": returns.iter().map(hex::encode).collect::<Vec<_>>() }))
+    let params = abi_values(&query.params)?;
+    let returns = node.query(query.height, query.from.as_ref(), &query.to, &query.method, params)?;
+    let returns = returns.iter().map(hex::encode).collect();
+    to_json(&QueryView { returns })
+}
+
+fn preview(node: &Node, previewed: Previewed) -> Reply {
+    let Previewed {
+        to,
+        from,
+        value,
+        method,
+        params,
+    } = previewed;
+    let params = abi_values(&params)?;
+    let call = Call {
+        to,
+        value,
+        method,
+        params,
+    };
+    to_json(&views::preview(&node.preview(&from, call)?))
+}
+
+fn abi_values(params: &[String]) -> Result<Vec<Vec<u8>>, RpcError> {
+    params.iter().map(|param| from_hex("params", param)).collect()
+}
+
+fn messages(node: &Node, Listed { address, before }: Listed) -> Reply {
+    let mut list = Vec::new();
+    for cid in node.messages_of(&address, before, MAX_LISTED)? {
+        // A block made meanwhile may have pushed it out.
+        if let Some(message) = node.message(&cid)? {
+            list.push(views::summary(cid.to_string(), &message, node.outcome(&cid)?.as_ref()));
+        }
+    }
+    to_json(&list)
+}
+
+fn pool(node: &Node, OfSender { address }: OfSender) -> PoolView {
+    let pool = lock(&node.pool);
+    let (count, bytes) = pool.load();
+    let waiting = pool.listed(address.as_ref(), MAX_LISTED);
+    PoolView {
+        count: count as u64,
+        bytes: bytes as u64,
+        messages: waiting.iter().map(views::pooled).collect(),
+    }
 }
 
 fn parse<T: DeserializeOwned>(params: Value) -> Result<T, RpcError> {

@@ -10,6 +10,7 @@ pub(super) mod views;
 
 use super::error::DevnetError;
 use super::node::{Node, Refusal};
+use super::pool::PoolError;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
@@ -18,6 +19,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::Router;
 use serde_json::{json, Value};
+use shared::chain::{Epoch, Invalid};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,18 +34,39 @@ const MAX_AT_WORK: usize = 64;
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Codes of errors: JSON-RPC's own, and from -32000 down the chain's.
-mod code {
+pub mod code {
+    /// It is not JSON.
     pub const PARSE: i64 = -32700;
+    /// It is no JSON-RPC request, or too long.
     pub const REQUEST: i64 = -32600;
+    /// There is no such method.
     pub const METHOD: i64 = -32601;
+    /// A parameter is missing, unknown or malformed.
     pub const PARAMS: i64 = -32602;
+    /// The chain's own fault.
     pub const INTERNAL: i64 = -32603;
+    /// The message cannot be in a block at all, as the state is.
     pub const MESSAGE_INVALID: i64 = -32001;
+    /// The pool has no room for the message.
     pub const POOL: i64 = -32002;
+    /// The faucet gives nothing.
     pub const FAUCET: i64 = -32003;
+    /// There is no block at that height yet.
     pub const FUTURE: i64 = -32004;
+    /// The query reverted; `data.exitCode` says how.
     pub const QUERY: i64 = -32005;
+    /// The record of a peer is refused.
     pub const PEER: i64 = -32006;
+    /// The message is in the block at `data.height`, and nothing more of it is kept.
+    pub const PRUNED: i64 = -32007;
+    /// The message's number was used by another one, which is in a block.
+    pub const NONCE_USED: i64 = -32008;
+    /// Another message with the same number waits.
+    pub const NONCE_TAKEN: i64 = -32009;
+    /// The state or block at that height is no longer kept.
+    pub const PAST: i64 = -32010;
+    /// There are as many connections or subscriptions as there may be.
+    pub const BUSY: i64 = -32011;
 }
 
 /// An error as the asker sees it.
@@ -54,6 +77,8 @@ struct RpcError {
     hint: Option<&'static str>,
     /// The exit code of a query that reverted.
     exit_code: Option<u64>,
+    /// Height of the block that a message is in of which nothing more is kept.
+    height: Option<Epoch>,
 }
 
 impl RpcError {
@@ -63,6 +88,7 @@ impl RpcError {
             message: message.to_string(),
             hint: None,
             exit_code: None,
+            height: None,
         }
     }
 
@@ -81,6 +107,9 @@ impl RpcError {
         if let Some(exit_code) = self.exit_code {
             data.insert("exitCode".into(), exit_code.into());
         }
+        if let Some(height) = self.height {
+            data.insert("height".into(), height.0.into());
+        }
         let mut error = json!({ "code": self.code, "message": self.message });
         if !data.is_empty() {
             error["data"] = Value::Object(data);
@@ -93,11 +122,20 @@ impl From<Refusal> for RpcError {
     fn from(refusal: Refusal) -> Self {
         let error = |code| Self::new(code, &refusal);
         match &refusal {
+            Refusal::Invalid(Invalid::NonceUsed { .. }) => error(code::NONCE_USED),
+            Refusal::Pool(PoolError::NonceTaken { .. }) => error(code::NONCE_TAKEN),
             Refusal::TooLong(_) | Refusal::Invalid(_) => error(code::MESSAGE_INVALID),
             Refusal::Pool(_) => error(code::POOL).hint("messages leave the pool with every block"),
             Refusal::Faucet(_) => error(code::FAUCET).hint("an account gets money from the faucet once in 100 blocks"),
             Refusal::Peer(_) => error(code::PEER),
             Refusal::Future { .. } => error(code::FUTURE).hint("wait for the block"),
+            Refusal::Past { .. } | Refusal::BlockForgotten { .. } => error(code::PAST),
+            Refusal::Forgotten { height, .. } => Self {
+                height: Some(*height),
+                ..error(code::PRUNED)
+            },
+            Refusal::Span { .. } => error(code::PARAMS),
+            Refusal::Unjudged(_) => error(code::INTERNAL).hint("try again"),
             Refusal::Query(revert) => Self {
                 exit_code: Some(revert.code),
                 ..error(code::QUERY)

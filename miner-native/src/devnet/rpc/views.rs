@@ -1,19 +1,26 @@
 //! The JSON of the RPC that [`shared::chain::view`] has no type for.
 
+use crate::devnet::block::Block;
 use crate::devnet::node::Snapshot;
+use crate::devnet::pool::{Waiting, MAX_WAIT};
 use crate::devnet::store::Outcome;
 use serde::{Deserialize, Serialize};
 use shared::chain::view::{HeadView, ReceiptView};
-use shared::chain::{Address, AttoFil, Epoch, SignedMessage};
+use shared::chain::{Address, AttoFil, ChainState, Epoch, Preview, SignedMessage};
 
 /// The exit code in the receipt of a message that was dropped from the pool and is in no block: above every actor's
 /// codes (spec §5). Nothing of it happened, and its nonce is free.
 pub const DROPPED_EXIT_CODE: u64 = 1000;
 
+/// Most entries of one list; who needs more asks again from where it ends.
+pub const MAX_LISTED: usize = 100;
+
 /// A message and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MessageView {
+    /// The message's id.
+    pub message: String,
     pub to: Address,
     pub from: Address,
     pub nonce: u64,
@@ -21,10 +28,122 @@ pub struct MessageView {
     pub method: String,
     /// Hexadecimal, one text a parameter.
     pub params: Vec<String>,
+    /// attoFIL offered for a unit of gas.
+    pub gas_price: AttoFil,
+    pub gas_limit: u64,
     /// Height of the block that it is in; `None` while it waits.
     pub height: Option<Epoch>,
     /// `None` while it waits.
     pub receipt: Option<ReceiptView>,
+}
+
+/// What a query returned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueryView {
+    /// ABI values, hexadecimal.
+    pub returns: Vec<String>,
+}
+
+/// What a call would do if it were sent now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PreviewView {
+    /// Units of gas that it would use.
+    pub gas: u64,
+    /// 0 = it would be applied.
+    pub exit_code: u64,
+    /// Why, when the exit code is not 0.
+    pub error: String,
+    /// ABI values, hexadecimal.
+    pub returns: Vec<String>,
+}
+
+/// A block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BlockView {
+    pub height: Epoch,
+    /// The block's id.
+    pub block: String,
+    /// The block before; of block 0 the genesis record's id.
+    pub parent: String,
+    /// Hexadecimal.
+    pub ticket: String,
+    /// Ids in the order they were applied.
+    pub messages: Vec<String>,
+    /// Digest of the state after it, hexadecimal.
+    pub state: String,
+    /// When it was made, in milliseconds since 1970.
+    pub time_ms: u64,
+}
+
+/// A message in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageSummary {
+    /// The message's id.
+    pub message: String,
+    pub to: Address,
+    pub from: Address,
+    pub nonce: u64,
+    pub value: AttoFil,
+    /// Empty when it only moves value.
+    pub method: String,
+    /// attoFIL offered for a unit of gas.
+    pub gas_price: AttoFil,
+    pub gas_limit: u64,
+    /// Height of the block that it is in; `None` while it waits.
+    pub height: Option<Epoch>,
+    /// `None` while it waits.
+    pub exit_code: Option<u64>,
+}
+
+/// A message that waits for a block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PooledView {
+    #[serde(flatten)]
+    pub message: MessageSummary,
+    /// Height at which it came.
+    pub since: Epoch,
+    /// Height at which it is dropped if it is in no block by then.
+    pub expires: Epoch,
+    /// Bytes of the signed message.
+    pub size: u64,
+}
+
+/// The messages that wait for a block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PoolView {
+    /// All that wait, of every sender.
+    pub count: u64,
+    /// Bytes of all that wait.
+    pub bytes: u64,
+    /// By sender and nonce, at most [`MAX_LISTED`].
+    pub messages: Vec<PooledView>,
+}
+
+/// Where all the money is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SupplyView {
+    /// All there is; it never changes.
+    pub total: AttoFil,
+    /// Gone for good (t099).
+    pub burnt: AttoFil,
+    /// Never given out, and gas (t01).
+    pub treasury: AttoFil,
+    /// What the faucet may still give.
+    pub faucet: AttoFil,
+    /// In payment channels.
+    pub channels: AttoFil,
+    /// In miners, collateral included.
+    pub miners: AttoFil,
+    /// The part of the miners' money that their sectors lock up.
+    pub collateral: AttoFil,
+    /// Everybody else's.
+    pub accounts: AttoFil,
 }
 
 /// What the faucet gave.
@@ -61,18 +180,86 @@ pub(super) fn receipt(message: String, outcome: &Outcome) -> ReceiptView {
 
 pub(in crate::devnet) fn message(cid: String, signed: &SignedMessage, outcome: Option<&Outcome>) -> MessageView {
     let message = signed.message();
-    let height = outcome.and_then(|outcome| match outcome {
-        Outcome::Mined { height, .. } => Some(*height),
-        Outcome::Dropped { .. } => None,
-    });
     MessageView {
+        message: cid.clone(),
         to: message.to.clone(),
         from: message.from.clone(),
         nonce: message.nonce,
         value: message.value,
         method: message.method.clone(),
         params: message.params.iter().map(hex::encode).collect(),
-        height,
+        gas_price: signed.metered.gas_price,
+        gas_limit: signed.metered.gas_limit,
+        height: outcome.and_then(Outcome::mined_at),
         receipt: outcome.map(|outcome| receipt(cid, outcome)),
+    }
+}
+
+pub(super) fn summary(cid: String, signed: &SignedMessage, outcome: Option<&Outcome>) -> MessageSummary {
+    let message = signed.message();
+    MessageSummary {
+        message: cid,
+        to: message.to.clone(),
+        from: message.from.clone(),
+        nonce: message.nonce,
+        value: message.value,
+        method: message.method.clone(),
+        gas_price: signed.metered.gas_price,
+        gas_limit: signed.metered.gas_limit,
+        height: outcome.and_then(Outcome::mined_at),
+        exit_code: outcome.map(|outcome| match outcome {
+            Outcome::Mined { receipt, .. } => receipt.exit_code,
+            Outcome::Dropped { .. } => DROPPED_EXIT_CODE,
+        }),
+    }
+}
+
+pub(super) fn block(block: &Block) -> BlockView {
+    BlockView {
+        height: block.height,
+        block: block.cid().to_string(),
+        parent: block.parent.to_string(),
+        ticket: hex::encode(&block.ticket.0),
+        messages: block.messages.iter().map(ToString::to_string).collect(),
+        state: hex::encode(block.state),
+        time_ms: block.time_ms,
+    }
+}
+
+pub(super) fn pooled(waiting: &Waiting) -> PooledView {
+    PooledView {
+        message: summary(waiting.cid.to_string(), &waiting.message, None),
+        since: waiting.since,
+        expires: waiting.since.plus(MAX_WAIT),
+        size: waiting.size as u64,
+    }
+}
+
+pub(super) fn preview(preview: &Preview) -> PreviewView {
+    PreviewView {
+        gas: preview.gas_used,
+        exit_code: preview.exit_code,
+        error: preview.error.clone(),
+        returns: preview.returns.iter().map(hex::encode).collect(),
+    }
+}
+
+pub(super) fn supply(state: &ChainState, faucet: &Address) -> SupplyView {
+    let sum =
+        |amounts: &mut dyn Iterator<Item = AttoFil>| AttoFil(amounts.fold(0, |sum: u128, a| sum.saturating_add(a.0)));
+    let id = |number| state.balance(&Address::id(number));
+    let (burnt, treasury) = (id(Address::BURNT_FUNDS), id(Address::NETWORK_TREASURY));
+    let given = state.balance(faucet);
+    let all = sum(&mut state.accounts.values().map(|account| account.balance));
+    let apart = burnt.0.saturating_add(treasury.0).saturating_add(given.0);
+    SupplyView {
+        total: state.supply,
+        burnt,
+        treasury,
+        faucet: given,
+        channels: state.broker.balance,
+        miners: sum(&mut state.miners.values().map(|miner| miner.balance)),
+        collateral: sum(&mut state.miners.values().map(|miner| miner.active_collateral)),
+        accounts: AttoFil(all.0.saturating_sub(apart)),
     }
 }

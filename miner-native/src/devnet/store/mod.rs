@@ -1,18 +1,28 @@
 //! What the development chain keeps on disk. The only module of the chain that names sled.
 //!
-//! One tree, so that one batch changes blocks, state, outcomes and pool together or not at all; every change is on the
+//! Here: blocks, the pool and what became of its messages; [`states`] holds past states, [`archive`] the messages of past
+//! blocks. One tree, so that one batch changes blocks, state, outcomes and pool together or not at all; every change is on the
 //! disk before it is acknowledged. Called by [`super::node`].
+
+mod archive;
+mod states;
+
+pub use archive::{MESSAGES_KEPT, MESSAGES_KEPT_BLOCKS};
+pub use states::STATES_KEPT;
 
 use super::block::Block;
 use super::error::DevnetError;
 use super::genesis::Genesis;
+use archive::{Archive, Bounds, ARCHIVE};
 use cid::Cid;
 use serde::{de::DeserializeOwned, Deserialize, Serialize};
 use shared::chain::keys::blake2b256;
 use shared::chain::message::Receipt;
 use shared::chain::{ChainState, Epoch, SignedMessage};
 use shared::wire;
+use states::States;
 use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Blocks kept whatever is in them; older ones stay only when they recorded messages. At a block a second, 5½ hours.
 pub const BLOCKS_KEPT: u64 = 20_000;
@@ -21,8 +31,11 @@ pub const DROPPED_KEPT: usize = 4096;
 /// Memory that the store may use to cache pages.
 const CACHE_BYTES: u64 = 32 * 1024 * 1024;
 
+/// How the records are laid out, and the state within them; counted up when an older program's cannot be read.
+const FORMAT: u64 = 2;
+
+const FORMAT_KEY: &[u8] = b"format";
 const GENESIS: &[u8] = b"genesis";
-const STATE: &[u8] = b"state";
 const HEAD: &[u8] = b"head";
 
 /// What became of a message.
@@ -38,12 +51,30 @@ pub(super) enum Outcome {
     Dropped { height: Epoch, reason: String },
 }
 
+impl Outcome {
+    /// Height of the block that the message is in.
+    pub fn mined_at(&self) -> Option<Epoch> {
+        match self {
+            Self::Mined { height, .. } => Some(*height),
+            Self::Dropped { .. } => None,
+        }
+    }
+}
+
 /// Everything that a block changes.
 pub(super) struct Commit<'a> {
     pub block: &'a Block,
     /// `None` when the block changed nothing but the height.
     pub state: Option<&'a [u8]>,
-    pub outcomes: &'a [(Cid, Outcome)],
+    /// The block's messages in their order, then those dropped with it.
+    pub settled: &'a [Settled],
+}
+
+/// A message that waits no longer.
+pub(super) struct Settled {
+    pub cid: Cid,
+    pub message: Arc<SignedMessage>,
+    pub outcome: Outcome,
 }
 
 /// What a chain goes on from.
@@ -58,6 +89,15 @@ pub(super) struct Resumed {
 /// The chain's tree.
 pub(super) struct Store {
     db: sled::Db,
+    bounds: Bounds,
+    kept: Mutex<Kept>,
+}
+
+/// What the disk holds of the past.
+#[derive(Clone, Default)]
+struct Kept {
+    states: States,
+    archive: Archive,
 }
 
 impl Store {
@@ -72,13 +112,47 @@ impl Store {
             .cache_capacity(CACHE_BYTES)
             .open()
         {
-            Ok(db) => Ok(Self { db }),
+            Ok(db) => Self::of(db, dir),
             // sled gives no variant of its own to a lock that is held.
             Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
                 Err(DevnetError::InUse { dir: dir.to_owned() })
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn of(db: sled::Db, dir: &Path) -> Result<Self, DevnetError> {
+        let store = Self {
+            db,
+            bounds: Bounds::default(),
+            kept: Mutex::default(),
+        };
+        let found = match store.db.get(FORMAT_KEY)? {
+            Some(format) => format.as_ref().try_into().map_or(0, u64::from_be_bytes),
+            // The first layout had no number.
+            None if store.db.contains_key(GENESIS)? => 1,
+            None => FORMAT,
+        };
+        if found != FORMAT {
+            let dir = dir.to_owned();
+            return Err(DevnetError::OtherFormat {
+                dir,
+                found,
+                wanted: FORMAT,
+            });
+        }
+        let archive = store.db.get(ARCHIVE)?;
+        let kept = Kept {
+            states: States::open(&store.db)?,
+            archive: archive.map_or(Ok(Archive::default()), |bytes| from_cbor("archive record", &bytes))?,
+        };
+        *store.kept() = kept;
+        Ok(store)
+    }
+
+    /// A panic while the lock was held leaves a whole record: it changes by one assignment.
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the chain was started with; `None` when it has not begun.
@@ -92,10 +166,14 @@ impl Store {
     /// Begins a chain.
     pub fn begin(&self, genesis: &Genesis, block: &Block, state: &[u8]) -> Result<(), DevnetError> {
         let mut batch = sled::Batch::default();
+        batch.insert(FORMAT_KEY, &FORMAT.to_be_bytes());
         batch.insert(GENESIS, to_cbor(genesis));
-        batch.insert(STATE, state);
+        let mut kept = self.kept().clone();
+        kept.states.advance(&mut batch, block.height, Some(state));
         put_block(&mut batch, block);
-        self.write(batch)
+        self.write(batch)?;
+        *self.kept() = kept;
+        Ok(())
     }
 
     /// Where the chain stands; `None` when it has not begun.
@@ -111,15 +189,11 @@ impl Store {
             .map(u64::from_be_bytes)
             .map_err(|e| DevnetError::damaged("head", e))?;
         let head = self.block(Epoch(height))?.ok_or_else(|| missing("block"))?;
-        let bytes = self.db.get(STATE)?.ok_or_else(|| missing("state"))?;
-        if state_digest(&bytes) != head.state {
-            return Err(DevnetError::damaged(
-                "state",
-                "it is not the one that the last block names",
-            ));
+        let state = self.state_at(head.height)?.ok_or_else(|| missing("state"))?;
+        if state_digest(&state_bytes(&state)) != head.state {
+            let reason = "it is not the one that the last block names";
+            return Err(DevnetError::damaged("state", reason));
         }
-        let mut state: ChainState = from_cbor("state", &bytes)?;
-        state.height = head.height;
         Ok(Some(Resumed {
             genesis,
             head,
@@ -153,6 +227,16 @@ impl Store {
             .transpose()
     }
 
+    /// The blocks of a span that are kept, oldest first; at most `most`.
+    pub fn blocks(&self, from: Epoch, to: Epoch, most: usize) -> Result<Vec<Block>, DevnetError> {
+        let span = self.db.range(block_key(from)..=block_key(to)).take(most);
+        span.map(|entry| {
+            let (_, bytes) = entry?;
+            wire::decode(&bytes).map_err(|e| DevnetError::damaged("block", e))
+        })
+        .collect()
+    }
+
     pub fn message(&self, cid: &Cid) -> Result<Option<SignedMessage>, DevnetError> {
         let bytes = self.db.get(cid_key(b'm', cid))?;
         bytes
@@ -176,34 +260,39 @@ impl Store {
         self.write(batch)
     }
 
-    /// Records a block and everything that it changed, as one.
+    /// Records a block and everything that it changed, as one, and forgets what is too old with it.
     pub fn commit(&self, commit: &Commit) -> Result<(), DevnetError> {
         let mut batch = sled::Batch::default();
         put_block(&mut batch, commit.block);
-        if let Some(state) = commit.state {
-            batch.insert(STATE, state);
-        }
         let height = commit.block.height;
-        for (at, (cid, outcome)) in (0u64..).zip(commit.outcomes) {
-            batch.remove(cid_key(b'p', cid));
-            batch.insert(cid_key(b'o', cid), to_cbor(outcome));
-            if matches!(outcome, Outcome::Dropped { .. }) {
-                batch.insert(dropped_key(height, at), cid.to_bytes());
-            }
-        }
-        if commit
-            .outcomes
+        let (mined, dropped): (Vec<&Settled>, Vec<&Settled>) = commit
+            .settled
             .iter()
-            .any(|(_, outcome)| matches!(outcome, Outcome::Dropped { .. }))
-        {
+            .partition(|settled| settled.outcome.mined_at().is_some());
+        for settled in commit.settled {
+            batch.remove(cid_key(b'p', &settled.cid));
+            batch.insert(cid_key(b'o', &settled.cid), to_cbor(&settled.outcome));
+        }
+        for (at, settled) in (0u64..).zip(&dropped) {
+            batch.insert(dropped_key(height, at), settled.cid.to_bytes());
+        }
+        if !dropped.is_empty() {
             self.forget_dropped(&mut batch)?;
         }
+        archive::file(&mut batch, height, &mined);
         if let Some(old) = height.0.checked_sub(BLOCKS_KEPT).map(Epoch) {
             if self.block(old)?.is_some_and(|block| block.messages.is_empty()) {
                 batch.remove(block_key(old));
             }
         }
-        self.write(batch)
+        let mut kept = self.kept().clone();
+        kept.states.advance(&mut batch, height, commit.state);
+        kept.archive = self.forget_old(&mut batch, kept.archive, height, mined.len() as u64)?;
+        batch.insert(ARCHIVE, to_cbor(&kept.archive));
+        // FAIL: the disk may be full: nothing of the block is kept, and `kept` stays as it was.
+        self.write(batch)?;
+        *self.kept() = kept;
+        Ok(())
     }
 
     /// Removes the oldest dropped messages beyond [`DROPPED_KEPT`] (those of the batch itself come on top).

@@ -1,0 +1,225 @@
+//! Messages to the chain, each sent once for its purpose, and the wait for what becomes of them (spec §5.1).
+//!
+//! A caller names a purpose; the message made for it is kept before it is sent ([`super::outbox`]). Waiters are told when
+//! the chain dropped their message; those of 2019 waited for ever.
+
+use super::outbox::{Entry, Stage, MAX_PURPOSE};
+use super::{ChainAccess, ChainError, Gas};
+use crate::devnet::{code, DROPPED_EXIT_CODE};
+use cid::Cid;
+use serde_json::{json, Value};
+use shared::chain::view::ReceiptView;
+use shared::chain::{Call, SignedMessage};
+use shared::wire;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a confirmation waits for an endpoint that is away before it gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest wait for news of the head before a receipt is asked for again.
+const NEWS: Duration = Duration::from_secs(10);
+/// Numbers that a new message is offered under while other processes of the same account take them.
+const NONCE_TRIES: u32 = 16;
+
+impl ChainAccess {
+    /// Sends a call once for a purpose and returns its message's id. Asked again for the same purpose, it sends the same
+    /// message again, whatever the call, until the purpose is settled and long past, or forgotten.
+    ///
+    /// On [`ChainError::Unreachable`] the message may be on its way: it goes out again by itself when the chain is back,
+    /// and with the next call. On [`ChainError::Rpc`] for a new message nothing was sent and the purpose is free.
+    pub async fn submit(&self, purpose: &str, call: Call) -> Result<Cid, ChainError> {
+        self.submit_with(purpose, call, Gas::default()).await
+    }
+
+    /// [`Self::submit`] with another price or limit of gas.
+    pub async fn submit_with(&self, purpose: &str, call: Call, gas: Gas) -> Result<Cid, ChainError> {
+        let length = purpose.len();
+        if !(1..=MAX_PURPOSE).contains(&length) {
+            let purpose = purpose.chars().take(80).collect();
+            return Err(ChainError::Purpose {
+                purpose,
+                length,
+                most: MAX_PURPOSE,
+            });
+        }
+        let _one_at_a_time = self.inner.turn.lock().await;
+        if let Some(Entry { message, stage, .. }) = self.inner.outbox.entry(purpose) {
+            if stage == Stage::Sent {
+                self.push_again(&message).await?;
+            }
+            return Ok(message.cid());
+        }
+        self.send(purpose, call, gas).await
+    }
+
+    /// Makes, keeps and sends a message. The caller holds the turn.
+    ///
+    /// Another process may send from the same account: a number that it took first is given up for the next one.
+    pub(super) async fn send(&self, purpose: &str, call: Call, gas: Gas) -> Result<Cid, ChainError> {
+        let from = self.address();
+        let mut least = 0;
+        for _ in 1..NONCE_TRIES {
+            let next: u64 = self
+                .inner
+                .client
+                .call("chain.nonce", json!({ "address": from }))
+                .await?;
+            let nonce = self.inner.outbox.free_nonce(next.max(least));
+            match self.send_as(purpose, call.clone(), gas, nonce).await {
+                Err(ChainError::Rpc {
+                    code: code::NONCE_USED | code::NONCE_TAKEN,
+                    ..
+                }) => {
+                    least = nonce.saturating_add(1);
+                }
+                other => return other,
+            }
+        }
+        let next: u64 = self
+            .inner
+            .client
+            .call("chain.nonce", json!({ "address": from }))
+            .await?;
+        let nonce = self.inner.outbox.free_nonce(next.max(least));
+        self.send_as(purpose, call, gas, nonce).await
+    }
+
+    async fn send_as(&self, purpose: &str, call: Call, gas: Gas, nonce: u64) -> Result<Cid, ChainError> {
+        let mut metered = call.message(&self.address(), nonce);
+        (metered.gas_price, metered.gas_limit) = (gas.price, gas.limit);
+        let message = metered.sign(&self.inner.key);
+        self.inner.outbox.add(purpose, message.clone())?;
+        // FAIL: the process may end here, or the chain be away.
+        // THEN: `tending` sends it when the chain is back; its nonce is taken until then.
+        match self.push(&message).await {
+            Err(refused @ ChainError::Rpc { .. }) => {
+                self.inner.outbox.withdraw(purpose)?;
+                Err(refused)
+            }
+            other => other.map(|()| message.cid()),
+        }
+    }
+
+    /// Waits until a message is on the chain with `confirmations` blocks after its own; 0 is enough on this chain, whose
+    /// single authority never takes a block back. Errs with [`ChainError::Failed`] when it is there and had no effect,
+    /// with [`ChainError::Dropped`] when it never will be, and when the chain is away for a minute.
+    pub async fn confirmed(&self, message: &Cid, confirmations: u64) -> Result<ReceiptView, ChainError> {
+        let mut heads = self.inner.heads.clone();
+        let mut away: Option<Instant> = None;
+        loop {
+            let head = heads.borrow_and_update().height;
+            match self.look(message).await {
+                Ok(Some(receipt)) => {
+                    let is_deep = confirmations == 0 || head >= receipt.height.plus(confirmations);
+                    if is_deep || receipt.exit_code == DROPPED_EXIT_CODE {
+                        return self.judge(message, receipt);
+                    }
+                    away = None;
+                }
+                Ok(None) => away = None,
+                Err(error @ ChainError::Unreachable { .. }) => {
+                    if away.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+                        return Err(error);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+            // A timeout is no news; a closed channel cannot be: `self` holds its sender's task.
+            let _ = tokio::time::timeout(NEWS, heads.changed()).await;
+        }
+    }
+
+    /// Asks for a message's receipt; one that the chain does not know is sent again.
+    pub(super) async fn look(&self, message: &Cid) -> Result<Option<ReceiptView>, ChainError> {
+        if let Some(receipt) = self.receipt(message).await? {
+            return Ok(Some(receipt));
+        }
+        if self.message(message).await?.is_some() {
+            return Ok(None);
+        }
+        match self.inner.outbox.by_cid(message) {
+            None => Err(ChainError::UnknownMessage {
+                message: message.to_string(),
+            }),
+            Some(Entry {
+                stage: Stage::Dropped, ..
+            }) => Err(ChainError::Dropped {
+                reason: "the chain dropped it some time ago".to_owned(),
+            }),
+            Some(Entry { message, .. }) => match self.push_again(&message).await {
+                // The pool may have room later, or the message in this one's place may go.
+                Err(ChainError::Rpc {
+                    code: code::POOL | code::NONCE_TAKEN,
+                    ..
+                }) => Ok(None),
+                other => other.map(|()| None),
+            },
+        }
+    }
+
+    /// Records what a receipt says and turns a failure into an error.
+    fn judge(&self, message: &Cid, receipt: ReceiptView) -> Result<ReceiptView, ChainError> {
+        let dropped = receipt.exit_code == DROPPED_EXIT_CODE;
+        self.inner
+            .outbox
+            .advance(message, if dropped { Stage::Dropped } else { Stage::Mined })?;
+        match receipt.exit_code {
+            0 => Ok(receipt),
+            DROPPED_EXIT_CODE => Err(ChainError::Dropped { reason: receipt.error }),
+            exit_code => Err(ChainError::Failed {
+                exit_code,
+                error: receipt.error,
+            }),
+        }
+    }
+
+    /// [`Self::submit`] and [`Self::confirmed`] in one, without further confirmations.
+    pub async fn call(&self, purpose: &str, call: Call) -> Result<(Cid, ReceiptView), ChainError> {
+        self.call_with(purpose, call, Gas::default()).await
+    }
+
+    /// [`Self::call`] with another price or limit of gas.
+    pub async fn call_with(&self, purpose: &str, call: Call, gas: Gas) -> Result<(Cid, ReceiptView), ChainError> {
+        let message = self.submit_with(purpose, call, gas).await?;
+        self.confirmed(&message, 0).await.map(|receipt| (message, receipt))
+    }
+
+    /// Frees a purpose after its message failed or was dropped, so that it can be tried anew. Of a message that may still
+    /// come to a block, both could take effect: wait with [`Self::confirmed`] first.
+    pub fn forget(&self, purpose: &str) -> Result<(), ChainError> {
+        self.inner.outbox.forget(purpose)
+    }
+
+    /// Says that a purpose is done for good and will not be asked for again; its message may be cleared away.
+    pub fn settle(&self, purpose: &str) -> Result<(), ChainError> {
+        self.inner.outbox.settle(purpose)
+    }
+
+    async fn push(&self, message: &SignedMessage) -> Result<(), ChainError> {
+        let bytes = hex::encode(wire::encode(message));
+        let answer: Value = self
+            .inner
+            .client
+            .call("chain.push", json!({ "message": bytes }))
+            .await?;
+        let (told, ours) = (answer.get("message").and_then(Value::as_str), message.cid().to_string());
+        (told == Some(ours.as_str()))
+            .then_some(())
+            .ok_or_else(|| self.strange("it names the message otherwise"))
+    }
+
+    /// Sends a message of the outbox again. One that the chain can no longer take is as good as dropped.
+    async fn push_again(&self, message: &SignedMessage) -> Result<(), ChainError> {
+        match self.push(message).await {
+            Err(ChainError::Rpc {
+                code: code::MESSAGE_INVALID | code::NONCE_USED,
+                message: reason,
+                ..
+            }) => {
+                self.inner.outbox.advance(&message.cid(), Stage::Dropped)?;
+                Err(ChainError::Dropped { reason })
+            }
+            other => other,
+        }
+    }
+}
