@@ -9,10 +9,11 @@
 //! - [`sealing`] and [`prover`]: from staged pieces to a committed sector (steps 10 to 12)
 //! - [`proving`]: proofs-of-spacetime (step 13)
 //! - [`client`]: the storage client of the terminal, from a file to a proof and back
-//! - [`settings`]: what the operator may change; [`operator`]: what he may ask of a running miner
+//! - [`settings`]: what the operator may change; [`asking`]: the price on the chain; [`operator`]: requests to a miner
 //! - [`web`]: the page and its status; [`daemon`]: all of it in one process; [`commands`]: the command line
 #![forbid(unsafe_code)]
 
+pub mod asking;
 pub mod chain_access;
 pub mod client;
 pub mod commands;

@@ -3,24 +3,15 @@
 //! Put together by [`crate::daemon`]; [`crate::network`], [`crate::sealing`] and [`crate::proving`] hold it.
 
 use crate::chain_access::ChainAccess;
+use crate::devnet::Verifier;
 use crate::prover::Prover;
+use crate::settings::Keeper;
 use crate::staging::Staging;
 use crate::store::Store;
-use shared::chain::{Address, AttoFil, Policy, SecretKey};
+use shared::chain::{Address, Policy, SecretKey};
 use shared::piece::SectorSize;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
-
-/// Numbers that the operator chooses.
-#[derive(Debug, Clone)]
-pub struct Terms {
-    /// attoFIL per byte per block.
-    pub price: AttoFil,
-    /// How long a sector waits for further pieces after its first.
-    pub auto_seal: Duration,
-    /// How long an accepted deal's piece may take to arrive.
-    pub transfer_limit: Duration,
-}
 
 /// One miner.
 pub struct Miner {
@@ -30,11 +21,13 @@ pub struct Miner {
     pub worker: SecretKey,
     pub sector_size: SectorSize,
     pub policy: Policy,
-    pub terms: Terms,
+    pub settings: Keeper,
     pub store: Store,
     pub staging: Staging,
     pub chain: ChainAccess,
     pub prover: Prover,
+    /// Checks our own proofs before they are sent.
+    pub verifier: Verifier,
     /// Held while a proposal is decided on.
     pub deciding: tokio::sync::Mutex<()>,
     /// Rung when a deal's piece was received.

@@ -5,14 +5,14 @@
 
 use crate::chain_access::ChainError;
 use crate::miner::{now_ms, Backoff, Miner};
-use crate::prover::{ProverError, RealVerifier};
+use crate::prover::ProverError;
 use crate::store::{PostRecord, StoreError};
 use shared::chain::actors::miner::late_fee;
 use shared::chain::randomness::{draw, Purpose};
 use shared::chain::view::{MinerView, WindowView};
 use shared::chain::{calls, AttoFil, Epoch};
 use shared::piece::Commitment;
-use shared::ports::verifier::{ProofVerifier, VerifierFault, WindowPoStClaim};
+use shared::ports::verifier::{VerifierFault, WindowPoStClaim};
 use shared::sector::{post_duty, prover_id, PostDuty};
 use std::sync::Arc;
 
@@ -92,7 +92,7 @@ async fn prove(miner: &Miner, view: &MinerView, window: WindowView, randomness_a
         sectors: sectors.clone(),
         proof,
     };
-    if !tokio::task::block_in_place(|| RealVerifier.verify_window_post(&claim))? {
+    if !tokio::task::block_in_place(|| miner.verifier.verify_window_post(&claim))? {
         return Err(PostError::Invalid);
     }
     let proved = began.elapsed().as_secs_f64();

@@ -1,6 +1,6 @@
-//! Gets the miner known to its chain: money, an actor, the right peer id, a standing ask (before step 3 of any deal).
+//! Gets the miner known to its chain: money, an actor, the right peer id (before step 3 of any deal).
 //!
-//! Called by [`crate::daemon`] at every start; does only what is missing.
+//! Called by [`crate::daemon`] at every start; does only what is missing. Next: [`crate::asking`] publishes the ask.
 
 use crate::chain_access::{ChainAccess, ChainError};
 use crate::store::{Store, StoreError};
@@ -15,11 +15,6 @@ use shared::wire::DecodeError;
 const COLLATERAL_FIL: u64 = 10;
 /// Below this many FIL the faucet is asked: collateral, fees and gas for a long time.
 const LOW_FIL: u64 = 20;
-/// Blocks for which an ask stands: a year of half-minute blocks.
-const ASK_BLOCKS: u64 = 1_051_200;
-/// An ask is renewed when it stands for fewer blocks than the longest deal with vouchers lasts.
-const ASK_RENEW: u64 = 900_000;
-
 /// Why the miner is not known to its chain.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistrationError {
@@ -52,7 +47,6 @@ pub async fn register(
     sector_size: SectorSize,
     peer_id: &[u8],
     peer_text: &str,
-    price: AttoFil,
 ) -> Result<MinerView, RegistrationError> {
     fund(chain).await?;
     let address = match store.miner_address()? {
@@ -80,17 +74,6 @@ pub async fn register(
             chain,
             &format!("peer-id-{height}"),
             calls::update_peer_id(&address, peer_id),
-        )
-        .await?;
-    }
-    let stands = view
-        .standing_ask(height)
-        .is_some_and(|ask| ask.price == price && ask.expiry > height.plus(ASK_RENEW));
-    if !stands {
-        once(
-            chain,
-            &format!("ask-{height}"),
-            calls::add_ask(&address, price, ASK_BLOCKS),
         )
         .await?;
     }

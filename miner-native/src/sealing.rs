@@ -10,7 +10,6 @@ use crate::store::{SectorRecord, StoreError};
 use shared::chain::randomness::{draw, Purpose};
 use shared::chain::{calls, Epoch};
 use shared::deal::MinerEffect;
-use shared::piece::Commitment;
 use shared::sector::{Phase, Sealed, Sector, SectorEffect, SectorInput};
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -95,9 +94,7 @@ impl Packer {
         for record in sectors {
             let (id, phase) = (record.sector.id, record.sector.phase());
             if phase == Phase::Packing {
-                let due = record
-                    .first_piece_ms
-                    .saturating_add(miner.terms.auto_seal.as_millis() as u64);
+                let due = record.first_piece_ms.saturating_add(miner.settings.now().auto_seal_ms);
                 // A sector is full when not even a byte fits (spec §8.2).
                 if record.sector.fits(1) && now < due {
                     pause = pause.min(Duration::from_millis(due - now));
@@ -203,9 +200,9 @@ async fn perform(miner: &Miner, sector: &Sector, effect: SectorEffect) -> Result
             let ticket = ticket_of(sector);
             let proved = miner.prover.pre_commit2(sector, ticket, output);
             done(proved, |commitments| SectorInput::PreCommit2Done {
-                comm_d: Commitment(commitments.comm_d),
-                comm_r: Commitment(commitments.comm_r),
-                comm_c: Commitment(commitments.comm_c),
+                comm_d: commitments.comm_d,
+                comm_r: commitments.comm_r,
+                comm_c: commitments.comm_c,
             })
             .await
         }

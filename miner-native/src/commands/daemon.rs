@@ -2,6 +2,7 @@
 
 use super::span;
 use crate::daemon::{self, DaemonConfig, Ports};
+use crate::settings::SettingsChange;
 use anyhow::Result;
 use clap::Args;
 use shared::chain::{AttoFil, Policy};
@@ -44,15 +45,15 @@ pub struct Arguments {
     /// Folder of the browser client, served at /client/
     #[arg(long, value_name = "DIR")]
     client: Option<PathBuf>,
-    /// How long a sector waits for more pieces after its first
-    #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = span::parse)]
-    auto_seal: Duration,
-    /// How long an accepted deal waits for its data
-    #[arg(long, value_name = "SPAN", default_value = "24h", value_parser = span::parse)]
-    transfer_limit: Duration,
-    /// Asking price, in FIL per byte per block (8 MB for 2500 blocks: about 2 FIL)
-    #[arg(long, value_name = "FIL", default_value = "0.0000000001")]
-    price: AttoFil,
+    /// How long a sector waits for more pieces after its first [default: as set last; at first 10s]
+    #[arg(long, value_name = "SPAN", value_parser = span::parse)]
+    auto_seal: Option<Duration>,
+    /// How long an accepted deal waits for its data [default: as set last; at first 24h]
+    #[arg(long, value_name = "SPAN", value_parser = span::parse)]
+    transfer_limit: Option<Duration>,
+    /// Asking price, in FIL per byte per block (8 MB for 2500 blocks: about 2 FIL) [default: as set last; at first 0.0000000001]
+    #[arg(long, value_name = "FIL")]
+    price: Option<AttoFil>,
     /// Blocks in which every sector is proven once; fixed when the network begins
     #[arg(long, value_name = "BLOCKS", help_heading = "New network")]
     proving_period: Option<u64>,
@@ -87,10 +88,17 @@ pub fn run(arguments: Arguments) -> Result<()> {
         },
         web: arguments.web,
         client: arguments.client,
-        auto_seal: arguments.auto_seal,
-        transfer_limit: arguments.transfer_limit,
-        price: arguments.price,
+        settings: SettingsChange {
+            price: arguments.price,
+            auto_seal_ms: arguments.auto_seal.map(millis),
+            transfer_limit_ms: arguments.transfer_limit.map(millis),
+            ..SettingsChange::default()
+        },
         policy,
     };
     Ok(daemon::run(config)?)
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,11 +1,9 @@
 //! `sealdrop miner`: what a running miner is doing, asked of its web listener.
 
+use crate::operator::HEADER;
 use anyhow::{bail, Context, Result};
 use clap::{Args, Subcommand};
 use serde_json::Value;
-
-/// A request that a web page of another origin cannot send without being asked first.
-pub const OPERATOR_HEADER: &str = "x-sealdrop-operator";
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -79,7 +77,7 @@ async fn status(base: &str, json: bool) -> Result<()> {
 async fn seal_now(base: &str) -> Result<()> {
     let asked = client()?
         .post(format!("{base}/api/miner/seal-now"))
-        .header(OPERATOR_HEADER, "1")
+        .header(HEADER, "1")
         .send()
         .await;
     let answer = asked.with_context(|| format!("no daemon answers at {base}; start one with `sealdrop daemon`"))?;

@@ -7,7 +7,6 @@ mod daemon;
 mod error;
 mod gas;
 mod miner;
-pub use miner::OPERATOR_HEADER;
 mod output;
 mod params;
 pub mod span;

@@ -4,20 +4,22 @@
 
 pub mod parameters;
 
+use crate::asking::{self, AskingError};
 use crate::chain_access::{ChainAccess, ChainError};
 use crate::devnet::{Devnet, DevnetConfig, DevnetError};
 use crate::home::{Endpoints, Home, HomeError, Identity};
-use crate::miner::{Miner, Terms};
+use crate::miner::Miner;
 use crate::network::{self, Host, HostConfig, IdentityError, NetworkError, Pulls};
-use crate::prover::{Prover, ProverError, RealVerifier};
+use crate::prover::{Prover, ProverError, RealEngine, RealVerifier};
 use crate::registration::{self, RegistrationError};
+use crate::settings::{Keeper, SettingsChange, SettingsError};
 use crate::staging::{Staging, StagingError};
 use crate::store::{Store, StoreError};
 use crate::wallet::{Wallet, WalletError};
 use crate::web::{self, WebConfig, WebError};
 use crate::{proving, sealing};
 use parameters::ParametersError;
-use shared::chain::{AttoFil, Policy, SecretKey};
+use shared::chain::{Policy, SecretKey};
 use shared::piece::SectorSize;
 use shared::sector::prover_id;
 use std::io::ErrorKind;
@@ -55,10 +57,8 @@ pub struct DaemonConfig {
     pub web: Option<PathBuf>,
     /// The browser client's folder.
     pub client: Option<PathBuf>,
-    pub auto_seal: Duration,
-    pub transfer_limit: Duration,
-    /// attoFIL per byte per block.
-    pub price: AttoFil,
+    /// Settings that the operator gave; the others are as they were left, or the usual ones.
+    pub settings: SettingsChange,
     /// The numbers of a network that begins.
     pub policy: Policy,
 }
@@ -80,6 +80,10 @@ pub enum DaemonError {
     Chain(#[from] ChainError),
     #[error(transparent)]
     Registration(#[from] RegistrationError),
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Asking(#[from] AskingError),
     #[error(transparent)]
     Wallet(#[from] WalletError),
     #[error(transparent)]
@@ -229,6 +233,7 @@ async fn start(config: &DaemonConfig, home: &Home) -> Result<Running, DaemonErro
     network::serve(miner.clone(), &host, pulls)?;
     sealing::start(miner.clone());
     proving::start(miner.clone());
+    asking::start(miner.clone());
     let web_config = web_config(config, devnet.url());
     let web_address = web_listener
         .local_addr()
@@ -270,35 +275,28 @@ async fn start_miner(config: &DaemonConfig, home: &Home, chain_url: &str, host: 
     let chain = ChainAccess::connect(chain_url, store.outbox()?, worker.clone()).await?;
     let policy = chain.network().await?.policy;
     let peer = host.peer_id();
-    let view = registration::register(
-        &chain,
-        &store,
-        config.sector_size,
-        &peer.to_bytes(),
-        &peer.to_string(),
-        config.price,
-    )
-    .await?;
-    let prover = Prover::start(prover_id(&view.address), config.sector_size, dir.join("sectors"))?;
-    Ok(Miner {
+    let view = registration::register(&chain, &store, config.sector_size, &peer.to_bytes(), &peer.to_string()).await?;
+    let engine = RealEngine::new(prover_id(&view.address), config.sector_size, dir.join("sectors"))?;
+    let kept = store.settings()?.unwrap_or_default();
+    let miner = Miner {
         address: view.address,
         owner: view.owner,
         worker,
         sector_size: config.sector_size,
         policy,
-        terms: Terms {
-            price: config.price,
-            auto_seal: config.auto_seal,
-            transfer_limit: config.transfer_limit,
-        },
+        settings: Keeper::new(kept),
         store,
         staging: Staging::open(dir.join("staging"))?,
         chain,
-        prover,
+        prover: Prover::start(Arc::new(engine))?,
+        verifier: Arc::new(RealVerifier),
         deciding: tokio::sync::Mutex::new(()),
         received: Notify::new(),
         seal_now: Notify::new(),
-    })
+    };
+    asking::change(&miner, &config.settings).await?;
+    asking::ensure(&miner).await?;
+    Ok(miner)
 }
 
 /// Tells the operator what runs where; the last line is the page's address.
@@ -317,7 +315,9 @@ fn greet(running: &Running, config: &DaemonConfig, home: &Home) {
     println!("Chain      {}", devnet.url());
     println!(
         "Miner      {} with {} sectors, {} FIL per byte per block",
-        miner.address, miner.sector_size, miner.terms.price
+        miner.address,
+        miner.sector_size,
+        miner.settings.now().price
     );
     for address in host.addresses() {
         println!("Host       {address}/p2p/{}", host.peer_id());

@@ -128,7 +128,7 @@ fn context(miner: &Miner) -> ReviewContext {
     ReviewContext {
         miner: miner.address.clone(),
         owner: miner.owner.clone(),
-        price: miner.terms.price,
+        price: miner.settings.kept().price(),
         height: miner.chain.heads().borrow().height,
         usable: miner.sector_size.usable(),
         channel: None,

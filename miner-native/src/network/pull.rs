@@ -258,7 +258,7 @@ impl Inner {
     }
 
     fn fail_overdue(&self) -> Result<(), StoreError> {
-        let limit = u64::try_from(self.miner.terms.transfer_limit.as_millis()).unwrap_or(u64::MAX);
+        let limit = self.miner.settings.now().transfer_limit_ms;
         let oldest = now_ms().saturating_sub(limit);
         for (deal, record) in self.miner.store.deals_to(|effect| effect == MinerEffect::FetchPiece)? {
             if record.created_ms < oldest {

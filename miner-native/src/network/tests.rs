@@ -3,9 +3,10 @@
 use super::*;
 use crate::chain_access::ChainAccess;
 use crate::devnet::{Devnet, DevnetConfig};
-use crate::miner::Terms;
+use crate::prover::fake::FakeEngine;
 use crate::prover::Prover;
 use crate::registration;
+use crate::settings::{Keeper, Kept, Settings};
 use crate::staging::Staging;
 use crate::store::Store;
 use cid::Cid;
@@ -58,25 +59,35 @@ impl World {
             .await
             .unwrap();
         let (size, peer, free) = (SectorSize::S8MiB, host.peer_id(), AttoFil::ZERO);
-        let registered = registration::register(&chain, &store, size, &peer.to_bytes(), &peer.to_string(), free)
+        let registered = registration::register(&chain, &store, size, &peer.to_bytes(), &peer.to_string())
             .await
             .unwrap();
-        let hour = Duration::from_secs(3600);
+        let engine = FakeEngine {
+            prover_id: [0; 32],
+            size,
+            dir: dir.path().join("sectors"),
+        };
+        let settings = Settings {
+            price: free,
+            auto_seal_ms: 3_600_000,
+            ..Settings::default()
+        };
+        let kept = Kept {
+            settings,
+            ..Kept::default()
+        };
         let miner = Arc::new(Miner {
             address: registered.address,
             owner: registered.owner,
             worker,
             sector_size: size,
             policy: Policy::default(),
-            terms: Terms {
-                price: free,
-                auto_seal: hour,
-                transfer_limit: hour,
-            },
+            settings: Keeper::new(kept),
             store,
             staging: Staging::open(dir.path().join("staging")).unwrap(),
             chain,
-            prover: Prover::start([0; 32], size, dir.path().join("sectors")).unwrap(),
+            prover: Prover::start(Arc::new(engine)).unwrap(),
+            verifier: Arc::new(FakeVerifier::default()),
             deciding: tokio::sync::Mutex::new(()),
             received: Notify::new(),
             seal_now: Notify::new(),

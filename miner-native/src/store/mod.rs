@@ -1,25 +1,27 @@
 //! What the miner remembers: its deals, its sectors, which channel pays for which deal, the proofs it has sent.
 //!
-//! The only module that names sled. A transition of a machine is on the disk when its method here returns; only then is
+//! The only part of the miner that names sled. A transition of a machine is on the disk when its method here returns; only then is
 //! the new effect acted on (design §4). Called by [`crate::network`] (deals), [`crate::sealing`] (sectors) and
 //! [`crate::proving`] (proofs-of-spacetime).
 
+mod codec;
+mod ledger;
 mod records;
 #[cfg(test)]
 mod tests;
 
-pub use records::{DealRecord, PhaseStart, PieceRecord, PostRecord, SectorRecord};
+pub use records::{DealRecord, PhaseStart, PieceRecord, PostRecord, RedemptionRecord, RedemptionStage, SectorRecord};
 
 use cid::Cid;
+use codec::{abort, channel_key, duration_key, number, parse, parse_cid, read, settled, write};
 use records::proof_info;
-use serde::{de::DeserializeOwned, Serialize};
 use shared::chain::{Address, ChannelId};
 use shared::deal::miner::Unexpected;
 use shared::deal::{MinerEffect, MinerInput, MinerStage};
 use shared::piece::SectorSize;
 use shared::sector::machine::SectorRefusal;
 use shared::sector::{Phase, Sector, SectorEffect, SectorInput, SectorPiece};
-use sled::transaction::{ConflictableTransactionError, TransactionError, Transactional};
+use sled::transaction::Transactional;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -27,8 +29,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub const MAX_DEALS: u64 = 16_384;
 /// Most refusals that are kept, so that the same proposal gets the same answer; the oldest go first.
 pub const MAX_REJECTIONS: u64 = 256;
-/// Most proofs-of-spacetime that are kept; the oldest go first.
-pub const MAX_POSTS: u64 = 1000;
 /// Most phase changes that a sector remembers.
 const MAX_HISTORY: usize = 64;
 
@@ -71,11 +71,10 @@ pub struct Store {
     refusals: sled::Tree,
     durations: sled::Tree,
     posts: sled::Tree,
+    redemptions: sled::Tree,
     /// Held while a record is read, changed and written.
     turn: Mutex<()>,
 }
-
-type Abort = ConflictableTransactionError<StoreError>;
 
 impl Store {
     /// Opens the database in `dir`, which is made when it is not there.
@@ -92,6 +91,7 @@ impl Store {
                 refusals: db.open_tree("refusals")?,
                 durations: db.open_tree("durations")?,
                 posts: db.open_tree("posts")?,
+                redemptions: db.open_tree("redemptions")?,
                 turn: Mutex::new(()),
                 db,
             })
@@ -304,6 +304,40 @@ impl Store {
         Ok(sector)
     }
 
+    /// Places a piece of the operator's own, whose bytes are staged. Returns its sector's number; the same again for a
+    /// piece that lies in a sector already.
+    pub fn add_piece(&self, piece: SectorPiece, size: SectorSize, now_ms: u64) -> Result<u64, StoreError> {
+        let _turn = self.turn();
+        for record in self.sectors() {
+            let sector = record?.sector;
+            if sector.effect() != SectorEffect::Rest && sector.pieces.iter().any(|known| known.deal == piece.deal) {
+                return Ok(sector.id);
+            }
+        }
+        let mut target = self.with_room(piece.size, size, now_ms)?;
+        let sector = target.sector.id;
+        let (data, record) = (
+            piece.data_cid,
+            PieceRecord {
+                size: piece.size,
+                comm_p: piece.comm_p,
+            },
+        );
+        target.sector.handle(SectorInput::PieceAdded(piece))?;
+        let (piece_bytes, sector_bytes) = (write("pieces", &record)?, write("sectors", &target)?);
+        (&self.pieces, &self.sectors, &self.counters)
+            .transaction(|(pieces, sectors, counters)| {
+                pieces.insert(data.to_bytes(), piece_bytes.as_slice())?;
+                sectors.insert(&sector.to_be_bytes(), sector_bytes.as_slice())?;
+                let last = number(counters.get("sector")?).max(sector);
+                counters.insert("sector", &last.to_be_bytes())?;
+                Ok(())
+            })
+            .map_err(settled)?;
+        self.flush()?;
+        Ok(sector)
+    }
+
     fn with_room(&self, bytes: u64, size: SectorSize, now_ms: u64) -> Result<SectorRecord, StoreError> {
         for record in self.sectors() {
             let record = record?;
@@ -377,7 +411,8 @@ impl Store {
             return Ok(Vec::new());
         }
         let mut changed = Vec::new();
-        for (index, piece) in sector.pieces.iter().enumerate() {
+        let of_deals = sector.pieces.iter().enumerate().filter(|(_, piece)| !is_own(piece));
+        for (index, piece) in of_deals {
             let deal = self.deal(&piece.deal)?.ok_or(StoreError::UnknownDeal(piece.deal))?;
             if deal.deal.effect() != (MinerEffect::AwaitSector { sector: id }) {
                 continue;
@@ -392,78 +427,13 @@ impl Store {
         Ok(changed)
     }
 
-    /// Remembers a proof that the chain accepted.
-    pub fn keep_post(&self, post: &PostRecord) -> Result<(), StoreError> {
-        let _turn = self.turn();
-        self.posts
-            .insert(post.window_end.0.to_be_bytes(), write("posts", post)?)?;
-        while self.posts.len() as u64 > MAX_POSTS {
-            self.posts.pop_min()?;
-        }
-        self.flush()
-    }
-
-    /// The newest proof that the chain accepted.
-    pub fn last_post(&self) -> Result<Option<PostRecord>, StoreError> {
-        self.posts.last()?.map(|(_, value)| parse("posts", &value)).transpose()
-    }
-
     fn turn(&self) -> MutexGuard<'_, ()> {
         // Nothing is half-done when a holder panics: the database changes in single writes and transactions.
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn channel_key(payer: &Address, id: ChannelId) -> Vec<u8> {
-    let mut key = payer.to_bytes();
-    key.extend_from_slice(&id.0.to_be_bytes());
-    key
-}
-
-fn duration_key(size: SectorSize, phase: Phase) -> String {
-    format!("{}/{phase:?}", size.bytes())
-}
-
-fn number(value: Option<sled::IVec>) -> u64 {
-    value
-        .and_then(|value| value.as_ref().try_into().ok())
-        .map_or(0, u64::from_be_bytes)
-}
-
-fn read<T: DeserializeOwned>(tree: &sled::Tree, name: &'static str, key: &[u8]) -> Result<Option<T>, StoreError> {
-    tree.get(key)?.map(|value| parse(name, &value)).transpose()
-}
-
-fn parse<T: DeserializeOwned>(tree: &'static str, bytes: &[u8]) -> Result<T, StoreError> {
-    ciborium::from_reader(bytes).map_err(|e| StoreError::Damaged {
-        tree,
-        reason: e.to_string(),
-    })
-}
-
-fn parse_cid(tree: &'static str, bytes: &[u8]) -> Result<Cid, StoreError> {
-    Cid::try_from(bytes).map_err(|e| StoreError::Damaged {
-        tree,
-        reason: e.to_string(),
-    })
-}
-
-fn write<T: Serialize>(tree: &'static str, record: &T) -> Result<Vec<u8>, StoreError> {
-    let mut bytes = Vec::new();
-    ciborium::into_writer(record, &mut bytes).map_err(|e| StoreError::Encode {
-        tree,
-        reason: e.to_string(),
-    })?;
-    Ok(bytes)
-}
-
-fn abort<T>(error: StoreError) -> Result<T, Abort> {
-    Err(ConflictableTransactionError::Abort(error))
-}
-
-fn settled(error: TransactionError<StoreError>) -> StoreError {
-    match error {
-        TransactionError::Abort(error) => error,
-        TransactionError::Storage(error) => StoreError::Database(error),
-    }
+/// Whether a piece is the operator's own, which belongs to no deal: a deal's id is never its data's.
+pub fn is_own(piece: &SectorPiece) -> bool {
+    piece.deal == piece.data_cid
 }

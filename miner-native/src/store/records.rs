@@ -1,7 +1,7 @@
 //! What is stored: the machines of `shared` with what the host adds to them.
 
 use serde::{Deserialize, Serialize};
-use shared::chain::Epoch;
+use shared::chain::{AttoFil, Epoch};
 use shared::deal::{MinerDeal, ProofInfo};
 use shared::piece::{Commitment, InclusionProof};
 use shared::sector::{Phase, Sector, SectorStage};
@@ -60,6 +60,41 @@ pub struct PostRecord {
     pub sectors: Vec<u64>,
     /// Milliseconds since 1970.
     pub at_ms: u64,
+}
+
+/// How far the redemption of a voucher has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RedemptionRecord {
+    /// The voucher's amount, of the whole channel up to it.
+    pub amount: AttoFil,
+    /// Messages that were sent for it.
+    pub attempts: u32,
+    pub stage: RedemptionStage,
+}
+
+/// See [`RedemptionRecord`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RedemptionStage {
+    /// A message is on its way, or about to be sent; `before` was redeemed until then.
+    Sent { at: Epoch, before: AttoFil },
+    /// In a block; `gained` came in.
+    Done {
+        message: String,
+        height: Epoch,
+        gained: AttoFil,
+    },
+    /// The chain refused it at this height.
+    Failed { at: Epoch, reason: String },
+}
+
+impl RedemptionRecord {
+    /// What it brought in; nothing before it is done.
+    pub fn gained(&self) -> Option<AttoFil> {
+        match self.stage {
+            RedemptionStage::Done { gained, .. } => Some(gained),
+            _ => None,
+        }
+    }
 }
 
 /// What a client is told of its piece in a committed sector; `None` for a sector that was given up.

@@ -1,0 +1,201 @@
+//! What a prover computes, one step a method: real proofs, or [`super::fake`] ones in tests.
+
+use super::ProverError;
+use crate::staging::Staging;
+use sealdrop_prover::{Piece, PreCommit, ProvingSector, SectorFiles, SectorIdentity};
+use shared::piece::{padded_for, Commitment, SectorSize};
+use shared::ports::verifier::{ProofVerifier, SealClaim, VerifierFault, WindowPoStClaim};
+use shared::sector::{Sealed, Sector};
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::PathBuf;
+
+/// The three commitments of a replica that was just encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Commitments {
+    pub comm_d: Commitment,
+    pub comm_r: Commitment,
+    pub comm_c: Commitment,
+}
+
+/// The steps of sealing and proving. Each blocks its thread, some for minutes.
+pub trait Engine: Send + Sync + 'static {
+    /// Lays the staged pieces out and labels the sector's graph; begins from scratch each time.
+    fn pre_commit1(&self, sector: &Sector, ticket: [u8; 32], staging: &Staging) -> Result<Vec<u8>, ProverError>;
+    /// Encodes the replica, and proves it to ourselves before anything of it is published.
+    fn pre_commit2(&self, sector: &Sector, ticket: [u8; 32], output: &[u8]) -> Result<Commitments, ProverError>;
+    /// Opens the replica where `seed` challenges it.
+    fn commit1(&self, sector: &Sector, sealed: &Sealed, seed: [u8; 32]) -> Result<Vec<u8>, ProverError>;
+    /// The zero-knowledge proof: minutes and gigabytes.
+    fn commit2(&self, sector: u64, output: &[u8]) -> Result<Vec<u8>, ProverError>;
+    /// Deletes what only sealing needed.
+    fn clear_cache(&self, sector: u64) -> Result<(), ProverError>;
+    /// Proves that all these sectors are stored; [`ProverError::faulty`] names those that are not.
+    fn window_post(&self, randomness: [u8; 32], sectors: &[(u64, Commitment)]) -> Result<Vec<u8>, ProverError>;
+    /// Writes at least the piece's bytes, from its replica.
+    fn unseal(&self, sector: &Sector, sealed: &Sealed, index: usize, out: &mut File) -> Result<(), ProverError>;
+    /// Deletes all that is here of a sector.
+    fn remove(&self, sector: u64) -> Result<(), ProverError>;
+}
+
+/// filecoin-proofs. `sealdrop_prover::init` must have been called.
+pub struct RealEngine {
+    prover_id: [u8; 32],
+    size: sealdrop_prover::SectorSize,
+    /// Sector directories are in here, named by number.
+    dir: PathBuf,
+}
+
+impl RealEngine {
+    /// Works for the miner of `prover_id`, in `dir`.
+    pub fn new(prover_id: [u8; 32], size: SectorSize, dir: PathBuf) -> Result<Self, ProverError> {
+        let size = prover_size(size)?;
+        Ok(Self { prover_id, size, dir })
+    }
+
+    fn identity(&self, sector: u64) -> SectorIdentity {
+        SectorIdentity {
+            prover_id: self.prover_id,
+            sector,
+            size: self.size,
+        }
+    }
+
+    fn files(&self, sector: u64) -> SectorFiles {
+        SectorFiles::new(self.dir.join(sector.to_string()))
+    }
+}
+
+impl Engine for RealEngine {
+    fn pre_commit1(&self, sector: &Sector, ticket: [u8; 32], staging: &Staging) -> Result<Vec<u8>, ProverError> {
+        let (identity, files, pieces) = (self.identity(sector.id), self.files(sector.id), pieces(sector)?);
+        let mut open = |index: usize| -> std::io::Result<Box<dyn Read>> {
+            let piece = sector.pieces.get(index).ok_or(ErrorKind::NotFound)?;
+            Ok(Box::new(File::open(staging.path(&piece.data_cid))?))
+        };
+        sealdrop_prover::write_unsealed(identity.size, &files, &pieces, &mut open)?;
+        Ok(sealdrop_prover::pre_commit1(&identity, &files, ticket, &pieces)?)
+    }
+
+    fn pre_commit2(&self, sector: &Sector, ticket: [u8; 32], output: &[u8]) -> Result<Commitments, ProverError> {
+        let (identity, files, pieces) = (self.identity(sector.id), self.files(sector.id), pieces(sector)?);
+        let commitments = sealdrop_prover::pre_commit2(&identity, &files, output)?;
+        sealdrop_prover::check_pre_commit(&identity, &files, ticket, &commitments, &pieces)?;
+        let PreCommit { comm_d, comm_r, comm_c } = commitments;
+        Ok(Commitments {
+            comm_d: Commitment(comm_d),
+            comm_r: Commitment(comm_r),
+            comm_c: Commitment(comm_c),
+        })
+    }
+
+    fn commit1(&self, sector: &Sector, sealed: &Sealed, seed: [u8; 32]) -> Result<Vec<u8>, ProverError> {
+        let (identity, files, pieces) = (self.identity(sector.id), self.files(sector.id), pieces(sector)?);
+        let commitments = PreCommit {
+            comm_d: sealed.comm_d.0,
+            comm_r: sealed.comm_r.0,
+            comm_c: sealed.comm_c.0,
+        };
+        Ok(sealdrop_prover::commit1(
+            &identity,
+            &files,
+            sealed.ticket,
+            seed,
+            &commitments,
+            &pieces,
+        )?)
+    }
+
+    fn commit2(&self, sector: u64, output: &[u8]) -> Result<Vec<u8>, ProverError> {
+        Ok(sealdrop_prover::commit2(&self.identity(sector), output)?)
+    }
+
+    fn clear_cache(&self, sector: u64) -> Result<(), ProverError> {
+        Ok(sealdrop_prover::clear_cache(&self.files(sector))?)
+    }
+
+    fn window_post(&self, randomness: [u8; 32], sectors: &[(u64, Commitment)]) -> Result<Vec<u8>, ProverError> {
+        let sectors: Vec<ProvingSector> = sectors
+            .iter()
+            .map(|(sector, comm_r)| ProvingSector {
+                sector: *sector,
+                comm_r: comm_r.0,
+                files: self.files(*sector),
+            })
+            .collect();
+        Ok(sealdrop_prover::window_post(
+            self.prover_id,
+            self.size,
+            randomness,
+            &sectors,
+        )?)
+    }
+
+    fn unseal(&self, sector: &Sector, sealed: &Sealed, index: usize, out: &mut File) -> Result<(), ProverError> {
+        let (identity, files, pieces) = (self.identity(sector.id), self.files(sector.id), pieces(sector)?);
+        sealdrop_prover::unseal_piece(&identity, &files, sealed.ticket, sealed.comm_d.0, &pieces, index, out)?;
+        Ok(())
+    }
+
+    fn remove(&self, sector: u64) -> Result<(), ProverError> {
+        remove_dir(self.files(sector).dir)
+    }
+}
+
+/// Removes a directory; one that is not there is as good.
+pub(super) fn remove_dir(dir: PathBuf) -> Result<(), ProverError> {
+    match std::fs::remove_dir_all(&dir) {
+        Err(source) if source.kind() != ErrorKind::NotFound => Err(ProverError::Remove { dir, source }),
+        _ => Ok(()),
+    }
+}
+
+fn pieces(sector: &Sector) -> Result<Vec<Piece>, ProverError> {
+    let piece = |piece: &shared::sector::SectorPiece| {
+        Ok(Piece {
+            padded_size: padded_for(piece.size)?.bytes(),
+            comm_p: piece.comm_p.0,
+        })
+    };
+    sector.pieces.iter().map(piece).collect()
+}
+
+/// The prover's name for a sector size.
+pub fn prover_size(size: SectorSize) -> Result<sealdrop_prover::SectorSize, ProverError> {
+    sealdrop_prover::SectorSize::from_bytes(size.bytes()).ok_or(ProverError::UnknownSize { sector: size })
+}
+
+/// Verifies proofs with filecoin-proofs; the chain's [`ProofVerifier`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RealVerifier;
+
+impl ProofVerifier for RealVerifier {
+    fn verify_seal(&self, claim: &SealClaim) -> Result<bool, VerifierFault> {
+        let size = prover_size(claim.sector_size).map_err(fault)?;
+        let verdict = sealdrop_prover::verify_seal(
+            size,
+            claim.comm_r.0,
+            claim.comm_d.0,
+            claim.prover_id,
+            claim.sector,
+            claim.ticket,
+            claim.seed,
+            &claim.proof,
+        );
+        verdict.map_err(fault)
+    }
+
+    fn verify_window_post(&self, claim: &WindowPoStClaim) -> Result<bool, VerifierFault> {
+        let size = prover_size(claim.sector_size).map_err(fault)?;
+        let sectors: Vec<(u64, [u8; 32])> = claim.sectors.iter().map(|(id, comm_r)| (*id, comm_r.0)).collect();
+        let verdict =
+            sealdrop_prover::verify_window_post(size, claim.randomness, claim.prover_id, &sectors, &claim.proof);
+        verdict.map_err(fault)
+    }
+}
+
+fn fault(error: impl std::fmt::Display) -> VerifierFault {
+    VerifierFault {
+        reason: error.to_string(),
+    }
+}

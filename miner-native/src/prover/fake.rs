@@ -1,0 +1,113 @@
+//! A FAKE prover for tests: its "proofs" are the tags that [`shared::ports::verifier::FakeVerifier`] accepts. It proves
+//! nothing about storage; it only keeps the miner's files and steps honest enough to be tested in seconds.
+
+use super::engine::{remove_dir, Commitments, Engine};
+use super::ProverError;
+use crate::staging::Staging;
+use shared::chain::keys::blake2b256;
+use shared::piece::{Commitment, SectorLayout, SectorSize};
+use shared::ports::verifier::{FakeVerifier, SealClaim, WindowPoStClaim};
+use shared::sector::{Sealed, Sector};
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// See the module.
+pub(crate) struct FakeEngine {
+    pub prover_id: [u8; 32],
+    pub size: SectorSize,
+    pub dir: PathBuf,
+}
+
+impl FakeEngine {
+    /// The "replica": its pieces' bytes one after the other. Deleting it makes the sector faulty.
+    pub(crate) fn replica(dir: &Path, sector: u64) -> PathBuf {
+        dir.join(sector.to_string()).join("sealed")
+    }
+
+    fn failed(step: &'static str) -> impl Fn(std::io::Error) -> ProverError {
+        move |error| ProverError::Panicked {
+            step,
+            reason: error.to_string(),
+        }
+    }
+}
+
+impl Engine for FakeEngine {
+    fn pre_commit1(&self, sector: &Sector, ticket: [u8; 32], staging: &Staging) -> Result<Vec<u8>, ProverError> {
+        let failed = Self::failed("fake pre-commit 1");
+        let path = Self::replica(&self.dir, sector.id);
+        fs::create_dir_all(path.parent().unwrap_or(&self.dir)).map_err(&failed)?;
+        let mut data = Vec::new();
+        for piece in &sector.pieces {
+            data.extend(fs::read(staging.path(&piece.data_cid)).map_err(&failed)?);
+        }
+        fs::write(path, data).map_err(&failed)?;
+        Ok(ticket.to_vec())
+    }
+
+    fn pre_commit2(&self, sector: &Sector, ticket: [u8; 32], output: &[u8]) -> Result<Commitments, ProverError> {
+        assert_eq!(output, ticket, "the output of phase 1 reaches phase 2");
+        let comm_d = sector.layout().as_ref().map(SectorLayout::comm_d);
+        let hash = |what: &[u8]| {
+            let id = sector.id.to_be_bytes();
+            Commitment(blake2b256(&[what, ticket.as_slice(), id.as_slice()].concat()))
+        };
+        Ok(Commitments {
+            comm_d: comm_d.expect("the pieces fit: the machine packed them"),
+            comm_r: hash(b"replica"),
+            comm_c: hash(b"layers"),
+        })
+    }
+
+    fn commit1(&self, sector: &Sector, sealed: &Sealed, seed: [u8; 32]) -> Result<Vec<u8>, ProverError> {
+        Ok(FakeVerifier::seal_tag(&SealClaim {
+            sector_size: self.size,
+            comm_r: sealed.comm_r,
+            comm_d: sealed.comm_d,
+            prover_id: self.prover_id,
+            sector: sector.id,
+            ticket: sealed.ticket,
+            seed,
+            proof: Vec::new(),
+        }))
+    }
+
+    fn commit2(&self, _: u64, output: &[u8]) -> Result<Vec<u8>, ProverError> {
+        Ok(output.to_vec())
+    }
+
+    fn clear_cache(&self, _: u64) -> Result<(), ProverError> {
+        Ok(())
+    }
+
+    fn window_post(&self, randomness: [u8; 32], sectors: &[(u64, Commitment)]) -> Result<Vec<u8>, ProverError> {
+        let gone = |(id, _): &&(u64, Commitment)| !Self::replica(&self.dir, *id).is_file();
+        let faulty: Vec<u64> = sectors.iter().filter(gone).map(|(id, _)| *id).collect();
+        if !faulty.is_empty() {
+            return Err(ProverError::Step(sealdrop_prover::Error::FaultySectors {
+                sectors: faulty,
+                reason: "the replica is gone".into(),
+            }));
+        }
+        Ok(FakeVerifier::window_post_tag(&WindowPoStClaim {
+            sector_size: self.size,
+            prover_id: self.prover_id,
+            randomness,
+            sectors: sectors.to_vec(),
+            proof: Vec::new(),
+        }))
+    }
+
+    fn unseal(&self, sector: &Sector, _: &Sealed, index: usize, out: &mut fs::File) -> Result<(), ProverError> {
+        let failed = Self::failed("fake unsealing");
+        let data = fs::read(Self::replica(&self.dir, sector.id)).map_err(&failed)?;
+        let before: u64 = sector.pieces[..index].iter().map(|piece| piece.size).sum();
+        let piece = &data[before as usize..][..sector.pieces[index].size as usize];
+        out.write_all(piece).map_err(&failed)
+    }
+
+    fn remove(&self, sector: u64) -> Result<(), ProverError> {
+        remove_dir(self.dir.join(sector.to_string()))
+    }
+}

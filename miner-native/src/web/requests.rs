@@ -1,0 +1,279 @@
+//! What the operator asks and orders: one function for each of [`crate::operator::route`].
+//!
+//! Only for programs on this machine: a page of another origin cannot send the header without asking first, and is not
+//! answered; a name that was made to point here is told from the machine's own by the `Host` header.
+
+use super::{views, Shown};
+use crate::asking::{self, AskingError};
+use crate::chain_access::ChainError;
+use crate::miner::{now_ms, Miner};
+use crate::operator::{
+    route, AddedPiece, ChangedSettings, DealDetail, DealFilter, DealSummary, MinedBlock, MinerStatus, MiningStatus,
+    Refusal, SectorSummary, HEADER,
+};
+use crate::settings::{Settings, SettingsChange};
+use crate::staging::StagingError;
+use crate::store::StoreError;
+use axum::body::Body;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{header, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use cid::Cid;
+use futures::StreamExt;
+use shared::sector::{Phase, SectorPiece};
+use std::sync::Arc;
+
+type Asked = State<Arc<Shown>>;
+type Answer<T> = Result<Json<T>, Trouble>;
+
+/// Why a request is not answered as asked.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error("{0:?} is no deal's id: it is a CID such as `deals list` shows")]
+    NoCid(String),
+    #[error("deal not found")]
+    NoDeal,
+    #[error("the miner is not known to the chain any more")]
+    NoMiner,
+    #[error("an empty file has nothing to store")]
+    EmptyPiece,
+    #[error("piece is more than {usable} bytes but sector size is {usable} bytes")]
+    PieceTooLarge { usable: u64 },
+    #[error("the upload broke off: {0}")]
+    Upload(String),
+    #[error(transparent)]
+    Asking(#[from] AskingError),
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    #[error(transparent)]
+    Staging(#[from] StagingError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Trouble {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::NoCid(_) | Self::EmptyPiece | Self::PieceTooLarge { .. } | Self::Upload(_) => StatusCode::BAD_REQUEST,
+            Self::Asking(AskingError::Settings(_)) => StatusCode::BAD_REQUEST,
+            Self::NoDeal => StatusCode::NOT_FOUND,
+            Self::Asking(AskingError::Refused(_)) => StatusCode::CONFLICT,
+            Self::Asking(AskingError::Delayed(_)) | Self::Chain(_) => StatusCode::BAD_GATEWAY,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl IntoResponse for Trouble {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(error = %self, "the operator cannot be answered");
+        }
+        refuse(status, self.to_string())
+    }
+}
+
+fn refuse(status: StatusCode, error: String) -> Response {
+    (status, Json(Refusal { error })).into_response()
+}
+
+/// All routes; those but the status need [`HEADER`].
+pub(super) fn router() -> Router<Arc<Shown>> {
+    Router::new()
+        .route(route::DEALS, get(deals))
+        .route(route::DEAL, get(deal))
+        .route(route::SECTORS, get(sectors))
+        .route(route::SEAL_NOW, post(seal_now))
+        .route(route::MINING, get(mining))
+        .route(route::MINING_START, post(start_mining))
+        .route(route::MINING_STOP, post(stop_mining))
+        .route(route::MINING_ONCE, post(mine_once))
+        .route(route::ADD_PIECE, post(add_piece))
+        .route(route::SETTINGS, get(settings).post(change_settings))
+        .route_layer(middleware::from_fn(operator_only))
+        .route(route::STATUS, get(status))
+}
+
+async fn operator_only(request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    if !request.headers().contains_key(HEADER) || !host.is_some_and(is_this_machine) {
+        let text = format!("only for the operator on this machine: send the header {HEADER}");
+        return refuse(StatusCode::FORBIDDEN, text);
+    }
+    next.run(request).await
+}
+
+fn is_this_machine(host: &str) -> bool {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    ["127.0.0.1", "localhost", "[::1]"].contains(&name)
+}
+
+async fn status(State(shown): Asked) -> Answer<MinerStatus> {
+    Ok(Json(views::status(&shown.miner, &shown.host)?))
+}
+
+async fn deals(State(shown): Asked, Query(filter): Query<DealFilter>) -> Answer<Vec<DealSummary>> {
+    let mut found = Vec::new();
+    for record in shown.miner.store.deals() {
+        let record = record?;
+        let payer = &record.deal.proposal.proposal.payment.payer;
+        let state = record.deal.state().name();
+        let wanted = filter.state.as_deref().is_none_or(|wanted| wanted == state)
+            && filter.client.as_ref().is_none_or(|client| client == payer);
+        if wanted {
+            found.push(record);
+        }
+    }
+    found.sort_by_key(|record| record.created_ms);
+    let skipped = filter.limit.map_or(0, |limit| found.len().saturating_sub(limit));
+    let listed = found.iter().skip(skipped);
+    let listed: Result<Vec<_>, _> = listed.map(|record| views::deal(&shown.miner, record)).collect();
+    Ok(Json(listed?))
+}
+
+fn parse(text: &str) -> Result<Cid, Trouble> {
+    Cid::try_from(text).map_err(|_| Trouble::NoCid(text.chars().take(100).collect()))
+}
+
+async fn deal(State(shown): Asked, Path(cid): Path<String>) -> Answer<DealDetail> {
+    let record = shown.miner.store.deal(&parse(&cid)?)?.ok_or(Trouble::NoDeal)?;
+    Ok(Json(views::detail(&shown.miner, &record)?))
+}
+
+async fn sectors(State(shown): Asked) -> Answer<Vec<SectorSummary>> {
+    Ok(Json(views::sectors(&shown.miner)?))
+}
+
+async fn seal_now(State(shown): Asked) -> Answer<MiningStatus> {
+    shown.miner.seal_now.notify_one();
+    Ok(Json(mining_status(&shown.miner).await?))
+}
+
+async fn mining(State(shown): Asked) -> Answer<MiningStatus> {
+    Ok(Json(mining_status(&shown.miner).await?))
+}
+
+async fn start_mining(State(shown): Asked) -> Answer<MiningStatus> {
+    set_mining(&shown.miner, true).await
+}
+
+async fn stop_mining(State(shown): Asked) -> Answer<MiningStatus> {
+    set_mining(&shown.miner, false).await
+}
+
+async fn set_mining(miner: &Miner, mining: bool) -> Answer<MiningStatus> {
+    let change = SettingsChange {
+        mining: Some(mining),
+        ..SettingsChange::default()
+    };
+    asking::change(miner, &change).await?;
+    tracing::info!(mining, "the operator said whether new deals are taken");
+    Ok(Json(mining_status(miner).await?))
+}
+
+async fn mining_status(miner: &Miner) -> Result<MiningStatus, Trouble> {
+    let all = miner.chain.miners().await?;
+    let own = all.iter().find(|view| view.address == miner.address);
+    let own = own.ok_or(Trouble::NoMiner)?;
+    let mut sealing = 0;
+    for record in miner.store.sectors() {
+        let phase = record?.sector.phase();
+        sealing += u64::from(phase > Phase::Packing && phase < Phase::Proving);
+    }
+    Ok(MiningStatus {
+        mining: miner.settings.now().mining,
+        address: miner.address.clone(),
+        height: miner.chain.heads().borrow().height,
+        power: own.power,
+        total_power: all.iter().map(|view| view.power).fold(0, u64::saturating_add),
+        collateral: own.collateral,
+        proving_window: own.proving_window.map(|window| (window.start, window.end)),
+        sealing,
+    })
+}
+
+/// The chain's authority makes the blocks: this waits for its next one (in 2019 the miner made one itself).
+async fn mine_once(State(shown): Asked) -> Answer<MinedBlock> {
+    let mut heads = shown.miner.chain.heads();
+    let before = shown.miner.chain.head().await?.height;
+    // An error means that the chain adapter is gone; the head is then as it was.
+    let _ = heads.wait_for(|head| head.height > before).await;
+    let head = heads.borrow().clone();
+    Ok(Json(MinedBlock {
+        height: head.height,
+        block: head.block,
+    }))
+}
+
+async fn settings(State(shown): Asked) -> Json<Settings> {
+    Json(shown.miner.settings.now())
+}
+
+async fn change_settings(State(shown): Asked, Json(change): Json<SettingsChange>) -> Answer<ChangedSettings> {
+    // In a task of its own: an operator who hangs up does not stop a change in the middle.
+    let miner = shown.miner.clone();
+    let changed = tokio::spawn(async move { asking::change(&miner, &change).await }).await;
+    match changed {
+        Ok(changed) => Ok(Json(changed?)),
+        Err(error) => Err(Trouble::Upload(error.to_string())),
+    }
+}
+
+/// Stores a piece of the operator's own: staged like a deal's, kept for as long as its sector is.
+async fn add_piece(State(shown): Asked, body: Body) -> Answer<AddedPiece> {
+    let miner = &shown.miner;
+    let usable = miner.sector_size.usable();
+    let mut import = miner.staging.import()?;
+    let mut stream = body.into_data_stream();
+    while let Some(bytes) = stream.next().await {
+        let bytes = bytes.map_err(|e| Trouble::Upload(e.to_string()))?;
+        if import.size().saturating_add(bytes.len() as u64) > usable {
+            return Err(Trouble::PieceTooLarge { usable });
+        }
+        tokio::task::block_in_place(|| import.push(&bytes))?;
+    }
+    if import.size() == 0 {
+        return Err(Trouble::EmptyPiece);
+    }
+    let summary = tokio::task::block_in_place(|| import.finish())?;
+    let piece = SectorPiece {
+        // No deal's id: a deal's is the CID of its proposal.
+        deal: summary.data_cid,
+        data_cid: summary.data_cid,
+        size: summary.size,
+        comm_p: summary.comm_p,
+    };
+    let sector = miner.store.add_piece(piece, miner.sector_size, now_ms())?;
+    tracing::info!(piece = %summary.data_cid, sector, "the operator's piece is staged");
+    miner.received.notify_one();
+    Ok(Json(AddedPiece {
+        data_cid: summary.data_cid.to_string(),
+        comm_p: summary.comm_p,
+        size: summary.size,
+        sector,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_this_machine;
+
+    #[test]
+    fn a_name_that_was_made_to_point_here_is_not_this_machine() {
+        for host in ["127.0.0.1:4400", "localhost:4400", "localhost", "[::1]:4400"] {
+            assert!(is_this_machine(host), "{host}");
+        }
+        for host in [
+            "evil.example:4400",
+            "127.0.0.1.evil.example",
+            "",
+            "localhost.evil.example:4400",
+        ] {
+            assert!(!is_this_machine(host), "{host}");
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The miner's records as the operator sees them ([`crate::operator`]).
+
+use crate::asking;
+use crate::miner::Miner;
+use crate::network::Host;
+use crate::operator::{
+    DealDetail, DealSummary, MinerStatus, PhaseEntry, PieceSummary, PostSummary, RedemptionSummary, SectorSummary,
+    VoucherSummary,
+};
+use crate::store::{DealRecord, PostRecord, RedemptionRecord, RedemptionStage, SectorRecord, StoreError};
+use shared::chain::AttoFil;
+use shared::deal::{MinerDeal, MinerStage};
+use shared::payment::{voucher, PaymentVoucher};
+use shared::piece::SectorLayout;
+use shared::sector::Phase;
+use std::collections::BTreeMap;
+
+/// Sectors in an answer, the newest: nobody reads more.
+const MAX_SECTORS_SHOWN: usize = 200;
+
+pub(super) fn status(miner: &Miner, host: &Host) -> Result<MinerStatus, StoreError> {
+    let mut deals = BTreeMap::<String, u64>::new();
+    for record in miner.store.deals() {
+        *deals.entry(record?.deal.state().name().to_owned()).or_default() += 1;
+    }
+    let (peer, kept) = (host.peer_id(), miner.settings.kept());
+    let addresses = host.addresses().iter();
+    Ok(MinerStatus {
+        address: miner.address.clone(),
+        owner: miner.owner.clone(),
+        worker: miner.worker.address(),
+        peer_id: peer.to_string(),
+        multiaddrs: addresses.map(|address| format!("{address}/p2p/{peer}")).collect(),
+        sector_size: miner.sector_size.bytes(),
+        height: miner.chain.heads().borrow().height,
+        price: kept.settings.price,
+        mining: kept.settings.mining,
+        ask: asking::standing(&kept),
+        settings: kept.settings,
+        deals,
+        sectors: sectors(miner)?,
+        last_post: miner.store.last_post()?.map(post),
+        earned: miner.store.earned()?,
+    })
+}
+
+fn post(post: PostRecord) -> PostSummary {
+    PostSummary {
+        window_end: post.window_end,
+        height: post.height,
+        message: post.message,
+        sectors: post.sectors,
+        at: post.at_ms,
+    }
+}
+
+/// The newest sectors, the newest first.
+pub(super) fn sectors(miner: &Miner) -> Result<Vec<SectorSummary>, StoreError> {
+    let records: Vec<SectorRecord> = miner.store.sectors().collect::<Result<_, _>>()?;
+    let newest = records.iter().rev().take(MAX_SECTORS_SHOWN);
+    newest.map(|record| sector(miner, record)).collect()
+}
+
+fn sector(miner: &Miner, record: &SectorRecord) -> Result<SectorSummary, StoreError> {
+    let sector = &record.sector;
+    let pieces = sector.pieces.iter().map(|piece| PieceSummary {
+        deal: piece.deal.to_string(),
+        data_cid: piece.data_cid.to_string(),
+        size: piece.size,
+    });
+    let history = record.history.iter().map(|start| PhaseEntry {
+        phase: start.phase,
+        at: start.at_ms,
+    });
+    Ok(SectorSummary {
+        id: sector.id,
+        phase: sector.phase(),
+        since: record.since_ms(),
+        estimate_ms: estimate(miner, record)?,
+        used: sector.layout().as_ref().map_or(0, SectorLayout::used),
+        size: sector.size.bytes(),
+        pieces: pieces.collect(),
+        history: history.collect(),
+        attempts: sector.attempts,
+        last_error: sector.last_error.clone(),
+        comm_r: sector.sealed().map(|sealed| sealed.comm_r),
+    })
+}
+
+/// How long the present phase takes: the timer while packing, otherwise what it took the last time; none when unknown.
+fn estimate(miner: &Miner, record: &SectorRecord) -> Result<Option<u64>, StoreError> {
+    match record.sector.phase() {
+        Phase::Packing => Ok(Some(miner.settings.now().auto_seal_ms)),
+        Phase::Proving | Phase::Failed => Ok(None),
+        phase => miner.store.estimate(record.sector.size, phase),
+    }
+}
+
+pub(super) fn deal(miner: &Miner, record: &DealRecord) -> Result<DealSummary, StoreError> {
+    let deal = &record.deal;
+    let (proposal, response) = (&deal.proposal.proposal, deal.response());
+    let redemptions = miner.store.redemptions(&response.proposal_cid)?;
+    let redeemed = redemptions.iter().filter_map(RedemptionRecord::gained);
+    Ok(DealSummary {
+        deal: response.proposal_cid.to_string(),
+        state: response.state.name().to_owned(),
+        stage: stage(deal).to_owned(),
+        message: response.message,
+        miner: proposal.miner_address.clone(),
+        client: proposal.payment.payer.clone(),
+        piece: proposal.piece_ref.to_string(),
+        size: deal.proposal.size(),
+        total_price: proposal.total_price,
+        duration: proposal.duration,
+        channel: proposal.payment.channel,
+        sector: sector_of(deal),
+        created_at: record.created_ms,
+        ends_at: None,
+        redeemed: redeemed.fold(AttoFil::ZERO, |sum, gain| sum.checked_add(gain).unwrap_or(sum)),
+    })
+}
+
+fn stage(deal: &MinerDeal) -> &'static str {
+    match deal.stage {
+        MinerStage::Rejected { .. } => "rejected",
+        MinerStage::Accepted => "accepted",
+        MinerStage::Received { .. } => "received",
+        MinerStage::Staged { .. } => "staged",
+        MinerStage::Complete { .. } => "complete",
+        MinerStage::Failed { .. } => "failed",
+    }
+}
+
+fn sector_of(deal: &MinerDeal) -> Option<u64> {
+    match &deal.stage {
+        MinerStage::Staged { sector, .. } => Some(*sector),
+        MinerStage::Complete { proof, .. } => Some(proof.sector_id),
+        _ => None,
+    }
+}
+
+pub(super) fn detail(miner: &Miner, record: &DealRecord) -> Result<DealDetail, StoreError> {
+    let deal = &record.deal;
+    let (size, cid) = (deal.proposal.size(), deal.proposal.cid());
+    let transferred = match &deal.stage {
+        MinerStage::Rejected { .. } => 0,
+        MinerStage::Accepted => miner.staging.held(&deal.proposal.proposal.piece_ref).min(size),
+        _ => size,
+    };
+    let sector = match sector_of(deal) {
+        Some(id) => miner.store.sector(id)?,
+        None => None,
+    };
+    let estimate = sector.as_ref().map(|record| estimate(miner, record)).transpose()?;
+    let redemptions = miner.store.redemptions(&cid)?;
+    let gained = redemptions.iter().filter(|record| record.gained().is_some());
+    let reached = gained.map(|record| record.amount).max().unwrap_or_default();
+    Ok(DealDetail {
+        summary: self::deal(miner, record)?,
+        transferred,
+        phase: sector.as_ref().map(|record| record.sector.phase()),
+        phase_since: sector.as_ref().map(SectorRecord::since_ms),
+        phase_estimate_ms: estimate.flatten(),
+        vouchers: vouchers(deal)
+            .into_iter()
+            .enumerate()
+            .map(|(index, voucher)| self::voucher(index, &voucher, reached))
+            .collect(),
+        redemptions: redemptions.into_iter().map(redemption).collect(),
+    })
+}
+
+/// A deal's vouchers, by the height from which they may be redeemed.
+pub(super) fn vouchers(deal: &MinerDeal) -> Vec<PaymentVoucher> {
+    let mut vouchers = deal.proposal.proposal.payment.vouchers.clone().unwrap_or_default();
+    vouchers.sort_by_key(|voucher| voucher.valid_at);
+    vouchers
+}
+
+pub(super) fn voucher(index: usize, voucher: &PaymentVoucher, reached: AttoFil) -> VoucherSummary {
+    VoucherSummary {
+        index,
+        amount: voucher.amount,
+        channel: voucher.channel,
+        payer: voucher.payer.clone(),
+        valid_at: voucher.valid_at,
+        condition: voucher.condition.as_ref().map(|condition| condition.method.clone()),
+        encoded_as: voucher::to_text(voucher),
+        is_redeemed: voucher.amount <= reached,
+    }
+}
+
+fn redemption(record: RedemptionRecord) -> RedemptionSummary {
+    let gained = record.gained();
+    let (message, height, error) = match record.stage {
+        RedemptionStage::Sent { .. } => (None, None, None),
+        RedemptionStage::Done { message, height, .. } => (Some(message), Some(height), None),
+        RedemptionStage::Failed { reason, .. } => (None, None, Some(reason)),
+    };
+    RedemptionSummary {
+        amount: record.amount,
+        gained,
+        message,
+        height,
+        error,
+    }
+}
