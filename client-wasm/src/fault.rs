@@ -154,7 +154,12 @@ impl From<DraftError> for Fault {
                 what: "the duration",
                 reason: e.to_string(),
             },
-            DraftError::SelfDeal => Self::Rejected(error.to_string()),
+            DraftError::ProposalTooLarge { .. } => Self::Argument {
+                what: "the duration",
+                reason: error.to_string(),
+            },
+            DraftError::Rejected(rejection) => Self::Rejected(rejection.message),
+            DraftError::SelfDeal | DraftError::Duplicate => Self::Rejected(error.to_string()),
         }
     }
 }

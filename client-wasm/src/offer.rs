@@ -6,14 +6,10 @@ use crate::fault::{Fault, Problem};
 use crate::rpc::Rpc;
 use cid::Cid;
 use serde::{Deserialize, Serialize};
-use shared::chain::calls::{GAS_LIMIT, GAS_PRICE};
-use shared::chain::keys::cid_of_bytes;
 use shared::chain::view::{MinerView, PreCommitView, SectorView};
 use shared::chain::{Address, AttoFil, Epoch, SecretKey};
-use shared::deal::review::ChannelFacts;
-use shared::deal::{review, ClientDeal, ClientStage, Draft, ReviewContext};
+use shared::deal::Draft;
 use shared::payment::schedule::voucher_count;
-use shared::payment::CHANNEL_EXPIRY_INTERVAL;
 use shared::piece::{Commitment, SectorSize};
 
 /// What the page knows of a file, as `prepare` found it.
@@ -169,56 +165,13 @@ pub async fn draft(
     })
 }
 
-/// Everything that can be refused before money is locked: sizes, funds, and the miner's own review.
+/// Everything that can be refused before money is locked: [`Draft::rehearse`] on what the account holds now.
 pub async fn check(rpc: &Rpc, key: &SecretKey, draft: &Draft) -> Result<(), Fault> {
     let balance = rpc
         .actor(&draft.payer)
         .await?
         .map_or(AttoFil::ZERO, |actor| actor.balance);
-    draft.check(balance)?;
-    let gas = AttoFil(GAS_PRICE.0 * u128::from(GAS_LIMIT));
-    let cost = draft
-        .total()
-        .and_then(|total| total.checked_add(gas))
-        .unwrap_or(AttoFil(u128::MAX));
-    if !draft.price.is_zero() && balance < cost {
-        return Err(Fault::Funds { cost, balance });
-    }
-    rehearse(key, draft)
-}
-
-/// Runs the miner's review on the proposal as it would be sent, over the channel as it would be opened.
-fn rehearse(key: &SecretKey, draft: &Draft) -> Result<(), Fault> {
-    let mut deal = ClientDeal::new(draft.clone());
-    let mut channel = None;
-    if let Some(amount) = draft.total().filter(|total| !total.is_zero()) {
-        deal.stage = ClientStage::ChannelOpen {
-            channel: 0,
-            message: cid_of_bytes(&[]),
-        };
-        let eol = draft.start.plus(draft.duration).plus(CHANNEL_EXPIRY_INTERVAL);
-        channel = Some(ChannelFacts {
-            target: draft.owner.clone(),
-            amount,
-            amount_redeemed: AttoFil::ZERO,
-            eol,
-        });
-    }
-    let bad_duration = |e: shared::payment::schedule::ScheduleError| Fault::Argument {
-        what: "the duration",
-        reason: e.to_string(),
-    };
-    let proposal = deal.sign(key).map_err(bad_duration)?;
-    let context = ReviewContext {
-        miner: draft.miner.clone(),
-        owner: draft.owner.clone(),
-        price: draft.price,
-        height: draft.start,
-        usable: draft.sector_size.usable(),
-        channel,
-        channel_is_promised: false,
-    };
-    review(&proposal, &context).map_err(|rejection| Fault::Rejected(rejection.to_string()))
+    Ok(draft.rehearse(key, balance)?)
 }
 
 /// What a deal would cost, and why it cannot be made if it cannot.

@@ -3,12 +3,11 @@
 use cid::Cid;
 use shared::chain::keys::cid_of_bytes;
 use shared::chain::{Address, AttoFil, ChannelId, Epoch, SecretKey};
-use shared::deal::client::{ClientRefusal, DraftError};
+use shared::deal::client::ClientRefusal;
 use shared::deal::{
     ClientDeal, ClientEffect, ClientInput, ClientStage, DealState, Draft, MinerDeal, MinerEffect, MinerInput,
     ProofInfo, Response, SignedProposal, SignedResponse,
 };
-use shared::payment::schedule::ScheduleError;
 use shared::piece::{padded_for, Commitment, InclusionProof, SectorLayout, SectorSize};
 use shared::sector::machine::{SectorRefusal, MAX_ATTEMPTS};
 use shared::sector::{Phase, Sector, SectorEffect, SectorInput, SectorPiece};
@@ -189,35 +188,6 @@ fn a_rejection_names_the_channel_to_cancel() {
             channel: Some(9)
         }
     );
-}
-
-#[test]
-fn a_draft_is_refused_before_anything_is_paid() {
-    let funds = AttoFil(5_000_000);
-    assert_eq!(draft().check(funds), Ok(()));
-    let changed = |change: fn(&mut Draft)| {
-        let mut draft = draft();
-        change(&mut draft);
-        draft.check(funds)
-    };
-    assert_eq!(changed(|d| d.size = 0), Err(DraftError::Empty));
-    assert_eq!(
-        changed(|d| d.size = 3000),
-        Err(DraftError::PieceTooLarge {
-            size: 3000,
-            usable: 2032
-        })
-    );
-    assert_eq!(changed(|d| d.payer = d.owner.clone()), Err(DraftError::SelfDeal));
-    assert_eq!(
-        changed(|d| d.duration = 0),
-        Err(DraftError::Schedule(ScheduleError::NoDuration))
-    );
-    let short = DraftError::Funds {
-        cost: funds,
-        balance: AttoFil(4_999_999),
-    };
-    assert_eq!(draft().check(AttoFil(4_999_999)), Err(short));
 }
 
 #[test]

@@ -7,13 +7,12 @@
 //! Written by [`super::carry`] at every step; read by all commands.
 
 use super::error::ClientError;
-use super::refund::Refund;
 use super::source::FileFacts;
 use crate::home::write_whole;
 use cid::Cid;
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
-use shared::deal::{ClientDeal, ClientStage, DealState};
+use shared::deal::{ClientDeal, ClientStage, DealState, Refund};
 use shared::piece::PieceCid;
 use shared::wire::cbor::Bytes;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -248,7 +247,7 @@ mod tests {
             deal: ClientDeal::new(draft),
             cid: None,
             proven: false,
-            refund: Refund::None,
+            refund: Refund::Due,
         }
     }
 

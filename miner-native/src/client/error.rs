@@ -6,7 +6,6 @@ use crate::wallet::WalletError;
 use cid::Cid;
 use shared::chain::{Address, AttoFil};
 use shared::deal::client::{ClientRefusal, DraftError};
-use shared::deal::Rejection;
 use shared::payment::schedule::ScheduleError;
 use shared::piece::{DigestError, SectorSize};
 use std::io;
@@ -66,8 +65,6 @@ pub enum ClientError {
     Draft(#[from] DraftError),
     #[error("no such deal can be made: {0}")]
     Schedule(#[from] ScheduleError),
-    #[error("the miner would refuse this deal: {0}; nothing was paid")]
-    Refused(#[from] Rejection),
     #[error("this deal costs {cost} FIL and the account {address} holds {balance} FIL; {advice}")]
     Funds {
         address: Address,

@@ -1,4 +1,4 @@
-//! Getting the money of a failed deal back: the channel is cancelled, and reclaimed when it has ended (spec §5.2).
+//! Getting the money of a failed deal back: does what [`shared::deal::Refund`] says.
 //!
 //! Called when a deal has failed, and by `client resume` until it is done.
 
@@ -7,27 +7,16 @@ use super::error::ClientError;
 use super::report::Report;
 use super::Session;
 use crate::chain_access::ChainError;
-use serde::{Deserialize, Serialize};
 use shared::chain::calls::{self, Call};
-use shared::chain::ChannelId;
-use shared::deal::ClientStage;
-
-/// How far the refund is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Refund {
-    /// Nothing was done, or there is nothing to do.
-    #[default]
-    None,
-    /// The channel's end was brought near.
-    Cancelled,
-    /// The money is back.
-    Reclaimed,
-}
+use shared::chain::{ChannelId, Epoch};
+use shared::deal::refund::INVALID_CANCEL;
+use shared::deal::{ClientStage, RefundEffect, RefundInput};
+use shared::payment::ChannelFacts;
 
 /// The channel whose money is still to be taken back.
 pub fn due(record: &Record) -> Option<ChannelId> {
     match &record.deal.stage {
-        ClientStage::Failed { channel, .. } if record.refund != Refund::Reclaimed => channel.map(ChannelId),
+        ClientStage::Failed { channel, .. } if !record.refund.is_over() => channel.map(ChannelId),
         _ => None,
     }
 }
@@ -46,44 +35,49 @@ pub async fn pursue(session: &Session, record: &mut Record, report: &Report) -> 
     let Some(id) = due(record) else {
         return Ok(());
     };
-    let payer = &record.deal.draft.payer;
-    let Some(channel) = session.chain.channel(payer, id).await.map_err(ClientError::chain)? else {
-        // Somebody has closed it: whatever was left went to the payer.
-        return keep(session, record, Refund::Reclaimed);
-    };
-    if record.refund == Refund::None {
-        send(session, record, "cancel", calls::cancel(id)).await?;
-        keep(session, record, Refund::Cancelled)?;
-        let end = session
-            .chain
-            .channel(&record.deal.draft.payer, id)
-            .await
-            .map_err(ClientError::chain)?;
-        let end = end.map_or(channel.eol, |channel| channel.eol);
-        report.note(format!(
-            "channel {id} is cancelled; run `sealdrop client resume` after block {end} to take its money back"
-        ));
-        return Ok(());
+    loop {
+        let eol = look(session, record, id).await?;
+        match record.refund.effect() {
+            RefundEffect::Look => {}
+            RefundEffect::Cancel => match send(session, record, "cancel", calls::cancel(id)).await {
+                Ok(()) => report.note(format!("channel {id} is cancelled")),
+                Err(ClientError::Chain(ChainError::Failed { exit_code, .. })) if exit_code == INVALID_CANCEL => {
+                    let height = session.chain.head().await.map_err(ClientError::chain)?.height;
+                    record.refund.handle(RefundInput::CancelRefused { eol }, height);
+                    session.book.save(record)?;
+                }
+                Err(error) => return Err(error),
+            },
+            RefundEffect::WaitUntil(end) => {
+                report.note(format!(
+                    "channel {id} ends with block {end}: run `sealdrop client resume` after it to take its money back"
+                ));
+                return Ok(());
+            }
+            RefundEffect::Reclaim => {
+                send(session, record, "reclaim", calls::reclaim(id)).await?;
+                report.step(format!(
+                    "channel {id} is reclaimed: what was left in it is back in the account"
+                ));
+            }
+            RefundEffect::Rest => return Ok(()),
+        }
     }
-    let height = session.chain.head().await.map_err(ClientError::chain)?.height;
-    if height < channel.eol {
-        let end = channel.eol;
-        report.note(format!(
-            "channel {id} ends with block {end}; its money can be taken back then"
-        ));
-        return Ok(());
-    }
-    send(session, record, "reclaim", calls::reclaim(id)).await?;
-    keep(session, record, Refund::Reclaimed)?;
-    report.step(format!(
-        "channel {id} is reclaimed: what was left in it is back in the account"
-    ));
-    Ok(())
 }
 
-fn keep(session: &Session, record: &mut Record, refund: Refund) -> Result<(), ClientError> {
-    record.refund = refund;
-    session.book.save(record)
+/// Brings the refund up to date with the chain; returns the channel's end.
+async fn look(session: &Session, record: &mut Record, id: ChannelId) -> Result<Epoch, ClientError> {
+    let payer = &record.deal.draft.payer;
+    let channel = session.chain.channel(payer, id).await.map_err(ClientError::chain)?;
+    let height = session.chain.head().await.map_err(ClientError::chain)?.height;
+    let eol = channel.as_ref().map_or(height, |channel| channel.eol);
+    let input = RefundInput::Seen {
+        channel: channel.as_ref().map(ChannelFacts::from),
+        cancel_delay: session.chain.connected_network().policy.cancel_delay,
+    };
+    record.refund.handle(input, height);
+    session.book.save(record)?;
+    Ok(eol)
 }
 
 async fn send(session: &Session, record: &Record, what: &str, call: Call) -> Result<(), ClientError> {

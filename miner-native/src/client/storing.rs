@@ -11,13 +11,9 @@ use super::refund;
 use super::serving::Served;
 use super::source::FileFacts;
 use super::{Report, Session};
-use shared::chain::calls::{GAS_LIMIT, GAS_PRICE};
-use shared::chain::keys::cid_of_bytes;
 use shared::chain::view::MinerView;
 use shared::chain::{Address, AttoFil, Epoch};
-use shared::deal::review::ChannelFacts;
-use shared::deal::{drive, review, ClientDeal, ClientStage, DealState, Draft, ReviewContext};
-use shared::payment::CHANNEL_EXPIRY_INTERVAL;
+use shared::deal::{drive, ClientDeal, ClientStage, DealState, Draft, Refund};
 use shared::piece::{PieceSummary, SectorSize};
 use shared::wire::cbor::Bytes;
 use std::path::Path;
@@ -84,7 +80,7 @@ pub async fn store(session: &Session, path: &Path, order: &Order) -> Result<Reco
         deal: ClientDeal::new(draft),
         cid: None,
         proven: false,
-        refund: refund::Refund::None,
+        refund: Refund::Due,
     };
     let lock = session.book.lock(&record)?;
     carry_on(session, (record, lock), contact, order.until, &session.report).await
@@ -299,51 +295,18 @@ async fn draft(
     })
 }
 
-/// Everything that can be refused before money is locked: sizes, funds, and the miner's own review.
+/// Everything that can be refused before money is locked ([`Draft::rehearse`]).
 async fn check(session: &Session, draft: &Draft) -> Result<(), ClientError> {
-    let total = draft.total();
-    let gas = AttoFil(GAS_PRICE.0 * u128::from(GAS_LIMIT));
-    let cost = match total.filter(|total| !total.is_zero()) {
-        Some(total) => total.checked_add(gas).unwrap_or(AttoFil(u128::MAX)),
-        None => AttoFil::ZERO,
-    };
+    let key = session.account.key();
+    let cost = draft.cost()?;
     // What can be refused whatever the account holds is refused before the faucet is troubled.
-    draft.check(total.unwrap_or_default())?;
-    rehearse(session, draft)?;
+    draft.rehearse(key, cost)?;
     let balance = session.account.fund(&session.chain, cost, &session.report).await?;
-    draft.check(balance)?;
+    draft.rehearse(key, balance)?;
     session.report.step(format!(
         "reviewed with the miner's own rules: {} FIL for {} blocks",
-        total.unwrap_or_default(),
+        draft.total().unwrap_or_default(),
         draft.duration
     ));
     Ok(())
-}
-
-/// Runs the miner's review on the proposal as it would be sent, over the channel as it would be opened.
-fn rehearse(session: &Session, draft: &Draft) -> Result<(), ClientError> {
-    let mut deal = ClientDeal::new(draft.clone());
-    let mut channel = None;
-    if let Some(amount) = draft.total().filter(|total| !total.is_zero()) {
-        let message = cid_of_bytes(&[]);
-        deal.stage = ClientStage::ChannelOpen { channel: 0, message };
-        let eol = draft.start.plus(draft.duration).plus(CHANNEL_EXPIRY_INTERVAL);
-        channel = Some(ChannelFacts {
-            target: draft.owner.clone(),
-            amount,
-            amount_redeemed: AttoFil::ZERO,
-            eol,
-        });
-    }
-    let proposal = deal.sign(session.account.key())?;
-    let context = ReviewContext {
-        miner: draft.miner.clone(),
-        owner: draft.owner.clone(),
-        price: draft.price,
-        height: draft.start,
-        usable: draft.sector_size.usable(),
-        channel,
-        channel_is_promised: false,
-    };
-    Ok(review(&proposal, &context)?)
 }

@@ -8,10 +8,11 @@ use crate::staging::StagingError;
 use crate::store::{DealRecord, StoreError};
 use cid::Cid;
 use libp2p::{PeerId, Stream};
-use shared::deal::review::ChannelFacts;
 use shared::deal::{
-    review, DealState, MinerDeal, MinerEffect, MinerStage, RejectionCode, Response, ReviewContext, SignedProposal,
+    review, AskTerms, DealState, MinerDeal, MinerEffect, MinerStage, Rejection, RejectionCode, Response, ReviewContext,
+    SignedProposal,
 };
+use shared::payment::ChannelFacts;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,10 +56,7 @@ async fn decide(miner: &Arc<Miner>, signed: SignedProposal, peer: PeerId) -> Res
     let mut context = context(miner);
     let waits = matches!(review(&signed, &context), Err(e) if e.code == RejectionCode::NoChannel);
     if waits && !wait_for_channel(miner, &signed).await? {
-        return Ok(refusal(
-            cid,
-            "Timeout waiting for payment channel: context deadline exceeded".into(),
-        ));
+        return Ok(refusal(cid, Rejection::channel_timeout().message));
     }
     context.channel = channel(miner, &signed).await?;
     context.height = miner.chain.heads().borrow().height;
@@ -128,7 +126,7 @@ fn context(miner: &Miner) -> ReviewContext {
     ReviewContext {
         miner: miner.address.clone(),
         owner: miner.owner.clone(),
-        price: miner.settings.kept().price(),
+        terms: AskTerms::at_price(miner.settings.kept().price()),
         height: miner.chain.heads().borrow().height,
         usable: miner.sector_size.usable(),
         channel: None,
@@ -164,12 +162,7 @@ async fn channel(miner: &Miner, signed: &SignedProposal) -> Result<Option<Channe
     let payment = &signed.proposal.payment;
     let Some(id) = payment.channel else { return Ok(None) };
     let found = miner.chain.channel(&payment.payer, id).await?;
-    Ok(found.map(|channel| ChannelFacts {
-        target: channel.target,
-        amount: channel.amount,
-        amount_redeemed: channel.amount_redeemed,
-        eol: channel.eol.min(channel.agreed_eol),
-    }))
+    Ok(found.as_ref().map(ChannelFacts::from))
 }
 
 /// Why a piece of `size` bytes cannot be taken in now.

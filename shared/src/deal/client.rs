@@ -3,54 +3,17 @@
 //! Driven by the browser's worker and by the command line. Every stage can be persisted and resumed; whatever is still
 //! to be done follows from the stage alone.
 
+pub use super::draft::{Draft, DraftError};
 use super::proposal::{PaymentInfo, Proposal, SignedProposal};
 use super::response::{DealState, ProofInfo, SignedResponse};
-use super::review::price_of;
 use crate::chain::address::MaybeAddress;
 use crate::chain::{Address, AttoFil, BytesAmount, ChannelId, Epoch, SecretKey};
-use crate::payment::schedule::{unsigned_vouchers, voucher_count, ScheduleError, Terms};
-use crate::payment::CHANNEL_EXPIRY_INTERVAL;
-use crate::piece::{padded_for, Commitment, InclusionProof, SectorSize};
-use crate::wire::{as_cbor, encode, frame::MAX_MESSAGE};
+use crate::payment::schedule::{unsigned_vouchers, ScheduleError, Terms};
+use crate::piece::{padded_for, InclusionProof};
+use crate::wire::as_cbor;
 use alloc::string::String;
 use cid::Cid;
 use serde::{Deserialize, Serialize};
-
-/// What a deal is made of before anything is paid or sent.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Draft {
-    #[serde(with = "as_cbor")]
-    pub data_cid: Cid,
-    pub comm_p: Commitment,
-    /// Unpadded bytes.
-    pub size: u64,
-    pub payer: Address,
-    pub miner: Address,
-    pub owner: Address,
-    pub worker: Address,
-    pub sector_size: SectorSize,
-    /// attoFIL per byte per block.
-    pub price: AttoFil,
-    /// Blocks.
-    pub duration: u64,
-    /// The head's height when the draft was made: the whole proposal counts from it (no expiry race, spec §7.15).
-    pub start: Epoch,
-}
-
-/// Why a draft cannot become a deal; nothing was paid yet.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DraftError {
-    #[error("piece is {size} bytes but sector size is {usable} bytes")]
-    PieceTooLarge { size: u64, usable: u64 },
-    #[error("there is nothing to store: the file is empty")]
-    Empty,
-    #[error(transparent)]
-    Schedule(#[from] ScheduleError),
-    #[error("this deal would cost {cost} FIL but the account holds {balance} FIL")]
-    Funds { cost: AttoFil, balance: AttoFil },
-    #[error("attempting to make storage deal with self. This is currently unsupported.  Please use a separate account as client")]
-    SelfDeal,
-}
 
 /// One deal as the client keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -140,36 +103,6 @@ pub enum ClientRefusal {
     Unexpected,
 }
 
-impl Draft {
-    /// The deal's whole price.
-    pub fn total(&self) -> Option<AttoFil> {
-        price_of(self.price, self.size, self.duration)
-    }
-
-    /// All that can be refused before funds are locked (spec §3.3 steps 5 to 14). `balance` is what the payer holds.
-    pub fn check(&self, balance: AttoFil) -> Result<(), DraftError> {
-        let usable = self.sector_size.usable();
-        if self.size == 0 {
-            return Err(DraftError::Empty);
-        }
-        if self.size > usable {
-            return Err(DraftError::PieceTooLarge {
-                size: self.size,
-                usable,
-            });
-        }
-        if self.payer == self.owner || self.payer == self.worker {
-            return Err(DraftError::SelfDeal);
-        }
-        voucher_count(self.duration)?;
-        let cost = self.total().ok_or(ScheduleError::Overflow)?;
-        if balance < cost {
-            return Err(DraftError::Funds { cost, balance });
-        }
-        Ok(())
-    }
-}
-
 impl ClientDeal {
     pub fn new(draft: Draft) -> Self {
         Self {
@@ -215,7 +148,7 @@ impl ClientDeal {
                 Some(amount) => ClientEffect::OpenChannel {
                     target: self.draft.owner.clone(),
                     amount,
-                    eol: self.draft.start.plus(self.draft.duration).plus(CHANNEL_EXPIRY_INTERVAL),
+                    eol: self.draft.channel_eol(),
                 },
             },
             ClientStage::ChannelOpen { .. } => ClientEffect::Sign,
@@ -265,12 +198,7 @@ impl ClientDeal {
             miner_address: draft.miner.clone(),
             payment,
         };
-        let signed = proposal.sign(key);
-        debug_assert!(
-            encode(&signed).len() <= MAX_MESSAGE,
-            "MAX_VOUCHERS keeps a proposal within a frame"
-        );
-        Ok(signed)
+        Ok(proposal.sign(key))
     }
 
     /// Moves the deal on. On `Err` nothing changed.

@@ -1,6 +1,7 @@
 //! What a miner answers: the state of a deal, signed by its worker (spec §1.7, §2).
 
 use crate::chain::{Address, SecretKey, Signature};
+use crate::payment::InclusionEvidence;
 use crate::piece::Commitment;
 use crate::wire::cbor::{cbor_map, map, Bytes, Cbor, DecodeError, Fields, Value};
 use crate::wire::encode;
@@ -78,6 +79,16 @@ cbor_map!(ProofInfo {
     "commD" => comm_d, "commR" => comm_r, "sectorID" => sector_id, "commRStar" => comm_r_star,
     "commitmentMessage" => commitment_message, "pieceInclusionProof" => piece_inclusion_proof,
 });
+
+impl ProofInfo {
+    /// What the deal's conditional vouchers are redeemed with; `None` when there is no inclusion proof.
+    pub fn evidence(&self) -> Option<InclusionEvidence> {
+        Some(InclusionEvidence {
+            sector: self.sector_id,
+            pip: self.piece_inclusion_proof.clone()?,
+        })
+    }
+}
 
 /// The unsigned answer.
 #[derive(Debug, Clone, PartialEq, Eq)]

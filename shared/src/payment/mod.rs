@@ -1,11 +1,15 @@
 //! Payment of a deal by vouchers on a channel: their schedule, their conditions, and the miner's checks.
 //!
-//! The client draws the schedule up when it makes a proposal; the miner's [`crate::deal::review`] checks it; the broker
-//! actor pays vouchers out.
+//! The client draws the schedule up when it makes a proposal; the miner's [`crate::deal::review`] checks it;
+//! [`next_redemption`] says when the miner redeems which voucher; the broker actor pays them out.
 
+pub mod channel;
+pub mod redemption;
 pub mod schedule;
 pub mod voucher;
 
+pub use channel::ChannelFacts;
+pub use redemption::{best_redeemable, next_redemption, InclusionEvidence, NoneRedeemable, Redemption, Urgency};
 pub use schedule::{unsigned_vouchers, Terms};
 pub use voucher::{ConditionError, PaymentVoucher, Predicate};
 

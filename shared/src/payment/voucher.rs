@@ -66,28 +66,14 @@ impl Predicate {
         }
     }
 
+    /// The piece that this condition speaks of; refuses a condition that is not one of `miner`'s deals.
+    pub fn commitment(&self, miner: &Address) -> Result<Commitment, ConditionError> {
+        self.parameters(miner).map(|(commitment, _)| commitment)
+    }
+
     /// Checks that this is [`Predicate::piece_inclusion`] of the deal at hand (spec §3.5, in its order).
     pub fn check(&self, miner: &Address, comm_p: &Commitment, size: BytesAmount) -> Result<(), ConditionError> {
-        if self.to != *miner {
-            return Err(ConditionError::Address {
-                found: self.to.clone(),
-                expected: miner.clone(),
-            });
-        }
-        if self.method != CONDITION_METHOD {
-            return Err(ConditionError::Method {
-                found: self.method.chars().take(64).collect(),
-            });
-        }
-        let Some([commitment, amount]) = self.params.as_deref() else {
-            return Err(ConditionError::ParameterCount);
-        };
-        let bytes = commitment.as_bytes().ok_or(ConditionError::NotACommitment)?;
-        let found = bytes
-            .as_slice()
-            .try_into()
-            .map(Commitment)
-            .map_err(|_| ConditionError::NotACommitment)?;
+        let (found, amount) = self.parameters(miner)?;
         if found != *comm_p {
             return Err(ConditionError::Commitment {
                 expected: *comm_p,
@@ -100,6 +86,31 @@ impl Predicate {
             return Err(ConditionError::Size { expected: size, found });
         }
         Ok(())
+    }
+
+    /// The commitment and the still unread size of a condition that asks `miner` for a piece's inclusion.
+    fn parameters(&self, miner: &Address) -> Result<(Commitment, &Value), ConditionError> {
+        if self.to != *miner {
+            return Err(ConditionError::Address {
+                found: self.to.clone(),
+                expected: miner.clone(),
+            });
+        }
+        if self.method != CONDITION_METHOD {
+            return Err(ConditionError::Method {
+                found: self.method.chars().take(64).collect(),
+            });
+        }
+        let Some([commitment, size]) = self.params.as_deref() else {
+            return Err(ConditionError::ParameterCount);
+        };
+        let bytes = commitment.as_bytes().ok_or(ConditionError::NotACommitment)?;
+        let found = bytes
+            .as_slice()
+            .try_into()
+            .map(Commitment)
+            .map_err(|_| ConditionError::NotACommitment)?;
+        Ok((found, size))
     }
 }
 

@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::chain::address::MaybeAddress;
-use crate::chain::{BytesAmount, SecretKey};
+use crate::chain::{BytesAmount, ChannelId, SecretKey};
 use crate::deal::proposal::{PaymentInfo, Proposal};
-use crate::payment::{unsigned_vouchers, Terms};
+use crate::payment::{unsigned_vouchers, PaymentVoucher, Predicate, Terms, CHANNEL_EXPIRY_INTERVAL};
 use crate::piece::Commitment;
 use alloc::vec::Vec;
 
@@ -29,7 +29,7 @@ fn context() -> ReviewContext {
     ReviewContext {
         miner: miner(),
         owner: owner(),
-        price: AttoFil(2),
+        terms: AskTerms::at_price(AttoFil(2)),
         height: START,
         usable: 2032,
         channel: Some(ChannelFacts {
@@ -37,6 +37,7 @@ fn context() -> ReviewContext {
             amount: total,
             amount_redeemed: AttoFil::ZERO,
             eol: START.plus(DURATION).plus(CHANNEL_EXPIRY_INTERVAL),
+            agreed_eol: START.plus(DURATION).plus(CHANNEL_EXPIRY_INTERVAL),
         }),
         channel_is_promised: false,
     }
@@ -174,8 +175,13 @@ fn what_the_chain_says_of_the_channel_decides() {
         Some(RejectionCode::ChannelTarget)
     );
     assert_eq!(channel(|c| c.amount.0 -= 1), Some(RejectionCode::ChannelFunds));
-    assert_eq!(channel(|c| c.amount_redeemed.0 += 1), Some(RejectionCode::ChannelFunds));
-    assert_eq!(channel(|c| c.eol.0 -= 1), Some(RejectionCode::ChannelEol));
+    assert_eq!(
+        channel(|c| c.amount_redeemed.0 += 1),
+        Some(RejectionCode::ChannelRedeemed)
+    );
+    assert_eq!(channel(|c| c.eol.0 -= 1), Some(RejectionCode::ChannelCancelled));
+    let shorter = |c: &mut ChannelFacts| (c.eol.0, c.agreed_eol.0) = (c.eol.0 - 1, c.agreed_eol.0 - 1);
+    assert_eq!(channel(shorter), Some(RejectionCode::ChannelEol));
     assert_eq!(
         refused_when(|context| context.channel_is_promised = true),
         Some(RejectionCode::ChannelReused)
@@ -202,7 +208,7 @@ fn each_field_of_a_voucher_that_is_worsened_has_its_own_code() {
     );
     assert_eq!(
         refused_voucher(1, |v| v.valid_at.0 = 1000),
-        Some(RejectionCode::VoucherInterval)
+        Some(RejectionCode::VoucherOrder)
     );
     assert_eq!(
         refused_voucher(2, |v| v.valid_at.0 += 1000),
@@ -215,6 +221,15 @@ fn each_field_of_a_voucher_that_is_worsened_has_its_own_code() {
     assert_eq!(
         refused_voucher(2, |v| v.amount.0 -= 1),
         Some(RejectionCode::VoucherAmount)
+    );
+    assert_eq!(
+        refused_voucher(2, |v| v.amount.0 += 1),
+        Some(RejectionCode::VoucherExceedsChannel)
+    );
+    let other = Predicate::piece_inclusion(&miner(), &Commitment([8; 32]), BytesAmount(SIZE));
+    assert_eq!(
+        refused_voucher(1, |v| v.condition = Some(other)),
+        Some(RejectionCode::VoucherCondition)
     );
     let condition = proposal().payment.vouchers.unwrap_or_default()[0].condition.clone();
     assert_eq!(
@@ -248,7 +263,7 @@ fn refused_free(change: impl FnOnce(&mut Proposal)) -> Option<RejectionCode> {
     proposal.payment.channel = None;
     change(&mut proposal);
     let context = ReviewContext {
-        price: AttoFil::ZERO,
+        terms: AskTerms::at_price(AttoFil::ZERO),
         channel: None,
         ..context()
     };
@@ -260,7 +275,7 @@ fn refused_free(change: impl FnOnce(&mut Proposal)) -> Option<RejectionCode> {
 #[test]
 fn a_low_price_is_refused_in_fil() {
     let context = ReviewContext {
-        price: AttoFil(500_000_000_000_000),
+        terms: AskTerms::at_price(AttoFil(500_000_000_000_000)),
         ..context()
     };
     let mut low = proposal();
