@@ -11,7 +11,9 @@
 //! ```
 //! Called first by every command; the daemon then opens [`crate::store`] and the chain inside it.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use shared::chain::Address;
 use shared::piece::SectorSize;
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -42,8 +44,8 @@ pub enum HomeError {
     },
     #[error("{} is not readable as a network identity ({reason}); restore it from a backup, or start in a new directory with --home DIR", path.display())]
     DamagedIdentity { path: PathBuf, reason: String },
-    #[error("{} does not say where the daemon is reached ({reason}); remove it, and start the daemon again", path.display())]
-    DamagedEndpoints { path: PathBuf, reason: String },
+    #[error("{} is damaged ({reason}); restore it from a backup or remove it", path.display())]
+    Damaged { path: PathBuf, reason: String },
 }
 
 /// What a data directory belongs to. Keys, channels and sectors mean nothing on another network.
@@ -70,6 +72,14 @@ pub struct Endpoints {
     pub chain: String,
     /// The page and the operator's requests.
     pub web: String,
+}
+
+/// A miner that was registered by hand, and its chain by the genesis id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Registered {
+    pub genesis: String,
+    pub miner: Address,
 }
 
 /// A data directory.
@@ -122,31 +132,33 @@ impl Home {
         self.root.join("endpoints.json")
     }
 
+    fn registered_file(&self) -> PathBuf {
+        self.root.join("registered.json")
+    }
+
     /// Says where this directory's daemon is reached; for the daemon, once it is.
     pub fn announce(&self, endpoints: &Endpoints) -> Result<(), HomeError> {
-        let path = self.endpoints_file();
-        // Two texts always become JSON.
-        let text = serde_json::to_vec_pretty(endpoints).expect("two texts are JSON");
-        write_whole(&path, &text, 0o644).map_err(|source| file_error("write", &path, source))
+        write_facts(&self.endpoints_file(), endpoints)
     }
 
     /// Where this directory's daemon was reached when it last ran; `None` when it never did.
     pub fn endpoints(&self) -> Result<Option<Endpoints>, HomeError> {
-        let path = self.endpoints_file();
-        let damaged = |reason: String| HomeError::DamagedEndpoints {
-            path: path.clone(),
-            reason,
-        };
-        match fs::metadata(&path) {
-            Ok(metadata) if metadata.len() > MAX_FACTS => return Err(damaged("it is too long".into())),
-            Ok(_) => {}
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(file_error("read", &path, source)),
-        }
-        let text = fs::read(&path).map_err(|source| file_error("read", &path, source))?;
-        serde_json::from_slice(&text)
-            .map(Some)
-            .map_err(|e| damaged(e.to_string()))
+        read_facts(&self.endpoints_file())
+    }
+
+    /// Remembers the miner that was registered from here.
+    pub fn remember_registered(&self, registered: &Registered) -> Result<(), HomeError> {
+        write_facts(&self.registered_file(), registered)
+    }
+
+    /// The miner that was registered from here by hand, if any.
+    pub fn registered(&self) -> Result<Option<Registered>, HomeError> {
+        read_facts(&self.registered_file())
+    }
+
+    /// Whether a daemon's miner lives here, running or not.
+    pub fn has_miner(&self) -> bool {
+        self.miner().join("store").exists()
     }
 
     /// Takes the directory for this process.
@@ -190,6 +202,29 @@ impl Home {
         }
         Ok(())
     }
+}
+
+fn write_facts<T: Serialize>(path: &Path, facts: &T) -> Result<(), HomeError> {
+    // Structs of texts always become JSON.
+    let text = serde_json::to_vec_pretty(facts).expect("a struct of texts is JSON");
+    write_whole(path, &text, 0o644).map_err(|source| file_error("write", path, source))
+}
+
+fn read_facts<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, HomeError> {
+    let damaged = |reason: String| HomeError::Damaged {
+        path: path.to_owned(),
+        reason,
+    };
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.len() > MAX_FACTS => return Err(damaged("it is too long".into())),
+        Ok(_) => {}
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(file_error("read", path, source)),
+    }
+    let text = fs::read(path).map_err(|source| file_error("read", path, source))?;
+    serde_json::from_slice(&text)
+        .map(Some)
+        .map_err(|e| damaged(e.to_string()))
 }
 
 /// Replaces a file as a whole, on the disk when this returns.
@@ -275,7 +310,7 @@ mod tests {
         home.announce(&endpoints).expect("there is room for a file");
         assert_eq!(home.endpoints().expect("it was written"), Some(endpoints));
         fs::write(home.endpoints_file(), "{").expect("it can be written");
-        assert!(matches!(home.endpoints(), Err(HomeError::DamagedEndpoints { .. })));
+        assert!(matches!(home.endpoints(), Err(HomeError::Damaged { .. })));
     }
 
     #[test]

@@ -61,10 +61,15 @@ impl Account {
             None => wallet.default_key()?,
         };
         drop(lock);
-        let url = rpc_url(url);
+        Self::of_key(dir, url, key)
+    }
+
+    /// The account of a key that is kept elsewhere; its messages are kept in `dir` all the same.
+    pub fn of_key(dir: &Path, url: &str, key: SecretKey) -> Result<Self, ClientError> {
+        fs::create_dir_all(dir).map_err(ClientError::file("create", dir))?;
         Ok(Self {
             dir: dir.to_owned(),
-            url,
+            url: rpc_url(url),
             key,
         })
     }

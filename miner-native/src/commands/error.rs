@@ -3,9 +3,12 @@
 use crate::chain_access::ChainError;
 use crate::client::ClientError;
 use crate::home::HomeError;
+use crate::network::IdentityError;
+use crate::operator::OperatorError;
 use crate::wallet::WalletError;
 use cid::Cid;
-use shared::chain::Address;
+use shared::chain::{Address, Epoch};
+use std::path::PathBuf;
 
 /// An error of a command.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +25,58 @@ pub enum CommandError {
     UnknownMessage { message: Cid },
     #[error("the chain has no actor at {address}: nothing was ever sent to it; check the address, and that --chain names its chain")]
     UnknownActor { address: Address },
+    #[error(transparent)]
+    Operator(#[from] OperatorError),
+    #[error("there is no miner here: no daemon answers at {base}, and `miner create` registered none from this home; name the miner, or start a daemon with `sealdrop daemon`")]
+    NoMiner { base: String },
+    #[error(transparent)]
+    HostKey(#[from] IdentityError),
+    #[error("the network has no miner {miner}; `sealdrop client miners` lists those that it has")]
+    UnknownMiner { miner: Address },
+    #[error("can only have one miner per node; register another from a home of its own with --home DIR")]
+    HasMiner,
+    #[error("unsupported sector size: {asked} (supported sizes: {supported})")]
+    SectorSize { asked: String, supported: String },
+    #[error("the chain's answer to {method} is not what that method returns; is it a Sealdrop chain of this version?")]
+    Strange { method: &'static str },
+    #[error("must be mining to {purpose}; start with `sealdrop mining start`")]
+    NotMining { purpose: &'static str },
+    #[error("deal not found")]
+    DealNotFound,
+    #[error("unable to determine a default wallet address; make one with `sealdrop wallet new`, then choose it with `sealdrop wallet default ADDRESS`")]
+    NoDefaultAddress,
+    #[error("the faucet gives nothing now: {reason}")]
+    Faucet { reason: String },
+    #[error("there is no setting {key:?}; there are {known}")]
+    UnknownSetting { key: String, known: String },
+    #[error("{value:?} is no value of {key}: give {form}")]
+    SettingValue {
+        key: &'static str,
+        value: String,
+        form: &'static str,
+    },
+    #[error("{key} cannot be changed: {advice}")]
+    FixedSetting { key: &'static str, advice: &'static str },
+    #[error("the message would fail with exit code {exit_code}: {error}")]
+    WouldFail { exit_code: u64, error: String },
+    #[error("the message failed with exit code {exit_code}: {error}")]
+    MessageFailed { exit_code: u64, error: String },
+    #[error("message {message} is in no block and never will be: {reason}")]
+    Dropped { message: Cid, reason: String },
+    #[error("message {message} was in no block after {seconds} seconds; ask again with `sealdrop message wait`, or give it longer with --timeout")]
+    NotMined { message: Cid, seconds: u64 },
+    #[error("message {message} is in block {height}, so long ago that the chain keeps nothing more of it")]
+    Pruned { message: Cid, height: Epoch },
+    #[error("cannot {action} {}: {source}; check the path, its permissions and the free space", path.display())]
+    File {
+        action: &'static str,
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{} has more bytes than any sector takes; choose a smaller file", path.display())]
+    TooLarge { path: PathBuf },
+    #[error("no block {id} is among those that the chain keeps; check the id, or name the block by its height")]
+    UnknownBlock { id: String },
     #[error("the runtime cannot be started: {0}; close other programs and try again")]
     Runtime(std::io::Error),
 }

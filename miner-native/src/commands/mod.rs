@@ -1,16 +1,24 @@
 //! The command line: reads arguments, sets up logging, and hands over.
 
+mod address;
 mod chain;
 mod client;
 mod completions;
+mod config;
 mod daemon;
+mod deals;
 mod error;
 mod gas;
+mod message;
 mod miner;
+mod mining;
 mod output;
 mod params;
+mod protocol;
+mod sending;
 pub mod span;
 mod target;
+mod wallet;
 
 pub use error::CommandError;
 
@@ -34,8 +42,22 @@ enum Command {
     Daemon(daemon::Arguments),
     /// Store files with a miner, bring them back, and check that they are kept
     Client(client::Arguments),
-    /// Look at a running miner
+    /// Register a miner, set its price, see what the chain says of it
     Miner(miner::Arguments),
+    /// Start and stop taking deals, seal now, add a piece of your own
+    Mining(mining::Arguments),
+    /// List and show deals, redeem their vouchers
+    Deals(deals::Arguments),
+    /// Send messages and see what became of them
+    Message(message::Arguments),
+    /// Keys and their money
+    Wallet(wallet::Arguments),
+    /// Addresses of the wallet and of miners' hosts
+    Address(address::Arguments),
+    /// Read and change what the node goes by
+    Config(config::Arguments),
+    /// Show the network's parameters
+    Protocol(protocol::Arguments),
     /// Generate or check the proof parameters of the development network
     Params(params::Arguments),
     /// Look at blocks, messages and actors
@@ -53,7 +75,14 @@ pub fn run() -> ExitCode {
             daemon::run(arguments)
         }
         Command::Client(arguments) => client::run(arguments),
-        Command::Miner(arguments) => miner::run(arguments),
+        Command::Miner(arguments) => block_on(miner::run(arguments)),
+        Command::Mining(arguments) => block_on(mining::run(arguments)),
+        Command::Deals(arguments) => block_on(deals::run(arguments)),
+        Command::Message(arguments) => block_on(message::run(arguments)),
+        Command::Wallet(arguments) => block_on(wallet::run(arguments)),
+        Command::Address(arguments) => block_on(address::run(arguments)),
+        Command::Config(arguments) => block_on(config::run(arguments)),
+        Command::Protocol(arguments) => block_on(protocol::run(arguments)),
         Command::Params(arguments) => params::run(arguments),
         Command::Chain(arguments) => block_on(chain::run(arguments)),
         Command::Completions(arguments) => {

@@ -6,13 +6,16 @@
 use super::error::CommandError;
 use crate::chain_access::{ChainAccess, ChainError};
 use crate::client::account::rpc_url;
-use crate::client::{Account, DEFAULT_CHAIN};
+use crate::client::{Account, ClientError, DEFAULT_CHAIN};
 use crate::home::Home;
-use crate::wallet::random_key;
+use crate::operator::{Operator, OperatorError};
+use crate::wallet::{random_key, Wallet, WalletError};
 use clap::Args;
 use shared::chain::Address;
 use std::path::PathBuf;
 
+/// Where the daemon's web listener is unless the home or the user says otherwise.
+const DEFAULT_WEB: &str = "http://127.0.0.1:4400";
 /// Memory for the cache of a store that holds nothing, in bytes.
 const CACHE: u64 = 1 << 20;
 
@@ -25,6 +28,14 @@ pub struct Target {
     /// The chain's endpoint [default: that of the home's daemon, or http://127.0.0.1:4403]
     #[arg(long, value_name = "URL", env = "SEALDROP_CHAIN", global = true)]
     chain: Option<String>,
+}
+
+/// The option of the commands that ask the daemon itself.
+#[derive(Debug, Clone, Args)]
+pub struct DaemonPort {
+    /// Port of the daemon's web page [default: that of the home's daemon, or 4400]
+    #[arg(long, value_name = "PORT", global = true)]
+    web_port: Option<u16>,
 }
 
 impl Target {
@@ -52,8 +63,49 @@ impl Target {
         Ok(ChainAccess::connect(&url, outbox, random_key()).await?)
     }
 
-    /// The client's account `from`, or that of its default key.
+    /// The account `from`, or that of the client's default key. Keys are looked for in the client's wallet, then in that
+    /// of the daemon's miner.
     pub async fn account(&self, from: Option<&Address>) -> Result<Account, CommandError> {
-        Ok(Account::open_as(&self.home()?.client(), &self.chain_url()?, from).await?)
+        let home = self.home()?;
+        let (dir, url) = (home.client(), self.chain_url()?);
+        let unknown = match Account::open_as(&dir, &url, from).await {
+            Err(error @ ClientError::Wallet(WalletError::Unknown { .. })) => error,
+            other => return Ok(other?),
+        };
+        let miners = home.miner().join("wallet");
+        let (Some(from), true) = (from, miners.is_dir()) else {
+            return Err(unknown.into());
+        };
+        match Wallet::open(miners)?.key(from) {
+            Ok(key) => Ok(Account::of_key(&dir, &url, key)?),
+            Err(WalletError::Unknown { .. }) => Err(unknown.into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The way to the home's daemon.
+    pub fn operator(&self, port: &DaemonPort) -> Result<Operator, CommandError> {
+        let base = match port.web_port {
+            Some(port) => format!("http://127.0.0.1:{port}"),
+            None => {
+                let endpoints = self.home()?.endpoints()?;
+                endpoints.map_or_else(|| DEFAULT_WEB.to_owned(), |endpoints| endpoints.web)
+            }
+        };
+        Ok(Operator::at(&base)?)
+    }
+
+    /// The miner that is meant when none is named: the daemon's, or the one registered from here on this chain.
+    pub async fn own_miner(&self, port: &DaemonPort) -> Result<Address, CommandError> {
+        match self.operator(port)?.mining().await {
+            Ok(status) => Ok(status.address),
+            Err(OperatorError::Unreachable { base, .. }) => {
+                let registered = self.home()?.registered()?;
+                registered
+                    .map(|found| found.miner)
+                    .ok_or(CommandError::NoMiner { base })
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 }
