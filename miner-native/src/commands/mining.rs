@@ -31,7 +31,7 @@ enum Command {
     Start,
     /// Take no new deals; those taken are sealed and proven as before
     Stop,
-    /// Make one block now and print its id
+    /// Print the id of the next block, which the chain's authority makes
     Once,
     /// Check that the miner could take deals, without starting it
     Setup,
