@@ -13,8 +13,8 @@ use super::store::{
     state_bytes, state_digest, Commit, Outcome, Resumed, Settled, Store, MESSAGES_KEPT, MESSAGES_KEPT_BLOCKS,
 };
 use cid::Cid;
-use shared::chain::{apply, calls, preview, validate, Address, ApplyError, AttoFil, Call, ChainState, Context, Epoch};
-use shared::chain::{Invalid, Preview, Receipt, SecretKey, SignedMessage};
+use shared::chain::{apply, calls, end_block, preview, validate, Address, ApplyError, AttoFil, Call, ChainState};
+use shared::chain::{Context, Epoch, Invalid, Preview, Receipt, SecretKey, SignedMessage};
 use shared::ports::verifier::{ProofVerifier, VerifierFault};
 use shared::wire;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -339,9 +339,9 @@ impl Node {
         let ready = lock(&self.pool).ready(&parent.state, MAX_BLOCK_MESSAGES);
         let mut state = parent.state.clone();
         let round = self.apply_all(&mut state, ready, height);
-        state.height = height;
+        let ended = end_block(&mut state, height);
         debug_assert_eq!(state.check_invariants(), Ok(()));
-        let bytes = (!round.mined.is_empty()).then(|| state_bytes(&state));
+        let bytes = (!round.mined.is_empty() || ended.changed()).then(|| state_bytes(&state));
         let block = Block {
             height,
             parent: parent.cid,

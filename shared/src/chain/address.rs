@@ -49,6 +49,8 @@ pub enum AddressError {
 }
 
 impl Address {
+    /// Names the network (spec §5.5).
+    pub const INIT: u64 = 0;
     /// Holds the network's unspent supply.
     pub const NETWORK_TREASURY: u64 = 1;
     /// Registers miners (spec §5.4).

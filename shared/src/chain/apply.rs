@@ -1,11 +1,12 @@
 //! Messages applied to the state, one after the other (spec §5.1), and read-only queries (spec §5.6).
 //!
-//! Called by the development chain: [`validate`] when a message arrives, [`apply()`] when a block takes it, [`query`] for
-//! everybody who asks. What became of a message is in its [`Receipt`].
+//! Called by the development chain: [`validate`] when a message arrives, [`apply()`] when a block takes it, [`end_block`]
+//! when the block has no more, [`query`] and [`preview`] for everybody who asks. What became of a message is in its [`Receipt`].
 
+use super::actors::miner::end_block as end_miner_block;
 use super::actors::{code, invoke, Context, Env, Halt, Invocation, Returns, Revert};
 use super::address::{Address, Protocol};
-use super::amount::AttoFil;
+use super::amount::{AttoFil, Epoch};
 use super::calls::Call;
 use super::message::{Message, MeteredMessage, Receipt, SignedMessage};
 use super::state::ChainState;
@@ -90,19 +91,24 @@ fn check_shape(state: &ChainState, metered: &MeteredMessage) -> Result<(), Inval
     if message.from == message.to {
         return Err(Invalid::ToSelf);
     }
-    if message.method.len() > MAX_METHOD {
-        return Err(Invalid::MethodTooLong(message.method.len()));
-    }
-    let (count, bytes) = (message.params.len(), message.params.iter().map(Vec::len).sum());
-    if count > MAX_PARAMS || bytes > MAX_PARAM_BYTES {
-        return Err(Invalid::ParamsTooLarge { count, bytes });
-    }
+    check_size(&message.method, &message.params)?;
     if metered.gas_price.is_zero() {
         return Err(Invalid::GasPriceZero);
     }
     let (limit, block_limit) = (metered.gas_limit, state.policy.block_gas_limit);
     if limit > block_limit {
         return Err(Invalid::GasLimit { limit, block_limit });
+    }
+    Ok(())
+}
+
+fn check_size(method: &str, params: &[Vec<u8>]) -> Result<(), Invalid> {
+    if method.len() > MAX_METHOD {
+        return Err(Invalid::MethodTooLong(method.len()));
+    }
+    let (count, bytes) = (params.len(), params.iter().map(Vec::len).sum());
+    if count > MAX_PARAMS || bytes > MAX_PARAM_BYTES {
+        return Err(Invalid::ParamsTooLarge { count, bytes });
     }
     Ok(())
 }
@@ -179,6 +185,48 @@ fn settle_gas(state: &mut ChainState, from: &Address, cost: AttoFil) -> Option<(
     Some(())
 }
 
+/// What the end of a block did by itself, without a message.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BlockEnd {
+    /// Pre-commits whose commit did not come in time.
+    pub pre_commits: usize,
+    /// Sectors that were faulty for too long.
+    pub sectors: usize,
+    /// Deposits and collateral that went to the burnt funds.
+    pub burnt: AttoFil,
+    /// Bytes of power that lapsed.
+    pub power: u64,
+}
+
+impl BlockEnd {
+    /// Whether anything but the height changed, so that the state must be stored.
+    pub fn changed(&self) -> bool {
+        *self != Self::default()
+    }
+}
+
+/// Ends the block at `height`, once, after its messages: sets the state's height, burns the deposits of pre-commits that
+/// expired and the collateral of sectors that were faulty for too long, and lets the power of done sectors lapse.
+pub fn end_block(state: &mut ChainState, height: Epoch) -> BlockEnd {
+    state.height = height;
+    let miners: Vec<Address> = state.miners.keys().cloned().collect();
+    miners.iter().fold(BlockEnd::default(), |mut all, address| {
+        let one = end_miner_block(state, address, height);
+        all.pre_commits += one.pre_commits;
+        all.sectors += one.sectors;
+        all.burnt.0 = all.burnt.0.saturating_add(one.burnt.0);
+        all.power = all.power.saturating_add(one.power);
+        all
+    })
+}
+
+fn stopped(halt: Halt) -> Revert {
+    match halt {
+        Halt::Revert(revert) => revert,
+        Halt::Fault(fault) => Revert::new(code::GENERIC, fault),
+    }
+}
+
 /// Runs a method against `state` and drops its changes. Value is 0 and gas a block's; without `from`, the caller is the
 /// init actor, which owns nothing.
 pub fn query(
@@ -189,16 +237,9 @@ pub fn query(
     method: &str,
     params: Vec<Vec<u8>>,
 ) -> Result<Returns, Revert> {
-    let bytes: usize = params.iter().map(Vec::len).sum();
-    if method.len() > MAX_METHOD || params.len() > MAX_PARAMS || bytes > MAX_PARAM_BYTES {
-        let error = Invalid::ParamsTooLarge {
-            count: params.len(),
-            bytes,
-        };
-        return Err(Revert::new(code::GENERIC, error));
-    }
+    check_size(method, &params).map_err(|e| Revert::new(code::GENERIC, e))?;
     let call = Invocation {
-        from: from.cloned().unwrap_or_else(|| Address::id(0)),
+        from: from.cloned().unwrap_or_else(|| Address::id(Address::INIT)),
         to: to.clone(),
         value: AttoFil::ZERO,
         nonce: from.map_or(0, |from| state.nonce(from)),
@@ -206,10 +247,7 @@ pub fn query(
         params,
     };
     let mut env = Env::new(*ctx, state.policy.block_gas_limit);
-    invoke(&mut state.clone(), &mut env, &call).map_err(|halt| match halt {
-        Halt::Revert(revert) => revert,
-        Halt::Fault(fault) => Revert::new(code::GENERIC, fault),
-    })
+    invoke(&mut state.clone(), &mut env, &call).map_err(stopped)
 }
 
 /// What a call would do if it were sent now.

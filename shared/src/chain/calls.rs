@@ -2,9 +2,10 @@
 //!
 //! Called by both hosts. A [`Call`] becomes a message with [`Call::message`], which the sender's key signs.
 
-use super::abi::{Abi, Integer, Parameters, SectorNumber, EMPTY_FAULT_SET, EMPTY_INT_SET};
+use super::abi::{Abi, Integer, Parameters, SectorNumber};
 use super::address::Address;
 use super::amount::{AttoFil, BytesAmount, ChannelId, Epoch};
+use super::faults::{FaultSet, IntSet};
 use super::message::{Message, MeteredMessage, Receipt};
 use crate::payment::{PaymentVoucher, Predicate};
 use crate::piece::{Commitment, SectorSize};
@@ -35,7 +36,8 @@ impl Call {
         }
     }
 
-    fn with_value(self, value: AttoFil) -> Self {
+    /// The same call with money.
+    pub fn with_value(self, value: AttoFil) -> Self {
         Self { value, ..self }
     }
 
@@ -107,7 +109,9 @@ pub fn change_worker(miner: &Address, worker: &Address) -> Call {
     Call::new(miner, "changeWorker", vec![worker.to_abi()])
 }
 
-/// Announces a replica before its seed is known (design §6); `ticket` is the height its ticket was drawn at.
+/// Announces a replica before its seed is known (design §6); `ticket` is the height its ticket was drawn at. Locks
+/// [`super::Policy::pre_commit_deposit`] of the miner's free money; value sent along (with [`Call::with_value`]) becomes
+/// free money first.
 pub fn pre_commit_sector(miner: &Address, id: u64, comm_d: &Commitment, comm_r: &Commitment, ticket: Epoch) -> Call {
     let params = vec![
         SectorNumber(id).to_abi(),
@@ -135,8 +139,30 @@ pub fn commit_sector(
 
 /// Proves all sectors of the proving set; `fee` is what [`late_fee`] asks, 0 when on time.
 pub fn submit_post(miner: &Address, proof: &[u8], fee: AttoFil) -> Call {
-    let params = vec![proof.to_vec(), EMPTY_FAULT_SET.to_vec(), EMPTY_INT_SET.to_vec()];
+    submit_post_without(miner, proof, &FaultSet::default(), &IntSet::default(), fee)
+}
+
+/// As [`submit_post`]; the proof leaves out the sectors in `faults`, which are dropped and lose their collateral, and
+/// those in `done` are dropped after this proof and set their collateral free.
+pub fn submit_post_without(miner: &Address, proof: &[u8], faults: &FaultSet, done: &IntSet, fee: AttoFil) -> Call {
+    let params = vec![proof.to_vec(), faults.to_abi(), done.to_abi()];
     Call::new(miner, "submitPoSt", params).with_value(fee)
+}
+
+/// Declares sectors faulty for now: they lose their power, and before the window opens they leave its proof.
+pub fn add_faults(miner: &Address, faults: &FaultSet) -> Call {
+    Call::new(miner, "addFaults", vec![faults.to_abi()])
+}
+
+/// Says that faulty sectors can be proven again; the next proof must cover them.
+pub fn recover_faults(miner: &Address, sectors: &IntSet) -> Call {
+    Call::new(miner, "recoverFaults", vec![sectors.to_abi()])
+}
+
+/// Begins a new proving period after one was missed; burns the collateral of one slash from the miner's free money and
+/// `value`. After a slash it costs nothing.
+pub fn restart_proving(miner: &Address, value: AttoFil) -> Call {
+    Call::new(miner, "restartProving", Vec::new()).with_value(value)
 }
 
 /// Asks what a proof at `height` costs.

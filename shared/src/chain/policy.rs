@@ -32,6 +32,11 @@ pub const SEED_DELAY: u64 = 6;
 pub const MAX_TICKET_AGE: u64 = 2000;
 /// Blocks in which a pre-commit must be followed by its commit: sealing's second half and some retries fit.
 pub const PRE_COMMIT_EXPIRY: u64 = 3000;
+/// Money that a pre-commit locks up until its sector is committed, 0.001 FIL like a sector: what it costs to let one
+/// lapse, so that drawing a second seed is never free.
+pub const PRE_COMMIT_DEPOSIT: AttoFil = SECTOR_COLLATERAL;
+/// Blocks that a sector may be faulty, 14 proving periods as in today's Filecoin: after them it is taken for lost.
+pub const MAX_FAULT_AGE: u64 = 14 * PROVING_PERIOD;
 
 /// A network's rules in numbers. Spans are in blocks, gas in units, money in attoFIL.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +64,10 @@ pub struct Policy {
     pub max_ticket_age: u64,
     /// See [`PRE_COMMIT_EXPIRY`].
     pub pre_commit_expiry: u64,
+    /// See [`PRE_COMMIT_DEPOSIT`].
+    pub pre_commit_deposit: AttoFil,
+    /// See [`MAX_FAULT_AGE`].
+    pub max_fault_age: u64,
     /// See [`VOUCHER_INTERVAL`].
     pub voucher_interval: u64,
     /// See [`CHANNEL_EXPIRY_INTERVAL`].
@@ -81,6 +90,8 @@ impl Default for Policy {
             seed_delay: SEED_DELAY,
             max_ticket_age: MAX_TICKET_AGE,
             pre_commit_expiry: PRE_COMMIT_EXPIRY,
+            pre_commit_deposit: PRE_COMMIT_DEPOSIT,
+            max_fault_age: MAX_FAULT_AGE,
             voucher_interval: VOUCHER_INTERVAL,
             channel_expiry_interval: CHANNEL_EXPIRY_INTERVAL,
             sector_sizes: vec![SectorSize::S2KiB, SectorSize::S8MiB, SectorSize::S512MiB],
@@ -113,6 +124,7 @@ impl Policy {
             ("seedDelay", self.seed_delay),
             ("gasPerMethod", self.gas_per_method),
             ("blockGasLimit", self.block_gas_limit),
+            ("maxFaultAge", self.max_fault_age),
             ("voucherInterval", self.voucher_interval),
         ];
         if let Some((name, _)) = spans.into_iter().find(|(_, span)| *span == 0) {

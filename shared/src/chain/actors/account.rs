@@ -3,8 +3,12 @@
 use super::{code, no_such_actor, Invocation, Revert};
 use crate::chain::address::{Address, Protocol};
 use crate::chain::amount::AttoFil;
-use crate::chain::state::ChainState;
+use crate::chain::state::{Account, ChainState};
+use alloc::collections::BTreeMap;
 use alloc::format;
+
+/// Accounts by address.
+pub(super) type Accounts = BTreeMap<Address, Account>;
 
 /// A message without a method: value goes to an account, which it may create, or to a miner as collateral. Money sent
 /// to the other actors could never leave them and is refused.
@@ -53,6 +57,17 @@ pub(super) fn add(balance: &mut AttoFil, value: AttoFil) -> Result<(), Revert> {
 pub(super) fn take(balance: &mut AttoFil, value: AttoFil) -> Result<(), Revert> {
     *balance = balance.checked_sub(value).ok_or_else(insufficient)?;
     Ok(())
+}
+
+/// Moves up to `value` from an actor's balance to the burnt funds, t099, where nobody can take it from. Returns what it
+/// moved.
+pub(super) fn burn(accounts: &mut Accounts, balance: &mut AttoFil, value: AttoFil) -> AttoFil {
+    let burnt = value.min(*balance);
+    let funds = &mut accounts.entry(Address::id(Address::BURNT_FUNDS)).or_default().balance;
+    // Both sums are below the supply: neither can leave its range.
+    funds.0 = funds.0.saturating_add(burnt.0);
+    balance.0 = balance.0.saturating_sub(burnt.0);
+    burnt
 }
 
 fn insufficient() -> Revert {

@@ -4,17 +4,16 @@
 
 use super::account::{add, credit, debit, take};
 use super::{code, param, params, send, Env, Export, Halt, Invocation, Returns, Revert};
-use crate::chain::abi::{map_bytes, Abi, Parameters};
+use crate::chain::abi::{Abi, Channels, Parameters};
 use crate::chain::address::Address;
 use crate::chain::amount::{AttoFil, ChannelId, Epoch};
 use crate::chain::keys::Signature;
 use crate::chain::state::{ChainState, PaymentChannel};
 use crate::payment::voucher::{encode_parameters, payload};
 use crate::payment::{PaymentVoucher, Predicate};
-use crate::wire::cbor::{Bytes, Cbor, Value};
+use crate::wire::cbor::{Bytes, Value};
 use crate::wire::encode;
-use alloc::collections::BTreeMap;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::{vec, vec::Vec};
 
 /// Most open channels of one payer: `ls` and the payer's own book walk them all.
@@ -389,12 +388,6 @@ fn reclaim(state: &mut ChainState, env: &Env, call: &Invocation) -> Result<Retur
 fn ls(state: &ChainState, call: &Invocation) -> Result<Returns, Revert> {
     let [payer] = params(call)?;
     let payer: Address = param(payer)?;
-    let none = BTreeMap::new();
-    let channels = state.broker.channels.get(&payer).unwrap_or(&none);
-    Ok(vec![map_bytes(
-        channels
-            .iter()
-            .map(|(id, channel)| (id.to_string(), channel.to_value()))
-            .collect(),
-    )])
+    let channels = state.broker.channels.get(&payer).cloned().unwrap_or_default();
+    Ok(vec![Channels(channels).to_abi()])
 }

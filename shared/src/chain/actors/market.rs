@@ -5,23 +5,19 @@
 use super::account::{add, debit};
 use super::miner::{po_st_state, PostState};
 use super::{code, param, params, Env, Export, Halt, Invocation, Returns, Revert};
-use crate::chain::abi::{map_bytes, Abi};
+use crate::chain::abi::{Abi, MinerPoStStates, ProofsMode};
 use crate::chain::address::Address;
 use crate::chain::amount::{AttoFil, BytesAmount};
 use crate::chain::state::{ChainState, Miner};
 use crate::piece::SectorSize;
-use crate::wire::cbor::Value;
 use crate::wire::leb128;
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::ToString;
 use alloc::{vec, vec::Vec};
 
 /// Longest peer id: a multihash of 32 bytes with room to spare.
 pub const MAX_PEER_ID: usize = 64;
 /// Most miners of a network; every block's late-miner query walks them all.
 pub const MAX_MINERS: usize = 1024;
-/// The proofs mode "live": proofs are verified.
-const PROOFS_LIVE: u8 = 2;
 
 /// Why the market refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +28,8 @@ pub enum MarketError {
     UnsupportedSectorSize,
     #[error("the network has as many miners as it can hold ({MAX_MINERS})")]
     TooManyMiners,
+    #[error("a miner needs an owner: name the sender")]
+    NoSender,
     #[error("a peer id has 1 to {MAX_PEER_ID} bytes, not {0}")]
     PeerId(usize),
 }
@@ -43,7 +41,7 @@ impl MarketError {
             Self::UnknownMiner => 34,
             Self::UnsupportedSectorSize => 44,
             Self::TooManyMiners => 45,
-            Self::PeerId(_) => code::GENERIC,
+            Self::NoSender | Self::PeerId(_) => code::GENERIC,
         }
     }
 }
@@ -77,7 +75,7 @@ pub(super) fn call(state: &mut ChainState, env: &mut Env, call: &Invocation) -> 
         }
         "getProofsMode" => {
             params::<0>(call)?;
-            Ok(vec![vec![PROOFS_LIVE]])
+            Ok(vec![ProofsMode::Live.to_abi()])
         }
         _ => {
             params::<0>(call)?;
@@ -90,6 +88,9 @@ pub(super) fn call(state: &mut ChainState, env: &mut Env, call: &Invocation) -> 
 /// `createStorageMiner(sectorSize, peerID) -> Address`; the value becomes the miner's collateral.
 fn create_storage_miner(state: &mut ChainState, call: &Invocation) -> Result<Returns, Revert> {
     let [size, peer_id] = params(call)?;
+    if call.from == Address::id(Address::INIT) {
+        return Err(MarketError::NoSender.into());
+    }
     let size: BytesAmount = param(size)?;
     let sector_size = SectorSize::from_bytes(size.0)
         .ok()
@@ -114,6 +115,9 @@ fn create_storage_miner(state: &mut ChainState, call: &Invocation) -> Result<Ret
         sectors: BTreeMap::new(),
         pre_commits: BTreeMap::new(),
         proving_set: BTreeSet::new(),
+        faults: BTreeMap::new(),
+        next_faults: BTreeMap::new(),
+        next_done: BTreeSet::new(),
         proving_period_end: None,
         last_used_sector_id: 0,
         slashed_at: None,
@@ -148,14 +152,10 @@ pub(super) fn update_storage(state: &mut ChainState, miner: &Address, delta: i12
 fn late_miners(state: &ChainState, env: &Env) -> Vec<u8> {
     let late = |miner: &&Miner| po_st_state(miner, &state.policy, env.ctx.height) == PostState::Unrecoverable;
     let entries = state.miners.iter().filter(|(_, miner)| late(miner));
-    map_bytes(
+    MinerPoStStates(
         entries
-            .map(|(address, _)| {
-                (
-                    address.to_string(),
-                    Value::Integer((PostState::Unrecoverable as u64).into()),
-                )
-            })
+            .map(|(address, _)| (address.clone(), PostState::Unrecoverable as u64))
             .collect(),
     )
+    .to_abi()
 }

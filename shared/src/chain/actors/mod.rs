@@ -158,7 +158,9 @@ impl Export {
     };
 }
 
-enum Kind {
+/// The kinds of actors there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
     Account,
     Init,
     Market,
@@ -166,8 +168,9 @@ enum Kind {
     Miner,
 }
 
-fn kind_of(state: &ChainState, address: &Address) -> Option<Kind> {
-    if *address == Address::id(0) {
+/// What kind of actor has this address; `None` for one that the chain does not know.
+pub fn kind_of(state: &ChainState, address: &Address) -> Option<Kind> {
+    if *address == Address::id(Address::INIT) {
         return Some(Kind::Init);
     }
     if *address == Address::id(Address::STORAGE_MARKET) {

@@ -5,6 +5,7 @@ use crate::ports::verifier::VerifierFault;
 use crate::wire::{decode, encode};
 
 fn invalid(world: &mut World, signed: &SignedMessage) -> Invalid {
+    world.end_blocks();
     let before = world.state.clone();
     let applied = world.apply(signed);
     assert_eq!(world.state, before, "a message outside of blocks changed something");
@@ -211,6 +212,7 @@ fn a_fault_of_the_verifier_leaves_the_message_out_of_the_block() {
     world.height += 6;
     let signed = world.sign(&owner, world.commit_call(&miner, 0));
     world.verifier.broken = true;
+    world.end_blocks();
     let before = world.state.clone();
     let reason = "the fake is broken on purpose".to_string();
     assert_eq!(world.apply(&signed), Err(ApplyError::Fault(VerifierFault { reason })));

@@ -96,11 +96,34 @@ impl World {
             .sign(from)
     }
 
+    /// Ends the blocks before this height.
+    fn end_blocks(&mut self) {
+        let last = Epoch(self.height.saturating_sub(1));
+        if self.state.height < last {
+            end_block(&mut self.state, last);
+            self.check();
+        }
+    }
+
+    fn check(&self) {
+        self.state.check_invariants().expect("the chain's invariants hold");
+    }
+
+    /// Gives a miner this much more collateral, out of nothing, and the supply with it.
+    fn endow(&mut self, miner: &Address, collateral: u128) {
+        let state = self.state.miners.get_mut(miner).expect("the miner exists");
+        let more = collateral - state.active_collateral.0;
+        state.active_collateral.0 += more;
+        state.balance.0 += more;
+        self.state.supply.0 += more;
+    }
+
     fn apply(&mut self, signed: &SignedMessage) -> Result<Receipt, ApplyError> {
+        self.end_blocks();
         let mut state = self.state.clone();
         let result = apply(&mut state, signed, &self.context());
         self.state = state;
-        self.state.check_invariants().unwrap();
+        self.check();
         result
     }
 
@@ -111,6 +134,7 @@ impl World {
 
     /// Sends a message that must revert, checks that only nonce and gas changed, and gives its code and text.
     fn revert(&mut self, from: &SecretKey, call: Call) -> (u64, String) {
+        self.end_blocks();
         let before = self.state.clone();
         let receipt = self.send(from, call);
         assert_ne!(receipt.exit_code, 0, "the message was to revert");

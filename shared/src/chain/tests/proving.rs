@@ -125,17 +125,6 @@ fn a_late_fee_grows_with_lateness_rounds_down_and_ends_at_the_collateral() {
 }
 
 #[test]
-fn sets_of_faults_or_done_sectors_are_not_taken_yet() {
-    let (mut world, miner, owner) = proving_at(1171);
-    for (at, name) in [(1, "faults"), (2, "done")] {
-        let mut call = world.post_call(&miner, AttoFil::ZERO);
-        call.params[at] = vec![0x41, 0x04];
-        let text = format!("{name} must be empty: this chain takes no fault or done sets yet");
-        assert_eq!(world.revert(&owner, call), (1, text));
-    }
-}
-
-#[test]
 fn a_miner_without_sectors_proves_nothing() {
     let (mut world, miner) = World::with_miner();
     let owner = world.owner.clone();

@@ -62,7 +62,7 @@ fn a_ticket_is_not_from_the_future_nor_too_old() {
     let (mut world, miner) = World::with_miner();
     world.height = 5000;
     let owner = world.owner.clone();
-    let with = |ticket| calls::pre_commit_sector(&miner, 0, &comm_d(), &comm_r(0), Epoch(ticket));
+    let with = |ticket| calls::pre_commit_sector(&miner, ticket, &comm_d(), &comm_r(0), Epoch(ticket));
     for ticket in [2999, 5001] {
         let text = format!("the ticket of {ticket} is not from the blocks 3000 to 5000");
         assert_eq!(world.revert(&owner, with(ticket)), (51, text));
@@ -73,18 +73,73 @@ fn a_ticket_is_not_from_the_future_nor_too_old() {
 }
 
 #[test]
-fn a_pre_commit_may_be_replaced_until_its_sector_is_committed() {
+fn a_pre_commit_is_not_replaced_while_it_lives_nor_after_its_sector_is_committed() {
     let (mut world, miner, owner) = pre_committed();
     let call = world.pre_commit(&miner, 0);
-    assert!(world.send(&owner, call).is_ok());
-    assert_eq!(world.miner(&miner).pre_commits[&0].height, Epoch(1006));
-    world.height += 6;
+    let text = "sector 0 is pre-committed until 4000: commit it, or wait until its deposit is burnt".to_string();
+    assert_eq!(world.revert(&owner, call), (53, text));
     let call = world.commit_call(&miner, 0);
     assert!(world.send(&owner, call.clone()).is_ok());
     let committed = (35, "sector already committed at this ID".to_string());
     assert_eq!(world.revert(&owner, call), committed);
     let call = world.pre_commit(&miner, 0);
     assert_eq!(world.revert(&owner, call), committed);
+}
+
+#[test]
+fn a_deposit_is_locked_by_the_pre_commit_and_free_after_the_commit() {
+    let (mut world, miner, owner) = pre_committed();
+    let (deposit, collateral) = (
+        world.state.policy.pre_commit_deposit,
+        world.state.policy.sector_collateral,
+    );
+    let state = world.miner(&miner);
+    assert_eq!(
+        (state.balance, state.deposits(), state.active_collateral),
+        (fil(1), deposit, AttoFil::ZERO)
+    );
+    assert_eq!(state.free_balance(), AttoFil(fil(1).0 - deposit.0));
+    let call = world.commit_call(&miner, 0);
+    assert!(world.send(&owner, call).is_ok());
+    let state = world.miner(&miner);
+    assert_eq!((state.deposits(), state.active_collateral), (AttoFil::ZERO, collateral));
+    assert_eq!(state.balance, fil(1));
+}
+
+#[test]
+fn a_deposit_may_come_with_its_message_and_without_it_no_pre_commit_is_taken() {
+    let mut world = World::new();
+    let owner = world.owner.clone();
+    let create = calls::create_storage_miner(SectorSize::S2KiB, b"peer", AttoFil::ZERO);
+    let receipt = world.send(&owner, create);
+    let miner = calls::miner_address(&receipt).expect("the receipt holds the miner's address");
+    let call = world.pre_commit(&miner, 0);
+    assert_eq!(
+        world.revert(&owner, call.clone()),
+        (43, "insufficient collateral".into())
+    );
+    let deposit = world.state.policy.pre_commit_deposit;
+    assert!(world.send(&owner, call.with_value(deposit)).is_ok());
+    assert_eq!(world.miner(&miner).deposits(), deposit);
+}
+
+#[test]
+fn the_deposit_of_a_pre_commit_that_expires_is_burnt_at_the_end_of_a_block() {
+    let (mut world, miner, owner) = pre_committed();
+    let deposit = world.state.policy.pre_commit_deposit;
+    assert!(
+        !end_block(&mut world.state, Epoch(4000)).changed(),
+        "the commit may still come in block 4000"
+    );
+    let ended = end_block(&mut world.state, Epoch(4001));
+    assert_eq!((ended.pre_commits, ended.burnt, ended.changed()), (1, deposit, true));
+    assert_eq!(world.state.balance(&Address::id(Address::BURNT_FUNDS)), deposit);
+    assert_eq!(world.miner(&miner).balance, AttoFil(fil(1).0 - deposit.0));
+    assert_eq!(end_block(&mut world.state, Epoch(4002)), BlockEnd::default());
+    world.state.check_invariants().expect("the invariants hold");
+    world.height = 4003;
+    let call = world.pre_commit(&miner, 0);
+    assert!(world.send(&owner, call).is_ok(), "a new seed costs a deposit");
 }
 
 #[test]
@@ -165,15 +220,26 @@ fn a_sector_number_above_the_range_is_refused() {
 #[test]
 fn a_sector_without_collateral_is_refused_until_money_arrives() {
     let (mut world, miner, owner) = pre_committed();
-    world.state.miners.get_mut(&miner).unwrap().balance = AttoFil::ZERO;
-    world.state.accounts.get_mut(&owner.address()).unwrap().balance.0 += fil(1).0;
+    // A network whose deposits are smaller than its collateral, and a miner that has no more than the deposit.
+    let (deposit, collateral) = (AttoFil(10), world.state.policy.sector_collateral);
+    world.state.policy.pre_commit_deposit = deposit;
+    let state = world.state.miners.get_mut(&miner).expect("the miner exists");
+    state.pre_commits.get_mut(&0).expect("it is pre-committed").deposit = deposit;
+    let rest = state.balance.0 - deposit.0;
+    state.balance = deposit;
+    let account = world
+        .state
+        .accounts
+        .get_mut(&owner.address())
+        .expect("the owner exists");
+    account.balance.0 += rest;
     let call = world.commit_call(&miner, 0);
     assert_eq!(
         world.revert(&owner, call.clone()),
         (43, "insufficient collateral".into())
     );
-    let collateral = world.state.policy.sector_collateral;
-    assert!(world.send(&owner, calls::transfer(&miner, collateral)).is_ok());
+    let missing = AttoFil(collateral.0 - deposit.0);
+    assert!(world.send(&owner, calls::transfer(&miner, missing)).is_ok());
     assert!(world.send(&owner, call).is_ok());
 }
 
@@ -186,6 +252,7 @@ fn a_miner_has_a_bounded_number_of_pre_commits_and_expired_ones_make_room() {
         comm_r: comm_r(0),
         ticket_epoch: Epoch(1),
         height: Epoch(1000),
+        deposit: AttoFil::ZERO,
     };
     let pre_commits = &mut world.state.miners.get_mut(&miner).unwrap().pre_commits;
     pre_commits.extend((0..256).map(|id| (id, pre.clone())));
@@ -207,6 +274,8 @@ fn a_miner_has_a_bounded_number_of_sectors() {
     let sectors = &mut world.state.miners.get_mut(&miner).unwrap().sectors;
     let sector = sectors[&0].clone();
     sectors.extend((0..4096).map(|id| (id, sector.clone())));
+    let collateral = world.state.policy.sector_collateral.0 * 4096;
+    world.endow(&miner, collateral);
     let call = world.pre_commit(&miner, 4096);
     assert_eq!(
         world.revert(&owner, call),

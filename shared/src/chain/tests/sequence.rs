@@ -132,8 +132,30 @@ fn each_broken_invariant_is_named() {
         "Collateral",
     );
     is(
-        broken(&|s| s.miners.get_mut(&miner).unwrap().sectors.clear()),
+        broken(&|s| {
+            let miner = s.miners.get_mut(&miner).unwrap();
+            s.accounts.get_mut(&world.owner.address()).unwrap().balance.0 += miner.balance.0;
+            miner.balance = AttoFil::ZERO;
+        }),
+        "Locked",
+    );
+    is(
+        broken(&|s| s.miners.get_mut(&miner).unwrap().proving_set.extend([5])),
         "ProvingSet",
+    );
+    is(
+        broken(&|s| {
+            let fault = state::Fault {
+                since: Epoch(1),
+                recovering: true,
+            };
+            s.miners.get_mut(&miner).unwrap().faults.insert(5, fault);
+        }),
+        "Fault",
+    );
+    is(
+        broken(&|s| s.miners.get_mut(&miner).unwrap().proving_period_end = None),
+        "Period",
     );
     let channel = |s: &mut ChainState, paid: u128| {
         s.broker

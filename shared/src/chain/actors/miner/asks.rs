@@ -5,7 +5,6 @@ use crate::chain::abi::{Abi, Integer};
 use crate::chain::actors::{param, params, Env, Invocation, Returns, Revert};
 use crate::chain::amount::{AttoFil, Epoch};
 use crate::chain::state::{Ask, ChainState};
-use crate::wire::cbor::{map, Cbor, Value};
 use alloc::{vec, vec::Vec};
 
 /// Most asks of a miner that have not expired.
@@ -51,10 +50,5 @@ pub(super) fn ask(state: &ChainState, call: &Invocation) -> Result<Returns, Reve
         .iter()
         .find(|ask| ask.id == id.0)
         .ok_or(MinerError::AskNotFound)?;
-    let value = map(vec![
-        ("iD", Value::Bytes(id.to_abi())),
-        ("price", ask.price.to_value()),
-        ("expiry", ask.expiry.to_value()),
-    ]);
-    Ok(vec![crate::wire::cbor::encode_value(&value)])
+    Ok(vec![ask.to_abi()])
 }

@@ -1,17 +1,20 @@
-//! Proofs-of-spacetime, their windows and fees, and what befalls a miner that does not send them (spec §5.3.4 to §5.3.7).
+//! Proofs-of-spacetime, their windows and fees (spec §5.3.4 to §5.3.6). What befalls a miner that does not send them is in
+//! [`super::faults`].
 
-use super::{miner, miner_mut, worker_only, MinerError};
-use crate::chain::abi::{map_bytes, Abi, Integer, EMPTY_FAULT_SET, EMPTY_INT_SET};
+use super::faults::declare_next_faults;
+use super::{drop_sector, miner, settle_power, worker_only, MinerError};
+use crate::chain::abi::{Abi, Commitments, CommitmentsMap, Integer};
 use crate::chain::actors::account::{credit, debit};
-use crate::chain::actors::{code, market, param, params, Env, Halt, Invocation, Returns, Revert};
+use crate::chain::actors::{code, no_such_actor, param, params, Env, Halt, Invocation, Returns, Revert};
 use crate::chain::address::Address;
 use crate::chain::amount::{AttoFil, Epoch};
+use crate::chain::faults::{FaultSet, IntSet};
 use crate::chain::policy::Policy;
 use crate::chain::randomness::Purpose;
-use crate::chain::state::{ChainState, Miner};
+use crate::chain::state::{ChainState, Miner, Sector};
+use crate::piece::Commitment;
 use crate::ports::verifier::{prover_id, WindowPoStClaim};
-use crate::wire::cbor::{map, Cbor};
-use alloc::string::ToString;
+use alloc::collections::BTreeSet;
 use alloc::{vec, vec::Vec};
 
 /// How a miner stands with its proofs (spec §5.3.6).
@@ -25,7 +28,7 @@ pub enum PostState {
 }
 
 /// How `miner` stands at `height`.
-pub(in crate::chain::actors) fn po_st_state(miner: &Miner, policy: &Policy, height: Epoch) -> PostState {
+pub fn po_st_state(miner: &Miner, policy: &Policy, height: Epoch) -> PostState {
     let Some(end) = miner.proving_period_end.filter(|_| !miner.proving_set.is_empty()) else {
         return PostState::NoStorage;
     };
@@ -51,12 +54,14 @@ pub fn late_fee(policy: &Policy, collateral: AttoFil, end: Epoch, height: Epoch)
     }
 }
 
-/// `submitPoSt(proof, faults, done)`: one proof for all sectors of the proving set.
+/// `submitPoSt(proof, faults, done)`: one proof for all sectors of the proving set but those in `faults`, which are given
+/// up; those in `done` are proven a last time. When all are given up there is nothing to prove.
 ///
 /// Its randomness comes from the window's start, also when the proof is late. (The actor of 2019 expected a later block
 /// from late proofs than any prover used, so that none could be accepted; design §6.)
 pub(super) fn submit_post(state: &mut ChainState, env: &mut Env, call: &Invocation) -> Result<Returns, Halt> {
     let [proof, faults, done] = params(call)?;
+    let (faults, done): (FaultSet, IntSet) = (param(faults)?, param(done)?);
     let policy = state.policy.clone();
     let height = env.ctx.height;
     let miner = miner(state, &call.to)?;
@@ -77,85 +82,69 @@ pub(super) fn submit_post(state: &mut ChainState, env: &mut Env, call: &Invocati
     if height < start {
         return Err(MinerError::PoStBeforeWindow { height, start, end }.into());
     }
-    if faults.as_slice() != EMPTY_FAULT_SET {
-        return Err(MinerError::SetNotEmpty("faults").into());
-    }
-    if done.as_slice() != EMPTY_INT_SET {
-        return Err(MinerError::SetNotEmpty("done").into());
-    }
+    check_dropped(miner, &faults, &done)?;
+    let covered: BTreeSet<u64> = miner.proving_set.difference(&faults.ids.0).copied().collect();
     let claim = WindowPoStClaim {
         sector_size: miner.sector_size,
         prover_id: prover_id(&call.to),
         randomness: env.randomness(Purpose::WindowPoSt, start, &call.to)?,
-        sectors: proving_sectors(miner).collect(),
+        sectors: with_comm_r(miner, &covered).collect(),
         proof: proof.clone(),
     };
-    if !env.ctx.verifier.verify_window_post(&claim)? {
+    if !covered.is_empty() && !env.ctx.verifier.verify_window_post(&claim)? {
         return Err(MinerError::InvalidPoSt.into());
     }
     // Only the fee leaves the caller: what came beyond it is the surplus that goes back.
     debit(state, &call.from, call.value)?;
     credit(state, &Address::id(Address::BURNT_FUNDS), fee)?;
     credit(state, &call.from, surplus)?;
-    let before = miner_mut(state, &call.to)?.power;
-    let after = record_proof(miner_mut(state, &call.to)?, &policy, height, end);
-    change_power(state, env, &call.to, before, after)?;
+    let ChainState { accounts, miners, .. } = state;
+    let miner = miners.get_mut(&call.to).ok_or_else(no_such_actor)?;
+    record_proof(miner, &covered, height);
+    miner.next_done = done.0.intersection(&covered).copied().collect();
+    for id in done.0 {
+        // A sector that is still faulty was not kept to the end.
+        let lost = miner.faults.contains_key(&id);
+        drop_sector(accounts, miner, id, policy.sector_collateral, lost);
+    }
+    for id in faults.ids.0 {
+        drop_sector(accounts, miner, id, policy.sector_collateral, true);
+    }
+    next_period(miner, end.plus(policy.proving_period));
+    settle_power(state, env, &call.to)?;
     Ok(Vec::new())
 }
 
-fn proving_sectors(miner: &Miner) -> impl Iterator<Item = (u64, crate::piece::Commitment)> + '_ {
-    miner
-        .proving_set
-        .iter()
+/// Only committed sectors can be given up or done, and none of them both (2019 dropped one after the other).
+fn check_dropped(miner: &Miner, faults: &FaultSet, done: &IntSet) -> Result<(), MinerError> {
+    let known = |id: &u64| miner.sectors.contains_key(id);
+    let sound = faults.ids.0.iter().all(known) && done.0.iter().all(known) && faults.ids.0.is_disjoint(&done.0);
+    sound.then_some(()).ok_or(MinerError::SectorIdOutOfRange)
+}
+
+fn with_comm_r<'m>(miner: &'m Miner, ids: &'m BTreeSet<u64>) -> impl Iterator<Item = (u64, Commitment)> + 'm {
+    ids.iter()
         .filter_map(|id| miner.sectors.get(id).map(|sector| (*id, sector.comm_r)))
 }
 
-/// Books an accepted proof and starts the next period with all sectors; returns the new power.
-fn record_proof(miner: &mut Miner, policy: &Policy, height: Epoch, end: Epoch) -> u64 {
-    for id in &miner.proving_set {
+/// Books an accepted proof: what it covers is proven, and no longer faulty.
+fn record_proof(miner: &mut Miner, covered: &BTreeSet<u64>, height: Epoch) {
+    for id in covered {
+        miner.faults.remove(id);
         if let Some(sector) = miner.sectors.get_mut(id) {
             sector.last_proven_at = Some(height);
             sector.proofs = sector.proofs.saturating_add(1);
         }
     }
-    miner.power = (miner.proving_set.len() as u64).saturating_mul(miner.sector_size.bytes());
-    miner.proving_set = miner.sectors.keys().copied().collect();
-    miner.proving_period_end = Some(end.plus(policy.proving_period));
     miner.last_post = Some(height);
     miner.posts = miner.posts.saturating_add(1);
-    miner.power
 }
 
-/// Tells the market of a change of power; that call costs gas like any other.
-fn change_power(state: &mut ChainState, env: &mut Env, miner: &Address, before: u64, after: u64) -> Result<(), Halt> {
-    if before == after {
-        return Ok(());
-    }
-    env.charge(state.policy.gas_per_method)?;
-    market::update_storage(state, miner, i128::from(after) - i128::from(before))
-        .map_err(|inner| Revert::new(36, alloc::format!("call to StorageMarket failed: {}", inner.text)).into())
-}
-
-/// `slashStorageFault()`, by anyone: a miner that missed its proof and its grace loses power and sectors.
-pub(super) fn slash_storage_fault(state: &mut ChainState, env: &mut Env, call: &Invocation) -> Result<Returns, Halt> {
-    params::<0>(call)?;
-    let (policy, height) = (state.policy.clone(), env.ctx.height);
-    let miner = miner_mut(state, &call.to)?;
-    if miner.slashed_at.is_some() {
-        return Err(MinerError::AlreadySlashed.into());
-    }
-    if miner.proving_set.is_empty() {
-        return Err(MinerError::Inactive.into());
-    }
-    if !miner.is_tardy(&policy, height) {
-        return Err(MinerError::NotYetTardy.into());
-    }
-    let before = core::mem::take(&mut miner.power);
-    let slashed = core::mem::take(&mut miner.proving_set);
-    miner.sectors.retain(|id, _| !slashed.contains(id));
-    miner.slashed_at = Some(height);
-    change_power(state, env, &call.to, before, 0)?;
-    Ok(Vec::new())
+/// Starts the next period, which ends at `end`, with all sectors that can be proven.
+fn next_period(miner: &mut Miner, end: Epoch) {
+    declare_next_faults(miner);
+    miner.proving_set = miner.provable();
+    miner.proving_period_end = Some(end);
 }
 
 /// `getProvingWindow -> (start, end)`: zero and nothing before the first commit.
@@ -167,23 +156,28 @@ pub(super) fn proving_window(state: &ChainState, call: &Invocation) -> Result<Re
     })
 }
 
-/// `getProvingSetCommitments -> CommitmentsMap`.
+/// `getProvingSetCommitments -> CommitmentsMap`: what the running period's proof must cover.
 pub(super) fn proving_set_commitments(state: &ChainState, call: &Invocation) -> Result<Returns, Revert> {
     params::<0>(call)?;
     let miner = miner(state, &call.to)?;
-    let sectors = miner
-        .proving_set
-        .iter()
-        .filter_map(|id| miner.sectors.get(id).map(|sector| (id, sector)));
-    let entries = sectors.map(|(id, sector)| {
-        let commitments = map(vec![
-            ("commD", sector.comm_d.0.to_value()),
-            ("commR", sector.comm_r.0.to_value()),
-            ("commRStar", sector.comm_r_star.0.to_value()),
-        ]);
-        (id.to_string(), commitments)
+    let due = miner.sectors.iter().filter(|(id, _)| miner.proving_set.contains(id));
+    let commitments = due.map(|(id, sector)| {
+        let Sector {
+            comm_d,
+            comm_r,
+            comm_r_star,
+            ..
+        } = *sector;
+        (
+            *id,
+            Commitments {
+                comm_d,
+                comm_r,
+                comm_r_star,
+            },
+        )
     });
-    Ok(vec![map_bytes(entries.collect())])
+    Ok(vec![CommitmentsMap(commitments.collect()).to_abi()])
 }
 
 /// `getPoStState -> Integer`.

@@ -1,10 +1,11 @@
 //! Sectors from pre-commit to commit, and what they hold (spec §5.3.3, §5.3.9; design §6).
 
-use super::{free_balance, miner, miner_mut, worker_only, MinerError};
+use super::{begin_period, miner, miner_mut, worker_only, MinerError};
 use crate::chain::abi::SectorNumber;
-use crate::chain::actors::account::add;
-use crate::chain::actors::{param, params, Env, Halt, Invocation, Returns, Revert};
+use crate::chain::actors::account::{add, burn, debit, Accounts};
+use crate::chain::actors::{no_such_actor, param, params, Env, Halt, Invocation, Returns, Revert};
 use crate::chain::amount::{BytesAmount, Epoch};
+use crate::chain::policy::Policy;
 use crate::chain::randomness::Purpose;
 use crate::chain::state::{ChainState, Miner, PreCommit, Sector};
 use crate::piece::{padded_for, Commitment, InclusionProof};
@@ -21,28 +22,40 @@ pub const MAX_PRE_COMMITS: usize = 256;
 
 /// `preCommitSector(sectorID, commD, commR, ticketEpoch)`: fixes the replica before its seed is known.
 ///
-/// A pre-commit may be replaced until its sector is committed, so that a miner whose sealing failed or whose ticket
-/// grew too old can begin again under the same number; the seed is then drawn anew.
+/// The message's value, if any, becomes the miner's free money; out of that the deposit is locked. A sector whose
+/// pre-commit lives cannot be pre-committed again: its seed could otherwise be drawn anew for nothing.
 pub(super) fn pre_commit_sector(state: &mut ChainState, env: &Env, call: &Invocation) -> Result<Returns, Revert> {
     let [id, comm_d, comm_r, ticket] = params(call)?;
     let (SectorNumber(id), ticket): (SectorNumber, Epoch) = (param(id)?, param(ticket)?);
     let (comm_d, comm_r) = (commitment("commD", comm_d)?, commitment("commR", comm_r)?);
     let policy = state.policy.clone();
-    let miner = miner_mut(state, &call.to)?;
-    worker_only(miner, call)?;
-    check_unused(miner, id)?;
+    worker_only(miner(state, &call.to)?, call)?;
+    check_unused(miner(state, &call.to)?, id)?;
     let height = env.ctx.height;
     let oldest = Epoch(height.0.saturating_sub(policy.max_ticket_age));
     if ticket < oldest || ticket > height {
         return Err(MinerError::TicketOutOfRange { ticket, oldest, height }.into());
     }
-    miner.pre_commits.retain(|_, old| height <= old.expires(&policy));
-    if !miner.pre_commits.contains_key(&id) && miner.pre_commits.len() >= MAX_PRE_COMMITS {
+    debit(state, &call.from, call.value)?;
+    let ChainState { accounts, miners, .. } = state;
+    let miner = miners.get_mut(&call.to).ok_or_else(no_such_actor)?;
+    add(&mut miner.balance, call.value)?;
+    // The end of their block would burn them; this block's commits must not see them, nor its pre-commits wait for it.
+    expire_pre_commits(accounts, miner, &policy, height);
+    if let Some(live) = miner.pre_commits.get(&id) {
+        let expires = live.expires(&policy);
+        return Err(MinerError::PreCommitted { id, expires }.into());
+    }
+    if miner.pre_commits.len() >= MAX_PRE_COMMITS {
         return Err(MinerError::TooMany {
             what: "pre-commits",
             limit: MAX_PRE_COMMITS,
         }
         .into());
+    }
+    let deposit = policy.pre_commit_deposit;
+    if miner.free_balance() < deposit {
+        return Err(MinerError::InsufficientCollateral.into());
     }
     miner.pre_commits.insert(
         id,
@@ -51,9 +64,24 @@ pub(super) fn pre_commit_sector(state: &mut ChainState, env: &Env, call: &Invoca
             comm_r,
             ticket_epoch: ticket,
             height,
+            deposit,
         },
     );
     Ok(Vec::new())
+}
+
+/// Burns the deposits of pre-commits whose commit can no longer come; returns how many there were.
+pub(super) fn expire_pre_commits(accounts: &mut Accounts, miner: &mut Miner, policy: &Policy, height: Epoch) -> usize {
+    let before = miner.pre_commits.len();
+    let balance = &mut miner.balance;
+    miner.pre_commits.retain(|_, pre| {
+        let live = height <= pre.expires(policy);
+        if !live {
+            burn(accounts, balance, pre.deposit);
+        }
+        live
+    });
+    before - miner.pre_commits.len()
 }
 
 fn commitment(name: &'static str, bytes: &[u8]) -> Result<Commitment, MinerError> {
@@ -108,7 +136,9 @@ pub(super) fn commit_sector(state: &mut ChainState, env: &Env, call: &Invocation
     if height > expired {
         return Err(MinerError::PreCommitExpired { height, expired }.into());
     }
-    if free_balance(miner) < policy.sector_collateral {
+    // The deposit is free again with the commit.
+    let free = miner.free_balance().checked_add(pre.deposit).unwrap_or_default();
+    if free < policy.sector_collateral {
         return Err(MinerError::InsufficientCollateral.into());
     }
     let claim = SealClaim {
@@ -125,11 +155,6 @@ pub(super) fn commit_sector(state: &mut ChainState, env: &Env, call: &Invocation
         return Err(MinerError::InvalidSealProof.into());
     }
     add(&mut miner.active_collateral, policy.sector_collateral)?;
-    // The first sector starts the proving period; sectors committed while one runs wait for the next.
-    if miner.proving_set.is_empty() || height == Epoch(0) {
-        miner.proving_set.insert(id);
-        miner.proving_period_end = Some(height.plus(policy.proving_period));
-    }
     miner.last_used_sector_id = id;
     miner.pre_commits.remove(&id);
     let sector = Sector {
@@ -141,10 +166,14 @@ pub(super) fn commit_sector(state: &mut ChainState, env: &Env, call: &Invocation
         proofs: 0,
     };
     miner.sectors.insert(id, sector);
+    // The first sector starts the proving period; sectors committed while one runs wait for the next.
+    if miner.proving_set.is_empty() {
+        begin_period(miner, &policy, height);
+    }
     Ok(Vec::new())
 }
 
-/// `verifyPieceInclusion(commP, pieceSize, sectorID, proof)`: that a piece lies in a sector that is being proven.
+/// `verifyPieceInclusion(commP, pieceSize, sectorID, proof)`: that a piece lies in a committed sector that is not faulty.
 pub(super) fn verify_piece_inclusion(state: &ChainState, env: &Env, call: &Invocation) -> Result<Returns, Revert> {
     let [comm_p, size, id, proof] = params(call)?;
     let comm_p: Commitment = param(comm_p)?;
@@ -156,6 +185,10 @@ pub(super) fn verify_piece_inclusion(state: &ChainState, env: &Env, call: &Invoc
     }
     if miner.is_tardy(&state.policy, env.ctx.height) {
         return Err(MinerError::Tardy.into());
+    }
+    // Payments depend on this call: for a sector that is not proven there are none.
+    if miner.faults.contains_key(&id) {
+        return Err(MinerError::SectorFaulty.into());
     }
     let malformed = |e: &dyn core::fmt::Display| Revert::from(MinerError::InclusionMalformed(e.to_string()));
     let proof = InclusionProof::from_bytes(proof).map_err(|e| malformed(&e))?;
