@@ -1,13 +1,15 @@
 //! CommP: what a deal promises to keep, computed over a file's bytes as they stream by (spec §8.3).
 //!
-//! The file is filled with zeros to 127·2^k bytes, expanded by Fr32 and put under a binary tree. Memory is one node a
+//! The file is filled with zeros to 127·2^k bytes, expanded by Fr32 and put under a binary tree. The hashing is done in
+//! batches by the fastest instructions there are ([`super::kernel`]); memory is one batch, at most 520 kB, and one node a
 //! level. Several workers can share a file: each hashes a slice of 127·2^k bytes, and [`merge`] joins their roots. A
 //! hasher's state can be saved and taken up later ([`CommPHasher::snapshot`]).
 
 use super::commitment::Commitment;
-use super::fr32::{expand, QUAD};
+use super::kernel::{self, Kernel, MAX_LANES, MAX_RUN, QUAD};
+use super::range::Outline;
 use super::size::{PaddedSize, PieceSize, SizeError};
-use super::tree::{hash_pair, Forest, SubtreeRoot, TreeError, QUAD_HEIGHT};
+use super::tree::{Forest, SubtreeRoot, TreeError, QUAD_HEIGHT};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
@@ -58,10 +60,19 @@ pub struct HasherState {
 /// Computes CommP in one pass.
 #[derive(Debug, Clone)]
 pub struct CommPHasher {
+    kernel: &'static Kernel,
     forest: Forest,
-    pending: [u8; QUAD],
-    filled: usize,
+    /// Bytes that do not fill a batch yet.
+    pending: Vec<u8>,
     size: u64,
+    outline: Option<Roots>,
+}
+
+/// Roots of all sub-trees of one height, as they become known.
+#[derive(Debug, Clone)]
+struct Roots {
+    height: u8,
+    roots: Vec<Commitment>,
 }
 
 impl Default for CommPHasher {
@@ -71,13 +82,29 @@ impl Default for CommPHasher {
 }
 
 impl CommPHasher {
+    /// A hasher by the fastest means of this processor.
     pub fn new() -> Self {
+        Self::with_kernel(kernel::detected())
+    }
+
+    /// A hasher by a means of the caller's choice, for tests and measurements.
+    pub fn with_kernel(kernel: &'static Kernel) -> Self {
         Self {
+            kernel,
             forest: Forest::new(),
-            pending: [0; QUAD],
-            filled: 0,
+            pending: Vec::new(),
             size: 0,
+            outline: None,
         }
+    }
+
+    /// A hasher that also keeps the roots of all slices of `slice` padded bytes, to prove ranges of the piece with.
+    pub fn with_outline(slice: PaddedSize) -> Self {
+        let outline = Some(Roots {
+            height: slice.height(),
+            roots: Vec::new(),
+        });
+        Self { outline, ..Self::new() }
     }
 
     /// Bytes taken so far.
@@ -92,33 +119,92 @@ impl CommPHasher {
             PieceSize::new(size)?;
         }
         self.size = size;
-        if self.filled > 0 {
-            let taken = bytes.len().min(QUAD - self.filled);
-            self.pending[self.filled..self.filled + taken].copy_from_slice(&bytes[..taken]);
-            self.filled += taken;
-            bytes = &bytes[taken..];
-            if self.filled < QUAD {
+        let batch = self.kernel.lanes * (QUAD << MAX_RUN);
+        if !self.pending.is_empty() {
+            let (now, later) = bytes.split_at(bytes.len().min(batch - self.pending.len()));
+            self.pending.extend_from_slice(now);
+            bytes = later;
+            if self.pending.len() < batch {
                 return Ok(());
             }
-            self.forest.push(quad_root(&self.pending))?;
-            self.filled = 0;
+            let full = core::mem::take(&mut self.pending);
+            self.hash(&full)?;
+            self.pending = full;
+            self.pending.clear();
         }
-        let (quads, rest) = bytes.as_chunks::<QUAD>();
-        for quad in quads {
-            self.forest.push(quad_root(quad))?;
-        }
-        self.pending[..rest.len()].copy_from_slice(rest);
-        self.filled = rest.len();
+        let (whole, rest) = bytes.split_at(bytes.len() / batch * batch);
+        self.hash(whole)?;
+        self.pending.extend_from_slice(rest);
         Ok(())
+    }
+
+    /// Puts whole quads under the tree: as many lanes as fit, in runs as long as their place in the tree allows.
+    fn hash(&mut self, mut quads: &[u8]) -> Result<(), PieceError> {
+        let lanes = self.kernel.lanes;
+        // A run's inner roots are not seen, so none may be longer than what an outline keeps.
+        let kept = self.outline.as_ref().map(|kept| u32::from(kept.height - QUAD_HEIGHT));
+        let longest = kept.unwrap_or(MAX_RUN).min(MAX_RUN);
+        let mut nodes = [[0; 32]; MAX_LANES];
+        while !quads.is_empty() {
+            let count = quads.len() / QUAD;
+            let aligned = self.forest.quads().trailing_zeros();
+            let wide = (count / lanes).checked_ilog2().map(|height| height.min(longest));
+            let (kernel, height) = match wide {
+                Some(height) if height <= aligned => (self.kernel, height),
+                // One lane: to the next place from which all can start, or for the few that are left.
+                _ => (kernel::portable(), count.ilog2().min(aligned).min(longest)),
+            };
+            let (now, later) = quads.split_at(kernel.lanes * (QUAD << height));
+            let nodes = &mut nodes[..kernel.lanes];
+            kernel.roots(now, height, nodes);
+            for node in nodes {
+                self.append(SubtreeRoot {
+                    height: QUAD_HEIGHT + height as u8,
+                    root: Commitment(*node),
+                })?;
+            }
+            quads = later;
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, part: SubtreeRoot) -> Result<(), PieceError> {
+        let outline = &mut self.outline;
+        let watch = |complete: SubtreeRoot| match outline {
+            Some(kept) if kept.height == complete.height => kept.roots.push(complete.root),
+            _ => {}
+        };
+        Ok(self.forest.push_watched(part, watch)?)
     }
 
     /// CommP of what was pushed; [`SizeError::Empty`] when that is nothing.
     pub fn finish(mut self) -> Result<PieceCommitment, PieceError> {
-        let padded = PieceSize::new(self.size)?.padded();
-        if self.filled > 0 {
-            self.pending[self.filled..].fill(0);
-            self.forest.push(quad_root(&self.pending))?;
+        self.finish_here()
+    }
+
+    /// CommP and the roots of the slices; the hasher must be one [`Self::with_outline`], else there are none.
+    pub fn finish_with_outline(mut self) -> Result<(PieceCommitment, Option<Outline>), PieceError> {
+        let piece = self.finish_here()?;
+        let Some(Roots { height, mut roots }) = self.outline else {
+            return Ok((piece, None));
+        };
+        let slice = PaddedSize::of_height(height).ok_or(TreeError::Height { height })?;
+        // What is left of the last slice stands under the smaller roots.
+        let mut last = Forest::new();
+        for root in self.forest.roots().iter().filter(|root| root.height < height) {
+            last.push(*root)?;
         }
+        if last.quads() > 0 {
+            roots.push(last.fold()?.padded_to(height));
+        }
+        Ok((piece, Some(Outline::new(piece, slice, roots))))
+    }
+
+    fn finish_here(&mut self) -> Result<PieceCommitment, PieceError> {
+        let padded = PieceSize::new(self.size)?.padded();
+        let mut last = core::mem::take(&mut self.pending);
+        last.resize(last.len().next_multiple_of(QUAD), 0);
+        self.hash(&last)?;
         Ok(PieceCommitment {
             comm_p: self.forest.fold()?.root,
             padded,
@@ -126,12 +212,18 @@ impl CommPHasher {
         })
     }
 
-    /// The state, to go on from later.
+    /// The state, to go on from later. What was read ahead for a batch is hashed for it, so that it stays small.
     pub fn snapshot(&self) -> HasherState {
+        let mut settled = self.clone();
+        settled.outline = None;
+        let (quads, rest) = self.pending.split_at(self.pending.len() / QUAD * QUAD);
+        settled
+            .hash(quads)
+            .expect("`push` keeps the size below the largest tree's");
         HasherState {
             size: self.size,
-            roots: self.forest.roots().to_vec(),
-            pending: self.pending[..self.filled].to_vec(),
+            roots: settled.forest.roots().to_vec(),
+            pending: rest.to_vec(),
         }
     }
 
@@ -148,8 +240,7 @@ impl CommPHasher {
         if !fits {
             return Err(PieceError::DamagedState { quads, pending, size });
         }
-        hasher.pending[..pending].copy_from_slice(&state.pending);
-        hasher.filled = pending;
+        hasher.pending.extend_from_slice(&state.pending);
         hasher.size = size;
         Ok(hasher)
     }
@@ -181,16 +272,6 @@ pub fn merge(size: u64, parts: &[SubtreeRoot]) -> Result<PieceCommitment, PieceE
         padded,
         size,
     })
-}
-
-/// Root of the four field elements of 127 bytes.
-fn quad_root(quad: &[u8; QUAD]) -> SubtreeRoot {
-    let [a, b, c, d] = expand(quad);
-    let root = Commitment(hash_pair(&hash_pair(&a, &b), &hash_pair(&c, &d)));
-    SubtreeRoot {
-        height: QUAD_HEIGHT,
-        root,
-    }
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 //! Called by the client before it proposes, and by the miner over what it received.
 
 use super::commitment::{Commitment, PieceCid};
-use super::commp::{CommPHasher, PieceError};
+use super::commp::{CommPHasher, PieceCommitment, PieceError};
 use super::size::PaddedSize;
-use super::unixfs::{DagBuilder, UnixFsError};
+use super::unixfs::{Dag, DagBuilder, UnixFsError};
 use alloc::vec::Vec;
 use cid::Cid;
 
@@ -16,6 +16,8 @@ pub enum DigestError {
     CommP(#[from] PieceError),
     #[error(transparent)]
     UnixFs(#[from] UnixFsError),
+    #[error("{found} leaves were hashed where the file has {expected}; hash every slice once, with its leaves")]
+    Leaves { expected: u64, found: u64 },
 }
 
 /// What a client must know of a piece to propose a deal and to serve the transfer.
@@ -32,6 +34,19 @@ pub struct PieceSummary {
     pub data_cid: Cid,
     /// Interior nodes of the DAG, the root last; none for a file of at most 1 MiB.
     pub nodes: Vec<(Cid, Vec<u8>)>,
+}
+
+impl PieceSummary {
+    pub(super) fn new(piece: PieceCommitment, dag: Dag) -> Self {
+        Self {
+            size: piece.size,
+            padded: piece.padded,
+            comm_p: piece.comm_p,
+            piece_cid: PieceCid(piece.comm_p),
+            data_cid: dag.root,
+            nodes: dag.nodes,
+        }
+    }
 }
 
 /// Computes a [`PieceSummary`] in one pass.
@@ -60,15 +75,7 @@ impl PieceDigest {
     /// The names of what was pushed; fails when that is nothing.
     pub fn finish(self) -> Result<PieceSummary, DigestError> {
         let piece = self.comm_p.finish()?;
-        let dag = self.dag.finish()?;
-        Ok(PieceSummary {
-            size: piece.size,
-            padded: piece.padded,
-            comm_p: piece.comm_p,
-            piece_cid: PieceCid(piece.comm_p),
-            data_cid: dag.root,
-            nodes: dag.nodes,
-        })
+        Ok(PieceSummary::new(piece, self.dag.finish()?))
     }
 }
 

@@ -1,8 +1,7 @@
 //! Fr32: 127 bytes of a file become four 32-byte field elements of 254 bits each, little-endian, with the two highest bits
-//! zero (spec §8.2). Used by [`super::commp`] only.
+//! zero (spec §8.2). Used by [`super::kernel`] only.
 
-/// Bytes of a file that expand together.
-pub const QUAD: usize = 127;
+use super::kernel::QUAD;
 
 /// (first byte, bits to drop from it) of each field element: element k starts at bit 254·k.
 const STARTS: [(usize, u32); 4] = [(0, 0), (31, 6), (63, 4), (95, 2)];

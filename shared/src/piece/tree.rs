@@ -4,12 +4,11 @@
 //! bytes needs one node a level. Called by [`super::commp`], [`super::layout`] and [`super::inclusion`].
 
 use super::commitment::Commitment;
+pub use super::kernel::hash_pair;
 use super::size::{PaddedSize, MAX_HEIGHT};
-use super::zero::{IV, ZERO_ROOTS};
+use super::zero::ZERO_ROOTS;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
-use sha2::compress256;
-use sha2::digest::generic_array::{typenum::U64, GenericArray};
 
 /// Height of one quad: four leaves, 127 bytes of a file.
 pub const QUAD_HEIGHT: u8 = 2;
@@ -32,6 +31,21 @@ pub struct SubtreeRoot {
     pub root: Commitment,
 }
 
+impl SubtreeRoot {
+    /// The root of a tree of that height, with zeros to the right of this one; itself when it is not lower.
+    pub fn padded_to(self, height: u8) -> Commitment {
+        let mut node = self.root.0;
+        for zeros in ZERO_ROOTS
+            .iter()
+            .take(usize::from(height))
+            .skip(usize::from(self.height))
+        {
+            node = hash_pair(&node, zeros);
+        }
+        Commitment(node)
+    }
+}
+
 /// Root of a tree of 2^height zero leaves; `None` above [`MAX_HEIGHT`].
 pub fn zero_commitment(height: u8) -> Option<Commitment> {
     ZERO_ROOTS.get(usize::from(height)).copied().map(Commitment)
@@ -40,24 +54,6 @@ pub fn zero_commitment(height: u8) -> Option<Commitment> {
 /// CommP of a piece of zeros of the given padded size.
 pub fn zero_piece(size: PaddedSize) -> Commitment {
     Commitment(ZERO_ROOTS[usize::from(size.height())])
-}
-
-/// The parent of two nodes.
-pub fn hash_pair(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
-    let mut blocks: [GenericArray<u8, U64>; 2] = Default::default();
-    blocks[0][..32].copy_from_slice(left);
-    blocks[0][32..].copy_from_slice(right);
-    // The second block is SHA-256's padding of a 64-byte message: one set bit, then the length of 512 bits.
-    blocks[1][0] = 0x80;
-    blocks[1][62] = 2;
-    let mut state = IV;
-    compress256(&mut state, &blocks);
-    let mut node = [0u8; 32];
-    for (bytes, word) in node.chunks_exact_mut(4).zip(state) {
-        bytes.copy_from_slice(&word.to_be_bytes());
-    }
-    node[31] &= 0x3f;
-    node
 }
 
 /// Roots of the complete sub-trees seen so far, largest first, at most one of each height.
@@ -85,6 +81,11 @@ impl Forest {
     /// Appends a sub-tree to the right. It must start at a multiple of its own size, and the whole stay within
     /// [`MAX_HEIGHT`].
     pub fn push(&mut self, part: SubtreeRoot) -> Result<(), TreeError> {
+        self.push_watched(part, |_| {})
+    }
+
+    /// Like [`Self::push`]; shows every sub-tree that is complete now, the part itself first.
+    pub fn push_watched(&mut self, part: SubtreeRoot, mut complete: impl FnMut(SubtreeRoot)) -> Result<(), TreeError> {
         let SubtreeRoot { mut height, root } = part;
         if !(QUAD_HEIGHT..=MAX_HEIGHT).contains(&height) {
             return Err(TreeError::Height { height });
@@ -97,10 +98,13 @@ impl Forest {
         if self.quads + added > 1 << (MAX_HEIGHT - QUAD_HEIGHT) {
             return Err(TreeError::Height { height: MAX_HEIGHT + 1 });
         }
+        complete(part);
         let mut node = root.0;
         while let Some(left) = self.roots.pop_if(|left| left.height == height) {
             node = hash_pair(&left.root.0, &node);
             height += 1;
+            let root = Commitment(node);
+            complete(SubtreeRoot { height, root });
         }
         let root = Commitment(node);
         self.roots.push(SubtreeRoot { height, root });
@@ -111,18 +115,16 @@ impl Forest {
     /// The root of the smallest tree that holds everything, with zeros on the right.
     pub fn fold(&self) -> Result<SubtreeRoot, TreeError> {
         let (last, larger) = self.roots.split_last().ok_or(TreeError::Empty)?;
-        let SubtreeRoot { mut height, root } = *last;
-        let mut node = root.0;
+        let SubtreeRoot {
+            mut height,
+            root: mut node,
+        } = *last;
         for left in larger.iter().rev() {
-            while height < left.height {
-                node = hash_pair(&node, &ZERO_ROOTS[usize::from(height)]);
-                height += 1;
-            }
-            node = hash_pair(&left.root.0, &node);
-            height += 1;
+            let right = SubtreeRoot { height, root: node }.padded_to(left.height);
+            node = Commitment(hash_pair(&left.root.0, &right.0));
+            height = left.height + 1;
         }
-        let root = Commitment(node);
-        Ok(SubtreeRoot { height, root })
+        Ok(SubtreeRoot { height, root: node })
     }
 }
 

@@ -4,11 +4,11 @@
 //! A file of one leaf is that leaf. [`DagShape`] says what a file of a given size must look like, so a receiver needs no
 //! trust in the nodes it is sent ([`crate::transfer`]).
 
+use super::leaves::LeafHasher;
 use super::node::{cid_of, encode_node, node_cid, Link, MAX_LINKS, RAW};
 use super::size::MAX_PIECE;
 use alloc::vec::Vec;
 use cid::Cid;
-use sha2::{Digest, Sha256};
 
 /// Bytes of a leaf.
 pub const LEAF_BYTES: u64 = 1 << 20;
@@ -100,8 +100,7 @@ pub struct Dag {
 #[derive(Debug, Clone)]
 pub struct DagBuilder {
     shape: DagShape,
-    leaf: Sha256,
-    leaf_filled: u64,
+    hasher: LeafHasher,
     size: u64,
     leaves: Vec<Cid>,
     nodes: Vec<(Cid, Vec<u8>)>,
@@ -123,8 +122,7 @@ impl DagBuilder {
     pub(crate) fn with_shape(shape: DagShape) -> Self {
         Self {
             shape,
-            leaf: Sha256::new(),
-            leaf_filled: 0,
+            hasher: LeafHasher::new(shape.leaf_bytes),
             size: 0,
             leaves: Vec::new(),
             nodes: Vec::new(),
@@ -134,30 +132,28 @@ impl DagBuilder {
 
     /// Takes the next bytes of the file. Fails with [`UnixFsError::TooLarge`], taking nothing, when the file gets too
     /// large.
-    pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), UnixFsError> {
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), UnixFsError> {
         let size = self.size.saturating_add(bytes.len() as u64);
         if size > MAX_PIECE {
             return Err(UnixFsError::TooLarge { size });
         }
         self.size = size;
-        while !bytes.is_empty() {
-            let room = self.shape.leaf_bytes - self.leaf_filled;
-            let taken = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
-            self.leaf.update(&bytes[..taken]);
-            self.leaf_filled += taken as u64;
-            bytes = &bytes[taken..];
-            if self.leaf_filled == self.shape.leaf_bytes {
-                self.close_leaf();
-            }
-        }
+        self.hasher.push(bytes);
+        self.close_leaves(self.shape.leaf_bytes);
         Ok(())
+    }
+
+    /// Takes a leaf by its digest alone, hashed elsewhere. All but the last have [`DagShape::leaf_bytes`].
+    pub(super) fn push_leaf(&mut self, digest: &[u8; 32], bytes: u64) {
+        self.size += bytes;
+        self.close_leaf(digest, bytes);
     }
 
     /// The DAG of what was pushed; [`UnixFsError::Empty`] when that is nothing.
     pub fn finish(mut self) -> Result<Dag, UnixFsError> {
-        if self.leaf_filled > 0 {
-            self.close_leaf();
-        }
+        let rest = self.size % self.shape.leaf_bytes;
+        self.hasher.end();
+        self.close_leaves(rest);
         let mut height = 0;
         let root = loop {
             let is_top = height + 1 >= self.levels.len();
@@ -177,15 +173,21 @@ impl DagBuilder {
         })
     }
 
-    fn close_leaf(&mut self) {
-        let cid = cid_of(RAW, &self.leaf.finalize_reset().into());
+    /// Links the leaves that are hashed by now, each of `bytes` bytes.
+    fn close_leaves(&mut self, bytes: u64) {
+        for digest in self.hasher.take() {
+            self.close_leaf(&digest, bytes);
+        }
+    }
+
+    fn close_leaf(&mut self, digest: &[u8; 32], bytes: u64) {
+        let cid = cid_of(RAW, digest);
         self.leaves.push(cid);
         let link = Link {
             cid,
-            file_bytes: self.leaf_filled,
-            tree_bytes: self.leaf_filled,
+            file_bytes: bytes,
+            tree_bytes: bytes,
         };
-        self.leaf_filled = 0;
         self.add_link(0, link);
     }
 
