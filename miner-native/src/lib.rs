@@ -7,7 +7,7 @@
 //! - [`network`]: proposals, queries, transfer and retrieval over libp2p (steps 5 to 8, and 15)
 //! - [`staging`]: pieces as files (step 9); [`store`]: deals and sectors as records
 //! - [`sealing`] and [`prover`]: from staged pieces to a committed sector (steps 10 to 12)
-//! - [`proving`]: proofs-of-spacetime (step 13)
+//! - [`proving`]: proofs-of-spacetime (step 13); [`redeeming`]: vouchers (step 14)
 //! - [`client`]: the storage client of the terminal, from a file to a proof and back
 //! - [`settings`]: what the operator may change; [`asking`]: the price on the chain; [`operator`]: requests to a miner
 //! - [`web`]: the page and its status; [`daemon`]: all of it in one process; [`commands`]: the command line
@@ -25,6 +25,7 @@ pub mod network;
 pub mod operator;
 pub mod prover;
 pub mod proving;
+pub mod redeeming;
 pub mod registration;
 pub mod sealing;
 pub mod settings;

@@ -30,6 +30,8 @@ pub struct Miner {
     pub verifier: Verifier,
     /// Held while a proposal is decided on.
     pub deciding: tokio::sync::Mutex<()>,
+    /// Held while a redemption is decided on, sent or followed.
+    pub redeeming: tokio::sync::Mutex<()>,
     /// Rung when a deal's piece was received.
     pub received: Notify,
     /// Rung when the operator wants what is staged to be sealed now.

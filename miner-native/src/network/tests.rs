@@ -89,6 +89,7 @@ impl World {
             prover: Prover::start(Arc::new(engine)).unwrap(),
             verifier: Arc::new(FakeVerifier::default()),
             deciding: tokio::sync::Mutex::new(()),
+            redeeming: tokio::sync::Mutex::new(()),
             received: Notify::new(),
             seal_now: Notify::new(),
         });

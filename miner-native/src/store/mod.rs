@@ -154,6 +154,18 @@ impl Store {
         Ok(found)
     }
 
+    /// The deals that are complete and have not ended: their data is kept and their vouchers are redeemed.
+    pub fn serving(&self) -> Result<Vec<(Cid, DealRecord)>, StoreError> {
+        let mut found = Vec::new();
+        for record in self.deals() {
+            let record = record?;
+            if matches!(record.deal.stage, MinerStage::Complete { .. }) {
+                found.push((record.deal.proposal.cid(), record));
+            }
+        }
+        Ok(found)
+    }
+
     /// The deal that a payer's channel is promised to.
     pub fn promised(&self, payer: &Address, id: ChannelId) -> Result<Option<Cid>, StoreError> {
         let found = self.channels.get(channel_key(payer, id))?;

@@ -7,9 +7,10 @@ use super::{views, Shown};
 use crate::asking::{self, AskingError};
 use crate::chain_access::ChainError;
 use crate::miner::{now_ms, Miner};
+use crate::redeeming::{self, RedeemError};
 use crate::operator::{
     route, AddedPiece, ChangedSettings, DealDetail, DealFilter, DealSummary, MinedBlock, MinerStatus, MiningStatus,
-    Refusal, SectorSummary, HEADER,
+    RedeemOutcome, RedeemRequest, Refusal, SectorSummary, HEADER,
 };
 use crate::settings::{Settings, SettingsChange};
 use crate::staging::StagingError;
@@ -23,7 +24,9 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use cid::Cid;
 use futures::StreamExt;
+use shared::chain::AttoFil;
 use shared::sector::{Phase, SectorPiece};
+use std::future::Future;
 use std::sync::Arc;
 
 type Asked = State<Arc<Shown>>;
@@ -44,8 +47,12 @@ enum Trouble {
     PieceTooLarge { usable: u64 },
     #[error("the upload broke off: {0}")]
     Upload(String),
+    #[error("the daemon stopped in the middle: {0}; what was written down is taken up at the next start")]
+    Interrupted(String),
     #[error(transparent)]
     Asking(#[from] AskingError),
+    #[error(transparent)]
+    Redeem(#[from] RedeemError),
     #[error(transparent)]
     Chain(#[from] ChainError),
     #[error(transparent)]
@@ -60,8 +67,11 @@ impl Trouble {
             Self::NoCid(_) | Self::EmptyPiece | Self::PieceTooLarge { .. } | Self::Upload(_) => StatusCode::BAD_REQUEST,
             Self::Asking(AskingError::Settings(_)) => StatusCode::BAD_REQUEST,
             Self::NoDeal => StatusCode::NOT_FOUND,
-            Self::Asking(AskingError::Refused(_)) => StatusCode::CONFLICT,
-            Self::Asking(AskingError::Delayed(_)) | Self::Chain(_) => StatusCode::BAD_GATEWAY,
+            Self::Asking(AskingError::Delayed(_)) | Self::Chain(_) | Self::Redeem(RedeemError::Chain(_)) => {
+                StatusCode::BAD_GATEWAY
+            }
+            Self::Redeem(RedeemError::Store(_)) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Asking(AskingError::Refused(_)) | Self::Redeem(_) => StatusCode::CONFLICT,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -86,6 +96,7 @@ pub(super) fn router() -> Router<Arc<Shown>> {
     Router::new()
         .route(route::DEALS, get(deals))
         .route(route::DEAL, get(deal))
+        .route(route::REDEEM, post(redeem))
         .route(route::SECTORS, get(sectors))
         .route(route::SEAL_NOW, post(seal_now))
         .route(route::MINING, get(mining))
@@ -142,6 +153,41 @@ fn parse(text: &str) -> Result<Cid, Trouble> {
 async fn deal(State(shown): Asked, Path(cid): Path<String>) -> Answer<DealDetail> {
     let record = shown.miner.store.deal(&parse(&cid)?)?.ok_or(Trouble::NoDeal)?;
     Ok(Json(views::detail(&shown.miner, &record)?))
+}
+
+async fn redeem(
+    State(shown): Asked,
+    Path(cid): Path<String>,
+    Json(request): Json<RedeemRequest>,
+) -> Answer<RedeemOutcome> {
+    let (miner, cid) = (shown.miner.clone(), parse(&cid)?);
+    let record = miner.store.deal(&cid)?.ok_or(Trouble::NoDeal)?;
+    let due = redeeming::redeemable(&miner, &record.deal).await?;
+    let preview = miner.chain.preview(&due.call(), None).await?;
+    let (gas, mut outcome) = (preview.gas, (due, None, None));
+    if !request.preview {
+        let deal = record.deal.clone();
+        let done = detached(async move { redeeming::redeem_now(&miner, &cid, &deal).await }).await??;
+        outcome = (done.due, Some(done.message), Some(done.height));
+    } else if preview.exit_code != 0 {
+        let reason = preview.error;
+        return Err(RedeemError::Refused { reason }.into());
+    }
+    let (due, message, height) = outcome;
+    let vouchers = views::vouchers(&record.deal);
+    let index = vouchers.iter().position(|voucher| *voucher == due.voucher).unwrap_or_default();
+    Ok(Json(RedeemOutcome {
+        voucher: views::voucher(index, &due.voucher, AttoFil::ZERO),
+        gain: due.gain,
+        gas,
+        message,
+        height,
+    }))
+}
+
+/// Runs in a task of its own: an operator who hangs up does not stop it in the middle.
+async fn detached<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, Trouble> {
+    tokio::spawn(work).await.map_err(|e| Trouble::Interrupted(e.to_string()))
 }
 
 async fn sectors(State(shown): Asked) -> Answer<Vec<SectorSummary>> {
@@ -214,13 +260,9 @@ async fn settings(State(shown): Asked) -> Json<Settings> {
 }
 
 async fn change_settings(State(shown): Asked, Json(change): Json<SettingsChange>) -> Answer<ChangedSettings> {
-    // In a task of its own: an operator who hangs up does not stop a change in the middle.
     let miner = shown.miner.clone();
-    let changed = tokio::spawn(async move { asking::change(&miner, &change).await }).await;
-    match changed {
-        Ok(changed) => Ok(Json(changed?)),
-        Err(error) => Err(Trouble::Upload(error.to_string())),
-    }
+    let changed = detached(async move { asking::change(&miner, &change).await }).await?;
+    Ok(Json(changed?))
 }
 
 /// Stores a piece of the operator's own: staged like a deal's, kept for as long as its sector is.

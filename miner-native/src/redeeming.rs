@@ -1,0 +1,394 @@
+//! Redeems the vouchers of deals as they fall due, before the payer can take the money back (step 14 of a deal, spec §7.18).
+//!
+//! What is redeemed and when is decided by [`shared::payment::next_redemption`]; here channels are watched at each head, a
+//! bounded number at a time, and redemptions are written down, sent and followed. A restart goes on from the books: the
+//! same voucher is always the same message. [`redeem_now`] is the operator's `deals redeem`. Next: [`crate::ending`].
+
+use crate::chain_access::{ChainError, MessageStatus};
+use crate::miner::{Backoff, Miner};
+use crate::store::{DealRecord, RedemptionRecord, RedemptionStage, StoreError};
+use cid::Cid;
+use shared::chain::calls::GAS_PRICE;
+use shared::chain::{calls, AttoFil, Call, Epoch};
+use shared::deal::{DealState, MinerDeal, MinerStage};
+use shared::payment::redemption::Urgency;
+use shared::payment::{next_redemption, ChannelFacts, InclusionEvidence, PaymentVoucher, Redemption};
+use shared::wire::cbor::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Channels that are asked about at one head. All of a miner's deals come round in a fortieth of the blocks that a
+/// cancelled channel lives on ([`shared::chain::policy::CANCEL_DELAY`]).
+const PER_HEAD: usize = 64;
+/// Blocks between two redemptions of one channel while nothing presses: each costs gas, and the later one pays for both.
+const CALM_INTERVAL: u64 = 100;
+/// Blocks before a redemption that the chain refused is tried again; doubled with each attempt, [`MOST_DOUBLINGS`] times.
+const RETRY: u64 = 5;
+/// See [`RETRY`]: at the most 160 blocks, fewer than [`shared::payment::redemption::ENDING_MARGIN`].
+const MOST_DOUBLINGS: u32 = 5;
+/// Units of gas of a conditional redemption (spec §5.1).
+const GAS: u128 = 200;
+
+/// Why nothing was redeemed.
+#[derive(Debug, thiserror::Error)]
+pub enum RedeemError {
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the deal is {state}: only a complete deal has earned its vouchers")]
+    NotEarned { state: DealState },
+    #[error("the deal is free: there are no vouchers to redeem")]
+    Free,
+    #[error("no remaining redeemable vouchers found")]
+    NoneRedeemable,
+    #[error("no remaining redeemable vouchers found: the channel is over or empty, and {unpaid} FIL of the vouchers will never be paid")]
+    Lost { unpaid: AttoFil },
+    #[error("the chain refused the redemption: {reason}; it is tried again by itself")]
+    Refused { reason: String },
+    #[error("the redemption is on its way; `deals show` tells when it is done")]
+    OnItsWay,
+}
+
+/// A voucher that is to be redeemed now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Due {
+    pub voucher: PaymentVoucher,
+    redeemer: Vec<Value>,
+    /// What it pays.
+    pub gain: AttoFil,
+    urgency: Urgency,
+    /// What was redeemed before.
+    before: AttoFil,
+}
+
+impl Due {
+    /// The message's content.
+    pub fn call(&self) -> Call {
+        calls::redeem(&self.voucher, self.redeemer.clone())
+    }
+}
+
+/// How a deal's vouchers stand.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Standing {
+    /// One can be redeemed.
+    Due(Box<Due>),
+    /// None is due.
+    Waiting,
+    /// Nothing more will come of them; what was lost is in attoFIL.
+    Over { unpaid: AttoFil },
+}
+
+/// Redeems until the process ends.
+pub fn start(miner: Arc<Miner>) {
+    tokio::spawn(async move {
+        let mut heads = miner.chain.heads();
+        let mut watch = Watch::default();
+        let mut backoff = Backoff::default();
+        while heads.changed().await.is_ok() {
+            let height = heads.borrow_and_update().height;
+            match watch.look(&miner, height).await {
+                Ok(()) => backoff = Backoff::default(),
+                Err(error) => {
+                    tracing::warn!(%error, "vouchers could not be looked at; trying again");
+                    backoff.pause().await;
+                }
+            }
+        }
+    });
+}
+
+/// Goes round the deals with vouchers.
+#[derive(Debug, Default)]
+pub struct Watch {
+    /// Where the round goes on.
+    after: Option<Cid>,
+    /// Deals of whose loss the operator was told.
+    told: BTreeMap<Cid, AttoFil>,
+}
+
+impl Watch {
+    /// Looks after the next deals of the round.
+    pub async fn look(&mut self, miner: &Miner, height: Epoch) -> Result<(), RedeemError> {
+        if !miner.settings.now().redeem {
+            return Ok(());
+        }
+        let deals = earning(miner)?;
+        self.told.retain(|deal, _| deals.contains_key(deal));
+        let start = self.after;
+        let later = deals.iter().filter(|(cid, _)| start.is_none_or(|after| **cid > after));
+        let earlier = deals.iter().filter(|(cid, _)| start.is_some_and(|after| **cid <= after));
+        for (cid, record) in later.chain(earlier).take(PER_HEAD) {
+            // Before it is looked at: one whose look fails does not hold up those after it.
+            self.after = Some(*cid);
+            let standing = tend(miner, cid, &record.deal, height).await?;
+            if let Standing::Over { unpaid } = standing {
+                if !unpaid.is_zero() && self.told.insert(*cid, unpaid).is_none() {
+                    tracing::error!(deal = %cid, %unpaid, "vouchers were not redeemed in time and will never be paid");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The complete deals with vouchers, by their ids.
+fn earning(miner: &Miner) -> Result<BTreeMap<Cid, DealRecord>, StoreError> {
+    let deals = miner.store.serving()?;
+    Ok(deals
+        .into_iter()
+        .filter(|(_, record)| !vouchers(&record.deal).is_empty())
+        .collect())
+}
+
+fn vouchers(deal: &MinerDeal) -> &[PaymentVoucher] {
+    deal.proposal.proposal.payment.vouchers.as_deref().unwrap_or_default()
+}
+
+/// Follows a redemption that is on its way, or begins one if it is time.
+async fn tend(miner: &Miner, cid: &Cid, deal: &MinerDeal, height: Epoch) -> Result<Standing, RedeemError> {
+    let _turn = miner.redeeming.lock().await;
+    let books = miner.store.redemptions(cid)?;
+    if let Some(sent) = in_flight(&books) {
+        follow(miner, cid, deal, sent, height).await?;
+        return Ok(Standing::Waiting);
+    }
+    let standing = standing(miner, deal, height).await?;
+    if let Standing::Due(due) = &standing {
+        if is_time(due, &books, height) {
+            send(miner, cid, due, &books, height).await?;
+        }
+    }
+    Ok(standing)
+}
+
+fn in_flight(books: &[RedemptionRecord]) -> Option<&RedemptionRecord> {
+    books
+        .iter()
+        .find(|record| matches!(record.stage, RedemptionStage::Sent { .. }))
+}
+
+/// How a complete deal's vouchers stand at `height`, by the chain's channel.
+pub async fn standing(miner: &Miner, deal: &MinerDeal, height: Epoch) -> Result<Standing, RedeemError> {
+    let payment = &deal.proposal.proposal.payment;
+    let promised = vouchers(deal).iter().map(|voucher| voucher.amount).max();
+    let (Some(promised), Some(id)) = (promised, payment.channel) else {
+        return Ok(Standing::Over { unpaid: AttoFil::ZERO });
+    };
+    let Some(view) = miner.chain.channel(&payment.payer, id).await? else {
+        // Closed by us with the last voucher, or reclaimed by the payer after its end: the books know which.
+        let books = miner.store.redemptions(&deal.proposal.cid())?;
+        let done = books.iter().filter(|record| record.gained().is_some());
+        let reached = done.map(|record| record.amount).max().unwrap_or_default();
+        let unpaid = promised.checked_sub(reached).unwrap_or_default();
+        return Ok(Standing::Over { unpaid });
+    };
+    let channel = ChannelFacts::from(&view);
+    let redemption = next_redemption(vouchers(deal), &channel, height, evidence(deal).as_ref());
+    Ok(match redemption {
+        Redemption::Redeem {
+            voucher,
+            redeemer,
+            gain,
+            urgency,
+        } => Standing::Due(Box::new(Due {
+            voucher,
+            redeemer,
+            gain,
+            urgency,
+            before: channel.amount_redeemed,
+        })),
+        Redemption::Wait { .. } | Redemption::Unproven { .. } => Standing::Waiting,
+        Redemption::Finished => Standing::Over { unpaid: AttoFil::ZERO },
+        Redemption::Lost { unpaid } => Standing::Over { unpaid },
+    })
+}
+
+/// Where the deal's piece lies, for the condition of its vouchers.
+fn evidence(deal: &MinerDeal) -> Option<InclusionEvidence> {
+    let MinerStage::Complete { proof, .. } = &deal.stage else {
+        return None;
+    };
+    let pip = proof.piece_inclusion_proof.clone()?;
+    Some(InclusionEvidence {
+        sector: proof.sector_id,
+        pip,
+    })
+}
+
+/// Whether a redemption is sent now: not for less than its gas, not often while nothing presses, and after a refusal
+/// only when some blocks have passed.
+fn is_time(due: &Due, books: &[RedemptionRecord], height: Epoch) -> bool {
+    let refused = books.iter().find(|record| record.amount == due.voucher.amount);
+    if let Some(RedemptionStage::Failed { at, .. }) = refused.map(|record| &record.stage) {
+        let doublings = refused.map_or(0, |record| record.attempts.saturating_sub(1)).min(MOST_DOUBLINGS);
+        if height < at.plus(RETRY << doublings) {
+            return false;
+        }
+    }
+    if due.urgency != Urgency::Calm {
+        return true;
+    }
+    let last = books.iter().filter_map(|record| match record.stage {
+        RedemptionStage::Done { height, .. } => Some(height),
+        _ => None,
+    });
+    let is_worth_it = due.gain.0 > GAS.saturating_mul(GAS_PRICE.0);
+    is_worth_it && last.max().is_none_or(|last| height >= last.plus(CALM_INTERVAL))
+}
+
+/// The same voucher is the same message, however often it is asked for, until the chain has refused it.
+fn purpose(cid: &Cid, amount: AttoFil) -> String {
+    format!("deal/{cid}/redeem/{}", amount.0)
+}
+
+/// Writes a redemption down and sends it.
+/// FAIL: the process may end after the first line. THEN: [`follow`] sends the message, the same or now.
+async fn send(miner: &Miner, cid: &Cid, due: &Due, books: &[RedemptionRecord], at: Epoch) -> Result<Cid, RedeemError> {
+    let amount = due.voucher.amount;
+    let known = books.iter().find(|record| record.amount == amount);
+    let record = RedemptionRecord {
+        amount,
+        attempts: known.map_or(0, |record| record.attempts).saturating_add(1),
+        stage: RedemptionStage::Sent { at, before: due.before },
+    };
+    miner.store.keep_redemption(cid, &record)?;
+    let message = miner.chain.submit(&purpose(cid, amount), due.call()).await?;
+    tracing::info!(deal = %cid, amount = %amount, gain = %due.gain, urgency = ?due.urgency, "redeeming a voucher");
+    Ok(message)
+}
+
+/// Looks what became of a redemption, and writes it down.
+async fn follow(
+    miner: &Miner,
+    cid: &Cid,
+    deal: &MinerDeal,
+    sent: &RedemptionRecord,
+    height: Epoch,
+) -> Result<RedemptionStage, RedeemError> {
+    let RedemptionStage::Sent { before, .. } = sent.stage else {
+        return Ok(sent.stage.clone());
+    };
+    let purpose = purpose(cid, sent.amount);
+    let found = vouchers(deal).iter().find(|voucher| voucher.amount == sent.amount);
+    let Some(voucher) = found else {
+        return Err(RedeemError::NoneRedeemable);
+    };
+    let conditional = evidence(deal).filter(|_| voucher.condition.is_some());
+    let redeemer = conditional.map_or_else(Vec::new, |evidence| evidence.parameters());
+    let message = match miner.chain.submit(&purpose, calls::redeem(voucher, redeemer)).await {
+        Ok(message) => message,
+        Err(ChainError::Dropped { reason }) => return give_up(miner, cid, sent, height, reason),
+        Err(error) => return Err(error.into()),
+    };
+    let gained = sent.amount.checked_sub(before).unwrap_or_default();
+    let stage = match miner.chain.message_status(&message).await? {
+        MessageStatus::Waiting | MessageStatus::Unsent => return Ok(sent.stage.clone()),
+        MessageStatus::Mined { receipt, .. } if receipt.exit_code == 0 => RedemptionStage::Done {
+            message: message.to_string(),
+            height: receipt.height,
+            gained,
+        },
+        MessageStatus::Mined { receipt, .. } => return give_up(miner, cid, sent, height, receipt.error),
+        MessageStatus::Dropped { reason, .. } => return give_up(miner, cid, sent, height, reason),
+        // Too long ago for the chain to tell: what the channel has paid does.
+        MessageStatus::Pruned { height } if is_paid(miner, voucher).await? => RedemptionStage::Done {
+            message: message.to_string(),
+            height,
+            gained,
+        },
+        MessageStatus::Pruned { .. } | MessageStatus::Unknown => {
+            let reason = "the chain does not know the message any more".to_owned();
+            return give_up(miner, cid, sent, height, reason);
+        }
+    };
+    let record = RedemptionRecord {
+        stage: stage.clone(),
+        ..sent.clone()
+    };
+    miner.store.keep_redemption(cid, &record)?;
+    miner.chain.settle(&purpose)?;
+    tracing::info!(deal = %cid, amount = %sent.amount, %gained, "a voucher was redeemed");
+    Ok(stage)
+}
+
+async fn is_paid(miner: &Miner, voucher: &PaymentVoucher) -> Result<bool, RedeemError> {
+    let channel = miner.chain.channel(&voucher.payer, voucher.channel).await?;
+    Ok(channel.is_some_and(|channel| channel.amount_redeemed >= voucher.amount))
+}
+
+/// Writes down that the chain refused a redemption; the voucher may be tried again.
+fn give_up(
+    miner: &Miner,
+    cid: &Cid,
+    sent: &RedemptionRecord,
+    at: Epoch,
+    reason: String,
+) -> Result<RedemptionStage, RedeemError> {
+    tracing::warn!(deal = %cid, amount = %sent.amount, reason, "a redemption failed; trying again later");
+    miner.chain.forget(&purpose(cid, sent.amount))?;
+    let stage = RedemptionStage::Failed { at, reason };
+    let record = RedemptionRecord {
+        stage: stage.clone(),
+        ..sent.clone()
+    };
+    miner.store.keep_redemption(cid, &record)?;
+    Ok(stage)
+}
+
+/// The voucher that `deals redeem` would take now (spec §4.13, with the parameters that its condition needs).
+pub async fn redeemable(miner: &Miner, deal: &MinerDeal) -> Result<Due, RedeemError> {
+    if !is_earned(deal) {
+        let state = deal.state();
+        return Err(RedeemError::NotEarned { state });
+    }
+    if vouchers(deal).is_empty() {
+        return Err(RedeemError::Free);
+    }
+    let height = miner.chain.head().await?.height;
+    match standing(miner, deal, height).await? {
+        Standing::Due(due) => Ok(*due),
+        Standing::Over { unpaid } if !unpaid.is_zero() => Err(RedeemError::Lost { unpaid }),
+        Standing::Waiting | Standing::Over { .. } => Err(RedeemError::NoneRedeemable),
+    }
+}
+
+fn is_earned(deal: &MinerDeal) -> bool {
+    matches!(deal.stage, MinerStage::Complete { .. })
+}
+
+/// What [`redeem_now`] did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Redeemed {
+    pub due: Due,
+    pub message: String,
+    pub height: Epoch,
+}
+
+/// Redeems the best voucher that is due, and waits until the chain has it.
+pub async fn redeem_now(miner: &Miner, cid: &Cid, deal: &MinerDeal) -> Result<Redeemed, RedeemError> {
+    let _turn = miner.redeeming.lock().await;
+    let due = redeemable(miner, deal).await?;
+    let books = miner.store.redemptions(cid)?;
+    let height = miner.chain.head().await?.height;
+    if let Some(sent) = in_flight(&books).filter(|sent| sent.amount != due.voucher.amount) {
+        follow(miner, cid, deal, sent, height).await?;
+        return Err(RedeemError::OnItsWay);
+    }
+    let message = send(miner, cid, &due, &books, height).await?;
+    // What came of it is read in `follow`: here only that something did.
+    let confirmed = miner.chain.confirmed(&message, 0).await;
+    if let Err(error @ ChainError::Unreachable { .. }) = confirmed {
+        return Err(error.into());
+    }
+    let books = miner.store.redemptions(cid)?;
+    let Some(sent) = in_flight(&books) else {
+        return Err(RedeemError::OnItsWay);
+    };
+    match follow(miner, cid, deal, sent, height).await? {
+        RedemptionStage::Done { message, height, .. } => Ok(Redeemed { due, message, height }),
+        RedemptionStage::Failed { reason, .. } => Err(RedeemError::Refused { reason }),
+        RedemptionStage::Sent { .. } => Err(RedeemError::OnItsWay),
+    }
+}
