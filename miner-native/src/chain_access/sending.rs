@@ -184,6 +184,11 @@ impl ChainAccess {
         self.confirmed(&message, 0).await.map(|receipt| (message, receipt))
     }
 
+    /// The message that was made for a purpose, while the outbox knows it.
+    pub fn made(&self, purpose: &str) -> Option<Cid> {
+        self.inner.outbox.entry(purpose).map(|entry| entry.message.cid())
+    }
+
     /// Frees a purpose after its message failed or was dropped, so that it can be tried anew. Of a message that may still
     /// come to a block, both could take effect: wait with [`Self::confirmed`] first.
     pub fn forget(&self, purpose: &str) -> Result<(), ChainError> {
