@@ -74,6 +74,14 @@ impl Account {
         })
     }
 
+    /// The account of another key of the same wallet.
+    pub async fn of(&self, address: &Address) -> Result<Self, ClientError> {
+        match *address == self.address() {
+            true => Ok(self.clone()),
+            false => Self::open_as(&self.dir, &self.url, Some(address)).await,
+        }
+    }
+
     /// The payer's key.
     pub fn key(&self) -> &SecretKey {
         &self.key

@@ -247,7 +247,7 @@ mod tests {
             deal: ClientDeal::new(draft),
             cid: None,
             proven: false,
-            refund: Refund::Due,
+            refund: Refund::default(),
         }
     }
 

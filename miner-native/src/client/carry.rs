@@ -6,10 +6,11 @@ use super::contact::{ChainPatience, Contact};
 use super::error::ClientError;
 use super::report::{Gauge, Report};
 use super::serving::Served;
+use super::Session;
 use crate::chain_access::ChainError;
 use cid::Cid;
 use shared::chain::calls::{self, channel_id};
-use shared::chain::{Address, AttoFil, Epoch, SecretKey};
+use shared::chain::{Address, AttoFil, ChannelId, Epoch, SecretKey};
 use shared::deal::client::ClientRefusal;
 use shared::deal::drive::ChannelOutcome;
 use shared::deal::{ClientDeal, ClientHost, ClientStage, DealState, QueryRequest, SignedProposal, SignedResponse};
@@ -38,6 +39,9 @@ pub enum Until {
     Proven,
 }
 
+/// Who hears of a deal's acceptance.
+pub type Heard = Box<dyn FnOnce(&Record) + Send>;
+
 /// Why driving a deal ends before its own end.
 #[derive(Debug)]
 pub enum Stop {
@@ -61,6 +65,8 @@ pub struct Carrier {
     pub report: Report,
     pub served: watch::Receiver<Served>,
     pub until: Until,
+    /// Hears once of the miner's acceptance.
+    pub accepted: Option<Heard>,
     /// Held from the channel's opening until that is kept.
     purse: Option<Purse>,
     /// What is under way, and whether it is the transfer.
@@ -73,6 +79,31 @@ pub struct Carrier {
 enum Phase {
     Transfer,
     Sealing,
+}
+
+fn channel_purpose(record: &Record) -> String {
+    format!("deal/{}/channel", record.id)
+}
+
+/// The channel of a deal whose record does not name one yet: its message may have been sent all the same.
+pub(super) async fn opened_channel(session: &Session, record: &Record) -> Result<Option<ChannelId>, ClientError> {
+    let account = session.account.of(&record.deal.draft.payer).await?;
+    let (purse, purpose) = (account.purse().await?, channel_purpose(record));
+    let Some(message) = purse.chain.made(&purpose) else {
+        return Ok(None);
+    };
+    let receipt = match purse.chain.confirmed(&message, 0).await {
+        Ok(receipt) => receipt,
+        // It opened nothing.
+        Err(ChainError::Failed { .. } | ChainError::Dropped { .. }) => return Ok(None),
+        Err(error) => return Err(ClientError::chain(error)),
+    };
+    let unusable = |reason: String| ClientError::Channel {
+        reason,
+        deal: record.id.clone(),
+    };
+    let receipt = receipt.receipt().map_err(|e| unusable(e.to_string()))?;
+    channel_id(&receipt).map(Some).map_err(|e| unusable(e.to_string()))
 }
 
 impl Carrier {
@@ -94,6 +125,7 @@ impl Carrier {
             report,
             served,
             until,
+            accepted: None,
             purse: None,
             gauge: None,
             in_trouble: false,
@@ -106,7 +138,7 @@ impl Carrier {
     }
 
     fn purpose(&self) -> String {
-        format!("deal/{}/channel", self.record.id)
+        channel_purpose(&self.record)
     }
 
     /// Tells what a stage means that the deal has just come to.
@@ -229,6 +261,11 @@ impl ClientHost for Carrier {
             purse.chain.settle(&self.purpose()).map_err(ClientError::chain)?;
         }
         self.show(&deal.stage);
+        if matches!(deal.stage, ClientStage::Running { .. } | ClientStage::Complete { .. }) {
+            if let Some(heard) = self.accepted.take() {
+                heard(&self.record);
+            }
+        }
         match self.is_reached() {
             true => Err(Stop::Reached),
             false => Ok(()),

@@ -99,7 +99,7 @@ impl Contact {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => error.to_string(),
             Err(_) if self.addresses.is_empty() => NetworkError::NoAddress(self.peer.to_string()).to_string(),
-            Err(_) => NetworkError::Timeout.to_string(),
+            Err(_) => format!("no answer, timed out after {}s", limit.as_secs()),
         };
         Err(ClientError::Unreachable {
             miner: self.miner.clone(),

@@ -4,7 +4,7 @@ use super::network::NetworkError;
 use crate::chain_access::ChainError;
 use crate::wallet::WalletError;
 use cid::Cid;
-use shared::chain::{Address, AttoFil};
+use shared::chain::{Address, AttoFil, Epoch};
 use shared::deal::client::{ClientRefusal, DraftError};
 use shared::payment::schedule::ScheduleError;
 use shared::piece::{DigestError, SectorSize};
@@ -24,7 +24,7 @@ pub enum ClientError {
         path: PathBuf,
         source: io::Error,
     },
-    #[error("{} has {size} bytes, but a sector of miner {miner} ({sector}) takes at most {usable} bytes; choose a smaller file or a miner with larger sectors", path.display())]
+    #[error("piece is {size} bytes but sector size is {usable} bytes: {} needs a miner with larger sectors than the {sector} of {miner}, or choose a smaller file", path.display())]
     TooLarge {
         path: PathBuf,
         size: u64,
@@ -44,12 +44,24 @@ pub enum ClientError {
         "the network at {url} has no miner that offers storage; start one, or name another network with --chain URL"
     )]
     NoMiners { url: String },
+    #[error(
+        "failed to get ask price: miner {miner} has no ask {id}; `sealdrop client list-asks` lists those that stand"
+    )]
+    UnknownAsk { miner: Address, id: u64 },
+    #[error("failed to get ask price: ask {id} of miner {miner} stood until block {expiry}; `sealdrop client list-asks` lists those that stand now")]
+    AskExpired { miner: Address, id: u64, expiry: Epoch },
+    #[error("failed to get sector size: miner {miner} has sectors of {bytes} bytes, a size that this program does not know; choose another with --miner")]
+    SectorSize { miner: Address, bytes: u64 },
+    #[error("deal [{deal}] is already in progress: a free deal with the same terms is the same deal; choose another duration")]
+    InProgress { deal: String },
+    #[error("{} changed since it was imported as {data}; restore the file, or import it anew (--copy keeps a copy)", path.display())]
+    ImportChanged { path: PathBuf, data: Cid },
     #[error("the network has no miner {asked}; `sealdrop client miners` lists those that it has")]
     UnknownMiner { asked: Address },
     #[error("miner {miner} has no standing offer of storage; choose another with --miner")]
     NoAsk { miner: Address },
     #[error(
-        "miner {miner} cannot be reached: {reason}; is it running? `sealdrop client miners` lists others for --miner"
+        "couldn't establish connection to miner: {reason}. Miner {miner} cannot be reached; is it running? `sealdrop client miners` lists others for --miner"
     )]
     Unreachable { miner: Address, reason: String },
     #[error("there was no contact with miner {miner} for {minutes} minutes (last: {reason}); nothing is lost: when it is back, run `sealdrop client resume {deal}`")]
@@ -98,7 +110,7 @@ pub enum ClientError {
     },
     #[error("no miner has the file {data}: {reasons}")]
     NowhereFound { data: Cid, reasons: String },
-    #[error("miner {miner} does not give the file: {reason}")]
+    #[error("could not retrieve piece - error from miner: {reason} (miner {miner} does not give the file)")]
     Withheld { miner: Address, reason: String },
     #[error(
         "what miner {miner} sent is not the file: its root is {found}, the deal's is {expected}; nothing was written"
@@ -120,6 +132,16 @@ pub enum ClientError {
     BookFull { path: PathBuf, count: usize },
     #[error("this deal belongs to the chain {ours}, and {url} serves the chain {theirs}; name the deal's own chain with --chain URL")]
     OtherChain { url: String, ours: String, theirs: String },
+    #[error("voucher on line {line}: {reason}; a voucher is one line of `sealdrop client vouchers export`, as it was printed")]
+    Voucher { line: usize, reason: String },
+    #[error("{reason}; give it as `sealdrop paych voucher` or `sealdrop client payments` printed it")]
+    VoucherText { reason: String },
+    #[error("the chain's answer with {what} cannot be read: {reason}; is the endpoint of this version?")]
+    ChainAnswer { what: &'static str, reason: String },
+    #[error("there is no voucher in {}; it must have one a line, as `sealdrop client vouchers export` prints them", path.display())]
+    NoVouchers { path: PathBuf },
+    #[error("{} would have more than {most} bytes of vouchers; split it", path.display())]
+    TooManyVouchers { path: PathBuf, most: u64 },
     #[error(transparent)]
     Wallet(#[from] WalletError),
     #[error("the account's message store {} cannot be opened: {source}; check its permissions and the free space", path.display())]
@@ -128,6 +150,22 @@ pub enum ClientError {
     Node(String),
     #[error("deal {deal} does not hold: {failed}")]
     NotVerified { deal: String, failed: String },
+    #[error("deal {deal} is not decided yet: {pending} is still to come; ask again later")]
+    Undecided { deal: String, pending: String },
+    #[error(
+        "storage deal not in Complete state: deal {deal} is {state}; `sealdrop client resume {deal}` waits until it is"
+    )]
+    NotComplete { deal: String, state: &'static str },
+    #[error("there is no import of {data}; `sealdrop client import FILE` makes one")]
+    NotImported { data: Cid },
+    #[error("failed to create stream to retrieval miner {miner}: {source}; try again, or name another miner")]
+    NoRetrieval { miner: Address, source: NetworkError },
+    #[error("deal {deal} is {state}: there is nothing to abandon")]
+    NothingToAbandon { deal: String, state: &'static str },
+    #[error("error querying deal: miner {miner}: {source}; try again")]
+    Query { miner: Address, source: NetworkError },
+    #[error("attempting to retrieve piece from self. This is currently unsupported.  Please use a separate go-filecoin node as client")]
+    SelfRetrieval,
     #[error("the deal is complete but no proof-of-spacetime was accepted within {minutes} minutes; `sealdrop client verify {deal}` shows how it stands")]
     NotProven { deal: String, minutes: u64 },
     #[error("{failed} of {all} deals did not reach their end; the reasons are above")]
@@ -136,7 +174,7 @@ pub enum ClientError {
 
 impl ClientError {
     /// A file error.
-    pub(super) fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::File { action, path, source }
     }

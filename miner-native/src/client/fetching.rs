@@ -13,6 +13,7 @@ use crate::network::frames::{self, StreamError};
 use cid::Cid;
 use futures::AsyncReadExt as _;
 use libp2p::Stream;
+use shared::chain::view::MinerView;
 use shared::chain::Address;
 use shared::piece::{node, PieceDigest};
 use shared::retrieval::{RetrievalStatus, RetrievePieceChunk, RetrievePieceRequest, RetrievePieceResponse, MAX_CHUNK};
@@ -34,6 +35,16 @@ pub enum Destination {
     File(PathBuf),
     /// Standard output; the bytes are checked before the first one is written.
     Stdout,
+}
+
+impl Destination {
+    /// A path as users give it: `-` is the standard output.
+    pub fn of(path: PathBuf) -> Self {
+        match path.to_str() {
+            Some("-") => Self::Stdout,
+            _ => Self::File(path),
+        }
+    }
 }
 
 /// What came back.
@@ -66,7 +77,10 @@ pub async fn retrieve(
             Ok(fetched) => return Ok(fetched),
             // Only when another miner may have it is this one's answer not the last word.
             Err(
-                error @ (ClientError::Unreachable { .. } | ClientError::Withheld { .. } | ClientError::Peer { .. }),
+                error @ (ClientError::Unreachable { .. }
+                | ClientError::NoRetrieval { .. }
+                | ClientError::Withheld { .. }
+                | ClientError::Peer { .. }),
             ) => reasons.push(error),
             Err(error) => return Err(error),
         }
@@ -93,6 +107,7 @@ struct Holder {
 
 async fn find(session: &Session, name: &str, miner: Option<&Address>) -> Result<(Wanted, Vec<Holder>), ClientError> {
     let known = session.book.find(name)?;
+    let own = session.account.address();
     if let (Some(record), None) = (&known, miner) {
         session.check_chain(record)?;
         return Ok((Wanted::of(record), vec![Holder::of(record)]));
@@ -102,10 +117,15 @@ async fn find(session: &Session, name: &str, miner: Option<&Address>) -> Result<
         None => Wanted::from_text(name)?,
     };
     let miners = session.chain.miners().await.map_err(ClientError::chain)?;
-    let chosen = miners
+    let chosen: Vec<MinerView> = miners
         .into_iter()
-        .filter(|view| miner.is_none_or(|miner| view.address == *miner));
+        .filter(|view| miner.is_none_or(|miner| view.address == *miner))
+        .collect();
+    if miner.is_some() && chosen.iter().any(|view| view.owner == own || view.worker == own) {
+        return Err(ClientError::SelfRetrieval);
+    }
     let holders: Vec<Holder> = chosen
+        .into_iter()
         .map(|view| Holder {
             miner: view.address,
             peer: view.peer_id,
@@ -162,7 +182,11 @@ async fn fetch(session: &Session, wanted: &Wanted, holder: &Holder, to: &Destina
         source,
     };
     let opened = session.network.open(contact.peer(), protocol::RETRIEVAL).await;
-    let mut incoming = Incoming::new(opened.map_err(peer_error)?);
+    let opened = opened.map_err(|source| ClientError::NoRetrieval {
+        miner: miner.clone(),
+        source,
+    });
+    let mut incoming = Incoming::new(opened?);
     let request = RetrievePieceRequest { piece_ref: wanted.data };
     let asked = frames::write(&mut incoming.stream, &request).await;
     asked.map_err(|e| peer_error(e.into()))?;

@@ -2,9 +2,10 @@
 //!
 //! Called by [`crate::commands`]. The rules are those of the page ([`shared::deal::drive()`]); here are the edges: the book
 //! of deals ([`book`]), the account and its messages ([`account`]), the libp2p node ([`network`]) with the files that it
-//! serves ([`serving`]), and what the user sees ([`report`]). [`storing`] makes deals and goes on with them, [`carry`] is
-//! the host of one deal, [`refund`] takes a failed deal's money back, [`fetching`] brings
-//! files back, [`checking`] asks and verifies.
+//! serves ([`serving`]), and what the user sees ([`report`]). [`imports`] knows files by their CID, [`partner`] chooses a
+//! miner, [`proposing`] does all that comes before money is locked, [`storing`] makes deals and goes on with them,
+//! [`carry`] is the host of one deal, [`refund`] takes a failed deal's money back, [`fetching`] brings files back,
+//! [`checking`] asks how a deal stands, [`verifying`] checks it, [`vouchers`] lists what a deal pays, [`channels`] is for payment channels without deals.
 //!
 //! Any number of these processes may run at once on one directory: each deal has its own file and lock, and the account's
 //! messages are numbered by one process at a time.
@@ -12,16 +13,22 @@
 pub mod account;
 pub mod book;
 pub mod carry;
+pub mod channels;
 pub mod checking;
 pub mod contact;
 pub mod error;
 pub mod fetching;
+pub mod imports;
 pub mod network;
+pub mod partner;
+pub mod proposing;
 pub mod refund;
 pub mod report;
 pub mod serving;
 pub mod source;
 pub mod storing;
+pub mod verifying;
+pub mod vouchers;
 
 pub use account::Account;
 pub use book::{Book, Record};

@@ -2,9 +2,11 @@
 
 use super::error::ClientError;
 use super::report::Report;
+use cid::Cid;
 use serde::{Deserialize, Serialize};
-use shared::piece::{PieceDigest, PieceSummary};
-use std::fs::Metadata;
+use shared::piece::{Commitment, PieceDigest, PieceSummary};
+use shared::wire::cbor::Bytes;
+use std::fs::{File, Metadata};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -71,29 +73,19 @@ impl FileFacts {
 
     fn digest_now(&self, deal: &str, mut progress: impl FnMut(u64)) -> Result<PieceSummary, ClientError> {
         let unreadable = || ClientError::file("read", &self.path);
-        let mut file = std::fs::File::open(&self.path).map_err(unreadable())?;
-        let mut digest = PieceDigest::new();
-        let mut buffer = vec![0; READ_BYTES];
-        loop {
-            let count = file.read(&mut buffer).map_err(unreadable())?;
-            if count == 0 {
-                break;
-            }
-            let source = |source| ClientError::Digest {
-                path: self.path.clone(),
-                source,
-            };
-            digest.push(&buffer[..count]).map_err(source)?;
-            progress(digest.size());
-        }
-        if digest.size() != self.size || !self.matches(&file.metadata().map_err(unreadable())?) {
+        let mut file = File::open(&self.path).map_err(unreadable())?;
+        let summary = digest_of(&mut file, &self.path, |_, done| {
+            progress(done);
+            true
+        });
+        // A file that changed is said to have changed, whatever the digest makes of it.
+        if !self.matches(&file.metadata().map_err(unreadable())?) {
             return Err(self.changed(deal));
         }
-        let source = |source| ClientError::Digest {
-            path: self.path.clone(),
-            source,
-        };
-        digest.finish().map_err(source)
+        match summary? {
+            summary if summary.size == self.size => Ok(summary),
+            _ => Err(self.changed(deal)),
+        }
     }
 
     /// Bytes of the file; `None` when it is not the file any more or cannot be read.
@@ -115,6 +107,95 @@ impl FileFacts {
             deal: deal.to_owned(),
         }
     }
+}
+
+/// What a file is called, and the way to its parts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Names {
+    /// Root of the file's DAG.
+    #[serde(with = "shared::wire::as_cbor")]
+    pub data_cid: Cid,
+    pub comm_p: Commitment,
+    /// Interior nodes of the DAG; their CIDs follow from them.
+    #[serde(with = "shared::wire::as_cbor")]
+    pub nodes: Vec<Bytes>,
+}
+
+impl From<PieceSummary> for Names {
+    fn from(summary: PieceSummary) -> Self {
+        Self {
+            data_cid: summary.data_cid,
+            comm_p: summary.comm_p,
+            nodes: summary.nodes.into_iter().map(|(_, bytes)| Bytes(bytes)).collect(),
+        }
+    }
+}
+
+/// A file that a deal is to be made of.
+#[derive(Debug, Clone)]
+pub struct Piece {
+    /// As it was when it was chosen or imported.
+    pub file: FileFacts,
+    /// `None` until they are computed.
+    pub names: Option<Names>,
+}
+
+impl Piece {
+    /// A file that was never looked at before.
+    pub fn of(path: &Path) -> Result<Self, ClientError> {
+        let (file, names) = (FileFacts::of(path)?, None);
+        Ok(Self { file, names })
+    }
+
+    /// The file as it is now, with its names. An imported file that was copied back or touched is read again: it may still
+    /// be the same bytes.
+    pub async fn measure(self, report: &Report) -> Result<(FileFacts, Names), ClientError> {
+        let Some(names) = self.names else {
+            let names = self.file.digest(report, "").await?.into();
+            return Ok((self.file, names));
+        };
+        let now = FileFacts::of(&self.file.path)?;
+        if now == self.file {
+            return Ok((now, names));
+        }
+        let found: Names = now.digest(report, "").await?.into();
+        match found == names {
+            true => Ok((now, names)),
+            false => Err(ClientError::ImportChanged {
+                path: now.path,
+                data: names.data_cid,
+            }),
+        }
+    }
+}
+
+/// Computes both names of what `source` gives until its end, in constant memory; `seen` takes every part with the bytes
+/// so far, and ends the reading with `false`.
+pub(super) fn digest_of(
+    source: &mut impl Read,
+    path: &Path,
+    mut seen: impl FnMut(&[u8], u64) -> bool,
+) -> Result<PieceSummary, ClientError> {
+    let refused = |source| ClientError::Digest {
+        path: path.to_owned(),
+        source,
+    };
+    let mut digest = PieceDigest::new();
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        let count = source.read(&mut buffer).map_err(ClientError::file("read", path))?;
+        if count == 0 {
+            break;
+        }
+        digest.push(&buffer[..count]).map_err(refused)?;
+        if !seen(&buffer[..count], digest.size()) {
+            break;
+        }
+    }
+    if digest.size() == 0 {
+        return Err(ClientError::Empty { path: path.to_owned() });
+    }
+    digest.finish().map_err(refused)
 }
 
 #[cfg(test)]

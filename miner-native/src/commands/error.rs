@@ -9,6 +9,7 @@ use crate::wallet::WalletError;
 use cid::Cid;
 use shared::chain::{Address, Epoch};
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 /// An error of a command.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +80,19 @@ pub enum CommandError {
     UnknownBlock { id: String },
     #[error("the runtime cannot be started: {0}; close other programs and try again")]
     Runtime(std::io::Error),
+}
+
+/// How a check ends that can be decided only later: programs tell it from one that failed.
+const UNDECIDED: u8 = 3;
+
+impl CommandError {
+    /// What the program ends with.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Client(ClientError::Undecided { .. }) => ExitCode::from(UNDECIDED),
+            _ => ExitCode::FAILURE,
+        }
+    }
 }
 
 impl From<ChainError> for CommandError {

@@ -14,7 +14,9 @@ mod miner;
 mod mining;
 mod output;
 mod params;
+mod paych;
 mod protocol;
+mod retrieval;
 mod sending;
 pub mod span;
 mod target;
@@ -42,6 +44,10 @@ enum Command {
     Daemon(daemon::Arguments),
     /// Store files with a miner, bring them back, and check that they are kept
     Client(client::Arguments),
+    /// Open payment channels, pay from them, and take back what is left
+    Paych(paych::Arguments),
+    /// Bring pieces back from miners
+    RetrievalClient(retrieval::Arguments),
     /// Register a miner, set its price, see what the chain says of it
     Miner(miner::Arguments),
     /// Start and stop taking deals, seal now, add a piece of your own
@@ -74,7 +80,9 @@ pub fn run() -> ExitCode {
             logging("sealdrop=info,warn");
             daemon::run(arguments)
         }
-        Command::Client(arguments) => client::run(arguments),
+        Command::Client(arguments) => block_on(client::run(arguments)),
+        Command::Paych(arguments) => block_on(paych::run(arguments)),
+        Command::RetrievalClient(arguments) => block_on(retrieval::run(arguments)),
         Command::Miner(arguments) => block_on(miner::run(arguments)),
         Command::Mining(arguments) => block_on(mining::run(arguments)),
         Command::Deals(arguments) => block_on(deals::run(arguments)),
@@ -94,7 +102,9 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("sealdrop: {}", error::told(&error));
-            ExitCode::FAILURE
+            error
+                .downcast_ref::<CommandError>()
+                .map_or(ExitCode::FAILURE, CommandError::exit_code)
         }
     }
 }

@@ -1,0 +1,185 @@
+//! `client list-asks`, `miners`, `deals`, `query-storage-deal` and `verify-storage-deal`: questions, and their answers.
+
+use super::Desk;
+use crate::client::checking::{self, Answer};
+use crate::client::partner::{offers, Offer};
+use crate::client::verifying::{self, Outcome, Verification};
+use crate::client::Record;
+use crate::commands::error::CommandError;
+use crate::commands::output::say;
+use clap::Args;
+use serde_json::{json, Value};
+use shared::chain::view::MinerView;
+use shared::chain::{Address, Epoch};
+
+#[derive(Debug, Args)]
+pub struct ListAsks {
+    /// Those that no longer stand, too
+    #[arg(long)]
+    expired: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Query {
+    /// The deal's id
+    deal: String,
+    /// Ask this miner about a deal that is not in the book
+    #[arg(long, value_name = "ADDRESS")]
+    miner: Option<Address>,
+}
+
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The deal's id, or the CID of its data
+    deal: String,
+}
+
+/// A peer's words, fit for a terminal.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+pub async fn list_asks(desk: &Desk, arguments: ListAsks) -> Result<(), CommandError> {
+    let chain = desk.target.chain().await?;
+    let (miners, head) = (chain.miners().await?, chain.head().await?);
+    let offers = offers(&miners, head.height, arguments.expired);
+    desk.output.show(&json!({ "asks": offers }), || {
+        offers.iter().map(Offer::to_string).collect::<Vec<_>>().join("\n")
+    });
+    Ok(())
+}
+
+pub async fn miners(desk: &Desk) -> Result<(), CommandError> {
+    let chain = desk.target.chain().await?;
+    let (miners, height) = (chain.miners().await?, chain.head().await?.height);
+    if desk.output.is_json() {
+        let list: Vec<Value> = miners.iter().map(|miner| miner_json(miner, height)).collect();
+        say(Value::Array(list));
+        return Ok(());
+    }
+    if miners.is_empty() {
+        eprintln!("the network has no miner");
+    }
+    for miner in &miners {
+        let price = miner.standing_ask(height).map_or("no offer".to_owned(), |ask| {
+            format!("{} FIL per byte and block", ask.price)
+        });
+        let (address, usable, power) = (&miner.address, miner.usable_bytes, miner.power);
+        say(format!(
+            "{address}  up to {usable} bytes a file  {price}  proven power {power}"
+        ));
+    }
+    Ok(())
+}
+
+fn miner_json(miner: &MinerView, height: Epoch) -> Value {
+    let mut value = json!(miner);
+    value["price"] = json!(miner.standing_ask(height).map(|ask| ask.price));
+    value
+}
+
+pub fn deals(desk: &Desk) -> Result<(), CommandError> {
+    let records = desk.book()?.all()?;
+    if desk.output.is_json() {
+        let list: Vec<Value> = records.iter().map(listed_json).collect();
+        say(Value::Array(list));
+        return Ok(());
+    }
+    if records.is_empty() {
+        eprintln!("the book is empty; `sealdrop client store FILE` makes the first deal");
+    }
+    for record in &records {
+        let (name, state, size) = (record.name(), record.state(), record.file.size);
+        say(format!("{name}  {state:<12}  {size:>12}  {}", record.file.name()));
+    }
+    Ok(())
+}
+
+pub(super) fn deal_json(record: &Record) -> Value {
+    json!({
+        "deal": record.name(),
+        "dataCid": record.data_cid().to_string(),
+        "pieceCid": record.piece_cid(),
+        "miner": record.deal.draft.miner,
+        "state": record.state(),
+    })
+}
+
+fn listed_json(record: &Record) -> Value {
+    let draft = &record.deal.draft;
+    let mut listed = deal_json(record);
+    listed["file"] = json!(record.file.path);
+    listed["size"] = json!(record.file.size);
+    listed["createdAt"] = json!(record.created_ms);
+    listed["duration"] = json!(draft.duration);
+    listed["total"] = json!(draft.total());
+    if let shared::deal::ClientStage::Failed { reason, .. } = &record.deal.stage {
+        listed["reason"] = json!(reason);
+        listed["refund"] = json!(record.refund);
+    }
+    listed
+}
+
+pub async fn query(desk: &Desk, arguments: Query) -> Result<(), CommandError> {
+    let session = desk.session().await?;
+    let answer = checking::query(&session, &arguments.deal, arguments.miner.as_ref()).await?;
+    desk.output.show(&answer_json(&answer), || answer_text(&answer));
+    Ok(())
+}
+
+fn answer_text(answer: &Answer) -> String {
+    let response = &answer.response.response;
+    let mut text = format!("Status: {}\nMessage: {}", response.state, printable(&response.message));
+    if let Some(proof) = &response.proof_info {
+        text.push_str(&format!(
+            "\nSector: {}\nCommD: {}\nCommR: {}\nCommRStar: {}\nCommitmentMessage: {}",
+            proof.sector_id, proof.comm_d, proof.comm_r, proof.comm_r_star, proof.commitment_message
+        ));
+    }
+    text
+}
+
+fn answer_json(answer: &Answer) -> Value {
+    let response = &answer.response.response;
+    let proof = response.proof_info.as_ref().map(|proof| {
+        json!({
+            "sectorId": proof.sector_id,
+            "commD": proof.comm_d,
+            "commR": proof.comm_r,
+            "commRStar": proof.comm_r_star,
+            "commitmentMessage": proof.commitment_message.to_string(),
+            "pieceInclusionProof": proof.piece_inclusion_proof.as_ref().map(|bytes| hex::encode(&bytes.0)),
+        })
+    });
+    json!({
+        "deal": answer.deal.to_string(),
+        "miner": answer.miner,
+        "state": response.state.name(),
+        "message": response.message,
+        "proof": proof,
+    })
+}
+
+pub async fn verify(desk: &Desk, arguments: Verify) -> Result<(), CommandError> {
+    let session = desk.session().await?;
+    let record = session.book.get(&arguments.deal)?;
+    let verification = verifying::verify(&session, &record).await?;
+    let judged = verification.judge(&record.name());
+    let mut shown = json!(verification);
+    shown["deal"] = json!(record.name());
+    shown["ok"] = json!(judged.is_ok());
+    desk.output.show(&shown, || verification_text(&verification));
+    Ok(judged?)
+}
+
+fn verification_text(verification: &Verification) -> String {
+    let line = |(name, check): (&str, &verifying::Check)| {
+        let mark = match check.outcome {
+            Outcome::Holds => "✓",
+            Outcome::Pending => "…",
+            Outcome::Fails => "✗",
+        };
+        format!("{mark} {name}: {}", check.detail)
+    };
+    verification.checks().map(line).join("\n")
+}

@@ -1,0 +1,115 @@
+//! `sealdrop client …`: the storage client of the terminal. What it does is in [`crate::client`]; here are its options
+//! and its output.
+
+mod asking;
+mod files;
+mod storing;
+mod vouchers;
+
+pub(super) use files::tell;
+
+use super::error::CommandError;
+use super::output::Output;
+use super::target::Target;
+use crate::client::{refund, Book, Report, Session};
+use clap::{Args, Subcommand};
+
+/// Store files with a miner, bring them back, and check that they are kept
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    output: Output,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a deal of a file and see it through; the last line is the deal's id
+    Store(storing::Store),
+    /// Bring a deal's file back, checked
+    Retrieve(files::Retrieve),
+    /// Name a file by its CID, so that deals can be proposed for it
+    Import(files::Import),
+    /// Write data out by its CID: from an import, or else from a miner
+    Cat(files::Cat),
+    /// List the asks of all miners: miner, id, price, expiry
+    ListAsks(asking::ListAsks),
+    /// List the miners of the network with their offers
+    Miners,
+    /// Propose a deal for imported data, and serve the data until the miner has it
+    ProposeStorageDeal(storing::Propose),
+    /// Ask the miner how a deal stands
+    #[command(visible_alias = "query")]
+    QueryStorageDeal(asking::Query),
+    /// Check a complete deal against the chain; ends with 3 while a part of it is not due yet
+    #[command(visible_alias = "verify")]
+    VerifyStorageDeal(asking::Verify),
+    /// List the deals in the book, the newest first
+    Deals,
+    /// Go on with deals that were left unfinished, and with refunds
+    Resume(storing::Resume),
+    /// Give an unfinished deal up, and take the money in its payment channel back
+    Abandon(storing::Abandon),
+    /// List what a deal pays, as vouchers
+    Payments(vouchers::Payments),
+    /// Move vouchers out of the book, or another's in
+    Vouchers(vouchers::Vouchers),
+}
+
+/// What a command is performed with.
+struct Desk {
+    target: Target,
+    output: Output,
+}
+
+impl Desk {
+    /// The deals, without the world.
+    fn book(&self) -> Result<Book, CommandError> {
+        Ok(Book::open(&self.target.home()?.client())?)
+    }
+
+    /// The deals and the world.
+    async fn session(&self) -> Result<Session, CommandError> {
+        let dir = self.target.home()?.client();
+        Ok(Session::open(&dir, &self.target.chain_url()?, Report::new()).await?)
+    }
+}
+
+/// Runs one client command, and moves refunds on that are due.
+pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
+    let Arguments {
+        target,
+        output,
+        command,
+    } = arguments;
+    let desk = Desk { target, output };
+    let is_resume = matches!(command, Command::Resume(_));
+    let done = perform(&desk, command).await;
+    if !is_resume {
+        // In passing: whatever comes of it, the command is done.
+        refund::in_passing(&desk.target.home()?.client(), &desk.target.chain_url()?).await;
+    }
+    done
+}
+
+async fn perform(desk: &Desk, command: Command) -> Result<(), CommandError> {
+    match command {
+        Command::Store(arguments) => storing::store(desk, arguments).await,
+        Command::Retrieve(arguments) => files::retrieve(desk, arguments).await,
+        Command::Import(arguments) => files::import(desk, arguments).await,
+        Command::Cat(arguments) => files::cat(desk, arguments).await,
+        Command::ListAsks(arguments) => asking::list_asks(desk, arguments).await,
+        Command::Miners => asking::miners(desk).await,
+        Command::ProposeStorageDeal(arguments) => storing::propose(desk, arguments).await,
+        Command::QueryStorageDeal(arguments) => asking::query(desk, arguments).await,
+        Command::VerifyStorageDeal(arguments) => asking::verify(desk, arguments).await,
+        Command::Deals => asking::deals(desk),
+        Command::Resume(arguments) => storing::resume(desk, arguments).await,
+        Command::Abandon(arguments) => storing::abandon(desk, arguments).await,
+        Command::Payments(arguments) => vouchers::payments(desk, arguments),
+        Command::Vouchers(arguments) => vouchers::run(desk, arguments),
+    }
+}

@@ -1,0 +1,217 @@
+//! `client store`, `propose-storage-deal`, `resume` and `abandon`: deals made and carried on.
+
+use super::asking::deal_json;
+use super::Desk;
+use crate::client::carry::Until;
+use crate::client::imports::Imports;
+use crate::client::proposing::Order;
+use crate::client::storing::{self, DEFAULT_DURATION};
+use crate::client::{refund, ClientError, Record, Session};
+use crate::commands::error::CommandError;
+use crate::commands::output::{say, Output};
+use cid::multibase::{self, Base};
+use cid::Cid;
+use clap::Args;
+use futures::StreamExt;
+use serde_json::{json, Value};
+use shared::chain::Address;
+use shared::deal::SignedResponse;
+use std::path::PathBuf;
+
+/// Deals that are resumed at the same time, at most.
+const AT_ONCE: usize = 16;
+
+#[derive(Debug, Args)]
+pub struct Store {
+    /// The file
+    file: PathBuf,
+    /// The miner to store it with [default: the cheapest that takes it]
+    #[arg(long, value_name = "ADDRESS")]
+    miner: Option<Address>,
+    /// How long to store it, in blocks
+    #[arg(long, value_name = "BLOCKS", default_value_t = DEFAULT_DURATION)]
+    duration: u64,
+    /// When to end
+    #[arg(long, value_enum, default_value_t = Until::Complete)]
+    until: Until,
+    /// Make another deal of data that the miner stores already
+    #[arg(long)]
+    allow_duplicates: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Propose {
+    /// The miner
+    miner: Address,
+    /// The CID of imported data
+    data: Cid,
+    /// The id of the miner's ask, as list-asks prints it
+    ask: u64,
+    /// How long to store it, in blocks
+    duration: u64,
+    /// Make another deal of data that the miner stores already
+    #[arg(long)]
+    allow_duplicates: bool,
+    /// When to end; before `staged` nobody serves the data
+    #[arg(long, value_enum, default_value_t = Until::Staged)]
+    until: Until,
+}
+
+#[derive(Debug, Args)]
+pub struct Resume {
+    /// The deal's id [default: all]
+    deal: Option<String>,
+    /// When to end
+    #[arg(long, value_enum, default_value_t = Until::Complete)]
+    until: Until,
+    /// Wait until the money of failed deals is back, too
+    #[arg(long)]
+    follow: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Abandon {
+    /// The deal's id
+    deal: String,
+}
+
+pub async fn store(desk: &Desk, arguments: Store) -> Result<(), CommandError> {
+    let session = desk.session().await?;
+    let order = Order {
+        miner: arguments.miner,
+        ask: None,
+        duration: arguments.duration,
+        allow_duplicates: arguments.allow_duplicates,
+        until: arguments.until,
+    };
+    let record = storing::store(&session, &arguments.file, &order).await?;
+    print_deal(&record, desk.output);
+    Ok(())
+}
+
+pub async fn propose(desk: &Desk, arguments: Propose) -> Result<(), CommandError> {
+    let imports = Imports::open(&desk.target.home()?.client())?;
+    let data = arguments.data;
+    let import = imports.find(&data)?.ok_or(ClientError::NotImported { data })?;
+    let session = desk.session().await?;
+    let order = Order {
+        miner: Some(arguments.miner),
+        ask: Some(arguments.ask),
+        duration: arguments.duration,
+        allow_duplicates: arguments.allow_duplicates,
+        until: arguments.until,
+    };
+    let output = desk.output;
+    // Printed as soon as the miner has accepted: the transfer may take long.
+    let accepted = move |record: &Record| {
+        if let Some(response) = record.deal.response() {
+            output.show(&response_json(response), || response_text(response));
+        }
+    };
+    storing::propose(&session, import.piece(), &order, accepted).await?;
+    Ok(())
+}
+
+fn response_text(signed: &SignedResponse) -> String {
+    let response = &signed.response;
+    let message = super::asking::printable(&response.message);
+    format!(
+        "State:   {}\nMessage: {message}\nDealID:  {}",
+        response.state, response.proposal_cid
+    )
+}
+
+/// The fields that the tools of 2019 printed (spec §1.4, §6.1).
+fn response_json(signed: &SignedResponse) -> Value {
+    let response = &signed.response;
+    let link = |cid: &Cid| json!({ "/": cid.to_string() });
+    let base64 = |bytes: &[u8]| multibase::encode(Base::Base64Pad, bytes).split_off(1);
+    let proof = response.proof_info.as_ref().map(|proof| {
+        json!({
+            "SectorID": proof.sector_id,
+            "CommD": base64(&proof.comm_d.0),
+            "CommR": base64(&proof.comm_r.0),
+            "CommRStar": base64(&proof.comm_r_star.0),
+            "CommitmentMessage": link(&proof.commitment_message),
+            "PieceInclusionProof": proof.piece_inclusion_proof.as_ref().map(|bytes| base64(&bytes.0)),
+        })
+    });
+    json!({
+        "State": response.state as u8,
+        "Message": response.message,
+        "ProposalCid": link(&response.proposal_cid),
+        "ProofInfo": proof,
+        "Signature": base64(&signed.signature.0),
+    })
+}
+
+pub async fn resume(desk: &Desk, arguments: Resume) -> Result<(), CommandError> {
+    let session = desk.session().await?;
+    let Resume { deal, until, follow } = arguments;
+    let records = match &deal {
+        Some(name) => vec![session.book.get(name)?],
+        None => session.book.all()?,
+    };
+    let wanted = |record: &Record| match deal {
+        Some(_) => true,
+        None => record.genesis == session.genesis() && is_open(record, until),
+    };
+    let wanted: Vec<Record> = records.into_iter().filter(wanted).collect();
+    // A failed deal cannot be carried on; what is left of it is its channel.
+    let (failed, open): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|record| refund::due(record).is_some());
+    for record in &failed {
+        refund::go_on(&session, record).await?;
+    }
+    carry_on(&session, &open, until, desk.output).await?;
+    if follow {
+        for record in &failed {
+            refund::follow(&session, record).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn carry_on(session: &Session, records: &[Record], until: Until, output: Output) -> Result<(), ClientError> {
+    let label = records.len() > 1;
+    let work = records.iter().map(|record| async move {
+        let outcome = storing::resume(session, record, until, label).await;
+        (record, outcome)
+    });
+    let outcomes: Vec<_> = futures::stream::iter(work).buffered(AT_ONCE).collect().await;
+    let (all, mut failed) = (outcomes.len(), 0);
+    for (record, outcome) in outcomes {
+        match outcome {
+            Ok(record) => print_deal(&record, output),
+            Err(error) if all == 1 => return Err(error),
+            Err(error) => {
+                eprintln!("{}: {error}", record.file.name());
+                failed += 1;
+            }
+        }
+    }
+    match failed {
+        0 => Ok(()),
+        failed => Err(ClientError::SomeFailed { failed, all }),
+    }
+}
+
+/// Whether a command that goes on until `until` has anything to do for a deal
+fn is_open(record: &Record, until: Until) -> bool {
+    let unproven = until == Until::Proven && record.state() == "complete";
+    !record.is_finished() || unproven || refund::due(record).is_some()
+}
+
+pub async fn abandon(desk: &Desk, arguments: Abandon) -> Result<(), CommandError> {
+    let session = desk.session().await?;
+    let record = session.book.get(&arguments.deal)?;
+    let record = storing::abandon(&session, &record).await?;
+    print_deal(&record, desk.output);
+    Ok(())
+}
+
+fn print_deal(record: &Record, output: Output) {
+    match output.is_json() {
+        true => say(deal_json(record)),
+        false => say(record.name()),
+    }
+}

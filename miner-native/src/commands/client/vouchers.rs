@@ -1,0 +1,80 @@
+//! `client payments` and `client vouchers`: what a deal pays, and vouchers as files.
+
+use super::Desk;
+use crate::client::vouchers::{self, Imported, Payment};
+use crate::client::ClientError;
+use crate::commands::error::CommandError;
+use clap::{Args, Subcommand};
+use serde_json::json;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub struct Payments {
+    /// The deal's id
+    deal: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Vouchers {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write a deal's vouchers out, one a line
+    Export {
+        /// The deal's id
+        deal: String,
+        /// Where to put them [default: the standard output]
+        #[arg(short, long, value_name = "PATH")]
+        output: Option<PathBuf>,
+    },
+    /// Keep vouchers of a file, once their signatures are checked
+    Import {
+        /// The file, with one voucher a line; `-` is the standard input
+        file: PathBuf,
+    },
+    /// List the vouchers that were imported
+    List,
+}
+
+pub fn payments(desk: &Desk, arguments: Payments) -> Result<(), CommandError> {
+    let record = desk.book()?.get(&arguments.deal)?;
+    show(desk, &vouchers::of_deal(&record)?);
+    Ok(())
+}
+
+pub fn run(desk: &Desk, arguments: Vouchers) -> Result<(), CommandError> {
+    let imported = Imported::open(&desk.target.home()?.client())?;
+    match arguments.command {
+        Command::Export { deal, output } => {
+            let record = desk.book()?.get(&deal)?;
+            let text = vouchers::export(&record)?;
+            let Some(path) = output else {
+                let listed = vouchers::of_deal(&record)?;
+                desk.output.show(&json!({ "payments": listed }), || text);
+                return Ok(());
+            };
+            std::fs::write(&path, text).map_err(ClientError::file("write", path))?;
+        }
+        Command::Import { file } => {
+            let read = match file.to_str() {
+                Some("-") => vouchers::read(std::io::stdin(), &file)?,
+                _ => vouchers::read_file(&file)?,
+            };
+            imported.add(&read)?;
+            show(desk, &read.iter().map(Payment::of).collect::<Vec<_>>());
+        }
+        Command::List => {
+            let listed: Vec<Payment> = imported.all()?.iter().map(Payment::of).collect();
+            show(desk, &listed);
+        }
+    }
+    Ok(())
+}
+
+fn show(desk: &Desk, listed: &[Payment]) {
+    desk.output
+        .show(&json!({ "payments": listed }), || vouchers::table(listed));
+}
