@@ -7,17 +7,13 @@ use crate::chain_access::ChainError;
 use crate::miner::{now_ms, Backoff, Miner};
 use crate::prover::ProverError;
 use crate::store::{PostRecord, StoreError};
-use shared::chain::actors::miner::late_fee;
 use shared::chain::randomness::{draw, Purpose};
 use shared::chain::view::{MinerView, WindowView};
 use shared::chain::{calls, AttoFil, Epoch};
 use shared::piece::Commitment;
 use shared::ports::verifier::{VerifierFault, WindowPoStClaim};
-use shared::sector::{post_duty, prover_id, PostDuty};
+use shared::sector::{post_duty, prover_id, PostDuty, PostFacts};
 use std::sync::Arc;
-
-/// Blocks that a message may take into a block: the late fee is reckoned that far ahead; what is too much comes back.
-const MARGIN: u64 = 10;
 
 /// Why a proof was not delivered; it is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -60,25 +56,43 @@ async fn look(miner: &Miner, height: Epoch, missed: &mut Option<Epoch>) -> Resul
     let Some(view) = miner.chain.miner(&miner.address).await? else {
         return Ok(());
     };
-    let Some(window) = view
-        .proving_window
-        .filter(|_| view.sectors.iter().any(|sector| sector.in_proving_set))
-    else {
+    let Some(window) = view.proving_window else {
         return Ok(());
     };
-    match post_duty(height, window.start, window.end, miner.policy.grace) {
-        PostDuty::WaitUntil(_) => Ok(()),
-        PostDuty::Prove { randomness_at, .. } => prove(miner, &view, window, randomness_at).await,
-        PostDuty::Missed => {
+    match post_duty(height, &PostFacts::of(&view), &miner.policy) {
+        PostDuty::Nothing | PostDuty::WaitUntil(_) => Ok(()),
+        PostDuty::Prove { randomness_at, fee, .. } => prove(miner, &view, window, randomness_at, fee).await,
+        PostDuty::Restart { value } => {
             if missed.replace(window.end) != Some(window.end) {
-                tracing::error!(window_end = %window.end, "the proof-of-spacetime's window and grace are over: the miner can be slashed");
+                tracing::error!(window_end = %window.end, "the proof-of-spacetime's window and grace are over: beginning a new period");
             }
-            Ok(())
+            restart(miner, window, value).await
         }
     }
 }
 
-async fn prove(miner: &Miner, view: &MinerView, window: WindowView, randomness_at: Epoch) -> Result<(), PostError> {
+/// Begins a new proving period after a missed one.
+async fn restart(miner: &Miner, window: WindowView, value: AttoFil) -> Result<(), PostError> {
+    let purpose = format!("restart-{}", window.end);
+    let call = calls::restart_proving(&miner.address, value);
+    match miner.chain.call(&purpose, call).await {
+        Ok(_) => Ok(miner.chain.settle(&purpose)?),
+        Err(error) => {
+            if matches!(error, ChainError::Failed { .. } | ChainError::Dropped { .. }) {
+                miner.chain.forget(&purpose)?;
+            }
+            Err(error.into())
+        }
+    }
+}
+
+async fn prove(
+    miner: &Miner,
+    view: &MinerView,
+    window: WindowView,
+    randomness_at: Epoch,
+    value: AttoFil,
+) -> Result<(), PostError> {
     let began = std::time::Instant::now();
     let beacon = miner.chain.beacon(randomness_at).await?;
     let randomness = draw(Purpose::WindowPoSt, &beacon, &miner.address);
@@ -97,7 +111,6 @@ async fn prove(miner: &Miner, view: &MinerView, window: WindowView, randomness_a
     }
     let proved = began.elapsed().as_secs_f64();
     let purpose = format!("post-{}", window.end);
-    let value = fee(miner, view, window.end);
     let call = calls::submit_post(&miner.address, &claim.proof, value);
     let (message, receipt) = match miner.chain.call(&purpose, call).await {
         Ok(sent) => sent,
@@ -122,10 +135,4 @@ async fn prove(miner: &Miner, view: &MinerView, window: WindowView, randomness_a
     })?;
     miner.chain.settle(&purpose)?;
     Ok(())
-}
-
-/// What the chain will ask for when the message gets into a block some blocks from now.
-fn fee(miner: &Miner, view: &MinerView, window_end: Epoch) -> AttoFil {
-    let height = miner.chain.heads().borrow().height;
-    late_fee(&miner.policy, view.collateral, window_end, height.plus(MARGIN))
 }

@@ -148,7 +148,7 @@ async fn step(miner: &Miner, id: u64) -> Result<bool, StepError> {
     let record = miner.store.sector(id)?.ok_or(StoreError::UnknownSector(id))?;
     let sector = &record.sector;
     let effect = sector.effect();
-    if matches!(effect, SectorEffect::Prove | SectorEffect::Rest | SectorEffect::Pack) {
+    if effect == SectorEffect::Pack || sector_is_done(&effect) {
         finish(miner, sector).await?;
         return Ok(false);
     }
@@ -173,6 +173,12 @@ async fn step(miner: &Miner, id: u64) -> Result<bool, StepError> {
     Ok(true)
 }
 
+/// Whether sealing has nothing more to do.
+fn sector_is_done(effect: &SectorEffect) -> bool {
+    use SectorEffect::{DeleteFiles, Prove, ProveAndRelease, Rest};
+    matches!(effect, Prove | ProveAndRelease | DeleteFiles | Rest)
+}
+
 /// Tells the deals, and clears away what only sealing needed.
 async fn finish(miner: &Miner, sector: &Sector) -> Result<(), StepError> {
     for deal in miner.store.settle(sector.id)? {
@@ -190,7 +196,11 @@ async fn finish(miner: &Miner, sector: &Sector) -> Result<(), StepError> {
 
 async fn perform(miner: &Miner, sector: &Sector, effect: SectorEffect) -> Result<SectorInput, StepError> {
     Ok(match effect {
-        SectorEffect::Pack | SectorEffect::Prove | SectorEffect::Rest => SectorInput::Close,
+        SectorEffect::Pack
+        | SectorEffect::Prove
+        | SectorEffect::ProveAndRelease
+        | SectorEffect::DeleteFiles
+        | SectorEffect::Rest => SectorInput::Close,
         SectorEffect::DrawTicket => draw_ticket(miner).await?,
         SectorEffect::PreCommit1 { ticket } => {
             let proved = miner.prover.pre_commit1(sector, ticket, &miner.staging);

@@ -211,7 +211,7 @@ fn a_free_deal_opens_no_channel() {
 #[test]
 fn a_miner_deal_fetches_places_waits_and_completes_and_repeats_are_harmless() {
     let (_, proposal) = signed_deal();
-    let mut deal = MinerDeal::accepted(proposal);
+    let mut deal = MinerDeal::accepted(proposal, Epoch(775));
     let steps = [
         (
             MinerInput::PieceReceived { comm_p: COMM_P },
@@ -227,7 +227,7 @@ fn a_miner_deal_fetches_places_waits_and_completes_and_repeats_are_harmless() {
             MinerInput::Committed {
                 proof: proof_of(COMM_P),
             },
-            MinerEffect::Rest,
+            MinerEffect::Keep { until: Epoch(3273) },
             DealState::Complete,
         ),
     ];
@@ -245,7 +245,7 @@ fn a_miner_deal_fetches_places_waits_and_completes_and_repeats_are_harmless() {
 #[test]
 fn a_piece_that_the_vouchers_do_not_speak_of_fails_the_deal() {
     let (_, proposal) = signed_deal();
-    let mut deal = MinerDeal::accepted(proposal);
+    let mut deal = MinerDeal::accepted(proposal, Epoch(775));
     deal.handle(MinerInput::PieceReceived {
         comm_p: Commitment([9; 32]),
     })

@@ -9,7 +9,7 @@ use crate::store::{DealRecord, StoreError};
 use cid::Cid;
 use libp2p::{PeerId, Stream};
 use shared::deal::{
-    review, AskTerms, DealState, MinerDeal, MinerEffect, MinerStage, Rejection, RejectionCode, Response, ReviewContext,
+    review, AskTerms, DealState, MinerDeal, MinerEffect, Rejection, RejectionCode, Response, ReviewContext,
     SignedProposal,
 };
 use shared::payment::ChannelFacts;
@@ -88,13 +88,8 @@ fn settle(
         }
     }
     let deal = match verdict {
-        Ok(()) => MinerDeal::accepted(signed),
-        Err(rejection) => MinerDeal {
-            proposal: signed,
-            stage: MinerStage::Rejected {
-                reason: rejection.message,
-            },
-        },
+        Ok(()) => MinerDeal::accepted(signed, context.height),
+        Err(rejection) => MinerDeal::rejected(signed, rejection.message, context.height),
     };
     let record = DealRecord {
         deal,

@@ -39,7 +39,7 @@ fn proposal(number: u8, bytes: u64, channel: Option<u64>) -> (SignedProposal, Co
 
 fn record(proposal: SignedProposal) -> DealRecord {
     DealRecord {
-        deal: MinerDeal::accepted(proposal),
+        deal: MinerDeal::accepted(proposal, Epoch(1)),
         created_ms: 1,
         source: "peer".into(),
     }
@@ -121,12 +121,8 @@ fn refusals_are_kept_up_to_a_bound_and_the_oldest_go_first() {
     let (_dir, store) = store();
     let refuse = |number: u64| {
         let (signed, _) = proposal((number % 250) as u8, 100 + number / 250, None);
-        let stage = MinerStage::Rejected { reason: "no".into() };
         let refused = DealRecord {
-            deal: MinerDeal {
-                proposal: signed,
-                stage,
-            },
+            deal: MinerDeal::rejected(signed, "no".into(), Epoch(1)),
             created_ms: number,
             source: "x".into(),
         };

@@ -91,7 +91,7 @@ fn sector(miner: &Miner, record: &SectorRecord) -> Result<SectorSummary, StoreEr
 fn estimate(miner: &Miner, record: &SectorRecord) -> Result<Option<u64>, StoreError> {
     match record.sector.phase() {
         Phase::Packing => Ok(Some(miner.settings.now().auto_seal_ms)),
-        Phase::Proving | Phase::Failed => Ok(None),
+        phase if phase >= Phase::Proving => Ok(None),
         phase => miner.store.estimate(record.sector.size, phase),
     }
 }
@@ -113,9 +113,9 @@ pub(super) fn deal(miner: &Miner, record: &DealRecord) -> Result<DealSummary, St
         total_price: proposal.total_price,
         duration: proposal.duration,
         channel: proposal.payment.channel,
-        sector: sector_of(deal),
+        sector: deal.sector(),
         created_at: record.created_ms,
-        ends_at: None,
+        ends_at: deal.proof().is_some().then(|| deal.end()),
         redeemed: redeemed.fold(AttoFil::ZERO, |sum, gain| sum.checked_add(gain).unwrap_or(sum)),
     })
 }
@@ -127,15 +127,8 @@ fn stage(deal: &MinerDeal) -> &'static str {
         MinerStage::Received { .. } => "received",
         MinerStage::Staged { .. } => "staged",
         MinerStage::Complete { .. } => "complete",
+        MinerStage::Ended { .. } => "ended",
         MinerStage::Failed { .. } => "failed",
-    }
-}
-
-fn sector_of(deal: &MinerDeal) -> Option<u64> {
-    match &deal.stage {
-        MinerStage::Staged { sector, .. } => Some(*sector),
-        MinerStage::Complete { proof, .. } => Some(proof.sector_id),
-        _ => None,
     }
 }
 
@@ -147,7 +140,7 @@ pub(super) fn detail(miner: &Miner, record: &DealRecord) -> Result<DealDetail, S
         MinerStage::Accepted => miner.staging.held(&deal.proposal.proposal.piece_ref).min(size),
         _ => size,
     };
-    let sector = match sector_of(deal) {
+    let sector = match deal.sector() {
         Some(id) => miner.store.sector(id)?,
         None => None,
     };

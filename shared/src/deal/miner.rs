@@ -1,10 +1,17 @@
-//! The miner's side of a deal, from acceptance to proof (design §4). Driven by the daemon; sealing itself is the
-//! sector's business ([`crate::sector`]).
+//! The miner's side of a deal, from acceptance to its end (design §4). Driven by the daemon; sealing itself is the
+//! sector's business ([`crate::sector`]), and which voucher is redeemed when is [`next_redemption`]'s.
+//!
+//! A deal ends when its duration is over and nothing more comes of its vouchers (spec §7.24). Its record stays, and
+//! queries are answered as before; when all deals of a sector have ended, the sector is released.
+//!
+//! This machine and the sector's take the place of the "deals awaiting seal" of 2019 (spec §4.6, §9.30 to 9.35): a deal
+//! names its sector, and a sector its deals, so that any number of deals may wait, or ask late, without anything that
+//! grows or could be lost in a restart.
 
 use super::proposal::SignedProposal;
 use super::response::{DealState, ProofInfo, Response};
-use crate::chain::BytesAmount;
-use crate::payment::ConditionError;
+use crate::chain::{BytesAmount, Epoch};
+use crate::payment::{next_redemption, ChannelFacts, ConditionError, PaymentVoucher, Redemption};
 use crate::piece::Commitment;
 use crate::wire::as_cbor;
 use alloc::string::String;
@@ -16,6 +23,14 @@ pub struct MinerDeal {
     #[serde(with = "as_cbor")]
     pub proposal: SignedProposal,
     pub stage: MinerStage,
+    /// The chain's height when the proposal was answered. Records from before it was kept have the highest height: a
+    /// free deal among them never ends.
+    #[serde(default = "unknown_height")]
+    pub answered_at: Epoch,
+}
+
+fn unknown_height() -> Epoch {
+    Epoch(u64::MAX)
 }
 
 /// How far a deal has come.
@@ -35,6 +50,14 @@ pub enum MinerStage {
         #[serde(with = "as_cbor")]
         proof: ProofInfo,
     },
+    /// Over: the duration has passed and the vouchers have paid what they can.
+    Ended {
+        comm_p: Commitment,
+        #[serde(with = "as_cbor")]
+        proof: ProofInfo,
+        /// The height at which it was found over.
+        at: Epoch,
+    },
     /// Given up; the reason goes to the client.
     Failed { reason: String },
 }
@@ -48,10 +71,14 @@ pub enum MinerInput {
     TransferFailed,
     /// The piece was placed in a sector.
     Placed { sector: u64 },
+    /// No sector takes the piece.
+    PlacingFailed,
     /// The sector's commitSector message is on the chain and confirmed.
     Committed { proof: ProofInfo },
-    /// The sector cannot be sealed or committed.
+    /// The sector cannot be sealed or committed, or it was committed and is lost.
     SectorFailed { sector: u64 },
+    /// [`MinerDeal::has_ended`] at this height.
+    Ended { height: Epoch },
 }
 
 /// What the daemon must do next for a deal.
@@ -63,6 +90,9 @@ pub enum MinerEffect {
     Place,
     /// Nothing: the sector will report.
     AwaitSector { sector: u64 },
+    /// Keep the piece, and redeem vouchers as [`MinerDeal::redemption`] says; from `until` on see whether the deal
+    /// [`MinerDeal::has_ended`].
+    Keep { until: Epoch },
     /// Nothing, for good.
     Rest,
 }
@@ -76,11 +106,67 @@ pub struct Unexpected {
 }
 
 impl MinerDeal {
-    /// A deal that was just accepted.
-    pub fn accepted(proposal: SignedProposal) -> Self {
+    /// A deal that is accepted at `height`.
+    pub fn accepted(proposal: SignedProposal, height: Epoch) -> Self {
         Self {
             proposal,
             stage: MinerStage::Accepted,
+            answered_at: height,
+        }
+    }
+
+    /// A deal that is refused at `height`.
+    pub fn rejected(proposal: SignedProposal, reason: String, height: Epoch) -> Self {
+        Self {
+            proposal,
+            stage: MinerStage::Rejected { reason },
+            answered_at: height,
+        }
+    }
+
+    /// The deal's vouchers; none in a free deal.
+    pub fn vouchers(&self) -> &[PaymentVoucher] {
+        self.proposal.proposal.payment.vouchers.as_deref().unwrap_or_default()
+    }
+
+    /// The height at which the time paid for is over: when the last voucher falls due, or in a free deal the duration
+    /// after the acceptance.
+    pub fn end(&self) -> Epoch {
+        let last = self.vouchers().last().map(|voucher| voucher.valid_at);
+        last.unwrap_or_else(|| self.answered_at.plus(self.proposal.proposal.duration))
+    }
+
+    /// What is to be done about the deal's vouchers at `height`. `channel` is the deal's, `None` when the chain has it no
+    /// more. Nothing is redeemed before the deal is complete.
+    pub fn redemption(&self, height: Epoch, channel: Option<&ChannelFacts>) -> Redemption {
+        match (self.proof(), channel) {
+            (Some(proof), Some(channel)) => {
+                next_redemption(self.vouchers(), channel, height, proof.evidence().as_ref())
+            }
+            _ => Redemption::Finished,
+        }
+    }
+
+    /// Whether a complete deal is over at `height`: its time has passed, and nothing more comes of its vouchers.
+    pub fn has_ended(&self, height: Epoch, channel: Option<&ChannelFacts>) -> bool {
+        matches!(self.stage, MinerStage::Complete { .. })
+            && height >= self.end()
+            && self.redemption(height, channel).is_over()
+    }
+
+    /// Where a complete deal's piece lies, also after the deal's end.
+    pub fn proof(&self) -> Option<&ProofInfo> {
+        match &self.stage {
+            MinerStage::Complete { proof, .. } | MinerStage::Ended { proof, .. } => Some(proof),
+            _ => None,
+        }
+    }
+
+    /// The sector that holds the piece.
+    pub fn sector(&self) -> Option<u64> {
+        match &self.stage {
+            MinerStage::Staged { sector, .. } => Some(*sector),
+            _ => self.proof().map(|proof| proof.sector_id),
         }
     }
 
@@ -90,7 +176,7 @@ impl MinerDeal {
             MinerStage::Rejected { .. } => DealState::Rejected,
             MinerStage::Accepted | MinerStage::Received { .. } => DealState::Accepted,
             MinerStage::Staged { .. } => DealState::Staged,
-            MinerStage::Complete { .. } => DealState::Complete,
+            MinerStage::Complete { .. } | MinerStage::Ended { .. } => DealState::Complete,
             MinerStage::Failed { .. } => DealState::Failed,
         }
     }
@@ -99,8 +185,7 @@ impl MinerDeal {
     pub fn response(&self) -> Response {
         let (message, proof_info) = match &self.stage {
             MinerStage::Rejected { reason } | MinerStage::Failed { reason } => (reason.clone(), None),
-            MinerStage::Complete { proof, .. } => (String::new(), Some(proof.clone())),
-            _ => (String::new(), None),
+            _ => (String::new(), self.proof().cloned()),
         };
         Response {
             state: self.state(),
@@ -116,7 +201,17 @@ impl MinerDeal {
             MinerStage::Accepted => MinerEffect::FetchPiece,
             MinerStage::Received { .. } => MinerEffect::Place,
             MinerStage::Staged { sector, .. } => MinerEffect::AwaitSector { sector },
-            _ => MinerEffect::Rest,
+            MinerStage::Complete { .. } => MinerEffect::Keep { until: self.end() },
+            MinerStage::Rejected { .. } | MinerStage::Ended { .. } | MinerStage::Failed { .. } => MinerEffect::Rest,
+        }
+    }
+
+    /// The height at which something is to be done that no event announces: a piece that is still awaited at the deal's
+    /// end is not awaited any longer ([`MinerInput::TransferFailed`]), and a complete deal may be over.
+    pub fn deadline(&self) -> Option<Epoch> {
+        match self.stage {
+            MinerStage::Accepted | MinerStage::Complete { .. } => Some(self.end()),
+            _ => None,
         }
     }
 
@@ -131,12 +226,25 @@ impl MinerDeal {
                 comm_p: *comm_p,
                 sector: *sector,
             },
+            (MinerStage::Received { .. }, MinerInput::PlacingFailed) => MinerStage::Failed {
+                reason: "failed to submit seal proof".into(),
+            },
             (MinerStage::Staged { comm_p, .. }, MinerInput::Committed { proof }) => MinerStage::Complete {
                 comm_p: *comm_p,
                 proof: proof.clone(),
             },
             (MinerStage::Staged { .. }, MinerInput::SectorFailed { sector }) => MinerStage::Failed {
                 reason: alloc::format!("failed sealing sector: {sector}"),
+            },
+            (MinerStage::Complete { proof, .. }, MinerInput::SectorFailed { sector }) if proof.sector_id == *sector => {
+                MinerStage::Failed {
+                    reason: alloc::format!("sector {sector} was lost"),
+                }
+            }
+            (MinerStage::Complete { comm_p, proof }, MinerInput::Ended { height }) => MinerStage::Ended {
+                comm_p: *comm_p,
+                proof: proof.clone(),
+                at: *height,
             },
             _ if self.already_applied(&input) => return Ok(()),
             _ => {
@@ -162,8 +270,7 @@ impl MinerDeal {
 
     fn check_conditions(&self, comm_p: Commitment) -> Result<(), ConditionError> {
         let proposal = &self.proposal.proposal;
-        let vouchers = proposal.payment.vouchers.as_deref().unwrap_or_default();
-        let conditions = vouchers.iter().filter_map(|voucher| voucher.condition.as_ref());
+        let conditions = self.vouchers().iter().filter_map(|voucher| voucher.condition.as_ref());
         for condition in conditions {
             condition.check(&proposal.miner_address, &comm_p, BytesAmount(self.proposal.size()))?;
         }
@@ -175,7 +282,11 @@ impl MinerDeal {
             (MinerStage::Received { comm_p }, MinerInput::PieceReceived { comm_p: again }) => comm_p == again,
             (MinerStage::Staged { sector, .. }, MinerInput::Placed { sector: again }) => sector == again,
             (MinerStage::Complete { proof, .. }, MinerInput::Committed { proof: again }) => proof == again,
-            (MinerStage::Failed { .. }, MinerInput::TransferFailed | MinerInput::SectorFailed { .. }) => true,
+            (MinerStage::Ended { .. }, MinerInput::Ended { .. }) => true,
+            (
+                MinerStage::Failed { .. },
+                MinerInput::TransferFailed | MinerInput::PlacingFailed | MinerInput::SectorFailed { .. },
+            ) => true,
             _ => false,
         }
     }
@@ -187,7 +298,9 @@ impl MinerInput {
             Self::PieceReceived { .. } => "a received piece",
             Self::TransferFailed => "a failed transfer",
             Self::Placed { .. } => "a place in a sector",
+            Self::PlacingFailed => "a piece that no sector takes",
             Self::Committed { .. } => "a commitment",
+            Self::Ended { .. } => "the deal's end",
             Self::SectorFailed { .. } => "a failed sector",
         }
     }

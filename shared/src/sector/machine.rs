@@ -1,4 +1,8 @@
 //! The sector machine (design §4): every stage holds all that the next step needs, so that a restart goes on from it.
+//!
+//! It knows its deals by their pieces, at most [`MAX_PIECES`]; what becomes of the sector becomes of all of them,
+//! whenever they ask. When all its deals have ended it is released: named done in the next proof-of-spacetime, which is
+//! its last, and then its files are deleted (spec §7.24). The record stays.
 
 use crate::chain::Epoch;
 use crate::piece::{padded_for, Commitment, SectorLayout, SectorSize};
@@ -10,6 +14,10 @@ use serde::{Deserialize, Serialize};
 
 /// How often a phase is tried before the sector is given up. Proofs are deterministic: a third failure is no accident.
 pub const MAX_ATTEMPTS: u32 = 3;
+
+/// Most pieces in a sector. Every piece is a deal that is told of the sector's fate, and the record of a sector is read
+/// and written as a whole at each step; larger sectors have room for more of the smallest pieces than anybody waits for.
+pub const MAX_PIECES: usize = 1024;
 
 /// A piece with its place in a sector.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -89,7 +97,18 @@ pub enum SectorStage {
         message: Cid,
         committed_at: Epoch,
     },
-    /// Given up.
+    /// All its deals have ended: the next proof-of-spacetime names it done, which drops it from the chain.
+    Expired {
+        sealed: Sealed,
+        #[serde(with = "as_cbor")]
+        message: Cid,
+        committed_at: Epoch,
+    },
+    /// The chain has dropped it at `height`; its files are to be deleted.
+    Released { height: Epoch },
+    /// Its files are deleted.
+    Removed { height: Epoch },
+    /// Given up, or lost: `phase` is where it was.
     Failed { phase: Phase, reason: String },
 }
 
@@ -107,6 +126,9 @@ pub enum Phase {
     Commit2,
     Committing,
     Proving,
+    Expired,
+    Released,
+    Removed,
     Failed,
 }
 
@@ -148,6 +170,18 @@ pub enum SectorInput {
         message: Cid,
         height: Epoch,
     },
+    /// All its deals have ended.
+    DealsEnded,
+    /// The chain does not have the expired sector any more: it was named done at `height`.
+    Dropped {
+        height: Epoch,
+    },
+    /// The files of a dropped sector are gone.
+    FilesDeleted,
+    /// The chain took the committed sector away: slashed, or faulty for too long.
+    Lost {
+        reason: String,
+    },
     /// The stage's step failed; it is tried again, from a safe stage, at most [`MAX_ATTEMPTS`] times.
     StepFailed {
         reason: String,
@@ -185,6 +219,10 @@ pub enum SectorEffect {
     },
     /// Prove in every window.
     Prove,
+    /// Prove in the next window, naming the sector done.
+    ProveAndRelease,
+    /// Delete its files; twice is harmless.
+    DeleteFiles,
     Rest,
 }
 
@@ -222,7 +260,9 @@ impl Sector {
     pub fn fits(&self, size: u64) -> bool {
         let more = (size, Commitment([0; 32]));
         let pieces = self.pieces.iter().map(|piece| (piece.size, piece.comm_p)).chain([more]);
-        matches!(self.stage, SectorStage::Packing) && layout(self.size, pieces).is_some()
+        matches!(self.stage, SectorStage::Packing)
+            && self.pieces.len() < MAX_PIECES
+            && layout(self.size, pieces).is_some()
     }
 
     pub fn phase(&self) -> Phase {
@@ -237,6 +277,9 @@ impl Sector {
             SectorStage::Commit2 { .. } => Phase::Commit2,
             SectorStage::Committing { .. } => Phase::Committing,
             SectorStage::Proving { .. } => Phase::Proving,
+            SectorStage::Expired { .. } => Phase::Expired,
+            SectorStage::Released { .. } => Phase::Released,
+            SectorStage::Removed { .. } => Phase::Removed,
             SectorStage::Failed { .. } => Phase::Failed,
         }
     }
@@ -249,7 +292,8 @@ impl Sector {
             | SectorStage::Commit1 { sealed, .. }
             | SectorStage::Commit2 { sealed, .. }
             | SectorStage::Committing { sealed, .. }
-            | SectorStage::Proving { sealed, .. } => Some(sealed),
+            | SectorStage::Proving { sealed, .. }
+            | SectorStage::Expired { sealed, .. } => Some(sealed),
             _ => None,
         }
     }
@@ -279,7 +323,9 @@ impl Sector {
                 proof: proof.0.clone(),
             },
             SectorStage::Proving { .. } => SectorEffect::Prove,
-            SectorStage::Failed { .. } => SectorEffect::Rest,
+            SectorStage::Expired { .. } => SectorEffect::ProveAndRelease,
+            SectorStage::Released { .. } => SectorEffect::DeleteFiles,
+            SectorStage::Removed { .. } | SectorStage::Failed { .. } => SectorEffect::Rest,
         }
     }
 
@@ -343,6 +389,15 @@ impl Sector {
                     committed_at: height,
                 }
             }
+            (stage, SectorInput::DealsEnded) => self.deals_ended(stage)?,
+            (SectorStage::Expired { .. }, SectorInput::Dropped { height }) => SectorStage::Released { height },
+            (SectorStage::Released { height }, SectorInput::FilesDeleted) => SectorStage::Removed { height: *height },
+            (SectorStage::Proving { .. } | SectorStage::Expired { .. }, SectorInput::Lost { reason }) => {
+                SectorStage::Failed {
+                    phase: self.phase(),
+                    reason,
+                }
+            }
             (_, SectorInput::StepFailed { reason }) => return self.step_failed(reason, false),
             (_, SectorInput::SealExpired { reason }) => return self.step_failed(reason, true),
             _ => {
@@ -356,6 +411,28 @@ impl Sector {
         self.attempts = 0;
         self.last_error = None;
         Ok(())
+    }
+
+    /// The stage after all deals have ended; once more changes nothing.
+    fn deals_ended(&self, stage: &SectorStage) -> Result<SectorStage, SectorRefusal> {
+        match stage {
+            SectorStage::Proving {
+                sealed,
+                message,
+                committed_at,
+            } => Ok(SectorStage::Expired {
+                sealed: sealed.clone(),
+                message: *message,
+                committed_at: *committed_at,
+            }),
+            SectorStage::Expired { .. } | SectorStage::Released { .. } | SectorStage::Removed { .. } => {
+                Ok(stage.clone())
+            }
+            _ => Err(SectorRefusal::Unexpected {
+                sector: self.id,
+                phase: self.phase(),
+            }),
+        }
     }
 
     fn add(&mut self, piece: SectorPiece) -> Result<(), SectorRefusal> {
@@ -379,7 +456,7 @@ impl Sector {
     /// so a failure up to Commit1 starts there; a failure of Commit2 or of a message repeats that step alone.
     fn step_failed(&mut self, reason: String, with_new_ticket: bool) -> Result<(), SectorRefusal> {
         let phase = self.phase();
-        if matches!(phase, Phase::Packing | Phase::Proving | Phase::Failed) {
+        if phase == Phase::Packing || phase >= Phase::Proving {
             return Err(SectorRefusal::Unexpected { sector: self.id, phase });
         }
         self.attempts += 1;

@@ -1,4 +1,4 @@
-//! A sector's life: pieces packed, sealed, committed on the chain, and proven in every window.
+//! A sector's life: pieces packed, sealed, committed on the chain, proven in every window, and released at last.
 //!
 //! The machine says what to do next; the daemon's prover, chain access and store do it.
 
@@ -6,7 +6,7 @@ pub mod machine;
 pub mod post;
 
 pub use machine::{Phase, Sealed, Sector, SectorEffect, SectorInput, SectorPiece, SectorStage};
-pub use post::{post_duty, PostDuty};
+pub use post::{post_duty, PostDuty, PostFacts};
 
 /// The 32 bytes that name a miner to the proofs: the 20-byte payload of its actor address, then zeros (spec §5.3.3).
 pub fn prover_id(miner: &crate::chain::Address) -> [u8; 32] {
