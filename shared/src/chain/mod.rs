@@ -8,6 +8,7 @@ pub mod address;
 pub mod amount;
 pub mod apply;
 pub mod calls;
+pub mod exit;
 pub mod faults;
 pub mod keys;
 pub mod message;
@@ -19,11 +20,12 @@ pub mod view;
 #[cfg(test)]
 mod tests;
 
-pub use actors::{Context, Revert};
+pub use actors::{kind_of, Context, Kind, Revert};
 pub use address::{Address, Protocol};
 pub use amount::{AttoFil, BytesAmount, ChannelId, Epoch};
 pub use apply::{apply, end_block, preview, query, validate, ApplyError, BlockEnd, Invalid, Preview};
 pub use calls::Call;
+pub use exit::{exit_text, UNKNOWN_EXIT};
 pub use faults::{FaultSet, IntSet};
 pub use keys::{cid_of, SecretKey, Signature};
 pub use message::{Message, MeteredMessage, Receipt, SignedMessage};

@@ -14,6 +14,7 @@ use crate::chain::randomness::Purpose;
 use crate::chain::state::{ChainState, Miner, Sector};
 use crate::piece::Commitment;
 use crate::ports::verifier::{prover_id, WindowPoStClaim};
+use crate::wire::DecodeError;
 use alloc::collections::BTreeSet;
 use alloc::{vec, vec::Vec};
 
@@ -25,6 +26,21 @@ pub enum PostState {
     WithinPeriod = 1,
     AfterPeriod = 2,
     Unrecoverable = 3,
+}
+
+impl Abi for PostState {
+    fn to_abi(&self) -> Vec<u8> {
+        Integer(*self as u64).to_abi()
+    }
+    fn from_abi(bytes: &[u8]) -> Result<Self, DecodeError> {
+        match Integer::from_abi(bytes)?.0 {
+            0 => Ok(Self::NoStorage),
+            1 => Ok(Self::WithinPeriod),
+            2 => Ok(Self::AfterPeriod),
+            3 => Ok(Self::Unrecoverable),
+            other => Err(DecodeError::invalid("PoSt state", other)),
+        }
+    }
 }
 
 /// How `miner` stands at `height`.
@@ -184,9 +200,7 @@ pub(super) fn proving_set_commitments(state: &ChainState, call: &Invocation) -> 
 pub(super) fn post_state(state: &ChainState, env: &Env, call: &Invocation) -> Result<Returns, Revert> {
     params::<0>(call)?;
     let miner = miner(state, &call.to)?;
-    Ok(vec![
-        Integer(po_st_state(miner, &state.policy, env.ctx.height) as u64).to_abi()
-    ])
+    Ok(vec![po_st_state(miner, &state.policy, env.ctx.height).to_abi()])
 }
 
 /// `calculateLateFee(height) -> AttoFIL`: what a proof at that height would cost.
