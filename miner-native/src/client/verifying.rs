@@ -307,6 +307,9 @@ mod tests {
             last_proven_at: last.map(Epoch),
             proofs: 1,
             in_proving_set: true,
+            proven: last.is_some(),
+            fault: None,
+            next_fault: None,
         }
     }
 

@@ -1,13 +1,16 @@
 //! What a chain endpoint shows: the JSON that the development chain's RPC returns and both clients read. Amounts are
 //! decimal FIL as text, heights and sizes numbers, commitments and return values hexadecimal, ids CIDs as text.
 
+use super::actors::miner::{late_fee, po_st_state, PostState};
 use super::address::Address;
 use super::amount::{AttoFil, ChannelId, Epoch};
 use super::message::Receipt;
 use super::policy::Policy;
 use super::state::{ChainState, Miner};
+use crate::payment::Predicate;
 use crate::piece::{Commitment, SectorSize};
-use crate::wire::cbor::{Bytes, DecodeError};
+use crate::wire::cbor::{Bytes, DecodeError, Value};
+use crate::wire::encode;
 use alloc::{string::String, vec::Vec};
 use cid::multibase::Base;
 use serde::{Deserialize, Serialize};
@@ -65,6 +68,17 @@ pub struct WindowView {
     pub end: Epoch,
 }
 
+/// Since when a sector is faulty: without power, and no payment's condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FaultView {
+    pub since: Epoch,
+    /// Whether the next proof must cover it, and ends the fault.
+    pub recovering: bool,
+    /// When it is lost unless a proof covers it before.
+    pub lost_at: Epoch,
+}
+
 /// A committed sector.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -79,6 +93,14 @@ pub struct SectorView {
     pub proofs: u64,
     /// Whether the next proof must cover it.
     pub in_proving_set: bool,
+    /// Whether it counts in its miner's power.
+    #[serde(default)]
+    pub proven: bool,
+    #[serde(default)]
+    pub fault: Option<FaultView>,
+    /// When a fault was declared that counts from the next period.
+    #[serde(default)]
+    pub next_fault: Option<Epoch>,
 }
 
 /// A sector announced and not yet committed.
@@ -91,6 +113,11 @@ pub struct PreCommitView {
     pub height: Epoch,
     pub ticket_epoch: Epoch,
     pub seed_epoch: Epoch,
+    /// Last height at which the commit is accepted; the deposit is burnt after it.
+    #[serde(default)]
+    pub expires: Epoch,
+    #[serde(default)]
+    pub deposit: AttoFil,
 }
 
 /// A miner with everything that a client or its own host needs to know of it.
@@ -110,13 +137,66 @@ pub struct MinerView {
     pub balance: AttoFil,
     /// The part of the balance that sectors lock up.
     pub collateral: AttoFil,
+    /// The part of the balance that pre-commits lock up.
+    #[serde(default)]
+    pub deposits: AttoFil,
+    /// The rest of the balance.
+    #[serde(default)]
+    pub free_balance: AttoFil,
     pub asks: Vec<AskView>,
     pub proving_window: Option<WindowView>,
     pub sectors: Vec<SectorView>,
     pub pre_commits: Vec<PreCommitView>,
+    /// Sectors that were called done and count in the power of this period only.
+    #[serde(default)]
+    pub done: Vec<u64>,
+    /// The sector that was committed last.
+    #[serde(default)]
+    pub last_used_sector_id: u64,
     pub last_post: Option<Epoch>,
     pub posts: u64,
+    /// How it stands with the running period's proof, in the last block.
+    #[serde(default)]
+    pub post_state: PostState,
+    /// First height at which that proof is not accepted any more.
+    #[serde(default)]
+    pub proof_deadline: Option<Epoch>,
+    /// What that proof costs in the next block.
+    #[serde(default)]
+    pub late_fee: AttoFil,
+    /// When it was slashed, until it begins a new proving period.
     pub slashed_at: Option<Epoch>,
+}
+
+/// The condition of the voucher that was redeemed last, with the redeemer's parameters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConditionView {
+    pub to: Address,
+    pub method: String,
+    /// Numbers in decimal, everything else as the hexadecimal of its bytes.
+    pub params: Vec<String>,
+}
+
+/// How much of a network's storage is proven, and by whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PowerView {
+    /// Bytes of all proven sectors.
+    pub total: u64,
+    /// Bytes by miner.
+    pub miners: Vec<MinerPower>,
+    /// Fees, deposits and collateral that nobody can spend any more.
+    pub burnt: AttoFil,
+}
+
+/// A miner's part of the power.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MinerPower {
+    pub address: Address,
+    /// Bytes.
+    pub power: u64,
 }
 
 /// A payment channel.
@@ -128,9 +208,16 @@ pub struct ChannelView {
     pub target: Address,
     pub amount: AttoFil,
     pub amount_redeemed: AttoFil,
+    /// What neither the target nor the payer has taken yet.
+    #[serde(default)]
+    pub remaining: AttoFil,
     pub agreed_eol: Epoch,
+    /// Earlier than the agreed one after a cancel.
     pub eol: Epoch,
+    /// Whether a voucher was redeemed.
     pub redeemed: bool,
+    #[serde(default)]
+    pub condition: Option<ConditionView>,
 }
 
 /// What became of a message.
@@ -180,14 +267,21 @@ impl MinerView {
             power: miner.power,
             balance: miner.balance,
             collateral: miner.active_collateral,
+            deposits: miner.deposits(),
+            free_balance: miner.free_balance(),
             asks: asks(miner),
             proving_window: miner
                 .proving_window(policy)
                 .map(|(start, end)| WindowView { start, end }),
-            sectors: sectors(miner),
+            sectors: sectors(miner, policy),
             pre_commits: pre_commits(miner, policy),
+            done: miner.next_done.iter().copied().collect(),
+            last_used_sector_id: miner.last_used_sector_id,
             last_post: miner.last_post,
             posts: miner.posts,
+            post_state: po_st_state(miner, policy, state.height),
+            proof_deadline: miner.proof_deadline(policy).filter(|_| !miner.proving_set.is_empty()),
+            late_fee: next_late_fee(miner, policy, state.height),
             slashed_at: miner.slashed_at,
         })
     }
@@ -222,7 +316,22 @@ fn asks(miner: &Miner) -> Vec<AskView> {
         .collect()
 }
 
-fn sectors(miner: &Miner) -> Vec<SectorView> {
+fn next_late_fee(miner: &Miner, policy: &Policy, height: Epoch) -> AttoFil {
+    let end = miner.proving_period_end.filter(|_| !miner.proving_set.is_empty());
+    end.map_or(AttoFil::ZERO, |end| {
+        late_fee(policy, miner.active_collateral, end, height.plus(1))
+    })
+}
+
+fn fault(miner: &Miner, id: u64, policy: &Policy) -> Option<FaultView> {
+    miner.faults.get(&id).map(|fault| FaultView {
+        since: fault.since,
+        recovering: fault.recovering,
+        lost_at: fault.since.plus(policy.max_fault_age),
+    })
+}
+
+fn sectors(miner: &Miner, policy: &Policy) -> Vec<SectorView> {
     let view = |(id, sector): (&u64, &super::state::Sector)| SectorView {
         id: *id,
         comm_d: sector.comm_d,
@@ -232,6 +341,9 @@ fn sectors(miner: &Miner) -> Vec<SectorView> {
         last_proven_at: sector.last_proven_at,
         proofs: sector.proofs,
         in_proving_set: miner.proving_set.contains(id),
+        proven: miner.is_proven(*id),
+        fault: fault(miner, *id, policy),
+        next_fault: miner.next_faults.get(id).copied(),
     };
     miner.sectors.iter().map(view).collect()
 }
@@ -244,6 +356,8 @@ fn pre_commits(miner: &Miner, policy: &Policy) -> Vec<PreCommitView> {
         height: pre.height,
         ticket_epoch: pre.ticket_epoch,
         seed_epoch: pre.seed_epoch(policy),
+        expires: pre.expires(policy),
+        deposit: pre.deposit,
     };
     miner.pre_commits.iter().map(view).collect()
 }
@@ -258,10 +372,17 @@ impl ChannelView {
             target: channel.target.clone(),
             amount: channel.amount,
             amount_redeemed: channel.amount_redeemed,
+            remaining: channel.remaining(),
             agreed_eol: channel.agreed_eol,
             eol: channel.eol,
             redeemed: channel.redeemed,
+            condition: channel.condition.as_ref().map(ConditionView::of),
         })
+    }
+
+    /// Whether its payer cancelled it, and no redemption took that back.
+    pub fn is_cancelled(&self) -> bool {
+        self.eol < self.agreed_eol
     }
 
     /// Every channel of a payer.
@@ -272,6 +393,36 @@ impl ChannelView {
             .flat_map(|channels| channels.keys())
             .filter_map(|id| Self::of(state, payer, *id))
             .collect()
+    }
+}
+
+impl ConditionView {
+    fn of(condition: &Predicate) -> Self {
+        let text = |param: &Value| match param {
+            Value::Integer(number) => alloc::format!("{}", i128::from(*number)),
+            Value::Bytes(bytes) => hex::encode(bytes),
+            other => hex::encode(encode(other)),
+        };
+        Self {
+            to: condition.to.clone(),
+            method: condition.method.clone(),
+            params: condition.params.iter().flatten().map(text).collect(),
+        }
+    }
+}
+
+impl PowerView {
+    /// The power of every miner.
+    pub fn of(state: &ChainState) -> Self {
+        let power = |(address, miner): (&Address, &Miner)| MinerPower {
+            address: address.clone(),
+            power: miner.power,
+        };
+        Self {
+            total: state.market.total_storage,
+            miners: state.miners.iter().map(power).collect(),
+            burnt: state.balance(&Address::id(Address::BURNT_FUNDS)),
+        }
     }
 }
 
@@ -288,7 +439,7 @@ impl ReceiptView {
         }
     }
 
-    /// The receipt itself, for [`super::calls::channel_id`] and its like.
+    /// The receipt itself, for [`super::calls::returns::channel_id`] and its like.
     pub fn receipt(&self) -> Result<Receipt, DecodeError> {
         let value = |text: &String| {
             hex::decode(text)

@@ -30,10 +30,8 @@ mod proving;
 mod sealing;
 
 pub use asks::MAX_ASKS;
-pub use proving::{late_fee, PostState};
+pub use proving::{late_fee, po_st_state, PostState};
 pub use sealing::{MAX_PRE_COMMITS, MAX_SECTORS, MAX_SECTOR_ID};
-
-pub(super) use proving::po_st_state;
 
 use super::account::{burn, Accounts};
 use super::{market, Env, Export, Halt, Invocation, Returns, Revert};

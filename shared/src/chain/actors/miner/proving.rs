@@ -17,14 +17,21 @@ use crate::ports::verifier::{prover_id, WindowPoStClaim};
 use crate::wire::DecodeError;
 use alloc::collections::BTreeSet;
 use alloc::{vec, vec::Vec};
+use serde::{Deserialize, Serialize};
 
 /// How a miner stands with its proofs (spec §5.3.6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[repr(u64)]
 pub enum PostState {
+    /// No sector has to be proven.
+    #[default]
     NoStorage = 0,
+    /// The proof is due, and not late.
     WithinPeriod = 1,
+    /// The proof is late and costs a fee.
     AfterPeriod = 2,
+    /// The proof is not accepted any more.
     Unrecoverable = 3,
 }
 
