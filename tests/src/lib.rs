@@ -1,7 +1,7 @@
 //! What the tests of the whole product share: a real daemon and a real client, each a process of its own.
 //!
 //! A [`Daemon`] lives on free ports and in a directory of its own, both kept over restarts, and ends with its handle. A
-//! [`Client`] runs `sealdrop client` commands in a home of its own.
+//! [`Client`] runs `sealdrop client` commands in a home of its own, and those of any other group.
 
 use serde_json::Value;
 use std::ffi::OsStr;
@@ -128,6 +128,20 @@ impl Daemon {
         self.home.path()
     }
 
+    /// Runs a command of the operator: it finds the daemon by its home alone.
+    pub fn operate<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Ended {
+        let mut command = Command::new(program());
+        command.args(arguments).arg("--home").arg(self.home());
+        Ended::of(piped(&mut command).output().expect("the program starts"))
+    }
+
+    /// The same with `--json`.
+    pub fn operate_json<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Result<Value, Ended> {
+        let mut all: Vec<&OsStr> = arguments.iter().map(AsRef::as_ref).collect();
+        all.push(OsStr::new("--json"));
+        self.operate(&all).json()
+    }
+
     /// Its chain's endpoint.
     pub fn chain(&self) -> String {
         format!("http://127.0.0.1:{}", self.ports[2])
@@ -150,6 +164,13 @@ impl Drop for Daemon {
             eprintln!("the daemon's log:\n{}", self.log());
         }
     }
+}
+
+fn piped(command: &mut Command) -> &mut Command {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
 }
 
 /// The command-line client with a home of its own.
@@ -187,17 +208,32 @@ impl Client {
     }
 
     fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
+        let client = [OsStr::new("client")].into_iter();
+        self.any(client.chain(arguments.iter().map(AsRef::as_ref)))
+    }
+
+    fn any<'a>(&self, arguments: impl Iterator<Item = &'a OsStr>) -> Command {
         let mut command = Command::new(program());
-        command.arg("client").args(arguments);
+        command.args(arguments);
         command
             .arg("--home")
             .arg(self.home.path().join("home"))
             .args(["--chain", &self.chain]);
+        piped(&mut command);
         command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        command
+    }
+
+    /// Runs a command of any group, `client` or not, on this client's home and chain.
+    pub fn sealdrop<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Ended {
+        let output = self.any(arguments.iter().map(AsRef::as_ref)).output();
+        Ended::of(output.expect("the program starts"))
+    }
+
+    /// The same with `--json`.
+    pub fn sealdrop_json<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Result<Value, Ended> {
+        let mut all: Vec<&OsStr> = arguments.iter().map(AsRef::as_ref).collect();
+        all.push(OsStr::new("--json"));
+        self.sealdrop(&all).json()
     }
 
     /// Runs a command to its end.
@@ -242,6 +278,19 @@ impl Ended {
         assert!(!self.status.success(), "it should have failed: {self:?}");
         for word in words {
             assert!(self.stderr.contains(word), "{word:?} is missing in: {}", self.stderr);
+        }
+    }
+
+    /// The lines of a successful command's result.
+    pub fn lines(self) -> Vec<String> {
+        self.succeeded().stdout.lines().map(str::to_owned).collect()
+    }
+
+    /// Fails the test unless the command failed, and told each of these causes once.
+    pub fn failed_saying_once(&self, causes: &[&str]) {
+        self.failed_saying(causes);
+        for cause in causes {
+            assert_eq!(self.stderr.matches(cause).count(), 1, "{cause:?} in: {}", self.stderr);
         }
     }
 
