@@ -1,9 +1,9 @@
 //! Every command of the command line once, against a real daemon: what it prints, how it ends, and that its JSON is JSON.
 //! No sector is sealed here; `client`'s own steps are in `lifecycle.rs` and `misbehaviour.rs`.
 
-use sealdrop_tests::{bytes, free_ports, program, wait_for, Client, Daemon, Ended};
+use sealdrop_tests::{bytes, free_ports, sealdrop, wait_for, Client, Daemon};
 use serde_json::Value;
-use std::process::Command;
+use shared::chain::AttoFil;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -23,13 +23,10 @@ fn daemon() -> Arc<Daemon> {
     })
 }
 
-/// The program alone, without home or chain.
-fn plain(arguments: &[&str]) -> Ended {
-    Client::new("http://127.0.0.1:9").plain(arguments)
-}
-
 fn text<'a>(value: &'a Value, field: &str) -> &'a str {
-    value[field].as_str().unwrap_or_else(|| panic!("{field} is missing in {value}"))
+    value[field]
+        .as_str()
+        .unwrap_or_else(|| panic!("{field} is missing in {value}"))
 }
 
 /// An account with money.
@@ -45,7 +42,7 @@ fn funded(client: &Client) -> String {
 #[test]
 fn completions_are_printed_for_every_shell_and_name_the_commands() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let script = plain(&["completions", shell]).succeeded().stdout;
+        let script = sealdrop(&["completions", shell]).succeeded().stdout;
         for command in ["mining", "paych", "set-price"] {
             assert!(script.contains(command), "{shell} does not know {command}");
         }
@@ -54,10 +51,10 @@ fn completions_are_printed_for_every_shell_and_name_the_commands() {
 
 #[test]
 fn a_mistyped_command_ends_with_2_and_a_hint() {
-    let ended = plain(&["minning", "status"]);
+    let ended = sealdrop(&["minning", "status"]);
     assert_eq!(ended.status.code(), Some(2));
     ended.failed_saying(&["unrecognized subcommand", "mining"]);
-    let ended = plain(&["message", "send", "t3nobody"]);
+    let ended = sealdrop(&["message", "send", "t3nobody"]);
     assert_eq!(ended.status.code(), Some(2));
 }
 
@@ -112,14 +109,19 @@ fn the_chain_is_read_by_blocks_messages_and_actors() {
     let message = ask(&["message", &id]).expect("the message is on the chain");
     assert_eq!(message["receipt"]["exitCode"], 0);
     let shown = daemon.operate(&["chain", "message", &id]).succeeded().stdout;
-    assert!(shown.contains("createStorageMiner") && shown.contains("exit code"), "{shown}");
+    assert!(
+        shown.contains("createStorageMiner") && shown.contains("exit code"),
+        "{shown}"
+    );
     daemon
         .operate(&["chain", "message", NOBODYS])
         .failed_saying(&["knows no message", NOBODYS]);
 
     let actor = ask(&["actor", worker]).expect("the worker has an account");
     assert_eq!(actor["address"], worker);
-    daemon.operate(&["chain", "actor", "t0123456"]).failed_saying(&["no actor"]);
+    daemon
+        .operate(&["chain", "actor", "t0123456"])
+        .failed_saying(&["no actor"]);
     let supply = ask(&["supply"]).expect("the chain answers");
     assert!(supply["total"].is_string() && supply["burnt"].is_string());
     assert!(ask(&["pool"]).expect("the chain answers")["count"].is_u64());
@@ -127,13 +129,15 @@ fn the_chain_is_read_by_blocks_messages_and_actors() {
 
 #[test]
 fn exit_codes_are_told_with_their_texts() {
-    let table = plain(&["chain", "exit-codes"]).succeeded().stdout;
+    let table = sealdrop(&["chain", "exit-codes"]).succeeded().stdout;
     for said in ["39", "not authorized", "broker"] {
         assert!(table.contains(said), "{said} is missing in {table}");
     }
-    let codes = plain(&["chain", "exit-codes", "--json"]).json().expect("it is JSON");
+    let codes = sealdrop(&["chain", "exit-codes", "--json"]).json().expect("it is JSON");
     let codes = codes["exitCodes"].as_array().expect("a list of codes");
-    let too_early = codes.iter().find(|code| code["actor"] == "broker" && code["code"] == 43);
+    let too_early = codes
+        .iter()
+        .find(|code| code["actor"] == "broker" && code["code"] == 43);
     let too_early = too_early.expect("the broker has this code");
     assert_eq!(text(too_early, "text"), "block height too low to redeem voucher");
 }
@@ -147,7 +151,10 @@ fn protocol_tells_the_network_and_what_its_sectors_hold() {
     assert_eq!(told["sectorSizes"][0]["writeable"], 2032);
     let lines = daemon.operate(&["protocol"]).lines();
     assert_eq!(lines[0], "Network: sealdrop-devnet");
-    assert!(lines.iter().any(|line| line == "\t2048 bytes (2032 bytes writeable)"), "{lines:?}");
+    assert!(
+        lines.iter().any(|line| line == "\t2048 bytes (2032 bytes writeable)"),
+        "{lines:?}"
+    );
     // A chain without a miner of ours.
     let client = Client::new(&daemon.chain());
     let port = free_ports()[0].to_string();
@@ -186,7 +193,9 @@ fn keys_are_made_chosen_exported_and_imported() {
     other
         .sealdrop(&["wallet", "import", garbage.to_str().expect("the path is text")])
         .failed_saying(&["no secret key"]);
-    other.sealdrop(&["wallet", "export", &two]).failed_saying(&["has no key of", &two]);
+    other
+        .sealdrop(&["wallet", "export", &two])
+        .failed_saying(&["has no key of", &two]);
 }
 
 #[test]
@@ -206,7 +215,10 @@ fn a_message_is_previewed_sent_waited_for_and_shown() {
     assert_eq!(receipt.expect("it is mined")["exitCode"], 0);
     assert_eq!(client.sealdrop(&["wallet", "balance", &target]).lines(), ["1.5"]);
     let status = client.sealdrop_json(&["message", "status", id]).expect("it is known");
-    assert_eq!((&status["status"], &status["content"]["from"]), (&"mined".into(), &account.into()));
+    assert_eq!(
+        (&status["status"], &status["content"]["from"]),
+        (&"mined".into(), &account.into())
+    );
     assert!(client.sealdrop(&["message", "status", id]).lines()[0] == "mined");
 
     // A call that fails is in a block all the same; its waiter is told why.
@@ -265,14 +277,20 @@ fn a_miner_is_registered_once_and_managed_by_its_owner_and_worker() {
     client
         .sealdrop(&["miner", "create", "10", "--sectorsize", "1024"])
         .failed_saying(&["unsupported sector size: 1024 (supported sizes: 2048, 8388608, 536870912)"]);
-    client.sealdrop(&["miner", "create", "lots"]).failed_saying(&["invalid collateral"]);
+    client
+        .sealdrop(&["miner", "create", "lots"])
+        .failed_saying(&["invalid collateral"]);
     let create = ["miner", "create", "10", "--sectorsize", "2048"];
     let gas = client.sealdrop(&[&create[..], &["--preview"]].concat()).lines();
     assert_eq!(gas, ["100"]);
     let miner = client.sealdrop(&create).lines().remove(0);
     assert!(miner.starts_with("t2"), "{miner}");
-    client.sealdrop(&create).failed_saying(&["can only have one miner per node"]);
-    daemon.operate(&create).failed_saying(&["can only have one miner per node"]);
+    client
+        .sealdrop(&create)
+        .failed_saying(&["can only have one miner per node"]);
+    daemon
+        .operate(&create)
+        .failed_saying(&["can only have one miner per node"]);
 
     // Without the daemon's help: the port is nobody's.
     let port = free_ports()[0].to_string();
@@ -281,22 +299,40 @@ fn a_miner_is_registered_once_and_managed_by_its_owner_and_worker() {
     assert_eq!(of_own("worker"), [account.clone()]);
     assert_eq!(of_own("collateral"), ["0"]);
     assert!(of_own("power")[0].starts_with("0 / "));
-    let window = client.sealdrop_json(&["miner", "proving-window", &miner]).expect("the chain answers");
-    assert_eq!((&window["start"], &window["end"], &window["provingSet"]), (&0.into(), &0.into(), &serde_json::json!({})));
+    let window = client
+        .sealdrop_json(&["miner", "proving-window", &miner])
+        .expect("the chain answers");
+    assert_eq!(
+        (&window["start"], &window["end"], &window["provingSet"]),
+        (&0.into(), &0.into(), &serde_json::json!({}))
+    );
 
     the_price_is_set(&client, &miner, &port);
     the_host_and_the_worker_change(&client, &miner, &port);
-    client.sealdrop(&["miner", "owner", "t0987"]).failed_saying(&["no miner t0987"]);
+    client
+        .sealdrop(&["miner", "owner", "t0987"])
+        .failed_saying(&["no miner t0987"]);
 }
 
 /// On the chain itself: no daemon speaks for this miner.
 fn the_price_is_set(client: &Client, miner: &str, port: &str) {
-    let set = ["miner", "set-price", "0.00000002", "1000", "--miner", miner, "--web-port", port];
+    let set = [
+        "miner",
+        "set-price",
+        "0.00000002",
+        "1000",
+        "--miner",
+        miner,
+        "--web-port",
+        port,
+    ];
     assert_eq!(client.sealdrop(&[&set[..], &["--preview"]].concat()).lines(), ["100"]);
     let told = client.sealdrop(&set).lines();
     assert_eq!(told[0], format!("Set price for miner {miner} to 0.00000002."));
     assert!(told[1].starts_with("Published ask, cid: bafy2"), "{told:?}");
-    let block = told[2].strip_prefix("Ask confirmed on chain in block: ").expect("it names the block");
+    let block = told[2]
+        .strip_prefix("Ask confirmed on chain in block: ")
+        .expect("it names the block");
     client.sealdrop(&["chain", "block", block]).succeeded();
     let listed = client.json(&["list-asks"]).expect("the chain answers");
     assert!(listed.to_string().contains(miner), "{listed}");
@@ -304,13 +340,15 @@ fn the_price_is_set(client: &Client, miner: &str, port: &str) {
 
 fn the_host_and_the_worker_change(client: &Client, miner: &str, port: &str) {
     let before = client.sealdrop(&["address", "lookup", miner]).lines();
-    let host = "12D3KooWGBfKqTqgaMpJQ5xV7H2ZLxCsxYZVxV7cA9X2bVdKzVt1";
     client
         .sealdrop(&["miner", "update-peerid", miner, "nonsense"])
         .failed_saying(&["invalid value"]);
     let other = daemon().operate_json(&["miner", "status"]).expect("the miner answers");
-    let host = other["peerId"].as_str().unwrap_or(host);
-    let message = client.sealdrop(&["miner", "update-peerid", miner, host]).lines().remove(0);
+    let host = text(&other, "peerId");
+    let message = client
+        .sealdrop(&["miner", "update-peerid", miner, host])
+        .lines()
+        .remove(0);
     client.sealdrop(&["message", "wait", &message]).succeeded();
     let after = client.sealdrop(&["address", "lookup", miner]).lines();
     assert_ne!(before, after);
@@ -322,8 +360,15 @@ fn the_host_and_the_worker_change(client: &Client, miner: &str, port: &str) {
     client.sealdrop(&["message", "wait", &message]).succeeded();
     assert_eq!(client.sealdrop(&["miner", "worker", miner]).lines(), [worker]);
     // The old worker has no say any more; its wallet's default account is no worker.
-    let message = client
-        .sealdrop(&["miner", "update-peerid", miner, host, "--from", &owner(client, miner), "--preview"]);
+    let message = client.sealdrop(&[
+        "miner",
+        "update-peerid",
+        miner,
+        host,
+        "--from",
+        &owner(client, miner),
+        "--preview",
+    ]);
     message.failed_saying_once(&["would fail with exit code 37"]);
 }
 
@@ -331,14 +376,18 @@ fn owner(client: &Client, miner: &str) -> String {
     client.sealdrop(&["miner", "owner", miner]).lines().remove(0)
 }
 
-/// One after the other: all of them change what the one miner does.
+/// spec §9.51, spec §9.52: one after the other, since all of them change what the one miner does. The list of deals
+/// filters by role; a deal of 2000 blocks shows two vouchers, half and full, the first conditional; a free one shows
+/// none; an unknown deal is "deal not found". Redeeming a deal of 5 blocks pays its price less 100 units of gas.
 #[test]
 fn the_operator_starts_stops_configures_and_is_told() {
     let daemon = daemon();
     the_miner_is_described(&daemon);
     mining_starts_and_stops(&daemon);
     settings_are_read_and_changed(&daemon);
-    deals_are_listed_shown_and_redeemed(&daemon);
+    deals_are_listed_and_shown(&daemon);
+    a_short_deal_is_redeemed(&daemon);
+    a_free_deal_has_no_vouchers(&daemon);
 }
 
 fn the_miner_is_described(daemon: &Daemon) {
@@ -386,7 +435,9 @@ fn settings_are_read_and_changed(daemon: &Daemon) {
     assert!(config(&[]).succeeded().stdout.contains("sectorbase.rootdir"));
     assert_eq!(config(&["mining.storagePrice"]).lines(), ["0.0000000001"]);
     assert_eq!(config(&["mining.minDuration", "2"]).lines(), ["2"]);
-    let kept = daemon.operate_json(&["config", "mining.minDuration"]).expect("it is there");
+    let kept = daemon
+        .operate_json(&["config", "mining.minDuration"])
+        .expect("it is there");
     assert_eq!(kept, serde_json::json!({ "key": "mining.minDuration", "value": 2 }));
     config(&["mining.minDuration", "1"]).succeeded();
     config(&["mining.minDuration", "0"]).failed_saying(&["no deal lasts"]);
@@ -395,7 +446,9 @@ fn settings_are_read_and_changed(daemon: &Daemon) {
     config(&["mining.minerAddress", "t01"]).failed_saying_once(&["cannot be changed"]);
     // The daemon keeps the ask in line with its price (spec §6.2, where they could diverge).
     let miner = daemon.operate(&["config", "mining.minerAddress"]).lines().remove(0);
-    let told = daemon.operate(&["miner", "set-price", "0.00000000005", "500000"]).lines();
+    let told = daemon
+        .operate(&["miner", "set-price", "0.00000000005", "500000"])
+        .lines();
     assert_eq!(told[0], format!("Set price for miner {miner} to 0.00000000005."));
     assert!(told[1].starts_with("Published ask, cid: "), "{told:?}");
     assert_eq!(config(&["mining.storagePrice"]).lines(), ["0.00000000005"]);
@@ -404,11 +457,9 @@ fn settings_are_read_and_changed(daemon: &Daemon) {
     assert_eq!(config(&["mining.storagePrice"]).lines(), ["0.00000000005"]);
 }
 
-/// spec §9.51: the list filters by role; a deal of 2000 blocks shows two vouchers, half and full, the first conditional;
-/// a free deal shows none; an unknown deal is "deal not found".
-fn deals_are_listed_shown_and_redeemed(daemon: &Daemon) {
+fn deals_are_listed_and_shown(daemon: &Daemon) {
     let client = Client::new(&daemon.chain());
-    let paid = stored(&client, 41, "2000");
+    let paid = stored(&client, &bytes(41, 100), "2000");
     let listed = |arguments: &[&str]| {
         let all = [&["deals", "list"], arguments].concat();
         let deals = daemon.operate_json(&all).expect("the daemon answers");
@@ -418,7 +469,10 @@ fn deals_are_listed_shown_and_redeemed(daemon: &Daemon) {
     let taken = listed(&["--miner"]);
     let found = taken.iter().find(|deal| deal["proposalCid"] == paid.as_str());
     let found = found.expect("the miner took it");
-    assert_eq!((&found["role"], found["minerAddress"].is_string()), (&"miner".into(), true));
+    assert_eq!(
+        (&found["role"], found["minerAddress"].is_string()),
+        (&"miner".into(), true)
+    );
     let made = client.sealdrop_json(&["deals", "ls", "-c"]).expect("the book is read");
     assert_eq!(made["deals"][0]["proposalCid"], paid.as_str());
     assert_eq!(made["deals"][0]["role"], "client");
@@ -431,28 +485,86 @@ fn deals_are_listed_shown_and_redeemed(daemon: &Daemon) {
         let vouchers = shown["payment_vouchers"].as_array().expect("a list of vouchers");
         assert_eq!(vouchers.len(), 2, "{shown}");
         // 100 bytes for 2000 blocks at 0.00000000005 FIL.
-        assert_eq!((&vouchers[0]["amount"], &vouchers[1]["amount"]), (&"0.000005".into(), &"0.00001".into()));
+        assert_eq!(
+            (&vouchers[0]["amount"], &vouchers[1]["amount"]),
+            (&"0.000005".into(), &"0.00001".into())
+        );
         assert_eq!(shown["total_price"], vouchers[1]["amount"]);
         assert_eq!(vouchers[0]["condition"], "verifyPieceInclusion");
         assert!(vouchers[1]["condition"].is_null());
-        assert_eq!((&shown["duration_blocks"], &shown["deal_size"]), (&2000.into(), &100.into()));
+        assert_eq!(
+            (&shown["duration_blocks"], &shown["deal_size"]),
+            (&2000.into(), &100.into())
+        );
     }
     let shown = daemon.operate(&["deals", "show", &paid]).succeeded().stdout;
-    assert!(shown.contains("verifyPieceInclusion") && shown.contains("2000 blocks"), "{shown}");
-    daemon.operate(&["deals", "show", NOBODYS]).failed_saying_once(&["deal not found"]);
-    daemon.operate(&["deals", "redeem", NOBODYS]).failed_saying_once(&["deal not found"]);
+    assert!(
+        shown.contains("verifyPieceInclusion") && shown.contains("2000 blocks"),
+        "{shown}"
+    );
+    daemon
+        .operate(&["deals", "show", NOBODYS])
+        .failed_saying_once(&["deal not found"]);
+    daemon
+        .operate(&["deals", "redeem", NOBODYS])
+        .failed_saying_once(&["deal not found"]);
     daemon
         .operate(&["deals", "redeem", &paid])
         .failed_saying_once(&["no remaining redeemable vouchers found"]);
+}
 
+/// By hand: the daemon's own redemption is off. 12 bytes for 5 blocks at 0.00000000005 FIL are 3 000 000 000 attoFIL.
+fn a_short_deal_is_redeemed(daemon: &Daemon) {
+    daemon
+        .operate(&["config", "mining.redeemsVouchers", "false"])
+        .succeeded();
+    let client = Client::new(&daemon.chain());
+    let deal = stored(&client, b"twelve bytes", "5");
+    let shown = daemon
+        .operate_json(&["deals", "show", &deal])
+        .expect("the miner knows the deal");
+    let vouchers = shown["payment_vouchers"].as_array().expect("a list of vouchers");
+    assert_eq!(vouchers.len(), 1);
+    assert!(vouchers[0]["condition"].is_null());
+    let due = vouchers[0]["valid_at_block"].as_u64();
+    wait_for("the voucher to be due", SOON, || {
+        let head = daemon.operate_json(&["chain", "head"]).ok()?;
+        (head["height"].as_u64() >= due).then_some(())
+    });
+    let status = daemon.operate_json(&["miner", "status"]).expect("the miner answers");
+    let owner = text(&status, "owner");
+    let balance = || {
+        let held = daemon.operate(&["wallet", "balance", owner]).lines().remove(0);
+        held.parse::<AttoFil>().expect("it is an amount")
+    };
+    let before = balance();
+    let redeem = ["deals", "redeem", &deal];
+    assert_eq!(daemon.operate(&[&redeem[..], &["--preview"]].concat()).lines(), ["100"]);
+    let message = daemon.operate(&redeem).lines().remove(0);
+    let receipt = daemon
+        .operate_json(&["message", "wait", &message])
+        .expect("it is mined");
+    assert_eq!(receipt["gasCost"], "0.0000000000000001");
+    assert_eq!(balance().0 - before.0, 3_000_000_000 - 100);
+    daemon
+        .operate(&redeem)
+        .failed_saying_once(&["no remaining redeemable vouchers found"]);
+    daemon
+        .operate(&["config", "mining.redeemsVouchers", "true"])
+        .succeeded();
+}
+
+fn a_free_deal_has_no_vouchers(daemon: &Daemon) {
     daemon.operate(&["miner", "set-price", "0", "500000"]).succeeded();
-    let free = stored(&client, 42, "2000");
-    let shown = daemon.operate_json(&["deals", "show", &free]).expect("the miner knows the deal");
+    let free = stored(&Client::new(&daemon.chain()), &bytes(42, 100), "2000");
+    let shown = daemon
+        .operate_json(&["deals", "show", &free])
+        .expect("the miner knows the deal");
     assert_eq!(shown["payment_vouchers"], serde_json::json!([]));
 }
 
-fn stored(client: &Client, seed: u64, duration: &str) -> String {
-    let file = client.file(&format!("file {seed}"), &bytes(seed, 100));
+fn stored(client: &Client, data: &[u8], duration: &str) -> String {
+    let file = client.file("file", data);
     let file = file.to_str().expect("the path is text");
     let arguments = ["store", file, "--duration", duration, "--until", "staged"];
     let deal = client.json(&arguments).expect("the deal is made");

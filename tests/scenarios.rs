@@ -164,9 +164,19 @@ fn every_scenario_has_a_test_that_names_it() {
         .filter(|number| !found.contains_key(number))
         .map(|number| format!("9.{number} ({})", TITLES[number - 1]))
         .collect();
-    assert!(missing.is_empty(), "no test says \"{MARK}N\" for {}", missing.join(", "));
-    let unknown: Vec<_> = found.keys().filter(|number| !(1..=TITLES.len()).contains(number)).collect();
-    assert!(unknown.is_empty(), "the specification has no scenario {unknown:?}: {found:?}");
+    assert!(
+        missing.is_empty(),
+        "no test says \"{MARK}N\" for {}",
+        missing.join(", ")
+    );
+    let unknown: Vec<_> = found
+        .keys()
+        .filter(|number| !(1..=TITLES.len()).contains(number))
+        .collect();
+    assert!(
+        unknown.is_empty(),
+        "the specification has no scenario {unknown:?}: {found:?}"
+    );
 }
 
 #[test]

@@ -32,6 +32,12 @@ pub fn program() -> PathBuf {
     path
 }
 
+/// Runs the program alone, without home or chain.
+pub fn sealdrop(arguments: &[&str]) -> Ended {
+    let mut command = Command::new(program());
+    Ended::of(piped(command.args(arguments)).output().expect("the program starts"))
+}
+
 /// Where proof parameters are kept between runs.
 fn params() -> PathBuf {
     let user = || PathBuf::from(std::env::var_os("HOME").expect("a user has a home")).join(".sealdrop/params");

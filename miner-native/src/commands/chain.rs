@@ -8,13 +8,16 @@ use crate::devnet::MAX_LISTED;
 use cid::Cid;
 use clap::{Args, Subcommand};
 use serde_json::json;
+use shared::chain::actors::Kind;
 use shared::chain::view::ReceiptView;
-use shared::chain::{Address, AttoFil, Epoch};
+use shared::chain::{exit_text, Address, AttoFil, Epoch};
 use std::fmt::Write;
 use std::str::FromStr;
 
 /// Pages of [`MAX_LISTED`] heights that are looked through for a block's id: a few hours of a block a second.
 const MAX_PAGES: usize = 100;
+/// No actor has a code as high as this.
+const MAX_EXIT_CODE: u64 = 256;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -58,6 +61,8 @@ enum Command {
         #[arg(long, value_name = "ADDRESS")]
         from: Option<Address>,
     },
+    /// List what the exit codes of failed messages mean
+    ExitCodes,
     /// Show where all the money is
     Supply,
     /// Show an actor's balance and how many messages it sent
@@ -103,8 +108,13 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
         output,
         command,
     } = arguments;
+    if let Command::ExitCodes = command {
+        show_exit_codes(output);
+        return Ok(());
+    }
     let chain = target.chain().await?;
     match command {
+        Command::ExitCodes => {}
         Command::Head => {
             let head = chain.head().await?;
             output.show(&head, || format!("{}  {}", head.height, head.block));
@@ -140,6 +150,31 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
         }
     }
     Ok(())
+}
+
+/// Needs no chain: the codes are the actors' own.
+fn show_exit_codes(output: Output) {
+    let kinds = [
+        ("account", Kind::Account),
+        ("init", Kind::Init),
+        ("market", Kind::Market),
+        ("broker", Kind::Broker),
+        ("miner", Kind::Miner),
+    ];
+    let codes: Vec<(&str, u64, &str)> = kinds
+        .into_iter()
+        .flat_map(|(name, kind)| {
+            let known = move |code| exit_text(kind, code).map(|text| (name, code, text));
+            (0..MAX_EXIT_CODE).filter_map(known)
+        })
+        .collect();
+    let listed = codes.iter();
+    let listed = listed.map(|(actor, code, text)| json!({ "actor": actor, "code": code, "text": text }));
+    let value = json!({ "exitCodes": listed.collect::<Vec<_>>() });
+    output.show(&value, || {
+        let row = |(actor, code, text): &(&str, u64, &str)| [actor.to_string(), code.to_string(), text.to_string()];
+        columns(codes.iter().map(row))
+    });
 }
 
 async fn list(chain: &ChainAccess, count: u64, to: Option<u64>, output: Output) -> Result<(), CommandError> {
