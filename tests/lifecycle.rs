@@ -1,19 +1,30 @@
 //! One deal, from a file to proofs and back (design §2), by the real programs with real proofs, over a crash of the
-//! daemon in the middle. Takes a few minutes: sealing a sector once is most of it.
+//! daemon in the middle. Takes a few minutes: sealing a sector once is most of it; the rest are the blocks until the last
+//! voucher.
 
 use sealdrop_tests::{bytes, wait_for, Client, Daemon};
 use serde_json::Value;
+use shared::chain::AttoFil;
 use std::time::Duration;
 
+/// How long what needs no proof may take on a busy machine.
+const SOON: Duration = Duration::from_secs(120);
 /// How long sealing a sector of 2 KiB may take on a busy machine.
 const SEAL_LIMIT: Duration = Duration::from_secs(900);
 
+/// spec §9.11, spec §9.52, spec §9.53, spec §9.55: two deals and a piece of the operator's own share one sector. The
+/// daemon is killed between acceptance and staging, and restarted again after the first proof; queries are answered
+/// afterwards. The sector raises the miner's power on the chain; the file comes back whole; a deal of five blocks is
+/// redeemed by hand and pays its price less 100 units of gas; of the long deal the conditional voucher is redeemed by the
+/// miner itself, with the sector and the inclusion proof, and then the last one at its height.
 #[test]
-fn a_deal_survives_a_crash_of_the_daemon_and_is_sealed_proven_and_given_back() {
+fn deals_survive_crashes_and_are_sealed_proven_given_back_and_paid() {
     // Short periods: the first proof-of-spacetime is due soon after the commitment.
     let mut daemon = Daemon::start(&[
         "--auto-seal",
-        "1s",
+        "24h",
+        "--price",
+        "0.000001",
         "--proving-period",
         "120",
         "--challenge-window",
@@ -22,11 +33,12 @@ fn a_deal_survives_a_crash_of_the_daemon_and_is_sealed_proven_and_given_back() {
         "240",
     ]);
     let client = Client::new(&daemon.chain());
-    let data = bytes(1, 2032);
+    let data = bytes(1, 500);
     let file = client.file("a file with spaces", &data);
+    let file = file.to_str().expect("the path is text");
 
-    let stored = client.start(&["store", file.to_str().unwrap(), "--until", "proven", "--json"]);
-    wait_for("the miner's acceptance", Duration::from_secs(120), || {
+    let stored = client.start(&["store", file, "--duration", "1500", "--until", "proven", "--json"]);
+    wait_for("the miner's acceptance", SOON, || {
         let deals = client.json(&["deals"]).ok()?;
         let state = deals[0]["state"].as_str()?.to_owned();
         assert_ne!(state, "failed", "{deals}");
@@ -35,6 +47,8 @@ fn a_deal_survives_a_crash_of_the_daemon_and_is_sealed_proven_and_given_back() {
     daemon.kill();
     // The client is left waiting, as in a power cut on the other side.
     daemon.start_again();
+    let short = the_rest_of_the_sector_is_filled(&daemon, &client);
+    daemon.operate(&["mining", "seal-now"]).succeeded();
 
     let ended = stored.end();
     let deal = ended.json().expect("the deal is carried to its first proof");
@@ -42,17 +56,116 @@ fn a_deal_survives_a_crash_of_the_daemon_and_is_sealed_proven_and_given_back() {
     let fields = ["deal", "dataCid", "pieceCid", "miner"].map(|field| text(&deal[field]));
     let [id, data_cid, piece_cid, miner] = fields;
     assert!(piece_cid.starts_with("baga6ea4seaq"), "{piece_cid}");
+    // Now, while the next proof is far off: nothing else moves the owner's money.
+    the_short_deal_is_redeemed_by_hand(&daemon, &client, &short);
 
     the_chain_shows_the_proof(&client, &miner);
     the_miner_says_complete(&client, &id);
     everything_verifies(&client, &id);
     the_file_comes_back(&client, &[&id, &data_cid], &data);
 
-    // What is on the chain and in the miner's store survives the next start too.
+    // What is on the chain and in the miner's store survives the next start too; then time passes faster.
     daemon.kill();
+    daemon.set_block_time("50ms");
     daemon.start_again();
     the_miner_says_complete(&client, &id);
     the_file_comes_back(&client, &[&id], &data);
+    the_long_deal_is_redeemed_by_itself(&daemon, &id);
+}
+
+/// A deal of five blocks, proposed for an imported file, and a piece without a deal. Gives the deal's id.
+fn the_rest_of_the_sector_is_filled(daemon: &Daemon, client: &Client) -> String {
+    daemon
+        .operate(&["config", "mining.redeemsVouchers", "false"])
+        .succeeded();
+    let file = client.file("short", b"twelve bytes");
+    let file = file.to_str().expect("the path is text");
+    let data = client.run(&["import", file]).lines().remove(0);
+    let miner = daemon.operate(&["mining", "address"]).lines().remove(0);
+    let told = client.run(&["propose-storage-deal", &miner, &data, "0", "5"]).lines();
+    let deal = told[2].strip_prefix("DealID:").expect("the third line names the deal");
+    let own = client.file("own", &bytes(2, 100));
+    let own = own.to_str().expect("the path is text");
+    assert_eq!(
+        daemon.operate(&["mining", "add-piece", own]).lines(),
+        ["piece staged in sector 1"]
+    );
+    assert_eq!(daemon.operate(&["miner", "power"]).lines(), ["0 / 0"]);
+    wait_for("everything to be staged", SOON, || {
+        let deals = client.json(&["deals"]).ok()?;
+        let deals = deals.as_array()?;
+        deals.iter().all(|deal| deal["state"] == "staged").then_some(())
+    });
+    deal.trim().to_owned()
+}
+
+/// 12 bytes for 5 blocks at 0.000001 FIL.
+fn the_short_deal_is_redeemed_by_hand(daemon: &Daemon, client: &Client, deal: &str) {
+    let price = "0.00006";
+    client.run(&["resume", deal]).succeeded();
+    let status = daemon.operate_json(&["miner", "status"]).expect("the miner answers");
+    let owner = text(&status["owner"]);
+    let balance = || {
+        let held = daemon.operate(&["wallet", "balance", &owner]).lines().remove(0);
+        held.parse::<AttoFil>().expect("it is an amount of FIL")
+    };
+    let redeem = ["deals", "redeem", deal];
+    assert_eq!(daemon.operate(&[&redeem[..], &["--preview"]].concat()).lines(), ["100"]);
+    let before = balance();
+    let message = daemon.operate(&redeem).lines().remove(0);
+    let receipt = daemon
+        .operate_json(&["message", "wait", &message])
+        .expect("it is in a block");
+    // 100 units at the lowest price.
+    assert_eq!(receipt["gasCost"], "0.0000000000000001");
+    let price: AttoFil = price.parse().expect("it is an amount of FIL");
+    assert_eq!(balance().0 - before.0, price.0 - 100);
+    daemon
+        .operate(&redeem)
+        .failed_saying(&["no remaining redeemable vouchers found"]);
+}
+
+/// The first voucher, at block 1000, needs the inclusion proof; the last, at block 1500, needs nothing.
+fn the_long_deal_is_redeemed_by_itself(daemon: &Daemon, deal: &str) {
+    let switch = ["config", "mining.redeemsVouchers", "true"];
+    daemon.operate(&switch).succeeded();
+    for (index, redeemer_is_empty) in [(0, false), (1, true)] {
+        let voucher = wait_for("a voucher to be redeemed", Duration::from_secs(300), || {
+            let shown = daemon.operate_json(&["deals", "show", deal]).ok()?;
+            let voucher = shown["payment_vouchers"][index].clone();
+            (voucher["is_redeemed"] == true).then_some(voucher)
+        });
+        assert_eq!(voucher["condition"].is_null(), redeemer_is_empty);
+        let redemption = redemption_of(daemon, voucher["amount"].as_str().expect("amounts are text"));
+        assert_eq!(redemption["receipt"]["exitCode"], 0, "{redemption}");
+        // The seventh parameter is the redeemer's: an empty list, or the sector and the proof (spec §5.2).
+        let redeemer = redemption["params"][6]
+            .as_str()
+            .expect("a redemption has seven parameters");
+        assert_eq!(redeemer == "80", redeemer_is_empty, "{redeemer}");
+    }
+}
+
+/// The message with which this much was redeemed.
+fn redemption_of(daemon: &Daemon, amount: &str) -> Value {
+    let amount: AttoFil = amount.parse().expect("amounts are FIL");
+    let status = daemon.operate_json(&["miner", "status"]).expect("the miner answers");
+    let worker = text(&status["worker"]);
+    let sent = daemon
+        .operate_json(&["chain", "messages", &worker])
+        .expect("the chain answers");
+    let sent = sent["messages"].as_array().expect("a list of messages").clone();
+    let redemptions = sent
+        .iter()
+        .filter(|message| message["method"] == "redeem" || message["method"] == "close");
+    let mut shown = redemptions.map(|message| {
+        let id = text(&message["message"]);
+        daemon
+            .operate_json(&["chain", "message", &id])
+            .expect("the chain keeps it")
+    });
+    let claims = |message: &Value| message["params"][2] == hex::encode(amount.to_bytes());
+    shown.find(claims).expect("a message redeemed it")
 }
 
 fn text(value: &Value) -> String {
@@ -60,6 +173,11 @@ fn text(value: &Value) -> String {
 }
 
 fn the_chain_shows_the_proof(client: &Client, miner: &str) {
+    assert_eq!(client.sealdrop(&["miner", "power", miner]).lines(), ["2048 / 2048"]);
+    let window = client
+        .sealdrop_json(&["miner", "proving-window", miner])
+        .expect("the chain answers");
+    assert!(window["provingSet"]["1"]["commR"].is_string(), "{window}");
     let miners = client.json(&["miners"]).expect("the chain answers");
     let miner = miners
         .as_array()
@@ -82,7 +200,7 @@ fn the_miner_says_complete(client: &Client, deal: &str) {
 fn everything_verifies(client: &Client, deal: &str) {
     // A proof that is a few blocks overdue is a late one, not a lost one.
     let verified = wait_for("the deal to verify", SEAL_LIMIT, || client.json(&["verify", deal]).ok());
-    for check in ["inclusion", "commitMessage", "commitments", "proven"] {
+    for check in ["inclusion", "commitMessage", "commitments", "actor", "proven"] {
         assert_eq!(verified[check]["ok"], true, "{verified}");
     }
 }
@@ -90,12 +208,12 @@ fn everything_verifies(client: &Client, deal: &str) {
 fn the_file_comes_back(client: &Client, names: &[&str], data: &[u8]) {
     for name in names {
         let path = client.path("back");
-        let arguments = ["retrieve", name, "-o", path.to_str().unwrap()];
+        let arguments = ["retrieve", name, "-o", path.to_str().expect("the path is text")];
         client.run(&arguments).succeeded();
-        assert_eq!(std::fs::read(&path).unwrap(), data);
+        assert_eq!(std::fs::read(&path).expect("the file came"), data);
         // Again over the same file.
         client.run(&arguments).succeeded();
-        assert_eq!(std::fs::read(&path).unwrap(), data);
-        std::fs::remove_file(&path).unwrap();
+        assert_eq!(std::fs::read(&path).expect("the file came"), data);
+        std::fs::remove_file(&path).expect("the file is there");
     }
 }

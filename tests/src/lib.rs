@@ -68,6 +68,7 @@ pub struct Daemon {
     child: Option<Child>,
     home: TempDir,
     ports: [u16; 4],
+    block_time: String,
     options: Vec<String>,
     starts: u32,
 }
@@ -79,6 +80,7 @@ impl Daemon {
             child: None,
             home: tempfile::tempdir().expect("there is room for a directory"),
             ports: free_ports(),
+            block_time: "250ms".to_owned(),
             options: options.iter().map(|option| option.to_string()).collect(),
             starts: 0,
         };
@@ -91,7 +93,7 @@ impl Daemon {
         assert!(self.child.is_none(), "the daemon is running");
         self.starts += 1;
         let log = File::create(self.log_path()).expect("the log can be written");
-        let mut command = Self::command(self.home(), self.ports);
+        let mut command = Self::at(self.home(), self.ports, &self.block_time);
         command.args(&self.options).stdin(Stdio::null());
         command
             .stdout(log.try_clone().expect("a file can be shared"))
@@ -104,8 +106,17 @@ impl Daemon {
         });
     }
 
+    /// From the next start on, it makes a block every so often: time passes faster for what waits for heights.
+    pub fn set_block_time(&mut self, span: &str) {
+        self.block_time = span.to_owned();
+    }
+
     /// A daemon's command line, for tests of what it refuses.
     pub fn command(home: &Path, ports: [u16; 4]) -> Command {
+        Self::at(home, ports, "250ms")
+    }
+
+    fn at(home: &Path, ports: [u16; 4], block_time: &str) -> Command {
         let mut command = Command::new(program());
         command
             .arg("daemon")
@@ -113,7 +124,7 @@ impl Daemon {
             .arg(home)
             .arg("--params")
             .arg(params());
-        command.args(["--sector-size", "2KiB", "--block-time", "250ms"]);
+        command.args(["--sector-size", "2KiB", "--block-time", block_time]);
         let names = ["--p2p-port", "--p2p-ws-port", "--chain-port", "--web-port"];
         for (name, port) in names.into_iter().zip(ports) {
             command.arg(name).arg(port.to_string());

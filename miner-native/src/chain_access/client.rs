@@ -111,9 +111,10 @@ impl Client {
 
     async fn once(&self, method: &str, params: &Value) -> Result<Value, ChainError> {
         let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        // The URL is told by our own text.
         let away = |e: reqwest::Error| ChainError::Unreachable {
             url: self.url.clone(),
-            reason: chain_of(&e),
+            reason: chain_of(&e.without_url()),
         };
         let mut response = self.http.post(&self.url).json(&request).send().await.map_err(away)?;
         let status = response.status();

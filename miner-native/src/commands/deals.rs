@@ -101,6 +101,8 @@ struct ShownVoucher {
     payer: Address,
     valid_at_block: Epoch,
     encoded_as: String,
+    /// Whether its amount was redeemed; only the miner knows.
+    is_redeemed: Option<bool>,
 }
 
 /// Runs one command on deals.
@@ -271,6 +273,7 @@ impl ShownVoucher {
             payer: voucher.payer.clone(),
             valid_at_block: voucher.valid_at,
             encoded_as: to_text(voucher),
+            is_redeemed: None,
         }
     }
 
@@ -283,6 +286,7 @@ impl ShownVoucher {
             payer: voucher.payer.clone(),
             valid_at_block: voucher.valid_at,
             encoded_as: voucher.encoded_as.clone(),
+            is_redeemed: Some(voucher.is_redeemed),
         }
     }
 }

@@ -44,7 +44,7 @@ pub enum CommandError {
     NotMining { purpose: &'static str },
     #[error("deal not found")]
     DealNotFound,
-    #[error("unable to determine a default wallet address; make one with `sealdrop wallet new`, then choose it with `sealdrop wallet default ADDRESS`")]
+    #[error("unable to determine a default wallet address; make one with `sealdrop wallet new`")]
     NoDefaultAddress,
     #[error("the faucet gives nothing now: {reason}")]
     Faucet { reason: String },

@@ -131,9 +131,15 @@ pub(super) fn default(wallet: &Wallet, address: Option<Address>, output: Output)
     Ok(())
 }
 
+/// The address given, or the wallet's default; the first key becomes it when none was chosen. Makes no key.
 fn or_default(wallet: &Wallet, address: Option<Address>) -> Result<Address, CommandError> {
-    let default = || wallet.default_address()?.ok_or(CommandError::NoDefaultAddress);
-    address.map_or_else(default, Ok)
+    if let Some(address) = address {
+        return Ok(address);
+    }
+    if wallet.default_address()?.is_none() && wallet.addresses()?.is_empty() {
+        return Err(CommandError::NoDefaultAddress);
+    }
+    Ok(wallet.default_key()?.address())
 }
 
 async fn fund(target: &Target, address: Address, output: Output) -> Result<(), CommandError> {
