@@ -177,6 +177,10 @@ impl ClientHost for Edge {
         Ok(response)
     }
 
+    async fn worker(&mut self, deal: &ClientDeal) -> Result<Option<Address>, Fault> {
+        Ok(Some(self.core.rpc.miner(&deal.draft.miner).await?.worker))
+    }
+
     async fn refused(&mut self, refusal: ClientRefusal) -> Result<(), Fault> {
         let miner = self.running.record.borrow().deal.draft.miner.clone();
         Err(Fault::MinerMisbehaved {

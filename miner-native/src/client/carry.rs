@@ -309,6 +309,10 @@ impl ClientHost for Carrier {
         self.ask(protocol::QUERY_DEAL, &QueryRequest { cid: *deal }).await
     }
 
+    async fn worker(&mut self, _deal: &ClientDeal) -> Result<Option<Address>, Stop> {
+        Ok(self.contact.worker().await?)
+    }
+
     async fn refused(&mut self, refusal: ClientRefusal) -> Result<(), Stop> {
         Err(Stop::Fault(ClientError::Answer {
             miner: self.contact.miner().clone(),

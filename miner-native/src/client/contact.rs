@@ -59,6 +59,12 @@ pub struct Contact {
 }
 
 impl Contact {
+    /// The miner's worker as the chain has it now.
+    pub async fn worker(&self) -> Result<Option<Address>, ClientError> {
+        let view = self.chain.miner(&self.miner).await.map_err(ClientError::chain)?;
+        Ok(view.map(|view| view.worker))
+    }
+
     /// `peer` is the miner's peer id as the chain has it.
     pub fn new(network: Network, chain: ChainAccess, miner: Address, peer: &str) -> Result<Self, ClientError> {
         let parsed = peer.parse();

@@ -6,6 +6,7 @@
 pub use super::draft::{Draft, DraftError};
 use super::proposal::{PaymentInfo, Proposal, SignedProposal};
 use super::response::{DealState, ProofInfo, SignedResponse};
+use super::review::PROPOSAL_SLACK;
 use crate::chain::address::MaybeAddress;
 use crate::chain::{Address, AttoFil, BytesAmount, ChannelId, Epoch, SecretKey};
 use crate::payment::schedule::{unsigned_vouchers, ScheduleError, Terms};
@@ -65,8 +66,13 @@ pub enum ClientInput {
     ChannelFailed { reason: String },
     /// Vouchers and proposal are signed.
     Signed { proposal: SignedProposal },
-    /// The miner answered, to the proposal or to a query.
+    /// The miner answered, to the proposal or to a query. A complete deal may be asked about again: its sector can be lost.
     Answered { response: SignedResponse },
+    /// The chain names another worker for the miner than before: it signs from now on (spec §3.6).
+    WorkerChanged { worker: Address },
+    /// The deal is not pursued any longer, because of the user or of [`ClientDeal::deadline`]. In stage
+    /// [`ClientStage::Drafted`] only when no message was sent that opens a channel.
+    GivenUp { reason: String },
 }
 
 /// What the host must do next.
@@ -93,8 +99,12 @@ pub enum ClientEffect {
 pub enum ClientRefusal {
     #[error("Response signature is invalid")]
     ResponseSignature,
+    #[error("deal response has invalid signature")]
+    QuerySignature,
     #[error("cids not equal {asked} {answered}")]
     OtherDeal { asked: Cid, answered: Cid },
+    #[error("invalid proposal response: {state}")]
+    InvalidResponse { state: DealState },
     #[error("the miner does not know this deal")]
     UnknownDeal,
     #[error("the miner says complete, but {0}")]
@@ -138,6 +148,27 @@ impl ClientDeal {
     pub fn proof(&self) -> Option<&ProofInfo> {
         self.response()
             .and_then(|response| response.response.proof_info.as_ref())
+    }
+
+    /// The deal's channel, once it is known.
+    pub fn channel(&self) -> Option<u64> {
+        match &self.stage {
+            ClientStage::ChannelOpen { channel, .. } => Some(*channel),
+            ClientStage::Failed { channel, .. } => *channel,
+            _ => self
+                .proposal()
+                .and_then(|proposal| proposal.proposal.payment.channel)
+                .map(|id| id.0),
+        }
+    }
+
+    /// The height from which on a deal that is neither complete nor failed is given up ([`ClientInput::GivenUp`]): its
+    /// time is over, and a proposal would not be taken any longer.
+    pub fn deadline(&self) -> Option<Epoch> {
+        match self.stage {
+            ClientStage::Complete { .. } | ClientStage::Failed { .. } => None,
+            _ => Some(self.draft.end().plus(PROPOSAL_SLACK)),
+        }
     }
 
     /// The next thing to do; the same after a restart.
@@ -215,19 +246,44 @@ impl ClientDeal {
                 ClientStage::Signed { proposal }
             }
             (
-                ClientStage::Signed { proposal } | ClientStage::Running { proposal, .. },
+                ClientStage::Signed { proposal }
+                | ClientStage::Running { proposal, .. }
+                | ClientStage::Complete { proposal, .. },
                 ClientInput::Answered { response },
             ) => self.answered(proposal, response)?,
+            (ClientStage::Failed { reason, channel: None }, ClientInput::ChannelOpened { channel, .. }) => {
+                // Its message was under way when the deal was given up: there is money to take back after all.
+                ClientStage::Failed {
+                    reason: reason.clone(),
+                    channel: Some(channel.0),
+                }
+            }
+            (_, ClientInput::WorkerChanged { worker }) => {
+                self.draft.worker = worker;
+                return Ok(());
+            }
+            (ClientStage::Complete { .. } | ClientStage::Failed { .. }, ClientInput::GivenUp { .. }) => {
+                return Err(ClientRefusal::Unexpected)
+            }
+            (_, ClientInput::GivenUp { reason }) => ClientStage::Failed {
+                reason,
+                channel: self.channel(),
+            },
             _ => return Err(ClientRefusal::Unexpected),
         };
         self.stage = next;
         Ok(())
     }
 
-    /// Judges an answer (spec §3.3 steps 18 and 19).
+    /// Judges an answer: to the proposal (spec §3.3 steps 18 and 19), or to a query (spec §3.6).
     fn answered(&self, proposal: &SignedProposal, answer: SignedResponse) -> Result<ClientStage, ClientRefusal> {
+        let proposing = matches!(self.stage, ClientStage::Signed { .. });
+        let was_complete = matches!(self.stage, ClientStage::Complete { .. });
         if !answer.is_signed_by(&self.draft.worker) {
-            return Err(ClientRefusal::ResponseSignature);
+            return Err(match proposing {
+                true => ClientRefusal::ResponseSignature,
+                false => ClientRefusal::QuerySignature,
+            });
         }
         let (asked, response) = (proposal.cid(), &answer.response);
         if response.proposal_cid != asked {
@@ -236,12 +292,13 @@ impl ClientDeal {
                 answered: response.proposal_cid,
             });
         }
-        let channel = proposal.proposal.payment.channel.map(|id| id.0);
+        let channel = self.channel();
         let failed = |word: &str| ClientStage::Failed {
             reason: alloc::format!("deal {word}: {}", response.message),
             channel,
         };
         Ok(match response.state {
+            state @ DealState::Unknown if proposing => return Err(ClientRefusal::InvalidResponse { state }),
             DealState::Unknown => return Err(ClientRefusal::UnknownDeal),
             DealState::Rejected => failed("rejected"),
             DealState::Failed => failed("failed"),
@@ -252,6 +309,8 @@ impl ClientDeal {
                     response: answer,
                 }
             }
+            _ if was_complete => return Err(ClientRefusal::Unexpected),
+            // A proposal that is sent again, because its first answer was lost, may find the deal further on.
             DealState::Accepted | DealState::Started | DealState::Staged => ClientStage::Running {
                 proposal: proposal.clone(),
                 response: answer,

@@ -39,6 +39,9 @@ pub trait ClientHost {
     async fn propose(&mut self, proposal: &SignedProposal) -> Result<SignedResponse, Self::Error>;
     /// Waits a little (serving the piece meanwhile), then asks the miner for the deal's state.
     async fn query(&mut self, deal: &Cid) -> Result<SignedResponse, Self::Error>;
+    /// The miner's worker as the chain has it now, asked when an answer is not signed by the one known; `None` when it
+    /// cannot be told.
+    async fn worker(&mut self, deal: &ClientDeal) -> Result<Option<Address>, Self::Error>;
     /// The miner's answer was not acceptable; `Ok` keeps asking, `Err` gives up for now.
     async fn refused(&mut self, refusal: ClientRefusal) -> Result<(), Self::Error>;
     /// The schedule cannot be drawn up (a draft that was never checked).
@@ -75,10 +78,32 @@ pub async fn drive<H: ClientHost>(deal: &mut ClientDeal, host: &mut H) -> Result
             },
         };
         let before = deal.stage.clone();
-        match deal.handle(input) {
+        match handle(deal, host, input).await? {
             Ok(()) if deal.stage != before => host.save(deal).await?,
             Ok(()) => {}
             Err(refusal) => host.refused(refusal).await?,
         }
+    }
+}
+
+/// Hands an input to the deal. An answer that another key has signed than the worker's known so far is judged by the
+/// worker of now: the miner may have a new one (spec §3.6).
+async fn handle<H: ClientHost>(
+    deal: &mut ClientDeal,
+    host: &mut H,
+    input: ClientInput,
+) -> Result<Result<(), ClientRefusal>, H::Error> {
+    let first = deal.handle(input.clone());
+    if !matches!(
+        first,
+        Err(ClientRefusal::ResponseSignature | ClientRefusal::QuerySignature)
+    ) {
+        return Ok(first);
+    }
+    match host.worker(deal).await? {
+        Some(worker) if worker != deal.draft.worker => Ok(deal
+            .handle(ClientInput::WorkerChanged { worker })
+            .and_then(|()| deal.handle(input))),
+        _ => Ok(first),
     }
 }

@@ -103,13 +103,17 @@ mod tests {
     #[test]
     fn there_is_one_voucher_for_each_started_interval() {
         for (duration, count) in [(10_000, 10), (10_001, 11), (2500, 3), (999, 1), (1, 1), (1000, 1)] {
-            assert_eq!(unsigned_vouchers(&terms(duration)).unwrap().len(), count, "{duration}");
+            assert_eq!(
+                unsigned_vouchers(&terms(duration)).expect("a schedule").len(),
+                count,
+                "{duration}"
+            );
         }
     }
 
     #[test]
     fn amounts_rise_by_equal_steps_to_the_whole_price_and_only_the_last_is_unconditional() {
-        let vouchers = unsigned_vouchers(&terms(2500)).unwrap();
+        let vouchers = unsigned_vouchers(&terms(2500)).expect("a schedule");
         let seen: Vec<_> = vouchers
             .iter()
             .map(|v| (v.amount.0, v.valid_at.0, v.condition.is_some()))
@@ -122,6 +126,49 @@ mod tests {
                 (5_000_000, 3273, false)
             ]
         );
+    }
+
+    /// Vouchers of a deal for 93 attoFIL·10¹⁸ over `duration` blocks: (amount, blocks from the start, conditional).
+    fn of_93(duration: u64) -> Vec<(AttoFil, u64, bool)> {
+        let terms = Terms {
+            total: AttoFil::from_fil(93),
+            ..terms(duration)
+        };
+        let vouchers = unsigned_vouchers(&terms).expect("a schedule");
+        vouchers
+            .iter()
+            .map(|v| (v.amount, v.valid_at.0 - 773, v.condition.is_some()))
+            .collect()
+    }
+
+    fn fil(text: &str) -> AttoFil {
+        text.parse().expect("an amount")
+    }
+
+    /// spec §9.16; our interval is fixed at 1000 blocks, so that its 50 blocks at 5 are 10000 at 1000.
+    #[test]
+    fn ten_intervals_are_ten_equal_steps() {
+        let vouchers = of_93(10_000);
+        for (k, voucher) in vouchers.iter().enumerate() {
+            let amount = AttoFil(9_300_000_000_000_000_000 * (k as u128 + 1));
+            assert_eq!(*voucher, (amount, 1000 * (k as u64 + 1), k < 9));
+        }
+        assert_eq!(vouchers.last().map(|v| v.0), Some(fil("93")));
+    }
+
+    /// spec §9.17 (48 blocks at 5 are 9600 at 1000)
+    #[test]
+    fn a_started_interval_has_a_voucher_for_the_rest() {
+        let vouchers = of_93(9600);
+        assert_eq!((vouchers.len(), vouchers[0].0), (10, fil("9.6875")));
+        assert_eq!(vouchers[8], (fil("87.1875"), 9000, true));
+        assert_eq!(vouchers[9], (fil("93"), 9600, false));
+    }
+
+    /// spec §9.18 (3 blocks at 5 are 600 at 1000)
+    #[test]
+    fn a_deal_shorter_than_an_interval_has_one_voucher_without_a_condition() {
+        assert_eq!(of_93(600), [(fil("93"), 600, false)]);
     }
 
     #[test]

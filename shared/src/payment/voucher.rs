@@ -178,3 +178,80 @@ pub fn from_text(text: &str) -> Result<PaymentVoucher, DecodeError> {
     crate::wire::decode(&bytes)
         .map_err(|_| DecodeError::invalid("voucher", "voucher string could not be decoded into voucher"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COMM_P: Commitment = Commitment([7; 32]);
+    const SIZE: BytesAmount = BytesAmount(1000);
+
+    fn miner() -> Address {
+        Address::id(1000)
+    }
+
+    fn condition() -> Predicate {
+        Predicate::piece_inclusion(&miner(), &COMM_P, SIZE)
+    }
+
+    fn refused(change: impl FnOnce(&mut Predicate)) -> Option<ConditionError> {
+        let mut condition = condition();
+        change(&mut condition);
+        condition.check(&miner(), &COMM_P, SIZE).err()
+    }
+
+    fn params(condition: &mut Predicate) -> &mut Vec<Value> {
+        condition.params.as_mut().expect("two of them")
+    }
+
+    /// spec §9.21 (null conditions are passed over by who checks a deal's vouchers)
+    #[test]
+    fn a_condition_is_checked_field_by_field() {
+        assert_eq!(refused(|_| {}), None);
+        let again: Predicate = crate::wire::decode(&encode(&condition())).expect("canonical");
+        assert_eq!(again.check(&miner(), &COMM_P, SIZE), Ok(()));
+        let (found, expected) = (Address::id(5), miner());
+        assert_eq!(
+            refused(|c| c.to = Address::id(5)),
+            Some(ConditionError::Address { found, expected })
+        );
+        let found = "somethingElse".into();
+        assert_eq!(
+            refused(|c| c.method = "somethingElse".into()),
+            Some(ConditionError::Method { found })
+        );
+        for count in [None, Some(0), Some(1), Some(3)] {
+            let values = |count| alloc::vec![Value::Null; count];
+            let error = refused(|c| c.params = count.map(values));
+            assert_eq!(error, Some(ConditionError::ParameterCount), "{count:?}");
+        }
+        let (expected, found) = (COMM_P, Commitment([8; 32]));
+        assert_eq!(
+            refused(|c| params(c)[0] = Value::Bytes([8; 32].to_vec())),
+            Some(ConditionError::Commitment { expected, found })
+        );
+        for wrong in [Value::Text("x".into()), Value::Bytes([7; 31].to_vec())] {
+            let error = refused(|c| params(c)[0] = wrong);
+            assert_eq!(error, Some(ConditionError::NotACommitment));
+        }
+        let (expected, found) = (SIZE, BytesAmount(1001));
+        assert_eq!(
+            refused(|c| params(c)[1] = Value::Bytes(found.to_bytes())),
+            Some(ConditionError::Size { expected, found })
+        );
+        for wrong in [Value::Integer(1000.into()), Value::Bytes([0x80].to_vec())] {
+            assert_eq!(refused(|c| params(c)[1] = wrong), Some(ConditionError::NotASize));
+        }
+    }
+
+    #[test]
+    fn text_that_is_no_voucher_is_refused_with_the_reason() {
+        let text = |text: &str| from_text(text).expect_err("no voucher").to_string();
+        use alloc::string::ToString;
+        assert_eq!(text("l0O"), "voucher: voucher could not be decoded");
+        assert_eq!(text(""), "voucher: voucher could not be decoded");
+        let other = cid::multibase::encode(cid::multibase::Base::Base58Btc, [0xa0]);
+        let undecodable = "voucher: voucher string could not be decoded into voucher";
+        assert_eq!(text(&other), undecodable);
+    }
+}

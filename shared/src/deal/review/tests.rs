@@ -6,7 +6,7 @@ use crate::chain::{BytesAmount, ChannelId, SecretKey};
 use crate::deal::proposal::{PaymentInfo, Proposal};
 use crate::payment::{unsigned_vouchers, PaymentVoucher, Predicate, Terms, CHANNEL_EXPIRY_INTERVAL};
 use crate::piece::Commitment;
-use alloc::vec::Vec;
+use alloc::{string::String, vec::Vec};
 
 const SIZE: u64 = 1000;
 const DURATION: u64 = 2500;
@@ -284,4 +284,213 @@ fn a_low_price_is_refused_in_fil() {
     let rejection = review(&low.sign(&payer()), &context).expect_err("half the price");
     let text = "proposed price (2500) is less than expected (5000) given asking price of 0.0005";
     assert_eq!(rejection.message, text);
+}
+
+/// The text that a proposal, changed in one thing and signed again, is refused with.
+fn refusal(change: impl FnOnce(&mut Proposal), know: impl FnOnce(&mut ReviewContext)) -> String {
+    let (mut proposal, mut context) = (proposal(), context());
+    change(&mut proposal);
+    know(&mut context);
+    let rejection = review(&proposal.sign(&payer()), &context).expect_err("worsened");
+    rejection.message
+}
+
+fn first_voucher(proposal: &mut Proposal) -> &mut PaymentVoucher {
+    &mut proposal.payment.vouchers.as_mut().expect("a paid deal")[0]
+}
+
+fn channel_of(context: &mut ReviewContext) -> &mut ChannelFacts {
+    context.channel.as_mut().expect("a channel")
+}
+
+/// spec §9.23 (that the answer verifies under the worker's key is asserted with the miner's machine)
+#[test]
+fn a_sufficient_price_is_accepted() {
+    assert_eq!(refused(|_| {}), None);
+    let cheaper = |context: &mut ReviewContext| context.terms.price = AttoFil(1);
+    assert_eq!(refused_when(cheaper), None);
+}
+
+/// spec §9.24
+#[test]
+fn a_miner_that_asks_nothing_takes_a_proposal_without_payment() {
+    let without_payment = refused_free(|proposal| {
+        proposal.payment.pay_ch_actor = MaybeAddress(None);
+        proposal.payment.channel_msg_cid = None;
+        proposal.total_price = AttoFil::ZERO;
+    });
+    assert_eq!(without_payment, None);
+}
+
+/// spec §9.25 (the text; that rejections are signed is asserted with the miner's machine)
+#[test]
+fn half_the_price_is_refused_with_both_amounts_in_fil() {
+    let text = refusal(
+        |p| (p.duration, p.total_price) = (10_000, AttoFil::from_fil(2500)),
+        |c| c.terms.price = "0.0005".parse().expect("an amount"),
+    );
+    let expected = "proposed price (2500) is less than expected (5000) given asking price of 0.0005";
+    assert_eq!(text, expected);
+}
+
+/// spec §9.26
+#[test]
+fn a_missing_channel_a_wrong_target_an_early_end_no_vouchers_and_no_signature_have_their_texts() {
+    let payer = payer().address();
+    assert_eq!(
+        refusal(|_| {}, |c| c.channel = None),
+        alloc::format!("could not find payment channel for payer {payer} and id 9")
+    );
+    assert_eq!(
+        refusal(|_| {}, |c| channel_of(c).target = Address::id(5)),
+        alloc::format!("miner account ({}) is not target of payment channel (t05)", owner())
+    );
+    let ends_at_1200 = |c: &mut ReviewContext| {
+        let channel = channel_of(c);
+        (channel.eol, channel.agreed_eol) = (Epoch(1200), Epoch(1200));
+    };
+    assert_eq!(
+        refusal(|_| {}, ends_at_1200),
+        "payment channel eol (1200) less than required eol (5273)"
+    );
+    assert_eq!(
+        refusal(|p| p.payment.vouchers = None, |_| {}),
+        "deal proposal contains no payment vouchers"
+    );
+    assert_eq!(
+        refusal(|p| first_voucher(p).signature = None, |_| {}),
+        "invalid signature in voucher"
+    );
+    assert_eq!(
+        refusal(|_| {}, |c| channel_of(c).amount.0 = 10),
+        "payment channel does not contain enough funds (0.00000000000000001 < 0.000000000005)"
+    );
+}
+
+/// spec §9.27
+#[test]
+fn late_rare_and_small_payments_are_refused_for_start_interval_and_amount() {
+    let shifted = |by: u64| {
+        move |p: &mut Proposal| {
+            for voucher in p.payment.vouchers.as_mut().expect("a paid deal") {
+                voucher.valid_at.0 += by;
+                *voucher = signed_voucher(voucher.clone());
+            }
+        }
+    };
+    let late = refusal(shifted(15), |c| {
+        (channel_of(c).eol.0, channel_of(c).agreed_eol.0) = (5288, 5288);
+    });
+    assert_eq!(late, "payments start after deal start interval");
+    let rare = |p: &mut Proposal| {
+        let vouchers = p.payment.vouchers.as_mut().expect("a paid deal");
+        vouchers[1].valid_at.0 += 15;
+        vouchers[1] = signed_voucher(vouchers[1].clone());
+    };
+    assert_eq!(
+        refusal(rare, |_| {}),
+        "interval between vouchers too high (2788 - 1773 > 1000)"
+    );
+    let small = |p: &mut Proposal| {
+        let voucher = first_voucher(p);
+        voucher.amount.0 = 1_999_999;
+        *voucher = signed_voucher(voucher.clone());
+    };
+    assert_eq!(
+        refusal(small, |_| {}),
+        "voucher amount (0.000000000001999999) less than expected for voucher valid at (1773)"
+    );
+}
+
+/// spec §9.28
+#[test]
+fn a_proposal_that_its_payer_did_not_sign_is_refused_before_anything_else() {
+    let mut wrong = proposal();
+    wrong.size = None;
+    let stranger = SecretKey::from_bytes(&[9; 32]).expect("a valid key");
+    let rejection = review(&wrong.sign(&stranger), &context()).expect_err("another's signature");
+    assert_eq!(rejection.code, RejectionCode::Signature);
+    assert_eq!(rejection.message, "invalid deal signature");
+}
+
+/// spec §9.29, spec §9.13 (the miner's half): the price is checked before the size, and the usable size is named.
+#[test]
+fn a_piece_larger_than_a_sector_is_refused_last() {
+    let smaller = |c: &mut ReviewContext| c.usable = 999;
+    assert_eq!(
+        refusal(|_| {}, smaller),
+        "piece is 1000 bytes but sector size is 999 bytes"
+    );
+    let unpaid = refusal(|p| p.total_price.0 -= 1, smaller);
+    assert!(unpaid.starts_with("proposed price"), "{unpaid}");
+}
+
+#[test]
+fn what_the_operator_set_bounds_duration_and_time() {
+    let terms = |change: fn(&mut AskTerms)| refused_when(|context| change(&mut context.terms));
+    assert_eq!(terms(|t| t.min_duration = 2500), None);
+    assert_eq!(terms(|t| t.min_duration = 2501), Some(RejectionCode::DurationTooShort));
+    assert_eq!(terms(|t| t.max_duration = 2500), None);
+    assert_eq!(terms(|t| t.max_duration = 2499), Some(RejectionCode::DurationTooLong));
+    let expires = |at: u64| refused_when(|context| context.terms.expiry = Some(Epoch(at)));
+    assert_eq!(expires(START.0 - ASK_GRACE + 1), None);
+    assert_eq!(expires(START.0 - ASK_GRACE), Some(RejectionCode::AskExpired));
+    let text = refusal(|_| {}, |c| (c.terms.ask_id, c.terms.expiry) = (Some(4), Some(Epoch(0))));
+    assert_eq!(
+        text,
+        "ask 4 expired at 0 and this is 773: look for the miner's newest ask"
+    );
+}
+
+/// The expiry race of spec §7.15: drawn up at one height, reviewed at a later one.
+#[test]
+fn a_proposal_stays_good_while_blocks_pass_until_the_slack_after_its_last_voucher() {
+    let later = |by: u64| refused_when(|context| context.height = START.plus(by));
+    for by in [0, 1, 10, 999, 1000, 1001, 2499, 2500, 2501, DURATION + PROPOSAL_SLACK] {
+        assert_eq!(later(by), None, "{by} blocks later");
+    }
+    assert_eq!(later(DURATION + PROPOSAL_SLACK + 1), Some(RejectionCode::ScheduleOver));
+}
+
+#[test]
+fn a_voucher_conditional_on_anything_but_this_deal_is_refused_with_the_reason() {
+    let with = |condition: Predicate| {
+        refusal(
+            move |p| {
+                let voucher = first_voucher(p);
+                voucher.condition = Some(condition);
+                *voucher = signed_voucher(voucher.clone());
+            },
+            |_| {},
+        )
+    };
+    let size = BytesAmount(SIZE + 1);
+    assert_eq!(
+        with(Predicate::piece_inclusion(&miner(), &Commitment([7; 32]), size)),
+        "piece size, 1000,  does not match piece size supplied in payment condition: 1001"
+    );
+    let elsewhere = with(Predicate::piece_inclusion(
+        &Address::id(5),
+        &Commitment([7; 32]),
+        BytesAmount(SIZE),
+    ));
+    assert_eq!(
+        elsewhere,
+        alloc::format!("voucher condition addressed to t05, should be {}", miner())
+    );
+}
+
+#[test]
+fn a_proposal_that_does_not_name_the_channels_message_is_refused() {
+    assert_eq!(
+        refused(|p| p.payment.channel_msg_cid = None),
+        Some(RejectionCode::NoChannel)
+    );
+}
+
+#[test]
+fn every_code_has_a_number_of_its_own() {
+    let numbers: Vec<u16> = RejectionCode::ALL.iter().map(|code| *code as u16).collect();
+    assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "{numbers:?}");
+    assert_eq!((numbers.first(), numbers.last()), (Some(&1001), Some(&1031)));
 }
