@@ -7,6 +7,7 @@ use super::outbox::{Entry, Stage, MAX_PURPOSE};
 use super::{ChainAccess, ChainError, Gas};
 use crate::devnet::{code, DROPPED_EXIT_CODE};
 use cid::Cid;
+use serde::Deserialize;
 use serde_json::{json, Value};
 use shared::chain::view::ReceiptView;
 use shared::chain::{Call, SignedMessage};
@@ -56,32 +57,22 @@ impl ChainAccess {
     ///
     /// Another process may send from the same account: a number that it took first is given up for the next one.
     pub(super) async fn send(&self, purpose: &str, call: Call, gas: Gas) -> Result<Cid, ChainError> {
-        let from = self.address();
-        let mut least = 0;
-        for _ in 1..NONCE_TRIES {
-            let next: u64 = self
-                .inner
-                .client
-                .call("chain.nonce", json!({ "address": from }))
-                .await?;
+        let of = json!({ "address": self.address() });
+        let (mut tries, mut least) = (0, 0);
+        loop {
+            let next: u64 = self.inner.client.call("chain.nonce", of.clone()).await?;
             let nonce = self.inner.outbox.free_nonce(next.max(least));
             match self.send_as(purpose, call.clone(), gas, nonce).await {
                 Err(ChainError::Rpc {
                     code: code::NONCE_USED | code::NONCE_TAKEN,
                     ..
-                }) => {
+                }) if tries < NONCE_TRIES => {
+                    tries += 1;
                     least = nonce.saturating_add(1);
                 }
                 other => return other,
             }
         }
-        let next: u64 = self
-            .inner
-            .client
-            .call("chain.nonce", json!({ "address": from }))
-            .await?;
-        let nonce = self.inner.outbox.free_nonce(next.max(least));
-        self.send_as(purpose, call, gas, nonce).await
     }
 
     async fn send_as(&self, purpose: &str, call: Call, gas: Gas, nonce: u64) -> Result<Cid, ChainError> {
@@ -91,8 +82,9 @@ impl ChainAccess {
         self.inner.outbox.add(purpose, message.clone())?;
         // FAIL: the process may end here, or the chain be away.
         // THEN: `tending` sends it when the chain is back; its nonce is taken until then.
-        match self.push(&message).await {
-            Err(refused @ ChainError::Rpc { .. }) => {
+        match self.push_new(&message).await {
+            // A chain in trouble of its own may have kept the message all the same.
+            Err(refused @ ChainError::Rpc { code, .. }) if code != code::INTERNAL => {
                 self.inner.outbox.withdraw(purpose)?;
                 Err(refused)
             }
@@ -101,8 +93,11 @@ impl ChainAccess {
     }
 
     /// Waits until a message is on the chain with `confirmations` blocks after its own; 0 is enough on this chain, whose
-    /// single authority never takes a block back. Errs with [`ChainError::Failed`] when it is there and had no effect,
-    /// with [`ChainError::Dropped`] when it never will be, and when the chain is away for a minute.
+    /// single authority never takes a block back.
+    ///
+    /// Errs with [`ChainError::Failed`] when it is there and had no effect, with [`ChainError::Dropped`] when it never
+    /// will be, with [`ChainError::Pruned`] when it is so old that nobody knows what came of it, and when the chain is
+    /// away for a minute.
     pub async fn confirmed(&self, message: &Cid, confirmations: u64) -> Result<ReceiptView, ChainError> {
         let mut heads = self.inner.heads.clone();
         let mut away: Option<Instant> = None;
@@ -121,6 +116,10 @@ impl ChainAccess {
                     if away.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
                         return Err(error);
                     }
+                }
+                Err(error @ ChainError::Pruned { .. }) => {
+                    self.inner.outbox.advance(message, Stage::Mined)?;
+                    return Err(error);
                 }
                 Err(error) => return Err(error),
             }
@@ -158,7 +157,7 @@ impl ChainAccess {
     }
 
     /// Records what a receipt says and turns a failure into an error.
-    fn judge(&self, message: &Cid, receipt: ReceiptView) -> Result<ReceiptView, ChainError> {
+    pub(super) fn judge(&self, message: &Cid, receipt: ReceiptView) -> Result<ReceiptView, ChainError> {
         let dropped = receipt.exit_code == DROPPED_EXIT_CODE;
         self.inner
             .outbox
@@ -200,15 +199,29 @@ impl ChainAccess {
         self.inner.outbox.settle(purpose)
     }
 
+    /// Sends a message that was not sent before. One that the chain has all the same is another process's of this account,
+    /// the same in every field: it serves that one's purpose, and this one's needs another number.
+    async fn push_new(&self, message: &SignedMessage) -> Result<(), ChainError> {
+        match self.inner.client.try_call("chain.push", push_params(message)).await {
+            Ok(Pushed { known: true, .. }) => Err(ChainError::Rpc {
+                code: code::NONCE_TAKEN,
+                message: "another process sent the same message".to_owned(),
+                hint: None,
+            }),
+            Ok(pushed) => self.check_name(message, &pushed),
+            // Whether it arrived is not known: from now on, known is as good.
+            Err(ChainError::Unreachable { .. }) => self.push(message).await,
+            Err(error) => Err(error),
+        }
+    }
+
     async fn push(&self, message: &SignedMessage) -> Result<(), ChainError> {
-        let bytes = hex::encode(wire::encode(message));
-        let answer: Value = self
-            .inner
-            .client
-            .call("chain.push", json!({ "message": bytes }))
-            .await?;
-        let (told, ours) = (answer.get("message").and_then(Value::as_str), message.cid().to_string());
-        (told == Some(ours.as_str()))
+        let pushed = self.inner.client.call("chain.push", push_params(message)).await?;
+        self.check_name(message, &pushed)
+    }
+
+    fn check_name(&self, message: &SignedMessage, pushed: &Pushed) -> Result<(), ChainError> {
+        (pushed.message == message.cid().to_string())
             .then_some(())
             .ok_or_else(|| self.strange("it names the message otherwise"))
     }
@@ -227,4 +240,16 @@ impl ChainAccess {
             other => other,
         }
     }
+}
+
+/// The answer to `chain.push`.
+#[derive(Deserialize)]
+struct Pushed {
+    message: String,
+    /// Whether the chain had it before.
+    known: bool,
+}
+
+fn push_params(message: &SignedMessage) -> Value {
+    json!({ "message": hex::encode(wire::encode(message)) })
 }

@@ -84,6 +84,7 @@ pub(super) async fn tend(access: &ChainAccess) -> Result<(), ChainError> {
                     .outbox
                     .advance(&cid, if dropped { Stage::Dropped } else { Stage::Mined })?;
             }
+            Err(ChainError::Pruned { .. }) => access.inner.outbox.advance(&cid, Stage::Mined)?,
             Err(ChainError::Dropped { reason }) => tracing::warn!(message = %cid, reason, "a message was dropped"),
             Err(error) => return Err(error),
         }

@@ -1,5 +1,8 @@
 //! The chain access against a development chain in the same process. Blocks are made by hand, so nothing waits for a clock.
 
+mod crashes;
+mod surfacing;
+
 use super::outbox::Stage;
 use super::*;
 use crate::devnet::code;
