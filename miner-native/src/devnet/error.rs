@@ -18,7 +18,7 @@ pub enum DevnetError {
         found: String,
         wanted: String,
     },
-    #[error("the chain in {dir} was kept by another version of this program (format {found}, and this one reads {wanted}): use that version, or move the folder away to begin anew")]
+    #[error("the chain in {dir} was kept by a later version of this program (format {found}, and this one reads {wanted}): use that version, or move the folder away to begin anew")]
     OtherFormat { dir: PathBuf, found: u64, wanted: u64 },
     #[error("the chain in {dir} was started with other verifying keys ({found}) than this program has ({wanted}): its proofs would not verify; use the program that started it, or move the folder away to begin anew")]
     OtherVerifyingKeys {

@@ -9,16 +9,19 @@ use super::faucet::{self, Faucet, FaucetError};
 use super::genesis::{Authority, Genesis};
 use super::peers::{PeerError, Peers};
 use super::pool::{Pool, PoolError, Waiting};
+use super::rpc::views;
 use super::store::{
     state_bytes, state_digest, Commit, Outcome, Resumed, Settled, Store, MESSAGES_KEPT, MESSAGES_KEPT_BLOCKS,
 };
 use cid::Cid;
+use shared::chain::view::HeadView;
 use shared::chain::{apply, calls, end_block, preview, validate, Address, ApplyError, AttoFil, Call, ChainState};
 use shared::chain::{Context, Epoch, Invalid, Preview, Receipt, SecretKey, SignedMessage};
 use shared::ports::verifier::{ProofVerifier, VerifierFault};
 use shared::wire;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::watch;
 
 /// Most messages of a block: with proofs in all of them, it still takes seconds to make, not minutes.
 pub const MAX_BLOCK_MESSAGES: usize = 256;
@@ -59,6 +62,13 @@ pub(super) enum Refusal {
     Host(#[from] DevnetError),
 }
 
+/// A message that the chain has now.
+pub(super) struct Pushed {
+    pub cid: Cid,
+    /// Whether it had it before.
+    pub is_known: bool,
+}
+
 /// The chain after a block.
 pub(super) struct Snapshot {
     pub state: ChainState,
@@ -74,7 +84,7 @@ impl Snapshot {
 }
 
 pub(super) struct Node {
-    store: Store,
+    pub store: Store,
     authority: Authority,
     pub genesis: Genesis,
     pub genesis_cid: Cid,
@@ -86,6 +96,8 @@ pub(super) struct Node {
     pub peers: Mutex<Peers>,
     /// One block is made at a time.
     making: Mutex<()>,
+    /// Tells the newest block to those who wait for it.
+    heads: watch::Sender<HeadView>,
 }
 
 /// A panic while a lock was held leaves data that is still whole: every change is one assignment or one call.
@@ -136,13 +148,15 @@ impl Node {
             let (cid, size) = (message.cid(), wire::encode(&message).len());
             pool.insert(message, cid, since, size);
         }
+        let current = Snapshot::new(state, head);
         Ok(Self {
             store,
             authority,
             genesis_cid: genesis.cid(),
             genesis,
             verifier,
-            current: RwLock::new(Snapshot::new(state, head)),
+            heads: watch::Sender::new(views::head(&current)),
+            current: RwLock::new(current),
             pool: Mutex::new(pool),
             faucet: Mutex::default(),
             peers: Mutex::default(),
@@ -153,6 +167,11 @@ impl Node {
     /// The chain after its last block.
     pub fn current(&self) -> Arc<Snapshot> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The newest block, told with every new one.
+    pub fn heads(&self) -> watch::Receiver<HeadView> {
+        self.heads.subscribe()
     }
 
     /// The ticket of a block of this chain, up to `height`.
@@ -167,7 +186,7 @@ impl Node {
     }
 
     /// Takes a message in; it is on the disk when this returns. A message that is known already is as good.
-    pub fn push(&self, bytes_len: usize, message: SignedMessage) -> Result<Cid, Refusal> {
+    pub fn push(&self, bytes_len: usize, message: SignedMessage) -> Result<Pushed, Refusal> {
         if bytes_len > MAX_MESSAGE {
             return Err(Refusal::TooLong(bytes_len));
         }
@@ -178,14 +197,14 @@ impl Node {
             .outcome(&cid)?
             .is_some_and(|outcome| outcome.mined_at().is_some());
         if mined || pool.contains(&message, &cid) || self.store.forgotten_at(&cid)?.is_some() {
-            return Ok(cid);
+            return Ok(Pushed { cid, is_known: true });
         }
         let current = self.current();
         validate(&current.state, &message)?;
         pool.admits(&message, bytes_len)?;
         self.store.add_waiting(&cid, &message, current.block.height)?;
         pool.insert(message, cid, current.block.height, bytes_len);
-        Ok(cid)
+        Ok(Pushed { cid, is_known: false })
     }
 
     /// Sends money to a new account.
@@ -208,7 +227,7 @@ impl Node {
         let message = calls::transfer(address, faucet::amount())
             .message(&key.address(), nonce)
             .sign(key);
-        let cid = self.push(wire::encode(&message).len(), message)?;
+        let cid = self.push(wire::encode(&message).len(), message)?.cid;
         faucet.record(address.clone(), height, cid);
         Ok((cid, faucet::amount()))
     }
@@ -340,8 +359,13 @@ impl Node {
         let mut state = parent.state.clone();
         let round = self.apply_all(&mut state, ready, height);
         let ended = end_block(&mut state, height);
-        debug_assert_eq!(state.check_invariants(), Ok(()));
         let bytes = (!round.mined.is_empty() || ended.changed()).then(|| state_bytes(&state));
+        if bytes.is_some() {
+            // A defect of the actors. A chain that stops would help nobody to find it.
+            if let Err(violation) = state.check_invariants() {
+                tracing::error!(%height, %violation, "a rule of the whole chain does not hold");
+            }
+        }
         let block = Block {
             height,
             parent: parent.cid,
@@ -427,6 +451,7 @@ impl Node {
             pool.remove(&waiting.message);
         }
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = next.clone();
+        self.heads.send_replace(views::head(&next));
         Ok(next)
     }
 }

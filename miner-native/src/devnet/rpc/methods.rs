@@ -10,7 +10,7 @@
 //! | `chain.miner` | address | [`MinerView`] or null |
 //! | `chain.channel` | payer, id | [`ChannelView`] or null |
 //! | `chain.beacon` | height | the block's ticket, hexadecimal |
-//! | `chain.push` | message: hexadecimal CBOR of a [`SignedMessage`] | {message: its id} |
+//! | `chain.push` | message: hexadecimal CBOR of a [`SignedMessage`] | {message: its id, known: whether the chain had it before} |
 //! | `chain.receipt` | message: id | [`ReceiptView`](shared::chain::view::ReceiptView), null while it waits |
 //! | `chain.message` | message: id | [`MessageView`](views::MessageView) or null |
 //! | `chain.query` | to, method, from?, params?: hexadecimal ABI values, height? | [`QueryView`] |
@@ -20,6 +20,8 @@
 //! | `chain.blocks` | from, to | at most [`MAX_LISTED`] [`BlockView`](views::BlockView)s, oldest first |
 //! | `chain.messages` | address, before?: height | about [`MAX_LISTED`] [`MessageSummary`](views::MessageSummary)s, newest first |
 //! | `chain.pool` | address? | [`PoolView`] |
+//! | `chain.subscribe` | | over WebSocket: a subscription's number; see [`super::socket`] |
+//! | `chain.unsubscribe` | subscription | over WebSocket: whether there was one |
 //! | `chain.supply` | | [`SupplyView`](views::SupplyView) |
 //! | `devnet.faucet` | address | [`FaucetView`] |
 //! | `peers.announce` | record: hexadecimal signed envelope | true |
@@ -127,6 +129,12 @@ struct OfSender {
     address: Option<Address>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfSubscription {
+    subscription: u64,
+}
+
 /// Answers one call.
 pub(super) fn call(node: &Node, block_time: Duration, method: &str, params: Value) -> Reply {
     match method {
@@ -191,6 +199,10 @@ pub(super) fn call(node: &Node, block_time: Duration, method: &str, params: Valu
             let OfPeer { peer_id } = parse(params)?;
             to_json(&lock(&node.peers).find(&peer_id).map_err(super::Refusal::Peer)?)
         }
+        "chain.subscribe" | "chain.unsubscribe" => Err(RpcError::new(
+            code::METHOD,
+            "news of heads need a connection that stays open: connect by WebSocket to /ws",
+        )),
         _ => Err(RpcError::new(
             code::METHOD,
             format_args!("there is no method {:?}", clip(method)),
@@ -218,7 +230,8 @@ fn push(node: &Node, OfMessage { message }: OfMessage) -> Reply {
             format_args!("it is not a signed message in canonical CBOR: {e}"),
         )
     })?;
-    Ok(json!({ "message": node.push(bytes.len(), message)?.to_string() }))
+    let pushed = node.push(bytes.len(), message)?;
+    Ok(json!({ "message": pushed.cid.to_string(), "known": pushed.is_known }))
 }
 
 fn receipt(node: &Node, OfMessage { message }: OfMessage) -> Reply {
@@ -302,8 +315,14 @@ fn parse<T: DeserializeOwned>(params: Value) -> Result<T, RpcError> {
     })
 }
 
-fn none(params: Value) -> Result<(), RpcError> {
+/// Refuses parameters where there are none.
+pub(super) fn none(params: Value) -> Result<(), RpcError> {
     parse::<Nothing>(params).map(|Nothing {}| ())
+}
+
+/// The number of a subscription.
+pub(super) fn subscription(params: Value) -> Result<u64, RpcError> {
+    parse::<OfSubscription>(params).map(|OfSubscription { subscription }| subscription)
 }
 
 fn invalid(name: &str, reason: impl std::fmt::Display) -> RpcError {

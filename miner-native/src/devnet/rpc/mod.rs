@@ -1,9 +1,10 @@
-//! The chain's JSON-RPC 2.0 over HTTP, for browsers, wallets and miners on this machine.
+//! The chain's JSON-RPC 2.0 over HTTP and WebSocket, for browsers, wallets and miners on this machine.
 //!
-//! This file speaks JSON-RPC; [`methods`] knows the methods. Any web page may ask (CORS): nothing here needs a secret,
+//! This file speaks JSON-RPC; [`methods`] knows the methods, [`socket`] connections that stay open. Any web page may ask (CORS): nothing here needs a secret,
 //! and every message carries its own signature.
 
 mod methods;
+mod socket;
 #[cfg(test)]
 mod tests;
 pub(super) mod views;
@@ -16,10 +17,11 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{header, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use axum::Router;
 use serde_json::{json, Value};
 use shared::chain::{Epoch, Invalid};
+use socket::Sockets;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -160,6 +162,7 @@ struct Server {
     node: Arc<Node>,
     block_time: Duration,
     at_work: Arc<Semaphore>,
+    sockets: Sockets,
 }
 
 /// Serves the RPC until `stop` turns true.
@@ -174,9 +177,12 @@ pub(super) async fn serve(
         node,
         block_time,
         at_work: Arc::new(Semaphore::new(MAX_AT_WORK)),
+        sockets: Sockets::new(stop.clone()),
     };
+    let sockets = server.sockets.clone();
     let router = Router::new()
-        .route("/rpc", post(answer))
+        .route("/rpc", post(answer).get(socket::upgrade))
+        .route("/ws", get(socket::upgrade))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(CorsLayer::permissive())
         .with_state(server);
@@ -189,10 +195,12 @@ pub(super) async fn serve(
         let _ = stopped.wait_for(|stop| *stop).await;
         tokio::time::sleep(GRACE).await;
     };
-    tokio::select! {
+    let result = tokio::select! {
         result = graceful => result.map_err(DevnetError::Serve),
         () = late => Ok(()),
-    }
+    };
+    sockets.closed().await;
+    result
 }
 
 async fn answer(State(server): State<Server>, body: Result<Bytes, BytesRejection>) -> Response {
@@ -207,17 +215,20 @@ async fn answer(State(server): State<Server>, body: Result<Bytes, BytesRejection
         Ok(request) => request,
         Err((id, error)) => return reply(StatusCode::OK, &failure(id, &error)),
     };
-    let Request { id, method, params } = request;
-    let is_notification = id.is_none();
-    let id = id.unwrap_or_default();
-    let answer = match call(&server, method, params).await {
-        Ok(result) => json!({ "jsonrpc": "2.0", "id": id, "result": result }),
-        Err(error) => failure(id, &error),
-    };
-    if is_notification {
-        return StatusCode::NO_CONTENT.into_response();
+    match answer_to(&server, request).await {
+        Some(answer) => reply(StatusCode::OK, &answer),
+        None => StatusCode::NO_CONTENT.into_response(),
     }
-    reply(StatusCode::OK, &answer)
+}
+
+/// Works on a request; `None` for a notification, which nobody waits for.
+async fn answer_to(server: &Server, Request { id, method, params }: Request) -> Option<Value> {
+    let result = call(server, method, params).await;
+    let id = id?;
+    Some(match result {
+        Ok(result) => success(id, result),
+        Err(error) => failure(id, &error),
+    })
 }
 
 /// Runs a method on a thread that may block: the disk and proofs take their time.
@@ -273,6 +284,10 @@ fn parse(body: &[u8]) -> Result<Request, (Value, RpcError)> {
         method,
         params: request.remove("params").unwrap_or_default(),
     })
+}
+
+fn success(id: Value, result: Value) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id, "result": result })
 }
 
 fn failure(id: Value, error: &RpcError) -> Value {

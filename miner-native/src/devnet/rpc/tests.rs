@@ -1,17 +1,18 @@
 //! The RPC as its askers see it.
 
+use super::{code, Refusal, RpcError};
 use crate::devnet::tests::{chain, key, pay, produce};
 use crate::devnet::Devnet;
 use serde_json::{json, Value};
 use shared::chain::keys::cid_of_bytes;
-use shared::chain::SignedMessage;
+use shared::chain::{Epoch, Invalid, SignedMessage};
 use shared::wire;
 use tempfile::TempDir;
 
 /// A chain with its RPC running; the chain stops when this is dropped.
-struct Served {
+pub(super) struct Served {
     _dir: TempDir,
-    devnet: Devnet,
+    pub devnet: Devnet,
 }
 
 impl Drop for Served {
@@ -20,7 +21,7 @@ impl Drop for Served {
     }
 }
 
-fn serve() -> Served {
+pub(super) fn serve() -> Served {
     let (dir, devnet) = chain();
     tokio::spawn({
         let devnet = devnet.clone();
@@ -39,7 +40,7 @@ impl Served {
             .unwrap()
     }
 
-    async fn call(&self, method: &str, params: Value) -> Value {
+    pub async fn call(&self, method: &str, params: Value) -> Value {
         let request = json!({ "jsonrpc": "2.0", "id": "a", "method": method, "params": params });
         let answer: Value = self.post(request.to_string()).await.json().await.unwrap();
         assert_eq!((&answer["jsonrpc"], &answer["id"]), (&json!("2.0"), &json!("a")));
@@ -186,4 +187,70 @@ async fn views_have_the_documented_shape_and_any_page_may_ask() {
         asked.send().await.unwrap().headers()["access-control-allow-origin"],
         "*"
     );
+}
+
+#[test]
+fn every_answer_about_the_past_has_a_code_of_its_own() {
+    let (asked, oldest, head) = (Epoch(1), Epoch(5), Epoch(9));
+    let message = cid_of_bytes(b"old");
+    let told = |refusal: Refusal| {
+        let told = RpcError::from(refusal).to_json();
+        (told["code"].clone(), told["data"]["height"].clone())
+    };
+    let forgotten = Refusal::Forgotten { message, height: asked };
+    assert_eq!(told(forgotten), (json!(code::PRUNED), json!(1)));
+    assert_eq!(told(Refusal::Past { asked, oldest, head }).0, code::PAST);
+    assert_eq!(told(Refusal::BlockForgotten { asked }).0, code::PAST);
+    assert_eq!(told(Refusal::Future { asked, head }).0, code::FUTURE);
+    let used = Invalid::NonceUsed { nonce: 1, next: 2 };
+    assert_eq!(told(used.into()).0, code::NONCE_USED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_height_that_is_no_number_of_a_block_is_refused() {
+    let served = serve();
+    for height in [json!(-1), json!(1.5), json!("1"), json!(1e30)] {
+        for method in ["chain.beacon", "chain.block"] {
+            let (code, message) = served.error(method, json!({ "height": height })).await;
+            assert_eq!(code, -32602, "{method} {height}: {message}");
+        }
+    }
+    let query = json!({ "to": "t00", "method": "getNetwork", "height": 1 });
+    assert_eq!(served.error("chain.query", query).await.0, -32004);
+    assert_eq!(served.error("chain.block", json!({ "height": 1 })).await.0, -32004);
+    assert_eq!(
+        served.error("chain.blocks", json!({ "from": 2, "to": 1 })).await.0,
+        -32602
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blocks_messages_the_pool_and_the_supply_have_the_documented_shape() {
+    let served = serve();
+    let address = key(1).address();
+    served.call("devnet.faucet", json!({ "address": address })).await;
+    let pool = served.call("chain.pool", json!({})).await["result"].clone();
+    assert_eq!((&pool["count"], &pool["messages"][0]["since"]), (&json!(1), &json!(0)));
+    assert_eq!(pool["messages"][0]["to"], address.to_string());
+    let of_another = served.call("chain.pool", json!({ "address": address })).await["result"].clone();
+    assert_eq!((&of_another["count"], &of_another["messages"]), (&json!(1), &json!([])));
+    produce(&served.devnet);
+    let block = served.call("chain.block", json!({ "height": 1 })).await["result"].clone();
+    let listed = served.call("chain.messages", json!({ "address": address })).await["result"].clone();
+    assert_eq!(block["messages"], json!([listed[0]["message"]]));
+    assert_eq!((&listed[0]["height"], &listed[0]["exitCode"]), (&json!(1), &json!(0)));
+    let blocks = served.call("chain.blocks", json!({ "from": 0, "to": 9 })).await["result"].clone();
+    assert_eq!((&blocks[1], &blocks[2]), (&block, &Value::Null));
+    let supply = served.call("chain.supply", json!({})).await["result"].clone();
+    assert_eq!(
+        (&supply["total"], &supply["accounts"]),
+        (&json!("2000000000"), &json!("1000"))
+    );
+    assert_eq!(
+        served.call("chain.nonce", json!({ "address": address })).await["result"],
+        0
+    );
+    let preview = json!({ "from": address, "to": "t02", "method": "getTotalStorage" });
+    let preview = served.call("chain.preview", preview).await["result"].clone();
+    assert_eq!((&preview["gas"], &preview["exitCode"]), (&json!(100), &json!(0)));
 }

@@ -244,7 +244,7 @@ pub(super) fn preview(preview: &Preview) -> PreviewView {
     }
 }
 
-pub(super) fn supply(state: &ChainState, faucet: &Address) -> SupplyView {
+pub(in crate::devnet) fn supply(state: &ChainState, faucet: &Address) -> SupplyView {
     let sum =
         |amounts: &mut dyn Iterator<Item = AttoFil>| AttoFil(amounts.fold(0, |sum: u128, a| sum.saturating_add(a.0)));
     let id = |number| state.balance(&Address::id(number));

@@ -3,7 +3,7 @@
 //! What a forgotten message was is gone; that it was in a block, and in which, is known for a while longer, so that nobody
 //! takes it for one that never was and sends another in its place.
 
-use super::{cid_key, Settled, Store};
+use super::{cid_key, Store};
 use crate::devnet::block::Block;
 use crate::devnet::error::DevnetError;
 use cid::Cid;
@@ -42,7 +42,7 @@ pub(super) struct Archive {
 
 /// How much is kept.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
+pub struct Bounds {
     pub blocks: u64,
     pub messages: u64,
     pub forgotten: u64,
@@ -58,12 +58,20 @@ impl Default for Bounds {
     }
 }
 
-/// Files the messages of a block under their addresses.
-pub(super) fn file(batch: &mut sled::Batch, height: Epoch, mined: &[&Settled]) {
-    for (at, settled) in (0u32..).zip(mined) {
-        for key in address_keys(&settled.message, height, at) {
-            batch.insert(key, settled.cid.to_bytes());
+impl Archive {
+    /// The archive of a store whose blocks have so many messages, all of them kept.
+    pub fn of(messages: u64) -> Self {
+        Self {
+            messages,
+            ..Self::default()
         }
+    }
+}
+
+/// Files a message of a block under its addresses.
+pub(super) fn file(batch: &mut sled::Batch, height: Epoch, at: u32, cid: &Cid, message: &SignedMessage) {
+    for key in address_keys(message, height, at) {
+        batch.insert(key, cid.to_bytes());
     }
 }
 

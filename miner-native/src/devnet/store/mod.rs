@@ -13,7 +13,8 @@ pub use states::STATES_KEPT;
 use super::block::Block;
 use super::error::DevnetError;
 use super::genesis::Genesis;
-use archive::{Archive, Bounds, ARCHIVE};
+pub use archive::Bounds;
+use archive::{Archive, ARCHIVE};
 use cid::Cid;
 use serde::{de::DeserializeOwned, Deserialize, Serialize};
 use shared::chain::keys::blake2b256;
@@ -31,7 +32,7 @@ pub const DROPPED_KEPT: usize = 4096;
 /// Memory that the store may use to cache pages.
 const CACHE_BYTES: u64 = 32 * 1024 * 1024;
 
-/// How the records are laid out, and the state within them; counted up when an older program's cannot be read.
+/// How the records are laid out; counted up when that changes.
 const FORMAT: u64 = 2;
 
 const FORMAT_KEY: &[u8] = b"format";
@@ -89,7 +90,8 @@ pub(super) struct Resumed {
 /// The chain's tree.
 pub(super) struct Store {
     db: sled::Db,
-    bounds: Bounds,
+    /// Tests narrow them.
+    pub bounds: Bounds,
     kept: Mutex<Kept>,
 }
 
@@ -133,13 +135,13 @@ impl Store {
             None if store.db.contains_key(GENESIS)? => 1,
             None => FORMAT,
         };
-        if found != FORMAT {
-            let dir = dir.to_owned();
-            return Err(DevnetError::OtherFormat {
-                dir,
-                found,
-                wanted: FORMAT,
-            });
+        match found {
+            FORMAT => {}
+            1 => store.bring_up()?,
+            _ => {
+                let (dir, wanted) = (dir.to_owned(), FORMAT);
+                return Err(DevnetError::OtherFormat { dir, found, wanted });
+            }
         }
         let archive = store.db.get(ARCHIVE)?;
         let kept = Kept {
@@ -148,6 +150,37 @@ impl Store {
         };
         *store.kept() = kept;
         Ok(store)
+    }
+
+    /// Brings a store of the first layout up to this one: its only state gets a height, its messages their addresses.
+    fn bring_up(&self) -> Result<(), DevnetError> {
+        const STATE: &[u8] = b"state";
+        let missing = |what| DevnetError::damaged(what, "it is missing");
+        let head = self.head()?;
+        let state = self.db.get(STATE)?.ok_or_else(|| missing("state"))?;
+        let mut batch = sled::Batch::default();
+        States::default().advance(&mut batch, head, Some(&state));
+        batch.remove(STATE);
+        let mut messages = 0;
+        for block in self.blocks(Epoch(0), head, usize::MAX)? {
+            for (at, cid) in (0u32..).zip(&block.messages) {
+                let message = self.message(cid)?.ok_or_else(|| missing("message"))?;
+                archive::file(&mut batch, block.height, at, cid, &message);
+                messages += 1;
+            }
+        }
+        batch.insert(ARCHIVE, to_cbor(&Archive::of(messages)));
+        batch.insert(FORMAT_KEY, &FORMAT.to_be_bytes());
+        self.write(batch)
+    }
+
+    fn head(&self) -> Result<Epoch, DevnetError> {
+        let head = self
+            .db
+            .get(HEAD)?
+            .ok_or_else(|| DevnetError::damaged("head", "it is missing"))?;
+        let height = head.as_ref().try_into().map(u64::from_be_bytes);
+        height.map(Epoch).map_err(|e| DevnetError::damaged("head", e))
     }
 
     /// A panic while the lock was held leaves a whole record: it changes by one assignment.
@@ -182,13 +215,7 @@ impl Store {
             return Ok(None);
         };
         let missing = |what| DevnetError::damaged(what, "it is missing");
-        let head = self.db.get(HEAD)?.ok_or_else(|| missing("head"))?;
-        let height = head
-            .as_ref()
-            .try_into()
-            .map(u64::from_be_bytes)
-            .map_err(|e| DevnetError::damaged("head", e))?;
-        let head = self.block(Epoch(height))?.ok_or_else(|| missing("block"))?;
+        let head = self.block(self.head()?)?.ok_or_else(|| missing("block"))?;
         let state = self.state_at(head.height)?.ok_or_else(|| missing("state"))?;
         if state_digest(&state_bytes(&state)) != head.state {
             let reason = "it is not the one that the last block names";
@@ -279,7 +306,9 @@ impl Store {
         if !dropped.is_empty() {
             self.forget_dropped(&mut batch)?;
         }
-        archive::file(&mut batch, height, &mined);
+        for (at, settled) in (0u32..).zip(&mined) {
+            archive::file(&mut batch, height, at, &settled.cid, &settled.message);
+        }
         if let Some(old) = height.0.checked_sub(BLOCKS_KEPT).map(Epoch) {
             if self.block(old)?.is_some_and(|block| block.messages.is_empty()) {
                 batch.remove(block_key(old));

@@ -1,5 +1,8 @@
 //! The development chain as a whole: blocks, restarts, crashes and the pool. Blocks are made by hand, so nothing waits.
 
+mod past;
+mod pooling;
+
 use super::node::Refusal;
 use super::store::{Outcome, BLOCKS_KEPT};
 use super::*;
@@ -41,7 +44,8 @@ pub(crate) fn produce(devnet: &Devnet) -> HeadView {
 }
 
 fn push(devnet: &Devnet, message: SignedMessage) -> Result<Cid, Refusal> {
-    devnet.node.push(wire::encode(&message).len(), message)
+    let pushed = devnet.node.push(wire::encode(&message).len(), message);
+    pushed.map(|pushed| pushed.cid)
 }
 
 fn fund(devnet: &Devnet, key: &SecretKey) {
