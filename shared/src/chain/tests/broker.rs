@@ -53,6 +53,82 @@ fn channel(world: &World) -> state::PaymentChannel {
         .clone()
 }
 
+/// spec §9.37: exactly 1000, 100 and 900.
+#[test]
+fn a_close_pays_the_target_and_gives_the_rest_back() {
+    let (mut world, client, owner) = opened();
+    assert_eq!(world.state.balance(&Address::id(3)), AttoFil(1000));
+    let before = (world.balance(&client), world.balance(&owner));
+    let closed = world.send(&owner, calls::close(&voucher(&world, 100, 2000, None), vec![]));
+    assert!(closed.is_ok());
+    assert_eq!(world.balance(&owner), before.1 + 100 - closed.gas_cost.0);
+    assert_eq!(world.balance(&client), before.0 + 900);
+    assert_eq!(world.state.balance(&Address::id(3)), AttoFil::ZERO);
+}
+
+/// spec §9.39: new parameters replace the cached ones, and a close without parameters uses them.
+#[test]
+fn a_redeemers_new_parameters_replace_the_cached_ones() {
+    let (mut world, client, owner, condition) = opened_with_miner();
+    let cached = |world: &World| channel(world).condition.and_then(|condition| condition.params);
+    for (sector, amount) in [(0, 100), (7, 200), (0, 300)] {
+        let redeemer = calls::inclusion_parameters(sector, &inclusion());
+        let before = cached(&world);
+        let call = calls::redeem(&voucher(&world, amount, 0, Some(&condition)), redeemer.clone());
+        if sector == 7 {
+            let text = "failed to validate voucher condition: sector not committed".to_string();
+            assert_eq!(world.revert(&owner, call), (44, text));
+            assert_eq!(cached(&world), before, "a claim that fails changes nothing");
+            continue;
+        }
+        assert!(world.send(&owner, call).is_ok());
+        let params = cached(&world).expect("the condition is cached");
+        assert_eq!(params[2..], redeemer);
+    }
+    let before = world.balance(&client);
+    let close = calls::close(&voucher(&world, 400, 0, Some(&condition)), vec![]);
+    assert!(world.send(&owner, close).is_ok());
+    assert_eq!(world.balance(&client), before + 600);
+}
+
+/// spec §9.43: a sector with real data commitment and inclusion proof, its seal checked by the fake verifier.
+#[test]
+fn a_sealed_pieces_voucher_pays_for_its_sector_and_proof_only_while_it_is_proven() {
+    let (mut world, _, owner, condition) = opened_with_miner();
+    let claim = |world: &World, condition: &Predicate, sector, proof: &[u8]| {
+        let redeemer = calls::inclusion_parameters(sector, proof);
+        calls::redeem(&voucher(world, 100, 0, Some(condition)), redeemer)
+    };
+    let failed = |inner: &str| (44, format!("failed to validate voucher condition: {inner}"));
+    let elsewhere = Predicate {
+        to: key(9).address(),
+        ..condition.clone()
+    };
+    let call = claim(&world, &elsewhere, 0, &inclusion());
+    assert_eq!(world.revert(&owner, call), failed("actor code not found"));
+    let mut bad = inclusion();
+    bad[20] ^= 1;
+    let call = claim(&world, &condition, 0, &bad);
+    assert_eq!(
+        world.revert(&owner, call),
+        failed("piece inclusion proof did not validate")
+    );
+    let call = claim(&world, &condition, 1, &inclusion());
+    assert_eq!(world.revert(&owner, call), failed("sector not committed"));
+    let mut altered = voucher(&world, 100, 0, Some(&condition));
+    altered.condition = Some(elsewhere);
+    let call = calls::redeem(&altered, calls::inclusion_parameters(0, &inclusion()));
+    assert_eq!(world.revert(&owner, call), (42, "signature failed to validate".into()));
+    let good = claim(&world, &condition, 0, &inclusion());
+    let height = world.height;
+    world.height = 100_000;
+    assert_eq!(world.revert(&owner, good.clone()), failed("miner is tardy"));
+    world.height = height;
+    assert!(world.send(&owner, good).is_ok());
+    assert_eq!(channel(&world).amount_redeemed, AttoFil(100));
+}
+
+/// spec §9.37: what was redeemed and what was closed are cumulative.
 #[test]
 fn creating_redeeming_and_closing_move_exactly_what_they_say() {
     let (mut world, client, owner) = opened();
@@ -75,6 +151,7 @@ fn creating_redeeming_and_closing_move_exactly_what_they_say() {
     assert_eq!(world.revert(&owner, again), (38, "payment channel is unknown".into()));
 }
 
+/// spec §7.28 [Q]: the broker of 2019 kept it.
 #[test]
 fn a_channel_from_which_all_was_taken_is_removed_when_it_is_closed() {
     let (mut world, _, owner) = opened();
@@ -84,6 +161,7 @@ fn a_channel_from_which_all_was_taken_is_removed_when_it_is_closed() {
     assert!(world.state.broker.channels.is_empty());
 }
 
+/// spec §9.37, spec §9.42: a bad signature, and a condition left out or put in after signing.
 #[test]
 fn a_voucher_that_the_payer_did_not_sign_is_refused() {
     let (mut world, _, owner) = opened();
@@ -128,6 +206,7 @@ fn a_voucher_that_the_payer_did_not_sign_is_refused() {
     }
 }
 
+/// spec §9.37, spec §9.41: unknown channels.
 #[test]
 fn a_channel_that_does_not_exist_is_unknown() {
     let (mut world, client, owner) = opened();
@@ -149,6 +228,7 @@ fn a_channel_that_does_not_exist_is_unknown() {
     );
 }
 
+/// spec §9.37: a redeemer that is not the target.
 #[test]
 fn only_the_target_redeems() {
     let (mut world, client, _) = opened();
@@ -160,6 +240,7 @@ fn only_the_target_redeems() {
     }
 }
 
+/// spec §9.37: before validAt, at eol, and at validAt.
 #[test]
 fn a_voucher_is_redeemable_from_its_height_until_the_channels_end() {
     let (mut world, _, owner) = opened();
@@ -175,6 +256,7 @@ fn a_voucher_is_redeemable_from_its_height_until_the_channels_end() {
     assert!(world.send(&owner, call).is_ok());
 }
 
+/// spec §9.37: more than the channel, less than redeemed.
 #[test]
 fn a_voucher_pays_at_most_what_is_in_the_channel_and_never_twice() {
     let (mut world, _, owner) = opened();
@@ -198,6 +280,7 @@ fn a_voucher_pays_at_most_what_is_in_the_channel_and_never_twice() {
         .is_ok());
 }
 
+/// spec §9.38, spec §9.39: a condition that holds, cached with its parameters, and cleared by a null condition.
 #[test]
 fn a_conditional_voucher_pays_with_the_sector_and_its_inclusion_proof() {
     let (mut world, _, owner, condition) = opened_with_miner();
@@ -233,6 +316,7 @@ fn a_conditional_voucher_pays_with_the_sector_and_its_inclusion_proof() {
     );
 }
 
+/// spec §9.38: false condition, missing actor, missing method, too few parameters of the payer and of the redeemer.
 #[test]
 fn a_condition_that_fails_in_any_way_pays_nothing() {
     let (mut world, _, owner, good) = opened_with_miner();
@@ -337,6 +421,7 @@ fn calls_nest_no_deeper_than_a_condition() {
     assert_eq!(world.revert(&owner, call), (44, text));
 }
 
+/// spec §9.40: cancel at 100, and a cancel after a valid redeem.
 #[test]
 fn a_cancel_brings_the_end_near_and_a_redeem_takes_it_back() {
     let (mut world, client, owner) = opened();
@@ -362,6 +447,7 @@ fn a_cancel_never_lengthens_a_channels_life() {
     assert_eq!(channel(&world).eol, Epoch(EOL));
 }
 
+/// spec §9.40: a cancel once the condition fails.
 #[test]
 fn after_a_conditional_redeem_a_cancel_needs_the_condition_to_fail() {
     let (mut world, client, owner, condition) = opened_with_miner();
@@ -395,6 +481,7 @@ fn a_payer_cannot_make_a_condition_fail_by_giving_too_little_gas() {
     assert_eq!(channel(&world).eol, Epoch(EOL));
 }
 
+/// spec §9.41: reclaim before and after eol.
 #[test]
 fn what_is_left_can_be_reclaimed_from_the_end_on() {
     let (mut world, client, owner) = opened();
@@ -411,6 +498,7 @@ fn what_is_left_can_be_reclaimed_from_the_end_on() {
     assert!(world.state.broker.channels.is_empty());
 }
 
+/// spec §9.41: extend.
 #[test]
 fn an_extension_adds_money_and_life_and_never_shortens() {
     let (mut world, client, _) = opened();
@@ -453,6 +541,7 @@ fn a_payer_has_a_bounded_number_of_channels() {
     assert_eq!(world.revert(&client, call).0, 46);
 }
 
+/// spec §9.41: ls with channels and without.
 #[test]
 fn a_channel_is_listed_with_its_payer_and_nobody_else() {
     let (world, client, owner) = opened();
@@ -465,6 +554,7 @@ fn a_channel_is_listed_with_its_payer_and_nobody_else() {
     assert_eq!((view[0].amount, view[0].eol), (AttoFil(1000), Epoch(EOL)));
 }
 
+/// spec §9.41: voucher, and its errors.
 #[test]
 fn the_broker_draws_up_unsigned_vouchers_on_the_callers_channel() {
     let (world, client, owner) = opened();

@@ -247,6 +247,7 @@ fn a_miners_address_follows_from_its_owner_and_message_and_its_collateral_is_the
     );
 }
 
+/// spec §9.49: sector sizes against what the network allows (2019: its proofs mode), updateStorage from miners only.
 #[test]
 fn the_market_refuses_sizes_peers_and_strangers() {
     let mut world = World::new();
@@ -268,6 +269,7 @@ fn the_market_refuses_sizes_peers_and_strangers() {
     assert_eq!(world.revert(&owner, update), (34, "unknown miner".into()));
 }
 
+/// spec §9.48: the worker is changed by the owner only, the peer id by the worker only.
 #[test]
 fn only_owner_and_worker_change_what_is_theirs() {
     let (mut world, miner) = World::with_miner();
@@ -286,6 +288,7 @@ fn only_owner_and_worker_change_what_is_theirs() {
     assert_eq!(world.miner(&miner).peer_id, b"new");
 }
 
+/// spec §9.48: ids 0 and 1, expiry relative, unknown id 40.
 #[test]
 fn asks_count_from_zero_and_expire_relative_to_their_height() {
     let (mut world, miner) = World::with_miner();

@@ -2,6 +2,7 @@
 //! followed by a check of the chain's invariants.
 
 mod broker;
+mod faults;
 mod messages;
 mod proving;
 mod sealing;
@@ -201,16 +202,24 @@ impl World {
 
     /// A proof of the proving set, for the running window.
     fn post_call(&self, miner: &Address, fee: AttoFil) -> Call {
-        let (start, _) = self.miner(miner).proving_window(&self.state.policy).unwrap();
-        let set = self.miner(miner).proving_set.iter();
+        calls::submit_post(miner, &self.post_proof(miner, |_| true), fee)
+    }
+
+    /// The proof of those sectors of the proving set that are `covered`, for the running window.
+    fn post_proof(&self, miner: &Address, covered: impl Fn(&u64) -> bool) -> Vec<u8> {
+        let state = self.miner(miner);
+        let (start, _) = state
+            .proving_window(&self.state.policy)
+            .expect("the miner has committed a sector");
+        let covered = state.proving_set.iter().filter(|id| covered(id));
         let claim = WindowPoStClaim {
             sector_size: SectorSize::S2KiB,
             prover_id: prover_id(miner),
-            randomness: draw(Purpose::WindowPoSt, &beacon(start).unwrap(), miner),
-            sectors: set.map(|id| (*id, self.miner(miner).sectors[id].comm_r)).collect(),
+            randomness: draw(Purpose::WindowPoSt, &start.0.to_be_bytes(), miner),
+            sectors: covered.map(|id| (*id, state.sectors[id].comm_r)).collect(),
             proof: Vec::new(),
         };
-        calls::submit_post(miner, &FakeVerifier::window_post_tag(&claim), fee)
+        FakeVerifier::window_post_tag(&claim)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Proofs-of-spacetime: windows, fees, power and slashing (spec §5.3.4 to §5.3.7).
 
-use super::actors::miner::late_fee;
+use super::actors::miner::{late_fee, PostState};
 use super::*;
 
 /// A world with one sector, whose window runs from 1156 to 1306, at `height`.
@@ -11,6 +11,7 @@ fn proving_at(height: u64) -> (World, Address, SecretKey) {
     (world, miner, owner)
 }
 
+/// spec §9.45: on time, and the window moves by 300.
 #[test]
 fn a_proof_on_time_gives_power_costs_nothing_and_moves_the_window() {
     let (mut world, miner, owner) = proving_at(1171);
@@ -30,6 +31,7 @@ fn a_proof_on_time_gives_power_costs_nothing_and_moves_the_window() {
     assert_eq!(receipt.gas_cost, AttoFil(100), "power did not change");
 }
 
+/// spec §9.44: power 0 until the first proof, one sector after it though three are committed, all after the next.
 #[test]
 fn power_follows_one_period_behind_commitment() {
     let (mut world, miner) = World::with_sectors(3);
@@ -54,6 +56,7 @@ fn only_the_worker_proves() {
     );
 }
 
+/// spec §9.45: the window text. A late proof cannot come too early here: its window is the one it is late for (design §6).
 #[test]
 fn a_proof_before_its_window_is_refused() {
     let (mut world, miner, owner) = proving_at(1155);
@@ -65,6 +68,7 @@ fn a_proof_before_its_window_is_refused() {
     assert!(world.send(&owner, call).is_ok());
 }
 
+/// spec §9.45: the seed is sampled at end - 150, also for late proofs, where 2019 wanted end + 150 (design §6).
 #[test]
 fn a_proof_with_other_randomness_or_sectors_is_refused() {
     let (mut world, miner, owner) = proving_at(1171);
@@ -81,6 +85,7 @@ fn a_proof_with_other_randomness_or_sectors_is_refused() {
     assert!(world.send(&owner, good).is_ok());
 }
 
+/// spec §9.45: late without value, and with more than the fee.
 #[test]
 fn a_late_proof_pays_its_fee_exactly_and_gets_the_change_back() {
     let (mut world, miner, owner) = proving_at(1306 + 30);
@@ -103,6 +108,7 @@ fn a_late_proof_pays_its_fee_exactly_and_gets_the_change_back() {
     assert_eq!(world.miner(&miner).proving_period_end, Some(Epoch(1606)));
 }
 
+/// spec §9.45: after end + grace.
 #[test]
 fn a_proof_after_the_grace_is_refused() {
     let (mut world, miner, owner) = proving_at(1306 + 300);
@@ -114,6 +120,7 @@ fn a_proof_after_the_grace_is_refused() {
     assert!(world.send(&owner, call).is_ok());
 }
 
+/// spec §9.45: 10 of 1000 at 1 % lateness, rounded down, capped.
 #[test]
 fn a_late_fee_grows_with_lateness_rounds_down_and_ends_at_the_collateral() {
     let policy = Policy::default();
@@ -132,6 +139,7 @@ fn a_miner_without_sectors_proves_nothing() {
     assert_eq!(world.revert(&owner, call), (45, "miner is inactive".into()));
 }
 
+/// spec §9.46: too early, power and commitments stripped, twice.
 #[test]
 fn a_miner_that_missed_its_grace_is_slashed_once_and_may_begin_again() {
     let (mut world, miner, owner) = proving_at(1171);
@@ -152,6 +160,9 @@ fn a_miner_that_missed_its_grace_is_slashed_once_and_may_begin_again() {
         (state.power, state.sectors.len(), state.slashed_at),
         (0, 0, Some(Epoch(1907)))
     );
+    let burnt = world.state.balance(&Address::id(Address::BURNT_FUNDS));
+    assert_eq!(burnt, world.state.policy.sector_collateral, "the sector's collateral");
+    assert_eq!(state.active_collateral, AttoFil::ZERO);
     assert_eq!(world.state.market.total_storage, 0);
     assert_eq!(
         world.revert(&stranger, calls::slash_storage_fault(&miner)),
@@ -161,6 +172,45 @@ fn a_miner_that_missed_its_grace_is_slashed_once_and_may_begin_again() {
     assert_eq!(world.miner(&miner).proving_period_end, Some(Epoch(1913 + 300)));
 }
 
+/// spec §9.46: out of gas, for the call itself and for the market's.
+#[test]
+fn a_slash_that_runs_out_of_gas_slashes_nobody() {
+    let (mut world, miner, owner) = proving_at(1171);
+    world.send(&owner, world.post_call(&miner, AttoFil::ZERO));
+    let stranger = world.stranger.clone();
+    world.height = 1907;
+    for limit in [99, 199] {
+        let nonce = world.state.nonce(&stranger.address());
+        let mut metered = calls::slash_storage_fault(&miner).message(&stranger.address(), nonce);
+        metered.gas_limit = limit;
+        let receipt = world.apply(&metered.sign(&stranger)).expect("the message is valid");
+        assert_eq!((receipt.exit_code, receipt.gas_cost), (36, AttoFil(u128::from(limit))));
+        assert_eq!(receipt.error, "Insufficient gas: gas cost exceeds gas limit");
+        assert_eq!(world.miner(&miner).power, 2048);
+    }
+}
+
+/// spec §9.49: only with commitments, and only when unrecoverable.
+#[test]
+fn a_miner_is_listed_late_from_the_end_of_its_grace_on_while_it_has_sectors_to_prove() {
+    let (mut world, miner, _) = proving_at(1605);
+    let stranger = world.stranger.clone();
+    let late = |world: &World| {
+        let returns = world.ask(None, calls::late_miners()).expect("the market answers");
+        calls::returns::late_miners(&returns).expect("the list decodes").0
+    };
+    assert!(late(&world).is_empty(), "late, and its proof is still accepted");
+    world.height = 1606;
+    assert_eq!(late(&world), [(miner.clone(), PostState::Unrecoverable as u64)].into());
+    world.height = 1607;
+    assert!(world.send(&stranger, calls::slash_storage_fault(&miner)).is_ok());
+    assert!(late(&world).is_empty(), "nothing is left to prove");
+    let idle = calls::create_storage_miner(SectorSize::S2KiB, b"idle", fil(1));
+    assert!(world.send(&stranger, idle).is_ok());
+    assert!(late(&world).is_empty(), "a miner without sectors is not late");
+}
+
+/// spec §9.46: inactive.
 #[test]
 fn an_inactive_miner_cannot_be_slashed() {
     let (mut world, miner) = World::with_miner();

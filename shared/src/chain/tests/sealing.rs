@@ -72,6 +72,7 @@ fn a_ticket_is_not_from_the_future_nor_too_old() {
     }
 }
 
+/// spec §9.44: the second commit of an id exits with 35 (0x23).
 #[test]
 fn a_pre_commit_is_not_replaced_while_it_lives_nor_after_its_sector_is_committed() {
     let (mut world, miner, owner) = pre_committed();
@@ -243,6 +244,23 @@ fn a_sector_without_collateral_is_refused_until_money_arrives() {
     assert!(world.send(&owner, call).is_ok());
 }
 
+/// spec §9.44: the 11th sector without collateral fails. Here its pre-commit does, whose deposit is as much.
+#[test]
+fn a_miner_has_as_many_sectors_as_its_money_covers() {
+    let mut world = World::new();
+    let owner = world.owner.clone();
+    let collateral = world.state.policy.sector_collateral;
+    let create = calls::create_storage_miner(SectorSize::S2KiB, b"peer", AttoFil(10 * collateral.0));
+    let receipt = world.send(&owner, create);
+    let miner = calls::miner_address(&receipt).expect("the receipt holds the miner's address");
+    for id in 0..10 {
+        assert!(world.commit(&miner, id).is_ok());
+    }
+    let call = world.pre_commit(&miner, 10);
+    assert_eq!(world.revert(&owner, call), (43, "insufficient collateral".into()));
+    assert_eq!(world.miner(&miner).free_balance(), AttoFil::ZERO);
+}
+
 #[test]
 fn a_miner_has_a_bounded_number_of_pre_commits_and_expired_ones_make_room() {
     let (mut world, miner) = World::with_miner();
@@ -283,6 +301,7 @@ fn a_miner_has_a_bounded_number_of_sectors() {
     );
 }
 
+/// spec §9.47: not committed, not active, tardy, malformed (2019: a failing verifier), false (46), success.
 #[test]
 fn a_piece_in_a_proven_sector_verifies_and_nothing_else_does() {
     let (mut world, miner) = World::with_sectors(1);
