@@ -1,7 +1,10 @@
 //! The chain's rules, message by message: a small world of three keys, one of which may run a miner. Every message is
 //! followed by a check of the chain's invariants.
 
+extern crate std;
+
 mod broker;
+mod calling;
 mod faults;
 mod messages;
 mod proving;
@@ -17,10 +20,12 @@ use crate::piece::{CommPHasher, Commitment, InclusionProof, SectorLayout, Sector
 use crate::ports::verifier::{prover_id, FakeVerifier, SealClaim, WindowPoStClaim};
 use crate::wire::cbor::Bytes;
 use alloc::{format, string::String, string::ToString, vec, vec::Vec};
+use std::sync::OnceLock;
 
 /// Bytes of the piece in every test sector.
 const PIECE: usize = 500;
 
+#[derive(Clone)]
 struct World {
     state: ChainState,
     height: u64,
@@ -223,14 +228,17 @@ impl World {
     }
 }
 
-/// A sector with one piece in it.
-fn layout() -> SectorLayout {
-    let mut layout = SectorLayout::new(SectorSize::S2KiB);
-    let mut hasher = CommPHasher::new();
-    hasher.push(&[7; PIECE]).unwrap();
-    let piece = hasher.finish().unwrap();
-    layout.place(piece.padded, piece.comm_p).unwrap();
-    layout
+/// A sector with one piece in it; made once, since hashing takes most of a test's time.
+fn layout() -> &'static SectorLayout {
+    static LAYOUT: OnceLock<SectorLayout> = OnceLock::new();
+    LAYOUT.get_or_init(|| {
+        let mut layout = SectorLayout::new(SectorSize::S2KiB);
+        let mut hasher = CommPHasher::new();
+        hasher.push(&[7; PIECE]).expect("the piece is small");
+        let piece = hasher.finish().expect("the piece is not empty");
+        layout.place(piece.padded, piece.comm_p).expect("the piece fits");
+        layout
+    })
 }
 
 fn comm_p() -> Commitment {
@@ -238,7 +246,8 @@ fn comm_p() -> Commitment {
 }
 
 fn comm_d() -> Commitment {
-    layout().comm_d()
+    static COMM_D: OnceLock<Commitment> = OnceLock::new();
+    *COMM_D.get_or_init(|| layout().comm_d())
 }
 
 fn comm_r(id: u64) -> Commitment {
@@ -246,5 +255,11 @@ fn comm_r(id: u64) -> Commitment {
 }
 
 fn inclusion() -> Vec<u8> {
-    InclusionProof::prove(&layout(), 0).unwrap().to_bytes()
+    static INCLUSION: OnceLock<Vec<u8>> = OnceLock::new();
+    INCLUSION
+        .get_or_init(|| {
+            let proof = InclusionProof::prove(layout(), 0).expect("the layout has a piece");
+            proof.to_bytes()
+        })
+        .clone()
 }
