@@ -12,6 +12,7 @@ pub mod proposal;
 pub mod refund;
 pub mod response;
 pub mod review;
+pub mod verification;
 
 pub use client::{ClientDeal, ClientEffect, ClientInput, ClientStage};
 pub use draft::{duplicates, Draft, DraftError};

@@ -6,6 +6,7 @@
 pub mod channel;
 pub mod redemption;
 pub mod schedule;
+pub mod standing;
 pub mod voucher;
 
 pub use channel::ChannelFacts;

@@ -1,0 +1,240 @@
+//! Checks a complete deal against the chain, without trusting the miner (spec §6.1: the original verified nothing).
+//!
+//! Both clients ask the chain for the evidence and hand it in; what each part shows, and what is only not yet there, is
+//! decided here. Nothing follows: a verification changes no deal.
+
+use super::client::Draft;
+use super::response::ProofInfo;
+use crate::chain::calls::commit_sector;
+use crate::chain::view::{MinerView, SectorView};
+use crate::chain::{Address, Epoch, Policy};
+use crate::piece::{padded_for, InclusionProof};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use serde::Serialize;
+
+/// What the chain knows of the message that the miner names as the sector's commitment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitMessage {
+    pub to: Address,
+    pub method: String,
+    /// As the actor got them.
+    pub params: Vec<Vec<u8>>,
+    /// Height and exit code, once it is in a block.
+    pub applied: Option<(Epoch, u64)>,
+}
+
+/// What the chain says, at one height.
+#[derive(Debug, Clone, Copy)]
+pub struct Evidence<'a> {
+    pub height: Epoch,
+    pub policy: &'a Policy,
+    /// `None` when there is no such miner.
+    pub miner: Option<&'a MinerView>,
+    /// `None` when the chain does not know the message.
+    pub message: Option<&'a CommitMessage>,
+}
+
+/// What a part of the verification comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Verdict {
+    /// It is shown.
+    Holds,
+    /// It cannot be shown yet, and nothing is overdue.
+    Pending,
+    /// The deal has run its time, so it is owed no more.
+    Over,
+    /// It is shown to be wrong, or is overdue.
+    Fails,
+}
+
+/// One part of the verification.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    pub verdict: Verdict,
+    /// What was compared with what, and what came of it.
+    pub detail: String,
+}
+
+/// The parts, in the order of a deal's life.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verification {
+    /// The piece lies in the data that commD stands for.
+    pub inclusion: Check,
+    /// The commitSector message is on the chain, was applied, and commits this sector.
+    pub commit_message: Check,
+    /// The chain's own record of the sector has the same commitments.
+    pub commitments: Check,
+    /// A proof-of-spacetime that covers the sector was accepted, and the last one is not overdue.
+    pub proven: Check,
+}
+
+/// Why a part is not shown.
+struct NotShown(Verdict, String);
+
+type Finding = Result<String, NotShown>;
+
+impl From<String> for NotShown {
+    fn from(detail: String) -> Self {
+        Self(Verdict::Fails, detail)
+    }
+}
+
+impl Check {
+    fn of(finding: Finding) -> Self {
+        let (verdict, detail) = match finding {
+            Ok(detail) => (Verdict::Holds, detail),
+            Err(NotShown(verdict, detail)) => (verdict, detail),
+        };
+        Self { verdict, detail }
+    }
+}
+
+impl Verification {
+    /// Every part with its name.
+    pub fn checks(&self) -> [(&'static str, &Check); 4] {
+        [
+            ("inclusion", &self.inclusion),
+            ("commit message", &self.commit_message),
+            ("commitments", &self.commitments),
+            ("proven", &self.proven),
+        ]
+    }
+
+    /// The names of the parts of one verdict.
+    pub fn named(&self, verdict: Verdict) -> Vec<&'static str> {
+        let alike = self.checks().into_iter().filter(|(_, check)| check.verdict == verdict);
+        alike.map(|(name, _)| name).collect()
+    }
+
+    /// The verdict on the whole: that of its worst part.
+    pub fn verdict(&self) -> Verdict {
+        let order = [Verdict::Fails, Verdict::Pending, Verdict::Over];
+        let worst = order.into_iter().find(|verdict| !self.named(*verdict).is_empty());
+        worst.unwrap_or(Verdict::Holds)
+    }
+}
+
+/// Runs all checks of a complete deal; `proof` is what its miner answered.
+pub fn verify(draft: &Draft, proof: &ProofInfo, evidence: &Evidence) -> Verification {
+    Verification {
+        inclusion: Check::of(inclusion(draft, proof)),
+        commit_message: Check::of(committed(draft, proof, evidence)),
+        commitments: Check::of(commitments(draft, proof, evidence)),
+        proven: Check::of(proven(draft, proof, evidence)),
+    }
+}
+
+fn inclusion(draft: &Draft, proof: &ProofInfo) -> Finding {
+    let bytes = proof
+        .piece_inclusion_proof
+        .as_ref()
+        .ok_or_else(|| "the miner sent no inclusion proof".to_string())?;
+    let path = InclusionProof::from_bytes(&bytes.0).map_err(|e| e.to_string())?;
+    let padded = padded_for(draft.size).map_err(|e| e.to_string())?;
+    path.verify(draft.comm_p, padded, proof.comm_d, draft.sector_size)
+        .map_err(|e| e.to_string())?;
+    let (hashes, comm_p, comm_d) = (path.siblings.len(), draft.comm_p, proof.comm_d);
+    Ok(format!("commP {comm_p} leads over {hashes} hashes to commD {comm_d}"))
+}
+
+fn committed(draft: &Draft, proof: &ProofInfo, evidence: &Evidence) -> Finding {
+    let (id, miner, sector) = (&proof.commitment_message, &draft.miner, proof.sector_id);
+    let message = evidence
+        .message
+        .ok_or_else(|| format!("the chain does not know message {id}"))?;
+    let (comm_d, comm_r, comm_c) = (&proof.comm_d, &proof.comm_r, &proof.comm_r_star);
+    let expected = commit_sector(miner, sector, comm_d, comm_r, comm_c, &[]);
+    if message.to != expected.to || message.method != expected.method {
+        let found = format!("{:?} of {}", message.method, message.to);
+        return Err(format!("message {id} calls {found}, not {} of {}", expected.method, expected.to).into());
+    }
+    // All but the last parameter, which is the proof that the chain has checked.
+    let claimed = expected.params.len() - 1;
+    if message.params.get(..claimed) != Some(&expected.params[..claimed]) {
+        return Err(format!("message {id} commits another sector or other commitments than the miner says").into());
+    }
+    match message.applied {
+        None => Err(NotShown(Verdict::Pending, format!("message {id} is in no block yet"))),
+        Some((height, 0)) => Ok(format!(
+            "message {id} in block {height} committed sector {sector} of {miner}: the chain accepted its proof"
+        )),
+        Some((height, code)) => Err(format!("message {id} in block {height} failed with exit code {code}").into()),
+    }
+}
+
+/// The chain's record of the sector. Without it, `Over` once the deal has run its time.
+fn sector<'a>(draft: &Draft, proof: &ProofInfo, evidence: &Evidence<'a>) -> Result<&'a SectorView, NotShown> {
+    let miner = evidence
+        .miner
+        .ok_or_else(|| format!("the chain knows no miner {}", draft.miner))?;
+    let id = proof.sector_id;
+    let found = miner.sectors.iter().find(|sector| sector.id == id);
+    let end = draft.start.plus(draft.duration);
+    found.ok_or_else(|| match evidence.height >= end {
+        true => NotShown(
+            Verdict::Over,
+            format!("the deal ended with block {end}, and sector {id} is released"),
+        ),
+        false => format!("the chain knows no sector {id} of miner {}", draft.miner).into(),
+    })
+}
+
+fn commitments(draft: &Draft, proof: &ProofInfo, evidence: &Evidence) -> Finding {
+    let sector = sector(draft, proof, evidence)?;
+    let id = sector.id;
+    let pairs = [
+        ("commD", sector.comm_d, proof.comm_d),
+        ("commR", sector.comm_r, proof.comm_r),
+        ("commRStar", sector.comm_r_star, proof.comm_r_star),
+    ];
+    match pairs.into_iter().find(|(_, chain, claimed)| chain != claimed) {
+        Some((name, chain, claimed)) => {
+            Err(format!("{name} of sector {id} is {chain} on the chain, but the miner says {claimed}").into())
+        }
+        None => Ok(format!(
+            "commD, commR and commRStar of sector {id} are the same on the chain"
+        )),
+    }
+}
+
+fn proven(draft: &Draft, proof: &ProofInfo, evidence: &Evidence) -> Finding {
+    let sector = sector(draft, proof, evidence)?;
+    let (id, last) = (sector.id, sector.last_proven_at);
+    let slashed = evidence.miner.and_then(|miner| miner.slashed_at);
+    if let Some(height) = slashed.filter(|slashed| last.is_none_or(|last| last <= *slashed)) {
+        return Err(format!("the miner missed its proof and lost its power in block {height}").into());
+    }
+    // A sector enters the next period's proving set, and a proof may come as late as the end of that period's grace.
+    let policy = evidence.policy;
+    let due = |from: Epoch| {
+        from.plus(policy.proving_period)
+            .plus(policy.proving_period)
+            .plus(policy.grace)
+    };
+    let limit = due(last.unwrap_or(sector.committed_at));
+    let overdue = evidence.height > limit;
+    match last {
+        None if overdue => {
+            Err(format!("sector {id} was never proven; the first proof is overdue since block {limit}").into())
+        }
+        None => Err(NotShown(
+            Verdict::Pending,
+            format!("sector {id} has not been proven yet; the first proof is due by block {limit}"),
+        )),
+        Some(last) if overdue => Err(format!(
+            "sector {id} was last proven in block {last}; the next proof is overdue since block {limit}"
+        )
+        .into()),
+        Some(last) => Ok(match sector.proofs {
+            1 => format!("one proof-of-spacetime covers sector {id}, in block {last}"),
+            proofs => format!("{proofs} proofs-of-spacetime cover sector {id}, the last one in block {last}"),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests;
