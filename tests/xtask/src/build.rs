@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use crate::process::{run, stage};
 use crate::project::Project;
+use crate::toolchain::Toolchain;
 use crate::{npm, setup, wasm};
 
 /// Sets up and builds everything.
@@ -26,7 +27,7 @@ pub fn native(project: &Project) -> Result<()> {
     run(project.cargo().args(["build", "--release"]), "build the daemon")
 }
 
-fn package_client(project: &Project, toolchain: &wasm::Toolchain) -> Result<()> {
+fn package_client(project: &Project, toolchain: &Toolchain) -> Result<()> {
     wasm::build(project, toolchain)?;
     let module = project.client().join("dist/wasm");
     npm::build(project, &project.client(), "client", &[module])

@@ -5,6 +5,7 @@
 //! takes no time, so any command can be the first one on a new machine.
 
 mod apt;
+mod bare;
 mod bench;
 mod build;
 mod npm;
@@ -15,7 +16,9 @@ mod stamp;
 mod sysroot;
 mod tally;
 mod test;
+mod toolchain;
 mod up;
+mod vectors;
 mod wasm;
 
 use std::process::ExitCode;
@@ -30,6 +33,7 @@ usage: cargo xtask COMMAND
   test                 set up, build, run every test; the last line is `sealdrop: N passed, N failed`
   build                build the daemon, the browser client and the web page
   wasm                 build the browser client only
+  rules                check that the rules compile where there is no system, and the test vectors in WebAssembly
   setup [--browser]    install what building needs (--browser: also what the browser tests need)
   bench [NAME [ARGS]]  run a benchmark; without NAME, list them
 
@@ -59,6 +63,7 @@ fn dispatch(command: &str, rest: &[String]) -> Result<()> {
         "up" => up::run(&Project::locate()?, rest),
         "build" => build::all(&Project::locate()?),
         "wasm" => build::client(&Project::locate()?),
+        "rules" => test::rules(&Project::locate()?),
         "setup" => {
             let project = Project::locate()?;
             setup::for_building(&project)?;

@@ -8,8 +8,8 @@ use std::process::Command;
 use anyhow::{bail, Context, Result};
 
 use crate::project::Project;
-use crate::wasm::Toolchain;
-use crate::{apt, npm, process};
+use crate::toolchain::Toolchain;
+use crate::{apt, npm, process, wasm};
 
 /// Oldest Node.js that runs the build and the tests (`node --test --test-concurrency`).
 const OLDEST_NODE: (u32, u32) = (20, 10);
@@ -28,7 +28,7 @@ pub fn for_building(project: &Project) -> Result<Toolchain> {
 /// Installs what building the browser client needs.
 pub fn for_wasm(project: &Project) -> Result<Toolchain> {
     node()?;
-    let toolchain = Toolchain::ready(project)?;
+    let toolchain = Toolchain::ready(project, wasm::TARGET)?;
     npm::install(&project.client(), "compiles the client's TypeScript")?;
     Ok(toolchain)
 }

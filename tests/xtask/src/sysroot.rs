@@ -1,7 +1,7 @@
-//! The standard library for wasm32-unknown-unknown, built once from Debian's sources.
+//! Rust's own libraries for another target, built once from Debian's sources.
 //!
-//! Used by `wasm` where no compiler here has that target and rustup may not, or cannot, fetch it. The result lives in
-//! the user's cache folder, one folder per compiler version, so it outlives the checkout's `target/`.
+//! Used by `toolchain` where no compiler here has that target and rustup may not, or cannot, fetch it. The result lives
+//! in the user's cache folder, one folder per compiler version, so it outlives the checkout's `target/`.
 
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
@@ -12,7 +12,7 @@ use std::process::Command;
 use anyhow::{bail, Context, Result};
 
 use crate::project::Project;
-use crate::wasm::TARGET;
+use crate::toolchain::Target;
 use crate::{apt, process};
 
 /// Debian's newest Rust (the one that it keeps for building browsers), its standard library's sources, and the linker.
@@ -23,8 +23,9 @@ const CARGO: &str = "/usr/bin/cargo";
 const RUSTC: &str = "/usr/bin/rustc";
 const LINKER: &str = "/usr/lib/llvm-19/bin/wasm-ld";
 
-/// Debian's compiler together with a standard library for the browser.
+/// Debian's compiler together with Rust's libraries for one target.
 pub struct Sysroot {
+    target: Target,
     folder: PathBuf,
     /// `rustc -vV`: names the version, the host and LLVM.
     compiler: String,
@@ -32,18 +33,24 @@ pub struct Sysroot {
 
 impl Sysroot {
     /// Installs the packages and builds the library, whichever is missing.
-    pub fn ready(project: &Project) -> Result<Self> {
+    pub fn ready(project: &Project, target: Target) -> Result<Self> {
+        let purpose = target.purpose;
         apt::install(
             &PACKAGES,
-            "compile the browser client: no Rust compiler here has the WebAssembly target",
+            &format!("{purpose}: no Rust compiler here has the target {}", target.name),
         )?;
         let compiler = process::answer(bare(RUSTC).arg("-vV"))
             .with_context(|| format!("{RUSTC} does not run; reinstall the Debian package rustc-web"))?;
         let folder = cache(project).join(folder_name(&compiler));
-        let sysroot = Self { folder, compiler };
+        let sysroot = Self {
+            target,
+            folder,
+            compiler,
+        };
         if !sysroot.library().is_dir() {
-            println!("[setup] building Rust's standard library for {TARGET}: Debian has only its sources (about a minute, once per compiler)");
-            process::stage("setup: standard library", || sysroot.build())?;
+            let (crates, name) = (target.crates, target.name);
+            println!("[setup] building Rust's own {crates} for {name}: Debian has only the sources (about a minute, once per compiler)");
+            process::stage("setup: Rust's libraries", || sysroot.build())?;
         }
         Ok(sysroot)
     }
@@ -68,8 +75,13 @@ impl Sysroot {
         &self.compiler
     }
 
+    /// The folder of all that belongs to the target.
+    fn place(&self) -> PathBuf {
+        self.folder.join("lib/rustlib").join(self.target.name)
+    }
+
     fn library(&self) -> PathBuf {
-        self.folder.join("lib/rustlib").join(TARGET).join("lib")
+        self.place().join("lib")
     }
 
     fn build(&self) -> Result<()> {
@@ -92,35 +104,36 @@ impl Sysroot {
             .env("RUSTC_BOOTSTRAP", "1")
             // Without bitcode in the library, `lto = "fat"` fails later with "Can't find section .llvmbc".
             .env("RUSTFLAGS", "-Cembed-bitcode=yes")
-            .args(["build", "--release", "-Zbuild-std=std,panic_abort", "--target", TARGET]);
-        process::run(&mut command, "build the standard library for the browser")?;
+            .args(["build", "--release", "--target", self.target.name])
+            .arg(format!("-Zbuild-std={}", self.target.crates));
+        process::run(&mut command, "build Rust's own libraries")?;
 
         let whole = work.join("whole");
-        let library = whole.join("lib/rustlib").join(TARGET).join("lib");
-        create(&library)?;
-        let built = work.join("target").join(TARGET).join("release/deps");
-        let copied = copy_libraries(&built, &library)?;
+        create(&whole.join("lib"))?;
+        let built = work.join("target").join(self.target.name).join("release/deps");
+        let copied = copy_libraries(&built, &whole.join("lib"))?;
         if copied == 0 {
             bail!(
                 "cargo built no libraries in {}; this cargo keeps them elsewhere",
                 built.display()
             );
         }
+        create(&self.folder.join("lib/rustlib"))?;
         // FAIL: another xtask finished first. THEN: its folder is as good, and ours goes with `work`.
-        match fs::rename(&whole, &self.folder) {
+        match fs::rename(&whole, self.place()) {
             Err(error) if !self.library().is_dir() => {
-                Err(error).with_context(|| format!("cannot move the library to {}", self.folder.display()))
+                Err(error).with_context(|| format!("cannot move the libraries to {}", self.place().display()))
             }
             _ => Ok(()),
         }
     }
 }
 
-/// An empty package whose build makes cargo build the standard library.
+/// An empty package whose build makes cargo build Rust's libraries; without `std`, which not every target has.
 fn write_shim(work: &Path) -> Result<()> {
     const MANIFEST: &str = "[package]\nname = \"stdshim\"\nversion = \"0.0.0\"\nedition = \"2021\"\n\n[workspace]\n";
     create(&work.join("src"))?;
-    for (name, text) in [("Cargo.toml", MANIFEST), ("src/lib.rs", "")] {
+    for (name, text) in [("Cargo.toml", MANIFEST), ("src/lib.rs", "#![no_std]\n")] {
         let file = work.join(name);
         fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     }

@@ -30,6 +30,11 @@ impl Tally {
         }
     }
 
+    /// Adds one check that has no runner of its own.
+    pub fn add(&mut self, passed: bool) {
+        *(if passed { &mut self.passed } else { &mut self.failed }) += 1;
+    }
+
     /// Counts a runner that ended with an error but reported no failed test: it crashed, or did not compile.
     pub fn settle(&mut self, failed_before: u64, success: bool) {
         if !success && self.failed == failed_before {

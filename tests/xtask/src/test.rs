@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::process::{self, stage};
 use crate::project::Project;
 use crate::tally::Tally;
-use crate::{build, setup};
+use crate::{bare, build, setup, vectors};
 
 /// Runs the whole of it. The tally is the last line whatever happens before.
 pub fn run() -> ExitCode {
@@ -43,6 +43,12 @@ fn run_all(tally: &mut Tally) -> Result<()> {
     own.args(["test", "--profile", "xtask", "--package", "xtask"]);
     stage("test: xtask", || count(&mut own, "run xtask's own tests", tally))?;
 
+    bare::check(&project, tally);
+    stage("test: vectors in WebAssembly", || {
+        let module = vectors::build(&project)?;
+        count(&mut vectors::runner(&project, module), "run the test vectors", tally)
+    })?;
+
     let files = browser_tests(&project)?;
     if files.is_empty() {
         return Ok(());
@@ -64,6 +70,24 @@ fn run_all(tally: &mut Tally) -> Result<()> {
             "run the browser tests",
             tally,
         )
+    })
+}
+
+/// Only the checks that need neither daemon nor browser.
+pub fn rules(project: &Project) -> Result<()> {
+    let mut tally = Tally::default();
+    portable_rules(project, &mut tally)?;
+    anyhow::ensure!(tally.is_good(), "the rules do not hold everywhere: {tally}");
+    println!("{tally}");
+    Ok(())
+}
+
+/// The rules where there is no system, and in a WebAssembly engine.
+fn portable_rules(project: &Project, tally: &mut Tally) -> Result<()> {
+    bare::check(project, tally);
+    stage("test: vectors in WebAssembly", || {
+        let module = vectors::build(project)?;
+        count(&mut vectors::runner(project, module), "run the test vectors", tally)
     })
 }
 
