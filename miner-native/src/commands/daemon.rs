@@ -63,6 +63,9 @@ pub struct Arguments {
     /// Blocks after a proving period in which a late proof is taken; fixed when the network begins
     #[arg(long, value_name = "BLOCKS", help_heading = "New network")]
     grace: Option<u64>,
+    /// Blocks that a payee has to redeem after a channel was cancelled; fixed when the network begins
+    #[arg(long, value_name = "BLOCKS", help_heading = "New network")]
+    cancel_delay: Option<u64>,
 }
 
 /// Runs the daemon until it is interrupted.
@@ -72,6 +75,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         proving_period: arguments.proving_period.unwrap_or(usual.proving_period),
         challenge_window: arguments.challenge_window.unwrap_or(usual.challenge_window),
         grace: arguments.grace.unwrap_or(usual.grace),
+        cancel_delay: arguments.cancel_delay.unwrap_or(usual.cancel_delay),
         ..usual
     };
     let config = DaemonConfig {
