@@ -7,23 +7,28 @@ export class SealdropError extends Error implements Problem {
   override readonly name = 'SealdropError';
   readonly code: ErrorCode;
   readonly hint: string;
+  declare readonly rejection?: number;
 
-  constructor(code: ErrorCode, message: string, hint = '') {
+  constructor(code: ErrorCode, message: string, hint = '', rejection?: number) {
     super(message);
     this.code = code;
     this.hint = hint;
+    if (rejection !== undefined) {
+      this.rejection = rejection;
+    }
   }
 
   /** The error that was sent as plain data. */
   static from(problem: Problem): SealdropError {
-    return new SealdropError(problem.code, problem.message, problem.hint);
+    return new SealdropError(problem.code, problem.message, problem.hint, problem.rejection);
   }
 }
 
 /** Anything thrown, as plain data that can be posted. */
 export function problemOf(thrown: unknown): Problem {
   if (isProblem(thrown)) {
-    return { code: thrown.code, message: thrown.message, hint: thrown.hint };
+    const { code, message, hint, rejection } = thrown;
+    return { code, message, hint, ...(rejection === undefined ? {} : { rejection }) };
   }
   if (thrown instanceof DOMException) {
     return storageProblem(thrown);

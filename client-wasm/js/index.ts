@@ -14,16 +14,19 @@ import { SealdropError } from './errors.js';
 import { Link } from './link.js';
 import { computePiece } from './pieces.js';
 import type {
+  Answer,
   Deal,
   Events,
   MinerInfo,
   NetworkInfo,
   OpenOptions,
+  Payments,
   Piece,
   Quote,
   RunOptions,
   StoreOptions,
   Verification,
+  Voucher,
 } from './types.js';
 
 export { SealdropError } from './errors.js';
@@ -98,11 +101,13 @@ export class Sealdrop {
   /**
    * Starts a deal; resolves once it is kept in this browser, before anything is paid. Its way is told by `deal` events.
    *
-   * Throws, before anything is kept, what `quote` calls a problem, and `miner-unreachable` within 15 seconds.
+   * Throws, before anything is kept, what `quote` calls a problem, `duplicate` when this browser has a deal with this
+   * miner about this file that has not failed, and `miner-unreachable` within 15 seconds.
    */
   store(file: File | Blob, piece: Piece, miner: MinerInfo, options: StoreOptions): Promise<Deal> {
     const name = options.name ?? ('name' in file ? file.name : 'unnamed');
-    return this.#link.call('store', [{ file, name, piece, miner: miner.address, duration: options.duration }]);
+    const { duration, allowDuplicates = false } = options;
+    return this.#link.call('store', [{ file, name, piece, miner: miner.address, duration, allowDuplicates }]);
   }
 
   /** All deals, newest first. */
@@ -120,7 +125,18 @@ export class Sealdrop {
     return this.#link.call('retry', [id]);
   }
 
-  /** Forgets a deal that is complete or has failed. Throws `busy` for one under way. */
+  /**
+   * Gives a working deal up: it becomes `failed` once no step of it is half done, and what was set aside comes back. A deal
+   * whose time is over is given up by itself. Throws `not-working` for one that is complete or has failed.
+   */
+  giveUp(id: string): Promise<void> {
+    return this.#link.call('giveUp', [id]);
+  }
+
+  /**
+   * Forgets a deal that is complete or has failed. Throws `busy` for one under way, and `refund-pending` while money of
+   * a failed attempt is on its way back: forgotten, it would stay where it is.
+   */
   remove(id: string): Promise<void> {
     return this.#link.call('remove', [id]);
   }
@@ -133,6 +149,29 @@ export class Sealdrop {
   /** Checks a complete deal against the chain, without trusting the miner. */
   verify(id: string): Promise<Verification> {
     return this.#link.call('verify', [id]);
+  }
+
+  /** Asks a deal's miner how it stands, and checks the answer's signature; the deal is brought up to date with it. */
+  query(id: string): Promise<Answer> {
+    return this.#link.call('query', [id]);
+  }
+
+  /** How a deal is paid: its channel and vouchers, what is due and what was redeemed. */
+  payments(id: string): Promise<Payments> {
+    return this.#link.call('payments', [id]);
+  }
+
+  /** A deal's vouchers as text, one a line; empty for a free deal, before it is signed, and after it failed. */
+  exportVouchers(id: string): Promise<string> {
+    return this.#link.call('exportVouchers', [id]);
+  }
+
+  /**
+   * Reads vouchers, of any payer, from text with spaces or line breaks between them, and looks up how they stand.
+   * Nothing is kept. Throws `bad-argument` when one cannot be read.
+   */
+  importVouchers(text: string): Promise<Voucher[]> {
+    return this.#link.call('importVouchers', [text]);
   }
 
   /** Calls `listener` with every event of a kind; the returned function ends that. */

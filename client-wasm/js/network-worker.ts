@@ -139,6 +139,11 @@ function hear(message: TabMessage): void {
       return show(message.view);
     case 'removed':
       return forget(message.id);
+    case 'giveUp':
+      if (opened().tabs.leads) {
+        opened().client.giveUp(message.id);
+      }
+      return;
     case 'start':
       if (opened().tabs.leads) {
         start(message.id, message.anew).catch(report);
@@ -213,7 +218,7 @@ async function open(chain: string, database: string): Promise<{ address: string 
 
 async function store(request: StoreRequest): Promise<Deal> {
   const { client, store: deals } = opened();
-  const { file, name, piece, miner, duration } = request;
+  const { file, name, piece, miner, duration, allowDuplicates } = request;
   if (file.size !== piece.size) {
     throw new SealdropError(
       'bad-argument',
@@ -223,7 +228,10 @@ async function store(request: StoreRequest): Promise<Deal> {
   }
   const id = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
   const { size, commP, dataCid } = piece;
-  const draft = { id, name, type: file.type, piece: { size, commP, dataCid }, miner, duration };
+  // A deal that has failed stores nothing, so its file may be stored anew.
+  const kept = (await deals.deals()).filter((deal) => deal.view.state !== 'failed');
+  const existing = kept.map((deal) => ({ miner: deal.view.miner, dataCid: deal.view.dataCid }));
+  const draft = { id, name, type: file.type, piece: { size, commP, dataCid }, miner, duration, allowDuplicates, existing };
   const { state, view } = await client.draft(draft);
   await deals.create({ id, state, view }, { id, blob: file, nodes: piece.nodes });
   host.showDeal(view);
@@ -233,7 +241,8 @@ async function store(request: StoreRequest): Promise<Deal> {
 
 /** A stored deal as the page sees it now. */
 function current(deal: StoredDeal): Deal {
-  return views.get(deal.id) ?? { ...deal.view, connected: false };
+  // What an earlier version kept knows of no refunds.
+  return views.get(deal.id) ?? { ...deal.view, refunds: deal.view.refunds ?? [], connected: false };
 }
 
 async function retry(id: string): Promise<void> {
@@ -255,11 +264,32 @@ async function retry(id: string): Promise<void> {
   return order(id, true);
 }
 
+async function giveUp(id: string): Promise<void> {
+  const { client, tabs } = opened();
+  if ((await stored(id)).view.state !== 'working') {
+    throw new SealdropError('not-working', 'this deal is not under way', 'A complete or failed deal can be forgotten.');
+  }
+  if (!tabs.leads) {
+    tabs.tell({ kind: 'giveUp', id });
+  } else if (!client.giveUp(id)) {
+    throw new SealdropError('busy', 'this deal is just being taken up or has ended', 'Look at it again in a moment.');
+  }
+}
+
 async function remove(id: string): Promise<void> {
   const { store: deals, tabs } = opened();
   const deal = await stored(id);
   if (deal.view.state === 'working') {
-    throw new SealdropError('busy', 'this deal is under way', 'Wait until it is complete or has failed.');
+    throw new SealdropError('busy', 'this deal is under way', 'Wait until it is complete or has failed, or give it up.');
+  }
+  const pending = (deal.view.refunds ?? []).find((refund) => refund.state !== 'returned');
+  if (pending !== undefined) {
+    const until = pending.until === undefined ? '' : `, from block ${pending.until} on`;
+    throw new SealdropError(
+      'refund-pending',
+      `${pending.amount} FIL of this deal are still on their way back to the account`,
+      `They come by themselves while this page is open${until}; forgotten, they would be lost. Then forget the deal.`,
+    );
   }
   await deals.remove(id);
   forget(id);
@@ -305,6 +335,7 @@ const calls: Omit<Calls, 'retrieve'> = {
   close,
   store,
   retry,
+  giveUp,
   remove,
   network: () => opened().client.network(),
   balance: () => opened().client.balance(),
@@ -320,6 +351,10 @@ const calls: Omit<Calls, 'retrieve'> = {
     return deal && current(deal);
   },
   verify: async (id) => opened().client.verify((await stored(id)).state),
+  query: async (id) => opened().client.query((await stored(id)).state),
+  payments: async (id) => opened().client.payments((await stored(id)).state),
+  exportVouchers: async (id) => opened().client.exportVouchers((await stored(id)).state),
+  importVouchers: (text) => opened().client.importVouchers(text),
 };
 
 async function answer(message: Extract<ToNetwork, { kind: 'call' }>): Promise<unknown> {

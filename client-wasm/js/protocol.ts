@@ -1,14 +1,17 @@
 /** The messages between the page and its two workers. Everything here is plain data that can be posted. */
 
 import type {
+  Answer,
   Deal,
   Events,
   MinerInfo,
   NetworkInfo,
+  Payments,
   Piece,
   Problem,
   Quote,
   Verification,
+  Voucher,
 } from './types.js';
 
 /** What a deal is made of, as the page posts it. */
@@ -18,6 +21,7 @@ export interface StoreRequest {
   readonly piece: Piece;
   readonly miner: string;
   readonly duration: number;
+  readonly allowDuplicates: boolean;
 }
 
 /** The functions of the network worker. */
@@ -32,9 +36,14 @@ export interface Calls {
   deals(): Promise<Deal[]>;
   deal(id: string): Promise<Deal | undefined>;
   retry(id: string): Promise<void>;
+  giveUp(id: string): Promise<void>;
   remove(id: string): Promise<void>;
   retrieve(id: string): Promise<Blob>;
   verify(id: string): Promise<Verification>;
+  query(id: string): Promise<Answer>;
+  payments(id: string): Promise<Payments>;
+  exportVouchers(id: string): Promise<string>;
+  importVouchers(text: string): Promise<Voucher[]>;
   close(): Promise<void>;
 }
 

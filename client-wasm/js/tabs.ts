@@ -11,6 +11,8 @@ import type { Deal } from './types.js';
 export type TabMessage =
   /** Carry this deal on from what is stored; asked by a tab that does not lead. */
   | { readonly kind: 'start'; readonly id: string; readonly anew: boolean }
+  /** Give this deal up; asked by a tab that does not lead. */
+  | { readonly kind: 'giveUp'; readonly id: string }
   | { readonly kind: 'removed'; readonly id: string }
   | { readonly kind: 'deal'; readonly view: Deal };
 

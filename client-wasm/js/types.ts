@@ -168,6 +168,8 @@ export interface StoreOptions {
   readonly duration: number;
   /** Name to show; a `File`'s own name when left out. */
   readonly name?: string;
+  /** Whether a second deal with the same miner about the same file is meant; without it, `store` throws `duplicate`. */
+  readonly allowDuplicates?: boolean;
 }
 
 /** Something that went wrong, in words: what and why, then what to do. */
@@ -176,6 +178,8 @@ export interface Problem {
   readonly message: string;
   /** What to do about it; may be empty. */
   readonly hint: string;
+  /** With the code `rejected`: the stable number of the miner's rule, when it was found before anything was sent. */
+  readonly rejection?: number;
 }
 
 /** Stable codes of what can go wrong. */
@@ -187,6 +191,7 @@ export type ErrorCode =
   | 'chain-unreachable'
   | 'closed'
   | 'deal-failed'
+  | 'duplicate'
   | 'empty-file'
   | 'faucet'
   | 'file-lost'
@@ -200,9 +205,12 @@ export type ErrorCode =
   | 'no-ask'
   | 'not-found'
   | 'not-stored-yet'
+  | 'not-working'
+  | 'refund-pending'
   | 'rejected'
   | 'retrieval-corrupt'
   | 'retrieval-failed'
+  | 'self-deal'
   | 'storage'
   | 'unsupported';
 
@@ -260,6 +268,86 @@ export interface Proving {
   readonly proofs: number;
 }
 
+/** A miner's signed answer about a deal. */
+export interface Answer {
+  /** `unknown` when the miner has no such deal. */
+  readonly state: 'unknown' | 'rejected' | 'accepted' | 'started' | 'failed' | 'staged' | 'complete';
+  /** The miner's reason; empty when there is none. */
+  readonly message: string;
+  readonly at: number;
+}
+
+/** The money of a failed attempt on its way back. */
+export interface Refund {
+  /** Id of the attempt's payment channel. */
+  readonly channel: number;
+  /** FIL that come, or came, back. */
+  readonly amount: string;
+  /**
+   * `cancelling`: the channel is being cancelled · `waiting`: it ends at `until`, which leaves the miner time to redeem
+   * what it has earned · `reclaiming`: the money is being taken out of it · `returned`: it is in the account.
+   */
+  readonly state: 'cancelling' | 'waiting' | 'reclaiming' | 'returned';
+  /** Height at which the channel ends, while that is waited for. */
+  readonly until?: number;
+  /** Whether the chain refused to cancel the channel, because the miner has shown that it stores the file. */
+  readonly earned: boolean;
+  /** What hinders it at present; it is tried again by itself. */
+  readonly error?: Problem;
+}
+
+/** A payer's signed promise to pay. */
+export interface Voucher {
+  readonly payer: string;
+  /** Who is paid. */
+  readonly target: string;
+  /** Id of the payer's channel that it is paid from. */
+  readonly channel: number;
+  /** FIL, cumulative over the channel: redeeming a voucher pays what it exceeds the last redeemed one by. */
+  readonly amount: string;
+  /** First height at which it may be redeemed. */
+  readonly validAt: number;
+  /** Whether the payee must show on the chain that it stores the file. */
+  readonly conditional: boolean;
+  /**
+   * `ahead`: its height is still to come · `due`: it may be redeemed now · `redeemed`: the channel has paid as much ·
+   * `expired`: the channel ended before that · `settled`: the channel is gone · `invalid`: the chain would pay nothing for it.
+   */
+  readonly state: 'ahead' | 'due' | 'redeemed' | 'expired' | 'settled' | 'invalid';
+  /** Its text form (`z…`), which `sealdrop` and `importVouchers` read. */
+  readonly text: string;
+}
+
+/** A payment channel. */
+export interface Channel {
+  readonly id: number;
+  /** Who is paid; absent once the channel is closed. */
+  readonly target?: string;
+  /** FIL that were set aside. */
+  readonly amount: string;
+  /** FIL that the target has taken. */
+  readonly redeemed: string;
+  /** First height at which nothing can be redeemed; absent once the channel is closed. */
+  readonly eol?: number;
+  /** `closed`: it is gone from the chain, and what was left went back to the payer. */
+  readonly state: 'open' | 'cancelled' | 'ended' | 'closed';
+}
+
+/** How a deal is paid, at one height of the chain. */
+export interface Payments {
+  readonly height: number;
+  /** FIL for the whole deal; 0 for a free one. */
+  readonly total: string;
+  /** FIL that have fallen due, redeemed or not. */
+  readonly due: string;
+  /** FIL that the miner has redeemed. */
+  readonly redeemed: string;
+  /** Absent for a free deal, and until the channel is open. */
+  readonly channel?: Channel;
+  /** In the order in which they fall due; none for a free deal, before it is signed, and after it failed. */
+  readonly vouchers: readonly Voucher[];
+}
+
 /** A storage deal as this browser keeps it. */
 export interface Deal {
   /** Local id; stable from the first moment. */
@@ -292,21 +380,35 @@ export interface Deal {
   readonly steps: readonly StepRecord[];
   readonly proof?: SectorProof;
   readonly proving?: Proving;
+  /** The money of failed attempts, the oldest first; taken back by itself while a page is open. */
+  readonly refunds: readonly Refund[];
+  /** The miner's last answer whose signature was right. */
+  readonly answer?: Answer;
   /** What hinders the deal at present. A `working` deal with an error is being retried. */
   readonly error?: Problem;
   /** Whether this browser is connected to the miner right now. */
   readonly connected: boolean;
 }
 
+/**
+ * What a check comes to. `holds`: shown · `pending`: cannot be shown yet, and nothing is overdue · `over`: the deal has
+ * run its time, so it is owed no more · `fails`: shown to be wrong, or overdue.
+ */
+export type Verdict = 'holds' | 'pending' | 'over' | 'fails';
+
 /** One check of `verify`. */
 export interface Check {
+  /** Whether its state is `holds`. */
   readonly ok: boolean;
-  /** What was compared with what. */
+  readonly state: Verdict;
+  /** What was compared with what, and what came of it. */
   readonly detail: string;
 }
 
 /** What `verify` found, each part checked here against the chain, without trusting the miner. */
 export interface Verification {
+  /** That of the worst part: `fails`, then `pending`, then `over`. */
+  readonly state: Verdict;
   /** The piece lies in the data that commD commits to. */
   readonly inclusion: Check;
   /** The commitSector message is on the chain, was applied, and commits this sector of this miner. */

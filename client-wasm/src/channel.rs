@@ -9,9 +9,9 @@ use crate::host::Host;
 use crate::rpc::Rpc;
 use cid::Cid;
 use futures::lock::Mutex;
-use shared::chain::calls::{self, Call};
+use shared::chain::calls::Call;
 use shared::chain::view::ReceiptView;
-use shared::chain::{ChannelId, SecretKey, SignedMessage};
+use shared::chain::{SecretKey, SignedMessage};
 use std::rc::Rc;
 use wasm_bindgen::JsCast;
 
@@ -100,28 +100,6 @@ impl Outbox {
     /// Forgets the message for `purpose`: its outcome is recorded elsewhere, or the call is to be made anew.
     pub async fn forget(&self, purpose: &str) -> Result<(), Fault> {
         self.host.drop_message(purpose).await.map_err(Fault::storage)
-    }
-
-    /// Takes the money of a failed deal's channel back: cancels the channel, and reclaims it after its end. Whether that
-    /// is done; if not, to be called again later.
-    pub async fn refund(&self, deal: &str, channel: ChannelId) -> Result<bool, Fault> {
-        let payer = self.key.address();
-        let Some(view) = self.rpc.channel(&payer, channel).await? else {
-            return Ok(true);
-        };
-        let (network, head) = futures::try_join!(self.rpc.network(), self.rpc.head())?;
-        let (step, call) = if head.height >= view.eol {
-            ("reclaim", calls::reclaim(channel))
-        } else if view.eol > head.height.plus(network.policy.cancel_delay) {
-            ("cancel", calls::cancel(channel))
-        } else {
-            return Ok(false);
-        };
-        let purpose = format!("{step}/{deal}/{channel}");
-        let message = self.submit(&purpose, call).await?;
-        self.confirmed(&purpose, &message).await?;
-        self.forget(&purpose).await?;
-        Ok(step == "reclaim")
     }
 
     async fn push(&self, purpose: &str, message: &SignedMessage) -> Result<(), Fault> {

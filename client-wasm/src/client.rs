@@ -8,12 +8,12 @@ use crate::offer::{self, MinerInfo, PieceFacts};
 use crate::record::{to_js, Record, Step};
 use crate::rpc::Rpc;
 use crate::serve::Nodes;
-use crate::{retrieve, verify};
+use crate::{payments, query, retrieve, verify};
 use cid::Cid;
 use serde::Deserialize;
 use shared::chain::{Address, AttoFil, SecretKey};
-use shared::deal::{ClientDeal, ClientStage};
-use std::collections::{BTreeMap, BTreeSet};
+use shared::deal::{duplicates, ClientDeal, ClientStage, Draft};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 
@@ -31,6 +31,20 @@ struct Request {
     piece: PieceFacts,
     miner: String,
     duration: u64,
+    /// Whether a second deal with the same miner about the same file is meant.
+    #[serde(default)]
+    allow_duplicates: bool,
+    /// The deals that are kept here, but for those that have failed.
+    #[serde(default)]
+    existing: Vec<Existing>,
+}
+
+/// What tells two deals of this browser apart.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Existing {
+    miner: Address,
+    data_cid: String,
 }
 
 /// The running client.
@@ -124,11 +138,21 @@ impl Client {
             piece,
             miner,
             duration,
+            allow_duplicates,
+            existing,
         } = from_js("the deal", request)?;
-        let (rpc, key) = (&self.0.rpc, &self.0.key);
-        let drafted = offer::draft(rpc, &key.address(), &piece, &address_of(&miner)?, duration).await?;
-        offer::check(rpc, key, &drafted.draft).await?;
-        self.0.reach(&drafted.draft.miner, &drafted.peer_id).await?;
+        let drafted = offer::draft(
+            &self.0.rpc,
+            &self.0.key.address(),
+            &piece,
+            &address_of(&miner)?,
+            duration,
+        )
+        .await?;
+        if !allow_duplicates && is_duplicate(&existing, &drafted.draft) {
+            return Err(Fault::Duplicate.into());
+        }
+        offer::check_and_reach(&self.0, &drafted).await?;
         let now = clock::now();
         let record = Record {
             id,
@@ -141,7 +165,8 @@ impl Client {
             reached: BTreeMap::from([(Step::Drafted, now)]),
             transferred: 0,
             accepted_at: None,
-            refunds: BTreeSet::new(),
+            refunding: BTreeMap::new(),
+            answer: None,
             proving: None,
             error: None,
         };
@@ -165,15 +190,14 @@ impl Client {
             comm_p: old.comm_p,
             data_cid: old.data_cid.to_string(),
         };
-        let (rpc, key) = (&self.0.rpc, &self.0.key);
-        let drafted = offer::draft(rpc, &key.address(), &piece, &old.miner, old.duration).await?;
-        offer::check(rpc, key, &drafted.draft).await?;
-        self.0.reach(&drafted.draft.miner, &drafted.peer_id).await?;
+        let drafted = offer::draft(&self.0.rpc, &self.0.key.address(), &piece, &old.miner, old.duration).await?;
+        offer::check_and_reach(&self.0, &drafted).await?;
         record.peer_id = drafted.peer_id;
         record.deal = ClientDeal::new(drafted.draft);
         record.attempt += 1;
         record.reached = BTreeMap::from([(Step::Drafted, clock::now())]);
-        (record.transferred, record.accepted_at, record.proving, record.error) = (0, None, None, None);
+        (record.transferred, record.accepted_at, record.proving) = (0, None, None);
+        (record.answer, record.error) = (None, None);
         Ok(kept(&record)?)
     }
 
@@ -196,6 +220,12 @@ impl Client {
         self.0.wake(id)
     }
 
+    /// Gives a working deal up at the page's wish; false when it is not under way here.
+    #[wasm_bindgen(js_name = giveUp)]
+    pub fn give_up(&self, id: &str) -> bool {
+        self.0.give_up(id, "you asked for it")
+    }
+
     /// Stops carrying a deal on.
     pub fn stop(&self, id: &str) {
         self.0.stop(id);
@@ -216,10 +246,43 @@ impl Client {
     pub async fn verify(&self, state: String) -> Result<JsValue, JsValue> {
         Ok(verify::verify(&self.0.rpc, &Record::from_text(&state)?).await?)
     }
+
+    /// Asks a deal's miner how it stands.
+    #[wasm_bindgen(unchecked_return_type = "import('../../js/types.js').Answer")]
+    pub async fn query(&self, state: String) -> Result<JsValue, JsValue> {
+        Ok(query::query(&self.0, &Record::from_text(&state)?).await?)
+    }
+
+    /// What a deal pays, and what was paid.
+    #[wasm_bindgen(unchecked_return_type = "import('../../js/types.js').Payments")]
+    pub async fn payments(&self, state: String) -> Result<JsValue, JsValue> {
+        Ok(payments::payments(&self.0.rpc, &Record::from_text(&state)?).await?)
+    }
+
+    /// A deal's vouchers as text, one a line.
+    #[wasm_bindgen(js_name = exportVouchers)]
+    pub fn export_vouchers(&self, state: &str) -> Result<String, JsValue> {
+        Ok(payments::export(&Record::from_text(state)?))
+    }
+
+    /// Reads vouchers from text and asks the chain how they stand.
+    #[wasm_bindgen(js_name = importVouchers, unchecked_return_type = "import('../../js/types.js').Voucher[]")]
+    pub async fn import_vouchers(&self, text: String) -> Result<JsValue, JsValue> {
+        Ok(payments::import(&self.0.rpc, &text).await?)
+    }
 }
 
 async fn balance(rpc: &Rpc, address: &Address) -> Result<AttoFil, Fault> {
     Ok(rpc.actor(address).await?.map_or(AttoFil::ZERO, |actor| actor.balance))
+}
+
+/// Whether one of the kept deals is with the same miner about the same file; one that cannot be read is none.
+fn is_duplicate(existing: &[Existing], draft: &Draft) -> bool {
+    let known: Vec<(&Address, Cid)> = existing
+        .iter()
+        .filter_map(|deal| Some((&deal.miner, Cid::try_from(deal.data_cid.as_str()).ok()?)))
+        .collect();
+    duplicates(known.iter().map(|(miner, cid)| (*miner, cid)), draft)
 }
 
 fn kept(record: &Record) -> Result<JsValue, Fault> {

@@ -9,14 +9,14 @@ use crate::edge::Edge;
 use crate::fault::Fault;
 use crate::host::Host;
 use crate::network::Network;
-use crate::record::{Proving, Record, Step};
+use crate::record::{Answer, Proving, Record, Step};
 use crate::rpc::Rpc;
 use crate::serve::{Nodes, ServeEvent, Sources};
 use crate::transport::DIAL_LIMIT;
 use futures::channel::oneshot;
 use libp2p::{Multiaddr, PeerId};
-use shared::chain::{Address, ChannelId, SecretKey};
-use shared::deal::{drive, ClientStage, SignedResponse};
+use shared::chain::{Address, SecretKey};
+use shared::deal::{drive, ClientDeal, ClientHost, ClientInput, ClientStage, SignedResponse};
 use shared::wire::Cbor;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -38,6 +38,10 @@ pub struct Running {
     waker: RefCell<Option<oneshot::Sender<()>>>,
     shown_at: Cell<f64>,
     pub(crate) failures: Cell<u32>,
+    /// Why the deal is not to be pursued any longer, once the page has said so.
+    pub(crate) given_up: RefCell<Option<String>>,
+    /// Whether somebody is taking the money of failed attempts back.
+    pub(crate) refunding: Cell<bool>,
 }
 
 /// Everything that the client's parts share.
@@ -101,8 +105,11 @@ impl Core {
             waker: RefCell::default(),
             shown_at: Cell::new(0.0),
             failures: Cell::new(0),
+            given_up: RefCell::default(),
+            refunding: Cell::new(false),
         });
         self.running.borrow_mut().insert(id, running.clone());
+        spawn_local(self.clone().take_back(running.clone()));
         spawn_local(self.clone().run(running));
         Ok(())
     }
@@ -112,6 +119,17 @@ impl Core {
         let running = self.running.borrow().get(id).cloned();
         running.iter().for_each(|running| running.wake());
         running.is_some()
+    }
+
+    /// Gives a deal up as soon as no step of it is half done; whether it is under way here.
+    pub fn give_up(&self, id: &str, reason: &str) -> bool {
+        let running = self.running.borrow().get(id).cloned();
+        let pursued = running.filter(|running| !running.record.borrow().is_settled());
+        if let Some(running) = &pursued {
+            *running.given_up.borrow_mut() = Some(reason.into());
+            running.wake();
+        }
+        pursued.is_some()
     }
 
     /// Stops carrying a deal on.
@@ -128,9 +146,13 @@ impl Core {
         while !running.stopped.get() && !running.record.borrow().is_settled() {
             let mut deal = running.record.borrow().deal.clone();
             let mut edge = Edge::new(self.clone(), running.clone());
-            if let Err(fault) = drive(&mut deal, &mut edge).await {
-                self.note_fault(&running, fault).await;
-                running.pause(running.retry_wait()).await;
+            match drive(&mut deal, &mut edge).await {
+                Ok(()) => {}
+                Err(Fault::GivenUp(reason)) => self.end(&running, &mut deal, &mut edge, reason).await,
+                Err(fault) => {
+                    self.note_fault(&running, fault).await;
+                    running.pause(running.retry_wait()).await;
+                }
             }
         }
         if !running.stopped.get() {
@@ -139,11 +161,28 @@ impl Core {
                 (record.id.clone(), record.deal.draft.data_cid)
             };
             self.sources.withdraw(&root, &id);
+            // It may have failed just now; does nothing when that is under way or nothing is to come back.
+            self.clone().take_back(running.clone()).await;
             self.after(&running).await;
             // A stopped one may have a successor under the same id.
             if !running.stopped.get() {
                 self.stop(&id);
             }
+        }
+    }
+
+    /// Ends a deal that is not pursued any longer; its money comes back as that of any failed one.
+    async fn end(&self, running: &Running, deal: &mut ClientDeal, edge: &mut Edge, reason: String) {
+        let kept = match deal.handle(ClientInput::GivenUp {
+            reason: format!("given up: {reason}"),
+        }) {
+            Ok(()) => edge.save(deal).await,
+            // It has come to its end by itself.
+            Err(_) => Ok(()),
+        };
+        if let Err(fault) = kept {
+            self.note_fault(running, fault).await;
+            running.pause(running.retry_wait()).await;
         }
     }
 
@@ -158,32 +197,24 @@ impl Core {
         }
     }
 
-    /// What is left to do for a settled deal: to follow the proving of its sector, and to take the money of failed
-    /// attempts back.
+    /// What is left to do for a settled deal: to follow the proving of its sector, and to wait for the refunds that are
+    /// under way.
     async fn after(&self, running: &Running) {
         let complete = matches!(running.record.borrow().deal.stage, ClientStage::Complete { .. });
-        while !running.stopped.get() && (complete || !running.record.borrow().refunds.is_empty()) {
-            if let Err(fault) = self.look_after(running, complete).await {
-                // It is tried again; an unreachable chain is reported by those who watch its head.
-                web_sys::console::debug_1(&format!("a settled deal has to wait: {fault}").into());
+        while !running.stopped.get() && (complete || running.refunding.get()) {
+            if complete {
+                if let Err(fault) = self.look_after(running).await {
+                    // It is tried again; an unreachable chain is reported by those who watch its head.
+                    web_sys::console::debug_1(&format!("a settled deal has to wait: {fault}").into());
+                }
             }
-            running.pause(if complete { WATCH_WAIT } else { RETRY_WAIT.1 }).await;
+            running.pause(WATCH_WAIT).await;
         }
     }
 
-    async fn look_after(&self, running: &Running, complete: bool) -> Result<(), Fault> {
-        if complete && self.look_at_sector(running).await? {
+    async fn look_after(&self, running: &Running) -> Result<(), Fault> {
+        if self.look_at_sector(running).await? {
             self.save(running).await?;
-        }
-        let (id, refunds) = {
-            let record = running.record.borrow();
-            (record.id.clone(), record.refunds.clone())
-        };
-        for channel in refunds {
-            if self.outbox.refund(&id, ChannelId(channel)).await? {
-                running.record.borrow_mut().refunds.remove(&channel);
-                self.save(running).await?;
-            }
         }
         Ok(())
     }
@@ -235,7 +266,7 @@ impl Core {
         Ok(())
     }
 
-    fn show(&self, running: &Running) {
+    pub(crate) fn show(&self, running: &Running) {
         if running.stopped.get() {
             return;
         }
@@ -295,28 +326,56 @@ impl Core {
         Ok(peer)
     }
 
-    /// Asks a deal's miner one question.
+    /// Asks a miner one question.
     pub(crate) async fn ask<Q: Cbor>(
         &self,
-        record: &RefCell<Record>,
+        miner: &Address,
+        peer_id: &str,
         protocol: &'static str,
         question: &Q,
     ) -> Result<SignedResponse, Fault> {
-        let (miner, peer_id) = {
-            let record = record.borrow();
-            (record.deal.draft.miner.clone(), record.peer_id.clone())
-        };
         let unreachable = |reason: String| Fault::MinerUnreachable {
             miner: miner.clone(),
             reason,
         };
-        let peer = self.reach(&miner, &peer_id).await?;
+        let peer = self.reach(miner, peer_id).await?;
         let conversation = self
             .network
             .converse(peer, protocol)
             .await
             .map_err(|e| unreachable(e.to_string()))?;
         conversation.ask(question).await.map_err(|e| unreachable(e.to_string()))
+    }
+
+    /// Takes in a miner's answer that the page asked for; `worker` signed it. A deal under way asks once more by itself; a
+    /// complete one may have to learn that its sector is lost.
+    pub(crate) async fn note_answer(
+        self: &Rc<Self>,
+        id: &str,
+        response: SignedResponse,
+        worker: &Address,
+    ) -> Result<(), Fault> {
+        let Some(running) = self.running.borrow().get(id).cloned() else {
+            return Ok(());
+        };
+        {
+            let (mut record, now) = (running.record.borrow_mut(), clock::now());
+            record.answer = Some(Answer::of(&response, now));
+            let mut deal = record.deal.clone();
+            if matches!(deal.stage, ClientStage::Complete { .. }) {
+                let worker = worker.clone();
+                let known = deal.handle(ClientInput::WorkerChanged { worker });
+                let taken = known.and_then(|()| deal.handle(ClientInput::Answered { response }));
+                // What the machine refuses, such as an earlier state, changes nothing.
+                if taken.is_ok() {
+                    record.advance(&deal, None, now);
+                }
+            }
+        }
+        running.wake();
+        self.save(&running).await?;
+        spawn_local(self.clone().take_back(running));
+        Ok(())
     }
 }
 

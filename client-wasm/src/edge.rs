@@ -5,14 +5,14 @@
 use crate::clock;
 use crate::driver::{Core, Running};
 use crate::fault::Fault;
-use crate::record::Step;
+use crate::record::{Answer, Step};
 use cid::Cid;
 use shared::chain::{calls, Address, AttoFil, Epoch, SecretKey};
 use shared::deal::client::ClientRefusal;
 use shared::deal::drive::ChannelOutcome;
 use shared::deal::{ClientDeal, ClientHost, QueryRequest, SignedProposal, SignedResponse};
 use shared::payment::schedule::ScheduleError;
-use shared::wire::protocol;
+use shared::wire::{protocol, Cbor};
 use std::rc::Rc;
 
 /// Milliseconds between two queries of a deal: the first, and the longest.
@@ -41,16 +41,43 @@ impl Edge {
         Ok(())
     }
 
+    /// Whether the deal is to be pursued no longer: the page said so, or its time is over.
+    async fn check_given_up(&self) -> Result<(), Fault> {
+        if let Some(reason) = self.running.given_up.borrow().clone() {
+            return Err(Fault::GivenUp(reason));
+        }
+        let deadline = self.running.record.borrow().deal.deadline();
+        // Without an answer the next attempt looks again.
+        let head = self.core.rpc.head().await.ok();
+        match deadline.zip(head) {
+            Some((deadline, head)) if head.height >= deadline => Err(Fault::GivenUp(format!(
+                "it was not complete by block {deadline}, when its time was over"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     fn purpose(&self) -> String {
         let record = self.running.record.borrow();
         format!("channel/{}/{}", record.id, record.attempt)
     }
 
+    async fn ask<Q: Cbor>(&self, protocol: &'static str, question: &Q) -> Result<SignedResponse, Fault> {
+        let (miner, peer_id) = {
+            let record = self.running.record.borrow();
+            (record.deal.draft.miner.clone(), record.peer_id.clone())
+        };
+        self.core.ask(&miner, &peer_id, protocol, question).await
+    }
+
     /// The miner answered: whatever hindered the deal is over, but for a file that is lost.
-    async fn clear_error(&self) -> Result<(), Fault> {
+    async fn heard(&self, response: &SignedResponse) -> Result<(), Fault> {
         self.running.failures.set(0);
         let error = {
             let mut record = self.running.record.borrow_mut();
+            if response.is_signed_by(&record.deal.draft.worker) {
+                record.answer = Some(Answer::of(response, clock::now()));
+            }
             record.error.take_if(|error| error.code != Fault::FileLost.code())
         };
         if error.is_some() {
@@ -154,11 +181,9 @@ impl ClientHost for Edge {
 
     async fn propose(&mut self, proposal: &SignedProposal) -> Result<SignedResponse, Fault> {
         self.check_stopped()?;
-        let response = self
-            .core
-            .ask(&self.running.record, protocol::MAKE_DEAL, proposal)
-            .await?;
-        self.clear_error().await?;
+        self.check_given_up().await?;
+        let response = self.ask(protocol::MAKE_DEAL, proposal).await?;
+        self.heard(&response).await?;
         Ok(response)
     }
 
@@ -168,12 +193,10 @@ impl ClientHost for Edge {
         self.queries += 1;
         self.running.pause(wait).await;
         self.check_stopped()?;
+        self.check_given_up().await?;
         self.look_for_sealing().await?;
-        let response = self
-            .core
-            .ask(&self.running.record, protocol::QUERY_DEAL, &QueryRequest { cid: *deal })
-            .await?;
-        self.clear_error().await?;
+        let response = self.ask(protocol::QUERY_DEAL, &QueryRequest { cid: *deal }).await?;
+        self.heard(&response).await?;
         Ok(response)
     }
 

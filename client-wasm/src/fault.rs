@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 use shared::chain::{Address, AttoFil};
-use shared::deal::client::DraftError;
+use shared::deal::{DraftError, Rejection};
 use wasm_bindgen::{JsCast, JsValue};
 
 /// Why something cannot be done (now).
@@ -38,14 +38,23 @@ pub enum Fault {
     FileTooLarge { size: u64, usable: u64 },
     #[error("this deal costs {cost} FIL, but the account holds {balance} FIL")]
     Funds { cost: AttoFil, balance: AttoFil },
-    #[error("{0}")]
-    Rejected(String),
+    /// `code` is the stable number of the miner's rule, when it was found here.
+    #[error("{message}")]
+    Rejected { code: Option<u16>, message: String },
+    #[error("there is a deal with this miner about this file already")]
+    Duplicate,
+    #[error("storing with one's own miner is not supported")]
+    SelfDeal,
     #[error("{0}")]
     DealFailed(String),
+    #[error("given up: {0}")]
+    GivenUp(String),
     #[error("the bytes of this deal's file are not kept here any more")]
     FileLost,
     #[error("the deal is not complete, so there is nothing to {0} yet")]
     NotStoredYet(&'static str),
+    #[error("no miner knows of this deal: it has no signed proposal")]
+    NotProposed,
     #[error("what the miner sent is not the file: {0}")]
     RetrievalCorrupt(String),
     #[error("the miner does not hand the file out: {0}")]
@@ -64,6 +73,9 @@ pub struct Problem {
     pub code: String,
     pub message: String,
     pub hint: String,
+    /// The stable number of the miner's rule that refuses a deal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejection: Option<u16>,
 }
 
 impl Fault {
@@ -81,10 +93,12 @@ impl Fault {
             Self::EmptyFile => "empty-file",
             Self::FileTooLarge { .. } => "file-too-large",
             Self::Funds { .. } => "insufficient-funds",
-            Self::Rejected(_) => "rejected",
-            Self::DealFailed(_) => "deal-failed",
+            Self::Rejected { .. } => "rejected",
+            Self::Duplicate => "duplicate",
+            Self::SelfDeal => "self-deal",
+            Self::DealFailed(_) | Self::GivenUp(_) => "deal-failed",
             Self::FileLost => "file-lost",
-            Self::NotStoredYet(_) => "not-stored-yet",
+            Self::NotStoredYet(_) | Self::NotProposed => "not-stored-yet",
             Self::RetrievalCorrupt(_) => "retrieval-corrupt",
             Self::RetrievalFailed(_) => "retrieval-failed",
             Self::Aborted => "aborted",
@@ -108,10 +122,13 @@ impl Fault {
             Self::EmptyFile => "Choose a file with at least one byte.".into(),
             Self::FileTooLarge { .. } => "Choose a smaller file, or a miner with larger sectors.".into(),
             Self::Funds { .. } => "Get FIL from the faucet, or choose a shorter duration.".into(),
-            Self::Rejected(_) => "The miner's reason tells what to change; then try again.".into(),
-            Self::DealFailed(_) => "Try again, with this miner or another one.".into(),
+            Self::Duplicate => "Look the deal up in the deal book, or store the file once more on purpose (`allowDuplicates`).".into(),
+            Self::SelfDeal => "Use another account, or another miner.".into(),
+            Self::Rejected { .. } => "The miner's reason tells what to change; then try again.".into(),
+            Self::DealFailed(_) | Self::GivenUp(_) => "Try again, with this miner or another one.".into(),
             Self::FileLost => "Choose the file again and store it in a new deal.".into(),
             Self::NotStoredYet(_) => "Wait until the deal is complete.".into(),
+            Self::NotProposed => "Wait until it is signed; a failed deal can be tried again.".into(),
             Self::RetrievalCorrupt(_) => "The bytes were thrown away. Try again; if it stays so, the miner has lost the file.".into(),
             Self::RetrievalFailed(_) => "Try again later.".into(),
             Self::Storage(_) => "Free some space, or leave the private window.".into(),
@@ -125,6 +142,10 @@ impl Fault {
             code: self.code().into(),
             message: self.to_string(),
             hint: self.hint(),
+            rejection: match self {
+                Self::Rejected { code, .. } => *code,
+                _ => None,
+            },
         }
     }
 
@@ -158,8 +179,12 @@ impl From<DraftError> for Fault {
                 what: "the duration",
                 reason: error.to_string(),
             },
-            DraftError::Rejected(rejection) => Self::Rejected(rejection.message),
-            DraftError::SelfDeal | DraftError::Duplicate => Self::Rejected(error.to_string()),
+            DraftError::Rejected(Rejection { code, message }) => Self::Rejected {
+                code: Some(code as u16),
+                message: format!("the miner would refuse this deal: {message}"),
+            },
+            DraftError::SelfDeal => Self::SelfDeal,
+            DraftError::Duplicate => Self::Duplicate,
         }
     }
 }

@@ -29,7 +29,13 @@ pub mod network;
 #[cfg(target_arch = "wasm32")]
 pub mod offer;
 #[cfg(target_arch = "wasm32")]
+pub mod payments;
+#[cfg(target_arch = "wasm32")]
+pub mod query;
+#[cfg(target_arch = "wasm32")]
 pub mod record;
+#[cfg(target_arch = "wasm32")]
+pub mod refunding;
 #[cfg(target_arch = "wasm32")]
 pub mod retrieve;
 #[cfg(target_arch = "wasm32")]

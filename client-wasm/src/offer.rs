@@ -2,9 +2,12 @@
 //!
 //! The miner's own rules are run here, on the proposal as it would be sent, so that a refusal costs nothing.
 
+use crate::driver::Core;
 use crate::fault::{Fault, Problem};
 use crate::rpc::Rpc;
 use cid::Cid;
+use futures::future::{select, Either};
+use futures::pin_mut;
 use serde::{Deserialize, Serialize};
 use shared::chain::view::{MinerView, PreCommitView, SectorView};
 use shared::chain::{Address, AttoFil, Epoch, SecretKey};
@@ -172,6 +175,26 @@ pub async fn check(rpc: &Rpc, key: &SecretKey, draft: &Draft) -> Result<(), Faul
         .await?
         .map_or(AttoFil::ZERO, |actor| actor.balance);
     Ok(draft.rehearse(key, balance)?)
+}
+
+/// Checks a draft, and makes a connection to its miner meanwhile (spec §3.3 steps 2 and 13). Of two faults the draft's
+/// own is told: a miner that is away may be back before the draft is mended.
+pub async fn check_and_reach(core: &Core, drafted: &Drafted) -> Result<(), Fault> {
+    let draft = &drafted.draft;
+    let checking = check(&core.rpc, &core.key, draft);
+    let reaching = core.reach(&draft.miner, &drafted.peer_id);
+    pin_mut!(checking, reaching);
+    match select(checking, reaching).await {
+        Either::Left((checked, reaching)) => {
+            checked?;
+            reaching.await?;
+        }
+        Either::Right((reached, checking)) => {
+            checking.await?;
+            reached?;
+        }
+    }
+    Ok(())
 }
 
 /// What a deal would cost, and why it cannot be made if it cannot.

@@ -4,11 +4,12 @@
 //! [`View`], `Deal` in TypeScript.
 
 use crate::fault::{Fault, Problem};
+use crate::refunding::{RefundView, Refunding};
 use serde::{Deserialize, Serialize};
 use shared::chain::{AttoFil, Epoch};
-use shared::deal::{ClientDeal, ClientStage, DealState};
+use shared::deal::{ClientDeal, ClientStage, DealState, SignedResponse};
 use shared::piece::{Commitment, PieceCid};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The steps of a deal, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -51,6 +52,25 @@ pub struct Proving {
     pub proofs: u64,
 }
 
+/// A miner's last answer about a deal, with its signature checked; `Answer` of the public types.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    pub state: String,
+    pub message: String,
+    /// Milliseconds since 1970.
+    pub at: f64,
+}
+
+impl Answer {
+    pub fn of(response: &SignedResponse, now: f64) -> Self {
+        Self {
+            state: response.response.state.to_string(),
+            message: response.response.message.clone(),
+            at: now,
+        }
+    }
+}
+
 /// One deal with all that is known of it here.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -73,9 +93,11 @@ pub struct Record {
     /// The chain's height when the miner's acceptance was noted.
     #[serde(default)]
     pub accepted_at: Option<Epoch>,
-    /// Channels of failed attempts whose money is still to be taken back.
+    /// Channels of failed attempts by their ids, and how far their money is on its way back.
     #[serde(default)]
-    pub refunds: BTreeSet<u64>,
+    pub refunding: BTreeMap<u64, Refunding>,
+    #[serde(default)]
+    pub answer: Option<Answer>,
     #[serde(default)]
     pub proving: Option<Proving>,
     #[serde(default)]
@@ -127,6 +149,9 @@ struct View<'a> {
     proof: Option<ProofView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     proving: Option<&'a Proving>,
+    refunds: Vec<RefundView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<&'a Answer>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Problem>,
     connected: bool,
@@ -135,7 +160,10 @@ struct View<'a> {
 impl Record {
     /// Reads what [`Record::to_text`] wrote.
     pub fn from_text(text: &str) -> Result<Self, Fault> {
-        serde_json::from_str(text).map_err(|e| Fault::Storage(format!("a kept deal cannot be read: {e}")))
+        let unreadable = |e: serde_json::Error| Fault::Storage(format!("a kept deal cannot be read: {e}"));
+        let mut record: Self = serde_json::from_str(text).map_err(unreadable)?;
+        record.owe_refund();
+        Ok(record)
     }
 
     /// The record for the page's storage.
@@ -163,10 +191,7 @@ impl Record {
                 _ => Step::Accepted,
             },
             ClientStage::Complete { .. } => Step::Complete,
-            ClientStage::Failed { channel, .. } => {
-                self.refunds.extend(channel);
-                return;
-            }
+            ClientStage::Failed { .. } => return self.owe_refund(),
         };
         self.reach(step, now);
         if step >= Step::Accepted {
@@ -174,6 +199,17 @@ impl Record {
         }
         if step >= Step::Staged {
             self.transferred = deal.draft.size;
+        }
+    }
+
+    /// Whatever made a deal fail: the money of its channel is to come back.
+    fn owe_refund(&mut self) {
+        if let ClientStage::Failed {
+            channel: Some(channel), ..
+        } = self.deal.stage
+        {
+            let amount = self.deal.draft.total().unwrap_or_default();
+            self.refunding.entry(channel).or_insert_with(|| Refunding::of(amount));
         }
     }
 
@@ -201,7 +237,10 @@ impl Record {
             return None;
         };
         Some(match reason.starts_with("deal rejected") {
-            true => Fault::Rejected(reason.clone()),
+            true => Fault::Rejected {
+                code: None,
+                message: reason.clone(),
+            },
             false => Fault::DealFailed(reason.clone()),
         })
     }
@@ -250,6 +289,12 @@ impl Record {
                 .into(),
             proof,
             proving: self.proving.as_ref(),
+            refunds: self
+                .refunding
+                .iter()
+                .map(|(channel, refunding)| refunding.view(*channel))
+                .collect(),
+            answer: self.answer.as_ref(),
             error: self
                 .failure()
                 .map(|fault| fault.problem())

@@ -33,16 +33,17 @@ pub struct Rpc {
     miners: Rc<RefCell<BTreeMap<Address, (f64, MinerView)>>>,
 }
 
-/// A message on the chain with its receipt.
+/// A message that the chain knows.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MessageView {
     pub to: Address,
-    pub from: Address,
     pub method: String,
     /// Hexadecimal.
     pub params: Vec<String>,
-    pub receipt: ReceiptView,
+    /// `None` while it waits for a block.
+    #[serde(default)]
+    pub receipt: Option<ReceiptView>,
 }
 
 #[derive(Deserialize)]
@@ -95,14 +96,21 @@ impl Rpc {
     }
 
     pub async fn miner(&self, address: &Address) -> Result<MinerView, Fault> {
+        let found = self.find_miner(address).await?;
+        found.ok_or_else(|| Fault::MinerUnknown(address.clone()))
+    }
+
+    /// `None` when there is no such miner.
+    pub async fn find_miner(&self, address: &Address) -> Result<Option<MinerView>, Fault> {
         let found: Option<MinerView> = self.call("chain.miner", json!({ "address": address })).await?;
-        let miner = found.ok_or_else(|| Fault::MinerUnknown(address.clone()))?;
-        let mut miners = self.miners.borrow_mut();
-        if miners.len() >= MAX_MINERS {
-            miners.clear();
+        if let Some(miner) = &found {
+            let mut miners = self.miners.borrow_mut();
+            if miners.len() >= MAX_MINERS {
+                miners.clear();
+            }
+            miners.insert(address.clone(), (clock::now(), miner.clone()));
         }
-        miners.insert(address.clone(), (clock::now(), miner.clone()));
-        Ok(miner)
+        Ok(found)
     }
 
     /// Like [`Rpc::miner`], or what it said in the last two seconds: many deals watch the same miner.
@@ -131,7 +139,7 @@ impl Rpc {
         self.call("chain.receipt", json!({ "message": message })).await
     }
 
-    /// `None` for a message that is in no block.
+    /// `None` for a message that the chain does not know.
     pub async fn message(&self, message: &str) -> Result<Option<MessageView>, Fault> {
         self.call("chain.message", json!({ "message": message })).await
     }

@@ -1,20 +1,17 @@
-//! Checks a complete deal against the chain, without trusting the miner (spec §6.1 found that nobody ever did).
+//! Gathers from the chain what [`shared::deal::verification`] judges a complete deal by, without trusting the miner.
 
 use crate::fault::Fault;
 use crate::record::{to_js, Record};
 use crate::rpc::{MessageView, Rpc};
 use serde::Serialize;
-use shared::chain::calls::commit_sector;
-use shared::chain::view::{MinerView, NetworkView};
-use shared::chain::Epoch;
-use shared::deal::{Draft, ProofInfo};
-use shared::piece::{padded_for, InclusionProof};
+use shared::deal::verification::{self, CommitMessage, Evidence, Verdict};
 use wasm_bindgen::JsValue;
 
 /// `Check` of the public types.
 #[derive(Debug, Serialize)]
 struct Check {
     ok: bool,
+    state: Verdict,
     detail: String,
 }
 
@@ -22,17 +19,20 @@ struct Check {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Verification {
+    /// Of the worst part.
+    state: Verdict,
     inclusion: Check,
     commit_message: Check,
     commitments: Check,
     proven: Check,
 }
 
-impl Check {
-    fn of(outcome: Result<String, String>) -> Self {
-        match outcome {
-            Ok(detail) => Self { ok: true, detail },
-            Err(detail) => Self { ok: false, detail },
+impl From<verification::Check> for Check {
+    fn from(check: verification::Check) -> Self {
+        Self {
+            ok: check.verdict == Verdict::Holds,
+            state: check.verdict,
+            detail: check.detail,
         }
     }
 }
@@ -42,104 +42,37 @@ pub async fn verify(rpc: &Rpc, record: &Record) -> Result<JsValue, Fault> {
     let draft = &record.deal.draft;
     let proof = record.deal.proof().ok_or(Fault::NotStoredYet("verify"))?;
     let id = proof.commitment_message.to_string();
-    let (message, miner, network) = futures::try_join!(rpc.message(&id), rpc.miner(&draft.miner), rpc.network())?;
+    let (message, miner, network) = futures::try_join!(rpc.message(&id), rpc.find_miner(&draft.miner), rpc.network())?;
+    let message = message.map(evidence_of).transpose()?;
+    let found = verification::verify(
+        draft,
+        proof,
+        &Evidence {
+            height: network.height,
+            policy: &network.policy,
+            miner: miner.as_ref(),
+            message: message.as_ref(),
+        },
+    );
     to_js(&Verification {
-        inclusion: Check::of(inclusion(draft, proof)),
-        commit_message: Check::of(commit_message(draft, proof, message.as_ref())),
-        commitments: Check::of(commitments(proof, &miner)),
-        proven: Check::of(proven(proof, &miner, &network)),
+        state: found.verdict(),
+        inclusion: found.inclusion.into(),
+        commit_message: found.commit_message.into(),
+        commitments: found.commitments.into(),
+        proven: found.proven.into(),
     })
 }
 
-fn inclusion(draft: &Draft, proof: &ProofInfo) -> Result<String, String> {
-    let bytes = proof
-        .piece_inclusion_proof
-        .as_ref()
-        .ok_or("the miner sent no inclusion proof")?;
-    let path = InclusionProof::from_bytes(&bytes.0).map_err(|e| e.to_string())?;
-    let padded = padded_for(draft.size).map_err(|e| e.to_string())?;
-    path.verify(draft.comm_p, padded, proof.comm_d, draft.sector_size)
-        .map_err(|e| e.to_string())?;
-    let (hashes, comm_p, comm_d) = (path.siblings.len(), draft.comm_p, proof.comm_d);
-    Ok(format!("commP {comm_p} leads over {hashes} hashes to commD {comm_d}"))
-}
-
-fn commit_message(draft: &Draft, proof: &ProofInfo, message: Option<&MessageView>) -> Result<String, String> {
-    let id = proof.commitment_message;
-    let message = message.ok_or_else(|| format!("message {id} is in no block"))?;
-    if message.receipt.exit_code != 0 {
-        return Err(format!(
-            "message {id} failed with exit code {}",
-            message.receipt.exit_code
-        ));
-    }
-    let (comm_d, comm_r, comm_c) = (&proof.comm_d, &proof.comm_r, &proof.comm_r_star);
-    let expected = commit_sector(&draft.miner, proof.sector_id, comm_d, comm_r, comm_c, &[]);
-    if message.to != expected.to || message.method != expected.method {
-        return Err(format!(
-            "message {id} calls {} of {}, not {} of {}",
-            message.method, message.to, expected.method, expected.to
-        ));
-    }
-    // All but the last parameter, which is the proof that the chain has checked.
-    let claimed = expected.params.iter().take(expected.params.len() - 1).map(hex::encode);
-    if !claimed.eq(message.params.iter().take(expected.params.len() - 1).cloned()) {
-        return Err(format!("message {id} commits another sector or other commitments"));
-    }
-    let height = message.receipt.height;
-    Ok(format!(
-        "message {id} in block {height} committed sector {} of {} with exit code 0",
-        proof.sector_id, draft.miner
-    ))
-}
-
-fn commitments(proof: &ProofInfo, miner: &MinerView) -> Result<String, String> {
-    let id = proof.sector_id;
-    let sector = miner.sectors.iter().find(|sector| sector.id == id);
-    let sector = sector.ok_or_else(|| format!("the chain knows no sector {id} of this miner"))?;
-    let pairs = [
-        ("commD", sector.comm_d, proof.comm_d),
-        ("commR", sector.comm_r, proof.comm_r),
-        ("commRStar", sector.comm_r_star, proof.comm_r_star),
-    ];
-    match pairs.into_iter().find(|(_, chain, claimed)| chain != claimed) {
-        Some((name, chain, claimed)) => Err(format!(
-            "{name} of sector {id} is {chain} on the chain, but the miner says {claimed}"
-        )),
-        None => Ok(format!(
-            "commD, commR and commRStar of sector {id} are the same on the chain"
-        )),
-    }
-}
-
-fn proven(proof: &ProofInfo, miner: &MinerView, network: &NetworkView) -> Result<String, String> {
-    let id = proof.sector_id;
-    if let Some(height) = miner.slashed_at {
-        return Err(format!(
-            "the miner missed its proof and lost its power in block {height}"
-        ));
-    }
-    let sector = miner.sectors.iter().find(|sector| sector.id == id);
-    let sector = sector.ok_or_else(|| format!("the chain knows no sector {id} of this miner"))?;
-    let Some(last) = sector.last_proven_at else {
-        let due = miner.proving_window.map_or(Epoch(0), |window| window.end);
-        return Err(format!(
-            "sector {id} has not been proven yet; the first proof is due by block {due}"
-        ));
+fn evidence_of(message: MessageView) -> Result<CommitMessage, Fault> {
+    let unreadable = |e: hex::FromHexError| Fault::ChainAnswer {
+        method: "chain.message",
+        reason: e.to_string(),
     };
-    // A proof may come as late as the end of the next period's grace.
-    let policy = &network.policy;
-    let limit = last
-        .plus(policy.proving_period)
-        .plus(policy.proving_period)
-        .plus(policy.grace);
-    if network.height > limit {
-        return Err(format!(
-            "sector {id} was last proven in block {last}; the next proof is overdue since block {limit}"
-        ));
-    }
-    Ok(format!(
-        "{} proofs-of-spacetime cover sector {id}, the last one in block {last}",
-        sector.proofs
-    ))
+    let params = message.params.iter().map(hex::decode).collect::<Result<_, _>>();
+    Ok(CommitMessage {
+        to: message.to,
+        method: message.method,
+        params: params.map_err(unreadable)?,
+        applied: message.receipt.map(|receipt| (receipt.height, receipt.exit_code)),
+    })
 }
