@@ -1,18 +1,36 @@
 // "Check it yourself": what the browser verifies against the chain, without trusting the miner, and the commitments.
 
 import { html, nothing } from 'lit';
-import type { Check, Deal, Verification } from 'sealdrop-client';
+import type { Check, Deal, Verdict, Verification } from 'sealdrop-client';
 import { shortened } from './copyable';
 import { problemOf, type Problem } from './problem';
 import { session } from './session';
 import { View } from './view';
 
-const CHECKS: [keyof Verification, string, string][] = [
+type Part = Exclude<keyof Verification, 'state'>;
+
+const CHECKS: [Part, string, string][] = [
   ['inclusion', 'Your file is inside', 'A chain of hashes leads from your file’s commitment to that of the whole sector.'],
   ['commitMessage', 'The seal is on the chain', 'The miner’s commit message was applied, its proof verified by the chain itself.'],
   ['commitments', 'The records agree', 'What the miner told you and what the chain has on record are the same commitments.'],
   ['proven', 'It is being proven', 'A proof of spacetime that covers the sector was accepted, and none is overdue.'],
 ];
+
+/** How each verdict looks, and how it is read out. */
+const VERDICTS: Record<Verdict, { mark: string; words: string }> = {
+  holds: { mark: '✓', words: 'holds' },
+  pending: { mark: '…', words: 'cannot be shown yet' },
+  over: { mark: '–', words: 'no longer owed' },
+  fails: { mark: '✕', words: 'does not hold' },
+};
+
+/** The whole in one sentence. */
+const SUMMARY: Record<Verdict, string> = {
+  holds: 'Everything holds.',
+  pending: 'Nothing is wrong; something is still to come.',
+  over: 'The deal has run its time.',
+  fails: 'Something does not hold. Do not rely on this copy: take the file back, and store it with another miner.',
+};
 
 export class Checks extends View {
   static override properties = { deal: { attribute: false } };
@@ -32,6 +50,9 @@ export class Checks extends View {
         <ul class="checks" aria-live="polite">
           ${CHECKS.map(([key, title, meaning]) => this.check(key, title, meaning, this.found?.[key]))}
         </ul>
+        ${this.found
+          ? html`<p class="verdict verdict-${this.found.state}" role="status" data-testid="verdict" data-state=${this.found.state}>${SUMMARY[this.found.state]}</p>`
+          : nothing}
         <button type="button" class="quiet" data-testid="verify-button" ?disabled=${this.busy} @click=${this.verify}>
           ${this.busy ? 'Checking…' : this.found ? 'Check again' : 'Check now'}
         </button>
@@ -53,13 +74,14 @@ export class Checks extends View {
     `;
   }
 
-  private check(key: keyof Verification, title: string, meaning: string, check: Check | undefined) {
-    const look = check === undefined ? 'unknown' : check.ok ? 'ok' : 'bad';
+  private check(key: Part, title: string, meaning: string, check: Check | undefined) {
+    const verdict = check && VERDICTS[check.state];
     return html`
-      <li class="check check-${look}" data-testid="check" data-check=${key} data-ok=${check === undefined ? nothing : String(check.ok)}>
-        <span class="check-mark" aria-hidden="true">${check === undefined ? '' : check.ok ? '✓' : '✕'}</span>
+      <li class="check check-${check?.state ?? 'unknown'}" data-testid="check" data-check=${key}
+        data-ok=${check === undefined ? nothing : String(check.ok)} data-state=${check?.state ?? nothing}>
+        <span class="check-mark" aria-hidden="true">${verdict?.mark ?? ''}</span>
         <div>
-          <strong>${title}</strong><span class="unseen">${check === undefined ? ', not checked yet' : check.ok ? ', holds' : ', does not hold'}</span>
+          <strong>${title}</strong><span class="unseen">, ${verdict?.words ?? 'not checked yet'}</span>
           <p class="note">${meaning}</p>
           ${check ? html`<p class="note check-detail">${brief(check.detail)}</p>` : nothing}
         </div>

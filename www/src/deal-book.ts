@@ -4,6 +4,7 @@ import { html } from 'lit';
 import type { Deal } from 'sealdrop-client';
 import { bytes } from './amounts';
 import { shortened } from './copyable';
+import { isRefunding } from './payments';
 import { STORE, dealLink } from './route';
 import { seal } from './seal';
 import { session } from './session';
@@ -55,7 +56,9 @@ export function entry(deal: Deal) {
         <span class="state state-${deal.state}">${deal.state === 'failed' ? 'failed' : deal.step}</span>
         <span class="note">
           ${deal.state === 'failed'
-            ? 'see why, and try again'
+            ? isRefunding(deal)
+              ? 'its money is on its way back'
+              : 'see why, and try again'
             : deal.state === 'working'
               ? STEP_WORDS[deal.step].next
               : html`<span data-testid="proof-count">${proofs}</span> ${proofs === 1 ? 'proof' : 'proofs'} of spacetime`}

@@ -4,9 +4,11 @@ import { html, nothing } from 'lit';
 import type { Deal } from 'sealdrop-client';
 import './checks';
 import './journey';
+import './payments';
 import './proving';
 import './take-back';
 import { bytes, count, fil } from './amounts';
+import { isRefunding } from './payments';
 import { problemOf, type Problem } from './problem';
 import { DEALS } from './route';
 import { seal } from './seal';
@@ -23,6 +25,8 @@ export class DealPage extends View {
   override render() {
     const deal = session.deal(this.dealId);
     if (!deal) return missing();
+    // Of a failed deal, the money on its way back matters most.
+    const payments = html`<sd-payments .deal=${deal}></sd-payments>`;
     return html`
       <p class="back"><a href=${DEALS}>← Deal book</a></p>
       ${header(deal)}
@@ -30,30 +34,42 @@ export class DealPage extends View {
         <div class="main-column">
           ${this.trouble(deal)}
           <sd-problem .problem=${this.problem}></sd-problem>
+          ${deal.state === 'failed' ? payments : nothing}
           <sd-journey .deal=${deal}></sd-journey>
           ${deal.proof ? html`<sd-checks .deal=${deal}></sd-checks>` : nothing}
+          ${deal.state === 'failed' ? nothing : payments}
         </div>
         <div class="side-column">
-          <sd-take-back .deal=${deal}></sd-take-back>
+          ${deal.state === 'failed' ? nothing : html`<sd-take-back .deal=${deal}></sd-take-back>`}
           ${deal.proof ? html`<sd-proving .deal=${deal}></sd-proving>` : nothing}
-          ${record(deal)}
-          ${deal.state === 'working'
-            ? nothing
-            : html`<p class="forget">
-                <button type="button" class="plain" data-testid="remove-button" ?disabled=${this.busy} @click=${() => this.forgetDeal(deal)}>
-                  Forget this deal
-                </button>
-              </p>`}
+          ${this.record(deal)}
+          ${this.farewell(deal)}
         </div>
       </div>
     `;
+  }
+
+  private farewell(deal: Deal) {
+    if (deal.state === 'working') {
+      return html`<p class="forget">
+        <button type="button" class="plain" data-testid="give-up-button" ?disabled=${this.busy} @click=${() => this.giveUp(deal)}>
+          Give this deal up
+        </button>
+      </p>`;
+    }
+    if (isRefunding(deal)) return html`<p class="forget note">It can be forgotten once its money is back.</p>`;
+    return html`<p class="forget">
+      <button type="button" class="plain" data-testid="remove-button" ?disabled=${this.busy} @click=${() => this.forgetDeal(deal)}>
+        Forget this deal
+      </button>
+    </p>`;
   }
 
   /** What hinders the deal, or why it ended. */
   private trouble(deal: Deal) {
     if (deal.state === 'failed') {
       const why = deal.reason ?? deal.error?.message ?? 'no reason was given';
-      const next = deal.error?.hint || 'What was set aside for it returns to your account when its payment channel ends. You can try again';
+      const next = deal.error?.hint || 'You can try again, with a new proposal at the miner’s present price';
       const problem: Problem = { what: 'This deal did not come about', why, next, code: deal.error?.code ?? 'deal-failed' };
       return html`<sd-problem .problem=${problem} .retry=${() => this.again(deal)} label="Try again"></sd-problem>`;
     }
@@ -66,12 +82,63 @@ export class DealPage extends View {
     return html`<sd-problem .problem=${problem} .retry=${() => this.again(deal)} label="Try again now" calm></sd-problem>`;
   }
 
+  /** The deal in figures. */
+  private record(deal: Deal) {
+    const blockTimeMs = session.network?.blockTimeMs;
+    const about = blockTimeMs ? `, about ${blocksAsTime(deal.duration, blockTimeMs)}` : '';
+    return html`
+      <section class="panel" aria-labelledby="record-title">
+        <h2 id="record-title">The deal</h2>
+        <dl class="facts stacked">
+          <div><dt>Miner</dt><dd><sd-copyable .value=${deal.miner} label="miner address" short></sd-copyable></dd></div>
+          <div><dt>Duration</dt><dd>${count(deal.duration)} blocks${about}</dd></div>
+          <div><dt>Price</dt><dd>${fil(deal.total)}</dd></div>
+          ${deal.answer || deal.state === 'complete'
+            ? html`<div>
+                <dt>The miner’s last word</dt>
+                <dd class="last-word">
+                  <span data-testid="answer" data-state=${deal.answer?.state ?? nothing}>${lastWord(deal)}</span>
+                  ${deal.state === 'failed'
+                    ? nothing
+                    : html`<button type="button" class="copy" data-testid="query-button" ?disabled=${this.busy} @click=${() => this.ask(deal)}>Ask now</button>`}
+                </dd>
+              </div>`
+            : nothing}
+          <div>
+            <dt>Deal id</dt>
+            <dd data-testid="deal-id" data-deal-cid=${deal.dealCid ?? ''} data-id=${deal.id}>
+              ${deal.dealCid
+                ? html`<sd-copyable .value=${deal.dealCid} label="deal id" short></sd-copyable>`
+                : deal.state === 'failed'
+                ? 'no longer in force'
+                : 'known once it is signed'}
+            </dd>
+          </div>
+          <div><dt>Data (IPFS) id</dt><dd><sd-copyable .value=${deal.dataCid} label="data id" short></sd-copyable></dd></div>
+          <div><dt>Piece id</dt><dd><sd-copyable .value=${deal.pieceCid} label="piece id" short></sd-copyable></dd></div>
+        </dl>
+      </section>
+    `;
+  }
+
+  private readonly ask = (deal: Deal) =>
+    void this.act('The miner could not be asked', async () => {
+      await session.client?.query(deal.id);
+    });
+
   private readonly again = (deal: Deal) =>
     void this.act('It did not work this time either', async () => {
       await session.client?.retry(deal.id);
       const anew = await session.client?.deal(deal.id);
       if (anew) session.dealChanged(anew);
     });
+
+  private readonly giveUp = (deal: Deal) => {
+    if (!confirm(`Give the deal for “${deal.name}” up? What is set aside for it comes back when its payment channel ends.`)) return;
+    void this.act('The deal could not be given up', async () => {
+      await session.client?.giveUp(deal.id);
+    });
+  };
 
   private readonly forgetDeal = (deal: Deal) => {
     const loss = deal.state === 'failed' ? '' : ' The miner goes on storing it, but this browser can no longer follow the deal or take the file back.';
@@ -128,30 +195,11 @@ function header(deal: Deal) {
   `;
 }
 
-/** The deal in figures. */
-function record(deal: Deal) {
-  const blockTimeMs = session.network?.blockTimeMs;
-  const about = blockTimeMs ? `, about ${blocksAsTime(deal.duration, blockTimeMs)}` : '';
-  return html`
-    <section class="panel" aria-labelledby="record-title">
-      <h2 id="record-title">The deal</h2>
-      <dl class="facts stacked">
-        <div><dt>Miner</dt><dd><sd-copyable .value=${deal.miner} label="miner address" short></sd-copyable></dd></div>
-        <div><dt>Duration</dt><dd>${count(deal.duration)} blocks${about}</dd></div>
-        <div><dt>Price</dt><dd>${fil(deal.total)}</dd></div>
-        <div>
-          <dt>Deal id</dt>
-          <dd data-testid="deal-id" data-deal-cid=${deal.dealCid ?? ''} data-id=${deal.id}>
-            ${deal.dealCid
-              ? html`<sd-copyable .value=${deal.dealCid} label="deal id" short></sd-copyable>`
-              : 'known once it is signed'}
-          </dd>
-        </div>
-        <div><dt>Data (IPFS) id</dt><dd><sd-copyable .value=${deal.dataCid} label="data id" short></sd-copyable></dd></div>
-        <div><dt>Piece id</dt><dd><sd-copyable .value=${deal.pieceCid} label="piece id" short></sd-copyable></dd></div>
-      </dl>
-    </section>
-  `;
+/** What the miner said last; why a deal failed stands at the top of the page already. */
+function lastWord({ answer, state }: Deal): string {
+  if (!answer) return 'not asked lately';
+  const why = answer.message && state !== 'failed' ? `: ${answer.message}` : '';
+  return `${answer.state}${why}, ${moment(answer.at)}`;
 }
 
 function missing() {

@@ -4,8 +4,10 @@
 // price · balance · faucet-button · store-button · problem (data-code: the error's code) · deal-item (data-step,
 // data-state) · deal-id (data-deal-cid) · deal-state (text: the step's name, or `failed`; data-step: the step;
 // data-state: working, complete or failed) · step (data-step, data-status: done, now, later or failed) ·
-// proof-count · verify-button · check (data-check: inclusion, commitMessage, commitments or proven; data-ok) ·
-// download-button · download-done · retry-button · remove-button · network-panel.
+// proof-count · verify-button · verdict (data-state) · check (data-check: inclusion, commitMessage, commitments or
+// proven; data-ok; data-state: holds, pending, over or fails) · download-button · download-done · retry-button ·
+// give-up-button · remove-button · query-button · answer (data-state) · payments (data-channel) · due · redeemed · voucher (data-state) ·
+// export-button · refund (data-state) · network-panel.
 
 import './problem-box';
 import './copyable';

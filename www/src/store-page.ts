@@ -22,6 +22,8 @@ export class StorePage extends View {
   private problem: Problem | undefined;
   private total: string | undefined;
   private storing = false;
+  /** The last ones that were agreed on. */
+  private terms: Terms | undefined;
   private measuring: AbortController | undefined;
 
   override disconnectedCallback(): void {
@@ -51,7 +53,7 @@ export class StorePage extends View {
             @chosen=${(event: CustomEvent<File>) => void this.choose(event.detail)}
             @cleared=${this.clear}
           ></sd-drop-zone>
-          <sd-problem .problem=${this.problem} .retry=${this.retryable()}></sd-problem>
+          <sd-problem .problem=${this.problem} .retry=${this.retryable()} .calm=${this.problem?.code === 'duplicate'} .label=${this.problem?.code === 'duplicate' ? 'Store it once more' : undefined}></sd-problem>
           ${this.file && !this.tooLarge(this.file)
             ? html`<sd-terms
                 .piece=${this.piece}
@@ -126,25 +128,30 @@ export class StorePage extends View {
     return true;
   }
 
-  private async store(terms: Terms): Promise<void> {
+  private async store(terms: Terms, allowDuplicates = false): Promise<void> {
     const { file, piece } = this;
     if (!session.client || !file || !piece || this.storing) return;
     this.storing = true;
+    this.terms = terms;
     this.problem = undefined;
     this.requestUpdate();
     try {
-      const deal = await session.client.store(file, piece, terms.miner, { duration: terms.duration, name: file.name });
+      const deal = await session.client.store(file, piece, terms.miner, { duration: terms.duration, name: file.name, allowDuplicates });
       session.dealChanged(deal);
       location.hash = dealLink(deal.id);
     } catch (error) {
       this.problem = problemOf('The deal was not made', error);
+      if (this.problem.code === 'duplicate') {
+        this.problem.next = 'It stands in the deal book. You can store it once more: that is a second deal, and costs the same again';
+      }
     }
     this.storing = false;
     this.requestUpdate();
   }
 
   private retryable(): (() => void) | undefined {
-    const { file, problem } = this;
+    const { file, problem, terms } = this;
+    if (problem?.code === 'duplicate' && terms) return () => void this.store(terms, true);
     if (!file || this.piece || !problem || problem.code === 'empty-file' || problem.code === 'file-too-large') return undefined;
     return () => void this.measure(file);
   }
