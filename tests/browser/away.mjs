@@ -1,5 +1,4 @@
-// A chain endpoint that names another address for every miner: one that takes connections and never says a word.
-// Everything else goes to the real chain.
+// Chain endpoints that lie to the page about the miners; everything else goes to the real chain.
 
 import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
@@ -7,13 +6,8 @@ import { createServer } from 'node:net';
 const listen = (server) =>
   new Promise((done, failed) => server.once('error', failed).listen(0, '127.0.0.1', () => done(server.address().port)));
 
-export async function chainOfSilentMiners(chain) {
-  const sockets = new Set();
-  const silent = createServer((socket) => {
-    sockets.add(socket);
-    socket.on('error', () => {});
-  });
-  const port = await listen(silent);
+/** An endpoint that answers as `chain` does, but for `tamper(method, result)`, which may give another result. */
+async function chainThrough(chain, tamper) {
   const endpoint = createHttpServer(async (request, response) => {
     response.setHeader('access-control-allow-origin', '*');
     response.setHeader('access-control-allow-headers', '*');
@@ -22,13 +16,12 @@ export async function chainOfSilentMiners(chain) {
       const parts = [];
       for await (const part of request) parts.push(part);
       const body = Buffer.concat(parts);
-      const { id, method } = JSON.parse(body.toString());
-      response.setHeader('content-type', 'application/json');
-      if (method === 'peers.find') {
-        return response.end(JSON.stringify({ jsonrpc: '2.0', id, result: [`/ip4/127.0.0.1/tcp/${port}/ws`] }));
-      }
-      const answer = await fetch(chain, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
-      response.writeHead(answer.status).end(await answer.text());
+      const { method } = JSON.parse(body.toString());
+      const headers = { 'content-type': 'application/json' };
+      const answer = await fetch(chain, { method: 'POST', headers, body, signal: AbortSignal.timeout(20_000) });
+      const said = await answer.json();
+      if ('result' in said) said.result = tamper(method, said.result);
+      response.writeHead(answer.status, headers).end(JSON.stringify(said));
     } catch (error) {
       response.writeHead(502).end(String(error));
     }
@@ -38,8 +31,36 @@ export async function chainOfSilentMiners(chain) {
     close() {
       endpoint.closeAllConnections();
       endpoint.close();
+    },
+  };
+}
+
+/** Names another address for every miner: one that takes connections and never says a word. */
+export async function chainOfSilentMiners(chain) {
+  const sockets = new Set();
+  const silent = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {});
+  });
+  const port = await listen(silent);
+  const through = await chainThrough(chain, (method, result) =>
+    method === 'peers.find' ? [`/ip4/127.0.0.1/tcp/${port}/ws`] : result,
+  );
+  return {
+    url: through.url,
+    close() {
+      through.close();
       for (const socket of sockets) socket.destroy();
       silent.close();
     },
   };
+}
+
+/** Shows lower prices than the miners have: the page opens a channel that they find too small, and they reject. */
+export function chainOfCheapMiners(chain) {
+  const cheap = (miner) => ({ ...miner, asks: miner.asks.map((ask) => ({ ...ask, price: '0.00000000001' })) });
+  return chainThrough(chain, (method, result) => {
+    if (method === 'chain.miners') return result.map(cheap);
+    return method === 'chain.miner' && result ? cheap(result) : result;
+  });
 }

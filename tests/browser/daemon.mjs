@@ -83,7 +83,7 @@ export class Daemon {
   async isReady() {
     try {
       const miners = await this.ask('chain.miners');
-      const page = await fetch(this.page);
+      const page = await fetch(this.page, { signal: AbortSignal.timeout(20_000) });
       return page.ok && miners.some((miner) => miner.asks.length > 0);
     } catch {
       return false;
@@ -93,7 +93,8 @@ export class Daemon {
   /** Asks its chain. */
   async ask(method, params = {}) {
     const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params });
-    const answer = await fetch(this.chain, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+    const headers = { 'content-type': 'application/json' };
+    const answer = await fetch(this.chain, { method: 'POST', headers, body, signal: AbortSignal.timeout(20_000) });
     const { result, error } = await answer.json();
     if (error) throw new Error(`${method}: ${error.message}`);
     return result;
