@@ -43,11 +43,7 @@ fn run_all(tally: &mut Tally) -> Result<()> {
     own.args(["test", "--profile", "xtask", "--package", "xtask"]);
     stage("test: xtask", || count(&mut own, "run xtask's own tests", tally))?;
 
-    bare::check(&project, tally);
-    stage("test: vectors in WebAssembly", || {
-        let module = vectors::build(&project)?;
-        count(&mut vectors::runner(&project, module), "run the test vectors", tally)
-    })?;
+    portable_rules(&project, tally)?;
 
     let files = browser_tests(&project)?;
     if files.is_empty() {
