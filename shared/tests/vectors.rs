@@ -1,12 +1,22 @@
 //! The test vectors of the protocol's specification (appendix A), both directions: encode and decode.
+//!
+//! They run natively, and in a WebAssembly engine as well: `tests/vectors` takes this file in, one `#[test]` for one
+//! export. So that it can, every test is `#[test]` and then `fn`, and only `cid`, `hex` and `shared` are used.
 
 use cid::Cid;
+use shared::chain::abi::{Abi, Integer, Parameters, SectorNumber};
 use shared::chain::address::MaybeAddress;
+use shared::chain::calls;
+use shared::chain::faults::{FaultSet, IntSet};
+use shared::chain::keys::cid_of_bytes;
+use shared::chain::message::{encode_params, parse_params};
+use shared::chain::state::PaymentChannel;
 use shared::chain::{Address, AttoFil, BytesAmount, ChannelId, Epoch, SecretKey};
 use shared::deal::{DealState, PaymentInfo, Proposal, QueryRequest, Response};
-use shared::payment::{unsigned_vouchers, voucher, PaymentVoucher, Terms};
+use shared::payment::{unsigned_vouchers, voucher, PaymentVoucher, Predicate, Terms};
 use shared::piece::Commitment;
-use shared::wire::{decode, encode};
+use shared::wire::cbor::Value;
+use shared::wire::{decode, encode, leb128};
 
 const PIECE: &str = "bafk2bzaceaze3tycpxkkgcutfrcb6ns2exugwfz556slrzmjjasti4nydnzm6";
 const MINER: &str = "t2ewszk3zwnf2k5vppxihm4k7wi4tbo4x3ycsf3tq";
@@ -80,6 +90,88 @@ fn paid() -> Proposal {
     proposal(5_000_000, payment)
 }
 
+fn bytes(text: &str) -> Vec<u8> {
+    hex::decode(text).expect("hexadecimal")
+}
+
+/// The ABI's parameters, split from their encoding and put together again.
+fn parameters(text: &str) -> Vec<Vec<u8>> {
+    let params = parse_params(&bytes(text)).expect("an array of byte strings");
+    assert_eq!(hex::encode(encode_params(&params)), text);
+    params
+}
+
+fn from_abi<T: Abi>(bytes: &[u8]) -> T {
+    T::from_abi(bytes).expect("a parameter")
+}
+
+#[test]
+fn keys_have_their_addresses_and_addresses_their_bytes() {
+    let accounts = [
+        (
+            1,
+            "t1ksu3ktw4xhyaoltwr546b3epfs5wxxqfyyxipwi",
+            "0154a9b54edcb9f0072e768f79e0ec8f2cbb6bde05",
+        ),
+        (
+            2,
+            "t14rkut6lkfumi33nj765t4kli2m7aqytdaclor3y",
+            "01e45549f96a2d188deda9ffbb3e2968d33e0862",
+        ),
+        (3, "t1q6ursdizgt5s2s2k5aovthgopmt2wqyurdehrqi", ""),
+    ];
+    for (byte, text, raw) in accounts {
+        let address = key(byte).address();
+        assert_eq!(address.to_string(), text);
+        assert_eq!(text.parse(), Ok(address.clone()));
+        assert!(raw.is_empty() || hex::encode(address.to_bytes()) == raw);
+        assert_eq!(Address::from_bytes(&address.to_bytes()), Ok(address));
+    }
+    let miner = Address::actor(&key(2).address(), 0);
+    assert_eq!(miner.to_string(), MINER);
+    assert_eq!(
+        hex::encode(miner.to_bytes()),
+        "0225a5956f366974aed5efba0ece2bf647261772fb"
+    );
+    assert_eq!(MINER.parse(), Ok(miner));
+}
+
+#[test]
+fn numbers_match_both_ways() {
+    let signed = [
+        (0, "00"),
+        (63, "3f"),
+        (64, "c000"),
+        (128, "8001"),
+        (300, "ac02"),
+        (1000, "e807"),
+        (1_000_000_000_000_000_000, "808090bbbad6adf00d"),
+        (-1, "7f"),
+        (-64, "40"),
+        (-65, "bf7f"),
+        (-1024, "8078"),
+    ];
+    for (value, text) in signed {
+        assert_eq!(hex::encode(leb128::signed(value)), text);
+        assert_eq!(leb128::parse_signed(&bytes(text)), Ok(value));
+    }
+    for (value, text) in [(64, "40"), (127, "7f"), (128, "8001"), (300, "ac02")] {
+        assert_eq!(hex::encode(leb128::unsigned(value)), text);
+        assert_eq!(leb128::parse_unsigned(&bytes(text)), Ok(value));
+    }
+}
+
+#[test]
+fn content_ids_match_both_ways() {
+    assert_eq!(cid_of_bytes(&[0xa0]).to_string(), CHANNEL_MESSAGE);
+    let raw = Cid::new_v1(0x55, *cid_of_bytes(b"hello").hash());
+    assert_eq!(raw.to_string(), PIECE);
+    for id in [raw, cid(CHANNEL_MESSAGE)] {
+        assert_eq!(decode::<Cid>(&encode(&id)), Ok(id));
+        assert_eq!(cid(&id.to_string()), id);
+    }
+}
+
 #[test]
 fn voucher_payloads_and_signatures_match() {
     let vouchers = vouchers();
@@ -99,6 +191,7 @@ fn voucher_payloads_and_signatures_match() {
     assert_eq!(encode(&vouchers[0]).len(), 277);
 }
 
+/// spec §9.42
 #[test]
 fn a_voucher_signature_with_a_condition_does_not_verify_without_it_and_vice_versa() {
     let vouchers = vouchers();
@@ -187,4 +280,77 @@ fn every_single_byte_change_of_a_signed_proposal_is_refused_or_breaks_its_signat
             assert!(!decoded.signature_is_valid(), "byte {at}");
         }
     }
+}
+
+#[test]
+fn broker_parameters_match_both_ways() {
+    let create = "825501e45549f96a2d188deda9ffbb3e2968d33e086263429929";
+    let call = calls::create_channel(&key(2).address(), Epoch(5273), AttoFil(1));
+    assert_eq!(call.params, parameters(create));
+    assert_eq!(from_abi::<Address>(&call.params[0]), key(2).address());
+    assert_eq!(from_abi::<Epoch>(&call.params[1]), Epoch(5273));
+
+    let ask = calls::voucher(ChannelId(9), AttoFil(2_000_000), Epoch(1773), None);
+    assert_eq!(ask.params, parameters("844109448089fa0042ed0d41f6"));
+    assert_eq!(from_abi::<ChannelId>(&ask.params[0]), ChannelId(9));
+    assert_eq!(from_abi::<AttoFil>(&ask.params[1]), AttoFil(2_000_000));
+    assert_eq!(from_abi::<Option<Predicate>>(&ask.params[3]), None);
+
+    let redeem = "87550154a9b54edcb9f0072e768f79e0ec8f2cbb6bde05410944c096b10242c91941f6584163c4c63d8b7794856181d06ce5d2ddcb6992ec89c80d6fb242973fb732f9636621a53c010ff5abc5246761e6d26436e101d7bcb380f82ba87931d94a5e58ef6a014180";
+    let call = calls::redeem(&vouchers()[2], Vec::new());
+    assert_eq!(call.params, parameters(redeem));
+    assert_eq!(from_abi::<Parameters>(&call.params[6]), Parameters(Vec::new()));
+}
+
+#[test]
+fn a_redeemers_parameters_complete_the_condition() {
+    let redeemer = Parameters(calls::inclusion_parameters(1, &[0; 8]));
+    let text = "8201480000000000000000";
+    assert_eq!(hex::encode(redeemer.to_abi()), text);
+    assert_eq!(from_abi::<Parameters>(&bytes(text)), redeemer);
+
+    let condition = vouchers()[0].condition.clone().expect("conditional");
+    let mut all: Vec<Value> = condition.params.expect("two of them");
+    all.extend(redeemer.0);
+    let verify = "845820000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f42e8074101480000000000000000";
+    assert_eq!(hex::encode(voucher::encode_parameters(&all)), verify);
+    let params = parameters(verify);
+    assert_eq!(from_abi::<Commitment>(&params[0]), comm_p());
+    assert_eq!(from_abi::<BytesAmount>(&params[1]), BytesAmount(1000));
+    assert_eq!(from_abi::<SectorNumber>(&params[2]), SectorNumber(1));
+    let call = calls::verify_piece_inclusion(&miner(), &comm_p(), BytesAmount(1000), 1, &[0; 8]);
+    assert_eq!(call.params, params);
+}
+
+#[test]
+fn ask_and_set_parameters_match_both_ways() {
+    let add = calls::add_ask(&miner(), AttoFil::from_fil(20), 10);
+    assert_eq!(add.params, parameters("824a8080c09e91c191c79502410a"));
+    assert_eq!(from_abi::<AttoFil>(&add.params[0]), AttoFil::from_fil(20));
+    assert_eq!(from_abi::<Integer>(&add.params[1]), Integer(10));
+    let get = calls::ask(&miner(), 0);
+    assert_eq!(get.params, parameters("8140"));
+    assert_eq!(from_abi::<Integer>(&get.params[0]), Integer(0));
+
+    let faults = "a26369647341006369647800";
+    assert_eq!(hex::encode(FaultSet::default().to_abi()), faults);
+    assert_eq!(from_abi::<FaultSet>(&bytes(faults)), FaultSet::default());
+    assert_eq!(hex::encode(IntSet::default().to_abi()), "4100");
+    assert_eq!(from_abi::<IntSet>(&bytes("4100")), IntSet::default());
+}
+
+#[test]
+fn a_payment_channel_matches_both_ways() {
+    let channel = PaymentChannel {
+        target: key(2).address(),
+        amount: AttoFil(5_000_000),
+        amount_redeemed: AttoFil::ZERO,
+        agreed_eol: Epoch(5273),
+        condition: None,
+        eol: Epoch(5273),
+        redeemed: false,
+    };
+    let text = "a763656f6c42992966616d6f756e7444c096b102667461726765745501e45549f96a2d188deda9ffbb3e2968d33e0862636872656465656d6564f469616772656564456f6c42992969636f6e646974696f6ef66e616d6f756e7452656465656d65644100";
+    assert_eq!(hex::encode(encode(&channel)), text);
+    assert_eq!(decode(&bytes(text)), Ok(channel));
 }
