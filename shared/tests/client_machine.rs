@@ -236,7 +236,7 @@ fn a_deal_that_is_given_up_names_the_channel_to_take_back() {
     let mut drafted = ClientDeal::new(draft());
     assert_eq!(given_up(&mut drafted), None);
     let (mut proposed, _) = signed(draft());
-    assert_eq!(proposed.deadline(), Some(Epoch(773 + 10_000 + 1000)));
+    assert_eq!(proposed.deadline(), Some(Epoch(773 + 10_000 + 2000)));
     assert_eq!(given_up(&mut proposed), Some(CHANNEL.0));
     assert_eq!((proposed.effect(), proposed.deadline()), (ClientEffect::Rest, None));
     let mut open = ClientDeal::new(draft());

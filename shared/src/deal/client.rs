@@ -6,7 +6,6 @@
 pub use super::draft::{Draft, DraftError};
 use super::proposal::{PaymentInfo, Proposal, SignedProposal};
 use super::response::{DealState, ProofInfo, SignedResponse};
-use super::review::PROPOSAL_SLACK;
 use crate::chain::address::MaybeAddress;
 use crate::chain::{Address, AttoFil, BytesAmount, ChannelId, Epoch, SecretKey};
 use crate::payment::schedule::{unsigned_vouchers, ScheduleError, Terms};
@@ -163,11 +162,12 @@ impl ClientDeal {
     }
 
     /// The height from which on a deal that is neither complete nor failed is given up ([`ClientInput::GivenUp`]): its
-    /// time is over, and a proposal would not be taken any longer.
+    /// channel has ended. The miner has given up [`PROPOSAL_SLACK`](super::review::PROPOSAL_SLACK) blocks before, so that
+    /// its word comes first as a rule.
     pub fn deadline(&self) -> Option<Epoch> {
         match self.stage {
             ClientStage::Complete { .. } | ClientStage::Failed { .. } => None,
-            _ => Some(self.draft.end().plus(PROPOSAL_SLACK)),
+            _ => Some(self.draft.channel_eol()),
         }
     }
 

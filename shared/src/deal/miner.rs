@@ -10,6 +10,7 @@
 
 use super::proposal::SignedProposal;
 use super::response::{DealState, ProofInfo, Response};
+use super::review::PROPOSAL_SLACK;
 use crate::chain::{BytesAmount, Epoch};
 use crate::payment::{next_redemption, ChannelFacts, ConditionError, PaymentVoucher, Redemption};
 use crate::piece::Commitment;
@@ -77,7 +78,7 @@ pub enum MinerInput {
     Committed { proof: ProofInfo },
     /// The sector cannot be sealed or committed, or it was committed and is lost.
     SectorFailed { sector: u64 },
-    /// [`MinerDeal::has_ended`] at this height.
+    /// [`MinerDeal::has_ended`] at this height; or the [`MinerDeal::deadline`] of a piece that is not sealed has passed.
     Ended { height: Epoch },
 }
 
@@ -206,11 +207,13 @@ impl MinerDeal {
         }
     }
 
-    /// The height at which something is to be done that no event announces: a piece that is still awaited at the deal's
-    /// end is not awaited any longer ([`MinerInput::TransferFailed`]), and a complete deal may be over.
+    /// The height from which on something is to be done that no event announces: a piece that is still awaited at the
+    /// deal's end is not awaited any longer ([`MinerInput::TransferFailed`]); one that is not sealed some time later never
+    /// will be for this deal ([`MinerInput::Ended`]), well before the client gives up; and a complete deal may be over.
     pub fn deadline(&self) -> Option<Epoch> {
         match self.stage {
             MinerStage::Accepted | MinerStage::Complete { .. } => Some(self.end()),
+            MinerStage::Received { .. } | MinerStage::Staged { .. } => Some(self.end().plus(PROPOSAL_SLACK)),
             _ => None,
         }
     }
@@ -241,6 +244,9 @@ impl MinerDeal {
                     reason: alloc::format!("sector {sector} was lost"),
                 }
             }
+            (MinerStage::Received { .. } | MinerStage::Staged { .. }, MinerInput::Ended { .. }) => MinerStage::Failed {
+                reason: "the deal ended before its piece was sealed".into(),
+            },
             (MinerStage::Complete { comm_p, proof }, MinerInput::Ended { height }) => MinerStage::Ended {
                 comm_p: *comm_p,
                 proof: proof.clone(),
@@ -285,7 +291,11 @@ impl MinerDeal {
             (MinerStage::Ended { .. }, MinerInput::Ended { .. }) => true,
             (
                 MinerStage::Failed { .. },
-                MinerInput::TransferFailed | MinerInput::PlacingFailed | MinerInput::SectorFailed { .. },
+                MinerInput::PieceReceived { .. }
+                | MinerInput::TransferFailed
+                | MinerInput::PlacingFailed
+                | MinerInput::SectorFailed { .. }
+                | MinerInput::Ended { .. },
             ) => true,
             _ => false,
         }

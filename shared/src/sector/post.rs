@@ -31,12 +31,16 @@ impl PostFacts {
     /// The facts in `view`.
     pub fn of(view: &MinerView) -> Self {
         let covered = view.sectors.iter().filter(|sector| sector.in_proving_set).count();
+        let provable = view
+            .sectors
+            .iter()
+            .filter(|sector| sector.fault.as_ref().is_none_or(|fault| fault.recovering));
         Self {
+            provable: provable.count(),
             window: view.proving_window.map(|window| (window.start, window.end)),
             covered,
-            provable: view.sectors.len(),
             collateral: view.collateral,
-            free: view.balance.checked_sub(view.collateral).unwrap_or_default(),
+            free: view.free_balance,
         }
     }
 }
