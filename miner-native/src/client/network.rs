@@ -216,12 +216,13 @@ impl Node {
                 error,
                 ..
             } => self.answer(&peer, Some(&reason_of(&error))),
-            // A peer that vanished without a word keeps its connection for minutes; the ping notices first.
+            // A peer that vanished without a word keeps its connection for minutes; the ping notices first. One that does
+            // not know pings is no worse for it.
             SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event {
                 connection,
                 result: Err(error),
                 ..
-            })) => {
+            })) if !matches!(error, ping::Failure::Unsupported) => {
                 tracing::debug!(%error, "a miner does not answer pings");
                 self.swarm.close_connection(connection);
             }
