@@ -180,6 +180,7 @@ fn a_data_directory_in_use_or_of_another_network_is_refused() {
     daemon.start_again();
 }
 
+/// spec §9.54, its first half.
 #[test]
 fn a_piece_that_nobody_has_is_not_retrieved() {
     let daemon = daemon();

@@ -6,7 +6,6 @@
 
 mod client;
 mod error;
-mod feed;
 mod outbox;
 mod questions;
 mod sending;

@@ -85,8 +85,11 @@ fn channel_purpose(record: &Record) -> String {
     format!("deal/{}/channel", record.id)
 }
 
-/// The channel of a deal whose record does not name one yet: its message may have been sent all the same.
-pub(super) async fn opened_channel(session: &Session, record: &Record) -> Result<Option<ChannelId>, ClientError> {
+/// The channel of a deal whose record does not name one yet, and its message, which may have been sent all the same.
+pub(super) async fn opened_channel(
+    session: &Session,
+    record: &Record,
+) -> Result<Option<(ChannelId, Cid)>, ClientError> {
     let account = session.account.of(&record.deal.draft.payer).await?;
     let (purse, purpose) = (account.purse().await?, channel_purpose(record));
     let Some(message) = purse.chain.made(&purpose) else {
@@ -103,7 +106,8 @@ pub(super) async fn opened_channel(session: &Session, record: &Record) -> Result
         deal: record.id.clone(),
     };
     let receipt = receipt.receipt().map_err(|e| unusable(e.to_string()))?;
-    channel_id(&receipt).map(Some).map_err(|e| unusable(e.to_string()))
+    let channel = channel_id(&receipt).map_err(|e| unusable(e.to_string()))?;
+    Ok(Some((channel, message)))
 }
 
 impl Carrier {

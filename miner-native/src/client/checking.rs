@@ -67,9 +67,9 @@ fn take_in(session: &Session, record: &Record, answer: &Answer) -> Result<Record
     };
     let mut record = session.book.reload(record)?;
     let mut deal = record.deal.clone();
-    deal.draft.worker = answer.worker.clone();
-    let response = answer.response.clone();
-    match deal.handle(ClientInput::Answered { response }) {
+    let (worker, response) = (answer.worker.clone(), answer.response.clone());
+    let known = deal.handle(ClientInput::WorkerChanged { worker });
+    match known.and_then(|()| deal.handle(ClientInput::Answered { response })) {
         Ok(()) => {
             record.advance(&deal);
             session.book.save(&record)?;

@@ -30,6 +30,9 @@ pub mod storing;
 pub mod verifying;
 pub mod vouchers;
 
+#[cfg(test)]
+mod tests;
+
 pub use account::Account;
 pub use book::{Book, Record};
 pub use carry::Until;

@@ -8,7 +8,7 @@ use super::book::{Book, Record};
 use super::contact::ChainPatience;
 use super::error::ClientError;
 use super::report::Report;
-use super::Session;
+use super::{storing, Session};
 use crate::chain_access::ChainError;
 use shared::chain::calls::{self, Call};
 use shared::chain::{AttoFil, ChannelId, Epoch};
@@ -86,7 +86,8 @@ pub async fn in_passing(dir: &Path, url: &str) {
     let Ok(records) = Book::open(dir).and_then(|book| book.all()) else {
         return;
     };
-    let waiting: Vec<Record> = records.into_iter().filter(|record| due(record).is_some()).collect();
+    let waits = |record: &Record| due(record).is_some() || (!record.is_finished() && record.deal.response().is_none());
+    let waiting: Vec<Record> = records.into_iter().filter(waits).collect();
     if waiting.is_empty() {
         return;
     }
@@ -101,12 +102,15 @@ pub async fn in_passing(dir: &Path, url: &str) {
     }
 }
 
-/// Moves those of these refunds on that can be moved now.
-pub(super) async fn pursue_all(session: &Session, waiting: &[Record]) -> Result<(), ClientError> {
+/// Moves those of these refunds on that can be moved now, and gives deals up that no miner can accept any more.
+async fn pursue_all(session: &Session, waiting: &[Record]) -> Result<(), ClientError> {
     let height = session.chain.head().await.map_err(ClientError::chain)?.height;
     let ripe = |record: &&Record| {
-        let is_time = record.refund.deadline().is_none_or(|end| height >= end);
-        record.genesis == session.genesis() && is_time
+        let end = match due(record) {
+            Some(_) => record.refund.deadline(),
+            None => record.deal.deadline(),
+        };
+        record.genesis == session.genesis() && end.is_none_or(|end| height >= end)
     };
     for record in waiting.iter().filter(ripe).take(PASSING_MOST) {
         let Ok(_lock) = session.book.lock(record) else {
@@ -114,8 +118,12 @@ pub(super) async fn pursue_all(session: &Session, waiting: &[Record]) -> Result<
         };
         let mut record = session.book.reload(record)?;
         let report = session.report.labelled(&record.file.name());
+        let moving = async {
+            storing::give_up_when_overdue(session, &mut record, height).await?;
+            pursue(session, &mut record, &report).await
+        };
         // One channel that cannot be moved does not keep the others.
-        if let Err(error) = pursue(session, &mut record, &report).await {
+        if let Err(error) = moving.await {
             tracing::debug!(%error, deal = record.name(), "a refund is left for the next time");
         }
     }

@@ -11,7 +11,8 @@ use super::refund;
 use super::serving::Served;
 use super::source::{FileFacts, Piece};
 use super::{Report, Session};
-use shared::deal::{drive, ClientStage, DealState};
+use shared::chain::Epoch;
+use shared::deal::{drive, ClientInput, ClientStage, DealState};
 use std::path::Path;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -54,25 +55,45 @@ pub async fn abandon(session: &Session, record: &Record) -> Result<Record, Clien
     session.check_chain(record)?;
     let _lock = session.book.lock(record)?;
     let mut record = session.book.reload(record)?;
-    if record.is_finished() {
-        let (deal, state) = (record.name(), record.state());
-        return Err(ClientError::NothingToAbandon { deal, state });
-    }
-    let channel = match &record.deal.stage {
-        ClientStage::ChannelOpen { channel, .. } => Some(*channel),
-        // The channel's message may be under way: only when it has come to a block is it known what to take back.
-        ClientStage::Drafted => carry::opened_channel(session, &record).await?.map(|id| id.0),
-        _ => record
-            .deal
-            .proposal()
-            .and_then(|signed| signed.proposal.payment.channel)
-            .map(|id| id.0),
-    };
-    let reason = "abandoned by its client".to_owned();
-    record.deal.stage = ClientStage::Failed { reason, channel };
-    session.book.save(&record)?;
+    give_up(session, &mut record, "abandoned by its client").await?;
     refund::pursue(session, &mut record, &session.report).await?;
     Ok(record)
+}
+
+/// Ends a deal for `reason`. The caller holds its lock.
+async fn give_up(session: &Session, record: &mut Record, reason: &str) -> Result<(), ClientError> {
+    let mut deal = record.deal.clone();
+    if deal.stage == ClientStage::Drafted {
+        // The channel's message may be under way: only when it has come to a block is it known what to take back.
+        if let Some((channel, message)) = carry::opened_channel(session, record).await? {
+            let input = ClientInput::ChannelOpened { channel, message };
+            deal.handle(input).expect("a drafted deal takes a channel");
+        }
+    }
+    let reason = reason.to_owned();
+    deal.handle(ClientInput::GivenUp { reason })
+        .map_err(|_| ClientError::NothingToAbandon {
+            deal: record.name(),
+            state: record.state(),
+        })?;
+    record.advance(&deal);
+    session.book.save(record)
+}
+
+/// A deal whose time is over before the miner has accepted it never will be: gives it up. The caller holds its lock.
+pub(super) async fn give_up_when_overdue(
+    session: &Session,
+    record: &mut Record,
+    height: Epoch,
+) -> Result<(), ClientError> {
+    let waits = matches!(
+        record.deal.stage,
+        ClientStage::Drafted | ClientStage::ChannelOpen { .. } | ClientStage::Signed { .. }
+    );
+    match waits && record.deal.deadline().is_some_and(|deadline| height >= deadline) {
+        true => give_up(session, record, "its time was over before the miner had accepted it").await,
+        false => Ok(()),
+    }
 }
 
 /// Goes on with a deal from where it is.
@@ -80,7 +101,9 @@ pub async fn resume(session: &Session, record: &Record, until: Until, label: boo
     session.check_chain(record)?;
     let lock = session.book.lock(record)?;
     // Another process may have carried it on before this one took the lock.
-    let record = session.book.reload(record)?;
+    let mut record = session.book.reload(record)?;
+    let height = session.chain.head().await.map_err(ClientError::chain)?.height;
+    give_up_when_overdue(session, &mut record, height).await?;
     let report = match label {
         true => session.report.labelled(&record.file.name()),
         false => session.report.clone(),

@@ -3,7 +3,7 @@
 use super::Desk;
 use crate::client::checking::{self, Answer};
 use crate::client::partner::{offers, Offer};
-use crate::client::verifying::{self, Outcome, Verification};
+use crate::client::verifying::{self, Verified};
 use crate::client::Record;
 use crate::commands::error::CommandError;
 use crate::commands::output::say;
@@ -11,6 +11,7 @@ use clap::Args;
 use serde_json::{json, Value};
 use shared::chain::view::MinerView;
 use shared::chain::{Address, Epoch};
+use shared::deal::verification::{Check, Verdict};
 
 #[derive(Debug, Args)]
 pub struct ListAsks {
@@ -163,23 +164,41 @@ fn answer_json(answer: &Answer) -> Value {
 pub async fn verify(desk: &Desk, arguments: Verify) -> Result<(), CommandError> {
     let session = desk.session().await?;
     let record = session.book.get(&arguments.deal)?;
-    let verification = verifying::verify(&session, &record).await?;
-    let judged = verification.judge(&record.name());
-    let mut shown = json!(verification);
-    shown["deal"] = json!(record.name());
-    shown["ok"] = json!(judged.is_ok());
-    desk.output.show(&shown, || verification_text(&verification));
+    let verified = verifying::verify(&session, &record).await?;
+    let judged = verified.judge(&record.name());
+    desk.output
+        .show(&verified_json(&record, &verified, judged.is_ok()), || {
+            verified_text(&verified)
+        });
     Ok(judged?)
 }
 
-fn verification_text(verification: &Verification) -> String {
-    let line = |(name, check): (&str, &verifying::Check)| {
-        let mark = match check.outcome {
-            Outcome::Holds => "✓",
-            Outcome::Pending => "…",
-            Outcome::Fails => "✗",
+fn verified_json(record: &Record, verified: &Verified, ok: bool) -> Value {
+    let check = |check: &Check| {
+        let ok = check.verdict == Verdict::Holds;
+        json!({ "ok": ok, "verdict": check.verdict, "detail": check.detail })
+    };
+    let parts = &verified.parts;
+    json!({
+        "deal": record.name(),
+        "ok": ok,
+        "inclusion": check(&parts.inclusion),
+        "commitMessage": check(&parts.commit_message),
+        "commitments": check(&parts.commitments),
+        "actor": check(&verified.actor),
+        "proven": check(&parts.proven),
+    })
+}
+
+fn verified_text(verified: &Verified) -> String {
+    let line = |(name, check): (&str, &Check)| {
+        let mark = match check.verdict {
+            Verdict::Holds => "✓",
+            Verdict::Pending => "…",
+            Verdict::Over => "–",
+            Verdict::Fails => "✗",
         };
         format!("{mark} {name}: {}", check.detail)
     };
-    verification.checks().map(line).join("\n")
+    verified.checks().into_iter().map(line).collect::<Vec<_>>().join("\n")
 }
