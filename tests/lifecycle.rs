@@ -19,19 +19,23 @@ const SEAL_LIMIT: Duration = Duration::from_secs(900);
 /// miner itself, with the sector and the inclusion proof, and then the last one at its height.
 #[test]
 fn deals_survive_crashes_and_are_sealed_proven_given_back_and_paid() {
-    // Short periods: the first proof-of-spacetime is due soon after the commitment.
-    let mut daemon = Daemon::start(&[
-        "--auto-seal",
-        "24h",
-        "--price",
-        "0.000001",
-        "--proving-period",
-        "120",
-        "--challenge-window",
-        "80",
-        "--grace",
-        "240",
-    ]);
+    // Short periods: the first proof-of-spacetime is due soon after the commitment. Slow blocks at first: the sector is
+    // sealed long before the last voucher falls due.
+    let mut daemon = Daemon::start_with_blocks(
+        "400ms",
+        &[
+            "--auto-seal",
+            "24h",
+            "--price",
+            "0.000001",
+            "--proving-period",
+            "120",
+            "--challenge-window",
+            "80",
+            "--grace",
+            "240",
+        ],
+    );
     let client = Client::new(&daemon.chain());
     let data = bytes(1, 500);
     let file = client.file("a file with spaces", &data);

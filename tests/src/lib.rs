@@ -14,6 +14,8 @@ use tempfile::TempDir;
 
 /// How long a daemon may take to be ready: it may have to generate the parameters of 2 KiB sectors first.
 const READY_LIMIT: Duration = Duration::from_secs(600);
+/// Time between blocks unless a test says otherwise.
+const BLOCK_TIME: &str = "250ms";
 /// Pause between two looks at something that is awaited.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -74,13 +76,18 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts one on free ports and waits until its miner takes deals.
+    /// Starts one on free ports, with a block each quarter of a second, and waits until its miner takes deals.
     pub fn start(options: &[&str]) -> Self {
+        Self::start_with_blocks(BLOCK_TIME, options)
+    }
+
+    /// The same with another time between blocks.
+    pub fn start_with_blocks(every: &str, options: &[&str]) -> Self {
         let mut daemon = Self {
             child: None,
             home: tempfile::tempdir().expect("there is room for a directory"),
             ports: free_ports(),
-            block_time: "250ms".to_owned(),
+            block_time: every.to_owned(),
             options: options.iter().map(|option| option.to_string()).collect(),
             starts: 0,
         };
@@ -113,7 +120,7 @@ impl Daemon {
 
     /// A daemon's command line, for tests of what it refuses.
     pub fn command(home: &Path, ports: [u16; 4]) -> Command {
-        Self::at(home, ports, "250ms")
+        Self::at(home, ports, BLOCK_TIME)
     }
 
     fn at(home: &Path, ports: [u16; 4], block_time: &str) -> Command {

@@ -30,6 +30,13 @@ pub struct GasOptions {
     pub preview: bool,
 }
 
+impl GasOptions {
+    /// Whether price or limit were given otherwise than they are by default.
+    pub fn are_changed(&self) -> bool {
+        self.gas_price != GAS_PRICE || self.gas_limit != GAS_LIMIT
+    }
+}
+
 /// Why text is no price of gas (spec §6, its text).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum GasPriceError {

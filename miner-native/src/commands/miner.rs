@@ -69,9 +69,6 @@ enum Command {
     Collateral(Of),
     /// Show when a miner's next proof is due, and for which sectors
     ProvingWindow(Of),
-    /// Seal what is staged now instead of waiting for more pieces
-    #[command(hide = true)]
-    SealNow,
 }
 
 #[derive(Debug, Args)]
@@ -125,11 +122,6 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
         }
         Command::Power(of) => power(&place, of).await,
         Command::ProvingWindow(of) => proving_window(&place, of).await,
-        Command::SealNow => {
-            place.target.operator(&place.port)?.seal_now().await?;
-            super::output::say("sealing started");
-            Ok(())
-        }
     }
 }
 

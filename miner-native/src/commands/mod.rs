@@ -128,3 +128,54 @@ fn logging(default: &str) {
         .with_ansi(colours)
         .init();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    /// Every command that is no group of commands, by its words.
+    fn leaves(command: &clap::Command, words: &[String], found: &mut Vec<(Vec<String>, clap::Command)>) {
+        let words = [words, &[command.get_name().to_owned()]].concat();
+        if !command.has_subcommands() {
+            found.push((words, command.clone()));
+            return;
+        }
+        for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
+            leaves(inner, &words, found);
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed_and_every_command_says_what_it_does() {
+        Cli::command().debug_assert();
+        let mut built = Cli::command();
+        built.build();
+        let mut found = Vec::new();
+        leaves(&built, &[], &mut found);
+        assert!(found.len() > 50, "{}", found.len());
+        for (words, command) in found {
+            assert!(command.get_about().is_some(), "{} has no help", words.join(" "));
+        }
+    }
+
+    /// Gas options have defaults everywhere; in 2019 they had to be given (spec §6).
+    #[test]
+    fn every_command_that_previews_a_message_takes_gas_options_that_may_be_left_out() {
+        let mut built = Cli::command();
+        built.build();
+        let mut found = Vec::new();
+        leaves(&built, &[], &mut found);
+        for (words, command) in found {
+            let of = |name: &str| command.get_arguments().find(|option| option.get_id() == name);
+            let Some(price) = of("gas_price") else { continue };
+            let limit = of("gas_limit").expect("price and limit go together");
+            assert!(of("preview").is_some(), "{}", words.join(" "));
+            assert!(
+                !price.is_required_set() && !limit.is_required_set(),
+                "{}",
+                words.join(" ")
+            );
+        }
+    }
+}

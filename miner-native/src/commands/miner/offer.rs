@@ -72,6 +72,11 @@ async fn through_daemon(
         Ok(_) | Err(OperatorError::Unreachable { .. }) => return Ok(None),
         Err(error) => return Err(error.into()),
     }
+    if asked.sending.gas.are_changed() {
+        eprintln!(
+            "sealdrop: the daemon pays for this message as for all its own; --gas-price and --gas-limit are not used"
+        );
+    }
     let change = SettingsChange {
         price: Some(asked.price),
         ask_blocks: Some(asked.expiry),
