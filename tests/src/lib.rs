@@ -78,16 +78,11 @@ pub struct Daemon {
 impl Daemon {
     /// Starts one on free ports, with a block each quarter of a second, and waits until its miner takes deals.
     pub fn start(options: &[&str]) -> Self {
-        Self::start_with_blocks(BLOCK_TIME, options)
-    }
-
-    /// The same with another time between blocks.
-    pub fn start_with_blocks(every: &str, options: &[&str]) -> Self {
         let mut daemon = Self {
             child: None,
             home: tempfile::tempdir().expect("there is room for a directory"),
             ports: free_ports(),
-            block_time: every.to_owned(),
+            block_time: BLOCK_TIME.to_owned(),
             options: options.iter().map(|option| option.to_string()).collect(),
             starts: 0,
         };
@@ -113,7 +108,7 @@ impl Daemon {
         });
     }
 
-    /// From the next start on, it makes a block every so often: time passes faster for what waits for heights.
+    /// From the next start on, this is the time between blocks.
     pub fn set_block_time(&mut self, span: &str) {
         self.block_time = span.to_owned();
     }
