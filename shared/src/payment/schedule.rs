@@ -171,6 +171,8 @@ mod tests {
         assert_eq!(of_93(600), [(fil("93"), 600, false)]);
     }
 
+    /// spec §9.19: payer, payee and interval cannot be missing here, since they are typed or constant; what is left to be
+    /// refused is the duration. An end of the channel that comes too early is refused in the review's tests.
     #[test]
     fn a_duration_of_nothing_or_of_too_many_vouchers_is_refused() {
         assert_eq!(unsigned_vouchers(&terms(0)), Err(ScheduleError::NoDuration));
