@@ -93,7 +93,7 @@ pub enum ClientError {
         deal: String,
     },
     #[error(
-        "{reason}; `sealdrop client resume` takes the money in its payment channel back when the channel has ended"
+        "{reason}; the money in its payment channel comes back with any `sealdrop client` command after the channel's end; `sealdrop client resume --follow` waits for it"
     )]
     DealFailed { reason: String },
     #[error("{reason}")]

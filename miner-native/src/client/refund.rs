@@ -135,7 +135,11 @@ pub async fn pursue(session: &Session, record: &mut Record, report: &Report) -> 
     let Some(id) = due(record) else {
         return Ok(());
     };
+    let before = record.refund;
     let mut seen = look(session, record, id).await?;
+    if record.refund != before {
+        tell(record.refund, id, seen.left(), report);
+    }
     for _ in 0..MOVES {
         match record.refund.effect() {
             RefundEffect::Rest | RefundEffect::WaitUntil(_) => return Ok(()),
@@ -158,6 +162,8 @@ fn tell(refund: Refund, id: ChannelId, left: AttoFil, report: &Report) {
         Refund::Waiting { eol, earned: true } => report.note(format!(
             "channel {id} cannot be cancelled: the miner has redeemed from it; what is left comes back after block {eol}"
         )),
+        // Somebody else has closed it: what was left was given back then.
+        Refund::Returned if left.is_zero() => report.step(format!("channel {id} is closed")),
         Refund::Returned => report.step(format!("channel {id} is closed: {left} FIL are back in the account")),
         Refund::Due | Refund::Cancelling | Refund::Reclaiming => {}
     }
