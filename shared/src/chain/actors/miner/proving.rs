@@ -89,22 +89,12 @@ pub(super) fn submit_post(state: &mut ChainState, env: &mut Env, call: &Invocati
     let height = env.ctx.height;
     let miner = miner(state, &call.to)?;
     worker_only(miner, call)?;
-    let (start, end) = miner
-        .proving_window(&policy)
-        .filter(|_| !miner.proving_set.is_empty())
-        .ok_or(MinerError::Inactive)?;
-    if height >= end.plus(policy.grace) {
-        return Err(MinerError::PoStTooLate { grace: policy.grace }.into());
-    }
-    let fee = late_fee(&policy, miner.active_collateral, end, height);
-    let surplus = call.value.checked_sub(fee);
-    let surplus = surplus.ok_or(MinerError::FeeNotCovered {
-        fee: fee.0,
-        value: call.value.0,
-    })?;
-    if height < start {
-        return Err(MinerError::PoStBeforeWindow { height, start, end }.into());
-    }
+    let Due {
+        start,
+        end,
+        fee,
+        surplus,
+    } = due(miner, &policy, height, call.value)?;
     check_dropped(miner, &faults, &done)?;
     let covered: BTreeSet<u64> = miner.proving_set.difference(&faults.ids.0).copied().collect();
     let claim = WindowPoStClaim {
@@ -136,6 +126,38 @@ pub(super) fn submit_post(state: &mut ChainState, env: &mut Env, call: &Invocati
     next_period(miner, end.plus(policy.proving_period));
     settle_power(state, env, &call.to)?;
     Ok(Vec::new())
+}
+
+/// The proof that is due, and what it costs.
+struct Due {
+    start: Epoch,
+    end: Epoch,
+    fee: AttoFil,
+    /// What the message brings beyond the fee.
+    surplus: AttoFil,
+}
+
+/// Checks that a proof is due at `height` and that `value` pays for it, in the order of 2019.
+fn due(miner: &Miner, policy: &Policy, height: Epoch, value: AttoFil) -> Result<Due, MinerError> {
+    let window = miner.proving_window(policy).filter(|_| !miner.proving_set.is_empty());
+    let (start, end) = window.ok_or(MinerError::Inactive)?;
+    if height >= end.plus(policy.grace) {
+        return Err(MinerError::PoStTooLate { grace: policy.grace });
+    }
+    let fee = late_fee(policy, miner.active_collateral, end, height);
+    let surplus = value.checked_sub(fee).ok_or(MinerError::FeeNotCovered {
+        fee: fee.0,
+        value: value.0,
+    })?;
+    if height < start {
+        return Err(MinerError::PoStBeforeWindow { height, start, end });
+    }
+    Ok(Due {
+        start,
+        end,
+        fee,
+        surplus,
+    })
 }
 
 /// Only committed sectors can be given up or done, and none of them both (2019 dropped one after the other).

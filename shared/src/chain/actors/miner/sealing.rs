@@ -116,31 +116,7 @@ pub(super) fn commit_sector(state: &mut ChainState, env: &Env, call: &Invocation
     let miner = miner_mut(state, &call.to)?;
     worker_only(miner, call)?;
     check_unused(miner, id)?;
-    let pre = miner
-        .pre_commits
-        .get(&id)
-        .ok_or(MinerError::NotPreCommitted(id))?
-        .clone();
-    if (pre.comm_d, pre.comm_r) != (comm_d, comm_r) {
-        return Err(MinerError::PreCommitDiffers(id).into());
-    }
-    let seed_epoch = pre.seed_epoch(&policy);
-    if height < seed_epoch {
-        return Err(MinerError::SeedNotDrawn {
-            height,
-            seed: seed_epoch,
-        }
-        .into());
-    }
-    let expired = pre.expires(&policy);
-    if height > expired {
-        return Err(MinerError::PreCommitExpired { height, expired }.into());
-    }
-    // The deposit is free again with the commit.
-    let free = miner.free_balance().checked_add(pre.deposit).unwrap_or_default();
-    if free < policy.sector_collateral {
-        return Err(MinerError::InsufficientCollateral.into());
-    }
+    let pre = due_pre_commit(miner, id, (comm_d, comm_r), &policy, height)?;
     let claim = SealClaim {
         sector_size: miner.sector_size,
         comm_r,
@@ -148,7 +124,7 @@ pub(super) fn commit_sector(state: &mut ChainState, env: &Env, call: &Invocation
         prover_id: prover_id(&call.to),
         sector: id,
         ticket: env.randomness(Purpose::SealTicket, pre.ticket_epoch, &call.to)?,
-        seed: env.randomness(Purpose::SealSeed, seed_epoch, &call.to)?,
+        seed: env.randomness(Purpose::SealSeed, pre.seed_epoch(&policy), &call.to)?,
         proof: proof.clone(),
     };
     if !env.ctx.verifier.verify_seal(&claim)? {
@@ -171,6 +147,34 @@ pub(super) fn commit_sector(state: &mut ChainState, env: &Env, call: &Invocation
         begin_period(miner, &policy, height);
     }
     Ok(Vec::new())
+}
+
+/// The pre-commit that a commit of these commitments (CommD, CommR) completes at `height`, if the miner can pay for it.
+fn due_pre_commit(
+    miner: &Miner,
+    id: u64,
+    commitments: (Commitment, Commitment),
+    policy: &Policy,
+    height: Epoch,
+) -> Result<PreCommit, MinerError> {
+    let pre = miner.pre_commits.get(&id).ok_or(MinerError::NotPreCommitted(id))?;
+    if (pre.comm_d, pre.comm_r) != commitments {
+        return Err(MinerError::PreCommitDiffers(id));
+    }
+    let seed = pre.seed_epoch(policy);
+    if height < seed {
+        return Err(MinerError::SeedNotDrawn { height, seed });
+    }
+    let expired = pre.expires(policy);
+    if height > expired {
+        return Err(MinerError::PreCommitExpired { height, expired });
+    }
+    // The deposit is free again with the commit.
+    let free = miner.free_balance().checked_add(pre.deposit).unwrap_or_default();
+    if free < policy.sector_collateral {
+        return Err(MinerError::InsufficientCollateral);
+    }
+    Ok(pre.clone())
 }
 
 /// `verifyPieceInclusion(commP, pieceSize, sectorID, proof)`: that a piece lies in a committed sector that is not faulty.
