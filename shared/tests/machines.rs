@@ -378,3 +378,113 @@ fn an_expired_seal_starts_again_with_a_new_ticket() {
         .expect("again");
     assert_eq!(sector.effect(), SectorEffect::DrawTicket);
 }
+
+/// spec §9.23, spec §9.25 (the signatures): every answer is signed by the worker, a rejection like an acceptance.
+#[test]
+fn acceptances_and_rejections_verify_under_the_workers_key() {
+    let (_, proposal) = signed_deal();
+    let reason = "no".to_owned();
+    let accepted = MinerDeal::accepted(proposal.clone(), Epoch(775)).response();
+    let rejected = MinerDeal::rejected(proposal, reason.clone(), Epoch(775)).response();
+    assert_eq!((accepted.state, accepted.message.as_str()), (DealState::Accepted, ""));
+    assert_eq!((rejected.state, &rejected.message), (DealState::Rejected, &reason));
+    for response in [accepted, rejected] {
+        let signed = response.sign(&key(3));
+        assert!(signed.is_signed_by(&key(3).address()));
+        assert!(!signed.is_signed_by(&key(4).address()));
+    }
+}
+
+fn proving(pieces: &[SectorPiece]) -> Sector {
+    let mut sector = Sector::new(1, SectorSize::S2KiB);
+    let adding = pieces.iter().cloned().map(SectorInput::PieceAdded);
+    let sealing = [
+        SectorInput::Close,
+        SectorInput::TicketDrawn {
+            epoch: Epoch(5),
+            ticket: [4; 32],
+        },
+        SectorInput::PreCommit1Done { output: vec![1] },
+        commitments(),
+        SectorInput::PreCommitted { seed_epoch: Epoch(20) },
+        SectorInput::SeedDrawn { seed: [5; 32] },
+        SectorInput::Commit1Done { output: vec![2] },
+        SectorInput::Commit2Done { proof: vec![3; 192] },
+        SectorInput::Committed {
+            message: cid(b"m"),
+            height: Epoch(30),
+        },
+    ];
+    for input in adding.chain(sealing) {
+        sector.handle(input).expect("in order");
+    }
+    sector
+}
+
+#[test]
+fn a_sector_whose_deals_have_ended_is_proven_a_last_time_and_deleted() {
+    let mut sector = proving(&[piece(1, 500)]);
+    let steps = [
+        (SectorInput::DealsEnded, SectorEffect::ProveAndRelease),
+        (SectorInput::DealsEnded, SectorEffect::ProveAndRelease),
+        (SectorInput::Dropped { height: Epoch(400) }, SectorEffect::DeleteFiles),
+        (SectorInput::FilesDeleted, SectorEffect::Rest),
+    ];
+    for (input, effect) in steps {
+        sector.handle(input).expect("in order");
+        assert_eq!(sector.effect(), effect);
+    }
+    assert_eq!(sector.phase(), Phase::Removed);
+    assert!(sector
+        .handle(SectorInput::StepFailed { reason: "late".into() })
+        .is_err());
+}
+
+#[test]
+fn a_committed_sector_that_the_chain_took_away_has_failed_where_it_was() {
+    let mut sector = proving(&[piece(1, 500)]);
+    let dropped = sector.handle(SectorInput::Dropped { height: Epoch(9) });
+    assert!(dropped.is_err(), "nobody named it done");
+    let reason: String = "slashed".into();
+    sector.handle(SectorInput::Lost { reason }).expect("committed");
+    assert_eq!((sector.phase(), sector.effect()), (Phase::Failed, SectorEffect::Rest));
+}
+
+/// spec §9.34, spec §9.35: any number of deals of a sector is told of its fate, at any time, those of another are not; what
+/// 2019 kept beside ("deals awaiting seal", one late attach) is the sector's own record here.
+#[test]
+fn each_deal_of_a_sector_completes_whenever_it_asks_and_repeats_are_harmless() {
+    let (_, proposal) = signed_deal();
+    let staged = |sector| {
+        let mut deal = MinerDeal::accepted(proposal.clone(), Epoch(775));
+        deal.handle(MinerInput::PieceReceived { comm_p: COMM_P })
+            .expect("accepted");
+        deal.handle(MinerInput::Placed { sector }).expect("received");
+        deal
+    };
+    for mut deal in [staged(1), staged(1), staged(1)] {
+        let proof = proof_of(COMM_P);
+        for _ in 0..2 {
+            let committed = MinerInput::Committed { proof: proof.clone() };
+            deal.handle(committed).expect("also twice");
+        }
+        assert_eq!(deal.response().proof_info, Some(proof));
+    }
+    let mut failed = staged(7);
+    failed.handle(MinerInput::SectorFailed { sector: 7 }).expect("staged");
+    assert_eq!(failed.response().message, "failed sealing sector: 7");
+    assert_eq!(staged(2).effect(), MinerEffect::AwaitSector { sector: 2 });
+}
+
+#[test]
+fn a_deal_that_is_not_sealed_when_its_time_is_over_fails_before_the_client_gives_up() {
+    let (client, proposal) = signed_deal();
+    let mut deal = MinerDeal::accepted(proposal, Epoch(775));
+    assert_eq!(deal.deadline(), Some(Epoch(3273)));
+    deal.handle(MinerInput::PieceReceived { comm_p: COMM_P })
+        .expect("accepted");
+    let deadline = deal.deadline().expect("not sealed");
+    assert!(Some(deadline) < client.deadline(), "{deadline}");
+    deal.handle(MinerInput::Ended { height: deadline }).expect("late");
+    assert_eq!((deal.state(), deal.effect()), (DealState::Failed, MinerEffect::Rest));
+}

@@ -2,7 +2,7 @@
 //! network that loses and repeats messages, with restarts at any moment. Whatever happens, every deal comes to an end that
 //! both sides agree on, and the chain's invariants hold after each block.
 //!
-//! spec §9.30, §9.31, §9.34, §9.35 are about the "deals awaiting seal" of 2019: here the deals of one sector and the sector
+//! spec §9.30, spec §9.31, spec §9.34, spec §9.35 are about the "deals awaiting seal" of 2019: here the deals of one sector and the sector
 //! keep each other, and these runs cover their restarts, late arrivals and failures.
 //!
 //! A failing run names its seed: `MODEL_SEED=n cargo test -p sealdrop-shared --test model` runs it alone.
