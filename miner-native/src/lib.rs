@@ -7,7 +7,8 @@
 //! - [`network`]: proposals, queries, transfer and retrieval over libp2p (steps 5 to 8, and 15)
 //! - [`staging`]: pieces as files (step 9); [`store`]: deals and sectors as records
 //! - [`sealing`] and [`prover`]: from staged pieces to a committed sector (steps 10 to 12)
-//! - [`proving`]: proofs-of-spacetime (step 13); [`redeeming`]: vouchers (step 14)
+//! - [`proving`]: proofs-of-spacetime (step 13); [`redeeming`]: vouchers (step 14);
+//!   [`ending`]: what comes after; [`slashing`]: other miners that are late
 //! - [`client`]: the storage client of the terminal, from a file to a proof and back
 //! - [`settings`]: what the operator may change; [`asking`]: the price on the chain; [`operator`]: requests to a miner
 //! - [`web`]: the page and its status; [`daemon`]: all of it in one process; [`commands`]: the command line
@@ -19,6 +20,7 @@ pub mod client;
 pub mod commands;
 pub mod daemon;
 pub mod devnet;
+pub mod ending;
 pub mod home;
 pub mod miner;
 pub mod network;
@@ -29,6 +31,7 @@ pub mod redeeming;
 pub mod registration;
 pub mod sealing;
 pub mod settings;
+pub mod slashing;
 pub mod staging;
 pub mod store;
 pub mod wallet;

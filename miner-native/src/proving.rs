@@ -1,23 +1,34 @@
-//! A proof-of-spacetime in every window (step 13 of a deal).
+//! A proof-of-spacetime in every window (step 13 of a deal), and what to do when there is none (spec §4.11, §7.8).
 //!
-//! Follows the chain's head; when [`shared::sector::post_duty`] says so, proves the whole proving set, checks the proof,
-//! and sends it. Whatever fails is tried again while the window and its grace last.
+//! Follows the chain's head; when [`shared::sector::post_duty`] says so, proves the proving set, checks the proof, and
+//! sends it, late ones with their fee. Sectors whose files are not whole are declared faulty before a window opens and
+//! recovered when they are whole again; a missed window is paid for and a new period begun. Whatever fails is tried again
+//! at the next head. Sectors that [`crate::ending`] is done with are proven a last time and released by the same message.
 
 use crate::chain_access::ChainError;
 use crate::miner::{now_ms, Backoff, Miner};
 use crate::prover::ProverError;
 use crate::store::{PostRecord, StoreError};
+use shared::chain::actors::miner::late_fee;
+use shared::chain::faults::{FaultSet, IntSet};
 use shared::chain::randomness::{draw, Purpose};
-use shared::chain::view::{MinerView, WindowView};
-use shared::chain::{calls, AttoFil, Epoch};
+use shared::chain::view::{MinerView, ReceiptView, SectorView, WindowView};
+use shared::chain::{calls, AttoFil, Call, Epoch};
 use shared::piece::Commitment;
 use shared::ports::verifier::{VerifierFault, WindowPoStClaim};
+use shared::sector::post::FEE_MARGIN;
 use shared::sector::{post_duty, prover_id, PostDuty, PostFacts};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// Blocks between two looks at the sectors' files while no proof is due.
+const CHECK_EVERY: u64 = 50;
+/// Blocks before a window's end at which sectors that cannot be proven are given up, so that the others' proof is on time.
+const GIVE_UP_MARGIN: u64 = 30;
 
 /// Why a proof was not delivered; it is tried again.
 #[derive(Debug, thiserror::Error)]
-enum PostError {
+pub enum PostError {
     #[error(transparent)]
     Chain(#[from] ChainError),
     #[error(transparent)]
@@ -28,111 +39,289 @@ enum PostError {
     Store(#[from] StoreError),
     #[error("the proof does not verify here; it was not sent")]
     Invalid,
+    #[error("the files of sectors {sectors:?} are not whole: restore them; at {deadline} they are given up, if others can be proven")]
+    Faulty { sectors: Vec<u64>, deadline: Epoch },
 }
 
 /// Proves until the process ends.
 pub fn start(miner: Arc<Miner>) {
-    tokio::spawn(run(miner));
+    tokio::spawn(async move {
+        let mut heads = miner.chain.heads();
+        let mut backoff = Backoff::default();
+        let mut watch = Watch::default();
+        while heads.changed().await.is_ok() {
+            let height = heads.borrow_and_update().height;
+            match watch.look(&miner, height).await {
+                Ok(()) => backoff = Backoff::default(),
+                Err(error) => {
+                    tracing::error!(%error, "no proof-of-spacetime was delivered; trying again");
+                    backoff.pause().await;
+                }
+            }
+        }
+    });
 }
 
-async fn run(miner: Arc<Miner>) {
-    let mut heads = miner.chain.heads();
-    let mut backoff = Backoff::default();
-    let mut missed = None;
-    while heads.changed().await.is_ok() {
-        let height = heads.borrow_and_update().height;
-        match look(&miner, height, &mut missed).await {
-            Ok(()) => backoff = Backoff::default(),
+/// A proof that was computed: sending it again costs nothing.
+#[derive(Debug)]
+struct Proof {
+    window_end: Epoch,
+    /// What it covers.
+    sectors: Vec<u64>,
+    /// What it leaves out for good.
+    given_up: BTreeSet<u64>,
+    bytes: Vec<u8>,
+}
+
+/// What is remembered from head to head; losing it costs only work.
+#[derive(Debug, Default)]
+pub struct Watch {
+    proof: Option<Proof>,
+    /// The window whose predecessors' messages are cleared away.
+    window_end: Option<Epoch>,
+    /// When the files are looked at next.
+    next_check: Epoch,
+}
+
+impl Watch {
+    /// Does what is due at `height`.
+    pub async fn look(&mut self, miner: &Miner, height: Epoch) -> Result<(), PostError> {
+        let Some(view) = miner.chain.miner(&miner.address).await? else {
+            return Ok(());
+        };
+        let Some(window) = view.proving_window else {
+            return Ok(());
+        };
+        self.clear_away(miner, window)?;
+        match post_duty(height, &PostFacts::of(&view), &miner.policy) {
+            PostDuty::Nothing => Ok(()),
+            PostDuty::WaitUntil(_) if height < window.start => self.check_files(miner, &view, height).await,
+            PostDuty::WaitUntil(_) => Ok(()),
+            PostDuty::Prove { randomness_at, .. } => {
+                self.prove(miner, &view, window, randomness_at, height).await?;
+                // The next period's first look at the files is at its beginning.
+                self.next_check = Epoch(0);
+                Ok(())
+            }
+            PostDuty::Restart { value } => self.begin_again(miner, &view, window, value, height).await,
+        }
+    }
+
+    /// The message of the window before this one is done with, also when the process ended before it said so.
+    fn clear_away(&mut self, miner: &Miner, window: WindowView) -> Result<(), PostError> {
+        if self.window_end.replace(window.end) != Some(window.end) {
+            let before = Epoch(window.end.0.saturating_sub(miner.policy.proving_period));
+            miner.chain.settle(&post_purpose(before))?;
+        }
+        Ok(())
+    }
+
+    /// Declares sectors faulty whose files are not whole, and recovers those that are whole again. Before a window opens
+    /// that costs their power only; in the window it would cost the proof.
+    async fn check_files(&mut self, miner: &Miner, view: &MinerView, height: Epoch) -> Result<(), PostError> {
+        if height < self.next_check {
+            return Ok(());
+        }
+        let whole = whole_sectors(miner, view).await;
+        let is_out = |sector: &SectorView| sector.fault.as_ref().is_some_and(|fault| !fault.recovering);
+        let broken =
+            |sector: &&SectorView| sector.next_fault.is_none() && !is_out(sector) && !whole.contains(&sector.id);
+        let mended = |sector: &&SectorView| is_out(sector) && whole.contains(&sector.id);
+        let broken: Vec<u64> = ids(view.sectors.iter().filter(broken));
+        let mended: Vec<u64> = ids(view.sectors.iter().filter(mended));
+        if !broken.is_empty() {
+            tracing::error!(sectors = ?broken, "these sectors' files are not whole: declared faulty until they are");
+            let call = calls::add_faults(&miner.address, &FaultSet::of(broken));
+            send(miner, &format!("faults-{height}"), call).await?;
+        }
+        if !mended.is_empty() {
+            tracing::info!(sectors = ?mended, "these sectors' files are whole again");
+            let call = calls::recover_faults(&miner.address, &mended.into_iter().collect());
+            send(miner, &format!("recover-{height}"), call).await?;
+        }
+        self.next_check = height.plus(CHECK_EVERY);
+        Ok(())
+    }
+
+    /// A period was missed, or sectors are committed and none is to be proven: after a slash, or when all were faulty.
+    /// Paying for it is better than waiting to be slashed, which costs the sectors too.
+    async fn begin_again(
+        &mut self,
+        miner: &Miner,
+        view: &MinerView,
+        window: WindowView,
+        value: AttoFil,
+        height: Epoch,
+    ) -> Result<(), PostError> {
+        let missed = view.sectors.iter().any(|sector| sector.in_proving_set);
+        if !missed {
+            self.check_files(miner, view, height).await?;
+        }
+        // Of faulty sectors alone no period can be begun.
+        let provable = |sector: &SectorView| sector.fault.as_ref().is_none_or(|fault| fault.recovering);
+        if missed || view.sectors.iter().any(provable) {
+            tracing::error!(window_end = %window.end, %value, "no proof is possible any more in this period: beginning a new one");
+            let call = calls::restart_proving(&miner.address, value);
+            send(miner, &format!("restart-{}", window.end), call).await?;
+        }
+        Ok(())
+    }
+
+    async fn prove(
+        &mut self,
+        miner: &Miner,
+        view: &MinerView,
+        window: WindowView,
+        randomness_at: Epoch,
+        height: Epoch,
+    ) -> Result<(), PostError> {
+        let began = std::time::Instant::now();
+        let is_ready = self.proof.as_ref().is_some_and(|proof| proof.window_end == window.end);
+        if !is_ready {
+            self.proof = Some(compute(miner, view, window, randomness_at, height).await?);
+        }
+        let Some(proof) = &self.proof else { return Ok(()) };
+        let done: IntSet = miner
+            .store
+            .releasing()?
+            .intersection(&committed(view))
+            .copied()
+            .collect();
+        let purpose = post_purpose(window.end);
+        let value = fee(miner, window.end).await?;
+        let faults = FaultSet::of(proof.given_up.iter().copied());
+        let call = calls::submit_post_without(&miner.address, &proof.bytes, &faults, &done, value);
+        let (message, receipt) = match send(miner, &purpose, call).await {
+            Ok(sent) => sent,
             Err(error) => {
-                tracing::error!(%error, "no proof-of-spacetime was delivered; trying again");
-                backoff.pause().await;
+                // The next attempt computes it anew: the proving set may be another by then.
+                self.proof = None;
+                return Err(error);
             }
-        }
+        };
+        let sectors = proof.sectors.clone();
+        tracing::info!(
+            window_end = %window.end, height = %receipt.height, ?sectors, fee = %value, released = ?done.0,
+            seconds = format!("{:.1}", began.elapsed().as_secs_f64()), "proof-of-spacetime accepted"
+        );
+        miner.store.keep_post(&PostRecord {
+            window_end: window.end,
+            height: receipt.height,
+            message,
+            sectors,
+            at_ms: now_ms(),
+        })?;
+        self.proof = None;
+        Ok(())
     }
 }
 
-/// Does what is due at `height`.
-async fn look(miner: &Miner, height: Epoch, missed: &mut Option<Epoch>) -> Result<(), PostError> {
-    let Some(view) = miner.chain.miner(&miner.address).await? else {
-        return Ok(());
-    };
-    let Some(window) = view.proving_window else {
-        return Ok(());
-    };
-    match post_duty(height, &PostFacts::of(&view), &miner.policy) {
-        PostDuty::Nothing | PostDuty::WaitUntil(_) => Ok(()),
-        PostDuty::Prove { randomness_at, fee, .. } => prove(miner, &view, window, randomness_at, fee).await,
-        PostDuty::Restart { value } => {
-            if missed.replace(window.end) != Some(window.end) {
-                tracing::error!(window_end = %window.end, "the proof-of-spacetime's window and grace are over: beginning a new period");
-            }
-            restart(miner, window, value).await
-        }
-    }
+fn post_purpose(window_end: Epoch) -> String {
+    format!("post-{window_end}")
 }
 
-/// Begins a new proving period after a missed one.
-async fn restart(miner: &Miner, window: WindowView, value: AttoFil) -> Result<(), PostError> {
-    let purpose = format!("restart-{}", window.end);
-    let call = calls::restart_proving(&miner.address, value);
-    match miner.chain.call(&purpose, call).await {
-        Ok(_) => Ok(miner.chain.settle(&purpose)?),
-        Err(error) => {
-            if matches!(error, ChainError::Failed { .. } | ChainError::Dropped { .. }) {
-                miner.chain.forget(&purpose)?;
-            }
-            Err(error.into())
-        }
-    }
+fn ids<'a>(sectors: impl Iterator<Item = &'a SectorView>) -> Vec<u64> {
+    sectors.map(|sector| sector.id).collect()
 }
 
-async fn prove(
+fn committed(view: &MinerView) -> BTreeSet<u64> {
+    view.sectors.iter().map(|sector| sector.id).collect()
+}
+
+/// The committed sectors whose files look whole.
+async fn whole_sectors(miner: &Miner, view: &MinerView) -> BTreeSet<u64> {
+    let mut whole = BTreeSet::new();
+    for sector in &view.sectors {
+        match miner.prover.check(sector.id).await {
+            Ok(()) => drop(whole.insert(sector.id)),
+            Err(error) => tracing::warn!(sector = sector.id, %error, "a sector's files are not whole"),
+        }
+    }
+    whole
+}
+
+/// Computes a proof over the proving set; near the window's end without those that cannot be proven.
+async fn compute(
     miner: &Miner,
     view: &MinerView,
     window: WindowView,
     randomness_at: Epoch,
-    value: AttoFil,
-) -> Result<(), PostError> {
-    let began = std::time::Instant::now();
+    height: Epoch,
+) -> Result<Proof, PostError> {
     let beacon = miner.chain.beacon(randomness_at).await?;
     let randomness = draw(Purpose::WindowPoSt, &beacon, &miner.address);
-    let covered = view.sectors.iter().filter(|sector| sector.in_proving_set);
-    let sectors: Vec<(u64, Commitment)> = covered.map(|sector| (sector.id, sector.comm_r)).collect();
-    let proof = miner.prover.window_post(randomness, sectors.clone()).await?;
+    let due = view.sectors.iter().filter(|sector| sector.in_proving_set);
+    let mut covered: Vec<(u64, Commitment)> = due.map(|sector| (sector.id, sector.comm_r)).collect();
+    let mut given_up = BTreeSet::new();
+    let bytes = match miner.prover.window_post(randomness, covered.clone()).await {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let Some(faulty) = error.faulty().map(<[u64]>::to_vec) else {
+                return Err(error.into());
+            };
+            let deadline = Epoch(window.end.0.saturating_sub(GIVE_UP_MARGIN));
+            // Given up only when that saves others: files that are gone may come back, a lost sector does not.
+            if height < deadline || faulty.len() >= covered.len() {
+                return Err(PostError::Faulty {
+                    sectors: faulty,
+                    deadline,
+                });
+            }
+            tracing::error!(sectors = ?faulty, "given up: their files are not whole, and the others' proof is due");
+            given_up.extend(faulty);
+            covered.retain(|(id, _)| !given_up.contains(id));
+            miner.prover.window_post(randomness, covered.clone()).await?
+        }
+    };
     let claim = WindowPoStClaim {
         sector_size: miner.sector_size,
         prover_id: prover_id(&miner.address),
         randomness,
-        sectors: sectors.clone(),
-        proof,
+        sectors: covered,
+        proof: bytes,
     };
     if !tokio::task::block_in_place(|| miner.verifier.verify_window_post(&claim))? {
         return Err(PostError::Invalid);
     }
-    let proved = began.elapsed().as_secs_f64();
-    let purpose = format!("post-{}", window.end);
-    let call = calls::submit_post(&miner.address, &claim.proof, value);
-    let (message, receipt) = match miner.chain.call(&purpose, call).await {
-        Ok(sent) => sent,
-        Err(error @ (ChainError::Failed { .. } | ChainError::Dropped { .. })) => {
-            miner.chain.forget(&purpose)?;
-            return Err(error.into());
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let sectors: Vec<u64> = sectors.into_iter().map(|(id, _)| id).collect();
-    tracing::info!(
-        window_end = %window.end, height = %receipt.height, ?sectors, fee = %value, seconds = format!("{proved:.1}"),
-        "proof-of-spacetime accepted"
-    );
-    let (height, message, at_ms) = (receipt.height, message.to_string(), now_ms());
-    miner.store.keep_post(&PostRecord {
+    Ok(Proof {
         window_end: window.end,
-        height,
-        message,
-        sectors,
-        at_ms,
-    })?;
-    miner.chain.settle(&purpose)?;
-    Ok(())
+        sectors: claim.sectors.into_iter().map(|(id, _)| id).collect(),
+        given_up,
+        bytes: claim.proof,
+    })
+}
+
+/// What the chain will ask for when the message gets into a block some blocks from now, also when sectors that are being
+/// committed have locked up more by then. What is too much comes back.
+async fn fee(miner: &Miner, window_end: Epoch) -> Result<AttoFil, PostError> {
+    let height = miner.chain.head().await?.height.plus(FEE_MARGIN);
+    if height <= window_end {
+        return Ok(AttoFil::ZERO);
+    }
+    let Some(view) = miner.chain.miner(&miner.address).await? else {
+        return Ok(AttoFil::ZERO);
+    };
+    let coming = miner
+        .policy
+        .sector_collateral
+        .checked_mul(view.pre_commits.len() as u128);
+    let collateral = view.collateral.checked_add(coming.unwrap_or_default());
+    let collateral = collateral.unwrap_or(view.collateral);
+    Ok(late_fee(&miner.policy, collateral, window_end, height))
+}
+
+/// Sends a call and waits for it; a refused one may be made anew.
+async fn send(miner: &Miner, purpose: &str, call: Call) -> Result<(String, ReceiptView), PostError> {
+    match miner.chain.call(purpose, call).await {
+        Ok((message, receipt)) => {
+            miner.chain.settle(purpose)?;
+            Ok((message.to_string(), receipt))
+        }
+        Err(error) => {
+            if matches!(error, ChainError::Failed { .. } | ChainError::Dropped { .. }) {
+                miner.chain.forget(purpose)?;
+            }
+            Err(error.into())
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Redeems the vouchers of deals as they fall due, before the payer can take the money back (step 14 of a deal, spec §7.18).
 //!
-//! What is redeemed and when is decided by [`shared::payment::next_redemption`]; here channels are watched at each head, a
+//! What is redeemed and when is decided by [`MinerDeal::redemption`]; here channels are watched at each head, a
 //! bounded number at a time, and redemptions are written down, sent and followed. A restart goes on from the books: the
 //! same voucher is always the same message. [`redeem_now`] is the operator's `deals redeem`. Next: [`crate::ending`].
 
@@ -10,9 +10,9 @@ use crate::store::{DealRecord, RedemptionRecord, RedemptionStage, StoreError};
 use cid::Cid;
 use shared::chain::calls::GAS_PRICE;
 use shared::chain::{calls, AttoFil, Call, Epoch};
-use shared::deal::{DealState, MinerDeal, MinerStage};
+use shared::deal::{DealState, MinerDeal, ProofInfo};
 use shared::payment::redemption::Urgency;
-use shared::payment::{next_redemption, ChannelFacts, InclusionEvidence, PaymentVoucher, Redemption};
+use shared::payment::{ChannelFacts, InclusionEvidence, PaymentVoucher, Redemption};
 use shared::wire::cbor::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -118,7 +118,9 @@ impl Watch {
         self.told.retain(|deal, _| deals.contains_key(deal));
         let start = self.after;
         let later = deals.iter().filter(|(cid, _)| start.is_none_or(|after| **cid > after));
-        let earlier = deals.iter().filter(|(cid, _)| start.is_some_and(|after| **cid <= after));
+        let earlier = deals
+            .iter()
+            .filter(|(cid, _)| start.is_some_and(|after| **cid <= after));
         for (cid, record) in later.chain(earlier).take(PER_HEAD) {
             // Before it is looked at: one whose look fails does not hold up those after it.
             self.after = Some(*cid);
@@ -138,12 +140,8 @@ fn earning(miner: &Miner) -> Result<BTreeMap<Cid, DealRecord>, StoreError> {
     let deals = miner.store.serving()?;
     Ok(deals
         .into_iter()
-        .filter(|(_, record)| !vouchers(&record.deal).is_empty())
+        .filter(|(_, record)| !record.deal.vouchers().is_empty())
         .collect())
-}
-
-fn vouchers(deal: &MinerDeal) -> &[PaymentVoucher] {
-    deal.proposal.proposal.payment.vouchers.as_deref().unwrap_or_default()
 }
 
 /// Follows a redemption that is on its way, or begins one if it is time.
@@ -163,7 +161,8 @@ async fn tend(miner: &Miner, cid: &Cid, deal: &MinerDeal, height: Epoch) -> Resu
     Ok(standing)
 }
 
-fn in_flight(books: &[RedemptionRecord]) -> Option<&RedemptionRecord> {
+/// The redemption that is on its way, if one is.
+pub fn in_flight(books: &[RedemptionRecord]) -> Option<&RedemptionRecord> {
     books
         .iter()
         .find(|record| matches!(record.stage, RedemptionStage::Sent { .. }))
@@ -172,7 +171,7 @@ fn in_flight(books: &[RedemptionRecord]) -> Option<&RedemptionRecord> {
 /// How a complete deal's vouchers stand at `height`, by the chain's channel.
 pub async fn standing(miner: &Miner, deal: &MinerDeal, height: Epoch) -> Result<Standing, RedeemError> {
     let payment = &deal.proposal.proposal.payment;
-    let promised = vouchers(deal).iter().map(|voucher| voucher.amount).max();
+    let promised = deal.vouchers().iter().map(|voucher| voucher.amount).max();
     let (Some(promised), Some(id)) = (promised, payment.channel) else {
         return Ok(Standing::Over { unpaid: AttoFil::ZERO });
     };
@@ -185,8 +184,7 @@ pub async fn standing(miner: &Miner, deal: &MinerDeal, height: Epoch) -> Result<
         return Ok(Standing::Over { unpaid });
     };
     let channel = ChannelFacts::from(&view);
-    let redemption = next_redemption(vouchers(deal), &channel, height, evidence(deal).as_ref());
-    Ok(match redemption {
+    Ok(match deal.redemption(height, Some(&channel)) {
         Redemption::Redeem {
             voucher,
             redeemer,
@@ -205,24 +203,14 @@ pub async fn standing(miner: &Miner, deal: &MinerDeal, height: Epoch) -> Result<
     })
 }
 
-/// Where the deal's piece lies, for the condition of its vouchers.
-fn evidence(deal: &MinerDeal) -> Option<InclusionEvidence> {
-    let MinerStage::Complete { proof, .. } = &deal.stage else {
-        return None;
-    };
-    let pip = proof.piece_inclusion_proof.clone()?;
-    Some(InclusionEvidence {
-        sector: proof.sector_id,
-        pip,
-    })
-}
-
 /// Whether a redemption is sent now: not for less than its gas, not often while nothing presses, and after a refusal
 /// only when some blocks have passed.
 fn is_time(due: &Due, books: &[RedemptionRecord], height: Epoch) -> bool {
     let refused = books.iter().find(|record| record.amount == due.voucher.amount);
     if let Some(RedemptionStage::Failed { at, .. }) = refused.map(|record| &record.stage) {
-        let doublings = refused.map_or(0, |record| record.attempts.saturating_sub(1)).min(MOST_DOUBLINGS);
+        let doublings = refused
+            .map_or(0, |record| record.attempts.saturating_sub(1))
+            .min(MOST_DOUBLINGS);
         if height < at.plus(RETRY << doublings) {
             return false;
         }
@@ -271,12 +259,15 @@ async fn follow(
         return Ok(sent.stage.clone());
     };
     let purpose = purpose(cid, sent.amount);
-    let found = vouchers(deal).iter().find(|voucher| voucher.amount == sent.amount);
+    let found = deal.vouchers().iter().find(|voucher| voucher.amount == sent.amount);
     let Some(voucher) = found else {
         return Err(RedeemError::NoneRedeemable);
     };
-    let conditional = evidence(deal).filter(|_| voucher.condition.is_some());
-    let redeemer = conditional.map_or_else(Vec::new, |evidence| evidence.parameters());
+    let conditional = deal
+        .proof()
+        .and_then(ProofInfo::evidence)
+        .filter(|_| voucher.condition.is_some());
+    let redeemer = conditional.map_or_else(Vec::new, |evidence| InclusionEvidence::parameters(&evidence));
     let message = match miner.chain.submit(&purpose, calls::redeem(voucher, redeemer)).await {
         Ok(message) => message,
         Err(ChainError::Dropped { reason }) => return give_up(miner, cid, sent, height, reason),
@@ -339,11 +330,11 @@ fn give_up(
 
 /// The voucher that `deals redeem` would take now (spec §4.13, with the parameters that its condition needs).
 pub async fn redeemable(miner: &Miner, deal: &MinerDeal) -> Result<Due, RedeemError> {
-    if !is_earned(deal) {
+    if deal.proof().is_none() {
         let state = deal.state();
         return Err(RedeemError::NotEarned { state });
     }
-    if vouchers(deal).is_empty() {
+    if deal.vouchers().is_empty() {
         return Err(RedeemError::Free);
     }
     let height = miner.chain.head().await?.height;
@@ -352,10 +343,6 @@ pub async fn redeemable(miner: &Miner, deal: &MinerDeal) -> Result<Due, RedeemEr
         Standing::Over { unpaid } if !unpaid.is_zero() => Err(RedeemError::Lost { unpaid }),
         Standing::Waiting | Standing::Over { .. } => Err(RedeemError::NoneRedeemable),
     }
-}
-
-fn is_earned(deal: &MinerDeal) -> bool {
-    matches!(deal.stage, MinerStage::Complete { .. })
 }
 
 /// What [`redeem_now`] did.

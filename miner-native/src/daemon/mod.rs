@@ -17,7 +17,7 @@ use crate::staging::{Staging, StagingError};
 use crate::store::{Store, StoreError};
 use crate::wallet::{Wallet, WalletError};
 use crate::web::{self, WebConfig, WebError};
-use crate::{proving, redeeming, sealing};
+use crate::{ending, proving, redeeming, sealing, slashing};
 use parameters::ParametersError;
 use shared::chain::{Policy, SecretKey};
 use shared::piece::SectorSize;
@@ -234,6 +234,8 @@ async fn start(config: &DaemonConfig, home: &Home) -> Result<Running, DaemonErro
     sealing::start(miner.clone());
     proving::start(miner.clone());
     redeeming::start(miner.clone());
+    ending::start(miner.clone());
+    slashing::start(miner.clone());
     asking::start(miner.clone());
     let web_config = web_config(config, devnet.url());
     let web_address = web_listener
@@ -292,7 +294,7 @@ async fn start_miner(config: &DaemonConfig, home: &Home, chain_url: &str, host: 
         prover: Prover::start(Arc::new(engine))?,
         verifier: Arc::new(RealVerifier),
         deciding: tokio::sync::Mutex::new(()),
-            redeeming: tokio::sync::Mutex::new(()),
+        redeeming: tokio::sync::Mutex::new(()),
         received: Notify::new(),
         seal_now: Notify::new(),
     };

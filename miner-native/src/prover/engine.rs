@@ -34,9 +34,14 @@ pub trait Engine: Send + Sync + 'static {
     fn window_post(&self, randomness: [u8; 32], sectors: &[(u64, Commitment)]) -> Result<Vec<u8>, ProverError>;
     /// Writes at least the piece's bytes, from its replica.
     fn unseal(&self, sector: &Sector, sealed: &Sealed, index: usize, out: &mut File) -> Result<(), ProverError>;
+    /// Whether the files that proofs-of-spacetime need are there and as long as they must be. Reads no content.
+    fn check(&self, sector: u64) -> Result<(), ProverError>;
     /// Deletes all that is here of a sector.
     fn remove(&self, sector: u64) -> Result<(), ProverError>;
 }
+
+/// What is in a sector's cache for as long as it is proven: the commitments' parts and the replica tree's description.
+const PROVING_FILES: [&str; 2] = ["p_aux", "t_aux"];
 
 /// filecoin-proofs. `sealdrop_prover::init` must have been called.
 pub struct RealEngine {
@@ -137,8 +142,27 @@ impl Engine for RealEngine {
         Ok(())
     }
 
+    fn check(&self, sector: u64) -> Result<(), ProverError> {
+        let files = self.files(sector);
+        let aux = PROVING_FILES.map(|name| (files.cache().join(name), None));
+        let sealed = [(files.sealed(), Some(self.size.bytes()))];
+        aux.into_iter()
+            .chain(sealed)
+            .try_for_each(|(path, length)| check_file(path, length))
+    }
+
     fn remove(&self, sector: u64) -> Result<(), ProverError> {
         remove_dir(self.files(sector).dir)
+    }
+}
+
+/// Checks that a file is there, and has this length if one is given.
+pub(super) fn check_file(path: PathBuf, length: Option<u64>) -> Result<(), ProverError> {
+    let found = std::fs::metadata(&path).map(|metadata| metadata.len());
+    match (found, length) {
+        (Ok(found), Some(expected)) if found != expected => Err(ProverError::Length { path, found, expected }),
+        (Ok(_), _) => Ok(()),
+        (Err(source), _) => Err(ProverError::Missing { path, source }),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A FAKE prover for tests: its "proofs" are the tags that [`shared::ports::verifier::FakeVerifier`] accepts. It proves
 //! nothing about storage; it only keeps the miner's files and steps honest enough to be tested in seconds.
 
-use super::engine::{remove_dir, Commitments, Engine};
+use super::engine::{check_file, remove_dir, Commitments, Engine};
 use super::ProverError;
 use crate::staging::Staging;
 use shared::chain::keys::blake2b256;
@@ -105,6 +105,10 @@ impl Engine for FakeEngine {
         let before: u64 = sector.pieces[..index].iter().map(|piece| piece.size).sum();
         let piece = &data[before as usize..][..sector.pieces[index].size as usize];
         out.write_all(piece).map_err(&failed)
+    }
+
+    fn check(&self, sector: u64) -> Result<(), ProverError> {
+        check_file(Self::replica(&self.dir, sector), None)
     }
 
     fn remove(&self, sector: u64) -> Result<(), ProverError> {

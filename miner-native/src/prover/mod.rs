@@ -34,6 +34,10 @@ pub enum ProverError {
     UnknownSize { sector: SectorSize },
     #[error("a piece of the sector has an impossible size: {0}")]
     PieceSize(#[from] SizeError),
+    #[error("{} cannot be read: {source}; restore it, or the sector is lost", path.display())]
+    Missing { path: PathBuf, source: std::io::Error },
+    #[error("{} has {found} bytes instead of {expected}; restore it, or the sector is lost", path.display())]
+    Length { path: PathBuf, found: u64, expected: u64 },
     #[error("the sector's files in {} cannot be removed: {source}; check the folder's permissions", dir.display())]
     Remove { dir: PathBuf, source: std::io::Error },
 }
@@ -150,6 +154,13 @@ impl Prover {
             Ok(Err(error)) => Err(UnsealError::Prover(error)),
             Err(error) => Err(UnsealError::Staging(error)),
         }
+    }
+
+    /// See [`Engine::check`].
+    pub async fn check(&self, sector: u64) -> Result<(), ProverError> {
+        let engine = self.engine.clone();
+        let job = move || engine.check(sector);
+        self.post.run("checking a sector's files", job).await
     }
 
     /// See [`Engine::remove`]. In the lane of unsealing, so that nothing reads the files meanwhile.

@@ -6,6 +6,7 @@
 
 mod codec;
 mod ledger;
+mod needs;
 mod records;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub const MAX_DEALS: u64 = 16_384;
 /// Most refusals that are kept, so that the same proposal gets the same answer; the oldest go first.
 pub const MAX_REJECTIONS: u64 = 256;
+/// Key among the counters: the open deals are complete.
+const SERVING: &str = "serving";
 /// Most phase changes that a sector remembers.
 const MAX_HISTORY: usize = 64;
 
@@ -96,10 +99,27 @@ impl Store {
                 db,
             })
         };
-        open().map_err(|source| StoreError::Open {
+        let store = open().map_err(|source| StoreError::Open {
             dir: dir.to_owned(),
             source,
-        })
+        })?;
+        store.take_up()?;
+        Ok(store)
+    }
+
+    /// Earlier versions left complete deals out of those that something is to be done for.
+    fn take_up(&self) -> Result<(), StoreError> {
+        if self.counters.contains_key(SERVING)? {
+            return Ok(());
+        }
+        for record in self.deals() {
+            let record = record?;
+            if record.deal.effect() != MinerEffect::Rest {
+                self.open.insert(record.deal.proposal.cid().to_bytes(), &[])?;
+            }
+        }
+        self.counters.insert(SERVING, &[])?;
+        self.flush()
     }
 
     /// The tree for the chain adapter's messages.
@@ -156,14 +176,7 @@ impl Store {
 
     /// The deals that are complete and have not ended: their data is kept and their vouchers are redeemed.
     pub fn serving(&self) -> Result<Vec<(Cid, DealRecord)>, StoreError> {
-        let mut found = Vec::new();
-        for record in self.deals() {
-            let record = record?;
-            if matches!(record.deal.stage, MinerStage::Complete { .. }) {
-                found.push((record.deal.proposal.cid(), record));
-            }
-        }
-        Ok(found)
+        self.deals_to(|effect| matches!(effect, MinerEffect::Keep { .. }))
     }
 
     /// The deal that a payer's channel is promised to.
@@ -414,19 +427,23 @@ impl Store {
             .map(|value| number(Some(value))))
     }
 
-    /// Tells the deals of a sector that was committed or given up. Safe to repeat; does nothing for other sectors.
+    /// Tells the deals of a sector that was committed, given up or lost. Safe to repeat; does nothing for other sectors.
     /// Returns the deals that changed.
     pub fn settle(&self, id: u64) -> Result<Vec<Cid>, StoreError> {
         let record = self.sector(id)?.ok_or(StoreError::UnknownSector(id))?;
         let sector = &record.sector;
-        if !matches!(sector.effect(), SectorEffect::Prove | SectorEffect::Rest) {
+        let is_lost = sector.phase() == Phase::Failed;
+        if !is_lost && sector.effect() != SectorEffect::Prove {
             return Ok(Vec::new());
         }
         let mut changed = Vec::new();
         let of_deals = sector.pieces.iter().enumerate().filter(|(_, piece)| !is_own(piece));
         for (index, piece) in of_deals {
             let deal = self.deal(&piece.deal)?.ok_or(StoreError::UnknownDeal(piece.deal))?;
-            if deal.deal.effect() != (MinerEffect::AwaitSector { sector: id }) {
+            let effect = deal.deal.effect();
+            let waits = effect == MinerEffect::AwaitSector { sector: id };
+            let is_kept = matches!(effect, MinerEffect::Keep { .. }) && deal.deal.sector() == Some(id);
+            if !waits && !(is_lost && is_kept) {
                 continue;
             }
             let input = match proof_info(sector, index) {

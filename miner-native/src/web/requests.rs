@@ -7,11 +7,11 @@ use super::{views, Shown};
 use crate::asking::{self, AskingError};
 use crate::chain_access::ChainError;
 use crate::miner::{now_ms, Miner};
-use crate::redeeming::{self, RedeemError};
 use crate::operator::{
     route, AddedPiece, ChangedSettings, DealDetail, DealFilter, DealSummary, MinedBlock, MinerStatus, MiningStatus,
     RedeemOutcome, RedeemRequest, Refusal, SectorSummary, HEADER,
 };
+use crate::redeeming::{self, RedeemError};
 use crate::settings::{Settings, SettingsChange};
 use crate::staging::StagingError;
 use crate::store::StoreError;
@@ -175,7 +175,10 @@ async fn redeem(
     }
     let (due, message, height) = outcome;
     let vouchers = views::vouchers(&record.deal);
-    let index = vouchers.iter().position(|voucher| *voucher == due.voucher).unwrap_or_default();
+    let index = vouchers
+        .iter()
+        .position(|voucher| *voucher == due.voucher)
+        .unwrap_or_default();
     Ok(Json(RedeemOutcome {
         voucher: views::voucher(index, &due.voucher, AttoFil::ZERO),
         gain: due.gain,
@@ -187,7 +190,9 @@ async fn redeem(
 
 /// Runs in a task of its own: an operator who hangs up does not stop it in the middle.
 async fn detached<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, Trouble> {
-    tokio::spawn(work).await.map_err(|e| Trouble::Interrupted(e.to_string()))
+    tokio::spawn(work)
+        .await
+        .map_err(|e| Trouble::Interrupted(e.to_string()))
 }
 
 async fn sectors(State(shown): Asked) -> Answer<Vec<SectorSummary>> {

@@ -1,0 +1,185 @@
+//! Ends deals, and lets go of what nothing is owed for any more (spec §7.24).
+//!
+//! A complete deal whose time is over and whose vouchers are redeemed has ended. A sector whose deals have all ended is
+//! called done by the next proof-of-spacetime ([`crate::proving`] asks [`Store::releasing`]); when the chain shows it no
+//! more, its collateral is free, and its files and staged pieces are deleted. Deals, sectors and redemptions stay on
+//! record. A sector that the chain dropped before its time takes its deals with it.
+//!
+//! [`Store::releasing`]: crate::store::Store::releasing
+
+use crate::chain_access::ChainError;
+use crate::miner::{now_ms, Backoff, Miner};
+use crate::prover::ProverError;
+use crate::redeeming::{self, RedeemError, Standing};
+use crate::staging::StagingError;
+use crate::store::StoreError;
+use shared::chain::Epoch;
+use shared::deal::MinerInput;
+use shared::sector::{Phase, SectorEffect, SectorInput};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Deals whose time is over that are looked at at one head; the others wait for the next.
+const PER_HEAD: usize = 64;
+
+/// Blocks between two looks: nothing presses at the end.
+const LOOK_EVERY: u64 = 5;
+
+/// Why something was not ended or let go of; it is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum EndError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    #[error(transparent)]
+    Redeem(#[from] RedeemError),
+    #[error(transparent)]
+    Prover(#[from] ProverError),
+    #[error(transparent)]
+    Staging(#[from] StagingError),
+}
+
+/// Ends deals until the process ends.
+pub fn start(miner: Arc<Miner>) {
+    tokio::spawn(async move {
+        let mut heads = miner.chain.heads();
+        let mut backoff = Backoff::default();
+        let mut next = Epoch(0);
+        // What a failed deal or a crash left is cleared away once.
+        if let Err(error) = tell_deals(&miner).and_then(|()| clear(&miner)) {
+            tracing::warn!(%error, "staged pieces that nobody needs could not all be removed");
+        }
+        while heads.changed().await.is_ok() {
+            let height = heads.borrow_and_update().height;
+            if height < next {
+                continue;
+            }
+            match look(&miner, height).await {
+                Ok(()) => {
+                    next = height.plus(LOOK_EVERY);
+                    backoff = Backoff::default();
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "deals could not be ended; trying again");
+                    backoff.pause().await;
+                }
+            }
+        }
+    });
+}
+
+/// Does what is due at `height`.
+pub async fn look(miner: &Miner, height: Epoch) -> Result<(), EndError> {
+    let ended = end_deals(miner, height).await?;
+    let gone = follow_sectors(miner, height).await?;
+    let removed = remove_sectors(miner).await?;
+    if ended || gone || removed {
+        clear(miner)?;
+    }
+    Ok(())
+}
+
+/// Ends the deals whose time is over and whose vouchers were redeemed or are lost.
+async fn end_deals(miner: &Miner, height: Epoch) -> Result<bool, EndError> {
+    let serving = miner.store.serving()?;
+    let due = serving.iter().filter(|(_, record)| height >= record.deal.end());
+    let mut any = false;
+    for (cid, record) in due.take(PER_HEAD) {
+        let standing = redeeming::standing(miner, &record.deal, height).await?;
+        let books = miner.store.redemptions(cid)?;
+        let is_settled = redeeming::in_flight(&books).is_none();
+        if let (Standing::Over { unpaid }, true) = (standing, is_settled) {
+            miner.store.advance_deal(cid, MinerInput::Ended { height })?;
+            tracing::info!(deal = %cid, %height, %unpaid, "the deal has ended");
+            any = true;
+        }
+    }
+    Ok(any)
+}
+
+/// Says which sectors are owed to nobody, and compares the committed ones with the chain's: one that it shows no more was
+/// released, or lost before its time.
+async fn follow_sectors(miner: &Miner, height: Epoch) -> Result<bool, EndError> {
+    for id in miner.store.owed_to_nobody()? {
+        miner.store.advance_sector(id, SectorInput::DealsEnded, now_ms())?;
+        tracing::info!(
+            sector = id,
+            "all deals of the sector have ended: the next proof is its last"
+        );
+    }
+    let committed = sectors_to(miner, |effect| {
+        matches!(effect, SectorEffect::Prove | SectorEffect::ProveAndRelease)
+    })?;
+    if committed.is_empty() {
+        return Ok(false);
+    }
+    let Some(view) = miner.chain.miner(&miner.address).await? else {
+        return Ok(false);
+    };
+    let shown: BTreeSet<u64> = view.sectors.iter().map(|sector| sector.id).collect();
+    let gone: Vec<_> = committed.into_iter().filter(|(id, _)| !shown.contains(id)).collect();
+    for (id, effect) in &gone {
+        let input = match effect {
+            SectorEffect::ProveAndRelease => SectorInput::Dropped { height },
+            _ => SectorInput::Lost {
+                reason: "the chain dropped it: it was slashed, given up or faulty for too long".to_owned(),
+            },
+        };
+        tracing::info!(sector = id, ?input, "the chain shows the sector no more");
+        miner.store.advance_sector(*id, input, now_ms())?;
+    }
+    if !gone.is_empty() {
+        tell_deals(miner)?;
+    }
+    Ok(!gone.is_empty())
+}
+
+fn sectors_to(miner: &Miner, wanted: impl Fn(&SectorEffect) -> bool) -> Result<Vec<(u64, SectorEffect)>, StoreError> {
+    let mut found = Vec::new();
+    for record in miner.store.sectors() {
+        let sector = record?.sector;
+        let effect = sector.effect();
+        if wanted(&effect) {
+            found.push((sector.id, effect));
+        }
+    }
+    Ok(found)
+}
+
+/// Fails the deals of lost sectors; also those that a crash left untold.
+fn tell_deals(miner: &Miner) -> Result<(), EndError> {
+    let all: Vec<_> = miner.store.sectors().collect::<Result<_, _>>()?;
+    for record in all.iter().filter(|record| record.sector.phase() == Phase::Failed) {
+        for deal in miner.store.settle(record.sector.id)? {
+            tracing::error!(%deal, sector = record.sector.id, "the deal failed with its sector");
+        }
+    }
+    Ok(())
+}
+
+/// Deletes the files of released sectors.
+async fn remove_sectors(miner: &Miner) -> Result<bool, EndError> {
+    let mut any = false;
+    for (id, _) in sectors_to(miner, |effect| *effect == SectorEffect::DeleteFiles)? {
+        // FAIL: the process may end half-way. THEN: the stage is the same, and what is left is removed again.
+        miner.prover.remove(id).await?;
+        miner.store.advance_sector(id, SectorInput::FilesDeleted, now_ms())?;
+        tracing::info!(sector = id, "the sector's files are removed");
+        any = true;
+    }
+    Ok(any)
+}
+
+/// Removes staged pieces that neither an open deal nor a living sector needs.
+fn clear(miner: &Miner) -> Result<(), EndError> {
+    let wanted = miner.store.wanted_pieces()?;
+    for data in miner.store.pieces()? {
+        if !wanted.contains(&data) {
+            miner.staging.remove(&data)?;
+            miner.store.forget_piece(&data)?;
+            tracing::info!(piece = %data, "a piece that nobody needs any more is removed");
+        }
+    }
+    Ok(())
+}
