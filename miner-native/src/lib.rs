@@ -34,5 +34,7 @@ pub mod settings;
 pub mod slashing;
 pub mod staging;
 pub mod store;
+#[cfg(test)]
+mod testing;
 pub mod wallet;
 pub mod web;

@@ -31,7 +31,7 @@ const SEALING_AT_ONCE: usize = 2;
 
 /// Why a step was not done; it is tried again.
 #[derive(Debug, thiserror::Error)]
-enum StepError {
+pub(crate) enum StepError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -84,27 +84,10 @@ impl Packer {
 
     /// Does what is due; returns how long nothing will be.
     fn look(&mut self) -> Result<Duration, StoreError> {
-        let (miner, now) = (self.miner.clone(), now_ms());
-        for (deal, _) in miner.store.deals_to(|effect| effect == MinerEffect::Place)? {
-            let sector = miner.store.place(&deal, miner.sector_size, now)?;
-            tracing::info!(%deal, sector, "the piece has its place");
-        }
-        let mut pause = LOOK;
-        let sectors: Vec<SectorRecord> = miner.store.sectors().collect::<Result<_, _>>()?;
-        for record in sectors {
-            let (id, phase) = (record.sector.id, record.sector.phase());
-            if phase == Phase::Packing {
-                let due = record.first_piece_ms.saturating_add(miner.settings.now().auto_seal_ms);
-                // A sector is full when not even a byte fits (spec §8.2).
-                if record.sector.fits(1) && now < due {
-                    pause = pause.min(Duration::from_millis(due - now));
-                    continue;
-                }
-                miner.store.advance_sector(id, SectorInput::Close, now)?;
-                tracing::info!(sector = id, pieces = record.sector.pieces.len(), "the sector is closed");
-            }
+        let (ready, pause) = place(&self.miner, now_ms())?;
+        for id in ready {
             if self.driven.insert(id) {
-                tokio::spawn(drive(miner.clone(), id, self.places.clone()));
+                tokio::spawn(drive(self.miner.clone(), id, self.places.clone()));
             }
         }
         Ok(pause)
@@ -112,18 +95,45 @@ impl Packer {
 
     /// Closes what is being packed, at the operator's wish.
     fn close_all(&self) {
-        for record in self.miner.store.sectors().flatten() {
-            if record.sector.phase() == Phase::Packing {
-                if let Err(error) = self
-                    .miner
-                    .store
-                    .advance_sector(record.sector.id, SectorInput::Close, now_ms())
-                {
-                    tracing::error!(sector = record.sector.id, %error, "the sector cannot be closed");
-                }
-            }
+        if let Err(error) = close_all(&self.miner, now_ms()) {
+            tracing::error!(%error, "what is staged cannot be sealed now");
         }
     }
+}
+
+/// Places received pieces and closes sectors that are full or due. Returns the closed sectors, and how long nothing else
+/// will be due.
+pub(crate) fn place(miner: &Miner, now: u64) -> Result<(Vec<u64>, Duration), StoreError> {
+    for (deal, _) in miner.store.deals_to(|effect| effect == MinerEffect::Place)? {
+        let sector = miner.store.place(&deal, miner.sector_size, now)?;
+        tracing::info!(%deal, sector, "the piece has its place");
+    }
+    let (mut pause, mut closed) = (LOOK, Vec::new());
+    let sectors: Vec<SectorRecord> = miner.store.sectors().collect::<Result<_, _>>()?;
+    for record in sectors {
+        let id = record.sector.id;
+        if record.sector.phase() == Phase::Packing {
+            let due = record.first_piece_ms.saturating_add(miner.settings.now().auto_seal_ms);
+            // A sector is full when not even a byte fits (spec §8.2).
+            if record.sector.fits(1) && now < due {
+                pause = pause.min(Duration::from_millis(due - now));
+                continue;
+            }
+            miner.store.advance_sector(id, SectorInput::Close, now)?;
+            tracing::info!(sector = id, pieces = record.sector.pieces.len(), "the sector is closed");
+        }
+        closed.push(id);
+    }
+    Ok((closed, pause))
+}
+
+/// Closes every sector that takes pieces.
+pub(crate) fn close_all(miner: &Miner, now: u64) -> Result<(), StoreError> {
+    let sectors: Vec<SectorRecord> = miner.store.sectors().collect::<Result<_, _>>()?;
+    for record in sectors.iter().filter(|record| record.sector.phase() == Phase::Packing) {
+        miner.store.advance_sector(record.sector.id, SectorInput::Close, now)?;
+    }
+    Ok(())
 }
 
 /// Carries one sector to its end.
@@ -144,7 +154,7 @@ async fn drive(miner: Arc<Miner>, id: u64, places: Arc<Semaphore>) {
 }
 
 /// Performs the sector's effect and persists what came of it; false when there is nothing more to do.
-async fn step(miner: &Miner, id: u64) -> Result<bool, StepError> {
+pub(crate) async fn step(miner: &Miner, id: u64) -> Result<bool, StepError> {
     let record = miner.store.sector(id)?.ok_or(StoreError::UnknownSector(id))?;
     let sector = &record.sector;
     let effect = sector.effect();

@@ -26,6 +26,8 @@ use std::time::Duration;
 
 /// How long a miner may take to begin: it unseals the whole sector first, minutes for 512 MiB.
 const UNSEAL_LIMIT: Duration = Duration::from_secs(900);
+/// Empty chunks that a miner may send, one in ten seconds while it unseals the piece: four hours.
+const MAX_SIGNS: u32 = 1440;
 /// Bytes read from a stream at a time.
 const READ_BYTES: usize = 64 << 10;
 
@@ -239,6 +241,7 @@ async fn receive(
         found,
     };
     let gauge = report.bytes("receiving", most);
+    let mut signs = 0u32;
     let mut digest = PieceDigest::new();
     while let Some(chunk) = incoming
         .next::<RetrievePieceChunk>(frames::IDLE)
@@ -246,6 +249,11 @@ async fn receive(
         .map_err(peer_error)?
     {
         let bytes = chunk.data.0;
+        if bytes.is_empty() && signs < MAX_SIGNS {
+            // The miner is unsealing the piece, and says now and then that it is still at work.
+            signs += 1;
+            continue;
+        }
         if bytes.is_empty() || bytes.len() > MAX_CHUNK {
             return Err(corrupt(format!("not known: a chunk has {} bytes", bytes.len())));
         }

@@ -7,17 +7,21 @@ use crate::miner::Miner;
 use cid::Cid;
 use libp2p::Stream;
 use shared::retrieval::{RetrievalStatus, RetrievePieceChunk, RetrievePieceRequest, RetrievePieceResponse, MAX_CHUNK};
-use shared::sector::Phase;
+use shared::sector::SectorEffect;
 use shared::wire::encode;
 use shared::wire::frame::{frame, MAX_MESSAGE};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 use tokio::sync::{Mutex, Semaphore};
 
 /// Deliveries at once, of all peers together.
 const MAX_DELIVERIES: usize = 16;
+
+/// Time between two signs of life while a piece is unsealed: a third of what peers wait ([`frames::IDLE`]).
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// Gives pieces out.
 #[derive(Clone)]
@@ -50,58 +54,105 @@ impl Giver {
         let Some(piece) = self.miner.store.piece(&piece_ref)? else {
             return refuse(&mut stream, format!("piece {piece_ref} is not stored here")).await;
         };
-        let path = match self.find(&piece_ref, piece.size).await? {
-            Ok(path) => path,
-            Err(reason) => return refuse(&mut stream, reason).await,
+        let staged = self.miner.staging.whole(&piece_ref, piece.size);
+        let is_staged = staged.is_some();
+        let path = match staged {
+            Some(path) => path,
+            None if !self.holds(&piece_ref)? => {
+                return refuse(&mut stream, format!("piece {piece_ref} was lost here")).await;
+            }
+            None => {
+                accept(&mut stream).await?;
+                match self.unseal_meanwhile(&piece_ref, piece.size, &mut stream).await? {
+                    Some(path) => path,
+                    // The stream breaks off: too few bytes are no piece, and the peer tries again.
+                    None => return Ok(()),
+                }
+            }
         };
         let mut file = match File::open(&path).await {
             Ok(file) => file,
             Err(error) => {
                 tracing::error!(path = %path.display(), %error, "a staged piece cannot be read");
-                return refuse(&mut stream, format!("piece {piece_ref} cannot be read just now")).await;
+                return match is_staged {
+                    true => refuse(&mut stream, format!("piece {piece_ref} cannot be read just now")).await,
+                    false => Ok(()),
+                };
             }
         };
-        let accepted = RetrievePieceResponse {
-            status: RetrievalStatus::Success,
-            error_message: String::new(),
-        };
-        frames::write(&mut stream, &accepted).await?;
+        if is_staged {
+            accept(&mut stream).await?;
+        }
         send(&mut stream, &mut file, piece.size).await?;
         frames::close(&mut stream).await?;
         tracing::info!(piece = %piece_ref, size = piece.size, "gave a piece back");
         Ok(())
     }
 
-    /// The piece's file; unsealed first when the staged copy is lost. The inner error is for the peer.
-    async fn find(&self, data: &Cid, size: u64) -> Result<Result<PathBuf, String>, ExchangeError> {
-        if let Some(path) = self.miner.staging.whole(data, size) {
-            return Ok(Ok(path));
+    /// Whether a proven sector holds the piece.
+    fn holds(&self, data: &Cid) -> Result<bool, ExchangeError> {
+        for record in self.miner.store.sectors() {
+            let sector = record?.sector;
+            if sector.effect() == SectorEffect::Prove && sector.pieces.iter().any(|piece| piece.data_cid == *data) {
+                return Ok(true);
+            }
         }
+        Ok(false)
+    }
+
+    /// Unseals, which takes seconds to hours by the sector's size, and sends an empty chunk now and then, so that the
+    /// peer knows that somebody is at work.
+    async fn unseal_meanwhile(
+        &self,
+        data: &Cid,
+        size: u64,
+        stream: &mut Stream,
+    ) -> Result<Option<PathBuf>, ExchangeError> {
+        let unsealing = self.unseal(data, size);
+        tokio::pin!(unsealing);
+        loop {
+            tokio::select! {
+                found = &mut unsealing => return found,
+                () = tokio::time::sleep(KEEP_ALIVE) => {
+                    let nothing = RetrievePieceChunk { data: Vec::new().into() };
+                    frames::write(stream, &nothing).await?;
+                }
+            }
+        }
+    }
+
+    /// The piece's file, from its sector; `None` when no sector gives it.
+    async fn unseal(&self, data: &Cid, size: u64) -> Result<Option<PathBuf>, ExchangeError> {
         let _turn = self.unsealing.lock().await;
         if let Some(path) = self.miner.staging.whole(data, size) {
-            return Ok(Ok(path));
+            return Ok(Some(path));
         }
         for record in self.miner.store.sectors() {
             let sector = record?.sector;
             let index = sector.pieces.iter().position(|piece| piece.data_cid == *data);
-            let (Some(index), Phase::Proving, Some(sealed)) = (index, sector.phase(), sector.sealed()) else {
+            let (Some(index), SectorEffect::Prove, Some(sealed)) = (index, sector.effect(), sector.sealed()) else {
                 continue;
             };
             tracing::info!(piece = %data, sector = sector.id, "unsealing a piece");
-            match self
-                .miner
-                .prover
-                .unseal(&sector, sealed, index, &self.miner.staging)
-                .await
-            {
-                Ok(()) => return Ok(Ok(self.miner.staging.path(data))),
+            let unsealed = self.miner.prover.unseal(&sector, sealed, index, &self.miner.staging);
+            match unsealed.await {
+                Ok(()) => return Ok(Some(self.miner.staging.path(data))),
                 Err(error) => {
                     tracing::error!(piece = %data, sector = sector.id, %error, "the piece cannot be unsealed")
                 }
             }
         }
-        Ok(Err(format!("piece {data} was lost here")))
+        Ok(None)
     }
+}
+
+async fn accept(stream: &mut Stream) -> Result<(), ExchangeError> {
+    let accepted = RetrievePieceResponse {
+        status: RetrievalStatus::Success,
+        error_message: String::new(),
+    };
+    frames::write(stream, &accepted).await?;
+    Ok(())
 }
 
 async fn refuse(stream: &mut Stream, reason: String) -> Result<(), ExchangeError> {

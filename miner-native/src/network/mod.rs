@@ -9,7 +9,7 @@ mod gate;
 mod give;
 mod host;
 mod identity;
-mod propose;
+pub(crate) mod propose;
 mod pull;
 mod query;
 #[cfg(test)]

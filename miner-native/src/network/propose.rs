@@ -20,6 +20,10 @@ use std::time::Duration;
 const CHANNEL_WAIT: Duration = Duration::from_secs(120);
 /// Deals whose piece is awaited, at most; further proposals are told to come back.
 const MAX_AWAITED: usize = 256;
+/// Of those, deals that one peer proposed, at most: others get their turn.
+const MAX_AWAITED_OF_A_PEER: usize = 64;
+/// The answer while the operator has stopped mining. It is not kept: the same proposal may be accepted later.
+const NOT_MINING: &str = "this miner takes no new deals at present: its operator has stopped mining";
 /// Disk that sealing a sector takes, in sectors: the data, the replica, and the cache of layers and trees.
 const SEALING_FACTOR: u64 = 8;
 
@@ -44,19 +48,27 @@ pub(super) async fn answer(
 }
 
 /// The answer to a proposal; what it says is on the disk when this returns.
-async fn decide(miner: &Arc<Miner>, signed: SignedProposal, peer: PeerId) -> Result<Response, ExchangeError> {
+pub(crate) async fn decide(
+    miner: &Arc<Miner>,
+    signed: SignedProposal,
+    peer: PeerId,
+) -> Result<Response, ExchangeError> {
     let cid = signed.cid();
     if let Some(known) = miner.store.deal(&cid)? {
         return Ok(known.deal.response());
     }
     if !signed.signature_is_valid() {
         // Anybody can send these: nothing is stored.
-        return Ok(refusal(cid, "invalid deal signature".into()));
+        return Ok(refusal(cid, RejectionCode::Signature, "invalid deal signature"));
+    }
+    if !miner.settings.now().mining {
+        return Ok(refusal(cid, RejectionCode::NotMining, NOT_MINING));
     }
     let mut context = context(miner);
     let waits = matches!(review(&signed, &context), Err(e) if e.code == RejectionCode::NoChannel);
     if waits && !wait_for_channel(miner, &signed).await? {
-        return Ok(refusal(cid, Rejection::channel_timeout().message));
+        let Rejection { code, message } = Rejection::channel_timeout();
+        return Ok(refusal(cid, code, message));
     }
     context.channel = channel(miner, &signed).await?;
     context.height = miner.chain.heads().borrow().height;
@@ -83,8 +95,8 @@ fn settle(
     }
     let verdict = review(&signed, &context);
     if verdict.is_ok() {
-        if let Some(reason) = no_room(miner, signed.size())? {
-            return Ok(refusal(cid, reason));
+        if let Some((code, reason)) = no_room(miner, signed.size(), &source)? {
+            return Ok(refusal(cid, code, reason));
         }
     }
     let deal = match verdict {
@@ -99,7 +111,9 @@ fn settle(
     let response = record.deal.response();
     match response.state {
         DealState::Accepted => match miner.store.accept(&record) {
-            Err(full @ StoreError::TooManyDeals) => return Ok(refusal(cid, full.to_string())),
+            Err(full @ StoreError::TooManyDeals) => {
+                return Ok(refusal(cid, RejectionCode::TooManyDeals, full.to_string()))
+            }
             other => other?,
         },
         _ => miner.store.refuse(&record)?,
@@ -108,7 +122,9 @@ fn settle(
 }
 
 /// A refusal that is not kept: it may be different another time, or costs a peer nothing to provoke.
-fn refusal(proposal_cid: Cid, message: String) -> Response {
+fn refusal(proposal_cid: Cid, code: RejectionCode, message: impl Into<String>) -> Response {
+    let message = message.into();
+    tracing::debug!(deal = %proposal_cid, code = code as u16, message, "a proposal is refused");
     Response {
         state: DealState::Rejected,
         message,
@@ -118,10 +134,17 @@ fn refusal(proposal_cid: Cid, message: String) -> Response {
 }
 
 fn context(miner: &Miner) -> ReviewContext {
+    let kept = miner.settings.kept();
     ReviewContext {
         miner: miner.address.clone(),
         owner: miner.owner.clone(),
-        terms: AskTerms::at_price(miner.settings.kept().price()),
+        terms: AskTerms {
+            ask_id: kept.ask.map(|ask| ask.id),
+            price: kept.price(),
+            min_duration: kept.settings.min_duration,
+            max_duration: kept.settings.max_duration,
+            expiry: kept.ask.map(|ask| ask.expiry),
+        },
         height: miner.chain.heads().borrow().height,
         usable: miner.sector_size.usable(),
         channel: None,
@@ -156,17 +179,23 @@ async fn wait_for_channel(miner: &Miner, signed: &SignedProposal) -> Result<bool
 async fn channel(miner: &Miner, signed: &SignedProposal) -> Result<Option<ChannelFacts>, ExchangeError> {
     let payment = &signed.proposal.payment;
     let Some(id) = payment.channel else { return Ok(None) };
+    // An endpoint that is away is our trouble: no answer, and the client proposes again.
     let found = miner.chain.channel(&payment.payer, id).await?;
     Ok(found.as_ref().map(ChannelFacts::from))
 }
 
 /// Why a piece of `size` bytes cannot be taken in now.
-fn no_room(miner: &Miner, size: u64) -> Result<Option<String>, ExchangeError> {
+fn no_room(miner: &Miner, size: u64, peer: &str) -> Result<Option<(RejectionCode, String)>, ExchangeError> {
     let awaited = miner.store.deals_to(|effect| effect == MinerEffect::FetchPiece)?;
     if awaited.len() >= MAX_AWAITED {
-        return Ok(Some(format!(
-            "this miner waits for the data of {MAX_AWAITED} deals: propose again later"
-        )));
+        let text = format!("this miner waits for the data of {MAX_AWAITED} deals: propose again later");
+        return Ok(Some((RejectionCode::Busy, text)));
+    }
+    let own = awaited.iter().filter(|(_, record)| record.source == peer).count();
+    if own >= MAX_AWAITED_OF_A_PEER {
+        let text =
+            format!("this miner waits for the data of {MAX_AWAITED_OF_A_PEER} deals of yours: propose again later");
+        return Ok(Some((RejectionCode::Busy, text)));
     }
     let promised = awaited
         .iter()
@@ -176,7 +205,8 @@ fn no_room(miner: &Miner, size: u64) -> Result<Option<String>, ExchangeError> {
         Ok(()) => Ok(None),
         Err(StagingError::NoRoom { needed, available, dir }) => {
             tracing::warn!(needed, available, dir = %dir.display(), "a proposal was refused: the disk is full");
-            Ok(Some("this miner has no disk space left for the piece".into()))
+            let text = "this miner has no disk space left for the piece".to_owned();
+            Ok(Some((RejectionCode::NoDiskSpace, text)))
         }
         Err(other) => Err(other.into()),
     }

@@ -88,6 +88,14 @@ rejections! {
     VoucherOrder = 1030,
     /// A voucher is for more than the channel holds, so that the broker would never pay it.
     VoucherExceedsChannel = 1031,
+    /// The miner's operator has stopped mining: no new deals for now.
+    NotMining = 1040,
+    /// The miner waits for the data of too many deals.
+    Busy = 1041,
+    /// The miner's disk is full.
+    NoDiskSpace = 1042,
+    /// The miner keeps as many deals as it ever will.
+    TooManyDeals = 1043,
 }
 
 /// A refusal: the peer's fault, with a stable code and the text that tools know (design §4).
