@@ -3,7 +3,7 @@
 use super::error::CommandError;
 use super::output::{columns, Output};
 use super::target::{DaemonPort, Target};
-use crate::operator::MiningStatus;
+use crate::operator::{MiningStatus, Operator};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::io::Read;
@@ -84,23 +84,24 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
             output.show(&json!({ "address": address }), || address.to_string());
         }
         Command::SealNow => {
-            if !operator.mining().await?.mining {
-                return Err(CommandError::NotMining {
-                    purpose: "seal sectors",
-                });
-            }
+            check_mining(&operator, "seal sectors").await?;
             let status = operator.seal_now().await?;
             output.show(&status, || "sealing started".into());
         }
         Command::AddPiece { file } => {
-            if !operator.mining().await?.mining {
-                return Err(CommandError::NotMining { purpose: "add piece" });
-            }
+            check_mining(&operator, "add piece").await?;
             let added = operator.add_piece(read(&file)?).await?;
             output.show(&added, || format!("piece staged in sector {}", added.sector));
         }
     }
     Ok(())
+}
+
+async fn check_mining(operator: &Operator, purpose: &'static str) -> Result<(), CommandError> {
+    match operator.mining().await?.mining {
+        true => Ok(()),
+        false => Err(CommandError::NotMining { purpose }),
+    }
 }
 
 fn described(status: &MiningStatus) -> String {

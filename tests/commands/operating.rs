@@ -1,0 +1,161 @@
+//! The operator's commands, asked of the running daemon.
+
+use crate::{daemon, text, NOBODYS};
+use sealdrop_tests::{bytes, Client, Daemon};
+
+/// spec §9.51: one after the other, since all of them change what the one miner does. The list of deals filters by role; a
+/// deal of 2000 blocks shows two vouchers, half and full, the first conditional; a free one shows none; an unknown deal
+/// is "deal not found".
+#[test]
+fn the_operator_starts_stops_configures_and_is_told() {
+    let daemon = daemon();
+    the_miner_is_described(&daemon);
+    mining_starts_and_stops(&daemon);
+    settings_are_read_and_changed(&daemon);
+    deals_are_listed_and_shown(&daemon);
+    a_free_deal_has_no_vouchers(&daemon);
+}
+
+fn the_miner_is_described(daemon: &Daemon) {
+    let status = daemon.operate_json(&["mining", "status"]).expect("the daemon answers");
+    let address = text(&status, "address").to_owned();
+    assert_eq!(daemon.operate(&["mining", "address"]).lines(), [address.clone()]);
+    let shown = daemon.operate(&["mining", "status"]).succeeded().stdout;
+    assert!(shown.contains(&address) && shown.contains("0 / 0"), "{shown}");
+    assert_eq!(daemon.operate(&["mining", "setup"]).lines(), ["mining ready"]);
+    let shown = daemon.operate(&["miner", "status"]).succeeded().stdout;
+    assert!(shown.contains(&address) && shown.contains("takes deals"), "{shown}");
+    let block = daemon.operate(&["mining", "once"]).lines().remove(0);
+    daemon.operate(&["chain", "block", &block]).succeeded();
+}
+
+fn mining_starts_and_stops(daemon: &Daemon) {
+    assert_eq!(daemon.operate(&["mining", "seal-now"]).lines(), ["sealing started"]);
+    assert_eq!(daemon.operate(&["mining", "stop"]).lines(), ["Stopped mining"]);
+    let file = daemon.home().join("a piece of the operator's own");
+    std::fs::write(&file, bytes(31, 100)).expect("the file can be written");
+    let file = file.to_str().expect("the path is text");
+    daemon
+        .operate(&["mining", "seal-now"])
+        .failed_saying_once(&["must be mining to seal sectors"]);
+    daemon
+        .operate(&["mining", "add-piece", file])
+        .failed_saying_once(&["must be mining to add piece"]);
+    assert_eq!(daemon.operate(&["mining", "start"]).lines(), ["Started mining"]);
+    let staged = daemon.operate(&["mining", "add-piece", file]).lines().remove(0);
+    assert!(staged.starts_with("piece staged in sector "), "{staged}");
+    let large = daemon.home().join("too large");
+    std::fs::write(&large, bytes(32, 2033)).expect("the file can be written");
+    daemon
+        .operate(&["mining", "add-piece", large.to_str().expect("the path is text")])
+        .failed_saying(&["2032 bytes"]);
+    daemon
+        .operate(&["mining", "add-piece", "/nowhere at all"])
+        .failed_saying_once(&["/nowhere at all", "No such file"]);
+}
+
+fn settings_are_read_and_changed(daemon: &Daemon) {
+    let config = |arguments: &[&str]| daemon.operate(&[&["config"], arguments].concat());
+    let all = daemon.operate_json(&["config"]).expect("the daemon answers");
+    assert_eq!(all["config"]["mining.autoSealIntervalSeconds"], 24 * 3600);
+    assert!(config(&[]).succeeded().stdout.contains("sectorbase.rootdir"));
+    assert_eq!(config(&["mining.storagePrice"]).lines(), ["0.0000000001"]);
+    assert_eq!(config(&["mining.minDuration", "2"]).lines(), ["2"]);
+    let kept = daemon
+        .operate_json(&["config", "mining.minDuration"])
+        .expect("it is there");
+    assert_eq!(kept, serde_json::json!({ "key": "mining.minDuration", "value": 2 }));
+    config(&["mining.minDuration", "1"]).succeeded();
+    config(&["mining.minDuration", "0"]).failed_saying(&["no deal lasts"]);
+    config(&["mining.minDuration", "soon"]).failed_saying_once(&["a number of blocks"]);
+    config(&["mining.prize"]).failed_saying_once(&["no setting", "mining.storagePrice"]);
+    config(&["mining.minerAddress", "t01"]).failed_saying_once(&["cannot be changed"]);
+    // The daemon keeps the ask in line with its price (spec §6.2, where they could diverge).
+    let miner = daemon.operate(&["config", "mining.minerAddress"]).lines().remove(0);
+    let told = daemon
+        .operate(&["miner", "set-price", "0.00000000005", "500000"])
+        .lines();
+    assert_eq!(told[0], format!("Set price for miner {miner} to 0.00000000005."));
+    assert!(told[1].starts_with("Published ask, cid: "), "{told:?}");
+    assert_eq!(config(&["mining.storagePrice"]).lines(), ["0.00000000005"]);
+    let preview = ["miner", "set-price", "7", "500000", "--preview"];
+    assert_eq!(daemon.operate(&preview).lines(), ["100"]);
+    assert_eq!(config(&["mining.storagePrice"]).lines(), ["0.00000000005"]);
+}
+
+fn deals_are_listed_and_shown(daemon: &Daemon) {
+    let client = Client::new(&daemon.chain());
+    let paid = stored(&client, &bytes(41, 100), "2000");
+    let listed = |arguments: &[&str]| {
+        let all = [&["deals", "list"], arguments].concat();
+        let deals = daemon.operate_json(&all).expect("the daemon answers");
+        deals["deals"].as_array().expect("a list of deals").clone()
+    };
+    assert!(listed(&["--client"]).is_empty(), "the daemon's home made no deal");
+    let taken = listed(&["--miner"]);
+    let found = taken.iter().find(|deal| deal["proposalCid"] == paid.as_str());
+    let found = found.expect("the miner took it");
+    assert_eq!(
+        (&found["role"], found["minerAddress"].is_string()),
+        (&"miner".into(), true)
+    );
+    let made = client.sealdrop_json(&["deals", "ls", "-c"]).expect("the book is read");
+    assert_eq!(made["deals"][0]["proposalCid"], paid.as_str());
+    assert_eq!(made["deals"][0]["role"], "client");
+
+    its_vouchers_are_shown_to_both(daemon, &client, &paid);
+    let shown = daemon.operate(&["deals", "show", &paid]).succeeded().stdout;
+    assert!(
+        shown.contains("verifyPieceInclusion") && shown.contains("2000 blocks"),
+        "{shown}"
+    );
+    daemon
+        .operate(&["deals", "show", NOBODYS])
+        .failed_saying_once(&["deal not found"]);
+    daemon
+        .operate(&["deals", "redeem", NOBODYS])
+        .failed_saying_once(&["deal not found"]);
+    daemon
+        .operate(&["deals", "redeem", &paid])
+        .failed_saying_once(&["only a complete deal"]);
+}
+
+fn its_vouchers_are_shown_to_both(daemon: &Daemon, client: &Client, deal: &str) {
+    for shown in [
+        daemon.operate_json(&["deals", "show", deal]),
+        client.sealdrop_json(&["deals", "show", deal]),
+    ] {
+        let shown = shown.expect("both sides know the deal");
+        let vouchers = shown["payment_vouchers"].as_array().expect("a list of vouchers");
+        assert_eq!(vouchers.len(), 2, "{shown}");
+        // 100 bytes for 2000 blocks at 0.00000000005 FIL.
+        assert_eq!(
+            (&vouchers[0]["amount"], &vouchers[1]["amount"]),
+            (&"0.000005".into(), &"0.00001".into())
+        );
+        assert_eq!(shown["total_price"], vouchers[1]["amount"]);
+        assert_eq!(vouchers[0]["condition"], "verifyPieceInclusion");
+        assert!(vouchers[1]["condition"].is_null());
+        assert_eq!(
+            (&shown["duration_blocks"], &shown["deal_size"]),
+            (&2000.into(), &100.into())
+        );
+    }
+}
+
+fn a_free_deal_has_no_vouchers(daemon: &Daemon) {
+    daemon.operate(&["miner", "set-price", "0", "500000"]).succeeded();
+    let free = stored(&Client::new(&daemon.chain()), &bytes(42, 100), "2000");
+    let shown = daemon
+        .operate_json(&["deals", "show", &free])
+        .expect("the miner knows the deal");
+    assert_eq!(shown["payment_vouchers"], serde_json::json!([]));
+}
+
+fn stored(client: &Client, data: &[u8], duration: &str) -> String {
+    let file = client.file("file", data);
+    let file = file.to_str().expect("the path is text");
+    let arguments = ["store", file, "--duration", duration, "--until", "staged"];
+    let deal = client.json(&arguments).expect("the deal is made");
+    text(&deal, "deal").to_owned()
+}
