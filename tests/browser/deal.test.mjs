@@ -193,6 +193,7 @@ async function aSecondDealIsRefused(page, bytes) {
   assert.equal(await hook(page, 'deal-state').count(), 0, 'no deal was begun');
 }
 
+// spec §9.11: after a crash of the miner, a client that was opened anew still gets an answer.
 /** Right after the commitment all but the first proof-of-spacetime is shown, and that one is pending, not failed. */
 async function provenIsPendingAtFirst(page, id) {
   const found = await withClient(page, daemon.chain, (client, id) => client.verify(id), id);
