@@ -12,7 +12,7 @@ import * as ui from './page.mjs';
 import { choose, dealPage, hook, ORDER, pressStore, problem, reach, SOON_MS, withClient } from './page.mjs';
 
 /** Sealing a sector of 2 KiB once, on a busy machine, and the first proof-of-spacetime after it. */
-const SEAL_MS = 420_000;
+const SEAL_MS = 900_000;
 /** Blocks from a channel's cancellation to its end: a few seconds. */
 const CANCEL_DELAY = 40;
 
@@ -123,7 +123,7 @@ test('the money of a rejected deal comes back by itself, over a reload', { timeo
   }
 });
 
-test('a file goes from the page to a proven sector and back, over a crash of the daemon', { timeout: 1_200_000 }, () =>
+test('a file goes from the page to a proven sector and back, over a crash of the daemon', { timeout: 2_400_000 }, () =>
   onPage('deal', async (page) => {
     const bytes = randomBytes(2000);
     await choose(page, 'letter.bin', bytes);

@@ -1,27 +1,40 @@
-//! Turns the tests of `shared/tests/vectors.rs` into functions that a module can export: a test harness needs more than
-//! a WebAssembly engine has. Each `#[test]` becomes an entry of `CHECKS`, by its name.
+//! Turns tests of `shared` into functions that a module can export: a test harness needs more than a WebAssembly engine
+//! has. Each `#[test]` of [`FILES`] becomes an entry of its module's `CHECKS`, by its name.
 
 use std::path::Path;
 use std::{env, fs};
 
+/// Tests in `shared/tests` that use `ciborium`, `cid`, `hex` and `shared` only.
+const FILES: [&str; 2] = ["vectors", "canonical"];
 const ATTRIBUTE: &str = "#[test]\nfn ";
 
 fn main() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/tests/vectors.rs");
-    println!("cargo:rerun-if-changed={}", file.display());
-    let text = fs::read_to_string(&file).expect("the vectors are part of the checkout");
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/tests");
+    let output = env::var("OUT_DIR").expect("cargo names it");
+    for name in FILES {
+        let file = tests.join(name).with_extension("rs");
+        println!("cargo:rerun-if-changed={}", file.display());
+        let text = fs::read_to_string(&file).expect("the tests are part of the checkout");
+        let target = Path::new(&output).join(name).with_extension("rs");
+        fs::write(target, module_of(name, &text)).expect("cargo's folder can be written");
+    }
+}
+
+fn module_of(file: &str, text: &str) -> String {
     let names: Vec<&str> = text
         .split(ATTRIBUTE)
         .skip(1)
         .map(|test| test.split_once('(').expect("a function has parentheses").0)
         .collect();
-    assert!(!names.is_empty(), "{} has no tests", file.display());
-    let tests = text.matches("#[test]").count();
+    assert!(!names.is_empty(), "{file} has no tests");
+    let marked = text
+        .lines()
+        .filter(|line| line.trim_start().starts_with("#["))
+        .filter(|line| line.contains("test"));
     assert_eq!(
         names.len(),
-        tests,
-        "a test of {} is not `#[test]`, then `fn`",
-        file.display()
+        marked.count(),
+        "a test of {file} is not `#[test]`, then `fn`"
     );
     let entries: String = names.iter().map(|name| format!("(\"{name}\", {name}),")).collect();
     // The file's own description cannot stand inside of a module.
@@ -30,7 +43,5 @@ fn main() {
         .filter(|line| !line.starts_with("//!") && !line.starts_with("#[test]"))
         .map(|line| format!("{line}\n"))
         .collect();
-    let list = format!("{body}\npub const CHECKS: &[(&str, fn())] = &[{entries}];\n");
-    let output = env::var("OUT_DIR").expect("cargo names it");
-    fs::write(Path::new(&output).join("vectors.rs"), list).expect("cargo's folder can be written");
+    format!("{body}\npub const CHECKS: &[(&str, fn())] = &[{entries}];\n")
 }

@@ -1,5 +1,5 @@
 //! The specification's test vectors (appendix A) in a WebAssembly engine: the same tests that `shared` runs natively
-//! (`shared/tests/vectors.rs`, taken in by `build.rs`).
+//! (`shared/tests/vectors.rs`, and `canonical.rs` for what a decoder must refuse; taken in by `build.rs`).
 //!
 //! `cargo xtask test` compiles this for the browser's target; `run.test.mjs` beside it loads the module and runs each
 //! check in an instance of its own. Texts are handed out as address and length in the module's memory.
@@ -9,7 +9,20 @@ use std::sync::{Mutex, Once, PoisonError};
 mod vectors {
     include!(concat!(env!("OUT_DIR"), "/vectors.rs"));
 }
-use vectors::CHECKS;
+mod canonical {
+    include!(concat!(env!("OUT_DIR"), "/canonical.rs"));
+}
+
+/// A check with its name; it panics when it fails.
+type Check = (&'static str, fn());
+
+fn checks() -> impl Iterator<Item = &'static Check> {
+    vectors::CHECKS.iter().chain(canonical::CHECKS)
+}
+
+fn check(index: usize) -> &'static Check {
+    checks().nth(index).expect("the caller counts them first")
+}
 
 /// What the last check that failed said.
 static MESSAGE: Mutex<String> = Mutex::new(String::new());
@@ -18,19 +31,19 @@ static HOOK: Once = Once::new();
 /// How many checks there are.
 #[no_mangle]
 pub extern "C" fn count() -> usize {
-    CHECKS.len()
+    checks().count()
 }
 
 /// Where a check's name begins.
 #[no_mangle]
 pub extern "C" fn name(index: usize) -> *const u8 {
-    CHECKS[index].0.as_ptr()
+    check(index).0.as_ptr()
 }
 
 /// Bytes of a check's name.
 #[no_mangle]
 pub extern "C" fn name_length(index: usize) -> usize {
-    CHECKS[index].0.len()
+    check(index).0.len()
 }
 
 /// Runs a check; traps when it fails, and `message` tells why.
@@ -41,7 +54,7 @@ pub extern "C" fn run(index: usize) {
             *MESSAGE.lock().unwrap_or_else(PoisonError::into_inner) = panic.to_string();
         }));
     });
-    CHECKS[index].1();
+    check(index).1();
 }
 
 /// Where the message of a failed check begins.
