@@ -43,7 +43,10 @@ fn run_all(tally: &mut Tally) -> Result<()> {
     own.args(["test", "--profile", "xtask", "--package", "xtask"]);
     stage("test: xtask", || count(&mut own, "run xtask's own tests", tally))?;
 
-    portable_rules(&project, tally)?;
+    if let Err(error) = portable_rules(&project, tally) {
+        eprintln!("error: {error:#}");
+        tally.add(false);
+    }
 
     let files = browser_tests(&project)?;
     if files.is_empty() {
