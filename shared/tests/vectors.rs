@@ -116,7 +116,7 @@ fn keys_have_their_addresses_and_addresses_their_bytes() {
         (
             2,
             "t14rkut6lkfumi33nj765t4kli2m7aqytdaclor3y",
-            "01e45549f96a2d188deda9ffbb3e2968d33e0862",
+            "01e45549f96a2d188deda9ffbb3e2968d33e086263",
         ),
         (3, "t1q6ursdizgt5s2s2k5aovthgopmt2wqyurdehrqi", ""),
     ];
