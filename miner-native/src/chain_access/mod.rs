@@ -6,6 +6,7 @@
 
 mod client;
 mod error;
+mod feed;
 mod outbox;
 mod questions;
 mod sending;

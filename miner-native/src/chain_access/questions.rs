@@ -2,7 +2,8 @@
 
 use super::{by_id, ChainAccess, ChainError, MessageStatus};
 use crate::devnet::{
-    BlockView, FaucetView, MessageSummary, MessageView, PoolView, PreviewView, QueryView, SupplyView, DROPPED_EXIT_CODE,
+    BlockView, ExitTextView, FaucetView, MessageSummary, MessageView, PoolView, PreviewView, QueryView, SupplyView,
+    DROPPED_EXIT_CODE,
 };
 use cid::Cid;
 use serde_json::json;
@@ -156,6 +157,13 @@ impl ChainAccess {
     /// Where all the money is.
     pub async fn supply(&self) -> Result<SupplyView, ChainError> {
         self.inner.client.call("chain.supply", json!({})).await
+    }
+
+    /// What an exit code of the actor at `to` means; `None` for 0. A receipt's own text, where it is at hand, says more.
+    pub async fn exit_text(&self, to: &Address, exit_code: u64) -> Result<Option<String>, ChainError> {
+        let of = json!({ "to": to, "code": exit_code });
+        let answer: ExitTextView = self.inner.client.call("chain.exitText", of).await?;
+        Ok(answer.text)
     }
 
     /// Addresses (multiaddr) that a peer announced; none when the chain's directory does not know it.

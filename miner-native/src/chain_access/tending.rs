@@ -1,9 +1,12 @@
 //! The task beside [`super::ChainAccess`]: follows the head, and looks after messages that nobody waits for.
 //!
+//! The chain tells of heads over a WebSocket; where that is not to be had, it is asked.
+//!
 //! A message may have been lost with the chain's pool, or dropped and thereby hold up those after it. Both are made good
 //! here, so that a caller which only submits needs nothing else.
 
 use super::error::ChainError;
+use super::feed::Feed;
 use super::outbox::Stage;
 use super::{ChainAccess, Gas, Inner};
 use crate::devnet::DROPPED_EXIT_CODE;
@@ -13,6 +16,7 @@ use shared::chain::{calls, Address, AttoFil};
 use std::sync::Weak;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
+use tokio::time::{timeout, Instant};
 
 /// Shortest time between two looks at the head.
 const FASTEST: Duration = Duration::from_millis(50);
@@ -20,6 +24,10 @@ const FASTEST: Duration = Duration::from_millis(50);
 const SLOWEST: Duration = Duration::from_secs(1);
 /// Longest time between two looks while it does not.
 const AWAY: Duration = Duration::from_secs(5);
+/// Longest time without a new head before the chain is asked over HTTP whether there is one.
+const SILENCE: Duration = Duration::from_secs(30);
+/// Time between two attempts to have heads told.
+const RETRY: Duration = Duration::from_secs(10);
 /// Blocks between two rounds of looking after messages.
 const ROUND: u64 = 5;
 /// Most messages looked after in a round, the lowest nonces first: the others wait for them anyhow.
@@ -28,22 +36,27 @@ const PER_ROUND: usize = 64;
 /// Runs until the chain access is gone.
 pub(super) async fn run(taken: oneshot::Receiver<Weak<Inner>>, news: watch::Sender<HeadView>) {
     let Ok(inner) = taken.await else { return };
-    let Some(block_time) = inner
-        .upgrade()
-        .map(|inner| Duration::from_millis(inner.network.block_time_ms))
-    else {
+    let Some((url, block_time)) = inner.upgrade().map(|inner| {
+        let block_time = Duration::from_millis(inner.network.block_time_ms);
+        (inner.client.url.clone(), block_time)
+    }) else {
         return;
     };
-    let pause = (block_time / 2).clamp(FASTEST, SLOWEST);
-    let mut wait = pause;
+    let mut watcher = Watcher::new(url, block_time);
     let mut last_round = None;
     loop {
-        tokio::time::sleep(wait).await;
+        let told = watcher.wait().await;
         let Some(inner) = inner.upgrade() else { return };
         let access = ChainAccess { inner };
-        match look(&access, &news).await {
-            Ok(height) => {
-                wait = pause;
+        let head = match told {
+            Some(head) => Ok(head),
+            None => access.inner.client.try_call("chain.head", json!({})).await,
+        };
+        watcher.seen(head.is_ok());
+        match head {
+            Ok(head) => {
+                let height = head.height.0;
+                tell(&news, head);
                 if last_round.is_none_or(|last: u64| height.abs_diff(last) >= ROUND) {
                     last_round = Some(height);
                     if let Err(error) = tend(&access).await {
@@ -51,24 +64,68 @@ pub(super) async fn run(taken: oneshot::Receiver<Weak<Inner>>, news: watch::Send
                     }
                 }
             }
-            Err(error) => {
-                tracing::debug!(%error, "the head could not be asked for");
-                wait = wait.saturating_mul(2).min(AWAY);
-            }
+            Err(error) => tracing::debug!(%error, "the head could not be asked for"),
         }
     }
 }
 
-/// Tells everybody about a new head; returns its height.
-async fn look(access: &ChainAccess, news: &watch::Sender<HeadView>) -> Result<u64, ChainError> {
-    let head: HeadView = access.inner.client.try_call("chain.head", json!({})).await?;
-    let height = head.height.0;
+/// When to look at the head: as soon as the chain tells of one, or from time to time where it does not.
+struct Watcher {
+    url: String,
+    feed: Option<Feed>,
+    /// When a feed is tried next.
+    retry: Instant,
+    /// Longest silence of a feed that is believed: it may be dead and not know it.
+    silence: Duration,
+    pause: Duration,
+    wait: Duration,
+}
+
+impl Watcher {
+    fn new(url: String, block_time: Duration) -> Self {
+        let pause = (block_time / 2).clamp(FASTEST, SLOWEST);
+        Self {
+            url,
+            feed: None,
+            retry: Instant::now(),
+            silence: SILENCE.max(block_time.saturating_mul(3)),
+            pause,
+            wait: pause,
+        }
+    }
+
+    /// Waits until there is something to look at; the head, when the chain told it.
+    async fn wait(&mut self) -> Option<HeadView> {
+        if self.feed.is_none() && Instant::now() >= self.retry {
+            self.feed = Feed::open(&self.url).await;
+            self.retry = Instant::now() + RETRY;
+        }
+        let Some(feed) = &mut self.feed else {
+            tokio::time::sleep(self.wait).await;
+            return None;
+        };
+        let told = timeout(self.silence, feed.next()).await.ok().flatten();
+        if told.is_none() {
+            self.feed = None;
+        }
+        told
+    }
+
+    fn seen(&mut self, answered: bool) {
+        self.wait = match answered {
+            true => self.pause,
+            false => self.wait.saturating_mul(2).min(AWAY),
+        };
+    }
+}
+
+/// Tells everybody about a new head.
+fn tell(news: &watch::Sender<HeadView>, head: HeadView) {
     news.send_if_modified(|known| {
         let is_new = *known != head;
         *known = head;
         is_new
     });
-    Ok(height)
 }
 
 /// Sends what the chain lost, records what became of the rest, and fills gaps in the nonces.

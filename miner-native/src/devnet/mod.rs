@@ -26,8 +26,8 @@ pub use node::Verifier;
 pub use pool::MAX_WAIT;
 pub use rpc::code;
 pub use rpc::views::{
-    BlockView, FaucetView, MessageSummary, MessageView, PoolView, PooledView, PreviewView, QueryView, SupplyView,
-    DROPPED_EXIT_CODE, MAX_LISTED,
+    BlockView, ExitTextView, FaucetView, MessageSummary, MessageView, PoolView, PooledView, PreviewView, QueryView,
+    SupplyView, DROPPED_EXIT_CODE, MAX_LISTED,
 };
 pub use store::{MESSAGES_KEPT, MESSAGES_KEPT_BLOCKS, STATES_KEPT};
 

@@ -1,6 +1,7 @@
 //! The chain access against a development chain in the same process. Blocks are made by hand, so nothing waits for a clock.
 
 mod crashes;
+mod feeds;
 mod surfacing;
 
 use super::outbox::Stage;

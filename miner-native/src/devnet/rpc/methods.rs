@@ -20,6 +20,7 @@
 //! | `chain.blocks` | from, to | at most [`MAX_LISTED`] [`BlockView`](views::BlockView)s, oldest first |
 //! | `chain.messages` | address, before?: height | about [`MAX_LISTED`] [`MessageSummary`](views::MessageSummary)s, newest first |
 //! | `chain.pool` | address? | [`PoolView`] |
+//! | `chain.exitText` | to: an actor's address, code | [`ExitTextView`](views::ExitTextView) |
 //! | `chain.subscribe` | | over WebSocket: a subscription's number; see [`super::socket`] |
 //! | `chain.unsubscribe` | subscription | over WebSocket: whether there was one |
 //! | `chain.supply` | | [`SupplyView`](views::SupplyView) |
@@ -125,6 +126,13 @@ struct Listed {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct OfCode {
+    to: Address,
+    code: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct OfSender {
     address: Option<Address>,
 }
@@ -141,73 +149,89 @@ pub(super) fn call(node: &Node, block_time: Duration, method: &str, params: Valu
         "chain.network" => none(params).and_then(|()| network(node, block_time)),
         "chain.head" => none(params).and_then(|()| to_json(&views::head(&node.current()))),
         "chain.miners" => none(params).and_then(|()| to_json(&MinerView::all(&node.current().state))),
-        "chain.actor" => {
-            let OfAddress { address } = parse(params)?;
-            to_json(&ActorView::of(&node.current().state, &address))
-        }
-        "chain.miner" => {
-            let OfAddress { address } = parse(params)?;
-            to_json(&MinerView::of(&node.current().state, &address))
-        }
-        "chain.channel" => {
-            let OfChannel { payer, id } = parse(params)?;
-            to_json(&ChannelView::of(&node.current().state, &payer, id))
-        }
-        "chain.beacon" => {
-            let OfHeight { height } = parse(params)?;
-            Ok(hex::encode(node.beacon(height)?).into())
-        }
+        "chain.supply" => none(params).and_then(|()| supply(node)),
+        "chain.actor" => actor(node, parse(params)?),
+        "chain.miner" => miner(node, parse(params)?),
+        "chain.channel" => channel(node, parse(params)?),
+        "chain.nonce" => nonce(node, parse(params)?),
+        "chain.query" => query(node, parse(params)?),
+        "chain.preview" => preview(node, parse(params)?),
+        "chain.exitText" => exit_text(node, parse(params)?),
+        "chain.beacon" => beacon(node, parse(params)?),
+        "chain.block" => block(node, parse(params)?),
+        "chain.blocks" => blocks(node, parse(params)?),
         "chain.push" => push(node, parse(params)?),
         "chain.receipt" => receipt(node, parse(params)?),
         "chain.message" => message(node, parse(params)?),
-        "chain.query" => query(node, parse(params)?),
-        "chain.preview" => preview(node, parse(params)?),
-        "chain.nonce" => {
-            let OfAddress { address } = parse(params)?;
-            Ok(node.next_nonce(&address).into())
-        }
-        "chain.block" => {
-            let OfHeight { height } = parse(params)?;
-            to_json(&views::block(&node.kept_block(height)?))
-        }
-        "chain.blocks" => {
-            let Span { from, to } = parse(params)?;
-            let blocks = node.blocks(from, to, MAX_LISTED)?;
-            to_json(&blocks.iter().map(views::block).collect::<Vec<_>>())
-        }
         "chain.messages" => messages(node, parse(params)?),
         "chain.pool" => to_json(&pool(node, parse(params)?)),
-        "chain.supply" => {
-            none(params)?;
-            to_json(&views::supply(&node.current().state, &node.genesis.faucet))
-        }
-        "devnet.faucet" => {
-            let OfAddress { address } = parse(params)?;
-            let (message, amount) = node.grant(&address)?;
-            to_json(&FaucetView {
-                message: Some(message.to_string()),
-                amount,
-            })
-        }
-        "peers.announce" => {
-            let OfRecord { record } = parse(params)?;
-            let record = from_hex("record", &record)?;
-            lock(&node.peers).announce(&record).map_err(super::Refusal::Peer)?;
-            Ok(true.into())
-        }
-        "peers.find" => {
-            let OfPeer { peer_id } = parse(params)?;
-            to_json(&lock(&node.peers).find(&peer_id).map_err(super::Refusal::Peer)?)
-        }
         "chain.subscribe" | "chain.unsubscribe" => Err(RpcError::new(
             code::METHOD,
             "news of heads need a connection that stays open: connect by WebSocket to /ws",
         )),
+        "devnet.faucet" => faucet(node, parse(params)?),
+        "peers.announce" => announce(node, parse(params)?),
+        "peers.find" => find(node, parse(params)?),
         _ => Err(RpcError::new(
             code::METHOD,
             format_args!("there is no method {:?}", clip(method)),
         )),
     }
+}
+
+fn actor(node: &Node, OfAddress { address }: OfAddress) -> Reply {
+    to_json(&ActorView::of(&node.current().state, &address))
+}
+
+fn miner(node: &Node, OfAddress { address }: OfAddress) -> Reply {
+    to_json(&MinerView::of(&node.current().state, &address))
+}
+
+fn channel(node: &Node, OfChannel { payer, id }: OfChannel) -> Reply {
+    to_json(&ChannelView::of(&node.current().state, &payer, id))
+}
+
+fn nonce(node: &Node, OfAddress { address }: OfAddress) -> Reply {
+    Ok(node.next_nonce(&address).into())
+}
+
+fn supply(node: &Node) -> Reply {
+    to_json(&views::supply(&node.current().state, &node.genesis.faucet))
+}
+
+fn exit_text(node: &Node, OfCode { to, code }: OfCode) -> Reply {
+    to_json(&views::exit_text_of(&node.current().state, &to, code))
+}
+
+fn beacon(node: &Node, OfHeight { height }: OfHeight) -> Reply {
+    Ok(hex::encode(node.beacon(height)?).into())
+}
+
+fn block(node: &Node, OfHeight { height }: OfHeight) -> Reply {
+    to_json(&views::block(&node.kept_block(height)?))
+}
+
+fn blocks(node: &Node, Span { from, to }: Span) -> Reply {
+    let blocks = node.blocks(from, to, MAX_LISTED)?;
+    to_json(&blocks.iter().map(views::block).collect::<Vec<_>>())
+}
+
+fn faucet(node: &Node, OfAddress { address }: OfAddress) -> Reply {
+    let (message, amount) = node.grant(&address)?;
+    to_json(&FaucetView {
+        message: Some(message.to_string()),
+        amount,
+    })
+}
+
+fn announce(node: &Node, OfRecord { record }: OfRecord) -> Reply {
+    let record = from_hex("record", &record)?;
+    lock(&node.peers).announce(&record).map_err(super::Refusal::Peer)?;
+    Ok(true.into())
+}
+
+fn find(node: &Node, OfPeer { peer_id }: OfPeer) -> Reply {
+    to_json(&lock(&node.peers).find(&peer_id).map_err(super::Refusal::Peer)?)
 }
 
 fn network(node: &Node, block_time: Duration) -> Reply {
@@ -244,7 +268,8 @@ fn message(node: &Node, OfMessage { message }: OfMessage) -> Reply {
     let Some(signed) = node.message(&cid)? else {
         return Ok(Value::Null);
     };
-    to_json(&views::message(message, &signed, node.outcome(&cid)?.as_ref()))
+    let state = &node.current().state;
+    to_json(&views::message(state, message, &signed, node.outcome(&cid)?.as_ref()))
 }
 
 fn query(node: &Node, query: Query) -> Reply {
@@ -269,7 +294,9 @@ fn preview(node: &Node, previewed: Previewed) -> Reply {
         method,
         params,
     };
-    to_json(&views::preview(&node.preview(&from, call)?))
+    let to = call.to.clone();
+    let previewed = node.preview(&from, call)?;
+    to_json(&views::preview(&node.current().state, &to, &previewed))
 }
 
 fn abi_values(params: &[String]) -> Result<Vec<Vec<u8>>, RpcError> {
@@ -277,24 +304,27 @@ fn abi_values(params: &[String]) -> Result<Vec<Vec<u8>>, RpcError> {
 }
 
 fn messages(node: &Node, Listed { address, before }: Listed) -> Reply {
+    let state = &node.current().state;
     let mut list = Vec::new();
     for cid in node.messages_of(&address, before, MAX_LISTED)? {
         // A block made meanwhile may have pushed it out.
         if let Some(message) = node.message(&cid)? {
-            list.push(views::summary(cid.to_string(), &message, node.outcome(&cid)?.as_ref()));
+            let outcome = node.outcome(&cid)?;
+            list.push(views::summary(state, cid.to_string(), &message, outcome.as_ref()));
         }
     }
     to_json(&list)
 }
 
 fn pool(node: &Node, OfSender { address }: OfSender) -> PoolView {
+    let state = &node.current().state;
     let pool = lock(&node.pool);
     let (count, bytes) = pool.load();
     let waiting = pool.listed(address.as_ref(), MAX_LISTED);
     PoolView {
         count: count as u64,
         bytes: bytes as u64,
-        messages: waiting.iter().map(views::pooled).collect(),
+        messages: waiting.iter().map(|waiting| views::pooled(state, waiting)).collect(),
     }
 }
 

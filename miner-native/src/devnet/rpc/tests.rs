@@ -5,7 +5,7 @@ use crate::devnet::tests::{chain, key, pay, produce};
 use crate::devnet::Devnet;
 use serde_json::{json, Value};
 use shared::chain::keys::cid_of_bytes;
-use shared::chain::{Epoch, Invalid, SignedMessage};
+use shared::chain::{calls, ChannelId, Epoch, Invalid, SignedMessage};
 use shared::wire;
 use tempfile::TempDir;
 
@@ -253,4 +253,44 @@ async fn blocks_messages_the_pool_and_the_supply_have_the_documented_shape() {
     let preview = json!({ "from": address, "to": "t02", "method": "getTotalStorage" });
     let preview = served.call("chain.preview", preview).await["result"].clone();
     assert_eq!((&preview["gas"], &preview["exitCode"]), (&json!(100), &json!(0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exit_codes_come_with_their_meaning_to_that_kind_of_actor() {
+    let served = serve();
+    served
+        .call("devnet.faucet", json!({ "address": key(1).address() }))
+        .await;
+    produce(&served.devnet);
+    for (to, code, text) in [
+        ("t03", 38, json!("payment channel is unknown")),
+        ("t02", 34, json!("unknown miner")),
+        ("t02", 77, json!("Error executing command. Consult the logs.")),
+        ("t099", 3, json!("not enough balance")),
+        ("t03", 0, Value::Null),
+    ] {
+        let answer = served.call("chain.exitText", json!({ "to": to, "code": code })).await;
+        assert_eq!(answer["result"]["text"], text, "{to} {code}");
+    }
+    let call = calls::cancel(ChannelId(7)).message(&key(1).address(), 0).sign(&key(1));
+    let message = json!({ "message": hex::encode(wire::encode(&call)) });
+    served.call("chain.push", message).await;
+    produce(&served.devnet);
+    let by_id = json!({ "message": call.cid().to_string() });
+    let view = served.call("chain.message", by_id).await["result"].clone();
+    assert_eq!(
+        (&view["receipt"]["exitCode"], &view["exitText"]),
+        (&json!(38), &json!("payment channel is unknown"))
+    );
+    let listed = served
+        .call("chain.messages", json!({ "address": key(1).address() }))
+        .await["result"]
+        .clone();
+    assert_eq!(
+        (&listed[0]["exitText"], &listed[1]["exitText"]),
+        (&view["exitText"], &Value::Null)
+    );
+    let preview = json!({ "from": key(1).address(), "to": "t03", "value": "5000", "method": "extend" });
+    let preview = served.call("chain.preview", preview).await["result"].clone();
+    assert!(preview["exitCode"] != 0, "{preview}");
 }

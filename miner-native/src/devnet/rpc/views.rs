@@ -6,7 +6,9 @@ use crate::devnet::pool::{Waiting, MAX_WAIT};
 use crate::devnet::store::Outcome;
 use serde::{Deserialize, Serialize};
 use shared::chain::view::{HeadView, ReceiptView};
-use shared::chain::{Address, AttoFil, ChainState, Epoch, Preview, SignedMessage};
+use shared::chain::{
+    exit_text, kind_of, Address, AttoFil, ChainState, Epoch, Kind, Preview, SignedMessage, UNKNOWN_EXIT,
+};
 
 /// The exit code in the receipt of a message that was dropped from the pool and is in no block: above every actor's
 /// codes (spec §5). Nothing of it happened, and its nonce is free.
@@ -35,6 +37,9 @@ pub struct MessageView {
     pub height: Option<Epoch>,
     /// `None` while it waits.
     pub receipt: Option<ReceiptView>,
+    /// What the receipt's exit code means to that kind of actor; `None` for 0 and for codes without a meaning of their own.
+    #[serde(default)]
+    pub exit_text: Option<String>,
 }
 
 /// What a query returned.
@@ -54,8 +59,18 @@ pub struct PreviewView {
     pub exit_code: u64,
     /// Why, when the exit code is not 0.
     pub error: String,
+    /// See [`MessageView::exit_text`].
+    #[serde(default)]
+    pub exit_text: Option<String>,
     /// ABI values, hexadecimal.
     pub returns: Vec<String>,
+}
+
+/// What an exit code means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExitTextView {
+    /// `None` for 0; [`UNKNOWN_EXIT`] for a code that means nothing to that kind of actor.
+    pub text: Option<String>,
 }
 
 /// A block.
@@ -96,6 +111,9 @@ pub struct MessageSummary {
     pub height: Option<Epoch>,
     /// `None` while it waits.
     pub exit_code: Option<u64>,
+    /// See [`MessageView::exit_text`].
+    #[serde(default)]
+    pub exit_text: Option<String>,
 }
 
 /// A message that waits for a block.
@@ -178,7 +196,35 @@ pub(super) fn receipt(message: String, outcome: &Outcome) -> ReceiptView {
     }
 }
 
-pub(in crate::devnet) fn message(cid: String, signed: &SignedMessage, outcome: Option<&Outcome>) -> MessageView {
+/// What an exit code of the actor at `to` means, where it has a meaning of its own.
+pub(super) fn meaning(state: &ChainState, to: &Address, exit_code: u64) -> Option<String> {
+    if exit_code == DROPPED_EXIT_CODE {
+        return Some("the pool dropped the message: it is in no block".to_owned());
+    }
+    // An actor that is not there has no codes of its own, and neither has an account.
+    let kind = kind_of(state, to).unwrap_or(Kind::Account);
+    exit_text(kind, exit_code).map(ToOwned::to_owned)
+}
+
+pub(super) fn exit_text_of(state: &ChainState, to: &Address, exit_code: u64) -> ExitTextView {
+    let known = meaning(state, to, exit_code);
+    let text = known.or_else(|| (exit_code != 0).then(|| UNKNOWN_EXIT.to_owned()));
+    ExitTextView { text }
+}
+
+fn exit_code(outcome: &Outcome) -> u64 {
+    match outcome {
+        Outcome::Mined { receipt, .. } => receipt.exit_code,
+        Outcome::Dropped { .. } => DROPPED_EXIT_CODE,
+    }
+}
+
+pub(in crate::devnet) fn message(
+    state: &ChainState,
+    cid: String,
+    signed: &SignedMessage,
+    outcome: Option<&Outcome>,
+) -> MessageView {
     let message = signed.message();
     MessageView {
         message: cid.clone(),
@@ -192,10 +238,16 @@ pub(in crate::devnet) fn message(cid: String, signed: &SignedMessage, outcome: O
         gas_limit: signed.metered.gas_limit,
         height: outcome.and_then(Outcome::mined_at),
         receipt: outcome.map(|outcome| receipt(cid, outcome)),
+        exit_text: outcome.and_then(|outcome| meaning(state, &message.to, exit_code(outcome))),
     }
 }
 
-pub(super) fn summary(cid: String, signed: &SignedMessage, outcome: Option<&Outcome>) -> MessageSummary {
+pub(super) fn summary(
+    state: &ChainState,
+    cid: String,
+    signed: &SignedMessage,
+    outcome: Option<&Outcome>,
+) -> MessageSummary {
     let message = signed.message();
     MessageSummary {
         message: cid,
@@ -207,10 +259,8 @@ pub(super) fn summary(cid: String, signed: &SignedMessage, outcome: Option<&Outc
         gas_price: signed.metered.gas_price,
         gas_limit: signed.metered.gas_limit,
         height: outcome.and_then(Outcome::mined_at),
-        exit_code: outcome.map(|outcome| match outcome {
-            Outcome::Mined { receipt, .. } => receipt.exit_code,
-            Outcome::Dropped { .. } => DROPPED_EXIT_CODE,
-        }),
+        exit_code: outcome.map(exit_code),
+        exit_text: outcome.and_then(|outcome| meaning(state, &message.to, exit_code(outcome))),
     }
 }
 
@@ -226,17 +276,18 @@ pub(super) fn block(block: &Block) -> BlockView {
     }
 }
 
-pub(super) fn pooled(waiting: &Waiting) -> PooledView {
+pub(super) fn pooled(state: &ChainState, waiting: &Waiting) -> PooledView {
     PooledView {
-        message: summary(waiting.cid.to_string(), &waiting.message, None),
+        message: summary(state, waiting.cid.to_string(), &waiting.message, None),
         since: waiting.since,
         expires: waiting.since.plus(MAX_WAIT),
         size: waiting.size as u64,
     }
 }
 
-pub(super) fn preview(preview: &Preview) -> PreviewView {
+pub(super) fn preview(state: &ChainState, to: &Address, preview: &Preview) -> PreviewView {
     PreviewView {
+        exit_text: meaning(state, to, preview.exit_code),
         gas: preview.gas_used,
         exit_code: preview.exit_code,
         error: preview.error.clone(),

@@ -295,7 +295,7 @@ fn a_message_that_its_sender_can_no_longer_pay_is_dropped_with_the_reason_and_ma
     let cid = push(&devnet, unpaid.clone()).unwrap();
     let head = produce(&devnet);
     let outcome = devnet.node.outcome(&cid).unwrap().unwrap();
-    let view = rpc::views::message(cid.to_string(), &unpaid, Some(&outcome));
+    let view = rpc::views::message(&devnet.node.current().state, cid.to_string(), &unpaid, Some(&outcome));
     let receipt = view.receipt.unwrap();
     assert_eq!((view.height, receipt.exit_code), (None, DROPPED_EXIT_CODE));
     assert!(

@@ -48,7 +48,7 @@ fn a_message_whose_turn_never_comes_is_dropped_with_the_reason_and_its_sender_ca
         devnet.produce_block().expect("the disk has room");
     }
     drop(devnet);
-    let devnet = Devnet::open(config(dir.path())).expect("the chain goes on");
+    let devnet = past::reopen(&dir);
     let late = push(&devnet, pay(&key(1), 2, 1)).expect("the account can pay");
     for _ in 0..MAX_WAIT / 2 {
         assert_eq!(devnet.node.outcome(&early).expect("it can be read"), None);
