@@ -15,7 +15,7 @@ use crate::staging::StagingError;
 use crate::store::StoreError;
 use shared::chain::Epoch;
 use shared::deal::MinerInput;
-use shared::sector::{Phase, SectorEffect, SectorInput};
+use shared::sector::{Phase, Sector, SectorEffect, SectorInput, SectorStage};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -24,6 +24,10 @@ const PER_HEAD: usize = 64;
 
 /// Blocks between two looks: nothing presses at the end.
 const LOOK_EVERY: u64 = 5;
+
+/// Blocks after its commit from which a sector that the chain does not show counts as gone: a receipt may be readable a
+/// moment before the state that it belongs to.
+const SETTLED: u64 = 5;
 
 /// Why something was not ended or let go of; it is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -118,9 +122,10 @@ async fn follow_sectors(miner: &Miner, height: Epoch) -> Result<bool, EndError> 
         return Ok(false);
     };
     let shown: BTreeSet<u64> = view.sectors.iter().map(|sector| sector.id).collect();
-    let gone: Vec<_> = committed.into_iter().filter(|(id, _)| !shown.contains(id)).collect();
-    for (id, effect) in &gone {
-        let input = match effect {
+    let gone = committed.into_iter().filter(|(id, _)| !shown.contains(id));
+    let gone: Vec<_> = gone.filter(|(_, sector)| is_settled(sector, height)).collect();
+    for (id, sector) in &gone {
+        let input = match sector.effect() {
             SectorEffect::ProveAndRelease => SectorInput::Dropped { height },
             _ => SectorInput::Lost {
                 reason: "the chain dropped it: it was slashed, given up or faulty for too long".to_owned(),
@@ -135,13 +140,23 @@ async fn follow_sectors(miner: &Miner, height: Epoch) -> Result<bool, EndError> 
     Ok(!gone.is_empty())
 }
 
-fn sectors_to(miner: &Miner, wanted: impl Fn(&SectorEffect) -> bool) -> Result<Vec<(u64, SectorEffect)>, StoreError> {
+/// Whether the chain's state at `height` surely shows the sector's commit.
+fn is_settled(sector: &Sector, height: Epoch) -> bool {
+    match &sector.stage {
+        SectorStage::Proving { committed_at, .. } | SectorStage::Expired { committed_at, .. } => {
+            height >= committed_at.plus(SETTLED)
+        }
+        _ => false,
+    }
+}
+
+/// The sectors whose effect is one of `wanted`, with their numbers.
+fn sectors_to(miner: &Miner, wanted: impl Fn(&SectorEffect) -> bool) -> Result<Vec<(u64, Sector)>, StoreError> {
     let mut found = Vec::new();
     for record in miner.store.sectors() {
         let sector = record?.sector;
-        let effect = sector.effect();
-        if wanted(&effect) {
-            found.push((sector.id, effect));
+        if wanted(&sector.effect()) {
+            found.push((sector.id, sector));
         }
     }
     Ok(found)

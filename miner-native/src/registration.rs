@@ -10,11 +10,16 @@ use shared::chain::view::MinerView;
 use shared::chain::{Address, AttoFil, Call};
 use shared::piece::SectorSize;
 use shared::wire::DecodeError;
+use std::time::Duration;
 
 /// FIL that the miner's actor holds for collateral: 0.001 a sector, and a chain takes 4096 sectors.
 const COLLATERAL_FIL: u64 = 10;
 /// Below this many FIL the faucet is asked: collateral, fees and gas for a long time.
 const LOW_FIL: u64 = 20;
+/// How often the chain is asked for a miner that it does not show, and the longest wait between two times.
+const LOOKS: u32 = 3;
+const NEWS: Duration = Duration::from_secs(2);
+
 /// Why the miner is not known to its chain.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistrationError {
@@ -53,9 +58,7 @@ pub async fn register(
         Some(address) => address,
         None => create(chain, store, sector_size, peer_id).await?,
     };
-    let view = chain.miner(&address).await?.ok_or(RegistrationError::Unknown {
-        address: address.clone(),
-    })?;
+    let view = known(chain, &address).await?;
     if view.sector_size != sector_size.bytes() {
         let (found, asked) = (view.sector_size, sector_size.bytes());
         return Err(RegistrationError::OtherSize { address, found, asked });
@@ -77,10 +80,24 @@ pub async fn register(
         )
         .await?;
     }
-    chain
-        .miner(&address)
-        .await?
-        .ok_or(RegistrationError::Unknown { address })
+    known(chain, &address).await
+}
+
+/// The miner as the chain shows it. A receipt may be readable a moment before the state that it belongs to: the next
+/// blocks are waited for.
+async fn known(chain: &ChainAccess, address: &Address) -> Result<MinerView, RegistrationError> {
+    let mut heads = chain.heads();
+    for _ in 0..LOOKS {
+        heads.borrow_and_update();
+        if let Some(view) = chain.miner(address).await? {
+            return Ok(view);
+        }
+        // A timeout is no news: the chain is asked again.
+        let _ = tokio::time::timeout(NEWS, heads.changed()).await;
+    }
+    Err(RegistrationError::Unknown {
+        address: address.clone(),
+    })
 }
 
 /// Asks the faucet when there is little money.

@@ -3,7 +3,7 @@
 use super::{piece, World};
 use crate::asking;
 use crate::settings::{Settings, SettingsChange};
-use shared::chain::{AttoFil, Signature};
+use shared::chain::{AttoFil, Epoch, Signature};
 use shared::deal::DealState;
 
 fn price(fil: u128) -> SettingsChange {
@@ -73,10 +73,10 @@ async fn an_ask_is_renewed_before_it_ends() {
     };
     world.during(asking::change(&miner, &change)).await.expect("published");
     let first = miner.settings.kept().ask.expect("an ask stands");
-    world.skip(70).await;
-    world.during(asking::ensure(&miner)).await.expect("looked at");
+    world.skip_to(Epoch(first.expiry.0 - 30)).await;
+    asking::ensure(&miner).await.expect("looked at");
     assert_eq!(miner.settings.kept().ask, Some(first), "it stands long enough");
-    world.skip_to(shared::chain::Epoch(first.expiry.0 - 20)).await;
+    world.skip_to(Epoch(first.expiry.0 - 20)).await;
     world.during(asking::ensure(&miner)).await.expect("renewed");
     let second = miner.settings.kept().ask.expect("an ask stands");
     assert!(second.id == first.id + 1 && second.expiry > first.expiry && second.price == first.price);
