@@ -14,7 +14,7 @@ use crate::redeeming::{self, RedeemError, Standing};
 use crate::staging::StagingError;
 use crate::store::StoreError;
 use shared::chain::Epoch;
-use shared::deal::MinerInput;
+use shared::deal::{MinerDeal, MinerEffect, MinerInput};
 use shared::sector::{Phase, Sector, SectorEffect, SectorInput, SectorStage};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -75,7 +75,7 @@ pub fn start(miner: Arc<Miner>) {
 
 /// Does what is due at `height`.
 pub async fn look(miner: &Miner, height: Epoch) -> Result<(), EndError> {
-    let ended = end_deals(miner, height).await?;
+    let ended = end_deals(miner, height).await? | give_up_deals(miner, height)?;
     let gone = follow_sectors(miner, height).await?;
     let removed = remove_sectors(miner).await?;
     if ended || gone || removed {
@@ -98,6 +98,20 @@ async fn end_deals(miner: &Miner, height: Epoch) -> Result<bool, EndError> {
             tracing::info!(deal = %cid, %height, %unpaid, "the deal has ended");
             any = true;
         }
+    }
+    Ok(any)
+}
+
+/// Fails the deals that are not sealed long after their end: their clients give up soon, and must not be told otherwise.
+fn give_up_deals(miner: &Miner, height: Epoch) -> Result<bool, EndError> {
+    let is_waiting = |effect| matches!(effect, MinerEffect::Place | MinerEffect::AwaitSector { .. });
+    let waiting = miner.store.deals_to(is_waiting)?;
+    let late = |deal: &MinerDeal| deal.deadline().is_some_and(|deadline| height >= deadline);
+    let mut any = false;
+    for (cid, _) in waiting.iter().filter(|(_, record)| late(&record.deal)) {
+        miner.store.advance_deal(cid, MinerInput::Ended { height })?;
+        tracing::warn!(deal = %cid, %height, "the deal's time is over and it is not sealed: given up");
+        any = true;
     }
     Ok(any)
 }
