@@ -238,7 +238,11 @@ impl Node {
         if outcome.is_none() {
             self.check_kept(cid)?;
         }
-        Ok(outcome)
+        // A block is on the disk a moment before it is shown: whoever has a receipt must find the state that it tells of.
+        let shown = self.current().block.height;
+        Ok(outcome.filter(|outcome| match outcome {
+            Outcome::Mined { height, .. } | Outcome::Dropped { height, .. } => *height <= shown,
+        }))
     }
 
     /// A message that waits, is in a block, or was dropped lately.
