@@ -1,43 +1,27 @@
 //! The client's machine: what a proposal holds, which answers it believes, and how it gives up (spec §3).
 
+mod parties;
+
 use cid::Cid;
+use parties::{key, COMM_P};
 use shared::chain::address::MaybeAddress;
 use shared::chain::keys::cid_of_bytes;
-use shared::chain::{Address, AttoFil, BytesAmount, ChannelId, Epoch, SecretKey};
+use shared::chain::{Address, AttoFil, BytesAmount, ChannelId, Epoch};
 use shared::deal::client::ClientRefusal;
 use shared::deal::{
     ClientDeal, ClientEffect, ClientInput, ClientStage, DealState, Draft, Response, SignedProposal, SignedResponse,
 };
 use shared::payment::Predicate;
-use shared::piece::{Commitment, SectorSize};
 use shared::wire::{decode, encode};
 
-const COMM_P: Commitment = Commitment([7; 32]);
 const CHANNEL: ChannelId = ChannelId(9);
-
-fn key(byte: u8) -> SecretKey {
-    SecretKey::from_bytes(&[byte; 32]).expect("a valid key")
-}
 
 fn message() -> Cid {
     cid_of_bytes(b"createChannel")
 }
 
 fn draft() -> Draft {
-    let owner = key(2).address();
-    Draft {
-        data_cid: cid_of_bytes(b"piece"),
-        comm_p: COMM_P,
-        size: 1000,
-        payer: key(1).address(),
-        miner: Address::actor(&owner, 0),
-        owner,
-        worker: key(3).address(),
-        sector_size: SectorSize::S2KiB,
-        price: AttoFil(2),
-        duration: 10_000,
-        start: Epoch(773),
-    }
+    parties::draft(10_000)
 }
 
 /// A deal of `draft`, signed and about to be proposed.

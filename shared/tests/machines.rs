@@ -1,8 +1,11 @@
 //! The machines of a deal and of a sector: every stage in order, the same effect after a restart, and what they refuse.
 
+mod parties;
+
 use cid::Cid;
+use parties::{key, COMM_P};
 use shared::chain::keys::cid_of_bytes;
-use shared::chain::{Address, AttoFil, ChannelId, Epoch, SecretKey};
+use shared::chain::{AttoFil, ChannelId, Epoch};
 use shared::deal::client::ClientRefusal;
 use shared::deal::{
     ClientDeal, ClientEffect, ClientInput, ClientStage, DealState, Draft, MinerDeal, MinerEffect, MinerInput,
@@ -13,31 +16,12 @@ use shared::sector::machine::{SectorRefusal, MAX_ATTEMPTS};
 use shared::sector::{Phase, Sector, SectorEffect, SectorInput, SectorPiece};
 use shared::wire::cbor::Bytes;
 
-const COMM_P: Commitment = Commitment([7; 32]);
-
-fn key(byte: u8) -> SecretKey {
-    SecretKey::from_bytes(&[byte; 32]).expect("a valid key")
-}
-
 fn cid(seed: &[u8]) -> Cid {
     cid_of_bytes(seed)
 }
 
 fn draft() -> Draft {
-    let owner = key(2).address();
-    Draft {
-        data_cid: cid(b"piece"),
-        comm_p: COMM_P,
-        size: 1000,
-        payer: key(1).address(),
-        miner: Address::actor(&owner, 0),
-        owner,
-        worker: key(3).address(),
-        sector_size: SectorSize::S2KiB,
-        price: AttoFil(2),
-        duration: 2500,
-        start: Epoch(773),
-    }
+    parties::draft(2500)
 }
 
 fn signed_deal() -> (ClientDeal, SignedProposal) {
