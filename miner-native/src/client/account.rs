@@ -21,6 +21,8 @@ const LOCK_PAUSE: Duration = Duration::from_millis(200);
 const OUTBOX_PATIENCE: Duration = Duration::from_secs(10);
 /// How long the faucet's money may take to arrive.
 const FAUCET_PATIENCE: Duration = Duration::from_secs(120);
+/// Blocks within which a grant that the faucet made is on the chain.
+const GRANT_BLOCKS: u64 = 2;
 /// Pause between two looks at the balance.
 const FAUCET_PAUSE: Duration = Duration::from_millis(500);
 /// Memory for the cache of a store with a handful of messages, in bytes.
@@ -162,10 +164,7 @@ impl Account {
         let address = self.address();
         let gift = match chain.faucet(&address).await {
             Ok(gift) => gift.amount,
-            Err(ChainError::Rpc { message, .. }) => {
-                let advice = format!("the chain's faucet gives nothing now: {message}");
-                return Err(self.too_poor(cost, balance, advice));
-            }
+            Err(ChainError::Rpc { message, .. }) => return self.granted_to_another(chain, cost, message).await,
             Err(error) => return Err(ClientError::chain(error)),
         };
         report.note(format!(
@@ -188,6 +187,38 @@ impl Account {
             }
             gauge.at(0);
             tokio::time::sleep(FAUCET_PAUSE).await;
+        }
+    }
+
+    /// The balance after the faucet refused with `refusal`: it may have given to another process of this account a
+    /// moment ago, and that money comes with one of the next blocks.
+    pub(super) async fn granted_to_another(
+        &self,
+        chain: &ChainAccess,
+        cost: AttoFil,
+        refusal: String,
+    ) -> Result<AttoFil, ClientError> {
+        let mut heads = chain.heads();
+        let last = chain
+            .head()
+            .await
+            .map_err(ClientError::chain)?
+            .height
+            .plus(GRANT_BLOCKS);
+        let started = Instant::now();
+        loop {
+            // The height before the balance: what is not there at the last height will not come.
+            let height = chain.head().await.map_err(ClientError::chain)?.height;
+            let held = self.balance(chain).await?;
+            if held >= cost {
+                return Ok(held);
+            }
+            if height >= last || started.elapsed() > FAUCET_PATIENCE {
+                let advice = format!("the chain's faucet gives nothing now: {refusal}");
+                return Err(self.too_poor(cost, held, advice));
+            }
+            // A head that is missed only delays the next look.
+            let _ = tokio::time::timeout(FAUCET_PAUSE, heads.changed()).await;
         }
     }
 
