@@ -161,8 +161,13 @@ impl Core {
                 (record.id.clone(), record.deal.draft.data_cid)
             };
             self.sources.withdraw(&root, &id);
-            // It may have failed just now; does nothing when that is under way or nothing is to come back.
-            self.clone().take_back(running.clone()).await;
+            // It may have ended just now; does nothing when that is under way or nothing is to come back.
+            let refunds = self.clone().take_back(running.clone());
+            match running.is_complete() {
+                // Its channel lives on for as long as the deal.
+                true => spawn_local(refunds),
+                false => refunds.await,
+            }
             self.after(&running).await;
             // A stopped one may have a successor under the same id.
             if !running.stopped.get() {
@@ -200,7 +205,7 @@ impl Core {
     /// What is left to do for a settled deal: to follow the proving of its sector, and to wait for the refunds that are
     /// under way.
     async fn after(&self, running: &Running) {
-        let complete = matches!(running.record.borrow().deal.stage, ClientStage::Complete { .. });
+        let complete = running.is_complete();
         while !running.stopped.get() && (complete || running.refunding.get()) {
             if complete {
                 if let Err(fault) = self.look_after(running).await {
@@ -388,6 +393,10 @@ fn peer_of(record: &Record) -> Result<PeerId, Fault> {
 }
 
 impl Running {
+    pub(crate) fn is_complete(&self) -> bool {
+        matches!(self.record.borrow().deal.stage, ClientStage::Complete { .. })
+    }
+
     fn wake(&self) {
         if let Some(waker) = self.waker.borrow_mut().take() {
             // Nobody waits any more when this fails.

@@ -7,7 +7,7 @@ use crate::fault::{Fault, Problem};
 use crate::refunding::{RefundView, Refunding};
 use serde::{Deserialize, Serialize};
 use shared::chain::{AttoFil, Epoch};
-use shared::deal::{ClientDeal, ClientStage, DealState, SignedResponse};
+use shared::deal::{ClientDeal, ClientStage, DealState, Refund, SignedResponse};
 use shared::piece::{Commitment, PieceCid};
 use std::collections::BTreeMap;
 
@@ -93,7 +93,7 @@ pub struct Record {
     /// The chain's height when the miner's acceptance was noted.
     #[serde(default)]
     pub accepted_at: Option<Epoch>,
-    /// Channels of failed attempts by their ids, and how far their money is on its way back.
+    /// Channels of failed attempts and of the complete deal by their ids, and how far their money is on its way back.
     #[serde(default)]
     pub refunding: BTreeMap<u64, Refunding>,
     #[serde(default)]
@@ -190,7 +190,10 @@ impl Record {
                 DealState::Started => Step::Transferred,
                 _ => Step::Accepted,
             },
-            ClientStage::Complete { .. } => Step::Complete,
+            ClientStage::Complete { .. } => {
+                self.owe_refund();
+                Step::Complete
+            }
             ClientStage::Failed { .. } => return self.owe_refund(),
         };
         self.reach(step, now);
@@ -202,15 +205,36 @@ impl Record {
         }
     }
 
-    /// Whatever made a deal fail: the money of its channel is to come back.
+    /// What is left in a failed deal's channel is to come back, and in a complete deal's when it has ended.
     fn owe_refund(&mut self) {
-        if let ClientStage::Failed {
-            channel: Some(channel), ..
-        } = self.deal.stage
-        {
-            let amount = self.deal.draft.total().unwrap_or_default();
-            self.refunding.entry(channel).or_insert_with(|| Refunding::of(amount));
+        if let Some((channel, begin)) = self.deal.refund() {
+            // Of a channel that the miner is to empty, only what is seen in it at its end comes back.
+            let amount = match begin {
+                Refund::Waiting { .. } => AttoFil::ZERO,
+                _ => self.deal.draft.total().unwrap_or_default(),
+            };
+            let owed = || Refunding {
+                refund: begin,
+                ..Refunding::of(amount)
+            };
+            self.refunding.entry(channel.0).or_insert_with(owed);
         }
+    }
+
+    /// The refunds that a person wants to know of: nothing is said of a channel that a miner is still earning, nor of one
+    /// that was empty at its end.
+    fn refunds(&self) -> Vec<RefundView<'_>> {
+        let earning = match self.deal.stage {
+            ClientStage::Complete { .. } => self.deal.channel(),
+            _ => None,
+        };
+        let of_interest = |channel: u64, refunding: &Refunding| {
+            Some(channel) != earning || (refunding.refund.deadline().is_none() && !refunding.amount.is_zero())
+        };
+        let all = self.refunding.iter();
+        all.filter(|(channel, refunding)| of_interest(**channel, refunding))
+            .map(|(channel, refunding)| refunding.view(*channel))
+            .collect()
     }
 
     /// The last step reached.
@@ -289,11 +313,7 @@ impl Record {
                 .into(),
             proof,
             proving: self.proving.as_ref(),
-            refunds: self
-                .refunding
-                .iter()
-                .map(|(channel, refunding)| refunding.view(*channel))
-                .collect(),
+            refunds: self.refunds(),
             answer: self.answer.as_ref(),
             error: self
                 .failure()

@@ -16,6 +16,8 @@ use std::rc::Rc;
 
 /// Milliseconds between two looks at a channel: at least, and at most.
 const LOOK_WAIT: (f64, f64) = (1_000.0, 20_000.0);
+/// Milliseconds between two looks, at most, while a miner is still earning a complete deal's channel.
+const EARNING_WAIT: f64 = 600_000.0;
 
 /// A failed attempt's channel, and how far its money is on its way back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -200,7 +202,10 @@ impl Core {
 
     /// Milliseconds until the next look: sooner when a channel ends soon.
     async fn wait_for(&self, running: &Running) -> i32 {
-        let (least, most) = LOOK_WAIT;
+        let (least, most) = match running.is_complete() {
+            true => (LOOK_WAIT.0, EARNING_WAIT),
+            false => LOOK_WAIT,
+        };
         let refunding = running.record.borrow().refunding.clone();
         let end = refunding
             .values()

@@ -202,7 +202,7 @@ function refundWords({ state, channel, until, earned }: Refund) {
   const name = `Payment channel no. ${channel}`;
   if (state === 'cancelling') return `${name} of the failed attempt is being cancelled.`;
   if (state === 'reclaiming') return `${name} has ended; the money is being taken out of it.`;
-  if (state === 'returned') return `${name} of the failed attempt is closed.`;
+  if (state === 'returned') return `${name} is closed.`;
   const end = html`block <span class="num">${count(until ?? 0)}</span>${until === undefined ? nothing : when(until)}`;
   return earned
     ? html`The chain did not cancel ${name.toLowerCase()}, because the miner has shown that it stores the file. It ends at ${end}.`

@@ -1,4 +1,5 @@
 //! Getting the money of a failed deal back: the channel is cancelled, and reclaimed when it has ended (spec §5.2, §7.9).
+//! What a complete deal's miner left in its channel comes back when that has ended.
 //!
 //! What comes next is decided by [`shared::deal::Refund`]; here it is done. A failed deal is pursued at once, then in
 //! passing by every client command, and by `client resume` until it is done. Acting twice is harmless: the chain is asked
@@ -32,6 +33,21 @@ pub fn due(record: &Record) -> Option<ChannelId> {
     match &record.deal.stage {
         ClientStage::Failed { channel, .. } if !record.refund.is_over() => channel.map(ChannelId),
         _ => None,
+    }
+}
+
+/// The channel that money may still come back from: [`due`], or a complete deal's, which is left alone until it has ended.
+fn owed(record: &Record) -> Option<ChannelId> {
+    let (id, _) = record.deal.refund()?;
+    Some(id).filter(|_| !record.refund.is_over())
+}
+
+/// The height before which there is nothing to do for [`owed`] money.
+fn rests_until(record: &Record) -> Option<Epoch> {
+    let begin = record.deal.refund().map(|(_, begin)| begin).unwrap_or_default();
+    match record.refund {
+        Refund::Due => begin.deadline(),
+        begun => begun.deadline(),
     }
 }
 
@@ -86,7 +102,7 @@ pub async fn in_passing(dir: &Path, url: &str) {
     let Ok(records) = Book::open(dir).and_then(|book| book.all()) else {
         return;
     };
-    let waits = |record: &Record| due(record).is_some() || (!record.is_finished() && record.deal.response().is_none());
+    let waits = |record: &Record| owed(record).is_some() || (!record.is_finished() && record.deal.response().is_none());
     let waiting: Vec<Record> = records.into_iter().filter(waits).collect();
     if waiting.is_empty() {
         return;
@@ -106,8 +122,8 @@ pub async fn in_passing(dir: &Path, url: &str) {
 async fn pursue_all(session: &Session, waiting: &[Record]) -> Result<(), ClientError> {
     let height = session.chain.head().await.map_err(ClientError::chain)?.height;
     let ripe = |record: &&Record| {
-        let end = match due(record) {
-            Some(_) => record.refund.deadline(),
+        let end = match owed(record) {
+            Some(_) => rests_until(record),
             None => record.deal.deadline(),
         };
         record.genesis == session.genesis() && end.is_none_or(|end| height >= end)
@@ -132,9 +148,12 @@ async fn pursue_all(session: &Session, waiting: &[Record]) -> Result<(), ClientE
 
 /// Does what can be done now, and says what was done. The caller holds the deal's lock.
 pub async fn pursue(session: &Session, record: &mut Record, report: &Report) -> Result<(), ClientError> {
-    let Some(id) = due(record) else {
+    let Some((id, begin)) = record.deal.refund().filter(|_| owed(record).is_some()) else {
         return Ok(());
     };
+    if record.refund == Refund::Due {
+        record.refund = begin;
+    }
     let before = record.refund;
     let mut seen = look(session, record, id).await?;
     if record.refund != before {

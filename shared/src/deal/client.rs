@@ -5,6 +5,7 @@
 
 pub use super::draft::{Draft, DraftError};
 use super::proposal::{PaymentInfo, Proposal, SignedProposal};
+use super::refund::Refund;
 use super::response::{DealState, ProofInfo, SignedResponse};
 use crate::chain::address::MaybeAddress;
 use crate::chain::{Address, AttoFil, BytesAmount, ChannelId, Epoch, SecretKey};
@@ -159,6 +160,17 @@ impl ClientDeal {
                 .and_then(|proposal| proposal.proposal.payment.channel)
                 .map(|id| id.0),
         }
+    }
+
+    /// The channel whose money comes back to the client, and how that begins: a failed deal's at once, a complete deal's
+    /// when it has ended.
+    pub fn refund(&self) -> Option<(ChannelId, Refund)> {
+        let begin = match self.stage {
+            ClientStage::Failed { .. } => Refund::default(),
+            ClientStage::Complete { .. } => Refund::at_end(self.draft.channel_eol()),
+            _ => return None,
+        };
+        Some((ChannelId(self.channel()?), begin))
     }
 
     /// The height from which on a deal that is neither complete nor failed is given up ([`ClientInput::GivenUp`]): its

@@ -1,7 +1,9 @@
 //! Getting the money of a failed deal back (spec §5.2, §7.9; design §6): the client cancels the channel, waits until it
-//! ends, and reclaims what is left in it.
+//! ends, and reclaims what is left in it. A complete deal's channel is left to the miner until its agreed end; then what
+//! nobody redeemed is reclaimed, and a payer's list of channels does not fill up.
 //!
-//! Driven by the browser and by the command line for every deal that is [`super::ClientStage::Failed`] with a channel.
+//! Driven by the browser and by the command line for every deal that has a channel to take back
+//! ([`super::ClientDeal::refund`]).
 //! The one input is what the chain says of the channel: whatever happened to a message, and however often it was sent,
 //! the next look puts the machine where it belongs. What comes next is [`Refund::effect`]; nothing follows
 //! [`Refund::Returned`].
@@ -60,6 +62,11 @@ pub enum RefundEffect {
 }
 
 impl Refund {
+    /// The refund of a channel that the miner earns: nothing before its end at `eol`.
+    pub fn at_end(eol: Epoch) -> Self {
+        Self::Waiting { eol, earned: true }
+    }
+
     /// Takes in what happened at height `now`. Every input applies at every stage, and once more changes nothing.
     pub fn handle(&mut self, input: RefundInput, now: Epoch) {
         *self = match input {
@@ -195,6 +202,22 @@ mod tests {
             seen(&mut refund, channel(20_000, 20_000), 20_000),
             RefundEffect::Reclaim
         );
+    }
+
+    #[test]
+    fn a_complete_deals_channel_is_not_touched_before_its_end_and_reclaimed_then() {
+        let mut refund = Refund::at_end(Epoch(20_000));
+        assert_eq!(refund.deadline(), Some(Epoch(20_000)));
+        assert_eq!(
+            seen(&mut refund, channel(20_000, 20_000), 100),
+            RefundEffect::WaitUntil(Epoch(20_000))
+        );
+        assert_eq!(
+            seen(&mut refund, channel(20_000, 20_000), 20_000),
+            RefundEffect::Reclaim
+        );
+        // The miner may have closed it with its last voucher.
+        assert_eq!(seen(&mut refund, None, 20_001), RefundEffect::Rest);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The client in process, against a real chain and a miner that answers as it is told: what it sends, what it keeps, and
 //! that its money comes back.
 
+mod money;
 mod world;
 
 use super::book::Record;
@@ -441,25 +442,4 @@ async fn a_deal_is_carried_on_with_the_key_that_pays_for_it() {
     assert_eq!(signed.proposal.payment.payer, payer);
     let abandoned = storing::abandon(&session, &record).await.expect("it is unfinished");
     assert!(matches!(abandoned.refund, Refund::Waiting { .. }));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_refusing_faucet_is_believed_only_when_no_grant_is_on_its_way() {
-    let world = World::start();
-    let session = world.session().await;
-    let account = &session.account;
-    let cost = AttoFil::from_fil(1);
-    let refused = account.granted_to_another(&session.chain, cost, "not now".into()).await;
-    assert!(
-        matches!(&refused, Err(ClientError::Funds { advice, balance: AttoFil::ZERO, .. }) if advice.contains("not now")),
-        "{refused:?}"
-    );
-    // Another process of this account asked: its money is in no block yet.
-    world.ticking.store(false, Ordering::SeqCst);
-    let gift = session.chain.faucet(&account.address()).await.expect("it gives once");
-    let (held, ()) = tokio::join!(
-        account.granted_to_another(&session.chain, cost, "not now".into()),
-        async { world.ticking.store(true, Ordering::SeqCst) }
-    );
-    assert_eq!(held.expect("the money comes"), gift.amount);
 }

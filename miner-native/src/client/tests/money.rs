@@ -1,0 +1,58 @@
+//! How money comes to the client's account, and back to it.
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusing_faucet_is_believed_only_when_no_grant_is_on_its_way() {
+    let world = World::start();
+    let session = world.session().await;
+    let account = &session.account;
+    let cost = AttoFil::from_fil(1);
+    let refused = account.granted_to_another(&session.chain, cost, "not now".into()).await;
+    assert!(
+        matches!(&refused, Err(ClientError::Funds { advice, balance: AttoFil::ZERO, .. }) if advice.contains("not now")),
+        "{refused:?}"
+    );
+    // Another process of this account asked: its money is in no block yet.
+    world.ticking.store(false, Ordering::SeqCst);
+    let gift = session.chain.faucet(&account.address()).await.expect("it gives once");
+    let (held, ()) = tokio::join!(
+        account.granted_to_another(&session.chain, cost, "not now".into()),
+        async { world.ticking.store(true, Ordering::SeqCst) }
+    );
+    assert_eq!(held.expect("the money comes"), gift.amount);
+}
+
+/// spec §5.2: what nobody redeemed is the payer's when the channel has ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_complete_deals_miner_left_in_the_channel_comes_back_at_its_end_and_not_before() {
+    let world = World::start();
+    let miner = world.miner(&key(3), PRICE).await;
+    let session = world.session().await;
+    let mut record = propose(&session, piece(&world), &order(&miner))
+        .await
+        .expect("it is accepted");
+    let (proposal, response) = (record.deal.proposal().cloned(), record.deal.response().cloned());
+    record.deal.stage = ClientStage::Complete {
+        proposal: proposal.expect("it was signed"),
+        response: response.expect("the miner answered"),
+    };
+    session.book.save(&record).expect("there is room");
+    let channel = record.deal.channel().map(ChannelId).expect("it is paid");
+    let payer = session.account.address();
+    let sent = session.chain.actor(&payer).await.expect("the chain answers");
+
+    refund::in_passing(&world.client_dir(), &world.devnet.url()).await;
+    assert_eq!(session.chain.actor(&payer).await.expect("the chain answers"), sent);
+    assert_eq!(refund::due(&only(&session)), None, "no command waits for it");
+
+    world.skip_to(record.deal.draft.channel_eol()).await;
+    refund::in_passing(&world.client_dir(), &world.devnet.url()).await;
+    assert_eq!(only(&session).refund, Refund::Returned);
+    let gone = session.chain.channel(&payer, channel).await;
+    assert_eq!(gone.expect("the chain answers"), None);
+    assert_eq!(
+        Some(balance(&session).await),
+        AttoFil::from_fil(1000).checked_sub(gas(2))
+    );
+}
