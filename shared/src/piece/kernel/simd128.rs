@@ -2,7 +2,7 @@
 //! `ordered`, because a browser's compiler does not change it, where it can be; see there.
 
 use super::constants::{IV, K, LAST_WORD, PADDING_K};
-use super::lanes::lane_kernel;
+use super::lanes::{lane_kernel, load_by_rows};
 use super::{Node, Quad, MAX_RUN, QUAD};
 use core::arch::wasm32::*;
 
@@ -128,4 +128,5 @@ fn store(s: &[V; 8], out: &mut [Node]) {
     }
 }
 
+load_by_rows!("simd128");
 lane_kernel!("simd128", 4);
