@@ -22,7 +22,7 @@ pub mod unixfs;
 mod zero;
 
 pub use commitment::{Commitment, CommitmentError, PieceCid};
-pub use commp::{CommPHasher, HasherState, PieceCommitment, PieceError};
+pub use commp::{merge, CommPHasher, HasherState, PieceCommitment, PieceError};
 pub use digest::{DigestError, PieceDigest, PieceSummary};
 pub use division::{assemble, Division, Slice, SliceHasher, SliceNames};
 pub use inclusion::{InclusionError, InclusionProof};

@@ -1,7 +1,7 @@
 //! x86 with AVX2: eight lanes. For processors without SHA instructions.
 
 use super::constants::{IV, K, LAST_WORD, PADDING_K};
-use super::lanes::{lane_kernel, load_by_rows, x86_rows};
+use super::lanes::{lane_kernel, load_by_rows, parent, x86_rows};
 use super::{Node, Quad, MAX_RUN, QUAD};
 use core::arch::x86_64::*;
 
@@ -104,3 +104,4 @@ fn store(s: &[V; 8], out: &mut [Node]) {
 x86_rows!("avx2");
 load_by_rows!("avx2");
 lane_kernel!("avx2", 8);
+parent!("avx2");

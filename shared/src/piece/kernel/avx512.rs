@@ -1,7 +1,7 @@
 //! x86 with AVX-512: sixteen lanes, rotations and three-way logic in one instruction each.
 
 use super::constants::{IV, K, LAST_WORD, PADDING_K};
-use super::lanes::lane_kernel;
+use super::lanes::{lane_kernel, parent};
 use super::{Node, Quad, MAX_RUN, QUAD};
 use core::arch::x86_64::*;
 
@@ -197,3 +197,4 @@ fn store(s: &[V; 8], out: &mut [Node]) {
 }
 
 lane_kernel!("avx512f,avx512bw,avx512vl,avx512dq", 16);
+parent!("avx512f,avx512bw,avx512vl,avx512dq");

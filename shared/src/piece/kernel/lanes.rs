@@ -2,7 +2,8 @@
 //!
 //! So the upper levels of the tree are as full as the lowest, and nothing is shuffled between lanes. A module that uses
 //! `lane_kernel!` names its vector type `V` and gives these small functions under the same target feature: `splat`,
-//! `add`, `xor`, `and`, `shr`, `rotr`, `xor3`, `choose`, `majority`, `gather`, `store`, and two that load words:
+//! `add`, `xor`, `and`, `shr`, `rotr`, `xor3`, `choose`, `majority`, `gather`, `store`, `parent` (the node hash;
+//! `parent!` makes one), and two that load words:
 //! `fill` (elements of a quad of each lane) and `message` (a block of each lane). Where 16 bytes of a lane are loaded at
 //! a time, `load_by_rows!` makes the last two from `load`, `shifted` and `transpose`; on x86 `x86_rows!` gives the first
 //! two of these.
@@ -104,31 +105,6 @@ macro_rules! lane_kernel {
             s
         }
 
-        #[inline]
-        #[target_feature(enable = $feature)]
-        fn initial() -> [V; 8] {
-            let mut s = [splat(0); 8];
-            for i in 0..8 {
-                s[i] = splat(IV[i]);
-            }
-            s
-        }
-
-        /// The nodes over the children in `w`, which is used up.
-        #[inline(never)]
-        #[target_feature(enable = $feature)]
-        fn parent(w: &mut [V; 16], out: &mut [V; 8], sums: &[u32; 128]) {
-            let middle = message_block(initial(), w, sums);
-            let mut s = middle;
-            let mut bc = xor(s[1], s[2]);
-            for t in 4..8 {
-                sixteen!(s bc |i| splat(sums[16 * t + i]));
-            }
-            let _ = bc;
-            *out = sum(middle, s);
-            out[7] = and(out[7], splat(LAST_WORD));
-        }
-
         /// Roots of [`LANES`] runs of 2^`height` quads, which lie one after the other in `bytes`.
         #[target_feature(enable = $feature)]
         pub fn roots(bytes: &[u8], height: u32, out: &mut [Node]) {
@@ -191,6 +167,39 @@ macro_rules! lane_kernel {
     };
 }
 pub(super) use lane_kernel;
+
+/// Makes `parent`, which `lane_kernel!` needs, from what that has made.
+#[cfg(not(ordered_kernel))]
+macro_rules! parent {
+    ($feature:literal) => {
+        #[inline]
+        #[target_feature(enable = $feature)]
+        fn initial() -> [V; 8] {
+            let mut s = [splat(0); 8];
+            for i in 0..8 {
+                s[i] = splat(IV[i]);
+            }
+            s
+        }
+
+        /// The nodes over the children in `w`, which is used up.
+        #[inline(never)]
+        #[target_feature(enable = $feature)]
+        fn parent(w: &mut [V; 16], out: &mut [V; 8], sums: &[u32; 128]) {
+            let middle = message_block(initial(), w, sums);
+            let mut s = middle;
+            let mut bc = xor(s[1], s[2]);
+            for t in 4..8 {
+                sixteen!(s bc |i| splat(sums[16 * t + i]));
+            }
+            let _ = bc;
+            *out = sum(middle, s);
+            out[7] = and(out[7], splat(LAST_WORD));
+        }
+    };
+}
+#[cfg(not(ordered_kernel))]
+pub(super) use parent;
 
 /// Makes `fill` and `message` for vectors that are put together from 16 bytes a lane.
 macro_rules! load_by_rows {

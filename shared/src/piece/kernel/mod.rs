@@ -15,6 +15,8 @@ mod avx2;
 mod avx512;
 pub mod constants;
 mod lanes;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128", ordered_kernel))]
+mod ordered;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod sha_ni;
@@ -65,17 +67,20 @@ impl Kernel {
     }
 }
 
-/// A [`Kernel`] from a module's functions, with the reason why they may be called.
+/// A [`Kernel`] from a module's functions, with the reason why they may be called. For WebAssembly the compiler knows that
+/// the feature is there, and asks for no `unsafe`.
 macro_rules! kernel {
     ($name:literal, $module:ident, $leaves:expr) => {
         Kernel {
             name: $name,
             lanes: $module::LANES,
             leaves: $leaves,
+            #[cfg_attr(target_arch = "wasm32", allow(unused_unsafe))]
             roots: |bytes, height, out| {
                 // SAFETY: `available` gives this kernel out only where the processor has what the function needs.
                 unsafe { $module::roots(bytes, height, out) }
             },
+            #[cfg_attr(target_arch = "wasm32", allow(unused_unsafe))]
             compress: |states, blocks| {
                 let states = states.first_chunk_mut().expect("`Kernel::compress` checked the count");
                 let blocks = blocks.first_chunk().expect("`Kernel::compress` checked the count");
@@ -147,11 +152,11 @@ fn cost(_index: usize, _work: Work) -> u32 {
 
 /// The kernels that run on this processor, the fastest for CommP first; the portable one is the last.
 pub fn available() -> impl Iterator<Item = &'static Kernel> {
-    let mut order: [usize; NATIVE.len()] = core::array::from_fn(|index| index);
-    order.sort_unstable_by_key(|index| cost(*index, Work::Roots));
+    let mut order: [(u32, usize); NATIVE.len()] = core::array::from_fn(|index| (cost(index, Work::Roots), index));
+    order.sort_unstable();
     let runs = runs_here();
-    let native = order.into_iter().filter(move |index| runs[*index]);
-    native.map(|index| &NATIVE[index]).chain([&PORTABLE])
+    let native = order.into_iter().filter(move |(_, index)| runs[*index]);
+    native.map(|(_, index)| &NATIVE[index]).chain([&PORTABLE])
 }
 
 /// The fastest kernel for CommP on this processor.

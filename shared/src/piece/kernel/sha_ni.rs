@@ -5,7 +5,7 @@
 //! its second: the round unit, which is the limit, stays busy. Measured on Zen 4: 1.5 times two plain lanes.
 //!
 //! The SHA instructions have no AVX form. Nothing here may use AVX, not even for copies: on Intel each SHA instruction
-//! after a write to the upper half of a vector register takes some sixty cycles (measured: 2 MB/s instead of 415).
+//! after a write to the upper half of a vector register takes some sixty cycles (measured: 2 MB/s instead of 500).
 
 use super::constants::{IV, K, LAST_WORD, PADDING_K};
 use super::lanes::x86_rows;

@@ -1,8 +1,9 @@
 //! Which of several native kernels is the fastest here: tried once a process, for about a tenth of a millisecond.
 //!
 //! The order is not the same everywhere. AMD's Zen 4 starts a SHA round instruction every cycle, and SHA-NI is ahead of
-//! AVX-512 by a quarter; Intel's Sapphire Rapids starts one in three cycles, and is 2.3 times as fast with AVX-512. A list
-//! of models would be wrong for the next one. The result changes how long work takes, never what comes out of it.
+//! AVX-512 by a quarter; Intel's Sapphire Rapids starts one in three cycles, and is twice as fast with AVX-512. A list
+//! of models would be wrong for the next one. What the counter says changes how long work takes, never what comes out of
+//! it: the rules of this crate still know no time.
 
 use super::{runs_here, Work, MAX_LANES, NATIVE, QUAD};
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -15,7 +16,7 @@ const HEIGHT: u32 = 2;
 const BLOCKS: usize = 16;
 
 const UNKNOWN: AtomicU32 = AtomicU32::new(0);
-/// Ticks for one lane, by kernel; 0: not tried yet. Threads that try at once find much the same.
+/// Ticks for one lane, by kernel; 0: not tried yet. Of threads that try at once, the first decides.
 static ROOTS: [AtomicU32; NATIVE.len()] = [UNKNOWN; NATIVE.len()];
 static LEAVES: [AtomicU32; NATIVE.len()] = [UNKNOWN; NATIVE.len()];
 
@@ -28,7 +29,8 @@ pub fn cost(index: usize, work: Work) -> u32 {
     if table[index].load(Ordering::Relaxed) == 0 {
         let found = trials(work);
         for (known, found) in table.iter().zip(found) {
-            known.store(found, Ordering::Relaxed);
+            // Already known: another thread was faster.
+            let _ = known.compare_exchange(0, found, Ordering::Relaxed, Ordering::Relaxed);
         }
     }
     table[index].load(Ordering::Relaxed)
