@@ -1,7 +1,9 @@
 //! WebAssembly with 128-bit vectors: four lanes. Where it can be, the node hash is that of the module `ordered`, whose
 //! instructions are in the order in which a browser does them fastest.
 
-use super::constants::{IV, K, LAST_WORD, PADDING_K};
+#[cfg(not(ordered_kernel))]
+use super::constants::IV;
+use super::constants::{K, LAST_WORD, PADDING_K};
 #[cfg(not(ordered_kernel))]
 use super::lanes::parent;
 use super::lanes::{lane_kernel, load_by_rows};
