@@ -21,6 +21,8 @@
 //! 14. vouchers redeemed as they fall due: [`payment`], [`chain`]
 //! 15. file retrieved and verified: [`retrieval`]
 #![no_std]
+// The WebAssembly kernel in assembly; `build.rs` says when.
+#![cfg_attr(ordered_kernel, feature(asm_experimental_arch))]
 // Only `piece::kernel` allows it, for vector instructions.
 #![deny(unsafe_code)]
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::{env, fs};
 
 /// Tests in `shared/tests` that use `ciborium`, `cid`, `hex` and `shared` only.
-const FILES: [&str; 2] = ["vectors", "canonical"];
+const FILES: [&str; 3] = ["vectors", "canonical", "piece"];
 const ATTRIBUTE: &str = "#[test]\nfn ";
 
 fn main() {

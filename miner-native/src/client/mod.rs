@@ -2,7 +2,7 @@
 //!
 //! Called by [`crate::commands`]. The rules are those of the page ([`shared::deal::drive()`]); here are the edges: the book
 //! of deals ([`book`]), the account and its messages ([`account`]), the libp2p node ([`network`]) with the files that it
-//! serves ([`serving`]), and what the user sees ([`report`]). [`imports`] knows files by their CID, [`partner`] chooses a
+//! serves ([`serving`]) and measures on every core (`hashing`), and what the user sees ([`report`]). [`imports`] knows files by their CID, [`partner`] chooses a
 //! miner, [`proposing`] does all that comes before money is locked, [`storing`] makes deals and goes on with them,
 //! [`carry`] is the host of one deal, [`refund`] takes a failed deal's money back, [`fetching`] brings files back,
 //! [`checking`] asks how a deal stands, [`verifying`] checks it, [`vouchers`] lists what a deal pays, [`channels`] is for payment channels without deals.
@@ -18,6 +18,7 @@ pub mod checking;
 pub mod contact;
 pub mod error;
 pub mod fetching;
+mod hashing;
 pub mod imports;
 pub mod network;
 pub mod partner;

@@ -1,19 +1,17 @@
 //! The file that a deal is about: read once for its names, then by ranges for the miner, and never when it has changed.
 
 use super::error::ClientError;
+use super::hashing;
 use super::report::Report;
 use cid::Cid;
 use serde::{Deserialize, Serialize};
-use shared::piece::{Commitment, PieceDigest, PieceSummary};
+use shared::piece::{Commitment, PieceDigest, PieceSummary, BYTES_TOGETHER};
 use shared::wire::cbor::Bytes;
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom};
-
-/// Bytes read at a time for the digest: large enough that reading costs nothing beside hashing.
-const READ_BYTES: usize = 1 << 20;
 
 /// What tells that a file is still the one that was digested.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,36 +54,19 @@ impl FileFacts {
         name.to_string_lossy().into_owned()
     }
 
-    fn matches(&self, metadata: &Metadata) -> bool {
+    pub(super) fn matches(&self, metadata: &Metadata) -> bool {
         Self::from_metadata(self.path.clone(), metadata) == *self
     }
 
-    /// Computes both names of the file in one pass, on a thread of its own, in constant memory. A file that changes
-    /// meanwhile is an error; `deal` is what its text calls the deal.
+    /// Computes both names of the file in one pass, on every core, in constant memory. A file that changes meanwhile is
+    /// an error; `deal` is what its text calls the deal.
     pub async fn digest(&self, report: &Report, deal: &str) -> Result<PieceSummary, ClientError> {
         let (facts, deal) = (self.clone(), deal.to_owned());
         let gauge = report.bytes("computing the file's commitments", self.size);
-        let work = tokio::task::spawn_blocking(move || facts.digest_now(&deal, |done| gauge.at(done)));
+        let work = tokio::task::spawn_blocking(move || hashing::digest(&facts, &deal, &|done| gauge.at(done)));
         let path = self.path.clone();
         work.await
             .map_err(|e| ClientError::file("read", path)(std::io::Error::other(e)))?
-    }
-
-    fn digest_now(&self, deal: &str, mut progress: impl FnMut(u64)) -> Result<PieceSummary, ClientError> {
-        let unreadable = || ClientError::file("read", &self.path);
-        let mut file = File::open(&self.path).map_err(unreadable())?;
-        let summary = digest_of(&mut file, &self.path, |_, done| {
-            progress(done);
-            true
-        });
-        // A file that changed is said to have changed, whatever the digest makes of it.
-        if !self.matches(&file.metadata().map_err(unreadable())?) {
-            return Err(self.changed(deal));
-        }
-        match summary? {
-            summary if summary.size == self.size => Ok(summary),
-            _ => Err(self.changed(deal)),
-        }
     }
 
     /// Bytes of the file; `None` when it is not the file any more or cannot be read.
@@ -181,14 +162,15 @@ pub(super) fn digest_of(
         source,
     };
     let mut digest = PieceDigest::new();
-    let mut buffer = vec![0; READ_BYTES];
+    let mut buffer = Vec::new();
     loop {
-        let count = source.read(&mut buffer).map_err(ClientError::file("read", path))?;
-        if count == 0 {
+        buffer.clear();
+        let read = source.by_ref().take(BYTES_TOGETHER as u64).read_to_end(&mut buffer);
+        if read.map_err(ClientError::file("read", path))? == 0 {
             break;
         }
-        digest.push(&buffer[..count]).map_err(refused)?;
-        if !seen(&buffer[..count], digest.size()) {
+        digest.push(&buffer).map_err(refused)?;
+        if !seen(&buffer, digest.size()) {
             break;
         }
     }

@@ -63,6 +63,19 @@ fn a_transfer_goes_on_after_a_restart_with_the_whole_leaves_that_are_on_the_disk
 }
 
 #[test]
+fn a_piece_is_hashed_as_its_bytes_arrive_and_not_read_again_when_they_are_here() {
+    let (_dir, staging) = staging();
+    let (bytes, summary) = piece();
+    let mut incoming = staging.begin(&summary.data_cid, summary.size).unwrap();
+    for index in 0..3 {
+        incoming.keep(leaf(&bytes, index)).unwrap();
+    }
+    // Whoever read the file now would find other bytes.
+    fs::write(staging.beside(&summary.data_cid, "part"), vec![0; bytes.len()]).unwrap();
+    assert_eq!(incoming.finish().unwrap(), summary);
+}
+
+#[test]
 fn a_transfer_that_has_all_leaves_finishes_after_a_restart_without_another_byte() {
     let (_dir, staging) = staging();
     let (bytes, summary) = piece();

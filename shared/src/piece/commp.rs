@@ -1,7 +1,7 @@
 //! CommP: what a deal promises to keep, computed over a file's bytes as they stream by (spec §8.3).
 //!
 //! The file is filled with zeros to 127·2^k bytes, expanded by Fr32 and put under a binary tree. The hashing is done in
-//! batches by the fastest instructions there are ([`super::kernel`]); memory is one batch, at most 520 kB, and one node a
+//! batches by the fastest instructions there are ([`super::kernel`]); memory is one batch, at most 65 kB, and one node a
 //! level. Several workers can share a file: each hashes a slice of 127·2^k bytes, and [`merge`] joins their roots. A
 //! hasher's state can be saved and taken up later ([`CommPHasher::snapshot`]).
 
@@ -12,6 +12,11 @@ use super::size::{PaddedSize, PieceSize, SizeError};
 use super::tree::{Forest, SubtreeRoot, TreeError, QUAD_HEIGHT};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
+
+/// Bytes are kept back until they are a run of 2^5 quads for each lane: shorter runs leave more joins to one lane, longer
+/// ones more to copy and to keep.
+const BATCH_RUN: u32 = 5;
+const BATCH_ALIGN: u64 = 1 << BATCH_RUN;
 
 /// Why there is no CommP.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -119,12 +124,12 @@ impl CommPHasher {
             PieceSize::new(size)?;
         }
         self.size = size;
-        let batch = self.kernel.lanes * (QUAD << MAX_RUN);
         if !self.pending.is_empty() {
-            let (now, later) = bytes.split_at(bytes.len().min(batch - self.pending.len()));
+            let due = self.due();
+            let (now, later) = bytes.split_at(bytes.len().min(due - self.pending.len()));
             self.pending.extend_from_slice(now);
             bytes = later;
-            if self.pending.len() < batch {
+            if self.pending.len() < due {
                 return Ok(());
             }
             let full = core::mem::take(&mut self.pending);
@@ -132,10 +137,30 @@ impl CommPHasher {
             self.pending = full;
             self.pending.clear();
         }
-        let (whole, rest) = bytes.split_at(bytes.len() / batch * batch);
-        self.hash(whole)?;
-        self.pending.extend_from_slice(rest);
+        while bytes.len() >= self.due() {
+            let due = self.due();
+            let whole = match self.is_aligned() {
+                true => bytes.len() / due * due,
+                false => due,
+            };
+            let (now, later) = bytes.split_at(whole);
+            self.hash(now)?;
+            bytes = later;
+        }
+        self.pending.extend_from_slice(bytes);
         Ok(())
+    }
+
+    /// Bytes that are worth hashing: a batch, or what leads to a place where one can start.
+    fn due(&self) -> usize {
+        match self.is_aligned() {
+            true => self.kernel.lanes * (QUAD << BATCH_RUN),
+            false => QUAD * (BATCH_ALIGN - self.forest.quads() % BATCH_ALIGN) as usize,
+        }
+    }
+
+    fn is_aligned(&self) -> bool {
+        self.forest.quads().is_multiple_of(BATCH_ALIGN)
     }
 
     /// Puts whole quads under the tree: as many lanes as fit, in runs as long as their place in the tree allows.
@@ -150,7 +175,7 @@ impl CommPHasher {
             let aligned = self.forest.quads().trailing_zeros();
             let wide = (count / lanes).checked_ilog2().map(|height| height.min(longest));
             let (kernel, height) = match wide {
-                Some(height) if height <= aligned => (self.kernel, height),
+                Some(height) if height.min(BATCH_RUN) <= aligned => (self.kernel, height.min(aligned)),
                 // One lane: to the next place from which all can start, or for the few that are left.
                 _ => (kernel::portable(), count.ilog2().min(aligned).min(longest)),
             };

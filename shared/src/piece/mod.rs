@@ -22,11 +22,12 @@ pub mod unixfs;
 mod zero;
 
 pub use commitment::{Commitment, CommitmentError, PieceCid};
-pub use commp::{CommPHasher, HasherState, PieceCommitment, PieceError};
+pub use commp::{merge, CommPHasher, HasherState, PieceCommitment, PieceError};
 pub use digest::{DigestError, PieceDigest, PieceSummary};
 pub use division::{assemble, Division, Slice, SliceHasher, SliceNames};
 pub use inclusion::{InclusionError, InclusionProof};
 pub use layout::{LayoutError, Placed, SectorLayout, Segment};
+pub use leaves::BYTES_TOGETHER;
 pub use range::{verify_range, Outline, RangeError};
 pub use size::{padded_for, PaddedSize, PieceSize, SectorSize, SizeError};
 pub use tree::{zero_commitment, SubtreeRoot, TreeError};

@@ -84,6 +84,8 @@ pub fn verify_range(
     piece: &PieceCommitment,
     proof: &InclusionProof,
 ) -> Result<(), RangeError> {
+    // A piece that is smaller than a slice is its only one.
+    let slice = slice.min(piece.padded);
     let slices = piece.size.div_ceil(slice.unpadded());
     if index >= slices {
         return Err(RangeError::NoSuchSlice { index, slices });
@@ -142,6 +144,21 @@ mod tests {
                     Err(RangeError::Inclusion(InclusionError::WrongCommD { .. }))
                 ));
             }
+        }
+    }
+
+    #[test]
+    fn a_piece_that_is_smaller_than_a_slice_is_its_only_slice() {
+        let slice = PaddedSize::new(1 << 20).expect("128 times a power of two");
+        for size in [1, 127, 128, 5000] {
+            let bytes = test_data(size);
+            let outline = outline(&bytes, slice);
+            let (piece, proof) = (outline.piece(), outline.prove(0).expect("the only one"));
+            assert!(proof.siblings.is_empty());
+            assert_eq!(verify_range(&bytes, 0, slice, &piece, &proof), Ok(()));
+            let mut other = bytes.clone();
+            other[size - 1] ^= 1;
+            assert!(verify_range(&other, 0, slice, &piece, &proof).is_err(), "{size} bytes");
         }
     }
 

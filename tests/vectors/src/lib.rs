@@ -1,5 +1,6 @@
 //! The specification's test vectors (appendix A) in a WebAssembly engine: the same tests that `shared` runs natively
-//! (`shared/tests/vectors.rs`, and `canonical.rs` for what a decoder must refuse; taken in by `build.rs`).
+//! (`shared/tests/vectors.rs`, `canonical.rs` for what a decoder must refuse, and `piece.rs` for CommP by the kernel that
+//! runs here; taken in by `build.rs`).
 //!
 //! `cargo xtask test` compiles this for the browser's target; `run.test.mjs` beside it loads the module and runs each
 //! check in an instance of its own. Texts are handed out as address and length in the module's memory.
@@ -12,12 +13,15 @@ mod vectors {
 mod canonical {
     include!(concat!(env!("OUT_DIR"), "/canonical.rs"));
 }
+mod piece {
+    include!(concat!(env!("OUT_DIR"), "/piece.rs"));
+}
 
 /// A check with its name; it panics when it fails.
 type Check = (&'static str, fn());
 
 fn checks() -> impl Iterator<Item = &'static Check> {
-    vectors::CHECKS.iter().chain(canonical::CHECKS)
+    vectors::CHECKS.iter().chain(canonical::CHECKS).chain(piece::CHECKS)
 }
 
 fn check(index: usize) -> &'static Check {

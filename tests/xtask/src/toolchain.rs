@@ -69,6 +69,8 @@ impl Toolchain {
         command.current_dir(&project.root);
         // Cargo's form for flags that may hold spaces, as folders' names do.
         command.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
+        // Assembly for WebAssembly in this one crate: a faster kernel, see its `build.rs`.
+        command.env("RUSTC_BOOTSTRAP", "shared");
         // A folder of its own: the compiler may be another than the native one, and each would undo the other's work.
         command.env("CARGO_TARGET_DIR", folder(project));
         command.args([verb, "--target", self.target.name]);

@@ -1,7 +1,7 @@
 //! x86 with AVX2: eight lanes. For processors without SHA instructions.
 
 use super::constants::{IV, K, LAST_WORD, PADDING_K};
-use super::lanes::lane_kernel;
+use super::lanes::{lane_kernel, load_by_rows, parent, x86_rows};
 use super::{Node, Quad, MAX_RUN, QUAD};
 use core::arch::x86_64::*;
 
@@ -55,30 +55,6 @@ fn majority(a: V, b: V, _c: V, bc: V) -> (V, V) {
     (xor(b, and(ab, bc)), ab)
 }
 
-#[inline]
-#[target_feature(enable = "avx2")]
-fn load(bytes: &[u8; 16]) -> __m128i {
-    // SAFETY: reads the 16 bytes of the array; any alignment will do.
-    unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
-}
-
-/// The 16 bytes at `AT` of a quad, shifted down by `DOWN` bits (`UP` is 64 less that).
-#[inline]
-#[target_feature(enable = "avx2")]
-fn shifted<const AT: usize, const DOWN: i32, const UP: i32>(quad: &Quad) -> __m128i {
-    let here = load(quad[AT..].first_chunk().expect("at most 111, of 127 bytes"));
-    if DOWN == 0 {
-        return here;
-    }
-    // Behind the last element there is nothing, and its upper two bits are cleared anyway.
-    let next = if AT + 24 > QUAD {
-        _mm_srli_si128::<8>(here)
-    } else {
-        load(quad[AT + 8..].first_chunk().expect("24 bytes are left, as just seen"))
-    };
-    _mm_or_si128(_mm_srli_epi64::<DOWN>(here), _mm_slli_epi64::<UP>(next))
-}
-
 /// Four big-endian words of each lane become four vectors of one word each.
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -125,4 +101,7 @@ fn store(s: &[V; 8], out: &mut [Node]) {
     }
 }
 
+x86_rows!("avx2");
+load_by_rows!("avx2");
 lane_kernel!("avx2", 8);
+parent!("avx2");

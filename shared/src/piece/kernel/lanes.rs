@@ -2,7 +2,11 @@
 //!
 //! So the upper levels of the tree are as full as the lowest, and nothing is shuffled between lanes. A module that uses
 //! `lane_kernel!` names its vector type `V` and gives these small functions under the same target feature: `splat`,
-//! `add`, `xor`, `and`, `shr`, `rotr`, `xor3`, `choose`, `majority`, `load`, `shifted`, `transpose`, `store`.
+//! `add`, `xor`, `and`, `shr`, `rotr`, `xor3`, `choose`, `majority`, `gather`, `store`, `parent` (the node hash;
+//! `parent!` makes one), and two that load words:
+//! `fill` (elements of a quad of each lane) and `message` (a block of each lane). Where 16 bytes of a lane are loaded at
+//! a time, `load_by_rows!` makes the last two from `load`, `shifted` and `transpose`; on x86 `x86_rows!` gives the first
+//! two of these.
 
 /// Makes `roots`, `compress` and what they need for a vector type. `$feature` is what the processor must have.
 macro_rules! lane_kernel {
@@ -101,61 +105,6 @@ macro_rules! lane_kernel {
             s
         }
 
-        #[inline]
-        #[target_feature(enable = $feature)]
-        fn initial() -> [V; 8] {
-            let mut s = [splat(0); 8];
-            for i in 0..8 {
-                s[i] = splat(IV[i]);
-            }
-            s
-        }
-
-        /// The nodes over the children in `w`, which is used up.
-        #[inline(never)]
-        #[target_feature(enable = $feature)]
-        fn parent(w: &mut [V; 16], out: &mut [V; 8], sums: &[u32; 128]) {
-            let middle = message_block(initial(), w, sums);
-            let mut s = middle;
-            let mut bc = xor(s[1], s[2]);
-            for t in 4..8 {
-                sixteen!(s bc |i| splat(sums[16 * t + i]));
-            }
-            let _ = bc;
-            *out = sum(middle, s);
-            out[7] = and(out[7], splat(LAST_WORD));
-        }
-
-        /// Loads elements 2·`pair` and 2·`pair` + 1 (Fr32) of one quad for each lane, as words.
-        #[inline]
-        #[target_feature(enable = $feature)]
-        fn fill(w: &mut [V; 16], bytes: &[u8], run: usize, pair: usize) {
-            macro_rules! eight {
-                ($to:literal, $at:literal, $down:literal, $up:literal) => {{
-                    let mut rows = [load(&[0; 16]); LANES];
-                    for lane in 0..LANES {
-                        let quad = bytes[lane * run..].first_chunk().expect("the caller gives whole runs");
-                        rows[lane] = shifted::<$at, $down, $up>(quad);
-                    }
-                    transpose(&rows, (&mut w[$to..$to + 4]).try_into().expect("four words"));
-                }};
-            }
-            if pair == 0 {
-                eight!(0, 0, 0, 0);
-                eight!(4, 16, 0, 0);
-                eight!(8, 31, 6, 58);
-                eight!(12, 47, 6, 58);
-            } else {
-                eight!(0, 63, 4, 60);
-                eight!(4, 79, 4, 60);
-                eight!(8, 95, 2, 62);
-                eight!(12, 111, 2, 62);
-            }
-            for last in [7, 15] {
-                w[last] = and(w[last], splat(LAST_WORD));
-            }
-        }
-
         /// Roots of [`LANES`] runs of 2^`height` quads, which lie one after the other in `bytes`.
         #[target_feature(enable = $feature)]
         pub fn roots(bytes: &[u8], height: u32, out: &mut [Node]) {
@@ -204,14 +153,7 @@ macro_rules! lane_kernel {
             }
             let count = blocks.iter().map(|blocks| blocks.len()).min().unwrap_or(0);
             for at in 0..count {
-                let mut w = [splat(0); 16];
-                for four in 0..4 {
-                    let mut rows = [load(&[0; 16]); LANES];
-                    for lane in 0..LANES {
-                        rows[lane] = load(blocks[lane][at][16 * four..].first_chunk().expect("a quarter of 64"));
-                    }
-                    transpose(&rows, (&mut w[4 * four..4 * four + 4]).try_into().expect("four words"));
-                }
+                let mut w = message(&blocks, at);
                 s = message_block(s, &mut w, sums);
             }
             let mut nodes = [[0; 32]; LANES];
@@ -225,3 +167,132 @@ macro_rules! lane_kernel {
     };
 }
 pub(super) use lane_kernel;
+
+/// Makes `parent`, which `lane_kernel!` needs, from what that has made.
+#[cfg(not(ordered_kernel))]
+macro_rules! parent {
+    ($feature:literal) => {
+        #[inline]
+        #[target_feature(enable = $feature)]
+        fn initial() -> [V; 8] {
+            let mut s = [splat(0); 8];
+            for i in 0..8 {
+                s[i] = splat(IV[i]);
+            }
+            s
+        }
+
+        /// The nodes over the children in `w`, which is used up.
+        #[inline(never)]
+        #[target_feature(enable = $feature)]
+        fn parent(w: &mut [V; 16], out: &mut [V; 8], sums: &[u32; 128]) {
+            let middle = message_block(initial(), w, sums);
+            let mut s = middle;
+            let mut bc = xor(s[1], s[2]);
+            for t in 4..8 {
+                sixteen!(s bc |i| splat(sums[16 * t + i]));
+            }
+            let _ = bc;
+            *out = sum(middle, s);
+            out[7] = and(out[7], splat(LAST_WORD));
+        }
+    };
+}
+#[cfg(not(ordered_kernel))]
+pub(super) use parent;
+
+/// Makes `fill` and `message` for vectors that are put together from 16 bytes a lane.
+macro_rules! load_by_rows {
+    ($feature:literal) => {
+        /// Loads elements 2·`pair` and 2·`pair` + 1 (Fr32) of one quad for each lane, as words.
+        #[inline]
+        #[target_feature(enable = $feature)]
+        fn fill(w: &mut [V; 16], bytes: &[u8], run: usize, pair: usize) {
+            macro_rules! eight {
+                ($to:literal, $at:literal, $down:literal, $up:literal) => {{
+                    let mut rows = [load(&[0; 16]); LANES];
+                    for lane in 0..LANES {
+                        let quad = bytes[lane * run..]
+                            .first_chunk()
+                            .expect("the caller gives whole runs");
+                        rows[lane] = shifted::<$at, $down, $up>(quad);
+                    }
+                    transpose(&rows, (&mut w[$to..$to + 4]).try_into().expect("four words"));
+                }};
+            }
+            if pair == 0 {
+                eight!(0, 0, 0, 0);
+                eight!(4, 16, 0, 0);
+                eight!(8, 31, 6, 58);
+                eight!(12, 47, 6, 58);
+            } else {
+                eight!(0, 63, 4, 60);
+                eight!(4, 79, 4, 60);
+                eight!(8, 95, 2, 62);
+                eight!(12, 111, 2, 62);
+            }
+            for last in [7, 15] {
+                w[last] = and(w[last], splat(LAST_WORD));
+            }
+        }
+
+        /// Block `at` of each lane, as words.
+        #[inline]
+        #[target_feature(enable = $feature)]
+        fn message(blocks: &[&[[u8; 64]]; LANES], at: usize) -> [V; 16] {
+            let mut w = [splat(0); 16];
+            for four in 0..4 {
+                let mut rows = [load(&[0; 16]); LANES];
+                for lane in 0..LANES {
+                    rows[lane] = load(
+                        blocks[lane][at][16 * four..]
+                            .first_chunk()
+                            .expect("a quarter of 64"),
+                    );
+                }
+                transpose(
+                    &rows,
+                    (&mut w[4 * four..4 * four + 4]).try_into().expect("four words"),
+                );
+            }
+            w
+        }
+    };
+}
+pub(super) use load_by_rows;
+
+/// Makes `load` and `shifted` for x86.
+#[cfg(target_arch = "x86_64")]
+macro_rules! x86_rows {
+    ($feature:literal) => {
+        #[inline]
+        #[target_feature(enable = $feature)]
+        fn load(bytes: &[u8; 16]) -> __m128i {
+            // SAFETY: reads the 16 bytes of the array; any alignment will do.
+            unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
+        }
+
+        /// The 16 bytes at `AT` of a quad, shifted down by `DOWN` bits (`UP` is 64 less that).
+        #[inline]
+        #[target_feature(enable = $feature)]
+        fn shifted<const AT: usize, const DOWN: i32, const UP: i32>(quad: &Quad) -> __m128i {
+            let here = load(quad[AT..].first_chunk().expect("at most 111, of 127 bytes"));
+            if DOWN == 0 {
+                return here;
+            }
+            // Behind the last element there is nothing, and its upper two bits are cleared anyway.
+            let next = if AT + 24 > QUAD {
+                _mm_srli_si128::<8>(here)
+            } else {
+                load(
+                    quad[AT + 8..]
+                        .first_chunk()
+                        .expect("24 bytes are left, as just seen"),
+                )
+            };
+            _mm_or_si128(_mm_srli_epi64::<DOWN>(here), _mm_slli_epi64::<UP>(next))
+        }
+    };
+}
+#[cfg(target_arch = "x86_64")]
+pub(super) use x86_rows;

@@ -1,4 +1,5 @@
-//! The arithmetic under CommP, by the fastest instructions that the processor has: [`detected`] chooses at run time.
+//! The arithmetic under CommP, by the fastest instructions that the processor has: [`detected`] chooses at run time
+//! ([`speed`] says how).
 //!
 //! A kernel turns consecutive runs of quads into the roots of their trees, one run a lane, and adds blocks to several
 //! SHA-256 states at once. All kernels give the same answers; [`available`] lists those that run here, so that tests
@@ -14,11 +15,15 @@ mod avx2;
 mod avx512;
 pub mod constants;
 mod lanes;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128", ordered_kernel))]
+mod ordered;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod sha_ni;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod simd128;
+#[cfg(target_arch = "x86_64")]
+mod speed;
 
 pub use portable::hash_pair;
 
@@ -62,17 +67,20 @@ impl Kernel {
     }
 }
 
-/// A [`Kernel`] from a module's functions, with the reason why they may be called.
+/// A [`Kernel`] from a module's functions, with the reason why they may be called. For WebAssembly the compiler knows that
+/// the feature is there, and asks for no `unsafe`.
 macro_rules! kernel {
     ($name:literal, $module:ident, $leaves:expr) => {
         Kernel {
             name: $name,
             lanes: $module::LANES,
             leaves: $leaves,
+            #[cfg_attr(target_arch = "wasm32", allow(unused_unsafe))]
             roots: |bytes, height, out| {
                 // SAFETY: `available` gives this kernel out only where the processor has what the function needs.
                 unsafe { $module::roots(bytes, height, out) }
             },
+            #[cfg_attr(target_arch = "wasm32", allow(unused_unsafe))]
             compress: |states, blocks| {
                 let states = states.first_chunk_mut().expect("`Kernel::compress` checked the count");
                 let blocks = blocks.first_chunk().expect("`Kernel::compress` checked the count");
@@ -104,7 +112,7 @@ static PORTABLE: Kernel = Kernel {
 };
 
 #[cfg(target_arch = "x86_64")]
-cpufeatures::new!(has_sha, "sha", "sse4.1", "ssse3", "avx");
+cpufeatures::new!(has_sha, "sha", "sse4.1", "ssse3");
 #[cfg(target_arch = "x86_64")]
 cpufeatures::new!(has_avx512, "avx512f", "avx512bw", "avx512vl", "avx512dq");
 #[cfg(target_arch = "x86_64")]
@@ -124,17 +132,48 @@ fn runs_here() -> [bool; 0] {
     []
 }
 
-/// The kernels that run on this processor, the best first; the portable one is the last.
-pub fn available() -> impl Iterator<Item = &'static Kernel> {
-    let native = NATIVE.iter().zip(runs_here());
-    native
-        .filter_map(|(kernel, runs)| runs.then_some(kernel))
-        .chain([&PORTABLE])
+/// What a kernel is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    Roots,
+    Leaves,
 }
 
-/// The best kernel for this processor.
+/// How long a native kernel takes for work, in a unit of this processor's.
+#[cfg(target_arch = "x86_64")]
+fn cost(index: usize, work: Work) -> u32 {
+    speed::cost(index, work)
+}
+/// Elsewhere there is at most one, and nothing to compare.
+#[cfg(not(target_arch = "x86_64"))]
+fn cost(_index: usize, _work: Work) -> u32 {
+    1
+}
+
+/// The kernels that run on this processor, the fastest for CommP first; the portable one is the last.
+pub fn available() -> impl Iterator<Item = &'static Kernel> {
+    let mut order: [(u32, usize); NATIVE.len()] = core::array::from_fn(|index| (cost(index, Work::Roots), index));
+    order.sort_unstable();
+    let runs = runs_here();
+    let native = order.into_iter().filter(move |(_, index)| runs[*index]);
+    native.map(|(_, index)| &NATIVE[index]).chain([&PORTABLE])
+}
+
+/// The fastest kernel for CommP on this processor.
 pub fn detected() -> &'static Kernel {
     available().next().unwrap_or(&PORTABLE)
+}
+
+/// The fastest kernel for `count` leaves side by side. One with more lanes leaves some idle, where that is faster still.
+pub fn for_leaves(count: usize) -> &'static Kernel {
+    let runs = runs_here();
+    // With half the lanes idle, another kernel or the portable one is ahead.
+    let fitting = (0..NATIVE.len()).filter(|index| runs[*index] && NATIVE[*index].leaves < 2 * count);
+    let each = |index: &usize| {
+        let leaves = NATIVE[*index].leaves as u64;
+        u64::from(cost(*index, Work::Leaves)) * leaves / leaves.min(count as u64)
+    };
+    fitting.min_by_key(each).map_or(&PORTABLE, |index| &NATIVE[index])
 }
 
 /// The kernel that needs nothing.

@@ -3,8 +3,12 @@
 //! A node is two SHA-256 blocks: its children, then a constant one. The first needs the processor's schedule units
 //! (`msg1`, `msg2`) beside its round unit, the second only rounds. So while one set runs its first block the other runs
 //! its second: the round unit, which is the limit, stays busy. Measured on Zen 4: 1.5 times two plain lanes.
+//!
+//! The SHA instructions have no AVX form. Nothing here may use AVX, not even for copies: on Intel each SHA instruction
+//! after a write to the upper half of a vector register takes some sixty cycles (measured: 2 MB/s instead of 500).
 
 use super::constants::{IV, K, LAST_WORD, PADDING_K};
+use super::lanes::x86_rows;
 use super::{Node, Quad, MAX_RUN, QUAD};
 use core::arch::asm;
 use core::arch::x86_64::*;
@@ -76,29 +80,22 @@ macro_rules! keep_in_memory {
 }
 
 #[inline]
-#[target_feature(enable = "sha,sse4.1,ssse3,avx")]
+#[target_feature(enable = "sha,sse4.1,ssse3")]
 fn words(four: &[u32; 4]) -> __m128i {
     // SAFETY: reads the 16 bytes of the array; any alignment will do.
     unsafe { _mm_loadu_si128(four.as_ptr().cast()) }
 }
 
-#[inline]
-#[target_feature(enable = "sha,sse4.1,ssse3,avx")]
-fn load(bytes: &[u8; 16]) -> __m128i {
-    // SAFETY: reads the 16 bytes of the array; any alignment will do.
-    unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
-}
-
 /// Big-endian words from bytes.
 #[inline]
-#[target_feature(enable = "sha,sse4.1,ssse3,avx")]
+#[target_feature(enable = "sha,sse4.1,ssse3")]
 fn swap(x: __m128i) -> __m128i {
     _mm_shuffle_epi8(x, _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203))
 }
 
 /// The initial state as (a, b, e, f) and (c, d, g, h), the order of the round instruction.
 #[inline]
-#[target_feature(enable = "sha,sse4.1,ssse3,avx")]
+#[target_feature(enable = "sha,sse4.1,ssse3")]
 fn initial() -> Halves {
     let [a, b, c, d, e, f, g, h] = IV.map(|word| word as i32);
     [_mm_set_epi32(a, b, e, f), _mm_set_epi32(c, d, g, h)]
@@ -106,7 +103,7 @@ fn initial() -> Halves {
 
 /// Words in their own order from a state in the round instruction's order.
 #[inline]
-#[target_feature(enable = "sha,sse4.1,ssse3,avx")]
+#[target_feature(enable = "sha,sse4.1,ssse3")]
 fn ordered([abef, cdgh]: Halves) -> Halves {
     let feba = _mm_shuffle_epi32::<0x1b>(abef);
     let dchg = _mm_shuffle_epi32::<0xb1>(cdgh);
@@ -115,32 +112,14 @@ fn ordered([abef, cdgh]: Halves) -> Halves {
 
 /// A node's two highest bits are cleared.
 #[inline]
-#[target_feature(enable = "sha,sse4.1,ssse3,avx")]
+#[target_feature(enable = "sha,sse4.1,ssse3")]
 fn truncated([low, high]: Halves) -> Halves {
     [low, _mm_and_si128(high, _mm_set_epi32(LAST_WORD as i32, -1, -1, -1))]
 }
 
-/// The 16 bytes at `AT` of a quad, shifted down by `DOWN` bits (`UP` is 64 less that).
-#[inline]
-#[target_feature(enable = "sha,sse4.1,ssse3,avx")]
-fn shifted<const AT: usize, const DOWN: i32, const UP: i32>(quad: &Quad) -> __m128i {
-    let at = |from: usize| quad[from..].first_chunk().expect("at most 111, of 127 bytes");
-    let here = load(at(AT));
-    if DOWN == 0 {
-        return here;
-    }
-    // Behind the last element there is nothing, and its upper two bits are cleared anyway.
-    let next = if AT + 24 > QUAD {
-        _mm_srli_si128::<8>(here)
-    } else {
-        load(at(AT + 8))
-    };
-    _mm_or_si128(_mm_srli_epi64::<DOWN>(here), _mm_slli_epi64::<UP>(next))
-}
-
 /// Field elements 2·`pair` and 2·`pair` + 1 of a quad (Fr32, as [`crate::piece::fr32`] has it).
 #[inline]
-#[target_feature(enable = "sha,sse4.1,ssse3,avx")]
+#[target_feature(enable = "sha,sse4.1,ssse3")]
 fn elements(quad: &Quad, pair: usize) -> [Halves; 2] {
     let [a, b, c, d] = if pair == 0 {
         [
@@ -162,7 +141,7 @@ fn elements(quad: &Quad, pair: usize) -> [Halves; 2] {
 
 /// One set's first block (`message`, giving `middle`) and the other's second (from `other`, giving `out`), together.
 #[inline(never)]
-#[target_feature(enable = "sha,sse4.1,ssse3,avx")]
+#[target_feature(enable = "sha,sse4.1,ssse3")]
 fn phase(message: &[Row; 2], middle: &mut Row, other: &Row, out: &mut Row) {
     let zero = _mm_setzero_si128();
     let [a0, c0] = initial();
@@ -205,6 +184,8 @@ fn phase(message: &[Row; 2], middle: &mut Row, other: &Row, out: &mut Row) {
     }
 }
 
+x86_rows!("sha,sse4.1,ssse3");
+
 /// Where the children of the next node are.
 #[derive(Clone, Copy)]
 enum Children {
@@ -214,7 +195,7 @@ enum Children {
 
 /// Starts a node in `x`, to be kept at `place`, and ends the one that `y` is at.
 #[inline]
-#[target_feature(enable = "sha,sse4.1,ssse3,avx")]
+#[target_feature(enable = "sha,sse4.1,ssse3")]
 fn step(x: &mut Set, y: &mut Set, children: Children, place: (usize, usize)) {
     let message = match children {
         Children::Leaf => &x.leaf,
@@ -226,7 +207,7 @@ fn step(x: &mut Set, y: &mut Set, children: Children, place: (usize, usize)) {
 }
 
 /// Roots of [`LANES`] runs of 2^`height` quads, which lie one after the other in `bytes`.
-#[target_feature(enable = "sha,sse4.1,ssse3,avx")]
+#[target_feature(enable = "sha,sse4.1,ssse3")]
 pub fn roots(bytes: &[u8], height: u32, out: &mut [Node]) {
     let zero = [[_mm_setzero_si128(); 2]; SET];
     let set = || Set {
@@ -268,7 +249,7 @@ pub fn roots(bytes: &[u8], height: u32, out: &mut [Node]) {
 
 /// Loads a pair of elements of one quad for each lane.
 #[inline]
-#[target_feature(enable = "sha,sse4.1,ssse3,avx")]
+#[target_feature(enable = "sha,sse4.1,ssse3")]
 fn fill(leaf: &mut [Row; 2], bytes: &[u8], run: usize, pair: usize) {
     for lane in 0..SET {
         let quad = bytes[lane * run..].first_chunk().expect("the caller gives whole runs");
@@ -277,7 +258,7 @@ fn fill(leaf: &mut [Row; 2], bytes: &[u8], run: usize, pair: usize) {
 }
 
 #[inline]
-#[target_feature(enable = "sha,sse4.1,ssse3,avx")]
+#[target_feature(enable = "sha,sse4.1,ssse3")]
 fn store([low, high]: Halves, out: &mut Node) {
     let (first, second) = out.split_at_mut(16);
     for (half, bytes) in [(low, first), (high, second)] {
@@ -287,7 +268,7 @@ fn store([low, high]: Halves, out: &mut Node) {
 }
 
 /// Adds the same number of whole 64-byte blocks to [`LEAVES`] SHA-256 states.
-#[target_feature(enable = "sha,sse4.1,ssse3,avx")]
+#[target_feature(enable = "sha,sse4.1,ssse3")]
 pub fn compress(states: &mut [[u32; 8]; LEAVES], blocks: [&[[u8; 64]]; LEAVES]) {
     let zero = _mm_setzero_si128();
     let (mut a, mut c) = ([zero; LEAVES], [zero; LEAVES]);

@@ -1,8 +1,12 @@
-//! WebAssembly with 128-bit vectors: four lanes. The order of the instructions is kept as written by the module
-//! `ordered`, because a browser's compiler does not change it, where it can be; see there.
+//! WebAssembly with 128-bit vectors: four lanes. Where it can be, the node hash is that of the module `ordered`, whose
+//! instructions are in the order in which a browser does them fastest.
 
-use super::constants::{IV, K, LAST_WORD, PADDING_K};
-use super::lanes::lane_kernel;
+#[cfg(not(ordered_kernel))]
+use super::constants::IV;
+use super::constants::{K, LAST_WORD, PADDING_K};
+#[cfg(not(ordered_kernel))]
+use super::lanes::parent;
+use super::lanes::{lane_kernel, load_by_rows};
 use super::{Node, Quad, MAX_RUN, QUAD};
 use core::arch::wasm32::*;
 
@@ -128,4 +132,15 @@ fn store(s: &[V; 8], out: &mut [Node]) {
     }
 }
 
+load_by_rows!("simd128");
 lane_kernel!("simd128", 4);
+#[cfg(not(ordered_kernel))]
+parent!("simd128");
+
+/// The nodes over the children in `w`, which is used up.
+#[cfg(ordered_kernel)]
+#[inline]
+#[target_feature(enable = "simd128")]
+fn parent(w: &mut [V; 16], out: &mut [V; 8], _sums: &[u32; 128]) {
+    super::ordered::node(w, out)
+}

@@ -63,3 +63,26 @@ fn the_portable_kernel_is_always_the_last_resort() {
     assert_eq!(available().last().map(|kernel| kernel.name), Some("portable"));
     assert!(available().all(|kernel| kernel.lanes <= MAX_LANES && kernel.leaves <= MAX_LANES));
 }
+
+#[test]
+fn the_kernels_keep_their_order_for_the_life_of_the_process() {
+    let names = || available().map(|kernel| kernel.name).collect::<Vec<_>>();
+    let first = names();
+    for _ in 0..100 {
+        assert_eq!(names(), first);
+        assert_eq!(detected().name, first[0]);
+    }
+}
+
+#[test]
+fn a_kernel_for_leaves_has_less_than_half_of_its_lanes_idle() {
+    for count in 0..=2 * MAX_LANES {
+        let kernel = for_leaves(count);
+        assert!(
+            kernel.leaves < 2 * count || kernel.leaves == 1,
+            "{count}: {}",
+            kernel.name
+        );
+    }
+    assert_eq!(for_leaves(1).name, "portable");
+}
