@@ -68,6 +68,8 @@ pub fn label(source: Source) -> &'static str {
 
 fn generated(dir: &Path, size: sealdrop_prover::SectorSize) -> Result<(), ParametersError> {
     if size == sealdrop_prover::SectorSize::S32GiB {
+        // Says which files are missing; when none is, only the flag is.
+        official(dir, size)?;
         return Err(ParamsError::OfficialOnly { size }.into());
     }
     params::install_verifying_keys(dir)?;
@@ -178,7 +180,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("there is room for a directory");
         let refused = ensure(dir.path(), SectorSize::S32GiB, Source::Generated).expect_err("it cannot be generated");
         let text = refused.to_string();
-        for words in ["--official-params", "11 layers", "256.0 GiB for the proof"] {
+        for words in ["paramfetch -z 34359738368", "11 layers", "256.0 GiB for the proof"] {
             assert!(text.contains(words), "{words:?} is missing in: {text}");
         }
     }

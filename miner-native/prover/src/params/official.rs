@@ -11,6 +11,7 @@ use super::circuits::{file_names, Circuit};
 use super::files::{beside, blake2b, io_error, size_and_time, write_whole, MAX_STAMP};
 use super::keys::pinned;
 use super::{ParamsError, Phase, Progress};
+use crate::needs::Needs;
 use crate::size::SectorSize;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -144,7 +145,15 @@ impl fmt::Display for OfficialFaults {
             "nothing is generated in their place; put the files there under these names, or get them with Filecoin's tool \
              (`cargo install fil-proofs-param`; it moves files of another digest aside):\n  \
              FIL_PROOFS_PARAMETER_CACHE={dir} paramfetch -z {bytes}"
-        )
+        )?;
+        match size {
+            SectorSize::S32GiB => write!(
+                f,
+                "\nthen start again with `--official-params`; mind that {}",
+                Needs::of(*size)
+            ),
+            _ => Ok(()),
+        }
     }
 }
 
