@@ -324,6 +324,12 @@ impl Ended {
 pub struct Running(Option<Child>);
 
 impl Running {
+    /// Whether it has ended by now.
+    pub fn has_ended(&mut self) -> bool {
+        let ended = |child: &mut Child| matches!(child.try_wait(), Ok(Some(_)));
+        self.0.as_mut().is_none_or(ended)
+    }
+
     /// Waits for its end.
     pub fn end(mut self) -> Ended {
         let child = self.0.take().expect("it is taken only here");

@@ -1,7 +1,9 @@
 //! What can go wrong in sealing and proving. Verifying has almost no errors: see `verify`.
 
+use crate::needs::Needs;
 use crate::params::ParamsError;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// A host error of the prover. None of them is a peer's fault.
@@ -42,6 +44,18 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The disk is too full to seal a sector.
+    #[error("{needed} bytes are needed on the disk of {} to seal a sector, and {available} are free: {needs}; free some space or use smaller sectors", dir.display())]
+    NoRoom {
+        /// The sector's directory.
+        dir: PathBuf,
+        /// Bytes still to be written, spare room included.
+        needed: u64,
+        /// Bytes that the file system gives to this user.
+        available: u64,
+        /// What they are for.
+        needs: Needs,
+    },
     /// The parameters are not usable.
     #[error(transparent)]
     Params(#[from] ParamsError),
@@ -76,6 +90,16 @@ pub enum Error {
         index: usize,
         /// How many pieces there are.
         pieces: usize,
+    },
+    /// The range does not lie within the piece.
+    #[error("piece {index} has {length} bytes, so there are none from {} to {}", range.start, range.end)]
+    NoSuchRange {
+        /// The piece's place in the list.
+        index: usize,
+        /// What was asked for, in unpadded bytes.
+        range: Range<u64>,
+        /// The piece's unpadded bytes.
+        length: u64,
     },
     /// A piece's source gave more bytes than its size takes.
     #[error("piece {index} has more than its {limit} bytes of data; its declared size is wrong")]

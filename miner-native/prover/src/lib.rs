@@ -4,25 +4,29 @@
 //! The miner calls it for steps 9 to 15 of a deal (staged, sealed, proved, retrieved); the development
 //! chain calls [`verify_seal`] and [`verify_window_post`] when a miner commits a sector or proves a window.
 //!
-//! Order of use: [`init`] once; [`params::install_verifying_keys`] to verify; [`params::ensure`] to prove.
+//! Order of use: [`init`] once; [`params::install_verifying_keys`] to verify; [`params::ensure`] to prove. With the
+//! official parameters of Filecoin's networks: [`init_from`], then [`params::check_official`].
 //!
 //! **The generated parameters are insecure by design and for development networks only:** see [`params`].
 
 #![warn(missing_docs)]
 
 mod error;
+mod needs;
 pub mod params;
 mod sector;
 mod session;
 mod size;
+pub mod usage;
 mod verify;
 
 pub use error::Error;
+pub use needs::{Memory, Needs};
 pub use sector::{
     check_pre_commit, clear_cache, commit1, commit2, data_commitment, layout, partitions, pre_commit1, pre_commit2,
-    unseal_piece, window_post, write_unsealed, OpenPiece, Piece, PlacedPiece, PreCommit, ProvingSector, SectorFiles,
-    SectorIdentity, MAX_WINDOW_SECTORS, MIN_PIECE, PARTITION_PROOF_BYTES, PROOF_BYTES,
+    unseal_piece, unseal_range, window_post, write_unsealed, OpenPiece, Piece, PlacedPiece, PreCommit, ProvingSector,
+    SectorFiles, SectorIdentity, MAX_WINDOW_SECTORS, MIN_PIECE, PARTITION_PROOF_BYTES, PROOF_BYTES,
 };
-pub use session::init;
+pub use session::{init, init_from};
 pub use size::SectorSize;
 pub use verify::{verify_seal, verify_window_post};

@@ -5,6 +5,7 @@
 //! this crate but `params`; `guarded` turns panics into errors. Next: `sector` seals, `verify` checks.
 
 use crate::error::Error;
+use crate::params::Source;
 use std::any::Any;
 use std::env;
 use std::fmt::Display;
@@ -18,11 +19,14 @@ const PARAMETER_VARIABLE: &str = "FIL_PROOFS_PARAMETER_CACHE";
 const PARENT_VARIABLE: &str = "FIL_PROOFS_PARENT_CACHE";
 /// A half-written parent cache is taken as it is unless this is set; then it is hashed and remade.
 const VERIFY_VARIABLE: &str = "FIL_PROOFS_VERIFY_CACHE";
+/// Makes filecoin-proofs itself refuse parameters that are not the official ones, each time it loads some.
+const OFFICIAL_VARIABLE: &str = "FIL_PROOFS_VERIFY_PRODUCTION_PARAMS";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Directories {
     params: PathBuf,
     parents: PathBuf,
+    source: Source,
 }
 
 static SESSION: Mutex<Option<Directories>> = Mutex::new(None);
@@ -34,13 +38,25 @@ static SESSION: Mutex<Option<Directories>> = Mutex::new(None);
 /// The parent cache is an acceleration structure of the sealing graph (14 MB for 8 MiB sectors, 0.94 GB
 /// for 512 MiB), made at the first sealing of a size.
 ///
+/// Proofs are made and verified with generated parameters only: see [`params`](crate::params).
+///
 /// # Errors
 /// [`Error::AlreadyInitialised`] for other directories than the first call's;
 /// [`Error::SettingsOverridden`] if filecoin-proofs took its settings from elsewhere.
 pub fn init(params_dir: &Path, parent_cache_dir: &Path) -> Result<(), Error> {
+    init_from(params_dir, parent_cache_dir, Source::Generated)
+}
+
+/// [`init`], for proofs with parameters of either source. With [`Source::Official`] no proof is made or accepted by
+/// any others, and filecoin-proofs hashes a parameter file once more when it first loads it.
+///
+/// # Errors
+/// Those of [`init`], for another source than the first call's, too.
+pub fn init_from(params_dir: &Path, parent_cache_dir: &Path, source: Source) -> Result<(), Error> {
     let asked = Directories {
         params: directory(params_dir)?,
         parents: directory(parent_cache_dir)?,
+        source,
     };
     let mut session = SESSION.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(have) = session.as_ref() {
@@ -57,6 +73,10 @@ pub fn init(params_dir: &Path, parent_cache_dir: &Path) -> Result<(), Error> {
     if env::var_os(VERIFY_VARIABLE).is_none() {
         env::set_var(VERIFY_VARIABLE, "true");
     }
+    match source {
+        Source::Official => env::set_var(OFFICIAL_VARIABLE, "true"),
+        Source::Generated => env::remove_var(OFFICIAL_VARIABLE),
+    }
     let settings = guarded("reading settings", || {
         let found = (SETTINGS.parameter_cache.clone(), SETTINGS.parent_cache.clone());
         Ok::<_, String>(found)
@@ -64,8 +84,10 @@ pub fn init(params_dir: &Path, parent_cache_dir: &Path) -> Result<(), Error> {
     let found = Directories {
         params: settings.0.into(),
         parents: settings.1.into(),
+        source,
     };
-    if found != asked {
+    let strict = SETTINGS.verify_production_params == (source == Source::Official);
+    if found != asked || !strict {
         return Err(Error::SettingsOverridden {
             params: found.params,
             parents: found.parents,
@@ -80,6 +102,21 @@ pub(crate) fn params_dir() -> Result<PathBuf, Error> {
     let session = SESSION.lock().unwrap_or_else(PoisonError::into_inner);
     let directories = session.as_ref().ok_or(Error::NotInitialised)?;
     Ok(directories.params.clone())
+}
+
+/// The parent cache directory, or an error before `init`.
+pub(crate) fn parents_dir() -> Result<PathBuf, Error> {
+    let session = SESSION.lock().unwrap_or_else(PoisonError::into_inner);
+    let directories = session.as_ref().ok_or(Error::NotInitialised)?;
+    Ok(directories.parents.clone())
+}
+
+/// Where the parameters come from; generated ones before `init`.
+pub(crate) fn source() -> Source {
+    let session = SESSION.lock().unwrap_or_else(PoisonError::into_inner);
+    session
+        .as_ref()
+        .map_or(Source::Generated, |directories| directories.source)
 }
 
 /// Creates a directory and makes its name absolute.

@@ -5,12 +5,10 @@
 //! verifying key. Takes 2-4 ms for a seal, 1-2 ms a partition of a window; up to 150 ms the first time.
 
 use crate::error::Error;
-use crate::params::{registered, verifying_key, Circuit};
+use crate::params::{is_verifying_key, registered, verifying_key, Circuit};
 use crate::sector::{field_safe, partitions, MAX_WINDOW_SECTORS, PARTITION_PROOF_BYTES};
 use crate::session::{guarded, params_dir};
 use crate::size::SectorSize;
-use bellperson::groth16::VerifyingKey;
-use blstrs::Bls12;
 use filecoin_proofs_api::{post, seal, PublicReplicaInfo, SectorId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -83,7 +81,7 @@ pub fn verify_window_post(
     Ok(verdict.unwrap_or(false))
 }
 
-/// Looks at a key once a process: a built-in one must have its very bytes, an official one must parse.
+/// Looks at a key once a process: it must be the very one that is built in or, with official parameters, published.
 /// Otherwise the library would blame the proof for a damaged key.
 fn check_key(circuit: Circuit, size: SectorSize) -> Result<(), Error> {
     static CHECKED: Mutex<BTreeSet<(Circuit, SectorSize)>> = Mutex::new(BTreeSet::new());
@@ -92,7 +90,7 @@ fn check_key(circuit: Circuit, size: SectorSize) -> Result<(), Error> {
     if checked.contains(&(circuit, size)) {
         return Ok(());
     }
-    let (path, expected) = verifying_key(&dir, circuit, size)?;
+    let path = verifying_key(&dir, circuit, size)?;
     let unusable = |path, reason: &str| Error::VerifyingKey {
         path,
         reason: reason.to_owned(),
@@ -101,16 +99,8 @@ fn check_key(circuit: Circuit, size: SectorSize) -> Result<(), Error> {
         Ok(found) => found,
         Err(error) => return Err(unusable(path, &error.to_string())),
     };
-    match expected {
-        Some(expected) if found != expected => {
-            return Err(unusable(path, "it is not the built-in one"));
-        }
-        Some(_) => {}
-        None => {
-            if let Err(error) = VerifyingKey::<Bls12>::read(found.as_slice()) {
-                return Err(unusable(path, &error.to_string()));
-            }
-        }
+    if !is_verifying_key(circuit, size, &found)? {
+        return Err(unusable(path, "it is not the one that these proofs are verified with"));
     }
     checked.insert((circuit, size));
     Ok(())

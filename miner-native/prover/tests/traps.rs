@@ -155,6 +155,78 @@ fn unsealed_data_of_a_wrong_length_is_not_sealed() {
 }
 
 #[test]
+fn any_range_of_a_piece_is_unsealed_and_nothing_outside_it() {
+    let staged = staged(25);
+    staged.sealed();
+    let mut whole = staged.data[1].clone();
+    whole.resize(1016, 0);
+    let unseal = |range: std::ops::Range<u64>| {
+        let (identity, files) = (&staged.identity, &staged.files);
+        let mut out = Vec::new();
+        let written = unseal_range(
+            identity,
+            files,
+            TICKET,
+            staged.comm_d,
+            &staged.pieces,
+            1,
+            range,
+            &mut out,
+        );
+        written.map(|written| (written, out))
+    };
+    for (start, end) in [
+        (0, 0),
+        (0, 1),
+        (126, 128),
+        (127, 254),
+        (1, 1016),
+        (500, 901),
+        (1015, 1016),
+    ] {
+        let (written, out) = unseal(start..end).expect("within the piece");
+        assert_eq!(written, end - start);
+        assert_eq!(out, whole[start as usize..end as usize], "{start}..{end}");
+    }
+    for (start, end) in [(0, 1017), (5, 4), (1017, 1017), (0, u64::MAX)] {
+        let refused = unseal(start..end);
+        let length = match refused {
+            Err(Error::NoSuchRange { index: 1, length, .. }) => length,
+            other => panic!("{start}..{end}: {other:?}"),
+        };
+        assert_eq!(length, 1016);
+    }
+}
+
+#[test]
+fn a_range_of_a_damaged_replica_is_not_given_though_the_damage_lies_elsewhere_in_the_piece() {
+    let staged = staged(26);
+    staged.sealed();
+    let mut replica = fs::read(staged.files.sealed()).expect("sealed");
+    // The second piece lies from 1024 on: its last node is damaged, its first bytes are asked for.
+    replica[2047 - 31] ^= 1;
+    fs::write(staged.files.sealed(), replica).expect("damages");
+    let mut out = Vec::new();
+    let (identity, files) = (&staged.identity, &staged.files);
+    let refused = unseal_range(
+        identity,
+        files,
+        TICKET,
+        staged.comm_d,
+        &staged.pieces,
+        1,
+        0..10,
+        &mut out,
+    );
+    assert!(
+        matches!(refused, Err(Error::PieceMismatch { index: 1, .. })),
+        "{refused:?}"
+    );
+    assert!(out.is_empty());
+    assert!(!files.dir.join("unsealing").exists(), "scratch is removed");
+}
+
+#[test]
 fn a_window_of_three_sectors_takes_two_partitions_and_names_its_faulty_ones() {
     let staged: Vec<Staged> = [21, 22, 23].map(staged).into();
     let proving = |staged: &Staged| ProvingSector {

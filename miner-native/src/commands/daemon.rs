@@ -18,10 +18,13 @@ pub struct Arguments {
     /// Where proof parameters are kept, about 1.5 GB [default: HOME/params]
     #[arg(long, value_name = "DIR", env = "SEALDROP_PARAMS")]
     params: Option<PathBuf>,
+    /// Go by the official parameters of Filecoin's networks, which must be in --params, and make none
+    #[arg(long)]
+    official_params: bool,
     /// The name of the development network
     #[arg(long, default_value = "sealdrop-devnet")]
     network: String,
-    /// Size of sectors: 8MiB, or 2KiB for quick trials, or 512MiB
+    /// Size of sectors: 8MiB, or 2KiB for quick trials, or 512MiB; 32GiB with --official-params only
     #[arg(long, alias = "size", value_name = "SIZE", default_value = "8MiB")]
     sector_size: SectorSize,
     /// Time between blocks
@@ -70,7 +73,7 @@ pub struct Arguments {
 
 /// Runs the daemon until it is interrupted.
 pub fn run(arguments: Arguments) -> Result<()> {
-    let usual = Policy::default();
+    let usual = Policy::for_sectors(arguments.sector_size);
     let policy = Policy {
         proving_period: arguments.proving_period.unwrap_or(usual.proving_period),
         challenge_window: arguments.challenge_window.unwrap_or(usual.challenge_window),
@@ -81,6 +84,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let config = DaemonConfig {
         home: arguments.home,
         params: arguments.params,
+        official_params: arguments.official_params,
         network: arguments.network,
         sector_size: arguments.sector_size,
         block_time: arguments.block_time,

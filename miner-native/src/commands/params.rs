@@ -18,6 +18,9 @@ pub struct Arguments {
     /// Size of sectors
     #[arg(long, alias = "size", value_name = "SIZE", default_value = "8MiB")]
     sector_size: SectorSize,
+    /// Check the official parameters of Filecoin's networks instead of making insecure ones
+    #[arg(long)]
+    official_params: bool,
 }
 
 /// Makes sure that the parameters are there and whole.
@@ -26,11 +29,14 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Some(dir) => dir,
         None => Home::open(arguments.home)?.params(),
     };
-    parameters::ensure(&dir, arguments.sector_size)?;
+    // A network's name plays no part here: whose parameters these are is asked for, or insecure ones are meant.
+    let source = parameters::source("", arguments.official_params);
+    parameters::ensure(&dir, arguments.sector_size, source)?;
     println!(
-        "The parameters for {} sectors are in {}",
+        "The parameters for {} sectors are in {}: {}",
         arguments.sector_size,
-        dir.display()
+        dir.display(),
+        parameters::label(source)
     );
     Ok(())
 }

@@ -19,6 +19,7 @@ use crate::wallet::{Wallet, WalletError};
 use crate::web::{self, WebConfig, WebError};
 use crate::{ending, proving, redeeming, sealing, slashing};
 use parameters::ParametersError;
+use sealdrop_prover::params::Source;
 use shared::chain::{Policy, SecretKey};
 use shared::piece::SectorSize;
 use shared::sector::prover_id;
@@ -49,6 +50,8 @@ pub struct DaemonConfig {
     pub home: Option<PathBuf>,
     /// Default: `params` in the home.
     pub params: Option<PathBuf>,
+    /// Official parameters, whatever the network's name: see [`parameters::source`].
+    pub official_params: bool,
     pub network: String,
     pub sector_size: SectorSize,
     pub block_time: Duration,
@@ -115,9 +118,15 @@ pub fn run(config: DaemonConfig) -> Result<(), DaemonError> {
     // Parameters may take minutes: what would stop the daemon after them is looked at before.
     check(&config)?;
     let params = config.params.clone().unwrap_or_else(|| home.params());
+    let source = parameters::source(&config.network, config.official_params);
+    let parents = match source {
+        Source::Generated => params.join("parents"),
+        // Official files may lie where this user writes nothing.
+        Source::Official => home.root().join("parents"),
+    };
     // Sets environment variables for the proof library: before any other thread exists.
-    sealdrop_prover::init(&params, &params.join("parents"))?;
-    parameters::ensure(&params, config.sector_size)?;
+    sealdrop_prover::init_from(&params, &parents, source)?;
+    parameters::ensure(&params, config.sector_size, source)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -256,6 +265,7 @@ async fn start_chain(
     config: &DaemonConfig,
     home: &Home,
 ) -> Result<(Devnet, JoinHandle<Result<(), DevnetError>>), DaemonError> {
+    let source = parameters::source(&config.network, config.official_params);
     let devnet_config = DevnetConfig {
         dir: home.devnet(),
         network: config.network.clone(),
@@ -263,7 +273,7 @@ async fn start_chain(
         policy: config.policy.clone(),
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, config.ports.chain)),
         verifier: Arc::new(RealVerifier),
-        verifying_keys: hex::encode(sealdrop_prover::params::verifying_keys_digest()),
+        verifying_keys: hex::encode(sealdrop_prover::params::verifying_keys_digest(source)),
     };
     let devnet = tokio::task::block_in_place(|| Devnet::open(devnet_config))?;
     let running = devnet.clone();
@@ -316,6 +326,8 @@ fn greet(running: &Running, config: &DaemonConfig, home: &Home) {
         "Network    {} (single-authority development chain, money without value)",
         config.network
     );
+    let source = parameters::source(&config.network, config.official_params);
+    println!("Proofs     {}", parameters::label(source));
     println!("Chain      {}", devnet.url());
     println!(
         "Miner      {} with {} sectors, {} FIL per byte per block",

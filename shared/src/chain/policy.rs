@@ -99,6 +99,11 @@ impl Default for Policy {
     }
 }
 
+/// Larger sectors are sealed in hours: spans that sealing must fit into are so many times the usual ones.
+const LARGE_SECTOR_SPANS: u64 = 10;
+/// Each proof of a larger sector takes longer, while others are sealed: proving periods are so many times the usual ones.
+const LARGE_SECTOR_PERIODS: u64 = 4;
+
 /// Why numbers do not make a working policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
@@ -115,6 +120,29 @@ pub enum PolicyError {
 }
 
 impl Policy {
+    /// The usual numbers for a network whose miners have sectors of this size. From 512 MiB on, a ticket must outlast the
+    /// labelling and encoding of sectors that wait for one another (20 minutes each on two cores), the pre-commit their
+    /// proofs; windows and periods are longer, so that a proof-of-spacetime is on time while sectors are sealed.
+    pub fn for_sectors(size: SectorSize) -> Self {
+        let usual = Self::default();
+        if size < SectorSize::S512MiB {
+            return usual;
+        }
+        Self {
+            max_ticket_age: MAX_TICKET_AGE * LARGE_SECTOR_SPANS,
+            pre_commit_expiry: PRE_COMMIT_EXPIRY * LARGE_SECTOR_SPANS,
+            proving_period: PROVING_PERIOD * LARGE_SECTOR_PERIODS,
+            challenge_window: CHALLENGE_WINDOW * LARGE_SECTOR_PERIODS,
+            grace: GRACE * LARGE_SECTOR_PERIODS,
+            max_fault_age: MAX_FAULT_AGE * LARGE_SECTOR_PERIODS,
+            sector_sizes: match size {
+                SectorSize::S32GiB => SectorSize::ALL.to_vec(),
+                _ => usual.sector_sizes,
+            },
+            ..usual
+        }
+    }
+
     /// Checks that deals can be sealed and proven under these numbers.
     pub fn check(&self) -> Result<(), PolicyError> {
         let spans = [
@@ -155,6 +183,23 @@ mod tests {
     #[test]
     fn the_default_policy_works() {
         assert_eq!(Policy::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn hours_of_sealing_fit_between_ticket_and_commit_of_large_sectors() {
+        for size in SectorSize::ALL {
+            let policy = Policy::for_sectors(size);
+            assert_eq!(policy.check(), Ok(()), "{size}");
+            assert!(policy.sector_sizes.contains(&size), "{size}");
+        }
+        assert_eq!(Policy::for_sectors(SectorSize::S8MiB), Policy::default());
+        // In blocks of a second, as usual.
+        let large = Policy::for_sectors(SectorSize::S512MiB);
+        assert!(large.max_ticket_age > 5 * 3600 && large.pre_commit_expiry > 5 * 3600);
+        assert!(
+            !large.sector_sizes.contains(&SectorSize::S32GiB),
+            "only official parameters can prove those"
+        );
     }
 
     #[test]

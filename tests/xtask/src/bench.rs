@@ -1,4 +1,6 @@
-//! `cargo xtask bench`: `params`, and the benchmarks that it finds in the packages (`benches/NAME.rs`).
+//! `cargo xtask bench`: `params`, `sealing`, and the benchmarks that it finds in the packages (`benches/NAME.rs`).
+
+mod sealing;
 
 use std::fs;
 
@@ -13,6 +15,9 @@ const PACKAGES: [&str; 4] = ["shared", "miner-native", "miner-native/prover", "t
 /// Generates proof parameters; a program with a report of its own, not a `benches` file.
 const PARAMS: &str = "params";
 
+/// Sealing as a whole: see the module.
+const SEALING: &str = "sealing";
+
 /// Runs the named benchmark with `args`, or lists all.
 pub fn run(project: &Project, name: Option<&str>, args: &[String]) -> Result<()> {
     let known = names(project);
@@ -22,6 +27,7 @@ pub fn run(project: &Project, name: Option<&str>, args: &[String]) -> Result<()>
             Ok(())
         }
         Some(PARAMS) => params(project, args),
+        Some(SEALING) => sealing::run(project, args),
         // From the root, as every native build: see `build::native`.
         Some(name) if known.iter().any(|known| known == name) => process::run(
             project.cargo().args(["bench", "--bench", name, "--"]).args(args),
@@ -56,7 +62,7 @@ fn params(project: &Project, sizes: &[String]) -> Result<()> {
 }
 
 fn names(project: &Project) -> Vec<String> {
-    let mut names = vec![PARAMS.to_owned()];
+    let mut names = vec![PARAMS.to_owned(), SEALING.to_owned()];
     for package in PACKAGES {
         let Ok(entries) = fs::read_dir(project.root.join(package).join("benches")) else {
             continue;

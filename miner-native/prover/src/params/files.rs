@@ -14,7 +14,7 @@ use std::time::UNIX_EPOCH;
 /// Bytes written and read at once.
 const BUFFER: usize = 1 << 20;
 /// A stamp is about 150 bytes; a longer file is none.
-const MAX_STAMP: u64 = 4096;
+pub(super) const MAX_STAMP: u64 = 4096;
 
 /// What a parameter file was when its digest was last computed; kept beside it as `<name>.ok`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +56,7 @@ impl Stamp {
     }
 }
 
-fn size_and_time(file: &Path) -> io::Result<(u64, u64)> {
+pub(super) fn size_and_time(file: &Path) -> io::Result<(u64, u64)> {
     let metadata = fs::metadata(file)?;
     let since = metadata.modified()?.duration_since(UNIX_EPOCH);
     let nanos = since.map_err(io::Error::other)?.as_nanos();
@@ -64,7 +64,7 @@ fn size_and_time(file: &Path) -> io::Result<(u64, u64)> {
 }
 
 /// `<file>.<extension>`: the whole name is kept, unlike `Path::with_extension`.
-fn beside(file: &Path, extension: &str) -> PathBuf {
+pub(super) fn beside(file: &Path, extension: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(".");
     name.push(extension);
@@ -82,17 +82,31 @@ pub(super) fn io_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(
 
 /// The SHA-256 of a file in hexadecimal; `progress` hears (done, total) bytes.
 pub(super) fn digest(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<String, ParamsError> {
+    let mut hasher = Sha256::new();
+    read_all(path, progress, |bytes| hasher.update(bytes))?;
+    Ok(hex::encode(hasher.finalize()))
+}
+
+/// The BLAKE2b of a file in hexadecimal, 64 bytes long; `progress` hears (done, total) bytes.
+pub(super) fn blake2b(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<String, ParamsError> {
+    let mut hasher = blake2b_simd::State::new();
+    read_all(path, progress, |bytes| {
+        hasher.update(bytes);
+    })?;
+    Ok(hex::encode(hasher.finalize().as_bytes()))
+}
+
+fn read_all(path: &Path, progress: &mut dyn FnMut(u64, u64), mut each: impl FnMut(&[u8])) -> Result<(), ParamsError> {
     let mut file = File::open(path).map_err(io_error("read", path))?;
     let total = file.metadata().map_err(io_error("inspect", path))?.len();
-    let mut hasher = Sha256::new();
     let mut buffer = vec![0; BUFFER];
     let mut done = 0;
     loop {
         let n = file.read(&mut buffer).map_err(io_error("read", path))?;
         if n == 0 {
-            return Ok(hex::encode(hasher.finalize()));
+            return Ok(());
         }
-        hasher.update(&buffer[..n]);
+        each(&buffer[..n]);
         done += n as u64;
         progress(done, total);
     }

@@ -6,6 +6,7 @@
 
 use super::circuits::{file_names, Circuit};
 use super::files::write_whole;
+use super::official::{is_official_key, published, Source};
 use super::{create_directory, ParamsError};
 use crate::size::SectorSize;
 use sha2::{Digest, Sha256};
@@ -60,6 +61,22 @@ pub(super) const PINNED: &[Pinned] = &[
         verifying_key_sha256: "621aa038552099df86cb74450b59f39460b0302830f06b1c488d19355ff13021",
         verifying_key: include_bytes!("../../keys/window-8MiB.vk"),
     },
+    Pinned {
+        circuit: Circuit::PoRep,
+        size: SectorSize::S512MiB,
+        params_bytes: 1_988_841_144,
+        params_sha256: "e13f7e0d7dd7fe50fd27f7b39e4c3089d4d7bcc6df8abc348aaa04d92389711a",
+        verifying_key_sha256: "b3643d103138d1650201a1fa235a896b6cd41610f916cd7e19c0326859da7fa5",
+        verifying_key: include_bytes!("../../keys/porep-512MiB.vk"),
+    },
+    Pinned {
+        circuit: Circuit::WindowPoSt,
+        size: SectorSize::S512MiB,
+        params_bytes: 45_257_400,
+        params_sha256: "e413cb1a3834505c47fdb8e2e079e0591a249753c6269ac402d08f70e1e6443d",
+        verifying_key_sha256: "5b2aa83f9569f5c1c61ada7d0f32acb4293b00c042523824f66bf6751c34587e",
+        verifying_key: include_bytes!("../../keys/window-512MiB.vk"),
+    },
 ];
 
 /// The table's line for a set of parameters, if there is one.
@@ -72,16 +89,20 @@ pub(super) fn meta(size: SectorSize) -> Vec<u8> {
     format!("{{\"sector_size\":{}}}", size.bytes()).into_bytes()
 }
 
-/// Writes the built-in verifying keys (2 KiB and 8 MiB, both circuits) into `dir`, where filecoin-proofs
+/// Writes the built-in verifying keys (2 KiB, 8 MiB and 512 MiB, both circuits) into `dir`, where filecoin-proofs
 /// looks them up. Files that are already right are left alone; others are replaced in one step.
 ///
 /// # Errors
-/// [`ParamsError::Io`] if the directory cannot be written.
+/// [`ParamsError::Io`] if the directory cannot be written; [`ParamsError::OfficialInTheWay`].
 pub fn install_verifying_keys(dir: &Path) -> Result<(), ParamsError> {
     create_directory(dir)?;
     for pin in PINNED {
         let names = file_names(pin.circuit, pin.size)?;
-        write_if_other(&dir.join(names.verifying_key), pin.verifying_key)?;
+        let path = dir.join(&names.verifying_key);
+        if fs::read(&path).is_ok_and(|found| is_official_key(&names.verifying_key, &found)) {
+            return Err(ParamsError::OfficialInTheWay { path });
+        }
+        write_if_other(&path, pin.verifying_key)?;
         write_if_other(&dir.join(names.meta), &meta(pin.size))?;
     }
     Ok(())
@@ -96,19 +117,36 @@ pub(super) fn write_if_other(path: &Path, bytes: &[u8]) -> Result<(), ParamsErro
     write_whole(path, bytes)
 }
 
-/// One digest over all built-in verifying keys: two nodes with the same value accept each other's
-/// proofs. The development chain's identity includes it.
+/// Keys of the table's beginning that the first development networks were begun with. Their digest is part of those
+/// networks' identity, so keys of further sizes stay out of it: they are pinned all the same, and nobody has others.
+const KEYS_IN_DIGEST: usize = 4;
+
+/// One digest over the verifying keys of a source: two nodes with the same value accept each other's proofs. The
+/// development chain's identity includes it.
 ///
-/// SHA-256 over, for each key in the table's order, circuit, size and the key's own SHA-256 as text.
-pub fn verifying_keys_digest() -> [u8; 32] {
+/// SHA-256 over, for each key in order, circuit, size and the key's own digest as text (generated: SHA-256 of the keys
+/// for 2 KiB and 8 MiB; official: as published, for all sizes, after the word "official").
+pub fn verifying_keys_digest(source: Source) -> [u8; 32] {
     let mut hasher = Sha256::new();
-    for pin in PINNED {
-        hasher.update(pin.circuit.label());
-        hasher.update(" ");
-        hasher.update(pin.size.label());
-        hasher.update(" ");
-        hasher.update(pin.verifying_key_sha256);
-        hasher.update("\n");
+    let mut line = |circuit: Circuit, size: SectorSize, digest: &str| {
+        hasher.update(format!("{} {} {digest}\n", circuit.label(), size.label()));
+    };
+    match source {
+        Source::Generated => {
+            for pin in PINNED.iter().take(KEYS_IN_DIGEST) {
+                line(pin.circuit, pin.size, pin.verifying_key_sha256);
+            }
+        }
+        Source::Official => {
+            for size in SectorSize::ALL {
+                for circuit in Circuit::ALL {
+                    let names = file_names(circuit, size).ok();
+                    let digest = names.and_then(|names| published(&names.verifying_key));
+                    let digest = digest.map_or(String::new(), |published| published.digest);
+                    line(circuit, size, &format!("official {digest}"));
+                }
+            }
+        }
     }
     hasher.finalize().into()
 }

@@ -6,7 +6,8 @@
 //! devnet parameters v1: ..." seeds ChaCha20). Whoever reads this file can recompute the trapdoor and
 //! **forge proofs** that every verifier with these keys accepts. They are made this way because all nodes of
 //! a development chain must verify with the same keys, and real ceremony files are tens of gigabytes.
-//! Never let anything of value depend on them. Real networks use the official files from their ceremony.
+//! Never let anything of value depend on them. Real networks use the official files from their ceremony: they are only
+//! checked here, by [`check_official`], and never made.
 //!
 //! The miner calls [`ensure`] before it seals; a node that only verifies calls [`install_verifying_keys`].
 //! Next in a deal's life comes the module `sector`, which proves with these parameters.
@@ -18,19 +19,26 @@ mod generator;
 #[cfg(test)]
 mod generator_tests;
 mod keys;
+mod official;
+#[cfg(test)]
+mod official_tests;
 mod report;
 mod synthesis;
 
 pub use circuits::Circuit;
 pub use keys::{install_verifying_keys, verifying_keys_digest};
+pub use official::{check_official, OfficialFault, OfficialFaults, OfficialReport, Source, Wrong};
 pub use report::{GenerationReport, Phase, Progress};
 
 pub(crate) use circuits::registered;
 
+use crate::needs::Needs;
+use crate::session::source;
 use crate::size::SectorSize;
 use circuits::{file_names, write_parameters};
-use files::{digest, io_error, Draft, Stamp};
+use files::{blake2b, digest, io_error, Draft, Stamp};
 use keys::{meta, pinned, write_if_other, Pinned};
+use official::{is_checked, is_official_key, published};
 use report::Meter;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -76,10 +84,19 @@ pub enum ParamsError {
         dir: PathBuf,
     },
     /// These parameters come from a ceremony and cannot be made.
-    #[error("parameters for {size} sectors cannot be generated here; fetch the network's official parameter files into the parameter directory")]
+    #[error("parameters for {size} sectors cannot be generated here, only the official files do; start with `--official-params`. Mind that {}", Needs::of(*size))]
     OfficialOnly {
         /// For which sectors.
         size: SectorSize,
+    },
+    /// Official files are missing or wrong.
+    #[error("{0}")]
+    Official(OfficialFaults),
+    /// A development network's files would overwrite official ones.
+    #[error("{} is an official file of Filecoin's networks, which a development network would overwrite; give it a parameter directory of its own with `--params DIR`", path.display())]
+    OfficialInTheWay {
+        /// The official file.
+        path: PathBuf,
     },
     /// The generator's output is not what every other node has.
     #[error("the generated {circuit} {file} for {size} sectors has SHA-256 {found} instead of {expected}; this build or machine computes wrongly, so do not use it to prove")]
@@ -119,7 +136,7 @@ pub enum ParamsError {
 
 /// Makes sure that the parameters of every `wanted` set are in `dir`, whole and right; makes those that
 /// are not. Returns in milliseconds when all are there, and takes minutes and gigabytes of disk for each
-/// that is not (2 KiB: 1.1 GB, 8 MiB: 1.4 GB for PoRep; 12 and 31 MB for PoSt).
+/// that is not (2 KiB: 1.1 GB, 8 MiB: 1.4 GB, 512 MiB: 2.0 GB for PoRep; 12, 31 and 45 MB for PoSt).
 ///
 /// `progress` is called from this thread, several times a second while points are computed. Two processes
 /// may call this on one directory: the second waits. Interrupted at any point, the next call continues with
@@ -160,17 +177,13 @@ pub fn ensure(
 /// Whether the prover may load these parameters now: a few file look-ups, no hashing.
 ///
 /// # Errors
-/// [`ParamsError::Missing`] if `ensure` has not seen them as they are now. For 32 GiB the official files
-/// only have to exist; filecoin-proofs checks their digests if `FIL_PROOFS_VERIFY_PRODUCTION_PARAMS=1` is set.
+/// [`ParamsError::Missing`] if `ensure` (or `check_official`, where those are used) has not seen them as they are now.
 pub(crate) fn check_installed(dir: &Path, circuit: Circuit, size: SectorSize) -> Result<(), ParamsError> {
-    let names = file_names(circuit, size)?;
-    let params = dir.join(&names.params);
-    let whole = match (size, pinned(circuit, size), Stamp::read(&params)) {
-        (SectorSize::S32GiB, _, _) => params.is_file(),
-        (_, pin, Some(stamp)) => pin.is_none_or(|pin| pin.params_sha256 == stamp.sha256) && stamp.fits(&params),
-        (_, _, None) => false,
+    let whole = match source() {
+        Source::Official => is_checked(dir, circuit, size)?,
+        Source::Generated => is_stamped(dir, circuit, size)?,
     };
-    if whole && dir.join(&names.verifying_key).is_file() {
+    if whole {
         return Ok(());
     }
     Err(ParamsError::Missing {
@@ -180,15 +193,25 @@ pub(crate) fn check_installed(dir: &Path, circuit: Circuit, size: SectorSize) ->
     })
 }
 
-/// Where the verifying key lies and, for built-in keys, its bytes.
-pub(crate) fn verifying_key(
-    dir: &Path,
-    circuit: Circuit,
-    size: SectorSize,
-) -> Result<(PathBuf, Option<&'static [u8]>), ParamsError> {
-    let names = file_names(circuit, size)?;
-    let expected = pinned(circuit, size).map(|pin| pin.verifying_key);
-    Ok((dir.join(names.verifying_key), expected))
+/// Whether generated parameters are as they were when their digest was last computed.
+fn is_stamped(dir: &Path, circuit: Circuit, size: SectorSize) -> Result<bool, ParamsError> {
+    let (names, pin) = (file_names(circuit, size)?, pinned(circuit, size));
+    let params = dir.join(&names.params);
+    let right = |stamp: &Stamp| pin.is_some_and(|pin| pin.params_sha256 == stamp.sha256) && stamp.fits(&params);
+    Ok(Stamp::read(&params).as_ref().is_some_and(right) && dir.join(&names.verifying_key).is_file())
+}
+
+/// Where the verifying key lies.
+pub(crate) fn verifying_key(dir: &Path, circuit: Circuit, size: SectorSize) -> Result<PathBuf, ParamsError> {
+    Ok(dir.join(file_names(circuit, size)?.verifying_key))
+}
+
+/// Whether these bytes are the verifying key that this process goes by: the built-in one, or the official one.
+pub(crate) fn is_verifying_key(circuit: Circuit, size: SectorSize, bytes: &[u8]) -> Result<bool, ParamsError> {
+    Ok(match source() {
+        Source::Generated => pinned(circuit, size).is_some_and(|pin| pin.verifying_key == bytes),
+        Source::Official => is_official_key(&file_names(circuit, size)?.verifying_key, bytes),
+    })
 }
 
 pub(crate) fn create_directory(dir: &Path) -> Result<(), ParamsError> {
@@ -246,9 +269,6 @@ fn is_whole(
         let Ok(metadata) = fs::metadata(&params) else {
             return Ok(false);
         };
-        if pin.is_some_and(|pin| pin.params_bytes != metadata.len()) {
-            return Ok(false);
-        }
         let mut report = |done, total| {
             progress(Progress {
                 circuit,
@@ -258,7 +278,9 @@ fn is_whole(
                 total,
             })
         };
-        if digest(&params, &mut report)? != expected {
+        let length_fits = pin.is_none_or(|pin| pin.params_bytes == metadata.len());
+        if !length_fits || digest(&params, &mut report)? != expected {
+            refuse_official(&params, &names.params, &mut report)?;
             return Ok(false);
         }
         Stamp::write(&params, expected)?;
@@ -272,12 +294,14 @@ fn is_whole(
     Ok(true)
 }
 
-/// The length of a parameter file: pinned, or for 512 MiB a generous estimate (nobody has made those yet).
-fn expected_bytes(circuit: Circuit, size: SectorSize) -> u64 {
-    match (pinned(circuit, size), circuit) {
-        (Some(pin), _) => pin.params_bytes,
-        (None, Circuit::PoRep) => 2_200_000_000,
-        (None, Circuit::WindowPoSt) => 100_000_000,
+/// Refuses to replace a file that is an official one: somebody fetched it.
+fn refuse_official(path: &Path, name: &str, progress: &mut dyn FnMut(u64, u64)) -> Result<(), ParamsError> {
+    let found = blake2b(path, progress)?;
+    match published(name) {
+        Some(published) if found.starts_with(&published.digest) => {
+            Err(ParamsError::OfficialInTheWay { path: path.to_owned() })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -285,7 +309,10 @@ fn check_space(dir: &Path, missing: &[(Circuit, SectorSize)]) -> Result<(), Para
     if missing.is_empty() {
         return Ok(());
     }
-    let bytes = missing.iter().map(|&(c, s)| expected_bytes(c, s));
+    // 32 GiB, which has no pin, was refused before.
+    let bytes = missing
+        .iter()
+        .map(|&(circuit, size)| pinned(circuit, size).map_or(0, |pin| pin.params_bytes));
     let needed = bytes.sum::<u64>() + SPARE_BYTES;
     let available = fs4::available_space(dir).map_err(io_error("inspect", dir))?;
     if available < needed {

@@ -2,6 +2,7 @@
 
 use super::Circuit;
 use crate::size::SectorSize;
+use crate::usage::Usage;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -79,7 +80,7 @@ impl Meter {
     pub(super) fn start() -> Self {
         Self {
             clock: Instant::now(),
-            cpu: usage().0,
+            cpu: Usage::now().cpu_seconds,
         }
     }
 
@@ -88,30 +89,16 @@ impl Meter {
         present: Vec<(Circuit, SectorSize)>,
         made: Vec<(Circuit, SectorSize)>,
     ) -> GenerationReport {
-        let (cpu, peak_memory) = usage();
+        let Usage {
+            cpu_seconds,
+            peak_memory,
+        } = Usage::now();
         GenerationReport {
             present,
             made,
             elapsed: self.clock.elapsed(),
-            cpu_seconds: cpu - self.cpu,
+            cpu_seconds: cpu_seconds - self.cpu,
             peak_memory,
         }
     }
-}
-
-/// (processor seconds, peak resident bytes) of this process; zeros if the system does not say.
-fn usage() -> (f64, u64) {
-    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: getrusage fills the structure it is given; all-zero bytes are a valid rusage anyway.
-    let usage = unsafe {
-        if libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) != 0 {
-            return (0.0, 0);
-        }
-        usage.assume_init()
-    };
-    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
-    // Linux counts in KiB, macOS in bytes.
-    let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
-    let peak = u64::try_from(usage.ru_maxrss).unwrap_or(0) * unit;
-    (seconds(usage.ru_utime) + seconds(usage.ru_stime), peak)
 }

@@ -16,7 +16,7 @@ pub use sealing::{
     check_pre_commit, clear_cache, commit1, commit2, pre_commit1, pre_commit2, PreCommit, SectorIdentity, PROOF_BYTES,
 };
 pub use staging::{data_commitment, write_unsealed, OpenPiece};
-pub use unsealing::unseal_piece;
+pub use unsealing::{unseal_piece, unseal_range};
 pub use window::{partitions, window_post, ProvingSector, MAX_WINDOW_SECTORS, PARTITION_PROOF_BYTES};
 
 pub(crate) use window::field_safe;

@@ -13,6 +13,7 @@
 use super::files::{check_length, retain, sync_directory, sync_file, wipe, SectorFiles};
 use super::layout::{layout, piece_infos, Piece};
 use crate::error::Error;
+use crate::needs::check_room;
 use crate::params::{check_installed, registered, Circuit};
 use crate::session::{guarded, params_dir};
 use crate::size::SectorSize;
@@ -56,7 +57,7 @@ pub struct PreCommit {
 ///
 /// # Errors
 /// [`Error::WrongLength`] if the unsealed file is not whole, [`Error::Proofs`] if it does not hold these
-/// `pieces`, [`Error::Busy`].
+/// `pieces`, [`Error::NoRoom`], [`Error::Busy`].
 pub fn pre_commit1(
     identity: &SectorIdentity,
     files: &SectorFiles,
@@ -69,6 +70,7 @@ pub fn pre_commit1(
     let (unsealed, sealed, cache) = (files.unsealed(), files.sealed(), files.cache());
     check_length(unsealed.clone(), identity.size)?;
     wipe(&cache)?;
+    check_room(identity.size, &files.dir, &cache)?;
     // The library wants the file to exist, and overwrites it with the data.
     File::create(&sealed).map_err(Error::io("create", &sealed))?;
     let (proof, _) = registered(identity.size);

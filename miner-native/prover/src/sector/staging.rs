@@ -5,6 +5,7 @@
 use super::files::{sync_file, SectorFiles};
 use super::layout::{layout, piece_infos, Piece, PlacedPiece};
 use crate::error::Error;
+use crate::needs::check_room;
 use crate::params::registered;
 use crate::session::guarded;
 use crate::size::SectorSize;
@@ -31,7 +32,7 @@ pub fn data_commitment(size: SectorSize, pieces: &[Piece]) -> Result<[u8; 32], E
 ///
 /// # Errors
 /// [`Error::PieceMismatch`] or [`Error::PieceTooLong`] for a piece that is not what was declared;
-/// [`Error::PieceSize`], [`Error::DoesNotFit`], [`Error::Busy`] and [`Error::Io`].
+/// [`Error::PieceSize`], [`Error::DoesNotFit`], [`Error::NoRoom`], [`Error::Busy`] and [`Error::Io`].
 pub fn write_unsealed(
     size: SectorSize,
     files: &SectorFiles,
@@ -41,6 +42,7 @@ pub fn write_unsealed(
     let comm_d = data_commitment(size, pieces)?;
     fs::create_dir_all(&files.dir).map_err(Error::io("create", &files.dir))?;
     let _lock = files.lock_exclusive()?;
+    check_room(size, &files.dir, &files.cache())?;
     let temporary = files.dir.join("unsealed.tmp");
     let mut file = File::create(&temporary).map_err(Error::io("create", &temporary))?;
     // Fillers are zeros both before and after padding: what is not written reads as zeros.
