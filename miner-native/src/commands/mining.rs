@@ -175,9 +175,11 @@ fn estimate(job: &JobView) -> String {
     let takes = job
         .expected_ms
         .map_or("for an unknown time".into(), |ms| format!("of about {}", span(ms)));
-    let begins = job
-        .wait_ms
-        .map_or("at an unknown time".into(), |ms| format!("in about {}", span(ms)));
+    let begins = match job.wait_ms {
+        None => "at an unknown time".into(),
+        Some(0) => "any moment".into(),
+        Some(ms) => format!("in about {}", span(ms)),
+    };
     match job.state {
         JobState::Running { since_ms } => {
             format!(

@@ -135,8 +135,14 @@ impl Engine for FakeEngine {
         Ok(())
     }
 
-    fn cost(&self, _: Step) -> Cost {
-        Cost::LIGHT
+    fn cost(&self, step: Step) -> Cost {
+        match step {
+            Step::Check | Step::Tidy | Step::Scrub => Cost::LIGHT,
+            _ => Cost {
+                memory: 16 << 20,
+                threads: 1,
+            },
+        }
     }
 
     fn remove(&self, sector: u64) -> Result<(), ProverError> {

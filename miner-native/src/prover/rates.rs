@@ -66,22 +66,23 @@ impl Rates {
     pub(super) fn expected(&self, step: Step, units: u64) -> Expected {
         let recent = self.recent();
         if let Some((mean, times)) = recent.get(&step).and_then(|times| Some((weighted(times)?, times))) {
-            let (least, most) = (times.iter().min(), times.iter().max());
-            let span = match (least, most) {
-                (Some(least), Some(most)) if least != most => format!(", {} to {}", text(*least), text(*most)),
-                _ => String::new(),
-            };
             let each = if step == Step::WindowPost {
                 " for each partition"
             } else {
                 ""
             };
+            let basis = match (times.len(), times.iter().min(), times.iter().max()) {
+                (1, ..) => format!("measured once here{each}"),
+                (count, Some(least), Some(most)) => format!(
+                    "the last {count} measured here{each}, {} to {}, the newest counting most",
+                    text(*least),
+                    text(*most)
+                ),
+                _ => String::new(),
+            };
             return Expected {
                 ms: Some(mean.saturating_mul(units.max(1))),
-                basis: format!(
-                    "the last {} measured here{each}{span}, the newest counting most",
-                    times.len()
-                ),
+                basis,
             };
         }
         let scaled = typical_ms(step, self.size).map(|ms| match step {

@@ -117,6 +117,7 @@ pub fn startable(waiting: &[Waiting], running: &[Running], post_due: bool, limit
             continue;
         }
         let may_start = is_post(job.step)
+            || job.cost == Cost::LIGHT
             || (fits(job.cost, now.iter(), limits)
                 && blocked.is_none_or(|first| leaves_room(job, first, &now, limits)));
         if may_start {

@@ -105,6 +105,24 @@ fn what_was_overtaken_often_enough_goes_before_everything_but_proofs_of_spacetim
 }
 
 #[test]
+fn what_takes_nothing_waits_for_nothing_that_others_hold() {
+    let full = [
+        started(job(1, Step::Commit2, 5 * GIB)),
+        started(job(2, Step::PreCommit2, 0)),
+        started(job(3, Step::PreCommit1, 0)),
+    ];
+    let aged = Waiting {
+        overtaken: MAX_OVERTAKEN,
+        ..job(4, Step::PreCommit1, GIB)
+    };
+    let check = Waiting {
+        cost: Cost::LIGHT,
+        ..job(5, Step::Check, 0)
+    };
+    assert_eq!(startable(&[aged, check], &full, false, &limits()), [5]);
+}
+
+#[test]
 fn nobody_reads_a_sector_whose_files_are_changed() {
     let of_seven = |number, step| Waiting {
         sector: Some(7),

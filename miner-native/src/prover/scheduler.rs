@@ -226,9 +226,10 @@ impl Scheduler {
             units,
         } = order;
         cost.threads = cost.threads.min(state.limits.threads);
+        let cores = state.plan.cores;
         let work = Box::new(move || {
             let began = Instant::now();
-            let outcome = guarded(step, work);
+            let outcome = guarded(step, || apart(step, cores, work));
             if outcome.is_ok() {
                 let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
                 inner.rates.observe(step, took, units);
@@ -350,6 +351,26 @@ impl Inner {
         self.state().running.retain(|begun| begun.job.number != number);
         self.dispatch();
     }
+}
+
+/// Runs the long steps of sealing on a rayon pool of their own. On the common one a proof-of-spacetime, and the chain's
+/// check of any proof, would come after all the small pieces of a zero-knowledge proof: an opening of a few milliseconds
+/// was seen to wait for two minutes. The pools share the cores as the system sees fit.
+fn apart<T: Send>(
+    step: Step,
+    cores: u64,
+    work: impl FnOnce() -> Result<T, ProverError> + Send,
+) -> Result<T, ProverError> {
+    if !step.computes_apart() {
+        return work();
+    }
+    let threads = usize::try_from(cores).unwrap_or(1);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    let pool = pool.map_err(|error| {
+        tracing::error!(%step, %error, "the threads for a step could not be started");
+        ProverError::NoThread { step }
+    })?;
+    pool.install(work)
 }
 
 /// A panic is an error of the step.

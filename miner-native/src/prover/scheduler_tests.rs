@@ -147,6 +147,36 @@ async fn sealing_starts_no_step_while_a_proof_of_spacetime_is_due() {
     waits.end().await;
 }
 
+/// Both compute with rayon, and a zero-knowledge proof leaves none of its threads idle for minutes.
+#[tokio::test]
+async fn a_proof_of_spacetime_does_not_queue_behind_the_pieces_of_a_zero_knowledge_proof() {
+    let world = world();
+    let (began, (go, gate)) = (Arc::new(Notify::new()), mpsc::channel::<()>());
+    let (scheduler, tell, gate) = (world.scheduler.clone(), began.clone(), Mutex::new(gate));
+    let busy = move || {
+        assert!(rayon::current_thread_index().is_some(), "on a pool of its own");
+        rayon::broadcast(|_| {
+            tell.notify_one();
+            // Held until the test drops the sender.
+            gate.lock().unwrap_or_else(PoisonError::into_inner).recv()
+        });
+        Ok(())
+    };
+    let proof = tokio::spawn(async move { scheduler.run(order(Step::Commit2, 1, GIB), busy).await });
+    began.notified().await;
+    let post = Order {
+        sector: None,
+        ..order(Step::WindowPost, 0, GIB)
+    };
+    let sum = world.scheduler.run(post, || {
+        assert!(rayon::current_thread_index().is_none(), "on the common pool");
+        Ok(rayon::join(|| 3, || 4))
+    });
+    assert!(matches!(sum.await, Ok((3, 4))));
+    drop(go);
+    proof.await.expect("no panic").expect("it is done");
+}
+
 #[tokio::test]
 async fn what_nobody_waits_for_any_more_is_not_started() {
     let world = world();

@@ -4,12 +4,14 @@ use super::{piece, World, SIZE};
 use crate::asking;
 use crate::intake;
 use crate::prover::fake::FakeEngine;
+use crate::prover::{ProverError, Step};
 use crate::scrubbing::{self, Scrubber};
-use crate::sealing;
+use crate::sealing::{self, StepError};
 use crate::settings::SettingsChange;
 use shared::chain::view::MinerView;
 use shared::chain::Epoch;
 use shared::deal::{DealState, MinerStage};
+use shared::sector::Phase;
 use std::fs;
 
 async fn set(world: &World, change: SettingsChange) {
@@ -90,6 +92,46 @@ async fn six_sectors_are_proven_by_one_message_in_each_window() {
         .expect("the store is whole")
         .expect("kept");
     assert_eq!(post.sectors, [1, 2, 3, 4, 5, 6]);
+}
+
+/// Not a failure of the sector: three of them would give it up, and its deals with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_without_memory_for_sealing_fails_no_sector_and_takes_no_deals() {
+    let mut world = World::start().await;
+    let (bytes, summary) = piece(1, 500);
+    let signed = world.paid(&summary, 1, 1500).await;
+    let cid = signed.cid();
+    assert_eq!(world.propose(signed).await.message, "");
+    world.deliver(&cid, &summary, &bytes);
+    let memory = |mib| SettingsChange {
+        memory_mib: Some(mib),
+        ..SettingsChange::default()
+    };
+    sealing::place(world.miner(), 0).expect("placed");
+    sealing::close_all(world.miner(), 0).expect("closed");
+    set(&world, memory(1)).await;
+    let miner = world.miner().clone();
+    assert!(world.during(sealing::step(&miner, 1)).await.expect("a ticket is drawn"));
+    for _ in 0..4 {
+        let outcome = world.during(sealing::step(&miner, 1)).await;
+        assert!(matches!(
+            outcome,
+            Err(StepError::Prover(ProverError::TooLittleMemory {
+                step: Step::PreCommit1,
+                ..
+            }))
+        ));
+    }
+    let record = miner.store.sector(1).expect("the store is whole").expect("kept");
+    assert_eq!((record.sector.phase(), record.sector.attempts), (Phase::PreCommit1, 0));
+    let other = world.paid(&piece(2, 500).1, 1, 1500).await;
+    let answer = world.propose(other.clone()).await;
+    assert!(answer.message.contains("too little memory"), "{}", answer.message);
+    set(&world, memory(0)).await;
+    assert_eq!(world.propose(other).await.message, "");
+    drop((record, miner));
+    world.seal(false).await;
+    assert!(matches!(world.deal(&cid).deal.stage, MinerStage::Complete { .. }));
 }
 
 async fn until(mut world: World, reached: impl Fn(&MinerView) -> bool) -> World {
