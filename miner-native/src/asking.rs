@@ -157,6 +157,8 @@ async fn finish(miner: &Miner) -> Result<Option<Published>, AskingError> {
 fn keep(miner: &Miner, kept: Kept) -> Result<(), AskingError> {
     miner.store.keep_settings(&kept)?;
     miner.settings.replace(kept);
+    let now = miner.settings.now();
+    miner.prover.allow(now.memory(), now.commit2_slots);
     Ok(())
 }
 

@@ -5,9 +5,9 @@
 //! - [`home`]: where a node's data lies; [`wallet`]: its keys
 //! - [`devnet`]: the chain; [`chain_access`]: the way to it
 //! - [`network`]: proposals, queries, transfer and retrieval over libp2p (steps 5 to 8, and 15)
-//! - [`staging`]: pieces as files (step 9); [`store`]: deals and sectors as records
+//! - [`intake`]: whether more is taken in; [`staging`]: pieces as files (step 9); [`store`]: deals and sectors as records
 //! - [`sealing`] and [`prover`]: from staged pieces to a committed sector (steps 10 to 12)
-//! - [`proving`]: proofs-of-spacetime (step 13); [`redeeming`]: vouchers (step 14);
+//! - [`proving`]: proofs-of-spacetime (step 13); [`scrubbing`]: damage found and mended before; [`redeeming`]: vouchers (step 14);
 //!   [`ending`]: what comes after; [`slashing`]: other miners that are late
 //! - [`client`]: the storage client of the terminal, from a file to a proof and back
 //! - [`settings`]: what the operator may change; [`asking`]: the price on the chain; [`operator`]: requests to a miner
@@ -22,6 +22,7 @@ pub mod daemon;
 pub mod devnet;
 pub mod ending;
 pub mod home;
+pub mod intake;
 pub mod miner;
 pub mod network;
 pub mod operator;
@@ -29,6 +30,7 @@ pub mod prover;
 pub mod proving;
 pub mod redeeming;
 pub mod registration;
+pub mod scrubbing;
 pub mod sealing;
 pub mod settings;
 pub mod slashing;

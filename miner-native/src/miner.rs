@@ -4,6 +4,7 @@
 
 use crate::chain_access::ChainAccess;
 use crate::devnet::Verifier;
+use crate::intake::Intake;
 use crate::prover::Prover;
 use crate::settings::Keeper;
 use crate::staging::Staging;
@@ -26,6 +27,7 @@ pub struct Miner {
     pub staging: Staging,
     pub chain: ChainAccess,
     pub prover: Prover,
+    pub intake: Intake,
     /// Checks our own proofs before they are sent.
     pub verifier: Verifier,
     /// Held while a proposal is decided on.

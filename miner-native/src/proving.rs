@@ -5,9 +5,13 @@
 //! recovered when they are whole again; a missed window is paid for and a new period begun. Whatever fails is tried again
 //! at the next head. Sectors that [`crate::ending`] is done with are proven a last time and released by the same message.
 
+mod files;
+mod pace;
+
 use crate::chain_access::ChainError;
 use crate::miner::{now_ms, Backoff, Miner};
-use crate::prover::ProverError;
+use crate::operator::ProvingStatus;
+use crate::prover::{ProverError, Step};
 use crate::store::{PostRecord, StoreError};
 use shared::chain::actors::miner::late_fee;
 use shared::chain::faults::{FaultSet, IntSet};
@@ -20,11 +24,6 @@ use shared::sector::post::FEE_MARGIN;
 use shared::sector::{post_duty, prover_id, PostDuty, PostFacts};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// Blocks between two looks at the sectors' files while no proof is due.
-const CHECK_EVERY: u64 = 50;
-/// Blocks before a window's end at which sectors that cannot be proven are given up, so that the others' proof is on time.
-const GIVE_UP_MARGIN: u64 = 30;
 
 /// Why a proof was not delivered; it is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -49,13 +48,15 @@ pub fn start(miner: Arc<Miner>) {
         let mut heads = miner.chain.heads();
         let mut backoff = Backoff::default();
         let mut watch = Watch::default();
+        let longest = pace::longest_rest(miner.chain.connected_network().block_time_ms, &miner.policy);
         while heads.changed().await.is_ok() {
             let height = heads.borrow_and_update().height;
             match watch.look(&miner, height).await {
                 Ok(()) => backoff = Backoff::default(),
                 Err(error) => {
                     tracing::error!(%error, "no proof-of-spacetime was delivered; trying again");
-                    backoff.pause().await;
+                    // However short the blocks are, a window sees several attempts.
+                    let _ = tokio::time::timeout(longest, backoff.pause()).await;
                 }
             }
         }
@@ -79,8 +80,21 @@ pub struct Watch {
     proof: Option<Proof>,
     /// The window whose predecessors' messages are cleared away.
     window_end: Option<Epoch>,
-    /// When the files are looked at next.
-    next_check: Epoch,
+    files: files::Looks,
+    /// Whether the operator was told that proofs take too long.
+    warned: bool,
+}
+
+/// How the next proof stands to the time that its window gives.
+pub(crate) fn status(miner: &Miner, view: &MinerView) -> ProvingStatus {
+    let sectors = view.sectors.iter().filter(|sector| sector.in_proving_set).count();
+    let expected = miner.prover.expected(Step::WindowPost, sectors.max(1));
+    pace::standing(
+        sectors,
+        expected,
+        miner.chain.connected_network().block_time_ms,
+        &miner.policy,
+    )
 }
 
 impl Watch {
@@ -92,15 +106,20 @@ impl Watch {
         let Some(window) = view.proving_window else {
             return Ok(());
         };
+        if self.window_end != Some(window.end) {
+            self.warn(miner, &view);
+        }
         self.clear_away(miner, window)?;
         match post_duty(height, &PostFacts::of(&view), &miner.policy) {
             PostDuty::Nothing => Ok(()),
-            PostDuty::WaitUntil(_) if height < window.start => self.check_files(miner, &view, height).await,
+            PostDuty::WaitUntil(_) if height < window.start => {
+                self.files.look(miner, &view, Some(window), height).await
+            }
             PostDuty::WaitUntil(_) => Ok(()),
             PostDuty::Prove { randomness_at, .. } => {
                 self.prove(miner, &view, window, randomness_at, height).await?;
                 // The next period's first look at the files is at its beginning.
-                self.next_check = Epoch(0);
+                self.files.again();
                 Ok(())
             }
             PostDuty::Restart { value } => self.begin_again(miner, &view, window, value, height).await,
@@ -116,31 +135,13 @@ impl Watch {
         Ok(())
     }
 
-    /// Declares sectors faulty whose files are not whole, and recovers those that are whole again. Before a window opens
-    /// that costs their power only; in the window it would cost the proof.
-    async fn check_files(&mut self, miner: &Miner, view: &MinerView, height: Epoch) -> Result<(), PostError> {
-        if height < self.next_check {
-            return Ok(());
+    /// Tells the operator, at the start and whenever that changes, that proofs take too long for their windows.
+    fn warn(&mut self, miner: &Miner, view: &MinerView) {
+        let warning = status(miner, view).warning;
+        if let Some(warning) = warning.as_ref().filter(|_| !self.warned) {
+            tracing::warn!("{warning}");
         }
-        let whole = whole_sectors(miner, view).await;
-        let is_out = |sector: &SectorView| sector.fault.as_ref().is_some_and(|fault| !fault.recovering);
-        let broken =
-            |sector: &&SectorView| sector.next_fault.is_none() && !is_out(sector) && !whole.contains(&sector.id);
-        let mended = |sector: &&SectorView| is_out(sector) && whole.contains(&sector.id);
-        let broken: Vec<u64> = ids(view.sectors.iter().filter(broken));
-        let mended: Vec<u64> = ids(view.sectors.iter().filter(mended));
-        if !broken.is_empty() {
-            tracing::error!(sectors = ?broken, "these sectors' files are not whole: declared faulty until they are");
-            let call = calls::add_faults(&miner.address, &FaultSet::of(broken));
-            send(miner, &format!("faults-{height}"), call).await?;
-        }
-        if !mended.is_empty() {
-            tracing::info!(sectors = ?mended, "these sectors' files are whole again");
-            let call = calls::recover_faults(&miner.address, &mended.into_iter().collect());
-            send(miner, &format!("recover-{height}"), call).await?;
-        }
-        self.next_check = height.plus(CHECK_EVERY);
-        Ok(())
+        self.warned = warning.is_some();
     }
 
     /// A period was missed, or sectors are committed and none is to be proven: after a slash, or when all were faulty.
@@ -155,7 +156,7 @@ impl Watch {
     ) -> Result<(), PostError> {
         let missed = view.sectors.iter().any(|sector| sector.in_proving_set);
         if !missed {
-            self.check_files(miner, view, height).await?;
+            self.files.look(miner, view, None, height).await?;
         }
         // Of faulty sectors alone no period can be begun.
         let provable = |sector: &SectorView| sector.fault.as_ref().is_none_or(|fault| fault.recovering);
@@ -228,18 +229,6 @@ fn committed(view: &MinerView) -> BTreeSet<u64> {
     view.sectors.iter().map(|sector| sector.id).collect()
 }
 
-/// The committed sectors whose files look whole.
-async fn whole_sectors(miner: &Miner, view: &MinerView) -> BTreeSet<u64> {
-    let mut whole = BTreeSet::new();
-    for sector in &view.sectors {
-        match miner.prover.check(sector.id).await {
-            Ok(()) => drop(whole.insert(sector.id)),
-            Err(error) => tracing::warn!(sector = sector.id, %error, "a sector's files are not whole"),
-        }
-    }
-    whole
-}
-
 /// Computes a proof over the proving set; near the window's end without those that cannot be proven.
 async fn compute(
     miner: &Miner,
@@ -248,6 +237,8 @@ async fn compute(
     randomness_at: Epoch,
     height: Epoch,
 ) -> Result<Proof, PostError> {
+    // Nothing of sealing begins until this proof, or the next attempt at it, is over.
+    let _due = miner.prover.post_is_due();
     let beacon = miner.chain.beacon(randomness_at).await?;
     let randomness = draw(Purpose::WindowPoSt, &beacon, &miner.address);
     let due = view.sectors.iter().filter(|sector| sector.in_proving_set);
@@ -259,7 +250,9 @@ async fn compute(
             let Some(faulty) = error.faulty().map(<[u64]>::to_vec) else {
                 return Err(error.into());
             };
-            let deadline = Epoch(window.end.0.saturating_sub(GIVE_UP_MARGIN));
+            let expected = miner.prover.expected(Step::WindowPost, covered.len()).ms;
+            let margin = pace::give_up_margin(expected, miner.chain.connected_network().block_time_ms, &miner.policy);
+            let deadline = Epoch(window.end.0.saturating_sub(margin));
             // Given up only when that saves others: files that are gone may come back, a lost sector does not.
             if height < deadline || faulty.len() >= covered.len() {
                 return Err(PostError::Faulty {

@@ -25,10 +25,6 @@ const AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// ([`shared::chain::actors::miner::MinerError`]: not pre-committed, other commitments, expired, ticket out of range).
 const STALE: [u64; 4] = [47, 48, 50, 51];
 
-/// Sectors between their ticket and their commitment at once: while one is proven the next is encoded. With more, tickets
-/// and pre-commits would grow too old in the queue for the proof.
-const SEALING_AT_ONCE: usize = 2;
-
 /// Why a step was not done; it is tried again.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StepError {
@@ -40,14 +36,17 @@ pub(crate) enum StepError {
     UnknownMiner,
     #[error("the chain shows no pre-commit of sector {sector}")]
     NoPreCommit { sector: u64 },
+    #[error(transparent)]
+    Prover(ProverError),
 }
 
 /// Starts sealing whatever is unfinished, and places new pieces, until the process ends.
 pub fn start(miner: Arc<Miner>) {
+    let places = usize::try_from(miner.prover.sectors_at_once()).unwrap_or(usize::MAX);
     let packer = Packer {
         miner,
         driven: BTreeSet::new(),
-        places: Arc::new(Semaphore::new(SEALING_AT_ONCE)),
+        places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))),
     };
     tokio::spawn(packer.run());
 }
@@ -214,7 +213,7 @@ async fn perform(miner: &Miner, sector: &Sector, effect: SectorEffect) -> Result
         SectorEffect::DrawTicket => draw_ticket(miner).await?,
         SectorEffect::PreCommit1 { ticket } => {
             let proved = miner.prover.pre_commit1(sector, ticket, &miner.staging);
-            done(proved, |output| SectorInput::PreCommit1Done { output }).await
+            done(proved, |output| SectorInput::PreCommit1Done { output }).await?
         }
         SectorEffect::PreCommit2 { output } => {
             let ticket = ticket_of(sector);
@@ -224,7 +223,7 @@ async fn perform(miner: &Miner, sector: &Sector, effect: SectorEffect) -> Result
                 comm_r: commitments.comm_r,
                 comm_c: commitments.comm_c,
             })
-            .await
+            .await?
         }
         SectorEffect::SubmitPreCommit { sealed } => submit_pre_commit(miner, sector, &sealed).await?,
         SectorEffect::AwaitSeed { seed_epoch } => await_seed(miner, seed_epoch).await?,
@@ -232,28 +231,29 @@ async fn perform(miner: &Miner, sector: &Sector, effect: SectorEffect) -> Result
             done(miner.prover.commit1(sector, &sealed, seed), |output| {
                 SectorInput::Commit1Done { output }
             })
-            .await
+            .await?
         }
         SectorEffect::Commit2 { output } => {
             done(miner.prover.commit2(sector.id, output), |proof| {
                 SectorInput::Commit2Done { proof }
             })
-            .await
+            .await?
         }
         SectorEffect::SubmitCommit { sealed, proof } => submit_commit(miner, sector, &sealed, &proof).await?,
     })
 }
 
-/// The input that a step of the prover gives.
+/// The input that a step of the prover gives. A step that was not begun has not failed.
 async fn done<T>(
     step: impl Future<Output = Result<T, ProverError>>,
     input: impl FnOnce(T) -> SectorInput,
-) -> SectorInput {
+) -> Result<SectorInput, StepError> {
     match step.await {
-        Ok(result) => input(result),
-        Err(error) => SectorInput::StepFailed {
+        Ok(result) => Ok(input(result)),
+        Err(error) if error.passes() => Err(StepError::Prover(error)),
+        Err(error) => Ok(SectorInput::StepFailed {
             reason: error.to_string(),
-        },
+        }),
     }
 }
 

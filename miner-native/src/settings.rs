@@ -18,6 +18,8 @@ pub const SHORTEST_ASK: u64 = 10;
 pub const LONGEST_ASK: u64 = 105_120_000;
 /// Longest wait of a sector or a transfer that can be set, in milliseconds: a year.
 const LONGEST_WAIT_MS: u64 = 366 * 24 * 3600 * 1000;
+/// Most zero-knowledge proofs at once that can be set.
+const MOST_SLOTS: u64 = 256;
 
 /// What holds now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +43,20 @@ pub struct Settings {
     pub redeem: bool,
     /// Whether miners that miss their proofs are slashed.
     pub slash: bool,
+    /// MiB of memory that the prover may take; 0 leaves it to what the machine has free.
+    pub memory_mib: u64,
+    /// Zero-knowledge proofs at once; 0 leaves it to the machine.
+    pub commit2_slots: u64,
+    /// Bytes of accepted deals that wait to be sealed, at most; 0 is [`crate::intake::bounds`]' choice.
+    pub staging_max_bytes: u64,
+    /// Accepted deals that wait to be sealed, at most.
+    pub staging_max_deals: u64,
+    /// Whether pieces of sealed sectors are kept unsealed too, so that they are given back at once.
+    pub keep_unsealed: bool,
+    /// Time between two scrubs of a sector; 0 never scrubs.
+    pub scrub_every_ms: u64,
+    /// Bytes per second that scrubbing reads; 0 reads as fast as it can.
+    pub scrub_bytes_per_second: u64,
 }
 
 impl Default for Settings {
@@ -56,6 +72,13 @@ impl Default for Settings {
             mining: true,
             redeem: true,
             slash: true,
+            memory_mib: 0,
+            commit2_slots: 0,
+            staging_max_bytes: 0,
+            staging_max_deals: 1024,
+            keep_unsealed: true,
+            scrub_every_ms: 7 * 24 * 3600 * 1000,
+            scrub_bytes_per_second: 16 << 20,
         }
     }
 }
@@ -82,6 +105,20 @@ pub struct SettingsChange {
     pub redeem: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slash: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit2_slots: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub staging_max_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub staging_max_deals: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_unsealed: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scrub_every_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scrub_bytes_per_second: Option<u64>,
 }
 
 /// Why settings are refused; nothing changed.
@@ -93,6 +130,12 @@ pub enum SettingsError {
     Durations { min: u64, max: u64 },
     #[error("{name} of {ms} ms is longer than a year: choose less")]
     Wait { name: &'static str, ms: u64 },
+    #[error("{slots} zero-knowledge proofs at once are more than any machine makes: choose at most {MOST_SLOTS}, or 0 to leave it to the machine")]
+    Slots { slots: u64 },
+    #[error(
+        "with room for no waiting deal the miner takes none: choose at least 1, or stop it with `sealdrop mining stop`"
+    )]
+    NoDeals,
 }
 
 impl Settings {
@@ -108,6 +151,13 @@ impl Settings {
             mining: change.mining.unwrap_or(self.mining),
             redeem: change.redeem.unwrap_or(self.redeem),
             slash: change.slash.unwrap_or(self.slash),
+            memory_mib: change.memory_mib.unwrap_or(self.memory_mib),
+            commit2_slots: change.commit2_slots.unwrap_or(self.commit2_slots),
+            staging_max_bytes: change.staging_max_bytes.unwrap_or(self.staging_max_bytes),
+            staging_max_deals: change.staging_max_deals.unwrap_or(self.staging_max_deals),
+            keep_unsealed: change.keep_unsealed.unwrap_or(self.keep_unsealed),
+            scrub_every_ms: change.scrub_every_ms.unwrap_or(self.scrub_every_ms),
+            scrub_bytes_per_second: change.scrub_bytes_per_second.unwrap_or(self.scrub_bytes_per_second),
         };
         after.check()?;
         Ok(after)
@@ -124,7 +174,16 @@ impl Settings {
         let waits = [
             ("a sector's wait", self.auto_seal_ms),
             ("a transfer's wait", self.transfer_limit_ms),
+            ("the time between two scrubs", self.scrub_every_ms),
         ];
+        if self.commit2_slots > MOST_SLOTS {
+            return Err(SettingsError::Slots {
+                slots: self.commit2_slots,
+            });
+        }
+        if self.staging_max_deals == 0 {
+            return Err(SettingsError::NoDeals);
+        }
         match waits.into_iter().find(|(_, ms)| *ms > LONGEST_WAIT_MS) {
             Some((name, ms)) => Err(SettingsError::Wait { name, ms }),
             None => Ok(()),
@@ -134,6 +193,11 @@ impl Settings {
     /// How long a sector waits for further pieces.
     pub fn auto_seal(&self) -> Duration {
         Duration::from_millis(self.auto_seal_ms)
+    }
+
+    /// Bytes of memory that the prover may take; 0 leaves it to the machine.
+    pub fn memory(&self) -> u64 {
+        self.memory_mib.saturating_mul(1 << 20)
     }
 
     /// Whether both ask for the same on the chain.
@@ -268,6 +332,30 @@ mod tests {
                 ms
             })
         );
+    }
+
+    #[test]
+    fn storage_settings_that_would_stop_the_miner_are_refused() {
+        let changed = |change: SettingsChange| Settings::default().changed(&change);
+        let usual = SettingsChange::default;
+        let slots = MOST_SLOTS + 1;
+        let too_many = SettingsChange {
+            commit2_slots: Some(slots),
+            ..usual()
+        };
+        assert_eq!(changed(too_many), Err(SettingsError::Slots { slots }));
+        let none = SettingsChange {
+            staging_max_deals: Some(0),
+            ..usual()
+        };
+        assert_eq!(changed(none), Err(SettingsError::NoDeals));
+    }
+
+    #[test]
+    fn settings_of_an_earlier_version_are_read_with_the_usual_values_for_what_is_new() {
+        let old = r#"{"price":"5","askBlocks":100,"minDuration":1,"maxDuration":10,"autoSealMs":1,"transferLimitMs":2,"mining":true,"redeem":true,"slash":false}"#;
+        let read: Settings = serde_json::from_str(old).expect("nothing is missing that has no usual value");
+        assert!(read.keep_unsealed && read.staging_max_deals == 1024 && !read.slash);
     }
 
     #[test]

@@ -23,9 +23,10 @@ mod verify;
 pub use error::Error;
 pub use needs::{Memory, Needs};
 pub use sector::{
-    check_pre_commit, clear_cache, commit1, commit2, data_commitment, layout, partitions, pre_commit1, pre_commit2,
-    unseal_piece, unseal_range, window_post, write_unsealed, OpenPiece, Piece, PlacedPiece, PreCommit, ProvingSector,
-    SectorFiles, SectorIdentity, MAX_WINDOW_SECTORS, MIN_PIECE, PARTITION_PROOF_BYTES, PROOF_BYTES,
+    check_pre_commit, clear_cache, commit1, commit2, data_commitment, layout, open_sector, partitions, pre_commit1,
+    pre_commit2, remove_unsealed, unseal_piece, unseal_range, window_post, write_unsealed, OpenPiece, Piece,
+    PlacedPiece, PreCommit, ProvingSector, SectorFiles, SectorIdentity, MAX_WINDOW_SECTORS, MIN_PIECE,
+    PARTITION_PROOF_BYTES, PROOF_BYTES,
 };
 pub use session::{init, init_from};
 pub use size::SectorSize;

@@ -1,6 +1,8 @@
 //! `sealdrop config`: what a node goes by, read and changed by key (spec §6.7). The miner's keys are those of the running
 //! daemon and hold at once; the wallet's are the client's.
 
+mod storage;
+
 use super::error::CommandError;
 use super::output::{columns, Output};
 use super::target::{DaemonPort, Target};
@@ -146,6 +148,11 @@ const MINING: [Key; 9] = [
     },
 ];
 
+/// Every key of the miner's.
+fn keys() -> impl Iterator<Item = &'static Key> {
+    MINING.iter().chain(&storage::STORAGE)
+}
+
 const MINER_ADDRESS: &str = "mining.minerAddress";
 const DEFAULT_ADDRESS: &str = "wallet.defaultAddress";
 const SECTORS: &str = "sectorbase.rootdir";
@@ -199,7 +206,7 @@ fn plain(value: &Value) -> String {
 async fn all(target: &Target, port: &DaemonPort, operator: &Operator) -> Result<Map<String, Value>, CommandError> {
     let mut all = Map::new();
     let settings = operator.settings().await?;
-    for key in &MINING {
+    for key in keys() {
         all.insert(key.name.into(), (key.read)(&settings));
     }
     for key in [MINER_ADDRESS, DEFAULT_ADDRESS, SECTORS] {
@@ -251,8 +258,8 @@ fn bad_value(key: &'static str, value: &str, form: &'static str) -> CommandError
 }
 
 fn of_miner(key: &str) -> Result<&'static Key, CommandError> {
-    MINING.iter().find(|known| known.name == key).ok_or_else(|| {
-        let mut known: Vec<&str> = MINING.iter().map(|key| key.name).collect();
+    keys().find(|known| known.name == key).ok_or_else(|| {
+        let mut known: Vec<&str> = keys().map(|key| key.name).collect();
         known.extend([MINER_ADDRESS, DEFAULT_ADDRESS, SECTORS]);
         CommandError::UnknownSetting {
             key: key.to_owned(),
@@ -268,7 +275,7 @@ mod tests {
     #[test]
     fn each_key_changes_the_setting_that_it_reads() {
         let before = Settings::default();
-        for key in &MINING {
+        for key in keys() {
             let now = (key.read)(&before);
             let other = match &now {
                 Value::Bool(flag) => (!flag).to_string(),
@@ -280,7 +287,7 @@ mod tests {
             let after = before.changed(&change).expect("all of these are sensible settings");
             assert_eq!(plain(&(key.read)(&after)), other, "{}", key.name);
             assert!((key.change)("nonsense").is_none(), "{}", key.name);
-            for untouched in MINING.iter().filter(|untouched| untouched.name != key.name) {
+            for untouched in keys().filter(|untouched| untouched.name != key.name) {
                 assert_eq!((untouched.read)(&after), (untouched.read)(&before), "{}", key.name);
             }
         }

@@ -3,7 +3,9 @@
 use super::error::CommandError;
 use super::output::{columns, Output};
 use super::target::{DaemonPort, Target};
-use crate::operator::{MiningStatus, Operator};
+use crate::miner::now_ms;
+use crate::operator::{IntakeStatus, MiningStatus, Operator, ProvingStatus, ScrubStatus};
+use crate::prover::{JobState, JobView};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::io::Read;
@@ -108,15 +110,96 @@ fn described(status: &MiningStatus) -> String {
     let window = status
         .proving_window
         .map_or("none yet".into(), |(start, end)| format!("{start}-{end}"));
-    columns([
+    let mut rows = vec![
         ["mining".to_owned(), if status.mining { "yes" } else { "no" }.to_owned()],
         ["miner".to_owned(), status.address.to_string()],
         ["height".to_owned(), status.height.to_string()],
         ["power".to_owned(), format!("{} / {}", status.power, status.total_power)],
         ["collateral".to_owned(), format!("{} FIL", status.collateral)],
         ["proving window".to_owned(), window],
+        ["proof takes".to_owned(), proof(&status.proving)],
         ["sectors being sealed".to_owned(), status.sealing.to_string()],
-    ])
+        ["waiting to be sealed".to_owned(), waiting(&status.intake)],
+        ["scrubbed".to_owned(), scrubbed(&status.scrub)],
+    ];
+    rows.extend(status.jobs.iter().map(|job| [running(job), estimate(job)]));
+    let notes = status.intake.reason.iter().chain(&status.proving.warning);
+    let damage = status
+        .scrub
+        .damage
+        .iter()
+        .map(|damage| format!("sector {}: {}", damage.sector, damage.text));
+    let notes = notes.cloned().chain(damage).map(|note| format!("\n{note}"));
+    columns(rows) + &notes.collect::<String>()
+}
+
+fn proof(proving: &ProvingStatus) -> String {
+    let of = proving
+        .window_ms
+        .map(|ms| format!(" of {}", span(ms)))
+        .unwrap_or_default();
+    let time = proving.expected_ms.map_or("unknown".into(), span);
+    format!("{time}{of} ({})", proving.basis)
+}
+
+fn waiting(intake: &IntakeStatus) -> String {
+    let open = if intake.open { "" } else { ": no more is taken in" };
+    format!(
+        "{} deals of {}, {} bytes of {}{open}",
+        intake.waiting_deals, intake.max_deals, intake.waiting_bytes, intake.max_bytes
+    )
+}
+
+fn scrubbed(scrub: &ScrubStatus) -> String {
+    match scrub.last_at {
+        None => "nothing yet".into(),
+        Some(at) => format!(
+            "{} sectors, the last {} ago; {} copies put back, {} damaged",
+            scrub.sectors,
+            span(now_ms().saturating_sub(at)),
+            scrub.restored,
+            scrub.damage.len()
+        ),
+    }
+}
+
+fn running(job: &JobView) -> String {
+    let of = job
+        .sector
+        .map(|sector| format!(" of sector {sector}"))
+        .unwrap_or_default();
+    format!("{}{of}", job.step)
+}
+
+fn estimate(job: &JobView) -> String {
+    let takes = job
+        .expected_ms
+        .map_or("for an unknown time".into(), |ms| format!("of about {}", span(ms)));
+    let begins = match job.wait_ms {
+        None => "at an unknown time".into(),
+        Some(0) => "any moment".into(),
+        Some(ms) => format!("in about {}", span(ms)),
+    };
+    match job.state {
+        JobState::Running { since_ms } => {
+            format!(
+                "for {} {takes} ({})",
+                span(now_ms().saturating_sub(since_ms)),
+                job.basis
+            )
+        }
+        JobState::Queued { behind } => format!("waits behind {behind}, begins {begins}, then {takes} ({})", job.basis),
+    }
+}
+
+/// A span for people.
+fn span(ms: u64) -> String {
+    match ms {
+        0..10_000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
+        10_000..600_000 => format!("{} s", ms / 1000),
+        600_000..36_000_000 => format!("{} min", ms / 60_000),
+        _ => format!("{} h", ms / 3_600_000),
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CommandError> {

@@ -8,6 +8,7 @@ use crate::asking::{self, AskingError};
 use crate::chain_access::{ChainAccess, ChainError};
 use crate::devnet::{Devnet, DevnetConfig, DevnetError};
 use crate::home::{Endpoints, Home, HomeError, Identity};
+use crate::intake::Intake;
 use crate::miner::Miner;
 use crate::network::{self, Host, HostConfig, IdentityError, NetworkError, Pulls};
 use crate::prover::{Prover, ProverError, RealEngine, RealVerifier};
@@ -17,7 +18,7 @@ use crate::staging::{Staging, StagingError};
 use crate::store::{Store, StoreError};
 use crate::wallet::{Wallet, WalletError};
 use crate::web::{self, WebConfig, WebError};
-use crate::{ending, proving, redeeming, sealing, slashing};
+use crate::{ending, proving, redeeming, scrubbing, sealing, slashing};
 use parameters::ParametersError;
 use sealdrop_prover::params::Source;
 use shared::chain::{Policy, SecretKey};
@@ -242,6 +243,7 @@ async fn start(config: &DaemonConfig, home: &Home) -> Result<Running, DaemonErro
     network::serve(miner.clone(), &host, pulls)?;
     sealing::start(miner.clone());
     proving::start(miner.clone());
+    scrubbing::start(miner.clone());
     redeeming::start(miner.clone());
     ending::start(miner.clone());
     slashing::start(miner.clone());
@@ -298,11 +300,12 @@ async fn start_miner(config: &DaemonConfig, home: &Home, chain_url: &str, host: 
         sector_size: config.sector_size,
         policy,
         settings: Keeper::new(kept),
+        prover: Prover::start(Arc::new(engine), config.sector_size, store.rates()?),
         store,
         staging: Staging::open(dir.join("staging"))?,
         chain,
-        prover: Prover::start(Arc::new(engine))?,
         verifier: Arc::new(RealVerifier),
+        intake: Intake::default(),
         deciding: tokio::sync::Mutex::new(()),
         redeeming: tokio::sync::Mutex::new(()),
         received: Notify::new(),
@@ -310,6 +313,10 @@ async fn start_miner(config: &DaemonConfig, home: &Home, chain_url: &str, host: 
     };
     asking::change(&miner, &config.settings).await?;
     asking::ensure(&miner).await?;
+    // What is sealed is proven all the same, and memory may come back: no reason to stop.
+    if let Err(error) = miner.prover.check_memory() {
+        tracing::error!(%error, "no sector can be sealed, so no deals are taken");
+    }
     Ok(miner)
 }
 

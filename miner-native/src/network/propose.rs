@@ -3,6 +3,7 @@
 
 use super::pull::Pulls;
 use super::{frames, ExchangeError};
+use crate::intake;
 use crate::miner::{now_ms, Miner};
 use crate::staging::StagingError;
 use crate::store::{DealRecord, StoreError};
@@ -95,7 +96,12 @@ fn settle(
     }
     let verdict = review(&signed, &context);
     if verdict.is_ok() {
-        if let Some((code, reason)) = no_room(miner, signed.size(), &source)? {
+        let size = signed.size();
+        let refused = match no_room(miner, size, &source)? {
+            None => intake::refuses(miner, size)?,
+            refused => refused,
+        };
+        if let Some((code, reason)) = refused {
             return Ok(refusal(cid, code, reason));
         }
     }

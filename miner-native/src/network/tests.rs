@@ -3,6 +3,7 @@
 use super::*;
 use crate::chain_access::ChainAccess;
 use crate::devnet::{Devnet, DevnetConfig};
+use crate::intake::Intake;
 use crate::prover::fake::FakeEngine;
 use crate::prover::Prover;
 use crate::registration;
@@ -83,11 +84,12 @@ impl World {
             sector_size: size,
             policy: Policy::default(),
             settings: Keeper::new(kept),
+            prover: Prover::start(Arc::new(engine), size, store.rates().unwrap()),
             store,
             staging: Staging::open(dir.path().join("staging")).unwrap(),
             chain,
-            prover: Prover::start(Arc::new(engine)).unwrap(),
             verifier: Arc::new(FakeVerifier::default()),
+            intake: Intake::default(),
             deciding: tokio::sync::Mutex::new(()),
             redeeming: tokio::sync::Mutex::new(()),
             received: Notify::new(),

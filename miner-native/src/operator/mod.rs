@@ -4,9 +4,12 @@
 //! peers. Amounts are FIL as decimal text, heights and sizes numbers, spans milliseconds or blocks as their names say.
 
 pub mod client;
+mod work;
 
 pub use client::{Operator, OperatorError};
+pub use work::{Damage, IntakeStatus, ProvingStatus, ScrubStatus};
 
+use crate::prover::JobView;
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
 use shared::chain::{Address, AttoFil, ChannelId, Epoch};
@@ -271,6 +274,11 @@ pub struct MiningStatus {
     pub proving_window: Option<(Epoch, Epoch)>,
     /// Sectors between their first piece and their commitment.
     pub sealing: u64,
+    pub intake: IntakeStatus,
+    pub proving: ProvingStatus,
+    pub scrub: ScrubStatus,
+    /// What the prover is at: what runs, then what waits, by when it starts.
+    pub jobs: Vec<JobView>,
 }
 
 /// A block of the chain.

@@ -1,6 +1,6 @@
 //! What a prover computes, one step a method: real proofs, or [`super::fake`] ones in tests.
 
-use super::ProverError;
+use super::{machine, Cost, ProverError, Step};
 use crate::staging::Staging;
 use sealdrop_prover::{Piece, PreCommit, ProvingSector, SectorFiles, SectorIdentity};
 use shared::piece::{padded_for, Commitment, SectorSize};
@@ -38,6 +38,12 @@ pub trait Engine: Send + Sync + 'static {
     fn check(&self, sector: u64) -> Result<(), ProverError>;
     /// Deletes all that is here of a sector.
     fn remove(&self, sector: u64) -> Result<(), ProverError>;
+    /// Really reads: opens the replica at random places, as a proof-of-spacetime does, with all the files that it needs.
+    fn open(&self, sector: u64, comm_r: Commitment) -> Result<(), ProverError>;
+    /// Deletes the unsealed data, which only sealing reads; twice is harmless.
+    fn remove_unsealed(&self, sector: u64) -> Result<(), ProverError>;
+    /// What a step takes of the machine.
+    fn cost(&self, step: Step) -> Cost;
 }
 
 /// What is in a sector's cache for as long as it is proven: the commitments' parts and the replica tree's description.
@@ -153,6 +159,29 @@ impl Engine for RealEngine {
 
     fn remove(&self, sector: u64) -> Result<(), ProverError> {
         remove_dir(self.files(sector).dir)
+    }
+
+    fn open(&self, sector: u64, comm_r: Commitment) -> Result<(), ProverError> {
+        Ok(sealdrop_prover::open_sector(
+            self.prover_id,
+            self.size,
+            &ProvingSector {
+                sector,
+                comm_r: comm_r.0,
+                files: self.files(sector),
+            },
+        )?)
+    }
+
+    fn remove_unsealed(&self, sector: u64) -> Result<(), ProverError> {
+        Ok(sealdrop_prover::remove_unsealed(&self.files(sector))?)
+    }
+
+    fn cost(&self, step: Step) -> Cost {
+        let size = SectorSize::ALL
+            .into_iter()
+            .find(|size| size.bytes() == self.size.bytes());
+        size.map_or(Cost::LIGHT, |size| Cost::of(step, size, machine::cores()))
     }
 }
 

@@ -2,7 +2,7 @@
 //! nothing about storage; it only keeps the miner's files and steps honest enough to be tested in seconds.
 
 use super::engine::{check_file, remove_dir, Commitments, Engine};
-use super::ProverError;
+use super::{Cost, ProverError, Step};
 use crate::staging::Staging;
 use shared::chain::keys::blake2b256;
 use shared::piece::{Commitment, SectorLayout, SectorSize};
@@ -25,7 +25,7 @@ impl FakeEngine {
         dir.join(sector.to_string()).join("sealed")
     }
 
-    fn failed(step: &'static str) -> impl Fn(std::io::Error) -> ProverError {
+    fn failed(step: Step) -> impl Fn(std::io::Error) -> ProverError {
         move |error| ProverError::Panicked {
             step,
             reason: error.to_string(),
@@ -35,13 +35,15 @@ impl FakeEngine {
 
 impl Engine for FakeEngine {
     fn pre_commit1(&self, sector: &Sector, ticket: [u8; 32], staging: &Staging) -> Result<Vec<u8>, ProverError> {
-        let failed = Self::failed("fake pre-commit 1");
+        let failed = Self::failed(Step::PreCommit1);
         let path = Self::replica(&self.dir, sector.id);
         fs::create_dir_all(path.parent().unwrap_or(&self.dir)).map_err(&failed)?;
         let mut data = Vec::new();
         for piece in &sector.pieces {
             data.extend(fs::read(staging.path(&piece.data_cid)).map_err(&failed)?);
         }
+        // So that damage to the replica can be seen.
+        fs::write(path.with_file_name("p_aux"), blake2b256(&data)).map_err(&failed)?;
         fs::write(path, data).map_err(&failed)?;
         Ok(ticket.to_vec())
     }
@@ -100,7 +102,7 @@ impl Engine for FakeEngine {
     }
 
     fn unseal(&self, sector: &Sector, _: &Sealed, index: usize, out: &mut fs::File) -> Result<(), ProverError> {
-        let failed = Self::failed("fake unsealing");
+        let failed = Self::failed(Step::Unseal);
         let data = fs::read(Self::replica(&self.dir, sector.id)).map_err(&failed)?;
         let before: u64 = sector.pieces[..index].iter().map(|piece| piece.size).sum();
         let piece = &data[before as usize..][..sector.pieces[index].size as usize];
@@ -109,6 +111,38 @@ impl Engine for FakeEngine {
 
     fn check(&self, sector: u64) -> Result<(), ProverError> {
         check_file(Self::replica(&self.dir, sector), None)
+    }
+
+    fn open(&self, sector: u64, _: Commitment) -> Result<(), ProverError> {
+        self.check(sector)?;
+        let path = Self::replica(&self.dir, sector);
+        let missing = |source| ProverError::Missing {
+            path: path.clone(),
+            source,
+        };
+        let data = fs::read(&path).map_err(missing)?;
+        let expected = fs::read(path.with_file_name("p_aux")).map_err(missing)?;
+        match blake2b256(&data)[..] == expected[..] {
+            true => Ok(()),
+            false => Err(ProverError::Step(sealdrop_prover::Error::Proofs {
+                step: "opening a sector",
+                reason: "the replica is damaged".into(),
+            })),
+        }
+    }
+
+    fn remove_unsealed(&self, _: u64) -> Result<(), ProverError> {
+        Ok(())
+    }
+
+    fn cost(&self, step: Step) -> Cost {
+        match step {
+            Step::Check | Step::Tidy | Step::Scrub => Cost::LIGHT,
+            _ => Cost {
+                memory: 16 << 20,
+                threads: 1,
+            },
+        }
     }
 
     fn remove(&self, sector: u64) -> Result<(), ProverError> {

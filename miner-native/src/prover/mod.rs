@@ -1,19 +1,29 @@
 //! Sealing and proving, off the async threads.
 //!
-//! Each lane is one thread that does one job at a time: one for sealing, one for proofs-of-spacetime (which have priority:
-//! the sealing lane starts no step while one runs), one for unsealing. A panic of a job becomes an error of that job.
-//! What the jobs compute is the [`Engine`]'s: real proofs, or fake ones in tests. Called by [`crate::sealing`],
-//! [`crate::proving`], [`crate::ending`] and [`crate::network`]; the verifier by the development chain.
+//! What may run when is decided by [`schedule`] and done by [`scheduler`]: later steps first, within the machine's memory,
+//! and proofs-of-spacetime before everything. A panic of a step becomes an error of that step. What the steps compute is
+//! the [`Engine`]'s: real proofs, or fake ones in tests. Called by [`crate::sealing`], [`crate::proving`],
+//! [`crate::scrubbing`], [`crate::ending`] and [`crate::network`]; the verifier by the development chain.
 
 mod engine;
 #[cfg(test)]
 pub(crate) mod fake;
-mod lane;
+mod jobs;
+mod machine;
+mod rates;
+pub mod schedule;
+mod scheduler;
+pub mod work;
 
 pub use engine::{prover_size, Commitments, Engine, RealEngine, RealVerifier};
+pub use jobs::{JobState, JobView};
+pub use rates::Expected;
+pub use work::{Cost, Step};
 
 use crate::staging::Staging;
-use lane::{Lane, Priority, Urgent};
+use crate::store::RateBook;
+use rates::Rates;
+use scheduler::{Order, Plan, Priority, Scheduler};
 use shared::piece::{Commitment, SectorSize, SizeError};
 use shared::sector::{Sealed, Sector};
 use std::path::PathBuf;
@@ -25,11 +35,20 @@ pub enum ProverError {
     #[error(transparent)]
     Step(#[from] sealdrop_prover::Error),
     #[error("{step} panicked: {reason}")]
-    Panicked { step: &'static str, reason: String },
-    #[error("the thread for {lane} could not be started: {source}; close other programs and start again")]
-    Thread { lane: &'static str, source: std::io::Error },
-    #[error("the daemon is stopping")]
-    Stopping,
+    Panicked { step: Step, reason: String },
+    #[error("no thread for {step} could be started; close other programs: it is tried again")]
+    NoThread { step: Step },
+    #[error(
+        "{step} needs {} of memory and there are {}, beyond the {} kept free for proofs-of-spacetime: close other programs, \
+         give the daemon more with `sealdrop config scheduler.memoryMiB`, or run it on a larger machine; it is tried again",
+        gib(*needed), gib(*budget), gib(*reserve)
+    )]
+    TooLittleMemory {
+        step: Step,
+        needed: u64,
+        budget: u64,
+        reserve: u64,
+    },
     #[error("{sector} is no sector size that proofs exist for")]
     UnknownSize { sector: SectorSize },
     #[error("a piece of the sector has an impossible size: {0}")]
@@ -50,29 +69,116 @@ impl ProverError {
             _ => None,
         }
     }
+
+    /// Whether the step itself did not fail: it was not begun, and can be later.
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::NoThread { .. } | Self::TooLittleMemory { .. })
+    }
+}
+
+/// Bytes as people read them.
+fn gib(bytes: u64) -> String {
+    format!("{}.{} GiB", bytes >> 30, ((bytes & ((1 << 30) - 1)) * 10) >> 30)
 }
 
 /// The prover of one miner.
 pub struct Prover {
     engine: Arc<dyn Engine>,
-    seal: Lane,
-    post: Lane,
-    unseal: Lane,
-    urgent: Urgent,
+    size: SectorSize,
+    scheduler: Scheduler,
+}
+
+/// As long as it lives a proof-of-spacetime is due, and nothing of sealing begins.
+pub struct Due(#[allow(dead_code)] Priority);
+
+/// Waits out proofs-of-spacetime; for what reads for a long time.
+#[derive(Clone)]
+pub struct Calm(Scheduler);
+
+impl Calm {
+    /// Returns when no proof-of-spacetime is due. Blocks its thread.
+    pub fn wait(&self) {
+        self.0.wait_for_calm();
+    }
 }
 
 impl Prover {
-    /// Starts the lanes.
-    pub fn start(engine: Arc<dyn Engine>) -> Result<Self, ProverError> {
-        let urgent = Urgent::default();
-        let (seal_gate, no_gate) = (Some(urgent.clone()), None);
-        Ok(Self {
+    /// Begins with what the machine gives; `book` knows how long steps took before.
+    pub fn start(engine: Arc<dyn Engine>, size: SectorSize, book: RateBook) -> Self {
+        let plan = Plan {
+            cores: machine::cores(),
+            memory: None,
+            slots: 0,
+            reserve: engine.cost(Step::WindowPost).memory,
+            proof: engine.cost(Step::Commit2).memory,
+        };
+        Self {
+            scheduler: Scheduler::new(plan, Rates::load(size, book)),
             engine,
-            seal: Lane::start("sealing", seal_gate)?,
-            post: Lane::start("proving", no_gate.clone())?,
-            unseal: Lane::start("unsealing", no_gate)?,
-            urgent,
-        })
+            size,
+        }
+    }
+
+    /// Holds to the operator's limits from now on: bytes of memory and zero-knowledge proofs at once; 0 leaves either to
+    /// the machine.
+    pub fn allow(&self, memory: u64, slots: u64) {
+        self.scheduler.allow((memory > 0).then_some(memory), slots);
+    }
+
+    /// Sectors that are sealed at once.
+    pub fn sectors_at_once(&self) -> u64 {
+        self.scheduler.limits().sectors()
+    }
+
+    /// What the prover is at: what runs, then what waits, by when it starts.
+    pub fn jobs(&self) -> Vec<JobView> {
+        self.scheduler.jobs()
+    }
+
+    /// How long a step is expected to take; `units` are the sectors of a proof-of-spacetime, else 1.
+    pub fn expected(&self, step: Step, units: usize) -> Expected {
+        self.scheduler.expected(step, self.units(step, units))
+    }
+
+    /// Whether the memory for sealing a sector is there; proving may go on without.
+    pub fn check_memory(&self) -> Result<(), ProverError> {
+        let order = self.order(Step::Commit2, None, 1);
+        self.scheduler.check(&order)
+    }
+
+    /// Says that a proof-of-spacetime is due, from now on until the result is dropped.
+    pub fn post_is_due(&self) -> Due {
+        Due(self.scheduler.priority())
+    }
+
+    /// See [`Calm`].
+    pub fn calm(&self) -> Calm {
+        Calm(self.scheduler.clone())
+    }
+
+    fn units(&self, step: Step, sectors: usize) -> u64 {
+        match (step, prover_size(self.size)) {
+            (Step::WindowPost, Ok(size)) => sealdrop_prover::partitions(size, sectors).max(1) as u64,
+            _ => 1,
+        }
+    }
+
+    fn order(&self, step: Step, sector: Option<u64>, units: usize) -> Order {
+        Order {
+            step,
+            sector,
+            cost: self.engine.cost(step),
+            units: self.units(step, units),
+        }
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        step: Step,
+        sector: u64,
+        job: impl FnOnce() -> Result<T, ProverError> + Send + 'static,
+    ) -> Result<T, ProverError> {
+        self.scheduler.run(self.order(step, Some(sector), 1), job).await
     }
 
     /// See [`Engine::pre_commit1`].
@@ -82,9 +188,10 @@ impl Prover {
         ticket: [u8; 32],
         staging: &Staging,
     ) -> Result<Vec<u8>, ProverError> {
-        let (engine, sector, staging) = (self.engine.clone(), sector.clone(), staging.clone());
+        let (engine, id) = (self.engine.clone(), sector.id);
+        let (sector, staging) = (sector.clone(), staging.clone());
         let job = move || engine.pre_commit1(&sector, ticket, &staging);
-        self.seal.run("pre-commit 1", job).await
+        self.run(Step::PreCommit1, id, job).await
     }
 
     /// See [`Engine::pre_commit2`].
@@ -94,30 +201,31 @@ impl Prover {
         ticket: [u8; 32],
         output: Vec<u8>,
     ) -> Result<Commitments, ProverError> {
-        let (engine, sector) = (self.engine.clone(), sector.clone());
+        let (engine, id, sector) = (self.engine.clone(), sector.id, sector.clone());
         let job = move || engine.pre_commit2(&sector, ticket, &output);
-        self.seal.run("pre-commit 2", job).await
+        self.run(Step::PreCommit2, id, job).await
     }
 
     /// See [`Engine::commit1`].
     pub async fn commit1(&self, sector: &Sector, sealed: &Sealed, seed: [u8; 32]) -> Result<Vec<u8>, ProverError> {
-        let (engine, sector, sealed) = (self.engine.clone(), sector.clone(), sealed.clone());
+        let (engine, id) = (self.engine.clone(), sector.id);
+        let (sector, sealed) = (sector.clone(), sealed.clone());
         let job = move || engine.commit1(&sector, &sealed, seed);
-        self.seal.run("commit 1", job).await
+        self.run(Step::Commit1, id, job).await
     }
 
     /// See [`Engine::commit2`].
     pub async fn commit2(&self, sector: u64, output: Vec<u8>) -> Result<Vec<u8>, ProverError> {
         let engine = self.engine.clone();
-        self.seal.run("commit 2", move || engine.commit2(sector, &output)).await
+        let job = move || engine.commit2(sector, &output);
+        self.run(Step::Commit2, sector, job).await
     }
 
     /// See [`Engine::clear_cache`].
     pub async fn clear_cache(&self, sector: u64) -> Result<(), ProverError> {
         let engine = self.engine.clone();
-        self.seal
-            .run("clearing the cache", move || engine.clear_cache(sector))
-            .await
+        let job = move || engine.clear_cache(sector);
+        self.run(Step::Tidy, sector, job).await
     }
 
     /// See [`Engine::window_post`].
@@ -126,10 +234,10 @@ impl Prover {
         randomness: [u8; 32],
         sectors: Vec<(u64, Commitment)>,
     ) -> Result<Vec<u8>, ProverError> {
-        let engine = self.engine.clone();
-        let _priority = Priority::take(&self.urgent);
+        let (engine, order) = (self.engine.clone(), self.order(Step::WindowPost, None, sectors.len()));
+        let _due = self.post_is_due();
         let job = move || engine.window_post(randomness, &sectors);
-        self.post.run("proof-of-spacetime", job).await
+        self.scheduler.run(order, job).await
     }
 
     /// Gets a piece back out of its replica, to the staging directory.
@@ -143,13 +251,14 @@ impl Prover {
         let Some(piece) = sector.pieces.get(index).cloned() else {
             return Err(UnsealError::NoSuchPiece { index });
         };
-        let (engine, sector, sealed, staging) = (self.engine.clone(), sector.clone(), sealed.clone(), staging.clone());
+        let (engine, id) = (self.engine.clone(), sector.id);
+        let (sector, sealed, staging) = (sector.clone(), sealed.clone(), staging.clone());
         let job = move || {
             Ok(staging.restore(&piece.data_cid, piece.size, |out| {
                 engine.unseal(&sector, &sealed, index, out)
             }))
         };
-        match self.unseal.run("unsealing", job).await.map_err(UnsealError::Prover)? {
+        match self.run(Step::Unseal, id, job).await.map_err(UnsealError::Prover)? {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(UnsealError::Prover(error)),
             Err(error) => Err(UnsealError::Staging(error)),
@@ -160,15 +269,37 @@ impl Prover {
     pub async fn check(&self, sector: u64) -> Result<(), ProverError> {
         let engine = self.engine.clone();
         let job = move || engine.check(sector);
-        self.post.run("checking a sector's files", job).await
+        self.run(Step::Check, sector, job).await
     }
 
-    /// See [`Engine::remove`]. In the lane of unsealing, so that nothing reads the files meanwhile.
+    /// See [`Engine::open`].
+    pub async fn open(&self, sector: u64, comm_r: Commitment) -> Result<(), ProverError> {
+        let engine = self.engine.clone();
+        let job = move || engine.open(sector, comm_r);
+        self.run(Step::Check, sector, job).await
+    }
+
+    /// Reads for a long time, when nothing else wants to.
+    pub(crate) async fn scrub<T: Send + 'static>(
+        &self,
+        sector: u64,
+        job: impl FnOnce() -> Result<T, ProverError> + Send + 'static,
+    ) -> Result<T, ProverError> {
+        self.run(Step::Scrub, sector, job).await
+    }
+
+    /// See [`Engine::remove`]. Nothing else is at the sector's files meanwhile but proofs-of-spacetime.
     pub async fn remove(&self, sector: u64) -> Result<(), ProverError> {
         let engine = self.engine.clone();
-        self.unseal
-            .run("removing a sector", move || engine.remove(sector))
-            .await
+        let job = move || engine.remove(sector);
+        self.run(Step::Tidy, sector, job).await
+    }
+
+    /// See [`Engine::remove_unsealed`].
+    pub async fn remove_unsealed(&self, sector: u64) -> Result<(), ProverError> {
+        let engine = self.engine.clone();
+        let job = move || engine.remove_unsealed(sector);
+        self.run(Step::Tidy, sector, job).await
     }
 }
 

@@ -7,11 +7,15 @@
 mod codec;
 mod ledger;
 mod needs;
+mod rates;
 mod records;
+mod scrubs;
 #[cfg(test)]
 mod tests;
 
+pub use rates::RateBook;
 pub use records::{DealRecord, PhaseStart, PieceRecord, PostRecord, RedemptionRecord, RedemptionStage, SectorRecord};
+pub use scrubs::ScrubRecord;
 
 use cid::Cid;
 use codec::{abort, channel_key, duration_key, number, parse, parse_cid, read, settled, write};

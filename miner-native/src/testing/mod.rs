@@ -4,10 +4,12 @@
 mod keeping;
 mod lifecycle;
 mod offers;
+mod upkeep;
 
 use crate::chain_access::ChainAccess;
 use crate::devnet::tests::{config, key, produce};
 use crate::devnet::Devnet;
+use crate::intake::Intake;
 use crate::miner::Miner;
 use crate::network::propose;
 use crate::prover::fake::FakeEngine;
@@ -332,11 +334,12 @@ async fn assemble(devnet: &Devnet, store: Store, dir: PathBuf) -> Miner {
         sector_size: SIZE,
         policy: Policy::default(),
         settings: Keeper::new(kept),
+        prover: Prover::start(Arc::new(engine), SIZE, store.rates().expect("a book")),
         store,
         staging: Staging::open(dir.join("staging")).expect("a folder"),
         chain,
-        prover: Prover::start(Arc::new(engine)).expect("threads"),
         verifier: Arc::new(FakeVerifier::default()),
+        intake: Intake::default(),
         deciding: tokio::sync::Mutex::new(()),
         redeeming: tokio::sync::Mutex::new(()),
         received: Notify::new(),

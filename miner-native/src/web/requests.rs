@@ -15,6 +15,7 @@ use crate::redeeming::{self, RedeemError};
 use crate::settings::{Settings, SettingsChange};
 use crate::staging::StagingError;
 use crate::store::StoreError;
+use crate::{intake, proving, scrubbing};
 use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{header, StatusCode};
@@ -244,6 +245,10 @@ async fn mining_status(miner: &Miner) -> Result<MiningStatus, Trouble> {
         collateral: own.collateral,
         proving_window: own.proving_window.map(|window| (window.start, window.end)),
         sealing,
+        intake: intake::status(miner)?,
+        proving: proving::status(miner, own),
+        scrub: scrubbing::status(miner)?,
+        jobs: miner.prover.jobs(),
     })
 }
 

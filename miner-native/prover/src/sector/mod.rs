@@ -8,6 +8,7 @@ mod layout;
 mod sealing;
 mod staging;
 mod unsealing;
+mod upkeep;
 mod window;
 
 pub use files::SectorFiles;
@@ -17,6 +18,7 @@ pub use sealing::{
 };
 pub use staging::{data_commitment, write_unsealed, OpenPiece};
 pub use unsealing::{unseal_piece, unseal_range};
+pub use upkeep::{open_sector, remove_unsealed};
 pub use window::{partitions, window_post, ProvingSector, MAX_WINDOW_SECTORS, PARTITION_PROOF_BYTES};
 
 pub(crate) use window::field_safe;

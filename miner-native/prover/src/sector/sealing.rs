@@ -22,7 +22,6 @@ use filecoin_proofs_api::{PieceInfo, RegisteredSealProof, SectorId};
 use rand_core::{OsRng, RngCore};
 use serde::{de::DeserializeOwned, Serialize};
 use std::fs::{self, File};
-use std::sync::{Mutex, PoisonError};
 
 /// Bytes of a proof-of-replication at the sizes with one partition (all but 32 GiB, which has ten).
 pub const PROOF_BYTES: usize = 192;
@@ -189,17 +188,15 @@ pub fn commit1(
 }
 
 /// Commit 2: the zero-knowledge proof, [`PROOF_BYTES`] long (10 times that for 32 GiB), already verified.
-/// One at a time in the process: a second caller waits, as each takes gigabytes and all cores.
+/// It takes gigabytes and all cores: the caller decides how many run at once.
 ///
 /// # Errors
 /// [`Error::Params`] if the parameters are not installed, [`Error::DamagedOutput`] for bytes that `commit1`
 /// did not return for this size, [`Error::Proofs`].
 pub fn commit2(identity: &SectorIdentity, c1: &[u8]) -> Result<Vec<u8>, Error> {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let phase1: SealCommitPhase1Output = load("commit 1", c1)?;
     let (proof, _) = registered(identity.size);
     check_proof("commit 1", phase1.registered_proof, proof)?;
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     // A truncated parameter file makes bellperson panic, half-way through.
     check_installed(&params_dir()?, Circuit::PoRep, identity.size)?;
     let output = guarded("commit 2", || {

@@ -6,6 +6,7 @@
 //! | 1007 to 1009 | what the miner's operator set: shortest and longest duration, the ask's expiry |
 //! | 1010 to 1019 | price and payment channel |
 //! | 1020 to 1031 | vouchers |
+//! | 1040 to 1045 | the miner takes nothing just now: the same proposal may be accepted later |
 //!
 //! Each variant's comment says what it means; a number is never used for anything else, nor given up.
 
@@ -96,6 +97,10 @@ rejections! {
     NoDiskSpace = 1042,
     /// The miner keeps as many deals as it ever will.
     TooManyDeals = 1043,
+    /// As much waits to be sealed as the miner takes in: propose again later.
+    SealingBacklog = 1044,
+    /// The miner's machine cannot seal at present.
+    CannotSeal = 1045,
 }
 
 /// A refusal: the peer's fault, with a stable code and the text that tools know (design §4).

@@ -1,0 +1,269 @@
+//! Whether more deals are taken in while many still wait to be sealed.
+//!
+//! What waits is bounded in bytes and in deals. A proposal that would go beyond the bound is refused with the time after
+//! which to try again, and from then on so is every other, until a quarter of the bound has been sealed: otherwise each
+//! finished sector would let in a handful and turn the rest away. Asked by [`crate::network`] for every proposal that is
+//! good otherwise; refusals are not kept, so the same proposal may be accepted later.
+
+use crate::miner::Miner;
+use crate::operator::IntakeStatus;
+use crate::prover::Step;
+use crate::store::StoreError;
+use shared::deal::{MinerEffect, RejectionCode};
+use shared::piece::SectorSize;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The usual bound of bytes, in sectors.
+const USUAL_SECTORS: u64 = 64;
+/// The least usual bound of bytes, for sectors that are tiny.
+const USUAL_LEAST: u64 = 64 << 20;
+
+/// Deals that are accepted and not sealed yet, or how many there may be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Load {
+    pub bytes: u64,
+    pub deals: u64,
+}
+
+impl Load {
+    /// Below this intake opens again: three quarters of the bound.
+    fn reopens_at(self) -> Self {
+        let part = |bound: u64| bound - bound.div_ceil(4);
+        Self {
+            bytes: part(self.bytes),
+            deals: part(self.deals),
+        }
+    }
+
+    fn exceeds(self, other: Self) -> bool {
+        self.bytes > other.bytes || self.deals > other.deals
+    }
+
+    fn with(self, bytes: u64) -> Self {
+        Self {
+            bytes: self.bytes.saturating_add(bytes),
+            deals: self.deals.saturating_add(u64::from(bytes > 0)),
+        }
+    }
+}
+
+/// Whether intake is closed, as it was decided last.
+#[derive(Debug, Default)]
+struct Valve {
+    is_closed: bool,
+}
+
+impl Valve {
+    /// Whether a piece of `size` bytes comes in; 0 asks for none in particular.
+    fn admits(&mut self, load: Load, bound: Load, size: u64) -> bool {
+        let is_high = load.exceeds(bound.reopens_at());
+        if !is_high {
+            self.is_closed = false;
+        }
+        // The first piece comes in whatever its size: nothing else would ever make room for it.
+        let is_over = load.with(size).exceeds(bound) && load.deals > 0;
+        if is_over && is_high {
+            self.is_closed = true;
+        }
+        !self.is_closed && !is_over
+    }
+}
+
+/// The valve of one miner.
+#[derive(Debug, Default)]
+pub struct Intake {
+    valve: Mutex<Valve>,
+}
+
+impl Intake {
+    fn valve(&self) -> MutexGuard<'_, Valve> {
+        // One flag: whole after a panic, too.
+        self.valve.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How much may wait, by the operator's settings.
+pub fn bounds(size: SectorSize, max_bytes: u64, max_deals: u64) -> Load {
+    let usual = size.bytes().saturating_mul(USUAL_SECTORS).max(USUAL_LEAST);
+    Load {
+        bytes: if max_bytes == 0 { usual } else { max_bytes },
+        deals: max_deals,
+    }
+}
+
+/// Why a piece of `size` bytes does not come in now; `None` when it does.
+pub(crate) fn refuses(miner: &Miner, size: u64) -> Result<Option<(RejectionCode, String)>, StoreError> {
+    if let Err(error) = miner.prover.check_memory() {
+        tracing::warn!(%error, "a proposal was refused: the machine cannot seal");
+        let text = "this miner's machine has too little memory to seal a sector at present: propose again later, or to another";
+        return Ok(Some((RejectionCode::CannotSeal, text.to_owned())));
+    }
+    let (load, bound) = (load(miner)?, bound_of(miner));
+    let mut valve = miner.intake.valve();
+    let was_closed = valve.is_closed;
+    if valve.admits(load, bound, size) {
+        if was_closed {
+            tracing::info!("enough was sealed: new deals are taken again");
+        }
+        return Ok(None);
+    }
+    if valve.is_closed && !was_closed {
+        tracing::warn!(
+            bytes = load.bytes,
+            deals = load.deals,
+            "too much waits to be sealed: no new deals for now"
+        );
+    }
+    let text = reason(load, retry_ms(miner, load, bound, size));
+    Ok(Some((RejectionCode::SealingBacklog, text)))
+}
+
+/// How intake is doing.
+pub(crate) fn status(miner: &Miner) -> Result<IntakeStatus, StoreError> {
+    let (load, bound) = (load(miner)?, bound_of(miner));
+    let reason = match miner.prover.check_memory() {
+        Err(error) => Some(error.to_string()),
+        Ok(()) if !miner.intake.valve().admits(load, bound, 0) => Some(reason(load, retry_ms(miner, load, bound, 0))),
+        Ok(()) => None,
+    };
+    Ok(IntakeStatus {
+        open: reason.is_none(),
+        reason,
+        waiting_bytes: load.bytes,
+        max_bytes: bound.bytes,
+        waiting_deals: load.deals,
+        max_deals: bound.deals,
+    })
+}
+
+fn load(miner: &Miner) -> Result<Load, StoreError> {
+    let waits = |effect| {
+        matches!(
+            effect,
+            MinerEffect::FetchPiece | MinerEffect::Place | MinerEffect::AwaitSector { .. }
+        )
+    };
+    let waiting = miner.store.deals_to(waits)?;
+    let sizes = waiting.iter().map(|(_, record)| record.deal.proposal.size());
+    Ok(sizes.fold(Load::default(), Load::with))
+}
+
+fn bound_of(miner: &Miner) -> Load {
+    let settings = miner.settings.now();
+    bounds(
+        miner.sector_size,
+        settings.staging_max_bytes,
+        settings.staging_max_deals,
+    )
+}
+
+fn reason(load: Load, retry_ms: Option<u64>) -> String {
+    let Load { bytes, deals } = load;
+    let when = retry_ms.map_or("later".into(), |ms| format!("in about {}", text(ms)));
+    format!("{deals} deals with {bytes} bytes wait to be sealed by this miner, as much as it takes in: propose again {when}")
+}
+
+/// When enough will be sealed, by how long steps take here; `None` when that is not known.
+fn retry_ms(miner: &Miner, load: Load, bound: Load, size: u64) -> Option<u64> {
+    let expected = |step| miner.prover.expected(step, 1).ms;
+    let encoding = expected(Step::PreCommit1)?.saturating_add(expected(Step::PreCommit2)?);
+    // Encoding and proving overlap: the slower of both sets the pace.
+    let a_sector = encoding.max(expected(Step::Commit2)?);
+    Some(sectors_until(load, bound, size, miner.sector_size.usable()).saturating_mul(a_sector))
+}
+
+/// Sectors that must be sealed before a piece of `size` bytes comes in; at least one.
+fn sectors_until(load: Load, bound: Load, size: u64, usable: u64) -> u64 {
+    let mark = bound.reopens_at();
+    let room = mark.bytes.min(bound.bytes.saturating_sub(size));
+    let too_many_deals = load.deals.saturating_sub(mark.deals);
+    let average = load.bytes / load.deals.max(1);
+    let bytes = load
+        .bytes
+        .saturating_sub(room)
+        .max(too_many_deals.saturating_mul(average));
+    bytes.div_ceil(usable.max(1)).max(1)
+}
+
+/// A span for people, rounded up.
+fn text(ms: u64) -> String {
+    match ms.div_ceil(1000) {
+        0..=1 => "a second".into(),
+        seconds @ 2..=90 => format!("{seconds} seconds"),
+        91..=5400 => format!("{} minutes", ms.div_ceil(60_000)),
+        _ => format!("{} hours", ms.div_ceil(3_600_000)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUND: Load = Load { bytes: 100, deals: 8 };
+
+    fn load(bytes: u64, deals: u64) -> Load {
+        Load { bytes, deals }
+    }
+
+    #[test]
+    fn intake_closes_at_the_bound_and_opens_again_when_a_quarter_of_it_is_sealed() {
+        let mut valve = Valve::default();
+        assert!(valve.admits(load(80, 2), BOUND, 20));
+        assert!(!valve.admits(load(90, 3), BOUND, 20));
+        // A smaller piece would fit, and waits for its turn all the same.
+        assert!(!valve.admits(load(90, 3), BOUND, 1));
+        assert!(!valve.admits(load(76, 3), BOUND, 1));
+        assert!(valve.admits(load(75, 3), BOUND, 1));
+        assert!(
+            valve.admits(load(76, 4), BOUND, 1),
+            "open until the bound is reached again"
+        );
+    }
+
+    #[test]
+    fn many_small_deals_close_it_as_well() {
+        let mut valve = Valve::default();
+        assert!(valve.admits(load(7, 7), BOUND, 1));
+        assert!(!valve.admits(load(8, 8), BOUND, 1));
+        assert!(!valve.admits(load(7, 7), BOUND, 1));
+        assert!(valve.admits(load(6, 6), BOUND, 1));
+    }
+
+    #[test]
+    fn a_large_piece_that_has_no_room_closes_nothing_for_small_ones() {
+        let mut valve = Valve::default();
+        assert!(!valve.admits(load(50, 2), BOUND, 60));
+        assert!(valve.admits(load(50, 2), BOUND, 10));
+        assert!(
+            valve.admits(load(0, 0), BOUND, 500),
+            "the first comes in whatever its size"
+        );
+    }
+
+    #[test]
+    fn the_time_to_try_again_follows_from_what_has_to_be_sealed_first() {
+        assert_eq!(sectors_until(load(100, 4), BOUND, 10, 10), 3, "down to three quarters");
+        assert_eq!(
+            sectors_until(load(100, 4), BOUND, 60, 10),
+            6,
+            "and until the piece fits"
+        );
+        assert_eq!(
+            sectors_until(load(80, 8), BOUND, 1, 10),
+            2,
+            "two deals too many of 10 bytes each"
+        );
+        assert_eq!(sectors_until(load(1, 1), BOUND, 1, 10), 1);
+        assert_eq!(
+            [text(1), text(90_000), text(91_000), text(7_200_000)],
+            ["a second", "90 seconds", "2 minutes", "2 hours"]
+        );
+    }
+
+    #[test]
+    fn the_usual_bound_grows_with_the_sector() {
+        assert_eq!(bounds(SectorSize::S2KiB, 0, 5), load(64 << 20, 5));
+        assert_eq!(bounds(SectorSize::S8MiB, 0, 5), load(512 << 20, 5));
+        assert_eq!(bounds(SectorSize::S8MiB, 7, 5), load(7, 5));
+    }
+}

@@ -1,0 +1,334 @@
+//! Reads what is stored now and then, so that damage is found before a client or a window finds it.
+//!
+//! One sector at a time, the one that was not scrubbed for longest: the unsealed copy of each of its pieces is read whole,
+//! its CommP and data root compared with the record; a copy that is damaged or gone is put back from the replica. Then the
+//! replica is opened at random places. At the lowest priority, at the operator's pace, and not while a proof-of-spacetime
+//! is due. What stays damaged is on record for [`crate::operator`]; a replica that cannot be proven is declared faulty by
+//! [`crate::proving`]. Where the operator keeps no unsealed copies, this removes them.
+
+use crate::miner::{now_ms, Backoff, Miner};
+use crate::operator::{Damage, ScrubStatus};
+use crate::prover::{Calm, ProverError};
+use crate::staging::StagingError;
+use crate::store::{ScrubRecord, SectorRecord, StoreError};
+use cid::Cid;
+use shared::deal::MinerEffect;
+use shared::piece::{PieceDigest, PieceSummary};
+use shared::sector::{Sector, SectorEffect, SectorPiece};
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+/// Time between two looks for a sector that is due.
+const LOOK: Duration = Duration::from_secs(30);
+/// Bytes that are read between two looks at the pace.
+const CHUNK: usize = 1 << 20;
+/// How long an unsealed copy stays where none are kept: pieces are often asked for more than once.
+const COPY_RESTS_MS: u64 = 10 * 60 * 1000;
+/// Damage on record for one sector, at most.
+const MAX_DAMAGE: usize = 16;
+
+/// Why a scrub could not be done; it is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum ScrubError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Staging(#[from] StagingError),
+    #[error(transparent)]
+    Prover(#[from] ProverError),
+}
+
+/// Scrubs until the process ends.
+pub fn start(miner: Arc<Miner>) {
+    tokio::spawn(async move {
+        let mut backoff = Backoff::default();
+        let mut scrubber = Scrubber::default();
+        loop {
+            match scrubber.look(&miner, now_ms()).await {
+                Ok(true) => backoff = Backoff::default(),
+                Ok(false) => {
+                    backoff = Backoff::default();
+                    tokio::time::sleep(LOOK).await;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "stored data could not be scrubbed; trying again");
+                    backoff.pause().await;
+                }
+            }
+        }
+    });
+}
+
+/// What is remembered from look to look; losing it costs only work.
+#[derive(Debug, Default)]
+pub(crate) struct Scrubber {
+    /// Sectors whose unsealed data was removed.
+    bare: BTreeSet<u64>,
+}
+
+impl Scrubber {
+    /// Scrubs the sector that is due most, if any is; whether one was.
+    pub(crate) async fn look(&mut self, miner: &Miner, now: u64) -> Result<bool, ScrubError> {
+        forget_gone(miner)?;
+        let settings = miner.settings.now();
+        if !settings.keep_unsealed {
+            self.remove_copies(miner, now).await?;
+        }
+        if settings.scrub_every_ms == 0 {
+            return Ok(false);
+        }
+        let Some(record) = due(miner, now, settings.scrub_every_ms)? else {
+            return Ok(false);
+        };
+        let found = scrub(miner, &record.sector, settings.keep_unsealed).await?;
+        miner.store.keep_scrub(&ScrubRecord { at_ms: now, ..found })?;
+        Ok(true)
+    }
+
+    /// Removes the unsealed copies of sealed sectors that nobody asked for lately, and the sectors' unsealed data.
+    async fn remove_copies(&mut self, miner: &Miner, now: u64) -> Result<(), ScrubError> {
+        let needed = needed_copies(miner)?;
+        for record in proven(miner)? {
+            let id = record.sector.id;
+            if !self.bare.contains(&id) {
+                match miner.prover.remove_unsealed(id).await {
+                    Ok(()) => drop(self.bare.insert(id)),
+                    Err(error) => tracing::debug!(sector = id, %error, "the sector's unsealed data stays for now"),
+                }
+            }
+            for piece in &record.sector.pieces {
+                let path = miner.staging.path(&piece.data_cid);
+                let rests = changed_ms(&path).is_some_and(|at| now.saturating_sub(at) >= COPY_RESTS_MS);
+                if rests && !needed.contains(&piece.data_cid) {
+                    miner.staging.remove(&piece.data_cid)?;
+                    tracing::info!(piece = %piece.data_cid, sector = id, "the unsealed copy was removed");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What scrubbing found, for the operator.
+pub(crate) fn status(miner: &Miner) -> Result<ScrubStatus, StoreError> {
+    let records = miner.store.scrubs()?;
+    let of = |record: &ScrubRecord| {
+        let sector = record.sector;
+        let texts = record.damage.iter().cloned();
+        texts.map(|text| Damage { sector, text }).collect::<Vec<_>>()
+    };
+    Ok(ScrubStatus {
+        sectors: records.len() as u64,
+        last_at: records.iter().map(|record| record.at_ms).max(),
+        restored: records.iter().map(|record| record.restored).sum(),
+        damage: records.iter().flat_map(of).collect(),
+    })
+}
+
+/// The sectors that are proven and will be.
+fn proven(miner: &Miner) -> Result<Vec<SectorRecord>, StoreError> {
+    let all: Vec<SectorRecord> = miner.store.sectors().collect::<Result<_, _>>()?;
+    let is_proven = |record: &SectorRecord| record.sector.effect() == SectorEffect::Prove;
+    Ok(all.into_iter().filter(is_proven).collect())
+}
+
+/// The sector whose last scrub, or whose commitment if there was none, is longest ago, when that is `every` ago.
+fn due(miner: &Miner, now: u64, every: u64) -> Result<Option<SectorRecord>, StoreError> {
+    let mut oldest: Option<(u64, SectorRecord)> = None;
+    for record in proven(miner)? {
+        let scrubbed = miner.store.scrub(record.sector.id)?.map(|scrub| scrub.at_ms);
+        let at = scrubbed.unwrap_or_else(|| record.since_ms());
+        let is_due = now.saturating_sub(at) >= every;
+        if is_due && oldest.as_ref().is_none_or(|(other, _)| at < *other) {
+            oldest = Some((at, record));
+        }
+    }
+    Ok(oldest.map(|(_, record)| record))
+}
+
+/// Forgets the scrubs of sectors that are gone.
+fn forget_gone(miner: &Miner) -> Result<(), StoreError> {
+    let scrubs = miner.store.scrubs()?;
+    if scrubs.is_empty() {
+        return Ok(());
+    }
+    let there: BTreeSet<u64> = proven(miner)?.iter().map(|record| record.sector.id).collect();
+    for record in scrubs.iter().filter(|record| !there.contains(&record.sector)) {
+        miner.store.forget_scrub(record.sector)?;
+    }
+    Ok(())
+}
+
+/// Data whose unsealed copies something still needs: what is not sealed yet.
+fn needed_copies(miner: &Miner) -> Result<BTreeSet<Cid>, StoreError> {
+    let waits = |effect| {
+        matches!(
+            effect,
+            MinerEffect::FetchPiece | MinerEffect::Place | MinerEffect::AwaitSector { .. }
+        )
+    };
+    let deals = miner.store.deals_to(waits)?;
+    let mut needed: BTreeSet<Cid> = deals
+        .iter()
+        .map(|(_, record)| record.deal.proposal.proposal.piece_ref)
+        .collect();
+    for record in miner.store.sectors() {
+        let sector = record?.sector;
+        let is_sealed = matches!(
+            sector.effect(),
+            SectorEffect::Prove | SectorEffect::ProveAndRelease | SectorEffect::DeleteFiles | SectorEffect::Rest
+        );
+        if !is_sealed {
+            needed.extend(sector.pieces.iter().map(|piece| piece.data_cid));
+        }
+    }
+    Ok(needed)
+}
+
+async fn scrub(miner: &Miner, sector: &Sector, keep_unsealed: bool) -> Result<ScrubRecord, ScrubError> {
+    let mut found = ScrubRecord {
+        sector: sector.id,
+        at_ms: 0,
+        copies: 0,
+        restored: 0,
+        damage: Vec::new(),
+    };
+    for (index, piece) in sector.pieces.iter().enumerate() {
+        let is_there = miner.staging.path(&piece.data_cid).exists();
+        if !is_there && !keep_unsealed {
+            continue;
+        }
+        let Some(wrong) = wrong_copy(miner, sector.id, piece).await? else {
+            found.copies += 1;
+            continue;
+        };
+        tracing::error!(piece = %piece.data_cid, sector = sector.id, wrong, "an unsealed copy is damaged");
+        match restore(miner, sector, index).await {
+            Ok(()) => {
+                tracing::info!(piece = %piece.data_cid, sector = sector.id, "the copy was put back from the replica");
+                found.copies += 1;
+                found.restored += 1;
+            }
+            Err(reason) => found
+                .damage
+                .push(format!("piece {}: {wrong}; {reason}", piece.data_cid)),
+        }
+    }
+    found.damage.truncate(MAX_DAMAGE - 1);
+    if let Some(sealed) = sector.sealed() {
+        match miner.prover.open(sector.id, sealed.comm_r).await {
+            Ok(()) => {}
+            Err(error) if error.passes() => return Err(error.into()),
+            Err(error) => {
+                tracing::error!(sector = sector.id, %error, "a replica is damaged");
+                found.damage.push(format!("the replica: {error}"));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// What is wrong with a piece's copy, if anything is.
+async fn wrong_copy(miner: &Miner, sector: u64, piece: &SectorPiece) -> Result<Option<String>, ScrubError> {
+    let (path, size) = (miner.staging.path(&piece.data_cid), piece.size);
+    let rate = miner.settings.now().scrub_bytes_per_second;
+    let calm = miner.prover.calm();
+    let job = move || Ok(digest(&path, size, Pace::new(rate, calm)));
+    Ok(match miner.prover.scrub(sector, job).await? {
+        Ok(found) if found.data_cid == piece.data_cid && found.comm_p == piece.comm_p => None,
+        Ok(found) => Some(format!("its bytes are those of {}", found.data_cid)),
+        Err(error) => Some(error.to_string()),
+    })
+}
+
+/// Puts a piece's copy back from the replica.
+async fn restore(miner: &Miner, sector: &Sector, index: usize) -> Result<(), String> {
+    let Some(sealed) = sector.sealed() else {
+        return Err("the sector is not sealed".into());
+    };
+    let unsealed = miner.prover.unseal(sector, sealed, index, &miner.staging);
+    unsealed
+        .await
+        .map_err(|error| format!("it cannot be unsealed: {error}"))
+}
+
+/// Both names of a file's bytes, read at a pace.
+fn digest(path: &Path, size: u64, mut pace: Pace) -> io::Result<PieceSummary> {
+    let mut file = File::open(path)?;
+    let found = file.metadata()?.len();
+    if found != size {
+        let text = format!("it has {found} bytes instead of {size}");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+    }
+    let (mut digest, mut buffer, mut left) = (PieceDigest::new(), vec![0; CHUNK], size);
+    while left > 0 {
+        pace.wait();
+        let wanted = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
+        let chunk = &mut buffer[..wanted];
+        file.read_exact(chunk)?;
+        digest.push(chunk).map_err(io::Error::other)?;
+        pace.read(wanted as u64);
+        left -= wanted as u64;
+    }
+    digest.finish().map_err(io::Error::other)
+}
+
+/// Holds reading to so many bytes per second, and off while a proof-of-spacetime is due.
+struct Pace {
+    /// 0 does not hold it.
+    rate: u64,
+    calm: Calm,
+    since: Instant,
+    bytes: u64,
+}
+
+impl Pace {
+    fn new(rate: u64, calm: Calm) -> Self {
+        Self {
+            rate,
+            calm,
+            since: Instant::now(),
+            bytes: 0,
+        }
+    }
+
+    fn read(&mut self, bytes: u64) {
+        self.bytes += bytes;
+    }
+
+    /// Blocks its thread until the next bytes may be read.
+    fn wait(&mut self) {
+        self.calm.wait();
+        if let Some(due) = due_after(self.bytes, self.rate) {
+            std::thread::sleep(due.saturating_sub(self.since.elapsed()));
+        }
+    }
+}
+
+/// When so many bytes may have been read, from the beginning; `None` for at once.
+fn due_after(bytes: u64, rate: u64) -> Option<Duration> {
+    let ms = u128::from(bytes) * 1000 / u128::from(rate.max(1));
+    (rate > 0).then(|| Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX)))
+}
+
+/// When a file changed last, in milliseconds since 1970.
+fn changed_ms(path: &Path) -> Option<u64> {
+    let changed = fs::metadata(path).ok()?.modified().ok()?;
+    u64::try_from(changed.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_is_held_to_its_rate() {
+        assert_eq!(due_after(3 << 20, 1 << 20), Some(Duration::from_secs(3)));
+        assert_eq!(due_after(0, 5), Some(Duration::ZERO));
+        assert_eq!(due_after(3 << 20, 0), None);
+    }
+}
