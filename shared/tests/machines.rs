@@ -12,7 +12,7 @@ use shared::deal::{
     ProofInfo, Response, SignedProposal, SignedResponse,
 };
 use shared::piece::{padded_for, Commitment, InclusionProof, SectorLayout, SectorSize};
-use shared::sector::machine::{SectorRefusal, MAX_ATTEMPTS};
+use shared::sector::machine::SectorRefusal;
 use shared::sector::{Phase, Sector, SectorEffect, SectorInput, SectorPiece};
 use shared::wire::cbor::Bytes;
 
@@ -316,51 +316,6 @@ fn a_sector_takes_pieces_while_they_fit_and_each_deal_once() {
         .expect("the other half");
     assert!(!sector.fits(1));
     assert_eq!(sector.pieces.len(), 2);
-}
-
-#[test]
-fn a_failed_phase_is_tried_again_from_whole_inputs_and_given_up_at_last() {
-    let mut sector = Sector::new(1, SectorSize::S2KiB);
-    sector.handle(SectorInput::PieceAdded(piece(1, 500))).expect("room");
-    sector.handle(SectorInput::Close).expect("not empty");
-    sector
-        .handle(SectorInput::TicketDrawn {
-            epoch: Epoch(5),
-            ticket: [4; 32],
-        })
-        .expect("closed");
-    sector
-        .handle(SectorInput::PreCommit1Done { output: vec![1] })
-        .expect("phase 1");
-    sector
-        .handle(SectorInput::StepFailed { reason: "disk".into() })
-        .expect("counted");
-    assert_eq!(sector.effect(), SectorEffect::PreCommit1 { ticket: [4; 32] });
-    for _ in 1..MAX_ATTEMPTS {
-        sector
-            .handle(SectorInput::StepFailed { reason: "disk".into() })
-            .expect("counted");
-    }
-    assert_eq!((sector.phase(), sector.effect()), (Phase::Failed, SectorEffect::Rest));
-}
-
-#[test]
-fn an_expired_seal_starts_again_with_a_new_ticket() {
-    let mut sector = Sector::new(1, SectorSize::S2KiB);
-    sector.handle(SectorInput::PieceAdded(piece(1, 500))).expect("room");
-    sector.handle(SectorInput::Close).expect("not empty");
-    sector
-        .handle(SectorInput::TicketDrawn {
-            epoch: Epoch(5),
-            ticket: [4; 32],
-        })
-        .expect("closed");
-    sector
-        .handle(SectorInput::SealExpired {
-            reason: "ticket too old".into(),
-        })
-        .expect("again");
-    assert_eq!(sector.effect(), SectorEffect::DrawTicket);
 }
 
 /// spec §9.23, spec §9.25 (the signatures): every answer is signed by the worker, a rejection like an acceptance.
