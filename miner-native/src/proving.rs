@@ -6,6 +6,7 @@
 //! at the next head. Sectors that [`crate::ending`] is done with are proven a last time and released by the same message.
 
 use crate::chain_access::ChainError;
+use crate::failpoint;
 use crate::miner::{now_ms, Backoff, Miner};
 use crate::prover::ProverError;
 use crate::store::{PostRecord, StoreError};
@@ -253,6 +254,7 @@ async fn compute(
     let due = view.sectors.iter().filter(|sector| sector.in_proving_set);
     let mut covered: Vec<(u64, Commitment)> = due.map(|sector| (sector.id, sector.comm_r)).collect();
     let mut given_up = BTreeSet::new();
+    failpoint::reach("post.begun");
     let bytes = match miner.prover.window_post(randomness, covered.clone()).await {
         Ok(bytes) => bytes,
         Err(error) => {
@@ -273,6 +275,7 @@ async fn compute(
             miner.prover.window_post(randomness, covered.clone()).await?
         }
     };
+    failpoint::reach("post.computed");
     let claim = WindowPoStClaim {
         sector_size: miner.sector_size,
         prover_id: prover_id(&miner.address),
@@ -283,6 +286,7 @@ async fn compute(
     if !tokio::task::block_in_place(|| miner.verifier.verify_window_post(&claim))? {
         return Err(PostError::Invalid);
     }
+    failpoint::reach("post.checked");
     Ok(Proof {
         window_end: window.end,
         sectors: claim.sectors.into_iter().map(|(id, _)| id).collect(),

@@ -3,7 +3,7 @@
 use super::error::CommandError;
 use super::output::{columns, Output};
 use super::target::{DaemonPort, Target};
-use crate::operator::{MiningStatus, Operator};
+use crate::operator::{Filling, MiningStatus, Operator};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::io::Read;
@@ -41,6 +41,16 @@ enum Command {
     Address,
     /// Seal what is staged now instead of waiting for more pieces
     SealNow,
+    /// Try a failed sector again, from where it failed
+    Retry {
+        /// Its number, as `miner status` shows it
+        sector: u64,
+    },
+    /// Do not try a failed sector again; its deals fail, and their clients take their money back
+    GiveUp {
+        /// Its number, as `miner status` shows it
+        sector: u64,
+    },
     /// Put a file of your own into a sector
     AddPiece {
         /// The file; `-` is the standard input
@@ -88,6 +98,14 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
             let status = operator.seal_now().await?;
             output.show(&status, || "sealing started".into());
         }
+        Command::Retry { sector } => {
+            let tried = operator.retry_sector(sector).await?;
+            output.show(&tried, || format!("sector {sector} is tried again"));
+        }
+        Command::GiveUp { sector } => {
+            let given_up = operator.give_up_sector(sector).await?;
+            output.show(&given_up, || format!("sector {sector} is given up"));
+        }
         Command::AddPiece { file } => {
             check_mining(&operator, "add piece").await?;
             let added = operator.add_piece(read(&file)?).await?;
@@ -108,7 +126,7 @@ fn described(status: &MiningStatus) -> String {
     let window = status
         .proving_window
         .map_or("none yet".into(), |(start, end)| format!("{start}-{end}"));
-    columns([
+    let mut rows = vec![
         ["mining".to_owned(), if status.mining { "yes" } else { "no" }.to_owned()],
         ["miner".to_owned(), status.address.to_string()],
         ["height".to_owned(), status.height.to_string()],
@@ -116,7 +134,24 @@ fn described(status: &MiningStatus) -> String {
         ["collateral".to_owned(), format!("{} FIL", status.collateral)],
         ["proving window".to_owned(), window],
         ["sectors being sealed".to_owned(), status.sealing.to_string()],
-    ])
+    ];
+    rows.extend(status.packing.iter().map(|filling| {
+        let Filling {
+            sector,
+            used,
+            size,
+            fill,
+        } = filling;
+        [
+            format!("sector {sector} takes pieces"),
+            format!("{used} of {size} bytes used ({fill} %)"),
+        ]
+    }));
+    rows.extend(status.stuck.iter().map(|sector| {
+        let order = format!("failed: order `sealdrop mining retry {sector}`, or `give-up`");
+        [format!("sector {sector}"), order]
+    }));
+    columns(rows)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CommandError> {

@@ -3,6 +3,7 @@
 
 use super::pull::Pulls;
 use super::{frames, ExchangeError};
+use crate::failpoint;
 use crate::miner::{now_ms, Miner};
 use crate::staging::StagingError;
 use crate::store::{DealRecord, StoreError};
@@ -40,6 +41,7 @@ pub(super) async fn answer(
     tracing::info!(deal = %cid, state = %response.state, reason = response.message, "answered a proposal");
     let accepted = response.state == DealState::Accepted;
     frames::write(&mut stream, &response.sign(&miner.worker)).await?;
+    failpoint::reach("deal.answered");
     if accepted {
         pulls.source(cid, peer);
     }
@@ -95,6 +97,9 @@ fn settle(
     }
     let verdict = review(&signed, &context);
     if verdict.is_ok() {
+        if let Some(reason) = crate::packing::too_late(miner, &signed, context.height)? {
+            return Ok(refusal(cid, RejectionCode::DurationTooShort, reason));
+        }
         if let Some((code, reason)) = no_room(miner, signed.size(), &source)? {
             return Ok(refusal(cid, code, reason));
         }

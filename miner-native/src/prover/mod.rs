@@ -9,8 +9,11 @@ mod engine;
 #[cfg(test)]
 pub(crate) mod fake;
 mod lane;
+pub mod outputs;
+mod resuming;
 
 pub use engine::{prover_size, Commitments, Engine, RealEngine, RealVerifier};
+pub use resuming::Resuming;
 
 use crate::staging::Staging;
 use lane::{Lane, Priority, Urgent};
@@ -38,6 +41,12 @@ pub enum ProverError {
     Missing { path: PathBuf, source: std::io::Error },
     #[error("{} has {found} bytes instead of {expected}; restore it, or the sector is lost", path.display())]
     Length { path: PathBuf, found: u64, expected: u64 },
+    #[error("could not {action} {}: {source}; check the folder's permissions and the free space", path.display())]
+    Output {
+        action: &'static str,
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("the sector's files in {} cannot be removed: {source}; check the folder's permissions", dir.display())]
     Remove { dir: PathBuf, source: std::io::Error },
 }
@@ -73,6 +82,11 @@ impl Prover {
             unseal: Lane::start("unsealing", no_gate)?,
             urgent,
         })
+    }
+
+    /// See [`Engine::has_pre_commit1`].
+    pub fn has_pre_commit1(&self, sector: &Sector, ticket: [u8; 32]) -> bool {
+        self.engine.has_pre_commit1(sector, ticket)
     }
 
     /// See [`Engine::pre_commit1`].

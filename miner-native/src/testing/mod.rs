@@ -11,11 +11,11 @@ use crate::devnet::Devnet;
 use crate::miner::Miner;
 use crate::network::propose;
 use crate::prover::fake::FakeEngine;
-use crate::prover::Prover;
+use crate::prover::{Prover, Resuming};
 use crate::settings::{Keeper, Kept, Settings};
 use crate::staging::Staging;
 use crate::store::{DealRecord, Store};
-use crate::{asking, ending, proving, redeeming, registration, sealing, slashing};
+use crate::{asking, ending, packing, proving, redeeming, registration, sealing, slashing};
 use cid::Cid;
 use libp2p::PeerId;
 use shared::chain::address::MaybeAddress;
@@ -266,9 +266,9 @@ impl World {
 
     /// Seals everything that is staged, with a kill between all steps when `killed`.
     pub async fn seal(&mut self, killed: bool) {
-        sealing::place(self.miner(), 0).expect("placed");
-        sealing::close_all(self.miner(), 0).expect("closed");
-        let (closed, _) = sealing::place(self.miner(), 0).expect("listed");
+        packing::place(self.miner(), 0).expect("placed");
+        packing::close_all(self.miner(), 0).expect("closed");
+        let (closed, _) = packing::place(self.miner(), 0).expect("listed");
         for id in closed {
             loop {
                 if killed {
@@ -335,7 +335,7 @@ async fn assemble(devnet: &Devnet, store: Store, dir: PathBuf) -> Miner {
         store,
         staging: Staging::open(dir.join("staging")).expect("a folder"),
         chain,
-        prover: Prover::start(Arc::new(engine)).expect("threads"),
+        prover: Prover::start(Arc::new(Resuming(engine))).expect("threads"),
         verifier: Arc::new(FakeVerifier::default()),
         deciding: tokio::sync::Mutex::new(()),
         redeeming: tokio::sync::Mutex::new(()),
