@@ -427,3 +427,25 @@ fn a_deal_that_is_not_sealed_when_its_time_is_over_fails_before_the_client_gives
     deal.handle(MinerInput::Ended { height: deadline }).expect("late");
     assert_eq!((deal.state(), deal.effect()), (DealState::Failed, MinerEffect::Rest));
 }
+
+#[test]
+fn a_piece_that_cannot_be_committed_before_its_deal_is_given_up_fails_the_deal_with_both_heights() {
+    let (_, proposal) = signed_deal();
+    let mut deal = MinerDeal::accepted(proposal, Epoch(775));
+    deal.handle(MinerInput::PieceReceived { comm_p: COMM_P })
+        .expect("accepted");
+    deal.handle(MinerInput::Placed { sector: 4 }).expect("received");
+    let deadline = deal.deadline().expect("not sealed");
+    let before = |blocks: u64| Epoch(deadline.0 - blocks);
+    assert_eq!(deal.is_too_late(before(101), 100), None);
+    let reason = deal.is_too_late(before(100), 100).expect("too late");
+    for height in [deadline, before(100)] {
+        assert!(reason.contains(&height.to_string()), "{reason}");
+    }
+    for _ in 0..2 {
+        let reason = reason.clone();
+        deal.handle(MinerInput::Evicted { reason }).expect("also twice");
+    }
+    assert_eq!((deal.state(), deal.response().message), (DealState::Failed, reason));
+    assert_eq!(deal.is_too_late(deadline, 100), None, "it is over");
+}

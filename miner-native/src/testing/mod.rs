@@ -4,6 +4,7 @@
 mod keeping;
 mod lifecycle;
 mod offers;
+mod setbacks;
 
 use crate::chain_access::ChainAccess;
 use crate::devnet::tests::{config, key, produce};

@@ -130,7 +130,7 @@ pub fn matrix(program: Program, points: &[String], jobs: usize) -> Summary {
 fn survives(program: Program, point: &str, expected: &Ending) -> Result<(), String> {
     let ending = Life::begin(program, Some(point))?.to_the_end(program.limit())?;
     if !ending.was_killed {
-        return Err("the process never came by this point".to_owned());
+        return Err(format!("the process never came by this point: {ending:?}"));
     }
     compare(point, &ending, expected)
 }
