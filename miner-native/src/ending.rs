@@ -8,6 +8,7 @@
 //! [`Store::releasing`]: crate::store::Store::releasing
 
 use crate::chain_access::ChainError;
+use crate::failpoint;
 use crate::miner::{now_ms, Backoff, Miner};
 use crate::prover::ProverError;
 use crate::redeeming::{self, RedeemError, Standing};
@@ -15,6 +16,7 @@ use crate::staging::StagingError;
 use crate::store::StoreError;
 use shared::chain::Epoch;
 use shared::deal::{MinerDeal, MinerEffect, MinerInput};
+use shared::sector::failing::OPERATOR_WAIT_MS;
 use shared::sector::{Phase, Sector, SectorEffect, SectorInput, SectorStage};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -76,7 +78,7 @@ pub fn start(miner: Arc<Miner>) {
 /// Does what is due at `height`.
 pub async fn look(miner: &Miner, height: Epoch) -> Result<(), EndError> {
     let ended = end_deals(miner, height).await? | give_up_deals(miner, height)?;
-    let gone = follow_sectors(miner, height).await?;
+    let gone = follow_sectors(miner, height).await? | give_up_sectors(miner, now_ms())?;
     let removed = remove_sectors(miner).await?;
     if ended || gone || removed {
         clear(miner)?;
@@ -154,6 +156,32 @@ async fn follow_sectors(miner: &Miner, height: Epoch) -> Result<bool, EndError> 
     Ok(!gone.is_empty())
 }
 
+/// Gives up sectors that were tried often enough and whose operator had its time, or that nobody waits for any more.
+fn give_up_sectors(miner: &Miner, now: u64) -> Result<bool, EndError> {
+    let mut any = false;
+    for record in miner.store.sectors() {
+        let record = record?;
+        if record.sector.effect() != SectorEffect::AwaitOperator {
+            continue;
+        }
+        let is_over = now >= record.since_ms().saturating_add(OPERATOR_WAIT_MS);
+        if is_over || !miner.store.is_wanted(&record.sector)? {
+            miner
+                .store
+                .advance_sector(record.sector.id, SectorInput::GivenUp, now)?;
+            tracing::error!(
+                sector = record.sector.id,
+                "the failed sector is given up: nobody ordered another try"
+            );
+            any = true;
+        }
+    }
+    if any {
+        tell_deals(miner)?;
+    }
+    Ok(any)
+}
+
 /// Whether the chain's state at `height` surely shows the sector's commit.
 fn is_settled(sector: &Sector, height: Epoch) -> bool {
     match &sector.stage {
@@ -205,7 +233,9 @@ fn clear(miner: &Miner) -> Result<(), EndError> {
     let wanted = miner.store.wanted_pieces()?;
     for data in miner.store.pieces()? {
         if !wanted.contains(&data) {
+            failpoint::reach("piece.removing");
             miner.staging.remove(&data)?;
+            failpoint::reach("piece.removed");
             miner.store.forget_piece(&data)?;
             tracing::info!(piece = %data, "a piece that nobody needs any more is removed");
         }

@@ -6,11 +6,12 @@
 //! - [`devnet`]: the chain; [`chain_access`]: the way to it
 //! - [`network`]: proposals, queries, transfer and retrieval over libp2p (steps 5 to 8, and 15)
 //! - [`intake`]: whether more is taken in; [`staging`]: pieces as files (step 9); [`store`]: deals and sectors as records
-//! - [`sealing`] and [`prover`]: from staged pieces to a committed sector (steps 10 to 12)
+//! - [`packing`], [`sealing`] and [`prover`]: from staged pieces to a committed sector (steps 10 to 12)
 //! - [`proving`]: proofs-of-spacetime (step 13); [`scrubbing`]: damage found and mended before; [`redeeming`]: vouchers (step 14);
 //!   [`ending`]: what comes after; [`slashing`]: other miners that are late
 //! - [`client`]: the storage client of the terminal, from a file to a proof and back
 //! - [`settings`]: what the operator may change; [`asking`]: the price on the chain; [`operator`]: requests to a miner
+//! - [`failpoint`]: where tests kill the daemon
 //! - [`web`]: the page and its status; [`daemon`]: all of it in one process; [`commands`]: the command line
 #![forbid(unsafe_code)]
 
@@ -21,11 +22,13 @@ pub mod commands;
 pub mod daemon;
 pub mod devnet;
 pub mod ending;
+pub mod failpoint;
 pub mod home;
 pub mod intake;
 pub mod miner;
 pub mod network;
 pub mod operator;
+pub mod packing;
 pub mod prover;
 pub mod proving;
 pub mod redeeming;

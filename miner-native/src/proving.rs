@@ -9,6 +9,7 @@ mod files;
 mod pace;
 
 use crate::chain_access::ChainError;
+use crate::failpoint;
 use crate::miner::{now_ms, Backoff, Miner};
 use crate::operator::ProvingStatus;
 use crate::prover::{ProverError, Step};
@@ -244,6 +245,7 @@ async fn compute(
     let due = view.sectors.iter().filter(|sector| sector.in_proving_set);
     let mut covered: Vec<(u64, Commitment)> = due.map(|sector| (sector.id, sector.comm_r)).collect();
     let mut given_up = BTreeSet::new();
+    failpoint::reach("post.begun");
     let bytes = match miner.prover.window_post(randomness, covered.clone()).await {
         Ok(bytes) => bytes,
         Err(error) => {
@@ -266,6 +268,7 @@ async fn compute(
             miner.prover.window_post(randomness, covered.clone()).await?
         }
     };
+    failpoint::reach("post.computed");
     let claim = WindowPoStClaim {
         sector_size: miner.sector_size,
         prover_id: prover_id(&miner.address),
@@ -276,6 +279,7 @@ async fn compute(
     if !tokio::task::block_in_place(|| miner.verifier.verify_window_post(&claim))? {
         return Err(PostError::Invalid);
     }
+    failpoint::reach("post.checked");
     Ok(Proof {
         window_end: window.end,
         sectors: claim.sectors.into_iter().map(|(id, _)| id).collect(),

@@ -4,23 +4,23 @@
 //! step. A restart goes on from the stage that is stored. Next: [`crate::proving`], for as long as the sector lives.
 
 use crate::chain_access::ChainError;
+use crate::failpoint;
 use crate::miner::{now_ms, Backoff, Miner};
+use crate::packing;
 use crate::prover::ProverError;
-use crate::store::{SectorRecord, StoreError};
+use crate::store::StoreError;
 use shared::chain::randomness::{draw, Purpose};
 use shared::chain::{calls, Epoch};
-use shared::deal::MinerEffect;
-use shared::sector::{Phase, Sealed, Sector, SectorEffect, SectorInput};
-use std::collections::BTreeSet;
+use shared::ports::verifier::{SealClaim, VerifierFault};
+use shared::sector::timing::check_ticket;
+use shared::sector::{prover_id, Phase, Sealed, Sector, SectorEffect, SectorInput, SectorStage};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
-/// Longest wait of the packer between two looks: a deal that was missed is found by then.
-const LOOK: Duration = Duration::from_secs(30);
-/// Rest after a failed step, so that a cause that passes (a full disk, say) can pass.
-const AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// Exit codes of a pre-commit or commit that mean: the replica's ticket or pre-commit is of no use any more
 /// ([`shared::chain::actors::miner::MinerError`]: not pre-committed, other commitments, expired, ticket out of range).
 const STALE: [u64; 4] = [47, 48, 50, 51];
@@ -32,6 +32,8 @@ pub(crate) enum StepError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Chain(#[from] ChainError),
+    #[error(transparent)]
+    Verifier(#[from] VerifierFault),
     #[error("the chain does not know this miner: is this its network?")]
     UnknownMiner,
     #[error("the chain shows no pre-commit of sector {sector}")]
@@ -45,7 +47,7 @@ pub fn start(miner: Arc<Miner>) {
     let places = usize::try_from(miner.prover.sectors_at_once()).unwrap_or(usize::MAX);
     let packer = Packer {
         miner,
-        driven: BTreeSet::new(),
+        driven: BTreeMap::new(),
         places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))),
     };
     tokio::spawn(packer.run());
@@ -54,8 +56,8 @@ pub fn start(miner: Arc<Miner>) {
 /// Puts pieces into sectors, closes sectors, and sees that each closed one is driven.
 struct Packer {
     miner: Arc<Miner>,
-    /// Sectors that have their task already.
-    driven: BTreeSet<u64>,
+    /// The tasks of sectors. Those that ended stay: what ends a sector is done once in the life of the process.
+    driven: BTreeMap<u64, JoinHandle<()>>,
     /// Given to sectors in the order of their numbers.
     places: Arc<Semaphore>,
 }
@@ -83,73 +85,69 @@ impl Packer {
 
     /// Does what is due; returns how long nothing will be.
     fn look(&mut self) -> Result<Duration, StoreError> {
-        let (ready, pause) = place(&self.miner, now_ms())?;
+        let (ready, pause) = packing::place(&self.miner, now_ms())?;
         for id in ready {
-            if self.driven.insert(id) {
-                tokio::spawn(drive(self.miner.clone(), id, self.places.clone()));
+            let is_driven = match self.driven.get(&id) {
+                None => false,
+                // The operator may have ordered another try since.
+                Some(task) => !task.is_finished() || !self.is_under_way(id)?,
+            };
+            if !is_driven {
+                let task = tokio::spawn(drive(self.miner.clone(), id, self.places.clone()));
+                self.driven.insert(id, task);
             }
         }
         Ok(pause)
     }
 
+    fn is_under_way(&self, id: u64) -> Result<bool, StoreError> {
+        let record = self.miner.store.sector(id)?;
+        Ok(record.is_some_and(|record| !sector_is_done(&record.sector.effect())))
+    }
+
     /// Closes what is being packed, at the operator's wish.
     fn close_all(&self) {
-        if let Err(error) = close_all(&self.miner, now_ms()) {
+        if let Err(error) = packing::close_all(&self.miner, now_ms()) {
             tracing::error!(%error, "what is staged cannot be sealed now");
         }
     }
 }
 
-/// Places received pieces and closes sectors that are full or due. Returns the closed sectors, and how long nothing else
-/// will be due.
-pub(crate) fn place(miner: &Miner, now: u64) -> Result<(Vec<u64>, Duration), StoreError> {
-    for (deal, _) in miner.store.deals_to(|effect| effect == MinerEffect::Place)? {
-        let sector = miner.store.place(&deal, miner.sector_size, now)?;
-        tracing::info!(%deal, sector, "the piece has its place");
-    }
-    let (mut pause, mut closed) = (LOOK, Vec::new());
-    let sectors: Vec<SectorRecord> = miner.store.sectors().collect::<Result<_, _>>()?;
-    for record in sectors {
-        let id = record.sector.id;
-        if record.sector.phase() == Phase::Packing {
-            let due = record.first_piece_ms.saturating_add(miner.settings.now().auto_seal_ms);
-            // A sector is full when not even a byte fits (spec §8.2).
-            if record.sector.fits(1) && now < due {
-                pause = pause.min(Duration::from_millis(due - now));
-                continue;
-            }
-            miner.store.advance_sector(id, SectorInput::Close, now)?;
-            tracing::info!(sector = id, pieces = record.sector.pieces.len(), "the sector is closed");
-        }
-        closed.push(id);
-    }
-    Ok((closed, pause))
-}
-
-/// Closes every sector that takes pieces.
-pub(crate) fn close_all(miner: &Miner, now: u64) -> Result<(), StoreError> {
-    let sectors: Vec<SectorRecord> = miner.store.sectors().collect::<Result<_, _>>()?;
-    for record in sectors.iter().filter(|record| record.sector.phase() == Phase::Packing) {
-        miner.store.advance_sector(record.sector.id, SectorInput::Close, now)?;
-    }
-    Ok(())
-}
-
-/// Carries one sector to its end.
+/// Carries one sector to its end. While it rests after a failure, others have its place.
 async fn drive(miner: Arc<Miner>, id: u64, places: Arc<Semaphore>) {
-    // Never closed: the packer keeps it.
-    let _place = places.acquire().await;
     let mut backoff = Backoff::default();
     loop {
-        match step(&miner, id).await {
-            Ok(true) => backoff = Backoff::default(),
-            Ok(false) => return,
-            Err(error) => {
-                tracing::warn!(sector = id, %error, "a step of sealing could not be done; trying again");
-                backoff.pause().await;
+        match pause(&miner, id) {
+            Ok(Some(pause)) => {
+                tokio::time::sleep(pause).await;
+                continue;
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(sector = id, %error, "the sector cannot be read; trying again"),
+        }
+        // Never closed: the packer keeps it.
+        let _place = places.acquire().await;
+        loop {
+            match step(&miner, id).await {
+                Ok(true) if matches!(pause(&miner, id), Ok(Some(_))) => break,
+                Ok(true) => backoff = Backoff::default(),
+                Ok(false) => return,
+                Err(error) => {
+                    tracing::warn!(sector = id, %error, "a step of sealing could not be done; trying again");
+                    backoff.pause().await;
+                }
             }
         }
     }
+}
+
+/// How long the sector still rests after a failure.
+fn pause(miner: &Miner, id: u64) -> Result<Option<Duration>, StoreError> {
+    let retry_at = miner.store.sector(id)?.and_then(|record| record.retry_at_ms);
+    let left = retry_at
+        .and_then(|at| at.checked_sub(now_ms()))
+        .filter(|left| *left > 0);
+    Ok(left.map(Duration::from_millis))
 }
 
 /// Performs the sector's effect and persists what came of it; false when there is nothing more to do.
@@ -167,15 +165,30 @@ pub(crate) async fn step(miner: &Miner, id: u64) -> Result<bool, StepError> {
         let last_time = estimate.map_or("no estimate yet".into(), |ms| format!("{} s the last time", ms / 1000));
         tracing::info!(sector = id, last_time, "the proof is being computed");
     }
-    let input = perform(miner, sector, effect).await?;
+    let input = match useless(miner, sector)? {
+        Some(input) => input,
+        None => perform(miner, sector, effect).await?,
+    };
     let failed = matches!(input, SectorInput::StepFailed { .. } | SectorInput::SealExpired { .. });
     let after = miner.store.advance_sector(id, input, now_ms())?;
     let took = began.elapsed().as_secs_f64();
     let (from, to) = (sector.phase(), after.sector.phase());
     if failed {
         let reason = after.sector.last_error.as_deref().unwrap_or_default();
-        tracing::warn!(sector = id, ?from, ?to, reason, "a step of sealing failed");
-        tokio::time::sleep(AFTER_FAILURE).await;
+        let again_in = after
+            .retry_at_ms
+            .map(|at| format!("{} s", at.saturating_sub(now_ms()) / 1000));
+        let next = again_in.unwrap_or_else(|| format!("when the operator orders `sealdrop mining retry {id}`"));
+        let attempts = after.sector.attempts;
+        tracing::warn!(
+            sector = id,
+            ?from,
+            ?to,
+            attempts,
+            next,
+            reason,
+            "a step of sealing failed"
+        );
     } else {
         tracing::info!(sector = id, ?from, ?to, seconds = format!("{took:.1}"), "sealing");
     }
@@ -184,8 +197,8 @@ pub(crate) async fn step(miner: &Miner, id: u64) -> Result<bool, StepError> {
 
 /// Whether sealing has nothing more to do.
 fn sector_is_done(effect: &SectorEffect) -> bool {
-    use SectorEffect::{DeleteFiles, Prove, ProveAndRelease, Rest};
-    matches!(effect, Prove | ProveAndRelease | DeleteFiles | Rest)
+    use SectorEffect::{AwaitOperator, DeleteFiles, Prove, ProveAndRelease, Rest};
+    matches!(effect, Prove | ProveAndRelease | DeleteFiles | AwaitOperator | Rest)
 }
 
 /// Tells the deals, and clears away what only sealing needed.
@@ -193,8 +206,11 @@ async fn finish(miner: &Miner, sector: &Sector) -> Result<(), StepError> {
     for deal in miner.store.settle(sector.id)? {
         tracing::info!(%deal, sector = sector.id, phase = ?sector.phase(), "the deal's sector is done");
     }
+    failpoint::reach("deals.settled");
     if let (Phase::Proving, Some(sealed)) = (sector.phase(), sector.sealed()) {
-        miner.chain.settle(&pre_commit_purpose(sector, sealed))?;
+        miner
+            .chain
+            .settle(&pre_commit_purpose(sector.id, sealed.ticket_epoch))?;
         miner.chain.settle(&commit_purpose(sector, sealed))?;
         if let Err(error) = miner.prover.clear_cache(sector.id).await {
             tracing::warn!(sector = sector.id, %error, "the sealing cache stays on the disk");
@@ -203,12 +219,51 @@ async fn finish(miner: &Miner, sector: &Sector) -> Result<(), StepError> {
     Ok(())
 }
 
+/// The input for a sector whose next step would be for nothing, while nothing of it is on the chain: nobody waits for it any
+/// more, or its ticket would be too old when the pre-commit is sent.
+fn useless(miner: &Miner, sector: &Sector) -> Result<Option<SectorInput>, StoreError> {
+    let ticket_epoch = match &sector.stage {
+        SectorStage::Closed => None,
+        SectorStage::PreCommit1 { ticket_epoch, .. } | SectorStage::PreCommit2 { ticket_epoch, .. } => {
+            Some(*ticket_epoch)
+        }
+        SectorStage::PreCommitting { sealed } => Some(sealed.ticket_epoch),
+        _ => return Ok(None),
+    };
+    let is_on_its_way = |epoch| miner.chain.made(&pre_commit_purpose(sector.id, epoch)).is_some();
+    if ticket_epoch.is_some_and(is_on_its_way) {
+        return Ok(None);
+    }
+    if sector.phase() != Phase::PreCommitting && !miner.store.is_wanted(sector)? {
+        let reason = "all its deals are over: nobody needs it any more".to_owned();
+        return Ok(Some(SectorInput::Abandoned { reason }));
+    }
+    let Some(ticket_epoch) = ticket_epoch else {
+        return Ok(None);
+    };
+    let remaining = match &sector.stage {
+        SectorStage::PreCommit1 { ticket, .. } if !miner.prover.has_pre_commit1(sector, *ticket) => {
+            packing::blocks_for(miner, &[Phase::PreCommit1, Phase::PreCommit2])?
+        }
+        SectorStage::PreCommit1 { .. } | SectorStage::PreCommit2 { .. } => {
+            packing::blocks_for(miner, &[Phase::PreCommit2])?
+        }
+        _ => 0,
+    };
+    let height = miner.chain.heads().borrow().height;
+    let checked = check_ticket(&miner.policy, ticket_epoch, height, remaining);
+    Ok(checked.err().map(|error| SectorInput::SealExpired {
+        reason: error.to_string(),
+    }))
+}
+
 async fn perform(miner: &Miner, sector: &Sector, effect: SectorEffect) -> Result<SectorInput, StepError> {
     Ok(match effect {
         SectorEffect::Pack
         | SectorEffect::Prove
         | SectorEffect::ProveAndRelease
         | SectorEffect::DeleteFiles
+        | SectorEffect::AwaitOperator
         | SectorEffect::Rest => SectorInput::Close,
         SectorEffect::DrawTicket => draw_ticket(miner).await?,
         SectorEffect::PreCommit1 { ticket } => {
@@ -233,12 +288,10 @@ async fn perform(miner: &Miner, sector: &Sector, effect: SectorEffect) -> Result
             })
             .await?
         }
-        SectorEffect::Commit2 { output } => {
-            done(miner.prover.commit2(sector.id, output), |proof| {
-                SectorInput::Commit2Done { proof }
-            })
-            .await?
-        }
+        SectorEffect::Commit2 { output } => match miner.prover.commit2(sector.id, output).await {
+            Ok(proof) => check_proof(miner, sector, proof)?,
+            Err(error) => done(std::future::ready(Err::<(), _>(error)), |()| SectorInput::Close).await?,
+        },
         SectorEffect::SubmitCommit { sealed, proof } => submit_commit(miner, sector, &sealed, &proof).await?,
     })
 }
@@ -257,10 +310,34 @@ async fn done<T>(
     }
 }
 
+/// A proof that does not verify here is not sent: it would cost its gas, and the chain would refuse it.
+fn check_proof(miner: &Miner, sector: &Sector, proof: Vec<u8>) -> Result<SectorInput, StepError> {
+    let SectorStage::Commit2 { sealed, seed, .. } = &sector.stage else {
+        return Ok(SectorInput::Commit2Done { proof });
+    };
+    let claim = SealClaim {
+        sector_size: sector.size,
+        comm_r: sealed.comm_r,
+        comm_d: sealed.comm_d,
+        prover_id: prover_id(&miner.address),
+        sector: sector.id,
+        ticket: sealed.ticket,
+        seed: *seed,
+        proof,
+    };
+    let holds = tokio::task::block_in_place(|| miner.verifier.verify_seal(&claim))?;
+    failpoint::reach("proof.checked");
+    Ok(match holds {
+        true => SectorInput::Commit2Done { proof: claim.proof },
+        false => SectorInput::StepFailed {
+            reason: "the proof does not verify here: it was not sent".to_owned(),
+        },
+    })
+}
+
 fn ticket_of(sector: &Sector) -> [u8; 32] {
     match &sector.stage {
-        shared::sector::SectorStage::PreCommit1 { ticket, .. }
-        | shared::sector::SectorStage::PreCommit2 { ticket, .. } => *ticket,
+        SectorStage::PreCommit1 { ticket, .. } | SectorStage::PreCommit2 { ticket, .. } => *ticket,
         // Asked for in these two stages only; zeros would fail the check that follows encoding.
         _ => [0; 32],
     }
@@ -271,6 +348,7 @@ async fn draw_ticket(miner: &Miner) -> Result<SectorInput, StepError> {
     let head = miner.chain.head().await?.height;
     let epoch = Epoch(head.0.saturating_sub(1));
     let beacon = miner.chain.beacon(epoch).await?;
+    failpoint::reach("ticket.drawn");
     Ok(SectorInput::TicketDrawn {
         epoch,
         ticket: draw(Purpose::SealTicket, &beacon, &miner.address),
@@ -282,13 +360,14 @@ async fn await_seed(miner: &Miner, seed_epoch: Epoch) -> Result<SectorInput, Ste
     // An error means that the chain adapter is gone; asking the chain then says so.
     let _ = heads.wait_for(|head| head.height >= seed_epoch).await;
     let beacon = miner.chain.beacon(seed_epoch).await?;
+    failpoint::reach("seed.drawn");
     Ok(SectorInput::SeedDrawn {
         seed: draw(Purpose::SealSeed, &beacon, &miner.address),
     })
 }
 
-fn pre_commit_purpose(sector: &Sector, sealed: &Sealed) -> String {
-    format!("sector-{}-precommit-{}", sector.id, sealed.ticket_epoch)
+fn pre_commit_purpose(sector: u64, ticket_epoch: Epoch) -> String {
+    format!("sector-{sector}-precommit-{ticket_epoch}")
 }
 
 fn commit_purpose(sector: &Sector, sealed: &Sealed) -> String {
@@ -296,7 +375,7 @@ fn commit_purpose(sector: &Sector, sealed: &Sealed) -> String {
 }
 
 async fn submit_pre_commit(miner: &Miner, sector: &Sector, sealed: &Sealed) -> Result<SectorInput, StepError> {
-    let purpose = pre_commit_purpose(sector, sealed);
+    let purpose = pre_commit_purpose(sector.id, sealed.ticket_epoch);
     let call = calls::pre_commit_sector(
         &miner.address,
         sector.id,
@@ -317,6 +396,7 @@ async fn submit_pre_commit(miner: &Miner, sector: &Sector, sealed: &Sealed) -> R
         .iter()
         .find(|pre| pre.id == sector.id && pre.comm_r == sealed.comm_r);
     let seed_epoch = ours.ok_or(StepError::NoPreCommit { sector: sector.id })?.seed_epoch;
+    failpoint::reach("precommit.seen");
     Ok(SectorInput::PreCommitted { seed_epoch })
 }
 
@@ -332,10 +412,13 @@ async fn submit_commit(
     } = sealed;
     let call = calls::commit_sector(&miner.address, sector.id, comm_d, comm_r, comm_c, proof);
     match miner.chain.call(&purpose, call).await {
-        Ok((message, receipt)) => Ok(SectorInput::Committed {
-            message,
-            height: receipt.height,
-        }),
+        Ok((message, receipt)) => {
+            failpoint::reach("commit.seen");
+            Ok(SectorInput::Committed {
+                message,
+                height: receipt.height,
+            })
+        }
         Err(error) => failed_message(miner, &purpose, error),
     }
 }

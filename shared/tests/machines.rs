@@ -12,7 +12,7 @@ use shared::deal::{
     ProofInfo, Response, SignedProposal, SignedResponse,
 };
 use shared::piece::{padded_for, Commitment, InclusionProof, SectorLayout, SectorSize};
-use shared::sector::machine::{SectorRefusal, MAX_ATTEMPTS};
+use shared::sector::machine::SectorRefusal;
 use shared::sector::{Phase, Sector, SectorEffect, SectorInput, SectorPiece};
 use shared::wire::cbor::Bytes;
 
@@ -318,51 +318,6 @@ fn a_sector_takes_pieces_while_they_fit_and_each_deal_once() {
     assert_eq!(sector.pieces.len(), 2);
 }
 
-#[test]
-fn a_failed_phase_is_tried_again_from_whole_inputs_and_given_up_at_last() {
-    let mut sector = Sector::new(1, SectorSize::S2KiB);
-    sector.handle(SectorInput::PieceAdded(piece(1, 500))).expect("room");
-    sector.handle(SectorInput::Close).expect("not empty");
-    sector
-        .handle(SectorInput::TicketDrawn {
-            epoch: Epoch(5),
-            ticket: [4; 32],
-        })
-        .expect("closed");
-    sector
-        .handle(SectorInput::PreCommit1Done { output: vec![1] })
-        .expect("phase 1");
-    sector
-        .handle(SectorInput::StepFailed { reason: "disk".into() })
-        .expect("counted");
-    assert_eq!(sector.effect(), SectorEffect::PreCommit1 { ticket: [4; 32] });
-    for _ in 1..MAX_ATTEMPTS {
-        sector
-            .handle(SectorInput::StepFailed { reason: "disk".into() })
-            .expect("counted");
-    }
-    assert_eq!((sector.phase(), sector.effect()), (Phase::Failed, SectorEffect::Rest));
-}
-
-#[test]
-fn an_expired_seal_starts_again_with_a_new_ticket() {
-    let mut sector = Sector::new(1, SectorSize::S2KiB);
-    sector.handle(SectorInput::PieceAdded(piece(1, 500))).expect("room");
-    sector.handle(SectorInput::Close).expect("not empty");
-    sector
-        .handle(SectorInput::TicketDrawn {
-            epoch: Epoch(5),
-            ticket: [4; 32],
-        })
-        .expect("closed");
-    sector
-        .handle(SectorInput::SealExpired {
-            reason: "ticket too old".into(),
-        })
-        .expect("again");
-    assert_eq!(sector.effect(), SectorEffect::DrawTicket);
-}
-
 /// spec §9.23, spec §9.25 (the signatures): every answer is signed by the worker, a rejection like an acceptance.
 #[test]
 fn acceptances_and_rejections_verify_under_the_workers_key() {
@@ -471,4 +426,26 @@ fn a_deal_that_is_not_sealed_when_its_time_is_over_fails_before_the_client_gives
     assert!(Some(deadline) < client.deadline(), "{deadline}");
     deal.handle(MinerInput::Ended { height: deadline }).expect("late");
     assert_eq!((deal.state(), deal.effect()), (DealState::Failed, MinerEffect::Rest));
+}
+
+#[test]
+fn a_piece_that_cannot_be_committed_before_its_deal_is_given_up_fails_the_deal_with_both_heights() {
+    let (_, proposal) = signed_deal();
+    let mut deal = MinerDeal::accepted(proposal, Epoch(775));
+    deal.handle(MinerInput::PieceReceived { comm_p: COMM_P })
+        .expect("accepted");
+    deal.handle(MinerInput::Placed { sector: 4 }).expect("received");
+    let deadline = deal.deadline().expect("not sealed");
+    let before = |blocks: u64| Epoch(deadline.0 - blocks);
+    assert_eq!(deal.is_too_late(before(101), 100), None);
+    let reason = deal.is_too_late(before(100), 100).expect("too late");
+    for height in [deadline, before(100)] {
+        assert!(reason.contains(&height.to_string()), "{reason}");
+    }
+    for _ in 0..2 {
+        let reason = reason.clone();
+        deal.handle(MinerInput::Evicted { reason }).expect("also twice");
+    }
+    assert_eq!((deal.state(), deal.response().message), (DealState::Failed, reason));
+    assert_eq!(deal.is_too_late(deadline, 100), None, "it is over");
 }

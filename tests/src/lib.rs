@@ -3,6 +3,8 @@
 //! A [`Daemon`] lives on free ports and in a directory of its own, both kept over restarts, and ends with its handle. A
 //! [`Client`] runs `sealdrop client` commands in a home of its own, and those of any other group.
 
+pub mod kill;
+
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -22,9 +24,12 @@ const LOOK: Duration = Duration::from_millis(100);
 /// The program under test.
 pub fn program() -> PathBuf {
     let path = std::env::var_os("SEALDROP_BIN").map(PathBuf::from).unwrap_or_else(|| {
-        let test = std::env::current_exe().expect("a running test has a path");
-        let folder = test.ancestors().nth(2).expect("tests run from TARGET/release/deps");
-        folder.join(format!("sealdrop{}", std::env::consts::EXE_SUFFIX))
+        // Programs run from TARGET/release, tests from TARGET/release/deps.
+        let own = std::env::current_exe().expect("a running program has a path");
+        let folders = own.ancestors().skip(1).take(2);
+        let mut paths = folders.map(|folder| folder.join(format!("sealdrop{}", std::env::consts::EXE_SUFFIX)));
+        let nearest = paths.clone().find(|path| path.is_file());
+        nearest.or_else(|| paths.next()).expect("a program lies in a folder")
     });
     assert!(
         path.is_file(),

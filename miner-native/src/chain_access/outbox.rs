@@ -5,6 +5,7 @@
 //! purpose again until it settles it.
 
 use super::error::ChainError;
+use crate::failpoint;
 use cid::Cid;
 use serde::{Deserialize, Serialize};
 use shared::chain::{Address, SignedMessage};
@@ -168,6 +169,9 @@ impl Outbox {
             let (purpose, entry) = (purpose.clone(), Entry { stage, ..entry.clone() });
             self.write(&purpose, &entry)?;
             kept.note_mined(&entry, &self.account);
+            if stage == Stage::Mined {
+                failpoint::reach_message(&purpose, "mined");
+            }
             kept.entries.insert(purpose, entry);
         }
         self.prune(&mut kept)
@@ -182,6 +186,7 @@ impl Outbox {
                 ..entry.clone()
             };
             self.write(purpose, &entry)?;
+            failpoint::reach_message(purpose, "settled");
             kept.entries.insert(purpose.to_owned(), entry);
         }
         self.prune(&mut kept)

@@ -6,6 +6,7 @@
 use super::outbox::{Entry, Stage, MAX_PURPOSE};
 use super::{ChainAccess, ChainError, Gas};
 use crate::devnet::{code, DROPPED_EXIT_CODE};
+use crate::failpoint;
 use cid::Cid;
 use serde::Deserialize;
 use serde_json::{json, Value};
@@ -79,10 +80,14 @@ impl ChainAccess {
         let mut metered = call.message(&self.address(), nonce);
         (metered.gas_price, metered.gas_limit) = (gas.price, gas.limit);
         let message = metered.sign(&self.inner.key);
+        failpoint::reach_message(purpose, "planned");
         self.inner.outbox.add(purpose, message.clone())?;
+        failpoint::reach_message(purpose, "kept");
         // FAIL: the process may end here, or the chain be away.
         // THEN: `tending` sends it when the chain is back; its nonce is taken until then.
-        match self.push_new(&message).await {
+        let pushed = self.push_new(&message).await;
+        failpoint::reach_message(purpose, "pushed");
+        match pushed {
             // A chain in trouble of its own may have kept the message all the same.
             Err(refused @ ChainError::Rpc { code, .. }) if code != code::INTERNAL => {
                 self.inner.outbox.withdraw(purpose)?;

@@ -1,7 +1,7 @@
 //! `sealdrop daemon`: the chain, the miner and the web page in one process.
 
 use super::span;
-use crate::daemon::{self, DaemonConfig, Ports};
+use crate::daemon::{self, DaemonConfig, Ports, Proofs};
 use crate::settings::SettingsChange;
 use anyhow::Result;
 use clap::Args;
@@ -72,7 +72,7 @@ pub struct Arguments {
 }
 
 /// Runs the daemon until it is interrupted.
-pub fn run(arguments: Arguments) -> Result<()> {
+pub fn run(arguments: Arguments, proofs: &dyn Proofs) -> Result<()> {
     let usual = Policy::for_sectors(arguments.sector_size);
     let policy = Policy {
         proving_period: arguments.proving_period.unwrap_or(usual.proving_period),
@@ -104,7 +104,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         },
         policy,
     };
-    Ok(daemon::run(config)?)
+    Ok(daemon::run(config, proofs)?)
 }
 
 fn millis(span: Duration) -> u64 {

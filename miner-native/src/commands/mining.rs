@@ -4,7 +4,7 @@ use super::error::CommandError;
 use super::output::{columns, Output};
 use super::target::{DaemonPort, Target};
 use crate::miner::now_ms;
-use crate::operator::{IntakeStatus, MiningStatus, Operator, ProvingStatus, ScrubStatus};
+use crate::operator::{Filling, IntakeStatus, MiningStatus, Operator, ProvingStatus, ScrubStatus};
 use crate::prover::{JobState, JobView};
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -43,6 +43,16 @@ enum Command {
     Address,
     /// Seal what is staged now instead of waiting for more pieces
     SealNow,
+    /// Try a failed sector again, from where it failed
+    Retry {
+        /// Its number, as `miner status` shows it
+        sector: u64,
+    },
+    /// Do not try a failed sector again; its deals fail, and their clients take their money back
+    GiveUp {
+        /// Its number, as `miner status` shows it
+        sector: u64,
+    },
     /// Put a file of your own into a sector
     AddPiece {
         /// The file; `-` is the standard input
@@ -90,6 +100,14 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
             let status = operator.seal_now().await?;
             output.show(&status, || "sealing started".into());
         }
+        Command::Retry { sector } => {
+            let tried = operator.retry_sector(sector).await?;
+            output.show(&tried, || format!("sector {sector} is tried again"));
+        }
+        Command::GiveUp { sector } => {
+            let given_up = operator.give_up_sector(sector).await?;
+            output.show(&given_up, || format!("sector {sector} is given up"));
+        }
         Command::AddPiece { file } => {
             check_mining(&operator, "add piece").await?;
             let added = operator.add_piece(read(&file)?).await?;
@@ -122,6 +140,22 @@ fn described(status: &MiningStatus) -> String {
         ["waiting to be sealed".to_owned(), waiting(&status.intake)],
         ["scrubbed".to_owned(), scrubbed(&status.scrub)],
     ];
+    rows.extend(status.packing.iter().map(|filling| {
+        let Filling {
+            sector,
+            used,
+            size,
+            fill,
+        } = filling;
+        [
+            format!("sector {sector} takes pieces"),
+            format!("{used} of {size} bytes used ({fill} %)"),
+        ]
+    }));
+    rows.extend(status.stuck.iter().map(|sector| {
+        let order = format!("failed: order `sealdrop mining retry {sector}`, or `give-up`");
+        [format!("sector {sector}"), order]
+    }));
     rows.extend(status.jobs.iter().map(|job| [running(job), estimate(job)]));
     let notes = status.intake.reason.iter().chain(&status.proving.warning);
     let damage = status

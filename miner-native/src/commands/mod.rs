@@ -24,6 +24,8 @@ mod wallet;
 
 pub use error::CommandError;
 
+use crate::daemon::{Proofs, RealProofs};
+
 use clap::{Parser, Subcommand};
 use std::future::Future;
 use std::io::IsTerminal;
@@ -78,7 +80,7 @@ pub fn run() -> ExitCode {
     let done = match cli.command {
         Command::Daemon(arguments) => {
             logging("sealdrop=info,warn");
-            daemon::run(arguments)
+            daemon::run(arguments, &RealProofs)
         }
         Command::Client(arguments) => block_on(client::run(arguments)),
         Command::Paych(arguments) => block_on(paych::run(arguments)),
@@ -98,6 +100,20 @@ pub fn run() -> ExitCode {
             Ok(())
         }
     };
+    ended(done)
+}
+
+/// The daemon's command line with proofs from elsewhere, for the daemon that tests kill: any other command is refused.
+pub fn run_daemon_with(proofs: &dyn Proofs) -> ExitCode {
+    let Command::Daemon(arguments) = Cli::parse().command else {
+        eprintln!("this program is a daemon for tests and nothing else: use `sealdrop`");
+        return ExitCode::FAILURE;
+    };
+    logging("sealdrop=info,warn");
+    ended(daemon::run(arguments, proofs))
+}
+
+fn ended(done: anyhow::Result<()>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -3,15 +3,19 @@
 //! Called by [`crate::commands`]. The miner reaches its chain by URL like any other, so that the two can be separated.
 
 pub mod parameters;
+mod proofs;
+
+pub use proofs::{Proofs, RealProofs};
 
 use crate::asking::{self, AskingError};
 use crate::chain_access::{ChainAccess, ChainError};
 use crate::devnet::{Devnet, DevnetConfig, DevnetError};
+use crate::failpoint::{self, UnknownPoint};
 use crate::home::{Endpoints, Home, HomeError, Identity};
 use crate::intake::Intake;
 use crate::miner::Miner;
 use crate::network::{self, Host, HostConfig, IdentityError, NetworkError, Pulls};
-use crate::prover::{Prover, ProverError, RealEngine, RealVerifier};
+use crate::prover::{Prover, ProverError};
 use crate::registration::{self, RegistrationError};
 use crate::settings::{Keeper, SettingsChange, SettingsError};
 use crate::staging::{Staging, StagingError};
@@ -20,7 +24,6 @@ use crate::wallet::{Wallet, WalletError};
 use crate::web::{self, WebConfig, WebError};
 use crate::{ending, proving, redeeming, scrubbing, sealing, slashing};
 use parameters::ParametersError;
-use sealdrop_prover::params::Source;
 use shared::chain::{Policy, SecretKey};
 use shared::piece::SectorSize;
 use shared::sector::prover_id;
@@ -75,6 +78,8 @@ pub enum DaemonError {
     #[error(transparent)]
     Parameters(#[from] ParametersError),
     #[error(transparent)]
+    Failpoint(#[from] UnknownPoint),
+    #[error(transparent)]
     ProverSetUp(#[from] sealdrop_prover::Error),
     #[error(transparent)]
     Prover(#[from] ProverError),
@@ -108,8 +113,9 @@ pub enum DaemonError {
     ChainStopped(String),
 }
 
-/// Runs until Ctrl-C or SIGTERM.
-pub fn run(config: DaemonConfig) -> Result<(), DaemonError> {
+/// Runs until Ctrl-C or SIGTERM. The product's proofs are [`RealProofs`].
+pub fn run(config: DaemonConfig, proofs: &dyn Proofs) -> Result<(), DaemonError> {
+    failpoint::arm()?;
     let home = Home::open(config.home.clone())?;
     let _lock = home.lock()?;
     home.claim(&Identity {
@@ -118,21 +124,12 @@ pub fn run(config: DaemonConfig) -> Result<(), DaemonError> {
     })?;
     // Parameters may take minutes: what would stop the daemon after them is looked at before.
     check(&config)?;
-    let params = config.params.clone().unwrap_or_else(|| home.params());
-    let source = parameters::source(&config.network, config.official_params);
-    let parents = match source {
-        Source::Generated => params.join("parents"),
-        // Official files may lie where this user writes nothing.
-        Source::Official => home.root().join("parents"),
-    };
-    // Sets environment variables for the proof library: before any other thread exists.
-    sealdrop_prover::init_from(&params, &parents, source)?;
-    parameters::ensure(&params, config.sector_size, source)?;
+    proofs.prepare(&config, &home)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(DaemonError::Runtime)?;
-    let ended = runtime.block_on(live(config, home));
+    let ended = runtime.block_on(live(config, home, proofs));
     // A proof that is being computed cannot be interrupted; what it belongs to is on the disk, so nobody waits for it.
     runtime.shutdown_background();
     ended
@@ -170,9 +167,9 @@ fn web_config(config: &DaemonConfig, chain_url: String) -> WebConfig {
     WebConfig { chain_url, web, client }
 }
 
-async fn live(config: DaemonConfig, home: Home) -> Result<(), DaemonError> {
+async fn live(config: DaemonConfig, home: Home, proofs: &dyn Proofs) -> Result<(), DaemonError> {
     let mut signals = Signals::listen()?;
-    let starting = start(&config, &home);
+    let starting = start(&config, &home, proofs);
     let running = tokio::select! {
         running = starting => running?,
         () = signals.any() => return Ok(()),
@@ -219,7 +216,7 @@ struct Running {
     web_address: SocketAddr,
 }
 
-async fn start(config: &DaemonConfig, home: &Home) -> Result<Running, DaemonError> {
+async fn start(config: &DaemonConfig, home: &Home, proofs: &dyn Proofs) -> Result<Running, DaemonError> {
     // The page's port is taken first: it is the one that people remember.
     let web_listener = web::bind(config.ports.web).await?;
     let host_key = {
@@ -236,8 +233,8 @@ async fn start(config: &DaemonConfig, home: &Home) -> Result<Running, DaemonErro
         websocket_port: config.ports.p2p_ws,
     };
     let host = Host::start(host_key, ports).await?;
-    let (devnet, chain_task) = start_chain(config, home).await?;
-    let miner = Arc::new(start_miner(config, home, &devnet.url(), &host).await?);
+    let (devnet, chain_task) = start_chain(config, home, proofs).await?;
+    let miner = Arc::new(start_miner(config, home, proofs, &devnet.url(), &host).await?);
     host.announce_to(miner.chain.clone());
     let pulls = Pulls::start(miner.clone(), host.clone());
     network::serve(miner.clone(), &host, pulls)?;
@@ -266,16 +263,16 @@ async fn start(config: &DaemonConfig, home: &Home) -> Result<Running, DaemonErro
 async fn start_chain(
     config: &DaemonConfig,
     home: &Home,
+    proofs: &dyn Proofs,
 ) -> Result<(Devnet, JoinHandle<Result<(), DevnetError>>), DaemonError> {
-    let source = parameters::source(&config.network, config.official_params);
     let devnet_config = DevnetConfig {
         dir: home.devnet(),
         network: config.network.clone(),
         block_time: config.block_time,
         policy: config.policy.clone(),
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, config.ports.chain)),
-        verifier: Arc::new(RealVerifier),
-        verifying_keys: hex::encode(sealdrop_prover::params::verifying_keys_digest(source)),
+        verifier: proofs.verifier(),
+        verifying_keys: proofs.verifying_keys(config),
     };
     let devnet = tokio::task::block_in_place(|| Devnet::open(devnet_config))?;
     let running = devnet.clone();
@@ -283,7 +280,13 @@ async fn start_chain(
     Ok((devnet, chain_task))
 }
 
-async fn start_miner(config: &DaemonConfig, home: &Home, chain_url: &str, host: &Host) -> Result<Miner, DaemonError> {
+async fn start_miner(
+    config: &DaemonConfig,
+    home: &Home,
+    proofs: &dyn Proofs,
+    chain_url: &str,
+    host: &Host,
+) -> Result<Miner, DaemonError> {
     let dir = home.miner();
     let store = Store::open(&dir.join("store"))?;
     let worker: SecretKey = Wallet::open(dir.join("wallet"))?.default_key()?;
@@ -291,7 +294,7 @@ async fn start_miner(config: &DaemonConfig, home: &Home, chain_url: &str, host: 
     let policy = chain.network().await?.policy;
     let peer = host.peer_id();
     let view = registration::register(&chain, &store, config.sector_size, &peer.to_bytes(), &peer.to_string()).await?;
-    let engine = RealEngine::new(prover_id(&view.address), config.sector_size, dir.join("sectors"))?;
+    let engine = proofs.engine(prover_id(&view.address), config.sector_size, dir.join("sectors"))?;
     let kept = store.settings()?.unwrap_or_default();
     let miner = Miner {
         address: view.address,
@@ -300,11 +303,11 @@ async fn start_miner(config: &DaemonConfig, home: &Home, chain_url: &str, host: 
         sector_size: config.sector_size,
         policy,
         settings: Keeper::new(kept),
-        prover: Prover::start(Arc::new(engine), config.sector_size, store.rates()?),
+        prover: Prover::start(engine, config.sector_size, store.rates()?),
         store,
         staging: Staging::open(dir.join("staging"))?,
         chain,
-        verifier: Arc::new(RealVerifier),
+        verifier: proofs.verifier(),
         intake: Intake::default(),
         deciding: tokio::sync::Mutex::new(()),
         redeeming: tokio::sync::Mutex::new(()),

@@ -3,6 +3,7 @@
 
 use super::pull::Pulls;
 use super::{frames, ExchangeError};
+use crate::failpoint;
 use crate::intake;
 use crate::miner::{now_ms, Miner};
 use crate::staging::StagingError;
@@ -41,6 +42,7 @@ pub(super) async fn answer(
     tracing::info!(deal = %cid, state = %response.state, reason = response.message, "answered a proposal");
     let accepted = response.state == DealState::Accepted;
     frames::write(&mut stream, &response.sign(&miner.worker)).await?;
+    failpoint::reach("deal.answered");
     if accepted {
         pulls.source(cid, peer);
     }
@@ -96,6 +98,9 @@ fn settle(
     }
     let verdict = review(&signed, &context);
     if verdict.is_ok() {
+        if let Some(reason) = crate::packing::too_late(miner, &signed, context.height)? {
+            return Ok(refusal(cid, RejectionCode::DurationTooShort, reason));
+        }
         let size = signed.size();
         let refused = match no_room(miner, size, &source)? {
             None => intake::refuses(miner, size)?,

@@ -6,6 +6,7 @@
 
 use super::frames::{self, StreamError};
 use super::host::Host;
+use crate::failpoint;
 use crate::miner::{now_ms, Backoff, Miner};
 use crate::staging::{Incoming, StagingError};
 use crate::store::{DealRecord, StoreError};
@@ -193,6 +194,7 @@ impl Inner {
         let mut puller = Puller::new(data, size, Limits::default())?;
         staging.check_room(size.saturating_sub(staging.held(&data)))?;
         let mut incoming = tokio::task::block_in_place(|| staging.begin(&data, size))?;
+        failpoint::reach("transfer.begun");
         let (nodes, leaves) = incoming.kept();
         puller.resume(nodes, leaves)?;
         if !puller.is_complete() {
@@ -201,6 +203,7 @@ impl Inner {
             // The piece is here: how the stream ends does not matter.
             let _ = frames::close(&mut stream).await;
         }
+        failpoint::reach("transfer.complete");
         Ok(tokio::task::block_in_place(|| incoming.finish())?.comm_p)
     }
 
@@ -289,6 +292,7 @@ async fn pull(puller: &mut Puller, incoming: &mut Incoming, stream: &mut Stream)
         };
         if let Some(kept) = puller.on_response(response)? {
             tokio::task::block_in_place(|| incoming.keep(kept))?;
+            failpoint::reach("transfer.block");
         }
     }
     Ok(())

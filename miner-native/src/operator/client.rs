@@ -79,6 +79,18 @@ impl Operator {
         self.ask(self.request(Method::GET, route::SECTORS)).await
     }
 
+    /// See [`route::RETRY`].
+    pub async fn retry_sector(&self, id: u64) -> Result<SectorSummary, OperatorError> {
+        let path = route::RETRY.replace("{id}", &id.to_string());
+        self.ask(self.request(Method::POST, &path)).await
+    }
+
+    /// See [`route::GIVE_UP`].
+    pub async fn give_up_sector(&self, id: u64) -> Result<SectorSummary, OperatorError> {
+        let path = route::GIVE_UP.replace("{id}", &id.to_string());
+        self.ask(self.request(Method::POST, &path)).await
+    }
+
     /// See [`route::SEAL_NOW`].
     pub async fn seal_now(&self) -> Result<MiningStatus, OperatorError> {
         self.ask(self.request(Method::POST, route::SEAL_NOW)).await

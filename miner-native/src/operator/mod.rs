@@ -33,6 +33,10 @@ pub mod route {
     pub const REDEEM: &str = "/api/miner/deals/{cid}/redeem";
     /// GET: a list of [`super::SectorSummary`], the newest first.
     pub const SECTORS: &str = "/api/miner/sectors";
+    /// POST: [`super::SectorSummary`]; a failed sector is tried again.
+    pub const RETRY: &str = "/api/miner/sectors/{id}/retry";
+    /// POST: [`super::SectorSummary`]; a failed sector is not tried again, and its deals fail.
+    pub const GIVE_UP: &str = "/api/miner/sectors/{id}/give-up";
     /// POST: [`super::MiningStatus`]; what is staged is sealed now.
     pub const SEAL_NOW: &str = "/api/miner/seal-now";
     /// GET: [`super::MiningStatus`].
@@ -113,11 +117,43 @@ pub struct SectorSummary {
     /// Bytes taken by pieces and their alignment.
     pub used: u64,
     pub size: u64,
+    /// Per cent of the sector's bytes that are used.
+    pub fill: f64,
     pub pieces: Vec<PieceSummary>,
     pub history: Vec<PhaseEntry>,
     pub attempts: u32,
     pub last_error: Option<String>,
+    /// What keeps the sector from going on as planned, and what is tried next.
+    pub setback: Option<SetbackSummary>,
     pub comm_r: Option<Commitment>,
+}
+
+/// A failed step of a sector.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SetbackSummary {
+    /// The phase that failed.
+    pub failed: Phase,
+    pub reason: String,
+    pub attempts: u32,
+    /// The phase that is tried next; none when the sector is given up or lost.
+    pub next: Option<Phase>,
+    /// When it is tried next, in milliseconds since 1970; none when only the operator's order does that.
+    pub retry_at: Option<u64>,
+    /// Whether `sealdrop mining retry` is awaited.
+    pub awaits_operator: bool,
+}
+
+/// How full a sector is that takes pieces.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Filling {
+    pub sector: u64,
+    /// Bytes taken by pieces and their alignment.
+    pub used: u64,
+    pub size: u64,
+    /// Per cent.
+    pub fill: f64,
 }
 
 /// A piece in a sector.
@@ -274,6 +310,10 @@ pub struct MiningStatus {
     pub proving_window: Option<(Epoch, Epoch)>,
     /// Sectors between their first piece and their commitment.
     pub sealing: u64,
+    /// Sectors that take pieces, and how full they are.
+    pub packing: Vec<Filling>,
+    /// Failed sectors that await the operator's order.
+    pub stuck: Vec<u64>,
     pub intake: IntakeStatus,
     pub proving: ProvingStatus,
     pub scrub: ScrubStatus,

@@ -1,5 +1,6 @@
 //! What a prover computes, one step a method: real proofs, or [`super::fake`] ones in tests.
 
+use super::outputs::files_in;
 use super::{machine, Cost, ProverError, Step};
 use crate::staging::Staging;
 use sealdrop_prover::{Piece, PreCommit, ProvingSector, SectorFiles, SectorIdentity};
@@ -8,7 +9,7 @@ use shared::ports::verifier::{ProofVerifier, SealClaim, VerifierFault, WindowPoS
 use shared::sector::{Sealed, Sector};
 use std::fs::File;
 use std::io::{ErrorKind, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The three commitments of a replica that was just encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,8 +19,24 @@ pub struct Commitments {
     pub comm_c: Commitment,
 }
 
-/// The steps of sealing and proving. Each blocks its thread, some for minutes.
+/// The steps of sealing and proving. Each blocks its thread, some for minutes. [`super::Resuming`] makes their outputs
+/// survive a crash.
 pub trait Engine: Send + Sync + 'static {
+    /// The directory of a sector.
+    fn dir(&self, sector: u64) -> PathBuf;
+    /// Whom proofs are bound to.
+    fn prover_id(&self) -> [u8; 32];
+    /// Whether phase 1 was finished for exactly this, as far as can be told without reading its files.
+    fn has_pre_commit1(&self, _: &Sector, _: [u8; 32]) -> bool {
+        false
+    }
+    /// The files that phase 1 leaves for phase 2, below the sector's directory; all are on the disk.
+    fn pre_commit1_files(&self, dir: &Path) -> Result<Vec<PathBuf>, ProverError>;
+    /// The files that phase 2 leaves beside them.
+    fn pre_commit2_files(&self, dir: &Path) -> Result<Vec<PathBuf>, ProverError>;
+    /// Proves a replica to ourselves that was found again: cheap, and before anything of it is published.
+    fn check_pre_commit(&self, sector: &Sector, ticket: [u8; 32], commitments: &Commitments)
+        -> Result<(), ProverError>;
     /// Lays the staged pieces out and labels the sector's graph; begins from scratch each time.
     fn pre_commit1(&self, sector: &Sector, ticket: [u8; 32], staging: &Staging) -> Result<Vec<u8>, ProverError>;
     /// Encodes the replica, and proves it to ourselves before anything of it is published.
@@ -78,6 +95,44 @@ impl RealEngine {
 }
 
 impl Engine for RealEngine {
+    fn dir(&self, sector: u64) -> PathBuf {
+        self.files(sector).dir
+    }
+
+    fn prover_id(&self) -> [u8; 32] {
+        self.prover_id
+    }
+
+    fn pre_commit1_files(&self, dir: &Path) -> Result<Vec<PathBuf>, ProverError> {
+        let mut files = files_in(dir, "cache")?;
+        files.retain(is_of_phase_1);
+        files.push("unsealed".into());
+        Ok(files)
+    }
+
+    fn pre_commit2_files(&self, dir: &Path) -> Result<Vec<PathBuf>, ProverError> {
+        let mut files = files_in(dir, "cache")?;
+        files.retain(|path| !is_of_phase_1(path));
+        files.push("sealed".into());
+        Ok(files)
+    }
+
+    fn check_pre_commit(
+        &self,
+        sector: &Sector,
+        ticket: [u8; 32],
+        commitments: &Commitments,
+    ) -> Result<(), ProverError> {
+        let (identity, files, pieces) = (self.identity(sector.id), self.files(sector.id), pieces(sector)?);
+        let commitments = PreCommit {
+            comm_d: commitments.comm_d.0,
+            comm_r: commitments.comm_r.0,
+            comm_c: commitments.comm_c.0,
+        };
+        sealdrop_prover::check_pre_commit(&identity, &files, ticket, &commitments, &pieces)?;
+        Ok(())
+    }
+
     fn pre_commit1(&self, sector: &Sector, ticket: [u8; 32], staging: &Staging) -> Result<Vec<u8>, ProverError> {
         let (identity, files, pieces) = (self.identity(sector.id), self.files(sector.id), pieces(sector)?);
         let mut open = |index: usize| -> std::io::Result<Box<dyn Read>> {
@@ -183,6 +238,12 @@ impl Engine for RealEngine {
             .find(|size| size.bytes() == self.size.bytes());
         size.map_or(Cost::LIGHT, |size| Cost::of(step, size, machine::cores()))
     }
+}
+
+/// The label layers and the data's tree: what phase 2 reads.
+fn is_of_phase_1(path: &PathBuf) -> bool {
+    let name = path.to_string_lossy();
+    name.contains("layer-") || name.contains("tree-d")
 }
 
 /// Checks that a file is there, and has this length if one is given.

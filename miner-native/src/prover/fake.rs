@@ -34,6 +34,26 @@ impl FakeEngine {
 }
 
 impl Engine for FakeEngine {
+    fn dir(&self, sector: u64) -> PathBuf {
+        self.dir.join(sector.to_string())
+    }
+
+    fn prover_id(&self) -> [u8; 32] {
+        self.prover_id
+    }
+
+    fn pre_commit1_files(&self, _: &Path) -> Result<Vec<PathBuf>, ProverError> {
+        Ok(vec!["sealed".into()])
+    }
+
+    fn pre_commit2_files(&self, _: &Path) -> Result<Vec<PathBuf>, ProverError> {
+        Ok(vec!["sealed".into()])
+    }
+
+    fn check_pre_commit(&self, _: &Sector, _: [u8; 32], _: &Commitments) -> Result<(), ProverError> {
+        Ok(())
+    }
+
     fn pre_commit1(&self, sector: &Sector, ticket: [u8; 32], staging: &Staging) -> Result<Vec<u8>, ProverError> {
         let failed = Self::failed(Step::PreCommit1);
         let path = Self::replica(&self.dir, sector.id);

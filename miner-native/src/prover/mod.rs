@@ -10,7 +10,9 @@ mod engine;
 pub(crate) mod fake;
 mod jobs;
 mod machine;
+pub mod outputs;
 mod rates;
+mod resuming;
 pub mod schedule;
 mod scheduler;
 pub mod work;
@@ -18,6 +20,7 @@ pub mod work;
 pub use engine::{prover_size, Commitments, Engine, RealEngine, RealVerifier};
 pub use jobs::{JobState, JobView};
 pub use rates::Expected;
+pub use resuming::Resuming;
 pub use work::{Cost, Step};
 
 use crate::staging::Staging;
@@ -57,6 +60,12 @@ pub enum ProverError {
     Missing { path: PathBuf, source: std::io::Error },
     #[error("{} has {found} bytes instead of {expected}; restore it, or the sector is lost", path.display())]
     Length { path: PathBuf, found: u64, expected: u64 },
+    #[error("could not {action} {}: {source}; check the folder's permissions and the free space", path.display())]
+    Output {
+        action: &'static str,
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("the sector's files in {} cannot be removed: {source}; check the folder's permissions", dir.display())]
     Remove { dir: PathBuf, source: std::io::Error },
 }
@@ -179,6 +188,11 @@ impl Prover {
         job: impl FnOnce() -> Result<T, ProverError> + Send + 'static,
     ) -> Result<T, ProverError> {
         self.scheduler.run(self.order(step, Some(sector), 1), job).await
+    }
+
+    /// See [`Engine::has_pre_commit1`].
+    pub fn has_pre_commit1(&self, sector: &Sector, ticket: [u8; 32]) -> bool {
+        self.engine.has_pre_commit1(sector, ticket)
     }
 
     /// See [`Engine::pre_commit1`].

@@ -14,6 +14,7 @@ mod tests;
 
 pub use import::Import;
 
+use crate::failpoint;
 use cid::Cid;
 use shared::piece::node::CID_BYTES;
 use shared::piece::unixfs::LEAF_BYTES;
@@ -279,11 +280,14 @@ impl Incoming {
         self.file
             .sync_all()
             .map_err(|source| file_error("sync", &self.part, source))?;
+        failpoint::reach("staging.synced");
         fs::rename(&self.part, &self.whole).map_err(|source| file_error("rename", &self.part, source))?;
+        failpoint::reach("staging.renamed");
         if let Some(dir) = self.whole.parent() {
             sync_dir(dir)?;
         }
         remove_if_there(&self.nodes_path)?;
+        failpoint::reach("staging.finished");
         Ok(summary)
     }
 }

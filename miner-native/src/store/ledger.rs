@@ -1,8 +1,9 @@
 //! The miner's books: its settings, the proofs it sent, the vouchers it redeemed.
 
 use super::codec::{parse, read, write};
-use super::records::{PostRecord, RedemptionRecord};
+use super::records::{PostRecord, RedemptionRecord, RedemptionStage};
 use super::{Store, StoreError};
+use crate::failpoint;
 use crate::settings::Kept;
 use cid::Cid;
 use shared::chain::AttoFil;
@@ -21,7 +22,9 @@ impl Store {
     /// Keeps the settings.
     pub fn keep_settings(&self, kept: &Kept) -> Result<(), StoreError> {
         self.counters.insert(SETTINGS, write("counters", kept)?)?;
-        self.flush()
+        self.flush()?;
+        failpoint::reach("settings.kept");
+        Ok(())
     }
 
     /// Remembers a proof that the chain accepted.
@@ -32,7 +35,9 @@ impl Store {
         while self.posts.len() as u64 > MAX_POSTS {
             self.posts.pop_min()?;
         }
-        self.flush()
+        self.flush()?;
+        failpoint::reach("post.kept");
+        Ok(())
     }
 
     /// The newest proof that the chain accepted.
@@ -46,7 +51,13 @@ impl Store {
         let mut key = deal.to_bytes();
         key.extend_from_slice(&record.amount.0.to_be_bytes());
         self.redemptions.insert(key, write("redemptions", record)?)?;
-        self.flush()
+        self.flush()?;
+        match record.stage {
+            RedemptionStage::Sent { .. } => failpoint::reach("redemption.planned"),
+            RedemptionStage::Done { .. } => failpoint::reach("redemption.done"),
+            RedemptionStage::Failed { .. } => {}
+        }
+        Ok(())
     }
 
     /// A deal's redemptions, the smallest amount first.

@@ -7,6 +7,7 @@
 mod codec;
 mod ledger;
 mod needs;
+mod packing;
 mod rates;
 mod records;
 mod scrubs;
@@ -17,6 +18,7 @@ pub use rates::RateBook;
 pub use records::{DealRecord, PhaseStart, PieceRecord, PostRecord, RedemptionRecord, RedemptionStage, SectorRecord};
 pub use scrubs::ScrubRecord;
 
+use crate::failpoint;
 use cid::Cid;
 use codec::{abort, channel_key, duration_key, number, parse, parse_cid, read, settled, write};
 use records::proof_info;
@@ -25,7 +27,7 @@ use shared::deal::miner::Unexpected;
 use shared::deal::{MinerEffect, MinerInput, MinerStage};
 use shared::piece::SectorSize;
 use shared::sector::machine::SectorRefusal;
-use shared::sector::{Phase, Sector, SectorEffect, SectorInput, SectorPiece};
+use shared::sector::{retry_pause_ms, Phase, SectorEffect, SectorInput, SectorPiece, SectorStage};
 use sled::transaction::Transactional;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -146,7 +148,9 @@ impl Store {
     /// Remembers the address of this miner's actor.
     pub fn remember_miner(&self, address: &Address) -> Result<(), StoreError> {
         self.counters.insert("miner", address.to_bytes())?;
-        self.flush()
+        self.flush()?;
+        failpoint::reach("miner.remembered");
+        Ok(())
     }
 
     /// Brings everything to the disk.
@@ -192,6 +196,7 @@ impl Store {
     /// Keeps a deal that was just accepted, and promises its channel to it.
     pub fn accept(&self, record: &DealRecord) -> Result<(), StoreError> {
         let _turn = self.turn();
+        failpoint::reach("deal.accepting");
         let deal = record.deal.proposal.cid();
         let payment = &record.deal.proposal.proposal.payment;
         let channel = payment.channel.map(|id| (&payment.payer, id));
@@ -225,7 +230,9 @@ impl Store {
                 Ok(())
             })
             .map_err(settled)?;
-        self.flush()
+        self.flush()?;
+        failpoint::reach("deal.accepted");
+        Ok(())
     }
 
     /// Keeps a refusal; the oldest gives way when there are [`MAX_REJECTIONS`].
@@ -283,107 +290,18 @@ impl Store {
             })
             .map_err(settled)?;
         self.flush()?;
+        match record.deal.stage {
+            MinerStage::Received { .. } => failpoint::reach("deal.received"),
+            MinerStage::Complete { .. } => failpoint::reach("deal.complete"),
+            MinerStage::Ended { .. } => failpoint::reach("deal.ended"),
+            _ => {}
+        }
         Ok(record)
     }
 
     /// A piece that was received whole.
     pub fn piece(&self, data_cid: &Cid) -> Result<Option<PieceRecord>, StoreError> {
         read(&self.pieces, "pieces", &data_cid.to_bytes())
-    }
-
-    /// Places a received piece in the first sector with room, or in a new one: deal and sector change together.
-    /// Returns the sector's number; for a deal that was placed before, the same again.
-    pub fn place(&self, cid: &Cid, size: SectorSize, now_ms: u64) -> Result<u64, StoreError> {
-        let _turn = self.turn();
-        let mut record = self.deal(cid)?.ok_or(StoreError::UnknownDeal(*cid))?;
-        let comm_p = match &record.deal.stage {
-            MinerStage::Received { comm_p } => *comm_p,
-            MinerStage::Staged { sector, .. } => return Ok(*sector),
-            _ => {
-                let unexpected = Unexpected {
-                    input: "a place in a sector",
-                    state: record.deal.state(),
-                };
-                return Err(StoreError::Deal { deal: *cid, unexpected });
-            }
-        };
-        let proposal = &record.deal.proposal;
-        let piece = SectorPiece {
-            deal: *cid,
-            data_cid: proposal.proposal.piece_ref,
-            size: proposal.size(),
-            comm_p,
-        };
-        let mut target = self.with_room(piece.size, size, now_ms)?;
-        let sector = target.sector.id;
-        target.sector.handle(SectorInput::PieceAdded(piece))?;
-        let handled = record.deal.handle(MinerInput::Placed { sector });
-        handled.map_err(|unexpected| StoreError::Deal { deal: *cid, unexpected })?;
-        let (deal_bytes, sector_bytes) = (write("deals", &record)?, write("sectors", &target)?);
-        (&self.deals, &self.sectors, &self.counters)
-            .transaction(|(deals, sectors, counters)| {
-                deals.insert(cid.to_bytes(), deal_bytes.as_slice())?;
-                sectors.insert(&sector.to_be_bytes(), sector_bytes.as_slice())?;
-                let last = number(counters.get("sector")?).max(sector);
-                counters.insert("sector", &last.to_be_bytes())?;
-                Ok(())
-            })
-            .map_err(settled)?;
-        self.flush()?;
-        Ok(sector)
-    }
-
-    /// Places a piece of the operator's own, whose bytes are staged. Returns its sector's number; the same again for a
-    /// piece that lies in a sector already.
-    pub fn add_piece(&self, piece: SectorPiece, size: SectorSize, now_ms: u64) -> Result<u64, StoreError> {
-        let _turn = self.turn();
-        for record in self.sectors() {
-            let sector = record?.sector;
-            if sector.effect() != SectorEffect::Rest && sector.pieces.iter().any(|known| known.deal == piece.deal) {
-                return Ok(sector.id);
-            }
-        }
-        let mut target = self.with_room(piece.size, size, now_ms)?;
-        let sector = target.sector.id;
-        let (data, record) = (
-            piece.data_cid,
-            PieceRecord {
-                size: piece.size,
-                comm_p: piece.comm_p,
-            },
-        );
-        target.sector.handle(SectorInput::PieceAdded(piece))?;
-        let (piece_bytes, sector_bytes) = (write("pieces", &record)?, write("sectors", &target)?);
-        (&self.pieces, &self.sectors, &self.counters)
-            .transaction(|(pieces, sectors, counters)| {
-                pieces.insert(data.to_bytes(), piece_bytes.as_slice())?;
-                sectors.insert(&sector.to_be_bytes(), sector_bytes.as_slice())?;
-                let last = number(counters.get("sector")?).max(sector);
-                counters.insert("sector", &last.to_be_bytes())?;
-                Ok(())
-            })
-            .map_err(settled)?;
-        self.flush()?;
-        Ok(sector)
-    }
-
-    fn with_room(&self, bytes: u64, size: SectorSize, now_ms: u64) -> Result<SectorRecord, StoreError> {
-        for record in self.sectors() {
-            let record = record?;
-            if record.sector.fits(bytes) {
-                return Ok(record);
-            }
-        }
-        let id = number(self.counters.get("sector")?) + 1;
-        let history = vec![PhaseStart {
-            phase: Phase::Packing,
-            at_ms: now_ms,
-        }];
-        Ok(SectorRecord {
-            sector: Sector::new(id, size),
-            first_piece_ms: now_ms,
-            history,
-        })
     }
 
     /// A sector by its number.
@@ -403,6 +321,9 @@ impl Store {
         let (before, since) = (record.sector.phase(), record.since_ms());
         let succeeded = !matches!(input, SectorInput::StepFailed { .. } | SectorInput::SealExpired { .. });
         record.sector.handle(input)?;
+        let goes_on = !matches!(record.sector.stage, SectorStage::Failed { .. });
+        record.retry_at_ms =
+            (!succeeded && goes_on).then(|| now_ms.saturating_add(retry_pause_ms(record.sector.attempts)));
         let after = record.sector.phase();
         if after != before || !succeeded {
             record.history.push(PhaseStart {
@@ -420,6 +341,7 @@ impl Store {
         }
         self.sectors.insert(id.to_be_bytes(), write("sectors", &record)?)?;
         self.flush()?;
+        failpoint::reach(entered(after));
         Ok(record)
     }
 
@@ -436,7 +358,7 @@ impl Store {
     pub fn settle(&self, id: u64) -> Result<Vec<Cid>, StoreError> {
         let record = self.sector(id)?.ok_or(StoreError::UnknownSector(id))?;
         let sector = &record.sector;
-        let is_lost = sector.phase() == Phase::Failed;
+        let is_lost = sector.phase() == Phase::Failed && sector.effect() == SectorEffect::Rest;
         if !is_lost && sector.effect() != SectorEffect::Prove {
             return Ok(Vec::new());
         }
@@ -463,6 +385,25 @@ impl Store {
     fn turn(&self) -> MutexGuard<'_, ()> {
         // Nothing is half-done when a holder panics: the database changes in single writes and transactions.
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The failpoint after a sector's phase was written down.
+fn entered(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Closed => "sector.closed",
+        Phase::PreCommit1 => "sector.pre_commit1",
+        Phase::PreCommit2 => "sector.pre_commit2",
+        Phase::PreCommitting => "sector.pre_committing",
+        Phase::WaitSeed => "sector.wait_seed",
+        Phase::Commit1 => "sector.commit1",
+        Phase::Commit2 => "sector.commit2",
+        Phase::Committing => "sector.committing",
+        Phase::Proving => "sector.proving",
+        Phase::Expired => "sector.expired",
+        Phase::Released => "sector.released",
+        Phase::Removed => "sector.removed",
+        Phase::Packing | Phase::Failed => "",
     }
 }
 

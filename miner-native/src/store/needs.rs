@@ -2,6 +2,7 @@
 
 use super::codec::parse_cid;
 use super::{is_own, Store, StoreError};
+use crate::failpoint;
 use cid::Cid;
 use shared::deal::MinerEffect;
 use shared::sector::{Sector, SectorEffect};
@@ -31,6 +32,11 @@ impl Store {
             }
         }
         Ok(found)
+    }
+
+    /// Whether anybody still waits for the sector: a deal that is not over, or the operator with a piece of its own.
+    pub fn is_wanted(&self, sector: &Sector) -> Result<bool, StoreError> {
+        Ok(!self.is_free(sector)?)
     }
 
     fn is_free(&self, sector: &Sector) -> Result<bool, StoreError> {
@@ -77,6 +83,8 @@ impl Store {
     /// Forgets a piece whose bytes were removed.
     pub fn forget_piece(&self, data: &Cid) -> Result<(), StoreError> {
         self.pieces.remove(data.to_bytes())?;
-        self.flush()
+        self.flush()?;
+        failpoint::reach("piece.forgotten");
+        Ok(())
     }
 }

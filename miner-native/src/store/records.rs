@@ -32,6 +32,9 @@ pub struct SectorRecord {
     pub first_piece_ms: u64,
     /// The phases it went through, the present one last.
     pub history: Vec<PhaseStart>,
+    /// When the step that failed is tried again, in milliseconds since 1970; `None` while nothing failed.
+    #[serde(default)]
+    pub retry_at_ms: Option<u64>,
 }
 
 impl SectorRecord {

@@ -209,10 +209,9 @@ fn a_phase_is_estimated_by_what_it_took_the_last_time_that_it_succeeded() {
     assert_eq!(store.estimate(SectorSize::S8MiB, Phase::Commit2).unwrap(), None);
 }
 
-#[test]
-fn a_sector_given_up_fails_its_deals() {
-    let (_dir, store) = store();
-    let cid = received(&store, 1, 500);
+/// A sector whose step failed as often as it is tried.
+fn stuck(store: &Store) -> (Cid, u64) {
+    let cid = received(store, 1, 500);
     let sector = store.place(&cid, SIZE, 10).unwrap();
     store.advance_sector(sector, SectorInput::Close, 20).unwrap();
     assert_eq!(store.settle(sector).unwrap(), []);
@@ -222,8 +221,76 @@ fn a_sector_given_up_fails_its_deals() {
             .advance_sector(sector, SectorInput::StepFailed { reason }, 30 + u64::from(attempt))
             .unwrap();
     }
+    (cid, sector)
+}
+
+#[test]
+fn a_sector_given_up_fails_its_deals() {
+    let (_dir, store) = store();
+    let (cid, sector) = stuck(&store);
+    store.advance_sector(sector, SectorInput::GivenUp, 50).unwrap();
     assert_eq!(store.settle(sector).unwrap(), [cid]);
     assert_eq!(store.deal(&cid).unwrap().unwrap().deal.state(), DealState::Failed);
+}
+
+#[test]
+fn the_deals_of_a_failed_sector_wait_with_their_data_for_the_operators_order() {
+    let (_dir, store) = store();
+    let (cid, sector) = stuck(&store);
+    assert_eq!(store.settle(sector).unwrap(), []);
+    let deal = store.deal(&cid).unwrap().unwrap().deal;
+    assert_eq!(deal.effect(), MinerEffect::AwaitSector { sector });
+    assert!(store
+        .wanted_pieces()
+        .unwrap()
+        .contains(&deal.proposal.proposal.piece_ref));
+    store.advance_sector(sector, SectorInput::RetryOrdered, 50).unwrap();
+    let record = store.sector(sector).unwrap().unwrap();
+    assert_eq!((record.sector.phase(), record.retry_at_ms), (Phase::Closed, None));
+}
+
+#[test]
+fn a_failed_step_is_tried_again_after_a_pause_that_a_restart_does_not_shorten() {
+    let (_dir, store) = store();
+    let sector = store.place(&received(&store, 1, 500), SIZE, 10).unwrap();
+    store.advance_sector(sector, SectorInput::Close, 20).unwrap();
+    let fail = |at| {
+        let reason = "the disk is full".into();
+        let record = store.advance_sector(sector, SectorInput::StepFailed { reason }, at);
+        record.unwrap().retry_at_ms
+    };
+    assert_eq!((fail(1000), fail(7000)), (Some(6000), Some(27_000)));
+    let drawn = SectorInput::TicketDrawn {
+        epoch: Epoch(3),
+        ticket: [3; 32],
+    };
+    let record = store.advance_sector(sector, drawn, 30_000).unwrap();
+    assert_eq!(record.retry_at_ms, None);
+}
+
+#[test]
+fn an_evicted_piece_leaves_its_sector_and_its_deal_fails_with_the_reason() {
+    let (_dir, store) = store();
+    let (gone, stays) = (received(&store, 1, 500), received(&store, 2, 500));
+    let sector = store.place(&gone, SIZE, 10).unwrap();
+    assert_eq!(store.place(&stays, SIZE, 10).unwrap(), sector);
+    for _ in 0..2 {
+        store.evict(&gone, "too late".into()).unwrap();
+        let pieces = store.sector(sector).unwrap().unwrap().sector.pieces;
+        assert_eq!(pieces.iter().map(|piece| piece.deal).collect::<Vec<_>>(), [stays]);
+        assert_eq!(store.deal(&gone).unwrap().unwrap().deal.response().message, "too late");
+    }
+    assert!(store.deals_to(|_| true).unwrap().iter().all(|(cid, _)| *cid == stays));
+}
+
+#[test]
+fn a_sector_that_lost_all_its_pieces_takes_others_and_its_timer_begins_anew() {
+    let (_dir, store) = store();
+    let first = received(&store, 1, 500);
+    let sector = store.place(&first, SIZE, 10).unwrap();
+    store.evict(&first, "too late".into()).unwrap();
+    assert_eq!(store.place(&received(&store, 2, 500), SIZE, 99).unwrap(), sector);
+    assert_eq!(store.sector(sector).unwrap().unwrap().first_piece_ms, 99);
 }
 
 #[test]

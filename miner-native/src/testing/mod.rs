@@ -4,6 +4,7 @@
 mod keeping;
 mod lifecycle;
 mod offers;
+mod setbacks;
 mod upkeep;
 
 use crate::chain_access::ChainAccess;
@@ -13,11 +14,11 @@ use crate::intake::Intake;
 use crate::miner::Miner;
 use crate::network::propose;
 use crate::prover::fake::FakeEngine;
-use crate::prover::Prover;
+use crate::prover::{Prover, Resuming};
 use crate::settings::{Keeper, Kept, Settings};
 use crate::staging::Staging;
 use crate::store::{DealRecord, Store};
-use crate::{asking, ending, proving, redeeming, registration, sealing, slashing};
+use crate::{asking, ending, packing, proving, redeeming, registration, sealing, slashing};
 use cid::Cid;
 use libp2p::PeerId;
 use shared::chain::address::MaybeAddress;
@@ -268,9 +269,9 @@ impl World {
 
     /// Seals everything that is staged, with a kill between all steps when `killed`.
     pub async fn seal(&mut self, killed: bool) {
-        sealing::place(self.miner(), 0).expect("placed");
-        sealing::close_all(self.miner(), 0).expect("closed");
-        let (closed, _) = sealing::place(self.miner(), 0).expect("listed");
+        packing::place(self.miner(), 0).expect("placed");
+        packing::close_all(self.miner(), 0).expect("closed");
+        let (closed, _) = packing::place(self.miner(), 0).expect("listed");
         for id in closed {
             loop {
                 if killed {
@@ -334,7 +335,7 @@ async fn assemble(devnet: &Devnet, store: Store, dir: PathBuf) -> Miner {
         sector_size: SIZE,
         policy: Policy::default(),
         settings: Keeper::new(kept),
-        prover: Prover::start(Arc::new(engine), SIZE, store.rates().expect("a book")),
+        prover: Prover::start(Arc::new(Resuming(engine)), SIZE, store.rates().expect("a book")),
         store,
         staging: Staging::open(dir.join("staging")).expect("a folder"),
         chain,

@@ -3,6 +3,7 @@
 use super::{piece, World, SIZE};
 use crate::asking;
 use crate::intake;
+use crate::packing;
 use crate::prover::fake::FakeEngine;
 use crate::prover::{ProverError, Step};
 use crate::scrubbing::{self, Scrubber};
@@ -76,7 +77,7 @@ async fn six_sectors_are_proven_by_one_message_in_each_window() {
         let cid = signed.cid();
         assert_eq!(world.propose(signed).await.message, "");
         world.deliver(&cid, &summary, &bytes);
-        sealing::place(world.miner(), 0).expect("placed");
+        packing::place(world.miner(), 0).expect("placed");
     }
     world.seal(false).await;
     // All of them are in the proving set from the second period on.
@@ -107,8 +108,8 @@ async fn a_machine_without_memory_for_sealing_fails_no_sector_and_takes_no_deals
         memory_mib: Some(mib),
         ..SettingsChange::default()
     };
-    sealing::place(world.miner(), 0).expect("placed");
-    sealing::close_all(world.miner(), 0).expect("closed");
+    packing::place(world.miner(), 0).expect("placed");
+    packing::close_all(world.miner(), 0).expect("closed");
     set(&world, memory(1)).await;
     let miner = world.miner().clone();
     assert!(world.during(sealing::step(&miner, 1)).await.expect("a ticket is drawn"));

@@ -26,7 +26,7 @@ use axum::{Json, Router};
 use cid::Cid;
 use futures::StreamExt;
 use shared::chain::AttoFil;
-use shared::sector::{Phase, SectorPiece};
+use shared::sector::{Phase, SectorEffect, SectorInput, SectorPiece};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -71,6 +71,8 @@ impl Trouble {
             Self::Asking(AskingError::Delayed(_)) | Self::Chain(_) | Self::Redeem(RedeemError::Chain(_)) => {
                 StatusCode::BAD_GATEWAY
             }
+            Self::Store(StoreError::Sector(_)) => StatusCode::CONFLICT,
+            Self::Store(StoreError::UnknownSector(_)) => StatusCode::NOT_FOUND,
             Self::Redeem(RedeemError::Store(_)) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Asking(AskingError::Refused(_)) | Self::Redeem(_) => StatusCode::CONFLICT,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
@@ -99,6 +101,8 @@ pub(super) fn router() -> Router<Arc<Shown>> {
         .route(route::DEAL, get(deal))
         .route(route::REDEEM, post(redeem))
         .route(route::SECTORS, get(sectors))
+        .route(route::RETRY, post(retry))
+        .route(route::GIVE_UP, post(give_up))
         .route(route::SEAL_NOW, post(seal_now))
         .route(route::MINING, get(mining))
         .route(route::MINING_START, post(start_mining))
@@ -200,6 +204,25 @@ async fn sectors(State(shown): Asked) -> Answer<Vec<SectorSummary>> {
     Ok(Json(views::sectors(&shown.miner)?))
 }
 
+/// A failed sector is tried again.
+async fn retry(State(shown): Asked, Path(id): Path<u64>) -> Answer<SectorSummary> {
+    let miner = &shown.miner;
+    let record = miner.store.advance_sector(id, SectorInput::RetryOrdered, now_ms())?;
+    tracing::info!(sector = id, "the operator ordered another try");
+    miner.received.notify_one();
+    Ok(Json(views::sector(miner, &record)?))
+}
+
+/// A failed sector is not tried again; its deals are told.
+async fn give_up(State(shown): Asked, Path(id): Path<u64>) -> Answer<SectorSummary> {
+    let miner = &shown.miner;
+    let record = miner.store.advance_sector(id, SectorInput::GivenUp, now_ms())?;
+    for deal in miner.store.settle(id)? {
+        tracing::error!(%deal, sector = id, "the deal failed with its sector");
+    }
+    Ok(Json(views::sector(miner, &record)?))
+}
+
 async fn seal_now(State(shown): Asked) -> Answer<MiningStatus> {
     shown.miner.seal_now.notify_one();
     Ok(Json(mining_status(&shown.miner).await?))
@@ -231,10 +254,17 @@ async fn mining_status(miner: &Miner) -> Result<MiningStatus, Trouble> {
     let all = miner.chain.miners().await?;
     let own = all.iter().find(|view| view.address == miner.address);
     let own = own.ok_or(Trouble::NoMiner)?;
-    let mut sealing = 0;
+    let (mut sealing, mut packing, mut stuck) = (0, Vec::new(), Vec::new());
     for record in miner.store.sectors() {
-        let phase = record?.sector.phase();
+        let sector = record?.sector;
+        let phase = sector.phase();
         sealing += u64::from(phase > Phase::Packing && phase < Phase::Proving);
+        if phase == Phase::Packing {
+            packing.push(views::filling(&sector));
+        }
+        if sector.effect() == SectorEffect::AwaitOperator {
+            stuck.push(sector.id);
+        }
     }
     Ok(MiningStatus {
         mining: miner.settings.now().mining,
@@ -245,6 +275,8 @@ async fn mining_status(miner: &Miner) -> Result<MiningStatus, Trouble> {
         collateral: own.collateral,
         proving_window: own.proving_window.map(|window| (window.start, window.end)),
         sealing,
+        packing,
+        stuck,
         intake: intake::status(miner)?,
         proving: proving::status(miner, own),
         scrub: scrubbing::status(miner)?,

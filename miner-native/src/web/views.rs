@@ -4,15 +4,15 @@ use crate::asking;
 use crate::miner::Miner;
 use crate::network::Host;
 use crate::operator::{
-    DealDetail, DealSummary, MinerStatus, PhaseEntry, PieceSummary, PostSummary, RedemptionSummary, SectorSummary,
-    VoucherSummary,
+    DealDetail, DealSummary, Filling, MinerStatus, PhaseEntry, PieceSummary, PostSummary, RedemptionSummary,
+    SectorSummary, SetbackSummary, VoucherSummary,
 };
 use crate::store::{DealRecord, PostRecord, RedemptionRecord, RedemptionStage, SectorRecord, StoreError};
 use shared::chain::AttoFil;
 use shared::deal::{MinerDeal, MinerStage};
 use shared::payment::{voucher, PaymentVoucher};
 use shared::piece::SectorLayout;
-use shared::sector::Phase;
+use shared::sector::{Phase, Sector};
 use std::collections::BTreeMap;
 
 /// Sectors in an answer, the newest: nobody reads more.
@@ -61,7 +61,33 @@ pub(super) fn sectors(miner: &Miner) -> Result<Vec<SectorSummary>, StoreError> {
     newest.map(|record| sector(miner, record)).collect()
 }
 
-fn sector(miner: &Miner, record: &SectorRecord) -> Result<SectorSummary, StoreError> {
+/// How full a sector is.
+pub(super) fn filling(sector: &Sector) -> Filling {
+    let (used, size) = (
+        sector.layout().as_ref().map_or(0, SectorLayout::used),
+        sector.size.bytes(),
+    );
+    Filling {
+        sector: sector.id,
+        used,
+        size,
+        fill: (used as f64 / size as f64 * 1000.0).round() / 10.0,
+    }
+}
+
+fn setback(record: &SectorRecord) -> Option<SetbackSummary> {
+    let setback = record.sector.setback()?;
+    Some(SetbackSummary {
+        failed: setback.failed,
+        reason: setback.reason.to_owned(),
+        attempts: setback.attempts,
+        next: setback.next,
+        retry_at: record.retry_at_ms,
+        awaits_operator: setback.awaits_operator,
+    })
+}
+
+pub(super) fn sector(miner: &Miner, record: &SectorRecord) -> Result<SectorSummary, StoreError> {
     let sector = &record.sector;
     let pieces = sector.pieces.iter().map(|piece| PieceSummary {
         deal: piece.deal.to_string(),
@@ -72,17 +98,20 @@ fn sector(miner: &Miner, record: &SectorRecord) -> Result<SectorSummary, StoreEr
         phase: start.phase,
         at: start.at_ms,
     });
+    let Filling { used, size, fill, .. } = filling(sector);
     Ok(SectorSummary {
         id: sector.id,
         phase: sector.phase(),
         since: record.since_ms(),
         estimate_ms: estimate(miner, record)?,
-        used: sector.layout().as_ref().map_or(0, SectorLayout::used),
-        size: sector.size.bytes(),
+        used,
+        size,
+        fill,
         pieces: pieces.collect(),
         history: history.collect(),
         attempts: sector.attempts,
         last_error: sector.last_error.clone(),
+        setback: setback(record),
         comm_r: sector.sealed().map(|sealed| sealed.comm_r),
     })
 }

@@ -74,6 +74,8 @@ pub enum MinerInput {
     Placed { sector: u64 },
     /// No sector takes the piece.
     PlacingFailed,
+    /// The piece, not sealed yet, cannot be committed before the deal is given up.
+    Evicted { reason: String },
     /// The sector's commitSector message is on the chain and confirmed.
     Committed { proof: ProofInfo },
     /// The sector cannot be sealed or committed, or it was committed and is lost.
@@ -247,6 +249,9 @@ impl MinerDeal {
             (MinerStage::Received { .. } | MinerStage::Staged { .. }, MinerInput::Ended { .. }) => MinerStage::Failed {
                 reason: "the deal ended before its piece was sealed".into(),
             },
+            (MinerStage::Received { .. } | MinerStage::Staged { .. }, MinerInput::Evicted { reason }) => {
+                MinerStage::Failed { reason: reason.clone() }
+            }
             (MinerStage::Complete { comm_p, proof }, MinerInput::Ended { height }) => MinerStage::Ended {
                 comm_p: *comm_p,
                 proof: proof.clone(),
@@ -295,6 +300,7 @@ impl MinerDeal {
                 | MinerInput::TransferFailed
                 | MinerInput::PlacingFailed
                 | MinerInput::SectorFailed { .. }
+                | MinerInput::Evicted { .. }
                 | MinerInput::Ended { .. },
             ) => true,
             _ => false,
@@ -309,6 +315,7 @@ impl MinerInput {
             Self::TransferFailed => "a failed transfer",
             Self::Placed { .. } => "a place in a sector",
             Self::PlacingFailed => "a piece that no sector takes",
+            Self::Evicted { .. } => "a piece that comes too late",
             Self::Committed { .. } => "a commitment",
             Self::Ended { .. } => "the deal's end",
             Self::SectorFailed { .. } => "a failed sector",

@@ -4,6 +4,9 @@
 //! whenever they ask. When all its deals have ended it is released: named done in the next proof-of-spacetime, which is
 //! its last, and then its files are deleted (spec §7.24). The record stays.
 
+pub use super::failing::{retry_pause_ms, Setback, MAX_ATTEMPTS};
+pub use super::stage::{Phase, Sealed, SectorStage};
+
 use crate::chain::Epoch;
 use crate::piece::{padded_for, Commitment, SectorLayout, SectorSize};
 use crate::wire::as_cbor;
@@ -11,9 +14,6 @@ use crate::wire::cbor::Bytes;
 use alloc::{string::String, vec::Vec};
 use cid::Cid;
 use serde::{Deserialize, Serialize};
-
-/// How often a phase is tried before the sector is given up. Proofs are deterministic: a third failure is no accident.
-pub const MAX_ATTEMPTS: u32 = 3;
 
 /// Most pieces in a sector. Every piece is a deal that is told of the sector's fate, and the record of a sector is read
 /// and written as a whole at each step; larger sectors have room for more of the smallest pieces than anybody waits for.
@@ -38,104 +38,24 @@ pub struct Sector {
     pub id: u64,
     pub size: SectorSize,
     pub pieces: Vec<SectorPiece>,
-    /// Failed attempts at the stage's step.
+    /// Failed attempts since the sector last came further than ever.
     pub attempts: u32,
     /// Why the last attempt failed.
     pub last_error: Option<String>,
+    /// The furthest phase that failed since then; what is repeated before it does not count as progress.
+    #[serde(default)]
+    pub failed_at: Option<Phase>,
     pub stage: SectorStage,
-}
-
-/// A sealed replica's commitments, with what it was sealed under.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Sealed {
-    pub ticket_epoch: Epoch,
-    pub ticket: [u8; 32],
-    pub comm_d: Commitment,
-    pub comm_r: Commitment,
-    pub comm_c: Commitment,
-}
-
-/// How far a sector has come.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum SectorStage {
-    /// Takes pieces.
-    Packing,
-    /// Full or due; the ticket is to be drawn.
-    Closed,
-    /// The data is laid out and encoded layer by layer.
-    PreCommit1 { ticket_epoch: Epoch, ticket: [u8; 32] },
-    /// The trees are built over the layers.
-    PreCommit2 {
-        ticket_epoch: Epoch,
-        ticket: [u8; 32],
-        #[serde(with = "as_cbor")]
-        output: Bytes,
-    },
-    /// CommD and CommR are to be published.
-    PreCommitting { sealed: Sealed },
-    /// Published at `height`; the seed is drawn at `seed_epoch`.
-    WaitSeed { sealed: Sealed, seed_epoch: Epoch },
-    /// The challenged nodes are opened.
-    Commit1 { sealed: Sealed, seed: [u8; 32] },
-    /// The SNARK is computed.
-    Commit2 {
-        sealed: Sealed,
-        seed: [u8; 32],
-        #[serde(with = "as_cbor")]
-        output: Bytes,
-    },
-    /// The proof is to be published.
-    Committing {
-        sealed: Sealed,
-        #[serde(with = "as_cbor")]
-        proof: Bytes,
-    },
-    /// On the chain; proven in every window.
-    Proving {
-        sealed: Sealed,
-        #[serde(with = "as_cbor")]
-        message: Cid,
-        committed_at: Epoch,
-    },
-    /// All its deals have ended: the next proof-of-spacetime names it done, which drops it from the chain.
-    Expired {
-        sealed: Sealed,
-        #[serde(with = "as_cbor")]
-        message: Cid,
-        committed_at: Epoch,
-    },
-    /// The chain has dropped it at `height`; its files are to be deleted.
-    Released { height: Epoch },
-    /// Its files are deleted.
-    Removed { height: Epoch },
-    /// Given up, or lost: `phase` is where it was.
-    Failed { phase: Phase, reason: String },
-}
-
-/// The name of a stage, for people and for progress.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Phase {
-    Packing,
-    Closed,
-    PreCommit1,
-    PreCommit2,
-    PreCommitting,
-    WaitSeed,
-    Commit1,
-    Commit2,
-    Committing,
-    Proving,
-    Expired,
-    Released,
-    Removed,
-    Failed,
 }
 
 /// What happened to a sector.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SectorInput {
     PieceAdded(SectorPiece),
+    /// The piece's deal would be over before the sector could be committed, or is over: it makes room.
+    PieceEvicted {
+        deal: Cid,
+    },
     /// The sector is full, the timer is up, or the operator said so.
     Close,
     TicketDrawn {
@@ -186,6 +106,14 @@ pub enum SectorInput {
     StepFailed {
         reason: String,
     },
+    /// Nobody needs the sector any more, and nothing of it is on the chain.
+    Abandoned {
+        reason: String,
+    },
+    /// The operator wants a failed sector to be tried again.
+    RetryOrdered,
+    /// The operator, or the time that it had, is over: a failed sector is not tried again.
+    GivenUp,
 }
 
 /// What the daemon must do next for a sector.
@@ -223,6 +151,8 @@ pub enum SectorEffect {
     ProveAndRelease,
     /// Delete its files; twice is harmless.
     DeleteFiles,
+    /// It was tried often enough: the operator may have it tried again, or give it up.
+    AwaitOperator,
     Rest,
 }
 
@@ -237,6 +167,10 @@ pub enum SectorRefusal {
     Empty { sector: u64 },
     #[error("this does not apply to sector {sector} in phase {phase:?}")]
     Unexpected { sector: u64, phase: Phase },
+    #[error("sector {sector} is in phase {phase:?} and goes on by itself: only a failed sector can be tried again")]
+    NotFailed { sector: u64, phase: Phase },
+    #[error("sector {sector} is given up or lost: there is no way to go on with it")]
+    NoWayOn { sector: u64 },
 }
 
 impl Sector {
@@ -247,6 +181,7 @@ impl Sector {
             pieces: Vec::new(),
             attempts: 0,
             last_error: None,
+            failed_at: None,
             stage: SectorStage::Packing,
         }
     }
@@ -265,23 +200,9 @@ impl Sector {
             && layout(self.size, pieces).is_some()
     }
 
+    /// The name of its stage.
     pub fn phase(&self) -> Phase {
-        match self.stage {
-            SectorStage::Packing => Phase::Packing,
-            SectorStage::Closed => Phase::Closed,
-            SectorStage::PreCommit1 { .. } => Phase::PreCommit1,
-            SectorStage::PreCommit2 { .. } => Phase::PreCommit2,
-            SectorStage::PreCommitting { .. } => Phase::PreCommitting,
-            SectorStage::WaitSeed { .. } => Phase::WaitSeed,
-            SectorStage::Commit1 { .. } => Phase::Commit1,
-            SectorStage::Commit2 { .. } => Phase::Commit2,
-            SectorStage::Committing { .. } => Phase::Committing,
-            SectorStage::Proving { .. } => Phase::Proving,
-            SectorStage::Expired { .. } => Phase::Expired,
-            SectorStage::Released { .. } => Phase::Released,
-            SectorStage::Removed { .. } => Phase::Removed,
-            SectorStage::Failed { .. } => Phase::Failed,
-        }
+        self.stage.phase()
     }
 
     /// The sealed replica's commitments, once there are any.
@@ -325,6 +246,7 @@ impl Sector {
             SectorStage::Proving { .. } => SectorEffect::Prove,
             SectorStage::Expired { .. } => SectorEffect::ProveAndRelease,
             SectorStage::Released { .. } => SectorEffect::DeleteFiles,
+            SectorStage::Failed { resume: Some(_), .. } => SectorEffect::AwaitOperator,
             SectorStage::Removed { .. } | SectorStage::Failed { .. } => SectorEffect::Rest,
         }
     }
@@ -334,6 +256,10 @@ impl Sector {
         let sector = self.id;
         let next = match (&self.stage, input) {
             (_, SectorInput::PieceAdded(piece)) => return self.add(piece),
+            (SectorStage::Packing, SectorInput::PieceEvicted { deal }) => {
+                self.pieces.retain(|piece| piece.deal != deal);
+                return Ok(());
+            }
             (SectorStage::Packing, SectorInput::Close) if self.pieces.is_empty() => {
                 return Err(SectorRefusal::Empty { sector })
             }
@@ -396,8 +322,12 @@ impl Sector {
                 SectorStage::Failed {
                     phase: self.phase(),
                     reason,
+                    resume: None,
                 }
             }
+            (stage, SectorInput::Abandoned { reason }) => self.abandoned(stage, reason)?,
+            (_, SectorInput::RetryOrdered) => return self.retry_ordered(),
+            (_, SectorInput::GivenUp) => return self.given_up(),
             (_, SectorInput::StepFailed { reason }) => return self.step_failed(reason, false),
             (_, SectorInput::SealExpired { reason }) => return self.step_failed(reason, true),
             _ => {
@@ -408,8 +338,7 @@ impl Sector {
             }
         };
         self.stage = next;
-        self.attempts = 0;
-        self.last_error = None;
+        self.note_progress();
         Ok(())
     }
 
@@ -449,36 +378,6 @@ impl Sector {
             });
         }
         self.pieces.push(piece);
-        Ok(())
-    }
-
-    /// A failed step goes back to the nearest stage whose inputs are surely whole: phase 1 wipes and rebuilds the files,
-    /// so a failure up to Commit1 starts there; a failure of Commit2 or of a message repeats that step alone.
-    fn step_failed(&mut self, reason: String, with_new_ticket: bool) -> Result<(), SectorRefusal> {
-        let phase = self.phase();
-        if phase == Phase::Packing || phase >= Phase::Proving {
-            return Err(SectorRefusal::Unexpected { sector: self.id, phase });
-        }
-        self.attempts += 1;
-        self.last_error = Some(reason.clone());
-        if self.attempts >= MAX_ATTEMPTS {
-            self.stage = SectorStage::Failed { phase, reason };
-            return Ok(());
-        }
-        self.stage = match &self.stage {
-            _ if with_new_ticket => SectorStage::Closed,
-            SectorStage::PreCommit2 {
-                ticket_epoch, ticket, ..
-            } => SectorStage::PreCommit1 {
-                ticket_epoch: *ticket_epoch,
-                ticket: *ticket,
-            },
-            SectorStage::Commit2 { sealed, seed, .. } => SectorStage::Commit1 {
-                sealed: sealed.clone(),
-                seed: *seed,
-            },
-            other => other.clone(),
-        };
         Ok(())
     }
 }

@@ -2,11 +2,16 @@
 //!
 //! The machine says what to do next; the daemon's prover, chain access and store do it.
 
+pub mod failing;
 pub mod machine;
 pub mod post;
+mod stage;
+pub mod timing;
 
-pub use machine::{Phase, Sealed, Sector, SectorEffect, SectorInput, SectorPiece, SectorStage};
+pub use failing::{retry_pause_ms, Setback};
+pub use machine::{Sector, SectorEffect, SectorInput, SectorPiece};
 pub use post::{post_duty, PostDuty, PostFacts};
+pub use stage::{Phase, Sealed, SectorStage};
 
 /// The 32 bytes that name a miner to the proofs: the 20-byte payload of its actor address, then zeros (spec §5.3.3).
 pub fn prover_id(miner: &crate::chain::Address) -> [u8; 32] {

@@ -30,6 +30,10 @@ pub struct Miner {
     attempts: BTreeMap<String, u32>,
 }
 
+fn is_given_up(sector: &Sector) -> bool {
+    matches!(sector.stage, SectorStage::Failed { resume: None, .. })
+}
+
 impl Miner {
     pub fn register(chain: &mut Chain, trouble: Trouble) -> Self {
         Self {
@@ -43,7 +47,7 @@ impl Miner {
     }
 
     pub fn is_done(&self) -> bool {
-        let sector_is_done = |sector: &Sector| matches!(sector.phase(), Phase::Removed | Phase::Failed);
+        let sector_is_done = |sector: &Sector| sector.phase() == Phase::Removed || is_given_up(sector);
         self.deals.values().all(|deal| deal.effect() == MinerEffect::Rest) && self.sectors.iter().all(sector_is_done)
     }
 
@@ -183,7 +187,7 @@ impl Miner {
         let sector = self.sectors.iter().find(|sector| sector.id == id)?;
         let (sealed, message) = match &sector.stage {
             SectorStage::Proving { sealed, message, .. } => (sealed, message),
-            SectorStage::Failed { .. } => return Some(MinerInput::SectorFailed { sector: id }),
+            SectorStage::Failed { resume: None, .. } => return Some(MinerInput::SectorFailed { sector: id }),
             _ => return None,
         };
         let index = sector.pieces.iter().position(|piece| piece.deal == *cid)?;
@@ -203,7 +207,7 @@ impl Miner {
     fn keep(&mut self, cid: &Cid, chain: &Chain) -> Option<MinerInput> {
         let (now, deal) = (chain.now(), &self.deals[cid]);
         let sector = deal.sector().expect("complete");
-        let is_lost = |found: &Sector| found.id == sector && found.phase() == Phase::Failed;
+        let is_lost = |found: &Sector| found.id == sector && is_given_up(found);
         if self.sectors.iter().any(is_lost) {
             return Some(MinerInput::SectorFailed { sector });
         }
@@ -268,6 +272,11 @@ impl Miner {
             SectorEffect::Prove => sector.pieces.iter().all(over).then_some(SectorInput::DealsEnded),
             SectorEffect::ProveAndRelease => (!on_chain).then_some(SectorInput::Dropped { height: now }),
             SectorEffect::DeleteFiles => Some(SectorInput::FilesDeleted),
+            SectorEffect::AwaitOperator if sector.pieces.iter().all(over) => Some(SectorInput::GivenUp),
+            SectorEffect::AwaitOperator => Some(match random.chance(70) {
+                true => SectorInput::RetryOrdered,
+                false => SectorInput::GivenUp,
+            }),
             SectorEffect::Rest => None,
         };
         if let Some(input) = input {

@@ -1,0 +1,60 @@
+//! Where the daemon's proofs come from.
+//!
+//! The product has one answer, [`RealProofs`]. The trait is there for the daemon that tests kill again and again
+//! (`tests/src/bin/killable-daemon.rs`), which must not take minutes for each proof; its fakes are in that program, and no
+//! option of this one leads to them.
+
+use super::{parameters, DaemonConfig, DaemonError};
+use crate::devnet::Verifier;
+use crate::home::Home;
+use crate::prover::{Engine, RealEngine, RealVerifier, Resuming};
+use sealdrop_prover::params::Source;
+use shared::piece::SectorSize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A way to prove and to verify.
+pub trait Proofs {
+    /// Gets ready, before any other thread exists; may take minutes.
+    fn prepare(&self, config: &DaemonConfig, home: &Home) -> Result<(), DaemonError>;
+    /// The prover of a miner, working in `sectors`.
+    fn engine(&self, prover_id: [u8; 32], size: SectorSize, sectors: PathBuf) -> Result<Arc<dyn Engine>, DaemonError>;
+    /// What the chain and the miner check proofs with.
+    fn verifier(&self) -> Verifier;
+    /// Names the verifying keys, so that nodes which verify differently find out.
+    fn verifying_keys(&self, config: &DaemonConfig) -> String;
+}
+
+/// filecoin-proofs.
+pub struct RealProofs;
+
+impl Proofs for RealProofs {
+    fn prepare(&self, config: &DaemonConfig, home: &Home) -> Result<(), DaemonError> {
+        let params = config.params.clone().unwrap_or_else(|| home.params());
+        let source = source(config);
+        let parents = match source {
+            Source::Generated => params.join("parents"),
+            // Official files may lie where this user writes nothing.
+            Source::Official => home.root().join("parents"),
+        };
+        // Sets environment variables for the proof library.
+        sealdrop_prover::init_from(&params, &parents, source)?;
+        Ok(parameters::ensure(&params, config.sector_size, source)?)
+    }
+
+    fn engine(&self, prover_id: [u8; 32], size: SectorSize, sectors: PathBuf) -> Result<Arc<dyn Engine>, DaemonError> {
+        Ok(Arc::new(Resuming(RealEngine::new(prover_id, size, sectors)?)))
+    }
+
+    fn verifier(&self) -> Verifier {
+        Arc::new(RealVerifier)
+    }
+
+    fn verifying_keys(&self, config: &DaemonConfig) -> String {
+        hex::encode(sealdrop_prover::params::verifying_keys_digest(source(config)))
+    }
+}
+
+fn source(config: &DaemonConfig) -> Source {
+    parameters::source(&config.network, config.official_params)
+}

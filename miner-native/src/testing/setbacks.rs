@@ -1,0 +1,136 @@
+//! Sectors that do not go on as planned: failed steps, old tickets, deals that are over.
+
+use super::{piece, World};
+use crate::{packing, sealing};
+use cid::Cid;
+use shared::deal::{DealState, MinerEffect};
+use shared::piece::PieceSummary;
+use shared::sector::machine::MAX_ATTEMPTS;
+use shared::sector::{Phase, Sector, SectorEffect, SectorInput};
+
+/// A free deal whose piece is placed in sector 1, which is closed.
+async fn closed(world: &World) -> (Cid, PieceSummary, Vec<u8>) {
+    let (bytes, summary) = piece(5, 500);
+    let signed = world.free(&summary, 5000);
+    let cid = signed.cid();
+    assert_eq!(world.propose(signed).await.state, DealState::Accepted);
+    world.deliver(&cid, &summary, &bytes);
+    packing::place(world.miner(), 0).expect("placed");
+    packing::close_all(world.miner(), 0).expect("closed");
+    (cid, summary, bytes)
+}
+
+fn sector(world: &World) -> Sector {
+    let record = world.miner().store.sector(1).expect("the store is whole");
+    record.expect("it was made").sector
+}
+
+async fn step(world: &World) -> bool {
+    let miner = world.miner().clone();
+    world.during(sealing::step(&miner, 1)).await.expect("a step is done")
+}
+
+/// The price of free deals is set first: only they can be made without a channel.
+async fn world() -> World {
+    let world = World::start().await;
+    let change = crate::settings::SettingsChange {
+        price: Some(shared::chain::AttoFil::ZERO),
+        ..Default::default()
+    };
+    let miner = world.miner().clone();
+    world
+        .during(crate::asking::change(&miner, &change))
+        .await
+        .expect("a price");
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_sector_waits_for_the_operator_and_is_sealed_at_its_order() {
+    let mut world = world().await;
+    let (cid, summary, bytes) = closed(&world).await;
+    // The staged piece is gone: phase 1 cannot lay it out.
+    world.miner().staging.remove(&summary.data_cid).expect("removed");
+    while step(&world).await {}
+    let failed = sector(&world);
+    assert_eq!(
+        (failed.effect(), failed.attempts),
+        (SectorEffect::AwaitOperator, MAX_ATTEMPTS)
+    );
+    assert_eq!(failed.setback().expect("it failed").next, Some(Phase::PreCommit1));
+    world.look().await;
+    assert_eq!(world.deal(&cid).deal.effect(), MinerEffect::AwaitSector { sector: 1 });
+
+    let mut import = world.miner().staging.import().expect("room");
+    import.push(&bytes).expect("written");
+    import.finish().expect("staged");
+    let retried = world.miner().store.advance_sector(1, SectorInput::RetryOrdered, 0);
+    retried.expect("it failed");
+    while step(&world).await {}
+    assert_eq!(world.deal(&cid).deal.state(), DealState::Complete);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ticket_that_is_too_old_is_drawn_anew_before_work_is_spent_under_it() {
+    let world = world().await;
+    closed(&world).await;
+    assert!(step(&world).await);
+    assert_eq!(sector(&world).phase(), Phase::PreCommit1);
+    world.skip(world.miner().policy.max_ticket_age).await;
+    assert!(step(&world).await);
+    let expired = sector(&world);
+    assert_eq!(expired.phase(), Phase::Closed);
+    let reason = expired.last_error.expect("it says why");
+    assert!(reason.contains("the ticket of block"), "{reason}");
+    for _ in 0..3 {
+        assert!(step(&world).await);
+    }
+    assert_eq!(sector(&world).phase(), Phase::PreCommitting);
+    // Also between phase 2 and the pre-commit.
+    world.skip(world.miner().policy.max_ticket_age).await;
+    assert!(step(&world).await);
+    assert_eq!(sector(&world).phase(), Phase::Closed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_piece_of_a_deal_that_is_over_is_evicted_and_no_sector_is_sealed_for_nobody() {
+    let mut world = world().await;
+    let (bytes, summary) = piece(6, 500);
+    let signed = world.free(&summary, 10);
+    let cid = signed.cid();
+    assert_eq!(world.propose(signed).await.state, DealState::Accepted);
+    world.deliver(&cid, &summary, &bytes);
+    packing::place(world.miner(), u64::MAX / 2).expect("placed");
+    let deadline = world.deal(&cid).deal.deadline().expect("not sealed");
+    // A few blocks before its deadline it cannot be committed any more.
+    world.skip_to(shared::chain::Epoch(deadline.0 - 5)).await;
+    packing::place(world.miner(), u64::MAX).expect("looked after");
+    let deal = world.deal(&cid).deal;
+    assert_eq!(deal.state(), DealState::Failed);
+    assert!(deal.response().message.contains("over before its piece can be sealed"));
+    assert_eq!(
+        (sector(&world).phase(), sector(&world).pieces.len()),
+        (Phase::Packing, 0)
+    );
+    world.look().await;
+    let staging = &world.miner().staging;
+    assert!(
+        staging.whole(&summary.data_cid, summary.size).is_some(),
+        "cleared away at the next start"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_sector_whose_deals_are_over_is_abandoned_before_anything_of_it_is_on_the_chain() {
+    let world = world().await;
+    let (cid, ..) = closed(&world).await;
+    assert!(step(&world).await);
+    let deadline = world.deal(&cid).deal.deadline().expect("not sealed");
+    let over = shared::deal::MinerInput::Ended { height: deadline };
+    world.miner().store.advance_deal(&cid, over).expect("it is over");
+    assert!(step(&world).await);
+    assert_eq!(
+        (sector(&world).phase(), sector(&world).effect()),
+        (Phase::Failed, SectorEffect::Rest)
+    );
+}

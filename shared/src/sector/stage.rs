@@ -1,0 +1,124 @@
+//! The stages of a sector: each holds all that the next step needs.
+
+use crate::chain::Epoch;
+use crate::piece::Commitment;
+use crate::wire::as_cbor;
+use crate::wire::cbor::Bytes;
+use alloc::{boxed::Box, string::String};
+use cid::Cid;
+use serde::{Deserialize, Serialize};
+
+/// A sealed replica's commitments, with what it was sealed under.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sealed {
+    pub ticket_epoch: Epoch,
+    pub ticket: [u8; 32],
+    pub comm_d: Commitment,
+    pub comm_r: Commitment,
+    pub comm_c: Commitment,
+}
+
+/// How far a sector has come.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum SectorStage {
+    /// Takes pieces.
+    Packing,
+    /// Full or due; the ticket is to be drawn.
+    Closed,
+    /// The data is laid out and encoded layer by layer.
+    PreCommit1 { ticket_epoch: Epoch, ticket: [u8; 32] },
+    /// The trees are built over the layers.
+    PreCommit2 {
+        ticket_epoch: Epoch,
+        ticket: [u8; 32],
+        #[serde(with = "as_cbor")]
+        output: Bytes,
+    },
+    /// CommD and CommR are to be published.
+    PreCommitting { sealed: Sealed },
+    /// Published at `height`; the seed is drawn at `seed_epoch`.
+    WaitSeed { sealed: Sealed, seed_epoch: Epoch },
+    /// The challenged nodes are opened.
+    Commit1 { sealed: Sealed, seed: [u8; 32] },
+    /// The SNARK is computed.
+    Commit2 {
+        sealed: Sealed,
+        seed: [u8; 32],
+        #[serde(with = "as_cbor")]
+        output: Bytes,
+    },
+    /// The proof is to be published.
+    Committing {
+        sealed: Sealed,
+        #[serde(with = "as_cbor")]
+        proof: Bytes,
+    },
+    /// On the chain; proven in every window.
+    Proving {
+        sealed: Sealed,
+        #[serde(with = "as_cbor")]
+        message: Cid,
+        committed_at: Epoch,
+    },
+    /// All its deals have ended: the next proof-of-spacetime names it done, which drops it from the chain.
+    Expired {
+        sealed: Sealed,
+        #[serde(with = "as_cbor")]
+        message: Cid,
+        committed_at: Epoch,
+    },
+    /// The chain has dropped it at `height`; its files are to be deleted.
+    Released { height: Epoch },
+    /// Its files are deleted.
+    Removed { height: Epoch },
+    /// Tried often enough, given up, or lost: `phase` is where it was.
+    Failed {
+        phase: Phase,
+        reason: String,
+        /// The stage from which the operator may have it tried again; `None` once there is no way on.
+        #[serde(default)]
+        resume: Option<Box<SectorStage>>,
+    },
+}
+
+/// The name of a stage, for people and for progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Phase {
+    Packing,
+    Closed,
+    PreCommit1,
+    PreCommit2,
+    PreCommitting,
+    WaitSeed,
+    Commit1,
+    Commit2,
+    Committing,
+    Proving,
+    Expired,
+    Released,
+    Removed,
+    Failed,
+}
+
+impl SectorStage {
+    /// Its name.
+    pub fn phase(&self) -> Phase {
+        match self {
+            Self::Packing => Phase::Packing,
+            Self::Closed => Phase::Closed,
+            Self::PreCommit1 { .. } => Phase::PreCommit1,
+            Self::PreCommit2 { .. } => Phase::PreCommit2,
+            Self::PreCommitting { .. } => Phase::PreCommitting,
+            Self::WaitSeed { .. } => Phase::WaitSeed,
+            Self::Commit1 { .. } => Phase::Commit1,
+            Self::Commit2 { .. } => Phase::Commit2,
+            Self::Committing { .. } => Phase::Committing,
+            Self::Proving { .. } => Phase::Proving,
+            Self::Expired { .. } => Phase::Expired,
+            Self::Released { .. } => Phase::Released,
+            Self::Removed { .. } => Phase::Removed,
+            Self::Failed { .. } => Phase::Failed,
+        }
+    }
+}
