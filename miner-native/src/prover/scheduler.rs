@@ -353,9 +353,9 @@ impl Inner {
     }
 }
 
-/// Runs the long steps of sealing on a rayon pool of their own. On the common one a proof-of-spacetime, and the chain's
-/// check of any proof, would come after all the small pieces of a zero-knowledge proof: an opening of a few milliseconds
-/// was seen to wait for two minutes. The pools share the cores as the system sees fit.
+/// Runs a step on a rayon pool of its own. On the common one a proof-of-spacetime comes after all the small pieces of a
+/// zero-knowledge proof, which bellperson's own threads put there: an opening of a few milliseconds was seen to wait for
+/// two minutes. The pools share the cores as the system sees fit.
 fn apart<T: Send>(
     step: Step,
     cores: u64,

@@ -169,7 +169,7 @@ async fn a_proof_of_spacetime_does_not_queue_behind_the_pieces_of_a_zero_knowled
         ..order(Step::WindowPost, 0, GIB)
     };
     let sum = world.scheduler.run(post, || {
-        assert!(rayon::current_thread_index().is_none(), "on the common pool");
+        assert!(rayon::current_thread_index().is_some(), "not on the common pool");
         Ok(rayon::join(|| 3, || 4))
     });
     assert!(matches!(sum.await, Ok((3, 4))));

@@ -57,10 +57,7 @@ impl Step {
 
     /// Whether the step computes on a pool of threads of its own.
     pub(super) fn computes_apart(self) -> bool {
-        matches!(
-            self,
-            Self::Commit2 | Self::Commit1 | Self::PreCommit2 | Self::PreCommit1 | Self::Unseal
-        )
+        !matches!(self, Self::Tidy | Self::Scrub)
     }
 
     /// Its key in the book of measured times.
