@@ -43,7 +43,10 @@ fn mining_starts_and_stops(daemon: &Daemon) {
         .failed_saying_once(&["must be mining to add piece"]);
     assert_eq!(daemon.operate(&["mining", "start"]).lines(), ["Started mining"]);
     let staged = daemon.operate(&["mining", "add-piece", file]).lines().remove(0);
-    assert!(staged.starts_with("piece staged in sector "), "{staged}");
+    let sector = staged
+        .strip_prefix("piece staged in sector ")
+        .expect("it names the sector");
+    sectors_are_filled_and_tried_again_only_when_they_failed(daemon, sector);
     let large = daemon.home().join("too large");
     std::fs::write(&large, bytes(32, 2033)).expect("the file can be written");
     daemon
@@ -52,6 +55,28 @@ fn mining_starts_and_stops(daemon: &Daemon) {
     daemon
         .operate(&["mining", "add-piece", "/nowhere at all"])
         .failed_saying_once(&["/nowhere at all", "No such file"]);
+}
+
+fn sectors_are_filled_and_tried_again_only_when_they_failed(daemon: &Daemon, sector: &str) {
+    let status = daemon.operate_json(&["mining", "status"]).expect("the daemon answers");
+    let number: u64 = sector.parse().expect("sectors are numbered");
+    let packing = status["packing"].as_array().expect("a list");
+    let filling = packing.iter().find(|filling| filling["sector"] == number);
+    let filling = filling.expect("it takes pieces");
+    assert!(
+        filling["used"].as_u64() >= Some(128) && filling["size"] == 2048,
+        "{status}"
+    );
+    let shown = daemon.operate(&["mining", "status"]).succeeded().stdout;
+    assert!(shown.contains("of 2048 bytes used"), "{shown}");
+    for order in ["retry", "give-up"] {
+        daemon
+            .operate(&["mining", order, sector])
+            .failed_saying_once(&["only a failed sector"]);
+        daemon
+            .operate(&["mining", order, "999"])
+            .failed_saying_once(&["there is no sector 999"]);
+    }
 }
 
 fn settings_are_read_and_changed(daemon: &Daemon) {

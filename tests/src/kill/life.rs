@@ -18,6 +18,8 @@ const LOOK: Duration = Duration::from_millis(60);
 const SLOW_LOOK: Duration = Duration::from_millis(300);
 /// Times that the client may have to be started again.
 const CLIENT_TRIES: u32 = 20;
+/// How long the daemon may take for what comes after its last step.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How far a phase is gone when it is killed in its middle.
 const MIDDLE: Duration = Duration::from_secs(20);
 /// Unpadded bytes of the deal's file.
@@ -197,23 +199,26 @@ impl Life {
         ))
     }
 
-    /// Lets the daemon do what comes after its last step, then looks a last time.
+    /// Lets the daemon do what comes after its last step, then looks a last time: a kill may still come in the clearing
+    /// away, and the daemon must come back from it.
     fn settle(&mut self, ending: Ending) -> Result<Ending, String> {
-        let started = Instant::now();
-        let mut last = ending;
-        // A kill may still come in the clearing away.
-        while started.elapsed() < Duration::from_secs(20) {
+        let (started, mut last) = (Instant::now(), Some(ending));
+        while started.elapsed() < PATIENCE {
+            let starts = self.starts;
             self.look_after_daemon()?;
+            if self.starts != starts {
+                last = None;
+            }
             if let Some(ending) = self.ending() {
                 let is_awaited = self.point.is_some() && !self.was_killed;
                 if ending.left.is_empty() && !is_awaited {
                     return Ok(ending);
                 }
-                last = ending;
+                last = Some(ending);
             }
             std::thread::sleep(SLOW_LOOK);
         }
-        Ok(last)
+        last.ok_or_else(|| format!("it does not come back:\n{}", tail(&self.log(self.starts))))
     }
 
     fn look_after_daemon(&mut self) -> Result<(), String> {
