@@ -52,8 +52,8 @@ class Hashing {
 
   /** Begins to read a slice. */
   open(index: number): Opened {
-    const { file, height } = this.#job;
-    const slice = this.#commp.slice(file.size, height, index);
+    const { file, size, height } = this.#job;
+    const slice = this.#commp.slice(size, height, index);
     const [from, end] = slice.bytes;
     const to = this.#leaves ? Math.max(end, slice.leaves[1]) : end;
     return { index, slice, to, reader: new Reader(file, from, to) };
@@ -65,7 +65,7 @@ class Hashing {
     const [from, end] = slice.bytes;
     const [firstLeaf, behindLeaves] = slice.leaves;
     const step = this.#leaves === 'module' ? LEAVES_TOGETHER * LEAF_BYTES : LEAF_BYTES;
-    commp.begin(this.#job.file.size, this.#job.height, index, this.#leaves === 'module');
+    commp.begin(this.#job.size, this.#job.height, index, this.#leaves === 'module');
     const digests: Promise<ArrayBuffer>[] = [];
     let told = from;
     let asked = false;

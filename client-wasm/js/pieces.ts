@@ -2,11 +2,11 @@
 
 import { Commp, DIGEST_BYTES, LEAF_BYTES, NAMES_HEAD } from './commp.js';
 import type { Division } from './commp.js';
-import { SealdropError } from './errors.js';
+import { problemOf, SealdropError } from './errors.js';
 import { abortedError, Meter } from './meter.js';
 import { hashSlices, workersFor } from './pool.js';
 import { SavedSlices } from './saved.js';
-import type { HashedSlice, Piece, PieceOptions, RunOptions } from './types.js';
+import type { HashedSlice, Piece, PieceOptions } from './types.js';
 
 let compiled: Promise<WebAssembly.Module> | undefined;
 
@@ -28,7 +28,13 @@ function hashingModule(): Promise<WebAssembly.Module> {
  */
 export async function computePiece(file: Blob, options: PieceOptions = {}): Promise<Piece> {
   const { signal, onProgress, onSlice, saved = [] } = options;
-  if (file.size === 0) {
+  // Only once: the size of a file on disk changes with it.
+  const { size } = file;
+  if (size === 0) {
+    // A file that is gone has no bytes either; then this throws.
+    await file.arrayBuffer().catch((error: unknown) => {
+      throw SealdropError.from(problemOf(error));
+    });
     throw new SealdropError('empty-file', 'the file is empty', 'Choose a file with at least one byte.');
   }
   if (signal?.aborted) {
@@ -37,7 +43,6 @@ export async function computePiece(file: Blob, options: PieceOptions = {}): Prom
   const module = await hashingModule();
   const commp = await Commp.load(module);
   const workers = workersFor(options.workers);
-  const { size } = file;
   const division = divide(commp, size, workers, saved);
   const { height, slices } = division;
   const names = new Map(fitting(commp, size, division, saved));
@@ -49,6 +54,7 @@ export async function computePiece(file: Blob, options: PieceOptions = {}): Prom
   const meter = new Meter(onProgress, done);
   await hashSlices({
     file,
+    size,
     module,
     height,
     workers,
@@ -71,14 +77,18 @@ export async function computePiece(file: Blob, options: PieceOptions = {}): Prom
  * Like `computePiece`, and remembers in this browser how far it is: called again with the same file (by name, size and
  * time of change), after a reload or a crash, it goes on there. What is remembered goes when the file is done.
  */
-export async function resumePiece(file: File | Blob, options: RunOptions = {}): Promise<Piece> {
+export async function resumePiece(file: File | Blob, options: PieceOptions = {}): Promise<Piece> {
   if (!(file instanceof File) || file.size === 0) {
     return computePiece(file, options);
   }
   const kept = await SavedSlices.open(file);
   try {
-    const saved = await kept.load();
-    const piece = await computePiece(file, { ...options, saved, onSlice: (slice) => void kept.add(slice) });
+    const saved = options.saved ?? (await kept.load());
+    const onSlice = (slice: HashedSlice): void => {
+      void kept.add(slice);
+      options.onSlice?.(slice);
+    };
+    const piece = await computePiece(file, { ...options, saved, onSlice });
     await kept.forget();
     return piece;
   } catch (error) {

@@ -15,6 +15,8 @@ const USUAL_CORES = 2;
 /** What is to be hashed, and who is told. */
 export interface PoolJob {
   readonly file: Blob;
+  /** Its bytes when the work began. */
+  readonly size: number;
   readonly module: WebAssembly.Module;
   /** Names the file's division. */
   readonly height: number;
@@ -96,7 +98,7 @@ function startWorker(
         return failed(SealdropError.from(data.problem));
     }
   };
-  const { module, file, height, names } = job;
-  post({ kind: 'start', module, file, height, names });
+  const { module, file, size, height, names } = job;
+  post({ kind: 'start', module, file, size, height, names });
   return worker;
 }

@@ -65,6 +65,8 @@ export type ToPiece =
       readonly kind: 'start';
       readonly module: WebAssembly.Module;
       readonly file: Blob;
+      /** Its bytes when the work began: `file.size` changes with the file. */
+      readonly size: number;
       /** Names the file's division. */
       readonly height: number;
       /** `commp` leaves the data root's part out, for measurements. */

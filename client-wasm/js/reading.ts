@@ -51,7 +51,8 @@ export class Reader {
     }
     let filled = 0;
     while (filled < length) {
-      const { done, value } = await inTime(this, stream.read(new Uint8Array(this.#buffer, filled, length - filled)));
+      const view = new Uint8Array(this.#buffer, filled, length - filled);
+      const { done, value } = await inTime(this, stream.read(view)).catch((error: unknown) => this.#explain(error));
       if (value) {
         this.#buffer = value.buffer;
         filled += value.byteLength;
@@ -78,6 +79,15 @@ export class Reader {
     }
     this.#ahead = next > 0 ? ask(start + length, next) : undefined;
     return new Uint8Array(bytes);
+  }
+
+  /** A broken stream only says that it is broken; reading in the other way says why. */
+  async #explain(error: unknown): Promise<never> {
+    if (!(error instanceof DOMException)) {
+      await inTime(this, this.#part.slice(0, 1).arrayBuffer());
+      throw unreadable(error instanceof Error ? error.message : String(error));
+    }
+    throw error;
   }
 
   #short(filled: number): DOMException {
