@@ -4,7 +4,7 @@ import { html, nothing } from 'lit';
 import type { Piece, Progress } from 'sealdrop-client';
 import { bytes } from './amounts';
 import { seal } from './seal';
-import { span } from './times';
+import { clock } from './times';
 import { View } from './view';
 
 export class DropZone extends View {
@@ -155,7 +155,7 @@ customElements.define('sd-drop-zone', DropZone);
 
 /** The time left, once there is enough of it to be worth a word. */
 function left({ secondsLeft }: Progress): string {
-  return secondsLeft === undefined || secondsLeft < 1 ? '' : ` · ${span(secondsLeft * 1000)} left`;
+  return secondsLeft === undefined || secondsLeft < 1 ? '' : ` · ${clock(secondsLeft * 1000)} left`;
 }
 
 /** The drop of wax that falls when a file is held over the zone. */
