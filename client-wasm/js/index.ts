@@ -12,7 +12,7 @@
 
 import { SealdropError } from './errors.js';
 import { Link } from './link.js';
-import { computePiece } from './pieces.js';
+import { resumePiece } from './pieces.js';
 import type {
   Answer,
   Deal,
@@ -30,6 +30,7 @@ import type {
 } from './types.js';
 
 export { SealdropError } from './errors.js';
+export { computePiece, resumePiece } from './pieces.js';
 export * from './types.js';
 
 /** The key's database when the page names none. */
@@ -88,9 +89,12 @@ export class Sealdrop {
     return this.#link.call('miners', []);
   }
 
-  /** Computes a file's names off the main thread. Throws `empty-file`, `file-unreadable` or `aborted`. */
+  /**
+   * Computes a file's names off the main thread, on all cores; after a reload it goes on where it was (`resumePiece`).
+   * Throws `empty-file`, `file-unreadable` or `aborted`.
+   */
   prepare(file: File | Blob, options: RunOptions = {}): Promise<Piece> {
-    return computePiece(file, options);
+    return resumePiece(file, options);
   }
 
   /** What storing a piece for `duration` blocks costs, and whether the miner's own rules allow it; costs nothing. */

@@ -3,34 +3,40 @@
 import { SealdropError } from './errors.js';
 import type { Progress } from './types.js';
 
-/** How much the newest measurement weighs against the speed so far. */
-const WEIGHT = 0.3;
-/** Measurements over a shorter time are noise. */
+/** The speed is that of about so many milliseconds before now: steady enough to tell the time left by. */
+const MEMORY_MS = 3_000;
+/** Least milliseconds between two reports: more often nobody can read them. */
 const LEAST_MS = 50;
 
 /** Turns byte counts into progress with a smoothed speed. */
 export class Meter {
   readonly #watch: ((progress: Progress) => void) | undefined;
-  #at = performance.now();
-  #done = 0;
+  readonly #start = performance.now();
+  #at = this.#start;
+  #done: number;
   #speed: number | undefined;
 
-  /** Starts the clock. */
-  constructor(watch: ((progress: Progress) => void) | undefined) {
+  /** Starts the clock, with `done` bytes that were done before. */
+  constructor(watch: ((progress: Progress) => void) | undefined, done = 0) {
     this.#watch = watch;
+    this.#done = done;
   }
 
   /** Takes the count of bytes that are done by now, of `total`. */
   report(done: number, total: number): void {
     const now = performance.now();
     const elapsed = now - this.#at;
-    if (elapsed >= LEAST_MS || this.#speed === undefined) {
-      const speed = ((done - this.#done) * 1000) / Math.max(elapsed, 1);
-      this.#speed = this.#speed === undefined ? speed : this.#speed + WEIGHT * (speed - this.#speed);
-      this.#at = now;
-      this.#done = done;
+    if (elapsed < LEAST_MS && this.#speed !== undefined && done < total) {
+      return;
     }
-    this.#watch?.({ done, total, bytesPerSecond: this.#speed });
+    const speed = ((done - this.#done) * 1000) / Math.max(elapsed, 1);
+    // At first the mean of all there is; later what is older fades.
+    const weight = Math.max(1 - Math.exp(-elapsed / MEMORY_MS), elapsed / Math.max(now - this.#start, 1));
+    this.#speed = this.#speed === undefined ? speed : this.#speed + Math.min(weight, 1) * (speed - this.#speed);
+    this.#at = now;
+    this.#done = done;
+    const left = this.#speed > 0 ? { secondsLeft: (total - done) / this.#speed } : {};
+    this.#watch?.({ done, total, bytesPerSecond: this.#speed, ...left });
   }
 }
 

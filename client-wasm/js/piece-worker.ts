@@ -1,57 +1,149 @@
 /**
- * Computes the names of one file off the main thread, then waits to be ended.
+ * One of the workers that hash a file: takes slices until it is ended.
  *
- * The next slice is read while the last one is hashed. Slices are read whole: a byte stream of the browser stalls for
- * ever when its Blob is collected, and hashing is slower than reading either way.
+ * A slice is read once, in parts that end where the leaves of the data's own tree do. Each part goes into CommP here, and,
+ * where the browser offers its own SHA-256 (in secure contexts), its leaf is hashed by that, outside of this thread and
+ * with the processor's own instructions. The next slice is asked for before the last one ends.
  */
 
+import { Commp, DIGEST_BYTES, LEAF_BYTES, NAMES_HEAD } from './commp.js';
+import type { Slice } from './commp.js';
 import { problemOf } from './errors.js';
-import type { FromPiece } from './protocol.js';
-import init, { Digest } from './wasm/sealdrop_client.js';
+import type { FromPiece, ToPiece } from './protocol.js';
+import { Reader } from './reading.js';
 
-/** Bytes read at a time: large enough to keep the hashing busy, small enough for a telephone's memory. */
-const SLICE = 2 << 20;
-/** A read that takes longer has stalled: the medium is gone, or the browser lost it. */
-const READ_LIMIT_MS = 30_000;
+/** Bytes between two messages about progress. */
+const PROGRESS_BYTES = 4 << 20;
+/** The next slice is asked for when so many bytes of the last one are left. */
+const AHEAD_BYTES = 2 << 20;
+/** Leaves whose copies are with the browser at once: memory stays bounded where it is slower than this thread. */
+const MAX_DIGESTS = 4;
+/** Leaves taken at a time where the module hashes them: it does so four at once. */
+const LEAVES_TOGETHER = 4;
 
-function post(message: FromPiece): void {
-  self.postMessage(message);
+type Job = Extract<ToPiece, { kind: 'start' }>;
+
+/** A slice whose bytes are on their way. */
+interface Opened {
+  readonly index: number;
+  readonly slice: Slice;
+  /** Behind its last byte that is needed. */
+  readonly to: number;
+  readonly reader: Reader;
 }
 
-/** A slice's bytes; rejects when the browser never comes back with them. */
-async function read(file: Blob, offset: number): Promise<Uint8Array> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const stalled = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new DOMException('reading takes too long', 'NotReadableError')), READ_LIMIT_MS);
-  });
-  try {
-    return new Uint8Array(await Promise.race([file.slice(offset, offset + SLICE).arrayBuffer(), stalled]));
-  } finally {
-    clearTimeout(timer);
+function post(message: FromPiece, transfer: Transferable[] = []): void {
+  self.postMessage(message, { transfer });
+}
+
+/** One file's slices, in this worker. */
+class Hashing {
+  readonly #job: Job;
+  readonly #commp: Commp;
+  /** Who hashes the leaves. */
+  readonly #leaves: 'browser' | 'module' | undefined;
+
+  constructor(job: Job, commp: Commp) {
+    this.#job = job;
+    this.#commp = commp;
+    const hashing = globalThis.crypto?.subtle === undefined ? 'module' : 'browser';
+    this.#leaves = job.names === 'both' ? hashing : undefined;
   }
-}
 
-async function digest(file: Blob): Promise<void> {
-  const [, first] = await Promise.all([init(), read(file, 0)]);
-  const names = new Digest();
-  let bytes = first;
-  let done = 0;
-  while (done < file.size) {
-    const end = done + bytes.length;
-    const next = end < file.size ? read(file, end) : undefined;
-    // It is awaited below; a rejection while the hashing runs must not count as unhandled.
-    next?.catch(() => undefined);
-    names.push(bytes);
-    done = end;
-    post({ kind: 'progress', done });
-    if (next === undefined) {
-      break;
+  /** Begins to read a slice. */
+  open(index: number): Opened {
+    const { file, size, height } = this.#job;
+    const slice = this.#commp.slice(size, height, index);
+    const [from, end] = slice.bytes;
+    const to = this.#leaves ? Math.max(end, slice.leaves[1]) : end;
+    return { index, slice, to, reader: new Reader(file, from, to) };
+  }
+
+  /** Hashes a slice. The next one is asked for while the last bytes are still to be hashed. */
+  async hash({ index, slice, to, reader }: Opened): Promise<void> {
+    const commp = this.#commp;
+    const [from, end] = slice.bytes;
+    const [firstLeaf, behindLeaves] = slice.leaves;
+    const step = this.#leaves === 'module' ? LEAVES_TOGETHER * LEAF_BYTES : LEAF_BYTES;
+    commp.begin(this.#job.size, this.#job.height, index, this.#leaves === 'module');
+    const digests: Promise<ArrayBuffer>[] = [];
+    let told = from;
+    let asked = false;
+    for (let at = from; at < to; ) {
+      const next = Math.min(to, at - (at % step) + step);
+      const part = await reader.take(next - at, Math.min(to, next + step) - next);
+      if (this.#leaves === 'browser' && at >= firstLeaf && at < behindLeaves) {
+        // The browser copies the leaf before it returns.
+        digests.push(crypto.subtle.digest('SHA-256', part));
+        await digests.at(-1 - MAX_DIGESTS);
+      }
+      commp.push(part);
+      await turn();
+      at = next;
+      const hashed = Math.min(at, end);
+      if (hashed - told >= PROGRESS_BYTES || (hashed === end && told < end)) {
+        post({ kind: 'progress', done: hashed - told });
+        told = hashed;
+      }
+      if (!asked && to - at <= AHEAD_BYTES) {
+        asked = true;
+        post({ kind: 'next' });
+      }
     }
-    bytes = await next;
+    const names = withLeaves(commp.finish(), await Promise.all(digests));
+    post({ kind: 'slice', index, names }, [names.buffer]);
   }
-  post({ kind: 'piece', piece: names.finish() });
 }
 
-self.onmessage = (event: MessageEvent<Blob>) => {
-  digest(event.data).catch((thrown: unknown) => post({ kind: 'problem', problem: problemOf(thrown) }));
+const turns = new MessageChannel();
+
+/**
+ * Lets the browser do what waits for this thread, ending it above all. While bytes are there already, waiting for them does
+ * not: a stopped worker would go on for up to two seconds.
+ */
+function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    turns.port1.onmessage = () => resolve();
+    turns.port2.postMessage(undefined);
+  });
+}
+
+/** A slice's names with the digests of leaves that were hashed outside of the module. */
+function withLeaves(names: Uint8Array<ArrayBuffer>, leaves: ArrayBuffer[]): Uint8Array<ArrayBuffer> {
+  if (leaves.length === 0) {
+    return names;
+  }
+  const whole = new Uint8Array(NAMES_HEAD + leaves.length * DIGEST_BYTES);
+  whole.set(names);
+  leaves.forEach((digest, index) => whole.set(new Uint8Array(digest), NAMES_HEAD + index * DIGEST_BYTES));
+  return whole;
+}
+
+let hashing: Promise<Hashing> | undefined;
+/** Ends when all slices that were given so far are hashed. */
+let busy: Promise<void> = Promise.resolve();
+
+async function begin(job: Job): Promise<Hashing> {
+  return new Hashing(job, await Commp.load(job.module));
+}
+
+function tell(thrown: unknown): void {
+  post({ kind: 'problem', problem: problemOf(thrown) });
+}
+
+self.onmessage = ({ data }: MessageEvent<ToPiece>) => {
+  if (data.kind === 'start') {
+    hashing = begin(data);
+    hashing.then(() => post({ kind: 'next' }), tell);
+    return;
+  }
+  const opened = hashing?.then((ready) => ready.open(data.index));
+  busy = busy
+    .then(async () => {
+      const [ready, slice] = await Promise.all([hashing, opened]);
+      if (ready && slice) {
+        await ready.hash(slice);
+      }
+    })
+    .catch(tell);
 };

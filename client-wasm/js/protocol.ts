@@ -1,4 +1,4 @@
-/** The messages between the page and its two workers. Everything here is plain data that can be posted. */
+/** The messages between the page and its workers. Everything here is plain data that can be posted. */
 
 import type {
   Answer,
@@ -59,8 +59,26 @@ export type FromNetwork =
   | { readonly kind: 'progress'; readonly id: number; readonly done: number; readonly total: number }
   | { [E in keyof Events]: { readonly kind: 'event'; readonly event: E; readonly value: Events[E] } }[keyof Events];
 
-/** From the piece worker to the page. The page posts the file, once. */
+/** From the page to a piece worker: what is hashed, once, and then slices of it as they are asked for. */
+export type ToPiece =
+  | {
+      readonly kind: 'start';
+      readonly module: WebAssembly.Module;
+      readonly file: Blob;
+      /** Its bytes when the work began: `file.size` changes with the file. */
+      readonly size: number;
+      /** Names the file's division. */
+      readonly height: number;
+      /** `commp` leaves the data root's part out, for measurements. */
+      readonly names: 'both' | 'commp';
+    }
+  | { readonly kind: 'slice'; readonly index: number };
+
+/** From a piece worker to the page. */
 export type FromPiece =
+  /** It will soon have nothing to do. */
+  | { readonly kind: 'next' }
+  /** So many more bytes are hashed. */
   | { readonly kind: 'progress'; readonly done: number }
-  | { readonly kind: 'piece'; readonly piece: Piece }
+  | { readonly kind: 'slice'; readonly index: number; readonly names: Uint8Array }
   | { readonly kind: 'problem'; readonly problem: Problem };

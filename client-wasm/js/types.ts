@@ -142,7 +142,10 @@ export interface Progress {
   readonly done: number;
   /** Bytes in all. */
   readonly total: number;
+  /** Over the last seconds. */
   readonly bytesPerSecond: number;
+  /** What is left at that speed; absent while nothing has moved. */
+  readonly secondsLeft?: number;
 }
 
 /** Options of long-running calls. */
@@ -150,6 +153,25 @@ export interface RunOptions {
   /** Ends the work; the promise rejects with the code `aborted`. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
+}
+
+/** A part of a file that is hashed. Plain data: keep it, and hand it in again to go on later. */
+export interface HashedSlice {
+  /** Names the division of the file: slices of different heights do not belong together. */
+  readonly height: number;
+  readonly index: number;
+  /** Root and leaves of the slice, 32 bytes for each MiB. */
+  readonly names: Uint8Array;
+}
+
+/** Options of `computePiece`. */
+export interface PieceOptions extends RunOptions {
+  /** Workers at once, at most; by default as many as the processor has cores, up to eight. */
+  readonly workers?: number;
+  /** Slices of this very file from an earlier call: they are not read again. Those that do not fit the file's size are left out. */
+  readonly saved?: readonly HashedSlice[];
+  /** Called with each slice that was hashed, in the order in which they are done. */
+  readonly onSlice?: (slice: HashedSlice) => void;
 }
 
 /** What a deal would cost, and whether the miner would take it. */

@@ -1,7 +1,7 @@
 //! Sealdrop's storage client for the browser.
 //!
-//! One module, loaded by two workers of the npm package: the piece worker computes a file's names ([`digest`]), the
-//! network worker speaks to chain and miners ([`client`]). What a deal is and what must happen next is decided in
+//! One module, loaded by the network worker of the npm package, which speaks to chain and miners ([`client`]); files are
+//! hashed by a small module of their own (`client-wasm/commp`). What a deal is and what must happen next is decided in
 //! `shared`; here are the browser's edges: WebSocket ([`transport`]), libp2p ([`network`]), fetch ([`rpc`]), and the
 //! page's storage ([`host`]).
 //!
@@ -14,8 +14,6 @@ pub mod channel;
 pub mod client;
 #[cfg(target_arch = "wasm32")]
 pub mod clock;
-#[cfg(target_arch = "wasm32")]
-pub mod digest;
 #[cfg(target_arch = "wasm32")]
 pub mod driver;
 #[cfg(target_arch = "wasm32")]

@@ -26,7 +26,7 @@ export const SOON_MS = 90_000;
 /** The steps of a deal in order. */
 export const ORDER = ['drafted', 'channel', 'signed', 'accepted', 'transferred', 'staged', 'sealing', 'complete', 'proven'];
 
-export const launch = () => chromium.launch({ executablePath: CHROMIUM, args: ARGS, timeout: 180_000 });
+export const launch = (more = []) => chromium.launch({ executablePath: CHROMIUM, args: [...ARGS, ...more], timeout: 180_000 });
 
 /** Runs a test on a page of its own; a failure leaves a picture and what the page said. */
 export async function onPage(browser, daemon, name, work, chain) {

@@ -4,6 +4,7 @@ import { html, nothing } from 'lit';
 import type { Piece, Progress } from 'sealdrop-client';
 import { bytes } from './amounts';
 import { seal } from './seal';
+import { clock } from './times';
 import { View } from './view';
 
 export class DropZone extends View {
@@ -92,7 +93,7 @@ export class DropZone extends View {
             ${piece
               ? nothing
               : progress && progress.done > 0
-                ? `${bytes(progress.done)} of ${bytes(progress.total)} · ${bytes(progress.bytesPerSecond)}/s`
+                ? `${bytes(progress.done)} of ${bytes(progress.total)} · ${bytes(progress.bytesPerSecond)}/s${left(progress)}`
                 : nothing}
           </span>
         </p>
@@ -151,6 +152,11 @@ export class DropZone extends View {
   }
 }
 customElements.define('sd-drop-zone', DropZone);
+
+/** The time left, once there is enough of it to be worth a word. */
+function left({ secondsLeft }: Progress): string {
+  return secondsLeft === undefined || secondsLeft < 1 ? '' : ` · ${clock(secondsLeft * 1000)} left`;
+}
 
 /** The drop of wax that falls when a file is held over the zone. */
 function droplet() {

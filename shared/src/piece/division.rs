@@ -38,6 +38,18 @@ impl Division {
         Self { size, slice }
     }
 
+    /// Divides a file of `size` bytes in slices of that height, to go on with what an earlier division gave; `None` when no
+    /// piece has such a height.
+    pub fn of_height(size: PieceSize, height: u8) -> Option<Self> {
+        let slice = PaddedSize::of_height(height)?;
+        Some(Self { size, slice })
+    }
+
+    /// Levels of a whole slice's tree.
+    pub fn height(&self) -> u8 {
+        self.slice.height()
+    }
+
     /// How many slices there are.
     pub fn slices(&self) -> u64 {
         self.size.bytes().div_ceil(self.slice.unpadded())
@@ -162,10 +174,7 @@ mod tests {
     use crate::piece::PieceDigest;
 
     fn division(size: u64, height: u8) -> Division {
-        Division {
-            size: PieceSize::new(size).expect("above 0"),
-            slice: PaddedSize::of_height(height).expect("a possible height"),
-        }
+        Division::of_height(PieceSize::new(size).expect("above 0"), height).expect("a possible height")
     }
 
     fn shared_by_workers(bytes: &[u8], division: Division) -> Vec<SliceNames> {
@@ -223,6 +232,14 @@ mod tests {
             }
             assert_eq!((bytes, leaves), (size, size));
         }
+    }
+
+    #[test]
+    fn a_division_is_found_again_by_its_height() {
+        let size = PieceSize::new(1 << 30).expect("above 0");
+        let division = Division::new(size, 3);
+        assert_eq!(Division::of_height(size, division.height()), Some(division));
+        assert_eq!(Division::of_height(size, 1), None);
     }
 
     #[test]

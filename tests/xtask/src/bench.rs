@@ -1,13 +1,17 @@
-//! `cargo xtask bench`: `params`, `sealing`, and the benchmarks that it finds in the packages (`benches/NAME.rs`).
+//! `cargo xtask bench`: `params`, `sealing`, and the benchmarks that it finds in the packages (`benches/NAME.rs`). `commp`
+//! goes on in Node and in a browser (`tests/bench`).
 
 mod sealing;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 use anyhow::{bail, Context, Result};
 
 use crate::process;
 use crate::project::Project;
+use crate::{build, setup};
 
 /// Folders of the packages that may hold benchmarks.
 const PACKAGES: [&str; 4] = ["shared", "miner-native", "miner-native/prover", "tests"];
@@ -17,6 +21,8 @@ const PARAMS: &str = "params";
 
 /// Sealing as a whole: see the module.
 const SEALING: &str = "sealing";
+/// CommP natively, and then in the browser.
+const COMMP: &str = "commp";
 
 /// Runs the named benchmark with `args`, or lists all.
 pub fn run(project: &Project, name: Option<&str>, args: &[String]) -> Result<()> {
@@ -28,6 +34,7 @@ pub fn run(project: &Project, name: Option<&str>, args: &[String]) -> Result<()>
         }
         Some(PARAMS) => params(project, args),
         Some(SEALING) => sealing::run(project, args),
+        Some(COMMP) => commp(project, args),
         // From the root, as every native build: see `build::native`.
         Some(name) if known.iter().any(|known| known == name) => process::run(
             project.cargo().args(["bench", "--bench", name, "--"]).args(args),
@@ -35,6 +42,45 @@ pub fn run(project: &Project, name: Option<&str>, args: &[String]) -> Result<()>
         ),
         Some(name) => bail!("there is no benchmark `{name}`; there are: {}", known.join(", ")),
     }
+}
+
+/// The native benchmark, then the browser's, which ends with one JSON line for both.
+fn commp(project: &Project, args: &[String]) -> Result<()> {
+    build::client(project)?;
+    let browser = setup::for_browser_bench(project)?;
+    let native = process::stage("bench: native", || native_commp(project, args))?;
+    let mut node = Command::new("node");
+    process::without_package_variables(&mut node);
+    node.arg(project.browser_bench().join("commp.mjs"))
+        .env("SEALDROP_CHROMIUM", browser)
+        .env("SEALDROP_CLIENT", project.client().join("dist"))
+        .env("SEALDROP_NATIVE", native);
+    process::run(&mut node, "measure CommP in Node and in a browser")
+}
+
+/// Runs the native benchmark, showing all but its last line, the JSON, which is given back.
+fn native_commp(project: &Project, args: &[String]) -> Result<String> {
+    let purpose = "run the native benchmark";
+    let mut command = project.cargo();
+    command.args(["bench", "--bench", COMMP, "--"]).args(args);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot {purpose}"))?;
+    let output = child.stdout.take().context("the benchmark's output is piped")?;
+    let mut json = String::new();
+    for line in BufReader::new(output).lines() {
+        let line = line.with_context(|| format!("cannot {purpose}: its output broke off"))?;
+        match line.starts_with('{') {
+            true => json = line,
+            false => println!("{line}"),
+        }
+    }
+    let status = child.wait().with_context(|| format!("cannot {purpose}"))?;
+    if !status.success() || json.is_empty() {
+        bail!("cannot {purpose}: it ended with {status}; its messages are above");
+    }
+    Ok(json)
 }
 
 /// Generates parameters from nothing, for sectors of the given bytes (2048 if none is given), and removes them.

@@ -60,6 +60,11 @@ impl Project {
         self.root.join("client-wasm")
     }
 
+    /// The module that hashes files in the browser, present after [`crate::wasm::build_hashing`].
+    pub fn hashing_module(&self) -> PathBuf {
+        self.client().join("dist/wasm/sealdrop_commp.wasm")
+    }
+
     /// Folder of the web page's package.
     pub fn www(&self) -> PathBuf {
         self.root.join("www")
@@ -68,6 +73,16 @@ impl Project {
     /// Folder of the browser tests' package.
     pub fn browser_tests(&self) -> PathBuf {
         self.root.join("tests/browser")
+    }
+
+    /// Folder of the packages that compute what the hashing module computes, with the tests that compare.
+    pub fn oracles(&self) -> PathBuf {
+        self.root.join("tests/oracles")
+    }
+
+    /// Folder of the browser's measurements.
+    pub fn browser_bench(&self) -> PathBuf {
+        self.root.join("tests/bench")
     }
 
     /// Folder for this program's own records.

@@ -36,6 +36,21 @@ pub fn for_wasm(project: &Project) -> Result<Toolchain> {
 /// Installs what only the browser tests need; returns the browser's path.
 pub fn for_browser_tests(project: &Project) -> Result<PathBuf> {
     npm::install(&project.browser_tests(), "drives the browser in tests")?;
+    npm::install(
+        &project.oracles(),
+        "computes pieces' names independently, to compare in tests",
+    )?;
+    browser()
+}
+
+/// Installs what the browser's measurements need; returns the browser's path.
+pub fn for_browser_bench(project: &Project) -> Result<PathBuf> {
+    npm::install(&project.browser_bench(), "the packages that the bench compares with")?;
+    browser()
+}
+
+/// A Chromium, by choice, from PATH, or installed.
+fn browser() -> Result<PathBuf> {
     if let Some(chosen) = std::env::var_os("SEALDROP_CHROMIUM") {
         let chosen = PathBuf::from(chosen);
         if !process::is_program(&chosen) {

@@ -48,7 +48,19 @@ fn run_all(tally: &mut Tally) -> Result<()> {
         tally.add(false);
     }
 
-    let files = browser_tests(&project)?;
+    let mut oracles = Command::new("node");
+    process::without_package_variables(&mut oracles);
+    oracles.args(["--test", "--test-reporter=spec", "--test-reporter-destination=stdout"]);
+    oracles.args(test_files(&project.oracles())?);
+    stage("test: oracles", || {
+        count(
+            with_places(&mut oracles, &project, &browser),
+            "hold the hashing module against other packages",
+            tally,
+        )
+    })?;
+
+    let files = test_files(&project.browser_tests())?;
     if files.is_empty() {
         return Ok(());
     }
@@ -129,10 +141,9 @@ fn count(command: &mut Command, purpose: &str, tally: &mut Tally) -> Result<()> 
     Ok(())
 }
 
-/// `tests/browser/*.test.mjs`, in the order of their names.
-fn browser_tests(project: &Project) -> Result<Vec<PathBuf>> {
-    let folder = project.browser_tests();
-    let Ok(entries) = std::fs::read_dir(&folder) else {
+/// A folder's `*.test.mjs`, in the order of their names.
+fn test_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
         return Ok(Vec::new());
     };
     let mut files = Vec::new();

@@ -1,10 +1,11 @@
-//! The browser client's module: which compiler makes it, and what happens to it before a browser can load it.
+//! The browser client's two modules: which compiler makes them, and what happens to them before a browser can load them.
 //!
-//! Order: cargo for wasm32, then wasm-bindgen (linked in, so that its version always fits the library's), then
-//! binaryen's optimizer if the client's npm package depends on it. The result is `client-wasm/dist/wasm/`.
+//! The client's: cargo for wasm32, then wasm-bindgen (linked in, so that its version always fits the library's), then
+//! binaryen's optimizer if the client's npm package depends on it. The hashing module has plain exports and is only
+//! stripped by the linker. The results are in `client-wasm/dist/wasm/`.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -27,8 +28,12 @@ pub const TARGET: Target = Target {
 /// The module's name in `dist/wasm/`: NAME.js, NAME.d.ts, NAME_bg.wasm.
 const NAME: &str = "sealdrop_client";
 
+/// The hashing module's name in `dist/wasm/`.
+const HASHING: &str = "sealdrop_commp";
+
 /// Compiles the client and makes `dist/wasm/` from it. Does nothing if nothing has changed.
 pub fn build(project: &Project, toolchain: &Toolchain) -> Result<()> {
+    build_hashing(project, toolchain)?;
     let mut cargo = toolchain.cargo(project, "build");
     cargo.args(["--package", "sealdrop-client", "--lib", "--profile", "wasm"]);
     if let Some(compiler) = toolchain.foreign() {
@@ -52,6 +57,26 @@ pub fn build(project: &Project, toolchain: &Toolchain) -> Result<()> {
         optimize(&optimizer, &output.join(format!("{NAME}_bg.wasm")))?;
     }
     stamp.save()
+}
+
+/// Compiles the hashing module alone, in seconds; returns the file in `dist/wasm/`.
+pub fn build_hashing(project: &Project, toolchain: &Toolchain) -> Result<PathBuf> {
+    let mut cargo = toolchain.cargo(project, "build");
+    cargo.args(["--package", "sealdrop-commp", "--lib", "--profile", "wasm"]);
+    process::run(&mut cargo, "compile the hashing module")?;
+    let module = toolchain.output(project).join("wasm").join(format!("{HASHING}.wasm"));
+    let output = project.hashing_module();
+    let (made, kept) = (fs::read(&module), fs::read(&output));
+    let made = made.with_context(|| format!("cannot read {}", module.display()))?;
+    // An unchanged file keeps its time, so that what is built from it is left alone.
+    if kept.is_ok_and(|kept| kept == made) {
+        return Ok(output);
+    }
+    let folder = output.parent().context("the module lies in a folder")?;
+    fs::create_dir_all(folder)
+        .and_then(|()| fs::write(&output, made))
+        .with_context(|| format!("cannot write {}", output.display()))?;
+    Ok(output)
 }
 
 fn bind(module: &Path, output: &Path) -> Result<()> {

@@ -1,0 +1,139 @@
+/**
+ * The hashing module with types: CommP and data root, in a small WebAssembly module of its own.
+ *
+ * `client-wasm/commp` says what its exports do. Runs in pages, workers and Node alike.
+ */
+
+import { SealdropError } from './errors.js';
+import type { Piece } from './types.js';
+
+/** Exports of the module. */
+interface Exports {
+  readonly memory: WebAssembly.Memory;
+  input(length: number): number;
+  output(): number;
+  output_length(): number;
+  divide(size: number, workers: number, height: number): number;
+  slice(size: number, height: number, index: number): number;
+  begin(size: number, height: number, index: number, leaves: number): number;
+  push(length: number): number;
+  finish(): number;
+  add_slice(length: number): number;
+  assemble(size: number): number;
+  node(index: number): number;
+}
+
+/** A file in slices. */
+export interface Division {
+  /** Levels of a whole slice's tree; names the division. */
+  readonly height: number;
+  readonly slices: number;
+}
+
+/** Places in the file, from and to. */
+export interface Slice {
+  /** What goes into CommP. */
+  readonly bytes: readonly [number, number];
+  /** The leaves of the data's own tree that belong to this slice. */
+  readonly leaves: readonly [number, number];
+}
+
+/** Bytes of a leaf of the data's own tree. */
+export const LEAF_BYTES = 1 << 20;
+/** Bytes of a digest. */
+export const DIGEST_BYTES = 32;
+/** Bytes of a slice's names before its leaves' digests: height and root. */
+export const NAMES_HEAD = 1 + DIGEST_BYTES;
+
+/** Bytes handed over at a time: four leaves, which the module hashes side by side. */
+const INPUT_BYTES = 4 * LEAF_BYTES;
+
+/** An instance of the module. It holds one slice, or the slices of one file. */
+export class Commp {
+  readonly #exports: Exports;
+
+  private constructor(exports: Exports) {
+    this.#exports = exports;
+  }
+
+  /** Fetches and compiles the module; one compilation serves any number of workers. */
+  static async compile(): Promise<WebAssembly.Module> {
+    const answer = await fetch(new URL('./wasm/sealdrop_commp.wasm', import.meta.url));
+    if (!answer.ok) {
+      throw new SealdropError('unsupported', `the hashing module cannot be loaded: the server answered ${answer.status}`);
+    }
+    const bytes = await answer.arrayBuffer();
+    try {
+      return await WebAssembly.compile(bytes);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new SealdropError('unsupported', `the hashing module does not run here: ${reason}`, 'Use a current browser.');
+    }
+  }
+
+  /** An instance with a memory of its own. */
+  static async load(module: WebAssembly.Module): Promise<Commp> {
+    const { exports } = await WebAssembly.instantiate(module);
+    return new Commp(exports as unknown as Exports);
+  }
+
+  /** How a file is shared by that many workers; or as it was divided before, with a `height`. */
+  divide(size: number, workers: number, height = 0): Division {
+    return this.#json(this.#exports.divide(size, workers, height));
+  }
+
+  /** Where a slice lies. */
+  slice(size: number, height: number, index: number): Slice {
+    return this.#json(this.#exports.slice(size, height, index));
+  }
+
+  /** Begins a slice. With `leaves`, its leaves are hashed too. */
+  begin(size: number, height: number, index: number, leaves: boolean): void {
+    this.#result(this.#exports.begin(size, height, index, Number(leaves)));
+  }
+
+  /** Takes the slice's next bytes; they are copied. */
+  push(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length; at += INPUT_BYTES) {
+      const part = bytes.subarray(at, at + INPUT_BYTES);
+      this.#write(part);
+      this.#result(this.#exports.push(part.length));
+    }
+  }
+
+  /** Ends the slice: its names, to be kept or given to `assemble`. */
+  finish(): Uint8Array<ArrayBuffer> {
+    return this.#result(this.#exports.finish());
+  }
+
+  /** The names of a file from those of all its slices, in order. */
+  assemble(size: number, slices: Iterable<Uint8Array>): Piece {
+    for (const names of slices) {
+      this.#write(names);
+      this.#result(this.#exports.add_slice(names.length));
+    }
+    const piece = this.#json<Omit<Piece, 'nodes'> & { nodes: string[] }>(this.#exports.assemble(size));
+    const nodes = piece.nodes.map((cid, index) => ({ cid, bytes: this.#result(this.#exports.node(index)) }));
+    return { ...piece, nodes };
+  }
+
+  #write(bytes: Uint8Array): void {
+    const at = this.#exports.input(bytes.length);
+    // Anew each time: the memory's buffer is another one after it has grown.
+    new Uint8Array(this.#exports.memory.buffer, at, bytes.length).set(bytes);
+  }
+
+  /** A copy of what a call left; throws it where it is the reason of a failure. */
+  #result(succeeded: number): Uint8Array<ArrayBuffer> {
+    const { memory, output, output_length: length } = this.#exports;
+    const result = new Uint8Array(memory.buffer, output(), length()).slice();
+    if (!succeeded) {
+      throw new SealdropError('bad-argument', `the file is not usable: ${new TextDecoder().decode(result)}`);
+    }
+    return result;
+  }
+
+  #json<T>(succeeded: number): T {
+    return JSON.parse(new TextDecoder().decode(this.#result(succeeded))) as T;
+  }
+}
