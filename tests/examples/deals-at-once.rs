@@ -5,7 +5,7 @@
 //! deals-at-once sequence|together DEALS SECTOR_SIZE    for example: together 4 8MiB
 //! ```
 //! Each deal fills a sector of its own. `sequence` has its first proof-of-spacetime after the end, so that what the
-//! daemon spends is sealing; `together` has proving periods of two minutes, so that proofs fall due while sectors are
+//! daemon spends is sealing; `together` has proving periods of some minutes, so that proofs fall due while sectors are
 //! sealed. The last line is one JSON object: seconds from the first command to the last deal's completion, the daemon's
 //! processor seconds meanwhile, and the proofs-of-spacetime with the blocks by which they were due.
 
@@ -18,14 +18,14 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 /// Blocks in a proving period, and in the window at its end, with a block a second.
-const SHORT: (u64, u64) = (120, 60);
+const SHORT: (u64, u64) = (200, 100);
 const LONG: (u64, u64) = (6000, 60);
 /// How long the daemon may take to be ready: it may have to generate parameters first.
 const READY_LIMIT: Duration = Duration::from_secs(900);
 /// How long all deals may take.
 const DEALS_LIMIT: Duration = Duration::from_secs(3600);
 /// How long the proof may take that is due when the deals are done.
-const PROOF_LIMIT: Duration = Duration::from_secs(400);
+const PROOF_LIMIT: Duration = Duration::from_secs(800);
 /// Time between two looks for proofs: far less than a proving period.
 const LOOK: Duration = Duration::from_secs(5);
 /// Most deals of one run.
@@ -141,7 +141,9 @@ impl Proofs {
         let Some(status) = daemon.status() else { return };
         let post = &status["lastPost"];
         if let (Some(due), Some(height)) = (post["windowEnd"].as_u64(), post["height"].as_u64()) {
-            self.heights.insert(due, height);
+            if self.heights.insert(due, height).is_none() {
+                println!("a proof-of-spacetime that was due by block {due} is in block {height}");
+            }
         }
     }
 

@@ -67,7 +67,7 @@ impl Needs {
                 2,
                 Memory {
                     pre_commit1: 3 * GIBI / 2,
-                    pre_commit2: 4 * GIBI,
+                    pre_commit2: 2 * GIBI,
                     commit2: 6 * GIBI,
                 },
             ),
