@@ -11,6 +11,7 @@
 //!   [`ending`]: what comes after; [`slashing`]: other miners that are late
 //! - [`client`]: the storage client of the terminal, from a file to a proof and back
 //! - [`settings`]: what the operator may change; [`asking`]: the price on the chain; [`operator`]: requests to a miner
+//! - [`explaining`]: why a deal or a sector is not done
 //! - [`web`]: the page and its status; [`daemon`]: all of it in one process; [`commands`]: the command line
 #![forbid(unsafe_code)]
 
@@ -21,6 +22,7 @@ pub mod commands;
 pub mod daemon;
 pub mod devnet;
 pub mod ending;
+pub mod explaining;
 pub mod home;
 pub mod miner;
 pub mod network;

@@ -27,7 +27,7 @@ const STALE: [u64; 4] = [47, 48, 50, 51];
 
 /// Sectors between their ticket and their commitment at once: while one is proven the next is encoded. With more, tickets
 /// and pre-commits would grow too old in the queue for the proof.
-const SEALING_AT_ONCE: usize = 2;
+pub(crate) const SEALING_AT_ONCE: usize = 2;
 
 /// Why a step was not done; it is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -287,11 +287,13 @@ async fn await_seed(miner: &Miner, seed_epoch: Epoch) -> Result<SectorInput, Ste
     })
 }
 
-fn pre_commit_purpose(sector: &Sector, sealed: &Sealed) -> String {
+/// What the message of a sector's pre-commit is for, in the chain adapter's outbox.
+pub(crate) fn pre_commit_purpose(sector: &Sector, sealed: &Sealed) -> String {
     format!("sector-{}-precommit-{}", sector.id, sealed.ticket_epoch)
 }
 
-fn commit_purpose(sector: &Sector, sealed: &Sealed) -> String {
+/// What the message of a sector's commit is for.
+pub(crate) fn commit_purpose(sector: &Sector, sealed: &Sealed) -> String {
     format!("sector-{}-commit-{}", sector.id, sealed.ticket_epoch)
 }
 

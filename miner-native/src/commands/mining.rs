@@ -1,6 +1,7 @@
 //! `sealdrop mining`: what the daemon's miner does (spec §6.3), asked of the running daemon.
 
 use super::error::CommandError;
+use super::explain;
 use super::output::{columns, Output};
 use super::target::{DaemonPort, Target};
 use crate::operator::{MiningStatus, Operator};
@@ -41,6 +42,11 @@ enum Command {
     Address,
     /// Seal what is staged now instead of waiting for more pieces
     SealNow,
+    /// Tell why a sector is not done, and when it will be
+    Explain {
+        /// The sector's number
+        sector: u64,
+    },
     /// Put a file of your own into a sector
     AddPiece {
         /// The file; `-` is the standard input
@@ -87,6 +93,10 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
             check_mining(&operator, "seal sectors").await?;
             let status = operator.seal_now().await?;
             output.show(&status, || "sealing started".into());
+        }
+        Command::Explain { sector } => {
+            let told = operator.explain_sector(sector).await?;
+            output.show(&told, || explain::described(&told));
         }
         Command::AddPiece { file } => {
             check_mining(&operator, "add piece").await?;

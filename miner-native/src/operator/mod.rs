@@ -6,6 +6,7 @@
 pub mod client;
 
 pub use client::{Operator, OperatorError};
+pub use shared::deal::explain::Explanation;
 
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
@@ -26,10 +27,14 @@ pub mod route {
     pub const DEALS: &str = "/api/miner/deals";
     /// GET: [`super::DealDetail`].
     pub const DEAL: &str = "/api/miner/deals/{cid}";
+    /// GET: [`super::Explanation`]; why the deal is not done, and when it will be.
+    pub const DEAL_EXPLANATION: &str = "/api/miner/deals/{cid}/explain";
     /// POST [`super::RedeemRequest`]: [`super::RedeemOutcome`].
     pub const REDEEM: &str = "/api/miner/deals/{cid}/redeem";
     /// GET: a list of [`super::SectorSummary`], the newest first.
     pub const SECTORS: &str = "/api/miner/sectors";
+    /// GET: [`super::Explanation`]; why the sector is not done, and when it will be.
+    pub const SECTOR_EXPLANATION: &str = "/api/miner/sectors/{id}/explain";
     /// POST: [`super::MiningStatus`]; what is staged is sealed now.
     pub const SEAL_NOW: &str = "/api/miner/seal-now";
     /// GET: [`super::MiningStatus`].

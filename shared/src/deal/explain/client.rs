@@ -33,6 +33,10 @@ pub enum MinerWord {
     Unreachable {
         reason: String,
     },
+    /// It could not be looked for: the chain, which knows the way to it, does not answer.
+    ChainUnreachable {
+        reason: String,
+    },
 }
 
 impl ClientDeal {
@@ -54,7 +58,10 @@ pub fn explain(facts: ClientFacts) -> Explanation {
         word,
     } = facts;
     let id = deal.cid().map_or_else(|| name.into(), |cid| cid.to_string());
-    let word = about(&id, word);
+    let (word, chain) = match about(&id, word) {
+        MinerWord::ChainUnreachable { reason } => (MinerWord::NotAsked, Some(chain_unreachable(&reason))),
+        word => (word, None),
+    };
     let mut told = Explanation {
         subject: Subject {
             kind: SubjectKind::Deal,
@@ -75,6 +82,9 @@ pub fn explain(facts: ClientFacts) -> Explanation {
         ClientStage::Running { response, .. } => running(&mut told, response.response.state, word),
         ClientStage::Complete { .. } => complete(&mut told, word),
         ClientStage::Failed { reason, channel } => ended(&mut told, reason, channel.is_some()),
+    }
+    if let Some(chain) = chain.filter(|_| !told.done) {
+        told.because.insert(0, chain);
     }
     told.bounded()
 }
@@ -196,11 +206,11 @@ fn running(told: &mut Explanation, last: DealState, word: MinerWord) {
             told.because.push(cause);
         }
         MinerWord::CannotExplain { reason } => {
-            let text = format!("The miner answers, and does not explain: {}. {known}", plain(&reason));
+            let text = format!("The miner is there, and does not explain: {}. {known}", plain(&reason));
             told.because
                 .push(Cause::new(CauseCode::MinerCannotExplain, text, GO_ON));
         }
-        MinerWord::NotAsked => {
+        MinerWord::NotAsked | MinerWord::ChainUnreachable { .. } => {
             let text = format!("The miner was not asked. {known}");
             told.because
                 .push(Cause::new(CauseCode::MinerCannotExplain, text, GO_ON));
@@ -214,6 +224,15 @@ fn unreachable(reason: &str) -> Cause {
         CauseCode::MinerUnreachable,
         format!("The miner cannot be reached: {}.", reason.trim_end_matches('.')),
         "Nothing is lost: the deal goes on when the miner is back. Check that it runs, and the way to it.",
+    )
+}
+
+fn chain_unreachable(reason: &str) -> Cause {
+    let reason = plain(reason);
+    Cause::new(
+        CauseCode::ChainUnreachable,
+        format!("The chain does not answer here: {}.", reason.trim_end_matches('.')),
+        "Start the chain, or correct its URL; the deal goes on by itself when it is back.",
     )
 }
 

@@ -378,6 +378,18 @@ fn a_client_says_what_it_knows_when_the_miner_is_away() {
 }
 
 #[test]
+fn a_client_whose_chain_is_away_says_so_first() {
+    let word = || MinerWord::ChainUnreachable {
+        reason: "connection refused".into(),
+    };
+    for stage in client_stages() {
+        let told = client(&client_deal(stage), word());
+        assert_eq!(told.is_because_of(CauseCode::ChainUnreachable), !told.done, "{told:?}");
+        assert!(told.done || (told.because.len() > 1 && codes(&told)[0] == CauseCode::ChainUnreachable));
+    }
+}
+
+#[test]
 fn an_answer_about_another_deal_or_without_a_reason_is_no_answer() {
     let running = client_deal(client_stages().remove(3));
     for word in words().into_iter().rev().skip(1).take(2) {

@@ -258,7 +258,7 @@ impl From<Phase> for StepName {
 }
 
 /// The phases from the first piece to the commitment, in order.
-pub(crate) const PHASES: [Phase; 9] = [
+pub const PHASES: [Phase; 9] = [
     Phase::Packing,
     Phase::Closed,
     Phase::PreCommit1,
