@@ -70,12 +70,12 @@ impl Explainer {
     pub async fn deal(&self, cid: &Cid, audience: Audience) -> Result<Explanation, StoreError> {
         // Before the look: a question about a deal that nobody made costs nothing.
         if self.miner.store.deal(cid)?.is_none() {
-            return Ok(of_deal::unknown(cid, now_ms()));
+            return Ok(self.unknown(cid));
         }
         let seen = self.look().await?;
         // Read after the look, which may take its time.
         let Some(record) = self.miner.store.deal(cid)? else {
-            return Ok(of_deal::unknown(cid, now_ms()));
+            return Ok(self.unknown(cid));
         };
         let sector = match record.deal.sector() {
             Some(id) => self.miner.store.sector(id)?,
@@ -87,6 +87,11 @@ impl Explainer {
             sector: sector.as_ref().map(|record| self.sector_facts(record, &seen)),
         };
         Ok(of_deal::explain(&facts, &self.around(&seen, audience)?))
+    }
+
+    fn unknown(&self, cid: &Cid) -> Explanation {
+        let paused = (!self.miner.settings.now().mining).then_some("its operator has stopped mining");
+        of_deal::unknown(cid, now_ms(), paused)
     }
 
     /// Explains a sector; `None` when there is none of this number.

@@ -27,14 +27,16 @@ const TROUBLE: ReadonlySet<Cause['code']> = new Set([
   'timeIsUp',
 ]);
 
+/** The last answer: when a deal comes to its next step, another element shows it. */
+let last: { id: string; told: Explanation; heardAt: number } | undefined;
+/** Whether the causes are unfolded, on whatever deal. */
+let open = false;
+
 export class Why extends View {
   static override properties = { deal: { attribute: false } };
   declare deal: Deal;
-  private told: Explanation | undefined;
-  private heardAt = 0;
   private problem: Problem | undefined;
   private timer: ReturnType<typeof setTimeout> | undefined;
-  private open = false;
 
   protected override ticks(): boolean {
     return true;
@@ -54,7 +56,8 @@ export class Why extends View {
     const { id } = this.deal;
     try {
       const told = await (await session.connected()).explain(id);
-      if (this.deal.id === id) [this.told, this.heardAt, this.problem] = [told, Date.now(), undefined];
+      last = { id, told, heardAt: Date.now() };
+      this.problem = undefined;
     } catch (error) {
       this.problem = problemOf('Nobody could be asked why', error);
     }
@@ -65,8 +68,9 @@ export class Why extends View {
   }
 
   override render() {
-    const { told } = this;
-    const age = Date.now() - this.heardAt;
+    const heard = last?.id === this.deal.id ? last : undefined;
+    const told = heard?.told;
+    const age = Date.now() - (heard?.heardAt ?? 0);
     if (!told || told.done || age > STALE_MS) {
       // Only a deal that is under way is asked about: without an answer there is nothing to add to its step.
       return this.problem && age > STALE_MS ? html`<p class="why-when note" data-testid="why-problem">${this.problem.why}</p>` : nothing;
@@ -78,7 +82,7 @@ export class Why extends View {
           <strong>${when(told, age)}</strong>
           ${told.eta ? html`<span class="note">going by ${told.eta.basis}</span>` : nothing}
         </p>
-        <details ?open=${this.open} @toggle=${this.toggled}>
+        <details ?open=${open} @toggle=${this.toggled}>
           <summary>Why is it not done yet?</summary>
           <ul>
             ${told.because.map(
@@ -94,7 +98,7 @@ export class Why extends View {
   }
 
   private readonly toggled = (event: Event) => {
-    this.open = (event.target as HTMLDetailsElement).open;
+    open = (event.target as HTMLDetailsElement).open;
   };
 }
 customElements.define('sd-why', Why);

@@ -180,6 +180,10 @@ fn signed(told: &mut Explanation, word: MinerWord) {
         MinerWord::Unreachable { reason } => told.because.push(unreachable(&reason)),
         // The miner has answered already, and the client is about to hear it.
         MinerWord::Told(miners) if miners.state != "unknown" => return take_over(told, miners),
+        MinerWord::Told(miners) => {
+            let paused = |cause: &Cause| cause.code == CauseCode::IntakePaused;
+            told.because.extend(miners.because.into_iter().filter(paused));
+        }
         _ => {}
     }
     told.because.push(Cause::new(

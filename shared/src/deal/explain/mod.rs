@@ -84,20 +84,28 @@ pub fn explain(facts: &DealFacts, around: &Around) -> Explanation {
     told.bounded()
 }
 
-/// The answer about a deal that a miner does not have.
-pub fn unknown(deal: &Cid, now_ms: u64) -> Explanation {
-    let cause = Cause::new(
+/// The answer about a deal that a miner does not have; `paused` is why it takes no new ones at present, if so.
+pub fn unknown(deal: &Cid, now_ms: u64, paused: Option<&str>) -> Explanation {
+    let mut because = Vec::new();
+    because.extend(paused.map(|reason| {
+        Cause::new(
+            CauseCode::IntakePaused,
+            format!("The miner takes no new deals at present: {}.", plain(reason)),
+            "Propose it later, or choose another miner.",
+        )
+    }));
+    because.push(Cause::new(
         CauseCode::DealUnknown,
         "The miner has no such deal: it was never proposed to this miner, or its refusal is no longer kept.",
         "Propose it again, or ask the miner that it was made with.",
-    );
+    ));
     Explanation {
         subject: subject(deal),
         state: "unknown".into(),
         done: false,
         at: now_ms,
         steps: Vec::new(),
-        because: [cause].into(),
+        because,
         eta: None,
         next: "Nothing comes by itself.".into(),
     }

@@ -245,7 +245,7 @@ fn a_deal_that_ends_before_it_can_be_sealed_is_told_so() {
 
 #[test]
 fn a_deal_that_nobody_knows_is_not_done() {
-    let told = unknown(&cid(), NOW);
+    let told = unknown(&cid(), NOW, None);
     assert_eq!((codes(&told), told.done), (vec![CauseCode::DealUnknown], false));
 }
 
@@ -311,8 +311,8 @@ fn words() -> Vec<MinerWord> {
         of(2),
         of(4),
         of(6),
-        unknown(&cid(), NOW),
-        unknown(&proposal().cid(), NOW),
+        unknown(&cid(), NOW, None),
+        unknown(&proposal().cid(), NOW, Some("its operator has stopped mining")),
         silent,
         other,
         endless,
@@ -387,6 +387,14 @@ fn a_client_whose_chain_is_away_says_so_first() {
         assert_eq!(told.is_because_of(CauseCode::ChainUnreachable), !told.done, "{told:?}");
         assert!(told.done || (told.because.len() > 1 && codes(&told)[0] == CauseCode::ChainUnreachable));
     }
+}
+
+#[test]
+fn a_proposal_that_waits_for_a_miner_that_takes_none_says_so() {
+    let paused = unknown(&proposal().cid(), NOW, Some("its operator has stopped mining"));
+    assert_eq!(codes(&paused), [CauseCode::IntakePaused, CauseCode::DealUnknown]);
+    let told = client(&client_deal(client_stages().remove(2)), MinerWord::Told(paused));
+    assert_eq!(codes(&told), [CauseCode::IntakePaused, CauseCode::WaitingForAnswer]);
 }
 
 #[test]

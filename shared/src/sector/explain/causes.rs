@@ -134,29 +134,26 @@ fn auto_seal(facts: &SectorFacts, around: &Around) -> Cause {
 
 fn queued(facts: &SectorFacts, behind: &[super::Ahead], around: &Around) -> Cause {
     let (id, phase) = (facts.sector.id, facts.sector.phase());
-    if behind.is_empty() {
-        let text = format!("Sector {id} waits for its turn: {} is next.", doing(phase));
-        return Cause::new(CauseCode::QueuedBehind, text, "");
-    }
-    if let Some(PostDuty::Prove { deadline, .. }) = around
-        .chain
-        .post
-        .filter(|_| behind.iter().all(|work| work.sector == id))
-    {
-        let text = format!("A proof-of-spacetime, due before block {deadline}, goes first; then sector {id} goes on.");
-        return Cause::new(CauseCode::PostFirst, text, "");
-    }
-    let named: Vec<String> = behind
-        .iter()
-        .take(MAX_NAMED)
+    let named = behind.iter().take(MAX_NAMED);
+    let named: Vec<String> = named
         .map(|work| format!("sector {} ({})", work.sector, doing(work.phase)))
         .collect();
     let more = match behind.len().saturating_sub(MAX_NAMED) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let text = format!("Sector {id} waits for its turn behind {}{more}.", named.join(", "));
-    Cause::new(CauseCode::QueuedBehind, text, "")
+    let turn = match behind {
+        [] => format!("Sector {id} waits for its turn; {} is next", doing(phase)),
+        _ => format!("Sector {id} waits for its turn behind {}{more}", named.join(", ")),
+    };
+    match around.chain.post {
+        Some(PostDuty::Prove { deadline, .. }) => Cause::new(
+            CauseCode::PostFirst,
+            format!("{turn}. A proof-of-spacetime, due before block {deadline}, goes first."),
+            "",
+        ),
+        _ => Cause::new(CauseCode::QueuedBehind, format!("{turn}."), ""),
+    }
 }
 
 fn running(facts: &SectorFacts, around: &Around) -> Cause {

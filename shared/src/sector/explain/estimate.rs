@@ -137,7 +137,7 @@ impl<'a> Reckoning<'a> {
             Phase::PreCommitting | Phase::Committing => of_blocks(MESSAGE_BLOCKS),
             _ => elsewhere(*size, phase).map(|ms| Expected {
                 ms,
-                basis: format!("another machine with two cores: nothing was measured here at {size} yet"),
+                basis: format!("another machine with two cores: this miner has measured nothing at {size} yet"),
             }),
         }
     }
@@ -262,8 +262,12 @@ impl<'a> Reckoning<'a> {
         };
         let mut basis = match (measured, grounds.borrowed) {
             (Some(measured), false) => measured,
-            (Some(measured), true) => format!("{measured}, and another machine where nothing was measured here yet"),
-            (None, true) => format!("another machine with two cores, since nothing of {size} was measured here yet"),
+            (Some(measured), true) => {
+                format!("{measured}, and another machine where this miner has measured nothing yet")
+            }
+            (None, true) => {
+                format!("another machine with two cores, since this miner has measured nothing of {size} yet")
+            }
             (None, false) => String::new(),
         };
         if grounds.blocks {

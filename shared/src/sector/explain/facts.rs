@@ -32,7 +32,7 @@ pub enum Turn {
     /// It is being done since `since_ms`, milliseconds since 1970; `expected` is the prover's own word on how long it
     /// takes in all, when it has one.
     Running { since_ms: u64, expected: Option<Expected> },
-    /// It waits until these are done.
+    /// It waits until these are done; while a proof-of-spacetime is due, for that too.
     Queued { behind: Vec<Ahead> },
 }
 
