@@ -10,8 +10,9 @@ use alloc::string::String;
 
 /// Blocks until a message that was sent is in one, and that is known: one to be made, one that is being made.
 const MESSAGE_BLOCKS: u64 = 2;
-/// A step that is overdue is taken to need this part of its usual time yet.
-const OVERDUE_PART: u64 = 10;
+/// A step that is overdue is taken to need this part of the time yet that it has taken so far: on a busy machine all of
+/// it goes slower.
+const OVERDUE_PART: u64 = 4;
 
 /// How long proving steps took on two cores of an AMD EPYC, in milliseconds: the miner's own numbers before it has any.
 /// Those of 512 MiB are reckoned from smaller ones; of larger sectors nothing is known.
@@ -161,9 +162,10 @@ impl<'a> Reckoning<'a> {
 
     /// How long a running step still takes; whether it is overdue.
     pub(super) fn remaining(&self, whole_ms: u64, since_ms: u64) -> (u64, bool) {
-        match whole_ms.checked_sub(self.elapsed(since_ms)) {
+        let elapsed = self.elapsed(since_ms);
+        match whole_ms.checked_sub(elapsed) {
             Some(left) => (left, false),
-            None => (whole_ms / OVERDUE_PART, true),
+            None => (elapsed / OVERDUE_PART, true),
         }
     }
 

@@ -417,8 +417,8 @@ fn a_step_that_takes_longer_than_expected_is_said_to() {
     let sector = at(Phase::Commit1);
     let told = explain(&facts(&sector), &around());
     assert_eq!(code(&told), CauseCode::StepSlow);
-    // A tenth of its time yet, and the steps after it.
-    assert_eq!(spans(&told), (50 + 63_000, 50 + 63_000));
+    // A quarter of what it took so far, and the steps after it.
+    assert_eq!(spans(&told), (1_000 + 63_000, 1_000 + 63_000));
     assert!(told
         .eta
         .unwrap()
