@@ -19,8 +19,8 @@ pub async fn explain(core: &Rc<Core>, record: &Record) -> Result<JsValue, Fault>
     let word = match word(core, record).await {
         Ok(word) => word,
         Err(Fault::MinerUnreachable { reason, .. }) => MinerWord::Unreachable { reason },
-        Err(fault @ (Fault::ChainUnreachable { .. } | Fault::ChainAnswer { .. })) => MinerWord::ChainUnreachable {
-            reason: fault.to_string(),
+        Err(Fault::ChainUnreachable { url, reason }) => MinerWord::ChainUnreachable {
+            reason: format!("{url}: {reason}"),
         },
         Err(fault) => return Err(fault),
     };

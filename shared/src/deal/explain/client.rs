@@ -215,9 +215,8 @@ fn running(told: &mut Explanation, last: DealState, word: MinerWord) {
                 .push(Cause::new(CauseCode::MinerCannotExplain, text, GO_ON));
         }
         MinerWord::NotAsked | MinerWord::ChainUnreachable { .. } => {
-            let text = format!("The miner was not asked. {known}");
-            told.because
-                .push(Cause::new(CauseCode::MinerCannotExplain, text, GO_ON));
+            let text = format!("The miner could not be asked. {known}");
+            told.because.push(Cause::new(CauseCode::MinerUnreachable, text, GO_ON));
         }
     }
 }
