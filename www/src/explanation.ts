@@ -4,6 +4,7 @@
 import { html, nothing } from 'lit';
 import type { Cause, Deal, Explanation } from 'sealdrop-client';
 import { problemOf, type Problem } from './problem';
+import { sentence } from './problem-box';
 import { session } from './session';
 import { span } from './times';
 import { View } from './view';
@@ -87,7 +88,7 @@ export class Why extends View {
           <ul>
             ${told.because.map(
               (cause) => html`<li data-testid="cause" data-code=${cause.code}>
-                ${cause.text}${cause.whatToDo ? html`<span class="note">${cause.whatToDo}</span>` : nothing}
+                ${sentence(cause.text)}${cause.whatToDo ? html`<span class="note">${sentence(cause.whatToDo)}</span>` : nothing}
               </li>`,
             )}
           </ul>
