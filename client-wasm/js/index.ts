@@ -11,6 +11,7 @@
  */
 
 import { SealdropError } from './errors.js';
+import type { Explanation } from './explanation.js';
 import { Link } from './link.js';
 import { resumePiece } from './pieces.js';
 import type {
@@ -30,6 +31,7 @@ import type {
 } from './types.js';
 
 export { SealdropError } from './errors.js';
+export * from './explanation.js';
 export { computePiece, resumePiece } from './pieces.js';
 export * from './types.js';
 
@@ -158,6 +160,14 @@ export class Sealdrop {
   /** Asks a deal's miner how it stands, and checks the answer's signature; the deal is brought up to date with it. */
   query(id: string): Promise<Answer> {
     return this.#link.call('query', [id]);
+  }
+
+  /**
+   * Why a deal is not done and when it will be, as far as this browser and the deal's miner know. A miner or a chain that
+   * cannot be reached is one of the causes, not an error. For showing: unlike `query`, the miner's words are not signed.
+   */
+  explain(id: string): Promise<Explanation> {
+    return this.#link.call('explain', [id]);
   }
 
   /** How a deal is paid: its channel and vouchers, what is due and what was redeemed. */

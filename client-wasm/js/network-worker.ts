@@ -352,6 +352,7 @@ const calls: Omit<Calls, 'retrieve'> = {
   },
   verify: async (id) => opened().client.verify((await stored(id)).state),
   query: async (id) => opened().client.query((await stored(id)).state),
+  explain: async (id) => opened().client.explain((await stored(id)).state),
   payments: async (id) => opened().client.payments((await stored(id)).state),
   exportVouchers: async (id) => opened().client.exportVouchers((await stored(id)).state),
   importVouchers: (text) => opened().client.importVouchers(text),

@@ -1,5 +1,6 @@
 /** The messages between the page and its workers. Everything here is plain data that can be posted. */
 
+import type { Explanation } from './explanation.js';
 import type {
   Answer,
   Deal,
@@ -41,6 +42,7 @@ export interface Calls {
   retrieve(id: string): Promise<Blob>;
   verify(id: string): Promise<Verification>;
   query(id: string): Promise<Answer>;
+  explain(id: string): Promise<Explanation>;
   payments(id: string): Promise<Payments>;
   exportVouchers(id: string): Promise<string>;
   importVouchers(text: string): Promise<Voucher[]>;

@@ -8,7 +8,7 @@ use crate::offer::{self, MinerInfo, PieceFacts};
 use crate::record::{to_js, Record, Step};
 use crate::rpc::Rpc;
 use crate::serve::Nodes;
-use crate::{payments, query, retrieve, verify};
+use crate::{explain, payments, query, retrieve, verify};
 use cid::Cid;
 use serde::Deserialize;
 use shared::chain::{Address, AttoFil, SecretKey};
@@ -251,6 +251,12 @@ impl Client {
     #[wasm_bindgen(unchecked_return_type = "import('../../js/types.js').Answer")]
     pub async fn query(&self, state: String) -> Result<JsValue, JsValue> {
         Ok(query::query(&self.0, &Record::from_text(&state)?).await?)
+    }
+
+    /// Why a deal is not done, and when it will be.
+    #[wasm_bindgen(unchecked_return_type = "import('../../js/explanation.js').Explanation")]
+    pub async fn explain(&self, state: String) -> Result<JsValue, JsValue> {
+        Ok(explain::explain(&self.0, &Record::from_text(&state)?).await?)
     }
 
     /// What a deal pays, and what was paid.

@@ -11,7 +11,7 @@
 //!   [`ending`]: what comes after; [`slashing`]: other miners that are late
 //! - [`client`]: the storage client of the terminal, from a file to a proof and back
 //! - [`settings`]: what the operator may change; [`asking`]: the price on the chain; [`operator`]: requests to a miner
-//! - [`failpoint`]: where tests kill the daemon
+//! - [`explaining`]: why a deal or a sector is not done; [`failpoint`]: where tests kill the daemon
 //! - [`web`]: the page and its status; [`daemon`]: all of it in one process; [`commands`]: the command line
 #![forbid(unsafe_code)]
 
@@ -22,6 +22,7 @@ pub mod commands;
 pub mod daemon;
 pub mod devnet;
 pub mod ending;
+pub mod explaining;
 pub mod failpoint;
 pub mod home;
 pub mod intake;

@@ -366,11 +366,13 @@ async fn await_seed(miner: &Miner, seed_epoch: Epoch) -> Result<SectorInput, Ste
     })
 }
 
-fn pre_commit_purpose(sector: u64, ticket_epoch: Epoch) -> String {
+/// What the message of a sector's pre-commit is for, in the chain adapter's outbox.
+pub(crate) fn pre_commit_purpose(sector: u64, ticket_epoch: Epoch) -> String {
     format!("sector-{sector}-precommit-{ticket_epoch}")
 }
 
-fn commit_purpose(sector: &Sector, sealed: &Sealed) -> String {
+/// What the message of a sector's commit is for.
+pub(crate) fn commit_purpose(sector: &Sector, sealed: &Sealed) -> String {
     format!("sector-{}-commit-{}", sector.id, sealed.ticket_epoch)
 }
 

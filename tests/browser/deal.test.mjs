@@ -136,6 +136,7 @@ test('a file goes from the page to a proven sector and back, over a crash of the
     await daemon.startAgain();
 
     const id = await hook(page, 'deal-id').getAttribute('data-id');
+    await itIsToldWhyItIsNotDone(page, id);
     await paymentsAreShown(page, id);
     await aSecondDealIsRefused(page, bytes);
     await page.goto(`${daemon.page}#/deal/${id}`);
@@ -159,6 +160,17 @@ test('a file goes from the page to a proven sector and back, over a crash of the
     await hook(page, 'download-done').waitFor();
   }),
 );
+
+/** A deal under way has a reason, on the page and for programs. */
+async function itIsToldWhyItIsNotDone(page, id) {
+  await hook(page, 'why').waitFor();
+  await page.getByText('Why is it not done yet?').click();
+  await hook(page, 'cause').first().waitFor();
+  const told = await withClient(page, daemon.chain, (client, id) => client.explain(id), id);
+  assert.equal(told.subject.kind, 'deal');
+  assert.ok(told.done || told.because.length > 0, JSON.stringify(told));
+  assert.ok(told.next.length > 0 && told.steps.some((step) => step.phase === 'commit2'), JSON.stringify(told));
+}
 
 /** The channel and every voucher; as text they are read back, and an altered one is worth nothing. */
 async function paymentsAreShown(page, id) {

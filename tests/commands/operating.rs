@@ -129,6 +129,7 @@ fn deals_are_listed_and_shown(daemon: &Daemon) {
     assert_eq!(made["deals"][0]["role"], "client");
 
     its_vouchers_are_shown_to_both(daemon, &client, &paid);
+    it_is_explained_to_both(daemon, &client, &paid);
     let shown = daemon.operate(&["deals", "show", &paid]).succeeded().stdout;
     assert!(
         shown.contains("verifyPieceInclusion") && shown.contains("2000 blocks"),
@@ -166,6 +167,43 @@ fn its_vouchers_are_shown_to_both(daemon: &Daemon, client: &Client, deal: &str) 
             (&2000.into(), &100.into())
         );
     }
+}
+
+/// It waits in a sector that nobody seals: the same answer as the miner's, as its client's, and of the sector.
+fn it_is_explained_to_both(daemon: &Daemon, client: &Client, deal: &str) {
+    let of_miner = daemon
+        .operate_json(&["deals", "explain", deal])
+        .expect("the miner knows it");
+    let of_client = client.json(&["explain", deal]).expect("the miner answers the client");
+    let sector = of_miner["because"][0]["text"].as_str().expect("a cause has a text");
+    let sector = sector.split(' ').nth(1).expect("it names the sector").to_owned();
+    let of_sector = daemon
+        .operate_json(&["mining", "explain", &sector])
+        .expect("it is there");
+    for told in [&of_miner, &of_client, &of_sector] {
+        assert_eq!(told["because"][0]["code"], "waitingForAutoSeal", "{told}");
+        assert_eq!(told["done"], false);
+        assert!(told["eta"]["expectedMs"].as_u64() > Some(3_600_000), "{told}");
+    }
+    for told in [&of_miner, &of_client] {
+        assert_eq!(told["subject"], serde_json::json!({ "kind": "deal", "id": deal }));
+        assert_eq!(told["state"], "staged");
+    }
+    assert_eq!(of_client["steps"][0]["phase"], "channel");
+    let printed = daemon.operate(&["deals", "explain", deal]).succeeded().stdout;
+    assert!(
+        printed.contains("seal-now") && printed.contains("going by"),
+        "{printed}"
+    );
+    daemon
+        .operate(&["deals", "explain", NOBODYS])
+        .failed_saying_once(&["deal not found"]);
+    daemon
+        .operate(&["mining", "explain", "999"])
+        .failed_saying_once(&["no sector 999"]);
+    client
+        .run(&["explain", NOBODYS])
+        .failed_saying(&["neither the id of a deal"]);
 }
 
 fn a_free_deal_has_no_vouchers(daemon: &Daemon) {

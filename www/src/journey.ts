@@ -1,6 +1,7 @@
 // A deal's journey: its steps from top to bottom, what is done with its time, and what is going on now with its progress.
 
 import { html, nothing } from 'lit';
+import './explanation';
 import type { Deal, Step } from 'sealdrop-client';
 import { bytes, count } from './amounts';
 import { seal } from './seal';
@@ -50,7 +51,7 @@ export class Journey extends View {
             ${status === 'done' && at !== undefined ? html`<time class="num" datetime=${new Date(at).toISOString()}>${moment(at)}</time>` : nothing}
           </p>
           <p class="note">${words.meaning}</p>
-          ${status === 'now' ? [this.progress(step), advice(deal)] : nothing}
+          ${status === 'now' ? [this.progress(step), why(deal), advice(deal)] : nothing}
         </div>
       </li>
     `;
@@ -90,25 +91,15 @@ function transfer(deal: Deal) {
   `;
 }
 
-/** Long work of the miner, from one step to the next. */
+/** Long work of the miner, from one step to the next; when it ends, and why not yet, is told below it. */
 function work(deal: Deal, next: Step, elapsed: number) {
   const usual = usualTime(session.deals ?? [], deal, deal.step, next);
-  const left = usual === undefined ? undefined : usual - elapsed;
   return html`
     <div class="live-block">
       ${usual === undefined
         ? html`<progress aria-label="Under way"></progress>`
         : html`<progress max="1" .value=${Math.min(0.97, elapsed / usual)} aria-label="Under way, estimated"></progress>`}
-      <p class="live">
-        <span class="num">${clock(elapsed)}</span>
-        <span>
-          ${left === undefined
-            ? 'It can take minutes. There is no earlier deal here to estimate it by.'
-            : left > 0
-              ? `About ${span(left)} left, going by earlier deals`
-              : `Longer than in earlier deals, where it took about ${span(usual ?? 0)}`}
-        </span>
-      </p>
+      <p class="live"><span class="num">${clock(elapsed)}</span></p>
     </div>
   `;
 }
@@ -137,6 +128,11 @@ function provingWindow(deal: Deal) {
       : html`The window is open; the miner proves now. Block <span class="num">${count(height)}</span>, until
           <span class="num">${count(proving.windowEnd)}</span>.`}
   </p>`;
+}
+
+/** Why it is not done yet, and when it will be. */
+function why(deal: Deal) {
+  return deal.state === 'working' ? html`<sd-why .deal=${deal}></sd-why>` : nothing;
 }
 
 /** Whether the page must stay open. */

@@ -30,7 +30,7 @@ export class ProblemBox extends View {
 customElements.define('sd-problem', ProblemBox);
 
 /** A sentence that begins and ends as one; what stands between backticks is a command or a name. */
-function sentence(text: string) {
+export function sentence(text: string) {
   const started = text.charAt(0).toUpperCase() + text.slice(1);
   const ended = /[.!?]$/.test(started) ? started : `${started}.`;
   return ended.split('`').map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : part));

@@ -1,5 +1,6 @@
 //! Questions to the chain, typed. None of them changes anything, and all may be asked again.
 
+use super::outbox::Stage;
 use super::{by_id, ChainAccess, ChainError, MessageStatus};
 use crate::devnet::{
     BlockView, ExitTextView, FaucetView, MessageSummary, MessageView, PoolView, PreviewView, QueryView, SupplyView,
@@ -65,6 +66,12 @@ impl ChainAccess {
     /// What became of a message; `None` while it waits, and when the chain does not know it.
     pub async fn receipt(&self, message: &Cid) -> Result<Option<ReceiptView>, ChainError> {
         self.inner.client.call("chain.receipt", by_id(message)).await
+    }
+
+    /// The message that this node made for a purpose, and whether it has seen it in a block.
+    pub fn message_for(&self, purpose: &str) -> Option<(Cid, bool)> {
+        let entry = self.inner.outbox.entry(purpose)?;
+        Some((entry.message.cid(), entry.stage == Stage::Mined))
     }
 
     /// `None` when the chain does not know the message.

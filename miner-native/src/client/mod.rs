@@ -5,7 +5,7 @@
 //! serves ([`serving`]) and measures on every core (`hashing`), and what the user sees ([`report`]). [`imports`] knows files by their CID, [`partner`] chooses a
 //! miner, [`proposing`] does all that comes before money is locked, [`storing`] makes deals and goes on with them,
 //! [`carry`] is the host of one deal, [`refund`] takes a failed deal's money back, [`fetching`] brings files back,
-//! [`checking`] asks how a deal stands, [`verifying`] checks it, [`vouchers`] lists what a deal pays, [`channels`] is for payment channels without deals.
+//! [`checking`] asks how a deal stands, [`explaining`] why it is not done, [`verifying`] checks it, [`vouchers`] lists what a deal pays, [`channels`] is for payment channels without deals.
 //!
 //! Any number of these processes may run at once on one directory: each deal has its own file and lock, and the account's
 //! messages are numbered by one process at a time.
@@ -17,6 +17,7 @@ pub mod channels;
 pub mod checking;
 pub mod contact;
 pub mod error;
+pub mod explaining;
 pub mod fetching;
 mod hashing;
 pub mod imports;

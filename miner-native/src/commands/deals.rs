@@ -2,6 +2,7 @@
 //! (spec §6.4). The client's are in the book, the miner's are asked of the running daemon.
 
 use super::error::CommandError;
+use super::explain::described;
 use super::output::{columns, Output};
 use super::target::{DaemonPort, Target};
 use crate::client::{Book, Record};
@@ -41,6 +42,11 @@ enum Command {
     },
     /// Show a deal and its vouchers
     Show {
+        /// The deal's id
+        deal: Cid,
+    },
+    /// Tell why a deal is not done, and when it will be, as its miner
+    Explain {
         /// The deal's id
         deal: Cid,
     },
@@ -132,6 +138,10 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
                 None => Shown::taken(&detail(&operator, &deal).await?),
             };
             output.show(&shown, || shown.described());
+        }
+        Command::Explain { deal } => {
+            let told = operator.explain_deal(&deal.to_string()).await?;
+            output.show(&told, || described(&told));
         }
         Command::Redeem { deal, preview } => {
             let outcome = operator.redeem(&deal.to_string(), RedeemRequest { preview }).await?;

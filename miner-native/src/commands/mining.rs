@@ -1,6 +1,7 @@
 //! `sealdrop mining`: what the daemon's miner does (spec §6.3), asked of the running daemon.
 
 use super::error::CommandError;
+use super::explain;
 use super::output::{columns, Output};
 use super::target::{DaemonPort, Target};
 use crate::miner::now_ms;
@@ -51,6 +52,11 @@ enum Command {
     /// Do not try a failed sector again; its deals fail, and their clients take their money back
     GiveUp {
         /// Its number, as `miner status` shows it
+        sector: u64,
+    },
+    /// Tell why a sector is not done, and when it will be
+    Explain {
+        /// The sector's number
         sector: u64,
     },
     /// Put a file of your own into a sector
@@ -107,6 +113,10 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
         Command::GiveUp { sector } => {
             let given_up = operator.give_up_sector(sector).await?;
             output.show(&given_up, || format!("sector {sector} is given up"));
+        }
+        Command::Explain { sector } => {
+            let told = operator.explain_sector(sector).await?;
+            output.show(&told, || explain::described(&told));
         }
         Command::AddPiece { file } => {
             check_mining(&operator, "add piece").await?;

@@ -8,6 +8,7 @@ mod config;
 mod daemon;
 mod deals;
 mod error;
+mod explain;
 mod gas;
 mod message;
 mod miner;

@@ -10,6 +10,7 @@ pub use proofs::{Proofs, RealProofs};
 use crate::asking::{self, AskingError};
 use crate::chain_access::{ChainAccess, ChainError};
 use crate::devnet::{Devnet, DevnetConfig, DevnetError};
+use crate::explaining::Explainer;
 use crate::failpoint::{self, UnknownPoint};
 use crate::home::{Endpoints, Home, HomeError, Identity};
 use crate::intake::Intake;
@@ -237,7 +238,8 @@ async fn start(config: &DaemonConfig, home: &Home, proofs: &dyn Proofs) -> Resul
     let miner = Arc::new(start_miner(config, home, proofs, &devnet.url(), &host).await?);
     host.announce_to(miner.chain.clone());
     let pulls = Pulls::start(miner.clone(), host.clone());
-    network::serve(miner.clone(), &host, pulls)?;
+    let explainer = Explainer::new(miner.clone(), pulls.clone());
+    network::serve(miner.clone(), &host, pulls, explainer.clone())?;
     sealing::start(miner.clone());
     proving::start(miner.clone());
     scrubbing::start(miner.clone());
@@ -249,7 +251,8 @@ async fn start(config: &DaemonConfig, home: &Home, proofs: &dyn Proofs) -> Resul
     let web_address = web_listener
         .local_addr()
         .map_err(|e| WebError::Stopped(e.to_string()))?;
-    let web_task = tokio::spawn(web::serve(web_listener, web_config, miner.clone(), host.clone()));
+    let served = web::serve(web_listener, web_config, miner.clone(), host.clone(), explainer);
+    let web_task = tokio::spawn(served);
     Ok(Running {
         devnet,
         chain_task,

@@ -1,9 +1,10 @@
 //! The miner on the network: its libp2p host, and one file for each thing that peers ask of it.
 //!
-//! The only module of the miner that names libp2p. [`propose`] and [`query`] answer about deals, [`pull`] fetches their
+//! The only module of the miner that names libp2p. [`propose`], [`query`] and [`explain`] answer about deals, [`pull`] fetches their
 //! pieces (steps 5 to 8 of a deal), [`give`] hands pieces back (step 15), [`host`] listens and connects. Peers are
 //! hostile: every exchange has time limits and a share of bounded room. Next: [`crate::sealing`].
 
+mod explain;
 pub(crate) mod frames;
 mod gate;
 mod give;
@@ -21,6 +22,7 @@ pub use libp2p::identity::Keypair;
 pub use pull::Pulls;
 
 use crate::chain_access::ChainError;
+use crate::explaining::Explainer;
 use crate::miner::Miner;
 use crate::staging::StagingError;
 use crate::store::StoreError;
@@ -74,7 +76,7 @@ pub(crate) enum ExchangeError {
 }
 
 /// Serves peers until the process ends.
-pub fn serve(miner: Arc<Miner>, host: &Host, pulls: Pulls) -> Result<(), NetworkError> {
+pub fn serve(miner: Arc<Miner>, host: &Host, pulls: Pulls, explainer: Explainer) -> Result<(), NetworkError> {
     let gate = Gate::default();
     let (proposals, for_pulls) = (miner.clone(), pulls.clone());
     accept(
@@ -91,6 +93,13 @@ pub fn serve(miner: Arc<Miner>, host: &Host, pulls: Pulls) -> Result<(), Network
         gate.clone(),
         EXCHANGE_LIMIT,
         move |peer, stream| query::answer(queries.clone(), pulls.clone(), peer, stream),
+    )?;
+    accept(
+        host,
+        protocol::EXPLAIN,
+        gate.clone(),
+        EXCHANGE_LIMIT,
+        move |_, stream| explain::answer(explainer.clone(), stream),
     )?;
     let giver = give::Giver::new(miner);
     accept(host, protocol::RETRIEVAL, gate, DELIVERY_LIMIT, move |_, stream| {

@@ -104,6 +104,17 @@ impl Pulls {
         }
     }
 
+    /// Connected peers that may have the deal's piece.
+    pub fn sources(&self, deal: &Cid) -> usize {
+        let deals = self.inner.deals();
+        let peers = deals.get(deal).map(|sources| &sources.peers);
+        let connected = peers
+            .into_iter()
+            .flatten()
+            .filter(|peer| self.inner.host.is_connected(peer));
+        connected.count()
+    }
+
     /// Fails the deals whose piece did not come in time.
     async fn sweep(self) {
         let mut clock = tokio::time::interval(SWEEP);

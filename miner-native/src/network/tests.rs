@@ -14,6 +14,7 @@ use cid::Cid;
 use libp2p_stream::Control;
 use shared::chain::address::MaybeAddress;
 use shared::chain::{Address, AttoFil, BytesAmount, Policy, SecretKey, Signature};
+use shared::deal::explain::{Explanation, MAX_JSON};
 use shared::deal::{
     DealState, MinerEffect, PaymentInfo, Proposal, QueryRequest, Response, SignedProposal, SignedResponse,
 };
@@ -96,7 +97,8 @@ impl World {
             seal_now: Notify::new(),
         });
         let pulls = Pulls::start(miner.clone(), host.clone());
-        serve(miner.clone(), &host, pulls).unwrap();
+        let explainer = Explainer::new(miner.clone(), pulls.clone());
+        serve(miner.clone(), &host, pulls, explainer).unwrap();
         Self { miner, host, _dir: dir }
     }
 
@@ -344,6 +346,28 @@ async fn nothing_is_stored_for_a_proposal_that_its_payer_did_not_sign() {
     assert_eq!(world.miner.store.deals().count(), 0);
     let answer = response(&client.query(signed.cid()).await, &world.miner.owner);
     assert_eq!((answer.state, answer.proposal_cid), (DealState::Unknown, signed.cid()));
+}
+
+/// As a query, it is answered to anybody who knows the deal's id.
+#[tokio::test(flavor = "multi_thread")]
+async fn anybody_is_told_why_a_deal_is_not_done() {
+    let world = World::start().await;
+    let (mut client, mut other) = (world.client(false).await, world.client(true).await);
+    let signed = free_deal(&world.miner, &file().1);
+    let cid = signed.cid();
+    for (proposed, state) in [(false, "unknown"), (true, "accepted")] {
+        if proposed {
+            client.propose(&signed).await;
+        }
+        for asker in [&mut client, &mut other] {
+            let json: String = asker.ask(protocol::EXPLAIN, &QueryRequest { cid }).await;
+            assert!(json.len() <= MAX_JSON);
+            let told: Explanation = serde_json::from_str(&json).unwrap();
+            assert!(told.state == state && !told.done, "{told:?}");
+            assert_eq!(told.subject.id, cid.to_string());
+            assert!(!told.because.is_empty());
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,8 @@
 //! The command line's way to a running daemon: one method for each route.
 
 use super::{
-    route, AddedPiece, ChangedSettings, DealDetail, DealFilter, DealSummary, MinedBlock, MinerStatus, MiningStatus,
-    RedeemOutcome, RedeemRequest, Refusal, SectorSummary, HEADER,
+    route, AddedPiece, ChangedSettings, DealDetail, DealFilter, DealSummary, Explanation, MinedBlock, MinerStatus,
+    MiningStatus, RedeemOutcome, RedeemRequest, Refusal, SectorSummary, HEADER,
 };
 use crate::settings::{Settings, SettingsChange};
 use reqwest::{Method, RequestBuilder};
@@ -66,6 +66,18 @@ impl Operator {
     /// See [`route::DEAL`].
     pub async fn deal(&self, cid: &str) -> Result<DealDetail, OperatorError> {
         self.ask(self.request(Method::GET, &of(route::DEAL, cid)?)).await
+    }
+
+    /// See [`route::DEAL_EXPLANATION`].
+    pub async fn explain_deal(&self, cid: &str) -> Result<Explanation, OperatorError> {
+        self.ask(self.request(Method::GET, &of(route::DEAL_EXPLANATION, cid)?))
+            .await
+    }
+
+    /// See [`route::SECTOR_EXPLANATION`].
+    pub async fn explain_sector(&self, id: u64) -> Result<Explanation, OperatorError> {
+        let path = route::SECTOR_EXPLANATION.replace("{id}", &id.to_string());
+        self.ask(self.request(Method::GET, &path)).await
     }
 
     /// See [`route::REDEEM`].

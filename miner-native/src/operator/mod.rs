@@ -7,6 +7,7 @@ pub mod client;
 mod work;
 
 pub use client::{Operator, OperatorError};
+pub use shared::deal::explain::Explanation;
 pub use work::{Damage, IntakeStatus, ProvingStatus, ScrubStatus};
 
 use crate::prover::JobView;
@@ -29,6 +30,8 @@ pub mod route {
     pub const DEALS: &str = "/api/miner/deals";
     /// GET: [`super::DealDetail`].
     pub const DEAL: &str = "/api/miner/deals/{cid}";
+    /// GET: [`super::Explanation`]; why the deal is not done, and when it will be.
+    pub const DEAL_EXPLANATION: &str = "/api/miner/deals/{cid}/explain";
     /// POST [`super::RedeemRequest`]: [`super::RedeemOutcome`].
     pub const REDEEM: &str = "/api/miner/deals/{cid}/redeem";
     /// GET: a list of [`super::SectorSummary`], the newest first.
@@ -37,6 +40,8 @@ pub mod route {
     pub const RETRY: &str = "/api/miner/sectors/{id}/retry";
     /// POST: [`super::SectorSummary`]; a failed sector is not tried again, and its deals fail.
     pub const GIVE_UP: &str = "/api/miner/sectors/{id}/give-up";
+    /// GET: [`super::Explanation`]; why the sector is not done, and when it will be.
+    pub const SECTOR_EXPLANATION: &str = "/api/miner/sectors/{id}/explain";
     /// POST: [`super::MiningStatus`]; what is staged is sealed now.
     pub const SEAL_NOW: &str = "/api/miner/seal-now";
     /// GET: [`super::MiningStatus`].

@@ -6,6 +6,7 @@
 mod requests;
 mod views;
 
+use crate::explaining::Explainer;
 use crate::miner::Miner;
 use crate::network::Host;
 use axum::extract::State;
@@ -62,6 +63,7 @@ struct Shown {
     config: WebConfig,
     miner: Arc<Miner>,
     host: Host,
+    explainer: Explainer,
 }
 
 /// Takes the page's port on 127.0.0.1; 0 takes a free one.
@@ -75,9 +77,20 @@ pub async fn bind(port: u16) -> Result<TcpListener, WebError> {
 }
 
 /// Serves until the process ends.
-pub async fn serve(listener: TcpListener, config: WebConfig, miner: Arc<Miner>, host: Host) -> Result<(), WebError> {
+pub async fn serve(
+    listener: TcpListener,
+    config: WebConfig,
+    miner: Arc<Miner>,
+    host: Host,
+    explainer: Explainer,
+) -> Result<(), WebError> {
     let (web, client) = (config.web.clone(), config.client.clone());
-    let shown = Arc::new(Shown { config, miner, host });
+    let shown = Arc::new(Shown {
+        config,
+        miner,
+        host,
+        explainer,
+    });
     let mut router = Router::new()
         .route("/config.json", get(configuration))
         .merge(requests::router())

@@ -26,6 +26,7 @@ use axum::{Json, Router};
 use cid::Cid;
 use futures::StreamExt;
 use shared::chain::AttoFil;
+use shared::deal::explain::{Audience, Explanation};
 use shared::sector::{Phase, SectorEffect, SectorInput, SectorPiece};
 use std::future::Future;
 use std::sync::Arc;
@@ -40,6 +41,8 @@ enum Trouble {
     NoCid(String),
     #[error("deal not found")]
     NoDeal,
+    #[error("there is no sector {0}; `sealdrop miner status` shows the newest")]
+    NoSector(u64),
     #[error("the miner is not known to the chain any more")]
     NoMiner,
     #[error("an empty file has nothing to store")]
@@ -67,7 +70,7 @@ impl Trouble {
         match self {
             Self::NoCid(_) | Self::EmptyPiece | Self::PieceTooLarge { .. } | Self::Upload(_) => StatusCode::BAD_REQUEST,
             Self::Asking(AskingError::Settings(_)) => StatusCode::BAD_REQUEST,
-            Self::NoDeal => StatusCode::NOT_FOUND,
+            Self::NoDeal | Self::NoSector(_) => StatusCode::NOT_FOUND,
             Self::Asking(AskingError::Delayed(_)) | Self::Chain(_) | Self::Redeem(RedeemError::Chain(_)) => {
                 StatusCode::BAD_GATEWAY
             }
@@ -99,10 +102,12 @@ pub(super) fn router() -> Router<Arc<Shown>> {
     Router::new()
         .route(route::DEALS, get(deals))
         .route(route::DEAL, get(deal))
+        .route(route::DEAL_EXPLANATION, get(explain_deal))
         .route(route::REDEEM, post(redeem))
         .route(route::SECTORS, get(sectors))
         .route(route::RETRY, post(retry))
         .route(route::GIVE_UP, post(give_up))
+        .route(route::SECTOR_EXPLANATION, get(explain_sector))
         .route(route::SEAL_NOW, post(seal_now))
         .route(route::MINING, get(mining))
         .route(route::MINING_START, post(start_mining))
@@ -158,6 +163,19 @@ fn parse(text: &str) -> Result<Cid, Trouble> {
 async fn deal(State(shown): Asked, Path(cid): Path<String>) -> Answer<DealDetail> {
     let record = shown.miner.store.deal(&parse(&cid)?)?.ok_or(Trouble::NoDeal)?;
     Ok(Json(views::detail(&shown.miner, &record)?))
+}
+
+async fn explain_deal(State(shown): Asked, Path(cid): Path<String>) -> Answer<Explanation> {
+    let cid = parse(&cid)?;
+    if shown.miner.store.deal(&cid)?.is_none() {
+        return Err(Trouble::NoDeal);
+    }
+    Ok(Json(shown.explainer.deal(&cid, Audience::Operator).await?))
+}
+
+async fn explain_sector(State(shown): Asked, Path(id): Path<u64>) -> Answer<Explanation> {
+    let told = shown.explainer.sector(id, Audience::Operator).await?;
+    Ok(Json(told.ok_or(Trouble::NoSector(id))?))
 }
 
 async fn redeem(

@@ -9,6 +9,7 @@ use crate::operator::{
 };
 use crate::store::{DealRecord, PostRecord, RedemptionRecord, RedemptionStage, SectorRecord, StoreError};
 use shared::chain::AttoFil;
+use shared::deal::explain::state as stage;
 use shared::deal::{MinerDeal, MinerStage};
 use shared::payment::{voucher, PaymentVoucher};
 use shared::piece::SectorLayout;
@@ -133,7 +134,7 @@ pub(super) fn deal(miner: &Miner, record: &DealRecord) -> Result<DealSummary, St
     Ok(DealSummary {
         deal: response.proposal_cid.to_string(),
         state: response.state.name().to_owned(),
-        stage: stage(deal).to_owned(),
+        stage: stage(&deal.stage).to_owned(),
         message: response.message,
         miner: proposal.miner_address.clone(),
         client: proposal.payment.payer.clone(),
@@ -147,18 +148,6 @@ pub(super) fn deal(miner: &Miner, record: &DealRecord) -> Result<DealSummary, St
         ends_at: deal.proof().is_some().then(|| deal.end()),
         redeemed: redeemed.fold(AttoFil::ZERO, |sum, gain| sum.checked_add(gain).unwrap_or(sum)),
     })
-}
-
-fn stage(deal: &MinerDeal) -> &'static str {
-    match deal.stage {
-        MinerStage::Rejected { .. } => "rejected",
-        MinerStage::Accepted => "accepted",
-        MinerStage::Received { .. } => "received",
-        MinerStage::Staged { .. } => "staged",
-        MinerStage::Complete { .. } => "complete",
-        MinerStage::Ended { .. } => "ended",
-        MinerStage::Failed { .. } => "failed",
-    }
 }
 
 pub(super) fn detail(miner: &Miner, record: &DealRecord) -> Result<DealDetail, StoreError> {

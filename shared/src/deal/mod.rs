@@ -7,6 +7,7 @@
 pub mod client;
 pub mod draft;
 pub mod drive;
+pub mod explain;
 pub mod miner;
 pub mod proposal;
 pub mod refund;

@@ -10,7 +10,7 @@ pub mod leb128;
 
 pub use cbor::{decode, encode, Cbor, DecodeError};
 
-/// Protocol ids of the libp2p streams (spec §1.1; the last one is ours).
+/// Protocol ids of the libp2p streams (spec §1.1; the last two are ours).
 pub mod protocol {
     /// Make a deal: SignedProposal → SignedResponse.
     pub const MAKE_DEAL: &str = "/fil/storage/mk/1.0.0";
@@ -20,4 +20,6 @@ pub mod protocol {
     pub const RETRIEVAL: &str = "/fil/retrieval/free/0.0.0";
     /// Piece data, pulled block by block by the side that lacks it (in place of bitswap, design §7).
     pub const TRANSFER: &str = "/sealdrop/transfer/1.0.0";
+    /// Ask why a deal is not done: QueryRequest → a text string, the JSON of a [`crate::deal::explain::Explanation`].
+    pub const EXPLAIN: &str = "/sealdrop/explain/1.0.0";
 }

@@ -1,11 +1,12 @@
-//! `client list-asks`, `miners`, `deals`, `query-storage-deal` and `verify-storage-deal`: questions, and their answers.
+//! `client list-asks`, `miners`, `deals`, `query-storage-deal`, `explain` and `verify-storage-deal`: questions, and their answers.
 
 use super::Desk;
 use crate::client::checking::{self, Answer};
 use crate::client::partner::{offers, Offer};
 use crate::client::verifying::{self, Verified};
-use crate::client::Record;
+use crate::client::{explaining, ClientError, Record};
 use crate::commands::error::CommandError;
+use crate::commands::explain::described;
 use crate::commands::output::say;
 use clap::Args;
 use serde_json::{json, Value};
@@ -27,6 +28,12 @@ pub struct Query {
     /// Ask this miner about a deal that is not in the book
     #[arg(long, value_name = "ADDRESS")]
     miner: Option<Address>,
+}
+
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The deal's id, or the CID of its data
+    deal: String,
 }
 
 #[derive(Debug, Args)]
@@ -125,6 +132,19 @@ pub async fn query(desk: &Desk, arguments: Query) -> Result<(), CommandError> {
     let session = desk.session().await?;
     let answer = checking::query(&session, &arguments.deal, arguments.miner.as_ref()).await?;
     desk.output.show(&answer_json(&answer), || answer_text(&answer));
+    Ok(())
+}
+
+pub async fn explain(desk: &Desk, arguments: Explain) -> Result<(), CommandError> {
+    let record = desk.book()?.get(&arguments.deal)?;
+    let session = match desk.session().await {
+        Ok(session) => Ok(session),
+        // What is known here is told all the same.
+        Err(CommandError::Client(ClientError::ChainAway { reason, .. })) => Err(reason),
+        Err(error) => return Err(error),
+    };
+    let told = explaining::explain(session.as_ref().map_err(String::as_str), &record).await?;
+    desk.output.show(&told, || described(&told));
     Ok(())
 }
 

@@ -44,6 +44,8 @@ enum Command {
     /// Ask the miner how a deal stands
     #[command(visible_alias = "query")]
     QueryStorageDeal(asking::Query),
+    /// Tell why a deal is not done, and when it will be
+    Explain(asking::Explain),
     /// Check a complete deal against the chain; ends with 3 while a part of it is not due yet
     #[command(visible_alias = "verify")]
     VerifyStorageDeal(asking::Verify),
@@ -105,6 +107,7 @@ async fn perform(desk: &Desk, command: Command) -> Result<(), CommandError> {
         Command::Miners => asking::miners(desk).await,
         Command::ProposeStorageDeal(arguments) => storing::propose(desk, arguments).await,
         Command::QueryStorageDeal(arguments) => asking::query(desk, arguments).await,
+        Command::Explain(arguments) => asking::explain(desk, arguments).await,
         Command::VerifyStorageDeal(arguments) => asking::verify(desk, arguments).await,
         Command::Deals => asking::deals(desk),
         Command::Resume(arguments) => storing::resume(desk, arguments).await,

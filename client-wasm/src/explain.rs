@@ -1,0 +1,64 @@
+//! Why a deal is not done, and when it will be, at the page's wish: what is known here, with what the miner says of it.
+//!
+//! The rule is [`shared::deal::explain::client`]. The miner's word is not signed and may be anything: it is bounded, shown,
+//! and nothing else is done with it.
+
+use crate::clock;
+use crate::driver::Core;
+use crate::fault::Fault;
+use crate::record::{to_js, Record};
+use shared::deal::explain::client::{explain as explain_client, ClientFacts, MinerWord};
+use shared::deal::explain::MAX_JSON;
+use shared::deal::QueryRequest;
+use shared::wire::protocol;
+use std::rc::Rc;
+use wasm_bindgen::JsValue;
+
+/// Returns `Explanation` of the public types. Neither a miner nor a chain that is away is a fault: it is a cause.
+pub async fn explain(core: &Rc<Core>, record: &Record) -> Result<JsValue, Fault> {
+    let word = match word(core, record).await {
+        Ok(word) => word,
+        Err(Fault::MinerUnreachable { reason, .. }) => MinerWord::Unreachable { reason },
+        Err(Fault::ChainUnreachable { url, reason }) => MinerWord::ChainUnreachable {
+            reason: format!("{url}: {reason}"),
+        },
+        Err(fault) => return Err(fault),
+    };
+    to_js(&explain_client(ClientFacts {
+        deal: &record.deal,
+        name: &record.id,
+        now_ms: clock::now() as u64,
+        word,
+    }))
+}
+
+/// Asks the deal's miner, when it may know anything of the deal.
+async fn word(core: &Rc<Core>, record: &Record) -> Result<MinerWord, Fault> {
+    let known = record.deal.cid().filter(|_| record.deal.is_miners_to_explain());
+    let Some(cid) = known else {
+        return Ok(MinerWord::NotAsked);
+    };
+    let miner = core.rpc.recent_miner(&record.deal.draft.miner).await?;
+    let peer = core.reach(&miner.address, &miner.peer_id).await?;
+    let silent = |reason: String| MinerWord::CannotExplain { reason };
+    let conversation = match core.network.converse(peer, protocol::EXPLAIN).await {
+        Ok(conversation) => conversation,
+        Err(error) => return Ok(silent(error.to_string())),
+    };
+    let asked = conversation.ask::<_, String>(&QueryRequest { cid }).await;
+    Ok(asked.map_or_else(|error| silent(error.to_string()), |json| read(&json)))
+}
+
+/// What a miner says, as far as it can be read.
+fn read(json: &str) -> MinerWord {
+    if json.len() > MAX_JSON {
+        let reason = format!("it says {} bytes, where {MAX_JSON} are enough", json.len());
+        return MinerWord::CannotExplain { reason };
+    }
+    match serde_json::from_str(json) {
+        Ok(told) => MinerWord::Told(told),
+        Err(error) => MinerWord::CannotExplain {
+            reason: format!("what it says cannot be read: {error}"),
+        },
+    }
+}

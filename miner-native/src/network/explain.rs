@@ -1,0 +1,18 @@
+//! Answering why a deal is not done. As a query is answered to anybody who knows the deal's id (spec §2), so is this; it
+//! tells nothing that names the miner's files or endpoints, and is not signed: nothing depends on it.
+
+use super::{frames, ExchangeError};
+use crate::explaining::Explainer;
+use libp2p::Stream;
+use shared::deal::explain::Audience;
+use shared::deal::QueryRequest;
+
+/// Reads a question, answers it with the JSON of an explanation; also when there is no such deal.
+pub(super) async fn answer(explainer: Explainer, mut stream: Stream) -> Result<(), ExchangeError> {
+    let QueryRequest { cid } = frames::read(&mut stream).await?;
+    let told = explainer.deal(&cid, Audience::Client).await?;
+    let json = serde_json::to_string(&told).expect("an explanation has text keys and no own serializer");
+    frames::write(&mut stream, &json).await?;
+    frames::close(&mut stream).await?;
+    Ok(())
+}

@@ -1,0 +1,210 @@
+//! Why a deal is not done, asked of a whole miner at each step of its life.
+
+use super::{piece, World, SIZE};
+use crate::explaining::Explainer;
+use crate::packing;
+use crate::sealing;
+use shared::deal::explain::{Audience, CauseCode, Explanation, StepName, StepState};
+use shared::deal::MinerInput;
+use shared::sector::{Phase, SectorInput, SectorPiece};
+use std::collections::BTreeSet;
+
+impl World {
+    /// Asks without anything that was looked up before; `sources` peers have the piece.
+    async fn explained(&self, cid: &cid::Cid, sources: usize) -> Explanation {
+        let explainer = Explainer::with_sources(self.miner().clone(), move |_| sources);
+        let told = explainer.deal(cid, Audience::Operator).await;
+        told.expect("the store is whole")
+    }
+
+    async fn explained_sector(&self, id: u64) -> Explanation {
+        let explainer = Explainer::with_sources(self.miner().clone(), |_| 0);
+        let told = explainer.sector(id, Audience::Operator).await;
+        told.expect("the store is whole").expect("there is this sector")
+    }
+}
+
+fn first(told: &Explanation) -> CauseCode {
+    assert!(!told.done && !told.next.is_empty(), "{told:?}");
+    told.because.first().expect("what is not done has a cause").code
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deal_is_explained_from_its_acceptance_to_its_completion() {
+    let world = World::start().await;
+    let (bytes, summary) = piece(7, 500);
+    let signed = world.paid(&summary, 1, 1200).await;
+    let cid = signed.cid();
+    assert_eq!(first(&world.explained(&cid, 0).await), CauseCode::DealUnknown);
+    world.propose(signed).await;
+    assert_eq!(first(&world.explained(&cid, 0).await), CauseCode::ClientAway);
+    assert_eq!(first(&world.explained(&cid, 1).await), CauseCode::WaitingForData);
+    world.deliver(&cid, &summary, &bytes);
+    assert_eq!(first(&world.explained(&cid, 0).await), CauseCode::WaitingForPlace);
+    packing::place(world.miner(), crate::miner::now_ms()).expect("placed");
+    assert_eq!(first(&world.explained(&cid, 0).await), CauseCode::WaitingForAutoSeal);
+
+    packing::close_all(world.miner(), 0).expect("closed");
+    let sector = world.deal(&cid).deal.sector().expect("it was placed");
+    let (mut codes, mut states) = (BTreeSet::new(), Vec::new());
+    loop {
+        let (of_deal, of_sector) = (world.explained(&cid, 0).await, world.explained_sector(sector).await);
+        if of_sector.done {
+            break;
+        }
+        codes.insert(first(&of_deal));
+        assert_eq!(
+            of_deal.because, of_sector.because,
+            "a staged deal is explained by its sector"
+        );
+        assert!(of_deal.steps.ends_with(&of_sector.steps) && of_deal.steps[1].phase == StepName::Transfer);
+        states.push(of_sector.state);
+        let miner = world.miner().clone();
+        world
+            .during(sealing::step(&miner, sector))
+            .await
+            .expect("a step is done");
+    }
+    let expected = [
+        "closed",
+        "preCommit1",
+        "preCommit2",
+        "preCommitting",
+        "waitSeed",
+        "commit1",
+        "commit2",
+        "committing",
+    ];
+    assert_eq!(states, expected);
+    assert!(codes.contains(&CauseCode::WaitingForSeed) && codes.contains(&CauseCode::MessageNotOnChain));
+    assert_eq!(
+        first(&world.explained(&cid, 0).await),
+        CauseCode::StepRunning,
+        "the deal is about to be told"
+    );
+    let miner = world.miner().clone();
+    world
+        .during(sealing::step(&miner, sector))
+        .await
+        .expect("the deal is told");
+    let told = world.explained(&cid, 0).await;
+    assert!(told.done && told.state == "complete" && told.eta.is_none(), "{told:?}");
+    assert!(told.steps.iter().all(|step| step.state == StepState::Done), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_and_a_failed_deal_are_done_and_say_why() {
+    let world = World::start().await;
+    let (_, summary) = piece(7, 500);
+    let refused = world.free(&summary, 1000);
+    world.propose(refused.clone()).await;
+    let told = world.explained(&refused.cid(), 0).await;
+    assert!(told.done && told.is_because_of(CauseCode::DealRejected), "{told:?}");
+    let failing = world.paid(&summary, 1, 1000).await;
+    world.propose(failing.clone()).await;
+    let input = MinerInput::TransferFailed;
+    world
+        .miner()
+        .store
+        .advance_deal(&failing.cid(), input)
+        .expect("it was accepted");
+    let told = world.explained(&failing.cid(), 0).await;
+    assert!(
+        told.done && told.because[0].text.contains("Transfer failed"),
+        "{told:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_step_is_explained_with_its_reason_and_a_given_up_sector_with_the_last() {
+    let world = World::start().await;
+    let sector = own_sector(&world, 1);
+    world.sealing_comes_to(sector, Phase::PreCommit1).await;
+    for attempt in 1..=3 {
+        let input = SectorInput::StepFailed {
+            reason: "no space left on the device".into(),
+        };
+        world
+            .miner()
+            .store
+            .advance_sector(sector, input, 1)
+            .expect("it is sealed");
+        let told = world.explained_sector(sector).await;
+        let code = if attempt < 3 {
+            CauseCode::StepFailed
+        } else {
+            CauseCode::SectorFailed
+        };
+        let failure = told
+            .because
+            .iter()
+            .find(|cause| cause.code == code)
+            .expect("it is told");
+        assert!(failure.text.contains("no space left on the device"), "{failure:?}");
+        assert_eq!(told.done, attempt == 3);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sector_that_waits_for_the_prover_names_those_before_it() {
+    let world = World::start().await;
+    let sectors = [1, 2, 3].map(|number| own_sector(&world, number));
+    // Two have their places: the first computes, the second waits for the prover; the third waits for a place.
+    world.sealing_comes_to(sectors[0], Phase::PreCommit1).await;
+    world.sealing_comes_to(sectors[1], Phase::PreCommit1).await;
+    assert_eq!(
+        first(&world.explained_sector(sectors[0]).await),
+        CauseCode::StepSlow,
+        "its clock began in 1970"
+    );
+    for waiting in &sectors[1..] {
+        let told = world.explained_sector(*waiting).await;
+        assert_eq!(first(&told), CauseCode::QueuedBehind, "{told:?}");
+        assert!(
+            told.because[0].text.contains(&format!("sector {}", sectors[0])),
+            "{told:?}"
+        );
+    }
+}
+
+/// A sector that a piece of the operator's own fills, closed.
+fn own_sector(world: &World, number: u8) -> u64 {
+    let (bytes, summary) = piece(number, 2000);
+    let store = &world.miner().store;
+    let mut import = world.miner().staging.import().expect("room");
+    import.push(&bytes).expect("written");
+    import.finish().expect("staged");
+    let piece = SectorPiece {
+        deal: summary.data_cid,
+        data_cid: summary.data_cid,
+        size: summary.size,
+        comm_p: summary.comm_p,
+    };
+    let id = store.add_piece(piece, SIZE, 0).expect("it is placed");
+    store.advance_sector(id, SectorInput::Close, 0).expect("it is closed");
+    id
+}
+
+impl World {
+    /// Seals a closed sector as far as the ticket: the clock of its phase stands at the sector's number.
+    async fn sealing_comes_to(&self, sector: u64, phase: Phase) {
+        let ticket = SectorInput::TicketDrawn {
+            epoch: self.height(),
+            ticket: [0; 32],
+        };
+        let after = self.miner().store.advance_sector(sector, ticket, sector);
+        assert_eq!(after.expect("it is closed").sector.phase(), phase);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_that_is_away_is_named_within_seconds() {
+    let world = World::start().await;
+    let sector = own_sector(&world, 1);
+    world.devnet.shutdown();
+    // What is on its way is answered; then nothing is.
+    while world.miner().chain.head().await.is_ok() {}
+    let told = world.explained_sector(sector).await;
+    assert_eq!(first(&told), CauseCode::ChainUnreachable, "{told:?}");
+    assert_eq!(told.eta, None);
+}
