@@ -6,6 +6,7 @@ use crate::packing;
 use crate::sealing;
 use shared::deal::explain::{Audience, CauseCode, Explanation, StepName, StepState};
 use shared::deal::MinerInput;
+use shared::sector::failing::MAX_ATTEMPTS;
 use shared::sector::{Phase, SectorInput, SectorPiece};
 use std::collections::BTreeSet;
 
@@ -120,51 +121,51 @@ async fn a_failed_step_is_explained_with_its_reason_and_a_given_up_sector_with_t
     let world = World::start().await;
     let sector = own_sector(&world, 1);
     world.sealing_comes_to(sector, Phase::PreCommit1).await;
-    for attempt in 1..=3 {
+    let told_with = async |code: CauseCode| {
+        let told = world.explained_sector(sector).await;
+        let failure = told.because.iter().find(|cause| cause.code == code);
+        let failure = failure.expect("it is told").clone();
+        assert!(failure.text.contains("no space left on the device"), "{failure:?}");
+        (told.done, failure.what_to_do)
+    };
+    for attempt in 1..=MAX_ATTEMPTS {
         let input = SectorInput::StepFailed {
             reason: "no space left on the device".into(),
         };
-        world
-            .miner()
-            .store
-            .advance_sector(sector, input, 1)
-            .expect("it is sealed");
-        let told = world.explained_sector(sector).await;
-        let code = if attempt < 3 {
-            CauseCode::StepFailed
-        } else {
-            CauseCode::SectorFailed
-        };
-        let failure = told
-            .because
-            .iter()
-            .find(|cause| cause.code == code)
-            .expect("it is told");
-        assert!(failure.text.contains("no space left on the device"), "{failure:?}");
-        assert_eq!(told.done, attempt == 3);
+        let failed = world.miner().store.advance_sector(sector, input, 1);
+        failed.expect("it is sealed");
+        match attempt < MAX_ATTEMPTS {
+            true => assert!(!told_with(CauseCode::StepFailed).await.0),
+            false => {
+                let (done, advice) = told_with(CauseCode::SectorFailed).await;
+                assert!(
+                    !done && advice.contains("mining retry"),
+                    "the operator may order it: {advice}"
+                );
+            }
+        }
     }
+    let given_up = world.miner().store.advance_sector(sector, SectorInput::GivenUp, 1);
+    given_up.expect("it has failed");
+    assert!(told_with(CauseCode::SectorFailed).await.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sector_that_waits_for_the_prover_names_those_before_it() {
+async fn a_sector_that_waits_for_a_place_names_those_before_it() {
     let world = World::start().await;
-    let sectors = [1, 2, 3].map(|number| own_sector(&world, number));
-    // Two have their places: the first computes, the second waits for the prover; the third waits for a place.
-    world.sealing_comes_to(sectors[0], Phase::PreCommit1).await;
-    world.sealing_comes_to(sectors[1], Phase::PreCommit1).await;
-    assert_eq!(
-        first(&world.explained_sector(sectors[0]).await),
-        CauseCode::StepSlow,
-        "its clock began in 1970"
-    );
-    for waiting in &sectors[1..] {
-        let told = world.explained_sector(*waiting).await;
-        assert_eq!(first(&told), CauseCode::QueuedBehind, "{told:?}");
-        assert!(
-            told.because[0].text.contains(&format!("sector {}", sectors[0])),
-            "{told:?}"
-        );
+    let places = u8::try_from(world.miner().prover.sectors_at_once()).expect("a small machine");
+    let sectors: Vec<u64> = (1..=places + 1).map(|number| own_sector(&world, number)).collect();
+    for with_place in &sectors[..sectors.len() - 1] {
+        world.sealing_comes_to(*with_place, Phase::PreCommit1).await;
+        let told = world.explained_sector(*with_place).await;
+        assert_eq!(first(&told), CauseCode::StepSlow, "its clock began in 1970");
     }
+    let told = world.explained_sector(sectors[sectors.len() - 1]).await;
+    assert_eq!(first(&told), CauseCode::QueuedBehind, "{told:?}");
+    assert!(
+        told.because[0].text.contains(&format!("sector {}", sectors[0])),
+        "{told:?}"
+    );
 }
 
 /// A sector that a piece of the operator's own fills, closed.
