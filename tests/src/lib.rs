@@ -83,11 +83,16 @@ pub struct Daemon {
 impl Daemon {
     /// Starts one on free ports, with a block each quarter of a second, and waits until its miner takes deals.
     pub fn start(options: &[&str]) -> Self {
+        Self::with_block_time(BLOCK_TIME, options)
+    }
+
+    /// The same with another time between blocks.
+    pub fn with_block_time(block_time: &str, options: &[&str]) -> Self {
         let mut daemon = Self {
             child: None,
             home: tempfile::tempdir().expect("there is room for a directory"),
             ports: free_ports(),
-            block_time: BLOCK_TIME.to_owned(),
+            block_time: block_time.to_owned(),
             options: options.iter().map(|option| option.to_string()).collect(),
             starts: 0,
         };

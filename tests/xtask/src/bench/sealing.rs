@@ -22,6 +22,7 @@ usage: cargo xtask bench sealing [PART...] [--quick]
   throughput   four deals together against one after another, with proofs-of-spacetime in between
   params       the parameter generator against bellperson's own
   kill         the daemon killed after every write and around every side effect
+  soak         deals and kills for half an hour, with every proof on time (only when asked for)
   sector       one sector of 512 MiB, each phase (about half an hour, only when asked for)
 
   --quick      smaller circuits and sectors, to see that the benchmark runs: its figures mean nothing";
@@ -39,6 +40,7 @@ struct Plan {
     params: bool,
     kill: bool,
     sector: bool,
+    soak: bool,
     quick: bool,
 }
 
@@ -50,7 +52,7 @@ impl Plan {
             .map(String::as_str)
             .filter(|arg| *arg != "--quick")
             .collect();
-        let known = ["overhead", "throughput", "params", "kill", "sector"];
+        let known = ["overhead", "throughput", "params", "kill", "sector", "soak"];
         if let Some(unknown) = parts.iter().find(|part| !known.contains(part)) {
             bail!("the sealing benchmark has no part `{unknown}`\n{USAGE}");
         }
@@ -62,6 +64,7 @@ impl Plan {
             params: all || has("params"),
             kill: all || has("kill"),
             sector: has("sector"),
+            soak: has("soak"),
             quick,
         })
     }
@@ -126,6 +129,7 @@ impl Bench<'_> {
         part(deals, "overhead and throughput", &|figures| self.deals(plan, figures));
         part(plan.params, "params", &|figures| self.params(plan, figures));
         part(plan.kill, "kill", &|figures| self.kill(figures));
+        part(plan.soak, "soak", &|figures| self.soak(plan, figures));
         part(plan.sector, "a sector of 512 MiB", &|figures| self.sector(figures));
         failed
     }
@@ -211,6 +215,26 @@ impl Bench<'_> {
         let matrix = measured(&mut command, "kill the daemon everywhere")?;
         for name in ["kill_points", "kill_points_failed"] {
             figures.add(name, matrix.number(name)?);
+        }
+        Ok(())
+    }
+
+    /// A program of the tests: the longest part, and the one that most resembles a miner's days.
+    fn soak(&self, plan: &Plan, figures: &mut Figures) -> Result<()> {
+        let mut command = self.project.cargo();
+        command.args(["run", "--release", "--example", "soak", "--"]);
+        command.arg(if plan.quick { "3" } else { "30" });
+        command.env("SEALDROP_BIN", self.project.daemon());
+        let soak = measured(&mut command, "keep a daemon going under kills")?;
+        for name in [
+            "soak_minutes",
+            "soak_deals",
+            "soak_kills",
+            "soak_proofs",
+            "soak_proofs_late",
+            "soak_proofs_missing",
+        ] {
+            figures.add(name, soak.number(name)?);
         }
         Ok(())
     }
