@@ -8,6 +8,7 @@ use shared::deal::{DealState, SignedProposal};
 use std::net::TcpListener;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
 
 /// One daemon for the tests that run at the same time; it never seals. The last one ends it.
 fn daemon() -> Arc<Daemon> {
@@ -132,9 +133,15 @@ fn a_miner_that_does_not_answer_is_named_within_15_seconds() {
     let miner = peer::announce_miner(&daemon, silent.local_addr().unwrap().port());
     let client = Client::new(&daemon.chain());
     let file = client.file("file", &bytes(7, 100));
+    let started = Instant::now();
     let ended = client.run(&["store", file.to_str().unwrap(), "--miner", &miner]);
-    // The limit as the client counts it: a busy machine may be late to say so.
-    ended.failed_saying(&["cannot be reached", &miner, "no connection within 15 seconds"]);
+    ended.failed_saying(&["cannot be reached", &miner]);
+    // The limit is 15 seconds; a busy machine may be late to say so.
+    assert!(
+        started.elapsed() < Duration::from_secs(60),
+        "it took {:?}",
+        started.elapsed()
+    );
     assert_eq!(client.json(&["deals"]).unwrap().as_array().unwrap().len(), 0);
 }
 
@@ -248,4 +255,37 @@ fn clients_that_start_at_once_on_one_account_do_not_collide() {
     ids.dedup();
     assert_eq!(ids.len(), 3);
     assert_eq!(client.json(&["deals"]).unwrap().as_array().unwrap().len(), 3);
+}
+
+/// What the daemon starts itself as for a proof: bad input is told apart from other failures, and a daemon that is gone
+/// takes it along.
+#[test]
+fn the_process_that_proves_names_damaged_input_and_ends_with_its_daemon() {
+    use std::io::Write;
+    let home = tempfile::tempdir().unwrap();
+    let prove = |input: &[u8]| {
+        let mut child = std::process::Command::new(sealdrop_tests::program())
+            .args(["prove", "--sector", "1", "--size", "2048", "--prover-id"])
+            .arg("00".repeat(32))
+            .arg("--params")
+            .arg(home.path())
+            .arg("--parents")
+            .arg(home.path().join("parents"))
+            .stdin(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(input).unwrap();
+        (stdin, child)
+    };
+    let (stdin, child) = prove(&[&9u64.to_be_bytes()[..], b"not json!"].concat());
+    let ended = child.wait_with_output().unwrap();
+    drop(stdin);
+    assert_eq!(ended.status.code(), Some(3), "{ended:?}");
+    assert!(String::from_utf8_lossy(&ended.stderr).contains("commit 1"), "{ended:?}");
+    // The daemon is gone before all of the input was written.
+    let (stdin, child) = prove(&9u64.to_be_bytes());
+    drop(stdin);
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(1));
 }

@@ -234,11 +234,12 @@ impl Daemon {
     /// Processor time that it has taken, in seconds, of user and system.
     fn cpu_seconds(&self) -> f64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("Linux tells of its processes");
-        // The name in brackets may hold spaces; after it come state and numbers, the 12th and 13th of them ticks.
+        // The name in brackets may hold spaces; after it come state and numbers, the 12th to 15th of them ticks: its own,
+        // and those of the processes that it started and that have ended.
         let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields).split(' ');
         let ticks: f64 = fields
             .skip(11)
-            .take(2)
+            .take(4)
             .map(|field| field.parse::<f64>().unwrap_or(0.0))
             .sum();
         ticks / TICKS_A_SECOND

@@ -28,6 +28,6 @@ pub use sector::{
     PlacedPiece, PreCommit, ProvingSector, SectorFiles, SectorIdentity, MAX_WINDOW_SECTORS, MIN_PIECE,
     PARTITION_PROOF_BYTES, PROOF_BYTES,
 };
-pub use session::{init, init_from};
+pub use session::{init, init_from, session, Session};
 pub use size::SectorSize;
 pub use verify::{verify_seal, verify_window_post};

@@ -22,14 +22,18 @@ const VERIFY_VARIABLE: &str = "FIL_PROOFS_VERIFY_CACHE";
 /// Makes filecoin-proofs itself refuse parameters that are not the official ones, each time it loads some.
 const OFFICIAL_VARIABLE: &str = "FIL_PROOFS_VERIFY_PRODUCTION_PARAMS";
 
+/// What this process was told by [`init`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Directories {
-    params: PathBuf,
-    parents: PathBuf,
-    source: Source,
+pub struct Session {
+    /// Where parameters lie.
+    pub params: PathBuf,
+    /// Where parent caches lie.
+    pub parents: PathBuf,
+    /// Whose parameters they are.
+    pub source: Source,
 }
 
-static SESSION: Mutex<Option<Directories>> = Mutex::new(None);
+static SESSION: Mutex<Option<Session>> = Mutex::new(None);
 
 /// Tells filecoin-proofs where parameters and parent caches live; creates both directories. To be called
 /// once, early (it sets environment variables, so before other threads read them); calling it again with
@@ -53,7 +57,7 @@ pub fn init(params_dir: &Path, parent_cache_dir: &Path) -> Result<(), Error> {
 /// # Errors
 /// Those of [`init`], for another source than the first call's, too.
 pub fn init_from(params_dir: &Path, parent_cache_dir: &Path, source: Source) -> Result<(), Error> {
-    let asked = Directories {
+    let asked = Session {
         params: directory(params_dir)?,
         parents: directory(parent_cache_dir)?,
         source,
@@ -81,7 +85,7 @@ pub fn init_from(params_dir: &Path, parent_cache_dir: &Path, source: Source) -> 
         let found = (SETTINGS.parameter_cache.clone(), SETTINGS.parent_cache.clone());
         Ok::<_, String>(found)
     })?;
-    let found = Directories {
+    let found = Session {
         params: settings.0.into(),
         parents: settings.1.into(),
         source,
@@ -95,6 +99,15 @@ pub fn init_from(params_dir: &Path, parent_cache_dir: &Path, source: Source) -> 
     }
     *session = Some(asked);
     Ok(())
+}
+
+/// What [`init`] was told, for a process that is to go by the same.
+///
+/// # Errors
+/// [`Error::NotInitialised`] before `init`.
+pub fn session() -> Result<Session, Error> {
+    let session = SESSION.lock().unwrap_or_else(PoisonError::into_inner);
+    session.clone().ok_or(Error::NotInitialised)
 }
 
 /// The parameter directory, or an error before `init`.

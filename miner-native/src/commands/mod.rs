@@ -17,6 +17,7 @@ mod output;
 mod params;
 mod paych;
 mod protocol;
+mod prove;
 mod retrieval;
 mod sending;
 pub mod span;
@@ -71,6 +72,9 @@ enum Command {
     Params(params::Arguments),
     /// Look at blocks, messages and actors
     Chain(chain::Arguments),
+    /// Compute one proof, for the daemon
+    #[command(hide = true)]
+    Prove(prove::Arguments),
     /// Print what a shell needs to complete commands and options
     Completions(completions::Arguments),
 }
@@ -96,6 +100,7 @@ pub fn run() -> ExitCode {
         Command::Protocol(arguments) => block_on(protocol::run(arguments)),
         Command::Params(arguments) => params::run(arguments),
         Command::Chain(arguments) => block_on(chain::run(arguments)),
+        Command::Prove(arguments) => return prove::run(arguments),
         Command::Completions(arguments) => {
             completions::run(&arguments);
             Ok(())

@@ -1,7 +1,7 @@
 //! What a prover computes, one step a method: real proofs, or [`super::fake`] ones in tests.
 
 use super::outputs::files_in;
-use super::{machine, Cost, ProverError, Step};
+use super::{child, machine, Cost, ProverError, Step};
 use crate::staging::Staging;
 use sealdrop_prover::{Piece, PreCommit, ProvingSector, SectorFiles, SectorIdentity};
 use shared::piece::{padded_for, Commitment, SectorSize};
@@ -173,7 +173,7 @@ impl Engine for RealEngine {
     }
 
     fn commit2(&self, sector: u64, output: &[u8]) -> Result<Vec<u8>, ProverError> {
-        Ok(sealdrop_prover::commit2(&self.identity(sector), output)?)
+        child::commit2(&self.identity(sector), output)
     }
 
     fn clear_cache(&self, sector: u64) -> Result<(), ProverError> {

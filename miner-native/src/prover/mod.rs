@@ -5,6 +5,7 @@
 //! the [`Engine`]'s: real proofs, or fake ones in tests. Called by [`crate::sealing`], [`crate::proving`],
 //! [`crate::scrubbing`], [`crate::ending`] and [`crate::network`]; the verifier by the development chain.
 
+pub mod child;
 mod engine;
 #[cfg(test)]
 pub(crate) mod fake;

@@ -353,9 +353,8 @@ impl Inner {
     }
 }
 
-/// Runs a step on a rayon pool of its own. On the common one a proof-of-spacetime comes after all the small pieces of a
-/// zero-knowledge proof, which bellperson's own threads put there: an opening of a few milliseconds was seen to wait for
-/// two minutes. The pools share the cores as the system sees fit.
+/// Runs a step on a rayon pool of its own: on the common one an opening of some milliseconds comes after all the small
+/// pieces of a long step that were put there before it. The pools share the cores as the system sees fit.
 fn apart<T: Send>(
     step: Step,
     cores: u64,

@@ -147,9 +147,9 @@ async fn sealing_starts_no_step_while_a_proof_of_spacetime_is_due() {
     waits.end().await;
 }
 
-/// Both compute with rayon, and a zero-knowledge proof leaves none of its threads idle for minutes.
+/// Both compute with rayon, and phase 2 of large sectors leaves none of its threads idle for minutes.
 #[tokio::test]
-async fn a_proof_of_spacetime_does_not_queue_behind_the_pieces_of_a_zero_knowledge_proof() {
+async fn a_proof_of_spacetime_does_not_queue_behind_the_pieces_of_another_step() {
     let world = world();
     let (began, (go, gate)) = (Arc::new(Notify::new()), mpsc::channel::<()>());
     let (scheduler, tell, gate) = (world.scheduler.clone(), began.clone(), Mutex::new(gate));
@@ -162,7 +162,7 @@ async fn a_proof_of_spacetime_does_not_queue_behind_the_pieces_of_a_zero_knowled
         });
         Ok(())
     };
-    let proof = tokio::spawn(async move { scheduler.run(order(Step::Commit2, 1, GIB), busy).await });
+    let proof = tokio::spawn(async move { scheduler.run(order(Step::PreCommit2, 1, GIB), busy).await });
     began.notified().await;
     let post = Order {
         sector: None,

@@ -57,7 +57,8 @@ impl Step {
 
     /// Whether the step computes on a pool of threads of its own.
     pub(super) fn computes_apart(self) -> bool {
-        !matches!(self, Self::Tidy | Self::Scrub)
+        // The proof is computed in another process: see [`super::child`].
+        !matches!(self, Self::Tidy | Self::Scrub | Self::Commit2)
     }
 
     /// Its key in the book of measured times.
@@ -76,9 +77,10 @@ impl Step {
     }
 }
 
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Step {
+    /// Its name, for people.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::WindowPost => "proof-of-spacetime",
             Self::Check => "checking a sector's files",
             Self::Tidy => "clearing a sector's files away",
@@ -88,7 +90,13 @@ impl fmt::Display for Step {
             Self::PreCommit2 => "pre-commit 2",
             Self::PreCommit1 => "pre-commit 1",
             Self::Scrub => "scrubbing",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
