@@ -259,7 +259,7 @@ impl<'a> Reckoning<'a> {
         let measured = match grounds.samples {
             Some(1) => Some(format!("the last sector of {size}")),
             Some(several) => Some(format!("the last {several} sectors of {size}")),
-            None if grounds.told => Some("the prover's word".into()),
+            None if grounds.told => Some("the running step's own estimate".into()),
             None => None,
         };
         let mut basis = match (measured, grounds.borrowed) {
