@@ -42,6 +42,8 @@ class Hashing {
   readonly #commp: Commp;
   /** Who hashes the leaves. */
   readonly #leaves: 'browser' | 'module' | undefined;
+  /** What one slice after the other is read into. */
+  #buffer = new ArrayBuffer(0);
 
   constructor(job: Job, commp: Commp) {
     this.#job = job;
@@ -65,6 +67,7 @@ class Hashing {
     const [from, end] = slice.bytes;
     const [firstLeaf, behindLeaves] = slice.leaves;
     const step = this.#leaves === 'module' ? LEAVES_TOGETHER * LEAF_BYTES : LEAF_BYTES;
+    reader.begin(this.#buffer);
     commp.begin(this.#job.size, this.#job.height, index, this.#leaves === 'module');
     const digests: Promise<ArrayBuffer>[] = [];
     let told = from;
@@ -90,6 +93,8 @@ class Hashing {
         post({ kind: 'next' });
       }
     }
+    // All that is needed is read; what the stream holds would wait for a collection of garbage.
+    this.#buffer = reader.end();
     const names = withLeaves(commp.finish(), await Promise.all(digests));
     post({ kind: 'slice', index, names }, [names.buffer]);
   }

@@ -40,6 +40,19 @@ export class Reader {
     return bytes;
   }
 
+  /** Fills `buffer`, of an earlier reader, as long as it is large enough. */
+  begin(buffer: ArrayBuffer): void {
+    this.#buffer = buffer;
+  }
+
+  /** Lets go of all that the browser keeps for the reading; gives the buffer for the next. */
+  end(): ArrayBuffer {
+    this.cancel();
+    const buffer = this.#buffer;
+    this.#buffer = new ArrayBuffer(0);
+    return buffer;
+  }
+
   /** Ends the reading early. */
   cancel(): void {
     this.#stream?.cancel().catch(() => undefined);
