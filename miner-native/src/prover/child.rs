@@ -64,6 +64,9 @@ pub(super) fn commit2(identity: &SectorIdentity, c1: &[u8]) -> Result<Vec<u8>, P
 fn start(task: &Task) -> io::Result<Child> {
     let program = this_program()?;
     let spawn = |mut command: Command| {
+        // Ctrl-C in a terminal is for the daemon: a proof that it ended would count as a failed attempt.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         command
             .args(arguments(task))
             .stdin(Stdio::piped())
@@ -185,7 +188,7 @@ fn input(from: &mut impl Read) -> Result<Vec<u8>, ServeError> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
     use std::os::unix::process::ExitStatusExt;
