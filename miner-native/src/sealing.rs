@@ -290,21 +290,28 @@ async fn perform(miner: &Miner, sector: &Sector, effect: SectorEffect) -> Result
         }
         SectorEffect::Commit2 { output } => match miner.prover.commit2(sector.id, output).await {
             Ok(proof) => check_proof(miner, sector, proof)?,
-            Err(error) => done(std::future::ready(Err::<(), _>(error)), |()| SectorInput::Close).await?,
+            Err(error) => not_done(error)?,
         },
         SectorEffect::SubmitCommit { sealed, proof } => submit_commit(miner, sector, &sealed, &proof).await?,
     })
 }
 
-/// The input that a step of the prover gives. A step that was not begun has not failed.
+/// The input that a step of the prover gives.
 async fn done<T>(
     step: impl Future<Output = Result<T, ProverError>>,
     input: impl FnOnce(T) -> SectorInput,
 ) -> Result<SectorInput, StepError> {
     match step.await {
         Ok(result) => Ok(input(result)),
-        Err(error) if error.passes() => Err(StepError::Prover(error)),
-        Err(error) => Ok(SectorInput::StepFailed {
+        Err(error) => not_done(error),
+    }
+}
+
+/// What a step without a result means for the sector: it failed, or it was not begun and is asked for again.
+fn not_done(error: ProverError) -> Result<SectorInput, StepError> {
+    match error.passes() {
+        true => Err(StepError::Prover(error)),
+        false => Ok(SectorInput::StepFailed {
             reason: error.to_string(),
         }),
     }

@@ -112,24 +112,17 @@ pub fn session() -> Result<Session, Error> {
 
 /// The parameter directory, or an error before `init`.
 pub(crate) fn params_dir() -> Result<PathBuf, Error> {
-    let session = SESSION.lock().unwrap_or_else(PoisonError::into_inner);
-    let directories = session.as_ref().ok_or(Error::NotInitialised)?;
-    Ok(directories.params.clone())
+    Ok(session()?.params)
 }
 
 /// The parent cache directory, or an error before `init`.
 pub(crate) fn parents_dir() -> Result<PathBuf, Error> {
-    let session = SESSION.lock().unwrap_or_else(PoisonError::into_inner);
-    let directories = session.as_ref().ok_or(Error::NotInitialised)?;
-    Ok(directories.parents.clone())
+    Ok(session()?.parents)
 }
 
 /// Where the parameters come from; generated ones before `init`.
 pub(crate) fn source() -> Source {
-    let session = SESSION.lock().unwrap_or_else(PoisonError::into_inner);
-    session
-        .as_ref()
-        .map_or(Source::Generated, |directories| directories.source)
+    session().map_or(Source::Generated, |session| session.source)
 }
 
 /// Creates a directory and makes its name absolute.
