@@ -6,6 +6,7 @@
 use super::error::ClientError;
 use super::report::Report;
 use crate::chain_access::{ChainAccess, ChainError};
+use crate::database;
 use crate::wallet::Wallet;
 use shared::chain::{Address, AttoFil, SecretKey};
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -17,8 +18,6 @@ use tokio::time::Instant;
 const LOCK_PATIENCE: Duration = Duration::from_secs(300);
 /// Pause between two tries to take the lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(200);
-/// How long sled may take to release a store that another process has just left.
-const OUTBOX_PATIENCE: Duration = Duration::from_secs(10);
 /// How long the faucet's money may take to arrive.
 const FAUCET_PATIENCE: Duration = Duration::from_secs(120);
 /// Blocks within which a grant that the faucet made is on the chain.
@@ -109,7 +108,7 @@ impl Account {
     /// Takes the account for this process, waiting for others.
     pub async fn purse(&self) -> Result<Purse, ClientError> {
         let lock = lock(&self.dir).await?;
-        let store = self.open_outbox().await?;
+        let store = self.open_outbox()?;
         let chain = self.connect(&store).await?;
         Ok(Purse {
             chain,
@@ -124,18 +123,9 @@ impl Account {
         connected.map_err(ClientError::chain)
     }
 
-    async fn open_outbox(&self) -> Result<sled::Db, ClientError> {
+    fn open_outbox(&self) -> Result<sled::Db, ClientError> {
         let config = sled::Config::new().path(self.outbox()).cache_capacity(CACHE);
-        let started = Instant::now();
-        loop {
-            match config.open() {
-                Ok(store) => return Ok(store),
-                // The process before this one may not have let go of it yet, though it released the lock.
-                Err(sled::Error::Io(_)) if started.elapsed() < OUTBOX_PATIENCE => {}
-                Err(source) => return Err(self.outbox_error(source)),
-            }
-            tokio::time::sleep(LOCK_PAUSE).await;
-        }
+        database::open(&config).map_err(|source| self.outbox_error(source))
     }
 
     /// Each account's messages have numbers of their own, so each has an outbox of its own.

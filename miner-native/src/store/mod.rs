@@ -18,6 +18,7 @@ pub use rates::RateBook;
 pub use records::{DealRecord, PhaseStart, PieceRecord, PostRecord, RedemptionRecord, RedemptionStage, SectorRecord};
 pub use scrubs::ScrubRecord;
 
+use crate::database;
 use crate::failpoint;
 use cid::Cid;
 use codec::{abort, channel_key, duration_key, number, parse, parse_cid, read, settled, write};
@@ -89,7 +90,7 @@ impl Store {
     /// Opens the database in `dir`, which is made when it is not there.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         let open = || -> Result<Self, sled::Error> {
-            let db = sled::open(dir)?;
+            let db = database::open(&sled::Config::new().path(dir))?;
             Ok(Self {
                 deals: db.open_tree("deals")?,
                 open: db.open_tree("open")?,

@@ -13,6 +13,7 @@ pub use states::STATES_KEPT;
 use super::block::Block;
 use super::error::DevnetError;
 use super::genesis::Genesis;
+use crate::database;
 pub use archive::Bounds;
 use archive::{Archive, ARCHIVE};
 use cid::Cid;
@@ -109,16 +110,10 @@ impl Store {
             dir: dir.to_owned(),
             source,
         })?;
-        match sled::Config::new()
-            .path(dir.join("chain"))
-            .cache_capacity(CACHE_BYTES)
-            .open()
-        {
+        let config = sled::Config::new().path(dir.join("chain")).cache_capacity(CACHE_BYTES);
+        match database::open(&config) {
             Ok(db) => Self::of(db, dir),
-            // sled gives no variant of its own to a lock that is held.
-            Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
-                Err(DevnetError::InUse { dir: dir.to_owned() })
-            }
+            Err(error) if database::is_held(&error) => Err(DevnetError::InUse { dir: dir.to_owned() }),
             Err(error) => Err(error.into()),
         }
     }

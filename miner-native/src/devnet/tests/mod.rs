@@ -6,6 +6,7 @@ mod pooling;
 use super::node::Refusal;
 use super::store::{Outcome, BLOCKS_KEPT};
 use super::*;
+use crate::database;
 use cid::Cid;
 use shared::chain::keys::cid_of_bytes;
 use shared::chain::{calls, Address, AttoFil, Call, Invalid, SecretKey, SignedMessage};
@@ -410,7 +411,7 @@ fn old_blocks_stay_only_when_they_recorded_messages() {
 fn a_damaged_state_is_noticed() {
     let (dir, devnet) = chain();
     drop(devnet);
-    let db = sled::open(dir.path().join("chain")).unwrap();
+    let db = database::open(&sled::Config::new().path(dir.path().join("chain"))).unwrap();
     let key = [b"S".as_slice(), &0u64.to_be_bytes()].concat();
     let mut state = db.get(&key).unwrap().unwrap().to_vec();
     let last = state.len() - 1;

@@ -323,7 +323,7 @@ fn a_chain_of_the_first_layout_goes_on_with_its_state_and_its_messages() {
     produce(&devnet);
     let (head, state) = (devnet.head(), devnet.node.current().state.clone());
     drop(devnet);
-    let db = sled::open(dir.path().join("chain")).expect("nobody else has it open");
+    let db = database::open(&sled::Config::new().path(dir.path().join("chain"))).expect("nobody else has it open");
     let mut batch = sled::Batch::default();
     for prefix in [b"S", b"A"] {
         for entry in db.scan_prefix(prefix) {
@@ -359,7 +359,7 @@ fn a_chain_of_the_first_layout_goes_on_with_its_state_and_its_messages() {
 fn a_chain_of_a_later_version_is_refused() {
     let (dir, devnet) = chain();
     drop(devnet);
-    let db = sled::open(dir.path().join("chain")).expect("nobody else has it open");
+    let db = database::open(&sled::Config::new().path(dir.path().join("chain"))).expect("nobody else has it open");
     db.insert(b"format", &9u64.to_be_bytes())
         .expect("the disk can be written");
     drop(db);
