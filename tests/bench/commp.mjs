@@ -83,6 +83,11 @@ try {
   const node = show(`Node ${process.version}`, await race(Commp, new WebAssembly.Module(file), ROUNDS));
   const browser = await inBrowser(folder);
   const native = JSON.parse(process.env.SEALDROP_NATIVE ?? '{}');
+  const of_limit = browser.chromium_mb_s / native.simd128_limit_mb_s;
+  if (of_limit > 0) {
+    console.log(`Chromium on one thread: ${of_limit.toFixed(2)} of what this processor's vector instructions allow`);
+    browser.chromium_of_limit = of_limit;
+  }
   const all = { ...native, ...prefixed('node', node), ...browser, commp_wasm_gz_kb: size };
   const rounded = Object.entries(all).map(([name, value]) => [name, typeof value === 'number' ? Number(value.toPrecision(4)) : value]);
   console.log(JSON.stringify(Object.fromEntries(rounded)));
