@@ -1,13 +1,13 @@
 //! Where the project's folders are, and which cargo builds its native part. Read by every other module.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
 use crate::process;
 
-/// The checkout that this xtask was built from.
+/// The checkout that xtask works in.
 pub struct Project {
     /// Folder of the workspace's `Cargo.toml`.
     pub root: PathBuf,
@@ -16,9 +16,11 @@ pub struct Project {
 }
 
 impl Project {
-    /// Finds the checkout from the place where this program was compiled, and the target folder from where it runs.
+    /// Finds the checkout from what cargo says, or else from where this program was compiled; the target folder from where
+    /// it runs.
     pub fn locate() -> Result<Self> {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        // Cargo takes the program of a checkout that was moved or copied for its own; what it says then is right.
+        let here = std::env::var_os("CARGO_MANIFEST_DIR").map_or(env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
         let root = here
             .ancestors()
             .nth(2)
