@@ -37,7 +37,7 @@ usage: cargo xtask COMMAND
   setup [--browser]    install what building needs (--browser: also what the browser tests need)
   bench [NAME [ARGS]]  run a benchmark; without NAME, list them
 
-`sealdrop daemon --help` lists the daemon's arguments, for example: cargo xtask up -- --size 2KiB";
+`sealdrop daemon --help` lists the daemon's arguments, for example: cargo xtask up -- --sector-size 2KiB";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
