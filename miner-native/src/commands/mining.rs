@@ -9,6 +9,7 @@ use crate::operator::{Filling, IntakeStatus, MiningStatus, Operator, ProvingStat
 use crate::prover::{JobState, JobView};
 use clap::{Args, Subcommand};
 use serde_json::json;
+use shared::sector::explain::span;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -233,16 +234,6 @@ fn estimate(job: &JobView) -> String {
             )
         }
         JobState::Queued { behind } => format!("waits behind {behind}, begins {begins}, then {takes} ({})", job.basis),
-    }
-}
-
-/// A span for people.
-fn span(ms: u64) -> String {
-    match ms {
-        0..10_000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
-        10_000..600_000 => format!("{} s", ms / 1000),
-        600_000..36_000_000 => format!("{} min", ms / 60_000),
-        _ => format!("{} h", ms / 3_600_000),
     }
 }
 

@@ -40,17 +40,7 @@ impl Store {
         target.sector.handle(SectorInput::PieceAdded(piece))?;
         let handled = record.deal.handle(MinerInput::Placed { sector });
         handled.map_err(|unexpected| StoreError::Deal { deal: *cid, unexpected })?;
-        let (deal_bytes, sector_bytes) = (write("deals", &record)?, write("sectors", &target)?);
-        (&self.deals, &self.sectors, &self.counters)
-            .transaction(|(deals, sectors, counters)| {
-                deals.insert(cid.to_bytes(), deal_bytes.as_slice())?;
-                sectors.insert(&sector.to_be_bytes(), sector_bytes.as_slice())?;
-                let last = number(counters.get("sector")?).max(sector);
-                counters.insert("sector", &last.to_be_bytes())?;
-                Ok(())
-            })
-            .map_err(settled)?;
-        self.flush()?;
+        self.keep_with(&target, &self.deals, cid, &write("deals", &record)?)?;
         failpoint::reach("sector.placed");
         Ok(sector)
     }
@@ -120,18 +110,23 @@ impl Store {
             },
         );
         target.sector.handle(SectorInput::PieceAdded(piece))?;
-        let (piece_bytes, sector_bytes) = (write("pieces", &record)?, write("sectors", &target)?);
-        (&self.pieces, &self.sectors, &self.counters)
-            .transaction(|(pieces, sectors, counters)| {
-                pieces.insert(data.to_bytes(), piece_bytes.as_slice())?;
-                sectors.insert(&sector.to_be_bytes(), sector_bytes.as_slice())?;
-                let last = number(counters.get("sector")?).max(sector);
+        self.keep_with(&target, &self.pieces, &data, &write("pieces", &record)?)?;
+        Ok(sector)
+    }
+
+    /// Keeps a sector that got a piece, which may be a new sector, together with what another tree says of the piece.
+    fn keep_with(&self, target: &SectorRecord, tree: &sled::Tree, key: &Cid, value: &[u8]) -> Result<(), StoreError> {
+        let (id, sector) = (target.sector.id, write("sectors", target)?);
+        (tree, &self.sectors, &self.counters)
+            .transaction(|(tree, sectors, counters)| {
+                tree.insert(key.to_bytes(), value)?;
+                sectors.insert(&id.to_be_bytes(), sector.as_slice())?;
+                let last = number(counters.get("sector")?).max(id);
                 counters.insert("sector", &last.to_be_bytes())?;
                 Ok(())
             })
             .map_err(settled)?;
-        self.flush()?;
-        Ok(sector)
+        self.flush()
     }
 
     fn with_room(&self, bytes: u64, size: SectorSize, now_ms: u64) -> Result<SectorRecord, StoreError> {

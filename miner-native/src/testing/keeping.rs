@@ -93,28 +93,17 @@ async fn a_sector_without_its_files_is_declared_faulty_and_recovered() {
     let replica = FakeEngine::replica(&world.sectors(), 2);
     let aside = world.dir.path().join("aside");
     let proven = |view: &MinerView| view.sectors.iter().filter(|sector| sector.proven).count();
-    let mut world = until(world, |view| proven(view) == 2).await;
+    world.until(|view| proven(view) == 2).await;
     std::fs::rename(&replica, &aside).expect("moved away");
     let faulty = |view: &MinerView| {
         view.sectors
             .iter()
             .any(|sector| sector.id == 2 && sector.fault.is_some())
     };
-    world = until(world, faulty).await;
+    world.until(faulty).await;
     assert_eq!(world.view().await.sectors.len(), 2, "declared, not given up");
     std::fs::rename(&aside, &replica).expect("moved back");
-    until(world, |view| proven(view) == 2).await;
-}
-
-async fn until(mut world: World, reached: impl Fn(&MinerView) -> bool) -> World {
-    for _ in 0..120 {
-        if reached(&world.view().await) {
-            return world;
-        }
-        world.skip(10).await;
-        world.look().await;
-    }
-    panic!("not reached by {}: {:?}", world.height(), world.view().await)
+    world.until(|view| proven(view) == 2).await;
 }
 
 /// Another miner with a sector that it never proves.

@@ -104,7 +104,7 @@ impl World {
         let path = self.dir.path().join("store");
         let store = loop {
             // The last task of the killed miner may still hold the database for a moment.
-            match Store::open(&path) {
+            match tokio::task::block_in_place(|| Store::open(&path)) {
                 Ok(store) => break store,
                 Err(_) => tokio::time::sleep(TICK).await,
             }
@@ -174,6 +174,18 @@ impl World {
         };
         self.during(work).await;
         self.tasks = tasks;
+    }
+
+    /// Goes on, ten blocks at a time, until the chain shows what is waited for.
+    pub async fn until(&mut self, reached: impl Fn(&MinerView) -> bool) {
+        for _ in 0..200 {
+            if reached(&self.view().await) {
+                return;
+            }
+            self.skip(10).await;
+            self.look().await;
+        }
+        panic!("not reached by {}: {:?}", self.height(), self.view().await)
     }
 
     pub async fn view(&self) -> MinerView {

@@ -81,9 +81,9 @@ async fn six_sectors_are_proven_by_one_message_in_each_window() {
     }
     world.seal(false).await;
     // All of them are in the proving set from the second period on.
-    let mut world = until(world, |view| view.posts >= 2).await;
+    world.until(|view| view.posts >= 2).await;
     let before = world.view().await.posts;
-    world = until(world, |view| view.posts > before).await;
+    world.until(|view| view.posts > before).await;
     let view = world.view().await;
     assert_eq!((view.posts - before, view.power), (1, 6 * SIZE.bytes()));
     let post = world
@@ -135,17 +135,6 @@ async fn a_machine_without_memory_for_sealing_fails_no_sector_and_takes_no_deals
     assert!(matches!(world.deal(&cid).deal.stage, MinerStage::Complete { .. }));
 }
 
-async fn until(mut world: World, reached: impl Fn(&MinerView) -> bool) -> World {
-    for _ in 0..200 {
-        if reached(&world.view().await) {
-            return world;
-        }
-        world.skip(10).await;
-        world.look().await;
-    }
-    panic!("not reached by {}: {:?}", world.height(), world.view().await)
-}
-
 /// Lengths say nothing of it: the replica is really read before the window opens.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_with_other_bytes_is_declared_before_its_window_opens_and_recovered() {
@@ -153,7 +142,7 @@ async fn a_replica_with_other_bytes_is_declared_before_its_window_opens_and_reco
     world.complete(1, 9000).await;
     world.complete(2, 9000).await;
     let proven = |view: &MinerView| view.sectors.iter().filter(|sector| sector.proven).count();
-    world = until(world, |view| proven(view) == 2).await;
+    world.until(|view| proven(view) == 2).await;
     let replica = FakeEngine::replica(&world.sectors(), 2);
     let whole = fs::read(&replica).expect("it is there");
     fs::write(&replica, vec![0; whole.len()]).expect("written");
@@ -171,10 +160,10 @@ async fn a_replica_with_other_bytes_is_declared_before_its_window_opens_and_reco
     let view = world.view().await;
     assert!(faulty(&view), "{view:?}");
     let posts = view.posts;
-    world = until(world, |view| view.posts > posts).await;
+    world.until(|view| view.posts > posts).await;
     assert_eq!(world.view().await.sectors.len(), 2, "declared, not given up");
     fs::write(&replica, whole).expect("written");
-    until(world, |view| proven(view) == 2).await;
+    world.until(|view| proven(view) == 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ use sealdrop::failpoint::VARIABLE;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -16,6 +17,8 @@ use tempfile::TempDir;
 const LOOK: Duration = Duration::from_millis(60);
 /// Pause between two looks that start a program.
 const SLOW_LOOK: Duration = Duration::from_millis(300);
+/// The signal that nobody can catch.
+const SIGKILL: i32 = 9;
 /// Times that the client may have to be started again.
 const CLIENT_TRIES: u32 = 20;
 /// How long the daemon may take for what comes after its last step.
@@ -231,7 +234,7 @@ impl Life {
         let point = self.point.as_deref().unwrap_or_default();
         let is_planned =
             self.starts == 1 && (log.contains(&format!("killed at {point}")) || point.starts_with("during."));
-        if !is_planned || status.success() {
+        if !is_planned || status.signal() != Some(SIGKILL) {
             return Err(format!("the daemon ended by itself with {status}:\n{}", tail(&log)));
         }
         self.was_killed = true;
