@@ -132,6 +132,13 @@ fn tell(news: &watch::Sender<HeadView>, head: HeadView) {
 pub(super) async fn tend(access: &ChainAccess) -> Result<(), ChainError> {
     for message in access.inner.outbox.sent().into_iter().take(PER_ROUND) {
         let cid = message.cid();
+        // Whoever sends a message for the first time would take one that was sent from here for another process's, and
+        // make a second one.
+        let _one_at_a_time = access.inner.turn.lock().await;
+        if access.inner.outbox.by_cid(&cid).is_none() {
+            // The chain refused it meanwhile.
+            continue;
+        }
         match access.look(&cid).await {
             Ok(None) => {}
             Ok(Some(receipt)) => {

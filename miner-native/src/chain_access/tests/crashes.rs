@@ -30,6 +30,30 @@ async fn a_process_that_ended_between_keeping_and_sending_sends_the_same_message
     assert_eq!(paid(&access).await, AttoFil::from_fil(1));
 }
 
+/// The sender would take a copy on the chain for another process's, and make a second message for the same purpose.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_just_being_sent_is_left_to_its_sender() {
+    let setup = Setup::new();
+    let access = setup.funded().await;
+    let sender = access.inner.turn.lock().await;
+    let cid = keep_unsent(&access, "pay", pay(1)).await;
+    let mut tending = Box::pin(tending::tend(&access));
+    let meanwhile = async {
+        for _ in 0..20 {
+            access.head().await.unwrap();
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = &mut tending => panic!("it did not wait for the sender"),
+        () = meanwhile => {}
+    }
+    assert!(access.message(&cid).await.unwrap().is_none());
+    drop(sender);
+    tending.await.unwrap();
+    assert!(access.message(&cid).await.unwrap().is_some());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kept_message_goes_out_even_when_nobody_asks_for_it_again() {
     let setup = Setup::new();
