@@ -55,6 +55,9 @@ fn mining_starts_and_stops(daemon: &Daemon) {
     daemon
         .operate(&["mining", "add-piece", "/nowhere at all"])
         .failed_saying_once(&["/nowhere at all", "No such file"]);
+    daemon
+        .operate(&["mining", "add-piece", "/"])
+        .failed_saying_once(&["cannot be read", "Is a directory"]);
 }
 
 fn sectors_are_filled_and_tried_again_only_when_they_failed(daemon: &Daemon, sector: &str) {

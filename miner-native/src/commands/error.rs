@@ -74,8 +74,6 @@ pub enum CommandError {
         path: PathBuf,
         source: std::io::Error,
     },
-    #[error("{} has more bytes than any sector takes; choose a smaller file", path.display())]
-    TooLarge { path: PathBuf },
     #[error("no block {id} is among those that the chain keeps; check the id, or name the block by its height")]
     UnknownBlock { id: String },
     #[error("the runtime cannot be started: {0}; close other programs and try again")]

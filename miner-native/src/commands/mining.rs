@@ -13,10 +13,6 @@ use shared::sector::explain::span;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// Most bytes that are read of a piece, all into memory: what a sector of 512 MiB takes, the largest that is sealed. The
-/// daemon knows its own size and refuses more than that.
-const MAX_PIECE: u64 = 532_676_608;
-
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
@@ -121,7 +117,7 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
         }
         Command::AddPiece { file } => {
             check_mining(&operator, "add piece").await?;
-            let added = operator.add_piece(read(&file)?).await?;
+            let added = operator.add_piece(open(&file)?).await?;
             output.show(&added, || format!("piece staged in sector {}", added.sector));
         }
     }
@@ -237,24 +233,17 @@ fn estimate(job: &JobView) -> String {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
-    let failed = |source| CommandError::File {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    };
-    let mut source: Box<dyn Read> = match path.to_str() {
-        Some("-") => Box::new(std::io::stdin()),
-        _ => Box::new(std::fs::File::open(path).map_err(failed)?),
-    };
-    let mut bytes = Vec::new();
-    source
-        .by_ref()
-        .take(MAX_PIECE + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
-    if bytes.len() as u64 > MAX_PIECE {
-        return Err(CommandError::TooLarge { path: path.to_owned() });
+/// A file, or what comes in where its name is `-`.
+fn open(path: &Path) -> Result<Box<dyn Read + Send>, CommandError> {
+    if path.as_os_str() == "-" {
+        return Ok(Box::new(std::io::stdin()));
     }
-    Ok(bytes)
+    match std::fs::File::open(path) {
+        Ok(file) => Ok(Box::new(file)),
+        Err(source) => Err(CommandError::File {
+            action: "read",
+            path: path.to_owned(),
+            source,
+        }),
+    }
 }

@@ -5,14 +5,20 @@ use super::{
     MiningStatus, RedeemOutcome, RedeemRequest, Refusal, SectorSummary, HEADER,
 };
 use crate::settings::{Settings, SettingsChange};
-use reqwest::{Method, RequestBuilder};
+use reqwest::{Body, Method, RequestBuilder};
 use serde::de::DeserializeOwned;
+use std::io::Read;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Longest wait for a connection to this machine.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest wait for an answer: a redemption or an ask has to get into a block.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
+/// Longest wait for an answer to a file.
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+/// Bytes of a file that are read at a time.
+const PART: usize = 1 << 18;
 
 /// Why the daemon gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +27,8 @@ pub enum OperatorError {
         "no daemon answers at {base} ({reason}): start one with `sealdrop daemon`, or name its port with --web-port"
     )]
     Unreachable { base: String, reason: String },
+    #[error("the file cannot be read to its end: {reason}; nothing was stored, check the file")]
+    Unreadable { reason: String },
     #[error("{0}")]
     Refused(String),
     #[error("the daemon at {base} answered something else than expected: {reason}; is it of this version?")]
@@ -128,9 +136,28 @@ impl Operator {
         self.ask(self.request(Method::POST, route::MINING_ONCE)).await
     }
 
-    /// See [`route::ADD_PIECE`]; `bytes` is a file's content.
-    pub async fn add_piece(&self, bytes: Vec<u8>) -> Result<AddedPiece, OperatorError> {
-        self.ask(self.request(Method::POST, route::ADD_PIECE).body(bytes)).await
+    /// See [`route::ADD_PIECE`]; `content` is a file's, read as it is sent: however large it is, it lies in memory only
+    /// [`PART`] bytes at a time.
+    pub async fn add_piece(&self, content: impl Read + Send + 'static) -> Result<AddedPiece, OperatorError> {
+        let unreadable = Arc::new(OnceLock::new());
+        let parts = futures::stream::try_unfold((content, unreadable.clone()), |(mut content, unreadable)| async {
+            let read = tokio::task::spawn_blocking(move || {
+                let mut part = Vec::with_capacity(PART);
+                match content.by_ref().take(PART as u64).read_to_end(&mut part) {
+                    Ok(length) => Ok((length > 0).then_some((part, (content, unreadable)))),
+                    Err(error) => Err(unreadable.get_or_init(|| error.to_string()).clone()),
+                }
+            });
+            read.await.unwrap_or_else(|ended| Err(ended.to_string()))
+        });
+        let request = self.request(Method::POST, route::ADD_PIECE);
+        // As long as it takes: a sector's bytes may come over a pipe.
+        let request = request.timeout(UPLOAD_TIMEOUT).body(Body::wrap_stream(parts));
+        let added = self.ask(request).await;
+        added.map_err(|error| match unreadable.get() {
+            Some(reason) => OperatorError::Unreadable { reason: reason.clone() },
+            None => error,
+        })
     }
 
     /// See [`route::SETTINGS`].
