@@ -1,7 +1,8 @@
 //! Fr32: 127 bytes of a file become four 32-byte field elements of 254 bits each, little-endian, with the two highest bits
-//! zero (spec §8.2). Used by [`super::kernel`] only.
+//! zero (spec §8.2). Used by [`super::kernel`], and by the miner where it writes a sector.
 
 use super::kernel::QUAD;
+use alloc::vec::Vec;
 
 /// (first byte, bits to drop from it) of each field element: element k starts at bit 254·k.
 const STARTS: [(usize, u32); 4] = [(0, 0), (31, 6), (63, 4), (95, 2)];
@@ -19,6 +20,20 @@ pub fn expand(quad: &[u8; QUAD]) -> [[u8; 32]; 4] {
         element[31] &= 0x3f;
     }
     elements
+}
+
+/// Appends the field elements of `data` to `out`, 128 bytes for each 127; zeros complete the last ones.
+pub fn pad(data: &[u8], out: &mut Vec<u8>) {
+    let (quads, rest) = data.as_chunks::<QUAD>();
+    out.reserve(data.len().div_ceil(QUAD) * 128);
+    for quad in quads {
+        out.extend_from_slice(expand(quad).as_flattened());
+    }
+    if !rest.is_empty() {
+        let mut last = [0u8; QUAD];
+        last[..rest.len()].copy_from_slice(rest);
+        out.extend_from_slice(expand(&last).as_flattened());
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ pub mod commitment;
 pub mod commp;
 pub mod digest;
 pub mod division;
-mod fr32;
+pub mod fr32;
 pub mod inclusion;
 pub mod kernel;
 pub mod layout;

@@ -10,8 +10,14 @@ use crate::params::registered;
 use crate::session::guarded;
 use crate::size::SectorSize;
 use filecoin_proofs_api::{seal, PaddedBytesAmount, UnpaddedBytesAmount};
+use shared::piece::tree::zero_piece;
+use shared::piece::{fr32, CommPHasher, PaddedSize};
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+/// Bytes of a piece that are read at a time: whole field elements.
+const PART: usize = 127 << 13;
 
 /// Opens the data of the piece with the given index; called once for each, in order.
 pub type OpenPiece<'a> = dyn FnMut(usize) -> io::Result<Box<dyn Read>> + 'a;
@@ -52,7 +58,7 @@ pub fn write_unsealed(
         file.seek(SeekFrom::Start(placed.offset))
             .map_err(Error::io("seek in", &temporary))?;
         let source = open(index).map_err(Error::io("open a piece for", &temporary))?;
-        write_piece(size, source, &mut file, index, &placed)?;
+        write_piece(source, &mut file, &temporary, index, &placed)?;
     }
     file.sync_all().map_err(Error::io("sync", &temporary))?;
     let target = files.unsealed();
@@ -61,118 +67,116 @@ pub fn write_unsealed(
     Ok(comm_d)
 }
 
+/// Writes one piece where the file stands, part by part: memory does not grow with it. (The library's own way,
+/// `write_and_preprocess`, holds the nodes over all of its leaves.)
 fn write_piece(
-    size: SectorSize,
     source: Box<dyn Read>,
     file: &mut File,
+    path: &Path,
     index: usize,
     placed: &PlacedPiece,
 ) -> Result<(), Error> {
-    let unpadded: UnpaddedBytesAmount = PaddedBytesAmount(placed.padded_size).into();
-    let mut source = ZeroFilled {
-        source: BufReader::new(source),
-        left: unpadded.0,
-        ended: false,
-    };
-    let mut target = Counting { file, written: 0 };
-    let (proof, _) = registered(size);
-    let (info, _) = guarded("padding a piece", || {
-        seal::write_and_preprocess(proof, &mut source, &mut target, unpadded)
-    })?;
-    // The library's own buffered writer hides an error of its last write (a full disk, say).
-    if target.written != placed.padded_size {
-        return Err(Error::Proofs {
-            step: "padding a piece",
-            reason: format!(
-                "only {} of {} bytes of piece {index} could be written",
-                target.written, placed.padded_size
-            ),
-        });
+    let limit = unpadded(placed);
+    let mut source = source.take(limit + 1);
+    let mut hasher = CommPHasher::new();
+    let (mut data, mut padded) = (Vec::with_capacity(PART), Vec::new());
+    loop {
+        data.clear();
+        padded.clear();
+        let read = source.by_ref().take(PART as u64).read_to_end(&mut data);
+        read.map_err(Error::io("read a piece for", path))?;
+        if data.is_empty() {
+            break;
+        }
+        if hasher.size() + data.len() as u64 > limit {
+            return Err(Error::PieceTooLong { index, limit });
+        }
+        hasher.push(&data).map_err(unhashable)?;
+        fr32::pad(&data, &mut padded);
+        file.write_all(&padded).map_err(Error::io("write to", path))?;
     }
-    let more = source.has_more();
-    if more.map_err(Error::io("read a piece for", std::path::Path::new("unsealed")))? {
-        return Err(Error::PieceTooLong {
-            index,
-            limit: unpadded.0,
-        });
-    }
-    if info.commitment != placed.comm_p {
+    let found = commitment(hasher, placed)?;
+    if found != placed.comm_p {
         return Err(Error::PieceMismatch {
             index,
-            found: hex::encode(info.commitment),
+            found: hex::encode(found),
             expected: hex::encode(placed.comm_p),
         });
     }
     Ok(())
 }
 
-/// Exactly `left` bytes: the source's, then zeros.
-struct ZeroFilled<R> {
-    source: R,
-    left: u64,
-    ended: bool,
+/// Bytes of data that a piece's place has room for.
+fn unpadded(placed: &PlacedPiece) -> u64 {
+    UnpaddedBytesAmount::from(PaddedBytesAmount(placed.padded_size)).0
 }
 
-impl<R: Read> ZeroFilled<R> {
-    /// Whether the source has bytes beyond those that were wanted.
-    fn has_more(&mut self) -> io::Result<bool> {
-        if self.ended {
-            return Ok(false);
+/// CommP of what was hashed, with zeros up to the size of the piece's place.
+fn commitment(hasher: CommPHasher, placed: &PlacedPiece) -> Result<[u8; 32], Error> {
+    let place = PaddedSize::new(placed.padded_size).map_err(unhashable)?;
+    if hasher.size() == 0 {
+        return Ok(zero_piece(place).0);
+    }
+    let piece = hasher.finish().map_err(unhashable)?;
+    Ok(piece.subtree().padded_to(place.height()).0)
+}
+
+/// Never of a piece that has a place in a sector.
+fn unhashable(error: impl ToString) -> Error {
+    Error::Proofs {
+        step: "padding a piece",
+        reason: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params::registered;
+    use filecoin_proofs_api::seal::write_and_preprocess;
+    use std::io::Cursor;
+
+    /// Bytes of the sector's file from a piece's place on, and its CommP, by filecoin-proofs.
+    fn by_the_library(data: &[u8], padded: u64) -> (Vec<u8>, [u8; 32]) {
+        let mut whole = data.to_vec();
+        let unpadded = UnpaddedBytesAmount::from(PaddedBytesAmount(padded));
+        whole.resize(unpadded.0 as usize, 0);
+        let mut file = tempfile::tempfile().expect("there is room");
+        let (proof, _) = registered(SectorSize::S8MiB);
+        let (info, _) = write_and_preprocess(proof, whole.as_slice(), &mut file, unpadded).expect("a whole piece");
+        let mut written = Vec::new();
+        file.seek(SeekFrom::Start(0)).expect("a file");
+        file.read_to_end(&mut written).expect("it was written");
+        (written, info.commitment)
+    }
+
+    #[test]
+    fn a_piece_is_written_as_filecoin_proofs_writes_it() {
+        let cases = [
+            (1, 128),
+            (126, 128),
+            (127, 128),
+            (128, 256),
+            (300, 1024),
+            (2032, 2048),
+            (PART + 500, 1 << 21),
+        ];
+        for (length, padded_size) in cases {
+            let data: Vec<u8> = (0..length).map(|i| (i * 7 + i / 251) as u8).collect();
+            let (expected, comm_p) = by_the_library(&data, padded_size);
+            let placed = PlacedPiece {
+                index: Some(0),
+                offset: 0,
+                padded_size,
+                comm_p,
+            };
+            let mut file = tempfile::tempfile().expect("there is room");
+            file.set_len(padded_size).expect("there is room");
+            write_piece(Box::new(Cursor::new(data)), &mut file, Path::new("-"), 0, &placed).expect("it is right");
+            let mut written = Vec::new();
+            file.seek(SeekFrom::Start(0)).expect("a file");
+            file.read_to_end(&mut written).expect("it was written");
+            assert!(written == expected, "{length} bytes");
         }
-        let beyond = io::copy(&mut (&mut self.source).take(1), &mut io::sink())?;
-        Ok(beyond > 0)
-    }
-}
-
-impl<R: Read> Read for ZeroFilled<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX);
-        let wanted = wanted.min(buffer.len());
-        let buffer = &mut buffer[..wanted];
-        if buffer.is_empty() {
-            return Ok(0);
-        }
-        let mut n = match self.ended {
-            true => 0,
-            false => self.source.read(buffer)?,
-        };
-        if n == 0 {
-            self.ended = true;
-            buffer.fill(0);
-            n = wanted;
-        }
-        self.left -= n as u64;
-        Ok(n)
-    }
-}
-
-/// Counts what really reached the file.
-struct Counting<'a> {
-    file: &'a mut File,
-    written: u64,
-}
-
-impl Write for Counting<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.file.write(bytes)?;
-        self.written += n as u64;
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-// The library asks for these two but never uses them.
-impl Read for Counting<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.file.read(buffer)
-    }
-}
-
-impl Seek for Counting<'_> {
-    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
-        self.file.seek(position)
     }
 }
