@@ -110,7 +110,7 @@ impl Watch {
         if self.window_end != Some(window.end) {
             self.warn(miner, &view);
         }
-        self.clear_away(miner, window)?;
+        self.clear_away(miner, &view, window).await?;
         match post_duty(height, &PostFacts::of(&view), &miner.policy) {
             PostDuty::Nothing => Ok(()),
             PostDuty::WaitUntil(_) if height < window.start => {
@@ -128,11 +128,15 @@ impl Watch {
     }
 
     /// The message of the window before this one is done with, also when the process ended before it said so.
-    fn clear_away(&mut self, miner: &Miner, window: WindowView) -> Result<(), PostError> {
-        if self.window_end.replace(window.end) != Some(window.end) {
-            let before = Epoch(window.end.0.saturating_sub(miner.policy.proving_period));
-            miner.chain.settle(&post_purpose(before))?;
+    async fn clear_away(&mut self, miner: &Miner, view: &MinerView, window: WindowView) -> Result<(), PostError> {
+        if self.window_end == Some(window.end) {
+            return Ok(());
         }
+        let before = Epoch(window.end.0.saturating_sub(miner.policy.proving_period));
+        let purpose = post_purpose(before);
+        remember(miner, view, before, &purpose).await?;
+        miner.chain.settle(&purpose)?;
+        self.window_end = Some(window.end);
         Ok(())
     }
 
@@ -215,6 +219,29 @@ impl Watch {
         })?;
         self.proof = None;
         Ok(())
+    }
+}
+
+/// Writes down the proof of a window that is over, when the process ended after it came to a block and before that was
+/// written down.
+async fn remember(miner: &Miner, view: &MinerView, window_end: Epoch, purpose: &str) -> Result<(), PostError> {
+    let Some(message) = miner.chain.made(purpose) else {
+        return Ok(());
+    };
+    if miner.store.has_post(window_end)? {
+        return Ok(());
+    }
+    match miner.chain.receipt(&message).await {
+        Ok(Some(receipt)) if receipt.exit_code == 0 => Ok(miner.store.keep_post(&PostRecord {
+            window_end,
+            height: receipt.height,
+            message: message.to_string(),
+            sectors: ids(view.sectors.iter().filter(|sector| sector.proven)),
+            at_ms: now_ms(),
+        })?),
+        // Refused, or so long ago that the chain does not tell.
+        Ok(_) | Err(ChainError::Pruned { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Store, StoreError};
 use crate::failpoint;
 use crate::settings::Kept;
 use cid::Cid;
-use shared::chain::AttoFil;
+use shared::chain::{AttoFil, Epoch};
 
 /// Most proofs-of-spacetime that are kept; the oldest go first.
 pub const MAX_POSTS: u64 = 1000;
@@ -38,6 +38,11 @@ impl Store {
         self.flush()?;
         failpoint::reach("post.kept");
         Ok(())
+    }
+
+    /// Whether a window's proof is remembered.
+    pub fn has_post(&self, window_end: Epoch) -> Result<bool, StoreError> {
+        Ok(self.posts.contains_key(window_end.0.to_be_bytes())?)
     }
 
     /// The newest proof that the chain accepted.

@@ -307,4 +307,5 @@ fn proofs_of_spacetime_are_kept_by_window() {
         store.keep_post(&post(end)).unwrap();
     }
     assert_eq!(store.last_post().unwrap(), Some(post(900)));
+    assert!(store.has_post(Epoch(600)).unwrap() && !store.has_post(Epoch(1200)).unwrap());
 }

@@ -1,6 +1,6 @@
 //! Proofs-of-spacetime, faults, missed windows and the slasher.
 
-use super::{World, SIZE};
+use super::{World, SIZE, TICK};
 use crate::chain_access::ChainAccess;
 use crate::devnet::tests::{key, produce};
 use crate::prover::fake::FakeEngine;
@@ -32,6 +32,32 @@ async fn a_proof_is_sent_when_the_window_has_been_open_for_the_delay() {
         .expect("the store is whole")
         .expect("kept");
     assert_eq!((post.window_end, post.sectors), (window.end, vec![1]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proof_that_a_kill_left_unwritten_in_a_block_is_written_down_at_the_next_start() {
+    let mut world = World::start().await;
+    world.complete(1, 5000).await;
+    let window = world.view().await.proving_window.expect("there is a sector");
+    world.skip_to(Epoch(window.start.0 + 15)).await;
+    let (miner, height) = (world.miner().clone(), world.height());
+    let mut tasks = std::mem::take(&mut world.tasks);
+    let mut work = Box::pin(tasks.proving.look(&miner, height));
+    while world.view().await.posts == 0 {
+        // The proof goes no further than into the pool before a block takes it.
+        let done = tokio::time::timeout(TICK, &mut work).await;
+        assert!(done.is_err(), "it waits for its block: {done:?}");
+        produce(&world.devnet);
+    }
+    drop(work);
+    drop(miner);
+    assert_eq!(world.miner().store.last_post().expect("the store is whole"), None);
+    world.reopen().await;
+    world.look().await;
+    let post = world.miner().store.last_post().expect("the store is whole");
+    let post = post.expect("it is found on the chain");
+    assert_eq!((post.window_end, post.sectors), (window.end, vec![1]));
+    assert_eq!(world.view().await.posts, 1, "it was not sent again");
 }
 
 /// spec §9.36, spec §9.45, host's side: a late proof pays exactly the fee of the block that it gets into.
