@@ -215,9 +215,23 @@ fn tell_deals(miner: &Miner) -> Result<(), EndError> {
     Ok(())
 }
 
-/// Deletes the files of released sectors.
+/// Deletes the files of released sectors, and of those that are given up and never came to the chain: nobody was promised
+/// their replicas. What was on the chain and is lost stays, for whoever wants to know why.
 async fn remove_sectors(miner: &Miner) -> Result<bool, EndError> {
     let mut any = false;
+    for record in miner.store.sectors() {
+        let sector = record?.sector;
+        let never_came =
+            matches!(&sector.stage, SectorStage::Failed { phase, resume: None, .. } if *phase < Phase::Proving);
+        if never_came && miner.prover.has_files(sector.id) {
+            miner.prover.remove(sector.id).await?;
+            tracing::info!(
+                sector = sector.id,
+                "the files of the sector, which is given up, are removed"
+            );
+            any = true;
+        }
+    }
     for (id, _) in sectors_to(miner, |effect| *effect == SectorEffect::DeleteFiles)? {
         // FAIL: the process may end half-way. THEN: the stage is the same, and what is left is removed again.
         miner.prover.remove(id).await?;

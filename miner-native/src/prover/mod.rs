@@ -303,6 +303,11 @@ impl Prover {
         self.run(Step::Scrub, sector, job).await
     }
 
+    /// Whether anything of a sector is on the disk.
+    pub fn has_files(&self, sector: u64) -> bool {
+        self.engine.dir(sector).exists()
+    }
+
     /// See [`Engine::remove`]. Nothing else is at the sector's files meanwhile but proofs-of-spacetime.
     pub async fn remove(&self, sector: u64) -> Result<(), ProverError> {
         let engine = self.engine.clone();

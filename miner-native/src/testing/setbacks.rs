@@ -70,6 +70,32 @@ async fn a_failed_sector_waits_for_the_operator_and_is_sealed_at_its_order() {
     assert_eq!(world.deal(&cid).deal.state(), DealState::Complete);
 }
 
+/// Its cache would stay for ever: gigabytes for a large sector.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sector_that_is_given_up_leaves_nothing_on_the_disk() {
+    let mut world = world().await;
+    closed(&world).await;
+    while sector(&world).phase() != Phase::PreCommitting {
+        assert!(step(&world).await);
+    }
+    for _ in 0..MAX_ATTEMPTS {
+        let failed = SectorInput::StepFailed {
+            reason: "the disk".into(),
+        };
+        let store = &world.miner().store;
+        let now = crate::miner::now_ms();
+        store.advance_sector(1, failed, now).expect("a step can fail");
+    }
+    let dir = world.sectors().join("1");
+    assert!(dir.exists(), "another try would need it");
+    world.look().await;
+    assert!(dir.exists() && sector(&world).effect() == SectorEffect::AwaitOperator);
+    let given_up = world.miner().store.advance_sector(1, SectorInput::GivenUp, 0);
+    given_up.expect("it failed");
+    world.look().await;
+    assert!(!dir.exists());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ticket_that_is_too_old_is_drawn_anew_before_work_is_spent_under_it() {
     let world = world().await;
