@@ -43,7 +43,11 @@ export class TakeBack extends View {
         </div>
         ${this.running
           ? html`<progress max=${deal.size} .value=${progress?.done ?? 0} aria-label="Fetched from the miner"></progress>
-              <p class="live"><span class="num">${bytes(progress?.done ?? 0)} of ${bytes(deal.size)}</span></p>`
+              <p class="live">
+                ${progress?.done
+                  ? html`<span class="num">${bytes(progress.done)} of ${bytes(deal.size)}</span>`
+                  : 'The miner was asked. If it keeps no unsealed copy, it unseals the file first, which takes minutes.'}
+              </p>`
           : nothing}
         <p class="saved" role="status" data-testid=${this.saved ? 'download-done' : nothing}>
           ${this.saved ? 'Verified: the bytes are exactly those that you stored.' : ''}

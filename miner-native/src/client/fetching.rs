@@ -251,6 +251,9 @@ async fn receive(
         let bytes = chunk.data.0;
         if bytes.is_empty() && signs < MAX_SIGNS {
             // The miner is unsealing the piece, and says now and then that it is still at work.
+            if signs == 0 {
+                report.note("the miner keeps no unsealed copy: it is unsealing the file, which takes minutes");
+            }
             signs += 1;
             continue;
         }
