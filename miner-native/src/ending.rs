@@ -221,25 +221,25 @@ async fn remove_sectors(miner: &Miner) -> Result<bool, EndError> {
     let mut any = false;
     for record in miner.store.sectors() {
         let sector = record?.sector;
-        let never_came =
-            matches!(&sector.stage, SectorStage::Failed { phase, resume: None, .. } if *phase < Phase::Proving);
-        if never_came && miner.prover.has_files(sector.id) {
-            miner.prover.remove(sector.id).await?;
-            tracing::info!(
-                sector = sector.id,
-                "the files of the sector, which is given up, are removed"
-            );
-            any = true;
+        let id = sector.id;
+        let is_released = sector.effect() == SectorEffect::DeleteFiles;
+        if !is_released && !(never_came(&sector) && miner.prover.has_files(id)) {
+            continue;
         }
-    }
-    for (id, _) in sectors_to(miner, |effect| *effect == SectorEffect::DeleteFiles)? {
         // FAIL: the process may end half-way. THEN: the stage is the same, and what is left is removed again.
         miner.prover.remove(id).await?;
-        miner.store.advance_sector(id, SectorInput::FilesDeleted, now_ms())?;
+        if is_released {
+            miner.store.advance_sector(id, SectorInput::FilesDeleted, now_ms())?;
+        }
         tracing::info!(sector = id, "the sector's files are removed");
         any = true;
     }
     Ok(any)
+}
+
+/// Whether a sector was given up before it came to the chain.
+fn never_came(sector: &Sector) -> bool {
+    matches!(&sector.stage, SectorStage::Failed { phase, resume: None, .. } if *phase < Phase::Proving)
 }
 
 /// Removes staged pieces that neither an open deal nor a living sector needs.

@@ -10,8 +10,7 @@ use crate::prover::{JobState, JobView};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use shared::sector::explain::span;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -117,7 +116,7 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
         }
         Command::AddPiece { file } => {
             check_mining(&operator, "add piece").await?;
-            let added = operator.add_piece(open(&file)?).await?;
+            let added = operator.add_piece(super::open(&file)?).await?;
             output.show(&added, || format!("piece staged in sector {}", added.sector));
         }
     }
@@ -230,20 +229,5 @@ fn estimate(job: &JobView) -> String {
             )
         }
         JobState::Queued { behind } => format!("waits behind {behind}, begins {begins}, then {takes} ({})", job.basis),
-    }
-}
-
-/// A file, or what comes in where its name is `-`.
-fn open(path: &Path) -> Result<Box<dyn Read + Send>, CommandError> {
-    if path.as_os_str() == "-" {
-        return Ok(Box::new(std::io::stdin()));
-    }
-    match std::fs::File::open(path) {
-        Ok(file) => Ok(Box::new(file)),
-        Err(source) => Err(CommandError::File {
-            action: "read",
-            path: path.to_owned(),
-            source,
-        }),
     }
 }

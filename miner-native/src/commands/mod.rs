@@ -30,7 +30,8 @@ use crate::daemon::{Proofs, RealProofs};
 
 use clap::{Parser, Subcommand};
 use std::future::Future;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Read};
+use std::path::Path;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
@@ -149,6 +150,21 @@ fn logging(default: &str) {
         .with_writer(std::io::stderr)
         .with_ansi(colours)
         .init();
+}
+
+/// A file, or what comes in where its name is `-`.
+fn open(path: &Path) -> Result<Box<dyn Read + Send>, CommandError> {
+    if path.as_os_str() == "-" {
+        return Ok(Box::new(std::io::stdin()));
+    }
+    match std::fs::File::open(path) {
+        Ok(file) => Ok(Box::new(file)),
+        Err(source) => Err(CommandError::File {
+            action: "read",
+            path: path.to_owned(),
+            source,
+        }),
+    }
 }
 
 #[cfg(test)]

@@ -159,20 +159,12 @@ async fn fund(target: &Target, address: Address, output: Output) -> Result<(), C
 }
 
 fn read(path: &Path) -> Result<String, CommandError> {
-    let failed = |source| CommandError::File {
+    let mut text = String::new();
+    let read = super::open(path)?.take(MAX_SECRET).read_to_string(&mut text);
+    read.map_err(|source| CommandError::File {
         action: "read",
         path: path.to_owned(),
         source,
-    };
-    let mut source: Box<dyn Read> = match path.to_str() {
-        Some("-") => Box::new(std::io::stdin()),
-        _ => Box::new(std::fs::File::open(path).map_err(failed)?),
-    };
-    let mut text = String::new();
-    source
-        .by_ref()
-        .take(MAX_SECRET)
-        .read_to_string(&mut text)
-        .map_err(failed)?;
+    })?;
     Ok(text)
 }

@@ -9,7 +9,7 @@ use crate::needs::check_room;
 use crate::params::registered;
 use crate::session::guarded;
 use crate::size::SectorSize;
-use filecoin_proofs_api::{seal, PaddedBytesAmount, UnpaddedBytesAmount};
+use filecoin_proofs_api::seal;
 use shared::piece::tree::zero_piece;
 use shared::piece::{fr32, CommPHasher, PaddedSize};
 use std::fs::{self, File};
@@ -76,7 +76,8 @@ fn write_piece(
     index: usize,
     placed: &PlacedPiece,
 ) -> Result<(), Error> {
-    let limit = unpadded(placed);
+    let place = PaddedSize::new(placed.padded_size).map_err(unhashable)?;
+    let limit = place.unpadded();
     let mut source = source.take(limit + 1);
     let mut hasher = CommPHasher::new();
     let (mut data, mut padded) = (Vec::with_capacity(PART), Vec::new());
@@ -95,7 +96,7 @@ fn write_piece(
         fr32::pad(&data, &mut padded);
         file.write_all(&padded).map_err(Error::io("write to", path))?;
     }
-    let found = commitment(hasher, placed)?;
+    let found = commitment(hasher, place)?;
     if found != placed.comm_p {
         return Err(Error::PieceMismatch {
             index,
@@ -106,14 +107,8 @@ fn write_piece(
     Ok(())
 }
 
-/// Bytes of data that a piece's place has room for.
-fn unpadded(placed: &PlacedPiece) -> u64 {
-    UnpaddedBytesAmount::from(PaddedBytesAmount(placed.padded_size)).0
-}
-
 /// CommP of what was hashed, with zeros up to the size of the piece's place.
-fn commitment(hasher: CommPHasher, placed: &PlacedPiece) -> Result<[u8; 32], Error> {
-    let place = PaddedSize::new(placed.padded_size).map_err(unhashable)?;
+fn commitment(hasher: CommPHasher, place: PaddedSize) -> Result<[u8; 32], Error> {
     if hasher.size() == 0 {
         return Ok(zero_piece(place).0);
     }
@@ -132,8 +127,8 @@ fn unhashable(error: impl ToString) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::params::registered;
     use filecoin_proofs_api::seal::write_and_preprocess;
+    use filecoin_proofs_api::{PaddedBytesAmount, UnpaddedBytesAmount};
     use std::io::Cursor;
 
     /// Bytes of the sector's file from a piece's place on, and its CommP, by filecoin-proofs.
