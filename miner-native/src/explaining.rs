@@ -9,7 +9,7 @@ use crate::miner::{now_ms, Miner};
 use crate::network::Pulls;
 use crate::prover::{JobState, JobView, Step};
 use crate::sealing::{commit_purpose, pre_commit_purpose};
-use crate::store::{DealRecord, SectorRecord, StoreError};
+use crate::store::{DealRecord, SectorRecord, StoreError, UNSEALED};
 use cid::Cid;
 use shared::chain::view::MinerView;
 use shared::deal::explain::{self as of_deal, Audience, DealFacts, Explanation, TransferFacts};
@@ -122,8 +122,7 @@ impl Explainer {
             Err(_) => Err(format!("no answer within {} seconds", CHAIN_LIMIT.as_secs())),
         };
         let mut sealing = Vec::new();
-        for record in miner.store.sectors() {
-            let record = record?;
+        for record in miner.store.sectors_in(&UNSEALED)? {
             let phase = record.sector.phase();
             if phase > Phase::Packing && phase < Phase::Proving {
                 sealing.push(Sealing {

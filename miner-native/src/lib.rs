@@ -20,7 +20,6 @@ pub mod chain_access;
 pub mod client;
 pub mod commands;
 pub mod daemon;
-mod database;
 pub mod devnet;
 pub mod ending;
 pub mod explaining;

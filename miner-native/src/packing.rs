@@ -5,7 +5,7 @@
 //! [`crate::sealing`], which drives what is closed, and by [`crate::network`] for proposals.
 
 use crate::miner::Miner;
-use crate::store::{SectorRecord, StoreError};
+use crate::store::{is_own, EffectKind, SectorRecord, StoreError};
 use shared::chain::Epoch;
 use shared::deal::{MinerDeal, MinerEffect, MinerStage, SignedProposal};
 use shared::piece::Commitment;
@@ -20,13 +20,12 @@ const LOOK: Duration = Duration::from_secs(30);
 /// will be due.
 pub(crate) fn place(miner: &Miner, now: u64) -> Result<(Vec<u64>, Duration), StoreError> {
     evict(miner)?;
-    for (deal, _) in miner.store.deals_to(|effect| effect == MinerEffect::Place)? {
+    for (deal, _) in miner.store.deals_to(&[EffectKind::Place])? {
         let sector = miner.store.place(&deal, miner.sector_size, now)?;
         tracing::info!(%deal, sector, "the piece has its place");
     }
     let (mut pause, mut closed) = (LOOK, Vec::new());
-    let sectors: Vec<SectorRecord> = miner.store.sectors().collect::<Result<_, _>>()?;
-    for record in sectors {
+    for record in miner.store.unfinished_sectors()? {
         let id = record.sector.id;
         if record.sector.phase() == Phase::Packing {
             let due = record.first_piece_ms.saturating_add(miner.settings.now().auto_seal_ms);
@@ -51,23 +50,21 @@ pub(crate) fn place(miner: &Miner, now: u64) -> Result<(Vec<u64>, Duration), Sto
 fn evict(miner: &Miner) -> Result<(), StoreError> {
     let height = miner.chain.heads().borrow().height;
     let needed = blocks_to_seal(miner)?;
-    for (cid, record) in miner.store.deals_to(|effect| effect == MinerEffect::Place)? {
+    for (cid, record) in miner.store.deals_to(&[EffectKind::Place])? {
         if let Some(reason) = record.deal.is_too_late(height, needed) {
             tracing::warn!(deal = %cid, reason, "the piece gets no place");
             miner.store.evict(&cid, reason)?;
         }
     }
-    let sectors: Vec<SectorRecord> = miner.store.sectors().collect::<Result<_, _>>()?;
-    let packing = sectors.iter().filter(|record| record.sector.phase() == Phase::Packing);
-    for (sector, piece) in packing.flat_map(|record| record.sector.pieces.iter().map(|piece| (record.sector.id, piece)))
-    {
-        let Some(record) = miner.store.deal(&piece.deal)? else {
-            continue;
-        };
-        let is_over = record.deal.effect() == MinerEffect::Rest;
-        let reason = match is_over {
-            true => Some("the deal is over".to_owned()),
-            false => record.deal.is_too_late(height, needed),
+    let packing: Vec<SectorRecord> = miner.store.sectors_in(&[Phase::Packing])?;
+    let pieces = packing
+        .iter()
+        .flat_map(|record| record.sector.pieces.iter().map(|piece| (record.sector.id, piece)));
+    for (sector, piece) in pieces.filter(|(_, piece)| !is_own(piece)) {
+        let reason = match miner.store.deal(&piece.deal)? {
+            Some(record) if record.deal.effect() != MinerEffect::Rest => record.deal.is_too_late(height, needed),
+            // A deal that is over may be forgotten already.
+            _ => Some("the deal is over".to_owned()),
         };
         if let Some(reason) = reason {
             tracing::warn!(deal = %piece.deal, sector, reason, "the piece is evicted");
@@ -111,9 +108,8 @@ pub(crate) fn blocks_for(miner: &Miner, phases: &[Phase]) -> Result<u64, StoreEr
 
 /// Closes every sector that holds pieces and takes more.
 pub(crate) fn close_all(miner: &Miner, now: u64) -> Result<(), StoreError> {
-    let sectors: Vec<SectorRecord> = miner.store.sectors().collect::<Result<_, _>>()?;
-    let packing = sectors.iter().filter(|record| record.sector.phase() == Phase::Packing);
-    for record in packing.filter(|record| !record.sector.pieces.is_empty()) {
+    let packing: Vec<SectorRecord> = miner.store.sectors_in(&[Phase::Packing])?;
+    for record in packing.iter().filter(|record| !record.sector.pieces.is_empty()) {
         miner.store.advance_sector(record.sector.id, SectorInput::Close, now)?;
     }
     Ok(())

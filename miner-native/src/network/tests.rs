@@ -9,7 +9,7 @@ use crate::prover::Prover;
 use crate::registration;
 use crate::settings::{Keeper, Kept, Settings};
 use crate::staging::Staging;
-use crate::store::Store;
+use crate::store::MinerStore;
 use cid::Cid;
 use libp2p_stream::Control;
 use shared::chain::address::MaybeAddress;
@@ -55,9 +55,9 @@ impl World {
         let running = devnet.clone();
         tokio::spawn(async move { running.run().await });
         let host = Host::start(Keypair::generate_ed25519(), ANY_PORT).await.unwrap();
-        let store = Store::open(&dir.path().join("store")).unwrap();
+        let store = MinerStore::open(&dir.path().join("store")).unwrap();
         let worker = SecretKey::from_bytes(&[3; 32]).unwrap();
-        let chain = ChainAccess::connect(&devnet.url(), store.outbox().unwrap(), worker.clone())
+        let chain = ChainAccess::connect(&devnet.url(), store.outbox(), worker.clone())
             .await
             .unwrap();
         let (size, peer, free) = (SectorSize::S8MiB, host.peer_id(), AttoFil::ZERO);
@@ -85,13 +85,12 @@ impl World {
             sector_size: size,
             policy: Policy::default(),
             settings: Keeper::new(kept),
-            prover: Prover::start(Arc::new(engine), size, store.rates().unwrap()),
+            prover: Prover::start(Arc::new(engine), size, store.rates()),
             store,
             staging: Staging::open(dir.path().join("staging")).unwrap(),
             chain,
             verifier: Arc::new(FakeVerifier::default()),
             intake: Intake::default(),
-            deciding: tokio::sync::Mutex::new(()),
             redeeming: tokio::sync::Mutex::new(()),
             received: Notify::new(),
             seal_now: Notify::new(),

@@ -12,6 +12,7 @@ pub mod miner;
 pub mod proposal;
 pub mod refund;
 pub mod response;
+pub mod retention;
 pub mod review;
 pub mod verification;
 

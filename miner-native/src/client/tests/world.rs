@@ -4,6 +4,7 @@ use crate::chain_access::ChainAccess;
 use crate::client::{Report, Session};
 use crate::devnet::{Devnet, DevnetConfig};
 use crate::network::frames;
+use crate::open_database::Memory;
 use futures::StreamExt;
 use libp2p::core::PeerRecord;
 use libp2p::identity::Keypair;
@@ -113,10 +114,7 @@ impl World {
 
     /// The chain as `key`'s account.
     pub async fn chain(&self, key: &SecretKey) -> ChainAccess {
-        let store = sled::Config::new().temporary(true).open();
-        let outbox = store.and_then(|store| store.open_tree("outbox"));
-        let outbox = outbox.expect("a store in memory opens");
-        let connected = ChainAccess::connect(&self.devnet.url(), outbox, key.clone()).await;
+        let connected = ChainAccess::connect(&self.devnet.url(), Arc::new(Memory::default()), key.clone()).await;
         connected.expect("the chain answers")
     }
 
