@@ -1,0 +1,67 @@
+//! What an elliptic curve's additions need of a coordinate field, on however many lanes a kernel has: the multi-scalar
+//! sums of `sealdrop-groth16` and the parameter generator are written once, over this.
+
+use crate::Kernel;
+use blst::blst_fp;
+
+/// Fp for G1, Fp2 for G2, on [`LANES`](Self::LANES) lanes.
+///
+/// *Stored* coordinates lie in memory as [`WORDS`](Self::WORDS) words, in the kernel's Montgomery form, below 2p. What the
+/// functions return is a valid operand of `mul`, `sqr` and `store` unless they say otherwise.
+///
+/// # Safety
+/// For every function: the processor must have the kernel's features (see [`Kernel::best`]); pointers must be valid for
+/// [`WORDS`](Self::WORDS) words each.
+pub trait Field: Copy + Send + Sync + 'static {
+    /// Whose arithmetic it is.
+    const KERNEL: Kernel;
+    /// Numbers in one value.
+    const LANES: usize;
+    /// 64-bit words of a stored coordinate.
+    const WORDS: usize;
+    /// Numbers of the base field in a coordinate: 1 or 2.
+    const COMPONENTS: usize;
+
+    /// Calls `f` from a function compiled for the kernel's features: what is inlined into `f` gets them.
+    unsafe fn vectorize<T>(f: impl FnOnce() -> T) -> T;
+    /// Reads a coordinate for each lane; `p` has [`LANES`](Self::LANES) pointers.
+    unsafe fn load(p: &[*const u64]) -> Self;
+    /// Writes the lanes' coordinates; `self` is below 2p.
+    unsafe fn store(&self, p: &[*mut u64]);
+    /// The product; operands below 8p, the result below 2p.
+    unsafe fn mul(&self, b: &Self) -> Self;
+    /// The square, as [`mul`](Self::mul).
+    unsafe fn sqr(&self) -> Self;
+    /// a - b, below 4p; both up to 2p, and not yet carried if they like.
+    unsafe fn sub_norm(&self, b: &Self) -> Self;
+    /// l - a - b, below 2p; l a product or a square, the others up to 2p.
+    unsafe fn x3(l: &Self, a: &Self, b: &Self) -> Self;
+    /// t - y, below 2p; t a product, y up to 2p.
+    unsafe fn y3(t: &Self, y: &Self) -> Self;
+    /// Negates the lanes of the mask, up to 2p; limbs may be negative: an operand of `sub_norm`, `x3` and `y3` only.
+    unsafe fn neg_mask(&self, mask: u8) -> Self;
+    /// One.
+    unsafe fn one() -> Self;
+    /// Inverts every lane of every element, of which there are 8 at most; `false`, and nothing useful, if one is zero.
+    unsafe fn invert(v: &mut [Self]) -> bool;
+    /// From a number in blst's form for each component to a stored coordinate.
+    unsafe fn import(x: &[blst_fp], to: *mut u64);
+    /// From a stored coordinate to blst's form, for each component.
+    unsafe fn export(from: *const u64, to: &mut [blst_fp]);
+    /// Negates a stored coordinate in its place.
+    unsafe fn negate(at: *mut u64);
+    /// Reads a component for each lane, 48 bytes big-endian and below p at each of `p`, and stores them.
+    unsafe fn import_be(p: &[*const u8], to: &[*mut u64]);
+
+    /// Whether two stored coordinates are the same number.
+    #[inline]
+    unsafe fn same(a: *const u64, b: *const u64) -> bool {
+        let (mut x, mut y) = ([blst_fp::default(); 2], [blst_fp::default(); 2]);
+        // SAFETY: as this function's own contract.
+        unsafe {
+            Self::export(a, &mut x[..Self::COMPONENTS]);
+            Self::export(b, &mut y[..Self::COMPONENTS]);
+        }
+        x.map(|c| c.l) == y.map(|c| c.l)
+    }
+}
