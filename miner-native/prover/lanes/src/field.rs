@@ -65,3 +65,39 @@ pub trait Field: Copy + Send + Sync + 'static {
         x.map(|c| c.l) == y.map(|c| c.l)
     }
 }
+
+/// The scalar field on [`LANES`](Self::LANES) lanes: what a Fourier transform needs of it.
+///
+/// Values are *loose* (below 1.5r) between the functions; constants, the `w` of a butterfly, are below r.
+///
+/// # Safety
+/// For every function: the processor must have the kernel's features (see [`Kernel::best`]).
+pub trait ScalarField: Copy + Send + Sync + 'static {
+    /// Whose arithmetic it is.
+    const KERNEL: Kernel;
+    /// Numbers in one value.
+    const LANES: usize;
+    /// A product is a·b / 2^RADIX: Montgomery form is x·2^RADIX.
+    const RADIX: u64;
+
+    /// As [`Field::vectorize`].
+    unsafe fn vectorize<T>(f: impl FnOnce() -> T) -> T;
+    /// The integer `x`, below r, on every lane.
+    unsafe fn splat(x: &[u64; 4]) -> Self;
+    /// The integers `x(0)`, `x(1)`, … below r, a lane each.
+    unsafe fn gather(x: impl FnMut(usize) -> [u64; 4]) -> Self;
+    /// The lanes' integers, reduced below r, to the first [`LANES`](Self::LANES) of `to`.
+    unsafe fn scatter(&self, to: &mut [[u64; 4]]);
+    /// a·b / 2^RADIX, below 1.12r; a below 3.5r, b loose.
+    unsafe fn mul(&self, b: &Self) -> Self;
+    /// a - b, loose.
+    unsafe fn sub(&self, b: &Self) -> Self;
+    /// (u, v) to (u + v, (u - v)·w / 2^RADIX): decimation in frequency.
+    unsafe fn dif(u: &mut Self, v: &mut Self, w: &Self);
+    /// (u, v) to (u + v·w, u - v·w), v·w being the product as above: decimation in time.
+    unsafe fn dit(u: &mut Self, v: &mut Self, w: &Self);
+    /// Pairs of lanes (i, i + `s`) to (x_i + x_(i+s), x_i - x_(i+s)); `s` is a power of two below [`LANES`](Self::LANES).
+    unsafe fn cross(&self, s: usize) -> Self;
+    /// Negates lane 0.
+    unsafe fn negate_first(&self) -> Self;
+}

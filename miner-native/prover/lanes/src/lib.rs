@@ -4,10 +4,11 @@
 mod constants;
 mod field;
 mod kernel;
+pub mod portable;
 
 #[cfg(target_arch = "x86_64")]
 pub mod ifma;
 
 pub use constants::*;
-pub use field::Field;
+pub use field::{Field, ScalarField};
 pub use kernel::Kernel;
