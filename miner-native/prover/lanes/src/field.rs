@@ -24,10 +24,24 @@ pub trait Field: Copy + Send + Sync + 'static {
 
     /// Calls `f` from a function compiled for the kernel's features: what is inlined into `f` gets them.
     unsafe fn vectorize<T>(f: impl FnOnce() -> T) -> T;
-    /// Reads a coordinate for each lane; `p` has [`LANES`](Self::LANES) pointers.
-    unsafe fn load(p: &[*const u64]) -> Self;
-    /// Writes the lanes' coordinates; `self` is below 2p.
-    unsafe fn store(&self, p: &[*mut u64]);
+    /// Reads a coordinate for each lane, `offset` words behind the pointers, of which there are [`LANES`](Self::LANES).
+    unsafe fn load_at(p: &[*const u64], offset: usize) -> Self;
+    /// Writes the lanes' coordinates, `offset` words behind the pointers; `self` is below 2p.
+    unsafe fn store_at(&self, p: &[*mut u64], offset: usize);
+    /// [`load_at`](Self::load_at) the pointers themselves.
+    #[inline(always)]
+    unsafe fn load(p: &[*const u64]) -> Self {
+        // SAFETY: the same contract.
+        unsafe { Self::load_at(p, 0) }
+    }
+    /// [`store_at`](Self::store_at) the pointers themselves.
+    #[inline(always)]
+    unsafe fn store(&self, p: &[*mut u64]) {
+        // SAFETY: the same contract.
+        unsafe { self.store_at(p, 0) }
+    }
+    /// Asks for the cache line at `p`, which may be any address: a hint.
+    unsafe fn prefetch(p: *const u64);
     /// The product; operands below 8p, the result below 2p.
     unsafe fn mul(&self, b: &Self) -> Self;
     /// The square, as [`mul`](Self::mul).
@@ -52,6 +66,9 @@ pub trait Field: Copy + Send + Sync + 'static {
     unsafe fn negate(at: *mut u64);
     /// Reads a component for each lane, 48 bytes big-endian and below p at each of `p`, and stores them.
     unsafe fn import_be(p: &[*const u8], to: &[*mut u64]);
+
+    /// Multiplications of the base field in one `mul`, and in one `sqr`.
+    const COST: (u64, u64) = if Self::COMPONENTS == 1 { (1, 1) } else { (3, 2) };
 
     /// Whether two stored coordinates are the same number.
     #[inline]
@@ -100,4 +117,16 @@ pub trait ScalarField: Copy + Send + Sync + 'static {
     unsafe fn cross(&self, s: usize) -> Self;
     /// Negates lane 0.
     unsafe fn negate_first(&self) -> Self;
+}
+
+/// The three fields of one kernel, so that an algorithm has one parameter.
+pub trait Arithmetic: 'static {
+    /// Whose they are.
+    const KERNEL: Kernel;
+    /// Coordinates of G1.
+    type Fp: Field;
+    /// Coordinates of G2.
+    type Fp2: Field;
+    /// Scalars.
+    type Fr: ScalarField;
 }

@@ -10,5 +10,31 @@ pub mod portable;
 pub mod ifma;
 
 pub use constants::*;
-pub use field::{Field, ScalarField};
+pub use field::{Arithmetic, Field, ScalarField};
 pub use kernel::Kernel;
+
+/// [`Kernel::Portable`]'s fields.
+pub struct Portable;
+impl Arithmetic for Portable {
+    const KERNEL: Kernel = Kernel::Portable;
+    type Fp = portable::Fp;
+    type Fp2 = portable::Fp2;
+    type Fr = portable::Fr;
+}
+
+/// [`Kernel::Ifma`]'s fields; on other architectures, where that kernel is never chosen, the portable ones.
+pub struct Ifma;
+#[cfg(target_arch = "x86_64")]
+impl Arithmetic for Ifma {
+    const KERNEL: Kernel = Kernel::Ifma;
+    type Fp = ifma::Fp;
+    type Fp2 = ifma::Fp2;
+    type Fr = ifma::Fr;
+}
+#[cfg(not(target_arch = "x86_64"))]
+impl Arithmetic for Ifma {
+    const KERNEL: Kernel = Kernel::Ifma;
+    type Fp = portable::Fp;
+    type Fp2 = portable::Fp2;
+    type Fr = portable::Fr;
+}

@@ -39,15 +39,17 @@ macro_rules! field {
                 f()
             }
             #[inline(always)]
-            unsafe fn load(p: &[*const u64]) -> Self {
+            unsafe fn load_at(p: &[*const u64], offset: usize) -> Self {
                 // SAFETY: the caller's pointer is valid for so many words; the type is nothing but them.
-                Self(unsafe { p[0].cast::<$raw>().read_unaligned() })
+                Self(unsafe { p[0].add(offset).cast::<$raw>().read_unaligned() })
             }
             #[inline(always)]
-            unsafe fn store(&self, p: &[*mut u64]) {
+            unsafe fn store_at(&self, p: &[*mut u64], offset: usize) {
                 // SAFETY: as above.
-                unsafe { p[0].cast::<$raw>().write_unaligned(self.0) }
+                unsafe { p[0].add(offset).cast::<$raw>().write_unaligned(self.0) }
             }
+            #[inline(always)]
+            unsafe fn prefetch(_: *const u64) {}
             #[inline(always)]
             unsafe fn mul(&self, b: &Self) -> Self {
                 Self(call!($mul, &self.0, &b.0))

@@ -109,8 +109,20 @@ impl Field for Fp {
     const COMPONENTS: usize = 1;
 
     tf! { unsafe fn vectorize<T>(f: impl FnOnce() -> T) -> T { f() } }
-    tf! { unsafe fn load(p: &[*const u64]) -> Self { debug_assert_eq!(p.len(), 8); Fp(unsafe { load_rows(p, 0) }) } }
-    tf! { unsafe fn store(&self, p: &[*mut u64]) { debug_assert_eq!(p.len(), 8); unsafe { store_rows(p, 0, &self.0) } } }
+    tf! { unsafe fn load_at(p: &[*const u64], offset: usize) -> Self {
+        debug_assert_eq!(p.len(), 8);
+        // SAFETY: the caller's pointers are valid for eight words.
+        Fp(unsafe { load_rows(p, offset) })
+    }}
+    tf! { unsafe fn store_at(&self, p: &[*mut u64], offset: usize) {
+        debug_assert_eq!(p.len(), 8);
+        // SAFETY: as above.
+        unsafe { store_rows(p, offset, &self.0) }
+    }}
+    tf! { unsafe fn prefetch(p: *const u64) {
+        // SAFETY: a prefetch reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
+    }}
     tf! { unsafe fn mul(&self, b: &Self) -> Self { Fp(pmul(&self.0, &b.0)) } }
     tf! { unsafe fn sqr(&self) -> Self { Fp(mont_sqr(&self.0, &P, P_INV)) } }
     tf! { unsafe fn sub_norm(&self, b: &Self) -> Self { Fp(carry(add_const(&sub(&self.0, &b.0), &P2))) } }

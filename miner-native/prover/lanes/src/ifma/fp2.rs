@@ -16,16 +16,17 @@ impl Field for Fp2 {
     const COMPONENTS: usize = 2;
 
     tf! { unsafe fn vectorize<T>(f: impl FnOnce() -> T) -> T { f() } }
-    tf! { unsafe fn load(p: &[*const u64]) -> Self {
+    tf! { unsafe fn load_at(p: &[*const u64], offset: usize) -> Self {
         debug_assert_eq!(p.len(), 8);
         // SAFETY: the caller's pointers are valid for 16 words.
-        unsafe { Fp2(load_rows(p, 0), load_rows(p, 8)) }
+        unsafe { Fp2(load_rows(p, offset), load_rows(p, offset + 8)) }
     }}
-    tf! { unsafe fn store(&self, p: &[*mut u64]) {
+    tf! { unsafe fn store_at(&self, p: &[*mut u64], offset: usize) {
         debug_assert_eq!(p.len(), 8);
         // SAFETY: as above.
-        unsafe { store_rows(p, 0, &self.0); store_rows(p, 8, &self.1); }
+        unsafe { store_rows(p, offset, &self.0); store_rows(p, offset + 8, &self.1); }
     }}
+    tf! { unsafe fn prefetch(p: *const u64) { unsafe { Fp::prefetch(p) } } }
     tf! { /// Karatsuba: three products.
     unsafe fn mul(&self, b: &Self) -> Self {
         let (v0, v1) = (pmul(&self.0, &b.0), pmul(&self.1, &b.1));
