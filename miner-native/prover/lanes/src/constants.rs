@@ -6,10 +6,20 @@ pub const MASK: u64 = (1 << 52) - 1;
 
 /// p, the base field's modulus, 381 bits, in 64-bit words.
 pub const P64: [u64; 6] = [
-    0xb9feffffffffaaab, 0x1eabfffeb153ffff, 0x6730d2a0f6b0f624, 0x64774b84f38512bf, 0x4b1ba7b6434bacd7, 0x1a0111ea397fe69a,
+    0xb9feffffffffaaab,
+    0x1eabfffeb153ffff,
+    0x6730d2a0f6b0f624,
+    0x64774b84f38512bf,
+    0x4b1ba7b6434bacd7,
+    0x1a0111ea397fe69a,
 ];
 /// r, the scalar field's modulus, 255 bits, in 64-bit words.
-pub const R64: [u64; 4] = [0xffffffff00000001, 0x53bda402fffe5bfe, 0x3339d80809a1d805, 0x73eda753299d7d48];
+pub const R64: [u64; 4] = [
+    0xffffffff00000001,
+    0x53bda402fffe5bfe,
+    0x3339d80809a1d805,
+    0x73eda753299d7d48,
+];
 
 /// p in limbs.
 pub const P: [u64; 8] = limbs(P64);

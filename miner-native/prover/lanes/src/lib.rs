@@ -11,7 +11,7 @@ pub mod ifma;
 
 pub use constants::*;
 pub use field::{Arithmetic, Field, ScalarField};
-pub use kernel::Kernel;
+pub use kernel::{Kernel, KERNEL_VARIABLE};
 
 /// [`Kernel::Portable`]'s fields.
 pub struct Portable;
@@ -37,4 +37,15 @@ impl Arithmetic for Ifma {
     type Fp = portable::Fp;
     type Fp2 = portable::Fp2;
     type Fr = portable::Fr;
+}
+
+/// Whether the processor has every feature that the eight-lane functions are compiled for.
+#[cfg(target_arch = "x86_64")]
+fn ifma_available() -> bool {
+    macro_rules! all { ($($feature:tt)*) => { $(std::arch::is_x86_feature_detected!($feature))&&* } }
+    all!("avx512f" "avx512ifma" "avx512dq" "avx512vl" "avx512bw" "avx512vbmi" "bmi2" "adx")
+}
+#[cfg(not(target_arch = "x86_64"))]
+fn ifma_available() -> bool {
+    false
 }

@@ -137,7 +137,19 @@ macro_rules! field {
 /// One in blst's Montgomery form.
 const ONE: blst_fp = blst_fp { l: crate::pow2_p(384) };
 const ZERO: blst_fp = blst_fp { l: [0; 6] };
-field!(Fp, blst_fp, 6, 1, blst_fp_mul, blst_fp_sqr, blst_fp_sub, blst_fp_cneg, blst_fp_eucl_inverse, ONE, ZERO);
+field!(
+    Fp,
+    blst_fp,
+    6,
+    1,
+    blst_fp_mul,
+    blst_fp_sqr,
+    blst_fp_sub,
+    blst_fp_cneg,
+    blst_fp_eucl_inverse,
+    ONE,
+    ZERO
+);
 field!(
     Fp2,
     blst_fp2,

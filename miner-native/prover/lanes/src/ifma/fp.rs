@@ -120,8 +120,7 @@ impl Field for Fp {
         unsafe { store_rows(p, offset, &self.0) }
     }}
     tf! { unsafe fn prefetch(p: *const u64) {
-        // SAFETY: a prefetch reads nothing.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
+        _mm_prefetch::<_MM_HINT_T1>(p.cast())
     }}
     tf! { unsafe fn mul(&self, b: &Self) -> Self { Fp(pmul(&self.0, &b.0)) } }
     tf! { unsafe fn sqr(&self) -> Self { Fp(mont_sqr(&self.0, &P, P_INV)) } }

@@ -36,7 +36,12 @@ const fn high(s: usize) -> u8 {
 /// Five limbs of a number below 2r to words, reduced below r.
 #[inline(always)]
 fn words(l: [u64; 5]) -> [u64; 4] {
-    let x = [l[0] | l[1] << 52, l[1] >> 12 | l[2] << 40, l[2] >> 24 | l[3] << 28, l[3] >> 36 | l[4] << 16];
+    let x = [
+        l[0] | l[1] << 52,
+        l[1] >> 12 | l[2] << 40,
+        l[2] >> 24 | l[3] << 28,
+        l[3] >> 36 | l[4] << 16,
+    ];
     match sub_words(x, R64) {
         (reduced, false) => reduced,
         _ => x,
