@@ -66,6 +66,9 @@ pub trait Field: Copy + Send + Sync + 'static {
     unsafe fn negate(at: *mut u64);
     /// Reads a component for each lane, 48 bytes big-endian and below p at each of `p`, and stores them.
     unsafe fn import_be(p: &[*const u8], to: &[*mut u64]);
+    /// Writes each lane's number as uncompressed points have it, `offset` bytes behind the pointer: 48 bytes a component,
+    /// reduced below p, big-endian, the imaginary part first; `self` is below 2p.
+    unsafe fn export_be_at(&self, to: &[*mut u8], offset: usize);
 
     /// Multiplications of the base field in one `mul`, and in one `sqr`.
     const COST: (u64, u64) = if Self::COMPONENTS == 1 { (1, 1) } else { (3, 2) };

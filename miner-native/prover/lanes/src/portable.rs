@@ -130,6 +130,17 @@ macro_rules! field {
                     to[0].cast::<[u64; 6]>().write_unaligned(out.l);
                 }
             }
+            #[inline]
+            unsafe fn export_be_at(&self, to: &[*mut u8], offset: usize) {
+                for i in 0..$components {
+                    // SAFETY: the number is nothing but so many of blst's, and the caller's pointer is valid for 48
+                    // bytes each.
+                    unsafe {
+                        let component = (&raw const self.0).cast::<blst_fp>().add($components - 1 - i);
+                        blst_bendian_from_fp(to[0].add(offset + 48 * i), component);
+                    }
+                }
+            }
         }
     };
 }

@@ -94,6 +94,36 @@ pub unsafe fn row_of_be(p: *const u8) -> V {
     _mm512_and_si512(shifted, bc(MASK))
 }}
 
+tf! { /// The row of a number's eight limbs, carried and below 2^384, to 48 bytes, big-endian: [`row_of_be`]'s inverse.
+///
+/// Two limbs are 13 bytes, of which the seventh has a half of either.
+pub unsafe fn row_to_be(row: V, to: *mut u8) {
+    /// Where each byte comes from, and the other half of each seventh one.
+    const INDEX: ([u8; 64], [u8; 64], u64) = {
+        let (mut first, mut second, mut halves) = ([0u8; 64], [0u8; 64], 0);
+        let mut at = 0;
+        while at < 48 {
+            let (pair, byte) = ((47 - at) / 13, (47 - at) % 13);
+            first[at] = (16 * pair + if byte <= 6 { byte } else { byte + 2 }) as u8;
+            if byte == 6 {
+                second[at] = (16 * pair + 8) as u8;
+                halves |= 1 << at;
+            }
+            at += 1;
+        }
+        (first, second, halves)
+    };
+    // Odd limbs begin at half a byte.
+    let aligned = _mm512_sllv_epi64(row, _mm512_set_epi64(4, 0, 4, 0, 4, 0, 4, 0));
+    // SAFETY: 64 bytes are read from each table, 48 written to the caller's pointer.
+    unsafe {
+        let (first, second) = (_mm512_loadu_si512(INDEX.0.as_ptr().cast()), _mm512_loadu_si512(INDEX.1.as_ptr().cast()));
+        let bytes = _mm512_permutexvar_epi8(first, aligned);
+        let halves = _mm512_maskz_permutexvar_epi8(INDEX.2, second, aligned);
+        _mm512_mask_storeu_epi8(to.cast(), (1 << 48) - 1, _mm512_or_si512(bytes, halves));
+    }
+}}
+
 /// x·k with blst's multiplication: x·k / 2^384, canonical.
 fn rescaled(x: [u64; 6], k: [u64; 6]) -> blst_fp {
     let mut out = blst_fp::default();
@@ -198,5 +228,16 @@ impl Field for Fp {
         let x = pmul(&transpose(r), &splat(&P_R2));
         // SAFETY: as the caller's contract.
         unsafe { store_rows(to, 0, &x) };
+    }}
+    tf! { /// The product with the integer 1 is the number itself, up to p: p if it is a multiple of p.
+    unsafe fn export_be_at(&self, to: &[*mut u8], offset: usize) {
+        debug_assert_eq!(to.len(), 8);
+        let mut x = pmul(&self.0, &splat(&[1, 0, 0, 0, 0, 0, 0, 0]));
+        let mut zero = 0xff;
+        for j in 0..8 { zero &= _mm512_cmpeq_epi64_mask(x[j], bc(P[j])); }
+        for j in 0..8 { x[j] = _mm512_maskz_mov_epi64(!zero, x[j]); }
+        let r = transpose(x);
+        // SAFETY: the caller's pointers are valid for 48 bytes behind the offset.
+        for i in 0..8 { unsafe { row_to_be(r[i], to.get_unchecked(i).add(offset)) }; }
     }}
 }

@@ -89,4 +89,7 @@ impl Field for Fp2 {
     }
     tf! { /// One component; the other lies eight words behind.
     unsafe fn import_be(p: &[*const u8], to: &[*mut u64]) { unsafe { Fp::import_be(p, to) } } }
+    tf! { unsafe fn export_be_at(&self, to: &[*mut u8], offset: usize) {
+        unsafe { Fp(self.1).export_be_at(to, offset); Fp(self.0).export_be_at(to, offset + 48); }
+    }}
 }

@@ -17,7 +17,7 @@ mod fr;
 
 pub use crate::constants::*;
 pub use crate::field::{Field, ScalarField};
-pub use fp::{pack, pmul, row_of_be, rows, unpack, Fp};
+pub use fp::{pack, pmul, row_of_be, row_to_be, rows, unpack, Fp};
 pub use fp2::Fp2;
 pub use fr::{reduce_r, rmul, Fr};
 
