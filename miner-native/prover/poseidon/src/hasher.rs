@@ -68,9 +68,9 @@ pub struct Poseidon {
 }
 
 enum Tables {
-    Two(Width<3>),
-    Eight(Width<9>),
-    Eleven(Width<12>),
+    Two(Box<Width<3>>),
+    Eight(Box<Width<9>>),
+    Eleven(Box<Width<12>>),
 }
 
 /// The constants in both kernels' forms.
@@ -89,15 +89,15 @@ impl Poseidon {
         match arity {
             Arity::Two => TWO.get_or_init(|| Self {
                 arity,
-                tables: Tables::Two(Width::new::<U2>()),
+                tables: Tables::Two(Box::new(Width::new::<U2>())),
             }),
             Arity::Eight => EIGHT.get_or_init(|| Self {
                 arity,
-                tables: Tables::Eight(Width::new::<U8>()),
+                tables: Tables::Eight(Box::new(Width::new::<U8>())),
             }),
             Arity::Eleven => ELEVEN.get_or_init(|| Self {
                 arity,
-                tables: Tables::Eleven(Width::new::<U11>()),
+                tables: Tables::Eleven(Box::new(Width::new::<U11>())),
             }),
         }
     }
@@ -114,7 +114,7 @@ impl Poseidon {
     /// [`Error`]; `hashes` then holds anything.
     pub fn hash_columns(&self, kernel: Kernel, layers: &[&[u8]], hashes: &mut [u8]) -> Result<(), Error> {
         let fit = layers.len() == self.arity.elements() && layers.iter().all(|layer| layer.len() == hashes.len());
-        if !fit || hashes.len() % NODE != 0 {
+        if !fit || !hashes.len().is_multiple_of(NODE) {
             return Err(self.lengths(layers.iter().map(|layer| layer.len()).sum(), hashes));
         }
         self.hash(
@@ -135,7 +135,7 @@ impl Poseidon {
     /// [`Error`]; `hashes` then holds anything.
     pub fn hash_nodes(&self, kernel: Kernel, nodes: &[u8], hashes: &mut [u8]) -> Result<(), Error> {
         let arity = self.arity.elements();
-        if hashes.len() % NODE != 0 || hashes.len().checked_mul(arity) != Some(nodes.len()) {
+        if !hashes.len().is_multiple_of(NODE) || hashes.len().checked_mul(arity) != Some(nodes.len()) {
             return Err(self.lengths(nodes.len(), hashes));
         }
         if hashes.is_empty() {

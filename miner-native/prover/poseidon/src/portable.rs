@@ -21,13 +21,6 @@ pub(crate) const RADIX: Radix = Radix {
 /// Inputs and outputs of all partial rounds, with the past before them: 11 + 2·57 at most.
 const PAST: usize = 128;
 
-/// a·b + c + d: never more than 128 bits.
-#[inline(always)]
-fn multiply_add(a: u64, b: u64, c: u64, d: u64) -> (u64, u64) {
-    let sum = u128::from(a) * u128::from(b) + u128::from(c) + u128::from(d);
-    (sum as u64, (sum >> 64) as u64)
-}
-
 /// One column's sum: 192 bits, which up to 88 products of 128 bits and a carry never fill.
 #[derive(Clone, Copy, Default)]
 struct Column {
@@ -65,21 +58,26 @@ impl Column {
 ///
 /// With r0 = 2^64 - 2^32 + 1 the factor is m = -t0·(2^32 + 1), and t0 + m·r0 = 2^64·(m - ⌊m / 2^32⌋ + carry of t0 + m).
 #[inline(always)]
-fn reduce<const W: usize>(mut t: [u64; W]) -> Limbs {
-    let mut overflow = false;
-    for i in 0..W - 4 {
-        let m = t[i].wrapping_add(t[i] << 32).wrapping_neg();
-        let (_, carry) = t[i].overflowing_add(m);
-        let mut carry = m - (m >> 32) + u64::from(carry);
+fn reduce<const W: usize>(t: [u64; W]) -> Limbs {
+    let (mut m, mut column, mut out) = ([0; W], Column::default(), [0; 4]);
+    for k in 0..W {
+        column.add_word(t[k]);
         for j in 1..4 {
-            (t[i + j], carry) = multiply_add(m, R64[j], t[i + j], carry);
+            if k >= j && k - j < W - 4 {
+                column.add(m[k - j], R64[j]);
+            }
         }
-        let (sum, c1) = t[i + 4].overflowing_add(carry);
-        let (sum, c2) = sum.overflowing_add(u64::from(overflow));
-        (t[i + 4], overflow) = (sum, c1 | c2);
+        if k < W - 4 {
+            let low = column.take();
+            m[k] = low.wrapping_add(low << 32).wrapping_neg();
+            let (_, carry) = low.overflowing_add(m[k]);
+            column.add_word(m[k] - (m[k] >> 32) + u64::from(carry));
+        } else {
+            out[k - (W - 4)] = column.take();
+        }
     }
-    debug_assert!(!overflow, "an operand was beyond its bound");
-    [t[W - 4], t[W - 3], t[W - 2], t[W - 1]]
+    debug_assert!(column.low == 0, "an operand was beyond its bound");
+    out
 }
 
 /// Σ a[i]·k[i] + add.

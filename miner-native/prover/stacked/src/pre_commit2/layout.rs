@@ -5,6 +5,9 @@ use super::NODE;
 /// Children of a node in every base tree.
 pub(super) const ARITY: usize = 8;
 
+/// A sector of 64 GiB, the largest there is. (Nodes have numbers of 32 bits.)
+const MOST_NODES: usize = 1 << 31;
+
 /// How a sector's base trees are joined to one root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
@@ -42,7 +45,7 @@ pub struct Layout {
 /// Numbers that make no sector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LayoutError {
-    /// The nodes do not make base trees of 8, 64, 512, … leaves.
+    /// The nodes do not make base trees of 8, 64, 512, … leaves, or are more than 64 GiB.
     #[error("{nodes} nodes do not make {base_trees} trees of arity 8")]
     Nodes {
         /// The sector's nodes.
@@ -70,8 +73,9 @@ impl Layout {
     /// [`LayoutError`].
     pub fn new(nodes: usize, layers: usize, shape: Shape, rows_to_discard: usize) -> Result<Self, LayoutError> {
         let leaves = nodes / shape.base_trees();
-        let whole = leaves.is_power_of_two() && leaves.trailing_zeros() % ARITY.trailing_zeros() == 0 && leaves > 1;
-        if !whole || leaves * shape.base_trees() != nodes {
+        let whole =
+            leaves.is_power_of_two() && leaves.trailing_zeros().is_multiple_of(ARITY.trailing_zeros()) && leaves > 1;
+        if !whole || leaves * shape.base_trees() != nodes || nodes > MOST_NODES {
             return Err(LayoutError::Nodes {
                 nodes,
                 base_trees: shape.base_trees(),
@@ -86,7 +90,7 @@ impl Layout {
             shape,
             rows_to_discard,
         };
-        if rows_to_discard + 1 >= layout.rows() {
+        if rows_to_discard >= layout.rows() - 1 {
             return Err(LayoutError::Discard {
                 rows_to_discard,
                 rows: layout.rows(),
@@ -213,6 +217,7 @@ mod tests {
             (16, Shape::Base),
             (500, Shape::Base),
             (520, Shape::Sub8),
+            (1 << 33, Shape::Base),
         ] {
             let error = LayoutError::Nodes {
                 nodes,
@@ -228,6 +233,6 @@ mod tests {
                 rows: 4
             })
         );
-        assert!(new(512, 2, Shape::Base, usize::MAX - 1).is_err());
+        assert!(new(512, 2, Shape::Base, usize::MAX).is_err());
     }
 }
