@@ -201,6 +201,11 @@ fn is_stamped(dir: &Path, circuit: Circuit, size: SectorSize) -> Result<bool, Pa
     Ok(Stamp::read(&params).as_ref().is_some_and(right) && dir.join(&names.verifying_key).is_file())
 }
 
+/// Where the parameters lie.
+pub(crate) fn parameter_file(dir: &Path, circuit: Circuit, size: SectorSize) -> Result<PathBuf, ParamsError> {
+    Ok(dir.join(file_names(circuit, size)?.params))
+}
+
 /// Where the verifying key lies.
 pub(crate) fn verifying_key(dir: &Path, circuit: Circuit, size: SectorSize) -> Result<PathBuf, ParamsError> {
     Ok(dir.join(file_names(circuit, size)?.verifying_key))
