@@ -47,6 +47,8 @@ pub struct Settings {
     pub memory_mib: u64,
     /// Zero-knowledge proofs at once; 0 leaves it to the machine.
     pub commit2_slots: u64,
+    /// Whether the own prover seals and proves, with filecoin-proofs behind it, or filecoin-proofs alone.
+    pub own_prover: bool,
     /// Bytes of accepted deals that wait to be sealed, at most; 0 is [`crate::intake::bounds`]' choice.
     pub staging_max_bytes: u64,
     /// Accepted deals that wait to be sealed, at most.
@@ -74,6 +76,7 @@ impl Default for Settings {
             slash: true,
             memory_mib: 0,
             commit2_slots: 0,
+            own_prover: true,
             staging_max_bytes: 0,
             staging_max_deals: 1024,
             keep_unsealed: true,
@@ -109,6 +112,8 @@ pub struct SettingsChange {
     pub memory_mib: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit2_slots: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own_prover: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub staging_max_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -153,6 +158,7 @@ impl Settings {
             slash: change.slash.unwrap_or(self.slash),
             memory_mib: change.memory_mib.unwrap_or(self.memory_mib),
             commit2_slots: change.commit2_slots.unwrap_or(self.commit2_slots),
+            own_prover: change.own_prover.unwrap_or(self.own_prover),
             staging_max_bytes: change.staging_max_bytes.unwrap_or(self.staging_max_bytes),
             staging_max_deals: change.staging_max_deals.unwrap_or(self.staging_max_deals),
             keep_unsealed: change.keep_unsealed.unwrap_or(self.keep_unsealed),

@@ -68,6 +68,7 @@ impl World {
             prover_id: [0; 32],
             size,
             dir: dir.path().join("sectors"),
+            refuses_own: false,
         };
         let settings = Settings {
             price: free,
