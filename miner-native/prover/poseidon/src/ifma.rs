@@ -157,7 +157,7 @@ macro_rules! fifth { ($a:expr, $k:expr) => {{
     t
 }} }
 
-far! { /// Σ a[i]·k[i] / 2^260, with `add` before the division.
+far! { /// `Σ a[i]·k[i] / 2^260`, with `add` before the division.
 fn sum(a: &[Element], k: &[Limbs], add: &Limbs, out: &mut Element) {
     let mut t = begin!(add);
     for (a, k) in a.iter().zip(k) { multiply_add!(t, a, k); }
@@ -171,7 +171,7 @@ fn sum_loose(a: &[Element], k: &[Limbs], add: &Limbs, out: &mut Element) {
     steps!(t, 0 1 2 3 4);
     for g in 0..2 { for j in 0..5 { out[g][j] = t[g][5 + j]; } }
 }}
-far! { /// Σ a[i]·h[i] / 2^52, h of one limb.
+far! { /// `Σ a[i]·h[i] / 2^52`, h of one limb.
 fn sum_limb(a: &[Element], h: &[u64], out: &mut Element) {
     let mut t = [[_mm512_setzero_si512(); 6]; 2];
     for (a, h) in a.iter().zip(h) {
@@ -193,7 +193,7 @@ fn sbox(a: &Element, k: &Limbs, out: &mut Element) {
     let mut t = fifth!(a, k);
     finish!(t, 5, out);
 }}
-far! { /// out[0] = a^5 / 2^1040, out[1] = that + rest, which need not be carried.
+far! { /// `out[0] = a^5 / 2^1040`, `out[1]` = that + rest, which need not be carried.
 fn sbox_and(a: &Element, rest: &Element, out: &mut [Element; 2]) {
     let mut t = fifth!(a, &[0; 5]);
     let mut u = t;

@@ -80,7 +80,7 @@ fn reduce<const W: usize>(t: [u64; W]) -> Limbs {
     out
 }
 
-/// Σ a[i]·k[i] + add.
+/// `Σ a[i]·k[i] + add`.
 #[inline(always)]
 fn dot(a: &[Limbs], k: &[Limbs], add: &Limbs) -> [u64; 9] {
     let (mut out, mut column) = ([0; 9], Column::default());
@@ -125,13 +125,13 @@ fn square(a: &Limbs) -> [u64; 8] {
     out
 }
 
-/// Σ a[i]·k[i] / 2^320, with `add` before the division.
+/// `Σ a[i]·k[i] / 2^320`, with `add` before the division.
 #[inline(always)]
 fn sum(a: &[Limbs], k: &[Limbs], add: &Limbs) -> Limbs {
     reduce(dot(a, k, add))
 }
 
-/// Σ a[i]·h[i] / 2^64, h below 2^47.
+/// `Σ a[i]·h[i] / 2^64`, h below 2^47.
 #[inline(always)]
 fn sum_limb(a: &[Limbs], h: &[u64]) -> Limbs {
     let mut columns = [0u128; 4];

@@ -1,11 +1,11 @@
 //! The constants of one arity, rewritten for fewer and cheaper products. Derived once from neptune's, for each kernel.
 //!
-//! 1. The MDS matrix is M[i][j] = 1/(t + i + j). Times L = lcm(t, …, 3t - 2) its entries are integers of one limb, and the
+//! 1. The MDS matrix is `M[i][j] = 1/(t + i + j)`. Times L = lcm(t, …, 3t - 2) its entries are integers of one limb, and the
 //!    factor L, like every factor that a Montgomery reduction divides by, is only a scale of the whole state, which the
 //!    round constants absorb. So plain numbers go in and come out, and a full round's matrix costs one limb an entry.
 //! 2. A partial round changes one element by an S-box; the other n = t - 1 are a linear system with one input x (the S-box's
 //!    output) and one output u (its next input): s' = A·s + c·x, u = d·x + c·s. By Cayley and Hamilton u is a recurrence
-//!    over the last n inputs and outputs, u' = d·x + Σ β[i]·x[-i] - χ[i]·u[-i+1], χ being A's characteristic polynomial:
+//!    over the last n inputs and outputs, `u' = d·x + Σ β[i]·x[-i] - χ[i]·u[-i+1]`, χ being A's characteristic polynomial:
 //!    2n products and one reduction a round, and no other element to update.
 //! 3. The recurrence begins with n outputs of a past that never was (the state, run backwards with x = 0: c·A^-i·s), and
 //!    ends by solving for the state from its last n inputs and outputs.
@@ -199,16 +199,16 @@ pub(crate) fn hilbert<const T: usize>() -> (u64, [u64; 24]) {
     (lcm, std::array::from_fn(entry))
 }
 
-/// The partial rounds as a linear system: s' = A·s + c·x, u = d·x + c·s, with u(0) = m[0]·state.
+/// The partial rounds as a linear system: s' = A·s + c·x, u = d·x + c·s, with `u(0) = m[0]·state`.
 struct System<'a, const T: usize> {
     plan: &'a Plan<'a, T>,
     /// Width less one.
     n: usize,
     d: Scalar,
     c: Vec<Scalar>,
-    /// χ[0] = 1, χ[1], …, χ[n].
+    /// `χ[0] = 1, χ[1], …, χ[n]`.
     chi: Vec<Scalar>,
-    /// β[0] = d, β[1], …, β[n].
+    /// `β[0] = d, β[1], …, β[n]`.
     beta: Vec<Scalar>,
     /// c·A^-i for i = 0, …, n.
     back: Matrix,

@@ -111,6 +111,23 @@ fn a_run_that_was_cut_off_is_not_taken_for_whole_and_the_next_one_is_right() {
     }
 }
 
+/// On one thread nothing is told once it is to stop: no other job begins.
+#[test]
+fn no_job_begins_after_the_stop() {
+    let (stop, late) = (AtomicBool::new(false), AtomicBool::new(false));
+    let sealing = middling();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let stopped = pool.install(|| {
+        sealing.run_with(Kernel::best(), &stop, &|done, _| {
+            if done > 0 && stop.swap(true, Ordering::Relaxed) {
+                late.store(true, Ordering::Relaxed);
+            }
+        })
+    });
+    assert!(matches!(stopped, Err(Error::Stopped)), "{stopped:?}");
+    assert!(!late.into_inner());
+}
+
 /// Trap 1 of filecoin-proofs: it encodes the replica in place, so a second run's CommR is wrong without an error.
 #[test]
 fn a_second_run_gives_the_same_and_removes_what_it_finds() {

@@ -112,7 +112,7 @@ impl Error {
 /// when it returns. A thread needs less than 1 MiB, the trees' upper rows 10 MiB in a 32 GiB sector.
 ///
 /// `progress` gets (done, total), both in units of its own, in order, from any thread: it must return soon. `stop` is looked
-/// at every few milliseconds.
+/// at between jobs, of 10 milliseconds with IFMA and at most a quarter of a second without.
 ///
 /// # Errors
 /// [`Error`]. The sector's other files are then as they were; outputs are missing or not whole, and `p_aux` is missing.
