@@ -40,6 +40,7 @@ use files::{blake2b, digest, io_error, Draft, Stamp};
 use keys::{meta, pinned, write_if_other, Pinned};
 use official::{is_checked, is_official_key, published};
 use report::Meter;
+use sealdrop_lanes::Kernel;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -349,7 +350,7 @@ fn make(dir: &Path, circuit: Circuit, size: SectorSize, progress: &mut dyn FnMut
             total,
         })
     };
-    let key = match write_parameters(circuit, size, &mut draft, &mut report) {
+    let key = match write_parameters(Kernel::best(), circuit, size, &mut draft, &mut report) {
         Ok(key) => key,
         Err(error) => {
             draft.abandon();
