@@ -98,6 +98,18 @@ fn insecure_rng(circuit: Circuit, size: SectorSize) -> ChaCha20Rng {
     ChaCha20Rng::from_seed(Sha256::digest(seed).into())
 }
 
+/// The power of two that the number of constraints fits in. A wrong one would cost time only.
+const fn likely_domain(circuit: Circuit, size: SectorSize) -> usize {
+    let exponent = match (circuit, size) {
+        (Circuit::PoRep, SectorSize::S2KiB | SectorSize::S8MiB) => 22,
+        (Circuit::PoRep, _) => 23,
+        (Circuit::WindowPoSt, SectorSize::S2KiB) => 15,
+        (Circuit::WindowPoSt, SectorSize::S8MiB) => 16,
+        (Circuit::WindowPoSt, _) => 17,
+    };
+    1 << exponent
+}
+
 /// Writes the development parameters of `circuit` at `size` to `out`; returns the verifying key's bytes.
 pub(super) fn write_parameters(
     kernel: Kernel,
@@ -110,6 +122,7 @@ pub(super) fn write_parameters(
         return Err(ParamsError::OfficialOnly { size });
     }
     let trapdoor = Trapdoor::draw(&mut insecure_rng(circuit, size));
+    let likely = likely_domain(circuit, size);
     let (seal, post) = registered(size);
     let setup = |error| ParamsError::Circuit {
         circuit,
@@ -122,7 +135,7 @@ pub(super) fn write_parameters(
             type Compound = StackedCompound<SectorShapeBase, DefaultPieceHasher>;
             let shape = public_params::<SectorShapeBase>(&seal.as_v1_config()).map_err(setup)?;
             let blank = || <Compound as CompoundProof<Scheme, _>>::blank_circuit(&shape);
-            generate(kernel, blank, &trapdoor, out, progress)
+            generate(kernel, blank, likely, &trapdoor, out, progress)
         }
         Circuit::WindowPoSt => {
             type Scheme = FallbackPoSt<'static, SectorShapeBase>;
@@ -130,7 +143,7 @@ pub(super) fn write_parameters(
             let shape = window_post_public_params::<SectorShapeBase>(&post.as_v1_config());
             let shape = shape.map_err(setup)?;
             let blank = || <Compound as CompoundProof<Scheme, _>>::blank_circuit(&shape);
-            generate(kernel, blank, &trapdoor, out, progress)
+            generate(kernel, blank, likely, &trapdoor, out, progress)
         }
     };
     written.map_err(|error| match error {

@@ -65,16 +65,18 @@ impl Trapdoor {
 }
 
 /// Writes the parameters to `out` and returns the verifying key's bytes, which do not depend on the kernel. `progress`
-/// hears (done, total) units of work; before the first point is out, the total is 0.
+/// hears (done, total) units of work; before the first point is out, the total is 0. If the circuit's domain is not of the
+/// `likely` size, that costs a second synthesis.
 pub(super) fn generate<C: Circuit<Scalar>>(
     kernel: Kernel,
     circuit: impl Fn() -> C,
+    likely: usize,
     trapdoor: &Trapdoor,
     out: &mut (impl Write + Send),
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Vec<u8>, GeneratorError> {
     progress(0, 0);
-    let evaluation = evaluate(circuit, &trapdoor.tau)?;
+    let evaluation = evaluate(circuit, &trapdoor.tau, likely)?;
     match kernel {
         Kernel::Portable => write::<Portable, _>(evaluation, trapdoor, out, progress),
         Kernel::Ifma => write::<Ifma, _>(evaluation, trapdoor, out, progress),

@@ -58,6 +58,9 @@ impl Circuit<Scalar> for Awkward {
     }
 }
 
+/// What [`Awkward`]'s constraints fit in.
+const DOMAIN: usize = 4096;
+
 fn stock(seed: u64) -> Vec<u8> {
     let mut rng = ChaCha20Rng::seed_from_u64(seed);
     let parameters: Parameters<Bls12> =
@@ -70,7 +73,7 @@ fn stock(seed: u64) -> Vec<u8> {
 fn ours(kernel: Kernel, seed: u64) -> (Vec<u8>, Vec<u8>) {
     let trapdoor = Trapdoor::draw(&mut ChaCha20Rng::seed_from_u64(seed));
     let mut bytes = Vec::new();
-    let key = generate(kernel, || Awkward, &trapdoor, &mut bytes, &mut |_, _| {}).expect("our generator works");
+    let key = generate(kernel, || Awkward, DOMAIN, &trapdoor, &mut bytes, &mut |_, _| {}).expect("our generator works");
     (bytes, key)
 }
 
@@ -105,6 +108,43 @@ fn any_number_of_threads_writes_the_same_bytes() {
 }
 
 #[test]
+fn a_wrong_guess_of_the_domain_changes_nothing() {
+    let trapdoor = Trapdoor::draw(&mut ChaCha20Rng::seed_from_u64(1));
+    let right = ours(Kernel::best(), 1).0;
+    for likely in [1, DOMAIN / 2, DOMAIN * 2, 1 << 20] {
+        let mut bytes = Vec::new();
+        generate(
+            Kernel::best(),
+            || Awkward,
+            likely,
+            &trapdoor,
+            &mut bytes,
+            &mut |_, _| {},
+        )
+        .expect("our generator works");
+        assert!(bytes == right, "{likely}");
+    }
+}
+
+#[test]
+fn a_tau_among_the_domains_roots_is_refused() {
+    let mut trapdoor = Trapdoor::draw(&mut ChaCha20Rng::seed_from_u64(1));
+    trapdoor.tau = Scalar::ONE;
+    let error = generate(
+        Kernel::best(),
+        || Awkward,
+        DOMAIN,
+        &trapdoor,
+        &mut Vec::new(),
+        &mut |_, _| {},
+    );
+    assert!(matches!(
+        error.expect_err("must be refused"),
+        super::generator::GeneratorError::Synthesis(SynthesisError::UnexpectedIdentity)
+    ));
+}
+
+#[test]
 fn another_seed_gives_other_parameters() {
     assert!(ours(Kernel::best(), 1).0 != ours(Kernel::best(), 2).0);
 }
@@ -114,7 +154,15 @@ fn progress_ends_at_its_total_and_never_falls() {
     let trapdoor = Trapdoor::draw(&mut ChaCha20Rng::seed_from_u64(1));
     let mut heard = Vec::new();
     let mut progress = |done, total| heard.push((done, total));
-    generate(Kernel::best(), || Awkward, &trapdoor, &mut Vec::new(), &mut progress).expect("our generator works");
+    generate(
+        Kernel::best(),
+        || Awkward,
+        DOMAIN,
+        &trapdoor,
+        &mut Vec::new(),
+        &mut progress,
+    )
+    .expect("our generator works");
     assert!(heard.windows(2).all(|pair| pair[0].0 <= pair[1].0));
     let (done, total) = *heard.last().expect("something was reported");
     assert!(total > 0);
@@ -131,8 +179,15 @@ fn a_variable_that_nothing_binds_is_refused() {
         }
     }
     let trapdoor = Trapdoor::draw(&mut ChaCha20Rng::seed_from_u64(1));
-    let error =
-        generate(Kernel::best(), || Loose, &trapdoor, &mut Vec::new(), &mut |_, _| {}).expect_err("must be refused");
+    let error = generate(
+        Kernel::best(),
+        || Loose,
+        DOMAIN,
+        &trapdoor,
+        &mut Vec::new(),
+        &mut |_, _| {},
+    )
+    .expect_err("must be refused");
     assert!(matches!(
         error,
         super::generator::GeneratorError::Synthesis(SynthesisError::UnconstrainedVariable)
