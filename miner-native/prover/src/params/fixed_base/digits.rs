@@ -17,7 +17,7 @@ const BITS: std::ops::RangeInclusive<usize> = 6..=16;
 /// (r + 1) / 2
 const HALF_R: [u64; 5] = {
     let r = R64;
-    // r is 1 modulo 4.
+    // r is odd; the addition does not overflow, or this would not compile.
     let low = (r[0] >> 1 | r[1] << 63) + 1;
     [low, r[1] >> 1 | r[2] << 63, r[2] >> 1 | r[3] << 63, r[3] >> 1, 0]
 };

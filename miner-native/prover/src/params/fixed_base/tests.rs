@@ -41,6 +41,10 @@ fn scalars(windows: Windows) -> Vec<Scalar> {
     ] {
         all.extend([edge - Scalar::ONE, edge, edge + Scalar::ONE]);
     }
+    for bit in [15, 63, 64, 127, 128, 191, 192, 254] {
+        let power = Scalar::from(2).pow_vartime([bit]);
+        all.extend([power, -power, power - Scalar::ONE]);
+    }
     let mut rng = ChaCha20Rng::seed_from_u64(7);
     let random: Vec<Scalar> = (0..12).map(|_| Scalar::random(&mut rng)).collect();
     all.extend(random.iter().chain(&random));
