@@ -32,6 +32,7 @@ use shared::sector::{retry_pause_ms, Phase, SectorEffect, SectorInput, SectorPie
 use sled::transaction::Transactional;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
 
 /// Most deals that are ever accepted: each is kept for good, with up to 256 KiB of vouchers.
 pub const MAX_DEALS: u64 = 16_384;
@@ -84,6 +85,8 @@ pub struct Store {
     redemptions: sled::Tree,
     /// Held while a record is read, changed and written.
     turn: Mutex<()>,
+    /// Counts changes of deals that are on the disk.
+    changes: watch::Sender<u64>,
 }
 
 impl Store {
@@ -103,6 +106,7 @@ impl Store {
                 posts: db.open_tree("posts")?,
                 redemptions: db.open_tree("redemptions")?,
                 turn: Mutex::new(()),
+                changes: watch::Sender::new(0),
                 db,
             })
         };
@@ -157,6 +161,18 @@ impl Store {
     /// Brings everything to the disk.
     pub fn flush(&self) -> Result<(), StoreError> {
         self.db.flush()?;
+        Ok(())
+    }
+
+    /// Tells of every change of a deal, whichever, once it is on the disk: who waits for one looks again then.
+    pub fn deal_changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// [`Self::flush`] after a deal has changed.
+    fn flush_deals(&self) -> Result<(), StoreError> {
+        self.flush()?;
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
         Ok(())
     }
 
@@ -231,7 +247,7 @@ impl Store {
                 Ok(())
             })
             .map_err(settled)?;
-        self.flush()?;
+        self.flush_deals()?;
         failpoint::reach("deal.accepted");
         Ok(())
     }
@@ -256,7 +272,7 @@ impl Store {
                 Ok(())
             })
             .map_err(settled)?;
-        self.flush()
+        self.flush_deals()
     }
 
     /// Moves a deal on.
@@ -290,7 +306,7 @@ impl Store {
                 Ok(())
             })
             .map_err(settled)?;
-        self.flush()?;
+        self.flush_deals()?;
         match record.deal.stage {
             MinerStage::Received { .. } => failpoint::reach("deal.received"),
             MinerStage::Complete { .. } => failpoint::reach("deal.complete"),

@@ -75,7 +75,7 @@ impl Store {
                 Ok(())
             })
             .map_err(settled)?;
-        self.flush()
+        self.flush_deals()
     }
 
     /// The sector that still packs and holds the piece of a deal.
@@ -126,7 +126,7 @@ impl Store {
                 Ok(())
             })
             .map_err(settled)?;
-        self.flush()
+        self.flush_deals()
     }
 
     fn with_room(&self, bytes: u64, size: SectorSize, now_ms: u64) -> Result<SectorRecord, StoreError> {

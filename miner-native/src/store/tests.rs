@@ -55,6 +55,31 @@ fn received(store: &Store, number: u8, bytes: u64) -> Cid {
 }
 
 #[test]
+fn every_change_of_a_deal_is_told_when_it_can_be_read() {
+    let (_dir, store) = store();
+    let mut told = store.deal_changes();
+    let mut expect = |what: &str| {
+        assert!(told.has_changed().unwrap(), "{what}");
+        told.borrow_and_update();
+    };
+    let (accepted, comm_p) = proposal(1, 500, None);
+    let cid = accepted.cid();
+    store.accept(&record(accepted)).unwrap();
+    expect("accepted");
+    store.advance_deal(&cid, MinerInput::PieceReceived { comm_p }).unwrap();
+    expect("received");
+    store.place(&cid, SIZE, 10).unwrap();
+    expect("placed");
+    store.evict(&cid, "too late".into()).unwrap();
+    expect("evicted");
+    assert_eq!(store.deal(&cid).unwrap().unwrap().deal.state(), DealState::Failed);
+    let (refused, _) = proposal(2, 500, None);
+    store.refuse(&record(refused)).unwrap();
+    expect("refused");
+    assert!(!told.has_changed().unwrap());
+}
+
+#[test]
 fn a_deal_and_its_sector_change_together_and_placing_again_gives_the_same_place() {
     let (_dir, store) = store();
     let cid = received(&store, 1, 500);
