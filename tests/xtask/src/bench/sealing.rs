@@ -11,14 +11,14 @@ use std::process::{Command, Stdio};
 
 use anyhow::{bail, Context, Result};
 
-use crate::build;
-use crate::process;
 use crate::project::Project;
+use crate::{build, process, setup, test};
 
 const USAGE: &str = "\
 usage: cargo xtask bench sealing [PART...] [--quick]
 
   overhead     processor time of a sector in the daemon against the bare calls of filecoin-proofs
+  page         a file of 6 MB from its drop on the page to Complete, and where the time goes
   throughput   four deals together against one after another, with proofs-of-spacetime in between
   params       the parameter generator against bellperson's own
   kill         the daemon killed after every write and around every side effect
@@ -36,6 +36,7 @@ const MEBIBYTES: u64 = 1 << 20;
 /// The parts and their scale.
 struct Plan {
     overhead: bool,
+    page: bool,
     throughput: bool,
     params: bool,
     kill: bool,
@@ -52,7 +53,7 @@ impl Plan {
             .map(String::as_str)
             .filter(|arg| *arg != "--quick")
             .collect();
-        let known = ["overhead", "throughput", "params", "kill", "sector", "soak"];
+        let known = ["overhead", "page", "throughput", "params", "kill", "sector", "soak"];
         if let Some(unknown) = parts.iter().find(|part| !known.contains(part)) {
             bail!("the sealing benchmark has no part `{unknown}`\n{USAGE}");
         }
@@ -60,6 +61,7 @@ impl Plan {
         let has = |part: &str| parts.contains(&part);
         Ok(Self {
             overhead: all || has("overhead"),
+            page: all || has("page"),
             throughput: all || has("throughput"),
             params: all || has("params"),
             kill: all || has("kill"),
@@ -127,6 +129,7 @@ impl Bench<'_> {
         };
         let deals = plan.overhead || plan.throughput;
         part(deals, "overhead and throughput", &|figures| self.deals(plan, figures));
+        part(plan.page, "page", &|figures| self.page(plan, figures));
         part(plan.params, "params", &|figures| self.params(plan, figures));
         part(plan.kill, "kill", &|figures| self.kill(figures));
         part(plan.soak, "soak", &|figures| self.soak(plan, figures));
@@ -181,6 +184,25 @@ impl Bench<'_> {
             .args([order, DEALS, sector])
             .env("SEALDROP_BIN", self.project.daemon());
         measured(&mut command, "seal the sectors of some deals")
+    }
+
+    /// A program beside the browser tests, which shares their helpers: a daemon of its own, and the page in a browser.
+    fn page(&self, plan: &Plan, figures: &mut Figures) -> Result<()> {
+        build::all(self.project)?;
+        let browser = setup::for_browser_tests(self.project)?;
+        let (sector, _) = plan.sector_size();
+        let mut node = Command::new("node");
+        process::without_package_variables(&mut node);
+        test::with_places(&mut node, self.project, &browser);
+        node.arg(self.project.browser_tests().join("drop.mjs"))
+            .arg(sector)
+            .env("SEALDROP_PARAMS", params_folder()?);
+        let drop = measured(&mut node, "drop a file on the page")?;
+        for name in ["drop_to_complete_s", "drop_outside_prover_s"] {
+            figures.add(name, drop.number(name)?);
+        }
+        figures.raw("drop", &drop.line);
+        Ok(())
     }
 
     /// Both generators on the same circuit. The proof-of-replication of 2 KiB sectors is what miners wait for; a small
@@ -350,9 +372,9 @@ mod tests {
     fn all_parts_but_the_long_one_run_unless_some_are_named() {
         let plan = |text: &str| Plan::of(&text.split_whitespace().map(String::from).collect::<Vec<_>>());
         let all = plan("--quick").expect("it is known");
-        assert!(all.overhead && all.throughput && all.params && all.kill && all.quick && !all.sector);
+        assert!(all.overhead && all.throughput && all.page && all.params && all.kill && all.quick && !all.sector);
         let some = plan("params sector").expect("they are known");
-        assert!(some.params && some.sector && !some.overhead && !some.kill && !some.quick);
+        assert!(some.params && some.sector && !some.overhead && !some.page && !some.kill && !some.quick);
         assert!(plan("speed").is_err());
     }
 }
