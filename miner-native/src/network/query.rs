@@ -11,7 +11,7 @@ use shared::deal::watch::LONGEST_WATCH_MS;
 use shared::deal::{DealState, MinerEffect, QueryRequest, Response, WatchRequest};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::broadcast::{self, error::RecvError};
 
 /// Reads a question, answers it with the deal's state, signed by the worker; also when there is no such deal.
 pub(super) async fn answer(
@@ -36,7 +36,7 @@ pub(super) async fn watch(
     let WatchRequest { cid, state } = frames::read(&mut stream).await?;
     let changes = miner.store.deal_changes();
     let longest = Duration::from_millis(LONGEST_WATCH_MS);
-    let awaited = next_state(changes, state, longest, || response(&miner, &pulls, peer, cid));
+    let awaited = next_state(changes, (cid, state), longest, || response(&miner, &pulls, peer, cid));
     // A peer that waits says nothing more: whatever can be read is its end.
     let mut nothing = [0];
     let response = tokio::select! {
@@ -46,27 +46,35 @@ pub(super) async fn watch(
     send(&miner, response, stream).await
 }
 
-/// What `look` finds as soon as that is another state than `known`; after `longest` whatever it finds. Looks again with each
-/// change.
+/// What `look` finds of the deal as soon as that is another state than the one known; after `longest` whatever it finds.
+/// Looks again when the deal changes; `changes` listens already.
 async fn next_state(
-    mut changes: watch::Receiver<u64>,
-    known: DealState,
+    mut changes: broadcast::Receiver<Cid>,
+    (deal, known): (Cid, DealState),
     longest: Duration,
     look: impl Fn() -> Result<Response, ExchangeError>,
 ) -> Result<Response, ExchangeError> {
     let limit = tokio::time::sleep(longest);
     tokio::pin!(limit);
     loop {
-        // Before the look, so that a change after it wakes this.
-        changes.borrow_and_update();
         let response = look()?;
         if response.state != known || limit.is_elapsed() {
             return Ok(response);
         }
         tokio::select! {
-            // The store cannot be gone: the caller holds its miner.
-            Ok(()) = changes.changed() => {}
+            () = changed(&mut changes, &deal) => {}
             () = &mut limit => {}
+        }
+    }
+}
+
+/// Returns when the deal may have changed.
+async fn changed(changes: &mut broadcast::Receiver<Cid>, deal: &Cid) {
+    loop {
+        match changes.recv().await {
+            Ok(other) if other != *deal => {}
+            // The store cannot be gone: whoever waits holds its miner.
+            Ok(_) | Err(RecvError::Lagged(_) | RecvError::Closed) => return,
         }
     }
 }
@@ -103,46 +111,58 @@ mod tests {
     use super::*;
     use std::cell::Cell;
 
+    /// Longer than any test.
+    const LONG: Duration = Duration::from_secs(24 * 3600);
+
+    fn deal(name: &[u8]) -> Cid {
+        shared::chain::keys::cid_of_bytes(name)
+    }
+
     fn in_state(state: DealState) -> Response {
         Response {
             state,
             message: String::new(),
-            proposal_cid: shared::chain::keys::cid_of_bytes(b"a deal"),
+            proposal_cid: deal(b"ours"),
             proof_info: None,
         }
     }
 
-    /// Longer than any test.
-    const LONG: Duration = Duration::from_secs(24 * 3600);
-
     #[tokio::test]
     async fn a_watch_ends_at_once_with_news_and_without_any_after_the_longest_wait() {
-        let (_changes, told) = watch::channel(0);
+        let (changes, told) = broadcast::channel(4);
         let look = || Ok(in_state(DealState::Staged));
-        let news = next_state(told.clone(), DealState::Accepted, LONG, look).await;
+        let news = next_state(told, (deal(b"ours"), DealState::Accepted), LONG, look).await;
         assert_eq!(news.expect("it is there").state, DealState::Staged);
-        let none = next_state(told, DealState::Staged, Duration::ZERO, look).await;
+        let known = (deal(b"ours"), DealState::Staged);
+        let none = next_state(changes.subscribe(), known, Duration::ZERO, look).await;
         assert_eq!(none.expect("it is there").state, DealState::Staged);
     }
 
     #[tokio::test]
-    async fn a_watch_looks_again_when_a_deal_changes_and_only_then() {
-        let (changes, told) = watch::channel(0);
+    async fn a_watch_looks_again_when_its_deal_changes_and_only_then() {
+        let (changes, told) = broadcast::channel(4);
         let (looks, state) = (Cell::new(0), Cell::new(DealState::Staged));
-        let watching = next_state(told, DealState::Staged, LONG, || {
+        let watching = next_state(told, (deal(b"ours"), DealState::Staged), LONG, || {
             looks.set(looks.get() + 1);
             Ok(in_state(state.get()))
         });
         tokio::pin!(watching);
+        let mut told = |changed: &[u8]| changes.send(deal(changed)).expect("it listens");
         assert!(futures::poll!(&mut watching).is_pending() && futures::poll!(&mut watching).is_pending());
         assert_eq!(looks.get(), 1);
-        // Another deal's change.
-        changes.send_replace(1);
+        state.set(DealState::Complete);
+        told(b"another");
+        assert!(futures::poll!(&mut watching).is_pending());
+        assert_eq!(looks.get(), 1);
+        state.set(DealState::Staged);
+        // A change of what peers are not told.
+        told(b"ours");
         assert!(futures::poll!(&mut watching).is_pending());
         assert_eq!(looks.get(), 2);
         state.set(DealState::Complete);
-        assert!(futures::poll!(&mut watching).is_pending(), "nobody told it to look");
-        changes.send_replace(2);
+        // More than it can keep, its own not among the last.
+        told(b"ours");
+        (0..8).for_each(|_| drop(told(b"another")));
         assert_eq!(watching.await.expect("it is there").state, DealState::Complete);
         assert_eq!(looks.get(), 3);
     }

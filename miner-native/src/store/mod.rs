@@ -32,7 +32,7 @@ use shared::sector::{retry_pause_ms, Phase, SectorEffect, SectorInput, SectorPie
 use sled::transaction::Transactional;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use tokio::sync::watch;
+use tokio::sync::broadcast;
 
 /// Most deals that are ever accepted: each is kept for good, with up to 256 KiB of vouchers.
 pub const MAX_DEALS: u64 = 16_384;
@@ -40,6 +40,8 @@ pub const MAX_DEALS: u64 = 16_384;
 pub const MAX_REJECTIONS: u64 = 256;
 /// Key among the counters: the open deals are complete.
 const SERVING: &str = "serving";
+/// Changes of deals that are kept for those who listen; one who missed some looks for itself.
+const CHANGES_KEPT: usize = 256;
 /// Most phase changes that a sector remembers.
 const MAX_HISTORY: usize = 64;
 
@@ -85,8 +87,8 @@ pub struct Store {
     redemptions: sled::Tree,
     /// Held while a record is read, changed and written.
     turn: Mutex<()>,
-    /// Counts changes of deals that are on the disk.
-    changes: watch::Sender<u64>,
+    /// Tells which deals have changed, once that is on the disk.
+    changes: broadcast::Sender<Cid>,
 }
 
 impl Store {
@@ -106,7 +108,7 @@ impl Store {
                 posts: db.open_tree("posts")?,
                 redemptions: db.open_tree("redemptions")?,
                 turn: Mutex::new(()),
-                changes: watch::Sender::new(0),
+                changes: broadcast::Sender::new(CHANGES_KEPT),
                 db,
             })
         };
@@ -164,15 +166,16 @@ impl Store {
         Ok(())
     }
 
-    /// Tells of every change of a deal, whichever, once it is on the disk: who waits for one looks again then.
-    pub fn deal_changes(&self) -> watch::Receiver<u64> {
+    /// Tells which deals change, from now on, each change once it is on the disk.
+    pub fn deal_changes(&self) -> broadcast::Receiver<Cid> {
         self.changes.subscribe()
     }
 
     /// [`Self::flush`] after a deal has changed.
-    fn flush_deals(&self) -> Result<(), StoreError> {
+    fn flush_deal(&self, cid: &Cid) -> Result<(), StoreError> {
         self.flush()?;
-        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+        // Nobody listens when it fails.
+        let _ = self.changes.send(*cid);
         Ok(())
     }
 
@@ -247,7 +250,7 @@ impl Store {
                 Ok(())
             })
             .map_err(settled)?;
-        self.flush_deals()?;
+        self.flush_deal(&deal)?;
         failpoint::reach("deal.accepted");
         Ok(())
     }
@@ -255,8 +258,8 @@ impl Store {
     /// Keeps a refusal; the oldest gives way when there are [`MAX_REJECTIONS`].
     pub fn refuse(&self, record: &DealRecord) -> Result<(), StoreError> {
         let _turn = self.turn();
-        let deal = record.deal.proposal.cid().to_bytes();
-        let bytes = write("deals", record)?;
+        let cid = record.deal.proposal.cid();
+        let (deal, bytes) = (cid.to_bytes(), write("deals", record)?);
         let trees = (&self.deals, &self.refusals, &self.counters);
         trees
             .transaction(|(deals, refusals, counters)| {
@@ -272,7 +275,7 @@ impl Store {
                 Ok(())
             })
             .map_err(settled)?;
-        self.flush_deals()
+        self.flush_deal(&cid)
     }
 
     /// Moves a deal on.
@@ -306,7 +309,7 @@ impl Store {
                 Ok(())
             })
             .map_err(settled)?;
-        self.flush_deals()?;
+        self.flush_deal(cid)?;
         match record.deal.stage {
             MinerStage::Received { .. } => failpoint::reach("deal.received"),
             MinerStage::Complete { .. } => failpoint::reach("deal.complete"),
