@@ -12,6 +12,11 @@ use std::time::Duration;
 
 /// Longest deal that vouchers can pay for, in blocks.
 pub const LONGEST_DEAL: u64 = MAX_VOUCHERS as u64 * VOUCHER_INTERVAL;
+/// How long a sector waits for further pieces after its first, unless the operator says otherwise, in milliseconds. What is
+/// stored together arrives together: channels that are opened at the same time are in the same block or the next, and a
+/// piece follows its channel at once, so three blocks of a second gather it. A longer wait would take longer than the proof
+/// that it saves; a sector that is nearly full does not wait at all ([`shared::sector::machine::WORTH_WAITING_FOR`]).
+pub const AUTO_SEAL_MS: u64 = 3_000;
 /// Shortest time that an ask may stand, in blocks: a client has to read it, open a channel and propose.
 pub const SHORTEST_ASK: u64 = 10;
 /// Longest time that an ask may stand, in blocks: a hundred years of half-minute blocks.
@@ -69,7 +74,7 @@ impl Default for Settings {
             ask_blocks: 1_051_200,
             min_duration: 1,
             max_duration: LONGEST_DEAL,
-            auto_seal_ms: 10_000,
+            auto_seal_ms: AUTO_SEAL_MS,
             transfer_limit_ms: 24 * 3600 * 1000,
             mining: true,
             redeem: true,

@@ -32,6 +32,7 @@ use shared::sector::{retry_pause_ms, Phase, SectorEffect, SectorInput, SectorPie
 use sled::transaction::Transactional;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::broadcast;
 
 /// Most deals that are ever accepted: each is kept for good, with up to 256 KiB of vouchers.
 pub const MAX_DEALS: u64 = 16_384;
@@ -39,6 +40,8 @@ pub const MAX_DEALS: u64 = 16_384;
 pub const MAX_REJECTIONS: u64 = 256;
 /// Key among the counters: the open deals are complete.
 const SERVING: &str = "serving";
+/// Changes of deals that are kept for those who listen; one who missed some looks for itself.
+const CHANGES_KEPT: usize = 256;
 /// Most phase changes that a sector remembers.
 const MAX_HISTORY: usize = 64;
 
@@ -84,6 +87,8 @@ pub struct Store {
     redemptions: sled::Tree,
     /// Held while a record is read, changed and written.
     turn: Mutex<()>,
+    /// Tells which deals have changed, once that is on the disk.
+    changes: broadcast::Sender<Cid>,
 }
 
 impl Store {
@@ -103,6 +108,7 @@ impl Store {
                 posts: db.open_tree("posts")?,
                 redemptions: db.open_tree("redemptions")?,
                 turn: Mutex::new(()),
+                changes: broadcast::Sender::new(CHANGES_KEPT),
                 db,
             })
         };
@@ -157,6 +163,19 @@ impl Store {
     /// Brings everything to the disk.
     pub fn flush(&self) -> Result<(), StoreError> {
         self.db.flush()?;
+        Ok(())
+    }
+
+    /// Tells which deals change, from now on, each change once it is on the disk.
+    pub fn deal_changes(&self) -> broadcast::Receiver<Cid> {
+        self.changes.subscribe()
+    }
+
+    /// [`Self::flush`] after a deal has changed.
+    fn flush_deal(&self, cid: &Cid) -> Result<(), StoreError> {
+        self.flush()?;
+        // Nobody listens when it fails.
+        let _ = self.changes.send(*cid);
         Ok(())
     }
 
@@ -231,7 +250,7 @@ impl Store {
                 Ok(())
             })
             .map_err(settled)?;
-        self.flush()?;
+        self.flush_deal(&deal)?;
         failpoint::reach("deal.accepted");
         Ok(())
     }
@@ -239,8 +258,8 @@ impl Store {
     /// Keeps a refusal; the oldest gives way when there are [`MAX_REJECTIONS`].
     pub fn refuse(&self, record: &DealRecord) -> Result<(), StoreError> {
         let _turn = self.turn();
-        let deal = record.deal.proposal.cid().to_bytes();
-        let bytes = write("deals", record)?;
+        let cid = record.deal.proposal.cid();
+        let (deal, bytes) = (cid.to_bytes(), write("deals", record)?);
         let trees = (&self.deals, &self.refusals, &self.counters);
         trees
             .transaction(|(deals, refusals, counters)| {
@@ -256,7 +275,7 @@ impl Store {
                 Ok(())
             })
             .map_err(settled)?;
-        self.flush()
+        self.flush_deal(&cid)
     }
 
     /// Moves a deal on.
@@ -290,7 +309,7 @@ impl Store {
                 Ok(())
             })
             .map_err(settled)?;
-        self.flush()?;
+        self.flush_deal(cid)?;
         match record.deal.stage {
             MinerStage::Received { .. } => failpoint::reach("deal.received"),
             MinerStage::Complete { .. } => failpoint::reach("deal.complete"),

@@ -41,6 +41,7 @@ impl Store {
         let handled = record.deal.handle(MinerInput::Placed { sector });
         handled.map_err(|unexpected| StoreError::Deal { deal: *cid, unexpected })?;
         self.keep_with(&target, &self.deals, cid, &write("deals", &record)?)?;
+        self.flush_deal(cid)?;
         failpoint::reach("sector.placed");
         Ok(sector)
     }
@@ -75,7 +76,7 @@ impl Store {
                 Ok(())
             })
             .map_err(settled)?;
-        self.flush()
+        self.flush_deal(cid)
     }
 
     /// The sector that still packs and holds the piece of a deal.
@@ -111,10 +112,12 @@ impl Store {
         );
         target.sector.handle(SectorInput::PieceAdded(piece))?;
         self.keep_with(&target, &self.pieces, &data, &write("pieces", &record)?)?;
+        self.flush()?;
         Ok(sector)
     }
 
-    /// Keeps a sector that got a piece, which may be a new sector, together with what another tree says of the piece.
+    /// Keeps a sector that got a piece, which may be a new sector, together with what another tree says of the piece. The
+    /// caller flushes.
     fn keep_with(&self, target: &SectorRecord, tree: &sled::Tree, key: &Cid, value: &[u8]) -> Result<(), StoreError> {
         let (id, sector) = (target.sector.id, write("sectors", target)?);
         (tree, &self.sectors, &self.counters)
@@ -125,8 +128,7 @@ impl Store {
                 counters.insert("sector", &last.to_be_bytes())?;
                 Ok(())
             })
-            .map_err(settled)?;
-        self.flush()
+            .map_err(settled)
     }
 
     fn with_room(&self, bytes: u64, size: SectorSize, now_ms: u64) -> Result<SectorRecord, StoreError> {

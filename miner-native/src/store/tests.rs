@@ -55,6 +55,24 @@ fn received(store: &Store, number: u8, bytes: u64) -> Cid {
 }
 
 #[test]
+fn every_change_of_a_deal_is_told_once() {
+    let (_dir, store) = store();
+    let mut told = store.deal_changes();
+    let (accepted, comm_p) = proposal(1, 500, None);
+    let cid = accepted.cid();
+    store.accept(&record(accepted)).unwrap();
+    store.advance_deal(&cid, MinerInput::PieceReceived { comm_p }).unwrap();
+    store.place(&cid, SIZE, 10).unwrap();
+    store.evict(&cid, "too late".into()).unwrap();
+    let (refused, _) = proposal(2, 500, None);
+    store.refuse(&record(refused.clone())).unwrap();
+    for expected in [cid, cid, cid, cid, refused.cid()] {
+        assert_eq!(told.try_recv(), Ok(expected));
+    }
+    assert!(told.try_recv().is_err());
+}
+
+#[test]
 fn a_deal_and_its_sector_change_together_and_placing_again_gives_the_same_place() {
     let (_dir, store) = store();
     let cid = received(&store, 1, 500);

@@ -14,6 +14,7 @@ pub mod refund;
 pub mod response;
 pub mod review;
 pub mod verification;
+pub mod watch;
 
 pub use client::{ClientDeal, ClientEffect, ClientInput, ClientStage};
 pub use draft::{duplicates, Draft, DraftError};
@@ -23,3 +24,4 @@ pub use proposal::{PaymentInfo, Proposal, SignedProposal};
 pub use refund::{Refund, RefundEffect, RefundInput};
 pub use response::{DealState, ProofInfo, QueryRequest, Response, SignedResponse};
 pub use review::{review, AskTerms, Rejection, RejectionCode, ReviewContext};
+pub use watch::WatchRequest;

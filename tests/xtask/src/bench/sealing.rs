@@ -11,15 +11,15 @@ use std::process::{Command, Stdio};
 
 use anyhow::{bail, Context, Result};
 
-use crate::build;
-use crate::process;
 use crate::project::Project;
+use crate::{build, process, setup, test};
 
 const USAGE: &str = "\
 usage: cargo xtask bench sealing [PART...] [--quick]
 
   phases       each phase by the own code, with every kernel of this processor, and by filecoin-proofs, in turn
   overhead     processor time of a sector in the daemon against the bare calls of filecoin-proofs
+  page         a file of 6 MB from its drop on the page to Complete, and where the time goes
   throughput   four deals together against one after another, with proofs-of-spacetime in between
   params       the parameter generator against bellperson's own
   kill         the daemon killed after every write and around every side effect
@@ -38,6 +38,7 @@ const MEBIBYTES: u64 = 1 << 20;
 struct Plan {
     phases: bool,
     overhead: bool,
+    page: bool,
     throughput: bool,
     params: bool,
     kill: bool,
@@ -54,7 +55,7 @@ impl Plan {
             .map(String::as_str)
             .filter(|arg| *arg != "--quick")
             .collect();
-        let known = ["phases", "overhead", "throughput", "params", "kill", "sector", "soak"];
+        let known = ["phases", "overhead", "page", "throughput", "params", "kill", "sector", "soak"];
         if let Some(unknown) = parts.iter().find(|part| !known.contains(part)) {
             bail!("the sealing benchmark has no part `{unknown}`\n{USAGE}");
         }
@@ -63,6 +64,7 @@ impl Plan {
         Ok(Self {
             phases: all || has("phases"),
             overhead: all || has("overhead"),
+            page: all || has("page"),
             throughput: all || has("throughput"),
             params: all || has("params"),
             kill: all || has("kill"),
@@ -131,6 +133,7 @@ impl Bench<'_> {
         part(plan.phases, "phases", &|figures| self.phases(plan, figures));
         let deals = plan.overhead || plan.throughput;
         part(deals, "overhead and throughput", &|figures| self.deals(plan, figures));
+        part(plan.page, "page", &|figures| self.page(plan, figures));
         part(plan.params, "params", &|figures| self.params(plan, figures));
         part(plan.kill, "kill", &|figures| self.kill(figures));
         part(plan.soak, "soak", &|figures| self.soak(plan, figures));
@@ -194,6 +197,25 @@ impl Bench<'_> {
             .args([order, DEALS, sector])
             .env("SEALDROP_BIN", self.project.daemon());
         measured(&mut command, "seal the sectors of some deals")
+    }
+
+    /// A program beside the browser tests, which shares their helpers: a daemon of its own, and the page in a browser.
+    fn page(&self, plan: &Plan, figures: &mut Figures) -> Result<()> {
+        build::all(self.project)?;
+        let browser = setup::for_browser_tests(self.project)?;
+        let (sector, _) = plan.sector_size();
+        let mut node = Command::new("node");
+        process::without_package_variables(&mut node);
+        test::with_places(&mut node, self.project, &browser);
+        node.arg(self.project.browser_tests().join("drop.mjs"))
+            .arg(sector)
+            .env("SEALDROP_PARAMS", params_folder()?);
+        let drop = measured(&mut node, "drop a file on the page")?;
+        for name in ["drop_to_complete_s", "drop_outside_prover_s"] {
+            figures.add(name, drop.number(name)?);
+        }
+        figures.raw("drop", &drop.line);
+        Ok(())
     }
 
     /// Both generators on the same circuit. The proof-of-replication of 2 KiB sectors is what miners wait for; a small
@@ -388,9 +410,10 @@ mod tests {
     fn all_parts_but_the_long_one_run_unless_some_are_named() {
         let plan = |text: &str| Plan::of(&text.split_whitespace().map(String::from).collect::<Vec<_>>());
         let all = plan("--quick").expect("it is known");
-        assert!(all.phases && all.overhead && all.throughput && all.params && all.kill && all.quick && !all.sector);
+        assert!(all.phases && all.overhead && all.page && all.throughput && all.params && all.kill && all.quick);
+        assert!(!all.sector && !all.soak);
         let some = plan("params sector").expect("they are known");
-        assert!(some.params && some.sector && !some.phases && !some.overhead && !some.kill && !some.quick);
+        assert!(some.params && some.sector && !some.phases && !some.overhead && !some.page && !some.kill && !some.quick);
         assert!(plan("speed").is_err());
     }
 }
