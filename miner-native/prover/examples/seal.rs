@@ -61,8 +61,12 @@ fn walk(size: SectorSize, files: &SectorFiles, table: &mut Table) -> Result<(), 
     let pieces = [piece(size.bytes() / 4)?, piece(size.bytes() / 2)?];
     let mut open = |index: usize| Ok(Box::new(data(pieces[index].padded_size)) as Box<dyn Read>);
     let comm_d = table.step("stage", || write_unsealed(size, files, &pieces, &mut open))?;
-    let p1 = table.step("pre-commit 1", || pre_commit1(&identity, files, TICKET, &pieces))?;
-    let done = table.step("pre-commit 2", || pre_commit2(&identity, files, &p1, Implementation::own()))?;
+    let p1 = table.step("pre-commit 1", || {
+        pre_commit1(&identity, files, TICKET, &pieces, Implementation::own())
+    })?;
+    let done = table.step("pre-commit 2", || {
+        pre_commit2(&identity, files, &p1, Implementation::own())
+    })?;
     table.step("check", || check_pre_commit(&identity, files, TICKET, &done, &pieces))?;
     let c1 = table.step("commit 1", || commit1(&identity, files, TICKET, SEED, &done, &pieces))?;
     let proof = table.step("commit 2", || commit2(&identity, &c1, Implementation::own()))?;
@@ -82,7 +86,16 @@ fn walk(size: SectorSize, files: &SectorFiles, table: &mut Table) -> Result<(), 
         verify_window_post(size, SEED, PROVER, &[(1, done.comm_r)], &window.proof)
     })?;
     let bytes = table.step("unseal a piece", || {
-        unseal_piece(&identity, files, TICKET, comm_d, &pieces, 1, &mut io::sink())
+        unseal_piece(
+            &identity,
+            files,
+            TICKET,
+            comm_d,
+            &pieces,
+            1,
+            &mut io::sink(),
+            Implementation::own(),
+        )
     })?;
     println!("sealed: {sealed}, stored: {stored}, unsealed: {bytes} bytes");
     if !(sealed && stored) {

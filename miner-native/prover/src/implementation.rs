@@ -21,6 +21,12 @@ impl Implementation {
         Self::Own(Kernel::best())
     }
 
+    /// The kernel for labels and trees of this size; `None` where only the library makes them: nobody has sealed a sector of
+    /// 32 GiB with the own code yet.
+    pub(crate) fn replica_kernel(self, size: SectorSize) -> Option<Kernel> {
+        self.snark_kernel(size)
+    }
+
     /// The kernel for zero-knowledge proofs of this size; `None` where only the library makes them: circuits of 32 GiB
     /// sectors have another tree shape, whose code would double this crate's.
     pub(crate) fn snark_kernel(self, size: SectorSize) -> Option<Kernel> {

@@ -148,7 +148,13 @@ fn saved_output_that_is_damaged_or_of_another_size_is_refused() {
 fn unsealed_data_of_a_wrong_length_is_not_sealed() {
     let staged = staged(20);
     fs::write(staged.files.unsealed(), [0; 2047]).expect("cuts");
-    let result = pre_commit1(&staged.identity, &staged.files, TICKET, &staged.pieces);
+    let result = pre_commit1(
+        &staged.identity,
+        &staged.files,
+        TICKET,
+        &staged.pieces,
+        Implementation::own(),
+    );
     assert!(matches!(
         result,
         Err(Error::WrongLength {
@@ -177,6 +183,7 @@ fn any_range_of_a_piece_is_unsealed_and_nothing_outside_it() {
             1,
             range,
             &mut out,
+            Implementation::own(),
         );
         written.map(|written| (written, out))
     };
@@ -222,6 +229,7 @@ fn a_range_of_a_damaged_replica_is_not_given_though_the_damage_lies_elsewhere_in
         1,
         0..10,
         &mut out,
+        Implementation::own(),
     );
     assert!(
         matches!(refused, Err(Error::PieceMismatch { index: 1, .. })),

@@ -156,7 +156,13 @@ impl Engine for RealEngine {
             Ok(Box::new(File::open(staging.path(&piece.data_cid))?))
         };
         sealdrop_prover::write_unsealed(identity.size, &files, &pieces, &mut open)?;
-        Ok(sealdrop_prover::pre_commit1(&identity, &files, ticket, &pieces)?)
+        Ok(sealdrop_prover::pre_commit1(
+            &identity,
+            &files,
+            ticket,
+            &pieces,
+            self.own.of_replicas(),
+        )?)
     }
 
     fn pre_commit2(&self, sector: &Sector, ticket: [u8; 32], output: &[u8]) -> Result<Commitments, ProverError> {
@@ -224,7 +230,17 @@ impl Engine for RealEngine {
 
     fn unseal(&self, sector: &Sector, sealed: &Sealed, index: usize, out: &mut File) -> Result<(), ProverError> {
         let (identity, files, pieces) = (self.identity(sector.id), self.files(sector.id), pieces(sector)?);
-        sealdrop_prover::unseal_piece(&identity, &files, sealed.ticket, sealed.comm_d.0, &pieces, index, out)?;
+        let by = self.own.of_replicas();
+        sealdrop_prover::unseal_piece(
+            &identity,
+            &files,
+            sealed.ticket,
+            sealed.comm_d.0,
+            &pieces,
+            index,
+            out,
+            by,
+        )?;
         Ok(())
     }
 

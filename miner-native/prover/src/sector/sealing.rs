@@ -13,6 +13,7 @@
 use super::files::{check_length, retain, sync_directory, sync_file, wipe, SectorFiles};
 use super::layout::{layout, piece_infos, Piece};
 use super::own;
+use super::staging::data_commitment;
 use crate::error::Error;
 use crate::implementation::Implementation;
 use crate::needs::check_room;
@@ -65,14 +66,30 @@ pub fn pre_commit1(
     files: &SectorFiles,
     ticket: [u8; 32],
     pieces: &[Piece],
+    implementation: Implementation,
 ) -> Result<Vec<u8>, Error> {
     params_dir()?;
-    let infos = piece_infos(&layout(identity.size, pieces)?)?;
+    let comm_d = data_commitment(identity.size, pieces)?;
     let _lock = files.lock_exclusive()?;
-    let (unsealed, sealed, cache) = (files.unsealed(), files.sealed(), files.cache());
-    check_length(unsealed.clone(), identity.size)?;
+    let cache = files.cache();
+    check_length(files.unsealed(), identity.size)?;
     wipe(&cache)?;
     check_room(identity.size, &files.dir, &cache)?;
+    let output = match implementation.replica_kernel(identity.size) {
+        Some(kernel) => own::pre_commit1(kernel, identity, files, ticket, comm_d)?,
+        None => library_pre_commit1(identity, files, ticket, pieces)?,
+    };
+    save("pre-commit 1", &output)
+}
+
+fn library_pre_commit1(
+    identity: &SectorIdentity,
+    files: &SectorFiles,
+    ticket: [u8; 32],
+    pieces: &[Piece],
+) -> Result<SealPreCommitPhase1Output, Error> {
+    let infos = piece_infos(&layout(identity.size, pieces)?)?;
+    let (unsealed, sealed, cache) = (files.unsealed(), files.sealed(), files.cache());
     // The library wants the file to exist, and overwrites it with the data.
     File::create(&sealed).map_err(Error::io("create", &sealed))?;
     let (proof, _) = registered(identity.size);
@@ -89,7 +106,7 @@ pub fn pre_commit1(
         )
     })?;
     sync_directory(&cache)?;
-    save("pre-commit 1", &output)
+    Ok(output)
 }
 
 /// Pre-commit 2: encodes the data into the replica and commits to it. Starts from the unsealed file each
@@ -113,9 +130,9 @@ pub fn pre_commit2(
     check_length(unsealed.clone(), identity.size)?;
     retain(&cache, |name| name.contains("layer-") || name.contains("tree-d"))?;
     let comm_d = phase1.comm_d;
-    let (comm_r, comm_c) = match implementation {
-        Implementation::Own(kernel) => own::pre_commit2(kernel, identity.size, files, comm_d)?,
-        Implementation::Library => library_pre_commit2(files, phase1)?,
+    let (comm_r, comm_c) = match implementation.replica_kernel(identity.size) {
+        Some(kernel) => own::pre_commit2(kernel, identity.size, files, comm_d)?,
+        None => library_pre_commit2(files, phase1)?,
     };
     sync_file(&files.dir)?;
     Ok(PreCommit { comm_d, comm_r, comm_c })
