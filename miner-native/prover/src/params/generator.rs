@@ -1,11 +1,11 @@
 //! A Groth16 key for one circuit, written in bellperson's parameter format.
 //!
-//! The output is byte for byte what `bellperson::groth16::generate_random_parameters` would write with
-//! the same random numbers (a test compares them), at a hundredth of the time and a tenth of the memory.
+//! The output is byte for byte what `bellperson::groth16::generate_random_parameters` would write with the same random
+//! numbers (a test compares them), in a small part of its time and memory; the README has figures.
 //! Called by `ensure` through `circuits`; uses `synthesis` and `fixed_base`.
 //!
 //! The format has every coordinate uncompressed: reading one is a permutation of bytes and a multiplication, all together
-//! 0.4 of a proof's 16 CPU-seconds. A layout of our own could save no more than those 3 %, so there is none.
+//! 0.4 of 16 CPU-seconds when the prover was tried out. A layout of our own could save no more than those 3 %: there is none.
 
 use super::fixed_base::{Point, Table};
 use super::synthesis::{evaluate, invert, Evaluation};

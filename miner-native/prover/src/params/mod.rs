@@ -136,8 +136,8 @@ pub enum ParamsError {
 }
 
 /// Makes sure that the parameters of every `wanted` set are in `dir`, whole and right; makes those that
-/// are not. Returns in milliseconds when all are there, and takes minutes and gigabytes of disk for each
-/// that is not (2 KiB: 1.1 GB, 8 MiB: 1.4 GB, 512 MiB: 2.0 GB for PoRep; 12, 31 and 45 MB for PoSt).
+/// are not. Returns in milliseconds when all are there, and takes ten seconds to a few minutes, by the processor, and
+/// gigabytes of disk for each that is not (2 KiB: 1.1 GB, 8 MiB: 1.4 GB, 512 MiB: 2.0 GB for PoRep; 12, 31 and 45 MB for PoSt).
 ///
 /// `progress` is called from this thread, several times a second while points are computed. Two processes
 /// may call this on one directory: the second waits. Interrupted at any point, the next call continues with
