@@ -23,14 +23,14 @@ use std::marker::PhantomData;
 use sums::Batch;
 use table::Line;
 
-/// Scalars of a batch, which share an inversion in each window. Their sums, a product and a table entry for each are 384
-/// bytes a scalar of G1 and 768 one of G2, to stay in a core's second-level cache; of 512, 1024 and 2048, 1024 was the
-/// fastest for both groups.
+/// Scalars of a batch, which share an inversion in each window. Their sums, a product, an x and a table entry are 384 bytes
+/// a scalar of G1 and 768 one of G2, to stay in a core's second-level cache: 512 were slower, 2048 no faster for G1 and
+/// slower for G2.
 const BATCH: usize = 1024;
 /// The largest table. With it there are windows of 16 bits for G1 and of 15 for G2. Entries are asked for early enough that
 /// the number of additions counts, not where the table lies. On eight lanes of a busy Zen 5, at best, a multiple of G1 took
-/// 1006 ns with windows of 9 bits (1 MB, as large as the second-level cache), 737 with 13 (10 MB), 687 with 15, 659 with 16 and 614 with 17 (126 MB), one of G2
-/// 2188 with 15 and 2048 with 16 (134 MB).
+/// 1006 ns with windows of 9 bits (1 MB, as large as the second-level cache), 737 with 13 (10 MB), 687 with 15, 659 with 16
+/// and 614 with 17 (126 MB); one of G2 2188 with 15 and 2048 with 16 (134 MB).
 const MAX_TABLE_BYTES: usize = 72 << 20;
 
 /// Affine points whose coordinates the kernels can be given.
