@@ -3,6 +3,10 @@
 //! Called by the prover's `sector::sealing`. Pre-commit 1 labels the sector's graph, layer upon layer; pre-commit 2 hashes the
 //! layers' columns, encodes the data and builds the trees that proofs open.
 
+/// Called by the fuzz targets only.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod pre_commit1;
 pub mod pre_commit2;
 mod sha256;

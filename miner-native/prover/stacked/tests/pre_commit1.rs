@@ -1,191 +1,23 @@
 //! Pre-commit 1 against filecoin-proofs' own, file by file.
 
+mod labelling;
+
 use filecoin_proofs::constants::{DefaultPieceHasher, SectorShape2KiB, SectorShape32GiB, SectorShape8MiB};
-use filecoin_proofs::{seal_pre_commit_phase1, PaddedBytesAmount, PieceInfo, PoRepConfig, SealPreCommitPhase1Output};
-use filecoin_proofs::{PoRepProofPartitions, SectorSize};
+use labelling::{parents, with_options, Sealing, KERNELS, PROVER, SECTOR, TICKET};
 use sealdrop_stacked::pre_commit1::{
-    compressions, label_last_layer, measure_compression_ns, pre_commit1, pre_commit1_together, Error, Identity,
-    Options, Output, Sector,
+    compressions, label_last_layer, measure_compression_ns, pre_commit1_together, Error, Options,
 };
 use sealdrop_stacked::pre_commit2::{Layout, Shape};
 use sealdrop_stacked::Sha256Kernel;
-use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::Mutex;
 use storage_proofs_core::api_version::ApiVersion;
 use storage_proofs_core::drgraph::BASE_DEGREE;
 use storage_proofs_core::merkle::MerkleTreeTrait;
 use storage_proofs_core::proof::ProofScheme;
 use storage_proofs_porep::stacked::{generate_replica_id, Challenges, SetupParams, StackedDrg, EXP_DEGREE};
-use tempfile::TempDir;
-
-const PROVER: [u8; 32] = [3; 32];
-const SECTOR: u64 = 0x0102_0304_0506;
-const TICKET: [u8; 32] = [0xf5; 32];
-
-/// One folder of parent caches for this process, since filecoin-proofs reads its setting once. It hashes the files it finds.
-fn parents() -> &'static Path {
-    static PARENTS: OnceLock<PathBuf> = OnceLock::new();
-    PARENTS.get_or_init(|| {
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pre-commit-1-parents");
-        drop(fs::remove_dir_all(&dir));
-        std::env::set_var("FIL_PROOFS_PARENT_CACHE", &dir);
-        std::env::set_var("FIL_PROOFS_VERIFY_CACHE", "1");
-        dir
-    })
-}
-
-/// Data, and a folder for a cache.
-struct Sealing {
-    dir: TempDir,
-    identity: Identity,
-}
-
-impl Sealing {
-    fn new(layout: Layout, proof: u8) -> Self {
-        Self::numbered(layout, proof, SECTOR)
-    }
-
-    fn numbered(layout: Layout, proof: u8, sector: u64) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let mut state = sector;
-        let mut data = vec![];
-        for _ in 0..layout.nodes() {
-            for word in 0..4 {
-                state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
-                let kept = if word == 3 { u64::MAX >> 2 } else { u64::MAX };
-                data.extend(((state ^ state >> 29) & kept).to_le_bytes());
-            }
-        }
-        fs::write(dir.path().join("unsealed"), &data).unwrap();
-        let mut porep_id = [0; 32];
-        porep_id[0] = proof;
-        let identity = Identity {
-            layout,
-            porep_id,
-            prover_id: PROVER,
-            sector,
-            ticket: TICKET,
-            comm_d: root(&data),
-        };
-        Self { dir, identity }
-    }
-
-    fn unsealed(&self) -> PathBuf {
-        self.dir.path().join("unsealed")
-    }
-
-    fn cache(&self) -> PathBuf {
-        self.dir.path().join("cache")
-    }
-
-    fn run_with(&self, options: &Options<'_>) -> Result<Output, Error> {
-        let (unsealed, cache) = (self.unsealed(), self.cache());
-        let sector = Sector {
-            identity: self.identity,
-            unsealed: &unsealed,
-            cache: &cache,
-        };
-        pre_commit1(&sector, options)
-    }
-
-    fn run(&self, kernel: Sha256Kernel) -> Output {
-        with_options(kernel, |options| self.run_with(options)).unwrap()
-    }
-
-    /// The cache's files, which are removed.
-    fn take(&self) -> BTreeMap<String, Vec<u8>> {
-        let files = fs::read_dir(self.cache()).unwrap().map(|entry| {
-            let entry = entry.unwrap();
-            (
-                entry.file_name().into_string().unwrap(),
-                fs::read(entry.path()).unwrap(),
-            )
-        });
-        let files = files.collect();
-        fs::remove_dir_all(self.cache()).unwrap();
-        files
-    }
-
-    fn porep_config(&self) -> PoRepConfig {
-        PoRepConfig {
-            sector_size: SectorSize(self.identity.layout.bytes()),
-            partitions: PoRepProofPartitions(1),
-            porep_id: self.identity.porep_id,
-            api_version: ApiVersion::V1_1_0,
-            api_features: vec![],
-        }
-    }
-
-    fn run_library<Tree: MerkleTreeTrait + 'static>(&self) -> SealPreCommitPhase1Output<Tree> {
-        parents();
-        fs::create_dir_all(self.cache()).unwrap();
-        let sealed = self.dir.path().join("sealed");
-        fs::write(&sealed, []).unwrap();
-        let piece = PieceInfo::new(
-            self.identity.comm_d,
-            PaddedBytesAmount(self.identity.layout.bytes()).into(),
-        )
-        .unwrap();
-        seal_pre_commit_phase1::<_, _, _, Tree>(
-            &self.porep_config(),
-            self.cache(),
-            self.unsealed(),
-            sealed,
-            PROVER,
-            self.identity.sector.into(),
-            TICKET,
-            &[piece],
-        )
-        .unwrap()
-    }
-
-    /// Both kernels against the library, which reads the parents that the first has made.
-    fn compare<Tree: MerkleTreeTrait + 'static>(&self) {
-        let mut own = vec![];
-        for kernel in KERNELS.iter().map(|kernel| kernel()) {
-            own.push((self.run(kernel), self.take()));
-        }
-        let expected = self.run_library::<Tree>();
-        let files = self.take();
-        for (output, own) in own {
-            assert_eq!(files.keys().collect::<Vec<_>>(), own.keys().collect::<Vec<_>>());
-            for (name, bytes) in &files {
-                assert!(*bytes == own[name], "{name}");
-            }
-            assert_eq!(format!("{:?}", output.labels), format!("{:?}", expected.labels.labels));
-            assert_eq!(format!("{:?}", output.data_tree), format!("{:?}", expected.config));
-            assert_eq!(output.comm_d, expected.comm_d);
-        }
-    }
-}
-
-const KERNELS: [fn() -> Sha256Kernel; 2] = [Sha256Kernel::detected, || Sha256Kernel::PORTABLE];
-
-fn with_options<T>(kernel: Sha256Kernel, run: impl FnOnce(&Options<'_>) -> T) -> T {
-    run(&Options {
-        parents: parents(),
-        kernel,
-        stop: &AtomicBool::new(false),
-        progress: &|_, _| {},
-    })
-}
-
-fn root(data: &[u8]) -> [u8; 32] {
-    let mut row: Vec<[u8; 32]> = data.as_chunks().0.to_vec();
-    while row.len() > 1 {
-        let parents = row.as_chunks().0.iter().map(|[left, right]| {
-            let mut parent: [u8; 32] = Sha256::new().chain_update(left).chain_update(right).finalize().into();
-            parent[31] &= 0x3f;
-            parent
-        });
-        row = parents.collect();
-    }
-    row[0]
-}
 
 fn small() -> Sealing {
     Sealing::new(Layout::of_sector(2 << 10).unwrap(), 5)
@@ -412,19 +244,7 @@ fn sectors_that_are_labelled_together_get_the_files_of_each_alone() {
         .iter()
         .map(|sealing| (sealing.run(Sha256Kernel::best()), sealing.take()).1)
         .collect();
-    let paths: Vec<_> = sealings
-        .iter()
-        .map(|sealing| (sealing.unsealed(), sealing.cache()))
-        .collect();
-    let sectors: Vec<_> = sealings
-        .iter()
-        .zip(&paths)
-        .map(|(sealing, (unsealed, cache))| Sector {
-            identity: sealing.identity,
-            unsealed,
-            cache,
-        })
-        .collect();
+    let sectors: Vec<_> = sealings.iter().map(Sealing::sector).collect();
     for count in [0, 2, 3, 7] {
         let told = Mutex::new(vec![]);
         let options = Options {
@@ -449,21 +269,7 @@ fn sectors_with_several_graphs_are_not_labelled_together() {
     let (one, mut other) = (small(), small());
     other.identity.porep_id[9] = 1;
     for (a, b) in [(&one, &other), (&one, &middling())] {
-        let (files, more) = ((a.unsealed(), a.cache()), (b.unsealed(), b.cache()));
-        let sector = |of: &Sealing, files: &'_ (PathBuf, PathBuf)| (of.identity, files.clone());
-        let ((ia, fa), (ib, fb)) = (sector(a, &files), sector(b, &more));
-        let sectors = [
-            Sector {
-                identity: ia,
-                unsealed: &fa.0,
-                cache: &fa.1,
-            },
-            Sector {
-                identity: ib,
-                unsealed: &fb.0,
-                cache: &fb.1,
-            },
-        ];
+        let sectors = [a.sector(), b.sector()];
         let refused = with_options(Sha256Kernel::best(), |options| {
             pre_commit1_together(&sectors, options).map(drop)
         });

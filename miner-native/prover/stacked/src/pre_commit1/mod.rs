@@ -154,7 +154,7 @@ pub fn pre_commit1(sector: &Sector<'_>, options: &Options<'_>) -> Result<Output,
 }
 
 /// [`pre_commit1`] of several sectors of one size, all on one thread: chains of hashes that wait for their own results fill each
-/// other's gaps. Two take two thirds of the CPU time that they take one after the other, four three fifths (Zen 5); but a thread
+/// other's gaps. Two take seven tenths of the CPU time that they take one after the other, four two thirds (Zen 5); but a thread
 /// for each is done earlier where cores are idle. Memory is needed for four sectors' layers at a time.
 ///
 /// # Errors

@@ -27,12 +27,12 @@ pub(crate) type Parents = [u32; DEGREE];
 
 /// Nodes under a label's hash, parents repeated: 14, 14 and 9, or in the first layer six times 6 and 1.
 pub(crate) const HASHED_PARENTS: usize = 37;
-/// SHA-256 blocks of the same parents in a row, two to a block, and how many of these blocks there are before the last.
+/// Blocks of two parents each; the last block of a label has one parent and the padding.
 pub(crate) const WHOLE_BLOCKS: usize = HASHED_PARENTS / 2;
 /// Bits under a label's hash: 64 bytes of replica id, layer and node's number, then the parents.
 pub(crate) const LABEL_BITS: u32 = 8 * (64 + HASHED_PARENTS as u32 * NODE as u32);
 
-/// What the hashes say of a node: FIPS 180-4's initial state.
+/// FIPS 180-4's initial state.
 pub(crate) const INITIAL: [u32; 8] = [
     0x6a09_e667,
     0xbb67_ae85,
