@@ -50,9 +50,14 @@ impl Arena {
         self.heap.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Maps one stretch of `bytes` for arrays to come, so that those of one step can lie where those of the last lay.
+    /// Maps one stretch of `bytes` for arrays to come, unless a free one is as long, so that those of one step can lie where
+    /// those of the last lay.
     pub(crate) fn reserve(&self, bytes: usize) -> Result<(), Error> {
-        self.heap().map(bytes)
+        let mut heap = self.heap();
+        match heap.free.iter().any(|f| f.1 >= bytes) {
+            true => Ok(()),
+            false => heap.map(bytes),
+        }
     }
 
     /// An array of `len` elements of any value.

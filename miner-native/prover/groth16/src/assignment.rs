@@ -52,7 +52,7 @@ pub(crate) struct Assignment<'a> {
 
 impl Density {
     fn add_element(&mut self) {
-        if self.len % 64 == 0 {
+        if self.len.is_multiple_of(64) {
             self.words.push(0);
         }
         self.len += 1;
@@ -176,7 +176,7 @@ impl ConstraintSystem<Scalar> for Assignment<'_> {
             return;
         }
         self.constraints += 1;
-        if self.constraints % STOP_EVERY == 0 && self.stop.load(Ordering::Relaxed) {
+        if self.constraints.is_multiple_of(STOP_EVERY) && self.stop.load(Ordering::Relaxed) {
             self.fail(Error::Stopped);
         }
         let a = a(LinearCombination::zero());

@@ -29,9 +29,16 @@ pub(crate) struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
+    /// With memory of its own.
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn new(stop: &'a AtomicBool, progress: &'a (dyn Fn(Part, u64, u64) + Sync)) -> Self {
+        Self::on(Arc::default(), stop, progress)
+    }
+
+    /// With memory that another proof used before.
+    pub(crate) fn on(arena: Arc<Arena>, stop: &'a AtomicBool, progress: &'a (dyn Fn(Part, u64, u64) + Sync)) -> Self {
         Self {
-            arena: Arc::default(),
+            arena,
             stop,
             progress,
             counters: Counters::default(),

@@ -108,6 +108,14 @@ impl Layout {
             return Err(ParametersError::Trailing((file.len() - at) as u64));
         }
         let (n, b1, b2) = (h.len() / G1_BYTES + 1, b_g1.len() / G1_BYTES, b_g2.len() / G2_BYTES);
+        // Indices have 31 bits, and so has the largest domain.
+        let arrays = [("h", h.len()), ("l", l.len()), ("a", a.len()), ("b_g1", b_g1.len())];
+        if let Some((array, len)) = arrays.into_iter().find(|(_, len)| len / G1_BYTES >= 1 << 31) {
+            return Err(ParametersError::Length {
+                array,
+                len: len / G1_BYTES,
+            });
+        }
         if !n.is_power_of_two() {
             return Err(ParametersError::Length { array: "h", len: n - 1 });
         }
@@ -166,8 +174,8 @@ impl<'a> Points<'a> {
             unsafe { libc::madvise(first as *mut _, end - first, libc::MADV_DONTNEED) };
         }
     }
+    /// Points in memory.
     #[cfg(any(test, feature = "fuzzing"))]
-    #[allow(dead_code)]
     pub(crate) fn of(bytes: &'a [u8], size: usize) -> Self {
         Self {
             bytes,

@@ -3,6 +3,7 @@
 //! The formulas and the order of everything are those of bellperson's `create_proof_batch_priority_inner`, so that under equal
 //! random scalars the proofs are equal.
 
+use crate::arena::Arena;
 use crate::assignment::{Assignment, Capacity};
 use crate::compact::Compact;
 use crate::context::Context;
@@ -11,7 +12,7 @@ use crate::msm::{load, Curve, Sum, Window, G1, G2, MOST_BUCKETS};
 use crate::query::{values, Query};
 use crate::report::{Part, Report};
 use crate::{Error, Parameters};
-use bellperson::groth16::{prepare_verifying_key, verify_proof, PreparedVerifyingKey, Proof, VerifyingKey};
+use bellperson::groth16::{verify_proof, PreparedVerifyingKey, Proof, VerifyingKey};
 use bellperson::Circuit;
 use blstrs::{Bls12, G1Projective, G2Projective, Scalar};
 use ff::Field;
@@ -20,6 +21,7 @@ use rand_core::RngCore;
 use rayon::ThreadPool;
 use sealdrop_lanes::{Arithmetic, Ifma, Kernel, Portable, ScalarField};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 
 /// The two scalars that make a proof tell nothing: each proof needs fresh ones.
 #[derive(Clone, Copy)]
@@ -43,7 +45,7 @@ impl Randomness {
 /// How a proof is made.
 #[derive(Clone, Copy)]
 pub struct Options<'a> {
-    /// Whose arithmetic; one that this processor has.
+    /// Whose arithmetic; the portable one's if this processor has not that.
     pub kernel: Kernel,
     /// Whose threads; the current rayon pool's if there is none.
     pub pool: Option<&'a ThreadPool>,
@@ -85,8 +87,18 @@ pub fn prove<C: Circuit<Scalar> + Send>(
     randomness: Randomness,
     options: &Options<'_>,
 ) -> Result<Proven, Error> {
-    let context = Context::new(options.stop, options.progress);
-    let run = || match options.kernel {
+    prove_on(&Arc::default(), circuit, parameters, randomness, options)
+}
+
+fn prove_on<C: Circuit<Scalar> + Send>(
+    arena: &Arc<Arena>,
+    circuit: C,
+    parameters: &Parameters,
+    randomness: Randomness,
+    options: &Options<'_>,
+) -> Result<Proven, Error> {
+    let context = Context::on(arena.clone(), options.stop, options.progress);
+    let run = || match options.kernel.usable() {
         Kernel::Portable => prove_in::<Portable, C>(circuit, parameters, randomness, &context),
         Kernel::Ifma => prove_in::<Ifma, C>(circuit, parameters, randomness, &context),
     };
@@ -113,25 +125,28 @@ pub fn prove_verified<C: Circuit<Scalar> + Send>(
     randomness: Randomness,
     options: &Options<'_>,
 ) -> Result<Proven, Error> {
-    let proven = prove(circuit, parameters, randomness, options)?;
+    verified(prove(circuit, parameters, randomness, options)?, key)
+}
+
+/// [`prove_verified`] for one circuit after the other, such as a sector's partitions, in the same memory: for what one proof's
+/// pages were the next one need not wait. `randomness` is called once a circuit.
+pub fn prove_all<C: Circuit<Scalar> + Send>(
+    circuits: impl IntoIterator<Item = C>,
+    parameters: &Parameters,
+    key: &PreparedVerifyingKey<Bls12>,
+    mut randomness: impl FnMut() -> Randomness,
+    options: &Options<'_>,
+) -> Result<Vec<Proven>, Error> {
+    let arena = Arc::default();
+    let prove = |circuit| verified(prove_on(&arena, circuit, parameters, randomness(), options)?, key);
+    circuits.into_iter().map(prove).collect()
+}
+
+fn verified(proven: Proven, key: &PreparedVerifyingKey<Bls12>) -> Result<Proven, Error> {
     match verify_proof(key, &proven.proof, &proven.inputs) {
         Ok(true) => Ok(proven),
         _ => Err(Error::Refused),
     }
-}
-
-/// [`prove_verified`] for one circuit after the other, such as a sector's partitions, with one key's preparation.
-pub fn prove_all<C: Circuit<Scalar> + Send>(
-    circuits: impl IntoIterator<Item = C>,
-    parameters: &Parameters,
-    mut randomness: impl FnMut() -> Randomness,
-    options: &Options<'_>,
-) -> Result<Vec<Proven>, Error> {
-    let key = prepare_verifying_key(parameters.verifying_key());
-    circuits
-        .into_iter()
-        .map(|circuit| prove_verified(circuit, parameters, &key, randomness(), options))
-        .collect()
 }
 
 /// The sums of a proof.

@@ -50,14 +50,14 @@ impl Query {
         }
         q
     }
+    /// From scalars as they are.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn of_scalars(scalars: &[Scalar]) -> Self {
+        Self::new(scalars.iter().map(of))
+    }
     fn other(&mut self, x: [u64; 4]) {
         self.others.push(self.len as u32);
         self.scalars.push(x);
-    }
-
-    /// How many scalars there are, zeros counted.
-    pub(crate) fn len(&self) -> usize {
-        self.len
     }
 
     /// Steps that [`run`](Self::run) reports.

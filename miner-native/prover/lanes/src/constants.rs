@@ -131,6 +131,22 @@ pub const fn sub_words<const N: usize>(a: [u64; N], b: [u64; N]) -> ([u64; N], b
     (out, borrow)
 }
 
+/// a + b modulo 2^(64·N).
+#[inline(always)]
+pub const fn add_words<const N: usize>(a: [u64; N], b: [u64; N]) -> [u64; N] {
+    let mut out = [0; N];
+    let mut carry = false;
+    let mut j = 0;
+    while j < N {
+        let (s, c1) = a[j].overflowing_add(b[j]);
+        let (s, c2) = s.overflowing_add(carry as u64);
+        out[j] = s;
+        carry = c1 || c2;
+        j += 1;
+    }
+    out
+}
+
 /// k·p in limbs; the top one may have more than 52 bits.
 const fn times<const L: usize>(p: [u64; L], k: u64) -> [u64; L] {
     let mut out = [0; L];

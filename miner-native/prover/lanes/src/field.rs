@@ -12,6 +12,7 @@ use blst::blst_fp;
 /// # Safety
 /// For every function: the processor must have the kernel's features (see [`Kernel::best`]); pointers must be valid for
 /// [`WORDS`](Self::WORDS) words each.
+#[allow(clippy::missing_safety_doc)] // It stands above, for all of them.
 pub trait Field: Copy + Send + Sync + 'static {
     /// Whose arithmetic it is.
     const KERNEL: Kernel;
@@ -41,12 +42,15 @@ pub trait Field: Copy + Send + Sync + 'static {
         unsafe { self.store_at(p, 0) }
     }
     /// Asks for the cache line at `p`, which may be any address: a hint.
-    unsafe fn prefetch(p: *const u64);
+    #[inline(always)]
+    fn prefetch(p: *const u64) {
+        crate::prefetch(p);
+    }
     /// The product; operands below 8p, the result below 2p.
     unsafe fn mul(&self, b: &Self) -> Self;
     /// The square, as [`mul`](Self::mul).
     unsafe fn sqr(&self) -> Self;
-    /// a - b, below 4p; both up to 2p, and not yet carried if they like.
+    /// a - b, up to 4p; both up to 2p, and not yet carried if they like.
     unsafe fn sub_norm(&self, b: &Self) -> Self;
     /// l - a - b, below 2p; l a product or a square, the others up to 2p.
     unsafe fn x3(l: &Self, a: &Self, b: &Self) -> Self;
@@ -92,6 +96,7 @@ pub trait Field: Copy + Send + Sync + 'static {
 ///
 /// # Safety
 /// For every function: the processor must have the kernel's features (see [`Kernel::best`]).
+#[allow(clippy::missing_safety_doc)] // It stands above, for all of them.
 pub trait ScalarField: Copy + Send + Sync + 'static {
     /// Whose arithmetic it is.
     const KERNEL: Kernel;

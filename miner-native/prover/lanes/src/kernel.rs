@@ -29,6 +29,14 @@ impl Kernel {
         }
     }
 
+    /// This one if the processor has it, else the portable one.
+    pub fn usable(self) -> Self {
+        match self {
+            Self::Ifma => Self::detected(),
+            Self::Portable => Self::Portable,
+        }
+    }
+
     /// What [`best`](Self::best) is where [`KERNEL_VARIABLE`] has this value.
     pub fn choose(variable: Option<&str>) -> Self {
         match variable {

@@ -3,6 +3,9 @@
 
 mod constants;
 mod field;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod kernel;
 pub mod portable;
 
@@ -49,3 +52,14 @@ fn ifma_available() -> bool {
 fn ifma_available() -> bool {
     false
 }
+
+/// Asks for the cache line at `p`, which may be any address: a hint.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn prefetch(p: *const u64) {
+    // SAFETY: a prefetch reads nothing, and every x86-64 processor has it.
+    unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(p.cast()) }
+}
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+fn prefetch(_: *const u64) {}

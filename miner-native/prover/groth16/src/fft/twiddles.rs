@@ -69,11 +69,15 @@ pub(crate) struct Domain<S> {
 }
 
 impl<S: ScalarField> Domain<S> {
-    /// The domain of 2^log elements; it has a block at least. No more than 2^32 are possible in this field.
+    /// The domain of 2^log elements; it has a block at least. The coset's shift needs a root of twice the order: 2^31 at most.
     pub(crate) fn new(log: u32) -> Self {
+        Self::cut(log, log.min(LOW.max(log / 2)))
+    }
+
+    /// The domain cut into chunks of 2^low.
+    pub(super) fn cut(log: u32, low: u32) -> Self {
         let lanes = S::LANES.trailing_zeros();
-        assert!(log >= lanes && log <= Scalar::S);
-        let low = log.min(LOW.max(log / 2));
+        assert!(lanes <= low && low <= log && log < Scalar::S);
         let mut domain = Self {
             log,
             low,

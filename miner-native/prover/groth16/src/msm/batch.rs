@@ -87,7 +87,7 @@ impl<C: Curve> Batch<C> {
         if self.n == 0 {
             return;
         }
-        while self.n % C::F::LANES != 0 {
+        while !self.n.is_multiple_of(C::F::LANES) {
             let p = self.dummy_operands();
             // SAFETY: the dummy points; their sum is nobody's.
             unsafe { self.push(p.0, p.1, p.2, 0, 0) };
@@ -233,10 +233,10 @@ impl<C: Curve> Batch<C> {
     #[inline(always)]
     fn fetch(&mut self) {
         const LINE: usize = 8;
-        for _ in 0..8 {
+        // A chunk's points have about as many lines as its additions have lanes, forward and backward.
+        for _ in 0..C::F::LANES {
             if self.ahead.1 >= LINE {
-                // SAFETY: a hint, of any address.
-                unsafe { C::F::prefetch(self.ahead.0) };
+                C::F::prefetch(self.ahead.0);
                 self.ahead = (self.ahead.0.wrapping_add(LINE), self.ahead.1 - LINE);
             }
         }

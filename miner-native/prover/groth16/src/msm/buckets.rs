@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Points of a chunk: with the next chunk, the buckets and the products they fit a processor's second-level cache.
-pub(crate) const CHUNK: usize = 2048;
+pub(crate) const CHUNK: usize = 1024;
 
 /// The buckets of one window.
 pub(crate) struct Buckets<C: Curve> {
@@ -42,12 +42,12 @@ pub(crate) struct Filler<C: Curve> {
     batch: Batch<C>,
     /// Sums of points of a chunk that share a bucket.
     buffer: Points<C::F>,
-    /// Where each digit's points begin; a counting sort's counts before that.
-    starts: Vec<u16>,
     /// Each point's digit and, in the lowest bit, sign.
     digits: Vec<u32>,
-    /// The chunk's points by bucket: bucket in the upper half, point and sign below.
-    sorted: Vec<u64>,
+    /// The last point of the chunk in each bucket, counted from 1; 0 for none.
+    last: Vec<u16>,
+    /// The one before each point in its bucket, likewise.
+    previous: Vec<u16>,
     /// Of points that share a bucket: the first place in the buffer, how many, the bucket.
     runs: Vec<(u32, u32, u32)>,
     /// Of points alone in theirs: point and sign, the bucket.
@@ -56,12 +56,13 @@ pub(crate) struct Filler<C: Curve> {
 
 impl<C: Curve> Filler<C> {
     pub(crate) fn new(arena: &Arc<Arena>) -> Result<Self, Error> {
+        const { assert!(CHUNK < u16::MAX as usize) };
         Ok(Self {
             batch: Batch::new(),
             buffer: Points::new(arena, CHUNK)?,
-            starts: vec![],
             digits: vec![0; CHUNK],
-            sorted: vec![0; CHUNK],
+            last: vec![],
+            previous: vec![0; CHUNK],
             runs: vec![],
             single: vec![],
         })
@@ -84,92 +85,80 @@ impl<C: Curve> Filler<C> {
     ) {
         assert!(range.end <= points.len() && range.end <= 1 << 31);
         let (words, end) = (2 * C::F::WORDS, range.end);
+        self.last.clear();
+        self.last.resize(buckets.len(), 0);
         for from in range.step_by(CHUNK) {
             let to = end.min(from + CHUNK);
             if to < end {
                 self.batch.fetch_ahead(points.at(to), words * CHUNK.min(end - to));
             }
-            let m = self.sort(buckets.len(), from, to - from, &digit);
-            self.pair(points, &buckets.sums, m);
+            self.link(from, to - from, &digit);
+            self.pair(points, &buckets.sums, from, to - from);
             self.sum_runs();
             self.add_to_buckets(buckets, points);
         }
-        if self.batch.infinite {
-            for (b, occupied) in buckets.occupied.iter_mut().enumerate() {
-                // SAFETY: a point of the array; an occupied one was written.
-                *occupied = *occupied && unsafe { !is_infinite::<C::F>(buckets.sums.at(b)) };
-            }
-        }
+        buckets.settle(&self.batch);
     }
 
-    /// Sorts a chunk's points by bucket; returns how many have one.
-    fn sort(&mut self, buckets: usize, from: usize, len: usize, digit: &impl Fn(usize) -> (u32, u32)) -> usize {
-        self.starts.clear();
-        self.starts.resize(buckets + 2, 0);
-        for (i, d) in self.digits[..len].iter_mut().enumerate() {
+    /// Links the points of each bucket, from the last of the chunk to the first.
+    fn link(&mut self, from: usize, len: usize, digit: &impl Fn(usize) -> (u32, u32)) {
+        for (i, (d, previous)) in self.digits[..len].iter_mut().zip(&mut self.previous).enumerate() {
             let (b, sign) = digit(from + i);
-            assert!(b as usize <= buckets);
             *d = b << 1 | sign;
-            // SAFETY: as asserted.
-            unsafe { *self.starts.get_unchecked_mut(b as usize + 1) += 1 };
-        }
-        let zeros = usize::from(self.starts[1]);
-        let mut sum = 0;
-        for s in &mut self.starts[2..] {
-            sum += *s;
-            *s = sum;
-        }
-        // From the ends: starts[b + 1] is the end of digit b's stretch; zeros have none.
-        for (i, d) in self.digits[..len].iter().enumerate() {
-            let b = (d >> 1) as usize;
             if b != 0 {
-                let entry = (b as u64 - 1) << 32 | ((from + i) as u64) << 1 | u64::from(d & 1);
-                // SAFETY: digits were checked above; the counts add up to len - zeros, so no place is below 0 or beyond.
-                unsafe {
-                    let place = self.starts.get_unchecked_mut(b + 1);
-                    *place -= 1;
-                    *self.sorted.get_unchecked_mut(usize::from(*place)) = entry;
-                }
+                let last = &mut self.last[b as usize - 1];
+                *previous = *last;
+                *last = i as u16 + 1;
             }
         }
-        len - zeros
     }
 
-    /// Adds the first pairs of points that share a bucket, to the buffer; notes runs and singles.
-    fn pair(&mut self, points: &Points<C::F>, sums: &Points<C::F>, m: usize) {
-        let at = |entry: u64| points.at((entry as u32 >> 1) as usize).cast_const();
+    /// Adds the first pairs of points that share a bucket, to the buffer; notes runs and singles, and unlinks all.
+    fn pair(&mut self, points: &Points<C::F>, sums: &Points<C::F>, from: usize, len: usize) {
         let mut next = 0;
-        let mut i = 0;
-        while i < m {
-            let bucket = (self.sorted[i] >> 32) as u32;
-            for line in 0..C::F::WORDS / 4 {
-                // SAFETY: a hint, of any address.
-                unsafe { C::F::prefetch(sums.at(bucket as usize).wrapping_add(8 * line)) };
-            }
-            let same = |j: usize| j < m && (self.sorted[j] >> 32) as u32 == bucket;
-            if !same(i + 1) {
-                self.single.push((self.sorted[i] as u32, bucket));
-                i += 1;
+        for i in 0..len {
+            let d = self.digits[i];
+            // A bucket is looked at when its last point comes.
+            let Some(bucket) = (d >> 1)
+                .checked_sub(1)
+                .filter(|b| usize::from(self.last[*b as usize]) == i + 1)
+            else {
                 continue;
+            };
+            self.last[bucket as usize] = 0;
+            for line in 0..(2 * C::F::WORDS).div_ceil(8) {
+                C::F::prefetch(sums.at(bucket as usize).wrapping_add(8 * line));
             }
-            let first = next as u32;
-            while same(i) {
-                let (x, to) = (self.sorted[i], self.buffer.at(next));
-                if same(i + 1) {
-                    let y = self.sorted[i + 1];
-                    // SAFETY: points of the arrays; the buffer's place is this pair's alone. A chunk has no more pairs than places.
-                    unsafe { self.batch.push(at(x), at(y), to, (x & 1) as u32, (y & 1) as u32) };
-                    i += 2;
-                } else {
-                    // SAFETY: as above.
-                    unsafe { copy::<C::F>(at(x), to, (x & 1) as u32) };
-                    i += 1;
-                }
-                next += 1;
+            if self.previous[i] == 0 {
+                self.single.push((((from + i) as u32) << 1 | d & 1, bucket));
+            } else {
+                let first = next;
+                next = self.pair_run(points, from, i, next);
+                self.runs.push((first as u32, (next - first) as u32, bucket));
             }
-            self.runs.push((first, next as u32 - first, bucket));
         }
         self.batch.run();
+    }
+
+    /// Pairs the points of a bucket whose last one is `i`, to places of the buffer from `next` on; returns the next free one.
+    fn pair_run(&mut self, points: &Points<C::F>, from: usize, i: usize, mut next: usize) -> usize {
+        let mut link = i + 1;
+        while link != 0 {
+            let (x, to) = (link - 1, self.buffer.at(next));
+            let (a, sign) = (points.at(from + x), self.digits[x] & 1);
+            link = usize::from(self.previous[x]);
+            if link == 0 {
+                // SAFETY: a point of the array, and a place of the buffer that nobody else has.
+                unsafe { copy::<C::F>(a, to, sign) };
+            } else {
+                let y = link - 1;
+                // SAFETY: as above. A chunk has no more pairs than places.
+                unsafe { self.batch.push(a, points.at(from + y), to, sign, self.digits[y] & 1) };
+                link = usize::from(self.previous[y]);
+            }
+            next += 1;
+        }
+        next
     }
 
     /// Sums the runs in the buffer, each to its first place.

@@ -12,6 +12,7 @@ pub(crate) trait Curve: Send + Sync + 'static {
     type F: Field;
     type Projective: Group<Scalar = Scalar> + Send + Sync;
     /// Bytes of an uncompressed point in the parameters.
+    #[cfg(any(test, feature = "fuzzing"))]
     const BYTES: usize;
     /// Where the 48-byte numbers lie in it, in the order in which they are stored here: x, then y, real parts first.
     const COMPONENTS: &'static [usize];
@@ -36,6 +37,7 @@ pub(crate) struct G2<F>(PhantomData<F>);
 impl<F: Field> Curve for G1<F> {
     type F = F;
     type Projective = G1Projective;
+    #[cfg(any(test, feature = "fuzzing"))]
     const BYTES: usize = 96;
     const COMPONENTS: &'static [usize] = &[0, 48];
 
@@ -69,6 +71,7 @@ impl<F: Field> Curve for G1<F> {
 impl<F: Field> Curve for G2<F> {
     type F = F;
     type Projective = G2Projective;
+    #[cfg(any(test, feature = "fuzzing"))]
     const BYTES: usize = 192;
     // The encoding has the imaginary parts first.
     const COMPONENTS: &'static [usize] = &[48, 0, 144, 96];

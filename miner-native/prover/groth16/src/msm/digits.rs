@@ -3,7 +3,7 @@
 //! A scalar above r/2 is negated, so that the top window needs no bias; to the rest half a window's range is added in every
 //! window but the top one, once, so that digit - half is the signed digit and no carry runs between windows.
 
-use sealdrop_lanes::{sub_words, R64};
+use sealdrop_lanes::{add_words, sub_words, R64};
 
 /// A scalar's absolute value, below 2^254, with the windows' bias added, and its sign in the top bit.
 pub(crate) type Biased = [u64; 4];
@@ -60,7 +60,7 @@ impl Window {
         #[inline(always)]
         move |s: &[u64; 4]| {
             let (v, sign) = signed(s);
-            let mut out = add_words(&v, &bias);
+            let mut out = add_words(v, bias);
             out[3] |= sign << 63;
             out
         }
@@ -98,19 +98,6 @@ fn signed(s: &[u64; 4]) -> ([u64; 4], u64) {
     } else {
         (*s, 0)
     }
-}
-
-#[inline(always)]
-fn add_words(a: &[u64; 4], b: &[u64; 4]) -> [u64; 4] {
-    let mut out = [0; 4];
-    let mut carry = false;
-    for i in 0..4 {
-        let (v, c1) = a[i].overflowing_add(b[i]);
-        let (v, c2) = v.overflowing_add(u64::from(carry));
-        out[i] = v;
-        carry = c1 | c2;
-    }
-    out
 }
 
 #[cfg(test)]

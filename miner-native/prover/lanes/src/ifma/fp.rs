@@ -149,9 +149,6 @@ impl Field for Fp {
         // SAFETY: as above.
         unsafe { store_rows(p, offset, &self.0) }
     }}
-    tf! { unsafe fn prefetch(p: *const u64) {
-        _mm_prefetch::<_MM_HINT_T1>(p.cast())
-    }}
     tf! { unsafe fn mul(&self, b: &Self) -> Self { Fp(pmul(&self.0, &b.0)) } }
     tf! { unsafe fn sqr(&self) -> Self { Fp(mont_sqr(&self.0, &P, P_INV)) } }
     tf! { unsafe fn sub_norm(&self, b: &Self) -> Self { Fp(carry(add_const(&sub(&self.0, &b.0), &P2))) } }

@@ -26,7 +26,6 @@ impl Field for Fp2 {
         // SAFETY: as above.
         unsafe { store_rows(p, offset, &self.0); store_rows(p, offset + 8, &self.1); }
     }}
-    tf! { unsafe fn prefetch(p: *const u64) { unsafe { Fp::prefetch(p) } } }
     tf! { /// Karatsuba: three products.
     unsafe fn mul(&self, b: &Self) -> Self {
         let (v0, v1) = (pmul(&self.0, &b.0), pmul(&self.1, &b.1));

@@ -9,11 +9,14 @@
 //!
 //! There is no kernel for AVX2: without a 52-bit multiplication it is left with 32 × 32 bits on four lanes, which is no
 //! faster than the scalar unit's 64 × 64 with two carry chains (`mulx`, `adx`), what blst uses.
-#![allow(clippy::needless_range_loop)] // Limbs of several numbers are indexed together.
+#![allow(clippy::needless_range_loop, clippy::manual_memcpy)] // Limbs of several numbers are indexed together.
+#![allow(clippy::missing_safety_doc)] // `tf!` says what all of its functions need; pointers are to what the first line names.
 
 mod fp;
 mod fp2;
 mod fr;
+#[cfg(test)]
+mod tests;
 
 pub use crate::constants::*;
 pub use crate::field::{Field, ScalarField};
