@@ -68,7 +68,7 @@ pub(super) unsafe fn add_all<F: Field, O: Operands<F>>(
     groups: usize,
     forward: &mut Vec<[F; 2]>,
 ) -> bool {
-    debug_assert!(groups % 2 == 0);
+    debug_assert!(groups.is_multiple_of(2));
     // SAFETY (both): the caller's contract.
     unsafe {
         let mut products = multiply_differences(operands, groups, forward);
@@ -299,8 +299,7 @@ impl<F: Field> Operands<F> for Window<'_, F> {
         };
         for digit in digits {
             for word in (0..words::<F>()).step_by(8) {
-                // SAFETY: a hint.
-                unsafe { F::prefetch(self.entry(*digit).wrapping_add(word)) };
+                F::prefetch(self.entry(*digit).wrapping_add(word));
             }
         }
     }
