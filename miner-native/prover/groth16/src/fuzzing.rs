@@ -28,7 +28,7 @@ pub fn parameters(data: &[u8]) {
 ///
 /// Three bytes a term: which of eight points and its sign, so that equal and opposite ones are common, and a scalar near an
 /// edge of the field or of a window.
-pub fn sums(data: &[u8]) {
+pub fn msm(data: &[u8]) {
     let window = Window::new(2 + usize::from(data.first().copied().unwrap_or(0)) % 12);
     let terms: Vec<(u64, bool, Scalar)> = data
         .get(1..)
@@ -117,9 +117,9 @@ mod tests {
         for len in (0..190).step_by(7) {
             let mut data = vec![0; len];
             rng.fill_bytes(&mut data);
-            sums(&data);
+            msm(&data);
             parameters(&data);
         }
-        sums(&[0x08; 190]);
+        msm(&[0x08; 190]);
     }
 }

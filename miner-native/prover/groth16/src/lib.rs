@@ -27,10 +27,10 @@
 //!
 //! # Memory
 //! With n the domain's size, the peak is in the transforms: 112 bytes (IFMA) or 96 (portable) for each of the n elements, 16 for
-//! each constraint and variable, 32 more for each value over 255, of which circuits of hashes have one in five or so. The
-//! sums need less: stretches of 2^18 points and the windows' buckets, 100 MiB. Pages of the file are given back as they were
-//! read. For the 8 MiB PoRep (n = 2^22) 0.6 GiB were measured; for one of the ten partitions of 32 GiB (n = 2^27) the same
-//! formula gives 20 GiB, where bellperson takes more than a hundred. One proof is made at a time.
+//! each constraint and variable together, 32 more for each value over 255, of which circuits of bits and hashes have one in
+//! twenty. The sums need less: stretches of 2^18 points and the windows' buckets, 100 MiB. Pages of the file are given back as
+//! they were read. For the 8 MiB PoRep (n = 2^22) 0.6 GiB were measured (bellperson: 3.2); for one of the ten partitions of
+//! 32 GiB (n = 2^27), never run, the same formula gives 17 GiB. One proof is made at a time.
 //!
 //! # Limits
 //! 2^31 points an array, since an index and a sign share 32 bits (a file's counts have 32 bits); domains up to 2^31, as the

@@ -121,7 +121,8 @@ impl Query {
         };
         let others = within(&self.others);
         let indices = self.others[others.clone()].iter().map(|i| *i as usize);
-        convert::<C>(file, indices, points, others.start, context);
+        // SAFETY: a stretch's indices are no other's, and so are their places.
+        unsafe { convert::<C>(file, indices, points, others.start, context) };
 
         let ones = &self.ones[within(&self.ones)];
         let mut filler = Filler::<C>::new(&context.arena)?;
@@ -130,7 +131,8 @@ impl Query {
         let chunk = Points::<C::F>::new(&context.arena, CHUNK)?;
         for ones in ones.chunks(CHUNK) {
             context.check()?;
-            convert::<C>(file, ones.iter().map(|i| *i as usize), &chunk, 0, context);
+            // SAFETY: the chunk is this call's.
+            unsafe { convert::<C>(file, ones.iter().map(|i| *i as usize), &chunk, 0, context) };
             filler.fill(&mut sums, &chunk, 0..ones.len(), |i| (i as u32 + 1, 0));
         }
         let sum = sums.sum(filler.batch());

@@ -11,6 +11,12 @@ fn kernels() -> &'static [Kernel] {
     }
 }
 
+/// Runs all checks of all fields on numbers made of `data`, which may be anything and of any length.
+pub fn field(data: &[u8]) {
+    coordinates(data);
+    scalars(data);
+}
+
 /// Runs all checks of both coordinate fields on numbers made of `data`, which may be anything and of any length.
 pub fn coordinates(data: &[u8]) {
     let mut source = Source { data, at: 0 };

@@ -91,8 +91,9 @@ pub(crate) unsafe fn copy<F: Field>(from: *const u64, to: *mut u64, sign: u32) {
 
 /// Converts points of the file: the `indices`, to places from `first` on.
 ///
-/// The places must be no other thread's.
-pub(crate) fn convert<C: Curve>(
+/// # Safety
+/// No other thread reads or writes these places.
+pub(crate) unsafe fn convert<C: Curve>(
     file: parameters::Points<'_>,
     indices: impl ExactSizeIterator<Item = usize>,
     to: &Points<C::F>,
@@ -114,7 +115,7 @@ pub(crate) fn convert<C: Curve>(
             for j in k..lanes {
                 (from[j], into[j]) = (from[0], into[0]);
             }
-            // SAFETY: the kernel was detected; `at` checked the bytes of a point, and the places lie in the array.
+            // SAFETY: the kernel was detected; `at` checked the bytes of a point; the places lie in the array and are ours.
             unsafe {
                 C::F::vectorize(
                     #[inline(always)]
@@ -155,7 +156,8 @@ pub(crate) fn load<C: Curve>(
     let points = Points::new(&context.arena, range.len())?;
     (0..range.len().div_ceil(JOB)).into_par_iter().for_each(|job| {
         let (first, end) = (job * JOB, range.len().min((job + 1) * JOB));
-        convert::<C>(file, range.start + first..range.start + end, &points, first, context);
+        // SAFETY: each job has places of its own.
+        unsafe { convert::<C>(file, range.start + first..range.start + end, &points, first, context) };
     });
     file.done(range);
     Ok(points)
