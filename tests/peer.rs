@@ -37,7 +37,7 @@ fn runtime() -> Runtime {
 
 async fn chain(daemon: &Daemon, key: &SecretKey) -> ChainAccess {
     let url = format!("{}/rpc", daemon.chain());
-    ChainAccess::connect(&url, outbox, key.clone())
+    ChainAccess::connect(&url, Arc::new(Memory::default()), key.clone())
         .await
         .expect("the chain answers")
 }

@@ -5,6 +5,7 @@
 
 use crate::clock;
 use crate::fault::Fault;
+use crate::heads::Heads;
 use crate::host::Host;
 use crate::rpc::Rpc;
 use cid::Cid;
@@ -15,8 +16,8 @@ use shared::chain::{SecretKey, SignedMessage};
 use std::rc::Rc;
 use wasm_bindgen::JsCast;
 
-/// Milliseconds between two looks for a receipt, rising to the second number.
-const RECEIPT_WAIT: (i32, i32) = (500, 3_000);
+/// Longest wait for news of the chain's head before a receipt is looked for all the same, in milliseconds.
+const RECEIPT_WAIT: i32 = 3_000;
 /// Looks for a receipt before the message is sent once more: the chain may have lost it in a restart.
 const LOOKS_BEFORE_RESENDING: u32 = 10;
 
@@ -25,15 +26,17 @@ const LOOKS_BEFORE_RESENDING: u32 = 10;
 pub struct Outbox {
     host: Rc<Host>,
     rpc: Rpc,
+    heads: Heads,
     key: SecretKey,
     numbering: Rc<Mutex<()>>,
 }
 
 impl Outbox {
-    pub fn new(host: Rc<Host>, rpc: Rpc, key: SecretKey) -> Self {
+    pub fn new(host: Rc<Host>, rpc: Rpc, heads: Heads, key: SecretKey) -> Self {
         Self {
             host,
             rpc,
+            heads,
             key,
             numbering: Rc::default(),
         }
@@ -79,9 +82,11 @@ impl Outbox {
 
     /// Waits until the message for `purpose` is in a block.
     pub async fn confirmed(&self, purpose: &str, message: &Cid) -> Result<ReceiptView, Fault> {
-        let (id, (mut wait, longest)) = (message.to_string(), RECEIPT_WAIT);
+        let id = message.to_string();
         let mut looks = 0;
         loop {
+            // Before the look, so that a block after it wakes this.
+            let count = self.heads.count();
             if let Some(receipt) = self.rpc.receipt(&id).await? {
                 return Ok(receipt);
             }
@@ -92,8 +97,7 @@ impl Outbox {
                     self.push(purpose, &parse(&text)?).await?;
                 }
             }
-            clock::sleep(wait).await;
-            wait = (wait * 3 / 2).min(longest);
+            clock::within(RECEIPT_WAIT, self.heads.after(count)).await;
         }
     }
 

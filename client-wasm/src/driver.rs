@@ -7,6 +7,7 @@ use crate::channel::Outbox;
 use crate::clock;
 use crate::edge::Edge;
 use crate::fault::Fault;
+use crate::heads::Heads;
 use crate::host::Host;
 use crate::network::Network;
 use crate::record::{Answer, Proving, Record, Step};
@@ -25,7 +26,7 @@ use wasm_bindgen_futures::spawn_local;
 
 /// Milliseconds until a deal is tried again after a fault: the first time, and at most.
 const RETRY_WAIT: (i32, i32) = (1_000, 20_000);
-/// Milliseconds between two looks at a complete deal's sector.
+/// Milliseconds between two looks at a complete deal's sector: proofs-of-spacetime come once in a proving period of minutes.
 const WATCH_WAIT: i32 = 3_000;
 /// Least milliseconds between two shows of a deal's progress.
 const SHOW_WAIT: f64 = 150.0;
@@ -47,6 +48,7 @@ pub struct Running {
 /// Everything that the client's parts share.
 pub struct Core {
     pub rpc: Rpc,
+    pub heads: Heads,
     pub network: Network,
     pub key: SecretKey,
     pub host: Rc<Host>,
@@ -73,9 +75,11 @@ impl Core {
             core.into_iter().for_each(|core| core.show_all());
         })
         .map_err(|e| Fault::Internal(e.to_string()))?;
-        let outbox = Outbox::new(host.clone(), rpc.clone(), key.clone());
+        let heads = Heads::follow(rpc.clone());
+        let outbox = Outbox::new(host.clone(), rpc.clone(), heads.clone(), key.clone());
         let core = Rc::new(Self {
             rpc,
+            heads,
             network,
             key,
             host,
@@ -406,9 +410,15 @@ impl Running {
 
     /// Waits, or until somebody calls [`Running::wake`].
     pub(crate) async fn pause(&self, milliseconds: i32) {
+        clock::within(milliseconds, self.woken()).await;
+    }
+
+    /// Waits until somebody calls [`Running::wake`].
+    pub(crate) async fn woken(&self) {
         let (waker, woken) = oneshot::channel();
         *self.waker.borrow_mut() = Some(waker);
-        clock::within(milliseconds, woken).await;
+        // Replaced by another wait when it fails.
+        let _ = woken.await;
     }
 
     fn retry_wait(&self) -> i32 {

@@ -5,24 +5,37 @@
 use crate::clock;
 use crate::driver::{Core, Running};
 use crate::fault::Fault;
+use crate::network::NetworkError;
 use crate::record::{Answer, Step};
 use cid::Cid;
+use futures::future::{select, Either};
+use futures::pin_mut;
 use shared::chain::{calls, Address, AttoFil, Epoch, SecretKey};
 use shared::deal::client::ClientRefusal;
 use shared::deal::drive::ChannelOutcome;
-use shared::deal::{ClientDeal, ClientHost, QueryRequest, SignedProposal, SignedResponse};
+use shared::deal::watch::{pause_ms, QUERY_PAUSE_MS};
+use shared::deal::{ClientDeal, ClientHost, QueryRequest, SignedProposal, SignedResponse, WatchRequest};
 use shared::payment::schedule::ScheduleError;
 use shared::wire::{protocol, Cbor};
+use std::cell::Cell;
 use std::rc::Rc;
-
-/// Milliseconds between two queries of a deal: the first, and the longest.
-const QUERY_WAIT: (i32, i32) = (1_000, 3_000);
 
 /// The edges of one deal.
 pub struct Edge {
     core: Rc<Core>,
     running: Rc<Running>,
-    queries: u32,
+    /// Whether the miner may speak the protocol of watches.
+    can_watch: Cell<bool>,
+}
+
+/// What a watch came to.
+enum Watched {
+    /// What the miner says.
+    Answer(SignedResponse),
+    /// The page wants the deal looked at now.
+    Woken,
+    /// The miner cannot be watched now. What hinders it is told by the query that follows.
+    NotWatched,
 }
 
 impl Edge {
@@ -30,7 +43,7 @@ impl Edge {
         Self {
             core,
             running,
-            queries: 0,
+            can_watch: Cell::new(true),
         }
     }
 
@@ -47,10 +60,13 @@ impl Edge {
             return Err(Fault::GivenUp(reason));
         }
         let deadline = self.running.record.borrow().deal.deadline();
-        // Without an answer the next attempt looks again.
-        let head = self.core.rpc.head().await.ok();
-        match deadline.zip(head) {
-            Some((deadline, head)) if head.height >= deadline => Err(Fault::GivenUp(format!(
+        let height = match self.core.heads.height() {
+            Some(height) => Some(height),
+            // Without an answer the next attempt looks again.
+            None => self.core.rpc.head().await.ok().map(|head| head.height),
+        };
+        match deadline.zip(height) {
+            Some((deadline, height)) if height >= deadline => Err(Fault::GivenUp(format!(
                 "it was not complete by block {deadline}, when its time was over"
             ))),
             _ => Ok(()),
@@ -104,6 +120,73 @@ impl Edge {
             self.core.save(&self.running).await?;
         }
         Ok(())
+    }
+}
+
+impl Edge {
+    /// Waits until the miner says that the deal is in another state than the one known, looking at the chain meanwhile. The
+    /// caller has just seen that the deal is neither stopped nor given up.
+    async fn watch(&self, deal: &Cid) -> Result<Watched, Fault> {
+        let known = self
+            .running
+            .record
+            .borrow()
+            .deal
+            .response()
+            .map(|answer| answer.response.state);
+        let Some(state) = known.filter(|_| self.can_watch.get()) else {
+            return Ok(Watched::NotWatched);
+        };
+        let (began, request) = (clock::now(), WatchRequest { cid: *deal, state });
+        let answer = {
+            // The waker first: it is set before anything else can happen.
+            let (woken, asked, chain) = (self.running.woken(), self.ask_watch(&request), self.follow_chain());
+            pin_mut!(woken, asked, chain);
+            match select(woken, select(asked, chain)).await {
+                Either::Left(((), _)) => return Ok(Watched::Woken),
+                Either::Right((Either::Left((answer, _)), _)) => answer,
+                Either::Right((Either::Right((fault, _)), _)) => return Err(fault),
+            }
+        };
+        let Some(answer) = answer else {
+            return Ok(Watched::NotWatched);
+        };
+        let pause = pause_ms(answer.response.state != state, (clock::now() - began) as u64);
+        if pause > 0 {
+            self.running.pause(i32::try_from(pause).unwrap_or(i32::MAX)).await;
+        }
+        Ok(Watched::Answer(answer))
+    }
+
+    /// The miner's answer to a watch, if it gives one.
+    async fn ask_watch(&self, request: &WatchRequest) -> Option<SignedResponse> {
+        let (miner, peer_id) = {
+            let record = self.running.record.borrow();
+            (record.deal.draft.miner.clone(), record.peer_id.clone())
+        };
+        let peer = self.core.reach(&miner, &peer_id).await.ok()?;
+        match self.core.network.converse(peer, protocol::WATCH_DEAL).await {
+            Ok(conversation) => conversation.ask(request).await.ok(),
+            Err(error) => {
+                self.can_watch.set(!matches!(error, NetworkError::Protocol(_)));
+                None
+            }
+        }
+    }
+
+    /// Looks with every head whether the deal's time is over and whether its sector is being sealed; returns with a fault.
+    async fn follow_chain(&self) -> Fault {
+        loop {
+            let count = self.core.heads.count();
+            let looked = match self.check_given_up().await {
+                Ok(()) => self.look_for_sealing().await,
+                over => over,
+            };
+            if let Err(fault) = looked {
+                return fault;
+            }
+            self.core.heads.after(count).await;
+        }
     }
 }
 
@@ -188,14 +271,21 @@ impl ClientHost for Edge {
     }
 
     async fn query(&mut self, deal: &Cid) -> Result<SignedResponse, Fault> {
-        let (first, longest) = QUERY_WAIT;
-        let wait = first.saturating_add(self.queries.min(100) as i32 * 500).min(longest);
-        self.queries += 1;
-        self.running.pause(wait).await;
+        self.check_given_up().await?;
+        self.check_stopped()?;
+        let watched = self.watch(deal).await?;
+        if matches!(watched, Watched::NotWatched) {
+            self.running.pause(QUERY_PAUSE_MS as i32).await;
+        }
         self.check_stopped()?;
         self.check_given_up().await?;
         self.look_for_sealing().await?;
-        let response = self.ask(protocol::QUERY_DEAL, &QueryRequest { cid: *deal }).await?;
+        let response = match watched {
+            Watched::Answer(response) => response,
+            Watched::Woken | Watched::NotWatched => {
+                self.ask(protocol::QUERY_DEAL, &QueryRequest { cid: *deal }).await?
+            }
+        };
         self.heard(&response).await?;
         Ok(response)
     }

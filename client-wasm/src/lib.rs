@@ -2,8 +2,8 @@
 //!
 //! One module, loaded by the network worker of the npm package, which speaks to chain and miners ([`client`]); files are
 //! hashed by a small module of their own (`client-wasm/commp`). What a deal is and what must happen next is decided in
-//! `shared`; here are the browser's edges: WebSocket ([`transport`]), libp2p ([`network`]), fetch ([`rpc`]), and the
-//! page's storage ([`host`]).
+//! `shared`; here are the browser's edges: WebSocket ([`transport`]), libp2p ([`network`]), fetch ([`rpc`]), news of
+//! heads ([`heads`]), and the page's storage ([`host`]).
 //!
 //! On a machine other than the browser this crate is empty.
 #![forbid(unsafe_code)]
@@ -22,6 +22,8 @@ pub mod edge;
 pub mod explain;
 #[cfg(target_arch = "wasm32")]
 pub mod fault;
+#[cfg(target_arch = "wasm32")]
+pub mod heads;
 #[cfg(target_arch = "wasm32")]
 pub mod host;
 #[cfg(target_arch = "wasm32")]

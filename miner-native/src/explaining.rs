@@ -274,7 +274,7 @@ fn phase_of(step: Step) -> Option<Phase> {
         Step::PreCommit1 => Some(Phase::PreCommit1),
         Step::PreCommit2 => Some(Phase::PreCommit2),
         Step::Commit1 => Some(Phase::Commit1),
-        Step::Commit2 => Some(Phase::Commit2),
+        Step::Commit2 | Step::Commit2Library => Some(Phase::Commit2),
         Step::WindowPost | Step::Check | Step::Tidy | Step::Unseal | Step::Scrub => None,
     }
 }

@@ -164,7 +164,7 @@ fn retry_ms(miner: &Miner, load: Load, bound: Load, size: u64) -> Option<u64> {
     let expected = |step| miner.prover.expected(step, 1).ms;
     let encoding = expected(Step::PreCommit1)?.saturating_add(expected(Step::PreCommit2)?);
     // Encoding and proving overlap: the slower of both sets the pace.
-    let a_sector = encoding.max(expected(Step::Commit2)?);
+    let a_sector = encoding.max(expected(miner.prover.proving_step())?);
     Some(sectors_until(load, bound, size, miner.sector_size.usable()).saturating_mul(a_sector))
 }
 

@@ -1,7 +1,7 @@
 //! Which pieces go into which sector, and when a sector is closed (step 9 of a deal).
 //!
-//! First fit, aligned (`shared`'s layout); a sector is closed when it is full, when its timer is up, or at the operator's
-//! word. A piece whose deal cannot be served in time gets no place, or loses it while the sector still packs. Called by
+//! First fit, aligned (`shared`'s layout); a sector is closed when it is nearly full, when its timer is up, or at the
+//! operator's word. A piece whose deal cannot be served in time gets no place, or loses it while the sector still packs. Called by
 //! [`crate::sealing`], which drives what is closed, and by [`crate::network`] for proposals.
 
 use crate::miner::Miner;
@@ -16,7 +16,7 @@ use std::time::Duration;
 /// Longest wait of the packer between two looks: a deal that was missed is found by then.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// Places received pieces and closes sectors that are full or due. Returns the closed sectors, and how long nothing else
+/// Places received pieces and closes sectors that are nearly full or due. Returns the closed sectors, and how long nothing else
 /// will be due.
 pub(crate) fn place(miner: &Miner, now: u64) -> Result<(Vec<u64>, Duration), StoreError> {
     evict(miner)?;
@@ -29,9 +29,9 @@ pub(crate) fn place(miner: &Miner, now: u64) -> Result<(Vec<u64>, Duration), Sto
         let id = record.sector.id;
         if record.sector.phase() == Phase::Packing {
             let due = record.first_piece_ms.saturating_add(miner.settings.now().auto_seal_ms);
-            // A sector is full when not even a byte fits (spec §8.2); one whose pieces were all evicted waits for others.
+            // One whose pieces were all evicted waits for others.
             let is_empty = record.sector.pieces.is_empty();
-            if is_empty || (record.sector.fits(1) && now < due) {
+            if is_empty || (!record.sector.is_nearly_full() && now < due) {
                 if !is_empty {
                     pause = pause.min(Duration::from_millis(due - now));
                 }

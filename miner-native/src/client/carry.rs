@@ -4,6 +4,7 @@ use super::account::{Account, Purse};
 use super::book::{Book, Record};
 use super::contact::{ChainPatience, Contact};
 use super::error::ClientError;
+use super::network::NetworkError;
 use super::report::{Gauge, Report};
 use super::serving::Served;
 use super::Session;
@@ -13,14 +14,16 @@ use shared::chain::calls::{self, channel_id};
 use shared::chain::{Address, AttoFil, ChannelId, Epoch, SecretKey};
 use shared::deal::client::ClientRefusal;
 use shared::deal::drive::ChannelOutcome;
-use shared::deal::{ClientDeal, ClientHost, ClientStage, DealState, QueryRequest, SignedProposal, SignedResponse};
+use shared::deal::watch::{pause_ms, QUERY_PAUSE_MS};
+use shared::deal::{
+    ClientDeal, ClientHost, ClientStage, DealState, QueryRequest, SignedProposal, SignedResponse, WatchRequest,
+};
 use shared::payment::schedule::ScheduleError;
 use shared::wire::protocol;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-/// Pause between two questions to the miner how the deal is.
-const POLL: Duration = Duration::from_secs(1);
 /// How often the display of a transfer is brought up to date.
 const SHOW: Duration = Duration::from_millis(200);
 /// Times that an unmined channel message is made anew.
@@ -73,6 +76,8 @@ pub struct Carrier {
     gauge: Option<(Gauge, Phase)>,
     /// Whether the miner was heard of since the last trouble.
     in_trouble: bool,
+    /// Whether the miner may speak the protocol of watches.
+    can_watch: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,6 +138,7 @@ impl Carrier {
             purse: None,
             gauge: None,
             in_trouble: false,
+            can_watch: true,
         }
     }
 
@@ -199,20 +205,33 @@ impl Carrier {
         }
     }
 
-    /// Lets the miner fetch and seal for a moment.
-    async fn wait_a_little(&mut self) -> Result<(), ClientError> {
-        let end = tokio::time::Instant::now() + POLL;
-        while tokio::time::Instant::now() < end {
-            let served = *self.served.borrow_and_update();
-            if served.unreadable {
-                return Err(self.record.file.changed(&self.record.name()));
-            }
-            if let Some((gauge, _)) = &self.gauge {
-                gauge.at(served.bytes);
-            }
-            tokio::time::sleep(SHOW).await;
+    /// Lets the miner fetch and seal for a while.
+    async fn wait(&self, milliseconds: u64) -> Result<(), ClientError> {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(milliseconds)) => Ok(()),
+            error = show_transfer(&self.served, self.gauge.as_ref(), &self.record) => Err(error),
         }
-        Ok(())
+    }
+
+    /// The miner's word once the deal is in another state than `state`, or after a while; `None` when the miner cannot be
+    /// watched now. What hinders it is told by the query that follows.
+    async fn watch(&mut self, deal: &Cid, state: DealState) -> Result<Option<SignedResponse>, ClientError> {
+        let (began, request) = (Instant::now(), WatchRequest { cid: *deal, state });
+        let watched = tokio::select! {
+            answer = self.contact.ask_once::<_, SignedResponse>(protocol::WATCH_DEAL, &request) => answer,
+            error = show_transfer(&self.served, self.gauge.as_ref(), &self.record) => return Err(error),
+        };
+        match watched {
+            Ok(answer) => {
+                let open_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                self.wait(pause_ms(answer.response.state != state, open_ms)).await?;
+                Ok(Some(answer))
+            }
+            Err(error) => {
+                self.can_watch = !matches!(error, NetworkError::Protocol(_));
+                Ok(None)
+            }
+        }
     }
 
     /// Opens the channel, or finds the one that was opened.
@@ -247,6 +266,24 @@ impl Carrier {
             }
         }
         Err(failed(reason))
+    }
+}
+
+/// Shows how far the transfer is, again and again; returns only when the file cannot be read any more.
+async fn show_transfer(
+    served: &watch::Receiver<Served>,
+    gauge: Option<&(Gauge, Phase)>,
+    record: &Record,
+) -> ClientError {
+    loop {
+        let served = *served.borrow();
+        if served.unreadable {
+            return record.file.changed(&record.name());
+        }
+        if let Some((gauge, _)) = gauge {
+            gauge.at(served.bytes);
+        }
+        tokio::time::sleep(SHOW).await;
     }
 }
 
@@ -309,7 +346,13 @@ impl ClientHost for Carrier {
     }
 
     async fn query(&mut self, deal: &Cid) -> Result<SignedResponse, Stop> {
-        self.wait_a_little().await?;
+        let known = self.record.deal.response().map(|answer| answer.response.state);
+        if let Some(state) = known.filter(|_| self.can_watch) {
+            if let Some(answer) = self.watch(deal, state).await? {
+                return Ok(answer);
+            }
+        }
+        self.wait(QUERY_PAUSE_MS).await?;
         self.ask(protocol::QUERY_DEAL, &QueryRequest { cid: *deal }).await
     }
 

@@ -20,8 +20,8 @@ use tokio::time::Instant;
 
 /// Blocks that a deal lasts unless the user says otherwise.
 pub const DEFAULT_DURATION: u64 = 10_000;
-/// Pause between two looks for a proof-of-spacetime.
-const PROOF_PAUSE: Duration = Duration::from_secs(1);
+/// Longest wait for news of the chain's head before a proof-of-spacetime is looked for all the same.
+const PROOF_NEWS: Duration = Duration::from_secs(10);
 /// How long a command waits for the first proof-of-spacetime: longer than a proving period with its grace on a devnet.
 const PROOF_PATIENCE: Duration = Duration::from_secs(3 * 3600);
 
@@ -217,7 +217,9 @@ async fn see_proof(session: &Session, record: &mut Record, report: &Report) -> R
     let gauge = report.wait("waiting for the sector's first proof-of-spacetime");
     let started = Instant::now();
     let mut patience = ChainPatience::default();
+    let mut heads = session.chain.heads();
     while !record.proven {
+        heads.borrow_and_update();
         let miner = match session.chain.miner(&record.deal.draft.miner).await {
             Ok(miner) => miner,
             Err(error) => {
@@ -239,7 +241,8 @@ async fn see_proof(session: &Session, record: &mut Record, report: &Report) -> R
             return Err(ClientError::NotProven { deal, minutes });
         }
         gauge.at(0);
-        tokio::time::sleep(PROOF_PAUSE).await;
+        // A timeout is no news; a closed channel cannot be: the session holds its sender's task.
+        let _ = tokio::time::timeout(PROOF_NEWS, heads.changed()).await;
     }
     drop(gauge);
     report.step("proven: the chain accepted a proof-of-spacetime for the sector");

@@ -16,7 +16,8 @@ use shared::chain::address::MaybeAddress;
 use shared::chain::{Address, AttoFil, BytesAmount, Policy, SecretKey, Signature};
 use shared::deal::explain::{Explanation, MAX_JSON};
 use shared::deal::{
-    DealState, MinerEffect, PaymentInfo, Proposal, QueryRequest, Response, SignedProposal, SignedResponse,
+    DealState, MinerEffect, MinerInput, PaymentInfo, Proposal, QueryRequest, Response, SignedProposal, SignedResponse,
+    WatchRequest,
 };
 use shared::piece::{PieceDigest, PieceSummary, SectorSize};
 use shared::ports::verifier::FakeVerifier;
@@ -68,6 +69,7 @@ impl World {
             prover_id: [0; 32],
             size,
             dir: dir.path().join("sectors"),
+            refuses_own: false,
         };
         let settings = Settings {
             price: free,
@@ -345,6 +347,40 @@ async fn nothing_is_stored_for_a_proposal_that_its_payer_did_not_sign() {
     assert_eq!(world.miner.store.deals().count(), 0);
     let answer = response(&client.query(signed.cid()).await, &world.miner.owner);
     assert_eq!((answer.state, answer.proposal_cid), (DealState::Unknown, signed.cid()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_watches_a_deal_hears_of_its_next_state_and_not_before_it_comes() {
+    let world = World::start().await;
+    let (mut client, mut watcher) = (world.client(false).await, world.client(true).await);
+    let (_, summary) = file();
+    let signed = free_deal(&world.miner, &summary);
+    let cid = signed.cid();
+    let watch = move |state| WatchRequest { cid, state };
+    let answer: SignedResponse = watcher.ask(protocol::WATCH_DEAL, &watch(DealState::Accepted)).await;
+    assert_eq!(
+        response(&answer, &world.miner.owner).state,
+        DealState::Unknown,
+        "news to who took it for accepted"
+    );
+    client.propose(&signed).await;
+    let waiting = tokio::spawn(async move { watcher.ask(protocol::WATCH_DEAL, &watch(DealState::Accepted)).await });
+    for _ in 0..3 {
+        let asked = response(&client.query(cid).await, &world.miner.owner);
+        assert_eq!(asked.state, DealState::Accepted);
+    }
+    assert!(!waiting.is_finished(), "there is no news");
+    let (store, comm_p) = (&world.miner.store, summary.comm_p);
+    // A change, but of nothing that a peer is told.
+    store.advance_deal(&cid, MinerInput::PieceReceived { comm_p }).unwrap();
+    let asked = response(&client.query(cid).await, &world.miner.owner);
+    assert!(
+        asked.state == DealState::Accepted && !waiting.is_finished(),
+        "{asked:?}"
+    );
+    store.place(&cid, world.miner.sector_size, 0).unwrap();
+    let answer: SignedResponse = waiting.await.unwrap();
+    assert_eq!(response(&answer, &world.miner.owner).state, DealState::Staged);
 }
 
 /// As a query, it is answered to anybody who knows the deal's id.

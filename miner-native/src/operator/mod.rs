@@ -10,7 +10,7 @@ pub use client::{Operator, OperatorError};
 pub use shared::deal::explain::Explanation;
 pub use work::{Damage, IntakeStatus, ProvingStatus, ScrubStatus};
 
-use crate::prover::JobView;
+use crate::prover::{JobView, OwnCodeStatus};
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
 use shared::chain::{Address, AttoFil, ChannelId, Epoch};
@@ -85,6 +85,9 @@ pub struct MinerStatus {
     pub last_post: Option<PostSummary>,
     /// What vouchers brought in so far.
     pub earned: AttoFil,
+    /// Whose code seals and proves.
+    #[serde(default)]
+    pub own_prover: OwnCodeStatus,
 }
 
 /// The ask on the chain.

@@ -86,7 +86,7 @@ impl Rates {
             };
         }
         let scaled = typical_ms(step, self.size).map(|ms| match step {
-            Step::Commit2 | Step::PreCommit2 => ms / cores().max(1),
+            Step::Commit2 | Step::Commit2Library | Step::PreCommit2 => ms / cores().max(1),
             _ => ms.saturating_mul(units.max(1)),
         });
         Expected {

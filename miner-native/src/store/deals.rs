@@ -47,21 +47,24 @@ impl MinerStore {
     ) -> Result<T, StoreError> {
         let cid = signed.cid();
         failpoint::reach("deal.accepting");
-        let (answer, is_accepted) = self.write(|changes| {
+        let (answer, kept) = self.write(|changes| {
             let known = known(changes, &cid, signed, source)?;
             match decide(&known)? {
-                Decision::Answer(answer) => Ok((answer, false)),
+                Decision::Answer(answer) => Ok((answer, None)),
                 Decision::Keep(record, answer) => {
                     let is_accepted = record.deal.over().is_none();
                     match is_accepted {
                         true => accept(changes, &record)?,
                         false => put_deal(changes, &record, now_ms())?,
                     }
-                    Ok((answer, is_accepted))
+                    Ok((answer, Some(is_accepted)))
                 }
             }
         })?;
-        if is_accepted {
+        if kept.is_some() {
+            self.tell(&cid);
+        }
+        if kept == Some(true) {
             failpoint::reach("deal.accepted");
         }
         Ok(answer)
@@ -69,12 +72,16 @@ impl MinerStore {
 
     /// Keeps a deal that was just accepted, and promises its channel to it.
     pub fn accept(&self, record: &DealRecord) -> Result<(), StoreError> {
-        self.write(|changes| accept(changes, record))
+        self.write(|changes| accept(changes, record))?;
+        self.tell(&record.deal.proposal.cid());
+        Ok(())
     }
 
     /// Keeps a refusal; the oldest gives way when there are too many.
     pub fn refuse(&self, record: &DealRecord) -> Result<(), StoreError> {
-        self.write(|changes| put_deal(changes, record, now_ms()))
+        self.write(|changes| put_deal(changes, record, now_ms()))?;
+        self.tell(&record.deal.proposal.cid());
+        Ok(())
     }
 
     /// A deal by its id.
@@ -181,6 +188,7 @@ impl MinerStore {
     /// Moves a deal on.
     pub fn advance_deal(&self, cid: &Cid, input: MinerInput) -> Result<DealRecord, StoreError> {
         let record = self.write(|changes| advance(changes, cid, input.clone()))?;
+        self.tell(cid);
         reached(&record);
         Ok(record)
     }

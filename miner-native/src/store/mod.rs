@@ -40,11 +40,14 @@ use shared::sector::SectorPiece;
 use std::path::Path;
 use std::sync::Arc;
 use tables::{SCHEMA, SINGLES};
+use tokio::sync::broadcast;
 
 /// The file in the store's folder.
 const FILE: &str = "miner.db";
 /// Records that are read at once where all are asked for.
 const PAGE: usize = 256;
+/// Changes of deals that are kept for those who listen; one who missed some looks for itself.
+const CHANGES_KEPT: usize = 256;
 
 /// Why the store does not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +74,8 @@ pub enum StoreError {
 #[derive(Clone)]
 pub struct MinerStore {
     records: Arc<dyn Store>,
+    /// Tells which deals have changed, once that is on the disk.
+    changes: broadcast::Sender<Cid>,
 }
 
 impl MinerStore {
@@ -85,12 +90,26 @@ impl MinerStore {
 
     /// Works on records that are open already.
     pub fn of(records: Arc<dyn Store>) -> Self {
-        Self { records }
+        Self {
+            records,
+            changes: broadcast::Sender::new(CHANGES_KEPT),
+        }
     }
 
     /// Where the chain adapter keeps its messages.
     pub fn outbox(&self) -> Arc<dyn Store> {
         self.records.clone()
+    }
+
+    /// Tells which deals change, from now on, each change once it is on the disk.
+    pub fn deal_changes(&self) -> broadcast::Receiver<Cid> {
+        self.changes.subscribe()
+    }
+
+    /// Tells that a deal has changed: only after the transaction that changed it.
+    fn tell(&self, cid: &Cid) {
+        // Nobody listens when it fails.
+        let _ = self.changes.send(*cid);
     }
 
     /// The address of this miner's actor, once it was made.

@@ -20,6 +20,7 @@ impl MinerStore {
     pub fn place(&self, cid: &Cid, size: SectorSize, now_ms: u64) -> Result<u64, StoreError> {
         failpoint::reach("sector.placing");
         let sector = self.write(|changes| place(changes, cid, size, now_ms))?;
+        self.tell(cid);
         failpoint::reach("sector.placed");
         Ok(sector)
     }
@@ -27,7 +28,9 @@ impl MinerStore {
     /// Fails a deal whose piece cannot be sealed in time, and takes the piece out of its sector if that still packs: both
     /// change together. A deal that is over already only makes room.
     pub fn evict(&self, cid: &Cid, reason: String) -> Result<(), StoreError> {
-        self.write(|changes| evict(changes, cid, &reason))
+        self.write(|changes| evict(changes, cid, &reason))?;
+        self.tell(cid);
+        Ok(())
     }
 
     /// Places a piece of the operator's own, whose bytes are staged. Returns its sector's number; the same again for a

@@ -118,8 +118,10 @@ impl MinerStore {
                 .map(|(deal, input)| advance(changes, deal, input.clone()));
             all.collect::<Result<Vec<_>, _>>()
         })?;
+        let told: Vec<_> = changed.iter().map(|record| record.deal.proposal.cid()).collect();
+        told.iter().for_each(|cid| self.tell(cid));
         changed.iter().for_each(reached);
-        Ok(changed.iter().map(|record| record.deal.proposal.cid()).collect())
+        Ok(told)
     }
 }
 

@@ -35,6 +35,7 @@ macro_rules! rules {
 }
 
 rules! {
+    every_change_of_a_deal_is_told_once
     a_deal_and_its_sector_change_together_and_placing_again_gives_the_same_place
     pieces_fill_the_first_sector_with_room_and_sector_numbers_are_never_reused
     a_deal_whose_piece_is_not_here_has_no_place
@@ -94,6 +95,22 @@ fn received(store: &MinerStore, number: u8, bytes: u64) -> Cid {
     store.accept(&record(proposal)).unwrap();
     store.advance_deal(&cid, MinerInput::PieceReceived { comm_p }).unwrap();
     cid
+}
+
+fn every_change_of_a_deal_is_told_once((_dir, store): Made) {
+    let mut told = store.deal_changes();
+    let (accepted, comm_p) = proposal(1, 500, None);
+    let cid = accepted.cid();
+    store.accept(&record(accepted)).unwrap();
+    store.advance_deal(&cid, MinerInput::PieceReceived { comm_p }).unwrap();
+    store.place(&cid, SIZE, 10).unwrap();
+    store.evict(&cid, "too late".into()).unwrap();
+    let (refused, _) = proposal(2, 500, None);
+    store.refuse(&record(refused.clone())).unwrap();
+    for expected in [cid, cid, cid, cid, refused.cid()] {
+        assert_eq!(told.try_recv(), Ok(expected));
+    }
+    assert!(told.try_recv().is_err());
 }
 
 fn a_deal_and_its_sector_change_together_and_placing_again_gives_the_same_place((_dir, store): Made) {

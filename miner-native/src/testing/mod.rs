@@ -328,6 +328,7 @@ async fn assemble(devnet: &Devnet, store: MinerStore, dir: PathBuf) -> Miner {
         prover_id: prover_id(&view.address),
         size: SIZE,
         dir: dir.join("sectors"),
+        refuses_own: false,
     };
     let settings = Settings {
         price: AttoFil(1),

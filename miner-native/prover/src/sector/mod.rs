@@ -5,6 +5,7 @@
 
 mod files;
 mod layout;
+mod own;
 mod sealing;
 mod staging;
 mod unsealing;
@@ -19,6 +20,6 @@ pub use sealing::{
 pub use staging::{data_commitment, write_unsealed, OpenPiece};
 pub use unsealing::{unseal_piece, unseal_range};
 pub use upkeep::{open_sector, remove_unsealed};
-pub use window::{partitions, window_post, ProvingSector, MAX_WINDOW_SECTORS, PARTITION_PROOF_BYTES};
+pub use window::{partitions, window_post, ProvingSector, WindowProof, MAX_WINDOW_SECTORS, PARTITION_PROOF_BYTES};
 
 pub(crate) use window::field_safe;
