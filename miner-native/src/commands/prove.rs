@@ -48,11 +48,14 @@ pub fn run(arguments: Arguments) -> ExitCode {
             println!("{}", hex::encode(proof));
             ExitCode::SUCCESS
         }
+        Err(ServeError::Prover(sealdrop_prover::Error::Refused { reason, .. })) => {
+            eprintln!("{reason}");
+            ExitCode::from(REFUSED)
+        }
         Err(error) => {
             eprintln!("{error}");
             match error {
                 ServeError::Prover(sealdrop_prover::Error::DamagedOutput { .. }) => ExitCode::from(DAMAGED),
-                ServeError::Prover(sealdrop_prover::Error::Refused { .. }) => ExitCode::from(REFUSED),
                 _ => ExitCode::FAILURE,
             }
         }

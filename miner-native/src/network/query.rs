@@ -147,7 +147,7 @@ mod tests {
             Ok(in_state(state.get()))
         });
         tokio::pin!(watching);
-        let mut told = |changed: &[u8]| changes.send(deal(changed)).expect("it listens");
+        let told = |changed: &[u8]| changes.send(deal(changed)).expect("it listens");
         assert!(futures::poll!(&mut watching).is_pending() && futures::poll!(&mut watching).is_pending());
         assert_eq!(looks.get(), 1);
         state.set(DealState::Complete);
@@ -162,7 +162,9 @@ mod tests {
         state.set(DealState::Complete);
         // More than it can keep, its own not among the last.
         told(b"ours");
-        (0..8).for_each(|_| drop(told(b"another")));
+        for _ in 0..8 {
+            told(b"another");
+        }
         assert_eq!(watching.await.expect("it is there").state, DealState::Complete);
         assert_eq!(looks.get(), 3);
     }

@@ -85,9 +85,6 @@ pub struct MinerStatus {
     pub last_post: Option<PostSummary>,
     /// What vouchers brought in so far.
     pub earned: AttoFil,
-    /// Whose code seals and proves.
-    #[serde(default)]
-    pub own_prover: OwnCodeStatus,
 }
 
 /// The ask on the chain.
@@ -325,6 +322,9 @@ pub struct MiningStatus {
     pub intake: IntakeStatus,
     pub proving: ProvingStatus,
     pub scrub: ScrubStatus,
+    /// Whose code seals and proves, and whether anything of it was refused.
+    #[serde(default)]
+    pub own_prover: OwnCodeStatus,
     /// What the prover is at: what runs, then what waits, by when it starts.
     pub jobs: Vec<JobView>,
 }

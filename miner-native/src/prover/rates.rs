@@ -137,7 +137,7 @@ mod tests {
     fn a_step_is_expected_to_take_what_it_took_lately_also_after_a_restart() {
         let (_dir, store) = book();
         let rates = Rates::load(SIZE, store.rates());
-        assert_eq!(rates.expected(Step::WindowPost, 3).ms, Some(24_000), "from the table");
+        assert_eq!(rates.expected(Step::WindowPost, 3).ms, Some(2_400), "from the table");
         for ms in [60_000, 66_000] {
             rates.observe(Step::Commit2, ms, 1);
         }

@@ -1,7 +1,7 @@
 //! The steps of a prover's work, in the order in which they go first, and what each takes.
 //!
-//! The numbers for 2 KiB and 8 MiB were measured on two cores of an AMD EPYC; those for 512 MiB are estimates from the
-//! same code's data structures, and those for 32 GiB follow the table that Lotus schedules by. [`super::schedule`] decides
+//! The numbers for sectors of up to 512 MiB were measured on two cores of an AMD EPYC, with the own code and IFMA; those for
+//! 32 GiB follow the table that Lotus schedules by. [`super::schedule`] decides
 //! by them; [`super::rates`] replaces the times by what was measured here.
 
 use serde::{Deserialize, Serialize};
@@ -165,13 +165,13 @@ fn memory(step: Step, size: SectorSize) -> u64 {
 /// nobody has measured it.
 pub(super) fn typical_ms(step: Step, size: SectorSize) -> Option<u64> {
     let [small, medium, large] = match step {
-        Step::WindowPost => [300, 800, 4_000],
-        Step::Commit2 => [11_000, 12_000, 30_000],
+        Step::WindowPost => [300, 800, 1_200],
+        Step::Commit2 => [11_000, 11_000, 20_000],
         Step::Commit2Library => [110_000, 118_000, 200_000],
-        Step::PreCommit1 => [5, 7_000, 300_000],
-        Step::PreCommit2 => [30, 600, 35_000],
-        Step::Unseal => [7, 5_000, 300_000],
-        Step::Commit1 => [150, 40, 1_000],
+        Step::PreCommit1 => [5, 500, 31_000],
+        Step::PreCommit2 => [30, 600, 23_000],
+        Step::Unseal => [7, 600, 30_000],
+        Step::Commit1 => [50, 50, 100],
         Step::Check | Step::Tidy | Step::Scrub => return None,
     };
     match size {

@@ -297,6 +297,7 @@ async fn mining_status(miner: &Miner) -> Result<MiningStatus, Trouble> {
         intake: intake::status(miner)?,
         proving: proving::status(miner, own),
         scrub: scrubbing::status(miner)?,
+        own_prover: miner.prover.own_code(),
         jobs: miner.prover.jobs(),
     })
 }

@@ -38,7 +38,6 @@ pub(super) fn status(miner: &Miner, host: &Host) -> Result<MinerStatus, StoreErr
         sectors: sectors(miner)?,
         last_post: miner.store.last_post()?.map(post),
         earned: miner.store.earned()?,
-        own_prover: miner.prover.own_code(),
     })
 }
 
