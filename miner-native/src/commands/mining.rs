@@ -191,7 +191,10 @@ fn prover(own: &OwnCodeStatus) -> String {
         None => "none refused".to_owned(),
         Some(last) => format!("{} refused and done by filecoin-proofs, the last: {last}", own.refusals),
     };
-    format!("own code ({}); {} proofs since the start, {refused}", own.kernel, own.proofs)
+    format!(
+        "own code ({}); {} proofs since the start, {refused}",
+        own.kernel, own.proofs
+    )
 }
 
 fn waiting(intake: &IntakeStatus) -> String {

@@ -58,7 +58,8 @@ async fn next_state(
     tokio::pin!(limit);
     loop {
         let response = look()?;
-        if response.state != known || limit.is_elapsed() {
+        // A deal that is not here may never be: no place is held for it.
+        if response.state != known || response.state == DealState::Unknown || limit.is_elapsed() {
             return Ok(response);
         }
         tokio::select! {

@@ -67,7 +67,7 @@ pub(super) fn commit2(identity: &SectorIdentity, c1: &[u8], by: Implementation) 
     let output = child.wait_with_output().map_err(not_run)?;
     // Open until now: its end would have been the process's.
     drop(input);
-    read(output)
+    read(output, by)
 }
 
 fn start(task: &Task) -> io::Result<Child> {
@@ -118,8 +118,9 @@ fn arguments(task: &Task) -> Vec<std::ffi::OsString> {
     arguments
 }
 
-/// What the process found.
-fn read(output: Output) -> Result<Vec<u8>, ProverError> {
+/// What the process found. An own code that ends in any way of its own making, by a signal that only a fault sends too, is
+/// refused; what the system or a person ended is tried again as it is.
+fn read(output: Output, by: Implementation) -> Result<Vec<u8>, ProverError> {
     let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     if output.status.success() {
         let text = String::from_utf8_lossy(&output.stdout);
@@ -135,12 +136,34 @@ fn read(output: Output) -> Result<Vec<u8>, ProverError> {
             let step = Step::Commit2.name();
             ProverError::Step(Error::Refused { step, reason })
         }
+        _ if by != Implementation::Library && !was_ended(&output) => {
+            let (step, status) = (Step::Commit2.name(), output.status);
+            let reason = format!("the process that computes it ended with {status}. {reason}");
+            ProverError::Step(Error::Refused { step, reason })
+        }
         Some(_) => failed(reason),
         None => failed(format!(
             "the process that computes it was ended by the system ({}): free memory, or close other programs. {reason}",
             output.status
         )),
     })
+}
+
+/// Whether somebody else ended the process: the system for want of memory, or a person.
+fn was_ended(output: &Output) -> bool {
+    #[cfg(unix)]
+    {
+        use nix::sys::signal::Signal::{SIGINT, SIGKILL, SIGTERM};
+        let signal = std::os::unix::process::ExitStatusExt::signal(&output.status);
+        [SIGINT, SIGKILL, SIGTERM]
+            .iter()
+            .any(|ended| signal == Some(*ended as i32))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = output;
+        false
+    }
 }
 
 fn failed(reason: String) -> ProverError {
@@ -218,11 +241,36 @@ mod tests {
     use std::process::ExitStatus;
 
     fn ended(status: i32, stdout: &str, stderr: &str) -> Result<Vec<u8>, ProverError> {
-        read(Output {
+        ended_by(Implementation::Library, status, stdout, stderr)
+    }
+
+    fn ended_by(by: Implementation, status: i32, stdout: &str, stderr: &str) -> Result<Vec<u8>, ProverError> {
+        let output = Output {
             status: ExitStatus::from_raw(status),
             stdout: stdout.into(),
             stderr: stderr.into(),
-        })
+        };
+        read(output, by)
+    }
+
+    #[test]
+    fn own_code_that_dies_by_its_own_fault_is_refused_and_what_was_ended_is_tried_again() {
+        let own = |status| ended_by(Implementation::own(), status, "", "");
+        // An illegal instruction, a bad address, an abort, and a panic's exit code.
+        for status in [4, 11, 6, 101 << 8] {
+            let died = own(status);
+            assert!(
+                matches!(died, Err(ProverError::Step(Error::Refused { .. }))),
+                "{died:?}"
+            );
+        }
+        for status in [2, 9, 15] {
+            let killed = own(status);
+            assert!(
+                matches!(killed, Err(ProverError::Step(Error::Proofs { .. }))),
+                "{killed:?}"
+            );
+        }
     }
 
     #[test]

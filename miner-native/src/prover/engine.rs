@@ -104,6 +104,24 @@ impl RealEngine {
     fn files(&self, sector: u64) -> SectorFiles {
         SectorFiles::new(self.dir.join(sector.to_string()))
     }
+
+    /// Has the own code do a step, and the library when that fails by what may be the own code's fault; says who did it.
+    fn with_library_behind<T>(
+        &self,
+        step: Step,
+        run: impl Fn(Implementation) -> Result<T, Error>,
+    ) -> Result<(T, Implementation), ProverError> {
+        let by = self.own.of_replicas();
+        match run(by) {
+            Err(error @ (Error::Proofs { .. } | Error::Panicked { .. } | Error::Io { .. }))
+                if by != Implementation::Library =>
+            {
+                self.own.refused(step, &error.to_string());
+                Ok((run(Implementation::Library)?, Implementation::Library))
+            }
+            done => Ok((done?, by)),
+        }
+    }
 }
 
 impl Engine for RealEngine {
@@ -156,22 +174,17 @@ impl Engine for RealEngine {
             Ok(Box::new(File::open(staging.path(&piece.data_cid))?))
         };
         sealdrop_prover::write_unsealed(identity.size, &files, &pieces, &mut open)?;
-        Ok(sealdrop_prover::pre_commit1(
-            &identity,
-            &files,
-            ticket,
-            &pieces,
-            self.own.of_replicas(),
-        )?)
+        let label = |by| sealdrop_prover::pre_commit1(&identity, &files, ticket, &pieces, by);
+        let (output, _) = self.with_library_behind(Step::PreCommit1, label)?;
+        Ok(output)
     }
 
     fn pre_commit2(&self, sector: &Sector, ticket: [u8; 32], output: &[u8]) -> Result<Commitments, ProverError> {
         let (identity, files, pieces) = (self.identity(sector.id), self.files(sector.id), pieces(sector)?);
-        let commitments = sealdrop_prover::pre_commit2(&identity, &files, output, self.own.of_replicas())?;
+        let encode = |by| sealdrop_prover::pre_commit2(&identity, &files, output, by);
+        let (commitments, by) = self.with_library_behind(Step::PreCommit2, encode)?;
         let checked = sealdrop_prover::check_pre_commit(&identity, &files, ticket, &commitments, &pieces);
-        if let (Err(error @ Error::InconsistentReplica { .. }), Implementation::Own(_)) =
-            (&checked, self.own.of_replicas())
-        {
+        if let (Err(error @ Error::InconsistentReplica { .. }), Implementation::Own(_)) = (&checked, by) {
             // Sealed again from phase 1, by the library.
             self.own.distrust_replicas(&error.to_string());
         }

@@ -4,12 +4,17 @@
 use crate::{data, proofs, Outcome, PROVER, SECTOR, SEED, TICKET};
 use filecoin_proofs_api::seal;
 use filecoin_proofs_api::UnpaddedBytesAmount;
+use sealdrop_groth16::measure_speed;
+use sealdrop_poseidon::{multiply, Arity, Cost};
 use sealdrop_prover::params::{ensure, Circuit};
 use sealdrop_prover::usage::{reset_peak, Usage};
 use sealdrop_prover::{
-    commit1, commit2, init, open_sector, pre_commit1, pre_commit2, window_post, write_unsealed, Implementation, Kernel,
-    Piece, PreCommit, ProvingSector, SectorFiles, SectorIdentity, SectorSize,
+    commit1, commit2, commit2_reported, init, open_sector, pre_commit1, pre_commit2, window_post, write_unsealed,
+    Implementation, Kernel, Piece, PreCommit, ProvingSector, SectorFiles, SectorIdentity, SectorSize,
 };
+use sealdrop_stacked::pre_commit1::{compressions, measure_compression_ns};
+use sealdrop_stacked::pre_commit2::Layout;
+use sealdrop_stacked::Sha256Kernel;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fs;
@@ -84,6 +89,8 @@ struct Bench<'a> {
     parents: &'a Path,
     codes: Vec<Implementation>,
     runs: Runs,
+    /// CPU-seconds of a phase, by a code, that its arithmetic alone would take.
+    limits: BTreeMap<(&'static str, &'static str), f64>,
 }
 
 /// Measures every phase; the last line is one JSON object.
@@ -113,7 +120,9 @@ pub fn phases(params: &Path, work: &Path, size: SectorSize) -> Outcome<()> {
         parents: &parents,
         codes,
         runs: Runs::default(),
+        limits: BTreeMap::new(),
     };
+    bench.pre_commit_limits()?;
     let mut open = |_: usize| Ok(Box::new(Cursor::new(bytes.clone())) as Box<dyn Read>);
     write_unsealed(size, &bench.files, &bench.pieces, &mut open)?;
     let (p1, done) = bench.pre_commits()?;
@@ -151,6 +160,26 @@ impl Bench<'_> {
         Ok(last.ok_or("no code was measured")?)
     }
 
+    /// Phase 1 is one chain of compressions a layer; phase 2 hashes each column, and two trees of arity 8 above as many leaves.
+    fn pre_commit_limits(&mut self) -> Outcome<()> {
+        let layout = Layout::of_sector(self.identity.size.bytes()).ok_or("there is no such layout")?;
+        let Some(&by @ Implementation::Own(kernel)) = self.codes.first() else {
+            return Ok(());
+        };
+        let compressions = compressions(&layout) as f64;
+        let chain = compressions * measure_compression_ns(Sha256Kernel::best()) / 1e9;
+        self.limits.insert(("p1", name(by)), chain);
+        let (leaves, parents) = (layout.nodes() as f64, 2.0 * layout.nodes() as f64 / 7.0);
+        let cost = |arity| Cost::of(arity, kernel).multiplications;
+        let columns = Arity::of(layout.layers()).ok_or("there is no such column hash")?;
+        let multiplications = leaves * cost(columns) + parents * cost(Arity::Eight);
+        let (clock, before) = (1u64 << 26, Usage::now().cpu_seconds);
+        let done = multiply(kernel, clock) as f64;
+        let each = (Usage::now().cpu_seconds - before) / done;
+        self.limits.insert(("p2", name(by)), multiplications * each);
+        Ok(())
+    }
+
     fn pre_commit1(&self, by: Implementation) -> Outcome<Vec<u8>> {
         Ok(pre_commit1(&self.identity, &self.files, TICKET, &self.pieces, by)?)
     }
@@ -180,7 +209,16 @@ impl Bench<'_> {
     fn proofs(&mut self, c1: &[u8]) -> Outcome<()> {
         for _ in 0..PROOFS {
             for by in self.codes.clone() {
-                let (_, took) = run(|| Ok(commit2(&self.identity, c1, by)?))?;
+                let took = match by {
+                    Implementation::Library => run(|| Ok(commit2(&self.identity, c1, by)?))?.1,
+                    Implementation::Own(kernel) => {
+                        let ((_, reports), took) = run(|| Ok(commit2_reported(&self.identity, c1, kernel)?))?;
+                        let speed = measure_speed(kernel);
+                        let limit: f64 = reports.iter().map(|report| report.limit(speed).as_secs_f64()).sum();
+                        self.limits.insert(("c2", name(by)), limit);
+                        took
+                    }
+                };
                 self.runs.add("commit 2", by, took);
             }
         }
@@ -212,6 +250,16 @@ impl Bench<'_> {
                 let short = figure.split('_').next().unwrap_or(figure);
                 let cold = if phase.ends_with("cold") { "_cold" } else { "" };
                 add(format!("{short}{cold}_cpu_s_{by}"), cpu(phase, by));
+            }
+        }
+        for (short, phase) in [("p1", "phase 1"), ("p2", "phase 2"), ("c2", "commit 2")] {
+            for by in self.codes.iter().map(|by| name(*by)) {
+                let limit = self.limits.get(&(short, by)).copied();
+                let suffix = if by == best { String::new() } else { format!("_{by}") };
+                add(
+                    format!("{short}_of_limit{suffix}"),
+                    limit.zip(cpu(phase, by)).map(|(limit, cpu)| limit / cpu),
+                );
             }
         }
         add("c2_wall_s".into(), self.runs.median("commit 2", best, |run| run.wall));

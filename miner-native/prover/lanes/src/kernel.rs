@@ -39,8 +39,8 @@ impl Kernel {
 
     /// What [`best`](Self::best) is where [`KERNEL_VARIABLE`] has this value.
     pub fn choose(variable: Option<&str>) -> Self {
-        match variable {
-            Some("portable") => Self::Portable,
+        match variable.map(str::trim) {
+            Some(text) if text.eq_ignore_ascii_case("portable") => Self::Portable,
             _ => Self::detected(),
         }
     }
@@ -53,6 +53,7 @@ mod tests {
     #[test]
     fn the_variable_masks_the_vector_kernel() {
         assert_eq!(Kernel::choose(Some("portable")), Kernel::Portable);
+        assert_eq!(Kernel::choose(Some(" Portable\n")), Kernel::Portable);
         assert_eq!(Kernel::choose(Some("other")), Kernel::detected());
         assert_eq!(Kernel::choose(None), Kernel::detected());
     }

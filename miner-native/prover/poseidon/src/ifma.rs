@@ -36,8 +36,7 @@ const RING: usize = 40;
 
 /// Whether this processor has every feature that these functions are compiled for.
 pub(crate) fn available() -> bool {
-    macro_rules! all { ($($feature:tt)*) => { $(std::arch::is_x86_feature_detected!($feature))&&* } }
-    all!("avx512f" "avx512ifma" "avx512dq" "avx512vl" "avx512bw" "avx512vbmi" "bmi2" "adx")
+    sealdrop_lanes::Kernel::detected() == sealdrop_lanes::Kernel::Ifma
 }
 
 macro_rules! far {

@@ -15,7 +15,8 @@ mod window;
 pub use files::SectorFiles;
 pub use layout::{layout, Piece, PlacedPiece, MIN_PIECE};
 pub use sealing::{
-    check_pre_commit, clear_cache, commit1, commit2, pre_commit1, pre_commit2, PreCommit, SectorIdentity, PROOF_BYTES,
+    check_pre_commit, clear_cache, commit1, commit2, commit2_reported, pre_commit1, pre_commit2, PreCommit,
+    SectorIdentity, PROOF_BYTES,
 };
 pub use staging::{data_commitment, write_unsealed, OpenPiece};
 pub use unsealing::{unseal_piece, unseal_range};

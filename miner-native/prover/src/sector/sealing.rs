@@ -25,6 +25,8 @@ use crate::snark::{prove_seal, Refusal};
 use filecoin_proofs_api::seal::{self, SealCommitPhase1Output, SealPreCommitPhase1Output, SealPreCommitPhase2Output};
 use filecoin_proofs_api::{PieceInfo, RegisteredSealProof, SectorId};
 use rand_core::{OsRng, RngCore};
+use sealdrop_groth16::Report;
+use sealdrop_lanes::Kernel;
 use serde::{de::DeserializeOwned, Serialize};
 use std::fs::{self, File};
 
@@ -239,15 +241,37 @@ pub fn commit2(identity: &SectorIdentity, c1: &[u8], implementation: Implementat
         size,
     } = identity;
     if let Some(kernel) = implementation.snark_kernel(size) {
-        return prove_seal(kernel, size, phase1, prover_id, sector).map_err(|Refusal(reason)| Error::Refused {
-            step: "commit 2",
-            reason,
-        });
+        return own_commit2(kernel, identity, phase1).map(|(proof, _)| proof);
     }
     let output = guarded("commit 2", || {
         seal::seal_commit_phase2(phase1, prover_id, SectorId::from(sector))
     })?;
     Ok(output.proof)
+}
+
+/// [`commit2`] by the own code, with what each partition's proof took: to be held against what the processor could do.
+///
+/// # Errors
+/// Those of [`commit2`].
+pub fn commit2_reported(identity: &SectorIdentity, c1: &[u8], kernel: Kernel) -> Result<(Vec<u8>, Vec<Report>), Error> {
+    check_installed(&params_dir()?, Circuit::PoRep, identity.size)?;
+    own_commit2(kernel, identity, load("commit 1", c1)?)
+}
+
+fn own_commit2(
+    kernel: Kernel,
+    identity: &SectorIdentity,
+    phase1: SealCommitPhase1Output,
+) -> Result<(Vec<u8>, Vec<Report>), Error> {
+    let &SectorIdentity {
+        prover_id,
+        sector,
+        size,
+    } = identity;
+    prove_seal(kernel, size, phase1, prover_id, sector).map_err(|Refusal(reason)| Error::Refused {
+        step: "commit 2",
+        reason,
+    })
 }
 
 /// Deletes the layers and trees that only sealing needs (43 MB of an 8 MiB sector), once the commit is

@@ -62,8 +62,8 @@ pub fn unseal_piece(
 /// Unseals the piece with this index of `pieces` and writes the bytes of `range`, counted in unpadded bytes from the
 /// piece's start, to `out`; returns their number. Any range within the piece may be asked for.
 ///
-/// The sector's labels are computed anew however short the range is: 7 ms for 2 KiB, 5 s for 8 MiB, as long as
-/// pre-commit 1 for larger ones. Takes a sector's size on the disk for scratch, and twice that of memory.
+/// The sector's labels are computed anew however short the range is, which takes as long as
+/// pre-commit 1. Takes twice a sector's size on the disk for scratch, mapped while it is written.
 ///
 /// # Errors
 /// [`Error::NoSuchPiece`] and [`Error::NoSuchRange`]; [`Error::PieceMismatch`] if the replica, the ticket or CommD is not

@@ -15,7 +15,7 @@ use bellperson::Circuit as Synthesize;
 use blstrs::Scalar;
 use filecoin_proofs_api::seal::SealCommitPhase1Output;
 use rand_core::OsRng;
-use sealdrop_groth16::{prove, Options, Parameters, Randomness};
+use sealdrop_groth16::{prove, Options, Parameters, Randomness, Report};
 use sealdrop_lanes::Kernel;
 
 /// Why the own prover has no proof to give: a text for people. The library's prover is asked instead.
@@ -46,7 +46,7 @@ pub(crate) fn prove_seal(
     phase1: SealCommitPhase1Output,
     prover_id: [u8; 32],
     sector: u64,
-) -> Result<Vec<u8>, Refusal> {
+) -> Result<(Vec<u8>, Vec<Report>), Refusal> {
     let SealCommitPhase1Output {
         comm_r,
         comm_d,
@@ -55,9 +55,9 @@ pub(crate) fn prove_seal(
         ..
     } = phase1;
     let circuits = guarded("making the circuits", || circuits::of_seal(phase1))?;
-    let proof = prove_all(kernel, Circuit::PoRep, size, circuits)?;
+    let (proof, reports) = prove_all(kernel, Circuit::PoRep, size, circuits)?;
     match verify_seal(size, comm_r, comm_d, prover_id, sector, ticket, seed, &proof)? {
-        true => Ok(proof),
+        true => Ok((proof, reports)),
         false => Err(Refusal::unverified()),
     }
 }
@@ -73,7 +73,7 @@ pub(crate) fn prove_window(
     let circuits = guarded("opening the replicas", || {
         circuits::of_window(registered(size).1, prover_id, randomness, sectors)
     })?;
-    let proof = prove_all(kernel, Circuit::WindowPoSt, size, circuits)?;
+    let (proof, _) = prove_all(kernel, Circuit::WindowPoSt, size, circuits)?;
     let claimed: Vec<(u64, [u8; 32])> = sectors.iter().map(|sector| (sector.sector, sector.comm_r)).collect();
     match verify_window_post(size, randomness, prover_id, &claimed, &proof)? {
         true => Ok(proof),
@@ -87,15 +87,17 @@ fn prove_all<C: Synthesize<Scalar> + Send>(
     circuit: Circuit,
     size: SectorSize,
     circuits: Vec<C>,
-) -> Result<Vec<u8>, Refusal> {
+) -> Result<(Vec<u8>, Vec<Report>), Refusal> {
     let parameters = Parameters::open(parameter_file(&params_dir()?, circuit, size)?)?;
     let options = Options::new(kernel);
     let mut proofs = Vec::with_capacity(circuits.len() * PROOF_BYTES);
+    let mut reports = Vec::with_capacity(circuits.len());
     for circuit in circuits {
         let proven = guarded("proving", || {
             prove(circuit, &parameters, Randomness::draw(OsRng), &options)
         })?;
         proven.proof.write(&mut proofs)?;
+        reports.push(proven.report);
     }
-    Ok(proofs)
+    Ok((proofs, reports))
 }

@@ -55,7 +55,16 @@ impl Plan {
             .map(String::as_str)
             .filter(|arg| *arg != "--quick")
             .collect();
-        let known = ["phases", "overhead", "page", "throughput", "params", "kill", "sector", "soak"];
+        let known = [
+            "phases",
+            "overhead",
+            "page",
+            "throughput",
+            "params",
+            "kill",
+            "sector",
+            "soak",
+        ];
         if let Some(unknown) = parts.iter().find(|part| !known.contains(part)) {
             bail!("the sealing benchmark has no part `{unknown}`\n{USAGE}");
         }
@@ -413,7 +422,9 @@ mod tests {
         assert!(all.phases && all.overhead && all.page && all.throughput && all.params && all.kill && all.quick);
         assert!(!all.sector && !all.soak);
         let some = plan("params sector").expect("they are known");
-        assert!(some.params && some.sector && !some.phases && !some.overhead && !some.page && !some.kill && !some.quick);
+        assert!(
+            some.params && some.sector && !some.phases && !some.overhead && !some.page && !some.kill && !some.quick
+        );
         assert!(plan("speed").is_err());
     }
 }

@@ -96,8 +96,8 @@ impl Sha256Kernel {
     }
 
     fn choose(variable: Option<&str>) -> Self {
-        match variable {
-            Some("portable") => Self::PORTABLE,
+        match variable.map(str::trim) {
+            Some(text) if text.eq_ignore_ascii_case("portable") => Self::PORTABLE,
             _ => Self::detected(),
         }
     }
