@@ -13,7 +13,7 @@ use shared::chain::address::MaybeAddress;
 use shared::chain::{Address, AttoFil, BytesAmount, ChannelId, Epoch, SecretKey};
 use shared::deal::review::price_of;
 use shared::deal::{
-    review, AskTerms, MinerDeal, MinerStage, PaymentInfo, ProofInfo, Proposal, ReviewContext, SignedProposal,
+    review, MinerDeal, MinerStage, OperatorTerms, PaymentInfo, ProofInfo, Proposal, ReviewContext, SignedProposal,
 };
 use shared::payment::{unsigned_vouchers, ChannelFacts, Terms};
 use shared::piece::{Commitment, PieceDigest};
@@ -250,7 +250,7 @@ impl Maker {
         ReviewContext {
             miner: self.miner.clone(),
             owner: self.owner.clone(),
-            terms: AskTerms::at_price(PRICE),
+            terms: OperatorTerms::at_price(PRICE),
             height: Epoch(10),
             usable: 2032,
             channel: Some(ChannelFacts {

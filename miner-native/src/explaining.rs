@@ -6,7 +6,7 @@
 
 use crate::intake;
 use crate::miner::{now_ms, Miner};
-use crate::network::Pulls;
+use crate::network::TransferManager;
 use crate::prover::{JobState, JobView, Step};
 use crate::sealing::{commit_purpose, pre_commit_purpose};
 use crate::store::{DealRecord, SectorRecord, StoreError, UNSEALED};
@@ -15,7 +15,7 @@ use shared::chain::view::MinerView;
 use shared::deal::explain::{self as of_deal, Audience, DealFacts, Explanation, TransferFacts};
 use shared::deal::MinerEffect;
 use shared::sector::explain::{
-    self as of_sector, Ahead, Around, ChainFacts, Expected, Measured, MessageFacts, OnChain, SectorFacts, Turn,
+    self as of_sector, Around, ChainFacts, Expected, Measured, MessageFacts, OnChain, QueuedJob, SectorFacts, Turn,
 };
 use shared::sector::{post_duty, Phase, PostFacts, SectorStage};
 use std::sync::Arc;
@@ -56,7 +56,7 @@ pub struct Explainer {
 }
 
 impl Explainer {
-    pub fn new(miner: Arc<Miner>, pulls: Pulls) -> Self {
+    pub fn new(miner: Arc<Miner>, pulls: TransferManager) -> Self {
         Self::with_sources(miner, move |deal| pulls.sources(deal))
     }
 
@@ -226,13 +226,13 @@ fn turn(miner: &Miner, record: &SectorRecord, sealing: &[Sealing]) -> Turn {
             let places = usize::try_from(miner.prover.sectors_at_once()).unwrap_or(usize::MAX);
             let before: Vec<&Sealing> = sealing.iter().filter(|work| work.sector < id).collect();
             let waited_for = (before.len() + 1).saturating_sub(places);
-            let ahead = |(index, work): (usize, &Sealing)| Ahead {
+            let ahead = |(index, work): (usize, &Sealing)| QueuedJob {
                 sector: work.sector,
                 phase: work.phase,
                 since_ms: (index < places).then_some(work.since_ms),
                 whole: true,
             };
-            let behind: Vec<Ahead> = before.into_iter().enumerate().take(waited_for).map(ahead).collect();
+            let behind: Vec<QueuedJob> = before.into_iter().enumerate().take(waited_for).map(ahead).collect();
             match behind.is_empty() {
                 true => running,
                 false => Turn::Queued { behind },
@@ -254,7 +254,7 @@ fn of_jobs(id: u64, jobs: &[JobView]) -> Option<Turn> {
         return Some(Turn::Running { since_ms, expected });
     }
     let ahead = |job: &JobView| {
-        Some(Ahead {
+        Some(QueuedJob {
             sector: job.sector?,
             phase: phase_of(job.step)?,
             since_ms: match job.state {
@@ -315,7 +315,7 @@ mod tests {
         });
         let running = Turn::Running { since_ms: 10, expected };
         assert_eq!(of_jobs(1, &jobs), Some(running));
-        let ahead = Ahead {
+        let ahead = QueuedJob {
             sector: 1,
             phase: Phase::Commit2,
             since_ms: Some(10),

@@ -152,7 +152,7 @@ fn parse(value: &str) -> Result<Option<Armed>, UnknownPoint> {
 }
 
 /// The process comes by `name`.
-pub fn reach(name: &str) {
+pub fn hit_failpoint(name: &str) {
     if let Some(armed) = ARMED.get().and_then(Option::as_ref) {
         strike(armed, name);
     }
@@ -162,7 +162,7 @@ pub fn reach(name: &str) {
 pub fn reach_message(purpose: &str, step: &str) {
     if ARMED.get().is_some() {
         if let Some(kind) = kind(purpose) {
-            reach(&format!("message.{kind}.{step}"));
+            hit_failpoint(&format!("message.{kind}.{step}"));
         }
     }
 }

@@ -55,11 +55,11 @@ impl From<Tally> for Load {
 
 /// Whether intake is closed, as it was decided last.
 #[derive(Debug, Default)]
-struct Valve {
+struct AdmissionControl {
     is_closed: bool,
 }
 
-impl Valve {
+impl AdmissionControl {
     /// Whether a piece of `size` bytes comes in; 0 asks for none in particular.
     fn admits(&mut self, load: Load, bound: Load, size: u64) -> bool {
         let is_high = load.exceeds(bound.reopens_at());
@@ -75,16 +75,16 @@ impl Valve {
     }
 }
 
-/// The valve of one miner.
+/// The admission of one miner.
 #[derive(Debug, Default)]
 pub struct Intake {
-    valve: Mutex<Valve>,
+    admission: Mutex<AdmissionControl>,
 }
 
 impl Intake {
-    fn valve(&self) -> MutexGuard<'_, Valve> {
+    fn admission(&self) -> MutexGuard<'_, AdmissionControl> {
         // One flag: whole after a panic, too.
-        self.valve.lock().unwrap_or_else(PoisonError::into_inner)
+        self.admission.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -106,15 +106,15 @@ pub(crate) fn refuses(miner: &Miner, unsealed: Tally, size: u64) -> Option<(Reje
         return Some((RejectionCode::CannotSeal, text.to_owned()));
     }
     let (load, bound) = (Load::from(unsealed), bound_of(miner));
-    let mut valve = miner.intake.valve();
-    let was_closed = valve.is_closed;
-    if valve.admits(load, bound, size) {
+    let mut admission = miner.intake.admission();
+    let was_closed = admission.is_closed;
+    if admission.admits(load, bound, size) {
         if was_closed {
             tracing::info!("enough was sealed: new deals are taken again");
         }
         return None;
     }
-    if valve.is_closed && !was_closed {
+    if admission.is_closed && !was_closed {
         tracing::warn!(
             bytes = load.bytes,
             deals = load.deals,
@@ -131,7 +131,9 @@ pub(crate) fn status(miner: &Miner) -> Result<IntakeStatus, StoreError> {
     let (load, bound) = (Load::from(unsealed), bound_of(miner));
     let reason = match miner.prover.check_memory() {
         Err(error) => Some(error.to_string()),
-        Ok(()) if !miner.intake.valve().admits(load, bound, 0) => Some(reason(load, retry_ms(miner, load, bound, 0))),
+        Ok(()) if !miner.intake.admission().admits(load, bound, 0) => {
+            Some(reason(load, retry_ms(miner, load, bound, 0)))
+        }
         Ok(()) => None,
     };
     Ok(IntakeStatus {
@@ -203,35 +205,35 @@ mod tests {
 
     #[test]
     fn intake_closes_at_the_bound_and_opens_again_when_a_quarter_of_it_is_sealed() {
-        let mut valve = Valve::default();
-        assert!(valve.admits(load(80, 2), BOUND, 20));
-        assert!(!valve.admits(load(90, 3), BOUND, 20));
+        let mut admission = AdmissionControl::default();
+        assert!(admission.admits(load(80, 2), BOUND, 20));
+        assert!(!admission.admits(load(90, 3), BOUND, 20));
         // A smaller piece would fit, and waits for its turn all the same.
-        assert!(!valve.admits(load(90, 3), BOUND, 1));
-        assert!(!valve.admits(load(76, 3), BOUND, 1));
-        assert!(valve.admits(load(75, 3), BOUND, 1));
+        assert!(!admission.admits(load(90, 3), BOUND, 1));
+        assert!(!admission.admits(load(76, 3), BOUND, 1));
+        assert!(admission.admits(load(75, 3), BOUND, 1));
         assert!(
-            valve.admits(load(76, 4), BOUND, 1),
+            admission.admits(load(76, 4), BOUND, 1),
             "open until the bound is reached again"
         );
     }
 
     #[test]
     fn many_small_deals_close_it_as_well() {
-        let mut valve = Valve::default();
-        assert!(valve.admits(load(7, 7), BOUND, 1));
-        assert!(!valve.admits(load(8, 8), BOUND, 1));
-        assert!(!valve.admits(load(7, 7), BOUND, 1));
-        assert!(valve.admits(load(6, 6), BOUND, 1));
+        let mut admission = AdmissionControl::default();
+        assert!(admission.admits(load(7, 7), BOUND, 1));
+        assert!(!admission.admits(load(8, 8), BOUND, 1));
+        assert!(!admission.admits(load(7, 7), BOUND, 1));
+        assert!(admission.admits(load(6, 6), BOUND, 1));
     }
 
     #[test]
     fn a_large_piece_that_has_no_room_closes_nothing_for_small_ones() {
-        let mut valve = Valve::default();
-        assert!(!valve.admits(load(50, 2), BOUND, 60));
-        assert!(valve.admits(load(50, 2), BOUND, 10));
+        let mut admission = AdmissionControl::default();
+        assert!(!admission.admits(load(50, 2), BOUND, 60));
+        assert!(admission.admits(load(50, 2), BOUND, 10));
         assert!(
-            valve.admits(load(0, 0), BOUND, 500),
+            admission.admits(load(0, 0), BOUND, 500),
             "the first comes in whatever its size"
         );
     }

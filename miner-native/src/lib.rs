@@ -2,29 +2,29 @@
 //!
 //! The rules of a deal are in the crate `shared`; here are the edges. In the order of a deal's life:
 //!
-//! - [`home`]: where a node's data lies; [`wallet`]: its keys; [`open_database`]: what is true is on the disk
+//! - [`data_dir`]: where a node's data lies; [`wallet`]: its keys; [`open_database`]: what is true is on the disk
 //! - [`devnet`]: the chain; [`chain_access`]: the way to it
 //! - [`network`]: proposals, queries, transfer and retrieval over libp2p (steps 5 to 8, and 15)
 //! - [`intake`]: whether more is taken in; [`staging`]: pieces as files (step 9); [`store`]: deals and sectors as records
 //! - [`packing`], [`sealing`] and [`prover`]: from staged pieces to a committed sector (steps 10 to 12)
 //! - [`proving`]: proofs-of-spacetime (step 13); [`scrubbing`]: damage found and mended before; [`redeeming`]: vouchers (step 14);
-//!   [`ending`]: what comes after; [`slashing`]: other miners that are late
+//!   [`deal_expiry`]: what comes after; [`slashing`]: other miners that are late
 //! - [`client`]: the storage client of the terminal, from a file to a proof and back
-//! - [`settings`]: what the operator may change; [`asking`]: the price on the chain; [`operator`]: requests to a miner
+//! - [`settings`]: what the operator may change; [`ask_publisher`]: the price on the chain; [`operator`]: requests to a miner
 //! - [`explaining`]: why a deal or a sector is not done; [`failpoint`]: where tests kill the daemon
 //! - [`web`]: the page and its status; [`daemon`]: all of it in one process; [`commands`]: the command line
 #![forbid(unsafe_code)]
 
-pub mod asking;
+pub mod ask_publisher;
 pub mod chain_access;
 pub mod client;
 pub mod commands;
 pub mod daemon;
+pub mod data_dir;
+pub mod deal_expiry;
 pub mod devnet;
-pub mod ending;
 pub mod explaining;
 pub mod failpoint;
-pub mod home;
 pub mod intake;
 pub mod miner;
 pub mod network;

@@ -6,7 +6,7 @@ use crate::chain_access::ChainAccess;
 use crate::devnet::Verifier;
 use crate::intake::Intake;
 use crate::prover::Prover;
-use crate::settings::Keeper;
+use crate::settings::SettingsStore;
 use crate::staging::Staging;
 use crate::store::MinerStore;
 use shared::chain::{Address, Policy, SecretKey};
@@ -22,7 +22,7 @@ pub struct Miner {
     pub worker: SecretKey,
     pub sector_size: SectorSize,
     pub policy: Policy,
-    pub settings: Keeper,
+    pub settings: SettingsStore,
     pub store: MinerStore,
     pub staging: Staging,
     pub chain: ChainAccess,

@@ -3,7 +3,7 @@
 //! Follows the chain's head; when [`shared::sector::post_duty`] says so, proves the proving set, checks the proof, and
 //! sends it, late ones with their fee. Sectors whose files are not whole are declared faulty before a window opens and
 //! recovered when they are whole again; a missed window is paid for and a new period begun. Whatever fails is tried again
-//! at the next head. Sectors that [`crate::ending`] is done with are proven a last time and released by the same message.
+//! at the next head. Sectors that [`crate::deal_expiry`] is done with are proven a last time and released by the same message.
 
 mod files;
 mod pace;
@@ -272,7 +272,7 @@ async fn compute(
     let due = view.sectors.iter().filter(|sector| sector.in_proving_set);
     let mut covered: Vec<(u64, Commitment)> = due.map(|sector| (sector.id, sector.comm_r)).collect();
     let mut given_up = BTreeSet::new();
-    failpoint::reach("post.begun");
+    failpoint::hit_failpoint("post.begun");
     let bytes = match miner.prover.window_post(randomness, covered.clone()).await {
         Ok(bytes) => bytes,
         Err(error) => {
@@ -295,7 +295,7 @@ async fn compute(
             miner.prover.window_post(randomness, covered.clone()).await?
         }
     };
-    failpoint::reach("post.computed");
+    failpoint::hit_failpoint("post.computed");
     let claim = WindowPoStClaim {
         sector_size: miner.sector_size,
         prover_id: prover_id(&miner.address),
@@ -306,7 +306,7 @@ async fn compute(
     if !tokio::task::block_in_place(|| miner.verifier.verify_window_post(&claim))? {
         return Err(PostError::Invalid);
     }
-    failpoint::reach("post.checked");
+    failpoint::hit_failpoint("post.checked");
     Ok(Proof {
         window_end: window.end,
         sectors: claim.sectors.into_iter().map(|(id, _)| id).collect(),

@@ -2,7 +2,7 @@
 //!
 //! What is redeemed and when is decided by [`MinerDeal::redemption`]; here channels are watched at each head, a
 //! bounded number at a time, and redemptions are written down, sent and followed. A restart goes on from the books: the
-//! same voucher is always the same message. [`redeem_now`] is the operator's `deals redeem`. Next: [`crate::ending`].
+//! same voucher is always the same message. [`redeem_now`] is the operator's `deals redeem`. Next: [`crate::deal_expiry`].
 
 use crate::chain_access::{ChainError, MessageStatus};
 use crate::miner::{Backoff, Miner};
@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// cancelled channel lives on ([`shared::chain::policy::CANCEL_DELAY`]).
 const PER_HEAD: usize = 64;
 /// Deals of whose loss it is remembered that the operator was told; one that is forgotten is told again.
-const MOST_TOLD: usize = 10_000;
+const MOST_LOGGED: usize = 10_000;
 /// Blocks between two redemptions of one channel while nothing presses: each costs gas, and the later one pays for both.
 const CALM_INTERVAL: u64 = 100;
 /// Blocks before a redemption that the chain refused is tried again; doubled with each attempt, [`MOST_DOUBLINGS`] times.
@@ -107,7 +107,7 @@ pub struct Watch {
     /// Where the round goes on.
     after: Option<Cid>,
     /// Deals of whose loss the operator was told.
-    told: BTreeMap<Cid, AttoFil>,
+    losses_logged: BTreeMap<Cid, AttoFil>,
 }
 
 impl Watch {
@@ -117,15 +117,15 @@ impl Watch {
             return Ok(());
         }
         // A deal that has ended comes round no more.
-        while self.told.len() > MOST_TOLD {
-            self.told.pop_first();
+        while self.losses_logged.len() > MOST_LOGGED {
+            self.losses_logged.pop_first();
         }
         for (cid, record) in &miner.store.earning(self.after, PER_HEAD)? {
             // Before it is looked at: one whose look fails does not hold up those after it.
             self.after = Some(*cid);
             let standing = tend(miner, cid, &record.deal, height).await?;
             if let Standing::Over { unpaid } = standing {
-                if !unpaid.is_zero() && self.told.insert(*cid, unpaid).is_none() {
+                if !unpaid.is_zero() && self.losses_logged.insert(*cid, unpaid).is_none() {
                     tracing::error!(deal = %cid, %unpaid, "vouchers were not redeemed in time and will never be paid");
                 }
             }

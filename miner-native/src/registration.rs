@@ -1,6 +1,6 @@
 //! Gets the miner known to its chain: money, an actor, the right peer id (before step 3 of any deal).
 //!
-//! Called by [`crate::daemon`] at every start; does only what is missing. Next: [`crate::asking`] publishes the ask.
+//! Called by [`crate::daemon`] at every start; does only what is missing. Next: [`crate::ask_publisher`] publishes the ask.
 
 use crate::chain_access::{ChainAccess, ChainError};
 use crate::store::{MinerStore, StoreError};

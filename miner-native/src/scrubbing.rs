@@ -8,7 +8,7 @@
 
 use crate::miner::{now_ms, Backoff, Miner};
 use crate::operator::{Damage, ScrubStatus};
-use crate::prover::{Calm, ProverError};
+use crate::prover::{PostIdleWaiter, ProverError};
 use crate::staging::StagingError;
 use crate::store::{EffectKind, ScrubRecord, SectorRecord, StoreError, UNSEALED};
 use cid::Cid;
@@ -231,8 +231,8 @@ async fn scrub(miner: &Miner, sector: &Sector, keep_unsealed: bool) -> Result<Sc
 async fn wrong_copy(miner: &Miner, sector: u64, piece: &SectorPiece) -> Result<Option<String>, ScrubError> {
     let (path, size) = (miner.staging.path(&piece.data_cid), piece.size);
     let rate = miner.settings.now().scrub_bytes_per_second;
-    let calm = miner.prover.calm();
-    let job = move || Ok(digest(&path, size, Pace::new(rate, calm)));
+    let idle = miner.prover.post_idle_waiter();
+    let job = move || Ok(digest(&path, size, Pace::new(rate, idle)));
     Ok(match miner.prover.scrub(sector, job).await? {
         Ok(found) if found.data_cid == piece.data_cid && found.comm_p == piece.comm_p => None,
         Ok(found) => Some(format!("its bytes are those of {}", found.data_cid)),
@@ -276,16 +276,16 @@ fn digest(path: &Path, size: u64, mut pace: Pace) -> io::Result<PieceSummary> {
 struct Pace {
     /// 0 does not hold it.
     rate: u64,
-    calm: Calm,
+    idle: PostIdleWaiter,
     since: Instant,
     bytes: u64,
 }
 
 impl Pace {
-    fn new(rate: u64, calm: Calm) -> Self {
+    fn new(rate: u64, idle: PostIdleWaiter) -> Self {
         Self {
             rate,
-            calm,
+            idle,
             since: Instant::now(),
             bytes: 0,
         }
@@ -297,7 +297,7 @@ impl Pace {
 
     /// Blocks its thread until the next bytes may be read.
     fn wait(&mut self) {
-        self.calm.wait();
+        self.idle.wait();
         if let Some(due) = due_after(self.bytes, self.rate) {
             std::thread::sleep(due.saturating_sub(self.since.elapsed()));
         }

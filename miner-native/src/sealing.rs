@@ -206,7 +206,7 @@ async fn finish(miner: &Miner, sector: &Sector) -> Result<(), StepError> {
     for deal in miner.store.settle(sector.id)? {
         tracing::info!(%deal, sector = sector.id, phase = ?sector.phase(), "the deal's sector is done");
     }
-    failpoint::reach("deals.settled");
+    failpoint::hit_failpoint("deals.settled");
     if let (Phase::Proving, Some(sealed)) = (sector.phase(), sector.sealed()) {
         miner
             .chain
@@ -333,7 +333,7 @@ fn check_proof(miner: &Miner, sector: &Sector, proof: Vec<u8>) -> Result<SectorI
         proof,
     };
     let holds = tokio::task::block_in_place(|| miner.verifier.verify_seal(&claim))?;
-    failpoint::reach("proof.checked");
+    failpoint::hit_failpoint("proof.checked");
     Ok(match holds {
         true => SectorInput::Commit2Done { proof: claim.proof },
         false => SectorInput::StepFailed {
@@ -355,7 +355,7 @@ async fn draw_ticket(miner: &Miner) -> Result<SectorInput, StepError> {
     let head = miner.chain.head().await?.height;
     let epoch = Epoch(head.0.saturating_sub(1));
     let beacon = miner.chain.beacon(epoch).await?;
-    failpoint::reach("ticket.drawn");
+    failpoint::hit_failpoint("ticket.drawn");
     Ok(SectorInput::TicketDrawn {
         epoch,
         ticket: draw(Purpose::SealTicket, &beacon, &miner.address),
@@ -367,7 +367,7 @@ async fn await_seed(miner: &Miner, seed_epoch: Epoch) -> Result<SectorInput, Ste
     // An error means that the chain adapter is gone; asking the chain then says so.
     let _ = heads.wait_for(|head| head.height >= seed_epoch).await;
     let beacon = miner.chain.beacon(seed_epoch).await?;
-    failpoint::reach("seed.drawn");
+    failpoint::hit_failpoint("seed.drawn");
     Ok(SectorInput::SeedDrawn {
         seed: draw(Purpose::SealSeed, &beacon, &miner.address),
     })
@@ -405,7 +405,7 @@ async fn submit_pre_commit(miner: &Miner, sector: &Sector, sealed: &Sealed) -> R
         .iter()
         .find(|pre| pre.id == sector.id && pre.comm_r == sealed.comm_r);
     let seed_epoch = ours.ok_or(StepError::NoPreCommit { sector: sector.id })?.seed_epoch;
-    failpoint::reach("precommit.seen");
+    failpoint::hit_failpoint("precommit.seen");
     Ok(SectorInput::PreCommitted { seed_epoch })
 }
 
@@ -422,7 +422,7 @@ async fn submit_commit(
     let call = calls::commit_sector(&miner.address, sector.id, comm_d, comm_r, comm_c, proof);
     match miner.chain.call(&purpose, call).await {
         Ok((message, receipt)) => {
-            failpoint::reach("commit.seen");
+            failpoint::hit_failpoint("commit.seen");
             Ok(SectorInput::Committed {
                 message,
                 height: receipt.height,
@@ -432,7 +432,7 @@ async fn submit_commit(
     }
 }
 
-/// What a message that had no effect means for the sector. Trouble in reaching the chain means nothing: try again.
+/// What a message that had no effect means for the sector. ApiError in reaching the chain means nothing: try again.
 fn failed_message(miner: &Miner, purpose: &str, error: ChainError) -> Result<SectorInput, StepError> {
     let reason = error.to_string();
     let stale = match error {

@@ -1,7 +1,7 @@
 //! What the operator may change while the miner runs: its price, which deals it takes, and what it does by itself.
 //!
 //! Kept by [`crate::store`], changed through [`crate::operator`]. A new price holds only when the chain shows an ask with
-//! it: [`crate::asking`] publishes the ask, waits, and switches. Reviews of proposals read [`Keeper::terms`].
+//! it: [`crate::ask_publisher`] publishes the ask, waits, and switches. Reviews of proposals read [`SettingsStore::terms`].
 
 use serde::{Deserialize, Serialize};
 use shared::chain::{AttoFil, Epoch};
@@ -256,13 +256,13 @@ impl Kept {
 
 /// The settings in memory, as they are on the disk.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct SettingsStore {
     kept: RwLock<Kept>,
     /// Held while settings change, until the chain has the ask.
     pub(crate) changing: tokio::sync::Mutex<()>,
 }
 
-impl Keeper {
+impl SettingsStore {
     /// Holds what was read from the disk.
     pub fn new(kept: Kept) -> Self {
         Self {

@@ -7,7 +7,7 @@ use random::Random;
 use shared::chain::address::MaybeAddress;
 use shared::chain::keys::cid_of_bytes;
 use shared::chain::{Address, AttoFil, BytesAmount, ChannelId, Epoch, SecretKey};
-use shared::deal::review::{review, AskTerms, ReviewContext, PROPOSAL_SLACK};
+use shared::deal::review::{review, OperatorTerms, ReviewContext, PROPOSAL_SLACK};
 use shared::deal::{ClientDeal, ClientInput, Draft, Proposal, RejectionCode, SignedProposal};
 use shared::payment::{ChannelFacts, PaymentVoucher, Predicate};
 use shared::piece::{Commitment, SectorSize};
@@ -65,7 +65,7 @@ impl Case {
         let context = ReviewContext {
             miner: draft.miner.clone(),
             owner: draft.owner.clone(),
-            terms: AskTerms::at_price(draft.price),
+            terms: OperatorTerms::at_price(draft.price),
             height: draft.start,
             usable: draft.sector_size.usable(),
             channel: Some(ChannelFacts {

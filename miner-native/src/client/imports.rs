@@ -11,7 +11,7 @@ use super::book::Record;
 use super::error::ClientError;
 use super::report::Report;
 use super::source::{digest_of, FileFacts, Names, Piece};
-use crate::home::write_whole;
+use crate::data_dir::write_whole;
 use cid::Cid;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};

@@ -8,7 +8,7 @@
 
 use super::book::Record;
 use super::error::ClientError;
-use crate::home::write_whole;
+use crate::data_dir::write_whole;
 use serde::Serialize;
 use shared::chain::{Address, AttoFil, ChannelId, Epoch};
 use shared::payment::{voucher, PaymentVoucher};

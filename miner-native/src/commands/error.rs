@@ -2,7 +2,7 @@
 
 use crate::chain_access::ChainError;
 use crate::client::ClientError;
-use crate::home::HomeError;
+use crate::data_dir::DataDirError;
 use crate::network::IdentityError;
 use crate::operator::OperatorError;
 use crate::wallet::WalletError;
@@ -15,7 +15,7 @@ use std::process::ExitCode;
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     #[error(transparent)]
-    Home(#[from] HomeError),
+    DataDir(#[from] DataDirError),
     #[error(transparent)]
     Client(#[from] ClientError),
     #[error(transparent)]

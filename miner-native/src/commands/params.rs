@@ -1,7 +1,7 @@
 //! `sealdrop params`: the proof parameters, made or checked ahead of the first start.
 
 use crate::daemon::parameters;
-use crate::home::Home;
+use crate::data_dir::DataDir;
 use anyhow::Result;
 use clap::Args;
 use shared::piece::SectorSize;
@@ -27,7 +27,7 @@ pub struct Arguments {
 pub fn run(arguments: Arguments) -> Result<()> {
     let dir = match arguments.params {
         Some(dir) => dir,
-        None => Home::open(arguments.home)?.params(),
+        None => DataDir::open(arguments.home)?.params(),
     };
     // A network's name plays no part here: whose parameters these are is asked for, or insecure ones are meant.
     let source = parameters::source("", arguments.official_params);

@@ -7,7 +7,7 @@ use super::error::CommandError;
 use crate::chain_access::ChainAccess;
 use crate::client::account::rpc_url;
 use crate::client::{Account, ClientError, DEFAULT_CHAIN};
-use crate::home::Home;
+use crate::data_dir::DataDir;
 use crate::open_database::Memory;
 use crate::operator::{Operator, OperatorError};
 use crate::wallet::{random_key, Wallet, WalletError};
@@ -40,8 +40,8 @@ pub struct DaemonPort {
 
 impl Target {
     /// The data directory.
-    pub fn home(&self) -> Result<Home, CommandError> {
-        Ok(Home::open(self.home.clone())?)
+    pub fn home(&self) -> Result<DataDir, CommandError> {
+        Ok(DataDir::open(self.home.clone())?)
     }
 
     /// The chain's endpoint.

@@ -7,23 +7,23 @@ mod proofs;
 
 pub use proofs::{Proofs, RealProofs};
 
-use crate::asking::{self, AskingError};
+use crate::ask_publisher::{self, AskError};
 use crate::chain_access::{ChainAccess, ChainError};
+use crate::data_dir::{DataDir, DataDirError, Endpoints, Identity};
 use crate::devnet::{Devnet, DevnetConfig, DevnetError};
 use crate::explaining::Explainer;
 use crate::failpoint::{self, UnknownPoint};
-use crate::home::{Endpoints, Home, HomeError, Identity};
 use crate::intake::Intake;
 use crate::miner::Miner;
-use crate::network::{self, Host, HostConfig, IdentityError, NetworkError, Pulls};
+use crate::network::{self, Host, HostConfig, IdentityError, NetworkError, TransferManager};
 use crate::prover::{Prover, ProverError};
 use crate::registration::{self, RegistrationError};
-use crate::settings::{Keeper, SettingsChange, SettingsError};
+use crate::settings::{SettingsChange, SettingsError, SettingsStore};
 use crate::staging::{Staging, StagingError};
 use crate::store::{MinerStore, StoreError};
 use crate::wallet::{Wallet, WalletError};
 use crate::web::{self, WebConfig, WebError};
-use crate::{ending, proving, redeeming, scrubbing, sealing, slashing};
+use crate::{deal_expiry, proving, redeeming, scrubbing, sealing, slashing};
 use parameters::ParametersError;
 use shared::chain::{Policy, SecretKey};
 use shared::piece::SectorSize;
@@ -75,7 +75,7 @@ pub struct DaemonConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
     #[error(transparent)]
-    Home(#[from] HomeError),
+    DataDir(#[from] DataDirError),
     #[error(transparent)]
     Parameters(#[from] ParametersError),
     #[error(transparent)]
@@ -93,7 +93,7 @@ pub enum DaemonError {
     #[error(transparent)]
     Settings(#[from] SettingsError),
     #[error(transparent)]
-    Asking(#[from] AskingError),
+    Ask(#[from] AskError),
     #[error(transparent)]
     Wallet(#[from] WalletError),
     #[error(transparent)]
@@ -117,7 +117,7 @@ pub enum DaemonError {
 /// Runs until Ctrl-C or SIGTERM. The product's proofs are [`RealProofs`].
 pub fn run(config: DaemonConfig, proofs: &dyn Proofs) -> Result<(), DaemonError> {
     failpoint::arm()?;
-    let home = Home::open(config.home.clone())?;
+    let home = DataDir::open(config.home.clone())?;
     let _lock = home.lock()?;
     home.claim(&Identity {
         network: config.network.clone(),
@@ -168,7 +168,7 @@ fn web_config(config: &DaemonConfig, chain_url: String) -> WebConfig {
     WebConfig { chain_url, web, client }
 }
 
-async fn live(config: DaemonConfig, home: Home, proofs: &dyn Proofs) -> Result<(), DaemonError> {
+async fn live(config: DaemonConfig, home: DataDir, proofs: &dyn Proofs) -> Result<(), DaemonError> {
     let mut signals = Signals::listen()?;
     let starting = start(&config, &home, proofs);
     let running = tokio::select! {
@@ -215,12 +215,12 @@ struct Running {
     web_address: SocketAddr,
 }
 
-async fn start(config: &DaemonConfig, home: &Home, proofs: &dyn Proofs) -> Result<Running, DaemonError> {
+async fn start(config: &DaemonConfig, home: &DataDir, proofs: &dyn Proofs) -> Result<Running, DaemonError> {
     // The page's port is taken first: it is the one that people remember.
     let web_listener = web::bind(config.ports.web).await?;
     let host_key = {
         let dir = home.miner();
-        std::fs::create_dir_all(&dir).map_err(|source| HomeError::File {
+        std::fs::create_dir_all(&dir).map_err(|source| DataDirError::File {
             action: "create",
             path: dir.clone(),
             source,
@@ -235,16 +235,16 @@ async fn start(config: &DaemonConfig, home: &Home, proofs: &dyn Proofs) -> Resul
     let (devnet, chain_task) = start_chain(config, home, proofs).await?;
     let miner = Arc::new(start_miner(config, home, proofs, &devnet.url(), &host).await?);
     host.announce_to(miner.chain.clone());
-    let pulls = Pulls::start(miner.clone(), host.clone());
+    let pulls = TransferManager::start(miner.clone(), host.clone());
     let explainer = Explainer::new(miner.clone(), pulls.clone());
     network::serve(miner.clone(), &host, pulls, explainer.clone())?;
     sealing::start(miner.clone());
     proving::start(miner.clone());
     scrubbing::start(miner.clone());
     redeeming::start(miner.clone());
-    ending::start(miner.clone());
+    deal_expiry::start(miner.clone());
     slashing::start(miner.clone());
-    asking::start(miner.clone());
+    ask_publisher::start(miner.clone());
     let web_config = web_config(config, devnet.url());
     let web_address = web_listener
         .local_addr()
@@ -263,7 +263,7 @@ async fn start(config: &DaemonConfig, home: &Home, proofs: &dyn Proofs) -> Resul
 
 async fn start_chain(
     config: &DaemonConfig,
-    home: &Home,
+    home: &DataDir,
     proofs: &dyn Proofs,
 ) -> Result<(Devnet, JoinHandle<Result<(), DevnetError>>), DaemonError> {
     let devnet_config = DevnetConfig {
@@ -283,7 +283,7 @@ async fn start_chain(
 
 async fn start_miner(
     config: &DaemonConfig,
-    home: &Home,
+    home: &DataDir,
     proofs: &dyn Proofs,
     chain_url: &str,
     host: &Host,
@@ -303,7 +303,7 @@ async fn start_miner(
         worker,
         sector_size: config.sector_size,
         policy,
-        settings: Keeper::new(kept),
+        settings: SettingsStore::new(kept),
         prover: Prover::start(engine, config.sector_size, store.rates()),
         store,
         staging: Staging::open(dir.join("staging"))?,
@@ -314,8 +314,8 @@ async fn start_miner(
         received: Notify::new(),
         seal_now: Notify::new(),
     };
-    asking::change(&miner, &config.settings).await?;
-    asking::ensure(&miner).await?;
+    ask_publisher::change(&miner, &config.settings).await?;
+    ask_publisher::ensure(&miner).await?;
     // What is sealed is proven all the same, and memory may come back: no reason to stop.
     if let Err(error) = miner.prover.check_memory() {
         tracing::error!(%error, "no sector can be sealed, so no deals are taken");
@@ -324,7 +324,7 @@ async fn start_miner(
 }
 
 /// Tells the operator what runs where; the last line is the page's address.
-fn greet(running: &Running, config: &DaemonConfig, home: &Home) {
+fn greet(running: &Running, config: &DaemonConfig, home: &DataDir) {
     let Running {
         devnet,
         miner,

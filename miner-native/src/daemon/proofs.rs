@@ -5,8 +5,8 @@
 //! option of this one leads to them.
 
 use super::{parameters, DaemonConfig, DaemonError};
+use crate::data_dir::DataDir;
 use crate::devnet::Verifier;
-use crate::home::Home;
 use crate::prover::{Engine, RealEngine, RealVerifier, Resuming};
 use sealdrop_prover::params::Source;
 use shared::piece::SectorSize;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// A way to prove and to verify.
 pub trait Proofs {
     /// Gets ready, before any other thread exists; may take minutes.
-    fn prepare(&self, config: &DaemonConfig, home: &Home) -> Result<(), DaemonError>;
+    fn prepare(&self, config: &DaemonConfig, home: &DataDir) -> Result<(), DaemonError>;
     /// The prover of a miner, working in `sectors`.
     fn engine(&self, prover_id: [u8; 32], size: SectorSize, sectors: PathBuf) -> Result<Arc<dyn Engine>, DaemonError>;
     /// What the chain and the miner check proofs with.
@@ -29,7 +29,7 @@ pub trait Proofs {
 pub struct RealProofs;
 
 impl Proofs for RealProofs {
-    fn prepare(&self, config: &DaemonConfig, home: &Home) -> Result<(), DaemonError> {
+    fn prepare(&self, config: &DaemonConfig, home: &DataDir) -> Result<(), DaemonError> {
         let params = config.params.clone().unwrap_or_else(|| home.params());
         let source = source(config);
         let parents = match source {

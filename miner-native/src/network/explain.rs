@@ -10,8 +10,8 @@ use shared::deal::QueryRequest;
 /// Reads a question, answers it with the JSON of an explanation; also when there is no such deal.
 pub(super) async fn answer(explainer: Explainer, mut stream: Stream) -> Result<(), ExchangeError> {
     let QueryRequest { cid } = frames::read(&mut stream).await?;
-    let told = explainer.deal(&cid, Audience::Client).await?;
-    let json = serde_json::to_string(&told).expect("an explanation has text keys and no own serializer");
+    let explanation = explainer.deal(&cid, Audience::Client).await?;
+    let json = serde_json::to_string(&explanation).expect("an explanation has text keys and no own serializer");
     frames::write(&mut stream, &json).await?;
     frames::close(&mut stream).await?;
     Ok(())

@@ -1,6 +1,6 @@
 //! The host's key: it decides the peer id, which the miner's actor names on the chain, so it must stay the same.
 
-use crate::home::write_whole;
+use crate::data_dir::write_whole;
 use libp2p::identity::Keypair;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,25 +1,25 @@
 //! The miner on the network: its libp2p host, and one file for each thing that peers ask of it.
 //!
-//! The only module of the miner that names libp2p. [`propose`], [`query`] and [`explain`] answer about deals, [`pull`] fetches their
-//! pieces (steps 5 to 8 of a deal), [`give`] hands pieces back (step 15), [`host`] listens and connects. Peers are
+//! The only module of the miner that names libp2p. [`propose`], [`query`] and [`explain`] answer about deals, [`transfers`] fetches their
+//! pieces (steps 5 to 8 of a deal), [`retrieval`] hands pieces back (step 15), [`host`] listens and connects. Peers are
 //! hostile: every exchange has time limits and a share of bounded room. Next: [`crate::sealing`].
 
 mod explain;
 pub(crate) mod frames;
-mod gate;
-mod give;
 mod host;
 mod identity;
 pub(crate) mod propose;
-mod pull;
 mod query;
+mod retrieval;
+mod stream_limiter;
 #[cfg(test)]
 mod tests;
+mod transfers;
 
 pub use host::{Host, HostConfig};
 pub use identity::{load_or_create, IdentityError};
 pub use libp2p::identity::Keypair;
-pub use pull::Pulls;
+pub use transfers::TransferManager;
 
 use crate::chain_access::ChainError;
 use crate::explaining::Explainer;
@@ -28,12 +28,12 @@ use crate::staging::StagingError;
 use crate::store::StoreError;
 use frames::StreamError;
 use futures::StreamExt;
-use gate::Gate;
 use libp2p::{PeerId, Stream, StreamProtocol};
 use shared::wire::protocol;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
+use stream_limiter::StreamLimiter;
 
 /// Longest exchange about a deal: a channel may take two minutes to be mined.
 const EXCHANGE_LIMIT: Duration = Duration::from_secs(180);
@@ -76,13 +76,13 @@ pub(crate) enum ExchangeError {
 }
 
 /// Serves peers until the process ends.
-pub fn serve(miner: Arc<Miner>, host: &Host, pulls: Pulls, explainer: Explainer) -> Result<(), NetworkError> {
-    let gate = Gate::of_exchanges();
+pub fn serve(miner: Arc<Miner>, host: &Host, pulls: TransferManager, explainer: Explainer) -> Result<(), NetworkError> {
+    let limiter = StreamLimiter::of_exchanges();
     let (proposals, for_pulls) = (miner.clone(), pulls.clone());
     accept(
         host,
         protocol::MAKE_DEAL,
-        gate.clone(),
+        limiter.clone(),
         EXCHANGE_LIMIT,
         move |peer, stream| propose::answer(proposals.clone(), for_pulls.clone(), peer, stream),
     )?;
@@ -90,7 +90,7 @@ pub fn serve(miner: Arc<Miner>, host: &Host, pulls: Pulls, explainer: Explainer)
     accept(
         host,
         protocol::WATCH_DEAL,
-        Gate::of_watches(),
+        StreamLimiter::of_watches(),
         EXCHANGE_LIMIT,
         move |peer, stream| query::watch(watches.clone(), for_watches.clone(), peer, stream),
     )?;
@@ -98,19 +98,19 @@ pub fn serve(miner: Arc<Miner>, host: &Host, pulls: Pulls, explainer: Explainer)
     accept(
         host,
         protocol::QUERY_DEAL,
-        gate.clone(),
+        limiter.clone(),
         EXCHANGE_LIMIT,
         move |peer, stream| query::answer(queries.clone(), pulls.clone(), peer, stream),
     )?;
     accept(
         host,
         protocol::EXPLAIN,
-        gate.clone(),
+        limiter.clone(),
         EXCHANGE_LIMIT,
         move |_, stream| explain::answer(explainer.clone(), stream),
     )?;
-    let giver = give::Giver::new(miner);
-    accept(host, protocol::RETRIEVAL, gate, DELIVERY_LIMIT, move |_, stream| {
+    let giver = retrieval::RetrievalServer::new(miner);
+    accept(host, protocol::RETRIEVAL, limiter, DELIVERY_LIMIT, move |_, stream| {
         giver.clone().answer(stream)
     })
 }
@@ -119,7 +119,7 @@ pub fn serve(miner: Arc<Miner>, host: &Host, pulls: Pulls, explainer: Explainer)
 fn accept<F, Exchange>(
     host: &Host,
     protocol: &'static str,
-    gate: Gate,
+    limiter: StreamLimiter,
     limit: Duration,
     handler: F,
 ) -> Result<(), NetworkError>
@@ -133,7 +133,7 @@ where
         .map_err(|e| NetworkError::SetUp(format!("{protocol}: {e}")))?;
     tokio::spawn(async move {
         while let Some((peer, stream)) = incoming.next().await {
-            let Some(place) = gate.enter(peer) else {
+            let Some(place) = limiter.enter(peer) else {
                 tracing::debug!(%peer, protocol, "no room for another exchange");
                 continue;
             };

@@ -1,7 +1,7 @@
 //! Answering proposals (steps 5 and 6 of a deal): what the chain knows is looked up here, the decision is
 //! [`shared::deal::review()`].
 
-use super::pull::Pulls;
+use super::transfers::TransferManager;
 use super::{frames, ExchangeError};
 use crate::failpoint;
 use crate::intake;
@@ -13,7 +13,7 @@ use cid::Cid;
 use libp2p::{PeerId, Stream};
 use shared::chain::Epoch;
 use shared::deal::{
-    review, AskTerms, DealState, MinerDeal, Rejection, RejectionCode, Response, ReviewContext, SignedProposal,
+    review, DealState, MinerDeal, OperatorTerms, Rejection, RejectionCode, Response, ReviewContext, SignedProposal,
 };
 use shared::payment::ChannelFacts;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ const SEALING_FACTOR: u64 = 8;
 /// Reads a proposal, decides, answers.
 pub(super) async fn answer(
     miner: Arc<Miner>,
-    pulls: Pulls,
+    pulls: TransferManager,
     peer: PeerId,
     mut stream: Stream,
 ) -> Result<(), ExchangeError> {
@@ -43,7 +43,7 @@ pub(super) async fn answer(
     tracing::info!(deal = %cid, state = %response.state, reason = response.message, "answered a proposal");
     let accepted = response.state == DealState::Accepted;
     frames::write(&mut stream, &response.sign(&miner.worker)).await?;
-    failpoint::reach("deal.answered");
+    failpoint::hit_failpoint("deal.answered");
     if accepted {
         pulls.source(cid, peer);
     }
@@ -179,7 +179,7 @@ fn context(miner: &Miner) -> ReviewContext {
     ReviewContext {
         miner: miner.address.clone(),
         owner: miner.owner.clone(),
-        terms: AskTerms {
+        terms: OperatorTerms {
             ask_id: kept.ask.map(|ask| ask.id),
             price: kept.price(),
             min_duration: kept.settings.min_duration,

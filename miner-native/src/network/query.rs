@@ -1,7 +1,7 @@
 //! Answering questions about deals, and watches of them ([`shared::deal::watch`]). A peer that asks about a deal whose piece is
 //! missing becomes a source of it.
 
-use super::pull::Pulls;
+use super::transfers::TransferManager;
 use super::{frames, ExchangeError};
 use crate::miner::Miner;
 use cid::Cid;
@@ -16,7 +16,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 /// Reads a question, answers it with the deal's state, signed by the worker; also when there is no such deal.
 pub(super) async fn answer(
     miner: Arc<Miner>,
-    pulls: Pulls,
+    pulls: TransferManager,
     peer: PeerId,
     mut stream: Stream,
 ) -> Result<(), ExchangeError> {
@@ -29,7 +29,7 @@ pub(super) async fn answer(
 /// that leaves meanwhile is not answered.
 pub(super) async fn watch(
     miner: Arc<Miner>,
-    pulls: Pulls,
+    pulls: TransferManager,
     peer: PeerId,
     mut stream: Stream,
 ) -> Result<(), ExchangeError> {
@@ -81,7 +81,7 @@ async fn changed(changes: &mut broadcast::Receiver<Cid>, deal: &Cid) {
 }
 
 /// How the deal stands.
-fn response(miner: &Miner, pulls: &Pulls, peer: PeerId, cid: Cid) -> Result<Response, ExchangeError> {
+fn response(miner: &Miner, pulls: &TransferManager, peer: PeerId, cid: Cid) -> Result<Response, ExchangeError> {
     Ok(match miner.store.deal(&cid)? {
         Some(record) => {
             if record.deal.effect() == MinerEffect::FetchPiece {

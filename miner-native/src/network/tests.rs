@@ -7,7 +7,7 @@ use crate::intake::Intake;
 use crate::prover::fake::FakeEngine;
 use crate::prover::Prover;
 use crate::registration;
-use crate::settings::{Keeper, Kept, Settings};
+use crate::settings::{Kept, Settings, SettingsStore};
 use crate::staging::Staging;
 use crate::store::MinerStore;
 use cid::Cid;
@@ -86,7 +86,7 @@ impl World {
             worker,
             sector_size: size,
             policy: Policy::default(),
-            settings: Keeper::new(kept),
+            settings: SettingsStore::new(kept),
             prover: Prover::start(Arc::new(engine), size, store.rates()),
             store,
             staging: Staging::open(dir.path().join("staging")).unwrap(),
@@ -97,7 +97,7 @@ impl World {
             received: Notify::new(),
             seal_now: Notify::new(),
         });
-        let pulls = Pulls::start(miner.clone(), host.clone());
+        let pulls = TransferManager::start(miner.clone(), host.clone());
         let explainer = Explainer::new(miner.clone(), pulls.clone());
         serve(miner.clone(), &host, pulls, explainer).unwrap();
         Self { miner, host, _dir: dir }

@@ -1,7 +1,7 @@
 //! What this machine gives: its cores, and the memory that is left for the prover.
 //!
 //! Memory is what the system calls available, or what a control group (a container, say) leaves of its limit, whichever is
-//! less. Where neither can be read there is no bound but the slots of [`super::schedule`].
+//! less. Where neither can be read there is no bound but the slots of [`super::selection`].
 
 use std::fs;
 use std::num::NonZero;

@@ -1,9 +1,9 @@
 //! Sealing and proving, off the async threads.
 //!
-//! What may run when is decided by [`schedule`] and done by [`scheduler`]: later steps first, within the machine's memory,
+//! What may run when is decided by [`selection`] and done by [`scheduler`]: later steps first, within the machine's memory,
 //! and proofs-of-spacetime before everything. A panic of a step becomes an error of that step. What the steps compute is
 //! the [`Engine`]'s: real proofs, or fake ones in tests. Called by [`crate::sealing`], [`crate::proving`],
-//! [`crate::scrubbing`], [`crate::ending`] and [`crate::network`]; the verifier by the development chain.
+//! [`crate::scrubbing`], [`crate::deal_expiry`] and [`crate::network`]; the verifier by the development chain.
 
 pub mod child;
 mod engine;
@@ -15,8 +15,8 @@ pub mod outputs;
 mod own;
 mod rates;
 mod resuming;
-pub mod schedule;
 mod scheduler;
+pub mod selection;
 pub mod work;
 
 pub use engine::{prover_size, Commitments, Engine, RealEngine, RealVerifier};
@@ -108,12 +108,12 @@ pub struct Due(#[allow(dead_code)] Priority);
 
 /// Waits out proofs-of-spacetime; for what reads for a long time.
 #[derive(Clone)]
-pub struct Calm(Scheduler);
+pub struct PostIdleWaiter(Scheduler);
 
-impl Calm {
+impl PostIdleWaiter {
     /// Returns when no proof-of-spacetime is due. Blocks its thread.
     pub fn wait(&self) {
-        self.0.wait_for_calm();
+        self.0.wait_until_idle();
     }
 }
 
@@ -187,9 +187,9 @@ impl Prover {
         Due(self.scheduler.priority())
     }
 
-    /// See [`Calm`].
-    pub fn calm(&self) -> Calm {
-        Calm(self.scheduler.clone())
+    /// See [`PostIdleWaiter`].
+    pub fn post_idle_waiter(&self) -> PostIdleWaiter {
+        PostIdleWaiter(self.scheduler.clone())
     }
 
     fn units(&self, step: Step, sectors: usize) -> u64 {

@@ -189,7 +189,7 @@ impl Outputs {
             file.sync_all()
         });
         written.map_err(failed("write", &draft))?;
-        failpoint::reach(step.points()[2]);
+        failpoint::hit_failpoint(step.points()[2]);
         fs::rename(&draft, &path).map_err(failed("rename", &draft))?;
         sync(&folder)?;
         sync(&self.dir)

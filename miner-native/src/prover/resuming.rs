@@ -38,14 +38,14 @@ impl<E: Engine> Resuming<E> {
         outputs.discard(step)?;
         let [begun, computed, _, kept] = step.points();
         tracing::info!(sector, phase = step.name(), "computing");
-        failpoint::reach(begun);
+        failpoint::hit_failpoint(begun);
         let began = Instant::now();
         let output = work()?;
-        failpoint::reach(computed);
+        failpoint::hit_failpoint(computed);
         let files = files(&self.0.dir(sector))?;
         outputs.keep(step, inputs, &files, &bytes(&output))?;
         tracing::info!(sector, phase = step.name(), ms = elapsed(began), "kept");
-        failpoint::reach(kept);
+        failpoint::hit_failpoint(kept);
         Ok(output)
     }
 
@@ -176,11 +176,11 @@ impl<E: Engine> Engine for Resuming<E> {
     }
 
     fn clear_cache(&self, sector: u64) -> Result<(), ProverError> {
-        failpoint::reach("cache.clearing");
+        failpoint::hit_failpoint("cache.clearing");
         // First the outputs: they speak of files that go now.
         self.outputs(sector).discard(Step::PreCommit1)?;
         self.0.clear_cache(sector)?;
-        failpoint::reach("cache.cleared");
+        failpoint::hit_failpoint("cache.cleared");
         Ok(())
     }
 
@@ -197,9 +197,9 @@ impl<E: Engine> Engine for Resuming<E> {
     }
 
     fn remove(&self, sector: u64) -> Result<(), ProverError> {
-        failpoint::reach("files.removing");
+        failpoint::hit_failpoint("files.removing");
         self.0.remove(sector)?;
-        failpoint::reach("files.removed");
+        failpoint::hit_failpoint("files.removed");
         Ok(())
     }
 

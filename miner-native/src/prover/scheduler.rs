@@ -1,4 +1,4 @@
-//! The threads around [`super::schedule`]: every step runs on a thread of its own, never on the async runtime's.
+//! The threads around [`super::selection`]: every step runs on a thread of its own, never on the async runtime's.
 //!
 //! Whoever asks for a step waits for its turn and its result. Each arrival and each end asks the schedule what may start.
 //! A panic of a step becomes an error of that step. What nobody waits for any more is not started.
@@ -6,7 +6,7 @@
 use super::jobs::{JobState, JobView};
 use super::machine::available_memory;
 use super::rates::{Expected, Rates};
-use super::schedule::{forecast, startable, Limits, Running, Waiting};
+use super::selection::{forecast, startable, Limits, Running, Waiting};
 use super::work::{Cost, Step};
 use super::ProverError;
 use crate::miner::now_ms;
@@ -175,7 +175,7 @@ impl Scheduler {
     }
 
     /// What a step of long reading calls now and then: returns when no proof-of-spacetime is due. Blocks its thread.
-    pub(super) fn wait_for_calm(&self) {
+    pub(super) fn wait_until_idle(&self) {
         let state = self.inner.state();
         drop(self.inner.calm.wait_while(state, |state| state.due > 0));
     }

@@ -210,7 +210,7 @@ async fn a_step_that_never_fits_says_how_much_it_needs() {
 async fn long_reading_pauses_while_a_proof_of_spacetime_is_due() {
     let world = world();
     let (priority, scheduler) = (world.scheduler.priority(), world.scheduler.clone());
-    let reading = tokio::task::spawn_blocking(move || scheduler.wait_for_calm());
+    let reading = tokio::task::spawn_blocking(move || scheduler.wait_until_idle());
     assert!(!reading.is_finished());
     drop(priority);
     reading.await.expect("it goes on");

@@ -1,7 +1,7 @@
 //! The steps of a prover's work, in the order in which they go first, and what each takes.
 //!
 //! The numbers for sectors of up to 512 MiB were measured on two cores of an AMD EPYC, with the own code and IFMA; those for
-//! 32 GiB follow the table that Lotus schedules by. [`super::schedule`] decides
+//! 32 GiB follow the table that Lotus schedules by. [`super::selection`] decides
 //! by them; [`super::rates`] replaces the times by what was measured here.
 
 use serde::{Deserialize, Serialize};

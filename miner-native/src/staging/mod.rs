@@ -281,14 +281,14 @@ impl Incoming {
         self.file
             .sync_all()
             .map_err(|source| file_error("sync", &self.part, source))?;
-        failpoint::reach("staging.synced");
+        failpoint::hit_failpoint("staging.synced");
         fs::rename(&self.part, &self.whole).map_err(|source| file_error("rename", &self.part, source))?;
-        failpoint::reach("staging.renamed");
+        failpoint::hit_failpoint("staging.renamed");
         if let Some(dir) = self.whole.parent() {
             sync_dir(dir)?;
         }
         remove_if_there(&self.nodes_path)?;
-        failpoint::reach("staging.finished");
+        failpoint::hit_failpoint("staging.finished");
         Ok(summary)
     }
 }

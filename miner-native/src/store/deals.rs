@@ -46,7 +46,7 @@ impl MinerStore {
         mut decide: impl FnMut(&Known) -> Result<Decision<T>, StoreError>,
     ) -> Result<T, StoreError> {
         let cid = signed.cid();
-        failpoint::reach("deal.accepting");
+        failpoint::hit_failpoint("deal.accepting");
         let (answer, kept) = self.write(|changes| {
             let known = known(changes, &cid, signed, source)?;
             match decide(&known)? {
@@ -65,7 +65,7 @@ impl MinerStore {
             self.tell(&cid);
         }
         if kept == Some(true) {
-            failpoint::reach("deal.accepted");
+            failpoint::hit_failpoint("deal.accepted");
         }
         Ok(answer)
     }
@@ -283,9 +283,9 @@ pub(super) fn advance(changes: &dyn Changes, cid: &Cid, input: MinerInput) -> Re
 /// The failpoint after a deal's stage was written down.
 pub(super) fn reached(record: &DealRecord) {
     match record.deal.stage {
-        MinerStage::Received { .. } => failpoint::reach("deal.received"),
-        MinerStage::Complete { .. } => failpoint::reach("deal.complete"),
-        MinerStage::Ended { .. } => failpoint::reach("deal.ended"),
+        MinerStage::Received { .. } => failpoint::hit_failpoint("deal.received"),
+        MinerStage::Complete { .. } => failpoint::hit_failpoint("deal.complete"),
+        MinerStage::Ended { .. } => failpoint::hit_failpoint("deal.ended"),
         _ => {}
     }
 }

@@ -29,7 +29,7 @@ impl MinerStore {
     pub fn keep_settings(&self, kept: &Kept) -> Result<(), StoreError> {
         let bytes = write(SINGLES, kept)?;
         self.write(|changes| Ok(changes.put(SINGLES, SETTINGS, &bytes)?))?;
-        failpoint::reach("settings.kept");
+        failpoint::hit_failpoint("settings.kept");
         Ok(())
     }
 
@@ -48,7 +48,7 @@ impl MinerStore {
             }
             Ok(changes.put(SINGLES, POSTS_KEPT, &kept.to_be_bytes())?)
         })?;
-        failpoint::reach("post.kept");
+        failpoint::hit_failpoint("post.kept");
         Ok(())
     }
 
@@ -80,8 +80,8 @@ impl MinerStore {
             Ok(changes.put(REDEMPTIONS, &key, &bytes)?)
         })?;
         match record.stage {
-            RedemptionStage::Sent { .. } => failpoint::reach("redemption.planned"),
-            RedemptionStage::Done { .. } => failpoint::reach("redemption.done"),
+            RedemptionStage::Sent { .. } => failpoint::hit_failpoint("redemption.planned"),
+            RedemptionStage::Done { .. } => failpoint::hit_failpoint("redemption.done"),
             RedemptionStage::Failed { .. } => {}
         }
         Ok(())

@@ -123,7 +123,7 @@ impl MinerStore {
     pub fn remember_miner(&self, address: &Address) -> Result<(), StoreError> {
         let bytes = address.to_bytes();
         self.write(|changes| Ok(changes.put(SINGLES, b"miner", &bytes)?))?;
-        failpoint::reach("miner.remembered");
+        failpoint::hit_failpoint("miner.remembered");
         Ok(())
     }
 

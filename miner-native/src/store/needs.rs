@@ -70,7 +70,7 @@ impl MinerStore {
             changes.remove(UNWANTED, &key)?;
             Ok(changes.remove(PIECES, &key)?)
         })?;
-        failpoint::reach("piece.forgotten");
+        failpoint::hit_failpoint("piece.forgotten");
         Ok(())
     }
 }

@@ -18,10 +18,10 @@ impl MinerStore {
     /// Places a received piece in the first sector with room, or in a new one: deal and sector change together.
     /// Returns the sector's number; for a deal that was placed before, the same again.
     pub fn place(&self, cid: &Cid, size: SectorSize, now_ms: u64) -> Result<u64, StoreError> {
-        failpoint::reach("sector.placing");
+        failpoint::hit_failpoint("sector.placing");
         let sector = self.write(|changes| place(changes, cid, size, now_ms))?;
         self.tell(cid);
-        failpoint::reach("sector.placed");
+        failpoint::hit_failpoint("sector.placed");
         Ok(sector)
     }
 

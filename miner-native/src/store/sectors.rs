@@ -81,7 +81,7 @@ impl MinerStore {
     /// Moves a sector on, and remembers how long the phase took that ended.
     pub fn advance_sector(&self, id: u64, input: SectorInput, now_ms: u64) -> Result<SectorRecord, StoreError> {
         let record = self.write(|changes| advance_sector(changes, id, input.clone(), now_ms))?;
-        failpoint::reach(entered(record.sector.phase()));
+        failpoint::hit_failpoint(entered(record.sector.phase()));
         Ok(record)
     }
 

@@ -14,20 +14,20 @@ impl World {
     /// Asks without anything that was looked up before; `sources` peers have the piece.
     async fn explained(&self, cid: &cid::Cid, sources: usize) -> Explanation {
         let explainer = Explainer::with_sources(self.miner().clone(), move |_| sources);
-        let told = explainer.deal(cid, Audience::Operator).await;
-        told.expect("the store is whole")
+        let explanation = explainer.deal(cid, Audience::Operator).await;
+        explanation.expect("the store is whole")
     }
 
     async fn explained_sector(&self, id: u64) -> Explanation {
         let explainer = Explainer::with_sources(self.miner().clone(), |_| 0);
-        let told = explainer.sector(id, Audience::Operator).await;
-        told.expect("the store is whole").expect("there is this sector")
+        let explanation = explainer.sector(id, Audience::Operator).await;
+        explanation.expect("the store is whole").expect("there is this sector")
     }
 }
 
-fn first(told: &Explanation) -> CauseCode {
-    assert!(!told.done && !told.next.is_empty(), "{told:?}");
-    told.because.first().expect("what is not done has a cause").code
+fn first(explanation: &Explanation) -> CauseCode {
+    assert!(!explanation.done && !explanation.next.is_empty(), "{explanation:?}");
+    explanation.because.first().expect("what is not done has a cause").code
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,9 +55,10 @@ async fn a_deal_is_explained_from_its_acceptance_to_its_completion() {
         }
         codes.insert(first(&of_deal));
         // Asked one after the other: their texts may speak of different times.
-        let codes_of = |told: &Explanation| told.because.iter().map(|cause| cause.code).collect::<Vec<_>>();
-        let steps_of = |told: &Explanation| {
-            let steps = told.steps.iter().map(|step| (step.phase, step.state));
+        let codes_of =
+            |explanation: &Explanation| explanation.because.iter().map(|cause| cause.code).collect::<Vec<_>>();
+        let steps_of = |explanation: &Explanation| {
+            let steps = explanation.steps.iter().map(|step| (step.phase, step.state));
             steps.collect::<Vec<_>>()
         };
         assert_eq!(
@@ -88,16 +89,22 @@ async fn a_deal_is_explained_from_its_acceptance_to_its_completion() {
     assert_eq!(
         first(&world.explained(&cid, 0).await),
         CauseCode::StepRunning,
-        "the deal is about to be told"
+        "the deal is about to be explanation"
     );
     let miner = world.miner().clone();
     world
         .during(sealing::step(&miner, sector))
         .await
-        .expect("the deal is told");
-    let told = world.explained(&cid, 0).await;
-    assert!(told.done && told.state == "complete" && told.eta.is_none(), "{told:?}");
-    assert!(told.steps.iter().all(|step| step.state == StepState::Done), "{told:?}");
+        .expect("the deal is explanation");
+    let explanation = world.explained(&cid, 0).await;
+    assert!(
+        explanation.done && explanation.state == "complete" && explanation.eta.is_none(),
+        "{explanation:?}"
+    );
+    assert!(
+        explanation.steps.iter().all(|step| step.state == StepState::Done),
+        "{explanation:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,8 +113,11 @@ async fn a_refused_and_a_failed_deal_are_done_and_say_why() {
     let (_, summary) = piece(7, 500);
     let refused = world.free(&summary, 1000);
     world.propose(refused.clone()).await;
-    let told = world.explained(&refused.cid(), 0).await;
-    assert!(told.done && told.is_because_of(CauseCode::DealRejected), "{told:?}");
+    let explanation = world.explained(&refused.cid(), 0).await;
+    assert!(
+        explanation.done && explanation.is_because_of(CauseCode::DealRejected),
+        "{explanation:?}"
+    );
     let failing = world.paid(&summary, 1, 1000).await;
     world.propose(failing.clone()).await;
     let input = MinerInput::TransferFailed;
@@ -116,10 +126,10 @@ async fn a_refused_and_a_failed_deal_are_done_and_say_why() {
         .store
         .advance_deal(&failing.cid(), input)
         .expect("it was accepted");
-    let told = world.explained(&failing.cid(), 0).await;
+    let explanation = world.explained(&failing.cid(), 0).await;
     assert!(
-        told.done && told.because[0].text.contains("Transfer failed"),
-        "{told:?}"
+        explanation.done && explanation.because[0].text.contains("Transfer failed"),
+        "{explanation:?}"
     );
 }
 
@@ -129,11 +139,11 @@ async fn a_failed_step_is_explained_with_its_reason_and_a_given_up_sector_with_t
     let sector = own_sector(&world, 1);
     world.sealing_comes_to(sector, Phase::PreCommit1).await;
     let told_with = async |code: CauseCode| {
-        let told = world.explained_sector(sector).await;
-        let failure = told.because.iter().find(|cause| cause.code == code);
-        let failure = failure.expect("it is told").clone();
+        let explanation = world.explained_sector(sector).await;
+        let failure = explanation.because.iter().find(|cause| cause.code == code);
+        let failure = failure.expect("it is explanation").clone();
         assert!(failure.text.contains("no space left on the device"), "{failure:?}");
-        (told.done, failure.what_to_do)
+        (explanation.done, failure.what_to_do)
     };
     for attempt in 1..=MAX_ATTEMPTS {
         let input = SectorInput::StepFailed {
@@ -164,14 +174,14 @@ async fn a_sector_that_waits_for_a_place_names_those_before_it() {
     let sectors: Vec<u64> = (1..=places + 1).map(|number| own_sector(&world, number)).collect();
     for with_place in &sectors[..sectors.len() - 1] {
         world.sealing_comes_to(*with_place, Phase::PreCommit1).await;
-        let told = world.explained_sector(*with_place).await;
-        assert_eq!(first(&told), CauseCode::StepSlow, "its clock began in 1970");
+        let explanation = world.explained_sector(*with_place).await;
+        assert_eq!(first(&explanation), CauseCode::StepSlow, "its clock began in 1970");
     }
-    let told = world.explained_sector(sectors[sectors.len() - 1]).await;
-    assert_eq!(first(&told), CauseCode::QueuedBehind, "{told:?}");
+    let explanation = world.explained_sector(sectors[sectors.len() - 1]).await;
+    assert_eq!(first(&explanation), CauseCode::QueuedBehind, "{explanation:?}");
     assert!(
-        told.because[0].text.contains(&format!("sector {}", sectors[0])),
-        "{told:?}"
+        explanation.because[0].text.contains(&format!("sector {}", sectors[0])),
+        "{explanation:?}"
     );
 }
 
@@ -212,7 +222,7 @@ async fn a_chain_that_is_away_is_named_within_seconds() {
     world.devnet.shutdown();
     // What is on its way is answered; then nothing is.
     while world.miner().chain.head().await.is_ok() {}
-    let told = world.explained_sector(sector).await;
-    assert_eq!(first(&told), CauseCode::ChainUnreachable, "{told:?}");
-    assert_eq!(told.eta, None);
+    let explanation = world.explained_sector(sector).await;
+    assert_eq!(first(&explanation), CauseCode::ChainUnreachable, "{explanation:?}");
+    assert_eq!(explanation.eta, None);
 }

@@ -18,10 +18,10 @@ use crate::network::propose;
 use crate::open_database::Memory;
 use crate::prover::fake::FakeEngine;
 use crate::prover::{Prover, Resuming};
-use crate::settings::{Keeper, Kept, Settings};
+use crate::settings::{Kept, Settings, SettingsStore};
 use crate::staging::Staging;
 use crate::store::{DealRecord, MinerStore};
-use crate::{asking, ending, packing, proving, redeeming, registration, sealing, slashing};
+use crate::{ask_publisher, deal_expiry, packing, proving, redeeming, registration, sealing, slashing};
 use cid::Cid;
 use libp2p::PeerId;
 use shared::chain::address::MaybeAddress;
@@ -111,7 +111,9 @@ impl World {
             .during(assemble(&self.devnet, store, self.dir.path().to_owned()))
             .await;
         let miner = Arc::new(miner);
-        self.during(asking::ensure(&miner)).await.expect("the ask is published");
+        self.during(ask_publisher::ensure(&miner))
+            .await
+            .expect("the ask is published");
         self.miner = Some(miner);
         self.tasks = Tasks::default();
     }
@@ -163,7 +165,7 @@ impl World {
                 .look(&miner, height)
                 .await
                 .expect("vouchers are looked at");
-            ending::look(&miner, height).await.expect("deals are ended");
+            deal_expiry::look(&miner, height).await.expect("deals are ended");
             tasks
                 .slashing
                 .look(&miner, height)
@@ -345,7 +347,7 @@ async fn assemble(devnet: &Devnet, store: MinerStore, dir: PathBuf) -> Miner {
         worker,
         sector_size: SIZE,
         policy: Policy::default(),
-        settings: Keeper::new(kept),
+        settings: SettingsStore::new(kept),
         prover: Prover::start(Arc::new(Resuming(engine)), SIZE, store.rates()),
         store,
         staging: Staging::open(dir.join("staging")).expect("a folder"),

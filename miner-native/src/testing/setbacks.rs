@@ -40,7 +40,7 @@ async fn world() -> World {
     };
     let miner = world.miner().clone();
     world
-        .during(crate::asking::change(&miner, &change))
+        .during(crate::ask_publisher::change(&miner, &change))
         .await
         .expect("a price");
     world

@@ -1,7 +1,7 @@
 //! Intake under a backlog, many sectors in one proof, damage found before the window, scrubbing, and unsealed copies.
 
 use super::{piece, World, SIZE};
-use crate::asking;
+use crate::ask_publisher;
 use crate::intake;
 use crate::packing;
 use crate::prover::fake::FakeEngine;
@@ -16,7 +16,9 @@ use shared::sector::Phase;
 use std::fs;
 
 async fn set(world: &World, change: SettingsChange) {
-    asking::change(world.miner(), &change).await.expect("sensible settings");
+    ask_publisher::change(world.miner(), &change)
+        .await
+        .expect("sensible settings");
 }
 
 fn now() -> u64 {

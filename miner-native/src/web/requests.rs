@@ -4,7 +4,7 @@
 //! answered; a name that was made to point here is told from the machine's own by the `Host` header.
 
 use super::{views, Shown};
-use crate::asking::{self, AskingError};
+use crate::ask_publisher::{self, AskError};
 use crate::chain_access::ChainError;
 use crate::miner::{now_ms, Miner};
 use crate::operator::{
@@ -32,11 +32,11 @@ use std::future::Future;
 use std::sync::Arc;
 
 type Asked = State<Arc<Shown>>;
-type Answer<T> = Result<Json<T>, Trouble>;
+type Answer<T> = Result<Json<T>, ApiError>;
 
 /// Why a request is not answered as asked.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+enum ApiError {
     #[error("{0:?} is no deal's id: it is a CID such as `deals list` shows")]
     NoCid(String),
     #[error("deal not found")]
@@ -54,7 +54,7 @@ enum Trouble {
     #[error("the daemon stopped in the middle: {0}; what was written down is taken up at the next start")]
     Interrupted(String),
     #[error(transparent)]
-    Asking(#[from] AskingError),
+    Ask(#[from] AskError),
     #[error(transparent)]
     Redeem(#[from] RedeemError),
     #[error(transparent)]
@@ -65,25 +65,25 @@ enum Trouble {
     Store(#[from] StoreError),
 }
 
-impl Trouble {
+impl ApiError {
     fn status(&self) -> StatusCode {
         match self {
             Self::NoCid(_) | Self::EmptyPiece | Self::PieceTooLarge { .. } | Self::Upload(_) => StatusCode::BAD_REQUEST,
-            Self::Asking(AskingError::Settings(_)) => StatusCode::BAD_REQUEST,
+            Self::Ask(AskError::Settings(_)) => StatusCode::BAD_REQUEST,
             Self::NoDeal | Self::NoSector(_) => StatusCode::NOT_FOUND,
-            Self::Asking(AskingError::Delayed(_)) | Self::Chain(_) | Self::Redeem(RedeemError::Chain(_)) => {
+            Self::Ask(AskError::Delayed(_)) | Self::Chain(_) | Self::Redeem(RedeemError::Chain(_)) => {
                 StatusCode::BAD_GATEWAY
             }
             Self::Store(StoreError::Sector(_)) => StatusCode::CONFLICT,
             Self::Store(StoreError::UnknownSector(_)) => StatusCode::NOT_FOUND,
             Self::Redeem(RedeemError::Store(_)) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Asking(AskingError::Refused(_)) | Self::Redeem(_) => StatusCode::CONFLICT,
+            Self::Ask(AskError::Refused(_)) | Self::Redeem(_) => StatusCode::CONFLICT,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }
 
-impl IntoResponse for Trouble {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.status();
         if status == StatusCode::INTERNAL_SERVER_ERROR {
@@ -153,26 +153,26 @@ async fn deals(State(shown): Asked, Query(filter): Query<DealFilter>) -> Answer<
     Ok(Json(listed?))
 }
 
-fn parse(text: &str) -> Result<Cid, Trouble> {
-    Cid::try_from(text).map_err(|_| Trouble::NoCid(text.chars().take(100).collect()))
+fn parse(text: &str) -> Result<Cid, ApiError> {
+    Cid::try_from(text).map_err(|_| ApiError::NoCid(text.chars().take(100).collect()))
 }
 
 async fn deal(State(shown): Asked, Path(cid): Path<String>) -> Answer<DealDetail> {
-    let record = shown.miner.store.deal(&parse(&cid)?)?.ok_or(Trouble::NoDeal)?;
+    let record = shown.miner.store.deal(&parse(&cid)?)?.ok_or(ApiError::NoDeal)?;
     Ok(Json(views::detail(&shown.miner, &record)?))
 }
 
 async fn explain_deal(State(shown): Asked, Path(cid): Path<String>) -> Answer<Explanation> {
     let cid = parse(&cid)?;
     if shown.miner.store.deal(&cid)?.is_none() {
-        return Err(Trouble::NoDeal);
+        return Err(ApiError::NoDeal);
     }
     Ok(Json(shown.explainer.deal(&cid, Audience::Operator).await?))
 }
 
 async fn explain_sector(State(shown): Asked, Path(id): Path<u64>) -> Answer<Explanation> {
-    let told = shown.explainer.sector(id, Audience::Operator).await?;
-    Ok(Json(told.ok_or(Trouble::NoSector(id))?))
+    let explanation = shown.explainer.sector(id, Audience::Operator).await?;
+    Ok(Json(explanation.ok_or(ApiError::NoSector(id))?))
 }
 
 async fn redeem(
@@ -181,7 +181,7 @@ async fn redeem(
     Json(request): Json<RedeemRequest>,
 ) -> Answer<RedeemOutcome> {
     let (miner, cid) = (shown.miner.clone(), parse(&cid)?);
-    let record = miner.store.deal(&cid)?.ok_or(Trouble::NoDeal)?;
+    let record = miner.store.deal(&cid)?.ok_or(ApiError::NoDeal)?;
     let due = redeeming::redeemable(&miner, &record.deal).await?;
     let preview = miner.chain.preview(&due.call(), None).await?;
     let (gas, mut outcome) = (preview.gas, (due, None, None));
@@ -209,10 +209,10 @@ async fn redeem(
 }
 
 /// Runs in a task of its own: an operator who hangs up does not stop it in the middle.
-async fn detached<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, Trouble> {
+async fn detached<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, ApiError> {
     tokio::spawn(work)
         .await
-        .map_err(|e| Trouble::Interrupted(e.to_string()))
+        .map_err(|e| ApiError::Interrupted(e.to_string()))
 }
 
 async fn sectors(State(shown): Asked) -> Answer<Vec<SectorSummary>> {
@@ -260,15 +260,15 @@ async fn set_mining(miner: &Miner, mining: bool) -> Answer<MiningStatus> {
         mining: Some(mining),
         ..SettingsChange::default()
     };
-    asking::change(miner, &change).await?;
+    ask_publisher::change(miner, &change).await?;
     tracing::info!(mining, "the operator said whether new deals are taken");
     Ok(Json(mining_status(miner).await?))
 }
 
-async fn mining_status(miner: &Miner) -> Result<MiningStatus, Trouble> {
+async fn mining_status(miner: &Miner) -> Result<MiningStatus, ApiError> {
     let all = miner.chain.miners().await?;
     let own = all.iter().find(|view| view.address == miner.address);
-    let own = own.ok_or(Trouble::NoMiner)?;
+    let own = own.ok_or(ApiError::NoMiner)?;
     let (mut sealing, mut packing, mut stuck) = (0, Vec::new(), Vec::new());
     let mut phases = UNSEALED.to_vec();
     phases.push(Phase::Failed);
@@ -321,7 +321,7 @@ async fn settings(State(shown): Asked) -> Json<Settings> {
 
 async fn change_settings(State(shown): Asked, Json(change): Json<SettingsChange>) -> Answer<ChangedSettings> {
     let miner = shown.miner.clone();
-    let changed = detached(async move { asking::change(&miner, &change).await }).await?;
+    let changed = detached(async move { ask_publisher::change(&miner, &change).await }).await?;
     Ok(Json(changed?))
 }
 
@@ -332,14 +332,14 @@ async fn add_piece(State(shown): Asked, body: Body) -> Answer<AddedPiece> {
     let mut import = miner.staging.import()?;
     let mut stream = body.into_data_stream();
     while let Some(bytes) = stream.next().await {
-        let bytes = bytes.map_err(|e| Trouble::Upload(e.to_string()))?;
+        let bytes = bytes.map_err(|e| ApiError::Upload(e.to_string()))?;
         if import.size().saturating_add(bytes.len() as u64) > usable {
-            return Err(Trouble::PieceTooLarge { usable });
+            return Err(ApiError::PieceTooLarge { usable });
         }
         tokio::task::block_in_place(|| import.push(&bytes))?;
     }
     if import.size() == 0 {
-        return Err(Trouble::EmptyPiece);
+        return Err(ApiError::EmptyPiece);
     }
     let summary = tokio::task::block_in_place(|| import.finish())?;
     let piece = SectorPiece {

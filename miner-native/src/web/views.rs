@@ -1,6 +1,6 @@
 //! The miner's records as the operator sees them ([`crate::operator`]).
 
-use crate::asking;
+use crate::ask_publisher;
 use crate::miner::Miner;
 use crate::network::Host;
 use crate::operator::{
@@ -32,7 +32,7 @@ pub(super) fn status(miner: &Miner, host: &Host) -> Result<MinerStatus, StoreErr
         height: miner.chain.heads().borrow().height,
         price: kept.settings.price,
         mining: kept.settings.mining,
-        ask: asking::standing(&kept),
+        ask: ask_publisher::standing(&kept),
         settings: kept.settings,
         deals,
         sectors: sectors(miner)?,

@@ -11,7 +11,7 @@
 
 use super::client::{ClientDeal, ClientStage};
 use super::proposal::SignedProposal;
-use super::review::{price_of, review, AskTerms, Rejection, ReviewContext};
+use super::review::{price_of, review, OperatorTerms, Rejection, ReviewContext};
 use crate::chain::calls::{GAS_LIMIT, GAS_PRICE};
 use crate::chain::keys::cid_of_bytes;
 use crate::chain::{Address, AttoFil, Epoch, SecretKey};
@@ -152,7 +152,7 @@ impl Draft {
         ReviewContext {
             miner: self.miner.clone(),
             owner: self.owner.clone(),
-            terms: AskTerms::at_price(self.price),
+            terms: OperatorTerms::at_price(self.price),
             height: self.start,
             usable: self.sector_size.usable(),
             channel,

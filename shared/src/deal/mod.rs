@@ -24,5 +24,5 @@ pub use miner::{MinerDeal, MinerEffect, MinerInput, MinerStage};
 pub use proposal::{PaymentInfo, Proposal, SignedProposal};
 pub use refund::{Refund, RefundEffect, RefundInput};
 pub use response::{DealState, ProofInfo, QueryRequest, Response, SignedResponse};
-pub use review::{review, AskTerms, Rejection, RejectionCode, ReviewContext};
+pub use review::{review, OperatorTerms, Rejection, RejectionCode, ReviewContext};
 pub use watch::WatchRequest;

@@ -26,7 +26,7 @@ pub const PROPOSAL_SLACK: u64 = crate::payment::CHANNEL_EXPIRY_INTERVAL / 2;
 
 /// What a miner's operator asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AskTerms {
+pub struct OperatorTerms {
     /// The published ask that these terms are of, when there is one; for the texts of refusals.
     pub ask_id: Option<u64>,
     /// attoFIL per byte per block; 0 stores for free.
@@ -39,7 +39,7 @@ pub struct AskTerms {
     pub expiry: Option<Epoch>,
 }
 
-impl AskTerms {
+impl OperatorTerms {
     /// A price, for deals of any length, for ever.
     pub fn at_price(price: AttoFil) -> Self {
         Self {
@@ -57,7 +57,7 @@ impl AskTerms {
 pub struct ReviewContext {
     pub miner: Address,
     pub owner: Address,
-    pub terms: AskTerms,
+    pub terms: OperatorTerms,
     /// The chain's height now.
     pub height: Epoch,
     /// Bytes of data that a sector takes.

@@ -8,7 +8,7 @@ use cid::Cid;
 use shared::chain::keys::blake2b256;
 use shared::chain::randomness::{draw, Purpose};
 use shared::chain::{calls, Address, AttoFil, Epoch, FaultSet, IntSet};
-use shared::deal::review::{review, AskTerms, ReviewContext};
+use shared::deal::review::{review, OperatorTerms, ReviewContext};
 use shared::deal::{
     MinerDeal, MinerEffect, MinerInput, MinerStage, ProofInfo, Response, SignedProposal, SignedResponse,
 };
@@ -82,9 +82,9 @@ impl Miner {
             let context = ReviewContext {
                 miner: self.address.clone(),
                 owner: key(2).address(),
-                terms: AskTerms {
+                terms: OperatorTerms {
                     min_duration: self.trouble.min_duration,
-                    ..AskTerms::at_price(if price.is_zero() { price } else { AttoFil(2) })
+                    ..OperatorTerms::at_price(if price.is_zero() { price } else { AttoFil(2) })
                 },
                 height: chain.now(),
                 usable: SectorSize::S2KiB.usable(),

@@ -1,8 +1,8 @@
 //! FAKE proofs for the daemon that is killed: files and outputs as real sealing has them, tags instead of proofs.
 
 use sealdrop::daemon::{DaemonConfig, DaemonError, Proofs};
+use sealdrop::data_dir::DataDir;
 use sealdrop::devnet::Verifier;
-use sealdrop::home::Home;
 use sealdrop::prover::{Commitments, Cost, Engine, Implementation, ProverError, Resuming, Step};
 use sealdrop::staging::Staging;
 use shared::chain::keys::blake2b256;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub struct FakeProofs;
 
 impl Proofs for FakeProofs {
-    fn prepare(&self, _: &DaemonConfig, _: &Home) -> Result<(), DaemonError> {
+    fn prepare(&self, _: &DaemonConfig, _: &DataDir) -> Result<(), DaemonError> {
         eprintln!("FAKE proofs: this daemon is for tests, and its chain takes any forged proof");
         Ok(())
     }

@@ -6,7 +6,7 @@ use super::super::sending::{show_preview, Sender};
 use super::Place;
 use crate::chain_access::ChainAccess;
 use crate::client::Report;
-use crate::home::{Home, Registered};
+use crate::data_dir::{DataDir, Registered};
 use crate::network::load_or_create;
 use clap::Args;
 use libp2p::PeerId;
@@ -85,7 +85,7 @@ pub(super) async fn create(place: &Place, asked: Create) -> Result<(), CommandEr
 }
 
 /// One miner a node: the daemon's, or one made by hand on the same chain.
-fn check_free(home: &Home, genesis: &str) -> Result<(), CommandError> {
+fn check_free(home: &DataDir, genesis: &str) -> Result<(), CommandError> {
     let registered = home.registered()?.filter(|found| found.genesis == genesis);
     match home.has_miner() || registered.is_some() {
         true => Err(CommandError::HasMiner),
@@ -107,7 +107,7 @@ fn supported(chain: &ChainAccess, text: &str) -> Result<SectorSize, CommandError
 }
 
 /// The peer id of the host whose key lies in this home, as a daemon here would have it.
-fn own_peer(home: &Home) -> Result<PeerId, CommandError> {
+fn own_peer(home: &DataDir) -> Result<PeerId, CommandError> {
     let dir = home.miner();
     std::fs::create_dir_all(&dir).map_err(|source| CommandError::File {
         action: "create",
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn a_home_has_one_miner_on_a_chain() {
         let dir = tempfile::tempdir().expect("there is room for a directory");
-        let home = Home::open(Some(dir.path().to_owned())).expect("a directory opens");
+        let home = DataDir::open(Some(dir.path().to_owned())).expect("a directory opens");
         assert!(check_free(&home, "a chain").is_ok());
         let registered = Registered {
             genesis: "a chain".into(),

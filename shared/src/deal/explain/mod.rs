@@ -15,7 +15,7 @@ pub use crate::sector::explain::{
 
 use super::miner::{MinerDeal, MinerStage};
 use crate::chain::Epoch;
-use crate::sector::explain::{self as of_sector, chain_causes, share, Reckoning};
+use crate::sector::explain::{self as of_sector, chain_causes, share, EtaEstimate};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -177,7 +177,7 @@ fn accepted(told: &mut Explanation, facts: &DealFacts, around: &Around) {
     told.because.push(data(transfer, held, size, around));
     if let Some(whole) = whole.filter(|_| moving) {
         let left = whole.saturating_sub(around.now_ms.saturating_sub(transfer.since_ms));
-        let mut eta = Reckoning::of(around).new_sector(left);
+        let mut eta = EtaEstimate::of(around).new_sector(left);
         if let Some(eta) = &mut eta {
             eta.basis = format!("the transfer so far, then {}", eta.basis);
         }
@@ -243,7 +243,7 @@ fn received(told: &mut Explanation, around: &Around) {
         "The whole piece is here and checked; it is being given its place in a sector.",
         "",
     ));
-    told.eta = Reckoning::of(around).new_sector(0);
+    told.eta = EtaEstimate::of(around).new_sector(0);
     told.next = "Then its sector takes further pieces until its timer is up, and is sealed.".into();
 }
 

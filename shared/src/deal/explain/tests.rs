@@ -111,8 +111,8 @@ fn facts(deal: &MinerDeal) -> DealFacts<'_> {
     }
 }
 
-fn codes(told: &Explanation) -> Vec<CauseCode> {
-    told.because.iter().map(|cause| cause.code).collect()
+fn codes(explanation: &Explanation) -> Vec<CauseCode> {
+    explanation.because.iter().map(|cause| cause.code).collect()
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn whatever_is_not_done_has_a_cause_and_something_next() {
                             ..transfer(held, sources)
                         };
                         let sector = sector.map(sector_facts);
-                        let told = explain(
+                        let explanation = explain(
                             &DealFacts {
                                 deal: &deal,
                                 transfer,
@@ -141,9 +141,9 @@ fn whatever_is_not_done_has_a_cause_and_something_next() {
                             },
                             &around,
                         );
-                        assert!(told.done || !told.because.is_empty(), "{told:?}");
-                        assert!(!told.next.is_empty(), "{told:?}");
-                        assert_eq!(told.clone().bounded(), told);
+                        assert!(explanation.done || !explanation.because.is_empty(), "{explanation:?}");
+                        assert!(!explanation.next.is_empty(), "{explanation:?}");
+                        assert_eq!(explanation.clone().bounded(), explanation);
                     }
                 }
             }
@@ -157,17 +157,20 @@ fn a_deal_that_is_complete_over_refused_or_failed_is_done() {
         .into_iter()
         .map(deal)
         .map(|deal| explain(&facts(&deal), &around()));
-    let done: Vec<_> = done.filter(|told| told.done).map(|told| told.state).collect();
+    let done: Vec<_> = done
+        .filter(|explanation| explanation.done)
+        .map(|explanation| explanation.state)
+        .collect();
     assert_eq!(done, ["rejected", "complete", "ended", "failed"]);
 }
 
 #[test]
 fn a_deal_that_waits_for_its_data_tells_how_much_is_here_and_goes_by_its_rate() {
     let deal = deal(MinerStage::Accepted);
-    let told = explain(&facts(&deal), &around());
-    assert_eq!(codes(&told), [CauseCode::WaitingForData]);
-    assert!(told.because[0].text.contains("250000 of 1000000 bytes (25 %)"));
-    let eta = told.eta.expect("there is a rate");
+    let explanation = explain(&facts(&deal), &around());
+    assert_eq!(codes(&explanation), [CauseCode::WaitingForData]);
+    assert!(explanation.because[0].text.contains("250000 of 1000000 bytes (25 %)"));
+    let eta = explanation.eta.expect("there is a rate");
     // 30 s for the rest, 10 s of the timer, then 1 + 10 + 20 + 2 + 6 + 0.5 + 60 + 3 s.
     assert_eq!(eta.expected_ms, 30_000 + 10_000 + 102_500);
     assert!(eta.basis.starts_with("the transfer so far, then the last 3 sectors"));
@@ -189,14 +192,17 @@ fn a_deal_whose_client_is_away_says_so_and_for_how_long_it_waits() {
         transfer: transfer(10, 0),
         ..facts(&deal)
     };
-    let told = explain(&away, &around());
-    assert_eq!((codes(&told), &told.eta), (vec![CauseCode::ClientAway], &None));
-    assert!(
-        told.because[0].text.contains("another 23 h 59 min"),
-        "{}",
-        told.because[0].text
+    let explanation = explain(&away, &around());
+    assert_eq!(
+        (codes(&explanation), &explanation.eta),
+        (vec![CauseCode::ClientAway], &None)
     );
-    assert!(told.because[0].what_to_do.contains("client resume"));
+    assert!(
+        explanation.because[0].text.contains("another 23 h 59 min"),
+        "{}",
+        explanation.because[0].text
+    );
+    assert!(explanation.because[0].what_to_do.contains("client resume"));
 }
 
 #[test]
@@ -204,9 +210,9 @@ fn a_full_disk_is_told_and_its_path_only_to_the_operator() {
     let deal = deal(MinerStage::Accepted);
     let mut full = facts(&deal);
     full.transfer.no_room = Some("/data/staging has 5 bytes left".into());
-    let told = explain(&full, &around());
-    assert_eq!(codes(&told), [CauseCode::DiskFull]);
-    assert!(told.because[0].text.contains("/data/staging"));
+    let explanation = explain(&full, &around());
+    assert_eq!(codes(&explanation), [CauseCode::DiskFull]);
+    assert!(explanation.because[0].text.contains("/data/staging"));
     let client = Around {
         audience: Audience::Client,
         ..around()
@@ -221,16 +227,19 @@ fn a_staged_deal_is_explained_by_its_sector() {
         sector: Some(sector_facts(&sector)),
         ..facts(&deal)
     };
-    let told = explain(&staged, &around());
-    assert_eq!(codes(&told), [CauseCode::WaitingForAutoSeal]);
-    assert_eq!((told.state.as_str(), told.subject.kind), ("staged", SubjectKind::Deal));
-    let running: Vec<_> = told
+    let explanation = explain(&staged, &around());
+    assert_eq!(codes(&explanation), [CauseCode::WaitingForAutoSeal]);
+    assert_eq!(
+        (explanation.state.as_str(), explanation.subject.kind),
+        ("staged", SubjectKind::Deal)
+    );
+    let running: Vec<_> = explanation
         .steps
         .iter()
         .filter(|step| step.state == StepState::Running)
         .collect();
     assert_eq!((running.len(), running[0].phase), (1, StepName::Packing));
-    assert_eq!(told.eta.unwrap().expected_ms, 108_500);
+    assert_eq!(explanation.eta.unwrap().expected_ms, 108_500);
 }
 
 #[test]
@@ -238,15 +247,18 @@ fn a_deal_that_ends_before_it_can_be_sealed_is_told_so() {
     let deal = deal(MinerStage::Accepted);
     let mut around = around();
     around.chain.height = Epoch(1000);
-    let told = explain(&facts(&deal), &around);
-    assert_eq!(codes(&told), [CauseCode::WaitingForData, CauseCode::TimeIsUp]);
-    assert!(told.because[1].text.contains("block 1050"));
+    let explanation = explain(&facts(&deal), &around);
+    assert_eq!(codes(&explanation), [CauseCode::WaitingForData, CauseCode::TimeIsUp]);
+    assert!(explanation.because[1].text.contains("block 1050"));
 }
 
 #[test]
 fn a_deal_that_nobody_knows_is_not_done() {
-    let told = unknown(&cid(), NOW, None);
-    assert_eq!((codes(&told), told.done), (vec![CauseCode::DealUnknown], false));
+    let explanation = unknown(&cid(), NOW, None);
+    assert_eq!(
+        (codes(&explanation), explanation.done),
+        (vec![CauseCode::DealUnknown], false)
+    );
 }
 
 fn client_deal(stage: ClientStage) -> ClientDeal {
@@ -305,7 +317,7 @@ fn words() -> Vec<MinerWord> {
     other.subject.id = "another deal".into();
     let mut endless = of(1);
     endless.because = vec![endless.because[0].clone(); 100_000];
-    let told = [
+    let explanation = [
         of(0),
         of(1),
         of(2),
@@ -326,7 +338,7 @@ fn words() -> Vec<MinerWord> {
             reason: "no connection within 15 seconds".into(),
         },
     ];
-    words.extend(told.into_iter().map(MinerWord::Told));
+    words.extend(explanation.into_iter().map(MinerWord::Told));
     words
 }
 
@@ -344,11 +356,17 @@ fn client(deal: &ClientDeal, word: MinerWord) -> Explanation {
 fn a_client_has_a_cause_and_something_next_whatever_the_miner_says() {
     for deal in client_stages().into_iter().map(client_deal) {
         for word in words() {
-            let told = client(&deal, word);
-            assert!(told.done || !told.because.is_empty(), "{told:?}");
-            assert!(!told.next.is_empty() && told.because.len() <= 32, "{told:?}");
+            let explanation = client(&deal, word);
+            assert!(explanation.done || !explanation.because.is_empty(), "{explanation:?}");
+            assert!(
+                !explanation.next.is_empty() && explanation.because.len() <= 32,
+                "{explanation:?}"
+            );
             let is_settled = matches!(deal.stage, ClientStage::Complete { .. } | ClientStage::Failed { .. });
-            assert_eq!(told.done, is_settled, "only its own machine ends a deal: {told:?}");
+            assert_eq!(
+                explanation.done, is_settled,
+                "only its own machine ends a deal: {explanation:?}"
+            );
         }
     }
 }
@@ -356,25 +374,28 @@ fn a_client_has_a_cause_and_something_next_whatever_the_miner_says() {
 #[test]
 fn a_client_takes_the_miners_reasons_in_and_adds_its_own_step() {
     let (running, word) = (client_deal(client_stages().remove(3)), words().remove(4));
-    let told = client(&running, word);
-    assert_eq!(codes(&told), [CauseCode::WaitingForData]);
+    let explanation = client(&running, word);
+    assert_eq!(codes(&explanation), [CauseCode::WaitingForData]);
     assert_eq!(
-        (told.steps[0].phase, told.steps[0].state),
+        (explanation.steps[0].phase, explanation.steps[0].state),
         (StepName::Channel, StepState::Done)
     );
-    assert_eq!(told.steps[2].phase, StepName::Transfer);
-    assert!(told.eta.is_some());
+    assert_eq!(explanation.steps[2].phase, StepName::Transfer);
+    assert!(explanation.eta.is_some());
 }
 
 #[test]
 fn a_client_says_what_it_knows_when_the_miner_is_away() {
     let (running, away) = (client_deal(client_stages().remove(3)), words().remove(2));
-    let told = client(&running, away.clone());
-    assert_eq!(codes(&told), [CauseCode::MinerUnreachable]);
-    assert!(told.because[0].text.contains("no connection within 15 seconds"));
-    assert!(told.because[0].text.contains("accepted"));
-    let told = client(&client_deal(client_stages().remove(2)), away);
-    assert_eq!(codes(&told), [CauseCode::MinerUnreachable, CauseCode::WaitingForAnswer]);
+    let explanation = client(&running, away.clone());
+    assert_eq!(codes(&explanation), [CauseCode::MinerUnreachable]);
+    assert!(explanation.because[0].text.contains("no connection within 15 seconds"));
+    assert!(explanation.because[0].text.contains("accepted"));
+    let explanation = client(&client_deal(client_stages().remove(2)), away);
+    assert_eq!(
+        codes(&explanation),
+        [CauseCode::MinerUnreachable, CauseCode::WaitingForAnswer]
+    );
 }
 
 #[test]
@@ -383,9 +404,16 @@ fn a_client_whose_chain_is_away_says_so_first() {
         reason: "connection refused".into(),
     };
     for stage in client_stages() {
-        let told = client(&client_deal(stage), word());
-        assert_eq!(told.is_because_of(CauseCode::ChainUnreachable), !told.done, "{told:?}");
-        assert!(told.done || (told.because.len() > 1 && codes(&told)[0] == CauseCode::ChainUnreachable));
+        let explanation = client(&client_deal(stage), word());
+        assert_eq!(
+            explanation.is_because_of(CauseCode::ChainUnreachable),
+            !explanation.done,
+            "{explanation:?}"
+        );
+        assert!(
+            explanation.done
+                || (explanation.because.len() > 1 && codes(&explanation)[0] == CauseCode::ChainUnreachable)
+        );
     }
 }
 
@@ -393,8 +421,11 @@ fn a_client_whose_chain_is_away_says_so_first() {
 fn a_proposal_that_waits_for_a_miner_that_takes_none_says_so() {
     let paused = unknown(&proposal().cid(), NOW, Some("its operator has stopped mining"));
     assert_eq!(codes(&paused), [CauseCode::IntakePaused, CauseCode::DealUnknown]);
-    let told = client(&client_deal(client_stages().remove(2)), MinerWord::Told(paused));
-    assert_eq!(codes(&told), [CauseCode::IntakePaused, CauseCode::WaitingForAnswer]);
+    let explanation = client(&client_deal(client_stages().remove(2)), MinerWord::Told(paused));
+    assert_eq!(
+        codes(&explanation),
+        [CauseCode::IntakePaused, CauseCode::WaitingForAnswer]
+    );
 }
 
 #[test]
@@ -407,8 +438,8 @@ fn an_answer_about_another_deal_or_without_a_reason_is_no_answer() {
 
 #[test]
 fn a_refused_and_a_failed_deal_say_why() {
-    let told = |stage: usize| client(&client_deal(client_stages().remove(stage)), MinerWord::NotAsked);
-    assert_eq!(codes(&told(5)), [CauseCode::DealRejected]);
-    assert!(told(5).because[0].text.contains("too cheap") && told(5).next.contains("comes back"));
-    assert_eq!(codes(&told(6)), [CauseCode::DealFailed]);
+    let explanation = |stage: usize| client(&client_deal(client_stages().remove(stage)), MinerWord::NotAsked);
+    assert_eq!(codes(&explanation(5)), [CauseCode::DealRejected]);
+    assert!(explanation(5).because[0].text.contains("too cheap") && explanation(5).next.contains("comes back"));
+    assert_eq!(codes(&explanation(6)), [CauseCode::DealFailed]);
 }

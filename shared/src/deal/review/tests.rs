@@ -29,7 +29,7 @@ fn context() -> ReviewContext {
     ReviewContext {
         miner: miner(),
         owner: owner(),
-        terms: AskTerms::at_price(AttoFil(2)),
+        terms: OperatorTerms::at_price(AttoFil(2)),
         height: START,
         usable: 2032,
         channel: Some(ChannelFacts {
@@ -263,7 +263,7 @@ fn refused_free(change: impl FnOnce(&mut Proposal)) -> Option<RejectionCode> {
     proposal.payment.channel = None;
     change(&mut proposal);
     let context = ReviewContext {
-        terms: AskTerms::at_price(AttoFil::ZERO),
+        terms: OperatorTerms::at_price(AttoFil::ZERO),
         channel: None,
         ..context()
     };
@@ -275,7 +275,7 @@ fn refused_free(change: impl FnOnce(&mut Proposal)) -> Option<RejectionCode> {
 #[test]
 fn a_low_price_is_refused_in_fil() {
     let context = ReviewContext {
-        terms: AskTerms::at_price(AttoFil(500_000_000_000_000)),
+        terms: OperatorTerms::at_price(AttoFil(500_000_000_000_000)),
         ..context()
     };
     let mut low = proposal();
@@ -427,7 +427,7 @@ fn a_piece_larger_than_a_sector_is_refused_last() {
 
 #[test]
 fn what_the_operator_set_bounds_duration_and_time() {
-    let terms = |change: fn(&mut AskTerms)| refused_when(|context| change(&mut context.terms));
+    let terms = |change: fn(&mut OperatorTerms)| refused_when(|context| change(&mut context.terms));
     assert_eq!(terms(|t| t.min_duration = 2500), None);
     assert_eq!(terms(|t| t.min_duration = 2501), Some(RejectionCode::DurationTooShort));
     assert_eq!(terms(|t| t.max_duration = 2500), None);

@@ -1,7 +1,7 @@
 //! Why a sector is not done: the most pressing reason first.
 
 use super::words::{blocks, doing, plain, share, span};
-use super::{Around, Audience, Cause, CauseCode, Reckoning, SectorFacts, Turn};
+use super::{Around, Audience, Cause, CauseCode, EtaEstimate, SectorFacts, Turn};
 use crate::sector::failing::MAX_ATTEMPTS;
 use crate::sector::post::PostDuty;
 use crate::sector::stage::{Phase, SectorStage};
@@ -133,7 +133,7 @@ fn auto_seal(facts: &SectorFacts, around: &Around) -> Cause {
     Cause::new(CauseCode::WaitingForAutoSeal, text, what_to_do)
 }
 
-fn queued(facts: &SectorFacts, behind: &[super::Ahead], around: &Around) -> Cause {
+fn queued(facts: &SectorFacts, behind: &[super::QueuedJob], around: &Around) -> Cause {
     let (id, phase) = (facts.sector.id, facts.sector.phase());
     let named = behind.iter().take(MAX_NAMED);
     let named: Vec<String> = named
@@ -163,16 +163,16 @@ fn running(facts: &SectorFacts, around: &Around) -> Cause {
         Turn::Running { since_ms, .. } => since_ms,
         Turn::Queued { .. } => facts.since_ms,
     };
-    let reckoning = Reckoning::of(around);
+    let estimate = EtaEstimate::of(around);
     let for_now = span(around.now_ms.saturating_sub(since));
-    let Some(expected) = reckoning.whole(phase, facts) else {
+    let Some(expected) = estimate.whole(phase, facts) else {
         let text = format!(
             "Sector {id}: {} for {for_now} now; how long it takes is not known.",
             doing(phase)
         );
         return Cause::new(CauseCode::StepRunning, text, "");
     };
-    let (left, overdue) = reckoning.remaining(expected.ms, since);
+    let (left, overdue) = estimate.remaining(expected.ms, since);
     let usual = span(expected.ms);
     let basis = &expected.basis;
     if overdue {
@@ -237,11 +237,11 @@ fn release(facts: &SectorFacts, around: &Around) -> Cause {
 /// `waits`: whether the operator may still have it tried again.
 fn failed(facts: &SectorFacts, phase: Phase, reason: &str, waits: bool, around: &Around) -> Cause {
     let id = facts.sector.id;
-    let told = told(reason, around);
+    let quoted = quoted(reason, around);
     match around.audience {
         Audience::Operator if waits => Cause::new(
             CauseCode::SectorFailed,
-            format!("Sector {id} failed {MAX_ATTEMPTS} times while {}: {told}.", doing(phase)),
+            format!("Sector {id} failed {MAX_ATTEMPTS} times while {}: {quoted}.", doing(phase)),
             format!(
                 "Remove the cause, then order `sealdrop mining retry {id}`; or `sealdrop mining give-up {id}`, and its deals fail."
             ),
@@ -253,7 +253,7 @@ fn failed(facts: &SectorFacts, phase: Phase, reason: &str, waits: bool, around: 
         ),
         Audience::Operator => Cause::new(
             CauseCode::SectorFailed,
-            format!("Sector {id} failed while {}: {told}.", doing(phase)),
+            format!("Sector {id} failed while {}: {quoted}.", doing(phase)),
             "Remove the cause; clients can store their files in new deals.",
         ),
         Audience::Client => Cause::new(
@@ -271,9 +271,9 @@ fn failure(facts: &SectorFacts, around: &Around) -> Option<Cause> {
     if !is_sealing(sector.phase()) {
         return None;
     }
-    let (count, told) = (sector.attempts, told(reason, around));
+    let (count, quoted) = (sector.attempts, quoted(reason, around));
     let text = match around.audience {
-        Audience::Operator => format!("Attempt {count} of {MAX_ATTEMPTS} failed: {told}."),
+        Audience::Operator => format!("Attempt {count} of {MAX_ATTEMPTS} failed: {quoted}."),
         Audience::Client => format!("Attempt {count} of {MAX_ATTEMPTS} failed; the miner's log has the reason."),
     };
     let pause = facts.retry_at_ms.map_or(0, |at| at.saturating_sub(around.now_ms));
@@ -291,7 +291,7 @@ fn failure(facts: &SectorFacts, around: &Around) -> Option<Cause> {
     Some(Cause::new(CauseCode::StepFailed, text, what_to_do))
 }
 
-fn told(reason: &str, around: &Around) -> String {
+fn quoted(reason: &str, around: &Around) -> String {
     match around.audience {
         Audience::Operator => plain(reason).trim_end_matches('.').into(),
         Audience::Client => String::new(),

@@ -41,7 +41,7 @@ struct Grounds {
     blocks: bool,
     overdue: bool,
     /// The prover's own word.
-    told: bool,
+    from_prover: bool,
 }
 
 /// A sum that is being made.
@@ -53,11 +53,11 @@ pub(crate) struct Sum {
 }
 
 /// Reckons how long things take.
-pub(crate) struct Reckoning<'a> {
+pub(crate) struct EtaEstimate<'a> {
     around: &'a Around,
 }
 
-impl<'a> Reckoning<'a> {
+impl<'a> EtaEstimate<'a> {
     pub(crate) fn of(around: &'a Around) -> Self {
         Self { around }
     }
@@ -87,10 +87,11 @@ impl<'a> Reckoning<'a> {
         match (&facts.turn, &facts.sector.stage) {
             (
                 Turn::Running {
-                    expected: Some(told), ..
+                    expected: Some(expected),
+                    ..
                 },
                 _,
-            ) if phase == facts.sector.phase() => Some(told.clone()),
+            ) if phase == facts.sector.phase() => Some(expected.clone()),
             (_, SectorStage::WaitSeed { seed_epoch, .. }) if phase == Phase::WaitSeed && chain.block_time_ms > 0 => {
                 let left = seed_epoch
                     .0
@@ -216,7 +217,7 @@ impl<'a> Reckoning<'a> {
     fn grounds(&self, phase: Phase, facts: &SectorFacts) -> Grounds {
         match &facts.turn {
             Turn::Running { expected: Some(_), .. } => Grounds {
-                told: true,
+                from_prover: true,
                 ..Grounds::default()
             },
             _ => self.grounds_ahead(phase),
@@ -259,7 +260,7 @@ impl<'a> Reckoning<'a> {
         let measured = match grounds.samples {
             Some(1) => Some(format!("the last sector of {size}")),
             Some(several) => Some(format!("the last {several} sectors of {size}")),
-            None if grounds.told => Some("the running step's own estimate".into()),
+            None if grounds.from_prover => Some("the running step's own estimate".into()),
             None => None,
         };
         let mut basis = match (measured, grounds.borrowed) {
@@ -293,7 +294,7 @@ impl Grounds {
             borrowed: self.borrowed || other.borrowed,
             blocks: self.blocks || other.blocks,
             overdue: self.overdue || other.overdue,
-            told: self.told || other.told,
+            from_prover: self.from_prover || other.from_prover,
         }
     }
 }

@@ -36,12 +36,12 @@ pub enum Turn {
     /// takes in all, when it has one.
     Running { since_ms: u64, expected: Option<Expected> },
     /// It waits until these are done; while a proof-of-spacetime is due, for that too.
-    Queued { behind: Vec<Ahead> },
+    Queued { behind: Vec<QueuedJob> },
 }
 
 /// Work that comes before a sector's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ahead {
+pub struct QueuedJob {
     pub sector: u64,
     pub phase: Phase,
     /// When that began, in milliseconds since 1970; none while it waits, too.

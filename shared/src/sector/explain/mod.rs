@@ -13,8 +13,10 @@ pub(crate) mod tests;
 mod words;
 
 pub(crate) use causes::chain_causes;
-pub(crate) use estimate::Reckoning;
-pub use facts::{Ahead, Around, Audience, ChainFacts, Expected, Measured, MessageFacts, OnChain, SectorFacts, Turn};
+pub(crate) use estimate::EtaEstimate;
+pub use facts::{
+    Around, Audience, ChainFacts, Expected, Measured, MessageFacts, OnChain, QueuedJob, SectorFacts, Turn,
+};
 pub(crate) use words::share;
 pub use words::{plain, span};
 
@@ -281,7 +283,7 @@ pub fn explain(facts: &SectorFacts, around: &Around) -> Explanation {
         )
     });
     let eta = match PHASES.contains(&phase) && !blocked {
-        true => Reckoning::of(around).sector(facts),
+        true => EtaEstimate::of(around).sector(facts),
         false => None,
     };
     Explanation {
@@ -314,7 +316,7 @@ pub(crate) fn steps(facts: &SectorFacts, around: &Around) -> Vec<Step> {
         SectorStage::Failed { phase, .. } => (*phase, true),
         _ => (phase, false),
     };
-    let reckoning = Reckoning::of(around);
+    let estimate = EtaEstimate::of(around);
     let mut steps = Vec::new();
     for step in PHASES {
         let began = facts.history.iter().rev().find(|(began, _)| *began == step);
@@ -327,7 +329,7 @@ pub(crate) fn steps(facts: &SectorFacts, around: &Around) -> Vec<Step> {
             core::cmp::Ordering::Greater => StepState::Waiting,
         };
         let expected = match state {
-            StepState::Running | StepState::Waiting => reckoning.whole(step, facts),
+            StepState::Running | StepState::Waiting => estimate.whole(step, facts),
             StepState::Done | StepState::Failed => None,
         };
         // A step that is ahead again, after a failure, began earlier, and is to begin anew.
@@ -346,9 +348,9 @@ pub(crate) fn steps(facts: &SectorFacts, around: &Around) -> Vec<Step> {
 
 /// The steps of a sector that is not there yet.
 pub(crate) fn steps_ahead(around: &Around) -> Vec<Step> {
-    let reckoning = Reckoning::of(around);
+    let estimate = EtaEstimate::of(around);
     let ahead = PHASES.into_iter().map(|phase| {
-        let expected = reckoning.ahead(phase);
+        let expected = estimate.ahead(phase);
         let (expected_ms, basis) = expected.map(|expected| (expected.ms, expected.basis)).unzip();
         Step {
             phase: phase.into(),

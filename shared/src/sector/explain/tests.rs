@@ -148,12 +148,12 @@ fn at(phase: Phase) -> Sector {
     sector(stage.expect("every phase has a stage"))
 }
 
-fn code(told: &Explanation) -> CauseCode {
-    told.because.first().map_or(CauseCode::Other, |cause| cause.code)
+fn code(explanation: &Explanation) -> CauseCode {
+    explanation.because.first().map_or(CauseCode::Other, |cause| cause.code)
 }
 
-fn spans(told: &Explanation) -> (u64, u64) {
-    let eta = told.eta.as_ref().expect("there is an estimate");
+fn spans(explanation: &Explanation) -> (u64, u64) {
+    let eta = explanation.eta.as_ref().expect("there is an estimate");
     (eta.earliest_ms, eta.expected_ms)
 }
 
@@ -210,7 +210,7 @@ pub(crate) fn surroundings() -> Vec<Around> {
 
 /// All that can stand around a sector, for each of its stages.
 fn all_facts(sector: &Sector) -> Vec<SectorFacts<'_>> {
-    let ahead = |phase, whole| Ahead {
+    let ahead = |phase, whole| QueuedJob {
         sector: 6,
         phase,
         since_ms: Some(NOW - 1_000),
@@ -265,12 +265,19 @@ fn whatever_is_not_done_has_a_cause_and_something_next() {
             };
             for around in surroundings() {
                 for facts in all_facts(&sector) {
-                    let told = explain(&facts, &around);
-                    assert!(told.done || !told.because.is_empty(), "{told:?}");
-                    assert!(!told.next.is_empty(), "{told:?}");
-                    assert!(told.because.iter().all(|cause| !cause.text.is_empty()), "{told:?}");
-                    assert!(!told.done || told.eta.is_none(), "{told:?}");
-                    assert_eq!(told.clone().bounded(), told, "what is made here is never cut");
+                    let explanation = explain(&facts, &around);
+                    assert!(explanation.done || !explanation.because.is_empty(), "{explanation:?}");
+                    assert!(!explanation.next.is_empty(), "{explanation:?}");
+                    assert!(
+                        explanation.because.iter().all(|cause| !cause.text.is_empty()),
+                        "{explanation:?}"
+                    );
+                    assert!(!explanation.done || explanation.eta.is_none(), "{explanation:?}");
+                    assert_eq!(
+                        explanation.clone().bounded(),
+                        explanation,
+                        "what is made here is never cut"
+                    );
                 }
             }
         }
@@ -282,8 +289,8 @@ fn what_has_nothing_more_to_come_is_done() {
     let done: Vec<_> = stages()
         .into_iter()
         .map(|stage| explain(&facts(&sector(stage)), &around()))
-        .filter(|told| told.done)
-        .map(|told| told.state)
+        .filter(|explanation| explanation.done)
+        .map(|explanation| explanation.state)
         .collect();
     assert_eq!(done, ["proving", "removed", "failed"]);
 }
@@ -308,21 +315,21 @@ fn each_phase_has_its_reason() {
         SectorFailed,
     ];
     for (stage, reason) in stages().into_iter().zip(reasons) {
-        let told = explain(&facts(&sector(stage)), &around());
-        assert_eq!(code(&told), reason, "{told:?}");
+        let explanation = explain(&facts(&sector(stage)), &around());
+        assert_eq!(code(&explanation), reason, "{explanation:?}");
     }
 }
 
 #[test]
 fn the_estimate_is_what_is_left_of_this_step_the_steps_after_it_and_the_blocks() {
     // 6 s of pre-commit 1 are left, then 20 + 2 s, 6 blocks, 0.5 + 60 + 3 s.
-    let told = explain(&facts(&at(Phase::PreCommit1)), &around());
-    assert_eq!(spans(&told), (97_500, 97_500));
+    let explanation = explain(&facts(&at(Phase::PreCommit1)), &around());
+    assert_eq!(spans(&explanation), (97_500, 97_500));
     assert_eq!(
-        told.eta.unwrap().basis,
+        explanation.eta.unwrap().basis,
         "the last 3 sectors of 8 MiB, with blocks of 1 s"
     );
-    assert!(told.because[0]
+    assert!(explanation.because[0]
         .text
         .contains("about 6 s left of 10 s, going by the median of the last 3 at 8 MiB"));
     // 6 s of the timer are left, and 1 s for the ticket.
@@ -342,7 +349,7 @@ fn what_stands_ahead_in_the_queue_makes_it_later_but_not_its_earliest() {
     let sector = at(Phase::PreCommit1);
     let behind = |whole| SectorFacts {
         turn: Turn::Queued {
-            behind: vec![Ahead {
+            behind: vec![QueuedJob {
                 sector: 6,
                 phase: Phase::Commit2,
                 since_ms: Some(NOW - 15_000),
@@ -351,13 +358,13 @@ fn what_stands_ahead_in_the_queue_makes_it_later_but_not_its_earliest() {
         },
         ..facts(&sector)
     };
-    let told = explain(&behind(false), &around());
-    assert_eq!(spans(&told), (101_500, 101_500 + 45_000));
-    assert_eq!(code(&told), CauseCode::QueuedBehind);
-    assert!(told.because[0]
+    let explanation = explain(&behind(false), &around());
+    assert_eq!(spans(&explanation), (101_500, 101_500 + 45_000));
+    assert_eq!(code(&explanation), CauseCode::QueuedBehind);
+    assert!(explanation.because[0]
         .text
         .contains("behind sector 6 (computing the proof (commit 2))"));
-    assert_eq!(told.steps[2].state, StepState::Waiting);
+    assert_eq!(explanation.steps[2].state, StepState::Waiting);
     assert_eq!(spans(&explain(&behind(true), &around())), (101_500, 101_500 + 48_000));
 }
 
@@ -365,17 +372,17 @@ fn what_stands_ahead_in_the_queue_makes_it_later_but_not_its_earliest() {
 fn a_step_that_was_never_measured_goes_by_another_machine_and_says_so() {
     let mut around = around();
     around.measured.clear();
-    let told = explain(&facts(&at(Phase::Commit2)), &around);
+    let explanation = explain(&facts(&at(Phase::Commit2)), &around);
     // 4 of 8 s, then two blocks.
-    assert_eq!(spans(&told), (6_000, 6_000));
+    assert_eq!(spans(&explanation), (6_000, 6_000));
     let basis =
         "another machine with two cores, since this miner has measured nothing of 8 MiB yet, with blocks of 1 s";
-    assert_eq!(told.eta.unwrap().basis, basis);
+    assert_eq!(explanation.eta.unwrap().basis, basis);
     around
         .measured
         .insert(Phase::Commit2, Measured { ms: 60_000, samples: 1 });
-    let told = explain(&facts(&at(Phase::Commit1)), &around);
-    assert!(told
+    let explanation = explain(&facts(&at(Phase::Commit1)), &around);
+    assert!(explanation
         .eta
         .unwrap()
         .basis
@@ -390,9 +397,9 @@ fn nobody_guesses_at_a_size_of_which_nothing_is_known() {
         ..around()
     };
     for phase in PHASES {
-        let told = explain(&facts(&at(phase)), &around);
+        let explanation = explain(&facts(&at(phase)), &around);
         let known = phase == Phase::Committing;
-        assert_eq!(told.eta.is_some(), known, "{told:?}");
+        assert_eq!(explanation.eta.is_some(), known, "{explanation:?}");
     }
 }
 
@@ -410,19 +417,19 @@ fn the_provers_own_word_counts_more_than_what_was_measured() {
         },
         ..facts(&sector)
     };
-    let told = explain(&facts, &around());
-    assert_eq!(spans(&told), (23_000, 23_000));
-    assert_eq!(told.steps[7].expected_ms, Some(30_000));
+    let explanation = explain(&facts, &around());
+    assert_eq!(spans(&explanation), (23_000, 23_000));
+    assert_eq!(explanation.steps[7].expected_ms, Some(30_000));
 }
 
 #[test]
 fn a_step_that_takes_longer_than_expected_is_said_to() {
     let sector = at(Phase::Commit1);
-    let told = explain(&facts(&sector), &around());
-    assert_eq!(code(&told), CauseCode::StepSlow);
+    let explanation = explain(&facts(&sector), &around());
+    assert_eq!(code(&explanation), CauseCode::StepSlow);
     // A quarter of what it took so far, and the steps after it.
-    assert_eq!(spans(&told), (1_000 + 63_000, 1_000 + 63_000));
-    assert!(told
+    assert_eq!(spans(&explanation), (1_000 + 63_000, 1_000 + 63_000));
+    assert!(explanation
         .eta
         .unwrap()
         .basis
@@ -436,8 +443,8 @@ fn a_failed_attempt_is_told_with_its_reason_and_that_it_is_tried_again() {
         last_error: Some("no space left".into()),
         ..at(Phase::PreCommit1)
     };
-    let told = explain(&facts(&sector), &around());
-    let failure = &told.because[1];
+    let explanation = explain(&facts(&sector), &around());
+    let failure = &explanation.because[1];
     assert_eq!(failure.code, CauseCode::StepFailed);
     assert_eq!(failure.text, "Attempt 1 of 5 failed: no space left.");
     assert!(failure.what_to_do.contains("tried again by itself"));
@@ -450,9 +457,12 @@ fn a_chain_that_is_away_or_stands_still_comes_first_where_it_is_needed_and_ends_
     let mut still = around();
     still.chain.head_ms = NOW - 60_000;
     for phase in [Phase::Closed, Phase::PreCommitting, Phase::WaitSeed, Phase::Committing] {
-        let told = explain(&facts(&at(phase)), &away);
-        assert_eq!((code(&told), &told.eta), (CauseCode::ChainUnreachable, &None));
-        assert!(told.because.len() > 1);
+        let explanation = explain(&facts(&at(phase)), &away);
+        assert_eq!(
+            (code(&explanation), &explanation.eta),
+            (CauseCode::ChainUnreachable, &None)
+        );
+        assert!(explanation.because.len() > 1);
         assert_eq!(
             code(&explain(&facts(&at(phase)), &still)),
             CauseCode::ChainNotMakingBlocks
@@ -472,10 +482,10 @@ fn a_chain_that_is_away_or_stands_still_comes_first_where_it_is_needed_and_ends_
 
 #[test]
 fn the_steps_of_a_failed_sector_end_where_it_failed() {
-    let told = explain(&facts(&at(Phase::Failed)), &around());
-    let last = told.steps.last().expect("it came to some");
+    let explanation = explain(&facts(&at(Phase::Failed)), &around());
+    let last = explanation.steps.last().expect("it came to some");
     assert_eq!((last.phase, last.state), (StepName::Commit2, StepState::Failed));
-    assert!(told.steps[..told.steps.len() - 1]
+    assert!(explanation.steps[..explanation.steps.len() - 1]
         .iter()
         .all(|step| step.state == StepState::Done));
 }
@@ -494,7 +504,7 @@ fn a_proof_of_spacetime_that_is_due_goes_before_a_step_that_waits() {
         turn: Turn::Queued { behind: Vec::new() },
         ..facts(&sector)
     };
-    let told = explain(&waiting, &around);
-    assert_eq!(code(&told), CauseCode::PostFirst);
-    assert!(told.because[0].text.contains("block 400"), "{told:?}");
+    let explanation = explain(&waiting, &around);
+    assert_eq!(code(&explanation), CauseCode::PostFirst);
+    assert!(explanation.because[0].text.contains("block 400"), "{explanation:?}");
 }

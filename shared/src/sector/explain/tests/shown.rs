@@ -23,8 +23,8 @@ fn a_client_is_not_told_what_names_the_miners_files_or_endpoints() {
 
 #[test]
 fn the_json_is_in_camel_case_and_comes_back_as_it_was() {
-    let told = explain(&facts(&at(Phase::PreCommit2)), &around());
-    let json = serde_json::to_value(&told).unwrap();
+    let explanation = explain(&facts(&at(Phase::PreCommit2)), &around());
+    let json = serde_json::to_value(&explanation).unwrap();
     assert_eq!(json["subject"], serde_json::json!({ "kind": "sector", "id": "7" }));
     assert_eq!(json["state"], "preCommit2");
     assert_eq!(json["because"][0]["code"], "stepRunning");
@@ -32,7 +32,7 @@ fn the_json_is_in_camel_case_and_comes_back_as_it_was() {
     assert_eq!(json["steps"][3]["phase"], "preCommit2");
     assert_eq!(json["steps"][3]["expectedMs"], 20_000);
     assert_eq!(json["eta"]["expectedMs"], json["eta"]["earliestMs"]);
-    assert_eq!(serde_json::from_value::<Explanation>(json).unwrap(), told);
+    assert_eq!(serde_json::from_value::<Explanation>(json).unwrap(), explanation);
 }
 
 #[test]
@@ -49,10 +49,10 @@ fn names_that_a_later_version_adds_are_read_as_other() {
 
 #[test]
 fn what_a_peer_sends_is_cut_to_what_may_be_shown() {
-    let mut told = explain(&facts(&at(Phase::PreCommit2)), &around());
-    told.because = vec![Cause::new(CauseCode::Other, "\u{1b}[31mred\nline\u{202e}".repeat(1000), ""); 5000];
-    told.next = "x".repeat(100_000);
-    let shown = told.bounded();
+    let mut explanation = explain(&facts(&at(Phase::PreCommit2)), &around());
+    explanation.because = vec![Cause::new(CauseCode::Other, "\u{1b}[31mred\nline\u{202e}".repeat(1000), ""); 5000];
+    explanation.next = "x".repeat(100_000);
+    let shown = explanation.bounded();
     assert!(shown.because.len() <= 32 && shown.next.chars().count() == MAX_TEXT);
     assert!(shown.because[0].text.starts_with("[31mred line[31mred"));
 }
@@ -79,10 +79,10 @@ fn a_committed_sector_tells_when_it_is_proven_next_and_what_is_wrong_with_it() {
     let sector = at(Phase::Proving);
     let mut around = around();
     around.chain.post = Some(PostDuty::WaitUntil(Epoch(160)));
-    let told = explain(&facts(&sector), &around);
-    assert!(told.because.is_empty());
+    let explanation = explain(&facts(&sector), &around);
+    assert!(explanation.because.is_empty());
     assert_eq!(
-        told.next,
+        explanation.next,
         "The next proof-of-spacetime is due from block 160 on, in 60 blocks, about 1 min."
     );
     around.chain.post = Some(PostDuty::Prove {
@@ -97,7 +97,7 @@ fn a_committed_sector_tells_when_it_is_proven_next_and_what_is_wrong_with_it() {
         }),
         ..facts(&sector)
     };
-    let told = explain(&faulty, &around);
-    let codes: Vec<_> = told.because.iter().map(|cause| cause.code).collect();
+    let explanation = explain(&faulty, &around);
+    let codes: Vec<_> = explanation.because.iter().map(|cause| cause.code).collect();
     assert_eq!(codes, [CauseCode::SectorFaulty, CauseCode::PostDue]);
 }

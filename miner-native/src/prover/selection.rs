@@ -206,5 +206,5 @@ pub fn forecast(
 }
 
 #[cfg(test)]
-#[path = "schedule_tests.rs"]
+#[path = "selection_tests.rs"]
 mod tests;

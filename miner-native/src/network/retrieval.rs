@@ -25,14 +25,14 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// Gives pieces out.
 #[derive(Clone)]
-pub(super) struct Giver {
+pub(super) struct RetrievalServer {
     miner: Arc<Miner>,
     places: Arc<Semaphore>,
     /// Held while a piece is unsealed: those who ask for it meanwhile find it staged.
     unsealing: Arc<Mutex<()>>,
 }
 
-impl Giver {
+impl RetrievalServer {
     pub(super) fn new(miner: Arc<Miner>) -> Self {
         Self {
             miner,

@@ -24,7 +24,7 @@ const LOOK: u64 = 20;
 
 /// Why settings did not change, or the ask is not on the chain.
 #[derive(Debug, thiserror::Error)]
-pub enum AskingError {
+pub enum AskError {
     #[error(transparent)]
     Settings(#[from] SettingsError),
     #[error("the chain did not take the ask, so nothing changed: {0}")]
@@ -46,7 +46,7 @@ struct Published {
 }
 
 /// Changes settings; returns when the chain has the ask that they need, if any.
-pub async fn change(miner: &Miner, change: &SettingsChange) -> Result<ChangedSettings, AskingError> {
+pub async fn change(miner: &Miner, change: &SettingsChange) -> Result<ChangedSettings, AskError> {
     let _turn = miner.settings.changing.lock().await;
     let mut kept = miner.settings.kept();
     let newest = kept
@@ -87,10 +87,10 @@ pub fn standing(kept: &Kept) -> Option<AskState> {
 }
 
 /// Makes sure that the chain has the ask of the settings; finishes what a crash interrupted.
-pub async fn ensure(miner: &Miner) -> Result<(), AskingError> {
+pub async fn ensure(miner: &Miner) -> Result<(), AskError> {
     let _turn = miner.settings.changing.lock().await;
     finish(miner).await?;
-    let view = miner.chain.miner(&miner.address).await.map_err(AskingError::Delayed)?;
+    let view = miner.chain.miner(&miner.address).await.map_err(AskError::Delayed)?;
     let height = miner.chain.heads().borrow().height;
     let kept = miner.settings.kept();
     let shown = view.as_ref().and_then(|view| view.standing_ask(height));
@@ -113,7 +113,7 @@ fn is_ending(kept: &Kept, height: Epoch) -> bool {
 }
 
 /// Writes down that an ask is to be published for these settings.
-fn plan(miner: &Miner, settings: Settings) -> Result<(), AskingError> {
+fn plan(miner: &Miner, settings: Settings) -> Result<(), AskError> {
     let mut kept = miner.settings.kept();
     let number = kept.next_ask;
     kept.next_ask = number.saturating_add(1);
@@ -123,7 +123,7 @@ fn plan(miner: &Miner, settings: Settings) -> Result<(), AskingError> {
 
 /// Publishes the ask that was written down, if there is one, and switches to its settings.
 /// FAIL: the process may end anywhere here. THEN: the same number gives the same message, and the switch is made again.
-async fn finish(miner: &Miner) -> Result<Option<Published>, AskingError> {
+async fn finish(miner: &Miner) -> Result<Option<Published>, AskError> {
     let Some(PendingAsk { number, settings }) = miner.settings.kept().pending else {
         return Ok(None);
     };
@@ -132,12 +132,12 @@ async fn finish(miner: &Miner) -> Result<Option<Published>, AskingError> {
     let (message, receipt) = match miner.chain.call(&purpose, call).await {
         Ok(done) => done,
         Err(error @ (ChainError::Failed { .. } | ChainError::Dropped { .. } | ChainError::Rpc { .. })) => {
-            miner.chain.forget(&purpose).map_err(AskingError::Delayed)?;
+            miner.chain.forget(&purpose).map_err(AskError::Delayed)?;
             let kept = miner.settings.kept();
             keep(miner, Kept { pending: None, ..kept })?;
-            return Err(AskingError::Refused(error));
+            return Err(AskError::Refused(error));
         }
-        Err(error) => return Err(AskingError::Delayed(error)),
+        Err(error) => return Err(AskError::Delayed(error)),
     };
     let (price, expiry) = (settings.price, receipt.height.plus(settings.ask_blocks));
     let id = calls::ask_id(&receipt.receipt()?)?;
@@ -148,13 +148,13 @@ async fn finish(miner: &Miner) -> Result<Option<Published>, AskingError> {
         ..miner.settings.kept()
     };
     keep(miner, kept)?;
-    miner.chain.settle(&purpose).map_err(AskingError::Delayed)?;
+    miner.chain.settle(&purpose).map_err(AskError::Delayed)?;
     tracing::info!(%price, ask = id, %expiry, "the ask is on the chain");
     let height = receipt.height;
     Ok(Some(Published { message, height }))
 }
 
-fn keep(miner: &Miner, kept: Kept) -> Result<(), AskingError> {
+fn keep(miner: &Miner, kept: Kept) -> Result<(), AskError> {
     miner.store.keep_settings(&kept)?;
     miner.settings.replace(kept);
     let now = miner.settings.now();

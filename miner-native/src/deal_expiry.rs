@@ -231,9 +231,9 @@ fn never_came(sector: &Sector) -> bool {
 /// Removes staged pieces that neither an open deal nor a living sector needs.
 fn clear(miner: &Miner) -> Result<(), EndError> {
     for data in miner.store.unwanted_pieces()? {
-        failpoint::reach("piece.removing");
+        failpoint::hit_failpoint("piece.removing");
         miner.staging.remove(&data)?;
-        failpoint::reach("piece.removed");
+        failpoint::hit_failpoint("piece.removed");
         miner.store.forget_piece(&data)?;
         tracing::info!(piece = %data, "a piece that nobody needs any more is removed");
     }

@@ -25,7 +25,7 @@ const MAX_FACTS: u64 = 4096;
 
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum HomeError {
+pub enum DataDirError {
     #[error("there is no home directory to keep data in; give one with --home DIR or SEALDROP_HOME")]
     NoHome,
     #[error("could not {action} {}: {source}; check the folder's owner, its permissions and the free space", path.display())]
@@ -84,21 +84,21 @@ pub struct Registered {
 
 /// A data directory.
 #[derive(Debug, Clone)]
-pub struct Home {
+pub struct DataDir {
     root: PathBuf,
 }
 
 /// Keeps other daemons out of a data directory until it is dropped, also by a crash.
 #[derive(Debug)]
-pub struct HomeLock {
+pub struct DataDirLock {
     _file: File,
 }
 
-impl Home {
+impl DataDir {
     /// The directory given, or `$HOME/.sealdrop`; made when it is not there.
-    pub fn open(root: Option<PathBuf>) -> Result<Self, HomeError> {
+    pub fn open(root: Option<PathBuf>) -> Result<Self, DataDirError> {
         let user = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".sealdrop"));
-        let root = root.or_else(user).ok_or(HomeError::NoHome)?;
+        let root = root.or_else(user).ok_or(DataDirError::NoHome)?;
         fs::create_dir_all(&root).map_err(|source| file_error("create", &root, source))?;
         Ok(Self { root })
     }
@@ -137,22 +137,22 @@ impl Home {
     }
 
     /// Says where this directory's daemon is reached; for the daemon, once it is.
-    pub fn announce(&self, endpoints: &Endpoints) -> Result<(), HomeError> {
+    pub fn announce(&self, endpoints: &Endpoints) -> Result<(), DataDirError> {
         write_facts(&self.endpoints_file(), endpoints)
     }
 
     /// Where this directory's daemon was reached when it last ran; `None` when it never did.
-    pub fn endpoints(&self) -> Result<Option<Endpoints>, HomeError> {
+    pub fn endpoints(&self) -> Result<Option<Endpoints>, DataDirError> {
         read_facts(&self.endpoints_file())
     }
 
     /// Remembers the miner that was registered from here.
-    pub fn remember_registered(&self, registered: &Registered) -> Result<(), HomeError> {
+    pub fn remember_registered(&self, registered: &Registered) -> Result<(), DataDirError> {
         write_facts(&self.registered_file(), registered)
     }
 
     /// The miner that was registered from here by hand, if any.
-    pub fn registered(&self) -> Result<Option<Registered>, HomeError> {
+    pub fn registered(&self) -> Result<Option<Registered>, DataDirError> {
         read_facts(&self.registered_file())
     }
 
@@ -162,13 +162,13 @@ impl Home {
     }
 
     /// Takes the directory for this process.
-    pub fn lock(&self) -> Result<HomeLock, HomeError> {
+    pub fn lock(&self) -> Result<DataDirLock, DataDirError> {
         let path = self.root.join("lock");
         let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = open.map_err(|source| file_error("open", &path, source))?;
         match file.try_lock() {
-            Ok(()) => Ok(HomeLock { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(HomeError::InUse {
+            Ok(()) => Ok(DataDirLock { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(DataDirError::InUse {
                 root: self.root.clone(),
             }),
             Err(TryLockError::Error(source)) => Err(file_error("lock", &path, source)),
@@ -176,9 +176,9 @@ impl Home {
     }
 
     /// Binds the directory to a network at the first start, and refuses any other from then on.
-    pub fn claim(&self, asked: &Identity) -> Result<(), HomeError> {
+    pub fn claim(&self, asked: &Identity) -> Result<(), DataDirError> {
         let path = self.root.join("network.json");
-        let damaged = |reason: String| HomeError::DamagedIdentity {
+        let damaged = |reason: String| DataDirError::DamagedIdentity {
             path: path.clone(),
             reason,
         };
@@ -194,7 +194,7 @@ impl Home {
         let text = fs::read(&path).map_err(|source| file_error("read", &path, source))?;
         let found: Identity = serde_json::from_slice(&text).map_err(|e| damaged(e.to_string()))?;
         if found != *asked {
-            return Err(HomeError::OtherNetwork {
+            return Err(DataDirError::OtherNetwork {
                 root: self.root.clone(),
                 found,
                 asked: asked.clone(),
@@ -204,14 +204,14 @@ impl Home {
     }
 }
 
-fn write_facts<T: Serialize>(path: &Path, facts: &T) -> Result<(), HomeError> {
+fn write_facts<T: Serialize>(path: &Path, facts: &T) -> Result<(), DataDirError> {
     // Structs of texts always become JSON.
     let text = serde_json::to_vec_pretty(facts).expect("a struct of texts is JSON");
     write_whole(path, &text, 0o644).map_err(|source| file_error("write", path, source))
 }
 
-fn read_facts<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, HomeError> {
-    let damaged = |reason: String| HomeError::Damaged {
+fn read_facts<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, DataDirError> {
+    let damaged = |reason: String| DataDirError::Damaged {
         path: path.to_owned(),
         reason,
     };
@@ -252,8 +252,8 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()
     }
 }
 
-fn file_error(action: &'static str, path: &Path, source: io::Error) -> HomeError {
-    HomeError::File {
+fn file_error(action: &'static str, path: &Path, source: io::Error) -> DataDirError {
+    DataDirError::File {
         action,
         path: path.to_owned(),
         source,
@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn a_directory_of_another_network_is_refused_with_both_names() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::open(Some(dir.path().join("home"))).unwrap();
+        let home = DataDir::open(Some(dir.path().join("home"))).unwrap();
         let (own, other) = (
             identity("alpha", SectorSize::S8MiB),
             identity("beta", SectorSize::S8MiB),
@@ -282,18 +282,18 @@ mod tests {
         home.claim(&own).unwrap();
         home.claim(&own).unwrap();
         let error = home.claim(&other).unwrap_err();
-        assert!(matches!(&error, HomeError::OtherNetwork { found, asked, .. } if *found == own && *asked == other));
+        assert!(matches!(&error, DataDirError::OtherNetwork { found, asked, .. } if *found == own && *asked == other));
         assert!(error.to_string().contains("alpha") && error.to_string().contains("beta"));
         let resized = identity("alpha", SectorSize::S2KiB);
-        assert!(matches!(home.claim(&resized), Err(HomeError::OtherNetwork { .. })));
+        assert!(matches!(home.claim(&resized), Err(DataDirError::OtherNetwork { .. })));
     }
 
     #[test]
     fn two_daemons_do_not_share_a_directory() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::open(Some(dir.path().to_owned())).unwrap();
+        let home = DataDir::open(Some(dir.path().to_owned())).unwrap();
         let lock = home.lock().unwrap();
-        assert!(matches!(home.lock(), Err(HomeError::InUse { .. })));
+        assert!(matches!(home.lock(), Err(DataDirError::InUse { .. })));
         drop(lock);
         home.lock().unwrap();
     }
@@ -301,7 +301,7 @@ mod tests {
     #[test]
     fn commands_learn_from_the_directory_where_its_daemon_is_reached() {
         let dir = tempfile::tempdir().expect("there is room for a directory");
-        let home = Home::open(Some(dir.path().to_owned())).expect("a directory opens");
+        let home = DataDir::open(Some(dir.path().to_owned())).expect("a directory opens");
         assert_eq!(home.endpoints().expect("nothing is written yet"), None);
         let endpoints = Endpoints {
             chain: "http://127.0.0.1:1/rpc".into(),
@@ -310,15 +310,15 @@ mod tests {
         home.announce(&endpoints).expect("there is room for a file");
         assert_eq!(home.endpoints().expect("it was written"), Some(endpoints));
         fs::write(home.endpoints_file(), "{").expect("it can be written");
-        assert!(matches!(home.endpoints(), Err(HomeError::Damaged { .. })));
+        assert!(matches!(home.endpoints(), Err(DataDirError::Damaged { .. })));
     }
 
     #[test]
     fn a_damaged_identity_is_not_taken_for_a_new_directory() {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::open(Some(dir.path().to_owned())).unwrap();
+        let home = DataDir::open(Some(dir.path().to_owned())).unwrap();
         fs::write(dir.path().join("network.json"), "{").unwrap();
         let claimed = home.claim(&identity("alpha", SectorSize::S2KiB));
-        assert!(matches!(claimed, Err(HomeError::DamagedIdentity { .. })));
+        assert!(matches!(claimed, Err(DataDirError::DamagedIdentity { .. })));
     }
 }

@@ -15,20 +15,20 @@ const MAX_WATCHES_OF_A_PEER: usize = 64;
 
 /// Counts exchanges, by peer.
 #[derive(Debug, Clone)]
-pub(super) struct Gate {
+pub(super) struct StreamLimiter {
     most: usize,
     most_of_a_peer: usize,
     present: Arc<Mutex<BTreeMap<PeerId, usize>>>,
 }
 
-/// A place in the [`Gate`], given up when it is dropped.
+/// A place in the [`StreamLimiter`], given up when it is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
-    gate: Gate,
+    limiter: StreamLimiter,
     peer: PeerId,
 }
 
-impl Gate {
+impl StreamLimiter {
     /// For exchanges that are answered at once.
     pub(super) fn of_exchanges() -> Self {
         Self::of(MAX_EXCHANGES, MAX_EXCHANGES_OF_A_PEER)
@@ -58,7 +58,7 @@ impl Gate {
         }
         present.insert(peer, own + 1);
         Some(Place {
-            gate: self.clone(),
+            limiter: self.clone(),
             peer,
         })
     }
@@ -66,7 +66,7 @@ impl Gate {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut present = self.gate.present.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut present = self.limiter.present.lock().unwrap_or_else(PoisonError::into_inner);
         match present.get_mut(&self.peer) {
             Some(count) if *count > 1 => *count -= 1,
             _ => {
@@ -82,21 +82,25 @@ mod tests {
 
     #[test]
     fn a_peer_has_a_bounded_share_of_the_room_and_gives_it_back() {
-        let gate = Gate::of_exchanges();
+        let limiter = StreamLimiter::of_exchanges();
         let (greedy, other) = (PeerId::random(), PeerId::random());
         let places: Vec<_> = (0..MAX_EXCHANGES_OF_A_PEER)
-            .map(|_| gate.enter(greedy).unwrap())
+            .map(|_| limiter.enter(greedy).unwrap())
             .collect();
-        assert!(gate.enter(greedy).is_none());
-        assert!(gate.enter(other).is_some());
+        assert!(limiter.enter(greedy).is_none());
+        assert!(limiter.enter(other).is_some());
         drop(places);
-        assert!(gate.enter(greedy).is_some());
-        assert!(gate.present.lock().unwrap().is_empty());
+        assert!(limiter.enter(greedy).is_some());
+        assert!(limiter.present.lock().unwrap().is_empty());
     }
 
     #[test]
     fn watches_that_stay_open_take_no_room_from_exchanges() {
-        let (exchanges, watches, peer) = (Gate::of_exchanges(), Gate::of_watches(), PeerId::random());
+        let (exchanges, watches, peer) = (
+            StreamLimiter::of_exchanges(),
+            StreamLimiter::of_watches(),
+            PeerId::random(),
+        );
         let open: Vec<_> = (0..MAX_WATCHES_OF_A_PEER)
             .map(|_| watches.enter(peer).unwrap())
             .collect();
@@ -108,11 +112,11 @@ mod tests {
 
     #[test]
     fn all_peers_together_have_bounded_room() {
-        let gate = Gate::of_exchanges();
+        let limiter = StreamLimiter::of_exchanges();
         let places: Vec<_> = (0..MAX_EXCHANGES)
-            .filter_map(|_| gate.enter(PeerId::random()))
+            .filter_map(|_| limiter.enter(PeerId::random()))
             .collect();
         assert_eq!(places.len(), MAX_EXCHANGES);
-        assert!(gate.enter(PeerId::random()).is_none());
+        assert!(limiter.enter(PeerId::random()).is_none());
     }
 }

@@ -48,13 +48,13 @@ enum PullError {
 #[derive(Debug, Default)]
 struct Sources {
     peers: VecDeque<PeerId>,
-    liars: BTreeSet<PeerId>,
+    banned_peers: BTreeSet<PeerId>,
     running: bool,
 }
 
 /// The transfers of a miner.
 #[derive(Clone)]
-pub struct Pulls {
+pub struct TransferManager {
     inner: Arc<Inner>,
 }
 
@@ -67,7 +67,7 @@ struct Inner {
     places: Semaphore,
 }
 
-impl Pulls {
+impl TransferManager {
     /// Starts with no sources: clients come back and ask about their deals.
     pub fn start(miner: Arc<Miner>, host: Host) -> Self {
         let (deals, busy) = (Mutex::default(), Mutex::default());
@@ -90,7 +90,7 @@ impl Pulls {
             return;
         }
         let sources = deals.entry(deal).or_default();
-        if sources.liars.contains(&peer) {
+        if sources.banned_peers.contains(&peer) {
             return;
         }
         if !sources.peers.contains(&peer) {
@@ -167,7 +167,7 @@ impl Inner {
         sources.peers.retain(|peer| self.host.is_connected(peer));
         let Some(peer) = sources.peers.pop_front() else {
             sources.running = false;
-            if sources.liars.is_empty() {
+            if sources.banned_peers.is_empty() {
                 deals.remove(deal);
             }
             return None;
@@ -205,7 +205,7 @@ impl Inner {
         let mut puller = Puller::new(data, size, Limits::default())?;
         staging.check_room(size.saturating_sub(staging.held(&data)))?;
         let mut incoming = tokio::task::block_in_place(|| staging.begin(&data, size))?;
-        failpoint::reach("transfer.begun");
+        failpoint::hit_failpoint("transfer.begun");
         let (nodes, leaves) = incoming.kept();
         puller.resume(nodes, leaves)?;
         if !puller.is_complete() {
@@ -214,7 +214,7 @@ impl Inner {
             // The piece is here: how the stream ends does not matter.
             let _ = frames::close(&mut stream).await;
         }
-        failpoint::reach("transfer.complete");
+        failpoint::hit_failpoint("transfer.complete");
         Ok(tokio::task::block_in_place(|| incoming.finish())?.comm_p)
     }
 
@@ -246,9 +246,9 @@ impl Inner {
     fn drop_source(&self, deal: &Cid, peer: &PeerId, lied: bool) {
         if let Some(sources) = self.deals().get_mut(deal) {
             sources.peers.retain(|other| other != peer);
-            if lied && sources.liars.len() < MAX_SOURCES {
+            if lied && sources.banned_peers.len() < MAX_SOURCES {
                 tracing::warn!(%deal, %peer, "a source sent something else than the piece and is not asked again");
-                sources.liars.insert(*peer);
+                sources.banned_peers.insert(*peer);
             }
         }
     }
@@ -303,7 +303,7 @@ async fn pull(puller: &mut Puller, incoming: &mut Incoming, stream: &mut Stream)
         };
         if let Some(kept) = puller.on_response(response)? {
             tokio::task::block_in_place(|| incoming.keep(kept))?;
-            failpoint::reach("transfer.block");
+            failpoint::hit_failpoint("transfer.block");
         }
     }
     Ok(())
