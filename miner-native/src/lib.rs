@@ -18,6 +18,7 @@
 pub mod ask_publisher;
 pub mod chain_access;
 pub mod client;
+pub mod clock;
 pub mod commands;
 pub mod daemon;
 pub mod data_dir;
@@ -41,6 +42,7 @@ pub mod settings;
 pub mod slashing;
 pub mod staging;
 pub mod store;
+pub mod supervisor;
 #[cfg(test)]
 mod testing;
 pub mod wallet;

@@ -30,6 +30,7 @@ extern crate alloc;
 
 pub mod chain;
 pub mod deal;
+pub mod exit_code;
 pub mod payment;
 pub mod piece;
 pub mod ports;

@@ -8,6 +8,7 @@ use crate::operator::OperatorError;
 use crate::wallet::WalletError;
 use cid::Cid;
 use shared::chain::{Address, Epoch};
+use shared::exit_code;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -80,14 +81,11 @@ pub enum CommandError {
     Runtime(std::io::Error),
 }
 
-/// How a check ends that can be decided only later: programs tell it from one that failed.
-const UNDECIDED: u8 = 3;
-
 impl CommandError {
     /// What the program ends with.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Client(ClientError::Undecided { .. }) => ExitCode::from(UNDECIDED),
+            Self::Client(ClientError::Undecided { .. }) => ExitCode::from(exit_code::UNDECIDED),
             _ => ExitCode::FAILURE,
         }
     }

@@ -1,0 +1,107 @@
+//! What a service has of its supervisor: when to stop, how to say that it lives and what is wrong, and tasks of its own.
+
+use super::health::Entry;
+use futures::FutureExt;
+use std::any::Any;
+use std::fmt::Display;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// A service's connection to its supervisor, for one of its lives. Clones are the same.
+#[derive(Clone)]
+pub struct Lifeline {
+    entry: Arc<Entry>,
+    stopping: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Lifeline {
+    pub(super) fn new(entry: Arc<Entry>, stopping: CancellationToken) -> Self {
+        Self {
+            entry,
+            stopping,
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    /// A lifeline that nobody holds, for a service that a test drives by itself.
+    #[cfg(test)]
+    pub(crate) fn loose() -> Self {
+        let board = super::HealthBoard::default();
+        Self::new(board.add("test", Duration::MAX), CancellationToken::new())
+    }
+
+    pub(super) fn tasks(&self) -> TaskTracker {
+        self.tasks.clone()
+    }
+
+    /// Returns when the service is to stop.
+    pub async fn stopping(&self) {
+        self.stopping.cancelled().await;
+    }
+
+    /// The same, for what takes a token.
+    pub fn token(&self) -> CancellationToken {
+        self.stopping.clone()
+    }
+
+    /// Does `work`, unless the service is to stop meanwhile: `None` then. What is dropped half-way is taken up again from what is
+    /// on the disk.
+    pub async fn unless_stopping<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        self.stopping.run_until_cancelled(work).await
+    }
+
+    /// A sign of life.
+    pub fn beat(&self) {
+        self.entry.beat(None);
+    }
+
+    /// Does `work` that may take up to `limit` without a sign of life.
+    pub async fn busy<T>(&self, limit: Duration, work: impl Future<Output = T>) -> T {
+        self.entry.beat(Some(limit));
+        let done = work.await;
+        self.entry.beat(None);
+        done
+    }
+
+    /// Says that something of the service, named by `of`, fails: shown in health until [`Self::well`]. A sign of life.
+    pub fn failing(&self, of: &str, error: &dyn Display) {
+        self.entry.failing(of, &error.to_string());
+        self.beat();
+    }
+
+    /// Says that something of the service works, again or as ever. A sign of life.
+    pub fn well(&self, of: &str) {
+        self.entry.well(of);
+        self.beat();
+    }
+
+    /// Runs a task of the service, which ends with it at the latest. Its panic is logged, counted and shown in health; it does
+    /// not end the service, since peers may be what caused it.
+    pub fn spawn(
+        &self,
+        what: &'static str,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> tokio::task::JoinHandle<()> {
+        let (entry, stopping) = (self.entry.clone(), self.stopping.clone());
+        self.tasks.spawn(async move {
+            let work = AssertUnwindSafe(work).catch_unwind();
+            if let Some(Err(panic)) = stopping.run_until_cancelled_owned(work).await {
+                let reason = format!("{what} panicked: {}", panic_text(&*panic));
+                tracing::error!(service = entry.name(), reason, "a task of the service ended");
+                entry.panicked(&reason);
+            }
+        })
+    }
+}
+
+/// What a panic said.
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&'static str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("it said nothing")
+}

@@ -1,0 +1,6 @@
+//! What the programs end with, for scripts and for whatever starts them anew. 0 is success, 1 any other failure.
+
+/// A check that can be decided only later, such as a proof whose window has not come yet.
+pub const UNDECIDED: u8 = 3;
+/// The daemon could not keep one of its services running: start it anew. `EX_SOFTWARE` of `sysexits.h`.
+pub const SERVICE_FAILED: u8 = 70;
