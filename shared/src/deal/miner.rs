@@ -8,6 +8,7 @@
 //! names its sector, and a sector its deals, so that any number of deals may wait, or ask late, without anything that
 //! grows or could be lost in a restart.
 
+use super::failure::FailureCode;
 use super::proposal::SignedProposal;
 use super::response::{DealState, ProofInfo, Response};
 use super::review::PROPOSAL_SLACK;
@@ -70,6 +71,8 @@ pub enum MinerInput {
     PieceReceived { comm_p: Commitment },
     /// The piece cannot be had.
     TransferFailed,
+    /// Who offered the piece sent something else, and nobody else has it.
+    WrongData,
     /// The piece was placed in a sector.
     Placed { sector: u64 },
     /// No sector takes the piece.
@@ -225,7 +228,10 @@ impl MinerDeal {
         let next = match (&self.stage, &input) {
             (MinerStage::Accepted, MinerInput::PieceReceived { comm_p }) => self.received(*comm_p),
             (MinerStage::Accepted, MinerInput::TransferFailed) => MinerStage::Failed {
-                reason: "Transfer failed".into(),
+                reason: FailureCode::TransferFailed.message().into(),
+            },
+            (MinerStage::Accepted, MinerInput::WrongData) => MinerStage::Failed {
+                reason: FailureCode::WrongData.message().into(),
             },
             (MinerStage::Received { comm_p }, MinerInput::Placed { sector }) => MinerStage::Staged {
                 comm_p: *comm_p,
@@ -298,6 +304,7 @@ impl MinerDeal {
                 MinerStage::Failed { .. },
                 MinerInput::PieceReceived { .. }
                 | MinerInput::TransferFailed
+                | MinerInput::WrongData
                 | MinerInput::PlacingFailed
                 | MinerInput::SectorFailed { .. }
                 | MinerInput::Evicted { .. }
@@ -313,6 +320,7 @@ impl MinerInput {
         match self {
             Self::PieceReceived { .. } => "a received piece",
             Self::TransferFailed => "a failed transfer",
+            Self::WrongData => "other data than the piece",
             Self::Placed { .. } => "a place in a sector",
             Self::PlacingFailed => "a piece that no sector takes",
             Self::Evicted { .. } => "a piece that comes too late",
