@@ -2,25 +2,28 @@
 //!
 //! A new price is written down, its ask sent and waited for; only then does it hold. A restart in between takes the same
 //! ask up again. An ask is renewed before it ends, and published again when the chain shows another than ours. Called by
-//! [`crate::daemon`] at the start and by [`crate::web`] for the operator; [`start`] looks after it from then on.
+//! [`crate::daemon`] at the start and by [`crate::web`] for the operator; [`AskPublisher::run`] looks after it from then on.
 
-use crate::chain_access::ChainError;
-use crate::miner::{Backoff, Miner};
+use crate::chain_access::{ChainAccess, ChainError};
+use crate::on_head::{on_heads, OnHead};
 use crate::operator::{AskState, ChangedSettings};
-use crate::settings::{Kept, PendingAsk, Settings, SettingsChange, SettingsError, StandingAsk};
-use crate::store::StoreError;
+use crate::prover::Prover;
+use crate::settings::{Kept, PendingAsk, Settings, SettingsChange, SettingsError, SettingsStore, StandingAsk};
+use crate::store::{MinerStore, StoreError};
+use crate::supervisor::{Lifeline, ServiceError};
 use cid::Cid;
 use shared::chain::calls::{self, ReturnError};
-use shared::chain::Epoch;
+use shared::chain::{Address, Epoch};
 use shared::wire::DecodeError;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Most blocks before its end at which an ask is renewed: a day of half-minute blocks.
 const LONGEST_MARGIN: u64 = 2880;
 /// Fewest blocks before its end at which an ask is renewed: the message has to get into a block.
 const SHORTEST_MARGIN: u64 = 3;
 /// Blocks between two looks at the chain's asks.
-const LOOK: u64 = 20;
+const EVERY: u64 = 20;
 
 /// Why settings did not change, or the ask is not on the chain.
 #[derive(Debug, thiserror::Error)]
@@ -45,10 +48,51 @@ struct Published {
     height: Epoch,
 }
 
+/// What publishing asks works with.
+#[derive(Clone)]
+pub struct AskPublisher {
+    pub address: Address,
+    pub store: MinerStore,
+    /// Signs as the miner's worker.
+    pub chain: ChainAccess,
+    pub settings: Arc<SettingsStore>,
+    pub prover: Arc<Prover>,
+}
+
+impl AskPublisher {
+    /// Renews the ask before it ends, until it is to stop.
+    pub async fn run(self, lifeline: Lifeline) -> Result<(), ServiceError> {
+        let (chain, next) = (self.chain.clone(), Epoch(0));
+        on_heads(&mut Task { service: self, next }, &chain, &lifeline).await
+    }
+}
+
+struct Task {
+    service: AskPublisher,
+    /// When the chain's ask is looked at next.
+    next: Epoch,
+}
+
+impl OnHead for Task {
+    type Error = AskError;
+    const LONGEST_TICK: Duration = Duration::from_secs(300);
+    const FAILED: &'static str = "the ask cannot be renewed";
+
+    async fn tick(&mut self, height: Epoch, _: &Lifeline) -> Result<(), AskError> {
+        if height >= self.next {
+            ensure(&self.service).await?;
+            // A short-lived ask is looked at more often than it can end.
+            let margin = self.service.settings.now().ask_blocks / 4;
+            self.next = height.plus(margin.clamp(1, EVERY));
+        }
+        Ok(())
+    }
+}
+
 /// Changes settings; returns when the chain has the ask that they need, if any.
-pub async fn change(miner: &Miner, change: &SettingsChange) -> Result<ChangedSettings, AskError> {
-    let _turn = miner.settings.changing.lock().await;
-    let mut kept = miner.settings.kept();
+pub async fn change(service: &AskPublisher, change: &SettingsChange) -> Result<ChangedSettings, AskError> {
+    let _turn = service.settings.changing.lock().await;
+    let mut kept = service.settings.kept();
     let newest = kept
         .pending
         .as_ref()
@@ -60,13 +104,13 @@ pub async fn change(miner: &Miner, change: &SettingsChange) -> Result<ChangedSet
         if let Some(pending) = &mut kept.pending {
             pending.settings = after;
         }
-        keep(miner, kept)?;
-        return Ok(changed(miner.settings.now(), None));
+        keep(service, kept)?;
+        return Ok(changed(service.settings.now(), None));
     }
-    finish(miner).await?;
-    plan(miner, after)?;
-    let published = finish(miner).await?;
-    Ok(changed(miner.settings.now(), published))
+    finish(service).await?;
+    plan(service, after)?;
+    let published = finish(service).await?;
+    Ok(changed(service.settings.now(), published))
 }
 
 fn changed(settings: Settings, published: Option<Published>) -> ChangedSettings {
@@ -87,12 +131,12 @@ pub fn standing(kept: &Kept) -> Option<AskState> {
 }
 
 /// Makes sure that the chain has the ask of the settings; finishes what a crash interrupted.
-pub async fn ensure(miner: &Miner) -> Result<(), AskError> {
-    let _turn = miner.settings.changing.lock().await;
-    finish(miner).await?;
-    let view = miner.chain.miner(&miner.address).await.map_err(AskError::Delayed)?;
-    let height = miner.chain.heads().borrow().height;
-    let kept = miner.settings.kept();
+pub async fn ensure(service: &AskPublisher) -> Result<(), AskError> {
+    let _turn = service.settings.changing.lock().await;
+    finish(service).await?;
+    let view = service.chain.miner(&service.address).await.map_err(AskError::Delayed)?;
+    let height = service.chain.heads().borrow().height;
+    let kept = service.settings.kept();
     let shown = view.as_ref().and_then(|view| view.standing_ask(height));
     let ours = kept.ask.filter(|ask| ask.price == kept.settings.price);
     let stands = match (shown, ours) {
@@ -100,8 +144,8 @@ pub async fn ensure(miner: &Miner) -> Result<(), AskError> {
         _ => false,
     };
     if !stands || is_ending(&kept, height) {
-        plan(miner, kept.settings)?;
-        finish(miner).await?;
+        plan(service, kept.settings)?;
+        finish(service).await?;
     }
     Ok(())
 }
@@ -113,28 +157,28 @@ fn is_ending(kept: &Kept, height: Epoch) -> bool {
 }
 
 /// Writes down that an ask is to be published for these settings.
-fn plan(miner: &Miner, settings: Settings) -> Result<(), AskError> {
-    let mut kept = miner.settings.kept();
+fn plan(service: &AskPublisher, settings: Settings) -> Result<(), AskError> {
+    let mut kept = service.settings.kept();
     let number = kept.next_ask;
     kept.next_ask = number.saturating_add(1);
     kept.pending = Some(PendingAsk { number, settings });
-    keep(miner, kept)
+    keep(service, kept)
 }
 
 /// Publishes the ask that was written down, if there is one, and switches to its settings.
 /// FAIL: the process may end anywhere here. THEN: the same number gives the same message, and the switch is made again.
-async fn finish(miner: &Miner) -> Result<Option<Published>, AskError> {
-    let Some(PendingAsk { number, settings }) = miner.settings.kept().pending else {
+async fn finish(service: &AskPublisher) -> Result<Option<Published>, AskError> {
+    let Some(PendingAsk { number, settings }) = service.settings.kept().pending else {
         return Ok(None);
     };
     let purpose = format!("ask-{number}");
-    let call = calls::add_ask(&miner.address, settings.price, settings.ask_blocks);
-    let (message, receipt) = match miner.chain.call(&purpose, call).await {
+    let call = calls::add_ask(&service.address, settings.price, settings.ask_blocks);
+    let (message, receipt) = match service.chain.call(&purpose, call).await {
         Ok(done) => done,
         Err(error @ (ChainError::Failed { .. } | ChainError::Dropped { .. } | ChainError::Rpc { .. })) => {
-            miner.chain.forget(&purpose).map_err(AskError::Delayed)?;
-            let kept = miner.settings.kept();
-            keep(miner, Kept { pending: None, ..kept })?;
+            service.chain.forget(&purpose).map_err(AskError::Delayed)?;
+            let kept = service.settings.kept();
+            keep(service, Kept { pending: None, ..kept })?;
             return Err(AskError::Refused(error));
         }
         Err(error) => return Err(AskError::Delayed(error)),
@@ -145,47 +189,20 @@ async fn finish(miner: &Miner) -> Result<Option<Published>, AskError> {
         settings,
         ask: Some(StandingAsk { id, price, expiry }),
         pending: None,
-        ..miner.settings.kept()
+        ..service.settings.kept()
     };
-    keep(miner, kept)?;
-    miner.chain.settle(&purpose).map_err(AskError::Delayed)?;
+    keep(service, kept)?;
+    service.chain.settle(&purpose).map_err(AskError::Delayed)?;
     tracing::info!(%price, ask = id, %expiry, "the ask is on the chain");
     let height = receipt.height;
     Ok(Some(Published { message, height }))
 }
 
-fn keep(miner: &Miner, kept: Kept) -> Result<(), AskError> {
-    miner.store.keep_settings(&kept)?;
-    miner.settings.replace(kept);
-    let now = miner.settings.now();
-    miner.prover.allow(now.memory(), now.commit2_slots);
-    miner.prover.use_own_code(now.own_prover);
+fn keep(service: &AskPublisher, kept: Kept) -> Result<(), AskError> {
+    service.store.keep_settings(&kept)?;
+    service.settings.replace(kept);
+    let now = service.settings.now();
+    service.prover.allow(now.memory(), now.commit2_slots);
+    service.prover.use_own_code(now.own_prover);
     Ok(())
-}
-
-/// Renews the ask before it ends, until the process ends.
-pub fn start(miner: Arc<Miner>) {
-    tokio::spawn(async move {
-        let mut heads = miner.chain.heads();
-        let mut backoff = Backoff::default();
-        let mut next = Epoch(0);
-        while heads.changed().await.is_ok() {
-            let height = heads.borrow_and_update().height;
-            if height < next {
-                continue;
-            }
-            match ensure(&miner).await {
-                Ok(()) => {
-                    // A short-lived ask is looked at more often than it can end.
-                    let margin = miner.settings.now().ask_blocks / 4;
-                    next = height.plus(margin.clamp(1, LOOK));
-                    backoff = Backoff::default();
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "the ask cannot be renewed; trying again");
-                    backoff.pause().await;
-                }
-            }
-        }
-    });
 }

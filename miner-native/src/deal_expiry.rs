@@ -7,25 +7,28 @@
 //!
 //! [`MinerStore::releasing`]: crate::store::MinerStore::releasing
 
-use crate::chain_access::ChainError;
+use crate::chain_access::{ChainAccess, ChainError};
+use crate::clock::now_ms;
 use crate::failpoint;
-use crate::miner::{now_ms, Backoff, Miner};
-use crate::prover::ProverError;
-use crate::redeeming::{self, RedeemError, Standing};
-use crate::staging::StagingError;
-use crate::store::{EffectKind, StoreError};
-use shared::chain::Epoch;
+use crate::on_head::{on_heads, OnHead};
+use crate::prover::{Prover, ProverError};
+use crate::redeeming::{self, RedeemError, Redeeming, Standing};
+use crate::staging::{Staging, StagingError};
+use crate::store::{EffectKind, MinerStore, StoreError};
+use crate::supervisor::{Lifeline, ServiceError};
+use shared::chain::{Address, Epoch};
 use shared::deal::{MinerDeal, MinerInput};
 use shared::sector::failing::OPERATOR_WAIT_MS;
 use shared::sector::{Phase, Sector, SectorEffect, SectorInput, SectorStage};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Deals whose time is over that are looked at at one head; the others wait for the next.
 const PER_HEAD: usize = 64;
 
-/// Blocks between two looks: nothing presses at the end.
-const LOOK_EVERY: u64 = 5;
+/// Blocks between two ticks: nothing presses at the end.
+const EVERY: u64 = 5;
 
 /// Blocks after its commit from which a sector that the chain does not show counts as gone: a receipt may be readable a
 /// moment before the state that it belongs to.
@@ -46,55 +49,70 @@ pub enum EndError {
     Staging(#[from] StagingError),
 }
 
-/// Ends deals until the process ends.
-pub fn start(miner: Arc<Miner>) {
-    tokio::spawn(async move {
-        let mut heads = miner.chain.heads();
-        let mut backoff = Backoff::default();
-        let mut next = Epoch(0);
+/// What ending deals works with.
+#[derive(Clone)]
+pub struct DealExpiry {
+    pub address: Address,
+    pub store: MinerStore,
+    pub staging: Staging,
+    pub chain: ChainAccess,
+    pub prover: Arc<Prover>,
+    pub redeeming: Redeeming,
+}
+
+impl DealExpiry {
+    /// Ends deals until it is to stop.
+    pub async fn run(self, lifeline: Lifeline) -> Result<(), ServiceError> {
         // What a failed deal or a crash left is cleared away once.
-        if let Err(error) = tell_deals(&miner).and_then(|()| clear(&miner)) {
+        if let Err(error) = tell_deals(&self).and_then(|()| clear(&self)) {
             tracing::warn!(%error, "staged pieces that nobody needs could not all be removed");
         }
-        while heads.changed().await.is_ok() {
-            let height = heads.borrow_and_update().height;
-            if height < next {
-                continue;
-            }
-            match look(&miner, height).await {
-                Ok(()) => {
-                    next = height.plus(LOOK_EVERY);
-                    backoff = Backoff::default();
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "deals could not be ended; trying again");
-                    backoff.pause().await;
-                }
-            }
+        let (chain, next) = (self.chain.clone(), Epoch(0));
+        on_heads(&mut Task { service: self, next }, &chain, &lifeline).await
+    }
+}
+
+struct Task {
+    service: DealExpiry,
+    /// When something is to be done next.
+    next: Epoch,
+}
+
+impl OnHead for Task {
+    type Error = EndError;
+    // Files of sectors may have to be deleted.
+    const LONGEST_TICK: Duration = Duration::from_secs(600);
+    const FAILED: &'static str = "deals could not be ended";
+
+    async fn tick(&mut self, height: Epoch, _: &Lifeline) -> Result<(), EndError> {
+        if height >= self.next {
+            tick(&self.service, height).await?;
+            self.next = height.plus(EVERY);
         }
-    });
+        Ok(())
+    }
 }
 
 /// Does what is due at `height`.
-pub async fn look(miner: &Miner, height: Epoch) -> Result<(), EndError> {
-    let ended = end_deals(miner, height).await? | give_up_deals(miner, height)?;
-    let gone = follow_sectors(miner, height).await? | give_up_sectors(miner, now_ms())?;
-    let removed = remove_sectors(miner).await?;
+pub async fn tick(service: &DealExpiry, height: Epoch) -> Result<(), EndError> {
+    let ended = end_deals(service, height).await? | give_up_deals(service, height)?;
+    let gone = follow_sectors(service, height).await? | give_up_sectors(service, now_ms())?;
+    let removed = remove_sectors(service).await?;
     if ended || gone || removed {
-        clear(miner)?;
+        clear(service)?;
     }
     Ok(())
 }
 
 /// Ends the deals whose time is over and whose vouchers were redeemed or are lost.
-async fn end_deals(miner: &Miner, height: Epoch) -> Result<bool, EndError> {
+async fn end_deals(service: &DealExpiry, height: Epoch) -> Result<bool, EndError> {
     let mut any = false;
-    for (cid, record) in &miner.store.deals_past_end(height, PER_HEAD)? {
-        let standing = redeeming::standing(miner, &record.deal, height).await?;
-        let books = miner.store.redemptions(cid)?;
+    for (cid, record) in &service.store.deals_past_end(height, PER_HEAD)? {
+        let standing = redeeming::standing(&service.redeeming, &record.deal, height).await?;
+        let books = service.store.redemptions(cid)?;
         let is_settled = redeeming::in_flight(&books).is_none();
         if let (Standing::Over { unpaid }, true) = (standing, is_settled) {
-            miner.store.advance_deal(cid, MinerInput::Ended { height })?;
+            service.store.advance_deal(cid, MinerInput::Ended { height })?;
             tracing::info!(deal = %cid, %height, %unpaid, "the deal has ended");
             any = true;
         }
@@ -103,12 +121,12 @@ async fn end_deals(miner: &Miner, height: Epoch) -> Result<bool, EndError> {
 }
 
 /// Fails the deals that are not sealed long after their end: their clients give up soon, and must not be told otherwise.
-fn give_up_deals(miner: &Miner, height: Epoch) -> Result<bool, EndError> {
-    let waiting = miner.store.deals_to(&[EffectKind::Place, EffectKind::AwaitSector])?;
+fn give_up_deals(service: &DealExpiry, height: Epoch) -> Result<bool, EndError> {
+    let waiting = service.store.deals_to(&[EffectKind::Place, EffectKind::AwaitSector])?;
     let late = |deal: &MinerDeal| deal.deadline().is_some_and(|deadline| height >= deadline);
     let mut any = false;
     for (cid, _) in waiting.iter().filter(|(_, record)| late(&record.deal)) {
-        miner.store.advance_deal(cid, MinerInput::Ended { height })?;
+        service.store.advance_deal(cid, MinerInput::Ended { height })?;
         tracing::warn!(deal = %cid, %height, "the deal's time is over and it is not sealed: given up");
         any = true;
     }
@@ -117,15 +135,15 @@ fn give_up_deals(miner: &Miner, height: Epoch) -> Result<bool, EndError> {
 
 /// Says which sectors are owed to nobody, and compares the committed ones with the chain's: one that it shows no more was
 /// released, or lost before its time.
-async fn follow_sectors(miner: &Miner, height: Epoch) -> Result<bool, EndError> {
-    for id in miner.store.owed_to_nobody()? {
-        miner.store.advance_sector(id, SectorInput::DealsEnded, now_ms())?;
+async fn follow_sectors(service: &DealExpiry, height: Epoch) -> Result<bool, EndError> {
+    for id in service.store.owed_to_nobody()? {
+        service.store.advance_sector(id, SectorInput::DealsEnded, now_ms())?;
         tracing::info!(
             sector = id,
             "all deals of the sector have ended: the next proof is its last"
         );
     }
-    let committed = miner.store.sectors_in(&[Phase::Proving, Phase::Expired])?;
+    let committed = service.store.sectors_in(&[Phase::Proving, Phase::Expired])?;
     let committed: Vec<_> = committed
         .into_iter()
         .map(|record| (record.sector.id, record.sector))
@@ -134,7 +152,7 @@ async fn follow_sectors(miner: &Miner, height: Epoch) -> Result<bool, EndError> 
     if committed.is_empty() {
         return Ok(false);
     }
-    let Some(view) = miner.chain.miner(&miner.address).await? else {
+    let Some(view) = service.chain.miner(&service.address).await? else {
         return Ok(false);
     };
     let shown: BTreeSet<u64> = view.sectors.iter().map(|sector| sector.id).collect();
@@ -148,24 +166,24 @@ async fn follow_sectors(miner: &Miner, height: Epoch) -> Result<bool, EndError> 
             },
         };
         tracing::info!(sector = id, ?input, "the chain shows the sector no more");
-        miner.store.advance_sector(*id, input, now_ms())?;
+        service.store.advance_sector(*id, input, now_ms())?;
     }
     if !gone.is_empty() {
-        tell_deals(miner)?;
+        tell_deals(service)?;
     }
     Ok(!gone.is_empty())
 }
 
 /// Gives up sectors that were tried often enough and whose operator had its time, or that nobody waits for any more.
-fn give_up_sectors(miner: &Miner, now: u64) -> Result<bool, EndError> {
+fn give_up_sectors(service: &DealExpiry, now: u64) -> Result<bool, EndError> {
     let mut any = false;
-    for record in miner.store.sectors_in(&[Phase::Failed])? {
+    for record in service.store.sectors_in(&[Phase::Failed])? {
         if record.sector.effect() != SectorEffect::AwaitOperator {
             continue;
         }
         let is_over = now >= record.since_ms().saturating_add(OPERATOR_WAIT_MS);
-        if is_over || !miner.store.is_wanted(&record.sector)? {
-            miner
+        if is_over || !service.store.is_wanted(&record.sector)? {
+            service
                 .store
                 .advance_sector(record.sector.id, SectorInput::GivenUp, now)?;
             tracing::error!(
@@ -176,7 +194,7 @@ fn give_up_sectors(miner: &Miner, now: u64) -> Result<bool, EndError> {
         }
     }
     if any {
-        tell_deals(miner)?;
+        tell_deals(service)?;
     }
     Ok(any)
 }
@@ -192,9 +210,9 @@ fn is_settled(sector: &Sector, height: Epoch) -> bool {
 }
 
 /// Fails the deals of lost sectors; also those that a crash left untold.
-fn tell_deals(miner: &Miner) -> Result<(), EndError> {
-    for record in miner.store.sectors_in(&[Phase::Failed])? {
-        for deal in miner.store.settle(record.sector.id)? {
+fn tell_deals(service: &DealExpiry) -> Result<(), EndError> {
+    for record in service.store.sectors_in(&[Phase::Failed])? {
+        for deal in service.store.settle(record.sector.id)? {
             tracing::error!(%deal, sector = record.sector.id, "the deal failed with its sector");
         }
     }
@@ -203,19 +221,19 @@ fn tell_deals(miner: &Miner) -> Result<(), EndError> {
 
 /// Deletes the files of released sectors, and of those that are given up and never came to the chain: nobody was promised
 /// their replicas. What was on the chain and is lost stays, for whoever wants to know why.
-async fn remove_sectors(miner: &Miner) -> Result<bool, EndError> {
+async fn remove_sectors(service: &DealExpiry) -> Result<bool, EndError> {
     let mut any = false;
-    for record in miner.store.sectors_in(&[Phase::Released, Phase::Failed])? {
+    for record in service.store.sectors_in(&[Phase::Released, Phase::Failed])? {
         let sector = record.sector;
         let id = sector.id;
         let is_released = sector.effect() == SectorEffect::DeleteFiles;
-        if !is_released && !(never_came(&sector) && miner.prover.has_files(id)) {
+        if !is_released && !(never_came(&sector) && service.prover.has_files(id)) {
             continue;
         }
         // FAIL: the process may end half-way. THEN: the stage is the same, and what is left is removed again.
-        miner.prover.remove(id).await?;
+        service.prover.remove(id).await?;
         if is_released {
-            miner.store.advance_sector(id, SectorInput::FilesDeleted, now_ms())?;
+            service.store.advance_sector(id, SectorInput::FilesDeleted, now_ms())?;
         }
         tracing::info!(sector = id, "the sector's files are removed");
         any = true;
@@ -229,12 +247,12 @@ fn never_came(sector: &Sector) -> bool {
 }
 
 /// Removes staged pieces that neither an open deal nor a living sector needs.
-fn clear(miner: &Miner) -> Result<(), EndError> {
-    for data in miner.store.unwanted_pieces()? {
+fn clear(service: &DealExpiry) -> Result<(), EndError> {
+    for data in service.store.unwanted_pieces()? {
         failpoint::hit_failpoint("piece.removing");
-        miner.staging.remove(&data)?;
+        service.staging.remove(&data)?;
         failpoint::hit_failpoint("piece.removed");
-        miner.store.forget_piece(&data)?;
+        service.store.forget_piece(&data)?;
         tracing::info!(piece = %data, "a piece that nobody needs any more is removed");
     }
     Ok(())

@@ -4,16 +4,20 @@
 //! Called for the operator by [`crate::web`] and for clients by [`crate::network`]. Anybody may ask, so what costs
 //! something is looked up at most once a second, whoever asks.
 
-use crate::intake;
-use crate::miner::{now_ms, Miner};
-use crate::network::TransferManager;
-use crate::prover::{JobState, JobView, Step};
+use crate::chain_access::ChainAccess;
+use crate::clock::now_ms;
+use crate::intake::{self, Intake};
+use crate::prover::{JobState, JobView, Prover, Step};
 use crate::sealing::{commit_purpose, pre_commit_purpose};
-use crate::store::{DealRecord, SectorRecord, StoreError, UNSEALED};
+use crate::settings::SettingsStore;
+use crate::staging::Staging;
+use crate::store::{DealRecord, MinerStore, SectorRecord, StoreError, UNSEALED};
 use cid::Cid;
 use shared::chain::view::MinerView;
+use shared::chain::{Address, Policy};
 use shared::deal::explain::{self as of_deal, Audience, DealFacts, Explanation, TransferFacts};
 use shared::deal::MinerEffect;
+use shared::piece::SectorSize;
 use shared::sector::explain::{
     self as of_sector, Around, ChainFacts, Expected, Measured, MessageFacts, OnChain, QueuedJob, SectorFacts, Turn,
 };
@@ -46,23 +50,34 @@ struct Sealing {
     since_ms: u64,
 }
 
+/// What explanations are gathered from.
+#[derive(Clone)]
+pub struct ExplainerParts {
+    pub address: Address,
+    pub sector_size: SectorSize,
+    pub policy: Policy,
+    pub store: MinerStore,
+    pub staging: Staging,
+    pub chain: ChainAccess,
+    pub prover: Arc<Prover>,
+    pub settings: Arc<SettingsStore>,
+    pub intake: Arc<Intake>,
+}
+
 /// Explains the deals and sectors of one miner. Clones share what they look up.
 #[derive(Clone)]
 pub struct Explainer {
-    miner: Arc<Miner>,
+    parts: Arc<ExplainerParts>,
     /// Connected peers that may have a deal's piece.
     sources: Arc<dyn Fn(&Cid) -> usize + Send + Sync>,
     seen: Arc<Mutex<Option<Seen>>>,
 }
 
 impl Explainer {
-    pub fn new(miner: Arc<Miner>, pulls: TransferManager) -> Self {
-        Self::with_sources(miner, move |deal| pulls.sources(deal))
-    }
-
-    pub(crate) fn with_sources(miner: Arc<Miner>, sources: impl Fn(&Cid) -> usize + Send + Sync + 'static) -> Self {
+    /// `sources` counts the connected peers that may have a deal's piece.
+    pub fn new(parts: ExplainerParts, sources: impl Fn(&Cid) -> usize + Send + Sync + 'static) -> Self {
         Self {
-            miner,
+            parts: Arc::new(parts),
             sources: Arc::new(sources),
             seen: Arc::default(),
         }
@@ -70,17 +85,17 @@ impl Explainer {
 
     /// Explains a deal; also one that this miner does not have.
     pub async fn deal(&self, cid: &Cid, audience: Audience) -> Result<Explanation, StoreError> {
-        // Before the look: a question about a deal that nobody made costs nothing.
-        if self.miner.store.deal(cid)?.is_none() {
+        // Before anything is gathered: a question about a deal that nobody made costs nothing.
+        if self.parts.store.deal(cid)?.is_none() {
             return self.unknown(cid);
         }
-        let seen = self.look().await?;
-        // Read after the look, which may take its time.
-        let Some(record) = self.miner.store.deal(cid)? else {
+        let seen = self.gather().await?;
+        // Read after that, which may take its time.
+        let Some(record) = self.parts.store.deal(cid)? else {
             return self.unknown(cid);
         };
         let sector = match record.deal.sector() {
-            Some(id) => self.miner.store.sector(id)?,
+            Some(id) => self.parts.store.sector(id)?,
             None => None,
         };
         let facts = DealFacts {
@@ -92,17 +107,17 @@ impl Explainer {
     }
 
     fn unknown(&self, cid: &Cid) -> Result<Explanation, StoreError> {
-        let paused = match self.miner.settings.now().mining {
+        let paused = match self.parts.settings.now().mining {
             false => Some("its operator has stopped mining".to_owned()),
-            true => intake::status(&self.miner)?.reason,
+            true => intake::status(&self.parts.intake)?.reason,
         };
         Ok(of_deal::unknown(cid, now_ms(), paused.as_deref()))
     }
 
     /// Explains a sector; `None` when there is none of this number.
     pub async fn sector(&self, id: u64, audience: Audience) -> Result<Option<Explanation>, StoreError> {
-        let seen = self.look().await?;
-        let Some(record) = self.miner.store.sector(id)? else {
+        let seen = self.gather().await?;
+        let Some(record) = self.parts.store.sector(id)? else {
             return Ok(None);
         };
         let facts = self.sector_facts(&record, &seen);
@@ -110,19 +125,19 @@ impl Explainer {
     }
 
     /// What was looked up a moment ago, or is now; one look at a time.
-    async fn look(&self) -> Result<Seen, StoreError> {
+    async fn gather(&self) -> Result<Seen, StoreError> {
         let mut kept = self.seen.lock().await;
         if let Some(seen) = kept.as_ref().filter(|seen| seen.at.elapsed() < FRESH) {
             return Ok(seen.clone());
         }
-        let miner = &self.miner;
-        let view = match tokio::time::timeout(CHAIN_LIMIT, miner.chain.miner(&miner.address)).await {
+        let parts = &self.parts;
+        let view = match tokio::time::timeout(CHAIN_LIMIT, parts.chain.miner(&parts.address)).await {
             Ok(Ok(view)) => Ok(view.map(Arc::new)),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err(format!("no answer within {} seconds", CHAIN_LIMIT.as_secs())),
         };
         let mut sealing = Vec::new();
-        for record in miner.store.sectors_in(&UNSEALED)? {
+        for record in parts.store.sectors_in(&UNSEALED)? {
             let phase = record.sector.phase();
             if phase > Phase::Packing && phase < Phase::Proving {
                 sealing.push(Sealing {
@@ -142,25 +157,25 @@ impl Explainer {
     }
 
     fn around(&self, seen: &Seen, audience: Audience) -> Result<Around, StoreError> {
-        let (miner, head) = (&self.miner, self.miner.chain.heads().borrow().clone());
+        let (parts, head) = (&self.parts, self.parts.chain.heads().borrow().clone());
         let view = seen.view.as_ref().ok().and_then(Option::as_ref);
         let mut around = Around {
             now_ms: now_ms(),
-            size: miner.sector_size,
-            auto_seal_ms: miner.settings.now().auto_seal_ms,
+            size: parts.sector_size,
+            auto_seal_ms: parts.settings.now().auto_seal_ms,
             measured: Default::default(),
             chain: ChainFacts {
                 height: head.height,
                 head_ms: head.time_ms,
-                block_time_ms: miner.chain.connected_network().block_time_ms,
-                seed_delay: miner.policy.seed_delay,
+                block_time_ms: parts.chain.connected_network().block_time_ms,
+                seed_delay: parts.policy.seed_delay,
                 trouble: seen.view.as_ref().err().cloned(),
-                post: view.map(|view| post_duty(head.height, &PostFacts::of(view), &miner.policy)),
+                post: view.map(|view| post_duty(head.height, &PostFacts::of(view), &parts.policy)),
             },
             audience,
         };
         for phase in of_sector::PHASES {
-            if let Some(ms) = miner.store.estimate(miner.sector_size, phase)? {
+            if let Some(ms) = parts.store.estimate(parts.sector_size, phase)? {
                 around.measured.insert(phase, Measured { ms, samples: 1 });
             }
         }
@@ -168,7 +183,7 @@ impl Explainer {
     }
 
     fn transfer(&self, cid: &Cid, record: &DealRecord) -> TransferFacts {
-        let (staging, size) = (&self.miner.staging, record.deal.proposal.size());
+        let (staging, size) = (&self.parts.staging, record.deal.proposal.size());
         let is_missing = record.deal.effect() == MinerEffect::FetchPiece;
         let held = match is_missing {
             true => staging.held(&record.deal.proposal.proposal.piece_ref).min(size),
@@ -179,7 +194,7 @@ impl Explainer {
             since_ms: record.created_ms,
             held,
             sources: (self.sources)(cid),
-            limit_ms: self.miner.settings.now().transfer_limit_ms,
+            limit_ms: self.parts.settings.now().transfer_limit_ms,
             no_room: room.err().filter(|_| is_missing).map(|error| error.to_string()),
         }
     }
@@ -191,7 +206,7 @@ impl Explainer {
             SectorStage::Committing { sealed, .. } => Some(commit_purpose(sector, sealed)),
             _ => None,
         };
-        let made = purpose.and_then(|purpose| self.miner.chain.message_for(&purpose));
+        let made = purpose.and_then(|purpose| self.parts.chain.message_for(&purpose));
         let view = seen.view.as_ref().ok().and_then(Option::as_ref);
         let on_chain = view.and_then(|view| view.sectors.iter().find(|shown| shown.id == sector.id));
         SectorFacts {
@@ -200,7 +215,7 @@ impl Explainer {
             since_ms: record.since_ms(),
             retry_at_ms: record.retry_at_ms,
             history: record.history.iter().map(|start| (start.phase, start.at_ms)).collect(),
-            turn: turn(&self.miner, record, &seen.sealing),
+            turn: turn(&self.parts.prover, record, &seen.sealing),
             message: made.map(|(id, in_block)| MessageFacts {
                 id: id.to_string(),
                 in_block,
@@ -215,7 +230,7 @@ impl Explainer {
 
 /// Where a sector's step stands. A closed sector waits for one of the places that there are for sealing; what the prover
 /// computes it says itself ([`crate::prover::Prover::jobs`]).
-fn turn(miner: &Miner, record: &SectorRecord, sealing: &[Sealing]) -> Turn {
+fn turn(prover: &Prover, record: &SectorRecord, sealing: &[Sealing]) -> Turn {
     let (id, phase, since_ms) = (record.sector.id, record.sector.phase(), record.since_ms());
     let running = Turn::Running {
         since_ms,
@@ -223,7 +238,7 @@ fn turn(miner: &Miner, record: &SectorRecord, sealing: &[Sealing]) -> Turn {
     };
     match phase {
         Phase::Closed => {
-            let places = usize::try_from(miner.prover.sectors_at_once()).unwrap_or(usize::MAX);
+            let places = usize::try_from(prover.sectors_at_once()).unwrap_or(usize::MAX);
             let before: Vec<&Sealing> = sealing.iter().filter(|work| work.sector < id).collect();
             let waited_for = (before.len() + 1).saturating_sub(places);
             let ahead = |(index, work): (usize, &Sealing)| QueuedJob {
@@ -238,7 +253,7 @@ fn turn(miner: &Miner, record: &SectorRecord, sealing: &[Sealing]) -> Turn {
                 false => Turn::Queued { behind },
             }
         }
-        phase if is_computed(phase) => of_jobs(id, &miner.prover.jobs()).unwrap_or(running),
+        phase if is_computed(phase) => of_jobs(id, &prover.jobs()).unwrap_or(running),
         _ => running,
     }
 }

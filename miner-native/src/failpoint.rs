@@ -128,7 +128,7 @@ pub struct UnknownPoint {
 pub fn arm() -> Result<(), UnknownPoint> {
     let value = std::env::var(VARIABLE).unwrap_or_default();
     let Some(armed) = parse(&value)? else { return Ok(()) };
-    eprintln!("{VARIABLE} is set: this process will kill itself at {value}");
+    crate::console::stderr(&format!("{VARIABLE} is set: this process will kill itself at {value}"));
     // A second call finds the first one's.
     let _ = ARMED.set(Some(armed));
     Ok(())
@@ -169,7 +169,7 @@ pub fn reach_message(purpose: &str, step: &str) {
 
 fn strike(armed: &Armed, name: &str) {
     if armed.name == name && armed.seen.fetch_add(1, Ordering::SeqCst) + 1 == armed.at {
-        eprintln!("killed at {name}");
+        crate::console::stderr(&format!("killed at {name}"));
         #[cfg(unix)]
         let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL);
         // Where there are no signals; nobody else gets here.

@@ -5,13 +5,13 @@
 //! finished sector would let in a handful and turn the rest away. Asked by [`crate::network`] for every proposal that is
 //! good otherwise; refusals are not kept, so the same proposal may be accepted later.
 
-use crate::miner::Miner;
 use crate::operator::IntakeStatus;
-use crate::prover::Step;
-use crate::store::{EffectKind, StoreError, Tally};
+use crate::prover::{Prover, Step};
+use crate::settings::SettingsStore;
+use crate::store::{EffectKind, MinerStore, StoreError, Tally};
 use shared::deal::RejectionCode;
 use shared::piece::SectorSize;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The usual bound of bytes, in sectors.
 const USUAL_SECTORS: u64 = 64;
@@ -75,13 +75,26 @@ impl AdmissionControl {
     }
 }
 
-/// The admission of one miner.
-#[derive(Debug, Default)]
+/// The intake of one miner.
 pub struct Intake {
+    sector_size: SectorSize,
+    store: MinerStore,
+    prover: Arc<Prover>,
+    settings: Arc<SettingsStore>,
     admission: Mutex<AdmissionControl>,
 }
 
 impl Intake {
+    pub fn new(sector_size: SectorSize, store: MinerStore, prover: Arc<Prover>, settings: Arc<SettingsStore>) -> Self {
+        Self {
+            sector_size,
+            store,
+            prover,
+            settings,
+            admission: Mutex::default(),
+        }
+    }
+
     fn admission(&self) -> MutexGuard<'_, AdmissionControl> {
         // One flag: whole after a panic, too.
         self.admission.lock().unwrap_or_else(PoisonError::into_inner)
@@ -99,14 +112,14 @@ pub fn bounds(size: SectorSize, max_bytes: u64, max_deals: u64) -> Load {
 
 /// Why a piece of `size` bytes does not come in now; `None` when it does.
 /// `unsealed` is what waits now.
-pub(crate) fn refuses(miner: &Miner, unsealed: Tally, size: u64) -> Option<(RejectionCode, String)> {
-    if let Err(error) = miner.prover.check_memory() {
+pub(crate) fn refuses(service: &Intake, unsealed: Tally, size: u64) -> Option<(RejectionCode, String)> {
+    if let Err(error) = service.prover.check_memory() {
         tracing::warn!(%error, "a proposal was refused: the machine cannot seal");
         let text = "this miner's machine has too little memory to seal a sector at present: propose again later, or to another";
         return Some((RejectionCode::CannotSeal, text.to_owned()));
     }
-    let (load, bound) = (Load::from(unsealed), bound_of(miner));
-    let mut admission = miner.intake.admission();
+    let (load, bound) = (Load::from(unsealed), bound_of(service));
+    let mut admission = service.admission();
     let was_closed = admission.is_closed;
     if admission.admits(load, bound, size) {
         if was_closed {
@@ -121,19 +134,17 @@ pub(crate) fn refuses(miner: &Miner, unsealed: Tally, size: u64) -> Option<(Reje
             "too much waits to be sealed: no new deals for now"
         );
     }
-    let text = reason(load, retry_ms(miner, load, bound, size));
+    let text = reason(load, retry_ms(service, load, bound, size));
     Some((RejectionCode::SealingBacklog, text))
 }
 
 /// How intake is doing.
-pub(crate) fn status(miner: &Miner) -> Result<IntakeStatus, StoreError> {
-    let unsealed = miner.store.tally(&EffectKind::UNSEALED)?;
-    let (load, bound) = (Load::from(unsealed), bound_of(miner));
-    let reason = match miner.prover.check_memory() {
+pub(crate) fn status(service: &Intake) -> Result<IntakeStatus, StoreError> {
+    let unsealed = service.store.tally(&EffectKind::UNSEALED)?;
+    let (load, bound) = (Load::from(unsealed), bound_of(service));
+    let reason = match service.prover.check_memory() {
         Err(error) => Some(error.to_string()),
-        Ok(()) if !miner.intake.admission().admits(load, bound, 0) => {
-            Some(reason(load, retry_ms(miner, load, bound, 0)))
-        }
+        Ok(()) if !service.admission().admits(load, bound, 0) => Some(reason(load, retry_ms(service, load, bound, 0))),
         Ok(()) => None,
     };
     Ok(IntakeStatus {
@@ -146,10 +157,10 @@ pub(crate) fn status(miner: &Miner) -> Result<IntakeStatus, StoreError> {
     })
 }
 
-fn bound_of(miner: &Miner) -> Load {
-    let settings = miner.settings.now();
+fn bound_of(service: &Intake) -> Load {
+    let settings = service.settings.now();
     bounds(
-        miner.sector_size,
+        service.sector_size,
         settings.staging_max_bytes,
         settings.staging_max_deals,
     )
@@ -162,12 +173,12 @@ fn reason(load: Load, retry_ms: Option<u64>) -> String {
 }
 
 /// When enough will be sealed, by how long steps take here; `None` when that is not known.
-fn retry_ms(miner: &Miner, load: Load, bound: Load, size: u64) -> Option<u64> {
-    let expected = |step| miner.prover.expected(step, 1).ms;
+fn retry_ms(service: &Intake, load: Load, bound: Load, size: u64) -> Option<u64> {
+    let expected = |step| service.prover.expected(step, 1).ms;
     let encoding = expected(Step::PreCommit1)?.saturating_add(expected(Step::PreCommit2)?);
     // Encoding and proving overlap: the slower of both sets the pace.
-    let a_sector = encoding.max(expected(miner.prover.proving_step())?);
-    Some(sectors_until(load, bound, size, miner.sector_size.usable()).saturating_mul(a_sector))
+    let a_sector = encoding.max(expected(service.prover.proving_step())?);
+    Some(sectors_until(load, bound, size, service.sector_size.usable()).saturating_mul(a_sector))
 }
 
 /// Sectors that must be sealed before a piece of `size` bytes comes in; at least one.

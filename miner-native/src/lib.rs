@@ -12,14 +12,18 @@
 //! - [`client`]: the storage client of the terminal, from a file to a proof and back
 //! - [`settings`]: what the operator may change; [`ask_publisher`]: the price on the chain; [`operator`]: requests to a miner
 //! - [`explaining`]: why a deal or a sector is not done; [`failpoint`]: where tests kill the daemon
+//! - [`worker`]: whose key signs; [`storage_check`]: whether the disk takes what is to be remembered; [`assembly`]: what each service
+//!   is given; [`supervisor`] and [`on_head`]: how services run
 //! - [`web`]: the page and its status; [`daemon`]: all of it in one process; [`commands`]: the command line
 #![forbid(unsafe_code)]
 
 pub mod ask_publisher;
+pub mod assembly;
 pub mod chain_access;
 pub mod client;
 pub mod clock;
 pub mod commands;
+pub mod console;
 pub mod daemon;
 pub mod data_dir;
 pub mod deal_expiry;
@@ -27,8 +31,8 @@ pub mod devnet;
 pub mod explaining;
 pub mod failpoint;
 pub mod intake;
-pub mod miner;
 pub mod network;
+pub mod on_head;
 pub mod open_database;
 pub mod operator;
 pub mod packing;
@@ -41,9 +45,11 @@ pub mod sealing;
 pub mod settings;
 pub mod slashing;
 pub mod staging;
+pub mod storage_check;
 pub mod store;
 pub mod supervisor;
 #[cfg(test)]
 mod testing;
 pub mod wallet;
 pub mod web;
+pub mod worker;

@@ -8,23 +8,30 @@
 mod files;
 mod pace;
 
-use crate::chain_access::ChainError;
+use crate::chain_access::{ChainAccess, ChainError};
+use crate::clock::now_ms;
 use crate::failpoint;
-use crate::miner::{now_ms, Backoff, Miner};
+use crate::on_head::{on_heads, OnHead};
+use crate::open_database::blocking;
 use crate::operator::ProvingStatus;
-use crate::prover::{ProverError, Step};
-use crate::store::{PostRecord, StoreError};
+use crate::prover::{Prover, ProverError, Step};
+use crate::store::{MinerStore, PostRecord, StoreError};
+use crate::supervisor::{Lifeline, ServiceError};
 use shared::chain::actors::miner::late_fee;
 use shared::chain::faults::{FaultSet, IntSet};
 use shared::chain::randomness::{draw, Purpose};
 use shared::chain::view::{MinerView, ReceiptView, SectorView, WindowView};
-use shared::chain::{calls, AttoFil, Call, Epoch};
-use shared::piece::Commitment;
-use shared::ports::verifier::{VerifierFault, WindowPoStClaim};
+use shared::chain::{calls, Address, AttoFil, Call, Epoch, Policy};
+use shared::piece::{Commitment, SectorSize};
+use shared::ports::verifier::{prover_id, ProofVerifier, VerifierFault, WindowPoStClaim};
 use shared::sector::post::FEE_MARGIN;
-use shared::sector::{post_duty, prover_id, PostDuty, PostFacts};
+use shared::sector::{post_duty, PostDuty, PostFacts};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// What health calls a proof that was not delivered in its window.
+const LATE: &str = "late proof";
 
 /// Why a proof was not delivered; it is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -43,25 +50,50 @@ pub enum PostError {
     Faulty { sectors: Vec<u64>, deadline: Epoch },
 }
 
-/// Proves until the process ends.
-pub fn start(miner: Arc<Miner>) {
-    tokio::spawn(async move {
-        let mut heads = miner.chain.heads();
-        let mut backoff = Backoff::default();
-        let mut watch = Watch::default();
-        let longest = pace::longest_rest(miner.chain.connected_network().block_time_ms, &miner.policy);
-        while heads.changed().await.is_ok() {
-            let height = heads.borrow_and_update().height;
-            match watch.look(&miner, height).await {
-                Ok(()) => backoff = Backoff::default(),
-                Err(error) => {
-                    tracing::error!(%error, "no proof-of-spacetime was delivered; trying again");
-                    // However short the blocks are, a window sees several attempts.
-                    let _ = tokio::time::timeout(longest, backoff.pause()).await;
-                }
-            }
-        }
-    });
+/// What proving works with.
+#[derive(Clone)]
+pub struct Proving {
+    pub address: Address,
+    pub sector_size: SectorSize,
+    pub policy: Policy,
+    pub store: MinerStore,
+    /// Signs as the miner's worker.
+    pub chain: ChainAccess,
+    pub prover: Arc<Prover>,
+    /// Checks our own proofs before they are sent.
+    pub verifier: Arc<dyn ProofVerifier + Send + Sync>,
+}
+
+impl Proving {
+    /// Proves until it is to stop.
+    pub async fn run(self, lifeline: Lifeline) -> Result<(), ServiceError> {
+        let (chain, watch) = (self.chain.clone(), Watch::default());
+        on_heads(&mut Task { service: self, watch }, &chain, &lifeline).await
+    }
+}
+
+struct Task {
+    service: Proving,
+    watch: Watch,
+}
+
+impl OnHead for Task {
+    type Error = PostError;
+    // Sectors of 32 GiB, many of them, on a slow machine.
+    const LONGEST_TICK: Duration = Duration::from_secs(3600);
+    const FAILED: &'static str = "no proof-of-spacetime was delivered";
+
+    async fn tick(&mut self, height: Epoch, lifeline: &Lifeline) -> Result<(), PostError> {
+        self.watch.tick(&self.service, height, lifeline).await
+    }
+
+    /// However short the blocks are, a window sees several attempts.
+    fn longest_rest(&self) -> Duration {
+        pace::longest_rest(
+            self.service.chain.connected_network().block_time_ms,
+            &self.service.policy,
+        )
+    }
 }
 
 /// A proof that was computed: sending it again costs nothing.
@@ -87,62 +119,70 @@ pub struct Watch {
 }
 
 /// How the next proof stands to the time that its window gives.
-pub(crate) fn status(miner: &Miner, view: &MinerView) -> ProvingStatus {
+pub(crate) fn status(service: &Proving, view: &MinerView) -> ProvingStatus {
     let sectors = view.sectors.iter().filter(|sector| sector.in_proving_set).count();
-    let expected = miner.prover.expected(Step::WindowPost, sectors.max(1));
+    let expected = service.prover.expected(Step::WindowPost, sectors.max(1));
     pace::standing(
         sectors,
         expected,
-        miner.chain.connected_network().block_time_ms,
-        &miner.policy,
+        service.chain.connected_network().block_time_ms,
+        &service.policy,
     )
 }
 
 impl Watch {
     /// Does what is due at `height`.
-    pub async fn look(&mut self, miner: &Miner, height: Epoch) -> Result<(), PostError> {
-        let Some(view) = miner.chain.miner(&miner.address).await? else {
+    pub async fn tick(&mut self, service: &Proving, height: Epoch, lifeline: &Lifeline) -> Result<(), PostError> {
+        let Some(view) = service.chain.miner(&service.address).await? else {
             return Ok(());
         };
         let Some(window) = view.proving_window else {
             return Ok(());
         };
-        if self.window_end != Some(window.end) {
-            self.warn(miner, &view);
+        match is_late(&view, window, height) {
+            true => {
+                let end = window.end;
+                let text = format!("the proof of the window that ended at block {end} is late: each block costs a fee, and the sectors are lost after {} blocks", service.policy.grace);
+                lifeline.failing(LATE, &text);
+            }
+            false => lifeline.well(LATE),
         }
-        self.clear_away(miner, &view, window).await?;
-        match post_duty(height, &PostFacts::of(&view), &miner.policy) {
+        if self.window_end != Some(window.end) {
+            self.warn(service, &view);
+        }
+        self.clear_away(service, &view, window).await?;
+        match post_duty(height, &PostFacts::of(&view), &service.policy) {
             PostDuty::Nothing => Ok(()),
             PostDuty::WaitUntil(_) if height < window.start => {
-                self.files.look(miner, &view, Some(window), height).await
+                self.files.tick(service, &view, Some(window), height).await
             }
             PostDuty::WaitUntil(_) => Ok(()),
             PostDuty::Prove { randomness_at, .. } => {
-                self.prove(miner, &view, window, randomness_at, height).await?;
+                self.prove(service, &view, window, randomness_at, height).await?;
                 // The next period's first look at the files is at its beginning.
                 self.files.again();
                 Ok(())
             }
-            PostDuty::Restart { value } => self.begin_again(miner, &view, window, value, height).await,
+            PostDuty::Restart { value } => self.begin_again(service, &view, window, value, height).await,
         }
     }
 
     /// The message of the window before this one is done with, also when the process ended before it said so.
-    async fn clear_away(&mut self, miner: &Miner, view: &MinerView, window: WindowView) -> Result<(), PostError> {
+    async fn clear_away(&mut self, service: &Proving, view: &MinerView, window: WindowView) -> Result<(), PostError> {
         if self.window_end == Some(window.end) {
             return Ok(());
         }
-        let before = Epoch(window.end.0.saturating_sub(miner.policy.proving_period));
+        let before = Epoch(window.end.0.saturating_sub(service.policy.proving_period));
         let purpose = post_purpose(before);
-        remember(miner, view, before, &purpose).await?;
-        miner.chain.settle(&purpose)?;
+        remember(service, view, before, &purpose).await?;
+        service.chain.settle(&purpose)?;
         self.window_end = Some(window.end);
         Ok(())
     }
 
     /// Tells the operator, at the start and whenever that changes, that proofs take too long for their windows.
-    fn warn(&mut self, miner: &Miner, view: &MinerView) {
-        let warning = status(miner, view).warning;
+    fn warn(&mut self, service: &Proving, view: &MinerView) {
+        let warning = status(service, view).warning;
         if let Some(warning) = warning.as_ref().filter(|_| !self.warned) {
             tracing::warn!("{warning}");
         }
@@ -153,7 +193,7 @@ impl Watch {
     /// Paying for it is better than waiting to be slashed, which costs the sectors too.
     async fn begin_again(
         &mut self,
-        miner: &Miner,
+        service: &Proving,
         view: &MinerView,
         window: WindowView,
         value: AttoFil,
@@ -161,21 +201,21 @@ impl Watch {
     ) -> Result<(), PostError> {
         let missed = view.sectors.iter().any(|sector| sector.in_proving_set);
         if !missed {
-            self.files.look(miner, view, None, height).await?;
+            self.files.tick(service, view, None, height).await?;
         }
         // Of faulty sectors alone no period can be begun.
         let provable = |sector: &SectorView| sector.fault.as_ref().is_none_or(|fault| fault.recovering);
         if missed || view.sectors.iter().any(provable) {
             tracing::error!(window_end = %window.end, %value, "no proof is possible any more in this period: beginning a new one");
-            let call = calls::restart_proving(&miner.address, value);
-            send(miner, &format!("restart-{}", window.end), call).await?;
+            let call = calls::restart_proving(&service.address, value);
+            send(service, &format!("restart-{}", window.end), call).await?;
         }
         Ok(())
     }
 
     async fn prove(
         &mut self,
-        miner: &Miner,
+        service: &Proving,
         view: &MinerView,
         window: WindowView,
         randomness_at: Epoch,
@@ -184,20 +224,20 @@ impl Watch {
         let began = std::time::Instant::now();
         let is_ready = self.proof.as_ref().is_some_and(|proof| proof.window_end == window.end);
         if !is_ready {
-            self.proof = Some(compute(miner, view, window, randomness_at, height).await?);
+            self.proof = Some(compute(service, view, window, randomness_at, height).await?);
         }
         let Some(proof) = &self.proof else { return Ok(()) };
-        let done: IntSet = miner
+        let done: IntSet = service
             .store
             .releasing()?
             .intersection(&committed(view))
             .copied()
             .collect();
         let purpose = post_purpose(window.end);
-        let value = fee(miner, window.end).await?;
+        let value = fee(service, window.end).await?;
         let faults = FaultSet::of(proof.given_up.iter().copied());
-        let call = calls::submit_post_without(&miner.address, &proof.bytes, &faults, &done, value);
-        let (message, receipt) = match send(miner, &purpose, call).await {
+        let call = calls::submit_post_without(&service.address, &proof.bytes, &faults, &done, value);
+        let (message, receipt) = match send(service, &purpose, call).await {
             Ok(sent) => sent,
             Err(error) => {
                 // The next attempt computes it anew: the proving set may be another by then.
@@ -210,7 +250,7 @@ impl Watch {
             window_end = %window.end, height = %receipt.height, ?sectors, fee = %value, released = ?done.0,
             seconds = format!("{:.1}", began.elapsed().as_secs_f64()), "proof-of-spacetime accepted"
         );
-        miner.store.keep_post(&PostRecord {
+        service.store.keep_post(&PostRecord {
             window_end: window.end,
             height: receipt.height,
             message,
@@ -224,15 +264,15 @@ impl Watch {
 
 /// Writes down the proof of a window that is over, when the process ended after it came to a block and before that was
 /// written down.
-async fn remember(miner: &Miner, view: &MinerView, window_end: Epoch, purpose: &str) -> Result<(), PostError> {
-    let Some(message) = miner.chain.made(purpose) else {
+async fn remember(service: &Proving, view: &MinerView, window_end: Epoch, purpose: &str) -> Result<(), PostError> {
+    let Some(message) = service.chain.made(purpose) else {
         return Ok(());
     };
-    if miner.store.has_post(window_end)? {
+    if service.store.has_post(window_end)? {
         return Ok(());
     }
-    match miner.chain.receipt(&message).await {
-        Ok(Some(receipt)) if receipt.exit_code == 0 => Ok(miner.store.keep_post(&PostRecord {
+    match service.chain.receipt(&message).await {
+        Ok(Some(receipt)) if receipt.exit_code == 0 => Ok(service.store.keep_post(&PostRecord {
             window_end,
             height: receipt.height,
             message: message.to_string(),
@@ -243,6 +283,11 @@ async fn remember(miner: &Miner, view: &MinerView, window_end: Epoch, purpose: &
         Ok(_) | Err(ChainError::Pruned { .. }) => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether a window has ended without the proof that was due in it.
+fn is_late(view: &MinerView, window: WindowView, height: Epoch) -> bool {
+    height > window.end && view.sectors.iter().any(|sector| sector.in_proving_set)
 }
 
 fn post_purpose(window_end: Epoch) -> String {
@@ -259,28 +304,32 @@ fn committed(view: &MinerView) -> BTreeSet<u64> {
 
 /// Computes a proof over the proving set; near the window's end without those that cannot be proven.
 async fn compute(
-    miner: &Miner,
+    service: &Proving,
     view: &MinerView,
     window: WindowView,
     randomness_at: Epoch,
     height: Epoch,
 ) -> Result<Proof, PostError> {
     // Nothing of sealing begins until this proof, or the next attempt at it, is over.
-    let _due = miner.prover.post_is_due();
-    let beacon = miner.chain.beacon(randomness_at).await?;
-    let randomness = draw(Purpose::WindowPoSt, &beacon, &miner.address);
+    let _due = service.prover.post_is_due();
+    let beacon = service.chain.beacon(randomness_at).await?;
+    let randomness = draw(Purpose::WindowPoSt, &beacon, &service.address);
     let due = view.sectors.iter().filter(|sector| sector.in_proving_set);
     let mut covered: Vec<(u64, Commitment)> = due.map(|sector| (sector.id, sector.comm_r)).collect();
     let mut given_up = BTreeSet::new();
     failpoint::hit_failpoint("post.begun");
-    let bytes = match miner.prover.window_post(randomness, covered.clone()).await {
+    let bytes = match service.prover.window_post(randomness, covered.clone()).await {
         Ok(bytes) => bytes,
         Err(error) => {
             let Some(faulty) = error.faulty().map(<[u64]>::to_vec) else {
                 return Err(error.into());
             };
-            let expected = miner.prover.expected(Step::WindowPost, covered.len()).ms;
-            let margin = pace::give_up_margin(expected, miner.chain.connected_network().block_time_ms, &miner.policy);
+            let expected = service.prover.expected(Step::WindowPost, covered.len()).ms;
+            let margin = pace::give_up_margin(
+                expected,
+                service.chain.connected_network().block_time_ms,
+                &service.policy,
+            );
             let deadline = Epoch(window.end.0.saturating_sub(margin));
             // Given up only when that saves others: files that are gone may come back, a lost sector does not.
             if height < deadline || faulty.len() >= covered.len() {
@@ -292,18 +341,18 @@ async fn compute(
             tracing::error!(sectors = ?faulty, "given up: their files are not whole, and the others' proof is due");
             given_up.extend(faulty);
             covered.retain(|(id, _)| !given_up.contains(id));
-            miner.prover.window_post(randomness, covered.clone()).await?
+            service.prover.window_post(randomness, covered.clone()).await?
         }
     };
     failpoint::hit_failpoint("post.computed");
     let claim = WindowPoStClaim {
-        sector_size: miner.sector_size,
-        prover_id: prover_id(&miner.address),
+        sector_size: service.sector_size,
+        prover_id: prover_id(&service.address),
         randomness,
         sectors: covered,
         proof: bytes,
     };
-    if !tokio::task::block_in_place(|| miner.verifier.verify_window_post(&claim))? {
+    if !blocking(|| service.verifier.verify_window_post(&claim))? {
         return Err(PostError::Invalid);
     }
     failpoint::hit_failpoint("post.checked");
@@ -317,33 +366,33 @@ async fn compute(
 
 /// What the chain will ask for when the message gets into a block some blocks from now, also when sectors that are being
 /// committed have locked up more by then. What is too much comes back.
-async fn fee(miner: &Miner, window_end: Epoch) -> Result<AttoFil, PostError> {
-    let height = miner.chain.head().await?.height.plus(FEE_MARGIN);
+async fn fee(service: &Proving, window_end: Epoch) -> Result<AttoFil, PostError> {
+    let height = service.chain.head().await?.height.plus(FEE_MARGIN);
     if height <= window_end {
         return Ok(AttoFil::ZERO);
     }
-    let Some(view) = miner.chain.miner(&miner.address).await? else {
+    let Some(view) = service.chain.miner(&service.address).await? else {
         return Ok(AttoFil::ZERO);
     };
-    let coming = miner
+    let coming = service
         .policy
         .sector_collateral
         .checked_mul(view.pre_commits.len() as u128);
     let collateral = view.collateral.checked_add(coming.unwrap_or_default());
     let collateral = collateral.unwrap_or(view.collateral);
-    Ok(late_fee(&miner.policy, collateral, window_end, height))
+    Ok(late_fee(&service.policy, collateral, window_end, height))
 }
 
 /// Sends a call and waits for it; a refused one may be made anew.
-async fn send(miner: &Miner, purpose: &str, call: Call) -> Result<(String, ReceiptView), PostError> {
-    match miner.chain.call(purpose, call).await {
+async fn send(service: &Proving, purpose: &str, call: Call) -> Result<(String, ReceiptView), PostError> {
+    match service.chain.call(purpose, call).await {
         Ok((message, receipt)) => {
-            miner.chain.settle(purpose)?;
+            service.chain.settle(purpose)?;
             Ok((message.to_string(), receipt))
         }
         Err(error) => {
             if matches!(error, ChainError::Failed { .. } | ChainError::Dropped { .. }) {
-                miner.chain.forget(purpose)?;
+                service.chain.forget(purpose)?;
             }
             Err(error.into())
         }

@@ -4,9 +4,11 @@
 //! bounded number at a time, and redemptions are written down, sent and followed. A restart goes on from the books: the
 //! same voucher is always the same message. [`redeem_now`] is the operator's `deals redeem`. Next: [`crate::deal_expiry`].
 
-use crate::chain_access::{ChainError, MessageStatus};
-use crate::miner::{Backoff, Miner};
-use crate::store::{RedemptionRecord, RedemptionStage, StoreError};
+use crate::chain_access::{ChainAccess, ChainError, MessageStatus};
+use crate::on_head::{on_heads, OnHead};
+use crate::settings::SettingsStore;
+use crate::store::{MinerStore, RedemptionRecord, RedemptionStage, StoreError};
+use crate::supervisor::{Lifeline, ServiceError};
 use cid::Cid;
 use shared::chain::calls::GAS_PRICE;
 use shared::chain::{calls, AttoFil, Call, Epoch};
@@ -16,6 +18,8 @@ use shared::payment::{ChannelFacts, InclusionEvidence, PaymentVoucher, Redemptio
 use shared::wire::cbor::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
 
 /// Channels that are asked about at one head. All of a miner's deals come round in a fortieth of the blocks that a
 /// cancelled channel lives on ([`shared::chain::policy::CANCEL_DELAY`]).
@@ -82,23 +86,38 @@ pub enum Standing {
     Over { unpaid: AttoFil },
 }
 
-/// Redeems until the process ends.
-pub fn start(miner: Arc<Miner>) {
-    tokio::spawn(async move {
-        let mut heads = miner.chain.heads();
-        let mut watch = Watch::default();
-        let mut backoff = Backoff::default();
-        while heads.changed().await.is_ok() {
-            let height = heads.borrow_and_update().height;
-            match watch.look(&miner, height).await {
-                Ok(()) => backoff = Backoff::default(),
-                Err(error) => {
-                    tracing::warn!(%error, "vouchers could not be looked at; trying again");
-                    backoff.pause().await;
-                }
-            }
-        }
-    });
+/// What redeeming works with. Clones take turns.
+#[derive(Clone)]
+pub struct Redeeming {
+    pub store: MinerStore,
+    /// Signs as the miner's owner, whom channels pay.
+    pub chain: ChainAccess,
+    pub settings: Arc<SettingsStore>,
+    /// Held while a redemption is decided on, sent or followed.
+    pub turn: Arc<Mutex<()>>,
+}
+
+impl Redeeming {
+    /// Redeems until it is to stop.
+    pub async fn run(self, lifeline: Lifeline) -> Result<(), ServiceError> {
+        let (chain, watch) = (self.chain.clone(), Watch::default());
+        on_heads(&mut Task { service: self, watch }, &chain, &lifeline).await
+    }
+}
+
+struct Task {
+    service: Redeeming,
+    watch: Watch,
+}
+
+impl OnHead for Task {
+    type Error = RedeemError;
+    const LONGEST_TICK: Duration = Duration::from_secs(300);
+    const FAILED: &'static str = "vouchers could not be looked at";
+
+    async fn tick(&mut self, height: Epoch, _: &Lifeline) -> Result<(), RedeemError> {
+        self.watch.tick(&self.service, height).await
+    }
 }
 
 /// Goes round the deals with vouchers.
@@ -112,18 +131,18 @@ pub struct Watch {
 
 impl Watch {
     /// Looks after the next deals of the round.
-    pub async fn look(&mut self, miner: &Miner, height: Epoch) -> Result<(), RedeemError> {
-        if !miner.settings.now().redeem {
+    pub async fn tick(&mut self, service: &Redeeming, height: Epoch) -> Result<(), RedeemError> {
+        if !service.settings.now().redeem {
             return Ok(());
         }
         // A deal that has ended comes round no more.
         while self.losses_logged.len() > MOST_LOGGED {
             self.losses_logged.pop_first();
         }
-        for (cid, record) in &miner.store.earning(self.after, PER_HEAD)? {
+        for (cid, record) in &service.store.earning(self.after, PER_HEAD)? {
             // Before it is looked at: one whose look fails does not hold up those after it.
             self.after = Some(*cid);
-            let standing = tend(miner, cid, &record.deal, height).await?;
+            let standing = tend(service, cid, &record.deal, height).await?;
             if let Standing::Over { unpaid } = standing {
                 if !unpaid.is_zero() && self.losses_logged.insert(*cid, unpaid).is_none() {
                     tracing::error!(deal = %cid, %unpaid, "vouchers were not redeemed in time and will never be paid");
@@ -135,17 +154,17 @@ impl Watch {
 }
 
 /// Follows a redemption that is on its way, or begins one if it is time.
-async fn tend(miner: &Miner, cid: &Cid, deal: &MinerDeal, height: Epoch) -> Result<Standing, RedeemError> {
-    let _turn = miner.redeeming.lock().await;
-    let books = miner.store.redemptions(cid)?;
+async fn tend(service: &Redeeming, cid: &Cid, deal: &MinerDeal, height: Epoch) -> Result<Standing, RedeemError> {
+    let _turn = service.turn.lock().await;
+    let books = service.store.redemptions(cid)?;
     if let Some(sent) = in_flight(&books) {
-        follow(miner, cid, deal, sent, height).await?;
+        follow(service, cid, deal, sent, height).await?;
         return Ok(Standing::Waiting);
     }
-    let standing = standing(miner, deal, height).await?;
+    let standing = standing(service, deal, height).await?;
     if let Standing::Due(due) = &standing {
         if is_time(due, &books, height) {
-            send(miner, cid, due, &books, height).await?;
+            send(service, cid, due, &books, height).await?;
         }
     }
     Ok(standing)
@@ -159,15 +178,15 @@ pub fn in_flight(books: &[RedemptionRecord]) -> Option<&RedemptionRecord> {
 }
 
 /// How a complete deal's vouchers stand at `height`, by the chain's channel.
-pub async fn standing(miner: &Miner, deal: &MinerDeal, height: Epoch) -> Result<Standing, RedeemError> {
+pub async fn standing(service: &Redeeming, deal: &MinerDeal, height: Epoch) -> Result<Standing, RedeemError> {
     let payment = &deal.proposal.proposal.payment;
     let promised = deal.vouchers().iter().map(|voucher| voucher.amount).max();
     let (Some(promised), Some(id)) = (promised, payment.channel) else {
         return Ok(Standing::Over { unpaid: AttoFil::ZERO });
     };
-    let Some(view) = miner.chain.channel(&payment.payer, id).await? else {
+    let Some(view) = service.chain.channel(&payment.payer, id).await? else {
         // Closed by us with the last voucher, or reclaimed by the payer after its end: the books know which.
-        let books = miner.store.redemptions(&deal.proposal.cid())?;
+        let books = service.store.redemptions(&deal.proposal.cid())?;
         let done = books.iter().filter(|record| record.gained().is_some());
         let reached = done.map(|record| record.amount).max().unwrap_or_default();
         let unpaid = promised.checked_sub(reached).unwrap_or_default();
@@ -223,7 +242,13 @@ fn purpose(cid: &Cid, amount: AttoFil) -> String {
 
 /// Writes a redemption down and sends it.
 /// FAIL: the process may end after the first line. THEN: [`follow`] sends the message, the same or now.
-async fn send(miner: &Miner, cid: &Cid, due: &Due, books: &[RedemptionRecord], at: Epoch) -> Result<Cid, RedeemError> {
+async fn send(
+    service: &Redeeming,
+    cid: &Cid,
+    due: &Due,
+    books: &[RedemptionRecord],
+    at: Epoch,
+) -> Result<Cid, RedeemError> {
     let amount = due.voucher.amount;
     let known = books.iter().find(|record| record.amount == amount);
     let record = RedemptionRecord {
@@ -231,15 +256,15 @@ async fn send(miner: &Miner, cid: &Cid, due: &Due, books: &[RedemptionRecord], a
         attempts: known.map_or(0, |record| record.attempts).saturating_add(1),
         stage: RedemptionStage::Sent { at, before: due.before },
     };
-    miner.store.keep_redemption(cid, &record)?;
-    let message = miner.chain.submit(&purpose(cid, amount), due.call()).await?;
+    service.store.keep_redemption(cid, &record)?;
+    let message = service.chain.submit(&purpose(cid, amount), due.call()).await?;
     tracing::info!(deal = %cid, amount = %amount, gain = %due.gain, urgency = ?due.urgency, "redeeming a voucher");
     Ok(message)
 }
 
 /// Looks what became of a redemption, and writes it down.
 async fn follow(
-    miner: &Miner,
+    service: &Redeeming,
     cid: &Cid,
     deal: &MinerDeal,
     sent: &RedemptionRecord,
@@ -258,68 +283,68 @@ async fn follow(
         .and_then(ProofInfo::evidence)
         .filter(|_| voucher.condition.is_some());
     let redeemer = conditional.map_or_else(Vec::new, |evidence| InclusionEvidence::parameters(&evidence));
-    let message = match miner.chain.submit(&purpose, calls::redeem(voucher, redeemer)).await {
+    let message = match service.chain.submit(&purpose, calls::redeem(voucher, redeemer)).await {
         Ok(message) => message,
-        Err(ChainError::Dropped { reason }) => return give_up(miner, cid, sent, height, reason),
+        Err(ChainError::Dropped { reason }) => return give_up(service, cid, sent, height, reason),
         Err(error) => return Err(error.into()),
     };
     let gained = sent.amount.checked_sub(before).unwrap_or_default();
-    let stage = match miner.chain.message_status(&message).await? {
+    let stage = match service.chain.message_status(&message).await? {
         MessageStatus::Waiting | MessageStatus::Unsent => return Ok(sent.stage.clone()),
         MessageStatus::Mined { receipt, .. } if receipt.exit_code == 0 => RedemptionStage::Done {
             message: message.to_string(),
             height: receipt.height,
             gained,
         },
-        MessageStatus::Mined { receipt, .. } => return give_up(miner, cid, sent, height, receipt.error),
-        MessageStatus::Dropped { reason, .. } => return give_up(miner, cid, sent, height, reason),
+        MessageStatus::Mined { receipt, .. } => return give_up(service, cid, sent, height, receipt.error),
+        MessageStatus::Dropped { reason, .. } => return give_up(service, cid, sent, height, reason),
         // Too long ago for the chain to tell: what the channel has paid does.
-        MessageStatus::Pruned { height } if is_paid(miner, voucher).await? => RedemptionStage::Done {
+        MessageStatus::Pruned { height } if is_paid(service, voucher).await? => RedemptionStage::Done {
             message: message.to_string(),
             height,
             gained,
         },
         MessageStatus::Pruned { .. } | MessageStatus::Unknown => {
             let reason = "the chain does not know the message any more".to_owned();
-            return give_up(miner, cid, sent, height, reason);
+            return give_up(service, cid, sent, height, reason);
         }
     };
     let record = RedemptionRecord {
         stage: stage.clone(),
         ..sent.clone()
     };
-    miner.store.keep_redemption(cid, &record)?;
-    miner.chain.settle(&purpose)?;
+    service.store.keep_redemption(cid, &record)?;
+    service.chain.settle(&purpose)?;
     tracing::info!(deal = %cid, amount = %sent.amount, %gained, "a voucher was redeemed");
     Ok(stage)
 }
 
-async fn is_paid(miner: &Miner, voucher: &PaymentVoucher) -> Result<bool, RedeemError> {
-    let channel = miner.chain.channel(&voucher.payer, voucher.channel).await?;
+async fn is_paid(service: &Redeeming, voucher: &PaymentVoucher) -> Result<bool, RedeemError> {
+    let channel = service.chain.channel(&voucher.payer, voucher.channel).await?;
     Ok(channel.is_some_and(|channel| channel.amount_redeemed >= voucher.amount))
 }
 
 /// Writes down that the chain refused a redemption; the voucher may be tried again.
 fn give_up(
-    miner: &Miner,
+    service: &Redeeming,
     cid: &Cid,
     sent: &RedemptionRecord,
     at: Epoch,
     reason: String,
 ) -> Result<RedemptionStage, RedeemError> {
     tracing::warn!(deal = %cid, amount = %sent.amount, reason, "a redemption failed; trying again later");
-    miner.chain.forget(&purpose(cid, sent.amount))?;
+    service.chain.forget(&purpose(cid, sent.amount))?;
     let stage = RedemptionStage::Failed { at, reason };
     let record = RedemptionRecord {
         stage: stage.clone(),
         ..sent.clone()
     };
-    miner.store.keep_redemption(cid, &record)?;
+    service.store.keep_redemption(cid, &record)?;
     Ok(stage)
 }
 
 /// The voucher that `deals redeem` would take now (spec §4.13, with the parameters that its condition needs).
-pub async fn redeemable(miner: &Miner, deal: &MinerDeal) -> Result<Due, RedeemError> {
+pub async fn redeemable(service: &Redeeming, deal: &MinerDeal) -> Result<Due, RedeemError> {
     if deal.proof().is_none() {
         let state = deal.state();
         return Err(RedeemError::NotEarned { state });
@@ -327,8 +352,8 @@ pub async fn redeemable(miner: &Miner, deal: &MinerDeal) -> Result<Due, RedeemEr
     if deal.vouchers().is_empty() {
         return Err(RedeemError::Free);
     }
-    let height = miner.chain.head().await?.height;
-    match standing(miner, deal, height).await? {
+    let height = service.chain.head().await?.height;
+    match standing(service, deal, height).await? {
         Standing::Due(due) => Ok(*due),
         Standing::Over { unpaid } if !unpaid.is_zero() => Err(RedeemError::Lost { unpaid }),
         Standing::Waiting | Standing::Over { .. } => Err(RedeemError::NoneRedeemable),
@@ -344,26 +369,26 @@ pub struct Redeemed {
 }
 
 /// Redeems the best voucher that is due, and waits until the chain has it.
-pub async fn redeem_now(miner: &Miner, cid: &Cid, deal: &MinerDeal) -> Result<Redeemed, RedeemError> {
-    let _turn = miner.redeeming.lock().await;
-    let due = redeemable(miner, deal).await?;
-    let books = miner.store.redemptions(cid)?;
-    let height = miner.chain.head().await?.height;
+pub async fn redeem_now(service: &Redeeming, cid: &Cid, deal: &MinerDeal) -> Result<Redeemed, RedeemError> {
+    let _turn = service.turn.lock().await;
+    let due = redeemable(service, deal).await?;
+    let books = service.store.redemptions(cid)?;
+    let height = service.chain.head().await?.height;
     if let Some(sent) = in_flight(&books).filter(|sent| sent.amount != due.voucher.amount) {
-        follow(miner, cid, deal, sent, height).await?;
+        follow(service, cid, deal, sent, height).await?;
         return Err(RedeemError::OnItsWay);
     }
-    let message = send(miner, cid, &due, &books, height).await?;
+    let message = send(service, cid, &due, &books, height).await?;
     // What came of it is read in `follow`: here only that something did.
-    let confirmed = miner.chain.confirmed(&message, 0).await;
+    let confirmed = service.chain.confirmed(&message, 0).await;
     if let Err(error @ ChainError::Unreachable { .. }) = confirmed {
         return Err(error.into());
     }
-    let books = miner.store.redemptions(cid)?;
+    let books = service.store.redemptions(cid)?;
     let Some(sent) = in_flight(&books) else {
         return Err(RedeemError::OnItsWay);
     };
-    match follow(miner, cid, deal, sent, height).await? {
+    match follow(service, cid, deal, sent, height).await? {
         RedemptionStage::Done { message, height, .. } => Ok(Redeemed { due, message, height }),
         RedemptionStage::Failed { reason, .. } => Err(RedeemError::Refused { reason }),
         RedemptionStage::Sent { .. } => Err(RedeemError::OnItsWay),

@@ -1,6 +1,6 @@
 //! Gets the miner known to its chain: money, an actor, the right peer id (before step 3 of any deal).
 //!
-//! Called by [`crate::daemon`] at every start; does only what is missing. Next: [`crate::ask_publisher`] publishes the ask.
+//! Called by [`crate::daemon`] at every start; does only what is missing. Next: [`crate::worker`] finds the key that signs, [`crate::ask_publisher`] publishes the ask.
 
 use crate::chain_access::{ChainAccess, ChainError};
 use crate::store::{MinerStore, StoreError};
@@ -37,7 +37,9 @@ pub enum RegistrationError {
     Unknown { address: Address },
     #[error("the miner {address} is registered with sectors of {found} bytes, not {asked}; start with that size, or in a new directory with --home DIR")]
     OtherSize { address: Address, found: u64, asked: u64 },
-    #[error("the miner {address} belongs to {found}, and this wallet's key is {own}; restore the key from a backup")]
+    #[error(
+        "the miner {address} belongs to {found}, and this wallet's key is {own}; restore the owner's key from a backup"
+    )]
     OtherOwner {
         address: Address,
         found: Address,
@@ -51,7 +53,6 @@ pub async fn register(
     store: &MinerStore,
     sector_size: SectorSize,
     peer_id: &[u8],
-    peer_text: &str,
 ) -> Result<MinerView, RegistrationError> {
     fund(chain).await?;
     let address = match store.miner_address()? {
@@ -64,23 +65,30 @@ pub async fn register(
         return Err(RegistrationError::OtherSize { address, found, asked });
     }
     let own = chain.address();
-    if view.owner != own || view.worker != own {
+    if view.owner != own {
         return Err(RegistrationError::OtherOwner {
             address,
-            found: view.worker,
+            found: view.owner,
             own,
         });
     }
-    let height = chain.head().await?.height;
-    if view.peer_id != peer_text {
-        once(
-            chain,
-            &format!("peer-id-{height}"),
-            calls::update_peer_id(&address, peer_id),
-        )
-        .await?;
+    Ok(view)
+}
+
+/// Has the chain show this host's peer id; `chain` signs as the worker.
+pub async fn show_peer_id(
+    chain: &ChainAccess,
+    view: &MinerView,
+    peer_id: &[u8],
+    peer_text: &str,
+) -> Result<(), RegistrationError> {
+    if view.peer_id == peer_text {
+        return Ok(());
     }
-    known(chain, &address).await
+    let height = chain.head().await?.height;
+    let call = calls::update_peer_id(&view.address, peer_id);
+    once(chain, &format!("peer-id-{height}"), call).await?;
+    Ok(())
 }
 
 /// The miner as the chain shows it. A receipt may be readable a moment before the state that it belongs to: the next
@@ -101,7 +109,7 @@ async fn known(chain: &ChainAccess, address: &Address) -> Result<MinerView, Regi
 }
 
 /// Asks the faucet when there is little money.
-async fn fund(chain: &ChainAccess) -> Result<(), RegistrationError> {
+pub(crate) async fn fund(chain: &ChainAccess) -> Result<(), RegistrationError> {
     let balance = chain
         .actor(&chain.address())
         .await?

@@ -6,11 +6,13 @@
 //! is due. What stays damaged is on record for [`crate::operator`]; a replica that cannot be proven is declared faulty by
 //! [`crate::proving`]. Where the operator keeps no unsealed copies, this removes them.
 
-use crate::miner::{now_ms, Backoff, Miner};
+use crate::clock::now_ms;
 use crate::operator::{Damage, ScrubStatus};
-use crate::prover::{PostIdleWaiter, ProverError};
-use crate::staging::StagingError;
-use crate::store::{EffectKind, ScrubRecord, SectorRecord, StoreError, UNSEALED};
+use crate::prover::{PostIdleWaiter, Prover, ProverError};
+use crate::settings::SettingsStore;
+use crate::staging::{Staging, StagingError};
+use crate::store::{EffectKind, MinerStore, ScrubRecord, SectorRecord, StoreError, UNSEALED};
+use crate::supervisor::{Backoff, Lifeline, ServiceError};
 use cid::Cid;
 use shared::piece::{PieceDigest, PieceSummary};
 use shared::sector::{Phase, Sector, SectorEffect, SectorPiece};
@@ -21,8 +23,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-/// Time between two looks for a sector that is due.
-const LOOK: Duration = Duration::from_secs(30);
+/// Longest scrub of one sector: 32 GiB at half a megabyte a second.
+const LONGEST_SCRUB: Duration = Duration::from_secs(24 * 3600);
+/// Time between two ticks while no sector is due.
+const TICK: Duration = Duration::from_secs(30);
 /// Bytes that are read between two looks at the pace.
 const CHUNK: usize = 1 << 20;
 /// How long an unsealed copy stays where none are kept: pieces are often asked for more than once.
@@ -41,28 +45,45 @@ pub enum ScrubError {
     Prover(#[from] ProverError),
 }
 
-/// Scrubs until the process ends.
-pub fn start(miner: Arc<Miner>) {
-    tokio::spawn(async move {
+/// What scrubbing works with.
+#[derive(Clone)]
+pub struct Scrubbing {
+    pub store: MinerStore,
+    pub staging: Staging,
+    pub prover: Arc<Prover>,
+    pub settings: Arc<SettingsStore>,
+}
+
+impl Scrubbing {
+    /// Scrubs until it is to stop.
+    pub async fn run(self, lifeline: Lifeline) -> Result<(), ServiceError> {
+        lifeline.unless_stopping(self.scrub_for_ever(&lifeline)).await;
+        Ok(())
+    }
+
+    async fn scrub_for_ever(&self, lifeline: &Lifeline) {
         let mut backoff = Backoff::default();
         let mut scrubber = Scrubber::default();
         loop {
-            match scrubber.look(&miner, now_ms()).await {
-                Ok(true) => backoff = Backoff::default(),
-                Ok(false) => {
+            match lifeline.busy(LONGEST_SCRUB, scrubber.tick(self, now_ms())).await {
+                Ok(was_due) => {
+                    lifeline.well("");
                     backoff = Backoff::default();
-                    tokio::time::sleep(LOOK).await;
+                    if !was_due {
+                        tokio::time::sleep(TICK).await;
+                    }
                 }
                 Err(error) => {
                     tracing::warn!(%error, "stored data could not be scrubbed; trying again");
+                    lifeline.failing("", &error);
                     backoff.pause().await;
                 }
             }
         }
-    });
+    }
 }
 
-/// What is remembered from look to look; losing it costs only work.
+/// What is remembered from tick to tick; losing it costs only work.
 #[derive(Debug, Default)]
 pub(crate) struct Scrubber {
     /// Sectors whose unsealed data was removed.
@@ -71,39 +92,39 @@ pub(crate) struct Scrubber {
 
 impl Scrubber {
     /// Scrubs the sector that is due most, if any is; whether one was.
-    pub(crate) async fn look(&mut self, miner: &Miner, now: u64) -> Result<bool, ScrubError> {
-        forget_gone(miner)?;
-        let settings = miner.settings.now();
+    pub(crate) async fn tick(&mut self, service: &Scrubbing, now: u64) -> Result<bool, ScrubError> {
+        forget_gone(service)?;
+        let settings = service.settings.now();
         if !settings.keep_unsealed {
-            self.remove_copies(miner, now).await?;
+            self.remove_copies(service, now).await?;
         }
         if settings.scrub_every_ms == 0 {
             return Ok(false);
         }
-        let Some(record) = due(miner, now, settings.scrub_every_ms)? else {
+        let Some(record) = due(service, now, settings.scrub_every_ms)? else {
             return Ok(false);
         };
-        let found = scrub(miner, &record.sector, settings.keep_unsealed).await?;
-        miner.store.keep_scrub(&ScrubRecord { at_ms: now, ..found })?;
+        let found = scrub(service, &record.sector, settings.keep_unsealed).await?;
+        service.store.keep_scrub(&ScrubRecord { at_ms: now, ..found })?;
         Ok(true)
     }
 
     /// Removes the unsealed copies of sealed sectors that nobody asked for lately, and the sectors' unsealed data.
-    async fn remove_copies(&mut self, miner: &Miner, now: u64) -> Result<(), ScrubError> {
-        let needed = needed_copies(miner)?;
-        for record in proven(miner)? {
+    async fn remove_copies(&mut self, service: &Scrubbing, now: u64) -> Result<(), ScrubError> {
+        let needed = needed_copies(service)?;
+        for record in proven(service)? {
             let id = record.sector.id;
             if !self.bare.contains(&id) {
-                match miner.prover.remove_unsealed(id).await {
+                match service.prover.remove_unsealed(id).await {
                     Ok(()) => drop(self.bare.insert(id)),
                     Err(error) => tracing::debug!(sector = id, %error, "the sector's unsealed data stays for now"),
                 }
             }
             for piece in &record.sector.pieces {
-                let path = miner.staging.path(&piece.data_cid);
+                let path = service.staging.path(&piece.data_cid);
                 let rests = changed_ms(&path).is_some_and(|at| now.saturating_sub(at) >= COPY_RESTS_MS);
                 if rests && !needed.contains(&piece.data_cid) {
-                    miner.staging.remove(&piece.data_cid)?;
+                    service.staging.remove(&piece.data_cid)?;
                     tracing::info!(piece = %piece.data_cid, sector = id, "the unsealed copy was removed");
                 }
             }
@@ -113,8 +134,8 @@ impl Scrubber {
 }
 
 /// What scrubbing found, for the operator.
-pub(crate) fn status(miner: &Miner) -> Result<ScrubStatus, StoreError> {
-    let records = miner.store.scrubs()?;
+pub(crate) fn status(store: &MinerStore) -> Result<ScrubStatus, StoreError> {
+    let records = store.scrubs()?;
     let of = |record: &ScrubRecord| {
         let sector = record.sector;
         let texts = record.damage.iter().cloned();
@@ -129,17 +150,17 @@ pub(crate) fn status(miner: &Miner) -> Result<ScrubStatus, StoreError> {
 }
 
 /// The sectors that are proven and will be.
-fn proven(miner: &Miner) -> Result<Vec<SectorRecord>, StoreError> {
-    let all: Vec<SectorRecord> = miner.store.sectors_in(&[Phase::Proving])?;
+fn proven(service: &Scrubbing) -> Result<Vec<SectorRecord>, StoreError> {
+    let all: Vec<SectorRecord> = service.store.sectors_in(&[Phase::Proving])?;
     let is_proven = |record: &SectorRecord| record.sector.effect() == SectorEffect::Prove;
     Ok(all.into_iter().filter(is_proven).collect())
 }
 
 /// The sector whose last scrub, or whose commitment if there was none, is longest ago, when that is `every` ago.
-fn due(miner: &Miner, now: u64, every: u64) -> Result<Option<SectorRecord>, StoreError> {
+fn due(service: &Scrubbing, now: u64, every: u64) -> Result<Option<SectorRecord>, StoreError> {
     let mut oldest: Option<(u64, SectorRecord)> = None;
-    for record in proven(miner)? {
-        let scrubbed = miner.store.scrub(record.sector.id)?.map(|scrub| scrub.at_ms);
+    for record in proven(service)? {
+        let scrubbed = service.store.scrub(record.sector.id)?.map(|scrub| scrub.at_ms);
         let at = scrubbed.unwrap_or_else(|| record.since_ms());
         let is_due = now.saturating_sub(at) >= every;
         if is_due && oldest.as_ref().is_none_or(|(other, _)| at < *other) {
@@ -150,28 +171,28 @@ fn due(miner: &Miner, now: u64, every: u64) -> Result<Option<SectorRecord>, Stor
 }
 
 /// Forgets the scrubs of sectors that are gone.
-fn forget_gone(miner: &Miner) -> Result<(), StoreError> {
-    let scrubs = miner.store.scrubs()?;
+fn forget_gone(service: &Scrubbing) -> Result<(), StoreError> {
+    let scrubs = service.store.scrubs()?;
     if scrubs.is_empty() {
         return Ok(());
     }
-    let there: BTreeSet<u64> = proven(miner)?.iter().map(|record| record.sector.id).collect();
+    let there: BTreeSet<u64> = proven(service)?.iter().map(|record| record.sector.id).collect();
     for record in scrubs.iter().filter(|record| !there.contains(&record.sector)) {
-        miner.store.forget_scrub(record.sector)?;
+        service.store.forget_scrub(record.sector)?;
     }
     Ok(())
 }
 
 /// Data whose unsealed copies something still needs: what is not sealed yet.
-fn needed_copies(miner: &Miner) -> Result<BTreeSet<Cid>, StoreError> {
-    let deals = miner.store.deals_to(&EffectKind::UNSEALED)?;
+fn needed_copies(service: &Scrubbing) -> Result<BTreeSet<Cid>, StoreError> {
+    let deals = service.store.deals_to(&EffectKind::UNSEALED)?;
     let mut needed: BTreeSet<Cid> = deals
         .iter()
         .map(|(_, record)| record.deal.proposal.proposal.piece_ref)
         .collect();
     let mut phases = UNSEALED.to_vec();
     phases.push(Phase::Failed);
-    for record in miner.store.sectors_in(&phases)? {
+    for record in service.store.sectors_in(&phases)? {
         let sector = record.sector;
         let is_sealed = matches!(
             sector.effect(),
@@ -184,7 +205,7 @@ fn needed_copies(miner: &Miner) -> Result<BTreeSet<Cid>, StoreError> {
     Ok(needed)
 }
 
-async fn scrub(miner: &Miner, sector: &Sector, keep_unsealed: bool) -> Result<ScrubRecord, ScrubError> {
+async fn scrub(service: &Scrubbing, sector: &Sector, keep_unsealed: bool) -> Result<ScrubRecord, ScrubError> {
     let mut found = ScrubRecord {
         sector: sector.id,
         at_ms: 0,
@@ -193,16 +214,16 @@ async fn scrub(miner: &Miner, sector: &Sector, keep_unsealed: bool) -> Result<Sc
         damage: Vec::new(),
     };
     for (index, piece) in sector.pieces.iter().enumerate() {
-        let is_there = miner.staging.path(&piece.data_cid).exists();
+        let is_there = service.staging.path(&piece.data_cid).exists();
         if !is_there && !keep_unsealed {
             continue;
         }
-        let Some(wrong) = wrong_copy(miner, sector.id, piece).await? else {
+        let Some(wrong) = wrong_copy(service, sector.id, piece).await? else {
             found.copies += 1;
             continue;
         };
         tracing::error!(piece = %piece.data_cid, sector = sector.id, wrong, "an unsealed copy is damaged");
-        match restore(miner, sector, index).await {
+        match restore(service, sector, index).await {
             Ok(()) => {
                 tracing::info!(piece = %piece.data_cid, sector = sector.id, "the copy was put back from the replica");
                 found.copies += 1;
@@ -215,7 +236,7 @@ async fn scrub(miner: &Miner, sector: &Sector, keep_unsealed: bool) -> Result<Sc
     }
     found.damage.truncate(MAX_DAMAGE - 1);
     if let Some(sealed) = sector.sealed() {
-        match miner.prover.open(sector.id, sealed.comm_r).await {
+        match service.prover.open(sector.id, sealed.comm_r).await {
             Ok(()) => {}
             Err(error) if error.passes() => return Err(error.into()),
             Err(error) => {
@@ -228,12 +249,12 @@ async fn scrub(miner: &Miner, sector: &Sector, keep_unsealed: bool) -> Result<Sc
 }
 
 /// What is wrong with a piece's copy, if anything is.
-async fn wrong_copy(miner: &Miner, sector: u64, piece: &SectorPiece) -> Result<Option<String>, ScrubError> {
-    let (path, size) = (miner.staging.path(&piece.data_cid), piece.size);
-    let rate = miner.settings.now().scrub_bytes_per_second;
-    let idle = miner.prover.post_idle_waiter();
+async fn wrong_copy(service: &Scrubbing, sector: u64, piece: &SectorPiece) -> Result<Option<String>, ScrubError> {
+    let (path, size) = (service.staging.path(&piece.data_cid), piece.size);
+    let rate = service.settings.now().scrub_bytes_per_second;
+    let idle = service.prover.post_idle_waiter();
     let job = move || Ok(digest(&path, size, Pace::new(rate, idle)));
-    Ok(match miner.prover.scrub(sector, job).await? {
+    Ok(match service.prover.scrub(sector, job).await? {
         Ok(found) if found.data_cid == piece.data_cid && found.comm_p == piece.comm_p => None,
         Ok(found) => Some(format!("its bytes are those of {}", found.data_cid)),
         Err(error) => Some(error.to_string()),
@@ -241,11 +262,11 @@ async fn wrong_copy(miner: &Miner, sector: u64, piece: &SectorPiece) -> Result<O
 }
 
 /// Puts a piece's copy back from the replica.
-async fn restore(miner: &Miner, sector: &Sector, index: usize) -> Result<(), String> {
+async fn restore(service: &Scrubbing, sector: &Sector, index: usize) -> Result<(), String> {
     let Some(sealed) = sector.sealed() else {
         return Err("the sector is not sealed".into());
     };
-    let unsealed = miner.prover.unseal(sector, sealed, index, &miner.staging);
+    let unsealed = service.prover.unseal(sector, sealed, index, &service.staging);
     unsealed
         .await
         .map_err(|error| format!("it cannot be unsealed: {error}"))

@@ -3,27 +3,33 @@
 //! What comes next is decided by [`shared::sector::Sector`]; this performs it and reports back, persisting before every
 //! step. A restart goes on from the stage that is stored. Next: [`crate::proving`], for as long as the sector lives.
 
-use crate::chain_access::ChainError;
+use crate::chain_access::{ChainAccess, ChainError};
+use crate::clock::now_ms;
 use crate::failpoint;
-use crate::miner::{now_ms, Backoff, Miner};
-use crate::packing;
-use crate::prover::ProverError;
-use crate::store::StoreError;
+use crate::open_database::blocking;
+use crate::packing::{self, Packing};
+use crate::prover::{Prover, ProverError};
+use crate::staging::Staging;
+use crate::store::{MinerStore, StoreError};
+use crate::supervisor::{Backoff, Lifeline, ServiceError};
 use shared::chain::randomness::{draw, Purpose};
-use shared::chain::{calls, Epoch};
-use shared::ports::verifier::{SealClaim, VerifierFault};
+use shared::chain::{calls, Address, Epoch, Policy};
+use shared::ports::verifier::{prover_id, ProofVerifier, SealClaim, VerifierFault};
 use shared::sector::timing::check_ticket;
-use shared::sector::{prover_id, Phase, Sealed, Sector, SectorEffect, SectorInput, SectorStage};
+use shared::sector::{Phase, Sealed, Sector, SectorEffect, SectorInput, SectorStage};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 
 /// Exit codes of a pre-commit or commit that mean: the replica's ticket or pre-commit is of no use any more
 /// ([`shared::chain::actors::miner::MinerError`]: not pre-committed, other commitments, expired, ticket out of range).
 const STALE: [u64; 4] = [47, 48, 50, 51];
+
+/// What health calls the placing of pieces.
+const PLACING: &str = "placing";
 
 /// Why a step was not done; it is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -42,21 +48,51 @@ pub(crate) enum StepError {
     Prover(ProverError),
 }
 
-/// Starts sealing whatever is unfinished, and places new pieces, until the process ends.
-pub fn start(miner: Arc<Miner>) {
-    let places = usize::try_from(miner.prover.sectors_at_once()).unwrap_or(usize::MAX);
-    let packer = Packer {
-        miner,
-        driven: BTreeMap::new(),
-        places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))),
-    };
-    tokio::spawn(packer.run());
+/// What sealing works with.
+#[derive(Clone)]
+pub struct Sealing {
+    pub address: Address,
+    pub policy: Policy,
+    pub store: MinerStore,
+    pub staging: Staging,
+    /// Signs as the miner's worker.
+    pub chain: ChainAccess,
+    pub prover: Arc<Prover>,
+    /// Checks our own proofs before they are sent.
+    pub verifier: Arc<dyn ProofVerifier + Send + Sync>,
+    pub packing: Packing,
+    pub wake: Arc<SealingWake>,
+}
+
+/// What wakes sealing before its time.
+#[derive(Debug, Default)]
+pub struct SealingWake {
+    /// A piece was received, or a sector is to be tried again.
+    pub piece_arrived: Notify,
+    /// The operator wants what is staged to be sealed now.
+    pub seal_now: Notify,
+}
+
+impl Sealing {
+    /// Seals whatever is unfinished and places new pieces, until it is to stop.
+    pub async fn run(self, lifeline: Lifeline) -> Result<(), ServiceError> {
+        let places = usize::try_from(self.prover.sectors_at_once()).unwrap_or(usize::MAX);
+        let packer = Packer {
+            service: self,
+            lifeline: lifeline.clone(),
+            driven: BTreeMap::new(),
+            places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))),
+        };
+        lifeline.unless_stopping(packer.run()).await;
+        Ok(())
+    }
 }
 
 /// Puts pieces into sectors, closes sectors, and sees that each closed one is driven.
 struct Packer {
-    miner: Arc<Miner>,
-    /// The tasks of sectors. Those that ended stay: what ends a sector is done once in the life of the process.
+    service: Sealing,
+    lifeline: Lifeline,
+    /// The tasks of sectors. Those that ended stay: what ends a sector is done once in a life of the service.
     driven: BTreeMap<u64, JoinHandle<()>>,
     /// Given to sectors in the order of their numbers.
     places: Arc<Semaphore>,
@@ -66,17 +102,21 @@ impl Packer {
     async fn run(mut self) {
         let mut backoff = Backoff::default();
         loop {
-            match self.look() {
+            match self.tick() {
                 Ok(pause) => {
+                    self.lifeline.well(PLACING);
+                    self.lifeline.beat();
                     backoff = Backoff::default();
+                    let wake = self.service.wake.clone();
                     tokio::select! {
-                        () = self.miner.received.notified() => {}
-                        () = self.miner.seal_now.notified() => self.close_all(),
+                        () = wake.piece_arrived.notified() => {}
+                        () = wake.seal_now.notified() => self.close_all(),
                         () = tokio::time::sleep(pause) => {}
                     }
                 }
                 Err(error) => {
                     tracing::error!(%error, "pieces cannot be placed; trying again");
+                    self.lifeline.failing(PLACING, &error);
                     backoff.pause().await;
                 }
             }
@@ -84,8 +124,8 @@ impl Packer {
     }
 
     /// Does what is due; returns how long nothing will be.
-    fn look(&mut self) -> Result<Duration, StoreError> {
-        let (ready, pause) = packing::place(&self.miner, now_ms())?;
+    fn tick(&mut self) -> Result<Duration, StoreError> {
+        let (ready, pause) = packing::place(&self.service.packing, now_ms())?;
         for id in ready {
             let is_driven = match self.driven.get(&id) {
                 None => false,
@@ -93,7 +133,8 @@ impl Packer {
                 Some(task) => !task.is_finished() || !self.is_under_way(id)?,
             };
             if !is_driven {
-                let task = tokio::spawn(drive(self.miner.clone(), id, self.places.clone()));
+                let driving = drive(self.service.clone(), self.lifeline.clone(), id, self.places.clone());
+                let task = self.lifeline.spawn("sealing a sector", driving);
                 self.driven.insert(id, task);
             }
         }
@@ -101,23 +142,23 @@ impl Packer {
     }
 
     fn is_under_way(&self, id: u64) -> Result<bool, StoreError> {
-        let record = self.miner.store.sector(id)?;
+        let record = self.service.store.sector(id)?;
         Ok(record.is_some_and(|record| !sector_is_done(&record.sector.effect())))
     }
 
     /// Closes what is being packed, at the operator's wish.
     fn close_all(&self) {
-        if let Err(error) = packing::close_all(&self.miner, now_ms()) {
+        if let Err(error) = packing::close_all(&self.service.packing, now_ms()) {
             tracing::error!(%error, "what is staged cannot be sealed now");
         }
     }
 }
 
 /// Carries one sector to its end. While it rests after a failure, others have its place.
-async fn drive(miner: Arc<Miner>, id: u64, places: Arc<Semaphore>) {
-    let mut backoff = Backoff::default();
+async fn drive(service: Sealing, lifeline: Lifeline, id: u64, places: Arc<Semaphore>) {
+    let (mut backoff, name) = (Backoff::default(), format!("sector {id}"));
     loop {
-        match pause(&miner, id) {
+        match pause(&service, id) {
             Ok(Some(pause)) => {
                 tokio::time::sleep(pause).await;
                 continue;
@@ -128,22 +169,25 @@ async fn drive(miner: Arc<Miner>, id: u64, places: Arc<Semaphore>) {
         // Never closed: the packer keeps it.
         let _place = places.acquire().await;
         loop {
-            match step(&miner, id).await {
-                Ok(true) if matches!(pause(&miner, id), Ok(Some(_))) => break,
+            match step(&service, id).await {
+                Ok(true) if matches!(pause(&service, id), Ok(Some(_))) => break,
                 Ok(true) => backoff = Backoff::default(),
-                Ok(false) => return,
+                Ok(false) => return lifeline.well(&name),
                 Err(error) => {
                     tracing::warn!(sector = id, %error, "a step of sealing could not be done; trying again");
+                    lifeline.failing(&name, &error);
                     backoff.pause().await;
+                    continue;
                 }
             }
+            lifeline.well(&name);
         }
     }
 }
 
 /// How long the sector still rests after a failure.
-fn pause(miner: &Miner, id: u64) -> Result<Option<Duration>, StoreError> {
-    let retry_at = miner.store.sector(id)?.and_then(|record| record.retry_at_ms);
+fn pause(service: &Sealing, id: u64) -> Result<Option<Duration>, StoreError> {
+    let retry_at = service.store.sector(id)?.and_then(|record| record.retry_at_ms);
     let left = retry_at
         .and_then(|at| at.checked_sub(now_ms()))
         .filter(|left| *left > 0);
@@ -151,26 +195,26 @@ fn pause(miner: &Miner, id: u64) -> Result<Option<Duration>, StoreError> {
 }
 
 /// Performs the sector's effect and persists what came of it; false when there is nothing more to do.
-pub(crate) async fn step(miner: &Miner, id: u64) -> Result<bool, StepError> {
-    let record = miner.store.sector(id)?.ok_or(StoreError::UnknownSector(id))?;
+pub(crate) async fn step(service: &Sealing, id: u64) -> Result<bool, StepError> {
+    let record = service.store.sector(id)?.ok_or(StoreError::UnknownSector(id))?;
     let sector = &record.sector;
     let effect = sector.effect();
     if effect == SectorEffect::Pack || sector_is_done(&effect) {
-        finish(miner, sector).await?;
+        finish(service, sector).await?;
         return Ok(false);
     }
     let began = std::time::Instant::now();
     if matches!(effect, SectorEffect::Commit2 { .. }) {
-        let estimate = miner.store.estimate(sector.size, Phase::Commit2)?;
+        let estimate = service.store.estimate(sector.size, Phase::Commit2)?;
         let last_time = estimate.map_or("no estimate yet".into(), |ms| format!("{} s the last time", ms / 1000));
         tracing::info!(sector = id, last_time, "the proof is being computed");
     }
-    let input = match useless(miner, sector)? {
+    let input = match useless(service, sector)? {
         Some(input) => input,
-        None => perform(miner, sector, effect).await?,
+        None => perform(service, sector, effect).await?,
     };
     let failed = matches!(input, SectorInput::StepFailed { .. } | SectorInput::SealExpired { .. });
-    let after = miner.store.advance_sector(id, input, now_ms())?;
+    let after = service.store.advance_sector(id, input, now_ms())?;
     let took = began.elapsed().as_secs_f64();
     let (from, to) = (sector.phase(), after.sector.phase());
     if failed {
@@ -202,17 +246,17 @@ fn sector_is_done(effect: &SectorEffect) -> bool {
 }
 
 /// Tells the deals, and clears away what only sealing needed.
-async fn finish(miner: &Miner, sector: &Sector) -> Result<(), StepError> {
-    for deal in miner.store.settle(sector.id)? {
+async fn finish(service: &Sealing, sector: &Sector) -> Result<(), StepError> {
+    for deal in service.store.settle(sector.id)? {
         tracing::info!(%deal, sector = sector.id, phase = ?sector.phase(), "the deal's sector is done");
     }
     failpoint::hit_failpoint("deals.settled");
     if let (Phase::Proving, Some(sealed)) = (sector.phase(), sector.sealed()) {
-        miner
+        service
             .chain
             .settle(&pre_commit_purpose(sector.id, sealed.ticket_epoch))?;
-        miner.chain.settle(&commit_purpose(sector, sealed))?;
-        if let Err(error) = miner.prover.clear_cache(sector.id).await {
+        service.chain.settle(&commit_purpose(sector, sealed))?;
+        if let Err(error) = service.prover.clear_cache(sector.id).await {
             tracing::warn!(sector = sector.id, %error, "the sealing cache stays on the disk");
         }
     }
@@ -221,7 +265,7 @@ async fn finish(miner: &Miner, sector: &Sector) -> Result<(), StepError> {
 
 /// The input for a sector whose next step would be for nothing, while nothing of it is on the chain: nobody waits for it any
 /// more, or its ticket would be too old when the pre-commit is sent.
-fn useless(miner: &Miner, sector: &Sector) -> Result<Option<SectorInput>, StoreError> {
+fn useless(service: &Sealing, sector: &Sector) -> Result<Option<SectorInput>, StoreError> {
     let ticket_epoch = match &sector.stage {
         SectorStage::Closed => None,
         SectorStage::PreCommit1 { ticket_epoch, .. } | SectorStage::PreCommit2 { ticket_epoch, .. } => {
@@ -230,11 +274,11 @@ fn useless(miner: &Miner, sector: &Sector) -> Result<Option<SectorInput>, StoreE
         SectorStage::PreCommitting { sealed } => Some(sealed.ticket_epoch),
         _ => return Ok(None),
     };
-    let is_on_its_way = |epoch| miner.chain.made(&pre_commit_purpose(sector.id, epoch)).is_some();
+    let is_on_its_way = |epoch| service.chain.made(&pre_commit_purpose(sector.id, epoch)).is_some();
     if ticket_epoch.is_some_and(is_on_its_way) {
         return Ok(None);
     }
-    if sector.phase() != Phase::PreCommitting && !miner.store.is_wanted(sector)? {
+    if sector.phase() != Phase::PreCommitting && !service.store.is_wanted(sector)? {
         let reason = "all its deals are over: nobody needs it any more".to_owned();
         return Ok(Some(SectorInput::Abandoned { reason }));
     }
@@ -242,22 +286,22 @@ fn useless(miner: &Miner, sector: &Sector) -> Result<Option<SectorInput>, StoreE
         return Ok(None);
     };
     let remaining = match &sector.stage {
-        SectorStage::PreCommit1 { ticket, .. } if !miner.prover.has_pre_commit1(sector, *ticket) => {
-            packing::blocks_for(miner, &[Phase::PreCommit1, Phase::PreCommit2])?
+        SectorStage::PreCommit1 { ticket, .. } if !service.prover.has_pre_commit1(sector, *ticket) => {
+            packing::blocks_for(&service.packing, &[Phase::PreCommit1, Phase::PreCommit2])?
         }
         SectorStage::PreCommit1 { .. } | SectorStage::PreCommit2 { .. } => {
-            packing::blocks_for(miner, &[Phase::PreCommit2])?
+            packing::blocks_for(&service.packing, &[Phase::PreCommit2])?
         }
         _ => 0,
     };
-    let height = miner.chain.heads().borrow().height;
-    let checked = check_ticket(&miner.policy, ticket_epoch, height, remaining);
+    let height = service.chain.heads().borrow().height;
+    let checked = check_ticket(&service.policy, ticket_epoch, height, remaining);
     Ok(checked.err().map(|error| SectorInput::SealExpired {
         reason: error.to_string(),
     }))
 }
 
-async fn perform(miner: &Miner, sector: &Sector, effect: SectorEffect) -> Result<SectorInput, StepError> {
+async fn perform(service: &Sealing, sector: &Sector, effect: SectorEffect) -> Result<SectorInput, StepError> {
     Ok(match effect {
         SectorEffect::Pack
         | SectorEffect::Prove
@@ -265,14 +309,14 @@ async fn perform(miner: &Miner, sector: &Sector, effect: SectorEffect) -> Result
         | SectorEffect::DeleteFiles
         | SectorEffect::AwaitOperator
         | SectorEffect::Rest => SectorInput::Close,
-        SectorEffect::DrawTicket => draw_ticket(miner).await?,
+        SectorEffect::DrawTicket => draw_ticket(service).await?,
         SectorEffect::PreCommit1 { ticket } => {
-            let proved = miner.prover.pre_commit1(sector, ticket, &miner.staging);
+            let proved = service.prover.pre_commit1(sector, ticket, &service.staging);
             done(proved, |output| SectorInput::PreCommit1Done { output }).await?
         }
         SectorEffect::PreCommit2 { output } => {
             let ticket = ticket_of(sector);
-            let proved = miner.prover.pre_commit2(sector, ticket, output);
+            let proved = service.prover.pre_commit2(sector, ticket, output);
             done(proved, |commitments| SectorInput::PreCommit2Done {
                 comm_d: commitments.comm_d,
                 comm_r: commitments.comm_r,
@@ -280,19 +324,19 @@ async fn perform(miner: &Miner, sector: &Sector, effect: SectorEffect) -> Result
             })
             .await?
         }
-        SectorEffect::SubmitPreCommit { sealed } => submit_pre_commit(miner, sector, &sealed).await?,
-        SectorEffect::AwaitSeed { seed_epoch } => await_seed(miner, seed_epoch).await?,
+        SectorEffect::SubmitPreCommit { sealed } => submit_pre_commit(service, sector, &sealed).await?,
+        SectorEffect::AwaitSeed { seed_epoch } => await_seed(service, seed_epoch).await?,
         SectorEffect::Commit1 { sealed, seed } => {
-            done(miner.prover.commit1(sector, &sealed, seed), |output| {
+            done(service.prover.commit1(sector, &sealed, seed), |output| {
                 SectorInput::Commit1Done { output }
             })
             .await?
         }
-        SectorEffect::Commit2 { output } => match miner.prover.commit2(sector.id, output).await {
-            Ok(proof) => check_proof(miner, sector, proof)?,
+        SectorEffect::Commit2 { output } => match service.prover.commit2(sector.id, output).await {
+            Ok(proof) => check_proof(service, sector, proof)?,
             Err(error) => not_done(error)?,
         },
-        SectorEffect::SubmitCommit { sealed, proof } => submit_commit(miner, sector, &sealed, &proof).await?,
+        SectorEffect::SubmitCommit { sealed, proof } => submit_commit(service, sector, &sealed, &proof).await?,
     })
 }
 
@@ -318,7 +362,7 @@ fn not_done(error: ProverError) -> Result<SectorInput, StepError> {
 }
 
 /// A proof that does not verify here is not sent: it would cost its gas, and the chain would refuse it.
-fn check_proof(miner: &Miner, sector: &Sector, proof: Vec<u8>) -> Result<SectorInput, StepError> {
+fn check_proof(service: &Sealing, sector: &Sector, proof: Vec<u8>) -> Result<SectorInput, StepError> {
     let SectorStage::Commit2 { sealed, seed, .. } = &sector.stage else {
         return Ok(SectorInput::Commit2Done { proof });
     };
@@ -326,13 +370,13 @@ fn check_proof(miner: &Miner, sector: &Sector, proof: Vec<u8>) -> Result<SectorI
         sector_size: sector.size,
         comm_r: sealed.comm_r,
         comm_d: sealed.comm_d,
-        prover_id: prover_id(&miner.address),
+        prover_id: prover_id(&service.address),
         sector: sector.id,
         ticket: sealed.ticket,
         seed: *seed,
         proof,
     };
-    let holds = tokio::task::block_in_place(|| miner.verifier.verify_seal(&claim))?;
+    let holds = blocking(|| service.verifier.verify_seal(&claim))?;
     failpoint::hit_failpoint("proof.checked");
     Ok(match holds {
         true => SectorInput::Commit2Done { proof: claim.proof },
@@ -351,25 +395,25 @@ fn ticket_of(sector: &Sector) -> [u8; 32] {
 }
 
 /// The ticket comes from the block before the head: the head itself may be only a moment old.
-async fn draw_ticket(miner: &Miner) -> Result<SectorInput, StepError> {
-    let head = miner.chain.head().await?.height;
+async fn draw_ticket(service: &Sealing) -> Result<SectorInput, StepError> {
+    let head = service.chain.head().await?.height;
     let epoch = Epoch(head.0.saturating_sub(1));
-    let beacon = miner.chain.beacon(epoch).await?;
+    let beacon = service.chain.beacon(epoch).await?;
     failpoint::hit_failpoint("ticket.drawn");
     Ok(SectorInput::TicketDrawn {
         epoch,
-        ticket: draw(Purpose::SealTicket, &beacon, &miner.address),
+        ticket: draw(Purpose::SealTicket, &beacon, &service.address),
     })
 }
 
-async fn await_seed(miner: &Miner, seed_epoch: Epoch) -> Result<SectorInput, StepError> {
-    let mut heads = miner.chain.heads();
+async fn await_seed(service: &Sealing, seed_epoch: Epoch) -> Result<SectorInput, StepError> {
+    let mut heads = service.chain.heads();
     // An error means that the chain adapter is gone; asking the chain then says so.
     let _ = heads.wait_for(|head| head.height >= seed_epoch).await;
-    let beacon = miner.chain.beacon(seed_epoch).await?;
+    let beacon = service.chain.beacon(seed_epoch).await?;
     failpoint::hit_failpoint("seed.drawn");
     Ok(SectorInput::SeedDrawn {
-        seed: draw(Purpose::SealSeed, &beacon, &miner.address),
+        seed: draw(Purpose::SealSeed, &beacon, &service.address),
     })
 }
 
@@ -383,21 +427,21 @@ pub(crate) fn commit_purpose(sector: &Sector, sealed: &Sealed) -> String {
     format!("sector-{}-commit-{}", sector.id, sealed.ticket_epoch)
 }
 
-async fn submit_pre_commit(miner: &Miner, sector: &Sector, sealed: &Sealed) -> Result<SectorInput, StepError> {
+async fn submit_pre_commit(service: &Sealing, sector: &Sector, sealed: &Sealed) -> Result<SectorInput, StepError> {
     let purpose = pre_commit_purpose(sector.id, sealed.ticket_epoch);
     let call = calls::pre_commit_sector(
-        &miner.address,
+        &service.address,
         sector.id,
         &sealed.comm_d,
         &sealed.comm_r,
         sealed.ticket_epoch,
     );
-    if let Err(error) = miner.chain.call(&purpose, call).await {
-        return failed_message(miner, &purpose, error);
+    if let Err(error) = service.chain.call(&purpose, call).await {
+        return failed_message(service, &purpose, error);
     }
-    let view = miner
+    let view = service
         .chain
-        .miner(&miner.address)
+        .miner(&service.address)
         .await?
         .ok_or(StepError::UnknownMiner)?;
     let ours = view
@@ -410,7 +454,7 @@ async fn submit_pre_commit(miner: &Miner, sector: &Sector, sealed: &Sealed) -> R
 }
 
 async fn submit_commit(
-    miner: &Miner,
+    service: &Sealing,
     sector: &Sector,
     sealed: &Sealed,
     proof: &[u8],
@@ -419,8 +463,8 @@ async fn submit_commit(
     let Sealed {
         comm_d, comm_r, comm_c, ..
     } = sealed;
-    let call = calls::commit_sector(&miner.address, sector.id, comm_d, comm_r, comm_c, proof);
-    match miner.chain.call(&purpose, call).await {
+    let call = calls::commit_sector(&service.address, sector.id, comm_d, comm_r, comm_c, proof);
+    match service.chain.call(&purpose, call).await {
         Ok((message, receipt)) => {
             failpoint::hit_failpoint("commit.seen");
             Ok(SectorInput::Committed {
@@ -428,19 +472,19 @@ async fn submit_commit(
                 height: receipt.height,
             })
         }
-        Err(error) => failed_message(miner, &purpose, error),
+        Err(error) => failed_message(service, &purpose, error),
     }
 }
 
 /// What a message that had no effect means for the sector. ApiError in reaching the chain means nothing: try again.
-fn failed_message(miner: &Miner, purpose: &str, error: ChainError) -> Result<SectorInput, StepError> {
+fn failed_message(service: &Sealing, purpose: &str, error: ChainError) -> Result<SectorInput, StepError> {
     let reason = error.to_string();
     let stale = match error {
         ChainError::Failed { exit_code, .. } => STALE.contains(&exit_code),
         ChainError::Dropped { .. } => false,
         other => return Err(other.into()),
     };
-    miner.chain.forget(purpose)?;
+    service.chain.forget(purpose)?;
     Ok(match stale {
         true => SectorInput::SealExpired { reason },
         false => SectorInput::StepFailed { reason },

@@ -174,7 +174,8 @@ impl Settings {
         Ok(after)
     }
 
-    fn check(&self) -> Result<(), SettingsError> {
+    /// Refuses what makes no sense.
+    pub fn check(&self) -> Result<(), SettingsError> {
         let (blocks, min, max) = (self.ask_blocks, self.min_duration, self.max_duration);
         if !(SHORTEST_ASK..=LONGEST_ASK).contains(&blocks) {
             return Err(SettingsError::AskBlocks { blocks });

@@ -4,13 +4,16 @@
 //! failed for another reason is repeated a bounded number of times, later and later. A restart finds its messages in the
 //! outbox and sends no second one.
 
-use crate::chain_access::{ChainError, MessageStatus};
-use crate::miner::{Backoff, Miner};
+use crate::chain_access::{ChainAccess, ChainError, MessageStatus};
+use crate::on_head::{on_heads, OnHead};
+use crate::settings::SettingsStore;
+use crate::supervisor::{Lifeline, ServiceError};
 use shared::chain::abi::{Abi, MinerPoStStates};
 use shared::chain::{calls, Address, Epoch};
 use shared::wire::DecodeError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Messages for one miner's lateness, at most.
 const MAX_ATTEMPTS: u32 = 4;
@@ -32,23 +35,36 @@ pub enum SlashError {
     Slash(ChainError),
 }
 
-/// Slashes until the process ends.
-pub fn start(miner: Arc<Miner>) {
-    tokio::spawn(async move {
-        let mut heads = miner.chain.heads();
-        let mut slasher = Slasher::default();
-        let mut backoff = Backoff::default();
-        while heads.changed().await.is_ok() {
-            let height = heads.borrow_and_update().height;
-            match slasher.look(&miner, height).await {
-                Ok(()) => backoff = Backoff::default(),
-                Err(error) => {
-                    tracing::warn!(%error, "late miners could not be slashed; trying again");
-                    backoff.pause().await;
-                }
-            }
-        }
-    });
+/// What slashing works with.
+#[derive(Clone)]
+pub struct Slashing {
+    /// This miner, which does not slash itself.
+    pub address: Address,
+    pub chain: ChainAccess,
+    pub settings: Arc<SettingsStore>,
+}
+
+impl Slashing {
+    /// Slashes until it is to stop.
+    pub async fn run(self, lifeline: Lifeline) -> Result<(), ServiceError> {
+        let (chain, slasher) = (self.chain.clone(), Slasher::default());
+        on_heads(&mut Task { service: self, slasher }, &chain, &lifeline).await
+    }
+}
+
+struct Task {
+    service: Slashing,
+    slasher: Slasher,
+}
+
+impl OnHead for Task {
+    type Error = SlashError;
+    const LONGEST_TICK: Duration = Duration::from_secs(300);
+    const FAILED: &'static str = "late miners could not be slashed";
+
+    async fn tick(&mut self, height: Epoch, _: &Lifeline) -> Result<(), SlashError> {
+        self.slasher.tick(&self.service, height).await
+    }
 }
 
 /// How far the slashing of one lateness has come.
@@ -67,14 +83,14 @@ pub struct Slasher {
 
 impl Slasher {
     /// Slashes who is late at `height`.
-    pub async fn look(&mut self, miner: &Miner, height: Epoch) -> Result<(), SlashError> {
-        if !miner.settings.now().slash {
+    pub async fn tick(&mut self, service: &Slashing, height: Epoch) -> Result<(), SlashError> {
+        if !service.settings.now().slash {
             return Ok(());
         }
-        let late = late_miners(miner).await?;
+        let late = late_miners(service).await?;
         let mut latenesses = Vec::new();
-        for address in late.into_iter().filter(|address| *address != miner.address) {
-            let view = miner.chain.miner(&address).await.map_err(SlashError::LateMiners)?;
+        for address in late.into_iter().filter(|address| *address != service.address) {
+            let view = service.chain.miner(&address).await.map_err(SlashError::LateMiners)?;
             let window = view
                 .filter(|view| view.slashed_at.is_none())
                 .and_then(|view| view.proving_window);
@@ -88,7 +104,7 @@ impl Slasher {
         let due: Vec<_> = latenesses.into_iter().filter(due).take(PER_HEAD).collect();
         for lateness in due {
             let attempt = self.attempts.get(&lateness).cloned().unwrap_or_default();
-            let after = slash(miner, &lateness.0, lateness.1, height, attempt).await;
+            let after = slash(service, &lateness.0, lateness.1, height, attempt).await;
             self.attempts.insert(lateness, after.map_err(SlashError::Slash)?);
         }
         Ok(())
@@ -96,16 +112,16 @@ impl Slasher {
 }
 
 /// Whose proof cannot be made good any more.
-async fn late_miners(miner: &Miner) -> Result<Vec<Address>, SlashError> {
+async fn late_miners(service: &Slashing) -> Result<Vec<Address>, SlashError> {
     let call = calls::read(&Address::id(Address::STORAGE_MARKET), "getLateMiners");
-    let returns = miner.chain.ask(&call).await.map_err(SlashError::LateMiners)?;
+    let returns = service.chain.ask(&call).await.map_err(SlashError::LateMiners)?;
     let bytes = returns.first().map(Vec::as_slice).unwrap_or_default();
     Ok(MinerPoStStates::from_abi(bytes)?.0.into_keys().collect())
 }
 
 /// Sends the message for a lateness, or looks what became of it.
 async fn slash(
-    miner: &Miner,
+    service: &Slashing,
     late: &Address,
     end: Epoch,
     height: Epoch,
@@ -116,23 +132,23 @@ async fn slash(
         is_over: true,
         ..attempt.clone()
     };
-    let message = miner.chain.submit(&purpose, calls::slash_storage_fault(late)).await?;
-    let reason = match miner.chain.message_status(&message).await? {
+    let message = service.chain.submit(&purpose, calls::slash_storage_fault(late)).await?;
+    let reason = match service.chain.message_status(&message).await? {
         MessageStatus::Waiting | MessageStatus::Unsent => return Ok(attempt),
         MessageStatus::Mined { receipt, .. } if receipt.exit_code == 0 => {
             tracing::info!(miner = %late, window_end = %end, "slashed a miner that missed its proof");
-            miner.chain.settle(&purpose)?;
+            service.chain.settle(&purpose)?;
             return Ok(over);
         }
         MessageStatus::Mined { receipt, .. } if NOTHING_TO_SLASH.contains(&receipt.exit_code) => {
-            miner.chain.settle(&purpose)?;
+            service.chain.settle(&purpose)?;
             return Ok(over);
         }
         MessageStatus::Mined { receipt, .. } => receipt.error,
         MessageStatus::Dropped { reason, .. } => reason,
         MessageStatus::Unknown | MessageStatus::Pruned { .. } => return Ok(over),
     };
-    miner.chain.forget(&purpose)?;
+    service.chain.forget(&purpose)?;
     let count = attempt.count.saturating_add(1);
     tracing::warn!(miner = %late, count, reason, "a slashing failed");
     Ok(Attempt {

@@ -1,7 +1,7 @@
 //! Why the chain did not do what this node asked of it.
 
 use crate::open_database::DatabaseError;
-use shared::chain::Epoch;
+use shared::chain::{Address, Epoch};
 
 /// An error of the chain or of the way to it.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +50,8 @@ pub enum ChainError {
     },
     #[error("{count} messages wait to be settled, as many as the outbox holds: settle those whose work is done")]
     OutboxFull { count: usize },
+    #[error("this node has no key of the account {account} and cannot sign for it")]
+    NoKey { account: Address },
     #[error("the outbox's store: {0}")]
     Store(#[from] DatabaseError),
     #[error("the outbox holds a damaged record: {0}; restore the folder from a backup")]

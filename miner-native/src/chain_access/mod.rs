@@ -4,6 +4,7 @@
 //! over HTTP even to a chain in the same process, so that a chain elsewhere makes no difference. It owns nonces, the
 //! outbox and confirmations (design §4): persist first, then send; sending twice is harmless.
 
+mod account;
 mod client;
 mod error;
 mod feed;
@@ -15,18 +16,21 @@ mod tending;
 mod tests;
 
 pub use crate::devnet::{BlockView, MessageSummary, MessageView, PoolView, PreviewView, SupplyView};
+pub use account::Account;
 pub use error::ChainError;
 pub use outbox::{MAX_PURPOSE, MAX_UNSETTLED, OUTBOX, SCHEMA as OUTBOX_SCHEMA, SETTLED_KEPT};
 
 use crate::open_database::Store;
+use crate::supervisor::{Lifeline, ServiceError};
 use cid::Cid;
 use client::Client;
 use outbox::{OtherChain, Outbox};
 use serde_json::{json, Value};
 use shared::chain::view::{HeadView, NetworkView, ReceiptView};
 use shared::chain::{calls, Address, AttoFil, Epoch, SecretKey};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, Weak};
 use tokio::sync::{watch, Mutex};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// What a sender offers for gas. The default is enough for every method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,60 +75,101 @@ pub enum MessageStatus {
 #[derive(Clone)]
 pub struct ChainAccess {
     inner: Arc<Inner>,
+    account: Account,
 }
 
 struct Inner {
     client: Client,
     network: NetworkView,
-    key: SecretKey,
+    /// Those that messages are sent from here.
+    accounts: std::sync::Mutex<Vec<Account>>,
     outbox: Outbox,
     /// Held while a message is made, so that each gets a nonce of its own.
     turn: Mutex<()>,
+    news: watch::Sender<HeadView>,
     heads: watch::Receiver<HeadView>,
-    tending: tokio::task::AbortHandle,
+    /// Ends the following when this is dropped.
+    _gone: DropGuard,
 }
 
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.tending.abort();
+/// The service that follows the chain of a [`ChainAccess`].
+#[derive(Clone)]
+pub struct Following {
+    inner: Weak<Inner>,
+    gone: CancellationToken,
+}
+
+impl Following {
+    /// Follows the head and looks after messages that nobody waits for, until it is to stop or the chain access is gone.
+    pub async fn run(self, lifeline: Lifeline) -> Result<(), ServiceError> {
+        let following = tending::run(self.inner, lifeline.clone());
+        lifeline.unless_stopping(self.gone.run_until_cancelled(following)).await;
+        Ok(())
     }
 }
 
 impl ChainAccess {
     /// Connects to the endpoint and goes on with the messages in the outbox, which must be those of `key` on the same
-    /// chain. Needs a tokio runtime, on which it follows the head.
+    /// chain. Needs a tokio runtime, on which it follows the head for as long as it lives.
     pub async fn connect(url: &str, outbox: Arc<dyn Store>, key: SecretKey) -> Result<Self, ChainError> {
+        let (access, following) = Self::open(url, outbox, key).await?;
+        // Ends with the chain access.
+        tokio::spawn(async move { following.run(Lifeline::unsupervised()).await });
+        Ok(access)
+    }
+
+    /// The same without following the head: that is the caller's to run.
+    pub async fn open(url: &str, outbox: Arc<dyn Store>, key: SecretKey) -> Result<(Self, Following), ChainError> {
         let client = Client::new(url)?;
         let network: NetworkView = client.call("chain.network", json!({})).await?;
         let head: HeadView = client.call("chain.head", json!({})).await?;
-        let outbox = Outbox::open(outbox, &network.genesis, &key.address())?.map_err(|OtherChain { ours }| {
-            ChainError::OtherChain {
-                url: url.to_owned(),
-                ours,
-                theirs: network.genesis.clone(),
-                network: network.network.clone(),
-            }
+        let outbox = Outbox::open(outbox, &network.genesis)?.map_err(|OtherChain { ours }| ChainError::OtherChain {
+            url: url.to_owned(),
+            ours,
+            theirs: network.genesis.clone(),
+            network: network.network.clone(),
         })?;
         let (news, heads) = watch::channel(head);
-        let (handover, taken) = tokio::sync::oneshot::channel();
-        let tending = tokio::spawn(tending::run(taken, news)).abort_handle();
+        let (account, gone) = (Account::of(key), CancellationToken::new());
         let inner = Arc::new(Inner {
             client,
             network,
-            key,
+            accounts: std::sync::Mutex::new(vec![account.clone()]),
             outbox,
             turn: Mutex::new(()),
+            news,
             heads,
-            tending,
+            _gone: gone.clone().drop_guard(),
         });
-        // The task cannot be gone: nothing but dropping `inner` stops it before it has this.
-        let _ = handover.send(Arc::downgrade(&inner));
-        Ok(Self { inner })
+        let following = Following {
+            inner: Arc::downgrade(&inner),
+            gone,
+        };
+        Ok((Self { inner, account }, following))
     }
 
     /// The account that messages are sent from.
     pub fn address(&self) -> Address {
-        self.inner.key.address()
+        self.account.address()
+    }
+
+    /// The same way to the same chain for another account, of which there may be few.
+    pub fn with_account(&self, account: Account) -> Self {
+        let mut accounts = self.inner.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        accounts.push(account.clone());
+        drop(accounts);
+        let inner = self.inner.clone();
+        Self { inner, account }
+    }
+
+    /// One way for each account that messages are sent from here.
+    fn of_all_accounts(inner: &Arc<Inner>) -> Vec<Self> {
+        let accounts = inner.accounts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let of = |account| Self {
+            inner: inner.clone(),
+            account,
+        };
+        accounts.into_iter().map(of).collect()
     }
 
     /// Where the chain is reached.

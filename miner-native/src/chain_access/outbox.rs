@@ -64,8 +64,6 @@ pub(super) struct Entry {
 /// The outbox, in memory and on the disk.
 pub(super) struct Outbox {
     store: Arc<dyn Store>,
-    /// Whose messages get their numbers here. Those of an account used before are still sent again.
-    account: Address,
     kept: Mutex<Kept>,
 }
 
@@ -73,14 +71,17 @@ pub(super) struct Outbox {
 struct Kept {
     /// By purpose.
     entries: BTreeMap<String, Entry>,
-    /// One more than the highest nonce known to be in a block: the chain may have been asked just before that block.
-    mined: u64,
+    /// One more than the highest nonce of each account that is known to be in a block: the chain may have been asked just before
+    /// that block. As many as accounts were ever used here.
+    mined: BTreeMap<Address, u64>,
 }
 
 impl Kept {
-    fn note_mined(&mut self, entry: &Entry, account: &Address) {
-        if entry.stage == Stage::Mined && entry.message.message().from == *account {
-            self.mined = self.mined.max(entry.message.message().nonce.saturating_add(1));
+    fn note_mined(&mut self, entry: &Entry) {
+        if entry.stage == Stage::Mined {
+            let message = entry.message.message();
+            let mined = self.mined.entry(message.from.clone()).or_default();
+            *mined = (*mined).max(message.nonce.saturating_add(1));
         }
     }
 
@@ -91,11 +92,7 @@ impl Kept {
 
 impl Outbox {
     /// Opens the outbox of the chain with this genesis id; messages for another chain make no sense there.
-    pub fn open(
-        store: Arc<dyn Store>,
-        genesis: &str,
-        account: &Address,
-    ) -> Result<Result<Self, OtherChain>, ChainError> {
+    pub fn open(store: Arc<dyn Store>, genesis: &str) -> Result<Result<Self, OtherChain>, ChainError> {
         let records = store.read(|records| {
             let ours = records.get(OUTBOX, CHAIN)?;
             Ok::<_, DatabaseError>((ours, with_prefix(records, OUTBOX, b"m")?))
@@ -115,12 +112,11 @@ impl Outbox {
             let purpose = key.get(1..).unwrap_or_default().to_vec();
             let purpose = String::from_utf8(purpose).map_err(|e| ChainError::Damaged(e.to_string()))?;
             let entry = ciborium::from_reader(value.as_slice()).map_err(|e| ChainError::Damaged(e.to_string()))?;
-            kept.note_mined(&entry, account);
+            kept.note_mined(&entry);
             kept.entries.insert(purpose, entry);
         }
         Ok(Ok(Self {
             store,
-            account: account.clone(),
             kept: Mutex::new(kept),
         }))
     }
@@ -145,21 +141,21 @@ impl Outbox {
     }
 
     /// The highest nonce of the account's messages on their way to a block.
-    pub fn highest_nonce(&self) -> Option<u64> {
-        self.own_nonces().last()
+    pub fn highest_nonce(&self, account: &Address) -> Option<u64> {
+        self.nonces_of(account).last()
     }
 
-    fn own_nonces(&self) -> impl Iterator<Item = u64> + '_ {
-        let own = |message: &SignedMessage| message.message().from == self.account;
+    fn nonces_of<'a>(&self, account: &'a Address) -> impl Iterator<Item = u64> + use<'a> {
+        let own = move |message: &SignedMessage| message.message().from == *account;
         let sent = self.sent().into_iter().filter(own);
         sent.map(|message| message.message().nonce)
     }
 
-    /// The first nonce that no message in a block or on its way has; `next` is the one that the chain expects. One more
+    /// The first nonce of an account that no message in a block or on its way has; `next` is the one that the chain expects. One more
     /// than the highest, unless a dropped message left a gap.
-    pub fn free_nonce(&self, next: u64) -> u64 {
-        let next = next.max(self.lock().mined);
-        self.own_nonces().fold(
+    pub fn free_nonce(&self, account: &Address, next: u64) -> u64 {
+        let next = next.max(self.lock().mined.get(account).copied().unwrap_or_default());
+        self.nonces_of(account).fold(
             next,
             |free, nonce| if nonce == free { free.saturating_add(1) } else { free },
         )
@@ -191,7 +187,7 @@ impl Outbox {
         if entry.stage != stage {
             let (purpose, entry) = (purpose.clone(), Entry { stage, ..entry.clone() });
             self.write(&purpose, &entry)?;
-            kept.note_mined(&entry, &self.account);
+            kept.note_mined(&entry);
             if stage == Stage::Mined {
                 failpoint::reach_message(&purpose, "mined");
             }

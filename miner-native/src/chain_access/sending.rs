@@ -11,7 +11,7 @@ use cid::Cid;
 use serde::Deserialize;
 use serde_json::{json, Value};
 use shared::chain::view::ReceiptView;
-use shared::chain::{Call, SignedMessage};
+use shared::chain::{Call, SecretKey, SignedMessage};
 use shared::wire;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -58,12 +58,13 @@ impl ChainAccess {
     ///
     /// Another process may send from the same account: a number that it took first is given up for the next one.
     pub(super) async fn send(&self, purpose: &str, call: Call, gas: Gas) -> Result<Cid, ChainError> {
-        let of = json!({ "address": self.address() });
+        let key = self.account.key()?;
+        let of = json!({ "address": key.address() });
         let (mut tries, mut least) = (0, 0);
         loop {
             let next: u64 = self.inner.client.call("chain.nonce", of.clone()).await?;
-            let nonce = self.inner.outbox.free_nonce(next.max(least));
-            match self.send_as(purpose, call.clone(), gas, nonce).await {
+            let nonce = self.inner.outbox.free_nonce(&key.address(), next.max(least));
+            match self.send_as(purpose, call.clone(), gas, &key, nonce).await {
                 Err(ChainError::Rpc {
                     code: code::NONCE_USED | code::NONCE_TAKEN,
                     ..
@@ -76,10 +77,17 @@ impl ChainAccess {
         }
     }
 
-    async fn send_as(&self, purpose: &str, call: Call, gas: Gas, nonce: u64) -> Result<Cid, ChainError> {
-        let mut metered = call.message(&self.address(), nonce);
+    async fn send_as(
+        &self,
+        purpose: &str,
+        call: Call,
+        gas: Gas,
+        key: &SecretKey,
+        nonce: u64,
+    ) -> Result<Cid, ChainError> {
+        let mut metered = call.message(&key.address(), nonce);
         (metered.gas_price, metered.gas_limit) = (gas.price, gas.limit);
-        let message = metered.sign(&self.inner.key);
+        let message = metered.sign(key);
         failpoint::reach_message(purpose, "planned");
         self.inner.outbox.add(purpose, message.clone())?;
         failpoint::reach_message(purpose, "kept");

@@ -10,12 +10,13 @@ use super::feed::Feed;
 use super::outbox::Stage;
 use super::{ChainAccess, Gas, Inner};
 use crate::devnet::DROPPED_EXIT_CODE;
+use crate::supervisor::Lifeline;
 use serde_json::json;
 use shared::chain::view::HeadView;
 use shared::chain::{calls, Address, AttoFil};
 use std::sync::Weak;
 use std::time::Duration;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::time::{timeout, Instant};
 
 /// Shortest time between two looks at the head.
@@ -33,9 +34,16 @@ const ROUND: u64 = 5;
 /// Most messages looked after in a round, the lowest nonces first: the others wait for them anyhow.
 const PER_ROUND: usize = 64;
 
+/// Blocks that may be missed before health says that the chain makes none.
+const MISSED_BLOCKS: u32 = 10;
+/// Shortest time without a block that is told: a proof may take as long to verify.
+const SHORTEST_STALL: Duration = Duration::from_secs(30);
+/// What health calls the way to the chain, and its blocks.
+const REACHED: &str = "endpoint";
+const BLOCKS: &str = "blocks";
+
 /// Runs until the chain access is gone.
-pub(super) async fn run(taken: oneshot::Receiver<Weak<Inner>>, news: watch::Sender<HeadView>) {
-    let Ok(inner) = taken.await else { return };
+pub(super) async fn run(inner: Weak<Inner>, lifeline: Lifeline) {
     let Some((url, block_time)) = inner.upgrade().map(|inner| {
         let block_time = Duration::from_millis(inner.network.block_time_ms);
         (inner.client.url.clone(), block_time)
@@ -43,11 +51,14 @@ pub(super) async fn run(taken: oneshot::Receiver<Weak<Inner>>, news: watch::Send
         return;
     };
     let mut watcher = Watcher::new(url, block_time);
+    let mut blocks = Blocks::new(block_time);
     let mut last_round = None;
     loop {
-        let told = watcher.wait().await;
+        let told = lifeline.busy(watcher.longest_wait(), watcher.wait()).await;
         let Some(inner) = inner.upgrade() else { return };
-        let access = ChainAccess { inner };
+        let ways = ChainAccess::of_all_accounts(&inner);
+        // There always is the account that it was connected with.
+        let Some(access) = ways.first() else { return };
         let head = match told {
             Some(head) => Ok(head),
             None => access.inner.client.try_call("chain.head", json!({})).await,
@@ -56,15 +67,53 @@ pub(super) async fn run(taken: oneshot::Receiver<Weak<Inner>>, news: watch::Send
         match head {
             Ok(head) => {
                 let height = head.height.0;
-                tell(&news, head);
+                lifeline.well(REACHED);
+                blocks.seen(height, &lifeline);
+                tell(&access.inner.news, head);
                 if last_round.is_none_or(|last: u64| height.abs_diff(last) >= ROUND) {
                     last_round = Some(height);
-                    if let Err(error) = tend(&access).await {
+                    if let Err(error) = tend(access).await {
                         tracing::warn!(%error, "messages could not be looked after; the next round tries again");
                     }
                 }
             }
-            Err(error) => tracing::debug!(%error, "the head could not be asked for"),
+            Err(error) => {
+                tracing::debug!(%error, "the head could not be asked for");
+                lifeline.failing(REACHED, &error);
+            }
+        }
+    }
+}
+
+/// Whether blocks still come.
+struct Blocks {
+    /// Longest time without a new one; none on a chain that makes them when it is told to.
+    limit: Option<Duration>,
+    height: u64,
+    since: Instant,
+}
+
+impl Blocks {
+    fn new(block_time: Duration) -> Self {
+        let limit = block_time.saturating_mul(MISSED_BLOCKS).max(SHORTEST_STALL);
+        Self {
+            limit: (!block_time.is_zero()).then_some(limit),
+            height: 0,
+            since: Instant::now(),
+        }
+    }
+
+    fn seen(&mut self, height: u64, lifeline: &Lifeline) {
+        if height != self.height {
+            (self.height, self.since) = (height, Instant::now());
+        }
+        match self.limit.is_some_and(|limit| self.since.elapsed() > limit) {
+            true => {
+                let silent = self.since.elapsed().as_secs();
+                let text = format!("the chain made no block after {height} for {silent} s");
+                lifeline.failing(BLOCKS, &text);
+            }
+            false => lifeline.well(BLOCKS),
         }
     }
 }
@@ -92,6 +141,11 @@ impl Watcher {
             pause,
             wait: pause,
         }
+    }
+
+    /// Longest that [`Self::wait`] takes: opening a feed has its own limits within it.
+    fn longest_wait(&self) -> Duration {
+        self.silence.saturating_mul(2)
     }
 
     /// Waits until there is something to look at; the head, when the chain told it.
@@ -153,17 +207,24 @@ pub(super) async fn tend(access: &ChainAccess) -> Result<(), ChainError> {
             Err(error) => return Err(error),
         }
     }
-    fill_gap(access).await
+    for way in ChainAccess::of_all_accounts(&access.inner) {
+        match fill_gap(&way).await {
+            // Nobody here can: the account's own node does.
+            Ok(()) | Err(ChainError::NoKey { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Where a dropped message's nonce holds up those after it, a message that does nothing takes its place.
 async fn fill_gap(access: &ChainAccess) -> Result<(), ChainError> {
     let _one_at_a_time = access.inner.turn.lock().await;
-    let Some(highest) = access.inner.outbox.highest_nonce() else {
+    let Some(highest) = access.inner.outbox.highest_nonce(&access.address()) else {
         return Ok(());
     };
     let next = access.actor(&access.address()).await?.map_or(0, |actor| actor.nonce);
-    let free = access.inner.outbox.free_nonce(next);
+    let free = access.inner.outbox.free_nonce(&access.address(), next);
     if free > highest {
         return Ok(());
     }
@@ -172,4 +233,33 @@ async fn fill_gap(access: &ChainAccess) -> Result<(), ChainError> {
     let nothing = calls::transfer(&Address::id(Address::BURNT_FUNDS), AttoFil::ZERO);
     access.send(&purpose, nothing, Gas::default()).await?;
     access.inner.outbox.settle(&purpose)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn health_is_not_green_while_the_chain_makes_no_blocks() {
+        let (lifeline, board) = Lifeline::watched();
+        let mut blocks = Blocks::new(Duration::from_secs(5));
+        for height in 1..20 {
+            blocks.seen(height, &lifeline);
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+        assert!(board.health().ok);
+        for silent in [40, 20] {
+            blocks.seen(20, &lifeline);
+            assert!(board.health().ok, "a block may take {silent} s");
+            tokio::time::sleep(Duration::from_secs(silent)).await;
+        }
+        blocks.seen(20, &lifeline);
+        let health = board.health();
+        assert!(
+            !health.ok && health.problems[0].text.contains("made no block after 20"),
+            "{health:?}"
+        );
+        blocks.seen(21, &lifeline);
+        assert!(board.health().ok, "it goes on");
+    }
 }

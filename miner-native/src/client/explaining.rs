@@ -4,7 +4,7 @@ use super::book::Record;
 use super::contact::Contact;
 use super::error::ClientError;
 use super::Session;
-use crate::miner::now_ms;
+use crate::clock::now_ms;
 use shared::deal::explain::client::{explain as explain_client, ClientFacts, MinerWord};
 use shared::deal::explain::{Explanation, MAX_JSON};
 use shared::deal::QueryRequest;

@@ -4,9 +4,11 @@ use super::error::CommandError;
 use super::explain;
 use super::output::{columns, Output};
 use super::target::{DaemonPort, Target};
-use crate::miner::now_ms;
-use crate::operator::{Filling, IntakeStatus, MiningStatus, Operator, ProvingStatus, ScrubStatus};
+use crate::clock::now_ms;
+use crate::console;
+use crate::operator::{Filling, Health, IntakeStatus, MiningStatus, Operator, ProvingStatus, ScrubStatus};
 use crate::prover::{JobState, JobView, OwnCodeStatus};
+use crate::supervisor::{Problem, ServiceState};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use shared::sector::explain::span;
@@ -89,10 +91,16 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
             let status = operator.mining().await?;
             output.show(&status, || "mining ready".into());
         }
-        Command::Status => {
-            let status = operator.mining().await?;
-            output.show(&status, || described(&status));
-        }
+        Command::Status => match operator.mining().await {
+            Ok(status) => output.show(&status, || described(&status)),
+            // The chain may be what fails: the daemon says so all the same.
+            Err(error) => {
+                if let Ok(health) = operator.health().await {
+                    console::stderr(&problems(&health));
+                }
+                return Err(error.into());
+            }
+        },
         Command::Address => {
             let address = operator.mining().await?.address;
             output.show(&json!({ "address": address }), || address.to_string());
@@ -147,6 +155,7 @@ fn described(status: &MiningStatus) -> String {
         ["scrubbed".to_owned(), scrubbed(&status.scrub)],
         ["prover".to_owned(), prover(&status.own_prover)],
     ];
+    rows.push(["health".to_owned(), summary(&status.health)]);
     rows.extend(status.packing.iter().map(|filling| {
         let Filling {
             sector,
@@ -171,7 +180,32 @@ fn described(status: &MiningStatus) -> String {
         .iter()
         .map(|damage| format!("sector {}: {}", damage.sector, damage.text));
     let notes = notes.cloned().chain(damage).map(|note| format!("\n{note}"));
-    columns(rows) + &notes.collect::<String>()
+    let problems = match status.health.ok {
+        true => String::new(),
+        false => format!("\n{}", problems(&status.health)),
+    };
+    columns(rows) + &notes.collect::<String>() + &problems
+}
+
+fn summary(health: &Health) -> String {
+    let up = health
+        .services
+        .iter()
+        .filter(|one| one.state == ServiceState::Up)
+        .count();
+    let restarts: u64 = health.services.iter().map(|one| one.restarts).sum();
+    let all = health.services.len();
+    let state = if health.ok { "ok" } else { "NOT OK" };
+    format!("{state}: {up} of {all} services up, {restarts} restarts since the start")
+}
+
+/// What is wrong, a line each.
+fn problems(health: &Health) -> String {
+    let line = |problem: &Problem| {
+        let since = span(now_ms().saturating_sub(problem.since));
+        format!("{} (for {since}): {}", problem.service, problem.text)
+    };
+    health.problems.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn proof(proving: &ProvingStatus) -> String {

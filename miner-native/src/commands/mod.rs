@@ -26,9 +26,11 @@ mod wallet;
 
 pub use error::CommandError;
 
-use crate::daemon::{Proofs, RealProofs};
+use crate::console::{self, LogWriter};
+use crate::daemon::{DaemonError, Proofs, RealProofs};
 
 use clap::{Parser, Subcommand};
+use shared::exit_code;
 use std::future::Future;
 use std::io::{IsTerminal, Read};
 use std::path::Path;
@@ -85,8 +87,7 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         Command::Daemon(arguments) => {
-            logging("sealdrop=info,warn");
-            daemon::run(arguments, &RealProofs)
+            return run_daemon(arguments, &RealProofs);
         }
         Command::Client(arguments) => block_on(client::run(arguments)),
         Command::Paych(arguments) => block_on(paych::run(arguments)),
@@ -116,15 +117,26 @@ pub fn run_daemon_with(proofs: &dyn Proofs) -> ExitCode {
         eprintln!("this program is a daemon for tests and nothing else: use `sealdrop`");
         return ExitCode::FAILURE;
     };
-    logging("sealdrop=info,warn");
-    ended(daemon::run(arguments, proofs))
+    run_daemon(arguments, proofs)
+}
+
+fn run_daemon(arguments: daemon::Arguments, proofs: &dyn Proofs) -> ExitCode {
+    let log = logging("sealdrop=info,warn");
+    let code = ended(daemon::run(arguments, proofs));
+    if let Some(log) = log {
+        log.flush();
+    }
+    code
 }
 
 fn ended(done: anyhow::Result<()>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("sealdrop: {}", error::told(&error));
+            console::stderr(&format!("sealdrop: {}", error::told(&error)));
+            if let Some(DaemonError::ServiceFailed(_)) = error.downcast_ref() {
+                return ExitCode::from(exit_code::SERVICE_FAILED);
+            }
             error
                 .downcast_ref::<CommandError>()
                 .map_or(ExitCode::FAILURE, CommandError::exit_code)
@@ -141,15 +153,20 @@ fn block_on(work: impl Future<Output = Result<(), CommandError>>) -> anyhow::Res
     Ok(done?)
 }
 
-/// Logs to standard error; `RUST_LOG` overrides the default.
-fn logging(default: &str) {
+/// Logs to standard error; `RUST_LOG` overrides the default. Never stops or panics anything, whatever becomes of the log.
+fn logging(default: &str) -> Option<LogWriter> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let colours = std::io::stderr().is_terminal();
+    let writer = LogWriter::new(std::io::stderr()).ok()?;
+    let lines = writer.clone();
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(move || lines.clone())
         .with_ansi(colours)
+        // It would print them, and panic where that fails.
+        .log_internal_errors(false)
         .init();
+    Some(writer)
 }
 
 /// A file, or what comes in where its name is `-`.
@@ -170,7 +187,21 @@ fn open(path: &Path) -> Result<Box<dyn Read + Send>, CommandError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::supervisor::ServiceFailed;
     use clap::CommandFactory;
+
+    /// Whatever starts the daemon tells this end from a wrong option.
+    #[test]
+    fn a_daemon_that_cannot_keep_a_service_running_ends_with_a_code_of_its_own() {
+        let failed = ServiceFailed {
+            name: "proving",
+            times: 7,
+            reason: "it panicked".into(),
+        };
+        let code = ended(Err(DaemonError::from(failed).into()));
+        let expected = ExitCode::from(exit_code::SERVICE_FAILED);
+        assert_eq!(format!("{code:?}"), format!("{expected:?}"));
+    }
 
     /// Every command that is no group of commands, by its words.
     fn leaves(command: &clap::Command, words: &[String], found: &mut Vec<(Vec<String>, clap::Command)>) {

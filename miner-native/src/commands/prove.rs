@@ -1,5 +1,6 @@
 //! `sealdrop prove`, hidden: what the daemon starts itself as for a proof ([`crate::prover::child`]).
 
+use crate::console;
 use crate::prover::child::{serve, ServeError, Task, DAMAGED, REFUSED};
 use clap::Args;
 use std::path::PathBuf;
@@ -45,15 +46,15 @@ pub fn run(arguments: Arguments) -> ExitCode {
     };
     match serve(&task) {
         Ok(proof) => {
-            println!("{}", hex::encode(proof));
+            console::stdout(&hex::encode(proof));
             ExitCode::SUCCESS
         }
         Err(ServeError::Prover(sealdrop_prover::Error::Refused { reason, .. })) => {
-            eprintln!("{reason}");
+            console::stderr(&reason);
             ExitCode::from(REFUSED)
         }
         Err(error) => {
-            eprintln!("{error}");
+            console::stderr(&error.to_string());
             match error {
                 ServeError::Prover(sealdrop_prover::Error::DamagedOutput { .. }) => ExitCode::from(DAMAGED),
                 _ => ExitCode::FAILURE,

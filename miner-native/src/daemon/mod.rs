@@ -2,42 +2,43 @@
 //!
 //! Called by [`crate::commands`]. The miner reaches its chain by URL like any other, so that the two can be separated.
 
+mod config;
 pub mod parameters;
 mod proofs;
+mod services;
 
 pub use proofs::{Proofs, RealProofs};
 
 use crate::ask_publisher::{self, AskError};
-use crate::chain_access::{ChainAccess, ChainError};
+use crate::assembly::Assembly;
+use crate::chain_access::{Account, ChainAccess, ChainError};
+use crate::console;
 use crate::data_dir::{DataDir, DataDirError, Endpoints, Identity};
 use crate::devnet::{Devnet, DevnetConfig, DevnetError};
 use crate::explaining::Explainer;
 use crate::failpoint::{self, UnknownPoint};
 use crate::intake::Intake;
-use crate::miner::Miner;
-use crate::network::{self, Host, HostConfig, IdentityError, NetworkError, TransferManager};
+use crate::network::{self, Host, HostConfig, IdentityError, Network, NetworkError, TransferManager};
+use crate::open_database::blocking;
 use crate::prover::{Prover, ProverError};
 use crate::registration::{self, RegistrationError};
 use crate::settings::{SettingsChange, SettingsError, SettingsStore};
 use crate::staging::{Staging, StagingError};
 use crate::store::{MinerStore, StoreError};
+use crate::supervisor::{RestartPolicy, ServiceFailed, Supervisor};
 use crate::wallet::{Wallet, WalletError};
-use crate::web::{self, WebConfig, WebError};
-use crate::{deal_expiry, proving, redeeming, scrubbing, sealing, slashing};
+use crate::web::{self, Web, WebConfig, WebError};
+use crate::worker::{WorkerError, WorkerKey};
+use config::ConfigError;
 use parameters::ParametersError;
-use shared::chain::{Policy, SecretKey};
+use shared::chain::{Address, AttoFil, Policy, SecretKey};
 use shared::piece::SectorSize;
-use shared::sector::prover_id;
+use shared::ports::verifier::prover_id;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
-use tokio::task::JoinHandle;
-
-/// How long the chain may take to finish its block when the daemon stops.
-const FAREWELL: Duration = Duration::from_secs(3);
 
 /// Where the daemon listens, always on 127.0.0.1; 0 takes a free port.
 #[derive(Debug, Clone, Copy)]
@@ -110,13 +111,18 @@ pub enum DaemonError {
     Runtime(std::io::Error),
     #[error("signals cannot be listened for: {0}")]
     Signal(std::io::Error),
-    #[error("the chain stopped unexpectedly: {0}")]
-    ChainStopped(String),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+    #[error(transparent)]
+    ServiceFailed(#[from] ServiceFailed),
 }
 
 /// Runs until Ctrl-C or SIGTERM. The product's proofs are [`RealProofs`].
 pub fn run(config: DaemonConfig, proofs: &dyn Proofs) -> Result<(), DaemonError> {
     failpoint::arm()?;
+    config::check(&config)?;
     let home = DataDir::open(config.home.clone())?;
     let _lock = home.lock()?;
     home.claim(&Identity {
@@ -170,102 +176,134 @@ fn web_config(config: &DaemonConfig, chain_url: String) -> WebConfig {
 
 async fn live(config: DaemonConfig, home: DataDir, proofs: &dyn Proofs) -> Result<(), DaemonError> {
     let mut signals = Signals::listen()?;
-    let starting = start(&config, &home, proofs);
-    let running = tokio::select! {
-        running = starting => running?,
-        () = signals.any() => return Ok(()),
+    let mut supervisor = Supervisor::new(RestartPolicy::default());
+    let failed = supervisor.failed();
+    let running = async {
+        let greeting = start(&config, &home, proofs, &mut supervisor).await?;
+        home.announce(&greeting.endpoints)?;
+        greeting.print(&config, &home);
+        Ok(std::future::pending::<()>().await)
     };
-    home.announce(&Endpoints {
-        chain: running.devnet.url(),
-        web: format!("http://{}", running.web_address),
-    })?;
-    greet(&running, &config, &home);
-    let Running {
-        devnet,
-        mut chain_task,
-        mut web_task,
-        ..
-    } = running;
     let ended = tokio::select! {
         () = signals.any() => Ok(()),
-        chain = &mut chain_task => Err(DaemonError::ChainStopped(text_of(chain))),
-        web = &mut web_task => match web {
-            Ok(served) => served.map_err(DaemonError::from),
-            Err(error) => Err(DaemonError::Web(WebError::Stopped(error.to_string()))),
-        },
+        ended = running => ended,
+        failed = failed => Err(failed.into()),
     };
     if ended.is_ok() {
-        eprintln!("Stopping; deals and sectors go on at the next start");
+        console::stderr("Stopping; deals and sectors go on at the next start");
     }
-    web_task.abort();
-    devnet.shutdown();
-    if !chain_task.is_finished() && tokio::time::timeout(FAREWELL, &mut chain_task).await.is_err() {
-        tracing::warn!("the chain did not finish its work in time; it is taken up at the next start");
-    }
+    supervisor.stop().await;
     ended
 }
 
-/// Everything that runs.
-struct Running {
-    devnet: Devnet,
-    chain_task: JoinHandle<Result<(), DevnetError>>,
-    miner: Arc<Miner>,
+/// What the operator is told once everything runs.
+struct Greeting {
+    endpoints: Endpoints,
+    miner: Address,
+    price: AttoFil,
     host: Host,
-    web_task: JoinHandle<Result<(), WebError>>,
-    web_address: SocketAddr,
 }
 
-async fn start(config: &DaemonConfig, home: &DataDir, proofs: &dyn Proofs) -> Result<Running, DaemonError> {
+impl Greeting {
+    /// Tells the operator what runs where; the last line is the page's address.
+    fn print(&self, config: &DaemonConfig, home: &DataDir) {
+        let source = parameters::source(&config.network, config.official_params);
+        let mut lines = vec![
+            format!(
+                "Network    {} (single-authority development chain, money without value)",
+                config.network
+            ),
+            format!("Proofs     {}", parameters::label(source)),
+            format!("Chain      {}", self.endpoints.chain),
+            format!(
+                "Miner      {} with {} sectors, {} FIL per byte per block",
+                self.miner, config.sector_size, self.price
+            ),
+        ];
+        let host = &self.host;
+        lines.extend(
+            host.addresses()
+                .iter()
+                .map(|address| format!("Host       {address}/p2p/{}", host.peer_id())),
+        );
+        lines.push(format!("Data       {}", home.root().display()));
+        lines.push(format!("Sealdrop is ready: {}", self.endpoints.web));
+        for line in lines {
+            console::stdout(&line);
+        }
+    }
+}
+
+/// Starts the services, in the order in which they need each other.
+async fn start(
+    config: &DaemonConfig,
+    home: &DataDir,
+    proofs: &dyn Proofs,
+    supervisor: &mut Supervisor,
+) -> Result<Greeting, DaemonError> {
     // The page's port is taken first: it is the one that people remember.
-    let web_listener = web::bind(config.ports.web).await?;
-    let host_key = {
-        let dir = home.miner();
-        std::fs::create_dir_all(&dir).map_err(|source| DataDirError::File {
-            action: "create",
-            path: dir.clone(),
-            source,
-        })?;
-        network::load_or_create(&dir.join("host.key"))?
+    let listener = web::bind(config.ports.web).await?;
+    let web_address = listener.local_addr().map_err(|source| WebError::Listen {
+        port: config.ports.web,
+        source,
+    })?;
+    let host = start_host(config, home).await?;
+    let devnet = start_chain(config, home, proofs, supervisor)?;
+    let parts = start_miner(config, home, proofs, &devnet.url(), &host, supervisor).await?;
+    let transfers = TransferManager::new(parts.transfer_parts(), host.clone());
+    let sources = transfers.clone();
+    let explainer = Explainer::new(parts.explainer_parts(), move |deal| sources.sources(deal));
+    services::start_work(&parts, supervisor);
+    services::start_network(
+        Network {
+            host: host.clone(),
+            chain: parts.chain.clone(),
+            reviewer: Arc::new(parts.reviewer()),
+            answers: parts.answers(),
+            transfers,
+            explainer: explainer.clone(),
+            retrieval: parts.retrieval(),
+        },
+        supervisor,
+    );
+    let web = Web {
+        address: web_address,
+        config: web_config(config, devnet.url()),
+        api: services::api(&parts, host.clone(), explainer, supervisor.board()),
     };
+    services::start_web(web, listener, supervisor);
+    Ok(Greeting {
+        endpoints: Endpoints {
+            chain: devnet.url(),
+            web: format!("http://{web_address}"),
+        },
+        miner: parts.address.clone(),
+        price: parts.settings.now().price,
+        host,
+    })
+}
+
+async fn start_host(config: &DaemonConfig, home: &DataDir) -> Result<Host, DaemonError> {
+    let dir = home.miner();
+    std::fs::create_dir_all(&dir).map_err(|source| DataDirError::File {
+        action: "create",
+        path: dir.clone(),
+        source,
+    })?;
     let ports = HostConfig {
         tcp_port: config.ports.p2p,
         websocket_port: config.ports.p2p_ws,
     };
-    let host = Host::start(host_key, ports).await?;
-    let (devnet, chain_task) = start_chain(config, home, proofs).await?;
-    let miner = Arc::new(start_miner(config, home, proofs, &devnet.url(), &host).await?);
-    host.announce_to(miner.chain.clone());
-    let pulls = TransferManager::start(miner.clone(), host.clone());
-    let explainer = Explainer::new(miner.clone(), pulls.clone());
-    network::serve(miner.clone(), &host, pulls, explainer.clone())?;
-    sealing::start(miner.clone());
-    proving::start(miner.clone());
-    scrubbing::start(miner.clone());
-    redeeming::start(miner.clone());
-    deal_expiry::start(miner.clone());
-    slashing::start(miner.clone());
-    ask_publisher::start(miner.clone());
-    let web_config = web_config(config, devnet.url());
-    let web_address = web_listener
-        .local_addr()
-        .map_err(|e| WebError::Stopped(e.to_string()))?;
-    let served = web::serve(web_listener, web_config, miner.clone(), host.clone(), explainer);
-    let web_task = tokio::spawn(served);
-    Ok(Running {
-        devnet,
-        chain_task,
-        miner,
-        host,
-        web_task,
-        web_address,
-    })
+    let host_key = network::load_or_create(&dir.join("host.key"))?;
+    Ok(Host::start(host_key, ports).await?)
 }
 
-async fn start_chain(
+fn start_chain(
     config: &DaemonConfig,
     home: &DataDir,
     proofs: &dyn Proofs,
-) -> Result<(Devnet, JoinHandle<Result<(), DevnetError>>), DaemonError> {
+    supervisor: &mut Supervisor,
+) -> Result<Devnet, DaemonError> {
     let devnet_config = DevnetConfig {
         dir: home.devnet(),
         network: config.network.clone(),
@@ -275,89 +313,85 @@ async fn start_chain(
         verifier: proofs.verifier(),
         verifying_keys: proofs.verifying_keys(config),
     };
-    let devnet = tokio::task::block_in_place(|| Devnet::open(devnet_config))?;
-    let running = devnet.clone();
-    let chain_task = tokio::spawn(async move { running.run().await });
-    Ok((devnet, chain_task))
+    let devnet = blocking(|| Devnet::open(devnet_config))?;
+    services::start_chain(devnet.clone(), supervisor);
+    Ok(devnet)
 }
 
+/// Opens what the miner's services are made of; those that register it run from here on.
 async fn start_miner(
     config: &DaemonConfig,
     home: &DataDir,
     proofs: &dyn Proofs,
     chain_url: &str,
     host: &Host,
-) -> Result<Miner, DaemonError> {
+    supervisor: &mut Supervisor,
+) -> Result<Assembly, DaemonError> {
     let dir = home.miner();
-    let store = MinerStore::open(&dir.join("store"))?;
-    let worker: SecretKey = Wallet::open(dir.join("wallet"))?.default_key()?;
-    let chain = ChainAccess::connect(chain_url, store.outbox(), worker.clone()).await?;
+    let store = blocking(|| MinerStore::open(&dir.join("store")))?;
+    let wallet = Wallet::open(dir.join("wallet"))?;
+    let owner: SecretKey = wallet.default_key()?;
+    let (chain, following) = ChainAccess::open(chain_url, store.outbox(), owner.clone()).await?;
+    services::start_following(following, supervisor);
     let policy = chain.network().await?.policy;
     let peer = host.peer_id();
-    let view = registration::register(&chain, &store, config.sector_size, &peer.to_bytes(), &peer.to_string()).await?;
+    let view = registration::register(&chain, &store, config.sector_size, &peer.to_bytes()).await?;
+    let worker = Account::of(owner);
+    let worker_chain = chain.with_account(worker.clone());
+    let mut wallets = vec![wallet];
+    if home.client().join("wallet").is_dir() {
+        // Where `sealdrop wallet` keeps keys.
+        wallets.push(Wallet::open(home.client().join("wallet"))?);
+    }
+    let worker_key = WorkerKey {
+        miner: view.address.clone(),
+        chain: chain.clone(),
+        worker_chain: worker_chain.clone(),
+        wallets,
+        account: worker.clone(),
+    };
+    let signs = match worker_key.follow(&view.worker).await {
+        Ok(()) => true,
+        Err(error @ WorkerError::NoKey { .. }) => {
+            tracing::error!(%error, "the miner starts and does nothing that its worker must sign");
+            false
+        }
+        Err(error) => return Err(error.into()),
+    };
+    services::start_worker_key(worker_key, supervisor);
     let engine = proofs.engine(prover_id(&view.address), config.sector_size, dir.join("sectors"))?;
     let kept = store.settings()?.unwrap_or_default();
-    let miner = Miner {
-        address: view.address,
-        owner: view.owner,
-        worker,
+    kept.settings.check()?;
+    let settings = Arc::new(SettingsStore::new(kept));
+    let prover = Arc::new(Prover::start(engine, config.sector_size, store.rates()));
+    let intake = Intake::new(config.sector_size, store.clone(), prover.clone(), settings.clone());
+    let parts = Assembly {
+        address: view.address.clone(),
+        owner: view.owner.clone(),
         sector_size: config.sector_size,
         policy,
-        settings: SettingsStore::new(kept),
-        prover: Prover::start(engine, config.sector_size, store.rates()),
         store,
         staging: Staging::open(dir.join("staging"))?,
         chain,
+        worker_chain,
+        worker,
+        prover,
         verifier: proofs.verifier(),
-        intake: Intake::default(),
-        redeeming: tokio::sync::Mutex::new(()),
-        received: Notify::new(),
-        seal_now: Notify::new(),
+        settings,
+        intake: Arc::new(intake),
+        wake: Arc::default(),
+        redemptions: Arc::default(),
     };
-    ask_publisher::change(&miner, &config.settings).await?;
-    ask_publisher::ensure(&miner).await?;
+    if signs {
+        registration::show_peer_id(&parts.worker_chain, &view, &peer.to_bytes(), &peer.to_string()).await?;
+        ask_publisher::change(&parts.ask_publisher(), &config.settings).await?;
+        ask_publisher::ensure(&parts.ask_publisher()).await?;
+    }
     // What is sealed is proven all the same, and memory may come back: no reason to stop.
-    if let Err(error) = miner.prover.check_memory() {
+    if let Err(error) = parts.prover.check_memory() {
         tracing::error!(%error, "no sector can be sealed, so no deals are taken");
     }
-    Ok(miner)
-}
-
-/// Tells the operator what runs where; the last line is the page's address.
-fn greet(running: &Running, config: &DaemonConfig, home: &DataDir) {
-    let Running {
-        devnet,
-        miner,
-        host,
-        web_address,
-        ..
-    } = running;
-    println!(
-        "Network    {} (single-authority development chain, money without value)",
-        config.network
-    );
-    let source = parameters::source(&config.network, config.official_params);
-    println!("Proofs     {}", parameters::label(source));
-    println!("Chain      {}", devnet.url());
-    println!(
-        "Miner      {} with {} sectors, {} FIL per byte per block",
-        miner.address,
-        miner.sector_size,
-        miner.settings.now().price
-    );
-    for address in host.addresses() {
-        println!("Host       {address}/p2p/{}", host.peer_id());
-    }
-    println!("Data       {}", home.root().display());
-    println!("Sealdrop is ready: http://{web_address}");
-}
-
-fn text_of(ended: Result<Result<(), DevnetError>, tokio::task::JoinError>) -> String {
-    match ended {
-        Ok(Ok(())) => "it ended without an error".into(),
-        Ok(Err(error)) => error.to_string(),
-        Err(error) => error.to_string(),
-    }
+    Ok(parts)
 }
 
 /// The signals that stop the daemon.

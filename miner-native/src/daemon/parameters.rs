@@ -3,6 +3,7 @@
 //! A development network's are made from a public seed. Those of Filecoin's networks are files that the operator got:
 //! nothing is ever made in their place.
 
+use crate::console;
 use crate::prover::{prover_size, ProverError};
 use indicatif::{ProgressBar, ProgressStyle};
 use sealdrop_prover::params::{self, Circuit, ParamsError, Phase, Progress, Source};
@@ -78,11 +79,11 @@ fn generated(dir: &Path, size: sealdrop_prover::SectorSize) -> Result<(), Parame
     let report = params::ensure(dir, &wanted, &mut |progress| display.show(progress))?;
     display.end();
     if !report.made.is_empty() {
-        eprintln!(
+        console::stderr(&format!(
             "Proof parameters made in {:.0} s; they are kept in {}",
             report.elapsed.as_secs_f64(),
             dir.display()
-        );
+        ));
     }
     Ok(())
 }
@@ -93,14 +94,14 @@ fn official(dir: &Path, size: sealdrop_prover::SectorSize) -> Result<(), Paramet
     display.end();
     let report = checked?;
     if !report.stamps_kept {
-        eprintln!(
+        console::stderr(&format!(
             "{} cannot be written, so the official parameters are hashed at every start; let this user write there",
             dir.display()
-        );
+        ));
     }
     let needs = Needs::of(size);
     if needs.peak_memory() > COMMON_MEMORY {
-        eprintln!("Mind that {needs}");
+        console::stderr(&format!("Mind that {needs}"));
     }
     Ok(())
 }
@@ -139,7 +140,7 @@ impl Display {
         let part = (progress.fraction() * PARTS as f64) as u64;
         if self.last != Some((circuit, phase, part)) {
             self.last = Some((circuit, phase, part));
-            eprintln!("{message} {} %", part * (100 / PARTS));
+            console::stderr(&format!("{message} {} %", part * (100 / PARTS)));
         }
     }
 

@@ -130,17 +130,32 @@ impl Devnet {
         format!("http://{}/rpc", self.address)
     }
 
-    /// Makes blocks and serves the RPC until [`Devnet::shutdown`]. Once in a chain's life in a process.
+    /// Makes blocks and serves the RPC until [`Devnet::shutdown`]; may be run again when that ended by itself.
     pub async fn run(&self) -> Result<(), DevnetError> {
-        let listener = node::lock(&self.listener).take().ok_or(DevnetError::AlreadyServed)?;
-        let served = async {
-            let result = rpc::serve(self.node.clone(), self.block_time, listener, self.stop.subscribe()).await;
-            // Without its server the chain is of no use: the clock stops too.
-            self.shutdown();
-            result
+        let kept = node::lock(&self.listener).take().ok_or(DevnetError::AlreadyServed)?;
+        let listener = kept.try_clone().map_err(|source| DevnetError::Listen {
+            address: self.address,
+            source,
+        });
+        // Put back whatever happens: a panic must not take the chain's address with it.
+        let _kept = PutBack {
+            chain: self,
+            listener: Some(kept),
         };
-        let (result, ()) = tokio::join!(served, self.tick());
-        result
+        let listener = listener?;
+        let served = rpc::serve(self.node.clone(), self.block_time, listener, self.stop.subscribe());
+        let ticking = self.tick();
+        tokio::pin!(served, ticking);
+        tokio::select! {
+            result = &mut served => {
+                // Without its server the chain is of no use: the clock stops too. When it was told to, at the end of a block.
+                if *self.stop.borrow() {
+                    ticking.await;
+                }
+                result
+            }
+            () = &mut ticking => served.await,
+        }
     }
 
     /// Stops [`Devnet::run`]: no further block; requests under way are answered.
@@ -194,6 +209,20 @@ impl Devnet {
                 Ok(Err(error)) => tracing::error!(%error, "no block was made; the next tick tries again"),
                 Err(error) => tracing::error!(%error, "making a block stopped; the next tick tries again"),
             }
+        }
+    }
+}
+
+/// Gives the listener back to its chain, unless that was shut down.
+struct PutBack<'a> {
+    chain: &'a Devnet,
+    listener: Option<TcpListener>,
+}
+
+impl Drop for PutBack<'_> {
+    fn drop(&mut self) {
+        if !*self.chain.stop.borrow() {
+            *node::lock(&self.chain.listener) = self.listener.take();
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::NetworkError;
 use crate::chain_access::ChainAccess;
+use crate::supervisor::{Lifeline, ServiceError};
 use futures::StreamExt;
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::core::muxing::StreamMuxerBox;
@@ -13,7 +14,7 @@ use libp2p::{identify, noise, ping, tcp, yamux, Multiaddr, PeerId, Swarm, SwarmB
 use libp2p_stream::Control;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How long the host may take to listen.
@@ -28,6 +29,8 @@ const MAX_PENDING: u32 = 64;
 const IDLE_CONNECTION: Duration = Duration::from_secs(600);
 /// The chain's directory forgets at a restart: it is told again in this interval.
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(20);
+/// What health calls the chain's directory of peers.
+const DIRECTORY: &str = "directory of peers";
 /// What the host says of itself.
 const AGENT: &str = concat!("sealdrop/", env!("CARGO_PKG_VERSION"));
 
@@ -82,78 +85,121 @@ pub(super) struct Behaviour {
     pub(super) stream: libp2p_stream::Behaviour,
 }
 
-/// The running host.
+/// The host: who it is, where it listens, who is connected. Clones are the same. [`Host::run`] keeps it going.
 #[derive(Clone)]
 pub struct Host {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
     key: Keypair,
-    control: Control,
-    peers: Arc<Mutex<BTreeMap<PeerId, usize>>>,
-    addresses: Arc<Vec<Multiaddr>>,
+    /// As they were given at first: a host that is started again is found where it was.
+    ports: [u16; 2],
+    addresses: Vec<Multiaddr>,
+    peers: Mutex<BTreeMap<PeerId, usize>>,
+    control: Mutex<Control>,
+    /// What listens and is not run yet.
+    swarm: Mutex<Option<Swarm<Behaviour>>>,
 }
 
 impl Host {
     /// Listens; returns when both listeners have an address.
     pub async fn start(key: Keypair, config: HostConfig) -> Result<Self, NetworkError> {
-        let [tcp_port, websocket_port] = config.ports()?;
-        let mut swarm = swarm(key.clone())?;
-        listen(&mut swarm, tcp_port, "", TCP)?;
-        listen(&mut swarm, websocket_port, "/ws", WEBSOCKET)?;
-        let found = tokio::time::timeout(LISTEN_LIMIT, addresses(&mut swarm)).await;
-        let addresses = Arc::new(found.map_err(|_| NetworkError::NoAddress)?);
-        let peers = Arc::new(Mutex::new(BTreeMap::new()));
-        let control = swarm.behaviour().stream.new_control();
-        tokio::spawn(run(swarm, peers.clone()));
+        let ports = config.ports()?;
+        let (swarm, addresses) = listening(&key, ports).await?;
+        let control = Mutex::new(swarm.behaviour().stream.new_control());
         Ok(Self {
-            key,
-            control,
-            peers,
-            addresses,
+            inner: Arc::new(Inner {
+                key,
+                ports,
+                addresses,
+                peers: Mutex::default(),
+                control,
+                swarm: Mutex::new(Some(swarm)),
+            }),
+        })
+    }
+
+    /// Gets ready to run: a host that ran before listens anew, on the same ports. Streams are opened and accepted through it from
+    /// here on.
+    pub(super) async fn open(&self) -> Result<Open, NetworkError> {
+        let waiting = lock(&self.inner.swarm).take();
+        let swarm = match waiting {
+            Some(swarm) => swarm,
+            None => listening(&self.inner.key, self.inner.ports).await?.0,
+        };
+        lock(&self.inner.peers).clear();
+        *lock(&self.inner.control) = swarm.behaviour().stream.new_control();
+        Ok(Open {
+            host: self.clone(),
+            swarm,
         })
     }
 
     /// Who this host is.
     pub fn peer_id(&self) -> PeerId {
-        self.key.public().to_peer_id()
+        self.inner.key.public().to_peer_id()
     }
 
     /// Where it can be dialled.
     pub fn addresses(&self) -> &[Multiaddr] {
-        &self.addresses
+        &self.inner.addresses
     }
 
     /// Whether a peer is connected now.
     pub fn is_connected(&self, peer: &PeerId) -> bool {
-        self.peers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains_key(peer)
+        lock(&self.inner.peers).contains_key(peer)
     }
 
     /// Opens and accepts streams.
     pub(super) fn control(&self) -> Control {
-        self.control.clone()
+        lock(&self.inner.control).clone()
     }
 
-    /// Tells the chain's directory of peers where this host is, now and again, until the process ends.
-    pub fn announce_to(&self, chain: ChainAccess) {
-        let host = self.clone();
-        tokio::spawn(async move {
-            let mut clock = tokio::time::interval(ANNOUNCE_EVERY);
-            loop {
-                clock.tick().await;
-                let record = match PeerRecord::new(&host.key, host.addresses.to_vec()) {
-                    Ok(record) => record.into_signed_envelope().into_protobuf_encoding(),
-                    Err(error) => {
-                        tracing::error!(%error, "the host's addresses cannot be signed");
-                        continue;
-                    }
-                };
-                if let Err(error) = chain.announce(&record).await {
+    /// Tells the chain's directory of peers where this host is, now and again, for ever.
+    pub(super) async fn announce_to(&self, chain: &ChainAccess, lifeline: &Lifeline) {
+        let mut clock = tokio::time::interval(ANNOUNCE_EVERY);
+        loop {
+            clock.tick().await;
+            match self.announce(chain).await {
+                Ok(()) => lifeline.well(DIRECTORY),
+                Err(error) => {
                     tracing::warn!(%error, "the chain's directory does not know this miner's address; trying again");
+                    lifeline.failing(DIRECTORY, &error);
                 }
             }
-        });
+        }
     }
+
+    async fn announce(&self, chain: &ChainAccess) -> Result<(), ServiceError> {
+        let record = PeerRecord::new(&self.inner.key, self.inner.addresses.clone())?;
+        let record = record.into_signed_envelope().into_protobuf_encoding();
+        Ok(chain.announce(&record).await?)
+    }
+}
+
+/// A host that listens; streams come while it runs.
+pub(super) struct Open {
+    host: Host,
+    swarm: Swarm<Behaviour>,
+}
+
+/// A swarm that listens on both ports, and where.
+async fn listening(
+    key: &Keypair,
+    [tcp_port, websocket_port]: [u16; 2],
+) -> Result<(Swarm<Behaviour>, Vec<Multiaddr>), NetworkError> {
+    let mut swarm = swarm(key.clone())?;
+    listen(&mut swarm, tcp_port, "", TCP)?;
+    listen(&mut swarm, websocket_port, "/ws", WEBSOCKET)?;
+    let found = tokio::time::timeout(LISTEN_LIMIT, addresses(&mut swarm)).await;
+    let addresses = found.map_err(|_| NetworkError::NoAddress)?;
+    Ok((swarm, addresses))
+}
+
+/// A panic while a lock was held leaves data that is still whole: every change is one call.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub(super) fn swarm(key: Keypair) -> Result<Swarm<Behaviour>, NetworkError> {
@@ -227,37 +273,38 @@ async fn addresses(swarm: &mut Swarm<Behaviour>) -> Vec<Multiaddr> {
     found
 }
 
-/// Keeps the host going, and the list of who is connected.
-async fn run(mut swarm: Swarm<Behaviour>, peers: Arc<Mutex<BTreeMap<PeerId, usize>>>) {
-    loop {
-        match swarm.select_next_some().await {
-            SwarmEvent::ConnectionEstablished { peer_id, endpoint, .. } => {
-                tracing::debug!(peer = %peer_id, from = %endpoint.get_remote_address(), "connected");
-                let mut peers = peers.lock().unwrap_or_else(PoisonError::into_inner);
-                *peers.entry(peer_id).or_default() += 1;
+impl Open {
+    /// Keeps the host going, and the list of who is connected; returns when it cannot be reached any more.
+    pub(super) async fn run(mut self) -> NetworkError {
+        let peers = &self.host.inner.peers;
+        loop {
+            match self.swarm.select_next_some().await {
+                SwarmEvent::ConnectionEstablished { peer_id, endpoint, .. } => {
+                    tracing::debug!(peer = %peer_id, from = %endpoint.get_remote_address(), "connected");
+                    *lock(peers).entry(peer_id).or_default() += 1;
+                }
+                SwarmEvent::ConnectionClosed {
+                    peer_id,
+                    num_established,
+                    cause,
+                    ..
+                } => {
+                    tracing::debug!(peer = %peer_id, ?cause, "disconnected");
+                    let mut peers = lock(peers);
+                    match num_established {
+                        0 => peers.remove(&peer_id),
+                        left => peers.insert(peer_id, left as usize),
+                    };
+                }
+                SwarmEvent::ListenerClosed { addresses, reason, .. } => {
+                    return NetworkError::ListenerClosed {
+                        addresses,
+                        reason: format!("{reason:?}"),
+                    };
+                }
+                SwarmEvent::IncomingConnectionError { error, .. } => tracing::debug!(%error, "a connection failed"),
+                _ => {}
             }
-            SwarmEvent::ConnectionClosed {
-                peer_id,
-                num_established,
-                cause,
-                ..
-            } => {
-                tracing::debug!(peer = %peer_id, ?cause, "disconnected");
-                let mut peers = peers.lock().unwrap_or_else(PoisonError::into_inner);
-                match num_established {
-                    0 => peers.remove(&peer_id),
-                    left => peers.insert(peer_id, left as usize),
-                };
-            }
-            SwarmEvent::ListenerClosed { addresses, reason, .. } => {
-                tracing::error!(
-                    ?addresses,
-                    ?reason,
-                    "a listener closed; restart the daemon to be reachable again"
-                );
-            }
-            SwarmEvent::IncomingConnectionError { error, .. } => tracing::debug!(%error, "a connection failed"),
-            _ => {}
         }
     }
 }

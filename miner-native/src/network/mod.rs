@@ -19,20 +19,28 @@ mod transfers;
 pub use host::{Host, HostConfig};
 pub use identity::{load_or_create, IdentityError};
 pub use libp2p::identity::Keypair;
-pub use transfers::TransferManager;
+pub use propose::{Reviewer, SEALING_FACTOR};
+pub use retrieval::RetrievalServer;
+pub use transfers::{TransferManager, TransferParts};
 
-use crate::chain_access::ChainError;
+use crate::chain_access::{Account, ChainAccess, ChainError};
 use crate::explaining::Explainer;
-use crate::miner::Miner;
 use crate::staging::StagingError;
-use crate::store::StoreError;
+use crate::store::{MinerStore, StoreError};
+use crate::supervisor::{Lifeline, ServiceError};
 use frames::StreamError;
 use futures::StreamExt;
 use libp2p::{PeerId, Stream, StreamProtocol};
+use shared::deal::{Response, SignedResponse};
 use shared::wire::protocol;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// Time between two signs of life of the network.
+const BEAT: Duration = Duration::from_secs(10);
 use stream_limiter::StreamLimiter;
 
 /// Longest exchange about a deal: a channel may take two minutes to be mined.
@@ -60,6 +68,11 @@ pub enum NetworkError {
     SetUp(String),
     #[error("the host got no address within {} seconds", host::LISTEN_LIMIT.as_secs())]
     NoAddress,
+    #[error("the listener at {addresses:?} closed: {reason}")]
+    ListenerClosed {
+        addresses: Vec<libp2p::Multiaddr>,
+        reason: String,
+    },
 }
 
 /// Why an exchange failed.
@@ -75,70 +88,158 @@ pub(crate) enum ExchangeError {
     Chain(#[from] ChainError),
 }
 
-/// Serves peers until the process ends.
-pub fn serve(miner: Arc<Miner>, host: &Host, pulls: TransferManager, explainer: Explainer) -> Result<(), NetworkError> {
-    let limiter = StreamLimiter::of_exchanges();
-    let (proposals, for_pulls) = (miner.clone(), pulls.clone());
-    accept(
-        host,
-        protocol::MAKE_DEAL,
-        limiter.clone(),
-        EXCHANGE_LIMIT,
-        move |peer, stream| propose::answer(proposals.clone(), for_pulls.clone(), peer, stream),
-    )?;
-    let (watches, for_watches) = (miner.clone(), pulls.clone());
-    accept(
-        host,
-        protocol::WATCH_DEAL,
-        StreamLimiter::of_watches(),
-        EXCHANGE_LIMIT,
-        move |peer, stream| query::watch(watches.clone(), for_watches.clone(), peer, stream),
-    )?;
-    let queries = miner.clone();
-    accept(
-        host,
-        protocol::QUERY_DEAL,
-        limiter.clone(),
-        EXCHANGE_LIMIT,
-        move |peer, stream| query::answer(queries.clone(), pulls.clone(), peer, stream),
-    )?;
-    accept(
-        host,
-        protocol::EXPLAIN,
-        limiter.clone(),
-        EXCHANGE_LIMIT,
-        move |_, stream| explain::answer(explainer.clone(), stream),
-    )?;
-    let giver = retrieval::RetrievalServer::new(miner);
-    accept(host, protocol::RETRIEVAL, limiter, DELIVERY_LIMIT, move |_, stream| {
-        giver.clone().answer(stream)
-    })
+/// What the network works with.
+#[derive(Clone)]
+pub struct Network {
+    pub host: Host,
+    /// The directory of peers is the chain's.
+    pub chain: ChainAccess,
+    pub reviewer: Arc<Reviewer>,
+    pub answers: Answers,
+    pub transfers: TransferManager,
+    pub explainer: Explainer,
+    pub retrieval: RetrievalServer,
 }
 
-/// Runs `handler` for every stream of a protocol that finds room.
-fn accept<F, Exchange>(
+/// What answers about deals are read from and signed with.
+#[derive(Clone)]
+pub struct Answers {
+    pub store: MinerStore,
+    /// The miner's worker.
+    pub signer: Account,
+}
+
+impl Answers {
+    pub(crate) fn sign(&self, response: Response) -> Result<SignedResponse, ExchangeError> {
+        Ok(response.sign(&self.signer.key()?))
+    }
+}
+
+impl Network {
+    /// Serves peers until it is to stop; ends when the host cannot be reached any more.
+    pub async fn run(self, lifeline: Lifeline) -> Result<(), ServiceError> {
+        let open = self.host.open().await?;
+        self.transfers.begin(&lifeline);
+        let mut parts = JoinSet::new();
+        self.accept_all(&lifeline, &mut parts)?;
+        parts.spawn(async move { open.run().await.to_string() });
+        let (host, chain, lives) = (self.host.clone(), self.chain.clone(), lifeline.clone());
+        parts.spawn(async move {
+            host.announce_to(&chain, &lives).await;
+            "nobody tells the chain's directory any more".to_owned()
+        });
+        let (transfers, lives) = (self.transfers.clone(), lifeline.clone());
+        parts.spawn(async move {
+            transfers.sweep(lives).await;
+            "nobody looks for overdue transfers any more".to_owned()
+        });
+        loop {
+            let ended = tokio::select! {
+                () = lifeline.stopping() => return Ok(()),
+                ended = parts.join_next() => ended,
+                () = tokio::time::sleep(BEAT) => {
+                    lifeline.beat();
+                    continue;
+                }
+            };
+            return match ended {
+                Some(Ok(reason)) => Err(reason.into()),
+                Some(Err(join)) => match join.try_into_panic() {
+                    // The service's own, from here on.
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    Err(join) => Err(join.into()),
+                },
+                None => Err("nothing of the network runs any more".into()),
+            };
+        }
+    }
+
+    fn accept_all(&self, lifeline: &Lifeline, parts: &mut JoinSet<String>) -> Result<(), NetworkError> {
+        let limiter = StreamLimiter::of_exchanges();
+        let mut serve = |protocol, limiter, limit, handler| {
+            let accepting = accept(&self.host, lifeline, protocol, limiter, limit, handler)?;
+            parts.spawn(accepting);
+            Ok::<_, NetworkError>(())
+        };
+        let all = self.clone();
+        serve(
+            protocol::MAKE_DEAL,
+            limiter.clone(),
+            EXCHANGE_LIMIT,
+            handler(move |peer, stream| {
+                propose::answer(
+                    all.reviewer.clone(),
+                    all.answers.clone(),
+                    all.transfers.clone(),
+                    peer,
+                    stream,
+                )
+            }),
+        )?;
+        let all = self.clone();
+        serve(
+            protocol::WATCH_DEAL,
+            StreamLimiter::of_watches(),
+            EXCHANGE_LIMIT,
+            handler(move |peer, stream| query::watch(all.answers.clone(), all.transfers.clone(), peer, stream)),
+        )?;
+        let all = self.clone();
+        serve(
+            protocol::QUERY_DEAL,
+            limiter.clone(),
+            EXCHANGE_LIMIT,
+            handler(move |peer, stream| query::answer(all.answers.clone(), all.transfers.clone(), peer, stream)),
+        )?;
+        let explainer = self.explainer.clone();
+        serve(
+            protocol::EXPLAIN,
+            limiter.clone(),
+            EXCHANGE_LIMIT,
+            handler(move |_, stream| explain::answer(explainer.clone(), stream)),
+        )?;
+        let retrieval = self.retrieval.clone();
+        serve(
+            protocol::RETRIEVAL,
+            limiter,
+            DELIVERY_LIMIT,
+            handler(move |_, stream| retrieval.clone().answer(stream)),
+        )
+    }
+}
+
+type Exchange = Pin<Box<dyn Future<Output = Result<(), ExchangeError>> + Send>>;
+type Handler = Box<dyn Fn(PeerId, Stream) -> Exchange + Send>;
+
+fn handler<F, Answering>(answer: F) -> Handler
+where
+    F: Fn(PeerId, Stream) -> Answering + Send + 'static,
+    Answering: Future<Output = Result<(), ExchangeError>> + Send + 'static,
+{
+    Box::new(move |peer, stream| Box::pin(answer(peer, stream)))
+}
+
+/// Runs `handler` for every stream of a protocol that finds room; what is returned says why it ended.
+fn accept(
     host: &Host,
+    lifeline: &Lifeline,
     protocol: &'static str,
     limiter: StreamLimiter,
     limit: Duration,
-    handler: F,
-) -> Result<(), NetworkError>
-where
-    F: Fn(PeerId, Stream) -> Exchange + Send + 'static,
-    Exchange: Future<Output = Result<(), ExchangeError>> + Send + 'static,
-{
+    handler: Handler,
+) -> Result<impl Future<Output = String> + Send + 'static, NetworkError> {
     let mut incoming = host
         .control()
         .accept(StreamProtocol::new(protocol))
         .map_err(|e| NetworkError::SetUp(format!("{protocol}: {e}")))?;
-    tokio::spawn(async move {
+    let lifeline = lifeline.clone();
+    Ok(async move {
         while let Some((peer, stream)) = incoming.next().await {
             let Some(place) = limiter.enter(peer) else {
                 tracing::debug!(%peer, protocol, "no room for another exchange");
                 continue;
             };
             let exchange = handler(peer, stream);
-            tokio::spawn(async move {
+            drop(lifeline.spawn("an exchange with a peer", async move {
                 match tokio::time::timeout(limit, exchange).await {
                     Ok(Ok(())) => {}
                     Ok(Err(ExchangeError::Stream(error))) => tracing::debug!(%peer, protocol, %error, "exchange ended"),
@@ -146,8 +247,8 @@ where
                     Err(_) => tracing::debug!(%peer, protocol, "exchange took too long"),
                 }
                 drop(place);
-            });
+            }));
         }
-    });
-    Ok(())
+        format!("no streams of {protocol} come any more")
+    })
 }

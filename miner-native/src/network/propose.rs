@@ -2,20 +2,24 @@
 //! [`shared::deal::review()`].
 
 use super::transfers::TransferManager;
-use super::{frames, ExchangeError};
+use super::{frames, Answers, ExchangeError};
+use crate::chain_access::ChainAccess;
+use crate::clock::now_ms;
 use crate::failpoint;
-use crate::intake;
-use crate::miner::{now_ms, Miner};
+use crate::intake::{self, Intake};
 use crate::open_database::blocking;
-use crate::staging::StagingError;
-use crate::store::{DealRecord, Decision, Known, StoreError};
+use crate::packing::{self, Packing};
+use crate::settings::SettingsStore;
+use crate::staging::{Staging, StagingError};
+use crate::store::{DealRecord, Decision, Known, MinerStore, StoreError};
 use cid::Cid;
 use libp2p::{PeerId, Stream};
-use shared::chain::Epoch;
+use shared::chain::{Address, Epoch};
 use shared::deal::{
     review, DealState, MinerDeal, OperatorTerms, Rejection, RejectionCode, Response, ReviewContext, SignedProposal,
 };
 use shared::payment::ChannelFacts;
+use shared::piece::SectorSize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,24 +32,40 @@ const MAX_AWAITED_OF_A_PEER: u64 = 64;
 /// The answer while the operator has stopped mining. It is not kept: the same proposal may be accepted later.
 const NOT_MINING: &str = "this miner takes no new deals at present: its operator has stopped mining";
 /// Disk that sealing a sector takes, in sectors: the data, the replica, and the cache of layers and trees.
-const SEALING_FACTOR: u64 = 8;
+pub const SEALING_FACTOR: u64 = 8;
+
+/// What proposals are decided with.
+pub struct Reviewer {
+    pub address: Address,
+    pub owner: Address,
+    pub sector_size: SectorSize,
+    pub store: MinerStore,
+    pub staging: Staging,
+    pub chain: ChainAccess,
+    pub settings: Arc<SettingsStore>,
+    pub intake: Arc<Intake>,
+    pub packing: Packing,
+}
 
 /// Reads a proposal, decides, answers.
 pub(super) async fn answer(
-    miner: Arc<Miner>,
-    pulls: TransferManager,
+    reviewer: Arc<Reviewer>,
+    answers: Answers,
+    transfers: TransferManager,
     peer: PeerId,
     mut stream: Stream,
 ) -> Result<(), ExchangeError> {
     let signed: SignedProposal = frames::read(&mut stream).await?;
     let cid = signed.cid();
-    let response = decide(&miner, signed, peer).await?;
+    // What cannot be answered is not accepted.
+    answers.signer.key()?;
+    let response = decide(&reviewer, signed, peer).await?;
     tracing::info!(deal = %cid, state = %response.state, reason = response.message, "answered a proposal");
     let accepted = response.state == DealState::Accepted;
-    frames::write(&mut stream, &response.sign(&miner.worker)).await?;
+    frames::write(&mut stream, &answers.sign(response)?).await?;
     failpoint::hit_failpoint("deal.answered");
     if accepted {
-        pulls.source(cid, peer);
+        transfers.source(cid, peer);
     }
     frames::close(&mut stream).await?;
     Ok(())
@@ -53,35 +73,35 @@ pub(super) async fn answer(
 
 /// The answer to a proposal; what it says is on the disk when this returns.
 pub(crate) async fn decide(
-    miner: &Arc<Miner>,
+    reviewer: &Reviewer,
     signed: SignedProposal,
     peer: PeerId,
 ) -> Result<Response, ExchangeError> {
     let cid = signed.cid();
-    if let Some(known) = miner.store.deal(&cid)? {
+    if let Some(known) = reviewer.store.deal(&cid)? {
         return Ok(known.deal.response());
     }
     if !signed.signature_is_valid() {
         // Anybody can send these: nothing is stored.
         return Ok(refusal(cid, RejectionCode::Signature, "invalid deal signature"));
     }
-    if !miner.settings.now().mining {
+    if !reviewer.settings.now().mining {
         return Ok(refusal(cid, RejectionCode::NotMining, NOT_MINING));
     }
-    let mut context = context(miner);
-    let waits = matches!(review(&signed, &context), Err(e) if e.code == RejectionCode::NoChannel);
-    if waits && !wait_for_channel(miner, &signed).await? {
+    let mut context = context(reviewer);
+    let waits = matches!(blocking(|| review(&signed, &context)), Err(e) if e.code == RejectionCode::NoChannel);
+    if waits && !wait_for_channel(reviewer, &signed).await? {
         let Rejection { code, message } = Rejection::channel_timeout();
         return Ok(refusal(cid, code, message));
     }
-    context.channel = channel(miner, &signed).await?;
-    context.height = miner.chain.heads().borrow().height;
-    settle(miner, &signed, &context, &peer.to_string())
+    context.channel = channel(reviewer, &signed).await?;
+    context.height = reviewer.chain.heads().borrow().height;
+    settle(reviewer, &signed, &context, &peer.to_string())
 }
 
 /// Decides on what is known, and keeps the decision.
 fn settle(
-    miner: &Miner,
+    reviewer: &Reviewer,
     signed: &SignedProposal,
     context: &ReviewContext,
     source: &str,
@@ -89,10 +109,10 @@ fn settle(
     // What takes long, such as many signatures, is not done in the transaction.
     let verdict = blocking(|| review(signed, context));
     let late = match &verdict {
-        Ok(()) => crate::packing::too_late(miner, signed, context.height)?,
+        Ok(()) => packing::too_late(&reviewer.packing, signed, context.height)?,
         Err(_) => None,
     };
-    let decided = miner.store.decide(signed, source, |known| {
+    let decided = reviewer.store.decide(signed, source, |known| {
         if let Some(deal) = &known.deal {
             return Ok(Decision::Answer(Ok(deal.deal.response())));
         }
@@ -107,7 +127,7 @@ fn settle(
             false => verdict.clone(),
         };
         Ok(conclude(
-            miner,
+            reviewer,
             signed,
             source,
             context.height,
@@ -126,7 +146,7 @@ fn settle(
 
 /// What the verdict becomes with what else is known.
 fn conclude(
-    miner: &Miner,
+    reviewer: &Reviewer,
     signed: &SignedProposal,
     source: &str,
     height: Epoch,
@@ -140,8 +160,8 @@ fn conclude(
             return Decision::Answer(Ok(refusal(cid, RejectionCode::DurationTooShort, reason)));
         }
         let size = signed.size();
-        let refused = match no_room(miner, size, known) {
-            Ok(None) => intake::refuses(miner, known.unsealed, size),
+        let refused = match no_room(reviewer, size, known) {
+            Ok(None) => intake::refuses(&reviewer.intake, known.unsealed, size),
             Ok(refused) => refused,
             Err(error) => return Decision::Answer(Err(error)),
         };
@@ -174,11 +194,11 @@ fn refusal(proposal_cid: Cid, code: RejectionCode, message: impl Into<String>) -
     }
 }
 
-fn context(miner: &Miner) -> ReviewContext {
-    let kept = miner.settings.kept();
+fn context(reviewer: &Reviewer) -> ReviewContext {
+    let kept = reviewer.settings.kept();
     ReviewContext {
-        miner: miner.address.clone(),
-        owner: miner.owner.clone(),
+        miner: reviewer.address.clone(),
+        owner: reviewer.owner.clone(),
         terms: OperatorTerms {
             ask_id: kept.ask.map(|ask| ask.id),
             price: kept.price(),
@@ -186,23 +206,23 @@ fn context(miner: &Miner) -> ReviewContext {
             max_duration: kept.settings.max_duration,
             expiry: kept.ask.map(|ask| ask.expiry),
         },
-        height: miner.chain.heads().borrow().height,
-        usable: miner.sector_size.usable(),
+        height: reviewer.chain.heads().borrow().height,
+        usable: reviewer.sector_size.usable(),
         channel: None,
         channel_is_promised: false,
     }
 }
 
 /// Waits until the message that opens the channel is in a block. False when it takes too long.
-async fn wait_for_channel(miner: &Miner, signed: &SignedProposal) -> Result<bool, ExchangeError> {
+async fn wait_for_channel(reviewer: &Reviewer, signed: &SignedProposal) -> Result<bool, ExchangeError> {
     let Some(message) = signed.proposal.payment.channel_msg_cid else {
         return Ok(true);
     };
-    let mut heads = miner.chain.heads();
+    let mut heads = reviewer.chain.heads();
     let waiting = async {
         loop {
             heads.borrow_and_update();
-            if miner.chain.receipt(&message).await?.is_some() {
+            if reviewer.chain.receipt(&message).await?.is_some() {
                 return Ok(());
             }
             if heads.changed().await.is_err() {
@@ -217,16 +237,16 @@ async fn wait_for_channel(miner: &Miner, signed: &SignedProposal) -> Result<bool
     }
 }
 
-async fn channel(miner: &Miner, signed: &SignedProposal) -> Result<Option<ChannelFacts>, ExchangeError> {
+async fn channel(reviewer: &Reviewer, signed: &SignedProposal) -> Result<Option<ChannelFacts>, ExchangeError> {
     let payment = &signed.proposal.payment;
     let Some(id) = payment.channel else { return Ok(None) };
     // An endpoint that is away is our trouble: no answer, and the client proposes again.
-    let found = miner.chain.channel(&payment.payer, id).await?;
+    let found = reviewer.chain.channel(&payment.payer, id).await?;
     Ok(found.as_ref().map(ChannelFacts::from))
 }
 
 /// Why a piece of `size` bytes cannot be taken in now.
-fn no_room(miner: &Miner, size: u64, known: &Known) -> Result<Option<(RejectionCode, String)>, ExchangeError> {
+fn no_room(reviewer: &Reviewer, size: u64, known: &Known) -> Result<Option<(RejectionCode, String)>, ExchangeError> {
     if known.awaited.deals >= MAX_AWAITED {
         let text = format!("this miner waits for the data of {MAX_AWAITED} deals: propose again later");
         return Ok(Some((RejectionCode::Busy, text)));
@@ -237,8 +257,8 @@ fn no_room(miner: &Miner, size: u64, known: &Known) -> Result<Option<(RejectionC
         return Ok(Some((RejectionCode::Busy, text)));
     }
     let promised = known.awaited.bytes.saturating_add(size);
-    let sealing = miner.sector_size.bytes().saturating_mul(SEALING_FACTOR);
-    match miner.staging.check_room(promised.saturating_add(sealing)) {
+    let sealing = reviewer.sector_size.bytes().saturating_mul(SEALING_FACTOR);
+    match reviewer.staging.check_room(promised.saturating_add(sealing)) {
         Ok(()) => Ok(None),
         Err(StagingError::NoRoom { needed, available, dir }) => {
             tracing::warn!(needed, available, dir = %dir.display(), "a proposal was refused: the disk is full");

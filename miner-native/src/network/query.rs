@@ -2,48 +2,49 @@
 //! missing becomes a source of it.
 
 use super::transfers::TransferManager;
-use super::{frames, ExchangeError};
-use crate::miner::Miner;
+use super::{frames, Answers, ExchangeError};
 use cid::Cid;
 use futures::AsyncReadExt;
 use libp2p::{PeerId, Stream};
 use shared::deal::watch::LONGEST_WATCH_MS;
 use shared::deal::{DealState, MinerEffect, QueryRequest, Response, WatchRequest};
-use std::sync::Arc;
+use std::borrow::BorrowMut;
 use std::time::Duration;
 use tokio::sync::broadcast::{self, error::RecvError};
 
 /// Reads a question, answers it with the deal's state, signed by the worker; also when there is no such deal.
 pub(super) async fn answer(
-    miner: Arc<Miner>,
-    pulls: TransferManager,
+    answers: Answers,
+    transfers: TransferManager,
     peer: PeerId,
     mut stream: Stream,
 ) -> Result<(), ExchangeError> {
     let QueryRequest { cid } = frames::read(&mut stream).await?;
-    let response = response(&miner, &pulls, peer, cid)?;
-    send(&miner, response, stream).await
+    let response = response(&answers, &transfers, peer, cid)?;
+    send(&answers, response, stream).await
 }
 
 /// Reads a watch, and answers it as a query once the deal is in another state than the peer knows, or after a while. A peer
 /// that leaves meanwhile is not answered.
 pub(super) async fn watch(
-    miner: Arc<Miner>,
-    pulls: TransferManager,
+    answers: Answers,
+    transfers: TransferManager,
     peer: PeerId,
     mut stream: Stream,
 ) -> Result<(), ExchangeError> {
     let WatchRequest { cid, state } = frames::read(&mut stream).await?;
-    let changes = miner.store.deal_changes();
+    let changes = answers.store.deal_changes();
     let longest = Duration::from_millis(LONGEST_WATCH_MS);
-    let awaited = next_state(changes, (cid, state), longest, || response(&miner, &pulls, peer, cid));
+    let awaited = next_state(changes, (cid, state), longest, || {
+        response(&answers, &transfers, peer, cid)
+    });
     // A peer that waits says nothing more: whatever can be read is its end.
     let mut nothing = [0];
     let response = tokio::select! {
         response = awaited => response?,
         _ = stream.read(&mut nothing) => return Ok(()),
     };
-    send(&miner, response, stream).await
+    send(&answers, response, stream).await
 }
 
 /// What `look` finds of the deal as soon as that is another state than the one known; after `longest` whatever it finds.
@@ -70,9 +71,9 @@ async fn next_state(
 }
 
 /// Returns when the deal may have changed.
-async fn changed(changes: &mut broadcast::Receiver<Cid>, deal: &Cid) {
+pub(super) async fn changed(mut changes: impl BorrowMut<broadcast::Receiver<Cid>>, deal: &Cid) {
     loop {
-        match changes.recv().await {
+        match changes.borrow_mut().recv().await {
             Ok(other) if other != *deal => {}
             // The store cannot be gone: whoever waits holds its miner.
             Ok(_) | Err(RecvError::Lagged(_) | RecvError::Closed) => return,
@@ -81,11 +82,11 @@ async fn changed(changes: &mut broadcast::Receiver<Cid>, deal: &Cid) {
 }
 
 /// How the deal stands.
-fn response(miner: &Miner, pulls: &TransferManager, peer: PeerId, cid: Cid) -> Result<Response, ExchangeError> {
-    Ok(match miner.store.deal(&cid)? {
+fn response(answers: &Answers, transfers: &TransferManager, peer: PeerId, cid: Cid) -> Result<Response, ExchangeError> {
+    Ok(match answers.store.deal(&cid)? {
         Some(record) => {
             if record.deal.effect() == MinerEffect::FetchPiece {
-                pulls.source(cid, peer);
+                transfers.source(cid, peer);
             }
             record.deal.response()
         }
@@ -101,8 +102,8 @@ fn response(miner: &Miner, pulls: &TransferManager, peer: PeerId, cid: Cid) -> R
     })
 }
 
-async fn send(miner: &Miner, response: Response, mut stream: Stream) -> Result<(), ExchangeError> {
-    frames::write(&mut stream, &response.sign(&miner.worker)).await?;
+async fn send(answers: &Answers, response: Response, mut stream: Stream) -> Result<(), ExchangeError> {
+    frames::write(&mut stream, &answers.sign(response)?).await?;
     frames::close(&mut stream).await?;
     Ok(())
 }

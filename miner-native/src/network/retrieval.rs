@@ -3,7 +3,9 @@
 //! Whoever asks computes the data root of what arrives; the miner is not believed.
 
 use super::{frames, ExchangeError};
-use crate::miner::Miner;
+use crate::prover::Prover;
+use crate::staging::Staging;
+use crate::store::MinerStore;
 use cid::Cid;
 use libp2p::Stream;
 use shared::retrieval::{RetrievalStatus, RetrievePieceChunk, RetrievePieceRequest, RetrievePieceResponse, MAX_CHUNK};
@@ -25,17 +27,21 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// Gives pieces out.
 #[derive(Clone)]
-pub(super) struct RetrievalServer {
-    miner: Arc<Miner>,
+pub struct RetrievalServer {
+    store: MinerStore,
+    staging: Staging,
+    prover: Arc<Prover>,
     places: Arc<Semaphore>,
     /// Held while a piece is unsealed: those who ask for it meanwhile find it staged.
     unsealing: Arc<Mutex<()>>,
 }
 
 impl RetrievalServer {
-    pub(super) fn new(miner: Arc<Miner>) -> Self {
+    pub fn new(store: MinerStore, staging: Staging, prover: Arc<Prover>) -> Self {
         Self {
-            miner,
+            store,
+            staging,
+            prover,
             places: Arc::new(Semaphore::new(MAX_DELIVERIES)),
             unsealing: Arc::default(),
         }
@@ -51,10 +57,10 @@ impl RetrievalServer {
             )
             .await;
         };
-        let Some(piece) = self.miner.store.piece(&piece_ref)? else {
+        let Some(piece) = self.store.piece(&piece_ref)? else {
             return refuse(&mut stream, format!("piece {piece_ref} is not stored here")).await;
         };
-        let staged = self.miner.staging.whole(&piece_ref, piece.size);
+        let staged = self.staging.whole(&piece_ref, piece.size);
         let is_staged = staged.is_some();
         let path = match staged {
             Some(path) => path,
@@ -91,7 +97,7 @@ impl RetrievalServer {
 
     /// Whether a proven sector holds the piece.
     fn holds(&self, data: &Cid) -> Result<bool, ExchangeError> {
-        let sectors = self.miner.store.sectors_with(data)?;
+        let sectors = self.store.sectors_with(data)?;
         Ok(sectors
             .iter()
             .any(|record| record.sector.effect() == SectorEffect::Prove))
@@ -121,19 +127,19 @@ impl RetrievalServer {
     /// The piece's file, from its sector; `None` when no sector gives it.
     async fn unseal(&self, data: &Cid, size: u64) -> Result<Option<PathBuf>, ExchangeError> {
         let _turn = self.unsealing.lock().await;
-        if let Some(path) = self.miner.staging.whole(data, size) {
+        if let Some(path) = self.staging.whole(data, size) {
             return Ok(Some(path));
         }
-        for record in self.miner.store.sectors_with(data)? {
+        for record in self.store.sectors_with(data)? {
             let sector = record.sector;
             let index = sector.pieces.iter().position(|piece| piece.data_cid == *data);
             let (Some(index), SectorEffect::Prove, Some(sealed)) = (index, sector.effect(), sector.sealed()) else {
                 continue;
             };
             tracing::info!(piece = %data, sector = sector.id, "unsealing a piece");
-            let unsealed = self.miner.prover.unseal(&sector, sealed, index, &self.miner.staging);
+            let unsealed = self.prover.unseal(&sector, sealed, index, &self.staging);
             match unsealed.await {
-                Ok(()) => return Ok(Some(self.miner.staging.path(data))),
+                Ok(()) => return Ok(Some(self.staging.path(data))),
                 Err(error) => {
                     tracing::error!(piece = %data, sector = sector.id, %error, "the piece cannot be unsealed")
                 }

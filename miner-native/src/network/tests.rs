@@ -1,7 +1,9 @@
 //! What peers see of the miner: a client of its own, over real streams, against a real chain.
 
 use super::*;
+use crate::assembly::Assembly;
 use crate::chain_access::ChainAccess;
+use crate::clock::now_ms;
 use crate::devnet::{Devnet, DevnetConfig};
 use crate::intake::Intake;
 use crate::prover::fake::FakeEngine;
@@ -13,11 +15,11 @@ use crate::store::MinerStore;
 use cid::Cid;
 use libp2p_stream::Control;
 use shared::chain::address::MaybeAddress;
-use shared::chain::{Address, AttoFil, BytesAmount, Policy, SecretKey, Signature};
+use shared::chain::{Address, AttoFil, BytesAmount, Epoch, Policy, SecretKey, Signature};
 use shared::deal::explain::{Explanation, MAX_JSON};
 use shared::deal::{
-    DealState, MinerEffect, MinerInput, PaymentInfo, Proposal, QueryRequest, Response, SignedProposal, SignedResponse,
-    WatchRequest,
+    DealState, FailureCode, MinerEffect, MinerInput, PaymentInfo, Proposal, QueryRequest, Response, SignedProposal,
+    SignedResponse, WatchRequest,
 };
 use shared::piece::{PieceDigest, PieceSummary, SectorSize};
 use shared::ports::verifier::FakeVerifier;
@@ -30,8 +32,9 @@ use tokio::sync::Notify;
 
 /// A miner that asks for nothing, so that deals need no channel.
 struct World {
-    miner: Arc<Miner>,
+    miner: Assembly,
     host: Host,
+    transfers: TransferManager,
     _dir: tempfile::TempDir,
 }
 
@@ -62,7 +65,7 @@ impl World {
             .await
             .unwrap();
         let (size, peer, free) = (SectorSize::S8MiB, host.peer_id(), AttoFil::ZERO);
-        let registered = registration::register(&chain, &store, size, &peer.to_bytes(), &peer.to_string())
+        let registered = registration::register(&chain, &store, size, &peer.to_bytes())
             .await
             .unwrap();
         let engine = FakeEngine {
@@ -80,27 +83,44 @@ impl World {
             settings,
             ..Kept::default()
         };
-        let miner = Arc::new(Miner {
+        let prover = Arc::new(Prover::start(Arc::new(engine), size, store.rates()));
+        let settings = Arc::new(SettingsStore::new(kept));
+        let account = Account::of(worker);
+        let miner = Assembly {
             address: registered.address,
             owner: registered.owner,
-            worker,
             sector_size: size,
             policy: Policy::default(),
-            settings: SettingsStore::new(kept),
-            prover: Prover::start(Arc::new(engine), size, store.rates()),
+            intake: Arc::new(Intake::new(size, store.clone(), prover.clone(), settings.clone())),
+            settings,
+            prover,
             store,
             staging: Staging::open(dir.path().join("staging")).unwrap(),
+            worker_chain: chain.with_account(account.clone()),
             chain,
+            worker: account,
             verifier: Arc::new(FakeVerifier::default()),
-            intake: Intake::default(),
-            redeeming: tokio::sync::Mutex::new(()),
-            received: Notify::new(),
-            seal_now: Notify::new(),
-        });
-        let pulls = TransferManager::start(miner.clone(), host.clone());
-        let explainer = Explainer::new(miner.clone(), pulls.clone());
-        serve(miner.clone(), &host, pulls, explainer).unwrap();
-        Self { miner, host, _dir: dir }
+            wake: Arc::default(),
+            redemptions: Arc::default(),
+        };
+        let transfers = TransferManager::new(miner.transfer_parts(), host.clone());
+        let sources = transfers.clone();
+        let network = Network {
+            host: host.clone(),
+            chain: miner.chain.clone(),
+            reviewer: Arc::new(miner.reviewer()),
+            answers: miner.answers(),
+            transfers: transfers.clone(),
+            explainer: Explainer::new(miner.explainer_parts(), move |deal| sources.sources(deal)),
+            retrieval: miner.retrieval(),
+        };
+        tokio::spawn(network.run(Lifeline::unsupervised()));
+        Self {
+            miner,
+            host,
+            transfers,
+            _dir: dir,
+        }
     }
 
     /// A client that is connected; over WebSocket when `browser`.
@@ -239,7 +259,7 @@ fn file() -> (Vec<u8>, PieceSummary) {
     (bytes, digest.finish().unwrap())
 }
 
-fn free_deal(miner: &Miner, summary: &PieceSummary) -> SignedProposal {
+fn free_deal(miner: &Assembly, summary: &PieceSummary) -> SignedProposal {
     let key = SecretKey::from_bytes(&[1; 32]).unwrap();
     let payment = PaymentInfo {
         payer: key.address(),
@@ -252,7 +272,8 @@ fn free_deal(miner: &Miner, summary: &PieceSummary) -> SignedProposal {
         piece_ref: summary.data_cid,
         size: Some(BytesAmount(summary.size)),
         total_price: AttoFil::ZERO,
-        duration: 1000,
+        // Long after the test, at fifty blocks a second.
+        duration: 50_000,
         miner_address: miner.address.clone(),
         payment,
     };
@@ -277,7 +298,7 @@ async fn an_accepted_deals_piece_is_fetched_and_given_back() {
         let signed = signed.proposal.sign(&SecretKey::from_bytes(&[1; 32]).unwrap());
         let answer = client.propose(&signed).await;
         assert_eq!(response(&answer, &world.miner.owner).state, DealState::Accepted);
-        world.miner.received.notified().await;
+        world.miner.wake.piece_arrived.notified().await;
         let record = world.miner.store.deal(&signed.cid()).unwrap().unwrap();
         assert_eq!(record.deal.effect(), MinerEffect::Place);
         assert_eq!(
@@ -302,10 +323,102 @@ async fn a_source_that_lies_is_not_asked_again_and_an_honest_one_that_asks_about
     let mut honest = world.client(true).await;
     honest.serve(&summary, bytes.clone());
     assert_eq!(honest.query(signed.cid()).await.response.state, DealState::Accepted);
-    world.miner.received.notified().await;
+    world.miner.wake.piece_arrived.notified().await;
     liar.query(signed.cid()).await;
     assert!(liar.transfers.load(Ordering::SeqCst) <= 1);
     assert_eq!(honest.retrieve(summary.data_cid).await, Ok(bytes));
+}
+
+/// Finding C8: the client whose file has changed hears of it, from the query and from the watch that it has open.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deal_whose_only_source_sends_something_else_fails_with_a_code_that_the_client_sees() {
+    let world = World::start().await;
+    let (bytes, summary) = file();
+    let (mut client, mut watcher) = (world.client(false).await, world.client(true).await);
+    let mut other = bytes.clone();
+    other[1 << 20] ^= 1;
+    client.serve(&summary, other);
+    let signed = free_deal(&world.miner, &summary);
+    let cid = signed.cid();
+    client.propose(&signed).await;
+    let watch = WatchRequest {
+        cid,
+        state: DealState::Accepted,
+    };
+    let watching = tokio::spawn(async move { watcher.ask(protocol::WATCH_DEAL, &watch).await });
+    let height = world.miner.chain.heads().borrow().height;
+    let failed = async {
+        loop {
+            // Others have a while to come.
+            world.transfers.fail_overdue(now_ms(), height).unwrap();
+            let asked = client.query(cid).await.response;
+            assert_eq!((asked.state, asked.message.as_str()), (DealState::Accepted, ""));
+            if client.transfers.load(Ordering::SeqCst) > 0 {
+                world.transfers.fail_overdue(now_ms() + 60_000, height).unwrap();
+                let asked = client.query(cid).await.response;
+                if asked.state == DealState::Failed {
+                    return asked;
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let asked = tokio::time::timeout(Duration::from_secs(30), failed).await.unwrap();
+    assert_eq!(FailureCode::of(&asked.message), Some(FailureCode::WrongData));
+    let watched: SignedResponse = watching.await.unwrap();
+    let watched = response(&watched, &world.miner.owner);
+    assert_eq!((watched.state, watched.message), (DealState::Failed, asked.message));
+}
+
+/// Finding C3.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_piece_that_is_still_awaited_at_the_deals_own_end_is_awaited_no_longer() {
+    let world = World::start().await;
+    let mut client = world.client(false).await;
+    let signed = free_deal(&world.miner, &file().1);
+    client.propose(&signed).await;
+    let record = world.miner.store.deal(&signed.cid()).unwrap().unwrap();
+    let deadline = record.deal.deadline().expect("an accepted deal has one");
+    let before = Epoch(deadline.0 - 1);
+    world.transfers.fail_overdue(now_ms(), before).unwrap();
+    assert_eq!(client.query(signed.cid()).await.response.state, DealState::Accepted);
+    world.transfers.fail_overdue(now_ms(), deadline).unwrap();
+    let asked = client.query(signed.cid()).await.response;
+    assert_eq!(asked.state, DealState::Failed);
+    assert_eq!(FailureCode::of(&asked.message), Some(FailureCode::TransferFailed));
+}
+
+/// Finding C1: what cannot be signed by the chain's worker is not answered at all, and nothing is accepted.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_accepted_or_signed_while_the_workers_key_is_not_here() {
+    let world = World::start().await;
+    let mut client = world.client(false).await;
+    let (signed, other) = (
+        free_deal(&world.miner, &file().1),
+        SecretKey::from_bytes(&[9; 32]).unwrap(),
+    );
+    world.miner.worker.replace(other.address(), None);
+    let protocol = StreamProtocol::new(protocol::MAKE_DEAL);
+    let mut stream = client.control.open_stream(client.miner, protocol).await.unwrap();
+    frames::write(&mut stream, &signed).await.unwrap();
+    assert!(frames::read::<SignedResponse, _>(&mut stream).await.is_err());
+    assert_eq!(world.miner.store.deals().count(), 0);
+    world.miner.worker.replace(other.address(), Some(other.clone()));
+    let answer = client.propose(&signed).await;
+    assert_eq!(response(&answer, &other.address()).state, DealState::Accepted);
+}
+
+/// A host that stopped listening is started again where it was, and peers find it there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_that_is_started_again_listens_on_the_same_ports() {
+    let world = World::start().await;
+    let host = Host::start(Keypair::generate_ed25519(), ANY_PORT).await.unwrap();
+    drop(host.open().await.unwrap());
+    let open = host.open().await.unwrap();
+    tokio::spawn(open.run());
+    let again = World { host, ..world };
+    again.client(false).await;
+    again.client(true).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,16 +2,23 @@
 //! [`shared::transfer::Puller`]; this moves its frames and stores what it hands out.
 //!
 //! Sources are the peers that proposed the deal or asked about it. Blocks are checked by their hash, so any may serve;
-//! one that sends other bytes is not asked again for this deal. Next: [`crate::sealing`] places the piece in a sector.
+//! one that sends other bytes is not asked again for this deal; when nobody else comes, the deal fails with a code that says so. Next: [`crate::sealing`] places the piece in a sector.
 
 use super::frames::{self, StreamError};
 use super::host::Host;
+use super::query::changed;
+use crate::clock::now_ms;
 use crate::failpoint;
-use crate::miner::{now_ms, Backoff, Miner};
-use crate::staging::{Incoming, StagingError};
-use crate::store::{DealRecord, EffectKind, StoreError};
+use crate::open_database::blocking;
+use crate::sealing::SealingWake;
+use crate::settings::SettingsStore;
+use crate::staging::{Incoming, Staging, StagingError};
+use crate::store::{DealRecord, EffectKind, MinerStore, StoreError};
+use crate::supervisor::{Backoff, Lifeline};
 use cid::Cid;
 use libp2p::{PeerId, Stream, StreamProtocol};
+use shared::chain::view::HeadView;
+use shared::chain::Epoch;
 use shared::deal::{MinerEffect, MinerInput};
 use shared::piece::Commitment;
 use shared::transfer::{Limits, Puller, RefusalCode, Response, TransferFault};
@@ -19,7 +26,7 @@ use shared::wire::protocol;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{watch, Semaphore};
 
 /// Transfers at once; more would only share the same line.
 const MAX_TRANSFERS: usize = 8;
@@ -27,8 +34,14 @@ const MAX_TRANSFERS: usize = 8;
 const MAX_SOURCES: usize = 8;
 /// Deals that have sources: as many as may wait for their piece.
 const MAX_DEALS: usize = 512;
-/// How often deals are looked through for those whose piece is overdue.
-const SWEEP: Duration = Duration::from_secs(60);
+/// How often deals are looked through for those whose piece is overdue, in time and in blocks.
+const SWEEP: Duration = Duration::from_secs(15);
+const SWEEP_BLOCKS: u64 = 5;
+/// How long others are waited for after the only sources of a deal sent something else than its piece: a client that serves from
+/// several machines asks about its deal every few seconds.
+const OTHERS_LIMIT_MS: u64 = 30_000;
+/// What health calls the look for overdue transfers.
+const OVERDUE: &str = "overdue transfers";
 
 /// Why a transfer stopped.
 #[derive(Debug, thiserror::Error)]
@@ -45,46 +58,75 @@ enum PullError {
     Store(#[from] StoreError),
 }
 
+/// Who may have a deal's piece.
 #[derive(Debug, Default)]
 struct Sources {
     peers: VecDeque<PeerId>,
+    /// Those that sent something else.
     banned_peers: BTreeSet<PeerId>,
+    /// When the first of them did, in milliseconds since 1970.
+    banned_ms: u64,
     running: bool,
+    /// Whether one of them is sending.
+    sending: bool,
 }
 
-/// The transfers of a miner.
+/// What transfers work with.
+#[derive(Clone)]
+pub struct TransferParts {
+    pub store: MinerStore,
+    pub staging: Staging,
+    pub settings: Arc<SettingsStore>,
+    /// The chain's head, for the deals' deadlines.
+    pub heads: watch::Receiver<HeadView>,
+    /// Wakes sealing when a piece has arrived.
+    pub wake: Arc<SealingWake>,
+}
+
+/// The transfers of a miner. Clones are the same.
 #[derive(Clone)]
 pub struct TransferManager {
     inner: Arc<Inner>,
 }
 
 struct Inner {
-    miner: Arc<Miner>,
+    parts: TransferParts,
     host: Host,
     deals: Mutex<BTreeMap<Cid, Sources>>,
     /// Data that is being transferred: two deals about the same file share its staging.
     busy: Mutex<BTreeSet<Cid>>,
     places: Semaphore,
+    /// What fetches; nothing is fetched before the network runs.
+    lifeline: Mutex<Option<Lifeline>>,
 }
 
 impl TransferManager {
-    /// Starts with no sources: clients come back and ask about their deals.
-    pub fn start(miner: Arc<Miner>, host: Host) -> Self {
-        let (deals, busy) = (Mutex::default(), Mutex::default());
-        let inner = Arc::new(Inner {
-            miner,
-            host,
-            deals,
-            busy,
-            places: Semaphore::new(MAX_TRANSFERS),
-        });
-        let pulls = Self { inner };
-        tokio::spawn(pulls.clone().sweep());
-        pulls
+    /// Knows no sources: clients come back and ask about their deals.
+    pub fn new(parts: TransferParts, host: Host) -> Self {
+        let (deals, busy, lifeline) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self {
+            inner: Arc::new(Inner {
+                parts,
+                host,
+                deals,
+                busy,
+                places: Semaphore::new(MAX_TRANSFERS),
+                lifeline,
+            }),
+        }
+    }
+
+    /// From now on pieces are fetched as tasks of this service; those of an earlier life have ended.
+    pub(super) fn begin(&self, lifeline: &Lifeline) {
+        lock(&self.inner.deals).clear();
+        *lock(&self.inner.lifeline) = Some(lifeline.clone());
     }
 
     /// A peer has the deal's piece: fetches it, if nobody does already.
     pub fn source(&self, deal: Cid, peer: PeerId) {
+        let Some(lifeline) = lock(&self.inner.lifeline).clone() else {
+            return;
+        };
         let mut deals = self.inner.deals();
         if deals.len() >= MAX_DEALS && !deals.contains_key(&deal) {
             return;
@@ -100,7 +142,11 @@ impl TransferManager {
             }
         }
         if !std::mem::replace(&mut sources.running, true) {
-            tokio::spawn(self.inner.clone().fetch(deal));
+            let fetching = Fetching {
+                inner: self.inner.clone(),
+                deal,
+            };
+            drop(lifeline.spawn("fetching a piece", fetching.run()));
         }
     }
 
@@ -115,28 +161,62 @@ impl TransferManager {
         connected.count()
     }
 
-    /// Fails the deals whose piece did not come in time.
-    async fn sweep(self) {
-        let mut clock = tokio::time::interval(SWEEP);
+    /// Fails the deals whose piece did not come in time, for ever.
+    pub(super) async fn sweep(self, lifeline: Lifeline) {
+        let mut heads = self.inner.parts.heads.clone();
         loop {
-            clock.tick().await;
-            if let Err(error) = self.inner.fail_overdue() {
-                tracing::error!(%error, "deals could not be looked through");
+            let height = heads.borrow_and_update().height;
+            match self.inner.fail_overdue(now_ms(), height) {
+                Ok(()) => lifeline.well(OVERDUE),
+                Err(error) => {
+                    tracing::error!(%error, "deals could not be looked through");
+                    lifeline.failing(OVERDUE, &error);
+                }
             }
+            // The chain may be away: deals are overdue by the clock, too.
+            let next = heads.wait_for(|head| head.height >= height.plus(SWEEP_BLOCKS));
+            let _ = tokio::time::timeout(SWEEP, next).await;
         }
+    }
+
+    /// See [`Inner::fail_overdue`].
+    #[cfg(test)]
+    pub(super) fn fail_overdue(&self, now: u64, height: Epoch) -> Result<(), StoreError> {
+        self.inner.fail_overdue(now, height)
+    }
+}
+
+/// The fetching of one deal's piece; whoever drops it lets another begin.
+struct Fetching {
+    inner: Arc<Inner>,
+    deal: Cid,
+}
+
+impl Drop for Fetching {
+    fn drop(&mut self) {
+        if let Some(sources) = self.inner.deals().get_mut(&self.deal) {
+            sources.running = false;
+        }
+    }
+}
+
+impl Fetching {
+    async fn run(self) {
+        self.inner.fetch(self.deal).await;
     }
 }
 
 impl Inner {
     fn deals(&self) -> MutexGuard<'_, BTreeMap<Cid, Sources>> {
-        self.deals.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.deals)
     }
 
     /// Tries sources until the piece is here, the deal is over, or no source is connected.
-    async fn fetch(self: Arc<Self>, deal: Cid) {
+    async fn fetch(&self, deal: Cid) {
         let mut backoff = Backoff::default();
         loop {
-            let record = match self.miner.store.deal(&deal) {
+            let changes = self.parts.store.deal_changes();
+            let record = match self.parts.store.deal(&deal) {
                 Ok(Some(record)) if record.deal.effect() == MinerEffect::FetchPiece => record,
                 Ok(_) => {
                     self.deals().remove(&deal);
@@ -149,7 +229,12 @@ impl Inner {
                 }
             };
             let Some(peer) = self.next_source(&deal) else { return };
-            match self.try_source(&deal, &record, peer).await {
+            let tried = tokio::select! {
+                tried = self.try_source(&deal, &record, peer) => tried,
+                // Given up meanwhile: its bytes are of no use any more.
+                () = changed(changes, &deal) => continue,
+            };
+            match tried {
                 Ok(()) => backoff = Backoff::default(),
                 Err(error) => {
                     tracing::info!(%deal, %peer, %error, "the transfer stopped");
@@ -164,6 +249,7 @@ impl Inner {
     fn next_source(&self, deal: &Cid) -> Option<PeerId> {
         let mut deals = self.deals();
         let sources = deals.get_mut(deal)?;
+        sources.sending = false;
         sources.peers.retain(|peer| self.host.is_connected(peer));
         let Some(peer) = sources.peers.pop_front() else {
             sources.running = false;
@@ -185,37 +271,46 @@ impl Inner {
             tokio::time::sleep(Duration::from_millis(500)).await;
             return Ok(());
         };
-        let comm_p = self.transfer(record, data, peer).await?;
+        let comm_p = self.transfer(deal, record, data, peer).await?;
         let record = self
-            .miner
+            .parts
             .store
             .advance_deal(deal, MinerInput::PieceReceived { comm_p })?;
         tracing::info!(%deal, %comm_p, state = %record.deal.state(), "the piece is here");
-        self.miner.received.notify_one();
+        self.parts.wake.piece_arrived.notify_one();
         Ok(())
     }
 
     /// Brings the piece in and returns its CommP.
-    async fn transfer(&self, record: &DealRecord, data: Cid, peer: PeerId) -> Result<Commitment, PullError> {
-        let (staging, size) = (&self.miner.staging, record.deal.proposal.size());
+    async fn transfer(
+        &self,
+        deal: &Cid,
+        record: &DealRecord,
+        data: Cid,
+        peer: PeerId,
+    ) -> Result<Commitment, PullError> {
+        let (staging, size) = (&self.parts.staging, record.deal.proposal.size());
         if staging.path(&data).is_file() {
-            return Ok(tokio::task::block_in_place(|| staging.digest(&data, size))?.comm_p);
+            return Ok(blocking(|| staging.digest(&data, size))?.comm_p);
         }
         // The shape of the file is checked before anything is stored for it.
         let mut puller = Puller::new(data, size, Limits::default())?;
         staging.check_room(size.saturating_sub(staging.held(&data)))?;
-        let mut incoming = tokio::task::block_in_place(|| staging.begin(&data, size))?;
+        let mut incoming = blocking(|| staging.begin(&data, size))?;
         failpoint::hit_failpoint("transfer.begun");
         let (nodes, leaves) = incoming.kept();
         puller.resume(nodes, leaves)?;
         if !puller.is_complete() {
             let mut stream = self.open(peer).await?;
+            if let Some(sources) = self.deals().get_mut(deal) {
+                sources.sending = true;
+            }
             pull(&mut puller, &mut incoming, &mut stream).await?;
             // The piece is here: how the stream ends does not matter.
             let _ = frames::close(&mut stream).await;
         }
         failpoint::hit_failpoint("transfer.complete");
-        Ok(tokio::task::block_in_place(|| incoming.finish())?.comm_p)
+        Ok(blocking(|| incoming.finish())?.comm_p)
     }
 
     async fn open(&self, peer: PeerId) -> Result<Stream, PullError> {
@@ -230,8 +325,10 @@ impl Inner {
     /// What an error means for the deal and for the source.
     fn judge(&self, deal: &Cid, record: &DealRecord, peer: PeerId, error: &PullError) {
         match error {
-            PullError::Fault(fault) if fault.is_final() => self.give_up(deal, record),
-            PullError::Staging(StagingError::OtherSize { .. }) => self.give_up(deal, record),
+            PullError::Fault(fault) if fault.is_final() => self.give_up(deal, record, MinerInput::TransferFailed),
+            PullError::Staging(StagingError::OtherSize { .. }) => {
+                self.give_up(deal, record, MinerInput::TransferFailed)
+            }
             PullError::Fault(TransferFault::Refused { code, .. }) => {
                 if *code != RefusalCode::Busy {
                     self.drop_source(deal, &peer, false);
@@ -248,39 +345,66 @@ impl Inner {
             sources.peers.retain(|other| other != peer);
             if lied && sources.banned_peers.len() < MAX_SOURCES {
                 tracing::warn!(%deal, %peer, "a source sent something else than the piece and is not asked again");
+                if sources.banned_peers.is_empty() {
+                    sources.banned_ms = now_ms();
+                }
                 sources.banned_peers.insert(*peer);
             }
         }
     }
 
     /// Fails the deal; removes what came in of its piece, unless another deal is about the same data.
-    fn give_up(&self, deal: &Cid, record: &DealRecord) {
-        let failed = self.miner.store.advance_deal(deal, MinerInput::TransferFailed);
-        if let Err(error) = failed {
-            tracing::error!(%deal, %error, "the deal cannot be failed");
-            return;
-        }
-        tracing::warn!(%deal, "the deal failed: its piece cannot be had");
+    fn give_up(&self, deal: &Cid, record: &DealRecord, input: MinerInput) {
+        let reason = match self.parts.store.advance_deal(deal, input) {
+            Ok(record) => record.deal.response().message,
+            Err(error) => {
+                tracing::error!(%deal, %error, "the deal cannot be failed");
+                return;
+            }
+        };
+        tracing::warn!(%deal, reason, "the deal failed: its piece cannot be had");
         let data = record.deal.proposal.proposal.piece_ref;
-        let wanted = self.miner.store.deals_to(&[EffectKind::FetchPiece]);
+        let wanted = self.parts.store.deals_to(&[EffectKind::FetchPiece]);
         let shared = wanted.is_ok_and(|open| open.iter().any(|(_, r)| r.deal.proposal.proposal.piece_ref == data));
         if !shared {
-            if let Err(error) = self.miner.staging.remove_partial(&data) {
+            if let Err(error) = self.parts.staging.remove_partial(&data) {
                 tracing::warn!(%data, %error, "what was staged of the piece stays");
             }
         }
     }
 
-    fn fail_overdue(&self) -> Result<(), StoreError> {
-        let limit = self.miner.settings.now().transfer_limit_ms;
-        let oldest = now_ms().saturating_sub(limit);
-        for (deal, record) in self.miner.store.deals_to(&[EffectKind::FetchPiece])? {
-            if record.created_ms < oldest {
-                self.give_up(&deal, &record);
+    /// Fails the deals whose piece is not waited for any longer: the operator's limit is over, or the deal's own deadline, or what was
+    /// sent was something else and nobody else came.
+    fn fail_overdue(&self, now: u64, height: Epoch) -> Result<(), StoreError> {
+        let oldest = now.saturating_sub(self.parts.settings.now().transfer_limit_ms);
+        let wrong = self.served_wrong(now);
+        for (deal, record) in self.parts.store.deals_to(&[EffectKind::FetchPiece])? {
+            let is_over = record.deal.deadline().is_some_and(|deadline| height >= deadline);
+            if record.created_ms < oldest || is_over {
+                self.give_up(&deal, &record, MinerInput::TransferFailed);
+            } else if wrong.contains(&deal) {
+                self.give_up(&deal, &record, MinerInput::WrongData);
+                self.deals().remove(&deal);
             }
         }
         Ok(())
     }
+
+    /// Deals of which a source sent something else, and for some time nobody sends anything. Whoever only asks about a deal is no
+    /// source of it.
+    fn served_wrong(&self, now: u64) -> BTreeSet<Cid> {
+        let deals = self.deals();
+        let wrong = deals.iter().filter(|(_, sources)| {
+            let is_wrong = !sources.banned_peers.is_empty() && !sources.sending;
+            is_wrong && now.saturating_sub(sources.banned_ms) >= OTHERS_LIMIT_MS
+        });
+        wrong.map(|(deal, _)| *deal).collect()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Each change is one call: whole after a panic, too.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Moves requests and answers until every block is kept.
@@ -302,7 +426,7 @@ async fn pull(puller: &mut Puller, incoming: &mut Incoming, stream: &mut Stream)
             }
         };
         if let Some(kept) = puller.on_response(response)? {
-            tokio::task::block_in_place(|| incoming.keep(kept))?;
+            blocking(|| incoming.keep(kept))?;
             failpoint::hit_failpoint("transfer.block");
         }
     }
@@ -317,16 +441,13 @@ struct Busy<'a> {
 
 impl<'a> Busy<'a> {
     fn take(all: &'a Mutex<BTreeSet<Cid>>, data: Cid) -> Option<Self> {
-        let fresh = all.lock().unwrap_or_else(PoisonError::into_inner).insert(data);
+        let fresh = lock(all).insert(data);
         fresh.then_some(Self { all, data })
     }
 }
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
-        self.all
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.data);
+        lock(self.all).remove(&self.data);
     }
 }

@@ -1,8 +1,8 @@
 //! The command line's way to a running daemon: one method for each route.
 
 use super::{
-    route, AddedPiece, ChangedSettings, DealDetail, DealFilter, DealSummary, Explanation, MinedBlock, MinerStatus,
-    MiningStatus, RedeemOutcome, RedeemRequest, Refusal, SectorSummary, HEADER,
+    route, AddedPiece, ChangedSettings, DealDetail, DealFilter, DealSummary, Explanation, Health, MinedBlock,
+    MinerStatus, MiningStatus, RedeemOutcome, RedeemRequest, Refusal, SectorSummary, HEADER,
 };
 use crate::settings::{Settings, SettingsChange};
 use reqwest::{Body, Method, RequestBuilder};
@@ -64,6 +64,14 @@ impl Operator {
     /// See [`route::STATUS`].
     pub async fn status(&self) -> Result<MinerStatus, OperatorError> {
         self.ask(self.request(Method::GET, route::STATUS)).await
+    }
+
+    /// See [`route::HEALTH`].
+    pub async fn health(&self) -> Result<Health, OperatorError> {
+        let request = self.request(Method::GET, route::HEALTH);
+        let answer = request.send().await.map_err(|error| self.unreachable(error))?;
+        let body = answer.bytes().await.map_err(|e| self.strange(e.to_string()))?;
+        serde_json::from_slice(&body).map_err(|e| self.strange(e.to_string()))
     }
 
     /// See [`route::DEALS`].
@@ -176,10 +184,7 @@ impl Operator {
     }
 
     async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, OperatorError> {
-        let answer = request.send().await.map_err(|e| OperatorError::Unreachable {
-            base: self.base.clone(),
-            reason: e.without_url().to_string(),
-        })?;
+        let answer = request.send().await.map_err(|error| self.unreachable(error))?;
         let status = answer.status();
         let body = answer.bytes().await.map_err(|e| self.strange(e.to_string()))?;
         if status.is_success() {
@@ -188,6 +193,13 @@ impl Operator {
         match serde_json::from_slice::<Refusal>(&body) {
             Ok(refusal) => Err(OperatorError::Refused(refusal.error)),
             Err(_) => Err(self.strange(format!("HTTP status {status}"))),
+        }
+    }
+
+    fn unreachable(&self, error: reqwest::Error) -> OperatorError {
+        OperatorError::Unreachable {
+            base: self.base.clone(),
+            reason: error.without_url().to_string(),
         }
     }
 

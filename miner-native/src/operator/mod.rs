@@ -12,6 +12,7 @@ pub use work::{Damage, IntakeStatus, ProvingStatus, ScrubStatus};
 
 use crate::prover::{JobView, OwnCodeStatus};
 use crate::settings::Settings;
+pub use crate::supervisor::Health;
 use serde::{Deserialize, Serialize};
 use shared::chain::{Address, AttoFil, ChannelId, Epoch};
 use shared::piece::Commitment;
@@ -26,6 +27,8 @@ pub const HEADER: &str = "x-sealdrop-operator";
 pub mod route {
     /// GET: [`super::MinerStatus`].
     pub const STATUS: &str = "/api/miner/status";
+    /// GET: [`super::Health`], with the HTTP status 503 while anything is wrong; needs no header.
+    pub const HEALTH: &str = "/health";
     /// GET: a list of [`super::DealSummary`], by the time of the proposal; query: [`super::DealFilter`].
     pub const DEALS: &str = "/api/miner/deals";
     /// GET: [`super::DealDetail`].
@@ -327,6 +330,9 @@ pub struct MiningStatus {
     pub own_prover: OwnCodeStatus,
     /// What the prover is at: what runs, then what waits, by when it starts.
     pub jobs: Vec<JobView>,
+    /// How the daemon's services are doing.
+    #[serde(default)]
+    pub health: Health,
 }
 
 /// A block of the chain.

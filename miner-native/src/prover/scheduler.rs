@@ -9,7 +9,7 @@ use super::rates::{Expected, Rates};
 use super::selection::{forecast, startable, Limits, Running, Waiting};
 use super::work::{Cost, Step};
 use super::ProverError;
-use crate::miner::now_ms;
+use crate::clock::now_ms;
 use std::any::Any;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

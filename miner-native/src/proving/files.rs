@@ -3,8 +3,7 @@
 //! Now and then whether they are there and as long as they must be; once before each window by really reading them, as the
 //! proof will ([`crate::prover::Prover::open`]); and in the same way before a sector counts as recovered.
 
-use super::{ids, send, PostError};
-use crate::miner::Miner;
+use super::{ids, send, PostError, Proving};
 use crate::prover::ProverError;
 use shared::chain::faults::FaultSet;
 use shared::chain::view::{MinerView, SectorView, WindowView};
@@ -33,9 +32,9 @@ impl Looks {
 
     /// Declares sectors faulty that cannot be proven, and recovers those that can be again. Before a window opens that
     /// costs their power only; in the window it would cost the proof.
-    pub(super) async fn look(
+    pub(super) async fn tick(
         &mut self,
-        miner: &Miner,
+        service: &Proving,
         view: &MinerView,
         coming: Option<WindowView>,
         height: Epoch,
@@ -47,7 +46,7 @@ impl Looks {
         if height < self.next && !reads {
             return Ok(());
         }
-        let whole = whole_sectors(miner, view, reads).await?;
+        let whole = whole_sectors(service, view, reads).await?;
         let broken =
             |sector: &&SectorView| sector.next_fault.is_none() && !is_out(sector) && !whole.contains(&sector.id);
         let mended = |sector: &&SectorView| is_out(sector) && whole.contains(&sector.id);
@@ -55,13 +54,13 @@ impl Looks {
         let mended: Vec<u64> = ids(view.sectors.iter().filter(mended));
         if !broken.is_empty() {
             tracing::error!(sectors = ?broken, "these sectors cannot be proven: declared faulty until they can");
-            let call = calls::add_faults(&miner.address, &FaultSet::of(broken));
-            send(miner, &format!("faults-{height}"), call).await?;
+            let call = calls::add_faults(&service.address, &FaultSet::of(broken));
+            send(service, &format!("faults-{height}"), call).await?;
         }
         if !mended.is_empty() {
             tracing::info!(sectors = ?mended, "these sectors' files are whole again");
-            let call = calls::recover_faults(&miner.address, &mended.into_iter().collect());
-            send(miner, &format!("recover-{height}"), call).await?;
+            let call = calls::recover_faults(&service.address, &mended.into_iter().collect());
+            send(service, &format!("recover-{height}"), call).await?;
         }
         self.next = height.plus(CHECK_EVERY);
         if reads {
@@ -76,10 +75,10 @@ fn is_out(sector: &SectorView) -> bool {
 }
 
 /// The committed sectors that look as if they could be proven: by their files' lengths, or by their content.
-async fn whole_sectors(miner: &Miner, view: &MinerView, reads: bool) -> Result<BTreeSet<u64>, PostError> {
+async fn whole_sectors(service: &Proving, view: &MinerView, reads: bool) -> Result<BTreeSet<u64>, PostError> {
     let mut whole = BTreeSet::new();
     for sector in &view.sectors {
-        match look_at(miner, sector, reads || is_out(sector)).await {
+        match look_at(service, sector, reads || is_out(sector)).await {
             Ok(()) => drop(whole.insert(sector.id)),
             // The machine's trouble, which says nothing of the sector.
             Err(error) if error.passes() => return Err(error.into()),
@@ -89,17 +88,17 @@ async fn whole_sectors(miner: &Miner, view: &MinerView, reads: bool) -> Result<B
     Ok(whole)
 }
 
-async fn look_at(miner: &Miner, sector: &SectorView, reads: bool) -> Result<(), ProverError> {
-    miner.prover.check(sector.id).await?;
+async fn look_at(service: &Proving, sector: &SectorView, reads: bool) -> Result<(), ProverError> {
+    service.prover.check(sector.id).await?;
     if !reads {
         return Ok(());
     }
-    match miner.prover.open(sector.id, sector.comm_r).await {
+    match service.prover.open(sector.id, sector.comm_r).await {
         Ok(()) => Ok(()),
         // A disk may stumble once; a fault costs a period's power.
         Err(error) => {
             tracing::warn!(sector = sector.id, %error, "a sector could not be opened; trying once more");
-            miner.prover.open(sector.id, sector.comm_r).await
+            service.prover.open(sector.id, sector.comm_r).await
         }
     }
 }

@@ -14,6 +14,8 @@ use shared::chain::{AttoFil, Epoch};
 pub const MAX_POSTS: u64 = 1000;
 /// The settings' key among the values of which there is one.
 const SETTINGS: &[u8] = b"settings";
+/// The key of the last time at which the database was found to take something.
+const PROBE: &[u8] = b"probe";
 /// The key of what all redemptions brought in.
 const EARNED: &[u8] = b"earned";
 /// The key of the number of proofs that are kept.
@@ -31,6 +33,11 @@ impl MinerStore {
         self.write(|changes| Ok(changes.put(SINGLES, SETTINGS, &bytes)?))?;
         failpoint::hit_failpoint("settings.kept");
         Ok(())
+    }
+
+    /// Writes the time into the database: fails when nothing can be written.
+    pub fn probe(&self, now_ms: u64) -> Result<(), StoreError> {
+        self.write(|changes| Ok(changes.put(SINGLES, PROBE, &now_ms.to_be_bytes())?))
     }
 
     /// Remembers a proof that the chain accepted.

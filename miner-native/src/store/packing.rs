@@ -5,8 +5,8 @@ use super::keeping::{self, last_sector, put_deal, put_sector, sectors_in};
 use super::needs::piece_bytes;
 use super::tables::*;
 use super::{MinerStore, PhaseStart, SectorRecord, StoreError};
+use crate::clock;
 use crate::failpoint;
-use crate::miner;
 use crate::open_database::{Changes, Records};
 use cid::Cid;
 use shared::deal::miner::Unexpected;
@@ -97,7 +97,7 @@ fn evict(changes: &dyn Changes, cid: &Cid, reason: &str) -> Result<(), StoreErro
             reason: reason.to_owned(),
         });
         handled.map_err(|unexpected| StoreError::Deal { deal: *cid, unexpected })?;
-        put_deal(changes, &record, miner::now_ms())?;
+        put_deal(changes, &record, clock::now_ms())?;
     }
     if let Some(mut sector) = sector {
         sector.sector.handle(SectorInput::PieceEvicted { deal: *cid })?;

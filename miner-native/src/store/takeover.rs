@@ -5,7 +5,7 @@ use super::keeping::{put_deal, put_sector, settle_piece};
 use super::tables::*;
 use super::{DealRecord, MinerStore, PostRecord, RedemptionRecord, SectorRecord, StoreError, FILE};
 use crate::chain_access::OUTBOX;
-use crate::miner::now_ms;
+use crate::clock::now_ms;
 use crate::open_database::takeover::{take_over as take_over_folder, OldDatabase};
 use crate::open_database::{Entry, Sharing, Sqlite, Table};
 use cid::Cid;

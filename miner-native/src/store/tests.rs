@@ -363,7 +363,7 @@ fn a_flood_of_deals_that_come_to_nothing_does_not_close_the_miner((_dir, store):
     assert_eq!(store.deal(&cids[19]).unwrap(), None, "the oldest are forgotten");
     assert!(store.deal(&cids[20]).unwrap().is_some());
     assert!(store.deal(&served).unwrap().is_some());
-    store.forget_old_deals(crate::miner::now_ms() + FAILED_KEPT_MS).unwrap();
+    store.forget_old_deals(crate::clock::now_ms() + FAILED_KEPT_MS).unwrap();
     let left = store.deals_by_state().unwrap();
     assert!(
         left["failed"] < FAILED_KEPT,
@@ -436,7 +436,7 @@ fn a_forgotten_deal_leaves_nothing_behind((_dir, store): Made) {
     store.advance_deal(&cid, MinerInput::TransferFailed).unwrap();
     store.advance_deal(&cid, MinerInput::TransferFailed).unwrap();
     assert_eq!(store.promised(&payer, ChannelId(9)).unwrap(), Some(cid));
-    store.forget_old_deals(crate::miner::now_ms() + FAILED_KEPT_MS).unwrap();
+    store.forget_old_deals(crate::clock::now_ms() + FAILED_KEPT_MS).unwrap();
     assert_eq!(store.promised(&payer, ChannelId(9)).unwrap(), None);
     let left = store.read(|records| {
         let tables = tables::SCHEMA.tables.iter();
@@ -488,7 +488,7 @@ fn what_redemptions_brought_in_is_remembered_when_their_deals_are_forgotten((_di
         (AttoFil(9), 2)
     );
     store.evict(&cid, "too late".into()).unwrap();
-    store.forget_old_deals(crate::miner::now_ms() + ENDED_KEPT_MS).unwrap();
+    store.forget_old_deals(crate::clock::now_ms() + ENDED_KEPT_MS).unwrap();
     assert_eq!(
         (store.earned().unwrap(), store.redemptions(&cid).unwrap().len()),
         (AttoFil(9), 0)

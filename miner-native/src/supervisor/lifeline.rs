@@ -28,11 +28,19 @@ impl Lifeline {
         }
     }
 
-    /// A lifeline that nobody holds, for a service that a test drives by itself.
-    #[cfg(test)]
-    pub(crate) fn loose() -> Self {
+    /// A lifeline that nobody holds, for what runs without a supervisor: it is told to stop by nobody.
+    pub fn unsupervised() -> Self {
         let board = super::HealthBoard::default();
-        Self::new(board.add("test", Duration::MAX), CancellationToken::new())
+        Self::new(board.add("unsupervised", Duration::MAX), CancellationToken::new())
+    }
+
+    /// A lifeline whose board a test reads.
+    #[cfg(test)]
+    pub(crate) fn watched() -> (Self, super::HealthBoard) {
+        let board = super::HealthBoard::default();
+        let entry = board.add("watched", Duration::MAX);
+        entry.up();
+        (Self::new(entry, CancellationToken::new()), board)
     }
 
     pub(super) fn tasks(&self) -> TaskTracker {
@@ -68,16 +76,21 @@ impl Lifeline {
         done
     }
 
-    /// Says that something of the service, named by `of`, fails: shown in health until [`Self::well`]. A sign of life.
+    /// Says that something of the service, named by `of`, fails: shown in health until [`Self::well`].
     pub fn failing(&self, of: &str, error: &dyn Display) {
         self.entry.failing(of, &error.to_string());
-        self.beat();
     }
 
-    /// Says that something of the service works, again or as ever. A sign of life.
+    /// Says that something of the service works, again or as ever.
     pub fn well(&self, of: &str) {
         self.entry.well(of);
-        self.beat();
+    }
+
+    /// Counts a panic of the service's that was caught, and shows it in health.
+    pub fn panicked(&self, what: &str, panic: &(dyn Any + Send)) {
+        let reason = format!("{what} panicked: {}", panic_text(panic));
+        tracing::error!(service = self.entry.name(), reason, "a task of the service ended");
+        self.entry.panicked(&reason);
     }
 
     /// Runs a task of the service, which ends with it at the latest. Its panic is logged, counted and shown in health; it does
@@ -87,20 +100,18 @@ impl Lifeline {
         what: &'static str,
         work: impl Future<Output = ()> + Send + 'static,
     ) -> tokio::task::JoinHandle<()> {
-        let (entry, stopping) = (self.entry.clone(), self.stopping.clone());
+        let lifeline = self.clone();
         self.tasks.spawn(async move {
             let work = AssertUnwindSafe(work).catch_unwind();
-            if let Some(Err(panic)) = stopping.run_until_cancelled_owned(work).await {
-                let reason = format!("{what} panicked: {}", panic_text(&*panic));
-                tracing::error!(service = entry.name(), reason, "a task of the service ended");
-                entry.panicked(&reason);
+            if let Some(Err(panic)) = lifeline.unless_stopping(work).await {
+                lifeline.panicked(what, &*panic);
             }
         })
     }
 }
 
 /// What a panic said.
-pub(super) fn panic_text(panic: &(dyn Any + Send)) -> &str {
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&'static str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("it said nothing")

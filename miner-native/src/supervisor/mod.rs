@@ -9,7 +9,6 @@
 //! Called by [`crate::daemon`], which puts the services together. What a service does is its own file's business.
 
 mod backoff;
-mod heads;
 mod health;
 mod lifeline;
 mod policy;
@@ -17,7 +16,6 @@ mod policy;
 mod tests;
 
 pub use backoff::Backoff;
-pub use heads::{on_heads, OnHead};
 pub use health::{Health, HealthBoard, Problem, ServiceHealth, ServiceState};
 pub use lifeline::Lifeline;
 pub use policy::{RestartPolicy, FIRST_PAUSE, LONGEST_PAUSE, MOST_RESTARTS, RESTART_WINDOW, STOP_LIMIT};
@@ -129,13 +127,15 @@ impl Supervisor {
     }
 
     /// Returns when a service ended too often to be started again.
-    pub async fn failed(&self) -> ServiceFailed {
+    pub fn failed(&self) -> impl Future<Output = ServiceFailed> + Send + use<> {
         let mut failed = self.failed.subscribe();
-        let found = failed.wait_for(Option::is_some).await;
-        // Both hold: the sender lives as long as `self`, and what was waited for is there.
-        match found.ok().and_then(|found| found.clone()) {
-            Some(failed) => failed,
-            None => std::future::pending().await,
+        async move {
+            let found = failed.wait_for(Option::is_some).await;
+            match found.ok().and_then(|found| found.clone()) {
+                Some(failed) => failed,
+                // The services were stopped.
+                None => std::future::pending().await,
+            }
         }
     }
 

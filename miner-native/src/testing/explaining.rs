@@ -13,13 +13,13 @@ use std::collections::BTreeSet;
 impl World {
     /// Asks without anything that was looked up before; `sources` peers have the piece.
     async fn explained(&self, cid: &cid::Cid, sources: usize) -> Explanation {
-        let explainer = Explainer::with_sources(self.miner().clone(), move |_| sources);
+        let explainer = Explainer::new(self.miner().explainer_parts(), move |_| sources);
         let explanation = explainer.deal(cid, Audience::Operator).await;
         explanation.expect("the store is whole")
     }
 
     async fn explained_sector(&self, id: u64) -> Explanation {
-        let explainer = Explainer::with_sources(self.miner().clone(), |_| 0);
+        let explainer = Explainer::new(self.miner().explainer_parts(), |_| 0);
         let explanation = explainer.sector(id, Audience::Operator).await;
         explanation.expect("the store is whole").expect("there is this sector")
     }
@@ -42,10 +42,10 @@ async fn a_deal_is_explained_from_its_acceptance_to_its_completion() {
     assert_eq!(first(&world.explained(&cid, 1).await), CauseCode::WaitingForData);
     world.deliver(&cid, &summary, &bytes);
     assert_eq!(first(&world.explained(&cid, 0).await), CauseCode::WaitingForPlace);
-    packing::place(world.miner(), crate::miner::now_ms()).expect("placed");
+    packing::place(&world.miner().packing(), crate::clock::now_ms()).expect("placed");
     assert_eq!(first(&world.explained(&cid, 0).await), CauseCode::WaitingForAutoSeal);
 
-    packing::close_all(world.miner(), 0).expect("closed");
+    packing::close_all(&world.miner().packing(), 0).expect("closed");
     let sector = world.deal(&cid).deal.sector().expect("it was placed");
     let (mut codes, mut states) = (BTreeSet::new(), Vec::new());
     loop {
@@ -70,7 +70,7 @@ async fn a_deal_is_explained_from_its_acceptance_to_its_completion() {
         states.push(of_sector.state);
         let miner = world.miner().clone();
         world
-            .during(sealing::step(&miner, sector))
+            .during(sealing::step(&miner.sealing(), sector))
             .await
             .expect("a step is done");
     }
@@ -93,7 +93,7 @@ async fn a_deal_is_explained_from_its_acceptance_to_its_completion() {
     );
     let miner = world.miner().clone();
     world
-        .during(sealing::step(&miner, sector))
+        .during(sealing::step(&miner.sealing(), sector))
         .await
         .expect("the deal is explanation");
     let explanation = world.explained(&cid, 0).await;

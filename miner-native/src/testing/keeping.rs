@@ -5,12 +5,12 @@ use crate::chain_access::ChainAccess;
 use crate::devnet::tests::{key, produce};
 use crate::prover::fake::FakeEngine;
 use crate::slashing::Slasher;
+use crate::supervisor::Lifeline;
 use shared::chain::randomness::{draw, Purpose};
 use shared::chain::view::MinerView;
 use shared::chain::{calls, Address, AttoFil, Epoch};
 use shared::piece::Commitment;
-use shared::ports::verifier::{FakeVerifier, SealClaim};
-use shared::sector::prover_id;
+use shared::ports::verifier::{prover_id, FakeVerifier, SealClaim};
 
 /// spec §9.33, host's side: nothing is sent before the window's delay, and the proof is on the chain soon after.
 #[tokio::test(flavor = "multi_thread")]
@@ -19,10 +19,10 @@ async fn a_proof_is_sent_when_the_window_has_been_open_for_the_delay() {
     world.complete(1, 5000).await;
     let window = world.view().await.proving_window.expect("there is a sector");
     world.skip_to(Epoch(window.start.0 + 14)).await;
-    world.look().await;
+    world.tick().await;
     assert_eq!(world.view().await.posts, 0);
     world.skip_to(Epoch(window.start.0 + 15)).await;
-    world.look().await;
+    world.tick().await;
     let view = world.view().await;
     assert_eq!((view.posts, view.power), (1, SIZE.bytes()));
     let post = world
@@ -42,7 +42,8 @@ async fn a_proof_that_a_kill_left_unwritten_in_a_block_is_written_down_at_the_ne
     world.skip_to(Epoch(window.start.0 + 15)).await;
     let (miner, height) = (world.miner().clone(), world.height());
     let mut tasks = std::mem::take(&mut world.tasks);
-    let mut work = Box::pin(tasks.proving.look(&miner, height));
+    let (proving, lifeline) = (miner.proving(), Lifeline::unsupervised());
+    let mut work = Box::pin(tasks.proving.tick(&proving, height, &lifeline));
     while world.view().await.posts == 0 {
         // The proof goes no further than into the pool before a block takes it.
         let done = tokio::time::timeout(TICK, &mut work).await;
@@ -50,10 +51,10 @@ async fn a_proof_that_a_kill_left_unwritten_in_a_block_is_written_down_at_the_ne
         produce(&world.devnet);
     }
     drop(work);
-    drop(miner);
+    drop((miner, proving));
     assert_eq!(world.miner().store.last_post().expect("the store is whole"), None);
     world.reopen().await;
-    world.look().await;
+    world.tick().await;
     let post = world.miner().store.last_post().expect("the store is whole");
     let post = post.expect("it is found on the chain");
     assert_eq!((post.window_end, post.sectors), (window.end, vec![1]));
@@ -77,7 +78,7 @@ async fn a_late_proof_pays_the_exact_fee_and_gets_the_rest_back() {
     };
     let before = burnt(&world).await;
     world.skip_to(window.end.plus(100)).await;
-    world.look().await;
+    world.tick().await;
     let post = world
         .miner()
         .store
@@ -100,7 +101,7 @@ async fn a_missed_window_is_paid_for_and_the_next_one_is_proven() {
     world.skip_to(window.end.plus(world.miner().policy.grace + 5)).await;
     // As the daemon at its start: late miners are slashed by others, and this one comes before them.
     for _ in 0..60 {
-        world.look().await;
+        world.tick().await;
         world.skip(10).await;
     }
     let view = world.view().await;
@@ -202,7 +203,7 @@ async fn late_miners_are_slashed_once_each_and_never_this_one() {
             // As after a restart.
             slasher = Slasher::default();
         }
-        slasher.look(&miner, world.height()).await.expect("asked");
+        slasher.tick(&miner.slashing(), world.height()).await.expect("asked");
         world.skip(3).await;
     }
     for address in &lazy {

@@ -42,7 +42,7 @@ async fn a_paid_deal_runs_from_acceptance_to_its_end_with_kills_between_all_step
     let mut rounds = 0u32;
     while phase(&world, sector) != Phase::Removed {
         world.skip(15).await;
-        world.look().await;
+        world.tick().await;
         rounds += 1;
         if rounds % 8 == 0 {
             world.reopen().await;
@@ -87,9 +87,9 @@ async fn a_sector_that_is_nearly_full_is_closed_at_once_and_another_when_its_tim
     assert_eq!(closed, [half, whole]);
     let (alone, closed, _) = packed(&world, 5, 100).await;
     assert!(!closed.contains(&alone));
-    let (closed, _) = packing::place(world.miner(), AUTO_SEAL_MS - 1).expect("looked at");
+    let (closed, _) = packing::place(&world.miner().packing(), AUTO_SEAL_MS - 1).expect("looked at");
     assert!(!closed.contains(&alone));
-    let (closed, _) = packing::place(world.miner(), AUTO_SEAL_MS).expect("looked at");
+    let (closed, _) = packing::place(&world.miner().packing(), AUTO_SEAL_MS).expect("looked at");
     assert!(closed.contains(&alone), "its timer is up");
 }
 
@@ -101,7 +101,7 @@ async fn packed(world: &World, number: u8, size: usize) -> (u64, Vec<u64>, Durat
     let answer = world.propose(signed).await;
     assert_eq!(answer.state, DealState::Accepted, "{}", answer.message);
     world.deliver(&cid, &summary, &bytes);
-    let (closed, pause) = packing::place(world.miner(), 0).expect("placed");
+    let (closed, pause) = packing::place(&world.miner().packing(), 0).expect("placed");
     let sector = world.deal(&cid).deal.sector();
     (sector.expect("it has its place"), closed, pause)
 }
@@ -132,13 +132,13 @@ async fn a_cancellation_is_undone_by_the_first_voucher_that_falls_due() {
     let due = payment.vouchers.expect("a paid deal")[0].clone();
     while world.height() < due.valid_at {
         world.skip(40).await;
-        world.look().await;
+        world.tick().await;
     }
     let mut after = before.clone();
     for _ in 0..40 {
         // The message needs a block.
         world.skip(1).await;
-        world.look().await;
+        world.tick().await;
         after = channel(&world).await;
         if !after.amount_redeemed.is_zero() {
             break;
@@ -189,7 +189,7 @@ async fn a_redemption_that_was_only_written_down_is_sent_after_a_restart() {
     world.miner().store.keep_redemption(&cid, &record).expect("written");
     world.reopen().await;
     for _ in 0..4 {
-        world.look().await;
+        world.tick().await;
         world.skip(2).await;
     }
     let books = world.miner().store.redemptions(&cid).expect("the store is whole");

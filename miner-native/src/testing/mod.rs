@@ -8,12 +8,13 @@ mod offers;
 mod power_loss;
 mod setbacks;
 mod upkeep;
+mod worker;
 
-use crate::chain_access::ChainAccess;
+use crate::assembly::Assembly;
+use crate::chain_access::{Account, ChainAccess};
 use crate::devnet::tests::{config, key, produce};
 use crate::devnet::Devnet;
 use crate::intake::Intake;
-use crate::miner::Miner;
 use crate::network::propose;
 use crate::open_database::Memory;
 use crate::prover::fake::FakeEngine;
@@ -21,6 +22,7 @@ use crate::prover::{Prover, Resuming};
 use crate::settings::{Kept, Settings, SettingsStore};
 use crate::staging::Staging;
 use crate::store::{DealRecord, MinerStore};
+use crate::supervisor::Lifeline;
 use crate::{ask_publisher, deal_expiry, packing, proving, redeeming, registration, sealing, slashing};
 use cid::Cid;
 use libp2p::PeerId;
@@ -30,14 +32,12 @@ use shared::chain::{calls, Address, AttoFil, BytesAmount, ChannelId, Epoch, Poli
 use shared::deal::{MinerInput, MinerStage, PaymentInfo, Proposal, Response, SignedProposal};
 use shared::payment::{unsigned_vouchers, Terms};
 use shared::piece::{PieceDigest, PieceSummary, SectorSize};
-use shared::ports::verifier::FakeVerifier;
-use shared::sector::prover_id;
+use shared::ports::verifier::{prover_id, FakeVerifier};
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::sync::Notify;
 
 pub(crate) const SIZE: SectorSize = SectorSize::S2KiB;
 /// The client's and the miner's keys.
@@ -58,7 +58,7 @@ pub(crate) struct World {
     pub dir: TempDir,
     pub devnet: Devnet,
     pub client: ChainAccess,
-    miner: Option<Arc<Miner>>,
+    miner: Option<Arc<Assembly>>,
     pub tasks: Tasks,
 }
 
@@ -90,7 +90,7 @@ impl World {
         world
     }
 
-    pub fn miner(&self) -> &Arc<Miner> {
+    pub fn miner(&self) -> &Arc<Assembly> {
         self.miner.as_ref().expect("it is open between restarts")
     }
 
@@ -111,7 +111,7 @@ impl World {
             .during(assemble(&self.devnet, store, self.dir.path().to_owned()))
             .await;
         let miner = Arc::new(miner);
-        self.during(ask_publisher::ensure(&miner))
+        self.during(ask_publisher::ensure(&miner.ask_publisher()))
             .await
             .expect("the ask is published");
         self.miner = Some(miner);
@@ -155,20 +155,23 @@ impl World {
     }
 
     /// What the miner's tasks do at one head, one after the other.
-    pub async fn look(&mut self) {
+    pub async fn tick(&mut self) {
+        let lifeline = Lifeline::unsupervised();
         let (miner, height, mut tasks) = (self.miner().clone(), self.height(), std::mem::take(&mut self.tasks));
         let work = async {
             // Errors are tried again at the next head, as in the daemon.
-            let _ = tasks.proving.look(&miner, height).await;
+            let _ = tasks.proving.tick(&miner.proving(), height, &lifeline).await;
             tasks
                 .redeeming
-                .look(&miner, height)
+                .tick(&miner.redeeming(), height)
                 .await
                 .expect("vouchers are looked at");
-            deal_expiry::look(&miner, height).await.expect("deals are ended");
+            deal_expiry::tick(&miner.deal_expiry(), height)
+                .await
+                .expect("deals are ended");
             tasks
                 .slashing
-                .look(&miner, height)
+                .tick(&miner.slashing(), height)
                 .await
                 .expect("late miners are looked for");
         };
@@ -183,7 +186,7 @@ impl World {
                 return;
             }
             self.skip(10).await;
-            self.look().await;
+            self.tick().await;
         }
         panic!("not reached by {}: {:?}", self.height(), self.view().await)
     }
@@ -200,8 +203,8 @@ impl World {
     }
 
     pub async fn propose(&self, signed: SignedProposal) -> Response {
-        let miner = self.miner().clone();
-        let decided = self.during(propose::decide(&miner, signed, PeerId::random())).await;
+        let reviewer = self.miner().reviewer();
+        let decided = self.during(propose::decide(&reviewer, signed, PeerId::random())).await;
         decided.expect("the miner answers")
     }
 
@@ -282,16 +285,20 @@ impl World {
 
     /// Seals everything that is staged, with a kill between all steps when `killed`.
     pub async fn seal(&mut self, killed: bool) {
-        packing::place(self.miner(), 0).expect("placed");
-        packing::close_all(self.miner(), 0).expect("closed");
-        let (closed, _) = packing::place(self.miner(), 0).expect("listed");
+        packing::place(&self.miner().packing(), 0).expect("placed");
+        packing::close_all(&self.miner().packing(), 0).expect("closed");
+        let (closed, _) = packing::place(&self.miner().packing(), 0).expect("listed");
         for id in closed {
             loop {
                 if killed {
                     self.reopen().await;
                 }
                 let miner = self.miner().clone();
-                if !self.during(sealing::step(&miner, id)).await.expect("a step is done") {
+                if !self
+                    .during(sealing::step(&miner.sealing(), id))
+                    .await
+                    .expect("a step is done")
+                {
                     break;
                 }
             }
@@ -319,12 +326,12 @@ pub(crate) fn piece(number: u8, size: usize) -> (Vec<u8>, PieceSummary) {
     (bytes, digest.finish().expect("a piece"))
 }
 
-async fn assemble(devnet: &Devnet, store: MinerStore, dir: PathBuf) -> Miner {
+async fn assemble(devnet: &Devnet, store: MinerStore, dir: PathBuf) -> Assembly {
     let worker: SecretKey = key(MINER);
     let chain = ChainAccess::connect(&devnet.url(), store.outbox(), worker.clone())
         .await
         .expect("the chain");
-    let view = registration::register(&chain, &store, SIZE, &[0, 1, 2], "1").await;
+    let view = registration::register(&chain, &store, SIZE, &[0, 1, 2]).await;
     let view = view.expect("the miner is registered");
     let engine = FakeEngine {
         prover_id: prover_id(&view.address),
@@ -341,21 +348,27 @@ async fn assemble(devnet: &Devnet, store: MinerStore, dir: PathBuf) -> Miner {
         ..Kept::default()
     };
     let kept = store.settings().expect("the store is whole").unwrap_or(first);
-    Miner {
+    let owner = view.owner.clone();
+    let account = Account::of(worker);
+    let store_of_prover = store.rates();
+    let prover = Arc::new(Prover::start(Arc::new(Resuming(engine)), SIZE, store_of_prover));
+    let settings = Arc::new(SettingsStore::new(kept));
+    let intake = Intake::new(SIZE, store.clone(), prover.clone(), settings.clone());
+    Assembly {
         address: view.address,
-        owner: view.owner,
-        worker,
+        owner,
         sector_size: SIZE,
         policy: Policy::default(),
-        settings: SettingsStore::new(kept),
-        prover: Prover::start(Arc::new(Resuming(engine)), SIZE, store.rates()),
+        settings,
+        prover,
+        intake: Arc::new(intake),
         store,
         staging: Staging::open(dir.join("staging")).expect("a folder"),
+        worker_chain: chain.with_account(account.clone()),
         chain,
+        worker: account,
         verifier: Arc::new(FakeVerifier::default()),
-        intake: Intake::default(),
-        redeeming: tokio::sync::Mutex::new(()),
-        received: Notify::new(),
-        seal_now: Notify::new(),
+        wake: Arc::default(),
+        redemptions: Arc::default(),
     }
 }

@@ -25,7 +25,8 @@ async fn a_new_price_holds_when_the_chain_has_its_ask_and_not_before() {
     let miner = world.miner().clone();
     assert_eq!(standing(&world).await, Some((AttoFil(1), 0)));
     let change = price(5);
-    let changed = ask_publisher::change(&miner, &change);
+    let publisher = miner.ask_publisher();
+    let changed = ask_publisher::change(&publisher, &change);
     tokio::pin!(changed);
     assert!(futures::poll!(&mut changed).is_pending());
     assert_eq!(
@@ -46,7 +47,8 @@ async fn a_price_change_that_a_kill_interrupted_is_finished_at_the_next_start() 
     {
         let miner = world.miner().clone();
         let change = price(9);
-        let changing = ask_publisher::change(&miner, &change);
+        let publisher = miner.ask_publisher();
+        let changing = ask_publisher::change(&publisher, &change);
         tokio::pin!(changing);
         assert!(futures::poll!(&mut changing).is_pending());
         assert_eq!(
@@ -72,15 +74,18 @@ async fn an_ask_is_renewed_before_it_ends() {
         ..SettingsChange::default()
     };
     world
-        .during(ask_publisher::change(&miner, &change))
+        .during(ask_publisher::change(&miner.ask_publisher(), &change))
         .await
         .expect("published");
     let first = miner.settings.kept().ask.expect("an ask stands");
     world.skip_to(Epoch(first.expiry.0 - 30)).await;
-    ask_publisher::ensure(&miner).await.expect("looked at");
+    ask_publisher::ensure(&miner.ask_publisher()).await.expect("looked at");
     assert_eq!(miner.settings.kept().ask, Some(first), "it stands long enough");
     world.skip_to(Epoch(first.expiry.0 - 20)).await;
-    world.during(ask_publisher::ensure(&miner)).await.expect("renewed");
+    world
+        .during(ask_publisher::ensure(&miner.ask_publisher()))
+        .await
+        .expect("renewed");
     let second = miner.settings.kept().ask.expect("an ask stands");
     assert!(second.id == first.id + 1 && second.expiry > first.expiry && second.price == first.price);
 }
@@ -95,12 +100,16 @@ async fn no_deal_is_taken_while_mining_is_stopped_and_the_same_one_is_afterwards
         ..SettingsChange::default()
     };
     let signed = world.paid(&piece(1, 500).1, 1, 1000).await;
-    ask_publisher::change(&miner, &set(false)).await.expect("stopped");
+    ask_publisher::change(&miner.ask_publisher(), &set(false))
+        .await
+        .expect("stopped");
     let answer = world.propose(signed.clone()).await;
     assert_eq!(answer.state, DealState::Rejected);
     assert!(answer.message.contains("stopped mining"), "{}", answer.message);
     assert_eq!(miner.store.deals().count(), 0, "the refusal is not kept");
-    ask_publisher::change(&miner, &set(true)).await.expect("started");
+    ask_publisher::change(&miner.ask_publisher(), &set(true))
+        .await
+        .expect("started");
     assert_eq!(world.propose(signed).await.state, DealState::Accepted);
 }
 
@@ -112,7 +121,7 @@ async fn a_free_deal_is_accepted_at_a_price_of_zero() {
     let signed = world.free(&piece(1, 500).1, 1000);
     assert_eq!(world.propose(signed.clone()).await.state, DealState::Rejected);
     world
-        .during(ask_publisher::change(&miner, &price(0)))
+        .during(ask_publisher::change(&miner.ask_publisher(), &price(0)))
         .await
         .expect("published");
     let other = world.free(&piece(2, 500).1, 1000);
@@ -141,7 +150,9 @@ async fn a_deal_of_another_length_than_the_settings_allow_is_refused() {
         max_duration: Some(1500),
         ..SettingsChange::default()
     };
-    ask_publisher::change(&miner, &change).await.expect("changed");
+    ask_publisher::change(&miner.ask_publisher(), &change)
+        .await
+        .expect("changed");
     assert_eq!(
         miner.settings.now(),
         Settings {

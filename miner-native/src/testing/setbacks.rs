@@ -16,8 +16,8 @@ async fn closed(world: &World) -> (Cid, PieceSummary, Vec<u8>) {
     let cid = signed.cid();
     assert_eq!(world.propose(signed).await.state, DealState::Accepted);
     world.deliver(&cid, &summary, &bytes);
-    packing::place(world.miner(), 0).expect("placed");
-    packing::close_all(world.miner(), 0).expect("closed");
+    packing::place(&world.miner().packing(), 0).expect("placed");
+    packing::close_all(&world.miner().packing(), 0).expect("closed");
     (cid, summary, bytes)
 }
 
@@ -28,7 +28,10 @@ fn sector(world: &World) -> Sector {
 
 async fn step(world: &World) -> bool {
     let miner = world.miner().clone();
-    world.during(sealing::step(&miner, 1)).await.expect("a step is done")
+    world
+        .during(sealing::step(&miner.sealing(), 1))
+        .await
+        .expect("a step is done")
 }
 
 /// The price of free deals is set first: only they can be made without a channel.
@@ -40,7 +43,7 @@ async fn world() -> World {
     };
     let miner = world.miner().clone();
     world
-        .during(crate::ask_publisher::change(&miner, &change))
+        .during(crate::ask_publisher::change(&miner.ask_publisher(), &change))
         .await
         .expect("a price");
     world
@@ -59,7 +62,7 @@ async fn a_failed_sector_waits_for_the_operator_and_is_sealed_at_its_order() {
         (SectorEffect::AwaitOperator, MAX_ATTEMPTS)
     );
     assert_eq!(failed.setback().expect("it failed").next, Some(Phase::PreCommit1));
-    world.look().await;
+    world.tick().await;
     assert_eq!(world.deal(&cid).deal.effect(), MinerEffect::AwaitSector { sector: 1 });
 
     let mut import = world.miner().staging.import().expect("room");
@@ -84,16 +87,16 @@ async fn a_sector_that_is_given_up_leaves_nothing_on_the_disk() {
             reason: "the disk".into(),
         };
         let store = &world.miner().store;
-        let now = crate::miner::now_ms();
+        let now = crate::clock::now_ms();
         store.advance_sector(1, failed, now).expect("a step can fail");
     }
     let dir = world.sectors().join("1");
     assert!(dir.exists(), "another try would need it");
-    world.look().await;
+    world.tick().await;
     assert!(dir.exists() && sector(&world).effect() == SectorEffect::AwaitOperator);
     let given_up = world.miner().store.advance_sector(1, SectorInput::GivenUp, 0);
     given_up.expect("it failed");
-    world.look().await;
+    world.tick().await;
     assert!(!dir.exists());
 }
 
@@ -127,12 +130,12 @@ async fn the_piece_of_a_deal_that_is_over_is_evicted_and_no_sector_is_sealed_for
     let cid = signed.cid();
     assert_eq!(world.propose(signed).await.state, DealState::Accepted);
     world.deliver(&cid, &summary, &bytes);
-    packing::place(world.miner(), u64::MAX / 2).expect("placed");
+    packing::place(&world.miner().packing(), u64::MAX / 2).expect("placed");
     let deadline = world.deal(&cid).deal.deadline().expect("not sealed");
     // So few blocks before its deadline it cannot be committed any more.
     let needed = blocks_to_commit(&world.miner().policy, 0);
     world.skip_to(shared::chain::Epoch(deadline.0 - needed)).await;
-    packing::place(world.miner(), u64::MAX).expect("looked after");
+    packing::place(&world.miner().packing(), u64::MAX).expect("looked after");
     let deal = world.deal(&cid).deal;
     assert_eq!(deal.state(), DealState::Failed);
     assert!(deal.response().message.contains("over before its piece can be sealed"));
@@ -140,7 +143,7 @@ async fn the_piece_of_a_deal_that_is_over_is_evicted_and_no_sector_is_sealed_for
         (sector(&world).phase(), sector(&world).pieces.len()),
         (Phase::Packing, 0)
     );
-    world.look().await;
+    world.tick().await;
     let staging = &world.miner().staging;
     assert!(
         staging.whole(&summary.data_cid, summary.size).is_some(),

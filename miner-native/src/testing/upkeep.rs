@@ -16,13 +16,13 @@ use shared::sector::Phase;
 use std::fs;
 
 async fn set(world: &World, change: SettingsChange) {
-    ask_publisher::change(world.miner(), &change)
+    ask_publisher::change(&world.miner().ask_publisher(), &change)
         .await
         .expect("sensible settings");
 }
 
 fn now() -> u64 {
-    crate::miner::now_ms()
+    crate::clock::now_ms()
 }
 
 /// A refusal is not kept: the same proposal is accepted when enough was sealed.
@@ -54,7 +54,7 @@ async fn proposals_beyond_the_backlog_are_told_when_to_try_again_and_taken_then(
         text.contains("3 deals") && text.contains("propose again in about"),
         "{text}"
     );
-    let status = intake::status(world.miner()).expect("the store is whole");
+    let status = intake::status(&world.miner().intake).expect("the store is whole");
     assert!(!status.open && status.reason.is_some());
     assert_eq!(
         (status.waiting_deals, status.max_deals, status.waiting_bytes),
@@ -65,7 +65,7 @@ async fn proposals_beyond_the_backlog_are_told_when_to_try_again_and_taken_then(
         .iter()
         .all(|cid| matches!(world.deal(cid).deal.stage, MinerStage::Complete { .. })));
     assert_eq!(world.propose(late).await.state, DealState::Accepted);
-    assert!(intake::status(world.miner()).expect("the store is whole").open);
+    assert!(intake::status(&world.miner().intake).expect("the store is whole").open);
 }
 
 /// spec §7.8 at scale: the whole proving set in every window, in one message.
@@ -79,7 +79,7 @@ async fn six_sectors_are_proven_by_one_message_in_each_window() {
         let cid = signed.cid();
         assert_eq!(world.propose(signed).await.message, "");
         world.deliver(&cid, &summary, &bytes);
-        packing::place(world.miner(), 0).expect("placed");
+        packing::place(&world.miner().packing(), 0).expect("placed");
     }
     world.seal(false).await;
     // All of them are in the proving set from the second period on.
@@ -110,13 +110,16 @@ async fn a_machine_without_memory_for_sealing_fails_no_sector_and_takes_no_deals
         memory_mib: Some(mib),
         ..SettingsChange::default()
     };
-    packing::place(world.miner(), 0).expect("placed");
-    packing::close_all(world.miner(), 0).expect("closed");
+    packing::place(&world.miner().packing(), 0).expect("placed");
+    packing::close_all(&world.miner().packing(), 0).expect("closed");
     set(&world, memory(1)).await;
     let miner = world.miner().clone();
-    assert!(world.during(sealing::step(&miner, 1)).await.expect("a ticket is drawn"));
+    assert!(world
+        .during(sealing::step(&miner.sealing(), 1))
+        .await
+        .expect("a ticket is drawn"));
     for _ in 0..4 {
-        let outcome = world.during(sealing::step(&miner, 1)).await;
+        let outcome = world.during(sealing::step(&miner.sealing(), 1)).await;
         assert!(matches!(
             outcome,
             Err(StepError::Prover(ProverError::TooLittleMemory {
@@ -150,7 +153,7 @@ async fn a_replica_with_other_bytes_is_declared_before_its_window_opens_and_reco
     fs::write(&replica, vec![0; whole.len()]).expect("written");
     let window = world.view().await.proving_window.expect("there are sectors");
     world.skip_to(Epoch(window.start.0 - 41)).await;
-    world.look().await;
+    world.tick().await;
     let faulty = |view: &MinerView| {
         view.sectors
             .iter()
@@ -158,7 +161,7 @@ async fn a_replica_with_other_bytes_is_declared_before_its_window_opens_and_reco
     };
     assert!(!faulty(&world.view().await), "nobody reads that early");
     world.skip_to(Epoch(window.start.0 - 40)).await;
-    world.look().await;
+    world.tick().await;
     let view = world.view().await;
     assert!(faulty(&view), "{view:?}");
     let posts = view.posts;
@@ -176,7 +179,7 @@ async fn a_damaged_or_missing_copy_is_found_by_scrubbing_and_put_back_from_the_r
     let (week, mut scrubber) = (7 * 24 * 3600 * 1000, Scrubber::default());
     let miner = world.miner().clone();
     assert!(
-        !scrubber.look(&miner, now()).await.expect("looked"),
+        !scrubber.tick(&miner.scrubbing(), now()).await.expect("looked"),
         "nothing is due yet"
     );
     let [(bytes, first), (_, second)] = [piece(1, 500), piece(2, 500)];
@@ -185,13 +188,13 @@ async fn a_damaged_or_missing_copy_is_found_by_scrubbing_and_put_back_from_the_r
     fs::write(miner.staging.path(&first.data_cid), &other).expect("written");
     fs::remove_file(miner.staging.path(&second.data_cid)).expect("removed");
     let later = now() + week;
-    assert!(scrubber.look(&miner, later).await.expect("scrubbed"));
-    assert!(scrubber.look(&miner, later).await.expect("scrubbed"));
+    assert!(scrubber.tick(&miner.scrubbing(), later).await.expect("scrubbed"));
+    assert!(scrubber.tick(&miner.scrubbing(), later).await.expect("scrubbed"));
     assert!(
-        !scrubber.look(&miner, later).await.expect("looked"),
+        !scrubber.tick(&miner.scrubbing(), later).await.expect("looked"),
         "each is due once a week"
     );
-    let status = scrubbing::status(&miner).expect("the store is whole");
+    let status = scrubbing::status(&miner.store).expect("the store is whole");
     assert_eq!(
         (status.sectors, status.restored, status.damage.len()),
         (2, 2, 0),
@@ -209,15 +212,15 @@ async fn a_damaged_or_missing_copy_is_found_by_scrubbing_and_put_back_from_the_r
     fs::write(&replica, "short").expect("written");
     fs::write(miner.staging.path(&first.data_cid), &other).expect("written");
     let again = later + week;
-    assert!(scrubber.look(&miner, again).await.expect("scrubbed"));
-    let status = scrubbing::status(&miner).expect("the store is whole");
+    assert!(scrubber.tick(&miner.scrubbing(), again).await.expect("scrubbed"));
+    let status = scrubbing::status(&miner.store).expect("the store is whole");
     assert_eq!(status.damage.len(), 2, "copy and replica: {status:?}");
     assert!(status.damage.iter().all(|damage| damage.sector == 1));
     assert_eq!(status.last_at, Some(again));
     fs::write(&replica, whole).expect("written");
-    assert!(scrubber.look(&miner, again + week).await.expect("scrubbed"));
-    assert!(scrubber.look(&miner, again + week).await.expect("scrubbed"));
-    assert_eq!(scrubbing::status(&miner).expect("the store is whole").damage, []);
+    assert!(scrubber.tick(&miner.scrubbing(), again + week).await.expect("scrubbed"));
+    assert!(scrubber.tick(&miner.scrubbing(), again + week).await.expect("scrubbed"));
+    assert_eq!(scrubbing::status(&miner.store).expect("the store is whole").damage, []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -239,9 +242,12 @@ async fn where_no_copies_are_kept_they_go_after_a_rest_and_what_is_not_sealed_st
     let sealed = piece(1, 500).1;
     let is_here = |data: &shared::piece::PieceSummary| miner.staging.whole(&data.data_cid, 500).is_some();
     let mut scrubber = Scrubber::default();
-    scrubber.look(&miner, now()).await.expect("looked");
+    scrubber.tick(&miner.scrubbing(), now()).await.expect("looked");
     assert!(is_here(&sealed), "it is kept for those who ask soon");
-    scrubber.look(&miner, now() + 3_600_000).await.expect("looked");
+    scrubber
+        .tick(&miner.scrubbing(), now() + 3_600_000)
+        .await
+        .expect("looked");
     assert!(!is_here(&sealed) && is_here(&waiting));
     assert!(
         miner

@@ -6,20 +6,41 @@
 mod requests;
 mod views;
 
+use crate::ask_publisher::AskPublisher;
+use crate::chain_access::{Account, ChainAccess};
 use crate::explaining::Explainer;
-use crate::miner::Miner;
+use crate::intake::Intake;
 use crate::network::Host;
-use axum::extract::State;
+use crate::prover::Prover;
+use crate::proving::Proving;
+use crate::redeeming::Redeeming;
+use crate::sealing::SealingWake;
+use crate::settings::SettingsStore;
+use crate::staging::Staging;
+use crate::store::MinerStore;
+use crate::supervisor::{HealthBoard, Lifeline, ServiceError};
+use axum::extract::{Request, State};
 use axum::http::{header, HeaderValue, StatusCode};
-use axum::response::IntoResponse;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use futures::FutureExt;
 use serde_json::{json, Value};
+use shared::chain::Address;
+use shared::piece::SectorSize;
+use std::future::IntoFuture;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
+
+/// Time between two signs of life of the web listener.
+const BEAT: Duration = Duration::from_secs(10);
 
 /// Why the page is not served.
 #[derive(Debug, thiserror::Error)]
@@ -30,8 +51,6 @@ pub enum WebError {
     Listen { port: u16, source: std::io::Error },
     #[error("{} is no folder, so there is nothing to serve from it; build it first with `cargo xtask build`, or name another with {option}", dir.display())]
     NoFolder { dir: PathBuf, option: &'static str },
-    #[error("the web server stopped: {0}")]
-    Stopped(String),
 }
 
 /// What is served.
@@ -59,11 +78,63 @@ impl WebConfig {
     }
 }
 
+/// What the operator's requests are answered from.
+#[derive(Clone)]
+pub struct Api {
+    pub address: Address,
+    pub owner: Address,
+    pub sector_size: SectorSize,
+    pub store: MinerStore,
+    pub staging: Staging,
+    pub chain: ChainAccess,
+    pub prover: Arc<Prover>,
+    pub settings: Arc<SettingsStore>,
+    pub intake: Arc<Intake>,
+    /// The miner's worker.
+    pub worker: Account,
+    pub ask_publisher: AskPublisher,
+    pub redeeming: Redeeming,
+    pub proving: Proving,
+    pub wake: Arc<SealingWake>,
+    pub host: Host,
+    pub explainer: Explainer,
+    pub health: HealthBoard,
+}
+
 struct Shown {
     config: WebConfig,
-    miner: Arc<Miner>,
-    host: Host,
-    explainer: Explainer,
+    api: Api,
+    lifeline: Lifeline,
+}
+
+/// The web service.
+#[derive(Clone)]
+pub struct Web {
+    /// Where it listens; 0 is not among it: [`bind`] has taken a port.
+    pub address: SocketAddr,
+    pub config: WebConfig,
+    pub api: Api,
+}
+
+impl Web {
+    /// Serves until it is to stop; on `listener`, or where that is gone, on the same port anew.
+    pub async fn run(self, listener: Option<TcpListener>, lifeline: Lifeline) -> Result<(), ServiceError> {
+        let listener = match listener {
+            Some(listener) => listener,
+            None => bind(self.address.port()).await?,
+        };
+        let router = router(self.config, self.api, lifeline.clone());
+        let stop = lifeline.clone();
+        let serving = axum::serve(listener, router).with_graceful_shutdown(async move { stop.stopping().await });
+        let serving = serving.into_future();
+        tokio::pin!(serving);
+        loop {
+            tokio::select! {
+                served = &mut serving => return Ok(served?),
+                () = tokio::time::sleep(BEAT) => lifeline.beat(),
+            }
+        }
+    }
 }
 
 /// Takes the page's port on 127.0.0.1; 0 takes a free one.
@@ -76,20 +147,12 @@ pub async fn bind(port: u16) -> Result<TcpListener, WebError> {
         })
 }
 
-/// Serves until the process ends.
-pub async fn serve(
-    listener: TcpListener,
-    config: WebConfig,
-    miner: Arc<Miner>,
-    host: Host,
-    explainer: Explainer,
-) -> Result<(), WebError> {
+fn router(config: WebConfig, api: Api, lifeline: Lifeline) -> Router {
     let (web, client) = (config.web.clone(), config.client.clone());
     let shown = Arc::new(Shown {
         config,
-        miner,
-        host,
-        explainer,
+        api,
+        lifeline: lifeline.clone(),
     });
     let mut router = Router::new()
         .route("/config.json", get(configuration))
@@ -103,10 +166,19 @@ pub async fn serve(
         None => router.fallback(no_page),
     };
     let no_cache = HeaderValue::from_static("no-cache");
-    let router = router.layer(SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, no_cache));
-    axum::serve(listener, router)
-        .await
-        .map_err(|e| WebError::Stopped(e.to_string()))
+    let router = router.layer(middleware::from_fn_with_state(lifeline, catch_panic));
+    router.layer(SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, no_cache))
+}
+
+/// A panic while a request is answered is the service's: logged, counted, and told to who asked.
+async fn catch_panic(State(lifeline): State<Lifeline>, request: Request, next: Next) -> Response {
+    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(panic) => {
+            lifeline.panicked("answering a request", &*panic);
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
 }
 
 async fn no_page() -> impl IntoResponse {

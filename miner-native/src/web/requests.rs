@@ -3,10 +3,11 @@
 //! Only for programs on this machine: a page of another origin cannot send the header without asking first, and is not
 //! answered; a name that was made to point here is told from the machine's own by the `Host` header.
 
-use super::{views, Shown};
+use super::{views, Api, Shown};
 use crate::ask_publisher::{self, AskError};
 use crate::chain_access::ChainError;
-use crate::miner::{now_ms, Miner};
+use crate::clock::now_ms;
+use crate::open_database::blocking;
 use crate::operator::{
     route, AddedPiece, ChangedSettings, DealDetail, DealFilter, DealSummary, MinedBlock, MinerStatus, MiningStatus,
     RedeemOutcome, RedeemRequest, Refusal, SectorSummary, HEADER,
@@ -15,6 +16,7 @@ use crate::redeeming::{self, RedeemError};
 use crate::settings::{Settings, SettingsChange};
 use crate::staging::StagingError;
 use crate::store::{DealRecord, StoreError, UNSEALED};
+use crate::supervisor::{Health, Lifeline};
 use crate::{intake, proving, scrubbing};
 use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
@@ -30,6 +32,7 @@ use shared::deal::explain::{Audience, Explanation};
 use shared::sector::{Phase, SectorEffect, SectorInput, SectorPiece};
 use std::future::Future;
 use std::sync::Arc;
+use tokio::sync::oneshot;
 
 type Asked = State<Arc<Shown>>;
 type Answer<T> = Result<Json<T>, ApiError>;
@@ -51,8 +54,8 @@ enum ApiError {
     PieceTooLarge { usable: u64 },
     #[error("the upload broke off: {0}")]
     Upload(String),
-    #[error("the daemon stopped in the middle: {0}; what was written down is taken up at the next start")]
-    Interrupted(String),
+    #[error("the daemon stopped in the middle; what was written down is taken up again")]
+    Interrupted,
     #[error(transparent)]
     Ask(#[from] AskError),
     #[error(transparent)]
@@ -97,7 +100,7 @@ fn refuse(status: StatusCode, error: String) -> Response {
     (status, Json(Refusal { error })).into_response()
 }
 
-/// All routes; those but the status need [`HEADER`].
+/// All routes; those but status and health need [`HEADER`].
 pub(super) fn router() -> Router<Arc<Shown>> {
     Router::new()
         .route(route::DEALS, get(deals))
@@ -117,6 +120,7 @@ pub(super) fn router() -> Router<Arc<Shown>> {
         .route(route::SETTINGS, get(settings).post(change_settings))
         .route_layer(middleware::from_fn(operator_only))
         .route(route::STATUS, get(status))
+        .route(route::HEALTH, get(health))
 }
 
 async fn operator_only(request: Request, next: Next) -> Response {
@@ -134,7 +138,17 @@ fn is_this_machine(host: &str) -> bool {
 }
 
 async fn status(State(shown): Asked) -> Answer<MinerStatus> {
-    Ok(Json(views::status(&shown.miner, &shown.host)?))
+    Ok(Json(views::status(&shown.api)?))
+}
+
+/// Answers with 503 while anything is wrong, so that whatever watches the daemon need not read on.
+async fn health(State(shown): Asked) -> (StatusCode, Json<Health>) {
+    let health = shown.api.health.health();
+    let status = match health.ok {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (status, Json(health))
 }
 
 async fn deals(State(shown): Asked, Query(filter): Query<DealFilter>) -> Answer<Vec<DealSummary>> {
@@ -145,11 +159,11 @@ async fn deals(State(shown): Asked, Query(filter): Query<DealFilter>) -> Answer<
             && filter.client.as_ref().is_none_or(|client| client == payer)
     };
     let found = shown
-        .miner
+        .api
         .store
         .newest_deals(filter.limit.unwrap_or(usize::MAX), is_wanted)?;
     let listed = found.iter().rev();
-    let listed: Result<Vec<_>, _> = listed.map(|record| views::deal(&shown.miner, record)).collect();
+    let listed: Result<Vec<_>, _> = listed.map(|record| views::deal(&shown.api, record)).collect();
     Ok(Json(listed?))
 }
 
@@ -158,20 +172,20 @@ fn parse(text: &str) -> Result<Cid, ApiError> {
 }
 
 async fn deal(State(shown): Asked, Path(cid): Path<String>) -> Answer<DealDetail> {
-    let record = shown.miner.store.deal(&parse(&cid)?)?.ok_or(ApiError::NoDeal)?;
-    Ok(Json(views::detail(&shown.miner, &record)?))
+    let record = shown.api.store.deal(&parse(&cid)?)?.ok_or(ApiError::NoDeal)?;
+    Ok(Json(views::detail(&shown.api, &record)?))
 }
 
 async fn explain_deal(State(shown): Asked, Path(cid): Path<String>) -> Answer<Explanation> {
     let cid = parse(&cid)?;
-    if shown.miner.store.deal(&cid)?.is_none() {
+    if shown.api.store.deal(&cid)?.is_none() {
         return Err(ApiError::NoDeal);
     }
-    Ok(Json(shown.explainer.deal(&cid, Audience::Operator).await?))
+    Ok(Json(shown.api.explainer.deal(&cid, Audience::Operator).await?))
 }
 
 async fn explain_sector(State(shown): Asked, Path(id): Path<u64>) -> Answer<Explanation> {
-    let explanation = shown.explainer.sector(id, Audience::Operator).await?;
+    let explanation = shown.api.explainer.sector(id, Audience::Operator).await?;
     Ok(Json(explanation.ok_or(ApiError::NoSector(id))?))
 }
 
@@ -180,14 +194,15 @@ async fn redeem(
     Path(cid): Path<String>,
     Json(request): Json<RedeemRequest>,
 ) -> Answer<RedeemOutcome> {
-    let (miner, cid) = (shown.miner.clone(), parse(&cid)?);
-    let record = miner.store.deal(&cid)?.ok_or(ApiError::NoDeal)?;
-    let due = redeeming::redeemable(&miner, &record.deal).await?;
-    let preview = miner.chain.preview(&due.call(), None).await?;
+    let (api, cid) = (shown.api.clone(), parse(&cid)?);
+    let record = api.store.deal(&cid)?.ok_or(ApiError::NoDeal)?;
+    let due = redeeming::redeemable(&api.redeeming, &record.deal).await?;
+    let preview = api.redeeming.chain.preview(&due.call(), None).await?;
     let (gas, mut outcome) = (preview.gas, (due, None, None));
     if !request.preview {
         let deal = record.deal.clone();
-        let done = detached(async move { redeeming::redeem_now(&miner, &cid, &deal).await }).await??;
+        let work = async move { redeeming::redeem_now(&api.redeeming, &cid, &deal).await };
+        let done = detached(&shown.lifeline, work).await??;
         outcome = (done.due, Some(done.message), Some(done.height));
     } else if preview.exit_code != 0 {
         let reason = preview.error;
@@ -209,70 +224,76 @@ async fn redeem(
 }
 
 /// Runs in a task of its own: an operator who hangs up does not stop it in the middle.
-async fn detached<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, ApiError> {
-    tokio::spawn(work)
-        .await
-        .map_err(|e| ApiError::Interrupted(e.to_string()))
+async fn detached<T: Send + 'static>(
+    lifeline: &Lifeline,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, ApiError> {
+    let (answer, done) = oneshot::channel();
+    drop(lifeline.spawn("an order of the operator", async move {
+        // Nobody waits for it when it fails.
+        let _ = answer.send(work.await);
+    }));
+    done.await.map_err(|_| ApiError::Interrupted)
 }
 
 async fn sectors(State(shown): Asked) -> Answer<Vec<SectorSummary>> {
-    Ok(Json(views::sectors(&shown.miner)?))
+    Ok(Json(views::sectors(&shown.api)?))
 }
 
 /// A failed sector is tried again.
 async fn retry(State(shown): Asked, Path(id): Path<u64>) -> Answer<SectorSummary> {
-    let miner = &shown.miner;
-    let record = miner.store.advance_sector(id, SectorInput::RetryOrdered, now_ms())?;
+    let api = &shown.api;
+    let record = api.store.advance_sector(id, SectorInput::RetryOrdered, now_ms())?;
     tracing::info!(sector = id, "the operator ordered another try");
-    miner.received.notify_one();
-    Ok(Json(views::sector(miner, &record)?))
+    api.wake.piece_arrived.notify_one();
+    Ok(Json(views::sector(api, &record)?))
 }
 
 /// A failed sector is not tried again; its deals are told.
 async fn give_up(State(shown): Asked, Path(id): Path<u64>) -> Answer<SectorSummary> {
-    let miner = &shown.miner;
-    let record = miner.store.advance_sector(id, SectorInput::GivenUp, now_ms())?;
-    for deal in miner.store.settle(id)? {
+    let api = &shown.api;
+    let record = api.store.advance_sector(id, SectorInput::GivenUp, now_ms())?;
+    for deal in api.store.settle(id)? {
         tracing::error!(%deal, sector = id, "the deal failed with its sector");
     }
-    Ok(Json(views::sector(miner, &record)?))
+    Ok(Json(views::sector(api, &record)?))
 }
 
 async fn seal_now(State(shown): Asked) -> Answer<MiningStatus> {
-    shown.miner.seal_now.notify_one();
-    Ok(Json(mining_status(&shown.miner).await?))
+    shown.api.wake.seal_now.notify_one();
+    Ok(Json(mining_status(&shown.api).await?))
 }
 
 async fn mining(State(shown): Asked) -> Answer<MiningStatus> {
-    Ok(Json(mining_status(&shown.miner).await?))
+    Ok(Json(mining_status(&shown.api).await?))
 }
 
 async fn start_mining(State(shown): Asked) -> Answer<MiningStatus> {
-    set_mining(&shown.miner, true).await
+    set_mining(&shown.api, true).await
 }
 
 async fn stop_mining(State(shown): Asked) -> Answer<MiningStatus> {
-    set_mining(&shown.miner, false).await
+    set_mining(&shown.api, false).await
 }
 
-async fn set_mining(miner: &Miner, mining: bool) -> Answer<MiningStatus> {
+async fn set_mining(api: &Api, mining: bool) -> Answer<MiningStatus> {
     let change = SettingsChange {
         mining: Some(mining),
         ..SettingsChange::default()
     };
-    ask_publisher::change(miner, &change).await?;
+    ask_publisher::change(&api.ask_publisher, &change).await?;
     tracing::info!(mining, "the operator said whether new deals are taken");
-    Ok(Json(mining_status(miner).await?))
+    Ok(Json(mining_status(api).await?))
 }
 
-async fn mining_status(miner: &Miner) -> Result<MiningStatus, ApiError> {
-    let all = miner.chain.miners().await?;
-    let own = all.iter().find(|view| view.address == miner.address);
+async fn mining_status(api: &Api) -> Result<MiningStatus, ApiError> {
+    let all = api.chain.miners().await?;
+    let own = all.iter().find(|view| view.address == api.address);
     let own = own.ok_or(ApiError::NoMiner)?;
     let (mut sealing, mut packing, mut stuck) = (0, Vec::new(), Vec::new());
     let mut phases = UNSEALED.to_vec();
     phases.push(Phase::Failed);
-    for record in miner.store.sectors_in(&phases)? {
+    for record in api.store.sectors_in(&phases)? {
         let sector = record.sector;
         let phase = sector.phase();
         sealing += u64::from(phase > Phase::Packing && phase < Phase::Proving);
@@ -284,9 +305,9 @@ async fn mining_status(miner: &Miner) -> Result<MiningStatus, ApiError> {
         }
     }
     Ok(MiningStatus {
-        mining: miner.settings.now().mining,
-        address: miner.address.clone(),
-        height: miner.chain.heads().borrow().height,
+        mining: api.settings.now().mining,
+        address: api.address.clone(),
+        height: api.chain.heads().borrow().height,
         power: own.power,
         total_power: all.iter().map(|view| view.power).fold(0, u64::saturating_add),
         collateral: own.collateral,
@@ -294,18 +315,19 @@ async fn mining_status(miner: &Miner) -> Result<MiningStatus, ApiError> {
         sealing,
         packing,
         stuck,
-        intake: intake::status(miner)?,
-        proving: proving::status(miner, own),
-        scrub: scrubbing::status(miner)?,
-        own_prover: miner.prover.own_code(),
-        jobs: miner.prover.jobs(),
+        intake: intake::status(&api.intake)?,
+        proving: proving::status(&api.proving, own),
+        scrub: scrubbing::status(&api.store)?,
+        own_prover: api.prover.own_code(),
+        jobs: api.prover.jobs(),
+        health: api.health.health(),
     })
 }
 
 /// The chain's authority makes the blocks: this waits for its next one (in 2019 the miner made one itself).
 async fn mine_once(State(shown): Asked) -> Answer<MinedBlock> {
-    let mut heads = shown.miner.chain.heads();
-    let before = shown.miner.chain.head().await?.height;
+    let mut heads = shown.api.chain.heads();
+    let before = shown.api.chain.head().await?.height;
     // An error means that the chain adapter is gone; the head is then as it was.
     let _ = heads.wait_for(|head| head.height > before).await;
     let head = heads.borrow().clone();
@@ -316,32 +338,35 @@ async fn mine_once(State(shown): Asked) -> Answer<MinedBlock> {
 }
 
 async fn settings(State(shown): Asked) -> Json<Settings> {
-    Json(shown.miner.settings.now())
+    Json(shown.api.settings.now())
 }
 
 async fn change_settings(State(shown): Asked, Json(change): Json<SettingsChange>) -> Answer<ChangedSettings> {
-    let miner = shown.miner.clone();
-    let changed = detached(async move { ask_publisher::change(&miner, &change).await }).await?;
+    let publisher = shown.api.ask_publisher.clone();
+    let changed = detached(&shown.lifeline, async move {
+        ask_publisher::change(&publisher, &change).await
+    })
+    .await?;
     Ok(Json(changed?))
 }
 
 /// Stores a piece of the operator's own: staged like a deal's, kept for as long as its sector is.
 async fn add_piece(State(shown): Asked, body: Body) -> Answer<AddedPiece> {
-    let miner = &shown.miner;
-    let usable = miner.sector_size.usable();
-    let mut import = miner.staging.import()?;
+    let api = &shown.api;
+    let usable = api.sector_size.usable();
+    let mut import = api.staging.import()?;
     let mut stream = body.into_data_stream();
     while let Some(bytes) = stream.next().await {
         let bytes = bytes.map_err(|e| ApiError::Upload(e.to_string()))?;
         if import.size().saturating_add(bytes.len() as u64) > usable {
             return Err(ApiError::PieceTooLarge { usable });
         }
-        tokio::task::block_in_place(|| import.push(&bytes))?;
+        blocking(|| import.push(&bytes))?;
     }
     if import.size() == 0 {
         return Err(ApiError::EmptyPiece);
     }
-    let summary = tokio::task::block_in_place(|| import.finish())?;
+    let summary = blocking(|| import.finish())?;
     let piece = SectorPiece {
         // No deal's id: a deal's is the CID of its proposal.
         deal: summary.data_cid,
@@ -349,9 +374,9 @@ async fn add_piece(State(shown): Asked, body: Body) -> Answer<AddedPiece> {
         size: summary.size,
         comm_p: summary.comm_p,
     };
-    let sector = miner.store.add_piece(piece, miner.sector_size, now_ms())?;
+    let sector = api.store.add_piece(piece, api.sector_size, now_ms())?;
     tracing::info!(piece = %summary.data_cid, sector, "the operator's piece is staged");
-    miner.received.notify_one();
+    api.wake.piece_arrived.notify_one();
     Ok(Json(AddedPiece {
         data_cid: summary.data_cid.to_string(),
         comm_p: summary.comm_p,

@@ -1,8 +1,7 @@
 //! The miner's records as the operator sees them ([`crate::operator`]).
 
+use super::Api;
 use crate::ask_publisher;
-use crate::miner::Miner;
-use crate::network::Host;
 use crate::operator::{
     DealDetail, DealSummary, Filling, MinerStatus, PhaseEntry, PieceSummary, PostSummary, RedemptionSummary,
     SectorSummary, SetbackSummary, VoucherSummary,
@@ -18,26 +17,26 @@ use shared::sector::{Phase, Sector};
 /// Sectors in an answer, the newest: nobody reads more.
 const MAX_SECTORS_SHOWN: usize = 200;
 
-pub(super) fn status(miner: &Miner, host: &Host) -> Result<MinerStatus, StoreError> {
-    let deals = miner.store.deals_by_state()?;
-    let (peer, kept) = (host.peer_id(), miner.settings.kept());
-    let addresses = host.addresses().iter();
+pub(super) fn status(api: &Api) -> Result<MinerStatus, StoreError> {
+    let deals = api.store.deals_by_state()?;
+    let (peer, kept) = (api.host.peer_id(), api.settings.kept());
+    let addresses = api.host.addresses().iter();
     Ok(MinerStatus {
-        address: miner.address.clone(),
-        owner: miner.owner.clone(),
-        worker: miner.worker.address(),
+        address: api.address.clone(),
+        owner: api.owner.clone(),
+        worker: api.worker.address(),
         peer_id: peer.to_string(),
         multiaddrs: addresses.map(|address| format!("{address}/p2p/{peer}")).collect(),
-        sector_size: miner.sector_size.bytes(),
-        height: miner.chain.heads().borrow().height,
+        sector_size: api.sector_size.bytes(),
+        height: api.chain.heads().borrow().height,
         price: kept.settings.price,
         mining: kept.settings.mining,
         ask: ask_publisher::standing(&kept),
         settings: kept.settings,
         deals,
-        sectors: sectors(miner)?,
-        last_post: miner.store.last_post()?.map(post),
-        earned: miner.store.earned()?,
+        sectors: sectors(api)?,
+        last_post: api.store.last_post()?.map(post),
+        earned: api.store.earned()?,
     })
 }
 
@@ -52,9 +51,9 @@ fn post(post: PostRecord) -> PostSummary {
 }
 
 /// The newest sectors, the newest first.
-pub(super) fn sectors(miner: &Miner) -> Result<Vec<SectorSummary>, StoreError> {
-    let newest = miner.store.newest_sectors(MAX_SECTORS_SHOWN)?;
-    newest.iter().map(|record| sector(miner, record)).collect()
+pub(super) fn sectors(api: &Api) -> Result<Vec<SectorSummary>, StoreError> {
+    let newest = api.store.newest_sectors(MAX_SECTORS_SHOWN)?;
+    newest.iter().map(|record| sector(api, record)).collect()
 }
 
 /// How full a sector is.
@@ -83,7 +82,7 @@ fn setback(record: &SectorRecord) -> Option<SetbackSummary> {
     })
 }
 
-pub(super) fn sector(miner: &Miner, record: &SectorRecord) -> Result<SectorSummary, StoreError> {
+pub(super) fn sector(api: &Api, record: &SectorRecord) -> Result<SectorSummary, StoreError> {
     let sector = &record.sector;
     let pieces = sector.pieces.iter().map(|piece| PieceSummary {
         deal: piece.deal.to_string(),
@@ -99,7 +98,7 @@ pub(super) fn sector(miner: &Miner, record: &SectorRecord) -> Result<SectorSumma
         id: sector.id,
         phase: sector.phase(),
         since: record.since_ms(),
-        estimate_ms: estimate(miner, record)?,
+        estimate_ms: estimate(api, record)?,
         used,
         size,
         fill,
@@ -113,18 +112,18 @@ pub(super) fn sector(miner: &Miner, record: &SectorRecord) -> Result<SectorSumma
 }
 
 /// How long the present phase takes: the timer while packing, otherwise what it took the last time; none when unknown.
-fn estimate(miner: &Miner, record: &SectorRecord) -> Result<Option<u64>, StoreError> {
+fn estimate(api: &Api, record: &SectorRecord) -> Result<Option<u64>, StoreError> {
     match record.sector.phase() {
-        Phase::Packing => Ok(Some(miner.settings.now().auto_seal_ms)),
+        Phase::Packing => Ok(Some(api.settings.now().auto_seal_ms)),
         phase if phase >= Phase::Proving => Ok(None),
-        phase => miner.store.estimate(record.sector.size, phase),
+        phase => api.store.estimate(record.sector.size, phase),
     }
 }
 
-pub(super) fn deal(miner: &Miner, record: &DealRecord) -> Result<DealSummary, StoreError> {
+pub(super) fn deal(api: &Api, record: &DealRecord) -> Result<DealSummary, StoreError> {
     let deal = &record.deal;
     let (proposal, response) = (&deal.proposal.proposal, deal.response());
-    let redemptions = miner.store.redemptions(&response.proposal_cid)?;
+    let redemptions = api.store.redemptions(&response.proposal_cid)?;
     let redeemed = redemptions.iter().filter_map(RedemptionRecord::gained);
     Ok(DealSummary {
         deal: response.proposal_cid.to_string(),
@@ -145,24 +144,24 @@ pub(super) fn deal(miner: &Miner, record: &DealRecord) -> Result<DealSummary, St
     })
 }
 
-pub(super) fn detail(miner: &Miner, record: &DealRecord) -> Result<DealDetail, StoreError> {
+pub(super) fn detail(api: &Api, record: &DealRecord) -> Result<DealDetail, StoreError> {
     let deal = &record.deal;
     let (size, cid) = (deal.proposal.size(), deal.proposal.cid());
     let transferred = match &deal.stage {
         MinerStage::Rejected { .. } => 0,
-        MinerStage::Accepted => miner.staging.held(&deal.proposal.proposal.piece_ref).min(size),
+        MinerStage::Accepted => api.staging.held(&deal.proposal.proposal.piece_ref).min(size),
         _ => size,
     };
     let sector = match deal.sector() {
-        Some(id) => miner.store.sector(id)?,
+        Some(id) => api.store.sector(id)?,
         None => None,
     };
-    let estimate = sector.as_ref().map(|record| estimate(miner, record)).transpose()?;
-    let redemptions = miner.store.redemptions(&cid)?;
+    let estimate = sector.as_ref().map(|record| estimate(api, record)).transpose()?;
+    let redemptions = api.store.redemptions(&cid)?;
     let gained = redemptions.iter().filter(|record| record.gained().is_some());
     let reached = gained.map(|record| record.amount).max().unwrap_or_default();
     Ok(DealDetail {
-        summary: self::deal(miner, record)?,
+        summary: self::deal(api, record)?,
         transferred,
         phase: sector.as_ref().map(|record| record.sector.phase()),
         phase_since: sector.as_ref().map(SectorRecord::since_ms),

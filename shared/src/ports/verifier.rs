@@ -7,8 +7,8 @@ use alloc::{string::String, vec::Vec};
 /// Bytes of a prover's id.
 pub const PROVER_ID: usize = 32;
 
-/// The id that a miner's replicas and proofs are bound to: its address's payload, filled up with zero bytes. A miner's
-/// address is an actor address of 20 payload bytes; a longer payload would be cut.
+/// The id that a miner's replicas and proofs are bound to, for prover and chain alike: its address's payload, filled up with zero
+/// bytes (spec §5.3.3). A miner's address is an actor address of 20 payload bytes; a longer payload is cut at 32.
 pub fn prover_id(miner: &Address) -> [u8; PROVER_ID] {
     let mut id = [0; PROVER_ID];
     id.iter_mut().zip(miner.payload()).for_each(|(to, from)| *to = *from);
@@ -125,5 +125,13 @@ mod tests {
         let miner: Address = "t2ewszk3zwnf2k5vppxihm4k7wi4tbo4x3ycsf3tq".parse().unwrap();
         let text = "25a5956f366974aed5efba0ece2bf647261772fb000000000000000000000000";
         assert_eq!(hex::encode(prover_id(&miner)), text);
+    }
+
+    /// Finding C6: prover and chain had a function each, one of which cut it at 20 bytes.
+    #[test]
+    fn a_prover_id_is_the_same_for_prover_and_chain_however_long_the_payload_is() {
+        let payload: alloc::vec::Vec<u8> = (1..=48).collect();
+        let miner = Address::from_bytes(&[&[3][..], &payload].concat()).unwrap();
+        assert_eq!(prover_id(&miner)[..], payload[..PROVER_ID]);
     }
 }

@@ -13,12 +13,3 @@ pub use failing::{retry_pause_ms, Setback};
 pub use machine::{Sector, SectorEffect, SectorInput, SectorPiece};
 pub use post::{post_duty, PostDuty, PostFacts};
 pub use stage::{Phase, Sealed, SectorStage};
-
-/// The 32 bytes that name a miner to the proofs: the 20-byte payload of its actor address, then zeros (spec §5.3.3).
-pub fn prover_id(miner: &crate::chain::Address) -> [u8; 32] {
-    let mut id = [0; 32];
-    let payload = miner.payload();
-    let length = payload.len().min(20);
-    id[..length].copy_from_slice(&payload[..length]);
-    id
-}

@@ -6,7 +6,10 @@ use std::collections::BTreeSet;
 /// What a process leaves behind that ends after it kept a message and before it sent it.
 async fn keep_unsent(access: &ChainAccess, purpose: &str, call: Call) -> Cid {
     let next = access.actor(&access.address()).await.expect("the chain is there");
-    let nonce = access.inner.outbox.free_nonce(next.map_or(0, |actor| actor.nonce));
+    let nonce = access
+        .inner
+        .outbox
+        .free_nonce(&access.address(), next.map_or(0, |actor| actor.nonce));
     let message = call.message(&access.address(), nonce).sign(&key(1));
     access
         .inner

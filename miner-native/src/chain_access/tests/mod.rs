@@ -318,7 +318,7 @@ async fn a_purpose_has_a_bounded_name() {
 
 #[test]
 fn settled_messages_are_cleared_away_beyond_a_bound_and_others_never() {
-    let Ok(outbox) = Outbox::open(Arc::new(Memory::default()), "genesis", &key(1).address()).unwrap() else {
+    let Ok(outbox) = Outbox::open(Arc::new(Memory::default()), "genesis").unwrap() else {
         panic!()
     };
     let message = |nonce| pay(1).message(&key(1).address(), nonce).sign(&key(1));
@@ -341,20 +341,26 @@ fn settled_messages_are_cleared_away_beyond_a_bound_and_others_never() {
     ] {
         assert_eq!(outbox.entry(purpose).is_some(), is_kept, "{purpose}");
     }
-    assert_eq!(outbox.free_nonce(0), SETTLED_KEPT as u64 + 4);
+    assert_eq!(outbox.free_nonce(&key(1).address(), 0), SETTLED_KEPT as u64 + 4);
 }
 
 #[test]
 fn a_forgotten_message_on_its_way_keeps_its_nonce() {
-    let Ok(outbox) = Outbox::open(Arc::new(Memory::default()), "genesis", &key(1).address()).unwrap() else {
+    let Ok(outbox) = Outbox::open(Arc::new(Memory::default()), "genesis").unwrap() else {
         panic!()
     };
     let message = pay(1).message(&key(1).address(), 7).sign(&key(1));
     outbox.add("pay", message.clone()).unwrap();
-    assert_eq!((outbox.free_nonce(7), outbox.free_nonce(6)), (8, 6));
+    assert_eq!(
+        (
+            outbox.free_nonce(&key(1).address(), 7),
+            outbox.free_nonce(&key(1).address(), 6)
+        ),
+        (8, 6)
+    );
     outbox.forget("pay").unwrap();
     assert!(outbox.entry("pay").is_none());
-    assert_eq!(outbox.free_nonce(7), 8);
+    assert_eq!(outbox.free_nonce(&key(1).address(), 7), 8);
     outbox.advance(&message.cid(), Stage::Dropped).unwrap();
-    assert_eq!(outbox.free_nonce(7), 7);
+    assert_eq!(outbox.free_nonce(&key(1).address(), 7), 7);
 }

@@ -1,7 +1,7 @@
 //! Services that do something at each block of the chain: one loop for all of them.
 
-use super::{Backoff, Lifeline, ServiceError};
 use crate::chain_access::ChainAccess;
+use crate::supervisor::{Backoff, Lifeline, ServiceError};
 use shared::chain::Epoch;
 use std::future::Future;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub trait OnHead: Send {
     const FAILED: &'static str;
 
     /// Does what is due at `height`. Whatever fails is tried again at the next block.
-    fn tick(&mut self, height: Epoch) -> impl Future<Output = Result<(), Self::Error>> + Send;
+    fn tick(&mut self, height: Epoch, lifeline: &Lifeline) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// Longest rest after a tick that failed.
     fn longest_rest(&self) -> Duration {
@@ -54,7 +54,7 @@ async fn tick_for_ever<S: OnHead>(
             Ok(Ok(())) => {}
         }
         let height = heads.borrow_and_update().height;
-        match lifeline.busy(S::LONGEST_TICK, service.tick(height)).await {
+        match lifeline.busy(S::LONGEST_TICK, service.tick(height, lifeline)).await {
             Ok(()) => {
                 lifeline.well("");
                 backoff = Backoff::default();

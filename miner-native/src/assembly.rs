@@ -1,0 +1,189 @@
+//! What the miner's services are made of, and how each gets what it needs and no more.
+//!
+//! Held by [`crate::daemon`] while it puts the services together, and by tests; no service holds it.
+
+use crate::ask_publisher::AskPublisher;
+use crate::chain_access::{Account, ChainAccess};
+use crate::deal_expiry::DealExpiry;
+use crate::explaining::ExplainerParts;
+use crate::intake::Intake;
+use crate::network::{Answers, RetrievalServer, Reviewer, TransferParts};
+use crate::packing::Packing;
+use crate::prover::Prover;
+use crate::proving::Proving;
+use crate::redeeming::Redeeming;
+use crate::scrubbing::Scrubbing;
+use crate::sealing::{Sealing, SealingWake};
+use crate::settings::SettingsStore;
+use crate::slashing::Slashing;
+use crate::staging::Staging;
+use crate::storage_check::StorageCheck;
+use crate::store::MinerStore;
+use shared::chain::{Address, Policy};
+use shared::piece::SectorSize;
+use shared::ports::verifier::ProofVerifier;
+use std::sync::Arc;
+
+/// The parts of one miner.
+pub struct Assembly {
+    pub address: Address,
+    pub owner: Address,
+    pub sector_size: SectorSize,
+    pub policy: Policy,
+    pub store: MinerStore,
+    pub staging: Staging,
+    /// Signs as the owner.
+    pub chain: ChainAccess,
+    /// Signs as the worker, whoever that is.
+    pub worker_chain: ChainAccess,
+    pub worker: Account,
+    pub prover: Arc<Prover>,
+    pub verifier: Arc<dyn ProofVerifier + Send + Sync>,
+    pub settings: Arc<SettingsStore>,
+    pub intake: Arc<Intake>,
+    pub wake: Arc<SealingWake>,
+    /// Redemptions, ordered and by themselves, take turns.
+    pub redemptions: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Assembly {
+    pub fn packing(&self) -> Packing {
+        Packing {
+            sector_size: self.sector_size,
+            policy: self.policy.clone(),
+            store: self.store.clone(),
+            settings: self.settings.clone(),
+            chain: self.chain.clone(),
+        }
+    }
+
+    pub fn sealing(&self) -> Sealing {
+        Sealing {
+            address: self.address.clone(),
+            policy: self.policy.clone(),
+            store: self.store.clone(),
+            staging: self.staging.clone(),
+            chain: self.worker_chain.clone(),
+            prover: self.prover.clone(),
+            verifier: self.verifier.clone(),
+            packing: self.packing(),
+            wake: self.wake.clone(),
+        }
+    }
+
+    pub fn proving(&self) -> Proving {
+        Proving {
+            address: self.address.clone(),
+            sector_size: self.sector_size,
+            policy: self.policy.clone(),
+            store: self.store.clone(),
+            chain: self.worker_chain.clone(),
+            prover: self.prover.clone(),
+            verifier: self.verifier.clone(),
+        }
+    }
+
+    pub fn redeeming(&self) -> Redeeming {
+        Redeeming {
+            store: self.store.clone(),
+            chain: self.chain.clone(),
+            settings: self.settings.clone(),
+            turn: self.redemptions.clone(),
+        }
+    }
+
+    pub fn deal_expiry(&self) -> DealExpiry {
+        DealExpiry {
+            address: self.address.clone(),
+            store: self.store.clone(),
+            staging: self.staging.clone(),
+            chain: self.chain.clone(),
+            prover: self.prover.clone(),
+            redeeming: self.redeeming(),
+        }
+    }
+
+    pub fn scrubbing(&self) -> Scrubbing {
+        Scrubbing {
+            store: self.store.clone(),
+            staging: self.staging.clone(),
+            prover: self.prover.clone(),
+            settings: self.settings.clone(),
+        }
+    }
+
+    pub fn slashing(&self) -> Slashing {
+        Slashing {
+            address: self.address.clone(),
+            chain: self.chain.clone(),
+            settings: self.settings.clone(),
+        }
+    }
+
+    pub fn ask_publisher(&self) -> AskPublisher {
+        AskPublisher {
+            address: self.address.clone(),
+            store: self.store.clone(),
+            chain: self.worker_chain.clone(),
+            settings: self.settings.clone(),
+            prover: self.prover.clone(),
+        }
+    }
+
+    pub fn storage_check(&self) -> StorageCheck {
+        StorageCheck {
+            sector_size: self.sector_size,
+            store: self.store.clone(),
+            staging: self.staging.clone(),
+        }
+    }
+
+    pub fn reviewer(&self) -> Reviewer {
+        Reviewer {
+            address: self.address.clone(),
+            owner: self.owner.clone(),
+            sector_size: self.sector_size,
+            store: self.store.clone(),
+            staging: self.staging.clone(),
+            chain: self.chain.clone(),
+            settings: self.settings.clone(),
+            intake: self.intake.clone(),
+            packing: self.packing(),
+        }
+    }
+
+    pub fn answers(&self) -> Answers {
+        Answers {
+            store: self.store.clone(),
+            signer: self.worker.clone(),
+        }
+    }
+
+    pub fn transfer_parts(&self) -> TransferParts {
+        TransferParts {
+            store: self.store.clone(),
+            staging: self.staging.clone(),
+            settings: self.settings.clone(),
+            heads: self.chain.heads(),
+            wake: self.wake.clone(),
+        }
+    }
+
+    pub fn retrieval(&self) -> RetrievalServer {
+        RetrievalServer::new(self.store.clone(), self.staging.clone(), self.prover.clone())
+    }
+
+    pub fn explainer_parts(&self) -> ExplainerParts {
+        ExplainerParts {
+            address: self.address.clone(),
+            sector_size: self.sector_size,
+            policy: self.policy.clone(),
+            store: self.store.clone(),
+            staging: self.staging.clone(),
+            chain: self.chain.clone(),
+            prover: self.prover.clone(),
+            settings: self.settings.clone(),
+            intake: self.intake.clone(),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The daemon's services by name, and when each stops ([`Stage`]).
+
+use crate::ask_publisher::AskPublisher;
+use crate::assembly::Assembly;
+use crate::chain_access::Following;
+use crate::deal_expiry::DealExpiry;
+use crate::devnet::Devnet;
+use crate::explaining::Explainer;
+use crate::network::{Host, Network};
+use crate::proving::Proving;
+use crate::redeeming::Redeeming;
+use crate::scrubbing::Scrubbing;
+use crate::sealing::Sealing;
+use crate::slashing::Slashing;
+use crate::storage_check::StorageCheck;
+use crate::supervisor::{HealthBoard, Lifeline, Service, ServiceError, Stage, Supervisor};
+use crate::web::{Api, Web};
+use crate::worker::WorkerKey;
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// Longest time between two signs of life: services give one at least every half a minute.
+const SILENCE: Duration = Duration::from_secs(90);
+/// Time between two signs of life of the chain.
+const BEAT: Duration = Duration::from_secs(10);
+
+/// Starts a service whose lives are all alike.
+fn start<S, R>(
+    supervisor: &mut Supervisor,
+    name: &'static str,
+    stage: Stage,
+    service: S,
+    run: impl Fn(S, Lifeline) -> R + Send + 'static,
+) where
+    S: Clone + Send + 'static,
+    R: Future<Output = Result<(), ServiceError>> + Send + 'static,
+{
+    let lives = move |lifeline| run(service.clone(), lifeline);
+    supervisor.start(Service::new(name, stage, SILENCE, lives));
+}
+
+/// The chain, where it runs in this process.
+pub(super) fn start_chain(devnet: Devnet, supervisor: &mut Supervisor) {
+    start(supervisor, "chain", Stage::Chain, devnet, run_chain);
+}
+
+async fn run_chain(devnet: Devnet, lifeline: Lifeline) -> Result<(), ServiceError> {
+    let running = devnet.run();
+    tokio::pin!(running);
+    loop {
+        tokio::select! {
+            ended = &mut running => return Ok(ended?),
+            () = lifeline.stopping() => break,
+            () = tokio::time::sleep(BEAT) => lifeline.beat(),
+        }
+    }
+    devnet.shutdown();
+    Ok(running.await?)
+}
+
+/// The way to the chain.
+pub(super) fn start_following(following: Following, supervisor: &mut Supervisor) {
+    start(
+        supervisor,
+        "chain access",
+        Stage::ChainAccess,
+        following,
+        Following::run,
+    );
+}
+
+/// Whose key signs.
+pub(super) fn start_worker_key(worker: WorkerKey, supervisor: &mut Supervisor) {
+    start(supervisor, "worker key", Stage::Work, worker, WorkerKey::run);
+}
+
+/// What works by itself.
+pub(super) fn start_work(parts: &Assembly, to: &mut Supervisor) {
+    start(to, "store", Stage::Store, parts.storage_check(), StorageCheck::run);
+    start(to, "sealing", Stage::Work, parts.sealing(), Sealing::run);
+    start(to, "proving", Stage::Work, parts.proving(), Proving::run);
+    start(to, "redeeming", Stage::Work, parts.redeeming(), Redeeming::run);
+    start(to, "deal expiry", Stage::Work, parts.deal_expiry(), DealExpiry::run);
+    start(to, "scrubbing", Stage::Work, parts.scrubbing(), Scrubbing::run);
+    start(to, "slashing", Stage::Work, parts.slashing(), Slashing::run);
+    start(to, "asks", Stage::Work, parts.ask_publisher(), AskPublisher::run);
+}
+
+/// What peers reach.
+pub(super) fn start_network(network: Network, supervisor: &mut Supervisor) {
+    start(supervisor, "network", Stage::Intake, network, Network::run);
+}
+
+/// What the operator reaches.
+pub(super) fn start_web(web: Web, listener: TcpListener, supervisor: &mut Supervisor) {
+    // Its first life has the port already.
+    let listener = Mutex::new(Some(listener));
+    supervisor.start(Service::new("web", Stage::Intake, SILENCE, move |lifeline| {
+        let listener = listener.lock().unwrap_or_else(PoisonError::into_inner).take();
+        web.clone().run(listener, lifeline)
+    }));
+}
+
+/// What the operator's requests are answered from.
+pub(super) fn api(parts: &Assembly, host: Host, explainer: Explainer, health: HealthBoard) -> Api {
+    Api {
+        address: parts.address.clone(),
+        owner: parts.owner.clone(),
+        sector_size: parts.sector_size,
+        store: parts.store.clone(),
+        staging: parts.staging.clone(),
+        chain: parts.chain.clone(),
+        prover: parts.prover.clone(),
+        settings: parts.settings.clone(),
+        intake: parts.intake.clone(),
+        worker: parts.worker.clone(),
+        ask_publisher: parts.ask_publisher(),
+        redeeming: parts.redeeming(),
+        proving: parts.proving(),
+        wake: parts.wake.clone(),
+        host,
+        explainer,
+        health,
+    }
+}
