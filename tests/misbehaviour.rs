@@ -57,6 +57,74 @@ fn a_chain_that_does_not_answer_is_named_with_what_to_start() {
         .failed_saying(&["does not answer", "cargo xtask up"]);
 }
 
+/// Finding C5: losing the log stopped the miner while it looked healthy.
+#[test]
+fn a_daemon_whose_log_nobody_reads_goes_on_answering_and_stops_in_order() {
+    let mut daemon = Daemon::without_log(&["--auto-seal", "24h"]);
+    let client = Client::new(&daemon.chain());
+    for seed in 0..2 {
+        let file = client.file("file", &bytes(seed, 100));
+        client.run(&store(&file, "accepted")).succeeded();
+    }
+    let status = daemon.operate_json(&["mining", "status"]).unwrap();
+    assert_eq!(status["health"]["problems"], serde_json::json!([]), "{status}");
+    assert_eq!(status["health"]["ok"], true);
+    assert!(daemon.stop().success());
+}
+
+/// Every service is in the one health answer, for the operator and for whatever watches the daemon.
+#[test]
+fn health_tells_of_every_service_without_the_operators_header() {
+    let daemon = daemon();
+    let answer = daemon.get("/health");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let body: serde_json::Value = serde_json::from_str(&answer[answer.find("\r\n\r\n").unwrap()..]).unwrap();
+    let of = |key: &str| {
+        let services = body["services"].as_array().unwrap().iter();
+        services.map(|service| service[key].clone()).collect::<Vec<_>>()
+    };
+    let names = of("name");
+    let expected = [
+        "chain",
+        "chain access",
+        "worker key",
+        "store",
+        "sealing",
+        "proving",
+        "redeeming",
+        "deal expiry",
+        "scrubbing",
+        "slashing",
+        "asks",
+        "network",
+        "web",
+    ];
+    assert_eq!(names, expected);
+    assert!(of("state").iter().all(|state| state == "up"), "{body}");
+    assert!(of("restarts").iter().all(|restarts| restarts == 0), "{body}");
+}
+
+/// Finding C7.
+#[test]
+fn a_configuration_that_makes_no_sense_is_refused_with_words() {
+    let home = tempfile::tempdir().unwrap();
+    let refused = |options: &[&str]| {
+        let mut command = Daemon::command(home.path(), free_ports());
+        let ended = command.args(options).stdin(Stdio::null()).output().unwrap();
+        assert!(!ended.status.success());
+        String::from_utf8(ended.stderr).unwrap()
+    };
+    // The last of two equal options holds, where clap takes both.
+    let text = refused(&["--proving-period", "0"]);
+    assert!(
+        text.contains("--proving-period") && text.contains("at least one block"),
+        "{text}"
+    );
+    let text = refused(&["--challenge-window", "400"]);
+    assert!(text.contains("does not fit"), "{text}");
+    assert!(!home.path().join("network.json").exists(), "nothing was touched");
+}
+
 #[test]
 fn malformed_frames_end_their_stream_and_nothing_else() {
     let daemon = daemon();

@@ -8,7 +8,8 @@ pub mod kill;
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -88,29 +89,49 @@ impl Daemon {
 
     /// The same with another time between blocks.
     pub fn with_block_time(block_time: &str, options: &[&str]) -> Self {
-        let mut daemon = Self {
+        let mut daemon = Self::unstarted(block_time, options);
+        daemon.start_again();
+        daemon
+    }
+
+    fn unstarted(block_time: &str, options: &[&str]) -> Self {
+        Self {
             child: None,
             home: tempfile::tempdir().expect("there is room for a directory"),
             ports: free_ports(),
             block_time: block_time.to_owned(),
             options: options.iter().map(|option| option.to_string()).collect(),
             starts: 0,
-        };
-        daemon.start_again();
+        }
+    }
+
+    /// Starts one whose log nobody reads: its standard error is a pipe that is closed already.
+    pub fn without_log(options: &[&str]) -> Self {
+        let mut daemon = Self::unstarted(BLOCK_TIME, options);
+        daemon.launch(true);
         daemon
     }
 
     /// Starts it again, on the same data and ports.
     pub fn start_again(&mut self) {
+        self.launch(false);
+    }
+
+    fn launch(&mut self, is_deaf: bool) {
         assert!(self.child.is_none(), "the daemon is running");
         self.starts += 1;
         let log = File::create(self.log_path()).expect("the log can be written");
         let mut command = Self::at(self.home(), self.ports, &self.block_time);
         command.args(&self.options).stdin(Stdio::null());
-        command
-            .stdout(log.try_clone().expect("a file can be shared"))
-            .stderr(log);
-        self.child = Some(command.spawn().expect("the daemon starts"));
+        command.stdout(log.try_clone().expect("a file can be shared"));
+        match is_deaf {
+            true => command.stderr(Stdio::piped()).env("RUST_LOG", "sealdrop=debug"),
+            false => command.stderr(log),
+        };
+        let mut child = command.spawn().expect("the daemon starts");
+        // The only reader.
+        drop(child.stderr.take());
+        self.child = Some(child);
         wait_for("the daemon to be ready", READY_LIMIT, || {
             let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
             assert!(ended.is_none(), "the daemon ended by itself: {}", self.log());
@@ -169,6 +190,24 @@ impl Daemon {
         let mut all: Vec<&OsStr> = arguments.iter().map(AsRef::as_ref).collect();
         all.push(OsStr::new("--json"));
         self.operate(&all).json()
+    }
+
+    /// The answer to a GET of its web listener: status line, headers and body.
+    pub fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.ports[3])).expect("it listens");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        answer
+    }
+
+    /// Asks it to stop, and waits for its end.
+    pub fn stop(&mut self) -> ExitStatus {
+        let mut child = self.child.take().expect("it runs");
+        let stopping = Command::new("kill").arg(child.id().to_string()).status();
+        assert!(stopping.expect("there is a kill").success());
+        child.wait().expect("it ends")
     }
 
     /// Its chain's endpoint.
