@@ -249,6 +249,13 @@ fn never_came(sector: &Sector) -> bool {
 /// Removes staged pieces that neither an open deal nor a living sector needs.
 fn clear(service: &DealExpiry) -> Result<(), EndError> {
     for data in service.store.unwanted_pieces()? {
+        // A deal that was accepted since may be fetching it, or reading what is here.
+        let Some(_claim) = service.staging.claim(data) else {
+            continue;
+        };
+        if service.store.is_piece_wanted(&data)? {
+            continue;
+        }
         failpoint::hit_failpoint("piece.removing");
         service.staging.remove(&data)?;
         failpoint::hit_failpoint("piece.removed");

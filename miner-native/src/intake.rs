@@ -110,15 +110,42 @@ pub fn bounds(size: SectorSize, max_bytes: u64, max_deals: u64) -> Load {
     }
 }
 
+/// What is known of the machine before a proposal is decided on. Taken outside of the store's transaction: the prover's and the
+/// settings' locks are held by others who wait for the disk.
+#[derive(Debug, Clone)]
+pub(crate) struct Capacity {
+    can_seal: bool,
+    bound: Load,
+    /// How long sealing a sector takes here, when that is known.
+    sector_ms: Option<u64>,
+}
+
+/// How the machine stands now.
+pub(crate) fn capacity(service: &Intake) -> Capacity {
+    let memory = service.prover.check_memory();
+    if let Err(error) = &memory {
+        tracing::warn!(%error, "the machine cannot seal: proposals are refused");
+    }
+    Capacity {
+        can_seal: memory.is_ok(),
+        bound: bound_of(service),
+        sector_ms: sector_ms(service),
+    }
+}
+
 /// Why a piece of `size` bytes does not come in now; `None` when it does.
-/// `unsealed` is what waits now.
-pub(crate) fn refuses(service: &Intake, unsealed: Tally, size: u64) -> Option<(RejectionCode, String)> {
-    if let Err(error) = service.prover.check_memory() {
-        tracing::warn!(%error, "a proposal was refused: the machine cannot seal");
+/// `unsealed` is what waits now. Waits for nobody: it is asked within the store's transaction.
+pub(crate) fn refuses(
+    service: &Intake,
+    capacity: &Capacity,
+    unsealed: Tally,
+    size: u64,
+) -> Option<(RejectionCode, String)> {
+    if !capacity.can_seal {
         let text = "this miner's machine has too little memory to seal a sector at present: propose again later, or to another";
         return Some((RejectionCode::CannotSeal, text.to_owned()));
     }
-    let (load, bound) = (Load::from(unsealed), bound_of(service));
+    let (load, bound) = (Load::from(unsealed), capacity.bound);
     let mut admission = service.admission();
     let was_closed = admission.is_closed;
     if admission.admits(load, bound, size) {
@@ -134,7 +161,7 @@ pub(crate) fn refuses(service: &Intake, unsealed: Tally, size: u64) -> Option<(R
             "too much waits to be sealed: no new deals for now"
         );
     }
-    let text = reason(load, retry_ms(service, load, bound, size));
+    let text = reason(load, retry_ms(service, capacity.sector_ms, load, bound, size));
     Some((RejectionCode::SealingBacklog, text))
 }
 
@@ -144,7 +171,9 @@ pub(crate) fn status(service: &Intake) -> Result<IntakeStatus, StoreError> {
     let (load, bound) = (Load::from(unsealed), bound_of(service));
     let reason = match service.prover.check_memory() {
         Err(error) => Some(error.to_string()),
-        Ok(()) if !service.admission().admits(load, bound, 0) => Some(reason(load, retry_ms(service, load, bound, 0))),
+        Ok(()) if !service.admission().admits(load, bound, 0) => {
+            Some(reason(load, retry_ms(service, sector_ms(service), load, bound, 0)))
+        }
         Ok(()) => None,
     };
     Ok(IntakeStatus {
@@ -173,12 +202,16 @@ fn reason(load: Load, retry_ms: Option<u64>) -> String {
 }
 
 /// When enough will be sealed, by how long steps take here; `None` when that is not known.
-fn retry_ms(service: &Intake, load: Load, bound: Load, size: u64) -> Option<u64> {
+fn retry_ms(service: &Intake, sector_ms: Option<u64>, load: Load, bound: Load, size: u64) -> Option<u64> {
+    Some(sectors_until(load, bound, size, service.sector_size.usable()).saturating_mul(sector_ms?))
+}
+
+/// How long sealing a sector takes here; `None` when that is not known.
+fn sector_ms(service: &Intake) -> Option<u64> {
     let expected = |step| service.prover.expected(step, 1).ms;
     let encoding = expected(Step::PreCommit1)?.saturating_add(expected(Step::PreCommit2)?);
     // Encoding and proving overlap: the slower of both sets the pace.
-    let a_sector = encoding.max(expected(service.prover.proving_step())?);
-    Some(sectors_until(load, bound, size, service.sector_size.usable()).saturating_mul(a_sector))
+    Some(encoding.max(expected(service.prover.proving_step())?))
 }
 
 /// Sectors that must be sealed before a piece of `size` bytes comes in; at least one.

@@ -124,6 +124,13 @@ impl Scrubber {
                 let path = service.staging.path(&piece.data_cid);
                 let rests = changed_ms(&path).is_some_and(|at| now.saturating_sub(at) >= COPY_RESTS_MS);
                 if rests && !needed.contains(&piece.data_cid) {
+                    // A deal that was accepted since may need it: asked once more when nobody can begin to fetch it.
+                    let Some(_claim) = service.staging.claim(piece.data_cid) else {
+                        continue;
+                    };
+                    if needed_copies(service)?.contains(&piece.data_cid) {
+                        continue;
+                    }
                     service.staging.remove(&piece.data_cid)?;
                     tracing::info!(piece = %piece.data_cid, sector = id, "the unsealed copy was removed");
                 }

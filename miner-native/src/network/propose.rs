@@ -6,7 +6,7 @@ use super::{frames, Answers, ExchangeError};
 use crate::chain_access::ChainAccess;
 use crate::clock::now_ms;
 use crate::failpoint;
-use crate::intake::{self, Intake};
+use crate::intake::{self, Capacity, Intake};
 use crate::open_database::blocking;
 use crate::packing::{self, Packing};
 use crate::settings::SettingsStore;
@@ -112,6 +112,11 @@ fn settle(
         Ok(()) => packing::too_late(&reviewer.packing, signed, context.height)?,
         Err(_) => None,
     };
+    let circumstances = Circumstances {
+        height: context.height,
+        late,
+        capacity: intake::capacity(&reviewer.intake),
+    };
     let decided = reviewer.store.decide(signed, source, |known| {
         if let Some(deal) = &known.deal {
             return Ok(Decision::Answer(Ok(deal.deal.response())));
@@ -126,15 +131,7 @@ fn settle(
             ),
             false => verdict.clone(),
         };
-        Ok(conclude(
-            reviewer,
-            signed,
-            source,
-            context.height,
-            verdict,
-            late.as_deref(),
-            known,
-        ))
+        Ok(conclude(reviewer, signed, source, verdict, &circumstances, known))
     });
     match decided {
         Err(full @ StoreError::TooManyDeals) => {
@@ -144,24 +141,31 @@ fn settle(
     }
 }
 
+/// What is found out before the transaction that decides: in it, nobody is waited for.
+struct Circumstances {
+    height: Epoch,
+    /// Why the deal could not be sealed in time.
+    late: Option<String>,
+    capacity: Capacity,
+}
+
 /// What the verdict becomes with what else is known.
 fn conclude(
     reviewer: &Reviewer,
     signed: &SignedProposal,
     source: &str,
-    height: Epoch,
     verdict: Result<(), Rejection>,
-    late: Option<&str>,
+    circumstances: &Circumstances,
     known: &Known,
 ) -> Decision<Result<Response, ExchangeError>> {
     let cid = signed.cid();
     if verdict.is_ok() {
-        if let Some(reason) = late {
-            return Decision::Answer(Ok(refusal(cid, RejectionCode::DurationTooShort, reason)));
+        if let Some(reason) = &circumstances.late {
+            return Decision::Answer(Ok(refusal(cid, RejectionCode::DurationTooShort, reason.as_str())));
         }
         let size = signed.size();
         let refused = match no_room(reviewer, size, known) {
-            Ok(None) => intake::refuses(&reviewer.intake, known.unsealed, size),
+            Ok(None) => intake::refuses(&reviewer.intake, &circumstances.capacity, known.unsealed, size),
             Ok(refused) => refused,
             Err(error) => return Decision::Answer(Err(error)),
         };
@@ -170,8 +174,8 @@ fn conclude(
         }
     }
     let deal = match verdict {
-        Ok(()) => MinerDeal::accepted(signed.clone(), height),
-        Err(rejection) => MinerDeal::rejected(signed.clone(), rejection.message, height),
+        Ok(()) => MinerDeal::accepted(signed.clone(), circumstances.height),
+        Err(rejection) => MinerDeal::rejected(signed.clone(), rejection.message, circumstances.height),
     };
     let response = deal.response();
     let record = DealRecord {

@@ -93,8 +93,6 @@ struct Inner {
     parts: TransferParts,
     host: Host,
     deals: Mutex<BTreeMap<Cid, Sources>>,
-    /// Data that is being transferred: two deals about the same file share its staging.
-    busy: Mutex<BTreeSet<Cid>>,
     places: Semaphore,
     /// What fetches; nothing is fetched before the network runs.
     lifeline: Mutex<Option<Lifeline>>,
@@ -103,13 +101,12 @@ struct Inner {
 impl TransferManager {
     /// Knows no sources: clients come back and ask about their deals.
     pub fn new(parts: TransferParts, host: Host) -> Self {
-        let (deals, busy, lifeline) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let (deals, lifeline) = (Mutex::default(), Mutex::default());
         Self {
             inner: Arc::new(Inner {
                 parts,
                 host,
                 deals,
-                busy,
                 places: Semaphore::new(MAX_TRANSFERS),
                 lifeline,
             }),
@@ -266,8 +263,8 @@ impl Inner {
         // Never closed: the semaphore lives as long as `self`.
         let _place = self.places.acquire().await;
         let data = record.deal.proposal.proposal.piece_ref;
-        let Some(_busy) = Busy::take(&self.busy, data) else {
-            // Another deal's transfer of the same file; afterwards it is found whole.
+        let Some(_claim) = self.parts.staging.claim(data) else {
+            // Another deal's transfer of the same file, after which it is found whole; or it is being removed.
             tokio::time::sleep(Duration::from_millis(500)).await;
             return Ok(());
         };
@@ -431,23 +428,4 @@ async fn pull(puller: &mut Puller, incoming: &mut Incoming, stream: &mut Stream)
         }
     }
     Ok(())
-}
-
-/// Holds a file's staging for one transfer.
-struct Busy<'a> {
-    all: &'a Mutex<BTreeSet<Cid>>,
-    data: Cid,
-}
-
-impl<'a> Busy<'a> {
-    fn take(all: &'a Mutex<BTreeSet<Cid>>, data: Cid) -> Option<Self> {
-        let fresh = lock(all).insert(data);
-        fresh.then_some(Self { all, data })
-    }
-}
-
-impl Drop for Busy<'_> {
-    fn drop(&mut self) {
-        lock(self.all).remove(&self.data);
-    }
 }

@@ -128,7 +128,8 @@ pub trait Store: Send + Sync {
     fn view(&self, work: &mut dyn FnMut(&dyn Records)) -> Result<(), DatabaseError>;
 
     /// Gives a transaction to `work`, and keeps what it changed if it returns true: when this returns `Ok`, that is on the disk, and
-    /// otherwise nothing changed. `work` sees the transactions before it; it may be called more than once, each time anew.
+    /// otherwise nothing changed. `work` sees the transactions before it; it may be called more than once, each time anew. It takes no lock
+    /// that somebody may hold who writes: the two would wait for each other.
     fn change(&self, work: &mut dyn FnMut(&dyn Changes) -> bool) -> Result<(), DatabaseError>;
 }
 

@@ -51,15 +51,21 @@ impl Rates {
 
     /// A step took `ms`, for `units` of work (partitions of a proof-of-spacetime, else 1).
     pub(super) fn observe(&self, step: Step, ms: u64, units: u64) {
+        let times = self.remember(step, ms / units.max(1));
+        // The times are not held while the disk is waited for: whoever writes may be asking for them.
+        if let Err(error) = self.book.keep(self.size, step.key(), &times) {
+            tracing::warn!(%step, %error, "the time that a step took cannot be kept");
+        }
+    }
+
+    fn remember(&self, step: Step, ms: u64) -> Vec<u64> {
         let mut recent = self.recent();
         let times = recent.entry(step).or_default();
-        times.push(ms / units.max(1));
+        times.push(ms);
         if times.len() > REMEMBERED {
             times.remove(0);
         }
-        if let Err(error) = self.book.keep(self.size, step.key(), times) {
-            tracing::warn!(%step, %error, "the time that a step took cannot be kept");
-        }
+        times.clone()
     }
 
     /// What `units` of a step will take.
@@ -160,6 +166,26 @@ mod tests {
         rates.observe(Step::WindowPost, 9_000, 3);
         assert_eq!(rates.expected(Step::WindowPost, 1).ms, Some(3_000));
         assert_eq!(rates.expected(Step::WindowPost, 5).ms, Some(15_000));
+    }
+
+    #[test]
+    fn who_writes_to_the_store_may_ask_for_a_time_that_is_being_kept() {
+        let (_dir, store) = book();
+        let rates = Rates::load(SIZE, store.rates());
+        let (asked, answer) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            store.within_a_transaction(|| {
+                scope.spawn(|| rates.observe(Step::Unseal, 7, 1));
+                scope.spawn(|| {
+                    while rates.expected(Step::Unseal, 1).ms != Some(7) {
+                        std::thread::yield_now();
+                    }
+                    asked.send(()).expect("it is waited for");
+                });
+                let waited = answer.recv_timeout(std::time::Duration::from_secs(10));
+                waited.expect("the time is known while it waits for the disk");
+            });
+        });
     }
 
     #[test]

@@ -20,9 +20,11 @@ use shared::piece::node::CID_BYTES;
 use shared::piece::unixfs::LEAF_BYTES;
 use shared::piece::{DagShape, DigestError, PieceDigest, PieceSummary};
 use shared::transfer::Kept;
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Left free on the disk beyond what is asked for: room for the databases and everybody else.
 pub const SPARE_BYTES: u64 = 64 << 20;
@@ -52,6 +54,25 @@ pub enum StagingError {
 #[derive(Debug, Clone)]
 pub struct Staging {
     dir: PathBuf,
+    claimed: Arc<Mutex<BTreeSet<Cid>>>,
+}
+
+/// A piece's files are its holder's alone until this is dropped: what brings them in and what removes them exclude each other.
+#[derive(Debug)]
+pub struct Claim {
+    claimed: Arc<Mutex<BTreeSet<Cid>>>,
+    data: Cid,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        lock(&self.claimed).remove(&self.data);
+    }
+}
+
+fn lock(claimed: &Mutex<BTreeSet<Cid>>) -> MutexGuard<'_, BTreeSet<Cid>> {
+    // Insertions and removals: whole after a panic, too.
+    claimed.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A piece that is coming in. Only one at a time for a data CID: the caller sees to it.
@@ -74,7 +95,17 @@ impl Staging {
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self, StagingError> {
         let dir = dir.into();
         fs::create_dir_all(&dir).map_err(|source| file_error("create", &dir, source))?;
-        Ok(Self { dir })
+        let claimed = Arc::default();
+        Ok(Self { dir, claimed })
+    }
+
+    /// Claims a piece's files; `None` while somebody else has them.
+    pub fn claim(&self, data: Cid) -> Option<Claim> {
+        let is_free = lock(&self.claimed).insert(data);
+        is_free.then(|| Claim {
+            claimed: self.claimed.clone(),
+            data,
+        })
     }
 
     /// Fails with [`StagingError::NoRoom`] unless `bytes` and [`SPARE_BYTES`] are free.

@@ -121,3 +121,14 @@ fn a_disk_without_room_is_refused_before_anything_is_staged() {
     let refused = staging.check_room(u64::MAX);
     assert!(matches!(refused, Err(StagingError::NoRoom { needed: u64::MAX, .. })));
 }
+
+#[test]
+fn a_pieces_files_have_one_holder_at_a_time_for_all_who_know_the_folder() {
+    let (_dir, staging) = staging();
+    let data = piece().1.data_cid;
+    let other = staging.clone();
+    let claim = staging.claim(data).unwrap();
+    assert!(other.claim(data).is_none());
+    drop(claim);
+    assert!(other.claim(data).is_some());
+}

@@ -37,6 +37,16 @@ pub enum Decision<T> {
 }
 
 impl MinerStore {
+    /// Holds the writer's place while `work` runs, as a transaction does that takes long.
+    #[cfg(test)]
+    pub(crate) fn within_a_transaction(&self, mut work: impl FnMut()) {
+        let written: Result<(), StoreError> = self.write(|_| {
+            work();
+            Ok(())
+        });
+        written.expect("the store is whole");
+    }
+
     /// Decides on a proposal from `source` by what is known, and keeps the decision: both in one transaction, so that a channel and
     /// room are promised once. What was decided is on the disk when this returns.
     pub fn decide<T>(
