@@ -4,16 +4,15 @@
 //! CLIENT/deals/<id>.deal    a deal's record (CBOR), replaced as a whole
 //! CLIENT/locks/<id>.lock    held by the process that carries the deal on
 //! ```
-//! Written by [`super::carry`] at every step; read by all commands.
+//! Written by [`super::cli_host`] at every step; read by all commands.
 
 use super::error::ClientError;
+use super::former;
 use super::source::FileFacts;
 use crate::home::write_whole;
-use cid::Cid;
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
-use shared::deal::{ClientDeal, ClientStage, DealState, Refund};
-use shared::piece::PieceCid;
+use shared::client::DealRecord;
 use shared::wire::cbor::Bytes;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -25,28 +24,16 @@ pub const MAX_DEALS: usize = 50_000;
 const MAX_RECORD: u64 = 8 * 1024 * 1024;
 const EXTENSION: &str = "deal";
 
-/// One deal as it is kept.
+/// One deal as it is kept, in the engine's form.
+pub type Record = DealRecord<LocalFile>;
+
+/// The file of a deal, and what is needed to serve it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Record {
-    /// The record's own name; the deal has no CID before it is signed.
-    pub id: String,
-    /// Milliseconds since 1970.
-    pub created_ms: u64,
-    /// The chain that the deal is on, by its genesis id.
-    pub genesis: String,
-    /// The miner's libp2p peer id, as the chain named it.
-    pub peer: String,
-    pub file: FileFacts,
+pub struct LocalFile {
+    pub facts: FileFacts,
     /// Interior nodes of the file's DAG; their CIDs follow from them.
     #[serde(with = "shared::wire::as_cbor")]
     pub nodes: Vec<Bytes>,
-    pub deal: ClientDeal,
-    /// The deal's CID from its signing on, also when it has failed since.
-    pub cid: Option<String>,
-    /// Whether a proof-of-spacetime that covers the deal's sector was seen on the chain.
-    pub proven: bool,
-    /// How far the money of a failed deal is on its way back.
-    pub refund: Refund,
 }
 
 /// All deals of this client.
@@ -62,67 +49,17 @@ pub struct DealLock {
     _file: File,
 }
 
-impl Record {
-    /// A name that no other record has: the time, and enough randomness for processes that start at once.
-    pub fn new_id() -> (String, u64) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let created_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-        let mut random = [0; 6];
-        rand::rngs::OsRng.fill_bytes(&mut random);
-        (format!("{created_ms}-{}", hex::encode(random)), created_ms)
-    }
+/// A name that no other record has: the time, and enough randomness for processes that start at once.
+pub fn new_id() -> (String, u64) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let created_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+    let mut random = [0; 6];
+    rand::rngs::OsRng.fill_bytes(&mut random);
+    (format!("{created_ms}-{}", hex::encode(random)), created_ms)
+}
 
-    /// The deal's CID once there is one, else the record's name: both are understood everywhere.
-    pub fn name(&self) -> String {
-        let signed = || self.deal.cid().map(|cid| cid.to_string());
-        self.cid.clone().or_else(signed).unwrap_or_else(|| self.id.clone())
-    }
-
-    /// How far the deal is, in one word.
-    pub fn state(&self) -> &'static str {
-        match &self.deal.stage {
-            ClientStage::Drafted => "drafted",
-            ClientStage::ChannelOpen { .. } => "channel-open",
-            ClientStage::Signed { .. } => "signed",
-            ClientStage::Running { response, .. } => match response.response.state {
-                DealState::Staged => "staged",
-                _ => "accepted",
-            },
-            ClientStage::Complete { .. } if self.proven => "proven",
-            ClientStage::Complete { .. } => "complete",
-            ClientStage::Failed { .. } => "failed",
-        }
-    }
-
-    /// Whether there is anything left to do for the deal.
-    pub fn is_finished(&self) -> bool {
-        matches!(
-            self.deal.stage,
-            ClientStage::Complete { .. } | ClientStage::Failed { .. }
-        )
-    }
-
-    /// Root of the file's DAG.
-    pub fn data_cid(&self) -> &Cid {
-        &self.deal.draft.data_cid
-    }
-
-    /// CommP as Filecoin's tools print it.
-    pub fn piece_cid(&self) -> PieceCid {
-        PieceCid(self.deal.draft.comm_p)
-    }
-
-    /// Takes the deal's new state in.
-    pub fn advance(&mut self, deal: &ClientDeal) {
-        self.deal = deal.clone();
-        if let Some(cid) = deal.cid() {
-            self.cid = Some(cid.to_string());
-        }
-    }
-
-    fn answers_to(&self, name: &str) -> bool {
-        self.id == name || self.name() == name || self.data_cid().to_string() == name
-    }
+fn answers_to(record: &Record, name: &str) -> bool {
+    record.id == name || record.name() == name || record.data_cid().to_string() == name
 }
 
 impl Book {
@@ -164,7 +101,7 @@ impl Book {
 
     /// The newest deal with this CID, this file's CID, or this record name.
     pub fn find(&self, name: &str) -> Result<Option<Record>, ClientError> {
-        Ok(self.all()?.into_iter().find(|record| record.answers_to(name)))
+        Ok(self.all()?.into_iter().find(|record| answers_to(record, name)))
     }
 
     /// As [`Self::find`], an error when there is none.
@@ -205,14 +142,14 @@ fn read(path: &Path) -> Result<Record, ClientError> {
         return Err(damaged(format!("it has {size} bytes, more than any record")));
     }
     let bytes = fs::read(path).map_err(ClientError::file("read", path))?;
-    ciborium::from_reader(bytes.as_slice()).map_err(|e| damaged(e.to_string()))
+    former::read(&bytes).map_err(|e| damaged(e.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use shared::chain::{AttoFil, Epoch, SecretKey};
-    use shared::deal::Draft;
+    use shared::deal::{ClientDeal, ClientStage, Draft};
     use shared::piece::{Commitment, PieceDigest, SectorSize};
 
     fn record(byte: u8) -> Record {
@@ -232,23 +169,17 @@ mod tests {
             duration: 1000,
             start: Epoch(7),
         };
-        let (id, created_ms) = Record::new_id();
-        Record {
-            id,
-            created_ms,
-            genesis: "g".into(),
-            peer: "p".into(),
-            file: FileFacts {
-                path: "/tmp/x".into(),
-                size: 100,
-                modified_ns: 1,
-            },
+        let (id, created_ms) = new_id();
+        let facts = FileFacts {
+            path: "/tmp/x".into(),
+            size: 100,
+            modified_ns: 1,
+        };
+        let file = LocalFile {
+            facts,
             nodes: vec![Bytes(vec![1, 2, 3])],
-            deal: ClientDeal::new(draft),
-            cid: None,
-            proven: false,
-            refund: Refund::default(),
-        }
+        };
+        Record::new(id, created_ms, "g".into(), "p".into(), file, ClientDeal::new(draft))
     }
 
     #[test]
@@ -272,10 +203,10 @@ mod tests {
         let proposal = deal.sign(&SecretKey::from_bytes(&[1; 32]).unwrap()).unwrap();
         let cid = proposal.cid().to_string();
         deal.stage = ClientStage::Signed { proposal };
-        record.advance(&deal);
+        record.advance(deal.clone(), None, 0);
         let (reason, channel) = ("r".into(), None);
         deal.stage = ClientStage::Failed { reason, channel };
-        record.advance(&deal);
+        record.advance(deal, None, 0);
         assert_eq!(record.name(), cid);
     }
 

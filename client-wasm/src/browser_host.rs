@@ -1,0 +1,96 @@
+//! The browser's edges of one deal: what [`shared::client`] asks for is done with chain, miner and the page's storage.
+
+use crate::chain::Outbox;
+use crate::clock;
+use crate::engine::{ActiveDeal, Engine};
+use crate::error::ClientError;
+use crate::record::{self, NamedFile, Record};
+use shared::chain::SecretKey;
+use shared::client::{ClientHost, Event, Order};
+use shared::wire::Cbor;
+use std::rc::Rc;
+
+/// The edges of one deal.
+pub struct BrowserHost {
+    pub engine: Rc<Engine>,
+    pub deal: Rc<ActiveDeal>,
+}
+
+impl ClientHost for BrowserHost {
+    type Error = ClientError;
+    type File = NamedFile;
+    type Chain = Outbox;
+
+    fn chain(&self) -> &Outbox {
+        &self.engine.outbox
+    }
+
+    fn key(&self) -> SecretKey {
+        self.engine.key.clone()
+    }
+
+    fn now_ms(&self) -> u64 {
+        clock::now() as u64
+    }
+
+    fn order(&self) -> Order {
+        self.deal.order.borrow().clone()
+    }
+
+    async fn save(&self, record: &Record, _: Event) -> Result<(), ClientError> {
+        if self.deal.stopped.get() {
+            return Err(ClientError::Aborted);
+        }
+        let view = self.engine.view(record, &self.deal)?;
+        let saved = self
+            .engine
+            .host
+            .save_deal(&record.id, &record::to_text(record)?, view)
+            .await;
+        saved.map_err(ClientError::storage)?;
+        *self.deal.record.borrow_mut() = record.clone();
+        self.engine.show(&self.deal);
+        Ok(())
+    }
+
+    async fn ask<Q: Cbor, A: Cbor>(
+        &self,
+        record: &Record,
+        protocol: &'static str,
+        question: &Q,
+    ) -> Result<A, ClientError> {
+        let miner = &record.deal.draft.miner;
+        let unreachable = |reason: String| ClientError::MinerUnreachable {
+            miner: miner.clone(),
+            reason,
+        };
+        let peer = self.engine.reach(miner, &record.peer).await?;
+        let conversation = self.engine.network.converse(peer, protocol).await;
+        let conversation = conversation.map_err(|e| unreachable(e.to_string()))?;
+        conversation.ask(question).await.map_err(|e| unreachable(e.to_string()))
+    }
+
+    /// A browser refuses every byte of a file that has changed on the disk, and a file that was cut short has no last one.
+    async fn file_is_same(&self, record: &mut Record) -> Result<bool, ClientError> {
+        let last = record.deal.draft.size.saturating_sub(1);
+        let read = self.engine.host.read_piece(&record.id, last as f64, 1).await;
+        Ok(read.is_ok_and(|bytes| js_sys::Uint8Array::new(&bytes).length() == 1))
+    }
+
+    fn served(&self) -> u64 {
+        self.deal.served.get()
+    }
+
+    fn offer(&self, record: &Record) {
+        self.engine.offer(record, &self.deal);
+    }
+
+    async fn file_is_not_needed(&self, record: &Record) -> Result<(), ClientError> {
+        self.engine.pieces.withdraw(record.data_cid(), &record.id);
+        self.engine
+            .host
+            .drop_piece(&record.id)
+            .await
+            .map_err(ClientError::storage)
+    }
+}
