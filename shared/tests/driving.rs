@@ -62,6 +62,8 @@ fn an_answer_by_the_miners_new_worker_is_believed_and_a_strangers_is_not() {
     let miner = miner_view().address;
     assert_eq!(outcome, Err(FakeError::Engine(EngineError::Refused { miner, refusal })));
     assert!(matches!(stage, ClientStage::Signed { .. }));
+    let host = FakeHost::default();
+    host.worker.set(5);
     let changed = MinerView {
         worker: key(5).address(),
         ..miner_view()
