@@ -6,6 +6,7 @@ use libp2p::identity::Keypair;
 use libp2p::PeerId;
 use sealdrop::chain_access::ChainAccess;
 use sealdrop::client::network::Network;
+use sealdrop::open_database::Memory;
 use sealdrop_tests::{bytes, Daemon};
 use shared::chain::address::MaybeAddress;
 use shared::chain::calls::{add_ask, create_storage_miner, miner_address};
@@ -15,6 +16,7 @@ use shared::deal::{PaymentInfo, Proposal, QueryRequest, SignedProposal, SignedRe
 use shared::piece::{PieceDigest, SectorSize};
 use shared::wire::frame::MAX_MESSAGE;
 use shared::wire::{protocol, Cbor};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
@@ -34,13 +36,8 @@ fn runtime() -> Runtime {
 }
 
 async fn chain(daemon: &Daemon, key: &SecretKey) -> ChainAccess {
-    let store = sled::Config::new()
-        .temporary(true)
-        .open()
-        .expect("a store in memory opens");
-    let outbox = store.open_tree("outbox").expect("a tree opens");
     let url = format!("{}/rpc", daemon.chain());
-    ChainAccess::connect(&url, outbox, key.clone())
+    ChainAccess::connect(&url, Arc::new(Memory::default()), key.clone())
         .await
         .expect("the chain answers")
 }

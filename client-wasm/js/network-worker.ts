@@ -11,7 +11,7 @@ import { Tabs, type TabMessage } from './tabs.js';
 import type { Deal, Problem } from './types.js';
 import init, { Client, type Host } from './wasm/sealdrop_client.js';
 
-/** Least milliseconds between two looks at the chain's head. */
+/** Least milliseconds between two heads that the page is told of: it draws itself anew with each. */
 const HEAD_WAIT_MS = 1000;
 /** Milliseconds until resuming is tried again while the chain does not answer. */
 const RESUME_WAIT_MS = 3000;
@@ -179,16 +179,14 @@ async function resume(): Promise<void> {
 }
 
 /** Tells the page of every new block, and once when the chain is lost. */
-async function watchHead(client: Client, blockTimeMs: number): Promise<void> {
+async function watchHead(client: Client): Promise<void> {
   let block = '';
   let lost = false;
   while (!closed) {
     try {
-      const head = await client.head();
-      if (head.block !== block) {
-        block = head.block;
-        post({ kind: 'event', event: 'head', value: head });
-      }
+      const head = await client.nextHead(block);
+      block = head.block;
+      post({ kind: 'event', event: 'head', value: head });
       lost = false;
     } catch (thrown) {
       if (!lost) {
@@ -196,7 +194,7 @@ async function watchHead(client: Client, blockTimeMs: number): Promise<void> {
       }
       lost = true;
     }
-    await sleep(Math.max(HEAD_WAIT_MS, blockTimeMs));
+    await sleep(HEAD_WAIT_MS);
   }
 }
 
@@ -206,13 +204,13 @@ async function open(chain: string, database: string): Promise<{ address: string 
   }
   const [key] = await Promise.all([signingKey(database), init()]);
   const client = new Client(chain, key, host);
-  const { genesis, blockTimeMs } = await client.network();
+  const { genesis } = await client.network();
   // Deals belong to one network: on a devnet that was made anew they would mean nothing.
   const name = `${database}@${genesis}`;
   const store = await DealStore.open(name);
   const tabs = new Tabs(name, () => void resume().catch(report), hear);
   session = { client, store, tabs };
-  void watchHead(client, blockTimeMs);
+  void watchHead(client);
   return { address: client.address() };
 }
 

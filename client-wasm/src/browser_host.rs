@@ -4,16 +4,29 @@ use crate::chain::Outbox;
 use crate::clock;
 use crate::engine::{ActiveDeal, Engine};
 use crate::error::ClientError;
+use crate::network::NetworkError;
 use crate::record::{self, NamedFile, Record};
+use futures::future::{select, Either};
+use futures::pin_mut;
 use shared::chain::SecretKey;
-use shared::client::{ClientHost, Event, Order};
+use shared::client::{Awaited, ClientHost, Event, Order, Woken};
 use shared::wire::Cbor;
+use std::cell::Cell;
 use std::rc::Rc;
 
 /// The edges of one deal.
 pub struct BrowserHost {
     pub engine: Rc<Engine>,
     pub deal: Rc<ActiveDeal>,
+    /// The news of heads that was there when a wait for one ended last.
+    heads: Cell<u64>,
+}
+
+impl BrowserHost {
+    pub fn new(engine: Rc<Engine>, deal: Rc<ActiveDeal>) -> Self {
+        let heads = Cell::new(engine.heads.count());
+        Self { engine, deal, heads }
+    }
 }
 
 impl ClientHost for BrowserHost {
@@ -66,8 +79,39 @@ impl ClientHost for BrowserHost {
         };
         let peer = self.engine.reach(miner, &record.peer).await?;
         let conversation = self.engine.network.converse(peer, protocol).await;
-        let conversation = conversation.map_err(|e| unreachable(e.to_string()))?;
+        let conversation = conversation.map_err(|error| match error {
+            NetworkError::Protocol(protocol) => ClientError::MinerLacks {
+                miner: miner.clone(),
+                protocol,
+            },
+            other => unreachable(other.to_string()),
+        })?;
         conversation.ask(question).await.map_err(|e| unreachable(e.to_string()))
+    }
+
+    fn lacks_protocol(error: &ClientError) -> bool {
+        matches!(error, ClientError::MinerLacks { .. })
+    }
+
+    async fn wait(&self, most_ms: u64, awaited: Awaited) -> Woken {
+        let block = async {
+            match awaited {
+                Awaited::Block => self.engine.heads.after(self.heads.get()).await,
+                Awaited::Call => std::future::pending().await,
+            }
+        };
+        let called = self.deal.called();
+        pin_mut!(block, called);
+        let limit = i32::try_from(most_ms).unwrap_or(i32::MAX);
+        let woken = match clock::within(limit, select(called, block)).await {
+            Some(Either::Left(_)) => Woken::Called,
+            Some(Either::Right(_)) => Woken::Block,
+            None => Woken::Time,
+        };
+        if awaited == Awaited::Block {
+            self.heads.set(self.engine.heads.count());
+        }
+        woken
     }
 
     /// A browser refuses every byte of a file that has changed on the disk, and a file that was cut short has no last one.

@@ -5,6 +5,7 @@
 //! again and no money moves twice.
 
 use crate::error::ClientError;
+use crate::heads::Heads;
 use crate::host::Host;
 use crate::rpc::Rpc;
 use cid::Cid;
@@ -21,15 +22,17 @@ use wasm_bindgen::JsCast;
 pub struct Outbox {
     host: Rc<Host>,
     rpc: Rpc,
+    heads: Heads,
     key: SecretKey,
     numbering: Rc<Mutex<()>>,
 }
 
 impl Outbox {
-    pub fn new(host: Rc<Host>, rpc: Rpc, key: SecretKey) -> Self {
+    pub fn new(host: Rc<Host>, rpc: Rpc, heads: Heads, key: SecretKey) -> Self {
         Self {
             host,
             rpc,
+            heads,
             key,
             numbering: Rc::default(),
         }
@@ -161,7 +164,10 @@ impl Chain for Outbox {
     type Error = ClientError;
 
     async fn height(&self) -> Result<Epoch, ClientError> {
-        Ok(self.rpc.head().await?.height)
+        match self.heads.height() {
+            Some(height) => Ok(height),
+            None => Ok(self.rpc.head().await?.height),
+        }
     }
 
     async fn policy(&self) -> Result<Policy, ClientError> {

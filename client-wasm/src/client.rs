@@ -78,9 +78,10 @@ impl Client {
         Ok(to_js(&self.0.rpc.network().await?)?)
     }
 
-    #[wasm_bindgen(unchecked_return_type = "import('../../js/types.js').Head")]
-    pub async fn head(&self) -> Result<JsValue, JsValue> {
-        Ok(to_js(&self.0.rpc.head().await?)?)
+    /// The next head after the block with this id. Rejected as often as the chain turns out to be away.
+    #[wasm_bindgen(js_name = nextHead, unchecked_return_type = "import('../../js/types.js').Head")]
+    pub async fn next_head(&self, block: String) -> Result<JsValue, JsValue> {
+        Ok(to_js(&self.0.heads.next(&block).await?)?)
     }
 
     /// What the account holds, in FIL.
@@ -90,14 +91,17 @@ impl Client {
 
     /// Asks the devnet for FIL and waits until it is there.
     pub async fn faucet(&self) -> Result<(), JsValue> {
-        let (rpc, address) = (&self.0.rpc, self.0.key.address());
+        let (rpc, heads, address) = (&self.0.rpc, &self.0.heads, self.0.key.address());
         let before = balance(rpc, &address).await?;
         rpc.faucet(&address).await?;
         let arriving = async {
-            while balance(rpc, &address).await? <= before {
-                clock::sleep(500).await;
+            loop {
+                let count = heads.count();
+                if balance(rpc, &address).await? > before {
+                    return Ok::<(), ClientError>(());
+                }
+                heads.after(count).await;
             }
-            Ok::<(), ClientError>(())
         };
         let late = || ClientError::Faucet {
             message: "the money was sent, but has not arrived within 30 seconds".into(),

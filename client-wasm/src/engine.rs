@@ -7,21 +7,24 @@ use crate::browser_host::BrowserHost;
 use crate::chain::Outbox;
 use crate::clock;
 use crate::error::ClientError;
+use crate::heads::Heads;
 use crate::host::Host;
 use crate::network::Network;
 use crate::piece_server::{Nodes, PieceServer, ServeEvent};
 use crate::record::{self, Record};
 use crate::rpc::Rpc;
 use crate::transport::DIAL_LIMIT;
-use futures::channel::oneshot;
+use futures::future::poll_fn;
+use futures::task::AtomicWaker;
 use libp2p::{Multiaddr, PeerId};
 use shared::chain::{Address, SecretKey};
-use shared::client::pace::{self, Pace};
-use shared::client::{engine, refunds, ClientHost, Event, Order};
+use shared::client::following::SETTLED_MS;
+use shared::client::{engine, refunds, Awaited, ClientHost, Event, Following, Order};
 use shared::deal::SignedResponse;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
+use std::task::Poll;
 use wasm_bindgen_futures::spawn_local;
 
 /// Least milliseconds between two shows of a deal's progress.
@@ -39,13 +42,16 @@ pub struct ActiveDeal {
     pub served: Cell<u64>,
     /// An answer that the page asked for, and who signed it.
     heard: RefCell<Option<(SignedResponse, Address)>>,
-    waker: RefCell<Option<oneshot::Sender<()>>>,
+    /// Somebody wants it looked at now, and nobody has waited for that yet.
+    called: Cell<bool>,
+    waker: AtomicWaker,
     shown_at: Cell<f64>,
 }
 
 /// Everything that the client's parts share.
 pub struct Engine {
     pub rpc: Rpc,
+    pub heads: Heads,
     pub network: Network,
     pub key: SecretKey,
     pub host: Rc<Host>,
@@ -72,9 +78,11 @@ impl Engine {
             engine.into_iter().for_each(|engine| engine.show_all());
         })
         .map_err(|e| ClientError::Internal(e.to_string()))?;
-        let outbox = Outbox::new(host.clone(), rpc.clone(), key.clone());
+        let heads = Heads::follow(rpc.clone());
+        let outbox = Outbox::new(host.clone(), rpc.clone(), heads.clone(), key.clone());
         let engine = Rc::new(Self {
             rpc,
+            heads,
             network,
             key,
             host,
@@ -99,10 +107,7 @@ impl Engine {
 
     /// The edges of a deal that may not be under way: for a question about it.
     pub fn edges(self: &Rc<Self>, record: &Record) -> BrowserHost {
-        BrowserHost {
-            engine: self.clone(),
-            deal: Rc::new(ActiveDeal::new(record.clone(), Nodes::new())),
-        }
+        BrowserHost::new(self.clone(), Rc::new(ActiveDeal::new(record.clone(), Nodes::new())))
     }
 
     /// Tries a waiting deal now; whether it is under way at all.
@@ -152,21 +157,10 @@ impl Engine {
     }
 
     async fn run(self: Rc<Self>, deal: Rc<ActiveDeal>) {
-        let host = BrowserHost {
-            engine: self.clone(),
-            deal: deal.clone(),
-        };
+        let host = BrowserHost::new(self.clone(), deal.clone());
         let mut record = deal.record.borrow().clone();
-        let mut pace = Pace::default();
-        while !deal.stopped.get() {
-            let Some(wait) = turn(&mut record, &host, &mut pace).await else {
-                break;
-            };
-            if deal.stopped.get() {
-                break;
-            }
-            deal.pause(wait).await;
-        }
+        let mut following = Following::default();
+        while !deal.stopped.get() && turn(&mut record, &host, &mut following).await {}
         // A stopped one may have a successor under the same id.
         if !deal.stopped.get() {
             self.stop(&record.id);
@@ -239,8 +233,8 @@ impl Engine {
     }
 }
 
-/// The next thing for a deal, with what hindered it noted; the pause after it, or `None` when nothing is left to do.
-async fn turn(record: &mut Record, host: &BrowserHost, pace: &mut Pace) -> Option<u64> {
+/// Does the next thing for a deal, notes what hindered it, and waits; whether anything is left to do.
+async fn turn(record: &mut Record, host: &BrowserHost, following: &mut Following) -> bool {
     let heard = host.deal.heard.borrow_mut().take();
     if let Some((response, worker)) = heard {
         // What does not apply changes nothing.
@@ -251,16 +245,16 @@ async fn turn(record: &mut Record, host: &BrowserHost, pace: &mut Pace) -> Optio
         if !record.needs_file() {
             host.engine.pieces.withdraw(record.data_cid(), &record.id);
         }
-        return match engine::watch(record, host).await {
-            Ok(wait) => wait,
-            Err(error) => {
-                note_refund(record, host, &error);
-                Some(pace::WATCH)
-            }
-        };
+        let wait = engine::watch(record, host).await.unwrap_or_else(|error| {
+            note_refund(record, host, &error);
+            Some(SETTLED_MS)
+        });
+        if let Some(wait) = wait {
+            host.wait(wait, Awaited::Call).await;
+        }
+        return wait.is_some();
     }
-    let outcome = engine::step(record, host).await;
-    let wait = pace.after(&outcome);
+    let outcome = following.turn(record, host).await;
     note(record, host, outcome.map(drop)).await;
     // The money of earlier attempts comes back meanwhile.
     if record.is_owed() && !record.is_settled() {
@@ -268,7 +262,10 @@ async fn turn(record: &mut Record, host: &BrowserHost, pace: &mut Pace) -> Optio
             note_refund(record, host, &error);
         }
     }
-    Some(wait)
+    if !host.deal.stopped.get() {
+        following.rest(host).await;
+    }
+    true
 }
 
 /// Shows and keeps what hinders a deal.
@@ -303,22 +300,26 @@ impl ActiveDeal {
             order: RefCell::new(Order::GoOn),
             stopped: Cell::new(false),
             heard: RefCell::default(),
-            waker: RefCell::default(),
+            called: Cell::new(false),
+            waker: AtomicWaker::new(),
             shown_at: Cell::new(0.0),
         }
     }
 
     fn wake(&self) {
-        if let Some(waker) = self.waker.borrow_mut().take() {
-            // Nobody waits any more when this fails.
-            let _ = waker.send(());
-        }
+        self.called.set(true);
+        self.waker.wake();
     }
 
-    /// Waits, or until somebody calls [`ActiveDeal::wake`].
-    async fn pause(&self, milliseconds: u64) {
-        let (waker, woken) = oneshot::channel();
-        *self.waker.borrow_mut() = Some(waker);
-        clock::within(i32::try_from(milliseconds).unwrap_or(i32::MAX), woken).await;
+    /// Waits until somebody calls [`ActiveDeal::wake`], or returns at once when somebody has.
+    pub async fn called(&self) {
+        poll_fn(|cx| {
+            self.waker.register(cx.waker());
+            match self.called.take() {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        })
+        .await
     }
 }

@@ -36,6 +36,8 @@ pub enum ClientError {
     NoAsk(Address),
     #[error("miner {miner} cannot be reached: {reason}")]
     MinerUnreachable { miner: Address, reason: String },
+    #[error("miner {miner} does not speak {protocol}")]
+    MinerLacks { miner: Address, protocol: &'static str },
     #[error("miner {miner} answers wrongly: {reason}")]
     MinerMisbehaved { miner: Address, reason: String },
     #[error("the file is empty")]
@@ -83,7 +85,7 @@ impl ClientError {
             Self::Faucet { .. } => "faucet",
             Self::MinerUnknown(_) => "miner-unknown",
             Self::NoAsk(_) => "no-ask",
-            Self::MinerUnreachable { .. } => "miner-unreachable",
+            Self::MinerUnreachable { .. } | Self::MinerLacks { .. } => "miner-unreachable",
             Self::MinerMisbehaved { .. } => "miner-misbehaved",
             Self::EmptyFile => "empty-file",
             Self::FileTooLarge { .. } => "file-too-large",
@@ -110,7 +112,7 @@ impl ClientError {
             Self::ChainAnswer { .. } => "Chain and client may be of different versions: build both anew.".into(),
             Self::MinerUnknown(_) => "Choose a miner from the list of this network.".into(),
             Self::NoAsk(_) => "Choose another miner, or ask this one to publish a price.".into(),
-            Self::MinerUnreachable { .. } => {
+            Self::MinerUnreachable { .. } | Self::MinerLacks { .. } => {
                 "Check that the miner runs and that its WebSocket address can be reached from here. Nothing is lost: an open deal goes on when it is back.".into()
             }
             Self::MinerMisbehaved { .. } => "Choose another miner for further files.".into(),

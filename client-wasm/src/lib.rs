@@ -3,7 +3,7 @@
 //! One module, loaded by the network worker of the npm package, which speaks to chain and miners ([`client`]); files are
 //! hashed by a small module of their own (`client-wasm/commp`). What a client decides is decided in `shared::client`, for the
 //! terminal too; here are the browser's edges: WebSocket ([`transport`]), libp2p ([`network`]), fetch ([`rpc`], [`chain`]),
-//! and the page's storage ([`host`]), joined for one deal in [`browser_host`].
+//! news of heads ([`heads`]), and the page's storage ([`host`]), joined for one deal in [`browser_host`].
 //!
 //! On a machine other than the browser this crate is empty.
 #![forbid(unsafe_code)]
@@ -24,6 +24,8 @@ pub mod error;
 pub mod explain;
 #[cfg(target_arch = "wasm32")]
 pub mod former;
+#[cfg(target_arch = "wasm32")]
+pub mod heads;
 #[cfg(target_arch = "wasm32")]
 pub mod host;
 #[cfg(target_arch = "wasm32")]

@@ -16,6 +16,7 @@ use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{identify, noise, ping, yamux, Multiaddr, PeerId, StreamProtocol, Swarm};
+use libp2p_stream::OpenStreamError;
 use shared::wire::protocol;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +44,8 @@ pub enum NetworkError {
     Timeout,
     #[error("{0}")]
     Stream(String),
+    #[error("it does not speak {0}")]
+    Protocol(&'static str),
     #[error("the node was shut down")]
     Closed,
 }
@@ -126,10 +129,11 @@ impl Network {
     pub async fn converse(&self, peer: PeerId, protocol: &'static str) -> Result<Conversation, NetworkError> {
         let mut streams = self.streams.clone();
         let opening = clock::within(OPEN_LIMIT, streams.open_stream(peer, StreamProtocol::new(protocol)));
-        let opened = opening.await.ok_or(NetworkError::Timeout)?;
-        opened
-            .map(Conversation::new)
-            .map_err(|e| NetworkError::Stream(e.to_string()))
+        match opening.await.ok_or(NetworkError::Timeout)? {
+            Ok(stream) => Ok(Conversation::new(stream)),
+            Err(OpenStreamError::UnsupportedProtocol(_)) => Err(NetworkError::Protocol(protocol)),
+            Err(error) => Err(NetworkError::Stream(error.to_string())),
+        }
     }
 }
 

@@ -81,6 +81,11 @@ impl Rpc {
         }
     }
 
+    /// Where the chain is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     pub async fn network(&self) -> Result<NetworkView, ClientError> {
         self.call("chain.network", json!({})).await
     }

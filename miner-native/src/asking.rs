@@ -159,6 +159,7 @@ fn keep(miner: &Miner, kept: Kept) -> Result<(), AskingError> {
     miner.settings.replace(kept);
     let now = miner.settings.now();
     miner.prover.allow(now.memory(), now.commit2_slots);
+    miner.prover.use_own_code(now.own_prover);
     Ok(())
 }
 

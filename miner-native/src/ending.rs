@@ -1,11 +1,11 @@
 //! Ends deals, and lets go of what nothing is owed for any more (spec §7.24).
 //!
 //! A complete deal whose time is over and whose vouchers are redeemed has ended. A sector whose deals have all ended is
-//! called done by the next proof-of-spacetime ([`crate::proving`] asks [`Store::releasing`]); when the chain shows it no
+//! called done by the next proof-of-spacetime ([`crate::proving`] asks [`MinerStore::releasing`]); when the chain shows it no
 //! more, its collateral is free, and its files and staged pieces are deleted. Deals, sectors and redemptions stay on
 //! record. A sector that the chain dropped before its time takes its deals with it.
 //!
-//! [`Store::releasing`]: crate::store::Store::releasing
+//! [`MinerStore::releasing`]: crate::store::MinerStore::releasing
 
 use crate::chain_access::ChainError;
 use crate::failpoint;
@@ -13,9 +13,9 @@ use crate::miner::{now_ms, Backoff, Miner};
 use crate::prover::ProverError;
 use crate::redeeming::{self, RedeemError, Standing};
 use crate::staging::StagingError;
-use crate::store::StoreError;
+use crate::store::{EffectKind, StoreError};
 use shared::chain::Epoch;
-use shared::deal::{MinerDeal, MinerEffect, MinerInput};
+use shared::deal::{MinerDeal, MinerInput};
 use shared::sector::failing::OPERATOR_WAIT_MS;
 use shared::sector::{Phase, Sector, SectorEffect, SectorInput, SectorStage};
 use std::collections::BTreeSet;
@@ -88,10 +88,8 @@ pub async fn look(miner: &Miner, height: Epoch) -> Result<(), EndError> {
 
 /// Ends the deals whose time is over and whose vouchers were redeemed or are lost.
 async fn end_deals(miner: &Miner, height: Epoch) -> Result<bool, EndError> {
-    let serving = miner.store.serving()?;
-    let due = serving.iter().filter(|(_, record)| height >= record.deal.end());
     let mut any = false;
-    for (cid, record) in due.take(PER_HEAD) {
+    for (cid, record) in &miner.store.deals_past_end(height, PER_HEAD)? {
         let standing = redeeming::standing(miner, &record.deal, height).await?;
         let books = miner.store.redemptions(cid)?;
         let is_settled = redeeming::in_flight(&books).is_none();
@@ -106,8 +104,7 @@ async fn end_deals(miner: &Miner, height: Epoch) -> Result<bool, EndError> {
 
 /// Fails the deals that are not sealed long after their end: their clients give up soon, and must not be told otherwise.
 fn give_up_deals(miner: &Miner, height: Epoch) -> Result<bool, EndError> {
-    let is_waiting = |effect| matches!(effect, MinerEffect::Place | MinerEffect::AwaitSector { .. });
-    let waiting = miner.store.deals_to(is_waiting)?;
+    let waiting = miner.store.deals_to(&[EffectKind::Place, EffectKind::AwaitSector])?;
     let late = |deal: &MinerDeal| deal.deadline().is_some_and(|deadline| height >= deadline);
     let mut any = false;
     for (cid, _) in waiting.iter().filter(|(_, record)| late(&record.deal)) {
@@ -128,9 +125,12 @@ async fn follow_sectors(miner: &Miner, height: Epoch) -> Result<bool, EndError> 
             "all deals of the sector have ended: the next proof is its last"
         );
     }
-    let committed = sectors_to(miner, |effect| {
-        matches!(effect, SectorEffect::Prove | SectorEffect::ProveAndRelease)
-    })?;
+    let committed = miner.store.sectors_in(&[Phase::Proving, Phase::Expired])?;
+    let committed: Vec<_> = committed
+        .into_iter()
+        .map(|record| (record.sector.id, record.sector))
+        .filter(|(_, sector)| matches!(sector.effect(), SectorEffect::Prove | SectorEffect::ProveAndRelease))
+        .collect();
     if committed.is_empty() {
         return Ok(false);
     }
@@ -159,8 +159,7 @@ async fn follow_sectors(miner: &Miner, height: Epoch) -> Result<bool, EndError> 
 /// Gives up sectors that were tried often enough and whose operator had its time, or that nobody waits for any more.
 fn give_up_sectors(miner: &Miner, now: u64) -> Result<bool, EndError> {
     let mut any = false;
-    for record in miner.store.sectors() {
-        let record = record?;
+    for record in miner.store.sectors_in(&[Phase::Failed])? {
         if record.sector.effect() != SectorEffect::AwaitOperator {
             continue;
         }
@@ -192,22 +191,9 @@ fn is_settled(sector: &Sector, height: Epoch) -> bool {
     }
 }
 
-/// The sectors whose effect is one of `wanted`, with their numbers.
-fn sectors_to(miner: &Miner, wanted: impl Fn(&SectorEffect) -> bool) -> Result<Vec<(u64, Sector)>, StoreError> {
-    let mut found = Vec::new();
-    for record in miner.store.sectors() {
-        let sector = record?.sector;
-        if wanted(&sector.effect()) {
-            found.push((sector.id, sector));
-        }
-    }
-    Ok(found)
-}
-
 /// Fails the deals of lost sectors; also those that a crash left untold.
 fn tell_deals(miner: &Miner) -> Result<(), EndError> {
-    let all: Vec<_> = miner.store.sectors().collect::<Result<_, _>>()?;
-    for record in all.iter().filter(|record| record.sector.phase() == Phase::Failed) {
+    for record in miner.store.sectors_in(&[Phase::Failed])? {
         for deal in miner.store.settle(record.sector.id)? {
             tracing::error!(%deal, sector = record.sector.id, "the deal failed with its sector");
         }
@@ -219,8 +205,8 @@ fn tell_deals(miner: &Miner) -> Result<(), EndError> {
 /// their replicas. What was on the chain and is lost stays, for whoever wants to know why.
 async fn remove_sectors(miner: &Miner) -> Result<bool, EndError> {
     let mut any = false;
-    for record in miner.store.sectors() {
-        let sector = record?.sector;
+    for record in miner.store.sectors_in(&[Phase::Released, Phase::Failed])? {
+        let sector = record.sector;
         let id = sector.id;
         let is_released = sector.effect() == SectorEffect::DeleteFiles;
         if !is_released && !(never_came(&sector) && miner.prover.has_files(id)) {
@@ -244,15 +230,12 @@ fn never_came(sector: &Sector) -> bool {
 
 /// Removes staged pieces that neither an open deal nor a living sector needs.
 fn clear(miner: &Miner) -> Result<(), EndError> {
-    let wanted = miner.store.wanted_pieces()?;
-    for data in miner.store.pieces()? {
-        if !wanted.contains(&data) {
-            failpoint::reach("piece.removing");
-            miner.staging.remove(&data)?;
-            failpoint::reach("piece.removed");
-            miner.store.forget_piece(&data)?;
-            tracing::info!(piece = %data, "a piece that nobody needs any more is removed");
-        }
+    for data in miner.store.unwanted_pieces()? {
+        failpoint::reach("piece.removing");
+        miner.staging.remove(&data)?;
+        failpoint::reach("piece.removed");
+        miner.store.forget_piece(&data)?;
+        tracing::info!(piece = %data, "a piece that nobody needs any more is removed");
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use crate::miner::{now_ms, Miner};
 use crate::network::Pulls;
 use crate::prover::{JobState, JobView, Step};
 use crate::sealing::{commit_purpose, pre_commit_purpose};
-use crate::store::{DealRecord, SectorRecord, StoreError};
+use crate::store::{DealRecord, SectorRecord, StoreError, UNSEALED};
 use cid::Cid;
 use shared::chain::view::MinerView;
 use shared::deal::explain::{self as of_deal, Audience, DealFacts, Explanation, TransferFacts};
@@ -122,8 +122,7 @@ impl Explainer {
             Err(_) => Err(format!("no answer within {} seconds", CHAIN_LIMIT.as_secs())),
         };
         let mut sealing = Vec::new();
-        for record in miner.store.sectors() {
-            let record = record?;
+        for record in miner.store.sectors_in(&UNSEALED)? {
             let phase = record.sector.phase();
             if phase > Phase::Packing && phase < Phase::Proving {
                 sealing.push(Sealing {
@@ -275,7 +274,7 @@ fn phase_of(step: Step) -> Option<Phase> {
         Step::PreCommit1 => Some(Phase::PreCommit1),
         Step::PreCommit2 => Some(Phase::PreCommit2),
         Step::Commit1 => Some(Phase::Commit1),
-        Step::Commit2 => Some(Phase::Commit2),
+        Step::Commit2 | Step::Commit2Library => Some(Phase::Commit2),
         Step::WindowPost | Step::Check | Step::Tidy | Step::Unseal | Step::Scrub => None,
     }
 }

@@ -8,8 +8,8 @@
 use crate::miner::Miner;
 use crate::operator::IntakeStatus;
 use crate::prover::Step;
-use crate::store::StoreError;
-use shared::deal::{MinerEffect, RejectionCode};
+use crate::store::{EffectKind, StoreError, Tally};
+use shared::deal::RejectionCode;
 use shared::piece::SectorSize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -44,6 +44,12 @@ impl Load {
             bytes: self.bytes.saturating_add(bytes),
             deals: self.deals.saturating_add(u64::from(bytes > 0)),
         }
+    }
+}
+
+impl From<Tally> for Load {
+    fn from(Tally { deals, bytes }: Tally) -> Self {
+        Self { bytes, deals }
     }
 }
 
@@ -92,20 +98,21 @@ pub fn bounds(size: SectorSize, max_bytes: u64, max_deals: u64) -> Load {
 }
 
 /// Why a piece of `size` bytes does not come in now; `None` when it does.
-pub(crate) fn refuses(miner: &Miner, size: u64) -> Result<Option<(RejectionCode, String)>, StoreError> {
+/// `unsealed` is what waits now.
+pub(crate) fn refuses(miner: &Miner, unsealed: Tally, size: u64) -> Option<(RejectionCode, String)> {
     if let Err(error) = miner.prover.check_memory() {
         tracing::warn!(%error, "a proposal was refused: the machine cannot seal");
         let text = "this miner's machine has too little memory to seal a sector at present: propose again later, or to another";
-        return Ok(Some((RejectionCode::CannotSeal, text.to_owned())));
+        return Some((RejectionCode::CannotSeal, text.to_owned()));
     }
-    let (load, bound) = (load(miner)?, bound_of(miner));
+    let (load, bound) = (Load::from(unsealed), bound_of(miner));
     let mut valve = miner.intake.valve();
     let was_closed = valve.is_closed;
     if valve.admits(load, bound, size) {
         if was_closed {
             tracing::info!("enough was sealed: new deals are taken again");
         }
-        return Ok(None);
+        return None;
     }
     if valve.is_closed && !was_closed {
         tracing::warn!(
@@ -115,12 +122,13 @@ pub(crate) fn refuses(miner: &Miner, size: u64) -> Result<Option<(RejectionCode,
         );
     }
     let text = reason(load, retry_ms(miner, load, bound, size));
-    Ok(Some((RejectionCode::SealingBacklog, text)))
+    Some((RejectionCode::SealingBacklog, text))
 }
 
 /// How intake is doing.
 pub(crate) fn status(miner: &Miner) -> Result<IntakeStatus, StoreError> {
-    let (load, bound) = (load(miner)?, bound_of(miner));
+    let unsealed = miner.store.tally(&EffectKind::UNSEALED)?;
+    let (load, bound) = (Load::from(unsealed), bound_of(miner));
     let reason = match miner.prover.check_memory() {
         Err(error) => Some(error.to_string()),
         Ok(()) if !miner.intake.valve().admits(load, bound, 0) => Some(reason(load, retry_ms(miner, load, bound, 0))),
@@ -134,18 +142,6 @@ pub(crate) fn status(miner: &Miner) -> Result<IntakeStatus, StoreError> {
         waiting_deals: load.deals,
         max_deals: bound.deals,
     })
-}
-
-fn load(miner: &Miner) -> Result<Load, StoreError> {
-    let waits = |effect| {
-        matches!(
-            effect,
-            MinerEffect::FetchPiece | MinerEffect::Place | MinerEffect::AwaitSector { .. }
-        )
-    };
-    let waiting = miner.store.deals_to(waits)?;
-    let sizes = waiting.iter().map(|(_, record)| record.deal.proposal.size());
-    Ok(sizes.fold(Load::default(), Load::with))
 }
 
 fn bound_of(miner: &Miner) -> Load {
@@ -168,7 +164,7 @@ fn retry_ms(miner: &Miner, load: Load, bound: Load, size: u64) -> Option<u64> {
     let expected = |step| miner.prover.expected(step, 1).ms;
     let encoding = expected(Step::PreCommit1)?.saturating_add(expected(Step::PreCommit2)?);
     // Encoding and proving overlap: the slower of both sets the pace.
-    let a_sector = encoding.max(expected(Step::Commit2)?);
+    let a_sector = encoding.max(expected(miner.prover.proving_step())?);
     Some(sectors_until(load, bound, size, miner.sector_size.usable()).saturating_mul(a_sector))
 }
 

@@ -8,7 +8,7 @@ use crate::intake::Intake;
 use crate::prover::Prover;
 use crate::settings::Keeper;
 use crate::staging::Staging;
-use crate::store::Store;
+use crate::store::MinerStore;
 use shared::chain::{Address, Policy, SecretKey};
 use shared::piece::SectorSize;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -23,15 +23,13 @@ pub struct Miner {
     pub sector_size: SectorSize,
     pub policy: Policy,
     pub settings: Keeper,
-    pub store: Store,
+    pub store: MinerStore,
     pub staging: Staging,
     pub chain: ChainAccess,
     pub prover: Prover,
     pub intake: Intake,
     /// Checks our own proofs before they are sent.
     pub verifier: Verifier,
-    /// Held while a proposal is decided on.
-    pub deciding: tokio::sync::Mutex<()>,
     /// Held while a redemption is decided on, sent or followed.
     pub redeeming: tokio::sync::Mutex<()>,
     /// Rung when a deal's piece was received.

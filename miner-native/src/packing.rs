@@ -1,11 +1,11 @@
 //! Which pieces go into which sector, and when a sector is closed (step 9 of a deal).
 //!
-//! First fit, aligned (`shared`'s layout); a sector is closed when it is full, when its timer is up, or at the operator's
-//! word. A piece whose deal cannot be served in time gets no place, or loses it while the sector still packs. Called by
+//! First fit, aligned (`shared`'s layout); a sector is closed when it is nearly full, when its timer is up, or at the
+//! operator's word. A piece whose deal cannot be served in time gets no place, or loses it while the sector still packs. Called by
 //! [`crate::sealing`], which drives what is closed, and by [`crate::network`] for proposals.
 
 use crate::miner::Miner;
-use crate::store::{SectorRecord, StoreError};
+use crate::store::{is_own, EffectKind, SectorRecord, StoreError};
 use shared::chain::Epoch;
 use shared::deal::{MinerDeal, MinerEffect, MinerStage, SignedProposal};
 use shared::piece::Commitment;
@@ -16,23 +16,22 @@ use std::time::Duration;
 /// Longest wait of the packer between two looks: a deal that was missed is found by then.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// Places received pieces and closes sectors that are full or due. Returns the closed sectors, and how long nothing else
+/// Places received pieces and closes sectors that are nearly full or due. Returns the closed sectors, and how long nothing else
 /// will be due.
 pub(crate) fn place(miner: &Miner, now: u64) -> Result<(Vec<u64>, Duration), StoreError> {
     evict(miner)?;
-    for (deal, _) in miner.store.deals_to(|effect| effect == MinerEffect::Place)? {
+    for (deal, _) in miner.store.deals_to(&[EffectKind::Place])? {
         let sector = miner.store.place(&deal, miner.sector_size, now)?;
         tracing::info!(%deal, sector, "the piece has its place");
     }
     let (mut pause, mut closed) = (LOOK, Vec::new());
-    let sectors: Vec<SectorRecord> = miner.store.sectors().collect::<Result<_, _>>()?;
-    for record in sectors {
+    for record in miner.store.unfinished_sectors()? {
         let id = record.sector.id;
         if record.sector.phase() == Phase::Packing {
             let due = record.first_piece_ms.saturating_add(miner.settings.now().auto_seal_ms);
-            // A sector is full when not even a byte fits (spec §8.2); one whose pieces were all evicted waits for others.
+            // One whose pieces were all evicted waits for others.
             let is_empty = record.sector.pieces.is_empty();
-            if is_empty || (record.sector.fits(1) && now < due) {
+            if is_empty || (!record.sector.is_nearly_full() && now < due) {
                 if !is_empty {
                     pause = pause.min(Duration::from_millis(due - now));
                 }
@@ -51,23 +50,21 @@ pub(crate) fn place(miner: &Miner, now: u64) -> Result<(Vec<u64>, Duration), Sto
 fn evict(miner: &Miner) -> Result<(), StoreError> {
     let height = miner.chain.heads().borrow().height;
     let needed = blocks_to_seal(miner)?;
-    for (cid, record) in miner.store.deals_to(|effect| effect == MinerEffect::Place)? {
+    for (cid, record) in miner.store.deals_to(&[EffectKind::Place])? {
         if let Some(reason) = record.deal.is_too_late(height, needed) {
             tracing::warn!(deal = %cid, reason, "the piece gets no place");
             miner.store.evict(&cid, reason)?;
         }
     }
-    let sectors: Vec<SectorRecord> = miner.store.sectors().collect::<Result<_, _>>()?;
-    let packing = sectors.iter().filter(|record| record.sector.phase() == Phase::Packing);
-    for (sector, piece) in packing.flat_map(|record| record.sector.pieces.iter().map(|piece| (record.sector.id, piece)))
-    {
-        let Some(record) = miner.store.deal(&piece.deal)? else {
-            continue;
-        };
-        let is_over = record.deal.effect() == MinerEffect::Rest;
-        let reason = match is_over {
-            true => Some("the deal is over".to_owned()),
-            false => record.deal.is_too_late(height, needed),
+    let packing: Vec<SectorRecord> = miner.store.sectors_in(&[Phase::Packing])?;
+    let pieces = packing
+        .iter()
+        .flat_map(|record| record.sector.pieces.iter().map(|piece| (record.sector.id, piece)));
+    for (sector, piece) in pieces.filter(|(_, piece)| !is_own(piece)) {
+        let reason = match miner.store.deal(&piece.deal)? {
+            Some(record) if record.deal.effect() != MinerEffect::Rest => record.deal.is_too_late(height, needed),
+            // A deal that is over may be forgotten already.
+            _ => Some("the deal is over".to_owned()),
         };
         if let Some(reason) = reason {
             tracing::warn!(deal = %piece.deal, sector, reason, "the piece is evicted");
@@ -111,9 +108,8 @@ pub(crate) fn blocks_for(miner: &Miner, phases: &[Phase]) -> Result<u64, StoreEr
 
 /// Closes every sector that holds pieces and takes more.
 pub(crate) fn close_all(miner: &Miner, now: u64) -> Result<(), StoreError> {
-    let sectors: Vec<SectorRecord> = miner.store.sectors().collect::<Result<_, _>>()?;
-    let packing = sectors.iter().filter(|record| record.sector.phase() == Phase::Packing);
-    for record in packing.filter(|record| !record.sector.pieces.is_empty()) {
+    let packing: Vec<SectorRecord> = miner.store.sectors_in(&[Phase::Packing])?;
+    for record in packing.iter().filter(|record| !record.sector.pieces.is_empty()) {
         miner.store.advance_sector(record.sector.id, SectorInput::Close, now)?;
     }
     Ok(())

@@ -6,7 +6,7 @@
 
 use crate::chain_access::{ChainError, MessageStatus};
 use crate::miner::{Backoff, Miner};
-use crate::store::{DealRecord, RedemptionRecord, RedemptionStage, StoreError};
+use crate::store::{RedemptionRecord, RedemptionStage, StoreError};
 use cid::Cid;
 use shared::chain::calls::GAS_PRICE;
 use shared::chain::{calls, AttoFil, Call, Epoch};
@@ -20,6 +20,8 @@ use std::sync::Arc;
 /// Channels that are asked about at one head. All of a miner's deals come round in a fortieth of the blocks that a
 /// cancelled channel lives on ([`shared::chain::policy::CANCEL_DELAY`]).
 const PER_HEAD: usize = 64;
+/// Deals of whose loss it is remembered that the operator was told; one that is forgotten is told again.
+const MOST_TOLD: usize = 10_000;
 /// Blocks between two redemptions of one channel while nothing presses: each costs gas, and the later one pays for both.
 const CALM_INTERVAL: u64 = 100;
 /// Blocks before a redemption that the chain refused is tried again; doubled with each attempt, [`MOST_DOUBLINGS`] times.
@@ -114,14 +116,11 @@ impl Watch {
         if !miner.settings.now().redeem {
             return Ok(());
         }
-        let deals = earning(miner)?;
-        self.told.retain(|deal, _| deals.contains_key(deal));
-        let start = self.after;
-        let later = deals.iter().filter(|(cid, _)| start.is_none_or(|after| **cid > after));
-        let earlier = deals
-            .iter()
-            .filter(|(cid, _)| start.is_some_and(|after| **cid <= after));
-        for (cid, record) in later.chain(earlier).take(PER_HEAD) {
+        // A deal that has ended comes round no more.
+        while self.told.len() > MOST_TOLD {
+            self.told.pop_first();
+        }
+        for (cid, record) in &miner.store.earning(self.after, PER_HEAD)? {
             // Before it is looked at: one whose look fails does not hold up those after it.
             self.after = Some(*cid);
             let standing = tend(miner, cid, &record.deal, height).await?;
@@ -133,15 +132,6 @@ impl Watch {
         }
         Ok(())
     }
-}
-
-/// The complete deals with vouchers, by their ids.
-fn earning(miner: &Miner) -> Result<BTreeMap<Cid, DealRecord>, StoreError> {
-    let deals = miner.store.serving()?;
-    Ok(deals
-        .into_iter()
-        .filter(|(_, record)| !record.deal.vouchers().is_empty())
-        .collect())
 }
 
 /// Follows a redemption that is on its way, or begins one if it is time.

@@ -3,7 +3,7 @@
 //! Called by [`crate::daemon`] at every start; does only what is missing. Next: [`crate::asking`] publishes the ask.
 
 use crate::chain_access::{ChainAccess, ChainError};
-use crate::store::{Store, StoreError};
+use crate::store::{MinerStore, StoreError};
 use cid::Cid;
 use shared::chain::calls::{self, ReturnError};
 use shared::chain::view::MinerView;
@@ -48,7 +48,7 @@ pub enum RegistrationError {
 /// Registers the miner where that is needed; returns it as the chain shows it.
 pub async fn register(
     chain: &ChainAccess,
-    store: &Store,
+    store: &MinerStore,
     sector_size: SectorSize,
     peer_id: &[u8],
     peer_text: &str,
@@ -129,7 +129,7 @@ async fn fund(chain: &ChainAccess) -> Result<(), RegistrationError> {
 /// THEN: the same purpose gives the same message and the same address at the next start.
 async fn create(
     chain: &ChainAccess,
-    store: &Store,
+    store: &MinerStore,
     sector_size: SectorSize,
     peer_id: &[u8],
 ) -> Result<Address, RegistrationError> {

@@ -10,11 +10,10 @@ use crate::miner::{now_ms, Backoff, Miner};
 use crate::operator::{Damage, ScrubStatus};
 use crate::prover::{Calm, ProverError};
 use crate::staging::StagingError;
-use crate::store::{ScrubRecord, SectorRecord, StoreError};
+use crate::store::{EffectKind, ScrubRecord, SectorRecord, StoreError, UNSEALED};
 use cid::Cid;
-use shared::deal::MinerEffect;
 use shared::piece::{PieceDigest, PieceSummary};
-use shared::sector::{Sector, SectorEffect, SectorPiece};
+use shared::sector::{Phase, Sector, SectorEffect, SectorPiece};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -131,7 +130,7 @@ pub(crate) fn status(miner: &Miner) -> Result<ScrubStatus, StoreError> {
 
 /// The sectors that are proven and will be.
 fn proven(miner: &Miner) -> Result<Vec<SectorRecord>, StoreError> {
-    let all: Vec<SectorRecord> = miner.store.sectors().collect::<Result<_, _>>()?;
+    let all: Vec<SectorRecord> = miner.store.sectors_in(&[Phase::Proving])?;
     let is_proven = |record: &SectorRecord| record.sector.effect() == SectorEffect::Prove;
     Ok(all.into_iter().filter(is_proven).collect())
 }
@@ -165,19 +164,15 @@ fn forget_gone(miner: &Miner) -> Result<(), StoreError> {
 
 /// Data whose unsealed copies something still needs: what is not sealed yet.
 fn needed_copies(miner: &Miner) -> Result<BTreeSet<Cid>, StoreError> {
-    let waits = |effect| {
-        matches!(
-            effect,
-            MinerEffect::FetchPiece | MinerEffect::Place | MinerEffect::AwaitSector { .. }
-        )
-    };
-    let deals = miner.store.deals_to(waits)?;
+    let deals = miner.store.deals_to(&EffectKind::UNSEALED)?;
     let mut needed: BTreeSet<Cid> = deals
         .iter()
         .map(|(_, record)| record.deal.proposal.proposal.piece_ref)
         .collect();
-    for record in miner.store.sectors() {
-        let sector = record?.sector;
+    let mut phases = UNSEALED.to_vec();
+    phases.push(Phase::Failed);
+    for record in miner.store.sectors_in(&phases)? {
+        let sector = record.sector;
         let is_sealed = matches!(
             sector.effect(),
             SectorEffect::Prove | SectorEffect::ProveAndRelease | SectorEffect::DeleteFiles | SectorEffect::Rest

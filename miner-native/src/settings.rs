@@ -12,6 +12,11 @@ use std::time::Duration;
 
 /// Longest deal that vouchers can pay for, in blocks.
 pub const LONGEST_DEAL: u64 = MAX_VOUCHERS as u64 * VOUCHER_INTERVAL;
+/// How long a sector waits for further pieces after its first, unless the operator says otherwise, in milliseconds. What is
+/// stored together arrives together: channels that are opened at the same time are in the same block or the next, and a
+/// piece follows its channel at once, so three blocks of a second gather it. A longer wait would take longer than the proof
+/// that it saves; a sector that is nearly full does not wait at all ([`shared::sector::machine::WORTH_WAITING_FOR`]).
+pub const AUTO_SEAL_MS: u64 = 3_000;
 /// Shortest time that an ask may stand, in blocks: a client has to read it, open a channel and propose.
 pub const SHORTEST_ASK: u64 = 10;
 /// Longest time that an ask may stand, in blocks: a hundred years of half-minute blocks.
@@ -47,6 +52,8 @@ pub struct Settings {
     pub memory_mib: u64,
     /// Zero-knowledge proofs at once; 0 leaves it to the machine.
     pub commit2_slots: u64,
+    /// Whether the own prover seals and proves, with filecoin-proofs behind it, or filecoin-proofs alone.
+    pub own_prover: bool,
     /// Bytes of accepted deals that wait to be sealed, at most; 0 is [`crate::intake::bounds`]' choice.
     pub staging_max_bytes: u64,
     /// Accepted deals that wait to be sealed, at most.
@@ -67,13 +74,14 @@ impl Default for Settings {
             ask_blocks: 1_051_200,
             min_duration: 1,
             max_duration: LONGEST_DEAL,
-            auto_seal_ms: 10_000,
+            auto_seal_ms: AUTO_SEAL_MS,
             transfer_limit_ms: 24 * 3600 * 1000,
             mining: true,
             redeem: true,
             slash: true,
             memory_mib: 0,
             commit2_slots: 0,
+            own_prover: true,
             staging_max_bytes: 0,
             staging_max_deals: 1024,
             keep_unsealed: true,
@@ -109,6 +117,8 @@ pub struct SettingsChange {
     pub memory_mib: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit2_slots: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own_prover: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub staging_max_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -153,6 +163,7 @@ impl Settings {
             slash: change.slash.unwrap_or(self.slash),
             memory_mib: change.memory_mib.unwrap_or(self.memory_mib),
             commit2_slots: change.commit2_slots.unwrap_or(self.commit2_slots),
+            own_prover: change.own_prover.unwrap_or(self.own_prover),
             staging_max_bytes: change.staging_max_bytes.unwrap_or(self.staging_max_bytes),
             staging_max_deals: change.staging_max_deals.unwrap_or(self.staging_max_deals),
             keep_unsealed: change.keep_unsealed.unwrap_or(self.keep_unsealed),

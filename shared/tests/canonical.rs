@@ -9,7 +9,7 @@ use shared::chain::faults::{FaultSet, IntSet};
 use shared::chain::keys::cid_of_bytes;
 use shared::chain::state::{Ask, PaymentChannel};
 use shared::chain::{calls, Address, AttoFil, BytesAmount, ChannelId, Epoch, Receipt, SecretKey};
-use shared::deal::{DealState, PaymentInfo, ProofInfo, Proposal, QueryRequest, Response};
+use shared::deal::{DealState, PaymentInfo, ProofInfo, Proposal, QueryRequest, Response, WatchRequest};
 use shared::payment::{PaymentVoucher, Predicate};
 use shared::piece::Commitment;
 use shared::retrieval::{RetrievalStatus, RetrievePieceChunk, RetrievePieceRequest, RetrievePieceResponse};
@@ -221,6 +221,13 @@ fn every_type_of_the_wire_has_exactly_one_encoding() {
         only_canonical("Response", &response()),
         only_canonical("SignedResponse", &response().sign(&key(3))),
         only_canonical("QueryRequest", &QueryRequest { cid: id() }),
+        only_canonical(
+            "WatchRequest",
+            &WatchRequest {
+                cid: id(),
+                state: DealState::Staged,
+            },
+        ),
         only_canonical("RetrievePieceRequest", &RetrievePieceRequest { piece_ref: id() }),
         only_canonical(
             "RetrievePieceResponse",

@@ -318,6 +318,32 @@ fn a_sector_takes_pieces_while_they_fit_and_each_deal_once() {
     assert_eq!(sector.pieces.len(), 2);
 }
 
+#[test]
+fn a_sector_is_nearly_full_when_no_quarter_of_it_is_free_any_more() {
+    let filled_with = |sizes: &[u64]| {
+        let mut sector = Sector::new(1, SectorSize::S2KiB);
+        for (deal, size) in (1..).zip(sizes) {
+            sector
+                .handle(SectorInput::PieceAdded(piece(deal, *size)))
+                .expect("it fits");
+        }
+        sector.is_nearly_full()
+    };
+    assert!(!filled_with(&[]));
+    assert!(!filled_with(&[1016]), "another half fits");
+    assert!(!filled_with(&[1016, 508]), "another quarter fits");
+    assert!(
+        filled_with(&[1016, 508, 1]),
+        "seven eighths at most are left of a quarter"
+    );
+    assert!(filled_with(&[1017]), "it takes the whole sector");
+    assert!(
+        filled_with(&[127, 1016]),
+        "the gaps before aligned pieces are not free: {:?}",
+        SectorSize::S2KiB
+    );
+}
+
 /// spec §9.23, spec §9.25 (the signatures): every answer is signed by the worker, a rejection like an acceptance.
 #[test]
 fn acceptances_and_rejections_verify_under_the_workers_key() {

@@ -1,4 +1,4 @@
-// A real daemon for the tests: 2 KiB sectors, fast blocks, free ports and a directory of its own.
+// A real daemon for the tests: 2 KiB sectors and fast blocks unless said otherwise, free ports and a directory of its own.
 
 import { spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
@@ -32,8 +32,9 @@ export async function freePorts(count) {
 
 export class Daemon {
   /** Starts one and waits until its miner takes deals. */
-  static async start(options = []) {
+  static async start(options = [], { sectorSize = '2KiB', blockTime = '250ms' } = {}) {
     const daemon = new Daemon();
+    daemon.size = ['--sector-size', sectorSize, '--block-time', blockTime];
     daemon.home = mkdtempSync(join(tmpdir(), 'sealdrop-browser-'));
     const [p2p, ws, chain, web] = await freePorts(4);
     daemon.ports = { p2p, ws, chain, web };
@@ -63,7 +64,7 @@ export class Daemon {
   async startAgain() {
     const { ports } = this;
     const log = openSync(join(this.home, 'log'), 'a');
-    const args = ['daemon', '--home', this.home, '--params', PARAMS, '--sector-size', '2KiB', '--block-time', '250ms'];
+    const args = ['daemon', '--home', this.home, '--params', PARAMS, ...this.size];
     args.push('--p2p-port', ports.p2p, '--p2p-ws-port', ports.ws, '--chain-port', ports.chain, '--web-port', ports.web);
     args.push('--web', WEB, '--client', CLIENT, ...this.options);
     const child = spawn(PROGRAM, args.map(String), { stdio: ['ignore', log, log] });
@@ -98,6 +99,12 @@ export class Daemon {
     const { result, error } = await answer.json();
     if (error) throw new Error(`${method}: ${error.message}`);
     return result;
+  }
+
+  /** How its miner is doing, as the operator sees it. */
+  async status() {
+    const answer = await fetch(new URL('api/miner/status', this.page), { signal: AbortSignal.timeout(20_000) });
+    return answer.json();
   }
 
   /** Ends it at once, as a power cut would. */

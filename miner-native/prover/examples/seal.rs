@@ -17,6 +17,8 @@ use std::time::Instant;
 const TICKET: [u8; 32] = [1; 32];
 const SEED: [u8; 32] = [2; 32];
 const PROVER: [u8; 32] = [0; 32];
+/// The steps from the data to the proof.
+const SEALING: [&str; 6] = ["stage", "pre-commit 1", "pre-commit 2", "check", "commit 1", "commit 2"];
 const MEBI: f64 = (1 << 20) as f64;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -39,7 +41,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     init(Path::new(params), &work.join("parents"))?;
     let files = SectorFiles::new(work.join("sector"));
     walk(size, &files, &mut table)?;
-    println!("{}", serde_json::json!({ "sector": size.bytes(), "steps": table.rows }));
+    let sealing: f64 = SEALING
+        .iter()
+        .filter_map(|step| table.rows.get(*step)?.get("cpu_seconds")?.as_f64())
+        .sum();
+    println!(
+        "{}",
+        serde_json::json!({ "sector": size.bytes(), "sealing_cpu_seconds": sealing, "steps": table.rows })
+    );
     Ok(())
 }
 
@@ -52,11 +61,15 @@ fn walk(size: SectorSize, files: &SectorFiles, table: &mut Table) -> Result<(), 
     let pieces = [piece(size.bytes() / 4)?, piece(size.bytes() / 2)?];
     let mut open = |index: usize| Ok(Box::new(data(pieces[index].padded_size)) as Box<dyn Read>);
     let comm_d = table.step("stage", || write_unsealed(size, files, &pieces, &mut open))?;
-    let p1 = table.step("pre-commit 1", || pre_commit1(&identity, files, TICKET, &pieces))?;
-    let done = table.step("pre-commit 2", || pre_commit2(&identity, files, &p1))?;
+    let p1 = table.step("pre-commit 1", || {
+        pre_commit1(&identity, files, TICKET, &pieces, Implementation::own())
+    })?;
+    let done = table.step("pre-commit 2", || {
+        pre_commit2(&identity, files, &p1, Implementation::own())
+    })?;
     table.step("check", || check_pre_commit(&identity, files, TICKET, &done, &pieces))?;
     let c1 = table.step("commit 1", || commit1(&identity, files, TICKET, SEED, &done, &pieces))?;
-    let proof = table.step("commit 2", || commit2(&identity, &c1))?;
+    let proof = table.step("commit 2", || commit2(&identity, &c1, Implementation::own()))?;
     let sealed = table.step("verify", || {
         verify_seal(size, done.comm_r, comm_d, PROVER, 1, TICKET, SEED, &proof)
     })?;
@@ -66,12 +79,23 @@ fn walk(size: SectorSize, files: &SectorFiles, table: &mut Table) -> Result<(), 
         comm_r: done.comm_r,
         files: files.clone(),
     };
-    let window = table.step("window proof", || window_post(PROVER, size, SEED, &[sector]))?;
+    let window = table.step("window proof", || {
+        window_post(PROVER, size, SEED, &[sector], Implementation::own())
+    })?;
     let stored = table.step("verify window proof", || {
-        verify_window_post(size, SEED, PROVER, &[(1, done.comm_r)], &window)
+        verify_window_post(size, SEED, PROVER, &[(1, done.comm_r)], &window.proof)
     })?;
     let bytes = table.step("unseal a piece", || {
-        unseal_piece(&identity, files, TICKET, comm_d, &pieces, 1, &mut io::sink())
+        unseal_piece(
+            &identity,
+            files,
+            TICKET,
+            comm_d,
+            &pieces,
+            1,
+            &mut io::sink(),
+            Implementation::own(),
+        )
     })?;
     println!("sealed: {sealed}, stored: {stored}, unsealed: {bytes} bytes");
     if !(sealed && stored) {

@@ -145,6 +145,14 @@ pub enum Error {
         /// The panic's text.
         reason: String,
     },
+    /// The own code has no result to give, or a wrong one; filecoin-proofs can be asked instead.
+    #[error("{step} by the own prover was refused: {reason}; filecoin-proofs is to do it")]
+    Refused {
+        /// What was being done.
+        step: &'static str,
+        /// What was wrong.
+        reason: String,
+    },
     /// Saved bytes of an earlier phase cannot be read, or belong to another sector size.
     #[error("the saved output of {step} is damaged: {reason}; do that phase again")]
     DamagedOutput {

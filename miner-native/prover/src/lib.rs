@@ -12,22 +12,28 @@
 #![warn(missing_docs)]
 
 mod error;
+mod implementation;
 mod needs;
 pub mod params;
 mod sector;
 mod session;
 mod size;
+mod snark;
 pub mod usage;
 mod verify;
 
 pub use error::Error;
+pub use implementation::Implementation;
 pub use needs::{Memory, Needs};
+pub use sealdrop_groth16::Report;
+pub use sealdrop_lanes::Kernel;
 pub use sector::{
-    check_pre_commit, clear_cache, commit1, commit2, data_commitment, layout, open_sector, partitions, pre_commit1,
-    pre_commit2, remove_unsealed, unseal_piece, unseal_range, window_post, write_unsealed, OpenPiece, Piece,
-    PlacedPiece, PreCommit, ProvingSector, SectorFiles, SectorIdentity, MAX_WINDOW_SECTORS, MIN_PIECE,
-    PARTITION_PROOF_BYTES, PROOF_BYTES,
+    check_pre_commit, clear_cache, commit1, commit2, commit2_reported, data_commitment, layout, open_sector,
+    partitions, pre_commit1, pre_commit2, remove_unsealed, unseal_piece, unseal_range, window_post, write_unsealed,
+    OpenPiece, Piece, PlacedPiece, PreCommit, ProvingSector, SectorFiles, SectorIdentity, WindowProof,
+    MAX_WINDOW_SECTORS, MIN_PIECE, PARTITION_PROOF_BYTES, PROOF_BYTES,
 };
 pub use session::{init, init_from, session, Session};
 pub use size::SectorSize;
+pub use snark::{break_own_proofs, Refusal};
 pub use verify::{verify_seal, verify_window_post};

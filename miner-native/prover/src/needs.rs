@@ -38,7 +38,7 @@ pub struct Memory {
     pub pre_commit1: u64,
     /// Encoding and the trees.
     pub pre_commit2: u64,
-    /// The zero-knowledge proof.
+    /// The zero-knowledge proof by the own prover. filecoin-proofs, when it has to make it, takes 3, 4 and 6 GiB.
     pub commit2: u64,
 }
 
@@ -52,7 +52,7 @@ impl Needs {
                 Memory {
                     pre_commit1: GIBI / 32,
                     pre_commit2: GIBI / 16,
-                    commit2: 3 * GIBI,
+                    commit2: 3 * GIBI / 4,
                 },
             ),
             SectorSize::S8MiB => (
@@ -60,7 +60,7 @@ impl Needs {
                 Memory {
                     pre_commit1: GIBI / 8,
                     pre_commit2: GIBI / 8,
-                    commit2: 4 * GIBI,
+                    commit2: GIBI,
                 },
             ),
             SectorSize::S512MiB => (
@@ -68,7 +68,7 @@ impl Needs {
                 Memory {
                     pre_commit1: 3 * GIBI / 2,
                     pre_commit2: 2 * GIBI,
-                    commit2: 6 * GIBI,
+                    commit2: 2 * GIBI,
                 },
             ),
             SectorSize::S32GiB => (

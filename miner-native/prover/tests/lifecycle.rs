@@ -1,5 +1,5 @@
-//! A 2 KiB sector from its pieces to a verified proof, a proven window, and its bytes back. The only test with
-//! a real commit 2 (two CPU minutes).
+//! A 2 KiB sector from its pieces to a verified proof, a proven window, and its bytes back, all by the own
+//! code; what the library makes in its place is in `refused.rs` and in the benchmark.
 
 mod fixture;
 
@@ -21,7 +21,7 @@ fn a_sector_is_sealed_proved_and_read_back() {
         &staged.pieces,
     )
     .expect("commit 1");
-    let proof = commit2(&staged.identity, &c1).expect("commit 2");
+    let proof = commit2(&staged.identity, &c1, Implementation::own()).expect("commit 2");
     assert_eq!(proof.len(), PROOF_BYTES);
     only_the_right_claim_verifies(&pre_commit, &proof);
 
@@ -118,7 +118,9 @@ fn window_is_proved(staged: &Staged, pre_commit: &PreCommit) {
     };
     // A last byte of 0xff is out of the field: the crate must make it fit, alike on both sides.
     let randomness = [0xff; 32];
-    let proof = window_post(prover_id(), SIZE, randomness, &[sector]).expect("proves the window");
+    let proof = window_post(prover_id(), SIZE, randomness, &[sector], Implementation::own())
+        .expect("proves the window")
+        .proof;
     let sectors = [(3, pre_commit.comm_r)];
     let verify = |randomness| verify_window_post(SIZE, randomness, prover_id(), &sectors, &proof).expect("can verify");
     assert!(verify(randomness));

@@ -3,7 +3,7 @@
 mod fixture;
 
 use fixture::{bytes, identity, open, piece, SIZE, TICKET};
-use sealdrop_prover::{init, pre_commit1, write_unsealed, SectorFiles};
+use sealdrop_prover::{init, pre_commit1, write_unsealed, Implementation, SectorFiles};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,7 @@ fn a_half_written_parent_cache_is_made_again_and_not_sealed_with() {
     let pieces = [piece(&data[0], 2048)];
     write_unsealed(SIZE, &files, &pieces, &mut open(&data)).expect("stages");
     let last_layer = || {
-        pre_commit1(&identity(1), &files, TICKET, &pieces).expect("labels");
+        pre_commit1(&identity(1), &files, TICKET, &pieces, Implementation::own()).expect("labels");
         let names = fs::read_dir(files.cache()).expect("lists");
         let mut layers: Vec<PathBuf> = names.map(|entry| entry.expect("an entry").path()).collect();
         layers.retain(|path| path.to_string_lossy().contains("layer-"));

@@ -10,8 +10,8 @@ use std::fs;
 fn pre_commit_2_on_a_replica_that_it_already_encoded_gives_the_same_comm_r() {
     let staged = staged(10);
     let p1 = staged.p1(TICKET);
-    let once = pre_commit2(&staged.identity, &staged.files, &p1).expect("once");
-    let twice = pre_commit2(&staged.identity, &staged.files, &p1).expect("twice");
+    let once = pre_commit2(&staged.identity, &staged.files, &p1, Implementation::own()).expect("once");
+    let twice = pre_commit2(&staged.identity, &staged.files, &p1, Implementation::own()).expect("twice");
     assert_eq!(once, twice);
     staged.check(&twice).expect("consistent");
 }
@@ -20,10 +20,10 @@ fn pre_commit_2_on_a_replica_that_it_already_encoded_gives_the_same_comm_r() {
 fn pre_commit_1_ignores_label_files_of_another_ticket() {
     let other = [7; 32];
     let fresh = staged(11);
-    let expected = pre_commit2(&fresh.identity, &fresh.files, &fresh.p1(other)).expect("seals");
+    let expected = pre_commit2(&fresh.identity, &fresh.files, &fresh.p1(other), Implementation::own()).expect("seals");
     let used = staged(11);
     used.p1(TICKET);
-    let found = pre_commit2(&used.identity, &used.files, &used.p1(other)).expect("seals");
+    let found = pre_commit2(&used.identity, &used.files, &used.p1(other), Implementation::own()).expect("seals");
     assert_eq!(found, expected);
 }
 
@@ -48,7 +48,7 @@ fn a_replica_changed_behind_our_back_is_found_before_the_pre_commit() {
 fn labels_of_another_ticket_are_found_before_the_pre_commit() {
     let staged = staged(13);
     let p1 = staged.p1([7; 32]);
-    let pre_commit = pre_commit2(&staged.identity, &staged.files, &p1).expect("seals");
+    let pre_commit = pre_commit2(&staged.identity, &staged.files, &p1, Implementation::own()).expect("seals");
     assert!(matches!(
         staged.check(&pre_commit),
         Err(Error::InconsistentReplica { .. })
@@ -69,7 +69,7 @@ fn a_cut_data_tree_never_leads_to_commitments_that_pass_the_check() {
     let mut cut = whole.clone();
     cut[half..].fill(0);
     fs::write(&tree, &cut).expect("damages the tree");
-    match pre_commit2(&staged.identity, &staged.files, &p1) {
+    match pre_commit2(&staged.identity, &staged.files, &p1, Implementation::own()) {
         Err(Error::Proofs { .. } | Error::Panicked { .. }) => {}
         Err(other) => panic!("unexpected error: {other}"),
         Ok(pre_commit) => assert!(matches!(
@@ -127,15 +127,20 @@ fn a_piece_with_other_bytes_than_declared_is_refused_and_the_old_data_stays() {
 fn saved_output_that_is_damaged_or_of_another_size_is_refused() {
     let staged = staged(19);
     let p1 = staged.p1(TICKET);
-    let cut = pre_commit2(&staged.identity, &staged.files, &p1[..p1.len() / 2]);
+    let cut = pre_commit2(
+        &staged.identity,
+        &staged.files,
+        &p1[..p1.len() / 2],
+        Implementation::own(),
+    );
     assert!(matches!(cut, Err(Error::DamagedOutput { .. })));
     let larger = SectorIdentity {
         size: SectorSize::S8MiB,
         ..staged.identity
     };
-    let other = pre_commit2(&larger, &staged.files, &p1);
+    let other = pre_commit2(&larger, &staged.files, &p1, Implementation::own());
     assert!(matches!(other, Err(Error::DamagedOutput { .. })));
-    let garbage = commit2(&staged.identity, b"{}");
+    let garbage = commit2(&staged.identity, b"{}", Implementation::own());
     assert!(matches!(garbage, Err(Error::DamagedOutput { .. })));
 }
 
@@ -143,7 +148,13 @@ fn saved_output_that_is_damaged_or_of_another_size_is_refused() {
 fn unsealed_data_of_a_wrong_length_is_not_sealed() {
     let staged = staged(20);
     fs::write(staged.files.unsealed(), [0; 2047]).expect("cuts");
-    let result = pre_commit1(&staged.identity, &staged.files, TICKET, &staged.pieces);
+    let result = pre_commit1(
+        &staged.identity,
+        &staged.files,
+        TICKET,
+        &staged.pieces,
+        Implementation::own(),
+    );
     assert!(matches!(
         result,
         Err(Error::WrongLength {
@@ -172,6 +183,7 @@ fn any_range_of_a_piece_is_unsealed_and_nothing_outside_it() {
             1,
             range,
             &mut out,
+            Implementation::own(),
         );
         written.map(|written| (written, out))
     };
@@ -217,6 +229,7 @@ fn a_range_of_a_damaged_replica_is_not_given_though_the_damage_lies_elsewhere_in
         1,
         0..10,
         &mut out,
+        Implementation::own(),
     );
     assert!(
         matches!(refused, Err(Error::PieceMismatch { index: 1, .. })),
@@ -238,7 +251,9 @@ fn a_window_of_three_sectors_takes_two_partitions_and_names_its_faulty_ones() {
     let claims: Vec<_> = sectors.iter().map(|s| (s.sector, s.comm_r)).collect();
     sectors.reverse();
 
-    let proof = window_post(prover_id(), SIZE, SEED, &sectors).expect("proves");
+    let proof = window_post(prover_id(), SIZE, SEED, &sectors, Implementation::own())
+        .expect("proves")
+        .proof;
     assert_eq!(proof.len(), 2 * PARTITION_PROOF_BYTES);
     let verify = |prover_id, claims: &[_], proof: &[u8]| {
         verify_window_post(SIZE, SEED, prover_id, claims, proof).expect("can verify")
@@ -257,12 +272,12 @@ fn a_window_of_three_sectors_takes_two_partitions_and_names_its_faulty_ones() {
     fs::write(sectors[2].files.sealed(), [7; 2048]).expect("damages sector 21");
     fs::remove_file(sectors[1].files.cache().join("p_aux")).expect("removes");
     assert!(matches!(
-        window_post(prover_id(), SIZE, SEED, &sectors),
+        window_post(prover_id(), SIZE, SEED, &sectors, Implementation::own()),
         Err(Error::FaultySectors { sectors, .. }) if sectors == [21, 22]
     ));
     fs::remove_file(sectors[0].files.sealed()).expect("removes");
     assert!(matches!(
-        window_post(prover_id(), SIZE, SEED, &sectors),
+        window_post(prover_id(), SIZE, SEED, &sectors, Implementation::own()),
         Err(Error::FaultySectors { sectors, .. }) if sectors == [23]
     ));
 }
@@ -275,9 +290,15 @@ fn a_sector_given_twice_or_none_is_no_window() {
         comm_r: [1; 32],
         files: staged.files.clone(),
     };
-    let twice = window_post(prover_id(), SIZE, SEED, &[sector.clone(), sector]);
+    let twice = window_post(
+        prover_id(),
+        SIZE,
+        SEED,
+        &[sector.clone(), sector],
+        Implementation::own(),
+    );
     assert!(matches!(twice, Err(Error::DuplicateSector { sector: 24 })));
-    let none = window_post(prover_id(), SIZE, SEED, &[]);
+    let none = window_post(prover_id(), SIZE, SEED, &[], Implementation::own());
     assert!(matches!(none, Err(Error::NoSectors)));
 }
 

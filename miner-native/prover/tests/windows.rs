@@ -32,7 +32,9 @@ fn seven_sectors_are_proved_in_one_window_and_each_of_them_matters() {
     let sectors: Vec<ProvingSector> = all.iter().map(|(staged, sealed)| proving(staged, sealed)).collect();
     assert_eq!(partitions(SIZE, sectors.len()), 4);
     let randomness = [0xab; 32];
-    let proof = window_post(prover_id(), SIZE, randomness, &sectors).expect("proves the window");
+    let proof = window_post(prover_id(), SIZE, randomness, &sectors, Implementation::own())
+        .expect("proves the window")
+        .proof;
     assert_eq!(proof.len(), 4 * PARTITION_PROOF_BYTES);
     let claimed: Vec<(u64, [u8; 32])> = sectors.iter().map(|sector| (sector.sector, sector.comm_r)).collect();
     let verify = |claimed: &[(u64, [u8; 32])], proof: &[u8]| {
@@ -58,12 +60,16 @@ fn a_damaged_sector_is_named_and_the_others_are_proved_without_it() {
     let sectors: Vec<ProvingSector> = all.iter().map(|(staged, sealed)| proving(staged, sealed)).collect();
     fs::write(all[1].0.files.sealed(), vec![0; SIZE.bytes() as usize]).expect("written");
     let randomness = [7; 32];
-    let Err(Error::FaultySectors { sectors: named, .. }) = window_post(prover_id(), SIZE, randomness, &sectors) else {
+    let Err(Error::FaultySectors { sectors: named, .. }) =
+        window_post(prover_id(), SIZE, randomness, &sectors, Implementation::own())
+    else {
         panic!("a replica of zeros proves nothing");
     };
     assert_eq!(named, [2]);
     let rest = [sectors[0].clone(), sectors[2].clone()];
-    let proof = window_post(prover_id(), SIZE, randomness, &rest).expect("the others are whole");
+    let proof = window_post(prover_id(), SIZE, randomness, &rest, Implementation::own())
+        .expect("the others are whole")
+        .proof;
     let claimed: Vec<(u64, [u8; 32])> = rest.iter().map(|sector| (sector.sector, sector.comm_r)).collect();
     assert!(verify_window_post(SIZE, randomness, prover_id(), &claimed, &proof).expect("can verify"));
 }

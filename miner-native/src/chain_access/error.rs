@@ -1,5 +1,6 @@
 //! Why the chain did not do what this node asked of it.
 
+use crate::open_database::DatabaseError;
 use shared::chain::Epoch;
 
 /// An error of the chain or of the way to it.
@@ -49,8 +50,8 @@ pub enum ChainError {
     },
     #[error("{count} messages wait to be settled, as many as the outbox holds: settle those whose work is done")]
     OutboxFull { count: usize },
-    #[error("the outbox's store failed: {0}; check the disk's free space and health")]
-    Store(#[from] sled::Error),
+    #[error("the outbox's store: {0}")]
+    Store(#[from] DatabaseError),
     #[error("the outbox holds a damaged record: {0}; restore the folder from a backup")]
     Damaged(String),
 }

@@ -16,8 +16,9 @@ mod tests;
 
 pub use crate::devnet::{BlockView, MessageSummary, MessageView, PoolView, PreviewView, SupplyView};
 pub use error::ChainError;
-pub use outbox::{MAX_PURPOSE, MAX_UNSETTLED, SETTLED_KEPT};
+pub use outbox::{MAX_PURPOSE, MAX_UNSETTLED, OUTBOX, SCHEMA as OUTBOX_SCHEMA, SETTLED_KEPT};
 
+use crate::open_database::Store;
 use cid::Cid;
 use client::Client;
 use outbox::{OtherChain, Outbox};
@@ -92,7 +93,7 @@ impl Drop for Inner {
 impl ChainAccess {
     /// Connects to the endpoint and goes on with the messages in the outbox, which must be those of `key` on the same
     /// chain. Needs a tokio runtime, on which it follows the head.
-    pub async fn connect(url: &str, outbox: sled::Tree, key: SecretKey) -> Result<Self, ChainError> {
+    pub async fn connect(url: &str, outbox: Arc<dyn Store>, key: SecretKey) -> Result<Self, ChainError> {
         let client = Client::new(url)?;
         let network: NetworkView = client.call("chain.network", json!({})).await?;
         let head: HeadView = client.call("chain.head", json!({})).await?;

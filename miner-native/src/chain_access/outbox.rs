@@ -6,11 +6,12 @@
 
 use super::error::ChainError;
 use crate::failpoint;
+use crate::open_database::{with_prefix, Changes, DatabaseError, Schema, Store, Table};
 use cid::Cid;
 use serde::{Deserialize, Serialize};
 use shared::chain::{Address, SignedMessage};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Longest name of a purpose, in bytes.
 pub const MAX_PURPOSE: usize = 256;
@@ -18,6 +19,22 @@ pub const MAX_PURPOSE: usize = 256;
 pub const SETTLED_KEPT: usize = 1000;
 /// Most messages whose purpose is not settled: far more than a miner has work under way.
 pub const MAX_UNSETTLED: usize = 10_000;
+
+/// The table of messages.
+pub const OUTBOX: Table = Table::index("outbox");
+/// A database of messages alone.
+pub const SCHEMA: Schema = Schema {
+    // "SDob"
+    kind: 0x5344_6f62,
+    tables: &[OUTBOX],
+    format: 1,
+    migrate,
+};
+
+/// There is no earlier format than the first.
+fn migrate(_: &dyn Changes, _: u32) -> Result<(), DatabaseError> {
+    Ok(())
+}
 
 /// Key of the genesis id of the chain that the messages are for; those of messages start with `m`.
 const CHAIN: &[u8] = b"chain";
@@ -46,7 +63,7 @@ pub(super) struct Entry {
 
 /// The outbox, in memory and on the disk.
 pub(super) struct Outbox {
-    tree: sled::Tree,
+    store: Arc<dyn Store>,
     /// Whose messages get their numbers here. Those of an account used before are still sent again.
     account: Address,
     kept: Mutex<Kept>,
@@ -74,29 +91,35 @@ impl Kept {
 
 impl Outbox {
     /// Opens the outbox of the chain with this genesis id; messages for another chain make no sense there.
-    pub fn open(tree: sled::Tree, genesis: &str, account: &Address) -> Result<Result<Self, OtherChain>, ChainError> {
-        match tree.get(CHAIN)? {
-            Some(ours) if ours.as_ref() != genesis.as_bytes() => {
+    pub fn open(
+        store: Arc<dyn Store>,
+        genesis: &str,
+        account: &Address,
+    ) -> Result<Result<Self, OtherChain>, ChainError> {
+        let records = store.read(|records| {
+            let ours = records.get(OUTBOX, CHAIN)?;
+            Ok::<_, DatabaseError>((ours, with_prefix(records, OUTBOX, b"m")?))
+        });
+        let (ours, records) = records?;
+        match ours {
+            Some(ours) if ours != genesis.as_bytes() => {
                 return Ok(Err(OtherChain {
                     ours: String::from_utf8_lossy(&ours).into_owned(),
                 }));
             }
             Some(_) => {}
-            None => {
-                tree.insert(CHAIN, genesis.as_bytes())?;
-                tree.flush()?;
-            }
+            None => store.write(|changes| changes.put(OUTBOX, CHAIN, genesis.as_bytes()))?,
         }
         let mut kept = Kept::default();
-        for record in tree.scan_prefix(b"m") {
-            let (key, value) = record?;
-            let purpose = String::from_utf8(key[1..].to_vec()).map_err(|e| ChainError::Damaged(e.to_string()))?;
-            let entry = ciborium::from_reader(value.as_ref()).map_err(|e| ChainError::Damaged(e.to_string()))?;
+        for (key, value) in records {
+            let purpose = key.get(1..).unwrap_or_default().to_vec();
+            let purpose = String::from_utf8(purpose).map_err(|e| ChainError::Damaged(e.to_string()))?;
+            let entry = ciborium::from_reader(value.as_slice()).map_err(|e| ChainError::Damaged(e.to_string()))?;
             kept.note_mined(&entry, account);
             kept.entries.insert(purpose, entry);
         }
         Ok(Ok(Self {
-            tree,
+            store,
             account: account.clone(),
             kept: Mutex::new(kept),
         }))
@@ -201,9 +224,14 @@ impl Outbox {
             .collect();
         old.sort_unstable();
         let surplus = old.len().saturating_sub(SETTLED_KEPT);
-        for (_, purpose) in old.into_iter().take(surplus) {
-            self.tree.remove(key(&purpose))?;
-            kept.entries.remove(&purpose);
+        if surplus == 0 {
+            return Ok(());
+        }
+        old.truncate(surplus);
+        let remove = |changes: &dyn Changes| old.iter().try_for_each(|(_, gone)| changes.remove(OUTBOX, &key(gone)));
+        self.store.write(remove)?;
+        for (_, purpose) in &old {
+            kept.entries.remove(purpose);
         }
         Ok(())
     }
@@ -229,8 +257,7 @@ impl Outbox {
     }
 
     fn remove(&self, kept: &mut Kept, purpose: &str) -> Result<(), ChainError> {
-        self.tree.remove(key(purpose))?;
-        self.tree.flush()?;
+        self.store.write(|changes| changes.remove(OUTBOX, &key(purpose)))?;
         kept.entries.remove(purpose);
         Ok(())
     }
@@ -238,8 +265,7 @@ impl Outbox {
     fn write(&self, purpose: &str, entry: &Entry) -> Result<(), ChainError> {
         let mut bytes = Vec::new();
         ciborium::into_writer(entry, &mut bytes).expect("writing to a Vec cannot fail");
-        self.tree.insert(key(purpose), bytes)?;
-        self.tree.flush()?;
+        self.store.write(|changes| changes.put(OUTBOX, &key(purpose), &bytes))?;
         Ok(())
     }
 

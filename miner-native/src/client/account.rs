@@ -5,12 +5,14 @@
 
 use super::error::ClientError;
 use super::report::Report;
-use crate::chain_access::{ChainAccess, ChainError};
-use crate::database;
+use crate::chain_access::{ChainAccess, ChainError, OUTBOX, OUTBOX_SCHEMA};
+use crate::open_database::takeover::take_over;
+use crate::open_database::{Memory, Sharing, Sqlite, Store};
 use crate::wallet::Wallet;
 use shared::chain::{Address, AttoFil, SecretKey};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -24,8 +26,8 @@ const FAUCET_PATIENCE: Duration = Duration::from_secs(120);
 const GRANT_BLOCKS: u64 = 2;
 /// Pause between two looks at the balance.
 const FAUCET_PAUSE: Duration = Duration::from_millis(500);
-/// Memory for the cache of a store with a handful of messages, in bytes.
-const CACHE: u64 = 1 << 20;
+/// The file in an outbox' folder.
+const OUTBOX_FILE: &str = "outbox.db";
 
 /// One key, and the way to the chain for it.
 #[derive(Clone)]
@@ -39,8 +41,7 @@ pub struct Account {
 pub struct AccountLock {
     /// Sends the account's messages.
     pub chain: ChainAccess,
-    // Dropped in this order: the store is closed before the lock opens.
-    _store: sled::Db,
+    // Last: the outbox is closed before the lock opens.
     _lock: File,
 }
 
@@ -100,26 +101,18 @@ impl Account {
 
     /// A way to ask the chain. Its outbox is empty and goes away with it: nothing is sent through it.
     pub async fn reader(&self) -> Result<ChainAccess, ClientError> {
-        let config = sled::Config::new().temporary(true).cache_capacity(CACHE);
-        let store = config.open().map_err(|source| self.outbox_error(source))?;
-        self.connect(&store).await
+        self.connect(Arc::new(Memory::default())).await
     }
 
     /// Takes the account for this process, waiting for others.
     pub async fn lock(&self) -> Result<AccountLock, ClientError> {
         let lock = lock_file(&self.dir).await?;
-        let store = self.open_outbox()?;
-        let chain = self.connect(&store).await?;
-        Ok(AccountLock {
-            chain,
-            _store: store,
-            _lock: lock,
-        })
+        let chain = self.connect(self.open_outbox()?).await?;
+        Ok(AccountLock { chain, _lock: lock })
     }
 
-    async fn connect(&self, store: &sled::Db) -> Result<ChainAccess, ClientError> {
-        let tree = store.open_tree("outbox").map_err(|source| self.outbox_error(source))?;
-        let connected = ChainAccess::connect(&self.url, tree, self.key.clone()).await;
+    async fn connect(&self, outbox: Arc<dyn Store>) -> Result<ChainAccess, ClientError> {
+        let connected = ChainAccess::connect(&self.url, outbox, self.key.clone()).await;
         connected.map_err(ClientError::chain)
     }
 
@@ -128,19 +121,26 @@ impl Account {
         self.outbox().exists()
     }
 
-    fn open_outbox(&self) -> Result<sled::Db, ClientError> {
-        let config = sled::Config::new().path(self.outbox()).cache_capacity(CACHE);
-        database::open(&config).map_err(|source| self.outbox_error(source))
+    fn open_outbox(&self) -> Result<Arc<dyn Store>, ClientError> {
+        let folder = self.outbox();
+        let open = |folder: &Path| -> Result<Arc<dyn Store>, ClientError> {
+            let file = folder.join(OUTBOX_FILE);
+            Ok(Arc::new(Sqlite::open(&file, &OUTBOX_SCHEMA, Sharing::Alone)?))
+        };
+        take_over(&folder, |old, new| {
+            let messages = old.tree(Some("outbox"))?;
+            let store = open(new)?;
+            store.write(|changes| {
+                let mut kept = messages.iter();
+                kept.try_for_each(|(key, value)| changes.put(OUTBOX, key, value).map_err(ClientError::from))
+            })
+        })?;
+        open(&folder)
     }
 
     /// Each account's messages have numbers of their own, so each has an outbox of its own.
     fn outbox(&self) -> PathBuf {
         self.dir.join("outboxes").join(self.address().to_string())
-    }
-
-    fn outbox_error(&self, source: sled::Error) -> ClientError {
-        let path = self.outbox();
-        ClientError::Outbox { path, source }
     }
 
     /// What the account holds.

@@ -1,28 +1,43 @@
-//! The client's book: one file a deal, so that any number of processes can work on deals of their own.
+//! The client's book of deals: a database that any number of processes use at once, each working on deals of its own.
 //!
 //! ```text
-//! CLIENT/deals/<id>.deal    a deal's record (CBOR), replaced as a whole
+//! CLIENT/book/deals.db      the deals' records
 //! CLIENT/locks/<id>.lock    held by the process that carries the deal on
 //! ```
-//! Written by [`super::cli_host`] at every step; read by all commands.
+//! Written by [`super::cli_host`] at every step; read by all commands. A deal is found by its names without reading the others.
 
 use super::error::ClientError;
 use super::former;
 use super::source::FileFacts;
-use crate::home::write_whole;
+use crate::open_database::{self, with_prefix, DatabaseError, Order, Records, Schema, Sharing, Sqlite, Table};
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
 use shared::client::DealRecord;
 use shared::wire::cbor::Bytes;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Most deals in a book: every command that looks for a deal reads all of them.
+/// Most deals that are listed: each of them is read.
 pub const MAX_DEALS: usize = 50_000;
-/// Longest record that is read, in bytes: a proposal of 256 KiB, its answer, and the nodes of a 32 GiB file.
-const MAX_RECORD: u64 = 8 * 1024 * 1024;
-const EXTENSION: &str = "deal";
+/// Records that are read at once.
+const PAGE: usize = 64;
+
+/// Records by their ids.
+const DEALS: Table = Table::records("deals");
+/// Name, when it was made, id: a deal has up to three names.
+const NAMES: Table = Table::index("names");
+/// When it was made, id.
+const BY_AGE: Table = Table::index("deals_by_age");
+
+const SCHEMA: Schema = Schema {
+    // "SDbk"
+    kind: 0x5344_626b,
+    tables: &[DEALS, NAMES, BY_AGE],
+    format: 1,
+    migrate: |_, _| Ok(()),
+};
 
 /// One deal as it is kept, in the engine's form.
 pub type Record = DealRecord<LocalFile>;
@@ -37,9 +52,9 @@ pub struct LocalFile {
 }
 
 /// All deals of this client.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Book {
-    deals: PathBuf,
+    deals: Arc<dyn open_database::Store>,
     locks: PathBuf,
 }
 
@@ -58,50 +73,75 @@ pub fn new_id() -> (String, u64) {
     (format!("{created_ms}-{}", hex::encode(random)), created_ms)
 }
 
-fn answers_to(record: &Record, name: &str) -> bool {
-    record.id == name || record.name() == name || record.data_cid().to_string() == name
+/// Everything that the deal may be called by.
+fn names(record: &Record) -> [String; 3] {
+    [record.id.clone(), record.name(), record.data_cid().to_string()]
+}
+
+fn age_key(record: &Record) -> Vec<u8> {
+    [&record.created_ms.to_be_bytes(), record.id.as_bytes()].concat()
 }
 
 impl Book {
     /// Opens the book in `dir`, which is made when it is not there.
     pub fn open(dir: &Path) -> Result<Self, ClientError> {
-        let (deals, locks) = (dir.join("deals"), dir.join("locks"));
-        for folder in [&deals, &locks] {
-            fs::create_dir_all(folder).map_err(ClientError::file("create", folder))?;
-        }
-        Ok(Self { deals, locks })
+        let locks = dir.join("locks");
+        fs::create_dir_all(&locks).map_err(ClientError::file("create", &locks))?;
+        let database = Sqlite::open(&dir.join("book").join("deals.db"), &SCHEMA, Sharing::Shared)?;
+        let book = Self {
+            deals: Arc::new(database),
+            locks,
+        };
+        files::take_over(&book, dir)?;
+        Ok(book)
     }
 
     /// Keeps a record; it is on the disk when this returns. The caller holds the deal's lock.
     pub fn save(&self, record: &Record) -> Result<(), ClientError> {
-        let path = self.path(&record.id);
         let mut bytes = Vec::new();
         ciborium::into_writer(record, &mut bytes).expect("writing to a Vec cannot fail");
-        write_whole(&path, &bytes, 0o600).map_err(ClientError::file("write", path))
+        self.deals.write(|changes| {
+            let before = read(changes, &record.id)?;
+            let gone = before.as_ref().map_or_else(Vec::new, |before| names(before).to_vec());
+            for name in gone.iter().filter(|name| !names(record).contains(name)) {
+                changes.remove(NAMES, &name_key(name, record))?;
+            }
+            for name in names(record) {
+                changes.put(NAMES, &name_key(&name, record), record.id.as_bytes())?;
+            }
+            changes.put(BY_AGE, &age_key(record), record.id.as_bytes())?;
+            Ok(changes.put(DEALS, record.id.as_bytes(), &bytes)?)
+        })
     }
 
     /// Every record, the newest first.
     pub fn all(&self) -> Result<Vec<Record>, ClientError> {
-        let list = fs::read_dir(&self.deals).map_err(ClientError::file("list", &self.deals))?;
-        let mut records = Vec::new();
-        for entry in list {
-            let path = entry.map_err(ClientError::file("list", &self.deals))?.path();
-            if path.extension().is_none_or(|extension| extension != EXTENSION) {
-                continue;
-            }
-            records.push(read(&path)?);
+        let (mut records, mut below) = (Vec::new(), None::<Vec<u8>>);
+        loop {
+            let page = self.deals.read(|view| {
+                let found = view.range(BY_AGE, &[], below.as_deref(), Order::Descending, PAGE)?;
+                let read = |(_, id): &(Vec<u8>, Vec<u8>)| known(view, &String::from_utf8_lossy(id));
+                let page = found.iter().map(read).collect::<Result<Vec<_>, ClientError>>()?;
+                Ok::<_, ClientError>((page, found.last().map(|(key, _)| key.clone())))
+            })?;
+            records.extend(page.0);
             if records.len() > MAX_DEALS {
-                let (path, count) = (self.deals.clone(), MAX_DEALS);
-                return Err(ClientError::BookFull { path, count });
+                return Err(ClientError::BookFull { count: MAX_DEALS });
+            }
+            match page.1 {
+                Some(last) => below = Some(last),
+                None => return Ok(records),
             }
         }
-        records.sort_by(|a, b| (b.created_ms, &b.id).cmp(&(a.created_ms, &a.id)));
-        Ok(records)
     }
 
     /// The newest deal with this CID, this file's CID, or this record name.
     pub fn find(&self, name: &str) -> Result<Option<Record>, ClientError> {
-        Ok(self.all()?.into_iter().find(|record| answers_to(record, name)))
+        self.deals.read(|view| {
+            let found = with_prefix(view, NAMES, &[name.as_bytes(), &[0]].concat())?;
+            let newest = found.last().map(|(_, id)| known(view, &String::from_utf8_lossy(id)));
+            newest.transpose()
+        })
     }
 
     /// As [`Self::find`], an error when there is none.
@@ -112,7 +152,7 @@ impl Book {
 
     /// Reads a record anew: another process may have carried it on.
     pub fn reload(&self, record: &Record) -> Result<Record, ClientError> {
-        read(&self.path(&record.id))
+        self.deals.read(|view| known(view, &record.id))
     }
 
     /// Takes a deal for this process.
@@ -126,28 +166,81 @@ impl Book {
             Err(TryLockError::Error(source)) => Err(ClientError::file("lock", path)(source)),
         }
     }
-
-    fn path(&self, id: &str) -> PathBuf {
-        self.deals.join(format!("{id}.{EXTENSION}"))
-    }
 }
 
-fn read(path: &Path) -> Result<Record, ClientError> {
-    let damaged = |reason: String| ClientError::Damaged {
-        path: path.to_owned(),
-        reason,
-    };
-    let size = fs::metadata(path).map_err(ClientError::file("read", path))?.len();
-    if size > MAX_RECORD {
-        return Err(damaged(format!("it has {size} bytes, more than any record")));
+/// The newest of the records with a name is the last of its keys.
+fn name_key(name: &str, record: &Record) -> Vec<u8> {
+    [name.as_bytes(), &[0], &age_key(record)].concat()
+}
+
+fn read(view: &dyn Records, id: &str) -> Result<Option<Record>, ClientError> {
+    let found = view.get(DEALS, id.as_bytes())?;
+    let parse = |bytes: Vec<u8>| former::read(&bytes).map_err(|e| damaged(id, &e));
+    found.map(parse).transpose()
+}
+
+fn known(view: &dyn Records, id: &str) -> Result<Record, ClientError> {
+    read(view, id)?.ok_or_else(|| damaged(id, &"it is missing"))
+}
+
+fn damaged(id: &str, reason: &dyn std::fmt::Display) -> ClientError {
+    let (table, reason) = (DEALS.name, format!("deal {id}: {reason}"));
+    DatabaseError::Damaged { table, reason }.into()
+}
+
+/// One file a deal, as version 0.1.0 kept them in `CLIENT/deals`.
+mod files {
+    use super::{former, Book, ClientError, Record};
+    use std::fs;
+    use std::path::Path;
+
+    /// Longest record that is read, in bytes: a proposal of 256 KiB, its answer, and the nodes of a 32 GiB file.
+    const MAX_RECORD: u64 = 8 * 1024 * 1024;
+    const EXTENSION: &str = "deal";
+
+    /// Takes over the files of version 0.1.0, if some are there; they are kept beside.
+    pub(super) fn take_over(book: &Book, dir: &Path) -> Result<(), ClientError> {
+        let (old, backup) = (dir.join("deals"), dir.join("deals.0.1.bak"));
+        if !old.is_dir() {
+            return Ok(());
+        }
+        let path = dir.join("takeover.lock");
+        let lock = fs::File::create(&path).map_err(ClientError::file("open", &path))?;
+        lock.lock().map_err(ClientError::file("lock", &path))?;
+        // Another process may have done it meanwhile.
+        if !old.is_dir() {
+            return Ok(());
+        }
+        for entry in fs::read_dir(&old).map_err(ClientError::file("list", &old))? {
+            let path = entry.map_err(ClientError::file("list", &old))?.path();
+            if path.extension().is_some_and(|extension| extension == EXTENSION) {
+                book.save(&read(&path)?)?;
+            }
+        }
+        // FAIL: the process may end here. THEN: the files are read again, before anybody has carried a deal on.
+        fs::rename(&old, &backup).map_err(ClientError::file("rename", &old))?;
+        let folder = fs::File::open(dir).and_then(|folder| folder.sync_all());
+        folder.map_err(ClientError::file("sync", dir))
     }
-    let bytes = fs::read(path).map_err(ClientError::file("read", path))?;
-    former::read(&bytes).map_err(|e| damaged(e.to_string()))
+
+    fn read(path: &Path) -> Result<Record, ClientError> {
+        let damaged = |reason: String| ClientError::Damaged {
+            path: path.to_owned(),
+            reason,
+        };
+        let size = fs::metadata(path).map_err(ClientError::file("read", path))?.len();
+        if size > MAX_RECORD {
+            return Err(damaged(format!("it has {size} bytes, more than any record")));
+        }
+        let bytes = fs::read(path).map_err(ClientError::file("read", path))?;
+        former::read(&bytes).map_err(|e| damaged(e.to_string()))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::open_database::Changes;
     use shared::chain::{AttoFil, Epoch, SecretKey};
     use shared::deal::{ClientDeal, ClientStage, Draft};
     use shared::piece::{Commitment, PieceDigest, SectorSize};
@@ -226,9 +319,46 @@ mod tests {
     fn a_damaged_record_is_named_and_not_skipped() {
         let dir = tempfile::tempdir().unwrap();
         let book = Book::open(dir.path()).unwrap();
-        book.save(&record(1)).unwrap();
-        let damaged = dir.path().join("deals/1-x.deal");
-        fs::write(&damaged, [0xff]).unwrap();
-        assert!(matches!(book.all(), Err(ClientError::Damaged { path, .. }) if path == damaged));
+        let (one, two) = (record(1), record(2));
+        book.save(&one).unwrap();
+        book.save(&two).unwrap();
+        let damage = |changes: &dyn Changes| changes.put(DEALS, two.id.as_bytes(), &[0xff]);
+        book.deals.write(damage).unwrap();
+        assert!(matches!(
+            book.all(),
+            Err(ClientError::Database(DatabaseError::Damaged { reason, .. })) if reason.contains(&two.id)
+        ));
+    }
+
+    #[test]
+    fn a_deal_is_found_by_the_newest_record_with_its_files_cid_and_by_no_name_that_it_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let book = Book::open(dir.path()).unwrap();
+        let (mut old, mut new) = (record(1), record(1));
+        (old.created_ms, new.created_ms) = (5, 6);
+        book.save(&new).unwrap();
+        book.save(&old).unwrap();
+        assert_eq!(book.find(&new.data_cid().to_string()).unwrap(), Some(new.clone()));
+        assert_eq!(book.all().unwrap(), [new.clone(), old]);
+        new.cid = Some("a".into());
+        book.save(&new).unwrap();
+        new.cid = Some("b".into());
+        book.save(&new).unwrap();
+        assert_eq!((book.find("a").unwrap(), book.find("b").unwrap()), (None, Some(new)));
+    }
+
+    #[test]
+    fn the_files_of_version_0_1_are_taken_over_once_and_kept_beside() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, old) = (record(1), dir.path().join("deals"));
+        fs::create_dir(&old).unwrap();
+        let mut bytes = Vec::new();
+        ciborium::into_writer(&one, &mut bytes).unwrap();
+        fs::write(old.join(format!("{}.deal", one.id)), bytes).unwrap();
+        for _ in 0..2 {
+            let book = Book::open(dir.path()).unwrap();
+            assert_eq!(book.all().unwrap(), [one.clone()]);
+        }
+        assert!(!old.exists() && dir.path().join("deals.0.1.bak").is_dir());
     }
 }

@@ -5,14 +5,16 @@ use super::book::{Book, Record};
 use super::chain::AccountChain;
 use super::error::ClientError;
 use super::miner_connection::{MinerConnection, Patience};
+use super::network::NetworkError;
 use super::report::{Gauge, Report};
 use super::serving::{Offers, Served};
 use super::source::FileFacts;
 use super::Session;
 use crate::miner::now_ms;
+use shared::chain::view::HeadView;
 use shared::chain::{AttoFil, ChannelId, SecretKey};
 use shared::client::engine::is_accepted;
-use shared::client::{ClientHost, Event, Order};
+use shared::client::{Awaited, ClientHost, Event, Order, Woken};
 use shared::deal::{ClientStage, DealState, Refund};
 use shared::piece::node::node_cid;
 use shared::wire::Cbor;
@@ -75,6 +77,7 @@ pub struct CliHost {
     /// How long the miner may take to answer; `None`: as long as the protocol allows.
     ask_limit: Option<Duration>,
     served: RefCell<Option<watch::Receiver<Served>>>,
+    heads: RefCell<watch::Receiver<HeadView>>,
     gauge: RefCell<Option<(Gauge, Phase)>>,
     patience: RefCell<Patience>,
 }
@@ -102,6 +105,7 @@ impl CliHost {
             connection: Mutex::default(),
             ask_limit: None,
             served: RefCell::default(),
+            heads: RefCell::new(session.chain.heads()),
             gauge: RefCell::default(),
             patience: RefCell::default(),
         })
@@ -143,17 +147,20 @@ impl CliHost {
         self.patience.borrow_mut().over(&self.report);
     }
 
-    /// Lets the miner fetch and seal for a moment.
-    pub async fn pause(&self, milliseconds: u64) {
-        let end = tokio::time::Instant::now() + Duration::from_millis(milliseconds);
+    /// Shows how far the transfer is, again and again; returns when the file that is served cannot be read any more.
+    async fn show_transfer(&self) {
         loop {
             self.show_bytes();
-            let left = end.saturating_duration_since(tokio::time::Instant::now());
-            if left.is_zero() {
+            if self.is_unreadable() {
                 return;
             }
-            tokio::time::sleep(left.min(SHOW)).await;
+            tokio::time::sleep(SHOW).await;
         }
+    }
+
+    fn is_unreadable(&self) -> bool {
+        let served = self.served.borrow();
+        served.as_ref().is_some_and(|served| served.borrow().unreadable)
     }
 
     /// Shows that something goes on.
@@ -319,14 +326,40 @@ impl ClientHost for CliHost {
         };
         let silent = |_| ClientError::Peer {
             miner: record.deal.draft.miner.clone(),
-            source: super::network::NetworkError::Timeout,
+            source: NetworkError::Timeout,
         };
         tokio::time::timeout(limit, asking).await.map_err(silent)?
     }
 
+    fn lacks_protocol(error: &ClientError) -> bool {
+        matches!(
+            error,
+            ClientError::Peer {
+                source: NetworkError::Protocol(_),
+                ..
+            }
+        )
+    }
+
+    async fn wait(&self, most_ms: u64, awaited: Awaited) -> Woken {
+        let mut heads = self.heads.borrow().clone();
+        let block = async {
+            match awaited {
+                Awaited::Block if heads.changed().await.is_ok() => {}
+                _ => std::future::pending().await,
+            }
+        };
+        let woken = tokio::select! {
+            () = self.show_transfer() => Woken::Called,
+            () = block => Woken::Block,
+            () = tokio::time::sleep(Duration::from_millis(most_ms)) => Woken::Time,
+        };
+        self.heads.replace(heads);
+        woken
+    }
+
     async fn file_is_same(&self, record: &mut Record) -> Result<bool, ClientError> {
-        let served = self.served.borrow().as_ref().map(|served| *served.borrow());
-        if served.is_some_and(|served| served.unreadable) {
+        if self.is_unreadable() {
             self.withdraw(record);
         }
         // A file that cannot be looked at is not there.
@@ -363,6 +396,7 @@ impl ClientHost for CliHost {
     async fn file_is_not_needed(&self, record: &Record) -> Result<(), ClientError> {
         // It is the user's; only the offer ends.
         self.session.offers.withdraw(record.data_cid(), &record.id);
+        self.served.replace(None);
         Ok(())
     }
 }

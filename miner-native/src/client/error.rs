@@ -3,6 +3,7 @@
 use super::book::Record;
 use super::network::NetworkError;
 use crate::chain_access::ChainError;
+use crate::open_database::DatabaseError;
 use crate::wallet::WalletError;
 use cid::Cid;
 use shared::chain::{Address, AttoFil, Epoch};
@@ -136,8 +137,8 @@ pub enum ClientError {
     Busy { deal: String },
     #[error("another sealdrop process has held {} for {seconds} seconds; wait for it to end, then try again", path.display())]
     AccountBusy { path: PathBuf, seconds: u64 },
-    #[error("the book {} holds {count} deals, as many as it takes; move finished ones away", path.display())]
-    BookFull { path: PathBuf, count: usize },
+    #[error("the book holds more than {count} deals, more than are listed at once")]
+    BookFull { count: usize },
     #[error("this deal belongs to the chain {ours}, and {url} serves the chain {theirs}; name the deal's own chain with --chain URL")]
     OtherChain { url: String, ours: String, theirs: String },
     #[error("voucher on line {line}: {reason}; a voucher is one line of `sealdrop client vouchers export`, as it was printed")]
@@ -152,8 +153,8 @@ pub enum ClientError {
     TooManyVouchers { path: PathBuf, most: u64 },
     #[error(transparent)]
     Wallet(#[from] WalletError),
-    #[error("the account's message store {} cannot be opened: {source}; check its permissions and the free space", path.display())]
-    Outbox { path: PathBuf, source: sled::Error },
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
     #[error("the libp2p node cannot start: {0}")]
     Node(String),
     #[error("deal {deal} does not hold: {failed}")]

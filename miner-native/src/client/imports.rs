@@ -111,6 +111,8 @@ impl Imports {
         file.sync_all().map_err(ClientError::file("write", &partial.0))?;
         let place = data.join(summary.data_cid.to_string());
         fs::rename(&partial.0, &place).map_err(ClientError::file("write", &place))?;
+        let synced = File::open(&data).and_then(|folder| folder.sync_all());
+        synced.map_err(ClientError::file("sync", &data))?;
         let (file, names) = (FileFacts::of(&place)?, summary.into());
         let import = Import { file, names };
         self.save(&import)?;

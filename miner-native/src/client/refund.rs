@@ -8,7 +8,8 @@ use super::error::ClientError;
 use super::report::Report;
 use super::Session;
 use shared::chain::Epoch;
-use shared::client::{engine, refunds};
+use shared::client::following::retry_ms;
+use shared::client::{engine, refunds, Awaited, ClientHost};
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,8 +19,8 @@ const PASSING_LIMIT: Duration = Duration::from_secs(5);
 const PASSING_MOST: usize = 8;
 /// How long a deal's miner is asked for its last word in passing: one that is there answers at once.
 const LAST_WORD_LIMIT: Duration = Duration::from_secs(2);
-/// Pause between two looks at the height while a channel's end is waited for.
-const PAUSE: Duration = Duration::from_secs(1);
+/// Longest wait for a block before the height is looked at all the same while a channel's end is waited for, in milliseconds.
+const PAUSE_MS: u64 = 10_000;
 
 /// Goes on with the refund of a failed deal as far as it goes now, and says how it stands.
 pub async fn go_on(session: &Session, record: &Record) -> Result<Record, ClientError> {
@@ -50,7 +51,7 @@ pub async fn follow(session: &Session, record: &Record) -> Result<Record, Client
             Ok(head) => head.height,
             Err(error) => {
                 host.bear(error, &record)?;
-                host.pause(shared::client::pace::retry(u32::MAX)).await;
+                host.wait(retry_ms(u32::MAX), Awaited::Call).await;
                 continue;
             }
         };
@@ -59,7 +60,7 @@ pub async fn follow(session: &Session, record: &Record) -> Result<Record, Client
             Some(end) if height < end => {
                 let text = format!("waiting for block {end}, with which channel {id} ends");
                 gauge.get_or_insert_with(|| session.report.wait(&text)).at(height.0);
-                tokio::time::sleep(PAUSE).await;
+                host.wait(PAUSE_MS, Awaited::Block).await;
             }
             _ => {
                 gauge = None;

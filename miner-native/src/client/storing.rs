@@ -8,8 +8,7 @@ use super::error::ClientError;
 use super::proposing::{self, Order, Prepared};
 use super::source::Piece;
 use super::Session;
-use shared::client::pace::{self, Pace};
-use shared::client::{engine, refunds, Next};
+use shared::client::{engine, refunds, Awaited, ClientHost, Following, Next};
 use shared::deal::ClientStage;
 use std::path::Path;
 use std::time::Duration;
@@ -17,6 +16,8 @@ use tokio::time::Instant;
 
 /// Blocks that a deal lasts unless the user says otherwise.
 pub const DEFAULT_DURATION: u64 = 10_000;
+/// Longest wait for a block before a proof-of-spacetime is looked for all the same, in milliseconds.
+const PROOF_NEWS_MS: u64 = 10_000;
 /// How long a command waits for the first proof-of-spacetime: longer than a proving period with its grace on a devnet.
 const PROOF_PATIENCE: Duration = Duration::from_secs(3 * 3600);
 
@@ -114,20 +115,18 @@ async fn carry_on(
 }
 
 async fn step_until(record: &mut Record, host: &CliHost, until: Until) -> Result<(), ClientError> {
-    let mut pace = Pace::default();
+    let mut following = Following::default();
     // A deal that is accepted already is asked about: the miner may be further than the book.
     let mut asked = false;
     while !(asked && until.is_reached(&record.deal.stage)) {
-        let outcome = engine::step(record, host).await;
-        let wait = pace.after(&outcome);
-        match outcome {
+        match following.turn(record, host).await {
             Ok(Next::Settled) => return Ok(()),
             Ok(_) => host.answered(),
             Err(error) => host.bear(error, record)?,
         }
         asked = true;
         if !until.is_reached(&record.deal.stage) {
-            host.pause(wait).await;
+            following.rest(host).await;
         }
     }
     Ok(())
@@ -147,7 +146,7 @@ async fn see_proof(record: &mut Record, host: &CliHost) -> Result<(), ClientErro
             return Err(ClientError::NotProven { deal, minutes });
         }
         if !record.is_proven() {
-            host.pause(pace::WATCH / 3).await;
+            host.wait(PROOF_NEWS_MS, Awaited::Block).await;
         }
     }
     host.withdraw(record);

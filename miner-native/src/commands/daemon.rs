@@ -48,7 +48,7 @@ pub struct Arguments {
     /// Folder of the browser client, served at /client/
     #[arg(long, value_name = "DIR")]
     client: Option<PathBuf>,
-    /// How long a sector waits for more pieces after its first [default: as set last; at first 10s]
+    /// How long a sector waits for more pieces after its first [default: as set last; at first 3s]
     #[arg(long, value_name = "SPAN", value_parser = span::parse)]
     auto_seal: Option<Duration>,
     /// How long an accepted deal waits for its data [default: as set last; at first 24h]

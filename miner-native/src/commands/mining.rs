@@ -6,7 +6,7 @@ use super::output::{columns, Output};
 use super::target::{DaemonPort, Target};
 use crate::miner::now_ms;
 use crate::operator::{Filling, IntakeStatus, MiningStatus, Operator, ProvingStatus, ScrubStatus};
-use crate::prover::{JobState, JobView};
+use crate::prover::{JobState, JobView, OwnCodeStatus};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use shared::sector::explain::span;
@@ -145,6 +145,7 @@ fn described(status: &MiningStatus) -> String {
         ["sectors being sealed".to_owned(), status.sealing.to_string()],
         ["waiting to be sealed".to_owned(), waiting(&status.intake)],
         ["scrubbed".to_owned(), scrubbed(&status.scrub)],
+        ["prover".to_owned(), prover(&status.own_prover)],
     ];
     rows.extend(status.packing.iter().map(|filling| {
         let Filling {
@@ -180,6 +181,20 @@ fn proof(proving: &ProvingStatus) -> String {
         .unwrap_or_default();
     let time = proving.expected_ms.map_or("unknown".into(), span);
     format!("{time}{of} ({})", proving.basis)
+}
+
+fn prover(own: &OwnCodeStatus) -> String {
+    if !own.enabled {
+        return "filecoin-proofs alone (`sealdrop config sealing.ownProver true` turns the own code on)".into();
+    }
+    let refused = match &own.last_refusal {
+        None => "none refused".to_owned(),
+        Some(last) => format!("{} refused and done by filecoin-proofs, the last: {last}", own.refusals),
+    };
+    format!(
+        "own code ({}); {} proofs since the start, {refused}",
+        own.kernel, own.proofs
+    )
 }
 
 fn waiting(intake: &IntakeStatus) -> String {

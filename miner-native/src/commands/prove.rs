@@ -1,6 +1,6 @@
 //! `sealdrop prove`, hidden: what the daemon starts itself as for a proof ([`crate::prover::child`]).
 
-use crate::prover::child::{serve, ServeError, Task, DAMAGED};
+use crate::prover::child::{serve, ServeError, Task, DAMAGED, REFUSED};
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,6 +21,9 @@ pub struct Arguments {
     parents: PathBuf,
     #[arg(long)]
     official: bool,
+    /// Have filecoin-proofs make it
+    #[arg(long)]
+    library: bool,
 }
 
 fn prover_id(text: &str) -> Result<[u8; 32], String> {
@@ -38,11 +41,16 @@ pub fn run(arguments: Arguments) -> ExitCode {
         params: arguments.params,
         parents: arguments.parents,
         official: arguments.official,
+        library: arguments.library,
     };
     match serve(&task) {
         Ok(proof) => {
             println!("{}", hex::encode(proof));
             ExitCode::SUCCESS
+        }
+        Err(ServeError::Prover(sealdrop_prover::Error::Refused { reason, .. })) => {
+            eprintln!("{reason}");
+            ExitCode::from(REFUSED)
         }
         Err(error) => {
             eprintln!("{error}");

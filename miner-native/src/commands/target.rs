@@ -4,20 +4,20 @@
 //! chain of another.
 
 use super::error::CommandError;
-use crate::chain_access::{ChainAccess, ChainError};
+use crate::chain_access::ChainAccess;
 use crate::client::account::rpc_url;
 use crate::client::{Account, ClientError, DEFAULT_CHAIN};
 use crate::home::Home;
+use crate::open_database::Memory;
 use crate::operator::{Operator, OperatorError};
 use crate::wallet::{random_key, Wallet, WalletError};
 use clap::Args;
 use shared::chain::Address;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Where the daemon's web listener is unless the home or the user says otherwise.
 const DEFAULT_WEB: &str = "http://127.0.0.1:4400";
-/// Memory for the cache of a store that holds nothing, in bytes.
-const CACHE: u64 = 1 << 20;
 
 /// The options of every command that asks or changes a node or its chain.
 #[derive(Debug, Clone, Args)]
@@ -56,11 +56,8 @@ impl Target {
     /// A way to ask the chain, without an account: nothing can be sent through it.
     pub async fn chain(&self) -> Result<ChainAccess, CommandError> {
         // Its outbox is empty and goes away with it, and so does its key.
-        let store = sled::Config::new().temporary(true).cache_capacity(CACHE).open();
-        let outbox = store.and_then(|store| store.open_tree("outbox"));
-        let outbox = outbox.map_err(ChainError::from)?;
         let url = rpc_url(&self.chain_url()?);
-        Ok(ChainAccess::connect(&url, outbox, random_key()).await?)
+        Ok(ChainAccess::connect(&url, Arc::new(Memory::default()), random_key()).await?)
     }
 
     /// The account `from`, or that of the client's default key. Keys are looked for in the client's wallet, then in that

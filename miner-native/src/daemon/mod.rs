@@ -20,7 +20,7 @@ use crate::prover::{Prover, ProverError};
 use crate::registration::{self, RegistrationError};
 use crate::settings::{Keeper, SettingsChange, SettingsError};
 use crate::staging::{Staging, StagingError};
-use crate::store::{Store, StoreError};
+use crate::store::{MinerStore, StoreError};
 use crate::wallet::{Wallet, WalletError};
 use crate::web::{self, WebConfig, WebError};
 use crate::{ending, proving, redeeming, scrubbing, sealing, slashing};
@@ -183,7 +183,6 @@ async fn live(config: DaemonConfig, home: Home, proofs: &dyn Proofs) -> Result<(
     let Running {
         devnet,
         mut chain_task,
-        miner,
         mut web_task,
         ..
     } = running;
@@ -203,7 +202,6 @@ async fn live(config: DaemonConfig, home: Home, proofs: &dyn Proofs) -> Result<(
     if !chain_task.is_finished() && tokio::time::timeout(FAREWELL, &mut chain_task).await.is_err() {
         tracing::warn!("the chain did not finish its work in time; it is taken up at the next start");
     }
-    miner.store.flush()?;
     ended
 }
 
@@ -291,9 +289,9 @@ async fn start_miner(
     host: &Host,
 ) -> Result<Miner, DaemonError> {
     let dir = home.miner();
-    let store = Store::open(&dir.join("store"))?;
+    let store = MinerStore::open(&dir.join("store"))?;
     let worker: SecretKey = Wallet::open(dir.join("wallet"))?.default_key()?;
-    let chain = ChainAccess::connect(chain_url, store.outbox()?, worker.clone()).await?;
+    let chain = ChainAccess::connect(chain_url, store.outbox(), worker.clone()).await?;
     let policy = chain.network().await?.policy;
     let peer = host.peer_id();
     let view = registration::register(&chain, &store, config.sector_size, &peer.to_bytes(), &peer.to_string()).await?;
@@ -306,13 +304,12 @@ async fn start_miner(
         sector_size: config.sector_size,
         policy,
         settings: Keeper::new(kept),
-        prover: Prover::start(engine, config.sector_size, store.rates()?),
+        prover: Prover::start(engine, config.sector_size, store.rates()),
         store,
         staging: Staging::open(dir.join("staging"))?,
         chain,
         verifier: proofs.verifier(),
         intake: Intake::default(),
-        deciding: tokio::sync::Mutex::new(()),
         redeeming: tokio::sync::Mutex::new(()),
         received: Notify::new(),
         seal_now: Notify::new(),

@@ -1,5 +1,6 @@
 //! What stops the development chain from opening, making a block or serving.
 
+use crate::open_database::DatabaseError;
 use crate::wallet::WalletError;
 use shared::chain::state::GenesisError;
 use std::net::SocketAddr;
@@ -41,8 +42,8 @@ pub enum DevnetError {
     NotLoopback { address: SocketAddr },
     #[error("cannot create {dir}: {source}")]
     Folder { dir: PathBuf, source: std::io::Error },
-    #[error("the chain's store failed: {0}; check the disk's free space and health")]
-    Store(#[from] sled::Error),
+    #[error("the chain's store: {0}")]
+    Store(#[from] DatabaseError),
     #[error("the chain's store holds a damaged {what}: {reason}; restore the folder from a backup, or move it away to begin anew")]
     Damaged { what: &'static str, reason: String },
     #[error("no network can start like this: {0}")]

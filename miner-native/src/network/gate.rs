@@ -1,4 +1,4 @@
-//! How many exchanges run at once, so that no peer takes all the room.
+//! How many exchanges run at once, so that no peer takes all the room. Watches, which stay open, have room of their own.
 
 use libp2p::PeerId;
 use std::collections::BTreeMap;
@@ -8,9 +8,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 const MAX_EXCHANGES: usize = 128;
 /// Exchanges that one peer may have at once: a page asks about several deals.
 const MAX_EXCHANGES_OF_A_PEER: usize = 16;
+/// Watches that may be open at once, of all peers together: each costs a stream and a small task.
+const MAX_WATCHES: usize = 512;
+/// Watches that one peer may have open at once, one for each deal that it waits for: as many as it may have to deliver.
+const MAX_WATCHES_OF_A_PEER: usize = 64;
+
 /// Counts exchanges, by peer.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Gate {
+    most: usize,
+    most_of_a_peer: usize,
     present: Arc<Mutex<BTreeMap<PeerId, usize>>>,
 }
 
@@ -22,12 +29,31 @@ pub(super) struct Place {
 }
 
 impl Gate {
+    /// For exchanges that are answered at once.
+    pub(super) fn of_exchanges() -> Self {
+        Self::of(MAX_EXCHANGES, MAX_EXCHANGES_OF_A_PEER)
+    }
+
+    /// For watches.
+    pub(super) fn of_watches() -> Self {
+        Self::of(MAX_WATCHES, MAX_WATCHES_OF_A_PEER)
+    }
+
+    fn of(most: usize, most_of_a_peer: usize) -> Self {
+        let present = Arc::default();
+        Self {
+            most,
+            most_of_a_peer,
+            present,
+        }
+    }
+
     /// A place for an exchange with this peer; `None` when there is no room for it.
     pub(super) fn enter(&self, peer: PeerId) -> Option<Place> {
         let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
         let all: usize = present.values().sum();
         let own = present.get(&peer).copied().unwrap_or(0);
-        if all >= MAX_EXCHANGES || own >= MAX_EXCHANGES_OF_A_PEER {
+        if all >= self.most || own >= self.most_of_a_peer {
             return None;
         }
         present.insert(peer, own + 1);
@@ -56,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_peer_has_a_bounded_share_of_the_room_and_gives_it_back() {
-        let gate = Gate::default();
+        let gate = Gate::of_exchanges();
         let (greedy, other) = (PeerId::random(), PeerId::random());
         let places: Vec<_> = (0..MAX_EXCHANGES_OF_A_PEER)
             .map(|_| gate.enter(greedy).unwrap())
@@ -69,8 +95,20 @@ mod tests {
     }
 
     #[test]
+    fn watches_that_stay_open_take_no_room_from_exchanges() {
+        let (exchanges, watches, peer) = (Gate::of_exchanges(), Gate::of_watches(), PeerId::random());
+        let open: Vec<_> = (0..MAX_WATCHES_OF_A_PEER)
+            .map(|_| watches.enter(peer).unwrap())
+            .collect();
+        assert!(watches.enter(peer).is_none() && watches.enter(PeerId::random()).is_some());
+        assert!(exchanges.enter(peer).is_some());
+        drop(open);
+        assert!(watches.enter(peer).is_some());
+    }
+
+    #[test]
     fn all_peers_together_have_bounded_room() {
-        let gate = Gate::default();
+        let gate = Gate::of_exchanges();
         let places: Vec<_> = (0..MAX_EXCHANGES)
             .filter_map(|_| gate.enter(PeerId::random()))
             .collect();

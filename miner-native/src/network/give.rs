@@ -91,13 +91,10 @@ impl Giver {
 
     /// Whether a proven sector holds the piece.
     fn holds(&self, data: &Cid) -> Result<bool, ExchangeError> {
-        for record in self.miner.store.sectors() {
-            let sector = record?.sector;
-            if sector.effect() == SectorEffect::Prove && sector.pieces.iter().any(|piece| piece.data_cid == *data) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        let sectors = self.miner.store.sectors_with(data)?;
+        Ok(sectors
+            .iter()
+            .any(|record| record.sector.effect() == SectorEffect::Prove))
     }
 
     /// Unseals, which takes seconds to hours by the sector's size, and sends an empty chunk now and then, so that the
@@ -127,8 +124,8 @@ impl Giver {
         if let Some(path) = self.miner.staging.whole(data, size) {
             return Ok(Some(path));
         }
-        for record in self.miner.store.sectors() {
-            let sector = record?.sector;
+        for record in self.miner.store.sectors_with(data)? {
+            let sector = record.sector;
             let index = sector.pieces.iter().position(|piece| piece.data_cid == *data);
             let (Some(index), SectorEffect::Prove, Some(sealed)) = (index, sector.effect(), sector.sealed()) else {
                 continue;

@@ -77,7 +77,7 @@ pub(crate) enum ExchangeError {
 
 /// Serves peers until the process ends.
 pub fn serve(miner: Arc<Miner>, host: &Host, pulls: Pulls, explainer: Explainer) -> Result<(), NetworkError> {
-    let gate = Gate::default();
+    let gate = Gate::of_exchanges();
     let (proposals, for_pulls) = (miner.clone(), pulls.clone());
     accept(
         host,
@@ -85,6 +85,14 @@ pub fn serve(miner: Arc<Miner>, host: &Host, pulls: Pulls, explainer: Explainer)
         gate.clone(),
         EXCHANGE_LIMIT,
         move |peer, stream| propose::answer(proposals.clone(), for_pulls.clone(), peer, stream),
+    )?;
+    let (watches, for_watches) = (miner.clone(), pulls.clone());
+    accept(
+        host,
+        protocol::WATCH_DEAL,
+        Gate::of_watches(),
+        EXCHANGE_LIMIT,
+        move |peer, stream| query::watch(watches.clone(), for_watches.clone(), peer, stream),
     )?;
     let queries = miner.clone();
     accept(

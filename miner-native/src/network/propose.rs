@@ -6,13 +6,14 @@ use super::{frames, ExchangeError};
 use crate::failpoint;
 use crate::intake;
 use crate::miner::{now_ms, Miner};
+use crate::open_database::blocking;
 use crate::staging::StagingError;
-use crate::store::{DealRecord, StoreError};
+use crate::store::{DealRecord, Decision, Known, StoreError};
 use cid::Cid;
 use libp2p::{PeerId, Stream};
+use shared::chain::Epoch;
 use shared::deal::{
-    review, AskTerms, DealState, MinerDeal, MinerEffect, Rejection, RejectionCode, Response, ReviewContext,
-    SignedProposal,
+    review, AskTerms, DealState, MinerDeal, Rejection, RejectionCode, Response, ReviewContext, SignedProposal,
 };
 use shared::payment::ChannelFacts;
 use std::sync::Arc;
@@ -21,9 +22,9 @@ use std::time::Duration;
 /// How long the channel's message may take to get into a block (spec §4.3).
 const CHANNEL_WAIT: Duration = Duration::from_secs(120);
 /// Deals whose piece is awaited, at most; further proposals are told to come back.
-const MAX_AWAITED: usize = 256;
+const MAX_AWAITED: u64 = 256;
 /// Of those, deals that one peer proposed, at most: others get their turn.
-const MAX_AWAITED_OF_A_PEER: usize = 64;
+const MAX_AWAITED_OF_A_PEER: u64 = 64;
 /// The answer while the operator has stopped mining. It is not kept: the same proposal may be accepted later.
 const NOT_MINING: &str = "this miner takes no new deals at present: its operator has stopped mining";
 /// Disk that sealing a sector takes, in sectors: the data, the replica, and the cache of layers and trees.
@@ -75,61 +76,90 @@ pub(crate) async fn decide(
     }
     context.channel = channel(miner, &signed).await?;
     context.height = miner.chain.heads().borrow().height;
-    let (miner, source) = (miner.clone(), peer.to_string());
-    // One decision at a time, so that a channel and the disk's room are promised once.
-    let _turn = miner.deciding.lock().await;
-    settle(&miner, signed, context, source)
+    settle(miner, &signed, &context, &peer.to_string())
 }
 
 /// Decides on what is known, and keeps the decision.
 fn settle(
     miner: &Miner,
-    signed: SignedProposal,
-    mut context: ReviewContext,
-    source: String,
+    signed: &SignedProposal,
+    context: &ReviewContext,
+    source: &str,
 ) -> Result<Response, ExchangeError> {
+    // What takes long, such as many signatures, is not done in the transaction.
+    let verdict = blocking(|| review(signed, context));
+    let late = match &verdict {
+        Ok(()) => crate::packing::too_late(miner, signed, context.height)?,
+        Err(_) => None,
+    };
+    let decided = miner.store.decide(signed, source, |known| {
+        if let Some(deal) = &known.deal {
+            return Ok(Decision::Answer(Ok(deal.deal.response())));
+        }
+        let verdict = match known.channel_is_promised {
+            true => review(
+                signed,
+                &ReviewContext {
+                    channel_is_promised: true,
+                    ..context.clone()
+                },
+            ),
+            false => verdict.clone(),
+        };
+        Ok(conclude(
+            miner,
+            signed,
+            source,
+            context.height,
+            verdict,
+            late.as_deref(),
+            known,
+        ))
+    });
+    match decided {
+        Err(full @ StoreError::TooManyDeals) => {
+            Ok(refusal(signed.cid(), RejectionCode::TooManyDeals, full.to_string()))
+        }
+        other => other?,
+    }
+}
+
+/// What the verdict becomes with what else is known.
+fn conclude(
+    miner: &Miner,
+    signed: &SignedProposal,
+    source: &str,
+    height: Epoch,
+    verdict: Result<(), Rejection>,
+    late: Option<&str>,
+    known: &Known,
+) -> Decision<Result<Response, ExchangeError>> {
     let cid = signed.cid();
-    if let Some(known) = miner.store.deal(&cid)? {
-        return Ok(known.deal.response());
-    }
-    let payment = &signed.proposal.payment;
-    if let Some(id) = payment.channel {
-        context.channel_is_promised = miner.store.promised(&payment.payer, id)?.is_some();
-    }
-    let verdict = review(&signed, &context);
     if verdict.is_ok() {
-        if let Some(reason) = crate::packing::too_late(miner, &signed, context.height)? {
-            return Ok(refusal(cid, RejectionCode::DurationTooShort, reason));
+        if let Some(reason) = late {
+            return Decision::Answer(Ok(refusal(cid, RejectionCode::DurationTooShort, reason)));
         }
         let size = signed.size();
-        let refused = match no_room(miner, size, &source)? {
-            None => intake::refuses(miner, size)?,
-            refused => refused,
+        let refused = match no_room(miner, size, known) {
+            Ok(None) => intake::refuses(miner, known.unsealed, size),
+            Ok(refused) => refused,
+            Err(error) => return Decision::Answer(Err(error)),
         };
         if let Some((code, reason)) = refused {
-            return Ok(refusal(cid, code, reason));
+            return Decision::Answer(Ok(refusal(cid, code, reason)));
         }
     }
     let deal = match verdict {
-        Ok(()) => MinerDeal::accepted(signed, context.height),
-        Err(rejection) => MinerDeal::rejected(signed, rejection.message, context.height),
+        Ok(()) => MinerDeal::accepted(signed.clone(), height),
+        Err(rejection) => MinerDeal::rejected(signed.clone(), rejection.message, height),
     };
+    let response = deal.response();
     let record = DealRecord {
         deal,
         created_ms: now_ms(),
-        source,
+        source: source.to_owned(),
     };
-    let response = record.deal.response();
-    match response.state {
-        DealState::Accepted => match miner.store.accept(&record) {
-            Err(full @ StoreError::TooManyDeals) => {
-                return Ok(refusal(cid, RejectionCode::TooManyDeals, full.to_string()))
-            }
-            other => other?,
-        },
-        _ => miner.store.refuse(&record)?,
-    }
-    Ok(response)
+    Decision::Keep(Box::new(record), Ok(response))
 }
 
 /// A refusal that is not kept: it may be different another time, or costs a peer nothing to provoke.
@@ -196,21 +226,17 @@ async fn channel(miner: &Miner, signed: &SignedProposal) -> Result<Option<Channe
 }
 
 /// Why a piece of `size` bytes cannot be taken in now.
-fn no_room(miner: &Miner, size: u64, peer: &str) -> Result<Option<(RejectionCode, String)>, ExchangeError> {
-    let awaited = miner.store.deals_to(|effect| effect == MinerEffect::FetchPiece)?;
-    if awaited.len() >= MAX_AWAITED {
+fn no_room(miner: &Miner, size: u64, known: &Known) -> Result<Option<(RejectionCode, String)>, ExchangeError> {
+    if known.awaited.deals >= MAX_AWAITED {
         let text = format!("this miner waits for the data of {MAX_AWAITED} deals: propose again later");
         return Ok(Some((RejectionCode::Busy, text)));
     }
-    let own = awaited.iter().filter(|(_, record)| record.source == peer).count();
-    if own >= MAX_AWAITED_OF_A_PEER {
+    if known.awaited_of_source >= MAX_AWAITED_OF_A_PEER {
         let text =
             format!("this miner waits for the data of {MAX_AWAITED_OF_A_PEER} deals of yours: propose again later");
         return Ok(Some((RejectionCode::Busy, text)));
     }
-    let promised = awaited
-        .iter()
-        .fold(size, |sum, (_, record)| sum.saturating_add(record.deal.proposal.size()));
+    let promised = known.awaited.bytes.saturating_add(size);
     let sealing = miner.sector_size.bytes().saturating_mul(SEALING_FACTOR);
     match miner.staging.check_room(promised.saturating_add(sealing)) {
         Ok(()) => Ok(None),

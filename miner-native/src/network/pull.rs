@@ -9,7 +9,7 @@ use super::host::Host;
 use crate::failpoint;
 use crate::miner::{now_ms, Backoff, Miner};
 use crate::staging::{Incoming, StagingError};
-use crate::store::{DealRecord, StoreError};
+use crate::store::{DealRecord, EffectKind, StoreError};
 use cid::Cid;
 use libp2p::{PeerId, Stream, StreamProtocol};
 use shared::deal::{MinerEffect, MinerInput};
@@ -262,7 +262,7 @@ impl Inner {
         }
         tracing::warn!(%deal, "the deal failed: its piece cannot be had");
         let data = record.deal.proposal.proposal.piece_ref;
-        let wanted = self.miner.store.deals_to(|effect| effect == MinerEffect::FetchPiece);
+        let wanted = self.miner.store.deals_to(&[EffectKind::FetchPiece]);
         let shared = wanted.is_ok_and(|open| open.iter().any(|(_, r)| r.deal.proposal.proposal.piece_ref == data));
         if !shared {
             if let Err(error) = self.miner.staging.remove_partial(&data) {
@@ -274,7 +274,7 @@ impl Inner {
     fn fail_overdue(&self) -> Result<(), StoreError> {
         let limit = self.miner.settings.now().transfer_limit_ms;
         let oldest = now_ms().saturating_sub(limit);
-        for (deal, record) in self.miner.store.deals_to(|effect| effect == MinerEffect::FetchPiece)? {
+        for (deal, record) in self.miner.store.deals_to(&[EffectKind::FetchPiece])? {
             if record.created_ms < oldest {
                 self.give_up(&deal, &record);
             }

@@ -9,14 +9,15 @@ use crate::prover::Prover;
 use crate::registration;
 use crate::settings::{Keeper, Kept, Settings};
 use crate::staging::Staging;
-use crate::store::Store;
+use crate::store::MinerStore;
 use cid::Cid;
 use libp2p_stream::Control;
 use shared::chain::address::MaybeAddress;
 use shared::chain::{Address, AttoFil, BytesAmount, Policy, SecretKey, Signature};
 use shared::deal::explain::{Explanation, MAX_JSON};
 use shared::deal::{
-    DealState, MinerEffect, PaymentInfo, Proposal, QueryRequest, Response, SignedProposal, SignedResponse,
+    DealState, MinerEffect, MinerInput, PaymentInfo, Proposal, QueryRequest, Response, SignedProposal, SignedResponse,
+    WatchRequest,
 };
 use shared::piece::{PieceDigest, PieceSummary, SectorSize};
 use shared::ports::verifier::FakeVerifier;
@@ -55,9 +56,9 @@ impl World {
         let running = devnet.clone();
         tokio::spawn(async move { running.run().await });
         let host = Host::start(Keypair::generate_ed25519(), ANY_PORT).await.unwrap();
-        let store = Store::open(&dir.path().join("store")).unwrap();
+        let store = MinerStore::open(&dir.path().join("store")).unwrap();
         let worker = SecretKey::from_bytes(&[3; 32]).unwrap();
-        let chain = ChainAccess::connect(&devnet.url(), store.outbox().unwrap(), worker.clone())
+        let chain = ChainAccess::connect(&devnet.url(), store.outbox(), worker.clone())
             .await
             .unwrap();
         let (size, peer, free) = (SectorSize::S8MiB, host.peer_id(), AttoFil::ZERO);
@@ -68,6 +69,7 @@ impl World {
             prover_id: [0; 32],
             size,
             dir: dir.path().join("sectors"),
+            refuses_own: false,
         };
         let settings = Settings {
             price: free,
@@ -85,13 +87,12 @@ impl World {
             sector_size: size,
             policy: Policy::default(),
             settings: Keeper::new(kept),
-            prover: Prover::start(Arc::new(engine), size, store.rates().unwrap()),
+            prover: Prover::start(Arc::new(engine), size, store.rates()),
             store,
             staging: Staging::open(dir.path().join("staging")).unwrap(),
             chain,
             verifier: Arc::new(FakeVerifier::default()),
             intake: Intake::default(),
-            deciding: tokio::sync::Mutex::new(()),
             redeeming: tokio::sync::Mutex::new(()),
             received: Notify::new(),
             seal_now: Notify::new(),
@@ -346,6 +347,40 @@ async fn nothing_is_stored_for_a_proposal_that_its_payer_did_not_sign() {
     assert_eq!(world.miner.store.deals().count(), 0);
     let answer = response(&client.query(signed.cid()).await, &world.miner.owner);
     assert_eq!((answer.state, answer.proposal_cid), (DealState::Unknown, signed.cid()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_watches_a_deal_hears_of_its_next_state_and_not_before_it_comes() {
+    let world = World::start().await;
+    let (mut client, mut watcher) = (world.client(false).await, world.client(true).await);
+    let (_, summary) = file();
+    let signed = free_deal(&world.miner, &summary);
+    let cid = signed.cid();
+    let watch = move |state| WatchRequest { cid, state };
+    let answer: SignedResponse = watcher.ask(protocol::WATCH_DEAL, &watch(DealState::Accepted)).await;
+    assert_eq!(
+        response(&answer, &world.miner.owner).state,
+        DealState::Unknown,
+        "news to who took it for accepted"
+    );
+    client.propose(&signed).await;
+    let waiting = tokio::spawn(async move { watcher.ask(protocol::WATCH_DEAL, &watch(DealState::Accepted)).await });
+    for _ in 0..3 {
+        let asked = response(&client.query(cid).await, &world.miner.owner);
+        assert_eq!(asked.state, DealState::Accepted);
+    }
+    assert!(!waiting.is_finished(), "there is no news");
+    let (store, comm_p) = (&world.miner.store, summary.comm_p);
+    // A change, but of nothing that a peer is told.
+    store.advance_deal(&cid, MinerInput::PieceReceived { comm_p }).unwrap();
+    let asked = response(&client.query(cid).await, &world.miner.owner);
+    assert!(
+        asked.state == DealState::Accepted && !waiting.is_finished(),
+        "{asked:?}"
+    );
+    store.place(&cid, world.miner.sector_size, 0).unwrap();
+    let answer: SignedResponse = waiting.await.unwrap();
+    assert_eq!(response(&answer, &world.miner.owner).state, DealState::Staged);
 }
 
 /// As a query, it is answered to anybody who knows the deal's id.

@@ -10,7 +10,7 @@ pub use client::{Operator, OperatorError};
 pub use shared::deal::explain::Explanation;
 pub use work::{Damage, IntakeStatus, ProvingStatus, ScrubStatus};
 
-use crate::prover::JobView;
+use crate::prover::{JobView, OwnCodeStatus};
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
 use shared::chain::{Address, AttoFil, ChannelId, Epoch};
@@ -322,6 +322,9 @@ pub struct MiningStatus {
     pub intake: IntakeStatus,
     pub proving: ProvingStatus,
     pub scrub: ScrubStatus,
+    /// Whose code seals and proves, and whether anything of it was refused.
+    #[serde(default)]
+    pub own_prover: OwnCodeStatus,
     /// What the prover is at: what runs, then what waits, by when it starts.
     pub jobs: Vec<JobView>,
 }

@@ -11,7 +11,7 @@
 use super::work::Step;
 use super::ProverError;
 use sealdrop_prover::params::Source;
-use sealdrop_prover::{Error, SectorIdentity, SectorSize};
+use sealdrop_prover::{Error, Implementation, SectorIdentity, SectorSize};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -22,6 +22,12 @@ const NICENESS: &str = "10";
 const MAX_INPUT: u64 = 1 << 30;
 /// Exit code for an output of commit 1 that is damaged: the step before is to be done again.
 pub const DAMAGED: u8 = 3;
+/// Exit code for a proof of the own code that does not hold, or that it could not make: the library is to make it.
+pub const REFUSED: u8 = 4;
+
+/// Where this environment variable is set, the own code computes wrongly in the process: a drill for what happens then. It costs
+/// time; no wrong proof leaves the process.
+pub const DRILL_VARIABLE: &str = "SEALDROP_DRILL_BROKEN_PROVER";
 
 /// What the process is told on its command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,10 +39,12 @@ pub struct Task {
     pub params: PathBuf,
     pub parents: PathBuf,
     pub official: bool,
+    /// Whether filecoin-proofs is to make it.
+    pub library: bool,
 }
 
 /// Has the proof of a sector computed from the output of commit 1.
-pub(super) fn commit2(identity: &SectorIdentity, c1: &[u8]) -> Result<Vec<u8>, ProverError> {
+pub(super) fn commit2(identity: &SectorIdentity, c1: &[u8], by: Implementation) -> Result<Vec<u8>, ProverError> {
     let session = sealdrop_prover::session()?;
     let task = Task {
         prover_id: identity.prover_id,
@@ -45,6 +53,7 @@ pub(super) fn commit2(identity: &SectorIdentity, c1: &[u8]) -> Result<Vec<u8>, P
         params: session.params,
         parents: session.parents,
         official: session.source == Source::Official,
+        library: by == Implementation::Library,
     };
     let mut child = start(&task).map_err(not_run)?;
     let mut input = child.stdin.take();
@@ -58,7 +67,7 @@ pub(super) fn commit2(identity: &SectorIdentity, c1: &[u8]) -> Result<Vec<u8>, P
     let output = child.wait_with_output().map_err(not_run)?;
     // Open until now: its end would have been the process's.
     drop(input);
-    read(output)
+    read(output, by)
 }
 
 fn start(task: &Task) -> io::Result<Child> {
@@ -103,28 +112,58 @@ fn arguments(task: &Task) -> Vec<std::ffi::OsString> {
     if task.official {
         arguments.push("--official".into());
     }
+    if task.library {
+        arguments.push("--library".into());
+    }
     arguments
 }
 
-/// What the process found.
-fn read(output: Output) -> Result<Vec<u8>, ProverError> {
+/// What the process found. An own code that ends in any way of its own making, by a signal that only a fault sends too, is
+/// refused; what the system or a person ended is tried again as it is.
+fn read(output: Output, by: Implementation) -> Result<Vec<u8>, ProverError> {
     let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     if output.status.success() {
         let text = String::from_utf8_lossy(&output.stdout);
         return hex::decode(text.trim())
             .map_err(|error| failed(format!("the process that computes it printed no proof: {error}")));
     }
-    if output.status.code() == Some(i32::from(DAMAGED)) {
-        let step = "commit 1";
-        return Err(ProverError::Step(Error::DamagedOutput { step, reason }));
-    }
-    Err(match output.status.code() {
+    Err(match output.status.code().map(u8::try_from) {
+        Some(Ok(DAMAGED)) => {
+            let step = "commit 1";
+            ProverError::Step(Error::DamagedOutput { step, reason })
+        }
+        Some(Ok(REFUSED)) => {
+            let step = Step::Commit2.name();
+            ProverError::Step(Error::Refused { step, reason })
+        }
+        _ if by != Implementation::Library && !was_ended(&output) => {
+            let (step, status) = (Step::Commit2.name(), output.status);
+            let reason = format!("the process that computes it ended with {status}. {reason}");
+            ProverError::Step(Error::Refused { step, reason })
+        }
         Some(_) => failed(reason),
         None => failed(format!(
             "the process that computes it was ended by the system ({}): free memory, or close other programs. {reason}",
             output.status
         )),
     })
+}
+
+/// Whether somebody else ended the process: the system for want of memory, or a person.
+fn was_ended(output: &Output) -> bool {
+    #[cfg(unix)]
+    {
+        use nix::sys::signal::Signal::{SIGINT, SIGKILL, SIGTERM};
+        let signal = std::os::unix::process::ExitStatusExt::signal(&output.status);
+        [SIGINT, SIGKILL, SIGTERM]
+            .iter()
+            .any(|ended| signal == Some(*ended as i32))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = output;
+        false
+    }
 }
 
 fn failed(reason: String) -> ProverError {
@@ -169,7 +208,14 @@ pub fn serve(task: &Task) -> Result<Vec<u8>, ServeError> {
         sector: task.sector,
         size: SectorSize::from_bytes(task.size).ok_or(ServeError::Size(task.size))?,
     };
-    Ok(sealdrop_prover::commit2(&identity, &c1)?)
+    if std::env::var_os(DRILL_VARIABLE).is_some() {
+        sealdrop_prover::break_own_proofs();
+    }
+    let by = match task.library {
+        true => Implementation::Library,
+        false => Implementation::own(),
+    };
+    Ok(sealdrop_prover::commit2(&identity, &c1, by)?)
 }
 
 /// Eight bytes of length, the highest first, then as many bytes.
@@ -195,11 +241,36 @@ mod tests {
     use std::process::ExitStatus;
 
     fn ended(status: i32, stdout: &str, stderr: &str) -> Result<Vec<u8>, ProverError> {
-        read(Output {
+        ended_by(Implementation::Library, status, stdout, stderr)
+    }
+
+    fn ended_by(by: Implementation, status: i32, stdout: &str, stderr: &str) -> Result<Vec<u8>, ProverError> {
+        let output = Output {
             status: ExitStatus::from_raw(status),
             stdout: stdout.into(),
             stderr: stderr.into(),
-        })
+        };
+        read(output, by)
+    }
+
+    #[test]
+    fn own_code_that_dies_by_its_own_fault_is_refused_and_what_was_ended_is_tried_again() {
+        let own = |status| ended_by(Implementation::own(), status, "", "");
+        // An illegal instruction, a bad address, an abort, and a panic's exit code.
+        for status in [4, 11, 6, 101 << 8] {
+            let died = own(status);
+            assert!(
+                matches!(died, Err(ProverError::Step(Error::Refused { .. }))),
+                "{died:?}"
+            );
+        }
+        for status in [2, 9, 15] {
+            let killed = own(status);
+            assert!(
+                matches!(killed, Err(ProverError::Step(Error::Proofs { .. }))),
+                "{killed:?}"
+            );
+        }
     }
 
     #[test]
@@ -207,6 +278,15 @@ mod tests {
         assert_eq!(ended(0, "0102ff\n", "").expect("a proof"), [1, 2, 255]);
         let text = ended(0, "done", "").expect_err("no proof").to_string();
         assert!(text.contains("printed no proof"), "{text}");
+    }
+
+    #[test]
+    fn a_refused_proof_is_told_from_a_failed_one() {
+        let refused = ended(i32::from(REFUSED) << 8, "", "it does not hold");
+        assert!(
+            matches!(refused, Err(ProverError::Step(Error::Refused { ref reason, .. })) if reason == "it does not hold"),
+            "{refused:?}"
+        );
     }
 
     #[test]

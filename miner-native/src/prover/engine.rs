@@ -1,15 +1,16 @@
 //! What a prover computes, one step a method: real proofs, or [`super::fake`] ones in tests.
 
 use super::outputs::files_in;
-use super::{child, machine, Cost, ProverError, Step};
+use super::{child, machine, Cost, OwnCode, ProverError, Step};
 use crate::staging::Staging;
-use sealdrop_prover::{Piece, PreCommit, ProvingSector, SectorFiles, SectorIdentity};
+use sealdrop_prover::{Error, Implementation, Piece, PreCommit, ProvingSector, SectorFiles, SectorIdentity};
 use shared::piece::{padded_for, Commitment, SectorSize};
 use shared::ports::verifier::{ProofVerifier, SealClaim, VerifierFault, WindowPoStClaim};
 use shared::sector::{Sealed, Sector};
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The three commitments of a replica that was just encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,10 @@ pub struct Commitments {
 pub trait Engine: Send + Sync + 'static {
     /// The directory of a sector.
     fn dir(&self, sector: u64) -> PathBuf;
+    /// Whether and how the own code is used; an engine without any has the default, which nothing reads.
+    fn own_code(&self) -> Arc<OwnCode> {
+        Arc::default()
+    }
     /// Whom proofs are bound to.
     fn prover_id(&self) -> [u8; 32];
     /// Whether phase 1 was finished for exactly this, as far as can be told without reading its files.
@@ -43,8 +48,8 @@ pub trait Engine: Send + Sync + 'static {
     fn pre_commit2(&self, sector: &Sector, ticket: [u8; 32], output: &[u8]) -> Result<Commitments, ProverError>;
     /// Opens the replica where `seed` challenges it.
     fn commit1(&self, sector: &Sector, sealed: &Sealed, seed: [u8; 32]) -> Result<Vec<u8>, ProverError>;
-    /// The zero-knowledge proof: minutes and gigabytes.
-    fn commit2(&self, sector: u64, output: &[u8]) -> Result<Vec<u8>, ProverError>;
+    /// The zero-knowledge proof. Fails with [`Error::Refused`] when the own code's does not hold.
+    fn commit2(&self, sector: u64, output: &[u8], by: Implementation) -> Result<Vec<u8>, ProverError>;
     /// Deletes what only sealing needed.
     fn clear_cache(&self, sector: u64) -> Result<(), ProverError>;
     /// Proves that all these sectors are stored; [`ProverError::faulty`] names those that are not.
@@ -72,13 +77,20 @@ pub struct RealEngine {
     size: sealdrop_prover::SectorSize,
     /// Sector directories are in here, named by number.
     dir: PathBuf,
+    own: Arc<OwnCode>,
 }
 
 impl RealEngine {
     /// Works for the miner of `prover_id`, in `dir`.
     pub fn new(prover_id: [u8; 32], size: SectorSize, dir: PathBuf) -> Result<Self, ProverError> {
         let size = prover_size(size)?;
-        Ok(Self { prover_id, size, dir })
+        let own = Arc::default();
+        Ok(Self {
+            prover_id,
+            size,
+            dir,
+            own,
+        })
     }
 
     fn identity(&self, sector: u64) -> SectorIdentity {
@@ -92,11 +104,33 @@ impl RealEngine {
     fn files(&self, sector: u64) -> SectorFiles {
         SectorFiles::new(self.dir.join(sector.to_string()))
     }
+
+    /// Has the own code do a step, and the library when that fails by what may be the own code's fault; says who did it.
+    fn with_library_behind<T>(
+        &self,
+        step: Step,
+        run: impl Fn(Implementation) -> Result<T, Error>,
+    ) -> Result<(T, Implementation), ProverError> {
+        let by = self.own.of_replicas();
+        match run(by) {
+            Err(error @ (Error::Proofs { .. } | Error::Panicked { .. } | Error::Io { .. }))
+                if by != Implementation::Library =>
+            {
+                self.own.refused(step, &error.to_string());
+                Ok((run(Implementation::Library)?, Implementation::Library))
+            }
+            done => Ok((done?, by)),
+        }
+    }
 }
 
 impl Engine for RealEngine {
     fn dir(&self, sector: u64) -> PathBuf {
         self.files(sector).dir
+    }
+
+    fn own_code(&self) -> Arc<OwnCode> {
+        self.own.clone()
     }
 
     fn prover_id(&self) -> [u8; 32] {
@@ -140,13 +174,21 @@ impl Engine for RealEngine {
             Ok(Box::new(File::open(staging.path(&piece.data_cid))?))
         };
         sealdrop_prover::write_unsealed(identity.size, &files, &pieces, &mut open)?;
-        Ok(sealdrop_prover::pre_commit1(&identity, &files, ticket, &pieces)?)
+        let label = |by| sealdrop_prover::pre_commit1(&identity, &files, ticket, &pieces, by);
+        let (output, _) = self.with_library_behind(Step::PreCommit1, label)?;
+        Ok(output)
     }
 
     fn pre_commit2(&self, sector: &Sector, ticket: [u8; 32], output: &[u8]) -> Result<Commitments, ProverError> {
         let (identity, files, pieces) = (self.identity(sector.id), self.files(sector.id), pieces(sector)?);
-        let commitments = sealdrop_prover::pre_commit2(&identity, &files, output)?;
-        sealdrop_prover::check_pre_commit(&identity, &files, ticket, &commitments, &pieces)?;
+        let encode = |by| sealdrop_prover::pre_commit2(&identity, &files, output, by);
+        let (commitments, by) = self.with_library_behind(Step::PreCommit2, encode)?;
+        let checked = sealdrop_prover::check_pre_commit(&identity, &files, ticket, &commitments, &pieces);
+        if let (Err(error @ Error::InconsistentReplica { .. }), Implementation::Own(_)) = (&checked, by) {
+            // Sealed again from phase 1, by the library.
+            self.own.distrust_replicas(&error.to_string());
+        }
+        checked?;
         let PreCommit { comm_d, comm_r, comm_c } = commitments;
         Ok(Commitments {
             comm_d: Commitment(comm_d),
@@ -172,8 +214,8 @@ impl Engine for RealEngine {
         )?)
     }
 
-    fn commit2(&self, sector: u64, output: &[u8]) -> Result<Vec<u8>, ProverError> {
-        child::commit2(&self.identity(sector), output)
+    fn commit2(&self, sector: u64, output: &[u8], by: Implementation) -> Result<Vec<u8>, ProverError> {
+        child::commit2(&self.identity(sector), output, by)
     }
 
     fn clear_cache(&self, sector: u64) -> Result<(), ProverError> {
@@ -189,17 +231,29 @@ impl Engine for RealEngine {
                 files: self.files(*sector),
             })
             .collect();
-        Ok(sealdrop_prover::window_post(
-            self.prover_id,
-            self.size,
-            randomness,
-            &sectors,
-        )?)
+        let by = self.own.of_proofs();
+        let window = sealdrop_prover::window_post(self.prover_id, self.size, randomness, &sectors, by)?;
+        match (&window.refused, by) {
+            (Some(refusal), _) => self.own.refused(Step::WindowPost, &refusal.0),
+            (None, Implementation::Own(_)) => self.own.proved(),
+            (None, Implementation::Library) => {}
+        }
+        Ok(window.proof)
     }
 
     fn unseal(&self, sector: &Sector, sealed: &Sealed, index: usize, out: &mut File) -> Result<(), ProverError> {
         let (identity, files, pieces) = (self.identity(sector.id), self.files(sector.id), pieces(sector)?);
-        sealdrop_prover::unseal_piece(&identity, &files, sealed.ticket, sealed.comm_d.0, &pieces, index, out)?;
+        let by = self.own.of_replicas();
+        sealdrop_prover::unseal_piece(
+            &identity,
+            &files,
+            sealed.ticket,
+            sealed.comm_d.0,
+            &pieces,
+            index,
+            out,
+            by,
+        )?;
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 use super::engine::{check_file, remove_dir, Commitments, Engine};
 use super::{Cost, ProverError, Step};
 use crate::staging::Staging;
+use sealdrop_prover::Implementation;
 use shared::chain::keys::blake2b256;
 use shared::piece::{Commitment, SectorLayout, SectorSize};
 use shared::ports::verifier::{FakeVerifier, SealClaim, WindowPoStClaim};
@@ -17,6 +18,8 @@ pub(crate) struct FakeEngine {
     pub prover_id: [u8; 32],
     pub size: SectorSize,
     pub dir: PathBuf,
+    /// Whether the proofs of the own code do not hold.
+    pub refuses_own: bool,
 }
 
 impl FakeEngine {
@@ -95,7 +98,13 @@ impl Engine for FakeEngine {
         }))
     }
 
-    fn commit2(&self, _: u64, output: &[u8]) -> Result<Vec<u8>, ProverError> {
+    fn commit2(&self, _: u64, output: &[u8], by: Implementation) -> Result<Vec<u8>, ProverError> {
+        if self.refuses_own && by != Implementation::Library {
+            return Err(ProverError::Step(sealdrop_prover::Error::Refused {
+                step: Step::Commit2.name(),
+                reason: "it does not hold".into(),
+            }));
+        }
         Ok(output.to_vec())
     }
 

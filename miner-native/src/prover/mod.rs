@@ -12,6 +12,7 @@ pub(crate) mod fake;
 mod jobs;
 mod machine;
 pub mod outputs;
+mod own;
 mod rates;
 mod resuming;
 pub mod schedule;
@@ -20,14 +21,17 @@ pub mod work;
 
 pub use engine::{prover_size, Commitments, Engine, RealEngine, RealVerifier};
 pub use jobs::{JobState, JobView};
+pub use own::{OwnCode, OwnCodeStatus};
 pub use rates::Expected;
 pub use resuming::Resuming;
+pub use sealdrop_prover::Implementation;
 pub use work::{Cost, Step};
 
 use crate::staging::Staging;
 use crate::store::RateBook;
 use rates::Rates;
 use scheduler::{Order, Plan, Priority, Scheduler};
+use sealdrop_prover::Error;
 use shared::piece::{Commitment, SectorSize, SizeError};
 use shared::sector::{Sealed, Sector};
 use std::path::PathBuf;
@@ -94,6 +98,7 @@ fn gib(bytes: u64) -> String {
 /// The prover of one miner.
 pub struct Prover {
     engine: Arc<dyn Engine>,
+    own: Arc<OwnCode>,
     size: SectorSize,
     scheduler: Scheduler,
 }
@@ -124,6 +129,7 @@ impl Prover {
         };
         Self {
             scheduler: Scheduler::new(plan, Rates::load(size, book)),
+            own: engine.own_code(),
             engine,
             size,
         }
@@ -133,6 +139,26 @@ impl Prover {
     /// the machine.
     pub fn allow(&self, memory: u64, slots: u64) {
         self.scheduler.allow((memory > 0).then_some(memory), slots);
+    }
+
+    /// Has the own code compute from the next step on, or filecoin-proofs.
+    pub fn use_own_code(&self, own: bool) {
+        self.own.enable(own);
+        self.scheduler
+            .set_proof_memory(self.engine.cost(self.proving_step()).memory);
+    }
+
+    /// See [`OwnCode::status`].
+    pub fn own_code(&self) -> OwnCodeStatus {
+        self.own.status()
+    }
+
+    /// The step that a zero-knowledge proof is now, before anything is refused.
+    pub fn proving_step(&self) -> Step {
+        match self.own.of_proofs() {
+            Implementation::Own(_) => Step::Commit2,
+            Implementation::Library => Step::Commit2Library,
+        }
     }
 
     /// Sectors that are sealed at once.
@@ -152,7 +178,7 @@ impl Prover {
 
     /// Whether the memory for sealing a sector is there; proving may go on without.
     pub fn check_memory(&self) -> Result<(), ProverError> {
-        let order = self.order(Step::Commit2, None, 1);
+        let order = self.order(self.proving_step(), None, 1);
         self.scheduler.check(&order)
     }
 
@@ -229,11 +255,25 @@ impl Prover {
         self.run(Step::Commit1, id, job).await
     }
 
-    /// See [`Engine::commit2`].
+    /// See [`Engine::commit2`]. A proof of the own code that is refused is made by the library, as a step of its own: it
+    /// takes more memory and far more time.
     pub async fn commit2(&self, sector: u64, output: Vec<u8>) -> Result<Vec<u8>, ProverError> {
-        let engine = self.engine.clone();
-        let job = move || engine.commit2(sector, &output);
-        self.run(Step::Commit2, sector, job).await
+        let output: Arc<[u8]> = output.into();
+        let by = |implementation| {
+            let (engine, output) = (self.engine.clone(), output.clone());
+            move || engine.commit2(sector, &output, implementation)
+        };
+        if let own @ Implementation::Own(_) = self.own.of_proofs() {
+            match self.run(Step::Commit2, sector, by(own)).await {
+                Err(ProverError::Step(Error::Refused { reason, .. })) => self.own.refused(Step::Commit2, &reason),
+                done => {
+                    done.is_ok().then(|| self.own.proved());
+                    return done;
+                }
+            }
+        }
+        self.run(Step::Commit2Library, sector, by(Implementation::Library))
+            .await
     }
 
     /// See [`Engine::clear_cache`].

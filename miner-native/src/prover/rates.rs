@@ -86,7 +86,7 @@ impl Rates {
             };
         }
         let scaled = typical_ms(step, self.size).map(|ms| match step {
-            Step::Commit2 | Step::PreCommit2 => ms / cores().max(1),
+            Step::Commit2 | Step::Commit2Library | Step::PreCommit2 => ms / cores().max(1),
             _ => ms.saturating_mul(units.max(1)),
         });
         Expected {
@@ -123,21 +123,21 @@ fn text(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Store;
+    use crate::store::MinerStore;
 
     const SIZE: SectorSize = SectorSize::S8MiB;
 
-    fn book() -> (tempfile::TempDir, Store) {
+    fn book() -> (tempfile::TempDir, MinerStore) {
         let dir = tempfile::tempdir().expect("a folder");
-        let store = Store::open(&dir.path().join("store")).expect("a database");
+        let store = MinerStore::open(&dir.path().join("store")).expect("a database");
         (dir, store)
     }
 
     #[test]
     fn a_step_is_expected_to_take_what_it_took_lately_also_after_a_restart() {
         let (_dir, store) = book();
-        let rates = Rates::load(SIZE, store.rates().expect("a book"));
-        assert_eq!(rates.expected(Step::WindowPost, 3).ms, Some(24_000), "from the table");
+        let rates = Rates::load(SIZE, store.rates());
+        assert_eq!(rates.expected(Step::WindowPost, 3).ms, Some(2_400), "from the table");
         for ms in [60_000, 66_000] {
             rates.observe(Step::Commit2, ms, 1);
         }
@@ -147,16 +147,16 @@ mod tests {
             expected.basis,
             "the last 2 measured here, 60 s to 66 s, the newest counting most"
         );
-        let again = Rates::load(SIZE, store.rates().expect("a book"));
+        let again = Rates::load(SIZE, store.rates());
         assert_eq!(again.expected(Step::Commit2, 1), expected);
-        let other = Rates::load(SectorSize::S2KiB, store.rates().expect("a book"));
+        let other = Rates::load(SectorSize::S2KiB, store.rates());
         assert_ne!(other.expected(Step::Commit2, 1), expected, "each size has its own");
     }
 
     #[test]
     fn a_proof_of_spacetime_is_reckoned_by_its_partitions() {
         let (_dir, store) = book();
-        let rates = Rates::load(SIZE, store.rates().expect("a book"));
+        let rates = Rates::load(SIZE, store.rates());
         rates.observe(Step::WindowPost, 9_000, 3);
         assert_eq!(rates.expected(Step::WindowPost, 1).ms, Some(3_000));
         assert_eq!(rates.expected(Step::WindowPost, 5).ms, Some(15_000));
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn old_times_are_forgotten() {
         let (_dir, store) = book();
-        let rates = Rates::load(SIZE, store.rates().expect("a book"));
+        let rates = Rates::load(SIZE, store.rates());
         rates.observe(Step::Unseal, 1_000_000, 1);
         (0..REMEMBERED).for_each(|_| rates.observe(Step::Unseal, 7, 1));
         assert_eq!(rates.expected(Step::Unseal, 1).ms, Some(7));

@@ -7,13 +7,15 @@
 
 use super::engine::{Commitments, Engine};
 use super::outputs::{Inputs, InputsOf, Outputs, Step};
-use super::{work, Cost, ProverError};
+use super::{work, Cost, OwnCode, ProverError};
 use crate::failpoint;
 use crate::staging::Staging;
+use sealdrop_prover::Implementation;
 use shared::piece::Commitment;
 use shared::sector::{Sealed, Sector};
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// See the module.
@@ -65,6 +67,10 @@ impl<E: Engine> Resuming<E> {
 impl<E: Engine> Engine for Resuming<E> {
     fn dir(&self, sector: u64) -> PathBuf {
         self.0.dir(sector)
+    }
+
+    fn own_code(&self) -> Arc<OwnCode> {
+        self.0.own_code()
     }
 
     fn prover_id(&self) -> [u8; 32] {
@@ -151,7 +157,7 @@ impl<E: Engine> Engine for Resuming<E> {
         )
     }
 
-    fn commit2(&self, sector: u64, output: &[u8]) -> Result<Vec<u8>, ProverError> {
+    fn commit2(&self, sector: u64, output: &[u8], by: Implementation) -> Result<Vec<u8>, ProverError> {
         let inputs = InputsOf::step(Step::Commit2).with(&self.prover_id());
         let inputs = inputs.with(&sector.to_be_bytes()).with(output).digest();
         if let Some(proof) = self.found(Step::Commit2, sector, inputs)? {
@@ -159,7 +165,7 @@ impl<E: Engine> Engine for Resuming<E> {
         }
         let done = self.compute(
             (Step::Commit2, sector, inputs),
-            || self.0.commit2(sector, output),
+            || self.0.commit2(sector, output, by),
             Vec::clone,
             |_| Ok(Vec::new()),
         );

@@ -47,7 +47,7 @@ impl Limits {
 
     fn slots(&self, step: Step) -> u64 {
         match step {
-            Step::Commit2 => self.commit2,
+            Step::Commit2 | Step::Commit2Library => self.commit2,
             Step::PreCommit1 => self.pre_commit1,
             _ => 1,
         }
@@ -136,7 +136,7 @@ pub fn startable(waiting: &[Waiting], running: &[Running], post_due: bool, limit
 }
 
 fn has_slot(job: &Waiting, running: &[Running], limits: &Limits) -> bool {
-    let same = running.iter().filter(|other| other.step == job.step).count() as u64;
+    let same = running.iter().filter(|other| other.step.counts_with(job.step)).count() as u64;
     let conflicts = |other: &Running| {
         job.sector.is_some() && other.sector == job.sector && (job.step.writes() || other.step.writes())
     };

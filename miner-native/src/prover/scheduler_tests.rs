@@ -1,7 +1,7 @@
 //! The threads do what the schedule says; steps are held by gates, never by time.
 
 use super::*;
-use crate::store::Store;
+use crate::store::MinerStore;
 use shared::piece::SectorSize;
 use std::sync::mpsc;
 use tokio::sync::Notify;
@@ -10,15 +10,15 @@ const GIB: u64 = 1 << 30;
 
 struct World {
     scheduler: Scheduler,
-    _store: Store,
+    _store: MinerStore,
     _dir: tempfile::TempDir,
 }
 
 /// Two cores and 5 GiB beyond the reserve.
 fn world() -> World {
     let dir = tempfile::tempdir().expect("a folder");
-    let store = Store::open(&dir.path().join("store")).expect("a database");
-    let rates = Rates::load(SectorSize::S8MiB, store.rates().expect("a book"));
+    let store = MinerStore::open(&dir.path().join("store")).expect("a database");
+    let rates = Rates::load(SectorSize::S8MiB, store.rates());
     let plan = Plan {
         cores: 2,
         memory: Some(6 * GIB),

@@ -220,6 +220,7 @@ impl Staging {
         file.set_len(size).map_err(failed("cut"))?;
         file.sync_all().map_err(failed("sync"))?;
         fs::rename(&draft, self.path(cid)).map_err(failed("rename"))?;
+        sync_dir(&self.dir)?;
         Ok(Ok(()))
     }
 

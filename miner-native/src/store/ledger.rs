@@ -2,61 +2,83 @@
 
 use super::codec::{parse, read, write};
 use super::records::{PostRecord, RedemptionRecord, RedemptionStage};
-use super::{Store, StoreError};
+use super::tables::*;
+use super::{MinerStore, StoreError};
 use crate::failpoint;
+use crate::open_database::{with_prefix, Order, Records};
 use crate::settings::Kept;
 use cid::Cid;
 use shared::chain::{AttoFil, Epoch};
 
 /// Most proofs-of-spacetime that are kept; the oldest go first.
 pub const MAX_POSTS: u64 = 1000;
-/// The settings' key among the counters.
-const SETTINGS: &str = "settings";
+/// The settings' key among the values of which there is one.
+const SETTINGS: &[u8] = b"settings";
+/// The key of what all redemptions brought in.
+const EARNED: &[u8] = b"earned";
+/// The key of the number of proofs that are kept.
+const POSTS_KEPT: &[u8] = b"posts";
 
-impl Store {
+impl MinerStore {
     /// The settings; `None` before they were kept first.
     pub fn settings(&self) -> Result<Option<Kept>, StoreError> {
-        read(&self.counters, "counters", SETTINGS.as_bytes())
+        self.read(|records| read(records, SINGLES, SETTINGS))
     }
 
     /// Keeps the settings.
     pub fn keep_settings(&self, kept: &Kept) -> Result<(), StoreError> {
-        self.counters.insert(SETTINGS, write("counters", kept)?)?;
-        self.flush()?;
+        let bytes = write(SINGLES, kept)?;
+        self.write(|changes| Ok(changes.put(SINGLES, SETTINGS, &bytes)?))?;
         failpoint::reach("settings.kept");
         Ok(())
     }
 
     /// Remembers a proof that the chain accepted.
     pub fn keep_post(&self, post: &PostRecord) -> Result<(), StoreError> {
-        let _turn = self.turn();
-        self.posts
-            .insert(post.window_end.0.to_be_bytes(), write("posts", post)?)?;
-        while self.posts.len() as u64 > MAX_POSTS {
-            self.posts.pop_min()?;
-        }
-        self.flush()?;
+        let (key, bytes) = (post.window_end.0.to_be_bytes(), write(POSTS, post)?);
+        self.write(|changes| {
+            let mut kept = super::codec::number(changes.get(SINGLES, POSTS_KEPT)?);
+            kept = kept.saturating_add(u64::from(changes.get(POSTS, &key)?.is_none()));
+            changes.put(POSTS, &key, &bytes)?;
+            while kept > MAX_POSTS {
+                for (oldest, _) in changes.range(POSTS, &[], None, Order::Ascending, 1)? {
+                    changes.remove(POSTS, &oldest)?;
+                }
+                kept = kept.saturating_sub(1);
+            }
+            Ok(changes.put(SINGLES, POSTS_KEPT, &kept.to_be_bytes())?)
+        })?;
         failpoint::reach("post.kept");
         Ok(())
     }
 
     /// Whether a window's proof is remembered.
     pub fn has_post(&self, window_end: Epoch) -> Result<bool, StoreError> {
-        Ok(self.posts.contains_key(window_end.0.to_be_bytes())?)
+        let key = window_end.0.to_be_bytes();
+        self.read(|records| Ok(records.get(POSTS, &key)?.is_some()))
     }
 
     /// The newest proof that the chain accepted.
     pub fn last_post(&self) -> Result<Option<PostRecord>, StoreError> {
-        self.posts.last()?.map(|(_, value)| parse("posts", &value)).transpose()
+        let newest = self.read(|records| Ok(records.range(POSTS, &[], None, Order::Descending, 1)?))?;
+        newest.first().map(|(_, value)| parse(POSTS, value)).transpose()
     }
 
     /// Keeps how far the redemption of a deal's voucher has come. At most one record a voucher, so at most
     /// [`shared::payment::schedule::MAX_VOUCHERS`] a deal.
     pub fn keep_redemption(&self, deal: &Cid, record: &RedemptionRecord) -> Result<(), StoreError> {
-        let mut key = deal.to_bytes();
-        key.extend_from_slice(&record.amount.0.to_be_bytes());
-        self.redemptions.insert(key, write("redemptions", record)?)?;
-        self.flush()?;
+        let key = [deal.to_bytes().as_slice(), &record.amount.0.to_be_bytes()].concat();
+        let bytes = write(REDEMPTIONS, record)?;
+        self.write(|changes| {
+            let before: Option<RedemptionRecord> = read(changes, REDEMPTIONS, &key)?;
+            let counted = before.and_then(|before| before.gained()).unwrap_or_default();
+            let others = earned(changes)?.checked_sub(counted).unwrap_or_default();
+            let sum = others
+                .checked_add(record.gained().unwrap_or_default())
+                .unwrap_or(others);
+            changes.put(SINGLES, EARNED, &sum.0.to_be_bytes())?;
+            Ok(changes.put(REDEMPTIONS, &key, &bytes)?)
+        })?;
         match record.stage {
             RedemptionStage::Sent { .. } => failpoint::reach("redemption.planned"),
             RedemptionStage::Done { .. } => failpoint::reach("redemption.done"),
@@ -67,17 +89,20 @@ impl Store {
 
     /// A deal's redemptions, the smallest amount first.
     pub fn redemptions(&self, deal: &Cid) -> Result<Vec<RedemptionRecord>, StoreError> {
-        let found = self.redemptions.scan_prefix(deal.to_bytes()).values();
-        found.map(|value| parse("redemptions", &value?)).collect()
+        let found = self.read(|records| Ok(with_prefix(records, REDEMPTIONS, &deal.to_bytes())?))?;
+        found.iter().map(|(_, value)| parse(REDEMPTIONS, value)).collect()
     }
 
-    /// What all redemptions brought in.
+    /// What all redemptions brought in, those of forgotten deals included.
     pub fn earned(&self) -> Result<AttoFil, StoreError> {
-        let mut sum = AttoFil::ZERO;
-        for value in self.redemptions.iter().values() {
-            let record: RedemptionRecord = parse("redemptions", &value?)?;
-            sum = sum.checked_add(record.gained().unwrap_or_default()).unwrap_or(sum);
-        }
-        Ok(sum)
+        self.read(earned)
     }
+}
+
+fn earned(records: &dyn Records) -> Result<AttoFil, StoreError> {
+    let found = records.get(SINGLES, EARNED)?;
+    let sum = found
+        .and_then(|bytes| bytes.as_slice().try_into().ok())
+        .map(u128::from_be_bytes);
+    Ok(AttoFil(sum.unwrap_or_default()))
 }

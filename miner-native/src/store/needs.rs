@@ -1,90 +1,90 @@
 //! What is still needed: which sectors may go, and which pieces.
 
-use super::codec::parse_cid;
-use super::{is_own, Store, StoreError};
+use super::codec::{parse_cid, write};
+use super::deals::is_live;
+use super::keeping::{self, is_wanted};
+use super::tables::*;
+use super::{is_own, MinerStore, PieceRecord, StoreError};
 use crate::failpoint;
+use crate::open_database::{with_prefix, Records};
 use cid::Cid;
-use shared::deal::MinerEffect;
-use shared::sector::{Sector, SectorEffect};
+use shared::sector::{Phase, Sector, SectorEffect};
 use std::collections::BTreeSet;
 
-impl Store {
+impl MinerStore {
     /// Proven sectors for which nothing is owed any more: all their deals have ended or failed. One with a piece of the
     /// operator's own is kept.
     pub fn owed_to_nobody(&self) -> Result<BTreeSet<u64>, StoreError> {
-        let mut found = BTreeSet::new();
-        for record in self.sectors() {
-            let sector = record?.sector;
-            if sector.effect() == SectorEffect::Prove && self.is_free(&sector)? {
-                found.insert(sector.id);
+        self.read(|records| {
+            let mut found = BTreeSet::new();
+            for record in keeping::sectors_in(records, &[Phase::Proving])? {
+                let sector = record.sector;
+                if sector.effect() == SectorEffect::Prove && is_free(records, &sector)? {
+                    found.insert(sector.id);
+                }
             }
-        }
-        Ok(found)
+            Ok(found)
+        })
     }
 
     /// Sectors that the next proof-of-spacetime calls done.
     pub fn releasing(&self) -> Result<BTreeSet<u64>, StoreError> {
-        let mut found = BTreeSet::new();
-        for record in self.sectors() {
-            let sector = record?.sector;
-            if sector.effect() == SectorEffect::ProveAndRelease {
-                found.insert(sector.id);
-            }
-        }
-        Ok(found)
+        let expired = self.sectors_in(&[Phase::Expired])?;
+        let releasing = expired.iter().map(|record| &record.sector);
+        let releasing = releasing.filter(|sector| sector.effect() == SectorEffect::ProveAndRelease);
+        Ok(releasing.map(|sector| sector.id).collect())
     }
 
     /// Whether anybody still waits for the sector: a deal that is not over, or the operator with a piece of its own.
     pub fn is_wanted(&self, sector: &Sector) -> Result<bool, StoreError> {
-        Ok(!self.is_free(sector)?)
+        self.read(|records| Ok(!is_free(records, sector)?))
     }
 
-    fn is_free(&self, sector: &Sector) -> Result<bool, StoreError> {
-        for piece in &sector.pieces {
-            let deal = self.deal(&piece.deal)?;
-            if is_own(piece) || deal.is_some_and(|record| record.deal.effect() != MinerEffect::Rest) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+    /// Whether an open deal, or a sector that lives with it as the operator's own, needs a piece.
+    pub fn is_piece_wanted(&self, data: &Cid) -> Result<bool, StoreError> {
+        self.read(|records| is_wanted(records, data))
     }
 
-    /// Data of open deals, and of the operator's pieces in sectors that live.
-    pub fn wanted_pieces(&self) -> Result<BTreeSet<Cid>, StoreError> {
-        let open = self.deals_to(|effect| effect != MinerEffect::Rest)?;
-        let mut wanted: BTreeSet<Cid> = open
-            .iter()
-            .map(|(_, record)| record.deal.proposal.proposal.piece_ref)
-            .collect();
-        for record in self.sectors() {
-            let sector = record?.sector;
-            if !matches!(sector.effect(), SectorEffect::Rest | SectorEffect::DeleteFiles) {
-                wanted.extend(
-                    sector
-                        .pieces
-                        .iter()
-                        .filter(|piece| is_own(piece))
-                        .map(|piece| piece.data_cid),
-                );
-            }
-        }
-        Ok(wanted)
+    /// The pieces that are here and that nobody needs.
+    pub fn unwanted_pieces(&self) -> Result<Vec<Cid>, StoreError> {
+        let found = self.read(|records| Ok(with_prefix(records, UNWANTED, &[])?))?;
+        found.iter().map(|(key, _)| parse_cid(UNWANTED, key)).collect()
+    }
+
+    /// A piece that was received whole.
+    pub fn piece(&self, data: &Cid) -> Result<Option<PieceRecord>, StoreError> {
+        let key = data.to_bytes();
+        self.read(|records| super::codec::read(records, PIECES, &key))
     }
 
     /// All pieces that were received whole and not removed since.
     pub fn pieces(&self) -> Result<Vec<Cid>, StoreError> {
-        self.pieces
-            .iter()
-            .keys()
-            .map(|key| parse_cid("pieces", &key?))
-            .collect()
+        let found = self.read(|records| Ok(with_prefix(records, PIECES, &[])?))?;
+        found.iter().map(|(key, _)| parse_cid(PIECES, key)).collect()
     }
 
     /// Forgets a piece whose bytes were removed.
     pub fn forget_piece(&self, data: &Cid) -> Result<(), StoreError> {
-        self.pieces.remove(data.to_bytes())?;
-        self.flush()?;
+        let key = data.to_bytes();
+        self.write(|changes| {
+            changes.remove(UNWANTED, &key)?;
+            Ok(changes.remove(PIECES, &key)?)
+        })?;
         failpoint::reach("piece.forgotten");
         Ok(())
     }
+}
+
+/// The bytes of a piece's record.
+pub(super) fn piece_bytes(size: u64, comm_p: shared::piece::Commitment) -> Result<Vec<u8>, StoreError> {
+    write(PIECES, &PieceRecord { size, comm_p })
+}
+
+fn is_free(records: &dyn Records, sector: &Sector) -> Result<bool, StoreError> {
+    for piece in &sector.pieces {
+        if is_own(piece) || is_live(records, &piece.deal)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

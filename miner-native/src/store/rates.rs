@@ -1,37 +1,38 @@
 //! How long the prover's steps took, a few times for each step and sector size.
 
-use super::codec::{parse, write};
-use super::{Store, StoreError};
+use super::codec::{read, write};
+use super::tables::RATES;
+use super::{MinerStore, StoreError};
 use shared::piece::SectorSize;
 
 /// The book of measured times.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct RateBook {
-    tree: sled::Tree,
+    store: MinerStore,
 }
 
-impl Store {
+impl MinerStore {
     /// The book of measured times.
-    pub fn rates(&self) -> Result<RateBook, StoreError> {
-        let tree = self.db.open_tree("rates")?;
-        Ok(RateBook { tree })
+    pub fn rates(&self) -> RateBook {
+        RateBook { store: self.clone() }
     }
 }
 
 impl RateBook {
     /// The times of a step in milliseconds, the newest last; empty when it was never measured.
     pub fn times(&self, size: SectorSize, step: &str) -> Result<Vec<u64>, StoreError> {
-        let found = self.tree.get(key(size, step))?;
-        found.map_or(Ok(Vec::new()), |value| parse("rates", &value))
+        let key = key(size, step);
+        let found: Option<Vec<u64>> = self.store.read(|records| read(records, RATES, &key))?;
+        Ok(found.unwrap_or_default())
     }
 
-    /// Replaces the times of a step. Reaches the disk with the next change of anything else: losing it costs nothing.
+    /// Replaces the times of a step.
     pub fn keep(&self, size: SectorSize, step: &str, times: &[u64]) -> Result<(), StoreError> {
-        self.tree.insert(key(size, step), write("rates", &times)?)?;
-        Ok(())
+        let (key, bytes) = (key(size, step), write(RATES, &times)?);
+        self.store.write(|changes| Ok(changes.put(RATES, &key, &bytes)?))
     }
 }
 
-fn key(size: SectorSize, step: &str) -> String {
-    format!("{}/{step}", size.bytes())
+fn key(size: SectorSize, step: &str) -> Vec<u8> {
+    format!("{}/{step}", size.bytes()).into_bytes()
 }

@@ -1,7 +1,8 @@
 //! What the last scrub of each sector found.
 
-use super::codec::{parse, read, write};
-use super::{Store, StoreError};
+use super::codec::{read, write};
+use super::tables::SCRUBS;
+use super::{MinerStore, StoreError};
 use serde::{Deserialize, Serialize};
 
 /// The last scrub of a sector.
@@ -18,32 +19,25 @@ pub struct ScrubRecord {
     pub damage: Vec<String>,
 }
 
-impl Store {
-    fn scrub_tree(&self) -> Result<sled::Tree, StoreError> {
-        Ok(self.db.open_tree("scrubs")?)
-    }
-
+impl MinerStore {
     /// The last scrub of a sector.
     pub fn scrub(&self, sector: u64) -> Result<Option<ScrubRecord>, StoreError> {
-        read(&self.scrub_tree()?, "scrubs", &sector.to_be_bytes())
+        self.read(|records| read(records, SCRUBS, &sector.to_be_bytes()))
     }
 
     /// Every sector's last scrub, by number.
     pub fn scrubs(&self) -> Result<Vec<ScrubRecord>, StoreError> {
-        let tree = self.scrub_tree()?;
-        tree.iter().values().map(|value| parse("scrubs", &value?)).collect()
+        self.all(SCRUBS).collect()
     }
 
     /// Remembers what a scrub found, in place of the one before.
     pub fn keep_scrub(&self, record: &ScrubRecord) -> Result<(), StoreError> {
-        let bytes = write("scrubs", record)?;
-        self.scrub_tree()?.insert(record.sector.to_be_bytes(), bytes)?;
-        self.flush()
+        let bytes = write(SCRUBS, record)?;
+        self.write(|changes| Ok(changes.put(SCRUBS, &record.sector.to_be_bytes(), &bytes)?))
     }
 
     /// Forgets a sector that is gone.
     pub fn forget_scrub(&self, sector: u64) -> Result<(), StoreError> {
-        self.scrub_tree()?.remove(sector.to_be_bytes())?;
-        Ok(())
+        self.write(|changes| Ok(changes.remove(SCRUBS, &sector.to_be_bytes())?))
     }
 }

@@ -1,17 +1,60 @@
 //! Rules of the store: what changes together, what is bounded, what repeating does.
 
 use super::*;
+use crate::open_database::Memory;
 use shared::chain::{AttoFil, BytesAmount, Epoch, SecretKey};
+use shared::deal::retention::{Over, ENDED_KEPT_MS, FAILED_KEPT, FAILED_KEPT_MS, REFUSED_KEPT as MAX_REJECTIONS};
 use shared::deal::{DealState, MinerDeal, PaymentInfo, Proposal, SignedProposal};
+use shared::deal::{MinerEffect, MinerInput, MinerStage};
+use shared::piece::SectorSize;
 use shared::piece::{Commitment, PieceDigest};
+use shared::sector::{Phase, SectorInput};
 use shared::sector::{Sealed, SectorStage};
 
 const SIZE: SectorSize = SectorSize::S2KiB;
 
-fn store() -> (tempfile::TempDir, Store) {
+type Made = (tempfile::TempDir, MinerStore);
+
+fn on_the_disk() -> Made {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(&dir.path().join("store")).unwrap();
+    let store = MinerStore::open(&dir.path().join("store")).unwrap();
     (dir, store)
+}
+
+fn in_memory() -> Made {
+    let store = MinerStore::of(Arc::new(Memory::default()));
+    (tempfile::tempdir().unwrap(), store)
+}
+
+/// Rules that hold whatever database the records are in.
+macro_rules! rules {
+    ($($rule:ident)*) => {
+        mod sqlite { $(#[test] fn $rule() { super::$rule(super::on_the_disk()) })* }
+        mod memory { $(#[test] fn $rule() { super::$rule(super::in_memory()) })* }
+    };
+}
+
+rules! {
+    every_change_of_a_deal_is_told_once
+    a_deal_and_its_sector_change_together_and_placing_again_gives_the_same_place
+    pieces_fill_the_first_sector_with_room_and_sector_numbers_are_never_reused
+    a_deal_whose_piece_is_not_here_has_no_place
+    a_channel_is_promised_to_one_deal
+    refusals_are_kept_up_to_a_bound_and_the_oldest_go_first
+    a_committed_sector_completes_its_deals_with_inclusion_proofs_that_hold
+    a_phase_is_estimated_by_what_it_took_the_last_time_that_it_succeeded
+    a_sector_given_up_fails_its_deals
+    the_deals_of_a_failed_sector_wait_with_their_data_for_the_operators_order
+    a_failed_step_is_tried_again_after_a_pause_that_a_restart_does_not_shorten
+    an_evicted_piece_leaves_its_sector_and_its_deal_fails_with_the_reason
+    a_sector_that_lost_all_its_pieces_takes_others_and_its_timer_begins_anew
+    proofs_of_spacetime_are_kept_by_window
+    a_flood_of_deals_that_come_to_nothing_does_not_close_the_miner
+    what_is_asked_for_every_proposal_follows_the_deals
+    a_piece_is_unwanted_when_the_last_deal_about_it_is_over
+    a_forgotten_deal_leaves_nothing_behind
+    deals_past_their_end_and_those_with_vouchers_are_found_without_the_others
+    what_redemptions_brought_in_is_remembered_when_their_deals_are_forgotten
 }
 
 /// A proposal of `bytes`, told apart by `number`; paid over that channel if there is one.
@@ -46,7 +89,7 @@ fn record(proposal: SignedProposal) -> DealRecord {
 }
 
 /// An accepted deal whose piece is here.
-fn received(store: &Store, number: u8, bytes: u64) -> Cid {
+fn received(store: &MinerStore, number: u8, bytes: u64) -> Cid {
     let (proposal, comm_p) = proposal(number, bytes, None);
     let cid = proposal.cid();
     store.accept(&record(proposal)).unwrap();
@@ -54,9 +97,23 @@ fn received(store: &Store, number: u8, bytes: u64) -> Cid {
     cid
 }
 
-#[test]
-fn a_deal_and_its_sector_change_together_and_placing_again_gives_the_same_place() {
-    let (_dir, store) = store();
+fn every_change_of_a_deal_is_told_once((_dir, store): Made) {
+    let mut told = store.deal_changes();
+    let (accepted, comm_p) = proposal(1, 500, None);
+    let cid = accepted.cid();
+    store.accept(&record(accepted)).unwrap();
+    store.advance_deal(&cid, MinerInput::PieceReceived { comm_p }).unwrap();
+    store.place(&cid, SIZE, 10).unwrap();
+    store.evict(&cid, "too late".into()).unwrap();
+    let (refused, _) = proposal(2, 500, None);
+    store.refuse(&record(refused.clone())).unwrap();
+    for expected in [cid, cid, cid, cid, refused.cid()] {
+        assert_eq!(told.try_recv(), Ok(expected));
+    }
+    assert!(told.try_recv().is_err());
+}
+
+fn a_deal_and_its_sector_change_together_and_placing_again_gives_the_same_place((_dir, store): Made) {
     let cid = received(&store, 1, 500);
     let sector = store.place(&cid, SIZE, 10).unwrap();
     let deal = store.deal(&cid).unwrap().unwrap().deal;
@@ -67,9 +124,7 @@ fn a_deal_and_its_sector_change_together_and_placing_again_gives_the_same_place(
     assert_eq!(store.sector(sector).unwrap().unwrap().sector.pieces.len(), 1);
 }
 
-#[test]
-fn pieces_fill_the_first_sector_with_room_and_sector_numbers_are_never_reused() {
-    let (_dir, store) = store();
+fn pieces_fill_the_first_sector_with_room_and_sector_numbers_are_never_reused((_dir, store): Made) {
     let place = |number, bytes| store.place(&received(&store, number, bytes), SIZE, 10).unwrap();
     assert_eq!((place(1, 1000), place(2, 2000), place(3, 900)), (1, 2, 1));
     store.advance_sector(1, SectorInput::Close, 20).unwrap();
@@ -77,9 +132,7 @@ fn pieces_fill_the_first_sector_with_room_and_sector_numbers_are_never_reused() 
     assert_eq!(place(4, 100), 3);
 }
 
-#[test]
-fn a_deal_whose_piece_is_not_here_has_no_place() {
-    let (_dir, store) = store();
+fn a_deal_whose_piece_is_not_here_has_no_place((_dir, store): Made) {
     let (proposal, _) = proposal(1, 500, None);
     let cid = proposal.cid();
     store.accept(&record(proposal)).unwrap();
@@ -87,9 +140,7 @@ fn a_deal_whose_piece_is_not_here_has_no_place() {
     assert_eq!(store.sectors().count(), 0);
 }
 
-#[test]
-fn a_channel_is_promised_to_one_deal() {
-    let (_dir, store) = store();
+fn a_channel_is_promised_to_one_deal((_dir, store): Made) {
     let (first, second) = (proposal(1, 500, Some(9)).0, proposal(2, 500, Some(9)).0);
     let (owner, payer) = (first.cid(), first.proposal.payment.payer.clone());
     store.accept(&record(first.clone())).unwrap();
@@ -103,22 +154,18 @@ fn a_channel_is_promised_to_one_deal() {
 fn everything_is_there_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store");
-    let store = Store::open(&path).unwrap();
+    let store = MinerStore::open(&path).unwrap();
     let cid = received(&store, 1, 500);
     let sector = store.place(&cid, SIZE, 10).unwrap();
     let before = (store.deal(&cid).unwrap(), store.sector(sector).unwrap());
     drop(store);
-    let store = Store::open(&path).unwrap();
+    let store = MinerStore::open(&path).unwrap();
     assert_eq!((store.deal(&cid).unwrap(), store.sector(sector).unwrap()), before);
-    let waiting = store
-        .deals_to(|effect| effect == MinerEffect::AwaitSector { sector })
-        .unwrap();
+    let waiting = store.deals_to(&[EffectKind::AwaitSector]).unwrap();
     assert_eq!(waiting.iter().map(|(cid, _)| *cid).collect::<Vec<_>>(), [cid]);
 }
 
-#[test]
-fn refusals_are_kept_up_to_a_bound_and_the_oldest_go_first() {
-    let (_dir, store) = store();
+fn refusals_are_kept_up_to_a_bound_and_the_oldest_go_first((_dir, store): Made) {
     let refuse = |number: u64| {
         let (signed, _) = proposal((number % 250) as u8, 100 + number / 250, None);
         let refused = DealRecord {
@@ -135,9 +182,7 @@ fn refusals_are_kept_up_to_a_bound_and_the_oldest_go_first() {
     assert_eq!(store.deal(&cids[2]).unwrap().unwrap().deal.state(), DealState::Rejected);
 }
 
-#[test]
-fn a_committed_sector_completes_its_deals_with_inclusion_proofs_that_hold() {
-    let (_dir, store) = store();
+fn a_committed_sector_completes_its_deals_with_inclusion_proofs_that_hold((_dir, store): Made) {
     let cids = [received(&store, 1, 500), received(&store, 2, 900)];
     let sector = cids.map(|cid| store.place(&cid, SIZE, 10).unwrap())[0];
     let comm_d = commit(&store, sector);
@@ -161,7 +206,7 @@ fn a_committed_sector_completes_its_deals_with_inclusion_proofs_that_hold() {
 }
 
 /// Takes a sector to the chain with made-up proofs: only the store's part is looked at here.
-fn commit(store: &Store, id: u64) -> Commitment {
+fn commit(store: &MinerStore, id: u64) -> Commitment {
     let comm_d = store.sector(id).unwrap().unwrap().sector.layout().unwrap().comm_d();
     let (comm_r, comm_c) = (Commitment([1; 32]), Commitment([2; 32]));
     let message = proposal(9, 1, None).0.cid();
@@ -199,9 +244,7 @@ fn commit(store: &Store, id: u64) -> Commitment {
     comm_d
 }
 
-#[test]
-fn a_phase_is_estimated_by_what_it_took_the_last_time_that_it_succeeded() {
-    let (_dir, store) = store();
+fn a_phase_is_estimated_by_what_it_took_the_last_time_that_it_succeeded((_dir, store): Made) {
     let sector = store.place(&received(&store, 1, 500), SIZE, 10).unwrap();
     assert_eq!(store.estimate(SIZE, Phase::Commit2).unwrap(), None);
     commit(&store, sector);
@@ -210,7 +253,7 @@ fn a_phase_is_estimated_by_what_it_took_the_last_time_that_it_succeeded() {
 }
 
 /// A sector whose step failed as often as it is tried.
-fn stuck(store: &Store) -> (Cid, u64) {
+fn stuck(store: &MinerStore) -> (Cid, u64) {
     let cid = received(store, 1, 500);
     let sector = store.place(&cid, SIZE, 10).unwrap();
     store.advance_sector(sector, SectorInput::Close, 20).unwrap();
@@ -224,34 +267,25 @@ fn stuck(store: &Store) -> (Cid, u64) {
     (cid, sector)
 }
 
-#[test]
-fn a_sector_given_up_fails_its_deals() {
-    let (_dir, store) = store();
+fn a_sector_given_up_fails_its_deals((_dir, store): Made) {
     let (cid, sector) = stuck(&store);
     store.advance_sector(sector, SectorInput::GivenUp, 50).unwrap();
     assert_eq!(store.settle(sector).unwrap(), [cid]);
     assert_eq!(store.deal(&cid).unwrap().unwrap().deal.state(), DealState::Failed);
 }
 
-#[test]
-fn the_deals_of_a_failed_sector_wait_with_their_data_for_the_operators_order() {
-    let (_dir, store) = store();
+fn the_deals_of_a_failed_sector_wait_with_their_data_for_the_operators_order((_dir, store): Made) {
     let (cid, sector) = stuck(&store);
     assert_eq!(store.settle(sector).unwrap(), []);
     let deal = store.deal(&cid).unwrap().unwrap().deal;
     assert_eq!(deal.effect(), MinerEffect::AwaitSector { sector });
-    assert!(store
-        .wanted_pieces()
-        .unwrap()
-        .contains(&deal.proposal.proposal.piece_ref));
+    assert!(store.is_piece_wanted(&deal.proposal.proposal.piece_ref).unwrap());
     store.advance_sector(sector, SectorInput::RetryOrdered, 50).unwrap();
     let record = store.sector(sector).unwrap().unwrap();
     assert_eq!((record.sector.phase(), record.retry_at_ms), (Phase::Closed, None));
 }
 
-#[test]
-fn a_failed_step_is_tried_again_after_a_pause_that_a_restart_does_not_shorten() {
-    let (_dir, store) = store();
+fn a_failed_step_is_tried_again_after_a_pause_that_a_restart_does_not_shorten((_dir, store): Made) {
     let sector = store.place(&received(&store, 1, 500), SIZE, 10).unwrap();
     store.advance_sector(sector, SectorInput::Close, 20).unwrap();
     let fail = |at| {
@@ -268,9 +302,7 @@ fn a_failed_step_is_tried_again_after_a_pause_that_a_restart_does_not_shorten() 
     assert_eq!(record.retry_at_ms, None);
 }
 
-#[test]
-fn an_evicted_piece_leaves_its_sector_and_its_deal_fails_with_the_reason() {
-    let (_dir, store) = store();
+fn an_evicted_piece_leaves_its_sector_and_its_deal_fails_with_the_reason((_dir, store): Made) {
     let (gone, stays) = (received(&store, 1, 500), received(&store, 2, 500));
     let sector = store.place(&gone, SIZE, 10).unwrap();
     assert_eq!(store.place(&stays, SIZE, 10).unwrap(), sector);
@@ -280,12 +312,14 @@ fn an_evicted_piece_leaves_its_sector_and_its_deal_fails_with_the_reason() {
         assert_eq!(pieces.iter().map(|piece| piece.deal).collect::<Vec<_>>(), [stays]);
         assert_eq!(store.deal(&gone).unwrap().unwrap().deal.response().message, "too late");
     }
-    assert!(store.deals_to(|_| true).unwrap().iter().all(|(cid, _)| *cid == stays));
+    assert!(store
+        .deals_to(&EffectKind::ALL)
+        .unwrap()
+        .iter()
+        .all(|(cid, _)| *cid == stays));
 }
 
-#[test]
-fn a_sector_that_lost_all_its_pieces_takes_others_and_its_timer_begins_anew() {
-    let (_dir, store) = store();
+fn a_sector_that_lost_all_its_pieces_takes_others_and_its_timer_begins_anew((_dir, store): Made) {
     let first = received(&store, 1, 500);
     let sector = store.place(&first, SIZE, 10).unwrap();
     store.evict(&first, "too late".into()).unwrap();
@@ -293,9 +327,7 @@ fn a_sector_that_lost_all_its_pieces_takes_others_and_its_timer_begins_anew() {
     assert_eq!(store.sector(sector).unwrap().unwrap().first_piece_ms, 99);
 }
 
-#[test]
-fn proofs_of_spacetime_are_kept_by_window() {
-    let (_dir, store) = store();
+fn proofs_of_spacetime_are_kept_by_window((_dir, store): Made) {
     let post = |end| PostRecord {
         window_end: Epoch(end),
         height: Epoch(end - 1),
@@ -308,4 +340,241 @@ fn proofs_of_spacetime_are_kept_by_window() {
     }
     assert_eq!(store.last_post().unwrap(), Some(post(900)));
     assert!(store.has_post(Epoch(600)).unwrap() && !store.has_post(Epoch(1200)).unwrap());
+}
+
+fn accepted(store: &MinerStore, number: u64) -> Cid {
+    let (proposal, _) = proposal((number % 250) as u8, 100 + number / 250, None);
+    let cid = proposal.cid();
+    store.accept(&record(proposal)).unwrap();
+    cid
+}
+
+fn a_flood_of_deals_that_come_to_nothing_does_not_close_the_miner((_dir, store): Made) {
+    let served = received(&store, 251, 500);
+    let cids: Vec<Cid> = (0..FAILED_KEPT + 20)
+        .map(|number| {
+            let cid = accepted(&store, number);
+            store.advance_deal(&cid, MinerInput::TransferFailed).unwrap();
+            cid
+        })
+        .collect();
+    assert_eq!(store.tally(&EffectKind::ALL).unwrap().deals, 1, "only live deals count");
+    assert_eq!(store.deals_by_state().unwrap()["failed"], FAILED_KEPT);
+    assert_eq!(store.deal(&cids[19]).unwrap(), None, "the oldest are forgotten");
+    assert!(store.deal(&cids[20]).unwrap().is_some());
+    assert!(store.deal(&served).unwrap().is_some());
+    store.forget_old_deals(crate::miner::now_ms() + FAILED_KEPT_MS).unwrap();
+    let left = store.deals_by_state().unwrap();
+    assert!(
+        left["failed"] < FAILED_KEPT,
+        "old ones are forgotten by and by: {left:?}"
+    );
+    assert!(store.deal(&served).unwrap().is_some(), "whatever its age");
+}
+
+fn what_is_asked_for_every_proposal_follows_the_deals((_dir, store): Made) {
+    let (signed, comm_p) = proposal(1, 500, Some(9));
+    let cid = signed.cid();
+    let asked = |source: &str| {
+        let mut known = None;
+        let look = |now: &Known| {
+            known = Some(now.clone());
+            Ok(Decision::Answer(()))
+        };
+        store.decide(&signed, source, look).unwrap();
+        known.unwrap()
+    };
+    let nothing = asked("peer");
+    assert!(nothing.deal.is_none() && !nothing.channel_is_promised);
+    assert_eq!(
+        (nothing.awaited, nothing.unsealed),
+        (Tally::default(), Tally::default())
+    );
+    let keep = |_: &Known| Ok(Decision::Keep(Box::new(record(signed.clone())), ()));
+    store.decide(&signed, "peer", keep).unwrap();
+    let one = Tally { deals: 1, bytes: 500 };
+    let (own, other) = (asked("peer"), asked("another"));
+    assert!(own.deal.is_some() && own.channel_is_promised);
+    assert_eq!((own.awaited, own.unsealed, own.awaited_of_source), (one, one, 1));
+    assert_eq!(other.awaited_of_source, 0);
+    store.advance_deal(&cid, MinerInput::PieceReceived { comm_p }).unwrap();
+    let sector = store.place(&cid, SIZE, 10).unwrap();
+    let placed = asked("peer");
+    assert_eq!(
+        (placed.awaited, placed.unsealed, placed.awaited_of_source),
+        (Tally::default(), one, 0)
+    );
+    assert_eq!(
+        store.awaited_sectors().unwrap().into_iter().collect::<Vec<_>>(),
+        [sector]
+    );
+    commit(&store, sector);
+    store.settle(sector).unwrap();
+    assert_eq!(asked("peer").unsealed, Tally::default());
+    assert_eq!(store.tally(&[EffectKind::Keep]).unwrap(), one);
+}
+
+fn a_piece_is_unwanted_when_the_last_deal_about_it_is_over((_dir, store): Made) {
+    let cid = received(&store, 1, 500);
+    let data = store.deal(&cid).unwrap().unwrap().deal.proposal.proposal.piece_ref;
+    let (mut second, _) = proposal(1, 500, None);
+    second.proposal.duration += 1;
+    let second = second.proposal.sign(&SecretKey::from_bytes(&[7; 32]).unwrap());
+    store.accept(&record(second.clone())).unwrap();
+    store.evict(&cid, "too late".into()).unwrap();
+    assert!(store.is_piece_wanted(&data).unwrap() && store.unwanted_pieces().unwrap().is_empty());
+    store.advance_deal(&second.cid(), MinerInput::TransferFailed).unwrap();
+    assert_eq!(store.unwanted_pieces().unwrap(), [data]);
+    store.forget_piece(&data).unwrap();
+    assert!(store.unwanted_pieces().unwrap().is_empty() && store.pieces().unwrap().is_empty());
+}
+
+fn a_forgotten_deal_leaves_nothing_behind((_dir, store): Made) {
+    let (signed, _) = proposal(1, 500, Some(9));
+    let (cid, payer) = (signed.cid(), signed.proposal.payment.payer.clone());
+    store.accept(&record(signed)).unwrap();
+    store.advance_deal(&cid, MinerInput::TransferFailed).unwrap();
+    store.advance_deal(&cid, MinerInput::TransferFailed).unwrap();
+    assert_eq!(store.promised(&payer, ChannelId(9)).unwrap(), Some(cid));
+    store.forget_old_deals(crate::miner::now_ms() + FAILED_KEPT_MS).unwrap();
+    assert_eq!(store.promised(&payer, ChannelId(9)).unwrap(), None);
+    let left = store.read(|records| {
+        let tables = tables::SCHEMA.tables.iter();
+        let count = |table: &Table| Ok((table.name, records.range(*table, &[], None, Order::Ascending, 9)?.len()));
+        tables.map(count).collect::<Result<Vec<_>, StoreError>>()
+    });
+    let left: Vec<_> = left.unwrap().into_iter().filter(|(_, count)| *count > 0).collect();
+    assert_eq!(left, [("singles", 1)], "the number of the last deal that was over");
+}
+
+fn deals_past_their_end_and_those_with_vouchers_are_found_without_the_others((_dir, store): Made) {
+    let cids = [received(&store, 1, 500), received(&store, 2, 500)];
+    let sector = cids.map(|cid| store.place(&cid, SIZE, 10).unwrap())[0];
+    commit(&store, sector);
+    store.settle(sector).unwrap();
+    let end = store.deal(&cids[0]).unwrap().unwrap().deal.end();
+    assert_eq!(store.deals_past_end(Epoch(end.0 - 1), 9).unwrap(), []);
+    assert_eq!(store.deals_past_end(end, 9).unwrap().len(), 2);
+    assert_eq!(store.deals_past_end(end, 1).unwrap().len(), 1);
+    assert_eq!(store.earning(None, 9).unwrap(), [], "free deals have no vouchers");
+    store.advance_deal(&cids[0], MinerInput::Ended { height: end }).unwrap();
+    let left = store.deals_past_end(end, 9).unwrap();
+    assert_eq!(left.iter().map(|(cid, _)| *cid).collect::<Vec<_>>(), [cids[1]]);
+    assert_eq!(
+        store
+            .newest_deals(1, |record| record.deal.over() == Some(Over::Ended))
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+fn what_redemptions_brought_in_is_remembered_when_their_deals_are_forgotten((_dir, store): Made) {
+    let cid = received(&store, 1, 500);
+    let redemption = |amount, gained| RedemptionRecord {
+        amount: AttoFil(amount),
+        attempts: 1,
+        stage: RedemptionStage::Done {
+            message: "m".into(),
+            height: Epoch(1),
+            gained: AttoFil(gained),
+        },
+    };
+    for (amount, gained) in [(5, 5), (9, 4), (9, 4)] {
+        store.keep_redemption(&cid, &redemption(amount, gained)).unwrap();
+    }
+    assert_eq!(
+        (store.earned().unwrap(), store.redemptions(&cid).unwrap().len()),
+        (AttoFil(9), 2)
+    );
+    store.evict(&cid, "too late".into()).unwrap();
+    store.forget_old_deals(crate::miner::now_ms() + ENDED_KEPT_MS).unwrap();
+    assert_eq!(
+        (store.earned().unwrap(), store.redemptions(&cid).unwrap().len()),
+        (AttoFil(9), 0)
+    );
+}
+
+#[test]
+fn the_records_of_version_0_1_are_taken_over_with_their_indexes() {
+    let (dir, made) = on_the_disk();
+    let cids = [received(&made, 1, 500), received(&made, 2, 500), accepted(&made, 700)];
+    let sector = made.place(&cids[0], SIZE, 10).unwrap();
+    let (refused, _) = proposal(9, 900, None);
+    let refused = DealRecord {
+        deal: MinerDeal::rejected(refused, "no".into(), Epoch(1)),
+        ..record(proposal(9, 900, None).0)
+    };
+    let redemption = RedemptionRecord {
+        amount: AttoFil(5),
+        attempts: 1,
+        stage: RedemptionStage::Done {
+            message: "m".into(),
+            height: Epoch(1),
+            gained: AttoFil(4),
+        },
+    };
+    let cbor = |table, record: &DealRecord| codec::write(table, record).unwrap();
+    let deals = made.deals().map(|record| record.unwrap()).chain([refused.clone()]);
+    let deals = deals.map(|record| (record.deal.proposal.cid().to_bytes(), cbor(tables::DEALS, &record)));
+    let sectors = vec![(
+        sector.to_be_bytes().to_vec(),
+        codec::write(tables::SECTORS, &made.sector(sector).unwrap().unwrap()).unwrap(),
+    )];
+    let pieces = made
+        .read(|records| Ok(records.range(tables::PIECES, &[], None, Order::Ascending, 9)?))
+        .unwrap();
+    let miner = SecretKey::from_bytes(&[7; 32]).unwrap().address();
+    let counters = vec![
+        (b"miner".to_vec(), miner.to_bytes()),
+        (b"sector".to_vec(), 7u64.to_be_bytes().to_vec()),
+        (b"accepted".to_vec(), 3u64.to_be_bytes().to_vec()),
+        (b"serving".to_vec(), Vec::new()),
+    ];
+    let refusals = vec![(0u64.to_be_bytes().to_vec(), refused.deal.proposal.cid().to_bytes())];
+    let paid = [cids[0].to_bytes().as_slice(), &5u128.to_be_bytes()].concat();
+    let redemptions = vec![(paid, codec::write(tables::REDEMPTIONS, &redemption).unwrap())];
+    let outbox = vec![(b"chain".to_vec(), b"genesis".to_vec())];
+    let folder = dir.path().join("old");
+    let trees = [
+        (Some("deals"), deals.collect()),
+        (Some("sectors"), sectors),
+        (Some("pieces"), pieces),
+        (Some("counters"), counters),
+        (Some("refusals"), refusals),
+        (Some("redemptions"), redemptions),
+        (Some("outbox"), outbox),
+    ];
+    crate::open_database::takeover::write_old(&folder, &trees);
+    for _ in 0..2 {
+        let store = MinerStore::open(&folder).unwrap();
+        for cid in cids {
+            assert_eq!(store.deal(&cid).unwrap(), made.deal(&cid).unwrap());
+        }
+        assert_eq!(store.deal(&refused.deal.proposal.cid()).unwrap(), Some(refused.clone()));
+        assert_eq!(store.sector(sector).unwrap(), made.sector(sector).unwrap());
+        assert_eq!(
+            store.tally(&EffectKind::UNSEALED).unwrap(),
+            made.tally(&EffectKind::UNSEALED).unwrap()
+        );
+        assert_eq!(
+            (store.pieces().unwrap().len(), store.unwanted_pieces().unwrap()),
+            (2, vec![])
+        );
+        assert_eq!(
+            (store.earned().unwrap(), store.miner_address().unwrap()),
+            (AttoFil(4), Some(miner.clone()))
+        );
+        let chain = store.read(|records| Ok(records.get(crate::chain_access::OUTBOX, b"chain")?));
+        assert_eq!(chain.unwrap().as_deref(), Some(b"genesis".as_slice()));
+        assert_eq!(store.sectors_in(&[Phase::Packing]).unwrap().len(), 1);
+    }
+    let store = MinerStore::open(&folder).unwrap();
+    store.advance_sector(sector, SectorInput::Close, 20).unwrap();
+    assert_eq!(
+        store.place(&cids[1], SIZE, 10).unwrap(),
+        8,
+        "numbers go on after the highest that was given"
+    );
+    assert!(crate::open_database::takeover::backup_of(&folder).is_dir());
 }

@@ -2,11 +2,14 @@
 
 use super::{piece, World};
 use crate::devnet::tests::key;
+use crate::packing;
 use crate::prover::fake::FakeEngine;
+use crate::settings::AUTO_SEAL_MS;
 use crate::store::{RedemptionRecord, RedemptionStage};
 use shared::chain::{calls, AttoFil};
 use shared::deal::{DealState, MinerStage};
 use shared::sector::Phase;
+use std::time::Duration;
 
 /// spec §9.23, spec §9.30, spec §9.31: a sufficient price is accepted with an empty message; what awaits sealing survives
 /// every restart; the commitment completes the deal with its sector, commitments and inclusion proof. Then spec §7.18 and
@@ -63,6 +66,44 @@ async fn a_paid_deal_runs_from_acceptance_to_its_end_with_kills_between_all_step
             .expect("the store is whole"),
         None
     );
+}
+
+/// Nothing like what filled it has room any more: it waits for nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sector_that_is_nearly_full_is_closed_at_once_and_another_when_its_timer_is_up() {
+    let world = World::start().await;
+    let timer = Duration::from_millis(AUTO_SEAL_MS);
+    let (half, closed, pause) = packed(&world, 1, 1000).await;
+    assert_eq!((closed, pause), (vec![], timer), "another half may come");
+    let (quarter, closed, pause) = packed(&world, 2, 500).await;
+    assert_eq!(
+        (quarter, closed, pause),
+        (half, vec![], timer),
+        "another quarter may come"
+    );
+    let (rest, closed, _) = packed(&world, 3, 100).await;
+    assert_eq!((rest, closed), (half, vec![half]));
+    let (whole, closed, _) = packed(&world, 4, 1100).await;
+    assert_eq!(closed, [half, whole]);
+    let (alone, closed, _) = packed(&world, 5, 100).await;
+    assert!(!closed.contains(&alone));
+    let (closed, _) = packing::place(world.miner(), AUTO_SEAL_MS - 1).expect("looked at");
+    assert!(!closed.contains(&alone));
+    let (closed, _) = packing::place(world.miner(), AUTO_SEAL_MS).expect("looked at");
+    assert!(closed.contains(&alone), "its timer is up");
+}
+
+/// A piece of that size arrives: its sector, the sectors that are closed then, and how long nothing else is due.
+async fn packed(world: &World, number: u8, size: usize) -> (u64, Vec<u64>, Duration) {
+    let (bytes, summary) = piece(number, size);
+    let signed = world.paid(&summary, 1, 1500).await;
+    let cid = signed.cid();
+    let answer = world.propose(signed).await;
+    assert_eq!(answer.state, DealState::Accepted, "{}", answer.message);
+    world.deliver(&cid, &summary, &bytes);
+    let (closed, pause) = packing::place(world.miner(), 0).expect("placed");
+    let sector = world.deal(&cid).deal.sector();
+    (sector.expect("it has its place"), closed, pause)
 }
 
 fn phase(world: &World, sector: u64) -> Phase {

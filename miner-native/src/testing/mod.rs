@@ -5,6 +5,7 @@ mod explaining;
 mod keeping;
 mod lifecycle;
 mod offers;
+mod power_loss;
 mod setbacks;
 mod upkeep;
 
@@ -14,11 +15,12 @@ use crate::devnet::Devnet;
 use crate::intake::Intake;
 use crate::miner::Miner;
 use crate::network::propose;
+use crate::open_database::Memory;
 use crate::prover::fake::FakeEngine;
 use crate::prover::{Prover, Resuming};
 use crate::settings::{Keeper, Kept, Settings};
 use crate::staging::Staging;
-use crate::store::{DealRecord, Store};
+use crate::store::{DealRecord, MinerStore};
 use crate::{asking, ending, packing, proving, redeeming, registration, sealing, slashing};
 use cid::Cid;
 use libp2p::PeerId;
@@ -61,12 +63,8 @@ pub(crate) struct World {
 }
 
 /// A chain's outbox that is gone with the test.
-fn outbox() -> sled::Tree {
-    let db = sled::Config::new()
-        .temporary(true)
-        .open()
-        .expect("a temporary database");
-    db.open_tree("outbox").expect("a tree")
+fn outbox() -> Arc<Memory> {
+    Arc::default()
 }
 
 impl World {
@@ -104,7 +102,7 @@ impl World {
         let path = self.dir.path().join("store");
         let store = loop {
             // The last task of the killed miner may still hold the database for a moment.
-            match tokio::task::block_in_place(|| Store::open(&path)) {
+            match tokio::task::block_in_place(|| MinerStore::open(&path)) {
                 Ok(store) => break store,
                 Err(_) => tokio::time::sleep(TICK).await,
             }
@@ -319,10 +317,9 @@ pub(crate) fn piece(number: u8, size: usize) -> (Vec<u8>, PieceSummary) {
     (bytes, digest.finish().expect("a piece"))
 }
 
-async fn assemble(devnet: &Devnet, store: Store, dir: PathBuf) -> Miner {
+async fn assemble(devnet: &Devnet, store: MinerStore, dir: PathBuf) -> Miner {
     let worker: SecretKey = key(MINER);
-    let tree = store.outbox().expect("a tree");
-    let chain = ChainAccess::connect(&devnet.url(), tree, worker.clone())
+    let chain = ChainAccess::connect(&devnet.url(), store.outbox(), worker.clone())
         .await
         .expect("the chain");
     let view = registration::register(&chain, &store, SIZE, &[0, 1, 2], "1").await;
@@ -331,6 +328,7 @@ async fn assemble(devnet: &Devnet, store: Store, dir: PathBuf) -> Miner {
         prover_id: prover_id(&view.address),
         size: SIZE,
         dir: dir.join("sectors"),
+        refuses_own: false,
     };
     let settings = Settings {
         price: AttoFil(1),
@@ -348,13 +346,12 @@ async fn assemble(devnet: &Devnet, store: Store, dir: PathBuf) -> Miner {
         sector_size: SIZE,
         policy: Policy::default(),
         settings: Keeper::new(kept),
-        prover: Prover::start(Arc::new(Resuming(engine)), SIZE, store.rates().expect("a book")),
+        prover: Prover::start(Arc::new(Resuming(engine)), SIZE, store.rates()),
         store,
         staging: Staging::open(dir.join("staging")).expect("a folder"),
         chain,
         verifier: Arc::new(FakeVerifier::default()),
         intake: Intake::default(),
-        deciding: tokio::sync::Mutex::new(()),
         redeeming: tokio::sync::Mutex::new(()),
         received: Notify::new(),
         seal_now: Notify::new(),

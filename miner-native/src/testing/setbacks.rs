@@ -6,6 +6,7 @@ use cid::Cid;
 use shared::deal::{DealState, MinerEffect};
 use shared::piece::PieceSummary;
 use shared::sector::machine::MAX_ATTEMPTS;
+use shared::sector::timing::blocks_to_commit;
 use shared::sector::{Phase, Sector, SectorEffect, SectorInput};
 
 /// A free deal whose piece is placed in sector 1, which is closed.
@@ -128,8 +129,9 @@ async fn the_piece_of_a_deal_that_is_over_is_evicted_and_no_sector_is_sealed_for
     world.deliver(&cid, &summary, &bytes);
     packing::place(world.miner(), u64::MAX / 2).expect("placed");
     let deadline = world.deal(&cid).deal.deadline().expect("not sealed");
-    // A few blocks before its deadline it cannot be committed any more.
-    world.skip_to(shared::chain::Epoch(deadline.0 - 5)).await;
+    // So few blocks before its deadline it cannot be committed any more.
+    let needed = blocks_to_commit(&world.miner().policy, 0);
+    world.skip_to(shared::chain::Epoch(deadline.0 - needed)).await;
     packing::place(world.miner(), u64::MAX).expect("looked after");
     let deal = world.deal(&cid).deal;
     assert_eq!(deal.state(), DealState::Failed);

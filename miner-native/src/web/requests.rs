@@ -14,7 +14,7 @@ use crate::operator::{
 use crate::redeeming::{self, RedeemError};
 use crate::settings::{Settings, SettingsChange};
 use crate::staging::StagingError;
-use crate::store::StoreError;
+use crate::store::{DealRecord, StoreError, UNSEALED};
 use crate::{intake, proving, scrubbing};
 use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
@@ -138,20 +138,17 @@ async fn status(State(shown): Asked) -> Answer<MinerStatus> {
 }
 
 async fn deals(State(shown): Asked, Query(filter): Query<DealFilter>) -> Answer<Vec<DealSummary>> {
-    let mut found = Vec::new();
-    for record in shown.miner.store.deals() {
-        let record = record?;
+    let is_wanted = |record: &DealRecord| {
         let payer = &record.deal.proposal.proposal.payment.payer;
         let state = record.deal.state().name();
-        let wanted = filter.state.as_deref().is_none_or(|wanted| wanted == state)
-            && filter.client.as_ref().is_none_or(|client| client == payer);
-        if wanted {
-            found.push(record);
-        }
-    }
-    found.sort_by_key(|record| record.created_ms);
-    let skipped = filter.limit.map_or(0, |limit| found.len().saturating_sub(limit));
-    let listed = found.iter().skip(skipped);
+        filter.state.as_deref().is_none_or(|wanted| wanted == state)
+            && filter.client.as_ref().is_none_or(|client| client == payer)
+    };
+    let found = shown
+        .miner
+        .store
+        .newest_deals(filter.limit.unwrap_or(usize::MAX), is_wanted)?;
+    let listed = found.iter().rev();
     let listed: Result<Vec<_>, _> = listed.map(|record| views::deal(&shown.miner, record)).collect();
     Ok(Json(listed?))
 }
@@ -273,8 +270,10 @@ async fn mining_status(miner: &Miner) -> Result<MiningStatus, Trouble> {
     let own = all.iter().find(|view| view.address == miner.address);
     let own = own.ok_or(Trouble::NoMiner)?;
     let (mut sealing, mut packing, mut stuck) = (0, Vec::new(), Vec::new());
-    for record in miner.store.sectors() {
-        let sector = record?.sector;
+    let mut phases = UNSEALED.to_vec();
+    phases.push(Phase::Failed);
+    for record in miner.store.sectors_in(&phases)? {
+        let sector = record.sector;
         let phase = sector.phase();
         sealing += u64::from(phase > Phase::Packing && phase < Phase::Proving);
         if phase == Phase::Packing {
@@ -298,6 +297,7 @@ async fn mining_status(miner: &Miner) -> Result<MiningStatus, Trouble> {
         intake: intake::status(miner)?,
         proving: proving::status(miner, own),
         scrub: scrubbing::status(miner)?,
+        own_prover: miner.prover.own_code(),
         jobs: miner.prover.jobs(),
     })
 }

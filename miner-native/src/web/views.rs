@@ -14,16 +14,12 @@ use shared::deal::{MinerDeal, MinerStage};
 use shared::payment::{voucher, PaymentVoucher};
 use shared::piece::SectorLayout;
 use shared::sector::{Phase, Sector};
-use std::collections::BTreeMap;
 
 /// Sectors in an answer, the newest: nobody reads more.
 const MAX_SECTORS_SHOWN: usize = 200;
 
 pub(super) fn status(miner: &Miner, host: &Host) -> Result<MinerStatus, StoreError> {
-    let mut deals = BTreeMap::<String, u64>::new();
-    for record in miner.store.deals() {
-        *deals.entry(record?.deal.state().name().to_owned()).or_default() += 1;
-    }
+    let deals = miner.store.deals_by_state()?;
     let (peer, kept) = (host.peer_id(), miner.settings.kept());
     let addresses = host.addresses().iter();
     Ok(MinerStatus {
@@ -57,9 +53,8 @@ fn post(post: PostRecord) -> PostSummary {
 
 /// The newest sectors, the newest first.
 pub(super) fn sectors(miner: &Miner) -> Result<Vec<SectorSummary>, StoreError> {
-    let records: Vec<SectorRecord> = miner.store.sectors().collect::<Result<_, _>>()?;
-    let newest = records.iter().rev().take(MAX_SECTORS_SHOWN);
-    newest.map(|record| sector(miner, record)).collect()
+    let newest = miner.store.newest_sectors(MAX_SECTORS_SHOWN)?;
+    newest.iter().map(|record| sector(miner, record)).collect()
 }
 
 /// How full a sector is.

@@ -24,9 +24,12 @@ pub const CANCEL_DELAY: u64 = 10_000;
 pub const GAS_PER_METHOD: u64 = 100;
 /// Most units of gas that one block, and so one message, may use (spec §5.1).
 pub const BLOCK_GAS_LIMIT: u64 = 10_000_000;
-/// Blocks from a pre-commit to the block that its seed is drawn from: enough that nobody who sends a pre-commit knows
-/// the seed, few enough that a devnet's deals do not wait for it.
-pub const SEED_DELAY: u64 = 6;
+/// Blocks from a pre-commit to the block that its seed is drawn from. One is the rule: whoever sends a pre-commit must not
+/// know the seed, and a block's ticket is known when the block is. On a chain with forks it must be as many more as blocks
+/// can be taken back (Filecoin's mainnet waits 150 epochs); here one authority makes the blocks and takes none back. The
+/// second is for a machine that loses its newest blocks with its power: their tickets come again, so a pre-commit that was
+/// lost with them could be made anew by somebody who knows its seed.
+pub const SEED_DELAY: u64 = 2;
 /// Oldest ticket that a pre-commit may name, in blocks: sealing's first half (minutes for 512 MiB) must fit between the
 /// two; a replica's ticket must still not be chosen from the whole past.
 pub const MAX_TICKET_AGE: u64 = 2000;
@@ -228,10 +231,10 @@ mod tests {
             })
         );
         assert_eq!(
-            broken(|p| p.pre_commit_expiry = 6),
+            broken(|p| p.pre_commit_expiry = p.seed_delay),
             Err(PolicyError::ExpiryTooShort {
-                expiry: 6,
-                seed_delay: 6
+                expiry: SEED_DELAY,
+                seed_delay: SEED_DELAY
             })
         );
         assert_eq!(broken(|p| p.sector_sizes.clear()), Err(PolicyError::NoSectorSize));

@@ -1,7 +1,7 @@
 //! One step of a deal: what is to be done now, done through the host, and kept.
 
+use super::following;
 use super::host::{ClientHost, EngineError, Event, Order};
-use super::pace;
 use super::record::{lacks_the_piece, Answer, DealRecord, Proving, Step, FILE_LOST};
 use super::refunds;
 use crate::chain::calls::{self, channel_id};
@@ -99,7 +99,7 @@ pub async fn watch<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H) ->
     let seen = look_at_sector(record, host).await;
     refunds::take_back(record, host).await?;
     seen?;
-    Ok((record.is_complete() || record.is_owed()).then_some(pace::WATCH))
+    Ok((record.is_complete() || record.is_owed()).then_some(following::SETTLED_MS))
 }
 
 /// Takes over what the chain says of a complete deal's sector.
@@ -242,6 +242,16 @@ async fn query<H: ClientHost>(
     follow_miner(record, host).await?;
     look_for_sealing(record, host).await?;
     let response: SignedResponse = host.ask(record, protocol::QUERY_DEAL, &QueryRequest { cid }).await?;
+    go_by(record, host, response, height).await
+}
+
+/// Keeps what follows from a miner's word of a deal that is under way, and offers the file where it is still needed.
+pub(super) async fn go_by<H: ClientHost>(
+    record: &mut DealRecord<H::File>,
+    host: &H,
+    response: SignedResponse,
+    height: Option<Epoch>,
+) -> Result<Next, H::Error> {
     let state = response.response.state;
     hear(record, host, response, height).await?;
     if record.is_settled() {
@@ -380,7 +390,10 @@ pub async fn take_in<H: ClientHost>(
 
 /// The chain shows when a staged piece's sector is being sealed: a sector of the miner that was announced after the deal
 /// was accepted. With several sectors at once it may be another one; the proof at the end names the right one.
-async fn look_for_sealing<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H) -> Result<(), H::Error> {
+pub(super) async fn look_for_sealing<H: ClientHost>(
+    record: &mut DealRecord<H::File>,
+    host: &H,
+) -> Result<(), H::Error> {
     let Some(since) = record.accepted_at.filter(|_| record.step() == Step::Staged) else {
         return Ok(());
     };

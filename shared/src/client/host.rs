@@ -52,6 +52,23 @@ pub enum Event {
     Record,
 }
 
+/// What ends a wait before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awaited {
+    /// Only a call: somebody wants the deal looked at now, or wants something else of it.
+    Call,
+    /// Also a block that is new since such a wait ended last.
+    Block,
+}
+
+/// What ended a wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Woken {
+    Time,
+    Block,
+    Called,
+}
+
 /// The edges of one deal.
 #[allow(async_fn_in_trait)] // both hosts run it on one thread
 pub trait ClientHost {
@@ -76,6 +93,10 @@ pub trait ClientHost {
         protocol: &'static str,
         question: &Q,
     ) -> Result<A, Self::Error>;
+    /// Whether a question failed because the miner does not speak its protocol.
+    fn lacks_protocol(error: &Self::Error) -> bool;
+    /// Waits for `most_ms` at most. A call that comes while nobody waits ends the next wait at once.
+    async fn wait(&self, most_ms: u64, awaited: Awaited) -> Woken;
     /// Looks whether the file is still there and the same as when its commitments were computed. What is found of it on
     /// the way may be noted in the record.
     async fn file_is_same(&self, record: &mut DealRecord<Self::File>) -> Result<bool, Self::Error>;

@@ -26,13 +26,13 @@
 //! - **Which miner, which ask** ([`offer`]): the one that was named, or the cheapest that takes the file.
 //! - **How a retrieval is bounded** ([`retrieval`]): in bytes, in empty chunks, in silence and as a whole.
 //! - **What verification consists of** ([`verifying`], [`crate::deal::verification`]).
-//! - **How long a pause is** ([`pace`]).
+//! - **When the miner is asked, and when its news is waited for** ([`following`]), and how long a pause is.
 
 pub mod duplicates;
 pub mod engine;
+pub mod following;
 pub mod host;
 pub mod offer;
-pub mod pace;
 pub mod record;
 pub mod refunds;
 pub mod retrieval;
@@ -44,7 +44,8 @@ pub mod testing;
 mod tests;
 
 pub use engine::{give_up, step, Next};
-pub use host::{ClientHost, EngineError, Event, Order};
+pub use following::Following;
+pub use host::{Awaited, ClientHost, EngineError, Event, Order, Woken};
 pub use offer::{MinerOffer, OfferError};
 pub use record::{Answer, ChannelRefund, DealRecord, Problem, Proving, Step};
 pub use retrieval::{Retrieval, RetrievalError};

@@ -1,7 +1,7 @@
 //! The engine's ports in memory: a chain whose blocks the test makes, a miner that answers as it is told, a file that can
 //! change, and a store that can fail.
 
-use super::host::{ClientHost, EngineError, Event, Order};
+use super::host::{Awaited, ClientHost, EngineError, Event, Order, Woken};
 use super::record::DealRecord;
 use crate::chain::keys::cid_of_bytes;
 use crate::chain::view::{ChannelView, MinerView};
@@ -11,12 +11,12 @@ use crate::piece::{Commitment, SectorSize};
 use crate::ports::{Chain, Found, MessagePurpose, Sent};
 use crate::wire::cbor::Bytes;
 use crate::wire::{decode, encode, protocol, Cbor};
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::{format, vec, vec::Vec};
 use cid::Cid;
 use core::cell::{Cell, RefCell};
-use core::future::Future;
+use core::future::{pending, Future};
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 
@@ -31,6 +31,8 @@ pub enum FakeError {
     Refused,
     #[error("the miner is away")]
     MinerAway,
+    #[error("the miner does not speak the protocol")]
+    NoProtocol,
     #[error("the disk is full")]
     DiskFull,
 }
@@ -206,6 +208,14 @@ pub struct FakeHost {
     pub saved: RefCell<Option<DealRecord<()>>>,
     pub offered: Cell<bool>,
     pub dropped: Cell<bool>,
+    /// Whether the miner speaks the protocol of watches.
+    pub watches: Cell<bool>,
+    /// Whether the miner lets a watch wait for ever.
+    pub silent: Cell<bool>,
+    /// What ends the next waits; then it is their time, or a call while the miner is silent.
+    pub woken: RefCell<VecDeque<Woken>>,
+    /// The chain's height from the next wait on.
+    pub height_after_wait: Cell<Option<Epoch>>,
 }
 
 /// 1 is the client's, 2 the owner's, 3 the worker's.
@@ -285,6 +295,10 @@ impl Default for FakeHost {
             saved: RefCell::default(),
             offered: Cell::new(false),
             dropped: Cell::new(false),
+            watches: Cell::new(false),
+            silent: Cell::new(false),
+            woken: RefCell::default(),
+            height_after_wait: Cell::new(None),
         }
     }
 }
@@ -345,6 +359,13 @@ impl ClientHost for FakeHost {
             return Err(FakeError::MinerAway);
         }
         self.asked.borrow_mut().push(protocol);
+        if protocol == protocol::WATCH_DEAL {
+            match (self.watches.get(), self.silent.get()) {
+                (false, _) => return Err(FakeError::NoProtocol),
+                (true, true) => pending::<()>().await,
+                (true, false) => {}
+            }
+        }
         let bytes = encode(question);
         let deal = match protocol {
             protocol::MAKE_DEAL => {
@@ -352,9 +373,23 @@ impl ClientHost for FakeHost {
                 self.known.borrow_mut().push(proposal.cid());
                 proposal.cid()
             }
+            protocol::WATCH_DEAL => decode::<crate::deal::WatchRequest>(&bytes).expect("a watch").cid,
             _ => decode::<crate::deal::QueryRequest>(&bytes).expect("a query").cid,
         };
         Ok(decode(&encode(&self.respond(deal)?)).expect("an answer"))
+    }
+    fn lacks_protocol(error: &FakeError) -> bool {
+        *error == FakeError::NoProtocol
+    }
+    async fn wait(&self, _: u64, _: Awaited) -> Woken {
+        if let Some(height) = self.height_after_wait.take() {
+            self.chain.height.set(height.0);
+        }
+        let rest = match self.silent.get() {
+            true => Woken::Called,
+            false => Woken::Time,
+        };
+        self.woken.borrow_mut().pop_front().unwrap_or(rest)
     }
     async fn file_is_same(&self, _: &mut DealRecord<()>) -> Result<bool, FakeError> {
         Ok(self.file_is_same.get())

@@ -11,8 +11,10 @@ pub mod miner;
 pub mod proposal;
 pub mod refund;
 pub mod response;
+pub mod retention;
 pub mod review;
 pub mod verification;
+pub mod watch;
 
 pub use client::{ClientDeal, ClientEffect, ClientInput, ClientStage};
 pub use draft::{duplicates, Draft, DraftError};
@@ -21,3 +23,4 @@ pub use proposal::{PaymentInfo, Proposal, SignedProposal};
 pub use refund::{Refund, RefundEffect, RefundInput};
 pub use response::{DealState, ProofInfo, QueryRequest, Response, SignedResponse};
 pub use review::{review, AskTerms, Rejection, RejectionCode, ReviewContext};
+pub use watch::WatchRequest;

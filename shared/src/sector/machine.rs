@@ -18,6 +18,10 @@ use serde::{Deserialize, Serialize};
 /// Most pieces in a sector. Every piece is a deal that is told of the sector's fate, and the record of a sector is read
 /// and written as a whole at each step; larger sectors have room for more of the smallest pieces than anybody waits for.
 pub const MAX_PIECES: usize = 1024;
+/// The share of a sector that is worth waiting for: with less than one in so many parts free, it is sealed at once. What a
+/// further piece could still save is less than that share of one sealing, and everybody in the sector would wait for it; a
+/// piece like the one that filled it has no room in any case.
+pub const WORTH_WAITING_FOR: u64 = 4;
 
 /// A piece with its place in a sector.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,7 +60,7 @@ pub enum SectorInput {
     PieceEvicted {
         deal: Cid,
     },
-    /// The sector is full, the timer is up, or the operator said so.
+    /// The sector is nearly full, the timer is up, or the operator said so.
     Close,
     TicketDrawn {
         epoch: Epoch,
@@ -198,6 +202,12 @@ impl Sector {
         matches!(self.stage, SectorStage::Packing)
             && self.pieces.len() < MAX_PIECES
             && layout(self.size, pieces).is_some()
+    }
+
+    /// Whether it is not worth waiting for more pieces: no piece of a quarter of the sector ([`WORTH_WAITING_FOR`]) has
+    /// room any more.
+    pub fn is_nearly_full(&self) -> bool {
+        !self.fits(self.size.usable() / WORTH_WAITING_FOR)
     }
 
     /// The name of its stage.

@@ -10,7 +10,7 @@ pub mod leb128;
 
 pub use cbor::{decode, encode, Cbor, DecodeError};
 
-/// Protocol ids of the libp2p streams (spec §1.1; the last two are ours).
+/// Protocol ids of the libp2p streams (spec §1.1; the last three are ours).
 pub mod protocol {
     /// Make a deal: SignedProposal → SignedResponse.
     pub const MAKE_DEAL: &str = "/fil/storage/mk/1.0.0";
@@ -22,4 +22,6 @@ pub mod protocol {
     pub const TRANSFER: &str = "/sealdrop/transfer/1.0.0";
     /// Ask why a deal is not done: QueryRequest → a text string, the JSON of a [`crate::deal::explain::Explanation`].
     pub const EXPLAIN: &str = "/sealdrop/explain/1.0.0";
+    /// Hear of a deal's next state: [`crate::deal::WatchRequest`] → SignedResponse, once there is news or after a while.
+    pub const WATCH_DEAL: &str = "/sealdrop/watch/1.0.0";
 }

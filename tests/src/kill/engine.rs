@@ -3,7 +3,7 @@
 use sealdrop::daemon::{DaemonConfig, DaemonError, Proofs};
 use sealdrop::devnet::Verifier;
 use sealdrop::home::Home;
-use sealdrop::prover::{Commitments, Cost, Engine, ProverError, Resuming, Step};
+use sealdrop::prover::{Commitments, Cost, Engine, Implementation, ProverError, Resuming, Step};
 use sealdrop::staging::Staging;
 use shared::chain::keys::blake2b256;
 use shared::piece::{Commitment, SectorLayout, SectorSize};
@@ -148,7 +148,7 @@ impl Engine for FakeEngine {
         }))
     }
 
-    fn commit2(&self, _: u64, output: &[u8]) -> Result<Vec<u8>, ProverError> {
+    fn commit2(&self, _: u64, output: &[u8], _: Implementation) -> Result<Vec<u8>, ProverError> {
         Ok(output.to_vec())
     }
 

@@ -8,6 +8,7 @@ mod apt;
 mod bare;
 mod bench;
 mod build;
+mod fuzz;
 mod npm;
 mod process;
 mod project;
@@ -36,6 +37,8 @@ usage: cargo xtask COMMAND
   rules                check that the rules compile where there is no system, and the test vectors in WebAssembly
   setup [--browser]    install what building needs (--browser: also what the browser tests need)
   bench [NAME [ARGS]]  run a benchmark; without NAME, list them
+  fuzz [TARGET] [--seconds N]
+                       give the fuzz targets random inputs, a minute each
 
 `sealdrop daemon --help` lists the daemon's arguments, for example: cargo xtask up -- --sector-size 2KiB";
 
@@ -78,6 +81,7 @@ fn dispatch(command: &str, rest: &[String]) -> Result<()> {
                 .map_or((None, rest), |(name, args)| (Some(name.as_str()), args));
             bench::run(&Project::locate()?, name, args)
         }
+        "fuzz" => fuzz::run(&Project::locate()?, rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
             Ok(())

@@ -103,7 +103,7 @@ fn portable_rules(project: &Project, tally: &mut Tally) -> Result<()> {
 }
 
 /// Tells tests where the things are that they start.
-fn with_places<'a>(command: &'a mut Command, project: &Project, browser: &Path) -> &'a mut Command {
+pub fn with_places<'a>(command: &'a mut Command, project: &Project, browser: &Path) -> &'a mut Command {
     command
         .env("SEALDROP_BIN", project.daemon())
         .env("SEALDROP_CHROMIUM", browser)

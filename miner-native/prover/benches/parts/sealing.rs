@@ -2,11 +2,14 @@
 //! its caches are its own. Started by `cargo xtask bench sealing`, which has the other parts.
 //!
 //! ```text
+//! phases PARAMETER_DIR WORK_DIR SECTOR_BYTES  every phase by the own code and by filecoin-proofs, in turn
 //! bare PARAMETER_DIR WORK_DIR SECTOR_BYTES    one sector by filecoin-proofs alone, the calls in sequence
 //! ours WORK_DIR SECTOR_BYTES porep|window     this product's parameter generator
 //! stock WORK_DIR SECTOR_BYTES porep|window    bellperson's own, for the same circuit
 //! ```
-//! The last line is one JSON object with seconds, cpu_seconds and peak_bytes.
+//! The last line is one JSON object, with seconds, cpu_seconds and peak_bytes, or the figures of all phases.
+
+mod phases;
 
 use bellperson::groth16::{generate_random_parameters, Parameters};
 use blstrs::Bls12;
@@ -45,6 +48,7 @@ fn main() -> Outcome<()> {
         // What `cargo test` does with benchmarks.
         [] => Ok(()),
         ["bare", params, work, size] => bare(Path::new(params), Path::new(work), sector_size(size)?),
+        ["phases", params, work, size] => phases::phases(Path::new(params), Path::new(work), sector_size(size)?),
         ["ours", work, size, circuit] => {
             let (work, set) = (Path::new(work), (circuit_of(circuit)?, sector_size(size)?));
             measured(|| Ok(ensure(work, &[set], &mut |_| {}).map(|_| ())?))

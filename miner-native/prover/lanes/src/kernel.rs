@@ -18,22 +18,43 @@ impl Kernel {
     /// The fastest that this processor has, unless [`KERNEL_VARIABLE`] says otherwise. Looked up once a process.
     pub fn best() -> Self {
         static BEST: OnceLock<Kernel> = OnceLock::new();
-        *BEST.get_or_init(|| match std::env::var(KERNEL_VARIABLE).as_deref() {
-            Ok("portable") => Self::Portable,
-            _ if ifma_available() => Self::Ifma,
-            _ => Self::Portable,
-        })
+        *BEST.get_or_init(|| Self::choose(std::env::var(KERNEL_VARIABLE).ok().as_deref()))
+    }
+
+    /// The fastest that this processor has, whatever the environment says: for tests that compare them.
+    pub fn detected() -> Self {
+        match crate::ifma_available() {
+            true => Self::Ifma,
+            false => Self::Portable,
+        }
+    }
+
+    /// This one if the processor has it, else the portable one.
+    pub fn usable(self) -> Self {
+        match self {
+            Self::Ifma => Self::detected(),
+            Self::Portable => Self::Portable,
+        }
+    }
+
+    /// What [`best`](Self::best) is where [`KERNEL_VARIABLE`] has this value.
+    pub fn choose(variable: Option<&str>) -> Self {
+        match variable.map(str::trim) {
+            Some(text) if text.eq_ignore_ascii_case("portable") => Self::Portable,
+            _ => Self::detected(),
+        }
     }
 }
 
-/// Whether the processor has every feature that the eight-lane functions are compiled for.
-#[cfg(target_arch = "x86_64")]
-fn ifma_available() -> bool {
-    macro_rules! all { ($($feature:tt)*) => { $(std::arch::is_x86_feature_detected!($feature))&&* } }
-    all!("avx512f" "avx512ifma" "avx512dq" "avx512vl" "avx512bw" "avx512vbmi" "bmi2" "adx")
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-#[cfg(not(target_arch = "x86_64"))]
-fn ifma_available() -> bool {
-    false
+    #[test]
+    fn the_variable_masks_the_vector_kernel() {
+        assert_eq!(Kernel::choose(Some("portable")), Kernel::Portable);
+        assert_eq!(Kernel::choose(Some(" Portable\n")), Kernel::Portable);
+        assert_eq!(Kernel::choose(Some("other")), Kernel::detected());
+        assert_eq!(Kernel::choose(None), Kernel::detected());
+    }
 }

@@ -11,6 +11,7 @@ use filecoin_proofs::parameters::{public_params, window_post_public_params};
 use filecoin_proofs_api::{RegisteredPoStProof, RegisteredSealProof};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
+use sealdrop_lanes::Kernel;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::io::Write;
@@ -97,17 +98,31 @@ fn insecure_rng(circuit: Circuit, size: SectorSize) -> ChaCha20Rng {
     ChaCha20Rng::from_seed(Sha256::digest(seed).into())
 }
 
+/// The power of two that the number of constraints fits in. A wrong one would cost time only.
+const fn likely_domain(circuit: Circuit, size: SectorSize) -> usize {
+    let exponent = match (circuit, size) {
+        (Circuit::PoRep, SectorSize::S2KiB | SectorSize::S8MiB) => 22,
+        (Circuit::PoRep, _) => 23,
+        (Circuit::WindowPoSt, SectorSize::S2KiB) => 15,
+        (Circuit::WindowPoSt, SectorSize::S8MiB) => 16,
+        (Circuit::WindowPoSt, _) => 17,
+    };
+    1 << exponent
+}
+
 /// Writes the development parameters of `circuit` at `size` to `out`; returns the verifying key's bytes.
 pub(super) fn write_parameters(
+    kernel: Kernel,
     circuit: Circuit,
     size: SectorSize,
-    out: &mut impl Write,
+    out: &mut (impl Write + Send),
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Vec<u8>, ParamsError> {
     if size == SectorSize::S32GiB {
         return Err(ParamsError::OfficialOnly { size });
     }
     let trapdoor = Trapdoor::draw(&mut insecure_rng(circuit, size));
+    let likely = likely_domain(circuit, size);
     let (seal, post) = registered(size);
     let setup = |error| ParamsError::Circuit {
         circuit,
@@ -120,7 +135,7 @@ pub(super) fn write_parameters(
             type Compound = StackedCompound<SectorShapeBase, DefaultPieceHasher>;
             let shape = public_params::<SectorShapeBase>(&seal.as_v1_config()).map_err(setup)?;
             let blank = || <Compound as CompoundProof<Scheme, _>>::blank_circuit(&shape);
-            generate(blank, &trapdoor, out, progress)
+            generate(kernel, blank, likely, &trapdoor, out, progress)
         }
         Circuit::WindowPoSt => {
             type Scheme = FallbackPoSt<'static, SectorShapeBase>;
@@ -128,7 +143,7 @@ pub(super) fn write_parameters(
             let shape = window_post_public_params::<SectorShapeBase>(&post.as_v1_config());
             let shape = shape.map_err(setup)?;
             let blank = || <Compound as CompoundProof<Scheme, _>>::blank_circuit(&shape);
-            generate(blank, &trapdoor, out, progress)
+            generate(kernel, blank, likely, &trapdoor, out, progress)
         }
     };
     written.map_err(|error| match error {

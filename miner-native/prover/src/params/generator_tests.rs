@@ -7,6 +7,7 @@ use blstrs::{Bls12, Scalar};
 use ff::Field;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
+use sealdrop_lanes::Kernel;
 
 /// Several inputs and constraints; some variables appear in A only, in B only, in C only, or cancel out
 /// of a query, so that the points at infinity of the A and B queries are exercised.
@@ -57,6 +58,9 @@ impl Circuit<Scalar> for Awkward {
     }
 }
 
+/// What [`Awkward`]'s constraints fit in.
+const DOMAIN: usize = 4096;
+
 fn stock(seed: u64) -> Vec<u8> {
     let mut rng = ChaCha20Rng::seed_from_u64(seed);
     let parameters: Parameters<Bls12> =
@@ -66,23 +70,83 @@ fn stock(seed: u64) -> Vec<u8> {
     bytes
 }
 
-fn ours(seed: u64) -> (Vec<u8>, Vec<u8>) {
+fn ours(kernel: Kernel, seed: u64) -> (Vec<u8>, Vec<u8>) {
     let trapdoor = Trapdoor::draw(&mut ChaCha20Rng::seed_from_u64(seed));
     let mut bytes = Vec::new();
-    let key = generate(|| Awkward, &trapdoor, &mut bytes, &mut |_, _| {}).expect("our generator works");
+    let key = generate(kernel, || Awkward, DOMAIN, &trapdoor, &mut bytes, &mut |_, _| {}).expect("our generator works");
     (bytes, key)
 }
 
+/// The portable one, and the one of this processor.
+fn kernels() -> [Kernel; 2] {
+    [Kernel::Portable, Kernel::detected()]
+}
+
 #[test]
-fn the_generator_writes_the_bytes_of_bellpersons() {
-    let (bytes, key) = ours(1);
-    assert!(bytes == stock(1), "parameters differ");
-    assert_eq!(bytes[..key.len()], key, "the file opens with the verifying key");
+fn the_generator_writes_the_bytes_of_bellpersons_on_every_kernel() {
+    let stock = stock(1);
+    for kernel in kernels() {
+        let (bytes, key) = ours(kernel, 1);
+        assert!(bytes == stock, "parameters differ on {kernel:?}");
+        assert_eq!(bytes[..key.len()], key, "the file opens with the verifying key");
+    }
+}
+
+#[test]
+fn any_number_of_threads_writes_the_same_bytes() {
+    let right = ours(Kernel::Portable, 1);
+    for threads in [1, 2, 3, 7] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let pool = pool.expect("a few threads");
+        for kernel in kernels() {
+            assert!(
+                pool.install(|| ours(kernel, 1)) == right,
+                "{threads} threads, {kernel:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_wrong_guess_of_the_domain_changes_nothing() {
+    let trapdoor = Trapdoor::draw(&mut ChaCha20Rng::seed_from_u64(1));
+    let right = ours(Kernel::best(), 1).0;
+    for likely in [1, DOMAIN / 2, DOMAIN * 2, 1 << 20] {
+        let mut bytes = Vec::new();
+        generate(
+            Kernel::best(),
+            || Awkward,
+            likely,
+            &trapdoor,
+            &mut bytes,
+            &mut |_, _| {},
+        )
+        .expect("our generator works");
+        assert!(bytes == right, "{likely}");
+    }
+}
+
+#[test]
+fn a_tau_among_the_domains_roots_is_refused() {
+    let mut trapdoor = Trapdoor::draw(&mut ChaCha20Rng::seed_from_u64(1));
+    trapdoor.tau = Scalar::ONE;
+    let error = generate(
+        Kernel::best(),
+        || Awkward,
+        DOMAIN,
+        &trapdoor,
+        &mut Vec::new(),
+        &mut |_, _| {},
+    );
+    assert!(matches!(
+        error.expect_err("must be refused"),
+        super::generator::GeneratorError::Synthesis(SynthesisError::UnexpectedIdentity)
+    ));
 }
 
 #[test]
 fn another_seed_gives_other_parameters() {
-    assert!(ours(1).0 != ours(2).0);
+    assert!(ours(Kernel::best(), 1).0 != ours(Kernel::best(), 2).0);
 }
 
 #[test]
@@ -90,7 +154,15 @@ fn progress_ends_at_its_total_and_never_falls() {
     let trapdoor = Trapdoor::draw(&mut ChaCha20Rng::seed_from_u64(1));
     let mut heard = Vec::new();
     let mut progress = |done, total| heard.push((done, total));
-    generate(|| Awkward, &trapdoor, &mut Vec::new(), &mut progress).expect("our generator works");
+    generate(
+        Kernel::best(),
+        || Awkward,
+        DOMAIN,
+        &trapdoor,
+        &mut Vec::new(),
+        &mut progress,
+    )
+    .expect("our generator works");
     assert!(heard.windows(2).all(|pair| pair[0].0 <= pair[1].0));
     let (done, total) = *heard.last().expect("something was reported");
     assert!(total > 0);
@@ -107,7 +179,15 @@ fn a_variable_that_nothing_binds_is_refused() {
         }
     }
     let trapdoor = Trapdoor::draw(&mut ChaCha20Rng::seed_from_u64(1));
-    let error = generate(|| Loose, &trapdoor, &mut Vec::new(), &mut |_, _| {}).expect_err("must be refused");
+    let error = generate(
+        Kernel::best(),
+        || Loose,
+        DOMAIN,
+        &trapdoor,
+        &mut Vec::new(),
+        &mut |_, _| {},
+    )
+    .expect_err("must be refused");
     assert!(matches!(
         error,
         super::generator::GeneratorError::Synthesis(SynthesisError::UnconstrainedVariable)

@@ -40,6 +40,7 @@ use files::{blake2b, digest, io_error, Draft, Stamp};
 use keys::{meta, pinned, write_if_other, Pinned};
 use official::{is_checked, is_official_key, published};
 use report::Meter;
+use sealdrop_lanes::Kernel;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -135,8 +136,8 @@ pub enum ParamsError {
 }
 
 /// Makes sure that the parameters of every `wanted` set are in `dir`, whole and right; makes those that
-/// are not. Returns in milliseconds when all are there, and takes minutes and gigabytes of disk for each
-/// that is not (2 KiB: 1.1 GB, 8 MiB: 1.4 GB, 512 MiB: 2.0 GB for PoRep; 12, 31 and 45 MB for PoSt).
+/// are not. Returns in milliseconds when all are there, and takes ten seconds to a few minutes, by the processor, and
+/// gigabytes of disk for each that is not (2 KiB: 1.1 GB, 8 MiB: 1.4 GB, 512 MiB: 2.0 GB for PoRep; 12, 31 and 45 MB for PoSt).
 ///
 /// `progress` is called from this thread, several times a second while points are computed. Two processes
 /// may call this on one directory: the second waits. Interrupted at any point, the next call continues with
@@ -199,6 +200,11 @@ fn is_stamped(dir: &Path, circuit: Circuit, size: SectorSize) -> Result<bool, Pa
     let params = dir.join(&names.params);
     let right = |stamp: &Stamp| pin.is_some_and(|pin| pin.params_sha256 == stamp.sha256) && stamp.fits(&params);
     Ok(Stamp::read(&params).as_ref().is_some_and(right) && dir.join(&names.verifying_key).is_file())
+}
+
+/// Where the parameters lie.
+pub(crate) fn parameter_file(dir: &Path, circuit: Circuit, size: SectorSize) -> Result<PathBuf, ParamsError> {
+    Ok(dir.join(file_names(circuit, size)?.params))
 }
 
 /// Where the verifying key lies.
@@ -344,7 +350,7 @@ fn make(dir: &Path, circuit: Circuit, size: SectorSize, progress: &mut dyn FnMut
             total,
         })
     };
-    let key = match write_parameters(circuit, size, &mut draft, &mut report) {
+    let key = match write_parameters(Kernel::best(), circuit, size, &mut draft, &mut report) {
         Ok(key) => key,
         Err(error) => {
             draft.abandon();

@@ -5,6 +5,7 @@
 
 mod files;
 mod layout;
+mod own;
 mod sealing;
 mod staging;
 mod unsealing;
@@ -14,11 +15,12 @@ mod window;
 pub use files::SectorFiles;
 pub use layout::{layout, Piece, PlacedPiece, MIN_PIECE};
 pub use sealing::{
-    check_pre_commit, clear_cache, commit1, commit2, pre_commit1, pre_commit2, PreCommit, SectorIdentity, PROOF_BYTES,
+    check_pre_commit, clear_cache, commit1, commit2, commit2_reported, pre_commit1, pre_commit2, PreCommit,
+    SectorIdentity, PROOF_BYTES,
 };
 pub use staging::{data_commitment, write_unsealed, OpenPiece};
 pub use unsealing::{unseal_piece, unseal_range};
 pub use upkeep::{open_sector, remove_unsealed};
-pub use window::{partitions, window_post, ProvingSector, MAX_WINDOW_SECTORS, PARTITION_PROOF_BYTES};
+pub use window::{partitions, window_post, ProvingSector, WindowProof, MAX_WINDOW_SECTORS, PARTITION_PROOF_BYTES};
 
 pub(crate) use window::field_safe;

@@ -7,19 +7,26 @@
 //! write_unsealed → pre_commit1 → [P1 bytes] → pre_commit2 → [PreCommit] → check_pre_commit
 //!   → commitments to the chain, seed drawn → commit1 → [C1 bytes] → commit2 → [proof] → clear_cache
 //! ```
-//! Every phase may be repeated. Costs, for 2 KiB / 8 MiB on one core: P1 5 ms / 7 s, P2 0.1 / 9 s, check and C1
-//! 0.05 s, C2 2 minutes and 2.7 / 3.6 GB of memory.
+//! Every phase may be repeated, and is done by the own code or by filecoin-proofs: see [`Implementation`]. Costs for 8 MiB, in
+//! CPU-seconds with IFMA, and the library's: P1 0.4 (2.6), P2 0.3 (6), check and C1 0.05, C2 11 and 0.7 GiB of memory (76 and
+//! 3.2 GiB).
 
 use super::files::{check_length, retain, sync_directory, sync_file, wipe, SectorFiles};
 use super::layout::{layout, piece_infos, Piece};
+use super::own;
+use super::staging::data_commitment;
 use crate::error::Error;
+use crate::implementation::Implementation;
 use crate::needs::check_room;
 use crate::params::{check_installed, registered, Circuit};
 use crate::session::{guarded, params_dir};
 use crate::size::SectorSize;
+use crate::snark::{prove_seal, Refusal};
 use filecoin_proofs_api::seal::{self, SealCommitPhase1Output, SealPreCommitPhase1Output, SealPreCommitPhase2Output};
 use filecoin_proofs_api::{PieceInfo, RegisteredSealProof, SectorId};
 use rand_core::{OsRng, RngCore};
+use sealdrop_groth16::Report;
+use sealdrop_lanes::Kernel;
 use serde::{de::DeserializeOwned, Serialize};
 use std::fs::{self, File};
 
@@ -62,14 +69,30 @@ pub fn pre_commit1(
     files: &SectorFiles,
     ticket: [u8; 32],
     pieces: &[Piece],
+    implementation: Implementation,
 ) -> Result<Vec<u8>, Error> {
     params_dir()?;
-    let infos = piece_infos(&layout(identity.size, pieces)?)?;
+    let comm_d = data_commitment(identity.size, pieces)?;
     let _lock = files.lock_exclusive()?;
-    let (unsealed, sealed, cache) = (files.unsealed(), files.sealed(), files.cache());
-    check_length(unsealed.clone(), identity.size)?;
+    let cache = files.cache();
+    check_length(files.unsealed(), identity.size)?;
     wipe(&cache)?;
     check_room(identity.size, &files.dir, &cache)?;
+    let output = match implementation.replica_kernel(identity.size) {
+        Some(kernel) => own::pre_commit1(kernel, identity, files, ticket, comm_d)?,
+        None => library_pre_commit1(identity, files, ticket, pieces)?,
+    };
+    save("pre-commit 1", &output)
+}
+
+fn library_pre_commit1(
+    identity: &SectorIdentity,
+    files: &SectorFiles,
+    ticket: [u8; 32],
+    pieces: &[Piece],
+) -> Result<SealPreCommitPhase1Output, Error> {
+    let infos = piece_infos(&layout(identity.size, pieces)?)?;
+    let (unsealed, sealed, cache) = (files.unsealed(), files.sealed(), files.cache());
     // The library wants the file to exist, and overwrites it with the data.
     File::create(&sealed).map_err(Error::io("create", &sealed))?;
     let (proof, _) = registered(identity.size);
@@ -86,7 +109,7 @@ pub fn pre_commit1(
         )
     })?;
     sync_directory(&cache)?;
-    save("pre-commit 1", &output)
+    Ok(output)
 }
 
 /// Pre-commit 2: encodes the data into the replica and commits to it. Starts from the unsealed file each
@@ -95,25 +118,37 @@ pub fn pre_commit1(
 /// # Errors
 /// [`Error::DamagedOutput`] for bytes that `pre_commit1` did not return for this size; [`Error::Proofs`]
 /// if the cache is not as pre-commit 1 left it; [`Error::Busy`].
-pub fn pre_commit2(identity: &SectorIdentity, files: &SectorFiles, p1: &[u8]) -> Result<PreCommit, Error> {
+pub fn pre_commit2(
+    identity: &SectorIdentity,
+    files: &SectorFiles,
+    p1: &[u8],
+    implementation: Implementation,
+) -> Result<PreCommit, Error> {
     params_dir()?;
     let (proof, _) = registered(identity.size);
     let phase1: SealPreCommitPhase1Output = load("pre-commit 1", p1)?;
     check_proof("pre-commit 1", phase1.registered_proof, proof)?;
     let _lock = files.lock_exclusive()?;
-    let (unsealed, sealed, cache) = (files.unsealed(), files.sealed(), files.cache());
+    let (unsealed, cache) = (files.unsealed(), files.cache());
     check_length(unsealed.clone(), identity.size)?;
     retain(&cache, |name| name.contains("layer-") || name.contains("tree-d"))?;
+    let comm_d = phase1.comm_d;
+    let (comm_r, comm_c) = match implementation.replica_kernel(identity.size) {
+        Some(kernel) => own::pre_commit2(kernel, identity.size, files, comm_d)?,
+        None => library_pre_commit2(files, phase1)?,
+    };
+    sync_file(&files.dir)?;
+    Ok(PreCommit { comm_d, comm_r, comm_c })
+}
+
+/// CommR and CommC.
+fn library_pre_commit2(files: &SectorFiles, phase1: SealPreCommitPhase1Output) -> Result<([u8; 32], [u8; 32]), Error> {
+    let (unsealed, sealed, cache) = (files.unsealed(), files.sealed(), files.cache());
     fs::copy(&unsealed, &sealed).map_err(Error::io("copy the data to", &sealed))?;
     let output = guarded("pre-commit 2", || seal::seal_pre_commit_phase2(phase1, &cache, &sealed))?;
     sync_file(&sealed)?;
     sync_directory(&cache)?;
-    sync_file(&files.dir)?;
-    Ok(PreCommit {
-        comm_d: output.comm_d,
-        comm_r: output.comm_r,
-        comm_c: comm_c(files)?,
-    })
+    Ok((output.comm_r, comm_c(files)?))
 }
 
 /// Proves the replica to oneself with a random seed before its commitments go to the chain, where a wrong
@@ -191,18 +226,52 @@ pub fn commit1(
 /// It takes gigabytes and all cores: the caller decides how many run at once.
 ///
 /// # Errors
+/// [`Error::Refused`] when the own code's proof does not hold, or it could not make one: ask again for the library's.
 /// [`Error::Params`] if the parameters are not installed, [`Error::DamagedOutput`] for bytes that `commit1`
 /// did not return for this size, [`Error::Proofs`].
-pub fn commit2(identity: &SectorIdentity, c1: &[u8]) -> Result<Vec<u8>, Error> {
+pub fn commit2(identity: &SectorIdentity, c1: &[u8], implementation: Implementation) -> Result<Vec<u8>, Error> {
     let phase1: SealCommitPhase1Output = load("commit 1", c1)?;
     let (proof, _) = registered(identity.size);
     check_proof("commit 1", phase1.registered_proof, proof)?;
     // A truncated parameter file makes bellperson panic, half-way through.
     check_installed(&params_dir()?, Circuit::PoRep, identity.size)?;
+    let &SectorIdentity {
+        prover_id,
+        sector,
+        size,
+    } = identity;
+    if let Some(kernel) = implementation.snark_kernel(size) {
+        return own_commit2(kernel, identity, phase1).map(|(proof, _)| proof);
+    }
     let output = guarded("commit 2", || {
-        seal::seal_commit_phase2(phase1, identity.prover_id, SectorId::from(identity.sector))
+        seal::seal_commit_phase2(phase1, prover_id, SectorId::from(sector))
     })?;
     Ok(output.proof)
+}
+
+/// [`commit2`] by the own code, with what each partition's proof took: to be held against what the processor could do.
+///
+/// # Errors
+/// Those of [`commit2`].
+pub fn commit2_reported(identity: &SectorIdentity, c1: &[u8], kernel: Kernel) -> Result<(Vec<u8>, Vec<Report>), Error> {
+    check_installed(&params_dir()?, Circuit::PoRep, identity.size)?;
+    own_commit2(kernel, identity, load("commit 1", c1)?)
+}
+
+fn own_commit2(
+    kernel: Kernel,
+    identity: &SectorIdentity,
+    phase1: SealCommitPhase1Output,
+) -> Result<(Vec<u8>, Vec<Report>), Error> {
+    let &SectorIdentity {
+        prover_id,
+        sector,
+        size,
+    } = identity;
+    prove_seal(kernel, size, phase1, prover_id, sector).map_err(|Refusal(reason)| Error::Refused {
+        step: "commit 2",
+        reason,
+    })
 }
 
 /// Deletes the layers and trees that only sealing needs (43 MB of an 8 MiB sector), once the commit is

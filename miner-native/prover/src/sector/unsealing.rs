@@ -4,14 +4,16 @@
 //! the caller sees a byte, since a wrong ticket yields garbage without any error.
 //!
 //! filecoin-proofs' own unsealing holds the sector, the labels' numbers and two layers in memory, returns wrong bytes for
-//! an offset that is no multiple of 127, and panics beyond the end. Here only the labelling is its work; the replica is
-//! decoded from the disk, a piece at a time, in chunks. So what bounds memory is the labelling: two layers, each as
-//! large as the sector, as in pre-commit 1.
+//! an offset that is no multiple of 127, and panics beyond the end. Here the labels are the own code's, and the library's only
+//! where those do not fit; the replica is decoded from the disk, a piece at a time, in chunks. So what bounds memory is the
+//! labelling: two layers, each as large as the sector, as in pre-commit 1.
 
 use super::files::{check_length, wipe, SectorFiles};
 use super::layout::{layout, Piece, PlacedPiece};
+use super::own::label_last_layer;
 use super::sealing::SectorIdentity;
 use crate::error::Error;
+use crate::implementation::Implementation;
 use crate::params::registered;
 use crate::session::{guarded, params_dir};
 use blstrs::Scalar;
@@ -27,6 +29,8 @@ use std::path::{Path, PathBuf};
 use storage_proofs_core::merkle::MerkleTreeTrait;
 use storage_proofs_porep::stacked::{generate_replica_id, StackedDrg};
 
+/// What the scratch file of labels is called among the library's stores.
+const LABELS: &str = "labels";
 /// Bytes of a node of the replica.
 const NODE: usize = 32;
 /// Padded bytes that hold 127 bytes of data.
@@ -49,16 +53,17 @@ pub fn unseal_piece(
     pieces: &[Piece],
     index: usize,
     out: &mut dyn Write,
+    implementation: Implementation,
 ) -> Result<u64, Error> {
     let all = 0..pieces.get(index).map_or(0, |piece| data_bytes(piece.padded_size));
-    unseal_range(identity, files, ticket, comm_d, pieces, index, all, out)
+    unseal_range(identity, files, ticket, comm_d, pieces, index, all, out, implementation)
 }
 
 /// Unseals the piece with this index of `pieces` and writes the bytes of `range`, counted in unpadded bytes from the
 /// piece's start, to `out`; returns their number. Any range within the piece may be asked for.
 ///
-/// The sector's labels are computed anew however short the range is: 7 ms for 2 KiB, 5 s for 8 MiB, as long as
-/// pre-commit 1 for larger ones. Takes a sector's size on the disk for scratch, and twice that of memory.
+/// The sector's labels are computed anew however short the range is, which takes as long as
+/// pre-commit 1. Takes twice a sector's size on the disk for scratch, mapped while it is written.
 ///
 /// # Errors
 /// [`Error::NoSuchPiece`] and [`Error::NoSuchRange`]; [`Error::PieceMismatch`] if the replica, the ticket or CommD is not
@@ -73,6 +78,7 @@ pub fn unseal_range(
     index: usize,
     range: Range<u64>,
     out: &mut dyn Write,
+    implementation: Implementation,
 ) -> Result<u64, Error> {
     params_dir()?;
     let placed = layout(identity.size, pieces)?;
@@ -91,9 +97,19 @@ pub fn unseal_range(
     check_length(files.sealed(), identity.size)?;
     // Label files of another unsealing must not be found here: they would be taken over.
     let scratch = Scratch::open(files.unsealing())?;
-    let labels = label(identity, ticket, comm_d, &scratch.0)?;
-    check_piece(&labels, &files.sealed(), &piece, index)?;
-    write_range(&labels, &files.sealed(), &piece, range, out)
+    let labels = StoreConfig::data_path(&scratch.0, LABELS);
+    let sealed = files.sealed();
+    let own = implementation.replica_kernel(identity.size).map(|kernel| {
+        label_last_layer(kernel, identity, ticket, comm_d, &labels)?;
+        check_piece(&labels, &sealed, &piece, index)
+    });
+    // Whatever the own labels are wrong for, the library's say whether it is their fault.
+    if !matches!(own, Some(Ok(()))) {
+        wipe(&scratch.0)?;
+        label(identity, ticket, comm_d, &scratch.0)?;
+        check_piece(&labels, &sealed, &piece, index)?;
+    }
+    write_range(&labels, &sealed, &piece, range, out)
 }
 
 const fn data_bytes(padded: u64) -> u64 {
@@ -117,8 +133,8 @@ impl Drop for Scratch {
     }
 }
 
-/// Computes the last layer's labels into a file of `dir`: the keys that the replica was encoded with.
-fn label(identity: &SectorIdentity, ticket: [u8; 32], comm_d: [u8; 32], dir: &Path) -> Result<PathBuf, Error> {
+/// Has the library compute the last layer's labels, the keys that the replica was encoded with, into [`LABELS`] of `dir`.
+fn label(identity: &SectorIdentity, ticket: [u8; 32], comm_d: [u8; 32], dir: &Path) -> Result<(), Error> {
     type Shape = SectorShapeBase;
     let config = registered(identity.size).0.as_v1_config();
     guarded("labelling for unsealing", || {
@@ -130,8 +146,7 @@ fn label(identity: &SectorIdentity, ticket: [u8; 32], comm_d: [u8; 32], dir: &Pa
             comm_d,
             &config.porep_id,
         );
-        let store = StoreConfig::new(dir, "labels", 0);
-        let path = StoreConfig::data_path(&store.path, &store.id);
+        let store = StoreConfig::new(dir, LABELS, 0);
         // One file for all layers: each layer replaces the one before, which is then in memory only.
         StackedDrg::<Shape, DefaultPieceHasher>::generate_labels_for_decoding(
             &shape.graph,
@@ -139,7 +154,7 @@ fn label(identity: &SectorIdentity, ticket: [u8; 32], comm_d: [u8; 32], dir: &Pa
             &replica_id,
             store,
         )
-        .map(|_| path)
+        .map(|_| ())
     })
 }
 

@@ -4,9 +4,11 @@
 
 use super::files::{check_length, SectorFiles};
 use crate::error::Error;
+use crate::implementation::Implementation;
 use crate::params::{check_installed, registered, Circuit};
 use crate::session::{guarded, params_dir};
 use crate::size::SectorSize;
+use crate::snark::{prove_window, Refusal};
 use filecoin_proofs_api::{post, PrivateReplicaInfo, RegisteredPoStProof, SectorId};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -40,8 +42,18 @@ pub(crate) fn field_safe(mut randomness: [u8; 32]) -> [u8; 32] {
     randomness
 }
 
-/// Proves that all `sectors` are stored: one proof of [`PARTITION_PROOF_BYTES`] a partition, concatenated.
-/// The order of `sectors` does not matter. About 3 s for 2 KiB, 8 s for 8 MiB a partition, on one core.
+/// A window's proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WindowProof {
+    /// [`PARTITION_PROOF_BYTES`] for each partition, concatenated.
+    pub proof: Vec<u8>,
+    /// Why the own prover's was not taken, when the library had to make it after all.
+    pub refused: Option<Refusal>,
+}
+
+/// Proves that all `sectors` are stored: one proof a partition, verified. The order of `sectors` does not matter.
+///
+/// When the own prover is refused, filecoin-proofs makes the proof at once: a window does not wait.
 ///
 /// # Errors
 /// [`Error::FaultySectors`] names those whose files cannot be proved; the rest can be proved without
@@ -51,7 +63,8 @@ pub fn window_post(
     size: SectorSize,
     randomness: [u8; 32],
     sectors: &[ProvingSector],
-) -> Result<Vec<u8>, Error> {
+    implementation: Implementation,
+) -> Result<WindowProof, Error> {
     check_count(sectors.len())?;
     let mut replicas = BTreeMap::new();
     let (_, proof) = registered(size);
@@ -64,8 +77,16 @@ pub fn window_post(
         }
     }
     check_installed(&params_dir()?, Circuit::WindowPoSt, size)?;
-    let randomness = field_safe(randomness);
     let _locks = lock_all(size, sectors)?;
+    let own = implementation.snark_kernel(size);
+    let own = own.map(|kernel| prove_window(kernel, size, prover_id, randomness, sectors));
+    let refused = match own {
+        Some(Ok(proof)) => return Ok(WindowProof { proof, refused: None }),
+        // A sector that cannot be opened stops the library as well, which then says which one it is.
+        Some(Err(refusal)) => Some(refusal),
+        None => None,
+    };
+    let randomness = field_safe(randomness);
     let proved = guarded("proof-of-spacetime", || {
         post::generate_window_post(&randomness, &replicas, prover_id)
     });
@@ -73,7 +94,8 @@ pub fn window_post(
         Ok(proofs) => proofs,
         Err(error) => return Err(diagnose(proof, prover_id, randomness, &replicas, error)),
     };
-    Ok(proofs.into_iter().flat_map(|(_, proof)| proof).collect())
+    let proof = proofs.into_iter().flat_map(|(_, proof)| proof).collect();
+    Ok(WindowProof { proof, refused })
 }
 
 fn check_count(count: usize) -> Result<(), Error> {

@@ -69,7 +69,7 @@ async fn a_kept_message_goes_out_even_when_nobody_asks_for_it_again() {
 impl Setup {
     /// Another process with the same key and an outbox of its own.
     async fn other_process(&self) -> ChainAccess {
-        let outbox = self.db.open_tree("other").expect("the disk can be written");
+        let outbox = self.other.clone();
         let access = ChainAccess::connect(&self.chain.devnet.url(), outbox, key(1)).await;
         access.expect("the chain is there")
     }
@@ -122,7 +122,7 @@ async fn another_key_s_messages_in_the_outbox_take_no_numbers_and_still_go_out()
     let access = setup.funded().await;
     let cid = keep_unsent(&access, "pay", pay(1)).await;
     drop(access);
-    let outbox = setup.db.open_tree("outbox").expect("the disk can be written");
+    let outbox = setup.outbox.clone();
     let access = ChainAccess::connect(&setup.chain.devnet.url(), outbox, key(2)).await;
     let access = access.expect("the chain is there");
     access

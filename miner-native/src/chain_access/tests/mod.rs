@@ -9,6 +9,7 @@ use super::*;
 use crate::devnet::code;
 use crate::devnet::tests::{config, key, produce};
 use crate::devnet::Devnet;
+use crate::open_database::{Memory, Sharing, Sqlite};
 use shared::chain::keys::cid_of_bytes;
 use shared::chain::{calls, AttoFil, Call};
 use shared::piece::SectorSize;
@@ -43,20 +44,28 @@ impl Chain {
 struct Setup {
     dir: TempDir,
     chain: Chain,
-    db: sled::Db,
+    outbox: Arc<dyn Store>,
+    /// Another process' outbox.
+    other: Arc<Memory>,
 }
 
 impl Setup {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let chain = Chain::open(&dir.path().join("devnet"));
-        let db = sled::open(dir.path().join("outbox")).unwrap();
-        Self { dir, chain, db }
+        let outbox = Sqlite::open(&dir.path().join("outbox.db"), &OUTBOX_SCHEMA, Sharing::Alone).unwrap();
+        let outbox = Arc::new(outbox);
+        let other = Arc::default();
+        Self {
+            dir,
+            chain,
+            outbox,
+            other,
+        }
     }
 
     async fn access(&self) -> ChainAccess {
-        let outbox = self.db.open_tree("outbox").unwrap();
-        ChainAccess::connect(&self.chain.devnet.url(), outbox, key(1))
+        ChainAccess::connect(&self.chain.devnet.url(), self.outbox.clone(), key(1))
             .await
             .unwrap()
     }
@@ -259,7 +268,7 @@ async fn the_outbox_of_another_chain_is_refused() {
     let setup = Setup::new();
     let first = setup.access().await.connected_network().genesis.clone();
     let other = Chain::open(&setup.dir.path().join("other"));
-    let outbox = setup.db.open_tree("outbox").unwrap();
+    let outbox = setup.outbox.clone();
     let refused = ChainAccess::connect(&other.devnet.url(), outbox, key(1))
         .await
         .err()
@@ -309,8 +318,7 @@ async fn a_purpose_has_a_bounded_name() {
 
 #[test]
 fn settled_messages_are_cleared_away_beyond_a_bound_and_others_never() {
-    let db = sled::Config::new().temporary(true).open().unwrap();
-    let Ok(outbox) = Outbox::open(db.open_tree("outbox").unwrap(), "genesis", &key(1).address()).unwrap() else {
+    let Ok(outbox) = Outbox::open(Arc::new(Memory::default()), "genesis", &key(1).address()).unwrap() else {
         panic!()
     };
     let message = |nonce| pay(1).message(&key(1).address(), nonce).sign(&key(1));
@@ -338,8 +346,7 @@ fn settled_messages_are_cleared_away_beyond_a_bound_and_others_never() {
 
 #[test]
 fn a_forgotten_message_on_its_way_keeps_its_nonce() {
-    let db = sled::Config::new().temporary(true).open().unwrap();
-    let Ok(outbox) = Outbox::open(db.open_tree("outbox").unwrap(), "genesis", &key(1).address()).unwrap() else {
+    let Ok(outbox) = Outbox::open(Arc::new(Memory::default()), "genesis", &key(1).address()).unwrap() else {
         panic!()
     };
     let message = pay(1).message(&key(1).address(), 7).sign(&key(1));

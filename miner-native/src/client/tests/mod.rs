@@ -142,6 +142,22 @@ async fn a_free_deal_opens_no_channel_and_still_names_its_payer() {
     assert!(matches!(refused, Err(ClientError::InProgress { deal: known }) if known == deal));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deal_is_watched_and_asked_about_only_where_the_miner_cannot_be_watched() {
+    let world = World::start();
+    let session = world.session().await;
+    let (watched, asked) = (world.miner(&key(3), PRICE).await, world.old_miner(&key(4), PRICE).await);
+    for (miner, watches, queries) in [(&watched, 1, 0), (&asked, 0, 2)] {
+        let mut staged = order(miner);
+        staged.until = Until::Staged;
+        let record = propose(&session, piece(&world), &staged).await.expect("it is staged");
+        let response = record.deal.response().expect("the miner answered");
+        assert_eq!(response.response.state, DealState::Staged);
+        assert_eq!(miner.asked.watches.load(Ordering::SeqCst), watches);
+        assert_eq!(miner.asked.queries.load(Ordering::SeqCst), queries);
+    }
+}
+
 /// spec §9.7, spec §9.10.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_data_is_a_duplicate_for_the_same_miner_only_and_only_without_the_flag() {

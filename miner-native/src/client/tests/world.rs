@@ -4,6 +4,7 @@ use crate::chain_access::ChainAccess;
 use crate::client::{Report, Session};
 use crate::devnet::{Devnet, DevnetConfig};
 use crate::network::frames;
+use crate::open_database::Memory;
 use futures::StreamExt;
 use libp2p::core::PeerRecord;
 use libp2p::identity::Keypair;
@@ -12,12 +13,12 @@ use libp2p::{noise, tcp, yamux, StreamProtocol};
 use libp2p_stream::IncomingStreams;
 use shared::chain::calls::{add_ask, create_storage_miner, miner_address};
 use shared::chain::{Address, AttoFil, Epoch, Policy, SecretKey};
-use shared::deal::{DealState, QueryRequest, Response, SignedProposal, SignedResponse};
+use shared::deal::{DealState, QueryRequest, Response, SignedProposal, SignedResponse, WatchRequest};
 use shared::piece::SectorSize;
 use shared::ports::verifier::FakeVerifier;
 use shared::wire::{protocol, Cbor};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -34,6 +35,8 @@ pub enum Reply {
     Reject,
     /// An acceptance that was changed after it was signed.
     Altered,
+    /// The file is in a sector.
+    Stage,
 }
 
 pub struct World {
@@ -47,6 +50,15 @@ pub struct World {
 pub struct Miner {
     pub address: Address,
     reply: Arc<Mutex<Reply>>,
+    /// Queries and watches that it was asked.
+    pub asked: Arc<Asked>,
+}
+
+/// How often a miner was asked how a deal stands.
+#[derive(Default)]
+pub struct Asked {
+    pub queries: AtomicUsize,
+    pub watches: AtomicUsize,
 }
 
 pub fn key(byte: u8) -> SecretKey {
@@ -113,10 +125,7 @@ impl World {
 
     /// The chain as `key`'s account.
     pub async fn chain(&self, key: &SecretKey) -> ChainAccess {
-        let store = sled::Config::new().temporary(true).open();
-        let outbox = store.and_then(|store| store.open_tree("outbox"));
-        let outbox = outbox.expect("a store in memory opens");
-        let connected = ChainAccess::connect(&self.devnet.url(), outbox, key.clone()).await;
+        let connected = ChainAccess::connect(&self.devnet.url(), Arc::new(Memory::default()), key.clone()).await;
         connected.expect("the chain answers")
     }
 
@@ -135,6 +144,15 @@ impl World {
 
     /// A miner of `key` that is registered, can be dialled, and offers storage at `price`.
     pub async fn miner(&self, key: &SecretKey, price: AttoFil) -> Miner {
+        self.miner_of(key, price, true).await
+    }
+
+    /// One that speaks the protocols of 2019 only: it cannot be watched.
+    pub async fn old_miner(&self, key: &SecretKey, price: AttoFil) -> Miner {
+        self.miner_of(key, price, false).await
+    }
+
+    async fn miner_of(&self, key: &SecretKey, price: AttoFil, watches: bool) -> Miner {
         let chain = self.chain(key).await;
         self.fund(&chain).await;
         let host = Keypair::generate_ed25519();
@@ -146,11 +164,12 @@ impl World {
         let ask = add_ask(&address, price, 1_000_000);
         chain.call("ask", ask).await.expect("the offer stands");
         let reply = Arc::new(Mutex::new(Reply::Accept));
-        let listening = listen(&host, key.clone(), reply.clone()).await;
+        let asked = Arc::<Asked>::default();
+        let listening = listen(&host, key.clone(), reply.clone(), asked.clone(), watches).await;
         let record = PeerRecord::new(&host, vec![listening]).expect("a record can be signed");
         let envelope = record.into_signed_envelope().into_protobuf_encoding();
         chain.announce(&envelope).await.expect("the announcement is taken");
-        Miner { address, reply }
+        Miner { address, reply, asked }
     }
 }
 
@@ -166,7 +185,13 @@ struct Behaviour {
     stream: libp2p_stream::Behaviour,
 }
 
-async fn listen(host: &Keypair, worker: SecretKey, reply: Arc<Mutex<Reply>>) -> libp2p::Multiaddr {
+async fn listen(
+    host: &Keypair,
+    worker: SecretKey,
+    reply: Arc<Mutex<Reply>>,
+    asked: Arc<Asked>,
+    watches: bool,
+) -> libp2p::Multiaddr {
     let builder = libp2p::SwarmBuilder::with_existing_identity(host.clone()).with_tokio();
     let tcp = builder.with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default);
     let built = tcp.expect("TCP is there").with_behaviour(|_| Behaviour {
@@ -184,8 +209,20 @@ async fn listen(host: &Keypair, worker: SecretKey, reply: Arc<Mutex<Reply>>) -> 
         let reply = *reply.lock().unwrap_or_else(PoisonError::into_inner);
         respond(&signer, reply, proposal.cid())
     }));
+    if watches {
+        let (signer, asked) = (worker.clone(), asked.clone());
+        tokio::spawn(answer(accept(protocol::WATCH_DEAL), move |watch: WatchRequest| {
+            asked.watches.fetch_add(1, Ordering::SeqCst);
+            respond(&signer, Reply::Stage, watch.cid)
+        }));
+    }
     tokio::spawn(answer(queries, move |query: QueryRequest| {
-        respond(&worker, Reply::Accept, query.cid)
+        // The second time it has got further.
+        let reply = match asked.queries.fetch_add(1, Ordering::SeqCst) {
+            0 => Reply::Accept,
+            _ => Reply::Stage,
+        };
+        respond(&worker, reply, query.cid)
     }));
     swarm
         .listen_on("/ip4/127.0.0.1/tcp/0".parse().expect("an address"))
@@ -218,6 +255,7 @@ async fn answer<Q: Cbor>(mut incoming: IncomingStreams, reply: impl Fn(Q) -> Sig
 fn respond(worker: &SecretKey, reply: Reply, proposal_cid: cid::Cid) -> SignedResponse {
     let (state, message) = match reply {
         Reply::Accept | Reply::Altered => (DealState::Accepted, String::new()),
+        Reply::Stage => (DealState::Staged, String::new()),
         Reply::Reject => (DealState::Rejected, "no room today".to_owned()),
     };
     let response = Response {

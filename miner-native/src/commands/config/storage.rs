@@ -4,7 +4,7 @@ use super::{millis, seconds, Key};
 use crate::settings::SettingsChange;
 use serde_json::json;
 
-pub(super) const STORAGE: [Key; 7] = [
+pub(super) const STORAGE: [Key; 8] = [
     Key {
         name: "scheduler.memoryMiB",
         read: |now| json!(now.memory_mib),
@@ -28,6 +28,18 @@ pub(super) const STORAGE: [Key; 7] = [
             })
         },
         form: "a number of proofs at once, or 0 for as many as the machine makes",
+    },
+    Key {
+        name: "sealing.ownProver",
+        read: |now| json!(now.own_prover),
+        change: |text| {
+            let own_prover = Some(text.parse().ok()?);
+            Some(SettingsChange {
+                own_prover,
+                ..SettingsChange::default()
+            })
+        },
+        form: "true or false",
     },
     Key {
         name: "staging.maxBytes",

@@ -3,9 +3,10 @@
 //! What a forgotten message was is gone; that it was in a block, and in which, is known for a while longer, so that nobody
 //! takes it for one that never was and sends another in its place.
 
-use super::{cid_key, Store};
+use super::{cid_key, Batch, Store};
 use crate::devnet::block::Block;
 use crate::devnet::error::DevnetError;
+use crate::open_database::Order;
 use cid::Cid;
 use serde::{Deserialize, Serialize};
 use shared::chain::{Address, Epoch, SignedMessage};
@@ -19,6 +20,9 @@ pub const MESSAGES_KEPT: u64 = 200_000;
 pub const FORGOTTEN_KEPT: u64 = 100_000;
 /// Most blocks whose messages are forgotten with one new block: more than one, to catch up after a change of bounds.
 const BLOCKS_AT_ONCE: u32 = 16;
+
+/// Entries of an index that are read at once.
+const PAGE: usize = 256;
 
 /// The record of what is kept.
 pub(super) const ARCHIVE: &[u8] = b"archive";
@@ -69,7 +73,7 @@ impl Archive {
 }
 
 /// Files a message of a block under its addresses.
-pub(super) fn file(batch: &mut sled::Batch, height: Epoch, at: u32, cid: &Cid, message: &SignedMessage) {
+pub(super) fn file(batch: &mut Batch, height: Epoch, at: u32, cid: &Cid, message: &SignedMessage) {
     for key in address_keys(message, height, at) {
         batch.insert(key, cid.to_bytes());
     }
@@ -79,7 +83,7 @@ impl Store {
     /// What the archive is after the block at `head` with `mined` messages; puts what is forgotten with it into `batch`.
     pub(super) fn forget_old(
         &self,
-        batch: &mut sled::Batch,
+        batch: &mut Batch,
         archive: Archive,
         head: Epoch,
         mined: u64,
@@ -100,12 +104,9 @@ impl Store {
         }
         let surplus = archive.forgotten.saturating_sub(self.bounds.forgotten);
         let mut removed = 0u64;
-        for entry in self.db.scan_prefix([FORGOTTEN_ORDER]) {
-            if removed >= surplus {
-                break;
-            }
-            let (key, cid) = entry?;
-            let cid = Cid::try_from(cid.as_ref()).map_err(|e| DevnetError::damaged("record of old messages", e))?;
+        let most = usize::try_from(surplus).unwrap_or(usize::MAX);
+        for (key, cid) in self.first_of(FORGOTTEN_ORDER, most)? {
+            let cid = Cid::try_from(cid.as_slice()).map_err(|e| DevnetError::damaged("record of old messages", e))?;
             batch.remove(cid_key(FORGOTTEN, &cid));
             batch.remove(key);
             removed += 1;
@@ -115,7 +116,7 @@ impl Store {
     }
 
     /// Forgets the messages of a block, and a block that had some; returns how many.
-    fn forget_block(&self, batch: &mut sled::Batch, block: &Block) -> Result<u64, DevnetError> {
+    fn forget_block(&self, batch: &mut Batch, block: &Block) -> Result<u64, DevnetError> {
         let height = block.height;
         for (at, cid) in (0u32..).zip(&block.messages) {
             if let Some(message) = self.message(cid)? {
@@ -137,10 +138,10 @@ impl Store {
 
     /// Height of the block that a forgotten message is in.
     pub fn forgotten_at(&self, cid: &Cid) -> Result<Option<Epoch>, DevnetError> {
-        let height = self.db.get(cid_key(FORGOTTEN, cid))?;
+        let height = self.get(cid_key(FORGOTTEN, cid))?;
         height
             .map(|height| {
-                let height = height.as_ref().try_into().map(u64::from_be_bytes);
+                let height = height.as_slice().try_into().map(u64::from_be_bytes);
                 height
                     .map(Epoch)
                     .map_err(|e| DevnetError::damaged("record of old messages", e))
@@ -158,17 +159,23 @@ impl Store {
         ]
         .concat();
         let mut found = Vec::new();
-        let mut last = None;
-        for entry in self.db.range(start.clone()..end).rev() {
-            let (key, cid) = entry?;
-            let height = key.get(start.len()..start.len() + 8).map(<[u8]>::to_vec);
-            if found.len() >= most && height != last {
-                break;
+        let (mut last, mut to) = (None, end);
+        loop {
+            let page = self.range(&start, &to, Order::Descending, PAGE)?;
+            let is_last = page.len() < PAGE;
+            for (key, cid) in page {
+                let height = key.get(start.len()..start.len() + 8).map(<[u8]>::to_vec);
+                if found.len() >= most && height != last {
+                    return Ok(found);
+                }
+                last = height;
+                found.push(Cid::try_from(cid.as_slice()).map_err(|e| DevnetError::damaged("index of messages", e))?);
+                to = key;
             }
-            last = height;
-            found.push(Cid::try_from(cid.as_ref()).map_err(|e| DevnetError::damaged("index of messages", e))?);
+            if is_last {
+                return Ok(found);
+            }
         }
-        Ok(found)
     }
 }
 

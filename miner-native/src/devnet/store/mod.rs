@@ -1,10 +1,11 @@
-//! What the development chain keeps on disk. The only module of the chain that names sled.
+//! What the development chain keeps on disk, through [`crate::open_database`].
 //!
 //! Here: blocks, the pool and what became of its messages; [`states`] holds past states, [`archive`] the messages of past
-//! blocks. One tree, so that one batch changes blocks, state, outcomes and pool together or not at all; every change is on the
-//! disk before it is acknowledged. Called by [`super::node`].
+//! blocks, [`layouts`] what earlier versions kept. One batch changes blocks, state, outcomes and pool together or not at all;
+//! every change is on the disk before it is acknowledged. Called by [`super::node`].
 
 mod archive;
+mod layouts;
 mod states;
 
 pub use archive::{MESSAGES_KEPT, MESSAGES_KEPT_BLOCKS};
@@ -13,7 +14,7 @@ pub use states::STATES_KEPT;
 use super::block::Block;
 use super::error::DevnetError;
 use super::genesis::Genesis;
-use crate::database;
+use crate::open_database::{self, Changes, DatabaseError, Entry, Order, Schema, Sharing, Sqlite, Table};
 pub use archive::Bounds;
 use archive::{Archive, ARCHIVE};
 use cid::Cid;
@@ -30,13 +31,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub const BLOCKS_KEPT: u64 = 20_000;
 /// Dropped messages whose reason is kept for those who wait for them.
 pub const DROPPED_KEPT: usize = 4096;
-/// Memory that the store may use to cache pages.
-const CACHE_BYTES: u64 = 32 * 1024 * 1024;
 
-/// How the records are laid out; counted up when that changes.
-const FORMAT: u64 = 2;
+/// Blocks, messages, outcomes and indexes, each with a letter in front of its keys.
+const CHAIN: Table = Table::records("chain");
+/// The chain's database. The formats 1 and 2 were kept in sled ([`layouts`]).
+const SCHEMA: Schema = Schema {
+    // "SDch"
+    kind: 0x5344_6368,
+    tables: &[CHAIN],
+    format: 3,
+    migrate: layouts::migrate,
+};
+/// The file in the chain's folder.
+const FILE: &str = "chain.db";
 
-const FORMAT_KEY: &[u8] = b"format";
 const GENESIS: &[u8] = b"genesis";
 const HEAD: &[u8] = b"head";
 
@@ -88,9 +96,9 @@ pub(super) struct Resumed {
     pub waiting: Vec<(Epoch, SignedMessage)>,
 }
 
-/// The chain's tree.
+/// The chain's records.
 pub(super) struct Store {
-    db: sled::Db,
+    db: Arc<dyn open_database::Store>,
     /// Tests narrow them.
     pub bounds: Bounds,
     kept: Mutex<Kept>,
@@ -106,75 +114,54 @@ struct Kept {
 impl Store {
     /// Opens the store in `dir` for this process alone.
     pub fn open(dir: &Path) -> Result<Self, DevnetError> {
-        std::fs::create_dir_all(dir).map_err(|source| DevnetError::Folder {
-            dir: dir.to_owned(),
-            source,
-        })?;
-        let config = sled::Config::new().path(dir.join("chain")).cache_capacity(CACHE_BYTES);
-        match database::open(&config) {
-            Ok(db) => Self::of(db, dir),
-            Err(error) if database::is_held(&error) => Err(DevnetError::InUse { dir: dir.to_owned() }),
-            Err(error) => Err(error.into()),
-        }
+        let folder = dir.join("chain");
+        let opened = layouts::take_over(&folder).and_then(|()| {
+            let database = Sqlite::open(&folder.join(FILE), &SCHEMA, Sharing::Alone)?;
+            Self::of(Arc::new(database))
+        });
+        opened.map_err(|error| match error {
+            DevnetError::Store(DatabaseError::InUse { .. }) => DevnetError::InUse { dir: dir.to_owned() },
+            other => other,
+        })
     }
 
-    fn of(db: sled::Db, dir: &Path) -> Result<Self, DevnetError> {
+    /// Works on a database that is open.
+    fn of(db: Arc<dyn open_database::Store>) -> Result<Self, DevnetError> {
         let store = Self {
             db,
             bounds: Bounds::default(),
             kept: Mutex::default(),
         };
-        let found = match store.db.get(FORMAT_KEY)? {
-            Some(format) => format.as_ref().try_into().map_or(0, u64::from_be_bytes),
-            // The first layout had no number.
-            None if store.db.contains_key(GENESIS)? => 1,
-            None => FORMAT,
-        };
-        match found {
-            FORMAT => {}
-            1 => store.bring_up()?,
-            _ => {
-                let (dir, wanted) = (dir.to_owned(), FORMAT);
-                return Err(DevnetError::OtherFormat { dir, found, wanted });
-            }
-        }
-        let archive = store.db.get(ARCHIVE)?;
+        let archive = store.get(ARCHIVE)?;
         let kept = Kept {
-            states: States::open(&store.db)?,
+            states: States::open(&store)?,
             archive: archive.map_or(Ok(Archive::default()), |bytes| from_cbor("archive record", &bytes))?,
         };
         *store.kept() = kept;
         Ok(store)
     }
 
-    /// Brings a store of the first layout up to this one: its only state gets a height, its messages their addresses.
-    fn bring_up(&self) -> Result<(), DevnetError> {
-        const STATE: &[u8] = b"state";
-        let missing = |what| DevnetError::damaged(what, "it is missing");
-        let head = self.head()?;
-        let state = self.db.get(STATE)?.ok_or_else(|| missing("state"))?;
-        let mut batch = sled::Batch::default();
-        States::default().advance(&mut batch, head, Some(&state));
-        batch.remove(STATE);
-        let mut messages = 0;
-        for block in self.blocks(Epoch(0), head, usize::MAX)? {
-            for (at, cid) in (0u32..).zip(&block.messages) {
-                let message = self.message(cid)?.ok_or_else(|| missing("message"))?;
-                archive::file(&mut batch, block.height, at, cid, &message);
-                messages += 1;
-            }
-        }
-        batch.insert(ARCHIVE, to_cbor(&Archive::of(messages)));
-        batch.insert(FORMAT_KEY, &FORMAT.to_be_bytes());
-        self.write(batch)
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>, DevnetError> {
+        Ok(self.db.read(|records| records.get(CHAIN, key.as_ref()))?)
+    }
+
+    /// Records with keys from `from` on and below `to`.
+    fn range(&self, from: &[u8], to: &[u8], order: Order, most: usize) -> Result<Vec<Entry>, DevnetError> {
+        Ok(self
+            .db
+            .read(|records| records.range(CHAIN, from, Some(to), order, most))?)
+    }
+
+    /// The first records whose keys begin with a letter.
+    fn first_of(&self, letter: u8, most: usize) -> Result<Vec<Entry>, DevnetError> {
+        self.range(&[letter], &[letter + 1], Order::Ascending, most)
     }
 
     fn head(&self) -> Result<Epoch, DevnetError> {
         let head = self
-            .db
             .get(HEAD)?
             .ok_or_else(|| DevnetError::damaged("head", "it is missing"))?;
-        let height = head.as_ref().try_into().map(u64::from_be_bytes);
+        let height = head.as_slice().try_into().map(u64::from_be_bytes);
         height.map(Epoch).map_err(|e| DevnetError::damaged("head", e))
     }
 
@@ -185,21 +172,19 @@ impl Store {
 
     /// What the chain was started with; `None` when it has not begun.
     pub fn genesis(&self) -> Result<Option<Genesis>, DevnetError> {
-        self.db
-            .get(GENESIS)?
+        self.get(GENESIS)?
             .map(|bytes| from_cbor("genesis record", &bytes))
             .transpose()
     }
 
     /// Begins a chain.
     pub fn begin(&self, genesis: &Genesis, block: &Block, state: &[u8]) -> Result<(), DevnetError> {
-        let mut batch = sled::Batch::default();
-        batch.insert(FORMAT_KEY, &FORMAT.to_be_bytes());
+        let mut batch = Batch::default();
         batch.insert(GENESIS, to_cbor(genesis));
         let mut kept = self.kept().clone();
         kept.states.advance(&mut batch, block.height, Some(state));
         put_block(&mut batch, block);
-        self.write(batch)?;
+        self.write(&batch)?;
         *self.kept() = kept;
         Ok(())
     }
@@ -226,14 +211,13 @@ impl Store {
 
     fn waiting(&self) -> Result<Vec<(Epoch, SignedMessage)>, DevnetError> {
         let mut waiting = Vec::new();
-        for entry in self.db.scan_prefix(b"p") {
-            let (key, since) = entry?;
+        for (key, since) in self.first_of(b'p', usize::MAX)? {
             let since = since
-                .as_ref()
+                .as_slice()
                 .try_into()
                 .map(u64::from_be_bytes)
                 .map_err(|e| DevnetError::damaged("pool", e))?;
-            let cid = Cid::try_from(&key[1..]).map_err(|e| DevnetError::damaged("pool", e))?;
+            let cid = Cid::try_from(key.get(1..).unwrap_or_default()).map_err(|e| DevnetError::damaged("pool", e))?;
             let message = self
                 .message(&cid)?
                 .ok_or_else(|| DevnetError::damaged("pool", "a message is missing"))?;
@@ -243,7 +227,7 @@ impl Store {
     }
 
     pub fn block(&self, height: Epoch) -> Result<Option<Block>, DevnetError> {
-        let bytes = self.db.get(block_key(height))?;
+        let bytes = self.get(block_key(height))?;
         bytes
             .map(|bytes| wire::decode(&bytes).map_err(|e| DevnetError::damaged("block", e)))
             .transpose()
@@ -251,40 +235,38 @@ impl Store {
 
     /// The blocks of a span that are kept, oldest first; at most `most`.
     pub fn blocks(&self, from: Epoch, to: Epoch, most: usize) -> Result<Vec<Block>, DevnetError> {
-        let span = self.db.range(block_key(from)..=block_key(to)).take(most);
-        span.map(|entry| {
-            let (_, bytes) = entry?;
-            wire::decode(&bytes).map_err(|e| DevnetError::damaged("block", e))
-        })
-        .collect()
+        let span = self.range(&block_key(from), &block_key(to.plus(1)), Order::Ascending, most)?;
+        let blocks = span.iter().map(|(_, bytes)| wire::decode(bytes));
+        blocks
+            .map(|block| block.map_err(|e| DevnetError::damaged("block", e)))
+            .collect()
     }
 
     pub fn message(&self, cid: &Cid) -> Result<Option<SignedMessage>, DevnetError> {
-        let bytes = self.db.get(cid_key(b'm', cid))?;
+        let bytes = self.get(cid_key(b'm', cid))?;
         bytes
             .map(|bytes| wire::decode(&bytes).map_err(|e| DevnetError::damaged("message", e)))
             .transpose()
     }
 
     pub fn outcome(&self, cid: &Cid) -> Result<Option<Outcome>, DevnetError> {
-        self.db
-            .get(cid_key(b'o', cid))?
+        self.get(cid_key(b'o', cid))?
             .map(|bytes| from_cbor("outcome", &bytes))
             .transpose()
     }
 
     /// Keeps a message that came to the pool at the height `since`; it may have been dropped before.
     pub fn add_waiting(&self, cid: &Cid, message: &SignedMessage, since: Epoch) -> Result<(), DevnetError> {
-        let mut batch = sled::Batch::default();
+        let mut batch = Batch::default();
         batch.insert(cid_key(b'm', cid), wire::encode(message));
         batch.insert(cid_key(b'p', cid), &since.0.to_be_bytes());
         batch.remove(cid_key(b'o', cid));
-        self.write(batch)
+        self.write(&batch)
     }
 
     /// Records a block and everything that it changed, as one, and forgets what is too old with it.
     pub fn commit(&self, commit: &Commit) -> Result<(), DevnetError> {
-        let mut batch = sled::Batch::default();
+        let mut batch = Batch::default();
         put_block(&mut batch, commit.block);
         let height = commit.block.height;
         let (mined, dropped): (Vec<&Settled>, Vec<&Settled>) = commit
@@ -314,17 +296,17 @@ impl Store {
         kept.archive = self.forget_old(&mut batch, kept.archive, height, mined.len() as u64)?;
         batch.insert(ARCHIVE, to_cbor(&kept.archive));
         // FAIL: the disk may be full: nothing of the block is kept, and `kept` stays as it was.
-        self.write(batch)?;
+        self.write(&batch)?;
         *self.kept() = kept;
         Ok(())
     }
 
     /// Removes the oldest dropped messages beyond [`DROPPED_KEPT`] (those of the batch itself come on top).
-    fn forget_dropped(&self, batch: &mut sled::Batch) -> Result<(), DevnetError> {
-        let known: Vec<_> = self.db.scan_prefix(b"d").collect::<Result<_, _>>()?;
+    fn forget_dropped(&self, batch: &mut Batch) -> Result<(), DevnetError> {
+        let known = self.first_of(b'd', usize::MAX)?;
         let surplus = known.len().saturating_sub(DROPPED_KEPT);
         for (key, cid) in known.into_iter().take(surplus) {
-            let cid = Cid::try_from(cid.as_ref()).map_err(|e| DevnetError::damaged("drop record", e))?;
+            let cid = Cid::try_from(cid.as_slice()).map_err(|e| DevnetError::damaged("drop record", e))?;
             batch.remove(key);
             // A dropped message may have come again and be waiting or in a block.
             if matches!(self.outcome(&cid)?, Some(Outcome::Dropped { .. })) {
@@ -335,10 +317,44 @@ impl Store {
         Ok(())
     }
 
-    fn write(&self, batch: sled::Batch) -> Result<(), DevnetError> {
-        self.db.apply_batch(batch)?;
-        self.db.flush()?;
-        Ok(())
+    pub fn write(&self, batch: &Batch) -> Result<(), DevnetError> {
+        Ok(self.db.write(|changes| batch.apply(changes))?)
+    }
+}
+
+#[cfg(test)]
+impl Store {
+    /// All records.
+    pub fn all(&self) -> Vec<Entry> {
+        self.range(&[], &[u8::MAX], Order::Ascending, usize::MAX)
+            .expect("the disk can be read")
+    }
+
+    /// Opens the database of a chain in `dir` as a later version would.
+    pub fn open_as_format(dir: &Path, format: u32) {
+        let later = Schema { format, ..SCHEMA };
+        Sqlite::open(&dir.join("chain").join(FILE), &later, Sharing::Alone).expect("nobody else has it open");
+    }
+}
+
+/// Changes that are made together.
+#[derive(Default)]
+pub(super) struct Batch(Vec<(Vec<u8>, Option<Vec<u8>>)>);
+
+impl Batch {
+    pub fn insert(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
+        self.0.push((key.as_ref().to_vec(), Some(value.as_ref().to_vec())));
+    }
+
+    pub fn remove(&mut self, key: impl AsRef<[u8]>) {
+        self.0.push((key.as_ref().to_vec(), None));
+    }
+
+    fn apply(&self, changes: &dyn Changes) -> Result<(), DatabaseError> {
+        self.0.iter().try_for_each(|(key, value)| match value {
+            Some(value) => changes.put(CHAIN, key, value),
+            None => changes.remove(CHAIN, key),
+        })
     }
 }
 
@@ -355,7 +371,7 @@ pub(super) fn state_digest(bytes: &[u8]) -> [u8; 32] {
     blake2b256(bytes)
 }
 
-fn put_block(batch: &mut sled::Batch, block: &Block) {
+fn put_block(batch: &mut Batch, block: &Block) {
     batch.insert(block_key(block.height), wire::encode(block));
     batch.insert(HEAD, &block.height.0.to_be_bytes());
 }

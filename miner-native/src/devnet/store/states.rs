@@ -3,8 +3,9 @@
 //! A state stands under the height at which it came about; an empty block adds none. In memory there are only their
 //! sizes (some 16 bytes each): a question about the past reads one state from the disk.
 
-use super::{from_cbor, state_digest, Store};
+use super::{from_cbor, state_digest, Batch, Store};
 use crate::devnet::error::DevnetError;
+use crate::open_database::Order;
 use shared::chain::{ChainState, Epoch};
 use std::collections::BTreeMap;
 
@@ -15,7 +16,9 @@ pub const STATES_KEPT: u64 = 900;
 pub const MAX_STATE_BYTES: usize = 256 * 1024 * 1024;
 
 /// In front of a height.
-const STATE: &[u8] = b"S";
+const STATE: u8 = b'S';
+/// States that are read at once when a store is opened, for their sizes.
+const PAGE: usize = 16;
 
 /// Sizes of the states that are kept, by height.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,17 +29,22 @@ pub(super) struct States {
 
 impl States {
     /// Finds the states of a store that is being opened.
-    pub fn open(db: &sled::Db) -> Result<Self, DevnetError> {
+    pub fn open(store: &Store) -> Result<Self, DevnetError> {
         let mut states = Self::default();
-        for entry in db.scan_prefix(STATE) {
-            let (key, value) = entry?;
-            let height = key[STATE.len()..]
-                .try_into()
-                .map(u64::from_be_bytes)
-                .map_err(|e| DevnetError::damaged("state's key", e))?;
-            states.note(height, value.len());
+        let mut from = vec![STATE];
+        loop {
+            let page = store.range(&from, &[STATE + 1], Order::Ascending, PAGE)?;
+            let is_last = page.len() < PAGE;
+            for (key, value) in page {
+                let height = key.get(1..).unwrap_or_default().try_into().map(u64::from_be_bytes);
+                let height = height.map_err(|e| DevnetError::damaged("state's key", e))?;
+                states.note(height, value.len());
+                from = self::key(height.saturating_add(1));
+            }
+            if is_last {
+                return Ok(states);
+            }
         }
-        Ok(states)
     }
 
     fn note(&mut self, height: u64, size: usize) {
@@ -45,7 +53,7 @@ impl States {
     }
 
     /// Adds the state after block `head`, if it is a new one, and drops those that are too old or too many.
-    pub fn advance(&mut self, batch: &mut sled::Batch, head: Epoch, state: Option<&[u8]>) {
+    pub fn advance(&mut self, batch: &mut Batch, head: Epoch, state: Option<&[u8]>) {
         if let Some(state) = state {
             batch.insert(key(head.0), state);
             self.note(head.0, state.len());
@@ -90,7 +98,7 @@ impl Store {
             return Ok(None);
         };
         // The block after the last look may have dropped it.
-        let Some(bytes) = self.db.get(key(place))? else {
+        let Some(bytes) = self.get(key(place))? else {
             return Ok(None);
         };
         let named = self.block(Epoch(place))?.map(|block| block.state);
@@ -108,7 +116,7 @@ impl Store {
 }
 
 fn key(height: u64) -> Vec<u8> {
-    [STATE, &height.to_be_bytes()].concat()
+    [[STATE].as_slice(), &height.to_be_bytes()].concat()
 }
 
 #[cfg(test)]
@@ -117,7 +125,7 @@ mod tests {
 
     fn advance(states: &mut States, head: u64, size: Option<usize>) {
         let state = size.map(|size| vec![0; size]);
-        states.advance(&mut sled::Batch::default(), Epoch(head), state.as_deref());
+        states.advance(&mut Batch::default(), Epoch(head), state.as_deref());
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! The development chain as a whole: blocks, restarts, crashes and the pool. Blocks are made by hand, so nothing waits.
 
+mod faults;
 mod past;
 mod pooling;
 
 use super::node::Refusal;
-use super::store::{Outcome, BLOCKS_KEPT};
+use super::store::{Batch, Outcome, BLOCKS_KEPT};
 use super::*;
-use crate::database;
 use cid::Cid;
 use shared::chain::keys::cid_of_bytes;
 use shared::chain::{calls, Address, AttoFil, Call, Invalid, SecretKey, SignedMessage};
@@ -411,13 +411,15 @@ fn old_blocks_stay_only_when_they_recorded_messages() {
 fn a_damaged_state_is_noticed() {
     let (dir, devnet) = chain();
     drop(devnet);
-    let db = database::open(&sled::Config::new().path(dir.path().join("chain"))).unwrap();
+    let store = Store::open(dir.path()).unwrap();
     let key = [b"S".as_slice(), &0u64.to_be_bytes()].concat();
-    let mut state = db.get(&key).unwrap().unwrap().to_vec();
+    let mut state = store.get(&key).unwrap().unwrap();
     let last = state.len() - 1;
     state[last] ^= 1;
-    db.insert(key, state).unwrap();
-    drop(db);
+    let mut batch = Batch::default();
+    batch.insert(key, state);
+    store.write(&batch).unwrap();
+    drop(store);
     assert!(matches!(
         Devnet::open(config(dir.path())),
         Err(DevnetError::Damaged { what: "state", .. })

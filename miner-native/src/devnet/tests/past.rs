@@ -2,6 +2,8 @@
 
 use super::super::store::{Bounds, STATES_KEPT};
 use super::*;
+use crate::open_database::takeover::write_old;
+use crate::open_database::{DatabaseError, Entry};
 use shared::chain::abi::Abi;
 use shared::chain::ChannelId;
 
@@ -323,22 +325,13 @@ fn a_chain_of_the_first_layout_goes_on_with_its_state_and_its_messages() {
     produce(&devnet);
     let (head, state) = (devnet.head(), devnet.node.current().state.clone());
     drop(devnet);
-    let db = database::open(&sled::Config::new().path(dir.path().join("chain"))).expect("nobody else has it open");
-    let mut batch = sled::Batch::default();
-    for prefix in [b"S", b"A"] {
-        for entry in db.scan_prefix(prefix) {
-            let (key, value) = entry.expect("the disk can be read");
-            // The last one is the newest.
-            if prefix == b"S" {
-                batch.insert(b"state", value);
-            }
-            batch.remove(key);
-        }
-    }
-    batch.remove(b"format");
-    batch.remove(b"archive");
-    db.apply_batch(batch).expect("the disk can be written");
-    drop(db);
+    let mut records = stop(&dir);
+    // The last one is the newest.
+    let newest = records.iter().rfind(|(key, _)| key.starts_with(b"S"));
+    let newest = newest.expect("a state is kept").1.clone();
+    records.retain(|(key, _)| !key.starts_with(b"S") && !key.starts_with(b"A") && key != b"archive");
+    records.push((b"state".to_vec(), newest));
+    write_old(&dir.path().join("chain"), &[(None, records)]);
     for _ in 0..2 {
         let devnet = reopen(&dir);
         assert_eq!(
@@ -355,20 +348,56 @@ fn a_chain_of_the_first_layout_goes_on_with_its_state_and_its_messages() {
     }
 }
 
+/// The records of a chain that nobody has open, whose folder is removed.
+fn stop(dir: &TempDir) -> Vec<Entry> {
+    let store = Store::open(dir.path()).expect("nobody else has it open");
+    let records = store.all();
+    drop(store);
+    std::fs::remove_dir_all(dir.path().join("chain")).expect("it is there");
+    records
+}
+
+#[test]
+fn a_chain_of_version_0_1_goes_on_and_its_folder_is_kept() {
+    let (dir, devnet) = chain();
+    fund(&devnet, &key(1));
+    produce(&devnet);
+    let (head, state) = (devnet.head(), devnet.node.current().state.clone());
+    drop(devnet);
+    let mut records = stop(&dir);
+    records.push((b"format".to_vec(), 2u64.to_be_bytes().to_vec()));
+    write_old(&dir.path().join("chain"), &[(None, records)]);
+    for _ in 0..2 {
+        let devnet = reopen(&dir);
+        assert_eq!(
+            (devnet.head(), devnet.node.current().state.clone()),
+            (head.clone(), state.clone())
+        );
+    }
+    assert!(dir.path().join("chain.0.1.bak").is_dir());
+}
+
 #[test]
 fn a_chain_of_a_later_version_is_refused() {
     let (dir, devnet) = chain();
     drop(devnet);
-    let db = database::open(&sled::Config::new().path(dir.path().join("chain"))).expect("nobody else has it open");
-    db.insert(b"format", &9u64.to_be_bytes())
-        .expect("the disk can be written");
-    drop(db);
-    let error = loop {
-        match Devnet::open(config(dir.path())) {
-            Err(DevnetError::InUse { .. }) => std::thread::yield_now(),
-            other => break other.err(),
-        }
-    };
+    Store::open_as_format(dir.path(), 9);
+    let error = Devnet::open(config(dir.path())).err();
+    assert!(
+        matches!(
+            &error,
+            Some(DevnetError::Store(DatabaseError::LaterFormat {
+                found: 9,
+                known: 3,
+                ..
+            }))
+        ),
+        "{error:?}"
+    );
+    std::fs::remove_dir_all(dir.path().join("chain")).expect("it is there");
+    let format = (b"format".to_vec(), 9u64.to_be_bytes().to_vec());
+    write_old(&dir.path().join("chain"), &[(None, vec![format])]);
+    let error = Devnet::open(config(dir.path())).err();
     assert!(
         matches!(
             &error,

@@ -37,6 +37,14 @@ struct World {
     verifier: FakeVerifier,
 }
 
+/// The usual numbers, but for the seed's delay: the heights in these tests count with six blocks.
+fn policy() -> Policy {
+    Policy {
+        seed_delay: 6,
+        ..Policy::default()
+    }
+}
+
 fn key(byte: u8) -> SecretKey {
     SecretKey::from_bytes(&[byte; 32]).unwrap()
 }
@@ -56,7 +64,7 @@ impl World {
         let allocations = [&client, &owner, &stranger].map(|key| (key.address(), fil(1000)));
         let genesis = Genesis {
             network: "test".into(),
-            policy: Policy::default(),
+            policy: policy(),
             supply: fil(2_000_000_000),
             allocations: allocations.into(),
         };

@@ -95,7 +95,7 @@ rejections! {
     Busy = 1041,
     /// The miner's disk is full.
     NoDiskSpace = 1042,
-    /// The miner keeps as many deals as it ever will.
+    /// The miner serves as many deals as it can: propose again when some of them have ended.
     TooManyDeals = 1043,
     /// As much waits to be sealed as the miner takes in: propose again later.
     SealingBacklog = 1044,

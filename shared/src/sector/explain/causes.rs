@@ -119,7 +119,7 @@ fn auto_seal(facts: &SectorFacts, around: &Around) -> Cause {
     let due = facts.first_piece_ms.saturating_add(around.auto_seal_ms);
     let when = match due.saturating_sub(around.now_ms) {
         0 => "now".into(),
-        left => format!("in {}, or as soon as it is full", span(left)),
+        left => format!("in {}, or as soon as it is nearly full", span(left)),
     };
     let text = format!(
         "Sector {} still takes pieces: {} % of it is filled, and it is sealed {when}.",

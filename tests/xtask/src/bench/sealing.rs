@@ -11,14 +11,15 @@ use std::process::{Command, Stdio};
 
 use anyhow::{bail, Context, Result};
 
-use crate::build;
-use crate::process;
 use crate::project::Project;
+use crate::{build, process, setup, test};
 
 const USAGE: &str = "\
 usage: cargo xtask bench sealing [PART...] [--quick]
 
+  phases       each phase by the own code, with every kernel of this processor, and by filecoin-proofs, in turn
   overhead     processor time of a sector in the daemon against the bare calls of filecoin-proofs
+  page         a file of 6 MB from its drop on the page to Complete, and where the time goes
   throughput   four deals together against one after another, with proofs-of-spacetime in between
   params       the parameter generator against bellperson's own
   kill         the daemon killed after every write and around every side effect
@@ -35,7 +36,9 @@ const MEBIBYTES: u64 = 1 << 20;
 
 /// The parts and their scale.
 struct Plan {
+    phases: bool,
     overhead: bool,
+    page: bool,
     throughput: bool,
     params: bool,
     kill: bool,
@@ -52,14 +55,25 @@ impl Plan {
             .map(String::as_str)
             .filter(|arg| *arg != "--quick")
             .collect();
-        let known = ["overhead", "throughput", "params", "kill", "sector", "soak"];
+        let known = [
+            "phases",
+            "overhead",
+            "page",
+            "throughput",
+            "params",
+            "kill",
+            "sector",
+            "soak",
+        ];
         if let Some(unknown) = parts.iter().find(|part| !known.contains(part)) {
             bail!("the sealing benchmark has no part `{unknown}`\n{USAGE}");
         }
         let all = parts.is_empty();
         let has = |part: &str| parts.contains(&part);
         Ok(Self {
+            phases: all || has("phases"),
             overhead: all || has("overhead"),
+            page: all || has("page"),
             throughput: all || has("throughput"),
             params: all || has("params"),
             kill: all || has("kill"),
@@ -125,13 +139,24 @@ impl Bench<'_> {
                 failed.extend(outcome.err());
             }
         };
+        part(plan.phases, "phases", &|figures| self.phases(plan, figures));
         let deals = plan.overhead || plan.throughput;
         part(deals, "overhead and throughput", &|figures| self.deals(plan, figures));
+        part(plan.page, "page", &|figures| self.page(plan, figures));
         part(plan.params, "params", &|figures| self.params(plan, figures));
         part(plan.kill, "kill", &|figures| self.kill(figures));
         part(plan.soak, "soak", &|figures| self.soak(plan, figures));
         part(plan.sector, "a sector of 512 MiB", &|figures| self.sector(figures));
         failed
+    }
+
+    /// Whose code is how fast, phase by phase: all figures of a program of the prover.
+    fn phases(&self, plan: &Plan, figures: &mut Figures) -> Result<()> {
+        let (_, bytes) = plan.sector_size();
+        let mut command = self.part("phases");
+        command.arg(params_folder()?).arg(&self.work).arg(bytes.to_string());
+        figures.take(&measured(&mut command, "measure each phase")?);
+        Ok(())
     }
 
     /// The bare calls before and after the daemon's deals, so that what else the machine does falls on both.
@@ -183,21 +208,45 @@ impl Bench<'_> {
         measured(&mut command, "seal the sectors of some deals")
     }
 
+    /// A program beside the browser tests, which shares their helpers: a daemon of its own, and the page in a browser.
+    fn page(&self, plan: &Plan, figures: &mut Figures) -> Result<()> {
+        build::all(self.project)?;
+        let browser = setup::for_browser_tests(self.project)?;
+        let (sector, _) = plan.sector_size();
+        let mut node = Command::new("node");
+        process::without_package_variables(&mut node);
+        test::with_places(&mut node, self.project, &browser);
+        node.arg(self.project.browser_tests().join("drop.mjs"))
+            .arg(sector)
+            .env("SEALDROP_PARAMS", params_folder()?);
+        let drop = measured(&mut node, "drop a file on the page")?;
+        for name in ["drop_to_complete_s", "drop_outside_prover_s"] {
+            figures.add(name, drop.number(name)?);
+        }
+        figures.raw("drop", &drop.line);
+        Ok(())
+    }
+
     /// Both generators on the same circuit. The proof-of-replication of 2 KiB sectors is what miners wait for; a small
     /// circuit would flatter the stock generator, as ours begins with tables of half a gigabyte.
     fn params(&self, plan: &Plan, figures: &mut Figures) -> Result<()> {
         let circuit = if plan.quick { "window" } else { "porep" };
-        let generate = |whose| {
+        let generate = |whose, size, circuit| {
             fs::create_dir_all(&self.work).with_context(|| format!("cannot create {}", self.work.display()))?;
             let mut command = self.part(whose);
-            command.arg(&self.work).args(["2048", circuit]);
+            command.arg(&self.work).args([size, circuit]);
             let made = measured(&mut command, "generate parameters");
             clear(&self.work)?;
             made
         };
-        let (ours, stock) = (generate("ours")?, generate("stock")?);
+        let (ours, stock) = (generate("ours", "2048", circuit)?, generate("stock", "2048", circuit)?);
         let gibibytes = |of: &Figures| Ok::<_, anyhow::Error>(of.number("peak_bytes")? / f64::from(1 << 30));
         let (cpu, stock_cpu) = (ours.number("cpu_seconds")?, stock.number("cpu_seconds")?);
+        let (size, bytes) = plan.sector_size();
+        let newcomers = generate("ours", &bytes.to_string(), "porep")?;
+        figures.word("params_sector", size);
+        figures.add("params_cpu_s", newcomers.number("cpu_seconds")?);
+        figures.add("params_wall_s", newcomers.number("seconds")?);
         figures.word("params_circuit", &format!("{circuit} 2 KiB"));
         figures.add("params_cpu_seconds", cpu);
         figures.add("params_stock_cpu_seconds", stock_cpu);
@@ -248,6 +297,7 @@ impl Bench<'_> {
             .arg(&self.work)
             .arg((512 * MEBIBYTES).to_string());
         let table = measured(&mut command, "seal a sector of 512 MiB")?;
+        figures.add("sector_512_total_cpu_s", table.number("sealing_cpu_seconds")?);
         figures.raw("sector_512_mib", &table.line);
         Ok(())
     }
@@ -307,6 +357,15 @@ impl Figures {
         self.raw(name, &format!("{}", (number * 1000.0).round() / 1000.0));
     }
 
+    /// All of another flat object.
+    fn take(&mut self, other: &Self) {
+        let inner = other.line.trim().trim_start_matches('{').trim_end_matches('}');
+        if !self.line.is_empty() && !inner.is_empty() {
+            self.line.push(',');
+        }
+        self.line.push_str(inner);
+    }
+
     fn word(&mut self, name: &str, word: &str) {
         self.raw(name, &format!("\"{word}\""));
     }
@@ -336,6 +395,16 @@ mod tests {
         assert_eq!(read.number("kill_points").ok(), Some(60.0));
         assert_eq!(read.number("kill_points_failed").ok(), Some(0.0));
         assert!(read.number("second").is_err());
+        let mut taken = Figures::default();
+        taken.take(&read);
+        taken.take(&Figures { line: "{}".into() });
+        taken.take(&Figures {
+            line: r#"{"c2_wall_s":9.5}"#.into(),
+        });
+        assert_eq!(
+            taken.json(),
+            r#"{"seconds":12.5,"kill_points": 60,"kill_points_failed":0,"c2_wall_s":9.5}"#
+        );
         let mut written = Figures::default();
         written.add("overhead_cpu", 1.012_345);
         written.add("kill_points", 60.0);
@@ -350,9 +419,12 @@ mod tests {
     fn all_parts_but_the_long_one_run_unless_some_are_named() {
         let plan = |text: &str| Plan::of(&text.split_whitespace().map(String::from).collect::<Vec<_>>());
         let all = plan("--quick").expect("it is known");
-        assert!(all.overhead && all.throughput && all.params && all.kill && all.quick && !all.sector);
+        assert!(all.phases && all.overhead && all.page && all.throughput && all.params && all.kill && all.quick);
+        assert!(!all.sector && !all.soak);
         let some = plan("params sector").expect("they are known");
-        assert!(some.params && some.sector && !some.overhead && !some.kill && !some.quick);
+        assert!(
+            some.params && some.sector && !some.phases && !some.overhead && !some.page && !some.kill && !some.quick
+        );
         assert!(plan("speed").is_err());
     }
 }
