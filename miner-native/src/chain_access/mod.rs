@@ -18,10 +18,10 @@ pub use crate::devnet::{BlockView, MessageSummary, MessageView, PoolView, Previe
 pub use error::ChainError;
 pub use outbox::{MAX_PURPOSE, MAX_UNSETTLED, OUTBOX, SCHEMA as OUTBOX_SCHEMA, SETTLED_KEPT};
 
-use crate::open_database::Store;
 use cid::Cid;
 use client::Client;
 use outbox::{OtherChain, Outbox};
+use sealdrop_database::Store;
 use serde_json::{json, Value};
 use shared::chain::view::{HeadView, NetworkView, ReceiptView};
 use shared::chain::{calls, Address, AttoFil, Epoch, SecretKey};

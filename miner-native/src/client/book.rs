@@ -9,8 +9,8 @@
 use super::error::ClientError;
 use super::former;
 use super::source::FileFacts;
-use crate::open_database::{self, with_prefix, DatabaseError, Order, Records, Schema, Sharing, Sqlite, Table};
 use rand::RngCore;
+use sealdrop_database::{with_prefix, DatabaseError, Order, Records, Schema, Sharing, Sqlite, Table};
 use serde::{Deserialize, Serialize};
 use shared::client::DealRecord;
 use shared::wire::cbor::Bytes;
@@ -54,7 +54,7 @@ pub struct LocalFile {
 /// All deals of this client.
 #[derive(Clone)]
 pub struct Book {
-    deals: Arc<dyn open_database::Store>,
+    deals: Arc<dyn sealdrop_database::Store>,
     locks: PathBuf,
 }
 
@@ -240,7 +240,7 @@ mod files {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::open_database::Changes;
+    use sealdrop_database::Changes;
     use shared::chain::{AttoFil, Epoch, SecretKey};
     use shared::deal::{ClientDeal, ClientStage, Draft};
     use shared::piece::{Commitment, PieceDigest, SectorSize};

@@ -3,9 +3,9 @@
 use super::book::Record;
 use super::network::NetworkError;
 use crate::chain_access::ChainError;
-use crate::open_database::DatabaseError;
 use crate::wallet::WalletError;
 use cid::Cid;
+use sealdrop_database::DatabaseError;
 use shared::chain::{Address, AttoFil, Epoch};
 use shared::client::duplicates::DuplicateError;
 use shared::client::{EngineError, OfferError, RetrievalError};

@@ -9,7 +9,7 @@ use super::*;
 use crate::devnet::code;
 use crate::devnet::tests::{config, key, produce};
 use crate::devnet::Devnet;
-use crate::open_database::{Memory, Sharing, Sqlite};
+use sealdrop_database::{Memory, Sharing, Sqlite};
 use shared::chain::keys::cid_of_bytes;
 use shared::chain::{calls, AttoFil, Call};
 use shared::piece::SectorSize;
