@@ -17,6 +17,10 @@ use cid::Cid;
 /// Times in a row that a dropped message which opens a channel is made anew; the next step begins again.
 pub const CHANNEL_ATTEMPTS: u32 = 3;
 
+/// Blocks for which the miner of an accepted deal is asked for its last word once the deal's time is over: its channel has
+/// ended, so that nothing is lost by it, and one lost answer does not make a failed deal of a complete one.
+pub const LAST_WORD: u64 = 300;
+
 /// When there is something to do again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
@@ -44,7 +48,11 @@ pub async fn step<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H) -> 
     if let Some(deadline) = overdue(record, height) {
         // It may be complete, and nobody here has asked since: what does not answer now, or otherwise, is too late.
         let asked = query(record, host, height).await;
-        if asked.is_err() || !record.is_settled() {
+        let late = height.is_some_and(|height| height >= deadline.plus(LAST_WORD));
+        if let (Err(error), true, false) = (asked, is_accepted(&record.deal.stage), late) {
+            return Err(error);
+        }
+        if !record.is_settled() {
             let reason = format!("given up: it was not complete by block {deadline}, when its time was over");
             give_up(record, host, &reason).await?;
         }

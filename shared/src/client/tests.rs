@@ -238,7 +238,9 @@ fn an_accepted_deal_is_given_up_at_its_deadline_also_when_its_miner_has_vanished
     let deadline = record.deal.deadline().expect("it is under way");
     host.chain.height.set(deadline.0 - 1);
     assert_eq!(go(&mut record, &host), Err(FakeError::MinerAway));
-    host.chain.height.set(deadline.0);
+    host.chain.height.set(deadline.0 + engine::LAST_WORD - 1);
+    assert_eq!(go(&mut record, &host), Err(FakeError::MinerAway));
+    host.chain.height.set(deadline.0 + engine::LAST_WORD);
     go(&mut record, &host).expect("its time is over");
     assert!(failed(&record).is_some_and(|reason| reason.contains("when its time was over")));
     for _ in 0..3 {
