@@ -20,7 +20,8 @@
 //! | 14 | vouchers are redeemed as they fall due; what is left goes back to the client | [`payment::next_redemption`], [`deal::Refund`] |
 //! | 15 | the file is retrieved and verified | [`retrieval`], [`piece::PieceDigest`] |
 //!
-//! Why a deal is not further, and when it will be, tells [`deal::explain`].
+//! What a client decides on this way, in a browser or in a terminal, is in [`client`]. Why a deal is not further, and when it will be,
+//! tells [`deal::explain`].
 //!
 //! # How the rules are written
 //!
@@ -42,6 +43,7 @@
 extern crate alloc;
 
 pub mod chain;
+pub mod client;
 pub mod deal;
 pub mod payment;
 pub mod piece;

@@ -37,6 +37,8 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Codes of errors: JSON-RPC's own, and from -32000 down the chain's.
 pub mod code {
+    use shared::ports::chain::rpc_code;
+
     /// It is not JSON.
     pub const PARSE: i64 = -32700;
     /// It is no JSON-RPC request, or too long.
@@ -46,21 +48,21 @@ pub mod code {
     /// A parameter is missing, unknown or malformed.
     pub const PARAMS: i64 = -32602;
     /// The chain's own fault.
-    pub const INTERNAL: i64 = -32603;
+    pub const INTERNAL: i64 = rpc_code::INTERNAL;
     /// The message cannot be in a block at all, as the state is.
     pub const MESSAGE_INVALID: i64 = -32001;
     /// The pool has no room for the message.
-    pub const POOL: i64 = -32002;
+    pub const POOL: i64 = rpc_code::POOL;
     /// The faucet gives nothing.
     pub const FAUCET: i64 = -32003;
     /// There is no block at that height yet.
     pub const FUTURE: i64 = -32004;
     /// The query reverted; `data.exitCode` says how.
-    pub const QUERY: i64 = -32005;
+    pub const QUERY: i64 = rpc_code::REVERTED;
     /// The record of a peer is refused.
     pub const PEER: i64 = -32006;
     /// The message is in the block at `data.height`, and nothing more of it is kept.
-    pub const PRUNED: i64 = -32007;
+    pub const PRUNED: i64 = rpc_code::PRUNED;
     /// The message's number was used by another one, which is in a block.
     pub const NONCE_USED: i64 = -32008;
     /// Another message with the same number waits.

@@ -10,9 +10,7 @@ use shared::chain::{
     exit_text, kind_of, Address, AttoFil, ChainState, Epoch, Kind, Preview, SignedMessage, UNKNOWN_EXIT,
 };
 
-/// The exit code in the receipt of a message that was dropped from the pool and is in no block: above every actor's
-/// codes (spec §5). Nothing of it happened, and its nonce is free.
-pub const DROPPED_EXIT_CODE: u64 = 1000;
+pub use shared::ports::chain::DROPPED_EXIT_CODE;
 
 /// Most entries of one list; who needs more asks again from where it ends.
 pub const MAX_LISTED: usize = 100;
