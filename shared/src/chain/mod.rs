@@ -14,6 +14,7 @@ pub mod keys;
 pub mod message;
 pub mod policy;
 pub mod randomness;
+pub mod rpc;
 pub mod state;
 pub mod view;
 

@@ -43,6 +43,7 @@ pub const MAX_FAULT_AGE: u64 = 14 * PROVING_PERIOD;
 
 /// A network's rules in numbers. Spans are in blocks, gas in units, money in attoFIL.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Policy {
     /// See [`PROVING_PERIOD`].

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 /// How a miner stands with its proofs (spec §5.3.6).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[repr(u64)]
 pub enum PostState {
