@@ -24,11 +24,6 @@ pub use error::DevnetError;
 pub use faucet::{GRANT_FIL, INTERVAL as FAUCET_INTERVAL};
 pub use node::Verifier;
 pub use pool::MAX_WAIT;
-pub use rpc::code;
-pub use rpc::views::{
-    BlockView, ExitTextView, FaucetView, MessageSummary, MessageView, PoolView, PooledView, PreviewView, QueryView,
-    SupplyView, DROPPED_EXIT_CODE, MAX_LISTED,
-};
 pub use store::{MESSAGES_KEPT, MESSAGES_KEPT_BLOCKS, STATES_KEPT};
 
 use genesis::{Authority, Genesis};

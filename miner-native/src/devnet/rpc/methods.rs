@@ -1,378 +1,294 @@
-//! The RPC's methods: parameters in, JSON out. Parameters are named, and unknown names are refused, so that a mistyped
-//! one is not taken for one left out.
-//!
-//! | method | params | result |
-//! |---|---|---|
-//! | `chain.network` | | [`NetworkView`] |
-//! | `chain.head` | | [`HeadView`](shared::chain::view::HeadView) |
-//! | `chain.actor` | address | [`ActorView`] or null |
-//! | `chain.miners` | | list of [`MinerView`] |
-//! | `chain.miner` | address | [`MinerView`] or null |
-//! | `chain.channel` | payer, id | [`ChannelView`] or null |
-//! | `chain.beacon` | height | the block's ticket, hexadecimal |
-//! | `chain.push` | message: hexadecimal CBOR of a [`SignedMessage`] | {message: its id, known: whether the chain had it before} |
-//! | `chain.receipt` | message: id | [`ReceiptView`](shared::chain::view::ReceiptView), null while it waits |
-//! | `chain.message` | message: id | [`MessageView`](views::MessageView) or null |
-//! | `chain.query` | to, method, from?, params?: hexadecimal ABI values, height? | [`QueryView`] |
-//! | `chain.preview` | to, from, value?, method, params?: hexadecimal ABI values | [`PreviewView`](views::PreviewView) |
-//! | `chain.nonce` | address | number of the account's next message, after those that wait |
-//! | `chain.block` | height | [`BlockView`](views::BlockView) |
-//! | `chain.blocks` | from, to | at most [`MAX_LISTED`] [`BlockView`](views::BlockView)s, oldest first |
-//! | `chain.messages` | address, before?: height | about [`MAX_LISTED`] [`MessageSummary`](views::MessageSummary)s, newest first |
-//! | `chain.pool` | address? | [`PoolView`] |
-//! | `chain.exitText` | to: an actor's address, code | [`ExitTextView`](views::ExitTextView) |
-//! | `chain.subscribe` | | over WebSocket: a subscription's number; see [`super::socket`] |
-//! | `chain.unsubscribe` | subscription | over WebSocket: whether there was one |
-//! | `chain.supply` | | [`SupplyView`](views::SupplyView) |
-//! | `devnet.faucet` | address | [`FaucetView`] |
-//! | `peers.announce` | record: hexadecimal signed envelope | true |
-//! | `peers.find` | peerId | addresses |
+//! What each method of [`shared::chain::rpc`] answers, from the chain's node.
 
-use super::views::{self, FaucetView, PoolView, QueryView, MAX_LISTED};
-use super::{code, RpcError};
-use crate::devnet::node::{lock, Node};
-use cid::Cid;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use serde_json::{json, Map, Value};
+use super::views;
+use crate::devnet::node::{lock, Node, Refusal};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use shared::chain::rpc::{self, code, AnyMethod, ErrorObject, HexBytes, Method, MAX_LISTED};
 use shared::chain::view::{ActorView, ChannelView, MinerView, NetworkView};
-use shared::chain::{Address, AttoFil, Call, ChannelId, Epoch, SignedMessage};
+use shared::chain::Call;
 use shared::wire;
 use std::time::Duration;
 
 /// Longest reason that is sent back: it may quote the asker.
 const MAX_REASON: usize = 300;
+/// Longest name of a method that is sent back.
+const MAX_NAME: usize = 80;
 
-type Reply = Result<Value, RpcError>;
+type Reply<M> = Result<<M as Method>::Result, ErrorObject>;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OfAddress {
-    address: Address,
+/// What methods are answered from.
+pub(super) struct Chain<'a> {
+    pub node: &'a Node,
+    pub block_time: Duration,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OfChannel {
-    payer: Address,
-    id: ChannelId,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OfHeight {
-    height: Epoch,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OfMessage {
-    message: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OfRecord {
-    record: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct OfPeer {
-    peer_id: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Query {
-    to: Address,
-    from: Option<Address>,
-    method: String,
-    #[serde(default)]
-    params: Vec<String>,
-    height: Option<Epoch>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Previewed {
-    to: Address,
-    from: Address,
-    #[serde(default)]
-    value: AttoFil,
-    #[serde(default)]
-    method: String,
-    #[serde(default)]
-    params: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Span {
-    from: Epoch,
-    to: Epoch,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Listed {
-    address: Address,
-    before: Option<Epoch>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OfCode {
-    to: Address,
-    code: u64,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OfSender {
-    address: Option<Address>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OfSubscription {
-    subscription: u64,
+/// A method that is answered here.
+trait Answer: Method {
+    fn answer(self, chain: &Chain) -> Reply<Self>;
 }
 
 /// Answers one call.
-pub(super) fn call(node: &Node, block_time: Duration, method: &str, params: Value) -> Reply {
-    match method {
-        "chain.network" => none(params).and_then(|()| network(node, block_time)),
-        "chain.head" => none(params).and_then(|()| to_json(&views::head(&node.current()))),
-        "chain.miners" => none(params).and_then(|()| to_json(&MinerView::all(&node.current().state))),
-        "chain.supply" => none(params).and_then(|()| supply(node)),
-        "chain.actor" => actor(node, parse(params)?),
-        "chain.miner" => miner(node, parse(params)?),
-        "chain.channel" => channel(node, parse(params)?),
-        "chain.nonce" => nonce(node, parse(params)?),
-        "chain.query" => query(node, parse(params)?),
-        "chain.preview" => preview(node, parse(params)?),
-        "chain.exitText" => exit_text(node, parse(params)?),
-        "chain.beacon" => beacon(node, parse(params)?),
-        "chain.block" => block(node, parse(params)?),
-        "chain.blocks" => blocks(node, parse(params)?),
-        "chain.push" => push(node, parse(params)?),
-        "chain.receipt" => receipt(node, parse(params)?),
-        "chain.message" => message(node, parse(params)?),
-        "chain.messages" => messages(node, parse(params)?),
-        "chain.pool" => to_json(&pool(node, parse(params)?)),
-        "chain.subscribe" | "chain.unsubscribe" => Err(RpcError::new(
-            code::METHOD,
-            "news of heads need a connection that stays open: connect by WebSocket to /ws",
-        )),
-        "devnet.faucet" => faucet(node, parse(params)?),
-        "peers.announce" => announce(node, parse(params)?),
-        "peers.find" => find(node, parse(params)?),
-        _ => Err(RpcError::new(
-            code::METHOD,
-            format_args!("there is no method {:?}", clip(method)),
-        )),
+pub(super) fn call(chain: &Chain, method: &str, params: Value) -> Result<Value, ErrorObject> {
+    match parse(method, params)? {
+        AnyMethod::Network(call) => run(call, chain),
+        AnyMethod::Head(call) => run(call, chain),
+        AnyMethod::Actor(call) => run(call, chain),
+        AnyMethod::Miners(call) => run(call, chain),
+        AnyMethod::Miner(call) => run(call, chain),
+        AnyMethod::Channel(call) => run(call, chain),
+        AnyMethod::Beacon(call) => run(call, chain),
+        AnyMethod::Push(call) => run(call, chain),
+        AnyMethod::Receipt(call) => run(call, chain),
+        AnyMethod::Message(call) => run(call, chain),
+        AnyMethod::Query(call) => run(call, chain),
+        AnyMethod::Preview(call) => run(call, chain),
+        AnyMethod::Nonce(call) => run(call, chain),
+        AnyMethod::Block(call) => run(call, chain),
+        AnyMethod::Blocks(call) => run(call, chain),
+        AnyMethod::Messages(call) => run(call, chain),
+        AnyMethod::Pool(call) => run(call, chain),
+        AnyMethod::ExitText(call) => run(call, chain),
+        AnyMethod::Supply(call) => run(call, chain),
+        AnyMethod::Faucet(call) => run(call, chain),
+        AnyMethod::AnnouncePeer(call) => run(call, chain),
+        AnyMethod::FindPeer(call) => run(call, chain),
+        AnyMethod::Subscribe(_) | AnyMethod::Unsubscribe(_) => Err(needs_socket()),
     }
 }
 
-fn actor(node: &Node, OfAddress { address }: OfAddress) -> Reply {
-    to_json(&ActorView::of(&node.current().state, &address))
+fn run<M: Answer>(call: M, chain: &Chain) -> Result<Value, ErrorObject> {
+    call.answer(chain).and_then(|result| to_json(&result))
 }
 
-fn miner(node: &Node, OfAddress { address }: OfAddress) -> Reply {
-    to_json(&MinerView::of(&node.current().state, &address))
-}
-
-fn channel(node: &Node, OfChannel { payer, id }: OfChannel) -> Reply {
-    to_json(&ChannelView::of(&node.current().state, &payer, id))
-}
-
-fn nonce(node: &Node, OfAddress { address }: OfAddress) -> Reply {
-    Ok(node.next_nonce(&address).into())
-}
-
-fn supply(node: &Node) -> Reply {
-    to_json(&views::supply(&node.current().state, &node.genesis.faucet))
-}
-
-fn exit_text(node: &Node, OfCode { to, code }: OfCode) -> Reply {
-    to_json(&views::exit_text_of(&node.current().state, &to, code))
-}
-
-fn beacon(node: &Node, OfHeight { height }: OfHeight) -> Reply {
-    Ok(hex::encode(node.beacon(height)?).into())
-}
-
-fn block(node: &Node, OfHeight { height }: OfHeight) -> Reply {
-    to_json(&views::block(&node.kept_block(height)?))
-}
-
-fn blocks(node: &Node, Span { from, to }: Span) -> Reply {
-    let blocks = node.blocks(from, to, MAX_LISTED)?;
-    to_json(&blocks.iter().map(views::block).collect::<Vec<_>>())
-}
-
-fn faucet(node: &Node, OfAddress { address }: OfAddress) -> Reply {
-    let (message, amount) = node.grant(&address)?;
-    to_json(&FaucetView {
-        message: Some(message.to_string()),
-        amount,
-    })
-}
-
-fn announce(node: &Node, OfRecord { record }: OfRecord) -> Reply {
-    let record = from_hex("record", &record)?;
-    lock(&node.peers).announce(&record).map_err(super::Refusal::Peer)?;
-    Ok(true.into())
-}
-
-fn find(node: &Node, OfPeer { peer_id }: OfPeer) -> Reply {
-    to_json(&lock(&node.peers).find(&peer_id).map_err(super::Refusal::Peer)?)
-}
-
-fn network(node: &Node, block_time: Duration) -> Reply {
-    let current = node.current();
-    to_json(&NetworkView {
-        network: node.genesis.network.clone(),
-        genesis: node.genesis_cid.to_string(),
-        height: current.block.height,
-        block_time_ms: u64::try_from(block_time.as_millis()).unwrap_or(u64::MAX),
-        policy: current.state.policy.clone(),
-        verifying_keys: node.genesis.verifying_keys.clone(),
-    })
-}
-
-fn push(node: &Node, OfMessage { message }: OfMessage) -> Reply {
-    let bytes = from_hex("message", &message)?;
-    let message: SignedMessage = wire::decode(&bytes).map_err(|e| {
-        invalid(
-            "message",
-            format_args!("it is not a signed message in canonical CBOR: {e}"),
-        )
-    })?;
-    let pushed = node.push(bytes.len(), message)?;
-    Ok(json!({ "message": pushed.cid.to_string(), "known": pushed.is_known }))
-}
-
-fn receipt(node: &Node, OfMessage { message }: OfMessage) -> Reply {
-    let cid = cid("message", &message)?;
-    to_json(&node.outcome(&cid)?.map(|outcome| views::receipt(message, &outcome)))
-}
-
-fn message(node: &Node, OfMessage { message }: OfMessage) -> Reply {
-    let cid = cid("message", &message)?;
-    let Some(signed) = node.message(&cid)? else {
-        return Ok(Value::Null);
-    };
-    let state = &node.current().state;
-    to_json(&views::message(state, message, &signed, node.outcome(&cid)?.as_ref()))
-}
-
-fn query(node: &Node, query: Query) -> Reply {
-    let params = abi_values(&query.params)?;
-    let returns = node.query(query.height, query.from.as_ref(), &query.to, &query.method, params)?;
-    let returns = returns.iter().map(hex::encode).collect();
-    to_json(&QueryView { returns })
-}
-
-fn preview(node: &Node, previewed: Previewed) -> Reply {
-    let Previewed {
-        to,
-        from,
-        value,
-        method,
-        params,
-    } = previewed;
-    let params = abi_values(&params)?;
-    let call = Call {
-        to,
-        value,
-        method,
-        params,
-    };
-    let to = call.to.clone();
-    let previewed = node.preview(&from, call)?;
-    to_json(&views::preview(&node.current().state, &to, &previewed))
-}
-
-fn abi_values(params: &[String]) -> Result<Vec<Vec<u8>>, RpcError> {
-    params.iter().map(|param| from_hex("params", param)).collect()
-}
-
-fn messages(node: &Node, Listed { address, before }: Listed) -> Reply {
-    let state = &node.current().state;
-    let mut list = Vec::new();
-    for cid in node.messages_of(&address, before, MAX_LISTED)? {
-        // A block made meanwhile may have pushed it out.
-        if let Some(message) = node.message(&cid)? {
-            let outcome = node.outcome(&cid)?;
-            list.push(views::summary(state, cid.to_string(), &message, outcome.as_ref()));
-        }
-    }
-    to_json(&list)
-}
-
-fn pool(node: &Node, OfSender { address }: OfSender) -> PoolView {
-    let state = &node.current().state;
-    let pool = lock(&node.pool);
-    let (count, bytes) = pool.load();
-    let waiting = pool.listed(address.as_ref(), MAX_LISTED);
-    PoolView {
-        count: count as u64,
-        bytes: bytes as u64,
-        messages: waiting.iter().map(|waiting| views::pooled(state, waiting)).collect(),
-    }
-}
-
-fn parse<T: DeserializeOwned>(params: Value) -> Result<T, RpcError> {
+/// Reads a call.
+pub(super) fn parse(method: &str, params: Value) -> Result<AnyMethod, ErrorObject> {
     let params = match params {
         Value::Null => Value::Object(Map::new()),
-        Value::Object(_) => params,
-        _ => {
-            return Err(RpcError::new(
-                code::PARAMS,
-                "params must be an object of named parameters",
-            ));
-        }
+        params => params,
     };
-    serde_json::from_value(params).map_err(|e| {
+    let is_named = params.is_object();
+    let call = AnyMethod::parse(method, params).ok_or_else(|| {
+        let name: String = method.chars().take(MAX_NAME).collect();
+        ErrorObject::new(code::METHOD, format_args!("there is no method {name:?}"))
+    })?;
+    if !is_named {
+        let reason = "params must be an object of named parameters";
+        return Err(ErrorObject::new(code::PARAMS, reason));
+    }
+    call.map_err(|e| {
         let reason: String = e.to_string().chars().take(MAX_REASON).collect();
-        RpcError::new(code::PARAMS, format_args!("invalid params: {reason}"))
+        ErrorObject::new(code::PARAMS, format_args!("invalid params: {reason}"))
     })
 }
 
-/// Refuses parameters where there are none.
-pub(super) fn none(params: Value) -> Result<(), RpcError> {
-    parse::<Nothing>(params).map(|Nothing {}| ())
+/// Subscriptions are made elsewhere: [`super::socket`].
+pub(super) fn needs_socket() -> ErrorObject {
+    let reason = "news of heads need a connection that stays open: connect by WebSocket to /ws";
+    ErrorObject::new(code::METHOD, reason)
 }
 
-/// The number of a subscription.
-pub(super) fn subscription(params: Value) -> Result<u64, RpcError> {
-    parse::<OfSubscription>(params).map(|OfSubscription { subscription }| subscription)
+fn to_json<T: Serialize>(value: &T) -> Result<Value, ErrorObject> {
+    serde_json::to_value(value).map_err(|e| ErrorObject::new(code::INTERNAL, e))
 }
 
-fn invalid(name: &str, reason: impl std::fmt::Display) -> RpcError {
-    RpcError::new(code::PARAMS, format_args!("invalid params: {name}: {reason}"))
+impl Answer for rpc::Network {
+    fn answer(self, Chain { node, block_time }: &Chain) -> Reply<Self> {
+        let current = node.current();
+        Ok(NetworkView {
+            network: node.genesis.network.clone(),
+            genesis: node.genesis_cid.to_string(),
+            height: current.block.height,
+            block_time_ms: u64::try_from(block_time.as_millis()).unwrap_or(u64::MAX),
+            policy: current.state.policy.clone(),
+            verifying_keys: node.genesis.verifying_keys.clone(),
+        })
+    }
 }
 
-fn from_hex(name: &str, text: &str) -> Result<Vec<u8>, RpcError> {
-    hex::decode(text).map_err(|e| invalid(name, format_args!("it is not hexadecimal: {e}")))
+impl Answer for rpc::Head {
+    fn answer(self, chain: &Chain) -> Reply<Self> {
+        Ok(views::head(&chain.node.current()))
+    }
 }
 
-fn cid(name: &str, text: &str) -> Result<Cid, RpcError> {
-    text.parse()
-        .map_err(|e| invalid(name, format_args!("{:?} is not a CID: {e}", clip(text))))
+impl Answer for rpc::Actor {
+    fn answer(self, chain: &Chain) -> Reply<Self> {
+        Ok(ActorView::of(&chain.node.current().state, &self.address))
+    }
 }
 
-fn to_json<T: Serialize>(value: &T) -> Reply {
-    serde_json::to_value(value).map_err(|e| RpcError::new(code::INTERNAL, e))
+impl Answer for rpc::Miners {
+    fn answer(self, chain: &Chain) -> Reply<Self> {
+        Ok(MinerView::all(&chain.node.current().state))
+    }
 }
 
-/// Text of a peer, short enough to be sent back.
-fn clip(text: &str) -> String {
-    text.chars().take(80).collect()
+impl Answer for rpc::Miner {
+    fn answer(self, chain: &Chain) -> Reply<Self> {
+        Ok(MinerView::of(&chain.node.current().state, &self.address))
+    }
+}
+
+impl Answer for rpc::Channel {
+    fn answer(self, chain: &Chain) -> Reply<Self> {
+        Ok(ChannelView::of(&chain.node.current().state, &self.payer, self.id))
+    }
+}
+
+impl Answer for rpc::Beacon {
+    fn answer(self, chain: &Chain) -> Reply<Self> {
+        Ok(HexBytes(chain.node.beacon(self.height)?))
+    }
+}
+
+impl Answer for rpc::Push {
+    fn answer(self, chain: &Chain) -> Reply<Self> {
+        // Canonical, so these are the bytes that came.
+        let length = wire::encode(&self.message).len();
+        let pushed = chain.node.push(length, self.message)?;
+        Ok(rpc::Pushed {
+            message: pushed.cid.to_string(),
+            known: pushed.is_known,
+        })
+    }
+}
+
+impl Answer for rpc::Receipt {
+    fn answer(self, chain: &Chain) -> Reply<Self> {
+        let outcome = chain.node.outcome(&self.message)?;
+        Ok(outcome.map(|outcome| views::receipt(self.message.to_string(), &outcome)))
+    }
+}
+
+impl Answer for rpc::Message {
+    fn answer(self, chain: &Chain) -> Reply<Self> {
+        let node = chain.node;
+        let Some(signed) = node.message(&self.message)? else {
+            return Ok(None);
+        };
+        let (state, outcome) = (&node.current().state, node.outcome(&self.message)?);
+        let id = self.message.to_string();
+        Ok(Some(views::message(state, id, &signed, outcome.as_ref())))
+    }
+}
+
+impl Answer for rpc::Query {
+    fn answer(self, chain: &Chain) -> Reply<Self> {
+        let Self {
+            to,
+            from,
+            method,
+            params,
+            height,
+        } = self;
+        let returns = chain.node.query(height, from.as_ref(), &to, &method, params)?;
+        let returns = returns.iter().map(hex::encode).collect();
+        Ok(rpc::QueryView { returns })
+    }
+}
+
+impl Answer for rpc::Preview {
+    fn answer(self, chain: &Chain) -> Reply<Self> {
+        let Self {
+            to,
+            from,
+            value,
+            method,
+            params,
+        } = self;
+        let call = Call {
+            to: to.clone(),
+            value,
+            method,
+            params,
+        };
+        let preview = chain.node.preview(&from, call)?;
+        Ok(views::preview(&chain.node.current().state, &to, &preview))
+    }
+}
+
+impl Answer for rpc::Nonce {
+    fn answer(self, chain: &Chain) -> Reply<Self> {
+        Ok(chain.node.next_nonce(&self.address))
+    }
+}
+
+impl Answer for rpc::Block {
+    fn answer(self, chain: &Chain) -> Reply<Self> {
+        Ok(views::block(&chain.node.kept_block(self.height)?))
+    }
+}
+
+impl Answer for rpc::Blocks {
+    fn answer(self, chain: &Chain) -> Reply<Self> {
+        let blocks = chain.node.blocks(self.from, self.to, MAX_LISTED)?;
+        Ok(blocks.iter().map(views::block).collect())
+    }
+}
+
+impl Answer for rpc::Messages {
+    fn answer(self, chain: &Chain) -> Reply<Self> {
+        let node = chain.node;
+        let state = &node.current().state;
+        let mut list = Vec::new();
+        for cid in node.messages_of(&self.address, self.before, MAX_LISTED)? {
+            // A block made meanwhile may have pushed it out.
+            if let Some(message) = node.message(&cid)? {
+                let outcome = node.outcome(&cid)?;
+                list.push(views::summary(state, cid.to_string(), &message, outcome.as_ref()));
+            }
+        }
+        Ok(list)
+    }
+}
+
+impl Answer for rpc::Pool {
+    fn answer(self, chain: &Chain) -> Reply<Self> {
+        let state = &chain.node.current().state;
+        let pool = lock(&chain.node.pool);
+        let (count, bytes) = pool.load();
+        let waiting = pool.listed(self.address.as_ref(), MAX_LISTED);
+        Ok(rpc::PoolView {
+            count: count as u64,
+            bytes: bytes as u64,
+            messages: waiting.iter().map(|waiting| views::pooled(state, waiting)).collect(),
+        })
+    }
+}
+
+impl Answer for rpc::ExitText {
+    fn answer(self, chain: &Chain) -> Reply<Self> {
+        Ok(views::exit_text_of(&chain.node.current().state, &self.to, self.code))
+    }
+}
+
+impl Answer for rpc::Supply {
+    fn answer(self, chain: &Chain) -> Reply<Self> {
+        let node = chain.node;
+        Ok(views::supply(&node.current().state, &node.genesis.faucet))
+    }
+}
+
+impl Answer for rpc::Faucet {
+    fn answer(self, chain: &Chain) -> Reply<Self> {
+        let (message, amount) = chain.node.grant(&self.address)?;
+        Ok(rpc::FaucetView {
+            message: Some(message.to_string()),
+            amount,
+        })
+    }
+}
+
+impl Answer for rpc::AnnouncePeer {
+    fn answer(self, chain: &Chain) -> Reply<Self> {
+        let announced = lock(&chain.node.peers).announce(&self.record);
+        Ok(announced.map(|()| true).map_err(Refusal::Peer)?)
+    }
+}
+
+impl Answer for rpc::FindPeer {
+    fn answer(self, chain: &Chain) -> Reply<Self> {
+        Ok(lock(&chain.node.peers).find(&self.peer_id).map_err(Refusal::Peer)?)
+    }
 }

@@ -9,7 +9,7 @@ use super::store::{Batch, Outcome, BLOCKS_KEPT};
 use super::*;
 use cid::Cid;
 use shared::chain::keys::cid_of_bytes;
-use shared::chain::{calls, Address, AttoFil, Call, Invalid, SecretKey, SignedMessage};
+use shared::chain::{calls, exit, Address, AttoFil, Call, Invalid, SecretKey, SignedMessage};
 use shared::ports::verifier::FakeVerifier;
 use shared::wire;
 use std::path::Path;
@@ -298,7 +298,7 @@ fn a_message_that_its_sender_can_no_longer_pay_is_dropped_with_the_reason_and_ma
     let outcome = devnet.node.outcome(&cid).unwrap().unwrap();
     let view = rpc::views::message(&devnet.node.current().state, cid.to_string(), &unpaid, Some(&outcome));
     let receipt = view.receipt.unwrap();
-    assert_eq!((view.height, receipt.exit_code), (None, DROPPED_EXIT_CODE));
+    assert_eq!((view.height, receipt.exit_code), (None, exit::DROPPED));
     assert!(
         receipt.error.starts_with("dropped: the sender has 400 FIL"),
         "{}",
