@@ -7,7 +7,7 @@ use super::amount::{AttoFil, ChannelId, Epoch};
 use super::message::Receipt;
 use super::policy::Policy;
 use super::state::{ChainState, Miner};
-use crate::payment::Predicate;
+use crate::chain::voucher::Predicate;
 use crate::piece::{Commitment, SectorSize};
 use crate::wire::cbor::{Bytes, DecodeError, Value};
 use crate::wire::encode;

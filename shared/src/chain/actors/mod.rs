@@ -14,7 +14,7 @@ use super::address::Address;
 use super::amount::{AttoFil, Epoch};
 use super::randomness::{self, Purpose};
 use super::state::ChainState;
-use crate::ports::verifier::{ProofVerifier, VerifierFault};
+use crate::chain::verifier::{ProofVerifier, VerifierFault};
 use crate::wire::DecodeError;
 use alloc::{format, string::String, vec::Vec};
 

@@ -1,6 +1,6 @@
 //! The verifier of Filecoin proofs: what the miner actor asks of its host, since the proof library runs natively only.
 
-use crate::chain::Address;
+use super::Address;
 use crate::piece::{Commitment, SectorSize};
 use alloc::{string::String, vec::Vec};
 
