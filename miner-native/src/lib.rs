@@ -2,7 +2,7 @@
 //!
 //! The rules of a deal are in the crate `shared`; here are the edges. In the order of a deal's life:
 //!
-//! - [`home`]: where a node's data lies; [`wallet`]: its keys; [`open_database`]: what is true is on the disk
+//! - [`home`]: where a node's data lies; [`wallet`]: its keys; [`sealdrop_database`]: what is true is on the disk
 //! - [`devnet`]: the chain; [`chain_access`]: the way to it
 //! - [`network`]: proposals, queries, transfer and retrieval over libp2p (steps 5 to 8, and 15)
 //! - [`intake`]: whether more is taken in; [`staging`]: pieces as files (step 9); [`store`]: deals and sectors as records
@@ -28,7 +28,6 @@ pub mod home;
 pub mod intake;
 pub mod miner;
 pub mod network;
-pub mod open_database;
 pub mod operator;
 pub mod packing;
 pub mod prover;

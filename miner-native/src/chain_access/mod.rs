@@ -17,9 +17,9 @@ mod tests;
 pub use error::ChainError;
 pub use outbox::{MAX_PURPOSE, MAX_UNSETTLED, OUTBOX, SCHEMA as OUTBOX_SCHEMA, SETTLED_KEPT};
 
-use crate::open_database::Store;
 use client::Client;
 use outbox::{OtherChain, Outbox};
+use sealdrop_database::Store;
 use shared::chain::rpc;
 use shared::chain::view::{HeadView, NetworkView, ReceiptView};
 use shared::chain::{calls, Address, AttoFil, Epoch, SecretKey};

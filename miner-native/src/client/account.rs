@@ -6,9 +6,9 @@
 use super::error::ClientError;
 use super::report::Report;
 use crate::chain_access::{ChainAccess, ChainError, OUTBOX, OUTBOX_SCHEMA};
-use crate::open_database::takeover::take_over;
-use crate::open_database::{Memory, Sharing, Sqlite, Store};
 use crate::wallet::Wallet;
+use sealdrop_database::takeover::take_over;
+use sealdrop_database::{Memory, Sharing, Sqlite, Store};
 use shared::chain::{Address, AttoFil, SecretKey};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};

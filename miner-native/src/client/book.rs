@@ -8,9 +8,9 @@
 
 use super::error::ClientError;
 use super::source::FileFacts;
-use crate::open_database::{self, with_prefix, DatabaseError, Order, Records, Schema, Sharing, Sqlite, Table};
 use cid::Cid;
 use rand::RngCore;
+use sealdrop_database::{with_prefix, DatabaseError, Order, Records, Schema, Sharing, Sqlite, Table};
 use serde::{Deserialize, Serialize};
 use shared::deal::{ClientDeal, ClientStage, DealState, Refund};
 use shared::piece::PieceCid;
@@ -67,7 +67,7 @@ pub struct Record {
 /// All deals of this client.
 #[derive(Clone)]
 pub struct Book {
-    deals: Arc<dyn open_database::Store>,
+    deals: Arc<dyn sealdrop_database::Store>,
     locks: PathBuf,
 }
 
@@ -303,7 +303,7 @@ mod files {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::open_database::Changes;
+    use sealdrop_database::Changes;
     use shared::chain::{AttoFil, Epoch, SecretKey};
     use shared::deal::Draft;
     use shared::piece::{Commitment, PieceDigest, SectorSize};

@@ -2,9 +2,9 @@
 
 use super::network::NetworkError;
 use crate::chain_access::ChainError;
-use crate::open_database::DatabaseError;
 use crate::wallet::WalletError;
 use cid::Cid;
+use sealdrop_database::DatabaseError;
 use shared::chain::{Address, AttoFil, Epoch};
 use shared::deal::client::{ClientRefusal, DraftError};
 use shared::payment::schedule::ScheduleError;

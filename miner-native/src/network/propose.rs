@@ -6,11 +6,11 @@ use super::{frames, ExchangeError};
 use crate::failpoint;
 use crate::intake;
 use crate::miner::{now_ms, Miner};
-use crate::open_database::blocking;
 use crate::staging::StagingError;
 use crate::store::{DealRecord, Decision, Known, StoreError};
 use cid::Cid;
 use libp2p::{PeerId, Stream};
+use sealdrop_database::blocking;
 use shared::chain::Epoch;
 use shared::deal::{
     review, AskTerms, DealState, MinerDeal, Rejection, RejectionCode, Response, ReviewContext, SignedProposal,

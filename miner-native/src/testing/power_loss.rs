@@ -7,8 +7,8 @@
 //! count as made: only the names in them need a sync of the folder.
 
 use super::*;
-use crate::open_database::faults::child;
 use crate::staging::Staging;
+use sealdrop_database::testing::child;
 use shared::sector::Phase;
 use std::collections::BTreeMap;
 use std::fs;

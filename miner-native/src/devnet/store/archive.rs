@@ -6,8 +6,8 @@
 use super::{cid_key, Batch, Store};
 use crate::devnet::block::Block;
 use crate::devnet::error::DevnetError;
-use crate::open_database::Order;
 use cid::Cid;
+use sealdrop_database::Order;
 use serde::{Deserialize, Serialize};
 use shared::chain::{Address, Epoch, SignedMessage};
 

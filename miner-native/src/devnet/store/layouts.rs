@@ -4,8 +4,8 @@
 
 use super::{archive, Archive, Batch, States, Store, ARCHIVE, CHAIN, FILE, GENESIS, SCHEMA};
 use crate::devnet::error::DevnetError;
-use crate::open_database::takeover::take_over as take_over_folder;
-use crate::open_database::{Changes, DatabaseError, Sharing, Sqlite};
+use sealdrop_database::takeover::take_over as take_over_folder;
+use sealdrop_database::{Changes, DatabaseError, Sharing, Sqlite};
 use shared::chain::Epoch;
 use std::path::Path;
 use std::sync::Arc;

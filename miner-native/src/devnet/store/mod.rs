@@ -1,4 +1,4 @@
-//! What the development chain keeps on disk, through [`crate::open_database`].
+//! What the development chain keeps on disk, through [`sealdrop_database`].
 //!
 //! Here: blocks, the pool and what became of its messages; [`states`] holds past states, [`archive`] the messages of past
 //! blocks, [`layouts`] what earlier versions kept. One batch changes blocks, state, outcomes and pool together or not at all;
@@ -14,10 +14,10 @@ pub use states::STATES_KEPT;
 use super::block::Block;
 use super::error::DevnetError;
 use super::genesis::Genesis;
-use crate::open_database::{self, Changes, DatabaseError, Entry, Order, Schema, Sharing, Sqlite, Table};
 pub use archive::Bounds;
 use archive::{Archive, ARCHIVE};
 use cid::Cid;
+use sealdrop_database::{Changes, DatabaseError, Entry, Order, Schema, Sharing, Sqlite, Table};
 use serde::{de::DeserializeOwned, Deserialize, Serialize};
 use shared::chain::keys::blake2b256;
 use shared::chain::message::Receipt;
@@ -98,7 +98,7 @@ pub(super) struct Resumed {
 
 /// The chain's records.
 pub(super) struct Store {
-    db: Arc<dyn open_database::Store>,
+    db: Arc<dyn sealdrop_database::Store>,
     /// Tests narrow them.
     pub bounds: Bounds,
     kept: Mutex<Kept>,
@@ -126,7 +126,7 @@ impl Store {
     }
 
     /// Works on a database that is open.
-    fn of(db: Arc<dyn open_database::Store>) -> Result<Self, DevnetError> {
+    fn of(db: Arc<dyn sealdrop_database::Store>) -> Result<Self, DevnetError> {
         let store = Self {
             db,
             bounds: Bounds::default(),

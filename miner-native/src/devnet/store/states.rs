@@ -5,7 +5,7 @@
 
 use super::{from_cbor, state_digest, Batch, Store};
 use crate::devnet::error::DevnetError;
-use crate::open_database::Order;
+use sealdrop_database::Order;
 use shared::chain::{ChainState, Epoch};
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! What the disk and the process run out of: the chain waits, tells, and goes on by itself.
 
 use super::*;
-use crate::open_database::faults::{alone, exhaust_files, small_disk};
+use sealdrop_database::testing::{alone, exhaust_files, small_disk};
 
 #[test]
 fn blocks_are_made_again_when_a_full_disk_has_room() {

@@ -2,8 +2,8 @@
 
 use super::super::store::{Bounds, STATES_KEPT};
 use super::*;
-use crate::open_database::takeover::write_old;
-use crate::open_database::{DatabaseError, Entry};
+use sealdrop_database::testing::write_old;
+use sealdrop_database::{DatabaseError, Entry};
 use shared::chain::abi::Abi;
 use shared::chain::ChannelId;
 

@@ -1,8 +1,8 @@
 //! A full disk and a process without file descriptors: an honest error, nothing half done, and on it goes when there is room.
 
 use super::contract::{get, put, SCHEMA, THINGS};
+use super::testing::{alone, exhaust_files, small_disk};
 use super::*;
-use std::process::Command;
 use std::sync::Arc;
 
 fn fill(store: &dyn Store) -> DatabaseError {
@@ -59,49 +59,10 @@ fn callers_that_share_a_commit_are_all_told_that_the_disk_is_full() {
     }
 }
 
-/// A file system of 16 MiB; `None` where it may not be mounted.
-pub(crate) fn small_disk() -> Option<Mounted> {
-    let dir = tempfile::tempdir().unwrap();
-    let mount = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=16m", "sealdrop-test"])
-        .arg(dir.path())
-        .output();
-    match mount {
-        Ok(done) if done.status.success() => Some(Mounted(dir)),
-        _ => {
-            eprintln!("left out: a file system may not be mounted here");
-            None
-        }
-    }
-}
-
-pub(crate) struct Mounted(tempfile::TempDir);
-
-impl Mounted {
-    pub fn path(&self) -> &std::path::Path {
-        self.0.path()
-    }
-
-    /// Takes what is free, with a file that is returned.
-    pub fn fill(&self) -> std::path::PathBuf {
-        use std::io::Write;
-        let path = self.0.path().join("ballast");
-        let mut ballast = std::fs::File::create(&path).unwrap();
-        while ballast.write_all(&[0; 4096]).is_ok() {}
-        path
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0.path()).status();
-    }
-}
-
 #[test]
 fn a_full_disk_is_an_honest_error_and_writing_goes_on_when_there_is_room() {
     let Some(disk) = small_disk() else { return };
-    let store = Sqlite::open(&disk.0.path().join("x/things.db"), &SCHEMA, Sharing::Alone).unwrap();
+    let store = Sqlite::open(&disk.path().join("x/things.db"), &SCHEMA, Sharing::Alone).unwrap();
     for round in 0..3u8 {
         put(&store, b"before", &[round]);
         let ballast = disk.fill();
@@ -119,31 +80,8 @@ fn a_full_disk_is_an_honest_error_and_writing_goes_on_when_there_is_room() {
         }
     }
     drop(store);
-    let again = Sqlite::open(&disk.0.path().join("x/things.db"), &SCHEMA, Sharing::Alone).unwrap();
+    let again = Sqlite::open(&disk.path().join("x/things.db"), &SCHEMA, Sharing::Alone).unwrap();
     assert_eq!(get(&again, b"after"), Some(vec![2]));
-}
-
-/// The process that runs one test alone, with a variable that tells it so.
-pub(crate) fn child(name: &str, variable: &str) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", name, "--nocapture"]).env(variable, "1");
-    command
-}
-
-/// Runs one test again in a process of its own.
-pub(crate) fn alone(name: &str, variable: &str) {
-    let run = child(name, variable).output();
-    let output = run.unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
-}
-
-/// Opens files until no more may be, and returns them.
-pub(crate) fn exhaust_files() -> Vec<std::fs::File> {
-    use nix::sys::resource::{getrlimit, setrlimit, Resource};
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-    setrlimit(Resource::RLIMIT_NOFILE, 128.min(hard), hard).unwrap();
-    std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect()
 }
 
 #[test]
@@ -151,7 +89,7 @@ fn without_free_file_descriptors_what_is_open_still_reads_and_writes() {
     const VARIABLE: &str = "SEALDROP_TEST_WITHOUT_FILES";
     if std::env::var_os(VARIABLE).is_none() {
         return alone(
-            "open_database::faults::without_free_file_descriptors_what_is_open_still_reads_and_writes",
+            "faults::without_free_file_descriptors_what_is_open_still_reads_and_writes",
             VARIABLE,
         );
     }

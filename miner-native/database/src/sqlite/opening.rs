@@ -1,7 +1,7 @@
 //! Opening a database file: who may, of which kind and format it is, and what earlier formats become.
 
 use super::{failed, View};
-use crate::open_database::{DatabaseError, Schema, Table, PATIENCE, PAUSE};
+use crate::{DatabaseError, Schema, Table, PATIENCE, PAUSE};
 use rusqlite::{backup, Connection, OpenFlags};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;

@@ -118,26 +118,11 @@ fn error(path: &Path, reason: &dyn std::fmt::Display) -> DatabaseError {
     }
 }
 
-/// Writes a database as version 0.1.0 did.
-#[cfg(test)]
-pub fn write_old(folder: &Path, trees: &[(Option<&str>, Vec<Entry>)]) {
-    let db = sled::open(folder).expect("nobody has it open");
-    for (name, entries) in trees {
-        let tree = match name {
-            Some(name) => db.open_tree(name).expect("a tree opens"),
-            None => (*db).clone(),
-        };
-        for (key, value) in entries {
-            tree.insert(key, value.as_slice()).expect("the disk can be written");
-        }
-    }
-    db.flush().expect("the disk can be written");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::open_database::{Changes, Records, Schema, Sharing, Sqlite, Store, Table};
+    use crate::testing::write_old;
+    use crate::{Changes, Records, Schema, Sharing, Sqlite, Store, Table};
 
     const TABLE: Table = Table::index("t");
     const SCHEMA: Schema = Schema {

@@ -2,19 +2,21 @@
 //!
 //! [`Store`] is the port: named tables of ordered records, read in one consistent view, changed in transactions that are on the
 //! disk when they return. [`Sqlite`] is its implementation for one machine and the only module that names SQLite; [`Memory`] is
-//! for tests and for what is never kept. All of them run the same contract suite. Opened by [`crate::store`] (the miner's
-//! records), [`crate::devnet`] (the chain), [`crate::chain_access`] (messages that are on their way) and [`crate::client`] (the
-//! terminal client's deals), each with a [`Schema`] of its own; [`takeover`] brings in what version 0.1.0 kept in sled.
+//! for tests and for what is never kept. All of them run the same contract suite. Opened by the miner (deals, sectors
+//! and money), the development chain (blocks and states), the wallet's outbox (messages that are on their way) and the terminal
+//! client (its deals), each with a [`Schema`] of its own; [`takeover`] brings in what version 0.1.0 kept in sled.
 //!
 //! No call waits for the disk on an async worker: [`blocking`] takes the other tasks of the worker elsewhere first.
 
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
-pub(crate) mod faults;
+mod faults;
 mod memory;
 mod sqlite;
 pub mod takeover;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use memory::Memory;
 pub use sqlite::Sqlite;
@@ -175,7 +177,7 @@ pub fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Runs what waits for a disk or a lock. On a worker of an async runtime, its other tasks go on elsewhere meanwhile.
-pub(crate) fn blocking<T>(work: impl FnOnce() -> T) -> T {
+pub fn blocking<T>(work: impl FnOnce() -> T) -> T {
     use tokio::runtime::{Handle, RuntimeFlavor};
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),

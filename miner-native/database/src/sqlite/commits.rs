@@ -4,7 +4,7 @@
 //! leaves the commit to that one; the last commits for all. If the commit fails, nothing of it is kept and all of them are told.
 
 use super::failed;
-use crate::open_database::DatabaseError;
+use crate::DatabaseError;
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
