@@ -3,7 +3,7 @@
 //! The rules of a deal are in the crate `shared`; here are the edges. In the order of a deal's life:
 //!
 //! - [`home`]: where a node's data lies; [`wallet`]: its keys; [`sealdrop_database`]: what is true is on the disk
-//! - [`devnet`]: the chain; [`chain_access`]: the way to it
+//! - [`sealdrop_devnet`]: the chain; [`chain_access`]: the way to it
 //! - [`network`]: proposals, queries, transfer and retrieval over libp2p (steps 5 to 8, and 15)
 //! - [`intake`]: whether more is taken in; [`staging`]: pieces as files (step 9); [`store`]: deals and sectors as records
 //! - [`packing`], [`sealing`] and [`prover`]: from staged pieces to a committed sector (steps 10 to 12)
@@ -20,7 +20,6 @@ pub mod chain_access;
 pub mod client;
 pub mod commands;
 pub mod daemon;
-pub mod devnet;
 pub mod ending;
 pub mod explaining;
 pub mod failpoint;
@@ -42,5 +41,6 @@ pub mod staging;
 pub mod store;
 #[cfg(test)]
 mod testing;
-pub mod wallet;
 pub mod web;
+
+pub use sealdrop_wallet as wallet;

@@ -6,10 +6,10 @@ mod surfacing;
 
 use super::outbox::Stage;
 use super::*;
-use crate::devnet::tests::{config, key, produce};
-use crate::devnet::Devnet;
 use cid::Cid;
 use sealdrop_database::{Memory, Sharing, Sqlite};
+use sealdrop_devnet::testing::{config, key, produce};
+use sealdrop_devnet::Devnet;
 use shared::chain::keys::cid_of_bytes;
 use shared::chain::rpc::code;
 use shared::chain::{calls, AttoFil, Call};
@@ -30,7 +30,7 @@ impl Chain {
 
     fn listen(dir: &Path, listen: &str) -> Self {
         let listen = listen.parse().unwrap();
-        let devnet = Devnet::open(crate::devnet::DevnetConfig { listen, ..config(dir) }).unwrap();
+        let devnet = Devnet::open(sealdrop_devnet::DevnetConfig { listen, ..config(dir) }).unwrap();
         let running = devnet.clone();
         let running = tokio::spawn(async move { running.run().await.unwrap() });
         Self { devnet, running }

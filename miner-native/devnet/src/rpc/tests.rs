@@ -1,8 +1,8 @@
 //! The RPC as its askers see it.
 
 use super::{code, ErrorObject, Refusal};
-use crate::devnet::tests::{chain, key, pay, produce};
-use crate::devnet::Devnet;
+use crate::tests::{chain, key, pay, produce};
+use crate::Devnet;
 use serde_json::{json, Value};
 use shared::chain::keys::cid_of_bytes;
 use shared::chain::{calls, ChannelId, Epoch, Invalid, SignedMessage};

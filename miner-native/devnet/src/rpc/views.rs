@@ -1,25 +1,15 @@
 //! From the chain's own types to those that its JSON-RPC answers with.
 
-use crate::devnet::block::Block;
-use crate::devnet::node::Snapshot;
-use crate::devnet::pool::{Waiting, MAX_WAIT};
-use crate::devnet::store::Outcome;
+use crate::block::Block;
+use crate::pool::{Waiting, MAX_WAIT};
+use crate::store::Outcome;
 use shared::chain::rpc::{BlockView, ExitTextView, MessageSummary, MessageView, PooledView, PreviewView, SupplyView};
-use shared::chain::view::{HeadView, ReceiptView};
+use shared::chain::view::ReceiptView;
 use shared::chain::{
     exit, exit_text, kind_of, Address, AttoFil, ChainState, Kind, Preview, SignedMessage, UNKNOWN_EXIT,
 };
 
-pub(in crate::devnet) fn head(snapshot: &Snapshot) -> HeadView {
-    let block = &snapshot.block;
-    HeadView {
-        height: block.height,
-        block: snapshot.cid.to_string(),
-        time_ms: block.time_ms,
-    }
-}
-
-pub(super) fn receipt(message: String, outcome: &Outcome) -> ReceiptView {
+pub fn receipt(message: String, outcome: &Outcome) -> ReceiptView {
     match outcome {
         Outcome::Mined { height, receipt } => ReceiptView::of(message, *height, receipt),
         Outcome::Dropped { height, reason } => ReceiptView {
@@ -34,7 +24,7 @@ pub(super) fn receipt(message: String, outcome: &Outcome) -> ReceiptView {
 }
 
 /// What an exit code of the actor at `to` means, where it has a meaning of its own.
-pub(super) fn meaning(state: &ChainState, to: &Address, exit_code: u64) -> Option<String> {
+pub fn meaning(state: &ChainState, to: &Address, exit_code: u64) -> Option<String> {
     if exit_code == exit::DROPPED {
         return Some("the pool dropped the message: it is in no block".to_owned());
     }
@@ -43,7 +33,7 @@ pub(super) fn meaning(state: &ChainState, to: &Address, exit_code: u64) -> Optio
     exit_text(kind, exit_code).map(ToOwned::to_owned)
 }
 
-pub(super) fn exit_text_of(state: &ChainState, to: &Address, exit_code: u64) -> ExitTextView {
+pub fn exit_text_of(state: &ChainState, to: &Address, exit_code: u64) -> ExitTextView {
     let known = meaning(state, to, exit_code);
     let text = known.or_else(|| (exit_code != exit::SUCCESS).then(|| UNKNOWN_EXIT.to_owned()));
     ExitTextView { text }
@@ -56,12 +46,7 @@ fn exit_code(outcome: &Outcome) -> u64 {
     }
 }
 
-pub(in crate::devnet) fn message(
-    state: &ChainState,
-    cid: String,
-    signed: &SignedMessage,
-    outcome: Option<&Outcome>,
-) -> MessageView {
+pub fn message(state: &ChainState, cid: String, signed: &SignedMessage, outcome: Option<&Outcome>) -> MessageView {
     let message = signed.message();
     MessageView {
         message: cid.clone(),
@@ -79,12 +64,7 @@ pub(in crate::devnet) fn message(
     }
 }
 
-pub(super) fn summary(
-    state: &ChainState,
-    cid: String,
-    signed: &SignedMessage,
-    outcome: Option<&Outcome>,
-) -> MessageSummary {
+pub fn summary(state: &ChainState, cid: String, signed: &SignedMessage, outcome: Option<&Outcome>) -> MessageSummary {
     let message = signed.message();
     MessageSummary {
         message: cid,
@@ -101,7 +81,7 @@ pub(super) fn summary(
     }
 }
 
-pub(super) fn block(block: &Block) -> BlockView {
+pub fn block(block: &Block) -> BlockView {
     BlockView {
         height: block.height,
         block: block.cid().to_string(),
@@ -113,7 +93,7 @@ pub(super) fn block(block: &Block) -> BlockView {
     }
 }
 
-pub(super) fn pooled(state: &ChainState, waiting: &Waiting) -> PooledView {
+pub fn pooled(state: &ChainState, waiting: &Waiting) -> PooledView {
     PooledView {
         message: summary(state, waiting.cid.to_string(), &waiting.message, None),
         since: waiting.since,
@@ -122,7 +102,7 @@ pub(super) fn pooled(state: &ChainState, waiting: &Waiting) -> PooledView {
     }
 }
 
-pub(super) fn preview(state: &ChainState, to: &Address, preview: &Preview) -> PreviewView {
+pub fn preview(state: &ChainState, to: &Address, preview: &Preview) -> PreviewView {
     PreviewView {
         exit_text: meaning(state, to, preview.exit_code),
         gas: preview.gas_used,
@@ -132,7 +112,7 @@ pub(super) fn preview(state: &ChainState, to: &Address, preview: &Preview) -> Pr
     }
 }
 
-pub(in crate::devnet) fn supply(state: &ChainState, faucet: &Address) -> SupplyView {
+pub fn supply(state: &ChainState, faucet: &Address) -> SupplyView {
     let sum =
         |amounts: &mut dyn Iterator<Item = AttoFil>| AttoFil(amounts.fold(0, |sum: u128, a| sum.saturating_add(a.0)));
     let id = |number| state.balance(&Address::id(number));

@@ -1,7 +1,7 @@
 //! What each method of [`shared::chain::rpc`] answers, from the chain's node.
 
 use super::views;
-use crate::devnet::node::{lock, Node, Refusal};
+use crate::node::{lock, Node, Refusal};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use shared::chain::rpc::{self, code, AnyMethod, ErrorObject, HexBytes, Method, MAX_LISTED};
@@ -108,7 +108,7 @@ impl Answer for rpc::Network {
 
 impl Answer for rpc::Head {
     fn answer(self, chain: &Chain) -> Reply<Self> {
-        Ok(views::head(&chain.node.current()))
+        Ok(chain.node.current().head())
     }
 }
 
