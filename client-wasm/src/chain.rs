@@ -10,9 +10,9 @@ use crate::host::Host;
 use crate::rpc::Rpc;
 use cid::Cid;
 use futures::lock::Mutex;
+use shared::chain::rpc::code;
 use shared::chain::view::{ChannelView, MinerView};
-use shared::chain::{Address, Call, ChannelId, Epoch, Policy, SecretKey, SignedMessage};
-use shared::ports::chain::{rpc_code, DROPPED_EXIT_CODE};
+use shared::chain::{exit, Address, Call, ChannelId, Epoch, Policy, SecretKey, SignedMessage};
 use shared::ports::{Chain, CommitMessage, Found, MessagePurpose, Sent};
 use std::rc::Rc;
 use wasm_bindgen::JsCast;
@@ -111,7 +111,7 @@ impl Outbox {
                     reason: e.to_string(),
                 })?,
             }),
-            DROPPED_EXIT_CODE => {
+            exit::DROPPED => {
                 self.forget(deal, purpose).await?;
                 Ok(Sent::Dropped { reason: receipt.error })
             }
@@ -156,8 +156,8 @@ impl Outbox {
 }
 
 /// Whether the chain may take the message later.
-fn is_for_now(code: i64) -> bool {
-    code == rpc_code::POOL || code == rpc_code::INTERNAL
+fn is_for_now(number: i64) -> bool {
+    number == code::POOL || number == code::INTERNAL
 }
 
 impl Chain for Outbox {
@@ -187,7 +187,7 @@ impl Chain for Outbox {
             Ok(Some(view)) => view,
             Ok(None) => return Ok(Found::Unknown),
             Err(ClientError::ChainRefused {
-                code: rpc_code::PRUNED,
+                code: code::PRUNED,
                 height: Some(height),
                 ..
             }) => return Ok(Found::Pruned(height)),
@@ -209,7 +209,7 @@ impl Chain for Outbox {
         match self.rpc.query(call).await {
             Ok(_) => Ok(Ok(())),
             Err(ClientError::ChainRefused {
-                code: rpc_code::REVERTED,
+                code: code::QUERY,
                 message,
                 ..
             }) => Ok(Err(message)),

@@ -24,7 +24,6 @@ pub mod chain_access;
 pub mod client;
 pub mod commands;
 pub mod daemon;
-pub mod devnet;
 pub mod ending;
 pub mod explaining;
 pub mod failpoint;
@@ -46,5 +45,6 @@ pub mod staging;
 pub mod store;
 #[cfg(test)]
 mod testing;
-pub mod wallet;
 pub mod web;
+
+pub use sealdrop_wallet as wallet;

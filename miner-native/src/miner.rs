@@ -3,12 +3,12 @@
 //! Put together by [`crate::daemon`]; [`crate::network`], [`crate::sealing`] and [`crate::proving`] hold it.
 
 use crate::chain_access::ChainAccess;
-use crate::devnet::Verifier;
 use crate::intake::Intake;
 use crate::prover::Prover;
 use crate::settings::Keeper;
 use crate::staging::Staging;
 use crate::store::MinerStore;
+use shared::chain::verifier::Verifier;
 use shared::chain::{Address, Policy, SecretKey};
 use shared::piece::SectorSize;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -49,6 +49,8 @@ pub mod payment;
 pub mod piece;
 pub mod ports;
 pub mod retrieval;
+#[cfg(feature = "schema")]
+mod schema;
 pub mod sector;
 pub mod transfer;
 pub mod wire;

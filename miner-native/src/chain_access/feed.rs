@@ -5,7 +5,7 @@
 
 use futures::{SinkExt, StreamExt};
 use serde::Deserialize;
-use serde_json::{json, Value};
+use shared::chain::rpc::{ErrorObject, Published, Request, Subscribe};
 use shared::chain::view::HeadView;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -27,13 +27,8 @@ pub(super) struct Feed {
 /// What comes over it. Answers have no params.
 #[derive(Deserialize)]
 struct News {
-    params: Option<Told>,
-    error: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct Told {
-    result: HeadView,
+    params: Option<Published<HeadView>>,
+    error: Option<ErrorObject>,
 }
 
 impl Feed {
@@ -45,8 +40,8 @@ impl Feed {
         config.max_frame_size = Some(MAX_TEXT);
         let subscribe = async {
             let (mut socket, _) = connect_async_with_config(url, Some(config), true).await.ok()?;
-            let request = json!({ "jsonrpc": "2.0", "id": 1, "method": "chain.subscribe", "params": {} });
-            socket.send(Message::text(request.to_string())).await.ok()?;
+            let request = serde_json::to_string(&Request::new(1, &Subscribe {})).ok()?;
+            socket.send(Message::text(request)).await.ok()?;
             Some(Self { socket })
         };
         timeout(PATIENCE, subscribe).await.ok().flatten()
@@ -64,7 +59,7 @@ impl Feed {
             match serde_json::from_str(&text).ok()? {
                 News { error: Some(_), .. } => return None,
                 News {
-                    params: Some(Told { result }),
+                    params: Some(Published { result, .. }),
                     ..
                 } => return Some(result),
                 News { params: None, .. } => {}

@@ -14,15 +14,13 @@ mod tending;
 #[cfg(test)]
 mod tests;
 
-pub use crate::devnet::{BlockView, MessageSummary, MessageView, PoolView, PreviewView, SupplyView};
 pub use error::ChainError;
 pub use outbox::{MAX_PURPOSE, MAX_UNSETTLED, OUTBOX, SCHEMA as OUTBOX_SCHEMA, SETTLED_KEPT};
 
-use cid::Cid;
 use client::Client;
 use outbox::{OtherChain, Outbox};
 use sealdrop_database::Store;
-use serde_json::{json, Value};
+use shared::chain::rpc;
 use shared::chain::view::{HeadView, NetworkView, ReceiptView};
 use shared::chain::{calls, Address, AttoFil, Epoch, SecretKey};
 use std::sync::Arc;
@@ -95,8 +93,8 @@ impl ChainAccess {
     /// chain. Needs a tokio runtime, on which it follows the head.
     pub async fn connect(url: &str, outbox: Arc<dyn Store>, key: SecretKey) -> Result<Self, ChainError> {
         let client = Client::new(url)?;
-        let network: NetworkView = client.call("chain.network", json!({})).await?;
-        let head: HeadView = client.call("chain.head", json!({})).await?;
+        let network = client.call(&rpc::Network {}).await?;
+        let head = client.call(&rpc::Head {}).await?;
         let outbox = Outbox::open(outbox, &network.genesis, &key.address())?.map_err(|OtherChain { ours }| {
             ChainError::OtherChain {
                 url: url.to_owned(),
@@ -152,8 +150,4 @@ impl ChainAccess {
             reason: reason.to_owned(),
         }
     }
-}
-
-fn by_id(message: &Cid) -> Value {
-    json!({ "message": message.to_string() })
 }

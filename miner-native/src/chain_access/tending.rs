@@ -9,8 +9,7 @@ use super::error::ChainError;
 use super::feed::Feed;
 use super::outbox::Stage;
 use super::{ChainAccess, Gas, Inner};
-use crate::devnet::DROPPED_EXIT_CODE;
-use serde_json::json;
+use shared::chain::rpc;
 use shared::chain::view::HeadView;
 use shared::chain::{calls, Address, AttoFil};
 use std::sync::Weak;
@@ -50,7 +49,7 @@ pub(super) async fn run(taken: oneshot::Receiver<Weak<Inner>>, news: watch::Send
         let access = ChainAccess { inner };
         let head = match told {
             Some(head) => Ok(head),
-            None => access.inner.client.try_call("chain.head", json!({})).await,
+            None => access.inner.client.try_call(&rpc::Head {}).await,
         };
         watcher.seen(head.is_ok());
         match head {
@@ -142,7 +141,7 @@ pub(super) async fn tend(access: &ChainAccess) -> Result<(), ChainError> {
         match access.look(&cid).await {
             Ok(None) => {}
             Ok(Some(receipt)) => {
-                let dropped = receipt.exit_code == DROPPED_EXIT_CODE;
+                let dropped = receipt.is_dropped();
                 access
                     .inner
                     .outbox

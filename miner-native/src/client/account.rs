@@ -289,7 +289,7 @@ mod tests {
         let named = named.expect("its key is in the wallet");
         assert_eq!(named.address(), other);
         assert_ne!(named.outbox(), default.outbox());
-        let unknown = crate::devnet::tests::key(7).address();
+        let unknown = sealdrop_devnet::testing::key(7).address();
         let refused = Account::open_as(dir.path(), DEFAULT, Some(&unknown)).await.err();
         assert!(
             matches!(refused, Some(ClientError::Wallet(WalletError::Unknown { address, .. })) if address == unknown)

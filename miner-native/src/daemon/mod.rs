@@ -9,7 +9,6 @@ pub use proofs::{Proofs, RealProofs};
 
 use crate::asking::{self, AskingError};
 use crate::chain_access::{ChainAccess, ChainError};
-use crate::devnet::{Devnet, DevnetConfig, DevnetError};
 use crate::explaining::Explainer;
 use crate::failpoint::{self, UnknownPoint};
 use crate::home::{Endpoints, Home, HomeError, Identity};
@@ -25,6 +24,7 @@ use crate::wallet::{Wallet, WalletError};
 use crate::web::{self, WebConfig, WebError};
 use crate::{ending, proving, redeeming, scrubbing, sealing, slashing};
 use parameters::ParametersError;
+use sealdrop_devnet::{Devnet, DevnetConfig, DevnetError};
 use shared::chain::{Policy, SecretKey};
 use shared::piece::SectorSize;
 use shared::sector::prover_id;

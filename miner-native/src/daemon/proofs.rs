@@ -5,10 +5,10 @@
 //! option of this one leads to them.
 
 use super::{parameters, DaemonConfig, DaemonError};
-use crate::devnet::Verifier;
 use crate::home::Home;
 use crate::prover::{Engine, RealEngine, RealVerifier, Resuming};
 use sealdrop_prover::params::Source;
+use shared::chain::verifier::Verifier;
 use shared::piece::SectorSize;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::chain_access::ChainAccess;
-use crate::devnet::{Devnet, DevnetConfig};
 use crate::intake::Intake;
 use crate::prover::fake::FakeEngine;
 use crate::prover::Prover;
@@ -12,6 +11,7 @@ use crate::staging::Staging;
 use crate::store::MinerStore;
 use cid::Cid;
 use libp2p_stream::Control;
+use sealdrop_devnet::{Devnet, DevnetConfig};
 use shared::chain::address::MaybeAddress;
 use shared::chain::{Address, AttoFil, BytesAmount, Policy, SecretKey, Signature};
 use shared::deal::explain::{Explanation, MAX_JSON};

@@ -1,11 +1,11 @@
 //! A deal's whole life on the miner's side, with kills between its steps.
 
 use super::{piece, World};
-use crate::devnet::tests::key;
 use crate::packing;
 use crate::prover::fake::FakeEngine;
 use crate::settings::AUTO_SEAL_MS;
 use crate::store::{RedemptionRecord, RedemptionStage};
+use sealdrop_devnet::testing::key;
 use shared::chain::{calls, AttoFil};
 use shared::deal::{DealState, MinerStage};
 use shared::sector::Phase;

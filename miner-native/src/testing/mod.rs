@@ -10,8 +10,6 @@ mod setbacks;
 mod upkeep;
 
 use crate::chain_access::ChainAccess;
-use crate::devnet::tests::{config, key, produce};
-use crate::devnet::Devnet;
 use crate::intake::Intake;
 use crate::miner::Miner;
 use crate::network::propose;
@@ -24,6 +22,8 @@ use crate::{asking, ending, packing, proving, redeeming, registration, sealing, 
 use cid::Cid;
 use libp2p::PeerId;
 use sealdrop_database::Memory;
+use sealdrop_devnet::testing::{config, key, produce};
+use sealdrop_devnet::Devnet;
 use shared::chain::address::MaybeAddress;
 use shared::chain::view::MinerView;
 use shared::chain::{calls, Address, AttoFil, BytesAmount, ChannelId, Epoch, Policy, SecretKey};

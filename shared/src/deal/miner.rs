@@ -14,6 +14,7 @@ use super::review::PROPOSAL_SLACK;
 use crate::chain::{BytesAmount, Epoch};
 use crate::payment::{next_redemption, ChannelFacts, ConditionError, PaymentVoucher, Redemption};
 use crate::piece::Commitment;
+use crate::sector::timing::too_late;
 use crate::wire::as_cbor;
 use alloc::string::String;
 use serde::{Deserialize, Serialize};
@@ -222,6 +223,12 @@ impl MinerDeal {
             MinerStage::Received { .. } | MinerStage::Staged { .. } => Some(self.end().plus(PROPOSAL_SLACK)),
             _ => None,
         }
+    }
+
+    /// Why the deal's piece, not sealed yet, cannot be committed before the deal is given up; `None` when it can.
+    pub fn is_too_late(&self, height: Epoch, needed: u64) -> Option<String> {
+        let deadline = self.deadline()?;
+        (height.plus(needed) >= deadline).then(|| too_late(deadline, height, needed))
     }
 
     /// Moves the deal on. On `Err` nothing changed; an input that was applied before changes nothing either.

@@ -1,11 +1,11 @@
 //! FAKE proofs for the daemon that is killed: files and outputs as real sealing has them, tags instead of proofs.
 
 use sealdrop::daemon::{DaemonConfig, DaemonError, Proofs};
-use sealdrop::devnet::Verifier;
 use sealdrop::home::Home;
 use sealdrop::prover::{Commitments, Cost, Engine, Implementation, ProverError, Resuming, Step};
 use sealdrop::staging::Staging;
 use shared::chain::keys::blake2b256;
+use shared::chain::verifier::Verifier;
 use shared::piece::{Commitment, SectorLayout, SectorSize};
 use shared::ports::verifier::{FakeVerifier, SealClaim, WindowPoStClaim};
 use shared::sector::{Sealed, Sector};

@@ -8,6 +8,7 @@ mod apt;
 mod bare;
 mod bench;
 mod build;
+mod docs;
 mod fuzz;
 mod npm;
 mod process;
@@ -35,6 +36,7 @@ usage: cargo xtask COMMAND
   build                build the daemon, the browser client and the web page
   wasm                 build the browser client only
   rules                check that the rules compile where there is no system, and the test vectors in WebAssembly
+  docs                 write the documents that are made from the types
   setup [--browser]    install what building needs (--browser: also what the browser tests need)
   bench [NAME [ARGS]]  run a benchmark; without NAME, list them
   fuzz [TARGET] [--seconds N]
@@ -66,6 +68,7 @@ fn dispatch(command: &str, rest: &[String]) -> Result<()> {
         "up" => up::run(&Project::locate()?, rest),
         "build" => build::all(&Project::locate()?),
         "wasm" => build::client(&Project::locate()?),
+        "docs" => docs::write(&Project::locate()?),
         "rules" => test::rules(&Project::locate()?),
         "setup" => {
             let project = Project::locate()?;

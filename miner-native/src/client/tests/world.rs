@@ -2,7 +2,6 @@
 
 use crate::chain_access::ChainAccess;
 use crate::client::{Report, Session};
-use crate::devnet::{Devnet, DevnetConfig};
 use crate::network::frames;
 use futures::StreamExt;
 use libp2p::core::PeerRecord;
@@ -11,6 +10,7 @@ use libp2p::swarm::SwarmEvent;
 use libp2p::{noise, tcp, yamux, StreamProtocol};
 use libp2p_stream::IncomingStreams;
 use sealdrop_database::Memory;
+use sealdrop_devnet::{Devnet, DevnetConfig};
 use shared::chain::calls::{add_ask, create_storage_miner, miner_address};
 use shared::chain::{Address, AttoFil, Epoch, Policy, SecretKey};
 use shared::deal::{DealState, QueryRequest, Response, SignedProposal, SignedResponse, WatchRequest};

@@ -11,7 +11,7 @@ pub use miner::{Ask, Fault, Miner, PreCommit, Sector};
 use super::address::{Address, Protocol};
 use super::amount::{AttoFil, ChannelId, Epoch};
 use super::policy::{Policy, PolicyError};
-use crate::payment::Predicate;
+use crate::chain::voucher::Predicate;
 use crate::wire::as_cbor;
 use crate::wire::cbor::cbor_map;
 use alloc::collections::BTreeMap;

@@ -4,8 +4,10 @@
 //! them. It stands in for a network while storage is developed and shown; the actors ([`shared::chain`]) and the proofs
 //! are the same that a network's nodes would run.
 //!
-//! Opened by the daemon before the miner, which reaches it over JSON-RPC like everybody else ([`crate::chain_access`]).
+//! Opened by the program before the miner, which reaches it over JSON-RPC like everybody else and knows nothing of this crate.
 //! Inside: [`rpc`] takes requests, `node` decides and makes blocks, `pool` holds waiting messages, `store` keeps it all.
+
+#![forbid(unsafe_code)]
 
 mod block;
 mod error;
@@ -16,24 +18,21 @@ mod peers;
 mod pool;
 mod rpc;
 mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 
 pub use block::{ticket_is_valid, Block};
 pub use error::DevnetError;
 pub use faucet::{GRANT_FIL, INTERVAL as FAUCET_INTERVAL};
-pub use node::Verifier;
 pub use pool::MAX_WAIT;
-pub use rpc::code;
-pub use rpc::views::{
-    BlockView, ExitTextView, FaucetView, MessageSummary, MessageView, PoolView, PooledView, PreviewView, QueryView,
-    SupplyView, DROPPED_EXIT_CODE, MAX_LISTED,
-};
 pub use store::{MESSAGES_KEPT, MESSAGES_KEPT_BLOCKS, STATES_KEPT};
 
 use genesis::{Authority, Genesis};
 use node::{now_ms, Node};
 use shared::chain::state::Violation;
+use shared::chain::verifier::Verifier;
 use shared::chain::view::HeadView;
 use shared::chain::{Epoch, Policy};
 use std::net::{SocketAddr, TcpListener};
@@ -150,12 +149,12 @@ impl Devnet {
 
     /// Makes one block now. Blocks the thread: for a commit, as long as its proof takes to verify.
     pub fn produce_block(&self) -> Result<HeadView, DevnetError> {
-        self.node.produce().map(|made| rpc::views::head(&made))
+        self.node.produce().map(|made| made.head())
     }
 
     /// The newest block.
     pub fn head(&self) -> HeadView {
-        rpc::views::head(&self.node.current())
+        self.node.current().head()
     }
 
     /// Checks that no money appeared or vanished, and the other rules of the whole chain.

@@ -1,8 +1,8 @@
 //! The RPC as its askers see it.
 
-use super::{code, Refusal, RpcError};
-use crate::devnet::tests::{chain, key, pay, produce};
-use crate::devnet::Devnet;
+use super::{code, ErrorObject, Refusal};
+use crate::tests::{chain, key, pay, produce};
+use crate::Devnet;
 use serde_json::{json, Value};
 use shared::chain::keys::cid_of_bytes;
 use shared::chain::{calls, ChannelId, Epoch, Invalid, SignedMessage};
@@ -194,7 +194,7 @@ fn every_answer_about_the_past_has_a_code_of_its_own() {
     let (asked, oldest, head) = (Epoch(1), Epoch(5), Epoch(9));
     let message = cid_of_bytes(b"old");
     let told = |refusal: Refusal| {
-        let told = RpcError::from(refusal).to_json();
+        let told = json!(ErrorObject::from(refusal));
         (told["code"].clone(), told["data"]["height"].clone())
     };
     let forgotten = Refusal::Forgotten { message, height: asked };

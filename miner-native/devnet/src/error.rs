@@ -1,7 +1,7 @@
 //! What stops the development chain from opening, making a block or serving.
 
-use crate::wallet::WalletError;
 use sealdrop_database::DatabaseError;
+use sealdrop_wallet::WalletError;
 use shared::chain::state::GenesisError;
 use std::net::SocketAddr;
 use std::path::PathBuf;

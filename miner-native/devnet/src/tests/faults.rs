@@ -28,10 +28,7 @@ fn blocks_are_made_again_when_a_full_disk_has_room() {
 fn blocks_are_made_while_no_file_can_be_opened() {
     const VARIABLE: &str = "SEALDROP_TEST_CHAIN_WITHOUT_FILES";
     if std::env::var_os(VARIABLE).is_none() {
-        return alone(
-            "devnet::tests::faults::blocks_are_made_while_no_file_can_be_opened",
-            VARIABLE,
-        );
+        return alone("tests::faults::blocks_are_made_while_no_file_can_be_opened", VARIABLE);
     }
     let (_dir, devnet) = chain();
     let _files = exhaust_files();

@@ -1,7 +1,10 @@
 //! Keys of accounts, kept as files: who signs proposals, vouchers and messages on this machine.
 //!
-//! Called by the daemon (the miner's key) and by the command-line client (its own) before anything else; the key goes to
-//! [`crate::chain_access`] and, in the client, to the vouchers. Nothing here prints or logs a secret.
+//! Called before anything else by the daemon (the miner's key), the development chain (its authority's) and the
+//! command-line client (its own); the key goes to the way to the chain and, in the client, to the vouchers. Nothing here
+//! prints or logs a secret.
+
+#![forbid(unsafe_code)]
 
 use rand::RngCore;
 use shared::chain::{Address, Protocol, SecretKey, Signature};
@@ -191,7 +194,7 @@ impl Wallet {
 }
 
 /// A key of the system's randomness.
-pub(crate) fn random_key() -> SecretKey {
+pub fn random_key() -> SecretKey {
     let mut bytes = [0; 32];
     loop {
         rand::rngs::OsRng.fill_bytes(&mut bytes);
@@ -203,7 +206,7 @@ pub(crate) fn random_key() -> SecretKey {
 }
 
 /// The key in a file; `None` when there is no such file.
-pub(crate) fn read_key(path: &Path) -> Result<Option<SecretKey>, WalletError> {
+pub fn read_key(path: &Path) -> Result<Option<SecretKey>, WalletError> {
     let Some(text) = read_small(path)? else { return Ok(None) };
     let malformed = || WalletError::Malformed { path: path.to_owned() };
     parse_secret(&text).map(Some).map_err(|_| malformed())
@@ -221,7 +224,7 @@ fn parse_secret(text: &str) -> Result<SecretKey, SecretError> {
 }
 
 /// Writes a key for its owner's eyes only.
-pub(crate) fn write_key(path: &Path, key: &SecretKey) -> Result<(), WalletError> {
+pub fn write_key(path: &Path, key: &SecretKey) -> Result<(), WalletError> {
     write_private(path, format!("{}\n", hex::encode(key.to_bytes())).as_bytes())
 }
 

@@ -4,8 +4,8 @@
 //! takes it for one that never was and sends another in its place.
 
 use super::{cid_key, Batch, Store};
-use crate::devnet::block::Block;
-use crate::devnet::error::DevnetError;
+use crate::block::Block;
+use crate::error::DevnetError;
 use cid::Cid;
 use sealdrop_database::Order;
 use serde::{Deserialize, Serialize};

@@ -7,41 +7,18 @@ mod pooling;
 use super::node::Refusal;
 use super::store::{Batch, Outcome, BLOCKS_KEPT};
 use super::*;
+pub(super) use crate::testing::{config, key, produce};
 use cid::Cid;
 use shared::chain::keys::cid_of_bytes;
-use shared::chain::{calls, Address, AttoFil, Call, Invalid, SecretKey, SignedMessage};
-use shared::ports::verifier::FakeVerifier;
+use shared::chain::{calls, exit, Address, AttoFil, Call, Invalid, SecretKey, SignedMessage};
 use shared::wire;
 use std::path::Path;
 use tempfile::TempDir;
-
-pub(crate) fn config(dir: &Path) -> DevnetConfig {
-    DevnetConfig {
-        dir: dir.to_owned(),
-        network: "test".into(),
-        block_time: Duration::ZERO,
-        policy: Policy::default(),
-        listen: "127.0.0.1:0".parse().unwrap(),
-        verifier: Arc::new(FakeVerifier::default()),
-        verifying_keys: "keys".into(),
-    }
-}
 
 pub(super) fn chain() -> (TempDir, Devnet) {
     let dir = tempfile::tempdir().unwrap();
     let devnet = Devnet::open(config(dir.path())).unwrap();
     (dir, devnet)
-}
-
-pub(crate) fn key(number: u8) -> SecretKey {
-    SecretKey::from_bytes(&[number; 32]).unwrap()
-}
-
-/// Makes a block and checks the whole chain.
-pub(crate) fn produce(devnet: &Devnet) -> HeadView {
-    let head = devnet.produce_block().unwrap();
-    devnet.check_invariants().unwrap();
-    head
 }
 
 fn push(devnet: &Devnet, message: SignedMessage) -> Result<Cid, Refusal> {
@@ -298,7 +275,7 @@ fn a_message_that_its_sender_can_no_longer_pay_is_dropped_with_the_reason_and_ma
     let outcome = devnet.node.outcome(&cid).unwrap().unwrap();
     let view = rpc::views::message(&devnet.node.current().state, cid.to_string(), &unpaid, Some(&outcome));
     let receipt = view.receipt.unwrap();
-    assert_eq!((view.height, receipt.exit_code), (None, DROPPED_EXIT_CODE));
+    assert_eq!((view.height, receipt.exit_code), (None, exit::DROPPED));
     assert!(
         receipt.error.starts_with("dropped: the sender has 400 FIL"),
         "{}",
@@ -469,7 +446,7 @@ fn a_crash_loses_nothing_that_was_acknowledged() {
     use std::io::BufRead;
     let dir = tempfile::tempdir().unwrap();
     let mut child = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "devnet::tests::crash_child", "--nocapture"])
+        .args(["--exact", "tests::crash_child", "--nocapture"])
         .env(CRASH_DIR, dir.path())
         .stdout(std::process::Stdio::piped())
         .spawn()

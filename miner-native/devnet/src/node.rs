@@ -9,15 +9,14 @@ use super::faucet::{self, Faucet, FaucetError};
 use super::genesis::{Authority, Genesis};
 use super::peers::{PeerError, Peers};
 use super::pool::{Pool, PoolError, Waiting};
-use super::rpc::views;
 use super::store::{
     state_bytes, state_digest, Commit, Outcome, Resumed, Settled, Store, MESSAGES_KEPT, MESSAGES_KEPT_BLOCKS,
 };
 use cid::Cid;
+use shared::chain::verifier::{Verifier, VerifierFault};
 use shared::chain::view::HeadView;
 use shared::chain::{apply, calls, end_block, preview, validate, Address, ApplyError, AttoFil, Call, ChainState};
 use shared::chain::{Context, Epoch, Invalid, Preview, Receipt, SecretKey, SignedMessage};
-use shared::ports::verifier::{ProofVerifier, VerifierFault};
 use shared::wire;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -27,9 +26,6 @@ use tokio::sync::watch;
 pub const MAX_BLOCK_MESSAGES: usize = 256;
 /// Longest message that is taken in: its parameters' bound and room for the rest.
 pub const MAX_MESSAGE: usize = shared::chain::apply::MAX_PARAM_BYTES + 1024;
-
-/// A verifier that may be called from any thread.
-pub type Verifier = Arc<dyn ProofVerifier + Send + Sync>;
 
 /// Why the chain does not do what it was asked. The asker's fault, but for [`Refusal::Host`].
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +76,15 @@ impl Snapshot {
     fn new(state: ChainState, block: Block) -> Arc<Self> {
         let cid = block.cid();
         Arc::new(Self { state, block, cid })
+    }
+
+    /// Its newest block, as it is shown.
+    pub fn head(&self) -> HeadView {
+        HeadView {
+            height: self.block.height,
+            block: self.cid.to_string(),
+            time_ms: self.block.time_ms,
+        }
     }
 }
 
@@ -155,7 +160,7 @@ impl Node {
             genesis_cid: genesis.cid(),
             genesis,
             verifier,
-            heads: watch::Sender::new(views::head(&current)),
+            heads: watch::Sender::new(current.head()),
             current: RwLock::new(current),
             pool: Mutex::new(pool),
             faucet: Mutex::default(),
@@ -455,7 +460,7 @@ impl Node {
             pool.remove(&waiting.message);
         }
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = next.clone();
-        self.heads.send_replace(views::head(&next));
+        self.heads.send_replace(next.head());
         Ok(next)
     }
 }

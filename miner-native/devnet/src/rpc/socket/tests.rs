@@ -2,8 +2,8 @@
 
 use super::super::tests::{serve, Served};
 use super::{write, Outgoing, MAX_SOCKETS, MAX_SUBSCRIPTIONS};
-use crate::devnet::rpc::MAX_BODY;
-use crate::devnet::tests::{chain, produce};
+use crate::rpc::MAX_BODY;
+use crate::tests::{chain, produce};
 use futures::{SinkExt, StreamExt};
 use serde_json::{json, Value};
 use std::pin::Pin;

@@ -1,14 +1,13 @@
 //! JSON-RPC over WebSocket: the methods of HTTP, and news of every new head without asking again and again.
 //!
-//! `chain.subscribe` answers with a subscription's number; then, and with every new block, comes a notification
-//! `{"method":"chain.head","params":{"subscription":1,"result":{…}}}` with a [`HeadView`].
-//! Who reads slowly may miss heads, never the newest; `chain.blocks` fills gaps. `chain.unsubscribe` takes the number.
+//! A subscription ([`Heads`]) is answered with its number; then, and with every new block, comes a [`Notification`].
+//! Who reads slowly may miss heads, never the newest.
 //! Any web page may connect, as with HTTP: nothing here needs a secret.
 
 #[cfg(test)]
 mod tests;
 
-use super::{answer_to, code, failure, parse, success, Request, RpcError, Server, GRACE, MAX_BODY};
+use super::{answer_to, failure, methods, parse, success, Request, Server, GRACE, MAX_BODY};
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::State;
@@ -17,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use futures::stream::SplitStream;
 use futures::{Sink, SinkExt, StreamExt};
 use serde_json::{json, Value};
+use shared::chain::rpc::{code, AnyMethod, ErrorObject, Heads, Method, Notification, Subscribe, Unsubscribe};
 use shared::chain::view::HeadView;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -81,7 +81,7 @@ pub(super) async fn upgrade(
         Err(rejection) => return rejection.into_response(),
     };
     let Ok(place) = server.sockets.free.clone().try_acquire_owned() else {
-        let error = RpcError::new(
+        let error = ErrorObject::new(
             code::BUSY,
             format_args!("{MAX_SOCKETS} connections are open: close some"),
         );
@@ -171,8 +171,8 @@ struct Subscriptions {
 impl Subscriptions {
     async fn answer(&mut self, server: &Server, request: Request) -> Option<Outgoing> {
         match request.method.as_str() {
-            "chain.subscribe" => self.subscribe(request),
-            "chain.unsubscribe" => self.unsubscribe(request),
+            Subscribe::NAME => self.subscribe(request),
+            Unsubscribe::NAME => self.unsubscribe(request),
             _ => answer_to(server, request).await.map(Outgoing::Answer),
         }
     }
@@ -180,11 +180,11 @@ impl Subscriptions {
     /// One that is made without an id could not be ended: it is not made.
     fn subscribe(&mut self, request: Request) -> Option<Outgoing> {
         let id = request.id?;
-        if let Err(error) = super::methods::none(request.params) {
+        if let Err(error) = methods::parse(Subscribe::NAME, request.params) {
             return Some(Outgoing::Answer(failure(id, &error)));
         }
         if self.open.len() >= MAX_SUBSCRIPTIONS {
-            let error = RpcError::new(
+            let error = ErrorObject::new(
                 code::BUSY,
                 format_args!("a connection has at most {MAX_SUBSCRIPTIONS} subscriptions: end some"),
             );
@@ -197,11 +197,12 @@ impl Subscriptions {
 
     fn unsubscribe(&mut self, request: Request) -> Option<Outgoing> {
         let id = request.id.unwrap_or_default();
-        Some(match super::methods::subscription(request.params) {
-            Ok(number) => {
-                let was_open = self.open.remove(&number);
-                Outgoing::Unsubscribe(number, success(id, was_open.into()))
+        Some(match methods::parse(Unsubscribe::NAME, request.params) {
+            Ok(AnyMethod::Unsubscribe(Unsubscribe { subscription })) => {
+                let was_open = self.open.remove(&subscription);
+                Outgoing::Unsubscribe(subscription, success(id, was_open.into()))
             }
+            Ok(_) => Outgoing::Answer(failure(id, &methods::needs_socket())),
             Err(error) => Outgoing::Answer(failure(id, &error)),
         })
     }
@@ -256,8 +257,7 @@ async fn write(
 }
 
 fn news(subscription: u64, head: &HeadView) -> Value {
-    let params = json!({ "subscription": subscription, "result": head });
-    json!({ "jsonrpc": "2.0", "method": "chain.head", "params": params })
+    json!(Notification::of::<Heads>(subscription, head))
 }
 
 fn text(value: &Value) -> Message {

@@ -1,7 +1,20 @@
 //! The chain's JSON-RPC 2.0 over HTTP and WebSocket, for browsers, wallets and miners on this machine.
 //!
-//! This file speaks JSON-RPC; [`methods`] knows the methods, [`socket`] connections that stay open. Any web page may ask (CORS): nothing here needs a secret,
-//! and every message carries its own signature.
+//! This file speaks JSON-RPC; [`methods`] answers the methods, [`socket`] holds connections that stay open. What is said is
+//! typed in [`shared::chain::rpc`]. Any web page may ask (CORS): nothing here needs a secret, and every message carries its
+//! own signature.
+//!
+//! Own code, and not `jsonrpsee` (tried in version 0.26.1: it mounts in axum and adds eight crates), because the wire that
+//! programs know would change, and some bounds would be lost:
+//!
+//! - its own errors have fixed numbers that mean something else here: -32005 (batch refused) is a query that reverted,
+//!   -32006 (too many subscriptions) a peer's record refused, -32007 (too long) a pruned message;
+//! - `chain.unsubscribe` with a named parameter is answered with false, and the subscription goes on; a notification or an id
+//!   of the wrong kind is answered with `null`; binary frames and frames that are too long do not end a connection;
+//! - it begins work on every request of a connection at once, however many come (`tokio::spawn` for each frame), and it
+//!   waits without limit for a reader that takes nothing.
+//!
+//! A layer that puts this right would be as long as what is here.
 
 mod methods;
 mod socket;
@@ -10,6 +23,7 @@ mod tests;
 pub(super) mod views;
 
 use super::error::DevnetError;
+use super::faucet::INTERVAL as FAUCET_INTERVAL;
 use super::node::{Node, Refusal};
 use super::pool::PoolError;
 use axum::body::Bytes;
@@ -20,7 +34,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::Router;
 use serde_json::{json, Value};
-use shared::chain::{Epoch, Invalid};
+use shared::chain::rpc::{code, ErrorObject, Method, Subscribe, Unsubscribe, VERSION};
+use shared::chain::Invalid;
 use socket::Sockets;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -35,115 +50,25 @@ const MAX_AT_WORK: usize = 64;
 /// How long requests under way may take to end when the chain stops.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Codes of errors: JSON-RPC's own, and from -32000 down the chain's.
-pub mod code {
-    use shared::ports::chain::rpc_code;
-
-    /// It is not JSON.
-    pub const PARSE: i64 = -32700;
-    /// It is no JSON-RPC request, or too long.
-    pub const REQUEST: i64 = -32600;
-    /// There is no such method.
-    pub const METHOD: i64 = -32601;
-    /// A parameter is missing, unknown or malformed.
-    pub const PARAMS: i64 = -32602;
-    /// The chain's own fault.
-    pub const INTERNAL: i64 = rpc_code::INTERNAL;
-    /// The message cannot be in a block at all, as the state is.
-    pub const MESSAGE_INVALID: i64 = -32001;
-    /// The pool has no room for the message.
-    pub const POOL: i64 = rpc_code::POOL;
-    /// The faucet gives nothing.
-    pub const FAUCET: i64 = -32003;
-    /// There is no block at that height yet.
-    pub const FUTURE: i64 = -32004;
-    /// The query reverted; `data.exitCode` says how.
-    pub const QUERY: i64 = rpc_code::REVERTED;
-    /// The record of a peer is refused.
-    pub const PEER: i64 = -32006;
-    /// The message is in the block at `data.height`, and nothing more of it is kept.
-    pub const PRUNED: i64 = rpc_code::PRUNED;
-    /// The message's number was used by another one, which is in a block.
-    pub const NONCE_USED: i64 = -32008;
-    /// Another message with the same number waits.
-    pub const NONCE_TAKEN: i64 = -32009;
-    /// The state or block at that height is no longer kept.
-    pub const PAST: i64 = -32010;
-    /// There are as many connections or subscriptions as there may be.
-    pub const BUSY: i64 = -32011;
-}
-
-/// An error as the asker sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct RpcError {
-    code: i64,
-    message: String,
-    hint: Option<&'static str>,
-    /// The exit code of a query that reverted.
-    exit_code: Option<u64>,
-    /// Height of the block that a message is in of which nothing more is kept.
-    height: Option<Epoch>,
-}
-
-impl RpcError {
-    fn new(code: i64, message: impl std::fmt::Display) -> Self {
-        Self {
-            code,
-            message: message.to_string(),
-            hint: None,
-            exit_code: None,
-            height: None,
-        }
-    }
-
-    fn hint(self, hint: &'static str) -> Self {
-        Self {
-            hint: Some(hint),
-            ..self
-        }
-    }
-
-    fn to_json(&self) -> Value {
-        let mut data = serde_json::Map::new();
-        if let Some(hint) = self.hint {
-            data.insert("hint".into(), hint.into());
-        }
-        if let Some(exit_code) = self.exit_code {
-            data.insert("exitCode".into(), exit_code.into());
-        }
-        if let Some(height) = self.height {
-            data.insert("height".into(), height.0.into());
-        }
-        let mut error = json!({ "code": self.code, "message": self.message });
-        if !data.is_empty() {
-            error["data"] = Value::Object(data);
-        }
-        error
-    }
-}
-
-impl From<Refusal> for RpcError {
+impl From<Refusal> for ErrorObject {
     fn from(refusal: Refusal) -> Self {
         let error = |code| Self::new(code, &refusal);
         match &refusal {
             Refusal::Invalid(Invalid::NonceUsed { .. }) => error(code::NONCE_USED),
             Refusal::Pool(PoolError::NonceTaken { .. }) => error(code::NONCE_TAKEN),
             Refusal::TooLong(_) | Refusal::Invalid(_) => error(code::MESSAGE_INVALID),
-            Refusal::Pool(_) => error(code::POOL).hint("messages leave the pool with every block"),
-            Refusal::Faucet(_) => error(code::FAUCET).hint("an account gets money from the faucet once in 100 blocks"),
+            Refusal::Pool(_) => error(code::POOL).with_hint("messages leave the pool with every block"),
+            Refusal::Faucet(_) => {
+                let hint = format!("an account gets money from the faucet once in {FAUCET_INTERVAL} blocks");
+                error(code::FAUCET).with_hint(hint)
+            }
             Refusal::Peer(_) => error(code::PEER),
-            Refusal::Future { .. } => error(code::FUTURE).hint("wait for the block"),
+            Refusal::Future { .. } => error(code::FUTURE).with_hint("wait for the block"),
             Refusal::Past { .. } | Refusal::BlockForgotten { .. } => error(code::PAST),
-            Refusal::Forgotten { height, .. } => Self {
-                height: Some(*height),
-                ..error(code::PRUNED)
-            },
+            Refusal::Forgotten { height, .. } => error(code::PRUNED).with_height(*height),
             Refusal::Span { .. } => error(code::PARAMS),
-            Refusal::Unjudged(_) => error(code::INTERNAL).hint("try again"),
-            Refusal::Query(revert) => Self {
-                exit_code: Some(revert.code),
-                ..error(code::QUERY)
-            },
+            Refusal::Unjudged(_) => error(code::INTERNAL).with_hint("try again"),
+            Refusal::Query(revert) => error(code::QUERY).with_exit_code(revert.code),
             Refusal::Host(host) => {
                 tracing::error!(error = %host, "a request could not be answered");
                 error(code::INTERNAL)
@@ -152,7 +77,7 @@ impl From<Refusal> for RpcError {
     }
 }
 
-impl From<DevnetError> for RpcError {
+impl From<DevnetError> for ErrorObject {
     fn from(error: DevnetError) -> Self {
         Refusal::Host(error).into()
     }
@@ -209,7 +134,7 @@ async fn answer(State(server): State<Server>, body: Result<Bytes, BytesRejection
     let body = match body {
         Ok(body) => body,
         Err(rejection) => {
-            let error = RpcError::new(code::REQUEST, format_args!("a request has at most {MAX_BODY} bytes"));
+            let error = ErrorObject::new(code::REQUEST, format_args!("a request has at most {MAX_BODY} bytes"));
             return reply(rejection.status(), &failure(Value::Null, &error));
         }
     };
@@ -234,14 +159,22 @@ async fn answer_to(server: &Server, Request { id, method, params }: Request) -> 
 }
 
 /// Runs a method on a thread that may block: the disk and proofs take their time.
-async fn call(server: &Server, method: String, params: Value) -> Result<Value, RpcError> {
-    let internal =
-        |error: &dyn std::fmt::Display| RpcError::new(code::INTERNAL, format_args!("the request was stopped: {error}"));
+async fn call(server: &Server, method: String, params: Value) -> Result<Value, ErrorObject> {
+    if [Subscribe::NAME, Unsubscribe::NAME].contains(&method.as_str()) {
+        return Err(methods::needs_socket());
+    }
+    let internal = |error: &dyn std::fmt::Display| {
+        ErrorObject::new(code::INTERNAL, format_args!("the request was stopped: {error}"))
+    };
     let permit = server.at_work.clone().acquire_owned().await.map_err(|e| internal(&e))?;
     let (node, block_time) = (server.node.clone(), server.block_time);
     let work = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        methods::call(&node, block_time, &method, params)
+        let chain = methods::Chain {
+            node: &node,
+            block_time,
+        };
+        methods::call(&chain, &method, params)
     });
     work.await.map_err(|e| internal(&e))?
 }
@@ -253,12 +186,12 @@ struct Request {
     params: Value,
 }
 
-fn parse(body: &[u8]) -> Result<Request, (Value, RpcError)> {
-    let invalid = |id, message: &str| (id, RpcError::new(code::REQUEST, message));
+fn parse(body: &[u8]) -> Result<Request, (Value, ErrorObject)> {
+    let invalid = |id, message: &str| (id, ErrorObject::new(code::REQUEST, message));
     let value: Value = serde_json::from_slice(body).map_err(|e| {
         (
             Value::Null,
-            RpcError::new(code::PARSE, format_args!("the request is not JSON: {e}")),
+            ErrorObject::new(code::PARSE, format_args!("the request is not JSON: {e}")),
         )
     })?;
     let Value::Object(mut request) = value else {
@@ -275,7 +208,7 @@ fn parse(body: &[u8]) -> Result<Request, (Value, RpcError)> {
         return Err(invalid(Value::Null, "an id is a number, a string or null"));
     }
     let back = id.clone().unwrap_or_default();
-    if request.get("jsonrpc").is_none_or(|version| version != "2.0") {
+    if request.get("jsonrpc").is_none_or(|version| version != VERSION) {
         return Err(invalid(back, "the field jsonrpc must be \"2.0\""));
     }
     let Some(Value::String(method)) = request.remove("method") else {
@@ -289,11 +222,11 @@ fn parse(body: &[u8]) -> Result<Request, (Value, RpcError)> {
 }
 
 fn success(id: Value, result: Value) -> Value {
-    json!({ "jsonrpc": "2.0", "id": id, "result": result })
+    json!({ "jsonrpc": VERSION, "id": id, "result": result })
 }
 
-fn failure(id: Value, error: &RpcError) -> Value {
-    json!({ "jsonrpc": "2.0", "id": id, "error": error.to_json() })
+fn failure(id: Value, error: &ErrorObject) -> Value {
+    json!({ "jsonrpc": VERSION, "id": id, "error": error })
 }
 
 fn reply(status: StatusCode, body: &Value) -> Response {

@@ -1,6 +1,9 @@
 //! Vouchers: a payer's signed promise of a cumulative amount, from a height on, under a condition (spec §1.7, §1.8).
+//!
+//! The broker actor pays them out, and a miner actor judges their conditions; which vouchers a deal has and when they are
+//! redeemed is decided in [`crate::payment`].
 
-use crate::chain::{Address, AttoFil, BytesAmount, ChannelId, Epoch, Signature};
+use super::{Address, AttoFil, BytesAmount, ChannelId, Epoch, Signature};
 use crate::piece::Commitment;
 use crate::wire::cbor::{cbor_map, Bytes, DecodeError, Value};
 use crate::wire::encode;

@@ -4,7 +4,7 @@
 //! sizes (some 16 bytes each): a question about the past reads one state from the disk.
 
 use super::{from_cbor, state_digest, Batch, Store};
-use crate::devnet::error::DevnetError;
+use crate::error::DevnetError;
 use sealdrop_database::Order;
 use shared::chain::{ChainState, Epoch};
 use std::collections::BTreeMap;

@@ -5,8 +5,8 @@
 
 use super::block::{ticket, Block};
 use super::error::DevnetError;
-use crate::wallet::{random_key, read_key, write_key};
 use cid::Cid;
+use sealdrop_wallet::{random_key, read_key, write_key};
 use serde::{Deserialize, Serialize};
 use shared::chain::keys::cid_of_bytes;
 use shared::chain::state::Genesis as StateGenesis;

@@ -1,8 +1,8 @@
 //! The verifier of Filecoin proofs: what the miner actor asks of its host, since the proof library runs natively only.
 
-use crate::chain::Address;
+use super::Address;
 use crate::piece::{Commitment, SectorSize};
-use alloc::{string::String, vec::Vec};
+use alloc::{string::String, sync::Arc, vec::Vec};
 
 /// Bytes of a prover's id.
 pub const PROVER_ID: usize = 32;
@@ -57,6 +57,9 @@ pub trait ProofVerifier {
     fn verify_seal(&self, claim: &SealClaim) -> Result<bool, VerifierFault>;
     fn verify_window_post(&self, claim: &WindowPoStClaim) -> Result<bool, VerifierFault>;
 }
+
+/// A verifier that may be called from any thread.
+pub type Verifier = Arc<dyn ProofVerifier + Send + Sync>;
 
 #[cfg(any(test, feature = "testing"))]
 pub use fake::FakeVerifier;

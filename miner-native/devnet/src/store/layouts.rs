@@ -3,7 +3,7 @@
 //! Format 2 has the records of this one. Format 1 had one state without a height, and no index by address.
 
 use super::{archive, Archive, Batch, States, Store, ARCHIVE, CHAIN, FILE, GENESIS, SCHEMA};
-use crate::devnet::error::DevnetError;
+use crate::error::DevnetError;
 use sealdrop_database::takeover::take_over as take_over_folder;
 use sealdrop_database::{Changes, DatabaseError, Sharing, Sqlite};
 use shared::chain::Epoch;
