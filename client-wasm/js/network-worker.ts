@@ -136,9 +136,11 @@ function forget(id: string): void {
 function hear(message: TabMessage): void {
   switch (message.kind) {
     case 'deal':
-      return show(message.view);
+      show(message.view);
+      return;
     case 'removed':
-      return forget(message.id);
+      forget(message.id);
+      return;
     case 'giveUp':
       if (opened().tabs.leads) {
         opened().client.giveUp(message.id);

@@ -120,7 +120,9 @@ function withLeaves(names: Uint8Array<ArrayBuffer>, leaves: ArrayBuffer[]): Uint
   }
   const whole = new Uint8Array(NAMES_HEAD + leaves.length * DIGEST_BYTES);
   whole.set(names);
-  leaves.forEach((digest, index) => whole.set(new Uint8Array(digest), NAMES_HEAD + index * DIGEST_BYTES));
+  leaves.forEach((digest, index) => {
+    whole.set(new Uint8Array(digest), NAMES_HEAD + index * DIGEST_BYTES);
+  });
   return whole;
 }
 

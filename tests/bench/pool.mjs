@@ -34,7 +34,8 @@ function fileOf(folder) {
 async function hash({ workers, names }) {
   const [{ Commp }, { hashSlices }] = await Promise.all([import('/client/commp.js'), import('/client/pool.js')]);
   const file = document.querySelector('input').files[0];
-  const module = await (globalThis.compiled ??= Commp.compile());
+  globalThis.compiled ??= Commp.compile();
+  const module = await globalThis.compiled;
   const commp = await Commp.load(module);
   const { height, slices } = commp.divide(file.size, workers);
   const all = [...Array(slices).keys()];
@@ -133,7 +134,11 @@ export async function measureLarge(browser, page, folder) {
   show(base, curve, seconds);
 
   await page.evaluate(begin, 0.5);
-  while (!(now = await look()).outcome) await pause(5);
+  now = await look();
+  while (!now.outcome) {
+    await pause(5);
+    now = await look();
+  }
   if (now.outcome.code !== 'aborted') throw new Error(`not stopped: ${JSON.stringify(now.outcome)}`);
   const ended = performance.now();
   while (page.workers().length > 0) await pause(1);

@@ -135,7 +135,10 @@ class Session extends EventTarget {
   }
 
   private reported(error: { code: string }): void {
-    if (error.code === 'chain-unreachable') return this.failed(error);
+    if (error.code === 'chain-unreachable') {
+      this.failed(error);
+      return;
+    }
     this.notice = problemOf('Something went wrong', error);
     this.changed();
   }
