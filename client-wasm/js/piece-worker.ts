@@ -6,8 +6,8 @@
  * with the processor's own instructions. The next slice is asked for before the last one ends.
  */
 
-import { Commp, DIGEST_BYTES, LEAF_BYTES, NAMES_HEAD } from './commp.js';
 import type { Slice } from './commp.js';
+import { Commp, DIGEST_BYTES, LEAF_BYTES, NAMES_HEAD } from './commp.js';
 import { problemOf } from './errors.js';
 import type { FromPiece, ToPiece } from './protocol.js';
 import { Reader } from './reading.js';

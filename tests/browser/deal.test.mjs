@@ -111,7 +111,8 @@ test('the money of a rejected deal comes back by itself, over a reload', { timeo
         const { address: payer } = await withClient(page, chain.url, (client) => ({ address: client.address }));
         assert.equal(await daemon.ask('chain.channel', { payer, id: channel }), null, 'the channel is gone');
         // All but the gas of the messages, which is a millionth of it.
-        if (state !== 'returned') assert.ok(balance - before.balance > 0.99 * Number(amount), `${before.balance} to ${balance} FIL`);
+        if (state !== 'returned')
+          assert.ok(balance - before.balance > 0.99 * Number(amount), `${before.balance} to ${balance} FIL`);
 
         await hook(page, 'remove-button').click();
         await page.getByText('No deals yet').waitFor();
@@ -209,7 +210,8 @@ async function aSecondDealIsRefused(page, bytes) {
 /** Right after the commitment all but the first proof-of-spacetime is shown, and that one is pending, not failed. */
 async function provenIsPendingAtFirst(page, id) {
   const found = await withClient(page, daemon.chain, (client, id) => client.verify(id), id);
-  for (const part of ['inclusion', 'commitMessage', 'commitments']) assert.equal(found[part].state, 'holds', found[part].detail);
+  for (const part of ['inclusion', 'commitMessage', 'commitments'])
+    assert.equal(found[part].state, 'holds', found[part].detail);
   // The first proof may have come meanwhile.
   assert.ok(['pending', 'holds'].includes(found.proven.state), found.proven.detail);
   assert.equal(found.state, found.proven.state);
