@@ -226,9 +226,12 @@ async function store(request: StoreRequest): Promise<Deal> {
   }
   const id = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
   const { size, commP, dataCid } = piece;
-  // A deal that has failed stores nothing, so its file may be stored anew.
-  const kept = (await deals.deals()).filter((deal) => deal.view.state !== 'failed');
-  const existing = kept.map((deal) => ({ miner: deal.view.miner, dataCid: deal.view.dataCid }));
+  const existing = (await deals.deals()).map(({ view: { miner, dataCid, dealCid, state } }) => ({
+    miner,
+    dataCid,
+    dealCid,
+    failed: state === 'failed',
+  }));
   const draft = { id, name, type: file.type, piece: { size, commP, dataCid }, miner, duration, allowDuplicates, existing };
   const { state, view } = await client.draft(draft);
   await deals.create({ id, state, view }, { id, blob: file, nodes: piece.nodes });
@@ -301,8 +304,10 @@ async function retrieve(call: number, id: string): Promise<Blob> {
   let done = 0;
   let told = 0;
   await opened().client.retrieve(deal.state, (part) => {
-    // A Blob may lie on disk, an array only in memory.
-    parts.push(new Blob([part]));
+    if (part.length > 0) {
+      // A Blob may lie on disk, an array only in memory.
+      parts.push(new Blob([part]));
+    }
     done += part.length;
     const now = performance.now();
     if (now - told >= PROGRESS_WAIT_MS || done === total) {

@@ -1,11 +1,11 @@
 //! The newest block, told by the chain over a WebSocket as soon as there is one; asked for where that cannot be had.
 //!
-//! One task for each client, started by [`crate::driver`]. Whoever waits for the chain waits for a head here and looks then:
-//! [`crate::channel`] for receipts, [`crate::edge`] for a sector's announcement, the page for the height that it shows. The
-//! native counterpart is the miner's `chain_access`.
+//! One task for each client, started by [`crate::engine`]. Whoever waits for the chain waits for a head here and looks then:
+//! a deal ([`crate::browser_host`]), the faucet, the page for the height that it shows. The native counterpart is the
+//! miner's `chain_access`.
 
 use crate::clock;
-use crate::fault::Fault;
+use crate::error::ClientError;
 use crate::rpc::Rpc;
 use futures::channel::oneshot;
 use futures::future::poll_fn;
@@ -39,7 +39,7 @@ pub struct Heads(Rc<Inner>);
 #[derive(Default)]
 struct Inner {
     /// What was heard last: a head, or why none can be had.
-    newest: RefCell<Option<Result<HeadView, Fault>>>,
+    newest: RefCell<Option<Result<HeadView, ClientError>>>,
     /// Counts what was heard.
     count: Cell<u64>,
     waiting: RefCell<Vec<oneshot::Sender<()>>>,
@@ -79,7 +79,7 @@ impl Heads {
     }
 
     /// The next head after the block with this id; errs as often as the chain turns out to be away.
-    pub async fn next(&self, block: &str) -> Result<HeadView, Fault> {
+    pub async fn next(&self, block: &str) -> Result<HeadView, ClientError> {
         loop {
             let count = self.count();
             match &*self.0.newest.borrow() {
@@ -87,15 +87,15 @@ impl Heads {
                 _ => {}
             }
             self.after(count).await;
-            if let Some(Err(fault)) = &*self.0.newest.borrow() {
-                return Err(fault.clone());
+            if let Some(Err(error)) = &*self.0.newest.borrow() {
+                return Err(error.clone());
             }
         }
     }
 }
 
 impl Inner {
-    fn tell(&self, heard: Result<HeadView, Fault>) {
+    fn tell(&self, heard: Result<HeadView, ClientError>) {
         *self.newest.borrow_mut() = Some(heard);
         self.count.set(self.count.get().wrapping_add(1));
         for told in self.waiting.take() {

@@ -1,12 +1,12 @@
 //! The chain, asked over JSON-RPC 2.0 with `fetch`; never through the miner (design §5).
 
 use crate::clock;
-use crate::fault::Fault;
+use crate::error::ClientError;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{json, Value};
 use shared::chain::view::{ActorView, ChannelView, HeadView, MinerView, NetworkView, ReceiptView};
-use shared::chain::{Address, ChannelId, SignedMessage};
+use shared::chain::{Address, Call, ChannelId, Epoch, SignedMessage};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -54,15 +54,18 @@ struct Answer {
 
 #[derive(Deserialize)]
 struct Refusal {
+    code: i64,
     message: String,
     #[serde(default)]
     data: Option<RefusalData>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct RefusalData {
     #[serde(default)]
     hint: Option<String>,
+    #[serde(default)]
+    height: Option<Epoch>,
 }
 
 #[derive(Deserialize)]
@@ -83,30 +86,30 @@ impl Rpc {
         &self.url
     }
 
-    pub async fn network(&self) -> Result<NetworkView, Fault> {
+    pub async fn network(&self) -> Result<NetworkView, ClientError> {
         self.call("chain.network", json!({})).await
     }
 
-    pub async fn head(&self) -> Result<HeadView, Fault> {
+    pub async fn head(&self) -> Result<HeadView, ClientError> {
         self.call("chain.head", json!({})).await
     }
 
     /// `None` for an address that the chain does not know yet.
-    pub async fn actor(&self, address: &Address) -> Result<Option<ActorView>, Fault> {
+    pub async fn actor(&self, address: &Address) -> Result<Option<ActorView>, ClientError> {
         self.call("chain.actor", json!({ "address": address })).await
     }
 
-    pub async fn miners(&self) -> Result<Vec<MinerView>, Fault> {
+    pub async fn miners(&self) -> Result<Vec<MinerView>, ClientError> {
         self.call("chain.miners", json!({})).await
     }
 
-    pub async fn miner(&self, address: &Address) -> Result<MinerView, Fault> {
+    pub async fn miner(&self, address: &Address) -> Result<MinerView, ClientError> {
         let found = self.find_miner(address).await?;
-        found.ok_or_else(|| Fault::MinerUnknown(address.clone()))
+        found.ok_or_else(|| ClientError::MinerUnknown(address.clone()))
     }
 
     /// `None` when there is no such miner.
-    pub async fn find_miner(&self, address: &Address) -> Result<Option<MinerView>, Fault> {
+    pub async fn find_miner(&self, address: &Address) -> Result<Option<MinerView>, ClientError> {
         let found: Option<MinerView> = self.call("chain.miner", json!({ "address": address })).await?;
         if let Some(miner) = &found {
             let mut miners = self.miners.borrow_mut();
@@ -118,73 +121,82 @@ impl Rpc {
         Ok(found)
     }
 
-    /// Like [`Rpc::miner`], or what it said in the last two seconds: many deals watch the same miner.
-    pub async fn recent_miner(&self, address: &Address) -> Result<MinerView, Fault> {
+    /// Like [`Rpc::find_miner`], or what it said in the last two seconds: many deals watch the same miner.
+    pub async fn recent_miner(&self, address: &Address) -> Result<Option<MinerView>, ClientError> {
         let known = self.miners.borrow().get(address).cloned();
         match known {
-            Some((at, miner)) if clock::now() - at < MINER_AGE => Ok(miner),
-            _ => self.miner(address).await,
+            Some((at, miner)) if clock::now() - at < MINER_AGE => Ok(Some(miner)),
+            _ => self.find_miner(address).await,
         }
     }
 
+    /// Asks an actor without a message.
+    pub async fn query(&self, call: &Call) -> Result<Value, ClientError> {
+        let params: Vec<String> = call.params.iter().map(hex::encode).collect();
+        let query = json!({ "to": call.to, "method": call.method, "params": params });
+        self.call("chain.query", query).await
+    }
+
     /// `None` when the payer has no such channel (any more).
-    pub async fn channel(&self, payer: &Address, id: ChannelId) -> Result<Option<ChannelView>, Fault> {
+    pub async fn channel(&self, payer: &Address, id: ChannelId) -> Result<Option<ChannelView>, ClientError> {
         self.call("chain.channel", json!({ "payer": payer, "id": id })).await
     }
 
     /// Sends a message; sending it twice is harmless. Returns its id.
-    pub async fn push(&self, message: &SignedMessage) -> Result<String, Fault> {
+    pub async fn push(&self, message: &SignedMessage) -> Result<String, ClientError> {
         let bytes = hex::encode(shared::wire::encode(message));
         let pushed: Pushed = self.call("chain.push", json!({ "message": bytes })).await?;
         Ok(pushed.message)
     }
 
     /// `None` until the message is in a block.
-    pub async fn receipt(&self, message: &str) -> Result<Option<ReceiptView>, Fault> {
+    pub async fn receipt(&self, message: &str) -> Result<Option<ReceiptView>, ClientError> {
         self.call("chain.receipt", json!({ "message": message })).await
     }
 
     /// `None` for a message that the chain does not know.
-    pub async fn message(&self, message: &str) -> Result<Option<MessageView>, Fault> {
+    pub async fn message(&self, message: &str) -> Result<Option<MessageView>, ClientError> {
         self.call("chain.message", json!({ "message": message })).await
     }
 
     /// Addresses that a peer has announced, as text.
-    pub async fn find_peer(&self, peer: &str) -> Result<Vec<String>, Fault> {
+    pub async fn find_peer(&self, peer: &str) -> Result<Vec<String>, ClientError> {
         self.call("peers.find", json!({ "peerId": peer })).await
     }
 
     /// Asks for FIL on a development chain.
-    pub async fn faucet(&self, address: &Address) -> Result<(), Fault> {
-        let answer: Result<Value, Fault> = self.call("devnet.faucet", json!({ "address": address })).await;
+    pub async fn faucet(&self, address: &Address) -> Result<(), ClientError> {
+        let answer: Result<Value, ClientError> = self.call("devnet.faucet", json!({ "address": address })).await;
         match answer {
             Ok(_) => Ok(()),
-            Err(Fault::ChainRefused { message, hint, .. }) => Err(Fault::Faucet { message, hint }),
+            Err(ClientError::ChainRefused { message, hint, .. }) => Err(ClientError::Faucet { message, hint }),
             Err(fault) => Err(fault),
         }
     }
 
-    async fn call<T: DeserializeOwned>(&self, method: &'static str, params: impl Serialize) -> Result<T, Fault> {
+    async fn call<T: DeserializeOwned>(&self, method: &'static str, params: impl Serialize) -> Result<T, ClientError> {
         let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": json!(params) });
-        let unreachable = |reason: String| Fault::ChainUnreachable {
+        let unreachable = |reason: String| ClientError::ChainUnreachable {
             url: self.url.to_string(),
             reason,
         };
         let posted = clock::within(LIMIT, self.post(&request.to_string())).await;
         let text = posted
             .ok_or_else(|| unreachable("it is silent".into()))?
-            .map_err(|e| unreachable(Fault::text_of(&e)))?;
-        let unreadable = |e: serde_json::Error| Fault::ChainAnswer {
+            .map_err(|e| unreachable(ClientError::text_of(&e)))?;
+        let unreadable = |e: serde_json::Error| ClientError::ChainAnswer {
             method,
             reason: e.to_string(),
         };
         let answer: Answer = serde_json::from_str(&text).map_err(unreadable)?;
         if let Some(refusal) = answer.error {
-            let hint = refusal.data.and_then(|data| data.hint).unwrap_or_default();
-            return Err(Fault::ChainRefused {
+            let data = refusal.data.unwrap_or_default();
+            return Err(ClientError::ChainRefused {
                 method,
+                code: refusal.code,
+                height: data.height,
                 message: refusal.message,
-                hint,
+                hint: data.hint.unwrap_or_default(),
             });
         }
         serde_json::from_value(answer.result.unwrap_or(Value::Null)).map_err(unreadable)

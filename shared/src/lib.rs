@@ -20,6 +20,8 @@
 //! 13. proof-of-spacetime in every window: [`sector`], [`chain`]
 //! 14. vouchers redeemed as they fall due: [`payment`], [`chain`]
 //! 15. file retrieved and verified: [`retrieval`]
+//!
+//! What a client decides on this way, in a browser or in a terminal, is in [`client`].
 #![no_std]
 // The WebAssembly kernel in assembly; `build.rs` says when.
 #![cfg_attr(ordered_kernel, feature(asm_experimental_arch))]
@@ -29,6 +31,7 @@
 extern crate alloc;
 
 pub mod chain;
+pub mod client;
 pub mod deal;
 pub mod payment;
 pub mod piece;

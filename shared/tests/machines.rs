@@ -9,7 +9,7 @@ use shared::chain::{AttoFil, ChannelId, Epoch};
 use shared::deal::client::ClientRefusal;
 use shared::deal::{
     ClientDeal, ClientEffect, ClientInput, ClientStage, DealState, Draft, MinerDeal, MinerEffect, MinerInput,
-    ProofInfo, Response, SignedProposal, SignedResponse,
+    ProofInfo, Proposal, Response, SignedProposal, SignedResponse,
 };
 use shared::piece::{padded_for, Commitment, InclusionProof, SectorLayout, SectorSize};
 use shared::sector::machine::SectorRefusal;
@@ -224,6 +224,41 @@ fn a_miner_deal_fetches_places_waits_and_completes_and_repeats_are_harmless() {
     }
     assert!(deal.handle(MinerInput::Placed { sector: 5 }).is_err());
     assert!(deal.response().proof_info.is_some());
+}
+
+/// A deal that was reviewed at price 0: nothing of its payment was looked at.
+fn unpaid(change: impl FnOnce(&mut Proposal)) -> MinerDeal {
+    let (_, signed) = signed_deal();
+    let mut proposal = signed.proposal;
+    for voucher in proposal.payment.vouchers.iter_mut().flatten() {
+        voucher.valid_at = Epoch(u64::MAX);
+    }
+    change(&mut proposal);
+    MinerDeal::accepted(proposal.sign(&key(1)), Epoch(775))
+}
+
+#[test]
+fn a_deal_ends_at_the_latest_its_duration_after_its_acceptance_whatever_its_vouchers_say() {
+    let duration = unpaid(|_| {}).proposal.proposal.duration;
+    assert_eq!(unpaid(|_| {}).end(), Epoch(775 + duration));
+    let free = |proposal: &mut Proposal| proposal.total_price = AttoFil::ZERO;
+    assert_eq!(unpaid(free).end(), Epoch(775 + duration));
+    assert_eq!(
+        unpaid(|proposal| {
+            free(proposal);
+            first_due(proposal);
+        })
+        .end(),
+        Epoch(775 + duration),
+        "vouchers of a free deal do not end it early either"
+    );
+    assert!(unpaid(free).vouchers().is_empty(), "there is nothing to redeem");
+}
+
+fn first_due(proposal: &mut Proposal) {
+    for voucher in proposal.payment.vouchers.iter_mut().flatten() {
+        voucher.valid_at = Epoch(1);
+    }
 }
 
 #[test]

@@ -128,16 +128,20 @@ impl MinerDeal {
         }
     }
 
-    /// The deal's vouchers; none in a free deal.
+    /// The deal's vouchers; none in a free deal, whatever its proposal holds: nobody has reviewed it.
     pub fn vouchers(&self) -> &[PaymentVoucher] {
+        if self.proposal.proposal.total_price.is_zero() {
+            return &[];
+        }
         self.proposal.proposal.payment.vouchers.as_deref().unwrap_or_default()
     }
 
-    /// The height at which the time paid for is over: when the last voucher falls due, or in a free deal the duration
-    /// after the acceptance.
+    /// The height at which the deal's time is over: when the last voucher falls due, and at the latest the duration after
+    /// the acceptance, whatever the vouchers say. A miner that asks for nothing does not review them.
     pub fn end(&self) -> Epoch {
-        let last = self.vouchers().last().map(|voucher| voucher.valid_at);
-        last.unwrap_or_else(|| self.answered_at.plus(self.proposal.proposal.duration))
+        let latest = self.answered_at.plus(self.proposal.proposal.duration);
+        let last = self.vouchers().last();
+        last.map_or(latest, |voucher| voucher.valid_at.min(latest))
     }
 
     /// What is to be done about the deal's vouchers at `height`. `channel` is the deal's, `None` when the chain has it no

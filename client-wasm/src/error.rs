@@ -1,15 +1,17 @@
 //! What can go wrong, as JavaScript sees it: a stable code, what and why, and what to do next.
 //!
-//! Every fallible function of this crate returns a [`Fault`]; a `working` deal keeps its last one as a [`Problem`].
+//! Every fallible function of this crate returns a [`ClientError`]; a `working` deal keeps its last one as a [`Problem`].
 
-use serde::{Deserialize, Serialize};
-use shared::chain::{Address, AttoFil};
+use shared::chain::{Address, AttoFil, Epoch};
+use shared::client::duplicates::DuplicateError;
+use shared::client::record::FILE_LOST;
+use shared::client::{EngineError, OfferError, Problem, RetrievalError};
 use shared::deal::{DraftError, Rejection};
 use wasm_bindgen::{JsCast, JsValue};
 
 /// Why something cannot be done (now).
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum Fault {
+pub enum ClientError {
     #[error("{what} is not usable: {reason}")]
     Argument { what: &'static str, reason: String },
     #[error("the chain at {url} does not answer: {reason}")]
@@ -17,6 +19,10 @@ pub enum Fault {
     #[error("the chain refuses {method}: {message}")]
     ChainRefused {
         method: &'static str,
+        /// As the chain's RPC has it; 0 for a message that failed.
+        code: i64,
+        /// The block that a pruned message is in.
+        height: Option<Epoch>,
         message: String,
         hint: String,
     },
@@ -30,6 +36,8 @@ pub enum Fault {
     NoAsk(Address),
     #[error("miner {miner} cannot be reached: {reason}")]
     MinerUnreachable { miner: Address, reason: String },
+    #[error("miner {miner} does not speak {protocol}")]
+    MinerLacks { miner: Address, protocol: &'static str },
     #[error("miner {miner} answers wrongly: {reason}")]
     MinerMisbehaved { miner: Address, reason: String },
     #[error("the file is empty")]
@@ -43,12 +51,12 @@ pub enum Fault {
     Rejected { code: Option<u16>, message: String },
     #[error("there is a deal with this miner about this file already")]
     Duplicate,
+    #[error("a free deal with the same terms is the same deal as {0}")]
+    SameDeal(String),
     #[error("storing with one's own miner is not supported")]
     SelfDeal,
     #[error("{0}")]
     DealFailed(String),
-    #[error("given up: {0}")]
-    GivenUp(String),
     #[error("the bytes of this deal's file are not kept here any more")]
     FileLost,
     #[error("the deal is not complete, so there is nothing to {0} yet")]
@@ -67,18 +75,7 @@ pub enum Fault {
     Internal(String),
 }
 
-/// A [`Fault`] as plain data.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Problem {
-    pub code: String,
-    pub message: String,
-    pub hint: String,
-    /// The stable number of the miner's rule that refuses a deal.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rejection: Option<u16>,
-}
-
-impl Fault {
+impl ClientError {
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
@@ -88,16 +85,16 @@ impl Fault {
             Self::Faucet { .. } => "faucet",
             Self::MinerUnknown(_) => "miner-unknown",
             Self::NoAsk(_) => "no-ask",
-            Self::MinerUnreachable { .. } => "miner-unreachable",
+            Self::MinerUnreachable { .. } | Self::MinerLacks { .. } => "miner-unreachable",
             Self::MinerMisbehaved { .. } => "miner-misbehaved",
             Self::EmptyFile => "empty-file",
             Self::FileTooLarge { .. } => "file-too-large",
             Self::Funds { .. } => "insufficient-funds",
             Self::Rejected { .. } => "rejected",
-            Self::Duplicate => "duplicate",
+            Self::Duplicate | Self::SameDeal(_) => "duplicate",
             Self::SelfDeal => "self-deal",
-            Self::DealFailed(_) | Self::GivenUp(_) => "deal-failed",
-            Self::FileLost => "file-lost",
+            Self::DealFailed(_) => "deal-failed",
+            Self::FileLost => FILE_LOST,
             Self::NotStoredYet(_) | Self::NotProposed => "not-stored-yet",
             Self::RetrievalCorrupt(_) => "retrieval-corrupt",
             Self::RetrievalFailed(_) => "retrieval-failed",
@@ -115,7 +112,7 @@ impl Fault {
             Self::ChainAnswer { .. } => "Chain and client may be of different versions: build both anew.".into(),
             Self::MinerUnknown(_) => "Choose a miner from the list of this network.".into(),
             Self::NoAsk(_) => "Choose another miner, or ask this one to publish a price.".into(),
-            Self::MinerUnreachable { .. } => {
+            Self::MinerUnreachable { .. } | Self::MinerLacks { .. } => {
                 "Check that the miner runs and that its WebSocket address can be reached from here. Nothing is lost: an open deal goes on when it is back.".into()
             }
             Self::MinerMisbehaved { .. } => "Choose another miner for further files.".into(),
@@ -123,9 +120,10 @@ impl Fault {
             Self::FileTooLarge { .. } => "Choose a smaller file, or a miner with larger sectors.".into(),
             Self::Funds { .. } => "Get FIL from the faucet, or choose a shorter duration.".into(),
             Self::Duplicate => "Look the deal up in the deal book, or store the file once more on purpose (`allowDuplicates`).".into(),
+            Self::SameDeal(_) => "Look the deal up in the deal book, or choose another duration.".into(),
             Self::SelfDeal => "Use another account, or another miner.".into(),
             Self::Rejected { .. } => "The miner's reason tells what to change; then try again.".into(),
-            Self::DealFailed(_) | Self::GivenUp(_) => "Try again, with this miner or another one.".into(),
+            Self::DealFailed(_) => "Try again, with this miner or another one.".into(),
             Self::FileLost => "Choose the file again and store it in a new deal.".into(),
             Self::NotStoredYet(_) => "Wait until the deal is complete.".into(),
             Self::NotProposed => "Wait until it is signed; a failed deal can be tried again.".into(),
@@ -165,7 +163,7 @@ impl Fault {
     }
 }
 
-impl From<DraftError> for Fault {
+impl From<DraftError> for ClientError {
     fn from(error: DraftError) -> Self {
         match error {
             DraftError::PieceTooLarge { size, usable } => Self::FileTooLarge { size, usable },
@@ -189,8 +187,72 @@ impl From<DraftError> for Fault {
     }
 }
 
-impl From<Fault> for JsValue {
-    fn from(fault: Fault) -> JsValue {
+impl From<EngineError> for ClientError {
+    fn from(error: EngineError) -> Self {
+        let refused = |method, message| Self::ChainRefused {
+            method,
+            code: 0,
+            height: None,
+            message,
+            hint: "It is tried again by itself.".into(),
+        };
+        match error {
+            EngineError::Refused { miner, refusal } => Self::MinerMisbehaved {
+                miner,
+                reason: refusal.to_string(),
+            },
+            EngineError::FileChanged => Self::FileLost,
+            EngineError::Channel { reason } => refused("createChannel", reason),
+            EngineError::Refund { .. } => refused("the refund", error.to_string()),
+            EngineError::Schedule(error) => DraftError::Schedule(error).into(),
+            EngineError::NotApplicable => Self::Internal(error.to_string()),
+        }
+    }
+}
+
+impl From<DuplicateError> for ClientError {
+    fn from(error: DuplicateError) -> Self {
+        match error {
+            DuplicateError::Draft(error) => error.into(),
+            DuplicateError::SameDeal { deal } => Self::SameDeal(deal),
+            DuplicateError::Schedule(error) => DraftError::Schedule(error).into(),
+        }
+    }
+}
+
+impl From<OfferError> for ClientError {
+    fn from(error: OfferError) -> Self {
+        match error {
+            OfferError::UnknownMiner(miner) => Self::MinerUnknown(miner),
+            OfferError::NoAsk(miner) | OfferError::UnknownAsk { miner, .. } | OfferError::AskExpired { miner, .. } => {
+                Self::NoAsk(miner)
+            }
+            OfferError::SectorSize { ref miner, .. } => Self::MinerMisbehaved {
+                miner: miner.clone(),
+                reason: error.to_string(),
+            },
+            OfferError::TooLarge { size, usable, .. } => Self::FileTooLarge { size, usable },
+            OfferError::NoMiners => Self::Internal(error.to_string()),
+        }
+    }
+}
+
+impl ClientError {
+    /// Why a file does not come from its miner.
+    pub fn retrieval(error: RetrievalError, miner: &Address) -> Self {
+        match error {
+            RetrievalError::Withheld(reason) => Self::RetrievalFailed(reason),
+            error if error.leaves_others() => Self::MinerUnreachable {
+                miner: miner.clone(),
+                reason: error.to_string(),
+            },
+            error => Self::RetrievalCorrupt(error.to_string()),
+        }
+    }
+}
+
+impl From<ClientError> for JsValue {
+    fn from(fault: ClientError) -> JsValue {
         // FAIL: three strings cannot fail to become an object. THEN: the message alone is better than nothing.
         serde_wasm_bindgen::to_value(&fault.problem()).unwrap_or_else(|_| JsValue::from_str(&fault.to_string()))
     }

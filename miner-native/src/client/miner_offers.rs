@@ -6,7 +6,7 @@ use super::Session;
 use serde::Serialize;
 use shared::chain::view::{AskView, MinerView};
 use shared::chain::{Address, AttoFil, Epoch};
-use shared::piece::SectorSize;
+use shared::client::MinerOffer;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -14,14 +14,6 @@ use tokio::time::Instant;
 const MINER_PATIENCE: Duration = Duration::from_secs(30);
 /// Pause between two looks for it.
 const MINER_PAUSE: Duration = Duration::from_millis(500);
-
-/// A miner, and the ask that a deal with it goes by.
-#[derive(Debug, Clone)]
-pub struct Partner {
-    pub view: MinerView,
-    pub sector: SectorSize,
-    pub ask: AskView,
-}
 
 /// One line of `client list-asks` (spec §6.1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -69,44 +61,27 @@ pub async fn choose(
     file: &FileFacts,
     miner: Option<&Address>,
     ask: Option<u64>,
-) -> Result<Partner, ClientError> {
+) -> Result<MinerOffer, ClientError> {
     let miners = open_miners(session).await?;
     let height = session.chain.head().await.map_err(ClientError::chain)?.height;
-    match miner {
-        Some(asked) => {
-            let found = miners.into_iter().find(|miner| miner.address == *asked);
-            let view = found.ok_or_else(|| ClientError::UnknownMiner { asked: asked.clone() })?;
-            let partner = Partner::of(view, ask, height)?;
-            match file.size <= partner.sector.usable() {
-                true => Ok(partner),
-                false => Err(partner.too_small(file)),
-            }
-        }
-        None => cheapest(session, file, miners, height),
-    }
+    let own = session.account.address();
+    let chosen = MinerOffer::choose(miners, miner, ask, &own, file.size, height);
+    chosen.map_err(|error| ClientError::offer(error, session.chain.url(), &file.path))
 }
 
-fn cheapest(
+/// The same miner and ask as the chain has them now, and its height: the whole proposal counts from it.
+pub async fn renewed(
     session: &Session,
+    offer: &MinerOffer,
     file: &FileFacts,
-    miners: Vec<MinerView>,
-    height: Epoch,
-) -> Result<Partner, ClientError> {
-    let own = session.account.address();
-    // One's own miner would refuse the deal.
-    let working = |miner: &MinerView| miner.slashed_at.is_none() && miner.owner != own && miner.worker != own;
-    let working = miners.into_iter().filter(working);
-    let partners: Vec<Partner> = working
-        .filter_map(|view| Partner::of(view, None, height).ok())
-        .collect();
-    let largest = partners.iter().max_by_key(|partner| partner.sector);
-    let refused = largest.map(|partner| partner.too_small(file));
-    let fitting = partners.iter().filter(|partner| file.size <= partner.sector.usable());
-    let cheapest = fitting.min_by_key(|partner| (partner.ask.price, partner.view.address.to_string()));
-    let none = || ClientError::NoMiners {
-        url: session.chain.url().to_owned(),
-    };
-    cheapest.cloned().ok_or_else(|| refused.unwrap_or_else(none))
+) -> Result<(MinerOffer, Epoch), ClientError> {
+    let height = session.chain.head().await.map_err(ClientError::chain)?.height;
+    let asked = &offer.view.address;
+    let view = session.chain.miner(asked).await.map_err(ClientError::chain)?;
+    let view = view.ok_or_else(|| ClientError::UnknownMiner { asked: asked.clone() })?;
+    let offer = MinerOffer::of(view, Some(offer.ask.id), height);
+    let offer = offer.map_err(|error| ClientError::offer(error, session.chain.url(), &file.path))?;
+    Ok((offer, height))
 }
 
 /// The network's miners; of a network that has just started, after a moment.
@@ -124,57 +99,6 @@ async fn open_miners(session: &Session) -> Result<Vec<MinerView>, ClientError> {
             .get_or_insert_with(|| session.report.wait("waiting for the network's first miner"))
             .at(0);
         tokio::time::sleep(MINER_PAUSE).await;
-    }
-}
-
-impl Partner {
-    /// A miner with its ask of this id, or its newest one; fails when that does not stand at `height`.
-    pub fn of(view: MinerView, ask: Option<u64>, height: Epoch) -> Result<Self, ClientError> {
-        let sector = SectorSize::try_from(view.sector_size).map_err(|_| ClientError::SectorSize {
-            miner: view.address.clone(),
-            bytes: view.sector_size,
-        })?;
-        let ask = match ask {
-            None => view.standing_ask(height).cloned().ok_or_else(|| ClientError::NoAsk {
-                miner: view.address.clone(),
-            })?,
-            Some(id) => ask_of(&view, id, height)?,
-        };
-        Ok(Self { view, sector, ask })
-    }
-
-    /// The same miner and ask as the chain has them now, and its height: the whole proposal counts from it.
-    pub async fn renewed(&self, session: &Session) -> Result<(Self, Epoch), ClientError> {
-        let asked = &self.view.address;
-        let head = session.chain.head().await.map_err(ClientError::chain)?;
-        let view = session.chain.miner(asked).await.map_err(ClientError::chain)?;
-        let view = view.ok_or_else(|| ClientError::UnknownMiner { asked: asked.clone() })?;
-        let partner = Self::of(view, Some(self.ask.id), head.height)?;
-        Ok((partner, head.height))
-    }
-
-    fn too_small(&self, file: &FileFacts) -> ClientError {
-        ClientError::TooLarge {
-            path: file.path.clone(),
-            size: file.size,
-            miner: self.view.address.clone(),
-            sector: self.sector,
-            usable: self.sector.usable(),
-        }
-    }
-}
-
-fn ask_of(view: &MinerView, id: u64, height: Epoch) -> Result<AskView, ClientError> {
-    let miner = || view.address.clone();
-    let found = view.asks.iter().find(|ask| ask.id == id);
-    match found {
-        None => Err(ClientError::UnknownAsk { miner: miner(), id }),
-        Some(ask) if ask.expiry <= height => Err(ClientError::AskExpired {
-            miner: miner(),
-            id,
-            expiry: ask.expiry,
-        }),
-        Some(ask) => Ok(ask.clone()),
     }
 }
 
@@ -236,22 +160,5 @@ mod tests {
         assert_eq!(lines(1, false), [first.clone(), second.clone()]);
         assert_eq!(lines(11, false), [second.clone()]);
         assert_eq!(lines(11, true), [first, second]);
-    }
-
-    #[test]
-    fn a_deal_goes_by_the_ask_that_was_named_while_it_stands() {
-        let at = |ask, height| Partner::of(miner(), ask, Epoch(height));
-        assert_eq!(at(Some(0), 10).expect("it stands").ask.price, AttoFil::from_fil(20));
-        assert_eq!(at(None, 10).expect("one stands").ask.id, 1);
-        assert!(matches!(
-            at(Some(0), 11),
-            Err(ClientError::AskExpired {
-                id: 0,
-                expiry: Epoch(11),
-                ..
-            })
-        ));
-        assert!(matches!(at(Some(7), 10), Err(ClientError::UnknownAsk { id: 7, .. })));
-        assert!(matches!(at(None, 50), Err(ClientError::NoAsk { .. })));
     }
 }

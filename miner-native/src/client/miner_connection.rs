@@ -1,5 +1,5 @@
-//! Talking to one miner for as long as a deal takes: finds it, dials it, asks it, and does all of that again when the
-//! connection breaks or the miner restarts.
+//! Talking to one miner: finds it, dials it, and asks it. When to ask again is decided by [`shared::client`]; how long a
+//! command waits for a miner or a chain that is away is decided here.
 
 use super::error::ClientError;
 use super::network::{Network, NetworkError};
@@ -13,43 +13,59 @@ use tokio::time::Instant;
 
 /// How long a miner that was there before may be away before the deal is put aside.
 pub const PATIENCE: Duration = Duration::from_secs(600);
-/// Pause after a failed attempt; it grows by half with each.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// Longest pause between two attempts.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Pause between two looks for a miner's address.
+const ANNOUNCED_PAUSE: Duration = Duration::from_millis(500);
 /// How long the chain's directory of peers is waited for while a miner is looked for.
 const FIND_LIMIT: Duration = Duration::from_secs(5);
 
-/// Lets a deal wait while the chain is away, as it lets it wait for the miner: both may be one daemon that restarts.
+/// Lets a deal wait while the chain or the miner is away: both may be one daemon that restarts.
 #[derive(Debug, Default)]
-pub struct ChainPatience {
+pub struct Patience {
     away_since: Option<Instant>,
+    miner: bool,
 }
 
-impl ChainPatience {
-    /// Waits a moment when `error` says that the chain is away and there is patience left; any other error comes back.
-    pub async fn bear(&mut self, error: ClientError, report: &Report) -> Result<(), ClientError> {
-        let ClientError::ChainAway { reason, .. } = &error else {
-            return Err(error);
+impl Patience {
+    /// Lets an error pass that may go away by itself, while there is patience left; any other comes back. `deal` is what the
+    /// error's text calls the deal.
+    pub fn bear(&mut self, error: ClientError, deal: &str, report: &Report) -> Result<(), ClientError> {
+        let note = match &error {
+            ClientError::ChainAway { reason, .. } => format!("the chain does not answer ({reason}); trying again"),
+            ClientError::Peer { miner, source } => {
+                self.miner = true;
+                format!("no contact with miner {miner} ({source}); trying again")
+            }
+            _ => return Err(error),
         };
         if self.away_since.is_none() {
-            report.note(format!("the chain does not answer ({reason}); trying again"));
+            // Once is enough: the wait may be long.
+            report.note(note);
         }
-        if self.away_since.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
-            return Err(error);
+        if self.away_since.get_or_insert_with(Instant::now).elapsed() <= PATIENCE {
+            return Ok(());
         }
-        tokio::time::sleep(LONGEST_PAUSE).await;
-        Ok(())
+        Err(match error {
+            ClientError::Peer { miner, source } => ClientError::Lost {
+                miner,
+                minutes: PATIENCE.as_secs() / 60,
+                reason: source.to_string(),
+                deal: deal.to_owned(),
+            },
+            other => other,
+        })
     }
 
-    /// The chain has answered.
-    pub fn over(&mut self) {
+    /// Chain and miner have answered.
+    pub fn over(&mut self, report: &Report) {
         self.away_since = None;
+        if std::mem::take(&mut self.miner) {
+            report.note("the miner is back");
+        }
     }
 }
 
 /// One miner, and how it is reached.
-pub struct Contact {
+pub struct MinerConnection {
     network: Network,
     chain: ChainAccess,
     miner: Address,
@@ -58,13 +74,7 @@ pub struct Contact {
     addresses: Vec<String>,
 }
 
-impl Contact {
-    /// The miner's worker as the chain has it now.
-    pub async fn worker(&self) -> Result<Option<Address>, ClientError> {
-        let view = self.chain.miner(&self.miner).await.map_err(ClientError::chain)?;
-        Ok(view.map(|view| view.worker))
-    }
-
+impl MinerConnection {
     /// `peer` is the miner's peer id as the chain has it.
     pub fn new(network: Network, chain: ChainAccess, miner: Address, peer: &str) -> Result<Self, ClientError> {
         let parsed = peer.parse();
@@ -82,19 +92,9 @@ impl Contact {
         })
     }
 
-    /// The miner that this is about.
-    pub fn miner(&self) -> &Address {
-        &self.miner
-    }
-
     /// The miner's libp2p identity.
     pub fn peer(&self) -> PeerId {
         self.peer
-    }
-
-    /// The node that talks.
-    pub fn network(&self) -> &Network {
-        &self.network
     }
 
     /// Makes a connection, once; a miner that is not there is named within 15 seconds.
@@ -123,41 +123,11 @@ impl Contact {
         self.network.ask(self.peer, protocol, question).await
     }
 
-    /// Asks until there is an answer, for up to [`PATIENCE`] without one. `deal` is what the error's text calls the deal;
-    /// `trouble` hears of every failed attempt. Asking again is harmless: a miner answers the same.
-    pub async fn ask<Q: Cbor, A: Cbor>(
-        &mut self,
-        protocol: &'static str,
-        question: &Q,
-        deal: &str,
-        mut trouble: impl FnMut(&NetworkError),
-    ) -> Result<A, ClientError> {
-        let started = Instant::now();
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let error = match self.ask_once(protocol, question).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
-            };
-            if started.elapsed() > PATIENCE {
-                return Err(ClientError::Lost {
-                    miner: self.miner.clone(),
-                    minutes: PATIENCE.as_secs() / 60,
-                    reason: error.to_string(),
-                    deal: deal.to_owned(),
-                });
-            }
-            trouble(&error);
-            tokio::time::sleep(pause).await;
-            pause = (pause * 3 / 2).min(LONGEST_PAUSE);
-        }
-    }
-
     /// A miner that has just started is on the chain a moment before its address is.
     async fn connect_when_announced(&mut self) -> Result<(), NetworkError> {
         loop {
             match self.connect().await {
-                Err(NetworkError::NoAddress(_)) => tokio::time::sleep(FIRST_PAUSE).await,
+                Err(NetworkError::NoAddress(_)) => tokio::time::sleep(ANNOUNCED_PAUSE).await,
                 other => return other,
             }
         }

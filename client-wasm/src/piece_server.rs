@@ -45,7 +45,7 @@ struct Source {
 
 /// The registry of pieces, shared by the driver and the node.
 #[derive(Clone)]
-pub struct Sources {
+pub struct PieceServer {
     pieces: Rc<RefCell<BTreeMap<Cid, Source>>>,
     host: Rc<Host>,
     on_event: OnEvent,
@@ -61,7 +61,7 @@ enum ServeError {
     Wire(#[from] WireError),
 }
 
-impl Sources {
+impl PieceServer {
     pub fn new(host: Rc<Host>, on_event: OnEvent) -> Self {
         Self {
             pieces: Rc::default(),
@@ -72,11 +72,11 @@ impl Sources {
     }
 
     /// Offers the piece of `deal` from now on.
-    pub fn offer(&self, root: Cid, size: u64, nodes: Nodes, deal: &str, miner: PeerId) {
+    pub fn offer(&self, root: Cid, size: u64, nodes: impl FnOnce() -> Nodes, deal: &str, miner: PeerId) {
         let mut pieces = self.pieces.borrow_mut();
         let source = pieces.entry(root).or_insert_with(|| Source {
             size,
-            nodes,
+            nodes: nodes(),
             deals: BTreeMap::new(),
         });
         source.deals.insert(deal.to_owned(), miner);
