@@ -8,22 +8,6 @@ use crate::chain::{Address, Call, ChannelId, Epoch, Policy, Receipt};
 use alloc::{format, string::String, vec::Vec};
 use cid::Cid;
 
-/// Error codes of the chain's JSON-RPC that a client tells apart.
-pub mod rpc_code {
-    /// The chain's own fault.
-    pub const INTERNAL: i64 = -32603;
-    /// The pool has no room for the message.
-    pub const POOL: i64 = -32002;
-    /// The query reverted.
-    pub const REVERTED: i64 = -32005;
-    /// The message is in the block at `data.height`, and nothing more of it is kept.
-    pub const PRUNED: i64 = -32007;
-}
-
-/// The exit code in the receipt of a message that was dropped from the pool and is in no block: above every actor's codes
-/// (spec §5). Nothing of it happened, and its nonce is free.
-pub const DROPPED_EXIT_CODE: u64 = 1000;
-
 /// What a client's message is for. The same purpose of the same deal is the same message, however often it is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MessagePurpose {
