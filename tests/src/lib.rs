@@ -4,6 +4,7 @@
 //! [`Client`] runs `sealdrop client` commands in a home of its own, and those of any other group.
 
 pub mod kill;
+pub mod power_loss;
 
 use serde_json::Value;
 use std::ffi::OsStr;

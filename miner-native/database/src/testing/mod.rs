@@ -1,4 +1,6 @@
-//! Disks that are full, processes without file descriptors, and databases of version 0.1.0, for the tests of whoever opens a database.
+//! Disks that are full or lose their power, processes without file descriptors, and databases of version 0.1.0, for the tests of whoever opens a database.
+
+pub mod power_loss;
 
 use crate::Entry;
 use std::path::Path;
