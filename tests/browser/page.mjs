@@ -86,6 +86,12 @@ export async function choose(page, name, bytes) {
 
 /** Presses Store as soon as the terms allow it, with money from the faucet when the account is empty. */
 export async function pressStore(page) {
+  await affordable(page);
+  await hook(page, 'store-button').click();
+}
+
+/** Waits until Store can be pressed, with money from the faucet when the account is empty. */
+export async function affordable(page) {
   const button = hook(page, 'store-button');
   await button.waitFor();
   const limit = Date.now() + SOON_MS;
@@ -96,7 +102,6 @@ export async function pressStore(page) {
     if ((await problem(page, 'insufficient-funds').count()) > 0) await faucet.click({ timeout: 2_000 }).catch(() => {});
     await pause(300);
   }
-  await button.click();
 }
 
 /** Waits for the page of the deal that was just ordered; a deal that was not made fails at once, with its reason. */
