@@ -6,7 +6,7 @@ use libp2p::identity::Keypair;
 use libp2p::PeerId;
 use sealdrop::chain_access::ChainAccess;
 use sealdrop::client::network::Network;
-use sealdrop::open_database::Memory;
+use sealdrop_database::Memory;
 use sealdrop_tests::{bytes, Daemon};
 use shared::chain::address::MaybeAddress;
 use shared::chain::calls::{add_ask, create_storage_miner, miner_address};

@@ -437,6 +437,8 @@ export interface Verification {
   readonly commitMessage: Check;
   /** The chain's record of the sector has the same commitments. */
   readonly commitments: Check;
+  /** The miner actor says that the piece is in its sector: what the deal's vouchers are conditional on. */
+  readonly actor: Check;
   /** A proof-of-spacetime that covers the sector was accepted, and the last one is not overdue. */
   readonly proven: Check;
 }

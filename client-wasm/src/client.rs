@@ -1,19 +1,19 @@
 //! The client as the network worker sees it: thin functions over the other modules, values as plain data.
 
 use crate::clock;
-use crate::driver::Core;
-use crate::fault::Fault;
+use crate::engine::Engine;
+use crate::error::ClientError;
 use crate::host::Host;
 use crate::offer::{self, MinerInfo, PieceFacts};
-use crate::record::{to_js, Record, Step};
+use crate::piece_server::Nodes;
+use crate::record::{from_text, to_js, to_text, view, NamedFile, Record};
 use crate::rpc::Rpc;
-use crate::serve::Nodes;
 use crate::{explain, payments, query, retrieve, verify};
 use cid::Cid;
 use serde::Deserialize;
 use shared::chain::{Address, AttoFil, SecretKey};
-use shared::deal::{duplicates, ClientDeal, ClientStage, Draft};
-use std::collections::BTreeMap;
+use shared::client::duplicates::{refuse_duplicate, KnownDeal};
+use shared::deal::ClientDeal;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 
@@ -34,7 +34,7 @@ struct Request {
     /// Whether a second deal with the same miner about the same file is meant.
     #[serde(default)]
     allow_duplicates: bool,
-    /// The deals that are kept here, but for those that have failed.
+    /// The deals that are kept here.
     #[serde(default)]
     existing: Vec<Existing>,
 }
@@ -45,11 +45,14 @@ struct Request {
 struct Existing {
     miner: Address,
     data_cid: String,
+    #[serde(default)]
+    deal_cid: Option<String>,
+    failed: bool,
 }
 
 /// The running client.
 #[wasm_bindgen]
-pub struct Client(Rc<Core>);
+pub struct Client(Rc<Engine>);
 
 #[wasm_bindgen]
 impl Client {
@@ -57,12 +60,12 @@ impl Client {
     #[wasm_bindgen(constructor)]
     pub fn new(chain: &str, key: &[u8], host: Host) -> Result<Client, JsValue> {
         console_error_panic_hook::set_once();
-        let bad = || Fault::Argument {
+        let bad = || ClientError::Argument {
             what: "the signing key",
             reason: "it is no secp256k1 secret of 32 bytes".into(),
         };
         let key = key.try_into().ok().and_then(SecretKey::from_bytes).ok_or_else(bad)?;
-        Ok(Self(Core::start(Rpc::new(chain), key, Rc::new(host))?))
+        Ok(Self(Engine::start(Rpc::new(chain), key, Rc::new(host))?))
     }
 
     /// The account's address.
@@ -95,12 +98,12 @@ impl Client {
             loop {
                 let count = heads.count();
                 if balance(rpc, &address).await? > before {
-                    return Ok::<(), Fault>(());
+                    return Ok::<(), ClientError>(());
                 }
                 heads.after(count).await;
             }
         };
-        let late = || Fault::Faucet {
+        let late = || ClientError::Faucet {
             message: "the money was sent, but has not arrived within 30 seconds".into(),
             hint: "Look at the balance again in a while.".into(),
         };
@@ -153,41 +156,26 @@ impl Client {
             duration,
         )
         .await?;
-        if !allow_duplicates && is_duplicate(&existing, &drafted.draft) {
-            return Err(Fault::Duplicate.into());
-        }
+        refuse_duplicate(&drafted.draft, &self.0.key, &known(&existing), allow_duplicates)
+            .map_err(ClientError::from)?;
         offer::check_and_reach(&self.0, &drafted).await?;
-        let now = clock::now();
-        let record = Record {
-            id,
-            name,
-            kind,
-            created_at: now,
-            peer_id: drafted.peer_id,
-            deal: ClientDeal::new(drafted.draft),
-            attempt: 0,
-            reached: BTreeMap::from([(Step::Drafted, now)]),
-            transferred: 0,
-            accepted_at: None,
-            refunding: BTreeMap::new(),
-            answer: None,
-            proving: None,
-            error: None,
-        };
+        let genesis = self.0.rpc.network().await?.genesis;
+        let (file, deal) = (NamedFile { name, kind }, ClientDeal::new(drafted.draft));
+        let record = Record::new(id, clock::now() as u64, genesis, drafted.peer_id, file, deal);
         Ok(kept(&record)?)
     }
 
     /// Draws a failed deal up anew, with the miner's present price.
     #[wasm_bindgen(unchecked_return_type = "{ state: string; view: import('../../js/types.js').Deal }")]
     pub async fn redraft(&self, state: &str) -> Result<JsValue, JsValue> {
-        let mut record = Record::from_text(state)?;
-        let ClientStage::Failed { .. } = record.deal.stage else {
-            return Err(Fault::Argument {
+        let mut record = from_text(state)?;
+        if !record.is_failed() {
+            return Err(ClientError::Argument {
                 what: "the deal",
                 reason: "it has not failed".into(),
             }
             .into());
-        };
+        }
         let old = record.deal.draft.clone();
         let piece = PieceFacts {
             size: old.size,
@@ -196,12 +184,7 @@ impl Client {
         };
         let drafted = offer::draft(&self.0.rpc, &self.0.key.address(), &piece, &old.miner, old.duration).await?;
         offer::check_and_reach(&self.0, &drafted).await?;
-        record.peer_id = drafted.peer_id;
-        record.deal = ClientDeal::new(drafted.draft);
-        record.attempt += 1;
-        record.reached = BTreeMap::from([(Step::Drafted, clock::now())]);
-        (record.transferred, record.accepted_at, record.proving) = (0, None, None);
-        (record.answer, record.error) = (None, None);
+        record.redraw(ClientDeal::new(drafted.draft), drafted.peer_id, clock::now() as u64);
         Ok(kept(&record)?)
     }
 
@@ -216,7 +199,8 @@ impl Client {
         state: &str,
         #[wasm_bindgen(unchecked_param_type = "readonly import('../../js/types.js').PieceNode[]")] nodes: js_sys::Array,
     ) -> Result<(), JsValue> {
-        Ok(self.0.drive(Record::from_text(state)?, nodes_of(&nodes)?)?)
+        self.0.drive(from_text(state)?, nodes_of(&nodes)?);
+        Ok(())
     }
 
     /// Tries a waiting deal now; false when it is not under way.
@@ -235,44 +219,44 @@ impl Client {
         self.0.stop(id);
     }
 
-    /// Fetches the file of a complete deal. Its parts go to `sink`, which returns false to stop; they are the file only
-    /// if this succeeds.
+    /// Fetches the file of a complete deal. Its parts go to `sink`, which returns false to stop; now and then it is asked
+    /// with an empty part. They are the file only if this succeeds.
     pub async fn retrieve(
         &self,
         state: String,
         #[wasm_bindgen(unchecked_param_type = "(part: Uint8Array<ArrayBuffer>) => boolean")] sink: js_sys::Function,
     ) -> Result<(), JsValue> {
-        Ok(retrieve::retrieve(&self.0, &Record::from_text(&state)?, &sink).await?)
+        Ok(retrieve::retrieve(&self.0, &from_text(&state)?, &sink).await?)
     }
 
     /// Checks a complete deal against the chain.
     #[wasm_bindgen(unchecked_return_type = "import('../../js/types.js').Verification")]
     pub async fn verify(&self, state: String) -> Result<JsValue, JsValue> {
-        Ok(verify::verify(&self.0.rpc, &Record::from_text(&state)?).await?)
+        Ok(verify::verify(&self.0.outbox, &from_text(&state)?).await?)
     }
 
     /// Asks a deal's miner how it stands.
     #[wasm_bindgen(unchecked_return_type = "import('../../js/types.js').Answer")]
     pub async fn query(&self, state: String) -> Result<JsValue, JsValue> {
-        Ok(query::query(&self.0, &Record::from_text(&state)?).await?)
+        Ok(query::query(&self.0, &from_text(&state)?).await?)
     }
 
     /// Why a deal is not done, and when it will be.
     #[wasm_bindgen(unchecked_return_type = "import('../../js/explanation.js').Explanation")]
     pub async fn explain(&self, state: String) -> Result<JsValue, JsValue> {
-        Ok(explain::explain(&self.0, &Record::from_text(&state)?).await?)
+        Ok(explain::explain(&self.0, &from_text(&state)?).await?)
     }
 
     /// What a deal pays, and what was paid.
     #[wasm_bindgen(unchecked_return_type = "import('../../js/types.js').Payments")]
     pub async fn payments(&self, state: String) -> Result<JsValue, JsValue> {
-        Ok(payments::payments(&self.0.rpc, &Record::from_text(&state)?).await?)
+        Ok(payments::payments(&self.0.rpc, &from_text(&state)?).await?)
     }
 
     /// A deal's vouchers as text, one a line.
     #[wasm_bindgen(js_name = exportVouchers)]
     pub fn export_vouchers(&self, state: &str) -> Result<String, JsValue> {
-        Ok(payments::export(&Record::from_text(state)?))
+        Ok(payments::export(&from_text(state)?))
     }
 
     /// Reads vouchers from text and asks the chain how they stand.
@@ -282,59 +266,64 @@ impl Client {
     }
 }
 
-async fn balance(rpc: &Rpc, address: &Address) -> Result<AttoFil, Fault> {
+async fn balance(rpc: &Rpc, address: &Address) -> Result<AttoFil, ClientError> {
     Ok(rpc.actor(address).await?.map_or(AttoFil::ZERO, |actor| actor.balance))
 }
 
-/// Whether one of the kept deals is with the same miner about the same file; one that cannot be read is none.
-fn is_duplicate(existing: &[Existing], draft: &Draft) -> bool {
-    let known: Vec<(&Address, Cid)> = existing
-        .iter()
-        .filter_map(|deal| Some((&deal.miner, Cid::try_from(deal.data_cid.as_str()).ok()?)))
-        .collect();
-    duplicates(known.iter().map(|(miner, cid)| (*miner, cid)), draft)
+/// The kept deals as the rules know them; one that cannot be read is none.
+fn known(existing: &[Existing]) -> Vec<KnownDeal> {
+    let known = |deal: &Existing| {
+        Some(KnownDeal {
+            miner: deal.miner.clone(),
+            data: Cid::try_from(deal.data_cid.as_str()).ok()?,
+            deal: deal.deal_cid.clone(),
+            failed: deal.failed,
+        })
+    };
+    existing.iter().filter_map(known).collect()
 }
 
-fn kept(record: &Record) -> Result<JsValue, Fault> {
+fn kept(record: &Record) -> Result<JsValue, ClientError> {
     let kept = js_sys::Object::new();
     let pairs = [
-        ("state", JsValue::from_str(&record.to_text()?)),
-        ("view", record.view(true)?),
+        ("state", JsValue::from_str(&to_text(record)?)),
+        ("view", view(record, true)?),
     ];
     for (key, value) in pairs {
-        js_sys::Reflect::set(&kept, &key.into(), &value).map_err(|e| Fault::Internal(Fault::text_of(&e)))?;
+        js_sys::Reflect::set(&kept, &key.into(), &value)
+            .map_err(|e| ClientError::Internal(ClientError::text_of(&e)))?;
     }
     Ok(kept.into())
 }
 
-fn from_js<T: serde::de::DeserializeOwned>(what: &'static str, value: JsValue) -> Result<T, Fault> {
-    serde_wasm_bindgen::from_value(value).map_err(|e| Fault::Argument {
+fn from_js<T: serde::de::DeserializeOwned>(what: &'static str, value: JsValue) -> Result<T, ClientError> {
+    serde_wasm_bindgen::from_value(value).map_err(|e| ClientError::Argument {
         what,
         reason: e.to_string(),
     })
 }
 
-fn address_of(text: &str) -> Result<Address, Fault> {
+fn address_of(text: &str) -> Result<Address, ClientError> {
     text.parse()
-        .map_err(|e: shared::chain::address::AddressError| Fault::Argument {
+        .map_err(|e: shared::chain::address::AddressError| ClientError::Argument {
             what: "the address",
             reason: e.to_string(),
         })
 }
 
 /// A number of JavaScript as a count of blocks.
-fn blocks(number: f64) -> Result<u64, Fault> {
+fn blocks(number: f64) -> Result<u64, ClientError> {
     if number.fract() == 0.0 && (0.0..=9e15).contains(&number) {
         return Ok(number as u64);
     }
-    Err(Fault::Argument {
+    Err(ClientError::Argument {
         what: "the duration",
         reason: format!("{number} is no count of blocks"),
     })
 }
 
-fn nodes_of(list: &js_sys::Array) -> Result<Nodes, Fault> {
-    let bad = |reason: String| Fault::Argument {
+fn nodes_of(list: &js_sys::Array) -> Result<Nodes, ClientError> {
+    let bad = |reason: String| ClientError::Argument {
         what: "the piece's nodes",
         reason,
     };
@@ -343,7 +332,7 @@ fn nodes_of(list: &js_sys::Array) -> Result<Nodes, Fault> {
     }
     let mut nodes = Nodes::new();
     for node in list.iter() {
-        let field = |name: &str| js_sys::Reflect::get(&node, &name.into()).map_err(|e| bad(Fault::text_of(&e)));
+        let field = |name: &str| js_sys::Reflect::get(&node, &name.into()).map_err(|e| bad(ClientError::text_of(&e)));
         let text = field("cid")?.as_string().ok_or_else(|| bad("one has no CID".into()))?;
         let cid = Cid::try_from(text.as_str()).map_err(|e| bad(e.to_string()))?;
         let bytes: js_sys::Uint8Array = field("bytes")?.dyn_into().map_err(|_| bad("one has no bytes".into()))?;

@@ -4,8 +4,8 @@
 //! and nothing else is done with it.
 
 use crate::clock;
-use crate::driver::Core;
-use crate::fault::Fault;
+use crate::engine::Engine;
+use crate::error::ClientError;
 use crate::record::{to_js, Record};
 use shared::deal::explain::client::{explain as explain_client, ClientFacts, MinerWord};
 use shared::deal::explain::MAX_JSON;
@@ -15,11 +15,11 @@ use std::rc::Rc;
 use wasm_bindgen::JsValue;
 
 /// Returns `Explanation` of the public types. Neither a miner nor a chain that is away is a fault: it is a cause.
-pub async fn explain(core: &Rc<Core>, record: &Record) -> Result<JsValue, Fault> {
-    let word = match word(core, record).await {
+pub async fn explain(engine: &Rc<Engine>, record: &Record) -> Result<JsValue, ClientError> {
+    let word = match word(engine, record).await {
         Ok(word) => word,
-        Err(Fault::MinerUnreachable { reason, .. }) => MinerWord::Unreachable { reason },
-        Err(Fault::ChainUnreachable { url, reason }) => MinerWord::ChainUnreachable {
+        Err(ClientError::MinerUnreachable { reason, .. }) => MinerWord::Unreachable { reason },
+        Err(ClientError::ChainUnreachable { url, reason }) => MinerWord::ChainUnreachable {
             reason: format!("{url}: {reason}"),
         },
         Err(fault) => return Err(fault),
@@ -33,15 +33,17 @@ pub async fn explain(core: &Rc<Core>, record: &Record) -> Result<JsValue, Fault>
 }
 
 /// Asks the deal's miner, when it may know anything of the deal.
-async fn word(core: &Rc<Core>, record: &Record) -> Result<MinerWord, Fault> {
+async fn word(engine: &Rc<Engine>, record: &Record) -> Result<MinerWord, ClientError> {
     let known = record.deal.cid().filter(|_| record.deal.is_miners_to_explain());
     let Some(cid) = known else {
         return Ok(MinerWord::NotAsked);
     };
-    let miner = core.rpc.recent_miner(&record.deal.draft.miner).await?;
-    let peer = core.reach(&miner.address, &miner.peer_id).await?;
+    let address = &record.deal.draft.miner;
+    let miner = engine.rpc.recent_miner(address).await?;
+    let miner = miner.ok_or_else(|| ClientError::MinerUnknown(address.clone()))?;
+    let peer = engine.reach(&miner.address, &miner.peer_id).await?;
     let silent = |reason: String| MinerWord::CannotExplain { reason };
-    let conversation = match core.network.converse(peer, protocol::EXPLAIN).await {
+    let conversation = match engine.network.converse(peer, protocol::EXPLAIN).await {
         Ok(conversation) => conversation,
         Err(error) => return Ok(silent(error.to_string())),
     };

@@ -1,17 +1,16 @@
 //! The newest block, told by the chain over a WebSocket as soon as there is one; asked for where that cannot be had.
 //!
-//! One task for each client, started by [`crate::driver`]. Whoever waits for the chain waits for a head here and looks then:
-//! [`crate::channel`] for receipts, [`crate::edge`] for a sector's announcement, the page for the height that it shows. The
-//! native counterpart is the miner's `chain_access`.
+//! One task for each client, started by [`crate::engine`]. Whoever waits for the chain waits for a head here and looks then:
+//! a deal ([`crate::browser_host`]), the faucet, the page for the height that it shows. The native counterpart is the
+//! miner's `chain_access`.
 
 use crate::clock;
-use crate::fault::Fault;
+use crate::error::ClientError;
 use crate::rpc::Rpc;
 use futures::channel::oneshot;
 use futures::future::poll_fn;
 use futures::task::AtomicWaker;
-use serde::Deserialize;
-use serde_json::{json, Value};
+use shared::chain::rpc::{Incoming, Published, Request, Subscribe};
 use shared::chain::view::HeadView;
 use shared::chain::Epoch;
 use std::cell::{Cell, RefCell};
@@ -39,7 +38,7 @@ pub struct Heads(Rc<Inner>);
 #[derive(Default)]
 struct Inner {
     /// What was heard last: a head, or why none can be had.
-    newest: RefCell<Option<Result<HeadView, Fault>>>,
+    newest: RefCell<Option<Result<HeadView, ClientError>>>,
     /// Counts what was heard.
     count: Cell<u64>,
     waiting: RefCell<Vec<oneshot::Sender<()>>>,
@@ -79,7 +78,7 @@ impl Heads {
     }
 
     /// The next head after the block with this id; errs as often as the chain turns out to be away.
-    pub async fn next(&self, block: &str) -> Result<HeadView, Fault> {
+    pub async fn next(&self, block: &str) -> Result<HeadView, ClientError> {
         loop {
             let count = self.count();
             match &*self.0.newest.borrow() {
@@ -87,15 +86,15 @@ impl Heads {
                 _ => {}
             }
             self.after(count).await;
-            if let Some(Err(fault)) = &*self.0.newest.borrow() {
-                return Err(fault.clone());
+            if let Some(Err(error)) = &*self.0.newest.borrow() {
+                return Err(error.clone());
             }
         }
     }
 }
 
 impl Inner {
-    fn tell(&self, heard: Result<HeadView, Fault>) {
+    fn tell(&self, heard: Result<HeadView, ClientError>) {
         *self.newest.borrow_mut() = Some(heard);
         self.count.set(self.count.get().wrapping_add(1));
         for told in self.waiting.take() {
@@ -124,18 +123,6 @@ async fn run(rpc: Rpc, heads: Weak<Inner>) {
     }
 }
 
-/// What comes over the WebSocket. Answers have no params.
-#[derive(Deserialize)]
-struct News {
-    params: Option<Told>,
-    error: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct Told {
-    result: HeadView,
-}
-
 /// What the browser's callbacks and the feed share. Who reads slowly misses heads, never the newest.
 #[derive(Default)]
 struct Shared {
@@ -151,12 +138,12 @@ impl Shared {
             .filter(|text| text.length() <= MAX_TEXT);
         let news = text.and_then(|text| serde_json::from_str(&String::from(text)).ok());
         match news {
-            Some(News {
+            Some(Incoming {
                 error: None,
-                params: Some(Told { result }),
+                params: Some(Published { result, .. }),
             }) => *self.newest.borrow_mut() = Some(result),
             // The answer to the subscription.
-            Some(News {
+            Some(Incoming {
                 error: None,
                 params: None,
             }) => {}
@@ -200,8 +187,8 @@ impl Feed {
             }
         });
         let is_open = clock::within(OPEN_LIMIT, opened).await == Some(true);
-        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": "chain.subscribe", "params": {} });
-        (is_open && feed.socket.send_with_str(&request.to_string()).is_ok()).then_some(feed)
+        let request = serde_json::to_string(&Request::new(1, &Subscribe {})).ok()?;
+        (is_open && feed.socket.send_with_str(&request).is_ok()).then_some(feed)
     }
 
     /// The next head; `None` when nothing more will come.

@@ -1,11 +1,11 @@
 //! The libp2p node of the browser: dials miners, asks them, and is asked for pieces.
 //!
 //! Runs in the network worker. A browser cannot be dialled, so a miner reaches this node only over connections made
-//! here; [`crate::driver`] makes them anew whenever it needs a miner. Each worker has an identity of its own, so that two
+//! here; [`crate::engine`] makes them anew whenever it needs a miner. Each worker has an identity of its own, so that two
 //! tabs never look like one node to a miner.
 
 use crate::clock;
-use crate::serve::Sources;
+use crate::piece_server::PieceServer;
 use crate::streams::Conversation;
 use crate::transport::{url_of, Transport, DIAL_LIMIT};
 use futures::channel::{mpsc, oneshot};
@@ -75,7 +75,7 @@ pub struct Network {
 
 impl Network {
     /// Starts a node that serves `sources`; `on_change` is called when a connection comes or goes.
-    pub fn start(sources: Sources, on_change: impl Fn() + 'static) -> Result<Self, NetworkError> {
+    pub fn start(sources: PieceServer, on_change: impl Fn() + 'static) -> Result<Self, NetworkError> {
         let mut swarm = swarm().map_err(|e| NetworkError::Stream(e.to_string()))?;
         let mut streams = swarm.behaviour_mut().streams.new_control();
         let incoming = streams

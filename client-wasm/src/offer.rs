@@ -2,8 +2,8 @@
 //!
 //! The miner's own rules are run here, on the proposal as it would be sent, so that a refusal costs nothing.
 
-use crate::driver::Core;
-use crate::fault::{Fault, Problem};
+use crate::engine::Engine;
+use crate::error::ClientError;
 use crate::rpc::Rpc;
 use cid::Cid;
 use futures::future::{select, Either};
@@ -11,9 +11,11 @@ use futures::pin_mut;
 use serde::{Deserialize, Serialize};
 use shared::chain::view::{MinerView, PreCommitView, SectorView};
 use shared::chain::{Address, AttoFil, Epoch, SecretKey};
+use shared::client::offer::PieceNames;
+use shared::client::{MinerOffer, Problem};
 use shared::deal::Draft;
 use shared::payment::schedule::voucher_count;
-use shared::piece::{Commitment, SectorSize};
+use shared::piece::Commitment;
 
 /// What the page knows of a file, as `prepare` found it.
 #[derive(Debug, Clone, Deserialize)]
@@ -136,40 +138,27 @@ pub async fn draft(
     piece: &PieceFacts,
     miner: &Address,
     duration: u64,
-) -> Result<Drafted, Fault> {
-    let data_cid = Cid::try_from(piece.data_cid.as_str()).map_err(|e| Fault::Argument {
+) -> Result<Drafted, ClientError> {
+    let data_cid = Cid::try_from(piece.data_cid.as_str()).map_err(|e| ClientError::Argument {
         what: "the piece's data CID",
         reason: e.to_string(),
     })?;
     let (view, head) = futures::try_join!(rpc.miner(miner), rpc.head())?;
-    let ask = view
-        .standing_ask(head.height)
-        .ok_or_else(|| Fault::NoAsk(miner.clone()))?;
-    let sector_size = SectorSize::from_bytes(view.sector_size).map_err(|e| Fault::MinerMisbehaved {
-        miner: miner.clone(),
-        reason: e.to_string(),
-    })?;
-    let draft = Draft {
+    let peer_id = view.peer_id.clone();
+    let offer = MinerOffer::of(view, None, head.height)?;
+    let names = PieceNames {
         data_cid,
         comm_p: piece.comm_p,
         size: piece.size,
-        payer: payer.clone(),
-        miner: miner.clone(),
-        owner: view.owner.clone(),
-        worker: view.worker.clone(),
-        sector_size,
-        price: ask.price,
-        duration,
-        start: head.height,
     };
     Ok(Drafted {
-        draft,
-        peer_id: view.peer_id,
+        draft: offer.draft(names, payer.clone(), duration, head.height),
+        peer_id,
     })
 }
 
 /// Everything that can be refused before money is locked: [`Draft::rehearse`] on what the account holds now.
-pub async fn check(rpc: &Rpc, key: &SecretKey, draft: &Draft) -> Result<(), Fault> {
+pub async fn check(rpc: &Rpc, key: &SecretKey, draft: &Draft) -> Result<(), ClientError> {
     let balance = rpc
         .actor(&draft.payer)
         .await?
@@ -179,7 +168,7 @@ pub async fn check(rpc: &Rpc, key: &SecretKey, draft: &Draft) -> Result<(), Faul
 
 /// Checks a draft, and makes a connection to its miner meanwhile (spec §3.3 steps 2 and 13). Of two faults the draft's
 /// own is told: a miner that is away may be back before the draft is mended.
-pub async fn check_and_reach(core: &Core, drafted: &Drafted) -> Result<(), Fault> {
+pub async fn check_and_reach(core: &Engine, drafted: &Drafted) -> Result<(), ClientError> {
     let draft = &drafted.draft;
     let checking = check(&core.rpc, &core.key, draft);
     let reaching = core.reach(&draft.miner, &drafted.peer_id);
@@ -204,10 +193,10 @@ pub async fn quote(
     piece: &PieceFacts,
     miner: &Address,
     duration: u64,
-) -> Result<Quote, Fault> {
+) -> Result<Quote, ClientError> {
     let drafted = match draft(rpc, &key.address(), piece, miner, duration).await {
         Ok(drafted) => drafted,
-        Err(fault @ Fault::NoAsk(_)) => {
+        Err(fault @ ClientError::NoAsk(_)) => {
             return Ok(Quote {
                 total: AttoFil::ZERO,
                 vouchers: 0,
@@ -218,9 +207,11 @@ pub async fn quote(
     };
     let problem = match check(rpc, key, &drafted.draft).await {
         Ok(()) => None,
-        Err(fault @ (Fault::ChainUnreachable { .. } | Fault::ChainRefused { .. } | Fault::ChainAnswer { .. })) => {
-            return Err(fault)
-        }
+        Err(
+            fault @ (ClientError::ChainUnreachable { .. }
+            | ClientError::ChainRefused { .. }
+            | ClientError::ChainAnswer { .. }),
+        ) => return Err(fault),
         Err(fault) => Some(fault.problem()),
     };
     let vouchers = if drafted.draft.price.is_zero() {

@@ -1,6 +1,6 @@
 //! What a deal pays, and when: its vouchers and its channel as the chain has it; vouchers as text (spec §1.7, §3.7).
 
-use crate::fault::Fault;
+use crate::error::ClientError;
 use crate::record::{to_js, Record};
 use crate::rpc::Rpc;
 use serde::Serialize;
@@ -102,7 +102,7 @@ impl ChannelInfo {
 }
 
 /// The payments of a deal's present attempt.
-pub async fn payments(rpc: &Rpc, record: &Record) -> Result<JsValue, Fault> {
+pub async fn payments(rpc: &Rpc, record: &Record) -> Result<JsValue, ClientError> {
     let draft = &record.deal.draft;
     let (total, vouchers) = (draft.total().unwrap_or_default(), vouchers_of(record));
     let id = record.deal.channel().map(ChannelId);
@@ -131,8 +131,8 @@ pub fn export(record: &Record) -> String {
 }
 
 /// Reads vouchers from text, and asks the chain how they stand.
-pub async fn import(rpc: &Rpc, text: &str) -> Result<JsValue, Fault> {
-    let unusable = |reason: String| Fault::Argument {
+pub async fn import(rpc: &Rpc, text: &str) -> Result<JsValue, ClientError> {
+    let unusable = |reason: String| ClientError::Argument {
         what: "the vouchers' text",
         reason,
     };

@@ -1,93 +1,118 @@
-//! Getting a file back: its data root is computed while it arrives, and nothing is believed before it is right
-//! (step 15 of a deal, spec §6.6).
+//! Getting a file back (step 15 of a deal, spec §6.6): moves the bytes; [`shared::client::retrieval`] says how many, how long,
+//! and whether they are the file.
 
-use crate::driver::Core;
-use crate::fault::Fault;
+use crate::clock;
+use crate::engine::Engine;
+use crate::error::ClientError;
 use crate::record::Record;
-use shared::deal::ClientStage;
-use shared::piece::DagBuilder;
-use shared::retrieval::{RetrievalStatus, RetrievePieceChunk, RetrievePieceRequest, RetrievePieceResponse, MAX_CHUNK};
-use shared::wire::protocol;
+use crate::streams::{Conversation, Received};
+use shared::client::retrieval::{Retrieval, RetrievalInput, Taken};
+use shared::retrieval::{RetrievePieceChunk, RetrievePieceRequest, RetrievePieceResponse};
+use shared::wire::{protocol, Cbor};
 use wasm_bindgen::JsValue;
 
 /// Bytes handed to JavaScript at a time, at least: fewer, larger parts make a Blob cheaper.
 const PART: usize = 1 << 20;
+/// Milliseconds after which the page is asked whether it still wants the file, whatever comes or does not come.
+const ASK_PAGE: u64 = 500;
 
 /// Fetches the file of a complete deal, handing `sink` its parts in order. The parts are worth nothing until this
-/// returns: only then is it sure that they are the file. `sink` returns false to stop.
-pub async fn retrieve(core: &Core, record: &Record, sink: &js_sys::Function) -> Result<(), Fault> {
-    let ClientStage::Complete { .. } = record.deal.stage else {
-        return Err(Fault::NotStoredYet("retrieve"));
-    };
+/// returns: only then is it sure that they are the file. `sink` returns false to stop, also when it is asked with nothing.
+pub async fn retrieve(engine: &Engine, record: &Record, sink: &js_sys::Function) -> Result<(), ClientError> {
+    if !record.is_complete() {
+        return Err(ClientError::NotStoredYet("retrieve"));
+    }
     let draft = &record.deal.draft;
-    let peer = core.reach(&draft.miner, &record.peer_id).await?;
-    let broken = |reason: String| Fault::MinerUnreachable {
+    let broken = |reason: String| ClientError::MinerUnreachable {
         miner: draft.miner.clone(),
         reason,
     };
-    let mut conversation = core
-        .network
-        .converse(peer, protocol::RETRIEVAL)
-        .await
-        .map_err(|e| broken(e.to_string()))?;
+    // It may have another host since the deal was made.
+    let miner = engine.rpc.recent_miner(&draft.miner).await?;
+    let peer = engine
+        .reach(
+            &draft.miner,
+            miner.as_ref().map_or(&record.peer, |miner| &miner.peer_id),
+        )
+        .await?;
+    let conversation = engine.network.converse(peer, protocol::RETRIEVAL).await;
+    let mut conversation = conversation.map_err(|e| broken(e.to_string()))?;
     let request = RetrievePieceRequest {
         piece_ref: draft.data_cid,
     };
     conversation.send(&request).await.map_err(|e| broken(e.to_string()))?;
-    let response: Option<RetrievePieceResponse> = conversation.receive().await.map_err(|e| broken(e.to_string()))?;
-    let response = response.ok_or_else(|| broken("it hung up without an answer".into()))?;
-    if response.status != RetrievalStatus::Success {
-        return Err(Fault::RetrievalFailed(response.error_message));
-    }
-    let mut dag = DagBuilder::new();
-    let (mut size, mut part) = (0u64, Vec::with_capacity(PART));
-    while let Some(chunk) = conversation
-        .receive::<RetrievePieceChunk>()
-        .await
-        .map_err(|e| broken(e.to_string()))?
-    {
-        let bytes = chunk.data.0;
-        size += bytes.len() as u64;
-        if bytes.len() > MAX_CHUNK || size > draft.size {
-            return Err(Fault::RetrievalCorrupt(format!(
-                "it is longer than the file's {} bytes",
-                draft.size
-            )));
+    let mut receiving = Receiving {
+        conversation,
+        retrieval: Retrieval::new(draft.data_cid, Some(draft.size), draft.size, clock::now() as u64),
+        record,
+        sink,
+        part: Vec::with_capacity(PART),
+        asked: clock::now(),
+    };
+    let answer: Option<RetrievePieceResponse> = receiving.next().await?;
+    receiving.handle(answer.as_ref().map_or(RetrievalInput::End, RetrievalInput::Answer))?;
+    loop {
+        let chunk: Option<RetrievePieceChunk> = receiving.next().await?;
+        let input = chunk.as_ref().map(|chunk| RetrievalInput::Chunk(&chunk.data));
+        if let Taken::Whole { .. } = receiving.handle(input.unwrap_or(RetrievalInput::End))? {
+            return receiving.hand_out();
         }
-        dag.push(&bytes).map_err(|e| Fault::RetrievalCorrupt(e.to_string()))?;
-        part.extend_from_slice(&bytes);
-        if part.len() >= PART {
-            hand_out(sink, &mut part)?;
+        receiving
+            .part
+            .extend_from_slice(chunk.as_ref().map_or(&[], |chunk| &chunk.data.0));
+        if receiving.part.len() >= PART {
+            receiving.hand_out()?;
         }
     }
-    hand_out(sink, &mut part)?;
-    if size != draft.size {
-        return Err(Fault::RetrievalCorrupt(format!(
-            "it has {size} bytes, the file has {}",
-            draft.size
-        )));
-    }
-    let found = dag.finish().map_err(|e| Fault::RetrievalCorrupt(e.to_string()))?.root;
-    if found != draft.data_cid {
-        return Err(Fault::RetrievalCorrupt(format!(
-            "its data root is {found}, the file's is {}",
-            draft.data_cid
-        )));
-    }
-    Ok(())
 }
 
-fn hand_out(sink: &js_sys::Function, part: &mut Vec<u8>) -> Result<(), Fault> {
-    if part.is_empty() {
-        return Ok(());
+/// A file on its way here.
+struct Receiving<'a> {
+    conversation: Conversation,
+    retrieval: Retrieval,
+    record: &'a Record,
+    sink: &'a js_sys::Function,
+    part: Vec<u8>,
+    /// When the page was asked last whether it still wants the file.
+    asked: f64,
+}
+
+impl Receiving<'_> {
+    /// The next message, within the time that the retrieval leaves for it.
+    async fn next<T: Cbor>(&mut self) -> Result<Option<T>, ClientError> {
+        loop {
+            if clock::now() - self.asked >= ASK_PAGE as f64 {
+                self.hand_out()?;
+            }
+            let left = self.retrieval.deadline().saturating_sub(clock::now() as u64);
+            let received = self.conversation.receive_for(left.min(ASK_PAGE) as i32).await;
+            match received.map_err(|e| ClientError::MinerUnreachable {
+                miner: self.record.deal.draft.miner.clone(),
+                reason: e.to_string(),
+            })? {
+                Received::Message(message) => return Ok(Some(message)),
+                Received::End => return Ok(None),
+                Received::Nothing => drop(self.handle(RetrievalInput::Silence)?),
+            }
+        }
     }
-    let bytes = js_sys::Uint8Array::from(part.as_slice());
-    part.clear();
-    let wanted = sink
-        .call1(&JsValue::NULL, &bytes)
-        .map_err(|e| Fault::Internal(Fault::text_of(&e)))?;
-    if wanted.as_bool() == Some(false) {
-        return Err(Fault::Aborted);
+
+    fn handle(&mut self, input: RetrievalInput) -> Result<Taken, ClientError> {
+        let taken = self.retrieval.handle(input, clock::now() as u64);
+        taken.map_err(|error| ClientError::retrieval(error, &self.record.deal.draft.miner))
     }
-    Ok(())
+
+    fn hand_out(&mut self) -> Result<(), ClientError> {
+        let bytes = js_sys::Uint8Array::from(self.part.as_slice());
+        self.part.clear();
+        self.asked = clock::now();
+        let wanted = self.sink.call1(&JsValue::NULL, &bytes);
+        match wanted
+            .map_err(|e| ClientError::Internal(ClientError::text_of(&e)))?
+            .as_bool()
+        {
+            Some(false) => Err(ClientError::Aborted),
+            _ => Ok(()),
+        }
+    }
 }

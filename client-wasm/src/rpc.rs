@@ -1,12 +1,12 @@
 //! The chain, asked over JSON-RPC 2.0 with `fetch`; never through the miner (design §5).
 
 use crate::clock;
-use crate::fault::Fault;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use serde_json::{json, Value};
+use crate::error::ClientError;
+use cid::Cid;
+use serde_json::Value;
+use shared::chain::rpc::{self, MessageView, Method, Pushed, QueryView, Request, Response};
 use shared::chain::view::{ActorView, ChannelView, HeadView, MinerView, NetworkView, ReceiptView};
-use shared::chain::{Address, ChannelId, SignedMessage};
+use shared::chain::{Address, Call, ChannelId, SignedMessage};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -33,43 +33,6 @@ pub struct Rpc {
     miners: Rc<RefCell<BTreeMap<Address, (f64, MinerView)>>>,
 }
 
-/// A message that the chain knows.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct MessageView {
-    pub to: Address,
-    pub method: String,
-    /// Hexadecimal.
-    pub params: Vec<String>,
-    /// `None` while it waits for a block.
-    #[serde(default)]
-    pub receipt: Option<ReceiptView>,
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    result: Option<Value>,
-    error: Option<Refusal>,
-}
-
-#[derive(Deserialize)]
-struct Refusal {
-    message: String,
-    #[serde(default)]
-    data: Option<RefusalData>,
-}
-
-#[derive(Deserialize)]
-struct RefusalData {
-    #[serde(default)]
-    hint: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Pushed {
-    message: String,
-}
-
 impl Rpc {
     pub fn new(url: &str) -> Self {
         Self {
@@ -83,31 +46,33 @@ impl Rpc {
         &self.url
     }
 
-    pub async fn network(&self) -> Result<NetworkView, Fault> {
-        self.call("chain.network", json!({})).await
+    pub async fn network(&self) -> Result<NetworkView, ClientError> {
+        self.call(&rpc::Network {}).await
     }
 
-    pub async fn head(&self) -> Result<HeadView, Fault> {
-        self.call("chain.head", json!({})).await
+    pub async fn head(&self) -> Result<HeadView, ClientError> {
+        self.call(&rpc::Head {}).await
     }
 
     /// `None` for an address that the chain does not know yet.
-    pub async fn actor(&self, address: &Address) -> Result<Option<ActorView>, Fault> {
-        self.call("chain.actor", json!({ "address": address })).await
+    pub async fn actor(&self, address: &Address) -> Result<Option<ActorView>, ClientError> {
+        let address = address.clone();
+        self.call(&rpc::Actor { address }).await
     }
 
-    pub async fn miners(&self) -> Result<Vec<MinerView>, Fault> {
-        self.call("chain.miners", json!({})).await
+    pub async fn miners(&self) -> Result<Vec<MinerView>, ClientError> {
+        self.call(&rpc::Miners {}).await
     }
 
-    pub async fn miner(&self, address: &Address) -> Result<MinerView, Fault> {
+    pub async fn miner(&self, address: &Address) -> Result<MinerView, ClientError> {
         let found = self.find_miner(address).await?;
-        found.ok_or_else(|| Fault::MinerUnknown(address.clone()))
+        found.ok_or_else(|| ClientError::MinerUnknown(address.clone()))
     }
 
     /// `None` when there is no such miner.
-    pub async fn find_miner(&self, address: &Address) -> Result<Option<MinerView>, Fault> {
-        let found: Option<MinerView> = self.call("chain.miner", json!({ "address": address })).await?;
+    pub async fn find_miner(&self, address: &Address) -> Result<Option<MinerView>, ClientError> {
+        let asked = address.clone();
+        let found = self.call(&rpc::Miner { address: asked }).await?;
         if let Some(miner) = &found {
             let mut miners = self.miners.borrow_mut();
             if miners.len() >= MAX_MINERS {
@@ -118,73 +83,89 @@ impl Rpc {
         Ok(found)
     }
 
-    /// Like [`Rpc::miner`], or what it said in the last two seconds: many deals watch the same miner.
-    pub async fn recent_miner(&self, address: &Address) -> Result<MinerView, Fault> {
+    /// Like [`Rpc::find_miner`], or what it said in the last two seconds: many deals watch the same miner.
+    pub async fn recent_miner(&self, address: &Address) -> Result<Option<MinerView>, ClientError> {
         let known = self.miners.borrow().get(address).cloned();
         match known {
-            Some((at, miner)) if clock::now() - at < MINER_AGE => Ok(miner),
-            _ => self.miner(address).await,
+            Some((at, miner)) if clock::now() - at < MINER_AGE => Ok(Some(miner)),
+            _ => self.find_miner(address).await,
         }
     }
 
-    /// `None` when the payer has no such channel (any more).
-    pub async fn channel(&self, payer: &Address, id: ChannelId) -> Result<Option<ChannelView>, Fault> {
-        self.call("chain.channel", json!({ "payer": payer, "id": id })).await
+    /// Asks an actor without a message.
+    pub async fn query(&self, call: &Call) -> Result<QueryView, ClientError> {
+        let query = rpc::Query {
+            to: call.to.clone(),
+            from: None,
+            method: call.method.clone(),
+            params: call.params.clone(),
+            height: None,
+        };
+        self.call(&query).await
     }
 
-    /// Sends a message; sending it twice is harmless. Returns its id.
-    pub async fn push(&self, message: &SignedMessage) -> Result<String, Fault> {
-        let bytes = hex::encode(shared::wire::encode(message));
-        let pushed: Pushed = self.call("chain.push", json!({ "message": bytes })).await?;
-        Ok(pushed.message)
+    /// `None` when the payer has no such channel (any more).
+    pub async fn channel(&self, payer: &Address, id: ChannelId) -> Result<Option<ChannelView>, ClientError> {
+        let payer = payer.clone();
+        self.call(&rpc::Channel { payer, id }).await
+    }
+
+    /// Sends a message; sending it twice is harmless.
+    pub async fn push(&self, message: &SignedMessage) -> Result<Pushed, ClientError> {
+        let message = message.clone();
+        self.call(&rpc::Push { message }).await
     }
 
     /// `None` until the message is in a block.
-    pub async fn receipt(&self, message: &str) -> Result<Option<ReceiptView>, Fault> {
-        self.call("chain.receipt", json!({ "message": message })).await
+    pub async fn receipt(&self, message: &Cid) -> Result<Option<ReceiptView>, ClientError> {
+        self.call(&rpc::Receipt { message: *message }).await
     }
 
     /// `None` for a message that the chain does not know.
-    pub async fn message(&self, message: &str) -> Result<Option<MessageView>, Fault> {
-        self.call("chain.message", json!({ "message": message })).await
+    pub async fn message(&self, message: &Cid) -> Result<Option<MessageView>, ClientError> {
+        self.call(&rpc::Message { message: *message }).await
     }
 
     /// Addresses that a peer has announced, as text.
-    pub async fn find_peer(&self, peer: &str) -> Result<Vec<String>, Fault> {
-        self.call("peers.find", json!({ "peerId": peer })).await
+    pub async fn find_peer(&self, peer: &str) -> Result<Vec<String>, ClientError> {
+        let peer_id = peer.to_owned();
+        self.call(&rpc::FindPeer { peer_id }).await
     }
 
     /// Asks for FIL on a development chain.
-    pub async fn faucet(&self, address: &Address) -> Result<(), Fault> {
-        let answer: Result<Value, Fault> = self.call("devnet.faucet", json!({ "address": address })).await;
-        match answer {
+    pub async fn faucet(&self, address: &Address) -> Result<(), ClientError> {
+        let address = address.clone();
+        match self.call(&rpc::Faucet { address }).await {
             Ok(_) => Ok(()),
-            Err(Fault::ChainRefused { message, hint, .. }) => Err(Fault::Faucet { message, hint }),
+            Err(ClientError::ChainRefused { message, hint, .. }) => Err(ClientError::Faucet { message, hint }),
             Err(fault) => Err(fault),
         }
     }
 
-    async fn call<T: DeserializeOwned>(&self, method: &'static str, params: impl Serialize) -> Result<T, Fault> {
-        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": json!(params) });
-        let unreachable = |reason: String| Fault::ChainUnreachable {
+    async fn call<M: Method>(&self, call: &M) -> Result<M::Result, ClientError> {
+        let method = M::NAME;
+        let unreachable = |reason: String| ClientError::ChainUnreachable {
             url: self.url.to_string(),
             reason,
         };
-        let posted = clock::within(LIMIT, self.post(&request.to_string())).await;
-        let text = posted
-            .ok_or_else(|| unreachable("it is silent".into()))?
-            .map_err(|e| unreachable(Fault::text_of(&e)))?;
-        let unreadable = |e: serde_json::Error| Fault::ChainAnswer {
+        let unreadable = |e: serde_json::Error| ClientError::ChainAnswer {
             method,
             reason: e.to_string(),
         };
-        let answer: Answer = serde_json::from_str(&text).map_err(unreadable)?;
+        let request = serde_json::to_string(&Request::new(1, call)).map_err(unreadable)?;
+        let posted = clock::within(LIMIT, self.post(&request)).await;
+        let text = posted
+            .ok_or_else(|| unreachable("it is silent".into()))?
+            .map_err(|e| unreachable(ClientError::text_of(&e)))?;
+        let answer: Response<Value> = serde_json::from_str(&text).map_err(unreadable)?;
         if let Some(refusal) = answer.error {
-            let hint = refusal.data.and_then(|data| data.hint).unwrap_or_default();
-            return Err(Fault::ChainRefused {
+            let data = refusal.data.unwrap_or_default();
+            return Err(ClientError::ChainRefused {
                 method,
+                code: refusal.code,
+                height: data.height,
                 message: refusal.message,
-                hint,
+                hint: data.hint.unwrap_or_default().into_owned(),
             });
         }
         serde_json::from_value(answer.result.unwrap_or(Value::Null)).map_err(unreadable)

@@ -26,6 +26,15 @@ pub enum StreamError {
     Message(#[from] DecodeError),
 }
 
+/// What came of a conversation.
+pub enum Received<T> {
+    Message(T),
+    /// The other side has said all.
+    End,
+    /// Nothing whole, yet.
+    Nothing,
+}
+
 /// A stream with what was read from it and not yet used: at most one message and [`READ_BYTES`].
 pub struct Conversation {
     stream: Stream,
@@ -54,15 +63,28 @@ impl Conversation {
 
     /// The next message; `None` when the other side has said all.
     pub async fn receive<T: Cbor>(&mut self) -> Result<Option<T>, StreamError> {
+        match self.receive_for(IDLE_LIMIT).await? {
+            Received::Message(message) => Ok(Some(message)),
+            Received::End => Ok(None),
+            Received::Nothing => Err(StreamError::Silence),
+        }
+    }
+
+    /// What comes within so many milliseconds; what came of a message stays for the next time.
+    pub async fn receive_for<T: Cbor>(&mut self, milliseconds: i32) -> Result<Received<T>, StreamError> {
+        let end = clock::now() + f64::from(milliseconds);
         loop {
             if let Some(body) = next_frame(&self.unread, MAX_MESSAGE)? {
                 let message = decode(&self.unread[body.clone()])?;
                 self.unread.drain(..body.end);
-                return Ok(Some(message));
+                return Ok(Received::Message(message));
             }
-            let reading = clock::within(IDLE_LIMIT, self.stream.read(&mut self.buffer));
-            match reading.await.ok_or(StreamError::Silence)?? {
-                0 if self.unread.is_empty() => return Ok(None),
+            let left = (end - clock::now()).max(0.0) as i32;
+            let Some(read) = clock::within(left, self.stream.read(&mut self.buffer)).await else {
+                return Ok(Received::Nothing);
+            };
+            match read? {
+                0 if self.unread.is_empty() => return Ok(Received::End),
                 0 => return Err(StreamError::Ended),
                 count => self.unread.extend_from_slice(&self.buffer[..count]),
             }

@@ -94,7 +94,7 @@ impl libp2p::core::Transport for Transport {
 
 async fn open(url: String) -> Result<Connection, DialError> {
     let socket = WebSocket::new(&url).map_err(|error| {
-        let reason = crate::fault::Fault::text_of(&error);
+        let reason = crate::error::ClientError::text_of(&error);
         DialError::Forbidden {
             url: url.clone(),
             reason,

@@ -1,20 +1,22 @@
-//! The native side of Sealdrop: the storage miner's daemon, the development chain and the command line.
+//! The program `sealdrop`: daemon, command line and the terminal's storage client, put together from the crates beside it.
 //!
-//! The rules of a deal are in the crate `shared`; here are the edges. In the order of a deal's life:
+//! # A deal's life, on this side
 //!
-//! - [`data_dir`]: where a node's data lies; [`wallet`]: its keys; [`open_database`]: what is true is on the disk
-//! - [`devnet`]: the chain; [`chain_access`]: the way to it
-//! - [`network`]: proposals, queries, transfer and retrieval over libp2p (steps 5 to 8, and 15)
-//! - [`intake`]: whether more is taken in; [`staging`]: pieces as files (step 9); [`store`]: deals and sectors as records
-//! - [`packing`], [`sealing`] and [`prover`]: from staged pieces to a committed sector (steps 10 to 12)
-//! - [`proving`]: proofs-of-spacetime (step 13); [`scrubbing`]: damage found and mended before; [`redeeming`]: vouchers (step 14);
-//!   [`deal_expiry`]: what comes after; [`slashing`]: other miners that are late
-//! - [`client`]: the storage client of the terminal, from a file to a proof and back
-//! - [`settings`]: what the operator may change; [`ask_publisher`]: the price on the chain; [`operator`]: requests to a miner
-//! - [`explaining`]: why a deal or a sector is not done; [`failpoint`]: where tests kill the daemon
-//! - [`worker`]: whose key signs; [`storage_check`]: whether the disk takes what is to be remembered; [`assembly`]: what each service
-//!   is given; [`supervisor`] and [`on_head`]: how services run
-//! - [`web`]: the page and its status; [`daemon`]: all of it in one process; [`commands`]: the command line
+//! What is decided in it is decided in the crate `shared`, whose documentation lists all fifteen steps. Here is who acts:
+//!
+//! | | what happens | where |
+//! |-|-|-|
+//! | 1–6 | a file is hashed, an offer agreed on, a channel opened, the proposal sent | [`client`], for `sealdrop client` |
+//! | 5–6 | the proposal is reviewed and answered | the miner's `network` |
+//! | 7–8 | the piece is pulled and checked | the miner's `network` and `staging` |
+//! | 9–12 | pieces are packed into sectors, sealed and committed; proofs in processes of their own | the miner's `packing`, `sealing`, `prover` |
+//! | 11 | messages become blocks, and proofs are verified | the chain, `devnet`; the way to it is `chain_access` |
+//! | 13 | sectors are read, proven in every window, and repaired | the miner's `proving`, `scrubbing` |
+//! | 14 | vouchers are redeemed, deals end, sectors are released | the miner's `redeeming` and what comes after it |
+//! | 15 | the piece is given back, and checked by the client | the miner's `network`; [`client`] |
+//!
+//! A state is on the disk before anybody is told of it or anything is done because of it (design §7). [`daemon`] starts the
+//! parts in order and ends them; [`commands`] reads the command line and speaks to a running daemon.
 #![forbid(unsafe_code)]
 
 pub mod ask_publisher;
@@ -27,13 +29,11 @@ pub mod console;
 pub mod daemon;
 pub mod data_dir;
 pub mod deal_expiry;
-pub mod devnet;
 pub mod explaining;
 pub mod failpoint;
 pub mod intake;
 pub mod network;
 pub mod on_head;
-pub mod open_database;
 pub mod operator;
 pub mod packing;
 pub mod prover;
@@ -50,6 +50,7 @@ pub mod store;
 pub mod supervisor;
 #[cfg(test)]
 mod testing;
-pub mod wallet;
 pub mod web;
 pub mod worker;
+
+pub use sealdrop_wallet as wallet;

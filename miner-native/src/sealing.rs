@@ -6,12 +6,12 @@
 use crate::chain_access::{ChainAccess, ChainError};
 use crate::clock::now_ms;
 use crate::failpoint;
-use crate::open_database::blocking;
 use crate::packing::{self, Packing};
 use crate::prover::{Prover, ProverError};
 use crate::staging::Staging;
 use crate::store::{MinerStore, StoreError};
 use crate::supervisor::{Backoff, Lifeline, ServiceError};
+use sealdrop_database::blocking;
 use shared::chain::randomness::{draw, Purpose};
 use shared::chain::{calls, Address, Epoch, Policy};
 use shared::ports::verifier::{prover_id, ProofVerifier, SealClaim, VerifierFault};

@@ -59,7 +59,7 @@ impl StorageCheck {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::open_database::{Changes, DatabaseError, Memory, Records, Store};
+    use sealdrop_database::{Changes, DatabaseError, Memory, Records, Store};
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::Arc;
 

@@ -1,9 +1,13 @@
-//! Properties of schedules and their review, on pseudo-random deals: what the client builds is accepted, what is worse in
-//! one thing is refused for that thing, and nothing makes the review panic.
+//! Properties of schedules and their review, on random deals: what the client builds is accepted, what is worse in one thing
+//! is refused for that thing, and nothing makes the review panic.
 
-mod random;
+mod cases;
 
-use random::Random;
+use proptest::array::uniform9;
+use proptest::collection::vec;
+use proptest::option::weighted;
+use proptest::prelude::{any, prop_oneof, Strategy};
+use proptest::sample::{select, Index};
 use shared::chain::address::MaybeAddress;
 use shared::chain::keys::cid_of_bytes;
 use shared::chain::{Address, AttoFil, BytesAmount, ChannelId, Epoch, SecretKey};
@@ -12,41 +16,48 @@ use shared::deal::{ClientDeal, ClientInput, Draft, Proposal, RejectionCode, Sign
 use shared::payment::{ChannelFacts, PaymentVoucher, Predicate};
 use shared::piece::{Commitment, SectorSize};
 use shared::wire::{decode, encode};
+use std::cell::Cell;
 
 /// Cases of each property.
-const CASES: u64 = 512;
+const CASES: u32 = 512;
+/// Cases of each way to worsen a deal.
+const CASES_OF_A_WORSENING: u32 = 16;
 
 fn key(byte: u8) -> SecretKey {
     SecretKey::from_bytes(&[byte; 32]).expect("a valid key")
 }
 
-/// A deal within everything that a client may ask for: from one byte to a full sector, from one block to hundreds of
-/// vouchers, from one attoFIL to more than there will ever be.
-fn any_draft(random: &mut Random) -> Draft {
-    let owner = key(2).address();
-    let sector_size = [SectorSize::S2KiB, SectorSize::S8MiB][random.below(2) as usize];
-    let longest = match random.below(400) {
-        0 => 900_000,
-        1..=9 => 60_000,
-        _ => 5000,
-    };
-    let price_bits = random.below(60);
-    Draft {
-        data_cid: cid_of_bytes(b"piece"),
-        comm_p: Commitment([7; 32]),
-        size: 1 + random.below(sector_size.usable()),
-        payer: key(1).address(),
-        miner: Address::actor(&owner, 0),
-        owner,
-        worker: key(3).address(),
-        sector_size,
-        price: AttoFil(1 + u128::from(random.next() >> (63 - price_bits))),
-        duration: 1 + random.below(longest),
-        start: Epoch(random.below(1 << 40)),
-    }
+/// Durations from one block to hundreds of vouchers; long ones are rare, because every voucher is signed.
+fn durations() -> impl Strategy<Value = u64> {
+    prop_oneof![390 => 1..=5000u64, 9 => 1..=60_000u64, 1 => 1..=900_000u64]
+}
+
+/// Deals within everything that a client may ask for: from one byte to a full sector, from one attoFIL to more than there
+/// will ever be.
+fn drafts(durations: impl Strategy<Value = u64>) -> impl Strategy<Value = Draft> {
+    let sizes = select(vec![SectorSize::S2KiB, SectorSize::S8MiB])
+        .prop_flat_map(|sector| (1..=sector.usable()).prop_map(move |size| (sector, size)));
+    let prices = (0..60u32).prop_flat_map(|bits| 1..=1u128 << (bits + 1));
+    (sizes, prices, durations, 0..1u64 << 40).prop_map(|((sector_size, size), price, duration, start)| {
+        let owner = key(2).address();
+        Draft {
+            data_cid: cid_of_bytes(b"piece"),
+            comm_p: Commitment([7; 32]),
+            size,
+            payer: key(1).address(),
+            miner: Address::actor(&owner, 0),
+            owner,
+            worker: key(3).address(),
+            sector_size,
+            price: AttoFil(price),
+            duration,
+            start: Epoch(start),
+        }
+    })
 }
 
 /// A deal's proposal, and the miner that reviews it at the same height.
+#[derive(Debug, Clone)]
 struct Case {
     draft: Draft,
     proposal: Proposal,
@@ -54,10 +65,9 @@ struct Case {
 }
 
 impl Case {
-    fn any(random: &mut Random) -> Self {
-        let draft = any_draft(random);
+    fn new(draft: Draft, channel: u64) -> Self {
         let mut deal = ClientDeal::new(draft.clone());
-        let (channel, message) = (ChannelId(random.below(1 << 32)), cid_of_bytes(b"message"));
+        let (channel, message) = (ChannelId(channel), cid_of_bytes(b"message"));
         deal.handle(ClientInput::ChannelOpened { channel, message })
             .expect("a paid deal");
         let proposal = deal.sign(&key(1)).expect("a schedule").proposal;
@@ -111,25 +121,53 @@ impl Case {
     }
 }
 
+fn cases_of(durations: impl Strategy<Value = u64>) -> impl Strategy<Value = Case> {
+    (drafts(durations), 0..1u64 << 32).prop_map(|(draft, channel)| Case::new(draft, channel))
+}
+
 #[test]
 fn every_schedule_that_the_client_builds_is_accepted_whenever_it_is_reviewed() {
-    let random = &mut Random::new(1);
-    for number in 0..CASES {
-        let mut case = Case::any(random);
-        let later = random.below(case.draft.duration + PROPOSAL_SLACK + 1);
-        for by in [0, 1, later] {
+    let reviews = (cases_of(durations()), any::<Index>());
+    cases::hold(CASES, &reviews, |(mut case, later)| {
+        let latest = case.draft.duration + PROPOSAL_SLACK;
+        for by in [0, 1, later.index(latest as usize + 1) as u64, latest] {
             case.context.height = case.draft.start.plus(by);
-            assert_eq!(
-                case.verdict(),
-                None,
-                "case {number}, {by} blocks later: {:?}",
-                case.draft
-            );
+            assert_eq!(case.verdict(), None, "{by} blocks later");
         }
+    });
+}
+
+/// What a worsening may choose: a voucher, some number, a bit of a signature.
+#[derive(Debug, Clone)]
+struct Choice {
+    voucher: Index,
+    number: Index,
+    bit: (usize, u8),
+    coin: bool,
+}
+
+impl Choice {
+    /// A number below `limit`, which is at least 1.
+    fn below(&self, limit: u64) -> u64 {
+        self.number.index(limit as usize) as u64
+    }
+
+    fn voucher(&self, case: &mut Case) -> usize {
+        self.voucher.index(case.vouchers().len())
     }
 }
 
-type Worsening = (&'static str, fn(&mut Case, &mut Random) -> RejectionCode);
+fn choices() -> impl Strategy<Value = Choice> {
+    let bits = (0..64usize, 0..8u8);
+    (any::<Index>(), any::<Index>(), bits, any::<bool>()).prop_map(|(voucher, number, bit, coin)| Choice {
+        voucher,
+        number,
+        bit,
+        coin,
+    })
+}
+
+type Worsening = (&'static str, fn(&mut Case, &Choice) -> RejectionCode);
 
 /// Ways to worsen one field of the proposal or of a voucher, or one fact that the miner knows, each with the code that it
 /// is refused with.
@@ -142,8 +180,8 @@ const WORSENINGS: &[Worsening] = &[
         case.proposal.size = None;
         RejectionCode::NoSize
     }),
-    ("a larger piece for the same money", |case, random| {
-        case.proposal.size = Some(BytesAmount(case.draft.size + 1 + random.below(1 << 20)));
+    ("a larger piece for the same money", |case, choice| {
+        case.proposal.size = Some(BytesAmount(case.draft.size + 1 + choice.below(1 << 20)));
         RejectionCode::PriceTooLow
     }),
     ("no duration", |case, _| {
@@ -157,8 +195,8 @@ const WORSENINGS: &[Worsening] = &[
         }
         RejectionCode::PriceTooLow
     }),
-    ("a lower price", |case, random| {
-        case.proposal.total_price.0 -= 1 + u128::from(random.below(case.proposal.total_price.0.min(1 << 60) as u64));
+    ("a lower price", |case, choice| {
+        case.proposal.total_price.0 -= 1 + u128::from(choice.below(case.proposal.total_price.0.min(1 << 60) as u64));
         RejectionCode::PriceTooLow
     }),
     ("a price that the channel does not hold", |case, _| {
@@ -181,38 +219,38 @@ const WORSENINGS: &[Worsening] = &[
         case.proposal.payment.channel = Some(ChannelId(u64::MAX));
         RejectionCode::VoucherFields
     }),
-    ("no vouchers", |case, random| {
-        case.proposal.payment.vouchers = random.chance(50).then(Vec::new);
+    ("no vouchers", |case, choice| {
+        case.proposal.payment.vouchers = choice.coin.then(Vec::new);
         RejectionCode::NoVouchers
     }),
-    ("a voucher's payer", |case, random| {
-        let index = any_voucher(case, random);
+    ("a voucher's payer", |case, choice| {
+        let index = choice.voucher(case);
         case.voucher(index, |voucher| voucher.payer = key(4).address());
         RejectionCode::VoucherFields
     }),
-    ("a voucher's target", |case, random| {
-        let index = any_voucher(case, random);
+    ("a voucher's target", |case, choice| {
+        let index = choice.voucher(case);
         case.voucher(index, |voucher| voucher.target = key(4).address());
         RejectionCode::VoucherFields
     }),
-    ("a voucher's channel", |case, random| {
-        let index = any_voucher(case, random);
+    ("a voucher's channel", |case, choice| {
+        let index = choice.voucher(case);
         case.voucher(index, |voucher| voucher.channel.0 += 1);
         RejectionCode::VoucherFields
     }),
-    ("a voucher's signature", |case, random| {
-        let (index, at) = (any_voucher(case, random), random.below(64) as usize);
+    ("a voucher's signature", |case, choice| {
+        let (index, (at, bit)) = (choice.voucher(case), choice.bit);
         let signature = case.vouchers()[index].signature.as_mut().expect("signed");
-        signature.0[at] ^= 1;
+        signature.0[at] ^= 1 << bit;
         RejectionCode::VoucherSignature
     }),
-    ("no signature on a voucher", |case, random| {
-        let index = any_voucher(case, random);
+    ("no signature on a voucher", |case, choice| {
+        let index = choice.voucher(case);
         case.vouchers()[index].signature = None;
         RejectionCode::VoucherSignature
     }),
-    ("a voucher too late", |case, random| {
-        let index = any_voucher(case, random);
+    ("a voucher too late", |case, choice| {
+        let index = choice.voucher(case);
         let Some(before) = index.checked_sub(1) else {
             let start = case.draft.start;
             case.voucher(0, |voucher| voucher.valid_at = start.plus(1001));
@@ -231,21 +269,21 @@ const WORSENINGS: &[Worsening] = &[
         case.voucher(1, |voucher| voucher.valid_at.0 = before.0 - 1);
         RejectionCode::VoucherOrder
     }),
-    ("a voucher worth less than the time served", |case, random| {
-        let index = any_voucher(case, random);
+    ("a voucher worth less than the time served", |case, choice| {
+        let index = choice.voucher(case);
         let valid_at = case.vouchers()[index].valid_at;
         let least = case.least(valid_at);
         case.voucher(index, |voucher| voucher.amount.0 = least - 1);
         RejectionCode::VoucherAmount
     }),
-    ("a voucher that the channel can never pay", |case, random| {
-        let index = any_voucher(case, random);
+    ("a voucher that the channel can never pay", |case, choice| {
+        let index = choice.voucher(case);
         let held = case.channel().amount;
         case.voucher(index, |voucher| voucher.amount.0 = held.0 + 1);
         RejectionCode::VoucherExceedsChannel
     }),
-    ("a voucher on another condition", |case, random| {
-        let index = any_voucher(case, random);
+    ("a voucher on another condition", |case, choice| {
+        let index = choice.voucher(case);
         let (miner, size) = (case.draft.miner.clone(), BytesAmount(case.draft.size + 1));
         let condition = Predicate::piece_inclusion(&miner, &case.draft.comm_p, size);
         case.voucher(index, |voucher| voucher.condition = Some(condition));
@@ -313,8 +351,8 @@ const WORSENINGS: &[Worsening] = &[
         case.context.height = case.context.height.plus(120);
         RejectionCode::AskExpired
     }),
-    ("a smaller sector", |case, random| {
-        case.context.usable = random.below(case.draft.size);
+    ("a smaller sector", |case, choice| {
+        case.context.usable = choice.below(case.draft.size);
         RejectionCode::PieceTooLarge
     }),
     ("a review long after the end", |case, _| {
@@ -335,129 +373,145 @@ const WORSENINGS: &[Worsening] = &[
     }),
 ];
 
-fn any_voucher(case: &mut Case, random: &mut Random) -> usize {
-    random.below(case.vouchers().len() as u64) as usize
-}
-
 #[test]
 fn a_schedule_that_is_worse_in_one_thing_is_refused_for_that_thing() {
-    let random = &mut Random::new(2);
-    for number in 0..CASES.max(WORSENINGS.len() as u64 * 16) {
-        let (name, worsen) = WORSENINGS[number as usize % WORSENINGS.len()];
-        let mut case = Case::any(random);
-        let expected = worsen(&mut case, random);
-        let found = case.verdict();
-        assert_eq!(found, Some(expected), "case {number}, {name}: {:?}", case.draft);
+    for (name, worsen) in WORSENINGS {
+        let worse = (cases_of(durations()), choices());
+        cases::hold(CASES_OF_A_WORSENING, &worse, |(mut case, choice)| {
+            let expected = worsen(&mut case, &choice);
+            assert_eq!(case.verdict(), Some(expected), "{name}");
+        });
     }
 }
 
 #[test]
 fn a_changed_bit_of_a_signature_is_refused() {
-    let random = &mut Random::new(3);
-    for number in 0..CASES {
-        let case = Case::any(random);
+    cases::hold(CASES, &(cases_of(durations()), choices()), |(case, choice)| {
         let mut signed = case.proposal.sign(&key(1));
-        signed.signature.0[random.below(64) as usize] ^= 1 << random.below(8);
+        let (at, bit) = choice.bit;
+        signed.signature.0[at] ^= 1 << bit;
         let code = review(&signed, &case.context).expect_err("another signature").code;
-        assert_eq!(code, RejectionCode::Signature, "case {number}");
-    }
+        assert_eq!(code, RejectionCode::Signature);
+    });
 }
 
-/// Bytes that are nearly a proposal: some are changed, left out, or put in.
-fn damaged(random: &mut Random, good: &[u8]) -> Vec<u8> {
-    let mut bytes = good.to_vec();
-    for _ in 0..=random.below(3) {
-        let at = random.below(bytes.len() as u64) as usize;
-        match random.below(4) {
-            0 => bytes[at] ^= 1 << random.below(8),
-            1 => bytes[at] = random.next() as u8,
-            2 => drop(bytes.remove(at)),
-            _ => bytes.insert(at, random.next() as u8),
+/// What happens to bytes on their way.
+#[derive(Debug, Clone)]
+enum Damage {
+    Flipped(Index, u8),
+    Changed(Index, u8),
+    LeftOut(Index),
+    PutIn(Index, u8),
+}
+
+/// Bytes that are nearly a proposal, or nothing like one.
+#[derive(Debug, Clone)]
+enum Hostile {
+    Damaged(Vec<Damage>),
+    Anything(Vec<u8>),
+}
+
+fn hostile() -> impl Strategy<Value = Hostile> {
+    let damage = prop_oneof![
+        (any::<Index>(), 0..8u8).prop_map(|(at, bit)| Damage::Flipped(at, bit)),
+        any::<(Index, u8)>().prop_map(|(at, byte)| Damage::Changed(at, byte)),
+        any::<Index>().prop_map(Damage::LeftOut),
+        any::<(Index, u8)>().prop_map(|(at, byte)| Damage::PutIn(at, byte)),
+    ];
+    prop_oneof![
+        7 => vec(damage, 1..=3).prop_map(Hostile::Damaged),
+        1 => vec(any::<u8>(), 0..300).prop_map(Hostile::Anything),
+    ]
+}
+
+fn damaged(hostile: &Hostile, good: Vec<u8>) -> Vec<u8> {
+    let damages = match hostile {
+        Hostile::Anything(bytes) => return bytes.clone(),
+        Hostile::Damaged(damages) => damages,
+    };
+    damages.iter().fold(good, |mut bytes, damage| {
+        let length = bytes.len();
+        match damage {
+            Damage::Flipped(at, bit) => bytes[at.index(length)] ^= 1 << bit,
+            Damage::Changed(at, byte) => bytes[at.index(length)] = *byte,
+            Damage::LeftOut(at) => drop(bytes.remove(at.index(length))),
+            Damage::PutIn(at, byte) => bytes.insert(at.index(length), *byte),
         }
-        if bytes.is_empty() {
-            bytes.push(0);
-        }
-    }
-    bytes
+        bytes
+    })
 }
 
 #[test]
 fn bytes_from_a_hostile_peer_are_refused_and_never_panicked_on() {
-    let random = &mut Random::new(4);
-    let (mut decoded, mut accepted) = (0, 0);
-    let mut cases: Vec<Case> = (0..16).map(|_| Case::any(random)).collect();
-    for number in 0..CASES * 8 {
-        let case = &mut cases[number as usize % 16];
-        case.vouchers().truncate(3);
-        let good = encode(&case.proposal);
-        let bytes = match random.below(8) {
-            0 => (0..random.below(300)).map(|_| random.next() as u8).collect(),
-            _ => damaged(random, &good),
-        };
+    let (decoded, accepted) = (Cell::new(0), Cell::new(0));
+    let sent = (cases_of(1..=3000u64), hostile());
+    cases::hold(CASES * 8, &sent, |(case, hostile)| {
+        let bytes = damaged(&hostile, encode(&case.proposal));
         assert!(decode::<SignedProposal>(&bytes).is_err(), "no signature is in it");
         // Signed anew, so that the review looks at what was changed.
         let Ok(proposal) = decode::<Proposal>(&bytes) else {
-            continue;
+            return;
         };
-        decoded += 1;
+        decoded.set(decoded.get() + 1);
         let verdict = review(&proposal.sign(&key(1)), &case.context);
-        accepted += u32::from(verdict.is_ok());
-    }
-    assert!(decoded > CASES / 2, "only {decoded} were worth a review");
-    assert!(u64::from(accepted) < decoded, "{accepted} of {decoded}");
+        accepted.set(accepted.get() + u32::from(verdict.is_ok()));
+    });
+    let worth = cases::count(CASES * 8) / 16;
+    assert!(decoded.get() > worth, "only {decoded:?} were worth a review");
+    assert!(accepted.get() < decoded.get(), "{accepted:?} of {decoded:?}");
 }
 
 /// Numbers at the ends of their ranges, where arithmetic goes wrong.
-fn extreme(random: &mut Random) -> u64 {
-    let near = random.below(3);
-    match random.below(5) {
-        0 => near,
-        1 => u64::MAX - near,
-        2 => (1 << 63) - 1 + near,
-        3 => 1000 * near,
-        _ => random.next() >> random.below(64),
-    }
+fn extremes() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        0..3u64,
+        u64::MAX - 2..=u64::MAX,
+        (1 << 63) - 1..=(1u64 << 63) + 1,
+        select(vec![0, 1000, 2000]),
+        (any::<u64>(), 0..64u32).prop_map(|(number, shift)| number >> shift),
+    ]
 }
 
-fn extreme_amount(random: &mut Random) -> AttoFil {
-    let shift = random.below(64) as u32;
-    AttoFil((u128::from(extreme(random)) << shift) & ((1 << 126) - 1))
+fn extreme_amounts() -> impl Strategy<Value = AttoFil> {
+    let scaled = |(number, shift)| AttoFil((u128::from(number) << shift) & ((1 << 126) - 1));
+    (extremes(), 0..64u32).prop_map(scaled)
+}
+
+/// What a voucher's amount and height become.
+type VoucherChange = (Option<AttoFil>, Option<u64>);
+
+fn with_extremes(mut case: Case, vouchers: &[VoucherChange], numbers: [Option<u64>; 9], amounts: &[AttoFil]) -> Case {
+    case.vouchers().truncate(vouchers.len());
+    for (index, (amount, valid_at)) in vouchers.iter().take(case.vouchers().len()).enumerate() {
+        case.voucher(index, |voucher| {
+            voucher.amount = amount.unwrap_or(voucher.amount);
+            voucher.valid_at = valid_at.map_or(voucher.valid_at, Epoch);
+        });
+    }
+    for (which, number) in numbers.into_iter().enumerate() {
+        let Some(number) = number else { continue };
+        match which {
+            0 => case.proposal.size = Some(BytesAmount(number)),
+            1 => case.proposal.duration = number,
+            2 => case.proposal.total_price = amounts[0],
+            3 => case.context.height = Epoch(number),
+            4 => case.context.terms.price = amounts[1],
+            5 => case.channel().amount = amounts[2],
+            6 => case.channel().amount_redeemed = amounts[3],
+            7 => case.channel().eol = Epoch(number),
+            _ => case.context.usable = number,
+        }
+    }
+    case
 }
 
 #[test]
 fn extreme_numbers_in_every_field_are_judged_without_a_panic() {
-    let random = &mut Random::new(5);
-    for _ in 0..CASES * 2 {
-        let mut case = Case::any(random);
-        case.vouchers().truncate(4);
-        for index in 0..case.vouchers().len() {
-            let (amount, valid_at) = (extreme_amount(random), Epoch(extreme(random)));
-            let (change_amount, change_height) = (random.chance(50), random.chance(50));
-            case.voucher(index, |voucher| {
-                if change_amount {
-                    voucher.amount = amount;
-                }
-                if change_height {
-                    voucher.valid_at = valid_at;
-                }
-            });
-        }
-        for which in 0..9 {
-            if random.chance(70) {
-                continue;
-            }
-            match which {
-                0 => case.proposal.size = Some(BytesAmount(extreme(random))),
-                1 => case.proposal.duration = extreme(random),
-                2 => case.proposal.total_price = extreme_amount(random),
-                3 => case.context.height = Epoch(extreme(random)),
-                4 => case.context.terms.price = extreme_amount(random),
-                5 => case.channel().amount = extreme_amount(random),
-                6 => case.channel().amount_redeemed = extreme_amount(random),
-                7 => case.channel().eol = Epoch(extreme(random)),
-                _ => case.context.usable = extreme(random),
-            }
-        }
-        case.verdict();
-    }
+    let vouchers = vec((weighted(0.5, extreme_amounts()), weighted(0.5, extremes())), 4);
+    let numbers = uniform9(weighted(0.3, extremes()));
+    let amounts = vec(extreme_amounts(), 4);
+    let extreme = (cases_of(durations()), vouchers, numbers, amounts);
+    cases::hold(CASES * 2, &extreme, |(case, vouchers, numbers, amounts)| {
+        with_extremes(case, &vouchers, numbers, &amounts).verdict();
+    });
 }

@@ -1,11 +1,10 @@
 //! JSON-RPC calls over HTTP, with retries while the endpoint cannot be reached.
 
 use super::error::ChainError;
-use crate::devnet::code;
-use serde::de::DeserializeOwned;
-use serde::Deserialize;
-use serde_json::{json, Value};
-use shared::chain::Epoch;
+use serde::Serialize;
+use serde_json::Value;
+use shared::chain::rpc::{code, ErrorObject, Method, Request, Response};
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// Longest wait for a connection.
@@ -26,47 +25,24 @@ pub(super) struct Client {
     pub url: String,
 }
 
-#[derive(Deserialize)]
-struct Answer {
-    result: Option<Value>,
-    error: Option<Refused>,
-}
-
-#[derive(Deserialize)]
-struct Refused {
-    code: i64,
-    message: String,
-    data: Option<Data>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Data {
-    hint: Option<String>,
-    exit_code: Option<u64>,
-    height: Option<Epoch>,
-}
-
-impl Refused {
-    fn into_error(self) -> ChainError {
-        let Self { code, message, data } = self;
-        let data = data.unwrap_or_default();
-        match (code, data.exit_code, data.height) {
-            // The chain's own text ends with the code.
-            (code::QUERY, Some(exit_code), _) => ChainError::Reverted {
-                exit_code,
-                error: message,
-            },
-            (code::PRUNED, _, Some(height)) => ChainError::Pruned {
-                height,
-                reason: message,
-            },
-            _ => ChainError::Rpc {
-                code,
-                message,
-                hint: data.hint,
-            },
-        }
+/// Tells apart what a caller can act on.
+fn refused(ErrorObject { code, data, message }: ErrorObject) -> ChainError {
+    let data = data.unwrap_or_default();
+    match (code, data.exit_code, data.height) {
+        // The chain's own text ends with the code.
+        (code::QUERY, Some(exit_code), _) => ChainError::Reverted {
+            exit_code,
+            error: message,
+        },
+        (code::PRUNED, _, Some(height)) => ChainError::Pruned {
+            height,
+            reason: message,
+        },
+        _ => ChainError::Rpc {
+            code,
+            message,
+            hint: data.hint.map(Cow::into_owned),
+        },
     }
 }
 
@@ -89,34 +65,32 @@ impl Client {
     }
 
     /// Calls a method. Every method may be called again: reads change nothing, and a message is known by its id.
-    pub async fn call<T: DeserializeOwned>(&self, method: &str, params: Value) -> Result<T, ChainError> {
+    pub async fn call<M: Method>(&self, method: &M) -> Result<M::Result, ChainError> {
         let mut pause = FIRST_PAUSE;
         for _ in 1..ATTEMPTS {
-            match self.once(method, &params).await {
+            match self.try_call(method).await {
                 Err(ChainError::Unreachable { .. }) => {}
-                other => return self.typed(other?),
+                other => return other,
             }
             tokio::time::sleep(pause).await;
             pause = pause.saturating_mul(2);
         }
-        let result = self.once(method, &params).await?;
-        self.typed(result)
+        self.try_call(method).await
     }
 
     /// Calls a method once, without waiting for an endpoint that is away.
-    pub async fn try_call<T: DeserializeOwned>(&self, method: &str, params: Value) -> Result<T, ChainError> {
-        let result = self.once(method, &params).await?;
-        self.typed(result)
+    pub async fn try_call<M: Method>(&self, method: &M) -> Result<M::Result, ChainError> {
+        let result = self.once(&Request::new(1, method)).await?;
+        serde_json::from_value(result).map_err(|e| self.strange(e.to_string()))
     }
 
-    async fn once(&self, method: &str, params: &Value) -> Result<Value, ChainError> {
-        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+    async fn once(&self, request: &impl Serialize) -> Result<Value, ChainError> {
         // The URL is told by our own text.
         let away = |e: reqwest::Error| ChainError::Unreachable {
             url: self.url.clone(),
             reason: chain_of(&e.without_url()),
         };
-        let mut response = self.http.post(&self.url).json(&request).send().await.map_err(away)?;
+        let mut response = self.http.post(&self.url).json(request).send().await.map_err(away)?;
         let status = response.status();
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(away)? {
@@ -125,17 +99,13 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
-        let answer: Answer = serde_json::from_slice(&body)
+        let answer: Response<Value> = serde_json::from_slice(&body)
             .map_err(|e| self.strange(format!("HTTP status {status}, and no JSON-RPC answer: {e}")))?;
         match (answer.error, answer.result) {
-            (Some(refused), _) => Err(refused.into_error()),
+            (Some(error), _) => Err(refused(error)),
             // A result of null arrives as `None`.
             (None, result) => Ok(result.unwrap_or_default()),
         }
-    }
-
-    fn typed<T: DeserializeOwned>(&self, result: Value) -> Result<T, ChainError> {
-        serde_json::from_value(result).map_err(|e| self.strange(e.to_string()))
     }
 
     fn strange(&self, reason: String) -> ChainError {

@@ -1,6 +1,6 @@
 //! Why the chain did not do what this node asked of it.
 
-use crate::open_database::DatabaseError;
+use sealdrop_database::DatabaseError;
 use shared::chain::{Address, Epoch};
 
 /// An error of the chain or of the way to it.

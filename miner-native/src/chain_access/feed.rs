@@ -4,8 +4,7 @@
 //! something that speaks HTTP only.
 
 use futures::{SinkExt, StreamExt};
-use serde::Deserialize;
-use serde_json::{json, Value};
+use shared::chain::rpc::{Incoming, Published, Request, Subscribe};
 use shared::chain::view::HeadView;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -24,18 +23,6 @@ pub(super) struct Feed {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
 }
 
-/// What comes over it. Answers have no params.
-#[derive(Deserialize)]
-struct News {
-    params: Option<Told>,
-    error: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct Told {
-    result: HeadView,
-}
-
 impl Feed {
     /// Subscribes to the heads of the endpoint at `url`; `None` when that cannot be had. Only `http://` is tried.
     pub async fn open(url: &str) -> Option<Self> {
@@ -45,8 +32,8 @@ impl Feed {
         config.max_frame_size = Some(MAX_TEXT);
         let subscribe = async {
             let (mut socket, _) = connect_async_with_config(url, Some(config), true).await.ok()?;
-            let request = json!({ "jsonrpc": "2.0", "id": 1, "method": "chain.subscribe", "params": {} });
-            socket.send(Message::text(request.to_string())).await.ok()?;
+            let request = serde_json::to_string(&Request::new(1, &Subscribe {})).ok()?;
+            socket.send(Message::text(request)).await.ok()?;
             Some(Self { socket })
         };
         timeout(PATIENCE, subscribe).await.ok().flatten()
@@ -61,13 +48,13 @@ impl Feed {
                 Message::Ping(_) | Message::Pong(_) => continue,
                 _ => return None,
             };
-            match serde_json::from_str(&text).ok()? {
-                News { error: Some(_), .. } => return None,
-                News {
-                    params: Some(Told { result }),
+            match serde_json::from_str::<Incoming<HeadView>>(&text).ok()? {
+                Incoming { error: Some(_), .. } => return None,
+                Incoming {
+                    params: Some(Published { result, .. }),
                     ..
                 } => return Some(result),
-                News { params: None, .. } => {}
+                Incoming { params: None, .. } => {}
             }
         }
     }

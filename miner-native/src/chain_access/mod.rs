@@ -15,17 +15,15 @@ mod tending;
 #[cfg(test)]
 mod tests;
 
-pub use crate::devnet::{BlockView, MessageSummary, MessageView, PoolView, PreviewView, SupplyView};
 pub use account::Account;
 pub use error::ChainError;
 pub use outbox::{MAX_PURPOSE, MAX_UNSETTLED, OUTBOX, SCHEMA as OUTBOX_SCHEMA, SETTLED_KEPT};
 
-use crate::open_database::Store;
 use crate::supervisor::{Lifeline, ServiceError};
-use cid::Cid;
 use client::Client;
 use outbox::{OtherChain, Outbox};
-use serde_json::{json, Value};
+use sealdrop_database::Store;
+use shared::chain::rpc;
 use shared::chain::view::{HeadView, NetworkView, ReceiptView};
 use shared::chain::{calls, Address, AttoFil, Epoch, SecretKey};
 use std::sync::{Arc, PoisonError, Weak};
@@ -121,8 +119,8 @@ impl ChainAccess {
     /// The same without following the head: that is the caller's to run.
     pub async fn open(url: &str, outbox: Arc<dyn Store>, key: SecretKey) -> Result<(Self, Following), ChainError> {
         let client = Client::new(url)?;
-        let network: NetworkView = client.call("chain.network", json!({})).await?;
-        let head: HeadView = client.call("chain.head", json!({})).await?;
+        let network = client.call(&rpc::Network {}).await?;
+        let head = client.call(&rpc::Head {}).await?;
         let outbox = Outbox::open(outbox, &network.genesis)?.map_err(|OtherChain { ours }| ChainError::OtherChain {
             url: url.to_owned(),
             ours,
@@ -187,7 +185,7 @@ impl ChainAccess {
         self.inner.heads.clone()
     }
 
-    fn from_hex(&self, text: &str) -> Result<Vec<u8>, ChainError> {
+    fn decode_hex(&self, text: &str) -> Result<Vec<u8>, ChainError> {
         hex::decode(text).map_err(|e| self.strange(&e.to_string()))
     }
 
@@ -197,8 +195,4 @@ impl ChainAccess {
             reason: reason.to_owned(),
         }
     }
-}
-
-fn by_id(message: &Cid) -> Value {
-    json!({ "message": message.to_string() })
 }

@@ -6,8 +6,8 @@
 
 use super::error::ChainError;
 use crate::failpoint;
-use crate::open_database::{with_prefix, Changes, DatabaseError, Schema, Store, Table};
 use cid::Cid;
+use sealdrop_database::{with_prefix, Changes, DatabaseError, Schema, Store, Table};
 use serde::{Deserialize, Serialize};
 use shared::chain::{Address, SignedMessage};
 use std::collections::BTreeMap;

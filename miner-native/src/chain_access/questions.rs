@@ -1,49 +1,39 @@
 //! Questions to the chain, typed. None of them changes anything, and all may be asked again.
 
 use super::outbox::Stage;
-use super::{by_id, ChainAccess, ChainError, MessageStatus};
-use crate::devnet::{
-    BlockView, ExitTextView, FaucetView, MessageSummary, MessageView, PoolView, PreviewView, QueryView, SupplyView,
-    DROPPED_EXIT_CODE,
-};
+use super::{ChainAccess, ChainError, MessageStatus};
 use cid::Cid;
-use serde_json::json;
+use shared::chain::rpc::{self, BlockView, FaucetView, MessageSummary, MessageView, PoolView, PreviewView, SupplyView};
 use shared::chain::view::{ActorView, ChannelView, HeadView, MinerView, NetworkView, ReceiptView};
 use shared::chain::{Address, AttoFil, Call, ChannelId, Epoch};
 
 impl ChainAccess {
     pub async fn network(&self) -> Result<NetworkView, ChainError> {
-        self.inner.client.call("chain.network", json!({})).await
+        self.inner.client.call(&rpc::Network {}).await
     }
 
     pub async fn head(&self) -> Result<HeadView, ChainError> {
-        self.inner.client.call("chain.head", json!({})).await
+        self.inner.client.call(&rpc::Head {}).await
     }
 
     /// `None` for an address that the chain does not know.
     pub async fn actor(&self, address: &Address) -> Result<Option<ActorView>, ChainError> {
-        self.inner
-            .client
-            .call("chain.actor", json!({ "address": address }))
-            .await
+        let address = address.clone();
+        self.inner.client.call(&rpc::Actor { address }).await
     }
 
     pub async fn miner(&self, address: &Address) -> Result<Option<MinerView>, ChainError> {
-        self.inner
-            .client
-            .call("chain.miner", json!({ "address": address }))
-            .await
+        let address = address.clone();
+        self.inner.client.call(&rpc::Miner { address }).await
     }
 
     pub async fn miners(&self) -> Result<Vec<MinerView>, ChainError> {
-        self.inner.client.call("chain.miners", json!({})).await
+        self.inner.client.call(&rpc::Miners {}).await
     }
 
     pub async fn channel(&self, payer: &Address, id: ChannelId) -> Result<Option<ChannelView>, ChainError> {
-        self.inner
-            .client
-            .call("chain.channel", json!({ "payer": payer, "id": id }))
-            .await
+        let payer = payer.clone();
+        self.inner.client.call(&rpc::Channel { payer, id }).await
     }
 
     /// Money of any actor; nothing for one that the chain does not know.
@@ -55,17 +45,13 @@ impl ChainAccess {
     /// The ticket of the block at `height`, from which randomness is drawn ([`shared::chain::randomness`]); an error when
     /// there is no such block yet. No past height is too old: tickets are computed, not stored.
     pub async fn beacon(&self, height: Epoch) -> Result<Vec<u8>, ChainError> {
-        let text: String = self
-            .inner
-            .client
-            .call("chain.beacon", json!({ "height": height }))
-            .await?;
-        self.from_hex(&text)
+        let ticket = self.inner.client.call(&rpc::Beacon { height }).await?;
+        Ok(ticket.0)
     }
 
     /// What became of a message; `None` while it waits, and when the chain does not know it.
     pub async fn receipt(&self, message: &Cid) -> Result<Option<ReceiptView>, ChainError> {
-        self.inner.client.call("chain.receipt", by_id(message)).await
+        self.inner.client.call(&rpc::Receipt { message: *message }).await
     }
 
     /// The message that this node made for a purpose, and whether it has seen it in a block.
@@ -76,7 +62,7 @@ impl ChainAccess {
 
     /// `None` when the chain does not know the message.
     pub async fn message(&self, message: &Cid) -> Result<Option<MessageView>, ChainError> {
-        self.inner.client.call("chain.message", by_id(message)).await
+        self.inner.client.call(&rpc::Message { message: *message }).await
     }
 
     /// Where a message stands, whoever sent it.
@@ -92,7 +78,7 @@ impl ChainAccess {
         let Some(receipt) = view.receipt else {
             return Ok(MessageStatus::Waiting);
         };
-        if receipt.exit_code == DROPPED_EXIT_CODE {
+        if receipt.is_dropped() {
             let (height, reason) = (receipt.height, receipt.error);
             return Ok(MessageStatus::Dropped { height, reason });
         }
@@ -112,10 +98,15 @@ impl ChainAccess {
         params: &[Vec<u8>],
         height: Option<Epoch>,
     ) -> Result<Vec<Vec<u8>>, ChainError> {
-        let params: Vec<String> = params.iter().map(hex::encode).collect();
-        let query = json!({ "to": to, "from": from, "method": method, "params": params, "height": height });
-        let answer: QueryView = self.inner.client.call("chain.query", query).await?;
-        answer.returns.iter().map(|value| self.from_hex(value)).collect()
+        let query = rpc::Query {
+            to: to.clone(),
+            from: from.cloned(),
+            method: method.to_owned(),
+            params: params.to_vec(),
+            height,
+        };
+        let answer = self.inner.client.call(&query).await?;
+        answer.returns.iter().map(|value| self.decode_hex(value)).collect()
     }
 
     /// [`Self::query`] of a call as its builder made it, by this account, at the head; its value is not moved.
@@ -128,63 +119,62 @@ impl ChainAccess {
     /// What a call would do and the gas that it would use if `from` (this account when `None`) sent it now. Nothing is
     /// sent or signed. A call that would revert is no error here: see [`PreviewView::exit_code`].
     pub async fn preview(&self, call: &Call, from: Option<&Address>) -> Result<PreviewView, ChainError> {
-        let own = self.address();
-        let params: Vec<String> = call.params.iter().map(hex::encode).collect();
-        let call = json!({
-            "to": call.to, "from": from.unwrap_or(&own), "value": call.value, "method": call.method, "params": params,
-        });
-        self.inner.client.call("chain.preview", call).await
+        let preview = rpc::Preview {
+            to: call.to.clone(),
+            from: from.cloned().unwrap_or_else(|| self.address()),
+            value: call.value,
+            method: call.method.clone(),
+            params: call.params.clone(),
+        };
+        self.inner.client.call(&preview).await
     }
 
     /// The block at `height`; an error when there is none yet, or when it is no longer kept.
     pub async fn block(&self, height: Epoch) -> Result<BlockView, ChainError> {
-        let height = json!({ "height": height });
-        self.inner.client.call("chain.block", height).await
+        self.inner.client.call(&rpc::Block { height }).await
     }
 
     /// The blocks from one height to another, both included, oldest first; at most
-    /// [`MAX_LISTED`](crate::devnet::MAX_LISTED). Those that are no longer kept are left out.
+    /// [`rpc::MAX_LISTED`]. Those that are no longer kept are left out.
     pub async fn blocks(&self, from: Epoch, to: Epoch) -> Result<Vec<BlockView>, ChainError> {
-        let span = json!({ "from": from, "to": to });
-        self.inner.client.call("chain.blocks", span).await
+        self.inner.client.call(&rpc::Blocks { from, to }).await
     }
 
-    /// Messages in blocks from or to an address, newest first, at most [`MAX_LISTED`](crate::devnet::MAX_LISTED).
+    /// Messages in blocks from or to an address, newest first, at most [`rpc::MAX_LISTED`].
     /// `before` leaves out those at that height and above.
     pub async fn messages(&self, address: &Address, before: Option<Epoch>) -> Result<Vec<MessageSummary>, ChainError> {
-        let of = json!({ "address": address, "before": before });
-        self.inner.client.call("chain.messages", of).await
+        let address = address.clone();
+        self.inner.client.call(&rpc::Messages { address, before }).await
     }
 
     /// The messages that wait for a block; of one sender when it is given.
     pub async fn pool(&self, sender: Option<&Address>) -> Result<PoolView, ChainError> {
-        self.inner.client.call("chain.pool", json!({ "address": sender })).await
+        let address = sender.cloned();
+        self.inner.client.call(&rpc::Pool { address }).await
     }
 
     /// Where all the money is.
     pub async fn supply(&self) -> Result<SupplyView, ChainError> {
-        self.inner.client.call("chain.supply", json!({})).await
+        self.inner.client.call(&rpc::Supply {}).await
     }
 
     /// What an exit code of the actor at `to` means; `None` for 0. A receipt's own text, where it is at hand, says more.
     pub async fn exit_text(&self, to: &Address, exit_code: u64) -> Result<Option<String>, ChainError> {
-        let of = json!({ "to": to, "code": exit_code });
-        let answer: ExitTextView = self.inner.client.call("chain.exitText", of).await?;
+        let (to, code) = (to.clone(), exit_code);
+        let answer = self.inner.client.call(&rpc::ExitText { to, code }).await?;
         Ok(answer.text)
     }
 
     /// Addresses (multiaddr) that a peer announced; none when the chain's directory does not know it.
     pub async fn find_peer(&self, peer_id: &str) -> Result<Vec<String>, ChainError> {
-        self.inner.client.call("peers.find", json!({ "peerId": peer_id })).await
+        let peer_id = peer_id.to_owned();
+        self.inner.client.call(&rpc::FindPeer { peer_id }).await
     }
 
     /// Announces a peer: `record` is a libp2p peer record in its signed envelope (protobuf).
     pub async fn announce(&self, record: &[u8]) -> Result<(), ChainError> {
-        let taken: bool = self
-            .inner
-            .client
-            .call("peers.announce", json!({ "record": hex::encode(record) }))
-            .await?;
+        let record = record.to_vec();
+        let taken = self.inner.client.call(&rpc::AnnouncePeer { record }).await?;
         match taken {
             true => Ok(()),
             false => Err(self.strange("it did not take the peer record")),
@@ -193,9 +183,7 @@ impl ChainAccess {
 
     /// Asks the devnet's faucet for money, which arrives with one of the next blocks.
     pub async fn faucet(&self, address: &Address) -> Result<FaucetView, ChainError> {
-        self.inner
-            .client
-            .call("devnet.faucet", json!({ "address": address }))
-            .await
+        let address = address.clone();
+        self.inner.client.call(&rpc::Faucet { address }).await
     }
 }

@@ -5,14 +5,12 @@
 
 use super::outbox::{Entry, Stage, MAX_PURPOSE};
 use super::{ChainAccess, ChainError, Gas};
-use crate::devnet::{code, DROPPED_EXIT_CODE};
 use crate::failpoint;
 use cid::Cid;
-use serde::Deserialize;
-use serde_json::{json, Value};
+use shared::chain::exit;
+use shared::chain::rpc::{code, Nonce, Push, Pushed};
 use shared::chain::view::ReceiptView;
 use shared::chain::{Call, SecretKey, SignedMessage};
-use shared::wire;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -59,10 +57,10 @@ impl ChainAccess {
     /// Another process may send from the same account: a number that it took first is given up for the next one.
     pub(super) async fn send(&self, purpose: &str, call: Call, gas: Gas) -> Result<Cid, ChainError> {
         let key = self.account.key()?;
-        let of = json!({ "address": key.address() });
+        let of = Nonce { address: key.address() };
         let (mut tries, mut least) = (0, 0);
         loop {
-            let next: u64 = self.inner.client.call("chain.nonce", of.clone()).await?;
+            let next = self.inner.client.call(&of).await?;
             let nonce = self.inner.outbox.free_nonce(&key.address(), next.max(least));
             match self.send_as(purpose, call.clone(), gas, &key, nonce).await {
                 Err(ChainError::Rpc {
@@ -119,7 +117,7 @@ impl ChainAccess {
             match self.look(message).await {
                 Ok(Some(receipt)) => {
                     let is_deep = confirmations == 0 || head >= receipt.height.plus(confirmations);
-                    if is_deep || receipt.exit_code == DROPPED_EXIT_CODE {
+                    if is_deep || receipt.is_dropped() {
                         return self.judge(message, receipt);
                     }
                     away = None;
@@ -171,13 +169,13 @@ impl ChainAccess {
 
     /// Records what a receipt says and turns a failure into an error.
     pub(super) fn judge(&self, message: &Cid, receipt: ReceiptView) -> Result<ReceiptView, ChainError> {
-        let dropped = receipt.exit_code == DROPPED_EXIT_CODE;
+        let dropped = receipt.is_dropped();
         self.inner
             .outbox
             .advance(message, if dropped { Stage::Dropped } else { Stage::Mined })?;
         match receipt.exit_code {
-            0 => Ok(receipt),
-            DROPPED_EXIT_CODE => Err(ChainError::Dropped { reason: receipt.error }),
+            exit::SUCCESS => Ok(receipt),
+            exit::DROPPED => Err(ChainError::Dropped { reason: receipt.error }),
             exit_code => Err(ChainError::Failed {
                 exit_code,
                 error: receipt.error,
@@ -215,7 +213,7 @@ impl ChainAccess {
     /// Sends a message that was not sent before. One that the chain has all the same is another process's of this account,
     /// the same in every field: it serves that one's purpose, and this one's needs another number.
     async fn push_new(&self, message: &SignedMessage) -> Result<(), ChainError> {
-        match self.inner.client.try_call("chain.push", push_params(message)).await {
+        match self.inner.client.try_call(&push(message)).await {
             Ok(Pushed { known: true, .. }) => Err(ChainError::Rpc {
                 code: code::NONCE_TAKEN,
                 message: "another process sent the same message".to_owned(),
@@ -229,7 +227,7 @@ impl ChainAccess {
     }
 
     async fn push(&self, message: &SignedMessage) -> Result<(), ChainError> {
-        let pushed = self.inner.client.call("chain.push", push_params(message)).await?;
+        let pushed = self.inner.client.call(&push(message)).await?;
         self.check_name(message, &pushed)
     }
 
@@ -255,14 +253,8 @@ impl ChainAccess {
     }
 }
 
-/// The answer to `chain.push`.
-#[derive(Deserialize)]
-struct Pushed {
-    message: String,
-    /// Whether the chain had it before.
-    known: bool,
-}
-
-fn push_params(message: &SignedMessage) -> Value {
-    json!({ "message": hex::encode(wire::encode(message)) })
+fn push(message: &SignedMessage) -> Push {
+    Push {
+        message: message.clone(),
+    }
 }

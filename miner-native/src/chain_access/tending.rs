@@ -9,9 +9,8 @@ use super::error::ChainError;
 use super::feed::Feed;
 use super::outbox::Stage;
 use super::{ChainAccess, Gas, Inner};
-use crate::devnet::DROPPED_EXIT_CODE;
 use crate::supervisor::Lifeline;
-use serde_json::json;
+use shared::chain::rpc;
 use shared::chain::view::HeadView;
 use shared::chain::{calls, Address, AttoFil};
 use std::sync::Weak;
@@ -61,7 +60,7 @@ pub(super) async fn run(inner: Weak<Inner>, lifeline: Lifeline) {
         let Some(access) = ways.first() else { return };
         let head = match told {
             Some(head) => Ok(head),
-            None => access.inner.client.try_call("chain.head", json!({})).await,
+            None => access.inner.client.try_call(&rpc::Head {}).await,
         };
         watcher.seen(head.is_ok());
         match head {
@@ -196,7 +195,7 @@ pub(super) async fn tend(access: &ChainAccess) -> Result<(), ChainError> {
         match access.look(&cid).await {
             Ok(None) => {}
             Ok(Some(receipt)) => {
-                let dropped = receipt.exit_code == DROPPED_EXIT_CODE;
+                let dropped = receipt.is_dropped();
                 access
                     .inner
                     .outbox

@@ -1,14 +1,14 @@
 //! The client's account: its key, its money, and its messages to the chain.
 //!
 //! Messages are numbered, and the numbers of one account cannot be given out by two processes at once: whoever sends
-//! one holds the account's lock until the message is on the chain ([`Account::purse`]). Questions need no lock.
+//! one holds the account's lock until the message is on the chain ([`Account::lock`]). Questions need no lock.
 
 use super::error::ClientError;
 use super::report::Report;
 use crate::chain_access::{ChainAccess, ChainError, OUTBOX, OUTBOX_SCHEMA};
-use crate::open_database::takeover::take_over;
-use crate::open_database::{Memory, Sharing, Sqlite, Store};
 use crate::wallet::Wallet;
+use sealdrop_database::takeover::take_over;
+use sealdrop_database::{Memory, Sharing, Sqlite, Store};
 use shared::chain::{Address, AttoFil, SecretKey};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -38,7 +38,7 @@ pub struct Account {
 }
 
 /// The right to send messages of the account. Other processes wait until it is dropped.
-pub struct Purse {
+pub struct AccountLock {
     /// Sends the account's messages.
     pub chain: ChainAccess,
     // Last: the outbox is closed before the lock opens.
@@ -56,7 +56,7 @@ impl Account {
     pub async fn open_as(dir: &Path, url: &str, from: Option<&Address>) -> Result<Self, ClientError> {
         fs::create_dir_all(dir).map_err(ClientError::file("create", dir))?;
         // Two processes that start at once must not make two keys.
-        let lock = lock(dir).await?;
+        let lock = lock_file(dir).await?;
         let wallet = Wallet::open(dir.join("wallet"))?;
         let key = match from {
             Some(address) => wallet.key(address)?,
@@ -105,15 +105,20 @@ impl Account {
     }
 
     /// Takes the account for this process, waiting for others.
-    pub async fn purse(&self) -> Result<Purse, ClientError> {
-        let lock = lock(&self.dir).await?;
+    pub async fn lock(&self) -> Result<AccountLock, ClientError> {
+        let lock = lock_file(&self.dir).await?;
         let chain = self.connect(self.open_outbox()?).await?;
-        Ok(Purse { chain, _lock: lock })
+        Ok(AccountLock { chain, _lock: lock })
     }
 
     async fn connect(&self, outbox: Arc<dyn Store>) -> Result<ChainAccess, ClientError> {
         let connected = ChainAccess::connect(&self.url, outbox, self.key.clone()).await;
         connected.map_err(ClientError::chain)
+    }
+
+    /// Whether the account has ever made a message here.
+    pub fn has_sent(&self) -> bool {
+        self.outbox().exists()
     }
 
     fn open_outbox(&self) -> Result<Arc<dyn Store>, ClientError> {
@@ -231,7 +236,7 @@ pub(crate) fn rpc_url(url: &str) -> String {
     }
 }
 
-async fn lock(dir: &Path) -> Result<File, ClientError> {
+async fn lock_file(dir: &Path) -> Result<File, ClientError> {
     let path = dir.join("account.lock");
     let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
     let file = open.map_err(ClientError::file("open", &path))?;
@@ -284,7 +289,7 @@ mod tests {
         let named = named.expect("its key is in the wallet");
         assert_eq!(named.address(), other);
         assert_ne!(named.outbox(), default.outbox());
-        let unknown = crate::devnet::tests::key(7).address();
+        let unknown = sealdrop_devnet::testing::key(7).address();
         let refused = Account::open_as(dir.path(), DEFAULT, Some(&unknown)).await.err();
         assert!(
             matches!(refused, Some(ClientError::Wallet(WalletError::Unknown { address, .. })) if address == unknown)

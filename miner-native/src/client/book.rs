@@ -4,16 +4,15 @@
 //! CLIENT/book/deals.db      the deals' records
 //! CLIENT/locks/<id>.lock    held by the process that carries the deal on
 //! ```
-//! Written by [`super::carry`] at every step; read by all commands. A deal is found by its names without reading the others.
+//! Written by [`super::cli_host`] at every step; read by all commands. A deal is found by its names without reading the others.
 
 use super::error::ClientError;
+use super::former;
 use super::source::FileFacts;
-use crate::open_database::{self, with_prefix, DatabaseError, Order, Records, Schema, Sharing, Sqlite, Table};
-use cid::Cid;
 use rand::RngCore;
+use sealdrop_database::{with_prefix, DatabaseError, Order, Records, Schema, Sharing, Sqlite, Table};
 use serde::{Deserialize, Serialize};
-use shared::deal::{ClientDeal, ClientStage, DealState, Refund};
-use shared::piece::PieceCid;
+use shared::client::DealRecord;
 use shared::wire::cbor::Bytes;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -40,34 +39,22 @@ const SCHEMA: Schema = Schema {
     migrate: |_, _| Ok(()),
 };
 
-/// One deal as it is kept.
+/// One deal as it is kept, in the engine's form.
+pub type Record = DealRecord<LocalFile>;
+
+/// The file of a deal, and what is needed to serve it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Record {
-    /// The record's own name; the deal has no CID before it is signed.
-    pub id: String,
-    /// Milliseconds since 1970.
-    pub created_ms: u64,
-    /// The chain that the deal is on, by its genesis id.
-    pub genesis: String,
-    /// The miner's libp2p peer id, as the chain named it.
-    pub peer: String,
-    pub file: FileFacts,
+pub struct LocalFile {
+    pub facts: FileFacts,
     /// Interior nodes of the file's DAG; their CIDs follow from them.
     #[serde(with = "shared::wire::as_cbor")]
     pub nodes: Vec<Bytes>,
-    pub deal: ClientDeal,
-    /// The deal's CID from its signing on, also when it has failed since.
-    pub cid: Option<String>,
-    /// Whether a proof-of-spacetime that covers the deal's sector was seen on the chain.
-    pub proven: bool,
-    /// How far the money of a failed deal is on its way back.
-    pub refund: Refund,
 }
 
 /// All deals of this client.
 #[derive(Clone)]
 pub struct Book {
-    deals: Arc<dyn open_database::Store>,
+    deals: Arc<dyn sealdrop_database::Store>,
     locks: PathBuf,
 }
 
@@ -77,72 +64,22 @@ pub struct DealLock {
     _file: File,
 }
 
-impl Record {
-    /// A name that no other record has: the time, and enough randomness for processes that start at once.
-    pub fn new_id() -> (String, u64) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let created_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-        let mut random = [0; 6];
-        rand::rngs::OsRng.fill_bytes(&mut random);
-        (format!("{created_ms}-{}", hex::encode(random)), created_ms)
-    }
+/// A name that no other record has: the time, and enough randomness for processes that start at once.
+pub fn new_id() -> (String, u64) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let created_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+    let mut random = [0; 6];
+    rand::rngs::OsRng.fill_bytes(&mut random);
+    (format!("{created_ms}-{}", hex::encode(random)), created_ms)
+}
 
-    /// The deal's CID once there is one, else the record's name: both are understood everywhere.
-    pub fn name(&self) -> String {
-        let signed = || self.deal.cid().map(|cid| cid.to_string());
-        self.cid.clone().or_else(signed).unwrap_or_else(|| self.id.clone())
-    }
+/// Everything that the deal may be called by.
+fn names(record: &Record) -> [String; 3] {
+    [record.id.clone(), record.name(), record.data_cid().to_string()]
+}
 
-    /// How far the deal is, in one word.
-    pub fn state(&self) -> &'static str {
-        match &self.deal.stage {
-            ClientStage::Drafted => "drafted",
-            ClientStage::ChannelOpen { .. } => "channel-open",
-            ClientStage::Signed { .. } => "signed",
-            ClientStage::Running { response, .. } => match response.response.state {
-                DealState::Staged => "staged",
-                _ => "accepted",
-            },
-            ClientStage::Complete { .. } if self.proven => "proven",
-            ClientStage::Complete { .. } => "complete",
-            ClientStage::Failed { .. } => "failed",
-        }
-    }
-
-    /// Whether there is anything left to do for the deal.
-    pub fn is_finished(&self) -> bool {
-        matches!(
-            self.deal.stage,
-            ClientStage::Complete { .. } | ClientStage::Failed { .. }
-        )
-    }
-
-    /// Root of the file's DAG.
-    pub fn data_cid(&self) -> &Cid {
-        &self.deal.draft.data_cid
-    }
-
-    /// CommP as Filecoin's tools print it.
-    pub fn piece_cid(&self) -> PieceCid {
-        PieceCid(self.deal.draft.comm_p)
-    }
-
-    /// Takes the deal's new state in.
-    pub fn advance(&mut self, deal: &ClientDeal) {
-        self.deal = deal.clone();
-        if let Some(cid) = deal.cid() {
-            self.cid = Some(cid.to_string());
-        }
-    }
-
-    /// Everything that the deal may be called by.
-    fn names(&self) -> [String; 3] {
-        [self.id.clone(), self.name(), self.data_cid().to_string()]
-    }
-
-    fn age_key(&self) -> Vec<u8> {
-        [&self.created_ms.to_be_bytes(), self.id.as_bytes()].concat()
-    }
+fn age_key(record: &Record) -> Vec<u8> {
+    [&record.created_ms.to_be_bytes(), record.id.as_bytes()].concat()
 }
 
 impl Book {
@@ -165,14 +102,14 @@ impl Book {
         ciborium::into_writer(record, &mut bytes).expect("writing to a Vec cannot fail");
         self.deals.write(|changes| {
             let before = read(changes, &record.id)?;
-            let gone = before.as_ref().map_or_else(Vec::new, |before| before.names().to_vec());
-            for name in gone.iter().filter(|name| !record.names().contains(name)) {
+            let gone = before.as_ref().map_or_else(Vec::new, |before| names(before).to_vec());
+            for name in gone.iter().filter(|name| !names(record).contains(name)) {
                 changes.remove(NAMES, &name_key(name, record))?;
             }
-            for name in record.names() {
+            for name in names(record) {
                 changes.put(NAMES, &name_key(&name, record), record.id.as_bytes())?;
             }
-            changes.put(BY_AGE, &record.age_key(), record.id.as_bytes())?;
+            changes.put(BY_AGE, &age_key(record), record.id.as_bytes())?;
             Ok(changes.put(DEALS, record.id.as_bytes(), &bytes)?)
         })
     }
@@ -233,12 +170,12 @@ impl Book {
 
 /// The newest of the records with a name is the last of its keys.
 fn name_key(name: &str, record: &Record) -> Vec<u8> {
-    [name.as_bytes(), &[0], &record.age_key()].concat()
+    [name.as_bytes(), &[0], &age_key(record)].concat()
 }
 
 fn read(view: &dyn Records, id: &str) -> Result<Option<Record>, ClientError> {
     let found = view.get(DEALS, id.as_bytes())?;
-    let parse = |bytes: Vec<u8>| ciborium::from_reader(bytes.as_slice()).map_err(|e| damaged(id, &e));
+    let parse = |bytes: Vec<u8>| former::read(&bytes).map_err(|e| damaged(id, &e));
     found.map(parse).transpose()
 }
 
@@ -253,7 +190,7 @@ fn damaged(id: &str, reason: &dyn std::fmt::Display) -> ClientError {
 
 /// One file a deal, as version 0.1.0 kept them in `CLIENT/deals`.
 mod files {
-    use super::{Book, ClientError, Record};
+    use super::{former, Book, ClientError, Record};
     use std::fs;
     use std::path::Path;
 
@@ -296,16 +233,16 @@ mod files {
             return Err(damaged(format!("it has {size} bytes, more than any record")));
         }
         let bytes = fs::read(path).map_err(ClientError::file("read", path))?;
-        ciborium::from_reader(bytes.as_slice()).map_err(|e| damaged(e.to_string()))
+        former::read(&bytes).map_err(|e| damaged(e.to_string()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::open_database::Changes;
+    use sealdrop_database::Changes;
     use shared::chain::{AttoFil, Epoch, SecretKey};
-    use shared::deal::Draft;
+    use shared::deal::{ClientDeal, ClientStage, Draft};
     use shared::piece::{Commitment, PieceDigest, SectorSize};
 
     fn record(byte: u8) -> Record {
@@ -325,23 +262,17 @@ mod tests {
             duration: 1000,
             start: Epoch(7),
         };
-        let (id, created_ms) = Record::new_id();
-        Record {
-            id,
-            created_ms,
-            genesis: "g".into(),
-            peer: "p".into(),
-            file: FileFacts {
-                path: "/tmp/x".into(),
-                size: 100,
-                modified_ns: 1,
-            },
+        let (id, created_ms) = new_id();
+        let facts = FileFacts {
+            path: "/tmp/x".into(),
+            size: 100,
+            modified_ns: 1,
+        };
+        let file = LocalFile {
+            facts,
             nodes: vec![Bytes(vec![1, 2, 3])],
-            deal: ClientDeal::new(draft),
-            cid: None,
-            proven: false,
-            refund: Refund::default(),
-        }
+        };
+        Record::new(id, created_ms, "g".into(), "p".into(), file, ClientDeal::new(draft))
     }
 
     #[test]
@@ -365,10 +296,10 @@ mod tests {
         let proposal = deal.sign(&SecretKey::from_bytes(&[1; 32]).unwrap()).unwrap();
         let cid = proposal.cid().to_string();
         deal.stage = ClientStage::Signed { proposal };
-        record.advance(&deal);
+        record.advance(deal.clone(), None, 0);
         let (reason, channel) = ("r".into(), None);
         deal.stage = ClientStage::Failed { reason, channel };
-        record.advance(&deal);
+        record.advance(deal, None, 0);
         assert_eq!(record.name(), cid);
     }
 

@@ -1,6 +1,6 @@
 //! Payment channels without a deal (spec §6.5): opened, listed, paid from by vouchers, redeemed, and ended by hand.
 //!
-//! Called by `sealdrop paych`. The channels of deals are opened by [`super::carry`] and taken back by [`super::refund`].
+//! Called by `sealdrop paych`. The channels of deals are opened by [`shared::client`], and taken back by it.
 
 use super::account::Account;
 use super::error::ClientError;

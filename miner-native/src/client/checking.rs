@@ -3,14 +3,16 @@
 //! Called by [`crate::commands`]; [`super::verifying`] then checks a complete deal without taking the miner's word.
 
 use super::book::Record;
-use super::contact::Contact;
+use super::cli_host::{CliHost, Until};
 use super::error::ClientError;
+use super::miner_connection::MinerConnection;
 use super::Session;
 use cid::Cid;
 use shared::chain::view::MinerView;
 use shared::chain::Address;
+use shared::client::engine;
 use shared::deal::client::ClientRefusal;
-use shared::deal::{ClientInput, DealState, QueryRequest, SignedResponse};
+use shared::deal::{DealState, QueryRequest, SignedResponse};
 use shared::wire::protocol;
 
 /// A miner's answer about a deal, with the signature checked.
@@ -18,8 +20,6 @@ use shared::wire::protocol;
 pub struct Answer {
     pub deal: Cid,
     pub miner: Address,
-    /// Who signed it.
-    pub worker: Address,
     pub response: SignedResponse,
 }
 
@@ -42,43 +42,25 @@ pub async fn query_record(session: &Session, record: &Record) -> Result<(Answer,
             advice: "no miner knows it yet; `sealdrop client resume` goes on with it",
         });
     };
-    let draft = &record.deal.draft;
-    let now = session.chain.miner(&draft.miner).await.map_err(ClientError::chain)?;
-    // The miner may have another worker and another host since; what its former worker signed holds all the same.
-    let peer = now.as_ref().map_or(&record.peer, |now| &now.peer_id);
-    let current = now.as_ref().map(|now| &now.worker);
-    let workers = [Some(&draft.worker), current].into_iter().flatten().cloned();
-    let holder = Holder {
-        miner: draft.miner.clone(),
-        peer: peer.clone(),
-        workers: workers.collect(),
+    let host = CliHost::new(session, record, session.report.clone(), Until::Complete).await?;
+    let asked = engine::ask_state(record, deal, &host).await;
+    let (response, worker) = asked.map_err(|error| ClientError::query(error, record))?;
+    let answer = Answer {
+        deal,
+        miner: record.deal.draft.miner.clone(),
+        response: response.clone(),
     };
-    let answer = ask(session, &deal, &holder).await?;
-    let record = take_in(session, record, &answer)?;
-    Ok((answer, record))
-}
-
-/// Takes a checked answer into the book. A deal that another process carries on is left to that one.
-fn take_in(session: &Session, record: &Record, answer: &Answer) -> Result<Record, ClientError> {
     let _lock = match session.book.lock(record) {
         Ok(lock) => lock,
-        Err(ClientError::Busy { .. }) => return session.book.reload(record),
+        // A deal that another process carries on is left to that one.
+        Err(ClientError::Busy { .. }) => return Ok((answer, session.book.reload(record)?)),
         Err(error) => return Err(error),
     };
     let mut record = session.book.reload(record)?;
-    let mut deal = record.deal.clone();
-    let (worker, response) = (answer.worker.clone(), answer.response.clone());
-    let known = deal.handle(ClientInput::WorkerChanged { worker });
-    match known.and_then(|()| deal.handle(ClientInput::Answered { response })) {
-        Ok(()) => {
-            record.advance(&deal);
-            session.book.save(&record)?;
-        }
-        // The deal is at its end already: there is nothing to take in.
-        Err(ClientRefusal::Unexpected) => {}
-        Err(refusal) => session.report.note(format!("the book is as before: {refusal}")),
+    if let Err(refusal) = engine::take_in(&mut record, response, worker, &host).await? {
+        session.report.note(format!("the book is as before: {refusal}"));
     }
-    Ok(record)
+    Ok((answer, record))
 }
 
 /// Asks the miners of the network about a deal of somebody else.
@@ -98,7 +80,7 @@ async fn search(session: &Session, name: &str, miner: Option<&Address>) -> Resul
         let holder = Holder {
             miner: view.address,
             peer: view.peer_id,
-            workers: vec![view.worker],
+            worker: view.worker,
         };
         match ask(session, &deal, &holder).await {
             Ok(answer) if answer.response.response.state == DealState::Unknown => unknown = Some(answer),
@@ -122,20 +104,20 @@ struct Holder {
     miner: Address,
     peer: String,
     /// Whose signature is accepted.
-    workers: Vec<Address>,
+    worker: Address,
 }
 
 async fn ask(session: &Session, deal: &Cid, holder: &Holder) -> Result<Answer, ClientError> {
     let miner = &holder.miner;
-    let mut contact = Contact::new(
+    let mut connection = MinerConnection::new(
         session.network.clone(),
         session.chain.clone(),
         miner.clone(),
         &holder.peer,
     )?;
-    contact.reach().await?;
+    connection.reach().await?;
     let request = QueryRequest { cid: *deal };
-    let asked = contact.ask_once(protocol::QUERY_DEAL, &request).await;
+    let asked = connection.ask_once(protocol::QUERY_DEAL, &request).await;
     let response: SignedResponse = asked.map_err(|source| ClientError::Query {
         miner: miner.clone(),
         source,
@@ -145,8 +127,9 @@ async fn ask(session: &Session, deal: &Cid, holder: &Holder) -> Result<Answer, C
         refusal,
         deal: deal.to_string(),
     };
-    let signer = holder.workers.iter().find(|worker| response.is_signed_by(worker));
-    let worker = signer.ok_or_else(|| refused(ClientRefusal::ResponseSignature))?.clone();
+    if !response.is_signed_by(&holder.worker) {
+        return Err(refused(ClientRefusal::ResponseSignature));
+    }
     let answered = response.response.proposal_cid;
     if answered != *deal {
         let asked = *deal;
@@ -155,7 +138,6 @@ async fn ask(session: &Session, deal: &Cid, holder: &Holder) -> Result<Answer, C
     Ok(Answer {
         deal: *deal,
         miner: miner.clone(),
-        worker,
         response,
     })
 }

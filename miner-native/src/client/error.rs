@@ -1,16 +1,19 @@
 //! Why a client command does not reach its end. Each text says what happened, why, and what to do next.
 
+use super::book::Record;
 use super::network::NetworkError;
 use crate::chain_access::ChainError;
-use crate::open_database::DatabaseError;
 use crate::wallet::WalletError;
 use cid::Cid;
+use sealdrop_database::DatabaseError;
 use shared::chain::{Address, AttoFil, Epoch};
+use shared::client::duplicates::DuplicateError;
+use shared::client::{EngineError, OfferError, RetrievalError};
 use shared::deal::client::{ClientRefusal, DraftError};
 use shared::payment::schedule::ScheduleError;
 use shared::piece::{DigestError, SectorSize};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// An error of the command-line client.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +77,9 @@ pub enum ClientError {
     },
     #[error("the connection to miner {miner} failed: {source}; try again")]
     Peer { miner: Address, source: NetworkError },
+    /// Becomes one of the others where it is known which deal it is about: [`ClientError::of_deal`].
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     #[error(transparent)]
     Draft(#[from] DraftError),
     #[error("no such deal can be made: {0}")]
@@ -113,6 +119,8 @@ pub enum ClientError {
     NowhereFound { data: Cid, reasons: String },
     #[error("could not retrieve piece - error from miner: {reason} (miner {miner} does not give the file)")]
     Withheld { miner: Address, reason: String },
+    #[error("the retrieval from miner {miner} was ended: {source}; try again, or name another miner")]
+    Retrieval { miner: Address, source: RetrievalError },
     #[error(
         "what miner {miner} sent is not the file: its root is {found}, the deal's is {expected}; nothing was written"
     )]
@@ -173,7 +181,74 @@ pub enum ClientError {
     SomeFailed { failed: usize, all: usize },
 }
 
+impl From<DuplicateError> for ClientError {
+    fn from(error: DuplicateError) -> Self {
+        match error {
+            DuplicateError::Draft(error) => Self::Draft(error),
+            DuplicateError::SameDeal { deal } => Self::InProgress { deal },
+            DuplicateError::Schedule(error) => Self::Schedule(error),
+        }
+    }
+}
+
 impl ClientError {
+    /// The error with what the user knows of its deal.
+    pub(crate) fn of_deal(self, record: &Record) -> Self {
+        let Self::Engine(error) = self else {
+            return self;
+        };
+        let deal = record.name();
+        match error {
+            EngineError::Refused { miner, refusal } => Self::Answer { miner, refusal, deal },
+            EngineError::FileChanged => Self::Changed {
+                path: record.file.facts.path.clone(),
+                deal,
+            },
+            EngineError::Channel { reason } => Self::Channel {
+                reason,
+                deal: record.id.clone(),
+            },
+            EngineError::Refund { exit_code, error, .. } => Self::Chain(ChainError::Failed { exit_code, error }),
+            EngineError::Schedule(error) => Self::Schedule(error),
+            EngineError::NotApplicable => Self::NothingToAbandon {
+                deal,
+                state: record.state(),
+            },
+        }
+    }
+
+    /// The error of a question how a deal stands.
+    pub(crate) fn query(error: Self, record: &Record) -> Self {
+        match error.of_deal(record) {
+            Self::Peer { miner, source } => Self::Query { miner, source },
+            other => other,
+        }
+    }
+
+    /// Why there is nobody on the chain at `url` to make a deal of `path` with.
+    pub(crate) fn offer(error: OfferError, url: &str, path: &Path) -> Self {
+        match error {
+            OfferError::UnknownMiner(asked) => Self::UnknownMiner { asked },
+            OfferError::NoAsk(miner) => Self::NoAsk { miner },
+            OfferError::UnknownAsk { miner, id } => Self::UnknownAsk { miner, id },
+            OfferError::AskExpired { miner, id, expiry } => Self::AskExpired { miner, id, expiry },
+            OfferError::SectorSize { miner, bytes } => Self::SectorSize { miner, bytes },
+            OfferError::TooLarge {
+                size,
+                miner,
+                sector,
+                usable,
+            } => Self::TooLarge {
+                path: path.to_owned(),
+                size,
+                miner,
+                sector,
+                usable,
+            },
+            OfferError::NoMiners => Self::NoMiners { url: url.to_owned() },
+        }
+    }
+
     /// A file error.
     pub(crate) fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();

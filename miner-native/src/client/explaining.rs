@@ -1,8 +1,8 @@
 //! Why a deal of this client is not done, and when it will be: what the book knows, with what the miner says of it.
 
 use super::book::Record;
-use super::contact::Contact;
 use super::error::ClientError;
+use super::miner_connection::MinerConnection;
 use super::Session;
 use crate::clock::now_ms;
 use shared::deal::explain::client::{explain as explain_client, ClientFacts, MinerWord};
@@ -40,13 +40,13 @@ async fn word(session: &Session, record: &Record) -> Result<MinerWord, ClientErr
         Err(ClientError::ChainAway { reason, .. }) => return Ok(MinerWord::ChainUnreachable { reason }),
         Err(error) => return Err(error),
     };
-    let mut contact = Contact::new(session.network.clone(), session.chain.clone(), miner.clone(), &peer)?;
-    match contact.reach().await {
+    let mut connection = MinerConnection::new(session.network.clone(), session.chain.clone(), miner.clone(), &peer)?;
+    match connection.reach().await {
         Ok(()) => {}
         Err(ClientError::Unreachable { reason, .. }) => return Ok(MinerWord::Unreachable { reason }),
         Err(error) => return Err(error),
     }
-    let asked = contact.ask_once(protocol::EXPLAIN, &QueryRequest { cid }).await;
+    let asked = connection.ask_once(protocol::EXPLAIN, &QueryRequest { cid }).await;
     let silent = |error: super::network::NetworkError| MinerWord::CannotExplain {
         reason: error.to_string(),
     };

@@ -3,20 +3,21 @@
 //! Nobody is trusted: the root of what arrives is computed on the way, and the file appears under its name only when that
 //! is the one asked for. Until then the bytes lie in a file of another name, which goes away with any error.
 
-use super::book::Record;
-use super::contact::Contact;
+use super::book::{new_id, Record};
 use super::error::ClientError;
-use super::network::NetworkError;
+use super::miner_connection::MinerConnection;
 use super::report::Report;
 use super::Session;
+use crate::clock::now_ms;
 use crate::network::frames::{self, StreamError};
 use cid::Cid;
 use futures::AsyncReadExt as _;
 use libp2p::Stream;
 use shared::chain::view::MinerView;
 use shared::chain::Address;
-use shared::piece::{node, PieceDigest};
-use shared::retrieval::{RetrievalStatus, RetrievePieceChunk, RetrievePieceRequest, RetrievePieceResponse, MAX_CHUNK};
+use shared::client::retrieval::{printable, Retrieval, RetrievalError, RetrievalInput, Taken};
+use shared::piece::node;
+use shared::retrieval::{RetrievePieceChunk, RetrievePieceRequest, RetrievePieceResponse};
 use shared::wire::frame::{next_frame, MAX_MESSAGE};
 use shared::wire::{decode, protocol, Cbor};
 use std::fs::File;
@@ -24,10 +25,6 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long a miner may take to begin: it unseals the whole sector first, minutes for 512 MiB.
-const UNSEAL_LIMIT: Duration = Duration::from_secs(900);
-/// Empty chunks that a miner may send, one in ten seconds while it unseals the piece: four hours.
-const MAX_SIGNS: u32 = 1440;
 /// Bytes read from a stream at a time.
 const READ_BYTES: usize = 64 << 10;
 
@@ -82,6 +79,7 @@ pub async fn retrieve(
                 error @ (ClientError::Unreachable { .. }
                 | ClientError::NoRetrieval { .. }
                 | ClientError::Withheld { .. }
+                | ClientError::Retrieval { .. }
                 | ClientError::Peer { .. }),
             ) => reasons.push(error),
             Err(error) => return Err(error),
@@ -112,7 +110,10 @@ async fn find(session: &Session, name: &str, miner: Option<&Address>) -> Result<
     let own = session.account.address();
     if let (Some(record), None) = (&known, miner) {
         session.check_chain(record)?;
-        return Ok((Wanted::of(record), vec![Holder::of(record)]));
+        let miner = session.chain.miner(&record.deal.draft.miner).await;
+        // It may have another host since the deal was made.
+        let peer = miner.map_err(ClientError::chain)?.map(|miner| miner.peer_id);
+        return Ok((Wanted::of(record), vec![Holder::of(record, peer)]));
     }
     let wanted = match &known {
         Some(record) => Wanted::of(record),
@@ -147,7 +148,7 @@ impl Wanted {
     fn of(record: &Record) -> Self {
         Self {
             data: *record.data_cid(),
-            size: Some(record.file.size),
+            size: Some(record.deal.draft.size),
         }
     }
 
@@ -161,10 +162,10 @@ impl Wanted {
 }
 
 impl Holder {
-    fn of(record: &Record) -> Self {
+    fn of(record: &Record, peer: Option<String>) -> Self {
         Self {
             miner: record.deal.draft.miner.clone(),
-            peer: record.peer.clone(),
+            peer: peer.unwrap_or_else(|| record.peer.clone()),
             usable: record.deal.draft.sector_size.usable(),
         }
     }
@@ -172,18 +173,10 @@ impl Holder {
 
 async fn fetch(session: &Session, wanted: &Wanted, holder: &Holder, to: &Destination) -> Result<Fetched, ClientError> {
     let miner = &holder.miner;
-    let mut contact = Contact::new(
-        session.network.clone(),
-        session.chain.clone(),
-        miner.clone(),
-        &holder.peer,
-    )?;
-    contact.reach().await?;
-    let peer_error = |source| ClientError::Peer {
-        miner: miner.clone(),
-        source,
-    };
-    let opened = session.network.open(contact.peer(), protocol::RETRIEVAL).await;
+    let (network, chain) = (session.network.clone(), session.chain.clone());
+    let mut connection = MinerConnection::new(network, chain, miner.clone(), &holder.peer)?;
+    connection.reach().await?;
+    let opened = session.network.open(connection.peer(), protocol::RETRIEVAL).await;
     let opened = opened.map_err(|source| ClientError::NoRetrieval {
         miner: miner.clone(),
         source,
@@ -191,23 +184,21 @@ async fn fetch(session: &Session, wanted: &Wanted, holder: &Holder, to: &Destina
     let mut incoming = Incoming::new(opened?);
     let request = RetrievePieceRequest { piece_ref: wanted.data };
     let asked = frames::write(&mut incoming.stream, &request).await;
-    asked.map_err(|e| peer_error(e.into()))?;
+    asked.map_err(|e| ClientError::Peer {
+        miner: miner.clone(),
+        source: e.into(),
+    })?;
+    let retrieval = Retrieval::new(wanted.data, wanted.size, holder.usable, now_ms());
+    let mut receiving = Receiving {
+        incoming,
+        retrieval,
+        miner,
+    };
     let waiting = session.report.wait("asking the miner for the file");
-    let answer: Option<RetrievePieceResponse> = incoming.next(UNSEAL_LIMIT).await.map_err(|e| peer_error(e.into()))?;
+    receiving.answer().await?;
     drop(waiting);
-    match answer {
-        Some(answer) if answer.status == RetrievalStatus::Success => {}
-        Some(answer) => {
-            let reason = printable(&answer.error_message);
-            return Err(ClientError::Withheld {
-                miner: miner.clone(),
-                reason,
-            });
-        }
-        None => return Err(peer_error(NetworkError::Stream(StreamError::Closed))),
-    }
     let mut spool = Spool::create(to)?;
-    let size = receive(&mut incoming, wanted, holder, &mut spool, &session.report).await?;
+    let size = receiving.chunks(&mut spool, &session.report).await?;
     spool.keep(to)?;
     Ok(Fetched {
         data_cid: wanted.data,
@@ -216,66 +207,77 @@ async fn fetch(session: &Session, wanted: &Wanted, holder: &Holder, to: &Destina
     })
 }
 
-/// Writes the chunks to the spool; returns the size when they are the file that is wanted.
-async fn receive(
-    incoming: &mut Incoming,
-    wanted: &Wanted,
-    holder: &Holder,
-    spool: &mut Spool,
-    report: &Report,
-) -> Result<u64, ClientError> {
-    let miner = &holder.miner;
-    let peer_error = |e: StreamError| ClientError::Peer {
-        miner: miner.clone(),
-        source: e.into(),
-    };
-    let most = wanted.size.unwrap_or(holder.usable);
-    let wrong_size = |found| ClientError::WrongSize {
-        miner: miner.clone(),
-        expected: most,
-        found,
-    };
-    let corrupt = |found: String| ClientError::Corrupt {
-        miner: miner.clone(),
-        expected: wanted.data,
-        found,
-    };
-    let gauge = report.bytes("receiving", most);
-    let mut signs = 0u32;
-    let mut digest = PieceDigest::new();
-    while let Some(chunk) = incoming
-        .next::<RetrievePieceChunk>(frames::IDLE)
-        .await
-        .map_err(peer_error)?
-    {
-        let bytes = chunk.data.0;
-        if bytes.is_empty() && signs < MAX_SIGNS {
-            // The miner is unsealing the piece, and says now and then that it is still at work.
-            if signs == 0 {
-                report.note("the miner keeps no unsealed copy: it is unsealing the file, which takes minutes");
+/// A file on its way here: what comes is judged by [`Retrieval`].
+struct Receiving<'a> {
+    incoming: Incoming,
+    retrieval: Retrieval,
+    miner: &'a Address,
+}
+
+impl Receiving<'_> {
+    async fn answer(&mut self) -> Result<(), ClientError> {
+        let answer: Option<RetrievePieceResponse> = self.next().await?;
+        let input = answer.as_ref().map_or(RetrievalInput::End, RetrievalInput::Answer);
+        self.handle(input).map(drop)
+    }
+
+    /// Writes the chunks to the spool; returns the size when they are the file that is wanted.
+    async fn chunks(&mut self, spool: &mut Spool, report: &Report) -> Result<u64, ClientError> {
+        let gauge = report.bytes("receiving", self.retrieval.most());
+        loop {
+            let chunk: Option<RetrievePieceChunk> = self.next().await?;
+            let input = chunk.as_ref().map(|chunk| RetrievalInput::Chunk(&chunk.data));
+            match self.handle(input.unwrap_or(RetrievalInput::End))? {
+                Taken::Whole { size } => return Ok(size),
+                Taken::Unsealing { first: true } => {
+                    report.note("the miner keeps no unsealed copy: it is unsealing the file, which takes minutes");
+                }
+                Taken::Unsealing { first: false } => {}
+                Taken::More => {
+                    let bytes = chunk.map(|chunk| chunk.data.0).unwrap_or_default();
+                    spool.write(&bytes)?;
+                    gauge.at(self.retrieval.arrived());
+                }
             }
-            signs += 1;
-            continue;
         }
-        if bytes.is_empty() || bytes.len() > MAX_CHUNK {
-            return Err(corrupt(format!("not known: a chunk has {} bytes", bytes.len())));
-        }
-        let arrived = digest.size().saturating_add(bytes.len() as u64);
-        if arrived > most {
-            return Err(wrong_size(arrived));
-        }
-        digest.push(&bytes).map_err(|e| corrupt(e.to_string()))?;
-        spool.write(&bytes)?;
-        gauge.at(arrived);
     }
-    let size = digest.size();
-    if wanted.size.is_some_and(|expected| expected != size) {
-        return Err(wrong_size(size));
+
+    /// The next message, within the time that the retrieval leaves for it.
+    async fn next<T: Cbor>(&mut self) -> Result<Option<T>, ClientError> {
+        let left = self.retrieval.deadline().saturating_sub(now_ms());
+        match self.incoming.next(Duration::from_millis(left)).await {
+            // What it means that nothing came is for the retrieval to say.
+            Err(StreamError::Silent) => {
+                self.handle(RetrievalInput::Silence)?;
+                Err(self.error(RetrievalError::Silence { limit_ms: left }))
+            }
+            other => other.map_err(|e| ClientError::Peer {
+                miner: self.miner.clone(),
+                source: e.into(),
+            }),
+        }
     }
-    let found = digest.finish().map_err(|e| corrupt(e.to_string()))?.data_cid;
-    match found == wanted.data {
-        true => Ok(size),
-        false => Err(corrupt(found.to_string())),
+
+    fn handle(&mut self, input: RetrievalInput) -> Result<Taken, ClientError> {
+        let taken = self.retrieval.handle(input, now_ms());
+        taken.map_err(|error| self.error(error))
+    }
+
+    fn error(&self, error: RetrievalError) -> ClientError {
+        let miner = self.miner.clone();
+        let corrupt = |miner, expected, found| ClientError::Corrupt { miner, expected, found };
+        match error {
+            RetrievalError::Withheld(reason) => ClientError::Withheld {
+                miner,
+                reason: printable(&reason),
+            },
+            RetrievalError::WrongSize { expected, found } => ClientError::WrongSize { miner, expected, found },
+            RetrievalError::Corrupt { expected, found } => corrupt(miner, expected, found.to_string()),
+            RetrievalError::Chunk(_) | RetrievalError::Dag(_) => {
+                corrupt(miner, self.retrieval.wanted(), format!("not known: {error}"))
+            }
+            source => ClientError::Retrieval { miner, source },
+        }
     }
 }
 
@@ -295,6 +297,7 @@ impl Incoming {
 
     /// The next message; `None` when the other side has said all.
     async fn next<T: Cbor>(&mut self, limit: Duration) -> Result<Option<T>, StreamError> {
+        let end = tokio::time::Instant::now() + limit;
         loop {
             if let Some(body) = next_frame(&self.unread, MAX_MESSAGE)? {
                 let message = decode(&self.unread[body.clone()])?;
@@ -302,7 +305,7 @@ impl Incoming {
                 return Ok(Some(message));
             }
             let mut buffer = vec![0; READ_BYTES];
-            let read = tokio::time::timeout(limit, self.stream.read(&mut buffer)).await;
+            let read = tokio::time::timeout_at(end, self.stream.read(&mut buffer)).await;
             match read.map_err(|_| StreamError::Silent)?? {
                 0 if self.unread.is_empty() => return Ok(None),
                 0 => return Err(StreamError::Closed),
@@ -321,7 +324,7 @@ struct Spool {
 impl Spool {
     /// Beside the destination, so that the last step is a rename.
     fn create(to: &Destination) -> Result<Self, ClientError> {
-        let name = format!(".sealdrop-{}.partial", Record::new_id().0);
+        let name = format!(".sealdrop-{}.partial", new_id().0);
         let mut options = File::options();
         options.read(true).write(true).create_new(true);
         let path = match to {
@@ -379,11 +382,6 @@ impl Drop for Spool {
         // After a rename there is nothing left to remove; otherwise a leftover is all that can go wrong.
         let _ = std::fs::remove_file(&self.path);
     }
-}
-
-/// A peer's words, fit for a terminal.
-fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! An imported file stays where it is unless a copy is asked for; that it is still the same is seen whenever it is used.
 //! Written by `client import`; [`super::proposing`] and [`super::fetching`] look here first.
 
-use super::book::Record;
+use super::book::new_id;
 use super::error::ClientError;
 use super::report::Report;
 use super::source::{digest_of, FileFacts, Names, Piece};
@@ -98,7 +98,7 @@ impl Imports {
 
     fn take(&self, mut source: impl Read, mut progress: impl FnMut(u64)) -> Result<Import, ClientError> {
         let data = self.dir.join("data");
-        let partial = Partial(data.join(format!(".{}.partial", Record::new_id().0)));
+        let partial = Partial(data.join(format!(".{}.partial", new_id().0)));
         let mut file = File::create(&partial.0).map_err(ClientError::file("create", &partial.0))?;
         let (mut wrote, given) = (Ok(()), PathBuf::from("-"));
         let summary = digest_of(&mut source, &given, |bytes, done| {

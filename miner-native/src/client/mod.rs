@@ -1,28 +1,32 @@
 //! The client of the command line: a deal from a file to a proof without a browser (design §2).
 //!
-//! Called by [`crate::commands`]. The rules are those of the page ([`shared::deal::drive()`]); here are the edges: the book
-//! of deals ([`book`]), the account and its messages ([`account`]), the libp2p node ([`network`]) with the files that it
-//! serves ([`serving`]) and measures on every core (`hashing`), and what the user sees ([`report`]). [`imports`] knows files by their CID, [`partner`] chooses a
-//! miner, [`proposing`] does all that comes before money is locked, [`storing`] makes deals and goes on with them,
-//! [`carry`] is the host of one deal, [`refund`] takes a failed deal's money back, [`fetching`] brings files back,
-//! [`checking`] asks how a deal stands, [`explaining`] why it is not done, [`verifying`] checks it, [`vouchers`] lists what a deal pays, [`channels`] is for payment channels without deals.
+//! Called by [`crate::commands`]. What is decided, is decided by the engine that the page has too ([`shared::client`]); here
+//! are the edges: the book of deals ([`book`]), the account and its messages ([`account`], [`chain`]), the libp2p node
+//! ([`network`]) with the files that it serves ([`serving`]) and measures on every core (`hashing`), and what the user sees
+//! ([`report`]). [`imports`] knows files by their CID, [`miner_offers`] asks for the network's miners, [`proposing`] does all
+//! that comes before money is locked, [`storing`] makes deals and goes on with them, [`cli_host`] has the edges of one deal,
+//! [`refund`] says when money is taken back, [`fetching`] brings files back, [`checking`] asks how a deal stands,
+//! [`explaining`] why it is not done, [`verifying`] checks it, [`vouchers`] lists what a deal pays, [`channels`] is for
+//! payment channels without deals.
 //!
 //! Any number of these processes may run at once on one directory: each deal has its own file and lock, and the account's
 //! messages are numbered by one process at a time.
 
 pub mod account;
 pub mod book;
-pub mod carry;
+pub mod chain;
 pub mod channels;
 pub mod checking;
-pub mod contact;
+pub mod cli_host;
 pub mod error;
 pub mod explaining;
 pub mod fetching;
+mod former;
 mod hashing;
 pub mod imports;
+pub mod miner_connection;
+pub mod miner_offers;
 pub mod network;
-pub mod partner;
 pub mod proposing;
 pub mod refund;
 pub mod report;
@@ -37,11 +41,12 @@ mod tests;
 
 pub use account::Account;
 pub use book::{Book, Record};
-pub use carry::Until;
+pub use cli_host::Until;
 pub use error::ClientError;
 pub use report::Report;
 
 use crate::chain_access::ChainAccess;
+use chain::AccountChain;
 use network::Network;
 use serving::Offers;
 use std::path::Path;
@@ -53,7 +58,7 @@ pub const DEFAULT_CHAIN: &str = "http://127.0.0.1:4403";
 pub struct Session {
     pub book: Book,
     pub account: Account,
-    /// For questions only; messages go through [`Account::purse`].
+    /// For questions only; messages go through [`Account::lock`].
     pub chain: ChainAccess,
     pub network: Network,
     pub offers: Offers,
@@ -76,6 +81,14 @@ impl Session {
             offers,
             report,
         })
+    }
+
+    /// The chain as the engine asks for it.
+    pub fn account_chain(&self) -> AccountChain {
+        AccountChain {
+            reader: self.chain.clone(),
+            account: self.account.clone(),
+        }
     }
 
     /// The chain that this session is on, by its genesis id.

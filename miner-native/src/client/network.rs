@@ -1,7 +1,7 @@
 //! The client's libp2p node: dials miners over TCP, asks them, and is asked for pieces over the same connections.
 //!
 //! Each process has an identity of its own, so that two never look like one node to a miner. Connections are made anew by
-//! [`super::contact`] whenever a miner is needed.
+//! [`super::miner_connection`] whenever a miner is needed.
 
 use super::serving::Offers;
 use crate::network::frames::{self, StreamError};

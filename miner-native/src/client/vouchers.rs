@@ -74,7 +74,7 @@ pub fn of_deal(record: &Record) -> Result<Vec<Payment>, ClientError> {
     let proposal = record.deal.proposal().ok_or_else(|| ClientError::NotYet {
         deal: record.name(),
         state: record.state(),
-        advice: match record.is_finished() {
+        advice: match record.is_settled() {
             true => "its vouchers are void, and its channel is being taken back",
             false => "its vouchers are not signed yet; `sealdrop client resume` goes on with it",
         },

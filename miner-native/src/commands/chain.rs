@@ -3,12 +3,12 @@
 use super::error::CommandError;
 use super::output::{columns, Output};
 use super::target::Target;
-use crate::chain_access::{BlockView, ChainAccess, MessageSummary, MessageView, SupplyView};
-use crate::devnet::MAX_LISTED;
+use crate::chain_access::ChainAccess;
 use cid::Cid;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use shared::chain::actors::Kind;
+use shared::chain::rpc::{BlockView, MessageSummary, MessageView, SupplyView, MAX_LISTED};
 use shared::chain::view::ReceiptView;
 use shared::chain::{exit_text, Address, AttoFil, Epoch};
 use std::fmt::Write;

@@ -50,20 +50,20 @@ impl Sender {
 
     /// Sends the call; does not wait for a block.
     pub async fn send(&self, call: Call) -> Result<Cid, CommandError> {
-        let purse = self.account.purse().await?;
+        let lock = self.account.lock().await?;
         let purpose = purpose();
-        let message = purse.chain.submit_with(&purpose, call, self.pays()).await?;
+        let message = lock.chain.submit_with(&purpose, call, self.pays()).await?;
         // Nobody will ask for this purpose again.
-        purse.chain.settle(&purpose)?;
+        lock.chain.settle(&purpose)?;
         Ok(message)
     }
 
     /// Sends the call and waits until it is in a block. Errs when it fails there.
     pub async fn send_and_wait(&self, call: Call) -> Result<(Cid, ReceiptView), CommandError> {
-        let purse = self.account.purse().await?;
+        let lock = self.account.lock().await?;
         let purpose = purpose();
-        let sent = purse.chain.call_with(&purpose, call, self.pays()).await;
-        purse.chain.settle(&purpose)?;
+        let sent = lock.chain.call_with(&purpose, call, self.pays()).await;
+        lock.chain.settle(&purpose)?;
         Ok(sent?)
     }
 

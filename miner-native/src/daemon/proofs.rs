@@ -6,9 +6,9 @@
 
 use super::{parameters, DaemonConfig, DaemonError};
 use crate::data_dir::DataDir;
-use crate::devnet::Verifier;
 use crate::prover::{Engine, RealEngine, RealVerifier, Resuming};
 use sealdrop_prover::params::Source;
+use shared::chain::verifier::Verifier;
 use shared::piece::SectorSize;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -7,13 +7,13 @@ use crate::chain_access::ChainAccess;
 use crate::clock::now_ms;
 use crate::failpoint;
 use crate::intake::{self, Capacity, Intake};
-use crate::open_database::blocking;
 use crate::packing::{self, Packing};
 use crate::settings::SettingsStore;
 use crate::staging::{Staging, StagingError};
 use crate::store::{DealRecord, Decision, Known, MinerStore, StoreError};
 use cid::Cid;
 use libp2p::{PeerId, Stream};
+use sealdrop_database::blocking;
 use shared::chain::{Address, Epoch};
 use shared::deal::{
     review, DealState, MinerDeal, OperatorTerms, Rejection, RejectionCode, Response, ReviewContext, SignedProposal,

@@ -141,7 +141,7 @@ impl RetrievalServer {
             match unsealed.await {
                 Ok(()) => return Ok(Some(self.staging.path(data))),
                 Err(error) => {
-                    tracing::error!(piece = %data, sector = sector.id, %error, "the piece cannot be unsealed")
+                    tracing::error!(piece = %data, sector = sector.id, %error, "the piece cannot be unsealed");
                 }
             }
         }

@@ -1,8 +1,8 @@
 //! Records as bytes.
 
 use super::StoreError;
-use crate::open_database::{DatabaseError, Records, Table};
 use cid::Cid;
+use sealdrop_database::{DatabaseError, Records, Table};
 use serde::{de::DeserializeOwned, Serialize};
 
 pub(super) fn read<T: DeserializeOwned>(

@@ -6,8 +6,8 @@ use super::tables::*;
 use super::{DealRecord, MinerStore, PieceRecord, StoreError};
 use crate::clock::now_ms;
 use crate::failpoint;
-use crate::open_database::{with_prefix, Changes, Order, Records};
 use cid::Cid;
+use sealdrop_database::{with_prefix, Changes, Order, Records};
 use shared::chain::{Address, ChannelId, Epoch};
 use shared::deal::retention::{Over, MAX_LIVE_DEALS};
 use shared::deal::{MinerInput, MinerStage, SignedProposal};
@@ -260,7 +260,7 @@ fn tally_of(records: &dyn Records, kinds: &[EffectKind]) -> Result<Tally, StoreE
 /// The deals that entries of [`BY_EFFECT`] are about.
 fn deals_at(
     records: &dyn Records,
-    entries: impl IntoIterator<Item = crate::open_database::Entry>,
+    entries: impl IntoIterator<Item = sealdrop_database::Entry>,
 ) -> Result<Vec<(Cid, DealRecord)>, StoreError> {
     let cids = entries
         .into_iter()

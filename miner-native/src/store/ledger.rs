@@ -5,9 +5,9 @@ use super::records::{PostRecord, RedemptionRecord, RedemptionStage};
 use super::tables::*;
 use super::{MinerStore, StoreError};
 use crate::failpoint;
-use crate::open_database::{with_prefix, Order, Records};
 use crate::settings::Kept;
 use cid::Cid;
+use sealdrop_database::{with_prefix, Order, Records};
 use shared::chain::{AttoFil, Epoch};
 
 /// Most proofs-of-spacetime that are kept; the oldest go first.

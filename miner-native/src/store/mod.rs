@@ -1,6 +1,6 @@
 //! What the miner remembers: its deals, its sectors, which channel pays for which deal, the proofs it has sent.
 //!
-//! Over [`crate::open_database::Store`], whichever database that is. A transition of a machine is on the disk when its method here
+//! Over [`sealdrop_database::Store`], whichever database that is. A transition of a machine is on the disk when its method here
 //! returns; only then is the new effect acted on (design §4). What is asked often is answered from indexes ([`tables`]) and tallies, so
 //! that nothing reads all records to answer one proposal. Called by [`crate::network`] (deals), [`crate::sealing`] (sectors) and
 //! [`crate::proving`] (proofs-of-spacetime).
@@ -29,9 +29,9 @@ pub use sectors::UNSEALED;
 pub use tables::EffectKind;
 
 use crate::failpoint;
-use crate::open_database::{DatabaseError, Order, Records, Sharing, Sqlite, Store, Table};
 use cid::Cid;
 use codec::{damaged, parse};
+use sealdrop_database::{DatabaseError, Order, Records, Sharing, Sqlite, Store, Table};
 use shared::chain::{Address, ChannelId};
 use shared::deal::miner::Unexpected;
 use shared::deal::retention::MAX_LIVE_DEALS;
@@ -133,7 +133,7 @@ impl MinerStore {
 
     fn write<T>(
         &self,
-        work: impl FnMut(&dyn crate::open_database::Changes) -> Result<T, StoreError>,
+        work: impl FnMut(&dyn sealdrop_database::Changes) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         self.records.write(work)
     }

@@ -6,8 +6,8 @@ use super::keeping::{self, is_wanted};
 use super::tables::*;
 use super::{is_own, MinerStore, PieceRecord, StoreError};
 use crate::failpoint;
-use crate::open_database::{with_prefix, Records};
 use cid::Cid;
+use sealdrop_database::{with_prefix, Records};
 use shared::sector::{Phase, Sector, SectorEffect};
 use std::collections::BTreeSet;
 

@@ -4,8 +4,8 @@
 //! changes the record; [`super::keeping`] is the only one to do either.
 
 use super::records::DealRecord;
-use crate::open_database::{Changes, DatabaseError, Schema, Table};
 use cid::Cid;
+use sealdrop_database::{Changes, DatabaseError, Schema, Table};
 use shared::chain::{Address, ChannelId};
 use shared::deal::{MinerDeal, MinerEffect};
 use shared::piece::SectorSize;

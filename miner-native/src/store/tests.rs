@@ -1,7 +1,7 @@
 //! Rules of the store: what changes together, what is bounded, what repeating does.
 
 use super::*;
-use crate::open_database::Memory;
+use sealdrop_database::Memory;
 use shared::chain::{AttoFil, BytesAmount, Epoch, SecretKey};
 use shared::deal::retention::{Over, ENDED_KEPT_MS, FAILED_KEPT, FAILED_KEPT_MS, REFUSED_KEPT as MAX_REJECTIONS};
 use shared::deal::{DealState, MinerDeal, PaymentInfo, Proposal, SignedProposal};
@@ -545,7 +545,7 @@ fn the_records_of_version_0_1_are_taken_over_with_their_indexes() {
         (Some("redemptions"), redemptions),
         (Some("outbox"), outbox),
     ];
-    crate::open_database::takeover::write_old(&folder, &trees);
+    sealdrop_database::testing::write_old(&folder, &trees);
     for _ in 0..2 {
         let store = MinerStore::open(&folder).unwrap();
         for cid in cids {
@@ -576,5 +576,5 @@ fn the_records_of_version_0_1_are_taken_over_with_their_indexes() {
         8,
         "numbers go on after the highest that was given"
     );
-    assert!(crate::open_database::takeover::backup_of(&folder).is_dir());
+    assert!(sealdrop_database::takeover::backup_of(&folder).is_dir());
 }

@@ -2,10 +2,10 @@
 
 use super::{World, SIZE, TICK};
 use crate::chain_access::ChainAccess;
-use crate::devnet::tests::{key, produce};
 use crate::prover::fake::FakeEngine;
 use crate::slashing::Slasher;
 use crate::supervisor::Lifeline;
+use sealdrop_devnet::testing::{key, produce};
 use shared::chain::randomness::{draw, Purpose};
 use shared::chain::view::MinerView;
 use shared::chain::{calls, Address, AttoFil, Epoch};

@@ -1,11 +1,11 @@
 //! A deal's whole life on the miner's side, with kills between its steps.
 
 use super::{piece, World};
-use crate::devnet::tests::key;
 use crate::packing;
 use crate::prover::fake::FakeEngine;
 use crate::settings::AUTO_SEAL_MS;
 use crate::store::{RedemptionRecord, RedemptionStage};
+use sealdrop_devnet::testing::key;
 use shared::chain::{calls, AttoFil};
 use shared::deal::{DealState, MinerStage};
 use shared::sector::Phase;
@@ -44,7 +44,7 @@ async fn a_paid_deal_runs_from_acceptance_to_its_end_with_kills_between_all_step
         world.skip(15).await;
         world.tick().await;
         rounds += 1;
-        if rounds % 8 == 0 {
+        if rounds.is_multiple_of(8) {
             world.reopen().await;
         }
         assert!(rounds < 400, "{:?}", world.deal(&cid).deal.stage);

@@ -2,10 +2,10 @@
 
 use super::{piece, World};
 use crate::chain_access::ChainError;
-use crate::devnet::tests::key;
 use crate::registration;
 use crate::wallet::Wallet;
 use crate::worker::{WorkerError, WorkerKey};
+use sealdrop_devnet::testing::key;
 use shared::chain::calls;
 use shared::deal::MinerStage;
 

@@ -7,7 +7,6 @@ use super::{views, Api, Shown};
 use crate::ask_publisher::{self, AskError};
 use crate::chain_access::ChainError;
 use crate::clock::now_ms;
-use crate::open_database::blocking;
 use crate::operator::{
     route, AddedPiece, ChangedSettings, DealDetail, DealFilter, DealSummary, MinedBlock, MinerStatus, MiningStatus,
     RedeemOutcome, RedeemRequest, Refusal, SectorSummary, HEADER,
@@ -27,6 +26,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use cid::Cid;
 use futures::StreamExt;
+use sealdrop_database::blocking;
 use shared::chain::AttoFil;
 use shared::deal::explain::{Audience, Explanation};
 use shared::sector::{Phase, SectorEffect, SectorInput, SectorPiece};

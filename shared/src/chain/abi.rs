@@ -6,7 +6,7 @@
 use super::address::Address;
 use super::amount::{AttoFil, BytesAmount, ChannelId, Epoch};
 use super::state::{Ask, PaymentChannel};
-use crate::payment::{PaymentVoucher, Predicate};
+use crate::chain::voucher::{PaymentVoucher, Predicate};
 use crate::piece::Commitment;
 use crate::wire::cbor::{cbor_map, Bytes, Cbor, DecodeError, Fields, Value};
 use crate::wire::{decode, encode, leb128};

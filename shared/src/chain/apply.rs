@@ -10,7 +10,7 @@ use super::amount::{AttoFil, Epoch};
 use super::calls::Call;
 use super::message::{Message, MeteredMessage, Receipt, SignedMessage};
 use super::state::ChainState;
-use crate::ports::verifier::VerifierFault;
+use crate::chain::verifier::VerifierFault;
 use crate::wire::cbor::Bytes;
 use alloc::{string::String, vec::Vec};
 

@@ -1,82 +1,107 @@
-//! What an exit code of a kind of actor means (spec §5, the tables of its actors).
+//! Exit codes: what comes of a message, each code of an actor with its number and meaning, defined here and nowhere else
+//! (spec §5, the tables of its actors).
 //!
-//! Shown by hosts where a receipt's own text is not at hand. 36 means two things in two actors, and a receipt's text tells
-//! which: the gas ran out, or the actor's own 36.
+//! The actors revert with them; hosts show their texts where a receipt's own is not at hand. 36 means two things in two
+//! actors, and a receipt's text tells which: the gas ran out, or the actor's own 36.
 
-use super::actors::{code, Kind};
+use super::actors::Kind;
 
 /// What the tools of 2019 said of a code that an actor's table lacks.
 pub const UNKNOWN_EXIT: &str = "Error executing command. Consult the logs.";
+
+/// The exit code of a message that was applied.
+pub const SUCCESS: u64 = 0;
+
+/// The exit code in the receipt of a message that was dropped from the pool and is in no block: above every actor's
+/// codes. Nothing of it happened, and its nonce is free.
+pub const DROPPED: u64 = 1000;
+
+macro_rules! exit_codes {
+    ($($(#[$doc:meta])* $actor:ident { $($name:ident = $number:literal, $text:literal;)+ })+) => {$(
+        $(#[$doc])*
+        pub mod $actor {
+            $(#[doc = $text] pub const $name: u64 = $number;)+
+
+            pub(super) fn text(code: u64) -> Option<&'static str> {
+                match code {
+                    $($name => Some($text),)+
+                    _ => None,
+                }
+            }
+        }
+    )+};
+}
+
+/// A revert that its actor gives no code of its own: it has many texts.
+pub const GENERIC: u64 = 1;
+
+exit_codes! {
+    /// Those that every actor shares.
+    common {
+        NEGATIVE_VALUE = 2, "negative value";
+        INSUFFICIENT_BALANCE = 3, "not enough balance";
+        NO_SUCH_ACTOR = 5, "actor code not found";
+        OUT_OF_GAS = 36, "Insufficient gas: gas cost exceeds gas limit";
+    }
+
+    /// Those of the storage market; from 45 on our own.
+    market {
+        UNKNOWN_MINER = 34, "unknown miner";
+        UNSUPPORTED_SECTOR_SIZE = 44, "sector size is not supported";
+        TOO_MANY_MINERS = 45, "the network has as many miners as it can hold";
+    }
+
+    /// Those of the payment broker; 46 is our own.
+    broker {
+        NON_ACCOUNT_ACTOR = 33, "Only account actors may create payment channels";
+        DUPLICATE_CHANNEL = 34, "Duplicate create channel attempt";
+        EOL_TOO_LOW = 35, "payment channel eol may not be decreased";
+        RECLAIM_BEFORE_EOL = 36, "payment channel may not reclaimed before eol";
+        INSUFFICIENT_CHANNEL_FUNDS = 37, "voucher amount exceeds amount in channel";
+        UNKNOWN_CHANNEL = 38, "payment channel is unknown";
+        WRONG_TARGET = 39, "attempt to redeem channel from wrong target account";
+        EXPIRED = 40, "block height has exceeded channel's end of life";
+        ALREADY_WITHDRAWN = 41, "update amount has already been redeemed";
+        INVALID_SIGNATURE = 42, "signature failed to validate";
+        TOO_EARLY = 43, "block height too low to redeem voucher";
+        CONDITION_INVALID = 44, "failed to validate voucher condition";
+        INVALID_CANCEL = 45, "channel cannot be cancelled due to successful redeem";
+        TOO_MANY_CHANNELS = 46, "the payer has as many open channels as it may have";
+    }
+
+    /// Those of a miner; from 47 on our own.
+    miner {
+        SECTOR_ID_OUT_OF_RANGE = 34, "sectorID out of range";
+        SECTOR_COMMITTED = 35, "sector already committed at this ID";
+        MARKET = 36, "call to StorageMarket failed";
+        CALLER_UNAUTHORIZED = 37, "not authorized to call the method";
+        INVALID_POST = 39, "PoSt proof did not validate";
+        ASK_NOT_FOUND = 40, "no ask was found";
+        INVALID_SEAL_PROOF = 41, "seal proof was invalid";
+        INSUFFICIENT_COLLATERAL = 43, "insufficient collateral";
+        ALREADY_SLASHED = 44, "miner already slashed";
+        NOT_TARDY = 45, "miner is inactive, or not yet tardy";
+        INVALID_INCLUSION = 46, "piece inclusion proof did not validate";
+        NOT_PRE_COMMITTED = 47, "the sector was not pre-committed";
+        PRE_COMMIT_DIFFERS = 48, "the pre-commit names another commD or commR";
+        SEED_NOT_DRAWN = 49, "the seed is not drawn yet";
+        PRE_COMMIT_EXPIRED = 50, "the pre-commit expired";
+        TICKET_OUT_OF_RANGE = 51, "the ticket is from a block too old, or not made yet";
+        TOO_MANY = 52, "the miner has too many of these";
+        PRE_COMMITTED = 53, "the sector is pre-committed already";
+        NOT_MISSED = 54, "the running period can still be proven";
+    }
+}
 
 /// The text of an exit code of an actor of `kind`; `None` for 0 and for codes without one meaning.
 pub fn exit_text(kind: Kind, exit_code: u64) -> Option<&'static str> {
     let own = match kind {
         Kind::Account | Kind::Init => None,
-        Kind::Market => market(exit_code),
-        Kind::Broker => broker(exit_code),
-        Kind::Miner => miner(exit_code),
+        Kind::Market => market::text(exit_code),
+        Kind::Broker => broker::text(exit_code),
+        Kind::Miner => miner::text(exit_code),
     };
-    own.or(match exit_code {
-        2 => Some("negative value"),
-        code::INSUFFICIENT_BALANCE => Some("not enough balance"),
-        code::NO_SUCH_ACTOR => Some("actor code not found"),
-        code::OUT_OF_GAS => Some("Insufficient gas: gas cost exceeds gas limit"),
-        _ => None,
-    })
-}
-
-fn market(code: u64) -> Option<&'static str> {
-    Some(match code {
-        34 => "unknown miner",
-        44 => "sector size is not supported",
-        45 => "the network has as many miners as it can hold",
-        _ => return None,
-    })
-}
-
-fn broker(code: u64) -> Option<&'static str> {
-    Some(match code {
-        33 => "Only account actors may create payment channels",
-        34 => "Duplicate create channel attempt",
-        35 => "payment channel eol may not be decreased",
-        36 => "payment channel may not reclaimed before eol",
-        37 => "voucher amount exceeds amount in channel",
-        38 => "payment channel is unknown",
-        39 => "attempt to redeem channel from wrong target account",
-        40 => "block height has exceeded channel's end of life",
-        41 => "update amount has already been redeemed",
-        42 => "signature failed to validate",
-        43 => "block height too low to redeem voucher",
-        44 => "failed to validate voucher condition",
-        45 => "channel cannot be cancelled due to successful redeem",
-        46 => "the payer has as many open channels as it may have",
-        _ => return None,
-    })
-}
-
-fn miner(code: u64) -> Option<&'static str> {
-    Some(match code {
-        34 => "sectorID out of range",
-        35 => "sector already committed at this ID",
-        36 => "call to StorageMarket failed",
-        37 => "not authorized to call the method",
-        39 => "PoSt proof did not validate",
-        40 => "no ask was found",
-        41 => "seal proof was invalid",
-        43 => "insufficient collateral",
-        44 => "miner already slashed",
-        45 => "miner is inactive, or not yet tardy",
-        46 => "piece inclusion proof did not validate",
-        47 => "the sector was not pre-committed",
-        48 => "the pre-commit names another commD or commR",
-        49 => "the seed is not drawn yet",
-        50 => "the pre-commit expired",
-        51 => "the ticket is from a block too old, or not made yet",
-        52 => "the miner has too many of these",
-        53 => "the sector is pre-committed already",
-        54 => "the running period can still be proven",
-        _ => return None,
-    })
+    own.or_else(|| common::text(exit_code))
 }
 
 #[cfg(test)]

@@ -14,8 +14,11 @@ pub mod keys;
 pub mod message;
 pub mod policy;
 pub mod randomness;
+pub mod rpc;
 pub mod state;
+pub mod verifier;
 pub mod view;
+pub mod voucher;
 
 #[cfg(test)]
 mod tests;
@@ -32,3 +35,4 @@ pub use message::{Message, MeteredMessage, Receipt, SignedMessage};
 pub use policy::Policy;
 pub use randomness::Purpose;
 pub use state::{ChainState, Genesis};
+pub use voucher::{PaymentVoucher, Predicate};

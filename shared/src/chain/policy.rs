@@ -3,7 +3,6 @@
 //! Called by the actors, and by hosts that plan ahead: when to prove, when to redeem, when to reclaim.
 
 use super::amount::AttoFil;
-use crate::payment::{CHANNEL_EXPIRY_INTERVAL, VOUCHER_INTERVAL};
 use crate::piece::SectorSize;
 use alloc::{vec, vec::Vec};
 use serde::{Deserialize, Serialize};
@@ -41,8 +40,14 @@ pub const PRE_COMMIT_DEPOSIT: AttoFil = SECTOR_COLLATERAL;
 /// Blocks that a sector may be faulty, 14 proving periods as in today's Filecoin: after them it is taken for lost.
 pub const MAX_FAULT_AGE: u64 = 14 * PROVING_PERIOD;
 
+/// Blocks between two vouchers of a deal (spec §3.1).
+pub const VOUCHER_INTERVAL: u64 = 1000;
+/// Blocks that a channel outlives its last voucher, so that it can be redeemed (spec §3.1).
+pub const CHANNEL_EXPIRY_INTERVAL: u64 = 2000;
+
 /// A network's rules in numbers. Spans are in blocks, gas in units, money in attoFIL.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Policy {
     /// See [`PROVING_PERIOD`].

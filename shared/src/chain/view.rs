@@ -7,7 +7,7 @@ use super::amount::{AttoFil, ChannelId, Epoch};
 use super::message::Receipt;
 use super::policy::Policy;
 use super::state::{ChainState, Miner};
-use crate::payment::Predicate;
+use crate::chain::voucher::Predicate;
 use crate::piece::{Commitment, SectorSize};
 use crate::wire::cbor::{Bytes, DecodeError, Value};
 use crate::wire::encode;
@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 /// A network and its rules.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct NetworkView {
     pub network: String,
@@ -31,6 +32,7 @@ pub struct NetworkView {
 
 /// The newest block.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct HeadView {
     pub height: Epoch,
@@ -42,6 +44,7 @@ pub struct HeadView {
 
 /// Money and message count of an actor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ActorView {
     pub address: Address,
@@ -51,6 +54,7 @@ pub struct ActorView {
 
 /// An offer of storage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AskView {
     pub id: u64,
@@ -62,6 +66,7 @@ pub struct AskView {
 
 /// A span of blocks; `end` is not part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct WindowView {
     pub start: Epoch,
@@ -70,6 +75,7 @@ pub struct WindowView {
 
 /// Since when a sector is faulty: without power, and no payment's condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct FaultView {
     pub since: Epoch,
@@ -81,6 +87,7 @@ pub struct FaultView {
 
 /// A committed sector.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SectorView {
     pub id: u64,
@@ -105,6 +112,7 @@ pub struct SectorView {
 
 /// A sector announced and not yet committed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PreCommitView {
     pub id: u64,
@@ -122,6 +130,7 @@ pub struct PreCommitView {
 
 /// A miner with everything that a client or its own host needs to know of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct MinerView {
     pub address: Address,
@@ -170,6 +179,7 @@ pub struct MinerView {
 
 /// The condition of the voucher that was redeemed last, with the redeemer's parameters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ConditionView {
     pub to: Address,
@@ -180,6 +190,7 @@ pub struct ConditionView {
 
 /// How much of a network's storage is proven, and by whom.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PowerView {
     /// Bytes of all proven sectors.
@@ -192,6 +203,7 @@ pub struct PowerView {
 
 /// A miner's part of the power.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct MinerPower {
     pub address: Address,
@@ -201,6 +213,7 @@ pub struct MinerPower {
 
 /// A payment channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ChannelView {
     pub payer: Address,
@@ -222,6 +235,7 @@ pub struct ChannelView {
 
 /// What became of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ReceiptView {
     /// The message's id.
@@ -427,6 +441,16 @@ impl PowerView {
 }
 
 impl ReceiptView {
+    /// Whether the message took effect.
+    pub fn is_success(&self) -> bool {
+        self.exit_code == super::exit::SUCCESS
+    }
+
+    /// Whether the message is in no block, and never will be.
+    pub fn is_dropped(&self) -> bool {
+        self.exit_code == super::exit::DROPPED
+    }
+
     /// `message` is the message's id as text.
     pub fn of(message: String, height: Epoch, receipt: &Receipt) -> Self {
         Self {

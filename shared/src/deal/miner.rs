@@ -15,6 +15,7 @@ use super::review::PROPOSAL_SLACK;
 use crate::chain::{BytesAmount, Epoch};
 use crate::payment::{next_redemption, ChannelFacts, ConditionError, PaymentVoucher, Redemption};
 use crate::piece::Commitment;
+use crate::sector::timing::too_late;
 use crate::wire::as_cbor;
 use alloc::string::String;
 use serde::{Deserialize, Serialize};
@@ -130,16 +131,20 @@ impl MinerDeal {
         }
     }
 
-    /// The deal's vouchers; none in a free deal.
+    /// The deal's vouchers; none in a free deal, whatever its proposal holds: nobody has reviewed it.
     pub fn vouchers(&self) -> &[PaymentVoucher] {
+        if self.proposal.proposal.total_price.is_zero() {
+            return &[];
+        }
         self.proposal.proposal.payment.vouchers.as_deref().unwrap_or_default()
     }
 
-    /// The height at which the time paid for is over: when the last voucher falls due, or in a free deal the duration
-    /// after the acceptance.
+    /// The height at which the deal's time is over: when the last voucher falls due, and at the latest the duration after
+    /// the acceptance, whatever the vouchers say. A miner that asks for nothing does not review them.
     pub fn end(&self) -> Epoch {
-        let last = self.vouchers().last().map(|voucher| voucher.valid_at);
-        last.unwrap_or_else(|| self.answered_at.plus(self.proposal.proposal.duration))
+        let latest = self.answered_at.plus(self.proposal.proposal.duration);
+        let last = self.vouchers().last();
+        last.map_or(latest, |voucher| voucher.valid_at.min(latest))
     }
 
     /// What is to be done about the deal's vouchers at `height`. `channel` is the deal's, `None` when the chain has it no
@@ -221,6 +226,12 @@ impl MinerDeal {
             MinerStage::Received { .. } | MinerStage::Staged { .. } => Some(self.end().plus(PROPOSAL_SLACK)),
             _ => None,
         }
+    }
+
+    /// Why the deal's piece, not sealed yet, cannot be committed before the deal is given up; `None` when it can.
+    pub fn is_too_late(&self, height: Epoch, needed: u64) -> Option<String> {
+        let deadline = self.deadline()?;
+        (height.plus(needed) >= deadline).then(|| too_late(deadline, height, needed))
     }
 
     /// Moves the deal on. On `Err` nothing changed; an input that was applied before changes nothing either.

@@ -1,12 +1,11 @@
 //! A deal: what is proposed, how a miner reviews it, how it answers, and the two machines that carry it through.
 //!
-//! The client's machine ([`client`]) is driven by the browser and by the command line; the miner's ([`miner`]) by the
+//! The client's machine ([`client`]) is driven by [`crate::client`], for the browser and the command line; the miner's ([`miner`]) by the
 //! daemon. [`review()`] is the one place where acceptance is decided; [`Draft::rehearse`] runs it on the client's own
 //! proposal first. A failed deal's money comes back through [`Refund`].
 
 pub mod client;
 pub mod draft;
-pub mod drive;
 pub mod explain;
 pub mod failure;
 pub mod miner;
@@ -20,7 +19,6 @@ pub mod watch;
 
 pub use client::{ClientDeal, ClientEffect, ClientInput, ClientStage};
 pub use draft::{duplicates, Draft, DraftError};
-pub use drive::{drive, ClientHost};
 pub use failure::FailureCode;
 pub use miner::{MinerDeal, MinerEffect, MinerInput, MinerStage};
 pub use proposal::{PaymentInfo, Proposal, SignedProposal};

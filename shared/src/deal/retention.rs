@@ -47,11 +47,11 @@ impl Over {
     /// Whether a deal is kept that has been over for `age_ms` milliseconds, with `newer` deals over in the same way since.
     pub fn keeps(self, newer: u64, age_ms: u64) -> bool {
         let longest = match self {
-            Self::Refused => u64::MAX,
-            Self::Failed => FAILED_KEPT_MS,
-            Self::Ended => ENDED_KEPT_MS,
+            Self::Refused => None,
+            Self::Failed => Some(FAILED_KEPT_MS),
+            Self::Ended => Some(ENDED_KEPT_MS),
         };
-        newer < self.most() && age_ms < longest
+        newer < self.most() && longest.is_none_or(|longest| age_ms < longest)
     }
 }
 

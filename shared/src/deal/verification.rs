@@ -7,23 +7,13 @@ use super::client::Draft;
 use super::response::ProofInfo;
 use crate::chain::calls::commit_sector;
 use crate::chain::view::{MinerView, SectorView};
-use crate::chain::{Address, Epoch, Policy};
+use crate::chain::{Epoch, Policy};
 use crate::piece::{padded_for, InclusionProof};
+use crate::ports::Found;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use serde::Serialize;
-
-/// What the chain knows of the message that the miner names as the sector's commitment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommitMessage {
-    pub to: Address,
-    pub method: String,
-    /// As the actor got them.
-    pub params: Vec<Vec<u8>>,
-    /// Height and exit code, once it is in a block.
-    pub applied: Option<(Epoch, u64)>,
-}
 
 /// What the chain says, at one height.
 #[derive(Debug, Clone, Copy)]
@@ -32,8 +22,10 @@ pub struct Evidence<'a> {
     pub policy: &'a Policy,
     /// `None` when there is no such miner.
     pub miner: Option<&'a MinerView>,
-    /// `None` when the chain does not know the message.
-    pub message: Option<&'a CommitMessage>,
+    /// The message that the miner names as the sector's commitment.
+    pub message: &'a Found,
+    /// What the miner actor says when it is asked whether the piece is in its sector.
+    pub actor: &'a Check,
 }
 
 /// What a part of the verification comes to.
@@ -68,6 +60,8 @@ pub struct Verification {
     pub commit_message: Check,
     /// The chain's own record of the sector has the same commitments.
     pub commitments: Check,
+    /// The miner actor itself says that the piece is in its sector: what the deal's vouchers are conditional on.
+    pub actor: Check,
     /// A proof-of-spacetime that covers the sector was accepted, and the last one is not overdue.
     pub proven: Check,
 }
@@ -95,11 +89,12 @@ impl Check {
 
 impl Verification {
     /// Every part with its name.
-    pub fn checks(&self) -> [(&'static str, &Check); 4] {
+    pub fn checks(&self) -> [(&'static str, &Check); 5] {
         [
             ("inclusion", &self.inclusion),
             ("commit message", &self.commit_message),
             ("commitments", &self.commitments),
+            ("actor", &self.actor),
             ("proven", &self.proven),
         ]
     }
@@ -124,6 +119,7 @@ pub fn verify(draft: &Draft, proof: &ProofInfo, evidence: &Evidence) -> Verifica
         inclusion: Check::of(inclusion(draft, proof)),
         commit_message: Check::of(committed(draft, proof, evidence)),
         commitments: Check::of(commitments(draft, proof, evidence)),
+        actor: evidence.actor.clone(),
         proven: Check::of(proven(draft, proof, evidence)),
     }
 }
@@ -143,9 +139,15 @@ fn inclusion(draft: &Draft, proof: &ProofInfo) -> Finding {
 
 fn committed(draft: &Draft, proof: &ProofInfo, evidence: &Evidence) -> Finding {
     let (id, miner, sector) = (&proof.commitment_message, &draft.miner, proof.sector_id);
-    let message = evidence
-        .message
-        .ok_or_else(|| format!("the chain does not know message {id}"))?;
+    let message = match evidence.message {
+        Found::Known(message) => message,
+        Found::Unknown => return Err(format!("the chain does not know message {id}").into()),
+        // Nothing else than an accepted commitSector puts a sector with these commitments there.
+        Found::Pruned(height) => {
+            return commitments(draft, proof, evidence)
+                .map(|_| format!("message {id} was in block {height}, and its sector is on the chain"))
+        }
+    };
     let (comm_d, comm_r, comm_c) = (&proof.comm_d, &proof.comm_r, &proof.comm_r_star);
     let expected = commit_sector(miner, sector, comm_d, comm_r, comm_c, &[]);
     if message.to != expected.to || message.method != expected.method {

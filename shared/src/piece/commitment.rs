@@ -1,5 +1,6 @@
 //! 32-byte commitments (CommP, CommD, CommR, CommC) and the piece CID, the text form of CommP that Filecoin tools print.
 
+use crate::wire::cbor::{Cbor, DecodeError, Value};
 use alloc::string::String;
 use cid::multihash::Multihash;
 use cid::Cid;
@@ -73,6 +74,15 @@ impl FromStr for Commitment {
         let mut bytes = [0; 32];
         hex::decode_to_slice(text, &mut bytes).map_err(|_| CommitmentError::NotHex)?;
         Ok(Self(bytes))
+    }
+}
+
+impl Cbor for Commitment {
+    fn to_value(&self) -> Value {
+        self.0.to_value()
+    }
+    fn from_value(value: Value) -> Result<Self, DecodeError> {
+        Cbor::from_value(value).map(Self)
     }
 }
 

@@ -1,3 +1,6 @@
 //! What the rules need from a host, as traits (design §4).
 
-pub mod verifier;
+pub mod chain;
+
+pub use crate::chain::verifier;
+pub use chain::{Chain, CommitMessage, Found, MessagePurpose, Sent};

@@ -3,7 +3,6 @@
 //! The daemon asks before each phase and before the pre-commit is sent, and when it places pieces and answers proposals.
 
 use crate::chain::{Epoch, Policy};
-use crate::deal::MinerDeal;
 use alloc::string::String;
 
 /// Blocks that a message may take to get into one.
@@ -51,14 +50,6 @@ pub fn too_late(deadline: Epoch, height: Epoch, needed: u64) -> String {
     alloc::format!(
         "the deal is over before its piece can be sealed: at block {height} that takes about {needed} blocks more, and the deal is given up at block {deadline}"
     )
-}
-
-impl MinerDeal {
-    /// Why the deal's piece, not sealed yet, cannot be committed before the deal is given up; `None` when it can.
-    pub fn is_too_late(&self, height: Epoch, needed: u64) -> Option<String> {
-        let deadline = self.deadline()?;
-        (height.plus(needed) >= deadline).then(|| too_late(deadline, height, needed))
-    }
 }
 
 #[cfg(test)]

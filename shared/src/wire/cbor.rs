@@ -182,15 +182,6 @@ impl<const N: usize> Cbor for [u8; N] {
     }
 }
 
-impl Cbor for crate::piece::Commitment {
-    fn to_value(&self) -> Value {
-        self.0.to_value()
-    }
-    fn from_value(value: Value) -> Result<Self, DecodeError> {
-        Cbor::from_value(value).map(Self)
-    }
-}
-
 impl Cbor for String {
     fn to_value(&self) -> Value {
         Value::Text(self.clone())

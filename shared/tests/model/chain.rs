@@ -148,6 +148,11 @@ impl Outbox {
         self.kept.contains_key(purpose)
     }
 
+    /// Frees a purpose whose message's outcome is known.
+    pub fn forget(&mut self, purpose: &str) {
+        self.kept.remove(purpose);
+    }
+
     /// The outcome of the message for `purpose`, which is made from `call` the first time; `None` while it is under way.
     pub fn call(&mut self, chain: &Chain, purpose: &str, call: impl FnOnce() -> Call) -> Option<(Cid, Epoch, Receipt)> {
         if !self.kept.contains_key(purpose) {

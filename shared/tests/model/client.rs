@@ -1,18 +1,25 @@
-//! The client of the model: the machines of deal and refund, and a network that loses what it carries.
+//! The client of the model: the very engine that browser and terminal drive, on a network that loses what it carries, with a
+//! chain that is away at times, a disk that fails, and a user who gives deals up.
 
 use super::chain::{Chain, Outbox};
 use super::miner::Miner;
 use super::random::Random;
 use super::{key, restart, Trouble};
 use cid::Cid;
-use shared::chain::calls;
 use shared::chain::keys::cid_of_bytes;
-use shared::chain::{AttoFil, ChannelId};
-use shared::deal::refund::INVALID_CANCEL;
+use shared::chain::view::{ChannelView, MinerView};
+use shared::chain::{calls, Address, AttoFil, Call, ChannelId, Epoch, Policy, SecretKey};
+use shared::client::testing::now;
+use shared::client::{
+    engine, refunds, Awaited, ClientHost, DealRecord, EngineError, Event, Following, Order as Wish, Woken,
+};
 use shared::deal::{
-    ClientDeal, ClientEffect, ClientInput, ClientStage, Draft, Refund, RefundEffect, RefundInput, SignedResponse,
+    ClientDeal, ClientEffect, ClientStage, Draft, QueryRequest, SignedProposal, SignedResponse, WatchRequest,
 };
 use shared::piece::{Commitment, SectorSize};
+use shared::ports::{Chain as ChainPort, Found, MessagePurpose, Sent};
+use shared::wire::{decode, encode, protocol, Cbor};
+use std::cell::RefCell;
 
 /// A deal that the client wants.
 #[derive(Debug, Clone)]
@@ -45,11 +52,16 @@ impl Order {
 #[derive(Debug)]
 pub struct Deal {
     order: Order,
-    pub machine: ClientDeal,
+    pub record: DealRecord<()>,
+    /// As it was kept last: what a restart finds.
+    kept: DealRecord<()>,
     /// The id, also after a failure.
     pub cid: Option<Cid>,
-    refund: Refund,
-    attempts: u32,
+    /// Whether the user has given it up.
+    pub given_up: bool,
+    /// When the miner's last word came through.
+    pub heard_at: Option<Epoch>,
+    following: Following,
     drawn_up: bool,
 }
 
@@ -74,14 +86,18 @@ impl Client {
                 sector_size: SectorSize::S2KiB,
                 price: order.price,
                 duration: order.duration,
-                start: shared::chain::Epoch(0),
+                start: Epoch(0),
             };
+            let (id, deal) = (order.number.to_string(), ClientDeal::new(draft));
+            let record = DealRecord::new(id, 0, "model".into(), "peer".into(), (), deal);
             Deal {
                 order,
-                machine: ClientDeal::new(draft),
+                kept: record.clone(),
+                record,
                 cid: None,
-                refund: Refund::default(),
-                attempts: 0,
+                given_up: false,
+                heard_at: None,
+                following: Following::default(),
                 drawn_up: false,
             }
         };
@@ -94,9 +110,9 @@ impl Client {
 
     /// Whether every deal is over here; a complete one is asked about until it is over at the miner's.
     pub fn is_done(&self, miner: &Miner) -> bool {
-        self.deals.iter().all(|deal| match &deal.machine.stage {
+        self.deals.iter().all(|deal| match &deal.record.deal.stage {
             ClientStage::Complete { .. } => deal.cid.is_some_and(|cid| miner.has_ended(&cid)),
-            ClientStage::Failed { channel, .. } => channel.is_none() || deal.refund.is_over(),
+            ClientStage::Failed { .. } => !deal.record.is_owed(),
             _ => false,
         })
     }
@@ -106,7 +122,7 @@ impl Client {
         let deal = self.deals.iter().find(|found| found.cid == Some(*deal))?;
         Some(match deal.order.lies {
             true => Commitment([99; 32]),
-            false => deal.machine.draft.comm_p,
+            false => deal.record.deal.draft.comm_p,
         })
     }
 
@@ -116,104 +132,241 @@ impl Client {
                 self.step_deal(index, chain, miner, random);
             }
             if random.chance(10) {
-                restart(&mut self.deals[index].machine);
-                restart(&mut self.deals[index].refund);
+                let deal = &mut self.deals[index];
+                restart(&mut deal.kept);
+                deal.record = deal.kept.clone();
+                deal.following = Following::default();
             }
         }
         self.outbox.tend(chain, random);
     }
 
     fn step_deal(&mut self, index: usize, chain: &mut Chain, miner: &mut Miner, random: &mut Random) {
-        let now = chain.now();
-        let (deal, outbox) = (&mut self.deals[index], &mut self.outbox);
+        let deal = &mut self.deals[index];
         if !deal.drawn_up {
-            if now.0 < deal.order.from {
+            if chain.height() < deal.order.from {
                 return;
             }
-            deal.machine.draft.start = now;
+            deal.record.deal.draft.start = chain.now();
             let balance = chain.state.balance(&key(1).address());
-            assert_eq!(deal.machine.draft.rehearse(&key(1), balance), Ok(()));
-            deal.drawn_up = true;
+            assert_eq!(deal.record.deal.draft.rehearse(&key(1), balance), Ok(()));
+            (deal.kept, deal.drawn_up) = (deal.record.clone(), true);
         }
-        let opening = format!("channel/{index}");
-        let message_is_out = deal.machine.stage == ClientStage::Drafted && outbox.has(&opening);
-        if deal.machine.deadline().is_some_and(|deadline| now >= deadline) && !message_is_out {
-            let reason = "given up".into();
-            deal.machine
-                .handle(ClientInput::GivenUp { reason })
-                .expect("not at its end");
+        // Nobody asks all the time, but a client does so when time runs out.
+        let idle = match deal.record.deal.effect() {
+            ClientEffect::ServeAndQuery if engine::overdue(&deal.record, Some(chain.now())).is_some() => 0,
+            ClientEffect::ServeAndQuery => 80,
+            ClientEffect::Rest if deal.record.is_complete() => 95,
+            _ => 0,
+        };
+        if random.chance(idle) {
+            return;
         }
-        match deal.machine.effect() {
-            ClientEffect::OpenChannel { target, amount, eol } => {
-                let call = || calls::create_channel(&target, eol, amount);
-                if let Some((message, _, receipt)) = outbox.call(chain, &opening, call) {
-                    let channel = calls::channel_id(&receipt).expect("nothing is wrong with it");
-                    let opened = ClientInput::ChannelOpened { channel, message };
-                    deal.machine.handle(opened).expect("drafted");
-                }
-            }
-            ClientEffect::Sign => {
-                let proposal = deal.machine.sign(&key(1)).expect("rehearsed");
-                deal.cid = Some(proposal.cid());
-                deal.machine.handle(ClientInput::Signed { proposal }).expect("open");
-            }
-            ClientEffect::Propose => {
-                let proposal = deal.machine.proposal().expect("signed").clone();
-                let answer = carry(random, self.trouble.loss, || miner.propose(chain, &proposal));
-                take(&mut deal.machine, answer);
-            }
-            ClientEffect::ServeAndQuery if random.chance(80) => {}
-            ClientEffect::ServeAndQuery => {
-                let cid = deal.cid.expect("signed");
-                let answer = carry(random, self.trouble.loss, || miner.query(chain, &cid));
-                take(&mut deal.machine, answer);
-                if self.trouble.cancels && chain.channel(deal.machine.channel().unwrap_or(u64::MAX)).is_some() {
-                    let id = ChannelId(deal.machine.channel().expect("paid"));
-                    outbox.call(chain, &format!("betray/{index}"), || calls::cancel(id));
-                }
-            }
-            ClientEffect::Rest => self.step_rest(index, chain, miner, random),
+        let gives_up = self.trouble.gives_up && random.chance(5);
+        let (trouble, world) = (&self.trouble, RefCell::new((&mut *chain, &mut *miner, &mut *random)));
+        let outbox = RefCell::new(&mut self.outbox);
+        let edges = Edges {
+            chain: ModelChain { world, outbox, trouble },
+            kept: RefCell::new(&mut deal.kept),
+            heard: RefCell::new(&mut deal.heard_at),
+            gives_up,
+        };
+        // What fails is done again.
+        let _ = match deal.record.is_settled() {
+            false => now(deal.following.turn(&mut deal.record, &edges)).map(drop),
+            true if deal.record.is_complete() => now(ask_again(&mut deal.record, &edges)),
+            true => now(refunds::take_back(&mut deal.record, &edges)),
+        };
+        deal.cid = deal.record.deal.cid().or(deal.cid);
+        let reason = "given up: the user changed its mind";
+        deal.given_up |= matches!(&deal.record.deal.stage, ClientStage::Failed { reason: why, .. } if why == reason);
+        let channel = deal.record.deal.channel().map(ChannelId);
+        let runs = deal.record.deal.effect() == ClientEffect::ServeAndQuery;
+        if let Some(id) = channel.filter(|id| self.trouble.cancels && runs && chain.channel(id.0).is_some()) {
+            self.outbox
+                .call(chain, &format!("betray/{index}"), || calls::cancel(id));
+        }
+    }
+}
+
+/// A complete deal is asked about now and then: its sector can be lost.
+async fn ask_again(record: &mut DealRecord<()>, edges: &Edges<'_>) -> Result<(), Lost> {
+    let cid = record.deal.cid().expect("signed");
+    let (response, worker) = engine::ask_state(record, cid, edges).await?;
+    engine::take_in(record, response, worker, edges)
+        .await?
+        .expect("the miner is honest");
+    Ok(())
+}
+
+/// What went wrong on the way.
+#[derive(Debug)]
+enum Lost {
+    FileChanged,
+    OnTheWay,
+    NoProtocol,
+}
+
+impl From<EngineError> for Lost {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::FileChanged => Self::FileChanged,
+            other => panic!("chain and miner are honest: {other}"),
+        }
+    }
+}
+
+type World<'a> = (&'a mut Chain, &'a mut Miner, &'a mut Random);
+
+struct ModelChain<'a> {
+    world: RefCell<World<'a>>,
+    outbox: RefCell<&'a mut Outbox>,
+    trouble: &'a Trouble,
+}
+
+impl ModelChain<'_> {
+    /// Whether something goes wrong that nobody is to blame for.
+    fn bad_luck(&self, percent: u64) -> bool {
+        self.trouble.loss > 0 && self.world.borrow_mut().2.chance(percent)
+    }
+
+    fn ask<T>(&self, question: impl FnOnce(&Chain) -> T) -> Result<T, Lost> {
+        match self.bad_luck(5) {
+            true => Err(Lost::OnTheWay),
+            false => Ok(question(self.world.borrow().0)),
         }
     }
 
-    fn step_rest(&mut self, index: usize, chain: &Chain, miner: &mut Miner, random: &mut Random) {
-        let (now, deal, outbox) = (chain.now(), &mut self.deals[index], &mut self.outbox);
-        if let (ClientStage::Complete { .. }, Some(cid)) = (&deal.machine.stage, deal.cid) {
-            if random.chance(95) {
-                return;
-            }
-            let answer = carry(random, self.trouble.loss, || miner.query(chain, &cid));
-            take(&mut deal.machine, answer);
-            return;
+    fn outcome(&self, key: &str, call: impl FnOnce() -> Call) -> Sent {
+        let world = self.world.borrow();
+        match self.outbox.borrow_mut().call(world.0, key, call) {
+            None => Sent::Pending,
+            Some((message, _, receipt)) if receipt.exit_code == 0 => Sent::Applied { message, receipt },
+            Some((_, _, receipt)) => Sent::Failed {
+                exit_code: receipt.exit_code,
+                error: receipt.error,
+            },
         }
-        let Some(id) = deal.machine.channel().filter(|_| !deal.refund.is_over()) else {
-            return;
-        };
-        let purpose = |what: &str| format!("{what}/{index}/{}", deal.attempts);
-        match deal.refund.effect() {
-            RefundEffect::Cancel => {
-                let sent = outbox.call(chain, &purpose("cancel"), || calls::cancel(ChannelId(id)));
-                let Some((_, _, receipt)) = sent else { return };
-                deal.attempts += 1;
-                if receipt.exit_code == INVALID_CANCEL {
-                    let eol = chain.channel(id).expect("it was not reclaimed").eol;
-                    deal.refund.handle(RefundInput::CancelRefused { eol }, now);
-                }
-            }
-            RefundEffect::WaitUntil(eol) if now < eol => return,
-            RefundEffect::Reclaim => {
-                let sent = outbox.call(chain, &purpose("reclaim"), || calls::reclaim(ChannelId(id)));
-                let Some((_, _, receipt)) = sent else { return };
-                deal.attempts += 1;
-                assert_eq!(receipt.exit_code, 0, "{}", receipt.error);
-            }
-            RefundEffect::WaitUntil(_) | RefundEffect::Look | RefundEffect::Rest => {}
+    }
+}
+
+impl ChainPort for ModelChain<'_> {
+    type Error = Lost;
+
+    async fn height(&self) -> Result<Epoch, Lost> {
+        self.ask(Chain::now)
+    }
+    async fn policy(&self) -> Result<Policy, Lost> {
+        self.ask(|chain| chain.state.policy.clone())
+    }
+    async fn miner(&self, address: &Address) -> Result<Option<MinerView>, Lost> {
+        let view = self.ask(|chain| chain.miner(address))?;
+        Ok(Some(MinerView {
+            peer_id: "peer".into(),
+            ..view
+        }))
+    }
+    async fn channel(&self, payer: &Address, id: ChannelId) -> Result<Option<ChannelView>, Lost> {
+        self.ask(|chain| ChannelView::of(&chain.state, payer, id))
+    }
+    async fn message(&self, _: &Cid) -> Result<Found, Lost> {
+        Ok(Found::Unknown)
+    }
+    async fn ask(&self, _: &Call) -> Result<Result<(), String>, Lost> {
+        Ok(Ok(()))
+    }
+    async fn send(&self, _: &Address, deal: &str, purpose: MessagePurpose, call: Call) -> Result<Sent, Lost> {
+        Ok(self.outcome(&purpose.key(deal), || call))
+    }
+    async fn sent(&self, _: &Address, deal: &str, purpose: MessagePurpose) -> Result<Option<Sent>, Lost> {
+        let key = purpose.key(deal);
+        let known = self.outbox.borrow().has(&key);
+        Ok(known.then(|| self.outcome(&key, || unreachable!("it was made"))))
+    }
+    async fn settle(&self, _: &Address, deal: &str, purpose: MessagePurpose) -> Result<(), Lost> {
+        if self.bad_luck(10) {
+            return Err(Lost::OnTheWay);
         }
-        let seen = RefundInput::Seen {
-            channel: chain.channel(id),
-            cancel_delay: chain.state.policy.cancel_delay,
+        self.outbox.borrow_mut().forget(&purpose.key(deal));
+        Ok(())
+    }
+}
+
+/// The edges of one deal for one step.
+struct Edges<'a> {
+    chain: ModelChain<'a>,
+    kept: RefCell<&'a mut DealRecord<()>>,
+    heard: RefCell<&'a mut Option<Epoch>>,
+    gives_up: bool,
+}
+
+impl<'a> ClientHost for Edges<'a> {
+    type Error = Lost;
+    type File = ();
+    type Chain = ModelChain<'a>;
+
+    fn chain(&self) -> &ModelChain<'a> {
+        &self.chain
+    }
+    fn key(&self) -> SecretKey {
+        key(1)
+    }
+    fn now_ms(&self) -> u64 {
+        0
+    }
+    fn order(&self) -> Wish {
+        match self.gives_up {
+            true => Wish::GiveUp {
+                reason: "the user changed its mind".into(),
+            },
+            false => Wish::GoOn,
+        }
+    }
+    async fn save(&self, record: &DealRecord<()>, _: Event) -> Result<(), Lost> {
+        if self.chain.bad_luck(5) {
+            return Err(Lost::OnTheWay);
+        }
+        **self.kept.borrow_mut() = record.clone();
+        Ok(())
+    }
+    async fn ask<Q: Cbor, A: Cbor>(&self, _: &DealRecord<()>, protocol: &'static str, question: &Q) -> Result<A, Lost> {
+        let mut world = self.chain.world.borrow_mut();
+        let (chain, miner, random) = &mut *world;
+        let bytes = encode(question);
+        let answer: Option<SignedResponse> = match protocol {
+            protocol::MAKE_DEAL => {
+                let proposal: SignedProposal = decode(&bytes).expect("canonical");
+                carry(random, self.chain.trouble.loss, || miner.propose(chain, &proposal))
+            }
+            protocol::WATCH_DEAL if !self.chain.trouble.watches => return Err(Lost::NoProtocol),
+            protocol::WATCH_DEAL => {
+                let watch: WatchRequest = decode(&bytes).expect("canonical");
+                carry(random, self.chain.trouble.loss, || miner.query(chain, &watch.cid))
+            }
+            _ => {
+                let query: QueryRequest = decode(&bytes).expect("canonical");
+                carry(random, self.chain.trouble.loss, || miner.query(chain, &query.cid))
+            }
         };
-        deal.refund.handle(seen, now);
+        let answer = answer.ok_or(Lost::OnTheWay)?;
+        **self.heard.borrow_mut() = Some(chain.now());
+        Ok(decode(&encode(&answer)).expect("canonical"))
+    }
+    fn lacks_protocol(error: &Lost) -> bool {
+        matches!(error, Lost::NoProtocol)
+    }
+    async fn wait(&self, _: u64, _: Awaited) -> Woken {
+        Woken::Time
+    }
+    async fn file_is_same(&self, _: &mut DealRecord<()>) -> Result<bool, Lost> {
+        Ok(!self.chain.bad_luck(5))
+    }
+    fn served(&self) -> u64 {
+        0
+    }
+    fn offer(&self, _: &DealRecord<()>) {}
+    async fn file_is_not_needed(&self, _: &DealRecord<()>) -> Result<(), Lost> {
+        Ok(())
     }
 }
 
@@ -227,11 +380,4 @@ fn carry<T>(random: &mut Random, loss: u64, mut ask: impl FnMut() -> Option<T>) 
     }
     let answer = ask()?;
     (!random.chance(loss)).then_some(answer)
-}
-
-fn take(deal: &mut ClientDeal, answer: Option<SignedResponse>) {
-    if let Some(response) = answer {
-        deal.handle(ClientInput::Answered { response })
-            .expect("the miner is honest");
-    }
 }

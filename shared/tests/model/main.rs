@@ -1,4 +1,4 @@
-//! The whole protocol under virtual time: the client's, the miner's and the sector's machine with the real actors, on a
+//! The whole protocol under virtual time: the client's engine, the miner's and the sector's machine with the real actors, on a
 //! network that loses and repeats messages, with restarts at any moment. Whatever happens, every deal comes to an end that
 //! both sides agree on, and the chain's invariants hold after each block.
 //!
@@ -43,6 +43,10 @@ struct Trouble {
     step_failures: u64,
     /// The client cancels its channels behind the miner's back.
     cancels: bool,
+    /// The client's user gives deals up now and then.
+    gives_up: bool,
+    /// The miner speaks the protocol of watches.
+    watches: bool,
     /// Blocks of the shortest deal that the miner takes.
     min_duration: u64,
 }
@@ -55,6 +59,8 @@ impl Trouble {
             miner_away: away..away + if away > 0 { random.below(900) } else { 0 },
             step_failures: [0, 10, 100][(random.below(10) / 4) as usize],
             cancels: random.chance(30),
+            gives_up: random.chance(30),
+            watches: random.chance(50),
             min_duration: random.below(600),
         }
     }
@@ -93,7 +99,7 @@ fn run(seed: u64, ends: &mut Ends) {
     }
     check_agreement(seed, &chain, &client, &miner);
     for deal in &client.deals {
-        let end = match &deal.machine.stage {
+        let end = match &deal.record.deal.stage {
             ClientStage::Failed { reason, .. } => reason.split(' ').take(5).collect::<Vec<_>>().join(" "),
             _ => "complete".to_owned(),
         };
@@ -103,16 +109,29 @@ fn run(seed: u64, ends: &mut Ends) {
 
 fn check_agreement(seed: u64, chain: &Chain, client: &Client, miner: &Miner) {
     for deal in &client.deals {
-        let other = deal.machine.cid().or(deal.cid).and_then(|cid| miner.deals.get(&cid));
-        let channel = deal.machine.channel().map(|id| chain.channel(id));
-        match (&deal.machine.stage, other.map(|deal| &deal.stage)) {
+        let other = deal
+            .record
+            .deal
+            .cid()
+            .or(deal.cid)
+            .and_then(|cid| miner.deals.get(&cid));
+        let channel = deal.record.deal.channel().map(|id| chain.channel(id));
+        match (&deal.record.deal.stage, other.map(|deal| &deal.stage)) {
             (ClientStage::Complete { .. }, Some(MinerStage::Ended { .. })) => {
-                let total = deal.machine.draft.total().unwrap_or_default();
+                let total = deal.record.deal.draft.total().unwrap_or_default();
                 let paid = channel.flatten().map(|channel| channel.amount_redeemed);
                 assert!(
                     total.is_zero() || paid == Some(total),
                     "seed {seed}: paid {paid:?} of {total} for a deal that was kept"
                 );
+            }
+            // The miner may go on, and is paid for what it can prove; the rest came back.
+            (ClientStage::Failed { .. }, _) if deal.given_up => {
+                assert_eq!(channel.flatten(), None, "seed {seed}: its channel is taken back");
+            }
+            // A client to which nothing came through any more could not know.
+            (ClientStage::Failed { .. }, Some(MinerStage::Ended { at, .. })) if deal.heard_at < Some(*at) => {
+                assert_eq!(channel.flatten(), None, "seed {seed}: its channel is taken back");
             }
             (ClientStage::Failed { .. }, None | Some(MinerStage::Rejected { .. } | MinerStage::Failed { .. })) => {
                 assert_eq!(
@@ -128,7 +147,7 @@ fn check_agreement(seed: u64, chain: &Chain, client: &Client, miner: &Miner) {
     let paid: u128 = client
         .deals
         .iter()
-        .map(|deal| deal.machine.draft.total().unwrap_or_default().0)
+        .map(|deal| deal.record.deal.draft.total().unwrap_or_default().0)
         .sum();
     assert!(lost <= paid + chain.gas_of(&key(1)).0, "seed {seed}: {lost} is gone");
     assert!(

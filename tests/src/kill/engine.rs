@@ -2,10 +2,10 @@
 
 use sealdrop::daemon::{DaemonConfig, DaemonError, Proofs};
 use sealdrop::data_dir::DataDir;
-use sealdrop::devnet::Verifier;
 use sealdrop::prover::{Commitments, Cost, Engine, Implementation, ProverError, Resuming, Step};
 use sealdrop::staging::Staging;
 use shared::chain::keys::blake2b256;
+use shared::chain::verifier::Verifier;
 use shared::piece::{Commitment, SectorLayout, SectorSize};
 use shared::ports::verifier::{FakeVerifier, SealClaim, WindowPoStClaim};
 use shared::sector::{Sealed, Sector};

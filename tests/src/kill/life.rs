@@ -82,7 +82,7 @@ fn own_ports() -> [u16; 4] {
 }
 
 /// A program that was built beside `sealdrop`.
-fn killable() -> PathBuf {
+pub(crate) fn killable() -> PathBuf {
     let name = format!("killable-daemon{}", std::env::consts::EXE_SUFFIX);
     program().with_file_name(name)
 }

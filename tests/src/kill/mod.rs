@@ -9,6 +9,7 @@ mod engine;
 mod life;
 
 pub use engine::FakeProofs;
+pub(crate) use life::killable;
 pub use life::{Ending, Life};
 
 use sealdrop::failpoint::POINTS;

@@ -6,11 +6,12 @@ mod surfacing;
 
 use super::outbox::Stage;
 use super::*;
-use crate::devnet::code;
-use crate::devnet::tests::{config, key, produce};
-use crate::devnet::Devnet;
-use crate::open_database::{Memory, Sharing, Sqlite};
+use cid::Cid;
+use sealdrop_database::{Memory, Sharing, Sqlite};
+use sealdrop_devnet::testing::{config, key, produce};
+use sealdrop_devnet::Devnet;
 use shared::chain::keys::cid_of_bytes;
+use shared::chain::rpc::code;
 use shared::chain::{calls, AttoFil, Call};
 use shared::piece::SectorSize;
 use std::path::Path;
@@ -29,7 +30,7 @@ impl Chain {
 
     fn listen(dir: &Path, listen: &str) -> Self {
         let listen = listen.parse().unwrap();
-        let devnet = Devnet::open(crate::devnet::DevnetConfig { listen, ..config(dir) }).unwrap();
+        let devnet = Devnet::open(sealdrop_devnet::DevnetConfig { listen, ..config(dir) }).unwrap();
         let running = devnet.clone();
         let running = tokio::spawn(async move { running.run().await.unwrap() });
         Self { devnet, running }
@@ -284,14 +285,14 @@ async fn an_endpoint_that_is_away_or_no_chain_is_told_apart() {
         .local_addr()
         .unwrap();
     let client = Client::new(&format!("http://{free}/rpc")).unwrap();
-    let away = client.try_call::<Value>("chain.head", json!({})).await.unwrap_err();
+    let away = client.try_call(&rpc::Head {}).await.unwrap_err();
     assert!(
         matches!(&away, ChainError::Unreachable { .. }) && away.is_temporary(),
         "{away}"
     );
     let setup = Setup::new();
     let client = Client::new(&setup.chain.devnet.url().replace("/rpc", "/other")).unwrap();
-    let strange = client.try_call::<Value>("chain.head", json!({})).await.unwrap_err();
+    let strange = client.try_call(&rpc::Head {}).await.unwrap_err();
     assert!(matches!(strange, ChainError::Protocol { .. }), "{strange}");
 }
 

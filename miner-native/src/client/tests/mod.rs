@@ -5,7 +5,7 @@ mod money;
 mod world;
 
 use super::book::Record;
-use super::carry::Until;
+use super::cli_host::Until;
 use super::error::ClientError;
 use super::proposing::Order;
 use super::source::Piece;
@@ -193,7 +193,7 @@ async fn a_piece_that_is_too_large_and_a_deal_with_oneself_cost_nothing() {
     let other = world.miner(&key(3), PRICE).await;
     let before = balance(&session).await;
     let refused = propose(&session, sized(&world, 2033), &order(&other)).await;
-    let text = refused.err().expect("it does not fit").to_string();
+    let text = refused.expect_err("it does not fit").to_string();
     assert!(
         text.starts_with("piece is 2033 bytes but sector size is 2032 bytes"),
         "{text}"
@@ -218,7 +218,7 @@ async fn a_piece_is_not_retrieved_from_oneself() {
     let data = "bafkreibm6jg3ux5qumhcn2b3flc3tyu6dmlb4xa7u5bf44yegnrjhc4yeq";
     let to = fetching::Destination::File(world.dir.path().join("back"));
     let refused = fetching::retrieve(&session, data, Some(&own.address), &to).await;
-    let text = refused.err().expect("one is oneself").to_string();
+    let text = refused.expect_err("one is oneself").to_string();
     assert_eq!(
         text,
         "attempting to retrieve piece from self. This is currently unsupported.  Please use a separate go-filecoin \
@@ -250,14 +250,14 @@ async fn an_altered_response_is_refused_and_the_deal_can_be_abandoned() {
     assert!(matches!(record.deal.stage, ClientStage::Signed { .. }));
     let record = storing::abandon(&session, &record).await.expect("it is unfinished");
     assert!(
-        matches!(record.refund, Refund::Waiting { earned: false, .. }),
+        matches!(record.refund(), Refund::Waiting { earned: false, .. }),
         "{:?}",
-        record.refund
+        record.refund()
     );
     let again = storing::abandon(&session, &record).await;
     assert!(matches!(again, Err(ClientError::NothingToAbandon { .. })));
     let record = refund::follow(&session, &record).await.expect("the channel ends");
-    assert_eq!(record.refund, Refund::Returned);
+    assert_eq!(record.refund(), Refund::Returned);
     assert_eq!(
         Some(balance(&session).await),
         AttoFil::from_fil(1000).checked_sub(gas(3))
@@ -288,7 +288,7 @@ async fn a_deal_whose_time_is_over_before_it_was_accepted_is_given_up_in_passing
     refund::in_passing(&world.client_dir(), &world.devnet.url()).await;
     let record = only(&session);
     assert_eq!(record.state(), "failed");
-    assert!(record.refund.deadline().is_some(), "its channel is cancelled");
+    assert!(record.refund().deadline().is_some(), "its channel is cancelled");
 }
 
 /// What of 2019 left to its users (venus#2857): spec §7.9.
@@ -304,30 +304,33 @@ async fn a_rejected_deals_channel_is_cancelled_and_reclaimed_over_restarts_to_th
         "{refused:?}"
     );
     let record = only(&session);
-    let end = record.refund.deadline().expect("it was cancelled at once");
+    let end = record.refund().deadline().expect("it was cancelled at once");
     let now = height(&session).await;
     assert!(end <= now.plus(CANCEL_DELAY), "it ends with {end}, long after {now}");
-    let channel = refund::due(&record).expect("the channel is open");
+    let channel = record.refund_due().expect("the channel is open");
     drop(session);
 
     // A restart that knows less than the chain does: nothing is sent twice.
     let session = world.session().await;
     let mut forgetful = only(&session);
-    forgetful.refund = Refund::default();
+    forgetful
+        .refunds
+        .values_mut()
+        .for_each(|found| found.refund = Refund::default());
     session.book.save(&forgetful).expect("there is room");
     let payer = session.account.address();
     let sent = session.chain.actor(&payer).await.expect("the chain answers");
     drop(session);
     refund::in_passing(&world.client_dir(), &world.devnet.url()).await;
     let session = world.session().await;
-    assert_eq!(only(&session).refund.deadline(), Some(end));
+    assert_eq!(only(&session).refund().deadline(), Some(end));
     assert_eq!(session.chain.actor(&payer).await.expect("the chain answers"), sent);
 
     wait_until(&session, end).await;
     drop(session);
     refund::in_passing(&world.client_dir(), &world.devnet.url()).await;
     let session = world.session().await;
-    assert_eq!(only(&session).refund, Refund::Returned);
+    assert_eq!(only(&session).refund(), Refund::Returned);
     let gone = session.chain.channel(&payer, channel).await;
     assert_eq!(gone.expect("the chain answers"), None);
     assert_eq!(
@@ -354,13 +357,13 @@ async fn a_channel_that_does_not_open_surfaces_and_the_deal_can_be_abandoned_unp
     world.ticking.store(false, Ordering::SeqCst);
     // The money goes away before the channel, in the same block.
     let most = balance(&session).await.checked_sub(AttoFil(1000)).expect("it is rich");
-    let purse = session.account.purse().await.expect("the account is free");
-    let spent = purse
+    let lock = session.account.lock().await.expect("the account is free");
+    let spent = lock
         .chain
         .submit("spend", calls::transfer(&key(9).address(), most))
         .await;
     spent.expect("it is sent");
-    drop(purse);
+    drop(lock);
     let (ordered, file) = (order(&miner), piece(&world));
     let minding = async {
         while session.chain.pool(Some(&payer)).await.expect("the chain answers").count < 2 {
@@ -377,7 +380,7 @@ async fn a_channel_that_does_not_open_surfaces_and_the_deal_can_be_abandoned_unp
     assert_eq!(record.deal.stage, ClientStage::Drafted);
     let record = storing::abandon(&session, &record).await.expect("it is unfinished");
     assert!(matches!(record.deal.stage, ClientStage::Failed { channel: None, .. }));
-    assert_eq!(refund::due(&record), None);
+    assert_eq!(record.refund_due(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -412,9 +415,9 @@ async fn channels_are_listed_and_vouchers_signed_on_those_that_cover_them() {
     let list = || channels::list(&session.chain, &payer);
     assert_eq!(list().await.expect("the chain answers"), []);
     let (target, ten) = (key(8).address(), AttoFil::from_fil(10));
-    let purse = session.account.purse().await.expect("the account is free");
+    let lock = session.account.lock().await.expect("the account is free");
     let create = calls::create_channel(&target, Epoch(5000), ten);
-    let (_, receipt) = purse.chain.call("open", create).await.expect("it opens");
+    let (_, receipt) = lock.chain.call("open", create).await.expect("it opens");
     let receipt = receipt.receipt().expect("the receipt is well formed");
     let id = calls::channel_id(&receipt).expect("the receipt names it");
     let listed = list().await.expect("the chain answers");
@@ -457,5 +460,5 @@ async fn a_deal_is_carried_on_with_the_key_that_pays_for_it() {
     let signed = record.deal.proposal().expect("it was signed");
     assert_eq!(signed.proposal.payment.payer, payer);
     let abandoned = storing::abandon(&session, &record).await.expect("it is unfinished");
-    assert!(matches!(abandoned.refund, Refund::Waiting { .. }));
+    assert!(matches!(abandoned.refund(), Refund::Waiting { .. }));
 }

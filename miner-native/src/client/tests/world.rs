@@ -2,15 +2,15 @@
 
 use crate::chain_access::ChainAccess;
 use crate::client::{Report, Session};
-use crate::devnet::{Devnet, DevnetConfig};
 use crate::network::frames;
-use crate::open_database::Memory;
 use futures::StreamExt;
 use libp2p::core::PeerRecord;
 use libp2p::identity::Keypair;
 use libp2p::swarm::SwarmEvent;
 use libp2p::{noise, tcp, yamux, StreamProtocol};
 use libp2p_stream::IncomingStreams;
+use sealdrop_database::Memory;
+use sealdrop_devnet::{Devnet, DevnetConfig};
 use shared::chain::calls::{add_ask, create_storage_miner, miner_address};
 use shared::chain::{Address, AttoFil, Epoch, Policy, SecretKey};
 use shared::deal::{DealState, QueryRequest, Response, SignedProposal, SignedResponse, WatchRequest};

@@ -2,8 +2,8 @@
 
 use super::Desk;
 use crate::client::checking::{self, Answer};
-use crate::client::partner::{offers, Offer};
-use crate::client::verifying::{self, Verified};
+use crate::client::miner_offers::{offers, Offer};
+use crate::client::verifying;
 use crate::client::{explaining, ClientError, Record};
 use crate::commands::error::CommandError;
 use crate::commands::explain::described;
@@ -12,7 +12,7 @@ use clap::Args;
 use serde_json::{json, Value};
 use shared::chain::view::MinerView;
 use shared::chain::{Address, Epoch};
-use shared::deal::verification::{Check, Verdict};
+use shared::deal::verification::{Check, Verdict, Verification};
 
 #[derive(Debug, Args)]
 pub struct ListAsks {
@@ -97,8 +97,8 @@ pub fn deals(desk: &Desk) -> Result<(), CommandError> {
         eprintln!("the book is empty; `sealdrop client store FILE` makes the first deal");
     }
     for record in &records {
-        let (name, state, size) = (record.name(), record.state(), record.file.size);
-        say(format!("{name}  {state:<12}  {size:>12}  {}", record.file.name()));
+        let (name, state, size) = (record.name(), record.state(), record.file.facts.size);
+        say(format!("{name}  {state:<12}  {size:>12}  {}", record.file.facts.name()));
     }
     Ok(())
 }
@@ -116,14 +116,14 @@ pub(super) fn deal_json(record: &Record) -> Value {
 fn listed_json(record: &Record) -> Value {
     let draft = &record.deal.draft;
     let mut listed = deal_json(record);
-    listed["file"] = json!(record.file.path);
-    listed["size"] = json!(record.file.size);
+    listed["file"] = json!(record.file.facts.path);
+    listed["size"] = json!(record.file.facts.size);
     listed["createdAt"] = json!(record.created_ms);
     listed["duration"] = json!(draft.duration);
     listed["total"] = json!(draft.total());
     if let shared::deal::ClientStage::Failed { reason, .. } = &record.deal.stage {
         listed["reason"] = json!(reason);
-        listed["refund"] = json!(record.refund);
+        listed["refund"] = json!(record.refund());
     }
     listed
 }
@@ -185,7 +185,7 @@ pub async fn verify(desk: &Desk, arguments: Verify) -> Result<(), CommandError> 
     let session = desk.session().await?;
     let record = session.book.get(&arguments.deal)?;
     let verified = verifying::verify(&session, &record).await?;
-    let judged = verified.judge(&record.name());
+    let judged = verifying::judge(&verified, &record.name());
     desk.output
         .show(&verified_json(&record, &verified, judged.is_ok()), || {
             verified_text(&verified)
@@ -193,24 +193,23 @@ pub async fn verify(desk: &Desk, arguments: Verify) -> Result<(), CommandError> 
     Ok(judged?)
 }
 
-fn verified_json(record: &Record, verified: &Verified, ok: bool) -> Value {
+fn verified_json(record: &Record, verified: &Verification, ok: bool) -> Value {
     let check = |check: &Check| {
         let ok = check.verdict == Verdict::Holds;
         json!({ "ok": ok, "verdict": check.verdict, "detail": check.detail })
     };
-    let parts = &verified.parts;
     json!({
         "deal": record.name(),
         "ok": ok,
-        "inclusion": check(&parts.inclusion),
-        "commitMessage": check(&parts.commit_message),
-        "commitments": check(&parts.commitments),
+        "inclusion": check(&verified.inclusion),
+        "commitMessage": check(&verified.commit_message),
+        "commitments": check(&verified.commitments),
         "actor": check(&verified.actor),
-        "proven": check(&parts.proven),
+        "proven": check(&verified.proven),
     })
 }
 
-fn verified_text(verified: &Verified) -> String {
+fn verified_text(verified: &Verification) -> String {
     let line = |(name, check): (&str, &Check)| {
         let mark = match check.verdict {
             Verdict::Holds => "✓",

@@ -2,7 +2,7 @@
 
 use super::asking::deal_json;
 use super::Desk;
-use crate::client::carry::Until;
+use crate::client::cli_host::Until;
 use crate::client::imports::Imports;
 use crate::client::proposing::Order;
 use crate::client::storing::{self, DEFAULT_DURATION};
@@ -158,7 +158,7 @@ pub async fn resume(desk: &Desk, arguments: Resume) -> Result<(), CommandError> 
     };
     let wanted: Vec<Record> = records.into_iter().filter(wanted).collect();
     // A failed deal cannot be carried on; what is left of it is its channel.
-    let (failed, open): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|record| refund::due(record).is_some());
+    let (failed, open): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|record| record.refund_due().is_some());
     for record in &failed {
         refund::go_on(&session, record).await?;
     }
@@ -184,7 +184,7 @@ async fn carry_on(session: &Session, records: &[Record], until: Until, output: O
             Ok(record) => print_deal(&record, output),
             Err(error) if all == 1 => return Err(error),
             Err(error) => {
-                eprintln!("{}: {error}", record.file.name());
+                eprintln!("{}: {error}", record.file.facts.name());
                 failed += 1;
             }
         }
@@ -198,7 +198,7 @@ async fn carry_on(session: &Session, records: &[Record], until: Until, output: O
 /// Whether a command that goes on until `until` has anything to do for a deal
 fn is_open(record: &Record, until: Until) -> bool {
     let unproven = until == Until::Proven && record.state() == "complete";
-    !record.is_finished() || unproven || refund::due(record).is_some()
+    !record.is_settled() || unproven || record.refund_due().is_some()
 }
 
 pub async fn abandon(desk: &Desk, arguments: Abandon) -> Result<(), CommandError> {

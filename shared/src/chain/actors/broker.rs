@@ -7,10 +7,11 @@ use super::{code, param, params, send, Env, Export, Halt, Invocation, Returns, R
 use crate::chain::abi::{Abi, Channels, Parameters};
 use crate::chain::address::Address;
 use crate::chain::amount::{AttoFil, ChannelId, Epoch};
+use crate::chain::exit::broker as exit;
 use crate::chain::keys::Signature;
 use crate::chain::state::{ChainState, PaymentChannel};
-use crate::payment::voucher::{encode_parameters, payload};
-use crate::payment::{PaymentVoucher, Predicate};
+use crate::chain::voucher::{encode_parameters, payload};
+use crate::chain::voucher::{PaymentVoucher, Predicate};
 use crate::wire::cbor::{Bytes, Value};
 use crate::wire::encode;
 use alloc::string::String;
@@ -56,20 +57,20 @@ impl BrokerError {
     /// The exit code.
     pub fn code(&self) -> u64 {
         match self {
-            Self::NonAccountActor => 33,
-            Self::DuplicateChannel => 34,
-            Self::EolTooLow => 35,
-            Self::ReclaimBeforeEol => 36,
-            Self::InsufficientChannelFunds => 37,
-            Self::UnknownChannel => 38,
-            Self::WrongTarget => 39,
-            Self::Expired => 40,
-            Self::AlreadyWithdrawn => 41,
-            Self::InvalidSignature => 42,
-            Self::TooEarly => 43,
-            Self::ConditionInvalid(_) => 44,
-            Self::InvalidCancel => 45,
-            Self::TooManyChannels => 46,
+            Self::NonAccountActor => exit::NON_ACCOUNT_ACTOR,
+            Self::DuplicateChannel => exit::DUPLICATE_CHANNEL,
+            Self::EolTooLow => exit::EOL_TOO_LOW,
+            Self::ReclaimBeforeEol => exit::RECLAIM_BEFORE_EOL,
+            Self::InsufficientChannelFunds => exit::INSUFFICIENT_CHANNEL_FUNDS,
+            Self::UnknownChannel => exit::UNKNOWN_CHANNEL,
+            Self::WrongTarget => exit::WRONG_TARGET,
+            Self::Expired => exit::EXPIRED,
+            Self::AlreadyWithdrawn => exit::ALREADY_WITHDRAWN,
+            Self::InvalidSignature => exit::INVALID_SIGNATURE,
+            Self::TooEarly => exit::TOO_EARLY,
+            Self::ConditionInvalid(_) => exit::CONDITION_INVALID,
+            Self::InvalidCancel => exit::INVALID_CANCEL,
+            Self::TooManyChannels => exit::TOO_MANY_CHANNELS,
         }
     }
 }

@@ -8,6 +8,7 @@ use super::{code, param, params, Env, Export, Halt, Invocation, Returns, Revert}
 use crate::chain::abi::{Abi, MinerPoStStates, ProofsMode};
 use crate::chain::address::Address;
 use crate::chain::amount::{AttoFil, BytesAmount};
+use crate::chain::exit::market as exit;
 use crate::chain::state::{ChainState, Miner};
 use crate::piece::SectorSize;
 use crate::wire::leb128;
@@ -38,9 +39,9 @@ impl MarketError {
     /// The exit code (spec §5.4; from 45 on our own).
     pub fn code(self) -> u64 {
         match self {
-            Self::UnknownMiner => 34,
-            Self::UnsupportedSectorSize => 44,
-            Self::TooManyMiners => 45,
+            Self::UnknownMiner => exit::UNKNOWN_MINER,
+            Self::UnsupportedSectorSize => exit::UNSUPPORTED_SECTOR_SIZE,
+            Self::TooManyMiners => exit::TOO_MANY_MINERS,
             Self::NoSender | Self::PeerId(_) => code::GENERIC,
         }
     }

@@ -1,6 +1,6 @@
 //! The actors of 2019 as functions over [`ChainState`] (spec §5): what a message may change, and with which code it reverts.
 //!
-//! Called by [`super::apply`] for messages and queries. A method that reverts leaves changes behind in the state that it
+//! Called by [`super::apply()`] for messages and queries. A method that reverts leaves changes behind in the state that it
 //! was given: the caller works on a copy and drops it.
 
 pub mod account;
@@ -14,7 +14,7 @@ use super::address::Address;
 use super::amount::{AttoFil, Epoch};
 use super::randomness::{self, Purpose};
 use super::state::ChainState;
-use crate::ports::verifier::{ProofVerifier, VerifierFault};
+use crate::chain::verifier::{ProofVerifier, VerifierFault};
 use crate::wire::DecodeError;
 use alloc::{format, string::String, vec::Vec};
 
@@ -24,11 +24,8 @@ const MAX_DEPTH: u32 = 1;
 
 /// Exit codes that every actor shares (spec §5.1).
 pub mod code {
-    /// A revert that its actor gives no code of its own.
-    pub const GENERIC: u64 = 1;
-    pub const INSUFFICIENT_BALANCE: u64 = 3;
-    pub const NO_SUCH_ACTOR: u64 = 5;
-    pub const OUT_OF_GAS: u64 = 36;
+    pub use crate::chain::exit::common::*;
+    pub use crate::chain::exit::GENERIC;
 }
 
 /// A message had no effect; the sender pays for gas all the same.

@@ -4,7 +4,7 @@ use super::Call;
 use crate::chain::abi::{Abi, Parameters};
 use crate::chain::address::Address;
 use crate::chain::amount::{AttoFil, ChannelId, Epoch};
-use crate::payment::{PaymentVoucher, Predicate};
+use crate::chain::voucher::{PaymentVoucher, Predicate};
 use crate::wire::cbor::Value;
 use alloc::{vec, vec::Vec};
 

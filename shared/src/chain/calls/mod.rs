@@ -117,8 +117,8 @@ mod tests {
     use crate::chain::amount::{ChannelId, Epoch};
     use crate::chain::message::encode_params;
     use crate::chain::state::PaymentChannel;
+    use crate::chain::voucher::PaymentVoucher;
     use crate::chain::SecretKey;
-    use crate::payment::PaymentVoucher;
     use crate::piece::Commitment;
     use crate::wire::cbor::Bytes;
 

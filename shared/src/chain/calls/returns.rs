@@ -8,7 +8,7 @@ use crate::chain::address::Address;
 use crate::chain::amount::{AttoFil, BytesAmount, ChannelId, Epoch};
 use crate::chain::message::Receipt;
 use crate::chain::state::Ask;
-use crate::payment::PaymentVoucher;
+use crate::chain::voucher::PaymentVoucher;
 use crate::wire::cbor::{Bytes, DecodeError};
 use alloc::string::String;
 use alloc::vec::Vec;

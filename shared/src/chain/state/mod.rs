@@ -1,4 +1,4 @@
-//! What the chain knows: balances, miners, channels. Only [`super::apply`] and a host's block clock change it.
+//! What the chain knows: balances, miners, channels. Only [`super::apply()`] and a host's block clock change it.
 //!
 //! Miners are in [`Miner`], and what must always hold in [`Violation`]. Hosts store it (serde) and hand it to [`super::apply()`], [`super::query`] and the [`super::view`]s.
 
@@ -11,7 +11,7 @@ pub use miner::{Ask, Fault, Miner, PreCommit, Sector};
 use super::address::{Address, Protocol};
 use super::amount::{AttoFil, ChannelId, Epoch};
 use super::policy::{Policy, PolicyError};
-use crate::payment::Predicate;
+use crate::chain::voucher::Predicate;
 use crate::wire::as_cbor;
 use crate::wire::cbor::cbor_map;
 use alloc::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! Messages, transfers, miners and queries (spec §5.1, §5.4 to §5.6).
 
 use super::*;
-use crate::ports::verifier::VerifierFault;
+use crate::chain::verifier::VerifierFault;
 use crate::wire::{decode, encode};
 
 fn invalid(world: &mut World, signed: &SignedMessage) -> Invalid {

@@ -3,8 +3,9 @@
 use super::*;
 use crate::chain::calls::Call;
 use crate::chain::keys::cid_of_bytes;
-use crate::chain::{AttoFil, SecretKey};
+use crate::chain::{Address, AttoFil, SecretKey};
 use crate::piece::{Commitment, SectorLayout, SectorSize};
+use crate::ports::CommitMessage;
 use crate::wire::cbor::Bytes;
 use alloc::vec;
 
@@ -118,13 +119,25 @@ impl Case {
     }
 
     fn verify(&self) -> Verification {
+        self.verify_with(Found::Known(self.message.clone()))
+    }
+
+    fn verify_with(&self, message: Found) -> Verification {
         let evidence = Evidence {
             height: self.height,
             policy: &self.policy,
             miner: Some(&self.miner),
-            message: Some(&self.message),
+            message: &message,
+            actor: &holds(),
         };
         verify(&self.draft, &self.proof, &evidence)
+    }
+}
+
+fn holds() -> Check {
+    Check {
+        verdict: Verdict::Holds,
+        detail: String::new(),
     }
 }
 
@@ -170,14 +183,37 @@ fn a_commit_message_that_is_unknown_failed_or_another_call_fails_and_one_in_no_b
     assert_eq!(after(|case| case.message.applied = None), pending);
 
     let case = Case::new();
+    let found = case.verify_with(Found::Unknown);
+    assert_eq!(found.named(Verdict::Fails), ["commit message"]);
+}
+
+#[test]
+fn a_commit_message_that_the_chain_has_pruned_holds_by_the_sector_that_it_left() {
+    let mut case = Case::new();
+    let pruned = |case: &Case| case.verify_with(Found::Pruned(Epoch(900)));
+    assert_eq!(pruned(&case).verdict(), Verdict::Holds);
+    case.miner.sectors[0].comm_r = Commitment([9; 32]);
+    assert_eq!(pruned(&case).named(Verdict::Fails), ["commit message", "commitments"]);
+    case.miner.sectors.clear();
+    case.height = Epoch(773 + 2500);
+    assert_eq!(pruned(&case).commit_message.verdict, Verdict::Over);
+}
+
+#[test]
+fn an_actor_that_does_not_find_the_piece_fails_by_itself() {
+    let case = Case::new();
     let evidence = Evidence {
         height: case.height,
         policy: &case.policy,
         miner: Some(&case.miner),
-        message: None,
+        message: &Found::Known(case.message.clone()),
+        actor: &Check {
+            verdict: Verdict::Fails,
+            detail: "no".into(),
+        },
     };
     let found = verify(&case.draft, &case.proof, &evidence);
-    assert_eq!(found.named(Verdict::Fails), ["commit message"]);
+    assert_eq!(found.named(Verdict::Fails), ["actor"]);
 }
 
 #[test]

@@ -38,6 +38,7 @@ use super::{market, Env, Export, Halt, Invocation, Returns, Revert};
 use crate::chain::address::Address;
 use crate::chain::amount::{AttoFil, Epoch};
 use crate::chain::apply::BlockEnd;
+use crate::chain::exit::miner as exit;
 use crate::chain::policy::Policy;
 use crate::chain::state::{ChainState, Miner};
 use alloc::string::String;
@@ -115,25 +116,25 @@ impl MinerError {
     /// The exit code.
     pub fn code(&self) -> u64 {
         match self {
-            Self::SectorIdOutOfRange => 34,
-            Self::SectorCommitted => 35,
-            Self::Market(_) => 36,
-            Self::CallerUnauthorized => 37,
-            Self::InvalidPoSt | Self::PoStBeforeWindow { .. } => 39,
-            Self::AskNotFound => 40,
-            Self::InvalidSealProof => 41,
-            Self::InsufficientCollateral => 43,
-            Self::AlreadySlashed => 44,
-            Self::Inactive | Self::NotYetTardy => 45,
-            Self::InvalidInclusion => 46,
-            Self::NotPreCommitted(_) => 47,
-            Self::PreCommitDiffers(_) => 48,
-            Self::SeedNotDrawn { .. } => 49,
-            Self::PreCommitExpired { .. } => 50,
-            Self::TicketOutOfRange { .. } => 51,
-            Self::TooMany { .. } => 52,
-            Self::PreCommitted { .. } => 53,
-            Self::NotMissed { .. } => 54,
+            Self::SectorIdOutOfRange => exit::SECTOR_ID_OUT_OF_RANGE,
+            Self::SectorCommitted => exit::SECTOR_COMMITTED,
+            Self::Market(_) => exit::MARKET,
+            Self::CallerUnauthorized => exit::CALLER_UNAUTHORIZED,
+            Self::InvalidPoSt | Self::PoStBeforeWindow { .. } => exit::INVALID_POST,
+            Self::AskNotFound => exit::ASK_NOT_FOUND,
+            Self::InvalidSealProof => exit::INVALID_SEAL_PROOF,
+            Self::InsufficientCollateral => exit::INSUFFICIENT_COLLATERAL,
+            Self::AlreadySlashed => exit::ALREADY_SLASHED,
+            Self::Inactive | Self::NotYetTardy => exit::NOT_TARDY,
+            Self::InvalidInclusion => exit::INVALID_INCLUSION,
+            Self::NotPreCommitted(_) => exit::NOT_PRE_COMMITTED,
+            Self::PreCommitDiffers(_) => exit::PRE_COMMIT_DIFFERS,
+            Self::SeedNotDrawn { .. } => exit::SEED_NOT_DRAWN,
+            Self::PreCommitExpired { .. } => exit::PRE_COMMIT_EXPIRED,
+            Self::TicketOutOfRange { .. } => exit::TICKET_OUT_OF_RANGE,
+            Self::TooMany { .. } => exit::TOO_MANY,
+            Self::PreCommitted { .. } => exit::PRE_COMMITTED,
+            Self::NotMissed { .. } => exit::NOT_MISSED,
             Self::CommitmentSize(_)
             | Self::AskExpiry
             | Self::PoStTooLate { .. }

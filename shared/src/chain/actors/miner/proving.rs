@@ -12,8 +12,8 @@ use crate::chain::faults::{FaultSet, IntSet};
 use crate::chain::policy::Policy;
 use crate::chain::randomness::Purpose;
 use crate::chain::state::{ChainState, Miner, Sector};
+use crate::chain::verifier::{prover_id, WindowPoStClaim};
 use crate::piece::Commitment;
-use crate::ports::verifier::{prover_id, WindowPoStClaim};
 use crate::wire::DecodeError;
 use alloc::collections::BTreeSet;
 use alloc::{vec, vec::Vec};
@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 /// How a miner stands with its proofs (spec §5.3.6).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[repr(u64)]
 pub enum PostState {

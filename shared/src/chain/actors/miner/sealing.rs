@@ -8,8 +8,8 @@ use crate::chain::amount::{BytesAmount, Epoch};
 use crate::chain::policy::Policy;
 use crate::chain::randomness::Purpose;
 use crate::chain::state::{ChainState, Miner, PreCommit, Sector};
+use crate::chain::verifier::{prover_id, SealClaim};
 use crate::piece::{padded_for, Commitment, InclusionProof};
-use crate::ports::verifier::{prover_id, SealClaim};
 use alloc::string::ToString;
 use alloc::vec::Vec;
 

@@ -1,0 +1,257 @@
+//! The chain as the client's engine asks for it: questions over [`crate::rpc`], and messages of the payer, which are
+//! numbered, signed, kept, and only then sent (spec §3.4 steps 3 and 4).
+//!
+//! A message is made once for a purpose. It is durable before it leaves, so that after a crash the same message is sent
+//! again and no money moves twice.
+
+use crate::error::ClientError;
+use crate::heads::Heads;
+use crate::host::Host;
+use crate::rpc::Rpc;
+use cid::Cid;
+use futures::lock::Mutex;
+use shared::chain::rpc::{code, Message, Method, Receipt};
+use shared::chain::view::{ChannelView, MinerView};
+use shared::chain::{exit, Address, Call, ChannelId, Epoch, Policy, SecretKey, SignedMessage};
+use shared::ports::{Chain, CommitMessage, Found, MessagePurpose, Sent};
+use std::rc::Rc;
+use wasm_bindgen::JsCast;
+
+/// The payer's messages. One at a time gets its number.
+#[derive(Clone)]
+pub struct Outbox {
+    host: Rc<Host>,
+    rpc: Rpc,
+    heads: Heads,
+    key: SecretKey,
+    numbering: Rc<Mutex<()>>,
+}
+
+impl Outbox {
+    pub fn new(host: Rc<Host>, rpc: Rpc, heads: Heads, key: SecretKey) -> Self {
+        Self {
+            host,
+            rpc,
+            heads,
+            key,
+            numbering: Rc::default(),
+        }
+    }
+
+    /// Sends the messages again that were kept and are in no block yet, in their order.
+    pub async fn resend(&self) -> Result<(), ClientError> {
+        let _alone = self.numbering.lock().await;
+        let next = self.next_on_chain().await?;
+        for message in self
+            .kept()
+            .await?
+            .into_iter()
+            .filter(|message| message.message().nonce >= next)
+        {
+            match self.rpc.push(&message).await {
+                // One that is refused now is judged by the deal that it belongs to.
+                Ok(_) | Err(ClientError::ChainRefused { .. }) => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(())
+    }
+
+    async fn kept_for(&self, deal: &str, purpose: MessagePurpose) -> Result<Option<SignedMessage>, ClientError> {
+        for key in [purpose.key(deal), purpose.former_key(deal)] {
+            let kept = self.host.message(&key).await.map_err(ClientError::storage)?;
+            if let Some(text) = kept.as_string() {
+                return parse(&text).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    async fn forget(&self, deal: &str, purpose: MessagePurpose) -> Result<(), ClientError> {
+        for key in [purpose.key(deal), purpose.former_key(deal)] {
+            self.host.drop_message(&key).await.map_err(ClientError::storage)?;
+        }
+        Ok(())
+    }
+
+    async fn make(&self, deal: &str, purpose: MessagePurpose, call: Call) -> Result<SignedMessage, ClientError> {
+        let number = self.next_number().await?;
+        let message = call.message(&self.key.address(), number).sign(&self.key);
+        let text = hex::encode(shared::wire::encode(&message));
+        let saved = self.host.save_message(&purpose.key(deal), &text).await;
+        saved.map_err(ClientError::storage)?;
+        Ok(message)
+    }
+
+    /// What became of a message that is kept.
+    async fn outcome(&self, deal: &str, purpose: MessagePurpose, message: &SignedMessage) -> Result<Sent, ClientError> {
+        let id = message.cid();
+        if self.rpc.receipt(&id).await?.is_none() && self.rpc.message(&id).await?.is_none() {
+            // The chain may have lost it in a restart, or never had it.
+            match self.rpc.push(message).await {
+                Ok(_) => return Ok(Sent::Pending),
+                Err(ClientError::ChainRefused { code, .. }) if is_for_now(code) => return Ok(Sent::Pending),
+                Err(ClientError::ChainRefused { message: reason, .. }) if self.rpc.receipt(&id).await?.is_none() => {
+                    self.forget(deal, purpose).await?;
+                    return Ok(Sent::Dropped { reason });
+                }
+                // A message that is on the chain already may be refused too: its number is used.
+                Err(ClientError::ChainRefused { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let Some(receipt) = self.rpc.receipt(&id).await? else {
+            return Ok(Sent::Pending);
+        };
+        match receipt.exit_code {
+            exit::SUCCESS => Ok(Sent::Applied {
+                message: message.cid(),
+                receipt: receipt.receipt().map_err(|e| ClientError::ChainAnswer {
+                    method: Receipt::NAME,
+                    reason: e.to_string(),
+                })?,
+            }),
+            exit::DROPPED => {
+                self.forget(deal, purpose).await?;
+                Ok(Sent::Dropped { reason: receipt.error })
+            }
+            exit_code => Ok(Sent::Failed {
+                exit_code,
+                error: receipt.error,
+            }),
+        }
+    }
+
+    /// The lowest number that neither the chain has seen nor a kept message has.
+    async fn next_number(&self) -> Result<u64, ClientError> {
+        let mut number = self.next_on_chain().await?;
+        for message in self.kept().await? {
+            if message.message().nonce == number {
+                number += 1;
+            }
+        }
+        Ok(number)
+    }
+
+    async fn next_on_chain(&self) -> Result<u64, ClientError> {
+        Ok(self
+            .rpc
+            .actor(&self.key.address())
+            .await?
+            .map_or(0, |actor| actor.nonce))
+    }
+
+    /// All kept messages by their number.
+    async fn kept(&self) -> Result<Vec<SignedMessage>, ClientError> {
+        let list = self.host.messages().await.map_err(ClientError::storage)?;
+        let texts = list.dyn_into::<js_sys::Array>().map_err(ClientError::storage)?;
+        let mut messages = texts
+            .iter()
+            .filter_map(|text| text.as_string())
+            .map(|text| parse(&text))
+            .collect::<Result<Vec<_>, _>>()?;
+        messages.sort_by_key(|message| message.message().nonce);
+        Ok(messages)
+    }
+}
+
+/// Whether the chain may take the message later.
+fn is_for_now(number: i64) -> bool {
+    [code::POOL, code::INTERNAL].contains(&number)
+}
+
+impl Chain for Outbox {
+    type Error = ClientError;
+
+    async fn height(&self) -> Result<Epoch, ClientError> {
+        match self.heads.height() {
+            Some(height) => Ok(height),
+            None => Ok(self.rpc.head().await?.height),
+        }
+    }
+
+    async fn policy(&self) -> Result<Policy, ClientError> {
+        Ok(self.rpc.network().await?.policy)
+    }
+
+    async fn miner(&self, address: &Address) -> Result<Option<MinerView>, ClientError> {
+        self.rpc.recent_miner(address).await
+    }
+
+    async fn channel(&self, payer: &Address, id: ChannelId) -> Result<Option<ChannelView>, ClientError> {
+        self.rpc.channel(payer, id).await
+    }
+
+    async fn message(&self, id: &Cid) -> Result<Found, ClientError> {
+        let view = match self.rpc.message(id).await {
+            Ok(Some(view)) => view,
+            Ok(None) => return Ok(Found::Unknown),
+            Err(ClientError::ChainRefused {
+                code: code::PRUNED,
+                height: Some(height),
+                ..
+            }) => return Ok(Found::Pruned(height)),
+            Err(error) => return Err(error),
+        };
+        let params = view.params.iter().map(hex::decode).collect::<Result<_, _>>();
+        Ok(Found::Known(CommitMessage {
+            to: view.to,
+            method: view.method,
+            params: params.map_err(|e| ClientError::ChainAnswer {
+                method: Message::NAME,
+                reason: e.to_string(),
+            })?,
+            applied: view.receipt.map(|receipt| (receipt.height, receipt.exit_code)),
+        }))
+    }
+
+    async fn ask(&self, call: &Call) -> Result<Result<(), String>, ClientError> {
+        match self.rpc.query(call).await {
+            Ok(_) => Ok(Ok(())),
+            Err(ClientError::ChainRefused {
+                code: code::QUERY,
+                message,
+                ..
+            }) => Ok(Err(message)),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn send(&self, _: &Address, deal: &str, purpose: MessagePurpose, call: Call) -> Result<Sent, ClientError> {
+        let message = {
+            let _alone = self.numbering.lock().await;
+            match self.kept_for(deal, purpose).await? {
+                Some(message) => message,
+                None => {
+                    let message = self.make(deal, purpose, call).await?;
+                    let pushed = self.rpc.push(&message).await;
+                    if let Err(refusal @ ClientError::ChainRefused { .. }) = pushed {
+                        // THEN: the number is free again, and the next attempt makes a new message.
+                        self.forget(deal, purpose).await?;
+                        return Err(refusal);
+                    }
+                    pushed?;
+                    message
+                }
+            }
+        };
+        self.outcome(deal, purpose, &message).await
+    }
+
+    async fn sent(&self, _: &Address, deal: &str, purpose: MessagePurpose) -> Result<Option<Sent>, ClientError> {
+        match self.kept_for(deal, purpose).await? {
+            Some(message) => self.outcome(deal, purpose, &message).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn settle(&self, _: &Address, deal: &str, purpose: MessagePurpose) -> Result<(), ClientError> {
+        self.forget(deal, purpose).await
+    }
+}
+
+fn parse(text: &str) -> Result<SignedMessage, ClientError> {
+    let damaged = |reason: String| ClientError::Storage(format!("a kept message cannot be read: {reason}"));
+    let bytes = hex::decode(text).map_err(|e| damaged(e.to_string()))?;
+    shared::wire::decode(&bytes).map_err(|e| damaged(e.to_string()))
+}

@@ -1,0 +1,325 @@
+//! Carries the deals of this browser on: each in a task of its own, from draft to proof, again and again until it is done.
+//!
+//! What comes next is decided and done by [`shared::client::engine`], through [`BrowserHost`]. An error never ends a deal: it
+//! is shown, and the deal is tried again after a while, sooner when the page asks for it.
+
+use crate::browser_host::BrowserHost;
+use crate::chain::Outbox;
+use crate::clock;
+use crate::error::ClientError;
+use crate::heads::Heads;
+use crate::host::Host;
+use crate::network::Network;
+use crate::piece_server::{Nodes, PieceServer, ServeEvent};
+use crate::record::{self, Record};
+use crate::rpc::Rpc;
+use crate::transport::DIAL_LIMIT;
+use futures::future::poll_fn;
+use futures::task::AtomicWaker;
+use libp2p::{Multiaddr, PeerId};
+use shared::chain::{Address, SecretKey};
+use shared::client::following::SETTLED_MS;
+use shared::client::{engine, refunds, Awaited, ClientHost, Event, Following, Order};
+use shared::deal::SignedResponse;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::{Rc, Weak};
+use std::task::Poll;
+use wasm_bindgen_futures::spawn_local;
+
+/// Least milliseconds between two shows of a deal's progress.
+const SHOW_WAIT: f64 = 150.0;
+
+/// A deal under way.
+pub struct ActiveDeal {
+    /// As it was kept last.
+    pub record: RefCell<Record>,
+    nodes: Nodes,
+    /// What the page wants of it.
+    pub order: RefCell<Order>,
+    pub stopped: Cell<bool>,
+    /// End of the furthest range that the miner has fetched.
+    pub served: Cell<u64>,
+    /// An answer that the page asked for, and who signed it.
+    heard: RefCell<Option<(SignedResponse, Address)>>,
+    /// Somebody wants it looked at now, and nobody has waited for that yet.
+    called: Cell<bool>,
+    waker: AtomicWaker,
+    shown_at: Cell<f64>,
+}
+
+/// Everything that the client's parts share.
+pub struct Engine {
+    pub rpc: Rpc,
+    pub heads: Heads,
+    pub network: Network,
+    pub key: SecretKey,
+    pub host: Rc<Host>,
+    pub outbox: Outbox,
+    pub pieces: PieceServer,
+    deals: RefCell<BTreeMap<String, Rc<ActiveDeal>>>,
+}
+
+impl Engine {
+    /// Starts the node; no deal is driven yet.
+    pub fn start(rpc: Rpc, key: SecretKey, host: Rc<Host>) -> Result<Rc<Self>, ClientError> {
+        // The node reports to an engine that does not exist before the node does.
+        let slot: Rc<RefCell<Weak<Self>>> = Rc::default();
+        let (served, changed) = (slot.clone(), slot.clone());
+        let pieces = PieceServer::new(
+            host.clone(),
+            Rc::new(move |deal: &str, event| {
+                let engine = served.borrow().upgrade();
+                engine.into_iter().for_each(|engine| engine.on_served(deal, event));
+            }),
+        );
+        let network = Network::start(pieces.clone(), move || {
+            let engine = changed.borrow().upgrade();
+            engine.into_iter().for_each(|engine| engine.show_all());
+        })
+        .map_err(|e| ClientError::Internal(e.to_string()))?;
+        let heads = Heads::follow(rpc.clone());
+        let outbox = Outbox::new(host.clone(), rpc.clone(), heads.clone(), key.clone());
+        let engine = Rc::new(Self {
+            rpc,
+            heads,
+            network,
+            key,
+            host,
+            outbox,
+            pieces,
+            deals: RefCell::default(),
+        });
+        *slot.borrow_mut() = Rc::downgrade(&engine);
+        Ok(engine)
+    }
+
+    /// Carries a deal on until it is settled, and then watches its sector. Does nothing when that is under way.
+    pub fn drive(self: &Rc<Self>, record: Record, nodes: Nodes) {
+        let id = record.id.clone();
+        if self.deals.borrow().contains_key(&id) {
+            return;
+        }
+        let deal = Rc::new(ActiveDeal::new(record, nodes));
+        self.deals.borrow_mut().insert(id, deal.clone());
+        spawn_local(self.clone().run(deal));
+    }
+
+    /// The edges of a deal that may not be under way: for a question about it.
+    pub fn edges(self: &Rc<Self>, record: &Record) -> BrowserHost {
+        BrowserHost::new(self.clone(), Rc::new(ActiveDeal::new(record.clone(), Nodes::new())))
+    }
+
+    /// Tries a waiting deal now; whether it is under way at all.
+    pub fn wake(&self, id: &str) -> bool {
+        let deal = self.deals.borrow().get(id).cloned();
+        deal.iter().for_each(|deal| deal.wake());
+        deal.is_some()
+    }
+
+    /// Gives a deal up as soon as no step of it is half done; whether it is under way here.
+    pub fn give_up(&self, id: &str, reason: &str) -> bool {
+        let deal = self.deals.borrow().get(id).cloned();
+        let pursued = deal.filter(|deal| !deal.record.borrow().is_settled());
+        if let Some(deal) = &pursued {
+            let reason = reason.to_owned();
+            *deal.order.borrow_mut() = Order::GiveUp { reason };
+            deal.wake();
+        }
+        pursued.is_some()
+    }
+
+    /// Takes in a miner's answer that the page asked for; `worker` signed it.
+    pub fn hear(&self, id: &str, response: SignedResponse, worker: Address) {
+        if let Some(deal) = self.deals.borrow().get(id) {
+            *deal.heard.borrow_mut() = Some((response, worker));
+            deal.wake();
+        }
+    }
+
+    /// Stops carrying a deal on.
+    pub fn stop(&self, id: &str) {
+        let deal = self.deals.borrow_mut().remove(id);
+        if let Some(deal) = deal {
+            deal.stopped.set(true);
+            deal.wake();
+            self.pieces.withdraw(deal.record.borrow().data_cid(), id);
+        }
+    }
+
+    /// Offers a deal's file to its miner.
+    pub fn offer(&self, record: &Record, deal: &ActiveDeal) {
+        if let Ok(peer) = record.peer.parse() {
+            let nodes = || deal.nodes.clone();
+            self.pieces
+                .offer(*record.data_cid(), record.deal.draft.size, nodes, &record.id, peer);
+        }
+    }
+
+    async fn run(self: Rc<Self>, deal: Rc<ActiveDeal>) {
+        let host = BrowserHost::new(self.clone(), deal.clone());
+        let mut record = deal.record.borrow().clone();
+        let mut following = Following::default();
+        while !deal.stopped.get() && turn(&mut record, &host, &mut following).await {}
+        // A stopped one may have a successor under the same id.
+        if !deal.stopped.get() {
+            self.stop(&record.id);
+        }
+    }
+
+    /// The deal for the page: as it is kept, and how far its file is.
+    pub fn view(&self, record: &Record, deal: &ActiveDeal) -> Result<wasm_bindgen::JsValue, ClientError> {
+        let connected = record.peer.parse().is_ok_and(|peer| self.network.is_connected(&peer));
+        let mut shown = record.clone();
+        shown.served(deal.served.get(), clock::now() as u64);
+        record::view(&shown, connected)
+    }
+
+    /// Shows a deal as it is now.
+    pub fn show(&self, deal: &ActiveDeal) {
+        if deal.stopped.get() {
+            return;
+        }
+        deal.shown_at.set(clock::now());
+        if let Ok(view) = self.view(&deal.record.borrow(), deal) {
+            self.host.show_deal(view);
+        }
+    }
+
+    fn show_all(&self) {
+        let all: Vec<_> = self.deals.borrow().values().cloned().collect();
+        all.iter().for_each(|deal| self.show(deal));
+    }
+
+    fn on_served(&self, id: &str, event: ServeEvent) {
+        let Some(deal) = self.deals.borrow().get(id).cloned() else {
+            return;
+        };
+        let ServeEvent::Served { end } = event else {
+            // It is looked at again before the miner is.
+            deal.wake();
+            return;
+        };
+        deal.served.set(deal.served.get().max(end));
+        let whole = deal.served.get() >= deal.record.borrow().deal.draft.size;
+        if whole || clock::now() - deal.shown_at.get() >= SHOW_WAIT {
+            self.show(&deal);
+        }
+    }
+
+    /// Makes a connection to a miner, within 15 seconds.
+    pub async fn reach(&self, miner: &Address, peer_id: &str) -> Result<PeerId, ClientError> {
+        let unreachable = |reason: String| ClientError::MinerUnreachable {
+            miner: miner.clone(),
+            reason,
+        };
+        let peer: PeerId = peer_id
+            .parse()
+            .map_err(|_| unreachable(format!("'{peer_id}' is no peer id")))?;
+        if self.network.is_connected(&peer) {
+            return Ok(peer);
+        }
+        let connecting = async {
+            let texts = self.rpc.find_peer(peer_id).await?;
+            let addresses: Vec<Multiaddr> = texts.iter().filter_map(|text| text.parse().ok()).collect();
+            self.network
+                .connect(peer, addresses)
+                .await
+                .map_err(|e| unreachable(e.to_string()))
+        };
+        let silent = || unreachable(format!("no connection within {} seconds", DIAL_LIMIT / 1000));
+        clock::within(DIAL_LIMIT, connecting).await.ok_or_else(silent)??;
+        Ok(peer)
+    }
+}
+
+/// Does the next thing for a deal, notes what hindered it, and waits; whether anything is left to do.
+async fn turn(record: &mut Record, host: &BrowserHost, following: &mut Following) -> bool {
+    let heard = host.deal.heard.borrow_mut().take();
+    if let Some((response, worker)) = heard {
+        // What does not apply changes nothing.
+        let taken = engine::take_in(record, response, worker, host).await;
+        note(record, host, taken.map(drop)).await;
+    }
+    if record.is_settled() {
+        if !record.needs_file() {
+            host.engine.pieces.withdraw(record.data_cid(), &record.id);
+        }
+        let wait = engine::watch(record, host).await.unwrap_or_else(|error| {
+            note_refund(record, host, &error);
+            Some(SETTLED_MS)
+        });
+        if let Some(wait) = wait {
+            host.wait(wait, Awaited::Call).await;
+        }
+        return wait.is_some();
+    }
+    let outcome = following.turn(record, host).await;
+    note(record, host, outcome.map(drop)).await;
+    // The money of earlier attempts comes back meanwhile.
+    if record.is_owed() && !record.is_settled() {
+        if let Err(error) = refunds::take_back(record, host).await {
+            note_refund(record, host, &error);
+        }
+    }
+    if !host.deal.stopped.get() {
+        following.rest(host).await;
+    }
+    true
+}
+
+/// Shows and keeps what hinders a deal.
+async fn note(record: &mut Record, host: &BrowserHost, outcome: Result<(), ClientError>) {
+    let Err(error) = outcome else { return };
+    if host.deal.stopped.get() || error == ClientError::Aborted {
+        return;
+    }
+    record.error = Some(error.problem());
+    if let Err(error) = host.save(record, Event::Record).await {
+        web_sys::console::warn_1(&format!("a deal's error cannot be kept: {error}").into());
+    }
+}
+
+/// Shows what hinders a refund. Those who watch the chain's head tell when it cannot be reached.
+fn note_refund(record: &mut Record, host: &BrowserHost, error: &ClientError) {
+    web_sys::console::debug_1(&format!("a refund has to wait: {error}").into());
+    let due = record.refund_due().and_then(|id| record.refunds.get_mut(&id.0));
+    if let Some(found) = due.filter(|_| !matches!(error, ClientError::ChainUnreachable { .. })) {
+        found.error = Some(error.problem());
+        *host.deal.record.borrow_mut() = record.clone();
+        host.engine.show(&host.deal);
+    }
+}
+
+impl ActiveDeal {
+    fn new(record: Record, nodes: Nodes) -> Self {
+        Self {
+            served: Cell::new(record.transferred),
+            record: RefCell::new(record),
+            nodes,
+            order: RefCell::new(Order::GoOn),
+            stopped: Cell::new(false),
+            heard: RefCell::default(),
+            called: Cell::new(false),
+            waker: AtomicWaker::new(),
+            shown_at: Cell::new(0.0),
+        }
+    }
+
+    fn wake(&self) {
+        self.called.set(true);
+        self.waker.wake();
+    }
+
+    /// Waits until somebody calls [`ActiveDeal::wake`], or returns at once when somebody has.
+    pub async fn called(&self) {
+        poll_fn(|cx| {
+            self.waker.register(cx.waker());
+            match self.called.take() {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        })
+        .await
+    }
+}

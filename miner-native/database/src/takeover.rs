@@ -1,0 +1,185 @@
+//! Takes over what version 0.1.0 kept in sled: once, by itself, with the old folder kept beside as `….0.1.bak`.
+//!
+//! The only module that names sled, which is here for nothing else. The new database is made in a folder of its own; the old folder is
+//! renamed away when it is whole, and the new one takes its place. Called by those who open a database, before they do.
+
+use super::{blocking, DatabaseError, Entry};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Memory that the old database may use to cache pages.
+const CACHE_BYTES: u64 = 32 * 1024 * 1024;
+
+/// A database of version 0.1.0.
+pub struct OldDatabase {
+    db: sled::Db,
+    path: PathBuf,
+}
+
+impl OldDatabase {
+    /// The records of a tree; `None` is the one without a name.
+    pub fn tree(&self, name: Option<&str>) -> Result<Vec<Entry>, DatabaseError> {
+        let tree = match name {
+            Some(name) => self.db.open_tree(name).map_err(|e| self.error(&e))?,
+            None => (*self.db).clone(),
+        };
+        let entries = tree.iter().map(|entry| {
+            let (key, value) = entry.map_err(|e| self.error(&e))?;
+            Ok((key.to_vec(), value.to_vec()))
+        });
+        entries.collect()
+    }
+
+    fn error(&self, reason: &dyn std::fmt::Display) -> DatabaseError {
+        error(&self.path, reason)
+    }
+}
+
+/// Where the old folder is kept.
+pub fn backup_of(folder: &Path) -> PathBuf {
+    beside(folder, ".0.1.bak")
+}
+
+/// Takes over the database of version 0.1.0 in `folder`, if one is there: `fill` makes the new one in the folder that it is given.
+/// Returns whether there was one.
+pub fn take_over<E: From<DatabaseError>>(
+    folder: &Path,
+    fill: impl FnOnce(&OldDatabase, &Path) -> Result<(), E>,
+) -> Result<bool, E> {
+    let (new, backup) = (beside(folder, ".new"), backup_of(folder));
+    let failed = |e: io::Error| E::from(error(folder, &e));
+    if !folder.exists() && backup.exists() && new.exists() {
+        // The process ended between the two renames.
+        return put_in_place(&new, folder).map(|()| true).map_err(failed);
+    }
+    if !is_old(folder) {
+        return Ok(false);
+    }
+    tracing::info!(folder = %folder.display(), "taking over the database of version 0.1.0");
+    if new.exists() {
+        fs::remove_dir_all(&new).map_err(failed)?;
+    }
+    let old = blocking(|| open(folder))?;
+    fill(&old, &new)?;
+    drop(old);
+    // FAIL: the process may end after each line. THEN: the old folder is taken over anew, or the new one is put in place.
+    put_in_place(folder, &backup).map_err(failed)?;
+    put_in_place(&new, folder).map_err(failed)?;
+    tracing::info!(backup = %backup.display(), "the database of version 0.1.0 was taken over and is kept");
+    Ok(true)
+}
+
+/// sled keeps a file `conf` and a file `db` in its folder.
+fn is_old(folder: &Path) -> bool {
+    folder.join("conf").is_file() && folder.join("db").is_file()
+}
+
+fn open(folder: &Path) -> Result<OldDatabase, DatabaseError> {
+    let config = sled::Config::new().path(folder).cache_capacity(CACHE_BYTES);
+    let started = std::time::Instant::now();
+    loop {
+        match config.open() {
+            Ok(db) => {
+                let path = folder.to_owned();
+                return Ok(OldDatabase { db, path });
+            }
+            // sled's own threads let go of a file a little after its last handle; it gives this no variant of its own.
+            Err(sled::Error::Io(e)) if e.to_string().contains("could not acquire lock") => {
+                if started.elapsed() > super::PATIENCE {
+                    let path = folder.to_owned();
+                    return Err(DatabaseError::InUse { path });
+                }
+                std::thread::sleep(super::PAUSE);
+            }
+            Err(e) => return Err(error(folder, &e)),
+        }
+    }
+}
+
+fn put_in_place(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    match to.parent() {
+        Some(parent) => fs::File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+fn beside(folder: &Path, ending: &str) -> PathBuf {
+    let mut name = folder.file_name().unwrap_or_default().to_owned();
+    name.push(ending);
+    folder.with_file_name(name)
+}
+
+fn error(path: &Path, reason: &dyn std::fmt::Display) -> DatabaseError {
+    DatabaseError::Takeover {
+        path: path.to_owned(),
+        reason: reason.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::write_old;
+    use crate::{Changes, Records, Schema, Sharing, Sqlite, Store, Table};
+
+    const TABLE: Table = Table::index("t");
+    const SCHEMA: Schema = Schema {
+        kind: 1,
+        tables: &[TABLE],
+        format: 1,
+        migrate: |_, _| Ok(()),
+    };
+
+    fn fill(old: &OldDatabase, folder: &Path) -> Result<(), DatabaseError> {
+        let store: std::sync::Arc<dyn Store> =
+            std::sync::Arc::new(Sqlite::open(&folder.join("x.db"), &SCHEMA, Sharing::Alone)?);
+        let entries = old.tree(Some("things"))?;
+        store.write(|changes: &dyn Changes| entries.iter().try_for_each(|(k, v)| changes.put(TABLE, k, v)))
+    }
+
+    fn value(folder: &Path) -> Option<Vec<u8>> {
+        let store: Box<dyn Store> =
+            Box::new(Sqlite::open(&folder.join("x.db"), &SCHEMA, Sharing::Alone).expect("it opens"));
+        let found = store.read(|records: &dyn Records| records.get(TABLE, b"k"));
+        found.expect("it can be read")
+    }
+
+    fn old(folder: &Path) {
+        write_old(folder, &[(Some("things"), vec![(b"k".to_vec(), b"v".to_vec())])]);
+    }
+
+    #[test]
+    fn an_old_database_is_taken_over_once_and_kept_beside() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("store");
+        assert!(!take_over(&folder, fill).unwrap(), "there is none");
+        old(&folder);
+        assert!(take_over(&folder, fill).unwrap());
+        assert!(!take_over(&folder, fill).unwrap(), "it was taken over");
+        assert_eq!(value(&folder).as_deref(), Some(b"v".as_slice()));
+        assert!(is_old(&backup_of(&folder)));
+    }
+
+    #[test]
+    fn a_takeover_that_was_cut_off_is_done_anew_or_finished() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("store");
+        old(&folder);
+        let cut = take_over(&folder, |old, new| {
+            fill(old, new)?;
+            Err::<(), _>(error(new, &"the process ended"))
+        });
+        assert!(cut.is_err() && is_old(&folder));
+        // Between the two renames.
+        let cut = take_over(&folder, |old, new| {
+            fill(old, new)?;
+            fs::rename(&folder, backup_of(&folder)).unwrap();
+            Err::<(), _>(error(new, &"the process ended"))
+        });
+        assert!(cut.is_err() && !folder.exists());
+        assert!(take_over(&folder, fill).unwrap());
+        assert_eq!(value(&folder).as_deref(), Some(b"v".as_slice()));
+    }
+}

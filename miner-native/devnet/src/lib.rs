@@ -1,0 +1,242 @@
+//! The development chain: one process, one authority, real rules and real proofs, money without value.
+//!
+//! It is a **single-authority development chain**: whoever runs it holds the key that makes the blocks and could rewrite
+//! them. It stands in for a network while storage is developed and shown; the actors ([`shared::chain`]) and the proofs
+//! are the same that a network's nodes would run.
+//!
+//! Opened by the program before the miner, which reaches it over JSON-RPC like everybody else and knows nothing of this crate.
+//! Inside: [`rpc`] takes requests, `node` decides and makes blocks, `pool` holds waiting messages, `store` keeps it all.
+
+#![forbid(unsafe_code)]
+
+mod block;
+mod error;
+mod faucet;
+mod genesis;
+mod node;
+mod peers;
+mod pool;
+mod rpc;
+mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use block::{ticket_is_valid, Block};
+pub use error::DevnetError;
+pub use faucet::{GRANT_FIL, INTERVAL as FAUCET_INTERVAL};
+pub use pool::MAX_WAIT;
+pub use store::{MESSAGES_KEPT, MESSAGES_KEPT_BLOCKS, STATES_KEPT};
+
+use genesis::{Authority, Genesis};
+use node::{now_ms, Node};
+use shared::chain::state::Violation;
+use shared::chain::verifier::Verifier;
+use shared::chain::view::HeadView;
+use shared::chain::{Epoch, Policy};
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use store::Store;
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+
+/// What a development chain runs with.
+#[derive(Clone)]
+pub struct DevnetConfig {
+    /// Where its blocks, state and keys are kept.
+    pub dir: PathBuf,
+    /// The network's name.
+    pub network: String,
+    /// Time between blocks; zero makes no block but those of [`Devnet::produce_block`].
+    pub block_time: Duration,
+    /// The network's numbers; genesis fixes them, later starts go by those.
+    pub policy: Policy,
+    /// Where the JSON-RPC listens: a loopback address; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Who checks proofs.
+    pub verifier: Verifier,
+    /// Digest of the verifying keys; genesis fixes it, since with other keys old proofs mean nothing.
+    pub verifying_keys: String,
+}
+
+/// An open development chain. Clones are the same chain.
+#[derive(Clone)]
+pub struct Devnet {
+    node: Arc<Node>,
+    block_time: Duration,
+    address: SocketAddr,
+    /// Taken by [`Devnet::run`].
+    listener: Arc<Mutex<Option<TcpListener>>>,
+    stop: Arc<watch::Sender<bool>>,
+}
+
+impl Devnet {
+    /// Opens the chain in a folder, or begins one there, and binds its RPC. Blocks the thread for some disk accesses.
+    pub fn open(config: DevnetConfig) -> Result<Self, DevnetError> {
+        let DevnetConfig {
+            dir,
+            network,
+            block_time,
+            policy,
+            listen,
+            verifier,
+            verifying_keys,
+        } = config;
+        let listener = bind(listen)?;
+        let address = listener.local_addr().map_err(|source| DevnetError::Listen {
+            address: listen,
+            source,
+        })?;
+        let store = Store::open(&dir)?;
+        let resumed = store.resume()?;
+        if let Some(resumed) = &resumed {
+            resumed.genesis.check_network(&dir, &network, &verifying_keys)?;
+        }
+        let authority = Authority::open(&dir, resumed.is_some())?;
+        let node = match resumed {
+            Some(resumed) => {
+                resumed.genesis.check_keys(&dir, &authority)?;
+                if resumed.genesis.policy != policy {
+                    tracing::warn!(
+                        network,
+                        "the chain keeps the policy of its genesis; the one configured is not used"
+                    );
+                }
+                Node::resume(store, authority, resumed, verifier)?
+            }
+            None => {
+                let genesis = Genesis::new(&network, &verifying_keys, &policy, &authority, now_ms());
+                Node::begin(store, authority, genesis, verifier)?
+            }
+        };
+        let head = node.current();
+        tracing::info!(network, genesis = %node.genesis_cid, height = %head.block.height, "single-authority development chain opened");
+        let listener = Arc::new(Mutex::new(Some(listener)));
+        Ok(Self {
+            node: Arc::new(node),
+            block_time,
+            address,
+            listener,
+            stop: Arc::new(watch::Sender::new(false)),
+        })
+    }
+
+    /// Where the JSON-RPC is served.
+    pub fn url(&self) -> String {
+        format!("http://{}/rpc", self.address)
+    }
+
+    /// Makes blocks and serves the RPC until [`Devnet::shutdown`]; may be run again when that ended by itself.
+    pub async fn run(&self) -> Result<(), DevnetError> {
+        let kept = node::lock(&self.listener).take().ok_or(DevnetError::AlreadyServed)?;
+        let listener = kept.try_clone().map_err(|source| DevnetError::Listen {
+            address: self.address,
+            source,
+        });
+        // Put back whatever happens: a panic must not take the chain's address with it.
+        let _kept = PutBack {
+            chain: self,
+            listener: Some(kept),
+        };
+        let listener = listener?;
+        let served = rpc::serve(self.node.clone(), self.block_time, listener, self.stop.subscribe());
+        let ticking = self.tick();
+        tokio::pin!(served, ticking);
+        tokio::select! {
+            result = &mut served => {
+                // Without its server the chain is of no use: the clock stops too. When it was told to, at the end of a block.
+                if *self.stop.borrow() {
+                    ticking.await;
+                }
+                result
+            }
+            () = &mut ticking => served.await,
+        }
+    }
+
+    /// Stops [`Devnet::run`]: no further block; requests under way are answered.
+    pub fn shutdown(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Makes one block now. Blocks the thread: for a commit, as long as its proof takes to verify.
+    pub fn produce_block(&self) -> Result<HeadView, DevnetError> {
+        self.node.produce().map(|made| made.head())
+    }
+
+    /// The newest block.
+    pub fn head(&self) -> HeadView {
+        self.node.current().head()
+    }
+
+    /// Checks that no money appeared or vanished, and the other rules of the whole chain.
+    pub fn check_invariants(&self) -> Result<(), Violation> {
+        self.node.current().state.check_invariants()
+    }
+
+    /// A block as it was recorded; `None` when it was not made, or was empty and is long past.
+    pub fn block(&self, height: Epoch) -> Result<Option<Block>, DevnetError> {
+        self.node.block(height)
+    }
+
+    /// Makes a block in every block time, until told to stop. After a pause (sleep, a long proof) it goes on without
+    /// catching up. A block under way is finished, so that nothing of the chain is in use afterwards.
+    async fn tick(&self) {
+        let mut stop = self.stop.subscribe();
+        // An error means that the sender is gone, and with it the chain.
+        let stopped = stop.wait_for(|stopped| *stopped);
+        tokio::pin!(stopped);
+        if self.block_time.is_zero() {
+            let _ = stopped.await;
+            return;
+        }
+        let mut clock = tokio::time::interval(self.block_time);
+        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The first tick comes at once; the last block before a restart is young enough.
+        clock.tick().await;
+        loop {
+            tokio::select! {
+                _ = &mut stopped => return,
+                _ = clock.tick() => {}
+            }
+            let node = self.node.clone();
+            match tokio::task::spawn_blocking(move || node.produce().map(drop)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "no block was made; the next tick tries again"),
+                Err(error) => tracing::error!(%error, "making a block stopped; the next tick tries again"),
+            }
+        }
+    }
+}
+
+/// Gives the listener back to its chain, unless that was shut down.
+struct PutBack<'a> {
+    chain: &'a Devnet,
+    listener: Option<TcpListener>,
+}
+
+impl Drop for PutBack<'_> {
+    fn drop(&mut self) {
+        if !*self.chain.stop.borrow() {
+            *node::lock(&self.chain.listener) = self.listener.take();
+        }
+    }
+}
+
+/// Binds the RPC's listener; only this machine's programs may reach it.
+fn bind(address: SocketAddr) -> Result<TcpListener, DevnetError> {
+    if !address.ip().is_loopback() {
+        return Err(DevnetError::NotLoopback { address });
+    }
+    let bound = TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    });
+    bound.map_err(|source| match source.kind() {
+        std::io::ErrorKind::AddrInUse => DevnetError::PortInUse { address },
+        _ => DevnetError::Listen { address, source },
+    })
+}

@@ -1,0 +1,234 @@
+//! The chain's JSON-RPC 2.0 over HTTP and WebSocket, for browsers, wallets and miners on this machine.
+//!
+//! This file speaks JSON-RPC; [`methods`] answers the methods, [`socket`] holds connections that stay open. What is said is
+//! typed in [`shared::chain::rpc`]. Any web page may ask (CORS): nothing here needs a secret, and every message carries its
+//! own signature.
+//!
+//! Own code, and not `jsonrpsee` (tried in version 0.26.1: it mounts in axum and adds eight crates), because the wire that
+//! programs know would change, and some bounds would be lost:
+//!
+//! - its own errors have fixed numbers that mean something else here: -32005 (batch refused) is a query that reverted,
+//!   -32006 (too many subscriptions) a peer's record refused, -32007 (too long) a pruned message;
+//! - `chain.unsubscribe` with a named parameter is answered with false, and the subscription goes on; a notification or an id
+//!   of the wrong kind is answered with `null`; binary frames and frames that are too long do not end a connection;
+//! - it begins work on every request of a connection at once, however many come (`tokio::spawn` for each frame), and it
+//!   waits without limit for a reader that takes nothing.
+//!
+//! A layer that puts this right would be as long as what is here.
+
+mod methods;
+mod socket;
+#[cfg(test)]
+mod tests;
+pub(super) mod views;
+
+use super::error::DevnetError;
+use super::faucet::INTERVAL as FAUCET_INTERVAL;
+use super::node::{Node, Refusal};
+use super::pool::PoolError;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{header, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::Router;
+use serde_json::{json, Value};
+use shared::chain::rpc::{code, ErrorObject, Method, Subscribe, Unsubscribe, VERSION};
+use shared::chain::Invalid;
+use socket::Sockets;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{watch, Semaphore};
+use tower_http::cors::CorsLayer;
+
+/// Longest request, in bytes.
+const MAX_BODY: usize = 1024 * 1024;
+/// Most requests worked on at a time; others wait.
+const MAX_AT_WORK: usize = 64;
+/// How long requests under way may take to end when the chain stops.
+const GRACE: Duration = Duration::from_secs(5);
+
+impl From<Refusal> for ErrorObject {
+    fn from(refusal: Refusal) -> Self {
+        let error = |code| Self::new(code, &refusal);
+        match &refusal {
+            Refusal::Invalid(Invalid::NonceUsed { .. }) => error(code::NONCE_USED),
+            Refusal::Pool(PoolError::NonceTaken { .. }) => error(code::NONCE_TAKEN),
+            Refusal::TooLong(_) | Refusal::Invalid(_) => error(code::MESSAGE_INVALID),
+            Refusal::Pool(_) => error(code::POOL).with_hint("messages leave the pool with every block"),
+            Refusal::Faucet(_) => {
+                let hint = format!("an account gets money from the faucet once in {FAUCET_INTERVAL} blocks");
+                error(code::FAUCET).with_hint(hint)
+            }
+            Refusal::Peer(_) => error(code::PEER),
+            Refusal::Future { .. } => error(code::FUTURE).with_hint("wait for the block"),
+            Refusal::Past { .. } | Refusal::BlockForgotten { .. } => error(code::PAST),
+            Refusal::Forgotten { height, .. } => error(code::PRUNED).with_height(*height),
+            Refusal::Span { .. } => error(code::PARAMS),
+            Refusal::Unjudged(_) => error(code::INTERNAL).with_hint("try again"),
+            Refusal::Query(revert) => error(code::QUERY).with_exit_code(revert.code),
+            Refusal::Host(host) => {
+                tracing::error!(error = %host, "a request could not be answered");
+                error(code::INTERNAL)
+            }
+        }
+    }
+}
+
+impl From<DevnetError> for ErrorObject {
+    fn from(error: DevnetError) -> Self {
+        Refusal::Host(error).into()
+    }
+}
+
+/// What requests are answered from.
+#[derive(Clone)]
+struct Server {
+    node: Arc<Node>,
+    block_time: Duration,
+    at_work: Arc<Semaphore>,
+    sockets: Sockets,
+}
+
+/// Serves the RPC until `stop` turns true.
+pub(super) async fn serve(
+    node: Arc<Node>,
+    block_time: Duration,
+    listener: TcpListener,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), DevnetError> {
+    let listener = tokio::net::TcpListener::from_std(listener).map_err(DevnetError::Serve)?;
+    let server = Server {
+        node,
+        block_time,
+        at_work: Arc::new(Semaphore::new(MAX_AT_WORK)),
+        sockets: Sockets::new(stop.clone()),
+    };
+    let sockets = server.sockets.clone();
+    let router = Router::new()
+        .route("/rpc", post(answer).get(socket::upgrade))
+        .route("/ws", get(socket::upgrade))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(CorsLayer::permissive())
+        .with_state(server);
+    let mut stopped = stop.clone();
+    let graceful = axum::serve(listener, router).with_graceful_shutdown(async move {
+        // An error means that the chain is gone: stop as well.
+        let _ = stop.wait_for(|stop| *stop).await;
+    });
+    let late = async {
+        let _ = stopped.wait_for(|stop| *stop).await;
+        tokio::time::sleep(GRACE).await;
+    };
+    let result = tokio::select! {
+        result = graceful => result.map_err(DevnetError::Serve),
+        () = late => Ok(()),
+    };
+    sockets.closed().await;
+    result
+}
+
+async fn answer(State(server): State<Server>, body: Result<Bytes, BytesRejection>) -> Response {
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) => {
+            let error = ErrorObject::new(code::REQUEST, format_args!("a request has at most {MAX_BODY} bytes"));
+            return reply(rejection.status(), &failure(Value::Null, &error));
+        }
+    };
+    let request = match parse(&body) {
+        Ok(request) => request,
+        Err((id, error)) => return reply(StatusCode::OK, &failure(id, &error)),
+    };
+    match answer_to(&server, request).await {
+        Some(answer) => reply(StatusCode::OK, &answer),
+        None => StatusCode::NO_CONTENT.into_response(),
+    }
+}
+
+/// Works on a request; `None` for a notification, which nobody waits for.
+async fn answer_to(server: &Server, Request { id, method, params }: Request) -> Option<Value> {
+    let result = call(server, method, params).await;
+    let id = id?;
+    Some(match result {
+        Ok(result) => success(id, result),
+        Err(error) => failure(id, &error),
+    })
+}
+
+/// Runs a method on a thread that may block: the disk and proofs take their time.
+async fn call(server: &Server, method: String, params: Value) -> Result<Value, ErrorObject> {
+    if [Subscribe::NAME, Unsubscribe::NAME].contains(&method.as_str()) {
+        return Err(methods::needs_socket());
+    }
+    let internal = |error: &dyn std::fmt::Display| {
+        ErrorObject::new(code::INTERNAL, format_args!("the request was stopped: {error}"))
+    };
+    let permit = server.at_work.clone().acquire_owned().await.map_err(|e| internal(&e))?;
+    let (node, block_time) = (server.node.clone(), server.block_time);
+    let work = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        let chain = methods::Chain {
+            node: &node,
+            block_time,
+        };
+        methods::call(&chain, &method, params)
+    });
+    work.await.map_err(|e| internal(&e))?
+}
+
+struct Request {
+    /// `None` for a notification, which nobody waits for.
+    id: Option<Value>,
+    method: String,
+    params: Value,
+}
+
+fn parse(body: &[u8]) -> Result<Request, (Value, ErrorObject)> {
+    let invalid = |id, message: &str| (id, ErrorObject::new(code::REQUEST, message));
+    let value: Value = serde_json::from_slice(body).map_err(|e| {
+        (
+            Value::Null,
+            ErrorObject::new(code::PARSE, format_args!("the request is not JSON: {e}")),
+        )
+    })?;
+    let Value::Object(mut request) = value else {
+        return Err(invalid(
+            Value::Null,
+            "a request is one JSON object; batches are not supported",
+        ));
+    };
+    let id = request.remove("id");
+    if id
+        .as_ref()
+        .is_some_and(|id| !matches!(id, Value::Null | Value::String(_) | Value::Number(_)))
+    {
+        return Err(invalid(Value::Null, "an id is a number, a string or null"));
+    }
+    let back = id.clone().unwrap_or_default();
+    if request.get("jsonrpc").is_none_or(|version| version != VERSION) {
+        return Err(invalid(back, "the field jsonrpc must be \"2.0\""));
+    }
+    let Some(Value::String(method)) = request.remove("method") else {
+        return Err(invalid(back, "the field method must be a string"));
+    };
+    Ok(Request {
+        id,
+        method,
+        params: request.remove("params").unwrap_or_default(),
+    })
+}
+
+fn success(id: Value, result: Value) -> Value {
+    json!({ "jsonrpc": VERSION, "id": id, "result": result })
+}
+
+fn failure(id: Value, error: &ErrorObject) -> Value {
+    json!({ "jsonrpc": VERSION, "id": id, "error": error })
+}
+
+fn reply(status: StatusCode, body: &Value) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+}

@@ -1,0 +1,296 @@
+//! The RPC as its askers see it.
+
+use super::{code, ErrorObject, Refusal};
+use crate::tests::{chain, key, pay, produce};
+use crate::Devnet;
+use serde_json::{json, Value};
+use shared::chain::keys::cid_of_bytes;
+use shared::chain::{calls, ChannelId, Epoch, Invalid, SignedMessage};
+use shared::wire;
+use tempfile::TempDir;
+
+/// A chain with its RPC running; the chain stops when this is dropped.
+pub(super) struct Served {
+    _dir: TempDir,
+    pub devnet: Devnet,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.devnet.shutdown();
+    }
+}
+
+pub(super) fn serve() -> Served {
+    let (dir, devnet) = chain();
+    tokio::spawn({
+        let devnet = devnet.clone();
+        async move { devnet.run().await }
+    });
+    Served { _dir: dir, devnet }
+}
+
+impl Served {
+    async fn post(&self, body: impl Into<reqwest::Body>) -> reqwest::Response {
+        reqwest::Client::new()
+            .post(self.devnet.url())
+            .body(body)
+            .send()
+            .await
+            .unwrap()
+    }
+
+    pub async fn call(&self, method: &str, params: Value) -> Value {
+        let request = json!({ "jsonrpc": "2.0", "id": "a", "method": method, "params": params });
+        let answer: Value = self.post(request.to_string()).await.json().await.unwrap();
+        assert_eq!((&answer["jsonrpc"], &answer["id"]), (&json!("2.0"), &json!("a")));
+        answer
+    }
+
+    async fn error(&self, method: &str, params: Value) -> (i64, String) {
+        let answer = self.call(method, params).await;
+        let error = &answer["error"];
+        (
+            error["code"].as_i64().unwrap(),
+            error["message"].as_str().unwrap().to_owned(),
+        )
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_are_not_json_rpc_are_told_so() {
+    let served = serve();
+    let cases = [
+        ("{", -32700),
+        ("[]", -32600),
+        (r#"{"id":1,"method":"chain.head"}"#, -32600),
+        (r#"{"jsonrpc":"2.0","id":1}"#, -32600),
+        (r#"{"jsonrpc":"2.0","id":{},"method":"chain.head"}"#, -32600),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"chain.head","params":[1]}"#, -32602),
+    ];
+    for (body, code) in cases {
+        let answer: Value = served.post(body).await.json().await.unwrap();
+        assert_eq!(answer["error"]["code"], code, "{body}: {answer}");
+    }
+    let long = served.post(vec![b' '; 1024 * 1024 + 1]).await;
+    assert_eq!(long.status(), 413);
+    let answer: Value = long.json().await.unwrap();
+    assert_eq!(answer["error"]["code"], -32600);
+    let notification = served.post(r#"{"jsonrpc":"2.0","method":"chain.head"}"#).await;
+    assert_eq!(notification.status(), 204);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_methods_and_malformed_parameters_are_refused() {
+    let served = serve();
+    let address = key(1).address();
+    assert_eq!(served.error("chain.tail", json!({})).await.0, -32601);
+    for (method, params) in [
+        ("chain.head", json!({ "height": 1 })),
+        ("chain.actor", json!({})),
+        ("chain.actor", json!({ "address": "t1nonsense" })),
+        ("chain.actor", json!({ "address": address, "adress": address })),
+        ("chain.channel", json!({ "payer": address, "id": -1 })),
+        ("chain.beacon", json!({ "height": "1" })),
+        ("chain.push", json!({ "message": "zz" })),
+        ("chain.push", json!({ "message": "a0" })),
+        ("chain.receipt", json!({ "message": "bafy" })),
+        (
+            "chain.query",
+            json!({ "to": "t02", "method": "getTotalStorage", "params": ["0"] }),
+        ),
+        ("peers.announce", json!({ "record": 7 })),
+    ] {
+        let (code, message) = served.error(method, params.clone()).await;
+        assert_eq!(code, -32602, "{method} {params}: {message}");
+    }
+    let long = served
+        .error("chain.actor", json!({ "address": 1, "x".repeat(10_000): 1 }))
+        .await;
+    assert!(long.1.len() < 1000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_of_the_chain_have_codes_of_their_own() {
+    let served = serve();
+    let unsigned = SignedMessage {
+        signature: key(2).sign(b"x"),
+        ..pay(&key(1), 0, 0)
+    };
+    let broke = hex::encode(wire::encode(&unsigned));
+    assert_eq!(served.error("chain.push", json!({ "message": broke })).await.0, -32001);
+    assert_eq!(
+        served.error("devnet.faucet", json!({ "address": "t099" })).await.0,
+        -32003
+    );
+    assert_eq!(served.error("chain.beacon", json!({ "height": 1 })).await.0, -32004);
+    let answer = served
+        .call(
+            "chain.query",
+            json!({ "to": "t02", "method": "nonsense", "params": [] }),
+        )
+        .await;
+    assert_eq!(
+        (&answer["error"]["code"], &answer["error"]["data"]["exitCode"]),
+        (&json!(-32005), &json!(1))
+    );
+    assert_eq!(
+        served.error("peers.announce", json!({ "record": "00" })).await.0,
+        -32006
+    );
+    assert_eq!(
+        served.error("peers.find", json!({ "peerId": "nobody" })).await.0,
+        -32006
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn views_have_the_documented_shape_and_any_page_may_ask() {
+    let served = serve();
+    let network = served.call("chain.network", Value::Null).await["result"].clone();
+    assert_eq!(network["network"], "test");
+    assert_eq!(
+        (&network["height"], &network["blockTimeMs"], &network["verifyingKeys"]),
+        (&json!(0), &json!(0), &json!("keys"))
+    );
+    let query = json!({ "to": "t00", "method": "getNetwork" });
+    assert_eq!(
+        served.call("chain.query", query).await["result"]["returns"],
+        json!([hex::encode("test")])
+    );
+    let grant = served
+        .call("devnet.faucet", json!({ "address": key(1).address() }))
+        .await["result"]
+        .clone();
+    assert_eq!(grant["amount"], "1000");
+    let by_id = json!({ "message": grant["message"] });
+    assert_eq!(served.call("chain.receipt", by_id.clone()).await["result"], Value::Null);
+    let waiting = served.call("chain.message", by_id.clone()).await["result"].clone();
+    assert_eq!((&waiting["height"], &waiting["value"]), (&Value::Null, &json!("1000")));
+    produce(&served.devnet);
+    assert_eq!(
+        served.call("chain.receipt", by_id.clone()).await["result"]["exitCode"],
+        0
+    );
+    assert_eq!(served.call("chain.message", by_id).await["result"]["height"], 1);
+    let unknown = json!({ "message": cid_of_bytes(b"nothing").to_string() });
+    assert_eq!(served.call("chain.message", unknown).await["result"], Value::Null);
+    assert_eq!(
+        served.call("chain.actor", json!({ "address": key(9).address() })).await["result"],
+        Value::Null
+    );
+    let asked = reqwest::Client::new()
+        .post(served.devnet.url())
+        .header("origin", "http://page.example")
+        .body("{}");
+    assert_eq!(
+        asked.send().await.unwrap().headers()["access-control-allow-origin"],
+        "*"
+    );
+}
+
+#[test]
+fn every_answer_about_the_past_has_a_code_of_its_own() {
+    let (asked, oldest, head) = (Epoch(1), Epoch(5), Epoch(9));
+    let message = cid_of_bytes(b"old");
+    let told = |refusal: Refusal| {
+        let told = json!(ErrorObject::from(refusal));
+        (told["code"].clone(), told["data"]["height"].clone())
+    };
+    let forgotten = Refusal::Forgotten { message, height: asked };
+    assert_eq!(told(forgotten), (json!(code::PRUNED), json!(1)));
+    assert_eq!(told(Refusal::Past { asked, oldest, head }).0, code::PAST);
+    assert_eq!(told(Refusal::BlockForgotten { asked }).0, code::PAST);
+    assert_eq!(told(Refusal::Future { asked, head }).0, code::FUTURE);
+    let used = Invalid::NonceUsed { nonce: 1, next: 2 };
+    assert_eq!(told(used.into()).0, code::NONCE_USED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_height_that_is_no_number_of_a_block_is_refused() {
+    let served = serve();
+    for height in [json!(-1), json!(1.5), json!("1"), json!(1e30)] {
+        for method in ["chain.beacon", "chain.block"] {
+            let (code, message) = served.error(method, json!({ "height": height })).await;
+            assert_eq!(code, -32602, "{method} {height}: {message}");
+        }
+    }
+    let query = json!({ "to": "t00", "method": "getNetwork", "height": 1 });
+    assert_eq!(served.error("chain.query", query).await.0, -32004);
+    assert_eq!(served.error("chain.block", json!({ "height": 1 })).await.0, -32004);
+    assert_eq!(
+        served.error("chain.blocks", json!({ "from": 2, "to": 1 })).await.0,
+        -32602
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blocks_messages_the_pool_and_the_supply_have_the_documented_shape() {
+    let served = serve();
+    let address = key(1).address();
+    served.call("devnet.faucet", json!({ "address": address })).await;
+    let pool = served.call("chain.pool", json!({})).await["result"].clone();
+    assert_eq!((&pool["count"], &pool["messages"][0]["since"]), (&json!(1), &json!(0)));
+    assert_eq!(pool["messages"][0]["to"], address.to_string());
+    let of_another = served.call("chain.pool", json!({ "address": address })).await["result"].clone();
+    assert_eq!((&of_another["count"], &of_another["messages"]), (&json!(1), &json!([])));
+    produce(&served.devnet);
+    let block = served.call("chain.block", json!({ "height": 1 })).await["result"].clone();
+    let listed = served.call("chain.messages", json!({ "address": address })).await["result"].clone();
+    assert_eq!(block["messages"], json!([listed[0]["message"]]));
+    assert_eq!((&listed[0]["height"], &listed[0]["exitCode"]), (&json!(1), &json!(0)));
+    let blocks = served.call("chain.blocks", json!({ "from": 0, "to": 9 })).await["result"].clone();
+    assert_eq!((&blocks[1], &blocks[2]), (&block, &Value::Null));
+    let supply = served.call("chain.supply", json!({})).await["result"].clone();
+    assert_eq!(
+        (&supply["total"], &supply["accounts"]),
+        (&json!("2000000000"), &json!("1000"))
+    );
+    assert_eq!(
+        served.call("chain.nonce", json!({ "address": address })).await["result"],
+        0
+    );
+    let preview = json!({ "from": address, "to": "t02", "method": "getTotalStorage" });
+    let preview = served.call("chain.preview", preview).await["result"].clone();
+    assert_eq!((&preview["gas"], &preview["exitCode"]), (&json!(100), &json!(0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exit_codes_come_with_their_meaning_to_that_kind_of_actor() {
+    let served = serve();
+    served
+        .call("devnet.faucet", json!({ "address": key(1).address() }))
+        .await;
+    produce(&served.devnet);
+    for (to, code, text) in [
+        ("t03", 38, json!("payment channel is unknown")),
+        ("t02", 34, json!("unknown miner")),
+        ("t02", 77, json!("Error executing command. Consult the logs.")),
+        ("t099", 3, json!("not enough balance")),
+        ("t03", 0, Value::Null),
+    ] {
+        let answer = served.call("chain.exitText", json!({ "to": to, "code": code })).await;
+        assert_eq!(answer["result"]["text"], text, "{to} {code}");
+    }
+    let call = calls::cancel(ChannelId(7)).message(&key(1).address(), 0).sign(&key(1));
+    let message = json!({ "message": hex::encode(wire::encode(&call)) });
+    served.call("chain.push", message).await;
+    produce(&served.devnet);
+    let by_id = json!({ "message": call.cid().to_string() });
+    let view = served.call("chain.message", by_id).await["result"].clone();
+    assert_eq!(
+        (&view["receipt"]["exitCode"], &view["exitText"]),
+        (&json!(38), &json!("payment channel is unknown"))
+    );
+    let listed = served
+        .call("chain.messages", json!({ "address": key(1).address() }))
+        .await["result"]
+        .clone();
+    assert_eq!(
+        (&listed[0]["exitText"], &listed[1]["exitText"]),
+        (&view["exitText"], &Value::Null)
+    );
+    let preview = json!({ "from": key(1).address(), "to": "t03", "value": "5000", "method": "extend" });
+    let preview = served.call("chain.preview", preview).await["result"].clone();
+    assert!(preview["exitCode"] != 0, "{preview}");
+}

@@ -1,0 +1,51 @@
+//! Which deals a client does not make twice (spec §3.3 step 12, §7.20).
+
+use crate::chain::{Address, SecretKey};
+use crate::deal::{ClientDeal, Draft, DraftError};
+use crate::payment::schedule::ScheduleError;
+use alloc::string::{String, ToString};
+use cid::Cid;
+
+/// A deal that the client keeps, on the same chain.
+#[derive(Debug, Clone)]
+pub struct KnownDeal {
+    pub miner: Address,
+    pub data: Cid,
+    /// The deal's CID, once it was signed.
+    pub deal: Option<String>,
+    pub failed: bool,
+}
+
+/// Why a deal is not made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DuplicateError {
+    #[error(transparent)]
+    Draft(#[from] DraftError),
+    #[error("deal [{deal}] is already in progress: a free deal with the same terms is the same deal; choose another duration")]
+    SameDeal { deal: String },
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+}
+
+/// Refuses a draft that makes a deal which is there already. The same data with the same miner may be meant
+/// (`allowed`), unless that deal has failed; a free deal's id follows from its terms alone, so that the same terms again
+/// are the same deal, whatever is meant and whatever became of it: the miner would answer with the old one's state.
+pub fn refuse_duplicate<'a>(
+    draft: &Draft,
+    key: &SecretKey,
+    known: impl IntoIterator<Item = &'a KnownDeal> + Clone,
+    allowed: bool,
+) -> Result<(), DuplicateError> {
+    let same = |known: &&KnownDeal| known.miner == draft.miner && known.data == draft.data_cid;
+    if !allowed && known.clone().into_iter().any(|known| !known.failed && same(&known)) {
+        return Err(DraftError::Duplicate.into());
+    }
+    if draft.total().is_some_and(|total| !total.is_zero()) {
+        return Ok(());
+    }
+    let deal = ClientDeal::new(draft.clone()).sign(key)?.cid().to_string();
+    match known.into_iter().any(|known| known.deal.as_ref() == Some(&deal)) {
+        true => Err(DuplicateError::SameDeal { deal }),
+        false => Ok(()),
+    }
+}

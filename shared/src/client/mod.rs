@@ -1,0 +1,51 @@
+//! THE client: everything that a client decides, written once and driven by browser, terminal and the model test
+//! (design §5).
+//!
+//! A deal is a [`DealRecord`]. [`engine::step`] does the next thing for it through a [`ClientHost`], keeps what came of it,
+//! and says when there is something to do again. It reads no clock, sleeps nowhere and draws no randomness. Called again
+//! after a crash with the record that was kept last, it repeats at most what was not kept: that is harmless.
+//!
+//! What is decided, and where:
+//!
+//! - **When money may move** ([`engine`]): after the draft was rehearsed ([`crate::deal::Draft::rehearse`]), and after the
+//!   file was looked at again. A file that has changed stops the deal before anything is paid, and before anything is
+//!   signed or sent.
+//! - **When a message is made again** ([`engine`]): one that was dropped, since it will never take effect; at most
+//!   [`engine::CHANNEL_ATTEMPTS`] times in a row. One that the chain refuses to take leaves the deal as it is: nothing was
+//!   paid, and it is tried again or given up. One that failed in a block ends the deal.
+//! - **When a deal is given up** ([`engine`]): when its user says so, at any stage before its end, also while its channel
+//!   opens; and by itself from [`crate::deal::ClientDeal::deadline`] on, whether the miner has accepted it or not.
+//! - **When money comes back** ([`refunds`], [`crate::deal::Refund`]): a failed deal's channel is cancelled at once and
+//!   reclaimed at its end, a complete deal's is reclaimed at its end. A channel that may have been opened although its deal
+//!   was given up ([`DealRecord::openings`]) is looked for until it is known.
+//! - **Whether the file is needed** ([`engine`]): only after the miner was asked; what it says of the deal counts, not what
+//!   was known of it here.
+//! - **Where the miner is** ([`engine`]): where the chain says now. Its host key and its worker may change during a deal.
+//! - **What a duplicate is** ([`duplicates`]): the same data with the same miner, unless it is meant; and a free deal with
+//!   the same terms always, since it has the same id.
+//! - **Which miner, which ask** ([`offer`]): the one that was named, or the cheapest that takes the file.
+//! - **How a retrieval is bounded** ([`retrieval`]): in bytes, in empty chunks, in silence and as a whole.
+//! - **What verification consists of** ([`verifying`], [`crate::deal::verification`]).
+//! - **When the miner is asked, and when its news is waited for** ([`following`]), and how long a pause is.
+
+pub mod duplicates;
+pub mod engine;
+pub mod following;
+pub mod host;
+pub mod offer;
+pub mod record;
+pub mod refunds;
+pub mod retrieval;
+pub mod verifying;
+
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use engine::{give_up, step, Next};
+pub use following::Following;
+pub use host::{Awaited, ClientHost, EngineError, Event, Order, Woken};
+pub use offer::{MinerOffer, OfferError};
+pub use record::{Answer, ChannelRefund, DealRecord, Problem, Proving, Step};
+pub use retrieval::{Retrieval, RetrievalError};

@@ -1,0 +1,143 @@
+//! Whom a deal is made with (step 3 of a deal): the miner and the ask that were named, or the cheapest that takes the file.
+
+use crate::chain::view::{AskView, MinerView};
+use crate::chain::{Address, Epoch};
+use crate::deal::Draft;
+use crate::piece::{Commitment, SectorSize};
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use cid::Cid;
+
+/// A miner, and the ask that a deal with it goes by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MinerOffer {
+    pub view: MinerView,
+    pub sector: SectorSize,
+    pub ask: AskView,
+}
+
+/// What a client knows of a file before it makes a deal of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PieceNames {
+    pub data_cid: Cid,
+    pub comm_p: Commitment,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// Why there is nobody to make a deal with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OfferError {
+    #[error("the network has no miner {0}")]
+    UnknownMiner(Address),
+    #[error("miner {0} has no standing offer of storage")]
+    NoAsk(Address),
+    #[error("miner {miner} has no ask {id}")]
+    UnknownAsk { miner: Address, id: u64 },
+    #[error("ask {id} of miner {miner} stood until block {expiry}")]
+    AskExpired { miner: Address, id: u64, expiry: Epoch },
+    #[error("miner {miner} has sectors of {bytes} bytes, a size that this program does not know")]
+    SectorSize { miner: Address, bytes: u64 },
+    #[error("piece is {size} bytes but sector size is {usable} bytes")]
+    TooLarge {
+        size: u64,
+        miner: Address,
+        sector: SectorSize,
+        usable: u64,
+    },
+    #[error("the network has no miner that offers storage")]
+    NoMiners,
+}
+
+impl MinerOffer {
+    /// A miner with its ask of this id, or its newest one; fails when that does not stand at `height`.
+    pub fn of(view: MinerView, ask: Option<u64>, height: Epoch) -> Result<Self, OfferError> {
+        let sector = SectorSize::try_from(view.sector_size).map_err(|_| OfferError::SectorSize {
+            miner: view.address.clone(),
+            bytes: view.sector_size,
+        })?;
+        let ask = match ask {
+            None => view
+                .standing_ask(height)
+                .cloned()
+                .ok_or_else(|| OfferError::NoAsk(view.address.clone()))?,
+            Some(id) => ask_of(&view, id, height)?,
+        };
+        Ok(Self { view, sector, ask })
+    }
+
+    /// The miner and the ask named, or the cheapest of `miners` that takes `size` bytes; `own` is the client's account.
+    pub fn choose(
+        miners: Vec<MinerView>,
+        named: Option<&Address>,
+        ask: Option<u64>,
+        own: &Address,
+        size: u64,
+        height: Epoch,
+    ) -> Result<Self, OfferError> {
+        let Some(named) = named else {
+            return cheapest(miners, own, size, height);
+        };
+        let found = miners.into_iter().find(|miner| miner.address == *named);
+        let view = found.ok_or_else(|| OfferError::UnknownMiner(named.clone()))?;
+        let offer = Self::of(view, ask, height)?;
+        match size <= offer.sector.usable() {
+            true => Ok(offer),
+            false => Err(offer.too_small(size)),
+        }
+    }
+
+    /// Draws a deal up that counts from `start`, the head's height.
+    pub fn draft(&self, piece: PieceNames, payer: Address, duration: u64, start: Epoch) -> Draft {
+        Draft {
+            data_cid: piece.data_cid,
+            comm_p: piece.comm_p,
+            size: piece.size,
+            payer,
+            miner: self.view.address.clone(),
+            owner: self.view.owner.clone(),
+            worker: self.view.worker.clone(),
+            sector_size: self.sector,
+            price: self.ask.price,
+            duration,
+            start,
+        }
+    }
+
+    fn too_small(&self, size: u64) -> OfferError {
+        OfferError::TooLarge {
+            size,
+            miner: self.view.address.clone(),
+            sector: self.sector,
+            usable: self.sector.usable(),
+        }
+    }
+}
+
+fn cheapest(miners: Vec<MinerView>, own: &Address, size: u64, height: Epoch) -> Result<MinerOffer, OfferError> {
+    // One's own miner would refuse the deal.
+    let working = |miner: &MinerView| miner.slashed_at.is_none() && miner.owner != *own && miner.worker != *own;
+    let offers: Vec<MinerOffer> = miners
+        .into_iter()
+        .filter(working)
+        .filter_map(|view| MinerOffer::of(view, None, height).ok())
+        .collect();
+    let largest = offers.iter().max_by_key(|offer| offer.sector);
+    let refused = largest.map(|offer| offer.too_small(size));
+    let fitting = offers.iter().filter(|offer| size <= offer.sector.usable());
+    let cheapest = fitting.min_by_key(|offer| (offer.ask.price, offer.view.address.to_string()));
+    cheapest.cloned().ok_or_else(|| refused.unwrap_or(OfferError::NoMiners))
+}
+
+fn ask_of(view: &MinerView, id: u64, height: Epoch) -> Result<AskView, OfferError> {
+    let miner = || view.address.clone();
+    match view.asks.iter().find(|ask| ask.id == id) {
+        None => Err(OfferError::UnknownAsk { miner: miner(), id }),
+        Some(ask) if ask.expiry <= height => Err(OfferError::AskExpired {
+            miner: miner(),
+            id,
+            expiry: ask.expiry,
+        }),
+        Some(ask) => Ok(ask.clone()),
+    }
+}

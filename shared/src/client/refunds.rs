@@ -1,0 +1,185 @@
+//! Takes money back: does what [`Refund`] says, for every channel of a deal that is owed (spec §5.2, §7.9).
+//!
+//! Called by [`super::engine::step`] for settled deals, and by hosts for failed attempts of a deal that is under way anew.
+//! Acting twice is harmless: the chain is asked before and after each message.
+
+use super::engine::keep;
+use super::host::{ClientHost, EngineError, Event};
+use super::record::{ChannelRefund, DealRecord};
+use crate::chain::calls::{self, channel_id};
+use crate::chain::{AttoFil, ChannelId, Epoch};
+use crate::deal::refund::INVALID_CANCEL;
+use crate::deal::{ClientInput, Refund, RefundEffect, RefundInput};
+use crate::payment::ChannelFacts;
+use crate::ports::{Chain, MessagePurpose, Sent};
+use alloc::vec::Vec;
+
+/// Moves of one refund in a row: look, cancel, look, reclaim, look; the rest is a channel that changes meanwhile.
+const MOVES: usize = 8;
+
+/// Does all that can be done now for the money that is owed to the deal.
+pub async fn take_back<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H) -> Result<(), H::Error> {
+    find_channels(record, host).await?;
+    let height = host.chain().height().await?;
+    let mut first = Ok(());
+    let pending = |found: &ChannelRefund| match found.refund {
+        Refund::Returned => false,
+        // A cancellation that a redemption undid is seen only by looking; what is earned is left alone until its end.
+        Refund::Waiting { eol, earned } => !earned || height >= eol,
+        Refund::Due | Refund::Cancelling | Refund::Reclaiming => true,
+    };
+    let channels: Vec<u64> = record
+        .refunds
+        .iter()
+        .filter(|(_, found)| pending(found))
+        .map(|(id, _)| *id)
+        .collect();
+    for id in channels {
+        // One channel that cannot be moved does not keep the others.
+        let moved = pursue(record, host, ChannelId(id)).await;
+        first = first.and(moved);
+    }
+    first
+}
+
+/// Finds out what became of messages that may have opened channels of attempts that were given up.
+async fn find_channels<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H) -> Result<(), H::Error> {
+    let (chain, payer) = (host.chain(), record.deal.draft.payer.clone());
+    for attempt in record.openings.clone() {
+        let purpose = MessagePurpose::OpenChannel { attempt };
+        let opened = match chain.sent(&payer, &record.id, purpose).await? {
+            Some(Sent::Pending) => continue,
+            Some(Sent::Applied { message, receipt }) => channel_id(&receipt).ok().map(|channel| (channel, message)),
+            None | Some(Sent::Failed { .. } | Sent::Dropped { .. }) => None,
+        };
+        let mut next = record.clone();
+        if let Some((channel, message)) = opened {
+            owe(&mut next, attempt, channel, message);
+        }
+        next.openings.remove(&attempt);
+        keep(record, next, host, Event::Record).await?;
+        chain.settle(&payer, &record.id, purpose).await?;
+    }
+    Ok(())
+}
+
+fn owe<F>(record: &mut DealRecord<F>, attempt: u32, channel: ChannelId, message: cid::Cid) {
+    if attempt == record.attempt && record.is_failed() {
+        // On an earlier attempt's channel the present deal has no say.
+        let _ = record.deal.handle(ClientInput::ChannelOpened { channel, message });
+        record.owe_refund();
+    }
+    record.refunds.entry(channel.0).or_insert(ChannelRefund {
+        amount: AttoFil::ZERO,
+        refund: Refund::Due,
+        error: None,
+    });
+}
+
+/// The channel as it was last seen.
+struct Seen {
+    channel: Option<ChannelFacts>,
+    height: Epoch,
+}
+
+/// Does what can be done now for one channel.
+pub async fn pursue<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H, id: ChannelId) -> Result<(), H::Error> {
+    for _ in 0..MOVES {
+        if effect(record, id) == RefundEffect::Rest {
+            return Ok(());
+        }
+        let seen = look(record, host, id).await?;
+        let sent = match effect(record, id) {
+            RefundEffect::Rest | RefundEffect::WaitUntil(_) => return Ok(()),
+            RefundEffect::Look => continue,
+            RefundEffect::Cancel => send(record, host, MessagePurpose::Cancel { channel: id }).await?,
+            RefundEffect::Reclaim => send(record, host, MessagePurpose::Reclaim { channel: id }).await?,
+        };
+        match sent {
+            Sent::Pending => return Ok(()),
+            Sent::Failed {
+                exit_code: INVALID_CANCEL,
+                ..
+            } => {
+                let eol = seen.channel.map_or(seen.height, |channel| channel.agreed_eol);
+                tell(record, host, id, RefundInput::CancelRefused { eol }, seen.height).await?;
+            }
+            Sent::Failed { exit_code, error } => {
+                return Err(EngineError::Refund {
+                    channel: id,
+                    exit_code,
+                    error,
+                }
+                .into())
+            }
+            // What came of it is seen at the next look; a message that was dropped is made again after it.
+            Sent::Applied { .. } | Sent::Dropped { .. } => {}
+        }
+    }
+    Ok(())
+}
+
+fn effect<F>(record: &DealRecord<F>, id: ChannelId) -> RefundEffect {
+    let found = record.refunds.get(&id.0);
+    found.map_or(RefundEffect::Rest, |found| found.refund.effect())
+}
+
+/// Asks the chain, and keeps what follows from it.
+async fn look<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H, id: ChannelId) -> Result<Seen, H::Error> {
+    let chain = host.chain();
+    let height = chain.height().await?;
+    let view = chain.channel(&record.deal.draft.payer, id).await?;
+    let channel = view.as_ref().map(ChannelFacts::from);
+    let cancel_delay = chain.policy().await?.cancel_delay;
+    let input = RefundInput::Seen {
+        channel: channel.clone(),
+        cancel_delay,
+    };
+    tell(record, host, id, input, height).await?;
+    Ok(Seen { channel, height })
+}
+
+/// Hands the machine an input, and keeps what came of it.
+async fn tell<H: ClientHost>(
+    record: &mut DealRecord<H::File>,
+    host: &H,
+    id: ChannelId,
+    input: RefundInput,
+    now: Epoch,
+) -> Result<(), H::Error> {
+    let mut next = record.clone();
+    let Some(found) = next.refunds.get_mut(&id.0) else {
+        return Ok(());
+    };
+    if let RefundInput::Seen {
+        channel: Some(channel), ..
+    } = &input
+    {
+        found.amount = channel.amount.checked_sub(channel.amount_redeemed).unwrap_or_default();
+    }
+    found.refund.handle(input, now);
+    found.error = None;
+    match next.refunds == record.refunds {
+        true => Ok(()),
+        false => keep(record, next, host, Event::Refund(id)).await,
+    }
+}
+
+/// Sends a message of the refund; one whose outcome is known is made anew the next time.
+async fn send<H: ClientHost>(
+    record: &DealRecord<H::File>,
+    host: &H,
+    purpose: MessagePurpose,
+) -> Result<Sent, H::Error> {
+    let (chain, payer) = (host.chain(), &record.deal.draft.payer);
+    let call = match purpose {
+        MessagePurpose::Reclaim { channel } => calls::reclaim(channel),
+        MessagePurpose::Cancel { channel } => calls::cancel(channel),
+        MessagePurpose::OpenChannel { .. } => return Ok(Sent::Pending),
+    };
+    let sent = chain.send(payer, &record.id, purpose, call).await?;
+    if sent != Sent::Pending {
+        chain.settle(payer, &record.id, purpose).await?;
+    }
+    Ok(sent)
+}

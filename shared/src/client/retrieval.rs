@@ -1,0 +1,226 @@
+//! Getting a file back (step 15 of a deal, spec §6.6): how much, how long, and whether it is the file.
+//!
+//! The host moves messages and keeps bytes aside; nothing of them may be used before [`Retrieval::handle`] has taken
+//! [`RetrievalInput::End`] without an error. A miner that seals first has to unseal: it says now and then with an empty
+//! chunk that it is still at work. That is borne for as long as unsealing can take, and no longer.
+
+use crate::piece::unixfs::{DagBuilder, UnixFsError};
+use crate::retrieval::{RetrievalStatus, RetrievePieceResponse, MAX_CHUNK};
+use crate::wire::cbor::Bytes;
+use alloc::string::String;
+use cid::Cid;
+
+/// Milliseconds in which a miner must begin to answer: it may unseal a whole sector first.
+pub const FIRST_ANSWER_MS: u64 = 900_000;
+/// Longest silence after that.
+pub const SILENCE_MS: u64 = 30_000;
+/// Milliseconds that unsealing may take altogether: hours for 32 GiB.
+pub const UNSEAL_MS: u64 = 4 * 3_600_000;
+/// Empty chunks that a miner may send: one in ten seconds for as long as it may unseal.
+pub const MAX_EMPTY: u32 = (UNSEAL_MS / 10_000) as u32;
+/// Bytes that must come in a second on the average once the file comes: less is a miner that keeps its client busy.
+pub const LEAST_RATE: u64 = 16 * 1024;
+
+/// A file on its way here.
+pub struct Retrieval {
+    wanted: Cid,
+    /// Bytes of the file, when they are known.
+    size: Option<u64>,
+    /// Bytes that may come.
+    most: u64,
+    started: u64,
+    heard: u64,
+    /// When the file's first byte came.
+    began: Option<u64>,
+    granted: bool,
+    empty: u32,
+    arrived: u64,
+    dag: DagBuilder,
+}
+
+/// What came.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RetrievalInput<'a> {
+    Answer(&'a RetrievePieceResponse),
+    Chunk(&'a Bytes),
+    /// The miner has said all.
+    End,
+    /// Nothing came up to now.
+    Silence,
+}
+
+/// What follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// More is to come; what came is to be kept aside.
+    More,
+    /// The miner is unsealing the file; the first time `true`.
+    Unsealing { first: bool },
+    /// All bytes are here, and they are the file.
+    Whole { size: u64 },
+}
+
+/// Why the file does not come.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RetrievalError {
+    #[error("could not retrieve piece - error from miner: {0}")]
+    Withheld(String),
+    #[error("it hung up without an answer")]
+    NoAnswer,
+    #[error("there was silence for {} seconds", .limit_ms / 1000)]
+    Silence { limit_ms: u64 },
+    #[error("it has been unsealing for too long")]
+    Unsealing,
+    #[error("it sends less than {LEAST_RATE} bytes a second")]
+    Slow,
+    #[error("{found} bytes came where the file has {expected}")]
+    WrongSize { expected: u64, found: u64 },
+    #[error("a chunk has {0} bytes, more than {MAX_CHUNK}")]
+    Chunk(usize),
+    #[error("its root is {found}, the file's is {expected}")]
+    Corrupt { expected: Cid, found: Cid },
+    #[error(transparent)]
+    Dag(#[from] UnixFsError),
+    #[error("it sends something out of turn")]
+    OutOfTurn,
+}
+
+impl RetrievalError {
+    /// Whether another miner may still have the file: this one does not give it, or breaks off.
+    pub fn leaves_others(&self) -> bool {
+        !matches!(
+            self,
+            Self::WrongSize { .. } | Self::Chunk(_) | Self::Corrupt { .. } | Self::Dag(_)
+        )
+    }
+}
+
+impl Retrieval {
+    /// Of the file `wanted`, of `size` bytes when that is known, and else of at most `most`.
+    pub fn new(wanted: Cid, size: Option<u64>, most: u64, now_ms: u64) -> Self {
+        Self {
+            wanted,
+            size,
+            most: size.unwrap_or(most),
+            started: now_ms,
+            heard: now_ms,
+            began: None,
+            granted: false,
+            empty: 0,
+            arrived: 0,
+            dag: DagBuilder::new(),
+        }
+    }
+
+    /// The root that the file must have.
+    pub fn wanted(&self) -> Cid {
+        self.wanted
+    }
+
+    /// Bytes that came.
+    pub fn arrived(&self) -> u64 {
+        self.arrived
+    }
+
+    /// Bytes that may come.
+    pub fn most(&self) -> u64 {
+        self.most
+    }
+
+    /// When the next input must come, in milliseconds: [`RetrievalInput::Silence`] is due then.
+    pub fn deadline(&self) -> u64 {
+        let silence = match self.granted {
+            true => SILENCE_MS,
+            false => FIRST_ANSWER_MS,
+        };
+        let whole = match self.began {
+            None => self.started.saturating_add(UNSEAL_MS),
+            Some(began) => began.saturating_add(self.transfer_ms()),
+        };
+        self.heard.saturating_add(silence).min(whole)
+    }
+
+    fn transfer_ms(&self) -> u64 {
+        // A small file has a minute all the same.
+        (self.most / LEAST_RATE).saturating_add(60).saturating_mul(1000)
+    }
+
+    /// Takes in what came at `now_ms`. After an error nothing more is to be taken, and nothing that came is worth anything.
+    pub fn handle(&mut self, input: RetrievalInput, now_ms: u64) -> Result<Taken, RetrievalError> {
+        if now_ms >= self.deadline() {
+            return Err(self.late(now_ms));
+        }
+        match input {
+            RetrievalInput::Silence => return Ok(Taken::More),
+            RetrievalInput::Answer(_) if self.granted => return Err(RetrievalError::OutOfTurn),
+            RetrievalInput::Answer(answer) if answer.status != RetrievalStatus::Success => {
+                return Err(RetrievalError::Withheld(answer.error_message.clone()));
+            }
+            RetrievalInput::Answer(_) => self.granted = true,
+            RetrievalInput::End if !self.granted => return Err(RetrievalError::NoAnswer),
+            RetrievalInput::Chunk(_) if !self.granted => return Err(RetrievalError::OutOfTurn),
+            RetrievalInput::Chunk(chunk) if chunk.0.is_empty() => {
+                self.heard = now_ms;
+                return self.unsealing();
+            }
+            RetrievalInput::Chunk(chunk) => self.take(&chunk.0, now_ms)?,
+            RetrievalInput::End => return self.finish(),
+        }
+        self.heard = now_ms;
+        Ok(Taken::More)
+    }
+
+    fn late(&self, now_ms: u64) -> RetrievalError {
+        match self.began {
+            Some(began) if now_ms >= began.saturating_add(self.transfer_ms()) => RetrievalError::Slow,
+            None if now_ms >= self.started.saturating_add(UNSEAL_MS) => RetrievalError::Unsealing,
+            _ => RetrievalError::Silence {
+                limit_ms: now_ms.saturating_sub(self.heard),
+            },
+        }
+    }
+
+    fn unsealing(&mut self) -> Result<Taken, RetrievalError> {
+        self.empty = self.empty.saturating_add(1);
+        match self.empty <= MAX_EMPTY {
+            true => Ok(Taken::Unsealing { first: self.empty == 1 }),
+            false => Err(RetrievalError::Unsealing),
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8], now_ms: u64) -> Result<(), RetrievalError> {
+        if bytes.len() > MAX_CHUNK {
+            return Err(RetrievalError::Chunk(bytes.len()));
+        }
+        let arrived = self.arrived().saturating_add(bytes.len() as u64);
+        if arrived > self.most {
+            return Err(RetrievalError::WrongSize {
+                expected: self.most,
+                found: arrived,
+            });
+        }
+        self.began.get_or_insert(now_ms);
+        self.arrived = arrived;
+        Ok(self.dag.push(bytes)?)
+    }
+
+    fn finish(&mut self) -> Result<Taken, RetrievalError> {
+        let size = self.arrived();
+        if let Some(expected) = self.size.filter(|expected| *expected != size) {
+            return Err(RetrievalError::WrongSize { expected, found: size });
+        }
+        let found = core::mem::take(&mut self.dag).finish()?.root;
+        match found == self.wanted {
+            true => Ok(Taken::Whole { size }),
+            false => Err(RetrievalError::Corrupt {
+                expected: self.wanted,
+                found,
+            }),
+        }
+    }
+}
+
+/// A peer's words, fit for a screen.
+pub fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(200).collect()
+}
