@@ -2,9 +2,14 @@
 //! daemon in the middle. Takes a few minutes: sealing a sector once is most of it; the rest are the blocks until the last
 //! voucher.
 
+use sealdrop::chain_access::{ChainAccess, ChainError};
+use sealdrop_database::Memory;
 use sealdrop_tests::{bytes, wait_for, Client, Daemon};
 use serde_json::Value;
-use shared::chain::AttoFil;
+use shared::chain::{calls, Address, AttoFil, SecretKey};
+use shared::payment::{voucher, PaymentVoucher};
+use shared::wire::{cbor, decode};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long what needs no proof may take on a busy machine.
@@ -16,7 +21,8 @@ const SEAL_LIMIT: Duration = Duration::from_secs(900);
 /// daemon is killed between acceptance and staging, and again between commitment and proof; queries are answered
 /// afterwards. The sector raises the miner's power on the chain; the file comes back whole; a deal of five blocks is
 /// redeemed by hand and pays its price less 100 units of gas; of the long deal the conditional voucher is redeemed by the
-/// miner itself, with the sector and the inclusion proof, and then the last one at its height.
+/// miner itself, with the sector and the inclusion proof, and then the last one at its height. spec §9.43: with another
+/// proof, another sector or an altered condition that voucher pays nothing.
 #[test]
 fn deals_survive_crashes_and_are_sealed_proven_given_back_and_paid() {
     // A day's wait for more pieces: the test says when to seal.
@@ -129,7 +135,56 @@ fn the_long_deal_is_redeemed_by_itself(daemon: &Daemon, deal: &str) {
             .as_str()
             .expect("a redemption has seven parameters");
         assert_eq!(redeemer == "80", redeemer_is_empty, "{redeemer}");
+        if !redeemer_is_empty {
+            only_the_sealed_sector_and_its_proof_pay(daemon, &text(&voucher["encoded_as"]), redeemer);
+        }
     }
+}
+
+/// Asks the chain, as the voucher's target, what a redemption would come to: with what the miner redeemed it with, that it
+/// was paid already; with anything else, which of the conditions fails.
+fn only_the_sealed_sector_and_its_proof_pay(daemon: &Daemon, conditional: &str, redeemer: &str) {
+    let voucher = voucher::from_text(conditional).expect("the miner shows the voucher");
+    let redeemer: Vec<cbor::Value> =
+        decode(&hex::decode(redeemer).expect("parameters are hexadecimal")).expect("the redeemer's parameters");
+    let proof = redeemer[1]
+        .as_bytes()
+        .expect("the second is the inclusion proof")
+        .clone();
+    let runtime = tokio::runtime::Runtime::new().expect("threads can be started");
+    let url = format!("{}/rpc", daemon.chain());
+    let key = SecretKey::from_bytes(&[7; 32]).expect("a small number is a key");
+    let connecting = ChainAccess::connect(&url, Arc::new(Memory::default()), key);
+    let chain = runtime.block_on(connecting).expect("the chain answers");
+    let refused = |voucher: &PaymentVoucher, sector: u64, proof: &[u8]| {
+        let call = calls::redeem(voucher, calls::inclusion_parameters(sector, proof));
+        let asked = chain.query(&call.to, Some(&voucher.target), &call.method, &call.params, None);
+        match runtime.block_on(asked).expect_err("nothing is left to be paid") {
+            ChainError::Reverted { exit_code, error } => (exit_code, error),
+            other => panic!("{other}"),
+        }
+    };
+    let says = |(code, error): (u64, String), expected: u64, text: &str| {
+        assert!(code == expected && error.starts_with(text), "{code}: {error}");
+    };
+    let condition = "failed to validate voucher condition: ";
+    says(
+        refused(&voucher, 1, &proof),
+        41,
+        "update amount has already been redeemed",
+    );
+    let mut bad = proof.clone();
+    bad[20] ^= 1;
+    let text = format!("{condition}piece inclusion proof did not validate");
+    says(refused(&voucher, 1, &bad), 44, &text);
+    says(
+        refused(&voucher, 2, &proof),
+        44,
+        &format!("{condition}sector not committed"),
+    );
+    let mut altered = voucher.clone();
+    altered.condition.as_mut().expect("it has one").to = Address::id(1000);
+    says(refused(&altered, 1, &proof), 42, "signature failed to validate");
 }
 
 /// The message with which this much was redeemed.

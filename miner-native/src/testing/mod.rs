@@ -6,6 +6,7 @@ mod keeping;
 mod lifecycle;
 mod offers;
 mod power_loss;
+mod scenarios;
 mod setbacks;
 mod upkeep;
 mod worker;
@@ -16,6 +17,7 @@ use crate::intake::Intake;
 use crate::network::propose;
 use crate::prover::fake::FakeEngine;
 use crate::prover::{Prover, Resuming};
+use crate::proving::PostError;
 use crate::settings::{Kept, Settings, SettingsStore};
 use crate::staging::Staging;
 use crate::store::{DealRecord, MinerStore};
@@ -57,6 +59,8 @@ pub(crate) struct Tasks {
 pub(crate) struct World {
     pub dir: TempDir,
     pub devnet: Devnet,
+    /// Where the miner finds the chain when it is opened.
+    chain: String,
     pub client: ChainAccess,
     miner: Option<Arc<Assembly>>,
     pub tasks: Tasks,
@@ -81,6 +85,7 @@ impl World {
         produce(&devnet);
         let mut world = Self {
             dir,
+            chain: devnet.url(),
             devnet,
             client,
             miner: None,
@@ -108,7 +113,7 @@ impl World {
             }
         };
         let miner = self
-            .during(assemble(&self.devnet, store, self.dir.path().to_owned()))
+            .during(assemble(&self.chain, store, self.dir.path().to_owned()))
             .await;
         let miner = Arc::new(miner);
         self.during(ask_publisher::ensure(&miner.ask_publisher()))
@@ -154,13 +159,16 @@ impl World {
         self.skip_to(self.height().plus(blocks)).await;
     }
 
-    /// What the miner's tasks do at one head, one after the other.
+    /// What the miner's services do at one head, one after the other. Nothing of it may fail, but a proof of sectors whose
+    /// files a test took away, which is tried again at the next head, as in the daemon.
     pub async fn tick(&mut self) {
         let lifeline = Lifeline::unsupervised();
         let (miner, height, mut tasks) = (self.miner().clone(), self.height(), std::mem::take(&mut self.tasks));
         let work = async {
-            // Errors are tried again at the next head, as in the daemon.
-            let _ = tasks.proving.tick(&miner.proving(), height, &lifeline).await;
+            match tasks.proving.tick(&miner.proving(), height, &lifeline).await {
+                Ok(()) | Err(PostError::Faulty { .. }) => {}
+                Err(error) => panic!("at {height} nothing is proven: {error}"),
+            }
             tasks
                 .redeeming
                 .tick(&miner.redeeming(), height)
@@ -326,9 +334,9 @@ pub(crate) fn piece(number: u8, size: usize) -> (Vec<u8>, PieceSummary) {
     (bytes, digest.finish().expect("a piece"))
 }
 
-async fn assemble(devnet: &Devnet, store: MinerStore, dir: PathBuf) -> Assembly {
+async fn assemble(chain: &str, store: MinerStore, dir: PathBuf) -> Assembly {
     let worker: SecretKey = key(MINER);
-    let chain = ChainAccess::connect(&devnet.url(), store.outbox(), worker.clone())
+    let chain = ChainAccess::connect(chain, store.outbox(), worker.clone())
         .await
         .expect("the chain");
     let view = registration::register(&chain, &store, SIZE, &[0, 1, 2]).await;

@@ -11,7 +11,7 @@ use anyhow::{bail, Context, Result};
 
 use crate::process;
 use crate::project::Project;
-use crate::{build, setup};
+use crate::{build, scenarios, setup};
 
 /// Folders of the packages that may hold benchmarks.
 const PACKAGES: [&str; 4] = ["shared", "miner-native", "miner-native/prover", "tests"];
@@ -23,6 +23,8 @@ const PARAMS: &str = "params";
 const SEALING: &str = "sealing";
 /// CommP natively, and then in the browser.
 const COMMP: &str = "commp";
+/// Breaks each rule of the specification's scenarios, to see that a test falls: see [`scenarios`].
+const SCENARIOS: &str = "scenarios";
 
 /// Runs the named benchmark with `args`, or lists all.
 pub fn run(project: &Project, name: Option<&str>, args: &[String]) -> Result<()> {
@@ -35,6 +37,7 @@ pub fn run(project: &Project, name: Option<&str>, args: &[String]) -> Result<()>
         Some(PARAMS) => params(project, args),
         Some(SEALING) => sealing::run(project, args),
         Some(COMMP) => commp(project, args),
+        Some(SCENARIOS) => scenarios::run(project, args),
         // From the root, as every native build: see `build::native`.
         Some(name) if known.iter().any(|known| known == name) => process::run(
             project.cargo().args(["bench", "--bench", name, "--"]).args(args),
@@ -108,7 +111,7 @@ fn params(project: &Project, sizes: &[String]) -> Result<()> {
 }
 
 fn names(project: &Project) -> Vec<String> {
-    let mut names = vec![PARAMS.to_owned(), SEALING.to_owned()];
+    let mut names = [PARAMS, SEALING, SCENARIOS].map(str::to_owned).to_vec();
     for package in PACKAGES {
         let Ok(entries) = fs::read_dir(project.root.join(package).join("benches")) else {
             continue;

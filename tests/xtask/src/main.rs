@@ -15,6 +15,7 @@ mod nightly;
 mod npm;
 mod process;
 mod project;
+mod scenarios;
 mod setup;
 mod stamp;
 mod sysroot;

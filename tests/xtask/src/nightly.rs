@@ -8,7 +8,7 @@ use anyhow::{bail, Context, Result};
 
 use crate::process::{self, stage};
 use crate::project::Project;
-use crate::{bench, build, fuzz, test};
+use crate::{bench, build, fuzz, scenarios, test};
 
 struct Part {
     name: &'static str,
@@ -16,11 +16,16 @@ struct Part {
     run: fn(&Project) -> Result<()>,
 }
 
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     Part {
         name: "licences",
         what: "licences, bans and sources of all dependencies (cargo-deny)",
         run: licences,
+    },
+    Part {
+        name: "scenarios",
+        what: "a mutation of each rule of the specification's scenarios, which their tests have to notice",
+        run: |project| scenarios::run(project, &[]),
     },
     Part {
         name: "mutants",
