@@ -8,23 +8,36 @@ use std::path::{Path, PathBuf};
 
 type Imports = BTreeMap<String, BTreeSet<String>>;
 
-/// Circles that are known and wait for the work that dissolves them.
-const KNOWN: [(&str, &[&str]); 2] = [
-    ("miner-native", &["intake", "miner", "operator", "prover", "store"]),
-    ("miner-native", &["explaining", "network"]),
+/// The crates whose modules are looked at. The miner's is not there yet: until then its modules are in the program.
+const CRATES: [&str; 5] = [
+    "shared",
+    "miner-native",
+    "miner-native/database",
+    "miner-native/devnet",
+    "miner-native/miner",
 ];
+
+/// Circles of the miner that wait for the work on its services, which dissolves them.
+const KNOWN: [&[&str]; 2] = [
+    &["intake", "miner", "operator", "prover", "store"],
+    &["explaining", "network"],
+];
+
+/// The sources of those of the crates that are there.
+fn crates() -> Vec<(&'static str, PathBuf)> {
+    let all = CRATES.map(|krate| (krate, root().join(krate).join("src")));
+    all.into_iter().filter(|(_, src)| src.is_dir()).collect()
+}
 
 #[test]
 fn modules_import_each_other_in_no_circle() {
-    for krate in ["shared", "miner-native", "miner-native/devnet", "miner-native/database"] {
-        let imports = imports(&root().join(krate).join("src"));
+    for (krate, src) in crates() {
+        let imports = imports(&src);
         assert!(imports.len() > 2, "the sources of {krate} are where they were");
         for circle in circles(&imports) {
-            let is_known = KNOWN
-                .iter()
-                .any(|(of, known)| *of == krate && circle.iter().all(|module| known.contains(&module.as_str())));
+            let within = |known: &&[&str]| circle.iter().all(|module| known.contains(&module.as_str()));
             assert!(
-                is_known,
+                krate.starts_with("miner-native") && KNOWN.iter().any(within),
                 "{krate}: {circle:?} import each other: move what two of them need into one below both"
             );
         }
@@ -36,8 +49,8 @@ const STARTS_THE_CHAIN: &str = "daemon";
 
 #[test]
 fn the_miner_and_the_client_know_nothing_of_the_development_chain() {
-    let src = root().join("miner-native/src");
-    for file in sources(&src) {
+    let hosts = crates().into_iter().filter(|(krate, _)| !krate.ends_with("devnet"));
+    for (src, file) in hosts.flat_map(|(_, src)| sources(&src).into_iter().map(move |file| (src.clone(), file))) {
         let path = file
             .strip_prefix(&src)
             .expect("it was found there")

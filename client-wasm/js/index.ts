@@ -11,13 +11,13 @@
  */
 
 import { SealdropError } from './errors.js';
-import type { Explanation } from './explanation.js';
 import { Link } from './link.js';
 import { resumePiece } from './pieces.js';
 import type {
   Answer,
   Deal,
   Events,
+  Explanation,
   MinerInfo,
   NetworkInfo,
   OpenOptions,
@@ -31,7 +31,6 @@ import type {
 } from './types.js';
 
 export { SealdropError } from './errors.js';
-export * from './explanation.js';
 export { computePiece, resumePiece } from './pieces.js';
 export * from './types.js';
 

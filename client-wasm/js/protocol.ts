@@ -1,10 +1,10 @@
 /** The messages between the page and its workers. Everything here is plain data that can be posted. */
 
-import type { Explanation } from './explanation.js';
 import type {
   Answer,
   Deal,
   Events,
+  Explanation,
   MinerInfo,
   NetworkInfo,
   Payments,

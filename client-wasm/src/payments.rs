@@ -1,13 +1,13 @@
 //! What a deal pays, and when: its vouchers and its channel as the chain has it; vouchers as text (spec §1.7, §3.7).
 
 use crate::error::ClientError;
+use crate::public_types::{Channel, Payments, Voucher};
 use crate::record::{to_js, Record};
 use crate::rpc::Rpc;
-use serde::Serialize;
 use shared::chain::view::ChannelView;
-use shared::chain::{Address, AttoFil, ChannelId, Epoch};
-use shared::payment::standing::{due_by, VoucherStanding};
-use shared::payment::{voucher, ChannelFacts, PaymentVoucher};
+use shared::chain::{Address, AttoFil, ChannelId};
+use shared::payment::standing::due_by;
+use shared::payment::{voucher, PaymentVoucher};
 use std::collections::BTreeMap;
 use wasm_bindgen::JsValue;
 
@@ -15,91 +15,6 @@ use wasm_bindgen::JsValue;
 const MAX_IMPORTED: usize = 900;
 /// Channels that one text's vouchers may speak of: each is asked for.
 const MAX_CHANNELS: usize = 32;
-
-/// `Voucher` of the public types.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct VoucherInfo {
-    payer: Address,
-    target: Address,
-    channel: ChannelId,
-    amount: AttoFil,
-    valid_at: Epoch,
-    conditional: bool,
-    state: VoucherStanding,
-    text: String,
-}
-
-/// `Channel` of the public types.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ChannelInfo {
-    id: ChannelId,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    target: Option<Address>,
-    amount: AttoFil,
-    redeemed: AttoFil,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    eol: Option<Epoch>,
-    state: &'static str,
-}
-
-/// `Payments` of the public types.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Payments {
-    height: Epoch,
-    total: AttoFil,
-    due: AttoFil,
-    redeemed: AttoFil,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    channel: Option<ChannelInfo>,
-    vouchers: Vec<VoucherInfo>,
-}
-
-impl VoucherInfo {
-    fn of(voucher: &PaymentVoucher, channel: Option<&ChannelView>, height: Epoch) -> Self {
-        Self {
-            payer: voucher.payer.clone(),
-            target: voucher.target.clone(),
-            channel: voucher.channel,
-            amount: voucher.amount,
-            valid_at: voucher.valid_at,
-            conditional: voucher.condition.is_some(),
-            state: VoucherStanding::of(voucher, channel.map(ChannelFacts::from).as_ref(), height),
-            text: voucher::to_text(voucher),
-        }
-    }
-}
-
-impl ChannelInfo {
-    /// `amount` is what the channel was opened with.
-    fn of(id: ChannelId, amount: AttoFil, view: Option<&ChannelView>, height: Epoch) -> Self {
-        let Some(view) = view else {
-            return Self {
-                id,
-                target: None,
-                amount,
-                redeemed: AttoFil::ZERO,
-                eol: None,
-                state: "closed",
-            };
-        };
-        let state = match ChannelFacts::from(view).is_cancelled() {
-            _ if height >= view.eol => "ended",
-            true => "cancelled",
-            false => "open",
-        };
-        Self {
-            id,
-            target: Some(view.target.clone()),
-            amount: view.amount,
-            redeemed: view.amount_redeemed,
-            eol: Some(view.eol),
-            state,
-        }
-    }
-}
 
 /// The payments of a deal's present attempt.
 pub async fn payments(rpc: &Rpc, record: &Record) -> Result<JsValue, ClientError> {
@@ -116,10 +31,10 @@ pub async fn payments(rpc: &Rpc, record: &Record) -> Result<JsValue, ClientError
         total,
         due: due_by(vouchers, height),
         redeemed: view.as_ref().map_or(AttoFil::ZERO, |view| view.amount_redeemed),
-        channel: id.map(|id| ChannelInfo::of(id, total, view.as_ref(), height)),
+        channel: id.map(|id| Channel::of(id, total, view.as_ref(), height)),
         vouchers: vouchers
             .iter()
-            .map(|voucher| VoucherInfo::of(voucher, view.as_ref(), height))
+            .map(|voucher| Voucher::of(voucher, view.as_ref(), height))
             .collect(),
     })
 }
@@ -162,11 +77,11 @@ pub async fn import(rpc: &Rpc, text: &str) -> Result<JsValue, ClientError> {
         *view = rpc.channel(payer, *id).await?;
     }
     let height = rpc.head().await?.height;
-    let list: Vec<VoucherInfo> = vouchers
+    let list: Vec<Voucher> = vouchers
         .iter()
         .map(|voucher| {
             let channel = channels.get(&(voucher.payer.clone(), voucher.channel));
-            VoucherInfo::of(voucher, channel.and_then(Option::as_ref), height)
+            Voucher::of(voucher, channel.and_then(Option::as_ref), height)
         })
         .collect();
     to_js(&list)

@@ -3,6 +3,7 @@
 //! Documents are written from them: the chain's OpenRPC document, and the TypeScript types of the npm package.
 
 use crate::chain::{Address, AttoFil, BytesAmount, ChannelId, Epoch};
+use crate::deal::DealState;
 use crate::piece::{Commitment, SectorSize};
 use alloc::borrow::Cow;
 use schemars::{json_schema, JsonSchema, Schema, SchemaGenerator};
@@ -29,4 +30,18 @@ plain! {
     Epoch: { "type": "integer", "minimum": 0, "description": "Height of a block: blocks since genesis" };
     Commitment: { "type": "string", "pattern": "^[0-9a-f]{64}$", "description": "A commitment, hexadecimal" };
     SectorSize: { "type": "integer", "minimum": 0, "description": "Bytes of a sector" };
+}
+
+impl JsonSchema for DealState {
+    fn schema_name() -> Cow<'static, str> {
+        "DealState".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "enum": Self::ALL.map(Self::name),
+            "description": "How a deal stands with its miner; `unknown` when the miner has no such deal",
+        })
+    }
 }

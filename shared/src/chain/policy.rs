@@ -50,35 +50,35 @@ pub const CHANNEL_EXPIRY_INTERVAL: u64 = 2000;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Policy {
-    /// See [`PROVING_PERIOD`].
+    /// Blocks in which every sector of a miner is proven once.
     pub proving_period: u64,
-    /// See [`CHALLENGE_WINDOW`].
+    /// Blocks at the end of a proving period in which a proof-of-spacetime on time is accepted.
     pub challenge_window: u64,
-    /// See [`GRACE`].
+    /// Blocks after a proving period in which its proof is still accepted, for a fee.
     pub grace: u64,
-    /// See [`POST_DELAY`].
+    /// Blocks that a miner waits in a window before it starts to prove.
     pub post_delay: u64,
-    /// See [`SECTOR_COLLATERAL`].
+    /// FIL that a sector locks up.
     pub sector_collateral: AttoFil,
-    /// See [`CANCEL_DELAY`].
+    /// Blocks that a payee has to redeem after the payer cancelled.
     pub cancel_delay: u64,
-    /// See [`GAS_PER_METHOD`].
+    /// Units of gas that a method costs.
     pub gas_per_method: u64,
-    /// See [`BLOCK_GAS_LIMIT`].
+    /// Most units of gas that one block, and so one message, may use.
     pub block_gas_limit: u64,
-    /// See [`SEED_DELAY`].
+    /// Blocks from a pre-commit to the block that its seed is drawn from.
     pub seed_delay: u64,
-    /// See [`MAX_TICKET_AGE`].
+    /// Oldest ticket that a pre-commit may name, in blocks.
     pub max_ticket_age: u64,
-    /// See [`PRE_COMMIT_EXPIRY`].
+    /// Blocks in which a pre-commit must be followed by its commit.
     pub pre_commit_expiry: u64,
-    /// See [`PRE_COMMIT_DEPOSIT`].
+    /// FIL that a pre-commit locks up until its sector is committed.
     pub pre_commit_deposit: AttoFil,
-    /// See [`MAX_FAULT_AGE`].
+    /// Blocks that a sector may be faulty before it is taken for lost.
     pub max_fault_age: u64,
-    /// See [`VOUCHER_INTERVAL`].
+    /// Blocks between two vouchers of a deal.
     pub voucher_interval: u64,
-    /// See [`CHANNEL_EXPIRY_INTERVAL`].
+    /// Blocks that a payment channel outlives its last voucher.
     pub channel_expiry_interval: u64,
     /// Sizes of sectors that miners may have: those with proof parameters on this network.
     pub sector_sizes: Vec<SectorSize>,

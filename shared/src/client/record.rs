@@ -19,6 +19,7 @@ pub const FILE_LOST: &str = "file-lost";
 
 /// The steps of a deal that a person sees, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Step {
     Drafted,
@@ -49,6 +50,7 @@ impl Step {
 
 /// What hinders something, as plain data: a stable code, what and why, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {
     pub code: String,
     pub message: String,
@@ -60,19 +62,27 @@ pub struct Problem {
 
 /// How the chain sees the proving of a deal's sector.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Proving {
+    /// First height of the current window.
     pub window_start: Epoch,
+    /// First height after it.
     pub window_end: Epoch,
+    /// Height of the last accepted proof that covered the sector.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_proven_at: Option<Epoch>,
+    /// Accepted proofs that covered the sector.
     pub proofs: u64,
 }
 
 /// A miner's last answer about a deal, with its signature checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Answer {
+    #[cfg_attr(feature = "schema", schemars(with = "crate::deal::DealState"))]
     pub state: String,
+    /// The miner's reason; empty when there is none.
     pub message: String,
     /// Milliseconds since 1970.
     pub at: f64,

@@ -23,6 +23,17 @@ pub enum DealState {
 }
 
 impl DealState {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Unknown,
+        Self::Rejected,
+        Self::Accepted,
+        Self::Started,
+        Self::Failed,
+        Self::Staged,
+        Self::Complete,
+    ];
+
     /// The text that tools print.
     pub fn name(self) -> &'static str {
         match self {
@@ -53,9 +64,8 @@ impl Cbor for DealState {
         (*self as u64).to_value()
     }
     fn from_value(value: Value) -> Result<Self, DecodeError> {
-        use DealState::{Accepted, Complete, Failed, Rejected, Staged, Started, Unknown};
         let number = u64::from_value(value)?;
-        [Unknown, Rejected, Accepted, Started, Failed, Staged, Complete]
+        Self::ALL
             .into_iter()
             .find(|state| *state as u64 == number)
             .ok_or_else(|| DecodeError::invalid("deal state", alloc::format!("<unrecognized {number}>")))

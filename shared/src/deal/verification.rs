@@ -30,6 +30,7 @@ pub struct Evidence<'a> {
 
 /// What a part of the verification comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Verdict {
     /// It is shown.

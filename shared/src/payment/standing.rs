@@ -8,6 +8,7 @@ use serde::Serialize;
 
 /// How a voucher stands at some height.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum VoucherStanding {
     /// Its payer did not sign it, it names another target than its channel, or it is for more than the channel holds:

@@ -1,4 +1,4 @@
-//! `cargo xtask docs`: writes the documents that are made from the types. The tests that hold them against the types do it, so
+//! `cargo xtask docs`: writes the documents and types that are made from the types. The tests that hold them against the types do it, so
 //! that there is one place that knows how.
 
 use anyhow::Result;
@@ -10,7 +10,7 @@ use crate::project::Project;
 const WRITE: &str = "SEALDROP_WRITE_DOCS";
 
 /// Package and test of each document.
-const DOCUMENTS: [(&str, &str); 1] = [("sealdrop-shared", "openrpc")];
+const DOCUMENTS: [(&str, &str); 2] = [("sealdrop-shared", "openrpc"), ("sealdrop-client", "typescript")];
 
 /// Writes them all.
 pub fn write(project: &Project) -> Result<()> {

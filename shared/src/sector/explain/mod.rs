@@ -34,6 +34,7 @@ pub const MAX_TEXT: usize = 600;
 
 /// Why something is not done, and when it will be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
     pub subject: Subject,
@@ -56,6 +57,7 @@ pub struct Explanation {
 
 /// What an explanation is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Subject {
     pub kind: SubjectKind,
@@ -65,6 +67,7 @@ pub struct Subject {
 
 /// See [`Subject`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum SubjectKind {
     Deal,
@@ -73,6 +76,7 @@ pub enum SubjectKind {
 
 /// One thing that is gone through.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "ExplainedStep"))]
 #[serde(rename_all = "camelCase")]
 pub struct Step {
     pub phase: StepName,
@@ -90,6 +94,7 @@ pub struct Step {
 
 /// The steps of a deal in order; a sector has those from `packing` on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum StepName {
     /// The client opens the payment channel.
@@ -116,6 +121,7 @@ pub enum StepName {
 
 /// How far a step is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum StepState {
     Done,
@@ -127,6 +133,7 @@ pub enum StepState {
 
 /// One reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Cause {
     pub code: CauseCode,
@@ -138,6 +145,7 @@ pub struct Cause {
 
 /// Stable names of reasons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum CauseCode {
     /// The payment channel's message is not in a block yet.
@@ -198,6 +206,7 @@ pub enum CauseCode {
 
 /// When it will be done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Eta {
     /// Milliseconds from the explanation's `at`, when nothing else comes first.
