@@ -10,7 +10,7 @@ use crate::host::Host;
 use crate::rpc::Rpc;
 use cid::Cid;
 use futures::lock::Mutex;
-use shared::chain::rpc::code;
+use shared::chain::rpc::{code, Message, Method, Receipt};
 use shared::chain::view::{ChannelView, MinerView};
 use shared::chain::{exit, Address, Call, ChannelId, Epoch, Policy, SecretKey, SignedMessage};
 use shared::ports::{Chain, CommitMessage, Found, MessagePurpose, Sent};
@@ -85,7 +85,7 @@ impl Outbox {
 
     /// What became of a message that is kept.
     async fn outcome(&self, deal: &str, purpose: MessagePurpose, message: &SignedMessage) -> Result<Sent, ClientError> {
-        let id = message.cid().to_string();
+        let id = message.cid();
         if self.rpc.receipt(&id).await?.is_none() && self.rpc.message(&id).await?.is_none() {
             // The chain may have lost it in a restart, or never had it.
             match self.rpc.push(message).await {
@@ -104,10 +104,10 @@ impl Outbox {
             return Ok(Sent::Pending);
         };
         match receipt.exit_code {
-            0 => Ok(Sent::Applied {
+            exit::SUCCESS => Ok(Sent::Applied {
                 message: message.cid(),
                 receipt: receipt.receipt().map_err(|e| ClientError::ChainAnswer {
-                    method: "chain.receipt",
+                    method: Receipt::NAME,
                     reason: e.to_string(),
                 })?,
             }),
@@ -157,7 +157,7 @@ impl Outbox {
 
 /// Whether the chain may take the message later.
 fn is_for_now(number: i64) -> bool {
-    number == code::POOL || number == code::INTERNAL
+    [code::POOL, code::INTERNAL].contains(&number)
 }
 
 impl Chain for Outbox {
@@ -183,7 +183,7 @@ impl Chain for Outbox {
     }
 
     async fn message(&self, id: &Cid) -> Result<Found, ClientError> {
-        let view = match self.rpc.message(&id.to_string()).await {
+        let view = match self.rpc.message(id).await {
             Ok(Some(view)) => view,
             Ok(None) => return Ok(Found::Unknown),
             Err(ClientError::ChainRefused {
@@ -198,7 +198,7 @@ impl Chain for Outbox {
             to: view.to,
             method: view.method,
             params: params.map_err(|e| ClientError::ChainAnswer {
-                method: "chain.message",
+                method: Message::NAME,
                 reason: e.to_string(),
             })?,
             applied: view.receipt.map(|receipt| (receipt.height, receipt.exit_code)),

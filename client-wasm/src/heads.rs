@@ -10,8 +10,7 @@ use crate::rpc::Rpc;
 use futures::channel::oneshot;
 use futures::future::poll_fn;
 use futures::task::AtomicWaker;
-use serde::Deserialize;
-use serde_json::{json, Value};
+use shared::chain::rpc::{Incoming, Published, Request, Subscribe};
 use shared::chain::view::HeadView;
 use shared::chain::Epoch;
 use std::cell::{Cell, RefCell};
@@ -124,18 +123,6 @@ async fn run(rpc: Rpc, heads: Weak<Inner>) {
     }
 }
 
-/// What comes over the WebSocket. Answers have no params.
-#[derive(Deserialize)]
-struct News {
-    params: Option<Told>,
-    error: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct Told {
-    result: HeadView,
-}
-
 /// What the browser's callbacks and the feed share. Who reads slowly misses heads, never the newest.
 #[derive(Default)]
 struct Shared {
@@ -151,12 +138,12 @@ impl Shared {
             .filter(|text| text.length() <= MAX_TEXT);
         let news = text.and_then(|text| serde_json::from_str(&String::from(text)).ok());
         match news {
-            Some(News {
+            Some(Incoming {
                 error: None,
-                params: Some(Told { result }),
+                params: Some(Published { result, .. }),
             }) => *self.newest.borrow_mut() = Some(result),
             // The answer to the subscription.
-            Some(News {
+            Some(Incoming {
                 error: None,
                 params: None,
             }) => {}
@@ -200,8 +187,8 @@ impl Feed {
             }
         });
         let is_open = clock::within(OPEN_LIMIT, opened).await == Some(true);
-        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": "chain.subscribe", "params": {} });
-        (is_open && feed.socket.send_with_str(&request.to_string()).is_ok()).then_some(feed)
+        let request = serde_json::to_string(&Request::new(1, &Subscribe {})).ok()?;
+        (is_open && feed.socket.send_with_str(&request).is_ok()).then_some(feed)
     }
 
     /// The next head; `None` when nothing more will come.

@@ -2,11 +2,11 @@
 
 use crate::clock;
 use crate::error::ClientError;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use serde_json::{json, Value};
+use cid::Cid;
+use serde_json::Value;
+use shared::chain::rpc::{self, MessageView, Method, Pushed, QueryView, Request, Response};
 use shared::chain::view::{ActorView, ChannelView, HeadView, MinerView, NetworkView, ReceiptView};
-use shared::chain::{Address, Call, ChannelId, Epoch, SignedMessage};
+use shared::chain::{Address, Call, ChannelId, SignedMessage};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -33,46 +33,6 @@ pub struct Rpc {
     miners: Rc<RefCell<BTreeMap<Address, (f64, MinerView)>>>,
 }
 
-/// A message that the chain knows.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct MessageView {
-    pub to: Address,
-    pub method: String,
-    /// Hexadecimal.
-    pub params: Vec<String>,
-    /// `None` while it waits for a block.
-    #[serde(default)]
-    pub receipt: Option<ReceiptView>,
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    result: Option<Value>,
-    error: Option<Refusal>,
-}
-
-#[derive(Deserialize)]
-struct Refusal {
-    code: i64,
-    message: String,
-    #[serde(default)]
-    data: Option<RefusalData>,
-}
-
-#[derive(Default, Deserialize)]
-struct RefusalData {
-    #[serde(default)]
-    hint: Option<String>,
-    #[serde(default)]
-    height: Option<Epoch>,
-}
-
-#[derive(Deserialize)]
-struct Pushed {
-    message: String,
-}
-
 impl Rpc {
     pub fn new(url: &str) -> Self {
         Self {
@@ -87,20 +47,21 @@ impl Rpc {
     }
 
     pub async fn network(&self) -> Result<NetworkView, ClientError> {
-        self.call("chain.network", json!({})).await
+        self.call(&rpc::Network {}).await
     }
 
     pub async fn head(&self) -> Result<HeadView, ClientError> {
-        self.call("chain.head", json!({})).await
+        self.call(&rpc::Head {}).await
     }
 
     /// `None` for an address that the chain does not know yet.
     pub async fn actor(&self, address: &Address) -> Result<Option<ActorView>, ClientError> {
-        self.call("chain.actor", json!({ "address": address })).await
+        let address = address.clone();
+        self.call(&rpc::Actor { address }).await
     }
 
     pub async fn miners(&self) -> Result<Vec<MinerView>, ClientError> {
-        self.call("chain.miners", json!({})).await
+        self.call(&rpc::Miners {}).await
     }
 
     pub async fn miner(&self, address: &Address) -> Result<MinerView, ClientError> {
@@ -110,7 +71,8 @@ impl Rpc {
 
     /// `None` when there is no such miner.
     pub async fn find_miner(&self, address: &Address) -> Result<Option<MinerView>, ClientError> {
-        let found: Option<MinerView> = self.call("chain.miner", json!({ "address": address })).await?;
+        let asked = address.clone();
+        let found = self.call(&rpc::Miner { address: asked }).await?;
         if let Some(miner) = &found {
             let mut miners = self.miners.borrow_mut();
             if miners.len() >= MAX_MINERS {
@@ -131,64 +93,71 @@ impl Rpc {
     }
 
     /// Asks an actor without a message.
-    pub async fn query(&self, call: &Call) -> Result<Value, ClientError> {
-        let params: Vec<String> = call.params.iter().map(hex::encode).collect();
-        let query = json!({ "to": call.to, "method": call.method, "params": params });
-        self.call("chain.query", query).await
+    pub async fn query(&self, call: &Call) -> Result<QueryView, ClientError> {
+        let query = rpc::Query {
+            to: call.to.clone(),
+            from: None,
+            method: call.method.clone(),
+            params: call.params.clone(),
+            height: None,
+        };
+        self.call(&query).await
     }
 
     /// `None` when the payer has no such channel (any more).
     pub async fn channel(&self, payer: &Address, id: ChannelId) -> Result<Option<ChannelView>, ClientError> {
-        self.call("chain.channel", json!({ "payer": payer, "id": id })).await
+        let payer = payer.clone();
+        self.call(&rpc::Channel { payer, id }).await
     }
 
-    /// Sends a message; sending it twice is harmless. Returns its id.
-    pub async fn push(&self, message: &SignedMessage) -> Result<String, ClientError> {
-        let bytes = hex::encode(shared::wire::encode(message));
-        let pushed: Pushed = self.call("chain.push", json!({ "message": bytes })).await?;
-        Ok(pushed.message)
+    /// Sends a message; sending it twice is harmless.
+    pub async fn push(&self, message: &SignedMessage) -> Result<Pushed, ClientError> {
+        let message = message.clone();
+        self.call(&rpc::Push { message }).await
     }
 
     /// `None` until the message is in a block.
-    pub async fn receipt(&self, message: &str) -> Result<Option<ReceiptView>, ClientError> {
-        self.call("chain.receipt", json!({ "message": message })).await
+    pub async fn receipt(&self, message: &Cid) -> Result<Option<ReceiptView>, ClientError> {
+        self.call(&rpc::Receipt { message: *message }).await
     }
 
     /// `None` for a message that the chain does not know.
-    pub async fn message(&self, message: &str) -> Result<Option<MessageView>, ClientError> {
-        self.call("chain.message", json!({ "message": message })).await
+    pub async fn message(&self, message: &Cid) -> Result<Option<MessageView>, ClientError> {
+        self.call(&rpc::Message { message: *message }).await
     }
 
     /// Addresses that a peer has announced, as text.
     pub async fn find_peer(&self, peer: &str) -> Result<Vec<String>, ClientError> {
-        self.call("peers.find", json!({ "peerId": peer })).await
+        let peer_id = peer.to_owned();
+        self.call(&rpc::FindPeer { peer_id }).await
     }
 
     /// Asks for FIL on a development chain.
     pub async fn faucet(&self, address: &Address) -> Result<(), ClientError> {
-        let answer: Result<Value, ClientError> = self.call("devnet.faucet", json!({ "address": address })).await;
-        match answer {
+        let address = address.clone();
+        match self.call(&rpc::Faucet { address }).await {
             Ok(_) => Ok(()),
             Err(ClientError::ChainRefused { message, hint, .. }) => Err(ClientError::Faucet { message, hint }),
             Err(fault) => Err(fault),
         }
     }
 
-    async fn call<T: DeserializeOwned>(&self, method: &'static str, params: impl Serialize) -> Result<T, ClientError> {
-        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": json!(params) });
+    async fn call<M: Method>(&self, call: &M) -> Result<M::Result, ClientError> {
+        let method = M::NAME;
         let unreachable = |reason: String| ClientError::ChainUnreachable {
             url: self.url.to_string(),
             reason,
         };
-        let posted = clock::within(LIMIT, self.post(&request.to_string())).await;
-        let text = posted
-            .ok_or_else(|| unreachable("it is silent".into()))?
-            .map_err(|e| unreachable(ClientError::text_of(&e)))?;
         let unreadable = |e: serde_json::Error| ClientError::ChainAnswer {
             method,
             reason: e.to_string(),
         };
-        let answer: Answer = serde_json::from_str(&text).map_err(unreadable)?;
+        let request = serde_json::to_string(&Request::new(1, call)).map_err(unreadable)?;
+        let posted = clock::within(LIMIT, self.post(&request)).await;
+        let text = posted
+            .ok_or_else(|| unreachable("it is silent".into()))?
+            .map_err(|e| unreachable(ClientError::text_of(&e)))?;
+        let answer: Response<Value> = serde_json::from_str(&text).map_err(unreadable)?;
         if let Some(refusal) = answer.error {
             let data = refusal.data.unwrap_or_default();
             return Err(ClientError::ChainRefused {
@@ -196,7 +165,7 @@ impl Rpc {
                 code: refusal.code,
                 height: data.height,
                 message: refusal.message,
-                hint: data.hint.unwrap_or_default(),
+                hint: data.hint.unwrap_or_default().into_owned(),
             });
         }
         serde_json::from_value(answer.result.unwrap_or(Value::Null)).map_err(unreadable)

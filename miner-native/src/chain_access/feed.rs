@@ -4,8 +4,7 @@
 //! something that speaks HTTP only.
 
 use futures::{SinkExt, StreamExt};
-use serde::Deserialize;
-use shared::chain::rpc::{ErrorObject, Published, Request, Subscribe};
+use shared::chain::rpc::{Incoming, Published, Request, Subscribe};
 use shared::chain::view::HeadView;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -22,13 +21,6 @@ const MAX_TEXT: usize = 16 * 1024;
 /// A connection over which heads come.
 pub(super) struct Feed {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
-}
-
-/// What comes over it. Answers have no params.
-#[derive(Deserialize)]
-struct News {
-    params: Option<Published<HeadView>>,
-    error: Option<ErrorObject>,
 }
 
 impl Feed {
@@ -56,13 +48,13 @@ impl Feed {
                 Message::Ping(_) | Message::Pong(_) => continue,
                 _ => return None,
             };
-            match serde_json::from_str(&text).ok()? {
-                News { error: Some(_), .. } => return None,
-                News {
+            match serde_json::from_str::<Incoming<HeadView>>(&text).ok()? {
+                Incoming { error: Some(_), .. } => return None,
+                Incoming {
                     params: Some(Published { result, .. }),
                     ..
                 } => return Some(result),
-                News { params: None, .. } => {}
+                Incoming { params: None, .. } => {}
             }
         }
     }

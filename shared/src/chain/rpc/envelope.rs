@@ -63,6 +63,13 @@ pub struct Published<T> {
     pub result: T,
 }
 
+/// What comes over a connection with a subscription: news, or an answer, which has no params.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Incoming<T> {
+    pub params: Option<Published<T>>,
+    pub error: Option<ErrorObject>,
+}
+
 /// Why a call has no result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorObject {
