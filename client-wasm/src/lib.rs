@@ -21,8 +21,6 @@ pub mod engine;
 #[cfg(target_arch = "wasm32")]
 pub mod error;
 #[cfg(target_arch = "wasm32")]
-pub mod explain;
-#[cfg(target_arch = "wasm32")]
 pub mod former;
 #[cfg(target_arch = "wasm32")]
 pub mod heads;
@@ -37,7 +35,7 @@ pub mod payments;
 #[cfg(target_arch = "wasm32")]
 pub mod piece_server;
 #[cfg(target_arch = "wasm32")]
-pub mod query;
+pub mod questions;
 #[cfg(target_arch = "wasm32")]
 pub mod record;
 #[cfg(target_arch = "wasm32")]
@@ -48,5 +46,3 @@ pub mod rpc;
 pub mod streams;
 #[cfg(target_arch = "wasm32")]
 pub mod transport;
-#[cfg(target_arch = "wasm32")]
-pub mod verify;

@@ -8,13 +8,12 @@ use crate::rpc::Rpc;
 use cid::Cid;
 use futures::future::{select, Either};
 use futures::pin_mut;
-use serde::{Deserialize, Serialize};
-use shared::chain::view::{MinerView, PreCommitView, SectorView};
-use shared::chain::{Address, AttoFil, Epoch, SecretKey};
+use serde::Deserialize;
+use shared::chain::{Address, AttoFil, SecretKey};
 use shared::client::offer::PieceNames;
-use shared::client::{MinerOffer, Problem};
+use shared::client::view::Quote;
+use shared::client::MinerOffer;
 use shared::deal::Draft;
-use shared::payment::schedule::voucher_count;
 use shared::piece::Commitment;
 
 /// What the page knows of a file, as `prepare` found it.
@@ -24,105 +23,6 @@ pub struct PieceFacts {
     pub size: u64,
     pub comm_p: Commitment,
     pub data_cid: String,
-}
-
-/// `MinerInfo` of the public types.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct MinerInfo {
-    address: Address,
-    owner: Address,
-    worker: Address,
-    peer_id: String,
-    sector_size: u64,
-    usable_bytes: u64,
-    power: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    price: Option<AttoFil>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    price_expiry: Option<Epoch>,
-    collateral: AttoFil,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    proving_window: Option<Span>,
-    sectors: Vec<SectorInfo>,
-    pre_commits: Vec<PreCommitView>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_post: Option<Epoch>,
-    posts: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    slashed_at: Option<Epoch>,
-}
-
-#[derive(Debug, Serialize)]
-struct Span {
-    start: Epoch,
-    end: Epoch,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct SectorInfo {
-    id: u64,
-    comm_d: Commitment,
-    comm_r: Commitment,
-    comm_r_star: Commitment,
-    committed_at: Epoch,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_proven_at: Option<Epoch>,
-    proofs: u64,
-    in_proving_set: bool,
-}
-
-/// `Quote` of the public types.
-#[derive(Debug, Serialize)]
-pub struct Quote {
-    pub total: AttoFil,
-    pub vouchers: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub problem: Option<Problem>,
-}
-
-impl MinerInfo {
-    /// The miner as the page sees it at `height`.
-    pub fn of(miner: MinerView, height: Epoch) -> Self {
-        let ask = miner.standing_ask(height).cloned();
-        Self {
-            price: ask.as_ref().map(|ask| ask.price),
-            price_expiry: ask.map(|ask| ask.expiry),
-            address: miner.address,
-            owner: miner.owner,
-            worker: miner.worker,
-            peer_id: miner.peer_id,
-            sector_size: miner.sector_size,
-            usable_bytes: miner.usable_bytes,
-            power: miner.power,
-            collateral: miner.collateral,
-            proving_window: miner.proving_window.map(|window| Span {
-                start: window.start,
-                end: window.end,
-            }),
-            sectors: miner.sectors.into_iter().map(SectorInfo::of).collect(),
-            pre_commits: miner.pre_commits,
-            last_post: miner.last_post,
-            posts: miner.posts,
-            slashed_at: miner.slashed_at,
-        }
-    }
-}
-
-impl SectorInfo {
-    fn of(sector: SectorView) -> Self {
-        Self {
-            id: sector.id,
-            comm_d: sector.comm_d,
-            comm_r: sector.comm_r,
-            comm_r_star: sector.comm_r_star,
-            committed_at: sector.committed_at,
-            last_proven_at: sector.last_proven_at,
-            proofs: sector.proofs,
-            in_proving_set: sector.in_proving_set,
-        }
-    }
 }
 
 /// A draft with the miner's peer id.
@@ -196,13 +96,7 @@ pub async fn quote(
 ) -> Result<Quote, ClientError> {
     let drafted = match draft(rpc, &key.address(), piece, miner, duration).await {
         Ok(drafted) => drafted,
-        Err(fault @ ClientError::NoAsk(_)) => {
-            return Ok(Quote {
-                total: AttoFil::ZERO,
-                vouchers: 0,
-                problem: Some(fault.problem()),
-            });
-        }
+        Err(fault @ ClientError::NoAsk(_)) => return Ok(Quote::of(None, Some(fault.problem()))),
         Err(fault) => return Err(fault),
     };
     let problem = match check(rpc, key, &drafted.draft).await {
@@ -214,14 +108,5 @@ pub async fn quote(
         ) => return Err(fault),
         Err(fault) => Some(fault.problem()),
     };
-    let vouchers = if drafted.draft.price.is_zero() {
-        0
-    } else {
-        voucher_count(duration).unwrap_or(0)
-    };
-    Ok(Quote {
-        total: drafted.draft.total().unwrap_or_default(),
-        vouchers,
-        problem,
-    })
+    Ok(Quote::of(Some(&drafted.draft), problem))
 }

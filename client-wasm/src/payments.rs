@@ -1,179 +1,58 @@
-//! What a deal pays, and when: its vouchers and its channel as the chain has it; vouchers as text (spec §1.7, §3.7).
+//! What a deal pays, and when, and vouchers as text (spec §1.7, §3.7): asks the chain for what [`shared::client::view`] shows.
 
 use crate::error::ClientError;
 use crate::record::{to_js, Record};
 use crate::rpc::Rpc;
-use serde::Serialize;
 use shared::chain::view::ChannelView;
-use shared::chain::{Address, AttoFil, ChannelId, Epoch};
-use shared::payment::standing::{due_by, VoucherStanding};
-use shared::payment::{voucher, ChannelFacts, PaymentVoucher};
+use shared::chain::{Address, ChannelId};
+use shared::client::view::{PaymentsView, VoucherView};
+use shared::client::voucher_text;
+use shared::payment::PaymentVoucher;
 use std::collections::BTreeMap;
 use wasm_bindgen::JsValue;
 
-/// Vouchers that are read from a text at once, at most: no deal has more ([`shared::payment::schedule::MAX_VOUCHERS`]).
-const MAX_IMPORTED: usize = 900;
 /// Channels that one text's vouchers may speak of: each is asked for.
 const MAX_CHANNELS: usize = 32;
 
-/// `Voucher` of the public types.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct VoucherInfo {
-    payer: Address,
-    target: Address,
-    channel: ChannelId,
-    amount: AttoFil,
-    valid_at: Epoch,
-    conditional: bool,
-    state: VoucherStanding,
-    text: String,
-}
-
-/// `Channel` of the public types.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ChannelInfo {
-    id: ChannelId,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    target: Option<Address>,
-    amount: AttoFil,
-    redeemed: AttoFil,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    eol: Option<Epoch>,
-    state: &'static str,
-}
-
-/// `Payments` of the public types.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Payments {
-    height: Epoch,
-    total: AttoFil,
-    due: AttoFil,
-    redeemed: AttoFil,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    channel: Option<ChannelInfo>,
-    vouchers: Vec<VoucherInfo>,
-}
-
-impl VoucherInfo {
-    fn of(voucher: &PaymentVoucher, channel: Option<&ChannelView>, height: Epoch) -> Self {
-        Self {
-            payer: voucher.payer.clone(),
-            target: voucher.target.clone(),
-            channel: voucher.channel,
-            amount: voucher.amount,
-            valid_at: voucher.valid_at,
-            conditional: voucher.condition.is_some(),
-            state: VoucherStanding::of(voucher, channel.map(ChannelFacts::from).as_ref(), height),
-            text: voucher::to_text(voucher),
-        }
-    }
-}
-
-impl ChannelInfo {
-    /// `amount` is what the channel was opened with.
-    fn of(id: ChannelId, amount: AttoFil, view: Option<&ChannelView>, height: Epoch) -> Self {
-        let Some(view) = view else {
-            return Self {
-                id,
-                target: None,
-                amount,
-                redeemed: AttoFil::ZERO,
-                eol: None,
-                state: "closed",
-            };
-        };
-        let state = match ChannelFacts::from(view).is_cancelled() {
-            _ if height >= view.eol => "ended",
-            true => "cancelled",
-            false => "open",
-        };
-        Self {
-            id,
-            target: Some(view.target.clone()),
-            amount: view.amount,
-            redeemed: view.amount_redeemed,
-            eol: Some(view.eol),
-            state,
-        }
-    }
-}
-
-/// The payments of a deal's present attempt.
+/// The payments of a deal's present attempt: `Payments` of the public types.
 pub async fn payments(rpc: &Rpc, record: &Record) -> Result<JsValue, ClientError> {
-    let draft = &record.deal.draft;
-    let (total, vouchers) = (draft.total().unwrap_or_default(), vouchers_of(record));
-    let id = record.deal.channel().map(ChannelId);
     let height = rpc.head().await?.height;
-    let view = match id {
-        Some(id) => rpc.channel(&draft.payer, id).await?,
+    let channel = match record.deal.channel() {
+        Some(id) => rpc.channel(&record.deal.draft.payer, ChannelId(id)).await?,
         None => None,
     };
-    to_js(&Payments {
-        height,
-        total,
-        due: due_by(vouchers, height),
-        redeemed: view.as_ref().map_or(AttoFil::ZERO, |view| view.amount_redeemed),
-        channel: id.map(|id| ChannelInfo::of(id, total, view.as_ref(), height)),
-        vouchers: vouchers
-            .iter()
-            .map(|voucher| VoucherInfo::of(voucher, view.as_ref(), height))
-            .collect(),
-    })
+    to_js(&PaymentsView::of(record, channel.as_ref(), height))
 }
 
 /// The deal's vouchers as text, one a line; empty for a free deal and before the proposal is signed.
 pub fn export(record: &Record) -> String {
-    let texts: Vec<String> = vouchers_of(record).iter().map(voucher::to_text).collect();
-    texts.join("\n")
+    voucher_text::lines(record.deal.vouchers()).trim_end().to_owned()
 }
 
-/// Reads vouchers from text, and asks the chain how they stand.
+/// Reads vouchers from text, and asks the chain how they stand: `Voucher[]` of the public types.
 pub async fn import(rpc: &Rpc, text: &str) -> Result<JsValue, ClientError> {
     let unusable = |reason: String| ClientError::Argument {
         what: "the vouchers' text",
         reason,
     };
-    let words: Vec<&str> = text.split_whitespace().take(MAX_IMPORTED + 1).collect();
-    if words.is_empty() {
-        return Err(unusable("it holds no voucher".into()));
-    }
-    if words.len() > MAX_IMPORTED {
-        return Err(unusable(format!("it holds more than {MAX_IMPORTED} vouchers")));
-    }
-    let mut vouchers = Vec::new();
-    for (index, word) in words.into_iter().enumerate() {
-        let read = voucher::from_text(word);
-        vouchers.push(read.map_err(|e| unusable(format!("voucher {}: {e}", index + 1)))?);
-    }
+    let vouchers = voucher_text::read(text).map_err(|e| unusable(e.to_string()))?;
     let mut channels: BTreeMap<(Address, ChannelId), Option<ChannelView>> = BTreeMap::new();
     for PaymentVoucher { payer, channel, .. } in &vouchers {
         channels.insert((payer.clone(), *channel), None);
     }
     if channels.len() > MAX_CHANNELS {
+        let count = channels.len();
         return Err(unusable(format!(
-            "its vouchers are of {} channels, more than {MAX_CHANNELS}",
-            channels.len()
+            "its vouchers are of {count} channels, more than {MAX_CHANNELS}"
         )));
     }
     for ((payer, id), view) in &mut channels {
         *view = rpc.channel(payer, *id).await?;
     }
     let height = rpc.head().await?.height;
-    let list: Vec<VoucherInfo> = vouchers
-        .iter()
-        .map(|voucher| {
-            let channel = channels.get(&(voucher.payer.clone(), voucher.channel));
-            VoucherInfo::of(voucher, channel.and_then(Option::as_ref), height)
-        })
-        .collect();
-    to_js(&list)
-}
-
-fn vouchers_of(record: &Record) -> &[PaymentVoucher] {
-    let proposal = record.deal.proposal();
-    let vouchers = proposal.and_then(|proposal| proposal.proposal.payment.vouchers.as_deref());
-    vouchers.unwrap_or_default()
+    let view = |voucher: &PaymentVoucher| {
+        let channel = channels.get(&(voucher.payer.clone(), voucher.channel));
+        VoucherView::of(voucher, channel.and_then(Option::as_ref), height)
+    };
+    to_js(&vouchers.iter().map(view).collect::<Vec<_>>())
 }
