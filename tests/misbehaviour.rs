@@ -1,4 +1,5 @@
 //! What bad input gets: a clear answer, and nothing lost. Real daemons and clients; no sector is sealed here.
+#![allow(clippy::unwrap_used)] // What tests share: what goes wrong fails the test.
 
 mod peer;
 
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 /// One daemon for the tests that run at the same time; it never seals. The last one ends it.
 fn daemon() -> Arc<Daemon> {
     static SHARED: Mutex<Weak<Daemon>> = Mutex::new(Weak::new());
-    let mut shared = SHARED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut shared = SHARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     shared.upgrade().unwrap_or_else(|| {
         let daemon = Arc::new(Daemon::start(&["--auto-seal", "24h"]));
         *shared = Arc::downgrade(&daemon);

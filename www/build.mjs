@@ -1,7 +1,8 @@
 // Builds www/dist: index.html, style.css and main.js. The client package stays outside of the bundle: the daemon
 // serves it under /client/, and the import map of index.html names it.
-import { build } from 'esbuild';
+
 import { copyFile, mkdir, rm } from 'node:fs/promises';
+import { build } from 'esbuild';
 
 await rm('dist', { recursive: true, force: true });
 await mkdir('dist', { recursive: true });

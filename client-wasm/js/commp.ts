@@ -60,14 +60,21 @@ export class Commp {
   static async compile(): Promise<WebAssembly.Module> {
     const answer = await fetch(new URL('./wasm/sealdrop_commp.wasm', import.meta.url));
     if (!answer.ok) {
-      throw new SealdropError('unsupported', `the hashing module cannot be loaded: the server answered ${answer.status}`);
+      throw new SealdropError(
+        'unsupported',
+        `the hashing module cannot be loaded: the server answered ${answer.status}`,
+      );
     }
     const bytes = await answer.arrayBuffer();
     try {
       return await WebAssembly.compile(bytes);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      throw new SealdropError('unsupported', `the hashing module does not run here: ${reason}`, 'Use a current browser.');
+      throw new SealdropError(
+        'unsupported',
+        `the hashing module does not run here: ${reason}`,
+        'Use a current browser.',
+      );
     }
   }
 

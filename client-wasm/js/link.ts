@@ -28,7 +28,13 @@ export class Link {
     });
     this.#worker.onmessage = (event: MessageEvent<FromNetwork>) => this.#hear(event.data);
     this.#worker.onerror = (event) => {
-      this.end(new SealdropError('internal', `the network worker failed: ${event.message || 'it cannot be loaded'}`, 'Reload the page.'));
+      this.end(
+        new SealdropError(
+          'internal',
+          `the network worker failed: ${event.message || 'it cannot be loaded'}`,
+          'Reload the page.',
+        ),
+      );
     };
   }
 
@@ -46,7 +52,11 @@ export class Link {
     }
     const id = this.#next++;
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject, meter: new Meter(options.onProgress) });
+      this.#waiting.set(id, {
+        resolve: resolve as (value: unknown) => void,
+        reject,
+        meter: new Meter(options.onProgress),
+      });
       options.signal?.addEventListener('abort', () => this.#cancel(id), { once: true });
       this.#post({ kind: 'call', id, method, args });
     });

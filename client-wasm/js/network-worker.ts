@@ -6,8 +6,8 @@
 
 import { problemOf, SealdropError } from './errors.js';
 import type { Calls, FromNetwork, StoreRequest, ToNetwork } from './protocol.js';
-import { DealStore, signingKey, type StoredDeal } from './store.js';
-import { Tabs, type TabMessage } from './tabs.js';
+import { DealStore, type StoredDeal, signingKey } from './store.js';
+import { type TabMessage, Tabs } from './tabs.js';
 import type { Deal, Problem } from './types.js';
 import init, { Client, type Host } from './wasm/sealdrop_client.js';
 
@@ -74,7 +74,7 @@ async function fileOf(id: string): Promise<Blob> {
   }
   const file = await opened().store.file(id);
   if (file === undefined) {
-    throw new SealdropError('file-lost', 'the bytes of this deal\'s file are not kept here any more');
+    throw new SealdropError('file-lost', "the bytes of this deal's file are not kept here any more");
   }
   files.set(id, file.blob);
   return file.blob;
@@ -136,9 +136,11 @@ function forget(id: string): void {
 function hear(message: TabMessage): void {
   switch (message.kind) {
     case 'deal':
-      return show(message.view);
+      show(message.view);
+      return;
     case 'removed':
-      return forget(message.id);
+      forget(message.id);
+      return;
     case 'giveUp':
       if (opened().tabs.leads) {
         opened().client.giveUp(message.id);
@@ -224,7 +226,9 @@ async function store(request: StoreRequest): Promise<Deal> {
       'Prepare the file again.',
     );
   }
-  const id = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  const id = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join(
+    '',
+  );
   const { size, commP, dataCid } = piece;
   const existing = (await deals.deals()).map(({ view: { miner, dataCid, dealCid, state } }) => ({
     miner,
@@ -232,7 +236,16 @@ async function store(request: StoreRequest): Promise<Deal> {
     dealCid,
     failed: state === 'failed',
   }));
-  const draft = { id, name, type: file.type, piece: { size, commP, dataCid }, miner, duration, allowDuplicates, existing };
+  const draft = {
+    id,
+    name,
+    type: file.type,
+    piece: { size, commP, dataCid },
+    miner,
+    duration,
+    allowDuplicates,
+    existing,
+  };
   const { state, view } = await client.draft(draft);
   await deals.create({ id, state, view }, { id, blob: file, nodes: piece.nodes });
   host.showDeal(view);
@@ -255,7 +268,7 @@ async function retry(id: string): Promise<void> {
   if ((await deals.file(id)) === undefined) {
     throw new SealdropError(
       'file-lost',
-      'the bytes of this deal\'s file are not kept here any more',
+      "the bytes of this deal's file are not kept here any more",
       'Choose the file again and store it in a new deal.',
     );
   }
@@ -281,7 +294,11 @@ async function remove(id: string): Promise<void> {
   const { store: deals, tabs } = opened();
   const deal = await stored(id);
   if (deal.view.state === 'working') {
-    throw new SealdropError('busy', 'this deal is under way', 'Wait until it is complete or has failed, or give it up.');
+    throw new SealdropError(
+      'busy',
+      'this deal is under way',
+      'Wait until it is complete or has failed, or give it up.',
+    );
   }
   const pending = (deal.view.refunds ?? []).find((refund) => refund.state !== 'returned');
   if (pending !== undefined) {

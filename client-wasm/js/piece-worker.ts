@@ -6,8 +6,8 @@
  * with the processor's own instructions. The next slice is asked for before the last one ends.
  */
 
-import { Commp, DIGEST_BYTES, LEAF_BYTES, NAMES_HEAD } from './commp.js';
 import type { Slice } from './commp.js';
+import { Commp, DIGEST_BYTES, LEAF_BYTES, NAMES_HEAD } from './commp.js';
 import { problemOf } from './errors.js';
 import type { FromPiece, ToPiece } from './protocol.js';
 import { Reader } from './reading.js';
@@ -120,7 +120,9 @@ function withLeaves(names: Uint8Array<ArrayBuffer>, leaves: ArrayBuffer[]): Uint
   }
   const whole = new Uint8Array(NAMES_HEAD + leaves.length * DIGEST_BYTES);
   whole.set(names);
-  leaves.forEach((digest, index) => whole.set(new Uint8Array(digest), NAMES_HEAD + index * DIGEST_BYTES));
+  leaves.forEach((digest, index) => {
+    whole.set(new Uint8Array(digest), NAMES_HEAD + index * DIGEST_BYTES);
+  });
   return whole;
 }
 

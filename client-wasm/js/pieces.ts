@@ -1,7 +1,7 @@
 /** A file's names, computed by workers in slices, and put together here. */
 
-import { Commp, DIGEST_BYTES, LEAF_BYTES, NAMES_HEAD } from './commp.js';
 import type { Division } from './commp.js';
+import { Commp, DIGEST_BYTES, LEAF_BYTES, NAMES_HEAD } from './commp.js';
 import { problemOf, SealdropError } from './errors.js';
 import { abortedError, Meter } from './meter.js';
 import { hashSlices, workersFor } from './pool.js';
@@ -70,7 +70,10 @@ export async function computePiece(file: Blob, options: PieceOptions = {}): Prom
       onSlice?.({ height, index, names: found });
     },
   });
-  return commp.assemble(size, [...Array(slices).keys()].flatMap((index) => names.get(index) ?? []));
+  return commp.assemble(
+    size,
+    [...Array(slices).keys()].flatMap((index) => names.get(index) ?? []),
+  );
 }
 
 /**
@@ -114,7 +117,12 @@ function divide(commp: Commp, size: number, workers: number, saved: readonly Has
 }
 
 /** The saved slices that belong to a file of this size and division. */
-function* fitting(commp: Commp, size: number, division: Division, saved: readonly HashedSlice[]): Generator<[number, Uint8Array]> {
+function* fitting(
+  commp: Commp,
+  size: number,
+  division: Division,
+  saved: readonly HashedSlice[],
+): Generator<[number, Uint8Array]> {
   for (const { height, index, names } of saved) {
     if (height !== division.height || !Number.isInteger(index) || index < 0 || index >= division.slices) {
       continue;

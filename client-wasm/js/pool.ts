@@ -79,7 +79,9 @@ function startWorker(
   const worker = new Worker(new URL('./piece-worker.js', import.meta.url), { type: 'module', name: 'sealdrop-piece' });
   const post = (message: ToPiece): void => worker.postMessage(message);
   worker.onerror = (event) => {
-    failed(new SealdropError('unsupported', `the piece worker does not run: ${event.message || 'it cannot be loaded'}`));
+    failed(
+      new SealdropError('unsupported', `the piece worker does not run: ${event.message || 'it cannot be loaded'}`),
+    );
   };
   worker.onmessage = ({ data }: MessageEvent<FromPiece>) => {
     switch (data.kind) {

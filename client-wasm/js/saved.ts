@@ -83,7 +83,10 @@ export class SavedSlices {
   }
 
   /** One transaction; undefined where the browser refuses it. */
-  #work<T>(mode: IDBTransactionMode, work: (slices: IDBObjectStore, files: IDBObjectStore) => IDBRequest): Promise<T | undefined> {
+  #work<T>(
+    mode: IDBTransactionMode,
+    work: (slices: IDBObjectStore, files: IDBObjectStore) => IDBRequest,
+  ): Promise<T | undefined> {
     return new Promise((resolve) => {
       try {
         const transaction = this.#database?.transaction([SLICES, FILES], mode);

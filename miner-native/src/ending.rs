@@ -209,7 +209,8 @@ async fn remove_sectors(miner: &Miner) -> Result<bool, EndError> {
         let sector = record.sector;
         let id = sector.id;
         let is_released = sector.effect() == SectorEffect::DeleteFiles;
-        if !is_released && !(never_came(&sector) && miner.prover.has_files(id)) {
+        let is_left_over = never_came(&sector) && miner.prover.has_files(id);
+        if !is_released && !is_left_over {
             continue;
         }
         // FAIL: the process may end half-way. THEN: the stage is the same, and what is left is removed again.

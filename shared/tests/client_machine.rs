@@ -9,7 +9,8 @@ use shared::chain::keys::cid_of_bytes;
 use shared::chain::{Address, AttoFil, BytesAmount, ChannelId, Epoch};
 use shared::deal::client::ClientRefusal;
 use shared::deal::{
-    ClientDeal, ClientEffect, ClientInput, ClientStage, DealState, Draft, Response, SignedProposal, SignedResponse,
+    ClientDeal, ClientEffect, ClientInput, ClientStage, DealState, Draft, MinerDeal, MinerInput, Response,
+    SignedProposal, SignedResponse,
 };
 use shared::payment::Predicate;
 use shared::wire::{decode, encode};
@@ -180,14 +181,22 @@ fn each_state_of_an_answer_has_its_consequence_and_text() {
     assert_eq!(complete, Err("the miner says complete, but sends no proof".into()));
 }
 
-/// spec §9.11 (the client's half): a stored deal is asked about, and a signed Unknown ([Q] of spec §7.22) is told apart.
+/// spec §9.11: both sides' records are read back, the one asks and the other answers as before; and a signed Unknown ([Q] of spec §7.22) is told apart.
 #[test]
 fn a_restarted_client_queries_and_brings_its_record_up_to_date() {
     let (mut deal, proposal) = signed(draft());
     answered(&mut deal, answer_by(3, &proposal, DealState::Accepted)).expect("accepted");
     let stored = serde_json::to_string(&deal).expect("stored");
     let mut deal: ClientDeal = serde_json::from_str(&stored).expect("loaded");
-    answered(&mut deal, answer_by(3, &proposal, DealState::Staged)).expect("staged");
+    assert_eq!(deal.effect(), ClientEffect::ServeAndQuery);
+    let kept = MinerDeal::accepted(proposal.clone(), Epoch(775));
+    let stored = serde_json::to_string(&kept).expect("stored");
+    let mut kept: MinerDeal = serde_json::from_str(&stored).expect("loaded");
+    answered(&mut deal, kept.response().sign(&key(3))).expect("the miner answers as before");
+    kept.handle(MinerInput::PieceReceived { comm_p: COMM_P })
+        .expect("accepted");
+    kept.handle(MinerInput::Placed { sector: 1 }).expect("received");
+    answered(&mut deal, kept.response().sign(&key(3))).expect("staged");
     assert_eq!(deal.response().map(|r| r.response.state), Some(DealState::Staged));
     let unknown = answered(&mut deal, answer_by(3, &proposal, DealState::Unknown));
     assert_eq!(unknown, Err(ClientRefusal::UnknownDeal));

@@ -450,18 +450,81 @@ fn a_committed_sector_that_the_chain_took_away_has_failed_where_it_was() {
     assert_eq!((sector.phase(), sector.effect()), (Phase::Failed, SectorEffect::Rest));
 }
 
+/// A deal whose piece lies in the sector of that number.
+fn staged(sector: u64) -> MinerDeal {
+    let mut deal = MinerDeal::accepted(signed_deal().1, Epoch(775));
+    deal.handle(MinerInput::PieceReceived { comm_p: COMM_P })
+        .expect("accepted");
+    deal.handle(MinerInput::Placed { sector }).expect("received");
+    deal
+}
+
+/// spec §9.30: a sector keeps the pieces that await its seal, and each deal its sector, over every restart.
+#[test]
+fn what_awaits_sealing_survives_being_stored() {
+    let mut sector = Sector::new(4, SectorSize::S2KiB);
+    for number in 1..=2 {
+        sector
+            .handle(SectorInput::PieceAdded(piece(number, 500)))
+            .expect("there is room");
+    }
+    let stored = serde_json::to_string(&sector).expect("stored");
+    let loaded: Sector = serde_json::from_str(&stored).expect("loaded");
+    assert_eq!(loaded, sector);
+    assert_eq!(loaded.pieces, [piece(1, 500), piece(2, 500)]);
+    let stored = serde_json::to_string(&staged(4)).expect("stored");
+    let loaded: MinerDeal = serde_json::from_str(&stored).expect("loaded");
+    assert_eq!(loaded, staged(4));
+    assert_eq!(loaded.effect(), MinerEffect::AwaitSector { sector: 4 });
+}
+
+/// spec §9.31: the commitment completes the deal with sector, message, three commitments and inclusion proof, under a
+/// signature of its own; one without an inclusion proof completes it too, which the client does not believe.
+#[test]
+fn a_commitment_completes_the_deal_with_all_that_a_client_checks_signed_anew() {
+    let before = staged(1).response().sign(&key(3));
+    for inclusion in [true, false] {
+        let mut proof = proof_of(COMM_P);
+        if !inclusion {
+            proof.piece_inclusion_proof = None;
+        }
+        let mut deal = staged(1);
+        let committed = MinerInput::Committed { proof: proof.clone() };
+        deal.handle(committed).expect("staged");
+        let signed = deal.response().sign(&key(3));
+        assert_eq!(signed.response.state, DealState::Complete);
+        assert_eq!(signed.response.proof_info.as_ref(), Some(&proof));
+        assert!(signed.is_signed_by(&key(3).address()) && signed.signature != before.signature);
+        let (mut client, _) = signed_deal();
+        let believed = client.handle(ClientInput::Answered { response: signed });
+        match inclusion {
+            true => assert_eq!((believed, client.proof()), (Ok(()), Some(&proof))),
+            false => assert_eq!(believed, Err(ClientRefusal::Unproven("sends no inclusion proof"))),
+        }
+    }
+}
+
+/// spec §9.21 (a null condition is good): a deal of one interval has nothing but that.
+#[test]
+fn vouchers_without_a_condition_suit_any_piece_and_one_condition_suits_only_its_own() {
+    let other = Commitment([9; 32]);
+    for (duration, state) in [(999, DealState::Accepted), (1001, DealState::Failed)] {
+        let mut client = ClientDeal::new(parties::draft(duration));
+        let (channel, message) = (ChannelId(9), cid(b"message"));
+        client
+            .handle(ClientInput::ChannelOpened { channel, message })
+            .expect("drafted");
+        let mut deal = MinerDeal::accepted(client.sign(&key(1)).expect("a schedule"), Epoch(775));
+        deal.handle(MinerInput::PieceReceived { comm_p: other })
+            .expect("accepted");
+        assert_eq!(deal.state(), state, "{duration} blocks");
+    }
+}
+
 /// spec §9.34, spec §9.35: any number of deals of a sector is told of its fate, at any time, those of another are not; what
 /// 2019 kept beside ("deals awaiting seal", one late attach) is the sector's own record here.
 #[test]
 fn each_deal_of_a_sector_completes_whenever_it_asks_and_repeats_are_harmless() {
-    let (_, proposal) = signed_deal();
-    let staged = |sector| {
-        let mut deal = MinerDeal::accepted(proposal.clone(), Epoch(775));
-        deal.handle(MinerInput::PieceReceived { comm_p: COMM_P })
-            .expect("accepted");
-        deal.handle(MinerInput::Placed { sector }).expect("received");
-        deal
-    };
     for mut deal in [staged(1), staged(1), staged(1)] {
         let proof = proof_of(COMM_P);
         for _ in 0..2 {
@@ -470,9 +533,16 @@ fn each_deal_of_a_sector_completes_whenever_it_asks_and_repeats_are_harmless() {
         }
         assert_eq!(deal.response().proof_info, Some(proof));
     }
-    let mut failed = staged(7);
-    failed.handle(MinerInput::SectorFailed { sector: 7 }).expect("staged");
-    assert_eq!(failed.response().message, "failed sealing sector: 7");
+    for mut failed in [staged(7), staged(7)] {
+        for _ in 0..2 {
+            failed
+                .handle(MinerInput::SectorFailed { sector: 7 })
+                .expect("also twice");
+        }
+        let response = failed.response();
+        assert_eq!((response.state, response.proof_info), (DealState::Failed, None));
+        assert_eq!(response.message, "failed sealing sector: 7");
+    }
     assert_eq!(staged(2).effect(), MinerEffect::AwaitSector { sector: 2 });
 }
 

@@ -1,5 +1,6 @@
 //! CommP against known answers, through the public interface, natively and in a WebAssembly engine (`tests/vectors`):
 //! whatever kernel runs there.
+#![allow(clippy::unwrap_used)] // What tests share: what goes wrong fails the test.
 
 use shared::piece::kernel::{available, portable};
 use shared::piece::{merge, zero_commitment, CommPHasher, PieceCid, PieceCommitment, SubtreeRoot};

@@ -14,7 +14,15 @@ import { measureLarge, measurePool } from './pool.mjs';
 
 const CLIENT = process.env.SEALDROP_CLIENT ?? resolve(import.meta.dirname, '../../client-wasm/dist');
 const CHROMIUM = process.env.SEALDROP_CHROMIUM ?? '/usr/bin/chromium';
-const ARGS = ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+const ARGS = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
 /** Turns of each contender; the figures are medians over them. */
 const ROUNDS = 41;
 const LABELS = {
@@ -28,13 +36,23 @@ const LABELS = {
 function show(where, costs) {
   console.log(`\n${where}, one thread`.padEnd(37), '  MB/s   ours is');
   for (const [name, cost] of Object.entries(costs)) {
-    console.log(LABELS[name].padEnd(36), (1e3 / cost).toFixed(0).padStart(5), name === 'sealdrop' ? '' : `${(cost / costs.sealdrop).toFixed(1)} ×`.padStart(9));
+    console.log(
+      LABELS[name].padEnd(36),
+      (1e3 / cost).toFixed(0).padStart(5),
+      name === 'sealdrop' ? '' : `${(cost / costs.sealdrop).toFixed(1)} ×`.padStart(9),
+    );
   }
   const ratio = (name) => costs[name] / costs.sealdrop;
-  return { mb_s: 1e3 / costs.sealdrop, vs_fr32: ratio('fr32'), vs_data_segment: ratio('data-segment'), vs_synapse: ratio('synapse') };
+  return {
+    mb_s: 1e3 / costs.sealdrop,
+    vs_fr32: ratio('fr32'),
+    vs_data_segment: ratio('data-segment'),
+    vs_synapse: ratio('synapse'),
+  };
 }
 
-const prefixed = (prefix, found) => Object.fromEntries(Object.entries(found).map(([name, value]) => [`${prefix}_${name}`, value]));
+const prefixed = (prefix, found) =>
+  Object.fromEntries(Object.entries(found).map(([name, value]) => [`${prefix}_${name}`, value]));
 
 /** The race in a worker of the page. */
 const raceInPage = (page) =>
@@ -54,7 +72,15 @@ const raceInPage = (page) =>
   }, ROUNDS);
 
 async function inBrowser(folder) {
-  await build({ entryPoints: [join(import.meta.dirname, 'race-worker.mjs')], outdir: folder, bundle: true, splitting: true, format: 'esm', target: 'es2022', logLevel: 'error' });
+  await build({
+    entryPoints: [join(import.meta.dirname, 'race-worker.mjs')],
+    outdir: folder,
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    target: 'es2022',
+    logLevel: 'error',
+  });
   const site = await serve({ bench: folder });
   const browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGS, timeout: 180_000 });
   try {
@@ -89,7 +115,10 @@ try {
     browser.chromium_of_limit = of_limit;
   }
   const all = { ...native, ...prefixed('node', node), ...browser, commp_wasm_gz_kb: size };
-  const rounded = Object.entries(all).map(([name, value]) => [name, typeof value === 'number' ? Number(value.toPrecision(4)) : value]);
+  const rounded = Object.entries(all).map(([name, value]) => [
+    name,
+    typeof value === 'number' ? Number(value.toPrecision(4)) : value,
+  ]);
   console.log(JSON.stringify(Object.fromEntries(rounded)));
 } finally {
   rmSync(folder, { recursive: true, force: true });

@@ -1,8 +1,8 @@
 // Ours and the packages that people use today, each as a function from bytes to a root. Runs in Node, and bundled in a
 // worker of the browser.
 
-import * as segment from '@web3-storage/data-segment/multihash';
 import { calculate } from '@filoz/synapse-core/piece';
+import * as segment from '@web3-storage/data-segment/multihash';
 import * as fr32 from 'fr32-sha2-256-trunc254-padded-binary-tree-multihash';
 
 /** Bytes of a turn of the fast ones, and of the slow ones: some milliseconds each. */

@@ -34,7 +34,8 @@ function fileOf(folder) {
 async function hash({ workers, names }) {
   const [{ Commp }, { hashSlices }] = await Promise.all([import('/client/commp.js'), import('/client/pool.js')]);
   const file = document.querySelector('input').files[0];
-  const module = await (globalThis.compiled ??= Commp.compile());
+  globalThis.compiled ??= Commp.compile();
+  const module = await globalThis.compiled;
   const commp = await Commp.load(module);
   const { height, slices } = commp.divide(file.size, workers);
   const all = [...Array(slices).keys()];
@@ -47,7 +48,9 @@ async function hash({ workers, names }) {
 export async function measurePool(browser, page, folder, cores) {
   await page.setInputFiles('input', fileOf(folder));
   const processes = await Processes.of(browser);
-  const kinds = [...new Set([1, cores])].flatMap((workers) => ['commp', 'both'].map((names) => ({ workers, names, wall: [], cpu: [] })));
+  const kinds = [...new Set([1, cores])].flatMap((workers) =>
+    ['commp', 'both'].map((names) => ({ workers, names, wall: [], cpu: [] })),
+  );
   for (const { workers, names } of kinds) await page.evaluate(hash, { workers, names });
   for (let round = 0; round < ROUNDS; round += 1) {
     for (const { workers, names, wall, cpu } of kinds) {
@@ -64,7 +67,9 @@ export async function measurePool(browser, page, folder, cores) {
   }));
   for (const { workers, names, wall, cpu } of rows) {
     const what = `${workers} worker${workers === 1 ? '' : 's'}, ${names === 'both' ? 'CommP and data root' : 'CommP'}`;
-    console.log(`${what.padEnd(36)} ${wall.toFixed(0).padStart(5)} MB/s  ${cpu.toFixed(0).padStart(5)} MB/s per CPU-second`);
+    console.log(
+      `${what.padEnd(36)} ${wall.toFixed(0).padStart(5)} MB/s  ${cpu.toFixed(0).padStart(5)} MB/s per CPU-second`,
+    );
   }
   const row = (workers, names) => rows.find((row) => row.workers === workers && row.names === names);
   const [one, all, both] = [row(1, 'commp'), row(cores, 'commp'), row(cores, 'both')];
@@ -129,16 +134,23 @@ export async function measureLarge(browser, page, folder) {
     now = await look();
   }
   const seconds = (performance.now() - start) / 1000;
-  if (now.outcome.commP !== zeros(LARGE_HEIGHT)) throw new Error(`the large file's CommP is wrong: ${JSON.stringify(now.outcome)}`);
+  if (now.outcome.commP !== zeros(LARGE_HEIGHT))
+    throw new Error(`the large file's CommP is wrong: ${JSON.stringify(now.outcome)}`);
   show(base, curve, seconds);
 
   await page.evaluate(begin, 0.5);
-  while (!(now = await look()).outcome) await pause(5);
+  now = await look();
+  while (!now.outcome) {
+    await pause(5);
+    now = await look();
+  }
   if (now.outcome.code !== 'aborted') throw new Error(`not stopped: ${JSON.stringify(now.outcome)}`);
   const ended = performance.now();
   while (page.workers().length > 0) await pause(1);
   const goneMs = performance.now() - ended;
-  console.log(`stopped at 50 %: settled after ${now.outcome.stopMs.toFixed(1)} ms, workers gone at most ${goneMs.toFixed(0)} ms later`);
+  console.log(
+    `stopped at 50 %: settled after ${now.outcome.stopMs.toFixed(1)} ms, workers gone at most ${goneMs.toFixed(0)} ms later`,
+  );
   const within = (from, to) => median(curve.filter(({ share }) => share >= from && share < to).map(({ rss }) => rss));
   return {
     large_file_s: seconds,
@@ -151,9 +163,13 @@ export async function measureLarge(browser, page, folder) {
 }
 
 function show(base, curve, seconds) {
-  console.log(`\na file of 4 GiB: ${seconds.toFixed(1)} s, ${(LARGE_BYTES / seconds / 1e6).toFixed(0)} MB/s; the renderer's memory, MB\n  done  seconds    RSS    PSS`);
+  console.log(
+    `\na file of 4 GiB: ${seconds.toFixed(1)} s, ${(LARGE_BYTES / seconds / 1e6).toFixed(0)} MB/s; the renderer's memory, MB\n  done  seconds    RSS    PSS`,
+  );
   const line = (share, at, { rss, pss }) =>
-    console.log(`${share.padStart(6)} ${(at / 1000).toFixed(1).padStart(8)} ${rss.toFixed(0).padStart(6)} ${pss.toFixed(0).padStart(6)}`);
+    console.log(
+      `${share.padStart(6)} ${(at / 1000).toFixed(1).padStart(8)} ${rss.toFixed(0).padStart(6)} ${pss.toFixed(0).padStart(6)}`,
+    );
   line('before', 0, base);
   for (let tenth = 0; tenth <= 10; tenth += 1) {
     const sample = curve.find(({ share }) => share >= tenth / 10) ?? curve.at(-1);

@@ -121,7 +121,8 @@ for (const host of ['127.0.0.1', INSECURE]) {
           assert.deepEqual(outcome, expected, `${size} bytes by ${workers}`);
           const last = told.at(-1);
           assert.deepEqual([last.done, last.total, last.secondsLeft], [size, size, 0]);
-          for (const [index, { done }] of told.entries()) assert.ok(index === 0 || done > told[index - 1].done, 'progress goes forward');
+          for (const [index, { done }] of told.entries())
+            assert.ok(index === 0 || done > told[index - 1].done, 'progress goes forward');
         }
       }
       await noWorkers(page);
@@ -137,7 +138,9 @@ test('stopping ends the call and its workers', LIMIT, () =>
     );
     assert.equal(stopped.error?.code, 'aborted');
     await noWorkers(page);
-    const early = await withPackage(page, ({ computePiece }, { file }) => computePiece(file, { signal: AbortSignal.abort() }));
+    const early = await withPackage(page, ({ computePiece }, { file }) =>
+      computePiece(file, { signal: AbortSignal.abort() }),
+    );
     assert.equal(early.error?.code, 'aborted');
     assert.equal(page.workers().length, 0);
   }),

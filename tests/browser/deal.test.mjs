@@ -9,7 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { chainOfCheapMiners, chainOfSilentMiners } from './away.mjs';
 import { Daemon } from './daemon.mjs';
 import * as ui from './page.mjs';
-import { choose, dealPage, hook, ORDER, pressStore, problem, reach, SOON_MS, withClient } from './page.mjs';
+import { affordable, choose, dealPage, hook, ORDER, pressStore, problem, reach, SOON_MS, withClient } from './page.mjs';
 
 /** Sealing a sector of 2 KiB once, on a busy machine, and the first proof-of-spacetime after it. */
 const SEAL_MS = 900_000;
@@ -23,7 +23,7 @@ const onPage = (name, work, chain) => ui.onPage(browser, daemon, name, work, cha
 before(
   async () => {
     // Short periods: the first proof-of-spacetime is due soon after the commitment.
-    const periods = ['--proving-period', '120', '--challenge-window', '80', '--grace', '240'];
+    const periods = ['--proving-period', '120', '--challenge-window', '60', '--grace', '240'];
     daemon = await Daemon.start(['--auto-seal', '1s', '--cancel-delay', CANCEL_DELAY, ...periods]);
     browser = await ui.launch();
   },
@@ -86,7 +86,13 @@ test('the money of a rejected deal comes back by itself, over a reload', { timeo
     await onPage(
       'refund',
       async (page) => {
+        const look = async (client, id) => ({
+          deal: id && (await client.deal(id)),
+          balance: Number(await client.balance()),
+        });
         await choose(page, 'letter.bin', randomBytes(1500));
+        await affordable(page);
+        const { balance: funds } = await withClient(page, chain.url, look);
         await pressStore(page);
         await dealPage(page);
         const failed = problem(page, 'rejected');
@@ -95,9 +101,7 @@ test('the money of a rejected deal comes back by itself, over a reload', { timeo
         const refund = hook(page, 'refund');
         await refund.waitFor();
         const id = await hook(page, 'deal-id').getAttribute('data-id');
-        const look = async (client, id) => ({ deal: await client.deal(id), balance: Number(await client.balance()) });
-        const before = await withClient(page, chain.url, look, id);
-        const [{ channel, amount, state }] = before.deal.refunds;
+        const [{ channel, amount, state }] = (await withClient(page, chain.url, look, id)).deal.refunds;
         assert.ok(Number(amount) > 0);
         if (state !== 'returned') {
           const kept = await withClient(page, chain.url, (client, id) => client.remove(id), id);
@@ -110,8 +114,11 @@ test('the money of a rejected deal comes back by itself, over a reload', { timeo
         assert.equal(deal.state, 'failed');
         const { address: payer } = await withClient(page, chain.url, (client) => ({ address: client.address }));
         assert.equal(await daemon.ask('chain.channel', { payer, id: channel }), null, 'the channel is gone');
-        // All but the gas of the messages, which is a millionth of it.
-        if (state !== 'returned') assert.ok(balance - before.balance > 0.99 * Number(amount), `${before.balance} to ${balance} FIL`);
+        // All but the gas of the messages, which is a millionth of it, however early it came back.
+        assert.ok(
+          funds - balance < 0.01 * Number(amount),
+          `${funds} before the deal of ${amount}, ${balance} FIL after it`,
+        );
 
         await hook(page, 'remove-button').click();
         await page.getByText('No deals yet').waitFor();
@@ -208,10 +215,15 @@ async function aSecondDealIsRefused(page, bytes) {
 // spec §9.11: after a crash of the miner, a client that was opened anew still gets an answer.
 /** Right after the commitment all but the first proof-of-spacetime is shown, and that one is pending, not failed. */
 async function provenIsPendingAtFirst(page, id) {
+  const posts = async () => (await daemon.ask('chain.miners'))[0].posts;
+  const before = await posts();
   const found = await withClient(page, daemon.chain, (client, id) => client.verify(id), id);
-  for (const part of ['inclusion', 'commitMessage', 'commitments']) assert.equal(found[part].state, 'holds', found[part].detail);
-  // The first proof may have come meanwhile.
-  assert.ok(['pending', 'holds'].includes(found.proven.state), found.proven.detail);
+  const after = await posts();
+  for (const part of ['inclusion', 'commitMessage', 'commitments'])
+    assert.equal(found[part].state, 'holds', found[part].detail);
+  // As the chain has it: 75 blocks pass until the first proof, and only one that came while that was asked may be either.
+  if (after === 0) assert.equal(found.proven.state, 'pending', found.proven.detail);
+  else if (before > 0) assert.equal(found.proven.state, 'holds', found.proven.detail);
   assert.equal(found.state, found.proven.state);
   const answer = await withClient(page, daemon.chain, (client, id) => client.query(id), id);
   assert.equal(answer.state, 'complete');

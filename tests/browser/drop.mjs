@@ -36,7 +36,10 @@ const PROVER = ['preCommit1', 'preCommit2', 'commit1', 'commit2'];
 /** The account has money before the file is dropped: a newcomer gets it while the page loads. */
 async function untilThereIsMoney(page, daemon) {
   const limit = Date.now() + SOON_MS;
-  while (Number((await withClient(page, daemon.chain, async (client) => ({ balance: await client.balance() }))).balance) === 0) {
+  while (
+    Number((await withClient(page, daemon.chain, async (client) => ({ balance: await client.balance() }))).balance) ===
+    0
+  ) {
     if (Date.now() > limit) throw new Error('the faucet gives nothing');
     await pause(250);
   }
@@ -87,7 +90,8 @@ function timeline({ starts }) {
 
 const sectorSize = process.argv[2] ?? '8MiB';
 const size = BYTES[sectorSize];
-if (size === undefined) throw new Error(`${sectorSize} is no sector size for this: take ${Object.keys(BYTES).join(' or ')}`);
+if (size === undefined)
+  throw new Error(`${sectorSize} is no sector size for this: take ${Object.keys(BYTES).join(' or ')}`);
 const daemon = await Daemon.start([], { sectorSize, blockTime: '1s' });
 try {
   const browser = await launch();
@@ -97,9 +101,18 @@ try {
     const took = timeline(found);
     const prover = PROVER.reduce((sum, name) => sum + took[name], 0);
     const { seconds, seen } = found;
-    console.log(`\nComplete after ${seconds.toFixed(1)} s, of which the prover takes ${prover.toFixed(1)}; seen on the page after ${seen.toFixed(1)} s\n`);
+    console.log(
+      `\nComplete after ${seconds.toFixed(1)} s, of which the prover takes ${prover.toFixed(1)}; seen on the page after ${seen.toFixed(1)} s\n`,
+    );
     const stages = Object.fromEntries(Object.entries(took).map(([name, took]) => [`drop_${name}_s`, took]));
-    console.log(JSON.stringify({ drop_bytes: size, drop_to_complete_s: seconds, drop_outside_prover_s: seconds - prover, ...stages }));
+    console.log(
+      JSON.stringify({
+        drop_bytes: size,
+        drop_to_complete_s: seconds,
+        drop_outside_prover_s: seconds - prover,
+        ...stages,
+      }),
+    );
   } finally {
     await browser.close();
   }

@@ -24,14 +24,29 @@ const ARGS = [
 export const SOON_MS = 90_000;
 
 /** The steps of a deal in order. */
-export const ORDER = ['drafted', 'channel', 'signed', 'accepted', 'transferred', 'staged', 'sealing', 'complete', 'proven'];
+export const ORDER = [
+  'drafted',
+  'channel',
+  'signed',
+  'accepted',
+  'transferred',
+  'staged',
+  'sealing',
+  'complete',
+  'proven',
+];
 
-export const launch = (more = []) => chromium.launch({ executablePath: CHROMIUM, args: [...ARGS, ...more], timeout: 180_000 });
+export const launch = (more = []) =>
+  chromium.launch({ executablePath: CHROMIUM, args: [...ARGS, ...more], timeout: 180_000 });
 
 /** Runs a test on a page of its own; a failure leaves a picture and what the page said. */
 export async function onPage(browser, daemon, name, work, chain) {
   // Without a graphics processor, moving pictures would take the time of the miner's proof.
-  const context = await browser.newContext({ acceptDownloads: true, viewport: { width: 1200, height: 1000 }, reducedMotion: 'reduce' });
+  const context = await browser.newContext({
+    acceptDownloads: true,
+    viewport: { width: 1200, height: 1000 },
+    reducedMotion: 'reduce',
+  });
   context.setDefaultTimeout(SOON_MS);
   const page = await context.newPage();
   const said = [];
@@ -45,7 +60,9 @@ export async function onPage(browser, daemon, name, work, chain) {
   } catch (error) {
     const picture = join(mkdtempSync(join(tmpdir(), 'sealdrop-page-')), `${name}.png`);
     await page.screenshot({ path: picture, fullPage: true }).catch(() => {});
-    console.error(`the page at the failure: ${picture}\n${said.slice(-30).join('\n')}\nthe daemon's log:\n${daemon.log.slice(-4000)}`);
+    console.error(
+      `the page at the failure: ${picture}\n${said.slice(-30).join('\n')}\nthe daemon's log:\n${daemon.log.slice(-4000)}`,
+    );
     throw error;
   } finally {
     await context.close();
@@ -69,6 +86,12 @@ export async function choose(page, name, bytes) {
 
 /** Presses Store as soon as the terms allow it, with money from the faucet when the account is empty. */
 export async function pressStore(page) {
+  await affordable(page);
+  await hook(page, 'store-button').click();
+}
+
+/** Waits until Store can be pressed, with money from the faucet when the account is empty. */
+export async function affordable(page) {
   const button = hook(page, 'store-button');
   await button.waitFor();
   const limit = Date.now() + SOON_MS;
@@ -79,7 +102,6 @@ export async function pressStore(page) {
     if ((await problem(page, 'insufficient-funds').count()) > 0) await faucet.click({ timeout: 2_000 }).catch(() => {});
     await pause(300);
   }
-  await button.click();
 }
 
 /** Waits for the page of the deal that was just ordered; a deal that was not made fails at once, with its reason. */

@@ -15,7 +15,9 @@ export async function serve(more = {}) {
     const [, name, ...rest] = normalize(new URL(request.url, 'http://site').pathname).split('/');
     try {
       const body = name === '' ? PAGE : await readFile(join(folders[name], ...rest));
-      response.writeHead(200, { 'content-type': name === '' ? 'text/html' : (TYPES[extname(request.url)] ?? 'application/octet-stream') });
+      response.writeHead(200, {
+        'content-type': name === '' ? 'text/html' : (TYPES[extname(request.url)] ?? 'application/octet-stream'),
+      });
       response.end(body);
     } catch {
       response.writeHead(404).end();

@@ -20,7 +20,7 @@ const NOBODYS: &str = "bafy2bzacea45nf5vfkl36jrcvlucxkvt2yxivwg42tjkrk7gznnidmer
 /// One daemon for the tests that run at the same time; it never seals. The last one ends it.
 fn daemon() -> Arc<Daemon> {
     static SHARED: Mutex<Weak<Daemon>> = Mutex::new(Weak::new());
-    let mut shared = SHARED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut shared = SHARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     shared.upgrade().unwrap_or_else(|| {
         let daemon = Arc::new(Daemon::start(&["--auto-seal", "24h"]));
         *shared = Arc::downgrade(&daemon);

@@ -35,8 +35,17 @@ async function readAll(file, from, to, step) {
 
 test('a part of a file comes whole and in order, with a byte stream and without', async () => {
   for (const file of [new Blob([BYTES]), withoutStream(BYTES)]) {
-    for (const [from, to, step] of [[0, 1000, 100], [7, 993, 64], [500, 501, 10], [0, 1000, 1000]]) {
-      assert.deepEqual(await readAll(file, from, to, step), [...BYTES.subarray(from, to)], `${from} to ${to} by ${step}`);
+    for (const [from, to, step] of [
+      [0, 1000, 100],
+      [7, 993, 64],
+      [500, 501, 10],
+      [0, 1000, 1000],
+    ]) {
+      assert.deepEqual(
+        await readAll(file, from, to, step),
+        [...BYTES.subarray(from, to)],
+        `${from} to ${to} by ${step}`,
+      );
     }
   }
 });
@@ -47,10 +56,11 @@ test('a file that has become shorter is unreadable, with the place where it ends
   }
 });
 
-test('a stream that breaks tells why by the browser\'s own error', async () => {
+test("a stream that breaks tells why by the browser's own error", async () => {
   const broken = {
     slice: () => broken,
-    stream: () => new ReadableStream({ type: 'bytes', pull: (controller) => controller.error(new TypeError('network error')) }),
+    stream: () =>
+      new ReadableStream({ type: 'bytes', pull: (controller) => controller.error(new TypeError('network error')) }),
     arrayBuffer: () => Promise.reject(new DOMException('it was changed', 'NotReadableError')),
   };
   await assert.rejects(new Reader(broken, 0, 10).take(10, 0), { name: 'NotReadableError', message: 'it was changed' });
@@ -59,7 +69,10 @@ test('a stream that breaks tells why by the browser\'s own error', async () => {
 test('a read that stalls is given up after half a minute', async () => {
   mock.timers.enable({ apis: ['setTimeout'] });
   try {
-    const reading = assert.rejects(new Reader(silent, 0, 10).take(10, 0), { name: 'NotReadableError', message: /nothing came for 30 seconds/ });
+    const reading = assert.rejects(new Reader(silent, 0, 10).take(10, 0), {
+      name: 'NotReadableError',
+      message: /nothing came for 30 seconds/,
+    });
     mock.timers.tick(READ_LIMIT_MS);
     await reading;
   } finally {

@@ -24,14 +24,17 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// The program under test.
 pub fn program() -> PathBuf {
-    let path = std::env::var_os("SEALDROP_BIN").map(PathBuf::from).unwrap_or_else(|| {
-        // Programs run from TARGET/release, tests from TARGET/release/deps.
-        let own = std::env::current_exe().expect("a running program has a path");
-        let folders = own.ancestors().skip(1).take(2);
-        let mut paths = folders.map(|folder| folder.join(format!("sealdrop{}", std::env::consts::EXE_SUFFIX)));
-        let nearest = paths.clone().find(|path| path.is_file());
-        nearest.or_else(|| paths.next()).expect("a program lies in a folder")
-    });
+    let path = std::env::var_os("SEALDROP_BIN").map_or_else(
+        || {
+            // Programs run from TARGET/release, tests from TARGET/release/deps.
+            let own = std::env::current_exe().expect("a running program has a path");
+            let folders = own.ancestors().skip(1).take(2);
+            let mut paths = folders.map(|folder| folder.join(format!("sealdrop{}", std::env::consts::EXE_SUFFIX)));
+            let nearest = paths.clone().find(|path| path.is_file());
+            nearest.or_else(|| paths.next()).expect("a program lies in a folder")
+        },
+        PathBuf::from,
+    );
     assert!(
         path.is_file(),
         "{} is missing: run `cargo build --release` first, or name the program with SEALDROP_BIN",
@@ -94,7 +97,7 @@ impl Daemon {
             home: tempfile::tempdir().expect("there is room for a directory"),
             ports: free_ports(),
             block_time: block_time.to_owned(),
-            options: options.iter().map(|option| option.to_string()).collect(),
+            options: options.iter().map(std::string::ToString::to_string).collect(),
             starts: 0,
         };
         daemon.start_again();

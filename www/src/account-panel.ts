@@ -20,12 +20,15 @@ export class AccountPanel extends View {
         <h2 id="account-title">Your account</h2>
         <p class="figure" data-testid="balance">${balance === undefined ? html`<span class="wait">…</span>` : fil(balance)}</p>
         <p class="note">
-          ${client
-            ? html`<sd-copyable .value=${client.address} label="account address" short></sd-copyable>`
-            : 'The account’s key is made in this browser.'}
+          ${
+            client
+              ? html`<sd-copyable .value=${client.address} label="account address" short></sd-copyable>`
+              : 'The account’s key is made in this browser.'
+          }
         </p>
-        ${this.isLow()
-          ? html`<div class="faucet">
+        ${
+          this.isLow()
+            ? html`<div class="faucet">
               <p class="note">
                 ${attoFil(balance ?? '0') === 0n ? 'A new account is empty.' : 'This is little.'} Test FIL is free on this
                 network.
@@ -34,7 +37,8 @@ export class AccountPanel extends View {
                 ${session.faucetRuns ? 'Waiting for the next block…' : 'Get test FIL'}
               </button>
             </div>`
-          : nothing}
+            : nothing
+        }
         <sd-problem .problem=${session.faucetProblem}></sd-problem>
       </section>
     `;
@@ -43,7 +47,12 @@ export class AccountPanel extends View {
   private isLow(): boolean {
     if (session.balance === undefined) return false;
     const held = attoFil(session.balance);
-    return session.faucetRuns || session.faucetProblem !== undefined || held < attoFil(LOW_FIL) || held < attoFil(this.needed ?? '0');
+    return (
+      session.faucetRuns ||
+      session.faucetProblem !== undefined ||
+      held < attoFil(LOW_FIL) ||
+      held < attoFil(this.needed ?? '0')
+    );
   }
 }
 customElements.define('sd-account', AccountPanel);

@@ -2,8 +2,8 @@
 
 import { html, nothing } from 'lit';
 import { count } from './amounts';
-import { DEALS, STORE, route } from './route';
-import { WAX, seal } from './seal';
+import { DEALS, route, STORE } from './route';
+import { seal, WAX } from './seal';
 import { session } from './session';
 import { View } from './view';
 
@@ -57,17 +57,23 @@ export class App extends View {
         </div>
       </header>
       <main id="content" tabindex="-1">
-        ${session.problem
-          ? html`<sd-problem class="page-problem" .problem=${session.problem} .retry=${this.reconnect}></sd-problem>`
-          : nothing}
-        ${session.notice
-          ? html`<sd-problem class="page-problem" .problem=${session.notice} .retry=${session.dismiss} label="Dismiss"></sd-problem>`
-          : nothing}
-        ${here.page === 'deal'
-          ? html`<sd-deal .dealId=${here.id}></sd-deal>`
-          : here.page === 'deals'
-            ? html`<sd-deal-book></sd-deal-book>`
-            : html`<sd-store></sd-store>`}
+        ${
+          session.problem
+            ? html`<sd-problem class="page-problem" .problem=${session.problem} .retry=${this.reconnect}></sd-problem>`
+            : nothing
+        }
+        ${
+          session.notice
+            ? html`<sd-problem class="page-problem" .problem=${session.notice} .retry=${session.dismiss} label="Dismiss"></sd-problem>`
+            : nothing
+        }
+        ${
+          here.page === 'deal'
+            ? html`<sd-deal .dealId=${here.id}></sd-deal>`
+            : here.page === 'deals'
+              ? html`<sd-deal-book></sd-deal-book>`
+              : html`<sd-store></sd-store>`
+        }
       </main>
       <footer class="foot">
         <p>
@@ -84,11 +90,7 @@ export class App extends View {
     return html`
       <p class="head ${broken ? 'head-lost' : known ? 'head-live' : ''}" data-testid="head">
         <i class="pulse" aria-hidden="true"></i>
-        ${broken
-          ? 'no connection'
-          : known
-            ? html`block <b>${count(session.height ?? 0)}</b>`
-            : 'connecting…'}
+        ${broken ? 'no connection' : known ? html`block <b>${count(session.height ?? 0)}</b>` : 'connecting…'}
       </p>
     `;
   }

@@ -3,16 +3,28 @@
 import { html, nothing } from 'lit';
 import type { Check, Deal, Verdict, Verification } from 'sealdrop-client';
 import { shortened } from './copyable';
-import { problemOf, type Problem } from './problem';
+import { type Problem, problemOf } from './problem';
 import { session } from './session';
 import { View } from './view';
 
 type Part = Exclude<keyof Verification, 'state'>;
 
 const CHECKS: [Part, string, string][] = [
-  ['inclusion', 'Your file is inside', 'A chain of hashes leads from your file’s commitment to that of the whole sector.'],
-  ['commitMessage', 'The seal is on the chain', 'The miner’s commit message was applied, its proof verified by the chain itself.'],
-  ['commitments', 'The records agree', 'What the miner told you and what the chain has on record are the same commitments.'],
+  [
+    'inclusion',
+    'Your file is inside',
+    'A chain of hashes leads from your file’s commitment to that of the whole sector.',
+  ],
+  [
+    'commitMessage',
+    'The seal is on the chain',
+    'The miner’s commit message was applied, its proof verified by the chain itself.',
+  ],
+  [
+    'commitments',
+    'The records agree',
+    'What the miner told you and what the chain has on record are the same commitments.',
+  ],
   ['proven', 'It is being proven', 'A proof of spacetime that covers the sector was accepted, and none is overdue.'],
 ];
 
@@ -50,15 +62,18 @@ export class Checks extends View {
         <ul class="checks" aria-live="polite">
           ${CHECKS.map(([key, title, meaning]) => this.check(key, title, meaning, this.found?.[key]))}
         </ul>
-        ${this.found
-          ? html`<p class="verdict verdict-${this.found.state}" role="status" data-testid="verdict" data-state=${this.found.state}>${SUMMARY[this.found.state]}</p>`
-          : nothing}
+        ${
+          this.found
+            ? html`<p class="verdict verdict-${this.found.state}" role="status" data-testid="verdict" data-state=${this.found.state}>${SUMMARY[this.found.state]}</p>`
+            : nothing
+        }
         <button type="button" class="quiet" data-testid="verify-button" ?disabled=${this.busy} @click=${this.verify}>
           ${this.busy ? 'Checking…' : this.found ? 'Check again' : 'Check now'}
         </button>
         <sd-problem .problem=${this.problem}></sd-problem>
-        ${proof
-          ? html`<details>
+        ${
+          proof
+            ? html`<details>
               <summary>The commitments</summary>
               <dl class="facts stacked">
                 ${commitment('CommP, your file', 'The fingerprint of your file, computed in this browser.', this.deal.commP)}
@@ -69,7 +84,8 @@ export class Checks extends View {
                 <div><dt>Sector</dt><dd class="num">${proof.sectorId}</dd></div>
               </dl>
             </details>`
-          : nothing}
+            : nothing
+        }
       </section>
     `;
   }

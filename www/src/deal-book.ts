@@ -5,7 +5,7 @@ import type { Deal } from 'sealdrop-client';
 import { bytes } from './amounts';
 import { shortened } from './copyable';
 import { isRefunding } from './payments';
-import { STORE, dealLink } from './route';
+import { dealLink, STORE } from './route';
 import { seal } from './seal';
 import { session } from './session';
 import { STEP_WORDS } from './steps';
@@ -55,13 +55,15 @@ export function entry(deal: Deal) {
       <div class="entry-state">
         <span class="state state-${deal.state}">${deal.state === 'failed' ? 'failed' : deal.step}</span>
         <span class="note">
-          ${deal.state === 'failed'
-            ? isRefunding(deal)
-              ? 'its money is on its way back'
-              : 'see why, and try again'
-            : deal.state === 'working'
-              ? STEP_WORDS[deal.step].next
-              : html`<span data-testid="proof-count">${proofs}</span> ${proofs === 1 ? 'proof' : 'proofs'} of spacetime`}
+          ${
+            deal.state === 'failed'
+              ? isRefunding(deal)
+                ? 'its money is on its way back'
+                : 'see why, and try again'
+              : deal.state === 'working'
+                ? STEP_WORDS[deal.step].next
+                : html`<span data-testid="proof-count">${proofs}</span> ${proofs === 1 ? 'proof' : 'proofs'} of spacetime`
+          }
         </span>
       </div>
     </li>

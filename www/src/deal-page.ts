@@ -9,7 +9,7 @@ import './proving';
 import './take-back';
 import { bytes, count, fil } from './amounts';
 import { isRefunding } from './payments';
-import { problemOf, type Problem } from './problem';
+import { type Problem, problemOf } from './problem';
 import { DEALS } from './route';
 import { seal } from './seal';
 import { session } from './session';
@@ -70,7 +70,12 @@ export class DealPage extends View {
     if (deal.state === 'failed') {
       const why = deal.reason ?? deal.error?.message ?? 'no reason was given';
       const next = deal.error?.hint || 'You can try again, with a new proposal at the miner’s present price';
-      const problem: Problem = { what: 'This deal did not come about', why, next, code: deal.error?.code ?? 'deal-failed' };
+      const problem: Problem = {
+        what: 'This deal did not come about',
+        why,
+        next,
+        code: deal.error?.code ?? 'deal-failed',
+      };
       return html`<sd-problem .problem=${problem} .retry=${() => this.again(deal)} label="Try again"></sd-problem>`;
     }
     // The page says already that the chain does not answer.
@@ -93,25 +98,31 @@ export class DealPage extends View {
           <div><dt>Miner</dt><dd><sd-copyable .value=${deal.miner} label="miner address" short></sd-copyable></dd></div>
           <div><dt>Duration</dt><dd>${count(deal.duration)} blocks${about}</dd></div>
           <div><dt>Price</dt><dd>${fil(deal.total)}</dd></div>
-          ${deal.answer || deal.state === 'complete'
-            ? html`<div>
+          ${
+            deal.answer || deal.state === 'complete'
+              ? html`<div>
                 <dt>The miner’s last word</dt>
                 <dd class="last-word">
                   <span data-testid="answer" data-state=${deal.answer?.state ?? nothing}>${lastWord(deal)}</span>
-                  ${deal.state === 'failed'
-                    ? nothing
-                    : html`<button type="button" class="copy" data-testid="query-button" ?disabled=${this.busy} @click=${() => this.ask(deal)}>Ask now</button>`}
+                  ${
+                    deal.state === 'failed'
+                      ? nothing
+                      : html`<button type="button" class="copy" data-testid="query-button" ?disabled=${this.busy} @click=${() => this.ask(deal)}>Ask now</button>`
+                  }
                 </dd>
               </div>`
-            : nothing}
+              : nothing
+          }
           <div>
             <dt>Deal id</dt>
             <dd data-testid="deal-id" data-deal-cid=${deal.dealCid ?? ''} data-id=${deal.id}>
-              ${deal.dealCid
-                ? html`<sd-copyable .value=${deal.dealCid} label="deal id" short></sd-copyable>`
-                : deal.state === 'failed'
-                ? 'no longer in force'
-                : 'known once it is signed'}
+              ${
+                deal.dealCid
+                  ? html`<sd-copyable .value=${deal.dealCid} label="deal id" short></sd-copyable>`
+                  : deal.state === 'failed'
+                    ? 'no longer in force'
+                    : 'known once it is signed'
+              }
             </dd>
           </div>
           <div><dt>Data (IPFS) id</dt><dd><sd-copyable .value=${deal.dataCid} label="data id" short></sd-copyable></dd></div>
@@ -134,14 +145,22 @@ export class DealPage extends View {
     });
 
   private readonly giveUp = (deal: Deal) => {
-    if (!confirm(`Give the deal for “${deal.name}” up? What is set aside for it comes back when its payment channel ends.`)) return;
+    if (
+      !confirm(
+        `Give the deal for “${deal.name}” up? What is set aside for it comes back when its payment channel ends.`,
+      )
+    )
+      return;
     void this.act('The deal could not be given up', async () => {
       await session.client?.giveUp(deal.id);
     });
   };
 
   private readonly forgetDeal = (deal: Deal) => {
-    const loss = deal.state === 'failed' ? '' : ' The miner goes on storing it, but this browser can no longer follow the deal or take the file back.';
+    const loss =
+      deal.state === 'failed'
+        ? ''
+        : ' The miner goes on storing it, but this browser can no longer follow the deal or take the file back.';
     if (!confirm(`Forget the deal for “${deal.name}”?${loss}`)) return;
     void this.act('The deal could not be removed', async () => {
       await session.client?.remove(deal.id);
@@ -183,11 +202,13 @@ function header(deal: Deal) {
             data-state=${deal.state}
             >${deal.state === 'failed' ? 'failed' : deal.step}</span
           >
-          ${deal.state === 'working'
-            ? html`<span class="link ${deal.connected ? 'link-up' : ''}">
+          ${
+            deal.state === 'working'
+              ? html`<span class="link ${deal.connected ? 'link-up' : ''}">
                 <i class="pulse" aria-hidden="true"></i>${deal.connected ? 'connected to the miner' : 'not connected to the miner'}
               </span>`
-            : nothing}
+              : nothing
+          }
           ${deal.proof ? html`<span class="note">This seal’s impression is drawn from the sector’s commitment.</span>` : nothing}
         </p>
       </div>

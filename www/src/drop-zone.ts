@@ -90,17 +90,21 @@ export class DropZone extends View {
         <p class="measure-line">
           <span role="status">${piece ? 'Measured. This is the file’s commitment (CommP):' : 'Computing the file’s commitment…'}</span>
           <span class="num">
-            ${piece
-              ? nothing
-              : progress && progress.done > 0
-                ? `${bytes(progress.done)} of ${bytes(progress.total)} · ${bytes(progress.bytesPerSecond)}/s${left(progress)}`
-                : nothing}
+            ${
+              piece
+                ? nothing
+                : progress && progress.done > 0
+                  ? `${bytes(progress.done)} of ${bytes(progress.total)} · ${bytes(progress.bytesPerSecond)}/s${left(progress)}`
+                  : nothing
+            }
           </span>
         </p>
         <p class="measure-value">
-          ${piece
-            ? html`<span data-testid="piece-commp"><sd-copyable .value=${piece.pieceCid} label="piece commitment"></sd-copyable></span>`
-            : nothing}
+          ${
+            piece
+              ? html`<span data-testid="piece-commp"><sd-copyable .value=${piece.pieceCid} label="piece commitment"></sd-copyable></span>`
+              : nothing
+          }
         </p>
       </div>
     `;

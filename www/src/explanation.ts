@@ -3,7 +3,7 @@
 
 import { html, nothing } from 'lit';
 import type { Cause, Deal, Explanation } from 'sealdrop-client';
-import { problemOf, type Problem } from './problem';
+import { type Problem, problemOf } from './problem';
 import { sentence } from './problem-box';
 import { session } from './session';
 import { span } from './times';
@@ -74,7 +74,9 @@ export class Why extends View {
     const age = Date.now() - (heard?.heardAt ?? 0);
     if (!told || told.done || age > STALE_MS) {
       // Only a deal that is under way is asked about: without an answer there is nothing to add to its step.
-      return this.problem && age > STALE_MS ? html`<p class="why-when note" data-testid="why-problem">${this.problem.why}</p>` : nothing;
+      return this.problem && age > STALE_MS
+        ? html`<p class="why-when note" data-testid="why-problem">${this.problem.why}</p>`
+        : nothing;
     }
     const trouble = told.because.some((cause) => TROUBLE.has(cause.code));
     return html`

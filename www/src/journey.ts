@@ -6,7 +6,7 @@ import type { Deal, Step } from 'sealdrop-client';
 import { bytes, count } from './amounts';
 import { seal } from './seal';
 import { session } from './session';
-import { STEPS, STEP_WORDS, statusOf, underWay, type Status } from './steps';
+import { STEP_WORDS, STEPS, type Status, statusOf, underWay } from './steps';
 import { clock, moment, span } from './times';
 import { View } from './view';
 
@@ -96,9 +96,11 @@ function work(deal: Deal, next: Step, elapsed: number) {
   const usual = usualTime(session.deals ?? [], deal, deal.step, next);
   return html`
     <div class="live-block">
-      ${usual === undefined
-        ? html`<progress aria-label="Under way"></progress>`
-        : html`<progress max="1" .value=${Math.min(0.97, elapsed / usual)} aria-label="Under way, estimated"></progress>`}
+      ${
+        usual === undefined
+          ? html`<progress aria-label="Under way"></progress>`
+          : html`<progress max="1" .value=${Math.min(0.97, elapsed / usual)} aria-label="Under way, estimated"></progress>`
+      }
       <p class="live"><span class="num">${clock(elapsed)}</span></p>
     </div>
   `;
@@ -123,10 +125,12 @@ function provingWindow(deal: Deal) {
   const wait = proving.windowStart - height;
   return html`<p class="live">
     <i class="pulse" aria-hidden="true"></i>
-    ${wait > 0
-      ? html`The window opens in <span class="num">${count(wait)}</span> blocks, about ${span(wait * network.blockTimeMs)}.`
-      : html`The window is open; the miner proves now. Block <span class="num">${count(height)}</span>, until
-          <span class="num">${count(proving.windowEnd)}</span>.`}
+    ${
+      wait > 0
+        ? html`The window opens in <span class="num">${count(wait)}</span> blocks, about ${span(wait * network.blockTimeMs)}.`
+        : html`The window is open; the miner proves now. Block <span class="num">${count(height)}</span>, until
+          <span class="num">${count(proving.windowEnd)}</span>.`
+    }
   </p>`;
 }
 
@@ -140,8 +144,10 @@ function advice(deal: Deal) {
   if (deal.state !== 'working') return nothing;
   const sent = STEPS.indexOf(deal.step) >= STEPS.indexOf('transferred');
   return html`<p class="advice">
-    ${sent
-      ? 'The miner has the whole file. You may close this page: the deal goes on, and the page catches up when you return.'
-      : 'Please keep this page open until the file is transferred: the miner fetches it from this browser.'}
+    ${
+      sent
+        ? 'The miner has the whole file. You may close this page: the deal goes on, and the page catches up when you return.'
+        : 'Please keep this page open until the file is transferred: the miner fetches it from this browser.'
+    }
   </p>`;
 }

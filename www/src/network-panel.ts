@@ -19,11 +19,13 @@ export class NetworkPanel extends View {
           <div><dt>Height</dt><dd class="num">${height === undefined ? '…' : count(height)}</dd></div>
           <div><dt>A block every</dt><dd>${network ? blockTime(network.blockTimeMs) : '…'}</dd></div>
         </dl>
-        ${miners === undefined
-          ? nothing
-          : miners.length === 0
-            ? html`<p class="note">No miner has announced itself yet. One appears here as soon as it does.</p>`
-            : miners.map((miner) => this.miner(miner))}
+        ${
+          miners === undefined
+            ? nothing
+            : miners.length === 0
+              ? html`<p class="note">No miner has announced itself yet. One appears here as soon as it does.</p>`
+              : miners.map((miner) => this.miner(miner))
+        }
       </section>
     `;
   }

@@ -4,7 +4,7 @@
 import { html, nothing } from 'lit';
 import type { Channel, Deal, Payments, Refund, Voucher } from 'sealdrop-client';
 import { attoFil, count, fil } from './amounts';
-import { problemOf, type Problem } from './problem';
+import { type Problem, problemOf } from './problem';
 import { session } from './session';
 import { blocksAsTime } from './times';
 import { View } from './view';
@@ -68,9 +68,11 @@ export class PaymentsPanel extends View {
 
   /** The present attempt's money. */
   private account(found: Payments) {
-    if (attoFil(found.total) === 0n) return html`<p class="note">This deal is free: nothing is set aside, and there are no vouchers.</p>`;
+    if (attoFil(found.total) === 0n)
+      return html`<p class="note">This deal is free: nothing is set aside, and there are no vouchers.</p>`;
     const { channel } = found;
-    if (!channel) return html`<p class="note">${fil(found.total)} will be set aside in a payment channel on the chain.</p>`;
+    if (!channel)
+      return html`<p class="note">${fil(found.total)} will be set aside in a payment channel on the chain.</p>`;
     return html`
       <p class="note">
         ${fil(channel.amount)} set aside on the chain. The miner draws on it with your signed vouchers, as they fall due and
@@ -79,9 +81,11 @@ export class PaymentsPanel extends View {
       ${bar(found)}
       <dl class="facts">
         <div><dt>Channel</dt><dd><span class="num">no. ${channel.id}</span>, ${CHANNEL_WORDS[channel.state]}</dd></div>
-        ${channel.eol === undefined || channel.state === 'closed'
-          ? nothing
-          : html`<div><dt>${channel.state === 'ended' ? 'Ended' : 'Ends'}</dt><dd>block <span class="num">${count(channel.eol)}</span>${when(channel.eol)}</dd></div>`}
+        ${
+          channel.eol === undefined || channel.state === 'closed'
+            ? nothing
+            : html`<div><dt>${channel.state === 'ended' ? 'Ended' : 'Ends'}</dt><dd>block <span class="num">${count(channel.eol)}</span>${when(channel.eol)}</dd></div>`
+        }
       </dl>
       ${found.vouchers.length > 0 ? this.vouchers(found.vouchers) : nothing}
     `;
@@ -121,7 +125,8 @@ export class PaymentsPanel extends View {
   private async look(): Promise<void> {
     const { id, dealCid, step, state } = this.deal;
     const stage = [id, dealCid, step].join(' ');
-    const fresh = this.looked === stage && (this.found?.height === session.height || Date.now() - this.lookedAt < LOOK_MS);
+    const fresh =
+      this.looked === stage && (this.found?.height === session.height || Date.now() - this.lookedAt < LOOK_MS);
     if (this.looking || fresh || state === 'failed' || !session.client) return;
     this.looking = true;
     this.looked = stage;
@@ -131,7 +136,8 @@ export class PaymentsPanel extends View {
       [this.found, this.problem] = [found, undefined];
     } catch (error) {
       // The page says already that the chain does not answer.
-      this.problem = session.problem || this.found ? undefined : problemOf('The payments could not be looked up', error);
+      this.problem =
+        session.problem || this.found ? undefined : problemOf('The payments could not be looked up', error);
     }
     this.of = id;
     this.looking = false;
@@ -191,9 +197,11 @@ function refundPart(refund: Refund) {
         <b class="num">${fil(refund.amount)}</b>
       </p>
       <p class="note">${refundWords(refund)}</p>
-      ${refund.error
-        ? html`<sd-problem .problem=${problemOf('Held up for now; trying again by itself', refund.error)} calm></sd-problem>`
-        : nothing}
+      ${
+        refund.error
+          ? html`<sd-problem .problem=${problemOf('Held up for now; trying again by itself', refund.error)} calm></sd-problem>`
+          : nothing
+      }
     </div>
   `;
 }

@@ -5,7 +5,12 @@ import type { Problem } from './problem';
 import { View } from './view';
 
 export class ProblemBox extends View {
-  static override properties = { problem: { attribute: false }, retry: { attribute: false }, label: {}, calm: { type: Boolean } };
+  static override properties = {
+    problem: { attribute: false },
+    retry: { attribute: false },
+    label: {},
+    calm: { type: Boolean },
+  };
   declare problem: Problem | undefined;
   declare retry: (() => void) | undefined;
   declare label: string | undefined;
@@ -20,9 +25,11 @@ export class ProblemBox extends View {
         <p class="problem-what">${problem.what}</p>
         <p>${sentence(problem.why)}</p>
         ${problem.next ? html`<p class="problem-next">${sentence(problem.next)}</p>` : nothing}
-        ${this.retry
-          ? html`<button class="quiet" type="button" @click=${this.retry}>${this.label ?? 'Try again'}</button>`
-          : nothing}
+        ${
+          this.retry
+            ? html`<button class="quiet" type="button" @click=${this.retry}>${this.label ?? 'Try again'}</button>`
+            : nothing
+        }
       </div>
     `;
   }

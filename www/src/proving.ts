@@ -25,9 +25,11 @@ export class ProvingPanel extends View {
         <h2 id="proving-title">Proofs of spacetime</h2>
         <p class="figure"><span data-testid="proof-count">${proofs}</span> <small>accepted by the chain</small></p>
         <p class="note">
-          ${proving?.lastProvenAt === undefined
-            ? 'The first one falls due in the next window.'
-            : `The last one at block ${count(proving.lastProvenAt)}${this.ago(proving.lastProvenAt)}.`}
+          ${
+            proving?.lastProvenAt === undefined
+              ? 'The first one falls due in the next window.'
+              : `The last one at block ${count(proving.lastProvenAt)}${this.ago(proving.lastProvenAt)}.`
+          }
         </p>
         ${this.next()}
       </section>

@@ -1,7 +1,7 @@
 // The wax seal: the page's mark, and each deal's own picture. The impression in the wax is drawn from a commitment, so
 // the same sector always carries the same seal, and another one looks different.
 
-import { svg, html, nothing, type TemplateResult } from 'lit';
+import { html, nothing, svg, type TemplateResult } from 'lit';
 
 const CENTRE = 60;
 const WAX_RADIUS = 50;
@@ -41,9 +41,14 @@ export function seal(look: SealLook, mark: string | undefined, size: number): Te
       <circle class="seal-floor" cx="60" cy="60" r="36"></circle>
       <circle class="seal-dark" cx="60" cy="60" r="36"></circle>
       <path class="seal-light" d="M34 86 A37 37 0 0 0 96 52"></path>
-      ${curves.length > 0
-        ? curves.map((d) => svg`<path class="seal-light" d=${d} transform="translate(.8 .9)"></path><path class="seal-dark" d=${d}></path>`)
-        : blank(look)}
+      ${
+        curves.length > 0
+          ? curves.map(
+              (d) =>
+                svg`<path class="seal-light" d=${d} transform="translate(.8 .9)"></path><path class="seal-dark" d=${d}></path>`,
+            )
+          : blank(look)
+      }
       ${look === 'broken' ? svg`<path class="seal-crack" d="M62 4 L54 31 L66 52 L52 73 L63 91 L57 116"></path>` : nothing}
     </svg>
   `;
@@ -59,7 +64,11 @@ function blank(look: SealLook): TemplateResult | typeof nothing {
 
 /** A closed, slightly irregular edge, as wax has that was pressed. */
 function waxOutline(random: () => number): string {
-  const waves = [3, 4, 5, 7].map((turns) => ({ turns, size: (0.4 + random()) * (5 / turns), shift: random() * 2 * Math.PI }));
+  const waves = [3, 4, 5, 7].map((turns) => ({
+    turns,
+    size: (0.4 + random()) * (5 / turns),
+    shift: random() * 2 * Math.PI,
+  }));
   const at = (angle: number) =>
     WAX_RADIUS + waves.reduce((sum, wave) => sum + wave.size * Math.sin(wave.turns * angle + wave.shift), 0);
   return closed(at);
@@ -77,10 +86,13 @@ function impression(random: () => number): string[] {
   const sharpness = 0.25 + random() * 0.35;
   const size = 9 + random() * 5;
   const heart = closed((angle) => size * (1 - sharpness + sharpness * Math.cos(points * angle + shift)));
-  const beads = random() < 0.5 ? [circle(0, 0, 4 + random() * 2)] : Array.from({ length: points }, (_, index) => {
-    const angle = ((index + 0.5) / points) * 2 * Math.PI - shift / points;
-    return circle(size * Math.cos(angle), size * Math.sin(angle), 1.6);
-  });
+  const beads =
+    random() < 0.5
+      ? [circle(0, 0, 4 + random() * 2)]
+      : Array.from({ length: points }, (_, index) => {
+          const angle = ((index + 0.5) / points) * 2 * Math.PI - shift / points;
+          return circle(size * Math.cos(angle), size * Math.sin(angle), 1.6);
+        });
   return [band(0), ...(random() < 0.75 ? [band(Math.PI)] : []), heart, ...beads];
 }
 

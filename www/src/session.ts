@@ -1,9 +1,9 @@
 // The page's one connection to the client, and what it last heard: network, account, miners, deals. Components read it
 // and are told of changes; only this file and the pages' actions talk to `sealdrop-client`.
 
-import { Sealdrop } from 'sealdrop-client';
 import type { Deal, MinerInfo, NetworkInfo } from 'sealdrop-client';
-import { problemOf, type Problem } from './problem';
+import { Sealdrop } from 'sealdrop-client';
+import { type Problem, problemOf } from './problem';
 
 /** How often account and miners are asked for anew. Heads come by themselves. */
 const REFRESH_MS = 5_000;
@@ -135,7 +135,10 @@ class Session extends EventTarget {
   }
 
   private reported(error: { code: string }): void {
-    if (error.code === 'chain-unreachable') return this.failed(error);
+    if (error.code === 'chain-unreachable') {
+      this.failed(error);
+      return;
+    }
     this.notice = problemOf('Something went wrong', error);
     this.changed();
   }

@@ -29,13 +29,15 @@ export const STEP_WORDS: Record<Step, StepWords> = {
   drafted: {
     done: 'Proposal drawn up',
     doing: 'Drawing up the proposal',
-    meaning: 'Your browser measures the file, computes its commitment, and checks the terms with the miner’s own rules.',
+    meaning:
+      'Your browser measures the file, computes its commitment, and checks the terms with the miner’s own rules.',
     next: 'opening the payment channel',
   },
   channel: {
     done: 'Payment channel opened',
     doing: 'Opening a payment channel',
-    meaning: 'The price is set aside on the chain. Signed vouchers give the miner a claim on it bit by bit, while it proves that it stores the file.',
+    meaning:
+      'The price is set aside on the chain. Signed vouchers give the miner a claim on it bit by bit, while it proves that it stores the file.',
     next: 'signing',
   },
   signed: {
@@ -53,7 +55,8 @@ export const STEP_WORDS: Record<Step, StepWords> = {
   transferred: {
     done: 'File transferred',
     doing: 'Sending the file',
-    meaning: 'The miner asks for the blocks it lacks and checks each one on arrival, so a broken connection loses nothing.',
+    meaning:
+      'The miner asks for the blocks it lacks and checks each one on arrival, so a broken connection loses nothing.',
     next: 'being checked by the miner',
   },
   staged: {
@@ -65,13 +68,15 @@ export const STEP_WORDS: Record<Step, StepWords> = {
   sealing: {
     done: 'Sealed, and announced on the chain',
     doing: 'Sealing the sector',
-    meaning: 'The sector is encoded, layer upon layer, into a copy of the miner’s own, and its commitment goes on the chain.',
+    meaning:
+      'The sector is encoded, layer upon layer, into a copy of the miner’s own, and its commitment goes on the chain.',
     next: 'the seal is being proven',
   },
   complete: {
     done: 'Complete: proven on the chain',
     doing: 'Proving the seal',
-    meaning: 'The miner proves that it did that work; the chain verifies the proof, and your browser that your file is inside the sector.',
+    meaning:
+      'The miner proves that it did that work; the chain verifies the proof, and your browser that your file is inside the sector.',
     next: 'waiting for the first proof of spacetime',
   },
   proven: {

@@ -7,7 +7,7 @@ import './drop-zone';
 import './terms';
 import { bytes } from './amounts';
 import { entry } from './deal-book';
-import { isAborted, problemOf, type Problem } from './problem';
+import { isAborted, type Problem, problemOf } from './problem';
 import { DEALS, dealLink } from './route';
 import { session } from './session';
 import type { Terms } from './terms';
@@ -54,21 +54,25 @@ export class StorePage extends View {
             @cleared=${this.clear}
           ></sd-drop-zone>
           <sd-problem .problem=${this.problem} .retry=${this.retryable()} .calm=${this.problem?.code === 'duplicate'} .label=${this.problem?.code === 'duplicate' ? 'Store it once more' : undefined}></sd-problem>
-          ${this.file && !this.tooLarge(this.file)
-            ? html`<sd-terms
+          ${
+            this.file && !this.tooLarge(this.file)
+              ? html`<sd-terms
                 .piece=${this.piece}
                 .storing=${this.storing}
                 @quoted=${this.quoted}
                 @agreed=${(event: CustomEvent<Terms>) => void this.store(event.detail)}
               ></sd-terms>`
-            : nothing}
-          ${!this.file && recent.length > 0
-            ? html`<section class="recent" aria-labelledby="recent-title">
+              : nothing
+          }
+          ${
+            !this.file && recent.length > 0
+              ? html`<section class="recent" aria-labelledby="recent-title">
                 <h2 id="recent-title">Lately stored</h2>
                 <ol class="ledger sheet">${recent.map(entry)}</ol>
                 <p class="more"><a href=${DEALS}>The whole deal book</a></p>
               </section>`
-            : nothing}
+              : nothing
+          }
           ${!this.file && recent.length === 0 ? how() : nothing}
         </div>
         <aside class="side-column" aria-label="Account and network">
@@ -84,7 +88,12 @@ export class StorePage extends View {
     this.file = file;
     this.requestUpdate();
     if (file.size === 0) {
-      this.problem = { code: 'empty-file', what: 'This file is empty', why: `“${file.name}” has no bytes`, next: 'Choose a file with something in it' };
+      this.problem = {
+        code: 'empty-file',
+        what: 'This file is empty',
+        why: `“${file.name}” has no bytes`,
+        next: 'Choose a file with something in it',
+      };
       return;
     }
     if (this.tooLarge(file)) return;
@@ -136,13 +145,18 @@ export class StorePage extends View {
     this.problem = undefined;
     this.requestUpdate();
     try {
-      const deal = await session.client.store(file, piece, terms.miner, { duration: terms.duration, name: file.name, allowDuplicates });
+      const deal = await session.client.store(file, piece, terms.miner, {
+        duration: terms.duration,
+        name: file.name,
+        allowDuplicates,
+      });
       session.dealChanged(deal);
       location.hash = dealLink(deal.id);
     } catch (error) {
       this.problem = problemOf('The deal was not made', error);
       if (this.problem.code === 'duplicate') {
-        this.problem.next = 'It stands in the deal book. You can store it once more: that is a second deal, and costs the same again';
+        this.problem.next =
+          'It stands in the deal book. You can store it once more: that is a second deal, and costs the same again';
       }
     }
     this.storing = false;
@@ -152,7 +166,8 @@ export class StorePage extends View {
   private retryable(): (() => void) | undefined {
     const { file, problem, terms } = this;
     if (problem?.code === 'duplicate' && terms) return () => void this.store(terms, true);
-    if (!file || this.piece || !problem || problem.code === 'empty-file' || problem.code === 'file-too-large') return undefined;
+    if (!file || this.piece || !problem || problem.code === 'empty-file' || problem.code === 'file-too-large')
+      return undefined;
     return () => void this.measure(file);
   }
 

@@ -3,7 +3,7 @@
 import { html, nothing } from 'lit';
 import type { Deal, Progress } from 'sealdrop-client';
 import { bytes } from './amounts';
-import { isAborted, problemOf, type Problem } from './problem';
+import { isAborted, type Problem, problemOf } from './problem';
 import { session } from './session';
 import { STEPS } from './steps';
 import { View } from './view';
@@ -31,9 +31,11 @@ export class TakeBack extends View {
       <section class="panel take-back ${ready ? 'take-back-ready' : ''}" aria-labelledby="take-back-title">
         <h2 id="take-back-title">Take the file back</h2>
         <p class="note">
-          ${ready
-            ? 'The miner sends it; this browser checks every byte against the file’s id before it is saved.'
-            : 'Possible as soon as the deal is complete.'}
+          ${
+            ready
+              ? 'The miner sends it; this browser checks every byte against the file’s id before it is saved.'
+              : 'Possible as soon as the deal is complete.'
+          }
         </p>
         <div class="row">
           <button type="button" class="button" data-testid="download-button" ?disabled=${!ready || this.running !== undefined} @click=${this.download}>
@@ -41,14 +43,18 @@ export class TakeBack extends View {
           </button>
           ${this.running ? html`<button type="button" class="quiet" @click=${() => this.running?.abort()}>Stop</button>` : nothing}
         </div>
-        ${this.running
-          ? html`<progress max=${deal.size} .value=${progress?.done ?? 0} aria-label="Fetched from the miner"></progress>
+        ${
+          this.running
+            ? html`<progress max=${deal.size} .value=${progress?.done ?? 0} aria-label="Fetched from the miner"></progress>
               <p class="live">
-                ${progress?.done
-                  ? html`<span class="num">${bytes(progress.done)} of ${bytes(deal.size)}</span>`
-                  : 'The miner was asked. If it keeps no unsealed copy, it unseals the file first, which takes minutes.'}
+                ${
+                  progress?.done
+                    ? html`<span class="num">${bytes(progress.done)} of ${bytes(deal.size)}</span>`
+                    : 'The miner was asked. If it keeps no unsealed copy, it unseals the file first, which takes minutes.'
+                }
               </p>`
-          : nothing}
+            : nothing
+        }
         <p class="saved" role="status" data-testid=${this.saved ? 'download-done' : nothing}>
           ${this.saved ? 'Verified: the bytes are exactly those that you stored.' : ''}
         </p>

@@ -4,7 +4,7 @@
 import { html, nothing } from 'lit';
 import type { MinerInfo, Piece, Quote } from 'sealdrop-client';
 import { bytes, count, fil, pricePerMibDay } from './amounts';
-import { problemOf, type Problem } from './problem';
+import { type Problem, problemOf } from './problem';
 import { session } from './session';
 import { blocksAsTime } from './times';
 import { View } from './view';
@@ -46,11 +46,13 @@ export class TermsForm extends View {
         <h2 id="terms-title">Terms</h2>
         <fieldset>
           <legend>Miner</legend>
-          ${miners === undefined
-            ? html`<p class="wait">Asking the chain for miners…</p>`
-            : miners.length === 0
-              ? html`<p>No miner has announced itself on this network yet. Start one, and it appears here by itself.</p>`
-              : html`<div class="miners">${miners.map((each) => this.minerCard(each, each === miner))}</div>`}
+          ${
+            miners === undefined
+              ? html`<p class="wait">Asking the chain for miners…</p>`
+              : miners.length === 0
+                ? html`<p>No miner has announced itself on this network yet. Start one, and it appears here by itself.</p>`
+                : html`<div class="miners">${miners.map((each) => this.minerCard(each, each === miner))}</div>`
+          }
         </fieldset>
         <fieldset>
           <legend>For how long</legend>
@@ -128,7 +130,9 @@ export class TermsForm extends View {
 
   private miner(): MinerInfo | undefined {
     const miners = session.miners ?? [];
-    return miners.find((miner) => miner.address === this.chosen) ?? miners.find((miner) => this.fits(miner)) ?? miners[0];
+    return (
+      miners.find((miner) => miner.address === this.chosen) ?? miners.find((miner) => this.fits(miner)) ?? miners[0]
+    );
   }
 
   private fits(miner: MinerInfo): boolean {

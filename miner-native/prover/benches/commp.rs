@@ -72,6 +72,7 @@ fn comm_p(kernel: &'static Kernel, data: &[u8]) -> [u8; 32] {
 /// uses them can beat.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "sha,sse4.1")]
+#[allow(clippy::needless_range_loop)] // Chains side by side read better by their number.
 fn rounds_only(compressions: usize) -> i32 {
     use core::arch::x86_64::*;
     let k = _mm_set1_epi32(compressions as i32);
@@ -144,7 +145,7 @@ fn both_names(data: &[u8]) {
 }
 
 fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, |cores| cores.get())
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// Both names by every core, as the command line computes them.
@@ -212,7 +213,7 @@ fn main() {
     all.push(Contender::new(ALONE, LARGE_TURN, move || comm_p_alone(large)));
     all.push(Contender::new(ONE_PASS, LARGE_TURN, move || both_names(large)));
     all.push(Contender::new(ALL_CORES, LARGE_TURN, move || {
-        both_names_on_all_cores(large)
+        both_names_on_all_cores(large);
     }));
     all.push(Contender::new(PROOFS, TURN, move || {
         let info = generate_piece_commitment(data, UnpaddedBytesAmount(TURN as u64)).expect("a whole piece");

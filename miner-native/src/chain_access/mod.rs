@@ -140,7 +140,7 @@ impl ChainAccess {
         self.inner.heads.clone()
     }
 
-    fn from_hex(&self, text: &str) -> Result<Vec<u8>, ChainError> {
+    fn decode_hex(&self, text: &str) -> Result<Vec<u8>, ChainError> {
         hex::decode(text).map_err(|e| self.strange(&e.to_string()))
     }
 

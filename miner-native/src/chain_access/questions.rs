@@ -106,7 +106,7 @@ impl ChainAccess {
             height,
         };
         let answer = self.inner.client.call(&query).await?;
-        answer.returns.iter().map(|value| self.from_hex(value)).collect()
+        answer.returns.iter().map(|value| self.decode_hex(value)).collect()
     }
 
     /// [`Self::query`] of a call as its builder made it, by this account, at the head; its value is not moved.

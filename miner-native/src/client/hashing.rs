@@ -25,7 +25,7 @@ pub(super) fn digest(
     deal: &str,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<PieceSummary, ClientError> {
-    let cores = thread::available_parallelism().map_or(1, |cores| cores.get());
+    let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     digest_on(facts, deal, cores.min(MAX_THREADS), progress)
 }
 

@@ -135,7 +135,7 @@ impl Giver {
             match unsealed.await {
                 Ok(()) => return Ok(Some(self.miner.staging.path(data))),
                 Err(error) => {
-                    tracing::error!(piece = %data, sector = sector.id, %error, "the piece cannot be unsealed")
+                    tracing::error!(piece = %data, sector = sector.id, %error, "the piece cannot be unsealed");
                 }
             }
         }

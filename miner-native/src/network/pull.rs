@@ -232,10 +232,8 @@ impl Inner {
         match error {
             PullError::Fault(fault) if fault.is_final() => self.give_up(deal, record),
             PullError::Staging(StagingError::OtherSize { .. }) => self.give_up(deal, record),
-            PullError::Fault(TransferFault::Refused { code, .. }) => {
-                if *code != RefusalCode::Busy {
-                    self.drop_source(deal, &peer, false);
-                }
+            PullError::Fault(TransferFault::Refused { code, .. }) if *code != RefusalCode::Busy => {
+                self.drop_source(deal, &peer, false);
             }
             PullError::Fault(_) => self.drop_source(deal, &peer, true),
             PullError::Stream(StreamError::Transfer(_)) => self.drop_source(deal, &peer, true),

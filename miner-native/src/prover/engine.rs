@@ -139,7 +139,7 @@ impl Engine for RealEngine {
 
     fn pre_commit1_files(&self, dir: &Path) -> Result<Vec<PathBuf>, ProverError> {
         let mut files = files_in(dir, "cache")?;
-        files.retain(is_of_phase_1);
+        files.retain(|path| is_of_phase_1(path));
         files.push("unsealed".into());
         Ok(files)
     }
@@ -295,7 +295,7 @@ impl Engine for RealEngine {
 }
 
 /// The label layers and the data's tree: what phase 2 reads.
-fn is_of_phase_1(path: &PathBuf) -> bool {
+fn is_of_phase_1(path: &Path) -> bool {
     let name = path.to_string_lossy();
     name.contains("layer-") || name.contains("tree-d")
 }

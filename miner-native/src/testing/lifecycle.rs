@@ -44,7 +44,7 @@ async fn a_paid_deal_runs_from_acceptance_to_its_end_with_kills_between_all_step
         world.skip(15).await;
         world.look().await;
         rounds += 1;
-        if rounds % 8 == 0 {
+        if rounds.is_multiple_of(8) {
             world.reopen().await;
         }
         assert!(rounds < 400, "{:?}", world.deal(&cid).deal.stage);

@@ -206,7 +206,7 @@ impl Cbor for MaybeAddress {
         self.0.as_ref().map_or(Value::Bytes(Vec::new()), Cbor::to_value)
     }
     fn from_value(value: Value) -> Result<Self, DecodeError> {
-        if value.as_bytes().is_some_and(|bytes| bytes.is_empty()) {
+        if value.as_bytes().is_some_and(alloc::vec::Vec::is_empty) {
             return Ok(Self(None));
         }
         Address::from_value(value).map(|address| Self(Some(address)))

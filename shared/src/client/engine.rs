@@ -359,7 +359,7 @@ pub async fn where_it_is<H: ClientHost>(
 }
 
 /// The deal's miner's answer to a question of the user, and the worker that signed it: the deal's, or the one that the chain
-/// names now, since what its former worker signed holds all the same (spec §3.6 [Q]).
+/// names now, since what its former worker signed holds all the same (spec §3.6 \[Q\]).
 pub async fn ask_state<H: ClientHost>(
     record: &DealRecord<H::File>,
     cid: Cid,

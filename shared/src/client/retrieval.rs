@@ -7,7 +7,7 @@
 use crate::piece::unixfs::{DagBuilder, UnixFsError};
 use crate::retrieval::{RetrievalStatus, RetrievePieceResponse, MAX_CHUNK};
 use crate::wire::cbor::Bytes;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use cid::Cid;
 
 /// Milliseconds in which a miner must begin to answer: it may unseal a whole sector first.
@@ -154,7 +154,7 @@ impl Retrieval {
             RetrievalInput::Silence => return Ok(Taken::More),
             RetrievalInput::Answer(_) if self.granted => return Err(RetrievalError::OutOfTurn),
             RetrievalInput::Answer(answer) if answer.status != RetrievalStatus::Success => {
-                return Err(RetrievalError::Withheld(answer.error_message.to_string()));
+                return Err(RetrievalError::Withheld(answer.error_message.clone()));
             }
             RetrievalInput::Answer(_) => self.granted = true,
             RetrievalInput::End if !self.granted => return Err(RetrievalError::NoAnswer),
@@ -209,7 +209,7 @@ impl Retrieval {
         if let Some(expected) = self.size.filter(|expected| *expected != size) {
             return Err(RetrievalError::WrongSize { expected, found: size });
         }
-        let found = core::mem::replace(&mut self.dag, DagBuilder::new()).finish()?.root;
+        let found = core::mem::take(&mut self.dag).finish()?.root;
         match found == self.wanted {
             true => Ok(Taken::Whole { size }),
             false => Err(RetrievalError::Corrupt {

@@ -273,7 +273,7 @@ fn a_miner_with_another_host_key_is_found_again() {
     host.chain.miners.borrow_mut().insert(moved.address.clone(), moved);
     assert_eq!(go(&mut record, &host), Ok(Next::Query));
     assert_eq!(
-        host.saved.borrow().as_ref().map(|saved| saved.peer.to_string()),
+        host.saved.borrow().as_ref().map(|saved| saved.peer.clone()),
         Some("other".into())
     );
 }
@@ -537,7 +537,7 @@ mod offers {
     fn ask(id: u64, price: u64, expiry: u64) -> AskView {
         AskView {
             id,
-            price: AttoFil::from_fil(price.into()),
+            price: AttoFil::from_fil(price),
             expiry: Epoch(expiry),
         }
     }

@@ -1,6 +1,6 @@
 //! Payment of a deal by vouchers on a channel: their schedule, their conditions, and the miner's checks.
 //!
-//! The client draws the schedule up when it makes a proposal; the miner's [`crate::deal::review`] checks it;
+//! The client draws the schedule up when it makes a proposal; the miner's [`crate::deal::review()`] checks it;
 //! [`next_redemption`] says when the miner redeems which voucher; the broker actor pays them out.
 
 pub mod channel;

@@ -171,8 +171,53 @@ mod tests {
         assert_eq!(of_93(600), [(fil("93"), 600, false)]);
     }
 
-    /// spec §9.19: payer, payee and interval cannot be missing here, since they are typed or constant; what is left to be
-    /// refused is the duration. An end of the channel that comes too early is refused in the review's tests.
+    /// spec §9.12 (the amounts; their list is the command line's): 12 bytes at 20 FIL for 3000 blocks.
+    #[test]
+    fn twelve_bytes_at_20_fil_for_3000_blocks_are_paid_in_three_steps_of_240000_fil() {
+        let terms = Terms {
+            total: AttoFil::from_fil(20 * 12 * 3000),
+            ..terms(3000)
+        };
+        let vouchers = unsigned_vouchers(&terms).expect("a schedule");
+        let seen: Vec<_> = vouchers.iter().map(|v| (v.amount, v.valid_at.0 - 773)).collect();
+        let expected = [(240_000, 1000), (480_000, 2000), (720_000, 3000)];
+        assert_eq!(seen, expected.map(|(amount, at)| (AttoFil::from_fil(amount), at)));
+    }
+
+    /// spec §9.19 (a payer and a payee are missing): there is no payment without them. They are typed here, so that the
+    /// bytes of one without are no voucher and no channel's opening.
+    #[test]
+    fn a_payment_without_a_payer_or_a_payee_is_refused() {
+        use crate::wire::cbor::{DecodeError, Value};
+        let voucher = unsigned_vouchers(&terms(10)).expect("a schedule").remove(0);
+        let encoded: Value = crate::wire::decode(&crate::wire::encode(&voucher)).expect("a map");
+        let without = |field: &str, nothing: Value| {
+            let mut fields = encoded.clone().into_map().expect("a map");
+            let at = fields.iter().position(|(key, _)| key.as_text() == Some(field));
+            fields[at.expect("it is there")].1 = nothing;
+            let bytes = crate::wire::encode(&Value::Map(fields));
+            crate::wire::decode::<PaymentVoucher>(&bytes).expect_err("it names nobody")
+        };
+        for field in ["payer", "target"] {
+            for nothing in [Value::Null, Value::Bytes(Vec::new())] {
+                let error = without(field, nothing);
+                assert!(
+                    matches!(error, DecodeError::Type { .. } | DecodeError::Invalid { .. }),
+                    "{error}"
+                );
+            }
+        }
+    }
+
+    /// spec §9.19 (an interval of nothing): the interval is a constant, and no deal lasts nothing.
+    #[test]
+    fn an_interval_or_a_duration_of_nothing_has_no_schedule() {
+        const { assert!(VOUCHER_INTERVAL >= 1) };
+        assert_eq!(unsigned_vouchers(&terms(0)), Err(ScheduleError::NoDuration));
+        let text = alloc::string::ToString::to_string(&ScheduleError::NoDuration);
+        assert_eq!(text, "a deal lasts at least one block");
+    }
+
     #[test]
     fn a_duration_of_nothing_or_of_too_many_vouchers_is_refused() {
         assert_eq!(unsigned_vouchers(&terms(0)), Err(ScheduleError::NoDuration));

@@ -132,6 +132,8 @@ mod tests {
         assert_eq!(duty(215), prove(0));
         assert_eq!(duty(340), prove(0));
         assert_eq!(duty(649), prove(3000));
+        let call = crate::chain::calls::submit_post(&crate::chain::Address::id(1000), &[1; 192], AttoFil::ZERO);
+        assert_eq!((call.method.as_str(), call.params.len()), ("submitPoSt", 3));
     }
 
     /// spec §9.36: no fee on time, the fee of the block that the message gets into when late, up to deadline - 1.

@@ -10,6 +10,8 @@ mod bench;
 mod build;
 mod docs;
 mod fuzz;
+mod gates;
+mod nightly;
 mod npm;
 mod process;
 mod project;
@@ -35,6 +37,8 @@ usage: cargo xtask COMMAND
   test                 set up, build, run every test; the last line is `sealdrop: N passed, N failed`
   build                build the daemon, the browser client and the web page
   wasm                 build the browser client only
+  gates                formatting, lints, documentation, the page's code: what to run before a commit
+  nightly [PART]       what takes long: licences, mutants, fuzzing, power losses, kills on real proofs, soak
   rules                check that the rules compile where there is no system, and the test vectors in WebAssembly
   docs                 write the documents that are made from the types
   setup [--browser]    install what building needs (--browser: also what the browser tests need)
@@ -69,6 +73,8 @@ fn dispatch(command: &str, rest: &[String]) -> Result<()> {
         "build" => build::all(&Project::locate()?),
         "wasm" => build::client(&Project::locate()?),
         "docs" => docs::write(&Project::locate()?),
+        "gates" => gates::run(&Project::locate()?),
+        "nightly" => nightly::run(&Project::locate()?, rest),
         "rules" => test::rules(&Project::locate()?),
         "setup" => {
             let project = Project::locate()?;

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::process::{self, stage};
 use crate::project::Project;
 use crate::tally::Tally;
-use crate::{bare, build, setup, vectors};
+use crate::{bare, build, gates, setup, vectors};
 
 /// Runs the whole of it. The tally is the last line whatever happens before.
 pub fn run() -> ExitCode {
@@ -42,6 +42,8 @@ fn run_all(tally: &mut Tally) -> Result<()> {
     let mut own = project.cargo();
     own.args(["test", "--profile", "xtask", "--package", "xtask"]);
     stage("test: xtask", || count(&mut own, "run xtask's own tests", tally))?;
+
+    gates::check(&project, tally);
 
     if let Err(error) = portable_rules(&project, tally) {
         eprintln!("error: {error:#}");

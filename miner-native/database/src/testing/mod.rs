@@ -1,4 +1,5 @@
 //! Disks that are full or lose their power, processes without file descriptors, and databases of version 0.1.0, for the tests of whoever opens a database.
+#![allow(clippy::unwrap_used)] // What tests share: what goes wrong fails the test.
 
 pub mod power_loss;
 

@@ -4,6 +4,7 @@
 //! [`Recording`] reads that record, [`Disk`] lives through it, and [`Disk::lay_out`] makes the folder as it would stand if the power
 //! failed at that moment: with nothing but what was synced, or with some of what came after, torn. Folders themselves count as made:
 //! only the names in them need a sync of the folder.
+#![allow(clippy::unwrap_used)] // What tests share: what goes wrong fails the test.
 
 use std::collections::BTreeMap;
 use std::fs;

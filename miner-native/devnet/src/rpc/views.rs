@@ -86,7 +86,7 @@ pub fn block(block: &Block) -> BlockView {
         height: block.height,
         block: block.cid().to_string(),
         parent: block.parent.to_string(),
-        ticket: hex::encode(&block.ticket.0),
+        ticket: hex::encode(block.ticket.0),
         messages: block.messages.iter().map(ToString::to_string).collect(),
         state: hex::encode(block.state),
         time_ms: block.time_ms,

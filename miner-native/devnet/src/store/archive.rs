@@ -126,7 +126,7 @@ impl Store {
             }
             batch.remove(cid_key(b'm', cid));
             batch.remove(cid_key(b'o', cid));
-            batch.insert(cid_key(FORGOTTEN, cid), &height.0.to_be_bytes());
+            batch.insert(cid_key(FORGOTTEN, cid), height.0.to_be_bytes());
             let order = [[FORGOTTEN_ORDER].as_slice(), &height.0.to_be_bytes(), &at.to_be_bytes()].concat();
             batch.insert(order, cid.to_bytes());
         }

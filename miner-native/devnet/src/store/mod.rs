@@ -259,7 +259,7 @@ impl Store {
     pub fn add_waiting(&self, cid: &Cid, message: &SignedMessage, since: Epoch) -> Result<(), DevnetError> {
         let mut batch = Batch::default();
         batch.insert(cid_key(b'm', cid), wire::encode(message));
-        batch.insert(cid_key(b'p', cid), &since.0.to_be_bytes());
+        batch.insert(cid_key(b'p', cid), since.0.to_be_bytes());
         batch.remove(cid_key(b'o', cid));
         self.write(&batch)
     }
@@ -373,7 +373,7 @@ pub(super) fn state_digest(bytes: &[u8]) -> [u8; 32] {
 
 fn put_block(batch: &mut Batch, block: &Block) {
     batch.insert(block_key(block.height), wire::encode(block));
-    batch.insert(HEAD, &block.height.0.to_be_bytes());
+    batch.insert(HEAD, block.height.0.to_be_bytes());
 }
 
 fn block_key(height: Epoch) -> Vec<u8> {

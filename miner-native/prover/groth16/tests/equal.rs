@@ -1,4 +1,5 @@
 //! Under the same r and s the proof is bellperson's, bit for bit.
+#![allow(clippy::unwrap_used)] // What tests share: what goes wrong fails the test.
 
 mod common;
 

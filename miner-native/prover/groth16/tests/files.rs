@@ -1,4 +1,5 @@
 //! Parameter files that are not whole.
+#![allow(clippy::unwrap_used)] // What tests share: what goes wrong fails the test.
 
 mod common;
 

@@ -42,8 +42,8 @@ fn exported<F: Field>(numbers: &[blst_fp], opposite: bool) -> Vec<u8> {
         .zip(out.chunks_exact_mut(F::LANES * bytes))
     {
         let mut words = vec![0; F::LANES * F::WORDS];
-        let mut at: Vec<*mut u64> = words.chunks_exact_mut(F::WORDS).map(|w| w.as_mut_ptr()).collect();
-        let mut to: Vec<*mut u8> = out.chunks_exact_mut(bytes).map(|b| b.as_mut_ptr()).collect();
+        let mut at: Vec<*mut u64> = words.chunks_exact_mut(F::WORDS).map(<[u64]>::as_mut_ptr).collect();
+        let mut to: Vec<*mut u8> = out.chunks_exact_mut(bytes).map(<[u8]>::as_mut_ptr).collect();
         // One byte off, to see the offset at work.
         to.iter_mut().for_each(|p| *p = p.wrapping_sub(1));
         for (x, at) in lanes.iter().zip(&mut at) {

@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn a_singular_matrix_has_no_inverse() {
         let mut m = hilbert(4);
-        m[3] = m[0].iter().map(|x| x.double()).collect();
+        m[3] = m[0].iter().map(ff::Field::double).collect();
         assert_eq!(inverse(&m), None);
     }
 

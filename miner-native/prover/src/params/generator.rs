@@ -253,7 +253,7 @@ where
     let task = |from: usize| {
         let to = (from + TASK_POINTS).min(stretch.end);
         let scalars: Vec<Scalar> = (from..to).map(scalar).collect();
-        if scalars.iter().any(|scalar| scalar.is_zero_vartime()) {
+        if scalars.iter().any(ff::Field::is_zero_vartime) {
             return Err(SynthesisError::UnconstrainedVariable);
         }
         let mut bytes = Vec::new();

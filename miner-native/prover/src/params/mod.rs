@@ -282,7 +282,7 @@ fn is_whole(
                 phase: Phase::Checking,
                 done,
                 total,
-            })
+            });
         };
         let length_fits = pin.is_none_or(|pin| pin.params_bytes == metadata.len());
         if !length_fits || digest(&params, &mut report)? != expected {
@@ -348,7 +348,7 @@ fn make(dir: &Path, circuit: Circuit, size: SectorSize, progress: &mut dyn FnMut
             phase,
             done,
             total,
-        })
+        });
     };
     let key = match write_parameters(Kernel::best(), circuit, size, &mut draft, &mut report) {
         Ok(key) => key,

@@ -337,7 +337,7 @@ impl Wanted {
                 phase: Phase::Checking,
                 done,
                 total,
-            })
+            });
         };
         let found = blake2b(path, &mut report)?;
         if found[..DIGEST_DIGITS] == *digest {

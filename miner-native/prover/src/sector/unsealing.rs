@@ -45,6 +45,7 @@ const CHUNK: usize = 1 << 20;
 ///
 /// # Errors
 /// Those of [`unseal_range`].
+#[allow(clippy::too_many_arguments)] // A sector, a piece of it, and where it goes: nothing here belongs together more.
 pub fn unseal_piece(
     identity: &SectorIdentity,
     files: &SectorFiles,

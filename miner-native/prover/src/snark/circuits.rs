@@ -43,13 +43,7 @@ pub(super) fn of_seal(phase1: SealCommitPhase1Output) -> Result<Vec<SealCircuit>
     let shape = public_params::<Shape>(&config)?;
     let partitions: Vec<Vec<_>> = phase1.vanilla_proofs.try_into()?;
     let circuit = |(partition, proofs): (usize, &Vec<_>)| {
-        <Seals as CompoundProof<Replicas<'_>, _>>::circuit(
-            &public_inputs,
-            Default::default(),
-            proofs,
-            &shape,
-            Some(partition),
-        )
+        <Seals as CompoundProof<Replicas<'_>, _>>::circuit(&public_inputs, (), proofs, &shape, Some(partition))
     };
     let circuits = partitions.iter().enumerate().map(circuit);
     Ok(circuits.collect::<Result<_, _>>()?)

@@ -1,4 +1,5 @@
 //! Pre-commit 1 against filecoin-proofs' own, file by file.
+#![allow(clippy::unwrap_used)] // What tests share: what goes wrong fails the test.
 
 mod labelling;
 

@@ -1,4 +1,5 @@
 //! Pre-commit 2 against filecoin-proofs' own, file by file, on sectors of random layers: real shapes, few nodes.
+#![allow(clippy::unwrap_used)] // What tests share: what goes wrong fails the test.
 
 mod sealing;
 
@@ -79,7 +80,7 @@ fn progress_goes_from_nothing_to_everything_and_never_back() {
     let told = std::sync::Mutex::new(vec![]);
     middling()
         .run_with(Kernel::best(), &AtomicBool::new(false), &|done, total| {
-            told.lock().unwrap().push((done, total))
+            told.lock().unwrap().push((done, total));
         })
         .unwrap();
     let told = told.into_inner().unwrap();

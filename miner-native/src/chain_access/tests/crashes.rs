@@ -80,7 +80,11 @@ async fn two_processes_of_one_account_do_not_take_each_other_s_numbers() {
     let setup = Setup::new();
     let (one, two) = (setup.funded().await, setup.other_process().await);
     let submit = |number: usize| {
-        let access = if number % 2 == 0 { one.clone() } else { two.clone() };
+        let access = if number.is_multiple_of(2) {
+            one.clone()
+        } else {
+            two.clone()
+        };
         async move { access.submit(&format!("pay/{number}"), pay(1)).await }
     };
     let sent = futures::future::join_all((0..20).map(submit)).await;

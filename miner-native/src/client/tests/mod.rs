@@ -193,7 +193,7 @@ async fn a_piece_that_is_too_large_and_a_deal_with_oneself_cost_nothing() {
     let other = world.miner(&key(3), PRICE).await;
     let before = balance(&session).await;
     let refused = propose(&session, sized(&world, 2033), &order(&other)).await;
-    let text = refused.err().expect("it does not fit").to_string();
+    let text = refused.expect_err("it does not fit").to_string();
     assert!(
         text.starts_with("piece is 2033 bytes but sector size is 2032 bytes"),
         "{text}"
@@ -218,7 +218,7 @@ async fn a_piece_is_not_retrieved_from_oneself() {
     let data = "bafkreibm6jg3ux5qumhcn2b3flc3tyu6dmlb4xa7u5bf44yegnrjhc4yeq";
     let to = fetching::Destination::File(world.dir.path().join("back"));
     let refused = fetching::retrieve(&session, data, Some(&own.address), &to).await;
-    let text = refused.err().expect("one is oneself").to_string();
+    let text = refused.expect_err("one is oneself").to_string();
     assert_eq!(
         text,
         "attempting to retrieve piece from self. This is currently unsupported.  Please use a separate go-filecoin \

@@ -1,6 +1,6 @@
 //! The actors of 2019 as functions over [`ChainState`] (spec §5): what a message may change, and with which code it reverts.
 //!
-//! Called by [`super::apply`] for messages and queries. A method that reverts leaves changes behind in the state that it
+//! Called by [`super::apply()`] for messages and queries. A method that reverts leaves changes behind in the state that it
 //! was given: the caller works on a copy and drops it.
 
 pub mod account;

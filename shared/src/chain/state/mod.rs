@@ -1,4 +1,4 @@
-//! What the chain knows: balances, miners, channels. Only [`super::apply`] and a host's block clock change it.
+//! What the chain knows: balances, miners, channels. Only [`super::apply()`] and a host's block clock change it.
 //!
 //! Miners are in [`Miner`], and what must always hold in [`Violation`]. Hosts store it (serde) and hand it to [`super::apply()`], [`super::query`] and the [`super::view`]s.
 

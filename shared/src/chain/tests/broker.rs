@@ -55,6 +55,17 @@ fn channel(world: &World) -> state::PaymentChannel {
         .clone()
 }
 
+/// spec §9.19 (the payee is missing)
+#[test]
+fn a_channel_without_a_target_is_not_opened() {
+    let mut world = World::new();
+    let (client, owner) = (world.client.clone(), world.owner.clone());
+    let mut call = calls::create_channel(&owner.address(), Epoch(EOL), AttoFil(1000));
+    call.params[0] = Vec::new();
+    let (code, text) = world.revert(&client, call);
+    assert!(code == 1 && text.contains("an address is empty"), "{code}: {text}");
+}
+
 /// spec §9.37: exactly 1000, 100 and 900.
 #[test]
 fn a_close_pays_the_target_and_gives_the_rest_back() {
@@ -66,6 +77,35 @@ fn a_close_pays_the_target_and_gives_the_rest_back() {
     assert_eq!(world.balance(&owner), before.1 + 100 - closed.gas_cost.0);
     assert_eq!(world.balance(&client), before.0 + 900);
     assert_eq!(world.state.balance(&Address::id(3)), AttoFil::ZERO);
+}
+
+/// spec §9.22 (the preview) and spec §9.52: at height 25 of vouchers for 10, 20 and 30 the second is redeemed, which a
+/// preview says costs 100 units of gas; after its five blocks a deal of 12 bytes pays its price less that gas.
+#[test]
+fn the_voucher_that_is_due_pays_its_amount_less_the_gas_that_a_preview_says() {
+    let mut world = World::new();
+    let (client, owner) = (world.client.clone(), world.owner.clone());
+    let price = 20 * 12 * 5;
+    let open = calls::create_channel(&owner.address(), Epoch(EOL), AttoFil(price));
+    assert!(world.send(&client, open).is_ok());
+    let vouchers = [(10, 300), (20, 600), (30, price)].map(|(at, amount)| voucher(&world, amount, at, None));
+    for (height, due) in [(25, 600), (30, price)] {
+        world.height = height;
+        let best = crate::payment::best_redeemable(&vouchers, Epoch(height)).expect("one is due");
+        assert_eq!(best.amount, AttoFil(due));
+        let call = || calls::redeem(best, vec![]);
+        let preview =
+            preview(&world.state, &world.context(), &owner.address(), call()).expect("the owner has an account");
+        assert_eq!((preview.exit_code, preview.gas_used), (0, 100));
+        assert!(
+            channel(&world).amount_redeemed < AttoFil(due),
+            "a preview moves nothing"
+        );
+        let (before, paid) = (world.balance(&owner), channel(&world).amount_redeemed.0);
+        let receipt = world.send(&owner, call());
+        assert_eq!(receipt.gas_cost, AttoFil(100));
+        assert_eq!(world.balance(&owner) - before, due - paid - 100);
+    }
 }
 
 /// spec §9.39: new parameters replace the cached ones, and a close without parameters uses them.
@@ -84,6 +124,7 @@ fn a_redeemers_new_parameters_replace_the_cached_ones() {
             continue;
         }
         assert!(world.send(&owner, call).is_ok());
+        assert!(channel(&world).redeemed);
         let params = cached(&world).expect("the condition is cached");
         assert_eq!(params[2..], redeemer);
     }

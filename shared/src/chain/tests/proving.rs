@@ -31,7 +31,7 @@ fn a_proof_on_time_gives_power_costs_nothing_and_moves_the_window() {
     assert_eq!(receipt.gas_cost, AttoFil(100), "power did not change");
 }
 
-/// spec §9.44: power 0 until the first proof, one sector after it though three are committed, all after the next.
+/// spec §9.44, spec §9.53 (the power): power 0 until the first proof, one sector after it though three are committed, all after the next.
 #[test]
 fn power_follows_one_period_behind_commitment() {
     let (mut world, miner) = World::with_sectors(3);

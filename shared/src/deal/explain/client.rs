@@ -143,7 +143,7 @@ fn steps(running: StepName, state: StepState) -> Vec<Step> {
 
 fn drafted(told: &mut Explanation, deal: &ClientDeal) {
     told.next = "Then vouchers and proposal are signed, and sent to the miner.".into();
-    let is_free = deal.draft.total().is_none_or(|total| total.is_zero());
+    let is_free = deal.draft.total().is_none_or(crate::chain::amount::AttoFil::is_zero);
     if is_free {
         told.steps = steps(StepName::Proposal, StepState::Running);
         return told.because.push(Cause::new(

@@ -367,6 +367,34 @@ fn a_missing_channel_a_wrong_target_an_early_end_no_vouchers_and_no_signature_ha
     );
 }
 
+/// spec §9.19 (the channel would expire one block too early); what the client draws up never does.
+#[test]
+fn a_channel_that_ends_one_block_too_early_is_refused_with_both_heights() {
+    let eol =
+        |end| move |c: &mut ReviewContext| (channel_of(c).eol, channel_of(c).agreed_eol) = (Epoch(end), Epoch(end));
+    assert_eq!(
+        refusal(|_| {}, eol(5272)),
+        "payment channel eol (5272) less than required eol (5273)"
+    );
+    assert_eq!(refused_when(eol(5273)), None);
+    for duration in [1, 999, 1000, 1001, 2500] {
+        let draft = super::super::Draft {
+            data_cid: crate::chain::keys::cid_of_bytes(b"piece"),
+            comm_p: Commitment([7; 32]),
+            size: SIZE,
+            payer: payer().address(),
+            miner: miner(),
+            owner: owner(),
+            worker: owner(),
+            sector_size: crate::piece::SectorSize::S2KiB,
+            price: AttoFil(2),
+            duration,
+            start: START,
+        };
+        assert_eq!(draft.channel_eol(), START.plus(duration).plus(CHANNEL_EXPIRY_INTERVAL));
+    }
+}
+
 /// spec §9.27
 #[test]
 fn late_rare_and_small_payments_are_refused_for_start_interval_and_amount() {
@@ -416,6 +444,11 @@ fn a_proposal_that_its_payer_did_not_sign_is_refused_before_anything_else() {
 /// spec §9.29, spec §9.13 (the miner's half): the price is checked before the size, and the usable size is named.
 #[test]
 fn a_piece_larger_than_a_sector_is_refused_last() {
+    let free = |c: &mut ReviewContext| (c.usable, c.terms.price) = (1016, AttoFil::ZERO);
+    assert_eq!(
+        refusal(|p| p.size = Some(BytesAmount(2000)), free),
+        "piece is 2000 bytes but sector size is 1016 bytes"
+    );
     let smaller = |c: &mut ReviewContext| c.usable = 999;
     assert_eq!(
         refusal(|_| {}, smaller),

@@ -15,6 +15,7 @@ const HEIGHT: u32 = 2;
 /// Blocks of a leaf in a trial.
 const BLOCKS: usize = 16;
 
+#[allow(clippy::declare_interior_mutable_const)] // Only to fill the tables below with.
 const UNKNOWN: AtomicU32 = AtomicU32::new(0);
 /// Ticks for one lane, by kernel; 0: not tried yet. Of threads that try at once, the first decides.
 static ROOTS: [AtomicU32; NATIVE.len()] = [UNKNOWN; NATIVE.len()];

@@ -149,7 +149,7 @@ impl<'a> Reckoning<'a> {
 
     fn block(&self) -> String {
         let ms = self.around.chain.block_time_ms;
-        if ms % 1000 == 0 {
+        if ms.is_multiple_of(1000) {
             span(ms)
         } else {
             format!("{ms} ms")

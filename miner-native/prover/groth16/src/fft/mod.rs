@@ -141,7 +141,7 @@ impl<S: ScalarField> Domain<S> {
                     S::vectorize(
                         #[inline(always)]
                         || self.shift_chunk(chunk, k, &powers),
-                    )
+                    );
                 };
                 Ok::<_, Error>(())
             })?;
@@ -216,7 +216,7 @@ impl<S: ScalarField> Domain<S> {
                         S::vectorize(
                             #[inline(always)]
                             || self.finish_chunk(x, z, k, &finish, rows, side, together),
-                        )
+                        );
                     };
                 }
                 for (j, row) in rows.chunks(1 << together).enumerate() {
@@ -332,7 +332,7 @@ impl<S: ScalarField> Domain<S> {
                     half,
                     #[inline(always)]
                     |u, v, w| S::dif(u, v, w),
-                )
+                );
             };
             half /= 2;
         }
@@ -350,7 +350,7 @@ impl<S: ScalarField> Domain<S> {
                     half,
                     #[inline(always)]
                     |u, v, w| S::dit(u, v, w),
-                )
+                );
             };
             half *= 2;
         }

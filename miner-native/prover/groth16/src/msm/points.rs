@@ -120,7 +120,7 @@ pub(crate) unsafe fn convert<C: Curve>(
                 C::F::vectorize(
                     #[inline(always)]
                     || convert_lanes::<C>(&from[..lanes], &into[..lanes]),
-                )
+                );
             };
             k = 0;
         }

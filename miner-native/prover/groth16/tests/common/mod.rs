@@ -1,4 +1,5 @@
 //! Circuits of many shapes, their parameters, and bellperson's proofs to compare with.
+#![allow(clippy::unwrap_used)] // What tests share: what goes wrong fails the test.
 #![allow(dead_code)] // Each test program uses some of it.
 
 use bellperson::groth16::{create_proof, generate_random_parameters, Parameters as BellpersonParameters};

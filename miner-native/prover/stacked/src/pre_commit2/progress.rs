@@ -35,7 +35,7 @@ impl<'a> Progress<'a> {
     /// Tells while it holds the lock, so that what is told never goes back.
     pub fn advance(&self, by: u64) {
         // A listener that panicked does not make the number wrong.
-        let mut done = self.done.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut done = self.done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         *done += by;
         (self.tell)(*done, self.total);
     }

@@ -1,4 +1,5 @@
 //! A sector's data, and pre-commit 1 of it by the own code and by filecoin-proofs.
+#![allow(clippy::unwrap_used)] // What tests share: what goes wrong fails the test.
 #![allow(dead_code)] // The tests and the example each use a part.
 
 use filecoin_proofs::{seal_pre_commit_phase1, PaddedBytesAmount, PieceInfo, PoRepConfig, SealPreCommitPhase1Output};

@@ -1,5 +1,5 @@
 //! A sector of random layers and data, and filecoin-proofs' own pre-commit 2 of it: for the tests and for the bench.
-
+#![allow(clippy::unwrap_used)] // What tests share: what goes wrong fails the test.
 #![allow(dead_code)] // Each of them takes a part.
 
 use filecoin_proofs::constants::DefaultPieceHasher;

@@ -1,0 +1,149 @@
+//! `cargo xtask nightly [PART]`: what takes too long for `test`. All parts in turn, or one of them by its name; a part that
+//! fails does not keep the others from running.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{bail, Context, Result};
+
+use crate::process::{self, stage};
+use crate::project::Project;
+use crate::{bench, build, fuzz, test};
+
+struct Part {
+    name: &'static str,
+    what: &'static str,
+    run: fn(&Project) -> Result<()>,
+}
+
+const PARTS: [Part; 6] = [
+    Part {
+        name: "licences",
+        what: "licences, bans and sources of all dependencies (cargo-deny)",
+        run: licences,
+    },
+    Part {
+        name: "mutants",
+        what: "a sample of mutants of the rules, each of which a test has to notice (cargo-mutants)",
+        run: mutants,
+    },
+    Part {
+        name: "fuzz",
+        what: "ten minutes of random inputs for each fuzz target",
+        run: |project| fuzz::run(project, &["--seconds".to_owned(), "600".to_owned()]),
+    },
+    Part {
+        name: "power-loss",
+        what: "a power loss at 4000 moments of a deal's life",
+        run: |project| tool(project, "power-loss", &["4000"]),
+    },
+    Part {
+        name: "kill-real",
+        what: "kills in the middle of real proofs",
+        run: |project| tool(project, "kill-matrix", &["--real"]),
+    },
+    Part {
+        name: "soak",
+        what: "half an hour of deals and random kills",
+        run: |project| bench::run(project, Some("sealing"), &["soak".to_owned()]),
+    },
+];
+
+/// The rules' folders of which mutants are made.
+const MUTATED: [&str; 4] = [
+    "shared/src/deal/**",
+    "shared/src/payment/**",
+    "shared/src/sector/**",
+    "shared/src/client/**",
+];
+/// One mutant in so many: about 200 of them.
+const SAMPLE: &str = "0/12";
+
+/// Runs the named part, or all.
+pub fn run(project: &Project, args: &[String]) -> Result<()> {
+    let chosen: Vec<&Part> = match args {
+        [] => PARTS.iter().collect(),
+        [name] => PARTS.iter().filter(|part| part.name == name).collect(),
+        _ => bail!("{}", usage()),
+    };
+    if chosen.is_empty() {
+        bail!("{}", usage());
+    }
+    let mut failed = Vec::new();
+    for part in chosen {
+        if let Err(error) = stage(&format!("nightly: {}", part.name), || (part.run)(project)) {
+            eprintln!("error: {error:#}");
+            failed.push(part.name);
+        }
+    }
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join(", "));
+    }
+    Ok(())
+}
+
+fn usage() -> String {
+    let parts: Vec<String> = PARTS
+        .iter()
+        .map(|part| format!("  {:<11} {}", part.name, part.what))
+        .collect();
+    format!("usage: cargo xtask nightly [PART]\n\n{}", parts.join("\n"))
+}
+
+fn licences(project: &Project) -> Result<()> {
+    let deny = installed(project, "cargo-deny")?;
+    let mut command = Command::new(deny);
+    // Advisories come from a place that not every machine reaches; what is in the repository can be checked anywhere.
+    command
+        .current_dir(&project.root)
+        .args(["check", "licenses", "bans", "sources"]);
+    process::run(&mut command, "find the dependencies as they should be")
+}
+
+fn mutants(project: &Project) -> Result<()> {
+    let mutants = installed(project, "cargo-mutants")?;
+    let mut command = Command::new(mutants);
+    command
+        .current_dir(&project.root)
+        .args(["mutants", "--package", "sealdrop-shared"]);
+    for files in MUTATED {
+        command.args(["--file", files]);
+    }
+    command
+        .args(["--shard", SAMPLE, "--timeout", "120", "--output"])
+        .arg(&project.target);
+    process::run(
+        &mut command,
+        "have every mutant noticed (survivors are in mutants.out of the target folder)",
+    )
+}
+
+/// A program of the tests' package.
+fn tool(project: &Project, name: &str, args: &[&str]) -> Result<()> {
+    build::native(project)?;
+    let program = project.daemon().with_file_name(name);
+    let mut command = Command::new(program);
+    command.args(args);
+    let browser = PathBuf::new();
+    process::run(
+        test::with_places(&mut command, project, &browser),
+        &format!("run {name}"),
+    )
+}
+
+/// A program of cargo's own registry, which is installed when it is missing.
+fn installed(project: &Project, name: &str) -> Result<PathBuf> {
+    let own = project.target.join("tools");
+    let program = own.join("bin").join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    if let Some(found) = process::find(&[name]) {
+        return Ok(found);
+    }
+    if !process::is_program(&program) {
+        let mut cargo = project.cargo();
+        cargo.args(["install", "--locked", name, "--root"]).arg(&own);
+        process::run(&mut cargo, &format!("install {name}"))?;
+    }
+    process::is_program(&program)
+        .then_some(program)
+        .with_context(|| format!("{name} was installed, but is not in {}", own.display()))
+}
