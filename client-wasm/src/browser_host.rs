@@ -9,7 +9,7 @@ use crate::record::{self, NamedFile, Record};
 use futures::future::{select, Either};
 use futures::pin_mut;
 use shared::chain::SecretKey;
-use shared::client::{Awaited, ClientHost, Event, Order, Woken};
+use shared::client::{Awaited, Blame, ClientHost, Event, Order, Woken};
 use shared::wire::Cbor;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -89,8 +89,17 @@ impl ClientHost for BrowserHost {
         conversation.ask(question).await.map_err(|e| unreachable(e.to_string()))
     }
 
-    fn lacks_protocol(error: &ClientError) -> bool {
-        matches!(error, ClientError::MinerLacks { .. })
+    fn blame(error: &ClientError) -> Blame {
+        match error {
+            ClientError::ChainUnreachable { url, reason } => Blame::Chain {
+                reason: format!("{url}: {reason}"),
+            },
+            ClientError::MinerUnreachable { reason, .. } => Blame::Miner { reason: reason.clone() },
+            ClientError::MinerLacks { .. } => Blame::Protocol {
+                reason: error.to_string(),
+            },
+            _ => Blame::Other,
+        }
     }
 
     async fn wait(&self, most_ms: u64, awaited: Awaited) -> Woken {

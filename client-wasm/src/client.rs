@@ -9,7 +9,7 @@ use crate::piece_server::Nodes;
 use crate::public_types::MinerInfo;
 use crate::record::{from_text, to_js, to_text, view, NamedFile, Record};
 use crate::rpc::Rpc;
-use crate::{explain, payments, query, retrieve, verify};
+use crate::{payments, questions, retrieve};
 use cid::Cid;
 use serde::Deserialize;
 use shared::chain::{Address, AttoFil, SecretKey};
@@ -233,19 +233,19 @@ impl Client {
     /// Checks a complete deal against the chain.
     #[wasm_bindgen(unchecked_return_type = "import('../../js/types.js').Verification")]
     pub async fn verify(&self, state: String) -> Result<JsValue, JsValue> {
-        Ok(verify::verify(&self.0.outbox, &from_text(&state)?).await?)
+        Ok(questions::verify(&self.0, &from_text(&state)?).await?)
     }
 
     /// Asks a deal's miner how it stands.
     #[wasm_bindgen(unchecked_return_type = "import('../../js/types.js').Answer")]
     pub async fn query(&self, state: String) -> Result<JsValue, JsValue> {
-        Ok(query::query(&self.0, &from_text(&state)?).await?)
+        Ok(questions::query(&self.0, &from_text(&state)?).await?)
     }
 
     /// Why a deal is not done, and when it will be.
     #[wasm_bindgen(unchecked_return_type = "import('../../js/explanation.js').Explanation")]
     pub async fn explain(&self, state: String) -> Result<JsValue, JsValue> {
-        Ok(explain::explain(&self.0, &from_text(&state)?).await?)
+        Ok(questions::explain(&self.0, &from_text(&state)?).await?)
     }
 
     /// What a deal pays, and what was paid.

@@ -22,8 +22,6 @@ pub mod engine;
 #[cfg(target_arch = "wasm32")]
 pub mod error;
 #[cfg(target_arch = "wasm32")]
-pub mod explain;
-#[cfg(target_arch = "wasm32")]
 pub mod former;
 #[cfg(target_arch = "wasm32")]
 pub mod heads;
@@ -39,7 +37,7 @@ pub mod payments;
 pub mod piece_server;
 pub mod public_types;
 #[cfg(target_arch = "wasm32")]
-pub mod query;
+pub mod questions;
 #[cfg(target_arch = "wasm32")]
 pub mod record;
 #[cfg(target_arch = "wasm32")]
@@ -50,5 +48,3 @@ pub mod rpc;
 pub mod streams;
 #[cfg(target_arch = "wasm32")]
 pub mod transport;
-#[cfg(target_arch = "wasm32")]
-pub mod verify;

@@ -6,20 +6,19 @@ use crate::record::{to_js, Record};
 use crate::rpc::Rpc;
 use shared::chain::view::ChannelView;
 use shared::chain::{Address, AttoFil, ChannelId};
+use shared::client::voucher_text;
 use shared::payment::standing::due_by;
-use shared::payment::{voucher, PaymentVoucher};
+use shared::payment::PaymentVoucher;
 use std::collections::BTreeMap;
 use wasm_bindgen::JsValue;
 
-/// Vouchers that are read from a text at once, at most: no deal has more ([`shared::payment::schedule::MAX_VOUCHERS`]).
-const MAX_IMPORTED: usize = 900;
 /// Channels that one text's vouchers may speak of: each is asked for.
 const MAX_CHANNELS: usize = 32;
 
 /// The payments of a deal's present attempt.
 pub async fn payments(rpc: &Rpc, record: &Record) -> Result<JsValue, ClientError> {
     let draft = &record.deal.draft;
-    let (total, vouchers) = (draft.total().unwrap_or_default(), vouchers_of(record));
+    let (total, vouchers) = (draft.total().unwrap_or_default(), record.deal.vouchers());
     let id = record.deal.channel().map(ChannelId);
     let height = rpc.head().await?.height;
     let view = match id {
@@ -41,8 +40,7 @@ pub async fn payments(rpc: &Rpc, record: &Record) -> Result<JsValue, ClientError
 
 /// The deal's vouchers as text, one a line; empty for a free deal and before the proposal is signed.
 pub fn export(record: &Record) -> String {
-    let texts: Vec<String> = vouchers_of(record).iter().map(voucher::to_text).collect();
-    texts.join("\n")
+    voucher_text::lines(record.deal.vouchers()).trim_end().to_owned()
 }
 
 /// Reads vouchers from text, and asks the chain how they stand.
@@ -51,18 +49,7 @@ pub async fn import(rpc: &Rpc, text: &str) -> Result<JsValue, ClientError> {
         what: "the vouchers' text",
         reason,
     };
-    let words: Vec<&str> = text.split_whitespace().take(MAX_IMPORTED + 1).collect();
-    if words.is_empty() {
-        return Err(unusable("it holds no voucher".into()));
-    }
-    if words.len() > MAX_IMPORTED {
-        return Err(unusable(format!("it holds more than {MAX_IMPORTED} vouchers")));
-    }
-    let mut vouchers = Vec::new();
-    for (index, word) in words.into_iter().enumerate() {
-        let read = voucher::from_text(word);
-        vouchers.push(read.map_err(|e| unusable(format!("voucher {}: {e}", index + 1)))?);
-    }
+    let vouchers = voucher_text::read(text).map_err(|e| unusable(e.to_string()))?;
     let mut channels: BTreeMap<(Address, ChannelId), Option<ChannelView>> = BTreeMap::new();
     for PaymentVoucher { payer, channel, .. } in &vouchers {
         channels.insert((payer.clone(), *channel), None);
@@ -85,10 +72,4 @@ pub async fn import(rpc: &Rpc, text: &str) -> Result<JsValue, ClientError> {
         })
         .collect();
     to_js(&list)
-}
-
-fn vouchers_of(record: &Record) -> &[PaymentVoucher] {
-    let proposal = record.deal.proposal();
-    let vouchers = proposal.and_then(|proposal| proposal.proposal.payment.vouchers.as_deref());
-    vouchers.unwrap_or_default()
 }

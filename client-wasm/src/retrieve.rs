@@ -5,10 +5,11 @@ use crate::clock;
 use crate::engine::Engine;
 use crate::error::ClientError;
 use crate::record::Record;
-use crate::streams::{Conversation, Received};
-use shared::client::retrieval::{Retrieval, RetrievalInput, Taken};
-use shared::retrieval::{RetrievePieceChunk, RetrievePieceRequest, RetrievePieceResponse};
+use crate::streams::Conversation;
+use shared::client::fetching::{fetch, Progress, Received, RetrievalHost};
+use shared::client::{engine, RetrievalError};
 use shared::wire::{protocol, Cbor};
+use std::rc::Rc;
 use wasm_bindgen::JsValue;
 
 /// Bytes handed to JavaScript at a time, at least: fewer, larger parts make a Blob cheaper.
@@ -18,58 +19,35 @@ const ASK_PAGE: u64 = 500;
 
 /// Fetches the file of a complete deal, handing `sink` its parts in order. The parts are worth nothing until this
 /// returns: only then is it sure that they are the file. `sink` returns false to stop, also when it is asked with nothing.
-pub async fn retrieve(engine: &Engine, record: &Record, sink: &js_sys::Function) -> Result<(), ClientError> {
+pub async fn retrieve(client: &Rc<Engine>, record: &Record, sink: &js_sys::Function) -> Result<(), ClientError> {
     if !record.is_complete() {
         return Err(ClientError::NotStoredYet("retrieve"));
     }
     let draft = &record.deal.draft;
-    let broken = |reason: String| ClientError::MinerUnreachable {
-        miner: draft.miner.clone(),
-        reason,
-    };
-    // It may have another host since the deal was made.
-    let miner = engine.rpc.recent_miner(&draft.miner).await?;
-    let peer = engine
-        .reach(
-            &draft.miner,
-            miner.as_ref().map_or(&record.peer, |miner| &miner.peer_id),
-        )
-        .await?;
-    let conversation = engine.network.converse(peer, protocol::RETRIEVAL).await;
-    let mut conversation = conversation.map_err(|e| broken(e.to_string()))?;
-    let request = RetrievePieceRequest {
-        piece_ref: draft.data_cid,
-    };
-    conversation.send(&request).await.map_err(|e| broken(e.to_string()))?;
+    let (there, _) = engine::where_it_is(record, &client.edges(record)).await?;
+    let peer = client.reach(&draft.miner, &there.peer).await?;
+    let conversation = client.network.converse(peer, protocol::RETRIEVAL).await;
     let mut receiving = Receiving {
-        conversation,
-        retrieval: Retrieval::new(draft.data_cid, Some(draft.size), draft.size, clock::now() as u64),
+        conversation: conversation.map_err(|e| broken(record, e.to_string()))?,
         record,
         sink,
         part: Vec::with_capacity(PART),
         asked: clock::now(),
     };
-    let answer: Option<RetrievePieceResponse> = receiving.next().await?;
-    receiving.handle(answer.as_ref().map_or(RetrievalInput::End, RetrievalInput::Answer))?;
-    loop {
-        let chunk: Option<RetrievePieceChunk> = receiving.next().await?;
-        let input = chunk.as_ref().map(|chunk| RetrievalInput::Chunk(&chunk.data));
-        if let Taken::Whole { .. } = receiving.handle(input.unwrap_or(RetrievalInput::End))? {
-            return receiving.hand_out();
-        }
-        receiving
-            .part
-            .extend_from_slice(chunk.as_ref().map_or(&[], |chunk| &chunk.data.0));
-        if receiving.part.len() >= PART {
-            receiving.hand_out()?;
-        }
+    fetch(draft.data_cid, Some(draft.size), draft.size, &mut receiving).await?;
+    receiving.hand_out()
+}
+
+fn broken(record: &Record, reason: String) -> ClientError {
+    ClientError::MinerUnreachable {
+        miner: record.deal.draft.miner.clone(),
+        reason,
     }
 }
 
 /// A file on its way here.
 struct Receiving<'a> {
     conversation: Conversation,
-    retrieval: Retrieval,
     record: &'a Record,
     sink: &'a js_sys::Function,
     part: Vec<u8>,
@@ -77,31 +55,42 @@ struct Receiving<'a> {
     asked: f64,
 }
 
-impl Receiving<'_> {
-    /// The next message, within the time that the retrieval leaves for it.
-    async fn next<T: Cbor>(&mut self) -> Result<Option<T>, ClientError> {
-        loop {
-            if clock::now() - self.asked >= ASK_PAGE as f64 {
-                self.hand_out()?;
-            }
-            let left = self.retrieval.deadline().saturating_sub(clock::now() as u64);
-            let received = self.conversation.receive_for(left.min(ASK_PAGE) as i32).await;
-            match received.map_err(|e| ClientError::MinerUnreachable {
-                miner: self.record.deal.draft.miner.clone(),
-                reason: e.to_string(),
-            })? {
-                Received::Message(message) => return Ok(Some(message)),
-                Received::End => return Ok(None),
-                Received::Nothing => drop(self.handle(RetrievalInput::Silence)?),
-            }
+impl RetrievalHost for Receiving<'_> {
+    type Error = ClientError;
+
+    fn now_ms(&self) -> u64 {
+        clock::now() as u64
+    }
+
+    async fn send<Q: Cbor>(&mut self, request: &Q) -> Result<(), ClientError> {
+        let sent = self.conversation.send(request).await;
+        sent.map_err(|e| broken(self.record, e.to_string()))
+    }
+
+    async fn receive<T: Cbor>(&mut self, most_ms: u64) -> Result<Received<T>, ClientError> {
+        if clock::now() - self.asked >= ASK_PAGE as f64 {
+            self.hand_out()?;
+        }
+        let received = self.conversation.receive_for(most_ms.min(ASK_PAGE) as i32).await;
+        received.map_err(|e| broken(self.record, e.to_string()))
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> Result<(), ClientError> {
+        self.part.extend_from_slice(bytes);
+        match self.part.len() >= PART {
+            true => self.hand_out(),
+            false => Ok(()),
         }
     }
 
-    fn handle(&mut self, input: RetrievalInput) -> Result<Taken, ClientError> {
-        let taken = self.retrieval.handle(input, clock::now() as u64);
-        taken.map_err(|error| ClientError::retrieval(error, &self.record.deal.draft.miner))
-    }
+    fn show(&mut self, _: Progress) {}
 
+    fn failed(&self, error: RetrievalError) -> ClientError {
+        ClientError::retrieval(error, &self.record.deal.draft.miner)
+    }
+}
+
+impl Receiving<'_> {
     fn hand_out(&mut self) -> Result<(), ClientError> {
         let bytes = js_sys::Uint8Array::from(self.part.as_slice());
         self.part.clear();

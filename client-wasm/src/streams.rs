@@ -3,6 +3,7 @@
 use crate::clock;
 use futures::prelude::*;
 use libp2p::Stream;
+use shared::client::fetching::Received;
 use shared::wire::frame::{frame, next_frame, FrameError, MAX_MESSAGE};
 use shared::wire::{decode, encode, Cbor, DecodeError};
 
@@ -24,15 +25,6 @@ pub enum StreamError {
     Frame(#[from] FrameError),
     #[error("a message cannot be read: {0}")]
     Message(#[from] DecodeError),
-}
-
-/// What came of a conversation.
-pub enum Received<T> {
-    Message(T),
-    /// The other side has said all.
-    End,
-    /// Nothing whole, yet.
-    Nothing,
 }
 
 /// A stream with what was read from it and not yet used: at most one message and [`READ_BYTES`].

@@ -14,7 +14,7 @@ use crate::clock::now_ms;
 use shared::chain::view::HeadView;
 use shared::chain::{AttoFil, ChannelId, SecretKey};
 use shared::client::engine::is_accepted;
-use shared::client::{Awaited, ClientHost, Event, Order, Woken};
+use shared::client::{Awaited, Blame, ClientHost, Event, Order, Woken};
 use shared::deal::{ClientStage, DealState, Refund};
 use shared::piece::node::node_cid;
 use shared::wire::Cbor;
@@ -331,14 +331,20 @@ impl ClientHost for CliHost {
         tokio::time::timeout(limit, asking).await.map_err(silent)?
     }
 
-    fn lacks_protocol(error: &ClientError) -> bool {
-        matches!(
-            error,
-            ClientError::Peer {
-                source: NetworkError::Protocol(_),
-                ..
-            }
-        )
+    fn blame(error: &ClientError) -> Blame {
+        match error {
+            ClientError::ChainAway { reason, .. } => Blame::Chain { reason: reason.clone() },
+            ClientError::Unreachable { reason, .. } => Blame::Miner { reason: reason.clone() },
+            ClientError::Peer { source, .. } => match source {
+                NetworkError::Protocol(_) => Blame::Protocol {
+                    reason: source.to_string(),
+                },
+                _ => Blame::Miner {
+                    reason: source.to_string(),
+                },
+            },
+            _ => Blame::Other,
+        }
     }
 
     async fn wait(&self, most_ms: u64, awaited: Awaited) -> Woken {

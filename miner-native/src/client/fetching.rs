@@ -6,7 +6,7 @@
 use super::book::{new_id, Record};
 use super::error::ClientError;
 use super::miner_connection::MinerConnection;
-use super::report::Report;
+use super::report::{Gauge, Report};
 use super::Session;
 use crate::clock::now_ms;
 use crate::network::frames::{self, StreamError};
@@ -15,9 +15,9 @@ use futures::AsyncReadExt as _;
 use libp2p::Stream;
 use shared::chain::view::MinerView;
 use shared::chain::Address;
-use shared::client::retrieval::{printable, Retrieval, RetrievalError, RetrievalInput, Taken};
+use shared::client::fetching::{self, Progress, Received, RetrievalHost};
+use shared::client::retrieval::{printable, RetrievalError};
 use shared::piece::node;
-use shared::retrieval::{RetrievePieceChunk, RetrievePieceRequest, RetrievePieceResponse};
 use shared::wire::frame::{next_frame, MAX_MESSAGE};
 use shared::wire::{decode, protocol, Cbor};
 use std::fs::File;
@@ -181,25 +181,21 @@ async fn fetch(session: &Session, wanted: &Wanted, holder: &Holder, to: &Destina
         miner: miner.clone(),
         source,
     });
-    let mut incoming = Incoming::new(opened?);
-    let request = RetrievePieceRequest { piece_ref: wanted.data };
-    let asked = frames::write(&mut incoming.stream, &request).await;
-    asked.map_err(|e| ClientError::Peer {
-        miner: miner.clone(),
-        source: e.into(),
-    })?;
-    let retrieval = Retrieval::new(wanted.data, wanted.size, holder.usable, now_ms());
     let mut receiving = Receiving {
-        incoming,
-        retrieval,
+        incoming: Incoming::new(opened?),
         miner,
+        wanted: wanted.data,
+        spool: None,
+        to,
+        gauge: session.report.wait("asking the miner for the file"),
+        most: wanted.size.unwrap_or(holder.usable),
+        report: &session.report,
     };
-    let waiting = session.report.wait("asking the miner for the file");
-    receiving.answer().await?;
-    drop(waiting);
-    let mut spool = Spool::create(to)?;
-    let size = receiving.chunks(&mut spool, &session.report).await?;
-    spool.keep(to)?;
+    let size = fetching::fetch(wanted.data, wanted.size, holder.usable, &mut receiving).await?;
+    let spool = receiving.spool.take();
+    drop(receiving);
+    // An empty file is none.
+    spool.map_or_else(|| Spool::create(to), Ok)?.keep(to)?;
     Ok(Fetched {
         data_cid: wanted.data,
         miner: miner.clone(),
@@ -207,75 +203,83 @@ async fn fetch(session: &Session, wanted: &Wanted, holder: &Holder, to: &Destina
     })
 }
 
-/// A file on its way here: what comes is judged by [`Retrieval`].
+/// A file on its way here.
 struct Receiving<'a> {
     incoming: Incoming,
-    retrieval: Retrieval,
     miner: &'a Address,
+    wanted: Cid,
+    /// Made with the first byte.
+    spool: Option<Spool>,
+    to: &'a Destination,
+    gauge: Gauge,
+    most: u64,
+    report: &'a Report,
 }
 
 impl Receiving<'_> {
-    async fn answer(&mut self) -> Result<(), ClientError> {
-        let answer: Option<RetrievePieceResponse> = self.next().await?;
-        let input = answer.as_ref().map_or(RetrievalInput::End, RetrievalInput::Answer);
-        self.handle(input).map(drop)
+    fn broken(&self, source: StreamError) -> ClientError {
+        ClientError::Peer {
+            miner: self.miner.clone(),
+            source: source.into(),
+        }
+    }
+}
+
+impl RetrievalHost for Receiving<'_> {
+    type Error = ClientError;
+
+    fn now_ms(&self) -> u64 {
+        now_ms()
     }
 
-    /// Writes the chunks to the spool; returns the size when they are the file that is wanted.
-    async fn chunks(&mut self, spool: &mut Spool, report: &Report) -> Result<u64, ClientError> {
-        let gauge = report.bytes("receiving", self.retrieval.most());
-        loop {
-            let chunk: Option<RetrievePieceChunk> = self.next().await?;
-            let input = chunk.as_ref().map(|chunk| RetrievalInput::Chunk(&chunk.data));
-            match self.handle(input.unwrap_or(RetrievalInput::End))? {
-                Taken::Whole { size } => return Ok(size),
-                Taken::Unsealing { first: true } => {
-                    report.note("the miner keeps no unsealed copy: it is unsealing the file, which takes minutes");
-                }
-                Taken::Unsealing { first: false } => {}
-                Taken::More => {
-                    let bytes = chunk.map(|chunk| chunk.data.0).unwrap_or_default();
-                    spool.write(&bytes)?;
-                    gauge.at(self.retrieval.arrived());
-                }
+    async fn send<Q: Cbor>(&mut self, request: &Q) -> Result<(), ClientError> {
+        let sent = frames::write(&mut self.incoming.stream, request).await;
+        sent.map_err(|e| self.broken(e))
+    }
+
+    async fn receive<T: Cbor>(&mut self, most_ms: u64) -> Result<Received<T>, ClientError> {
+        let received = self.incoming.next(Duration::from_millis(most_ms)).await;
+        received.map_err(|e| self.broken(e))
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> Result<(), ClientError> {
+        let spool = match self.spool.take() {
+            Some(spool) => spool,
+            None => Spool::create(self.to)?,
+        };
+        let spool = self.spool.insert(spool);
+        spool.write(bytes)
+    }
+
+    fn show(&mut self, progress: Progress) {
+        match progress {
+            Progress::Granted => self.gauge = self.report.bytes("receiving", self.most),
+            Progress::Arrived(bytes) => self.gauge.at(bytes),
+            Progress::Unsealing => {
+                let text = "the miner keeps no unsealed copy: it is unsealing the file, which takes minutes";
+                self.report.note(text);
             }
         }
     }
 
-    /// The next message, within the time that the retrieval leaves for it.
-    async fn next<T: Cbor>(&mut self) -> Result<Option<T>, ClientError> {
-        let left = self.retrieval.deadline().saturating_sub(now_ms());
-        match self.incoming.next(Duration::from_millis(left)).await {
-            // What it means that nothing came is for the retrieval to say.
-            Err(StreamError::Silent) => {
-                self.handle(RetrievalInput::Silence)?;
-                Err(self.error(RetrievalError::Silence { limit_ms: left }))
-            }
-            other => other.map_err(|e| ClientError::Peer {
-                miner: self.miner.clone(),
-                source: e.into(),
-            }),
-        }
-    }
-
-    fn handle(&mut self, input: RetrievalInput) -> Result<Taken, ClientError> {
-        let taken = self.retrieval.handle(input, now_ms());
-        taken.map_err(|error| self.error(error))
-    }
-
-    fn error(&self, error: RetrievalError) -> ClientError {
+    fn failed(&self, error: RetrievalError) -> ClientError {
         let miner = self.miner.clone();
-        let corrupt = |miner, expected, found| ClientError::Corrupt { miner, expected, found };
         match error {
             RetrievalError::Withheld(reason) => ClientError::Withheld {
                 miner,
                 reason: printable(&reason),
             },
             RetrievalError::WrongSize { expected, found } => ClientError::WrongSize { miner, expected, found },
-            RetrievalError::Corrupt { expected, found } => corrupt(miner, expected, found.to_string()),
-            RetrievalError::Chunk(_) | RetrievalError::Dag(_) => {
-                corrupt(miner, self.retrieval.wanted(), format!("not known: {error}"))
-            }
+            RetrievalError::Corrupt { expected, found } => ClientError::Corrupt {
+                miner,
+                expected,
+                found: found.to_string(),
+            },
+            RetrievalError::Chunk(_) | RetrievalError::Dag(_) => ClientError::Corrupt {
+                miner,
+                expected: self.wanted,
+                found: format!("not known: {error}"),
+            },
             source => ClientError::Retrieval { miner, source },
         }
     }
@@ -295,19 +299,21 @@ impl Incoming {
         }
     }
 
-    /// The next message; `None` when the other side has said all.
-    async fn next<T: Cbor>(&mut self, limit: Duration) -> Result<Option<T>, StreamError> {
+    /// What comes within `limit`; what came of a message stays for the next time.
+    async fn next<T: Cbor>(&mut self, limit: Duration) -> Result<Received<T>, StreamError> {
         let end = tokio::time::Instant::now() + limit;
         loop {
             if let Some(body) = next_frame(&self.unread, MAX_MESSAGE)? {
                 let message = decode(&self.unread[body.clone()])?;
                 self.unread.drain(..body.end);
-                return Ok(Some(message));
+                return Ok(Received::Message(message));
             }
             let mut buffer = vec![0; READ_BYTES];
-            let read = tokio::time::timeout_at(end, self.stream.read(&mut buffer)).await;
-            match read.map_err(|_| StreamError::Silent)?? {
-                0 if self.unread.is_empty() => return Ok(None),
+            let Ok(read) = tokio::time::timeout_at(end, self.stream.read(&mut buffer)).await else {
+                return Ok(Received::Nothing);
+            };
+            match read? {
+                0 if self.unread.is_empty() => return Ok(Received::End),
                 0 => return Err(StreamError::Closed),
                 count => self.unread.extend_from_slice(&buffer[..count]),
             }

@@ -11,6 +11,7 @@ use super::error::ClientError;
 use crate::data_dir::write_whole;
 use serde::Serialize;
 use shared::chain::{Address, AttoFil, ChannelId, Epoch};
+use shared::client::voucher_text::{self, VoucherTextError};
 use shared::payment::{voucher, PaymentVoucher};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -19,8 +20,6 @@ use std::path::{Path, PathBuf};
 
 /// Longest file of vouchers that is read, in bytes: ten of the longest deals, of 900 vouchers with 400 letters each.
 pub const MAX_VOUCHER_FILE: u64 = 4 * 1024 * 1024;
-/// In front of what a file of vouchers says to people.
-const REMARK: char = '#';
 const EXTENSION: &str = "vouchers";
 
 /// A voucher as it is listed.
@@ -71,7 +70,7 @@ pub fn table(payments: &[Payment]) -> String {
 
 /// What a deal pays, in the order in which it falls due; nothing for a free deal.
 pub fn of_deal(record: &Record) -> Result<Vec<Payment>, ClientError> {
-    let proposal = record.deal.proposal().ok_or_else(|| ClientError::NotYet {
+    record.deal.proposal().ok_or_else(|| ClientError::NotYet {
         deal: record.name(),
         state: record.state(),
         advice: match record.is_settled() {
@@ -79,15 +78,13 @@ pub fn of_deal(record: &Record) -> Result<Vec<Payment>, ClientError> {
             false => "its vouchers are not signed yet; `sealdrop client resume` goes on with it",
         },
     })?;
-    let vouchers = proposal.proposal.payment.vouchers.as_deref().unwrap_or_default();
-    Ok(vouchers.iter().map(Payment::of).collect())
+    Ok(record.deal.vouchers().iter().map(Payment::of).collect())
 }
 
 /// A deal's vouchers as a file: a remark, then one voucher a line.
 pub fn export(record: &Record) -> Result<String, ClientError> {
-    let payments = of_deal(record)?;
-    let lines = payments.into_iter().map(|payment| payment.encoded + "\n");
-    Ok(format!("{REMARK} vouchers of deal {}\n", record.name()) + &lines.collect::<String>())
+    of_deal(record)?;
+    Ok(voucher_text::export(record))
 }
 
 /// Reads a file of vouchers, and checks that each is signed by the payer that it names.
@@ -101,26 +98,14 @@ pub fn read(source: impl Read, path: &Path) -> Result<Vec<PaymentVoucher>, Clien
         let (path, most) = (path.to_owned(), MAX_VOUCHER_FILE);
         return Err(ClientError::TooManyVouchers { path, most });
     }
-    let mut vouchers = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with(REMARK) {
-            continue;
-        }
-        let refused = |reason: String| ClientError::Voucher {
-            line: index + 1,
-            reason,
-        };
-        let voucher = voucher::from_text(line).map_err(|e| refused(e.to_string()))?;
-        if !voucher.is_signed_by(&voucher.payer) {
-            return Err(refused("invalid signature in voucher".into()));
-        }
-        vouchers.push(voucher);
-    }
-    match vouchers.is_empty() {
-        true => Err(ClientError::NoVouchers { path: path.to_owned() }),
-        false => Ok(vouchers),
-    }
+    voucher_text::read(&text).map_err(|error| match error {
+        VoucherTextError::Voucher { line, reason } => ClientError::Voucher { line, reason },
+        VoucherTextError::Empty => ClientError::NoVouchers { path: path.to_owned() },
+        VoucherTextError::TooMany => ClientError::TooManyVouchers {
+            path: path.to_owned(),
+            most: MAX_VOUCHER_FILE,
+        },
+    })
 }
 
 /// The vouchers that this client imported.

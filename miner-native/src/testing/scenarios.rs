@@ -81,7 +81,11 @@ async fn deals_of_a_failed_sector_fail_together_and_those_of_another_do_not() {
         world.miner().staging.remove(&summary.data_cid).expect("removed");
     }
     let miner = world.miner().clone();
-    while world.during(sealing::step(&miner.sealing(), 1)).await.expect("a step is done") {}
+    while world
+        .during(sealing::step(&miner.sealing(), 1))
+        .await
+        .expect("a step is done")
+    {}
     drop(miner);
     let store = &world.miner().store;
     let sector = store.sector(1).expect("the store is whole").expect("it was made");
@@ -189,7 +193,11 @@ async fn every_question_that_fails_at_a_new_head_surfaces_and_is_asked_again() {
     let miner = world.miner().clone();
     for method in ["chain.miner", "chain.beacon", "chain.head"] {
         between.answers(method, refused);
-        let failed = world.tasks.proving.tick(&miner.proving(), world.devnet.head().height, &Lifeline::unsupervised()).await;
+        let failed = world
+            .tasks
+            .proving
+            .tick(&miner.proving(), world.devnet.head().height, &Lifeline::unsupervised())
+            .await;
         let failed = failed.expect_err(method);
         assert!(
             matches!(&failed, PostError::Chain(ChainError::Rpc { message, .. }) if message == "the state is gone"),
@@ -198,7 +206,11 @@ async fn every_question_that_fails_at_a_new_head_surfaces_and_is_asked_again() {
     }
     for otherwise in [with_a_sector_that_is_no_number, with_a_window_that_is_no_number] {
         between.answers("chain.miner", otherwise);
-        let failed = world.tasks.proving.tick(&miner.proving(), world.devnet.head().height, &Lifeline::unsupervised()).await;
+        let failed = world
+            .tasks
+            .proving
+            .tick(&miner.proving(), world.devnet.head().height, &Lifeline::unsupervised())
+            .await;
         let failed = failed.expect_err("it is no view of a miner");
         assert!(
             matches!(failed, PostError::Chain(ChainError::Protocol { .. })),
@@ -206,7 +218,11 @@ async fn every_question_that_fails_at_a_new_head_surfaces_and_is_asked_again() {
         );
     }
     between.answers("chain.miner", without_a_result);
-    let nobody = world.tasks.proving.tick(&miner.proving(), world.devnet.head().height, &Lifeline::unsupervised()).await;
+    let nobody = world
+        .tasks
+        .proving
+        .tick(&miner.proving(), world.devnet.head().height, &Lifeline::unsupervised())
+        .await;
     nobody.expect("a miner that is not there proves nothing");
     let posts = |world: &World| {
         let (chain, address) = (world.client.clone(), world.miner().address.clone());

@@ -5,6 +5,7 @@ use super::host::{ClientHost, EngineError, Event, Order};
 use super::record::{lacks_the_piece, Answer, DealRecord, Proving, Step, FILE_LOST};
 use super::refunds;
 use crate::chain::calls::{self, channel_id};
+use crate::chain::view::MinerView;
 use crate::chain::{Address, AttoFil, Epoch};
 use crate::deal::client::ClientRefusal;
 use crate::deal::{ClientDeal, ClientEffect, ClientInput, ClientStage, QueryRequest, SignedResponse};
@@ -344,6 +345,19 @@ pub async fn hear<H: ClientHost>(
     Ok(())
 }
 
+/// The record with the miner's host as the chain names it now, and the miner as the chain has it.
+pub async fn where_it_is<H: ClientHost>(
+    record: &DealRecord<H::File>,
+    host: &H,
+) -> Result<(DealRecord<H::File>, Option<MinerView>), H::Error> {
+    let view = host.chain().miner(&record.deal.draft.miner).await?;
+    let mut there = record.clone();
+    if let Some(view) = view.as_ref().filter(|view| !view.peer_id.is_empty()) {
+        there.peer = view.peer_id.clone();
+    }
+    Ok((there, view))
+}
+
 /// The deal's miner's answer to a question of the user, and the worker that signed it: the deal's, or the one that the chain
 /// names now, since what its former worker signed holds all the same (spec §3.6 \[Q\]).
 pub async fn ask_state<H: ClientHost>(
@@ -352,11 +366,7 @@ pub async fn ask_state<H: ClientHost>(
     host: &H,
 ) -> Result<(SignedResponse, Address), H::Error> {
     let miner = record.deal.draft.miner.clone();
-    let view = host.chain().miner(&miner).await?;
-    let mut there = record.clone();
-    if let Some(view) = view.as_ref().filter(|view| !view.peer_id.is_empty()) {
-        there.peer = view.peer_id.clone();
-    }
+    let (there, view) = where_it_is(record, host).await?;
     let response: SignedResponse = host.ask(&there, protocol::QUERY_DEAL, &QueryRequest { cid }).await?;
     let refused = |refusal| EngineError::Refused {
         miner: miner.clone(),

@@ -6,7 +6,7 @@
 //! asked first.
 
 use super::engine::{go_by, look_for_sealing, overdue, step, Next};
-use super::host::{Awaited, ClientHost, Order, Woken};
+use super::host::{Awaited, Blame, ClientHost, Order, Woken};
 use super::record::DealRecord;
 use crate::deal::watch::{pause_ms, LONGEST_WATCH_MS, QUERY_PAUSE_MS};
 use crate::deal::{ClientStage, SignedResponse, WatchRequest};
@@ -131,7 +131,7 @@ impl Following {
             // What hinders it is told by the query that follows.
             Watched::Answer(Err(error)) => {
                 self.heard = false;
-                self.unwatchable = H::lacks_protocol(&error);
+                self.unwatchable = matches!(H::blame(&error), Blame::Protocol { .. });
                 Ok(Next::Query)
             }
             Watched::Interrupted => {

@@ -69,6 +69,19 @@ pub enum Woken {
     Called,
 }
 
+/// Who is to blame for an error of a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Blame {
+    /// The chain does not answer.
+    Chain { reason: String },
+    /// The miner is away, or breaks off.
+    Miner { reason: String },
+    /// The miner is there and does not speak the protocol.
+    Protocol { reason: String },
+    /// Neither.
+    Other,
+}
+
 /// The edges of one deal.
 #[allow(async_fn_in_trait)] // both hosts run it on one thread
 pub trait ClientHost {
@@ -93,8 +106,8 @@ pub trait ClientHost {
         protocol: &'static str,
         question: &Q,
     ) -> Result<A, Self::Error>;
-    /// Whether a question failed because the miner does not speak its protocol.
-    fn lacks_protocol(error: &Self::Error) -> bool;
+    /// Who is to blame that something failed.
+    fn blame(error: &Self::Error) -> Blame;
     /// Waits for `most_ms` at most. A call that comes while nobody waits ends the next wait at once.
     async fn wait(&self, most_ms: u64, awaited: Awaited) -> Woken;
     /// Looks whether the file is still there and the same as when its commitments were computed. What is found of it on

@@ -24,12 +24,15 @@
 //! - **What a duplicate is** ([`duplicates`]): the same data with the same miner, unless it is meant; and a free deal with
 //!   the same terms always, since it has the same id.
 //! - **Which miner, which ask** ([`offer`]): the one that was named, or the cheapest that takes the file.
-//! - **How a retrieval is bounded** ([`retrieval`]): in bytes, in empty chunks, in silence and as a whole.
-//! - **What verification consists of** ([`verifying`], [`crate::deal::verification`]).
+//! - **How a retrieval is bounded** ([`retrieval`], done by [`fetching`]): in bytes, in empty chunks, in silence and as a whole.
+//! - **What verification consists of** ([`verifying`], [`crate::deal::verification`]), and what is **explained** ([`explaining`]).
+//! - **How vouchers are handed over as text** ([`voucher_text`]).
 //! - **When the miner is asked, and when its news is waited for** ([`following`]), and how long a pause is.
 
 pub mod duplicates;
 pub mod engine;
+pub mod explaining;
+pub mod fetching;
 pub mod following;
 pub mod host;
 pub mod offer;
@@ -37,6 +40,7 @@ pub mod record;
 pub mod refunds;
 pub mod retrieval;
 pub mod verifying;
+pub mod voucher_text;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -45,7 +49,7 @@ mod tests;
 
 pub use engine::{give_up, step, Next};
 pub use following::Following;
-pub use host::{Awaited, ClientHost, EngineError, Event, Order, Woken};
+pub use host::{Awaited, Blame, ClientHost, EngineError, Event, Order, Woken};
 pub use offer::{MinerOffer, OfferError};
 pub use record::{Answer, ChannelRefund, DealRecord, Problem, Proving, Step};
 pub use retrieval::{Retrieval, RetrievalError};

@@ -1,7 +1,7 @@
 //! The engine's ports in memory: a chain whose blocks the test makes, a miner that answers as it is told, a file that can
 //! change, and a store that can fail.
 
-use super::host::{Awaited, ClientHost, EngineError, Event, Order, Woken};
+use super::host::{Awaited, Blame, ClientHost, EngineError, Event, Order, Woken};
 use super::record::DealRecord;
 use crate::chain::keys::cid_of_bytes;
 use crate::chain::view::{ChannelView, MinerView};
@@ -378,8 +378,14 @@ impl ClientHost for FakeHost {
         };
         Ok(decode(&encode(&self.respond(deal)?)).expect("an answer"))
     }
-    fn lacks_protocol(error: &FakeError) -> bool {
-        *error == FakeError::NoProtocol
+    fn blame(error: &FakeError) -> Blame {
+        let reason = format!("{error}");
+        match error {
+            FakeError::ChainAway => Blame::Chain { reason },
+            FakeError::MinerAway => Blame::Miner { reason },
+            FakeError::NoProtocol => Blame::Protocol { reason },
+            _ => Blame::Other,
+        }
     }
     async fn wait(&self, _: u64, _: Awaited) -> Woken {
         if let Some(height) = self.height_after_wait.take() {

@@ -10,6 +10,7 @@ use super::response::{DealState, ProofInfo, SignedResponse};
 use crate::chain::address::MaybeAddress;
 use crate::chain::{Address, AttoFil, BytesAmount, ChannelId, Epoch, SecretKey};
 use crate::payment::schedule::{unsigned_vouchers, ScheduleError, Terms};
+use crate::payment::PaymentVoucher;
 use crate::piece::{padded_for, InclusionProof};
 use crate::wire::as_cbor;
 use alloc::string::String;
@@ -134,6 +135,13 @@ impl ClientDeal {
             | ClientStage::Complete { proposal, .. } => Some(proposal),
             _ => None,
         }
+    }
+
+    /// The vouchers of the signed proposal; none in a free deal, and before it is signed.
+    pub fn vouchers(&self) -> &[PaymentVoucher] {
+        let proposal = self.proposal();
+        let vouchers = proposal.and_then(|proposal| proposal.proposal.payment.vouchers.as_deref());
+        vouchers.unwrap_or_default()
     }
 
     /// The miner's last answer.

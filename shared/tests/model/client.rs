@@ -11,7 +11,7 @@ use shared::chain::view::{ChannelView, MinerView};
 use shared::chain::{calls, Address, AttoFil, Call, ChannelId, Epoch, Policy, SecretKey};
 use shared::client::testing::now;
 use shared::client::{
-    engine, refunds, Awaited, ClientHost, DealRecord, EngineError, Event, Following, Order as Wish, Woken,
+    engine, refunds, Awaited, Blame, ClientHost, DealRecord, EngineError, Event, Following, Order as Wish, Woken,
 };
 use shared::deal::{
     ClientDeal, ClientEffect, ClientStage, Draft, QueryRequest, SignedProposal, SignedResponse, WatchRequest,
@@ -352,8 +352,16 @@ impl<'a> ClientHost for Edges<'a> {
         **self.heard.borrow_mut() = Some(chain.now());
         Ok(decode(&encode(&answer)).expect("canonical"))
     }
-    fn lacks_protocol(error: &Lost) -> bool {
-        matches!(error, Lost::NoProtocol)
+    fn blame(error: &Lost) -> Blame {
+        match error {
+            Lost::NoProtocol => Blame::Protocol {
+                reason: "it is old".into(),
+            },
+            Lost::OnTheWay => Blame::Miner {
+                reason: "it is lost".into(),
+            },
+            Lost::FileChanged => Blame::Other,
+        }
     }
     async fn wait(&self, _: u64, _: Awaited) -> Woken {
         Woken::Time

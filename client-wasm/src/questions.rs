@@ -1,0 +1,42 @@
+//! Questions of the page about one deal: how its miner says that it stands, whether that is true, and why it is not done. The
+//! engine asks and judges; a deal under way takes the miner's answer in.
+
+use crate::clock;
+use crate::engine::Engine;
+use crate::error::ClientError;
+use crate::public_types::Verification;
+use crate::record::{to_js, Record};
+use cid::Cid;
+use shared::client::{engine, explaining, verifying, Answer};
+use std::rc::Rc;
+use wasm_bindgen::JsValue;
+
+/// Asks the miner (spec §3.6): `Answer` of the public types.
+pub async fn query(client: &Rc<Engine>, record: &Record) -> Result<JsValue, ClientError> {
+    let cid = record.cid.as_deref().and_then(|cid| Cid::try_from(cid).ok());
+    let cid = cid.ok_or(ClientError::NotProposed)?;
+    let (response, worker) = engine::ask_state(record, cid, &client.edges(record)).await?;
+    let answer = Answer::of(&response, clock::now() as u64);
+    client.hear(&record.id, response, worker);
+    to_js(&answer)
+}
+
+/// Checks a complete deal against the chain: `Verification` of the public types.
+pub async fn verify(client: &Rc<Engine>, record: &Record) -> Result<JsValue, ClientError> {
+    let proof = record.deal.proof().ok_or(ClientError::NotStoredYet("verify"))?;
+    let found = verifying::verify(&record.deal.draft, proof, &client.outbox).await?;
+    to_js(&Verification {
+        state: found.verdict(),
+        inclusion: found.inclusion.into(),
+        commit_message: found.commit_message.into(),
+        commitments: found.commitments.into(),
+        actor: found.actor.into(),
+        proven: found.proven.into(),
+    })
+}
+
+/// Why the deal is not done, and when it will be: `Explanation` of the public types.
+pub async fn explain(client: &Rc<Engine>, record: &Record) -> Result<JsValue, ClientError> {
+    let parse = |json: &str| serde_json::from_str(json);
+    to_js(&explaining::explain(record, &client.edges(record), parse).await?)
+}
