@@ -1,10 +1,10 @@
 //! CommP against known answers, through the public interface, natively and in a WebAssembly engine (`tests/vectors`):
 //! whatever kernel runs there.
-#![allow(clippy::unwrap_used)] // What tests share: what goes wrong fails the test.
 
 use shared::piece::kernel::{available, portable};
 use shared::piece::{merge, zero_commitment, CommPHasher, PieceCid, PieceCommitment, SubtreeRoot};
 
+#[allow(clippy::unwrap_used)] // Compiled into a library as well, where it is no test.
 fn comm_p(bytes: &[u8]) -> PieceCommitment {
     let mut hasher = CommPHasher::new();
     hasher.push(bytes).unwrap();
