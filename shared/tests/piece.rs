@@ -4,7 +4,7 @@
 use shared::piece::kernel::{available, portable};
 use shared::piece::{merge, zero_commitment, CommPHasher, PieceCid, PieceCommitment, SubtreeRoot};
 
-#[allow(clippy::unwrap_used)] // Compiled into a library as well, where it is no test.
+#[allow(clippy::unwrap_used)] // Compiled into a library as well.
 fn comm_p(bytes: &[u8]) -> PieceCommitment {
     let mut hasher = CommPHasher::new();
     hasher.push(bytes).unwrap();
