@@ -2,8 +2,8 @@
 //! daemon in the middle. Takes a few minutes: sealing a sector once is most of it; the rest are the blocks until the last
 //! voucher.
 
-use sealdrop::chain_access::{ChainAccess, ChainError};
 use sealdrop_database::Memory;
+use sealdrop_miner::chain_access::{ChainAccess, ChainError};
 use sealdrop_tests::{bytes, wait_for, Client, Daemon};
 use serde_json::Value;
 use shared::chain::{calls, Address, AttoFil, SecretKey};

@@ -19,38 +19,6 @@
 //! parts in order and ends them; [`commands`] reads the command line and speaks to a running daemon.
 #![forbid(unsafe_code)]
 
-pub mod ask_publisher;
-pub mod assembly;
-pub mod chain_access;
 pub mod client;
-pub mod clock;
 pub mod commands;
-pub mod console;
 pub mod daemon;
-pub mod data_dir;
-pub mod deal_expiry;
-pub mod explaining;
-pub mod failpoint;
-pub mod intake;
-pub mod network;
-pub mod on_head;
-pub mod operator;
-pub mod packing;
-pub mod prover;
-pub mod proving;
-pub mod redeeming;
-pub mod registration;
-pub mod scrubbing;
-pub mod sealing;
-pub mod settings;
-pub mod slashing;
-pub mod staging;
-pub mod storage_check;
-pub mod store;
-pub mod supervisor;
-#[cfg(test)]
-mod testing;
-pub mod web;
-pub mod worker;
-
-pub use sealdrop_wallet as wallet;

@@ -5,10 +5,10 @@
 
 use super::error::ClientError;
 use super::report::Report;
-use crate::chain_access::{ChainAccess, ChainError, OUTBOX, OUTBOX_SCHEMA};
-use crate::wallet::Wallet;
 use sealdrop_database::takeover::take_over;
 use sealdrop_database::{Memory, Sharing, Sqlite, Store};
+use sealdrop_miner::chain_access::{ChainAccess, ChainError, OUTBOX, OUTBOX_SCHEMA};
+use sealdrop_wallet::Wallet;
 use shared::chain::{Address, AttoFil, SecretKey};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -258,7 +258,7 @@ async fn lock_file(dir: &Path) -> Result<File, ClientError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wallet::WalletError;
+    use sealdrop_wallet::WalletError;
 
     #[test]
     fn the_endpoint_may_be_given_with_or_without_its_path() {

@@ -2,8 +2,8 @@
 
 use super::account::Account;
 use super::error::ClientError;
-use crate::chain_access::{ChainAccess, ChainError};
 use cid::Cid;
+use sealdrop_miner::chain_access::{ChainAccess, ChainError};
 use shared::chain::view::{ChannelView, MinerView, ReceiptView};
 use shared::chain::{Address, Call, ChannelId, Epoch, Policy};
 use shared::ports::{Chain, CommitMessage, Found, MessagePurpose, Sent};

@@ -4,7 +4,7 @@
 
 use super::account::Account;
 use super::error::ClientError;
-use crate::chain_access::ChainAccess;
+use sealdrop_miner::chain_access::ChainAccess;
 use serde::Serialize;
 use shared::chain::calls;
 use shared::chain::state::PaymentChannel;

@@ -10,7 +10,7 @@ use super::report::{Gauge, Report};
 use super::serving::{Offers, Served};
 use super::source::FileFacts;
 use super::Session;
-use crate::clock::now_ms;
+use sealdrop_miner::clock::now_ms;
 use shared::chain::view::HeadView;
 use shared::chain::{AttoFil, ChannelId, SecretKey};
 use shared::client::engine::is_accepted;

@@ -2,10 +2,10 @@
 
 use super::book::Record;
 use super::network::NetworkError;
-use crate::chain_access::ChainError;
-use crate::wallet::WalletError;
 use cid::Cid;
 use sealdrop_database::DatabaseError;
+use sealdrop_miner::chain_access::ChainError;
+use sealdrop_wallet::WalletError;
 use shared::chain::{Address, AttoFil, Epoch};
 use shared::client::duplicates::DuplicateError;
 use shared::client::{EngineError, OfferError, RetrievalError};

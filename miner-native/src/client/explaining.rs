@@ -4,7 +4,7 @@ use super::book::Record;
 use super::cli_host::{CliHost, Until};
 use super::error::ClientError;
 use super::Session;
-use crate::clock::now_ms;
+use sealdrop_miner::clock::now_ms;
 use shared::client::explaining;
 use shared::deal::explain::client::MinerWord;
 use shared::deal::explain::Explanation;

@@ -4,8 +4,8 @@
 use super::error::ClientError;
 use super::network::{Network, NetworkError};
 use super::report::Report;
-use crate::chain_access::ChainAccess;
 use libp2p::PeerId;
+use sealdrop_miner::chain_access::ChainAccess;
 use shared::chain::Address;
 use shared::wire::Cbor;
 use std::time::Duration;

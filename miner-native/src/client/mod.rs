@@ -45,9 +45,9 @@ pub use cli_host::Until;
 pub use error::ClientError;
 pub use report::Report;
 
-use crate::chain_access::ChainAccess;
 use chain::AccountChain;
 use network::Network;
+use sealdrop_miner::chain_access::ChainAccess;
 use serving::Offers;
 use std::path::Path;
 

@@ -4,13 +4,13 @@
 //! [`super::miner_connection`] whenever a miner is needed.
 
 use super::serving::Offers;
-use crate::network::frames::{self, StreamError};
 use futures::StreamExt;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{identify, noise, ping, tcp, yamux, Multiaddr, PeerId, Stream, StreamProtocol, Swarm};
 use libp2p_stream::OpenStreamError;
+use sealdrop_miner::network::frames::{self, StreamError};
 use shared::wire::{protocol, Cbor};
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -4,11 +4,11 @@
 //! it does not matter who asks.
 
 use super::source::FileFacts;
-use crate::network::frames::{self, StreamError};
 use cid::Cid;
 use futures::StreamExt;
 use libp2p::Stream;
 use libp2p_stream::IncomingStreams;
+use sealdrop_miner::network::frames::{self, StreamError};
 use shared::transfer::{serve, PieceSource, RefusalCode, Request, Response, Serve};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -8,7 +8,7 @@
 
 use super::book::Record;
 use super::error::ClientError;
-use crate::data_dir::write_whole;
+use sealdrop_miner::data_dir::write_whole;
 use serde::Serialize;
 use shared::chain::{Address, AttoFil, ChannelId, Epoch};
 use shared::client::voucher_text::{self, VoucherTextError};

@@ -3,9 +3,9 @@
 use super::error::CommandError;
 use super::output::{columns, Output};
 use super::target::Target;
-use crate::chain_access::ChainAccess;
 use cid::Cid;
 use clap::{Args, Subcommand};
+use sealdrop_miner::chain_access::ChainAccess;
 use serde_json::json;
 use shared::chain::actors::Kind;
 use shared::chain::rpc::{BlockView, MessageSummary, MessageView, SupplyView, MAX_LISTED};

@@ -7,9 +7,9 @@ use super::error::CommandError;
 use super::output::{columns, Output};
 use super::target::{DaemonPort, Target};
 use super::wallet;
-use crate::operator::Operator;
-use crate::settings::{Settings, SettingsChange};
 use clap::Args;
+use sealdrop_miner::operator::Operator;
+use sealdrop_miner::settings::{Settings, SettingsChange};
 use serde_json::{json, Map, Value};
 use shared::chain::Address;
 

@@ -2,9 +2,9 @@
 
 use super::span;
 use crate::daemon::{self, DaemonConfig, Ports, Proofs};
-use crate::settings::SettingsChange;
 use anyhow::Result;
 use clap::Args;
+use sealdrop_miner::settings::SettingsChange;
 use shared::chain::{AttoFil, Policy};
 use shared::piece::SectorSize;
 use std::path::PathBuf;

@@ -6,9 +6,11 @@ use super::explain::described;
 use super::output::{columns, Output};
 use super::target::{DaemonPort, Target};
 use crate::client::{Book, Record};
-use crate::operator::{DealDetail, DealFilter, DealSummary, Operator, OperatorError, RedeemRequest, VoucherSummary};
 use cid::Cid;
 use clap::{Args, Subcommand};
+use sealdrop_miner::operator::{
+    DealDetail, DealFilter, DealSummary, Operator, OperatorError, RedeemRequest, VoucherSummary,
+};
 use serde::Serialize;
 use serde_json::json;
 use shared::chain::{Address, AttoFil, ChannelId, Epoch};

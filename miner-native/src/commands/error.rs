@@ -1,12 +1,12 @@
 //! Why a command does not reach its end, and how that is told: what happened, why, and what to do; each cause once.
 
-use crate::chain_access::ChainError;
 use crate::client::ClientError;
-use crate::data_dir::DataDirError;
-use crate::network::IdentityError;
-use crate::operator::OperatorError;
-use crate::wallet::WalletError;
 use cid::Cid;
+use sealdrop_miner::chain_access::ChainError;
+use sealdrop_miner::data_dir::DataDirError;
+use sealdrop_miner::network::IdentityError;
+use sealdrop_miner::operator::OperatorError;
+use sealdrop_wallet::WalletError;
 use shared::chain::{Address, Epoch};
 use shared::exit_code;
 use std::path::PathBuf;

@@ -26,8 +26,8 @@ mod wallet;
 
 pub use error::CommandError;
 
-use crate::console::{self, LogWriter};
 use crate::daemon::{DaemonError, Proofs, RealProofs};
+use sealdrop_miner::console::{self, LogWriter};
 
 use clap::{Parser, Subcommand};
 use shared::exit_code;
@@ -187,8 +187,8 @@ fn open(path: &Path) -> Result<Box<dyn Read + Send>, CommandError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::supervisor::ServiceFailed;
     use clap::CommandFactory;
+    use sealdrop_miner::supervisor::ServiceFailed;
 
     /// Whatever starts the daemon tells this end from a wrong option.
     #[test]

@@ -1,9 +1,9 @@
 //! `sealdrop params`: the proof parameters, made or checked ahead of the first start.
 
 use crate::daemon::parameters;
-use crate::data_dir::DataDir;
 use anyhow::Result;
 use clap::Args;
+use sealdrop_miner::data_dir::DataDir;
 use shared::piece::SectorSize;
 use std::path::PathBuf;
 

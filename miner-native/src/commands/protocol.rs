@@ -3,8 +3,8 @@
 use super::error::CommandError;
 use super::output::Output;
 use super::target::{DaemonPort, Target};
-use crate::operator::OperatorError;
 use clap::Args;
+use sealdrop_miner::operator::OperatorError;
 use serde_json::json;
 use std::fmt::Write;
 

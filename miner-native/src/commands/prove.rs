@@ -1,8 +1,8 @@
-//! `sealdrop prove`, hidden: what the daemon starts itself as for a proof ([`crate::prover::child`]).
+//! `sealdrop prove`, hidden: what the daemon starts itself as for a proof ([`sealdrop_miner::prover::child`]).
 
-use crate::console;
-use crate::prover::child::{serve, ServeError, Task, DAMAGED, REFUSED};
 use clap::Args;
+use sealdrop_miner::console;
+use sealdrop_miner::prover::child::{serve, ServeError, Task, DAMAGED, REFUSED};
 use std::path::PathBuf;
 use std::process::ExitCode;
 

@@ -4,14 +4,14 @@
 //! chain of another.
 
 use super::error::CommandError;
-use crate::chain_access::ChainAccess;
 use crate::client::account::rpc_url;
 use crate::client::{Account, ClientError, DEFAULT_CHAIN};
-use crate::data_dir::DataDir;
-use crate::operator::{Operator, OperatorError};
-use crate::wallet::{random_key, Wallet, WalletError};
 use clap::Args;
 use sealdrop_database::Memory;
+use sealdrop_miner::chain_access::ChainAccess;
+use sealdrop_miner::data_dir::DataDir;
+use sealdrop_miner::operator::{Operator, OperatorError};
+use sealdrop_wallet::{random_key, Wallet, WalletError};
 use shared::chain::Address;
 use std::path::PathBuf;
 use std::sync::Arc;

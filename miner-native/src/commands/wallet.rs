@@ -3,9 +3,9 @@
 use super::error::CommandError;
 use super::output::{columns, Output};
 use super::target::Target;
-use crate::chain_access::ChainError;
-use crate::wallet::Wallet;
 use clap::{Args, Subcommand};
+use sealdrop_miner::chain_access::ChainError;
+use sealdrop_wallet::Wallet;
 use serde_json::json;
 use shared::chain::{Address, AttoFil};
 use std::io::Read;

@@ -1,7 +1,7 @@
 //! What a daemon cannot run with, told in words before anything is touched (finding C7).
 
 use super::{DaemonConfig, Ports};
-use crate::settings::{Settings, SettingsError};
+use sealdrop_miner::settings::{Settings, SettingsError};
 use shared::chain::policy::PolicyError;
 use std::time::Duration;
 
@@ -104,7 +104,7 @@ fn check_spans(config: &DaemonConfig) -> Result<(), ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::SettingsChange;
+    use sealdrop_miner::settings::SettingsChange;
     use shared::chain::Policy;
     use shared::piece::SectorSize;
 

@@ -3,9 +3,9 @@
 //! A development network's are made from a public seed. Those of Filecoin's networks are files that the operator got:
 //! nothing is ever made in their place.
 
-use crate::console;
-use crate::prover::{prover_size, ProverError};
 use indicatif::{ProgressBar, ProgressStyle};
+use sealdrop_miner::console;
+use sealdrop_miner::prover::{prover_size, ProverError};
 use sealdrop_prover::params::{self, Circuit, ParamsError, Phase, Progress, Source};
 use sealdrop_prover::Needs;
 use shared::piece::SectorSize;

@@ -5,8 +5,8 @@
 //! option of this one leads to them.
 
 use super::{parameters, DaemonConfig, DaemonError};
-use crate::data_dir::DataDir;
-use crate::prover::{Engine, RealEngine, RealVerifier, Resuming};
+use sealdrop_miner::data_dir::DataDir;
+use sealdrop_miner::prover::{Engine, RealEngine, RealVerifier, Resuming};
 use sealdrop_prover::params::Source;
 use shared::chain::verifier::Verifier;
 use shared::piece::SectorSize;

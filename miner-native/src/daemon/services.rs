@@ -1,21 +1,21 @@
 //! The daemon's services by name, and when each stops ([`Stage`]).
 
-use crate::ask_publisher::AskPublisher;
-use crate::assembly::Assembly;
-use crate::chain_access::Following;
-use crate::deal_expiry::DealExpiry;
-use crate::explaining::Explainer;
-use crate::network::{Host, Network};
-use crate::proving::Proving;
-use crate::redeeming::Redeeming;
-use crate::scrubbing::Scrubbing;
-use crate::sealing::Sealing;
-use crate::slashing::Slashing;
-use crate::storage_check::StorageCheck;
-use crate::supervisor::{HealthBoard, Lifeline, Service, ServiceError, Stage, Supervisor};
-use crate::web::{Api, Web};
-use crate::worker::WorkerKey;
 use sealdrop_devnet::Devnet;
+use sealdrop_miner::ask_publisher::AskPublisher;
+use sealdrop_miner::assembly::Assembly;
+use sealdrop_miner::chain_access::Following;
+use sealdrop_miner::deal_expiry::DealExpiry;
+use sealdrop_miner::explaining::Explainer;
+use sealdrop_miner::network::{Host, Network};
+use sealdrop_miner::proving::Proving;
+use sealdrop_miner::redeeming::Redeeming;
+use sealdrop_miner::scrubbing::Scrubbing;
+use sealdrop_miner::sealing::Sealing;
+use sealdrop_miner::slashing::Slashing;
+use sealdrop_miner::storage_check::StorageCheck;
+use sealdrop_miner::supervisor::{HealthBoard, Lifeline, Service, ServiceError, Stage, Supervisor};
+use sealdrop_miner::web::{Api, Web};
+use sealdrop_miner::worker::WorkerKey;
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

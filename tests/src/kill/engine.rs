@@ -1,9 +1,9 @@
 //! FAKE proofs for the daemon that is killed: files and outputs as real sealing has them, tags instead of proofs.
 
 use sealdrop::daemon::{DaemonConfig, DaemonError, Proofs};
-use sealdrop::data_dir::DataDir;
-use sealdrop::prover::{Commitments, Cost, Engine, Implementation, ProverError, Resuming, Step};
-use sealdrop::staging::Staging;
+use sealdrop_miner::data_dir::DataDir;
+use sealdrop_miner::prover::{Commitments, Cost, Engine, Implementation, ProverError, Resuming, Step};
+use sealdrop_miner::staging::Staging;
 use shared::chain::keys::blake2b256;
 use shared::chain::verifier::Verifier;
 use shared::piece::{Commitment, SectorLayout, SectorSize};

@@ -2,7 +2,7 @@
 
 use super::Program;
 use crate::{bytes, free_ports, program};
-use sealdrop::failpoint::VARIABLE;
+use sealdrop_miner::failpoint::VARIABLE;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};

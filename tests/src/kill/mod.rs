@@ -12,7 +12,7 @@ pub use engine::FakeProofs;
 pub(crate) use life::killable;
 pub use life::{Ending, Life};
 
-use sealdrop::failpoint::POINTS;
+use sealdrop_miner::failpoint::POINTS;
 use serde_json::{json, Value};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};

@@ -14,7 +14,7 @@ use crate::project::Project;
 use crate::{build, scenarios, setup};
 
 /// Folders of the packages that may hold benchmarks.
-const PACKAGES: [&str; 4] = ["shared", "miner-native", "miner-native/prover", "tests"];
+const PACKAGES: [&str; 4] = ["shared", "miner-native/miner", "miner-native/prover", "tests"];
 
 /// Generates proof parameters; a program with a report of its own, not a `benches` file.
 const PARAMS: &str = "params";

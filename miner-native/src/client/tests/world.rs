@@ -1,8 +1,6 @@
 //! A chain whose clock the test holds, and a miner that answers as it is told, over real streams.
 
-use crate::chain_access::ChainAccess;
 use crate::client::{Report, Session};
-use crate::network::frames;
 use futures::StreamExt;
 use libp2p::core::PeerRecord;
 use libp2p::identity::Keypair;
@@ -11,6 +9,8 @@ use libp2p::{noise, tcp, yamux, StreamProtocol};
 use libp2p_stream::IncomingStreams;
 use sealdrop_database::Memory;
 use sealdrop_devnet::{Devnet, DevnetConfig};
+use sealdrop_miner::chain_access::ChainAccess;
+use sealdrop_miner::network::frames;
 use shared::chain::calls::{add_ask, create_storage_miner, miner_address};
 use shared::chain::{Address, AttoFil, Epoch, Policy, SecretKey};
 use shared::deal::{DealState, QueryRequest, Response, SignedProposal, SignedResponse, WatchRequest};

@@ -1,7 +1,7 @@
 //! The keys of sealing, staging and scrubbing.
 
 use super::{millis, seconds, Key};
-use crate::settings::SettingsChange;
+use sealdrop_miner::settings::SettingsChange;
 use serde_json::json;
 
 pub(super) const STORAGE: [Key; 8] = [

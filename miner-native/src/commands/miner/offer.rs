@@ -5,10 +5,10 @@ use super::super::error::CommandError;
 use super::super::gas::Sending;
 use super::super::sending::{show_preview, Sender};
 use super::Place;
-use crate::chain_access::ChainAccess;
-use crate::operator::OperatorError;
-use crate::settings::SettingsChange;
 use clap::Args;
+use sealdrop_miner::chain_access::ChainAccess;
+use sealdrop_miner::operator::OperatorError;
+use sealdrop_miner::settings::SettingsChange;
 use serde_json::json;
 use shared::chain::{calls, Address, AttoFil, Epoch};
 

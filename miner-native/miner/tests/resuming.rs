@@ -1,7 +1,7 @@
 //! Finished phases of real sealing are found again, and nothing else is taken for them. No commit 2: seconds.
 
-use sealdrop::prover::{Commitments, Engine, ProverError, RealEngine, Resuming};
-use sealdrop::staging::Staging;
+use sealdrop_miner::prover::{Commitments, Engine, ProverError, RealEngine, Resuming};
+use sealdrop_miner::staging::Staging;
 use shared::piece::{PieceSummary, SectorSize};
 use shared::sector::{Sealed, Sector, SectorInput, SectorPiece};
 use std::fs;

@@ -5,7 +5,7 @@
 //! hostile: every exchange has time limits and a share of bounded room. Next: [`crate::sealing`].
 
 mod explain;
-pub(crate) mod frames;
+pub mod frames;
 mod host;
 mod identity;
 pub(crate) mod propose;

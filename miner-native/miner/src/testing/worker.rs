@@ -3,9 +3,9 @@
 use super::{piece, World};
 use crate::chain_access::ChainError;
 use crate::registration;
-use crate::wallet::Wallet;
 use crate::worker::{WorkerError, WorkerKey};
 use sealdrop_devnet::testing::key;
+use sealdrop_wallet::Wallet;
 use shared::chain::calls;
 use shared::deal::MinerStage;
 

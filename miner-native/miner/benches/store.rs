@@ -8,7 +8,7 @@
 
 use nix::sys::resource::{getrusage, UsageWho};
 use nix::sys::time::TimeValLike;
-use sealdrop::store::{DealRecord, Decision, EffectKind, MinerStore};
+use sealdrop_miner::store::{DealRecord, Decision, EffectKind, MinerStore};
 use shared::chain::address::MaybeAddress;
 use shared::chain::{Address, AttoFil, BytesAmount, ChannelId, Epoch, SecretKey};
 use shared::deal::review::price_of;

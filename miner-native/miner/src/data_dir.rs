@@ -228,7 +228,7 @@ fn read_facts<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, DataDirErro
 }
 
 /// Replaces a file as a whole, on the disk when this returns.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+pub fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let partial = path.with_file_name(name);

@@ -10,7 +10,7 @@ use crate::chain_access::{Account, ChainAccess, ChainError};
 use crate::on_head::{on_heads, OnHead};
 use crate::registration::{fund, RegistrationError};
 use crate::supervisor::{Lifeline, ServiceError};
-use crate::wallet::{Wallet, WalletError};
+use sealdrop_wallet::{Wallet, WalletError};
 use shared::chain::{Address, Epoch, SecretKey};
 use std::time::Duration;
 
