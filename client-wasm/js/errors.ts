@@ -58,7 +58,7 @@ function storageProblem(exception: DOMException): Problem {
     default:
       return {
         code: 'storage',
-        message: `the browser's storage fails: ${exception.name}: ${exception.message}`,
+        message: `the browser's storage failed: ${exception.name}: ${exception.message}`,
         hint: 'Leave the private window, or allow this site to store data.',
       };
   }

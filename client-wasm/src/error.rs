@@ -12,7 +12,7 @@ use wasm_bindgen::{JsCast, JsValue};
 /// Why something cannot be done (now).
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ClientError {
-    #[error("{what} is not usable: {reason}")]
+    #[error("{what} is invalid: {reason}")]
     Argument { what: &'static str, reason: String },
     #[error("the chain at {url} does not answer: {reason}")]
     ChainUnreachable { url: String, reason: String },
@@ -28,7 +28,7 @@ pub enum ClientError {
     },
     #[error("the chain's answer to {method} cannot be read: {reason}")]
     ChainAnswer { method: &'static str, reason: String },
-    #[error("the faucet gives nothing: {message}")]
+    #[error("the faucet refused: {message}")]
     Faucet { message: String, hint: String },
     #[error("there is no miner {0} on this network")]
     MinerUnknown(Address),
@@ -38,7 +38,7 @@ pub enum ClientError {
     MinerUnreachable { miner: Address, reason: String },
     #[error("miner {miner} does not speak {protocol}")]
     MinerLacks { miner: Address, protocol: &'static str },
-    #[error("miner {miner} answers wrongly: {reason}")]
+    #[error("miner {miner} gave an invalid answer: {reason}")]
     MinerMisbehaved { miner: Address, reason: String },
     #[error("the file is empty")]
     EmptyFile,
@@ -49,27 +49,27 @@ pub enum ClientError {
     /// `code` is the stable number of the miner's rule, when it was found here.
     #[error("{message}")]
     Rejected { code: Option<u16>, message: String },
-    #[error("there is a deal with this miner about this file already")]
+    #[error("there is already a deal with this miner for this file")]
     Duplicate,
     #[error("a free deal with the same terms is the same deal as {0}")]
     SameDeal(String),
-    #[error("storing with one's own miner is not supported")]
+    #[error("an account cannot store files with its own miner")]
     SelfDeal,
     #[error("{0}")]
     DealFailed(String),
-    #[error("the bytes of this deal's file are not kept here any more")]
+    #[error("this browser no longer has the file of this deal")]
     FileLost,
     #[error("the deal is not complete, so there is nothing to {0} yet")]
     NotStoredYet(&'static str),
-    #[error("no miner knows of this deal: it has no signed proposal")]
+    #[error("this deal was not proposed to a miner yet")]
     NotProposed,
     #[error("what the miner sent is not the file: {0}")]
     RetrievalCorrupt(String),
-    #[error("the miner does not hand the file out: {0}")]
+    #[error("the miner did not deliver the file: {0}")]
     RetrievalFailed(String),
     #[error("stopped")]
     Aborted,
-    #[error("the browser's storage fails: {0}")]
+    #[error("the browser's storage failed: {0}")]
     Storage(String),
     #[error("{0}")]
     Internal(String),

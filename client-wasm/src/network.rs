@@ -44,7 +44,7 @@ pub enum NetworkError {
     Timeout,
     #[error("{0}")]
     Stream(String),
-    #[error("it does not speak {0}")]
+    #[error("it does not support the protocol {0}")]
     Protocol(&'static str),
     #[error("the node was shut down")]
     Closed,

@@ -1,4 +1,4 @@
-//! The chain, asked over JSON-RPC 2.0 with `fetch`; never through the miner (design §5).
+//! The chain, asked over JSON-RPC 2.0 with `fetch`; never through the miner (design §8).
 
 use crate::clock;
 use crate::error::ClientError;

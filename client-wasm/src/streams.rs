@@ -15,11 +15,11 @@ const READ_BYTES: usize = 64 << 10;
 /// Why a conversation ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
-    #[error("the connection broke: {0}")]
+    #[error("the connection was lost: {0}")]
     Io(#[from] std::io::Error),
-    #[error("there was silence for {} seconds", IDLE_LIMIT / 1000)]
+    #[error("nothing arrived for {} seconds", IDLE_LIMIT / 1000)]
     Silence,
-    #[error("the other side ended the conversation in the middle")]
+    #[error("the peer closed the connection before its answer was complete")]
     Ended,
     #[error(transparent)]
     Frame(#[from] FrameError),

@@ -40,7 +40,7 @@ pub struct Transport;
 pub enum DialError {
     #[error("the browser refuses to open {url}: {reason}")]
     Forbidden { url: String, reason: String },
-    #[error("{url} refused the connection or is not there")]
+    #[error("{url} refused the connection or cannot be reached")]
     Refused { url: String },
     #[error("{url} did not answer within {} seconds", DIAL_LIMIT / 1000)]
     Timeout { url: String },

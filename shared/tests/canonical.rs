@@ -1,5 +1,5 @@
 //! A decoder takes exactly one encoding of a value: for every type of the wire, each way of writing the same or nearly
-//! the same bytes is refused (spec §1.3, design §6).
+//! the same bytes is refused (spec §1.3, design §9).
 
 use ciborium::Value;
 use cid::Cid;

@@ -71,7 +71,7 @@ export class DealPage extends View {
       const why = deal.reason ?? deal.error?.message ?? 'no reason was given';
       const next = deal.error?.hint || 'You can try again, with a new proposal at the miner’s present price';
       const problem: Problem = {
-        what: 'This deal did not come about',
+        what: 'This deal failed',
         why,
         next,
         code: deal.error?.code ?? 'deal-failed',
@@ -83,7 +83,7 @@ export class DealPage extends View {
     if (deal.error.code === 'file-lost') {
       return html`<sd-problem .problem=${problemOf('The miner still needs the file, and it is gone from here', deal.error)}></sd-problem>`;
     }
-    const problem = problemOf('Held up for now; trying again by itself', deal.error);
+    const problem = problemOf('Delayed; it is tried again automatically', deal.error);
     return html`<sd-problem .problem=${problem} .retry=${() => this.again(deal)} label="Try again now" calm></sd-problem>`;
   }
 
@@ -101,7 +101,7 @@ export class DealPage extends View {
           ${
             deal.answer || deal.state === 'complete'
               ? html`<div>
-                <dt>The miner’s last word</dt>
+                <dt>The miner’s last answer</dt>
                 <dd class="last-word">
                   <span data-testid="answer" data-state=${deal.answer?.state ?? nothing}>${lastWord(deal)}</span>
                   ${

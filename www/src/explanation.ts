@@ -60,7 +60,7 @@ export class Why extends View {
       last = { id, told, heardAt: Date.now() };
       this.problem = undefined;
     } catch (error) {
-      this.problem = problemOf('Nobody could be asked why', error);
+      this.problem = problemOf('The reason could not be fetched', error);
     }
     if (!this.isConnected) return;
     this.requestUpdate();
@@ -108,7 +108,7 @@ customElements.define('sd-why', Why);
 
 /** When it will be done, counted down between two answers. */
 function when({ eta }: Explanation, age: number): string {
-  if (!eta) return 'When it will be done, nobody can tell yet';
+  if (!eta) return 'There is no estimate yet';
   const left = eta.expectedMs - age;
   if (left < 5_000) return 'It should be complete any moment';
   const earliest = Math.max(0, eta.earliestMs - age);

@@ -199,7 +199,7 @@ function refundPart(refund: Refund) {
       <p class="note">${refundWords(refund)}</p>
       ${
         refund.error
-          ? html`<sd-problem .problem=${problemOf('Held up for now; trying again by itself', refund.error)} calm></sd-problem>`
+          ? html`<sd-problem .problem=${problemOf('Delayed; it is tried again automatically', refund.error)} calm></sd-problem>`
           : nothing
       }
     </div>

@@ -67,7 +67,7 @@ export class StorePage extends View {
           ${
             !this.file && recent.length > 0
               ? html`<section class="recent" aria-labelledby="recent-title">
-                <h2 id="recent-title">Lately stored</h2>
+                <h2 id="recent-title">Recently stored</h2>
                 <ol class="ledger sheet">${recent.map(entry)}</ol>
                 <p class="more"><a href=${DEALS}>The whole deal book</a></p>
               </section>`
@@ -195,7 +195,7 @@ function how() {
     <ol class="how" aria-label="How it works">
       <li><h2>Measured here</h2><p>Your browser computes the file’s commitment: a fingerprint that every later proof is held against.</p></li>
       <li><h2>Sealed there</h2><p>The miner takes the file over an encrypted connection, seals it into a sector and proves the seal to the chain.</p></li>
-      <li><h2>Proven on and on</h2><p>In every window the miner shows that it still holds it, and is paid as it does. Take the file back at any time.</p></li>
+      <li><h2>Proven again and again</h2><p>In every window the miner shows that it still holds it, and is paid as it does. Take the file back at any time.</p></li>
     </ol>
   `;
 }

@@ -82,7 +82,7 @@ export class TakeBack extends View {
       save(blob, deal.name || 'sealdrop-file');
       this.saved = true;
     } catch (error) {
-      if (!isAborted(error)) this.problem = problemOf('The file did not come back', error);
+      if (!isAborted(error)) this.problem = problemOf('The file could not be retrieved', error);
     }
     this.running = undefined;
     this.requestUpdate();

@@ -46,7 +46,7 @@ pub enum DevnetError {
     Store(#[from] DatabaseError),
     #[error("the chain's store holds a damaged {what}: {reason}; restore the folder from a backup, or move it away to begin anew")]
     Damaged { what: &'static str, reason: String },
-    #[error("no network can start like this: {0}")]
+    #[error("these network parameters are invalid: {0}")]
     Genesis(#[from] GenesisError),
     #[error(transparent)]
     Key(#[from] WalletError),

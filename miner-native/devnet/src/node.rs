@@ -50,7 +50,7 @@ pub(super) enum Refusal {
     Forgotten { message: Cid, height: Epoch },
     #[error("the span from {from} to {to} ends before it begins")]
     Span { from: Epoch, to: Epoch },
-    #[error("the call cannot be judged now: {0}")]
+    #[error("the call cannot be evaluated now: {0}")]
     Unjudged(VerifierFault),
     #[error("{0}")]
     Query(#[from] shared::chain::Revert),

@@ -23,7 +23,7 @@ pub(super) enum PoolError {
     Full,
     #[error("{sender} has {MAX_PER_SENDER} messages waiting: wait until some are in a block")]
     SenderFull { sender: Address },
-    #[error("another message of {sender} with number {nonce} is waiting: {other}")]
+    #[error("another message of {sender} with nonce {nonce} is waiting: {other}")]
     NonceTaken { sender: Address, nonce: u64, other: Cid },
 }
 

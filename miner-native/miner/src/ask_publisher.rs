@@ -32,7 +32,7 @@ pub enum AskError {
     Settings(#[from] SettingsError),
     #[error("the chain did not take the ask, so nothing changed: {0}")]
     Refused(ChainError),
-    #[error("the chain cannot be asked now ({0}); the change is written down and is made when the chain is back")]
+    #[error("the chain cannot be asked now ({0}); the change is saved and takes effect when the chain answers again")]
     Delayed(ChainError),
     #[error(transparent)]
     Store(#[from] StoreError),

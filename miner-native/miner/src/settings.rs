@@ -134,7 +134,7 @@ pub struct SettingsChange {
 /// Why settings are refused; nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
-    #[error("an ask that stands for {blocks} blocks is of no use: choose {SHORTEST_ASK} to {LONGEST_ASK}")]
+    #[error("an ask cannot stand for {blocks} blocks: choose {SHORTEST_ASK} to {LONGEST_ASK}")]
     AskBlocks { blocks: u64 },
     #[error("no deal lasts at least {min} and at most {max} blocks: choose durations from 1 to {LONGEST_DEAL}, the shortest first")]
     Durations { min: u64, max: u64 },
@@ -143,7 +143,7 @@ pub enum SettingsError {
     #[error("{slots} zero-knowledge proofs at once are more than any machine makes: choose at most {MOST_SLOTS}, or 0 to leave it to the machine")]
     Slots { slots: u64 },
     #[error(
-        "with room for no waiting deal the miner takes none: choose at least 1, or stop it with `sealdrop mining stop`"
+        "with staging.maxDeals 0 the miner would take no deal: choose at least 1, or stop it with `sealdrop mining stop`"
     )]
     NoDeals,
 }

@@ -146,7 +146,7 @@ pub enum Error {
         reason: String,
     },
     /// The own code has no result to give, or a wrong one; filecoin-proofs can be asked instead.
-    #[error("{step} by the own prover was refused: {reason}; filecoin-proofs is to do it")]
+    #[error("the own prover's {step} was refused: {reason}; filecoin-proofs does it again")]
     Refused {
         /// What was being done.
         step: &'static str,

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 pub enum ClientError {
     #[error("there is nothing to store: {} is empty; choose a file with at least one byte", path.display())]
     Empty { path: PathBuf },
-    #[error("{} is no file; give the path of one file", path.display())]
+    #[error("{} is not a file; give the path of one file", path.display())]
     NotAFile { path: PathBuf },
     #[error("cannot {action} {}: {source}; check the path, its permissions and the free space", path.display())]
     File {
@@ -82,7 +82,7 @@ pub enum ClientError {
     Engine(#[from] EngineError),
     #[error(transparent)]
     Draft(#[from] DraftError),
-    #[error("no such deal can be made: {0}")]
+    #[error("this deal is not possible: {0}")]
     Schedule(#[from] ScheduleError),
     #[error("this deal costs {cost} FIL and the account {address} holds {balance} FIL; {advice}")]
     Funds {
@@ -157,9 +157,9 @@ pub enum ClientError {
     Database(#[from] DatabaseError),
     #[error("the libp2p node cannot start: {0}")]
     Node(String),
-    #[error("deal {deal} does not hold: {failed}")]
+    #[error("verification of deal {deal} failed: {failed}")]
     NotVerified { deal: String, failed: String },
-    #[error("deal {deal} is not decided yet: {pending} is still to come; ask again later")]
+    #[error("deal {deal} cannot be fully verified yet: {pending} is still to come; try again later")]
     Undecided { deal: String, pending: String },
     #[error(
         "storage deal not in Complete state: deal {deal} is {state}; `sealdrop client resume {deal}` waits until it is"

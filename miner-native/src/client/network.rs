@@ -38,9 +38,9 @@ pub enum NetworkError {
     Dial(String),
     #[error("no connection within {} seconds", DIAL_LIMIT.as_secs())]
     Timeout,
-    #[error("the connection broke")]
+    #[error("the connection was lost")]
     Broken,
-    #[error("it does not speak {0}")]
+    #[error("it does not support the protocol {0}")]
     Protocol(String),
     #[error(transparent)]
     Stream(#[from] StreamError),

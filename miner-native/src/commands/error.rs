@@ -47,11 +47,11 @@ pub enum CommandError {
     DealNotFound,
     #[error("unable to determine a default wallet address; make one with `sealdrop wallet new`")]
     NoDefaultAddress,
-    #[error("the faucet gives nothing now: {reason}")]
+    #[error("the faucet refused: {reason}")]
     Faucet { reason: String },
-    #[error("there is no setting {key:?}; there are {known}")]
+    #[error("there is no setting {key:?}; the settings are {known}")]
     UnknownSetting { key: String, known: String },
-    #[error("{value:?} is no value of {key}: give {form}")]
+    #[error("invalid value {value:?} for {key}: expected {form}")]
     SettingValue {
         key: &'static str,
         value: String,
@@ -63,7 +63,7 @@ pub enum CommandError {
     WouldFail { exit_code: u64, error: String },
     #[error("the message failed with exit code {exit_code}: {error}")]
     MessageFailed { exit_code: u64, error: String },
-    #[error("message {message} is in no block and never will be: {reason}")]
+    #[error("message {message} was dropped and will never be in a block: {reason}")]
     Dropped { message: Cid, reason: String },
     #[error("message {message} was in no block after {seconds} seconds; ask again with `sealdrop message wait`, or give it longer with --timeout")]
     NotMined { message: Cid, seconds: u64 },

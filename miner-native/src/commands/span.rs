@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Why text is no span of time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{text}' is no span of time; write a whole number and ms, s, m or h, for example 200ms or 10s")]
+#[error("'{text}' is not a duration; write a whole number and ms, s, m or h, for example 200ms or 10s")]
 pub struct SpanError {
     text: String,
 }

@@ -41,7 +41,7 @@ pub enum WalletError {
     TooManyKeys { dir: PathBuf },
     #[error("this is no secret key: {0}")]
     Secret(#[from] SecretError),
-    #[error("a wallet signs with keys of t1 addresses, and {0} is none")]
+    #[error("{0} is not a t1 address; a wallet only has keys of t1 addresses")]
     NotAnAccount(Address),
 }
 

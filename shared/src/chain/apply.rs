@@ -35,7 +35,7 @@ pub enum Invalid {
     GasPriceZero,
     #[error("the gas limit {limit} is above a block's {block_limit}")]
     GasLimit { limit: u64, block_limit: u64 },
-    #[error("{0} is no account that can send messages")]
+    #[error("{0} is not an account, so it cannot send messages")]
     SenderNotAccount(Address),
     #[error("the method's name has {0} bytes, more than any method's")]
     MethodTooLong(usize),
@@ -45,9 +45,9 @@ pub enum Invalid {
     Overflow,
     #[error("the sender has {balance} FIL and needs {needed} FIL for value and gas")]
     Balance { balance: AttoFil, needed: AttoFil },
-    #[error("message number {nonce} was used already; the next is {next}")]
+    #[error("nonce {nonce} was used already; the next is {next}")]
     NonceUsed { nonce: u64, next: u64 },
-    #[error("message number {nonce} is too far ahead of the next, {next}")]
+    #[error("nonce {nonce} is too far ahead of the next, {next}")]
     NonceTooHigh { nonce: u64, next: u64 },
 }
 

@@ -1,4 +1,4 @@
-//! Randomness for proofs, drawn from a block's ticket for one miner and one purpose (design §6).
+//! Randomness for proofs, drawn from a block's ticket for one miner and one purpose (design §9).
 //!
 //! Called by the miner actor when it verifies and by the miner's host when it proves, so that both use the same bytes.
 

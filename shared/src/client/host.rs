@@ -15,7 +15,7 @@ use alloc::string::String;
 pub enum EngineError {
     #[error("miner {miner} gave an answer that cannot be accepted: {refusal}")]
     Refused { miner: Address, refusal: ClientRefusal },
-    #[error("the file is not the one that the deal is about any more")]
+    #[error("the file has changed since the deal was made")]
     FileChanged,
     #[error("the payment channel could not be opened: {reason}")]
     Channel { reason: String },
@@ -25,9 +25,9 @@ pub enum EngineError {
         exit_code: u64,
         error: String,
     },
-    #[error("no such deal can be made: {0}")]
+    #[error("this deal is not possible: {0}")]
     Schedule(#[from] crate::payment::schedule::ScheduleError),
-    #[error("this does not apply to the deal as it stands")]
+    #[error("this is not possible in the deal's present state")]
     NotApplicable,
 }
 

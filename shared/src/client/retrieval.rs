@@ -65,9 +65,9 @@ pub enum Taken {
 pub enum RetrievalError {
     #[error("could not retrieve piece - error from miner: {0}")]
     Withheld(String),
-    #[error("it hung up without an answer")]
+    #[error("it closed the connection without an answer")]
     NoAnswer,
-    #[error("there was silence for {} seconds", .limit_ms / 1000)]
+    #[error("nothing arrived for {} seconds", .limit_ms / 1000)]
     Silence { limit_ms: u64 },
     #[error("it has been unsealing for too long")]
     Unsealing,
@@ -81,7 +81,7 @@ pub enum RetrievalError {
     Corrupt { expected: Cid, found: Cid },
     #[error(transparent)]
     Dag(#[from] UnixFsError),
-    #[error("it sends something out of turn")]
+    #[error("it sent an unexpected message")]
     OutOfTurn,
 }
 

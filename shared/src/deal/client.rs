@@ -110,7 +110,7 @@ pub enum ClientRefusal {
     UnknownDeal,
     #[error("the miner says complete, but {0}")]
     Unproven(&'static str),
-    #[error("this does not apply to the deal as it stands")]
+    #[error("this is not possible in the deal's present state")]
     Unexpected,
 }
 

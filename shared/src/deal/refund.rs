@@ -1,4 +1,4 @@
-//! Getting the money of a failed deal back (spec §5.2, §7.9; design §6): the client cancels the channel, waits until it
+//! Getting the money of a failed deal back (spec §5.2, §7.9; design §9): the client cancels the channel, waits until it
 //! ends, and reclaims what is left in it. A complete deal's channel is left to the miner until its agreed end; then what
 //! nobody redeemed is reclaimed, and a payer's list of channels does not fill up.
 //!

@@ -78,7 +78,7 @@ pub struct ProofInfo {
     pub sector_id: u64,
     pub comm_d: Commitment,
     pub comm_r: Commitment,
-    /// CommC, the commitment to all layers of the replica (design §6).
+    /// CommC, the commitment to all layers of the replica (design §9).
     pub comm_r_star: Commitment,
     /// The commitSector message.
     pub commitment_message: Cid,

@@ -1,6 +1,6 @@
 //! What a piece is: its sizes, its two names (CommP and the UnixFS root), its place in a sector and the proof of it.
 //!
-//! A piece is the bytes of one file (design §7). The client computes both names in one pass ([`PieceDigest`]) before it
+//! A piece is the bytes of one file (design §10). The client computes both names in one pass ([`PieceDigest`]) before it
 //! proposes a deal; the miner computes them again over what it received. When a sector is sealed, [`SectorLayout`] says
 //! where each piece lies and [`InclusionProof`] shows a client that its piece is part of the sealed data.
 //! Next in a deal's life: [`crate::deal`] for the proposal, [`crate::transfer`] for the bytes.

@@ -1,4 +1,4 @@
-//! Interior nodes of a file's DAG: dag-pb around a UnixFS message, encoded byte for byte as kubo does it (design §7).
+//! Interior nodes of a file's DAG: dag-pb around a UnixFS message, encoded byte for byte as kubo does it (design §10).
 //!
 //! The decoder is strict: what it accepts is exactly what the encoder writes, so a hostile peer cannot hide anything in a
 //! node. Called by [`super::unixfs`] to build and by [`crate::transfer`] to check.

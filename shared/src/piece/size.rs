@@ -158,7 +158,7 @@ pub fn padded_for(unpadded: u64) -> Result<PaddedSize, SizeError> {
     Ok(PieceSize::new(unpadded)?.padded())
 }
 
-/// The sector sizes that proof parameters exist for (design §7).
+/// The sector sizes that proof parameters exist for (design §10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u64", into = "u64")]
 pub enum SectorSize {

@@ -1,4 +1,4 @@
-//! The UnixFS root of a file: `pieceRef` of a deal, the CID that `ipfs add` prints (design §7).
+//! The UnixFS root of a file: `pieceRef` of a deal, the CID that `ipfs add` prints (design §10).
 //!
 //! Profile `unixfs-v1-2025`: version 1 CIDs, SHA-256, raw leaves of 1 MiB, a balanced tree of at most 1024 links a node.
 //! A file of one leaf is that leaf. [`DagShape`] says what a file of a given size must look like, so a receiver needs no

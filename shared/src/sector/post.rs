@@ -3,7 +3,7 @@
 //! The daemon asks [`post_duty`] at every head with what the chain says of its miner. The answer depends on nothing else:
 //! a proof that failed, was lost or was refused is due again at the next head, for as long as the chain takes it, and a
 //! restart forgets nothing. In 2019 a window was tried once (spec §7.8); randomness is the window's start in both prover
-//! and actor, so that a late proof can verify (design §6).
+//! and actor, so that a late proof can verify (design §9).
 
 use crate::chain::actors::miner::late_fee;
 use crate::chain::view::MinerView;
@@ -145,7 +145,7 @@ mod tests {
     }
 
     /// spec §9.32: a miner without commitments has nothing to prove. (The queries whose failures the original asserts are
-    /// one view of the miner here; a bootstrap variant of the miner does not exist, design §6.)
+    /// one view of the miner here; a bootstrap variant of the miner does not exist, design §9.)
     #[test]
     fn a_miner_without_sectors_has_nothing_to_prove() {
         let empty = PostFacts {

@@ -1,4 +1,4 @@
-//! How a piece's bytes get from the side that has them to the side that lacks them (step 7 of a deal, design §7).
+//! How a piece's bytes get from the side that has them to the side that lacks them (step 7 of a deal, design §10).
 //!
 //! The side that lacks the piece pulls: it opens a stream of [`crate::wire::protocol::TRANSFER`] and sends requests; the
 //! other side answers each, in order. A message is a frame: an unsigned varint length, then the body ([`wire`]).

@@ -12,7 +12,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use cid::Cid;
 
-/// Requests under way at once (design §7; measured: more gain nothing).
+/// Requests under way at once (design §10; measured: more gain nothing).
 pub const WINDOW: usize = 8;
 /// Largest window that a host may set: 16 MiB of answers under way.
 pub const MAX_WINDOW: usize = 64;

@@ -11,7 +11,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use cid::Cid;
 
-/// File bytes in a response, at most; also what the puller asks for at a time (design §7).
+/// File bytes in a response, at most; also what the puller asks for at a time (design §10).
 pub const MAX_DATA: usize = 256 * 1024;
 /// Bytes of a request's body, at most.
 pub const MAX_REQUEST: usize = 256;

@@ -18,7 +18,7 @@ pub mod protocol {
     pub const QUERY_DEAL: &str = "/fil/storage/qry/1.0.0";
     /// Free retrieval: RetrievePieceRequest → RetrievePieceResponse, then chunks until the end of the stream.
     pub const RETRIEVAL: &str = "/fil/retrieval/free/0.0.0";
-    /// Piece data, pulled block by block by the side that lacks it (in place of bitswap, design §7).
+    /// Piece data, pulled block by block by the side that lacks it (in place of bitswap, design §10).
     pub const TRANSFER: &str = "/sealdrop/transfer/1.0.0";
     /// Ask why a deal is not done: QueryRequest → a text string, the JSON of a [`crate::deal::explain::Explanation`].
     pub const EXPLAIN: &str = "/sealdrop/explain/1.0.0";

@@ -17,7 +17,7 @@ pub enum ChainError {
     },
     #[error("the chain endpoint {url} answered something else than expected: {reason}; is it a Sealdrop chain of this version?")]
     Protocol { url: String, reason: String },
-    #[error("the message is in no block and never will be: {reason}")]
+    #[error("the message was dropped and will never be in a block: {reason}")]
     Dropped { reason: String },
     #[error("the message failed with exit code {exit_code}: {error}")]
     Failed { exit_code: u64, error: String },

@@ -14,9 +14,9 @@ const CHUNK: usize = 64 * 1024;
 /// Why an exchange with a peer ends.
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
-    #[error("the peer was silent for {} seconds", IDLE.as_secs())]
+    #[error("nothing arrived from the peer for {} seconds", IDLE.as_secs())]
     Silent,
-    #[error("the stream broke: {0}")]
+    #[error("the stream failed: {0}")]
     Broken(#[from] std::io::Error),
     #[error("the peer closed the stream in the middle of a message")]
     Closed,

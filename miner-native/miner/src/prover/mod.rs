@@ -57,7 +57,7 @@ pub enum ProverError {
         budget: u64,
         reserve: u64,
     },
-    #[error("{sector} is no sector size that proofs exist for")]
+    #[error("there are no proofs for sectors of {sector}")]
     UnknownSize { sector: SectorSize },
     #[error("a piece of the sector has an impossible size: {0}")]
     PieceSize(#[from] SizeError),

@@ -40,7 +40,7 @@ pub enum StagingError {
     },
     #[error("{needed} bytes are needed on the disk of {}, and {available} are free", dir.display())]
     NoRoom { needed: u64, available: u64, dir: PathBuf },
-    #[error("what was staged of {expected} is {found} instead; it was removed and will be fetched again")]
+    #[error("the staged piece {expected} has the data root {found}; it was removed and is fetched again")]
     OtherData { expected: Cid, found: Cid },
     #[error("{cid} was staged with {found} bytes, not {expected}")]
     OtherSize { cid: Cid, expected: u64, found: u64 },

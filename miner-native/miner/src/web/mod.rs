@@ -1,7 +1,7 @@
 //! The web listener: the page, the browser client, and the operator's requests ([`requests`], [`views`]).
 //!
 //! What it says of deals is for showing progress only: unsigned, and nothing depends on it. The page learns the chain's
-//! URL here and asks the chain itself for everything that matters (design §5).
+//! URL here and asks the chain itself for everything that matters (design §8).
 
 mod requests;
 mod views;

@@ -40,7 +40,7 @@ type Answer<T> = Result<Json<T>, ApiError>;
 /// Why a request is not answered as asked.
 #[derive(Debug, thiserror::Error)]
 enum ApiError {
-    #[error("{0:?} is no deal's id: it is a CID such as `deals list` shows")]
+    #[error("{0:?} is not a deal id: a deal id is a CID such as `deals list` shows")]
     NoCid(String),
     #[error("deal not found")]
     NoDeal,
@@ -50,9 +50,9 @@ enum ApiError {
     NoMiner,
     #[error("an empty file has nothing to store")]
     EmptyPiece,
-    #[error("piece is more than {usable} bytes but sector size is {usable} bytes")]
+    #[error("the file is larger than the {usable} bytes that a sector holds")]
     PieceTooLarge { usable: u64 },
-    #[error("the upload broke off: {0}")]
+    #[error("the upload was interrupted: {0}")]
     Upload(String),
     #[error("the daemon stopped in the middle; what was written down is taken up again")]
     Interrupted,

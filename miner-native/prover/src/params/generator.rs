@@ -1,7 +1,7 @@
 //! A Groth16 key for one circuit, written in bellperson's parameter format.
 //!
 //! The output is byte for byte what `bellperson::groth16::generate_random_parameters` would write with the same random
-//! numbers (a test compares them), in a small part of its time and memory; the README has figures.
+//! numbers (a test compares them), in a small part of its time and memory; shared/docs/benchmarks.md has figures.
 //! Called by `ensure` through `circuits`; uses `synthesis` and `fixed_base`.
 //!
 //! The format has every coordinate uncompressed: reading one is a permutation of bytes and a multiplication, all together

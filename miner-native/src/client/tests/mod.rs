@@ -184,7 +184,7 @@ async fn the_same_data_is_a_duplicate_for_the_same_miner_only_and_only_without_t
     assert_ne!(first.cid, second.cid);
 }
 
-/// spec §9.13, spec §9.14: the first with sectors of 2 KiB, the smallest that there are here (design §6).
+/// spec §9.13, spec §9.14: the first with sectors of 2 KiB, the smallest that there are here (design §9).
 #[tokio::test(flavor = "multi_thread")]
 async fn a_piece_that_is_too_large_and_a_deal_with_oneself_cost_nothing() {
     let world = World::start();
@@ -346,7 +346,7 @@ async fn a_rejected_deals_channel_is_cancelled_and_reclaimed_over_restarts_to_th
 }
 
 /// spec §9.20: what the chain says against the channel's message surfaces, and nothing is lost. (Vouchers are drawn up
-/// here, so there is no voucher query that could fail: design §7.)
+/// here, so there is no voucher query that could fail: design §9.)
 #[tokio::test(flavor = "multi_thread")]
 async fn a_channel_that_does_not_open_surfaces_and_the_deal_can_be_abandoned_unpaid() {
     let world = World::start();

@@ -28,7 +28,7 @@ pub fn change_worker(miner: &Address, worker: &Address) -> Call {
     Call::new(miner, "changeWorker", vec![worker.to_abi()])
 }
 
-/// Announces a replica before its seed is known (design §6); `ticket` is the height its ticket was drawn at. Locks
+/// Announces a replica before its seed is known (design §9); `ticket` is the height its ticket was drawn at. Locks
 /// [`crate::chain::Policy::pre_commit_deposit`] of the miner's free money; value sent along (with [`Call::with_value`]) becomes
 /// free money first.
 pub fn pre_commit_sector(miner: &Address, id: u64, comm_d: &Commitment, comm_r: &Commitment, ticket: Epoch) -> Call {

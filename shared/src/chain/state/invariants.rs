@@ -1,4 +1,4 @@
-//! The rules that hold for the whole chain at all times (design §5): no money appears or vanishes, no channel pays more
+//! The rules that hold for the whole chain at all times (design §8): no money appears or vanishes, no channel pays more
 //! than it holds, collateral and deposits are covered, and power is what was proven.
 //!
 //! Called by the development chain in debug builds and by every test after every message and block.
@@ -47,7 +47,7 @@ pub enum Violation {
 }
 
 impl ChainState {
-    /// Checks the rules that hold for the whole chain at all times (design §5).
+    /// Checks the rules that hold for the whole chain at all times (design §8).
     pub fn check_invariants(&self) -> Result<(), Violation> {
         self.check_money()?;
         self.check_channels()?;

@@ -33,7 +33,7 @@ pub struct Sector {
     pub proofs: u64,
 }
 
-/// A sector announced before its seed is known (design §6).
+/// A sector announced before its seed is known (design §9).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PreCommit {
     pub comm_d: Commitment,

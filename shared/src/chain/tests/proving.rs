@@ -56,7 +56,7 @@ fn only_the_worker_proves() {
     );
 }
 
-/// spec §9.45: the window text. A late proof cannot come too early here: its window is the one it is late for (design §6).
+/// spec §9.45: the window text. A late proof cannot come too early here: its window is the one it is late for (design §9).
 #[test]
 fn a_proof_before_its_window_is_refused() {
     let (mut world, miner, owner) = proving_at(1155);
@@ -68,7 +68,7 @@ fn a_proof_before_its_window_is_refused() {
     assert!(world.send(&owner, call).is_ok());
 }
 
-/// spec §9.45: the seed is sampled at end - 150, also for late proofs, where 2019 wanted end + 150 (design §6).
+/// spec §9.45: the seed is sampled at end - 150, also for late proofs, where 2019 wanted end + 150 (design §9).
 #[test]
 fn a_proof_with_other_randomness_or_sectors_is_refused() {
     let (mut world, miner, owner) = proving_at(1171);

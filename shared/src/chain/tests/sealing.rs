@@ -1,4 +1,4 @@
-//! Pre-commit, commit and piece inclusion (spec §5.3.3, §5.3.9; design §6).
+//! Pre-commit, commit and piece inclusion (spec §5.3.3, §5.3.9; design §9).
 
 use super::*;
 

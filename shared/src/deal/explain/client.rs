@@ -94,7 +94,7 @@ fn about(id: &str, word: MinerWord) -> MinerWord {
     let strange = |reason: &str| MinerWord::CannotExplain { reason: reason.into() };
     match word {
         MinerWord::Told(told) if told.subject.id != id || told.subject.kind != SubjectKind::Deal => {
-            strange("it spoke of something else")
+            strange("its answer is about another deal")
         }
         MinerWord::Told(told) if !told.done && told.because.is_empty() => strange("it gave no reason"),
         other => other,

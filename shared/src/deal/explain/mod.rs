@@ -107,7 +107,7 @@ pub fn unknown(deal: &Cid, now_ms: u64, paused: Option<&str>) -> Explanation {
         steps: Vec::new(),
         because,
         eta: None,
-        next: "Nothing comes by itself.".into(),
+        next: "Nothing more happens by itself.".into(),
     }
 }
 
@@ -253,7 +253,7 @@ fn staged(told: &mut Explanation, facts: &DealFacts, around: &Around, sector: u6
         let text = format!("The record of its sector {sector} is not there.");
         let what_to_do = "See the daemon's log; the store may be damaged.";
         told.because.push(Cause::new(CauseCode::Other, text, what_to_do));
-        told.next = "Nothing comes by itself.".into();
+        told.next = "Nothing more happens by itself.".into();
         return;
     };
     let of_sector = of_sector::explain(sector_facts, around);
@@ -263,7 +263,10 @@ fn staged(told: &mut Explanation, facts: &DealFacts, around: &Around, sector: u6
     if of_sector.done {
         told.because.push(Cause::new(
             CauseCode::StepRunning,
-            format!("Sector {sector} is {}; the deal is about to be told.", of_sector.state),
+            format!(
+                "Sector {sector} is {}; the deal's state follows in a moment.",
+                of_sector.state
+            ),
             "",
         ));
     }

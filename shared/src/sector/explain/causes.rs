@@ -281,7 +281,7 @@ fn failure(facts: &SectorFacts, around: &Around) -> Option<Cause> {
         0 => "now".to_string(),
         left => format!("in {}", span(left)),
     };
-    let again = format!("It is tried again by itself, {when} {}", doing(sector.phase()));
+    let again = format!("It is tried again by itself {when}: {}", doing(sector.phase()));
     let what_to_do = match around.audience {
         Audience::Operator => {
             format!("{again}. After {MAX_ATTEMPTS} attempts it waits for your order: remove the cause before.")

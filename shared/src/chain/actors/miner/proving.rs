@@ -82,7 +82,7 @@ pub fn late_fee(policy: &Policy, collateral: AttoFil, end: Epoch, height: Epoch)
 /// up; those in `done` are proven a last time. When all are given up there is nothing to prove.
 ///
 /// Its randomness comes from the window's start, also when the proof is late. (The actor of 2019 expected a later block
-/// from late proofs than any prover used, so that none could be accepted; design §6.)
+/// from late proofs than any prover used, so that none could be accepted; design §9.)
 pub(super) fn submit_post(state: &mut ChainState, env: &mut Env, call: &Invocation) -> Result<Returns, Halt> {
     let [proof, faults, done] = params(call)?;
     let (faults, done): (FaultSet, IntSet) = (param(faults)?, param(done)?);

@@ -1,4 +1,4 @@
-//! Sectors from pre-commit to commit, and what they hold (spec §5.3.3, §5.3.9; design §6).
+//! Sectors from pre-commit to commit, and what they hold (spec §5.3.3, §5.3.9; design §9).
 
 use super::{begin_period, miner, miner_mut, worker_only, MinerError};
 use crate::chain::abi::SectorNumber;
