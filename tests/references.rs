@@ -1,7 +1,7 @@
 //! Every section that the code names is there: `spec §N` in `shared/docs/protocol.md`, `design §N` in `shared/docs/design.md`.
 //!
 //! A section is a heading's number (`## 4.`, `### 4.2`), a paragraph's (`5.3.7 …`), or an item of a numbered list, whose number
-//! follows its heading's: item 24 of section 7 is 7.24.
+//! follows its heading's: item 24 of section 7 is 7.24. And every path that the documents for people name is there.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,15 @@ const PLACES: [&str; 8] = [
 
 /// Files that hold references.
 const KINDS: [&str; 4] = [".rs", ".ts", ".mjs", ".md"];
+
+/// Documents whose paths are checked: those in the code's words `shared/src/…` and those of their links.
+const DOCUMENTS: [&str; 5] = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "client-wasm/README.md",
+    "shared/docs/benchmarks.md",
+];
 
 /// Which document a reference is to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -132,6 +141,45 @@ fn references(paragraph: &str) -> Vec<(Document, String)> {
         before = after;
     }
     found
+}
+
+/// The paths that a document names: in backquotes when they begin with a folder of the workspace, and the targets of its links,
+/// which count from the document's own folder.
+fn paths(folder: &Path, document: &str) -> Vec<PathBuf> {
+    let folders = ["shared/", "miner-native/", "client-wasm/", "www/", "tests/"];
+    let quoted = document.split('`').skip(1).step_by(2);
+    let quoted = quoted.filter(|text| folders.iter().any(|folder| text.starts_with(folder)) && !text.contains(' '));
+    let links = document
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split([')', '#']).next());
+    let links = links.filter(|target| !target.is_empty() && !target.contains("://"));
+    quoted
+        .map(PathBuf::from)
+        .chain(links.map(|target| folder.join(target)))
+        .collect()
+}
+
+#[test]
+fn every_path_that_a_document_names_is_there() {
+    let root = workspace();
+    let mut missing = Vec::new();
+    for name in DOCUMENTS {
+        let text = std::fs::read_to_string(root.join(name)).expect("the document is there");
+        let folder = Path::new(name).parent().unwrap_or(Path::new(""));
+        let named = paths(folder, &text)
+            .into_iter()
+            .filter(|path| !root.join(path).exists());
+        missing.extend(named.map(|path| format!("{name}: {}", path.display())));
+    }
+    assert!(missing.is_empty(), "no such file or folder:\n{}", missing.join("\n"));
+}
+
+#[test]
+fn paths_are_those_in_backquotes_and_the_targets_of_links() {
+    let document = "`shared/src` and `cargo run`, [a](b.md#c), [d](https://e), [f](#g); `tests/x y`\n";
+    let expected = ["shared/src", "docs/b.md"].map(PathBuf::from);
+    assert_eq!(paths(Path::new("docs"), document), expected);
 }
 
 #[test]
