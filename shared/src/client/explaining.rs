@@ -11,7 +11,7 @@ use crate::deal::explain::{Explanation, MAX_JSON};
 use crate::deal::QueryRequest;
 use crate::wire::protocol;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use core::fmt::Display;
 
 /// Explains a deal; `parse` reads JSON.
@@ -59,7 +59,7 @@ fn read<E: Display>(json: &str, parse: impl FnOnce(&str) -> Result<Explanation, 
     let reason = match json.len() <= MAX_JSON {
         true => match parse(json) {
             Ok(told) => return MinerWord::Told(told),
-            Err(error) => format!("what it says cannot be read: {}", error.to_string()),
+            Err(error) => format!("what it says cannot be read: {error}"),
         },
         false => format!("it says {} bytes, where {MAX_JSON} are enough", json.len()),
     };
