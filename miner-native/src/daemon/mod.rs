@@ -182,7 +182,8 @@ async fn live(config: DaemonConfig, home: DataDir, proofs: &dyn Proofs) -> Resul
         let greeting = start(&config, &home, proofs, &mut supervisor).await?;
         home.announce(&greeting.endpoints)?;
         greeting.print(&config, &home);
-        Ok(std::future::pending::<()>().await)
+        std::future::pending::<()>().await;
+        Ok(())
     };
     let ended = tokio::select! {
         () = signals.any() => Ok(()),

@@ -324,13 +324,10 @@ impl Inner {
         match error {
             PullError::Fault(fault) if fault.is_final() => self.give_up(deal, record, MinerInput::TransferFailed),
             PullError::Staging(StagingError::OtherSize { .. }) => {
-                self.give_up(deal, record, MinerInput::TransferFailed)
+                self.give_up(deal, record, MinerInput::TransferFailed);
             }
-            PullError::Fault(TransferFault::Refused { code, .. }) => {
-                if *code != RefusalCode::Busy {
-                    self.drop_source(deal, &peer, false);
-                }
-            }
+            PullError::Fault(TransferFault::Refused { code, .. }) if *code == RefusalCode::Busy => {}
+            PullError::Fault(TransferFault::Refused { .. }) => self.drop_source(deal, &peer, false),
             PullError::Fault(_) => self.drop_source(deal, &peer, true),
             PullError::Stream(StreamError::Transfer(_)) => self.drop_source(deal, &peer, true),
             _ => {}
