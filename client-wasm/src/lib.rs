@@ -1,12 +1,12 @@
 //! Sealdrop's storage client for the browser.
 //!
-//! One module, loaded by the network worker of the npm package, which speaks to chain and miners ([`client`]); files are
+//! One module, loaded by the network worker of the npm package, which speaks to chain and miners (`client`); files are
 //! hashed by a small module of their own (`client-wasm/commp`). What a client decides is decided in `shared::client`, for the
-//! terminal too; here are the browser's edges: WebSocket ([`transport`]), libp2p ([`network`]), fetch ([`rpc`], [`chain`]),
-//! news of heads ([`heads`]), and the page's storage ([`host`]), joined for one deal in [`browser_host`]. What the page gets is
-//! in [`public_types`].
+//! terminal too; here are the browser's edges: WebSocket (`transport`), libp2p (`network`), fetch (`rpc`, `chain`),
+//! news of heads (`heads`), and the page's storage (`host`), joined for one deal in `browser_host`. What the page gets is
+//! in `public_types`.
 //!
-//! On a machine other than the browser only [`public_types`] is there, from which the package's TypeScript is written.
+//! On a machine other than the browser only `public_types` is there, from which the package's TypeScript is written.
 #![forbid(unsafe_code)]
 
 #[cfg(target_arch = "wasm32")]

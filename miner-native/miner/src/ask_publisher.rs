@@ -2,7 +2,7 @@
 //!
 //! A new price is written down, its ask sent and waited for; only then does it hold. A restart in between takes the same
 //! ask up again. An ask is renewed before it ends, and published again when the chain shows another than ours. Called by
-//! [`crate::daemon`] at the start and by [`crate::web`] for the operator; [`AskPublisher::run`] looks after it from then on.
+//! the program's `daemon` at the start and by [`crate::web`] for the operator; [`AskPublisher::run`] looks after it from then on.
 
 use crate::chain_access::{ChainAccess, ChainError};
 use crate::on_head::{on_heads, OnHead};

@@ -1,6 +1,6 @@
 //! What the miner's services are made of, and how each gets what it needs and no more.
 //!
-//! Held by [`crate::daemon`] while it puts the services together, and by tests; no service holds it.
+//! Held by the program's `daemon` while it puts the services together, and by tests; no service holds it.
 
 use crate::ask_publisher::AskPublisher;
 use crate::chain_access::{Account, ChainAccess};

@@ -1,6 +1,6 @@
 //! Gets the miner known to its chain: money, an actor, the right peer id (before step 3 of any deal).
 //!
-//! Called by [`crate::daemon`] at every start; does only what is missing. Next: [`crate::worker`] finds the key that signs, [`crate::ask_publisher`] publishes the ask.
+//! Called by the program's `daemon` at every start; does only what is missing. Next: [`crate::worker`] finds the key that signs, [`crate::ask_publisher`] publishes the ask.
 
 use crate::chain_access::{ChainAccess, ChainError};
 use crate::store::{MinerStore, StoreError};

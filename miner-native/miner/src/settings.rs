@@ -1,7 +1,7 @@
 //! What the operator may change while the miner runs: its price, which deals it takes, and what it does by itself.
 //!
 //! Kept by [`crate::store`], changed through [`crate::operator`]. A new price holds only when the chain shows an ask with
-//! it: [`crate::ask_publisher`] publishes the ask, waits, and switches. Reviews of proposals read [`SettingsStore::terms`].
+//! it: [`crate::ask_publisher`] publishes the ask, waits, and switches. Reviews of proposals read `SettingsStore::terms`.
 
 use serde::{Deserialize, Serialize};
 use shared::chain::{AttoFil, Epoch};

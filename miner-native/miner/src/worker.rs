@@ -4,7 +4,7 @@
 //! commitments, proofs, asks. `miner set-worker` changes the worker while the daemon runs; from the next block on the new
 //! key signs. A key that is not here is no reason to stop: health says so in words, and nothing is signed with a wrong one.
 //!
-//! Called by [`crate::daemon`] at the start; the account is held by [`crate::network`] and by the services that send.
+//! Called by the program's `daemon` at the start; the account is held by [`crate::network`] and by the services that send.
 
 use crate::chain_access::{Account, ChainAccess, ChainError};
 use crate::on_head::{on_heads, OnHead};

@@ -85,7 +85,7 @@ pub(super) struct Behaviour {
     pub(super) stream: libp2p_stream::Behaviour,
 }
 
-/// The host: who it is, where it listens, who is connected. Clones are the same. [`Host::run`] keeps it going.
+/// The host: who it is, where it listens, who is connected. Clones are the same. `Host::run` keeps it going.
 #[derive(Clone)]
 pub struct Host {
     inner: Arc<Inner>,

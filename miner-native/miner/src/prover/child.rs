@@ -5,7 +5,7 @@
 //! own, of lower priority, the system gives proofs-of-spacetime the processor first; its memory goes back to the system at
 //! its end; and whatever ends it, a lack of memory say, ends one attempt and not the daemon.
 //!
-//! [`commit2`] starts this program with the hidden command `prove` ([`crate::commands`]), which calls [`serve`]. The work
+//! [`commit2`] starts this program with the hidden command `prove` (its `commands`), which calls [`serve`]. The work
 //! comes on standard input, which stays open: when it ends, the daemon is gone, and the process ends as well.
 
 use super::work::Step;

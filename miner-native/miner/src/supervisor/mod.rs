@@ -6,7 +6,7 @@
 //! [`Supervisor::failed`] says so and the daemon ends with [`shared::exit_code::SERVICE_FAILED`]. Whoever starts the daemon
 //! (systemd, a container) then starts it anew.
 //!
-//! Called by [`crate::daemon`], which puts the services together. What a service does is its own file's business.
+//! Called by the program's `daemon`, which puts the services together. What a service does is its own file's business.
 
 mod backoff;
 mod health;
