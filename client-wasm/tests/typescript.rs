@@ -11,7 +11,7 @@ use sealdrop_client::public_types::{Deal, MinerInfo, Payments, Quote, Verificati
 use serde_json::Value;
 use shared::chain::view::{HeadView, NetworkView};
 use shared::client::Answer;
-use shared::sector::explain::Explanation;
+use shared::explain::sector::Explanation;
 use std::fmt::Write;
 use std::path::Path;
 

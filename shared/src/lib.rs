@@ -21,7 +21,7 @@
 //! | 15 | the file is retrieved and verified | [`retrieval`], [`piece::PieceDigest`] |
 //!
 //! What a client decides on this way, in a browser or in a terminal, is in [`client`]. Why a deal is not further, and when it will be,
-//! tells [`deal::explain`].
+//! tells [`explain::deal`].
 //!
 //! # How the rules are written
 //!
@@ -46,6 +46,7 @@ pub mod chain;
 pub mod client;
 pub mod deal;
 pub mod exit_code;
+pub mod explain;
 pub mod payment;
 pub mod piece;
 pub mod ports;

@@ -1,5 +1,5 @@
 //! Gathers what explains why a deal or a sector is not done, from store, chain, staging and prover; what it means is
-//! decided by [`shared::deal::explain`] and [`shared::sector::explain`].
+//! decided by [`shared::explain::deal`] and [`shared::sector::explain`].
 //!
 //! Called for the operator by [`crate::web`] and for clients by [`crate::network`]. Anybody may ask, so what costs
 //! something is looked up at most once a second, whoever asks.
@@ -15,12 +15,12 @@ use crate::store::{DealRecord, MinerStore, SectorRecord, StoreError, UNSEALED};
 use cid::Cid;
 use shared::chain::view::MinerView;
 use shared::chain::{Address, Policy};
-use shared::deal::explain::{self as of_deal, Audience, DealFacts, Explanation, TransferFacts};
 use shared::deal::MinerEffect;
-use shared::piece::SectorSize;
-use shared::sector::explain::{
+use shared::explain::deal::{self as of_deal, Audience, DealFacts, Explanation, TransferFacts};
+use shared::explain::sector::{
     self as of_sector, Around, ChainFacts, Expected, Measured, MessageFacts, OnChain, QueuedJob, SectorFacts, Turn,
 };
+use shared::piece::SectorSize;
 use shared::sector::{post_duty, Phase, PostFacts, SectorStage};
 use std::sync::Arc;
 use std::time::Duration;

@@ -6,8 +6,8 @@ use super::error::ClientError;
 use super::Session;
 use sealdrop_miner::clock::now_ms;
 use shared::client::explaining;
-use shared::deal::explain::client::MinerWord;
-use shared::deal::explain::Explanation;
+use shared::explain::deal::client::MinerReport;
+use shared::explain::deal::Explanation;
 
 /// Explains a deal in the book. Without a session, whose place the reason why there is none takes, what is known here is
 /// told. Nothing in the book changes.
@@ -15,7 +15,7 @@ pub async fn explain(session: Result<&Session, &str>, record: &Record) -> Result
     let session = match session {
         Ok(session) => session,
         Err(reason) => {
-            let word = MinerWord::ChainUnreachable { reason: reason.into() };
+            let word = MinerReport::ChainUnreachable { reason: reason.into() };
             return Ok(explaining::with(record, now_ms(), word));
         }
     };

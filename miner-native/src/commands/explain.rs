@@ -1,7 +1,7 @@
 //! How explanations are printed for people; programs get them as JSON.
 
 use super::output::columns;
-use shared::deal::explain::{span, Explanation, Step, StepName, StepState, SubjectKind};
+use shared::explain::deal::{span, Explanation, Step, StepName, StepState, SubjectKind};
 
 /// What it is about, why it is not done and what to do, when it will be, and its steps.
 pub(super) fn described(told: &Explanation) -> String {
@@ -78,7 +78,7 @@ fn name(step: StepName) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::deal::explain::{Cause, CauseCode, Eta, Subject};
+    use shared::explain::deal::{Cause, CauseCode, Eta, Subject};
 
     #[test]
     fn what_why_when_and_what_to_do_are_each_on_a_line() {

@@ -11,7 +11,7 @@ use sealdrop_miner::operator::{Filling, Health, IntakeStatus, MiningStatus, Oper
 use sealdrop_miner::prover::{JobState, JobView, OwnCodeStatus};
 use sealdrop_miner::supervisor::{Problem, ServiceState};
 use serde_json::json;
-use shared::sector::explain::span;
+use shared::explain::sector::span;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]

@@ -1,14 +1,14 @@
 //! Why a deal is not done, and when it will be: what is known here, with what the miner says of it.
 //!
-//! The rule is [`crate::deal::explain::client`]. The miner's word is not signed and may be anything: it is bounded, shown, and
+//! The rule is [`crate::explain::deal::client`]. The miner's word is not signed and may be anything: it is bounded, shown, and
 //! nothing else is done with it. Neither a miner nor a chain that is away is an error: it is a cause.
 
 use super::engine::where_it_is;
 use super::host::{Blame, ClientHost};
 use super::record::DealRecord;
-use crate::deal::explain::client::{explain as explain_client, ClientFacts, MinerWord};
-use crate::deal::explain::{Explanation, MAX_JSON};
 use crate::deal::QueryRequest;
+use crate::explain::deal::client::{explain as explain_client, ClientFacts, MinerReport};
+use crate::explain::deal::{Explanation, MAX_JSON};
 use crate::wire::protocol;
 use alloc::format;
 use alloc::string::String;
@@ -21,12 +21,12 @@ pub async fn explain<H: ClientHost, E: Display>(
     parse: impl FnOnce(&str) -> Result<Explanation, E>,
 ) -> Result<Explanation, H::Error> {
     let word = match ask(record, host).await {
-        Ok(None) => MinerWord::NotAsked,
+        Ok(None) => MinerReport::NotAsked,
         Ok(Some(json)) => read(&json, parse),
         Err(error) => match H::blame(&error) {
-            Blame::Chain { reason } => MinerWord::ChainUnreachable { reason },
-            Blame::Miner { reason } => MinerWord::Unreachable { reason },
-            Blame::Protocol { reason } => MinerWord::CannotExplain { reason },
+            Blame::Chain { reason } => MinerReport::ChainUnreachable { reason },
+            Blame::Miner { reason } => MinerReport::Unreachable { reason },
+            Blame::Protocol { reason } => MinerReport::CannotExplain { reason },
             Blame::Other => return Err(error),
         },
     };
@@ -34,7 +34,7 @@ pub async fn explain<H: ClientHost, E: Display>(
 }
 
 /// Explains a deal by what is known here and `word`.
-pub fn with<F>(record: &DealRecord<F>, now_ms: u64, word: MinerWord) -> Explanation {
+pub fn with<F>(record: &DealRecord<F>, now_ms: u64, word: MinerReport) -> Explanation {
     explain_client(ClientFacts {
         deal: &record.deal,
         name: &record.name(),
@@ -55,15 +55,15 @@ async fn ask<H: ClientHost>(record: &DealRecord<H::File>, host: &H) -> Result<Op
 }
 
 /// What a miner says, as far as it can be read.
-fn read<E: Display>(json: &str, parse: impl FnOnce(&str) -> Result<Explanation, E>) -> MinerWord {
+fn read<E: Display>(json: &str, parse: impl FnOnce(&str) -> Result<Explanation, E>) -> MinerReport {
     let reason = match json.len() <= MAX_JSON {
         true => match parse(json) {
-            Ok(told) => return MinerWord::Told(told),
+            Ok(told) => return MinerReport::Told(told),
             Err(error) => format!("what it says cannot be read: {error}"),
         },
         false => format!("it says {} bytes, where {MAX_JSON} are enough", json.len()),
     };
-    MinerWord::CannotExplain { reason }
+    MinerReport::CannotExplain { reason }
 }
 
 #[cfg(test)]
@@ -75,7 +75,7 @@ mod tests {
         let long = " ".repeat(MAX_JSON + 1);
         for said in [long.as_str(), "", "null", "{}", &"[".repeat(MAX_JSON), "\u{0}"] {
             let word = read(said, |json| serde_json::from_str(json));
-            assert!(matches!(word, MinerWord::CannotExplain { .. }));
+            assert!(matches!(word, MinerReport::CannotExplain { .. }));
         }
     }
 }

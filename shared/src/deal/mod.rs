@@ -6,7 +6,6 @@
 
 pub mod client;
 pub mod draft;
-pub mod explain;
 pub mod failure;
 pub mod miner;
 pub mod proposal;

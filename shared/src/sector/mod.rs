@@ -2,7 +2,6 @@
 //!
 //! The machine says what to do next; the daemon's prover, chain access and store do it.
 
-pub mod explain;
 pub mod failing;
 pub mod machine;
 pub mod post;

@@ -20,7 +20,7 @@ pub mod protocol {
     pub const RETRIEVAL: &str = "/fil/retrieval/free/0.0.0";
     /// Piece data, pulled block by block by the side that lacks it (in place of bitswap, design §10).
     pub const TRANSFER: &str = "/sealdrop/transfer/1.0.0";
-    /// Ask why a deal is not done: QueryRequest → a text string, the JSON of a [`crate::deal::explain::Explanation`].
+    /// Ask why a deal is not done: QueryRequest → a text string, the JSON of a [`crate::explain::deal::Explanation`].
     pub const EXPLAIN: &str = "/sealdrop/explain/1.0.0";
     /// Hear of a deal's next state: [`crate::deal::WatchRequest`] → SignedResponse, once there is news or after a while.
     pub const WATCH_DEAL: &str = "/sealdrop/watch/1.0.0";

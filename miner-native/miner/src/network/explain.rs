@@ -4,8 +4,8 @@
 use super::{frames, ExchangeError};
 use crate::explaining::Explainer;
 use libp2p::Stream;
-use shared::deal::explain::Audience;
 use shared::deal::QueryRequest;
+use shared::explain::deal::Audience;
 
 /// Reads a question, answers it with the JSON of an explanation; also when there is no such deal.
 pub(super) async fn answer(explainer: Explainer, mut stream: Stream) -> Result<(), ExchangeError> {

@@ -16,11 +16,11 @@ use libp2p_stream::Control;
 use sealdrop_devnet::{Devnet, DevnetConfig};
 use shared::chain::address::MaybeAddress;
 use shared::chain::{Address, AttoFil, BytesAmount, Epoch, Policy, SecretKey, Signature};
-use shared::deal::explain::{Explanation, MAX_JSON};
 use shared::deal::{
     DealState, FailureCode, MinerEffect, MinerInput, PaymentInfo, Proposal, QueryRequest, Response, SignedProposal,
     SignedResponse, WatchRequest,
 };
+use shared::explain::deal::{Explanation, MAX_JSON};
 use shared::piece::{PieceDigest, PieceSummary, SectorSize};
 use shared::ports::verifier::FakeVerifier;
 use shared::retrieval::{RetrievalStatus, RetrievePieceChunk, RetrievePieceRequest, RetrievePieceResponse};

@@ -7,7 +7,7 @@ pub mod client;
 mod work;
 
 pub use client::{Operator, OperatorError};
-pub use shared::deal::explain::Explanation;
+pub use shared::explain::deal::Explanation;
 pub use work::{Damage, IntakeStatus, ProvingStatus, ScrubStatus};
 
 use crate::prover::{JobView, OwnCodeStatus};

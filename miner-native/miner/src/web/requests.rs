@@ -28,7 +28,7 @@ use cid::Cid;
 use futures::StreamExt;
 use sealdrop_database::blocking;
 use shared::chain::AttoFil;
-use shared::deal::explain::{Audience, Explanation};
+use shared::explain::deal::{Audience, Explanation};
 use shared::sector::{Phase, SectorEffect, SectorInput, SectorPiece};
 use std::future::Future;
 use std::sync::Arc;

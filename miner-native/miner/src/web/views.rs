@@ -8,8 +8,8 @@ use crate::operator::{
 };
 use crate::store::{DealRecord, PostRecord, RedemptionRecord, RedemptionStage, SectorRecord, StoreError};
 use shared::chain::AttoFil;
-use shared::deal::explain::state as stage;
 use shared::deal::{MinerDeal, MinerStage};
+use shared::explain::deal::state as stage;
 use shared::payment::{voucher, PaymentVoucher};
 use shared::piece::SectorLayout;
 use shared::sector::{Phase, Sector};

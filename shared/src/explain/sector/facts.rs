@@ -4,7 +4,7 @@ use crate::chain::Epoch;
 use crate::piece::SectorSize;
 use crate::sector::machine::Sector;
 use crate::sector::post::PostDuty;
-use crate::sector::stage::Phase;
+use crate::sector::Phase;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;

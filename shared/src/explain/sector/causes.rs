@@ -4,7 +4,7 @@ use super::words::{blocks, doing, plain, share, span};
 use super::{Around, Audience, Cause, CauseCode, EtaEstimate, SectorFacts, Turn};
 use crate::sector::failing::MAX_ATTEMPTS;
 use crate::sector::post::PostDuty;
-use crate::sector::stage::{Phase, SectorStage};
+use crate::sector::{Phase, SectorStage};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;

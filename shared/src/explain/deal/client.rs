@@ -17,12 +17,12 @@ pub struct ClientFacts<'a> {
     pub name: &'a str,
     /// Milliseconds since 1970.
     pub now_ms: u64,
-    pub word: MinerWord,
+    pub word: MinerReport,
 }
 
 /// What the miner says.
 #[derive(Debug, Clone, PartialEq)]
-pub enum MinerWord {
+pub enum MinerReport {
     /// It was not asked: it knows nothing of the deal yet, or nothing more is to be known.
     NotAsked,
     Told(Explanation),
@@ -59,7 +59,7 @@ pub fn explain(facts: ClientFacts) -> Explanation {
     } = facts;
     let id = deal.cid().map_or_else(|| name.into(), |cid| cid.to_string());
     let (word, chain) = match about(&id, word) {
-        MinerWord::ChainUnreachable { reason } => (MinerWord::NotAsked, Some(chain_unreachable(&reason))),
+        MinerReport::ChainUnreachable { reason } => (MinerReport::NotAsked, Some(chain_unreachable(&reason))),
         word => (word, None),
     };
     let mut told = Explanation {
@@ -90,13 +90,13 @@ pub fn explain(facts: ClientFacts) -> Explanation {
 }
 
 /// A peer may say anything: what it says of another deal, or of a deal that is not done without a reason, is no answer.
-fn about(id: &str, word: MinerWord) -> MinerWord {
-    let strange = |reason: &str| MinerWord::CannotExplain { reason: reason.into() };
+fn about(id: &str, word: MinerReport) -> MinerReport {
+    let strange = |reason: &str| MinerReport::CannotExplain { reason: reason.into() };
     match word {
-        MinerWord::Told(told) if told.subject.id != id || told.subject.kind != SubjectKind::Deal => {
+        MinerReport::Told(told) if told.subject.id != id || told.subject.kind != SubjectKind::Deal => {
             strange("its answer is about another deal")
         }
-        MinerWord::Told(told) if !told.done && told.because.is_empty() => strange("it gave no reason"),
+        MinerReport::Told(told) if !told.done && told.because.is_empty() => strange("it gave no reason"),
         other => other,
     }
 }
@@ -173,14 +173,14 @@ fn channel_open(told: &mut Explanation) {
     told.next = "Then the miner reviews the proposal, and answers.".into();
 }
 
-fn signed(told: &mut Explanation, word: MinerWord) {
+fn signed(told: &mut Explanation, word: MinerReport) {
     told.steps = steps(StepName::Proposal, StepState::Running);
     told.next = "Then the miner fetches the file.".into();
     match word {
-        MinerWord::Unreachable { reason } => told.because.push(unreachable(&reason)),
+        MinerReport::Unreachable { reason } => told.because.push(unreachable(&reason)),
         // The miner has answered already, and the client is about to hear it.
-        MinerWord::Told(miners) if miners.state != "unknown" => return take_over(told, miners),
-        MinerWord::Told(miners) => {
+        MinerReport::Told(miners) if miners.state != "unknown" => return take_over(told, miners),
+        MinerReport::Told(miners) => {
             let paused = |cause: &Cause| cause.code == CauseCode::IntakePaused;
             told.because.extend(miners.because.into_iter().filter(paused));
         }
@@ -193,7 +193,7 @@ fn signed(told: &mut Explanation, word: MinerWord) {
     ));
 }
 
-fn running(told: &mut Explanation, last: DealState, word: MinerWord) {
+fn running(told: &mut Explanation, last: DealState, word: MinerReport) {
     let at = match last {
         DealState::Staged => StepName::Packing,
         DealState::Started => StepName::Placing,
@@ -203,18 +203,18 @@ fn running(told: &mut Explanation, last: DealState, word: MinerWord) {
     told.next = "The miner's answer tells more as soon as there is one.".into();
     let known = format!("The last that it said of the deal is: {last}.");
     match word {
-        MinerWord::Told(miners) => take_over(told, miners),
-        MinerWord::Unreachable { reason } => {
+        MinerReport::Told(miners) => take_over(told, miners),
+        MinerReport::Unreachable { reason } => {
             let mut cause = unreachable(&reason);
             cause.text = format!("{} {known}", cause.text);
             told.because.push(cause);
         }
-        MinerWord::CannotExplain { reason } => {
+        MinerReport::CannotExplain { reason } => {
             let text = format!("The miner is there, and does not explain: {}. {known}", plain(&reason));
             told.because
                 .push(Cause::new(CauseCode::MinerCannotExplain, text, GO_ON));
         }
-        MinerWord::NotAsked | MinerWord::ChainUnreachable { .. } => {
+        MinerReport::NotAsked | MinerReport::ChainUnreachable { .. } => {
             let text = format!("The miner could not be asked. {known}");
             told.because.push(Cause::new(CauseCode::MinerUnreachable, text, GO_ON));
         }
@@ -259,10 +259,10 @@ fn take_over(told: &mut Explanation, miners: Explanation) {
     }
 }
 
-fn complete(told: &mut Explanation, word: MinerWord) {
+fn complete(told: &mut Explanation, word: MinerReport) {
     told.steps = steps(StepName::Other, StepState::Done);
     told.next = "The sector is proven again in every window, until the deal's end.".into();
-    if let MinerWord::Told(miners) = word {
+    if let MinerReport::Told(miners) = word {
         if miners.done {
             (told.because, told.next) = (miners.because, miners.next);
         }

@@ -4,7 +4,7 @@
 use super::words::span;
 use super::{Around, Eta, Expected, SectorFacts, Turn, PHASES};
 use crate::piece::SectorSize;
-use crate::sector::stage::{Phase, SectorStage};
+use crate::sector::{Phase, SectorStage};
 use alloc::format;
 use alloc::string::String;
 

@@ -7,7 +7,7 @@ use crate::chain::Epoch;
 use crate::piece::{Commitment, SectorSize};
 use crate::sector::machine::{Sector, SectorPiece};
 use crate::sector::post::PostDuty;
-use crate::sector::stage::Sealed;
+use crate::sector::Sealed;
 use crate::wire::cbor::Bytes;
 use alloc::{format, vec};
 use cid::Cid;

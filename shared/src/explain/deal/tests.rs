@@ -1,14 +1,14 @@
 //! Every stage of a deal, explained by both sides.
 
-use super::client::{ClientFacts, MinerWord};
+use super::client::{ClientFacts, MinerReport};
 use super::*;
 use crate::chain::address::MaybeAddress;
 use crate::chain::{Address, AttoFil, BytesAmount, ChannelId, SecretKey};
 use crate::deal::client::{ClientDeal, ClientStage};
 use crate::deal::response::{DealState, ProofInfo, Response, SignedResponse};
 use crate::deal::{Draft, PaymentInfo, Proposal, SignedProposal};
+use crate::explain::sector::tests::{around, facts as sector_facts, sector, surroundings, NOW};
 use crate::piece::{Commitment, SectorSize};
-use crate::sector::explain::tests::{around, facts as sector_facts, sector, surroundings, NOW};
 use crate::sector::SectorStage;
 use alloc::vec;
 
@@ -309,7 +309,7 @@ fn client_stages() -> Vec<ClientStage> {
 }
 
 /// What a miner may say, honest or not.
-fn words() -> Vec<MinerWord> {
+fn words() -> Vec<MinerReport> {
     let of = |stage: usize| explain(&facts(&deal(stages().remove(stage))), &around());
     let mut silent = of(1);
     silent.because.clear();
@@ -330,19 +330,19 @@ fn words() -> Vec<MinerWord> {
         endless,
     ];
     let mut words = vec![
-        MinerWord::NotAsked,
-        MinerWord::CannotExplain {
+        MinerReport::NotAsked,
+        MinerReport::CannotExplain {
             reason: "it is old".into(),
         },
-        MinerWord::Unreachable {
+        MinerReport::Unreachable {
             reason: "no connection within 15 seconds".into(),
         },
     ];
-    words.extend(explanation.into_iter().map(MinerWord::Told));
+    words.extend(explanation.into_iter().map(MinerReport::Told));
     words
 }
 
-fn client(deal: &ClientDeal, word: MinerWord) -> Explanation {
+fn client(deal: &ClientDeal, word: MinerReport) -> Explanation {
     let name = "local";
     super::client::explain(ClientFacts {
         deal,
@@ -400,7 +400,7 @@ fn a_client_says_what_it_knows_when_the_miner_is_away() {
 
 #[test]
 fn a_client_whose_chain_is_away_says_so_first() {
-    let word = || MinerWord::ChainUnreachable {
+    let word = || MinerReport::ChainUnreachable {
         reason: "connection refused".into(),
     };
     for stage in client_stages() {
@@ -421,7 +421,7 @@ fn a_client_whose_chain_is_away_says_so_first() {
 fn a_proposal_that_waits_for_a_miner_that_takes_none_says_so() {
     let paused = unknown(&proposal().cid(), NOW, Some("its operator has stopped mining"));
     assert_eq!(codes(&paused), [CauseCode::IntakePaused, CauseCode::DealUnknown]);
-    let explanation = client(&client_deal(client_stages().remove(2)), MinerWord::Told(paused));
+    let explanation = client(&client_deal(client_stages().remove(2)), MinerReport::Told(paused));
     assert_eq!(
         codes(&explanation),
         [CauseCode::IntakePaused, CauseCode::WaitingForAnswer]
@@ -438,7 +438,7 @@ fn an_answer_about_another_deal_or_without_a_reason_is_no_answer() {
 
 #[test]
 fn a_refused_and_a_failed_deal_say_why() {
-    let explanation = |stage: usize| client(&client_deal(client_stages().remove(stage)), MinerWord::NotAsked);
+    let explanation = |stage: usize| client(&client_deal(client_stages().remove(stage)), MinerReport::NotAsked);
     assert_eq!(codes(&explanation(5)), [CauseCode::DealRejected]);
     assert!(explanation(5).because[0].text.contains("too cheap") && explanation(5).next.contains("comes back"));
     assert_eq!(codes(&explanation(6)), [CauseCode::DealFailed]);

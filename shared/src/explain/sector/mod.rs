@@ -2,7 +2,7 @@
 //! requests and the page.
 //!
 //! The host gathers [`SectorFacts`] and what is [`Around`] them; [`explain`] decides what they mean. It reads no clock and
-//! never fails. [`crate::deal::explain`] answers the same of a deal, before, in and after its sector. The answer promises
+//! never fails. [`crate::explain::deal`] answers the same of a deal, before, in and after its sector. The answer promises
 //! nothing: it is unsigned, and nobody acts upon it.
 
 mod causes;
@@ -20,7 +20,7 @@ pub use facts::{
 pub(crate) use words::share;
 pub use words::{plain, span};
 
-use super::stage::{Phase, SectorStage};
+use crate::sector::{Phase, SectorStage};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};

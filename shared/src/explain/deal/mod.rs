@@ -1,21 +1,21 @@
 //! Why a deal is not done yet, and when it will be.
 //!
 //! [`explain`] is the miner's answer, of a deal that it has; before and after that the client has its own
-//! ([`client::explain`]), which takes the miner's in. Both build on what [`crate::sector::explain`] says of the deal's
+//! ([`client::explain`]), which takes the miner's in. Both build on what [`crate::explain::sector`] says of the deal's
 //! sector, and give the same structure.
 
 pub mod client;
 #[cfg(test)]
 mod tests;
 
-pub use crate::sector::explain::{
+pub use crate::explain::sector::{
     plain, span, Around, Audience, Cause, CauseCode, ChainFacts, Eta, Explanation, Measured, MessageFacts, SectorFacts,
     Step, StepName, StepState, Subject, SubjectKind, Turn, MAX_JSON,
 };
 
-use super::miner::{MinerDeal, MinerStage};
 use crate::chain::Epoch;
-use crate::sector::explain::{self as of_sector, chain_causes, share, EtaEstimate};
+use crate::deal::{MinerDeal, MinerStage};
+use crate::explain::sector::{self as of_sector, chain_causes, share, EtaEstimate};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;

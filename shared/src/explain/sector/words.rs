@@ -2,7 +2,7 @@
 
 use super::{Around, SectorFacts};
 use crate::sector::post::PostDuty;
-use crate::sector::stage::Phase;
+use crate::sector::Phase;
 use alloc::format;
 use alloc::string::{String, ToString};
 
