@@ -255,8 +255,14 @@ async function store(request: StoreRequest): Promise<Deal> {
 
 /** A stored deal as the page sees it now. */
 function current(deal: StoredDeal): Deal {
+  const known = views.get(deal.id);
+  if (known !== undefined) {
+    return known;
+  }
   // What an earlier version kept knows of no refunds.
-  return views.get(deal.id) ?? { ...deal.view, refunds: deal.view.refunds ?? [], connected: false };
+  const { refunds = [], refunding = refunds.some((refund) => refund.state !== 'returned') } = deal.view;
+  const forgettable = opened().client.mayBeForgotten(deal.state);
+  return { ...deal.view, refunds, refunding, forgettable, connected: false };
 }
 
 async function retry(id: string): Promise<void> {
@@ -281,7 +287,7 @@ async function retry(id: string): Promise<void> {
 async function giveUp(id: string): Promise<void> {
   const { client, tabs } = opened();
   if ((await stored(id)).view.state !== 'working') {
-    throw new SealdropError('not-working', 'this deal is not under way', 'A complete or failed deal can be forgotten.');
+    throw new SealdropError('not-working', 'this deal is not under way', 'A deal that has ended can be forgotten.');
   }
   if (!tabs.leads) {
     tabs.tell({ kind: 'giveUp', id });
@@ -290,8 +296,28 @@ async function giveUp(id: string): Promise<void> {
   }
 }
 
+/** Why a deal of which money may still come is not forgotten. */
+function refundPending({ refunds, refunding }: Deal): SealdropError {
+  const pending = refunds.find((refund) => refund.state !== 'returned');
+  if (pending !== undefined) {
+    const until = pending.until === undefined ? '' : `, from block ${pending.until} on`;
+    return new SealdropError(
+      'refund-pending',
+      `${pending.amount} FIL of this deal are still on their way back to the account`,
+      `They come by themselves while this page is open${until}; forgotten, they would be lost. Then forget the deal.`,
+    );
+  }
+  return new SealdropError(
+    'refund-pending',
+    refunding
+      ? 'a payment channel of this deal may just be opening, with the whole price in it'
+      : 'what the miner does not redeem of this deal comes back when its payment channel has ended',
+    'It comes by itself while this page is open; forgotten, it would be lost. Then forget the deal.',
+  );
+}
+
 async function remove(id: string): Promise<void> {
-  const { store: deals, tabs } = opened();
+  const { client, store: deals, tabs } = opened();
   const deal = await stored(id);
   if (deal.view.state === 'working') {
     throw new SealdropError(
@@ -300,14 +326,8 @@ async function remove(id: string): Promise<void> {
       'Wait until it is complete or has failed, or give it up.',
     );
   }
-  const pending = (deal.view.refunds ?? []).find((refund) => refund.state !== 'returned');
-  if (pending !== undefined) {
-    const until = pending.until === undefined ? '' : `, from block ${pending.until} on`;
-    throw new SealdropError(
-      'refund-pending',
-      `${pending.amount} FIL of this deal are still on their way back to the account`,
-      `They come by themselves while this page is open${until}; forgotten, they would be lost. Then forget the deal.`,
-    );
+  if (!client.mayBeForgotten(deal.state)) {
+    throw refundPending(current(deal));
   }
   await deals.remove(id);
   forget(id);

@@ -215,6 +215,12 @@ impl Client {
         self.0.give_up(id, "you asked for it")
     }
 
+    /// Whether nothing is lost when a kept deal is forgotten.
+    #[wasm_bindgen(js_name = mayBeForgotten)]
+    pub fn may_be_forgotten(&self, state: &str) -> Result<bool, JsValue> {
+        Ok(from_text(state)?.may_be_forgotten())
+    }
+
     /// Stops carrying a deal on.
     pub fn stop(&self, id: &str) {
         self.0.stop(id);

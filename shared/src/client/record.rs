@@ -253,6 +253,17 @@ impl<F> DealRecord<F> {
         due.map(|(id, _)| ChannelId(*id))
     }
 
+    /// Whether money of a failed attempt is on its way back, or may be: its channel may just be opening.
+    pub fn is_refunding(&self) -> bool {
+        !self.openings.is_empty() || self.refund_due().is_some()
+    }
+
+    /// Whether nothing is lost with the record: nothing goes on, and no more money can come of it. Of a complete deal it
+    /// may until its channel has ended, and only the record tells which channel that is.
+    pub fn may_be_forgotten(&self) -> bool {
+        self.is_settled() && !self.is_owed()
+    }
+
     /// Whether money is to come back, now or when a complete deal has ended.
     pub fn is_owed(&self) -> bool {
         !self.openings.is_empty() || self.refunds.values().any(|found| !found.refund.is_over())

@@ -102,6 +102,40 @@ fn a_deal_whose_channel_is_opening_can_be_given_up_and_its_money_comes_back() {
 }
 
 #[test]
+fn a_deal_is_not_forgotten_while_money_may_still_come_of_it() {
+    let host = FakeHost::default();
+    let mut record = record(2, LONG);
+    assert!(!record.may_be_forgotten(), "it is under way");
+    go(&mut record, &host).expect("the message is sent");
+    abandon(&host);
+    go(&mut record, &host).expect("it is given up");
+    assert!(
+        record.is_refunding() && !record.may_be_forgotten(),
+        "its channel may open"
+    );
+    host.chain.fate.set(Fate::Fails(33));
+    host.mine();
+    now(take_back(&mut record, &host)).expect("nothing hinders it");
+    assert!(!record.is_refunding() && record.may_be_forgotten(), "it has no channel");
+    // What a complete deal's miner does not redeem comes back at the channel's end.
+    let host = FakeHost::default();
+    let mut complete = accepted(&host);
+    let ClientStage::Running { proposal, response } = complete.deal.stage.clone() else {
+        panic!("{:?}", complete.deal.stage);
+    };
+    let mut deal = complete.deal.clone();
+    deal.stage = ClientStage::Complete { proposal, response };
+    complete.advance(deal, None, 0);
+    assert!(!complete.is_refunding() && !complete.may_be_forgotten());
+    host.chain.height.set(complete.deal.draft.channel_eol().0);
+    for _ in 0..3 {
+        now(take_back(&mut complete, &host)).expect("nothing hinders it");
+        host.mine();
+    }
+    assert!(complete.may_be_forgotten());
+}
+
+#[test]
 fn a_deal_drawn_up_anew_does_not_forget_the_channel_that_its_first_attempt_was_opening() {
     let host = FakeHost::default();
     let mut record = record(2, LONG);
