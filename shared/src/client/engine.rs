@@ -4,7 +4,7 @@ use super::following;
 use super::host::{ClientHost, EngineError, Event, Order};
 use super::record::{lacks_the_piece, Answer, DealRecord, Proving, Step, FILE_LOST};
 use super::refunds;
-use crate::chain::calls::{self, channel_id};
+use crate::chain::calls;
 use crate::chain::view::MinerView;
 use crate::chain::{Address, AttoFil, Epoch};
 use crate::deal::client::ClientRefusal;
@@ -168,8 +168,8 @@ async fn open_channel<H: ClientHost>(
     for _ in 0..CHANNEL_ATTEMPTS {
         let sent = match chain.sent(&payer, &record.id, purpose).await? {
             // Paid already, in an earlier life.
-            Some(sent @ (Sent::Applied { .. } | Sent::Failed { .. } | Sent::Pending)) => sent,
-            Some(Sent::Dropped { .. }) | None => {
+            Some(sent) if !matches!(sent, Sent::Dropped { .. }) => sent,
+            _ => {
                 look_at_file(record, host).await?;
                 let call = calls::create_channel(target, eol, amount);
                 chain.send(&payer, &record.id, purpose, call).await?
@@ -183,12 +183,9 @@ async fn open_channel<H: ClientHost>(
                 why = reason;
                 continue;
             }
-            Sent::Failed { error, .. } => ClientInput::ChannelFailed { reason: error },
-            Sent::Applied { message, receipt } => match channel_id(&receipt) {
-                Ok(channel) => ClientInput::ChannelOpened { channel, message },
-                Err(error) => ClientInput::ChannelFailed {
-                    reason: format!("createChannel failed: {error}"),
-                },
+            sent => match refunds::opened_by(host, &payer, &sent).await? {
+                Ok((channel, message)) => ClientInput::ChannelOpened { channel, message },
+                Err(reason) => ClientInput::ChannelFailed { reason },
             },
         };
         advance(record, host, input, None).await?;

@@ -187,6 +187,62 @@ fn a_channel_message_that_was_dropped_is_made_again_and_one_that_failed_ends_the
 }
 
 #[test]
+fn a_channel_whose_message_the_chain_has_forgotten_is_found_by_its_number_and_not_paid_for_twice() {
+    let host = FakeHost::default();
+    let mut record = record(2, LONG);
+    go(&mut record, &host).expect("it is sent");
+    host.mine();
+    host.chain.pruned.set(true);
+    run(&mut record, &host, |record| engine::is_accepted(&record.deal.stage));
+    assert_eq!((host.chain.count("createChannel"), record.deal.channel()), (1, Some(9)));
+    // One that failed there opened nothing.
+    let host = FakeHost::default();
+    let mut failing = super::testing::record(2, LONG);
+    go(&mut failing, &host).expect("it is sent");
+    host.chain.fate.set(Fate::Fails(33));
+    host.mine();
+    host.chain.pruned.set(true);
+    go(&mut failing, &host).expect("it is over");
+    assert!(failed(&failing).is_some_and(|reason| reason.contains("there is no channel")));
+    assert!(failing.may_be_forgotten());
+}
+
+#[test]
+fn the_money_of_a_deal_that_was_given_up_comes_back_also_when_the_chain_has_forgotten_its_messages() {
+    let host = FakeHost::default();
+    let mut record = record(2, 1000);
+    go(&mut record, &host).expect("the message is sent");
+    abandon(&host);
+    go(&mut record, &host).expect("it is given up");
+    host.chain.pruned.set(true);
+    host.mine();
+    assert!(
+        record.is_refunding(),
+        "a command that takes money back has to know of it"
+    );
+    host.chain.height.set(record.deal.draft.channel_eol().0);
+    for _ in 0..3 {
+        now(take_back(&mut record, &host)).expect("nothing hinders it");
+        host.mine();
+    }
+    assert_eq!((record.refund(), record.is_owed()), (Refund::Returned, false));
+}
+
+#[test]
+fn an_opening_that_cannot_be_looked_for_does_not_keep_other_money_from_coming_back() {
+    let host = FakeHost::default();
+    let mut record = accepted(&host);
+    abandon(&host);
+    go(&mut record, &host).expect("it is given up");
+    record.openings.insert(7);
+    host.chain
+        .unreadable
+        .set(Some(crate::ports::MessagePurpose::OpenChannel { attempt: 7 }));
+    assert_eq!(now(take_back(&mut record, &host)), Err(FakeError::ChainAway));
+    assert_eq!((host.chain.count("cancel"), record.openings.len()), (1, 1));
+}
+
+#[test]
 fn a_file_that_changed_is_seen_before_money_moves_and_before_anything_is_signed() {
     let host = FakeHost::default();
     host.file_is_same.set(false);
