@@ -298,6 +298,7 @@ impl<F> DealRecord<F> {
 
     /// Takes the machine's new stage over; `height` is the chain's, when known.
     pub fn advance(&mut self, deal: ClientDeal, height: Option<Epoch>, now_ms: u64) {
+        let was_complete = self.is_complete();
         if self.deal.stage != deal.stage {
             // A new stage means that whatever hindered the deal is over.
             self.error = None;
@@ -316,7 +317,12 @@ impl<F> DealRecord<F> {
                 _ => Step::Accepted,
             },
             ClientStage::Complete { .. } => Step::Complete,
-            ClientStage::Failed { .. } => return self.owe_refund(),
+            ClientStage::Failed { .. } => {
+                if was_complete {
+                    self.hurry_refund();
+                }
+                return self.owe_refund();
+            }
         };
         self.owe_refund();
         self.reach(step, now_ms);
@@ -338,14 +344,25 @@ impl<F> DealRecord<F> {
             Refund::Waiting { .. } => AttoFil::ZERO,
             _ => self.deal.draft.total().unwrap_or_default(),
         };
-        let left_to_the_miner = self.is_failed().then(|| Refund::at_end(self.deal.draft.channel_eol()));
-        let owed = self.refunds.entry(channel.0).or_insert(ChannelRefund {
+        self.refunds.entry(channel.0).or_insert(ChannelRefund {
             amount,
             refund: begin,
             error: None,
         });
-        // A complete deal that has failed since is not left to the miner's leisure any more.
-        if left_to_the_miner == Some(owed.refund) {
+    }
+
+    /// A complete deal that has failed since is not left to the miner's leisure any more. Only then: a cancellation that
+    /// the broker refused looks the same in the record, and would be sent again.
+    fn hurry_refund(&mut self) {
+        let Some((channel, begin)) = self.deal.refund() else {
+            return;
+        };
+        let at_leisure = Refund::at_end(self.deal.draft.channel_eol());
+        if let Some(owed) = self
+            .refunds
+            .get_mut(&channel.0)
+            .filter(|owed| owed.refund == at_leisure)
+        {
             owed.refund = begin;
         }
     }

@@ -439,6 +439,43 @@ fn a_channel_that_the_miner_earns_is_left_alone_until_its_end() {
 }
 
 #[test]
+fn a_cancellation_that_was_refused_is_not_sent_again_after_a_restart() {
+    let host = FakeHost::default();
+    let mut record = accepted(&host);
+    abandon(&host);
+    go(&mut record, &host).expect("it is given up");
+    now(pursue(&mut record, &host, ChannelId(9))).expect("the cancellation is sent");
+    host.chain.fate.set(Fate::Fails(INVALID_CANCEL));
+    host.mine();
+    host.chain.fate.set(Fate::Applied);
+    now(pursue(&mut record, &host, ChannelId(9))).expect("it is refused");
+    // What a host may do with a record that it reads, and the engine with one that it goes on with.
+    record.owe_refund();
+    record.advance(record.deal.clone(), None, 0);
+    now(take_back(&mut record, &host)).expect("there is nothing to do");
+    assert_eq!(host.chain.count("cancel"), 1);
+}
+
+#[test]
+fn a_complete_deal_that_fails_is_not_left_to_the_miners_leisure_any_more() {
+    let host = FakeHost::default();
+    let mut record = accepted(&host);
+    let mut deal = record.deal.clone();
+    let ClientStage::Running { proposal, response } = deal.stage.clone() else {
+        panic!("{:?}", deal.stage);
+    };
+    deal.stage = ClientStage::Complete { proposal, response };
+    record.advance(deal.clone(), None, 0);
+    now(take_back(&mut record, &host)).expect("there is nothing to do");
+    assert_eq!(host.chain.count("cancel"), 0);
+    let (reason, channel) = ("its sector is lost".into(), deal.channel());
+    deal.stage = ClientStage::Failed { reason, channel };
+    record.advance(deal, None, 0);
+    now(take_back(&mut record, &host)).expect("nothing hinders it");
+    assert_eq!(host.chain.count("cancel"), 1);
+}
+
+#[test]
 fn a_cancellation_that_a_redemption_undid_is_sent_again() {
     let host = FakeHost::default();
     let mut record = accepted(&host);
