@@ -103,27 +103,34 @@ const host: Host = {
   messages: () => opened().store.messages(),
 };
 
-/** Carries a stored deal on; `anew` when it was drawn up anew since. */
-async function start(id: string, anew: boolean): Promise<void> {
+/** Deals are taken up one after the other: what is read of the store for one, nobody has carried on meanwhile. */
+let starting: Promise<void> = Promise.resolve();
+
+/** Carries a stored deal on; with a `draft` a failed one anew. */
+function start(id: string, draft?: string): Promise<void> {
+  const started = starting.then(() => takeUp(id, draft));
+  starting = started.catch(() => undefined);
+  return started;
+}
+
+async function takeUp(id: string, draft?: string): Promise<void> {
   const { client, store } = opened();
-  if (anew) {
-    client.stop(id);
-  } else if (client.wake(id)) {
+  if (draft === undefined ? client.wake(id) : client.redraw(id, draft)) {
     return;
   }
   const [deal, file] = await Promise.all([store.deal(id), store.file(id)]);
   if (deal !== undefined) {
-    client.drive(deal.state, file?.nodes ?? []);
+    client.drive(deal.state, file?.nodes ?? [], draft);
   }
 }
 
 /** Carries a deal on here, or has the tab that leads do it. */
-async function order(id: string, anew: boolean): Promise<void> {
+async function order(id: string, draft?: string): Promise<void> {
   const { tabs } = opened();
   if (tabs.leads) {
-    await start(id, anew);
+    await start(id, draft);
   } else {
-    tabs.tell({ kind: 'start', id, anew });
+    tabs.tell(draft === undefined ? { kind: 'start', id } : { kind: 'start', id, draft });
   }
 }
 
@@ -148,7 +155,7 @@ function hear(message: TabMessage): void {
       return;
     case 'start':
       if (opened().tabs.leads) {
-        start(message.id, message.anew).catch(report);
+        start(message.id, message.draft).catch(report);
       }
   }
 }
@@ -176,7 +183,7 @@ async function resume(): Promise<void> {
     }
   }
   for (const deal of await opened().store.deals()) {
-    await start(deal.id, false).catch(report);
+    await start(deal.id).catch(report);
   }
 }
 
@@ -249,7 +256,7 @@ async function store(request: StoreRequest): Promise<Deal> {
   const { state, view } = await client.draft(draft);
   await deals.create({ id, state, view }, { id, blob: file, nodes: piece.nodes });
   host.showDeal(view);
-  await order(id, false);
+  await order(id);
   return view;
 }
 
@@ -269,7 +276,7 @@ async function retry(id: string): Promise<void> {
   const { client, store: deals } = opened();
   const deal = await stored(id);
   if (deal.view.state !== 'failed') {
-    return order(id, false);
+    return order(id);
   }
   if ((await deals.file(id)) === undefined) {
     throw new SealdropError(
@@ -278,10 +285,8 @@ async function retry(id: string): Promise<void> {
       'Choose the file again and store it in a new deal.',
     );
   }
-  const { state, view } = await client.redraft(deal.state);
-  await deals.update({ id, state, view });
-  host.showDeal(view);
-  return order(id, true);
+  // Only whoever carries the deal on writes it: the channel of the failed attempt may be found this very moment.
+  return order(id, await client.redraft(deal.state));
 }
 
 async function giveUp(id: string): Promise<void> {

@@ -90,6 +90,22 @@ pub async fn give_up<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H, 
     keep(record, next, host, Event::Stage).await
 }
 
+/// Begins a failed deal anew with another draft; what its former attempts left on the chain stays in the record. Called by
+/// whoever carries the deal on: what it has found since the draft was made is not to be lost.
+pub async fn redraw<H: ClientHost>(
+    record: &mut DealRecord<H::File>,
+    host: &H,
+    deal: ClientDeal,
+    peer: String,
+) -> Result<(), H::Error> {
+    if !record.is_failed() {
+        return Err(EngineError::NotApplicable.into());
+    }
+    let mut next = record.clone();
+    next.redraw(deal, peer, host.now_ms());
+    keep(record, next, host, Event::Stage).await
+}
+
 /// Keeps a record, and goes on with it only when it is kept: nothing is done that a crash could forget.
 pub(super) async fn keep<H: ClientHost>(
     record: &mut DealRecord<H::File>,

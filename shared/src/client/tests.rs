@@ -155,6 +155,23 @@ fn a_deal_drawn_up_anew_does_not_forget_the_channel_that_its_first_attempt_was_o
 }
 
 #[test]
+fn a_deal_that_is_drawn_up_anew_keeps_the_channel_that_was_found_since_the_draft() {
+    let host = FakeHost::default();
+    let mut record = record(2, LONG);
+    go(&mut record, &host).expect("the message is sent");
+    abandon(&host);
+    go(&mut record, &host).expect("it is given up");
+    let draft = crate::deal::ClientDeal::new(draft(2, LONG));
+    host.mine();
+    now(take_back(&mut record, &host)).expect("its channel is found");
+    now(engine::redraw(&mut record, &host, draft.clone(), "peer".into())).expect("it has failed");
+    let saved = host.saved.borrow().clone().expect("it is kept");
+    assert_eq!((saved.attempt, saved.refunds.contains_key(&9)), (1, true));
+    let twice = now(engine::redraw(&mut record, &host, draft, "peer".into()));
+    assert_eq!(twice, Err(FakeError::Engine(EngineError::NotApplicable)));
+}
+
+#[test]
 fn a_channel_message_that_the_chain_refuses_leaves_the_deal_to_be_tried_again() {
     let host = FakeHost::default();
     host.chain.fate.set(Fate::Refused);
