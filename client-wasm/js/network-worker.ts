@@ -150,7 +150,7 @@ function hear(message: TabMessage): void {
       return;
     case 'giveUp':
       if (opened().tabs.leads) {
-        opened().client.giveUp(message.id);
+        opened().client.giveUp(message.id).catch(report);
       }
       return;
     case 'start':
@@ -296,7 +296,7 @@ async function giveUp(id: string): Promise<void> {
   }
   if (!tabs.leads) {
     tabs.tell({ kind: 'giveUp', id });
-  } else if (!client.giveUp(id)) {
+  } else if (!(await client.giveUp(id))) {
     throw new SealdropError('busy', 'this deal is just being taken up or has ended', 'Look at it again in a moment.');
   }
 }

@@ -220,10 +220,10 @@ impl Client {
         self.0.wake(id)
     }
 
-    /// Gives a working deal up at the page's wish; false when it is not under way here.
+    /// Gives a working deal up at the page's wish, which is kept then; false when it is not under way here.
     #[wasm_bindgen(js_name = giveUp)]
-    pub fn give_up(&self, id: &str) -> bool {
-        self.0.give_up(id, "you asked for it")
+    pub async fn give_up(&self, id: String) -> Result<bool, JsValue> {
+        Ok(self.0.give_up(&id, "you asked for it").await?)
     }
 
     /// Whether nothing is lost when a kept deal is forgotten.

@@ -15,6 +15,7 @@ use crate::record::{self, Record};
 use crate::rpc::Rpc;
 use crate::transport::DIAL_LIMIT;
 use futures::future::poll_fn;
+use futures::lock::Mutex;
 use futures::task::AtomicWaker;
 use libp2p::{Multiaddr, PeerId};
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,8 @@ pub struct ActiveDeal {
     /// What the page wants of it.
     pub order: RefCell<Order>,
     pub stopped: Cell<bool>,
+    /// Held while its record is written.
+    pub saving: Mutex<()>,
     /// End of the furthest range that the miner has fetched.
     pub served: Cell<u64>,
     /// An answer that the page asked for, and who signed it.
@@ -139,16 +142,19 @@ impl Engine {
         deal.is_some()
     }
 
-    /// Gives a deal up as soon as no step of it is half done; whether it is under way here.
-    pub fn give_up(&self, id: &str, reason: &str) -> bool {
+    /// Gives a deal up as soon as no step of it is half done; whether it is under way here. The wish is kept when this
+    /// returns.
+    pub async fn give_up(self: &Rc<Self>, id: &str, reason: &str) -> Result<bool, ClientError> {
         let deal = self.deals.borrow().get(id).cloned();
         let pursued = deal.filter(|deal| !deal.record.borrow().is_settled());
-        if let Some(deal) = &pursued {
-            let reason = reason.to_owned();
-            *deal.order.borrow_mut() = Order::GiveUp { reason };
-            deal.wake();
-        }
-        pursued.is_some()
+        let Some(deal) = pursued else {
+            return Ok(false);
+        };
+        let reason = reason.to_owned();
+        *deal.order.borrow_mut() = Order::GiveUp { reason };
+        BrowserHost::new(self.clone(), deal.clone()).keep_order().await?;
+        deal.wake();
+        Ok(true)
     }
 
     /// Takes in a miner's answer that the page asked for; `worker` signed it.
@@ -329,6 +335,7 @@ impl ActiveDeal {
             nodes,
             order: RefCell::new(Order::GoOn),
             stopped: Cell::new(false),
+            saving: Mutex::default(),
             heard: RefCell::default(),
             redrawn: RefCell::default(),
             called: Cell::new(false),

@@ -42,7 +42,7 @@ pub async fn step<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H) -> 
     record.served(host.served(), host.now_ms());
     // Without the chain a deal goes on as far as it can; its time is looked at when the chain is back.
     let height = host.chain().height().await.ok();
-    if let Order::GiveUp { reason } = host.order() {
+    if let Order::GiveUp { reason } = order(record, host) {
         give_up(record, host, &format!("given up: {reason}")).await?;
         return Ok(Next::Now);
     }
@@ -65,6 +65,14 @@ pub async fn step<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H) -> 
         ClientEffect::Propose => propose(record, host, height).await,
         ClientEffect::ServeAndQuery => query(record, host, height).await,
         ClientEffect::Rest => Ok(Next::Settled),
+    }
+}
+
+/// What its user wants of a deal: what is kept of it, also from an earlier life, or else what the host has heard.
+pub(super) fn order<H: ClientHost>(record: &DealRecord<H::File>, host: &H) -> Order {
+    match record.giving_up.clone() {
+        Some(reason) => Order::GiveUp { reason },
+        None => host.order(),
     }
 }
 

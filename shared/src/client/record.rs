@@ -135,6 +135,9 @@ pub struct DealRecord<F> {
     pub transferred: u64,
     /// The chain's height when the miner's acceptance was noted.
     pub accepted_at: Option<Epoch>,
+    /// Why its user gives it up, from when that was said until it is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub giving_up: Option<String>,
     /// Attempts that were given up while the message that opens their channel may have been under way: it is looked for
     /// until it is known what became of it.
     #[serde(default)]
@@ -162,6 +165,7 @@ impl<F> DealRecord<F> {
             reached: BTreeMap::from([(Step::Drafted, now_ms)]),
             transferred: 0,
             accepted_at: None,
+            giving_up: None,
             openings: BTreeSet::new(),
             refunds: BTreeMap::new(),
             answer: None,
@@ -304,6 +308,9 @@ impl<F> DealRecord<F> {
             self.error = None;
         }
         self.deal = deal;
+        if self.is_settled() {
+            self.giving_up = None;
+        }
         if let Some(cid) = self.deal.cid() {
             self.cid = Some(cid.to_string());
         }

@@ -172,6 +172,17 @@ fn a_deal_that_is_drawn_up_anew_keeps_the_channel_that_was_found_since_the_draft
 }
 
 #[test]
+fn a_wish_to_give_a_deal_up_that_was_kept_is_fulfilled_after_a_restart() {
+    let host = FakeHost::default();
+    let mut record = accepted(&host);
+    record.giving_up = Some("you asked for it".into());
+    let restarted = FakeHost::default();
+    go(&mut record, &restarted).expect("it is given up");
+    assert_eq!(failed(&record), Some("given up: you asked for it"));
+    assert_eq!(record.giving_up, None, "the next attempt is not given up");
+}
+
+#[test]
 fn a_channel_message_that_the_chain_refuses_leaves_the_deal_to_be_tried_again() {
     let host = FakeHost::default();
     host.chain.fate.set(Fate::Refused);
