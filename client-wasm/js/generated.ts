@@ -147,6 +147,10 @@ export interface Deal {
   readonly steps: readonly StepRecord[];
   /** The money of failed attempts, the oldest first; taken back by itself while a page is open. */
   readonly refunds: readonly Refund[];
+  /** Whether money of a failed attempt is on its way back, or may be: its channel may just be opening. */
+  readonly refunding: boolean;
+  /** Whether `remove` forgets it: nothing goes on, and no more money can come of it. */
+  readonly forgettable: boolean;
   /** Whether this browser is connected to the miner right now. */
   readonly connected: boolean;
   /** The miner's last answer whose signature was right. */

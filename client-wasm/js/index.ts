@@ -140,7 +140,7 @@ export class Sealdrop {
 
   /**
    * Forgets a deal that is complete or has failed. Throws `busy` for one under way, and `refund-pending` while money of
-   * a failed attempt is on its way back: forgotten, it would stay where it is.
+   * it may still come, from a failed attempt or from a complete deal's channel: forgotten, it would stay where it is.
    */
   remove(id: string): Promise<void> {
     return this.#link.call('remove', [id]);

@@ -103,27 +103,34 @@ const host: Host = {
   messages: () => opened().store.messages(),
 };
 
-/** Carries a stored deal on; `anew` when it was drawn up anew since. */
-async function start(id: string, anew: boolean): Promise<void> {
+/** Deals are taken up one after the other: what is read of the store for one, nobody has carried on meanwhile. */
+let starting: Promise<void> = Promise.resolve();
+
+/** Carries a stored deal on; with a `draft` a failed one anew. */
+function start(id: string, draft?: string): Promise<void> {
+  const started = starting.then(() => takeUp(id, draft));
+  starting = started.catch(() => undefined);
+  return started;
+}
+
+async function takeUp(id: string, draft?: string): Promise<void> {
   const { client, store } = opened();
-  if (anew) {
-    client.stop(id);
-  } else if (client.wake(id)) {
+  if (draft === undefined ? client.wake(id) : client.redraw(id, draft)) {
     return;
   }
   const [deal, file] = await Promise.all([store.deal(id), store.file(id)]);
   if (deal !== undefined) {
-    client.drive(deal.state, file?.nodes ?? []);
+    client.drive(deal.state, file?.nodes ?? [], draft);
   }
 }
 
 /** Carries a deal on here, or has the tab that leads do it. */
-async function order(id: string, anew: boolean): Promise<void> {
+async function order(id: string, draft?: string): Promise<void> {
   const { tabs } = opened();
   if (tabs.leads) {
-    await start(id, anew);
+    await start(id, draft);
   } else {
-    tabs.tell({ kind: 'start', id, anew });
+    tabs.tell(draft === undefined ? { kind: 'start', id } : { kind: 'start', id, draft });
   }
 }
 
@@ -143,12 +150,12 @@ function hear(message: TabMessage): void {
       return;
     case 'giveUp':
       if (opened().tabs.leads) {
-        opened().client.giveUp(message.id);
+        opened().client.giveUp(message.id).catch(report);
       }
       return;
     case 'start':
       if (opened().tabs.leads) {
-        start(message.id, message.anew).catch(report);
+        start(message.id, message.draft).catch(report);
       }
   }
 }
@@ -176,7 +183,7 @@ async function resume(): Promise<void> {
     }
   }
   for (const deal of await opened().store.deals()) {
-    await start(deal.id, false).catch(report);
+    await start(deal.id).catch(report);
   }
 }
 
@@ -249,21 +256,27 @@ async function store(request: StoreRequest): Promise<Deal> {
   const { state, view } = await client.draft(draft);
   await deals.create({ id, state, view }, { id, blob: file, nodes: piece.nodes });
   host.showDeal(view);
-  await order(id, false);
+  await order(id);
   return view;
 }
 
 /** A stored deal as the page sees it now. */
 function current(deal: StoredDeal): Deal {
+  const known = views.get(deal.id);
+  if (known !== undefined) {
+    return known;
+  }
   // What an earlier version kept knows of no refunds.
-  return views.get(deal.id) ?? { ...deal.view, refunds: deal.view.refunds ?? [], connected: false };
+  const { refunds = [], refunding = refunds.some((refund) => refund.state !== 'returned') } = deal.view;
+  const forgettable = opened().client.mayBeForgotten(deal.state);
+  return { ...deal.view, refunds, refunding, forgettable, connected: false };
 }
 
 async function retry(id: string): Promise<void> {
   const { client, store: deals } = opened();
   const deal = await stored(id);
   if (deal.view.state !== 'failed') {
-    return order(id, false);
+    return order(id);
   }
   if ((await deals.file(id)) === undefined) {
     throw new SealdropError(
@@ -272,26 +285,44 @@ async function retry(id: string): Promise<void> {
       'Choose the file again and store it in a new deal.',
     );
   }
-  const { state, view } = await client.redraft(deal.state);
-  await deals.update({ id, state, view });
-  host.showDeal(view);
-  return order(id, true);
+  // Only whoever carries the deal on writes it: the channel of the failed attempt may be found this very moment.
+  return order(id, await client.redraft(deal.state));
 }
 
 async function giveUp(id: string): Promise<void> {
   const { client, tabs } = opened();
   if ((await stored(id)).view.state !== 'working') {
-    throw new SealdropError('not-working', 'this deal is not under way', 'A complete or failed deal can be forgotten.');
+    throw new SealdropError('not-working', 'this deal is not under way', 'A deal that has ended can be forgotten.');
   }
   if (!tabs.leads) {
     tabs.tell({ kind: 'giveUp', id });
-  } else if (!client.giveUp(id)) {
+  } else if (!(await client.giveUp(id))) {
     throw new SealdropError('busy', 'this deal is just being taken up or has ended', 'Look at it again in a moment.');
   }
 }
 
+/** Why a deal of which money may still come is not forgotten. */
+function refundPending({ refunds, refunding }: Deal): SealdropError {
+  const pending = refunds.find((refund) => refund.state !== 'returned');
+  if (pending !== undefined) {
+    const until = pending.until === undefined ? '' : `, from block ${pending.until} on`;
+    return new SealdropError(
+      'refund-pending',
+      `${pending.amount} FIL of this deal are still on their way back to the account`,
+      `They come by themselves while this page is open${until}; forgotten, they would be lost. Then forget the deal.`,
+    );
+  }
+  return new SealdropError(
+    'refund-pending',
+    refunding
+      ? 'a payment channel of this deal may just be opening, with the whole price in it'
+      : 'what the miner does not redeem of this deal comes back when its payment channel has ended',
+    'It comes by itself while this page is open; forgotten, it would be lost. Then forget the deal.',
+  );
+}
+
 async function remove(id: string): Promise<void> {
-  const { store: deals, tabs } = opened();
+  const { client, store: deals, tabs } = opened();
   const deal = await stored(id);
   if (deal.view.state === 'working') {
     throw new SealdropError(
@@ -300,14 +331,8 @@ async function remove(id: string): Promise<void> {
       'Wait until it is complete or has failed, or give it up.',
     );
   }
-  const pending = (deal.view.refunds ?? []).find((refund) => refund.state !== 'returned');
-  if (pending !== undefined) {
-    const until = pending.until === undefined ? '' : `, from block ${pending.until} on`;
-    throw new SealdropError(
-      'refund-pending',
-      `${pending.amount} FIL of this deal are still on their way back to the account`,
-      `They come by themselves while this page is open${until}; forgotten, they would be lost. Then forget the deal.`,
-    );
+  if (!client.mayBeForgotten(deal.state)) {
+    throw refundPending(current(deal));
   }
   await deals.remove(id);
   forget(id);

@@ -52,7 +52,7 @@ function transact<T>(
     const transaction = database.transaction(stores, mode, { durability: 'strict' });
     const request = work(transaction);
     transaction.oncomplete = () => resolve(request?.result);
-    transaction.onabort = () => reject(transaction.error);
+    transaction.onabort = () => reject(transaction.error ?? new Error('the deal was removed'));
   });
 }
 
@@ -114,13 +114,15 @@ export class DealStore {
     });
   }
 
-  /** Keeps a deal's change. A deal that was removed meanwhile stays removed. */
+  /** Keeps a deal's change. Fails for a deal that was removed meanwhile: nothing may be done for it any more. */
   async update(deal: StoredDeal): Promise<void> {
     await transact(this.#database, DEALS, 'readwrite', (transaction) => {
       const deals = transaction.objectStore(DEALS);
       const known = deals.getKey(deal.id);
       known.onsuccess = () => {
-        if (known.result !== undefined) {
+        if (known.result === undefined) {
+          transaction.abort();
+        } else {
           deals.put(deal);
         }
       };

@@ -9,8 +9,8 @@ import type { Deal } from './types.js';
 
 /** What tabs tell each other. */
 export type TabMessage =
-  /** Carry this deal on from what is stored; asked by a tab that does not lead. */
-  | { readonly kind: 'start'; readonly id: string; readonly anew: boolean }
+  /** Carry this deal on from what is stored, or anew with `draft`; asked by a tab that does not lead. */
+  | { readonly kind: 'start'; readonly id: string; readonly draft?: string }
   /** Give this deal up; asked by a tab that does not lead. */
   | { readonly kind: 'giveUp'; readonly id: string }
   | { readonly kind: 'removed'; readonly id: string }

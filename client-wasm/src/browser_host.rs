@@ -27,6 +27,31 @@ impl BrowserHost {
         let heads = Cell::new(engine.heads.count());
         Self { engine, deal, heads }
     }
+
+    /// Keeps what the user wants of the deal with the record as it was kept last: a wish that was acknowledged outlives the
+    /// page.
+    pub async fn keep_order(&self) -> Result<(), ClientError> {
+        let _alone = self.deal.saving.lock().await;
+        let record = self.deal.record.borrow().clone();
+        self.write(record).await
+    }
+
+    /// Writes a record, with the user's wish. One at a time: a later one has to be a newer one.
+    async fn write(&self, mut record: Record) -> Result<(), ClientError> {
+        if self.deal.stopped.get() {
+            return Err(ClientError::Aborted);
+        }
+        if let (false, Order::GiveUp { reason }) = (record.is_settled(), self.order()) {
+            record.giving_up = Some(reason);
+        }
+        let view = self.engine.view(&record, &self.deal)?;
+        let text = record::to_text(&record)?;
+        let saved = self.engine.host.save_deal(&record.id, &text, view).await;
+        saved.map_err(ClientError::storage)?;
+        *self.deal.record.borrow_mut() = record;
+        self.engine.show(&self.deal);
+        Ok(())
+    }
 }
 
 impl ClientHost for BrowserHost {
@@ -51,19 +76,8 @@ impl ClientHost for BrowserHost {
     }
 
     async fn save(&self, record: &Record, _: Event) -> Result<(), ClientError> {
-        if self.deal.stopped.get() {
-            return Err(ClientError::Aborted);
-        }
-        let view = self.engine.view(record, &self.deal)?;
-        let saved = self
-            .engine
-            .host
-            .save_deal(&record.id, &record::to_text(record)?, view)
-            .await;
-        saved.map_err(ClientError::storage)?;
-        *self.deal.record.borrow_mut() = record.clone();
-        self.engine.show(&self.deal);
-        Ok(())
+        let _alone = self.deal.saving.lock().await;
+        self.write(record.clone()).await
     }
 
     async fn ask<Q: Cbor, A: Cbor>(

@@ -85,6 +85,21 @@ impl Outbox {
 
     /// What became of a message that is kept.
     async fn outcome(&self, deal: &str, purpose: MessagePurpose, message: &SignedMessage) -> Result<Sent, ClientError> {
+        match self.look(deal, purpose, message).await {
+            Err(ClientError::ChainRefused {
+                code: code::PRUNED,
+                height: Some(height),
+                ..
+            }) => Ok(Sent::Pruned {
+                message: message.cid(),
+                number: message.message().nonce,
+                height,
+            }),
+            other => other,
+        }
+    }
+
+    async fn look(&self, deal: &str, purpose: MessagePurpose, message: &SignedMessage) -> Result<Sent, ClientError> {
         let id = message.cid();
         if self.rpc.receipt(&id).await?.is_none() && self.rpc.message(&id).await?.is_none() {
             // The chain may have lost it in a restart, or never had it.

@@ -1,7 +1,7 @@
 //! The client as the network worker sees it: thin functions over the other modules, values as plain data.
 
 use crate::clock;
-use crate::engine::Engine;
+use crate::engine::{Engine, Redrawn};
 use crate::error::ClientError;
 use crate::host::Host;
 use crate::offer::{self, PieceFacts};
@@ -166,10 +166,9 @@ impl Client {
         Ok(kept(&record)?)
     }
 
-    /// Draws a failed deal up anew, with the miner's present price.
-    #[wasm_bindgen(unchecked_return_type = "{ state: string; view: import('../../js/types.js').Deal }")]
-    pub async fn redraft(&self, state: &str) -> Result<JsValue, JsValue> {
-        let mut record = from_text(state)?;
+    /// Draws a failed deal up anew, with the miner's present price. What is returned is handed to [`Client::redraw`].
+    pub async fn redraft(&self, state: String) -> Result<String, JsValue> {
+        let record = from_text(&state)?;
         if !record.is_failed() {
             return Err(ClientError::Argument {
                 what: "the deal",
@@ -185,8 +184,18 @@ impl Client {
         };
         let drafted = offer::draft(&self.0.rpc, &self.0.key.address(), &piece, &old.miner, old.duration).await?;
         offer::check_and_reach(&self.0, &drafted).await?;
-        record.redraw(ClientDeal::new(drafted.draft), drafted.peer_id, clock::now() as u64);
-        Ok(kept(&record)?)
+        let redrawn = Redrawn {
+            deal: ClientDeal::new(drafted.draft),
+            peer: drafted.peer_id,
+        };
+        let unwritable = |e: serde_json::Error| ClientError::Internal(format!("a draft cannot be written: {e}"));
+        Ok(serde_json::to_string(&redrawn).map_err(unwritable)?)
+    }
+
+    /// Begins a failed deal anew with what [`Client::redraft`] has drawn up; false when it is not under way here, not even
+    /// to take its money back: then it goes to [`Client::drive`].
+    pub fn redraw(&self, id: &str, draft: &str) -> Result<bool, JsValue> {
+        Ok(self.0.redraw(id, redrawn_of(draft)?))
     }
 
     /// Sends messages again that are kept and not on the chain; to be called before the first deal is driven.
@@ -194,13 +203,15 @@ impl Client {
         Ok(self.0.outbox.resend().await?)
     }
 
-    /// Carries a deal on from where it is.
+    /// Carries a deal on from where it is, or anew with what [`Client::redraft`] has drawn up.
     pub fn drive(
         &self,
         state: &str,
         #[wasm_bindgen(unchecked_param_type = "readonly import('../../js/types.js').PieceNode[]")] nodes: js_sys::Array,
+        draft: Option<String>,
     ) -> Result<(), JsValue> {
-        self.0.drive(from_text(state)?, nodes_of(&nodes)?);
+        let redrawn = draft.as_deref().map(redrawn_of).transpose()?;
+        self.0.drive(from_text(state)?, nodes_of(&nodes)?, redrawn);
         Ok(())
     }
 
@@ -209,10 +220,16 @@ impl Client {
         self.0.wake(id)
     }
 
-    /// Gives a working deal up at the page's wish; false when it is not under way here.
+    /// Gives a working deal up at the page's wish, which is kept then; false when it is not under way here.
     #[wasm_bindgen(js_name = giveUp)]
-    pub fn give_up(&self, id: &str) -> bool {
-        self.0.give_up(id, "you asked for it")
+    pub async fn give_up(&self, id: String) -> Result<bool, JsValue> {
+        Ok(self.0.give_up(&id, "you asked for it").await?)
+    }
+
+    /// Whether nothing is lost when a kept deal is forgotten.
+    #[wasm_bindgen(js_name = mayBeForgotten)]
+    pub fn may_be_forgotten(&self, state: &str) -> Result<bool, JsValue> {
+        Ok(from_text(state)?.may_be_forgotten())
     }
 
     /// Stops carrying a deal on.
@@ -265,6 +282,13 @@ impl Client {
     pub async fn import_vouchers(&self, text: String) -> Result<JsValue, JsValue> {
         Ok(payments::import(&self.0.rpc, &text).await?)
     }
+}
+
+fn redrawn_of(draft: &str) -> Result<Redrawn, ClientError> {
+    serde_json::from_str(draft).map_err(|e| ClientError::Argument {
+        what: "the draft",
+        reason: e.to_string(),
+    })
 }
 
 async fn balance(rpc: &Rpc, address: &Address) -> Result<AttoFil, ClientError> {

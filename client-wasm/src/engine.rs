@@ -15,12 +15,14 @@ use crate::record::{self, Record};
 use crate::rpc::Rpc;
 use crate::transport::DIAL_LIMIT;
 use futures::future::poll_fn;
+use futures::lock::Mutex;
 use futures::task::AtomicWaker;
 use libp2p::{Multiaddr, PeerId};
+use serde::{Deserialize, Serialize};
 use shared::chain::{Address, SecretKey};
 use shared::client::following::SETTLED_MS;
 use shared::client::{engine, refunds, Awaited, ClientHost, Event, Following, Order};
-use shared::deal::SignedResponse;
+use shared::deal::{ClientDeal, SignedResponse};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
@@ -30,6 +32,13 @@ use wasm_bindgen_futures::spawn_local;
 /// Least milliseconds between two shows of a deal's progress.
 const SHOW_WAIT: f64 = 150.0;
 
+/// A draft with which a failed deal is begun anew, and where its miner is.
+#[derive(Serialize, Deserialize)]
+pub struct Redrawn {
+    pub deal: ClientDeal,
+    pub peer: String,
+}
+
 /// A deal under way.
 pub struct ActiveDeal {
     /// As it was kept last.
@@ -38,10 +47,14 @@ pub struct ActiveDeal {
     /// What the page wants of it.
     pub order: RefCell<Order>,
     pub stopped: Cell<bool>,
+    /// Held while its record is written.
+    pub saving: Mutex<()>,
     /// End of the furthest range that the miner has fetched.
     pub served: Cell<u64>,
     /// An answer that the page asked for, and who signed it.
     heard: RefCell<Option<(SignedResponse, Address)>>,
+    /// What it is to be begun anew with.
+    redrawn: RefCell<Option<Redrawn>>,
     /// Somebody wants it looked at now, and nobody has waited for that yet.
     called: Cell<bool>,
     waker: AtomicWaker,
@@ -94,13 +107,15 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Carries a deal on until it is settled, and then watches its sector. Does nothing when that is under way.
-    pub fn drive(self: &Rc<Self>, record: Record, nodes: Nodes) {
+    /// Carries a deal on until it is settled, and then watches its sector; a failed one with `redrawn` is begun anew. Does
+    /// nothing when that is under way.
+    pub fn drive(self: &Rc<Self>, record: Record, nodes: Nodes, redrawn: Option<Redrawn>) {
         let id = record.id.clone();
         if self.deals.borrow().contains_key(&id) {
             return;
         }
         let deal = Rc::new(ActiveDeal::new(record, nodes));
+        deal.redrawn.replace(redrawn);
         self.deals.borrow_mut().insert(id, deal.clone());
         spawn_local(self.clone().run(deal));
     }
@@ -117,16 +132,29 @@ impl Engine {
         deal.is_some()
     }
 
-    /// Gives a deal up as soon as no step of it is half done; whether it is under way here.
-    pub fn give_up(&self, id: &str, reason: &str) -> bool {
+    /// Begins a failed deal anew in the task that takes its money back; whether there is one.
+    pub fn redraw(&self, id: &str, redrawn: Redrawn) -> bool {
         let deal = self.deals.borrow().get(id).cloned();
-        let pursued = deal.filter(|deal| !deal.record.borrow().is_settled());
-        if let Some(deal) = &pursued {
-            let reason = reason.to_owned();
-            *deal.order.borrow_mut() = Order::GiveUp { reason };
+        if let Some(deal) = &deal {
+            deal.redrawn.replace(Some(redrawn));
             deal.wake();
         }
-        pursued.is_some()
+        deal.is_some()
+    }
+
+    /// Gives a deal up as soon as no step of it is half done; whether it is under way here. The wish is kept when this
+    /// returns.
+    pub async fn give_up(self: &Rc<Self>, id: &str, reason: &str) -> Result<bool, ClientError> {
+        let deal = self.deals.borrow().get(id).cloned();
+        let pursued = deal.filter(|deal| !deal.record.borrow().is_settled());
+        let Some(deal) = pursued else {
+            return Ok(false);
+        };
+        let reason = reason.to_owned();
+        *deal.order.borrow_mut() = Order::GiveUp { reason };
+        BrowserHost::new(self.clone(), deal.clone()).keep_order().await?;
+        deal.wake();
+        Ok(true)
     }
 
     /// Takes in a miner's answer that the page asked for; `worker` signed it.
@@ -160,7 +188,8 @@ impl Engine {
         let host = BrowserHost::new(self.clone(), deal.clone());
         let mut record = deal.record.borrow().clone();
         let mut following = Following::default();
-        while !deal.stopped.get() && turn(&mut record, &host, &mut following).await {}
+        let is_redrawn = || deal.redrawn.borrow().is_some();
+        while !deal.stopped.get() && (turn(&mut record, &host, &mut following).await || is_redrawn()) {}
         // A stopped one may have a successor under the same id.
         if !deal.stopped.get() {
             self.stop(&record.id);
@@ -241,6 +270,13 @@ async fn turn(record: &mut Record, host: &BrowserHost, following: &mut Following
         let taken = engine::take_in(record, response, worker, host).await;
         note(record, host, taken.map(drop)).await;
     }
+    let redrawn = host.deal.redrawn.borrow_mut().take();
+    if let Some(Redrawn { deal, peer }) = redrawn.filter(|_| record.is_failed()) {
+        *host.deal.order.borrow_mut() = Order::GoOn;
+        host.deal.served.set(0);
+        let begun = engine::redraw(record, host, deal, peer).await;
+        note(record, host, begun).await;
+    }
     if record.is_settled() {
         if !record.needs_file() {
             host.engine.pieces.withdraw(record.data_cid(), &record.id);
@@ -299,7 +335,9 @@ impl ActiveDeal {
             nodes,
             order: RefCell::new(Order::GoOn),
             stopped: Cell::new(false),
+            saving: Mutex::default(),
             heard: RefCell::default(),
+            redrawn: RefCell::default(),
             called: Cell::new(false),
             waker: AtomicWaker::new(),
             shown_at: Cell::new(0.0),

@@ -35,12 +35,10 @@ struct Former {
 /// A record in its present form, or else in that of 0.1.0.
 pub fn read(text: &str) -> Result<Record, serde_json::Error> {
     let present: Result<Record, _> = serde_json::from_str(text);
-    let mut record = present.or_else(|error| match serde_json::from_str::<Former>(text) {
+    present.or_else(|error| match serde_json::from_str::<Former>(text) {
         Ok(former) => Ok(former.into()),
         Err(_) => Err(error),
-    })?;
-    record.owe_refund();
-    Ok(record)
+    })
 }
 
 impl From<Former> for Record {
@@ -57,6 +55,8 @@ impl From<Former> for Record {
         record.reached = former.reached.into_iter().map(|(step, at)| (step, at as u64)).collect();
         (record.transferred, record.accepted_at) = (former.transferred, former.accepted_at);
         record.refunds = former.refunding;
+        // Its channel was not noted there.
+        record.owe_refund();
         (record.answer, record.proving, record.error) = (former.answer, former.proving, former.error);
         record
     }

@@ -202,6 +202,10 @@ pub struct Deal<'a> {
     pub proving: Option<&'a Proving>,
     /// The money of failed attempts, the oldest first; taken back by itself while a page is open.
     pub refunds: Vec<Refund<'a>>,
+    /// Whether money of a failed attempt is on its way back, or may be: its channel may just be opening.
+    pub refunding: bool,
+    /// Whether `remove` forgets it: nothing goes on, and no more money can come of it.
+    pub forgettable: bool,
     /// The miner's last answer whose signature was right.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<&'a Answer>,

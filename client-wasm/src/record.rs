@@ -114,6 +114,8 @@ pub fn view(record: &Record, connected: bool) -> Result<wasm_bindgen::JsValue, C
         proof,
         proving: record.proving.as_ref(),
         refunds: refunds(record),
+        refunding: record.is_refunding(),
+        forgettable: record.may_be_forgotten(),
         answer: record.answer.as_ref(),
         error: failure(record)
             .map(|fault| fault.problem())

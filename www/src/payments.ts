@@ -168,7 +168,7 @@ customElements.define('sd-payments', PaymentsPanel);
 
 /** Whether money of this deal is still on its way back. */
 export function isRefunding(deal: Deal): boolean {
-  return deal.refunds.some((refund) => refund.state !== 'returned');
+  return deal.refunding;
 }
 
 /** How far what was set aside is redeemed and due. */
@@ -219,8 +219,9 @@ function refundWords({ state, channel, until, earned }: Refund) {
 }
 
 function failedNote(deal: Deal) {
-  return deal.refunds.length > 0
-    ? nothing
+  if (deal.refunds.length > 0) return nothing;
+  return isRefunding(deal)
+    ? html`<p class="note" role="status">Its payment channel may just be opening. What is in it comes back by itself.</p>`
     : html`<p class="note">Nothing was set aside for this attempt, so nothing has to come back.</p>`;
 }
 

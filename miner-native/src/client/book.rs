@@ -10,7 +10,7 @@ use super::error::ClientError;
 use super::former;
 use super::source::FileFacts;
 use rand::RngCore;
-use sealdrop_database::{with_prefix, DatabaseError, Order, Records, Schema, Sharing, Sqlite, Table};
+use sealdrop_database::{with_prefix, Changes, DatabaseError, Order, Records, Schema, Sharing, Sqlite, Table};
 use serde::{Deserialize, Serialize};
 use shared::client::DealRecord;
 use shared::wire::cbor::Bytes;
@@ -98,19 +98,22 @@ impl Book {
 
     /// Keeps a record; it is on the disk when this returns. The caller holds the deal's lock.
     pub fn save(&self, record: &Record) -> Result<(), ClientError> {
-        let mut bytes = Vec::new();
-        ciborium::into_writer(record, &mut bytes).expect("writing to a Vec cannot fail");
+        self.deals.write(|changes| put(changes, record))
+    }
+
+    /// Keeps a new record unless `refuse` finds it to be one too many among those of the same file. Another process that
+    /// makes the same deal at the same time sees this one, or this one sees it.
+    pub fn add(
+        &self,
+        record: &Record,
+        refuse: impl Fn(Vec<Record>) -> Result<(), ClientError>,
+    ) -> Result<(), ClientError> {
+        let data = record.data_cid().to_string();
         self.deals.write(|changes| {
-            let before = read(changes, &record.id)?;
-            let gone = before.as_ref().map_or_else(Vec::new, |before| names(before).to_vec());
-            for name in gone.iter().filter(|name| !names(record).contains(name)) {
-                changes.remove(NAMES, &name_key(name, record))?;
-            }
-            for name in names(record) {
-                changes.put(NAMES, &name_key(&name, record), record.id.as_bytes())?;
-            }
-            changes.put(BY_AGE, &age_key(record), record.id.as_bytes())?;
-            Ok(changes.put(DEALS, record.id.as_bytes(), &bytes)?)
+            let found = with_prefix(changes, NAMES, &[data.as_bytes(), &[0]].concat())?;
+            let read = |(_, id): &(Vec<u8>, Vec<u8>)| known(changes, &String::from_utf8_lossy(id));
+            refuse(found.iter().map(read).collect::<Result<_, _>>()?)?;
+            put(changes, record)
         })
     }
 
@@ -166,6 +169,21 @@ impl Book {
             Err(TryLockError::Error(source)) => Err(ClientError::file("lock", path)(source)),
         }
     }
+}
+
+fn put(changes: &dyn Changes, record: &Record) -> Result<(), ClientError> {
+    let mut bytes = Vec::new();
+    ciborium::into_writer(record, &mut bytes).expect("writing to a Vec cannot fail");
+    let before = read(changes, &record.id)?;
+    let gone = before.as_ref().map_or_else(Vec::new, |before| names(before).to_vec());
+    for name in gone.iter().filter(|name| !names(record).contains(name)) {
+        changes.remove(NAMES, &name_key(name, record))?;
+    }
+    for name in names(record) {
+        changes.put(NAMES, &name_key(&name, record), record.id.as_bytes())?;
+    }
+    changes.put(BY_AGE, &age_key(record), record.id.as_bytes())?;
+    Ok(changes.put(DEALS, record.id.as_bytes(), &bytes)?)
 }
 
 /// The newest of the records with a name is the last of its keys.
@@ -240,7 +258,6 @@ mod files {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sealdrop_database::Changes;
     use shared::chain::{AttoFil, Epoch, SecretKey};
     use shared::deal::{ClientDeal, ClientStage, Draft};
     use shared::piece::{Commitment, PieceDigest, SectorSize};
@@ -313,6 +330,22 @@ mod tests {
         book.lock(&two).unwrap();
         drop(held);
         book.lock(&one).unwrap();
+    }
+
+    #[test]
+    fn two_processes_that_store_the_same_file_at_once_make_one_deal() {
+        let dir = tempfile::tempdir().unwrap();
+        let (first, second) = (Book::open(dir.path()).unwrap(), Book::open(dir.path()).unwrap());
+        let refuse = |known: Vec<Record>| match known.first() {
+            None => Ok(()),
+            Some(other) => Err(ClientError::Busy { deal: other.name() }),
+        };
+        // Both have found no such deal before.
+        let (one, same, other) = (record(1), record(1), record(2));
+        first.add(&one, refuse).unwrap();
+        assert!(matches!(second.add(&same, refuse), Err(ClientError::Busy { deal }) if deal == one.name()));
+        second.add(&other, refuse).unwrap();
+        assert_eq!(first.all().unwrap().len(), 2);
     }
 
     #[test]

@@ -114,6 +114,18 @@ fn outcome(
             chain.forget(key).map_err(ClientError::chain)?;
             Ok(Sent::Dropped { reason })
         }
+        Err(ChainError::Pruned { height, .. }) => {
+            let message = chain.made(key).zip(chain.number(key));
+            let (message, number) = message.ok_or_else(|| ClientError::ChainAnswer {
+                what: "a receipt",
+                reason: format!("block {height} is not kept any more, and the message neither"),
+            })?;
+            Ok(Sent::Pruned {
+                message,
+                number,
+                height,
+            })
+        }
         Err(error) => Err(ClientError::chain(error)),
     }
 }

@@ -27,12 +27,10 @@ struct Former {
 /// A record in its present form, or else in that of 0.1.0.
 pub(super) fn read(bytes: &[u8]) -> Result<Record, ciborium::de::Error<std::io::Error>> {
     let present: Result<Record, _> = ciborium::from_reader(bytes);
-    let mut record = present.or_else(|error| match ciborium::from_reader::<Former, _>(bytes) {
+    present.or_else(|error| match ciborium::from_reader::<Former, _>(bytes) {
         Ok(former) => Ok(former.into()),
         Err(_) => Err(error),
-    })?;
-    record.owe_refund();
-    Ok(record)
+    })
 }
 
 impl From<Former> for Record {

@@ -87,10 +87,13 @@ async fn draw_up(
     Ok((file, names, draft))
 }
 
-/// Steps 12 and 19, before anything is sent.
+/// Steps 12 and 19, before anything is sent. What this finds is only kept from wasting time: [`keep_new`] decides.
 fn refuse_duplicates(session: &Session, draft: &Draft, allowed: bool) -> Result<(), ClientError> {
-    let known = session.book.all()?.into_iter();
-    let here = known.filter(|record| record.genesis == session.genesis());
+    refuse_among(session, draft, allowed, session.book.all()?)
+}
+
+fn refuse_among(session: &Session, draft: &Draft, allowed: bool, known: Vec<Record>) -> Result<(), ClientError> {
+    let here = known.into_iter().filter(|record| record.genesis == session.genesis());
     let known: Vec<KnownDeal> = here
         .map(|record| KnownDeal {
             miner: record.deal.draft.miner.clone(),
@@ -100,6 +103,15 @@ fn refuse_duplicates(session: &Session, draft: &Draft, allowed: bool) -> Result<
         })
         .collect();
     Ok(refuse_duplicate(draft, session.account.key(), &known, allowed)?)
+}
+
+/// Keeps a deal that was drawn up, unless another process has made the same one meanwhile. Duplicates are deals of the same
+/// file.
+pub(super) fn keep_new(session: &Session, record: &Record, allowed: bool) -> Result<(), ClientError> {
+    let draft = &record.deal.draft;
+    session
+        .book
+        .add(record, |known| refuse_among(session, draft, allowed, known))
 }
 
 /// Everything that can be refused before money is locked.

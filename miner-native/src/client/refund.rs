@@ -46,7 +46,7 @@ pub async fn follow(session: &Session, record: &Record) -> Result<Record, Client
     let mut record = session.book.reload(record)?;
     let host = CliHost::new(session, &record, session.report.clone(), Until::Complete).await?;
     let mut gauge = None;
-    while let Some(id) = record.refund_due() {
+    while record.is_refunding() {
         let height = match session.chain.head().await.map_err(ClientError::chain) {
             Ok(head) => head.height,
             Err(error) => {
@@ -56,8 +56,8 @@ pub async fn follow(session: &Session, record: &Record) -> Result<Record, Client
             }
         };
         host.answered();
-        match record.rests_until() {
-            Some(end) if height < end => {
+        match record.rests_until().zip(record.refund_due()) {
+            Some((end, id)) if height < end => {
                 let text = format!("waiting for block {end}, with which channel {id} ends");
                 gauge.get_or_insert_with(|| session.report.wait(&text)).at(height.0);
                 host.wait(PAUSE_MS, Awaited::Block).await;

@@ -4,7 +4,7 @@ use super::following;
 use super::host::{ClientHost, EngineError, Event, Order};
 use super::record::{lacks_the_piece, Answer, DealRecord, Proving, Step, FILE_LOST};
 use super::refunds;
-use crate::chain::calls::{self, channel_id};
+use crate::chain::calls;
 use crate::chain::view::MinerView;
 use crate::chain::{Address, AttoFil, Epoch};
 use crate::deal::client::ClientRefusal;
@@ -42,7 +42,7 @@ pub async fn step<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H) -> 
     record.served(host.served(), host.now_ms());
     // Without the chain a deal goes on as far as it can; its time is looked at when the chain is back.
     let height = host.chain().height().await.ok();
-    if let Order::GiveUp { reason } = host.order() {
+    if let Order::GiveUp { reason } = order(record, host) {
         give_up(record, host, &format!("given up: {reason}")).await?;
         return Ok(Next::Now);
     }
@@ -68,6 +68,14 @@ pub async fn step<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H) -> 
     }
 }
 
+/// What its user wants of a deal: what is kept of it, also from an earlier life, or else what the host has heard.
+pub(super) fn order<H: ClientHost>(record: &DealRecord<H::File>, host: &H) -> Order {
+    match record.giving_up.clone() {
+        Some(reason) => Order::GiveUp { reason },
+        None => host.order(),
+    }
+}
+
 /// The end of the time of a deal that is neither complete nor failed, when that has come.
 pub fn overdue<F>(record: &DealRecord<F>, height: Option<Epoch>) -> Option<Epoch> {
     let deadline = record.deal.deadline()?;
@@ -87,6 +95,22 @@ pub async fn give_up<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H, 
     if opening {
         next.openings.insert(next.attempt);
     }
+    keep(record, next, host, Event::Stage).await
+}
+
+/// Begins a failed deal anew with another draft; what its former attempts left on the chain stays in the record. Called by
+/// whoever carries the deal on: what it has found since the draft was made is not to be lost.
+pub async fn redraw<H: ClientHost>(
+    record: &mut DealRecord<H::File>,
+    host: &H,
+    deal: ClientDeal,
+    peer: String,
+) -> Result<(), H::Error> {
+    if !record.is_failed() {
+        return Err(EngineError::NotApplicable.into());
+    }
+    let mut next = record.clone();
+    next.redraw(deal, peer, host.now_ms());
     keep(record, next, host, Event::Stage).await
 }
 
@@ -168,8 +192,8 @@ async fn open_channel<H: ClientHost>(
     for _ in 0..CHANNEL_ATTEMPTS {
         let sent = match chain.sent(&payer, &record.id, purpose).await? {
             // Paid already, in an earlier life.
-            Some(sent @ (Sent::Applied { .. } | Sent::Failed { .. } | Sent::Pending)) => sent,
-            Some(Sent::Dropped { .. }) | None => {
+            Some(sent) if !matches!(sent, Sent::Dropped { .. }) => sent,
+            _ => {
                 look_at_file(record, host).await?;
                 let call = calls::create_channel(target, eol, amount);
                 chain.send(&payer, &record.id, purpose, call).await?
@@ -183,12 +207,9 @@ async fn open_channel<H: ClientHost>(
                 why = reason;
                 continue;
             }
-            Sent::Failed { error, .. } => ClientInput::ChannelFailed { reason: error },
-            Sent::Applied { message, receipt } => match channel_id(&receipt) {
-                Ok(channel) => ClientInput::ChannelOpened { channel, message },
-                Err(error) => ClientInput::ChannelFailed {
-                    reason: format!("createChannel failed: {error}"),
-                },
+            sent => match refunds::opened_by(host, &payer, &sent).await? {
+                Ok((channel, message)) => ClientInput::ChannelOpened { channel, message },
+                Err(reason) => ClientInput::ChannelFailed { reason },
             },
         };
         advance(record, host, input, None).await?;

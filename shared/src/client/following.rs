@@ -5,7 +5,7 @@
 //! meanwhile. One that does not is asked again and again, as in 2019. Nothing of this is kept: after a restart the miner is
 //! asked first.
 
-use super::engine::{go_by, look_for_sealing, overdue, step, Next};
+use super::engine::{go_by, look_for_sealing, order, overdue, step, Next};
 use super::host::{Awaited, Blame, ClientHost, Order, Woken};
 use super::record::DealRecord;
 use crate::deal::watch::{pause_ms, LONGEST_WATCH_MS, QUERY_PAUSE_MS};
@@ -93,7 +93,7 @@ impl Following {
         let ClientStage::Running { proposal, response, .. } = &record.deal.stage else {
             return None;
         };
-        if !self.heard || self.unwatchable || host.order() != Order::GoOn {
+        if !self.heard || self.unwatchable || order(record, host) != Order::GoOn {
             return None;
         }
         // Without the chain a deal goes on as far as it can.

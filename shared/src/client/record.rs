@@ -135,6 +135,9 @@ pub struct DealRecord<F> {
     pub transferred: u64,
     /// The chain's height when the miner's acceptance was noted.
     pub accepted_at: Option<Epoch>,
+    /// Why its user gives it up, from when that was said until it is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub giving_up: Option<String>,
     /// Attempts that were given up while the message that opens their channel may have been under way: it is looked for
     /// until it is known what became of it.
     #[serde(default)]
@@ -162,6 +165,7 @@ impl<F> DealRecord<F> {
             reached: BTreeMap::from([(Step::Drafted, now_ms)]),
             transferred: 0,
             accepted_at: None,
+            giving_up: None,
             openings: BTreeSet::new(),
             refunds: BTreeMap::new(),
             answer: None,
@@ -253,6 +257,17 @@ impl<F> DealRecord<F> {
         due.map(|(id, _)| ChannelId(*id))
     }
 
+    /// Whether money of a failed attempt is on its way back, or may be: its channel may just be opening.
+    pub fn is_refunding(&self) -> bool {
+        !self.openings.is_empty() || self.refund_due().is_some()
+    }
+
+    /// Whether nothing is lost with the record: nothing goes on, and no more money can come of it. Of a complete deal it
+    /// may until its channel has ended, and only the record tells which channel that is.
+    pub fn may_be_forgotten(&self) -> bool {
+        self.is_settled() && !self.is_owed()
+    }
+
     /// Whether money is to come back, now or when a complete deal has ended.
     pub fn is_owed(&self) -> bool {
         !self.openings.is_empty() || self.refunds.values().any(|found| !found.refund.is_over())
@@ -287,11 +302,15 @@ impl<F> DealRecord<F> {
 
     /// Takes the machine's new stage over; `height` is the chain's, when known.
     pub fn advance(&mut self, deal: ClientDeal, height: Option<Epoch>, now_ms: u64) {
+        let was_complete = self.is_complete();
         if self.deal.stage != deal.stage {
             // A new stage means that whatever hindered the deal is over.
             self.error = None;
         }
         self.deal = deal;
+        if self.is_settled() {
+            self.giving_up = None;
+        }
         if let Some(cid) = self.deal.cid() {
             self.cid = Some(cid.to_string());
         }
@@ -305,7 +324,12 @@ impl<F> DealRecord<F> {
                 _ => Step::Accepted,
             },
             ClientStage::Complete { .. } => Step::Complete,
-            ClientStage::Failed { .. } => return self.owe_refund(),
+            ClientStage::Failed { .. } => {
+                if was_complete {
+                    self.hurry_refund();
+                }
+                return self.owe_refund();
+            }
         };
         self.owe_refund();
         self.reach(step, now_ms);
@@ -327,14 +351,25 @@ impl<F> DealRecord<F> {
             Refund::Waiting { .. } => AttoFil::ZERO,
             _ => self.deal.draft.total().unwrap_or_default(),
         };
-        let left_to_the_miner = self.is_failed().then(|| Refund::at_end(self.deal.draft.channel_eol()));
-        let owed = self.refunds.entry(channel.0).or_insert(ChannelRefund {
+        self.refunds.entry(channel.0).or_insert(ChannelRefund {
             amount,
             refund: begin,
             error: None,
         });
-        // A complete deal that has failed since is not left to the miner's leisure any more.
-        if left_to_the_miner == Some(owed.refund) {
+    }
+
+    /// A complete deal that has failed since is not left to the miner's leisure any more. Only then: a cancellation that
+    /// the broker refused looks the same in the record, and would be sent again.
+    fn hurry_refund(&mut self) {
+        let Some((channel, begin)) = self.deal.refund() else {
+            return;
+        };
+        let at_leisure = Refund::at_end(self.deal.draft.channel_eol());
+        if let Some(owed) = self
+            .refunds
+            .get_mut(&channel.0)
+            .filter(|owed| owed.refund == at_leisure)
+        {
             owed.refund = begin;
         }
     }

@@ -7,21 +7,23 @@ use super::engine::keep;
 use super::host::{ClientHost, EngineError, Event};
 use super::record::{ChannelRefund, DealRecord};
 use crate::chain::calls::{self, channel_id};
-use crate::chain::{AttoFil, ChannelId, Epoch};
+use crate::chain::{Address, AttoFil, ChannelId, Epoch};
 use crate::deal::refund::INVALID_CANCEL;
 use crate::deal::{ClientInput, Refund, RefundEffect, RefundInput};
 use crate::payment::ChannelFacts;
 use crate::ports::{Chain, MessagePurpose, Sent};
-use alloc::vec::Vec;
+use alloc::string::String;
+use alloc::{format, vec::Vec};
+use cid::Cid;
 
 /// Moves of one refund in a row: look, cancel, look, reclaim, look; the rest is a channel that changes meanwhile.
 const MOVES: usize = 8;
 
 /// Does all that can be done now for the money that is owed to the deal.
 pub async fn take_back<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H) -> Result<(), H::Error> {
-    find_channels(record, host).await?;
+    // One channel that cannot be looked for or moved does not keep the others.
+    let mut first = find_channels(record, host).await;
     let height = host.chain().height().await?;
-    let mut first = Ok(());
     let pending = |found: &ChannelRefund| match found.refund {
         Refund::Returned => false,
         // A cancellation that a redemption undid is seen only by looking; what is earned is left alone until its end.
@@ -35,7 +37,6 @@ pub async fn take_back<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H
         .map(|(id, _)| *id)
         .collect();
     for id in channels {
-        // One channel that cannot be moved does not keep the others.
         let moved = pursue(record, host, ChannelId(id)).await;
         first = first.and(moved);
     }
@@ -44,26 +45,62 @@ pub async fn take_back<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H
 
 /// Finds out what became of messages that may have opened channels of attempts that were given up.
 async fn find_channels<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H) -> Result<(), H::Error> {
-    let (chain, payer) = (host.chain(), record.deal.draft.payer.clone());
+    let mut first = Ok(());
     for attempt in record.openings.clone() {
-        let purpose = MessagePurpose::OpenChannel { attempt };
-        let opened = match chain.sent(&payer, &record.id, purpose).await? {
-            Some(Sent::Pending) => continue,
-            Some(Sent::Applied { message, receipt }) => channel_id(&receipt).ok().map(|channel| (channel, message)),
-            None | Some(Sent::Failed { .. } | Sent::Dropped { .. }) => None,
-        };
-        let mut next = record.clone();
-        if let Some((channel, message)) = opened {
-            owe(&mut next, attempt, channel, message);
-        }
-        next.openings.remove(&attempt);
-        keep(record, next, host, Event::Record).await?;
-        chain.settle(&payer, &record.id, purpose).await?;
+        let found = find_channel(record, host, attempt).await;
+        first = first.and(found);
     }
-    Ok(())
+    first
 }
 
-fn owe<F>(record: &mut DealRecord<F>, attempt: u32, channel: ChannelId, message: cid::Cid) {
+async fn find_channel<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H, attempt: u32) -> Result<(), H::Error> {
+    let (chain, payer) = (host.chain(), record.deal.draft.payer.clone());
+    let purpose = MessagePurpose::OpenChannel { attempt };
+    let opened = match chain.sent(&payer, &record.id, purpose).await? {
+        Some(Sent::Pending) => return Ok(()),
+        Some(sent) => opened_by(host, &payer, &sent).await?.ok(),
+        None => None,
+    };
+    let mut next = record.clone();
+    if let Some((channel, message)) = opened {
+        owe(&mut next, attempt, channel, message);
+    }
+    next.openings.remove(&attempt);
+    keep(record, next, host, Event::Record).await?;
+    chain.settle(&payer, &record.id, purpose).await
+}
+
+/// The channel that a message of `payer` opened, and the message; else why there is none.
+pub(super) async fn opened_by<H: ClientHost>(
+    host: &H,
+    payer: &Address,
+    sent: &Sent,
+) -> Result<Result<(ChannelId, Cid), String>, H::Error> {
+    Ok(match sent {
+        Sent::Applied { message, receipt } => match channel_id(receipt) {
+            Ok(channel) => Ok((channel, *message)),
+            Err(error) => Err(format!("createChannel failed: {error}")),
+        },
+        Sent::Failed { error, .. } => Err(error.clone()),
+        Sent::Dropped { reason } => Err(reason.clone()),
+        Sent::Pending => Err("its message waits for a block".into()),
+        Sent::Pruned {
+            message,
+            number,
+            height,
+        } => {
+            let channel = ChannelId(*number);
+            match host.chain().channel(payer, channel).await? {
+                Some(_) => Ok((channel, *message)),
+                None => Err(format!(
+                    "createChannel failed in block {height}: there is no channel {channel}"
+                )),
+            }
+        }
+    })
+}
+
+fn owe<F>(record: &mut DealRecord<F>, attempt: u32, channel: ChannelId, message: Cid) {
     if attempt == record.attempt && record.is_failed() {
         // On an earlier attempt's channel the present deal has no say.
         let _ = record.deal.handle(ClientInput::ChannelOpened { channel, message });
@@ -113,7 +150,7 @@ pub async fn pursue<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H, i
                 .into())
             }
             // What came of it is seen at the next look; a message that was dropped is made again after it.
-            Sent::Applied { .. } | Sent::Dropped { .. } => {}
+            Sent::Applied { .. } | Sent::Dropped { .. } | Sent::Pruned { .. } => {}
         }
     }
     Ok(())

@@ -56,6 +56,10 @@ pub struct FakeChain {
     pub away: Cell<bool>,
     pub height: Cell<u64>,
     pub fate: Cell<Fate>,
+    /// Whether it keeps nothing more of blocks that are made.
+    pub pruned: Cell<bool>,
+    /// Messages of this purpose are ones that it can say nothing of.
+    pub unreadable: Cell<Option<MessagePurpose>>,
     pub miners: RefCell<BTreeMap<Address, MinerView>>,
     pub channels: RefCell<BTreeMap<u64, ChannelView>>,
     /// Every message that was ever sent.
@@ -68,6 +72,23 @@ impl FakeChain {
         match self.away.get() {
             true => Err(FakeError::ChainAway),
             false => Ok(()),
+        }
+    }
+
+    /// What it says of a message whose fate is `known`.
+    fn tell(&self, known: &Sent) -> Sent {
+        let number = match known {
+            Sent::Applied { receipt, .. } => crate::chain::calls::channel_id(receipt).map(|id| id.0).ok(),
+            Sent::Failed { .. } => None,
+            _ => return known.clone(),
+        };
+        match self.pruned.get() {
+            true => Sent::Pruned {
+                message: cid_of_bytes(b"pruned"),
+                number: number.unwrap_or(u64::MAX),
+                height: Epoch(1),
+            },
+            false => known.clone(),
         }
     }
 
@@ -167,7 +188,7 @@ impl Chain for FakeChain {
         self.answers()?;
         let mut outbox = self.outbox.borrow_mut();
         if let Some((_, _, known)) = outbox.get(&purpose.key(deal)) {
-            return Ok(known.clone());
+            return Ok(self.tell(known));
         }
         if self.fate.get() == Fate::Refused {
             return Err(FakeError::Refused);
@@ -178,11 +199,14 @@ impl Chain for FakeChain {
     }
     async fn sent(&self, _: &Address, deal: &str, purpose: MessagePurpose) -> Result<Option<Sent>, FakeError> {
         self.answers()?;
+        if self.unreadable.get() == Some(purpose) {
+            return Err(FakeError::ChainAway);
+        }
         Ok(self
             .outbox
             .borrow()
             .get(&purpose.key(deal))
-            .map(|(_, _, known)| known.clone()))
+            .map(|(_, _, known)| self.tell(known)))
     }
     async fn settle(&self, _: &Address, deal: &str, purpose: MessagePurpose) -> Result<(), FakeError> {
         self.outbox.borrow_mut().remove(&purpose.key(deal));

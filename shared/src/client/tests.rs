@@ -102,6 +102,40 @@ fn a_deal_whose_channel_is_opening_can_be_given_up_and_its_money_comes_back() {
 }
 
 #[test]
+fn a_deal_is_not_forgotten_while_money_may_still_come_of_it() {
+    let host = FakeHost::default();
+    let mut record = record(2, LONG);
+    assert!(!record.may_be_forgotten(), "it is under way");
+    go(&mut record, &host).expect("the message is sent");
+    abandon(&host);
+    go(&mut record, &host).expect("it is given up");
+    assert!(
+        record.is_refunding() && !record.may_be_forgotten(),
+        "its channel may open"
+    );
+    host.chain.fate.set(Fate::Fails(33));
+    host.mine();
+    now(take_back(&mut record, &host)).expect("nothing hinders it");
+    assert!(!record.is_refunding() && record.may_be_forgotten(), "it has no channel");
+    // What a complete deal's miner does not redeem comes back at the channel's end.
+    let host = FakeHost::default();
+    let mut complete = accepted(&host);
+    let ClientStage::Running { proposal, response } = complete.deal.stage.clone() else {
+        panic!("{:?}", complete.deal.stage);
+    };
+    let mut deal = complete.deal.clone();
+    deal.stage = ClientStage::Complete { proposal, response };
+    complete.advance(deal, None, 0);
+    assert!(!complete.is_refunding() && !complete.may_be_forgotten());
+    host.chain.height.set(complete.deal.draft.channel_eol().0);
+    for _ in 0..3 {
+        now(take_back(&mut complete, &host)).expect("nothing hinders it");
+        host.mine();
+    }
+    assert!(complete.may_be_forgotten());
+}
+
+#[test]
 fn a_deal_drawn_up_anew_does_not_forget_the_channel_that_its_first_attempt_was_opening() {
     let host = FakeHost::default();
     let mut record = record(2, LONG);
@@ -118,6 +152,34 @@ fn a_deal_drawn_up_anew_does_not_forget_the_channel_that_its_first_attempt_was_o
     let back: Vec<u64> = record.refunds.keys().copied().collect();
     assert_eq!(back.len(), 1, "one channel is paid back, the other pays");
     assert_ne!(record.deal.channel(), Some(back[0]));
+}
+
+#[test]
+fn a_deal_that_is_drawn_up_anew_keeps_the_channel_that_was_found_since_the_draft() {
+    let host = FakeHost::default();
+    let mut record = record(2, LONG);
+    go(&mut record, &host).expect("the message is sent");
+    abandon(&host);
+    go(&mut record, &host).expect("it is given up");
+    let draft = crate::deal::ClientDeal::new(draft(2, LONG));
+    host.mine();
+    now(take_back(&mut record, &host)).expect("its channel is found");
+    now(engine::redraw(&mut record, &host, draft.clone(), "peer".into())).expect("it has failed");
+    let saved = host.saved.borrow().clone().expect("it is kept");
+    assert_eq!((saved.attempt, saved.refunds.contains_key(&9)), (1, true));
+    let twice = now(engine::redraw(&mut record, &host, draft, "peer".into()));
+    assert_eq!(twice, Err(FakeError::Engine(EngineError::NotApplicable)));
+}
+
+#[test]
+fn a_wish_to_give_a_deal_up_that_was_kept_is_fulfilled_after_a_restart() {
+    let host = FakeHost::default();
+    let mut record = accepted(&host);
+    record.giving_up = Some("you asked for it".into());
+    let restarted = FakeHost::default();
+    go(&mut record, &restarted).expect("it is given up");
+    assert_eq!(failed(&record), Some("given up: you asked for it"));
+    assert_eq!(record.giving_up, None, "the next attempt is not given up");
 }
 
 #[test]
@@ -150,6 +212,62 @@ fn a_channel_message_that_was_dropped_is_made_again_and_one_that_failed_ends_the
     host.mine();
     go(&mut failing, &host).expect("it is over");
     assert_eq!((failed(&failing), failing.is_owed()), (Some("failed with 33"), false));
+}
+
+#[test]
+fn a_channel_whose_message_the_chain_has_forgotten_is_found_by_its_number_and_not_paid_for_twice() {
+    let host = FakeHost::default();
+    let mut record = record(2, LONG);
+    go(&mut record, &host).expect("it is sent");
+    host.mine();
+    host.chain.pruned.set(true);
+    run(&mut record, &host, |record| engine::is_accepted(&record.deal.stage));
+    assert_eq!((host.chain.count("createChannel"), record.deal.channel()), (1, Some(9)));
+    // One that failed there opened nothing.
+    let host = FakeHost::default();
+    let mut failing = super::testing::record(2, LONG);
+    go(&mut failing, &host).expect("it is sent");
+    host.chain.fate.set(Fate::Fails(33));
+    host.mine();
+    host.chain.pruned.set(true);
+    go(&mut failing, &host).expect("it is over");
+    assert!(failed(&failing).is_some_and(|reason| reason.contains("there is no channel")));
+    assert!(failing.may_be_forgotten());
+}
+
+#[test]
+fn the_money_of_a_deal_that_was_given_up_comes_back_also_when_the_chain_has_forgotten_its_messages() {
+    let host = FakeHost::default();
+    let mut record = record(2, 1000);
+    go(&mut record, &host).expect("the message is sent");
+    abandon(&host);
+    go(&mut record, &host).expect("it is given up");
+    host.chain.pruned.set(true);
+    host.mine();
+    assert!(
+        record.is_refunding(),
+        "a command that takes money back has to know of it"
+    );
+    host.chain.height.set(record.deal.draft.channel_eol().0);
+    for _ in 0..3 {
+        now(take_back(&mut record, &host)).expect("nothing hinders it");
+        host.mine();
+    }
+    assert_eq!((record.refund(), record.is_owed()), (Refund::Returned, false));
+}
+
+#[test]
+fn an_opening_that_cannot_be_looked_for_does_not_keep_other_money_from_coming_back() {
+    let host = FakeHost::default();
+    let mut record = accepted(&host);
+    abandon(&host);
+    go(&mut record, &host).expect("it is given up");
+    record.openings.insert(7);
+    host.chain
+        .unreadable
+        .set(Some(crate::ports::MessagePurpose::OpenChannel { attempt: 7 }));
+    assert_eq!(now(take_back(&mut record, &host)), Err(FakeError::ChainAway));
+    assert_eq!((host.chain.count("cancel"), record.openings.len()), (1, 1));
 }
 
 #[test]
@@ -345,6 +463,43 @@ fn a_channel_that_the_miner_earns_is_left_alone_until_its_end() {
     let eol = record.deal.draft.channel_eol();
     assert_eq!(record.refund(), Refund::Waiting { eol, earned: true });
     now(take_back(&mut record, &host)).expect("there is nothing to do");
+    assert_eq!(host.chain.count("cancel"), 1);
+}
+
+#[test]
+fn a_cancellation_that_was_refused_is_not_sent_again_after_a_restart() {
+    let host = FakeHost::default();
+    let mut record = accepted(&host);
+    abandon(&host);
+    go(&mut record, &host).expect("it is given up");
+    now(pursue(&mut record, &host, ChannelId(9))).expect("the cancellation is sent");
+    host.chain.fate.set(Fate::Fails(INVALID_CANCEL));
+    host.mine();
+    host.chain.fate.set(Fate::Applied);
+    now(pursue(&mut record, &host, ChannelId(9))).expect("it is refused");
+    // What a host may do with a record that it reads, and the engine with one that it goes on with.
+    record.owe_refund();
+    record.advance(record.deal.clone(), None, 0);
+    now(take_back(&mut record, &host)).expect("there is nothing to do");
+    assert_eq!(host.chain.count("cancel"), 1);
+}
+
+#[test]
+fn a_complete_deal_that_fails_is_not_left_to_the_miners_leisure_any_more() {
+    let host = FakeHost::default();
+    let mut record = accepted(&host);
+    let mut deal = record.deal.clone();
+    let ClientStage::Running { proposal, response } = deal.stage.clone() else {
+        panic!("{:?}", deal.stage);
+    };
+    deal.stage = ClientStage::Complete { proposal, response };
+    record.advance(deal.clone(), None, 0);
+    now(take_back(&mut record, &host)).expect("there is nothing to do");
+    assert_eq!(host.chain.count("cancel"), 0);
+    let (reason, channel) = ("its sector is lost".into(), deal.channel());
+    deal.stage = ClientStage::Failed { reason, channel };
+    record.advance(deal, None, 0);
+    now(take_back(&mut record, &host)).expect("nothing hinders it");
     assert_eq!(host.chain.count("cancel"), 1);
 }
 

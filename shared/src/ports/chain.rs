@@ -53,6 +53,9 @@ pub enum Sent {
     Applied { message: Cid, receipt: Receipt },
     /// In a block, without any effect.
     Failed { exit_code: u64, error: String },
+    /// In the block at this height, of which the chain keeps nothing more: what came of it is seen in the state only. A
+    /// channel that it opened has the message's `number` for its id (spec §5.2).
+    Pruned { message: Cid, number: u64, height: Epoch },
     /// In no block, and it never will be; nothing is kept under its purpose any more.
     Dropped { reason: String },
 }

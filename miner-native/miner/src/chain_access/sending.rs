@@ -199,6 +199,12 @@ impl ChainAccess {
         self.inner.outbox.entry(purpose).map(|entry| entry.message.cid())
     }
 
+    /// The number of the message that was made for a purpose, while the outbox knows it.
+    pub fn number(&self, purpose: &str) -> Option<u64> {
+        let entry = self.inner.outbox.entry(purpose);
+        entry.map(|entry| entry.message.message().nonce)
+    }
+
     /// Frees a purpose after its message failed or was dropped, so that it can be tried anew. Of a message that may still
     /// come to a block, both could take effect: wait with [`Self::confirmed`] first.
     pub fn forget(&self, purpose: &str) -> Result<(), ChainError> {

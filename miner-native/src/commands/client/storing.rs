@@ -158,7 +158,7 @@ pub async fn resume(desk: &Desk, arguments: Resume) -> Result<(), CommandError> 
     };
     let wanted: Vec<Record> = records.into_iter().filter(wanted).collect();
     // A failed deal cannot be carried on; what is left of it is its channel.
-    let (failed, open): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|record| record.refund_due().is_some());
+    let (failed, open): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|record| record.is_refunding());
     for record in &failed {
         refund::go_on(&session, record).await?;
     }
@@ -198,7 +198,7 @@ async fn carry_on(session: &Session, records: &[Record], until: Until, output: O
 /// Whether a command that goes on until `until` has anything to do for a deal
 fn is_open(record: &Record, until: Until) -> bool {
     let unproven = until == Until::Proven && record.state() == "complete";
-    !record.is_settled() || unproven || record.refund_due().is_some()
+    !record.is_settled() || unproven || record.is_refunding()
 }
 
 pub async fn abandon(desk: &Desk, arguments: Abandon) -> Result<(), CommandError> {
