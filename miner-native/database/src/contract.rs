@@ -37,6 +37,7 @@ contract! {
     what_was_put_is_there_in_place_of_what_was_before
     what_was_removed_is_gone_and_removing_again_is_harmless
     a_range_is_in_the_order_of_keys_and_bounded
+    a_reader_that_panics_keeps_nobody_else_from_reading
     tables_do_not_share_keys
     a_transaction_that_fails_changes_nothing
     a_transaction_sees_what_it_changed_itself
@@ -277,4 +278,17 @@ fn a_backup_is_a_database_of_its_own() {
     put(&store, b"b", b"1");
     let copy = Sqlite::open(&copy, &SCHEMA, Sharing::Alone).unwrap();
     assert_eq!((get(&copy, b"a").is_some(), get(&copy, b"b")), (true, None));
+}
+
+fn a_reader_that_panics_keeps_nobody_else_from_reading((_dir, store): Made) {
+    put(&*store, b"k", b"1");
+    for _ in 0..8 {
+        let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            store.view(&mut |_| panic!("a caller's own mistake"))
+        }));
+        assert!(read.is_err());
+    }
+    assert_eq!(get(&*store, b"k"), Some(b"1".to_vec()));
+    put(&*store, b"k", b"2");
+    assert_eq!(get(&*store, b"k"), Some(b"2".to_vec()));
 }

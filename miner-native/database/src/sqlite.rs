@@ -11,6 +11,7 @@ use super::{blocking, Changes, DatabaseError, Entry, Order, Records, Schema, Sha
 use commits::Commits;
 use rusqlite::{params, Connection, OptionalExtension};
 use std::fs::File;
+use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
 
@@ -65,16 +66,19 @@ impl Sqlite {
     fn reading<T>(&self, work: impl FnOnce(&Connection) -> T) -> Result<T, DatabaseError> {
         blocking(|| {
             let reader = self.take_reader();
-            // A panic loses the connection, not the database; the caller's own locks are lost likewise.
             let result = reader.execute_batch("BEGIN").map(|()| {
-                let result = work(&reader);
+                let result = catch_unwind(AssertUnwindSafe(|| work(&reader)));
                 // Nothing was changed: an error here loses nothing, and the next BEGIN would show it.
                 let _ = reader.execute_batch("COMMIT");
                 result
             });
+            // Also after a panic: who reads next would wait for ever.
             self.readers().push(reader);
             self.reader_free.notify_one();
-            result.map_err(failed)
+            match result.map_err(failed)? {
+                Ok(value) => Ok(value),
+                Err(panic) => resume_unwind(panic),
+            }
         })
     }
 

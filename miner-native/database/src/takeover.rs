@@ -5,11 +5,13 @@
 
 use super::{blocking, DatabaseError, Entry};
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// Memory that the old database may use to cache pages.
 const CACHE_BYTES: u64 = 32 * 1024 * 1024;
+/// What a database of SQLite begins with.
+const SQLITE_HEADER: &[u8; 16] = b"SQLite format 3\0";
 
 /// A database of version 0.1.0.
 pub struct OldDatabase {
@@ -70,9 +72,30 @@ pub fn take_over<E: From<DatabaseError>>(
     Ok(true)
 }
 
-/// sled keeps a file `conf` and a file `db` in its folder.
+/// sled keeps a file `conf` and a file `db` in its folder. Beside a database of today they are what version 0.1.0 began when it was
+/// started once more: nothing is taken from them, and nothing of today is touched.
 fn is_old(folder: &Path) -> bool {
-    folder.join("conf").is_file() && folder.join("db").is_file()
+    let is_sled = folder.join("conf").is_file() && folder.join("db").is_file();
+    if is_sled && has_new(folder) {
+        tracing::warn!(
+            folder = %folder.display(),
+            "version 0.1.0 was started on this folder after it was taken over: what it kept then is ignored"
+        );
+        return false;
+    }
+    is_sled
+}
+
+/// Whether a database of today lies in the folder.
+fn has_new(folder: &Path) -> bool {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).any(|path| is_sqlite(&path))
+}
+
+fn is_sqlite(path: &Path) -> bool {
+    let mut head = [0; SQLITE_HEADER.len()];
+    let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut head));
+    path.extension().is_some_and(|extension| extension == "db") && read.is_ok() && head == *SQLITE_HEADER
 }
 
 fn open(folder: &Path) -> Result<OldDatabase, DatabaseError> {
@@ -160,6 +183,19 @@ mod tests {
         assert!(!take_over(&folder, fill).unwrap(), "it was taken over");
         assert_eq!(value(&folder).as_deref(), Some(b"v".as_slice()));
         assert!(is_old(&backup_of(&folder)));
+    }
+
+    #[test]
+    fn an_old_version_that_is_started_once_more_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("store");
+        old(&folder);
+        assert!(take_over(&folder, fill).unwrap());
+        write_old(&folder, &[(Some("things"), vec![(b"k".to_vec(), b"later".to_vec())])]);
+        for _ in 0..2 {
+            assert!(!take_over(&folder, fill).unwrap());
+            assert_eq!(value(&folder).as_deref(), Some(b"v".as_slice()));
+        }
     }
 
     #[test]
