@@ -25,7 +25,7 @@ use std::time::Duration;
 use wasm_bindgen_futures::spawn_local;
 
 /// How long an unused connection is kept: the miner comes back over it for the piece, and answers queries for hours.
-const IDLE: Duration = Duration::from_secs(24 * 3600);
+const KEEP_CONNECTION: Duration = Duration::from_secs(24 * 3600);
 /// Requests to connect that wait their turn, at most; one for each deal under way is plenty.
 const MAX_COMMANDS: usize = 64;
 /// Milliseconds after which opening a stream on a live connection has failed.
@@ -160,7 +160,7 @@ fn swarm() -> Result<Swarm<Behaviour>, noise::Error> {
         identify: identify::Behaviour::new(about),
         streams: libp2p_stream::Behaviour::new(),
     };
-    let config = libp2p::swarm::Config::with_wasm_executor().with_idle_connection_timeout(IDLE);
+    let config = libp2p::swarm::Config::with_wasm_executor().with_idle_connection_timeout(KEEP_CONNECTION);
     Ok(Swarm::new(transport, behaviour, key.public().to_peer_id(), config))
 }
 

@@ -5,7 +5,7 @@
 
 use crate::clock;
 use crate::host::Host;
-use crate::streams::{StreamError, IDLE_LIMIT};
+use crate::streams::{StreamError, SILENCE_LIMIT};
 use cid::Cid;
 use futures::prelude::*;
 use libp2p::{PeerId, Stream};
@@ -116,7 +116,7 @@ impl PieceServer {
         loop {
             while let Some(request) = Request::take(&mut unread)? {
                 let answer = self.answer(&peer, &request).await.to_frame()?;
-                let sending = clock::within(IDLE_LIMIT, stream.write_all(&answer)).await;
+                let sending = clock::within(SILENCE_LIMIT, stream.write_all(&answer)).await;
                 sending.ok_or(StreamError::Silence)?.map_err(StreamError::Io)?;
             }
             let mut buffer = [0; READ_BYTES];
@@ -124,7 +124,7 @@ impl PieceServer {
                 stream.flush().await?;
                 stream.read(&mut buffer).await
             };
-            let read = clock::within(IDLE_LIMIT, asking).await;
+            let read = clock::within(SILENCE_LIMIT, asking).await;
             match read.ok_or(StreamError::Silence)?.map_err(StreamError::Io)? {
                 0 => return Ok(stream.close().await.map_err(StreamError::Io)?),
                 count => unread.extend_from_slice(&buffer[..count]),

@@ -8,7 +8,7 @@ use shared::wire::frame::{frame, next_frame, FrameError, MAX_MESSAGE};
 use shared::wire::{decode, encode, Cbor, DecodeError};
 
 /// Longest silence of the other side in a conversation, in milliseconds.
-pub const IDLE_LIMIT: i32 = 30_000;
+pub const SILENCE_LIMIT: i32 = 30_000;
 /// Bytes read from a stream at a time.
 const READ_BYTES: usize = 64 << 10;
 
@@ -17,7 +17,7 @@ const READ_BYTES: usize = 64 << 10;
 pub enum StreamError {
     #[error("the connection was lost: {0}")]
     Io(#[from] std::io::Error),
-    #[error("nothing arrived for {} seconds", IDLE_LIMIT / 1000)]
+    #[error("nothing arrived for {} seconds", SILENCE_LIMIT / 1000)]
     Silence,
     #[error("the peer closed the connection before its answer was complete")]
     Ended,
@@ -50,12 +50,14 @@ impl Conversation {
             self.stream.write_all(&framed).await?;
             self.stream.flush().await
         };
-        Ok(clock::within(IDLE_LIMIT, sending).await.ok_or(StreamError::Silence)??)
+        Ok(clock::within(SILENCE_LIMIT, sending)
+            .await
+            .ok_or(StreamError::Silence)??)
     }
 
     /// The next message; `None` when the other side has said all.
     pub async fn receive<T: Cbor>(&mut self) -> Result<Option<T>, StreamError> {
-        match self.receive_for(IDLE_LIMIT).await? {
+        match self.receive_for(SILENCE_LIMIT).await? {
             Received::Message(message) => Ok(Some(message)),
             Received::End => Ok(None),
             Received::Nothing => Err(StreamError::Silence),

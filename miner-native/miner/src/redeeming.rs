@@ -224,7 +224,7 @@ fn is_time(due: &Due, books: &[RedemptionRecord], height: Epoch) -> bool {
             return false;
         }
     }
-    if due.urgency != Urgency::Calm {
+    if due.urgency != Urgency::Ordinary {
         return true;
     }
     let last = books.iter().filter_map(|record| match record.stage {

@@ -21,7 +21,7 @@ pub const DIAL_LIMIT: Duration = Duration::from_secs(15);
 /// How long opening a stream on a live connection may take.
 const OPEN_LIMIT: Duration = Duration::from_secs(15);
 /// How long an unused connection is kept: the miner comes back over it for the piece.
-const IDLE: Duration = Duration::from_secs(24 * 3600);
+const KEEP_CONNECTION: Duration = Duration::from_secs(24 * 3600);
 /// Requests to connect that wait their turn, at most.
 const MAX_COMMANDS: usize = 64;
 /// Addresses of a peer that are tried, at most.
@@ -160,7 +160,7 @@ fn swarm() -> Result<Swarm<Behaviour>, String> {
             streams: libp2p_stream::Behaviour::new(),
         })
         .map_err(|e| e.to_string())?
-        .with_swarm_config(|config| config.with_idle_connection_timeout(IDLE))
+        .with_swarm_config(|config| config.with_idle_connection_timeout(KEEP_CONNECTION))
         .build();
     Ok(swarm)
 }

@@ -162,37 +162,37 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
         output,
         command,
     } = arguments;
-    let desk = Desk { target, output };
+    let context = CommandContext { target, output };
     match command {
-        Command::Ls { payer, from } => desk.list(payer, from).await,
+        Command::Ls { payer, from } => context.list(payer, from).await,
         Command::Voucher {
             channel,
             amount,
             valid_at,
             from,
-        } => desk.voucher(channel, amount, valid_at, from).await,
+        } => context.voucher(channel, amount, valid_at, from).await,
         Command::Create {
             target,
             amount,
             eol,
             how,
-        } => desk.send(calls::create_channel(&target, eol, amount), &how).await,
+        } => context.send(calls::create_channel(&target, eol, amount), &how).await,
         Command::Redeem { claim, how } => {
             let (voucher, redeemer) = claim.read()?;
-            desk.send(calls::redeem(&voucher, redeemer), &how).await
+            context.send(calls::redeem(&voucher, redeemer), &how).await
         }
         Command::Close { claim, how } => {
             let (voucher, redeemer) = claim.read()?;
-            desk.send(calls::close(&voucher, redeemer), &how).await
+            context.send(calls::close(&voucher, redeemer), &how).await
         }
         Command::Extend {
             channel,
             amount,
             eol,
             how,
-        } => desk.send(calls::extend(channel, eol, amount), &how).await,
-        Command::Cancel { channel, how } => desk.send(calls::cancel(channel), &how).await,
-        Command::Reclaim { channel, how } => desk.send(calls::reclaim(channel), &how).await,
+        } => context.send(calls::extend(channel, eol, amount), &how).await,
+        Command::Cancel { channel, how } => context.send(calls::cancel(channel), &how).await,
+        Command::Reclaim { channel, how } => context.send(calls::reclaim(channel), &how).await,
     }
 }
 
@@ -208,12 +208,12 @@ impl Claim {
     }
 }
 
-struct Desk {
+struct CommandContext {
     target: Target,
     output: Output,
 }
 
-impl Desk {
+impl CommandContext {
     /// The account, and a way to ask for it.
     async fn account(&self, from: Option<&Address>) -> Result<(Account, ChainAccess), CommandError> {
         let account = self.target.account(from).await?;

@@ -76,7 +76,7 @@ impl Address {
         }
     }
 
-    /// The address of an actor that `creator` makes with its message number `nonce`.
+    /// The address of an actor that `creator` makes with the nonce `nonce`.
     pub fn actor(creator: &Address, nonce: u64) -> Self {
         let mut data = creator.to_bytes();
         data.extend_from_slice(&nonce.to_be_bytes());

@@ -40,7 +40,7 @@ impl InclusionEvidence {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Urgency {
     /// The channel lives long enough.
-    Calm,
+    Ordinary,
     /// The payer has cancelled: what is not redeemed before `eol` is lost, and a redemption undoes the cancellation.
     Cancelled { eol: Epoch },
     /// The channel ends at `eol`, within [`ENDING_MARGIN`].
@@ -135,7 +135,7 @@ fn urgency(channel: &ChannelFacts, height: Epoch) -> Urgency {
     } else if height.plus(ENDING_MARGIN) >= eol {
         Urgency::Ending { eol }
     } else {
-        Urgency::Calm
+        Urgency::Ordinary
     }
 }
 

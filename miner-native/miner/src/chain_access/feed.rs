@@ -1,6 +1,6 @@
 //! News of heads over a WebSocket, so that nobody has to ask again and again.
 //!
-//! Used by [`super::tending`], which asks over HTTP wherever there is no such connection: an endpoint may stand behind
+//! Used by [`super::resubmission`], which asks over HTTP wherever there is no such connection: an endpoint may stand behind
 //! something that speaks HTTP only.
 
 use futures::{SinkExt, StreamExt};

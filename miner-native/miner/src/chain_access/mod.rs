@@ -10,8 +10,8 @@ mod error;
 mod feed;
 mod outbox;
 mod questions;
+mod resubmission;
 mod sending;
-mod tending;
 #[cfg(test)]
 mod tests;
 
@@ -100,7 +100,7 @@ pub struct Following {
 impl Following {
     /// Follows the head and looks after messages that nobody waits for, until it is to stop or the chain access is gone.
     pub async fn run(self, lifeline: Lifeline) -> Result<(), ServiceError> {
-        let following = tending::run(self.inner, lifeline.clone());
+        let following = resubmission::run(self.inner, lifeline.clone());
         lifeline.unless_stopping(self.gone.run_until_cancelled(following)).await;
         Ok(())
     }

@@ -90,7 +90,7 @@ impl ChainAccess {
         self.inner.outbox.add(purpose, message.clone())?;
         failpoint::reach_message(purpose, "kept");
         // FAIL: the process may end here, or the chain be away.
-        // THEN: `tending` sends it when the chain is back; its nonce is taken until then.
+        // THEN: `resubmission` sends it when the chain is back; its nonce is taken until then.
         let pushed = self.push_new(&message).await;
         failpoint::reach_message(purpose, "pushed");
         match pushed {

@@ -7,14 +7,14 @@ use shared::wire::{decode, encode, Cbor, DecodeError};
 use std::time::Duration;
 
 /// How long a peer may stay silent in the middle of an exchange.
-pub const IDLE: Duration = Duration::from_secs(30);
+pub const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 /// Bytes asked of the stream at a time.
 const CHUNK: usize = 64 * 1024;
 
 /// Why an exchange with a peer ends.
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
-    #[error("nothing arrived from the peer for {} seconds", IDLE.as_secs())]
+    #[error("nothing arrived from the peer for {} seconds", SILENCE_LIMIT.as_secs())]
     Silent,
     #[error("the stream failed: {0}")]
     Broken(#[from] std::io::Error),
@@ -32,7 +32,7 @@ pub enum StreamError {
 pub async fn read_more<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>) -> Result<(), StreamError> {
     let start = buffer.len();
     buffer.resize(start + CHUNK, 0);
-    let read = tokio::time::timeout(IDLE, stream.read(&mut buffer[start..])).await;
+    let read = tokio::time::timeout(SILENCE_LIMIT, stream.read(&mut buffer[start..])).await;
     let count = match read {
         Ok(Ok(count)) => count,
         Ok(Err(e)) => return Err(e.into()),
@@ -79,7 +79,7 @@ pub async fn close<S: AsyncWrite + Unpin>(stream: &mut S) -> Result<(), StreamEr
 }
 
 async fn within(work: impl std::future::Future<Output = std::io::Result<()>>) -> Result<(), StreamError> {
-    match tokio::time::timeout(IDLE, work).await {
+    match tokio::time::timeout(SILENCE_LIMIT, work).await {
         Ok(done) => Ok(done?),
         Err(_) => Err(StreamError::Silent),
     }

@@ -26,7 +26,7 @@ const MAX_CONNECTIONS_OF_A_PEER: u32 = 8;
 /// Connections that are being set up.
 const MAX_PENDING: u32 = 64;
 /// A client with a deal asks about it every few seconds; one that does not is let go after this.
-const IDLE_CONNECTION: Duration = Duration::from_secs(600);
+const KEEP_CONNECTION: Duration = Duration::from_secs(600);
 /// The chain's directory forgets at a restart: it is told again in this interval.
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(20);
 /// What health calls the chain's directory of peers.
@@ -237,7 +237,7 @@ pub(super) fn swarm(key: Keypair) -> Result<Swarm<Behaviour>, NetworkError> {
         .map_err(|e| broken(&e))?
         .with_behaviour(behaviour)
         .map_err(|e| broken(&e))?
-        .with_swarm_config(|config| config.with_idle_connection_timeout(IDLE_CONNECTION))
+        .with_swarm_config(|config| config.with_idle_connection_timeout(KEEP_CONNECTION))
         .build();
     Ok(swarm)
 }

@@ -22,7 +22,7 @@ use tokio::sync::{Mutex, Semaphore};
 /// Deliveries at once, of all peers together.
 const MAX_DELIVERIES: usize = 16;
 
-/// Time between two signs of life while a piece is unsealed: a third of what peers wait ([`frames::IDLE`]).
+/// Time between two signs of life while a piece is unsealed: a third of what peers wait ([`frames::SILENCE_LIMIT`]).
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// Gives pieces out.

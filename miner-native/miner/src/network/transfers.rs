@@ -313,7 +313,7 @@ impl Inner {
     async fn open(&self, peer: PeerId) -> Result<Stream, PullError> {
         let mut control = self.host.control();
         let opening = control.open_stream(peer, StreamProtocol::new(protocol::TRANSFER));
-        match tokio::time::timeout(frames::IDLE, opening).await {
+        match tokio::time::timeout(frames::SILENCE_LIMIT, opening).await {
             Ok(opened) => opened.map_err(|e| PullError::Open(e.to_string())),
             Err(_) => Err(StreamError::Silent.into()),
         }

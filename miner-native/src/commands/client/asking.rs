@@ -1,6 +1,6 @@
 //! `client list-asks`, `miners`, `deals`, `query-storage-deal`, `explain` and `verify-storage-deal`: questions, and their answers.
 
-use super::Desk;
+use super::CommandContext;
 use crate::client::checking::{self, Answer};
 use crate::client::miner_offers::{offers, Offer};
 use crate::client::verifying;
@@ -47,20 +47,20 @@ pub(super) fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
-pub async fn list_asks(desk: &Desk, arguments: ListAsks) -> Result<(), CommandError> {
-    let chain = desk.target.chain().await?;
+pub async fn list_asks(context: &CommandContext, arguments: ListAsks) -> Result<(), CommandError> {
+    let chain = context.target.chain().await?;
     let (miners, head) = (chain.miners().await?, chain.head().await?);
     let offers = offers(&miners, head.height, arguments.expired);
-    desk.output.show(&json!({ "asks": offers }), || {
+    context.output.show(&json!({ "asks": offers }), || {
         offers.iter().map(Offer::to_string).collect::<Vec<_>>().join("\n")
     });
     Ok(())
 }
 
-pub async fn miners(desk: &Desk) -> Result<(), CommandError> {
-    let chain = desk.target.chain().await?;
+pub async fn miners(context: &CommandContext) -> Result<(), CommandError> {
+    let chain = context.target.chain().await?;
     let (miners, height) = (chain.miners().await?, chain.head().await?.height);
-    if desk.output.is_json() {
+    if context.output.is_json() {
         let list: Vec<Value> = miners.iter().map(|miner| miner_json(miner, height)).collect();
         say(Value::Array(list));
         return Ok(());
@@ -86,9 +86,9 @@ fn miner_json(miner: &MinerView, height: Epoch) -> Value {
     value
 }
 
-pub fn deals(desk: &Desk) -> Result<(), CommandError> {
-    let records = desk.book()?.all()?;
-    if desk.output.is_json() {
+pub fn deals(context: &CommandContext) -> Result<(), CommandError> {
+    let records = context.book()?.all()?;
+    if context.output.is_json() {
         let list: Vec<Value> = records.iter().map(listed_json).collect();
         say(Value::Array(list));
         return Ok(());
@@ -128,23 +128,23 @@ fn listed_json(record: &Record) -> Value {
     listed
 }
 
-pub async fn query(desk: &Desk, arguments: Query) -> Result<(), CommandError> {
-    let session = desk.session().await?;
+pub async fn query(context: &CommandContext, arguments: Query) -> Result<(), CommandError> {
+    let session = context.session().await?;
     let answer = checking::query(&session, &arguments.deal, arguments.miner.as_ref()).await?;
-    desk.output.show(&answer_json(&answer), || answer_text(&answer));
+    context.output.show(&answer_json(&answer), || answer_text(&answer));
     Ok(())
 }
 
-pub async fn explain(desk: &Desk, arguments: Explain) -> Result<(), CommandError> {
-    let record = desk.book()?.get(&arguments.deal)?;
-    let session = match desk.session().await {
+pub async fn explain(context: &CommandContext, arguments: Explain) -> Result<(), CommandError> {
+    let record = context.book()?.get(&arguments.deal)?;
+    let session = match context.session().await {
         Ok(session) => Ok(session),
         // What is known here is told all the same.
         Err(CommandError::Client(ClientError::ChainAway { reason, .. })) => Err(reason),
         Err(error) => return Err(error),
     };
     let told = explaining::explain(session.as_ref().map_err(String::as_str), &record).await?;
-    desk.output.show(&told, || described(&told));
+    context.output.show(&told, || described(&told));
     Ok(())
 }
 
@@ -181,12 +181,13 @@ fn answer_json(answer: &Answer) -> Value {
     })
 }
 
-pub async fn verify(desk: &Desk, arguments: Verify) -> Result<(), CommandError> {
-    let session = desk.session().await?;
+pub async fn verify(context: &CommandContext, arguments: Verify) -> Result<(), CommandError> {
+    let session = context.session().await?;
     let record = session.book.get(&arguments.deal)?;
     let verified = verifying::verify(&session, &record).await?;
     let judged = verifying::judge(&verified, &record.name());
-    desk.output
+    context
+        .output
         .show(&verified_json(&record, &verified, judged.is_ok()), || {
             verified_text(&verified)
         });

@@ -1,6 +1,6 @@
 //! `client import`, `cat` and `retrieve`: files in, and back out.
 
-use super::Desk;
+use super::CommandContext;
 use crate::client::fetching::{self, Destination, Fetched};
 use crate::client::imports::{self, Imports};
 use crate::client::{ClientError, Report, Session};
@@ -40,8 +40,8 @@ pub struct Retrieve {
     miner: Option<Address>,
 }
 
-pub async fn import(desk: &Desk, arguments: Import) -> Result<(), CommandError> {
-    let (imports, report) = (Imports::open(&desk.target.home()?.client())?, Report::new());
+pub async fn import(context: &CommandContext, arguments: Import) -> Result<(), CommandError> {
+    let (imports, report) = (Imports::open(&context.target.home()?.client())?, Report::new());
     let import = match arguments.file.to_str() {
         Some("-") => imports.add_stream(std::io::stdin(), &report).await?,
         _ => imports.add(&arguments.file, arguments.copy, &report).await?,
@@ -54,13 +54,13 @@ pub async fn import(desk: &Desk, arguments: Import) -> Result<(), CommandError> 
         "size": file.size,
         "path": file.path,
     });
-    desk.output.show(&shown, || data.clone());
+    context.output.show(&shown, || data.clone());
     Ok(())
 }
 
-pub async fn cat(desk: &Desk, arguments: Cat) -> Result<(), CommandError> {
+pub async fn cat(context: &CommandContext, arguments: Cat) -> Result<(), CommandError> {
     let (data, report) = (arguments.data, Report::new());
-    let imports = Imports::open(&desk.target.home()?.client())?;
+    let imports = Imports::open(&context.target.home()?.client())?;
     if let Some(import) = imports.find(&data)? {
         match import.write_out(&report).await {
             Ok(()) => return Ok(()),
@@ -71,17 +71,17 @@ pub async fn cat(desk: &Desk, arguments: Cat) -> Result<(), CommandError> {
             Err(error) => return Err(error.into()),
         }
     }
-    let session = desk.session().await?;
+    let session = context.session().await?;
     fetching::retrieve(&session, &data.to_string(), None, &Destination::Stdout).await?;
     Ok(())
 }
 
-pub async fn retrieve(desk: &Desk, arguments: Retrieve) -> Result<(), CommandError> {
+pub async fn retrieve(context: &CommandContext, arguments: Retrieve) -> Result<(), CommandError> {
     let Retrieve { deal, output, miner } = arguments;
     let to = Destination::of(output);
-    let session = desk.session().await?;
+    let session = context.session().await?;
     let fetched = fetching::retrieve(&session, &deal, miner.as_ref(), &to).await?;
-    tell(&session, &fetched, &to, desk.output);
+    tell(&session, &fetched, &to, context.output);
     Ok(())
 }
 

@@ -62,12 +62,12 @@ enum Command {
 }
 
 /// What a command is performed with.
-struct Desk {
+struct CommandContext {
     target: Target,
     output: Output,
 }
 
-impl Desk {
+impl CommandContext {
     /// The deals, without the world.
     fn book(&self) -> Result<Book, CommandError> {
         Ok(Book::open(&self.target.home()?.client())?)
@@ -87,32 +87,32 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
         output,
         command,
     } = arguments;
-    let desk = Desk { target, output };
+    let context = CommandContext { target, output };
     let is_resume = matches!(command, Command::Resume(_));
-    let done = perform(&desk, command).await;
+    let done = perform(&context, command).await;
     if !is_resume {
         // In passing: whatever comes of it, the command is done.
-        refund::in_passing(&desk.target.home()?.client(), &desk.target.chain_url()?).await;
+        refund::in_passing(&context.target.home()?.client(), &context.target.chain_url()?).await;
     }
     done
 }
 
-async fn perform(desk: &Desk, command: Command) -> Result<(), CommandError> {
+async fn perform(context: &CommandContext, command: Command) -> Result<(), CommandError> {
     match command {
-        Command::Store(arguments) => storing::store(desk, arguments).await,
-        Command::Retrieve(arguments) => files::retrieve(desk, arguments).await,
-        Command::Import(arguments) => files::import(desk, arguments).await,
-        Command::Cat(arguments) => files::cat(desk, arguments).await,
-        Command::ListAsks(arguments) => asking::list_asks(desk, arguments).await,
-        Command::Miners => asking::miners(desk).await,
-        Command::ProposeStorageDeal(arguments) => storing::propose(desk, arguments).await,
-        Command::QueryStorageDeal(arguments) => asking::query(desk, arguments).await,
-        Command::Explain(arguments) => asking::explain(desk, arguments).await,
-        Command::VerifyStorageDeal(arguments) => asking::verify(desk, arguments).await,
-        Command::Deals => asking::deals(desk),
-        Command::Resume(arguments) => storing::resume(desk, arguments).await,
-        Command::Abandon(arguments) => storing::abandon(desk, arguments).await,
-        Command::Payments(arguments) => vouchers::payments(desk, arguments),
-        Command::Vouchers(arguments) => vouchers::run(desk, arguments),
+        Command::Store(arguments) => storing::store(context, arguments).await,
+        Command::Retrieve(arguments) => files::retrieve(context, arguments).await,
+        Command::Import(arguments) => files::import(context, arguments).await,
+        Command::Cat(arguments) => files::cat(context, arguments).await,
+        Command::ListAsks(arguments) => asking::list_asks(context, arguments).await,
+        Command::Miners => asking::miners(context).await,
+        Command::ProposeStorageDeal(arguments) => storing::propose(context, arguments).await,
+        Command::QueryStorageDeal(arguments) => asking::query(context, arguments).await,
+        Command::Explain(arguments) => asking::explain(context, arguments).await,
+        Command::VerifyStorageDeal(arguments) => asking::verify(context, arguments).await,
+        Command::Deals => asking::deals(context),
+        Command::Resume(arguments) => storing::resume(context, arguments).await,
+        Command::Abandon(arguments) => storing::abandon(context, arguments).await,
+        Command::Payments(arguments) => vouchers::payments(context, arguments),
+        Command::Vouchers(arguments) => vouchers::run(context, arguments),
     }
 }

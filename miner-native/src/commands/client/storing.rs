@@ -1,7 +1,7 @@
 //! `client store`, `propose-storage-deal`, `resume` and `abandon`: deals made and carried on.
 
 use super::asking::deal_json;
-use super::Desk;
+use super::CommandContext;
 use crate::client::cli_host::Until;
 use crate::client::imports::Imports;
 use crate::client::proposing::Order;
@@ -75,8 +75,8 @@ pub struct Abandon {
     deal: String,
 }
 
-pub async fn store(desk: &Desk, arguments: Store) -> Result<(), CommandError> {
-    let session = desk.session().await?;
+pub async fn store(context: &CommandContext, arguments: Store) -> Result<(), CommandError> {
+    let session = context.session().await?;
     let order = Order {
         miner: arguments.miner,
         ask: None,
@@ -85,15 +85,15 @@ pub async fn store(desk: &Desk, arguments: Store) -> Result<(), CommandError> {
         until: arguments.until,
     };
     let record = storing::store(&session, &arguments.file, &order).await?;
-    print_deal(&record, desk.output);
+    print_deal(&record, context.output);
     Ok(())
 }
 
-pub async fn propose(desk: &Desk, arguments: Propose) -> Result<(), CommandError> {
-    let imports = Imports::open(&desk.target.home()?.client())?;
+pub async fn propose(context: &CommandContext, arguments: Propose) -> Result<(), CommandError> {
+    let imports = Imports::open(&context.target.home()?.client())?;
     let data = arguments.data;
     let import = imports.find(&data)?.ok_or(ClientError::NotImported { data })?;
-    let session = desk.session().await?;
+    let session = context.session().await?;
     let order = Order {
         miner: Some(arguments.miner),
         ask: Some(arguments.ask),
@@ -101,7 +101,7 @@ pub async fn propose(desk: &Desk, arguments: Propose) -> Result<(), CommandError
         allow_duplicates: arguments.allow_duplicates,
         until: arguments.until,
     };
-    let output = desk.output;
+    let output = context.output;
     // Printed as soon as the miner has accepted: the transfer may take long.
     let accepted = move |record: &Record| {
         if let Some(response) = record.deal.response() {
@@ -145,8 +145,8 @@ fn response_json(signed: &SignedResponse) -> Value {
     })
 }
 
-pub async fn resume(desk: &Desk, arguments: Resume) -> Result<(), CommandError> {
-    let session = desk.session().await?;
+pub async fn resume(context: &CommandContext, arguments: Resume) -> Result<(), CommandError> {
+    let session = context.session().await?;
     let Resume { deal, until, follow } = arguments;
     let records = match &deal {
         Some(name) => vec![session.book.get(name)?],
@@ -162,7 +162,7 @@ pub async fn resume(desk: &Desk, arguments: Resume) -> Result<(), CommandError> 
     for record in &failed {
         refund::go_on(&session, record).await?;
     }
-    carry_on(&session, &open, until, desk.output).await?;
+    carry_on(&session, &open, until, context.output).await?;
     if follow {
         for record in &failed {
             refund::follow(&session, record).await?;
@@ -201,11 +201,11 @@ fn is_open(record: &Record, until: Until) -> bool {
     !record.is_settled() || unproven || record.is_refunding()
 }
 
-pub async fn abandon(desk: &Desk, arguments: Abandon) -> Result<(), CommandError> {
-    let session = desk.session().await?;
+pub async fn abandon(context: &CommandContext, arguments: Abandon) -> Result<(), CommandError> {
+    let session = context.session().await?;
     let record = session.book.get(&arguments.deal)?;
     let record = storing::abandon(&session, &record).await?;
-    print_deal(&record, desk.output);
+    print_deal(&record, context.output);
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! `client payments` and `client vouchers`: what a deal pays, and vouchers as files.
 
-use super::Desk;
+use super::CommandContext;
 use crate::client::vouchers::{self, Imported, Payment};
 use crate::client::ClientError;
 use crate::commands::error::CommandError;
@@ -39,21 +39,21 @@ enum Command {
     List,
 }
 
-pub fn payments(desk: &Desk, arguments: Payments) -> Result<(), CommandError> {
-    let record = desk.book()?.get(&arguments.deal)?;
-    show(desk, &vouchers::of_deal(&record)?);
+pub fn payments(context: &CommandContext, arguments: Payments) -> Result<(), CommandError> {
+    let record = context.book()?.get(&arguments.deal)?;
+    show(context, &vouchers::of_deal(&record)?);
     Ok(())
 }
 
-pub fn run(desk: &Desk, arguments: Vouchers) -> Result<(), CommandError> {
-    let imported = Imported::open(&desk.target.home()?.client())?;
+pub fn run(context: &CommandContext, arguments: Vouchers) -> Result<(), CommandError> {
+    let imported = Imported::open(&context.target.home()?.client())?;
     match arguments.command {
         Command::Export { deal, output } => {
-            let record = desk.book()?.get(&deal)?;
+            let record = context.book()?.get(&deal)?;
             let text = vouchers::export(&record)?;
             let Some(path) = output else {
                 let listed = vouchers::of_deal(&record)?;
-                desk.output.show(&json!({ "payments": listed }), || text);
+                context.output.show(&json!({ "payments": listed }), || text);
                 return Ok(());
             };
             std::fs::write(&path, text).map_err(ClientError::file("write", path))?;
@@ -64,17 +64,18 @@ pub fn run(desk: &Desk, arguments: Vouchers) -> Result<(), CommandError> {
                 _ => vouchers::read_file(&file)?,
             };
             imported.add(&read)?;
-            show(desk, &read.iter().map(Payment::of).collect::<Vec<_>>());
+            show(context, &read.iter().map(Payment::of).collect::<Vec<_>>());
         }
         Command::List => {
             let listed: Vec<Payment> = imported.all()?.iter().map(Payment::of).collect();
-            show(desk, &listed);
+            show(context, &listed);
         }
     }
     Ok(())
 }
 
-fn show(desk: &Desk, listed: &[Payment]) {
-    desk.output
+fn show(context: &CommandContext, listed: &[Payment]) {
+    context
+        .output
         .show(&json!({ "payments": listed }), || vouchers::table(listed));
 }

@@ -47,7 +47,7 @@ impl Call {
         Self { value, ..self }
     }
 
-    /// The call as the sender's message number `nonce`, at the usual price and limit.
+    /// The call as the sender's message with this nonce, at the usual price and limit.
     pub fn message(self, from: &Address, nonce: u64) -> MeteredMessage {
         let Self {
             to,

@@ -85,7 +85,7 @@ fn of_equal_vouchers_the_last_is_redeemed_because_it_has_no_condition() {
 
 #[test]
 fn each_voucher_is_redeemed_when_it_falls_due_with_sector_and_inclusion_proof() {
-    let calm = Urgency::Calm;
+    let calm = Urgency::Ordinary;
     let wait = |until| Redemption::Wait {
         until: Epoch(until),
         urgency: calm,
@@ -100,8 +100,8 @@ fn each_voucher_is_redeemed_when_it_falls_due_with_sector_and_inclusion_proof() 
 
 #[test]
 fn a_late_start_redeems_only_the_greatest_voucher() {
-    assert_eq!(decided(25, |_| {}), redeem(1, 200, Urgency::Calm));
-    assert_eq!(decided(31, |_| {}), redeem(2, 300, Urgency::Calm));
+    assert_eq!(decided(25, |_| {}), redeem(1, 200, Urgency::Ordinary));
+    assert_eq!(decided(31, |_| {}), redeem(2, 300, Urgency::Ordinary));
 }
 
 #[test]
@@ -110,10 +110,10 @@ fn without_a_committed_sector_only_the_unconditional_voucher_pays() {
     let unproven = Redemption::Unproven {
         gain: AttoFil(200),
         until: Epoch(30),
-        urgency: Urgency::Calm,
+        urgency: Urgency::Ordinary,
     };
     assert_eq!(at(25), unproven);
-    assert_eq!(at(30), redeem(2, 300, Urgency::Calm));
+    assert_eq!(at(30), redeem(2, 300, Urgency::Ordinary));
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_cancelled_channel_is_redeemed_before_it_ends() {
 fn the_last_blocks_of_a_channel_are_pressing() {
     let urgency = Urgency::Ending { eol: Epoch(2030) };
     assert_eq!(decided(2029, |_| {}), redeem(2, 300, urgency));
-    assert_eq!(decided(1829, |_| {}), redeem(2, 300, Urgency::Calm));
+    assert_eq!(decided(1829, |_| {}), redeem(2, 300, Urgency::Ordinary));
     assert_eq!(decided(2030, |_| {}), Redemption::Lost { unpaid: AttoFil(300) });
 }
 
@@ -144,7 +144,7 @@ fn the_last_blocks_of_a_channel_are_pressing() {
 fn vouchers_that_the_channel_can_never_pay_are_not_waited_for() {
     let ends_first = |c: &mut ChannelFacts| (c.eol, c.agreed_eol) = (Epoch(9), Epoch(9));
     assert_eq!(decided(5, ends_first), Redemption::Lost { unpaid: AttoFil(300) });
-    assert_eq!(decided(40, |c| c.amount.0 = 250), redeem(1, 200, Urgency::Calm));
+    assert_eq!(decided(40, |c| c.amount.0 = 250), redeem(1, 200, Urgency::Ordinary));
     let rest = decided(40, |c| (c.amount.0, c.amount_redeemed.0) = (250, 200));
     assert_eq!(rest, Redemption::Lost { unpaid: AttoFil(100) });
 }

@@ -40,7 +40,7 @@ async fn a_message_that_is_just_being_sent_is_left_to_its_sender() {
     let access = setup.funded().await;
     let sender = access.inner.turn.lock().await;
     let cid = keep_unsent(&access, "pay", pay(1)).await;
-    let mut tending = Box::pin(tending::tend(&access));
+    let mut resubmitting = Box::pin(resubmission::resubmit(&access));
     let meanwhile = async {
         for _ in 0..20 {
             access.head().await.unwrap();
@@ -48,12 +48,12 @@ async fn a_message_that_is_just_being_sent_is_left_to_its_sender() {
     };
     tokio::select! {
         biased;
-        _ = &mut tending => panic!("it did not wait for the sender"),
+        _ = &mut resubmitting => panic!("it did not wait for the sender"),
         () = meanwhile => {}
     }
     assert!(access.message(&cid).await.unwrap().is_none());
     drop(sender);
-    tending.await.unwrap();
+    resubmitting.await.unwrap();
     assert!(access.message(&cid).await.unwrap().is_some());
 }
 
@@ -64,7 +64,7 @@ async fn a_kept_message_goes_out_even_when_nobody_asks_for_it_again() {
     let cid = keep_unsent(&access, "pay", pay(1)).await;
     drop(access);
     let access = setup.access().await;
-    tending::tend(&access).await.expect("the chain is there");
+    resubmission::resubmit(&access).await.expect("the chain is there");
     produce(&setup.chain.devnet);
     access.confirmed(&cid, 0).await.expect("it was applied");
 }
@@ -139,7 +139,7 @@ async fn another_key_s_messages_in_the_outbox_take_no_numbers_and_still_go_out()
     produce(&setup.chain.devnet);
     let own = setup.mine(&access, "own", pay(3)).await.expect("the account can pay");
     assert_eq!(own.exit_code, 0);
-    tending::tend(&access).await.expect("the chain is there");
+    resubmission::resubmit(&access).await.expect("the chain is there");
     produce(&setup.chain.devnet);
     access.confirmed(&cid, 0).await.expect("it was applied");
     assert_eq!(paid(&access).await, AttoFil::from_fil(4));
@@ -225,7 +225,9 @@ impl Processes {
                 self.restart(purpose as usize % 2).await;
             }
             4 => self.restart(purpose as usize % 2).await,
-            5 => tending::tend(self.of(purpose)).await.expect("the chain is there"),
+            5 => resubmission::resubmit(self.of(purpose))
+                .await
+                .expect("the chain is there"),
             _ => drop(produce(&self.setup.chain.devnet)),
         }
     }
@@ -238,7 +240,7 @@ impl Processes {
                 let access = self.of(purpose).clone();
                 let submitted = access.submit(&name, call).await;
                 for process in &self.running {
-                    tending::tend(process).await.expect("the chain is there");
+                    resubmission::resubmit(process).await.expect("the chain is there");
                 }
                 produce(&self.setup.chain.devnet);
                 let outcome = match submitted {

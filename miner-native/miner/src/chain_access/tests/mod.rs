@@ -212,7 +212,7 @@ async fn a_dropped_message_is_told_and_those_after_it_do_not_wait_for_it() {
         matches!(&dropped, ChainError::Dropped { reason } if reason.contains("600")),
         "{dropped}"
     );
-    tending::tend(&access).await.unwrap();
+    resubmission::resubmit(&access).await.unwrap();
     produce(&setup.chain.devnet);
     access.confirmed(&cids[2], 0).await.unwrap();
     assert_eq!(paid(&access).await, AttoFil::from_fil(601));
@@ -238,7 +238,7 @@ async fn a_message_that_the_chain_lost_is_sent_again() {
     setup.chain.close().await;
     setup.chain = Chain::listen(&backup, &address);
     assert_eq!(access.message(&cid).await.unwrap(), None);
-    tending::tend(&access).await.unwrap();
+    resubmission::resubmit(&access).await.unwrap();
     assert!(access.message(&cid).await.unwrap().is_some());
     produce(&setup.chain.devnet);
     access.confirmed(&cid, 0).await.unwrap();

@@ -71,7 +71,7 @@ pub(super) async fn run(inner: Weak<Inner>, lifeline: Lifeline) {
                 tell(&access.inner.news, head);
                 if last_round.is_none_or(|last: u64| height.abs_diff(last) >= ROUND) {
                     last_round = Some(height);
-                    if let Err(error) = tend(access).await {
+                    if let Err(error) = resubmit(access).await {
                         tracing::warn!(%error, "messages could not be looked after; the next round tries again");
                     }
                 }
@@ -182,7 +182,7 @@ fn tell(news: &watch::Sender<HeadView>, head: HeadView) {
 }
 
 /// Sends what the chain lost, records what became of the rest, and fills gaps in the nonces.
-pub(super) async fn tend(access: &ChainAccess) -> Result<(), ChainError> {
+pub(super) async fn resubmit(access: &ChainAccess) -> Result<(), ChainError> {
     for message in access.inner.outbox.sent().into_iter().take(PER_ROUND) {
         let cid = message.cid();
         // Whoever sends a message for the first time would take one that was sent from here for another process's, and
