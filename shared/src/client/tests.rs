@@ -677,7 +677,15 @@ mod retrieval {
         };
         let refused = retrieval.handle(RetrievalInput::Answer(&answer), 1);
         assert_eq!(refused, Err(RetrievalError::Withheld("no".into())));
-        assert!(RetrievalError::NoAnswer.leaves_others() && !RetrievalError::Chunk(1).leaves_others());
+    }
+
+    #[test]
+    fn a_search_ends_after_so_many_miners_and_after_so_long() {
+        let mut search = Search::new(5);
+        let asked = (0..2 * MOST_MINERS).filter(|_| search.goes_on(6)).count();
+        assert_eq!(asked, MOST_MINERS as usize);
+        let mut slow = Search::new(5);
+        assert!(slow.goes_on(5 + SEARCH_MS - 1) && !slow.goes_on(5 + SEARCH_MS));
     }
 }
 
