@@ -92,7 +92,7 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
     let done = perform(&desk, command).await;
     if !is_resume {
         // In passing: whatever comes of it, the command is done.
-        refund::in_passing(&desk.target.home()?.client(), &desk.target.chain_url()?).await;
+        refund::background_refunds(&desk.target.home()?.client(), &desk.target.chain_url()?).await;
     }
     done
 }
