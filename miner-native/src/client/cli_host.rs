@@ -18,7 +18,7 @@ use shared::client::{Awaited, Blame, ClientHost, Event, Order, Woken};
 use shared::deal::{ClientStage, DealState, Refund};
 use shared::piece::node::node_cid;
 use shared::wire::Cbor;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 use tokio::sync::{watch, Mutex};
 
@@ -77,6 +77,8 @@ pub struct CliHost {
     /// How long the miner may take to answer; `None`: as long as the protocol allows.
     ask_limit: Option<Duration>,
     served: RefCell<Option<watch::Receiver<Served>>>,
+    /// Whether a wait was ended because the file that is served cannot be read any more.
+    said_unreadable: Cell<bool>,
     heads: RefCell<watch::Receiver<HeadView>>,
     gauge: RefCell<Option<(Gauge, Phase)>>,
     patience: RefCell<Patience>,
@@ -105,6 +107,7 @@ impl CliHost {
             connection: Mutex::default(),
             ask_limit: None,
             served: RefCell::default(),
+            said_unreadable: Cell::default(),
             heads: RefCell::new(session.chain.heads()),
             gauge: RefCell::default(),
             patience: RefCell::default(),
@@ -133,6 +136,7 @@ impl CliHost {
     pub fn withdraw(&self, record: &Record) {
         self.session.offers.withdraw(record.data_cid(), &record.id);
         self.served.replace(None);
+        self.said_unreadable.set(false);
         self.gauge.replace(None);
     }
 
@@ -151,7 +155,8 @@ impl CliHost {
     async fn show_transfer(&self) {
         loop {
             self.show_bytes();
-            if self.is_unreadable() {
+            // Said once: while the miner is away, nobody looks at the file again.
+            if self.is_unreadable() && !self.said_unreadable.replace(true) {
                 return;
             }
             tokio::time::sleep(SHOW).await;

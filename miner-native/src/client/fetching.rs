@@ -16,7 +16,7 @@ use sealdrop_miner::network::frames::{self, StreamError};
 use shared::chain::view::MinerView;
 use shared::chain::Address;
 use shared::client::fetching::{self, Progress, Received, RetrievalHost};
-use shared::client::retrieval::{printable, RetrievalError};
+use shared::client::retrieval::{printable, RetrievalError, Search};
 use shared::piece::node;
 use shared::wire::frame::{next_frame, MAX_MESSAGE};
 use shared::wire::{decode, protocol, Cbor};
@@ -70,16 +70,21 @@ pub async fn retrieve(
     to: &Destination,
 ) -> Result<Fetched, ClientError> {
     let (wanted, sources) = find(session, name, miner).await?;
-    let mut reasons = Vec::new();
+    let (mut reasons, mut search) = (Vec::new(), Search::new(now_ms()));
     for source in sources {
+        if !search.goes_on(now_ms()) {
+            break;
+        }
         match fetch(session, &wanted, &source, to).await {
             Ok(fetched) => return Ok(fetched),
-            // Only when another miner may have it is this one's answer not the last word.
+            // Another miner may have it, whatever is wrong with this one; only what is wrong here is the last word.
             Err(
                 error @ (ClientError::Unreachable { .. }
                 | ClientError::NoRetrieval { .. }
                 | ClientError::Withheld { .. }
                 | ClientError::Retrieval { .. }
+                | ClientError::WrongSize { .. }
+                | ClientError::Corrupt { .. }
                 | ClientError::Peer { .. }),
             ) => reasons.push(error),
             Err(error) => return Err(error),

@@ -14,9 +14,9 @@ use std::path::Path;
 use std::time::Duration;
 
 /// How long a command that is about something else may be kept by refunds.
-const PASSING_LIMIT: Duration = Duration::from_secs(5);
+const BACKGROUND_LIMIT: Duration = Duration::from_secs(5);
 /// Deals that are moved on in passing, at most: each may wait for a block or two.
-const PASSING_MOST: usize = 8;
+const BACKGROUND_MOST: usize = 8;
 /// How long a deal's miner is asked for its last word in passing: one that is there answers at once.
 const LAST_WORD_LIMIT: Duration = Duration::from_secs(2);
 /// Longest wait for a block before the height is looked at all the same while a channel's end is waited for, in milliseconds.
@@ -73,7 +73,7 @@ pub async fn follow(session: &Session, record: &Record) -> Result<Record, Client
 
 /// Moves refunds on that are due, in the directory `dir` and on the chain at `url`, and gives up deals whose time is over:
 /// for a short time, and without a word unless something happened. Whatever hinders it is left for the next time.
-pub async fn in_passing(dir: &Path, url: &str) {
+pub async fn background_refunds(dir: &Path, url: &str) {
     let Ok(records) = Book::open(dir).and_then(|book| book.all()) else {
         return;
     };
@@ -88,7 +88,7 @@ pub async fn in_passing(dir: &Path, url: &str) {
         let session = Session::open(dir, url, Report::new()).await?;
         pursue_all(&session, &waiting).await
     };
-    match tokio::time::timeout(PASSING_LIMIT, moving).await {
+    match tokio::time::timeout(BACKGROUND_LIMIT, moving).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "refunds are left for the next time"),
         Err(_) => tracing::debug!("refunds take long; the next command goes on with them"),
@@ -104,13 +104,21 @@ async fn pursue_all(session: &Session, waiting: &[Record]) -> Result<(), ClientE
         };
         record.genesis == session.genesis() && end.is_none_or(|end| height >= end)
     };
-    for record in waiting.iter().filter(ripe).take(PASSING_MOST) {
+    let ripe: Vec<&Record> = waiting.iter().filter(ripe).collect();
+    for record in turns(&ripe, height) {
         // One channel that cannot be moved does not keep the others.
         if let Err(error) = pursue(session, record, height).await {
             tracing::debug!(%error, deal = record.name(), "a refund is left for the next time");
         }
     }
     Ok(())
+}
+
+/// Whose turn it is at this height: some that cannot be moved do not keep the others for ever.
+fn turns<T: Copy>(ripe: &[T], height: Epoch) -> impl Iterator<Item = T> + '_ {
+    let from = usize::try_from(height.0).unwrap_or_default() % ripe.len().max(1);
+    let (later, sooner) = ripe.split_at(from);
+    sooner.iter().chain(later).copied().take(BACKGROUND_MOST)
 }
 
 async fn pursue(session: &Session, record: &Record, height: Epoch) -> Result<(), ClientError> {
@@ -123,4 +131,21 @@ async fn pursue(session: &Session, record: &Record, height: Epoch) -> Result<(),
         engine::step(&mut record, &host).await?;
     }
     refunds::take_back(&mut record, &host).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_refund_has_its_turn_however_many_cannot_be_moved() {
+        let ripe: Vec<usize> = (0..3 * BACKGROUND_MOST).collect();
+        let moved: BTreeSet<usize> = (100..100 + 3 * BACKGROUND_MOST as u64)
+            .flat_map(|height| turns(&ripe, Epoch(height)))
+            .collect();
+        assert_eq!(moved.len(), ripe.len());
+        assert_eq!(turns(&ripe, Epoch(7)).count(), BACKGROUND_MOST);
+        assert_eq!(turns::<usize>(&[], Epoch(7)).count(), 0);
+    }
 }

@@ -129,6 +129,7 @@ pub(super) async fn keep<H: ClientHost>(
 /// What is left to do for a settled deal: its refunds, and the proving of its sector. Returns when to do it again, `None`
 /// when there is nothing left.
 pub async fn watch<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H) -> Result<Option<u64>, H::Error> {
+    let_go_of_file(record, host).await?;
     let seen = look_at_sector(record, host).await;
     refunds::take_back(record, host).await?;
     seen?;
@@ -350,7 +351,6 @@ pub async fn hear<H: ClientHost>(
         .response()
         .is_some_and(|found| lacks_the_piece(found.response.state));
     let error = next.error.take().filter(|error| lacks && error.code == FILE_LOST);
-    let needed = record.needs_file();
     next.answer = Some(answer);
     next.advance(deal, height, now_ms);
     next.error = error;
@@ -360,10 +360,18 @@ pub async fn hear<H: ClientHost>(
         // What the miner says again is not worth a write.
         *record = next;
     }
-    if needed && !record.needs_file() && !record.is_failed() {
-        host.file_is_not_needed(record).await?;
+    let_go_of_file(record, host).await
+}
+
+/// Tells the host that the file need not be kept, once, and again after a crash that came between.
+async fn let_go_of_file<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H) -> Result<(), H::Error> {
+    if record.file_let_go || record.needs_file() || record.is_failed() {
+        return Ok(());
     }
-    Ok(())
+    host.file_is_not_needed(record).await?;
+    let mut next = record.clone();
+    next.file_let_go = true;
+    keep(record, next, host, Event::Record).await
 }
 
 /// The record with the miner's host as the chain names it now, and the miner as the chain has it.

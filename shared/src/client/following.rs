@@ -8,7 +8,7 @@
 use super::engine::{go_by, look_for_sealing, order, overdue, step, Next};
 use super::host::{Awaited, Blame, ClientHost, Order, Woken};
 use super::record::DealRecord;
-use crate::deal::watch::{pause_ms, LONGEST_WATCH_MS, QUERY_PAUSE_MS};
+use crate::deal::watch::{is_news, pause_ms, LONGEST_WATCH_MS, QUERY_PAUSE_MS};
 use crate::deal::{ClientStage, SignedResponse, WatchRequest};
 use crate::ports::Chain;
 use crate::wire::protocol;
@@ -121,7 +121,7 @@ impl Following {
         };
         match watched {
             Watched::Answer(Ok(response)) => {
-                let is_news = response.response.state != request.state;
+                let is_news = is_news(request.state, response.response.state);
                 let pause = pause_ms(is_news, host.now_ms().saturating_sub(began));
                 self.pause = Some((pause, Awaited::Call)).filter(|_| pause > 0);
                 let height = host.chain().height().await.ok();
@@ -252,6 +252,26 @@ mod tests {
         let mut record = accepted(&host, &mut following);
         assert_eq!(now(following.turn(&mut record, &host)), Ok(Next::Query));
         assert_eq!(following.pause, Some((QUERY_PAUSE_MS, Awaited::Call)));
+    }
+
+    #[test]
+    fn a_miner_that_goes_to_and_fro_is_watched_once_a_second_and_costs_no_writes() {
+        let (host, mut following) = (FakeHost::default(), Following::default());
+        host.watches.set(true);
+        let mut record = accepted(&host, &mut following);
+        host.miner.set(Some(DealState::Staged));
+        run(&host, &mut following, &mut record, Step::Staged);
+        host.saved.replace(None);
+        for state in [DealState::Accepted, DealState::Staged, DealState::Started] {
+            host.miner.set(Some(state));
+            assert_eq!(now(following.turn(&mut record, &host)), Ok(Next::Query));
+            assert_eq!(following.pause, Some((QUERY_PAUSE_MS, Awaited::Call)), "{state}");
+            assert_eq!(
+                record.deal.response().map(|known| known.response.state),
+                Some(DealState::Staged)
+            );
+        }
+        assert_eq!(*host.saved.borrow(), None);
     }
 
     #[test]

@@ -133,6 +133,9 @@ pub struct DealRecord<F> {
     pub reached: BTreeMap<Step, u64>,
     /// Bytes that the miner has fetched from here.
     pub transferred: u64,
+    /// Whether the host was told that the file need not be kept for the deal any longer.
+    #[serde(default)]
+    pub file_let_go: bool,
     /// The chain's height when the miner's acceptance was noted.
     pub accepted_at: Option<Epoch>,
     /// Why its user gives it up, from when that was said until it is done.
@@ -164,6 +167,7 @@ impl<F> DealRecord<F> {
             attempt: 0,
             reached: BTreeMap::from([(Step::Drafted, now_ms)]),
             transferred: 0,
+            file_let_go: false,
             accepted_at: None,
             giving_up: None,
             openings: BTreeSet::new(),
@@ -180,7 +184,7 @@ impl<F> DealRecord<F> {
         self.attempt = self.attempt.saturating_add(1);
         self.reached = BTreeMap::from([(Step::Drafted, now_ms)]);
         (self.transferred, self.accepted_at, self.proving) = (0, None, None);
-        (self.answer, self.error) = (None, None);
+        (self.answer, self.error, self.file_let_go) = (None, None, false);
     }
 
     /// The deal's CID once there is one, else the record's name: both are understood everywhere.

@@ -21,6 +21,32 @@ pub const MAX_EMPTY: u32 = (UNSEAL_MS / 10_000) as u32;
 /// Bytes that must come in a second on the average once the file comes: less is a miner that keeps its client busy.
 pub const LEAST_RATE: u64 = 16 * 1024;
 
+/// Miners that are asked for one file, at most: few have it, and each may take its time.
+pub const MOST_MINERS: u32 = 64;
+/// Milliseconds after which no further miner is asked: two of them may have unsealed for as long as they may.
+pub const SEARCH_MS: u64 = 2 * UNSEAL_MS;
+
+/// Asks one miner after the other for a file of which it is not known who has it. Whatever is wrong with what one of them
+/// sends, the next one may have the file.
+pub struct Search {
+    asked: u32,
+    began: u64,
+}
+
+impl Search {
+    pub fn new(now_ms: u64) -> Self {
+        let asked = 0;
+        Self { asked, began: now_ms }
+    }
+
+    /// Whether one more miner is asked, which is counted.
+    pub fn goes_on(&mut self, now_ms: u64) -> bool {
+        let goes_on = self.asked < MOST_MINERS && now_ms < self.began.saturating_add(SEARCH_MS);
+        self.asked += u32::from(goes_on);
+        goes_on
+    }
+}
+
 /// A file on its way here.
 pub struct Retrieval {
     wanted: Cid,
@@ -83,16 +109,6 @@ pub enum RetrievalError {
     Dag(#[from] UnixFsError),
     #[error("it sent an unexpected message")]
     OutOfTurn,
-}
-
-impl RetrievalError {
-    /// Whether another miner may still have the file: this one does not give it, or breaks off.
-    pub fn leaves_others(&self) -> bool {
-        !matches!(
-            self,
-            Self::WrongSize { .. } | Self::Chunk(_) | Self::Corrupt { .. } | Self::Dag(_)
-        )
-    }
 }
 
 impl Retrieval {

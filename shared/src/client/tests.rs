@@ -314,6 +314,22 @@ fn a_resumed_deal_needs_its_file_only_when_the_miner_says_that_it_lacks_it() {
 }
 
 #[test]
+fn a_file_is_let_go_of_once_and_also_when_a_crash_came_between() {
+    let host = FakeHost::default();
+    let mut record = accepted(&host);
+    host.miner.set(Some(DealState::Staged));
+    go(&mut record, &host).expect("the miner has it");
+    assert!(host.dropped.replace(false));
+    let again = |record: &mut DealRecord<()>| {
+        go(record, &host).expect("it is asked about");
+        host.dropped.replace(false)
+    };
+    assert!(!again(&mut record), "it was said");
+    record.file_let_go = false;
+    assert!(again(&mut record), "the process had ended before it was said");
+}
+
+#[test]
 fn a_signed_proposal_whose_file_is_gone_is_not_sent_but_asked_about() {
     let host = FakeHost::default();
     let mut record = record(0, 1000);
@@ -661,7 +677,15 @@ mod retrieval {
         };
         let refused = retrieval.handle(RetrievalInput::Answer(&answer), 1);
         assert_eq!(refused, Err(RetrievalError::Withheld("no".into())));
-        assert!(RetrievalError::NoAnswer.leaves_others() && !RetrievalError::Chunk(1).leaves_others());
+    }
+
+    #[test]
+    fn a_search_ends_after_so_many_miners_and_after_so_long() {
+        let mut search = Search::new(5);
+        let asked = (0..2 * MOST_MINERS).filter(|_| search.goes_on(6)).count();
+        assert_eq!(asked, MOST_MINERS as usize);
+        let mut slow = Search::new(5);
+        assert!(slow.goes_on(5 + SEARCH_MS - 1) && !slow.goes_on(5 + SEARCH_MS));
     }
 }
 

@@ -330,6 +330,8 @@ impl ClientDeal {
                 }
             }
             _ if was_complete => return Err(ClientRefusal::Unexpected),
+            // What a miner has, it has: an earlier state is no news, and not worth a write.
+            state if self.response().is_some_and(|known| state < known.response.state) => self.stage.clone(),
             // A proposal that is sent again, because its first answer was lost, may find the deal further on.
             DealState::Accepted | DealState::Started | DealState::Staged => ClientStage::Running {
                 proposal: proposal.clone(),

@@ -35,6 +35,12 @@ pub fn pause_ms(is_news: bool, open_ms: u64) -> u64 {
     }
 }
 
+/// Whether what a miner says of a deal is news for who knows that it was in state `known`: only what lies ahead is. A
+/// miner that goes to and fro is asked no more often than a silent one.
+pub fn is_news(known: DealState, says: DealState) -> bool {
+    says.is_terminal() || says > known
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

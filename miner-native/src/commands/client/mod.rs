@@ -92,7 +92,7 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
     let done = perform(&context, command).await;
     if !is_resume {
         // In passing: whatever comes of it, the command is done.
-        refund::in_passing(&context.target.home()?.client(), &context.target.chain_url()?).await;
+        refund::background_refunds(&context.target.home()?.client(), &context.target.chain_url()?).await;
     }
     done
 }
