@@ -74,7 +74,7 @@ async function fileOf(id: string): Promise<Blob> {
   }
   const file = await opened().store.file(id);
   if (file === undefined) {
-    throw new SealdropError('file-lost', "this browser no longer has the file of this deal");
+    throw new SealdropError('file-lost', 'this browser no longer has the file of this deal');
   }
   files.set(id, file.blob);
   return file.blob;
@@ -281,7 +281,7 @@ async function retry(id: string): Promise<void> {
   if ((await deals.file(id)) === undefined) {
     throw new SealdropError(
       'file-lost',
-      "this browser no longer has the file of this deal",
+      'this browser no longer has the file of this deal',
       'Choose the file again and store it in a new deal.',
     );
   }

@@ -158,7 +158,7 @@ pub async fn resume(context: &CommandContext, arguments: Resume) -> Result<(), C
     };
     let wanted: Vec<Record> = records.into_iter().filter(wanted).collect();
     // A failed deal cannot be carried on; what is left of it is its channel.
-    let (failed, open): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|record| record.is_refunding());
+    let (failed, open): (Vec<_>, Vec<_>) = wanted.into_iter().partition(shared::client::DealRecord::is_refunding);
     for record in &failed {
         refund::go_on(&session, record).await?;
     }
