@@ -242,11 +242,14 @@ impl ClientError {
     pub fn retrieval(error: RetrievalError, miner: &Address) -> Self {
         match error {
             RetrievalError::Withheld(reason) => Self::RetrievalFailed(reason),
-            error if error.leaves_others() => Self::MinerUnreachable {
+            RetrievalError::WrongSize { .. }
+            | RetrievalError::Chunk(_)
+            | RetrievalError::Corrupt { .. }
+            | RetrievalError::Dag(_) => Self::RetrievalCorrupt(error.to_string()),
+            error => Self::MinerUnreachable {
                 miner: miner.clone(),
                 reason: error.to_string(),
             },
-            error => Self::RetrievalCorrupt(error.to_string()),
         }
     }
 }
