@@ -25,6 +25,8 @@ const CLIENT_TRIES: u32 = 20;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How far a phase is gone when it is killed in its middle.
 const MIDDLE: Duration = Duration::from_secs(20);
+/// Blocks of the deal: enough for a client that waits a second before it comes back, since no piece is awaited beyond its deal's end.
+const DURATION: &str = "60";
 /// Unpadded bytes of the deal's file.
 const FILE_BYTES: usize = 700;
 
@@ -285,7 +287,7 @@ impl Life {
             Some(deal) => self.sealdrop(&["client", "resume", &deal]),
             None => {
                 let mut command = self.sealdrop(&["client", "store"]);
-                command.arg(self.path("file")).args(["--duration", "30"]);
+                command.arg(self.path("file")).args(["--duration", DURATION]);
                 command
             }
         };

@@ -33,10 +33,12 @@ async fn what_a_complete_deals_miner_left_in_the_channel_comes_back_at_its_end_a
         .await
         .expect("it is accepted");
     let (proposal, response) = (record.deal.proposal().cloned(), record.deal.response().cloned());
-    record.deal.stage = ClientStage::Complete {
+    let mut deal = record.deal.clone();
+    deal.stage = ClientStage::Complete {
         proposal: proposal.expect("it was signed"),
         response: response.expect("the miner answered"),
     };
+    record.advance(deal, None, 0);
     session.book.save(&record).expect("there is room");
     let channel = record.deal.channel().map(ChannelId).expect("it is paid");
     let payer = session.account.address();
