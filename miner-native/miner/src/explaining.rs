@@ -1,5 +1,5 @@
 //! Gathers what explains why a deal or a sector is not done, from store, chain, staging and prover; what it means is
-//! decided by [`shared::explain::deal`] and [`shared::sector::explain`].
+//! decided by [`shared::explain::deal`] and [`shared::explain::sector`].
 //!
 //! Called for the operator by [`crate::web`] and for clients by [`crate::network`]. Anybody may ask, so what costs
 //! something is looked up at most once a second, whoever asks.
