@@ -59,7 +59,7 @@ export class DealPage extends View {
     }
     if (isRefunding(deal)) return html`<p class="forget note">It can be forgotten once its money is back.</p>`;
     if (!deal.forgettable) {
-      return html`<p class="forget note">It can be forgotten once its time is over and what is left of its money is back.</p>`;
+      return html`<p class="forget note">This deal can be forgotten once it is over and what is left of its money is back.</p>`;
     }
     return html`<p class="forget">
       <button type="button" class="plain" data-testid="remove-button" ?disabled=${this.busy} @click=${() => this.forgetDeal(deal)}>
