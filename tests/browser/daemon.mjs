@@ -2,10 +2,10 @@
 
 import { spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { freePorts } from './ports.mjs';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const PROGRAM = process.env.SEALDROP_BIN ?? join(ROOT, 'target/release/sealdrop');
@@ -15,20 +15,6 @@ const PARAMS = process.env.SEALDROP_PARAMS ?? join(homedir(), '.sealdrop/params'
 
 /** It may have to generate the proof parameters first. */
 const READY_MS = 600_000;
-
-/** As many different ports, which were free a moment ago: all are held until the last is known. */
-export async function freePorts(count) {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise((done, failed) => server.once('error', failed).listen(0, '127.0.0.1', done));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => server.address().port);
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
-  return ports;
-}
 
 export class Daemon {
   /** Starts one and waits until its miner takes deals. */

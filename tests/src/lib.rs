@@ -4,13 +4,16 @@
 //! [`Client`] runs `sealdrop client` commands in a home of its own, and those of any other group.
 
 pub mod kill;
+mod ports;
 pub mod power_loss;
+
+pub use ports::free_ports;
 
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -66,13 +69,6 @@ pub fn wait_for<T>(what: &str, limit: Duration, mut found: impl FnMut() -> Optio
         assert!(started.elapsed() < limit, "waited {limit:?} in vain for {what}");
         std::thread::sleep(LOOK);
     }
-}
-
-/// Four ports that were free a moment ago: libp2p, libp2p over WebSocket, chain, page.
-pub fn free_ports() -> [u16; 4] {
-    let bind = |_| TcpListener::bind(("127.0.0.1", 0)).expect("there is a free port");
-    let listeners = [0; 4].map(bind);
-    listeners.map(|listener| listener.local_addr().expect("a bound listener has an address").port())
 }
 
 /// A daemon with sectors of 2 KiB and fast blocks.
