@@ -13,12 +13,14 @@
 //! [`Puller`] and [`server::serve`] do no I/O: hosts move the frames and store what is handed out as [`Kept`].
 //! Next: the kept bytes are hashed to CommP ([`crate::piece::PieceDigest`]) and compared with what the vouchers promise.
 
+pub mod pace;
 pub mod puller;
 pub mod server;
 #[cfg(test)]
 mod tests;
 pub mod wire;
 
+pub use pace::{Pace, PlaceLost};
 pub use puller::{Kept, Limits, Progress, Puller, TransferFault};
 pub use server::{serve, PieceSource, Serve};
 pub use wire::{RefusalCode, Request, Response, Target, WireError};

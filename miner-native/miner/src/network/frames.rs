@@ -16,6 +16,8 @@ const CHUNK: usize = 64 * 1024;
 pub enum StreamError {
     #[error("nothing arrived from the peer for {} seconds", SILENCE_LIMIT.as_secs())]
     Silent,
+    #[error("the peer is too slow")]
+    Slow,
     #[error("the stream failed: {0}")]
     Broken(#[from] std::io::Error),
     #[error("the peer closed the stream in the middle of a message")]
@@ -45,12 +47,17 @@ pub async fn read_more<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8
     Ok(())
 }
 
-/// Reads the one message of a request.
+/// Reads one message.
 pub async fn read<T: Cbor, S: AsyncRead + Unpin>(stream: &mut S) -> Result<T, StreamError> {
+    read_at_most(stream, MAX_MESSAGE).await
+}
+
+/// Reads one message of at most `longest` bytes; the caller sees to it that it does not take for ever.
+pub async fn read_at_most<T: Cbor, S: AsyncRead + Unpin>(stream: &mut S, longest: usize) -> Result<T, StreamError> {
     let mut buffer = Vec::new();
     loop {
         // What a frame declares is checked against the limit before its body is waited for.
-        if let Some(body) = next_frame(&buffer, MAX_MESSAGE)? {
+        if let Some(body) = next_frame(&buffer, longest)? {
             return Ok(decode(&buffer[body])?);
         }
         read_more(stream, &mut buffer).await?;

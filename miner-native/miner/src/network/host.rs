@@ -1,38 +1,28 @@
-//! The libp2p host: listens on loopback TCP and WebSocket, counts connections, tells who is connected.
+//! The libp2p host: listens on loopback TCP and WebSocket, tells who is connected, and lets idle connections go
+//! when there is no room for new ones.
 
+use super::connections::Connections;
+use super::handshakes::Origin;
+use super::swarm::{swarm, Behaviour};
 use super::NetworkError;
 use crate::chain_access::ChainAccess;
 use crate::supervisor::{Lifeline, ServiceError};
 use futures::StreamExt;
-use libp2p::connection_limits::{self, ConnectionLimits};
-use libp2p::core::muxing::StreamMuxerBox;
-use libp2p::core::upgrade::Version;
 use libp2p::core::PeerRecord;
 use libp2p::identity::Keypair;
-use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
-use libp2p::{identify, noise, ping, tcp, yamux, Multiaddr, PeerId, Swarm, SwarmBuilder, Transport};
+use libp2p::swarm::SwarmEvent;
+use libp2p::{Multiaddr, PeerId, Swarm};
 use libp2p_stream::Control;
-use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How long the host may take to listen.
 pub(super) const LISTEN_LIMIT: Duration = Duration::from_secs(10);
-/// Connections that come in, established, at most.
-const MAX_CONNECTIONS: u32 = 256;
-/// Connections of one peer: a page and its reload.
-const MAX_CONNECTIONS_OF_A_PEER: u32 = 8;
-/// Connections that are being set up.
-const MAX_PENDING: u32 = 64;
-/// A client with a deal asks about it every few seconds; one that does not is let go after this.
-const KEEP_CONNECTION: Duration = Duration::from_secs(600);
 /// The chain's directory forgets at a restart: it is told again in this interval.
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(20);
 /// What health calls the chain's directory of peers.
 const DIRECTORY: &str = "directory of peers";
-/// What the host says of itself.
-const AGENT: &str = concat!("sealdrop/", env!("CARGO_PKG_VERSION"));
 
 /// Where the host listens, on 127.0.0.1; port 0 takes a free one.
 #[derive(Debug, Clone, Copy)]
@@ -77,14 +67,6 @@ fn hold_port(port: u16, (what, option): (&'static str, &'static str)) -> Result<
     })
 }
 
-#[derive(NetworkBehaviour)]
-pub(super) struct Behaviour {
-    limits: connection_limits::Behaviour,
-    ping: ping::Behaviour,
-    identify: identify::Behaviour,
-    pub(super) stream: libp2p_stream::Behaviour,
-}
-
 /// The host: who it is, where it listens, who is connected. Clones are the same. `Host::run` keeps it going.
 #[derive(Clone)]
 pub struct Host {
@@ -96,7 +78,7 @@ struct Inner {
     /// As they were given at first: a host that is started again is found where it was.
     ports: [u16; 2],
     addresses: Vec<Multiaddr>,
-    peers: Mutex<BTreeMap<PeerId, usize>>,
+    connections: Mutex<Connections>,
     control: Mutex<Control>,
     /// What listens and is not run yet.
     swarm: Mutex<Option<Swarm<Behaviour>>>,
@@ -113,7 +95,7 @@ impl Host {
                 key,
                 ports,
                 addresses,
-                peers: Mutex::default(),
+                connections: Mutex::default(),
                 control,
                 swarm: Mutex::new(Some(swarm)),
             }),
@@ -128,7 +110,7 @@ impl Host {
             Some(swarm) => swarm,
             None => listening(&self.inner.key, self.inner.ports).await?.0,
         };
-        lock(&self.inner.peers).clear();
+        lock(&self.inner.connections).clear();
         *lock(&self.inner.control) = swarm.behaviour().stream.new_control();
         Ok(Open {
             host: self.clone(),
@@ -148,7 +130,14 @@ impl Host {
 
     /// Whether a peer is connected now.
     pub fn is_connected(&self, peer: &PeerId) -> bool {
-        lock(&self.inner.peers).contains_key(peer)
+        lock(&self.inner.connections).has(peer)
+    }
+
+    /// Notes that something is done with a peer: its connections are not idle until what is returned is dropped.
+    pub(super) fn busy_with(&self, peer: PeerId) -> Busy {
+        lock(&self.inner.connections).begin(peer);
+        let host = self.clone();
+        Busy { host, peer }
     }
 
     /// Opens and accepts streams.
@@ -178,6 +167,18 @@ impl Host {
     }
 }
 
+/// Something that is done with a peer.
+pub(super) struct Busy {
+    host: Host,
+    peer: PeerId,
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        lock(&self.host.inner.connections).end(&self.peer);
+    }
+}
+
 /// A host that listens; streams come while it runs.
 pub(super) struct Open {
     host: Host,
@@ -189,7 +190,7 @@ async fn listening(
     key: &Keypair,
     [tcp_port, websocket_port]: [u16; 2],
 ) -> Result<(Swarm<Behaviour>, Vec<Multiaddr>), NetworkError> {
-    let mut swarm = swarm(key.clone())?;
+    let mut swarm = swarm(key)?;
     listen(&mut swarm, tcp_port, "", TCP)?;
     listen(&mut swarm, websocket_port, "/ws", WEBSOCKET)?;
     let found = tokio::time::timeout(LISTEN_LIMIT, addresses(&mut swarm)).await;
@@ -200,46 +201,6 @@ async fn listening(
 /// A panic while a lock was held leaves data that is still whole: every change is one call.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-pub(super) fn swarm(key: Keypair) -> Result<Swarm<Behaviour>, NetworkError> {
-    let broken = |e: &dyn std::fmt::Display| NetworkError::SetUp(e.to_string());
-    let tcp = || tcp::Config::default().nodelay(true);
-    let websocket = |key: &Keypair| {
-        let noise = noise::Config::new(key)?;
-        let transport = libp2p_websocket::Config::new(tcp::tokio::Transport::new(tcp()));
-        let secured = transport
-            .upgrade(Version::V1Lazy)
-            .authenticate(noise)
-            .multiplex(yamux::Config::default());
-        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(
-            secured.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer))),
-        )
-    };
-    let behaviour = |key: &Keypair| Behaviour {
-        limits: connection_limits::Behaviour::new(
-            ConnectionLimits::default()
-                .with_max_pending_incoming(Some(MAX_PENDING))
-                .with_max_established_incoming(Some(MAX_CONNECTIONS))
-                .with_max_established_per_peer(Some(MAX_CONNECTIONS_OF_A_PEER)),
-        ),
-        ping: ping::Behaviour::default(),
-        identify: identify::Behaviour::new(
-            identify::Config::new("/sealdrop/1.0.0".into(), key.public()).with_agent_version(AGENT.into()),
-        ),
-        stream: libp2p_stream::Behaviour::new(),
-    };
-    let swarm = SwarmBuilder::with_existing_identity(key)
-        .with_tokio()
-        .with_tcp(tcp(), noise::Config::new, yamux::Config::default)
-        .map_err(|e| broken(&e))?
-        .with_other_transport(websocket)
-        .map_err(|e| broken(&e))?
-        .with_behaviour(behaviour)
-        .map_err(|e| broken(&e))?
-        .with_swarm_config(|config| config.with_idle_connection_timeout(KEEP_CONNECTION))
-        .build();
-    Ok(swarm)
 }
 
 fn listen(
@@ -276,25 +237,31 @@ async fn addresses(swarm: &mut Swarm<Behaviour>) -> Vec<Multiaddr> {
 impl Open {
     /// Keeps the host going, and the list of who is connected; returns when it cannot be reached any more.
     pub(super) async fn run(mut self) -> NetworkError {
-        let peers = &self.host.inner.peers;
         loop {
+            let connections = &self.host.inner.connections;
             match self.swarm.select_next_some().await {
-                SwarmEvent::ConnectionEstablished { peer_id, endpoint, .. } => {
-                    tracing::debug!(peer = %peer_id, from = %endpoint.get_remote_address(), "connected");
-                    *lock(peers).entry(peer_id).or_default() += 1;
+                SwarmEvent::ConnectionEstablished {
+                    peer_id,
+                    connection_id,
+                    endpoint,
+                    ..
+                } => {
+                    let remote = endpoint.get_remote_address();
+                    tracing::debug!(peer = %peer_id, from = %remote, "connected");
+                    let crowded_out = lock(connections).opened(connection_id, peer_id, Origin::of(remote));
+                    if let Some(idle) = crowded_out {
+                        tracing::debug!(connection = %idle, "an idle connection makes room");
+                        self.swarm.close_connection(idle);
+                    }
                 }
                 SwarmEvent::ConnectionClosed {
                     peer_id,
-                    num_established,
+                    connection_id,
                     cause,
                     ..
                 } => {
                     tracing::debug!(peer = %peer_id, ?cause, "disconnected");
-                    let mut peers = lock(peers);
-                    match num_established {
-                        0 => peers.remove(&peer_id),
-                        left => peers.insert(peer_id, left as usize),
-                    };
+                    lock(connections).closed(&connection_id);
                 }
                 SwarmEvent::ListenerClosed { addresses, reason, .. } => {
                     return NetworkError::ListenerClosed {

@@ -4,16 +4,22 @@
 //! pieces (steps 5 to 8 of a deal), [`retrieval`] hands pieces back (step 15), [`host`] listens and connects. Peers are
 //! hostile: every exchange has time limits and a share of bounded room. Next: [`crate::sealing`].
 
+mod connections;
+mod exchange;
 mod explain;
 pub mod frames;
+mod handshakes;
 mod host;
 mod identity;
 pub(crate) mod propose;
 mod query;
 mod retrieval;
+mod stream_budget;
 mod stream_limiter;
+mod swarm;
 #[cfg(test)]
 mod tests;
+mod transfer_places;
 mod transfers;
 
 pub use host::{Host, HostConfig};
@@ -21,6 +27,7 @@ pub use identity::{load_or_create, IdentityError};
 pub use libp2p::identity::Keypair;
 pub use propose::{Reviewer, SEALING_FACTOR};
 pub use retrieval::RetrievalServer;
+pub(crate) use stream_limiter::StreamLimiter;
 pub use transfers::{TransferManager, TransferParts};
 
 use crate::chain_access::{Account, ChainAccess, ChainError};
@@ -28,9 +35,10 @@ use crate::explaining::Explainer;
 use crate::staging::StagingError;
 use crate::store::{MinerStore, StoreError};
 use crate::supervisor::{Lifeline, ServiceError};
+use exchange::Exchange;
 use frames::StreamError;
 use futures::StreamExt;
-use libp2p::{PeerId, Stream, StreamProtocol};
+use libp2p::StreamProtocol;
 use shared::deal::{Response, SignedResponse};
 use shared::wire::protocol;
 use std::future::Future;
@@ -41,7 +49,6 @@ use tokio::task::JoinSet;
 
 /// Time between two signs of life of the network.
 const BEAT: Duration = Duration::from_secs(10);
-use stream_limiter::StreamLimiter;
 
 /// Longest exchange about a deal: a channel may take two minutes to be mined.
 const EXCHANGE_LIMIT: Duration = Duration::from_secs(180);
@@ -166,14 +173,9 @@ impl Network {
             protocol::MAKE_DEAL,
             limiter.clone(),
             EXCHANGE_LIMIT,
-            handler(move |peer, stream| {
-                propose::answer(
-                    all.reviewer.clone(),
-                    all.answers.clone(),
-                    all.transfers.clone(),
-                    peer,
-                    stream,
-                )
+            handler(move |exchange| {
+                let transfers = all.transfers.clone();
+                propose::answer(all.reviewer.clone(), all.answers.clone(), transfers, exchange)
             }),
         )?;
         let all = self.clone();
@@ -181,41 +183,41 @@ impl Network {
             protocol::WATCH_DEAL,
             StreamLimiter::of_watches(),
             EXCHANGE_LIMIT,
-            handler(move |peer, stream| query::watch(all.answers.clone(), all.transfers.clone(), peer, stream)),
+            handler(move |exchange| query::watch(all.answers.clone(), all.transfers.clone(), exchange)),
         )?;
         let all = self.clone();
         serve(
             protocol::QUERY_DEAL,
             limiter.clone(),
             EXCHANGE_LIMIT,
-            handler(move |peer, stream| query::answer(all.answers.clone(), all.transfers.clone(), peer, stream)),
+            handler(move |exchange| query::answer(all.answers.clone(), all.transfers.clone(), exchange)),
         )?;
         let explainer = self.explainer.clone();
         serve(
             protocol::EXPLAIN,
             limiter.clone(),
             EXCHANGE_LIMIT,
-            handler(move |_, stream| explain::answer(explainer.clone(), stream)),
+            handler(move |exchange| explain::answer(explainer.clone(), exchange)),
         )?;
         let retrieval = self.retrieval.clone();
         serve(
             protocol::RETRIEVAL,
             limiter,
             DELIVERY_LIMIT,
-            handler(move |_, stream| retrieval.clone().answer(stream)),
+            handler(move |exchange| retrieval.clone().answer(exchange)),
         )
     }
 }
 
-type Exchange = Pin<Box<dyn Future<Output = Result<(), ExchangeError>> + Send>>;
-type Handler = Box<dyn Fn(PeerId, Stream) -> Exchange + Send>;
+type Answering = Pin<Box<dyn Future<Output = Result<(), ExchangeError>> + Send>>;
+type Handler = Box<dyn Fn(Exchange) -> Answering + Send>;
 
-fn handler<F, Answering>(answer: F) -> Handler
+fn handler<F, A>(answer: F) -> Handler
 where
-    F: Fn(PeerId, Stream) -> Answering + Send + 'static,
-    Answering: Future<Output = Result<(), ExchangeError>> + Send + 'static,
+    F: Fn(Exchange) -> A + Send + 'static,
+    A: Future<Output = Result<(), ExchangeError>> + Send + 'static,
 {
-    Box::new(move |peer, stream| Box::pin(answer(peer, stream)))
+    Box::new(move |exchange| Box::pin(answer(exchange)))
 }
 
 /// Runs `handler` for every stream of a protocol that finds room; what is returned says why it ended.
@@ -231,22 +233,26 @@ fn accept(
         .control()
         .accept(StreamProtocol::new(protocol))
         .map_err(|e| NetworkError::SetUp(format!("{protocol}: {e}")))?;
-    let lifeline = lifeline.clone();
+    let (lifeline, host) = (lifeline.clone(), host.clone());
     Ok(async move {
         while let Some((peer, stream)) = incoming.next().await {
             let Some(place) = limiter.enter(peer) else {
                 tracing::debug!(%peer, protocol, "no room for another exchange");
                 continue;
             };
-            let exchange = handler(peer, stream);
+            let evicted = place.evicted();
+            let exchange = handler(Exchange::new(peer, stream, place, host.clone()));
             drop(lifeline.spawn("an exchange with a peer", async move {
-                match tokio::time::timeout(limit, exchange).await {
+                let ended = tokio::select! {
+                    ended = tokio::time::timeout(limit, exchange) => ended,
+                    () = evicted.cancelled() => Ok(Err(StreamError::Slow.into())),
+                };
+                match ended {
                     Ok(Ok(())) => {}
                     Ok(Err(ExchangeError::Stream(error))) => tracing::debug!(%peer, protocol, %error, "exchange ended"),
                     Ok(Err(error)) => tracing::warn!(%peer, protocol, %error, "a peer could not be answered"),
                     Err(_) => tracing::debug!(%peer, protocol, "exchange took too long"),
                 }
-                drop(place);
             }));
         }
         format!("no streams of {protocol} come any more")

@@ -1,6 +1,8 @@
 //! Answering proposals (steps 5 and 6 of a deal): what the chain knows is looked up here, the decision is
 //! [`shared::deal::review()`].
 
+use super::exchange::Exchange;
+use super::stream_limiter::StreamLimiter;
 use super::transfers::TransferManager;
 use super::{frames, Answers, ExchangeError};
 use crate::chain_access::ChainAccess;
@@ -12,7 +14,7 @@ use crate::settings::SettingsStore;
 use crate::staging::{Staging, StagingError};
 use crate::store::{DealRecord, Decision, Known, MinerStore, StoreError};
 use cid::Cid;
-use libp2p::{PeerId, Stream};
+use libp2p::PeerId;
 use sealdrop_database::blocking;
 use shared::chain::{Address, Epoch};
 use shared::deal::{
@@ -20,6 +22,7 @@ use shared::deal::{
 };
 use shared::payment::ChannelFacts;
 use shared::piece::SectorSize;
+use shared::wire::frame::MAX_MESSAGE;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +34,9 @@ const MAX_AWAITED: u64 = 256;
 const MAX_AWAITED_OF_A_PEER: u64 = 64;
 /// The answer while the operator has stopped mining. It is not kept: the same proposal may be accepted later.
 const NOT_MINING: &str = "this miner takes no new deals at present: its operator has stopped mining";
+/// The answer while too many proposals wait for their channel. It is not kept.
+const TOO_MANY_WAIT: &str =
+    "too many proposals wait for their channel here: propose again when the message that opens it is in a block";
 /// Disk that sealing a sector takes, in sectors: the data, the replica, and the cache of layers and trees.
 pub const SEALING_FACTOR: u64 = 8;
 
@@ -45,6 +51,8 @@ pub struct Reviewer {
     pub settings: Arc<SettingsStore>,
     pub intake: Arc<Intake>,
     pub packing: Packing,
+    /// Proposals that wait for their channel.
+    pub(crate) waiting: StreamLimiter,
 }
 
 /// Reads a proposal, decides, answers.
@@ -52,22 +60,22 @@ pub(super) async fn answer(
     reviewer: Arc<Reviewer>,
     answers: Answers,
     transfers: TransferManager,
-    peer: PeerId,
-    mut stream: Stream,
+    mut exchange: Exchange,
 ) -> Result<(), ExchangeError> {
-    let signed: SignedProposal = frames::read(&mut stream).await?;
+    let signed: SignedProposal = exchange.request(MAX_MESSAGE).await?;
+    let (peer, stream) = (exchange.peer, &mut exchange.stream);
     let cid = signed.cid();
     // What cannot be answered is not accepted.
     answers.signer.key()?;
     let response = decide(&reviewer, signed, peer).await?;
     tracing::info!(deal = %cid, state = %response.state, reason = response.message, "answered a proposal");
     let accepted = response.state == DealState::Accepted;
-    frames::write(&mut stream, &answers.sign(response)?).await?;
+    frames::write(stream, &answers.sign(response)?).await?;
     failpoint::hit_failpoint("deal.answered");
     if accepted {
         transfers.source(cid, peer);
     }
-    frames::close(&mut stream).await?;
+    frames::close(stream).await?;
     Ok(())
 }
 
@@ -90,6 +98,13 @@ pub(crate) async fn decide(
     }
     let mut context = context(reviewer);
     let waits = matches!(blocking(|| review(&signed, &context)), Err(e) if e.code == RejectionCode::NoChannel);
+    let place = match waits {
+        true => reviewer.waiting.enter(peer),
+        false => None,
+    };
+    if waits && place.is_none() {
+        return Ok(refusal(cid, RejectionCode::Busy, TOO_MANY_WAIT));
+    }
     if waits && !wait_for_channel(reviewer, &signed).await? {
         let Rejection { code, message } = Rejection::channel_timeout();
         return Ok(refusal(cid, code, message));

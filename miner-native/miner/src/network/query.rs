@@ -1,11 +1,12 @@
 //! Answering questions about deals, and watches of them ([`shared::deal::watch`]). A peer that asks about a deal whose piece is
 //! missing becomes a source of it.
 
+use super::exchange::{Exchange, SHORT};
 use super::transfers::TransferManager;
 use super::{frames, Answers, ExchangeError};
 use cid::Cid;
 use futures::AsyncReadExt;
-use libp2p::{PeerId, Stream};
+use libp2p::PeerId;
 use shared::deal::watch::LONGEST_WATCH_MS;
 use shared::deal::{DealState, MinerEffect, QueryRequest, Response, WatchRequest};
 use std::borrow::BorrowMut;
@@ -16,12 +17,11 @@ use tokio::sync::broadcast::{self, error::RecvError};
 pub(super) async fn answer(
     answers: Answers,
     transfers: TransferManager,
-    peer: PeerId,
-    mut stream: Stream,
+    mut exchange: Exchange,
 ) -> Result<(), ExchangeError> {
-    let QueryRequest { cid } = frames::read(&mut stream).await?;
-    let response = response(&answers, &transfers, peer, cid)?;
-    send(&answers, response, stream).await
+    let QueryRequest { cid } = exchange.request(SHORT).await?;
+    let response = response(&answers, &transfers, exchange.peer, cid)?;
+    send(&answers, response, exchange).await
 }
 
 /// Reads a watch, and answers it as a query once the deal is in another state than the peer knows, or after a while. A peer
@@ -29,10 +29,10 @@ pub(super) async fn answer(
 pub(super) async fn watch(
     answers: Answers,
     transfers: TransferManager,
-    peer: PeerId,
-    mut stream: Stream,
+    mut exchange: Exchange,
 ) -> Result<(), ExchangeError> {
-    let WatchRequest { cid, state } = frames::read(&mut stream).await?;
+    let WatchRequest { cid, state } = exchange.request(SHORT).await?;
+    let peer = exchange.peer;
     let changes = answers.store.deal_changes();
     let longest = Duration::from_millis(LONGEST_WATCH_MS);
     let awaited = next_state(changes, (cid, state), longest, || {
@@ -42,9 +42,9 @@ pub(super) async fn watch(
     let mut nothing = [0];
     let response = tokio::select! {
         response = awaited => response?,
-        _ = stream.read(&mut nothing) => return Ok(()),
+        _ = exchange.stream.read(&mut nothing) => return Ok(()),
     };
-    send(&answers, response, stream).await
+    send(&answers, response, exchange).await
 }
 
 /// What `look` finds of the deal as soon as that is another state than the one known; after `longest` whatever it finds.
@@ -102,9 +102,9 @@ fn response(answers: &Answers, transfers: &TransferManager, peer: PeerId, cid: C
     })
 }
 
-async fn send(answers: &Answers, response: Response, mut stream: Stream) -> Result<(), ExchangeError> {
-    frames::write(&mut stream, &answers.sign(response)?).await?;
-    frames::close(&mut stream).await?;
+async fn send(answers: &Answers, response: Response, mut exchange: Exchange) -> Result<(), ExchangeError> {
+    frames::write(&mut exchange.stream, &answers.sign(response)?).await?;
+    frames::close(&mut exchange.stream).await?;
     Ok(())
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Whoever asks computes the data root of what arrives; the miner is not believed.
 
+use super::exchange::{Exchange, SHORT};
+use super::stream_limiter::StreamLimiter;
 use super::{frames, ExchangeError};
 use crate::prover::Prover;
 use crate::staging::Staging;
@@ -10,6 +12,7 @@ use cid::Cid;
 use libp2p::Stream;
 use shared::retrieval::{RetrievalStatus, RetrievePieceChunk, RetrievePieceRequest, RetrievePieceResponse, MAX_CHUNK};
 use shared::sector::SectorEffect;
+use shared::transfer::Pace;
 use shared::wire::encode;
 use shared::wire::frame::{frame, MAX_MESSAGE};
 use std::path::PathBuf;
@@ -17,10 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
-use tokio::sync::{Mutex, Semaphore};
-
-/// Deliveries at once, of all peers together.
-const MAX_DELIVERIES: usize = 16;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 /// Time between two signs of life while a piece is unsealed: a third of what peers wait ([`frames::SILENCE_LIMIT`]).
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -31,7 +32,7 @@ pub struct RetrievalServer {
     store: MinerStore,
     staging: Staging,
     prover: Arc<Prover>,
-    places: Arc<Semaphore>,
+    deliveries: StreamLimiter,
     /// Held while a piece is unsealed: those who ask for it meanwhile find it staged.
     unsealing: Arc<Mutex<()>>,
 }
@@ -42,34 +43,34 @@ impl RetrievalServer {
             store,
             staging,
             prover,
-            places: Arc::new(Semaphore::new(MAX_DELIVERIES)),
+            deliveries: StreamLimiter::of_deliveries(),
             unsealing: Arc::default(),
         }
     }
 
     /// Reads a request; answers with the status, and the piece's bytes in order.
-    pub(super) async fn answer(self, mut stream: Stream) -> Result<(), ExchangeError> {
-        let RetrievePieceRequest { piece_ref } = frames::read(&mut stream).await?;
-        let Ok(_place) = self.places.try_acquire() else {
-            return refuse(
-                &mut stream,
-                "too many pieces are being retrieved: try again in a moment".into(),
-            )
-            .await;
+    pub(super) async fn answer(self, mut exchange: Exchange) -> Result<(), ExchangeError> {
+        let RetrievePieceRequest { piece_ref } = exchange.request(SHORT).await?;
+        let (peer, stream) = (exchange.peer, &mut exchange.stream);
+        let Some(place) = self.deliveries.enter(peer) else {
+            let reason = "too many pieces are being retrieved: try again in a moment";
+            return refuse(stream, reason.into()).await;
         };
+        // A delivery makes no room for others, but for its speed.
+        place.asked();
         let Some(piece) = self.store.piece(&piece_ref)? else {
-            return refuse(&mut stream, format!("piece {piece_ref} is not stored here")).await;
+            return refuse(stream, format!("piece {piece_ref} is not stored here")).await;
         };
         let staged = self.staging.whole(&piece_ref, piece.size);
         let is_staged = staged.is_some();
         let path = match staged {
             Some(path) => path,
             None if !self.holds(&piece_ref)? => {
-                return refuse(&mut stream, format!("piece {piece_ref} was lost here")).await;
+                return refuse(stream, format!("piece {piece_ref} was lost here")).await;
             }
             None => {
-                accept(&mut stream).await?;
-                match self.unseal_meanwhile(&piece_ref, piece.size, &mut stream).await? {
+                accept(stream).await?;
+                match self.unseal_meanwhile(&piece_ref, piece.size, stream).await? {
                     Some(path) => path,
                     // The stream breaks off: too few bytes are no piece, and the peer tries again.
                     None => return Ok(()),
@@ -81,16 +82,16 @@ impl RetrievalServer {
             Err(error) => {
                 tracing::error!(path = %path.display(), %error, "a staged piece cannot be read");
                 return match is_staged {
-                    true => refuse(&mut stream, format!("piece {piece_ref} cannot be read just now")).await,
+                    true => refuse(stream, format!("piece {piece_ref} cannot be read just now")).await,
                     false => Ok(()),
                 };
             }
         };
         if is_staged {
-            accept(&mut stream).await?;
+            accept(stream).await?;
         }
-        send(&mut stream, &mut file, piece.size).await?;
-        frames::close(&mut stream).await?;
+        send(stream, &mut file, piece.size).await?;
+        frames::close(stream).await?;
         tracing::info!(piece = %piece_ref, size = piece.size, "gave a piece back");
         Ok(())
     }
@@ -169,13 +170,16 @@ async fn refuse(stream: &mut Stream, reason: String) -> Result<(), ExchangeError
 }
 
 async fn send(stream: &mut Stream, file: &mut File, size: u64) -> Result<(), ExchangeError> {
-    let mut left = size;
+    let (begun, mut pace, mut left) = (Instant::now(), Pace::begin(0), size);
     while left > 0 {
         let mut data = vec![0; left.min(MAX_CHUNK as u64) as usize];
         file.read_exact(&mut data).await.map_err(frames::StreamError::from)?;
         left -= data.len() as u64;
         let chunk = encode(&RetrievePieceChunk { data: data.into() });
         frames::write_bytes(stream, &frame(&chunk, MAX_MESSAGE).map_err(frames::StreamError::from)?).await?;
+        // Whoever reads too slowly asks again; a delivery cannot go on where it was, so it has no turn that ends.
+        let paced = pace.moved(chunk.len() as u64, begun.elapsed().as_millis() as u64, false);
+        paced.map_err(|_| frames::StreamError::Slow)?;
     }
     Ok(())
 }

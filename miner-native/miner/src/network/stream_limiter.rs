@@ -1,8 +1,13 @@
 //! How many exchanges run at once, so that no peer takes all the room. Watches, which stay open, have room of their own.
+//!
+//! Where there is no room, the exchange that has kept its request back longest makes some: whoever means it asks at once.
 
 use libp2p::PeerId;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// Exchanges that may run at once, of all peers together.
 const MAX_EXCHANGES: usize = 128;
@@ -12,67 +17,139 @@ const MAX_EXCHANGES_OF_A_PEER: usize = 16;
 const MAX_WATCHES: usize = 512;
 /// Watches that one peer may have open at once, one for each deal that it waits for: as many as it may have to deliver.
 const MAX_WATCHES_OF_A_PEER: usize = 64;
+/// Pieces that are given back at once, to all peers together and to one.
+const MAX_DELIVERIES: usize = 16;
+const MAX_DELIVERIES_OF_A_PEER: usize = 4;
+
+/// Proposals that wait for the block with their channel, of all peers together and of one: our own clients wait for it themselves.
+const MAX_WAITING: usize = 64;
+const MAX_WAITING_OF_A_PEER: usize = 4;
+/// A request younger than this makes no room for others: it may still be on its way.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Counts exchanges, by peer.
 #[derive(Debug, Clone)]
-pub(super) struct StreamLimiter {
+pub(crate) struct StreamLimiter {
     most: usize,
     most_of_a_peer: usize,
-    present: Arc<Mutex<BTreeMap<PeerId, usize>>>,
+    room: Arc<Mutex<Room>>,
+}
+
+#[derive(Debug, Default)]
+struct Room {
+    next: u64,
+    /// By age.
+    occupants: BTreeMap<u64, Occupant>,
+}
+
+#[derive(Debug)]
+struct Occupant {
+    peer: PeerId,
+    since: Instant,
+    /// Whether its request has not arrived yet.
+    is_awaited: bool,
+    evicted: CancellationToken,
 }
 
 /// A place in the [`StreamLimiter`], given up when it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     limiter: StreamLimiter,
-    peer: PeerId,
+    number: u64,
+    evicted: CancellationToken,
 }
 
 impl StreamLimiter {
     /// For exchanges that are answered at once.
-    pub(super) fn of_exchanges() -> Self {
+    pub(crate) fn of_exchanges() -> Self {
         Self::of(MAX_EXCHANGES, MAX_EXCHANGES_OF_A_PEER)
     }
 
     /// For watches.
-    pub(super) fn of_watches() -> Self {
+    pub(crate) fn of_watches() -> Self {
         Self::of(MAX_WATCHES, MAX_WATCHES_OF_A_PEER)
     }
 
+    /// For proposals whose channel is not in a block yet.
+    pub(crate) fn of_waiting() -> Self {
+        Self::of(MAX_WAITING, MAX_WAITING_OF_A_PEER)
+    }
+
+    /// For what is given back to peers.
+    pub(crate) fn of_deliveries() -> Self {
+        Self::of(MAX_DELIVERIES, MAX_DELIVERIES_OF_A_PEER)
+    }
+
     fn of(most: usize, most_of_a_peer: usize) -> Self {
-        let present = Arc::default();
+        let room = Arc::default();
         Self {
             most,
             most_of_a_peer,
-            present,
+            room,
         }
     }
 
+    fn room(&self) -> MutexGuard<'_, Room> {
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A place for an exchange with this peer; `None` when there is no room for it.
-    pub(super) fn enter(&self, peer: PeerId) -> Option<Place> {
-        let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: usize = present.values().sum();
-        let own = present.get(&peer).copied().unwrap_or(0);
-        if all >= self.most || own >= self.most_of_a_peer {
+    pub(crate) fn enter(&self, peer: PeerId) -> Option<Place> {
+        let mut room = self.room();
+        let own = room.occupants.values().filter(|occupant| occupant.peer == peer).count();
+        if own >= self.most_of_a_peer || (room.occupants.len() >= self.most && !room.make_room()) {
             return None;
         }
-        present.insert(peer, own + 1);
+        let number = room.next;
+        room.next += 1;
+        let evicted = CancellationToken::new();
+        let occupant = Occupant {
+            peer,
+            since: Instant::now(),
+            is_awaited: true,
+            evicted: evicted.clone(),
+        };
+        room.occupants.insert(number, occupant);
         Some(Place {
             limiter: self.clone(),
-            peer,
+            number,
+            evicted,
         })
+    }
+}
+
+impl Room {
+    /// Ends the exchange that has kept its request back longest; false when there is none.
+    fn make_room(&mut self) -> bool {
+        let mut silent = self.occupants.iter().filter(|(_, o)| o.is_awaited);
+        let oldest = silent.next().filter(|(_, o)| o.since.elapsed() >= PATIENCE);
+        let Some(number) = oldest.map(|(number, _)| *number) else {
+            return false;
+        };
+        if let Some(occupant) = self.occupants.remove(&number) {
+            occupant.evicted.cancel();
+        }
+        true
+    }
+}
+
+impl Place {
+    /// The request has arrived: the exchange keeps its place until it ends.
+    pub(crate) fn asked(&self) {
+        if let Some(occupant) = self.limiter.room().occupants.get_mut(&self.number) {
+            occupant.is_awaited = false;
+        }
+    }
+
+    /// Tells when the place is needed for another.
+    pub(crate) fn evicted(&self) -> CancellationToken {
+        self.evicted.clone()
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut present = self.limiter.present.lock().unwrap_or_else(PoisonError::into_inner);
-        match present.get_mut(&self.peer) {
-            Some(count) if *count > 1 => *count -= 1,
-            _ => {
-                present.remove(&self.peer);
-            }
-        }
+        self.limiter.room().occupants.remove(&self.number);
     }
 }
 
@@ -91,7 +168,7 @@ mod tests {
         assert!(limiter.enter(other).is_some());
         drop(places);
         assert!(limiter.enter(greedy).is_some());
-        assert!(limiter.present.lock().unwrap().is_empty());
+        assert!(limiter.room().occupants.is_empty());
     }
 
     #[test]
@@ -118,5 +195,26 @@ mod tests {
             .collect();
         assert_eq!(places.len(), MAX_EXCHANGES);
         assert!(limiter.enter(PeerId::random()).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_keeps_a_request_back_makes_room_and_whoever_has_asked_does_not() {
+        let limiter = StreamLimiter::of_exchanges();
+        let asked = limiter.enter(PeerId::random()).unwrap();
+        asked.asked();
+        let silent: Vec<_> = (1..MAX_EXCHANGES)
+            .filter_map(|_| limiter.enter(PeerId::random()))
+            .collect();
+        assert!(
+            limiter.enter(PeerId::random()).is_none(),
+            "they may still be on their way"
+        );
+        tokio::time::advance(PATIENCE).await;
+        let newcomer = limiter.enter(PeerId::random()).unwrap();
+        assert!(silent[0].evicted().is_cancelled() && !silent[1].evicted().is_cancelled());
+        assert!(!asked.evicted().is_cancelled() && !newcomer.evicted().is_cancelled());
+        assert_eq!(limiter.room().occupants.len(), MAX_EXCHANGES);
+        drop((silent, newcomer, asked));
+        assert!(limiter.room().occupants.is_empty());
     }
 }

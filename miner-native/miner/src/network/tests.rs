@@ -1,5 +1,7 @@
 //! What peers see of the miner: a client of its own, over real streams, against a real chain.
 
+mod hostile;
+
 use super::*;
 use crate::assembly::Assembly;
 use crate::chain_access::ChainAccess;
@@ -12,6 +14,7 @@ use crate::settings::{Kept, Settings, SettingsStore};
 use crate::staging::Staging;
 use crate::store::MinerStore;
 use cid::Cid;
+use libp2p::{PeerId, Stream};
 use libp2p_stream::Control;
 use sealdrop_devnet::{Devnet, DevnetConfig};
 use shared::chain::address::MaybeAddress;
@@ -125,7 +128,7 @@ impl World {
 
     /// A client that is connected; over WebSocket when `browser`.
     async fn client(&self, browser: bool) -> Client {
-        let mut swarm = host::swarm(Keypair::generate_ed25519()).unwrap();
+        let mut swarm = swarm::swarm(&Keypair::generate_ed25519()).unwrap();
         let is_ws = |address: &&libp2p::Multiaddr| address.to_string().ends_with("/ws");
         let address = self
             .host

@@ -7,6 +7,7 @@
 use super::frames::{self, StreamError};
 use super::host::Host;
 use super::query::changed;
+use super::transfer_places::{Place, TransferPlaces};
 use crate::clock::now_ms;
 use crate::failpoint;
 use crate::sealing::SealingWake;
@@ -21,15 +22,13 @@ use shared::chain::view::HeadView;
 use shared::chain::Epoch;
 use shared::deal::{MinerEffect, MinerInput};
 use shared::piece::Commitment;
-use shared::transfer::{Limits, Puller, RefusalCode, Response, TransferFault};
+use shared::transfer::{Limits, PlaceLost, Puller, RefusalCode, Response, TransferFault};
 use shared::wire::protocol;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{watch, Semaphore};
+use tokio::sync::watch;
 
-/// Transfers at once; more would only share the same line.
-const MAX_TRANSFERS: usize = 8;
 /// Sources of a deal that are remembered, and sources that lied.
 const MAX_SOURCES: usize = 8;
 /// Deals that have sources: as many as may wait for their piece.
@@ -52,6 +51,8 @@ enum PullError {
     Stream(#[from] StreamError),
     #[error("the peer opens no stream for the transfer: {0}")]
     Open(String),
+    #[error("{0}")]
+    PlaceLost(#[from] PlaceLost),
     #[error("{0}")]
     Staging(#[from] StagingError),
     #[error("{0}")]
@@ -93,7 +94,7 @@ struct Inner {
     parts: TransferParts,
     host: Host,
     deals: Mutex<BTreeMap<Cid, Sources>>,
-    places: Semaphore,
+    places: TransferPlaces,
     /// What fetches; nothing is fetched before the network runs.
     lifeline: Mutex<Option<Lifeline>>,
 }
@@ -107,7 +108,7 @@ impl TransferManager {
                 parts,
                 host,
                 deals,
-                places: Semaphore::new(MAX_TRANSFERS),
+                places: TransferPlaces::default(),
                 lifeline,
             }),
         }
@@ -260,15 +261,14 @@ impl Inner {
     }
 
     async fn try_source(&self, deal: &Cid, record: &DealRecord, peer: PeerId) -> Result<(), PullError> {
-        // Never closed: the semaphore lives as long as `self`.
-        let _place = self.places.acquire().await;
+        let mut place = self.places.enter(peer).await;
         let data = record.deal.proposal.proposal.piece_ref;
         let Some(_claim) = self.parts.staging.claim(data) else {
             // Another deal's transfer of the same file, after which it is found whole; or it is being removed.
             tokio::time::sleep(Duration::from_millis(500)).await;
             return Ok(());
         };
-        let comm_p = self.transfer(deal, record, data, peer).await?;
+        let comm_p = self.transfer(deal, record, peer, &mut place).await?;
         let record = self
             .parts
             .store
@@ -283,10 +283,11 @@ impl Inner {
         &self,
         deal: &Cid,
         record: &DealRecord,
-        data: Cid,
         peer: PeerId,
+        place: &mut Place,
     ) -> Result<Commitment, PullError> {
         let (staging, size) = (&self.parts.staging, record.deal.proposal.size());
+        let data = record.deal.proposal.proposal.piece_ref;
         if staging.path(&data).is_file() {
             return Ok(blocking(|| staging.digest(&data, size))?.comm_p);
         }
@@ -302,7 +303,8 @@ impl Inner {
             if let Some(sources) = self.deals().get_mut(deal) {
                 sources.sending = true;
             }
-            pull(&mut puller, &mut incoming, &mut stream).await?;
+            let _busy = self.host.busy_with(peer);
+            pull(&mut puller, &mut incoming, &mut stream, place).await?;
             // The piece is here: how the stream ends does not matter.
             let _ = frames::close(&mut stream).await;
         }
@@ -402,8 +404,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Moves requests and answers until every block is kept.
-async fn pull(puller: &mut Puller, incoming: &mut Incoming, stream: &mut Stream) -> Result<(), PullError> {
+async fn pull(
+    puller: &mut Puller,
+    incoming: &mut Incoming,
+    stream: &mut Stream,
+    place: &mut Place,
+) -> Result<(), PullError> {
     let mut buffer = Vec::new();
+    place.begin();
     while !puller.is_complete() {
         let mut asked = false;
         while let Some(request) = puller.next_request() {
@@ -416,7 +424,11 @@ async fn pull(puller: &mut Puller, incoming: &mut Incoming, stream: &mut Stream)
         let response = loop {
             match Response::take(&mut buffer).map_err(StreamError::from)? {
                 Some(response) => break response,
-                None => frames::read_more(stream, &mut buffer).await?,
+                None => {
+                    let before = buffer.len();
+                    frames::read_more(stream, &mut buffer).await?;
+                    place.moved(buffer.len() - before)?;
+                }
             }
         };
         if let Some(kept) = puller.on_response(response)? {

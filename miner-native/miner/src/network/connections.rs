@@ -1,0 +1,134 @@
+//! Who is connected, and whose connection is let go when there is no room for a newcomer.
+//!
+//! An idle connection goes first: of the address that has most of them, the oldest. A peer that is being answered, watches a deal or
+//! delivers a piece is not idle. Used by [`super::host`] alone.
+
+use super::handshakes::Origin;
+use super::swarm::MAX_CONNECTIONS;
+use libp2p::swarm::ConnectionId;
+use libp2p::PeerId;
+use std::collections::BTreeMap;
+
+/// The established connections.
+#[derive(Debug, Default)]
+pub(super) struct Connections {
+    /// In the order in which they were made.
+    all: Vec<Connection>,
+    /// What is done with a peer just now.
+    busy: BTreeMap<PeerId, usize>,
+}
+
+#[derive(Debug)]
+struct Connection {
+    id: ConnectionId,
+    peer: PeerId,
+    origin: Origin,
+}
+
+impl Connections {
+    pub(super) fn clear(&mut self) {
+        self.all.clear();
+    }
+
+    pub(super) fn has(&self, peer: &PeerId) -> bool {
+        self.all.iter().any(|connection| connection.peer == *peer)
+    }
+
+    /// A connection was made; returns the one that has to go for it. With none that is idle, the newcomer goes.
+    pub(super) fn opened(&mut self, id: ConnectionId, peer: PeerId, origin: Origin) -> Option<ConnectionId> {
+        self.all.push(Connection { id, peer, origin });
+        if self.all.len() <= MAX_CONNECTIONS {
+            return None;
+        }
+        let crowded_out = self.longest_idle(&id).unwrap_or(id);
+        // It is closing: the next newcomer needs another's place.
+        self.closed(&crowded_out);
+        Some(crowded_out)
+    }
+
+    pub(super) fn closed(&mut self, id: &ConnectionId) {
+        self.all.retain(|connection| connection.id != *id);
+    }
+
+    pub(super) fn begin(&mut self, peer: PeerId) {
+        *self.busy.entry(peer).or_default() += 1;
+    }
+
+    pub(super) fn end(&mut self, peer: &PeerId) {
+        match self.busy.get_mut(peer) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => {
+                self.busy.remove(peer);
+            }
+        }
+    }
+
+    /// The connection that goes for the newcomer.
+    fn longest_idle(&self, newcomer: &ConnectionId) -> Option<ConnectionId> {
+        let idle = self
+            .all
+            .iter()
+            .filter(|c| c.id != *newcomer && !self.busy.contains_key(&c.peer));
+        let mut of_origin: BTreeMap<Origin, (usize, ConnectionId)> = BTreeMap::new();
+        for connection in idle {
+            of_origin.entry(connection.origin).or_insert((0, connection.id)).0 += 1;
+        }
+        let most = of_origin.into_values().max_by_key(|(count, _)| *count);
+        most.map(|(_, oldest)| oldest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(address: &str) -> Origin {
+        Origin::of(&address.parse().expect("an address"))
+    }
+
+    fn connect(connections: &mut Connections, number: usize, address: &str) -> (PeerId, Option<ConnectionId>) {
+        let peer = PeerId::random();
+        let id = ConnectionId::new_unchecked(number);
+        (peer, connections.opened(id, peer, from(address)))
+    }
+
+    #[test]
+    fn a_full_host_lets_the_oldest_idle_connection_of_the_address_with_most_go() {
+        let mut connections = Connections::default();
+        let (honest, crowded_out) = connect(&mut connections, 0, "/ip4/127.0.0.3/tcp/1");
+        assert_eq!(crowded_out, None);
+        let hostile: Vec<_> = (1..MAX_CONNECTIONS)
+            .map(|number| connect(&mut connections, number, "/ip4/127.0.0.2/tcp/1").0)
+            .collect();
+        connections.begin(hostile[0]);
+        let (_, crowded_out) = connect(&mut connections, MAX_CONNECTIONS, "/ip4/127.0.0.3/tcp/1");
+        assert_eq!(
+            crowded_out,
+            Some(ConnectionId::new_unchecked(2)),
+            "the first of it is busy"
+        );
+        assert!(connections.has(&honest) && !connections.has(&hostile[1]));
+    }
+
+    #[test]
+    fn when_every_connection_is_busy_the_newcomer_goes() {
+        let mut connections = Connections::default();
+        for number in 0..MAX_CONNECTIONS {
+            let (peer, _) = connect(&mut connections, number, "/ip4/127.0.0.2/tcp/1");
+            connections.begin(peer);
+        }
+        let (_, crowded_out) = connect(&mut connections, 500, "/ip4/127.0.0.3/tcp/1");
+        assert_eq!(crowded_out, Some(ConnectionId::new_unchecked(500)));
+    }
+
+    #[test]
+    fn a_peer_is_busy_until_all_that_is_done_with_it_has_ended() {
+        let (mut connections, peer) = (Connections::default(), PeerId::random());
+        connections.begin(peer);
+        connections.begin(peer);
+        connections.end(&peer);
+        assert!(connections.busy.contains_key(&peer));
+        connections.end(&peer);
+        assert!(connections.busy.is_empty());
+    }
+}

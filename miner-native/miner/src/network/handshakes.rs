@@ -1,0 +1,211 @@
+//! Bounds the handshakes under way (TCP accepted, Noise and yamux not yet agreed), so that silent dials keep nobody out.
+//!
+//! A handshake that takes too long ends. Where there are too many, the one that has taken longest among those of the most
+//! frequent address makes room: a peer that means it is done in a few round trips. Wraps the transports of [`super::swarm`].
+
+use libp2p::core::muxing::StreamMuxerBox;
+use libp2p::core::transport::{Boxed, DialOpts, ListenerId, TransportError, TransportEvent};
+use libp2p::multiaddr::Protocol;
+use libp2p::{Multiaddr, PeerId, Transport};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, Ipv6Addr};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// How long a handshake may take: a few round trips, also over a slow line.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+/// Handshakes under way at once, over both transports.
+pub(super) const MAX_HANDSHAKES: usize = 64;
+
+type Connected = (PeerId, StreamMuxerBox);
+
+/// Whose connections are counted together: an address, and of IPv6 the network that one customer usually has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Origin(IpAddr);
+
+impl Origin {
+    /// Of the remote end of a connection; what names no address counts as one.
+    pub(super) fn of(remote: &Multiaddr) -> Self {
+        let ip = match remote.iter().next() {
+            Some(Protocol::Ip4(ip)) => IpAddr::V4(ip),
+            Some(Protocol::Ip6(ip)) => {
+                let network = u128::from(ip) >> 64 << 64;
+                IpAddr::V6(Ipv6Addr::from(network))
+            }
+            _ => return Self::default(),
+        };
+        Self(ip)
+    }
+}
+
+impl Default for Origin {
+    fn default() -> Self {
+        Self(IpAddr::V6(Ipv6Addr::UNSPECIFIED))
+    }
+}
+
+/// The handshakes under way. Clones are the same.
+#[derive(Clone, Default)]
+struct Handshakes(Arc<Mutex<Pending>>);
+
+#[derive(Default)]
+struct Pending {
+    next: u64,
+    /// By age: dropping the sender ends the handshake.
+    under_way: BTreeMap<u64, (Origin, oneshot::Sender<()>)>,
+}
+
+/// A handshake's place, given up when it is dropped.
+struct Place {
+    handshakes: Handshakes,
+    number: u64,
+}
+
+impl Handshakes {
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for one more, and what ends when it has to make room.
+    fn begin(&self, origin: Origin) -> (Place, oneshot::Receiver<()>) {
+        let mut pending = self.pending();
+        if pending.under_way.len() >= MAX_HANDSHAKES {
+            if let Some(victim) = oldest_of_most_frequent(&pending.under_way) {
+                pending.under_way.remove(&victim);
+            }
+        }
+        let number = pending.next;
+        pending.next += 1;
+        let (stays, ends) = oneshot::channel();
+        pending.under_way.insert(number, (origin, stays));
+        let handshakes = self.clone();
+        (Place { handshakes, number }, ends)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.handshakes.pending().under_way.remove(&self.number);
+    }
+}
+
+fn oldest_of_most_frequent<T>(under_way: &BTreeMap<u64, (Origin, T)>) -> Option<u64> {
+    let mut of_origin: BTreeMap<Origin, (usize, u64)> = BTreeMap::new();
+    for (number, (origin, _)) in under_way {
+        of_origin.entry(*origin).or_insert((0, *number)).0 += 1;
+    }
+    let most = of_origin.into_values().max_by_key(|(count, _)| *count);
+    most.map(|(_, oldest)| oldest)
+}
+
+/// A transport whose incoming handshakes are bounded; everything else is the inner one's.
+pub(super) struct Bounded {
+    inner: Boxed<Connected>,
+    handshakes: Handshakes,
+}
+
+impl Bounded {
+    pub(super) fn new(inner: Boxed<Connected>) -> Self {
+        let handshakes = Handshakes::default();
+        Self { inner, handshakes }
+    }
+}
+
+impl Transport for Bounded {
+    type Output = Connected;
+    type Error = io::Error;
+    type ListenerUpgrade = Pin<Box<dyn Future<Output = io::Result<Connected>> + Send>>;
+    type Dial = <Boxed<Connected> as Transport>::Dial;
+
+    fn listen_on(&mut self, id: ListenerId, address: Multiaddr) -> Result<(), TransportError<io::Error>> {
+        self.inner.listen_on(id, address)
+    }
+
+    fn remove_listener(&mut self, id: ListenerId) -> bool {
+        self.inner.remove_listener(id)
+    }
+
+    fn dial(&mut self, address: Multiaddr, options: DialOpts) -> Result<Self::Dial, TransportError<io::Error>> {
+        self.inner.dial(address, options)
+    }
+
+    fn poll(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<TransportEvent<Self::ListenerUpgrade, io::Error>> {
+        let handshakes = self.handshakes.clone();
+        Pin::new(&mut self.inner).poll(context).map(|event| {
+            let origin = match &event {
+                TransportEvent::Incoming { send_back_addr, .. } => Some(Origin::of(send_back_addr)),
+                _ => None,
+            };
+            event.map_upgrade(|handshake| {
+                let place = handshakes.begin(origin.unwrap_or_default());
+                Box::pin(bounded(handshake, place)) as Self::ListenerUpgrade
+            })
+        })
+    }
+}
+
+/// The handshake, unless it takes too long or has to make room.
+async fn bounded<F>(handshake: F, (place, evicted): (Place, oneshot::Receiver<()>)) -> io::Result<Connected>
+where
+    F: Future<Output = io::Result<Connected>>,
+{
+    let outcome = tokio::select! {
+        done = tokio::time::timeout(HANDSHAKE_LIMIT, handshake) => {
+            done.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        }
+        _ = evicted => Err(io::Error::other("the handshake took longest of too many")),
+    };
+    drop(place);
+    outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(text: &str) -> Origin {
+        Origin::of(&text.parse().expect("an address"))
+    }
+
+    #[test]
+    fn a_newcomer_takes_the_place_of_the_oldest_handshake_of_the_address_that_has_most() {
+        let handshakes = Handshakes::default();
+        let (silent, honest) = (origin("/ip4/127.0.0.2/tcp/1"), origin("/ip4/127.0.0.3/tcp/1"));
+        let (_one, mut honest_stays) = handshakes.begin(honest);
+        let mut silent_ones: Vec<_> = (1..MAX_HANDSHAKES).map(|_| handshakes.begin(silent)).collect();
+        let (newcomer, mut stays) = handshakes.begin(honest);
+        let ended: Vec<bool> = silent_ones
+            .iter_mut()
+            .map(|(_, ends)| ends.try_recv() == Err(oneshot::error::TryRecvError::Closed))
+            .collect();
+        assert!(ended[0] && !ended[1..].contains(&true));
+        assert_eq!(stays.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        assert_eq!(honest_stays.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        drop((newcomer, silent_ones));
+        assert_eq!(handshakes.pending().under_way.len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_handshake_ends_after_its_limit() {
+        let handshakes = Handshakes::default();
+        let place = handshakes.begin(origin("/ip4/127.0.0.1/tcp/1"));
+        let ended = bounded(std::future::pending(), place).await;
+        assert_eq!(ended.expect_err("it is silent").kind(), io::ErrorKind::TimedOut);
+        assert!(handshakes.pending().under_way.is_empty());
+    }
+
+    #[test]
+    fn addresses_of_one_ipv6_network_are_one_origin() {
+        assert_eq!(origin("/ip6/2001:db8::1/tcp/1"), origin("/ip6/2001:db8::2/tcp/9"));
+        assert_ne!(origin("/ip6/2001:db8::1/tcp/1"), origin("/ip6/2001:db8:0:1::1/tcp/1"));
+        assert_ne!(origin("/ip4/127.0.0.1/tcp/1"), origin("/ip4/127.0.0.2/tcp/1"));
+    }
+}

@@ -1,0 +1,93 @@
+//! How slow a peer may be before it loses its place: bytes in an exchange are cheap to hold back, and places are few.
+//!
+//! Used by the miner for the pieces that it fetches and for those that it gives back. Times are milliseconds of any clock that
+//! does not go back.
+
+/// Least bytes a second, on average over a window: a tenth of a slow home line's upload.
+pub const LEAST_RATE: u64 = 16 * 1024;
+/// Length of a window, in milliseconds: a line may fail for a moment.
+pub const WINDOW_MS: u64 = 30_000;
+/// How long a peer keeps its place while others wait for one, in milliseconds.
+pub const TURN_MS: u64 = 120_000;
+
+/// Why a peer loses its place. What has arrived is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PlaceLost {
+    #[error("fewer than {} KiB a second were moved for {} seconds", LEAST_RATE / 1024, WINDOW_MS / 1000)]
+    TooSlow,
+    #[error("others wait: it is their turn")]
+    TurnOver,
+}
+
+/// The speed of one exchange.
+#[derive(Debug, Clone)]
+pub struct Pace {
+    begun: u64,
+    window: u64,
+    moved: u64,
+}
+
+impl Pace {
+    /// An exchange that begins now.
+    pub const fn begin(now_ms: u64) -> Self {
+        Self {
+            begun: now_ms,
+            window: now_ms,
+            moved: 0,
+        }
+    }
+
+    /// Counts `bytes` that were moved, and tells whether the exchange may go on; `others_wait` for its place.
+    pub fn moved(&mut self, bytes: u64, now_ms: u64, others_wait: bool) -> Result<(), PlaceLost> {
+        self.moved = self.moved.saturating_add(bytes);
+        let window = now_ms.saturating_sub(self.window);
+        if window >= WINDOW_MS {
+            if self.moved < LEAST_RATE.saturating_mul(window) / 1000 {
+                return Err(PlaceLost::TooSlow);
+            }
+            (self.window, self.moved) = (now_ms, 0);
+        }
+        match others_wait && now_ms.saturating_sub(self.begun) >= TURN_MS {
+            true => Err(PlaceLost::TurnOver),
+            false => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_now_and_then_loses_the_place_after_a_window() {
+        let mut pace = Pace::begin(5);
+        assert_eq!(pace.moved(1, 5 + WINDOW_MS - 1, false), Ok(()));
+        assert_eq!(pace.moved(1, 5 + WINDOW_MS, false), Err(PlaceLost::TooSlow));
+    }
+
+    #[test]
+    fn the_least_rate_is_enough_for_ever_while_nobody_waits() {
+        let mut pace = Pace::begin(0);
+        for second in 1..10_000 {
+            assert_eq!(pace.moved(LEAST_RATE, second * 1000, false), Ok(()), "second {second}");
+        }
+    }
+
+    #[test]
+    fn speed_of_an_earlier_window_does_not_count() {
+        let mut pace = Pace::begin(0);
+        assert_eq!(pace.moved(1 << 40, WINDOW_MS, false), Ok(()));
+        assert_eq!(pace.moved(1, 2 * WINDOW_MS, false), Err(PlaceLost::TooSlow));
+    }
+
+    #[test]
+    fn a_turn_ends_only_when_others_wait() {
+        let mut pace = Pace::begin(0);
+        for second in 1..=TURN_MS / 1000 {
+            assert_eq!(pace.moved(1 << 20, second * 1000, false), Ok(()));
+        }
+        assert_eq!(pace.moved(1 << 20, TURN_MS, true), Err(PlaceLost::TurnOver));
+        let mut young = Pace::begin(0);
+        assert_eq!(young.moved(1 << 20, TURN_MS - 1, true), Ok(()));
+    }
+}
