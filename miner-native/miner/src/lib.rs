@@ -26,6 +26,7 @@ pub mod clock;
 pub mod console;
 pub mod data_dir;
 pub mod deal_expiry;
+pub mod descriptors;
 pub mod explaining;
 pub mod failpoint;
 pub mod intake;

@@ -18,6 +18,7 @@ use sealdrop_miner::assembly::Assembly;
 use sealdrop_miner::chain_access::{Account, ChainAccess, ChainError};
 use sealdrop_miner::console;
 use sealdrop_miner::data_dir::{DataDir, DataDirError, Endpoints, Identity};
+use sealdrop_miner::descriptors;
 use sealdrop_miner::explaining::Explainer;
 use sealdrop_miner::failpoint::{self, UnknownPoint};
 use sealdrop_miner::intake::Intake;
@@ -122,6 +123,7 @@ pub enum DaemonError {
 /// Runs until Ctrl-C or SIGTERM. The product's proofs are [`RealProofs`].
 pub fn run(config: DaemonConfig, proofs: &dyn Proofs) -> Result<(), DaemonError> {
     failpoint::arm()?;
+    descriptors::raise_limit();
     config::check(&config)?;
     let home = DataDir::open(config.home.clone())?;
     let _lock = home.lock()?;

@@ -33,6 +33,7 @@ use axum::http::{header, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::Router;
+use sealdrop_listener::BoundedListener;
 use serde_json::{json, Value};
 use shared::chain::rpc::{code, ErrorObject, Method, Subscribe, Unsubscribe, VERSION};
 use shared::chain::Invalid;
@@ -43,8 +44,10 @@ use std::time::Duration;
 use tokio::sync::{watch, Semaphore};
 use tower_http::cors::CorsLayer;
 
-/// Longest request, in bytes.
-const MAX_BODY: usize = 1024 * 1024;
+/// Longest request, in bytes: a message of the greatest length, as text.
+const MAX_BODY: usize = 256 * 1024;
+/// Connections at once, of them [`socket::MAX_SOCKETS`] that stay open.
+const MAX_CONNECTIONS: usize = socket::MAX_SOCKETS + 64;
 /// Most requests worked on at a time; others wait.
 const MAX_AT_WORK: usize = 64;
 /// How long requests under way may take to end when the chain stops.
@@ -100,6 +103,7 @@ pub(super) async fn serve(
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), DevnetError> {
     let listener = tokio::net::TcpListener::from_std(listener).map_err(DevnetError::Serve)?;
+    let listener = BoundedListener::new(listener, MAX_CONNECTIONS);
     let server = Server {
         node,
         block_time,

@@ -1,6 +1,6 @@
 //! The RPC as its askers see it.
 
-use super::{code, ErrorObject, Refusal};
+use super::{code, ErrorObject, Refusal, MAX_BODY};
 use crate::tests::{chain, key, pay, produce};
 use crate::Devnet;
 use serde_json::{json, Value};
@@ -72,7 +72,7 @@ async fn requests_that_are_not_json_rpc_are_told_so() {
         let answer: Value = served.post(body).await.json().await.unwrap();
         assert_eq!(answer["error"]["code"], code, "{body}: {answer}");
     }
-    let long = served.post(vec![b' '; 1024 * 1024 + 1]).await;
+    let long = served.post(vec![b' '; MAX_BODY + 1]).await;
     assert_eq!(long.status(), 413);
     let answer: Value = long.json().await.unwrap();
     assert_eq!(answer["error"]["code"], -32600);

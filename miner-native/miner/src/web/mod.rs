@@ -19,13 +19,14 @@ use crate::settings::SettingsStore;
 use crate::staging::Staging;
 use crate::store::MinerStore;
 use crate::supervisor::{HealthBoard, Lifeline, ServiceError};
-use axum::extract::{Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{header, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use futures::FutureExt;
+use sealdrop_listener::BoundedListener;
 use serde_json::{json, Value};
 use shared::chain::Address;
 use shared::piece::SectorSize;
@@ -39,6 +40,10 @@ use tokio::net::TcpListener;
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
+/// Connections at once: a browser opens six for a page.
+const MAX_CONNECTIONS: usize = 128;
+/// Longest request, in bytes: a change of settings.
+const MAX_BODY: usize = 64 * 1024;
 /// Time between two signs of life of the web listener.
 const BEAT: Duration = Duration::from_secs(10);
 
@@ -125,7 +130,8 @@ impl Web {
         };
         let router = router(self.config, self.api, lifeline.clone());
         let stop = lifeline.clone();
-        let serving = axum::serve(listener, router).with_graceful_shutdown(async move { stop.stopping().await });
+        let serving = axum::serve(BoundedListener::new(listener, MAX_CONNECTIONS), router)
+            .with_graceful_shutdown(async move { stop.stopping().await });
         let serving = serving.into_future();
         tokio::pin!(serving);
         loop {
@@ -166,6 +172,7 @@ fn router(config: WebConfig, api: Api, lifeline: Lifeline) -> Router {
         None => router.fallback(no_page),
     };
     let no_cache = HeaderValue::from_static("no-cache");
+    let router = router.layer(DefaultBodyLimit::max(MAX_BODY));
     let router = router.layer(middleware::from_fn_with_state(lifeline, catch_panic));
     router.layer(SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, no_cache))
 }

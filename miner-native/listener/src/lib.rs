@@ -1,0 +1,216 @@
+//! A TCP listener for HTTP services: the chain's RPC and the daemon's page.
+//!
+//! Connections are bounded, and a newcomer is let in all the same: the connection that was served longest ago, among those of
+//! the address that has most, makes room. One that was not sent a byte within [`UNSERVED_LIMIT`] has asked nothing and ends. What
+//! is said on a connection is the service's; only its bytes pass here.
+
+use axum::serve::Listener;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+/// How long a connection may take to ask its first question whole.
+pub const UNSERVED_LIMIT: Duration = Duration::from_secs(15);
+/// A connection served or made within this time does not make room: its question may be on its way.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Pause after the system had no descriptor or memory for a connection.
+const SYSTEM_PAUSE: Duration = Duration::from_millis(200);
+
+/// Listens with at most so many connections.
+pub struct BoundedListener {
+    inner: TcpListener,
+    connections: Connections,
+}
+
+/// The open connections. Clones are the same.
+#[derive(Clone)]
+struct Connections {
+    most: usize,
+    open: Arc<Mutex<Open>>,
+    /// Told when one has ended.
+    ended: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct Open {
+    next: u64,
+    all: BTreeMap<u64, Entry>,
+}
+
+struct Entry {
+    origin: IpAddr,
+    /// When bytes were last sent to it; at first, when it was made.
+    served: Instant,
+    evicted: CancellationToken,
+}
+
+impl BoundedListener {
+    /// Bounds what comes from a listener.
+    pub fn new(inner: TcpListener, most: usize) -> Self {
+        let connections = Connections {
+            most,
+            open: Arc::default(),
+            ended: Arc::default(),
+        };
+        Self { inner, connections }
+    }
+}
+
+impl Listener for BoundedListener {
+    type Io = Connection;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
+        loop {
+            match self.inner.accept().await {
+                Ok((stream, remote)) => return (self.connections.enter(stream, remote.ip()).await, remote),
+                // The dialler's trouble, and over.
+                Err(error) if is_of_the_connection(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "a connection cannot be accepted; trying again");
+                    tokio::time::sleep(SYSTEM_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.inner.local_addr()
+    }
+}
+
+fn is_of_the_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionRefused | ConnectionAborted | ConnectionReset)
+}
+
+impl Connections {
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until there is room, which somebody makes when there is none.
+    async fn enter(&self, stream: TcpStream, origin: IpAddr) -> Connection {
+        loop {
+            let ended = self.ended.notified();
+            if let Some((number, evicted)) = self.open().enter(origin, self.most) {
+                return Connection {
+                    stream,
+                    connections: self.clone(),
+                    number,
+                    evicted: Box::pin(evicted.cancelled_owned()),
+                    unserved: Some(Box::pin(tokio::time::sleep(UNSERVED_LIMIT))),
+                };
+            }
+            // All were served a moment ago: one ends, or is idle for long enough soon.
+            let _ = tokio::time::timeout(PATIENCE, ended).await;
+        }
+    }
+}
+
+impl Open {
+    fn enter(&mut self, origin: IpAddr, most: usize) -> Option<(u64, CancellationToken)> {
+        if self.all.len() >= most {
+            let (number, entry) = self.makes_room()?;
+            entry.evicted.cancel();
+            self.all.remove(&number);
+        }
+        let number = self.next;
+        self.next += 1;
+        let evicted = CancellationToken::new();
+        let entry = Entry {
+            origin,
+            served: Instant::now(),
+            evicted: evicted.clone(),
+        };
+        self.all.insert(number, entry);
+        Some((number, evicted))
+    }
+
+    /// The connection that was served longest ago, of the address that has most which were not served just now.
+    fn makes_room(&self) -> Option<(u64, &Entry)> {
+        let idle = |entry: &Entry| entry.served.elapsed() >= PATIENCE;
+        let mut of_origin: BTreeMap<IpAddr, Vec<(u64, &Entry)>> = BTreeMap::new();
+        for (number, entry) in self.all.iter().filter(|(_, entry)| idle(entry)) {
+            of_origin.entry(entry.origin).or_default().push((*number, entry));
+        }
+        let most = of_origin.into_values().max_by_key(Vec::len)?;
+        most.into_iter().min_by_key(|(_, entry)| entry.served)
+    }
+}
+
+/// A connection, which ends when it has to make room.
+pub struct Connection {
+    stream: TcpStream,
+    connections: Connections,
+    number: u64,
+    evicted: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Until something is sent: when it ends for want of a question.
+    unserved: Option<Pin<Box<Sleep>>>,
+}
+
+impl Connection {
+    fn must_end(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        if self.evicted.as_mut().poll(context).is_ready() {
+            return Err(io::Error::other("the connection made room for another"));
+        }
+        let limit = self.unserved.as_mut();
+        if limit.is_some_and(|limit| limit.as_mut().poll(context).is_ready()) {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Ok(())
+    }
+
+    fn was_served(&mut self) {
+        self.unserved = None;
+        if let Some(entry) = self.connections.open().all.get_mut(&self.number) {
+            entry.served = Instant::now();
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.connections.open().all.remove(&self.number);
+        self.connections.ended.notify_waiters();
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.must_end(cx)?;
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.must_end(cx)?;
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        if let Poll::Ready(Ok(1..)) = written {
+            self.was_served();
+        }
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests;

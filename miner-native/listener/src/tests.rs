@@ -1,0 +1,66 @@
+use super::*;
+use std::net::Ipv4Addr;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+const FLOOD: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+const HONEST: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3));
+
+#[tokio::test(start_paused = true)]
+async fn a_newcomer_takes_the_place_of_what_was_served_longest_ago_at_the_address_with_most() {
+    let mut open = Open::default();
+    let (honest, stays) = open.enter(HONEST, 4).expect("there is room");
+    let flood: Vec<_> = (0..3).filter_map(|_| open.enter(FLOOD, 4)).collect();
+    assert!(open.enter(HONEST, 4).is_none(), "their questions may be on the way");
+    tokio::time::advance(PATIENCE).await;
+    let (served, _) = &flood[0];
+    open.all.get_mut(served).expect("it is open").served = Instant::now();
+    assert!(open.enter(HONEST, 4).is_some());
+    let ended: Vec<bool> = flood.iter().map(|(_, evicted)| evicted.is_cancelled()).collect();
+    assert_eq!(ended, [false, true, false]);
+    assert!(!stays.is_cancelled() && open.all.contains_key(&honest) && open.all.len() == 4);
+}
+
+async fn listener(most: usize) -> (BoundedListener, SocketAddr) {
+    let inner = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let address = inner.local_addr().expect("it is bound");
+    (BoundedListener::new(inner, most), address)
+}
+
+#[tokio::test]
+async fn a_full_listener_lets_a_newcomer_in_and_ends_an_idle_connection() {
+    let (mut listener, address) = listener(2).await;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let client = TcpStream::connect(address).await.expect("it listens");
+        held.push((client, listener.accept().await.0));
+    }
+    let mut newcomer = TcpStream::connect(address).await.expect("it listens");
+    let (mut served, _) = listener.accept().await;
+    newcomer.write_all(b"ask").await.expect("it is open");
+    let mut asked = [0; 3];
+    served.read_exact(&mut asked).await.expect("the newcomer is heard");
+    let evicted = held[0].1.read(&mut asked).await;
+    assert!(evicted.is_err(), "the first had to go");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_asks_nothing_ends_and_one_that_was_served_stays() {
+    let (mut listener, address) = listener(8).await;
+    let mut silent = TcpStream::connect(address).await.expect("it listens");
+    let (mut connection, _) = listener.accept().await;
+    silent.write_all(b"G").await.expect("it is open");
+    let mut buffer = [0; 8];
+    let ended = async {
+        loop {
+            if let Err(error) = connection.read(&mut buffer).await {
+                return error.kind();
+            }
+        }
+    };
+    assert_eq!(ended.await, io::ErrorKind::TimedOut);
+    let _client = TcpStream::connect(address).await.expect("it listens");
+    let (mut connection, _) = listener.accept().await;
+    connection.write_all(b"an answer").await.expect("it is open");
+    let more = tokio::time::timeout(UNSERVED_LIMIT * 10, connection.read(&mut buffer)).await;
+    assert!(more.is_err(), "it is kept open");
+}
