@@ -1,4 +1,5 @@
 //! A peer that says to the miner whatever it likes, and a miner that is not there.
+#![allow(dead_code)] // Several test programs use it, each some of it.
 
 use futures::{AsyncReadExt, AsyncWriteExt};
 use libp2p::core::PeerRecord;
@@ -97,6 +98,18 @@ impl Peer {
             assert!(heard.len() <= MAX_MESSAGE);
             heard
         })
+    }
+
+    /// Opens a stream, says something on it, and holds it; `None` when the miner does not let it.
+    pub fn hold(&self, protocol: &'static str, said: &[u8]) -> Option<libp2p::Stream> {
+        let held = async {
+            let mut stream = self.network.open(peer_id(&self.miner), protocol).await.ok()?;
+            stream.write_all(said).await.ok()?;
+            stream.flush().await.ok()?;
+            Some(stream)
+        };
+        let held = async { tokio::time::timeout(Duration::from_secs(2), held).await.ok().flatten() };
+        self.runtime.block_on(held)
     }
 
     fn ask<Q: Cbor>(&self, protocol: &'static str, question: &Q) -> SignedResponse {

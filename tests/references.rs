@@ -22,12 +22,13 @@ const PLACES: [&str; 8] = [
 const KINDS: [&str; 4] = [".rs", ".ts", ".mjs", ".md"];
 
 /// Documents whose paths are checked: those in the code's words `shared/src/…` and those of their links.
-const DOCUMENTS: [&str; 5] = [
+const DOCUMENTS: [&str; 6] = [
     "README.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
     "client-wasm/README.md",
     "shared/docs/benchmarks.md",
+    "shared/docs/limits.md",
 ];
 
 /// Which document a reference is to.

@@ -210,6 +210,16 @@ impl Daemon {
         child.wait().expect("it ends")
     }
 
+    /// The ports that it listens on: libp2p, libp2p over WebSocket, chain, page.
+    pub fn ports(&self) -> [u16; 4] {
+        self.ports
+    }
+
+    /// Its process id.
+    pub fn process(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
+    }
+
     /// Its chain's endpoint.
     pub fn chain(&self) -> String {
         format!("http://127.0.0.1:{}", self.ports[2])

@@ -19,8 +19,8 @@ use tokio::sync::oneshot;
 
 /// How long a handshake may take: a few round trips, also over a slow line.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
-/// Handshakes under way at once, over both transports.
-pub(super) const MAX_HANDSHAKES: usize = 64;
+/// Handshakes under way at once on a listener: so many newer dials must come during an honest one to end it.
+pub(super) const MAX_HANDSHAKES: usize = 256;
 
 type Connected = (PeerId, StreamMuxerBox);
 

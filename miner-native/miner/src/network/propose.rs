@@ -68,8 +68,14 @@ pub(super) async fn answer(
     // What cannot be answered is not accepted.
     answers.signer.key()?;
     let response = decide(&reviewer, signed, peer).await?;
-    tracing::info!(deal = %cid, state = %response.state, reason = response.message, "answered a proposal");
     let accepted = response.state == DealState::Accepted;
+    match accepted {
+        true => tracing::info!(deal = %cid, "accepted a proposal"),
+        // Anybody can have these written, as many as they like.
+        false => {
+            tracing::debug!(deal = %cid, state = %response.state, reason = response.message, "answered a proposal")
+        }
+    }
     frames::write(stream, &answers.sign(response)?).await?;
     failpoint::hit_failpoint("deal.answered");
     if accepted {

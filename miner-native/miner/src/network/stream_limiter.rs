@@ -1,8 +1,9 @@
 //! How many exchanges run at once, so that no peer takes all the room. Watches, which stay open, have room of their own.
 //!
-//! Where there is no room, the exchange that has kept its request back longest makes some: whoever means it asks at once.
+//! Where there is no room, an exchange whose request is kept back makes some: whoever means it asks at once.
 
 use libp2p::PeerId;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -97,7 +98,7 @@ impl StreamLimiter {
     pub(crate) fn enter(&self, peer: PeerId) -> Option<Place> {
         let mut room = self.room();
         let own = room.occupants.values().filter(|occupant| occupant.peer == peer).count();
-        if own >= self.most_of_a_peer || (room.occupants.len() >= self.most && !room.make_room()) {
+        if own >= self.most_of_a_peer || (room.occupants.len() >= self.most && !room.make_room(own)) {
             return None;
         }
         let number = room.next;
@@ -119,16 +120,30 @@ impl StreamLimiter {
 }
 
 impl Room {
-    /// Ends the exchange that has kept its request back longest; false when there is none.
-    fn make_room(&mut self) -> bool {
-        let mut silent = self.occupants.iter().filter(|(_, o)| o.is_awaited);
-        let oldest = silent.next().filter(|(_, o)| o.since.elapsed() >= PATIENCE);
-        let Some(number) = oldest.map(|(number, _)| *number) else {
+    /// Makes room for a peer that has `own` places: of the exchanges whose request is awaited, the oldest of the peer that has most
+    /// ends, if it had its time, or its peer more than its share. False when there is none.
+    fn make_room(&mut self, own: usize) -> bool {
+        let mut of_peers: BTreeMap<PeerId, (usize, Option<u64>)> = BTreeMap::new();
+        for (number, occupant) in &self.occupants {
+            let (count, oldest) = of_peers.entry(occupant.peer).or_default();
+            *count += 1;
+            if occupant.is_awaited {
+                oldest.get_or_insert(*number);
+            }
+        }
+        let silent = of_peers
+            .into_values()
+            .filter_map(|(count, oldest)| Some((count, oldest?)));
+        // The first of those with as many: the oldest.
+        let Some((count, number)) = silent.min_by_key(|(count, oldest)| (Reverse(*count), *oldest)) else {
             return false;
         };
-        if let Some(occupant) = self.occupants.remove(&number) {
-            occupant.evicted.cancel();
+        let had_its_time = |o: &Occupant| o.since.elapsed() >= PATIENCE || count > own + 1;
+        match self.occupants.get(&number) {
+            Some(occupant) if had_its_time(occupant) => occupant.evicted.cancel(),
+            _ => return false,
         }
+        self.occupants.remove(&number);
         true
     }
 }
@@ -216,5 +231,19 @@ mod tests {
         assert_eq!(limiter.room().occupants.len(), MAX_EXCHANGES);
         drop((silent, newcomer, asked));
         assert!(limiter.room().occupants.is_empty());
+    }
+
+    #[test]
+    fn a_peer_with_fewer_places_needs_not_wait_for_one_with_many() {
+        let (limiter, greedy) = (StreamLimiter::of_exchanges(), PeerId::random());
+        let many: Vec<_> = (0..MAX_EXCHANGES_OF_A_PEER)
+            .filter_map(|_| limiter.enter(greedy))
+            .collect();
+        let others: Vec<_> = (many.len()..MAX_EXCHANGES)
+            .filter_map(|_| limiter.enter(PeerId::random()))
+            .collect();
+        let newcomer = limiter.enter(PeerId::random());
+        assert!(newcomer.is_some() && many[0].evicted().is_cancelled() && !others[0].evicted().is_cancelled());
+        assert!(limiter.enter(greedy).is_none(), "it has more than others");
     }
 }

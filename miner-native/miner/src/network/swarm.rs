@@ -4,7 +4,8 @@ use super::handshakes::Bounded;
 use super::stream_budget::StreamBudget;
 use super::NetworkError;
 use libp2p::connection_limits::{self, ConnectionLimits};
-use libp2p::core::muxing::StreamMuxerBox;
+use libp2p::core::muxing::{StreamMuxer, StreamMuxerBox};
+use libp2p::core::transport::upgrade::Multiplexed;
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
 use libp2p::swarm::{Config, NetworkBehaviour};
@@ -25,7 +26,7 @@ const MAX_NEGOTIATING: usize = 16;
 const MAX_STREAMS: usize = 512;
 /// Longest WebSocket frame or message, in bytes; memory is reserved for it by its declared length, before Noise. Our clients send
 /// what Noise hands out at a time: less than 200 KiB.
-const MAX_FRAME: usize = 512 * 1024;
+const MAX_FRAME: usize = 256 * 1024;
 /// What the host says of itself.
 const AGENT: &str = concat!("sealdrop/", env!("CARGO_PKG_VERSION"));
 
@@ -39,32 +40,25 @@ pub(super) struct Behaviour {
 
 /// A swarm that does not listen yet.
 pub(super) fn swarm(key: &Keypair) -> Result<Swarm<Behaviour>, NetworkError> {
-    let broken = |e: &dyn std::fmt::Display| NetworkError::SetUp(e.to_string());
     let budget = StreamBudget::default();
     let socket = || tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
-    let secured = |key: &Keypair| noise::Config::new(key).map_err(|e| broken(&e));
+    let noise = || noise::Config::new(key).map_err(|e| NetworkError::SetUp(e.to_string()));
     let mut streams = yamux::Config::default();
     streams.set_max_num_streams(MAX_STREAMS);
-    let count = { move |peer: PeerId, muxer: StreamMuxerBox| (peer, StreamMuxerBox::new(budget.of(muxer))) };
     let over_tcp = socket()
         .upgrade(Version::V1Lazy)
-        .authenticate(secured(key)?)
+        .authenticate(noise()?)
         .multiplex(streams.clone());
     let mut framed = libp2p_websocket::Config::new(socket());
     framed.set_max_data_size(MAX_FRAME);
     let over_websocket = framed
         .upgrade(Version::V1Lazy)
-        .authenticate(secured(key)?)
+        .authenticate(noise()?)
         .multiplex(streams);
-    let transport = over_websocket
-        .or_transport(over_tcp)
-        .map(move |connected, _| {
-            let (peer, muxer) = match connected {
-                futures::future::Either::Left((peer, muxer)) => (peer, StreamMuxerBox::new(muxer)),
-                futures::future::Either::Right((peer, muxer)) => (peer, StreamMuxerBox::new(muxer)),
-            };
-            count(peer, muxer)
-        })
+    // Each listener has its own room for handshakes.
+    let transport = limited(over_websocket, &budget)
+        .or_transport(limited(over_tcp, &budget))
+        .map(|either, _| either.into_inner())
         .boxed();
     let config = Config::with_tokio_executor()
         .with_idle_connection_timeout(KEEP_CONNECTION)
@@ -76,6 +70,25 @@ pub(super) fn swarm(key: &Keypair) -> Result<Swarm<Behaviour>, NetworkError> {
         peer,
         config,
     ))
+}
+
+/// The transport with its handshakes bounded, and streams within the budget.
+fn limited<T, M>(transport: Multiplexed<T>, budget: &StreamBudget) -> Bounded
+where
+    T: Transport<Output = (PeerId, M)> + Send + Unpin + 'static,
+    T::Error: Send + Sync,
+    T::Dial: Send + 'static,
+    T::ListenerUpgrade: Send + 'static,
+    M: StreamMuxer + Send + 'static,
+    M::Substream: Send + 'static,
+    M::Error: Send + Sync + 'static,
+{
+    let budget = budget.clone();
+    let counted = transport.map(move |(peer, muxer), _| {
+        let muxer = budget.of(StreamMuxerBox::new(muxer));
+        (peer, StreamMuxerBox::new(muxer))
+    });
+    Bounded::new(counted.boxed())
 }
 
 fn behaviour(key: &Keypair) -> Behaviour {
