@@ -73,7 +73,7 @@ pub(super) async fn answer(
         true => tracing::info!(deal = %cid, "accepted a proposal"),
         // Anybody can have these written, as many as they like.
         false => {
-            tracing::debug!(deal = %cid, state = %response.state, reason = response.message, "answered a proposal")
+            tracing::debug!(deal = %cid, state = %response.state, reason = response.message, "answered a proposal");
         }
     }
     frames::write(stream, &answers.sign(response)?).await?;
