@@ -74,6 +74,10 @@ fn hostile_peers_keep_nobody_out_and_what_they_hold_is_bounded_and_given_back() 
             (Held::by(&daemon).descriptors <= rest.descriptors + SOME_DESCRIPTORS).then_some(())
         });
     }
+    let refused = daemon.operate_json(&["mining", "status"]).unwrap()["refused"].clone();
+    for limit in ["handshakes", "exchanges", "streams", "requests"] {
+        assert!(refused[limit].as_u64() > Some(0), "{limit} is counted: {refused}");
+    }
     let end = Held::by(&daemon);
     let waited = is_served(&daemon, &client);
     println!("afterwards: {end:?}, an honest client waits {waited:?}");

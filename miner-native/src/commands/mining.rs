@@ -12,6 +12,7 @@ use sealdrop_miner::prover::{JobState, JobView, OwnCodeStatus};
 use sealdrop_miner::supervisor::{Problem, ServiceState};
 use serde_json::json;
 use shared::explain::sector::span;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -156,6 +157,7 @@ fn described(status: &MiningStatus) -> String {
         ["prover".to_owned(), prover(&status.own_prover)],
     ];
     rows.push(["health".to_owned(), summary(&status.health)]);
+    rows.push(["refused to peers".to_owned(), refused(&status.refused)]);
     rows.extend(status.packing.iter().map(|filling| {
         let Filling {
             sector,
@@ -185,6 +187,15 @@ fn described(status: &MiningStatus) -> String {
         false => format!("\n{}", problems(&status.health)),
     };
     columns(rows) + &notes.collect::<String>() + &problems
+}
+
+fn refused(counts: &BTreeMap<String, u64>) -> String {
+    let some = counts.iter().filter(|(_, count)| **count > 0);
+    let words: Vec<String> = some.map(|(limit, count)| format!("{count} {limit}")).collect();
+    match words.is_empty() {
+        true => "nothing".to_owned(),
+        false => words.join(", "),
+    }
 }
 
 fn summary(health: &Health) -> String {

@@ -2,6 +2,7 @@
 
 use super::frames::{self, StreamError};
 use super::host::{Busy, Host};
+use super::refused::Limit;
 use super::stream_limiter::Place;
 use libp2p::{PeerId, Stream};
 use shared::wire::Cbor;
@@ -30,6 +31,11 @@ impl Exchange {
             host,
             busy: None,
         }
+    }
+
+    /// Counts something that this peer was refused.
+    pub(super) fn refused(&self, limit: Limit) {
+        self.host.refused().count(limit);
     }
 
     /// Reads the request, of at most `longest` bytes. Until it is there the exchange may have to make room for another.

@@ -1,7 +1,7 @@
 //! Messages on a stream: one frame at a time, each read and write within a time limit.
 
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use shared::transfer::WireError;
+use shared::transfer::{PlaceLost, WireError};
 use shared::wire::frame::{frame, next_frame, FrameError, MAX_MESSAGE};
 use shared::wire::{decode, encode, Cbor, DecodeError};
 use std::time::Duration;
@@ -18,6 +18,8 @@ pub enum StreamError {
     Silent,
     #[error("the peer is too slow")]
     Slow,
+    #[error(transparent)]
+    PlaceLost(#[from] PlaceLost),
     #[error("the stream failed: {0}")]
     Broken(#[from] std::io::Error),
     #[error("the peer closed the stream in the middle of a message")]

@@ -3,6 +3,7 @@
 //! A handshake that takes too long ends. Where there are too many, the one that has taken longest among those of the most
 //! frequent address makes room: a peer that means it is done in a few round trips. Wraps the transports of [`super::swarm`].
 
+use super::refused::{Limit, Refused};
 use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::{Boxed, DialOpts, ListenerId, TransportError, TransportEvent};
 use libp2p::multiaddr::Protocol;
@@ -107,12 +108,17 @@ fn oldest_of_most_frequent<T>(under_way: &BTreeMap<u64, (Origin, T)>) -> Option<
 pub(super) struct Bounded {
     inner: Boxed<Connected>,
     handshakes: Handshakes,
+    refused: Refused,
 }
 
 impl Bounded {
-    pub(super) fn new(inner: Boxed<Connected>) -> Self {
+    pub(super) fn new(inner: Boxed<Connected>, refused: Refused) -> Self {
         let handshakes = Handshakes::default();
-        Self { inner, handshakes }
+        Self {
+            inner,
+            handshakes,
+            refused,
+        }
     }
 }
 
@@ -138,7 +144,7 @@ impl Transport for Bounded {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<TransportEvent<Self::ListenerUpgrade, io::Error>> {
-        let handshakes = self.handshakes.clone();
+        let (handshakes, refused) = (self.handshakes.clone(), self.refused.clone());
         Pin::new(&mut self.inner).poll(context).map(|event| {
             let origin = match &event {
                 TransportEvent::Incoming { send_back_addr, .. } => Some(Origin::of(send_back_addr)),
@@ -146,22 +152,32 @@ impl Transport for Bounded {
             };
             event.map_upgrade(|handshake| {
                 let place = handshakes.begin(origin.unwrap_or_default());
-                Box::pin(bounded(handshake, place)) as Self::ListenerUpgrade
+                Box::pin(bounded(handshake, place, refused)) as Self::ListenerUpgrade
             })
         })
     }
 }
 
 /// The handshake, unless it takes too long or has to make room.
-async fn bounded<F>(handshake: F, (place, evicted): (Place, oneshot::Receiver<()>)) -> io::Result<Connected>
+async fn bounded<F>(
+    handshake: F,
+    (place, evicted): (Place, oneshot::Receiver<()>),
+    refused: Refused,
+) -> io::Result<Connected>
 where
     F: Future<Output = io::Result<Connected>>,
 {
     let outcome = tokio::select! {
         done = tokio::time::timeout(HANDSHAKE_LIMIT, handshake) => {
-            done.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            done.unwrap_or_else(|_| {
+                refused.count(Limit::Handshakes);
+                Err(io::ErrorKind::TimedOut.into())
+            })
         }
-        _ = evicted => Err(io::Error::other("the handshake took longest of too many")),
+        _ = evicted => {
+            refused.count(Limit::Handshakes);
+            Err(io::Error::other("the handshake took longest of too many"))
+        }
     };
     drop(place);
     outcome
@@ -197,7 +213,7 @@ mod tests {
     async fn a_silent_handshake_ends_after_its_limit() {
         let handshakes = Handshakes::default();
         let place = handshakes.begin(origin("/ip4/127.0.0.1/tcp/1"));
-        let ended = bounded(std::future::pending(), place).await;
+        let ended = bounded(std::future::pending(), place, Refused::default()).await;
         assert_eq!(ended.expect_err("it is silent").kind(), io::ErrorKind::TimedOut);
         assert!(handshakes.pending().under_way.is_empty());
     }

@@ -3,6 +3,7 @@
 
 use super::connections::Connections;
 use super::handshakes::Origin;
+use super::refused::{Limit, Refused};
 use super::swarm::{swarm, Behaviour};
 use super::NetworkError;
 use crate::chain_access::ChainAccess;
@@ -13,6 +14,7 @@ use libp2p::identity::Keypair;
 use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, PeerId, Swarm};
 use libp2p_stream::Control;
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -75,6 +77,7 @@ pub struct Host {
 
 struct Inner {
     key: Keypair,
+    refused: Refused,
     /// As they were given at first: a host that is started again is found where it was.
     ports: [u16; 2],
     addresses: Vec<Multiaddr>,
@@ -88,11 +91,13 @@ impl Host {
     /// Listens; returns when both listeners have an address.
     pub async fn start(key: Keypair, config: HostConfig) -> Result<Self, NetworkError> {
         let ports = config.ports()?;
-        let (swarm, addresses) = listening(&key, ports).await?;
+        let refused = Refused::default();
+        let (swarm, addresses) = listening(&key, ports, &refused).await?;
         let control = Mutex::new(swarm.behaviour().stream.new_control());
         Ok(Self {
             inner: Arc::new(Inner {
                 key,
+                refused,
                 ports,
                 addresses,
                 connections: Mutex::default(),
@@ -108,7 +113,11 @@ impl Host {
         let waiting = lock(&self.inner.swarm).take();
         let swarm = match waiting {
             Some(swarm) => swarm,
-            None => listening(&self.inner.key, self.inner.ports).await?.0,
+            None => {
+                listening(&self.inner.key, self.inner.ports, &self.inner.refused)
+                    .await?
+                    .0
+            }
         };
         lock(&self.inner.connections).clear();
         *lock(&self.inner.control) = swarm.behaviour().stream.new_control();
@@ -138,6 +147,15 @@ impl Host {
         lock(&self.inner.connections).begin(peer);
         let host = self.clone();
         Busy { host, peer }
+    }
+
+    /// How often something was refused to peers since the start, by the limit's name.
+    pub fn refusals(&self) -> BTreeMap<String, u64> {
+        self.inner.refused.counts()
+    }
+
+    pub(super) fn refused(&self) -> &Refused {
+        &self.inner.refused
     }
 
     /// Opens and accepts streams.
@@ -189,8 +207,9 @@ pub(super) struct Open {
 async fn listening(
     key: &Keypair,
     [tcp_port, websocket_port]: [u16; 2],
+    refused: &Refused,
 ) -> Result<(Swarm<Behaviour>, Vec<Multiaddr>), NetworkError> {
-    let mut swarm = swarm(key)?;
+    let mut swarm = swarm(key, refused)?;
     listen(&mut swarm, tcp_port, "", TCP)?;
     listen(&mut swarm, websocket_port, "/ws", WEBSOCKET)?;
     let found = tokio::time::timeout(LISTEN_LIMIT, addresses(&mut swarm)).await;
@@ -251,6 +270,7 @@ impl Open {
                     let crowded_out = lock(connections).opened(connection_id, peer_id, Origin::of(remote));
                     if let Some(idle) = crowded_out {
                         tracing::debug!(connection = %idle, "an idle connection makes room");
+                        self.host.refused().count(Limit::Connections);
                         self.swarm.close_connection(idle);
                     }
                 }

@@ -13,6 +13,7 @@ mod host;
 mod identity;
 pub(crate) mod propose;
 mod query;
+mod refused;
 mod retrieval;
 mod stream_budget;
 mod stream_limiter;
@@ -39,6 +40,7 @@ use exchange::Exchange;
 use frames::StreamError;
 use futures::StreamExt;
 use libp2p::StreamProtocol;
+use refused::Limit;
 use shared::deal::{Response, SignedResponse};
 use shared::wire::protocol;
 use std::future::Future;
@@ -238,15 +240,22 @@ fn accept(
         while let Some((peer, stream)) = incoming.next().await {
             let Some(place) = limiter.enter(peer) else {
                 tracing::debug!(%peer, protocol, "no room for another exchange");
+                host.refused().count(Limit::Exchanges);
                 continue;
             };
             let evicted = place.evicted();
+            let refused = host.refused().clone();
             let exchange = handler(Exchange::new(peer, stream, place, host.clone()));
             drop(lifeline.spawn("an exchange with a peer", async move {
                 let ended = tokio::select! {
                     ended = tokio::time::timeout(limit, exchange) => ended,
                     () = evicted.cancelled() => Ok(Err(StreamError::Slow.into())),
                 };
+                match &ended {
+                    Ok(Err(ExchangeError::Stream(StreamError::Slow))) => refused.count(Limit::Requests),
+                    Ok(Err(ExchangeError::Stream(StreamError::PlaceLost(_)))) => refused.count(Limit::Deliveries),
+                    _ => {}
+                }
                 match ended {
                     Ok(Ok(())) => {}
                     Ok(Err(ExchangeError::Stream(error))) => tracing::debug!(%peer, protocol, %error, "exchange ended"),

@@ -3,6 +3,7 @@
 //! Whoever asks computes the data root of what arrives; the miner is not believed.
 
 use super::exchange::{Exchange, SHORT};
+use super::refused::Limit;
 use super::stream_limiter::StreamLimiter;
 use super::{frames, ExchangeError};
 use crate::prover::Prover;
@@ -51,11 +52,12 @@ impl RetrievalServer {
     /// Reads a request; answers with the status, and the piece's bytes in order.
     pub(super) async fn answer(self, mut exchange: Exchange) -> Result<(), ExchangeError> {
         let RetrievePieceRequest { piece_ref } = exchange.request(SHORT).await?;
-        let (peer, stream) = (exchange.peer, &mut exchange.stream);
-        let Some(place) = self.deliveries.enter(peer) else {
+        let Some(place) = self.deliveries.enter(exchange.peer) else {
+            exchange.refused(Limit::Deliveries);
             let reason = "too many pieces are being retrieved: try again in a moment";
-            return refuse(stream, reason.into()).await;
+            return refuse(&mut exchange.stream, reason.into()).await;
         };
+        let stream = &mut exchange.stream;
         // A delivery makes no room for others, but for its speed.
         place.asked();
         let Some(piece) = self.store.piece(&piece_ref)? else {
@@ -179,7 +181,7 @@ async fn send(stream: &mut Stream, file: &mut File, size: u64) -> Result<(), Exc
         frames::write_bytes(stream, &frame(&chunk, MAX_MESSAGE).map_err(frames::StreamError::from)?).await?;
         // Whoever reads too slowly asks again; a delivery cannot go on where it was, so it has no turn that ends.
         let paced = pace.moved(chunk.len() as u64, begun.elapsed().as_millis() as u64, false);
-        paced.map_err(|_| frames::StreamError::Slow)?;
+        paced.map_err(frames::StreamError::from)?;
     }
     Ok(())
 }

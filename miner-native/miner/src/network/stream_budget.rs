@@ -4,6 +4,7 @@
 //! each connection, more out of a common pool of which no connection takes more than a quarter of what is left. What is not
 //! admitted is reset at once, and with it what it holds. Wraps the multiplexers of [`super::swarm`].
 
+use super::refused::{Limit, Refused};
 use super::swarm::MAX_CONNECTIONS;
 use futures::{AsyncRead, AsyncWrite};
 use libp2p::core::muxing::{StreamMuxer, StreamMuxerBox, StreamMuxerEvent, SubstreamBox};
@@ -26,6 +27,7 @@ const POOL: usize = MAX_UNREAD / WINDOW - MAX_CONNECTIONS * STREAMS_OF_A_CONNECT
 #[derive(Clone, Default)]
 pub(super) struct StreamBudget {
     used: Arc<Mutex<usize>>,
+    refused: Refused,
 }
 
 /// The streams of one connection.
@@ -90,6 +92,11 @@ pub(super) struct Counted {
 }
 
 impl StreamBudget {
+    pub(super) fn new(refused: Refused) -> Self {
+        let used = Arc::default();
+        Self { used, refused }
+    }
+
     /// A connection whose streams count.
     pub(super) fn of(&self, inner: StreamMuxerBox) -> Budgeted {
         Budgeted {
@@ -109,12 +116,14 @@ impl Budgeted {
     fn admit_all(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         while let Poll::Ready(incoming) = Pin::new(&mut self.inner).poll_inbound(context) {
             let inner = incoming?;
-            if let Some(place) = self.share.admit() {
-                let _place = Some(place);
-                self.admitted.push_back(Counted { inner, _place });
-                if let Some(taker) = self.taker.take() {
-                    taker.wake();
-                }
+            let Some(place) = self.share.admit() else {
+                self.share.budget.refused.count(Limit::Streams);
+                continue;
+            };
+            let _place = Some(place);
+            self.admitted.push_back(Counted { inner, _place });
+            if let Some(taker) = self.taker.take() {
+                taker.wake();
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! What the host is made of: both transports with their limits, and what every libp2p node speaks.
 
 use super::handshakes::Bounded;
+use super::refused::Refused;
 use super::stream_budget::StreamBudget;
 use super::NetworkError;
 use libp2p::connection_limits::{self, ConnectionLimits};
@@ -39,8 +40,8 @@ pub(super) struct Behaviour {
 }
 
 /// A swarm that does not listen yet.
-pub(super) fn swarm(key: &Keypair) -> Result<Swarm<Behaviour>, NetworkError> {
-    let budget = StreamBudget::default();
+pub(super) fn swarm(key: &Keypair, refused: &Refused) -> Result<Swarm<Behaviour>, NetworkError> {
+    let budget = StreamBudget::new(refused.clone());
     let socket = || tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
     let noise = || noise::Config::new(key).map_err(|e| NetworkError::SetUp(e.to_string()));
     let mut streams = yamux::Config::default();
@@ -56,24 +57,19 @@ pub(super) fn swarm(key: &Keypair) -> Result<Swarm<Behaviour>, NetworkError> {
         .authenticate(noise()?)
         .multiplex(streams);
     // Each listener has its own room for handshakes.
-    let transport = limited(over_websocket, &budget)
-        .or_transport(limited(over_tcp, &budget))
+    let transport = limited(over_websocket, &budget, refused)
+        .or_transport(limited(over_tcp, &budget, refused))
         .map(|either, _| either.into_inner())
         .boxed();
     let config = Config::with_tokio_executor()
         .with_idle_connection_timeout(KEEP_CONNECTION)
         .with_max_negotiating_inbound_streams(MAX_NEGOTIATING);
     let peer = key.public().to_peer_id();
-    Ok(Swarm::new(
-        Bounded::new(transport).boxed(),
-        behaviour(key),
-        peer,
-        config,
-    ))
+    Ok(Swarm::new(transport, behaviour(key), peer, config))
 }
 
 /// The transport with its handshakes bounded, and streams within the budget.
-fn limited<T, M>(transport: Multiplexed<T>, budget: &StreamBudget) -> Bounded
+fn limited<T, M>(transport: Multiplexed<T>, budget: &StreamBudget, refused: &Refused) -> Bounded
 where
     T: Transport<Output = (PeerId, M)> + Send + Unpin + 'static,
     T::Error: Send + Sync,
@@ -88,7 +84,7 @@ where
         let muxer = budget.of(StreamMuxerBox::new(muxer));
         (peer, StreamMuxerBox::new(muxer))
     });
-    Bounded::new(counted.boxed())
+    Bounded::new(counted.boxed(), refused.clone())
 }
 
 fn behaviour(key: &Keypair) -> Behaviour {

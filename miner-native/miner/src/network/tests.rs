@@ -128,7 +128,7 @@ impl World {
 
     /// A client that is connected; over WebSocket when `browser`.
     async fn client(&self, browser: bool) -> Client {
-        let mut swarm = swarm::swarm(&Keypair::generate_ed25519()).unwrap();
+        let mut swarm = swarm::swarm(&Keypair::generate_ed25519(), &refused::Refused::default()).unwrap();
         let is_ws = |address: &&libp2p::Multiaddr| address.to_string().ends_with("/ws");
         let address = self
             .host

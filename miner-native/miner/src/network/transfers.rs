@@ -7,6 +7,7 @@
 use super::frames::{self, StreamError};
 use super::host::Host;
 use super::query::changed;
+use super::refused::Limit;
 use super::transfer_places::{Place, TransferPlaces};
 use crate::clock::now_ms;
 use crate::failpoint;
@@ -332,6 +333,7 @@ impl Inner {
             PullError::Fault(TransferFault::Refused { .. }) => self.drop_source(deal, &peer, false),
             PullError::Fault(_) => self.drop_source(deal, &peer, true),
             PullError::Stream(StreamError::Transfer(_)) => self.drop_source(deal, &peer, true),
+            PullError::PlaceLost(PlaceLost::TooSlow) => self.host.refused().count(Limit::Transfers),
             _ => {}
         }
     }

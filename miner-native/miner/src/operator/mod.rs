@@ -333,6 +333,9 @@ pub struct MiningStatus {
     /// How the daemon's services are doing.
     #[serde(default)]
     pub health: Health,
+    /// How often something was refused to peers since the start, by the limit's name.
+    #[serde(default)]
+    pub refused: BTreeMap<String, u64>,
 }
 
 /// A block of the chain.

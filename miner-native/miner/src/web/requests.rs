@@ -321,6 +321,7 @@ async fn mining_status(api: &Api) -> Result<MiningStatus, ApiError> {
         own_prover: api.prover.own_code(),
         jobs: api.prover.jobs(),
         health: api.health.health(),
+        refused: api.host.refusals(),
     })
 }
 
