@@ -145,10 +145,7 @@ async fn the_piece_of_a_deal_that_is_over_is_evicted_and_no_sector_is_sealed_for
     );
     world.tick().await;
     let staging = &world.miner().staging;
-    assert!(
-        staging.whole(&summary.data_cid, summary.size).is_some(),
-        "cleared away at the next start"
-    );
+    assert!(staging.whole(&summary.data_cid, summary.size).is_none(), "cleared away");
 }
 
 #[tokio::test(flavor = "multi_thread")]
