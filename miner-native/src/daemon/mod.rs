@@ -26,6 +26,7 @@ use sealdrop_miner::prover::{Prover, ProverError};
 use sealdrop_miner::registration::{self, RegistrationError};
 use sealdrop_miner::settings::{SettingsChange, SettingsError, SettingsStore};
 use sealdrop_miner::staging::{Staging, StagingError};
+use sealdrop_miner::storage_check::StorageDoubt;
 use sealdrop_miner::store::{MinerStore, StoreError};
 use sealdrop_miner::supervisor::{RestartPolicy, ServiceFailed, Supervisor};
 use sealdrop_miner::web::{self, Web, WebConfig, WebError};
@@ -264,6 +265,7 @@ async fn start(
             transfers,
             explainer: explainer.clone(),
             retrieval: parts.retrieval(),
+            storage_doubt: parts.storage_doubt.clone(),
         },
         supervisor,
     );
@@ -381,6 +383,8 @@ async fn start_miner(
         settings,
         intake: Arc::new(intake),
         wake: Arc::default(),
+        sectors: dir.join("sectors"),
+        storage_doubt: StorageDoubt::default(),
         redemptions: Arc::default(),
     };
     if signs {

@@ -26,6 +26,7 @@ pub use transfers::{TransferManager, TransferParts};
 use crate::chain_access::{Account, ChainAccess, ChainError};
 use crate::explaining::Explainer;
 use crate::staging::StagingError;
+use crate::storage_check::StorageDoubt;
 use crate::store::{MinerStore, StoreError};
 use crate::supervisor::{Lifeline, ServiceError};
 use frames::StreamError;
@@ -99,6 +100,8 @@ pub struct Network {
     pub transfers: TransferManager,
     pub explainer: Explainer,
     pub retrieval: RetrievalServer,
+    /// Raised when an exchange fails by an error of ours.
+    pub storage_doubt: StorageDoubt,
 }
 
 /// What answers about deals are read from and signed with.
@@ -157,7 +160,13 @@ impl Network {
     fn accept_all(&self, lifeline: &Lifeline, parts: &mut JoinSet<String>) -> Result<(), NetworkError> {
         let limiter = StreamLimiter::of_exchanges();
         let mut serve = |protocol, limiter, limit, handler| {
-            let accepting = accept(&self.host, lifeline, protocol, limiter, limit, handler)?;
+            let rules = Rules {
+                protocol,
+                limiter,
+                limit,
+                doubt: self.storage_doubt.clone(),
+            };
+            let accepting = accept(&self.host, lifeline, rules, handler)?;
             parts.spawn(accepting);
             Ok::<_, NetworkError>(())
         };
@@ -218,15 +227,28 @@ where
     Box::new(move |peer, stream| Box::pin(answer(peer, stream)))
 }
 
+/// What the exchanges of a protocol have to keep to.
+struct Rules {
+    protocol: &'static str,
+    limiter: StreamLimiter,
+    /// How long one may take.
+    limit: Duration,
+    doubt: StorageDoubt,
+}
+
 /// Runs `handler` for every stream of a protocol that finds room; what is returned says why it ended.
 fn accept(
     host: &Host,
     lifeline: &Lifeline,
-    protocol: &'static str,
-    limiter: StreamLimiter,
-    limit: Duration,
+    rules: Rules,
     handler: Handler,
 ) -> Result<impl Future<Output = String> + Send + 'static, NetworkError> {
+    let Rules {
+        protocol,
+        limiter,
+        limit,
+        doubt,
+    } = rules;
     let mut incoming = host
         .control()
         .accept(StreamProtocol::new(protocol))
@@ -238,12 +260,15 @@ fn accept(
                 tracing::debug!(%peer, protocol, "no room for another exchange");
                 continue;
             };
-            let exchange = handler(peer, stream);
+            let (exchange, doubt) = (handler(peer, stream), doubt.clone());
             drop(lifeline.spawn("an exchange with a peer", async move {
                 match tokio::time::timeout(limit, exchange).await {
                     Ok(Ok(())) => {}
                     Ok(Err(ExchangeError::Stream(error))) => tracing::debug!(%peer, protocol, %error, "exchange ended"),
-                    Ok(Err(error)) => tracing::warn!(%peer, protocol, %error, "a peer could not be answered"),
+                    Ok(Err(error)) => {
+                        tracing::warn!(%peer, protocol, %error, "a peer could not be answered");
+                        doubt.raise();
+                    }
                     Err(_) => tracing::debug!(%peer, protocol, "exchange took too long"),
                 }
                 drop(place);
