@@ -17,7 +17,7 @@ use sealdrop_miner::ask_publisher::{self, AskError};
 use sealdrop_miner::assembly::Assembly;
 use sealdrop_miner::chain_access::{Account, ChainAccess, ChainError};
 use sealdrop_miner::console;
-use sealdrop_miner::data_dir::{DataDir, DataDirError, Endpoints, Identity};
+use sealdrop_miner::data_dir::{self, DataDir, DataDirError, Endpoints, Identity};
 use sealdrop_miner::explaining::Explainer;
 use sealdrop_miner::failpoint::{self, UnknownPoint};
 use sealdrop_miner::intake::Intake;
@@ -124,6 +124,7 @@ pub enum DaemonError {
 pub fn run(config: DaemonConfig, proofs: &dyn Proofs) -> Result<(), DaemonError> {
     failpoint::arm()?;
     config::check(&config)?;
+    data_dir::keep_files_private();
     let home = DataDir::open(config.home.clone())?;
     let _lock = home.lock()?;
     home.claim(&Identity {
