@@ -204,7 +204,7 @@ fn attack(
     let over = || stage.is_over.load(Ordering::SeqCst);
     // A daemon that cannot start says why and ends; how it lives on is the matter here.
     let is_ready = || fs::read_to_string(log).is_ok_and(|text| text.contains("Sealdrop is ready"));
-    while !over() && !(is_ready() && health.ask().is_some_and(|now| now["ok"] == true)) {
+    while !over() && (!is_ready() || health.ask().is_none_or(|now| now["ok"] != true)) {
         std::thread::sleep(LOOK);
     }
     // Another phase for each life.

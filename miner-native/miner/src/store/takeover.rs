@@ -51,10 +51,8 @@ fn fill(store: &MinerStore, old: &OldDatabase) -> Result<(), StoreError> {
         })?;
     }
     old.each(Some(POSTS.name), |part| {
-        let posts = part.iter().map(|(_, value)| parse::<PostRecord>(POSTS, value));
-        posts
-            .map(|post| store.keep_post(&post?))
-            .collect::<Result<(), StoreError>>()
+        part.iter()
+            .try_for_each(|(_, value)| store.keep_post(&parse::<PostRecord>(POSTS, value)?))
     })?;
     old.each(Some(REDEMPTIONS.name), |part| {
         part.iter().try_for_each(|(key, value)| {
