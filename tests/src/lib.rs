@@ -6,6 +6,7 @@
 pub mod kill;
 mod ports;
 pub mod power_loss;
+pub mod shortages;
 
 pub use ports::free_ports;
 

@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 
 /// Memory that the old database may use to cache pages.
 const CACHE_BYTES: u64 = 32 * 1024 * 1024;
+/// Records that are handed over together, and their bytes, at most: what one transaction writes. A record may be longer.
+const MOST_TOGETHER: usize = 1024;
+const MOST_BYTES: usize = 8 * 1024 * 1024;
 /// What a database of SQLite begins with.
 const SQLITE_HEADER: &[u8; 16] = b"SQLite format 3\0";
 
@@ -20,17 +23,41 @@ pub struct OldDatabase {
 }
 
 impl OldDatabase {
-    /// The records of a tree; `None` is the one without a name.
-    pub fn tree(&self, name: Option<&str>) -> Result<Vec<Entry>, DatabaseError> {
-        let tree = match name {
-            Some(name) => self.db.open_tree(name).map_err(|e| self.error(&e))?,
-            None => (*self.db).clone(),
-        };
-        let entries = tree.iter().map(|entry| {
+    /// Gives the records of a tree to `take` in their order, some at a time, so that memory does not grow with them; `None` is the
+    /// tree without a name.
+    pub fn each<E: From<DatabaseError>>(
+        &self,
+        name: Option<&str>,
+        mut take: impl FnMut(&[Entry]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let (mut part, mut bytes) = (Vec::new(), 0);
+        for entry in &self.tree(name)? {
             let (key, value) = entry.map_err(|e| self.error(&e))?;
-            Ok((key.to_vec(), value.to_vec()))
-        });
-        entries.collect()
+            bytes += key.len() + value.len();
+            part.push((key.to_vec(), value.to_vec()));
+            if part.len() >= MOST_TOGETHER || bytes >= MOST_BYTES {
+                take(&part)?;
+                part.clear();
+                bytes = 0;
+            }
+        }
+        match part.is_empty() {
+            true => Ok(()),
+            false => take(&part),
+        }
+    }
+
+    /// The value of a key in a tree.
+    pub fn get(&self, name: Option<&str>, key: &[u8]) -> Result<Option<Vec<u8>>, DatabaseError> {
+        let found = self.tree(name)?.get(key).map_err(|e| self.error(&e))?;
+        Ok(found.map(|value| value.to_vec()))
+    }
+
+    fn tree(&self, name: Option<&str>) -> Result<sled::Tree, DatabaseError> {
+        match name {
+            Some(name) => self.db.open_tree(name).map_err(|e| self.error(&e)),
+            None => Ok((*self.db).clone()),
+        }
     }
 
     fn error(&self, reason: &dyn std::fmt::Display) -> DatabaseError {
@@ -158,8 +185,9 @@ mod tests {
     fn fill(old: &OldDatabase, folder: &Path) -> Result<(), DatabaseError> {
         let store: std::sync::Arc<dyn Store> =
             std::sync::Arc::new(Sqlite::open(&folder.join("x.db"), &SCHEMA, Sharing::Alone)?);
-        let entries = old.tree(Some("things"))?;
-        store.write(|changes: &dyn Changes| entries.iter().try_for_each(|(k, v)| changes.put(TABLE, k, v)))
+        old.each(Some("things"), |part| {
+            store.write(|changes: &dyn Changes| part.iter().try_for_each(|(k, v)| changes.put(TABLE, k, v)))
+        })
     }
 
     fn value(folder: &Path) -> Option<Vec<u8>> {
@@ -183,6 +211,35 @@ mod tests {
         assert!(!take_over(&folder, fill).unwrap(), "it was taken over");
         assert_eq!(value(&folder).as_deref(), Some(b"v".as_slice()));
         assert!(is_old(&backup_of(&folder)));
+    }
+
+    #[test]
+    fn records_are_handed_over_in_their_order_and_only_some_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, long) = (dir.path().join("store"), 512 * 1024);
+        let small = (0..2500u32).map(|number| (number.to_be_bytes().to_vec(), vec![1]));
+        let large = (0..40u32).map(|number| (number.to_be_bytes().to_vec(), vec![2; long]));
+        write_old(
+            &folder,
+            &[(Some("small"), small.collect()), (Some("large"), large.collect())],
+        );
+        let old = open(&folder).unwrap();
+        let parts = |name| {
+            let mut parts = Vec::new();
+            old.each(Some(name), |part| {
+                parts.push(part.to_vec());
+                Ok::<_, DatabaseError>(())
+            })
+            .unwrap();
+            parts
+        };
+        let (small, large) = (parts("small"), parts("large"));
+        assert_eq!(small.iter().map(Vec::len).collect::<Vec<_>>(), [1024, 1024, 452]);
+        assert!(small.concat().is_sorted());
+        assert!(large.len() > 1 && large.iter().all(|part| part.len() * long <= MOST_BYTES + long));
+        assert_eq!(large.concat().len(), 40);
+        assert_eq!(old.get(Some("large"), &[0, 0, 0, 7]).unwrap(), Some(vec![2; long]));
+        assert!(parts("none").is_empty());
     }
 
     #[test]

@@ -71,6 +71,8 @@ pub struct Devnet {
     /// Taken by [`Devnet::run`].
     listener: Arc<Mutex<Option<TcpListener>>>,
     stop: Arc<watch::Sender<bool>>,
+    /// Why the last block that was due was not made.
+    trouble: Arc<watch::Sender<Option<String>>>,
 }
 
 impl Devnet {
@@ -121,6 +123,7 @@ impl Devnet {
             address,
             listener,
             stop: Arc::new(watch::Sender::new(false)),
+            trouble: Arc::default(),
         })
     }
 
@@ -155,6 +158,11 @@ impl Devnet {
             }
             () = &mut ticking => served.await,
         }
+    }
+
+    /// Why the last block that was due was not made; `None` when it was.
+    pub fn trouble(&self) -> watch::Receiver<Option<String>> {
+        self.trouble.subscribe()
     }
 
     /// Stops [`Devnet::run`]: no further block; requests under way are answered.
@@ -203,11 +211,19 @@ impl Devnet {
                 _ = clock.tick() => {}
             }
             let node = self.node.clone();
-            match tokio::task::spawn_blocking(move || node.produce().map(drop)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!(%error, "no block was made; the next tick tries again"),
-                Err(error) => tracing::error!(%error, "making a block stopped; the next tick tries again"),
+            let failed = match tokio::task::spawn_blocking(move || node.produce().map(drop)).await {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(format!("no block was made: {error}; the next tick tries again")),
+                Err(error) => Some(format!("making a block stopped: {error}; the next tick tries again")),
+            };
+            if let Some(failed) = &failed {
+                tracing::error!("{failed}");
             }
+            self.trouble.send_if_modified(|trouble| {
+                let is_news = *trouble != failed;
+                *trouble = failed;
+                is_news
+            });
         }
     }
 }

@@ -181,6 +181,12 @@ async fn finish(service: &AskPublisher) -> Result<Option<Published>, AskError> {
             keep(service, Kept { pending: None, ..kept })?;
             return Err(AskError::Refused(error));
         }
+        // So long ago that nobody knows what came of it: the next time it is published again, under another number.
+        Err(error @ ChainError::Pruned { .. }) => {
+            plan(service, settings)?;
+            service.chain.settle(&purpose).map_err(AskError::Delayed)?;
+            return Err(AskError::Delayed(error));
+        }
         Err(error) => return Err(AskError::Delayed(error)),
     };
     let (price, expiry) = (settings.price, receipt.height.plus(settings.ask_blocks));

@@ -17,11 +17,12 @@ use crate::sealing::{Sealing, SealingWake};
 use crate::settings::SettingsStore;
 use crate::slashing::Slashing;
 use crate::staging::Staging;
-use crate::storage_check::StorageCheck;
+use crate::storage_check::{StorageCheck, StorageDoubt};
 use crate::store::MinerStore;
 use shared::chain::{Address, Policy};
 use shared::piece::SectorSize;
 use shared::ports::verifier::ProofVerifier;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The parts of one miner.
@@ -42,6 +43,9 @@ pub struct Assembly {
     pub settings: Arc<SettingsStore>,
     pub intake: Arc<Intake>,
     pub wake: Arc<SealingWake>,
+    /// Where sectors lie.
+    pub sectors: PathBuf,
+    pub storage_doubt: StorageDoubt,
     /// Redemptions, ordered and by themselves, take turns.
     pub redemptions: Arc<tokio::sync::Mutex<()>>,
 }
@@ -135,6 +139,8 @@ impl Assembly {
             sector_size: self.sector_size,
             store: self.store.clone(),
             staging: self.staging.clone(),
+            sectors: self.sectors.clone(),
+            doubt: self.storage_doubt.clone(),
         }
     }
 

@@ -94,6 +94,16 @@ pub struct DataDirLock {
     _file: File,
 }
 
+/// From now on this process makes files and folders for its owner alone, also those that libraries make: pieces and replicas are
+/// clients' data.
+pub fn keep_files_private() {
+    #[cfg(unix)]
+    {
+        use nix::sys::stat::{umask, Mode};
+        umask(Mode::S_IRWXG | Mode::S_IRWXO);
+    }
+}
+
 impl DataDir {
     /// The directory given, or `$HOME/.sealdrop`; made when it is not there.
     pub fn open(root: Option<PathBuf>) -> Result<Self, DataDirError> {

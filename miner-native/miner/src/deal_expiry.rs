@@ -95,13 +95,12 @@ impl OnHead for Task {
 
 /// Does what is due at `height`.
 pub async fn tick(service: &DealExpiry, height: Epoch) -> Result<(), EndError> {
-    let ended = end_deals(service, height).await? | give_up_deals(service, height)?;
-    let gone = follow_sectors(service, height).await? | give_up_sectors(service, now_ms())?;
-    let removed = remove_sectors(service).await?;
-    if ended || gone || removed {
-        clear(service)?;
-    }
-    Ok(())
+    end_deals(service, height).await?;
+    give_up_deals(service, height)?;
+    follow_sectors(service, height).await?;
+    give_up_sectors(service, now_ms())?;
+    remove_sectors(service).await?;
+    clear(service)
 }
 
 /// Ends the deals whose time is over and whose vouchers were redeemed or are lost.

@@ -272,7 +272,7 @@ async fn remember(service: &Proving, view: &MinerView, window_end: Epoch, purpos
         return Ok(());
     }
     match service.chain.receipt(&message).await {
-        Ok(Some(receipt)) if receipt.exit_code == 0 => Ok(service.store.keep_post(&PostRecord {
+        Ok(Some(receipt)) if receipt.is_success() => Ok(service.store.keep_post(&PostRecord {
             window_end,
             height: receipt.height,
             message: message.to_string(),

@@ -291,7 +291,7 @@ async fn follow(
     let gained = sent.amount.checked_sub(before).unwrap_or_default();
     let stage = match service.chain.message_status(&message).await? {
         MessageStatus::Waiting | MessageStatus::Unsent => return Ok(sent.stage.clone()),
-        MessageStatus::Mined { receipt, .. } if receipt.exit_code == 0 => RedemptionStage::Done {
+        MessageStatus::Mined { receipt, .. } if receipt.is_success() => RedemptionStage::Done {
             message: message.to_string(),
             height: receipt.height,
             gained,

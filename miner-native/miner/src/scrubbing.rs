@@ -8,12 +8,13 @@
 
 use crate::clock::now_ms;
 use crate::operator::{Damage, ScrubStatus};
-use crate::prover::{PostIdleWaiter, Prover, ProverError};
+use crate::prover::{PostIdleWaiter, Prover, ProverError, UnsealError};
 use crate::settings::SettingsStore;
 use crate::staging::{Staging, StagingError};
-use crate::store::{EffectKind, MinerStore, ScrubRecord, SectorRecord, StoreError, UNSEALED};
+use crate::store::{reads_copies, EffectKind, MinerStore, ScrubRecord, SectorRecord, StoreError, UNSEALED};
 use crate::supervisor::{Backoff, Lifeline, ServiceError};
 use cid::Cid;
+use sealdrop_prover::is_shortage;
 use shared::piece::{PieceDigest, PieceSummary};
 use shared::sector::{Phase, Sector, SectorEffect, SectorPiece};
 use std::collections::BTreeSet;
@@ -128,7 +129,7 @@ impl Scrubber {
                     let Some(_claim) = service.staging.claim(piece.data_cid) else {
                         continue;
                     };
-                    if needed_copies(service)?.contains(&piece.data_cid) {
+                    if service.store.is_copy_needed(&piece.data_cid)? {
                         continue;
                     }
                     service.staging.remove(&piece.data_cid)?;
@@ -201,11 +202,7 @@ fn needed_copies(service: &Scrubbing) -> Result<BTreeSet<Cid>, StoreError> {
     phases.push(Phase::Failed);
     for record in service.store.sectors_in(&phases)? {
         let sector = record.sector;
-        let is_sealed = matches!(
-            sector.effect(),
-            SectorEffect::Prove | SectorEffect::ProveAndRelease | SectorEffect::DeleteFiles | SectorEffect::Rest
-        );
-        if !is_sealed {
+        if reads_copies(&sector) {
             needed.extend(sector.pieces.iter().map(|piece| piece.data_cid));
         }
     }
@@ -230,7 +227,7 @@ async fn scrub(service: &Scrubbing, sector: &Sector, keep_unsealed: bool) -> Res
             continue;
         };
         tracing::error!(piece = %piece.data_cid, sector = sector.id, wrong, "an unsealed copy is damaged");
-        match restore(service, sector, index).await {
+        match restore(service, sector, index).await? {
             Ok(()) => {
                 tracing::info!(piece = %piece.data_cid, sector = sector.id, "the copy was put back from the replica");
                 found.copies += 1;
@@ -260,23 +257,27 @@ async fn wrong_copy(service: &Scrubbing, sector: u64, piece: &SectorPiece) -> Re
     let (path, size) = (service.staging.path(&piece.data_cid), piece.size);
     let rate = service.settings.now().scrub_bytes_per_second;
     let idle = service.prover.post_idle_waiter();
-    let job = move || Ok(digest(&path, size, Pace::new(rate, idle)));
+    let file = path.clone();
+    let job = move || Ok(digest(&file, size, Pace::new(rate, idle)));
     Ok(match service.prover.scrub(sector, job).await? {
         Ok(found) if found.data_cid == piece.data_cid && found.comm_p == piece.comm_p => None,
         Ok(found) => Some(format!("its bytes are those of {}", found.data_cid)),
+        Err(source) if is_shortage(&source) => return Err(StagingError::unreadable(&path, source).into()),
         Err(error) => Some(error.to_string()),
     })
 }
 
-/// Puts a piece's copy back from the replica.
-async fn restore(service: &Scrubbing, sector: &Sector, index: usize) -> Result<(), String> {
+/// Puts a piece's copy back from the replica; says why that cannot be. A full disk is no reason: it passes.
+async fn restore(service: &Scrubbing, sector: &Sector, index: usize) -> Result<Result<(), String>, ScrubError> {
     let Some(sealed) = sector.sealed() else {
-        return Err("the sector is not sealed".into());
+        return Ok(Err("the sector is not sealed".into()));
     };
-    let unsealed = service.prover.unseal(sector, sealed, index, &service.staging);
-    unsealed
-        .await
-        .map_err(|error| format!("it cannot be unsealed: {error}"))
+    match service.prover.unseal(sector, sealed, index, &service.staging).await {
+        Ok(()) => Ok(Ok(())),
+        Err(UnsealError::Prover(error)) if error.passes() => Err(error.into()),
+        Err(UnsealError::Staging(error)) if error.passes() => Err(error.into()),
+        Err(error) => Ok(Err(format!("it cannot be unsealed: {error}"))),
+    }
 }
 
 /// Both names of a file's bytes, read at a pace.

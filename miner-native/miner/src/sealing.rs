@@ -45,7 +45,7 @@ pub(crate) enum StepError {
     #[error("the chain shows no pre-commit of sector {sector}")]
     NoPreCommit { sector: u64 },
     #[error(transparent)]
-    Prover(ProverError),
+    Prover(#[from] ProverError),
 }
 
 /// What sealing works with.
@@ -256,8 +256,10 @@ async fn finish(service: &Sealing, sector: &Sector) -> Result<(), StepError> {
             .chain
             .settle(&pre_commit_purpose(sector.id, sealed.ticket_epoch))?;
         service.chain.settle(&commit_purpose(sector, sealed))?;
-        if let Err(error) = service.prover.clear_cache(sector.id).await {
-            tracing::warn!(sector = sector.id, %error, "the sealing cache stays on the disk");
+        match service.prover.clear_cache(sector.id).await {
+            Ok(()) => {}
+            Err(error) if error.passes() => return Err(error.into()),
+            Err(error) => tracing::warn!(sector = sector.id, %error, "the sealing cache stays on the disk"),
         }
     }
     Ok(())

@@ -135,7 +135,7 @@ async fn slash(
     let message = service.chain.submit(&purpose, calls::slash_storage_fault(late)).await?;
     let reason = match service.chain.message_status(&message).await? {
         MessageStatus::Waiting | MessageStatus::Unsent => return Ok(attempt),
-        MessageStatus::Mined { receipt, .. } if receipt.exit_code == 0 => {
+        MessageStatus::Mined { receipt, .. } if receipt.is_success() => {
             tracing::info!(miner = %late, window_end = %end, "slashed a miner that missed its proof");
             service.chain.settle(&purpose)?;
             return Ok(over);

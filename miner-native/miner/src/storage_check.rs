@@ -1,20 +1,44 @@
-//! Whether the disk still takes what the miner has to remember: shown in health before anything is lost over it.
+//! Whether the disk still takes what the miner has to remember and to store: shown in health before anything is lost over it.
 //!
-//! Writes to the database now and then, whether or not there is work, and looks how much room there is. The last service to stop.
+//! Writes to the database and to the folders of pieces and sectors now and then, whether or not there is work, and looks how much
+//! room there is; at once when [`StorageDoubt`] is raised, and more often while something fails, so that health tells soon that it
+//! works again. The last service to stop.
 
 use crate::clock::now_ms;
 use crate::network::SEALING_FACTOR;
 use crate::staging::Staging;
 use crate::store::MinerStore;
 use crate::supervisor::{Lifeline, ServiceError};
+use sealdrop_database::blocking;
 use shared::piece::SectorSize;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 
-/// Time between two checks: each costs the disk one write.
+/// Time between two checks: each costs the disk one write in three places.
 const EVERY: Duration = Duration::from_secs(10);
-/// What health calls the database, and the room on the disk.
+/// The same while something fails.
+const SOON: Duration = Duration::from_secs(1);
+/// What health calls the database, the room on the disk, and the folders.
 const DATABASE: &str = "database";
 const DISK: &str = "disk";
+const STAGING: &str = "staging";
+const SECTORS: &str = "sectors";
+/// The file that a check writes, and removes again.
+const PROBE: &str = ".probe";
+
+/// Raised by whoever had an error of the disk: the check then comes at once. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub struct StorageDoubt(Arc<Notify>);
+
+impl StorageDoubt {
+    pub fn raise(&self) {
+        self.0.notify_one();
+    }
+}
 
 /// What the check works with.
 #[derive(Clone)]
@@ -22,38 +46,72 @@ pub struct StorageCheck {
     pub sector_size: SectorSize,
     pub store: MinerStore,
     pub staging: Staging,
+    /// Where sectors lie; it is there from the first sector on.
+    pub sectors: PathBuf,
+    pub doubt: StorageDoubt,
 }
 
 impl StorageCheck {
     /// Checks until it is to stop.
     pub async fn run(self, lifeline: Lifeline) -> Result<(), ServiceError> {
         loop {
-            self.check(&lifeline);
+            let is_well = blocking(|| self.check(&lifeline));
             lifeline.beat();
-            if lifeline.unless_stopping(tokio::time::sleep(EVERY)).await.is_none() {
+            let next = async {
+                // A moment at least, however many raise doubts.
+                tokio::time::sleep(SOON).await;
+                if is_well {
+                    let _ = tokio::time::timeout(EVERY, self.doubt.0.notified()).await;
+                }
+            };
+            if lifeline.unless_stopping(next).await.is_none() {
                 return Ok(());
             }
         }
     }
 
-    /// Tells health how it stands.
-    pub(crate) fn check(&self, lifeline: &Lifeline) {
-        match self.store.probe(now_ms()) {
-            Ok(()) => lifeline.well(DATABASE),
-            Err(error) => {
-                tracing::error!(%error, "the database does not take anything");
-                lifeline.failing(DATABASE, &error);
-            }
-        }
+    /// Tells health how it stands; whether all is well.
+    pub(crate) fn check(&self, lifeline: &Lifeline) -> bool {
         let needed = self.sector_size.bytes().saturating_mul(SEALING_FACTOR);
-        match self.staging.check_room(needed) {
-            Ok(()) => lifeline.well(DISK),
-            Err(error) => {
-                tracing::warn!(%error, "there is no room to seal another sector");
-                lifeline.failing(DISK, &error);
-            }
+        let database = tell(lifeline, DATABASE, self.store.probe(now_ms()));
+        let room = tell(lifeline, DISK, self.staging.check_room(needed));
+        let staging = tell(lifeline, STAGING, probe(self.staging.dir()));
+        let sectors = !self.sectors.is_dir() || tell(lifeline, SECTORS, probe(&self.sectors));
+        database && room && staging && sectors
+    }
+}
+
+fn tell<E: std::fmt::Display>(lifeline: &Lifeline, what: &'static str, result: Result<(), E>) -> bool {
+    match &result {
+        Ok(()) => lifeline.well(what),
+        Err(error) => {
+            tracing::warn!(%error, what, "what is to be stored cannot be");
+            lifeline.failing(what, error);
         }
     }
+    result.is_ok()
+}
+
+/// Writes a file to a folder, and removes it.
+fn probe(folder: &Path) -> Result<(), ProbeError> {
+    let path = folder.join(PROBE);
+    let written = File::create(&path).and_then(|mut file| {
+        file.write_all(&now_ms().to_be_bytes())?;
+        file.sync_all()
+    });
+    let removed = match std::fs::remove_file(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    };
+    written.and(removed).map_err(|source| ProbeError { path, source })
+}
+
+/// A folder takes nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("could not write {}: {source}; check the folder's permissions and the free space", path.display())]
+struct ProbeError {
+    path: PathBuf,
+    source: io::Error,
 }
 
 #[cfg(test)]
@@ -61,7 +119,6 @@ mod tests {
     use super::*;
     use sealdrop_database::{Changes, DatabaseError, Memory, Records, Store};
     use std::sync::atomic::{AtomicBool, Ordering};
-    use std::sync::Arc;
 
     /// A database that takes nothing while it is broken.
     #[derive(Default)]
@@ -92,7 +149,9 @@ mod tests {
         let check = |sector_size| StorageCheck {
             sector_size,
             store: MinerStore::of(database.clone()),
-            staging: Staging::open(dir.path().to_owned()).expect("a folder"),
+            staging: Staging::open(dir.path().join("staging")).expect("a folder"),
+            sectors: dir.path().join("sectors"),
+            doubt: StorageDoubt::default(),
         };
         let (lifeline, board) = Lifeline::watched();
         let small = check(SectorSize::S2KiB);
@@ -108,6 +167,10 @@ mod tests {
         database.is_broken.store(false, Ordering::SeqCst);
         small.check(&lifeline);
         assert!(board.health().ok, "it recovers by itself");
+        std::fs::remove_dir_all(dir.path().join("staging")).expect("it is there");
+        assert!(!small.check(&lifeline) && !board.health().ok, "pieces cannot be kept");
+        std::fs::create_dir(dir.path().join("staging")).expect("there is room");
+        assert!(small.check(&lifeline) && board.health().ok);
         lifeline.failing(DISK, &"full");
         assert!(!board.health().ok);
         small.check(&lifeline);

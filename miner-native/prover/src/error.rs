@@ -129,6 +129,14 @@ pub enum Error {
         /// The sector's size in bytes.
         expected: u64,
     },
+    /// The system had no room on the disk or no file descriptor left for it: nothing is wrong with the sector.
+    #[error("{step} could not be done now: {reason}; free some space on the disk, or close other programs: it is tried again")]
+    Shortage {
+        /// What was being done.
+        step: &'static str,
+        /// What the system said.
+        reason: String,
+    },
     /// filecoin-proofs returned an error.
     #[error("{step} failed: {reason}")]
     Proofs {
@@ -204,7 +212,34 @@ pub enum Error {
     },
 }
 
+/// What the system says when the disk, or the user's share of it, is full, and when it has no file descriptor for this process,
+/// or for any.
+const SHORTAGES: [io::ErrorKind; 2] = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+const NO_DESCRIPTOR: [i32; 2] = [24, 23];
+/// The same as filecoin-proofs tells it, in text only.
+const SHORTAGE_TEXTS: [&str; 3] = ["(os error 28)", "(os error 24)", "(os error 23)"];
+
+/// Whether the system ran out of room on the disk or of file descriptors: the same can be done when there are some again.
+pub fn is_shortage(error: &io::Error) -> bool {
+    SHORTAGES.contains(&error.kind()) || error.raw_os_error().is_some_and(|code| NO_DESCRIPTOR.contains(&code))
+}
+
+/// The same of an error that is only text.
+pub(crate) fn tells_shortage(reason: &str) -> bool {
+    SHORTAGE_TEXTS.iter().any(|text| reason.contains(text))
+}
+
 impl Error {
+    /// Whether nothing is wrong but that there was no room on the disk, or no file descriptor.
+    pub fn is_shortage(&self) -> bool {
+        match self {
+            Self::Io { source, .. }
+            | Self::Params(ParamsError::Io { source, .. } | ParamsError::Write { source, .. }) => is_shortage(source),
+            Self::Params(ParamsError::DiskFull { .. }) | Self::NoRoom { .. } | Self::Shortage { .. } => true,
+            _ => false,
+        }
+    }
+
     pub(crate) fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Self + 'a {
         move |source| Self::Io {
             action,

@@ -22,7 +22,7 @@ mod snark;
 pub mod usage;
 mod verify;
 
-pub use error::Error;
+pub use error::{is_shortage, Error};
 pub use implementation::Implementation;
 pub use needs::{Memory, Needs};
 pub use sealdrop_groth16::Report;

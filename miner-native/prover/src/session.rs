@@ -4,7 +4,7 @@
 //! the life of the process; it panics where others return errors. `init` comes before anything else in
 //! this crate but `params`; `guarded` turns panics into errors. Next: `sector` seals, `verify` checks.
 
-use crate::error::Error;
+use crate::error::{tells_shortage, Error};
 use crate::params::Source;
 use std::any::Any;
 use std::env;
@@ -136,20 +136,21 @@ fn text(path: &Path) -> Result<&str, Error> {
         .ok_or_else(|| Error::PathNotText { path: path.to_owned() })
 }
 
-/// Runs a call into filecoin-proofs; an error or a panic becomes [`Error::Proofs`] or [`Error::Panicked`].
+/// Runs a call into filecoin-proofs; an error or a panic becomes [`Error::Proofs`] or [`Error::Panicked`], and one that tells of
+/// a full disk or of no file descriptors [`Error::Shortage`].
 ///
 /// The library's in-memory caches are only filled with complete entries and its other state belongs to
 /// the call, so going on after a panic is sound; a replica touched by the failed call is not: see `sector`.
 pub(crate) fn guarded<T, E: Display>(step: &'static str, call: impl FnOnce() -> Result<T, E>) -> Result<T, Error> {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(Error::Proofs {
-            step,
-            reason: format!("{error:#}"),
+        Ok(Err(error)) => Err(match format!("{error:#}") {
+            reason if tells_shortage(&reason) => Error::Shortage { step, reason },
+            reason => Error::Proofs { step, reason },
         }),
-        Err(panic) => Err(Error::Panicked {
-            step,
-            reason: panic_text(panic.as_ref()),
+        Err(panic) => Err(match panic_text(panic.as_ref()) {
+            reason if tells_shortage(&reason) => Error::Shortage { step, reason },
+            reason => Error::Panicked { step, reason },
         }),
     }
 }
@@ -161,5 +162,27 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
     match panic.downcast_ref::<String>() {
         Some(text) => text.clone(),
         None => "unknown panic".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[test]
+    fn a_full_disk_or_a_lack_of_descriptors_is_told_from_what_is_wrong_with_a_sector() {
+        for code in [28, 24, 23] {
+            let shortage = || io::Error::from_raw_os_error(code);
+            let told = guarded::<(), _>("a step", || Err(format!("layer 1: {}", shortage())));
+            assert!(matches!(told, Err(Error::Shortage { .. })), "{told:?}");
+            let panicked = guarded::<(), String>("a step", || panic!("called unwrap on {:?}", shortage().to_string()));
+            assert!(matches!(panicked, Err(Error::Shortage { .. })), "{panicked:?}");
+            assert!(crate::is_shortage(&shortage()));
+        }
+        let damaged = io::Error::from_raw_os_error(5);
+        assert!(!crate::is_shortage(&damaged));
+        let told = guarded::<(), _>("a step", || Err(damaged.to_string()));
+        assert!(matches!(told, Err(Error::Proofs { .. })), "{told:?}");
     }
 }

@@ -128,11 +128,12 @@ impl Account {
             Ok(Arc::new(Sqlite::open(&file, &OUTBOX_SCHEMA, Sharing::Alone)?))
         };
         take_over(&folder, |old, new| {
-            let messages = old.tree(Some("outbox"))?;
             let store = open(new)?;
-            store.write(|changes| {
-                let mut kept = messages.iter();
-                kept.try_for_each(|(key, value)| changes.put(OUTBOX, key, value).map_err(ClientError::from))
+            old.each(Some("outbox"), |part| {
+                store.write(|changes| {
+                    let mut kept = part.iter();
+                    kept.try_for_each(|(key, value)| changes.put(OUTBOX, key, value).map_err(ClientError::from))
+                })
             })
         })?;
         open(&folder)

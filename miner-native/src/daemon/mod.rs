@@ -17,7 +17,7 @@ use sealdrop_miner::ask_publisher::{self, AskError};
 use sealdrop_miner::assembly::Assembly;
 use sealdrop_miner::chain_access::{Account, ChainAccess, ChainError};
 use sealdrop_miner::console;
-use sealdrop_miner::data_dir::{DataDir, DataDirError, Endpoints, Identity};
+use sealdrop_miner::data_dir::{self, DataDir, DataDirError, Endpoints, Identity};
 use sealdrop_miner::descriptors;
 use sealdrop_miner::explaining::Explainer;
 use sealdrop_miner::failpoint::{self, UnknownPoint};
@@ -27,6 +27,7 @@ use sealdrop_miner::prover::{Prover, ProverError};
 use sealdrop_miner::registration::{self, RegistrationError};
 use sealdrop_miner::settings::{SettingsChange, SettingsError, SettingsStore};
 use sealdrop_miner::staging::{Staging, StagingError};
+use sealdrop_miner::storage_check::StorageDoubt;
 use sealdrop_miner::store::{MinerStore, StoreError};
 use sealdrop_miner::supervisor::{RestartPolicy, ServiceFailed, Supervisor};
 use sealdrop_miner::web::{self, Web, WebConfig, WebError};
@@ -125,6 +126,7 @@ pub fn run(config: DaemonConfig, proofs: &dyn Proofs) -> Result<(), DaemonError>
     failpoint::arm()?;
     descriptors::raise_limit();
     config::check(&config)?;
+    data_dir::keep_files_private();
     let home = DataDir::open(config.home.clone())?;
     let _lock = home.lock()?;
     home.claim(&Identity {
@@ -266,6 +268,7 @@ async fn start(
             transfers,
             explainer: explainer.clone(),
             retrieval: parts.retrieval(),
+            storage_doubt: parts.storage_doubt.clone(),
         },
         supervisor,
     );
@@ -383,6 +386,8 @@ async fn start_miner(
         settings,
         intake: Arc::new(intake),
         wake: Arc::default(),
+        sectors: dir.join("sectors"),
+        storage_doubt: StorageDoubt::default(),
         redemptions: Arc::default(),
     };
     if signs {

@@ -23,6 +23,8 @@ use tokio::net::TcpListener;
 
 /// Longest time between two signs of life: services give one at least every half a minute.
 const SILENCE: Duration = Duration::from_secs(90);
+/// What health calls the making of blocks.
+const BLOCKS: &str = "blocks";
 /// Time between two signs of life of the chain.
 const BEAT: Duration = Duration::from_secs(10);
 
@@ -49,8 +51,15 @@ pub(super) fn start_chain(devnet: Devnet, supervisor: &mut Supervisor) {
 async fn run_chain(devnet: Devnet, lifeline: Lifeline) -> Result<(), ServiceError> {
     let running = devnet.run();
     tokio::pin!(running);
+    let mut trouble = devnet.trouble();
     loop {
+        match trouble.borrow_and_update().as_ref() {
+            Some(text) => lifeline.failing(BLOCKS, text),
+            None => lifeline.well(BLOCKS),
+        }
         tokio::select! {
+            // An error means that the chain is gone, which its end says.
+            Ok(()) = trouble.changed() => {}
             ended = &mut running => return Ok(ended?),
             () = lifeline.stopping() => break,
             () = tokio::time::sleep(BEAT) => lifeline.beat(),

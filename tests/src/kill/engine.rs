@@ -47,9 +47,10 @@ struct FakeEngine {
 }
 
 fn failed(step: Step) -> impl Fn(std::io::Error) -> ProverError {
-    move |error| ProverError::Panicked {
-        step,
-        reason: error.to_string(),
+    move |source| ProverError::Output {
+        action: "do a step on files of",
+        path: step.to_string().into(),
+        source,
     }
 }
 

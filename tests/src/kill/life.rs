@@ -27,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const MIDDLE: Duration = Duration::from_secs(20);
 /// Blocks of the deal: enough for a client that waits a second before it comes back, since no piece is awaited beyond its deal's end.
 const DURATION: &str = "60";
+/// Time between blocks with fake proofs.
+const BLOCK_TIME: &str = "40ms";
 /// Unpadded bytes of the deal's file.
 const FILE_BYTES: usize = 700;
 
@@ -46,10 +48,22 @@ pub struct Ending {
     pub left: BTreeSet<String>,
 }
 
+/// What a life is like, beside its program.
+pub(crate) struct Conditions {
+    /// Where the daemon is killed.
+    pub point: Option<String>,
+    /// Time between blocks with fake proofs.
+    pub block_time: &'static str,
+    /// Blocks of the deal.
+    pub duration: &'static str,
+    /// Changes the daemon's command line or environment.
+    pub prepare: Box<dyn Fn(&mut Command) + Send>,
+}
+
 /// See the module.
 pub struct Life {
     kind: Program,
-    point: Option<String>,
+    conditions: Conditions,
     home: TempDir,
     ports: [u16; 4],
     daemon: Option<Child>,
@@ -92,9 +106,20 @@ pub(crate) fn killable() -> PathBuf {
 impl Life {
     /// Starts a daemon in a new home, armed with `point`.
     pub fn begin(kind: Program, point: Option<&str>) -> Result<Self, String> {
+        let conditions = Conditions {
+            point: point.map(str::to_owned),
+            block_time: BLOCK_TIME,
+            duration: DURATION,
+            prepare: Box::new(|_| {}),
+        };
+        Self::begin_under(kind, conditions)
+    }
+
+    /// Starts a daemon in a new home.
+    pub(crate) fn begin_under(kind: Program, conditions: Conditions) -> Result<Self, String> {
         let mut life = Self {
             kind,
-            point: point.map(str::to_owned),
+            conditions,
             home: tempfile::tempdir().map_err(text)?,
             ports: own_ports(),
             daemon: None,
@@ -109,8 +134,14 @@ impl Life {
         Ok(life)
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// What belongs to this life: `home` is the daemon's, `client` the client's, `file` what is stored.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
+    }
+
+    /// Where the daemon answers its operator.
+    pub(crate) fn web_port(&self) -> u16 {
+        self.ports[3]
     }
 
     fn start_daemon(&mut self) -> Result<(), String> {
@@ -130,7 +161,7 @@ impl Life {
         let pace: [&str; 8] = match self.kind {
             Program::Fake => [
                 "--block-time",
-                "40ms",
+                self.conditions.block_time,
                 "--proving-period",
                 "40",
                 "--challenge-window",
@@ -154,6 +185,7 @@ impl Life {
             command.arg("--params").arg(crate::params());
         }
         let armed = self
+            .conditions
             .point
             .as_deref()
             .filter(|point| self.starts == 1 && !point.starts_with("during."));
@@ -165,6 +197,7 @@ impl Life {
             .stdin(Stdio::null())
             .stdout(log.try_clone().map_err(text)?)
             .stderr(log);
+        (self.conditions.prepare)(&mut command);
         self.daemon = Some(command.spawn().map_err(text)?);
         Ok(())
     }
@@ -215,7 +248,7 @@ impl Life {
                 last = None;
             }
             if let Some(ending) = self.ending() {
-                let is_awaited = self.point.is_some() && !self.was_killed;
+                let is_awaited = self.conditions.point.is_some() && !self.was_killed;
                 if ending.left.is_empty() && !is_awaited {
                     return Ok(ending);
                 }
@@ -233,7 +266,7 @@ impl Life {
             return Ok(());
         };
         let log = self.log(self.starts);
-        let point = self.point.as_deref().unwrap_or_default();
+        let point = self.conditions.point.as_deref().unwrap_or_default();
         let is_planned =
             self.starts == 1 && (log.contains(&format!("killed at {point}")) || point.starts_with("during."));
         if !is_planned || status.signal() != Some(SIGKILL) {
@@ -245,7 +278,12 @@ impl Life {
 
     /// Kills from outside in the middle of the phase that the point names.
     fn strike_in_the_middle(&mut self) {
-        let Some(phase) = self.point.as_deref().and_then(|point| point.strip_prefix("during.")) else {
+        let Some(phase) = self
+            .conditions
+            .point
+            .as_deref()
+            .and_then(|point| point.strip_prefix("during."))
+        else {
             return;
         };
         let begun = |log: &str| log.lines().any(|line| is_begun(line) == Some(phase));
@@ -287,7 +325,9 @@ impl Life {
             Some(deal) => self.sealdrop(&["client", "resume", &deal]),
             None => {
                 let mut command = self.sealdrop(&["client", "store"]);
-                command.arg(self.path("file")).args(["--duration", DURATION]);
+                command
+                    .arg(self.path("file"))
+                    .args(["--duration", self.conditions.duration]);
                 command
             }
         };
@@ -318,7 +358,7 @@ impl Life {
     }
 
     /// A command of the client.
-    fn sealdrop(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn sealdrop(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());
         command.args(arguments).arg("--home").arg(self.path("client"));
         command.args(["--chain", &format!("http://127.0.0.1:{}", self.ports[2])]);

@@ -9,7 +9,7 @@ mod engine;
 mod life;
 
 pub use engine::FakeProofs;
-pub(crate) use life::killable;
+pub(crate) use life::{killable, Conditions};
 pub use life::{Ending, Life};
 
 use sealdrop_miner::failpoint::POINTS;

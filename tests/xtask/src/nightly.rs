@@ -43,6 +43,11 @@ const PARTS: [Part; 7] = [
         run: |project| tool(project, "power-loss", &["4000"]),
     },
     Part {
+        name: "shortages",
+        what: "a full disk and no file descriptors at each twentieth of 400 lives' calls",
+        run: |project| tool(project, "shortages", &["400"]),
+    },
+    Part {
         name: "kill-real",
         what: "kills in the middle of real proofs",
         run: |project| tool(project, "kill-matrix", &["--real"]),

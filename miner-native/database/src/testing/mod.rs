@@ -2,10 +2,21 @@
 #![allow(clippy::unwrap_used)] // What tests share: what goes wrong fails the test.
 
 pub mod power_loss;
+pub mod shortage;
 
 use crate::Entry;
 use std::path::Path;
 use std::process::Command;
+
+/// A library to preload, made of a source beside this file by a C compiler; `None` where there is none.
+fn preloaded(source: &str, name: &str) -> Option<tempfile::TempDir> {
+    let dir = tempfile::tempdir().unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/testing").join(source);
+    let mut cc = Command::new("cc");
+    cc.args(["-shared", "-fPIC", "-O1", "-o"]).arg(dir.path().join(name));
+    let made = cc.arg(source).args(["-ldl", "-lpthread"]).status();
+    made.is_ok_and(|status| status.success()).then_some(dir)
+}
 
 /// A file system of 16 MiB; `None` where it may not be mounted.
 pub fn small_disk() -> Option<Mounted> {

@@ -25,13 +25,7 @@ pub fn record(command: &mut Command, library: &TempDir, root: &Path, log: &Path)
 
 /// The library that is preloaded, made by a C compiler; `None` where there is none.
 pub fn interposer() -> Option<TempDir> {
-    let dir = tempfile::tempdir().unwrap();
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/testing/record_writes.c");
-    let mut cc = Command::new("cc");
-    cc.args(["-shared", "-fPIC", "-O1", "-o"])
-        .arg(dir.path().join("record.so"));
-    let made = cc.arg(source).args(["-ldl", "-lpthread"]).status();
-    made.is_ok_and(|status| status.success()).then_some(dir)
+    super::preloaded("record_writes.c", "record.so")
 }
 
 /// What happened to a file.

@@ -14,8 +14,8 @@ const FORMAT: &[u8] = b"format";
 const STATE: &[u8] = b"state";
 /// The last format that was kept in sled.
 const LAST: u64 = 2;
-/// Records that are written together.
-const TOGETHER: usize = 1024;
+/// Blocks that are read and brought up together.
+const TOGETHER: usize = 256;
 
 /// No database of this kind has a format before 3.
 pub(super) fn migrate(_: &dyn Changes, _: u32) -> Result<(), DatabaseError> {
@@ -25,12 +25,8 @@ pub(super) fn migrate(_: &dyn Changes, _: u32) -> Result<(), DatabaseError> {
 /// Takes over a chain of version 0.1.0 in its folder, if one is there.
 pub(super) fn take_over(folder: &Path) -> Result<(), DevnetError> {
     let taken = take_over_folder(folder, |old, new| {
-        let mut records = old.tree(None)?;
-        let found = records
-            .iter()
-            .find(|(key, _)| key == FORMAT)
-            .map(|(_, value)| value.clone());
-        let has_begun = records.iter().any(|(key, _)| key == GENESIS);
+        let found = old.get(None, FORMAT)?;
+        let has_begun = old.get(None, GENESIS)?.is_some();
         // The first layout had no number.
         let format = found.map_or(if has_begun { 1 } else { LAST }, |format| {
             format.as_slice().try_into().map_or(0, u64::from_be_bytes)
@@ -43,13 +39,14 @@ pub(super) fn take_over(folder: &Path) -> Result<(), DevnetError> {
                 wanted,
             });
         }
-        records.retain(|(key, _)| key != FORMAT);
         let store = Store::of(Arc::new(Sqlite::open(&new.join(FILE), &SCHEMA, Sharing::Alone)?))?;
-        for part in records.chunks(TOGETHER) {
+        old.each(None, |part| {
+            let kept = || part.iter().filter(|(key, _)| key != FORMAT);
             store
                 .db
-                .write(|changes| part.iter().try_for_each(|(key, value)| changes.put(CHAIN, key, value)))?;
-        }
+                .write(|changes| kept().try_for_each(|(key, value)| changes.put(CHAIN, key, value)))
+                .map_err(DevnetError::from)
+        })?;
         match format {
             1 => bring_up(&store),
             _ => Ok(()),
@@ -66,12 +63,20 @@ fn bring_up(store: &Store) -> Result<(), DevnetError> {
     let mut batch = Batch::default();
     States::default().advance(&mut batch, head, Some(&state));
     batch.remove(STATE);
-    let mut messages = 0;
-    for block in store.blocks(Epoch(0), head, usize::MAX)? {
-        for (at, cid) in (0u32..).zip(&block.messages) {
-            let message = store.message(cid)?.ok_or_else(|| missing("message"))?;
-            archive::file(&mut batch, block.height, at, cid, &message);
-            messages += 1;
+    let (mut messages, mut from) = (0, Epoch(0));
+    loop {
+        let blocks = store.blocks(from, head, TOGETHER)?;
+        for block in &blocks {
+            for (at, cid) in (0u32..).zip(&block.messages) {
+                let message = store.message(cid)?.ok_or_else(|| missing("message"))?;
+                archive::file(&mut batch, block.height, at, cid, &message);
+                messages += 1;
+            }
+        }
+        store.write(&std::mem::take(&mut batch))?;
+        match blocks.last() {
+            Some(last) if blocks.len() == TOGETHER => from = last.height.plus(1),
+            _ => break,
         }
     }
     batch.insert(ARCHIVE, super::to_cbor(&Archive::of(messages)));

@@ -34,6 +34,7 @@ pub use transfers::{TransferManager, TransferParts};
 use crate::chain_access::{Account, ChainAccess, ChainError};
 use crate::explaining::Explainer;
 use crate::staging::StagingError;
+use crate::storage_check::StorageDoubt;
 use crate::store::{MinerStore, StoreError};
 use crate::supervisor::{Lifeline, ServiceError};
 use exchange::Exchange;
@@ -108,6 +109,8 @@ pub struct Network {
     pub transfers: TransferManager,
     pub explainer: Explainer,
     pub retrieval: RetrievalServer,
+    /// Raised when an exchange fails by an error of ours.
+    pub storage_doubt: StorageDoubt,
 }
 
 /// What answers about deals are read from and signed with.
@@ -166,7 +169,13 @@ impl Network {
     fn accept_all(&self, lifeline: &Lifeline, parts: &mut JoinSet<String>) -> Result<(), NetworkError> {
         let limiter = StreamLimiter::of_exchanges();
         let mut serve = |protocol, limiter, limit, handler| {
-            let accepting = accept(&self.host, lifeline, protocol, limiter, limit, handler)?;
+            let rules = Rules {
+                protocol,
+                limiter,
+                limit,
+                doubt: self.storage_doubt.clone(),
+            };
+            let accepting = accept(&self.host, lifeline, rules, handler)?;
             parts.spawn(accepting);
             Ok::<_, NetworkError>(())
         };
@@ -222,15 +231,28 @@ where
     Box::new(move |exchange| Box::pin(answer(exchange)))
 }
 
+/// What the exchanges of a protocol have to keep to.
+struct Rules {
+    protocol: &'static str,
+    limiter: StreamLimiter,
+    /// How long one may take.
+    limit: Duration,
+    doubt: StorageDoubt,
+}
+
 /// Runs `handler` for every stream of a protocol that finds room; what is returned says why it ended.
 fn accept(
     host: &Host,
     lifeline: &Lifeline,
-    protocol: &'static str,
-    limiter: StreamLimiter,
-    limit: Duration,
+    rules: Rules,
     handler: Handler,
 ) -> Result<impl Future<Output = String> + Send + 'static, NetworkError> {
+    let Rules {
+        protocol,
+        limiter,
+        limit,
+        doubt,
+    } = rules;
     let mut incoming = host
         .control()
         .accept(StreamProtocol::new(protocol))
@@ -246,6 +268,7 @@ fn accept(
             let evicted = place.evicted();
             let refused = host.refused().clone();
             let exchange = handler(Exchange::new(peer, stream, place, host.clone()));
+            let doubt = doubt.clone();
             drop(lifeline.spawn("an exchange with a peer", async move {
                 let ended = tokio::select! {
                     ended = tokio::time::timeout(limit, exchange) => ended,
@@ -259,7 +282,10 @@ fn accept(
                 match ended {
                     Ok(Ok(())) => {}
                     Ok(Err(ExchangeError::Stream(error))) => tracing::debug!(%peer, protocol, %error, "exchange ended"),
-                    Ok(Err(error)) => tracing::warn!(%peer, protocol, %error, "a peer could not be answered"),
+                    Ok(Err(error)) => {
+                        tracing::warn!(%peer, protocol, %error, "a peer could not be answered");
+                        doubt.raise();
+                    }
                     Err(_) => tracing::debug!(%peer, protocol, "exchange took too long"),
                 }
             }));

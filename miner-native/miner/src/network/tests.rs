@@ -104,6 +104,8 @@ impl World {
             worker: account,
             verifier: Arc::new(FakeVerifier::default()),
             wake: Arc::default(),
+            sectors: dir.path().join("sectors"),
+            storage_doubt: StorageDoubt::default(),
             redemptions: Arc::default(),
         };
         let transfers = TransferManager::new(miner.transfer_parts(), host.clone());
@@ -116,6 +118,7 @@ impl World {
             transfers: transfers.clone(),
             explainer: Explainer::new(miner.explainer_parts(), move |deal| sources.sources(deal)),
             retrieval: miner.retrieval(),
+            storage_doubt: miner.storage_doubt.clone(),
         };
         tokio::spawn(network.run(Lifeline::unsupervised()));
         Self {

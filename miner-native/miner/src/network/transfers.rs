@@ -60,6 +60,22 @@ enum PullError {
     Store(#[from] StoreError),
 }
 
+impl PullError {
+    /// Whether this host is to blame, and not the peer or the way to it.
+    fn is_ours(&self) -> bool {
+        match self {
+            Self::Staging(error) => error.passes() || matches!(error, StagingError::File { .. }),
+            Self::Store(_) => true,
+            _ => false,
+        }
+    }
+}
+
+/// What health calls the fetching of a deal's piece.
+fn health_name(deal: &Cid) -> String {
+    format!("the piece of deal {deal}")
+}
+
 /// Who may have a deal's piece.
 #[derive(Debug, Default)]
 struct Sources {
@@ -193,6 +209,7 @@ struct Fetching {
 
 impl Drop for Fetching {
     fn drop(&mut self) {
+        self.inner.well(&self.deal);
         if let Some(sources) = self.inner.deals().get_mut(&self.deal) {
             sources.running = false;
         }
@@ -234,13 +251,26 @@ impl Inner {
                 () = changed(changes, &deal) => continue,
             };
             match tried {
-                Ok(()) => backoff = Backoff::default(),
+                Ok(()) => {
+                    self.well(&deal);
+                    backoff = Backoff::default();
+                }
                 Err(error) => {
                     tracing::info!(%deal, %peer, %error, "the transfer stopped");
+                    if let (true, Some(lifeline)) = (error.is_ours(), lock(&self.lifeline).as_ref()) {
+                        lifeline.failing(&health_name(&deal), &error);
+                    }
                     self.judge(&deal, &record, peer, &error);
                     backoff.pause().await;
                 }
             }
+        }
+    }
+
+    /// Nothing of ours is in the way of a deal's piece (any more).
+    fn well(&self, deal: &Cid) {
+        if let Some(lifeline) = lock(&self.lifeline).as_ref() {
+            lifeline.well(&health_name(deal));
         }
     }
 

@@ -174,7 +174,14 @@ fn failed(reason: String) -> ProverError {
 }
 
 fn not_run(error: io::Error) -> ProverError {
-    failed(format!("the process that computes it could not be run: {error}"))
+    let reason = format!("the process that computes it could not be run: {error}");
+    match sealdrop_prover::is_shortage(&error) {
+        true => ProverError::Step(Error::Shortage {
+            step: Step::Commit2.name(),
+            reason,
+        }),
+        false => failed(reason),
+    }
 }
 
 /// Why the process has no proof to print.

@@ -114,7 +114,7 @@ impl RealEngine {
         let by = self.own.of_replicas();
         match run(by) {
             Err(error @ (Error::Proofs { .. } | Error::Panicked { .. } | Error::Io { .. }))
-                if by != Implementation::Library =>
+                if by != Implementation::Library && !error.is_shortage() =>
             {
                 self.own.refused(step, &error.to_string());
                 Ok((run(Implementation::Library)?, Implementation::Library))

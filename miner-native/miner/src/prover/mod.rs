@@ -31,7 +31,7 @@ use crate::staging::Staging;
 use crate::store::RateBook;
 use rates::Rates;
 use scheduler::{Order, Plan, Priority, Scheduler};
-use sealdrop_prover::Error;
+use sealdrop_prover::{is_shortage, Error};
 use shared::piece::{Commitment, SectorSize, SizeError};
 use shared::sector::{Sealed, Sector};
 use std::path::PathBuf;
@@ -84,9 +84,17 @@ impl ProverError {
         }
     }
 
-    /// Whether the step itself did not fail: it was not begun, and can be later.
+    /// Whether the step itself did not fail: it was not begun, or there was no room on the disk or no file descriptor for it. It
+    /// can be done later, and says nothing of the sector.
     pub fn passes(&self) -> bool {
-        matches!(self, Self::NoThread { .. } | Self::TooLittleMemory { .. })
+        match self {
+            Self::NoThread { .. } | Self::TooLittleMemory { .. } => true,
+            Self::Step(error) => error.is_shortage(),
+            Self::Missing { source, .. } | Self::Output { source, .. } | Self::Remove { source, .. } => {
+                is_shortage(source)
+            }
+            _ => false,
+        }
     }
 }
 

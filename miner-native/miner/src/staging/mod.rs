@@ -16,6 +16,7 @@ pub use import::Import;
 
 use crate::failpoint;
 use cid::Cid;
+use sealdrop_prover::is_shortage;
 use shared::piece::node::CID_BYTES;
 use shared::piece::unixfs::LEAF_BYTES;
 use shared::piece::{DagShape, DigestError, PieceDigest, PieceSummary};
@@ -28,6 +29,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Left free on the disk beyond what is asked for: room for the databases and everybody else.
 pub const SPARE_BYTES: u64 = 64 << 20;
+
+/// What the names of pieces begin with that are being imported, and end with that are being unsealed.
+const IMPORT: &str = "import-";
+const UNSEALED: &str = "unsealed";
 
 /// Why a piece cannot be kept. Always this host's trouble, but for [`StagingError::OtherData`].
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +53,22 @@ pub enum StagingError {
     OutOfOrder { index: u64, expected: u64 },
     #[error(transparent)]
     Digest(#[from] DigestError),
+}
+
+impl StagingError {
+    /// A piece's file cannot be read.
+    pub(crate) fn unreadable(path: &Path, source: io::Error) -> Self {
+        file_error("read", path, source)
+    }
+
+    /// Whether there was no room on the disk, or no file descriptor: the same can be done later.
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::File { source, .. } => is_shortage(source),
+            Self::NoRoom { .. } => true,
+            _ => false,
+        }
+    }
 }
 
 /// The staging directory.
@@ -91,12 +112,26 @@ pub struct Incoming {
 }
 
 impl Staging {
-    /// Opens the directory, which is made when it is not there.
+    /// Opens the directory, which is made when it is not there. What an earlier process did not finish under a name of its own is
+    /// removed; what it fetched of a piece stays.
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self, StagingError> {
         let dir = dir.into();
         fs::create_dir_all(&dir).map_err(|source| file_error("create", &dir, source))?;
+        for entry in fs::read_dir(&dir).map_err(|source| file_error("list", &dir, source))? {
+            let entry = entry.map_err(|source| file_error("list", &dir, source))?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with(IMPORT) || name.ends_with(UNSEALED) {
+                remove_if_there(&entry.path())?;
+            }
+        }
         let claimed = Arc::default();
         Ok(Self { dir, claimed })
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Claims a piece's files; `None` while somebody else has them.
@@ -208,7 +243,7 @@ impl Staging {
     /// Begins to take in a piece whose name is not known yet.
     pub fn import(&self) -> Result<Import, StagingError> {
         self.check_room(0)?;
-        let path = self.dir.join(format!("import-{:016x}", rand::random::<u64>()));
+        let path = self.dir.join(format!("{IMPORT}{:016x}", rand::random::<u64>()));
         let file = File::create_new(&path).map_err(|source| file_error("create", &path, source))?;
         Ok(Import {
             dir: self.dir.clone(),
@@ -238,7 +273,7 @@ impl Staging {
         size: u64,
         write: impl FnOnce(&mut File) -> Result<(), E>,
     ) -> Result<Result<(), E>, StagingError> {
-        let draft = self.beside(cid, "unsealed");
+        let draft = self.beside(cid, UNSEALED);
         let failed = |action| {
             let draft = draft.clone();
             move |source| file_error(action, &draft, source)

@@ -132,3 +132,32 @@ fn a_pieces_files_have_one_holder_at_a_time_for_all_who_know_the_folder() {
     drop(claim);
     assert!(other.claim(data).is_some());
 }
+
+#[test]
+fn what_an_earlier_process_began_to_import_or_unseal_is_removed_at_the_start() {
+    let (dir, staging) = staging();
+    let (bytes, summary) = piece();
+    let mut import = staging.import().unwrap();
+    import.push(&bytes).unwrap();
+    // As when the process ends here.
+    std::mem::forget(import);
+    let fetched = staging.begin(&summary.data_cid, summary.size).unwrap();
+    let unsealed = staging.beside(&summary.data_cid, UNSEALED);
+    fs::write(&unsealed, b"half").unwrap();
+    drop(fetched);
+    let names = |dir: &Path| -> Vec<String> {
+        let entries = fs::read_dir(dir.join("staging")).unwrap();
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
+    };
+    assert_eq!(names(dir.path()).len(), 4);
+    Staging::open(dir.path().join("staging")).unwrap();
+    let left = names(dir.path());
+    assert!(
+        left.len() == 2
+            && left
+                .iter()
+                .all(|name| name.ends_with(".part") || name.ends_with(".nodes"))
+    );
+}

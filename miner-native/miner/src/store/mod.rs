@@ -22,6 +22,7 @@ mod tests;
 
 pub use deals::{Decision, Known};
 pub use keeping::Tally;
+pub(crate) use needs::reads_copies;
 pub use rates::RateBook;
 pub use records::{DealRecord, PhaseStart, PieceRecord, PostRecord, RedemptionRecord, RedemptionStage, SectorRecord};
 pub use scrubs::ScrubRecord;

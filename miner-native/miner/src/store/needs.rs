@@ -1,6 +1,6 @@
 //! What is still needed: which sectors may go, and which pieces.
 
-use super::codec::{parse_cid, write};
+use super::codec::{number, parse_cid, write};
 use super::deals::is_live;
 use super::keeping::{self, is_wanted};
 use super::tables::*;
@@ -45,6 +45,29 @@ impl MinerStore {
         self.read(|records| is_wanted(records, data))
     }
 
+    /// Whether something that is not sealed yet needs the piece's unsealed copy: a deal, or a sector.
+    pub fn is_copy_needed(&self, data: &Cid) -> Result<bool, StoreError> {
+        let prefix = data.to_bytes();
+        self.read(|records| {
+            for (key, _) in with_prefix(records, WANTED, &prefix)? {
+                let id = key.get(prefix.len()..).unwrap_or_default();
+                let effect = records.get(LIVE, id)?;
+                let effect = effect.as_ref().and_then(|value| value.first());
+                if effect.is_some_and(|effect| EffectKind::UNSEALED.iter().any(|kind| *kind as u8 == *effect)) {
+                    return Ok(true);
+                }
+            }
+            for (key, _) in with_prefix(records, BY_PIECE, &prefix)? {
+                let id = number(key.get(prefix.len()..).map(<[u8]>::to_vec));
+                let found = keeping::sector(records, id)?;
+                if found.is_some_and(|record| reads_copies(&record.sector)) {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
+    }
+
     /// The pieces that are here and that nobody needs.
     pub fn unwanted_pieces(&self) -> Result<Vec<Cid>, StoreError> {
         let found = self.read(|records| Ok(with_prefix(records, UNWANTED, &[])?))?;
@@ -78,6 +101,12 @@ impl MinerStore {
 /// The bytes of a piece's record.
 pub(super) fn piece_bytes(size: u64, comm_p: shared::piece::Commitment) -> Result<Vec<u8>, StoreError> {
     write(PIECES, &PieceRecord { size, comm_p })
+}
+
+/// Whether sealing a sector may still read its pieces' unsealed copies.
+pub(crate) fn reads_copies(sector: &Sector) -> bool {
+    use SectorEffect::{DeleteFiles, Prove, ProveAndRelease, Rest};
+    !matches!(sector.effect(), Prove | ProveAndRelease | DeleteFiles | Rest)
 }
 
 fn is_free(records: &dyn Records, sector: &Sector) -> Result<bool, StoreError> {

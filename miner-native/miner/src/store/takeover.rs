@@ -1,6 +1,6 @@
 //! Takes over the miner's records of version 0.1.0.
 
-use super::codec::{parse, parse_cid};
+use super::codec::{damaged, parse, parse_cid};
 use super::keeping::{put_deal, put_sector, settle_piece};
 use super::tables::*;
 use super::{DealRecord, MinerStore, PostRecord, RedemptionRecord, SectorRecord, StoreError, FILE};
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Records that are written together.
+/// Deals that are written together.
 const TOGETHER: usize = 256;
 /// Bytes of an amount at the end of a redemption's key.
 const AMOUNT: usize = 16;
@@ -28,33 +28,39 @@ pub(super) fn take_over(folder: &Path) -> Result<(), StoreError> {
 }
 
 fn fill(store: &MinerStore, old: &OldDatabase) -> Result<(), StoreError> {
-    let tree = |table: Table| old.tree(Some(table.name));
     for table in [CHANNELS, PIECES, DURATIONS, RATES, SCRUBS, OUTBOX] {
-        copy(store, table, &tree(table)?)?;
+        old.each(Some(table.name), |part| copy(store, table, part))?;
     }
-    let singles: Vec<Entry> = old.tree(Some("counters"))?;
     let kept = |key: &[u8]| [b"miner".as_slice(), b"settings", b"sector"].contains(&key);
-    copy(
-        store,
-        SINGLES,
-        &singles.into_iter().filter(|(key, _)| kept(key)).collect::<Vec<_>>(),
-    )?;
-    for part in tree(SECTORS)?.chunks(TOGETHER) {
+    old.each(Some("counters"), |part| {
+        let singles: Vec<Entry> = part.iter().filter(|(key, _)| kept(key)).cloned().collect();
+        copy(store, SINGLES, &singles)
+    })?;
+    old.each(Some(SECTORS.name), |part| {
         let records = part.iter().map(|(_, value)| parse(SECTORS, value));
         let records = records.collect::<Result<Vec<SectorRecord>, _>>()?;
-        store.write(|changes| records.iter().try_for_each(|record| put_sector(changes, record)))?;
+        store.write(|changes| records.iter().try_for_each(|record| put_sector(changes, record)))
+    })?;
+    for part in in_order(old)?.chunks(TOGETHER) {
+        let records = part.iter().map(|key| deal(old, key));
+        let records = records.collect::<Result<Vec<_>, _>>()?;
+        store.write(|changes| {
+            records
+                .iter()
+                .try_for_each(|record| put_deal(changes, record, now_ms()))
+        })?;
     }
-    for part in in_order(tree(DEALS)?, &old.tree(Some("refusals"))?)?.chunks(TOGETHER) {
-        store.write(|changes| part.iter().try_for_each(|record| put_deal(changes, record, now_ms())))?;
-    }
-    for (_, value) in tree(POSTS)? {
-        store.keep_post(&parse::<PostRecord>(POSTS, &value)?)?;
-    }
-    for (key, value) in tree(REDEMPTIONS)? {
-        let deal = key.get(..key.len().saturating_sub(AMOUNT)).unwrap_or_default();
-        let record: RedemptionRecord = parse(REDEMPTIONS, &value)?;
-        store.keep_redemption(&parse_cid(REDEMPTIONS, deal)?, &record)?;
-    }
+    old.each(Some(POSTS.name), |part| {
+        part.iter()
+            .try_for_each(|(_, value)| store.keep_post(&parse::<PostRecord>(POSTS, value)?))
+    })?;
+    old.each(Some(REDEMPTIONS.name), |part| {
+        part.iter().try_for_each(|(key, value)| {
+            let deal = key.get(..key.len().saturating_sub(AMOUNT)).unwrap_or_default();
+            let record: RedemptionRecord = parse(REDEMPTIONS, value)?;
+            store.keep_redemption(&parse_cid(REDEMPTIONS, deal)?, &record)
+        })
+    })?;
     // Pieces that nobody needed any more when the old version stopped.
     for part in store.pieces()?.chunks(TOGETHER) {
         store.write(|changes| part.iter().try_for_each(|data| settle_piece(changes, data)))?;
@@ -63,27 +69,36 @@ fn fill(store: &MinerStore, old: &OldDatabase) -> Result<(), StoreError> {
 }
 
 fn copy(store: &MinerStore, table: Table, entries: &[Entry]) -> Result<(), StoreError> {
-    for part in entries.chunks(TOGETHER) {
-        store.write(|changes| {
-            Ok(part
-                .iter()
-                .try_for_each(|(key, value)| changes.put(table, key, value))?)
-        })?;
-    }
-    Ok(())
+    store.write(|changes| {
+        Ok(entries
+            .iter()
+            .try_for_each(|(key, value)| changes.put(table, key, value))?)
+    })
 }
 
-/// The deals in the order in which they are forgotten one day: refusals as they were numbered, then the others by age.
-fn in_order(deals: Vec<Entry>, refusals: &[Entry]) -> Result<Vec<DealRecord>, StoreError> {
+fn deal(old: &OldDatabase, key: &[u8]) -> Result<DealRecord, StoreError> {
+    let found = old.get(Some(DEALS.name), key)?;
+    parse(DEALS, &found.ok_or_else(|| damaged(DEALS, "it is missing"))?)
+}
+
+/// The keys of the deals in the order in which these are forgotten one day: refusals as they were numbered, then the others by age.
+fn in_order(old: &OldDatabase) -> Result<Vec<Vec<u8>>, StoreError> {
     let mut places = BTreeMap::<Cid, usize>::new();
-    for (place, (_, cid)) in refusals.iter().enumerate() {
-        places.insert(parse_cid(DEALS, cid)?, place);
-    }
-    let records = deals.iter().map(|(_, value)| parse(DEALS, value));
-    let mut records = records.collect::<Result<Vec<DealRecord>, _>>()?;
-    records.sort_by_cached_key(|record| {
-        let place = places.get(&record.deal.proposal.cid()).copied();
-        (place.unwrap_or(usize::MAX), record.created_ms)
-    });
-    Ok(records)
+    old.each(Some("refusals"), |part| {
+        for (_, cid) in part {
+            places.insert(parse_cid(DEALS, cid)?, places.len());
+        }
+        Ok::<_, StoreError>(())
+    })?;
+    let mut deals = Vec::new();
+    old.each(Some(DEALS.name), |part| {
+        for (key, value) in part {
+            let record: DealRecord = parse(DEALS, value)?;
+            let place = places.get(&record.deal.proposal.cid()).copied();
+            deals.push((place.unwrap_or(usize::MAX), record.created_ms, key.clone()));
+        }
+        Ok::<_, StoreError>(())
+    })?;
+    deals.sort();
+    Ok(deals.into_iter().map(|(_, _, key)| key).collect())
 }

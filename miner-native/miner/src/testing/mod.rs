@@ -20,6 +20,7 @@ use crate::prover::{Prover, Resuming};
 use crate::proving::PostError;
 use crate::settings::{Kept, Settings, SettingsStore};
 use crate::staging::Staging;
+use crate::storage_check::StorageDoubt;
 use crate::store::{DealRecord, MinerStore};
 use crate::supervisor::Lifeline;
 use crate::{ask_publisher, deal_expiry, packing, proving, redeeming, registration, sealing, slashing};
@@ -377,6 +378,8 @@ async fn assemble(chain: &str, store: MinerStore, dir: PathBuf) -> Assembly {
         worker: account,
         verifier: Arc::new(FakeVerifier::default()),
         wake: Arc::default(),
+        sectors: dir.join("sectors"),
+        storage_doubt: StorageDoubt::default(),
         redemptions: Arc::default(),
     }
 }

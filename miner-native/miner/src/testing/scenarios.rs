@@ -2,6 +2,7 @@
 //! sector, and what fails at a new head.
 
 use super::{piece, World, SIZE};
+use crate::ask_publisher::{self, AskError};
 use crate::chain_access::ChainError;
 use crate::packing;
 use crate::proving::PostError;
@@ -13,6 +14,8 @@ use axum::{Json, Router};
 use cid::Cid;
 use sealdrop_devnet::testing::produce;
 use serde_json::{json, Value};
+use shared::chain::rpc::{code, ErrorObject};
+use shared::chain::{AttoFil, Epoch};
 use shared::deal::{DealState, MinerEffect};
 use shared::piece::{padded_for, InclusionProof, PieceSummary};
 use shared::sector::{SectorEffect, SectorInput};
@@ -176,6 +179,41 @@ fn with_a_window_that_is_no_number(mut answer: Value) -> Value {
 fn without_a_result(mut answer: Value) -> Value {
     answer["result"] = Value::Null;
     answer
+}
+
+fn pruned(_: Value) -> Value {
+    let error = ErrorObject::new(code::PRUNED, "so long ago").with_height(Epoch(1));
+    json!({ "jsonrpc": "2.0", "id": 1, "error": error })
+}
+
+/// It would wait for news of that message for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ask_of_which_the_chain_has_forgotten_what_came_is_published_again() {
+    let mut world = World::start().await;
+    let between = Relay::default();
+    world.chain = between.serve(world.devnet.url()).await;
+    world.reopen().await;
+    let miner = world.miner().clone();
+    let publisher = miner.ask_publisher();
+    let change = crate::settings::SettingsChange {
+        price: Some(AttoFil(77)),
+        ..Default::default()
+    };
+    between.answers("chain.receipt", pruned);
+    let changed = world.during(ask_publisher::change(&publisher, &change)).await;
+    assert!(
+        matches!(changed, Err(AskError::Delayed(ChainError::Pruned { .. }))),
+        "{changed:?}"
+    );
+    between.answers_truly();
+    world
+        .during(ask_publisher::ensure(&publisher))
+        .await
+        .expect("it is published");
+    assert_eq!(miner.settings.now().price, AttoFil(77));
+    let view = world.view().await;
+    let standing = view.standing_ask(world.devnet.head().height);
+    assert_eq!(standing.map(|ask| ask.price), Some(AttoFil(77)));
 }
 
 /// spec §9.32: the queries for the miner and its sectors, for the window, for the randomness and for the head fail, or are

@@ -1,7 +1,7 @@
 //! Sectors that do not go on as planned: failed steps, old tickets, deals that are over.
 
 use super::{piece, World};
-use crate::{packing, sealing};
+use crate::{deal_expiry, packing, sealing};
 use cid::Cid;
 use shared::deal::{DealState, MinerEffect};
 use shared::piece::PieceSummary;
@@ -72,6 +72,49 @@ async fn a_failed_sector_waits_for_the_operator_and_is_sealed_at_its_order() {
     retried.expect("it failed");
     while step(&world).await {}
     assert_eq!(world.deal(&cid).deal.state(), DealState::Complete);
+}
+
+/// However long the disk is full, the operator is not asked.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_for_which_the_disk_has_no_room_is_no_failure_of_the_sector() {
+    let world = world().await;
+    let (cid, ..) = closed(&world).await;
+    assert!(step(&world).await);
+    let replica = world.sectors().join("1/sealed");
+    std::fs::create_dir_all(world.sectors().join("1")).expect("a folder");
+    std::os::unix::fs::symlink("/dev/full", &replica).expect("a link");
+    for _ in 0..2 * MAX_ATTEMPTS {
+        let miner = world.miner().clone();
+        let done = world.during(sealing::step(&miner.sealing(), 1)).await;
+        assert!(done.expect_err("no room").to_string().contains("No space left"));
+    }
+    let waiting = sector(&world);
+    assert_eq!((waiting.phase(), waiting.attempts), (Phase::PreCommit1, 0));
+    std::fs::remove_file(&replica).expect("the link");
+    while step(&world).await {}
+    assert_eq!(world.deal(&cid).deal.state(), DealState::Complete);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_piece_that_nobody_needs_is_removed_when_it_can_be() {
+    let mut world = world().await;
+    let (cid, summary, _) = closed(&world).await;
+    let deadline = world.deal(&cid).deal.deadline().expect("not sealed");
+    let over = shared::deal::MinerInput::Ended { height: deadline };
+    world.miner().store.advance_deal(&cid, over).expect("it is over");
+    while step(&world).await {}
+    let staged = world.miner().staging.path(&summary.data_cid);
+    // A folder in the place of a file that goes with it.
+    let blocking = staged.with_extension("part");
+    std::fs::create_dir(&blocking).expect("a folder");
+    let (miner, height) = (world.miner().clone(), world.height());
+    let failed = world.during(deal_expiry::tick(&miner.deal_expiry(), height)).await;
+    assert!(failed.is_err(), "it cannot be removed");
+    std::fs::remove_dir(&blocking).expect("it is empty");
+    std::fs::write(&staged, b"still here").expect("written");
+    world.tick().await;
+    assert!(!staged.exists());
 }
 
 /// Its cache would stay for ever: gigabytes for a large sector.
@@ -145,10 +188,7 @@ async fn the_piece_of_a_deal_that_is_over_is_evicted_and_no_sector_is_sealed_for
     );
     world.tick().await;
     let staging = &world.miner().staging;
-    assert!(
-        staging.whole(&summary.data_cid, summary.size).is_some(),
-        "cleared away at the next start"
-    );
+    assert!(staging.whole(&summary.data_cid, summary.size).is_none(), "cleared away");
 }
 
 #[tokio::test(flavor = "multi_thread")]

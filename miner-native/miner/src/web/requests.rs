@@ -27,7 +27,7 @@ use axum::{Json, Router};
 use cid::Cid;
 use futures::StreamExt;
 use sealdrop_database::blocking;
-use shared::chain::AttoFil;
+use shared::chain::{exit, AttoFil};
 use shared::explain::deal::{Audience, Explanation};
 use shared::sector::{Phase, SectorEffect, SectorInput, SectorPiece};
 use std::future::Future;
@@ -204,7 +204,7 @@ async fn redeem(
         let work = async move { redeeming::redeem_now(&api.redeeming, &cid, &deal).await };
         let done = detached(&shown.lifeline, work).await??;
         outcome = (done.due, Some(done.message), Some(done.height));
-    } else if preview.exit_code != 0 {
+    } else if preview.exit_code != exit::SUCCESS {
         let reason = preview.error;
         return Err(RedeemError::Refused { reason }.into());
     }

@@ -120,6 +120,8 @@ fn lock_all(size: SectorSize, sectors: &[ProvingSector]) -> Result<Vec<File>, Er
         });
         match locked {
             Ok(lock) => locks.push(lock),
+            // Of the machine, which says nothing of the sector.
+            Err(error) if error.is_shortage() => return Err(error),
             Err(error) => faulty.push(sector.sector, &error),
         }
     }
@@ -137,6 +139,9 @@ fn diagnose(
     replicas: &BTreeMap<SectorId, PrivateReplicaInfo>,
     error: Error,
 ) -> Error {
+    if error.is_shortage() {
+        return error;
+    }
     let ids: Vec<SectorId> = replicas.keys().copied().collect();
     let challenges = guarded("drawing challenges", || {
         post::generate_fallback_sector_challenges(proof, &randomness, &ids, prover_id)
@@ -150,8 +155,10 @@ fn diagnose(
         let opened = guarded("opening a sector", || {
             post::generate_single_vanilla_proof(proof, *id, info, own)
         });
-        if let Err(error) = opened {
-            faulty.push(u64::from(*id), &error);
+        match opened {
+            Ok(_) => {}
+            Err(error) if error.is_shortage() => return error,
+            Err(error) => faulty.push(u64::from(*id), &error),
         }
     }
     faulty.into_error().unwrap_or(error)

@@ -131,3 +131,25 @@ pub(super) fn sync_directory(dir: &Path) -> Result<(), Error> {
     let synced = File::open(dir).and_then(|dir| dir.sync_all());
     synced.map_err(Error::io("sync", dir))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_an_error_before_a_file_is_mapped_and_no_signal_after() {
+        // It knows at once that it has not so much room; other file systems fill up first.
+        let memory = Path::new("/dev/shm");
+        if !memory.is_dir() {
+            eprintln!("left out: there is no file system in memory here");
+            return;
+        }
+        let dir = tempfile::tempdir_in(memory).expect("a folder");
+        let nodes = (1usize << 44) / NODE;
+        let made = MappedNodes::create(dir.path().join("layer"), nodes).map(drop);
+        assert!(
+            matches!(&made, Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::StorageFull),
+            "{made:?}"
+        );
+    }
+}
