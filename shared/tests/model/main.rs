@@ -5,7 +5,8 @@
 //! spec §9.30, spec §9.31, spec §9.34, spec §9.35 are about the "deals awaiting seal" of 2019: here the deals of one sector and the sector
 //! keep each other, and these runs cover their restarts, late arrivals and failures.
 //!
-//! A failing run names its seed: `MODEL_SEED=n cargo test -p sealdrop-shared --test model` runs it alone.
+//! A failing run names its seed: `MODEL_SEED=n cargo test -p sealdrop-shared --test model` runs it alone. `MODEL_SEEDS=n` asks for
+//! more or fewer runs.
 
 mod chain;
 mod client;
@@ -23,7 +24,7 @@ use shared::deal::{ClientStage, MinerStage};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-/// Runs of the test.
+/// Runs of the test, unless `MODEL_SEEDS` asks for another number.
 const SEEDS: u64 = 200;
 /// A deal lasts at most 2500 blocks and its channel 2000 more; cancelling, proving and releasing follow.
 const HORIZON: u64 = 20_000;
@@ -156,15 +157,21 @@ fn check_agreement(seed: u64, chain: &Chain, client: &Client, miner: &Miner) {
     );
 }
 
+/// A number that the environment gives.
+fn asked(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
 #[test]
 fn every_deal_ends_and_both_sides_agree_how() {
     let mut ends = Ends::new();
-    if let Some(seed) = std::env::var("MODEL_SEED").ok().and_then(|text| text.parse().ok()) {
+    if let Some(seed) = asked("MODEL_SEED") {
         run(seed, &mut ends);
         println!("{ends:#?}");
         return;
     }
-    for seed in 0..SEEDS {
+    let seeds = asked("MODEL_SEEDS").unwrap_or(SEEDS);
+    for seed in 0..seeds {
         let outcome = std::panic::catch_unwind(move || {
             let mut ends = Ends::new();
             run(seed, &mut ends);
@@ -182,7 +189,7 @@ fn every_deal_ends_and_both_sides_agree_how() {
     }
     println!("{ends:#?}");
     assert!(
-        ends.get("complete").is_some_and(|count| u64::from(*count) > SEEDS / 2),
+        ends.get("complete").is_some_and(|count| u64::from(*count) > seeds / 2),
         "{ends:#?}"
     );
     assert!(ends.len() > 3, "the runs must end in different ways: {ends:#?}");

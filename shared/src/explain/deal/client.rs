@@ -114,31 +114,12 @@ fn state(stage: &ClientStage) -> &'static str {
 
 /// The steps with `running` under way, those before it done, those after it to come.
 fn steps(running: StepName, state: StepState) -> Vec<Step> {
-    use StepName::{
-        Channel, Closed, Commit1, Commit2, Committing, Packing, Placing, PreCommit1, PreCommit2, PreCommitting,
-        Proposal, Transfer, WaitSeed,
-    };
-    let all = [
-        Channel,
-        Proposal,
-        Transfer,
-        Placing,
-        Packing,
-        Closed,
-        PreCommit1,
-        PreCommit2,
-        PreCommitting,
-        WaitSeed,
-        Commit1,
-        Commit2,
-        Committing,
-    ];
     let of = |name: StepName| match name.cmp(&running) {
         core::cmp::Ordering::Less => step(name, StepState::Done),
         core::cmp::Ordering::Equal => step(name, state),
         core::cmp::Ordering::Greater => step(name, StepState::Waiting),
     };
-    all.into_iter().map(of).collect()
+    StepName::ALL.into_iter().map(of).collect()
 }
 
 fn drafted(told: &mut Explanation, deal: &ClientDeal) {

@@ -119,6 +119,25 @@ pub enum StepName {
     Other,
 }
 
+impl StepName {
+    /// The steps that this version knows, in a deal's order.
+    pub const ALL: [Self; 13] = [
+        Self::Channel,
+        Self::Proposal,
+        Self::Transfer,
+        Self::Placing,
+        Self::Packing,
+        Self::Closed,
+        Self::PreCommit1,
+        Self::PreCommit2,
+        Self::PreCommitting,
+        Self::WaitSeed,
+        Self::Commit1,
+        Self::Commit2,
+        Self::Committing,
+    ];
+}
+
 /// How far a step is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
