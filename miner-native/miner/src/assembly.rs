@@ -7,7 +7,7 @@ use crate::chain_access::{Account, ChainAccess};
 use crate::deal_expiry::DealExpiry;
 use crate::explaining::ExplainerParts;
 use crate::intake::Intake;
-use crate::network::{Answers, RetrievalServer, Reviewer, TransferParts};
+use crate::network::{Answers, Closing, RetrievalServer, Reviewer, TransferParts};
 use crate::packing::Packing;
 use crate::prover::Prover;
 use crate::proving::Proving;
@@ -149,6 +149,7 @@ impl Assembly {
             settings: self.settings.clone(),
             intake: self.intake.clone(),
             packing: self.packing(),
+            closing: Closing::default(),
         }
     }
 

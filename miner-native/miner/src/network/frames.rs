@@ -47,10 +47,15 @@ pub async fn read_more<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8
 
 /// Reads the one message of a request.
 pub async fn read<T: Cbor, S: AsyncRead + Unpin>(stream: &mut S) -> Result<T, StreamError> {
+    read_within(stream, MAX_MESSAGE).await
+}
+
+/// Reads the one message of a request, of at most so many bytes.
+pub async fn read_within<T: Cbor, S: AsyncRead + Unpin>(stream: &mut S, most: usize) -> Result<T, StreamError> {
     let mut buffer = Vec::new();
     loop {
         // What a frame declares is checked against the limit before its body is waited for.
-        if let Some(body) = next_frame(&buffer, MAX_MESSAGE)? {
+        if let Some(body) = next_frame(&buffer, most)? {
             return Ok(decode(&buffer[body])?);
         }
         read_more(stream, &mut buffer).await?;

@@ -1,21 +1,25 @@
 //! The miner on the network: its libp2p host, and one file for each thing that peers ask of it.
 //!
-//! The only module of the miner that names libp2p. [`propose`], [`query`] and [`explain`] answer about deals, [`transfers`] fetches their
+//! The only module of the miner that names libp2p. [`quote`], [`propose`], [`query`] and [`explain`] answer about deals, [`close`] gives
+//! money back, [`transfers`] fetches their
 //! pieces (steps 5 to 8 of a deal), [`retrieval`] hands pieces back (step 15), [`host`] listens and connects. Peers are
 //! hostile: every exchange has time limits and a share of bounded room. Next: [`crate::sealing`].
 
+pub(crate) mod close;
 mod explain;
 pub mod frames;
 mod host;
 mod identity;
 pub(crate) mod propose;
 mod query;
+pub(crate) mod quote;
 mod retrieval;
 mod stream_limiter;
 #[cfg(test)]
 mod tests;
 mod transfers;
 
+pub use close::Closing;
 pub use host::{Host, HostConfig};
 pub use identity::{load_or_create, IdentityError};
 pub use libp2p::identity::Keypair;
@@ -45,6 +49,8 @@ use stream_limiter::StreamLimiter;
 
 /// Longest exchange about a deal: a channel may take two minutes to be mined.
 const EXCHANGE_LIMIT: Duration = Duration::from_secs(180);
+/// Longest exchange that waits for nobody: a request of a kilobyte and its answer, on a slow line.
+const QUESTION_LIMIT: Duration = Duration::from_secs(30);
 /// Longest delivery of a piece: 32 GiB at 2.5 MB/s.
 const DELIVERY_LIMIT: Duration = Duration::from_secs(4 * 3600);
 
@@ -189,6 +195,20 @@ impl Network {
             limiter.clone(),
             EXCHANGE_LIMIT,
             handler(move |peer, stream| query::answer(all.answers.clone(), all.transfers.clone(), peer, stream)),
+        )?;
+        let all = self.clone();
+        serve(
+            protocol::QUOTE,
+            limiter.clone(),
+            QUESTION_LIMIT,
+            handler(move |peer, stream| quote::answer(all.reviewer.clone(), all.answers.clone(), peer, stream)),
+        )?;
+        let reviewer = self.reviewer.clone();
+        serve(
+            protocol::CLOSE_CHANNEL,
+            limiter.clone(),
+            EXCHANGE_LIMIT,
+            handler(move |_, stream| close::answer(reviewer.clone(), stream)),
         )?;
         let explainer = self.explainer.clone();
         serve(
