@@ -112,7 +112,7 @@ export class PaymentsPanel extends View {
             </tbody>
           </table>
         </div>
-        <p class="note">Amounts include those before. With “proof”, the miner must show on the chain that it holds the file; the last voucher, at the deal’s end, asks for none.</p>
+        <p class="note">Amounts include those before. With “proof”, the miner must show on the chain that it holds the file.</p>
         <button type="button" class="quiet" data-testid="export-button" @click=${this.copy}>
           ${this.said || 'Copy the vouchers as text'}
         </button>
@@ -208,7 +208,7 @@ function refundPart(refund: Refund) {
 
 function refundWords({ state, channel, until, earned }: Refund) {
   const name = `Payment channel no. ${channel}`;
-  if (state === 'cancelling') return `${name} of the failed attempt is being cancelled.`;
+  if (state === 'cancelling') return `${name} of the failed attempt is being closed.`;
   if (state === 'reclaiming') return `${name} has ended; the money is being taken out of it.`;
   if (state === 'returned') return `${name} is closed.`;
   const end = html`block <span class="num">${count(until ?? 0)}</span>${until === undefined ? nothing : when(until)}`;
