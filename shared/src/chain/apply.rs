@@ -24,6 +24,15 @@ pub const MAX_PARAM_BYTES: usize = 64 * 1024;
 /// Most messages that one sender may have waiting for their turn.
 pub const MAX_NONCE_GAP: u64 = 256;
 
+/// What a miner must do within a span of blocks.
+const URGENT_METHODS: [&str; 5] = [
+    "submitPoSt",
+    "commitSector",
+    "addFaults",
+    "recoverFaults",
+    "restartProving",
+];
+
 /// Why a message cannot be in a block at all. Nothing changes, not even its sender's nonce.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
@@ -64,6 +73,17 @@ pub enum ApplyError {
 
 /// Whether a message may wait in the pool: everything but its turn is right.
 pub fn validate(state: &ChainState, signed: &SignedMessage) -> Result<(), Invalid> {
+    check_unsigned(state, signed)?;
+    if !signed.signature_is_valid() {
+        return Err(Invalid::Signature {
+            from: signed.message().from.clone(),
+        });
+    }
+    Ok(())
+}
+
+/// [`validate`] without the signature, for one that was checked before: what a block may have changed since.
+pub fn check_unsigned(state: &ChainState, signed: &SignedMessage) -> Result<(), Invalid> {
     let metered = &signed.metered;
     check_shape(state, metered)?;
     let (nonce, next) = (metered.message.nonce, state.nonce(&metered.message.from));
@@ -73,13 +93,18 @@ pub fn validate(state: &ChainState, signed: &SignedMessage) -> Result<(), Invali
     if nonce - next > MAX_NONCE_GAP {
         return Err(Invalid::NonceTooHigh { nonce, next });
     }
-    check_balance(state, metered)?;
-    if !signed.signature_is_valid() {
-        return Err(Invalid::Signature {
-            from: metered.message.from.clone(),
-        });
-    }
-    Ok(())
+    check_balance(state, metered)
+}
+
+/// Whether a miner loses money when this message waits: a proof, a commit or a word about faults, by the worker of a miner
+/// that has sectors or pre-commits, and so money at stake.
+pub fn is_urgent(state: &ChainState, message: &Message) -> bool {
+    let is_due = URGENT_METHODS.contains(&message.method.as_str());
+    let miner = state
+        .miners
+        .get(&message.to)
+        .filter(|miner| miner.worker == message.from);
+    is_due && miner.is_some_and(|miner| !miner.sectors.is_empty() || !miner.pre_commits.is_empty())
 }
 
 /// Checks that need no keys and no money.

@@ -45,6 +45,9 @@ const SCHEMA: Schema = Schema {
 /// The file in the chain's folder.
 const FILE: &str = "chain.db";
 
+/// The first number of those that were pushed out of the pool after a block: far behind those that it dropped itself.
+const DISPLACED: u64 = 1 << 32;
+
 const GENESIS: &[u8] = b"genesis";
 const HEAD: &[u8] = b"head";
 
@@ -255,13 +258,42 @@ impl Store {
             .transpose()
     }
 
-    /// Keeps a message that came to the pool at the height `since`; it may have been dropped before.
-    pub fn add_waiting(&self, cid: &Cid, message: &SignedMessage, since: Epoch) -> Result<(), DevnetError> {
+    /// Keeps a message that came to the pool at the height `since`; it may have been dropped before. The `displaced` made
+    /// room for it.
+    pub fn add_waiting(
+        &self,
+        cid: &Cid,
+        message: &SignedMessage,
+        since: Epoch,
+        displaced: &[Settled],
+    ) -> Result<(), DevnetError> {
         let mut batch = Batch::default();
+        self.drop_displaced(&mut batch, since, displaced)?;
         batch.insert(cid_key(b'm', cid), wire::encode(message));
         batch.insert(cid_key(b'p', cid), since.0.to_be_bytes());
         batch.remove(cid_key(b'o', cid));
         self.write(&batch)
+    }
+
+    /// Records what was pushed out of the pool between two blocks, beside what the block at `height` dropped.
+    fn drop_displaced(&self, batch: &mut Batch, height: Epoch, displaced: &[Settled]) -> Result<(), DevnetError> {
+        if displaced.is_empty() {
+            return Ok(());
+        }
+        let (from, to) = (dropped_key(height, DISPLACED), dropped_key(height.plus(1), 0));
+        let last = self.range(&from, &to, Order::Descending, 1)?;
+        let number = last.first().and_then(|(key, _)| key.get(9..)).map(<[u8; 8]>::try_from);
+        let next = match number {
+            Some(Ok(number)) => u64::from_be_bytes(number).saturating_add(1),
+            Some(Err(error)) => return Err(DevnetError::damaged("drop record", error)),
+            None => DISPLACED,
+        };
+        for (at, settled) in (next..).zip(displaced) {
+            batch.remove(cid_key(b'p', &settled.cid));
+            batch.insert(cid_key(b'o', &settled.cid), to_cbor(&settled.outcome));
+            batch.insert(dropped_key(height, at), settled.cid.to_bytes());
+        }
+        self.forget_dropped(batch)
     }
 
     /// Records a block and everything that it changed, as one, and forgets what is too old with it.
