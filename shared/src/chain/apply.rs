@@ -3,6 +3,7 @@
 //! Called by the development chain: [`validate`] when a message arrives, [`apply()`] when a block takes it, [`end_block`]
 //! when the block has no more, [`query`] and [`preview`] for everybody who asks. What became of a message is in its [`Receipt`].
 
+use super::actors::account::makes_account;
 use super::actors::miner::end_block as end_miner_block;
 use super::actors::{code, invoke, Context, Env, Halt, Invocation, Returns, Revert};
 use super::address::{Address, Protocol};
@@ -52,7 +53,7 @@ pub enum Invalid {
     ParamsTooLarge { count: usize, bytes: usize },
     #[error("value and gas are more money than can exist")]
     Overflow,
-    #[error("the sender has {balance} FIL and needs {needed} FIL for value and gas")]
+    #[error("the sender has {balance} FIL and needs {needed} FIL for value and gas, and for the receiver's account when that is new")]
     Balance { balance: AttoFil, needed: AttoFil },
     #[error("nonce {nonce} was used already; the next is {next}")]
     NonceUsed { nonce: u64, next: u64 },
@@ -142,12 +143,21 @@ fn check_balance(state: &ChainState, metered: &MeteredMessage) -> Result<(), Inv
     let gas = metered.gas_price.checked_mul(u128::from(metered.gas_limit));
     let needed = gas
         .and_then(|gas| gas.checked_add(metered.message.value))
+        .and_then(|needed| needed.checked_add(price_of_account(state, &metered.message)))
         .ok_or(Invalid::Overflow)?;
     let balance = state.balance(&metered.message.from);
     if balance < needed {
         return Err(Invalid::Balance { balance, needed });
     }
     Ok(())
+}
+
+/// What a transfer costs beside its value and its gas: the price of the account that it makes.
+fn price_of_account(state: &ChainState, message: &Message) -> AttoFil {
+    match message.method.is_empty() && makes_account(state, &message.to) {
+        true => state.policy.account_price,
+        false => AttoFil::ZERO,
+    }
 }
 
 /// Applies a message whose turn it is. When it reverts, only its sender's nonce and the gas that it paid remain; on `Err`
@@ -202,12 +212,12 @@ fn settle_gas(state: &mut ChainState, from: &Address, cost: AttoFil) -> Option<(
     let sender = state.accounts.get_mut(from)?;
     sender.nonce = sender.nonce.checked_add(1)?;
     sender.balance = sender.balance.checked_sub(cost)?;
-    let treasury = state
+    state
         .accounts
-        .entry(Address::id(Address::NETWORK_TREASURY))
-        .or_default();
-    treasury.balance = treasury.balance.checked_add(cost)?;
-    Some(())
+        .change(&Address::id(Address::NETWORK_TREASURY), |treasury| {
+            treasury.balance = treasury.balance.checked_add(cost)?;
+            Some(())
+        })
 }
 
 /// What the end of a block did by itself, without a message.
