@@ -5,12 +5,12 @@
 
 use super::block::Block;
 use super::error::DevnetError;
-use super::faucet::{self, Faucet, FaucetError};
+use super::faucet::{self, Faucet, FaucetError, Grant};
 use super::genesis::{Authority, Genesis};
 use super::peers::{PeerError, Peers};
 use super::pool::{Class, Pool, PoolError, Waiting};
 use super::store::{
-    state_bytes, state_digest, Commit, Outcome, Resumed, Settled, Store, MESSAGES_KEPT, MESSAGES_KEPT_BLOCKS,
+    state_bytes, state_digest, Batch, Commit, Outcome, Resumed, Settled, Store, MESSAGES_KEPT, MESSAGES_KEPT_BLOCKS,
 };
 use cid::Cid;
 use shared::chain::verifier::{Verifier, VerifierFault};
@@ -19,6 +19,7 @@ use shared::chain::{apply, calls, check_unsigned, end_block, is_urgent, preview,
 use shared::chain::{Address, ApplyError, AttoFil, Call, ChainState};
 use shared::chain::{Context, Epoch, Invalid, Message, Preview, Receipt, SecretKey, SignedMessage};
 use shared::wire;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
@@ -156,6 +157,7 @@ impl Node {
             pool.insert(Waiting::new(message, since, size, class));
         }
         let current = Snapshot::new(state, head);
+        let faucet = Mutex::new(Faucet::of(store.grants()?));
         Ok(Self {
             store,
             authority,
@@ -165,7 +167,7 @@ impl Node {
             heads: watch::Sender::new(current.head()),
             current: RwLock::new(current),
             pool: Mutex::new(pool),
-            faucet: Mutex::default(),
+            faucet,
             peers: Mutex::default(),
             making: Mutex::default(),
         })
@@ -194,6 +196,11 @@ impl Node {
 
     /// Takes a message in; it is on the disk when this returns. A message that is known already is as good.
     pub fn push(&self, bytes_len: usize, message: SignedMessage) -> Result<Pushed, Refusal> {
+        self.push_with(bytes_len, message, Batch::default())
+    }
+
+    /// [`Node::push`], with what else is to be on the disk when the message is.
+    fn push_with(&self, bytes_len: usize, message: SignedMessage, beside: Batch) -> Result<Pushed, Refusal> {
         if bytes_len > MAX_MESSAGE {
             return Err(Refusal::TooLong(bytes_len));
         }
@@ -215,7 +222,7 @@ impl Node {
         let admission = pool.admits(&current.state, &message, bytes_len, class)?;
         let height = current.block.height;
         let displaced: Vec<Settled> = admission.displaced.iter().map(|out| dropped(out, height)).collect();
-        self.store.add_waiting(&cid, &message, height, &displaced)?;
+        self.store.add_waiting(&cid, &message, height, &displaced, beside)?;
         for (waiting, _) in &admission.displaced {
             pool.remove(waiting);
         }
@@ -230,8 +237,8 @@ impl Node {
         Ok(mined || pool.contains(message, cid) || self.store.forgotten_at(cid)?.is_some())
     }
 
-    /// Sends money to a new account.
-    pub fn grant(&self, address: &Address) -> Result<(Cid, AttoFil), Refusal> {
+    /// Sends money to a new account, asked for by `from`.
+    pub fn grant(&self, address: &Address, from: IpAddr) -> Result<(Cid, AttoFil), Refusal> {
         if address.protocol() != shared::chain::Protocol::Secp256k1 {
             return Err(FaucetError::NotAnAccount {
                 address: address.clone(),
@@ -244,14 +251,22 @@ impl Node {
         if let Some(message) = faucet.repeated(address, height) {
             return Ok((message, faucet::amount()));
         }
-        faucet.admits(address, height)?;
+        let time_ms = current.block.time_ms;
+        faucet.admits(address, from, height, time_ms)?;
         let key: &SecretKey = &self.authority.faucet_key;
         let nonce = lock(&self.pool).next_nonce(&current.state, &key.address());
         let message = calls::transfer(address, faucet::amount())
             .message(&key.address(), nonce)
             .sign(key);
-        let cid = self.push(wire::encode(&message).len(), message)?.cid;
-        faucet.record(address.clone(), height, cid);
+        let grant = Grant {
+            height,
+            time_ms,
+            message: message.cid(),
+            from,
+        };
+        let beside = Store::grant_record(address, &grant, &faucet.forget(height, time_ms));
+        let cid = self.push_with(wire::encode(&message).len(), message, beside)?.cid;
+        faucet.record(address.clone(), grant);
         Ok((cid, faucet::amount()))
     }
 

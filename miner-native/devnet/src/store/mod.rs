@@ -13,6 +13,7 @@ pub use states::STATES_KEPT;
 
 use super::block::Block;
 use super::error::DevnetError;
+use super::faucet::Grant;
 use super::genesis::Genesis;
 pub use archive::Bounds;
 use archive::{Archive, ARCHIVE};
@@ -21,7 +22,7 @@ use sealdrop_database::{Changes, DatabaseError, Entry, Order, Schema, Sharing, S
 use serde::{de::DeserializeOwned, Deserialize, Serialize};
 use shared::chain::keys::blake2b256;
 use shared::chain::message::Receipt;
-use shared::chain::{ChainState, Epoch, SignedMessage};
+use shared::chain::{Address, ChainState, Epoch, SignedMessage};
 use shared::wire;
 use states::States;
 use std::path::Path;
@@ -47,6 +48,9 @@ const FILE: &str = "chain.db";
 
 /// The first number of those that were pushed out of the pool after a block: far behind those that it dropped itself.
 const DISPLACED: u64 = 1 << 32;
+
+/// In front of an account that the faucet gave to.
+const GRANT: u8 = b'f';
 
 const GENESIS: &[u8] = b"genesis";
 const HEAD: &[u8] = b"head";
@@ -266,13 +270,35 @@ impl Store {
         message: &SignedMessage,
         since: Epoch,
         displaced: &[Settled],
+        beside: Batch,
     ) -> Result<(), DevnetError> {
-        let mut batch = Batch::default();
+        let mut batch = beside;
         self.drop_displaced(&mut batch, since, displaced)?;
         batch.insert(cid_key(b'm', cid), wire::encode(message));
         batch.insert(cid_key(b'p', cid), since.0.to_be_bytes());
         batch.remove(cid_key(b'o', cid));
         self.write(&batch)
+    }
+
+    /// The grants of the faucet that were kept.
+    pub fn grants(&self) -> Result<Vec<(Address, Grant)>, DevnetError> {
+        let parse = |(key, value): (Vec<u8>, Vec<u8>)| {
+            let address = Address::from_bytes(key.get(1..).unwrap_or_default());
+            let address = address.map_err(|e| DevnetError::damaged("grant", e))?;
+            Ok((address, from_cbor("grant", &value)?))
+        };
+        self.first_of(GRANT, usize::MAX)?.into_iter().map(parse).collect()
+    }
+
+    /// Keeps a grant of the faucet, and forgets those of `old`.
+    pub fn grant_record(address: &Address, grant: &Grant, old: &[Address]) -> Batch {
+        let key = |address: &Address| [&[GRANT], address.to_bytes().as_slice()].concat();
+        let mut batch = Batch::default();
+        for address in old {
+            batch.remove(key(address));
+        }
+        batch.insert(key(address), to_cbor(grant));
+        batch
     }
 
     /// Records what was pushed out of the pool between two blocks, beside what the block at `height` dropped.

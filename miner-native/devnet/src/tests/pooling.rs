@@ -321,7 +321,7 @@ fn sixteen_accounts_whose_first_message_is_missing_stop_neither_the_faucet_nor_a
     let (_dir, devnet, miner) = with_a_proof_due(&owner);
     let attackers: Vec<SecretKey> = (100..116).map(key).collect();
     for attacker in &attackers {
-        devnet.node.grant(&attacker.address()).expect("the faucet gives");
+        devnet.node.grant(&attacker.address(), HERE).expect("the faucet gives");
     }
     produce(&devnet);
     let nonce = devnet.node.next_nonce(&owner.address());
@@ -337,7 +337,7 @@ fn sixteen_accounts_whose_first_message_is_missing_stop_neither_the_faucet_nor_a
     let proof = push(&devnet, message(&owner, nonce + 1, proof)).expect("there is room for a proof");
     let (grant, _) = devnet
         .node
-        .grant(&key(50).address())
+        .grant(&key(50).address(), HERE)
         .expect("there is room for a grant");
     produce(&devnet);
     for sent in [ask, proof, grant] {
