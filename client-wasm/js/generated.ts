@@ -336,6 +336,10 @@ export interface Policy {
   readonly channelExpiryInterval: number;
   /** Sizes of sectors that miners may have: those with proof parameters on this network. */
   readonly sectorSizes: readonly number[];
+  /** FIL that a transfer to a new account costs beside what it brings, burnt; 0 on networks that began before it. */
+  readonly accountPrice?: string;
+  /** Units of gas that a transfer costs; 0 on networks that began before transfers cost any. */
+  readonly gasPerTransfer?: number;
 }
 
 /** A sector announced and not yet committed. */

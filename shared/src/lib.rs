@@ -44,6 +44,7 @@
 
 extern crate alloc;
 
+pub mod access;
 pub mod chain;
 pub mod client;
 pub mod deal;

@@ -5,19 +5,21 @@
 
 use super::block::Block;
 use super::error::DevnetError;
-use super::faucet::{self, Faucet, FaucetError};
+use super::faucet::{self, Faucet, FaucetError, Grant};
 use super::genesis::{Authority, Genesis};
 use super::peers::{PeerError, Peers};
-use super::pool::{Pool, PoolError, Waiting};
+use super::pool::{Class, Pool, PoolError, Waiting};
 use super::store::{
-    state_bytes, state_digest, Commit, Outcome, Resumed, Settled, Store, MESSAGES_KEPT, MESSAGES_KEPT_BLOCKS,
+    state_bytes, state_digest, Batch, Commit, Outcome, Resumed, Settled, Store, MESSAGES_KEPT, MESSAGES_KEPT_BLOCKS,
 };
 use cid::Cid;
 use shared::chain::verifier::{Verifier, VerifierFault};
 use shared::chain::view::HeadView;
-use shared::chain::{apply, calls, end_block, preview, validate, Address, ApplyError, AttoFil, Call, ChainState};
-use shared::chain::{Context, Epoch, Invalid, Preview, Receipt, SecretKey, SignedMessage};
+use shared::chain::{apply, calls, check_unsigned, end_block, is_urgent, preview, validate};
+use shared::chain::{Address, ApplyError, AttoFil, Call, ChainState};
+use shared::chain::{Context, Epoch, Invalid, Message, Preview, Receipt, SecretKey, SignedMessage};
 use shared::wire;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
@@ -150,10 +152,12 @@ impl Node {
         } = resumed;
         let mut pool = Pool::default();
         for (since, message) in waiting {
-            let (cid, size) = (message.cid(), wire::encode(&message).len());
-            pool.insert(message, cid, since, size);
+            let size = wire::encode(&message).len();
+            let class = class_of(&state, &genesis.faucet, message.message());
+            pool.insert(Waiting::new(message, since, size, class));
         }
         let current = Snapshot::new(state, head);
+        let faucet = Mutex::new(Faucet::of(store.grants()?));
         Ok(Self {
             store,
             authority,
@@ -163,7 +167,7 @@ impl Node {
             heads: watch::Sender::new(current.head()),
             current: RwLock::new(current),
             pool: Mutex::new(pool),
-            faucet: Mutex::default(),
+            faucet,
             peers: Mutex::default(),
             making: Mutex::default(),
         })
@@ -192,28 +196,49 @@ impl Node {
 
     /// Takes a message in; it is on the disk when this returns. A message that is known already is as good.
     pub fn push(&self, bytes_len: usize, message: SignedMessage) -> Result<Pushed, Refusal> {
+        self.push_with(bytes_len, message, Batch::default())
+    }
+
+    /// [`Node::push`], with what else is to be on the disk when the message is.
+    fn push_with(&self, bytes_len: usize, message: SignedMessage, beside: Batch) -> Result<Pushed, Refusal> {
         if bytes_len > MAX_MESSAGE {
             return Err(Refusal::TooLong(bytes_len));
         }
         let cid = message.cid();
+        let known = Pushed { cid, is_known: true };
+        if self.is_known(&lock(&self.pool), &message, &cid)? {
+            return Ok(known);
+        }
+        // The signature takes the longest to check: without the lock that blocks and other messages wait for.
+        validate(&self.current().state, &message)?;
         let mut pool = lock(&self.pool);
-        let mined = self
-            .store
-            .outcome(&cid)?
-            .is_some_and(|outcome| outcome.mined_at().is_some());
-        if mined || pool.contains(&message, &cid) || self.store.forgotten_at(&cid)?.is_some() {
-            return Ok(Pushed { cid, is_known: true });
+        // A block may have been made since, or the same message come twice.
+        if self.is_known(&pool, &message, &cid)? {
+            return Ok(known);
         }
         let current = self.current();
-        validate(&current.state, &message)?;
-        pool.admits(&message, bytes_len)?;
-        self.store.add_waiting(&cid, &message, current.block.height)?;
-        pool.insert(message, cid, current.block.height, bytes_len);
+        check_unsigned(&current.state, &message)?;
+        let class = class_of(&current.state, &self.genesis.faucet, message.message());
+        let admission = pool.admits(&current.state, &message, bytes_len, class)?;
+        let height = current.block.height;
+        let displaced: Vec<Settled> = admission.displaced.iter().map(|out| dropped(out, height)).collect();
+        self.store.add_waiting(&cid, &message, height, &displaced, beside)?;
+        for (waiting, _) in &admission.displaced {
+            pool.remove(waiting);
+        }
+        pool.insert(Waiting::new(message, height, bytes_len, admission.class));
         Ok(Pushed { cid, is_known: false })
     }
 
-    /// Sends money to a new account.
-    pub fn grant(&self, address: &Address) -> Result<(Cid, AttoFil), Refusal> {
+    /// Whether a message waits, or is in a block.
+    fn is_known(&self, pool: &Pool, message: &SignedMessage, cid: &Cid) -> Result<bool, DevnetError> {
+        let outcome = self.store.outcome(cid)?;
+        let mined = outcome.is_some_and(|outcome| outcome.mined_at().is_some());
+        Ok(mined || pool.contains(message, cid) || self.store.forgotten_at(cid)?.is_some())
+    }
+
+    /// Sends money to a new account, asked for by `from`.
+    pub fn grant(&self, address: &Address, from: IpAddr) -> Result<(Cid, AttoFil), Refusal> {
         if address.protocol() != shared::chain::Protocol::Secp256k1 {
             return Err(FaucetError::NotAnAccount {
                 address: address.clone(),
@@ -226,14 +251,22 @@ impl Node {
         if let Some(message) = faucet.repeated(address, height) {
             return Ok((message, faucet::amount()));
         }
-        faucet.admits(address, height)?;
+        let time_ms = current.block.time_ms;
+        faucet.admits(address, from, height, time_ms)?;
         let key: &SecretKey = &self.authority.faucet_key;
         let nonce = lock(&self.pool).next_nonce(&current.state, &key.address());
         let message = calls::transfer(address, faucet::amount())
             .message(&key.address(), nonce)
             .sign(key);
-        let cid = self.push(wire::encode(&message).len(), message)?.cid;
-        faucet.record(address.clone(), height, cid);
+        let grant = Grant {
+            height,
+            time_ms,
+            message: message.cid(),
+            from,
+        };
+        let beside = Store::grant_record(address, &grant, &faucet.forget(height, time_ms));
+        let cid = self.push_with(wire::encode(&message).len(), message, beside)?.cid;
+        faucet.record(address.clone(), grant);
         Ok((cid, faucet::amount()))
     }
 
@@ -441,10 +474,7 @@ impl Node {
             let receipt = receipt.clone();
             waiting.settled(Outcome::Mined { height, receipt })
         });
-        let dropped = round.dropped.iter().map(|(waiting, reason)| {
-            let reason = reason.clone();
-            waiting.settled(Outcome::Dropped { height, reason })
-        });
+        let dropped = round.dropped.iter().map(|out| dropped(out, height));
         let all: Vec<Settled> = mined.chain(dropped).collect();
         // FAIL: the disk may be full: the block is not shown, and the next attempt makes it anew under the same height.
         self.store.commit(&Commit {
@@ -454,10 +484,10 @@ impl Node {
         })?;
         for (waiting, _) in &round.dropped {
             tracing::info!(message = %waiting.cid, "message dropped");
-            pool.remove(&waiting.message);
+            pool.remove(waiting);
         }
         for (waiting, _) in &round.mined {
-            pool.remove(&waiting.message);
+            pool.remove(waiting);
         }
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = next.clone();
         self.heads.send_replace(next.head());
@@ -465,7 +495,31 @@ impl Node {
     }
 }
 
+/// Which room of the pool a message asks for: what the rules call urgent, and the grants of the chain's own faucet, which has
+/// limits of its own.
+fn class_of(state: &ChainState, faucet: &Address, message: &Message) -> Class {
+    match message.from == *faucet || is_urgent(state, message) {
+        true => Class::Urgent,
+        false => Class::Ordinary,
+    }
+}
+
+fn dropped((waiting, reason): &(Waiting, String), height: Epoch) -> Settled {
+    let reason = reason.clone();
+    waiting.settled(Outcome::Dropped { height, reason })
+}
+
 impl Waiting {
+    fn new(message: SignedMessage, since: Epoch, size: usize, class: Class) -> Self {
+        Self {
+            cid: message.cid(),
+            message: Arc::new(message),
+            since,
+            size,
+            class,
+        }
+    }
+
     fn settled(&self, outcome: Outcome) -> Settled {
         Settled {
             cid: self.cid,

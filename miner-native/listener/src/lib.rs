@@ -4,7 +4,8 @@
 //! the address that has most, makes room. One that was not sent a byte within [`UNSERVED_LIMIT`] has asked nothing and ends. What
 //! is said on a connection is the service's; only its bytes pass here.
 
-use axum::serve::Listener;
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
@@ -63,6 +64,16 @@ impl BoundedListener {
             ended: Arc::default(),
         };
         Self { inner, connections }
+    }
+}
+
+/// Who is at the other end of a connection; services ask for it as `ConnectInfo<Remote>`.
+#[derive(Debug, Clone, Copy)]
+pub struct Remote(pub SocketAddr);
+
+impl Connected<IncomingStream<'_, BoundedListener>> for Remote {
+    fn connect_info(stream: IncomingStream<'_, BoundedListener>) -> Self {
+        Self(*stream.remote_addr())
     }
 }
 

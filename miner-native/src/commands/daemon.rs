@@ -73,7 +73,7 @@ pub struct Arguments {
 
 /// Runs the daemon until it is interrupted.
 pub fn run(arguments: Arguments, proofs: &dyn Proofs) -> Result<()> {
-    let usual = Policy::for_sectors(arguments.sector_size);
+    let usual = Policy::of_new_network(arguments.sector_size);
     let policy = Policy {
         proving_period: arguments.proving_period.unwrap_or(usual.proving_period),
         challenge_window: arguments.challenge_window.unwrap_or(usual.challenge_window),

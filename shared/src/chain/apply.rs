@@ -3,6 +3,7 @@
 //! Called by the development chain: [`validate`] when a message arrives, [`apply()`] when a block takes it, [`end_block`]
 //! when the block has no more, [`query`] and [`preview`] for everybody who asks. What became of a message is in its [`Receipt`].
 
+use super::actors::account::makes_account;
 use super::actors::miner::end_block as end_miner_block;
 use super::actors::{code, invoke, Context, Env, Halt, Invocation, Returns, Revert};
 use super::address::{Address, Protocol};
@@ -24,6 +25,15 @@ pub const MAX_PARAM_BYTES: usize = 64 * 1024;
 /// Most messages that one sender may have waiting for their turn.
 pub const MAX_NONCE_GAP: u64 = 256;
 
+/// What a miner must do within a span of blocks.
+const URGENT_METHODS: [&str; 5] = [
+    "submitPoSt",
+    "commitSector",
+    "addFaults",
+    "recoverFaults",
+    "restartProving",
+];
+
 /// Why a message cannot be in a block at all. Nothing changes, not even its sender's nonce.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
@@ -43,7 +53,7 @@ pub enum Invalid {
     ParamsTooLarge { count: usize, bytes: usize },
     #[error("value and gas are more money than can exist")]
     Overflow,
-    #[error("the sender has {balance} FIL and needs {needed} FIL for value and gas")]
+    #[error("the sender has {balance} FIL and needs {needed} FIL for value and gas, and for the receiver's account when that is new")]
     Balance { balance: AttoFil, needed: AttoFil },
     #[error("nonce {nonce} was used already; the next is {next}")]
     NonceUsed { nonce: u64, next: u64 },
@@ -64,6 +74,17 @@ pub enum ApplyError {
 
 /// Whether a message may wait in the pool: everything but its turn is right.
 pub fn validate(state: &ChainState, signed: &SignedMessage) -> Result<(), Invalid> {
+    check_unsigned(state, signed)?;
+    if !signed.signature_is_valid() {
+        return Err(Invalid::Signature {
+            from: signed.message().from.clone(),
+        });
+    }
+    Ok(())
+}
+
+/// [`validate`] without the signature, for one that was checked before: what a block may have changed since.
+pub fn check_unsigned(state: &ChainState, signed: &SignedMessage) -> Result<(), Invalid> {
     let metered = &signed.metered;
     check_shape(state, metered)?;
     let (nonce, next) = (metered.message.nonce, state.nonce(&metered.message.from));
@@ -72,13 +93,18 @@ pub fn validate(state: &ChainState, signed: &SignedMessage) -> Result<(), Invali
         Some(gap) if gap > MAX_NONCE_GAP => return Err(Invalid::NonceTooHigh { nonce, next }),
         Some(_) => {}
     }
-    check_balance(state, metered)?;
-    if !signed.signature_is_valid() {
-        return Err(Invalid::Signature {
-            from: metered.message.from.clone(),
-        });
-    }
-    Ok(())
+    check_balance(state, metered)
+}
+
+/// Whether a miner loses money when this message waits: a proof, a commit or a word about faults, by the worker of a miner
+/// that has sectors or pre-commits, and so money at stake.
+pub fn is_urgent(state: &ChainState, message: &Message) -> bool {
+    let is_due = URGENT_METHODS.contains(&message.method.as_str());
+    let miner = state
+        .miners
+        .get(&message.to)
+        .filter(|miner| miner.worker == message.from);
+    is_due && miner.is_some_and(|miner| !miner.sectors.is_empty() || !miner.pre_commits.is_empty())
 }
 
 /// Checks that need no keys and no money.
@@ -116,12 +142,21 @@ fn check_balance(state: &ChainState, metered: &MeteredMessage) -> Result<(), Inv
     let gas = metered.gas_price.checked_mul(u128::from(metered.gas_limit));
     let needed = gas
         .and_then(|gas| gas.checked_add(metered.message.value))
+        .and_then(|needed| needed.checked_add(price_of_account(state, &metered.message)))
         .ok_or(Invalid::Overflow)?;
     let balance = state.balance(&metered.message.from);
     if balance < needed {
         return Err(Invalid::Balance { balance, needed });
     }
     Ok(())
+}
+
+/// What a transfer costs beside its value and its gas: the price of the account that it makes.
+fn price_of_account(state: &ChainState, message: &Message) -> AttoFil {
+    match message.method.is_empty() && makes_account(state, &message.to) {
+        true => state.policy.account_price,
+        false => AttoFil::ZERO,
+    }
 }
 
 /// Applies a message whose turn it is. When it reverts, only its sender's nonce and the gas that it paid remain; on `Err`
@@ -176,12 +211,12 @@ fn settle_gas(state: &mut ChainState, from: &Address, cost: AttoFil) -> Option<(
     let sender = state.accounts.get_mut(from)?;
     sender.nonce = sender.nonce.checked_add(1)?;
     sender.balance = sender.balance.checked_sub(cost)?;
-    let treasury = state
+    state
         .accounts
-        .entry(Address::id(Address::NETWORK_TREASURY))
-        .or_default();
-    treasury.balance = treasury.balance.checked_add(cost)?;
-    Some(())
+        .change(&Address::id(Address::NETWORK_TREASURY), |treasury| {
+            treasury.balance = treasury.balance.checked_add(cost)?;
+            Some(())
+        })
 }
 
 /// What the end of a block did by itself, without a message.

@@ -21,6 +21,11 @@ pub const SECTOR_COLLATERAL: AttoFil = AttoFil(1_000_000_000_000_000);
 pub const CANCEL_DELAY: u64 = 10_000;
 /// Units of gas that a method costs (spec §5.1).
 pub const GAS_PER_METHOD: u64 = 100;
+/// Units of gas that a transfer costs on a new network. In 2019 it cost none (spec §5.1), so that it could not be bounded by gas.
+pub const GAS_PER_TRANSFER: u64 = GAS_PER_METHOD;
+/// What a sender pays for the account that its transfer makes, 0.01 FIL, on a new network: burnt, since an account is kept
+/// for ever. A hundred thousand accounts, 10 MB of state, then cost what one grant of the faucet brings.
+pub const ACCOUNT_PRICE: AttoFil = AttoFil(10_000_000_000_000_000);
 /// Most units of gas that one block, and so one message, may use (spec §5.1).
 pub const BLOCK_GAS_LIMIT: u64 = 10_000_000;
 /// Blocks from a pre-commit to the block that its seed is drawn from. One is the rule: whoever sends a pre-commit must not
@@ -64,6 +69,12 @@ pub struct Policy {
     pub cancel_delay: u64,
     /// Units of gas that a method costs.
     pub gas_per_method: u64,
+    /// Units of gas that a transfer costs; 0 on networks that began before transfers cost any.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub gas_per_transfer: u64,
+    /// FIL that a transfer to a new account costs beside what it brings, burnt; 0 on networks that began before it.
+    #[serde(default, skip_serializing_if = "is_free")]
+    pub account_price: AttoFil,
     /// Most units of gas that one block, and so one message, may use.
     pub block_gas_limit: u64,
     /// Blocks from a pre-commit to the block that its seed is drawn from.
@@ -84,6 +95,7 @@ pub struct Policy {
     pub sector_sizes: Vec<SectorSize>,
 }
 
+/// The numbers of 2019: what networks have that do not name others.
 impl Default for Policy {
     fn default() -> Self {
         Self {
@@ -94,6 +106,8 @@ impl Default for Policy {
             sector_collateral: SECTOR_COLLATERAL,
             cancel_delay: CANCEL_DELAY,
             gas_per_method: GAS_PER_METHOD,
+            gas_per_transfer: 0,
+            account_price: AttoFil::ZERO,
             block_gas_limit: BLOCK_GAS_LIMIT,
             seed_delay: SEED_DELAY,
             max_ticket_age: MAX_TICKET_AGE,
@@ -151,6 +165,15 @@ impl Policy {
         }
     }
 
+    /// The numbers of a network that begins now: [`Self::for_sectors`], and what 2019 gave away.
+    pub fn of_new_network(size: SectorSize) -> Self {
+        Self {
+            gas_per_transfer: GAS_PER_TRANSFER,
+            account_price: ACCOUNT_PRICE,
+            ..Self::for_sectors(size)
+        }
+    }
+
     /// Checks that deals can be sealed and proven under these numbers.
     pub fn check(&self) -> Result<(), PolicyError> {
         let spans = [
@@ -182,6 +205,15 @@ impl Policy {
         }
         Ok(())
     }
+}
+
+/// Left out of what is stored: a network that began before there was such a number keeps the bytes of its genesis.
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+fn is_free(price: &AttoFil) -> bool {
+    price.is_zero()
 }
 
 #[cfg(test)]
@@ -243,6 +275,24 @@ mod tests {
             })
         );
         assert_eq!(broken(|p| p.sector_sizes.clear()), Err(PolicyError::NoSectorSize));
+    }
+
+    #[test]
+    fn a_network_that_began_before_transfers_cost_anything_keeps_its_numbers_and_their_bytes() {
+        let old = Policy::default();
+        let text = serde_json::to_string(&old).unwrap();
+        assert!(
+            !text.contains("gasPerTransfer") && !text.contains("accountPrice"),
+            "{text}"
+        );
+        assert_eq!(serde_json::from_str::<Policy>(&text).unwrap(), old);
+        let new = Policy::of_new_network(SectorSize::S8MiB);
+        assert_eq!(
+            (new.gas_per_transfer, new.account_price),
+            (GAS_PER_TRANSFER, ACCOUNT_PRICE)
+        );
+        let text = serde_json::to_string(&new).unwrap();
+        assert_eq!(serde_json::from_str::<Policy>(&text).unwrap(), new);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use shared::chain::rpc::{self, code, AnyMethod, ErrorObject, HexBytes, Method, M
 use shared::chain::view::{ActorView, ChannelView, MinerView, NetworkView};
 use shared::chain::Call;
 use shared::wire;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// Longest reason that is sent back: it may quote the asker.
@@ -21,6 +22,8 @@ type Reply<M> = Result<<M as Method>::Result, ErrorObject>;
 pub(super) struct Chain<'a> {
     pub node: &'a Node,
     pub block_time: Duration,
+    /// Who asks.
+    pub from: IpAddr,
 }
 
 /// A method that is answered here.
@@ -93,7 +96,7 @@ fn to_json<T: Serialize>(value: &T) -> Result<Value, ErrorObject> {
 }
 
 impl Answer for rpc::Network {
-    fn answer(self, Chain { node, block_time }: &Chain) -> Reply<Self> {
+    fn answer(self, Chain { node, block_time, .. }: &Chain) -> Reply<Self> {
         let current = node.current();
         Ok(NetworkView {
             network: node.genesis.network.clone(),
@@ -272,7 +275,7 @@ impl Answer for rpc::Supply {
 
 impl Answer for rpc::Faucet {
     fn answer(self, chain: &Chain) -> Reply<Self> {
-        let (message, amount) = chain.node.grant(&self.address)?;
+        let (message, amount) = chain.node.grant(&self.address, chain.from)?;
         Ok(rpc::FaucetView {
             message: Some(message.to_string()),
             amount,

@@ -1,8 +1,8 @@
 //! The chain's JSON-RPC 2.0 over HTTP and WebSocket, for browsers, wallets and miners on this machine.
 //!
 //! This file speaks JSON-RPC; [`methods`] answers the methods, [`socket`] holds connections that stay open. What is said is
-//! typed in [`shared::chain::rpc`]. Any web page may ask (CORS): nothing here needs a secret, and every message carries its
-//! own signature.
+//! typed in [`shared::chain::rpc`]. Pages of this machine may ask, on whatever port they are; others are refused ([`guard`]). Nothing
+//! here needs a secret, and every message carries its own signature.
 //!
 //! Own code, and not `jsonrpsee` (tried in version 0.26.1: it mounts in axum and adds eight crates), because the wire that
 //! programs know would change, and some bounds would be lost:
@@ -16,6 +16,7 @@
 //!
 //! A layer that puts this right would be as long as what is here.
 
+mod guard;
 mod methods;
 mod socket;
 #[cfg(test)]
@@ -28,21 +29,24 @@ use super::node::{Node, Refusal};
 use super::pool::PoolError;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{header, StatusCode};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
+use axum::http::{header, HeaderMap, HeaderValue, Method as HttpMethod, StatusCode};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::Router;
-use sealdrop_listener::BoundedListener;
+use guard::Addresses;
+use sealdrop_listener::{BoundedListener, Remote};
 use serde_json::{json, Value};
+use shared::access::origin_is_local;
 use shared::chain::rpc::{code, ErrorObject, Method, Subscribe, Unsubscribe, VERSION};
 use shared::chain::Invalid;
 use socket::Sockets;
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{watch, Semaphore};
-use tower_http::cors::CorsLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
 
 /// Longest request, in bytes: a message of the greatest length, as text.
 const MAX_BODY: usize = 256 * 1024;
@@ -93,6 +97,7 @@ struct Server {
     block_time: Duration,
     at_work: Arc<Semaphore>,
     sockets: Sockets,
+    addresses: Addresses,
 }
 
 /// Serves the RPC until `stop` turns true.
@@ -109,14 +114,10 @@ pub(super) async fn serve(
         block_time,
         at_work: Arc::new(Semaphore::new(MAX_AT_WORK)),
         sockets: Sockets::new(stop.clone()),
+        addresses: Addresses::default(),
     };
     let sockets = server.sockets.clone();
-    let router = Router::new()
-        .route("/rpc", post(answer).get(socket::upgrade))
-        .route("/ws", get(socket::upgrade))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(CorsLayer::permissive())
-        .with_state(server);
+    let router = router(server).into_make_service_with_connect_info::<Remote>();
     let mut stopped = stop.clone();
     let graceful = axum::serve(listener, router).with_graceful_shutdown(async move {
         // An error means that the chain is gone: stop as well.
@@ -134,7 +135,42 @@ pub(super) async fn serve(
     result
 }
 
-async fn answer(State(server): State<Server>, body: Result<Bytes, BytesRejection>) -> Response {
+fn router(server: Server) -> Router {
+    Router::new()
+        .route("/rpc", post(answer).get(socket::upgrade))
+        .route("/ws", get(socket::upgrade))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn_with_state(server.clone(), guard::guard))
+        .layer(local_pages())
+        .with_state(server)
+}
+
+/// Lets the browser show answers to pages of this machine.
+fn local_pages() -> CorsLayer {
+    let is_local = |origin: &HeaderValue, _: &_| origin.to_str().is_ok_and(origin_is_local);
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(is_local))
+        .allow_methods([HttpMethod::POST])
+        .allow_headers([header::CONTENT_TYPE])
+}
+
+/// Whether a body is said to be JSON. A page of another site cannot say so without being asked by the browser whether it may.
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let essence = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("application/json")
+}
+
+async fn answer(
+    State(server): State<Server>,
+    ConnectInfo(Remote(from)): ConnectInfo<Remote>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    if !is_json(&headers) {
+        let error = ErrorObject::new(code::REQUEST, "send the request as Content-Type: application/json");
+        return reply(StatusCode::UNSUPPORTED_MEDIA_TYPE, &failure(Value::Null, &error));
+    }
     let body = match body {
         Ok(body) => body,
         Err(rejection) => {
@@ -146,15 +182,15 @@ async fn answer(State(server): State<Server>, body: Result<Bytes, BytesRejection
         Ok(request) => request,
         Err((id, error)) => return reply(StatusCode::OK, &failure(id, &error)),
     };
-    match answer_to(&server, request).await {
+    match answer_to(&server, from.ip(), request).await {
         Some(answer) => reply(StatusCode::OK, &answer),
         None => StatusCode::NO_CONTENT.into_response(),
     }
 }
 
 /// Works on a request; `None` for a notification, which nobody waits for.
-async fn answer_to(server: &Server, Request { id, method, params }: Request) -> Option<Value> {
-    let result = call(server, method, params).await;
+async fn answer_to(server: &Server, from: IpAddr, Request { id, method, params }: Request) -> Option<Value> {
+    let result = call(server, from, method, params).await;
     let id = id?;
     Some(match result {
         Ok(result) => success(id, result),
@@ -163,7 +199,7 @@ async fn answer_to(server: &Server, Request { id, method, params }: Request) -> 
 }
 
 /// Runs a method on a thread that may block: the disk and proofs take their time.
-async fn call(server: &Server, method: String, params: Value) -> Result<Value, ErrorObject> {
+async fn call(server: &Server, from: IpAddr, method: String, params: Value) -> Result<Value, ErrorObject> {
     if [Subscribe::NAME, Unsubscribe::NAME].contains(&method.as_str()) {
         return Err(methods::needs_socket());
     }
@@ -177,6 +213,7 @@ async fn call(server: &Server, method: String, params: Value) -> Result<Value, E
         let chain = methods::Chain {
             node: &node,
             block_time,
+            from: guard::network(from),
         };
         methods::call(&chain, &method, params)
     });

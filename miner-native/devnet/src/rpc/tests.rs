@@ -34,6 +34,7 @@ impl Served {
     async fn post(&self, body: impl Into<reqwest::Body>) -> reqwest::Response {
         reqwest::Client::new()
             .post(self.devnet.url())
+            .header("content-type", "application/json")
             .body(body)
             .send()
             .await
@@ -145,7 +146,7 @@ async fn refusals_of_the_chain_have_codes_of_their_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn views_have_the_documented_shape_and_any_page_may_ask() {
+async fn views_have_the_documented_shape() {
     let served = serve();
     let network = served.call("chain.network", Value::Null).await["result"].clone();
     assert_eq!(network["network"], "test");
@@ -179,14 +180,122 @@ async fn views_have_the_documented_shape_and_any_page_may_ask() {
         served.call("chain.actor", json!({ "address": key(9).address() })).await["result"],
         Value::Null
     );
-    let asked = reqwest::Client::new()
-        .post(served.devnet.url())
-        .header("origin", "http://page.example")
-        .body("{}");
-    assert_eq!(
-        asked.send().await.unwrap().headers()["access-control-allow-origin"],
-        "*"
-    );
+}
+
+/// What the chain answers to bytes that no client would send.
+async fn raw(served: &Served, request: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(served.devnet.address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+/// Finding A9: any page could have the chain's faucet give, with a body of text/plain that needs no leave.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_not_said_to_be_json_is_refused() {
+    let served = serve();
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"chain.head"}"#;
+    for kind in [None, Some("text/plain"), Some("application/x-www-form-urlencoded")] {
+        let request = reqwest::Client::new().post(served.devnet.url()).body(body);
+        let request = match kind {
+            Some(kind) => request.header("content-type", kind),
+            None => request,
+        };
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 415, "{kind:?}");
+        let answer: Value = answer.json().await.unwrap();
+        assert!(answer["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("application/json"));
+    }
+    let request = reqwest::Client::new().post(served.devnet.url()).body(body);
+    let request = request.header("content-type", "Application/JSON; charset=utf-8");
+    assert_eq!(request.send().await.unwrap().status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_this_machine_may_ask_and_those_of_other_sites_may_not() {
+    let served = serve();
+    let asked = |origin: &'static str| {
+        let request = reqwest::Client::new()
+            .post(served.devnet.url())
+            .header("origin", origin);
+        request.header("content-type", "application/json").body("{}").send()
+    };
+    for origin in ["http://127.0.0.1:4400", "http://localhost:5173"] {
+        let answer = asked(origin).await.unwrap();
+        assert_eq!(
+            (
+                answer.status().as_u16(),
+                &answer.headers()["access-control-allow-origin"]
+            ),
+            (200, &origin.parse().unwrap())
+        );
+    }
+    for origin in ["http://page.example", "null", "http://127.0.0.1.page.example"] {
+        let answer = asked(origin).await.unwrap();
+        assert_eq!(answer.status(), 403, "{origin}");
+        assert!(
+            !answer.headers().contains_key("access-control-allow-origin"),
+            "{origin}"
+        );
+        let answer: Value = answer.json().await.unwrap();
+        assert_eq!(answer["error"]["code"], code::FORBIDDEN);
+    }
+    let may = reqwest::Client::new()
+        .request(reqwest::Method::OPTIONS, served.devnet.url())
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", "content-type");
+    let page = may
+        .try_clone()
+        .unwrap()
+        .header("origin", "http://127.0.0.1:4400")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(page.headers()["access-control-allow-headers"], "content-type");
+    let other = may.header("origin", "http://page.example").send().await.unwrap();
+    assert!(!other.headers().contains_key("access-control-allow-origin"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_was_made_to_point_here_is_not_answered_on_any_path() {
+    let served = serve();
+    for path in ["rpc", "ws", "nowhere"] {
+        let url = format!("http://{}/{path}", served.devnet.address);
+        let answer = reqwest::Client::new()
+            .get(url)
+            .header("host", "page.example")
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 403, "{path}");
+    }
+    let nameless = raw(&served, "POST /rpc HTTP/1.0\r\nContent-Length: 2\r\n\r\n{}").await;
+    assert!(nameless.contains(" 403 "), "{nameless}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_length_that_is_told_in_two_ways_is_refused_whichever_comes_first() {
+    let served = serve();
+    let head = "POST /rpc HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+    for lengths in [
+        "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+        "Transfer-Encoding: chunked\r\n",
+    ] {
+        let answer = raw(&served, &format!("{head}{lengths}\r\n2\r\n{{}}\r\n0\r\n\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 411"), "{lengths}: {answer}");
+        assert!(answer.contains("connection: close"), "{answer}");
+        assert_eq!(
+            answer.matches("HTTP/1.1").count(),
+            1,
+            "nothing of the rest is read as a request"
+        );
+    }
 }
 
 #[test]

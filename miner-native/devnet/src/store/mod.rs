@@ -13,6 +13,7 @@ pub use states::STATES_KEPT;
 
 use super::block::Block;
 use super::error::DevnetError;
+use super::faucet::Grant;
 use super::genesis::Genesis;
 pub use archive::Bounds;
 use archive::{Archive, ARCHIVE};
@@ -21,7 +22,7 @@ use sealdrop_database::{Changes, DatabaseError, Entry, Order, Schema, Sharing, S
 use serde::{de::DeserializeOwned, Deserialize, Serialize};
 use shared::chain::keys::blake2b256;
 use shared::chain::message::Receipt;
-use shared::chain::{ChainState, Epoch, SignedMessage};
+use shared::chain::{Address, ChainState, Epoch, SignedMessage};
 use shared::wire;
 use states::States;
 use std::path::Path;
@@ -44,6 +45,12 @@ const SCHEMA: Schema = Schema {
 };
 /// The file in the chain's folder.
 const FILE: &str = "chain.db";
+
+/// The first number of those that were pushed out of the pool after a block: far behind those that it dropped itself.
+const DISPLACED: u64 = 1 << 32;
+
+/// In front of an account that the faucet gave to.
+const GRANT: u8 = b'f';
 
 const GENESIS: &[u8] = b"genesis";
 const HEAD: &[u8] = b"head";
@@ -255,13 +262,64 @@ impl Store {
             .transpose()
     }
 
-    /// Keeps a message that came to the pool at the height `since`; it may have been dropped before.
-    pub fn add_waiting(&self, cid: &Cid, message: &SignedMessage, since: Epoch) -> Result<(), DevnetError> {
-        let mut batch = Batch::default();
+    /// Keeps a message that came to the pool at the height `since`; it may have been dropped before. The `displaced` made
+    /// room for it.
+    pub fn add_waiting(
+        &self,
+        cid: &Cid,
+        message: &SignedMessage,
+        since: Epoch,
+        displaced: &[Settled],
+        beside: Batch,
+    ) -> Result<(), DevnetError> {
+        let mut batch = beside;
+        self.drop_displaced(&mut batch, since, displaced)?;
         batch.insert(cid_key(b'm', cid), wire::encode(message));
         batch.insert(cid_key(b'p', cid), since.0.to_be_bytes());
         batch.remove(cid_key(b'o', cid));
         self.write(&batch)
+    }
+
+    /// The grants of the faucet that were kept.
+    pub fn grants(&self) -> Result<Vec<(Address, Grant)>, DevnetError> {
+        let parse = |(key, value): (Vec<u8>, Vec<u8>)| {
+            let address = Address::from_bytes(key.get(1..).unwrap_or_default());
+            let address = address.map_err(|e| DevnetError::damaged("grant", e))?;
+            Ok((address, from_cbor("grant", &value)?))
+        };
+        self.first_of(GRANT, usize::MAX)?.into_iter().map(parse).collect()
+    }
+
+    /// Keeps a grant of the faucet, and forgets those of `old`.
+    pub fn grant_record(address: &Address, grant: &Grant, old: &[Address]) -> Batch {
+        let key = |address: &Address| [&[GRANT], address.to_bytes().as_slice()].concat();
+        let mut batch = Batch::default();
+        for address in old {
+            batch.remove(key(address));
+        }
+        batch.insert(key(address), to_cbor(grant));
+        batch
+    }
+
+    /// Records what was pushed out of the pool between two blocks, beside what the block at `height` dropped.
+    fn drop_displaced(&self, batch: &mut Batch, height: Epoch, displaced: &[Settled]) -> Result<(), DevnetError> {
+        if displaced.is_empty() {
+            return Ok(());
+        }
+        let (from, to) = (dropped_key(height, DISPLACED), dropped_key(height.plus(1), 0));
+        let last = self.range(&from, &to, Order::Descending, 1)?;
+        let number = last.first().and_then(|(key, _)| key.get(9..)).map(<[u8; 8]>::try_from);
+        let next = match number {
+            Some(Ok(number)) => u64::from_be_bytes(number).saturating_add(1),
+            Some(Err(error)) => return Err(DevnetError::damaged("drop record", error)),
+            None => DISPLACED,
+        };
+        for (at, settled) in (next..).zip(displaced) {
+            batch.remove(cid_key(b'p', &settled.cid));
+            batch.insert(cid_key(b'o', &settled.cid), to_cbor(&settled.outcome));
+            batch.insert(dropped_key(height, at), settled.cid.to_bytes());
+        }
+        self.forget_dropped(batch)
     }
 
     /// Records a block and everything that it changed, as one, and forgets what is too old with it.

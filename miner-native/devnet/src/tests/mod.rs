@@ -15,6 +15,9 @@ use shared::wire;
 use std::path::Path;
 use tempfile::TempDir;
 
+/// Who asks for money.
+pub(super) const HERE: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
 pub(super) fn chain() -> (TempDir, Devnet) {
     let dir = tempfile::tempdir().unwrap();
     let devnet = Devnet::open(config(dir.path())).unwrap();
@@ -27,7 +30,7 @@ fn push(devnet: &Devnet, message: SignedMessage) -> Result<Cid, Refusal> {
 }
 
 fn fund(devnet: &Devnet, key: &SecretKey) {
-    devnet.node.grant(&key.address()).unwrap();
+    devnet.node.grant(&key.address(), HERE).unwrap();
     produce(devnet);
 }
 
@@ -59,9 +62,9 @@ fn mined_at(devnet: &Devnet, cid: &Cid) -> Option<Epoch> {
 fn a_grant_of_the_faucet_arrives_with_the_next_block() {
     let (_dir, devnet) = chain();
     let address = key(1).address();
-    let (cid, amount) = devnet.node.grant(&address).unwrap();
+    let (cid, amount) = devnet.node.grant(&address, HERE).unwrap();
     assert_eq!(
-        devnet.node.grant(&address).unwrap(),
+        devnet.node.grant(&address, HERE).unwrap(),
         (cid, amount),
         "asking twice in a row is harmless"
     );
@@ -69,14 +72,40 @@ fn a_grant_of_the_faucet_arrives_with_the_next_block() {
     produce(&devnet);
     assert_eq!(balance(&devnet, &address), AttoFil::from_fil(GRANT_FIL));
     assert!(matches!(
-        devnet.node.grant(&address),
+        devnet.node.grant(&address, HERE),
         Err(Refusal::Faucet(faucet::FaucetError::TooSoon { .. }))
     ));
     let miner = Address::actor(&address, 0);
     assert!(matches!(
-        devnet.node.grant(&miner),
+        devnet.node.grant(&miner, HERE),
         Err(Refusal::Faucet(faucet::FaucetError::NotAnAccount { .. }))
     ));
+}
+
+/// Finding A9: what the faucet gave was forgotten with the process.
+#[test]
+fn a_restart_does_not_make_the_faucet_forget_whom_it_gave_to() {
+    let (dir, devnet) = chain();
+    let address = key(1).address();
+    let (cid, _) = devnet.node.grant(&address, HERE).unwrap();
+    drop(devnet);
+    let devnet = past::reopen(&dir);
+    assert_eq!(
+        devnet.node.grant(&address, HERE).unwrap().0,
+        cid,
+        "at the same height it is the same"
+    );
+    produce(&devnet);
+    drop(devnet);
+    let devnet = past::reopen(&dir);
+    assert!(matches!(
+        devnet.node.grant(&address, HERE),
+        Err(Refusal::Faucet(faucet::FaucetError::TooSoon { .. }))
+    ));
+    for _ in 0..FAUCET_INTERVAL {
+        produce(&devnet);
+    }
+    devnet.node.grant(&address, HERE).unwrap();
 }
 
 #[test]
@@ -254,10 +283,11 @@ fn a_nonce_that_waits_is_not_given_to_another_message() {
 fn a_sender_has_a_bounded_number_of_messages_waiting() {
     let (_dir, devnet) = chain();
     fund(&devnet, &key(1));
-    for nonce in 1..=pool::MAX_PER_SENDER as u64 {
+    let most = pool::MAX_PER_SENDER as u64;
+    for nonce in 0..most {
         push(&devnet, pay(&key(1), nonce, 0)).unwrap();
     }
-    let full = push(&devnet, pay(&key(1), 0, 0)).unwrap_err();
+    let full = push(&devnet, pay(&key(1), most, 0)).unwrap_err();
     assert!(
         matches!(full, Refusal::Pool(pool::PoolError::SenderFull { .. })),
         "{full}"

@@ -3,12 +3,11 @@
 use super::{code, no_such_actor, Invocation, Revert};
 use crate::chain::address::{Address, Protocol};
 use crate::chain::amount::AttoFil;
-use crate::chain::state::{Account, ChainState};
-use alloc::collections::BTreeMap;
+use crate::chain::state::{Account, ChainState, Table};
 use alloc::format;
 
 /// Accounts by address.
-pub(super) type Accounts = BTreeMap<Address, Account>;
+pub(super) type Accounts = Table<Address, Account>;
 
 /// A message without a method: value goes to an account, which it may create, or to a miner as collateral. Money sent
 /// to the other actors could never leave them and is refused.
@@ -24,7 +23,28 @@ pub(super) fn transfer(state: &mut ChainState, call: &Invocation) -> Result<(), 
             format!("{} takes money with its methods only", call.to),
         ));
     }
+    if makes_account(state, &call.to) {
+        pay_for_account(state, call)?;
+    }
     credit(state, &call.to, call.value)
+}
+
+/// Whether money sent to this address makes an account.
+pub(in crate::chain) fn makes_account(state: &ChainState, to: &Address) -> bool {
+    to.protocol() == Protocol::Secp256k1 && !state.accounts.contains_key(to) && !state.miners.contains_key(to)
+}
+
+/// An account is kept for ever, so its sender pays for it: burnt.
+fn pay_for_account(state: &mut ChainState, call: &Invocation) -> Result<(), Revert> {
+    let price = state.policy.account_price;
+    debit(state, &call.from, price).map_err(|_| {
+        let text = format!(
+            "{} is new, and a new account costs {price} FIL beside what is sent",
+            call.to
+        );
+        Revert::new(code::INSUFFICIENT_BALANCE, text)
+    })?;
+    credit(state, &Address::id(Address::BURNT_FUNDS), price)
 }
 
 /// Takes money from an account.
@@ -42,7 +62,7 @@ pub(super) fn credit(state: &mut ChainState, to: &Address, value: AttoFil) -> Re
     if !state.accounts.contains_key(to) && to.protocol() != Protocol::Secp256k1 {
         return Err(no_such_actor());
     }
-    add(&mut state.accounts.entry(to.clone()).or_default().balance, value)
+    state.accounts.change(to, |account| add(&mut account.balance, value))
 }
 
 /// `balance + value`. The supply is fixed and far below what the type holds, so this cannot fail in a sound state.
@@ -63,9 +83,10 @@ pub(super) fn take(balance: &mut AttoFil, value: AttoFil) -> Result<(), Revert> 
 /// moved.
 pub(super) fn burn(accounts: &mut Accounts, balance: &mut AttoFil, value: AttoFil) -> AttoFil {
     let burnt = value.min(*balance);
-    let funds = &mut accounts.entry(Address::id(Address::BURNT_FUNDS)).or_default().balance;
     // Both sums are below the supply: neither can leave its range.
-    funds.0 = funds.0.saturating_add(burnt.0);
+    accounts.change(&Address::id(Address::BURNT_FUNDS), |funds| {
+        funds.balance.0 = funds.balance.0.saturating_add(burnt.0);
+    });
     balance.0 = balance.0.saturating_sub(burnt.0);
     burnt
 }

@@ -9,7 +9,7 @@ use crate::chain::address::Address;
 use crate::chain::amount::{AttoFil, ChannelId, Epoch};
 use crate::chain::exit::broker as exit;
 use crate::chain::keys::Signature;
-use crate::chain::state::{ChainState, PaymentChannel};
+use crate::chain::state::{ChainState, PaymentChannel, Table};
 use crate::chain::voucher::{encode_parameters, payload};
 use crate::chain::voucher::{PaymentVoucher, Predicate};
 use crate::wire::cbor::{Bytes, Value};
@@ -166,9 +166,7 @@ fn create_channel(state: &mut ChainState, call: &Invocation) -> Result<Returns, 
     state
         .broker
         .channels
-        .entry(call.from.clone())
-        .or_default()
-        .insert(id, channel);
+        .change(&call.from, |channels| channels.insert(id, channel));
     Ok(vec![id.to_abi()])
 }
 
@@ -403,6 +401,8 @@ fn reclaim(state: &mut ChainState, env: &Env, call: &Invocation) -> Result<Retur
 fn ls(state: &ChainState, call: &Invocation) -> Result<Returns, Revert> {
     let [payer] = params(call)?;
     let payer: Address = param(payer)?;
-    let channels = state.broker.channels.get(&payer).cloned().unwrap_or_default();
-    Ok(vec![Channels(channels).to_abi()])
+    let channels = state.broker.channels.get(&payer);
+    let channels = channels.into_iter().flat_map(Table::iter);
+    let listed = channels.map(|(id, channel)| (*id, channel.clone())).collect();
+    Ok(vec![Channels(listed).to_abi()])
 }

@@ -188,6 +188,7 @@ pub fn kind_of(state: &ChainState, address: &Address) -> Option<Kind> {
 /// Calls an actor: value moves first, then the method runs (spec §5.1).
 pub(crate) fn invoke(state: &mut ChainState, env: &mut Env, call: &Invocation) -> Result<Returns, Halt> {
     if call.method.is_empty() {
+        env.charge(state.policy.gas_per_transfer)?;
         return account::transfer(state, call).map(|()| Vec::new()).map_err(Halt::from);
     }
     let kind = kind_of(state, &call.to).ok_or_else(no_such_actor)?;

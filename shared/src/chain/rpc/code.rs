@@ -54,6 +54,8 @@ codes! {
     PAST = -32010;
     /// There are as many connections or subscriptions as there may be.
     BUSY = -32011;
+    /// This page, or the name that the chain was asked by, is not of its machine.
+    FORBIDDEN = -32012;
 }
 
 /// The codes that every request may be answered with.

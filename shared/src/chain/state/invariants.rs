@@ -52,7 +52,7 @@ impl ChainState {
         self.check_money()?;
         self.check_channels()?;
         let mut total = 0u64;
-        for (address, miner) in &self.miners {
+        for (address, miner) in self.miners.iter() {
             check_miner(address, miner, &self.policy)?;
             total = total.saturating_add(miner.power);
         }
@@ -83,8 +83,8 @@ impl ChainState {
 
     fn check_channels(&self) -> Result<(), Violation> {
         let mut owed = 0u128;
-        for (payer, channels) in &self.broker.channels {
-            for (id, channel) in channels {
+        for (payer, channels) in self.broker.channels.iter() {
+            for (id, channel) in channels.iter() {
                 let (paid, held) = (channel.amount_redeemed, channel.amount);
                 if paid > held {
                     return Err(Violation::Overpaid {

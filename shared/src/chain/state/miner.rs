@@ -65,6 +65,13 @@ pub struct Released {
     pub at: Epoch,
 }
 
+impl Fault {
+    /// Whether the sector is lost at `height`: it was faulty for too long.
+    pub fn has_lasted(&self, policy: &Policy, height: Epoch) -> bool {
+        height >= self.since.plus(policy.max_fault_age)
+    }
+}
+
 impl PreCommit {
     /// Height of the block that the seal proof's seed is drawn from.
     pub fn seed_epoch(&self, policy: &Policy) -> Epoch {
@@ -74,6 +81,11 @@ impl PreCommit {
     /// Last height at which the commit is accepted.
     pub fn expires(&self, policy: &Policy) -> Epoch {
         self.height.plus(policy.pre_commit_expiry)
+    }
+
+    /// Whether the commit can no longer come at `height`.
+    pub fn has_expired(&self, policy: &Policy, height: Epoch) -> bool {
+        height > self.expires(policy)
     }
 }
 

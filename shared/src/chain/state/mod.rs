@@ -4,9 +4,11 @@
 
 mod invariants;
 mod miner;
+mod table;
 
 pub use invariants::Violation;
 pub use miner::{Ask, Fault, Miner, PreCommit, Released, Sector};
+pub use table::Table;
 
 use super::address::{Address, Protocol};
 use super::amount::{AttoFil, ChannelId, Epoch};
@@ -62,7 +64,7 @@ impl PaymentChannel {
 pub struct Broker {
     pub balance: AttoFil,
     /// By payer, then by channel; a payer without channels has no entry.
-    pub channels: BTreeMap<Address, BTreeMap<ChannelId, PaymentChannel>>,
+    pub channels: Table<Address, Table<ChannelId, PaymentChannel>>,
 }
 
 /// The storage market, t02.
@@ -82,9 +84,9 @@ pub struct ChainState {
     /// Height of the last block.
     pub height: Epoch,
     /// Accounts, and t01 and t099.
-    pub accounts: BTreeMap<Address, Account>,
+    pub accounts: Table<Address, Account>,
     pub market: Market,
-    pub miners: BTreeMap<Address, Miner>,
+    pub miners: Table<Address, Miner>,
     pub broker: Broker,
 }
 
@@ -115,7 +117,7 @@ impl ChainState {
         genesis.policy.check()?;
         let supply = genesis.supply;
         let mut treasury = supply;
-        let mut accounts = BTreeMap::new();
+        let mut accounts = Table::new();
         for (address, balance) in genesis.allocations {
             if address.protocol() != Protocol::Secp256k1 {
                 return Err(GenesisError::NotAnAccount(address));
@@ -140,7 +142,7 @@ impl ChainState {
             height: Epoch(0),
             accounts,
             market: Market::default(),
-            miners: BTreeMap::new(),
+            miners: Table::new(),
             broker: Broker::default(),
         })
     }

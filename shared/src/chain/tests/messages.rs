@@ -25,6 +25,46 @@ fn a_transfer_moves_money_and_may_create_an_account() {
     assert_eq!(world.state.nonce(&client.address()), 1);
 }
 
+/// Finding A8: 25 600 accounts cost 2.6·10⁻¹⁴ FIL.
+#[test]
+fn on_a_new_network_a_transfer_costs_gas_and_a_new_account_a_price_that_is_burnt() {
+    let mut world = World::new();
+    world.state.policy = Policy::of_new_network(SectorSize::S2KiB);
+    let (client, new) = (world.client.clone(), key(9));
+    let (gas, price) = (policy::GAS_PER_TRANSFER, policy::ACCOUNT_PRICE);
+    let burnt = Address::id(Address::BURNT_FUNDS);
+    let receipt = world.send(&client, calls::transfer(&new.address(), AttoFil(1)));
+    assert_eq!((receipt.exit_code, receipt.gas_cost), (0, AttoFil(gas.into())));
+    assert_eq!(world.balance(&new), 1);
+    assert_eq!(world.state.balance(&burnt), price);
+    assert_eq!(world.balance(&client), fil(1000).0 - price.0 - 1 - u128::from(gas));
+    let again = world.send(&client, calls::transfer(&new.address(), AttoFil(1)));
+    assert_eq!(again.gas_cost, AttoFil(gas.into()));
+    assert_eq!(world.state.balance(&burnt), price, "the account was there");
+    let all = AttoFil(world.balance(&client) - price.0);
+    let too_much = world.sign(&client, calls::transfer(&key(10).address(), all));
+    let invalid = invalid(&mut world, &too_much);
+    assert!(
+        matches!(invalid, Invalid::Balance { .. }),
+        "gas is left over: {invalid}"
+    );
+    let preview = preview(
+        &world.state,
+        &world.context(),
+        &client.address(),
+        calls::transfer(&key(10).address(), AttoFil(all.0 + 1)),
+    );
+    let preview = preview.expect("it can be told");
+    assert_eq!(preview.exit_code, exit::common::INSUFFICIENT_BALANCE);
+    assert!(
+        preview.error.contains("a new account costs 0.01 FIL"),
+        "{}",
+        preview.error
+    );
+    let unknown = Address::actor(&client.address(), 77);
+    assert_eq!(world.revert(&client, calls::transfer(&unknown, fil(1))).0, 5);
+}
+
 #[test]
 fn money_cannot_be_sent_to_where_nobody_could_get_it_back() {
     let mut world = World::new();

@@ -387,11 +387,18 @@ fn each_broken_invariant_is_named() {
         "Period",
     );
     let channel = |s: &mut ChainState, paid: u128| {
-        s.broker
+        let ids: Vec<_> = s
+            .broker
             .channels
-            .values_mut()
-            .flat_map(|all| all.values_mut())
-            .for_each(|c| c.amount_redeemed = AttoFil(paid));
+            .iter()
+            .map(|(payer, all)| (payer.clone(), all.clone()))
+            .collect();
+        for (payer, all) in ids {
+            let channels = s.broker.channels.get_mut(&payer).unwrap();
+            for id in all.keys() {
+                channels.get_mut(id).unwrap().amount_redeemed = AttoFil(paid);
+            }
+        }
     };
     is(broken(&|s| channel(s, 1001)), "Overpaid");
     is(broken(&|s| channel(s, 1)), "Channels");

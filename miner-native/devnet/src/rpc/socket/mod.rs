@@ -2,25 +2,28 @@
 //!
 //! A subscription ([`Heads`]) is answered with its number; then, and with every new block, comes a [`Notification`].
 //! Who reads slowly may miss heads, never the newest.
-//! Any web page may connect, as with HTTP: nothing here needs a secret.
+//! Pages of this machine may connect, as with HTTP; each request counts like one of those ([`super::guard`]).
 
 #[cfg(test)]
 mod tests;
 
+use super::guard::Refused;
 use super::{answer_to, failure, methods, parse, success, Request, Server, GRACE, MAX_BODY};
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use futures::stream::SplitStream;
 use futures::{Sink, SinkExt, StreamExt};
+use sealdrop_listener::Remote;
 use serde_json::{json, Value};
 use shared::chain::rpc::{code, AnyMethod, ErrorObject, Heads, Method, Notification, Subscribe, Unsubscribe};
 use shared::chain::view::HeadView;
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch, Semaphore};
 use tokio::time::timeout;
 
@@ -74,6 +77,7 @@ enum Outgoing {
 /// Takes a connection, if there is room for it.
 pub(super) async fn upgrade(
     State(server): State<Server>,
+    ConnectInfo(Remote(from)): ConnectInfo<Remote>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     let upgrade = match upgrade {
@@ -87,16 +91,20 @@ pub(super) async fn upgrade(
         );
         return super::reply(StatusCode::SERVICE_UNAVAILABLE, &failure(Value::Null, &error));
     };
+    let counted = match server.addresses.connect(from.ip(), Instant::now()) {
+        Ok(counted) => counted,
+        Err(refused) => return refused.response(),
+    };
     upgrade
         .max_message_size(MAX_BODY)
         .max_frame_size(MAX_BODY)
         .on_upgrade(move |socket| async move {
-            serve(server, socket).await;
-            drop(place);
+            serve(server, from.ip(), socket).await;
+            drop((place, counted));
         })
 }
 
-async fn serve(server: Server, socket: WebSocket) {
+async fn serve(server: Server, from: IpAddr, socket: WebSocket) {
     let (sink, stream) = socket.split();
     let (outgoing, taken) = mpsc::channel(MAX_ANSWERS);
     let heads = server.node.heads();
@@ -104,7 +112,7 @@ async fn serve(server: Server, socket: WebSocket) {
     let writing = write(sink, taken, heads, SLOWEST_READER);
     let reading = async {
         tokio::select! {
-            () = read(&server, stream, &outgoing) => {}
+            () = read(&server, from, stream, &outgoing) => {}
             () = stopped(&mut stop) => {
                 let _ = outgoing.send(Outgoing::Close(AWAY, "the chain stops")).await;
             }
@@ -126,7 +134,7 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 }
 
 /// Answers one request after the other until the other side leaves or breaks a rule.
-async fn read(server: &Server, mut stream: SplitStream<WebSocket>, outgoing: &mpsc::Sender<Outgoing>) {
+async fn read(server: &Server, from: IpAddr, mut stream: SplitStream<WebSocket>, outgoing: &mpsc::Sender<Outgoing>) {
     let mut subscriptions = Subscriptions::default();
     loop {
         let text = match timeout(SILENCE, stream.next()).await {
@@ -150,7 +158,10 @@ async fn read(server: &Server, mut stream: SplitStream<WebSocket>, outgoing: &mp
             }
         };
         let answer = match parse(text.as_bytes()) {
-            Ok(request) => subscriptions.answer(server, request).await,
+            Ok(request) => match server.addresses.ask(from, Instant::now()) {
+                Ok(()) => subscriptions.answer(server, from, request).await,
+                Err(refused) => Some(too_often(request, refused)),
+            },
             Err((id, error)) => Some(Outgoing::Answer(failure(id, &error))),
         };
         if let Some(answer) = answer {
@@ -161,6 +172,11 @@ async fn read(server: &Server, mut stream: SplitStream<WebSocket>, outgoing: &mp
     }
 }
 
+fn too_often(request: Request, refused: Refused) -> Outgoing {
+    let error = ErrorObject::new(code::BUSY, refused);
+    Outgoing::Answer(failure(request.id.unwrap_or_default(), &error))
+}
+
 /// The subscriptions of one connection.
 #[derive(Default)]
 struct Subscriptions {
@@ -169,11 +185,11 @@ struct Subscriptions {
 }
 
 impl Subscriptions {
-    async fn answer(&mut self, server: &Server, request: Request) -> Option<Outgoing> {
+    async fn answer(&mut self, server: &Server, from: IpAddr, request: Request) -> Option<Outgoing> {
         match request.method.as_str() {
             Subscribe::NAME => self.subscribe(request),
             Unsubscribe::NAME => self.unsubscribe(request),
-            _ => answer_to(server, request).await.map(Outgoing::Answer),
+            _ => answer_to(server, from, request).await.map(Outgoing::Answer),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The RPC over WebSocket, as those at the other end see it.
 
+use super::super::guard::SOCKETS_PER_ADDRESS;
 use super::super::tests::{serve, Served};
 use super::{write, Outgoing, MAX_SOCKETS, MAX_SUBSCRIPTIONS};
 use crate::rpc::MAX_BODY;
@@ -24,9 +25,20 @@ impl Socket {
     async fn try_open(served: &Served, path: &str) -> Result<Self, Error> {
         let url = served.devnet.url().replace("http:", "ws:").replace("/rpc", path);
         let mut request = url.into_client_request().expect("the URL is one");
-        let page = "http://page.example".parse().expect("it is a header's value");
+        let page = "http://127.0.0.1:4400".parse().expect("it is a header's value");
         request.headers_mut().insert("origin", page);
         let (socket, _) = tokio_tungstenite::connect_async(request).await?;
+        Ok(Self(socket))
+    }
+
+    /// From another address of this machine.
+    async fn try_open_from(served: &Served, from: &str) -> Result<Self, Error> {
+        let socket = tokio::net::TcpSocket::new_v4()?;
+        let from: std::net::IpAddr = from.parse().expect("it is an address");
+        socket.bind((from, 0).into())?;
+        let stream = socket.connect(served.devnet.address).await?;
+        let url = served.devnet.url().replace("http:", "ws:").replace("/rpc", "/ws");
+        let (socket, _) = tokio_tungstenite::client_async(url, MaybeTlsStream::Plain(stream)).await?;
         Ok(Self(socket))
     }
 
@@ -56,7 +68,7 @@ impl Socket {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_socket_answers_as_http_does_on_both_paths_to_any_page() {
+async fn a_socket_answers_as_http_does_on_both_paths_to_pages_of_this_machine() {
     let served = serve();
     for path in ["/ws", "/rpc"] {
         let mut socket = Socket::try_open(&served, path).await.expect("there is room");
@@ -137,10 +149,12 @@ async fn frames_that_are_too_long_or_no_text_end_the_connection() {
 async fn connections_are_bounded_and_a_closed_one_makes_room() {
     let served = serve();
     let mut open = Vec::new();
-    for _ in 0..MAX_SOCKETS {
-        open.push(Socket::open(&served).await);
+    for number in 0..MAX_SOCKETS {
+        let from = format!("127.0.0.{}", 1 + number / SOCKETS_PER_ADDRESS);
+        let socket = Socket::try_open_from(&served, &from).await;
+        open.push(socket.expect("there is room"));
     }
-    let refused = Socket::try_open(&served, "/ws").await.err();
+    let refused = Socket::try_open_from(&served, "127.0.0.99").await.err();
     assert!(
         matches!(&refused, Some(Error::Http(response)) if response.status() == 503),
         "{refused:?}"
@@ -151,6 +165,44 @@ async fn connections_are_bounded_and_a_closed_one_makes_room() {
     while last.next().await.is_some() {}
     while Socket::try_open(&served, "/ws").await.is_err() {
         tokio::task::yield_now().await;
+    }
+}
+
+/// Finding A11: 255 connections of one program shut all others out.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn one_address_has_its_share_of_the_connections_and_leaves_the_rest_to_others() {
+    let served = serve();
+    let mut open = Vec::new();
+    for _ in 0..SOCKETS_PER_ADDRESS {
+        open.push(Socket::open(&served).await);
+    }
+    let Some(Error::Http(refused)) = Socket::try_open(&served, "/ws").await.err() else {
+        panic!("the address has its share")
+    };
+    assert_eq!(refused.status(), 503);
+    let mut other = Socket::try_open_from(&served, "127.0.0.2")
+        .await
+        .expect("others have theirs");
+    assert!(other.call("chain.head", json!({})).await["result"].is_object());
+    drop(open.pop());
+    while Socket::try_open(&served, "/ws").await.is_err() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_another_site_gets_no_connection() {
+    let served = serve();
+    for (header, value) in [("origin", "http://page.example"), ("host", "page.example:4403")] {
+        let url = served.devnet.url().replace("http:", "ws:").replace("/rpc", "/ws");
+        let mut request = url.into_client_request().expect("the URL is one");
+        let value = value.parse().expect("it is a header's value");
+        request.headers_mut().insert(header, value);
+        let Some(Error::Http(refused)) = tokio_tungstenite::connect_async(request).await.err() else {
+            panic!("it is not of this machine")
+        };
+        assert_eq!(refused.status(), 403);
     }
 }
 

@@ -134,7 +134,7 @@ pub(super) fn declare_next_faults(miner: &mut Miner) {
 
 /// Drops the sectors that have been faulty for too long; returns how many there were.
 pub(super) fn lose_old_faults(accounts: &mut Accounts, miner: &mut Miner, policy: &Policy, height: Epoch) -> usize {
-    let old = |(id, fault): (&u64, &Fault)| (height >= fault.since.plus(policy.max_fault_age)).then_some(*id);
+    let old = |(id, fault): (&u64, &Fault)| fault.has_lasted(policy, height).then_some(*id);
     let lost: Vec<u64> = miner.faults.iter().filter_map(old).collect();
     for id in &lost {
         drop_sector(accounts, miner, *id, policy.sector_collateral, true);

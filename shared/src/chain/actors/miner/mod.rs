@@ -270,13 +270,20 @@ pub(in crate::chain) fn end_block(state: &mut ChainState, address: &Address, hei
         ..
     } = state;
     let mut ended = BlockEnd::default();
+    // A miner that is touched is copied, with all its sectors: in most blocks none has to be.
+    if !miners
+        .get(address)
+        .is_some_and(|miner| ends_anything(miner, policy, height))
+    {
+        return ended;
+    }
     let Some(miner) = miners.get_mut(address) else {
         return ended;
     };
     let before = (miner.power, miner.balance);
     ended.pre_commits = sealing::expire_pre_commits(accounts, miner, policy, height);
     ended.sectors = faults::lose_old_faults(accounts, miner, policy, height);
-    if miner.proving_set.is_empty() && miner.proving_period_end.is_some_and(|end| height >= end) {
+    if lapses(miner, height) {
         miner.next_done.clear();
     }
     sealing::forget_released(miner, policy, height);
@@ -286,4 +293,16 @@ pub(in crate::chain) fn end_block(state: &mut ChainState, address: &Address, hei
     market.total_storage = market.total_storage.saturating_sub(ended.power);
     ended.burnt = before.1.checked_sub(miner.balance).unwrap_or_default();
     ended
+}
+
+/// Whether the end of a block at `height` changes a miner.
+fn ends_anything(miner: &Miner, policy: &Policy, height: Epoch) -> bool {
+    let expired = miner.pre_commits.values().any(|pre| pre.has_expired(policy, height));
+    let lost = miner.faults.values().any(|fault| fault.has_lasted(policy, height));
+    expired || lost || lapses(miner, height) && !miner.next_done.is_empty() || miner.power != miner.proven_bytes()
+}
+
+/// Whether the power of done sectors ends, since no further proof will come.
+fn lapses(miner: &Miner, height: Epoch) -> bool {
+    miner.proving_set.is_empty() && miner.proving_period_end.is_some_and(|end| height >= end)
 }

@@ -77,7 +77,7 @@ pub(super) fn expire_pre_commits(accounts: &mut Accounts, miner: &mut Miner, pol
     let before = miner.pre_commits.len();
     let balance = &mut miner.balance;
     miner.pre_commits.retain(|_, pre| {
-        let live = height <= pre.expires(policy);
+        let live = !pre.has_expired(policy, height);
         if !live {
             burn(accounts, balance, pre.deposit);
         }
