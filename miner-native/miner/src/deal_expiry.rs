@@ -104,8 +104,7 @@ pub async fn tick(service: &DealExpiry, height: Epoch) -> Result<(), EndError> {
 }
 
 /// Ends the deals whose time is over and whose vouchers were redeemed or are lost.
-async fn end_deals(service: &DealExpiry, height: Epoch) -> Result<bool, EndError> {
-    let mut any = false;
+async fn end_deals(service: &DealExpiry, height: Epoch) -> Result<(), EndError> {
     for (cid, record) in &service.store.deals_past_end(height, PER_HEAD)? {
         let standing = redeeming::standing(&service.redeeming, &record.deal, height).await?;
         let books = service.store.redemptions(cid)?;
@@ -113,28 +112,25 @@ async fn end_deals(service: &DealExpiry, height: Epoch) -> Result<bool, EndError
         if let (Standing::Over { unpaid }, true) = (standing, is_settled) {
             service.store.advance_deal(cid, MinerInput::Ended { height })?;
             tracing::info!(deal = %cid, %height, %unpaid, "the deal has ended");
-            any = true;
         }
     }
-    Ok(any)
+    Ok(())
 }
 
 /// Fails the deals that are not sealed long after their end: their clients give up soon, and must not be told otherwise.
-fn give_up_deals(service: &DealExpiry, height: Epoch) -> Result<bool, EndError> {
+fn give_up_deals(service: &DealExpiry, height: Epoch) -> Result<(), EndError> {
     let waiting = service.store.deals_to(&[EffectKind::Place, EffectKind::AwaitSector])?;
     let late = |deal: &MinerDeal| deal.deadline().is_some_and(|deadline| height >= deadline);
-    let mut any = false;
     for (cid, _) in waiting.iter().filter(|(_, record)| late(&record.deal)) {
         service.store.advance_deal(cid, MinerInput::Ended { height })?;
         tracing::warn!(deal = %cid, %height, "the deal's time is over and it is not sealed: given up");
-        any = true;
     }
-    Ok(any)
+    Ok(())
 }
 
 /// Says which sectors are owed to nobody, and compares the committed ones with the chain's: one that it shows no more was
 /// released, or lost before its time.
-async fn follow_sectors(service: &DealExpiry, height: Epoch) -> Result<bool, EndError> {
+async fn follow_sectors(service: &DealExpiry, height: Epoch) -> Result<(), EndError> {
     for id in service.store.owed_to_nobody()? {
         service.store.advance_sector(id, SectorInput::DealsEnded, now_ms())?;
         tracing::info!(
@@ -149,10 +145,10 @@ async fn follow_sectors(service: &DealExpiry, height: Epoch) -> Result<bool, End
         .filter(|(_, sector)| matches!(sector.effect(), SectorEffect::Prove | SectorEffect::ProveAndRelease))
         .collect();
     if committed.is_empty() {
-        return Ok(false);
+        return Ok(());
     }
     let Some(view) = service.chain.miner(&service.address).await? else {
-        return Ok(false);
+        return Ok(());
     };
     let shown: BTreeSet<u64> = view.sectors.iter().map(|sector| sector.id).collect();
     let gone = committed.into_iter().filter(|(id, _)| !shown.contains(id));
@@ -170,11 +166,11 @@ async fn follow_sectors(service: &DealExpiry, height: Epoch) -> Result<bool, End
     if !gone.is_empty() {
         tell_deals(service)?;
     }
-    Ok(!gone.is_empty())
+    Ok(())
 }
 
 /// Gives up sectors that were tried often enough and whose operator had its time, or that nobody waits for any more.
-fn give_up_sectors(service: &DealExpiry, now: u64) -> Result<bool, EndError> {
+fn give_up_sectors(service: &DealExpiry, now: u64) -> Result<(), EndError> {
     let mut any = false;
     for record in service.store.sectors_in(&[Phase::Failed])? {
         if record.sector.effect() != SectorEffect::AwaitOperator {
@@ -195,7 +191,7 @@ fn give_up_sectors(service: &DealExpiry, now: u64) -> Result<bool, EndError> {
     if any {
         tell_deals(service)?;
     }
-    Ok(any)
+    Ok(())
 }
 
 /// Whether the chain's state at `height` surely shows the sector's commit.
@@ -220,25 +216,28 @@ fn tell_deals(service: &DealExpiry) -> Result<(), EndError> {
 
 /// Deletes the files of released sectors, and of those that are given up and never came to the chain: nobody was promised
 /// their replicas. What was on the chain and is lost stays, for whoever wants to know why.
-async fn remove_sectors(service: &DealExpiry) -> Result<bool, EndError> {
-    let mut any = false;
-    for record in service.store.sectors_in(&[Phase::Released, Phase::Failed])? {
+async fn remove_sectors(service: &DealExpiry) -> Result<(), EndError> {
+    let over = [Phase::Released, Phase::Removed, Phase::Failed];
+    for record in service.store.sectors_in(&over)? {
         let sector = record.sector;
         let id = sector.id;
         let is_released = sector.effect() == SectorEffect::DeleteFiles;
         let is_left_over = never_came(&sector) && service.prover.has_files(id);
-        if !is_released && !is_left_over {
-            continue;
+        if is_released || is_left_over {
+            // FAIL: the process may end half-way. THEN: the stage is the same, and what is left is removed again.
+            service.prover.remove(id).await?;
+            if is_released {
+                service.store.advance_sector(id, SectorInput::FilesDeleted, now_ms())?;
+            }
+            tracing::info!(sector = id, "the sector's files are removed");
         }
-        // FAIL: the process may end half-way. THEN: the stage is the same, and what is left is removed again.
-        service.prover.remove(id).await?;
-        if is_released {
-            service.store.advance_sector(id, SectorInput::FilesDeleted, now_ms())?;
+        if is_released || sector.over().is_some() {
+            // Deals of a lost sector that a crash left untold.
+            service.store.settle(id)?;
+            service.store.rest_sector(id, now_ms())?;
         }
-        tracing::info!(sector = id, "the sector's files are removed");
-        any = true;
     }
-    Ok(any)
+    Ok(())
 }
 
 /// Whether a sector was given up before it came to the chain.

@@ -5,10 +5,12 @@
 pub mod failing;
 pub mod machine;
 pub mod post;
+pub mod retention;
 mod stage;
 pub mod timing;
 
 pub use failing::{retry_pause_ms, Setback};
 pub use machine::{Sector, SectorEffect, SectorInput, SectorPiece};
 pub use post::{post_duty, PostDuty, PostFacts};
+pub use retention::SectorOver;
 pub use stage::{Phase, Sealed, SectorStage};

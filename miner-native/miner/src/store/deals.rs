@@ -11,6 +11,7 @@ use sealdrop_database::{with_prefix, Changes, Order, Records};
 use shared::chain::{Address, ChannelId, Epoch};
 use shared::deal::retention::{Over, MAX_LIVE_DEALS};
 use shared::deal::{MinerInput, MinerStage, SignedProposal};
+use shared::sector::SectorOver;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the store knows when a proposal is decided on.
@@ -218,9 +219,11 @@ impl MinerStore {
         Ok(record)
     }
 
-    /// Forgets the deals that were over for long enough at this time.
-    pub fn forget_old_deals(&self, now_ms: u64) -> Result<(), StoreError> {
+    /// Forgets the deals and sectors that were over for long enough at this time.
+    pub fn forget_old(&self, now_ms: u64) -> Result<(), StoreError> {
         self.write(|changes| {
+            let mut sectors = SectorOver::ALL.into_iter();
+            sectors.try_for_each(|over| keeping::forget_old_sectors(changes, over, now_ms))?;
             Over::ALL
                 .into_iter()
                 .try_for_each(|over| keeping::forget_old(changes, over, now_ms))

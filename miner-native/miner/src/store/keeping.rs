@@ -1,4 +1,4 @@
-//! Keeps deals and sectors together with what the indexes say of them, and forgets deals that were over for long enough.
+//! Keeps deals and sectors together with what the indexes say of them, and forgets those that were over for long enough.
 
 use super::codec::{damaged, number, parse_cid, read, write};
 use super::is_own;
@@ -8,12 +8,12 @@ use super::StoreError;
 use cid::Cid;
 use sealdrop_database::{with_prefix, Changes, Order, Records, Table};
 use shared::deal::retention::Over;
-use shared::sector::SectorEffect;
+use shared::sector::{SectorEffect, SectorOver};
 use std::collections::BTreeSet;
 
-/// Most deals that are forgotten with one that ends: more than one, to catch up after a change of bounds.
+/// Most deals, or sectors, that are forgotten with one that ends: more than one, to catch up after a change of bounds.
 const FORGOTTEN_AT_ONCE: usize = 64;
-/// The number of the last deal that was over.
+/// The number of the last deal or sector that was over.
 const LAST_OVER: &[u8] = b"over";
 /// The highest sector number that was ever given.
 const LAST_SECTOR: &[u8] = b"sector";
@@ -94,7 +94,10 @@ pub(super) fn put_deal(changes: &dyn Changes, record: &DealRecord, now_ms: u64) 
     changes.put(DEALS, &cid.to_bytes(), &write(DEALS, record)?)?;
     let was_over = before.is_some_and(|before| before.deal.over().is_some());
     match record.deal.over() {
-        Some(over) if !was_over => note_over(changes, over, &cid, now_ms),
+        Some(over) if !was_over => {
+            note_over(changes, over as u8, &cid.to_bytes(), now_ms)?;
+            forget_old(changes, over, now_ms)
+        }
         _ => Ok(()),
     }
 }
@@ -143,31 +146,55 @@ pub(super) fn is_wanted(records: &dyn Records, data: &Cid) -> Result<bool, Store
     Ok(next.first().is_some_and(|(key, _)| key.starts_with(&prefix)))
 }
 
-/// Numbers a deal that is over from now on, and forgets those that were for too long.
-fn note_over(changes: &dyn Changes, over: Over, cid: &Cid, now_ms: u64) -> Result<(), StoreError> {
+/// In front of how a sector is over, where deals have only how.
+const SECTOR_OVER: u8 = 0x10;
+
+/// Numbers a deal or a sector that is over from now on.
+fn note_over(changes: &dyn Changes, over: u8, id: &[u8], now_ms: u64) -> Result<(), StoreError> {
     let place = number(changes.get(SINGLES, LAST_OVER)?).saturating_add(1);
     changes.put(SINGLES, LAST_OVER, &place.to_be_bytes())?;
-    let value = [now_ms.to_be_bytes().as_slice(), &cid.to_bytes()].concat();
+    let value = [now_ms.to_be_bytes().as_slice(), id].concat();
     changes.put(OVER, &over_key(over, place), &value)?;
     let kept = tally(changes, &over_tally(over))?.deals.saturating_add(1);
-    put_tally(changes, &over_tally(over), Tally { deals: kept, bytes: 0 })?;
-    forget_old(changes, over, now_ms)
+    put_tally(changes, &over_tally(over), Tally { deals: kept, bytes: 0 })
 }
 
 /// Forgets the deals that were over in this way for longer than is kept.
 pub(super) fn forget_old(changes: &dyn Changes, over: Over, now_ms: u64) -> Result<(), StoreError> {
+    let keeps = |newer, age| over.keeps(newer, age);
+    forget_older(changes, over as u8, now_ms, keeps, |id| {
+        forget_deal(changes, &parse_cid(OVER, id)?)
+    })
+}
+
+/// Forgets the sectors that were over in this way for longer than is kept.
+pub(super) fn forget_old_sectors(changes: &dyn Changes, over: SectorOver, now_ms: u64) -> Result<(), StoreError> {
+    let keeps = |newer, age| over.keeps(newer, age);
+    forget_older(changes, SECTOR_OVER | over as u8, now_ms, keeps, |id| {
+        forget_sector(changes, number(Some(id.to_vec())))
+    })
+}
+
+/// Forgets what was over in one way for longer than is kept, the oldest first.
+fn forget_older(
+    changes: &dyn Changes,
+    over: u8,
+    now_ms: u64,
+    keeps: impl Fn(u64, u64) -> bool,
+    forget: impl Fn(&[u8]) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     let (from, to) = (over_key(over, 0), over_key(over, u64::MAX));
     let oldest = changes.range(OVER, &from, Some(&to), Order::Ascending, FORGOTTEN_AT_ONCE)?;
     let mut kept = tally(changes, &over_tally(over))?.deals;
     for (key, value) in oldest {
-        let (at, cid) = value
+        let (at, id) = value
             .split_at_checked(8)
             .ok_or_else(|| damaged(OVER, "it is too short"))?;
         let age = now_ms.saturating_sub(number(Some(at.to_vec())));
-        if over.keeps(kept.saturating_sub(1), age) {
+        if keeps(kept.saturating_sub(1), age) {
             break;
         }
-        forget_deal(changes, &parse_cid(OVER, cid)?)?;
+        forget(id)?;
         changes.remove(OVER, &key)?;
         kept = kept.saturating_sub(1);
     }
@@ -196,12 +223,37 @@ fn forget_deal(changes: &dyn Changes, cid: &Cid) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn over_key(over: Over, place: u64) -> Vec<u8> {
-    [[over as u8].as_slice(), &place.to_be_bytes()].concat()
+fn over_key(over: u8, place: u64) -> Vec<u8> {
+    [[over].as_slice(), &place.to_be_bytes()].concat()
 }
 
-fn over_tally(over: Over) -> Vec<u8> {
-    vec![b'o', over as u8]
+fn over_tally(over: u8) -> Vec<u8> {
+    vec![b'o', over]
+}
+
+/// Nothing is left to do for a sector that is over: it is looked after no more, and forgotten one day.
+pub(super) fn rest_sector(changes: &dyn Changes, id: u64, now_ms: u64) -> Result<(), StoreError> {
+    let Some(mut record) = sector(changes, id)?.filter(|record| !record.rests) else {
+        return Ok(());
+    };
+    let Some(over) = record.sector.over() else {
+        return Ok(());
+    };
+    record.rests = true;
+    put_sector(changes, &record)?;
+    note_over(changes, SECTOR_OVER | over as u8, &id.to_be_bytes(), now_ms)?;
+    forget_old_sectors(changes, over, now_ms)
+}
+
+/// Removes a sector that is over with all that is said of it.
+fn forget_sector(changes: &dyn Changes, id: u64) -> Result<(), StoreError> {
+    let Some(record) = sector(changes, id)? else {
+        return Ok(());
+    };
+    for (table, key) in sector_entries(&record) {
+        changes.remove(table, &key)?;
+    }
+    Ok(changes.remove(SECTORS, &id.to_be_bytes())?)
 }
 
 pub(super) fn sector(records: &dyn Records, id: u64) -> Result<Option<SectorRecord>, StoreError> {
@@ -236,7 +288,10 @@ pub(super) fn last_sector(records: &dyn Records) -> Result<u64, StoreError> {
 
 fn sector_entries(record: &SectorRecord) -> BTreeSet<(Table, Vec<u8>)> {
     let sector = &record.sector;
-    let mut entries = BTreeSet::from([(BY_PHASE, phase_key(sector.phase(), sector.id))]);
+    let mut entries = BTreeSet::new();
+    if !record.rests {
+        entries.insert((BY_PHASE, phase_key(sector.phase(), sector.id)));
+    }
     let is_over = matches!(sector.effect(), SectorEffect::Rest | SectorEffect::DeleteFiles);
     for piece in &sector.pieces {
         entries.insert((BY_PIECE, piece_key(&piece.data_cid, sector.id)));

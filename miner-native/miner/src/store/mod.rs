@@ -85,7 +85,7 @@ impl MinerStore {
         takeover::take_over(dir)?;
         let database = Sqlite::open(&dir.join(FILE), &SCHEMA, Sharing::Alone)?;
         let store = Self::of(Arc::new(database));
-        store.forget_old_deals(crate::clock::now_ms())?;
+        store.forget_old(crate::clock::now_ms())?;
         Ok(store)
     }
 

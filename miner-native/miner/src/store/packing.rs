@@ -132,5 +132,6 @@ fn with_room(records: &dyn Records, bytes: u64, size: SectorSize, now_ms: u64) -
         first_piece_ms: now_ms,
         history,
         retry_at_ms: None,
+        rests: false,
     })
 }

@@ -35,6 +35,9 @@ pub struct SectorRecord {
     /// When the step that failed is tried again, in milliseconds since 1970; `None` while nothing failed.
     #[serde(default)]
     pub retry_at_ms: Option<u64>,
+    /// Whether it is over and nothing is left to do: only who names it reads it.
+    #[serde(default)]
+    pub rests: bool,
 }
 
 impl SectorRecord {

@@ -40,7 +40,7 @@ impl MinerStore {
         self.all(SECTORS)
     }
 
-    /// The sectors in these phases, by number.
+    /// The sectors in these phases of which anything is left to do, by number.
     pub fn sectors_in(&self, phases: &[Phase]) -> Result<Vec<SectorRecord>, StoreError> {
         self.read(|records| keeping::sectors_in(records, phases))
     }
@@ -83,6 +83,11 @@ impl MinerStore {
         let record = self.write(|changes| advance_sector(changes, id, input.clone(), now_ms))?;
         failpoint::hit_failpoint(entered(record.sector.phase()));
         Ok(record)
+    }
+
+    /// Says that nothing is left to do for a sector that is over: its files are where they are to be, and its deals know.
+    pub fn rest_sector(&self, id: u64, now_ms: u64) -> Result<(), StoreError> {
+        self.write(|changes| keeping::rest_sector(changes, id, now_ms))
     }
 
     /// How long a phase took the last time that it succeeded, in milliseconds; `None` when it never has.

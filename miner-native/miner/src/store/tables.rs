@@ -21,7 +21,7 @@ pub(super) const BY_EFFECT: Table = Table::index("deals_by_effect");
 pub(super) const EARNING: Table = Table::index("earning_deals");
 /// All deals by age: when it was answered, id → state.
 pub(super) const BY_AGE: Table = Table::index("deals_by_age");
-/// Deals that are over: how, number in that order → when, id.
+/// Deals and sectors that are over: how, number in that order → when, id.
 pub(super) const OVER: Table = Table::index("over_deals");
 /// How many and how large: what is counted → deals, bytes.
 pub(super) const TALLIES: Table = Table::index("tallies");
@@ -35,7 +35,7 @@ pub(super) const WANTED: Table = Table::index("wanted_pieces");
 pub(super) const UNWANTED: Table = Table::index("unwanted_pieces");
 /// Sectors: number → record.
 pub(super) const SECTORS: Table = Table::records("sectors");
-/// Sectors by phase: phase, number.
+/// Sectors of which anything is left to do, by phase: phase, number.
 pub(super) const BY_PHASE: Table = Table::index("sectors_by_phase");
 /// Sectors that hold a piece: data, number.
 pub(super) const BY_PIECE: Table = Table::index("sectors_by_piece");

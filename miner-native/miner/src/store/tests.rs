@@ -8,6 +8,7 @@ use shared::deal::{DealState, MinerDeal, PaymentInfo, Proposal, SignedProposal};
 use shared::deal::{MinerEffect, MinerInput, MinerStage};
 use shared::piece::SectorSize;
 use shared::piece::{Commitment, PieceDigest};
+use shared::sector::retention::KEPT_MS;
 use shared::sector::{Phase, SectorInput};
 use shared::sector::{Sealed, SectorStage};
 
@@ -36,6 +37,7 @@ macro_rules! rules {
 
 rules! {
     every_change_of_a_deal_is_told_once
+    a_sector_of_which_nothing_is_left_to_do_is_looked_after_no_more_and_forgotten_one_day
     a_deal_and_its_sector_change_together_and_placing_again_gives_the_same_place
     pieces_fill_the_first_sector_with_room_and_sector_numbers_are_never_reused
     a_deal_whose_piece_is_not_here_has_no_place
@@ -274,6 +276,29 @@ fn a_sector_given_up_fails_its_deals((_dir, store): Made) {
     assert_eq!(store.deal(&cid).unwrap().unwrap().deal.state(), DealState::Failed);
 }
 
+fn a_sector_of_which_nothing_is_left_to_do_is_looked_after_no_more_and_forgotten_one_day((_dir, store): Made) {
+    let (_, sector) = stuck(&store);
+    let failed = || store.sectors_in(&[Phase::Failed]).unwrap().len();
+    store.rest_sector(sector, 60).unwrap();
+    assert_eq!(failed(), 1, "the operator may order another try");
+    store.advance_sector(sector, SectorInput::GivenUp, 50).unwrap();
+    store.settle(sector).unwrap();
+    assert_eq!(failed(), 1, "its files are not removed yet");
+    for _ in 0..2 {
+        store.rest_sector(sector, 60).unwrap();
+        assert_eq!(failed(), 0);
+    }
+    store.forget_old(60 + KEPT_MS - 1).unwrap();
+    assert!(store.sector(sector).unwrap().is_some(), "who names it finds it");
+    store.forget_old(60 + KEPT_MS).unwrap();
+    assert_eq!(store.sector(sector).unwrap(), None);
+    assert_eq!(
+        store.place(&received(&store, 2, 500), SIZE, 10).unwrap(),
+        sector + 1,
+        "no number comes twice"
+    );
+}
+
 fn the_deals_of_a_failed_sector_wait_with_their_data_for_the_operators_order((_dir, store): Made) {
     let (cid, sector) = stuck(&store);
     assert_eq!(store.settle(sector).unwrap(), []);
@@ -363,7 +388,7 @@ fn a_flood_of_deals_that_come_to_nothing_does_not_close_the_miner((_dir, store):
     assert_eq!(store.deal(&cids[19]).unwrap(), None, "the oldest are forgotten");
     assert!(store.deal(&cids[20]).unwrap().is_some());
     assert!(store.deal(&served).unwrap().is_some());
-    store.forget_old_deals(crate::clock::now_ms() + FAILED_KEPT_MS).unwrap();
+    store.forget_old(crate::clock::now_ms() + FAILED_KEPT_MS).unwrap();
     let left = store.deals_by_state().unwrap();
     assert!(
         left["failed"] < FAILED_KEPT,
@@ -436,7 +461,7 @@ fn a_forgotten_deal_leaves_nothing_behind((_dir, store): Made) {
     store.advance_deal(&cid, MinerInput::TransferFailed).unwrap();
     store.advance_deal(&cid, MinerInput::TransferFailed).unwrap();
     assert_eq!(store.promised(&payer, ChannelId(9)).unwrap(), Some(cid));
-    store.forget_old_deals(crate::clock::now_ms() + FAILED_KEPT_MS).unwrap();
+    store.forget_old(crate::clock::now_ms() + FAILED_KEPT_MS).unwrap();
     assert_eq!(store.promised(&payer, ChannelId(9)).unwrap(), None);
     let left = store.read(|records| {
         let tables = tables::SCHEMA.tables.iter();
@@ -488,7 +513,7 @@ fn what_redemptions_brought_in_is_remembered_when_their_deals_are_forgotten((_di
         (AttoFil(9), 2)
     );
     store.evict(&cid, "too late".into()).unwrap();
-    store.forget_old_deals(crate::clock::now_ms() + ENDED_KEPT_MS).unwrap();
+    store.forget_old(crate::clock::now_ms() + ENDED_KEPT_MS).unwrap();
     assert_eq!(
         (store.earned().unwrap(), store.redemptions(&cid).unwrap().len()),
         (AttoFil(9), 0)
