@@ -30,7 +30,7 @@ pub async fn go_on(session: &Session, record: &Record) -> Result<Record, ClientE
     let report = session.report.labelled(&record.file.facts.name());
     let before = record.refunds.clone();
     let host = CliHost::new(session, &record, report, Until::Complete).await?;
-    refunds::take_back(&mut record, &host)
+    refunds::take_back_and_wait(&mut record, &host)
         .await
         .map_err(|e| e.of_deal(&record))?;
     if let (true, Some(end), Some(id)) = (record.refunds == before, record.rests_until(), record.refund_due()) {
@@ -130,7 +130,7 @@ async fn pursue(session: &Session, record: &Record, height: Epoch) -> Result<(),
     if engine::overdue(&record, Some(height)).is_some() {
         engine::step(&mut record, &host).await?;
     }
-    refunds::take_back(&mut record, &host).await
+    refunds::take_back_and_wait(&mut record, &host).await
 }
 
 #[cfg(test)]

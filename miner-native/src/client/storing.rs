@@ -53,7 +53,7 @@ pub async fn abandon(session: &Session, record: &Record) -> Result<Record, Clien
     let host = CliHost::new(session, &record, session.report.clone(), Until::Complete).await?;
     let given_up = engine::give_up(&mut record, &host, "abandoned by its client").await;
     given_up.map_err(|error| error.of_deal(&record))?;
-    refunds::take_back(&mut record, &host)
+    refunds::take_back_and_wait(&mut record, &host)
         .await
         .map_err(|error| error.of_deal(&record))?;
     Ok(record)
@@ -86,7 +86,7 @@ async fn carry_on(
     match &record.deal.stage {
         ClientStage::Failed { reason, channel } => {
             let (reason, paid) = (reason.clone(), channel.is_some());
-            let returned = refunds::take_back(&mut record, host).await;
+            let returned = refunds::take_back_and_wait(&mut record, host).await;
             if let Err(error) = returned.map_err(|error| error.of_deal(&record)) {
                 host.report
                     .note(format!("the channel's money could not be asked back yet: {error}"));

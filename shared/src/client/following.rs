@@ -21,7 +21,7 @@ const FIRST_RETRY_MS: u64 = 500;
 /// Longest pause after a failure: a miner that is back is not kept waiting.
 const LONGEST_RETRY_MS: u64 = 10_000;
 /// Longest wait for a block before a message that is on its way to one is looked for all the same.
-const MESSAGE_MS: u64 = 3_000;
+pub(super) const MESSAGE_MS: u64 = 3_000;
 /// Between two looks at what is left of a settled deal, its sector and its refunds: proofs come once in minutes.
 pub const SETTLED_MS: u64 = 3_000;
 
