@@ -137,8 +137,6 @@ pub enum ClientError {
     Busy { deal: String },
     #[error("another sealdrop process has held {} for {seconds} seconds; wait for it to end, then try again", path.display())]
     AccountBusy { path: PathBuf, seconds: u64 },
-    #[error("the book holds more than {count} deals, more than are listed at once")]
-    BookFull { count: usize },
     #[error("this deal belongs to the chain {ours}, and {url} serves the chain {theirs}; name the deal's own chain with --chain URL")]
     OtherChain { url: String, ours: String, theirs: String },
     #[error("voucher on line {line}: {reason}; a voucher is one line of `sealdrop client vouchers export`, as it was printed")]

@@ -89,7 +89,7 @@ async fn draw_up(
 
 /// Steps 12 and 19, before anything is sent. What this finds is only kept from wasting time: [`keep_new`] decides.
 fn refuse_duplicates(session: &Session, draft: &Draft, allowed: bool) -> Result<(), ClientError> {
-    refuse_among(session, draft, allowed, session.book.all()?)
+    refuse_among(session, draft, allowed, session.book.of_data(&draft.data_cid)?)
 }
 
 fn refuse_among(session: &Session, draft: &Draft, allowed: bool, known: Vec<Record>) -> Result<(), ClientError> {

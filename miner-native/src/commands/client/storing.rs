@@ -150,11 +150,7 @@ pub async fn resume(context: &CommandContext, arguments: Resume) -> Result<(), C
     let Resume { deal, until, follow } = arguments;
     let records = match &deal {
         Some(name) => vec![session.book.get(name)?],
-        None => session.book.all()?,
-    };
-    let wanted = |record: &Record| match deal {
-        Some(_) => true,
-        None => record.genesis == session.genesis() && is_open(record, until),
+        None => session.book.open_deals(session.genesis())?,
     };
     let wanted: Vec<Record> = records.into_iter().filter(wanted).collect();
     // A failed deal cannot be carried on; what is left of it is its channel.
