@@ -10,7 +10,7 @@ use crate::error::ClientError;
 use crate::heads::Heads;
 use crate::host::Host;
 use crate::network::Network;
-use crate::piece_server::{Nodes, PieceServer, ServeEvent};
+use crate::piece_server::{PieceServer, ServeEvent};
 use crate::record::{self, Record};
 use crate::rpc::Rpc;
 use crate::transport::DIAL_LIMIT;
@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use shared::chain::{Address, SecretKey};
 use shared::client::following::SETTLED_MS;
 use shared::client::{engine, refunds, Awaited, ClientHost, Event, Following, Order};
+use shared::client::offers::Nodes;
 use shared::deal::{ClientDeal, SignedResponse};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -180,7 +181,7 @@ impl Engine {
         if let Ok(peer) = record.peer.parse() {
             let nodes = || deal.nodes.clone();
             self.pieces
-                .offer(*record.data_cid(), record.deal.draft.size, nodes, &record.id, peer);
+                .offer(*record.data_cid(), record.deal.draft.size, nodes, &record.id, &peer);
         }
     }
 

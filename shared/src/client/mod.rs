@@ -24,6 +24,7 @@
 //! - **What a duplicate is** ([`duplicates`]): the same data with the same miner, unless it is meant; and a free deal with
 //!   the same terms always, since it has the same id.
 //! - **Which miner, which ask** ([`offer`]): the one that was named, or the cheapest that takes the file.
+//! - **Which copy of a piece is read** ([`offers`]) for a miner that fetches it.
 //! - **How a retrieval is bounded** ([`retrieval`], done by [`fetching`]): in bytes, in empty chunks, in silence and as a whole.
 //! - **What verification consists of** ([`verifying`], [`crate::deal::verification`]), and what is **explained** ([`explaining`]).
 //! - **How vouchers are handed over as text** ([`voucher_text`]).
@@ -36,6 +37,7 @@ pub mod fetching;
 pub mod following;
 pub mod host;
 pub mod offer;
+pub mod offers;
 pub mod record;
 pub mod refunds;
 pub mod retrieval;
