@@ -237,8 +237,8 @@ impl Client {
         self.0.stop(id);
     }
 
-    /// Fetches the file of a complete deal. Its parts go to `sink`, which returns false to stop; now and then it is asked
-    /// with an empty part. They are the file only if this succeeds.
+    /// Fetches the file of a deal, as far as its miner has it. Its parts go to `sink`, which returns false to stop; now and then
+    /// it is asked with an empty part. They are the file only if this succeeds.
     pub async fn retrieve(
         &self,
         state: String,
@@ -268,7 +268,7 @@ impl Client {
     /// What a deal pays, and what was paid.
     #[wasm_bindgen(unchecked_return_type = "import('../../js/types.js').Payments")]
     pub async fn payments(&self, state: String) -> Result<JsValue, JsValue> {
-        Ok(payments::payments(&self.0.rpc, &from_text(&state)?).await?)
+        Ok(payments::payments(&self.0.outbox, &from_text(&state)?).await?)
     }
 
     /// A deal's vouchers as text, one a line.
@@ -280,7 +280,7 @@ impl Client {
     /// Reads vouchers from text and asks the chain how they stand.
     #[wasm_bindgen(js_name = importVouchers, unchecked_return_type = "import('../../js/types.js').Voucher[]")]
     pub async fn import_vouchers(&self, text: String) -> Result<JsValue, JsValue> {
-        Ok(payments::import(&self.0.rpc, &text).await?)
+        Ok(payments::import(&self.0.outbox, &text).await?)
     }
 }
 

@@ -12,7 +12,7 @@ use futures::pin_mut;
 use serde::Deserialize;
 use shared::chain::{Address, AttoFil, SecretKey};
 use shared::client::offer::PieceNames;
-use shared::client::MinerOffer;
+use shared::client::{MinerOffer, OfferError};
 use shared::deal::Draft;
 use shared::payment::schedule::voucher_count;
 use shared::piece::Commitment;
@@ -97,7 +97,7 @@ pub async fn quote(
 ) -> Result<Quote, ClientError> {
     let drafted = match draft(rpc, &key.address(), piece, miner, duration).await {
         Ok(drafted) => drafted,
-        Err(fault @ ClientError::NoAsk(_)) => {
+        Err(fault @ ClientError::Offer(OfferError::NoAsk(_))) => {
             return Ok(Quote {
                 total: AttoFil::ZERO,
                 vouchers: 0,

@@ -27,6 +27,8 @@
 //! - **Which copy of a piece is read** ([`offers`]) for a miner that fetches it.
 //! - **How a retrieval is bounded** ([`retrieval`], done by [`fetching`]): in bytes, in empty chunks, in silence and as a whole.
 //! - **What verification consists of** ([`verifying`], [`crate::deal::verification`]), and what is **explained** ([`explaining`]).
+//! - **What an error is called** ([`problem`]), so that a program need not know which client it talks to, and what of a deal is
+//!   shown ([`view`]).
 //! - **How vouchers are handed over as text** ([`voucher_text`]).
 //! - **When the miner is asked, and when its news is waited for** ([`following`]), and how long a pause is.
 
@@ -38,10 +40,12 @@ pub mod following;
 pub mod host;
 pub mod offer;
 pub mod offers;
+pub mod problem;
 pub mod record;
 pub mod refunds;
 pub mod retrieval;
 pub mod verifying;
+pub mod view;
 pub mod voucher_text;
 
 #[cfg(any(test, feature = "testing"))]
@@ -53,5 +57,6 @@ pub use engine::{give_up, step, Next};
 pub use following::Following;
 pub use host::{Awaited, Blame, ClientHost, EngineError, Event, Order, Woken};
 pub use offer::{MinerOffer, OfferError};
-pub use record::{Answer, ChannelRefund, DealRecord, Problem, Proving, Step};
+pub use problem::{ErrorCode, Problem};
+pub use record::{Answer, ChannelRefund, DealRecord, Proving, Step};
 pub use retrieval::{Retrieval, RetrievalError};

@@ -3,6 +3,7 @@
 
 mod asking;
 mod files;
+mod showing;
 mod storing;
 mod vouchers;
 
@@ -51,6 +52,8 @@ enum Command {
     VerifyStorageDeal(asking::Verify),
     /// List the deals in the book, the newest first
     Deals,
+    /// Show all that is known of a deal, with its refunds and payments
+    Show(showing::Show),
     /// Go on with deals that were left unfinished, and with refunds
     Resume(storing::Resume),
     /// Give an unfinished deal up, and take the money in its payment channel back
@@ -112,6 +115,7 @@ async fn perform(context: &CommandContext, command: Command) -> Result<(), Comma
         Command::Deals => asking::deals(context),
         Command::Resume(arguments) => storing::resume(context, arguments).await,
         Command::Abandon(arguments) => storing::abandon(context, arguments).await,
+        Command::Show(arguments) => showing::show(context, arguments).await,
         Command::Payments(arguments) => vouchers::payments(context, arguments),
         Command::Vouchers(arguments) => vouchers::run(context, arguments),
     }
