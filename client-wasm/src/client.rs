@@ -176,13 +176,7 @@ impl Client {
             }
             .into());
         }
-        let old = record.deal.draft.clone();
-        let piece = PieceFacts {
-            size: old.size,
-            comm_p: old.comm_p,
-            data_cid: old.data_cid.to_string(),
-        };
-        let drafted = offer::draft(&self.0.rpc, &self.0.key.address(), &piece, &old.miner, old.duration).await?;
+        let drafted = offer::redraft(&self.0.rpc, &record.deal.draft).await?;
         offer::check_and_reach(&self.0, &drafted).await?;
         let redrawn = Redrawn {
             deal: ClientDeal::new(drafted.draft),
@@ -192,10 +186,19 @@ impl Client {
         Ok(serde_json::to_string(&redrawn).map_err(unwritable)?)
     }
 
-    /// Begins a failed deal anew with what [`Client::redraft`] has drawn up; false when it is not under way here, not even
-    /// to take its money back: then it goes to [`Client::drive`].
-    pub fn redraw(&self, id: &str, draft: &str) -> Result<bool, JsValue> {
-        Ok(self.0.redraw(id, redrawn_of(draft)?))
+    /// Begins a failed deal anew with what [`Client::redraft`] has drawn up; resolves when that is kept. `state` and `nodes`
+    /// are as for [`Client::drive`].
+    pub async fn redraw(
+        &self,
+        state: String,
+        #[wasm_bindgen(unchecked_param_type = "readonly import('../../js/types.js').PieceNode[]")] nodes: js_sys::Array,
+        draft: String,
+    ) -> Result<(), JsValue> {
+        let redrawn = serde_json::from_str(&draft).map_err(|e| ClientError::Argument {
+            what: "the draft",
+            reason: e.to_string(),
+        })?;
+        Ok(self.0.redraw(from_text(&state)?, nodes_of(&nodes)?, redrawn).await?)
     }
 
     /// Sends messages again that are kept and not on the chain; to be called before the first deal is driven.
@@ -203,15 +206,13 @@ impl Client {
         Ok(self.0.outbox.resend().await?)
     }
 
-    /// Carries a deal on from where it is, or anew with what [`Client::redraft`] has drawn up.
+    /// Carries a deal on from where it is.
     pub fn drive(
         &self,
         state: &str,
         #[wasm_bindgen(unchecked_param_type = "readonly import('../../js/types.js').PieceNode[]")] nodes: js_sys::Array,
-        draft: Option<String>,
     ) -> Result<(), JsValue> {
-        let redrawn = draft.as_deref().map(redrawn_of).transpose()?;
-        self.0.drive(from_text(state)?, nodes_of(&nodes)?, redrawn);
+        self.0.drive(from_text(state)?, nodes_of(&nodes)?);
         Ok(())
     }
 
@@ -282,13 +283,6 @@ impl Client {
     pub async fn import_vouchers(&self, text: String) -> Result<JsValue, JsValue> {
         Ok(payments::import(&self.0.outbox, &text).await?)
     }
-}
-
-fn redrawn_of(draft: &str) -> Result<Redrawn, ClientError> {
-    serde_json::from_str(draft).map_err(|e| ClientError::Argument {
-        what: "the draft",
-        reason: e.to_string(),
-    })
 }
 
 async fn balance(rpc: &Rpc, address: &Address) -> Result<AttoFil, ClientError> {

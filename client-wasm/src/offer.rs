@@ -58,6 +58,14 @@ pub async fn draft(
     })
 }
 
+/// Draws a failed deal up anew.
+pub async fn redraft(rpc: &Rpc, failed: &Draft) -> Result<Drafted, ClientError> {
+    let (view, head) = futures::try_join!(rpc.miner(&failed.miner), rpc.head())?;
+    let peer_id = view.peer_id.clone();
+    let draft = MinerOffer::redraft(view, failed, head.height)?;
+    Ok(Drafted { draft, peer_id })
+}
+
 /// Everything that can be refused before money is locked: [`Draft::rehearse`] on what the account holds now.
 pub async fn check(rpc: &Rpc, key: &SecretKey, draft: &Draft) -> Result<(), ClientError> {
     let balance = rpc

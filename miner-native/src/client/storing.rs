@@ -59,6 +59,23 @@ pub async fn abandon(session: &Session, record: &Record) -> Result<Record, Clien
     Ok(record)
 }
 
+/// Begins a failed deal anew with its miner's present price, and carries it on. The money of the failed attempt comes back
+/// as before.
+pub async fn retry(session: &Session, record: &Record, until: Until) -> Result<Record, ClientError> {
+    session.check_chain(record)?;
+    let lock = session.book.lock(record)?;
+    let mut record = session.book.reload(record)?;
+    let host = CliHost::new(session, &record, session.report.clone(), until).await?;
+    if record.is_failed() {
+        if !host.file_is_same(&mut record).await? {
+            return Err(record.file.facts.changed(&record.name()));
+        }
+        let (deal, peer) = proposing::redraft(session, &record).await?;
+        engine::redraw(&mut record, &host, deal, peer).await?;
+    }
+    carry_on((record, lock), &host, until).await
+}
+
 /// Goes on with a deal from where it is.
 pub async fn resume(session: &Session, record: &Record, until: Until, label: bool) -> Result<Record, ClientError> {
     session.check_chain(record)?;
