@@ -3,8 +3,6 @@
  * `cargo xtask docs` writes it anew, and a test holds it against the types.
  */
 
-import type { Problem } from './types.js';
-
 /** A miner's last answer about a deal, with its signature checked. */
 export interface Answer {
   readonly state: DealState;
@@ -118,14 +116,14 @@ export interface Check {
   readonly detail: string;
 }
 
-/** A storage deal as this browser keeps it. */
+/** A storage deal as its client keeps it. */
 export interface Deal {
   /** Local id; stable from the first moment. */
   readonly id: string;
   readonly name: string;
   /** Bytes of the file. */
   readonly size: number;
-  /** MIME type of the file; may be empty. */
+  /** MIME type of the file; empty where it is not known. */
   readonly type: string;
   /** Milliseconds since 1970. */
   readonly createdAt: number;
@@ -145,13 +143,13 @@ export interface Deal {
   readonly transferred: number;
   /** All steps in order; those reached have a time. */
   readonly steps: readonly StepRecord[];
-  /** The money of failed attempts, the oldest first; taken back by itself while a page is open. */
+  /** The money of failed attempts, the oldest first; taken back by itself while a client runs. */
   readonly refunds: readonly Refund[];
   /** Whether money of a failed attempt is on its way back, or may be: its channel may just be opening. */
   readonly refunding: boolean;
   /** Whether `remove` forgets it: nothing goes on, and no more money can come of it. */
   readonly forgettable: boolean;
-  /** Whether this browser is connected to the miner right now. */
+  /** Whether this client is connected to the miner right now. */
   readonly connected: boolean;
   /** The miner's last answer whose signature was right. */
   readonly answer?: Answer;
@@ -170,6 +168,38 @@ export type DealProgress = 'working' | 'complete' | 'failed';
 
 /** How a deal stands with its miner; `unknown` when the miner has no such deal */
 export type DealState = 'unknown' | 'rejected' | 'accepted' | 'started' | 'failed' | 'staged' | 'complete';
+
+/** Stable codes of what can go wrong. */
+export type ErrorCode =
+  | 'aborted'
+  | 'bad-argument'
+  | 'busy'
+  | 'chain-refused'
+  | 'chain-unreachable'
+  | 'closed'
+  | 'deal-failed'
+  | 'duplicate'
+  | 'empty-file'
+  | 'faucet'
+  | 'file-lost'
+  | 'file-too-large'
+  | 'file-unreadable'
+  | 'insufficient-funds'
+  | 'internal'
+  | 'miner-misbehaved'
+  | 'miner-unknown'
+  | 'miner-unreachable'
+  | 'no-ask'
+  | 'not-found'
+  | 'not-stored-yet'
+  | 'not-working'
+  | 'refund-pending'
+  | 'rejected'
+  | 'retrieval-corrupt'
+  | 'retrieval-failed'
+  | 'self-deal'
+  | 'storage'
+  | 'unsupported';
 
 /** When it will be done. */
 export interface Eta {
@@ -353,6 +383,16 @@ export interface PreCommitInfo {
   /** Last height at which the commit is accepted; the deposit is burnt after it. */
   readonly expires: number;
   readonly deposit: string;
+}
+
+/** Something that went wrong, in words: what and why, then what to do. */
+export interface Problem {
+  readonly code: ErrorCode;
+  readonly message: string;
+  /** What to do about it; may be empty. */
+  readonly hint: string;
+  /** With the code `rejected`: the stable number of the miner's rule, when it was found before anything was sent. */
+  readonly rejection?: number;
 }
 
 /** How the chain sees the proving of a deal's sector. */

@@ -146,7 +146,10 @@ export class Sealdrop {
     return this.#link.call('remove', [id]);
   }
 
-  /** Fetches a complete deal's file from its miner. Throws `retrieval-corrupt` when what comes is not the file. */
+  /**
+   * Fetches a deal's file from its miner, which may give it before it has sealed it. Throws `retrieval-failed` when it does
+   * not, and `retrieval-corrupt` when what comes is not the file.
+   */
   retrieve(id: string, options: RunOptions = {}): Promise<Blob> {
     return this.#link.call('retrieve', [id], options);
   }

@@ -7,7 +7,7 @@
 import { problemOf, SealdropError } from './errors.js';
 import type { Calls, FromNetwork, StoreRequest, ToNetwork } from './protocol.js';
 import { DealStore, type StoredDeal, signingKey } from './store.js';
-import { type TabMessage, Tabs } from './tabs.js';
+import { type TabMessage, type TabOrder, Tabs } from './tabs.js';
 import type { Deal, Problem } from './types.js';
 import init, { Client, type Host } from './wasm/sealdrop_client.js';
 
@@ -104,33 +104,38 @@ const host: Host = {
 };
 
 /** Deals are taken up one after the other: what is read of the store for one, nobody has carried on meanwhile. */
-let starting: Promise<void> = Promise.resolve();
+let starting: Promise<unknown> = Promise.resolve();
 
-/** Carries a stored deal on; with a `draft` a failed one anew. */
-function start(id: string, draft?: string): Promise<void> {
+/** Carries a stored deal on; with a `draft` a failed one anew, and resolves when that is kept. */
+async function start(id: string, draft?: string): Promise<void> {
   const started = starting.then(() => takeUp(id, draft));
   starting = started.catch(() => undefined);
-  return started;
+  await (await started).kept;
 }
 
-async function takeUp(id: string, draft?: string): Promise<void> {
+/** Nobody is kept waiting by what is still to be kept: it comes wrapped. */
+async function takeUp(id: string, draft?: string): Promise<{ kept: Promise<void> | undefined }> {
   const { client, store } = opened();
-  if (draft === undefined ? client.wake(id) : client.redraw(id, draft)) {
-    return;
+  if (draft === undefined && client.wake(id)) {
+    return { kept: undefined };
   }
   const [deal, file] = await Promise.all([store.deal(id), store.file(id)]);
-  if (deal !== undefined) {
-    client.drive(deal.state, file?.nodes ?? [], draft);
+  const nodes = file?.nodes ?? [];
+  if (deal !== undefined && draft !== undefined) {
+    return { kept: client.redraw(deal.state, nodes, draft) };
   }
+  if (deal !== undefined) {
+    client.drive(deal.state, nodes);
+  }
+  return { kept: undefined };
 }
 
-/** Carries a deal on here, or has the tab that leads do it. */
-async function order(id: string, draft?: string): Promise<void> {
-  const { tabs } = opened();
-  if (tabs.leads) {
-    await start(id, draft);
-  } else {
-    tabs.tell(draft === undefined ? { kind: 'start', id } : { kind: 'start', id, draft });
+/** Does what only the tab that leads does; resolves when it is kept. */
+async function perform(order: TabOrder): Promise<void> {
+  if (order.kind === 'start') {
+    await start(order.id, order.draft);
+  } else if (!(await opened().client.giveUp(order.id))) {
+    throw new SealdropError('busy', 'this deal is just being taken up or has ended', 'Look at it again in a moment.');
   }
 }
 
@@ -147,16 +152,6 @@ function hear(message: TabMessage): void {
       return;
     case 'removed':
       forget(message.id);
-      return;
-    case 'giveUp':
-      if (opened().tabs.leads) {
-        opened().client.giveUp(message.id).catch(report);
-      }
-      return;
-    case 'start':
-      if (opened().tabs.leads) {
-        start(message.id, message.draft).catch(report);
-      }
   }
 }
 
@@ -217,20 +212,36 @@ async function open(chain: string, database: string): Promise<{ address: string 
   // Deals belong to one network: on a devnet that was made anew they would mean nothing.
   const name = `${database}@${genesis}`;
   const store = await DealStore.open(name);
-  const tabs = new Tabs(name, () => void resume().catch(report), hear);
+  const tabs = new Tabs(name, () => void resume().catch(report), perform, hear);
   session = { client, store, tabs };
   void watchHead(client);
   return { address: client.address() };
 }
 
+/** A browser refuses every byte of a file that has changed on the disk, and one that was cut short has no last one. */
+async function isUnchanged(file: Blob): Promise<boolean> {
+  const last = await file
+    .slice(file.size - 1)
+    .arrayBuffer()
+    .catch(() => undefined);
+  return last?.byteLength === 1;
+}
+
 async function store(request: StoreRequest): Promise<Deal> {
-  const { client, store: deals } = opened();
+  const { client, store: deals, tabs } = opened();
   const { file, name, piece, miner, duration, allowDuplicates } = request;
   if (file.size !== piece.size) {
     throw new SealdropError(
       'bad-argument',
       `the file has ${file.size} bytes, but the piece was computed over ${piece.size} bytes`,
       'Prepare the file again.',
+    );
+  }
+  if (!(await isUnchanged(file))) {
+    throw new SealdropError(
+      'file-lost',
+      'the file has changed or is gone since its piece was computed',
+      'Choose it again, and prepare it again.',
     );
   }
   const id = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join(
@@ -256,7 +267,8 @@ async function store(request: StoreRequest): Promise<Deal> {
   const { state, view } = await client.draft(draft);
   await deals.create({ id, state, view }, { id, blob: file, nodes: piece.nodes });
   host.showDeal(view);
-  await order(id);
+  // It is kept already: whichever tab leads next takes it up.
+  tabs.order({ kind: 'start', id }).catch(report);
   return view;
 }
 
@@ -273,10 +285,10 @@ function current(deal: StoredDeal): Deal {
 }
 
 async function retry(id: string): Promise<void> {
-  const { client, store: deals } = opened();
+  const { client, store: deals, tabs } = opened();
   const deal = await stored(id);
   if (deal.view.state !== 'failed') {
-    return order(id);
+    return tabs.order({ kind: 'start', id });
   }
   if ((await deals.file(id)) === undefined) {
     throw new SealdropError(
@@ -286,19 +298,14 @@ async function retry(id: string): Promise<void> {
     );
   }
   // Only whoever carries the deal on writes it: the channel of the failed attempt may be found this very moment.
-  return order(id, await client.redraft(deal.state));
+  return tabs.order({ kind: 'start', id, draft: await client.redraft(deal.state) });
 }
 
 async function giveUp(id: string): Promise<void> {
-  const { client, tabs } = opened();
   if ((await stored(id)).view.state !== 'working') {
     throw new SealdropError('not-working', 'this deal is not under way', 'A deal that has ended can be forgotten.');
   }
-  if (!tabs.leads) {
-    tabs.tell({ kind: 'giveUp', id });
-  } else if (!(await client.giveUp(id))) {
-    throw new SealdropError('busy', 'this deal is just being taken up or has ended', 'Look at it again in a moment.');
-  }
+  return opened().tabs.order({ kind: 'giveUp', id });
 }
 
 /** Why a deal of which money may still come is not forgotten. */

@@ -6,7 +6,7 @@
  * since genesis. Times are milliseconds since 1970. Sizes are bytes. Commitments are 64 hexadecimal digits.
  */
 
-import type { Deal, Head, Step } from './generated.js';
+import type { Deal, Head, Problem, Step } from './generated.js';
 
 export type * from './generated.js';
 
@@ -87,48 +87,6 @@ export interface StoreOptions {
   /** Whether a second deal with the same miner about the same file is meant; without it, `store` throws `duplicate`. */
   readonly allowDuplicates?: boolean;
 }
-
-/** Something that went wrong, in words: what and why, then what to do. */
-export interface Problem {
-  readonly code: ErrorCode;
-  readonly message: string;
-  /** What to do about it; may be empty. */
-  readonly hint: string;
-  /** With the code `rejected`: the stable number of the miner's rule, when it was found before anything was sent. */
-  readonly rejection?: number;
-}
-
-/** Stable codes of what can go wrong. */
-export type ErrorCode =
-  | 'aborted'
-  | 'bad-argument'
-  | 'busy'
-  | 'chain-refused'
-  | 'chain-unreachable'
-  | 'closed'
-  | 'deal-failed'
-  | 'duplicate'
-  | 'empty-file'
-  | 'faucet'
-  | 'file-lost'
-  | 'file-too-large'
-  | 'file-unreadable'
-  | 'insufficient-funds'
-  | 'internal'
-  | 'miner-misbehaved'
-  | 'miner-unknown'
-  | 'miner-unreachable'
-  | 'no-ask'
-  | 'not-found'
-  | 'not-stored-yet'
-  | 'not-working'
-  | 'refund-pending'
-  | 'rejected'
-  | 'retrieval-corrupt'
-  | 'retrieval-failed'
-  | 'self-deal'
-  | 'storage'
-  | 'unsupported';
 
 /** All steps in order. */
 export const STEPS: readonly Step[] = [

@@ -5,7 +5,6 @@ use crate::engine::{Engine, Redrawn};
 use crate::error::ClientError;
 use crate::host::Host;
 use crate::offer::{self, PieceFacts};
-use crate::piece_server::Nodes;
 use crate::public_types::MinerInfo;
 use crate::record::{from_text, to_js, to_text, view, NamedFile, Record};
 use crate::rpc::Rpc;
@@ -14,6 +13,7 @@ use cid::Cid;
 use serde::Deserialize;
 use shared::chain::{Address, AttoFil, SecretKey};
 use shared::client::duplicates::{refuse_duplicate, KnownDeal};
+use shared::client::offers::Nodes;
 use shared::deal::ClientDeal;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -176,13 +176,7 @@ impl Client {
             }
             .into());
         }
-        let old = record.deal.draft.clone();
-        let piece = PieceFacts {
-            size: old.size,
-            comm_p: old.comm_p,
-            data_cid: old.data_cid.to_string(),
-        };
-        let drafted = offer::draft(&self.0.rpc, &self.0.key.address(), &piece, &old.miner, old.duration).await?;
+        let drafted = offer::redraft(&self.0.rpc, &record.deal.draft).await?;
         offer::check_and_reach(&self.0, &drafted).await?;
         let redrawn = Redrawn {
             deal: ClientDeal::new(drafted.draft),
@@ -192,10 +186,19 @@ impl Client {
         Ok(serde_json::to_string(&redrawn).map_err(unwritable)?)
     }
 
-    /// Begins a failed deal anew with what [`Client::redraft`] has drawn up; false when it is not under way here, not even
-    /// to take its money back: then it goes to [`Client::drive`].
-    pub fn redraw(&self, id: &str, draft: &str) -> Result<bool, JsValue> {
-        Ok(self.0.redraw(id, redrawn_of(draft)?))
+    /// Begins a failed deal anew with what [`Client::redraft`] has drawn up; resolves when that is kept. `state` and `nodes`
+    /// are as for [`Client::drive`].
+    pub async fn redraw(
+        &self,
+        state: String,
+        #[wasm_bindgen(unchecked_param_type = "readonly import('../../js/types.js').PieceNode[]")] nodes: js_sys::Array,
+        draft: String,
+    ) -> Result<(), JsValue> {
+        let redrawn = serde_json::from_str(&draft).map_err(|e| ClientError::Argument {
+            what: "the draft",
+            reason: e.to_string(),
+        })?;
+        Ok(self.0.redraw(from_text(&state)?, nodes_of(&nodes)?, redrawn).await?)
     }
 
     /// Sends messages again that are kept and not on the chain; to be called before the first deal is driven.
@@ -203,15 +206,13 @@ impl Client {
         Ok(self.0.outbox.resend().await?)
     }
 
-    /// Carries a deal on from where it is, or anew with what [`Client::redraft`] has drawn up.
+    /// Carries a deal on from where it is.
     pub fn drive(
         &self,
         state: &str,
         #[wasm_bindgen(unchecked_param_type = "readonly import('../../js/types.js').PieceNode[]")] nodes: js_sys::Array,
-        draft: Option<String>,
     ) -> Result<(), JsValue> {
-        let redrawn = draft.as_deref().map(redrawn_of).transpose()?;
-        self.0.drive(from_text(state)?, nodes_of(&nodes)?, redrawn);
+        self.0.drive(from_text(state)?, nodes_of(&nodes)?);
         Ok(())
     }
 
@@ -237,8 +238,8 @@ impl Client {
         self.0.stop(id);
     }
 
-    /// Fetches the file of a complete deal. Its parts go to `sink`, which returns false to stop; now and then it is asked
-    /// with an empty part. They are the file only if this succeeds.
+    /// Fetches the file of a deal, as far as its miner has it. Its parts go to `sink`, which returns false to stop; now and then
+    /// it is asked with an empty part. They are the file only if this succeeds.
     pub async fn retrieve(
         &self,
         state: String,
@@ -268,7 +269,7 @@ impl Client {
     /// What a deal pays, and what was paid.
     #[wasm_bindgen(unchecked_return_type = "import('../../js/types.js').Payments")]
     pub async fn payments(&self, state: String) -> Result<JsValue, JsValue> {
-        Ok(payments::payments(&self.0.rpc, &from_text(&state)?).await?)
+        Ok(payments::payments(&self.0.outbox, &from_text(&state)?).await?)
     }
 
     /// A deal's vouchers as text, one a line.
@@ -280,15 +281,8 @@ impl Client {
     /// Reads vouchers from text and asks the chain how they stand.
     #[wasm_bindgen(js_name = importVouchers, unchecked_return_type = "import('../../js/types.js').Voucher[]")]
     pub async fn import_vouchers(&self, text: String) -> Result<JsValue, JsValue> {
-        Ok(payments::import(&self.0.rpc, &text).await?)
+        Ok(payments::import(&self.0.outbox, &text).await?)
     }
-}
-
-fn redrawn_of(draft: &str) -> Result<Redrawn, ClientError> {
-    serde_json::from_str(draft).map_err(|e| ClientError::Argument {
-        what: "the draft",
-        reason: e.to_string(),
-    })
 }
 
 async fn balance(rpc: &Rpc, address: &Address) -> Result<AttoFil, ClientError> {

@@ -10,10 +10,11 @@ use crate::error::ClientError;
 use crate::heads::Heads;
 use crate::host::Host;
 use crate::network::Network;
-use crate::piece_server::{Nodes, PieceServer, ServeEvent};
+use crate::piece_server::{PieceServer, ServeEvent};
 use crate::record::{self, Record};
 use crate::rpc::Rpc;
 use crate::transport::DIAL_LIMIT;
+use futures::channel::oneshot;
 use futures::future::poll_fn;
 use futures::lock::Mutex;
 use futures::task::AtomicWaker;
@@ -21,6 +22,7 @@ use libp2p::{Multiaddr, PeerId};
 use serde::{Deserialize, Serialize};
 use shared::chain::{Address, SecretKey};
 use shared::client::following::SETTLED_MS;
+use shared::client::offers::Nodes;
 use shared::client::{engine, refunds, Awaited, ClientHost, Event, Following, Order};
 use shared::deal::{ClientDeal, SignedResponse};
 use std::cell::{Cell, RefCell};
@@ -39,6 +41,9 @@ pub struct Redrawn {
     pub peer: String,
 }
 
+/// Hears whether something is kept.
+type Kept = oneshot::Sender<Result<(), ClientError>>;
+
 /// A deal under way.
 pub struct ActiveDeal {
     /// As it was kept last.
@@ -53,8 +58,8 @@ pub struct ActiveDeal {
     pub served: Cell<u64>,
     /// An answer that the page asked for, and who signed it.
     heard: RefCell<Option<(SignedResponse, Address)>>,
-    /// What it is to be begun anew with.
-    redrawn: RefCell<Option<Redrawn>>,
+    /// What it is to be begun anew with, and who waits for that to be kept.
+    redrawn: RefCell<Option<(Redrawn, Kept)>>,
     /// Somebody wants it looked at now, and nobody has waited for that yet.
     called: Cell<bool>,
     waker: AtomicWaker,
@@ -107,15 +112,31 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Carries a deal on until it is settled, and then watches its sector; a failed one with `redrawn` is begun anew. Does
-    /// nothing when that is under way.
-    pub fn drive(self: &Rc<Self>, record: Record, nodes: Nodes, redrawn: Option<Redrawn>) {
-        let id = record.id.clone();
-        if self.deals.borrow().contains_key(&id) {
-            return;
+    /// Carries a deal on until it is settled, and then watches its sector. Does nothing when that is under way.
+    pub fn drive(self: &Rc<Self>, record: Record, nodes: Nodes) {
+        self.run_deal(record, nodes, |_| {});
+    }
+
+    /// Begins a failed deal anew, in the task that takes its money back, or else in one of its own. It is kept when this
+    /// returns.
+    pub async fn redraw(self: &Rc<Self>, record: Record, nodes: Nodes, redrawn: Redrawn) -> Result<(), ClientError> {
+        let (kept, is_kept) = oneshot::channel();
+        self.run_deal(record, nodes, |deal| {
+            deal.redrawn.replace(Some((redrawn, kept)));
+            deal.wake();
+        });
+        // Dropped with a deal that is stopped, or for a later draft.
+        is_kept.await.map_err(|_| ClientError::Aborted)?
+    }
+
+    /// Hands the task of a deal something, which is started when there is none.
+    fn run_deal(self: &Rc<Self>, record: Record, nodes: Nodes, hand: impl FnOnce(&ActiveDeal)) {
+        let known = self.deals.borrow().get(&record.id).cloned();
+        if let Some(deal) = known {
+            return hand(&deal);
         }
-        let deal = Rc::new(ActiveDeal::new(record, nodes));
-        deal.redrawn.replace(redrawn);
+        let (id, deal) = (record.id.clone(), Rc::new(ActiveDeal::new(record, nodes)));
+        hand(&deal);
         self.deals.borrow_mut().insert(id, deal.clone());
         spawn_local(self.clone().run(deal));
     }
@@ -129,16 +150,6 @@ impl Engine {
     pub fn wake(&self, id: &str) -> bool {
         let deal = self.deals.borrow().get(id).cloned();
         deal.iter().for_each(|deal| deal.wake());
-        deal.is_some()
-    }
-
-    /// Begins a failed deal anew in the task that takes its money back; whether there is one.
-    pub fn redraw(&self, id: &str, redrawn: Redrawn) -> bool {
-        let deal = self.deals.borrow().get(id).cloned();
-        if let Some(deal) = &deal {
-            deal.redrawn.replace(Some(redrawn));
-            deal.wake();
-        }
         deal.is_some()
     }
 
@@ -180,7 +191,7 @@ impl Engine {
         if let Ok(peer) = record.peer.parse() {
             let nodes = || deal.nodes.clone();
             self.pieces
-                .offer(*record.data_cid(), record.deal.draft.size, nodes, &record.id, peer);
+                .offer(*record.data_cid(), record.deal.draft.size, nodes, &record.id, &peer);
         }
     }
 
@@ -271,10 +282,10 @@ async fn turn(record: &mut Record, host: &BrowserHost, following: &mut Following
         note(record, host, taken.map(drop)).await;
     }
     let redrawn = host.deal.redrawn.borrow_mut().take();
-    if let Some(Redrawn { deal, peer }) = redrawn.filter(|_| record.is_failed()) {
-        *host.deal.order.borrow_mut() = Order::GoOn;
-        host.deal.served.set(0);
-        let begun = engine::redraw(record, host, deal, peer).await;
+    if let Some((redrawn, kept)) = redrawn {
+        let begun = begin_anew(record, host, redrawn).await;
+        // Nobody waits any more when this fails.
+        let _ = kept.send(begun.clone());
         note(record, host, begun).await;
     }
     if record.is_settled() {
@@ -302,6 +313,17 @@ async fn turn(record: &mut Record, host: &BrowserHost, following: &mut Following
         following.rest(host).await;
     }
     true
+}
+
+/// Begins a failed deal anew; one that is not failed was begun anew before.
+async fn begin_anew(record: &mut Record, host: &BrowserHost, redrawn: Redrawn) -> Result<(), ClientError> {
+    if !record.is_failed() {
+        return Ok(());
+    }
+    // It was the failed attempt that was given up.
+    *host.deal.order.borrow_mut() = Order::GoOn;
+    host.deal.served.set(0);
+    engine::redraw(record, host, redrawn.deal, redrawn.peer).await
 }
 
 /// Shows and keeps what hinders a deal.

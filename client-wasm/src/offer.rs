@@ -12,7 +12,7 @@ use futures::pin_mut;
 use serde::Deserialize;
 use shared::chain::{Address, AttoFil, SecretKey};
 use shared::client::offer::PieceNames;
-use shared::client::MinerOffer;
+use shared::client::{MinerOffer, OfferError};
 use shared::deal::Draft;
 use shared::payment::schedule::voucher_count;
 use shared::piece::Commitment;
@@ -58,6 +58,14 @@ pub async fn draft(
     })
 }
 
+/// Draws a failed deal up anew.
+pub async fn redraft(rpc: &Rpc, failed: &Draft) -> Result<Drafted, ClientError> {
+    let (view, head) = futures::try_join!(rpc.miner(&failed.miner), rpc.head())?;
+    let peer_id = view.peer_id.clone();
+    let draft = MinerOffer::redraft(view, failed, head.height)?;
+    Ok(Drafted { draft, peer_id })
+}
+
 /// Everything that can be refused before money is locked: [`Draft::rehearse`] on what the account holds now.
 pub async fn check(rpc: &Rpc, key: &SecretKey, draft: &Draft) -> Result<(), ClientError> {
     let balance = rpc
@@ -97,7 +105,7 @@ pub async fn quote(
 ) -> Result<Quote, ClientError> {
     let drafted = match draft(rpc, &key.address(), piece, miner, duration).await {
         Ok(drafted) => drafted,
-        Err(fault @ ClientError::NoAsk(_)) => {
+        Err(fault @ ClientError::Offer(OfferError::NoAsk(_))) => {
             return Ok(Quote {
                 total: AttoFil::ZERO,
                 vouchers: 0,

@@ -1,7 +1,7 @@
-//! The pieces that this browser has and miners fetch (step 7 of a deal): who may ask, what is answered, how far it is.
+//! The pieces that this browser has and miners fetch (step 7 of a deal): moves the bytes.
 //!
-//! A miner opens the stream and asks; [`shared::transfer::serve`] decides the answer; the bytes come from the page's
-//! storage ([`Host::read_piece`]). Blocks are checked by the miner, so it does not matter who asks.
+//! A miner opens the stream and asks; [`shared::client::offers`] decides the answer; the bytes come from the page's
+//! storage ([`Host::read_piece`]).
 
 use crate::clock;
 use crate::host::Host;
@@ -10,19 +10,14 @@ use cid::Cid;
 use futures::prelude::*;
 use libp2p::{PeerId, Stream};
 use libp2p_stream::IncomingStreams;
-use shared::transfer::{serve, PieceSource, RefusalCode, Request, Response, Serve, WireError};
+use shared::client::offers::{Decision, Nodes, Offers, PieceCopy, MAX_STREAMS};
+use shared::transfer::{RefusalCode, Request, Response, WireError};
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use wasm_bindgen_futures::spawn_local;
 
-/// Streams served at once, at most: each holds one answer of 256 KiB.
-const MAX_STREAMS: usize = 32;
 /// Bytes read from a stream at a time; requests are small.
 const READ_BYTES: usize = 4 << 10;
-
-/// The interior nodes of a piece's DAG.
-pub type Nodes = BTreeMap<Cid, Vec<u8>>;
 
 /// What the driver is told, with the deal's id.
 pub type OnEvent = Rc<dyn Fn(&str, ServeEvent)>;
@@ -36,17 +31,11 @@ pub enum ServeEvent {
     Unreadable,
 }
 
-struct Source {
-    size: u64,
-    nodes: Nodes,
-    /// The deals that this piece is served for, with their miners; the first one's file is read.
-    deals: BTreeMap<String, PeerId>,
-}
-
 /// The registry of pieces, shared by the driver and the node.
 #[derive(Clone)]
 pub struct PieceServer {
-    pieces: Rc<RefCell<BTreeMap<Cid, Source>>>,
+    /// A copy is found by its deal's id.
+    offers: Rc<RefCell<Offers<String>>>,
     host: Rc<Host>,
     on_event: OnEvent,
     busy: Rc<Cell<usize>>,
@@ -64,7 +53,7 @@ enum ServeError {
 impl PieceServer {
     pub fn new(host: Rc<Host>, on_event: OnEvent) -> Self {
         Self {
-            pieces: Rc::default(),
+            offers: Rc::default(),
             host,
             on_event,
             busy: Rc::default(),
@@ -72,25 +61,15 @@ impl PieceServer {
     }
 
     /// Offers the piece of `deal` from now on.
-    pub fn offer(&self, root: Cid, size: u64, nodes: impl FnOnce() -> Nodes, deal: &str, miner: PeerId) {
-        let mut pieces = self.pieces.borrow_mut();
-        let source = pieces.entry(root).or_insert_with(|| Source {
-            size,
-            nodes: nodes(),
-            deals: BTreeMap::new(),
-        });
-        source.deals.insert(deal.to_owned(), miner);
+    pub fn offer(&self, root: Cid, size: u64, nodes: impl FnOnce() -> Nodes, deal: &str, miner: &PeerId) {
+        let (miner, place) = (miner.to_string(), deal.to_owned());
+        let copy = PieceCopy { miner, place };
+        self.offers.borrow_mut().offer(root, size, nodes, deal, copy);
     }
 
     /// Ends the offer for `deal`.
     pub fn withdraw(&self, root: &Cid, deal: &str) {
-        let mut pieces = self.pieces.borrow_mut();
-        if let Some(source) = pieces.get_mut(root) {
-            source.deals.remove(deal);
-            if source.deals.is_empty() {
-                pieces.remove(root);
-            }
-        }
+        self.offers.borrow_mut().withdraw(root, deal);
     }
 
     /// Serves every stream that comes in, until the node ends.
@@ -133,53 +112,28 @@ impl PieceServer {
     }
 
     async fn answer(&self, peer: &PeerId, request: &Request) -> Response {
-        let (deal, offset, len) = match self.decide(request) {
-            Err(response) => return response,
-            Ok(range) => range,
+        let decision = self.offers.borrow().decide(request);
+        let (offset, len, deals) = match decision {
+            Decision::Answer(response) => return response,
+            Decision::Read { offset, len, copies } => (offset, len, copies),
         };
-        let read = self.host.read_piece(&deal, offset as f64, len).await;
-        // A file that was cut short since is not the piece any more.
-        let bytes = read
-            .ok()
-            .map(|bytes| js_sys::Uint8Array::new(&bytes).to_vec())
-            .filter(|bytes| bytes.len() == len as usize);
-        let Some(bytes) = bytes else {
-            (self.on_event)(&deal, ServeEvent::Unreadable);
-            return Response::refusal(RefusalCode::ReadFailed);
-        };
-        self.note(peer, &request.root, offset + u64::from(len));
-        Response::Data(bytes)
-    }
-
-    /// A range to read from a deal's file, or the answer itself.
-    fn decide(&self, request: &Request) -> Result<(String, u64, u32), Response> {
-        let pieces = self.pieces.borrow();
-        let unknown = || Response::refusal(RefusalCode::UnknownPiece);
-        let source = pieces.get(&request.root).ok_or_else(unknown)?;
-        let piece = PieceSource {
-            root: request.root,
-            size: source.size,
-            nodes: &source.nodes,
-        };
-        match serve(request, &piece) {
-            Serve::Node(bytes) => Err(Response::Data(bytes.to_vec())),
-            Serve::Refuse(code) => Err(Response::refusal(code)),
-            Serve::Range { offset, len } => {
-                let deal = source.deals.keys().next().ok_or_else(unknown)?;
-                Ok((deal.clone(), offset, len))
+        for deal in deals {
+            if let Some(bytes) = self.read(&deal, offset, len).await {
+                let end = offset.saturating_add(u64::from(len));
+                let fetched = self.offers.borrow().fetched_by(&request.root, &peer.to_string());
+                let served = |id: &String| (self.on_event)(id, ServeEvent::Served { end });
+                fetched.iter().for_each(served);
+                return Response::Data(bytes);
             }
+            (self.on_event)(&deal, ServeEvent::Unreadable);
         }
+        Response::refusal(RefusalCode::ReadFailed)
     }
 
-    fn note(&self, peer: &PeerId, root: &Cid, end: u64) {
-        let pieces = self.pieces.borrow();
-        let deals = pieces.get(root).into_iter().flat_map(|source| source.deals.iter());
-        let ids: Vec<String> = deals
-            .filter(|(_, miner)| *miner == peer)
-            .map(|(id, _)| id.clone())
-            .collect();
-        drop(pieces);
-        ids.iter()
-            .for_each(|id| (self.on_event)(id, ServeEvent::Served { end }));
+    /// Bytes of a deal's file; a file that was cut short since is not the piece any more.
+    async fn read(&self, deal: &str, offset: u64, len: u32) -> Option<Vec<u8>> {
+        let read = self.host.read_piece(deal, offset as f64, len).await.ok()?;
+        let bytes = js_sys::Uint8Array::new(&read).to_vec();
+        (bytes.len() == len as usize).then_some(bytes)
     }
 }

@@ -4,9 +4,9 @@
 use crate::clock;
 use crate::engine::Engine;
 use crate::error::ClientError;
-use crate::public_types::Verification;
 use crate::record::{to_js, Record};
 use cid::Cid;
+use shared::client::view::Verification;
 use shared::client::{engine, explaining, verifying, Answer};
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
@@ -23,16 +23,9 @@ pub async fn query(client: &Rc<Engine>, record: &Record) -> Result<JsValue, Clie
 
 /// Checks a complete deal against the chain: `Verification` of the public types.
 pub async fn verify(client: &Rc<Engine>, record: &Record) -> Result<JsValue, ClientError> {
-    let proof = record.deal.proof().ok_or(ClientError::NotStoredYet("verify"))?;
+    let proof = record.deal.proof().ok_or(ClientError::NotStoredYet)?;
     let found = verifying::verify(&record.deal.draft, proof, &client.outbox).await?;
-    to_js(&Verification {
-        state: found.verdict(),
-        inclusion: found.inclusion.into(),
-        commit_message: found.commit_message.into(),
-        commitments: found.commitments.into(),
-        actor: found.actor.into(),
-        proven: found.proven.into(),
-    })
+    to_js(&Verification::from(found))
 }
 
 /// Why the deal is not done, and when it will be: `Explanation` of the public types.

@@ -17,12 +17,9 @@ const PART: usize = 1 << 20;
 /// Milliseconds after which the page is asked whether it still wants the file, whatever comes or does not come.
 const ASK_PAGE: u64 = 500;
 
-/// Fetches the file of a complete deal, handing `sink` its parts in order. The parts are worth nothing until this
+/// Fetches the file of a deal, handing `sink` its parts in order. The parts are worth nothing until this
 /// returns: only then is it sure that they are the file. `sink` returns false to stop, also when it is asked with nothing.
 pub async fn retrieve(client: &Rc<Engine>, record: &Record, sink: &js_sys::Function) -> Result<(), ClientError> {
-    if !record.is_complete() {
-        return Err(ClientError::NotStoredYet("retrieve"));
-    }
     let draft = &record.deal.draft;
     let (there, _) = engine::where_it_is(record, &client.edges(record)).await?;
     let peer = client.reach(&draft.miner, &there.peer).await?;
@@ -86,7 +83,10 @@ impl RetrievalHost for Receiving<'_> {
     fn show(&mut self, _: Progress) {}
 
     fn failed(&self, error: RetrievalError) -> ClientError {
-        ClientError::retrieval(error, &self.record.deal.draft.miner)
+        ClientError::Retrieval {
+            miner: self.record.deal.draft.miner.clone(),
+            error,
+        }
     }
 }
 

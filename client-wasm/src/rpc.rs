@@ -7,6 +7,7 @@ use serde_json::Value;
 use shared::chain::rpc::{self, MessageView, Method, Pushed, QueryView, Request, Response};
 use shared::chain::view::{ActorView, ChannelView, HeadView, MinerView, NetworkView, ReceiptView};
 use shared::chain::{Address, Call, ChannelId, SignedMessage};
+use shared::client::OfferError;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -66,7 +67,7 @@ impl Rpc {
 
     pub async fn miner(&self, address: &Address) -> Result<MinerView, ClientError> {
         let found = self.find_miner(address).await?;
-        found.ok_or_else(|| ClientError::MinerUnknown(address.clone()))
+        found.ok_or_else(|| OfferError::UnknownMiner(address.clone()).into())
     }
 
     /// `None` when there is no such miner.

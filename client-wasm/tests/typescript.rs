@@ -12,7 +12,6 @@ use serde_json::Value;
 use shared::chain::view::{HeadView, NetworkView};
 use shared::client::Answer;
 use shared::explain::sector::Explanation;
-use std::fmt::Write;
 use std::path::Path;
 
 const HEADER: &str = "\
@@ -31,9 +30,6 @@ const RENAMED: [(&str, &str); 5] = [
     ("StepName", "Phase"),
     ("VoucherStanding", "VoucherState"),
 ];
-
-/// Types that `types.ts` has, because they hold what only JavaScript knows.
-const BY_HAND: [&str; 1] = ["Problem"];
 
 #[test]
 fn the_typescript_types_are_those_that_the_rust_types_make() {
@@ -86,14 +82,12 @@ fn typescript() -> String {
     add::<Explanation>(&mut schemas);
     let types = Value::Object(schemas.take_definitions(true));
     let mut out = HEADER.to_owned();
-    let by_hand = BY_HAND.join(", ");
-    writeln!(out, "import type {{ {by_hand} }} from './types.js';\n").expect("writing to a text cannot fail");
     let mut named: Vec<(&str, &Value)> = types
         .as_object()
         .into_iter()
         .flatten()
         .map(|(name, schema)| (renamed(name), schema))
-        .filter(|(name, schema)| !BY_HAND.contains(name) && !is_plain(schema))
+        .filter(|(_, schema)| !is_plain(schema))
         .collect();
     named.sort_by_key(|(name, _)| *name);
     for (name, schema) in named {

@@ -142,6 +142,7 @@ fn the_codes_are_those_that_programs_know() {
         (code::NONCE_TAKEN, -32009),
         (code::PAST, -32010),
         (code::BUSY, -32011),
+        (code::FORBIDDEN, -32012),
     ];
     assert_eq!(known.len(), code::ALL.len());
     for (code, number) in known {

@@ -44,7 +44,7 @@ export async function chainOfSilentMiners(chain) {
   });
   const port = await listen(silent);
   const through = await chainThrough(chain, (method, result) =>
-    method === 'peers.find' ? [`/ip4/127.0.0.1/tcp/${port}/ws`] : result,
+    method === 'peers.find' ? ['/ws', ''].map((over) => `/ip4/127.0.0.1/tcp/${port}${over}`) : result,
   );
   return {
     url: through.url,
@@ -56,11 +56,18 @@ export async function chainOfSilentMiners(chain) {
   };
 }
 
-/** Shows lower prices than the miners have: the page opens a channel that they find too small, and they reject. */
-export function chainOfCheapMiners(chain) {
+/** Shows lower prices than the miners have, until it is told to be honest: deals open a channel that the miners find too small, and reject. */
+export async function chainOfCheapMiners(chain) {
+  let lies = true;
   const cheap = (miner) => ({ ...miner, asks: miner.asks.map((ask) => ({ ...ask, price: '0.00000000001' })) });
-  return chainThrough(chain, (method, result) => {
-    if (method === 'chain.miners') return result.map(cheap);
-    return method === 'chain.miner' && result ? cheap(result) : result;
+  const through = await chainThrough(chain, (method, result) => {
+    if (lies && method === 'chain.miners') return result.map(cheap);
+    return lies && method === 'chain.miner' && result ? cheap(result) : result;
   });
+  return {
+    ...through,
+    beHonest() {
+      lies = false;
+    },
+  };
 }

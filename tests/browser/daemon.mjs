@@ -1,14 +1,15 @@
 // A real daemon for the tests: 2 KiB sectors and fast blocks unless said otherwise, free ports and a directory of its own.
 
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { freePorts } from './ports.mjs';
 
 const ROOT = resolve(import.meta.dirname, '../..');
-const PROGRAM = process.env.SEALDROP_BIN ?? join(ROOT, 'target/release/sealdrop');
+export const PROGRAM = process.env.SEALDROP_BIN ?? join(ROOT, 'target/release/sealdrop');
 const WEB = process.env.SEALDROP_WEB ?? join(ROOT, 'www/dist');
 const CLIENT = process.env.SEALDROP_CLIENT ?? join(ROOT, 'client-wasm/dist');
 const PARAMS = process.env.SEALDROP_PARAMS ?? join(homedir(), '.sealdrop/params');
@@ -91,6 +92,11 @@ export class Daemon {
   async status() {
     const answer = await fetch(new URL('api/miner/status', this.page), { signal: AbortSignal.timeout(20_000) });
     return answer.json();
+  }
+
+  /** Runs a command of the operator: it finds the daemon by its home. */
+  async operate(...words) {
+    await promisify(execFile)(PROGRAM, [...words, '--home', this.home]);
   }
 
   /** Ends it at once, as a power cut would. */

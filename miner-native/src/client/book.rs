@@ -9,9 +9,11 @@
 use super::error::ClientError;
 use super::former;
 use super::source::FileFacts;
+use cid::Cid;
 use rand::RngCore;
-use sealdrop_database::{with_prefix, Changes, DatabaseError, Order, Records, Schema, Sharing, Sqlite, Table};
+use sealdrop_database::{with_prefix, Changes, DatabaseError, Entry, Order, Records, Schema, Sharing, Sqlite, Table};
 use serde::{Deserialize, Serialize};
+use shared::chain::Epoch;
 use shared::client::DealRecord;
 use shared::wire::cbor::Bytes;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -19,10 +21,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Most deals that are listed: each of them is read.
-pub const MAX_DEALS: usize = 50_000;
 /// Records that are read at once.
 const PAGE: usize = 64;
+/// Deals that are due at once, of which some are moved on in passing: the next command sees others.
+const MOST_DUE: usize = 1024;
 
 /// Records by their ids.
 const DEALS: Table = Table::records("deals");
@@ -30,14 +32,36 @@ const DEALS: Table = Table::records("deals");
 const NAMES: Table = Table::index("names");
 /// When it was made, id.
 const BY_AGE: Table = Table::index("deals_by_age");
+/// Chain, height before which there is nothing to do, when it was made, id: of deals that something is left to do for.
+const OPEN: Table = Table::index("open_deals");
 
 const SCHEMA: Schema = Schema {
     // "SDbk"
     kind: 0x5344_626b,
-    tables: &[DEALS, NAMES, BY_AGE],
-    format: 1,
-    migrate: |_, _| Ok(()),
+    tables: &[DEALS, NAMES, BY_AGE, OPEN],
+    format: 2,
+    migrate,
 };
+
+/// Format 1 had no index of open deals.
+fn migrate(changes: &dyn Changes, _: u32) -> Result<(), DatabaseError> {
+    let mut from = Vec::new();
+    loop {
+        let page = changes.range(DEALS, &from, None, Order::Ascending, PAGE)?;
+        for (id, bytes) in &page {
+            let id = String::from_utf8_lossy(id);
+            let record = former::read(bytes).map_err(|e| unreadable(&id, &e))?;
+            if let Some(key) = open_key(&record) {
+                changes.put(OPEN, &key, record.id.as_bytes())?;
+            }
+        }
+        match page.last() {
+            // The least key above the last one.
+            Some((last, _)) => from = [last.as_slice(), &[0]].concat(),
+            None => return Ok(()),
+        }
+    }
+}
 
 /// One deal as it is kept, in the engine's form.
 pub type Record = DealRecord<LocalFile>;
@@ -82,6 +106,23 @@ fn age_key(record: &Record) -> Vec<u8> {
     [&record.created_ms.to_be_bytes(), record.id.as_bytes()].concat()
 }
 
+/// The place of a deal among those that something is left to do for, if it is one. One that waits for nothing but its
+/// sector's first proof is the last.
+fn open_key(record: &Record) -> Option<Vec<u8>> {
+    let due = match (record.is_owed(), record.is_settled()) {
+        (true, _) => record.rests_until().unwrap_or_default(),
+        (false, false) => record.deal.deadline().unwrap_or_default(),
+        (false, true) if record.is_complete() && !record.is_proven() => Epoch(u64::MAX),
+        (false, true) => return None,
+    };
+    let chain = of_chain(&record.genesis);
+    Some([chain.as_slice(), &due.0.to_be_bytes(), &age_key(record)].concat())
+}
+
+fn of_chain(genesis: &str) -> Vec<u8> {
+    [genesis.as_bytes(), &[0]].concat()
+}
+
 impl Book {
     /// Opens the book in `dir`, which is made when it is not there.
     pub fn open(dir: &Path) -> Result<Self, ClientError> {
@@ -108,42 +149,67 @@ impl Book {
         record: &Record,
         refuse: impl Fn(Vec<Record>) -> Result<(), ClientError>,
     ) -> Result<(), ClientError> {
-        let data = record.data_cid().to_string();
         self.deals.write(|changes| {
-            let found = with_prefix(changes, NAMES, &[data.as_bytes(), &[0]].concat())?;
-            let read = |(_, id): &(Vec<u8>, Vec<u8>)| known(changes, &String::from_utf8_lossy(id));
-            refuse(found.iter().map(read).collect::<Result<_, _>>()?)?;
+            refuse(of_data(changes, record.data_cid())?)?;
             put(changes, record)
         })
     }
 
-    /// Every record, the newest first.
-    pub fn all(&self) -> Result<Vec<Record>, ClientError> {
-        let (mut records, mut below) = (Vec::new(), None::<Vec<u8>>);
+    /// The deals of a file, the oldest first.
+    pub fn of_data(&self, data: &Cid) -> Result<Vec<Record>, ClientError> {
+        self.deals.read(|view| of_data(view, data))
+    }
+
+    /// Shows every record to `see`, the newest first; no more than a page of them is in memory.
+    pub fn each(&self, mut see: impl FnMut(Record)) -> Result<(), ClientError> {
+        let mut below = None::<Vec<u8>>;
         loop {
-            let page = self.deals.read(|view| {
+            let (page, last) = self.deals.read(|view| {
                 let found = view.range(BY_AGE, &[], below.as_deref(), Order::Descending, PAGE)?;
-                let read = |(_, id): &(Vec<u8>, Vec<u8>)| known(view, &String::from_utf8_lossy(id));
-                let page = found.iter().map(read).collect::<Result<Vec<_>, ClientError>>()?;
-                Ok::<_, ClientError>((page, found.last().map(|(key, _)| key.clone())))
+                Ok::<_, ClientError>((all_known(view, &found)?, found.last().map(|(key, _)| key.clone())))
             })?;
-            records.extend(page.0);
-            if records.len() > MAX_DEALS {
-                return Err(ClientError::BookFull { count: MAX_DEALS });
-            }
-            match page.1 {
+            page.into_iter().for_each(&mut see);
+            match last {
                 Some(last) => below = Some(last),
-                None => return Ok(records),
+                None => return Ok(()),
             }
         }
+    }
+
+    #[cfg(test)]
+    pub fn all(&self) -> Result<Vec<Record>, ClientError> {
+        let mut all = Vec::new();
+        self.each(|record| all.push(record)).map(|()| all)
+    }
+
+    /// Whether something is left to do for any deal.
+    pub fn has_open_deals(&self) -> Result<bool, ClientError> {
+        self.deals
+            .read(|view| Ok(!view.range(OPEN, &[], None, Order::Ascending, 1)?.is_empty()))
+    }
+
+    /// The deals on a chain that something is left to do for, those that are due first.
+    pub fn open_deals(&self, genesis: &str) -> Result<Vec<Record>, ClientError> {
+        self.deals
+            .read(|view| all_known(view, &with_prefix(view, OPEN, &of_chain(genesis))?))
+    }
+
+    /// The ids of deals on a chain that something can be done for at this height.
+    pub fn due(&self, genesis: &str, height: Epoch) -> Result<Vec<String>, ClientError> {
+        let chain = of_chain(genesis);
+        let above = [chain.as_slice(), &height.0.saturating_add(1).to_be_bytes()].concat();
+        self.deals.read(|view| {
+            let found = view.range(OPEN, &chain, Some(&above), Order::Ascending, MOST_DUE)?;
+            Ok(found.iter().map(|(_, id)| id_of(id)).collect())
+        })
     }
 
     /// The newest deal with this CID, this file's CID, or this record name.
     pub fn find(&self, name: &str) -> Result<Option<Record>, ClientError> {
         self.deals.read(|view| {
-            let found = with_prefix(view, NAMES, &[name.as_bytes(), &[0]].concat())?;
-            let newest = found.last().map(|(_, id)| known(view, &String::from_utf8_lossy(id)));
-            newest.transpose()
+            let (from, to) = (name_prefix(name), [name.as_bytes(), &[1]].concat());
+            let newest = view.range(NAMES, &from, Some(&to), Order::Descending, 1)?;
+            newest.first().map(|(_, id)| known(view, &id_of(id))).transpose()
         })
     }
 
@@ -174,13 +240,19 @@ impl Book {
 fn put(changes: &dyn Changes, record: &Record) -> Result<(), ClientError> {
     let mut bytes = Vec::new();
     ciborium::into_writer(record, &mut bytes).expect("writing to a Vec cannot fail");
-    let before = read(changes, &record.id)?;
-    let gone = before.as_ref().map_or_else(Vec::new, |before| names(before).to_vec());
-    for name in gone.iter().filter(|name| !names(record).contains(name)) {
-        changes.remove(NAMES, &name_key(name, record))?;
+    if let Some(before) = read(changes, &record.id)? {
+        for name in names(&before) {
+            changes.remove(NAMES, &name_key(&name, &before))?;
+        }
+        if let Some(key) = open_key(&before) {
+            changes.remove(OPEN, &key)?;
+        }
     }
     for name in names(record) {
         changes.put(NAMES, &name_key(&name, record), record.id.as_bytes())?;
+    }
+    if let Some(key) = open_key(record) {
+        changes.put(OPEN, &key, record.id.as_bytes())?;
     }
     changes.put(BY_AGE, &age_key(record), record.id.as_bytes())?;
     Ok(changes.put(DEALS, record.id.as_bytes(), &bytes)?)
@@ -188,22 +260,39 @@ fn put(changes: &dyn Changes, record: &Record) -> Result<(), ClientError> {
 
 /// The newest of the records with a name is the last of its keys.
 fn name_key(name: &str, record: &Record) -> Vec<u8> {
-    [name.as_bytes(), &[0], &age_key(record)].concat()
+    [name_prefix(name), age_key(record)].concat()
+}
+
+fn name_prefix(name: &str) -> Vec<u8> {
+    [name.as_bytes(), &[0]].concat()
+}
+
+fn of_data(view: &dyn Records, data: &Cid) -> Result<Vec<Record>, ClientError> {
+    all_known(view, &with_prefix(view, NAMES, &name_prefix(&data.to_string()))?)
+}
+
+fn id_of(value: &[u8]) -> String {
+    String::from_utf8_lossy(value).into_owned()
+}
+
+/// The records that an index names.
+fn all_known(view: &dyn Records, found: &[Entry]) -> Result<Vec<Record>, ClientError> {
+    found.iter().map(|(_, id)| known(view, &id_of(id))).collect()
 }
 
 fn read(view: &dyn Records, id: &str) -> Result<Option<Record>, ClientError> {
     let found = view.get(DEALS, id.as_bytes())?;
-    let parse = |bytes: Vec<u8>| former::read(&bytes).map_err(|e| damaged(id, &e));
+    let parse = |bytes: Vec<u8>| former::read(&bytes).map_err(|e| unreadable(id, &e).into());
     found.map(parse).transpose()
 }
 
 fn known(view: &dyn Records, id: &str) -> Result<Record, ClientError> {
-    read(view, id)?.ok_or_else(|| damaged(id, &"it is missing"))
+    read(view, id)?.ok_or_else(|| unreadable(id, &"it is missing").into())
 }
 
-fn damaged(id: &str, reason: &dyn std::fmt::Display) -> ClientError {
+fn unreadable(id: &str, reason: &dyn std::fmt::Display) -> DatabaseError {
     let (table, reason) = (DEALS.name, format!("deal {id}: {reason}"));
-    DatabaseError::Damaged { table, reason }.into()
+    DatabaseError::Damaged { table, reason }
 }
 
 /// One file a deal, as version 0.1.0 kept them in `CLIENT/deals`.
@@ -258,7 +347,7 @@ mod files {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::chain::{AttoFil, Epoch, SecretKey};
+    use shared::chain::{AttoFil, SecretKey};
     use shared::deal::{ClientDeal, ClientStage, Draft};
     use shared::piece::{Commitment, PieceDigest, SectorSize};
 
@@ -290,6 +379,73 @@ mod tests {
             nodes: vec![Bytes(vec![1, 2, 3])],
         };
         Record::new(id, created_ms, "g".into(), "p".into(), file, ClientDeal::new(draft))
+    }
+
+    /// A record that failed before its channel was open: nothing is left to do for it.
+    fn ended(byte: u8) -> Record {
+        let mut record = record(byte);
+        let mut deal = record.deal.clone();
+        let (reason, channel) = ("r".into(), None);
+        deal.stage = ClientStage::Failed { reason, channel };
+        record.advance(deal, None, 0);
+        record
+    }
+
+    #[test]
+    fn what_is_left_to_do_is_found_by_chain_and_height_without_the_deals_that_have_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let book = Book::open(dir.path()).unwrap();
+        book.save(&ended(1)).unwrap();
+        assert!(!book.has_open_deals().unwrap());
+        let (open, mut other) = (record(2), record(3));
+        other.genesis = "other".into();
+        book.save(&open).unwrap();
+        book.save(&other).unwrap();
+        assert_eq!(book.open_deals("g").unwrap(), [open.clone()]);
+        let deadline = open.deal.deadline().expect("an unfinished deal has a deadline");
+        assert_eq!(book.due("g", Epoch(deadline.0 - 1)).unwrap(), [""; 0]);
+        assert_eq!(book.due("g", deadline).unwrap(), [open.id.clone()]);
+
+        let mut failed = ended(2);
+        failed.id = open.id.clone();
+        failed.created_ms = open.created_ms;
+        book.save(&failed).unwrap();
+        assert_eq!(book.open_deals("g").unwrap(), []);
+        assert_eq!(book.open_deals("other").unwrap(), [other]);
+    }
+
+    #[test]
+    fn more_deals_than_a_page_are_all_listed_and_those_of_a_file_are_found_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let book = Book::open(dir.path()).unwrap();
+        let made: Vec<Record> = (0..=PAGE as u8 + 1).map(record).collect();
+        made.iter().for_each(|record| book.save(record).unwrap());
+        assert_eq!(book.all().unwrap().len(), made.len());
+        assert_eq!(book.of_data(made[7].data_cid()).unwrap(), [made[7].clone()]);
+    }
+
+    #[test]
+    fn a_book_of_the_first_format_gets_its_index_of_open_deals() {
+        const FIRST: Schema = Schema {
+            tables: &[DEALS, NAMES, BY_AGE],
+            format: 1,
+            migrate: |_, _| Ok(()),
+            ..SCHEMA
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let (open, done) = (record(1), ended(2));
+        let first = Sqlite::open(&dir.path().join("book").join("deals.db"), &FIRST, Sharing::Shared).unwrap();
+        let first: Arc<dyn sealdrop_database::Store> = Arc::new(first);
+        for record in [&open, &done] {
+            let mut bytes = Vec::new();
+            ciborium::into_writer(record, &mut bytes).unwrap();
+            first
+                .write(|changes| changes.put(DEALS, record.id.as_bytes(), &bytes))
+                .unwrap();
+        }
+        drop(first);
+        let book = Book::open(dir.path()).unwrap();
+        assert_eq!(book.open_deals("g").unwrap(), [open]);
     }
 
     #[test]

@@ -1,10 +1,11 @@
-//! The chain as the client's engine asks for it: questions over one connection, messages under the account's lock.
+//! The chain as the client's engine asks for it: questions over one connection, messages under the account's lock, which is held
+//! while a message is made or looked for and never while it waits for its block.
 
 use super::account::Account;
 use super::error::ClientError;
 use cid::Cid;
 use sealdrop_miner::chain_access::{ChainAccess, ChainError};
-use shared::chain::view::{ChannelView, MinerView, ReceiptView};
+use shared::chain::view::{ChannelView, MinerView};
 use shared::chain::{Address, Call, ChannelId, Epoch, Policy};
 use shared::ports::{Chain, CommitMessage, Found, MessagePurpose, Sent};
 
@@ -70,10 +71,11 @@ impl Chain for AccountChain {
         call: Call,
     ) -> Result<Sent, ClientError> {
         // The account is not held while the chain is away: another process may have another chain.
-        let lock = self.account.of(payer).await?.lock().await?;
-        let key = purpose.key(deal);
-        let called = lock.chain.call(&key, call).await;
-        outcome(&lock.chain, &key, called)
+        let (lock, key) = (self.account.of(payer).await?.lock().await?, purpose.key(deal));
+        match lock.chain.submit(&key, call).await {
+            Ok(message) => outcome(&lock.chain, &key, &message).await,
+            Err(error) => refused(&lock.chain, &key, error),
+        }
     }
 
     async fn sent(&self, payer: &Address, deal: &str, purpose: MessagePurpose) -> Result<Option<Sent>, ClientError> {
@@ -82,11 +84,10 @@ impl Chain for AccountChain {
             return Ok(None);
         }
         let (lock, key) = (account.lock().await?, purpose.key(deal));
-        let Some(message) = lock.chain.made(&key) else {
-            return Ok(None);
-        };
-        let confirmed = lock.chain.confirmed(&message, 0).await;
-        outcome(&lock.chain, &key, confirmed.map(|receipt| (message, receipt))).map(Some)
+        match lock.chain.made(&key) {
+            Some(message) => outcome(&lock.chain, &key, &message).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     async fn settle(&self, payer: &Address, deal: &str, purpose: MessagePurpose) -> Result<(), ClientError> {
@@ -95,26 +96,30 @@ impl Chain for AccountChain {
     }
 }
 
-/// What became of a message that was waited for.
-fn outcome(
-    chain: &ChainAccess,
-    key: &str,
-    confirmed: Result<(Cid, ReceiptView), ChainError>,
-) -> Result<Sent, ClientError> {
-    match confirmed {
-        Ok((message, receipt)) => {
-            let receipt = receipt.receipt().map_err(|e| ClientError::ChainAnswer {
-                what: "a receipt",
-                reason: e.to_string(),
-            })?;
-            Ok(Sent::Applied { message, receipt })
-        }
-        Err(ChainError::Failed { exit_code, error }) => Ok(Sent::Failed { exit_code, error }),
-        Err(ChainError::Dropped { reason }) => {
+/// What has become of a message by now.
+async fn outcome(chain: &ChainAccess, key: &str, message: &Cid) -> Result<Sent, ClientError> {
+    let receipt = match chain.outcome(message).await {
+        Ok(Some(receipt)) => receipt,
+        Ok(None) => return Ok(Sent::Pending),
+        Err(error) => return refused(chain, key, error),
+    };
+    let receipt = receipt.receipt().map_err(|e| ClientError::ChainAnswer {
+        what: "a receipt",
+        reason: e.to_string(),
+    })?;
+    let message = *message;
+    Ok(Sent::Applied { message, receipt })
+}
+
+/// What an error says of a message.
+fn refused(chain: &ChainAccess, key: &str, error: ChainError) -> Result<Sent, ClientError> {
+    match error {
+        ChainError::Failed { exit_code, error } => Ok(Sent::Failed { exit_code, error }),
+        ChainError::Dropped { reason } => {
             chain.forget(key).map_err(ClientError::chain)?;
             Ok(Sent::Dropped { reason })
         }
-        Err(ChainError::Pruned { height, .. }) => {
+        ChainError::Pruned { height, .. } => {
             let message = chain.made(key).zip(chain.number(key));
             let (message, number) = message.ok_or_else(|| ClientError::ChainAnswer {
                 what: "a receipt",
@@ -126,6 +131,6 @@ fn outcome(
                 height,
             })
         }
-        Err(error) => Err(ClientError::chain(error)),
+        error => Err(ClientError::chain(error)),
     }
 }

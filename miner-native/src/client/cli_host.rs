@@ -401,7 +401,7 @@ impl ClientHost for CliHost {
             let nodes = record.file.nodes.iter().map(|node| (node_cid(&node.0), node.0.clone()));
             let offers = &self.session.offers;
             let (data, facts) = (*record.data_cid(), record.file.facts.clone());
-            *served = Some(offers.offer(data, &record.id, facts, nodes.collect()));
+            *served = Some(offers.offer(data, &record.id, &record.peer, facts, nodes.collect()));
         }
     }
 

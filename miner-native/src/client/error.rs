@@ -8,7 +8,7 @@ use sealdrop_miner::chain_access::ChainError;
 use sealdrop_wallet::WalletError;
 use shared::chain::{Address, AttoFil, Epoch};
 use shared::client::duplicates::DuplicateError;
-use shared::client::{EngineError, OfferError, RetrievalError};
+use shared::client::{EngineError, ErrorCode, OfferError, Problem, RetrievalError};
 use shared::deal::client::{ClientRefusal, DraftError};
 use shared::payment::schedule::ScheduleError;
 use shared::piece::{DigestError, SectorSize};
@@ -137,8 +137,6 @@ pub enum ClientError {
     Busy { deal: String },
     #[error("another sealdrop process has held {} for {seconds} seconds; wait for it to end, then try again", path.display())]
     AccountBusy { path: PathBuf, seconds: u64 },
-    #[error("the book holds more than {count} deals, more than are listed at once")]
-    BookFull { count: usize },
     #[error("this deal belongs to the chain {ours}, and {url} serves the chain {theirs}; name the deal's own chain with --chain URL")]
     OtherChain { url: String, ours: String, theirs: String },
     #[error("voucher on line {line}: {reason}; a voucher is one line of `sealdrop client vouchers export`, as it was printed")]
@@ -192,6 +190,62 @@ impl From<DuplicateError> for ClientError {
 }
 
 impl ClientError {
+    /// The stable code, by which programs go: that of the browser's client for the same.
+    pub fn code(&self) -> ErrorCode {
+        use ErrorCode as Code;
+        match self {
+            Self::Empty { .. } => Code::EmptyFile,
+            Self::NotAFile { .. } | Self::File { .. } | Self::Digest { .. } => Code::FileUnreadable,
+            Self::TooLarge { .. } => Code::FileTooLarge,
+            Self::Changed { .. } | Self::ImportChanged { .. } => Code::FileLost,
+            Self::ChainAway { .. } | Self::Chain(ChainError::Unreachable { .. }) => Code::ChainUnreachable,
+            Self::Chain(_) | Self::Channel { .. } | Self::ChainAnswer { .. } | Self::OtherChain { .. } => {
+                Code::ChainRefused
+            }
+            Self::NoMiners { .. } | Self::UnknownMiner { .. } => Code::MinerUnknown,
+            Self::UnknownAsk { .. } | Self::AskExpired { .. } | Self::NoAsk { .. } => Code::NoAsk,
+            Self::SectorSize { .. } | Self::Answer { .. } => Code::MinerMisbehaved,
+            Self::Unreachable { .. }
+            | Self::Lost { .. }
+            | Self::Peer { .. }
+            | Self::NoRetrieval { .. }
+            | Self::Query { .. } => Code::MinerUnreachable,
+            Self::InProgress { .. } => Code::Duplicate,
+            Self::Engine(error) => error.into(),
+            Self::Draft(error) => error.into(),
+            Self::Retrieval { source, .. } => source.into(),
+            Self::Schedule(_) | Self::Voucher { .. } | Self::VoucherText { .. } => Code::BadArgument,
+            Self::NoVouchers { .. } | Self::TooManyVouchers { .. } | Self::SelfRetrieval => Code::BadArgument,
+            Self::Funds { .. } => Code::InsufficientFunds,
+            Self::DealFailed { reason } | Self::DealFailedUnpaid { reason } => Code::of_failure(reason),
+            Self::UnknownDeal(_) | Self::NotImported { .. } => Code::NotFound,
+            Self::NotYet { .. } | Self::NotComplete { .. } | Self::NotProven { .. } => Code::NotStoredYet,
+            Self::NotVerified { .. } => Code::MinerMisbehaved,
+            Self::Undecided { .. } => Code::NotStoredYet,
+            Self::NowhereFound { .. } | Self::Withheld { .. } => Code::RetrievalFailed,
+            Self::Corrupt { .. } | Self::WrongSize { .. } => Code::RetrievalCorrupt,
+            Self::Busy { .. } | Self::AccountBusy { .. } => Code::Busy,
+            Self::NothingToAbandon { .. } => Code::NotWorking,
+            Self::Damaged { .. } | Self::Wallet(_) | Self::Database(_) => Code::Storage,
+            Self::Node(_) => Code::Internal,
+            Self::SomeFailed { .. } => Code::DealFailed,
+        }
+    }
+
+    /// The error as plain data; what to do is said in the message, too.
+    pub fn problem(&self) -> Problem {
+        let code = self.code();
+        Problem {
+            code,
+            message: self.to_string(),
+            hint: code.hint().into(),
+            rejection: match self {
+                Self::Draft(DraftError::Rejected(rejection)) => Some(rejection.code as u16),
+                _ => None,
+            },
+        }
+    }
+
     /// The error with what the user knows of its deal.
     pub(crate) fn of_deal(self, record: &Record) -> Self {
         let Self::Engine(error) = self else {

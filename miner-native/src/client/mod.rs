@@ -97,7 +97,7 @@ impl Session {
     }
 
     /// A deal of another chain means nothing here.
-    pub(super) fn check_chain(&self, record: &Record) -> Result<(), ClientError> {
+    pub(crate) fn check_chain(&self, record: &Record) -> Result<(), ClientError> {
         if record.genesis == self.genesis() {
             return Ok(());
         }

@@ -36,6 +36,21 @@ pub(super) struct Prepared {
     pub connection: MinerConnection,
 }
 
+/// Draws a failed deal up anew with its miner's present ask, and checks it; nothing is paid, sent or kept yet.
+pub(super) async fn redraft(session: &Session, failed: &Record) -> Result<(ClientDeal, String), ClientError> {
+    let asked = failed.deal.draft.miner.clone();
+    let height = session.chain.head().await.map_err(ClientError::chain)?.height;
+    let view = session.chain.miner(&asked).await.map_err(ClientError::chain)?;
+    let view = view.ok_or(ClientError::UnknownMiner { asked })?;
+    let peer = view.peer_id.clone();
+    let draft = MinerOffer::redraft(view, &failed.deal.draft, height);
+    let draft = draft.map_err(|error| ClientError::offer(error, session.chain.url(), &failed.file.facts.path))?;
+    let (network, chain) = (session.network.clone(), session.chain.clone());
+    let mut connection = MinerConnection::new(network, chain, draft.miner.clone(), &peer)?;
+    tokio::try_join!(check(session, &draft), connection.reach())?;
+    Ok((ClientDeal::new(draft), peer))
+}
+
 /// Draws a deal up and checks it; nothing is paid, sent or kept yet.
 pub(super) async fn prepare(session: &Session, piece: Piece, order: &Order) -> Result<Prepared, ClientError> {
     let offer = miner_offers::choose(session, &piece.file, order.miner.as_ref(), order.ask).await?;
@@ -89,7 +104,7 @@ async fn draw_up(
 
 /// Steps 12 and 19, before anything is sent. What this finds is only kept from wasting time: [`keep_new`] decides.
 fn refuse_duplicates(session: &Session, draft: &Draft, allowed: bool) -> Result<(), ClientError> {
-    refuse_among(session, draft, allowed, session.book.all()?)
+    refuse_among(session, draft, allowed, session.book.of_data(&draft.data_cid)?)
 }
 
 fn refuse_among(session: &Session, draft: &Draft, allowed: bool, known: Vec<Record>) -> Result<(), ClientError> {

@@ -30,7 +30,7 @@ pub async fn go_on(session: &Session, record: &Record) -> Result<Record, ClientE
     let report = session.report.labelled(&record.file.facts.name());
     let before = record.refunds.clone();
     let host = CliHost::new(session, &record, report, Until::Complete).await?;
-    refunds::take_back(&mut record, &host)
+    refunds::take_back_and_wait(&mut record, &host)
         .await
         .map_err(|e| e.of_deal(&record))?;
     if let (true, Some(end), Some(id)) = (record.refunds == before, record.rests_until(), record.refund_due()) {
@@ -74,19 +74,13 @@ pub async fn follow(session: &Session, record: &Record) -> Result<Record, Client
 /// Moves refunds on that are due, in the directory `dir` and on the chain at `url`, and gives up deals whose time is over:
 /// for a short time, and without a word unless something happened. Whatever hinders it is left for the next time.
 pub async fn background_refunds(dir: &Path, url: &str) {
-    let Ok(records) = Book::open(dir).and_then(|book| book.all()) else {
-        return;
-    };
-    let waiting: Vec<Record> = records
-        .into_iter()
-        .filter(|record| record.is_owed() || !record.is_settled())
-        .collect();
-    if waiting.is_empty() {
+    let waits = Book::open(dir).and_then(|book| book.has_open_deals());
+    if !waits.unwrap_or_default() {
         return;
     }
     let moving = async {
         let session = Session::open(dir, url, Report::new()).await?;
-        pursue_all(&session, &waiting).await
+        pursue_all(&session).await
     };
     match tokio::time::timeout(BACKGROUND_LIMIT, moving).await {
         Ok(Ok(())) => {}
@@ -95,42 +89,36 @@ pub async fn background_refunds(dir: &Path, url: &str) {
     }
 }
 
-async fn pursue_all(session: &Session, waiting: &[Record]) -> Result<(), ClientError> {
+async fn pursue_all(session: &Session) -> Result<(), ClientError> {
     let height = session.chain.head().await.map_err(ClientError::chain)?.height;
-    let ripe = |record: &&Record| {
-        let end = match record.is_owed() {
-            true => record.rests_until(),
-            false => record.deal.deadline(),
-        };
-        record.genesis == session.genesis() && end.is_none_or(|end| height >= end)
-    };
-    let ripe: Vec<&Record> = waiting.iter().filter(ripe).collect();
-    for record in turns(&ripe, height) {
+    let due = session.book.due(session.genesis(), height)?;
+    for id in turns(&due, height) {
         // One channel that cannot be moved does not keep the others.
-        if let Err(error) = pursue(session, record, height).await {
-            tracing::debug!(%error, deal = record.name(), "a refund is left for the next time");
+        if let Err(error) = pursue(session, id, height).await {
+            tracing::debug!(%error, deal = id, "a refund is left for the next time");
         }
     }
     Ok(())
 }
 
 /// Whose turn it is at this height: some that cannot be moved do not keep the others for ever.
-fn turns<T: Copy>(ripe: &[T], height: Epoch) -> impl Iterator<Item = T> + '_ {
+fn turns<T>(ripe: &[T], height: Epoch) -> impl Iterator<Item = &T> {
     let from = usize::try_from(height.0).unwrap_or_default() % ripe.len().max(1);
     let (later, sooner) = ripe.split_at(from);
-    sooner.iter().chain(later).copied().take(BACKGROUND_MOST)
+    sooner.iter().chain(later).take(BACKGROUND_MOST)
 }
 
-async fn pursue(session: &Session, record: &Record, height: Epoch) -> Result<(), ClientError> {
-    let _lock = session.book.lock(record)?;
-    let mut record = session.book.reload(record)?;
+async fn pursue(session: &Session, id: &str, height: Epoch) -> Result<(), ClientError> {
+    let record = session.book.get(id)?;
+    let _lock = session.book.lock(&record)?;
+    let mut record = session.book.reload(&record)?;
     let report = session.report.labelled(&record.file.facts.name());
     let host = CliHost::new(session, &record, report, Until::Complete).await?;
     let host = host.with_ask_limit(LAST_WORD_LIMIT);
     if engine::overdue(&record, Some(height)).is_some() {
         engine::step(&mut record, &host).await?;
     }
-    refunds::take_back(&mut record, &host).await
+    refunds::take_back_and_wait(&mut record, &host).await
 }
 
 #[cfg(test)]
@@ -142,7 +130,7 @@ mod tests {
     fn every_refund_has_its_turn_however_many_cannot_be_moved() {
         let ripe: Vec<usize> = (0..3 * BACKGROUND_MOST).collect();
         let moved: BTreeSet<usize> = (100..100 + 3 * BACKGROUND_MOST as u64)
-            .flat_map(|height| turns(&ripe, Epoch(height)))
+            .flat_map(|height| turns(&ripe, Epoch(height)).copied())
             .collect();
         assert_eq!(moved.len(), ripe.len());
         assert_eq!(turns(&ripe, Epoch(7)).count(), BACKGROUND_MOST);

@@ -1,21 +1,17 @@
-//! The files that this process has and miners fetch (step 7 of a deal): which, what is answered, how far it is.
+//! The files that this process has and miners fetch (step 7 of a deal): moves the bytes.
 //!
-//! A miner opens the stream and asks; [`shared::transfer::serve`] decides the answer. Blocks are checked by the miner, so
-//! it does not matter who asks.
+//! A miner opens the stream and asks; [`shared::client::offers`] decides the answer.
 
 use super::source::FileFacts;
 use cid::Cid;
 use futures::StreamExt;
-use libp2p::Stream;
+use libp2p::{PeerId, Stream};
 use libp2p_stream::IncomingStreams;
 use sealdrop_miner::network::frames::{self, StreamError};
-use shared::transfer::{serve, PieceSource, RefusalCode, Request, Response, Serve};
-use std::collections::BTreeMap;
+use shared::client::offers::{self, Decision, Nodes, PieceCopy, MAX_STREAMS};
+use shared::transfer::{RefusalCode, Request, Response};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{watch, Semaphore};
-
-/// Streams served at once, at most: each holds one answer of 256 KiB.
-const MAX_STREAMS: usize = 32;
 
 /// How the fetching of a file goes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,19 +22,17 @@ pub struct Served {
     pub unreadable: bool,
 }
 
-struct Offer {
+/// A deal's file, and who is told how far it was fetched.
+#[derive(Clone)]
+struct ServedFile {
     file: FileFacts,
-    nodes: BTreeMap<Cid, Vec<u8>>,
     served: watch::Sender<Served>,
 }
-
-/// The offers of one file, by the deal that each is made for.
-type ByDeal = BTreeMap<String, Arc<Offer>>;
 
 /// The files on offer. Clones share them.
 #[derive(Clone)]
 pub struct Offers {
-    files: Arc<Mutex<BTreeMap<Cid, ByDeal>>>,
+    files: Arc<Mutex<offers::Offers<ServedFile>>>,
     room: Arc<Semaphore>,
 }
 
@@ -52,29 +46,20 @@ impl Default for Offers {
 }
 
 impl Offers {
-    /// Offers a file for a deal from now on, as long as this process lives; tells how far it was fetched.
-    pub fn offer(
-        &self,
-        root: Cid,
-        deal: &str,
-        file: FileFacts,
-        nodes: BTreeMap<Cid, Vec<u8>>,
-    ) -> watch::Receiver<Served> {
+    /// Offers a file for a deal with the miner of this peer id from now on, as long as this process lives; tells how far it was
+    /// fetched.
+    pub fn offer(&self, root: Cid, deal: &str, miner: &str, file: FileFacts, nodes: Nodes) -> watch::Receiver<Served> {
         let (served, watching) = watch::channel(Served::default());
-        let offer = Arc::new(Offer { file, nodes, served });
-        self.files().entry(root).or_default().insert(deal.to_owned(), offer);
+        let (size, miner) = (file.size, miner.to_owned());
+        let place = ServedFile { file, served };
+        let copy = PieceCopy { miner, place };
+        self.files().offer(root, size, || nodes, deal, copy);
         watching
     }
 
     /// Ends the offer for a deal. Others of the same file stay.
     pub fn withdraw(&self, root: &Cid, deal: &str) {
-        let mut files = self.files();
-        if let Some(deals) = files.get_mut(root) {
-            deals.remove(deal);
-            if deals.is_empty() {
-                files.remove(root);
-            }
-        }
+        self.files().withdraw(root, deal);
     }
 
     /// Serves every stream that comes in, until the node ends.
@@ -86,7 +71,7 @@ impl Offers {
             };
             let offers = self.clone();
             tokio::spawn(async move {
-                if let Err(error) = offers.serve(stream).await {
+                if let Err(error) = offers.serve(&peer, stream).await {
                     tracing::debug!(%peer, %error, "a transfer ended");
                 }
                 drop(permit);
@@ -94,11 +79,11 @@ impl Offers {
         }
     }
 
-    async fn serve(&self, mut stream: Stream) -> Result<(), StreamError> {
+    async fn serve(&self, peer: &PeerId, mut stream: Stream) -> Result<(), StreamError> {
         let mut unread = Vec::new();
         loop {
             while let Some(request) = Request::take(&mut unread)? {
-                let frame = self.answer(&request).await.to_frame()?;
+                let frame = self.answer(peer, &request).await.to_frame()?;
                 frames::write_bytes(&mut stream, &frame).await?;
             }
             frames::flush(&mut stream).await?;
@@ -111,38 +96,27 @@ impl Offers {
         }
     }
 
-    async fn answer(&self, request: &Request) -> Response {
-        let offers: Vec<Arc<Offer>> = match self.files().get(&request.root) {
-            Some(deals) => deals.values().cloned().collect(),
-            None => return Response::refusal(RefusalCode::UnknownPiece),
+    async fn answer(&self, peer: &PeerId, request: &Request) -> Response {
+        let decision = self.files().decide(request);
+        let (offset, len, copies) = match decision {
+            Decision::Answer(response) => return response,
+            Decision::Read { offset, len, copies } => (offset, len, copies),
         };
-        let mut answer = Response::refusal(RefusalCode::UnknownPiece);
-        for offer in &offers {
-            let piece = PieceSource {
-                root: request.root,
-                size: offer.file.size,
-                nodes: &offer.nodes,
-            };
-            let (offset, len) = match serve(request, &piece) {
-                Serve::Node(bytes) => return Response::Data(bytes.to_vec()),
-                Serve::Refuse(code) => return Response::refusal(code),
-                Serve::Range { offset, len } => (offset, len),
-            };
-            if let Some(bytes) = offer.file.range(offset, len).await {
+        for ServedFile { file, served } in copies {
+            if let Some(bytes) = file.range(offset, len).await {
                 let end = offset.saturating_add(u64::from(len));
-                // All of them are this file: what one has given, the others need not.
                 let note = |served: &mut Served| served.bytes = served.bytes.max(end);
-                offers.iter().for_each(|offer| offer.served.send_modify(note));
+                let fetched = self.files().fetched_by(&request.root, &peer.to_string());
+                fetched.iter().for_each(|copy| copy.served.send_modify(note));
                 return Response::Data(bytes);
             }
-            offer.served.send_modify(|served| served.unreadable = true);
-            answer = Response::refusal(RefusalCode::ReadFailed);
+            served.send_modify(|served| served.unreadable = true);
         }
-        answer
+        Response::refusal(RefusalCode::ReadFailed)
     }
 
     /// A panic while the lock was held leaves a whole map: each change is one insertion or removal.
-    fn files(&self) -> MutexGuard<'_, BTreeMap<Cid, ByDeal>> {
+    fn files(&self) -> MutexGuard<'_, offers::Offers<ServedFile>> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -153,7 +127,7 @@ mod tests {
     use shared::piece::PieceDigest;
     use shared::transfer::Target;
 
-    async fn offered(bytes: &[u8]) -> (tempfile::TempDir, Cid, Offers, watch::Receiver<Served>) {
+    async fn offered(bytes: &[u8], miner: &PeerId) -> (tempfile::TempDir, Cid, Offers, watch::Receiver<Served>) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         std::fs::write(&path, bytes).unwrap();
@@ -161,15 +135,17 @@ mod tests {
         digest.push(bytes).unwrap();
         let root = digest.finish().unwrap().data_cid;
         let offers = Offers::default();
-        let served = offers.offer(root, "one", FileFacts::of(&path).unwrap(), BTreeMap::new());
+        let facts = FileFacts::of(&path).unwrap();
+        let served = offers.offer(root, "one", &miner.to_string(), facts, Nodes::new());
         (dir, root, offers, served)
     }
 
     #[tokio::test]
     async fn ranges_of_an_offered_file_are_served_and_counted() {
-        let (dir, root, offers, served) = offered(b"0123456789").await;
+        let miner = PeerId::random();
+        let (dir, root, offers, served) = offered(b"0123456789", &miner).await;
         let target = Target::Bytes { offset: 4, len: 6 };
-        let answer = offers.answer(&Request { root, target }).await;
+        let answer = offers.answer(&miner, &Request { root, target }).await;
         assert_eq!(answer, Response::Data(b"456789".to_vec()));
         assert_eq!(
             *served.borrow(),
@@ -178,30 +154,43 @@ mod tests {
                 unreadable: false
             }
         );
-        let other = offers.offer(
-            root,
-            "two",
-            FileFacts::of(&dir.path().join("file")).unwrap(),
-            BTreeMap::new(),
-        );
+        let facts = FileFacts::of(&dir.path().join("file")).unwrap();
+        let other = offers.offer(root, "two", &miner.to_string(), facts, Nodes::new());
         offers.withdraw(&root, "one");
         assert!(matches!(
-            offers.answer(&Request { root, target }).await,
+            offers.answer(&miner, &Request { root, target }).await,
             Response::Data(_)
         ));
         assert_eq!(other.borrow().bytes, 10);
         offers.withdraw(&root, "two");
-        let answer = offers.answer(&Request { root, target }).await;
+        let answer = offers.answer(&miner, &Request { root, target }).await;
         assert_eq!(answer, Response::refusal(RefusalCode::UnknownPiece));
     }
 
     #[tokio::test]
     async fn a_file_that_is_gone_is_refused_and_reported() {
-        let (dir, root, offers, served) = offered(b"0123456789").await;
+        let miner = PeerId::random();
+        let (dir, root, offers, served) = offered(b"0123456789", &miner).await;
         std::fs::remove_file(dir.path().join("file")).unwrap();
         let target = Target::Bytes { offset: 0, len: 1 };
-        let answer = offers.answer(&Request { root, target }).await;
+        let answer = offers.answer(&miner, &Request { root, target }).await;
         assert_eq!(answer, Response::refusal(RefusalCode::ReadFailed));
         assert!(served.borrow().unreadable);
+    }
+
+    #[tokio::test]
+    async fn what_one_deals_copy_has_lost_another_deals_copy_still_gives() {
+        let miner = PeerId::random();
+        let (dir, root, offers, served) = offered(b"0123456789", &miner).await;
+        let path = dir.path().join("other");
+        std::fs::write(&path, b"0123456789").unwrap();
+        let facts = FileFacts::of(&path).unwrap();
+        let other = offers.offer(root, "two", &miner.to_string(), facts, Nodes::new());
+        std::fs::remove_file(dir.path().join("file")).unwrap();
+        let target = Target::Bytes { offset: 0, len: 10 };
+        let answer = offers.answer(&miner, &Request { root, target }).await;
+        assert_eq!(answer, Response::Data(b"0123456789".to_vec()));
+        assert!(served.borrow().unreadable && !other.borrow().unreadable);
+        assert_eq!(other.borrow().bytes, 10);
     }
 }

@@ -53,10 +53,27 @@ pub async fn abandon(session: &Session, record: &Record) -> Result<Record, Clien
     let host = CliHost::new(session, &record, session.report.clone(), Until::Complete).await?;
     let given_up = engine::give_up(&mut record, &host, "abandoned by its client").await;
     given_up.map_err(|error| error.of_deal(&record))?;
-    refunds::take_back(&mut record, &host)
+    refunds::take_back_and_wait(&mut record, &host)
         .await
         .map_err(|error| error.of_deal(&record))?;
     Ok(record)
+}
+
+/// Begins a failed deal anew with its miner's present price, and carries it on. The money of the failed attempt comes back
+/// as before.
+pub async fn retry(session: &Session, record: &Record, until: Until) -> Result<Record, ClientError> {
+    session.check_chain(record)?;
+    let lock = session.book.lock(record)?;
+    let mut record = session.book.reload(record)?;
+    let host = CliHost::new(session, &record, session.report.clone(), until).await?;
+    if record.is_failed() {
+        if !host.file_is_same(&mut record).await? {
+            return Err(record.file.facts.changed(&record.name()));
+        }
+        let (deal, peer) = proposing::redraft(session, &record).await?;
+        engine::redraw(&mut record, &host, deal, peer).await?;
+    }
+    carry_on((record, lock), &host, until).await
 }
 
 /// Goes on with a deal from where it is.
@@ -86,7 +103,7 @@ async fn carry_on(
     match &record.deal.stage {
         ClientStage::Failed { reason, channel } => {
             let (reason, paid) = (reason.clone(), channel.is_some());
-            let returned = refunds::take_back(&mut record, host).await;
+            let returned = refunds::take_back_and_wait(&mut record, host).await;
             if let Err(error) = returned.map_err(|error| error.of_deal(&record)) {
                 host.report
                     .note(format!("the channel's money could not be asked back yet: {error}"));

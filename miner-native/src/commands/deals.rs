@@ -127,7 +127,7 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
         Command::List { client, miner } => {
             let mut deals = Vec::new();
             if !miner {
-                deals.extend(book()?.all()?.iter().filter_map(Listed::made));
+                book()?.each(|record| deals.extend(Listed::made(&record)))?;
             }
             if !client {
                 deals.extend(taken(&operator, miner).await?.iter().map(Listed::taken));

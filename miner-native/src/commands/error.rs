@@ -91,6 +91,18 @@ impl CommandError {
     }
 }
 
+impl CommandError {
+    /// The error as one line of JSON for a program that asked for JSON; `None` for an error without a code of its own.
+    pub fn json(&self) -> Option<String> {
+        let problem = match self {
+            Self::Client(error) => error.problem(),
+            _ => return None,
+        };
+        // Plain data with text keys.
+        Some(serde_json::to_string(&problem).expect("a problem of plain data is JSON"))
+    }
+}
+
 impl From<ChainError> for CommandError {
     fn from(error: ChainError) -> Self {
         Self::Client(ClientError::chain(error))

@@ -133,7 +133,11 @@ fn ended(done: anyhow::Result<()>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            console::stderr(&format!("sealdrop: {}", error::told(&error)));
+            let json = error.downcast_ref::<CommandError>().and_then(CommandError::json);
+            match json.filter(|_| wants_json()) {
+                Some(json) => console::stderr(&json),
+                None => console::stderr(&format!("sealdrop: {}", error::told(&error))),
+            }
             if let Some(DaemonError::ServiceFailed(_)) = error.downcast_ref() {
                 return ExitCode::from(exit_code::SERVICE_FAILED);
             }
@@ -142,6 +146,13 @@ fn ended(done: anyhow::Result<()>) -> ExitCode {
                 .map_or(ExitCode::FAILURE, CommandError::exit_code)
         }
     }
+}
+
+/// Whether a program reads what is printed: the option stands anywhere behind a group of commands.
+fn wants_json() -> bool {
+    std::env::args_os()
+        .take_while(|word| word != "--")
+        .any(|word| word == "--json")
 }
 
 /// Runs a command that waits for others. A read that is stuck does not keep the program from ending.

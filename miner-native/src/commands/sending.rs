@@ -11,6 +11,10 @@ use sealdrop_miner::chain_access::{ChainAccess, Gas};
 use serde_json::json;
 use shared::chain::view::ReceiptView;
 use shared::chain::{Address, Call};
+use std::time::Duration;
+
+/// Longest wait for a block before a message is looked for all the same.
+const NEWS: Duration = Duration::from_secs(10);
 
 /// An account that a command sends from, with what it pays.
 pub struct Sender {
@@ -58,13 +62,24 @@ impl Sender {
         Ok(message)
     }
 
-    /// Sends the call and waits until it is in a block. Errs when it fails there.
+    /// Sends the call and waits until it is in a block, with the account free for others meanwhile. Errs when it fails there.
     pub async fn send_and_wait(&self, call: Call) -> Result<(Cid, ReceiptView), CommandError> {
+        let (purpose, reader) = (purpose(), self.account.reader().await?);
+        let mut heads = reader.heads();
         let lock = self.account.lock().await?;
-        let purpose = purpose();
-        let sent = lock.chain.call_with(&purpose, call, self.pays()).await;
-        lock.chain.settle(&purpose)?;
-        Ok(sent?)
+        let message = lock.chain.submit_with(&purpose, call, self.pays()).await?;
+        drop(lock);
+        loop {
+            let lock = self.account.lock().await?;
+            let outcome = lock.chain.outcome(&message).await.transpose();
+            if let Some(outcome) = outcome {
+                lock.chain.settle(&purpose)?;
+                return Ok((message, outcome?));
+            }
+            drop(lock);
+            // A head that is missed only delays the next look.
+            let _ = tokio::time::timeout(NEWS, heads.changed()).await;
+        }
     }
 
     /// The whole of a command that sends one call without waiting: previews it, or sends it and prints its id.

@@ -2,8 +2,9 @@
 
 use super::following;
 use super::host::{ClientHost, EngineError, Event, Order};
+use super::problem::ErrorCode;
 use super::quoting;
-use super::record::{lacks_the_piece, Answer, DealRecord, Proving, Step, FILE_LOST};
+use super::record::{lacks_the_piece, Answer, DealRecord, Proving, Step};
 use super::refunds;
 use crate::chain::calls;
 use crate::chain::view::MinerView;
@@ -368,7 +369,10 @@ pub async fn hear<H: ClientHost>(
     let lacks = deal
         .response()
         .is_some_and(|found| lacks_the_piece(found.response.state));
-    let error = next.error.take().filter(|error| lacks && error.code == FILE_LOST);
+    let error = next
+        .error
+        .take()
+        .filter(|error| lacks && error.code == ErrorCode::FileLost);
     next.answer = Some(answer);
     next.advance(deal, height, now_ms);
     next.error = error;

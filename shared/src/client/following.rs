@@ -8,6 +8,8 @@
 use super::engine::{go_by, look_for_sealing, order, overdue, step, Next};
 use super::host::{Awaited, Blame, ClientHost, Order, Woken};
 use super::record::DealRecord;
+use super::refunds;
+use crate::chain::Epoch;
 use crate::deal::watch::{is_news, pause_ms, LONGEST_WATCH_MS, QUERY_PAUSE_MS};
 use crate::deal::{ClientStage, SignedResponse, WatchRequest};
 use crate::ports::Chain;
@@ -21,7 +23,7 @@ const FIRST_RETRY_MS: u64 = 500;
 /// Longest pause after a failure: a miner that is back is not kept waiting.
 const LONGEST_RETRY_MS: u64 = 10_000;
 /// Longest wait for a block before a message that is on its way to one is looked for all the same.
-const MESSAGE_MS: u64 = 3_000;
+pub(super) const MESSAGE_MS: u64 = 3_000;
 /// Between two looks at what is left of a settled deal, its sector and its refunds: proofs come once in minutes.
 pub const SETTLED_MS: u64 = 3_000;
 
@@ -142,7 +144,8 @@ impl Following {
     }
 }
 
-/// Looks with every block whether the deal's time is over and whether its sector is being sealed. Returns when it is over, or
+/// Looks with every block whether the deal's time is over, whether its sector is being sealed, and whether money of an earlier
+/// attempt can be taken back. Returns when it is over, or
 /// somebody wants the deal looked at.
 async fn look_at_chain<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H) -> Result<(), H::Error> {
     loop {
@@ -150,9 +153,20 @@ async fn look_at_chain<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H
             return Ok(());
         }
         look_for_sealing(record, host).await?;
+        take_back_what_is_due(record, host).await;
         if host.wait(LONGEST_WATCH_MS, Awaited::Block).await == Woken::Called {
             return Ok(());
         }
+    }
+}
+
+/// Moves on what earlier attempts of the deal left on the chain: a miner may be watched for minutes. What hinders it is tried
+/// again with the next block, and told by the step that follows.
+async fn take_back_what_is_due<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H) {
+    let height = host.chain().height().await.ok();
+    let is_due = |end: Option<Epoch>| end.is_none_or(|end| height.is_some_and(|height| height >= end));
+    if record.is_refunding() && is_due(record.rests_until()) {
+        let _ = refunds::take_back(record, host).await;
     }
 }
 
@@ -177,10 +191,12 @@ pub fn retry_ms(failures: u32) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{now, record, FakeError, FakeHost};
+    use super::super::testing::{draft, now, record, FakeError, FakeHost};
     use super::*;
+    use crate::chain::Policy;
+    use crate::client::engine;
     use crate::client::record::Step;
-    use crate::deal::DealState;
+    use crate::deal::{ClientDeal, DealState};
 
     /// Turns until the deal is `step` far; the pauses in between.
     fn run(host: &FakeHost, following: &mut Following, record: &mut DealRecord<()>, step: Step) -> usize {
@@ -320,5 +336,25 @@ mod tests {
         let retries: alloc::vec::Vec<u64> = (1..=9).map(retry_ms).collect();
         assert_eq!(retries, [500, 750, 1125, 1687, 2530, 3795, 5692, 8538, 10_000]);
         assert_eq!(retry_ms(u32::MAX), 10_000);
+    }
+
+    #[test]
+    fn the_money_of_an_earlier_attempt_comes_back_while_the_miner_of_the_next_is_watched() {
+        let (host, mut following) = (FakeHost::default(), Following::default());
+        host.watches.set(true);
+        let mut record = accepted(&host, &mut following);
+        now(engine::give_up(&mut record, &host, "r")).expect("it is under way");
+        let (deal, peer) = (ClientDeal::new(draft(2, 20_000)), record.peer.clone());
+        now(engine::redraw(&mut record, &host, deal, peer)).expect("it has failed");
+        run(&host, &mut following, &mut record, Step::Accepted);
+        assert!(record.is_refunding());
+        // The miner has no news, and blocks go by.
+        host.silent.set(true);
+        host.mines_meanwhile.set(true);
+        let blocks = 2 * Policy::default().cancel_delay as usize;
+        host.woken.borrow_mut().extend([Woken::Block].repeat(blocks));
+        now(following.turn(&mut record, &host)).expect("nothing hinders it");
+        assert!(!record.is_refunding(), "{:?}", record.refunds);
+        assert_eq!(host.chain.count("reclaim"), 1);
     }
 }

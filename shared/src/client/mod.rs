@@ -25,8 +25,11 @@
 //! - **What a duplicate is** ([`duplicates`]): the same data with the same miner, unless it is meant; and a free deal with
 //!   the same terms always, since it has the same id.
 //! - **Which miner, which ask** ([`offer`]): the one that was named, or the cheapest that takes the file.
+//! - **Which copy of a piece is read** ([`offers`]) for a miner that fetches it.
 //! - **How a retrieval is bounded** ([`retrieval`], done by [`fetching`]): in bytes, in empty chunks, in silence and as a whole.
 //! - **What verification consists of** ([`verifying`], [`crate::deal::verification`]), and what is **explained** ([`explaining`]).
+//! - **What an error is called** ([`problem`]), so that a program need not know which client it talks to, and what of a deal is
+//!   shown ([`view`]).
 //! - **How vouchers are handed over as text** ([`voucher_text`]).
 //! - **When the miner is asked, and when its news is waited for** ([`following`]), and how long a pause is.
 
@@ -37,11 +40,14 @@ pub mod fetching;
 pub mod following;
 pub mod host;
 pub mod offer;
+pub mod offers;
+pub mod problem;
 pub mod quoting;
 pub mod record;
 pub mod refunds;
 pub mod retrieval;
 pub mod verifying;
+pub mod view;
 pub mod voucher_text;
 
 #[cfg(any(test, feature = "testing"))]
@@ -58,5 +64,6 @@ pub use engine::{give_up, step, Next};
 pub use following::Following;
 pub use host::{Awaited, Blame, ClientHost, EngineError, Event, Order, Woken};
 pub use offer::{MinerOffer, OfferError};
-pub use record::{Answer, ChannelRefund, DealRecord, Problem, Proving, Step};
+pub use problem::{ErrorCode, Problem};
+pub use record::{Answer, ChannelRefund, DealRecord, Proving, Step};
 pub use retrieval::{Retrieval, RetrievalError};

@@ -104,6 +104,17 @@ impl MinerOffer {
         }
     }
 
+    /// Draws a failed deal up anew: the same piece with the same miner for as long, at its present ask.
+    pub fn redraft(view: MinerView, failed: &Draft, height: Epoch) -> Result<Draft, OfferError> {
+        let piece = PieceNames {
+            data_cid: failed.data_cid,
+            comm_p: failed.comm_p,
+            size: failed.size,
+        };
+        let offer = Self::of(view, None, height)?;
+        Ok(offer.draft(piece, failed.payer.clone(), failed.duration, height))
+    }
+
     fn too_small(&self, size: u64) -> OfferError {
         OfferError::TooLarge {
             size,

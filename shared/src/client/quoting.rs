@@ -5,7 +5,8 @@
 
 use super::engine::follow_miner;
 use super::host::{Blame, ClientHost, EngineError};
-use super::record::{DealRecord, Problem};
+use super::problem::{ErrorCode, Problem};
+use super::record::DealRecord;
 use crate::chain::Address;
 use crate::deal::client::ClientRefusal;
 use crate::deal::{Quote, QuoteRequest, SignedQuote};
@@ -13,9 +14,6 @@ use crate::ports::Chain;
 use crate::wire::protocol;
 use alloc::format;
 use alloc::string::{String, ToString};
-
-/// The code of the [`Problem`] that the miner does not take a deal.
-pub const REJECTED: &str = "rejected";
 
 /// Why the deal's miner would not take it now; `None` when it would, or cannot be asked.
 pub(super) async fn refusal<H: ClientHost>(
@@ -71,7 +69,7 @@ pub(super) fn reason(quote: &Quote) -> String {
 /// The same as plain data.
 pub(super) fn problem(quote: &Quote) -> Problem {
     Problem {
-        code: REJECTED.into(),
+        code: ErrorCode::Rejected,
         message: quote.message.clone(),
         hint: match quote.retry_ms {
             Some(ms) => format!(

@@ -3,6 +3,7 @@
 //! Browser and terminal keep the same record; only `F`, how a host finds the file again, is their own. It is written as a
 //! whole before anything is done that it says, so that a crash repeats a step and never forgets one.
 
+use super::problem::Problem;
 use crate::chain::{AttoFil, ChannelId, Epoch};
 use crate::deal::{ClientDeal, ClientStage, DealState, Refund, SignedResponse};
 use crate::piece::PieceCid;
@@ -13,9 +14,6 @@ use serde::{Deserialize, Serialize};
 
 /// The format of [`DealRecord`]; that of 0.1.0, which differed between browser and terminal, had no number.
 pub const FORMAT: u32 = 2;
-
-/// The code of the [`Problem`] that a deal's file is gone or has changed.
-pub const FILE_LOST: &str = "file-lost";
 
 /// The steps of a deal that a person sees, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -46,18 +44,6 @@ impl Step {
         Self::Complete,
         Self::Proven,
     ];
-}
-
-/// What hinders something, as plain data: a stable code, what and why, and what to do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Problem {
-    pub code: String,
-    pub message: String,
-    pub hint: String,
-    /// The stable number of the miner's rule that refuses a deal.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rejection: Option<u16>,
 }
 
 /// How the chain sees the proving of a deal's sector.

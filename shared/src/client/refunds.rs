@@ -4,6 +4,7 @@
 //! Acting twice is harmless: the chain is asked before and after each message.
 
 use super::engine::keep;
+use super::following::MESSAGE_MS;
 use super::host::{Awaited, ClientHost, EngineError, Event};
 use super::record::{ChannelRefund, DealRecord};
 use crate::chain::calls::{self, channel_id};
@@ -21,8 +22,8 @@ use cid::Cid;
 /// Moves of one refund in a row: ask, look, cancel, look, reclaim, look; the rest is a channel that changes meanwhile, or a few
 /// blocks in which the miner closes it.
 const MOVES: usize = 8;
-/// Longest wait for a block before a channel that the miner closes is looked for all the same.
-const CLOSE_NEWS_MS: u64 = 3_000;
+/// Waits for a block in a row, of [`MESSAGE_MS`] at most: a chain that takes minutes for a message has stopped.
+const MOST_WAITS: usize = 100;
 
 /// Does all that can be done now for the money that is owed to the deal.
 pub async fn take_back<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H) -> Result<(), H::Error> {
@@ -46,6 +47,29 @@ pub async fn take_back<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H
         first = first.and(moved);
     }
     first
+}
+
+/// Does it all, and waits for the blocks of its messages: for a host that ends then.
+pub async fn take_back_and_wait<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H) -> Result<(), H::Error> {
+    for _ in 0..MOST_WAITS {
+        take_back(record, host).await?;
+        if !waits_for_a_message(record) {
+            break;
+        }
+        host.wait(MESSAGE_MS, Awaited::Block).await;
+    }
+    Ok(())
+}
+
+/// Whether a message of the refunds is on its way to a block, or was when it was looked for.
+fn waits_for_a_message<F>(record: &DealRecord<F>) -> bool {
+    let is_sent = |found: &ChannelRefund| {
+        matches!(
+            found.refund,
+            Refund::Closing { .. } | Refund::Cancelling | Refund::Reclaiming
+        )
+    };
+    !record.openings.is_empty() || record.refunds.values().any(is_sent)
 }
 
 /// Finds out what became of messages that may have opened channels of attempts that were given up.
@@ -141,7 +165,7 @@ pub async fn pursue<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H, i
                 continue;
             }
             RefundEffect::AwaitClose => {
-                host.wait(CLOSE_NEWS_MS, Awaited::Block).await;
+                host.wait(MESSAGE_MS, Awaited::Block).await;
                 continue;
             }
             RefundEffect::Cancel => send(record, host, MessagePurpose::Cancel { channel: id }).await?,
@@ -249,4 +273,44 @@ async fn send<H: ClientHost>(
         chain.settle(payer, &record.id, purpose).await?;
     }
     Ok(sent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::engine::{self, step};
+    use super::super::testing::{now, record, FakeHost};
+    use super::*;
+
+    /// A deal that was given up while its channel was open.
+    fn given_up(host: &FakeHost) -> DealRecord<()> {
+        let mut record = record(2, 20_000);
+        while record.deal.channel().is_none() {
+            now(step(&mut record, host)).expect("nothing hinders it");
+            host.mine();
+        }
+        now(engine::give_up(&mut record, host, "r")).expect("it is under way");
+        record
+    }
+
+    #[test]
+    fn a_host_that_ends_waits_for_the_blocks_of_its_messages_and_not_for_the_channels_end() {
+        let host = FakeHost::default();
+        host.mines_meanwhile.set(true);
+        let mut record = given_up(&host);
+        now(take_back_and_wait(&mut record, &host)).expect("nothing hinders it");
+        assert!(matches!(record.refund(), Refund::Waiting { earned: false, .. }));
+        let end = record.rests_until().expect("its channel has an end");
+        host.chain.height.set(end.0);
+        now(take_back_and_wait(&mut record, &host)).expect("nothing hinders it");
+        assert_eq!(record.refund(), Refund::Returned);
+        assert_eq!((host.chain.count("cancel"), host.chain.count("reclaim")), (1, 1));
+    }
+
+    #[test]
+    fn a_chain_that_makes_no_blocks_does_not_keep_a_host_for_ever() {
+        let host = FakeHost::default();
+        let mut record = given_up(&host);
+        now(take_back_and_wait(&mut record, &host)).expect("nothing hinders it");
+        assert_eq!(record.refund(), Refund::Cancelling);
+    }
 }

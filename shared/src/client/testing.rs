@@ -248,6 +248,8 @@ pub struct FakeHost {
     pub silent: Cell<bool>,
     /// What ends the next waits; then it is their time, or a call while the miner is silent.
     pub woken: RefCell<VecDeque<Woken>>,
+    /// Whether a block is made while somebody waits.
+    pub mines_meanwhile: Cell<bool>,
     /// The chain's height from the next wait on.
     pub height_after_wait: Cell<Option<Epoch>>,
 }
@@ -334,6 +336,7 @@ impl Default for FakeHost {
             closes: Cell::new(None),
             silent: Cell::new(false),
             woken: RefCell::default(),
+            mines_meanwhile: Cell::new(false),
             height_after_wait: Cell::new(None),
         }
     }
@@ -458,6 +461,9 @@ impl ClientHost for FakeHost {
     async fn wait(&self, _: u64, _: Awaited) -> Woken {
         if let Some(height) = self.height_after_wait.take() {
             self.chain.height.set(height.0);
+        }
+        if self.mines_meanwhile.get() {
+            self.mine();
         }
         let rest = match self.silent.get() {
             true => Woken::Called,

@@ -4,7 +4,8 @@ mod paying;
 
 use super::engine::{self, step, Next};
 use super::host::{EngineError, Order};
-use super::record::{DealRecord, Problem, Step, FILE_LOST};
+use super::problem::{ErrorCode, Problem};
+use super::record::{DealRecord, Step};
 use super::refunds::{pursue, take_back};
 use super::testing::{draft, key, miner_view, now, record, FakeError, FakeHost, Fate};
 use crate::chain::{ChannelId, Epoch, Policy};
@@ -351,7 +352,7 @@ fn a_lost_file_stays_named_until_it_is_there_again_or_not_needed() {
     let host = FakeHost::default();
     let mut record = accepted(&host);
     let problem = Problem {
-        code: FILE_LOST.into(),
+        code: ErrorCode::FileLost,
         message: String::new(),
         hint: String::new(),
         rejection: None,

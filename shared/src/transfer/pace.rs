@@ -88,6 +88,6 @@ mod tests {
         }
         assert_eq!(pace.moved(1 << 20, TURN_MS, true), Err(PlaceLost::TurnOver));
         let mut young = Pace::begin(0);
-        assert_eq!(young.moved(1 << 20, TURN_MS - 1, true), Ok(()));
+        assert_eq!(young.moved(1 << 30, TURN_MS - 1, true), Ok(()));
     }
 }

@@ -343,6 +343,8 @@ impl<'a> ClientHost for Edges<'a> {
                 let watch: WatchRequest = decode(&bytes).expect("canonical");
                 carry(random, self.chain.trouble.loss, || miner.query(chain, &watch.cid))
             }
+            // A miner of 2019: the client goes on without.
+            protocol::QUOTE | protocol::CLOSE_CHANNEL => return Err(Lost::NoProtocol),
             _ => {
                 let query: QueryRequest = decode(&bytes).expect("canonical");
                 carry(random, self.chain.trouble.loss, || miner.query(chain, &query.cid))

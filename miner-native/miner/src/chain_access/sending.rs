@@ -139,6 +139,19 @@ impl ChainAccess {
         }
     }
 
+    /// What has become of a message by now, in the words of [`Self::confirmed`]; `None` while it is in no block.
+    pub async fn outcome(&self, message: &Cid) -> Result<Option<ReceiptView>, ChainError> {
+        match self.look(message).await {
+            Ok(receipt) => receipt.map(|receipt| self.judge(message, receipt)).transpose(),
+            Err(error) => {
+                if matches!(error, ChainError::Pruned { .. }) {
+                    self.inner.outbox.advance(message, Stage::Mined)?;
+                }
+                Err(error)
+            }
+        }
+    }
+
     /// Asks for a message's receipt; one that the chain does not know is sent again.
     pub(super) async fn look(&self, message: &Cid) -> Result<Option<ReceiptView>, ChainError> {
         if let Some(receipt) = self.receipt(message).await? {

@@ -1,6 +1,7 @@
 //! How money comes to the client's account, and back to it.
 
 use super::*;
+use shared::ports::MessagePurpose;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusing_faucet_is_believed_only_when_no_grant_is_on_its_way() {
@@ -57,4 +58,37 @@ async fn what_a_complete_deals_miner_left_in_the_channel_comes_back_at_its_end_a
         Some(balance(&session).await),
         AttoFil::from_fil(1000).checked_sub(gas(2))
     );
+}
+
+/// How long a lock may be waited for that nobody holds for a block: no block is made meanwhile.
+const FREE: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_waits_for_its_block_does_not_keep_the_account_from_other_commands() {
+    let world = World::start();
+    let miner = world.miner(&key(3), PRICE).await;
+    let session = world.session().await;
+    let (account, cost) = (&session.account, AttoFil::from_fil(1));
+    account
+        .fund(&session.chain, cost, &session.report)
+        .await
+        .expect("the faucet gives");
+    world.ticking.store(false, Ordering::SeqCst);
+    let another = async {
+        loop {
+            if let [record] = &session.book.all().expect("the book is whole")[..] {
+                let lock = tokio::time::timeout(FREE, account.lock()).await;
+                let lock = lock.expect("nobody holds it").expect("it can be taken");
+                let opening = MessagePurpose::OpenChannel { attempt: 0 }.key(&record.id);
+                if lock.chain.made(&opening).is_some() {
+                    break;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        world.ticking.store(true, Ordering::SeqCst);
+    };
+    let order = order(&miner);
+    let (opened, ()) = tokio::join!(propose(&session, piece(&world), &order), another);
+    assert!(opened.expect("it is accepted").deal.channel().is_some());
 }

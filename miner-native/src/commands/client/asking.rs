@@ -107,18 +107,20 @@ fn miner_json(miner: &MinerView, takes: &Takes, height: Epoch) -> Value {
 }
 
 pub fn deals(context: &CommandContext) -> Result<(), CommandError> {
-    let records = context.book()?.all()?;
-    if context.output.is_json() {
-        let list: Vec<Value> = records.iter().map(listed_json).collect();
-        say(Value::Array(list));
-        return Ok(());
-    }
-    if records.is_empty() {
-        eprintln!("the book is empty; `sealdrop client store FILE` makes the first deal");
-    }
-    for record in &records {
+    let (mut listed, mut any) = (Vec::new(), false);
+    context.book()?.each(|record| {
+        any = true;
+        if context.output.is_json() {
+            listed.push(listed_json(&record));
+            return;
+        }
         let (name, state, size) = (record.name(), record.state(), record.file.facts.size);
         say(format!("{name}  {state:<12}  {size:>12}  {}", record.file.facts.name()));
+    })?;
+    if context.output.is_json() {
+        say(Value::Array(listed));
+    } else if !any {
+        eprintln!("the book is empty; `sealdrop client store FILE` makes the first deal");
     }
     Ok(())
 }

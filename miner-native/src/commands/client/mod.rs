@@ -3,6 +3,7 @@
 
 mod asking;
 mod files;
+mod showing;
 mod storing;
 mod vouchers;
 
@@ -51,8 +52,12 @@ enum Command {
     VerifyStorageDeal(asking::Verify),
     /// List the deals in the book, the newest first
     Deals,
+    /// Show all that is known of a deal, with its refunds and payments
+    Show(showing::Show),
     /// Go on with deals that were left unfinished, and with refunds
     Resume(storing::Resume),
+    /// Begin a failed deal anew, at its miner's present price
+    Retry(storing::Retry),
     /// Give an unfinished deal up, and take the money in its payment channel back
     Abandon(storing::Abandon),
     /// List what a deal pays, as vouchers
@@ -110,7 +115,9 @@ async fn perform(context: &CommandContext, command: Command) -> Result<(), Comma
         Command::Explain(arguments) => asking::explain(context, arguments).await,
         Command::VerifyStorageDeal(arguments) => asking::verify(context, arguments).await,
         Command::Deals => asking::deals(context),
+        Command::Show(arguments) => showing::show(context, arguments).await,
         Command::Resume(arguments) => storing::resume(context, arguments).await,
+        Command::Retry(arguments) => storing::retry(context, arguments).await,
         Command::Abandon(arguments) => storing::abandon(context, arguments).await,
         Command::Payments(arguments) => vouchers::payments(context, arguments),
         Command::Vouchers(arguments) => vouchers::run(context, arguments),

@@ -1,4 +1,4 @@
-//! `client store`, `propose-storage-deal`, `resume` and `abandon`: deals made and carried on.
+//! `client store`, `propose-storage-deal`, `resume`, `retry` and `abandon`: deals made and carried on.
 
 use super::asking::deal_json;
 use super::CommandContext;
@@ -67,6 +67,15 @@ pub struct Resume {
     /// Wait until the money of failed deals is back, too
     #[arg(long)]
     follow: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Retry {
+    /// The deal's id
+    deal: String,
+    /// When to end
+    #[arg(long, value_enum, default_value_t = Until::Complete)]
+    until: Until,
 }
 
 #[derive(Debug, Args)]
@@ -150,12 +159,9 @@ pub async fn resume(context: &CommandContext, arguments: Resume) -> Result<(), C
     let Resume { deal, until, follow } = arguments;
     let records = match &deal {
         Some(name) => vec![session.book.get(name)?],
-        None => session.book.all()?,
+        None => session.book.open_deals(session.genesis())?,
     };
-    let wanted = |record: &Record| match deal {
-        Some(_) => true,
-        None => record.genesis == session.genesis() && is_open(record, until),
-    };
+    let wanted = |record: &Record| deal.is_some() || is_open(record, until);
     let wanted: Vec<Record> = records.into_iter().filter(wanted).collect();
     // A failed deal cannot be carried on; what is left of it is its channel.
     let (failed, open): (Vec<_>, Vec<_>) = wanted.into_iter().partition(shared::client::DealRecord::is_refunding);
@@ -199,6 +205,14 @@ async fn carry_on(session: &Session, records: &[Record], until: Until, output: O
 fn is_open(record: &Record, until: Until) -> bool {
     let unproven = until == Until::Proven && record.state() == "complete";
     !record.is_settled() || unproven || record.is_refunding()
+}
+
+pub async fn retry(context: &CommandContext, arguments: Retry) -> Result<(), CommandError> {
+    let session = context.session().await?;
+    let record = session.book.get(&arguments.deal)?;
+    let record = storing::retry(&session, &record, arguments.until).await?;
+    print_deal(&record, context.output);
+    Ok(())
 }
 
 pub async fn abandon(context: &CommandContext, arguments: Abandon) -> Result<(), CommandError> {

@@ -65,6 +65,13 @@ pub struct Released {
     pub at: Epoch,
 }
 
+impl Released {
+    /// Whether its release is too long ago for any voucher.
+    pub fn is_over(&self, policy: &Policy, height: Epoch) -> bool {
+        height >= self.at.plus(policy.channel_expiry_interval)
+    }
+}
+
 impl Fault {
     /// Whether the sector is lost at `height`: it was faulty for too long.
     pub fn has_lasted(&self, policy: &Policy, height: Epoch) -> bool {

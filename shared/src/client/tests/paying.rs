@@ -4,6 +4,7 @@
 use super::*;
 use crate::chain::AttoFil;
 use crate::client::host::EngineError;
+use crate::client::problem::ErrorCode;
 use crate::deal::client::ClientRefusal;
 use crate::deal::quote::Refusal;
 use crate::deal::review::{Rejection, RejectionCode};
@@ -37,7 +38,7 @@ fn a_miner_that_would_refuse_a_deal_is_asked_before_it_is_paid_and_not_paid() {
         Some("deal rejected: too much waits to be sealed (code 1044; nothing was paid)")
     );
     let problem = record.error.expect("it is said why");
-    assert_eq!((problem.code.as_str(), problem.rejection), ("rejected", Some(1044)));
+    assert_eq!((problem.code, problem.rejection), (ErrorCode::Rejected, Some(1044)));
     assert!(
         problem.hint.contains("Try again in about 2 minutes"),
         "{}",

@@ -299,7 +299,8 @@ pub(in crate::chain) fn end_block(state: &mut ChainState, address: &Address, hei
 fn ends_anything(miner: &Miner, policy: &Policy, height: Epoch) -> bool {
     let expired = miner.pre_commits.values().any(|pre| pre.has_expired(policy, height));
     let lost = miner.faults.values().any(|fault| fault.has_lasted(policy, height));
-    expired || lost || lapses(miner, height) && !miner.next_done.is_empty() || miner.power != miner.proven_bytes()
+    let ends = lapses(miner, height) && !miner.next_done.is_empty();
+    expired || lost || ends || sealing::forgets_released(miner, policy, height) || miner.power != miner.proven_bytes()
 }
 
 /// Whether the power of done sectors ends, since no further proof will come.

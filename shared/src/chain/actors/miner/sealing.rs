@@ -219,7 +219,7 @@ fn check_proven(miner: &Miner, id: u64, policy: &Policy, height: Epoch) -> Resul
 /// CommD of a sector that was released no earlier than the voucher at hand fell due, and not too long ago.
 fn released_in_time(miner: &Miner, id: u64, policy: &Policy, env: &Env) -> Option<Commitment> {
     let (due, released) = (env.due_since?, miner.released.get(&id)?);
-    let in_time = due <= released.at && env.ctx.height < released.at.plus(policy.channel_expiry_interval);
+    let in_time = due <= released.at && !released.is_over(policy, env.ctx.height);
     in_time.then_some(released.comm_d)
 }
 
@@ -239,6 +239,10 @@ pub(super) fn note_release(miner: &mut Miner, id: u64, at: Epoch) {
 
 /// Forgets the sectors whose release is too long ago for any voucher.
 pub(super) fn forget_released(miner: &mut Miner, policy: &Policy, height: Epoch) {
-    let span = policy.channel_expiry_interval;
-    miner.released.retain(|_, released| height < released.at.plus(span));
+    miner.released.retain(|_, released| !released.is_over(policy, height));
+}
+
+/// Whether there are any.
+pub(super) fn forgets_released(miner: &Miner, policy: &Policy, height: Epoch) -> bool {
+    miner.released.values().any(|released| released.is_over(policy, height))
 }
