@@ -87,7 +87,7 @@ fn typescript() -> String {
         .into_iter()
         .flatten()
         .map(|(name, schema)| (renamed(name), schema))
-        .filter(|(name, schema)| !is_plain(schema))
+        .filter(|(_, schema)| !is_plain(schema))
         .collect();
     named.sort_by_key(|(name, _)| *name);
     for (name, schema) in named {
