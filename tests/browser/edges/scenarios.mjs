@@ -1,8 +1,9 @@
 // What a client does, whichever edges it has (design §5): each scenario is written once, and `edges.test.mjs` runs it by the
 // terminal's edges and by the browser's, against the same daemon and with the same expectations.
 //
-// A scenario gets `open(chain?)`, which gives a client with an empty account, `world`, which is the daemon and the lying chains
-// around it, and `file(bytes)`, which puts bytes into a file and gives its path. What it returns must be the same for all edges.
+// A scenario gets `open(chain?)`, which gives a client with an empty account; `fund(client)`, which asks the faucet for it;
+// `world`, which is the daemon and the lying chains around it; and `file(bytes)`, which puts bytes into a file and gives its
+// path. What it returns must be the same for all edges.
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
@@ -35,15 +36,15 @@ export function shape(value) {
 const terms = ({ size, duration, total, step, state }) => ({ size, duration, total, step, state });
 
 /** A client with money. */
-async function funded(open, chain) {
+async function funded({ open, fund }, chain) {
   const client = await open(chain);
-  await client.fund();
+  await fund(client);
   return client;
 }
 
 /** A client with a deal that the miner has accepted. */
-async function accepted({ open, file }) {
-  const client = await funded(open);
+async function accepted({ open, fund, file }) {
+  const client = await funded({ open, fund });
   const bytes = randomBytes(SIZE);
   const id = await client.store(file(bytes), { duration: DURATION });
   await client.until(id, 'accepted');
@@ -60,16 +61,16 @@ export const MEANWHILE = {
     assert.deepEqual(await client.deals(), []);
   },
 
-  async 'a duration that the miner would refuse is refused before anything is sent, with its rule'({ open, file }) {
-    const client = await funded(open);
+  async 'a duration that is not possible is refused before anything is sent'({ open, fund, file }) {
+    const client = await funded({ open, fund });
     const refusal = await client.store(file(randomBytes(SIZE)), { duration: 1_000_000 }).catch((error) => error);
     assert.deepEqual(await client.deals(), []);
     return { code: refusal.code, rejection: refusal.rejection };
   },
 
   // spec §9.7
-  async 'a second deal of the same file with the same miner is refused unless it is meant'({ open, file }) {
-    const { client, bytes } = await accepted({ open, file });
+  async 'a second deal of the same file with the same miner is refused unless it is meant'({ open, fund, file }) {
+    const { client, bytes } = await accepted({ open, fund, file });
     const again = file(bytes);
     await assert.rejects(client.store(again, { duration: DURATION }), isRefused('duplicate'));
     assert.equal((await client.deals()).length, 1);
@@ -78,8 +79,8 @@ export const MEANWHILE = {
     assert.equal((await client.deals()).length, 2);
   },
 
-  async 'a miner that does not answer is named, and no money moves'({ open, file, world }) {
-    const client = await funded(open, world.silentMiners);
+  async 'a miner that does not answer is named, and no money moves'({ open, fund, file, world }) {
+    const client = await funded({ open, fund }, world.silentMiners);
     const before = await world.balance(client.address);
     const refusal = await client.store(file(randomBytes(SIZE)), { duration: DURATION }).catch((error) => error);
     assert.equal(refusal.code, 'miner-unreachable', refusal.message);
@@ -89,8 +90,8 @@ export const MEANWHILE = {
   },
 
   // spec §7.9
-  async 'the money of a rejected deal comes back by itself'({ open, file, world }) {
-    const client = await funded(open, (await world.cheapMiners()).url);
+  async 'the money of a rejected deal comes back by itself'({ open, fund, file, world }) {
+    const client = await funded({ open, fund }, (await world.cheapMiners()).url);
     const before = await world.balance(client.address);
     const deal = async () => (await client.deals())[0];
     const refused = async () => {
@@ -112,8 +113,13 @@ export const MEANWHILE = {
   },
 
   // Finding D4.
-  async 'a file that has changed between choosing and storing is refused, and no money moves'({ open, file, world }) {
-    const client = await funded(open);
+  async 'a file that has changed between choosing and storing is refused, and no money moves'({
+    open,
+    fund,
+    file,
+    world,
+  }) {
+    const client = await funded({ open, fund });
     const path = file(randomBytes(SIZE));
     const chosen = await client.choose(path);
     const before = await world.balance(client.address);
@@ -123,8 +129,8 @@ export const MEANWHILE = {
     assert.equal(await world.balance(client.address), before);
   },
 
-  async 'a deal that was given up pays its money back, once'({ open, file, world }) {
-    const { client, id } = await accepted({ open, file });
+  async 'a deal that was given up pays its money back, once'({ open, fund, file, world }) {
+    const { client, id } = await accepted({ open, fund, file });
     await client.giveUp(id);
     await client.moneyBack(id);
     const { state, error, refunds } = await client.deal(id);
@@ -134,9 +140,9 @@ export const MEANWHILE = {
     return { hint: error.hint };
   },
 
-  async 'a failed deal is begun anew at the present price, under its own name'({ open, file, world }) {
+  async 'a failed deal is begun anew at the present price, under its own name'({ open, fund, file, world }) {
     const chain = await world.cheapMiners();
-    const client = await funded(open, chain.url);
+    const client = await funded({ open, fund }, chain.url);
     await assert.rejects(async () => {
       await client.store(file(randomBytes(SIZE)), { duration: DURATION });
       await client.until((await client.deals())[0].id, 'accepted');
@@ -164,8 +170,8 @@ export const MEANWHILE = {
     await assert.rejects(client.giveUp('nothing'), isRefused('not-found'));
   },
 
-  async 'what the miner has is given back before it is sealed, and cannot be verified yet'({ open, file }) {
-    const { client, bytes, id } = await accepted({ open, file });
+  async 'what the miner has is given back before it is sealed, and cannot be verified yet'({ open, fund, file }) {
+    const { client, bytes, id } = await accepted({ open, fund, file });
     await client.until(id, 'staged');
     assert.deepEqual(await client.retrieve(id), bytes);
     await assert.rejects(client.verify(id), isRefused('not-stored-yet'));
@@ -173,8 +179,8 @@ export const MEANWHILE = {
 };
 
 /** The one sealed sector: every client has a deal in it. `seal` starts the sealing once all have. */
-export async function aDealIsCompleted({ open, file, seal }) {
-  const { client, bytes, id } = await accepted({ open, file });
+export async function aDealIsCompleted({ open, fund, file, seal }) {
+  const { client, bytes, id } = await accepted({ open, fund, file });
   await client.until(id, 'staged');
   const staged = await client.payments(id);
   await seal();

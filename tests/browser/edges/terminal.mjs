@@ -14,6 +14,11 @@ export async function start() {
   return { open: async (chain) => new Terminal(chain), end: async () => {} };
 }
 
+/** A failed deal whose money is back has nothing to be carried on. */
+function unlessFailed(error) {
+  if (error.code !== 'deal-failed' && error.code !== 'rejected') throw error;
+}
+
 class Terminal {
   #chain;
   #home = mkdtempSync(join(tmpdir(), 'sealdrop-terminal-'));
@@ -85,7 +90,7 @@ class Terminal {
     await this.#client('resume', id, '--until', step);
   }
 
-  moneyBack = (id) => this.#client('resume', id, '--follow');
+  moneyBack = (id) => this.#client('resume', id, '--until', 'staged', '--follow').catch(unlessFailed);
   giveUp = (id) => this.#client('abandon', id);
   retry = (id) => this.#client('retry', id, '--until', 'accepted');
 

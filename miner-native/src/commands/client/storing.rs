@@ -164,13 +164,15 @@ pub async fn resume(context: &CommandContext, arguments: Resume) -> Result<(), C
     let wanted = |record: &Record| deal.is_some() || is_open(record, until);
     let wanted: Vec<Record> = records.into_iter().filter(wanted).collect();
     // A failed deal cannot be carried on; what is left of it is its channel.
-    let (failed, open): (Vec<_>, Vec<_>) = wanted.into_iter().partition(shared::client::DealRecord::is_refunding);
+    let has_ended = |record: &Record| record.is_failed() && record.is_refunding();
+    let (failed, open): (Vec<_>, Vec<_>) = wanted.into_iter().partition(has_ended);
     for record in &failed {
         refund::go_on(&session, record).await?;
     }
     carry_on(&session, &open, until, context.output).await?;
     if follow {
-        for record in &failed {
+        // Of a deal that was begun anew, the attempts before.
+        for record in failed.iter().chain(&open) {
             refund::follow(&session, record).await?;
         }
     }
