@@ -2,7 +2,7 @@
 //!
 //! A channel that a deal of ours is paid over is not closed, and over one that is being closed none is taken any more.
 
-use super::exchange::Exchange;
+use super::exchange::{Exchange, SHORT};
 use super::propose::Reviewer;
 use super::{frames, ExchangeError, EXCHANGE_LIMIT};
 use crate::chain_access::ChainAccess;
@@ -10,7 +10,6 @@ use sealdrop_database::blocking;
 use shared::chain::{calls, Address, ChannelId};
 use shared::payment::closing::{review_closing, ClosingError};
 use shared::payment::{ChannelFacts, CloseRequest, CloseResponse, PaymentVoucher};
-use shared::wire::frame::MAX_MESSAGE;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -65,11 +64,17 @@ fn purpose(payer: &Address, id: ChannelId) -> String {
 
 /// Reads a voucher, closes its channel if that may be, answers.
 pub(super) async fn answer(reviewer: Arc<Reviewer>, mut exchange: Exchange) -> Result<(), ExchangeError> {
-    let CloseRequest { voucher } = exchange.request(MAX_MESSAGE).await?;
+    let CloseRequest { voucher } = exchange.request(SHORT).await?;
     let closed = close(&reviewer, &voucher).await?;
     let message = closed.as_ref().err().map(ToString::to_string).unwrap_or_default();
     let closes = closed.is_ok();
-    tracing::info!(payer = %voucher.payer, channel = %voucher.channel, closes, message, "asked to close a channel");
+    match closes {
+        true => tracing::info!(payer = %voucher.payer, channel = %voucher.channel, "a channel is being closed"),
+        // Anybody can have these written, as many as they like.
+        false => {
+            tracing::debug!(payer = %voucher.payer, channel = %voucher.channel, message, "a channel is not closed");
+        }
+    }
     frames::write(&mut exchange.stream, &CloseResponse { closes, message }).await?;
     frames::close(&mut exchange.stream).await?;
     Ok(())
