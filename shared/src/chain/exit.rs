@@ -51,7 +51,7 @@ exit_codes! {
         TOO_MANY_MINERS = 45, "the network has as many miners as it can hold";
     }
 
-    /// Those of the payment broker; 46 is our own.
+    /// Those of the payment broker; from 46 on our own.
     broker {
         NON_ACCOUNT_ACTOR = 33, "Only account actors may create payment channels";
         DUPLICATE_CHANNEL = 34, "Duplicate create channel attempt";
@@ -67,6 +67,7 @@ exit_codes! {
         CONDITION_INVALID = 44, "failed to validate voucher condition";
         INVALID_CANCEL = 45, "channel cannot be cancelled due to successful redeem";
         TOO_MANY_CHANNELS = 46, "the payer has as many open channels as it may have";
+        AGREED_EOL_TOO_LOW = 47, "the agreed end of a cancelled channel may not be brought forward";
     }
 
     /// Those of a miner; from 47 on our own.
@@ -133,6 +134,10 @@ mod tests {
             BrokerError::TooEarly,
             BrokerError::ConditionInvalid("why".into()),
             BrokerError::InvalidCancel,
+            BrokerError::AgreedEolTooLow {
+                agreed: Epoch(2),
+                to: Epoch(1),
+            },
         ] {
             begins(Kind::Broker, error.code(), &error.to_string());
         }

@@ -20,7 +20,7 @@ use alloc::{vec, vec::Vec};
 /// Most open channels of one payer: `ls` and the payer's own book walk them all.
 pub const MAX_CHANNELS: usize = 4096;
 
-/// Why the broker refuses (spec §5.2; 46 is ours).
+/// Why the broker refuses (spec §5.2; from 46 on our own).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BrokerError {
     #[error("Only account actors may create payment channels")]
@@ -51,6 +51,10 @@ pub enum BrokerError {
     InvalidCancel,
     #[error("the payer has {MAX_CHANNELS} open channels already: close or reclaim some")]
     TooManyChannels,
+    #[error(
+        "the agreed end of a cancelled channel may not be brought forward: extend it to {agreed} or later, not to {to}"
+    )]
+    AgreedEolTooLow { agreed: Epoch, to: Epoch },
 }
 
 impl BrokerError {
@@ -71,6 +75,7 @@ impl BrokerError {
             Self::ConditionInvalid(_) => exit::CONDITION_INVALID,
             Self::InvalidCancel => exit::INVALID_CANCEL,
             Self::TooManyChannels => exit::TOO_MANY_CHANNELS,
+            Self::AgreedEolTooLow { .. } => exit::AGREED_EOL_TOO_LOW,
         }
     }
 }
@@ -167,7 +172,9 @@ fn create_channel(state: &mut ChainState, call: &Invocation) -> Result<Returns, 
     Ok(vec![id.to_abi()])
 }
 
-/// `extend(channel, eol)`: the value is added to the channel.
+/// `extend(channel, eol)`: the value is added to the channel. The agreed end only ever comes later: a payer that cancels and
+/// then extends would otherwise take back what it agreed to, and a redemption restores the agreed end (the broker of 2019
+/// compared with the cancelled channel's nearer end alone).
 fn extend(state: &mut ChainState, call: &Invocation) -> Result<Returns, Revert> {
     let [id, eol] = params(call)?;
     let (id, eol): (ChannelId, Epoch) = (param(id)?, param(eol)?);

@@ -385,6 +385,35 @@ fn an_extension_adds_money_and_life_and_never_shortens() {
     );
 }
 
+/// design §9: the broker of 2019 took any end that was not before the cancelled channel's near one.
+#[test]
+fn an_extension_never_brings_the_agreed_end_of_a_cancelled_channel_forward() {
+    let (mut world, client, owner) = opened();
+    assert!(world.send(&client, calls::cancel(ChannelId(0))).is_ok());
+    let near = channel(&world).eol.0;
+    assert!(near < EOL, "the cancellation brought the end near");
+    for to in [near, near + 13, EOL - 1] {
+        let call = calls::extend(ChannelId(0), Epoch(to), AttoFil(5));
+        let text = format!(
+            "the agreed end of a cancelled channel may not be brought forward: extend it to {EOL} or later, not to {to}"
+        );
+        assert_eq!(world.revert(&client, call), (47, text));
+    }
+    let call = calls::redeem(&voucher(&world, 100, 2000, None), vec![]);
+    assert!(world.send(&owner, call).is_ok());
+    assert_eq!(channel(&world).eol, Epoch(EOL), "a redemption restores the agreed end");
+}
+
+#[test]
+fn an_extension_beyond_the_agreed_end_undoes_a_cancellation() {
+    let (mut world, client, _) = opened();
+    assert!(world.send(&client, calls::cancel(ChannelId(0))).is_ok());
+    let call = calls::extend(ChannelId(0), Epoch(EOL), AttoFil(5));
+    assert!(world.send(&client, call).is_ok());
+    let channel = channel(&world);
+    assert_eq!((channel.eol, channel.agreed_eol), (Epoch(EOL), Epoch(EOL)));
+}
+
 #[test]
 fn a_duplicate_channel_is_refused() {
     let (mut world, client, owner) = opened();
