@@ -504,7 +504,7 @@ fn a_commitment_completes_the_deal_with_all_that_a_client_checks_signed_anew() {
     }
 }
 
-/// spec §9.21 (a null condition is good): a deal of one interval has nothing but that.
+/// spec §9.21 (a null condition is good): a deal of one interval had nothing but that in 2019.
 #[test]
 fn vouchers_without_a_condition_suit_any_piece_and_one_condition_suits_only_its_own() {
     let other = Commitment([9; 32]);
@@ -514,10 +514,16 @@ fn vouchers_without_a_condition_suit_any_piece_and_one_condition_suits_only_its_
         client
             .handle(ClientInput::ChannelOpened { channel, message })
             .expect("drafted");
-        let mut deal = MinerDeal::accepted(client.sign(&key(1)).expect("a schedule"), Epoch(775));
-        deal.handle(MinerInput::PieceReceived { comm_p: other })
-            .expect("accepted");
-        assert_eq!(deal.state(), state, "{duration} blocks");
+        let ours = client.sign(&key(1)).expect("a schedule");
+        let mut of_2019 = ours.clone();
+        let last = of_2019.proposal.payment.vouchers.as_mut().and_then(|all| all.last_mut());
+        last.expect("a paid deal").condition = None;
+        for (proposal, state) in [(of_2019, state), (ours, DealState::Failed)] {
+            let mut deal = MinerDeal::accepted(proposal, Epoch(775));
+            deal.handle(MinerInput::PieceReceived { comm_p: other })
+                .expect("accepted");
+            assert_eq!(deal.state(), state, "{duration} blocks");
+        }
     }
 }
 

@@ -289,12 +289,17 @@ const WORSENINGS: &[Worsening] = &[
         case.voucher(index, |voucher| voucher.condition = Some(condition));
         RejectionCode::VoucherCondition
     }),
-    ("a condition on the last voucher", |case, _| {
+    ("another piece's condition on the last voucher", |case, _| {
+        if case.vouchers().len() < 2 {
+            // Nothing to compare it with before the piece is here.
+            case.proposal.duration = 0;
+            return RejectionCode::Duration;
+        }
         let (miner, size) = (case.draft.miner.clone(), BytesAmount(case.draft.size));
-        let condition = Predicate::piece_inclusion(&miner, &case.draft.comm_p, size);
+        let condition = Predicate::piece_inclusion(&miner, &Commitment([0xee; 32]), size);
         let last = case.vouchers().len() - 1;
         case.voucher(last, |voucher| voucher.condition = Some(condition));
-        RejectionCode::LastVoucherConditional
+        RejectionCode::VoucherCondition
     }),
     ("no last voucher", |case, _| {
         case.vouchers().pop();
@@ -302,7 +307,11 @@ const WORSENINGS: &[Worsening] = &[
         match case.vouchers().last() {
             None => RejectionCode::NoVouchers,
             Some(last) if last.amount < total => RejectionCode::LastVoucher,
-            Some(_) => RejectionCode::LastVoucherConditional,
+            Some(_) => {
+                // Amounts are rounded up to a step: the one before is for all of it as well, and good.
+                case.proposal.duration = 0;
+                RejectionCode::Duration
+            }
         }
     }),
     ("a channel for somebody else", |case, _| {

@@ -13,7 +13,8 @@ use shared::chain::message::{encode_params, parse_params};
 use shared::chain::state::PaymentChannel;
 use shared::chain::{Address, AttoFil, BytesAmount, ChannelId, Epoch, SecretKey};
 use shared::deal::{DealState, PaymentInfo, Proposal, QueryRequest, Response};
-use shared::payment::{unsigned_vouchers, voucher, PaymentVoucher, Predicate, Terms};
+use shared::payment::schedule::unsigned_vouchers_of_2019;
+use shared::payment::{voucher, PaymentVoucher, Predicate, Terms};
 use shared::piece::Commitment;
 use shared::wire::cbor::Value;
 use shared::wire::{decode, encode, leb128};
@@ -50,7 +51,7 @@ fn vouchers() -> Vec<PaymentVoucher> {
         comm_p: comm_p(),
         size: BytesAmount(1000),
     };
-    let mut vouchers = unsigned_vouchers(&terms).expect("a schedule");
+    let mut vouchers = unsigned_vouchers_of_2019(&terms).expect("a schedule");
     for voucher in &mut vouchers {
         voucher.signature = Some(key(1).sign(&voucher.payload()).0.to_vec().into());
     }

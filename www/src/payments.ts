@@ -112,7 +112,7 @@ export class PaymentsPanel extends View {
             </tbody>
           </table>
         </div>
-        <p class="note">Amounts include those before. With “proof”, the miner must show on the chain that it holds the file; the last voucher, at the deal’s end, asks for none.</p>
+        <p class="note">Amounts include those before. With “proof”, the miner must show on the chain that it holds the file.</p>
         <button type="button" class="quiet" data-testid="export-button" @click=${this.copy}>
           ${this.said || 'Copy the vouchers as text'}
         </button>

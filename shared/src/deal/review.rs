@@ -68,26 +68,65 @@ pub struct ReviewContext {
     pub channel_is_promised: bool,
 }
 
+/// What a deal is about, without its payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DealTerms<'a> {
+    pub miner: &'a Address,
+    /// Unpadded bytes of the piece.
+    pub size: Option<u64>,
+    /// Blocks.
+    pub duration: u64,
+    /// attoFIL for the entire deal.
+    pub total_price: AttoFil,
+}
+
+/// Decides whether the miner of `context` would take a deal of these terms, whatever its payment will be like: every rule of
+/// [`review()`] that needs neither signatures nor a channel. Asked before anything is paid ([`super::quote`]).
+pub fn review_terms(terms: &DealTerms, context: &ReviewContext) -> Result<(), Rejection> {
+    let size = review_subject(terms, context)?;
+    if !context.terms.price.is_zero() {
+        payment::review_price(terms, size, context)?;
+    }
+    review_size(size, context)
+}
+
 /// Decides whether the miner of `context` accepts `signed`.
 pub fn review(signed: &SignedProposal, context: &ReviewContext) -> Result<(), Rejection> {
     let proposal = &signed.proposal;
     if !signed.signature_is_valid() {
         return reject(RejectionCode::Signature, "invalid deal signature");
     }
-    if proposal.miner_address != context.miner {
-        let (found, own) = (&proposal.miner_address, &context.miner);
+    let terms = DealTerms {
+        miner: &proposal.miner_address,
+        size: proposal.size.map(|size| size.0),
+        duration: proposal.duration,
+        total_price: proposal.total_price,
+    };
+    let size = review_subject(&terms, context)?;
+    if !payment::is_free(signed, context)? {
+        let expected = payment::review_price(&terms, size, context)?;
+        payment::review_payment(signed, expected, context)?;
+    }
+    review_size(size, context)
+}
+
+/// Whose deal it is, for how much and how long; the piece's size.
+fn review_subject(terms: &DealTerms, context: &ReviewContext) -> Result<u64, Rejection> {
+    if *terms.miner != context.miner {
+        let (found, own) = (terms.miner, &context.miner);
         return reject(
             RejectionCode::WrongMiner,
             alloc::format!("proposal is addressed to miner {found}, this is {own}"),
         );
     }
-    let Some(size) = proposal.size.map(|size| size.0).filter(|size| *size > 0) else {
+    let Some(size) = terms.size.filter(|size| *size > 0) else {
         return reject(RejectionCode::NoSize, "proposed deal has no size");
     };
-    review_terms(proposal.duration, context)?;
-    if !context.terms.price.is_zero() {
-        payment::review_payment(signed, size, context)?;
-    }
+    review_duration(terms.duration, context)?;
+    Ok(size)
+}
+
+fn review_size(size: u64, context: &ReviewContext) -> Result<(), Rejection> {
     let usable = context.usable;
     if size > usable {
         return reject(
@@ -103,7 +142,7 @@ pub fn price_of(price: AttoFil, size: u64, duration: u64) -> Option<AttoFil> {
     price.checked_mul(u128::from(size).checked_mul(u128::from(duration))?)
 }
 
-fn review_terms(duration: u64, context: &ReviewContext) -> Result<(), Rejection> {
+fn review_duration(duration: u64, context: &ReviewContext) -> Result<(), Rejection> {
     let terms = &context.terms;
     if let Err(e) = crate::payment::schedule::voucher_count(duration) {
         return reject(RejectionCode::Duration, e);

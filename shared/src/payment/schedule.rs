@@ -1,5 +1,9 @@
-//! The vouchers of a paid deal: equal steps every [`VOUCHER_INTERVAL`] blocks, the last one for the whole price and
-//! without a condition (spec §3.4).
+//! The vouchers of a paid deal: equal steps every [`VOUCHER_INTERVAL`] blocks, the last one for the whole price (spec §3.4).
+//!
+//! All of them have the condition that the piece lies in a sector that is proven, the last one too. In 2019 that had none, so
+//! that a miner which stored nothing could take the whole price with it (design §9). What a miner has earned by the deal's end
+//! it redeems while the channel lives on, [`super::CHANNEL_EXPIRY_INTERVAL`] blocks: from the sector as long as it is
+//! committed, and as long as the chain remembers it after its release ([`crate::chain::actors::miner`]).
 
 use super::{PaymentVoucher, Predicate, VOUCHER_INTERVAL};
 use crate::chain::{Address, AttoFil, BytesAmount, ChannelId, Epoch};
@@ -74,11 +78,21 @@ pub fn unsigned_vouchers(terms: &Terms) -> Result<Vec<PaymentVoucher>, ScheduleE
                 valid_at: terms
                     .start
                     .plus(if last { terms.duration } else { i * VOUCHER_INTERVAL }),
-                condition: (!last).then(|| condition.clone()),
+                condition: Some(condition.clone()),
                 signature: None,
             })
         })
         .collect()
+}
+
+/// The vouchers as clients of 2019 draw them up: the last one has no condition. Our miner takes these as well.
+#[cfg(any(test, feature = "testing"))]
+pub fn unsigned_vouchers_of_2019(terms: &Terms) -> Result<Vec<PaymentVoucher>, ScheduleError> {
+    let mut vouchers = unsigned_vouchers(terms)?;
+    if let Some(last) = vouchers.last_mut() {
+        last.condition = None;
+    }
+    Ok(vouchers)
 }
 
 #[cfg(test)]
@@ -112,8 +126,8 @@ mod tests {
     }
 
     #[test]
-    fn amounts_rise_by_equal_steps_to_the_whole_price_and_only_the_last_is_unconditional() {
-        let vouchers = unsigned_vouchers(&terms(2500)).expect("a schedule");
+    fn amounts_rise_by_equal_steps_to_the_whole_price_and_only_the_last_of_2019_is_unconditional() {
+        let vouchers = unsigned_vouchers_of_2019(&terms(2500)).expect("a schedule");
         let seen: Vec<_> = vouchers
             .iter()
             .map(|v| (v.amount.0, v.valid_at.0, v.condition.is_some()))
@@ -128,13 +142,29 @@ mod tests {
         );
     }
 
-    /// Vouchers of a deal for 93 attoFIL·10¹⁸ over `duration` blocks: (amount, blocks from the start, conditional).
+    /// design §9
+    #[test]
+    fn every_voucher_of_ours_pays_only_while_the_piece_is_proven_the_last_too() {
+        for duration in [1, 999, 1000, 2500, 10_000] {
+            let terms = terms(duration);
+            let condition = Predicate::piece_inclusion(&terms.miner, &terms.comm_p, terms.size);
+            let vouchers = unsigned_vouchers(&terms).expect("a schedule");
+            assert!(vouchers
+                .iter()
+                .all(|voucher| voucher.condition.as_ref() == Some(&condition)));
+            let mut of_2019 = unsigned_vouchers_of_2019(&terms).expect("a schedule");
+            of_2019.last_mut().expect("one at least").condition = Some(condition);
+            assert_eq!(vouchers, of_2019, "nothing else differs");
+        }
+    }
+
+    /// Vouchers of 2019 of a deal for 93 attoFIL·10¹⁸ over `duration` blocks: (amount, blocks from the start, conditional).
     fn of_93(duration: u64) -> Vec<(AttoFil, u64, bool)> {
         let terms = Terms {
             total: AttoFil::from_fil(93),
             ..terms(duration)
         };
-        let vouchers = unsigned_vouchers(&terms).expect("a schedule");
+        let vouchers = unsigned_vouchers_of_2019(&terms).expect("a schedule");
         vouchers
             .iter()
             .map(|v| (v.amount, v.valid_at.0 - 773, v.condition.is_some()))

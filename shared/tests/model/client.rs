@@ -30,7 +30,7 @@ pub struct Order {
     duration: u64,
     /// First height at which it is drawn up.
     from: u64,
-    /// The vouchers' conditions speak of another piece than the one that arrives. (Free and short deals have none.)
+    /// The vouchers' conditions speak of another piece than the one that arrives. (Free deals have none.)
     lies: bool,
 }
 
@@ -44,7 +44,7 @@ impl Order {
             price: AttoFil(if free { 0 } else { 2 }),
             duration,
             from: 101 + random.below(400),
-            lies: !free && duration > 1000 && random.chance(20),
+            lies: !free && random.chance(20),
         }
     }
 }

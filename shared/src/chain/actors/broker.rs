@@ -182,6 +182,10 @@ fn extend(state: &mut ChainState, call: &Invocation) -> Result<Returns, Revert> 
     if channel.eol > eol {
         return Err(BrokerError::EolTooLow.into());
     }
+    if channel.agreed_eol > eol {
+        let (agreed, to) = (channel.agreed_eol, eol);
+        return Err(BrokerError::AgreedEolTooLow { agreed, to }.into());
+    }
     add(&mut channel.amount, call.value)?;
     channel.agreed_eol = eol;
     channel.eol = eol;
@@ -231,7 +235,10 @@ fn settle(state: &mut ChainState, env: &mut Env, call: &Invocation, claim: &Clai
     let channel = channel_mut(state, &claim.payer, claim.channel)?;
     cache_condition(channel, claim);
     let condition = channel.condition.clone();
-    check_condition(state, env, call, condition.as_ref()).map_err(|halt| match halt {
+    env.due_since = Some(claim.valid_at);
+    let checked = check_condition(state, env, call, condition.as_ref());
+    env.due_since = None;
+    checked.map_err(|halt| match halt {
         Halt::Revert(inner) => BrokerError::ConditionInvalid(inner.text).into(),
         fault => fault,
     })?;

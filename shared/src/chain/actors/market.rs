@@ -120,6 +120,7 @@ fn create_storage_miner(state: &mut ChainState, call: &Invocation) -> Result<Ret
         next_faults: BTreeMap::new(),
         next_done: BTreeSet::new(),
         proving_period_end: None,
+        released: BTreeMap::new(),
         last_used_sector_id: 0,
         slashed_at: None,
         last_post: None,

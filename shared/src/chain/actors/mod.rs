@@ -87,6 +87,8 @@ pub(crate) struct Env<'a> {
     gas_limit: u64,
     gas_used: u64,
     depth: u32,
+    /// Height at which the voucher fell due whose condition is checked now.
+    pub due_since: Option<Epoch>,
 }
 
 impl<'a> Env<'a> {
@@ -96,6 +98,7 @@ impl<'a> Env<'a> {
             gas_limit,
             gas_used: 0,
             depth: 0,
+            due_since: None,
         }
     }
 

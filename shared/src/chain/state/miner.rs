@@ -56,6 +56,15 @@ pub struct Fault {
     pub recovering: bool,
 }
 
+/// A sector that its miner proved a last time and called done. For a while it still meets the conditions of vouchers that
+/// had fallen due by then (design §9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Released {
+    pub comm_d: Commitment,
+    /// Height of its last proof.
+    pub at: Epoch,
+}
+
 impl PreCommit {
     /// Height of the block that the seal proof's seed is drawn from.
     pub fn seed_epoch(&self, policy: &Policy) -> Epoch {
@@ -98,6 +107,9 @@ pub struct Miner {
     /// Sectors that the last proof covered and called done: no longer committed, and still in the power of this period.
     #[serde(default)]
     pub next_done: BTreeSet<u64>,
+    /// Sectors that were proven to their end and are no longer committed, for [`Policy::channel_expiry_interval`].
+    #[serde(default)]
+    pub released: BTreeMap<u64, Released>,
     /// End of the running proving period; `None` until a sector is committed.
     pub proving_period_end: Option<Epoch>,
     pub last_used_sector_id: u64,

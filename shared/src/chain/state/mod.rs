@@ -6,7 +6,7 @@ mod invariants;
 mod miner;
 
 pub use invariants::Violation;
-pub use miner::{Ask, Fault, Miner, PreCommit, Sector};
+pub use miner::{Ask, Fault, Miner, PreCommit, Released, Sector};
 
 use super::address::{Address, Protocol};
 use super::amount::{AttoFil, ChannelId, Epoch};

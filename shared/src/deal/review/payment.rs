@@ -1,17 +1,31 @@
 //! The checks of a paid deal: price, channel, vouchers (spec §4.2 step 4 in its order, with what §7.17 to 7.19 miss).
 
 use super::rejection::{reject, Rejection, RejectionCode};
-use super::{price_of, ReviewContext, PROPOSAL_SLACK};
+use super::{price_of, DealTerms, ReviewContext, PROPOSAL_SLACK};
 use crate::chain::{Address, AttoFil, BytesAmount, ChannelId, Epoch};
 use crate::deal::proposal::SignedProposal;
 use crate::payment::{ChannelFacts, PaymentVoucher, CHANNEL_EXPIRY_INTERVAL, VOUCHER_INTERVAL};
 use crate::piece::Commitment;
 use alloc::string::ToString;
 
-pub(super) fn review_payment(signed: &SignedProposal, size: u64, context: &ReviewContext) -> Result<(), Rejection> {
+/// Whether nothing is paid: the miner asks for nothing, and the proposal brings no vouchers. What a miner that asks for nothing
+/// is offered all the same is reviewed like any payment: the miner of 2019 believed whatever stood there.
+pub(super) fn is_free(signed: &SignedProposal, context: &ReviewContext) -> Result<bool, Rejection> {
     let proposal = &signed.proposal;
-    let (total, ask) = (proposal.total_price, context.terms.price);
-    let Some(expected) = price_of(ask, size, proposal.duration) else {
+    let has_vouchers = proposal.payment.vouchers.as_ref().is_some_and(|all| !all.is_empty());
+    if has_vouchers && proposal.total_price.is_zero() {
+        return reject(
+            RejectionCode::FreeVouchers,
+            "a deal that costs nothing has no vouchers: propose it without",
+        );
+    }
+    Ok(context.terms.price.is_zero() && !has_vouchers)
+}
+
+/// The price that is asked for `size` bytes of these terms; refuses a deal that pays less.
+pub(super) fn review_price(terms: &DealTerms, size: u64, context: &ReviewContext) -> Result<AttoFil, Rejection> {
+    let (total, ask) = (terms.total_price, context.terms.price);
+    let Some(expected) = price_of(ask, size, terms.duration) else {
         return reject(
             RejectionCode::PriceOverflow,
             "the price of this size and duration is more than all FIL",
@@ -22,6 +36,16 @@ pub(super) fn review_payment(signed: &SignedProposal, size: u64, context: &Revie
             alloc::format!("proposed price ({total}) is less than expected ({expected}) given asking price of {ask}");
         return reject(RejectionCode::PriceTooLow, text);
     }
+    Ok(expected)
+}
+
+/// Channel and vouchers of a deal whose price is `expected` or more.
+pub(super) fn review_payment(
+    signed: &SignedProposal,
+    expected: AttoFil,
+    context: &ReviewContext,
+) -> Result<(), Rejection> {
+    let proposal = &signed.proposal;
     let broker = Address::id(Address::PAYMENT_BROKER);
     if proposal.payment.pay_ch_actor.0.as_ref() != Some(&broker) {
         return reject(
@@ -43,7 +67,7 @@ pub(super) fn review_payment(signed: &SignedProposal, size: u64, context: &Revie
         let text = alloc::format!("could not find payment channel for payer {payer} and id {id}");
         return reject(RejectionCode::NoChannel, text);
     };
-    review_channel(id, channel, expected.max(total), context)?;
+    review_channel(id, channel, expected.max(proposal.total_price), context)?;
     review_vouchers(signed, id, channel, context)
 }
 
@@ -110,12 +134,6 @@ fn review_vouchers(
         let (amount, total) = (last.amount, proposal.total_price);
         let text = alloc::format!("last payment ({amount}) does not cover total price ({total})");
         return reject(RejectionCode::LastVoucher, text);
-    }
-    if last.condition.is_some() {
-        return reject(
-            RejectionCode::LastVoucherConditional,
-            "the last voucher must not have a condition",
-        );
     }
     let need = last.valid_at.plus(CHANNEL_EXPIRY_INTERVAL);
     if channel.eol < need {
@@ -184,6 +202,7 @@ fn review_amount(
     Ok(())
 }
 
+/// The last voucher may have one like the others, as our client's has, or none, as in 2019 (design §9).
 /// Conditions must be this deal's as far as the proposal tells: its miner, its size, and one and the same piece. Which
 /// piece that is shows when the data has arrived (spec §4.5).
 fn review_conditions(vouchers: &[PaymentVoucher], signed: &SignedProposal) -> Result<(), Rejection> {

@@ -5,7 +5,7 @@
 //! | 1001 to 1006 | the proposal itself: signature, miner, size, duration |
 //! | 1007 to 1009 | what the miner's operator set: shortest and longest duration, the ask's expiry |
 //! | 1010 to 1019 | price and payment channel |
-//! | 1020 to 1031 | vouchers |
+//! | 1020 to 1032 | vouchers |
 //! | 1040 to 1045 | the miner takes nothing just now: the same proposal may be accepted later |
 //!
 //! Each variant's comment says what it means; a number is never used for anything else, nor given up.
@@ -79,7 +79,7 @@ rejections! {
     VoucherAmount = 1025,
     /// The last voucher does not cover the price.
     LastVoucher = 1026,
-    /// The last voucher has a condition.
+    /// The last voucher has a condition. Miners before version 0.2 say this; ours takes both (design §9).
     LastVoucherConditional = 1027,
     /// The last voucher fell due long ago: the deal is over before it begins.
     ScheduleOver = 1028,
@@ -89,6 +89,8 @@ rejections! {
     VoucherOrder = 1030,
     /// A voucher is for more than the channel holds, so that the broker would never pay it.
     VoucherExceedsChannel = 1031,
+    /// A deal that costs nothing has vouchers: nothing can be paid with them.
+    FreeVouchers = 1032,
     /// The miner's operator has stopped mining: no new deals for now.
     NotMining = 1040,
     /// The miner waits for the data of too many deals.

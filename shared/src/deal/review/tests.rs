@@ -231,10 +231,24 @@ fn each_field_of_a_voucher_that_is_worsened_has_its_own_code() {
         refused_voucher(1, |v| v.condition = Some(other)),
         Some(RejectionCode::VoucherCondition)
     );
-    let condition = proposal().payment.vouchers.unwrap_or_default()[0].condition.clone();
+}
+
+/// design §9
+#[test]
+fn a_last_voucher_is_taken_with_the_deals_condition_as_ours_is_and_without_one_as_in_2019() {
+    let last = proposal()
+        .payment
+        .vouchers
+        .unwrap_or_default()
+        .pop()
+        .expect("one at least");
+    assert!(last.condition.is_some());
+    assert_eq!(refused_voucher(2, |_| {}), None);
+    assert_eq!(refused_voucher(2, |v| v.condition = None), None);
+    let other = Predicate::piece_inclusion(&miner(), &Commitment([8; 32]), BytesAmount(SIZE));
     assert_eq!(
-        refused_voucher(2, |v| v.condition = condition),
-        Some(RejectionCode::LastVoucherConditional)
+        refused_voucher(2, |v| v.condition = Some(other)),
+        Some(RejectionCode::VoucherCondition)
     );
 }
 
@@ -255,6 +269,38 @@ fn a_free_miner_asks_for_no_payment_but_still_for_a_piece_that_fits() {
     let free = |size| refused_free(|proposal| proposal.size = Some(BytesAmount(size)));
     assert_eq!(free(2032), None);
     assert_eq!(free(2033), Some(RejectionCode::PieceTooLarge));
+}
+
+/// Findings B4: a miner that asks for nothing believed whatever vouchers said.
+#[test]
+fn what_a_free_miner_is_offered_all_the_same_is_reviewed_like_any_payment() {
+    let context = |channel| ReviewContext {
+        terms: OperatorTerms::at_price(AttoFil::ZERO),
+        channel,
+        ..context()
+    };
+    let verdict = |proposal: Proposal, channel| review(&proposal.sign(&payer()), &context(channel));
+    let offered = || super::tests::context().channel;
+    assert_eq!(verdict(proposal(), offered()), Ok(()));
+    let code = |proposal, channel| verdict(proposal, channel).map_err(|refused| refused.code);
+    assert_eq!(code(proposal(), None), Err(RejectionCode::NoChannel));
+    let mut far = proposal();
+    let vouchers = far.payment.vouchers.as_mut().expect("it has some");
+    vouchers[0].valid_at = Epoch(u64::MAX);
+    vouchers[0] = signed_voucher(vouchers[0].clone());
+    assert_eq!(code(far, offered()), Err(RejectionCode::FirstVoucherLate));
+}
+
+#[test]
+fn a_deal_that_costs_nothing_has_no_vouchers() {
+    let costs_nothing = |proposal: &mut Proposal| proposal.total_price = AttoFil::ZERO;
+    let with_vouchers = proposal().payment.vouchers;
+    assert_eq!(refused_free(costs_nothing), None);
+    let code = refused_free(|proposal| {
+        costs_nothing(proposal);
+        proposal.payment.vouchers = with_vouchers;
+    });
+    assert_eq!(code, Some(RejectionCode::FreeVouchers));
 }
 
 fn refused_free(change: impl FnOnce(&mut Proposal)) -> Option<RejectionCode> {
@@ -445,8 +491,9 @@ fn a_proposal_that_its_payer_did_not_sign_is_refused_before_anything_else() {
 #[test]
 fn a_piece_larger_than_a_sector_is_refused_last() {
     let free = |c: &mut ReviewContext| (c.usable, c.terms.price) = (1016, AttoFil::ZERO);
+    let large = |p: &mut Proposal| (p.size, p.payment.vouchers) = (Some(BytesAmount(2000)), None);
     assert_eq!(
-        refusal(|p| p.size = Some(BytesAmount(2000)), free),
+        refusal(large, free),
         "piece is 2000 bytes but sector size is 1016 bytes"
     );
     let smaller = |c: &mut ReviewContext| c.usable = 999;

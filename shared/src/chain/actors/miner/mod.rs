@@ -14,7 +14,8 @@
 //!   the fault. After [`crate::chain::policy::MAX_FAULT_AGE`] the sector is lost.
 //! - **Given up** (`submitPoSt`'s faults, as in 2019): dropped at once, its collateral burnt.
 //! - **Done** (`submitPoSt`'s done): proven a last time and dropped, its collateral free again. Its power stays for the
-//!   period that the proof began.
+//!   period that the proof began, and for [`Policy::channel_expiry_interval`] the inclusion of its pieces still meets the
+//!   condition of a voucher that had fallen due by that proof: what was earned can be redeemed after the sector is gone.
 //! - **Missed.** A miner that lets end + grace pass cannot prove that period any more. Anybody may slash it: power and
 //!   sectors of the proving set are gone, their collateral burnt. Until that happens the worker may call
 //!   `restartProving`: it burns as much as the slash would, from free money or the message's value, all these sectors
@@ -278,6 +279,7 @@ pub(in crate::chain) fn end_block(state: &mut ChainState, address: &Address, hei
     if miner.proving_set.is_empty() && miner.proving_period_end.is_some_and(|end| height >= end) {
         miner.next_done.clear();
     }
+    sealing::forget_released(miner, policy, height);
     miner.power = miner.proven_bytes();
     // Power only falls here, and the market counts at least this miner's.
     ended.power = before.0.saturating_sub(miner.power);

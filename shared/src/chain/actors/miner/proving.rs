@@ -2,7 +2,7 @@
 //! [`super::faults`].
 
 use super::faults::declare_next_faults;
-use super::{drop_sector, miner, settle_power, worker_only, MinerError};
+use super::{drop_sector, miner, sealing, settle_power, worker_only, MinerError};
 use crate::chain::abi::{Abi, Commitments, CommitmentsMap, Integer};
 use crate::chain::actors::account::{credit, debit};
 use crate::chain::actors::{code, no_such_actor, param, params, Env, Halt, Invocation, Returns, Revert};
@@ -119,6 +119,9 @@ pub(super) fn submit_post(state: &mut ChainState, env: &mut Env, call: &Invocati
     for id in done.0 {
         // A sector that is still faulty was not kept to the end.
         let lost = miner.faults.contains_key(&id);
+        if covered.contains(&id) {
+            sealing::note_release(miner, id, height);
+        }
         drop_sector(accounts, miner, id, policy.sector_collateral, lost);
     }
     for id in faults.ids.0 {

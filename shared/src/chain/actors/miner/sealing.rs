@@ -7,7 +7,7 @@ use crate::chain::actors::{no_such_actor, param, params, Env, Halt, Invocation, 
 use crate::chain::amount::{BytesAmount, Epoch};
 use crate::chain::policy::Policy;
 use crate::chain::randomness::Purpose;
-use crate::chain::state::{ChainState, Miner, PreCommit, Sector};
+use crate::chain::state::{ChainState, Miner, PreCommit, Released, Sector};
 use crate::chain::verifier::{prover_id, SealClaim};
 use crate::piece::{padded_for, Commitment, InclusionProof};
 use alloc::string::ToString;
@@ -19,6 +19,8 @@ pub const MAX_SECTOR_ID: u64 = i64::MAX as u64;
 pub const MAX_SECTORS: usize = 4096;
 /// Most pre-commits of a miner that wait for their commit.
 pub const MAX_PRE_COMMITS: usize = 256;
+/// Most sectors of a miner that are remembered after their release: as many as it can have at once.
+const MAX_RELEASED: usize = MAX_SECTORS;
 
 /// `preCommitSector(sectorID, commD, commR, ticketEpoch)`: fixes the replica before its seed is known.
 ///
@@ -177,28 +179,66 @@ fn due_pre_commit(
     Ok(pre.clone())
 }
 
-/// `verifyPieceInclusion(commP, pieceSize, sectorID, proof)`: that a piece lies in a committed sector that is not faulty.
+/// `verifyPieceInclusion(commP, pieceSize, sectorID, proof)`: that a piece lies in a committed sector that is not faulty; or,
+/// when the broker asks about a voucher, in one that was proven to its end and released after the voucher fell due.
 pub(super) fn verify_piece_inclusion(state: &ChainState, env: &Env, call: &Invocation) -> Result<Returns, Revert> {
     let [comm_p, size, id, proof] = params(call)?;
     let comm_p: Commitment = param(comm_p)?;
     let (size, SectorNumber(id)): (BytesAmount, SectorNumber) = (param(size)?, param(id)?);
     let miner = miner(state, &call.to)?;
-    let sector = miner.sectors.get(&id).ok_or(MinerError::SectorNotCommitted)?;
-    if miner.proving_period_end.is_none() {
-        return Err(MinerError::NotActive.into());
-    }
-    if miner.is_tardy(&state.policy, env.ctx.height) {
-        return Err(MinerError::Tardy.into());
-    }
-    // Payments depend on this call: for a sector that is not proven there are none.
-    if miner.faults.contains_key(&id) {
-        return Err(MinerError::SectorFaulty.into());
-    }
+    let comm_d = match miner.sectors.get(&id) {
+        Some(sector) => {
+            check_proven(miner, id, &state.policy, env.ctx.height)?;
+            sector.comm_d
+        }
+        None => released_in_time(miner, id, &state.policy, env).ok_or(MinerError::SectorNotCommitted)?,
+    };
     let malformed = |e: &dyn core::fmt::Display| Revert::from(MinerError::InclusionMalformed(e.to_string()));
     let proof = InclusionProof::from_bytes(proof).map_err(|e| malformed(&e))?;
     let padded = padded_for(size.0).map_err(|e| malformed(&e))?;
     proof
-        .verify(comm_p, padded, sector.comm_d, miner.sector_size)
+        .verify(comm_p, padded, comm_d, miner.sector_size)
         .map_err(|_| MinerError::InvalidInclusion)?;
     Ok(Vec::new())
+}
+
+/// Payments depend on this: for a sector that is not proven there are none.
+fn check_proven(miner: &Miner, id: u64, policy: &Policy, height: Epoch) -> Result<(), MinerError> {
+    if miner.proving_period_end.is_none() {
+        return Err(MinerError::NotActive);
+    }
+    if miner.is_tardy(policy, height) {
+        return Err(MinerError::Tardy);
+    }
+    match miner.faults.contains_key(&id) {
+        true => Err(MinerError::SectorFaulty),
+        false => Ok(()),
+    }
+}
+
+/// CommD of a sector that was released no earlier than the voucher at hand fell due, and not too long ago.
+fn released_in_time(miner: &Miner, id: u64, policy: &Policy, env: &Env) -> Option<Commitment> {
+    let (due, released) = (env.due_since?, miner.released.get(&id)?);
+    let in_time = due <= released.at && env.ctx.height < released.at.plus(policy.channel_expiry_interval);
+    in_time.then_some(released.comm_d)
+}
+
+/// Remembers a sector that its last proof covers; the one released first gives way when there are too many.
+pub(super) fn note_release(miner: &mut Miner, id: u64, at: Epoch) {
+    let Some(comm_d) = miner.sectors.get(&id).map(|sector| sector.comm_d) else {
+        return;
+    };
+    miner.released.insert(id, Released { comm_d, at });
+    if miner.released.len() > MAX_RELEASED {
+        let first = miner.released.iter().min_by_key(|(id, released)| (released.at, **id));
+        if let Some(first) = first.map(|(id, _)| *id) {
+            miner.released.remove(&first);
+        }
+    }
+}
+
+/// Forgets the sectors whose release is too long ago for any voucher.
+pub(super) fn forget_released(miner: &mut Miner, policy: &Policy, height: Epoch) {
+    let span = policy.channel_expiry_interval;
+    miner.released.retain(|_, released| height < released.at.plus(span));
 }

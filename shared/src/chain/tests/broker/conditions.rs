@@ -1,6 +1,7 @@
 //! Vouchers that pay only when a predicate holds on the chain (spec §5.2).
 
 use super::*;
+use crate::chain::policy::CHANNEL_EXPIRY_INTERVAL;
 
 /// spec §9.38, spec §9.39: a condition that holds, cached with its parameters, and cleared by a null condition.
 #[test]
@@ -175,4 +176,83 @@ fn a_payer_cannot_make_a_condition_fail_by_giving_too_little_gas() {
     let receipt = world.apply(&metered.sign(&client)).unwrap();
     assert_eq!(receipt.exit_code, 36);
     assert_eq!(channel(&world).eol, Epoch(EOL));
+}
+
+/// A world as [`opened_with_miner`] at the height at which the only sector's proof also calls it done, or given up.
+fn let_go(done: bool) -> (World, SecretKey, SecretKey, Predicate) {
+    let (mut world, client, owner, condition) = opened_with_miner();
+    let (start, _) = world.miner(&condition.to).proving_window(&policy()).expect("it proves");
+    world.height = start.0;
+    let (faults, done) = match done {
+        true => (FaultSet::default(), IntSet([0].into())),
+        false => (FaultSet::of([0]), IntSet::default()),
+    };
+    let proof = world.post_proof(&condition.to, |id| !faults.ids.0.contains(id));
+    let call = calls::submit_post_without(&condition.to, &proof, &faults, &done, AttoFil::ZERO);
+    let receipt = world.send(&owner, call);
+    assert!(receipt.is_ok(), "{}", receipt.error);
+    assert!(world.miner(&condition.to).sectors.is_empty());
+    (world, client, owner, condition)
+}
+
+/// design §9: what a miner earned until it released the sector by agreement, it can redeem for a while after.
+#[test]
+fn a_sector_that_was_proven_to_its_end_still_pays_vouchers_that_had_fallen_due() {
+    let (mut world, _, owner, condition) = let_go(true);
+    let released = world.height;
+    let redeem = |world: &World, amount, valid_at| {
+        let voucher = voucher(world, amount, valid_at, Some(&condition));
+        calls::redeem(&voucher, calls::inclusion_parameters(0, &inclusion()))
+    };
+    world.height = released + CHANNEL_EXPIRY_INTERVAL - 1;
+    let call = redeem(&world, 100, released);
+    let receipt = world.send(&owner, call);
+    assert!(receipt.is_ok(), "{}", receipt.error);
+    // It was dropped before this one fell due, although that is past now.
+    let gone = "failed to validate voucher condition: sector not committed";
+    let call = redeem(&world, 200, released + 1);
+    assert_eq!(world.revert(&owner, call), (44, gone.into()));
+    world.height += 1;
+    let call = redeem(&world, 200, released);
+    assert_eq!(world.revert(&owner, call), (44, gone.into()));
+    world.height += 1;
+    world.end_blocks();
+    assert!(world.miner(&condition.to).released.is_empty(), "and it is forgotten");
+}
+
+#[test]
+fn a_sector_that_was_given_up_pays_no_voucher_any_more() {
+    let (mut world, _, owner, condition) = let_go(false);
+    let voucher = voucher(&world, 100, world.height - 1, Some(&condition));
+    let call = calls::redeem(&voucher, calls::inclusion_parameters(0, &inclusion()));
+    let gone = "failed to validate voucher condition: sector not committed";
+    assert_eq!(world.revert(&owner, call), (44, gone.into()));
+}
+
+#[test]
+fn only_vouchers_know_a_sector_that_was_released() {
+    let (world, _, _, condition) = let_go(true);
+    let size = BytesAmount(PIECE as u64);
+    let call = calls::verify_piece_inclusion(&condition.to, &comm_p(), size, 0, &inclusion());
+    assert_eq!(
+        world.ask(None, call).expect_err("it is gone").text,
+        "sector not committed"
+    );
+}
+
+/// A sector that no proof covered is not kept to the end by calling it done.
+#[test]
+fn a_sector_that_is_called_done_before_its_first_proof_is_not_remembered() {
+    let (mut world, _, owner, condition) = opened_with_miner();
+    let miner = condition.to;
+    assert!(world.commit(&miner, 1).is_ok());
+    let (start, _) = world.miner(&miner).proving_window(&policy()).expect("it proves");
+    world.height = start.0;
+    let (proof, done) = (world.post_proof(&miner, |_| true), IntSet([1].into()));
+    let call = calls::submit_post_without(&miner, &proof, &FaultSet::default(), &done, AttoFil::ZERO);
+    assert!(world.send(&owner, call).is_ok());
+    assert_eq!(
+        (world.miner(&miner).sectors.len(), world.miner(&miner).released.len()),
+        (1, 0)
+    );
 }
