@@ -365,7 +365,9 @@ impl SectorInfo {
 impl RefundState {
     pub fn of(refund: &RefundStage) -> Self {
         match refund {
-            RefundStage::Due | RefundStage::Cancelling => Self::Cancelling,
+            RefundStage::Due | RefundStage::Asking | RefundStage::Closing { .. } | RefundStage::Cancelling => {
+                Self::Cancelling
+            }
             RefundStage::Waiting { .. } => Self::Waiting,
             RefundStage::Reclaiming => Self::Reclaiming,
             RefundStage::Returned => Self::Returned,

@@ -62,7 +62,7 @@ fn failure(record: &Record) -> Option<ClientError> {
     };
     Some(match reason.starts_with("deal rejected") {
         true => ClientError::Rejected {
-            code: None,
+            code: record.error.as_ref().and_then(|problem| problem.rejection),
             message: reason.clone(),
         },
         false => ClientError::DealFailed(reason.clone()),

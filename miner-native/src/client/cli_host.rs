@@ -256,7 +256,8 @@ impl CliHost {
                 "channel {id} is closed: {} FIL are back in the account",
                 found.amount
             )),
-            Refund::Due | Refund::Cancelling | Refund::Reclaiming => {}
+            Refund::Closing { .. } => report.note(format!("the miner closes channel {id}; the money comes back with a block")),
+            Refund::Due | Refund::Asking | Refund::Cancelling | Refund::Reclaiming => {}
         }
     }
 

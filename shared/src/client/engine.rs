@@ -2,13 +2,14 @@
 
 use super::following;
 use super::host::{ClientHost, EngineError, Event, Order};
+use super::quoting;
 use super::record::{lacks_the_piece, Answer, DealRecord, Proving, Step, FILE_LOST};
 use super::refunds;
 use crate::chain::calls;
 use crate::chain::view::MinerView;
 use crate::chain::{Address, AttoFil, Epoch};
 use crate::deal::client::ClientRefusal;
-use crate::deal::{ClientDeal, ClientEffect, ClientInput, ClientStage, QueryRequest, SignedResponse};
+use crate::deal::{ClientDeal, ClientEffect, ClientInput, ClientStage, QueryRequest, Quote, SignedResponse};
 use crate::ports::{Chain, MessagePurpose, Sent};
 use crate::wire::protocol;
 use alloc::format;
@@ -196,6 +197,11 @@ async fn open_channel<H: ClientHost>(
             Some(sent) if !matches!(sent, Sent::Dropped { .. }) => sent,
             _ => {
                 look_at_file(record, host).await?;
+                if let Some(quote) = quoting::refusal(record, host).await? {
+                    decline(record, host, &quote).await?;
+                    chain.settle(&payer, &record.id, purpose).await?;
+                    return Ok(Next::Now);
+                }
                 let call = calls::create_channel(target, eol, amount);
                 chain.send(&payer, &record.id, purpose, call).await?
             }
@@ -219,6 +225,18 @@ async fn open_channel<H: ClientHost>(
         return Ok(Next::Now);
     }
     Err(EngineError::Channel { reason: why }.into())
+}
+
+/// Ends a deal that its miner would not take, before anything was paid for it.
+async fn decline<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H, quote: &Quote) -> Result<(), H::Error> {
+    let mut deal = record.deal.clone();
+    let reason = quoting::reason(quote);
+    deal.handle(ClientInput::ChannelFailed { reason })
+        .map_err(|_| EngineError::NotApplicable)?;
+    let mut next = record.clone();
+    next.advance(deal, None, host.now_ms());
+    next.error = Some(quoting::problem(quote));
+    keep(record, next, host, Event::Stage).await
 }
 
 async fn sign<H: ClientHost>(

@@ -7,16 +7,17 @@
 //!
 //! What is decided, and where:
 //!
-//! - **When money may move** ([`engine`]): after the draft was rehearsed ([`crate::deal::Draft::rehearse`]), and after the
-//!   file was looked at again. A file that has changed stops the deal before anything is paid, and before anything is
-//!   signed or sent.
+//! - **When money may move** ([`engine`]): after the draft was rehearsed ([`crate::deal::Draft::rehearse`]), after the
+//!   file was looked at again, and after the miner was asked whether it takes the deal now ([`quoting`]). A file that has changed
+//!   stops the deal before anything is paid, and before anything is signed or sent; a miner that would refuse ends it at no cost.
 //! - **When a message is made again** ([`engine`]): one that was dropped, since it will never take effect; at most
 //!   [`engine::CHANNEL_ATTEMPTS`] times in a row. One that the chain refuses to take leaves the deal as it is: nothing was
 //!   paid, and it is tried again or given up. One that failed in a block ends the deal.
 //! - **When a deal is given up** ([`engine`]): when its user says so, at any stage before its end, also while its channel
 //!   opens; and by itself from [`crate::deal::ClientDeal::deadline`] on, whether the miner has accepted it or not.
 //! - **When money comes back** ([`refunds`], [`crate::deal::Refund`]): a failed deal's channel is cancelled at once and
-//!   reclaimed at its end, a complete deal's is reclaimed at its end. A channel that may have been opened although its deal
+//!   reclaimed at its end, after its miner was asked to close it at once where it has said itself that there is no deal
+//!   ([`crate::payment::closing`]); a complete deal's is reclaimed at its end. A channel that may have been opened although its deal
 //!   was given up ([`DealRecord::openings`]) is looked for until it is known.
 //! - **Whether the file is needed** ([`engine`]): only after the miner was asked; what it says of the deal counts, not what
 //!   was known of it here.
@@ -36,6 +37,7 @@ pub mod fetching;
 pub mod following;
 pub mod host;
 pub mod offer;
+pub mod quoting;
 pub mod record;
 pub mod refunds;
 pub mod retrieval;

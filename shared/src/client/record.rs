@@ -345,9 +345,21 @@ impl<F> DealRecord<F> {
         }
     }
 
+    /// The channel whose money comes back to the client, and how that begins: a miner that has said itself that there is no deal
+    /// is asked to close the channel.
+    fn refund_to_begin(&self) -> Option<(ChannelId, Refund)> {
+        let (channel, begin) = self.deal.refund()?;
+        let said_no =
+            |answer: &Answer| [DealState::Rejected.name(), DealState::Failed.name()].contains(&&*answer.state);
+        Some(match begin {
+            Refund::Due if self.answer.as_ref().is_some_and(said_no) => (channel, Refund::Asking),
+            begin => (channel, begin),
+        })
+    }
+
     /// What is left in a failed deal's channel is to come back, and in a complete deal's when it has ended.
     pub fn owe_refund(&mut self) {
-        let Some((channel, begin)) = self.deal.refund() else {
+        let Some((channel, begin)) = self.refund_to_begin() else {
             return;
         };
         // Of a channel that the miner is to empty, only what is seen in it at its end comes back.
@@ -365,7 +377,7 @@ impl<F> DealRecord<F> {
     /// A complete deal that has failed since is not left to the miner's leisure any more. Only then: a cancellation that
     /// the broker refused looks the same in the record, and would be sent again.
     fn hurry_refund(&mut self) {
-        let Some((channel, begin)) = self.deal.refund() else {
+        let Some((channel, begin)) = self.refund_to_begin() else {
             return;
         };
         let at_leisure = Refund::at_end(self.deal.draft.channel_eol());

@@ -4,20 +4,25 @@
 //! Acting twice is harmless: the chain is asked before and after each message.
 
 use super::engine::keep;
-use super::host::{ClientHost, EngineError, Event};
+use super::host::{Awaited, ClientHost, EngineError, Event};
 use super::record::{ChannelRefund, DealRecord};
 use crate::chain::calls::{self, channel_id};
 use crate::chain::{Address, AttoFil, ChannelId, Epoch};
 use crate::deal::refund::INVALID_CANCEL;
 use crate::deal::{ClientInput, Refund, RefundEffect, RefundInput};
-use crate::payment::ChannelFacts;
+use crate::payment::closing::closing_voucher;
+use crate::payment::{ChannelFacts, CloseRequest, CloseResponse};
 use crate::ports::{Chain, MessagePurpose, Sent};
+use crate::wire::protocol;
 use alloc::string::String;
 use alloc::{format, vec::Vec};
 use cid::Cid;
 
-/// Moves of one refund in a row: look, cancel, look, reclaim, look; the rest is a channel that changes meanwhile.
+/// Moves of one refund in a row: ask, look, cancel, look, reclaim, look; the rest is a channel that changes meanwhile, or a few
+/// blocks in which the miner closes it.
 const MOVES: usize = 8;
+/// Longest wait for a block before a channel that the miner closes is looked for all the same.
+const CLOSE_NEWS_MS: u64 = 3_000;
 
 /// Does all that can be done now for the money that is owed to the deal.
 pub async fn take_back<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H) -> Result<(), H::Error> {
@@ -28,7 +33,7 @@ pub async fn take_back<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H
         Refund::Returned => false,
         // A cancellation that a redemption undid is seen only by looking; what is earned is left alone until its end.
         Refund::Waiting { eol, earned } => !earned || height >= eol,
-        Refund::Due | Refund::Cancelling | Refund::Reclaiming => true,
+        Refund::Due | Refund::Asking | Refund::Closing { .. } | Refund::Cancelling | Refund::Reclaiming => true,
     };
     let channels: Vec<u64> = record
         .refunds
@@ -129,6 +134,16 @@ pub async fn pursue<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H, i
         let sent = match effect(record, id) {
             RefundEffect::Rest | RefundEffect::WaitUntil(_) => return Ok(()),
             RefundEffect::Look => continue,
+            RefundEffect::AskToClose => {
+                let closes = asks_to_close(record, host, id, seen.channel.as_ref()).await;
+                let input = RefundInput::CloseAnswered { closes };
+                tell(record, host, id, input, seen.height).await?;
+                continue;
+            }
+            RefundEffect::AwaitClose => {
+                host.wait(CLOSE_NEWS_MS, Awaited::Block).await;
+                continue;
+            }
             RefundEffect::Cancel => send(record, host, MessagePurpose::Cancel { channel: id }).await?,
             RefundEffect::Reclaim => send(record, host, MessagePurpose::Reclaim { channel: id }).await?,
         };
@@ -154,6 +169,21 @@ pub async fn pursue<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H, i
         }
     }
     Ok(())
+}
+
+/// Asks the miner to close the channel, and whether it does. One that is away, does not speak the protocol, or says no, does not.
+async fn asks_to_close<H: ClientHost>(
+    record: &DealRecord<H::File>,
+    host: &H,
+    id: ChannelId,
+    channel: Option<&ChannelFacts>,
+) -> bool {
+    let Some(voucher) = channel.and_then(|channel| closing_voucher(&host.key(), id, channel)) else {
+        return false;
+    };
+    let request = CloseRequest { voucher };
+    let answer: Result<CloseResponse, _> = host.ask(record, protocol::CLOSE_CHANNEL, &request).await;
+    answer.is_ok_and(|answer| answer.closes)
 }
 
 fn effect<F>(record: &DealRecord<F>, id: ChannelId) -> RefundEffect {

@@ -6,7 +6,8 @@ use super::record::DealRecord;
 use crate::chain::keys::cid_of_bytes;
 use crate::chain::view::{ChannelView, MinerView};
 use crate::chain::{Address, AttoFil, Call, ChannelId, Epoch, Policy, Receipt, SecretKey};
-use crate::deal::{ClientDeal, DealState, Draft, Response, SignedProposal, SignedResponse};
+use crate::deal::{ClientDeal, DealState, Draft, Quote, QuoteRequest, Response, SignedProposal, SignedResponse};
+use crate::payment::{CloseRequest, CloseResponse};
 use crate::piece::{Commitment, SectorSize};
 use crate::ports::{Chain, Found, MessagePurpose, Sent};
 use crate::wire::cbor::Bytes;
@@ -64,6 +65,8 @@ pub struct FakeChain {
     pub channels: RefCell<BTreeMap<u64, ChannelView>>,
     /// Every message that was ever sent.
     pub sent: RefCell<Vec<(MessagePurpose, Call)>>,
+    /// Channels that their payee closes with the next block.
+    pub closing: RefCell<Vec<u64>>,
     outbox: RefCell<BTreeMap<String, (MessagePurpose, Call, Sent)>>,
 }
 
@@ -95,6 +98,9 @@ impl FakeChain {
     /// Makes a block of what waits.
     pub fn mine(&self, payer: &Address) {
         self.height.set(self.height.get() + 1);
+        for id in self.closing.take() {
+            self.channels.borrow_mut().remove(&id);
+        }
         let mut outbox = self.outbox.borrow_mut();
         for (purpose, call, state) in outbox.values_mut().filter(|(_, _, state)| *state == Sent::Pending) {
             *state = match self.fate.get() {
@@ -234,6 +240,10 @@ pub struct FakeHost {
     pub dropped: Cell<bool>,
     /// Whether the miner speaks the protocol of watches.
     pub watches: Cell<bool>,
+    /// What the miner says to a request for a quote; `None`: it does not speak the protocol.
+    pub quote: RefCell<Option<Result<(), crate::deal::quote::Refusal>>>,
+    /// Whether the miner closes a channel when it is asked to; `None`: it does not speak the protocol.
+    pub closes: Cell<Option<bool>>,
     /// Whether the miner lets a watch wait for ever.
     pub silent: Cell<bool>,
     /// What ends the next waits; then it is their time, or a call while the miner is silent.
@@ -320,6 +330,8 @@ impl Default for FakeHost {
             offered: Cell::new(false),
             dropped: Cell::new(false),
             watches: Cell::new(false),
+            quote: RefCell::new(None),
+            closes: Cell::new(None),
             silent: Cell::new(false),
             woken: RefCell::default(),
             height_after_wait: Cell::new(None),
@@ -341,6 +353,25 @@ impl FakeHost {
             proof_info: None,
         };
         Ok(response.sign(&key(self.worker.get())))
+    }
+
+    fn quoted<A: Cbor>(&self, request: &[u8]) -> Result<A, FakeError> {
+        self.miner.get().ok_or(FakeError::MinerAway)?;
+        let verdict = self.quote.borrow().clone().ok_or(FakeError::NoProtocol)?;
+        let request: QuoteRequest = decode(request).expect("a request");
+        let quote = Quote::of(&request, Epoch(self.chain.height.get()), verdict);
+        Ok(decode(&encode(&quote.sign(&key(self.worker.get())))).expect("an answer"))
+    }
+
+    fn closed<A: Cbor>(&self, request: &[u8]) -> Result<A, FakeError> {
+        self.miner.get().ok_or(FakeError::MinerAway)?;
+        let closes = self.closes.get().ok_or(FakeError::NoProtocol)?;
+        let request: CloseRequest = decode(request).expect("a request");
+        if closes {
+            self.chain.closing.borrow_mut().push(request.voucher.channel.0);
+        }
+        let message = String::new();
+        Ok(decode(&encode(&CloseResponse { closes, message })).expect("an answer"))
     }
 
     /// Makes the block that a message waits for.
@@ -382,6 +413,14 @@ impl ClientHost for FakeHost {
         if *self.peer.borrow() != record.peer {
             return Err(FakeError::MinerAway);
         }
+        let speaks = match protocol {
+            protocol::QUOTE => self.quote.borrow().is_some(),
+            protocol::CLOSE_CHANNEL => self.closes.get().is_some(),
+            _ => true,
+        };
+        if !speaks {
+            return Err(FakeError::NoProtocol);
+        }
         self.asked.borrow_mut().push(protocol);
         if protocol == protocol::WATCH_DEAL {
             match (self.watches.get(), self.silent.get()) {
@@ -391,6 +430,11 @@ impl ClientHost for FakeHost {
             }
         }
         let bytes = encode(question);
+        match protocol {
+            protocol::QUOTE => return self.quoted(&bytes),
+            protocol::CLOSE_CHANNEL => return self.closed(&bytes),
+            _ => {}
+        }
         let deal = match protocol {
             protocol::MAKE_DEAL => {
                 let proposal: SignedProposal = decode(&bytes).expect("a proposal");

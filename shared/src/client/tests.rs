@@ -1,5 +1,7 @@
 //! Scenarios of the engine, each through the ports in memory: the rule is the test's name.
 
+mod paying;
+
 use super::engine::{self, step, Next};
 use super::host::{EngineError, Order};
 use super::record::{DealRecord, Problem, Step, FILE_LOST};

@@ -63,7 +63,7 @@ pub enum ClientStage {
 pub enum ClientInput {
     /// The createChannel message is on the chain.
     ChannelOpened { channel: ChannelId, message: Cid },
-    /// The createChannel message failed there.
+    /// The createChannel message failed there, or was not sent because the miner would not take the deal.
     ChannelFailed { reason: String },
     /// Vouchers and proposal are signed.
     Signed { proposal: SignedProposal },
@@ -106,6 +106,10 @@ pub enum ClientRefusal {
     OtherDeal { asked: Cid, answered: Cid },
     #[error("invalid proposal response: {state}")]
     InvalidResponse { state: DealState },
+    #[error("the miner's quote has an invalid signature")]
+    QuoteSignature,
+    #[error("the miner's quote is for another deal")]
+    OtherRequest,
     #[error("the miner does not know this deal")]
     UnknownDeal,
     #[error("the miner says complete, but {0}")]

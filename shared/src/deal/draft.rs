@@ -11,6 +11,7 @@
 
 use super::client::{ClientDeal, ClientStage};
 use super::proposal::SignedProposal;
+use super::quote::QuoteRequest;
 use super::review::{price_of, review, OperatorTerms, Rejection, ReviewContext};
 use crate::chain::calls::{GAS_LIMIT, GAS_PRICE};
 use crate::chain::keys::cid_of_bytes;
@@ -79,6 +80,18 @@ impl Draft {
     /// The deal's whole price; `None` when it is more than all FIL.
     pub fn total(&self) -> Option<AttoFil> {
         price_of(self.price, self.size, self.duration)
+    }
+
+    /// What the miner is asked before anything is paid; `None` where the price is more than all FIL.
+    pub fn quote_request(&self) -> Option<QuoteRequest> {
+        Some(QuoteRequest {
+            payer: self.payer.clone(),
+            miner: self.miner.clone(),
+            piece_ref: self.data_cid,
+            size: self.size,
+            total_price: self.total()?,
+            duration: self.duration,
+        })
     }
 
     /// What the account must hold: the price, and the gas of the message that opens the channel. Nothing for a free deal.

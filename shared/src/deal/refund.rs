@@ -1,5 +1,6 @@
 //! Getting the money of a failed deal back (spec §5.2, §7.9; design §9): the client cancels the channel, waits until it
-//! ends, and reclaims what is left in it. A complete deal's channel is left to the miner until its agreed end; then what
+//! ends, and reclaims what is left in it. Where the miner itself has said that there is no deal, it is asked first to close the
+//! channel at once ([`crate::payment::closing`]). A complete deal's channel is left to the miner until its agreed end; then what
 //! nobody redeemed is reclaimed, and a payer's list of channels does not fill up.
 //!
 //! Driven by the browser and by the command line for every deal that has a channel to take back
@@ -9,6 +10,7 @@
 //! [`Refund::Returned`].
 
 use crate::chain::Epoch;
+use crate::payment::closing::CLOSING_WAIT;
 use crate::payment::ChannelFacts;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +23,10 @@ pub enum Refund {
     #[default]
     #[serde(alias = "None", alias = "Cancelled")]
     Due,
+    /// The miner has said that there is no deal: it is to be asked to close the channel now.
+    Asking,
+    /// It has said that it does: the channel is awaited to go before `until`, and cancelled then.
+    Closing { until: Epoch },
     /// The channel lives on: its end is to be brought near.
     Cancelling,
     /// The channel ends at `eol`. `earned` when the broker refused to cancel it, because the miner has shown that it
@@ -42,6 +48,8 @@ pub enum RefundInput {
         channel: Option<ChannelFacts>,
         cancel_delay: u64,
     },
+    /// The miner was asked to close the channel; whether it does. One that does not answer does not.
+    CloseAnswered { closes: bool },
     /// The broker refused the cancellation with [`INVALID_CANCEL`]; the channel ends at `eol` as before.
     CancelRefused { eol: Epoch },
 }
@@ -51,6 +59,10 @@ pub enum RefundInput {
 pub enum RefundEffect {
     /// Ask the chain for the channel: [`RefundInput::Seen`].
     Look,
+    /// Ask the miner to close the channel by both signatures: [`RefundInput::CloseAnswered`].
+    AskToClose,
+    /// The miner's message is on its way to a block: wait for one, then look again.
+    AwaitClose,
     /// Send `cancel`, then look again.
     Cancel,
     /// Nothing before this height; then look again.
@@ -72,6 +84,11 @@ impl Refund {
         *self = match input {
             RefundInput::CancelRefused { eol } if *self == Self::Cancelling => Self::Waiting { eol, earned: true },
             RefundInput::CancelRefused { .. } => *self,
+            RefundInput::CloseAnswered { closes: true } if *self == Self::Asking => Self::Closing {
+                until: now.plus(CLOSING_WAIT),
+            },
+            RefundInput::CloseAnswered { closes: false } if *self == Self::Asking => Self::Due,
+            RefundInput::CloseAnswered { .. } => *self,
             RefundInput::Seen { channel: None, .. } => Self::Returned,
             RefundInput::Seen {
                 channel: Some(channel),
@@ -88,6 +105,8 @@ impl Refund {
             self
         } else if now >= eol {
             Self::Reclaiming
+        } else if self.is_agreeing(now) {
+            self
         } else if earned || eol <= now.plus(cancel_delay) {
             // Cancelled already, or it ends no later by itself.
             Self::Waiting { eol, earned }
@@ -96,10 +115,21 @@ impl Refund {
         }
     }
 
+    /// Whether the miner may still close the channel.
+    fn is_agreeing(self, now: Epoch) -> bool {
+        match self {
+            Self::Asking => true,
+            Self::Closing { until } => now < until,
+            _ => false,
+        }
+    }
+
     /// The next thing to do; the same after a restart.
     pub fn effect(&self) -> RefundEffect {
         match self {
             Self::Due => RefundEffect::Look,
+            Self::Asking => RefundEffect::AskToClose,
+            Self::Closing { .. } => RefundEffect::AwaitClose,
             Self::Cancelling => RefundEffect::Cancel,
             Self::Waiting { eol, .. } => RefundEffect::WaitUntil(*eol),
             Self::Reclaiming => RefundEffect::Reclaim,
@@ -174,6 +204,51 @@ mod tests {
         );
     }
 
+    fn close_answered(refund: &mut Refund, closes: bool, now: u64) {
+        refund.handle(RefundInput::CloseAnswered { closes }, Epoch(now));
+    }
+
+    #[test]
+    fn a_miner_that_said_no_is_asked_to_close_the_channel_before_it_is_cancelled() {
+        let mut refund = Refund::Asking;
+        assert_eq!(
+            seen(&mut refund, channel(20_000, 20_000), 100),
+            RefundEffect::AskToClose
+        );
+        close_answered(&mut refund, true, 100);
+        assert_eq!(refund.effect(), RefundEffect::AwaitClose);
+        assert_eq!(refund.deadline(), None, "it may be gone with any block");
+        let again = refund;
+        close_answered(&mut refund, false, 101);
+        assert_eq!(refund, again, "a late answer changes nothing");
+        assert_eq!(
+            seen(&mut refund, channel(20_000, 20_000), 101),
+            RefundEffect::AwaitClose
+        );
+        let mut gone = refund;
+        assert_eq!(seen(&mut gone, None, 102), RefundEffect::Rest);
+        let last = 99 + CLOSING_WAIT;
+        assert_eq!(
+            seen(&mut refund, channel(20_000, 20_000), last),
+            RefundEffect::AwaitClose
+        );
+        assert_eq!(
+            seen(&mut refund, channel(20_000, 20_000), last + 1),
+            RefundEffect::Cancel
+        );
+    }
+
+    #[test]
+    fn a_channel_that_its_miner_does_not_close_is_cancelled_as_before() {
+        let mut refund = Refund::Asking;
+        close_answered(&mut refund, false, 100);
+        assert_eq!(refund, Refund::Due);
+        assert_eq!(seen(&mut refund, channel(20_000, 20_000), 100), RefundEffect::Cancel);
+        for mut refund in [Refund::Asking, Refund::Closing { until: Epoch(7000) }] {
+            assert_eq!(seen(&mut refund, channel(6000, 20_000), 6000), RefundEffect::Reclaim);
+        }
+    }
+
     #[test]
     fn a_lost_cancellation_is_sent_again() {
         let mut refund = Refund::default();
@@ -239,6 +314,8 @@ mod tests {
     fn every_stage_is_read_back_also_as_earlier_versions_wrote_it() {
         let stages = [
             Refund::Due,
+            Refund::Asking,
+            Refund::Closing { until: Epoch(7) },
             Refund::Cancelling,
             Refund::Waiting {
                 eol: Epoch(7),

@@ -52,6 +52,13 @@ pub fn too_late(deadline: Epoch, height: Epoch, needed: u64) -> String {
     )
 }
 
+/// Why a deal that is proposed is not taken; the client is told this.
+pub fn too_short(end: Epoch, height: Epoch, needed: u64) -> String {
+    alloc::format!(
+        "the deal would end at block {end}, before its piece could be sealed: from block {height} on that takes about {needed} blocks: propose a longer deal"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

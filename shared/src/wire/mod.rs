@@ -10,7 +10,7 @@ pub mod leb128;
 
 pub use cbor::{decode, encode, Cbor, DecodeError};
 
-/// Protocol ids of the libp2p streams (spec §1.1; the last three are ours).
+/// Protocol ids of the libp2p streams (spec §1.1; the last ones are ours).
 pub mod protocol {
     /// Make a deal: SignedProposal → SignedResponse.
     pub const MAKE_DEAL: &str = "/fil/storage/mk/1.0.0";
@@ -24,4 +24,9 @@ pub mod protocol {
     pub const EXPLAIN: &str = "/sealdrop/explain/1.0.0";
     /// Hear of a deal's next state: [`crate::deal::WatchRequest`] → SignedResponse, once there is news or after a while.
     pub const WATCH_DEAL: &str = "/sealdrop/watch/1.0.0";
+    /// Ask before paying: [`crate::deal::QuoteRequest`] → [`crate::deal::SignedQuote`].
+    pub const QUOTE: &str = "/sealdrop/quote/1.0.0";
+    /// Close the channel of a deal that has come to nothing: [`crate::payment::CloseRequest`] →
+    /// [`crate::payment::CloseResponse`].
+    pub const CLOSE_CHANNEL: &str = "/sealdrop/close/1.0.0";
 }

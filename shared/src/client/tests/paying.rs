@@ -1,0 +1,165 @@
+//! When money moves, and how it comes back at once (design §9): the miner is asked before it is paid, and a miner that has said no
+//! closes the channel.
+
+use super::*;
+use crate::chain::AttoFil;
+use crate::client::host::EngineError;
+use crate::deal::client::ClientRefusal;
+use crate::deal::quote::Refusal;
+use crate::deal::review::{Rejection, RejectionCode};
+use crate::payment::closing::CLOSING_WAIT;
+
+fn backlog() -> Refusal {
+    Refusal {
+        rejection: Rejection {
+            code: RejectionCode::SealingBacklog,
+            message: "too much waits to be sealed".into(),
+        },
+        retry_ms: Some(120_000),
+    }
+}
+
+fn asked_says(host: &FakeHost, verdict: Result<(), Refusal>) {
+    *host.quote.borrow_mut() = Some(verdict);
+}
+
+/// Findings B5: a refusal that was known beforehand locked the money up.
+#[test]
+fn a_miner_that_would_refuse_a_deal_is_asked_before_it_is_paid_and_not_paid() {
+    let host = FakeHost::default();
+    asked_says(&host, Err(backlog()));
+    let mut record = record(2, LONG);
+    run(&mut record, &host, DealRecord::is_failed);
+    assert!(host.chain.sent.borrow().is_empty(), "no message was sent");
+    assert!(!record.is_owed() && record.may_be_forgotten());
+    assert_eq!(
+        failed(&record),
+        Some("deal rejected: too much waits to be sealed (code 1044; nothing was paid)")
+    );
+    let problem = record.error.expect("it is said why");
+    assert_eq!((problem.code.as_str(), problem.rejection), ("rejected", Some(1044)));
+    assert!(
+        problem.hint.contains("Try again in about 2 minutes"),
+        "{}",
+        problem.hint
+    );
+}
+
+#[test]
+fn a_miner_that_would_take_a_deal_is_paid_after_it_was_asked() {
+    let host = FakeHost::default();
+    asked_says(&host, Ok(()));
+    let mut record = record(2, LONG);
+    assert_eq!(go(&mut record, &host), Ok(Next::Message));
+    assert_eq!(*host.asked.borrow(), [protocol::QUOTE]);
+    assert_eq!(host.chain.count("createChannel"), 1);
+    run(&mut record, &host, |record| engine::is_accepted(&record.deal.stage));
+    let asked = host
+        .asked
+        .borrow()
+        .iter()
+        .filter(|asked| **asked == protocol::QUOTE)
+        .count();
+    assert_eq!(asked, 1, "nobody asks when the money has moved");
+}
+
+#[test]
+fn a_miner_that_does_not_answer_is_not_paid_and_one_of_2019_is() {
+    let host = FakeHost::default();
+    asked_says(&host, Ok(()));
+    host.miner.set(None);
+    let mut waiting = record(2, LONG);
+    assert_eq!(go(&mut waiting, &host), Err(FakeError::MinerAway));
+    assert_eq!((host.chain.count("createChannel"), waiting.state()), (0, "drafted"));
+    let host = FakeHost::default();
+    let mut taken = record(2, LONG);
+    assert_eq!(go(&mut taken, &host), Ok(Next::Message));
+    assert_eq!(host.chain.count("createChannel"), 1);
+}
+
+#[test]
+fn a_free_deal_is_proposed_without_a_question() {
+    let host = FakeHost::default();
+    asked_says(&host, Err(backlog()));
+    let mut record = record(0, LONG);
+    run(&mut record, &host, |record| engine::is_accepted(&record.deal.stage));
+    assert!(!host.asked.borrow().contains(&protocol::QUOTE));
+}
+
+#[test]
+fn a_quote_counts_only_from_the_worker_that_the_chain_names() {
+    let host = FakeHost::default();
+    asked_says(&host, Ok(()));
+    host.worker.set(4);
+    let mut record = record(2, LONG);
+    let (miner, refusal) = (record.deal.draft.miner.clone(), ClientRefusal::QuoteSignature);
+    let refused = EngineError::Refused { miner, refusal };
+    assert_eq!(go(&mut record, &host), Err(FakeError::Engine(refused)));
+    assert_eq!(host.chain.count("createChannel"), 0);
+    let mut view = miner_view();
+    view.worker = key(4).address();
+    host.chain.miners.borrow_mut().insert(view.address.clone(), view);
+    assert_eq!(go(&mut record, &host), Ok(Next::Message));
+}
+
+/// A deal that its miner rejects after all; what it says to a request to close the channel.
+fn rejected(closes: Option<bool>) -> (FakeHost, DealRecord<()>) {
+    let host = FakeHost::default();
+    host.miner.set(Some(DealState::Rejected));
+    host.closes.set(closes);
+    let mut record = record(2, LONG);
+    run(&mut record, &host, DealRecord::is_failed);
+    assert_eq!(record.refund(), Refund::Asking);
+    (host, record)
+}
+
+/// Findings B5: the money is back within blocks, and not after the ten thousand of a cancellation.
+#[test]
+fn a_rejected_deals_channel_is_closed_by_its_miner_at_once() {
+    let (host, mut record) = rejected(Some(true));
+    now(take_back(&mut record, &host)).expect("nothing hinders it");
+    assert!(
+        matches!(record.refund(), Refund::Closing { .. }),
+        "{:?}",
+        record.refund()
+    );
+    let begun = host.chain.height.get();
+    host.mine();
+    now(take_back(&mut record, &host)).expect("nothing hinders it");
+    assert_eq!(record.refund(), Refund::Returned);
+    assert_eq!(host.chain.height.get(), begun + 1);
+    assert_eq!((host.chain.count("cancel"), host.chain.count("reclaim")), (0, 0));
+    assert!(record.refunds.values().all(|found| found.amount > AttoFil::ZERO));
+}
+
+#[test]
+fn a_miner_that_does_not_close_the_channel_delays_the_cancellation_by_some_blocks_at_most() {
+    for closes in [None, Some(false)] {
+        let (host, mut record) = rejected(closes);
+        now(take_back(&mut record, &host)).expect("nothing hinders it");
+        assert_eq!(host.chain.count("cancel"), 1, "{closes:?}");
+    }
+    let (host, mut record) = rejected(Some(true));
+    now(take_back(&mut record, &host)).expect("nothing hinders it");
+    // It said so, and does not.
+    host.chain.closing.borrow_mut().clear();
+    host.chain.height.set(host.chain.height.get() + CLOSING_WAIT - 1);
+    now(take_back(&mut record, &host)).expect("nothing hinders it");
+    assert_eq!(host.chain.count("cancel"), 0);
+    host.mine();
+    now(take_back(&mut record, &host)).expect("nothing hinders it");
+    assert_eq!(host.chain.count("cancel"), 1);
+}
+
+/// Its miner may have taken it and go on.
+#[test]
+fn a_deal_that_its_own_user_gave_up_is_not_asked_to_be_closed() {
+    let host = FakeHost::default();
+    host.closes.set(Some(true));
+    let mut record = accepted(&host);
+    abandon(&host);
+    go(&mut record, &host).expect("it is given up");
+    now(take_back(&mut record, &host)).expect("nothing hinders it");
+    assert!(!host.asked.borrow().contains(&protocol::CLOSE_CHANNEL));
+    assert_eq!(host.chain.count("cancel"), 1);
+}
