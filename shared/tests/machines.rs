@@ -516,7 +516,12 @@ fn vouchers_without_a_condition_suit_any_piece_and_one_condition_suits_only_its_
             .expect("drafted");
         let ours = client.sign(&key(1)).expect("a schedule");
         let mut of_2019 = ours.clone();
-        let last = of_2019.proposal.payment.vouchers.as_mut().and_then(|all| all.last_mut());
+        let last = of_2019
+            .proposal
+            .payment
+            .vouchers
+            .as_mut()
+            .and_then(|all| all.last_mut());
         last.expect("a paid deal").condition = None;
         for (proposal, state) in [(of_2019, state), (ours, DealState::Failed)] {
             let mut deal = MinerDeal::accepted(proposal, Epoch(775));

@@ -7,7 +7,7 @@ use crate::chain_access::{Account, ChainAccess};
 use crate::deal_expiry::DealExpiry;
 use crate::explaining::ExplainerParts;
 use crate::intake::Intake;
-use crate::network::{Answers, RetrievalServer, Reviewer, StreamLimiter, TransferParts};
+use crate::network::{Answers, Closing, RetrievalServer, Reviewer, StreamLimiter, TransferParts};
 use crate::packing::Packing;
 use crate::prover::Prover;
 use crate::proving::Proving;
@@ -150,6 +150,7 @@ impl Assembly {
             intake: self.intake.clone(),
             packing: self.packing(),
             waiting: StreamLimiter::of_waiting(),
+            closing: Closing::default(),
         }
     }
 

@@ -9,7 +9,8 @@ use crate::operator::IntakeStatus;
 use crate::prover::{Prover, Step};
 use crate::settings::SettingsStore;
 use crate::store::{EffectKind, MinerStore, StoreError, Tally};
-use shared::deal::RejectionCode;
+use shared::deal::quote::Refusal;
+use shared::deal::{Rejection, RejectionCode};
 use shared::piece::SectorSize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -135,15 +136,14 @@ pub(crate) fn capacity(service: &Intake) -> Capacity {
 
 /// Why a piece of `size` bytes does not come in now; `None` when it does.
 /// `unsealed` is what waits now. Waits for nobody: it is asked within the store's transaction.
-pub(crate) fn refuses(
-    service: &Intake,
-    capacity: &Capacity,
-    unsealed: Tally,
-    size: u64,
-) -> Option<(RejectionCode, String)> {
+pub(crate) fn refuses(service: &Intake, capacity: &Capacity, unsealed: Tally, size: u64) -> Option<Refusal> {
+    let refused = |code, message: String, retry_ms| {
+        let rejection = Rejection { code, message };
+        Some(Refusal { rejection, retry_ms })
+    };
     if !capacity.can_seal {
         let text = "this miner's machine has too little memory to seal a sector at present: propose again later, or to another";
-        return Some((RejectionCode::CannotSeal, text.to_owned()));
+        return refused(RejectionCode::CannotSeal, text.to_owned(), None);
     }
     let (load, bound) = (Load::from(unsealed), capacity.bound);
     let mut admission = service.admission();
@@ -161,8 +161,8 @@ pub(crate) fn refuses(
             "too much waits to be sealed: no new deals for now"
         );
     }
-    let text = reason(load, retry_ms(service, capacity.sector_ms, load, bound, size));
-    Some((RejectionCode::SealingBacklog, text))
+    let retry_ms = retry_ms(service, capacity.sector_ms, load, bound, size);
+    refused(RejectionCode::SealingBacklog, reason(load, retry_ms), retry_ms)
 }
 
 /// How intake is doing.

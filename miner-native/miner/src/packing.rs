@@ -8,9 +8,9 @@ use crate::chain_access::ChainAccess;
 use crate::settings::SettingsStore;
 use crate::store::{is_own, EffectKind, MinerStore, SectorRecord, StoreError};
 use shared::chain::{Epoch, Policy};
-use shared::deal::{MinerDeal, MinerEffect, MinerStage, SignedProposal};
-use shared::piece::{Commitment, SectorSize};
-use shared::sector::timing::blocks_to_commit;
+use shared::deal::MinerEffect;
+use shared::piece::SectorSize;
+use shared::sector::timing::{self, blocks_to_commit};
 use shared::sector::{Phase, SectorInput};
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,20 +88,11 @@ fn evict(service: &Packing) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Why a proposal's piece could not be sealed before its deal is given up, if it were here now; `None` when it can.
-pub(crate) fn too_late(
-    service: &Packing,
-    signed: &SignedProposal,
-    height: Epoch,
-) -> Result<Option<String>, StoreError> {
-    let mut deal = MinerDeal::accepted(signed.clone(), height);
-    // What holds for a piece that is here: one that is not has less time.
-    deal.stage = MinerStage::Staged {
-        comm_p: Commitment([0; 32]),
-        sector: 0,
-    };
-    let reason = deal.is_too_late(height, blocks_to_seal(service)?);
-    Ok(reason.map(|reason| format!("{reason}: propose a longer deal")))
+/// Why a deal that is proposed at `height` and ends at `end` makes no sense: its piece would be sealed after it is over, if it were
+/// here now; `None` when it makes some.
+pub(crate) fn too_short(service: &Packing, end: Epoch, height: Epoch) -> Result<Option<String>, StoreError> {
+    let needed = blocks_to_seal(service)?;
+    Ok((height.plus(needed) >= end).then(|| timing::too_short(end, height, needed)))
 }
 
 /// Blocks from a sector's close to its commitment, by what the phases took the last time.

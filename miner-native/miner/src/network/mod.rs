@@ -1,9 +1,11 @@
 //! The miner on the network: its libp2p host, and one file for each thing that peers ask of it.
 //!
-//! The only module of the miner that names libp2p. [`propose`], [`query`] and [`explain`] answer about deals, [`transfers`] fetches their
+//! The only module of the miner that names libp2p. [`quote`], [`propose`], [`query`] and [`explain`] answer about deals, [`close`] gives
+//! money back, [`transfers`] fetches their
 //! pieces (steps 5 to 8 of a deal), [`retrieval`] hands pieces back (step 15), [`host`] listens and connects. Peers are
 //! hostile: every exchange has time limits and a share of bounded room. Next: [`crate::sealing`].
 
+pub(crate) mod close;
 mod connections;
 mod exchange;
 mod explain;
@@ -13,6 +15,7 @@ mod host;
 mod identity;
 pub(crate) mod propose;
 mod query;
+pub(crate) mod quote;
 mod refused;
 mod retrieval;
 mod stream_budget;
@@ -23,6 +26,7 @@ mod tests;
 mod transfer_places;
 mod transfers;
 
+pub use close::Closing;
 pub use host::{Host, HostConfig};
 pub use identity::{load_or_create, IdentityError};
 pub use libp2p::identity::Keypair;
@@ -54,6 +58,8 @@ const BEAT: Duration = Duration::from_secs(10);
 
 /// Longest exchange about a deal: a channel may take two minutes to be mined.
 const EXCHANGE_LIMIT: Duration = Duration::from_secs(180);
+/// Longest exchange that waits for nobody: a request of a kilobyte and its answer, on a slow line.
+const QUESTION_LIMIT: Duration = Duration::from_secs(30);
 /// Longest delivery of a piece: 32 GiB at 2.5 MB/s.
 const DELIVERY_LIMIT: Duration = Duration::from_secs(4 * 3600);
 
@@ -193,6 +199,20 @@ impl Network {
             limiter.clone(),
             EXCHANGE_LIMIT,
             handler(move |exchange| query::answer(all.answers.clone(), all.transfers.clone(), exchange)),
+        )?;
+        let all = self.clone();
+        serve(
+            protocol::QUOTE,
+            limiter.clone(),
+            QUESTION_LIMIT,
+            handler(move |exchange| quote::answer(all.reviewer.clone(), all.answers.clone(), exchange)),
+        )?;
+        let reviewer = self.reviewer.clone();
+        serve(
+            protocol::CLOSE_CHANNEL,
+            limiter.clone(),
+            EXCHANGE_LIMIT,
+            handler(move |exchange| close::answer(reviewer.clone(), exchange)),
         )?;
         let explainer = self.explainer.clone();
         serve(

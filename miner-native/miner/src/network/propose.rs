@@ -1,6 +1,7 @@
 //! Answering proposals (steps 5 and 6 of a deal): what the chain knows is looked up here, the decision is
 //! [`shared::deal::review()`].
 
+use super::close::{self, Closing};
 use super::exchange::Exchange;
 use super::stream_limiter::StreamLimiter;
 use super::transfers::TransferManager;
@@ -33,7 +34,7 @@ const MAX_AWAITED: u64 = 256;
 /// Of those, deals that one peer proposed, at most: others get their turn.
 const MAX_AWAITED_OF_A_PEER: u64 = 64;
 /// The answer while the operator has stopped mining. It is not kept: the same proposal may be accepted later.
-const NOT_MINING: &str = "this miner takes no new deals at present: its operator has stopped mining";
+pub(super) const NOT_MINING: &str = "this miner takes no new deals at present: its operator has stopped mining";
 /// The answer while too many proposals wait for their channel. It is not kept.
 const TOO_MANY_WAIT: &str =
     "too many proposals wait for their channel here: propose again when the message that opens it is in a block";
@@ -53,6 +54,8 @@ pub struct Reviewer {
     pub packing: Packing,
     /// Proposals that wait for their channel.
     pub(crate) waiting: StreamLimiter,
+    /// Channels that are being closed.
+    pub closing: Closing,
 }
 
 /// Reads a proposal, decides, answers.
@@ -130,19 +133,23 @@ fn settle(
     // What takes long, such as many signatures, is not done in the transaction.
     let verdict = blocking(|| review(signed, context));
     let late = match &verdict {
-        Ok(()) => packing::too_late(&reviewer.packing, signed, context.height)?,
+        Ok(()) => {
+            let end = MinerDeal::accepted(signed.clone(), context.height).end();
+            packing::too_short(&reviewer.packing, end, context.height)?
+        }
         Err(_) => None,
     };
     let circumstances = Circumstances {
         height: context.height,
         late,
+        is_closed: is_closed(reviewer, signed),
         capacity: intake::capacity(&reviewer.intake),
     };
     let decided = reviewer.store.decide(signed, source, |known| {
         if let Some(deal) = &known.deal {
             return Ok(Decision::Answer(Ok(deal.deal.response())));
         }
-        let verdict = match known.channel_is_promised {
+        let verdict = match known.channel_is_promised || circumstances.is_closed || is_closing(reviewer, signed) {
             true => review(
                 signed,
                 &ReviewContext {
@@ -162,11 +169,27 @@ fn settle(
     }
 }
 
+/// Whether the message that closes the proposal's channel was made.
+fn is_closed(reviewer: &Reviewer, signed: &SignedProposal) -> bool {
+    let payment = &signed.proposal.payment;
+    let closed = |id| close::is_closed(&reviewer.chain, &payment.payer, id);
+    payment.channel.is_some_and(closed)
+}
+
+/// Whether the proposal's channel is being closed. Within the transaction: a closing that begins later sees the deal.
+fn is_closing(reviewer: &Reviewer, signed: &SignedProposal) -> bool {
+    let payment = &signed.proposal.payment;
+    let closing = |id| reviewer.closing.contains(&payment.payer, id);
+    payment.channel.is_some_and(closing)
+}
+
 /// What is found out before the transaction that decides: in it, nobody is waited for.
 struct Circumstances {
     height: Epoch,
     /// Why the deal could not be sealed in time.
     late: Option<String>,
+    /// Whether the message was made that closes its channel.
+    is_closed: bool,
     capacity: Capacity,
 }
 
@@ -186,7 +209,8 @@ fn conclude(
         }
         let size = signed.size();
         let refused = match no_room(reviewer, size, known) {
-            Ok(None) => intake::refuses(&reviewer.intake, &circumstances.capacity, known.unsealed, size),
+            Ok(None) => intake::refuses(&reviewer.intake, &circumstances.capacity, known.unsealed, size)
+                .map(|refusal| (refusal.rejection.code, refusal.rejection.message)),
             Ok(refused) => refused,
             Err(error) => return Decision::Answer(Err(error)),
         };
@@ -219,7 +243,8 @@ fn refusal(proposal_cid: Cid, code: RejectionCode, message: impl Into<String>) -
     }
 }
 
-fn context(reviewer: &Reviewer) -> ReviewContext {
+/// What the reviewer knows, but for a proposal's channel.
+pub(super) fn context(reviewer: &Reviewer) -> ReviewContext {
     let kept = reviewer.settings.kept();
     ReviewContext {
         miner: reviewer.address.clone(),
@@ -271,7 +296,11 @@ async fn channel(reviewer: &Reviewer, signed: &SignedProposal) -> Result<Option<
 }
 
 /// Why a piece of `size` bytes cannot be taken in now.
-fn no_room(reviewer: &Reviewer, size: u64, known: &Known) -> Result<Option<(RejectionCode, String)>, ExchangeError> {
+pub(super) fn no_room(
+    reviewer: &Reviewer,
+    size: u64,
+    known: &Known,
+) -> Result<Option<(RejectionCode, String)>, ExchangeError> {
     if known.awaited.deals >= MAX_AWAITED {
         let text = format!("this miner waits for the data of {MAX_AWAITED} deals: propose again later");
         return Ok(Some((RejectionCode::Busy, text)));

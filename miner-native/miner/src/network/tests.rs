@@ -19,9 +19,10 @@ use libp2p_stream::Control;
 use sealdrop_devnet::{Devnet, DevnetConfig};
 use shared::chain::address::MaybeAddress;
 use shared::chain::{Address, AttoFil, BytesAmount, Epoch, Policy, SecretKey, Signature};
+use shared::deal::quote::MAX_REQUEST;
 use shared::deal::{
-    DealState, FailureCode, MinerEffect, MinerInput, PaymentInfo, Proposal, QueryRequest, Response, SignedProposal,
-    SignedResponse, WatchRequest,
+    DealState, FailureCode, MinerEffect, MinerInput, PaymentInfo, Proposal, QueryRequest, QuoteRequest, Response,
+    SignedProposal, SignedQuote, SignedResponse, WatchRequest,
 };
 use shared::explain::deal::{Explanation, MAX_JSON};
 use shared::piece::{PieceDigest, PieceSummary, SectorSize};
@@ -310,6 +311,41 @@ async fn an_accepted_deals_piece_is_fetched_and_given_back() {
         );
         assert_eq!(client.retrieve(summary.data_cid).await, Ok(bytes.clone()));
         assert_eq!(client.transfers.load(Ordering::SeqCst), usize::from(!browser));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn terms_are_answered_with_the_workers_signature_and_longer_requests_than_any_are_not_read() {
+    let world = World::start().await;
+    let (_, summary) = file();
+    for browser in [false, true] {
+        let mut client = world.client(browser).await;
+        let mut request = QuoteRequest {
+            payer: SecretKey::from_bytes(&[1; 32]).unwrap().address(),
+            miner: world.miner.address.clone(),
+            piece_ref: summary.data_cid,
+            size: summary.size,
+            total_price: AttoFil::ZERO,
+            duration: 50_000,
+        };
+        let quote: SignedQuote = client.ask(protocol::QUOTE, &request).await;
+        assert!(quote.is_signed_by(&world.miner.owner));
+        assert_eq!(quote.quote.request, request.cid());
+        assert!(quote.quote.is_accepted(), "{quote:?}");
+        request.duration = 0;
+        let quote: SignedQuote = client.ask(protocol::QUOTE, &request).await;
+        assert_eq!(quote.quote.code, 1004);
+        let mut stream = client
+            .control
+            .open_stream(client.miner, StreamProtocol::new(protocol::QUOTE))
+            .await
+            .unwrap();
+        frames::write(&mut stream, &"x".repeat(MAX_REQUEST)).await.unwrap();
+        let answer = frames::read::<SignedQuote, _>(&mut stream).await;
+        assert!(
+            matches!(answer, Err(StreamError::Closed | StreamError::Broken(_))),
+            "{answer:?}"
+        );
     }
 }
 

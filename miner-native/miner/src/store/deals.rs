@@ -26,6 +26,8 @@ pub struct Known {
     pub awaited_of_source: u64,
     /// Deals that are not sealed yet, the awaited ones included.
     pub unsealed: Tally,
+    /// Whether as many deals are served as can be.
+    pub is_full: bool,
 }
 
 /// What becomes of a proposal.
@@ -78,6 +80,19 @@ impl MinerStore {
             failpoint::hit_failpoint("deal.accepted");
         }
         Ok(answer)
+    }
+
+    /// What is known when `source` asks what a deal would come to.
+    pub fn known_of(&self, source: &str) -> Result<Known, StoreError> {
+        self.read(|records| circumstances(records, source))
+    }
+
+    /// Whether a payer's channel pays for a deal that is not over. Takes the writer's turn: whatever was decided before is seen.
+    pub fn is_owed(&self, payer: &Address, id: ChannelId) -> Result<bool, StoreError> {
+        self.write(|changes| match promised(changes, payer, id)? {
+            Some(deal) => is_live(changes, &deal),
+            None => Ok(false),
+        })
     }
 
     /// Keeps a deal that was just accepted, and promises its channel to it.
@@ -222,9 +237,19 @@ fn known(records: &dyn Records, cid: &Cid, signed: &SignedProposal, source: &str
     Ok(Known {
         deal: keeping::deal(records, cid)?,
         channel_is_promised: promised.is_some(),
+        ..circumstances(records, source)?
+    })
+}
+
+/// What is known whatever is proposed.
+fn circumstances(records: &dyn Records, source: &str) -> Result<Known, StoreError> {
+    Ok(Known {
+        deal: None,
+        channel_is_promised: false,
         awaited: tally_of(records, &[EffectKind::FetchPiece])?,
         awaited_of_source: tally(records, &source_tally(source))?.deals,
         unsealed: tally_of(records, &EffectKind::UNSEALED)?,
+        is_full: is_full(records)?,
     })
 }
 
@@ -238,10 +263,14 @@ fn accept(changes: &dyn Changes, record: &DealRecord) -> Result<(), StoreError> 
             _ => changes.put(CHANNELS, &channel_key(&payer, id), &cid.to_bytes())?,
         }
     }
-    if tally_of(changes, &EffectKind::ALL)?.deals >= MAX_LIVE_DEALS {
+    if is_full(changes)? {
         return Err(StoreError::TooManyDeals);
     }
     put_deal(changes, record, now_ms())
+}
+
+fn is_full(records: &dyn Records) -> Result<bool, StoreError> {
+    Ok(tally_of(records, &EffectKind::ALL)?.deals >= MAX_LIVE_DEALS)
 }
 
 fn promised(records: &dyn Records, payer: &Address, id: ChannelId) -> Result<Option<Cid>, StoreError> {

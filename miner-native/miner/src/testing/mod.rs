@@ -5,6 +5,7 @@ mod explaining;
 mod keeping;
 mod lifecycle;
 mod offers;
+mod paying;
 mod power_loss;
 mod scenarios;
 mod setbacks;
