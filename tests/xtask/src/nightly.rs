@@ -28,6 +28,11 @@ const PARTS: [Part; 7] = [
         run: |project| scenarios::run(project, &[]),
     },
     Part {
+        name: "calls",
+        what: "a million random calls of the chain's actors, its invariants checked after each",
+        run: calls,
+    },
+    Part {
         name: "mutants",
         what: "a sample of mutants of the rules, each of which a test has to notice (cargo-mutants)",
         run: mutants,
@@ -103,6 +108,29 @@ fn licences(project: &Project) -> Result<()> {
         .current_dir(&project.root)
         .args(["check", "licenses", "bans", "sources"]);
     process::run(&mut command, "find the dependencies as they should be")
+}
+
+/// Cases of up to 48 messages, 24 on average, whose invariants are checked after each message and block.
+const CASES_OF_CALLS: &str = "42000";
+
+fn calls(project: &Project) -> Result<()> {
+    let mut cargo = project.cargo();
+    cargo.env("PROPTEST_CASES", CASES_OF_CALLS);
+    cargo.args([
+        "test",
+        "--release",
+        "--locked",
+        "--package",
+        "sealdrop-shared",
+        "--lib",
+        "--",
+    ]);
+    // This property alone: others have as many cases for their own reasons.
+    cargo.args([
+        "--exact",
+        "chain::tests::sequence::no_sequence_of_messages_at_any_heights_loses_money_or_breaks_another_invariant",
+    ]);
+    process::run(&mut cargo, "keep the chain's invariants through random calls")
 }
 
 fn mutants(project: &Project) -> Result<()> {

@@ -5,6 +5,7 @@ extern crate std;
 
 mod broker;
 mod calling;
+mod earning;
 mod faults;
 mod messages;
 mod proving;

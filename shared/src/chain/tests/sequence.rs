@@ -6,7 +6,7 @@
 //! something in any world, so that a failing case shrinks to the few steps that matter.
 
 #[path = "../../../tests/cases/mod.rs"]
-mod cases;
+pub mod cases;
 
 use super::*;
 use alloc::collections::{BTreeMap, BTreeSet};
