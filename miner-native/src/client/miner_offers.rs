@@ -1,12 +1,19 @@
 //! Whom a deal is made with (step 3 of a deal): the miner and the ask that were named, or the cheapest that takes the file.
 
 use super::error::ClientError;
+use super::miner_connection::MinerConnection;
 use super::source::FileFacts;
+use super::storing::DEFAULT_DURATION;
 use super::Session;
+use futures::StreamExt;
 use serde::Serialize;
+use shared::chain::keys::cid_of_bytes;
 use shared::chain::view::{AskView, MinerView};
 use shared::chain::{Address, AttoFil, Epoch};
-use shared::client::MinerOffer;
+use shared::client::{quoting, MinerOffer};
+use shared::deal::review::price_of;
+use shared::deal::{QuoteRequest, SignedQuote};
+use shared::wire::protocol;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -101,6 +108,68 @@ async fn open_miners(session: &Session) -> Result<Vec<MinerView>, ClientError> {
         tokio::time::sleep(MINER_PAUSE).await;
     }
 }
+
+/// Miners that are asked whether they take deals, at most; the first of the list.
+const MOST_ASKED: usize = 32;
+/// Of those, so many at once.
+const ASKED_AT_ONCE: usize = 8;
+/// How long one of them is waited for.
+const ASK_LIMIT: Duration = Duration::from_secs(3);
+
+/// What a miner says of an ordinary deal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Takes {
+    /// It would take one now.
+    Now,
+    /// It would not: the code and text of its reason.
+    Not {
+        code: u64,
+        message: String,
+        retry_ms: Option<u64>,
+    },
+    /// It does not say, or cannot be asked.
+    Unknown,
+}
+
+/// Asks miners whether they would take an ordinary deal now: as long as one without `--duration`, of at most a mebibyte.
+pub async fn taking(session: &Session, miners: &[MinerView], height: Epoch) -> Vec<Takes> {
+    let asked = miners.iter().take(MOST_ASKED).map(|miner| async move {
+        let answer = tokio::time::timeout(ASK_LIMIT, asked(session, miner, height)).await;
+        answer.ok().flatten().unwrap_or(Takes::Unknown)
+    });
+    let mut taking: Vec<Takes> = futures::stream::iter(asked).buffered(ASKED_AT_ONCE).collect().await;
+    taking.resize(miners.len(), Takes::Unknown);
+    taking
+}
+
+async fn asked(session: &Session, miner: &MinerView, height: Epoch) -> Option<Takes> {
+    let ask = miner.standing_ask(height)?;
+    let (size, duration) = (miner.usable_bytes.min(USUAL_SIZE), DEFAULT_DURATION);
+    let request = QuoteRequest {
+        payer: session.account.address(),
+        miner: miner.address.clone(),
+        piece_ref: cid_of_bytes(&[]),
+        size,
+        total_price: price_of(ask.price, size, duration)?,
+        duration,
+    };
+    let (network, chain) = (session.network.clone(), session.chain.clone());
+    let mut connection = MinerConnection::new(network, chain, miner.address.clone(), &miner.peer_id).ok()?;
+    let signed: SignedQuote = connection.ask_once(protocol::QUOTE, &request).await.ok()?;
+    quoting::check(&signed, &request, &miner.worker).ok()?;
+    let quote = signed.quote;
+    Some(match quote.is_accepted() {
+        true => Takes::Now,
+        false => Takes::Not {
+            code: quote.code,
+            message: quote.message,
+            retry_ms: quote.retry_ms,
+        },
+    })
+}
+
+/// Bytes of the deal that miners are asked about.
+const USUAL_SIZE: u64 = 1 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 
 use super::CommandContext;
 use crate::client::checking::{self, Answer};
-use crate::client::miner_offers::{offers, Offer};
+use crate::client::miner_offers::{self, offers, Offer, Takes};
 use crate::client::verifying;
 use crate::client::{explaining, ClientError, Record};
 use crate::commands::error::CommandError;
@@ -58,31 +58,52 @@ pub async fn list_asks(context: &CommandContext, arguments: ListAsks) -> Result<
 }
 
 pub async fn miners(context: &CommandContext) -> Result<(), CommandError> {
-    let chain = context.target.chain().await?;
-    let (miners, height) = (chain.miners().await?, chain.head().await?.height);
+    let session = context.session().await?;
+    let chain = &session.chain;
+    let miners = chain.miners().await.map_err(ClientError::chain)?;
+    let height = chain.head().await.map_err(ClientError::chain)?.height;
+    let taking = miner_offers::taking(&session, &miners, height).await;
+    let listed: Vec<_> = miners.iter().zip(&taking).collect();
     if context.output.is_json() {
-        let list: Vec<Value> = miners.iter().map(|miner| miner_json(miner, height)).collect();
+        let list: Vec<Value> = listed
+            .iter()
+            .map(|(miner, takes)| miner_json(miner, takes, height))
+            .collect();
         say(Value::Array(list));
         return Ok(());
     }
     if miners.is_empty() {
         eprintln!("the network has no miner");
     }
-    for miner in &miners {
+    for (miner, takes) in listed {
         let price = miner.standing_ask(height).map_or("no offer".to_owned(), |ask| {
             format!("{} FIL per byte and block", ask.price)
         });
         let (address, usable, power) = (&miner.address, miner.usable_bytes, miner.power);
+        let takes = match takes {
+            Takes::Now => "takes deals".to_owned(),
+            Takes::Not { code, message, .. } => format!("takes none: {} (code {code})", printable(message)),
+            Takes::Unknown => "does not say whether it takes deals".to_owned(),
+        };
         say(format!(
-            "{address}  up to {usable} bytes a file  {price}  proven power {power}"
+            "{address}  up to {usable} bytes a file  {price}  proven power {power}  {takes}"
         ));
     }
     Ok(())
 }
 
-fn miner_json(miner: &MinerView, height: Epoch) -> Value {
+fn miner_json(miner: &MinerView, takes: &Takes, height: Epoch) -> Value {
     let mut value = json!(miner);
     value["price"] = json!(miner.standing_ask(height).map(|ask| ask.price));
+    value["takesDeals"] = match takes {
+        Takes::Now => json!({ "now": true }),
+        Takes::Not {
+            code,
+            message,
+            retry_ms,
+        } => json!({ "now": false, "code": code, "message": message, "retryMs": retry_ms }),
+        Takes::Unknown => Value::Null,
+    };
     value
 }
 
