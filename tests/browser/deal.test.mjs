@@ -79,12 +79,12 @@ test('a miner that does not answer is named after 15 seconds, and no deal is beg
   }
 });
 
-// spec §7.9: a failed proposal must not leave its funds locked.
-test('the money of a rejected deal comes back by itself, over a reload', { timeout: 600_000 }, async () => {
+// Findings B5: a refusal that was known beforehand locked the money up.
+test('a deal that its miner would refuse is refused before anything is paid', { timeout: 600_000 }, async () => {
   const chain = await chainOfCheapMiners(daemon.chain);
   try {
     await onPage(
-      'refund',
+      'unpaid',
       async (page) => {
         const look = async (client, id) => ({
           deal: id && (await client.deal(id)),
@@ -98,28 +98,11 @@ test('the money of a rejected deal comes back by itself, over a reload', { timeo
         const failed = problem(page, 'rejected');
         await failed.waitFor();
         assert.match(await failed.innerText(), /proposed price \(.*\) is less than expected \(.*\)/);
-        const refund = hook(page, 'refund');
-        await refund.waitFor();
         const id = await hook(page, 'deal-id').getAttribute('data-id');
-        const [{ channel, amount, state }] = (await withClient(page, chain.url, look, id)).deal.refunds;
-        assert.ok(Number(amount) > 0);
-        if (state !== 'returned') {
-          const kept = await withClient(page, chain.url, (client, id) => client.remove(id), id);
-          assert.equal(kept?.code, 'refund-pending', 'a deal whose money is not back yet cannot be forgotten');
-        }
-
-        await page.reload();
-        await page.locator('[data-testid="refund"][data-state="returned"]').waitFor({ timeout: 2 * SOON_MS });
         const { deal, balance } = await withClient(page, chain.url, look, id);
         assert.equal(deal.state, 'failed');
-        const { address: payer } = await withClient(page, chain.url, (client) => ({ address: client.address }));
-        assert.equal(await daemon.ask('chain.channel', { payer, id: channel }), null, 'the channel is gone');
-        // All but the gas of the messages, which is a millionth of it, however early it came back.
-        assert.ok(
-          funds - balance < 0.01 * Number(amount),
-          `${funds} before the deal of ${amount}, ${balance} FIL after it`,
-        );
-
+        assert.deepEqual(deal.refunds, [], 'no channel was opened');
+        assert.equal(balance, funds);
         await hook(page, 'remove-button').click();
         await page.getByText('No deals yet').waitFor();
       },
@@ -129,6 +112,48 @@ test('the money of a rejected deal comes back by itself, over a reload', { timeo
     chain.close();
   }
 });
+
+// spec §7.9: a failed deal must not leave its funds locked.
+test('the money of a deal that is given up comes back by itself, over a reload', { timeout: 600_000 }, () =>
+  onPage('refund', async (page) => {
+    const look = async (client, id) => ({
+      deal: id && (await client.deal(id)),
+      balance: Number(await client.balance()),
+    });
+    await choose(page, 'letter.bin', randomBytes(1500));
+    await affordable(page);
+    const { balance: funds } = await withClient(page, daemon.chain, look);
+    await pressStore(page);
+    await dealPage(page);
+    await reach(page, 'accepted', SOON_MS);
+    await hook(page, 'give-up-button').click();
+    await problem(page, 'deal-failed').waitFor();
+    const refund = hook(page, 'refund');
+    await refund.waitFor();
+    const id = await hook(page, 'deal-id').getAttribute('data-id');
+    const [{ channel, amount, state }] = (await withClient(page, daemon.chain, look, id)).deal.refunds;
+    assert.ok(Number(amount) > 0);
+    if (state !== 'returned') {
+      const kept = await withClient(page, daemon.chain, (client, id) => client.remove(id), id);
+      assert.equal(kept?.code, 'refund-pending', 'a deal whose money is not back yet cannot be forgotten');
+    }
+
+    await page.reload();
+    await page.locator('[data-testid="refund"][data-state="returned"]').waitFor({ timeout: 2 * SOON_MS });
+    const { deal, balance } = await withClient(page, daemon.chain, look, id);
+    assert.equal(deal.state, 'failed');
+    const { address: payer } = await withClient(page, daemon.chain, (client) => ({ address: client.address }));
+    assert.equal(await daemon.ask('chain.channel', { payer, id: channel }), null, 'the channel is gone');
+    // All but the gas of the messages, which is a millionth of it, however early it came back.
+    assert.ok(
+      funds - balance < 0.01 * Number(amount),
+      `${funds} before the deal of ${amount}, ${balance} FIL after it`,
+    );
+
+    await hook(page, 'remove-button').click();
+    await page.getByText('No deals yet').waitFor();
+  }),
+);
 
 test('a file goes from the page to a proven sector and back, over a crash of the daemon', { timeout: 2_400_000 }, () =>
   onPage('deal', async (page) => {

@@ -208,7 +208,7 @@ function refundPart(refund: Refund) {
 
 function refundWords({ state, channel, until, earned }: Refund) {
   const name = `Payment channel no. ${channel}`;
-  if (state === 'cancelling') return `${name} of the failed attempt is being cancelled.`;
+  if (state === 'cancelling') return `${name} of the failed attempt is being closed.`;
   if (state === 'reclaiming') return `${name} has ended; the money is being taken out of it.`;
   if (state === 'returned') return `${name} is closed.`;
   const end = html`block <span class="num">${count(until ?? 0)}</span>${until === undefined ? nothing : when(until)}`;
