@@ -65,6 +65,37 @@ fn what_nobody_redeems_comes_back(payer: &Client, to: &str) {
     assert_eq!(paych(&["ls"]).lines(), ["no channels"]);
 }
 
+/// Findings B5: with mining stopped, a channel was opened first, and each retry locked up more.
+#[test]
+fn a_deal_that_the_miner_would_refuse_costs_nothing_and_the_list_of_miners_says_why() {
+    let daemon = Daemon::start(&["--auto-seal", "24h"]);
+    let client = Client::new(&daemon.chain());
+    let from = funded(&client);
+    let listed = client.run(&["miners"]).lines().remove(0);
+    assert!(listed.ends_with("  takes deals"), "{listed}");
+    daemon.operate(&["mining", "stop"]).succeeded();
+    let listed = client.json(&["miners"]).expect("the chain answers");
+    let takes = &listed[0]["takesDeals"];
+    assert_eq!(
+        (&takes["now"], &takes["code"]),
+        (&false.into(), &1040.into()),
+        "{listed}"
+    );
+    let balance = || client.sealdrop(&["wallet", "balance", &from]).lines().remove(0);
+    let before = balance();
+    let file = client.file("file", b"twelve bytes");
+    let store = ["store", file.to_str().expect("the path is text"), "--duration", "3000"];
+    client
+        .run(&store)
+        .failed_saying(&["stopped mining", "code 1040", "nothing was paid"]);
+    assert_eq!(client.sealdrop(&["paych", "ls"]).lines(), ["no channels"]);
+    assert_eq!(balance(), before);
+    daemon.operate(&["mining", "start"]).succeeded();
+    client
+        .run(&[store.as_slice(), &["--until", "accepted"]].concat())
+        .succeeded();
+}
+
 /// spec §9.12 at a thousandth of its price, spec §9.15: a file is imported, proposed by its CID at an ask that list-asks
 /// shows, asked about, paid for in three vouchers that can be handed on, and brought back by its CID.
 #[test]
