@@ -9,7 +9,7 @@ use crate::operator::IntakeStatus;
 use crate::prover::{Prover, Step};
 use crate::settings::SettingsStore;
 use crate::store::{EffectKind, MinerStore, StoreError, Tally};
-use shared::deal::quote::Refusal;
+use shared::deal::quote::{span, Refusal};
 use shared::deal::{Rejection, RejectionCode};
 use shared::piece::SectorSize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -197,7 +197,7 @@ fn bound_of(service: &Intake) -> Load {
 
 fn reason(load: Load, retry_ms: Option<u64>) -> String {
     let Load { bytes, deals } = load;
-    let when = retry_ms.map_or("later".into(), |ms| format!("in about {}", text(ms)));
+    let when = retry_ms.map_or("later".into(), |ms| format!("in about {}", span(ms)));
     format!("{deals} deals with {bytes} bytes wait to be sealed by this miner, as much as it takes in: propose again {when}")
 }
 
@@ -225,16 +225,6 @@ fn sectors_until(load: Load, bound: Load, size: u64, usable: u64) -> u64 {
         .saturating_sub(room)
         .max(too_many_deals.saturating_mul(average));
     bytes.div_ceil(usable.max(1)).max(1)
-}
-
-/// A span for people, rounded up.
-fn text(ms: u64) -> String {
-    match ms.div_ceil(1000) {
-        0..=1 => "a second".into(),
-        seconds @ 2..=90 => format!("{seconds} seconds"),
-        91..=5400 => format!("{} minutes", ms.div_ceil(60_000)),
-        _ => format!("{} hours", ms.div_ceil(3_600_000)),
-    }
 }
 
 #[cfg(test)]
@@ -297,7 +287,7 @@ mod tests {
         );
         assert_eq!(sectors_until(load(1, 1), BOUND, 1, 10), 1);
         assert_eq!(
-            [text(1), text(90_000), text(91_000), text(7_200_000)],
+            [1, 90_000, 91_000, 7_200_000].map(span),
             ["a second", "90 seconds", "2 minutes", "2 hours"]
         );
     }

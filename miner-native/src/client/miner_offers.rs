@@ -113,6 +113,8 @@ async fn open_miners(session: &Session) -> Result<Vec<MinerView>, ClientError> {
 const MOST_ASKED: usize = 32;
 /// Of those, so many at once.
 const ASKED_AT_ONCE: usize = 8;
+/// Bytes of the deal that they are asked about, where they take as many.
+const USUAL_SIZE: u64 = 1 << 20;
 /// How long one of them is waited for.
 const ASK_LIMIT: Duration = Duration::from_secs(3);
 
@@ -167,9 +169,6 @@ async fn asked(session: &Session, miner: &MinerView, height: Epoch) -> Option<Ta
         },
     })
 }
-
-/// Bytes of the deal that miners are asked about.
-const USUAL_SIZE: u64 = 1 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,7 @@ use super::host::{Blame, ClientHost, EngineError};
 use super::record::{DealRecord, Problem};
 use crate::chain::Address;
 use crate::deal::client::ClientRefusal;
+use crate::deal::quote::span;
 use crate::deal::{Quote, QuoteRequest, SignedQuote};
 use crate::ports::Chain;
 use crate::wire::protocol;
@@ -82,15 +83,5 @@ pub(super) fn problem(quote: &Quote) -> Problem {
                 .to_string(),
         },
         rejection: u16::try_from(quote.code).ok(),
-    }
-}
-
-/// A span for people, rounded up.
-pub fn span(ms: u64) -> String {
-    match ms.div_ceil(1000) {
-        0..=1 => "a second".into(),
-        seconds @ 2..=90 => format!("{seconds} seconds"),
-        91..=5400 => format!("{} minutes", ms.div_ceil(60_000)),
-        _ => format!("{} hours", ms.div_ceil(3_600_000)),
     }
 }

@@ -7,11 +7,12 @@
 //! who said so. A quote promises nothing: the proposal is reviewed anew. A miner that does not speak the protocol, as those of 2019, is
 //! taken without a quote.
 
-use super::review::{DealTerms, Rejection, RejectionCode};
+use super::review::{DealTerms, Rejection};
 use crate::chain::keys::cid_of_bytes;
 use crate::chain::{Address, AttoFil, Epoch, SecretKey, Signature};
 use crate::wire::cbor::{cbor_map, Bytes};
 use crate::wire::encode;
+use alloc::format;
 use alloc::string::String;
 use cid::Cid;
 
@@ -62,7 +63,7 @@ pub struct Quote {
     pub request: Cid,
     /// The chain's height when it was judged.
     pub height: Epoch,
-    /// 0: it would be taken now. Else the number of a [`RejectionCode`], perhaps of a later version.
+    /// 0: it would be taken now. Else the number of a [`super::RejectionCode`], perhaps of a later version.
     pub code: u64,
     /// Why it would not; empty when it would.
     pub message: String,
@@ -130,14 +131,20 @@ impl SignedQuote {
     }
 }
 
-/// The refusal's code, when this version knows it.
-pub fn known_code(code: u64) -> Option<RejectionCode> {
-    RejectionCode::ALL.iter().copied().find(|known| *known as u64 == code)
+/// A span for people, rounded up.
+pub fn span(ms: u64) -> String {
+    match ms.div_ceil(1000) {
+        0..=1 => "a second".into(),
+        seconds @ 2..=90 => format!("{seconds} seconds"),
+        91..=5400 => format!("{} minutes", ms.div_ceil(60_000)),
+        _ => format!("{} hours", ms.div_ceil(3_600_000)),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deal::RejectionCode;
     use crate::wire::frame::frame;
 
     fn worker() -> SecretKey {
@@ -173,7 +180,6 @@ mod tests {
         let quote = &again.quote;
         assert_eq!((quote.code, quote.retry_ms), (1044, Some(90_000)));
         assert_eq!((quote.message.as_str(), quote.height), ("too much waits", Epoch(7)));
-        assert_eq!(known_code(quote.code), Some(RejectionCode::SealingBacklog));
         assert!(!quote.is_accepted() && Quote::of(&request(), Epoch(7), Ok(())).is_accepted());
         assert!(again.is_signed_by(&worker().address()));
         assert!(!again.is_signed_by(&Address::id(8)));

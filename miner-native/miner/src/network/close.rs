@@ -72,7 +72,7 @@ pub(super) async fn answer(reviewer: Arc<Reviewer>, mut exchange: Exchange) -> R
         true => tracing::info!(payer = %voucher.payer, channel = %voucher.channel, "a channel is being closed"),
         // Anybody can have these written, as many as they like.
         false => {
-            tracing::debug!(payer = %voucher.payer, channel = %voucher.channel, message, "a channel is not closed")
+            tracing::debug!(payer = %voucher.payer, channel = %voucher.channel, message, "a channel is not closed");
         }
     }
     frames::write(&mut exchange.stream, &CloseResponse { closes, message }).await?;
