@@ -18,6 +18,7 @@
 //! A state is on the disk before anybody is told of it or anything is done because of it (design §7). [`daemon`] starts the
 //! parts in order and ends them; [`commands`] reads the command line and speaks to a running daemon.
 #![forbid(unsafe_code)]
+#![warn(clippy::indexing_slicing)]
 
 pub mod client;
 pub mod commands;

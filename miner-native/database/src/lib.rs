@@ -7,6 +7,7 @@
 //! client (its deals), each with a [`Schema`] of its own; [`takeover`] brings in what version 0.1.0 kept in sled.
 //!
 //! No call waits for the disk on an async worker: [`blocking`] takes the other tasks of the worker elsewhere first.
+#![warn(clippy::indexing_slicing)]
 
 #[cfg(test)]
 mod contract;

@@ -8,6 +8,7 @@
 //! Inside: [`rpc`] takes requests, `node` decides and makes blocks, `pool` holds waiting messages, `store` keeps it all.
 
 #![forbid(unsafe_code)]
+#![warn(clippy::indexing_slicing)]
 
 mod block;
 mod error;

@@ -262,7 +262,8 @@ fn turn(prover: &Prover, record: &SectorRecord, sealing: &[Sealing]) -> Turn {
 fn of_jobs(id: u64, jobs: &[JobView]) -> Option<Turn> {
     let is_ours = |job: &JobView| job.sector == Some(id) && phase_of(job.step).is_some();
     let at = jobs.iter().position(is_ours)?;
-    let job = &jobs[at];
+    let (before, from) = jobs.split_at_checked(at)?;
+    let job = from.first()?;
     if let JobState::Running { since_ms } = job.state {
         let basis = job.basis.clone();
         let expected = job.expected_ms.map(|ms| Expected { ms, basis });
@@ -279,7 +280,7 @@ fn of_jobs(id: u64, jobs: &[JobView]) -> Option<Turn> {
             whole: false,
         })
     };
-    let behind = jobs[..at].iter().filter_map(ahead).collect();
+    let behind = before.iter().filter_map(ahead).collect();
     Some(Turn::Queued { behind })
 }
 

@@ -18,6 +18,7 @@
 //! Below the services, and used by the program as well: [`chain_access`] is the way to a chain, whichever process it runs in;
 //! [`data_dir`] where a node's data lies; [`console`] what is said to people and cannot fail; [`clock`] the time.
 #![forbid(unsafe_code)]
+#![warn(clippy::indexing_slicing)]
 
 pub mod ask_publisher;
 pub mod assembly;

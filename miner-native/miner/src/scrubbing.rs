@@ -291,9 +291,9 @@ fn digest(path: &Path, size: u64, mut pace: Pace) -> io::Result<PieceSummary> {
     while left > 0 {
         pace.wait();
         let wanted = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
-        let chunk = &mut buffer[..wanted];
-        file.read_exact(chunk)?;
-        digest.push(chunk).map_err(io::Error::other)?;
+        buffer.truncate(wanted);
+        file.read_exact(&mut buffer)?;
+        digest.push(&buffer).map_err(io::Error::other)?;
         pace.read(wanted as u64);
         left -= wanted as u64;
     }

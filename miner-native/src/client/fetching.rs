@@ -309,7 +309,7 @@ impl Incoming {
         let end = tokio::time::Instant::now() + limit;
         loop {
             if let Some(body) = next_frame(&self.unread, MAX_MESSAGE)? {
-                let message = decode(&self.unread[body.clone()])?;
+                let message = decode(self.unread.get(body.clone()).unwrap_or_default())?;
                 self.unread.drain(..body.end);
                 return Ok(Received::Message(message));
             }
@@ -320,7 +320,10 @@ impl Incoming {
             match read? {
                 0 if self.unread.is_empty() => return Ok(Received::End),
                 0 => return Err(StreamError::Closed),
-                count => self.unread.extend_from_slice(&buffer[..count]),
+                count => {
+                    buffer.truncate(count);
+                    self.unread.append(&mut buffer);
+                }
             }
         }
     }

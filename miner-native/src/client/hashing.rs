@@ -137,7 +137,7 @@ impl Work<'_> {
             if self.failed.load(Ordering::Relaxed) {
                 break;
             }
-            let bytes = &mut buffer[..(part.end - part.start) as usize];
+            let (bytes, _) = buffer.split_at_mut((part.end - part.start) as usize);
             file.read_exact(bytes).map_err(unreadable())?;
             hasher.push(bytes).map_err(refused)?;
             let counted = part.end.min(counted.end).saturating_sub(part.start);

@@ -149,15 +149,14 @@ async fn status(chain: &ChainAccess, message: Cid, output: Output) -> Result<(),
         MessageStatus::Dropped { height, reason } => ("dropped", json!({ "height": height, "reason": reason })),
         MessageStatus::Pruned { height } => ("pruned", json!({ "height": height })),
     };
-    let mut value = json!({ "message": message.to_string(), "status": word });
-    if let (Value::Object(all), Value::Object(more)) = (&mut value, more) {
-        all.extend(more);
-    }
     let view = match status {
         MessageStatus::Pruned { .. } => None,
         _ => chain.message(&message).await?,
     };
-    value["content"] = json!(view);
+    let mut value = json!({ "message": message.to_string(), "status": word, "content": view });
+    if let (Value::Object(all), Value::Object(more)) = (&mut value, more) {
+        all.extend(more);
+    }
     output.show(&value, || match view {
         Some(view) => format!("{word}\n{}", describe_message(&view)),
         None => word.to_owned(),

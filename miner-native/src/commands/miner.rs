@@ -8,7 +8,7 @@ mod register;
 
 use super::error::CommandError;
 use super::gas::Sending;
-use super::output::{columns, Output};
+use super::output::{columns, with_fields, Output};
 use super::sending::Sender;
 use super::target::{DaemonPort, Target};
 use clap::{Args, Subcommand};
@@ -142,8 +142,7 @@ impl Place {
     async fn show(&self, of: Of, name: &str, fact: impl Fn(&MinerView) -> String) -> Result<(), CommandError> {
         let (_, view) = self.view(of.miner).await?;
         let fact = fact(&view);
-        let mut value = json!({ "miner": view.address });
-        value[name] = json!(fact);
+        let value = with_fields(json!({ "miner": view.address }), [(name, json!(fact))]);
         self.output.show(&value, || fact);
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! prints or logs a secret.
 
 #![forbid(unsafe_code)]
+#![warn(clippy::indexing_slicing)]
 
 use rand::RngCore;
 use shared::chain::{Address, Protocol, SecretKey, Signature};

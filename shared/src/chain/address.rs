@@ -96,7 +96,7 @@ impl Address {
 
     /// Protocol byte and payload.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(1 + self.payload.len());
+        let mut out = Vec::with_capacity(self.payload.len().saturating_add(1));
         out.push(self.protocol as u8);
         out.extend_from_slice(&self.payload);
         out
@@ -175,10 +175,10 @@ impl FromStr for Address {
             return Self::from_bytes(&bytes);
         }
         let data = base32().decode(body.as_bytes()).map_err(|_| AddressError::Form)?;
-        let split = data.len().checked_sub(4).ok_or(AddressError::Payload)?;
-        bytes.extend_from_slice(&data[..split]);
+        let (payload, checksum) = data.split_last_chunk::<4>().ok_or(AddressError::Payload)?;
+        bytes.extend_from_slice(payload);
         let address = Self::from_bytes(&bytes)?;
-        if address.checksum() != data[split..] {
+        if address.checksum() != *checksum {
             return Err(AddressError::Checksum);
         }
         Ok(address)

@@ -69,12 +69,13 @@ impl FromStr for AttoFil {
     fn from_str(text: &str) -> Result<Self, AmountError> {
         let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
         let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
-        if whole.is_empty() && decimals.is_empty() || !digits(whole) || !digits(decimals) || decimals.len() > DECIMALS {
+        if whole.is_empty() && decimals.is_empty() || !digits(whole) || !digits(decimals) {
             return Err(AmountError::Form);
         }
+        let missing = DECIMALS.checked_sub(decimals.len()).ok_or(AmountError::Form)?;
         let mut all = String::from(whole);
         all.push_str(decimals);
-        all.extend(core::iter::repeat_n('0', DECIMALS - decimals.len()));
+        all.extend(core::iter::repeat_n('0', missing));
         all.parse()
             .ok()
             .filter(|atto: &u128| *atto < 1 << 125)

@@ -67,11 +67,10 @@ pub fn validate(state: &ChainState, signed: &SignedMessage) -> Result<(), Invali
     let metered = &signed.metered;
     check_shape(state, metered)?;
     let (nonce, next) = (metered.message.nonce, state.nonce(&metered.message.from));
-    if nonce < next {
-        return Err(Invalid::NonceUsed { nonce, next });
-    }
-    if nonce - next > MAX_NONCE_GAP {
-        return Err(Invalid::NonceTooHigh { nonce, next });
+    match nonce.checked_sub(next) {
+        None => return Err(Invalid::NonceUsed { nonce, next }),
+        Some(gap) if gap > MAX_NONCE_GAP => return Err(Invalid::NonceTooHigh { nonce, next }),
+        Some(_) => {}
     }
     check_balance(state, metered)?;
     if !signed.signature_is_valid() {
@@ -212,8 +211,8 @@ pub fn end_block(state: &mut ChainState, height: Epoch) -> BlockEnd {
     let miners: Vec<Address> = state.miners.keys().cloned().collect();
     miners.iter().fold(BlockEnd::default(), |mut all, address| {
         let one = end_miner_block(state, address, height);
-        all.pre_commits += one.pre_commits;
-        all.sectors += one.sectors;
+        all.pre_commits = all.pre_commits.saturating_add(one.pre_commits);
+        all.sectors = all.sectors.saturating_add(one.sectors);
         all.burnt.0 = all.burnt.0.saturating_add(one.burnt.0);
         all.power = all.power.saturating_add(one.power);
         all

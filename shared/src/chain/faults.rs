@@ -95,15 +95,15 @@ impl IntSet {
     /// The lengths of gaps and runs in turn, from 0 on; the first is a run when 0 is a member.
     fn runs(&self) -> Vec<u64> {
         let mut runs: Vec<u64> = Vec::new();
-        let mut last = None;
+        let mut last: Option<u64> = None;
         for member in &self.0 {
             match last {
-                Some(before) if before + 1 == *member => {
+                Some(before) if before.checked_add(1) == Some(*member) => {
                     if let Some(run) = runs.last_mut() {
-                        *run += 1;
+                        *run = run.saturating_add(1);
                     }
                 }
-                Some(before) => runs.extend([member - before - 1, 1]),
+                Some(before) => runs.extend([member.saturating_sub(before).saturating_sub(1), 1]),
                 None if *member == 0 => runs.push(1),
                 None => runs.extend([*member, 1]),
             }
@@ -128,12 +128,12 @@ impl IntSet {
         let mut next = 0u128;
         while !bits.is_padding() {
             let run = bits.run()?;
-            let end = next + u128::from(run);
+            let end = next.saturating_add(run.into());
             if end > 1 << 64 {
                 return Err(RleError::OutOfRange);
             }
             if is_member {
-                if run > (MAX_INT_SET - members.len()) as u64 {
+                if run > MAX_INT_SET.saturating_sub(members.len()) as u64 {
                     return Err(RleError::TooManyMembers);
                 }
                 members.extend((next..end).map(|member| member as u64));
@@ -161,7 +161,7 @@ impl BitWriter {
             if let Some(last) = self.bytes.last_mut() {
                 *last |= ((value >> i & 1) as u8) << (self.used % 8);
             }
-            self.used += 1;
+            self.used = self.used.saturating_add(1);
         }
     }
 }
@@ -175,7 +175,7 @@ impl BitReader<'_> {
     fn bit(&mut self) -> Result<u64, RleError> {
         let byte = self.bytes.get(self.at / 8).ok_or(RleError::Truncated)?;
         let bit = byte >> (self.at % 8) & 1;
-        self.at += 1;
+        self.at = self.at.saturating_add(1);
         Ok(u64::from(bit))
     }
 
@@ -185,7 +185,7 @@ impl BitReader<'_> {
 
     /// Whether only the zero bits that fill the last byte are left.
     fn is_padding(&self) -> bool {
-        let left = self.bytes.len() * 8 - self.at;
+        let left = self.bytes.len().saturating_mul(8).saturating_sub(self.at);
         left < 8 && (left == 0 || self.bytes.last().is_some_and(|last| last >> (self.at % 8) == 0))
     }
 

@@ -43,6 +43,11 @@ pub mod verifying;
 pub mod voucher_text;
 
 #[cfg(any(test, feature = "testing"))]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "what goes wrong fails the test"
+)]
 pub mod testing;
 #[cfg(test)]
 mod tests;

@@ -42,7 +42,7 @@ impl Search {
     /// Whether one more miner is asked, which is counted.
     pub fn goes_on(&mut self, now_ms: u64) -> bool {
         let goes_on = self.asked < MOST_MINERS && now_ms < self.began.saturating_add(SEARCH_MS);
-        self.asked += u32::from(goes_on);
+        self.asked = self.asked.saturating_add(u32::from(goes_on));
         goes_on
     }
 }

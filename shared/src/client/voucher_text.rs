@@ -27,14 +27,11 @@ pub enum VoucherTextError {
 /// Reads vouchers, and checks that each is signed by the payer that it names.
 pub fn read(text: &str) -> Result<Vec<PaymentVoucher>, VoucherTextError> {
     let mut vouchers = Vec::new();
-    for (index, line) in text.lines().enumerate() {
+    for (number, line) in (1..).zip(text.lines()) {
         if line.trim_start().starts_with(REMARK) {
             continue;
         }
-        let refused = |reason: String| VoucherTextError::Voucher {
-            line: index + 1,
-            reason,
-        };
+        let refused = |reason: String| VoucherTextError::Voucher { line: number, reason };
         for word in line.split_whitespace() {
             let voucher = voucher::from_text(word).map_err(|e| refused(e.to_string()))?;
             if !voucher.is_signed_by(&voucher.payer) {
@@ -54,7 +51,10 @@ pub fn read(text: &str) -> Result<Vec<PaymentVoucher>, VoucherTextError> {
 
 /// Vouchers one a line.
 pub fn lines(vouchers: &[PaymentVoucher]) -> String {
-    vouchers.iter().map(|found| voucher::to_text(found) + "\n").collect()
+    vouchers
+        .iter()
+        .map(|found| format!("{}\n", voucher::to_text(found)))
+        .collect()
 }
 
 /// A deal's vouchers with a remark that says whose they are.

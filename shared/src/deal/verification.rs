@@ -156,8 +156,8 @@ fn committed(draft: &Draft, proof: &ProofInfo, evidence: &Evidence) -> Finding {
         return Err(format!("message {id} calls {found}, not {} of {}", expected.method, expected.to).into());
     }
     // All but the last parameter, which is the proof that the chain has checked.
-    let claimed = expected.params.len() - 1;
-    if message.params.get(..claimed) != Some(&expected.params[..claimed]) {
+    let claimed = expected.params.split_last().map_or(&[][..], |(_, claimed)| claimed);
+    if message.params.get(..claimed.len()) != Some(claimed) {
         return Err(format!("message {id} commits another sector or other commitments than the miner says").into());
     }
     match message.applied {

@@ -61,7 +61,7 @@ pub fn unsigned_vouchers(terms: &Terms) -> Result<Vec<PaymentVoucher>, ScheduleE
     let condition = Predicate::piece_inclusion(&terms.miner, &terms.comm_p, terms.size);
     (1..=count)
         .map(|i| {
-            let last = i == count;
+            let (last, served) = (i == count, i.saturating_mul(VOUCHER_INTERVAL));
             let paid = step
                 .checked_mul(u128::from(i))
                 .ok_or(ScheduleError::Overflow)?
@@ -71,9 +71,7 @@ pub fn unsigned_vouchers(terms: &Terms) -> Result<Vec<PaymentVoucher>, ScheduleE
                 payer: terms.payer.clone(),
                 target: terms.target.clone(),
                 amount: if last { terms.total } else { paid },
-                valid_at: terms
-                    .start
-                    .plus(if last { terms.duration } else { i * VOUCHER_INTERVAL }),
+                valid_at: terms.start.plus(if last { terms.duration } else { served }),
                 condition: (!last).then(|| condition.clone()),
                 signature: None,
             })

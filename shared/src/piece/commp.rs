@@ -180,7 +180,7 @@ impl CommPHasher {
                 _ => (kernel::portable(), count.ilog2().min(aligned).min(longest)),
             };
             let (now, later) = quads.split_at(kernel.lanes * (QUAD << height));
-            let nodes = &mut nodes[..kernel.lanes];
+            let (nodes, _) = nodes.split_at_mut(kernel.lanes);
             kernel.roots(now, height, nodes);
             for node in nodes {
                 self.append(SubtreeRoot {

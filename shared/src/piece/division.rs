@@ -31,7 +31,8 @@ pub struct Division {
 impl Division {
     /// Divides a file of `size` bytes for that many workers.
     pub fn new(size: PieceSize, workers: u64) -> Self {
-        let share = size.padded().bytes() / workers.max(1) / SLICES_A_WORKER;
+        let whole = size.padded().bytes();
+        let share = whole.checked_div(workers).unwrap_or(whole) / SLICES_A_WORKER;
         let height = (share / LEAF).checked_ilog2().unwrap_or(0) as u8;
         let slice = LEAF << height.clamp(MIN_SLICE_HEIGHT, MAX_SLICE_HEIGHT);
         let slice = PaddedSize::new(slice).expect("a power of two between 8 and 128 MiB");
@@ -62,8 +63,7 @@ impl Division {
         let end = start.saturating_add(step).min(size);
         Slice {
             bytes: start..end,
-            leaves: (start.div_ceil(LEAF_BYTES) * LEAF_BYTES).min(size)
-                ..(end.div_ceil(LEAF_BYTES) * LEAF_BYTES).min(size),
+            leaves: start.next_multiple_of(LEAF_BYTES).min(size)..end.next_multiple_of(LEAF_BYTES).min(size),
         }
     }
 }
@@ -128,8 +128,8 @@ impl SliceHasher {
         let (from, to) = (self.at, self.at.saturating_add(bytes.len() as u64));
         // The part of `bytes` in a range of the file.
         let part = |range: &Range<u64>| {
-            let place = |at: u64| (at.clamp(from, to) - from) as usize;
-            &bytes[place(range.start)..place(range.end)]
+            let place = |at: u64| at.clamp(from, to).saturating_sub(from) as usize;
+            bytes.get(place(range.start)..place(range.end)).unwrap_or_default()
         };
         self.comm_p.push(part(&self.slice.bytes))?;
         if let Some(leaves) = &mut self.leaves {

@@ -54,7 +54,7 @@ impl InclusionProof {
         while size < layout.sector().bytes() {
             siblings.push(layout.root_of(offset ^ size, size));
             offset &= !size;
-            size *= 2;
+            size = size.saturating_mul(2);
         }
         Ok(Self {
             position: placed.offset / LEAF,
@@ -64,7 +64,7 @@ impl InclusionProof {
 
     /// The wire form: the position, little-endian, then the siblings.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(POSITION + 32 * self.siblings.len());
+        let mut bytes = Vec::with_capacity(self.siblings.len().saturating_mul(32).saturating_add(POSITION));
         bytes.extend_from_slice(&self.position.to_le_bytes());
         for sibling in &self.siblings {
             bytes.extend_from_slice(&sibling.0);
@@ -115,7 +115,7 @@ impl InclusionProof {
                 sector: whole.bytes(),
             });
         }
-        let expected = usize::from(whole.height() - piece.height());
+        let expected = usize::from(whole.height().saturating_sub(piece.height()));
         let found = self.siblings.len();
         if found != expected {
             return Err(InclusionError::WrongPathLength { expected, found });
@@ -127,7 +127,7 @@ impl InclusionProof {
                 sector_leaves: whole.leaves(),
             });
         }
-        let found = self.root_from(comm_p, self.position / piece.leaves());
+        let found = self.root_from(comm_p, self.position >> piece.height());
         if found != comm_d {
             let expected = comm_d;
             return Err(InclusionError::WrongCommD { expected, found });

@@ -27,6 +27,13 @@ pub struct Placed {
     pub comm_p: Commitment,
 }
 
+impl Placed {
+    /// The byte behind it, counted padded.
+    fn end(&self) -> u64 {
+        self.offset.saturating_add(self.size.bytes())
+    }
+}
+
 /// A stretch of a sector. Segments cover it without gaps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Segment {
@@ -96,7 +103,8 @@ impl SectorLayout {
     /// Where a piece of this size would start (padded bytes); `None` when it does not fit.
     pub fn fits(&self, next: PaddedSize) -> Option<u64> {
         let offset = self.used().next_multiple_of(next.bytes());
-        (offset + next.bytes() <= self.sector.bytes()).then_some(offset)
+        let end = offset.checked_add(next.bytes())?;
+        (end <= self.sector.bytes()).then_some(offset)
     }
 
     /// Appends a piece and returns where it starts (padded bytes).
@@ -104,7 +112,7 @@ impl SectorLayout {
         let Some(offset) = self.fits(size) else {
             return Err(LayoutError::Full {
                 size: size.bytes(),
-                left: self.sector.bytes() - self.used(),
+                left: self.sector.bytes().saturating_sub(self.used()),
             });
         };
         self.pieces.push(Placed { offset, size, comm_p });
@@ -113,7 +121,7 @@ impl SectorLayout {
 
     /// Padded bytes up to the end of the last piece.
     pub fn used(&self) -> u64 {
-        self.pieces.last().map_or(0, |last| last.offset + last.size.bytes())
+        self.pieces.last().map_or(0, Placed::end)
     }
 
     /// The whole sector: pieces and the zeros between and behind them.
@@ -124,7 +132,7 @@ impl SectorLayout {
             fill_with_zeros(&mut segments, at, placed.offset);
             let placed = *placed;
             segments.push(Segment::Piece { index, placed });
-            at = placed.offset + placed.size.bytes();
+            at = placed.end();
         }
         fill_with_zeros(&mut segments, at, self.sector.bytes());
         segments
@@ -138,7 +146,7 @@ impl SectorLayout {
     /// Root of the aligned stretch of `size` padded bytes at `offset`. No piece may reach over its ends.
     pub(super) fn root_of(&self, offset: u64, size: u64) -> Commitment {
         let mut forest = Forest::new();
-        let stretch = offset..offset + size;
+        let stretch = offset..offset.saturating_add(size);
         for segment in self.segments() {
             if stretch.contains(&segment.offset()) {
                 forest
@@ -152,13 +160,13 @@ impl SectorLayout {
 
 /// Zeros from `at` to `end`, in aligned powers of two, each as large as its place allows.
 fn fill_with_zeros(segments: &mut Vec<Segment>, mut at: u64, end: u64) {
-    while at < end {
-        let fits = 1u64 << (end - at).ilog2();
+    while let Some(height) = end.saturating_sub(at).checked_ilog2() {
+        let fits = 1u64 << height;
         let aligned = if at == 0 { fits } else { 1 << at.trailing_zeros() };
         let size = PaddedSize::new(fits.min(aligned))
             .expect("pieces end at multiples of 128, and a sector is far below the largest size");
         segments.push(Segment::Zeros { offset: at, size });
-        at += size.bytes();
+        at = at.saturating_add(size.bytes());
     }
 }
 

@@ -6,19 +6,44 @@
 //! Next in a deal's life: [`crate::deal`] for the proposal, [`crate::transfer`] for the bytes.
 
 pub mod commitment;
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "`push` keeps sizes below MAX_PIECE, and heights below MAX_HEIGHT"
+)]
 pub mod commp;
 pub mod digest;
 pub mod division;
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "lanes and places follow from constants, in the innermost loops"
+)]
 pub mod fr32;
 pub mod inclusion;
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "lanes and places follow from constants, in the innermost loops"
+)]
 pub mod kernel;
 pub mod layout;
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "lanes and places follow from constants, in the innermost loops"
+)]
 mod leaves;
 pub mod node;
 pub mod range;
 pub mod size;
+#[allow(clippy::arithmetic_side_effects, reason = "no tree is higher than MAX_HEIGHT")]
 pub mod tree;
 pub mod unixfs;
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "the compiler works it out, and would refuse what goes wrong"
+)]
 mod zero;
 
 pub use commitment::{Commitment, CommitmentError, PieceCid};

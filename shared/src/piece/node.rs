@@ -92,8 +92,8 @@ pub fn read_cid(bytes: &[u8]) -> Option<Cid> {
 
 /// Encodes a node over these children: the links first, each with an empty name, then the UnixFS message.
 pub fn encode_node(links: &[Link]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(links.len() * 58 + 16);
-    let mut data = Vec::with_capacity(links.len() * 5 + 16);
+    let room = |each: usize| links.len().saturating_mul(each).saturating_add(16);
+    let (mut out, mut data) = (Vec::with_capacity(room(58)), Vec::with_capacity(room(5)));
     let file_bytes = links.iter().fold(0u64, |sum, link| sum.saturating_add(link.file_bytes));
     // UnixFS: Type (1) = File (2), filesize (3), then blocksizes (4), unpacked.
     data.extend_from_slice(&[0x08, 0x02, 0x18]);
@@ -163,13 +163,13 @@ fn parse_unixfs(bytes: &[u8], links: &mut [Link]) -> Result<usize, NodeError> {
         return Err(NodeError::NotCanonical);
     }
     let stated = reader.number(0x18)?;
-    let (mut sizes, mut sum) = (0, 0u64);
+    let (mut sizes, mut sum) = (0usize, 0u64);
     while !reader.0.is_empty() {
         let file_bytes = reader.number(0x20)?;
         if let Some(link) = links.get_mut(sizes) {
             link.file_bytes = file_bytes;
         }
-        sizes += 1;
+        sizes = sizes.saturating_add(1);
         sum = sum.checked_add(file_bytes).ok_or(NodeError::Sum { stated })?;
     }
     if sum != stated {
@@ -203,7 +203,7 @@ impl<'a> Reader<'a> {
             Leb128Error::Empty | Leb128Error::Truncated => NodeError::Truncated,
             other => NodeError::Number(other),
         })?;
-        self.0 = &self.0[used..];
+        self.0 = self.0.get(used..).unwrap_or_default();
         Ok(value)
     }
 

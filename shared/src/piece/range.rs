@@ -60,16 +60,20 @@ impl Outline {
         let mut level = self.roots.clone();
         let mut place = index as usize;
         let mut siblings = Vec::new();
-        for height in self.slice.height()..self.piece.padded.height() {
-            let zeros = Commitment(ZERO_ROOTS[usize::from(height)]);
+        let heights = [self.slice.height(), self.piece.padded.height()].map(usize::from);
+        for zeros in ZERO_ROOTS.iter().take(heights[1]).skip(heights[0]) {
+            let zeros = Commitment(*zeros);
             siblings.push(level.get(place ^ 1).copied().unwrap_or(zeros));
             let pairs = level.chunks(2);
-            let parent = |pair: &[Commitment]| Commitment(hash_pair(&pair[0].0, &pair.get(1).unwrap_or(&zeros).0));
+            let parent = |pair: &[Commitment]| {
+                let [left, right] = [0, 1].map(|side| pair.get(side).unwrap_or(&zeros));
+                Commitment(hash_pair(&left.0, &right.0))
+            };
             level = pairs.map(parent).collect();
             place >>= 1;
         }
         Ok(InclusionProof {
-            position: index * self.slice.leaves(),
+            position: index.saturating_mul(self.slice.leaves()),
             siblings,
         })
     }
@@ -90,12 +94,15 @@ pub fn verify_range(
     if index >= slices {
         return Err(RangeError::NoSuchSlice { index, slices });
     }
-    let start = index * slice.unpadded();
-    let (expected, found) = ((piece.size - start).min(slice.unpadded()), bytes.len() as u64);
+    let start = index.saturating_mul(slice.unpadded());
+    let (expected, found) = (
+        piece.size.saturating_sub(start).min(slice.unpadded()),
+        bytes.len() as u64,
+    );
     if found != expected {
         return Err(RangeError::WrongLength { index, expected, found });
     }
-    let expected = index * slice.leaves();
+    let expected = index.saturating_mul(slice.leaves());
     if proof.position != expected {
         let found = proof.position;
         return Err(RangeError::WrongPosition { expected, found });

@@ -64,7 +64,7 @@ impl PieceSize {
     /// The room the piece takes in a sector: the smallest 127·2^k that holds it, expanded (spec §8.2).
     pub fn padded(self) -> PaddedSize {
         let quads = self.0.div_ceil(UNPADDED_QUAD).next_power_of_two();
-        PaddedSize(quads * PADDED_QUAD)
+        PaddedSize(quads.saturating_mul(PADDED_QUAD))
     }
 }
 
@@ -119,7 +119,7 @@ impl PaddedSize {
 
     /// File bytes that fill this room exactly: 127·2^k.
     pub fn unpadded(self) -> u64 {
-        self.0 / PADDED_QUAD * UNPADDED_QUAD
+        (self.0 / PADDED_QUAD).saturating_mul(UNPADDED_QUAD)
     }
 
     /// 32-byte leaves under the piece's root.
@@ -148,8 +148,8 @@ impl From<PaddedSize> for u64 {
 
 impl fmt::Display for PaddedSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (unit, name) = binary_unit(self.0);
-        write!(f, "{} {name}", self.0 / unit)
+        let (shift, name) = binary_unit(self.0);
+        write!(f, "{} {name}", self.0 >> shift)
     }
 }
 
@@ -187,7 +187,7 @@ impl SectorSize {
 
     /// File bytes that a sector holds (spec §8.2).
     pub fn usable(self) -> u64 {
-        self.bytes() / PADDED_QUAD * UNPADDED_QUAD
+        self.padded().unpadded()
     }
 
     /// The room that a piece takes when it fills the sector.
@@ -236,19 +236,18 @@ impl FromStr for SectorSize {
 
 impl fmt::Display for SectorSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (unit, name) = binary_unit(self.bytes());
-        write!(f, "{} {name}", self.bytes() / unit)
+        write!(f, "{}", self.padded())
     }
 }
 
-/// The largest binary unit that divides a power of two into at least 1.
-fn binary_unit(bytes: u64) -> (u64, &'static str) {
+/// The largest binary unit that divides a power of two into at least 1: how many bits it takes off.
+fn binary_unit(bytes: u64) -> (u32, &'static str) {
     match bytes {
-        0..=1023 => (1, "bytes"),
-        1024..=0xF_FFFF => (1 << 10, "KiB"),
-        0x10_0000..=0x3FFF_FFFF => (1 << 20, "MiB"),
-        0x4000_0000..=0xFF_FFFF_FFFF => (1 << 30, "GiB"),
-        _ => (1 << 40, "TiB"),
+        0..=1023 => (0, "bytes"),
+        1024..=0xF_FFFF => (10, "KiB"),
+        0x10_0000..=0x3FFF_FFFF => (20, "MiB"),
+        0x4000_0000..=0xFF_FFFF_FFFF => (30, "GiB"),
+        _ => (40, "TiB"),
     }
 }
 

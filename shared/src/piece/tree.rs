@@ -53,7 +53,7 @@ pub fn zero_commitment(height: u8) -> Option<Commitment> {
 
 /// CommP of a piece of zeros of the given padded size.
 pub fn zero_piece(size: PaddedSize) -> Commitment {
-    Commitment(ZERO_ROOTS[usize::from(size.height())])
+    zero_commitment(size.height()).expect("no padded size is larger than the largest tree")
 }
 
 /// Roots of the complete sub-trees seen so far, largest first, at most one of each height.

@@ -54,10 +54,10 @@ impl DagShape {
 
     /// Levels of interior nodes above the leaves: 0 for a file of one leaf, 2 for 32 GiB.
     pub fn depth(&self, size: u64) -> u32 {
-        let (mut spans, mut depth) = (self.leaves(size), 0);
+        let (mut spans, mut depth) = (self.leaves(size), 0u32);
         while spans > 1 {
             spans = spans.div_ceil(self.fan_out);
-            depth += 1;
+            depth = depth.saturating_add(1);
         }
         depth
     }
@@ -145,25 +145,26 @@ impl DagBuilder {
 
     /// Takes a leaf by its digest alone, hashed elsewhere. All but the last have [`DagShape::leaf_bytes`].
     pub(super) fn push_leaf(&mut self, digest: &[u8; 32], bytes: u64) {
-        self.size += bytes;
+        self.size = self.size.saturating_add(bytes);
         self.close_leaf(digest, bytes);
     }
 
     /// The DAG of what was pushed; [`UnixFsError::Empty`] when that is nothing.
     pub fn finish(mut self) -> Result<Dag, UnixFsError> {
-        let rest = self.size % self.shape.leaf_bytes;
+        let rest = self.size.checked_rem(self.shape.leaf_bytes).unwrap_or(0);
         self.hasher.end();
         self.close_leaves(rest);
-        let mut height = 0;
+        let mut height = 0usize;
         let root = loop {
-            let is_top = height + 1 >= self.levels.len();
+            let above = height.saturating_add(1);
+            let is_top = above >= self.levels.len();
             match self.levels.get(height).map(Vec::as_slice) {
                 None => return Err(UnixFsError::Empty),
                 Some([only]) if is_top => break only.cid,
                 Some([]) => {}
                 Some(_) => self.close_node(height),
             }
-            height += 1;
+            height = above;
         };
         Ok(Dag {
             root,
@@ -196,24 +197,31 @@ impl DagBuilder {
         if self.levels.len() == height {
             self.levels.push(Vec::new());
         }
-        self.levels[height].push(link);
-        if self.levels[height].len() as u64 == self.shape.fan_out {
+        let is_full = self.levels.get_mut(height).is_some_and(|level| {
+            level.push(link);
+            level.len() as u64 == self.shape.fan_out
+        });
+        if is_full {
             self.close_node(height);
         }
     }
 
     /// Makes a node of the links that wait at a level.
     fn close_node(&mut self, height: usize) {
-        let links = core::mem::take(&mut self.levels[height]);
+        let Some(links) = self.levels.get_mut(height).map(core::mem::take) else {
+            return;
+        };
         let bytes = encode_node(&links);
         let cid = node_cid(&bytes);
         let parent = Link {
             cid,
             file_bytes: links.iter().map(|link| link.file_bytes).sum(),
-            tree_bytes: bytes.len() as u64 + links.iter().map(|link| link.tree_bytes).sum::<u64>(),
+            tree_bytes: links
+                .iter()
+                .fold(bytes.len() as u64, |sum, link| sum.saturating_add(link.tree_bytes)),
         };
         self.nodes.push((cid, bytes));
-        self.add_link(height + 1, parent);
+        self.add_link(height.saturating_add(1), parent);
     }
 }
 

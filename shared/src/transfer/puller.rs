@@ -205,15 +205,12 @@ impl Puller {
             .filter(|(cid, bytes)| node_cid(bytes) == *cid)
             .take(most)
             .collect();
-        let mut level = self.height + 1;
+        let mut level = self.height.saturating_add(1);
         while self.height > 0 && self.height < level {
             level = self.height;
-            for place in 0..self.blocks.len() {
-                // `keep_node` moves on to the next level by itself when the last node of this one is kept.
-                if self.height != level || self.children[place].is_some() {
-                    continue;
-                }
-                let cid = cid_of(DAG_PB, &self.blocks[place]);
+            // `keep_node` moves on to the next level by itself with the last of them.
+            let missing: Vec<(usize, Cid)> = self.missing_nodes(0).collect();
+            for (place, cid) in missing {
                 if let Some(bytes) = stored.get(&cid) {
                     self.keep_node(place, cid, bytes)?;
                 }
@@ -272,7 +269,7 @@ impl Puller {
             nodes_total: shape.nodes(self.size),
             leaves: self.leaves_kept,
             leaves_total: shape.leaves(self.size),
-            bytes: (self.leaves_kept * shape.leaf_bytes()).min(self.size),
+            bytes: self.leaves_kept.saturating_mul(shape.leaf_bytes()).min(self.size),
             size: self.size,
         }
     }
@@ -282,12 +279,18 @@ impl Puller {
         self.height == 0 && self.leaves_kept == self.blocks.len() as u64
     }
 
+    /// The nodes of this level that are not kept, from a place on.
+    fn missing_nodes(&self, from: usize) -> impl Iterator<Item = (usize, Cid)> + '_ {
+        let nodes = self.blocks.iter().zip(&self.children).enumerate().skip(from);
+        let missing = nodes.filter(|(_, (_, children))| children.is_none());
+        missing.map(|(place, (digest, _))| (place, cid_of(DAG_PB, digest)))
+    }
+
     fn next_node(&mut self) -> Option<Target> {
-        let missing = self.children.get(self.next_block..)?;
-        let place = self.next_block + missing.iter().position(Option::is_none)?;
-        self.next_block = place + 1;
+        let (place, cid) = self.missing_nodes(self.next_block).next()?;
+        self.next_block = place.saturating_add(1);
         self.asked.push_back(Asked::Node { place });
-        Some(Target::Node(cid_of(DAG_PB, &self.blocks[place])))
+        Some(Target::Node(cid))
     }
 
     fn next_bytes(&mut self) -> Option<Target> {
@@ -296,12 +299,12 @@ impl Puller {
         if leaf >= self.blocks.len() || length == 0 {
             return None;
         }
-        let left = length - self.next_offset;
+        let left = length.saturating_sub(self.next_offset);
         let len = u64::from(self.limits.request_bytes).min(left) as u32;
-        let offset = leaf as u64 * self.limits.shape.leaf_bytes() + self.next_offset;
-        self.next_offset += u64::from(len);
+        let offset = self.start_of(leaf as u64).saturating_add(self.next_offset);
+        self.next_offset = self.next_offset.saturating_add(len.into());
         if self.next_offset == length {
-            self.next_block += 1;
+            self.next_block = self.next_block.saturating_add(1);
             self.next_offset = 0;
         }
         self.asked.push_back(Asked::Bytes {
@@ -319,7 +322,7 @@ impl Puller {
         };
         match asked {
             Asked::Node { place } => {
-                let cid = cid_of(DAG_PB, &self.blocks[place]);
+                let cid = cid_of(DAG_PB, self.blocks.get(place).ok_or(TransferFault::Unrequested)?);
                 if node_cid(&bytes) != cid {
                     return Err(TransferFault::WrongNodeHash { cid });
                 }
@@ -340,25 +343,27 @@ impl Puller {
             return Ok(None);
         }
         let index = leaf as u64;
-        if raw_cid(&self.leaf) != cid_of(RAW, &self.blocks[leaf]) {
+        let wanted = self.blocks.get(leaf).map(|digest| cid_of(RAW, digest));
+        if wanted != Some(raw_cid(&self.leaf)) {
             return Err(TransferFault::WrongLeafHash { index });
         }
-        self.leaves_kept = index + 1;
+        self.leaves_kept = index.saturating_add(1);
         Ok(Some(Kept::Leaf {
             index,
-            offset: index * self.limits.shape.leaf_bytes(),
+            offset: self.start_of(index),
             bytes: core::mem::take(&mut self.leaf),
         }))
     }
 
     /// Notes the children of a node whose bytes match its CID; goes on to the next level with the last one.
     fn keep_node(&mut self, place: usize, cid: Cid, bytes: &[u8]) -> Result<(), TransferFault> {
-        self.children[place] = Some(self.checked_children(place, cid, bytes)?);
-        self.nodes_kept += 1;
+        let children = self.checked_children(place, cid, bytes)?;
+        *self.children.get_mut(place).ok_or(TransferFault::Unrequested)? = Some(children);
+        self.nodes_kept = self.nodes_kept.saturating_add(1);
         if self.children.iter().all(Option::is_some) {
             let levels = core::mem::take(&mut self.children);
             self.blocks = levels.into_iter().flatten().flatten().collect();
-            self.height -= 1;
+            self.height = self.height.saturating_sub(1);
             if self.height > 0 {
                 self.children = vec![None; self.blocks.len()];
             }
@@ -371,7 +376,7 @@ impl Puller {
     /// The digests of a node's children, if the node is what a file of this size has in this place.
     fn checked_children(&self, place: usize, cid: Cid, bytes: &[u8]) -> Result<Vec<[u8; 32]>, TransferFault> {
         let links = parse_node(bytes).map_err(|error| TransferFault::Node { cid, error })?;
-        let (shape, below) = (self.limits.shape, self.height - 1);
+        let (shape, below) = (self.limits.shape, self.height.saturating_sub(1));
         let under = shape.bytes_under(self.size, self.height, place as u64);
         let (expected, found) = (under.div_ceil(shape.span(below)), links.len());
         if found as u64 != expected {
@@ -393,6 +398,11 @@ impl Puller {
             children.push(digest.ok_or(TransferFault::LinkKind { cid, link })?);
         }
         Ok(children)
+    }
+
+    /// Where a leaf's bytes begin in the file.
+    fn start_of(&self, leaf: u64) -> u64 {
+        leaf.saturating_mul(self.limits.shape.leaf_bytes())
     }
 
     fn leaf_length(&self, leaf: usize) -> u64 {

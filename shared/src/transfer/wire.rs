@@ -157,7 +157,7 @@ impl Request {
             KIND_BYTES => 12,
             kind => return Err(WireError::UnknownKind { kind }),
         };
-        let (expected, found) = (1 + CID_BYTES + target_bytes, body.len());
+        let (expected, found) = ((1 + CID_BYTES).saturating_add(target_bytes), body.len());
         if found != expected {
             return Err(WireError::WrongLength { expected, found });
         }
@@ -194,7 +194,7 @@ impl Response {
         match self {
             Self::Data(bytes) => {
                 check_data(bytes.len())?;
-                body = Vec::with_capacity(1 + bytes.len());
+                body = Vec::with_capacity(bytes.len().saturating_add(1));
                 body.push(KIND_DATA);
                 body.extend_from_slice(bytes);
             }
@@ -202,7 +202,7 @@ impl Response {
                 if text.len() > MAX_TEXT {
                     return Err(WireError::Text);
                 }
-                body = Vec::with_capacity(2 + text.len());
+                body = Vec::with_capacity(text.len().saturating_add(2));
                 body.extend_from_slice(&[KIND_UNAVAILABLE, code.number()]);
                 body.extend_from_slice(text.as_bytes());
             }
@@ -249,7 +249,9 @@ fn take_frame<T>(
     let Some(body) = next_frame(buffer, limit)? else {
         return Ok(None);
     };
-    let message = read(&buffer[body.clone()])?;
+    let Some(message) = buffer.get(body.clone()).map(read).transpose()? else {
+        return Ok(None);
+    };
     buffer.drain(..body.end);
     Ok(Some(message))
 }

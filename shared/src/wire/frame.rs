@@ -27,7 +27,7 @@ pub fn frame(body: &[u8], limit: usize) -> Result<Vec<u8>, FrameError> {
             limit,
         });
     }
-    let mut out = Vec::with_capacity(body.len() + 3);
+    let mut out = Vec::with_capacity(body.len().saturating_add(3));
     leb128::write_unsigned(&mut out, body.len() as u64);
     out.extend_from_slice(body);
     Ok(out)
@@ -44,7 +44,7 @@ pub fn next_frame(buffer: &[u8], limit: usize) -> Result<Option<core::ops::Range
     if declared > limit as u64 {
         return Err(FrameError::TooLarge { declared, limit });
     }
-    let end = start + declared as usize;
+    let end = start.saturating_add(declared as usize);
     Ok((buffer.len() >= end).then_some(start..end))
 }
 

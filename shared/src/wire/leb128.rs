@@ -37,17 +37,17 @@ pub fn unsigned(value: u64) -> Vec<u8> {
 /// Reads one unsigned number from the front of `bytes`: the value and how many bytes it took.
 pub fn read_unsigned(bytes: &[u8]) -> Result<(u64, usize), Leb128Error> {
     let mut value = 0u64;
-    for (i, byte) in bytes.iter().enumerate() {
+    for ((used, shift), byte) in (1..).zip((0..).step_by(7)).zip(bytes) {
         let bits = u64::from(byte & 0x7f);
-        if i == 10 || (i == 9 && bits > 1) {
+        if used > 10 || (used == 10 && bits > 1) {
             return Err(Leb128Error::TooLarge);
         }
-        value |= bits << (7 * i);
+        value |= bits << shift;
         if byte & 0x80 == 0 {
-            if i > 0 && bits == 0 {
+            if used > 1 && bits == 0 {
                 return Err(Leb128Error::Overlong);
             }
-            return Ok((value, i + 1));
+            return Ok((value, used));
         }
     }
     Err(if bytes.is_empty() {
@@ -91,14 +91,15 @@ pub fn parse_signed(bytes: &[u8]) -> Result<i128, Leb128Error> {
         return Err(Leb128Error::TooLarge);
     }
     let mut value = 0i128;
-    for (i, byte) in bytes.iter().enumerate() {
-        if byte & 0x80 == 0 && i + 1 != bytes.len() {
+    for ((used, shift), byte) in (1..).zip((0..).step_by(7)).zip(bytes) {
+        if byte & 0x80 == 0 && used != bytes.len() {
             return Err(Leb128Error::Trailing);
         }
-        value |= i128::from(byte & 0x7f) << (7 * i);
+        value |= i128::from(byte & 0x7f) << shift;
     }
     if last & 0x40 != 0 {
-        value -= 1i128 << (7 * bytes.len());
+        // All bits above the groups.
+        value |= -1i128 << bytes.len().saturating_mul(7);
     }
     if signed(value) != bytes {
         return Err(Leb128Error::Overlong);

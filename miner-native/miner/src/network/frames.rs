@@ -32,7 +32,8 @@ pub enum StreamError {
 pub async fn read_more<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>) -> Result<(), StreamError> {
     let start = buffer.len();
     buffer.resize(start + CHUNK, 0);
-    let read = tokio::time::timeout(SILENCE_LIMIT, stream.read(&mut buffer[start..])).await;
+    let room = buffer.get_mut(start..).unwrap_or_default();
+    let read = tokio::time::timeout(SILENCE_LIMIT, stream.read(room)).await;
     let count = match read {
         Ok(Ok(count)) => count,
         Ok(Err(e)) => return Err(e.into()),
@@ -51,7 +52,7 @@ pub async fn read<T: Cbor, S: AsyncRead + Unpin>(stream: &mut S) -> Result<T, St
     loop {
         // What a frame declares is checked against the limit before its body is waited for.
         if let Some(body) = next_frame(&buffer, MAX_MESSAGE)? {
-            return Ok(decode(&buffer[body])?);
+            return Ok(decode(buffer.get(body).unwrap_or_default())?);
         }
         read_more(stream, &mut buffer).await?;
     }

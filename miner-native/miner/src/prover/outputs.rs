@@ -43,8 +43,8 @@ impl Step {
 
     /// This phase and those that build on it.
     fn and_later(self) -> &'static [Step] {
-        const ALL: [Step; 4] = [Step::PreCommit1, Step::PreCommit2, Step::Commit1, Step::Commit2];
-        &ALL[self as usize..]
+        const ALL: &[Step] = &[Step::PreCommit1, Step::PreCommit2, Step::Commit1, Step::Commit2];
+        ALL.get(self as usize..).unwrap_or_default()
     }
 
     /// Its failpoints: before the work, after it, when the output is written, when it has its name.
@@ -231,10 +231,10 @@ fn digest_of(path: &Path) -> io::Result<(u64, String)> {
     let (mut digest, mut bytes, mut chunk) = (Sha256::new(), 0u64, vec![0; CHUNK]);
     loop {
         let read = file.read(&mut chunk)?;
-        if read == 0 {
-            return Ok((bytes, hex::encode(digest.finalize())));
+        match chunk.get(..read) {
+            None | Some([]) => return Ok((bytes, hex::encode(digest.finalize()))),
+            Some(read) => digest.update(read),
         }
-        digest.update(&chunk[..read]);
         bytes += read as u64;
     }
 }

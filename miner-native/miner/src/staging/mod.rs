@@ -330,9 +330,9 @@ fn hash(file: &mut File, length: u64, digest: &mut PieceDigest) -> io::Result<Re
     let mut left = length;
     while left > 0 {
         let wanted = left.min(LEAF_BYTES) as usize;
-        let chunk = &mut buffer[..wanted];
-        file.read_exact(chunk)?;
-        if let Err(e) = digest.push(chunk) {
+        buffer.truncate(wanted);
+        file.read_exact(&mut buffer)?;
+        if let Err(e) = digest.push(&buffer) {
             return Ok(Err(e));
         }
         left -= wanted as u64;

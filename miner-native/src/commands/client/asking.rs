@@ -7,7 +7,7 @@ use crate::client::verifying;
 use crate::client::{explaining, ClientError, Record};
 use crate::commands::error::CommandError;
 use crate::commands::explain::described;
-use crate::commands::output::say;
+use crate::commands::output::{say, with_fields};
 use clap::Args;
 use serde_json::{json, Value};
 use shared::chain::view::MinerView;
@@ -81,9 +81,8 @@ pub async fn miners(context: &CommandContext) -> Result<(), CommandError> {
 }
 
 fn miner_json(miner: &MinerView, height: Epoch) -> Value {
-    let mut value = json!(miner);
-    value["price"] = json!(miner.standing_ask(height).map(|ask| ask.price));
-    value
+    let price = json!(miner.standing_ask(height).map(|ask| ask.price));
+    with_fields(json!(miner), [("price", price)])
 }
 
 pub fn deals(context: &CommandContext) -> Result<(), CommandError> {
@@ -115,17 +114,21 @@ pub(super) fn deal_json(record: &Record) -> Value {
 
 fn listed_json(record: &Record) -> Value {
     let draft = &record.deal.draft;
-    let mut listed = deal_json(record);
-    listed["file"] = json!(record.file.facts.path);
-    listed["size"] = json!(record.file.facts.size);
-    listed["createdAt"] = json!(record.created_ms);
-    listed["duration"] = json!(draft.duration);
-    listed["total"] = json!(draft.total());
-    if let shared::deal::ClientStage::Failed { reason, .. } = &record.deal.stage {
-        listed["reason"] = json!(reason);
-        listed["refund"] = json!(record.refund());
+    let fields = [
+        ("file", json!(record.file.facts.path)),
+        ("size", json!(record.file.facts.size)),
+        ("createdAt", json!(record.created_ms)),
+        ("duration", json!(draft.duration)),
+        ("total", json!(draft.total())),
+    ];
+    let listed = with_fields(deal_json(record), fields);
+    match &record.deal.stage {
+        shared::deal::ClientStage::Failed { reason, .. } => {
+            let fields = [("reason", json!(reason)), ("refund", json!(record.refund()))];
+            with_fields(listed, fields)
+        }
+        _ => listed,
     }
-    listed
 }
 
 pub async fn query(context: &CommandContext, arguments: Query) -> Result<(), CommandError> {

@@ -221,9 +221,9 @@ pub(crate) fn send(state: &mut ChainState, env: &mut Env, call: &Invocation) -> 
     if env.depth >= MAX_DEPTH {
         return Err(Revert::new(code::GENERIC, "calls nest too deeply").into());
     }
-    env.depth += 1;
+    env.depth = env.depth.saturating_add(1);
     let result = invoke(state, env, call);
-    env.depth -= 1;
+    env.depth = env.depth.saturating_sub(1);
     result
 }
 

@@ -61,12 +61,12 @@ pub const COMMON: [i64; 5] = [PARSE, REQUEST, METHOD, PARAMS, INTERNAL];
 
 /// A code with its name and meaning; the number must be one of this module's.
 pub(super) const fn named(number: i64) -> Code {
-    let mut at = 0;
-    while at < ALL.len() {
-        if ALL[at].number == number {
-            return ALL[at];
+    let mut left = ALL;
+    while let [first, others @ ..] = left {
+        if first.number == number {
+            return *first;
         }
-        at += 1;
+        left = others;
     }
     panic!("no code of this module has that number")
 }

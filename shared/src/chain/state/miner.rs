@@ -161,7 +161,7 @@ impl Miner {
     /// Bytes of the sectors that the last accepted proof covered and that are not faulty since, counted anew.
     pub(in crate::chain) fn proven_bytes(&self) -> u64 {
         let proven = self.sectors.keys().filter(|id| self.is_proven(**id)).count();
-        ((proven + self.next_done.len()) as u64).saturating_mul(self.sector_size.bytes())
+        (proven.saturating_add(self.next_done.len()) as u64).saturating_mul(self.sector_size.bytes())
     }
 }
 

@@ -208,7 +208,7 @@ fn pays_less_than_served(amount: AttoFil, duration: u64, total: AttoFil, served:
 
 /// The product as (high, low) parts of 192 bits.
 fn wide(a: u128, b: u64) -> (u128, u64) {
-    let low = (a & u128::from(u64::MAX)) * u128::from(b);
-    let high = (a >> 64) * u128::from(b) + (low >> 64);
+    let low = (a & u128::from(u64::MAX)).saturating_mul(b.into());
+    let high = (a >> 64).saturating_mul(b.into()).saturating_add(low >> 64);
     (high, low as u64)
 }

@@ -189,7 +189,9 @@ fn accepted(told: &mut Explanation, facts: &DealFacts, around: &Around) {
 /// How long the whole transfer takes, by what came so far.
 fn rate(held: u64, size: u64, transfer: &TransferFacts, around: &Around) -> Option<u64> {
     let elapsed = around.now_ms.saturating_sub(transfer.since_ms);
-    let whole = (u128::from(elapsed) * u128::from(size)).checked_div(u128::from(held))?;
+    let whole = u128::from(elapsed)
+        .saturating_mul(size.into())
+        .checked_div(held.into())?;
     u64::try_from(whole).ok()
 }
 

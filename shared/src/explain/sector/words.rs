@@ -37,8 +37,10 @@ pub fn plain(text: &str) -> String {
 
 /// How much of `whole` a part is, in percent.
 pub(crate) fn share(part: u64, whole: u64) -> u64 {
-    let percent = u128::from(part) * 100 / u128::from(whole.max(1));
-    u64::try_from(percent.min(100)).unwrap_or(100)
+    let percent = u128::from(part).saturating_mul(100).checked_div(whole.max(1).into());
+    percent
+        .and_then(|percent| u64::try_from(percent).ok())
+        .map_or(100, |percent| percent.min(100))
 }
 
 /// A number of blocks, with the time that they take when blocks come by a clock.

@@ -254,7 +254,7 @@ fn settle_power(state: &mut ChainState, env: &mut Env, address: &Address) -> Res
     }
     miner.power = after;
     env.charge(state.policy.gas_per_method)?;
-    market::update_storage(state, address, i128::from(after) - i128::from(before))
+    market::update_storage(state, address, i128::from(after).saturating_sub(before.into()))
         .map_err(|inner| MinerError::Market(inner.text).into())
 }
 

@@ -17,6 +17,7 @@ use crate::piece::Commitment;
 use crate::wire::DecodeError;
 use alloc::collections::BTreeSet;
 use alloc::{vec, vec::Vec};
+use core::num::NonZeroU128;
 use serde::{Deserialize, Serialize};
 
 /// How a miner stands with its proofs (spec §5.3.6).
@@ -70,10 +71,12 @@ pub fn late_fee(policy: &Policy, collateral: AttoFil, end: Epoch, height: Epoch)
         0 => AttoFil::ZERO,
         // Below the collateral; when the product would not fit, divide first and lose less than a grace of attoFIL.
         late => {
-            let (late, grace) = (u128::from(late), u128::from(policy.grace.max(1)));
-            collateral
-                .checked_mul(late)
-                .map_or(AttoFil(collateral.0 / grace * late), |scaled| AttoFil(scaled.0 / grace))
+            let late = u128::from(late);
+            let grace = NonZeroU128::new(policy.grace.into()).unwrap_or(NonZeroU128::MIN);
+            AttoFil(match collateral.checked_mul(late) {
+                Some(scaled) => scaled.0 / grace,
+                None => (collateral.0 / grace).saturating_mul(late),
+            })
         }
     }
 }

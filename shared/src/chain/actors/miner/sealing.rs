@@ -81,7 +81,7 @@ pub(super) fn expire_pre_commits(accounts: &mut Accounts, miner: &mut Miner, pol
         }
         live
     });
-    before - miner.pre_commits.len()
+    before.saturating_sub(miner.pre_commits.len())
 }
 
 fn commitment(name: &'static str, bytes: &[u8]) -> Result<Commitment, MinerError> {
