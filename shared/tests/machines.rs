@@ -7,6 +7,7 @@ use parties::{key, COMM_P};
 use shared::chain::keys::cid_of_bytes;
 use shared::chain::{AttoFil, ChannelId, Epoch};
 use shared::deal::client::ClientRefusal;
+use shared::deal::retention::Over;
 use shared::deal::{
     ClientDeal, ClientEffect, ClientInput, ClientStage, DealState, Draft, MinerDeal, MinerEffect, MinerInput,
     ProofInfo, Proposal, Response, SignedProposal, SignedResponse,
@@ -325,6 +326,7 @@ fn a_sector_goes_through_its_phases_in_order() {
     for (input, phase) in inputs {
         sector.handle(input).expect("in order");
         assert_eq!(sector.phase(), phase);
+        assert_eq!(sector.sealed().is_some(), phase >= Phase::PreCommitting, "{phase:?}");
         let stored = serde_json::to_string(&sector).expect("stored");
         let loaded: Sector = serde_json::from_str(&stored).expect("loaded");
         assert_eq!(loaded.effect(), sector.effect());
@@ -459,6 +461,15 @@ fn staged(sector: u64) -> MinerDeal {
     deal
 }
 
+#[test]
+fn a_deal_from_before_the_height_of_its_answer_was_kept_has_the_highest() {
+    let mut stored = serde_json::to_value(staged(7)).expect("stored");
+    let fields = stored.as_object_mut().expect("an object");
+    assert!(fields.remove("answered_at").is_some());
+    let loaded: MinerDeal = serde_json::from_value(stored).expect("loaded");
+    assert_eq!(loaded.answered_at, Epoch(u64::MAX));
+}
+
 /// spec §9.30: a sector keeps the pieces that await its seal, and each deal its sector, over every restart.
 #[test]
 fn what_awaits_sealing_survives_being_stored() {
@@ -542,7 +553,21 @@ fn each_deal_of_a_sector_completes_whenever_it_asks_and_repeats_are_harmless() {
         let response = failed.response();
         assert_eq!((response.state, response.proof_info), (DealState::Failed, None));
         assert_eq!(response.message, "failed sealing sector: 7");
+        assert_eq!((failed.over(), staged(7).over()), (Some(Over::Failed), None));
     }
+    let mut kept = staged(1);
+    let proof = proof_of(COMM_P);
+    kept.handle(MinerInput::Committed { proof }).expect("complete");
+    let refused = kept
+        .handle(MinerInput::SectorFailed { sector: 2 })
+        .expect_err("another's");
+    assert!(refused.to_string().contains("a failed sector"), "{refused}");
+    kept.handle(MinerInput::SectorFailed { sector: 1 }).expect("lost");
+    let response = kept.response();
+    assert_eq!(
+        (response.state, &*response.message),
+        (DealState::Failed, "sector 1 was lost")
+    );
     assert_eq!(staged(2).effect(), MinerEffect::AwaitSector { sector: 2 });
 }
 

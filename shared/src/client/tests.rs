@@ -12,6 +12,8 @@ use crate::wire::protocol;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+mod shown;
+
 const LONG: u64 = 20_000;
 
 fn go(record: &mut DealRecord<()>, host: &FakeHost) -> Result<Next, FakeError> {
@@ -686,6 +688,7 @@ mod retrieval {
         assert_eq!(asked, MOST_MINERS as usize);
         let mut slow = Search::new(5);
         assert!(slow.goes_on(5 + SEARCH_MS - 1) && !slow.goes_on(5 + SEARCH_MS));
+        assert!(slow.goes_on(5 + 2 * UNSEAL_MS - 1), "two miners may unseal");
     }
 }
 

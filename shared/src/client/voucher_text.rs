@@ -33,12 +33,12 @@ pub fn read(text: &str) -> Result<Vec<PaymentVoucher>, VoucherTextError> {
         }
         let refused = |reason: String| VoucherTextError::Voucher { line: number, reason };
         for word in line.split_whitespace() {
+            if vouchers.len() >= MAX_VOUCHERS {
+                return Err(VoucherTextError::TooMany);
+            }
             let voucher = voucher::from_text(word).map_err(|e| refused(e.to_string()))?;
             if !voucher.is_signed_by(&voucher.payer) {
                 return Err(refused("invalid signature in voucher".into()));
-            }
-            if vouchers.len() >= MAX_VOUCHERS {
-                return Err(VoucherTextError::TooMany);
             }
             vouchers.push(voucher);
         }

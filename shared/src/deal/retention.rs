@@ -76,6 +76,8 @@ mod tests {
         assert!(Over::Failed.keeps(FAILED_KEPT - 1, FAILED_KEPT_MS - 1));
         assert!(!Over::Failed.keeps(FAILED_KEPT, 0));
         assert!(!Over::Failed.keeps(0, FAILED_KEPT_MS));
+        let days = |days: u64| days * 86_400_000;
+        assert!(Over::Failed.keeps(0, days(29)) && Over::Ended.keeps(0, days(364)));
         assert!(
             Over::Ended.keeps(FAILED_KEPT, FAILED_KEPT_MS),
             "a served deal is kept longer"

@@ -46,6 +46,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_lies_ahead_is_news_and_an_end_always_is() {
+        use DealState::{Accepted, Complete, Failed, Rejected, Staged, Started};
+        assert!(is_news(Accepted, Started) && !is_news(Staged, Started) && !is_news(Staged, Staged));
+        for end in [Rejected, Failed, Complete] {
+            assert!(is_news(Staged, end), "{end}");
+        }
+    }
+
+    #[test]
     fn the_next_watch_follows_news_at_once_and_an_idle_answer_after_a_pause() {
         assert_eq!(pause_ms(true, 0), 0);
         assert_eq!(pause_ms(false, 0), QUERY_PAUSE_MS);

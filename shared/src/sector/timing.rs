@@ -76,6 +76,7 @@ mod tests {
     fn a_new_ticket_is_not_drawn_where_none_could_be_young_enough() {
         assert!(check(100, 100, 5000), "the estimate may be wrong");
         assert!(check(100, 1500, 5000));
+        assert!(check(100, 200, 1980), "a new one would have to be of this very block");
         assert!(!check(100, 2090, 5000), "this one is surely too old");
     }
 
