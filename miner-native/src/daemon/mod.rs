@@ -22,6 +22,7 @@ use sealdrop_miner::explaining::Explainer;
 use sealdrop_miner::failpoint::{self, UnknownPoint};
 use sealdrop_miner::intake::Intake;
 use sealdrop_miner::network::{self, Host, HostConfig, IdentityError, Network, NetworkError, TransferManager};
+use sealdrop_miner::operator::token::{TokenError, Tokens};
 use sealdrop_miner::prover::{Prover, ProverError};
 use sealdrop_miner::registration::{self, RegistrationError};
 use sealdrop_miner::settings::{SettingsChange, SettingsError, SettingsStore};
@@ -107,6 +108,8 @@ pub enum DaemonError {
     Staging(#[from] StagingError),
     #[error(transparent)]
     Web(#[from] WebError),
+    #[error(transparent)]
+    Token(#[from] TokenError),
     #[error("the runtime cannot be started: {0}; close other programs and start again")]
     Runtime(std::io::Error),
     #[error("signals cannot be listened for: {0}")]
@@ -267,10 +270,11 @@ async fn start(
         },
         supervisor,
     );
+    Tokens::ensure(&home.tokens())?;
     let web = Web {
         address: web_address,
         config: web_config(config, devnet.url()),
-        api: services::api(&parts, host.clone(), explainer, supervisor.board()),
+        api: services::api(&parts, host.clone(), explainer, supervisor.board(), home.tokens()),
     };
     services::start_web(web, listener, supervisor);
     Ok(Greeting {

@@ -1,8 +1,10 @@
-//! The web listener: the page, the browser client, and the operator's requests ([`requests`], [`views`]).
+//! The web listener: the page, the browser client, and the operator's requests ([`requests`], [`views`]), for this machine only
+//! ([`guard`]).
 //!
 //! What it says of deals is for showing progress only: unsigned, and nothing depends on it. The page learns the chain's
 //! URL here and asks the chain itself for everything that matters (design §8).
 
+mod guard;
 mod requests;
 mod views;
 
@@ -20,7 +22,7 @@ use crate::staging::Staging;
 use crate::store::MinerStore;
 use crate::supervisor::{HealthBoard, Lifeline, ServiceError};
 use axum::extract::{Request, State};
-use axum::http::{header, HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -36,8 +38,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tower_http::services::ServeDir;
-use tower_http::set_header::SetResponseHeaderLayer;
 
 /// Time between two signs of life of the web listener.
 const BEAT: Duration = Duration::from_secs(10);
@@ -99,6 +99,8 @@ pub struct Api {
     pub host: Host,
     pub explainer: Explainer,
     pub health: HealthBoard,
+    /// The file with the operator's tokens.
+    pub tokens: PathBuf,
 }
 
 struct Shown {
@@ -156,18 +158,17 @@ fn router(config: WebConfig, api: Api, lifeline: Lifeline) -> Router {
     });
     let mut router = Router::new()
         .route("/config.json", get(configuration))
-        .merge(requests::router())
+        .merge(requests::router(&shown))
         .with_state(shown);
     if let Some(dir) = client {
-        router = router.nest_service("/client", ServeDir::new(dir));
+        router = router.nest_service("/client", guard::files(&dir));
     }
     router = match web {
-        Some(dir) => router.fallback_service(ServeDir::new(dir)),
+        Some(dir) => router.fallback_service(guard::files(&dir)),
         None => router.fallback(no_page),
     };
-    let no_cache = HeaderValue::from_static("no-cache");
     let router = router.layer(middleware::from_fn_with_state(lifeline, catch_panic));
-    router.layer(SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, no_cache))
+    router.layer(middleware::from_fn(guard::local_only))
 }
 
 /// A panic while a request is answered is the service's: logged, counted, and told to who asked.
