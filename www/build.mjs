@@ -1,8 +1,15 @@
 // Builds www/dist: index.html, style.css and main.js. The client package stays outside of the bundle: the daemon
-// serves it under /client/, and the import map of index.html names it.
+// serves it under /client/. No import map names it there, since it would be a script in the page: the page's policy has none.
 
 import { copyFile, mkdir, rm } from 'node:fs/promises';
 import { build } from 'esbuild';
+
+/** The client package, as the daemon serves it. */
+const client = {
+  name: 'client',
+  setup: (build) =>
+    build.onResolve({ filter: /^sealdrop-client$/ }, () => ({ path: '/client/index.js', external: true })),
+};
 
 await rm('dist', { recursive: true, force: true });
 await mkdir('dist', { recursive: true });
@@ -15,7 +22,7 @@ await build({
   minify: true,
   sourcemap: true,
   legalComments: 'eof',
-  external: ['sealdrop-client'],
+  plugins: [client],
   logLevel: 'warning',
 });
 await copyFile('index.html', 'dist/index.html');

@@ -90,7 +90,10 @@ export class Daemon {
 
   /** How its miner is doing, as the operator sees it. */
   async status() {
-    const answer = await fetch(new URL('api/miner/status', this.page), { signal: AbortSignal.timeout(20_000) });
+    const { read } = JSON.parse(readFileSync(join(this.home, 'operator.token'), 'utf8'));
+    const headers = { authorization: `Bearer ${read}` };
+    const signal = AbortSignal.timeout(20_000);
+    const answer = await fetch(new URL('api/miner/status', this.page), { headers, signal });
     return answer.json();
   }
 

@@ -9,11 +9,62 @@ use sealdrop_tests::{bytes, Client, Daemon};
 #[test]
 fn the_operator_starts_stops_configures_and_is_told() {
     let daemon = daemon();
+    only_who_has_a_token_is_obeyed_and_only_in_what_it_is_for(&daemon);
     the_miner_is_described(&daemon);
     mining_starts_and_stops(&daemon);
     settings_are_read_and_changed(&daemon);
     deals_are_listed_and_shown(&daemon);
     a_free_deal_has_no_vouchers(&daemon);
+}
+
+/// Finding A10: any local user's `mining stop` was obeyed.
+fn only_who_has_a_token_is_obeyed_and_only_in_what_it_is_for(daemon: &Daemon) {
+    let price = ["config", "mining.storagePrice", "0.5"];
+    for order in [&["mining", "stop"][..], &price, &["mining", "status"]] {
+        daemon
+            .operate_from_elsewhere(None, order)
+            .failed_saying_once(&["takes orders from its operator only", "operator.token is not there"]);
+    }
+    let token = |scope| daemon.operate(&["token", "show", "--scope", scope]).lines().remove(0);
+    let (read, operate) = (token("read"), token("operate"));
+    daemon
+        .operate_from_elsewhere(Some(&read), &["mining", "status"])
+        .succeeded();
+    daemon
+        .operate_from_elsewhere(Some(&read), &["mining", "stop"])
+        .failed_saying_once(&["this token is for read, and this needs one for operate"]);
+    daemon
+        .operate_from_elsewhere(Some(&operate), &["mining", "start"])
+        .succeeded();
+    daemon
+        .operate_from_elsewhere(Some(&operate), &price)
+        .failed_saying_once(&["needs one for admin"]);
+    daemon.operate(&["token", "rotate"]).succeeded();
+    daemon
+        .operate_from_elsewhere(Some(&operate), &["mining", "stop"])
+        .failed_saying_once(&["takes orders from its operator only"]);
+    assert_ne!(token("operate"), operate);
+    daemon.operate(&["mining", "status"]).succeeded();
+}
+
+/// Finding A11.
+#[test]
+fn the_page_is_kept_to_itself_and_to_this_machine() {
+    let daemon = daemon();
+    for path in ["/", "/config.json", "/health", "/api/miner/status"] {
+        let answer = daemon.get(path).to_lowercase();
+        for header in [
+            "content-security-policy: default-src 'none'; script-src 'self' 'wasm-unsafe-eval';",
+            "frame-ancestors 'none'",
+            "x-content-type-options: nosniff",
+            "cross-origin-opener-policy: same-origin",
+        ] {
+            assert!(answer.contains(header), "{path} lacks {header}: {answer}");
+        }
+    }
+    assert!(daemon.get("/api/miner/status").starts_with("HTTP/1.1 401"));
+    let foreign = daemon.get("/config.json HTTP/1.1\r\nHost: page.example\r\nX-Rest:");
+    assert!(foreign.starts_with("HTTP/1.1 4"), "{foreign}");
 }
 
 fn the_miner_is_described(daemon: &Daemon) {

@@ -193,6 +193,17 @@ impl Daemon {
         self.operate(&all).json()
     }
 
+    /// The same by somebody whose home is another, and who has `token` or none.
+    pub fn operate_from_elsewhere<S: AsRef<OsStr>>(&self, token: Option<&str>, arguments: &[S]) -> Ended {
+        let elsewhere = tempfile::tempdir().expect("a folder can be made");
+        let mut command = Command::new(program());
+        command.args(arguments).arg("--home").arg(elsewhere.path());
+        command.args(["--chain", &self.chain(), "--web-port", &self.ports[3].to_string()]);
+        command.env_remove("SEALDROP_OPERATOR_TOKEN");
+        command.envs(token.map(|token| ("SEALDROP_OPERATOR_TOKEN", token)));
+        Ended::of(piped(&mut command).output().expect("the program starts"))
+    }
+
     /// The answer to a GET of its web listener: status line, headers and body.
     pub fn get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.ports[3])).expect("it listens");

@@ -177,7 +177,7 @@ function bar({ total, due, redeemed }: Payments) {
   const share = (amount: string) => `${Number((attoFil(amount) * FINE) / whole) / Number(FINE / 100n)}%`;
   return html`
     <div class="paid" role="img" aria-label="${fil(redeemed)} of ${fil(total)} redeemed, ${fil(due)} due">
-      <i class="paid-due" style="width:${share(due)}"></i><i class="paid-redeemed" style="width:${share(redeemed)}"></i>
+      <i class="paid-due" .style=${`width:${share(due)}`}></i><i class="paid-redeemed" .style=${`width:${share(redeemed)}`}></i>
     </div>
     <p class="paid-key">
       <span><i class="key key-redeemed"></i>redeemed <b class="num" data-testid="redeemed">${fil(redeemed)}</b></span>

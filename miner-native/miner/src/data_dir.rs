@@ -4,6 +4,7 @@
 //! HOME/network.json   which network this directory belongs to
 //! HOME/lock           held by the daemon that uses the directory
 //! HOME/endpoints.json where that daemon is reached, for the commands
+//! HOME/operator.token what shows it that its operator asks
 //! HOME/devnet/        the development chain
 //! HOME/miner/         deals, sectors, staged pieces, keys
 //! HOME/client/        the command line's own deals and keys
@@ -109,8 +110,12 @@ impl DataDir {
     pub fn open(root: Option<PathBuf>) -> Result<Self, DataDirError> {
         let user = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".sealdrop"));
         let root = root.or_else(user).ok_or(DataDirError::NoHome)?;
-        fs::create_dir_all(&root).map_err(|source| file_error("create", &root, source))?;
-        Ok(Self { root })
+        create_private(&root).map_err(|source| file_error("create", &root, source))?;
+        let home = Self { root };
+        for part in [home.devnet(), home.miner(), home.client()] {
+            keep_private(&part).map_err(|source| file_error("close to others", &part, source))?;
+        }
+        Ok(home)
     }
 
     /// The directory itself.
@@ -136,6 +141,20 @@ impl DataDir {
     /// Proof parameters, unless another place is named.
     pub fn params(&self) -> PathBuf {
         self.root.join("params")
+    }
+
+    /// The tokens of the daemon's operator.
+    pub fn tokens(&self) -> PathBuf {
+        self.root.join("operator.token")
+    }
+
+    /// Whether a daemon uses the directory now.
+    pub fn is_in_use(&self) -> Result<bool, DataDirError> {
+        match self.lock() {
+            Ok(_) => Ok(false),
+            Err(DataDirError::InUse { .. }) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     fn endpoints_file(&self) -> PathBuf {
@@ -197,7 +216,7 @@ impl DataDir {
             Ok(_) => {}
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 let text = serde_json::to_vec_pretty(asked).map_err(|e| damaged(e.to_string()))?;
-                return write_whole(&path, &text, 0o644).map_err(|source| file_error("write", &path, source));
+                return write_whole(&path, &text, 0o600).map_err(|source| file_error("write", &path, source));
             }
             Err(source) => return Err(file_error("read", &path, source)),
         }
@@ -214,10 +233,38 @@ impl DataDir {
     }
 }
 
+/// Makes a folder that only its owner can look into.
+fn create_private(dir: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
+}
+
+/// Closes a folder of an earlier version to others; one that is not there is made by whoever needs it.
+fn keep_private(dir: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let permissions = match fs::metadata(dir) {
+            Ok(metadata) => metadata.permissions(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        if permissions.mode() & 0o077 != 0 {
+            fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = dir;
+    Ok(())
+}
+
 fn write_facts<T: Serialize>(path: &Path, facts: &T) -> Result<(), DataDirError> {
     // Structs of texts always become JSON.
     let text = serde_json::to_vec_pretty(facts).expect("a struct of texts is JSON");
-    write_whole(path, &text, 0o644).map_err(|source| file_error("write", path, source))
+    write_whole(path, &text, 0o600).map_err(|source| file_error("write", path, source))
 }
 
 fn read_facts<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, DataDirError> {
@@ -296,6 +343,24 @@ mod tests {
         assert!(error.to_string().contains("alpha") && error.to_string().contains("beta"));
         let resized = identity("alpha", SectorSize::S2KiB);
         assert!(matches!(home.claim(&resized), Err(DataDirError::OtherNetwork { .. })));
+    }
+
+    /// Finding A11.
+    #[cfg(unix)]
+    #[test]
+    fn a_home_is_for_its_owner_and_folders_of_earlier_versions_are_closed() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let root = dir.path().join("home");
+        let home = DataDir::open(Some(root.clone())).unwrap();
+        assert_eq!(mode(&root), 0o700);
+        home.claim(&identity("alpha", SectorSize::S2KiB)).unwrap();
+        assert_eq!(mode(&root.join("network.json")), 0o600);
+        fs::create_dir(home.miner()).unwrap();
+        fs::set_permissions(home.miner(), fs::Permissions::from_mode(0o755)).unwrap();
+        DataDir::open(Some(root)).unwrap();
+        assert_eq!(mode(&home.miner()), 0o700);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use cid::Cid;
 use sealdrop_miner::chain_access::ChainError;
 use sealdrop_miner::data_dir::DataDirError;
 use sealdrop_miner::network::IdentityError;
+use sealdrop_miner::operator::token::TokenError;
 use sealdrop_miner::operator::OperatorError;
 use sealdrop_wallet::WalletError;
 use shared::chain::{Address, Epoch};
@@ -29,6 +30,8 @@ pub enum CommandError {
     UnknownActor { address: Address },
     #[error(transparent)]
     Operator(#[from] OperatorError),
+    #[error(transparent)]
+    Token(#[from] TokenError),
     #[error("there is no miner here: no daemon answers at {base}, and `miner create` registered none from this home; name the miner, or start a daemon with `sealdrop daemon`")]
     NoMiner { base: String },
     #[error(transparent)]

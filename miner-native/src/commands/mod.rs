@@ -22,12 +22,14 @@ mod retrieval;
 mod sending;
 pub mod span;
 mod target;
+mod token;
 mod wallet;
 
 pub use error::CommandError;
 
 use crate::daemon::{DaemonError, Proofs, RealProofs};
 use sealdrop_miner::console::{self, LogWriter};
+use sealdrop_miner::data_dir::keep_files_private;
 
 use clap::{Parser, Subcommand};
 use shared::exit_code;
@@ -69,6 +71,8 @@ enum Command {
     Address(address::Arguments),
     /// Read and change what the node goes by
     Config(config::Arguments),
+    /// Show and replace the tokens that the daemon takes orders by
+    Token(token::Arguments),
     /// Show the network's parameters
     Protocol(protocol::Arguments),
     /// Generate or check the proof parameters of the development network
@@ -99,6 +103,7 @@ pub fn run() -> ExitCode {
         Command::Wallet(arguments) => block_on(wallet::run(arguments)),
         Command::Address(arguments) => block_on(address::run(arguments)),
         Command::Config(arguments) => block_on(config::run(arguments)),
+        Command::Token(arguments) => token::run(&arguments).map_err(Into::into),
         Command::Protocol(arguments) => block_on(protocol::run(arguments)),
         Command::Params(arguments) => params::run(arguments),
         Command::Chain(arguments) => block_on(chain::run(arguments)),
@@ -121,6 +126,7 @@ pub fn run_daemon_with(proofs: &dyn Proofs) -> ExitCode {
 }
 
 fn run_daemon(arguments: daemon::Arguments, proofs: &dyn Proofs) -> ExitCode {
+    keep_files_private();
     let log = logging("sealdrop=info,warn");
     let code = ended(daemon::run(arguments, proofs));
     if let Some(log) = log {

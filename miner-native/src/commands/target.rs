@@ -10,6 +10,7 @@ use clap::Args;
 use sealdrop_database::Memory;
 use sealdrop_miner::chain_access::ChainAccess;
 use sealdrop_miner::data_dir::DataDir;
+use sealdrop_miner::operator::token::{Scope, Tokens};
 use sealdrop_miner::operator::{Operator, OperatorError};
 use sealdrop_wallet::{random_key, Wallet, WalletError};
 use shared::chain::Address;
@@ -18,6 +19,9 @@ use std::sync::Arc;
 
 /// Where the daemon's web listener is unless the home or the user says otherwise.
 const DEFAULT_WEB: &str = "http://127.0.0.1:4400";
+
+/// A token that was given, instead of the home's.
+const TOKEN: &str = "SEALDROP_OPERATOR_TOKEN";
 
 /// The options of every command that asks or changes a node or its chain.
 #[derive(Debug, Clone, Args)]
@@ -89,7 +93,27 @@ impl Target {
                 endpoints.map_or_else(|| DEFAULT_WEB.to_owned(), |endpoints| endpoints.web)
             }
         };
-        Ok(Operator::at(&base)?)
+        Ok(Operator::at(&base, self.token()?)?)
+    }
+
+    /// What shows the home's daemon that its operator asks, or why there is nothing. It is not sent while no daemon uses the
+    /// home: another program may listen where that one did.
+    fn token(&self) -> Result<Result<String, String>, CommandError> {
+        if let Ok(given) = std::env::var(TOKEN) {
+            return Ok(Ok(given));
+        }
+        let home = self.home()?;
+        let tokens = match Tokens::read(&home.tokens()) {
+            Ok(tokens) => tokens,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        Ok(match home.is_in_use()? {
+            true => Ok(tokens.of(Scope::Admin).to_owned()),
+            false => Err(format!(
+                "it is not the daemon of {}, which does not run",
+                home.root().display()
+            )),
+        })
     }
 
     /// The miner that is meant when none is named: the daemon's, or the one registered from here on this chain.

@@ -17,12 +17,13 @@ use sealdrop_miner::ask_publisher::{self, AskError};
 use sealdrop_miner::assembly::Assembly;
 use sealdrop_miner::chain_access::{Account, ChainAccess, ChainError};
 use sealdrop_miner::console;
-use sealdrop_miner::data_dir::{self, DataDir, DataDirError, Endpoints, Identity};
+use sealdrop_miner::data_dir::{DataDir, DataDirError, Endpoints, Identity};
 use sealdrop_miner::descriptors;
 use sealdrop_miner::explaining::Explainer;
 use sealdrop_miner::failpoint::{self, UnknownPoint};
 use sealdrop_miner::intake::Intake;
 use sealdrop_miner::network::{self, Host, HostConfig, IdentityError, Network, NetworkError, TransferManager};
+use sealdrop_miner::operator::token::{TokenError, Tokens};
 use sealdrop_miner::prover::{Prover, ProverError};
 use sealdrop_miner::registration::{self, RegistrationError};
 use sealdrop_miner::settings::{SettingsChange, SettingsError, SettingsStore};
@@ -109,6 +110,8 @@ pub enum DaemonError {
     Staging(#[from] StagingError),
     #[error(transparent)]
     Web(#[from] WebError),
+    #[error(transparent)]
+    Token(#[from] TokenError),
     #[error("the runtime cannot be started: {0}; close other programs and start again")]
     Runtime(std::io::Error),
     #[error("signals cannot be listened for: {0}")]
@@ -126,7 +129,6 @@ pub fn run(config: DaemonConfig, proofs: &dyn Proofs) -> Result<(), DaemonError>
     failpoint::arm()?;
     descriptors::raise_limit();
     config::check(&config)?;
-    data_dir::keep_files_private();
     let home = DataDir::open(config.home.clone())?;
     let _lock = home.lock()?;
     home.claim(&Identity {
@@ -272,10 +274,11 @@ async fn start(
         },
         supervisor,
     );
+    Tokens::ensure(&home.tokens())?;
     let web = Web {
         address: web_address,
         config: web_config(config, devnet.url()),
-        api: services::api(&parts, host.clone(), explainer, supervisor.board()),
+        api: services::api(&parts, host.clone(), explainer, supervisor.board(), home.tokens()),
     };
     services::start_web(web, listener, supervisor);
     Ok(Greeting {

@@ -17,6 +17,7 @@ use sealdrop_miner::supervisor::{HealthBoard, Lifeline, Service, ServiceError, S
 use sealdrop_miner::web::{Api, Web};
 use sealdrop_miner::worker::WorkerKey;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -113,7 +114,7 @@ pub(super) fn start_web(web: Web, listener: TcpListener, supervisor: &mut Superv
 }
 
 /// What the operator's requests are answered from.
-pub(super) fn api(parts: &Assembly, host: Host, explainer: Explainer, health: HealthBoard) -> Api {
+pub(super) fn api(parts: &Assembly, host: Host, explainer: Explainer, health: HealthBoard, tokens: PathBuf) -> Api {
     Api {
         address: parts.address.clone(),
         owner: parts.owner.clone(),
@@ -132,5 +133,6 @@ pub(super) fn api(parts: &Assembly, host: Host, explainer: Explainer, health: He
         host,
         explainer,
         health,
+        tokens,
     }
 }

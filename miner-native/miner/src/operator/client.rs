@@ -2,10 +2,10 @@
 
 use super::{
     route, AddedPiece, ChangedSettings, DealDetail, DealFilter, DealSummary, Explanation, Health, MinedBlock,
-    MinerStatus, MiningStatus, RedeemOutcome, RedeemRequest, Refusal, SectorSummary, HEADER,
+    MinerStatus, MiningStatus, RedeemOutcome, RedeemRequest, Refusal, SectorSummary,
 };
 use crate::settings::{Settings, SettingsChange};
-use reqwest::{Body, Method, RequestBuilder};
+use reqwest::{Body, Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 use std::io::Read;
 use std::sync::{Arc, OnceLock};
@@ -31,6 +31,8 @@ pub enum OperatorError {
     Unreadable { reason: String },
     #[error("{0}")]
     Refused(String),
+    #[error("the daemon at {base} takes orders from its operator only: {reason}")]
+    NotOperator { base: String, reason: String },
     #[error("the daemon at {base} answered something else than expected: {reason}; is it of this version?")]
     Strange { base: String, reason: String },
 }
@@ -40,11 +42,14 @@ pub enum OperatorError {
 pub struct Operator {
     http: reqwest::Client,
     base: String,
+    /// What shows that the operator asks, or why there is nothing.
+    token: Result<String, String>,
 }
 
 impl Operator {
-    /// The daemon whose web listener is `base`, such as `http://127.0.0.1:4400`.
-    pub fn at(base: &str) -> Result<Self, OperatorError> {
+    /// The daemon whose web listener is `base`, such as `http://127.0.0.1:4400`, and a token of it; without one, the reason
+    /// is told when it is needed.
+    pub fn at(base: &str, token: Result<String, String>) -> Result<Self, OperatorError> {
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(ANSWER_TIMEOUT)
@@ -53,7 +58,7 @@ impl Operator {
             .build();
         let base = base.trim_end_matches('/').to_owned();
         match http {
-            Ok(http) => Ok(Self { http, base }),
+            Ok(http) => Ok(Self { http, base, token }),
             Err(error) => Err(OperatorError::Unreachable {
                 base,
                 reason: error.to_string(),
@@ -180,7 +185,11 @@ impl Operator {
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = format!("{}{path}", self.base);
-        self.http.request(method, url).header(HEADER, "1")
+        let request = self.http.request(method, url);
+        match &self.token {
+            Ok(token) => request.bearer_auth(token),
+            Err(_) => request,
+        }
     }
 
     async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, OperatorError> {
@@ -191,6 +200,10 @@ impl Operator {
             return serde_json::from_slice(&body).map_err(|e| self.strange(e.to_string()));
         }
         match serde_json::from_slice::<Refusal>(&body) {
+            Ok(refusal) if status == StatusCode::UNAUTHORIZED => Err(OperatorError::NotOperator {
+                base: self.base.clone(),
+                reason: self.token.as_ref().err().cloned().unwrap_or(refusal.error),
+            }),
             Ok(refusal) => Err(OperatorError::Refused(refusal.error)),
             Err(_) => Err(self.strange(format!("HTTP status {status}"))),
         }

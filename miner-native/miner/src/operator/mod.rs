@@ -4,6 +4,7 @@
 //! peers. Amounts are FIL as decimal text, heights and sizes numbers, spans milliseconds or blocks as their names say.
 
 pub mod client;
+pub mod token;
 mod work;
 
 pub use client::{Operator, OperatorError};
@@ -19,15 +20,11 @@ use shared::piece::Commitment;
 use shared::sector::Phase;
 use std::collections::BTreeMap;
 
-/// A request that a web page of another origin cannot send without being asked first: needed by everything but
-/// [`route::STATUS`].
-pub const HEADER: &str = "x-sealdrop-operator";
-
-/// Where things are asked for; `{cid}` stands for a deal's id.
+/// Where things are asked for; `{cid}` stands for a deal's id. Everything but [`route::HEALTH`] needs a [`token`].
 pub mod route {
     /// GET: [`super::MinerStatus`].
     pub const STATUS: &str = "/api/miner/status";
-    /// GET: [`super::Health`], with the HTTP status 503 while anything is wrong; needs no header.
+    /// GET: [`super::Health`], with the HTTP status 503 while anything is wrong; needs no token.
     pub const HEALTH: &str = "/health";
     /// GET: a list of [`super::DealSummary`], by the time of the proposal; query: [`super::DealFilter`].
     pub const DEALS: &str = "/api/miner/deals";

@@ -1,8 +1,10 @@
-//! The web listener: the page, the browser client, and the operator's requests ([`requests`], [`views`]).
+//! The web listener: the page, the browser client, and the operator's requests ([`requests`], [`views`]), for this machine only
+//! ([`guard`]).
 //!
 //! What it says of deals is for showing progress only: unsigned, and nothing depends on it. The page learns the chain's
 //! URL here and asks the chain itself for everything that matters (design §8).
 
+mod guard;
 mod requests;
 mod views;
 
@@ -20,7 +22,7 @@ use crate::staging::Staging;
 use crate::store::MinerStore;
 use crate::supervisor::{HealthBoard, Lifeline, ServiceError};
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{header, HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -37,8 +39,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tower_http::services::ServeDir;
-use tower_http::set_header::SetResponseHeaderLayer;
 
 /// Connections at once: a browser opens six for a page.
 const MAX_CONNECTIONS: usize = 128;
@@ -104,6 +104,8 @@ pub struct Api {
     pub host: Host,
     pub explainer: Explainer,
     pub health: HealthBoard,
+    /// The file with the operator's tokens.
+    pub tokens: PathBuf,
 }
 
 struct Shown {
@@ -162,19 +164,18 @@ fn router(config: WebConfig, api: Api, lifeline: Lifeline) -> Router {
     });
     let mut router = Router::new()
         .route("/config.json", get(configuration))
-        .merge(requests::router())
+        .merge(requests::router(&shown))
         .with_state(shown);
     if let Some(dir) = client {
-        router = router.nest_service("/client", ServeDir::new(dir));
+        router = router.nest_service("/client", guard::files(&dir));
     }
     router = match web {
-        Some(dir) => router.fallback_service(ServeDir::new(dir)),
+        Some(dir) => router.fallback_service(guard::files(&dir)),
         None => router.fallback(no_page),
     };
-    let no_cache = HeaderValue::from_static("no-cache");
     let router = router.layer(DefaultBodyLimit::max(MAX_BODY));
     let router = router.layer(middleware::from_fn_with_state(lifeline, catch_panic));
-    router.layer(SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, no_cache))
+    router.layer(middleware::from_fn(guard::local_only))
 }
 
 /// A panic while a request is answered is the service's: logged, counted, and told to who asked.

@@ -1,15 +1,16 @@
 //! What the operator asks and orders: one function for each of [`crate::operator::route`].
 //!
-//! Only for programs on this machine: a page of another origin cannot send the header without asking first, and is not
-//! answered; a name that was made to point here is told from the machine's own by the `Host` header.
+//! Each needs a token for what it does ([`super::guard`]): to see, to give orders, or to change settings.
 
+use super::guard::scoped;
 use super::{views, Api, Shown};
 use crate::ask_publisher::{self, AskError};
 use crate::chain_access::ChainError;
 use crate::clock::now_ms;
+use crate::operator::token::Scope;
 use crate::operator::{
     route, AddedPiece, ChangedSettings, DealDetail, DealFilter, DealSummary, MinedBlock, MinerStatus, MiningStatus,
-    RedeemOutcome, RedeemRequest, Refusal, SectorSummary, HEADER,
+    RedeemOutcome, RedeemRequest, Refusal, SectorSummary,
 };
 use crate::redeeming::{self, RedeemError};
 use crate::settings::{Settings, SettingsChange};
@@ -18,9 +19,8 @@ use crate::store::{DealRecord, StoreError, UNSEALED};
 use crate::supervisor::{Health, Lifeline};
 use crate::{intake, proving, scrubbing};
 use axum::body::Body;
-use axum::extract::{Path, Query, Request, State};
-use axum::http::{header, StatusCode};
-use axum::middleware::{self, Next};
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -96,49 +96,39 @@ impl IntoResponse for ApiError {
     }
 }
 
-fn refuse(status: StatusCode, error: String) -> Response {
+pub(super) fn refuse(status: StatusCode, error: String) -> Response {
     (status, Json(Refusal { error })).into_response()
 }
 
-/// All routes; those but status and health need [`HEADER`].
-pub(super) fn router() -> Router<Arc<Shown>> {
-    Router::new()
+/// All routes, each for those whose token is for it; [`route::HEALTH`] for everybody on this machine.
+pub(super) fn router(shown: &Arc<Shown>) -> Router<Arc<Shown>> {
+    let read = Router::new()
+        .route(route::STATUS, get(status))
         .route(route::DEALS, get(deals))
         .route(route::DEAL, get(deal))
         .route(route::DEAL_EXPLANATION, get(explain_deal))
-        .route(route::REDEEM, post(redeem))
         .route(route::SECTORS, get(sectors))
+        .route(route::SECTOR_EXPLANATION, get(explain_sector))
+        .route(route::MINING, get(mining))
+        .route(route::SETTINGS, get(settings));
+    let operate = Router::new()
+        .route(route::REDEEM, post(redeem))
         .route(route::RETRY, post(retry))
         .route(route::GIVE_UP, post(give_up))
-        .route(route::SECTOR_EXPLANATION, get(explain_sector))
         .route(route::SEAL_NOW, post(seal_now))
-        .route(route::MINING, get(mining))
         .route(route::MINING_START, post(start_mining))
         .route(route::MINING_STOP, post(stop_mining))
         .route(route::MINING_ONCE, post(mine_once))
-        .route(route::ADD_PIECE, post(add_piece))
-        .route(route::SETTINGS, get(settings).post(change_settings))
-        .route_layer(middleware::from_fn(operator_only))
-        .route(route::STATUS, get(status))
+        .route(route::ADD_PIECE, post(add_piece));
+    let admin = Router::new().route(route::SETTINGS, post(change_settings));
+    scoped(read, shown, Scope::Read)
+        .merge(scoped(operate, shown, Scope::Operate))
+        .merge(scoped(admin, shown, Scope::Admin))
         .route(route::HEALTH, get(health))
 }
 
-async fn operator_only(request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    if !request.headers().contains_key(HEADER) || !host.is_some_and(is_this_machine) {
-        let text = format!("only for the operator on this machine: send the header {HEADER}");
-        return refuse(StatusCode::FORBIDDEN, text);
-    }
-    next.run(request).await
-}
-
-fn is_this_machine(host: &str) -> bool {
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    ["127.0.0.1", "localhost", "[::1]"].contains(&name)
-}
-
 async fn status(State(shown): Asked) -> Answer<MinerStatus> {
-    Ok(Json(views::status(&shown.api)?))
+    Ok(Json(blocking(|| views::status(&shown.api))?))
 }
 
 /// Answers with 503 while anything is wrong, so that whatever watches the daemon need not read on.
@@ -158,12 +148,13 @@ async fn deals(State(shown): Asked, Query(filter): Query<DealFilter>) -> Answer<
         filter.state.as_deref().is_none_or(|wanted| wanted == state)
             && filter.client.as_ref().is_none_or(|client| client == payer)
     };
-    let found = shown
-        .api
-        .store
-        .newest_deals(filter.limit.unwrap_or(usize::MAX), is_wanted)?;
-    let listed = found.iter().rev();
-    let listed: Result<Vec<_>, _> = listed.map(|record| views::deal(&shown.api, record)).collect();
+    // All deals may be looked through: not while requests of others wait for this thread.
+    let listed = blocking(|| {
+        let most = filter.limit.unwrap_or(usize::MAX);
+        let found = shown.api.store.newest_deals(most, is_wanted)?;
+        let listed = found.iter().rev().map(|record| views::deal(&shown.api, record));
+        listed.collect::<Result<Vec<_>, _>>()
+    });
     Ok(Json(listed?))
 }
 
@@ -172,13 +163,16 @@ fn parse(text: &str) -> Result<Cid, ApiError> {
 }
 
 async fn deal(State(shown): Asked, Path(cid): Path<String>) -> Answer<DealDetail> {
-    let record = shown.api.store.deal(&parse(&cid)?)?.ok_or(ApiError::NoDeal)?;
-    Ok(Json(views::detail(&shown.api, &record)?))
+    let cid = parse(&cid)?;
+    blocking(|| {
+        let record = shown.api.store.deal(&cid)?.ok_or(ApiError::NoDeal)?;
+        Ok(Json(views::detail(&shown.api, &record)?))
+    })
 }
 
 async fn explain_deal(State(shown): Asked, Path(cid): Path<String>) -> Answer<Explanation> {
     let cid = parse(&cid)?;
-    if shown.api.store.deal(&cid)?.is_none() {
+    if blocking(|| shown.api.store.deal(&cid))?.is_none() {
         return Err(ApiError::NoDeal);
     }
     Ok(Json(shown.api.explainer.deal(&cid, Audience::Operator).await?))
@@ -195,7 +189,7 @@ async fn redeem(
     Json(request): Json<RedeemRequest>,
 ) -> Answer<RedeemOutcome> {
     let (api, cid) = (shown.api.clone(), parse(&cid)?);
-    let record = api.store.deal(&cid)?.ok_or(ApiError::NoDeal)?;
+    let record = blocking(|| api.store.deal(&cid))?.ok_or(ApiError::NoDeal)?;
     let due = redeeming::redeemable(&api.redeeming, &record.deal).await?;
     let preview = api.redeeming.chain.preview(&due.call(), None).await?;
     let (gas, mut outcome) = (preview.gas, (due, None, None));
@@ -237,13 +231,13 @@ async fn detached<T: Send + 'static>(
 }
 
 async fn sectors(State(shown): Asked) -> Answer<Vec<SectorSummary>> {
-    Ok(Json(views::sectors(&shown.api)?))
+    Ok(Json(blocking(|| views::sectors(&shown.api))?))
 }
 
 /// A failed sector is tried again.
 async fn retry(State(shown): Asked, Path(id): Path<u64>) -> Answer<SectorSummary> {
     let api = &shown.api;
-    let record = api.store.advance_sector(id, SectorInput::RetryOrdered, now_ms())?;
+    let record = blocking(|| api.store.advance_sector(id, SectorInput::RetryOrdered, now_ms()))?;
     tracing::info!(sector = id, "the operator ordered another try");
     api.wake.piece_arrived.notify_one();
     Ok(Json(views::sector(api, &record)?))
@@ -252,8 +246,8 @@ async fn retry(State(shown): Asked, Path(id): Path<u64>) -> Answer<SectorSummary
 /// A failed sector is not tried again; its deals are told.
 async fn give_up(State(shown): Asked, Path(id): Path<u64>) -> Answer<SectorSummary> {
     let api = &shown.api;
-    let record = api.store.advance_sector(id, SectorInput::GivenUp, now_ms())?;
-    for deal in api.store.settle(id)? {
+    let record = blocking(|| api.store.advance_sector(id, SectorInput::GivenUp, now_ms()))?;
+    for deal in blocking(|| api.store.settle(id))? {
         tracing::error!(%deal, sector = id, "the deal failed with its sector");
     }
     Ok(Json(views::sector(api, &record)?))
@@ -293,7 +287,7 @@ async fn mining_status(api: &Api) -> Result<MiningStatus, ApiError> {
     let (mut sealing, mut packing, mut stuck) = (0, Vec::new(), Vec::new());
     let mut phases = UNSEALED.to_vec();
     phases.push(Phase::Failed);
-    for record in api.store.sectors_in(&phases)? {
+    for record in blocking(|| api.store.sectors_in(&phases))? {
         let sector = record.sector;
         let phase = sector.phase();
         sealing += u64::from(phase > Phase::Packing && phase < Phase::Proving);
@@ -375,7 +369,7 @@ async fn add_piece(State(shown): Asked, body: Body) -> Answer<AddedPiece> {
         size: summary.size,
         comm_p: summary.comm_p,
     };
-    let sector = api.store.add_piece(piece, api.sector_size, now_ms())?;
+    let sector = blocking(|| api.store.add_piece(piece, api.sector_size, now_ms()))?;
     tracing::info!(piece = %summary.data_cid, sector, "the operator's piece is staged");
     api.wake.piece_arrived.notify_one();
     Ok(Json(AddedPiece {
@@ -384,24 +378,4 @@ async fn add_piece(State(shown): Asked, body: Body) -> Answer<AddedPiece> {
         size: summary.size,
         sector,
     }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_this_machine;
-
-    #[test]
-    fn a_name_that_was_made_to_point_here_is_not_this_machine() {
-        for host in ["127.0.0.1:4400", "localhost:4400", "localhost", "[::1]:4400"] {
-            assert!(is_this_machine(host), "{host}");
-        }
-        for host in [
-            "evil.example:4400",
-            "127.0.0.1.evil.example",
-            "",
-            "localhost.evil.example:4400",
-        ] {
-            assert!(!is_this_machine(host), "{host}");
-        }
-    }
 }

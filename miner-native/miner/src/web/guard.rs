@@ -1,0 +1,199 @@
+//! Who is answered at all, and what browsers may do with what they get.
+//!
+//! Before anything of a request is read: the `Host`, the page that it comes from ([`shared::access`]), and for the operator's
+//! requests a token ([`crate::operator::token`]). After it: headers that keep a page of this listener to itself. Files are
+//! served from their folder and from nowhere else, whatever links lie in it.
+
+use super::requests::refuse;
+use super::Shown;
+use crate::operator::route;
+use crate::operator::token::{Scope, Tokens};
+use axum::extract::{Request, State};
+use axum::http::{header, HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::Router;
+use sealdrop_database::blocking;
+use shared::access::{host_is_local, origin_is_local};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tower_http::services::ServeDir;
+
+/// What the page needs: its own scripts and WebAssembly, its own style, workers, the chain, and miners' WebSockets, which may be
+/// anywhere. `data:` is the page's icon.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
+     img-src 'self' data:; worker-src 'self'; \
+     connect-src 'self' http://127.0.0.1:* http://localhost:* http://[::1]:* ws: wss:; \
+     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+const HEADERS: [(HeaderName, &str); 7] = [
+    (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::CACHE_CONTROL, "no-cache"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+/// Lets requests of this machine's programs and pages through.
+pub(super) async fn local_only(request: Request, next: Next) -> Response {
+    let mut response = match check(request.headers(), request.uri().path()) {
+        Ok(()) => next.run(request).await,
+        Err((status, text)) => refuse(status, text.to_owned()),
+    };
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn check(headers: &HeaderMap, path: &str) -> Result<(), (StatusCode, &'static str)> {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    if !text(header::HOST).is_some_and(host_is_local) {
+        let text = "this daemon serves its own machine: ask it as 127.0.0.1 or localhost";
+        return Err((StatusCode::FORBIDDEN, text));
+    }
+    if text(header::ORIGIN).is_some_and(|origin| !origin_is_local(origin)) {
+        let text = "this daemon serves pages of its own machine, and this page is of another site";
+        return Err((StatusCode::FORBIDDEN, text));
+    }
+    // A piece of the operator's own has no length that is known before; nothing else is sent so, and two lengths never are.
+    let is_chunked = headers.contains_key(header::TRANSFER_ENCODING);
+    if is_chunked && (path != route::ADD_PIECE || headers.contains_key(header::CONTENT_LENGTH)) {
+        let text = "send the request with its Content-Length, and without Transfer-Encoding";
+        return Err((StatusCode::LENGTH_REQUIRED, text));
+    }
+    Ok(())
+}
+
+/// Routes for whoever has a token of `scope` or more.
+pub(super) fn scoped(routes: Router<Arc<Shown>>, shown: &Arc<Shown>, scope: Scope) -> Router<Arc<Shown>> {
+    let state = (shown.api.tokens.clone(), scope);
+    routes.route_layer(middleware::from_fn_with_state(state, authorise))
+}
+
+async fn authorise(State((tokens, needed)): State<(PathBuf, Scope)>, request: Request, next: Next) -> Response {
+    match granted(&tokens, request.headers()) {
+        Ok(Some(scope)) if scope >= needed => next.run(request).await,
+        Ok(Some(scope)) => {
+            let text = format!("this token is for {scope}, and this needs one for {needed}");
+            refuse(StatusCode::FORBIDDEN, text)
+        }
+        Ok(None) => {
+            let text =
+                "only for this daemon's operator: send a token of its operator.token, as `Authorization: Bearer TOKEN`";
+            let mut response = refuse(StatusCode::UNAUTHORIZED, text.to_owned());
+            let bearer = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
+            response
+        }
+        Err(error) => {
+            tracing::error!(%error, "the operator's orders cannot be taken");
+            refuse(StatusCode::INTERNAL_SERVER_ERROR, error)
+        }
+    }
+}
+
+/// What the request's token may do. The file is read anew: `sealdrop token rotate` holds at once.
+fn granted(tokens: &Path, headers: &HeaderMap) -> Result<Option<Scope>, String> {
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let Some(given) = given.and_then(|given| given.strip_prefix("Bearer ")) else {
+        return Ok(None);
+    };
+    let tokens = blocking(|| Tokens::read(tokens)).map_err(|error| error.to_string())?;
+    Ok(tokens.scope_of(given))
+}
+
+/// The files of a folder.
+pub(super) fn files(dir: &Path) -> Router {
+    let served = ServeDir::new(dir);
+    let root = Arc::new(dir.to_owned());
+    Router::new()
+        .fallback_service(served)
+        .layer(middleware::from_fn_with_state(root, inside_only))
+}
+
+async fn inside_only(State(root): State<Arc<PathBuf>>, request: Request, next: Next) -> Response {
+    match blocking(|| leads_outside(&root, request.uri().path())) {
+        true => StatusCode::NOT_FOUND.into_response(),
+        false => next.run(request).await,
+    }
+}
+
+/// Whether a path names a file elsewhere, through a link. No file that is served has a name that must be escaped.
+fn leads_outside(root: &Path, path: &str) -> bool {
+    if path.contains('%') {
+        return true;
+    }
+    let Ok(root) = root.canonicalize() else { return true };
+    let named = root.join(path.trim_start_matches('/'));
+    let all = [named.join("index.html"), named];
+    // What is not there is not served either.
+    all.iter()
+        .filter_map(|path| path.canonicalize().ok())
+        .any(|found| !found.starts_with(&root))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_out_of_the_folder_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, secret) = (dir.path().join("web"), dir.path().join("secret"));
+        std::fs::create_dir_all(root.join("sub")).unwrap();
+        std::fs::create_dir_all(&secret).unwrap();
+        std::fs::write(secret.join("index.html"), "key").unwrap();
+        std::fs::write(root.join("main.js"), "").unwrap();
+        let link = |from: &Path, to: &str| std::os::unix::fs::symlink(from, root.join(to)).unwrap();
+        link(&secret.join("index.html"), "key");
+        link(&secret, "folder");
+        link(&secret.join("index.html"), "sub/index.html");
+        link(&root.join("main.js"), "again.js");
+        for path in [
+            "/key",
+            "/folder",
+            "/folder/",
+            "/folder/index.html",
+            "/sub/",
+            "/sub",
+            "/%6bey",
+            "/../secret/index.html",
+        ] {
+            assert!(leads_outside(&root, path), "{path}");
+        }
+        for path in ["/", "/main.js", "/again.js", "/nowhere", "/client/index.js"] {
+            assert!(!leads_outside(&root, path), "{path}");
+        }
+    }
+
+    #[test]
+    fn names_and_pages_of_others_and_two_lengths_are_refused() {
+        let of = |pairs: &[(HeaderName, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static("127.0.0.1:4400"));
+            for (name, value) in pairs {
+                headers.insert(name, HeaderValue::from_static(value));
+            }
+            headers
+        };
+        let status = |headers: &HeaderMap, path| check(headers, path).err().map(|(status, _)| status);
+        assert_eq!(status(&of(&[]), "/"), None);
+        assert_eq!(status(&of(&[(header::ORIGIN, "http://localhost:1")]), "/"), None);
+        let forbidden = Some(StatusCode::FORBIDDEN);
+        assert_eq!(status(&HeaderMap::new(), "/"), forbidden);
+        assert_eq!(status(&of(&[(header::HOST, "page.example:4400")]), "/"), forbidden);
+        assert_eq!(status(&of(&[(header::ORIGIN, "http://page.example")]), "/"), forbidden);
+        let chunked = (header::TRANSFER_ENCODING, "chunked");
+        let refused = Some(StatusCode::LENGTH_REQUIRED);
+        assert_eq!(status(&of(&[chunked.clone()]), route::SETTINGS), refused);
+        assert_eq!(status(&of(&[chunked.clone()]), route::ADD_PIECE), None);
+        assert_eq!(
+            status(&of(&[chunked, (header::CONTENT_LENGTH, "1")]), route::ADD_PIECE),
+            refused
+        );
+    }
+}
