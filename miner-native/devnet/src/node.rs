@@ -246,15 +246,16 @@ impl Node {
             .into());
         }
         let mut faucet = lock(&self.faucet);
-        let current = self.current();
-        let height = current.block.height;
+        let (height, time_ms) = {
+            let block = &self.current().block;
+            (block.height, block.time_ms)
+        };
         if let Some(message) = faucet.repeated(address, height) {
             return Ok((message, faucet::amount()));
         }
-        let time_ms = current.block.time_ms;
         faucet.admits(address, from, height, time_ms)?;
         let key: &SecretKey = &self.authority.faucet_key;
-        let nonce = lock(&self.pool).next_nonce(&current.state, &key.address());
+        let nonce = self.next_nonce(&key.address());
         let message = calls::transfer(address, faucet::amount())
             .message(&key.address(), nonce)
             .sign(key);

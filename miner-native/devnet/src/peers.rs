@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 /// Most addresses of a peer: two listeners on a few interfaces.
 pub const MAX_ADDRESSES: usize = 8;
-/// Most peers remembered; the one that announced itself longest ago makes room.
+/// Most peers remembered; of those that are no miners, the one that announced itself longest ago makes room, then of the miners.
 pub const MAX_PEERS: usize = 256;
 /// Longest signed record that is looked at, in bytes.
 pub const MAX_RECORD: usize = 4096;
@@ -47,8 +47,9 @@ pub(super) struct Peers {
 }
 
 impl Peers {
-    /// Takes a signed record in, unless a newer one of that peer is known.
-    pub fn announce(&mut self, envelope: &[u8]) -> Result<(), PeerError> {
+    /// Takes a signed record in, unless a newer one of that peer is known. Where there is no room, whoever is no miner of the chain
+    /// makes some first: anybody can announce as many peers as they like.
+    pub fn announce(&mut self, envelope: &[u8], is_miner: impl Fn(&PeerId) -> bool) -> Result<(), PeerError> {
         if envelope.len() > MAX_RECORD {
             return Err(PeerError::TooLong(envelope.len()));
         }
@@ -66,7 +67,7 @@ impl Peers {
             let oldest = self
                 .entries
                 .iter()
-                .min_by_key(|(_, entry)| entry.announced)
+                .min_by_key(|(peer, entry)| (is_miner(peer), entry.announced))
                 .map(|(peer, _)| *peer);
             if let Some(oldest) = oldest {
                 self.entries.remove(&oldest);
@@ -104,6 +105,10 @@ mod tests {
     use libp2p::identity::Keypair;
     use libp2p::Multiaddr;
 
+    fn announced(peers: &mut Peers, envelope: &[u8]) -> Result<(), PeerError> {
+        peers.announce(envelope, |_| false)
+    }
+
     fn record(key: &Keypair, addresses: usize) -> Vec<u8> {
         let address = |port: usize| -> Multiaddr { format!("/ip4/127.0.0.1/tcp/{}", 4400 + port).parse().unwrap() };
         let record = PeerRecord::new(key, (0..addresses).map(address).collect()).unwrap();
@@ -115,7 +120,7 @@ mod tests {
         let (mut peers, key) = (Peers::default(), Keypair::generate_ed25519());
         let peer = key.public().to_peer_id().to_string();
         assert_eq!(peers.find(&peer), Ok(vec![]));
-        peers.announce(&record(&key, 1)).unwrap();
+        announced(&mut peers, &record(&key, 1)).unwrap();
         assert_eq!(peers.find(&peer), Ok(vec!["/ip4/127.0.0.1/tcp/4400".to_owned()]));
         assert_eq!(peers.find("no peer"), Err(PeerError::PeerId("no peer".into())));
     }
@@ -126,10 +131,13 @@ mod tests {
         let mut forged = record(&Keypair::generate_ed25519(), 1);
         let last = forged.len() - 1;
         forged[last] ^= 1;
-        assert!(matches!(peers.announce(&forged), Err(PeerError::Malformed(_))));
-        assert!(matches!(peers.announce(b"nonsense"), Err(PeerError::Malformed(_))));
+        assert!(matches!(announced(&mut peers, &forged), Err(PeerError::Malformed(_))));
+        assert!(matches!(
+            announced(&mut peers, b"nonsense"),
+            Err(PeerError::Malformed(_))
+        ));
         assert_eq!(
-            peers.announce(&vec![0; MAX_RECORD + 1]),
+            announced(&mut peers, &vec![0; MAX_RECORD + 1]),
             Err(PeerError::TooLong(MAX_RECORD + 1))
         );
     }
@@ -137,12 +145,12 @@ mod tests {
     #[test]
     fn a_record_has_a_bounded_number_of_addresses() {
         let (mut peers, key) = (Peers::default(), Keypair::generate_ed25519());
-        assert_eq!(peers.announce(&record(&key, 0)), Err(PeerError::Addresses(0)));
+        assert_eq!(announced(&mut peers, &record(&key, 0)), Err(PeerError::Addresses(0)));
         assert_eq!(
-            peers.announce(&record(&key, MAX_ADDRESSES + 1)),
+            announced(&mut peers, &record(&key, MAX_ADDRESSES + 1)),
             Err(PeerError::Addresses(MAX_ADDRESSES + 1))
         );
-        assert_eq!(peers.announce(&record(&key, MAX_ADDRESSES)), Ok(()));
+        assert_eq!(announced(&mut peers, &record(&key, MAX_ADDRESSES)), Ok(()));
     }
 
     #[test]
@@ -150,9 +158,12 @@ mod tests {
         let (mut peers, key) = (Peers::default(), Keypair::generate_ed25519());
         let peer = key.public().to_peer_id();
         let old = record(&key, 1);
-        peers.announce(&old).unwrap();
+        announced(&mut peers, &old).unwrap();
         peers.entries.get_mut(&peer).unwrap().seq = u64::MAX;
-        assert_eq!(peers.announce(&old), Err(PeerError::Older { peer: peer.to_string() }));
+        assert_eq!(
+            announced(&mut peers, &old),
+            Err(PeerError::Older { peer: peer.to_string() })
+        );
     }
 
     #[test]
@@ -160,9 +171,22 @@ mod tests {
         let mut peers = Peers::default();
         let keys: Vec<Keypair> = (0..=MAX_PEERS).map(|_| Keypair::generate_ed25519()).collect();
         for key in &keys {
-            peers.announce(&record(key, 1)).unwrap();
+            announced(&mut peers, &record(key, 1)).unwrap();
         }
         assert_eq!(peers.entries.len(), MAX_PEERS);
         assert!(!peers.entries.contains_key(&keys[0].public().to_peer_id()));
+    }
+
+    #[test]
+    fn strangers_do_not_throw_a_miner_out_however_many_they_are() {
+        let (mut peers, miner) = (Peers::default(), Keypair::generate_ed25519());
+        let id = miner.public().to_peer_id();
+        peers.announce(&record(&miner, 1), |peer| *peer == id).unwrap();
+        for _ in 0..=MAX_PEERS {
+            let stranger = Keypair::generate_ed25519();
+            peers.announce(&record(&stranger, 1), |peer| *peer == id).unwrap();
+        }
+        assert_eq!(peers.find(&id.to_string()).unwrap().len(), 1);
+        assert_eq!(peers.entries.len(), MAX_PEERS);
     }
 }

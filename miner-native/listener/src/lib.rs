@@ -1,11 +1,12 @@
 //! A TCP listener for HTTP services: the chain's RPC and the daemon's page.
 //!
 //! Connections are bounded, and a newcomer is let in all the same: the connection that was served longest ago, among those of
-//! the address that has most, makes room. One that was not sent a byte within [`UNSERVED_LIMIT`] has asked nothing and ends. What
+//! the address that has most, makes room. An address that keeps all its connections busy has no more of them for that. One that was not sent a byte within [`UNSERVED_LIMIT`] has asked nothing and ends. What
 //! is said on a connection is the service's; only its bytes pass here.
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
@@ -22,7 +23,8 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// How long a connection may take to ask its first question whole.
 pub const UNSERVED_LIMIT: Duration = Duration::from_secs(15);
-/// A connection served or made within this time does not make room: its question may be on its way.
+/// A connection served or made within this time does not make room, unless its address has more than its share: its question may be
+/// on its way.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Pause after the system had no descriptor or memory for a connection.
 const SYSTEM_PAUSE: Duration = Duration::from_millis(200);
@@ -132,9 +134,10 @@ impl Connections {
 impl Open {
     fn enter(&mut self, origin: IpAddr, most: usize) -> Option<(u64, CancellationToken)> {
         if self.all.len() >= most {
-            let (number, entry) = self.makes_room()?;
-            entry.evicted.cancel();
-            self.all.remove(&number);
+            let number = self.makes_room(origin)?;
+            if let Some(entry) = self.all.remove(&number) {
+                entry.evicted.cancel();
+            }
         }
         let number = self.next;
         self.next += 1;
@@ -148,15 +151,21 @@ impl Open {
         Some((number, evicted))
     }
 
-    /// The connection that was served longest ago, of the address that has most which were not served just now.
-    fn makes_room(&self) -> Option<(u64, &Entry)> {
-        let idle = |entry: &Entry| entry.served.elapsed() >= PATIENCE;
-        let mut of_origin: BTreeMap<IpAddr, Vec<(u64, &Entry)>> = BTreeMap::new();
-        for (number, entry) in self.all.iter().filter(|(_, entry)| idle(entry)) {
-            of_origin.entry(entry.origin).or_default().push((*number, entry));
+    /// Of the address that has most connections, the one that was served longest ago: if that was not just now, or if the address
+    /// has more than its share beside the newcomer's. Of two addresses with as many, the one that was served longer ago.
+    fn makes_room(&self, newcomer: IpAddr) -> Option<u64> {
+        let mut of_origin: BTreeMap<IpAddr, (usize, Instant, u64)> = BTreeMap::new();
+        for (number, entry) in &self.all {
+            let (count, served, longest_ago) = of_origin.entry(entry.origin).or_insert((0, entry.served, *number));
+            *count += 1;
+            if entry.served < *served {
+                (*served, *longest_ago) = (entry.served, *number);
+            }
         }
-        let most = of_origin.into_values().max_by_key(Vec::len)?;
-        most.into_iter().min_by_key(|(_, entry)| entry.served)
+        let own = of_origin.get(&newcomer).map_or(0, |(count, ..)| *count);
+        let most = of_origin.into_values();
+        let (count, served, number) = most.min_by_key(|(count, served, _)| (Reverse(*count), *served))?;
+        (served.elapsed() >= PATIENCE || count > own + 1).then_some(number)
     }
 }
 

@@ -10,7 +10,7 @@ async fn a_newcomer_takes_the_place_of_what_was_served_longest_ago_at_the_addres
     let mut open = Open::default();
     let (honest, stays) = open.enter(HONEST, 4).expect("there is room");
     let flood: Vec<_> = (0..3).filter_map(|_| open.enter(FLOOD, 4)).collect();
-    assert!(open.enter(HONEST, 4).is_none(), "their questions may be on the way");
+    assert!(open.enter(FLOOD, 4).is_none(), "their questions may be on the way");
     tokio::time::advance(PATIENCE).await;
     let (served, _) = &flood[0];
     open.all.get_mut(served).expect("it is open").served = Instant::now();
@@ -63,4 +63,23 @@ async fn a_connection_that_asks_nothing_ends_and_one_that_was_served_stays() {
     connection.write_all(b"an answer").await.expect("it is open");
     let more = tokio::time::timeout(UNSERVED_LIMIT * 10, connection.read(&mut buffer)).await;
     assert!(more.is_err(), "it is kept open");
+}
+
+/// An address that asks all the time is no better off than one that asks now and then.
+#[tokio::test(start_paused = true)]
+async fn busy_connections_of_one_address_make_room_for_another_address_at_once() {
+    let mut open = Open::default();
+    let (honest, stays) = open.enter(HONEST, 8).expect("there is room");
+    tokio::time::advance(PATIENCE * 10).await;
+    let flood: Vec<_> = (0..7).filter_map(|_| open.enter(FLOOD, 8)).collect();
+    let newcomer = open.enter(HONEST, 8);
+    assert!(newcomer.is_some() && flood[0].1.is_cancelled());
+    assert!(
+        !stays.is_cancelled() && open.all.contains_key(&honest),
+        "though it was quiet for long"
+    );
+    assert!(
+        open.enter(FLOOD, 8).is_none(),
+        "it has most, and all were served just now"
+    );
 }

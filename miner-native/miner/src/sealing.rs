@@ -134,7 +134,7 @@ impl Packer {
             };
             if !is_driven {
                 let driving = drive(self.service.clone(), self.lifeline.clone(), id, self.places.clone());
-                let task = self.lifeline.spawn("sealing a sector", driving);
+                let task = self.lifeline.spawn_own("sealing a sector", driving);
                 self.driven.insert(id, task);
             }
         }

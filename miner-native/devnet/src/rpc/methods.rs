@@ -2,12 +2,14 @@
 
 use super::views;
 use crate::node::{lock, Node, Refusal};
+use libp2p::PeerId;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use shared::chain::rpc::{self, code, AnyMethod, ErrorObject, HexBytes, Method, MAX_LISTED};
 use shared::chain::view::{ActorView, ChannelView, MinerView, NetworkView};
 use shared::chain::Call;
 use shared::wire;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -285,7 +287,15 @@ impl Answer for rpc::Faucet {
 
 impl Answer for rpc::AnnouncePeer {
     fn answer(self, chain: &Chain) -> Reply<Self> {
-        let announced = lock(&chain.node.peers).announce(&self.record);
+        let state = chain.node.current();
+        let miners: BTreeSet<&[u8]> = state
+            .state
+            .miners
+            .values()
+            .map(|miner| miner.peer_id.as_slice())
+            .collect();
+        let is_miner = |peer: &PeerId| miners.contains(peer.to_bytes().as_slice());
+        let announced = lock(&chain.node.peers).announce(&self.record, is_miner);
         Ok(announced.map(|()| true).map_err(Refusal::Peer)?)
     }
 }

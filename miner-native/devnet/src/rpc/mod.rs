@@ -54,8 +54,8 @@ const MAX_BODY: usize = 256 * 1024;
 const MAX_CONNECTIONS: usize = socket::MAX_SOCKETS + 64;
 /// Most requests worked on at a time; others wait.
 const MAX_AT_WORK: usize = 64;
-/// How long requests under way may take to end when the chain stops.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long requests under way may take to end when the chain stops: less than a daemon gives its services for that.
+const GRACE: Duration = Duration::from_secs(2);
 
 impl From<Refusal> for ErrorObject {
     fn from(refusal: Refusal) -> Self {

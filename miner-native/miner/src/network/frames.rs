@@ -14,7 +14,7 @@ const CHUNK: usize = 64 * 1024;
 /// Why an exchange with a peer ends.
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
-    #[error("nothing arrived from the peer for {} seconds", SILENCE_LIMIT.as_secs())]
+    #[error("nothing arrived from the peer for too long")]
     Silent,
     #[error("the peer is too slow")]
     Slow,
@@ -34,10 +34,19 @@ pub enum StreamError {
 
 /// Reads more bytes to the end of `buffer`; fails when there are none.
 pub async fn read_more<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>) -> Result<(), StreamError> {
+    read_more_within(stream, buffer, SILENCE_LIMIT).await
+}
+
+/// The same with another limit for the peer's silence.
+pub async fn read_more_within<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    buffer: &mut Vec<u8>,
+    silence: Duration,
+) -> Result<(), StreamError> {
     let start = buffer.len();
     buffer.resize(start + CHUNK, 0);
     let room = buffer.get_mut(start..).unwrap_or_default();
-    let read = tokio::time::timeout(SILENCE_LIMIT, stream.read(room)).await;
+    let read = tokio::time::timeout(silence, stream.read(room)).await;
     let count = match read {
         Ok(Ok(count)) => count,
         Ok(Err(e)) => return Err(e.into()),

@@ -8,6 +8,7 @@ use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::{Boxed, DialOpts, ListenerId, TransportError, TransportEvent};
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId, Transport};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
@@ -100,7 +101,9 @@ fn oldest_of_most_frequent<T>(under_way: &BTreeMap<u64, (Origin, T)>) -> Option<
     for (number, (origin, _)) in under_way {
         of_origin.entry(*origin).or_insert((0, *number)).0 += 1;
     }
-    let most = of_origin.into_values().max_by_key(|(count, _)| *count);
+    let most = of_origin
+        .into_values()
+        .min_by_key(|(count, oldest)| (Reverse(*count), *oldest));
     most.map(|(_, oldest)| oldest)
 }
 

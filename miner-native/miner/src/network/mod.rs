@@ -10,6 +10,7 @@ mod connections;
 mod exchange;
 mod explain;
 pub mod frames;
+mod guarded;
 mod handshakes;
 mod host;
 mod identity;

@@ -59,8 +59,9 @@ async fn next_state(
     tokio::pin!(limit);
     loop {
         let response = look()?;
-        // A deal that is not here may never be: no place is held for it.
-        if response.state != known || response.state == DealState::Unknown || limit.is_elapsed() {
+        // A deal that is not here may never be, and nothing comes after an end: no place is held for either.
+        let has_news = response.state != known || response.state == DealState::Unknown;
+        if has_news || response.state.is_terminal() || limit.is_elapsed() {
             return Ok(response);
         }
         tokio::select! {

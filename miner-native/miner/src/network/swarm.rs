@@ -1,5 +1,6 @@
 //! What the host is made of: both transports with their limits, and what every libp2p node speaks.
 
+use super::guarded::Guarded;
 use super::handshakes::Bounded;
 use super::refused::Refused;
 use super::stream_budget::StreamBudget;
@@ -23,8 +24,9 @@ const MAX_CONNECTIONS_OF_A_PEER: u32 = 8;
 const KEEP_CONNECTION: Duration = Duration::from_secs(600);
 /// Streams of a connection whose protocol is being agreed; more wait in their budget.
 const MAX_NEGOTIATING: usize = 16;
-/// Streams of a connection that yamux keeps: above what the budget admits, since yamux ends a connection that opens more.
-const MAX_STREAMS: usize = 512;
+/// Streams of a connection that yamux keeps, those that were reset and that it has not let go of yet among them; it ends a connection
+/// that opens more. Somewhat more than the budget admits of any.
+const MAX_STREAMS: usize = 192;
 /// Longest WebSocket frame or message, in bytes; memory is reserved for it by its declared length, before Noise. Our clients send
 /// what Noise hands out at a time: less than 200 KiB.
 const MAX_FRAME: usize = 256 * 1024;
@@ -42,7 +44,10 @@ pub(super) struct Behaviour {
 /// A swarm that does not listen yet.
 pub(super) fn swarm(key: &Keypair, refused: &Refused) -> Result<Swarm<Behaviour>, NetworkError> {
     let budget = StreamBudget::new(refused.clone());
-    let socket = || tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
+    let socket = || {
+        let plain = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
+        plain.map(|stream, _| Guarded::new(stream)).boxed()
+    };
     let noise = || noise::Config::new(key).map_err(|e| NetworkError::SetUp(e.to_string()));
     let mut streams = yamux::Config::default();
     streams.set_max_num_streams(MAX_STREAMS);

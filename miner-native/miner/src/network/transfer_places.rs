@@ -3,11 +3,13 @@
 //! How slow is too slow is [`shared::transfer::pace`]'s. Who loses a place comes back at the end of the line, and goes on from what
 //! is kept. Used by [`super::transfers`] alone.
 
+use super::frames::SILENCE_LIMIT;
 use libp2p::PeerId;
 use shared::transfer::{Pace, PlaceLost};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -15,6 +17,11 @@ use tokio::time::Instant;
 const MAX_TRANSFERS: usize = 8;
 /// Of those, transfers from one peer.
 const MAX_TRANSFERS_OF_A_PEER: usize = 2;
+
+/// How long a peer may say nothing while others wait for its place.
+const SHORT_SILENCE: Duration = Duration::from_secs(5);
+/// Pause between two looks whether others still wait.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// The places for transfers. First come, first served, and of one peer only so many are in the line.
 pub(super) struct TransferPlaces {
@@ -51,8 +58,11 @@ impl Default for TransferPlaces {
 }
 
 impl TransferPlaces {
-    /// Waits for a place.
-    pub(super) async fn enter(&self, peer: PeerId) -> Place {
+    /// Waits for a place; behind all others when the deal's sources `lost` one by being slow.
+    pub(super) async fn enter(&self, peer: PeerId, lost: bool) -> Place {
+        while lost && self.waiting.load(Ordering::Relaxed) > 0 {
+            tokio::time::sleep(LOOK).await;
+        }
         // An error would mean that the semaphore is closed, which nobody does.
         let own = self.of(peer).acquire_owned().await.ok();
         self.waiting.fetch_add(1, Ordering::Relaxed);
@@ -78,6 +88,14 @@ impl TransferPlaces {
 }
 
 impl Place {
+    /// How long the peer may say nothing now.
+    pub(super) fn patience(&self) -> Duration {
+        match self.waiting.load(Ordering::Relaxed) > 0 {
+            true => SHORT_SILENCE,
+            false => SILENCE_LIMIT,
+        }
+    }
+
     /// The peer's time begins: what came before was ours.
     pub(super) fn begin(&mut self) {
         self.begun = Instant::now();
@@ -98,18 +116,17 @@ mod tests {
     use futures::poll;
     use shared::transfer::pace::{TURN_MS, WINDOW_MS};
     use std::pin::pin;
-    use std::time::Duration;
 
     #[tokio::test]
     async fn one_peer_takes_no_more_than_its_share_of_the_places() {
         let (places, greedy) = (TransferPlaces::default(), PeerId::random());
         let mut held = Vec::new();
         for _ in 0..MAX_TRANSFERS_OF_A_PEER {
-            held.push(places.enter(greedy).await);
+            held.push(places.enter(greedy, false).await);
         }
-        let mut third = pin!(places.enter(greedy));
+        let mut third = pin!(places.enter(greedy, false));
         assert!(poll!(&mut third).is_pending());
-        let other = places.enter(PeerId::random()).await;
+        let other = places.enter(PeerId::random(), false).await;
         held.pop();
         assert!(poll!(&mut third).is_ready());
         drop((held, other));
@@ -120,9 +137,9 @@ mod tests {
         let places = TransferPlaces::default();
         let mut held = Vec::new();
         for _ in 0..MAX_TRANSFERS {
-            held.push(places.enter(PeerId::random()).await);
+            held.push(places.enter(PeerId::random(), false).await);
         }
-        let mut next = pin!(places.enter(PeerId::random()));
+        let mut next = pin!(places.enter(PeerId::random(), false));
         assert!(poll!(&mut next).is_pending());
         tokio::time::advance(Duration::from_millis(WINDOW_MS)).await;
         assert_eq!(held[0].moved(1), Err(PlaceLost::TooSlow));
@@ -132,5 +149,23 @@ mod tests {
         held.remove(0);
         assert!(poll!(&mut next).is_ready());
         assert_eq!(held[0].moved(1 << 30), Ok(()), "nobody waits any more");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whose_source_was_slow_goes_behind_all_that_wait() {
+        let places = TransferPlaces::default();
+        let mut held = Vec::new();
+        for _ in 0..MAX_TRANSFERS {
+            held.push(places.enter(PeerId::random(), false).await);
+        }
+        assert_eq!(held[0].patience(), SILENCE_LIMIT);
+        let mut fresh = pin!(places.enter(PeerId::random(), false));
+        assert!(poll!(&mut fresh).is_pending());
+        assert_eq!(held[0].patience(), SHORT_SILENCE);
+        let mut slow = pin!(places.enter(PeerId::random(), true));
+        assert!(poll!(&mut slow).is_pending());
+        held.pop();
+        tokio::time::advance(LOOK).await;
+        assert!(poll!(&mut slow).is_pending() && poll!(&mut fresh).is_ready());
     }
 }

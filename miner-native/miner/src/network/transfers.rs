@@ -26,6 +26,7 @@ use shared::piece::Commitment;
 use shared::transfer::{Limits, PlaceLost, Puller, RefusalCode, Response, TransferFault};
 use shared::wire::protocol;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -40,6 +41,10 @@ const SWEEP_BLOCKS: u64 = 5;
 /// How long others are waited for after the only sources of a deal sent something else than its piece: a client that serves from
 /// several machines asks about its deal every few seconds.
 const OTHERS_LIMIT_MS: u64 = 30_000;
+/// From so many awaited deals on, those that do not deliver are waited for no longer than this: a proposal promises disk and costs
+/// nothing where the price is nothing. It may be proposed again.
+const CROWDED: usize = 192;
+const CROWDED_LIMIT_MS: u64 = 300_000;
 /// What health calls the look for overdue transfers.
 const OVERDUE: &str = "overdue transfers";
 
@@ -84,9 +89,12 @@ struct Sources {
     banned_peers: BTreeSet<PeerId>,
     /// When the first of them did, in milliseconds since 1970.
     banned_ms: u64,
-    running: bool,
+    /// Who fetches it, by number.
+    running: Option<u64>,
     /// Whether one of them is sending.
     sending: bool,
+    /// Whether a place was lost by slowness or silence: the deal goes behind all others.
+    was_slow: bool,
 }
 
 /// What transfers work with.
@@ -112,6 +120,8 @@ struct Inner {
     host: Host,
     deals: Mutex<BTreeMap<Cid, Sources>>,
     places: TransferPlaces,
+    /// How many fetchers there were.
+    fetchers: AtomicU64,
     /// What fetches; nothing is fetched before the network runs.
     lifeline: Mutex<Option<Lifeline>>,
 }
@@ -126,6 +136,7 @@ impl TransferManager {
                 host,
                 deals,
                 places: TransferPlaces::default(),
+                fetchers: AtomicU64::default(),
                 lifeline,
             }),
         }
@@ -156,10 +167,13 @@ impl TransferManager {
                 sources.peers.pop_front();
             }
         }
-        if !std::mem::replace(&mut sources.running, true) {
+        if sources.running.is_none() {
+            let number = self.inner.fetchers.fetch_add(1, Ordering::Relaxed);
+            sources.running = Some(number);
             let fetching = Fetching {
                 inner: self.inner.clone(),
                 deal,
+                number,
             };
             drop(lifeline.spawn("fetching a piece", fetching.run()));
         }
@@ -205,13 +219,17 @@ impl TransferManager {
 struct Fetching {
     inner: Arc<Inner>,
     deal: Cid,
+    number: u64,
 }
 
 impl Drop for Fetching {
     fn drop(&mut self) {
         self.inner.well(&self.deal);
         if let Some(sources) = self.inner.deals().get_mut(&self.deal) {
-            sources.running = false;
+            // Another may have begun since this one found nobody.
+            if sources.running == Some(self.number) {
+                sources.running = None;
+            }
         }
     }
 }
@@ -281,7 +299,7 @@ impl Inner {
         sources.sending = false;
         sources.peers.retain(|peer| self.host.is_connected(peer));
         let Some(peer) = sources.peers.pop_front() else {
-            sources.running = false;
+            sources.running = None;
             if sources.banned_peers.is_empty() {
                 deals.remove(deal);
             }
@@ -292,7 +310,8 @@ impl Inner {
     }
 
     async fn try_source(&self, deal: &Cid, record: &DealRecord, peer: PeerId) -> Result<(), PullError> {
-        let mut place = self.places.enter(peer).await;
+        let was_slow = self.deals().get(deal).is_some_and(|sources| sources.was_slow);
+        let mut place = self.places.enter(peer, was_slow).await;
         let data = record.deal.proposal.proposal.piece_ref;
         let Some(_claim) = self.parts.staging.claim(data) else {
             // Another deal's transfer of the same file, after which it is found whole; or it is being removed.
@@ -363,7 +382,12 @@ impl Inner {
             PullError::Fault(TransferFault::Refused { .. }) => self.drop_source(deal, &peer, false),
             PullError::Fault(_) => self.drop_source(deal, &peer, true),
             PullError::Stream(StreamError::Transfer(_)) => self.drop_source(deal, &peer, true),
-            PullError::PlaceLost(PlaceLost::TooSlow) => self.host.refused().count(Limit::Transfers),
+            PullError::PlaceLost(PlaceLost::TooSlow) | PullError::Stream(StreamError::Silent) => {
+                self.host.refused().count(Limit::Transfers);
+                if let Some(sources) = self.deals().get_mut(deal) {
+                    sources.was_slow = true;
+                }
+            }
             _ => {}
         }
     }
@@ -406,9 +430,14 @@ impl Inner {
     fn fail_overdue(&self, now: u64, height: Epoch) -> Result<(), StoreError> {
         let oldest = now.saturating_sub(self.parts.settings.now().transfer_limit_ms);
         let wrong = self.served_wrong(now);
-        for (deal, record) in self.parts.store.deals_to(&[EffectKind::FetchPiece])? {
+        let awaited = self.parts.store.deals_to(&[EffectKind::FetchPiece])?;
+        // Others are refused, or soon will be: who does not deliver gives its place up.
+        let is_crowded = awaited.len() >= CROWDED;
+        for (deal, record) in awaited {
+            let stalls =
+                is_crowded && now.saturating_sub(record.created_ms) >= CROWDED_LIMIT_MS && !self.is_coming(&deal);
             let is_over = record.deal.deadline().is_some_and(|deadline| height >= deadline);
-            if record.created_ms < oldest || is_over {
+            if record.created_ms < oldest || is_over || stalls {
                 self.give_up(&deal, &record, MinerInput::TransferFailed);
             } else if wrong.contains(&deal) {
                 self.give_up(&deal, &record, MinerInput::WrongData);
@@ -416,6 +445,14 @@ impl Inner {
             }
         }
         Ok(())
+    }
+
+    /// Whether the deal's piece is sent, or waits for its first turn.
+    fn is_coming(&self, deal: &Cid) -> bool {
+        let deals = self.deals();
+        deals
+            .get(deal)
+            .is_some_and(|sources| sources.running.is_some() && !sources.was_slow)
     }
 
     /// Deals of which a source sent something else, and for some time nobody sends anything. Whoever only asks about a deal is no
@@ -458,7 +495,7 @@ async fn pull(
                 Some(response) => break response,
                 None => {
                     let before = buffer.len();
-                    frames::read_more(stream, &mut buffer).await?;
+                    frames::read_more_within(stream, &mut buffer, place.patience()).await?;
                     place.moved(buffer.len() - before)?;
                 }
             }

@@ -93,6 +93,26 @@ impl Lifeline {
         self.entry.panicked(&reason);
     }
 
+    /// Runs a task of the service's own, which no peer drives: its panic is a problem until one of its kind comes to its end.
+    pub fn spawn_own(
+        &self,
+        what: &'static str,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> tokio::task::JoinHandle<()> {
+        let lifeline = self.clone();
+        self.tasks.spawn(async move {
+            let work = AssertUnwindSafe(work).catch_unwind();
+            match lifeline.unless_stopping(work).await {
+                Some(Ok(())) => lifeline.well(what),
+                Some(Err(panic)) => {
+                    lifeline.panicked(what, &*panic);
+                    lifeline.failing(what, &format_args!("it panicked: {}", panic_text(&*panic)));
+                }
+                None => {}
+            }
+        })
+    }
+
     /// Runs a task of the service, which ends with it at the latest. Its panic is logged, counted and shown in health; it does
     /// not end the service, since peers may be what caused it.
     pub fn spawn(
