@@ -1,7 +1,7 @@
 //! A TCP listener for HTTP services: the chain's RPC and the daemon's page.
 //!
 //! Connections are bounded, and a newcomer is let in all the same: the connection that was served longest ago, among those of
-//! the address that has most, makes room. An address that keeps all its connections busy has no more of them for that. One that was not sent a byte within [`UNSERVED_LIMIT`] has asked nothing and ends. What
+//! the address that has most, makes room. One that was not sent a byte within [`UNSERVED_LIMIT`] has asked nothing and ends. What
 //! is said on a connection is the service's; only its bytes pass here.
 
 use axum::extract::connect_info::Connected;
@@ -17,15 +17,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// How long a connection may take to ask its first question whole.
 pub const UNSERVED_LIMIT: Duration = Duration::from_secs(15);
-/// A connection served or made within this time does not make room, unless its address has more than its share: its question may be
-/// on its way.
-const PATIENCE: Duration = Duration::from_secs(1);
 /// Pause after the system had no descriptor or memory for a connection.
 const SYSTEM_PAUSE: Duration = Duration::from_millis(200);
 
@@ -40,8 +36,6 @@ pub struct BoundedListener {
 struct Connections {
     most: usize,
     open: Arc<Mutex<Open>>,
-    /// Told when one has ended.
-    ended: Arc<Notify>,
 }
 
 #[derive(Default)]
@@ -63,7 +57,6 @@ impl BoundedListener {
         let connections = Connections {
             most,
             open: Arc::default(),
-            ended: Arc::default(),
         };
         Self { inner, connections }
     }
@@ -86,7 +79,7 @@ impl Listener for BoundedListener {
     async fn accept(&mut self) -> (Connection, SocketAddr) {
         loop {
             match self.inner.accept().await {
-                Ok((stream, remote)) => return (self.connections.enter(stream, remote.ip()).await, remote),
+                Ok((stream, remote)) => return (self.connections.enter(stream, remote.ip()), remote),
                 // The dialler's trouble, and over.
                 Err(error) if is_of_the_connection(&error) => {}
                 Err(error) => {
@@ -112,30 +105,24 @@ impl Connections {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until there is room, which somebody makes when there is none.
-    async fn enter(&self, stream: TcpStream, origin: IpAddr) -> Connection {
-        loop {
-            let ended = self.ended.notified();
-            if let Some((number, evicted)) = self.open().enter(origin, self.most) {
-                return Connection {
-                    stream,
-                    connections: self.clone(),
-                    number,
-                    evicted: Box::pin(evicted.cancelled_owned()),
-                    unserved: Some(Box::pin(tokio::time::sleep(UNSERVED_LIMIT))),
-                };
-            }
-            // All were served a moment ago: one ends, or is idle for long enough soon.
-            let _ = tokio::time::timeout(PATIENCE, ended).await;
+    /// Takes a connection in; another one makes room for it when there is none. Nobody is waited for: whoever dials behind would wait, too.
+    fn enter(&self, stream: TcpStream, origin: IpAddr) -> Connection {
+        let (number, evicted) = self.open().enter(origin, self.most);
+        Connection {
+            stream,
+            connections: self.clone(),
+            number,
+            evicted: Box::pin(evicted.cancelled_owned()),
+            unserved: Some(Box::pin(tokio::time::sleep(UNSERVED_LIMIT))),
         }
     }
 }
 
 impl Open {
-    fn enter(&mut self, origin: IpAddr, most: usize) -> Option<(u64, CancellationToken)> {
+    fn enter(&mut self, origin: IpAddr, most: usize) -> (u64, CancellationToken) {
         if self.all.len() >= most {
-            let number = self.makes_room(origin)?;
-            if let Some(entry) = self.all.remove(&number) {
+            let makes_room = self.makes_room().and_then(|number| self.all.remove(&number));
+            if let Some(entry) = makes_room {
                 entry.evicted.cancel();
             }
         }
@@ -148,12 +135,12 @@ impl Open {
             evicted: evicted.clone(),
         };
         self.all.insert(number, entry);
-        Some((number, evicted))
+        (number, evicted)
     }
 
-    /// Of the address that has most connections, the one that was served longest ago: if that was not just now, or if the address
-    /// has more than its share beside the newcomer's. Of two addresses with as many, the one that was served longer ago.
-    fn makes_room(&self, newcomer: IpAddr) -> Option<u64> {
+    /// Of the address that has most connections, the one that was served longest ago. Of two addresses with as many, the one that was
+    /// served longer ago.
+    fn makes_room(&self) -> Option<u64> {
         let mut of_origin: BTreeMap<IpAddr, (usize, Instant, u64)> = BTreeMap::new();
         for (number, entry) in &self.all {
             let (count, served, longest_ago) = of_origin.entry(entry.origin).or_insert((0, entry.served, *number));
@@ -162,10 +149,9 @@ impl Open {
                 (*served, *longest_ago) = (entry.served, *number);
             }
         }
-        let own = of_origin.get(&newcomer).map_or(0, |(count, ..)| *count);
         let most = of_origin.into_values();
-        let (count, served, number) = most.min_by_key(|(count, served, _)| (Reverse(*count), *served))?;
-        (served.elapsed() >= PATIENCE || count > own + 1).then_some(number)
+        let most = most.min_by_key(|(count, served, _)| (Reverse(*count), *served));
+        most.map(|(_, _, number)| number)
     }
 }
 
@@ -202,7 +188,6 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.connections.open().all.remove(&self.number);
-        self.connections.ended.notify_waiters();
     }
 }
 
