@@ -183,6 +183,33 @@ fn a_miner_that_knows_nothing_of_a_deal_is_not_asked_why_it_is_not_done() {
 }
 
 #[test]
+fn a_miner_that_has_accepted_a_deal_is_asked_why_it_is_not_done() {
+    let host = FakeHost::default();
+    let deal = accepted(&host);
+    *host.peer.borrow_mut() = "gone".into();
+    let read = |_: &str| -> Result<Explanation, String> { Err("nobody answered".into()) };
+    let told = now(explain(&deal, &host, read)).expect("that it is away is a cause");
+    let reason = "the miner is away".into();
+    let now_ms = host.chain.height.get() * 1000;
+    assert_eq!(told, with(&deal, now_ms, MinerReport::Unreachable { reason }));
+}
+
+#[test]
+fn a_deal_is_accepted_at_the_height_of_the_miners_answer_and_not_of_the_signature() {
+    let done = accepted(&FakeHost::default()).deal;
+    let ClientStage::Running { proposal, .. } = done.stage.clone() else {
+        panic!("{:?}", done.stage);
+    };
+    let mut deal = record(2, LONG);
+    let mut signed = deal.deal.clone();
+    signed.stage = ClientStage::Signed { proposal };
+    deal.advance(signed, Some(Epoch(101)), 0);
+    assert_eq!((deal.step(), deal.accepted_at), (Step::Signed, None));
+    deal.advance(done, Some(Epoch(105)), 0);
+    assert_eq!(deal.accepted_at, Some(Epoch(105)));
+}
+
+#[test]
 fn a_peers_words_are_shown_without_control_characters_and_shortened() {
     assert_eq!(printable("no\u{1b}[2J such\nfile"), "no[2J suchfile");
     assert_eq!(printable(&"x".repeat(300)), "x".repeat(200));
