@@ -13,11 +13,16 @@ pub struct Tally {
 
 impl Tally {
     /// Adds what one line of output says, if it is a summary of cargo's test harness
-    /// (`test result: ok. 3 passed; 0 failed; ...`) or of Node's (`# pass 3`, or `ℹ pass 3` in its newer form).
+    /// (`test result: ok. 3 passed; 0 failed; ...`), of nextest's (`Summary [ 1.2s] 3 tests run: 2 passed, 1 timed out, ...`) or of
+    /// Node's (`# pass 3`, or `ℹ pass 3` in its newer form).
     pub fn read(&mut self, line: &str) {
         if let Some(result) = line.strip_prefix("test result: ") {
             self.passed += number_before(result, " passed");
             self.failed += number_before(result, " failed");
+        } else if let Some((_, result)) = nextest_summary(line) {
+            self.passed += number_before(result, " passed");
+            let ends = [" failed", " timed out", " exec failed"];
+            self.failed += ends.iter().map(|end| number_before(result, end)).sum::<u64>();
         } else if let Some(summary) = line.strip_prefix("# ").or_else(|| line.strip_prefix("ℹ ")) {
             match summary
                 .split_once(' ')
@@ -54,8 +59,14 @@ impl fmt::Display for Tally {
     }
 }
 
+/// What nextest says of its run: how many tests there were, and what became of them.
+fn nextest_summary(line: &str) -> Option<(&str, &str)> {
+    line.trim_start().strip_prefix("Summary [")?.split_once(" run: ")
+}
+
+/// The number in front of the first `word`; 0 where the text does not have it.
 fn number_before(text: &str, word: &str) -> u64 {
-    let head = text.split(word).next().unwrap_or_default();
+    let head = text.split_once(word).map_or("", |(head, _)| head);
     head.rsplit(|c: char| !c.is_ascii_digit())
         .next()
         .and_then(|digits| digits.parse().ok())
@@ -84,6 +95,17 @@ mod tests {
             "# duration_ms 1234.5",
         ]);
         assert_eq!(tally, Tally { passed: 19, failed: 4 });
+    }
+
+    #[test]
+    fn a_test_that_nextest_ended_because_it_hung_counts_as_failed() {
+        let tally = read(&[
+            "     Summary [  63.013s] 391 tests run: 388 passed (1 slow, 2 leaky), 2 failed, 1 timed out, 0 skipped",
+            "        FAIL [   0.005s] (  2/391) sealdrop-shared deal::a_rule",
+            "     Summary [   0.120s] 4 tests run: 4 passed, 7 skipped",
+            "     Summary [   0.120s] 5/9 tests run: 3 passed, 1 failed, 1 exec failed, 0 skipped",
+        ]);
+        assert_eq!(tally, Tally { passed: 395, failed: 5 });
     }
 
     #[test]

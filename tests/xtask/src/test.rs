@@ -31,12 +31,7 @@ fn run_all(tally: &mut Tally) -> Result<()> {
     build::all(&project)?;
     let browser = stage("setup: browser", || setup::for_browser_tests(&project))?;
 
-    // The same flags as the build's, from the same folder: nothing is compiled twice.
-    let mut cargo = project.cargo();
-    cargo.args(["test", "--release", "--no-fail-fast"]);
-    stage("test: rust", || {
-        count(with_places(&mut cargo, &project, &browser), "run the Rust tests", tally)
-    })?;
+    stage("test: rust", || rust_tests(&project, &browser, tally))?;
 
     // Of this program itself; the profile is the one that it was just built with.
     let mut own = project.cargo();
@@ -86,6 +81,46 @@ fn run_all(tally: &mut Tally) -> Result<()> {
     })
 }
 
+/// Files of tests whose set-up is made once for all of them in one process: a daemon, proof parameters, a sealed sector.
+/// nextest would make it for each test.
+const SHARING: [&str; 9] = [
+    "commands",
+    "misbehaviour",
+    "parameters",
+    "piece",
+    "pre_commit1",
+    "pre_commit2",
+    "resuming",
+    "traps",
+    "windows",
+];
+
+/// The workspace's tests: by nextest where it is installed, which ends a test that hangs and names it; by cargo otherwise.
+///
+/// The same flags as the build's, from the same folder, and never a package alone: nothing is compiled twice.
+fn rust_tests(project: &Project, browser: &Path, tally: &mut Tally) -> Result<()> {
+    let mut run = |arguments: &[&str], purpose: &str| {
+        let mut cargo = project.cargo();
+        cargo.args(arguments);
+        count(with_places(&mut cargo, project, browser), purpose, tally)
+    };
+    if process::answer(project.cargo().args(["nextest", "--version"])).is_none() {
+        return run(&["test", "--release", "--no-fail-fast"], "run the Rust tests");
+    }
+    let others = format!("not binary(/^({})$/)", SHARING.join("|"));
+    run(
+        &["nextest", "run", "--release", "--no-fail-fast", "-E", &others],
+        "run the Rust tests, each in its own process",
+    )?;
+    let mut sharing = vec!["test", "--release", "--no-fail-fast"];
+    sharing.extend(SHARING.iter().flat_map(|file| ["--test", file]));
+    run(&sharing, "run the Rust tests that share their set-up")?;
+    run(
+        &["test", "--release", "--no-fail-fast", "--doc"],
+        "run the examples in the documentation",
+    )
+}
+
 /// Only the checks that need neither daemon nor browser.
 pub fn rules(project: &Project) -> Result<()> {
     let mut tally = Tally::default();
@@ -114,15 +149,22 @@ pub fn with_places<'a>(command: &'a mut Command, project: &Project, browser: &Pa
 }
 
 /// Runs a test runner, passing its output on and adding its summaries to the tally.
+///
+/// Both of its outputs go through one pipe, in their order: nextest writes its summary to standard error.
 fn count(command: &mut Command, purpose: &str, tally: &mut Tally) -> Result<()> {
+    count_to(&mut std::io::stdout().lock(), command, purpose, tally)
+}
+
+fn count_to(shown: &mut impl Write, command: &mut Command, purpose: &str, tally: &mut Tally) -> Result<()> {
     let before = tally.failed;
-    let mut child = command
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("cannot {purpose}"))?;
-    let output = child.stdout.take().context("the runner's output is piped")?;
+    let (output, writer) = std::io::pipe().with_context(|| format!("cannot {purpose}"))?;
+    let other = writer.try_clone().with_context(|| format!("cannot {purpose}"))?;
+    command.stdout(writer).stderr(other);
+    let child = command.spawn();
+    // The command keeps its ends of the pipe, which would keep it open.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = child.with_context(|| format!("cannot {purpose}"))?;
     let mut reader = BufReader::new(output);
-    let mut shown = std::io::stdout().lock();
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -159,4 +201,19 @@ fn test_files(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_runner_says_on_either_output_is_counted() {
+        let said = "echo 'test result: ok. 3 passed; 0 failed;'; echo '  Summary [ 1s] 2 tests run: 1 passed, 1 timed out' >&2; exit 100";
+        let mut tally = Tally::default();
+        let (mut shown, mut shell) = (Vec::new(), Command::new("sh"));
+        count_to(&mut shown, shell.args(["-c", said]), "run a shell", &mut tally).expect("it starts");
+        assert_eq!(shown.split(|byte| *byte == b'\n').count(), 3, "all of it is passed on");
+        assert_eq!(tally, Tally { passed: 4, failed: 1 });
+    }
 }
