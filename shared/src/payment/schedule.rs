@@ -146,13 +146,13 @@ mod tests {
     #[test]
     fn every_voucher_of_ours_pays_only_while_the_piece_is_proven_the_last_too() {
         for duration in [1, 999, 1000, 2500, 10_000] {
-            let terms = terms(duration);
-            let condition = Predicate::piece_inclusion(&terms.miner, &terms.comm_p, terms.size);
-            let vouchers = unsigned_vouchers(&terms).expect("a schedule");
+            let deal = terms(duration);
+            let condition = Predicate::piece_inclusion(&deal.miner, &deal.comm_p, deal.size);
+            let vouchers = unsigned_vouchers(&deal).expect("a schedule");
             assert!(vouchers
                 .iter()
                 .all(|voucher| voucher.condition.as_ref() == Some(&condition)));
-            let mut of_2019 = unsigned_vouchers_of_2019(&terms).expect("a schedule");
+            let mut of_2019 = unsigned_vouchers_of_2019(&deal).expect("a schedule");
             of_2019.last_mut().expect("one at least").condition = Some(condition);
             assert_eq!(vouchers, of_2019, "nothing else differs");
         }
