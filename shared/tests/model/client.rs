@@ -14,8 +14,10 @@ use shared::client::{
     engine, refunds, Awaited, Blame, ClientHost, DealRecord, EngineError, Event, Following, Order as Wish, Woken,
 };
 use shared::deal::{
-    ClientDeal, ClientEffect, ClientStage, Draft, QueryRequest, SignedProposal, SignedResponse, WatchRequest,
+    ClientDeal, ClientEffect, ClientStage, Draft, QueryRequest, QuoteRequest, SignedProposal, SignedResponse,
+    WatchRequest,
 };
+use shared::payment::CloseRequest;
 use shared::piece::{Commitment, SectorSize};
 use shared::ports::{Chain as ChainPort, Found, MessagePurpose, Sent};
 use shared::wire::{decode, encode, protocol, Cbor};
@@ -333,6 +335,21 @@ impl<'a> ClientHost for Edges<'a> {
         let mut world = self.chain.world.borrow_mut();
         let (chain, miner, random) = &mut *world;
         let bytes = encode(question);
+        match protocol {
+            protocol::QUOTE if !self.chain.trouble.quotes => return Err(Lost::NoProtocol),
+            protocol::QUOTE => {
+                let request: QuoteRequest = decode(&bytes).expect("canonical");
+                let quote = carry(random, self.chain.trouble.loss, || miner.quote(chain, &request));
+                return Ok(decode(&encode(&quote.ok_or(Lost::OnTheWay)?)).expect("canonical"));
+            }
+            protocol::CLOSE_CHANNEL if !self.chain.trouble.closes => return Err(Lost::NoProtocol),
+            protocol::CLOSE_CHANNEL => {
+                let CloseRequest { voucher } = decode(&bytes).expect("canonical");
+                let closed = carry(random, self.chain.trouble.loss, || miner.close(chain, &voucher));
+                return Ok(decode(&encode(&closed.ok_or(Lost::OnTheWay)?)).expect("canonical"));
+            }
+            _ => {}
+        }
         let answer: Option<SignedResponse> = match protocol {
             protocol::MAKE_DEAL => {
                 let proposal: SignedProposal = decode(&bytes).expect("canonical");

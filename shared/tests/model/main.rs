@@ -47,6 +47,10 @@ struct Trouble {
     gives_up: bool,
     /// The miner speaks the protocol of watches.
     watches: bool,
+    /// The miner says what it would take before it is paid.
+    quotes: bool,
+    /// The miner closes channels of deals that came to nothing.
+    closes: bool,
     /// Blocks of the shortest deal that the miner takes.
     min_duration: u64,
 }
@@ -61,6 +65,8 @@ impl Trouble {
             cancels: random.chance(30),
             gives_up: random.chance(30),
             watches: random.chance(50),
+            quotes: random.chance(50),
+            closes: random.chance(50),
             min_duration: random.below(600),
         }
     }

@@ -7,23 +7,27 @@ use super::{key, restart, Trouble};
 use cid::Cid;
 use shared::chain::keys::blake2b256;
 use shared::chain::randomness::{draw, Purpose};
-use shared::chain::{calls, Address, AttoFil, Epoch, FaultSet, IntSet};
-use shared::deal::review::{review, OperatorTerms, ReviewContext};
+use shared::chain::{calls, Address, AttoFil, ChannelId, Epoch, FaultSet, IntSet};
+use shared::deal::review::{review, review_terms, OperatorTerms, ReviewContext};
 use shared::deal::{
-    MinerDeal, MinerEffect, MinerInput, MinerStage, ProofInfo, Response, SignedProposal, SignedResponse,
+    MinerDeal, MinerEffect, MinerInput, MinerStage, ProofInfo, Quote, QuoteRequest, Response, SignedProposal,
+    SignedQuote, SignedResponse,
 };
-use shared::payment::{ChannelFacts, Redemption};
+use shared::payment::closing::review_closing;
+use shared::payment::{ChannelFacts, CloseResponse, PaymentVoucher, Redemption};
 use shared::piece::{Commitment, InclusionProof, SectorSize};
 use shared::ports::verifier::{prover_id, FakeVerifier, SealClaim, WindowPoStClaim};
 use shared::sector::machine::SectorPiece;
 use shared::sector::{post_duty, Phase, PostDuty, PostFacts, Sealed, Sector, SectorEffect, SectorInput, SectorStage};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug)]
 pub struct Miner {
     pub address: Address,
     pub deals: BTreeMap<Cid, MinerDeal>,
     sectors: Vec<Sector>,
+    /// Channels that it closes.
+    closing: BTreeSet<ChannelId>,
     outbox: Outbox,
     trouble: Trouble,
     /// Messages that failed, by purpose: the next attempt is another message.
@@ -40,6 +44,7 @@ impl Miner {
             address: register(chain, &key(2)),
             deals: BTreeMap::new(),
             sectors: Vec::new(),
+            closing: BTreeSet::new(),
             outbox: Outbox::new(key(2), 1, trouble.loss),
             trouble,
             attempts: BTreeMap::new(),
@@ -72,24 +77,12 @@ impl Miner {
             return None;
         }
         let (cid, payment) = (signed.cid(), &signed.proposal.payment);
-        let is_promised = |deal: &MinerDeal| {
-            deal.effect() != MinerEffect::Rest
-                && payment.channel.is_some()
-                && deal.proposal.proposal.payment.channel == payment.channel
-        };
         if !self.deals.contains_key(&cid) {
-            let price = signed.proposal.total_price;
+            let channel = payment.channel;
             let context = ReviewContext {
-                miner: self.address.clone(),
-                owner: key(2).address(),
-                terms: OperatorTerms {
-                    min_duration: self.trouble.min_duration,
-                    ..OperatorTerms::at_price(if price.is_zero() { price } else { AttoFil(2) })
-                },
-                height: chain.now(),
-                usable: SectorSize::S2KiB.usable(),
                 channel: Self::channel_of(chain, signed),
-                channel_is_promised: self.deals.values().any(is_promised),
+                channel_is_promised: channel.is_some_and(|id| self.owes(id) || self.closing.contains(&id)),
+                ..self.context(chain, signed.proposal.total_price)
             };
             let deal = match review(signed, &context) {
                 Ok(()) => MinerDeal::accepted(signed.clone(), chain.now()),
@@ -98,6 +91,56 @@ impl Miner {
             self.deals.insert(cid, deal);
         }
         self.query(chain, &cid)
+    }
+
+    /// What the miner knows of a deal at this price, but for its channel.
+    fn context(&self, chain: &Chain, price: AttoFil) -> ReviewContext {
+        ReviewContext {
+            miner: self.address.clone(),
+            owner: key(2).address(),
+            terms: OperatorTerms {
+                min_duration: self.trouble.min_duration,
+                ..OperatorTerms::at_price(if price.is_zero() { price } else { AttoFil(2) })
+            },
+            height: chain.now(),
+            usable: SectorSize::S2KiB.usable(),
+            channel: None,
+            channel_is_promised: false,
+        }
+    }
+
+    /// Whether a channel pays for a deal that is not over.
+    fn owes(&self, id: ChannelId) -> bool {
+        let pays = |deal: &MinerDeal| deal.proposal.proposal.payment.channel == Some(id);
+        self.deals
+            .values()
+            .any(|deal| deal.effect() != MinerEffect::Rest && pays(deal))
+    }
+
+    /// Says what a deal would come to.
+    pub fn quote(&self, chain: &Chain, request: &QuoteRequest) -> Option<SignedQuote> {
+        if self.is_away(chain) {
+            return None;
+        }
+        let verdict = review_terms(&request.terms(), &self.context(chain, request.total_price));
+        Some(Quote::of(request, chain.now(), verdict.map_err(Into::into)).sign(&key(2)))
+    }
+
+    /// Closes a channel, if nothing is paid over it.
+    pub fn close(&mut self, chain: &Chain, voucher: &PaymentVoucher) -> Option<CloseResponse> {
+        if self.is_away(chain) {
+            return None;
+        }
+        let (id, facts) = (voucher.channel, chain.channel(voucher.channel.0));
+        let reviewed = review_closing(voucher, &key(2).address(), facts.as_ref(), chain.now());
+        let closes = reviewed.is_ok() && !self.owes(id);
+        if closes {
+            self.closing.insert(id);
+            self.outbox
+                .call(chain, &format!("close/{id}"), || calls::close(voucher, Vec::new()));
+        }
+        let message = String::new();
+        Some(CloseResponse { closes, message })
     }
 
     /// Answers a query, also about a deal that is not known.
