@@ -13,7 +13,7 @@ pub fn host_is_local(host: &str) -> bool {
         Some(start) if start.eq_ignore_ascii_case(name) => is_port(&host[name.len()..]),
         _ => false,
     };
-    LOCAL_NAMES.iter().any(|name| of_name(&name))
+    LOCAL_NAMES.iter().any(of_name)
 }
 
 /// Nothing, or a colon and a number.

@@ -6,7 +6,7 @@ use super::address::Address;
 use super::amount::{AttoFil, ChannelId, Epoch};
 use super::message::Receipt;
 use super::policy::Policy;
-use super::state::{ChainState, Miner};
+use super::state::{ChainState, Miner, Table};
 use crate::chain::voucher::Predicate;
 use crate::piece::{Commitment, SectorSize};
 use crate::wire::cbor::{Bytes, DecodeError, Value};
@@ -404,7 +404,7 @@ impl ChannelView {
         let channels = state.broker.channels.get(payer);
         channels
             .into_iter()
-            .flat_map(|channels| channels.keys())
+            .flat_map(Table::keys)
             .filter_map(|id| Self::of(state, payer, *id))
             .collect()
     }

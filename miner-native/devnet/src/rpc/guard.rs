@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 pub const BURST: u32 = 400;
 /// Time in which an address may make one more: 100 a second. A page asks some ten times a second when much happens.
 const ONE_MORE: Duration = Duration::from_millis(10);
+/// What a preview counts for, in requests: it may have a proof verified, which takes as long as so many answers.
+pub const PREVIEW: u32 = 20;
 /// Most connections of one address at `/ws`: a quarter of all.
 pub const SOCKETS_PER_ADDRESS: usize = super::socket::MAX_SOCKETS / 4;
 /// Most addresses remembered; while all of them are in use, others are refused.
@@ -109,12 +111,17 @@ struct Used {
 impl Addresses {
     /// Counts a request.
     pub fn ask(&self, from: IpAddr, now: Instant) -> Result<(), Refused> {
+        self.charge(from, 1, now)
+    }
+
+    /// Counts what is worth so many requests.
+    pub fn charge(&self, from: IpAddr, requests: u32, now: Instant) -> Result<(), Refused> {
         if from.is_loopback() {
             return Ok(());
         }
         let mut all = self.lock();
         let used = entry(&mut all, from, now)?;
-        let free_at = used.free_at.max(now) + ONE_MORE;
+        let free_at = used.free_at.max(now) + ONE_MORE * requests;
         if free_at > now + ONE_MORE * BURST {
             return Err(Refused::TooOften);
         }
@@ -205,6 +212,15 @@ mod tests {
                 "programs of this machine share one"
             );
         }
+    }
+
+    #[test]
+    fn a_preview_counts_for_many_requests() {
+        let (all, now, from) = (Addresses::default(), Instant::now(), address("192.0.2.1"));
+        for _ in 0..BURST / PREVIEW {
+            assert_eq!(all.charge(from, PREVIEW, now), Ok(()));
+        }
+        assert_eq!(all.ask(from, now), Err(Refused::TooOften));
     }
 
     #[test]

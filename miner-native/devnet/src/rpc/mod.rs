@@ -39,13 +39,13 @@ use guard::Addresses;
 use sealdrop_listener::{BoundedListener, Remote};
 use serde_json::{json, Value};
 use shared::access::origin_is_local;
-use shared::chain::rpc::{code, ErrorObject, Method, Subscribe, Unsubscribe, VERSION};
+use shared::chain::rpc::{code, ErrorObject, Method, Preview, Subscribe, Unsubscribe, VERSION};
 use shared::chain::Invalid;
 use socket::Sockets;
 use std::net::{IpAddr, TcpListener};
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::{watch, Semaphore};
+use std::time::{Duration, Instant};
+use tokio::sync::{watch, OwnedSemaphorePermit, Semaphore};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 /// Longest request, in bytes: a message of the greatest length, as text.
@@ -54,6 +54,8 @@ const MAX_BODY: usize = 256 * 1024;
 const MAX_CONNECTIONS: usize = socket::MAX_SOCKETS + 64;
 /// Most requests worked on at a time; others wait.
 const MAX_AT_WORK: usize = 64;
+/// Most previews that run at a time: each may verify a proof, and blocks are made on the same processors.
+const MAX_PREVIEWS: usize = 2;
 /// How long requests under way may take to end when the chain stops: less than a daemon gives its services for that.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -96,6 +98,7 @@ struct Server {
     node: Arc<Node>,
     block_time: Duration,
     at_work: Arc<Semaphore>,
+    previews: Arc<Semaphore>,
     sockets: Sockets,
     addresses: Addresses,
 }
@@ -113,6 +116,7 @@ pub(super) async fn serve(
         node,
         block_time,
         at_work: Arc::new(Semaphore::new(MAX_AT_WORK)),
+        previews: Arc::new(Semaphore::new(MAX_PREVIEWS)),
         sockets: Sockets::new(stop.clone()),
         addresses: Addresses::default(),
     };
@@ -206,10 +210,15 @@ async fn call(server: &Server, from: IpAddr, method: String, params: Value) -> R
     let internal = |error: &dyn std::fmt::Display| {
         ErrorObject::new(code::INTERNAL, format_args!("the request was stopped: {error}"))
     };
+    // A preview waits for its turn before it takes one of the places that everybody shares.
+    let preview = match method == Preview::NAME {
+        true => Some(preview(server, from).await?),
+        false => None,
+    };
     let permit = server.at_work.clone().acquire_owned().await.map_err(|e| internal(&e))?;
     let (node, block_time) = (server.node.clone(), server.block_time);
     let work = tokio::task::spawn_blocking(move || {
-        let _permit = permit;
+        let _permits = (permit, preview);
         let chain = methods::Chain {
             node: &node,
             block_time,
@@ -218,6 +227,14 @@ async fn call(server: &Server, from: IpAddr, method: String, params: Value) -> R
         methods::call(&chain, &method, params)
     });
     work.await.map_err(|e| internal(&e))?
+}
+
+/// Counts a preview, and waits until it may run.
+async fn preview(server: &Server, from: IpAddr) -> Result<OwnedSemaphorePermit, ErrorObject> {
+    let counted = server.addresses.charge(from, guard::PREVIEW - 1, Instant::now());
+    counted.map_err(|refused| ErrorObject::new(code::BUSY, refused))?;
+    let permit = server.previews.clone().acquire_owned().await;
+    permit.map_err(|error| ErrorObject::new(code::INTERNAL, error))
 }
 
 struct Request {

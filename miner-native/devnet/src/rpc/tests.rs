@@ -403,3 +403,32 @@ async fn exit_codes_come_with_their_meaning_to_that_kind_of_actor() {
     let preview = served.call("chain.preview", preview).await["result"].clone();
     assert!(preview["exitCode"] != 0, "{preview}");
 }
+
+/// Finding A11: anybody may have proofs verified by previews.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preview_waits_for_its_turn_without_keeping_others_from_theirs() {
+    use super::{call, guard, socket, Server};
+    use futures::FutureExt;
+    let (_dir, devnet) = chain();
+    let places = |count| std::sync::Arc::new(tokio::sync::Semaphore::new(count));
+    let (_stop, stopped) = tokio::sync::watch::channel(false);
+    let server = Server {
+        node: devnet.node.clone(),
+        block_time: std::time::Duration::ZERO,
+        at_work: places(1),
+        previews: places(0),
+        sockets: socket::Sockets::new(stopped),
+        addresses: guard::Addresses::default(),
+    };
+    let here = crate::tests::HERE;
+    let params = json!({ "from": key(1).address(), "to": "t02", "method": "getTotalStorage" });
+    let preview = || call(&server, here, "chain.preview".into(), params.clone());
+    let waiting = preview();
+    tokio::pin!(waiting);
+    assert!(waiting.as_mut().now_or_never().is_none(), "no preview may run");
+    let head = call(&server, here, "chain.head".into(), json!({})).await;
+    assert!(head.is_ok(), "it holds no place of others: {head:?}");
+    server.previews.add_permits(1);
+    assert_eq!(waiting.await.expect("it runs now")["exitCode"], 0);
+    assert_eq!(preview().await.expect("the place is free again")["exitCode"], 0);
+}

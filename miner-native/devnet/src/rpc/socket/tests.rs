@@ -163,7 +163,7 @@ async fn connections_are_bounded_and_a_closed_one_makes_room() {
     let mut last = open.pop().expect("there are some");
     last.0.close(None).await.expect("it was open");
     while last.next().await.is_some() {}
-    while Socket::try_open(&served, "/ws").await.is_err() {
+    while Socket::try_open_from(&served, "127.0.0.99").await.is_err() {
         tokio::task::yield_now().await;
     }
 }
