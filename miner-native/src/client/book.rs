@@ -13,6 +13,7 @@ use rand::RngCore;
 use sealdrop_database::{with_prefix, Changes, DatabaseError, Order, Records, Schema, Sharing, Sqlite, Table};
 use serde::{Deserialize, Serialize};
 use shared::client::DealRecord;
+use shared::piece::PieceCid;
 use shared::wire::cbor::Bytes;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -138,13 +139,18 @@ impl Book {
         }
     }
 
-    /// The newest deal with this CID, this file's CID, or this record name.
+    /// The newest deal with this CID, this file's or piece's CID, or this record name.
     pub fn find(&self, name: &str) -> Result<Option<Record>, ClientError> {
-        self.deals.read(|view| {
+        let found = self.deals.read(|view| {
             let found = with_prefix(view, NAMES, &[name.as_bytes(), &[0]].concat())?;
             let newest = found.last().map(|(_, id)| known(view, &String::from_utf8_lossy(id)));
             newest.transpose()
-        })
+        })?;
+        match (found, name.parse::<PieceCid>()) {
+            // No name of a deal, but what `store` calls its piece: rare enough to look through them.
+            (None, Ok(piece)) => Ok(self.all()?.into_iter().find(|record| record.piece_cid() == piece)),
+            (found, _) => Ok(found),
+        }
     }
 
     /// As [`Self::find`], an error when there is none.
@@ -302,6 +308,7 @@ mod tests {
         assert_eq!(book.find(&one.id).unwrap(), Some(one.clone()));
         assert_eq!(book.find(&two.data_cid().to_string()).unwrap(), Some(two));
         assert_eq!(book.reload(&one).unwrap(), one);
+        assert_eq!(book.find(&one.piece_cid().to_string()).unwrap(), Some(one));
         assert!(matches!(book.get("nothing"), Err(ClientError::UnknownDeal(name)) if name == "nothing"));
     }
 

@@ -3,7 +3,7 @@
 
 use super::book::{Book, Record};
 use super::chain::AccountChain;
-use super::error::ClientError;
+use super::error::{step, ClientError};
 use super::miner_connection::{MinerConnection, Patience};
 use super::network::NetworkError;
 use super::report::{Gauge, Report};
@@ -15,6 +15,7 @@ use shared::chain::view::HeadView;
 use shared::chain::{AttoFil, ChannelId, SecretKey};
 use shared::client::engine::is_accepted;
 use shared::client::{Awaited, Blame, ClientHost, Event, Order, Woken};
+use shared::deal::client::ClientRefusal;
 use shared::deal::{ClientStage, DealState, Refund};
 use shared::piece::node::node_cid;
 use shared::wire::Cbor;
@@ -143,7 +144,18 @@ impl CliHost {
     /// Lets an error pass that may go away by itself; any other ends the command.
     pub fn bear(&self, error: ClientError, record: &Record) -> Result<(), ClientError> {
         let error = error.of_deal(record);
-        self.patience.borrow_mut().bear(error, &record.name(), &self.report)
+        let borne = self.patience.borrow_mut().bear(error, &record.name(), &self.report);
+        borne.map_err(|error| match (&record.deal.stage, &error) {
+            (ClientStage::Signed { .. }, ClientError::Lost { .. } | ClientError::Unreachable { .. }) => {
+                ClientError::in_step(step::SENDING)(error)
+            }
+            (ClientStage::Signed { .. }, ClientError::Answer { refusal, .. })
+                if matches!(refusal, ClientRefusal::OtherDeal { .. }) =>
+            {
+                ClientError::in_step(step::TRACKING)(error)
+            }
+            _ => error,
+        })
     }
 
     /// Chain and miner have answered.
@@ -305,13 +317,18 @@ impl ClientHost for CliHost {
     }
 
     async fn save(&self, record: &Record, event: Event) -> Result<(), ClientError> {
-        self.book.save(record)?;
+        let is_reply = event == Event::Stage && is_accepted(&record.deal.stage);
+        let saved = self.book.save(record);
+        saved.map_err(|error| match is_reply {
+            true => ClientError::in_step(step::TRACKING)(error),
+            false => error,
+        })?;
         match event {
             Event::Stage => self.show_stage(record),
             Event::Refund(channel) => self.show_refund(record, channel),
             Event::Record => {}
         }
-        if event == Event::Stage && is_accepted(&record.deal.stage) {
+        if is_reply {
             if let Some(heard) = self.accepted.take() {
                 heard(record);
             }

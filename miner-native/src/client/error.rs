@@ -15,6 +15,35 @@ use shared::piece::{DigestError, SectorSize};
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// What the client of 2019 said of the step that failed (spec §3.3, §3.6): tools match on it.
+pub mod step {
+    pub const SIZE: &str = "failed to determine the size of the data";
+    pub const READER: &str = "failed to make piece reader";
+    pub const COMMITMENT: &str = "failed to generate piece commitment";
+    pub const HEAD: &str = "failed to get head tipset";
+    pub const PAYMENT: &str = "error creating payment";
+    pub const SENDING: &str = "error sending proposal";
+    pub const CHECK: &str = "response check failed";
+    pub const TRACKING: &str = "failed to track response";
+
+    /// What stands in front of a reply to a proposal that cannot be accepted.
+    pub(super) fn of_refusal(refusal: &super::ClientRefusal) -> String {
+        use super::ClientRefusal::{InvalidResponse, ResponseSignature};
+        match refusal {
+            ResponseSignature | InvalidResponse { .. } => format!("{CHECK}: "),
+            _ => String::new(),
+        }
+    }
+
+    /// What stands in front of a reply that says no.
+    pub(super) fn of_failure(reason: &str) -> String {
+        match reason.starts_with("deal rejected: ") {
+            true => format!("{CHECK}: "),
+            false => String::new(),
+        }
+    }
+}
+
 /// An error of the command-line client.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -40,6 +69,16 @@ pub enum ClientError {
     Changed { path: PathBuf, deal: String },
     #[error("{}: {source}", path.display())]
     Digest { path: PathBuf, source: DigestError },
+    /// In front of our own reason, what the client of 2019 said: one of [`step`].
+    #[error("{step}: {source}")]
+    Step {
+        step: &'static str,
+        source: Box<ClientError>,
+    },
+    #[error("{} changed while it was read, so nothing was stored; wait until nothing writes to it any more, or store a copy of it", path.display())]
+    Growing { path: PathBuf },
+    #[error("failed to fetch deal: {deal}: deal not found; `sealdrop client deals` lists the deals in the book, and a deal of somebody else is asked for by its CID")]
+    NoSuchDeal { deal: String },
     #[error("{0}")]
     Chain(#[from] ChainError),
     #[error("the chain endpoint {url} does not answer ({reason}); is `cargo xtask up` (or `sealdrop daemon`) running? Name another endpoint with --chain URL or SEALDROP_CHAIN")]
@@ -91,19 +130,20 @@ pub enum ClientError {
         balance: AttoFil,
         advice: String,
     },
-    #[error("the payment channel could not be opened: {reason}; nothing was paid, run `sealdrop client resume {deal}` to try again")]
+    #[error("{}: the payment channel could not be opened: {reason}; nothing was paid, run `sealdrop client resume {deal}` to try again", step::PAYMENT)]
     Channel { reason: String, deal: String },
-    #[error("miner {miner} gave an answer that cannot be accepted: {refusal}; nothing is lost: `sealdrop client resume {deal}` asks again")]
+    #[error("{}miner {miner} gave an answer that cannot be accepted: {refusal}; nothing is lost: `sealdrop client resume {deal}` asks again", step::of_refusal(refusal))]
     Answer {
         miner: Address,
         refusal: ClientRefusal,
         deal: String,
     },
     #[error(
-        "{reason}; the money in its payment channel comes back with any `sealdrop client` command after the channel's end; `sealdrop client resume --follow` waits for it"
+        "{}{reason}; the money in its payment channel comes back with any `sealdrop client` command after the channel's end; `sealdrop client resume --follow` waits for it",
+        step::of_failure(reason)
     )]
     DealFailed { reason: String },
-    #[error("{reason}")]
+    #[error("{}{reason}", step::of_failure(reason))]
     DealFailedUnpaid { reason: String },
     #[error(
         "{0:?} is neither the id of a deal in this book nor the CID of a file; `sealdrop client deals` lists the deals"
@@ -214,6 +254,22 @@ impl ClientError {
                 deal,
                 state: record.state(),
             },
+        }
+    }
+
+    /// Puts in front what the client of 2019 said of that step.
+    pub fn in_step(step: &'static str) -> impl FnOnce(Self) -> Self {
+        move |source| Self::Step {
+            step,
+            source: Box::new(source),
+        }
+    }
+
+    /// The error without the name of the step that it ended.
+    pub fn cause(&self) -> &Self {
+        match self {
+            Self::Step { source, .. } => source.cause(),
+            error => error,
         }
     }
 

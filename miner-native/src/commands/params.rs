@@ -1,5 +1,6 @@
 //! `sealdrop params`: the proof parameters, made or checked ahead of the first start.
 
+use super::output::say;
 use crate::daemon::parameters;
 use anyhow::Result;
 use clap::Args;
@@ -32,11 +33,11 @@ pub fn run(arguments: Arguments) -> Result<()> {
     // A network's name plays no part here: whose parameters these are is asked for, or insecure ones are meant.
     let source = parameters::source("", arguments.official_params);
     parameters::ensure(&dir, arguments.sector_size, source)?;
-    println!(
+    say(format!(
         "The parameters for {} sectors are in {}: {}",
         arguments.sector_size,
         dir.display(),
         parameters::label(source)
-    );
+    ))?;
     Ok(())
 }

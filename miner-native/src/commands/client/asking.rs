@@ -7,8 +7,9 @@ use crate::client::verifying;
 use crate::client::{explaining, ClientError, Record};
 use crate::commands::error::CommandError;
 use crate::commands::explain::described;
-use crate::commands::output::say;
+use crate::commands::output::{put_path, say};
 use clap::Args;
+use sealdrop_miner::console;
 use serde_json::{json, Value};
 use shared::chain::view::MinerView;
 use shared::chain::{Address, Epoch};
@@ -53,7 +54,7 @@ pub async fn list_asks(context: &CommandContext, arguments: ListAsks) -> Result<
     let offers = offers(&miners, head.height, arguments.expired);
     context.output.show(&json!({ "asks": offers }), || {
         offers.iter().map(Offer::to_string).collect::<Vec<_>>().join("\n")
-    });
+    })?;
     Ok(())
 }
 
@@ -62,11 +63,11 @@ pub async fn miners(context: &CommandContext) -> Result<(), CommandError> {
     let (miners, height) = (chain.miners().await?, chain.head().await?.height);
     if context.output.is_json() {
         let list: Vec<Value> = miners.iter().map(|miner| miner_json(miner, height)).collect();
-        say(Value::Array(list));
+        say(Value::Array(list))?;
         return Ok(());
     }
     if miners.is_empty() {
-        eprintln!("the network has no miner");
+        console::stderr("the network has no miner");
     }
     for miner in &miners {
         let price = miner.standing_ask(height).map_or("no offer".to_owned(), |ask| {
@@ -75,7 +76,7 @@ pub async fn miners(context: &CommandContext) -> Result<(), CommandError> {
         let (address, usable, power) = (&miner.address, miner.usable_bytes, miner.power);
         say(format!(
             "{address}  up to {usable} bytes a file  {price}  proven power {power}"
-        ));
+        ))?;
     }
     Ok(())
 }
@@ -90,15 +91,15 @@ pub fn deals(context: &CommandContext) -> Result<(), CommandError> {
     let records = context.book()?.all()?;
     if context.output.is_json() {
         let list: Vec<Value> = records.iter().map(listed_json).collect();
-        say(Value::Array(list));
+        say(Value::Array(list))?;
         return Ok(());
     }
     if records.is_empty() {
-        eprintln!("the book is empty; `sealdrop client store FILE` makes the first deal");
+        console::stderr("the book is empty; `sealdrop client store FILE` makes the first deal");
     }
     for record in &records {
         let (name, state, size) = (record.name(), record.state(), record.file.facts.size);
-        say(format!("{name}  {state:<12}  {size:>12}  {}", record.file.facts.name()));
+        say(format!("{name}  {state:<12}  {size:>12}  {}", record.file.facts.name()))?;
     }
     Ok(())
 }
@@ -116,7 +117,7 @@ pub(super) fn deal_json(record: &Record) -> Value {
 fn listed_json(record: &Record) -> Value {
     let draft = &record.deal.draft;
     let mut listed = deal_json(record);
-    listed["file"] = json!(record.file.facts.path);
+    put_path(&mut listed, "file", &record.file.facts.path);
     listed["size"] = json!(record.file.facts.size);
     listed["createdAt"] = json!(record.created_ms);
     listed["duration"] = json!(draft.duration);
@@ -131,7 +132,7 @@ fn listed_json(record: &Record) -> Value {
 pub async fn query(context: &CommandContext, arguments: Query) -> Result<(), CommandError> {
     let session = context.session().await?;
     let answer = checking::query(&session, &arguments.deal, arguments.miner.as_ref()).await?;
-    context.output.show(&answer_json(&answer), || answer_text(&answer));
+    context.output.show(&answer_json(&answer), || answer_text(&answer))?;
     Ok(())
 }
 
@@ -144,7 +145,7 @@ pub async fn explain(context: &CommandContext, arguments: Explain) -> Result<(),
         Err(error) => return Err(error),
     };
     let told = explaining::explain(session.as_ref().map_err(String::as_str), &record).await?;
-    context.output.show(&told, || described(&told));
+    context.output.show(&told, || described(&told))?;
     Ok(())
 }
 
@@ -190,7 +191,7 @@ pub async fn verify(context: &CommandContext, arguments: Verify) -> Result<(), C
         .output
         .show(&verified_json(&record, &verified, judged.is_ok()), || {
             verified_text(&verified)
-        });
+        })?;
     Ok(judged?)
 }
 
