@@ -15,7 +15,6 @@ use shared::chain::view::HeadView;
 use shared::chain::{AttoFil, ChannelId, SecretKey};
 use shared::client::engine::is_accepted;
 use shared::client::{Awaited, Blame, ClientHost, Event, Order, Woken};
-use shared::deal::client::ClientRefusal;
 use shared::deal::{ClientStage, DealState, Refund};
 use shared::piece::node::node_cid;
 use shared::wire::Cbor;
@@ -145,17 +144,7 @@ impl CliHost {
     pub fn bear(&self, error: ClientError, record: &Record) -> Result<(), ClientError> {
         let error = error.of_deal(record);
         let borne = self.patience.borrow_mut().bear(error, &record.name(), &self.report);
-        borne.map_err(|error| match (&record.deal.stage, &error) {
-            (ClientStage::Signed { .. }, ClientError::Lost { .. } | ClientError::Unreachable { .. }) => {
-                ClientError::in_step(step::SENDING)(error)
-            }
-            (ClientStage::Signed { .. }, ClientError::Answer { refusal, .. })
-                if matches!(refusal, ClientRefusal::OtherDeal { .. }) =>
-            {
-                ClientError::in_step(step::TRACKING)(error)
-            }
-            _ => error,
-        })
+        borne.map_err(|error| error.of_stage(&record.deal.stage))
     }
 
     /// Chain and miner have answered.

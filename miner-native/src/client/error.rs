@@ -10,6 +10,7 @@ use shared::chain::{Address, AttoFil, Epoch};
 use shared::client::duplicates::DuplicateError;
 use shared::client::{EngineError, OfferError, RetrievalError};
 use shared::deal::client::{ClientRefusal, DraftError};
+use shared::deal::ClientStage;
 use shared::payment::schedule::ScheduleError;
 use shared::piece::{DigestError, SectorSize};
 use std::io;
@@ -263,6 +264,22 @@ impl ClientError {
             step,
             source: Box::new(source),
         }
+    }
+
+    /// The error that ended the carrying on of a deal at `stage`: one without an answer yet was being sent.
+    pub(crate) fn of_stage(self, stage: &ClientStage) -> Self {
+        let step = match (stage, &self) {
+            (ClientStage::Signed { .. }, Self::Lost { .. } | Self::Unreachable { .. }) => step::SENDING,
+            (
+                ClientStage::Signed { .. },
+                Self::Answer {
+                    refusal: ClientRefusal::OtherDeal { .. },
+                    ..
+                },
+            ) => step::TRACKING,
+            _ => return self,
+        };
+        Self::in_step(step)(self)
     }
 
     /// The error without the name of the step that it ended.

@@ -2,6 +2,7 @@
 //! that its money comes back.
 
 mod money;
+mod steps;
 mod world;
 
 use super::book::Record;
