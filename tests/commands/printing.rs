@@ -104,54 +104,64 @@ fn a_deal_is_made_to_its_end_whoever_reads_the_command_that_makes_it() {
 fn what_stands_where_a_result_goes_is_written_into_or_keeps_its_mode() {
     let daemon = daemon();
     let client = Client::new(&daemon.chain());
-    let file = client.file("file", &bytes(72, 400));
-    let deal = client.run(&[
+    let text = "0123456789".repeat(40);
+    let file = client.file("file", text.as_bytes());
+    let store = [
         OsStr::new("store"),
         file.as_os_str(),
         OsStr::new("--until"),
-        OsStr::new("accepted"),
-    ]);
-    let deal = deal.lines().pop().expect("the last line is the deal's id");
+        OsStr::new("staged"),
+    ];
+    let deal = client.run(&store).lines().pop();
+    let deal = deal.expect("the last line is the deal's id");
+    let fetch = |to: &Path| {
+        let fixed = ["retrieve", &deal, "-o"].map(OsStr::new);
+        client.run(&[&fixed[..], &[to.as_os_str()]].concat())
+    };
     let export = |to: &Path| {
         let fixed = ["vouchers", "export", &deal, "-o"].map(OsStr::new);
         client.run(&[&fixed[..], &[to.as_os_str()]].concat())
     };
-    let vouchers = client.run(&["vouchers", "export", &deal]).succeeded().stdout;
-    assert!(!vouchers.is_empty());
+    let read = |path: &Path| fs::read_to_string(path).expect("it is there");
 
     let private = client.file("private", b"old");
-    fs::set_permissions(&private, fs::Permissions::from_mode(0o600)).expect("it is ours");
-    export(&private).succeeded();
-    assert_eq!(fs::read_to_string(&private).expect("it is there"), vouchers);
-    assert_eq!(
-        fs::metadata(&private).expect("it is there").permissions().mode() & 0o777,
-        0o600
-    );
+    for bits in [0o600, 0o640] {
+        fs::set_permissions(&private, fs::Permissions::from_mode(bits)).expect("it is ours");
+        fetch(&private).succeeded();
+        assert_eq!(read(&private), text);
+        let found = fs::metadata(&private).expect("it is there").permissions();
+        assert_eq!(found.mode() & 0o777, bits);
+    }
 
     let link = client.path("link");
     symlink("private", &link).expect("there is room");
     fs::write(&private, b"old").expect("it is ours");
-    export(&link).succeeded();
+    fetch(&link).succeeded();
     assert!(fs::symlink_metadata(&link).expect("it is there").is_symlink());
-    assert_eq!(fs::read_to_string(&private).expect("it is there"), vouchers);
+    assert_eq!(read(&private), text);
 
     let fifo = client.path("fifo");
-    let made = Command::new("mkfifo").arg(&fifo).status().expect("there is a mkfifo");
-    assert!(made.success());
+    let made = Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.expect("there is a mkfifo").success());
     let reader = std::thread::spawn({
         let fifo = fifo.clone();
         move || fs::read_to_string(fifo).expect("it is read to its end")
     });
-    export(&fifo).succeeded();
-    assert_eq!(reader.join().expect("it ends"), vouchers);
+    fetch(&fifo).succeeded();
     assert!(fs::metadata(&fifo).expect("it is there").file_type().is_fifo());
+    assert_eq!(reader.join().expect("it ends"), text);
 
-    export(Path::new("/dev/full")).failed_saying(&["cannot write /dev/full"]);
-    assert!(fs::metadata("/dev/full")
-        .expect("it is there")
-        .file_type()
-        .is_char_device());
-    assert_eq!(export(Path::new("/dev/stdout")).succeeded().stdout, vouchers);
+    // Over a link, so that a program that replaces what is there replaces the link, and not the machine's device.
+    let full = client.path("full");
+    symlink("/dev/full", &full).expect("there is room");
+    for write in [&fetch as &dyn Fn(&Path) -> Ended, &export] {
+        write(&full).failed_saying(&["cannot write", "full", "No space left"]);
+        let found = fs::metadata(&full).expect("it is there");
+        assert!(found.file_type().is_char_device());
+    }
+    let stdout = client.path("stdout");
+    symlink("/dev/stdout", &stdout).expect("there is room");
+    assert_eq!(fetch(&stdout).succeeded().stdout, text);
     assert_eq!(partials(&client.path("")), [] as [&str; 0]);
 }
 
