@@ -110,7 +110,7 @@ pub fn run() -> ExitCode {
         Command::Address(arguments) => block_on(address::run(arguments)),
         Command::Config(arguments) => block_on(config::run(arguments)),
         Command::Protocol(arguments) => block_on(protocol::run(arguments)),
-        Command::Params(arguments) => params::run(arguments),
+        Command::Params(arguments) => params::run(arguments, cli.output),
         Command::Chain(arguments) => block_on(chain::run(arguments)),
         Command::Prove(arguments) => return prove::run(arguments),
         Command::Completions(arguments) => completions::run(&arguments).map_err(Into::into),

@@ -44,13 +44,18 @@ impl Target {
     /// The chain's endpoint. It serves the home's network: the first one that it was used with, or its daemon's. Keys,
     /// channels and deals mean nothing on another, and whatever else may listen there is not talked to (finding E5).
     pub async fn chain_url(&self) -> Result<String, CommandError> {
+        Ok(self.connected().await?.0)
+    }
+
+    async fn connected(&self) -> Result<(String, ChainAccess), CommandError> {
         let (home, url) = (self.home()?, self.endpoint()?);
-        let genesis = reader(&url).await?.connected_network().genesis.clone();
+        // Its outbox is empty and goes away with it, and so does its key.
+        let chain = ChainAccess::connect(&rpc_url(&url), Arc::new(Memory::default()), random_key()).await?;
         home.bind_chain(&KnownChain {
-            genesis,
+            genesis: chain.connected_network().genesis.clone(),
             endpoint: url.clone(),
         })?;
-        Ok(url)
+        Ok((url, chain))
     }
 
     /// Where the home's network should be.
@@ -70,7 +75,7 @@ impl Target {
 
     /// A way to ask the chain, without an account: nothing can be sent through it.
     pub async fn chain(&self) -> Result<ChainAccess, CommandError> {
-        reader(&self.chain_url().await?).await
+        Ok(self.connected().await?.1)
     }
 
     /// The account `from`, or that of the client's default key. Keys are looked for in the client's wallet, then in that
@@ -123,9 +128,4 @@ impl Target {
             Err(error) => Err(error),
         }
     }
-}
-
-/// A way to ask the chain at `url`. Its outbox is empty and goes away with it, and so does its key.
-async fn reader(url: &str) -> Result<ChainAccess, CommandError> {
-    Ok(ChainAccess::connect(&rpc_url(url), Arc::new(Memory::default()), random_key()).await?)
 }
