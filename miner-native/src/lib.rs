@@ -16,10 +16,14 @@
 //! | 15 | the piece is given back, and checked by the client | the miner's `network`; [`client`] |
 //!
 //! A state is on the disk before anybody is told of it or anything is done because of it (design §7). [`daemon`] starts the
-//! parts in order and ends them; [`commands`] reads the command line and speaks to a running daemon.
+//! parts in order and ends them; [`commands`] reads the command line and speaks to a running daemon; [`terminal`] says what may be
+//! shown.
 #![forbid(unsafe_code)]
 #![warn(clippy::indexing_slicing)]
+// They panic when nobody reads any more, or when the disk is full: results are errors then, everything else is lost.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod client;
 pub mod commands;
 pub mod daemon;
+pub mod terminal;

@@ -4,6 +4,8 @@
 mod asking;
 mod operating;
 mod paying;
+#[cfg(unix)]
+mod printing;
 mod registering;
 mod sending;
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! HOME/network.json   which network this directory belongs to
+//! HOME/chain.json     which chain, by its genesis, and where it was first found
 //! HOME/lock           held by the daemon that uses the directory
 //! HOME/endpoints.json where that daemon is reached, for the commands
 //! HOME/operator.token what shows it that its operator asks
@@ -43,6 +44,13 @@ pub enum DataDirError {
         found: Identity,
         asked: Identity,
     },
+    #[error("{} belongs to the network with the genesis {ours}, and {endpoint} serves the network with the genesis {theirs}; name its own network's endpoint with --chain URL, or give the other network a home of its own with --home DIR", root.display())]
+    OtherChain {
+        root: PathBuf,
+        ours: String,
+        endpoint: String,
+        theirs: String,
+    },
     #[error("{} is not readable as a network identity ({reason}); restore it from a backup, or start in a new directory with --home DIR", path.display())]
     DamagedIdentity { path: PathBuf, reason: String },
     #[error("{} is damaged ({reason}); restore it from a backup or remove it", path.display())]
@@ -73,6 +81,14 @@ pub struct Endpoints {
     pub chain: String,
     /// The page and the operator's requests.
     pub web: String,
+}
+
+/// The chain that a directory belongs to, by its genesis id, and where it was found first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KnownChain {
+    pub genesis: String,
+    pub endpoint: String,
 }
 
 /// A miner that was registered by hand, and its chain by the genesis id.
@@ -173,6 +189,58 @@ impl DataDir {
     /// Where this directory's daemon was reached when it last ran; `None` when it never did.
     pub fn endpoints(&self) -> Result<Option<Endpoints>, DataDirError> {
         read_facts(&self.endpoints_file())
+    }
+
+    fn chain_file(&self) -> PathBuf {
+        self.root.join("chain.json")
+    }
+
+    /// The chain that this directory belongs to; `None` before the first one.
+    pub fn known_chain(&self) -> Result<Option<KnownChain>, DataDirError> {
+        read_facts(&self.chain_file())
+    }
+
+    /// Binds the directory to a chain at its first use, and refuses any other from then on.
+    pub fn bind_chain(&self, found: &KnownChain) -> Result<(), DataDirError> {
+        if let Some(known) = self.known_chain()? {
+            return self.same_chain(known, found);
+        }
+        let _turn = self.chain_turn()?;
+        // Another process may have been first.
+        match self.known_chain()? {
+            Some(known) => self.same_chain(known, found),
+            None => write_facts(&self.chain_file(), found),
+        }
+    }
+
+    /// Binds the directory to the chain that its own daemon makes, whatever was before: that one is what lies in it.
+    pub fn own_chain(&self, made: &KnownChain) -> Result<(), DataDirError> {
+        let _turn = self.chain_turn()?;
+        match self.known_chain() {
+            Ok(Some(known)) if known == *made => Ok(()),
+            _ => write_facts(&self.chain_file(), made),
+        }
+    }
+
+    fn same_chain(&self, known: KnownChain, found: &KnownChain) -> Result<(), DataDirError> {
+        if known.genesis == found.genesis {
+            return Ok(());
+        }
+        Err(DataDirError::OtherChain {
+            root: self.root.clone(),
+            ours: known.genesis,
+            endpoint: found.endpoint.clone(),
+            theirs: found.genesis.clone(),
+        })
+    }
+
+    /// One process at a time binds the directory.
+    fn chain_turn(&self) -> Result<File, DataDirError> {
+        let path = self.root.join("chain.lock");
+        let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let file = open.map_err(|source| file_error("open", &path, source))?;
+        file.lock().map_err(|source| file_error("lock", &path, source))?;
+        Ok(file)
     }
 
     /// Remembers the miner that was registered from here.
@@ -326,6 +394,25 @@ mod tests {
             network: network.into(),
             sector_size,
         }
+    }
+
+    /// Finding E5.
+    #[test]
+    fn a_directory_keeps_to_the_chain_that_it_was_first_used_with_or_that_its_daemon_makes() {
+        let dir = tempfile::tempdir().expect("there is room for a directory");
+        let home = DataDir::open(Some(dir.path().to_owned())).expect("it can be made");
+        let chain = |genesis: &str, endpoint: &str| KnownChain {
+            genesis: genesis.into(),
+            endpoint: endpoint.into(),
+        };
+        assert_eq!(home.known_chain().expect("nothing is there"), None);
+        home.bind_chain(&chain("a", "one")).expect("it is the first");
+        home.bind_chain(&chain("a", "two")).expect("it is the same");
+        assert_eq!(home.known_chain().expect("it is kept"), Some(chain("a", "one")));
+        let other = home.bind_chain(&chain("b", "one"));
+        assert!(matches!(other, Err(DataDirError::OtherChain { ours, theirs, .. }) if ours == "a" && theirs == "b"));
+        home.own_chain(&chain("b", "one")).expect("its own daemon decides");
+        home.bind_chain(&chain("b", "one")).expect("it is the same");
     }
 
     #[test]

@@ -297,5 +297,5 @@ mod tests {
         );
     }
 
-    const DEFAULT: &str = super::super::DEFAULT_CHAIN;
+    const DEFAULT: &str = "http://127.0.0.1:4403";
 }

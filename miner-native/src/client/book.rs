@@ -15,6 +15,7 @@ use sealdrop_database::{with_prefix, Changes, DatabaseError, Entry, Order, Recor
 use serde::{Deserialize, Serialize};
 use shared::chain::Epoch;
 use shared::client::DealRecord;
+use shared::piece::PieceCid;
 use shared::wire::cbor::Bytes;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -204,13 +205,24 @@ impl Book {
         })
     }
 
-    /// The newest deal with this CID, this file's CID, or this record name.
+    /// The newest deal with this CID, this file's or piece's CID, or this record name.
     pub fn find(&self, name: &str) -> Result<Option<Record>, ClientError> {
-        self.deals.read(|view| {
+        let found = self.deals.read(|view| {
             let (from, to) = (name_prefix(name), [name.as_bytes(), &[1]].concat());
             let newest = view.range(NAMES, &from, Some(&to), Order::Descending, 1)?;
             newest.first().map(|(_, id)| known(view, &id_of(id))).transpose()
-        })
+        })?;
+        let Ok(piece) = name.parse::<PieceCid>() else {
+            return Ok(found);
+        };
+        // No name of a deal, but what `store` calls its piece: rare enough to look through them.
+        let mut newest = found;
+        self.each(|record| {
+            if newest.is_none() && record.piece_cid() == piece {
+                newest = Some(record);
+            }
+        })?;
+        Ok(newest)
     }
 
     /// As [`Self::find`], an error when there is none.
@@ -458,6 +470,7 @@ mod tests {
         assert_eq!(book.find(&one.id).unwrap(), Some(one.clone()));
         assert_eq!(book.find(&two.data_cid().to_string()).unwrap(), Some(two));
         assert_eq!(book.reload(&one).unwrap(), one);
+        assert_eq!(book.find(&one.piece_cid().to_string()).unwrap(), Some(one));
         assert!(matches!(book.get("nothing"), Err(ClientError::UnknownDeal(name)) if name == "nothing"));
     }
 

@@ -65,7 +65,9 @@ pub async fn query_record(session: &Session, record: &Record) -> Result<(Answer,
 
 /// Asks the miners of the network about a deal of somebody else.
 async fn search(session: &Session, name: &str, miner: Option<&Address>) -> Result<Answer, ClientError> {
-    let unknown = |_| ClientError::UnknownDeal(name.chars().take(80).collect());
+    let unknown = |_| ClientError::NoSuchDeal {
+        deal: name.chars().take(80).collect(),
+    };
     let deal = Cid::try_from(name).map_err(unknown)?;
     let miners = session.chain.miners().await.map_err(ClientError::chain)?;
     let chosen: Vec<MinerView> = miners
@@ -128,7 +130,7 @@ async fn ask(session: &Session, deal: &Cid, holder: &Holder) -> Result<Answer, C
         deal: deal.to_string(),
     };
     if !response.is_signed_by(&holder.worker) {
-        return Err(refused(ClientRefusal::ResponseSignature));
+        return Err(refused(ClientRefusal::QuerySignature));
     }
     let answered = response.response.proposal_cid;
     if answered != *deal {

@@ -3,7 +3,7 @@
 
 use super::book::{Book, Record};
 use super::chain::AccountChain;
-use super::error::ClientError;
+use super::error::{step, ClientError};
 use super::miner_connection::{MinerConnection, Patience};
 use super::network::NetworkError;
 use super::report::{Gauge, Report};
@@ -143,7 +143,8 @@ impl CliHost {
     /// Lets an error pass that may go away by itself; any other ends the command.
     pub fn bear(&self, error: ClientError, record: &Record) -> Result<(), ClientError> {
         let error = error.of_deal(record);
-        self.patience.borrow_mut().bear(error, &record.name(), &self.report)
+        let borne = self.patience.borrow_mut().bear(error, &record.name(), &self.report);
+        borne.map_err(|error| error.of_stage(&record.deal.stage))
     }
 
     /// Chain and miner have answered.
@@ -306,13 +307,18 @@ impl ClientHost for CliHost {
     }
 
     async fn save(&self, record: &Record, event: Event) -> Result<(), ClientError> {
-        self.book.save(record)?;
+        let is_reply = event == Event::Stage && is_accepted(&record.deal.stage);
+        let saved = self.book.save(record);
+        saved.map_err(|error| match is_reply {
+            true => ClientError::in_step(step::TRACKING)(error),
+            false => error,
+        })?;
         match event {
             Event::Stage => self.show_stage(record),
             Event::Refund(channel) => self.show_refund(record, channel),
             Event::Record => {}
         }
-        if event == Event::Stage && is_accepted(&record.deal.stage) {
+        if is_reply {
             if let Some(heard) = self.accepted.take() {
                 heard(record);
             }

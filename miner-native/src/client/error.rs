@@ -10,10 +10,40 @@ use shared::chain::{Address, AttoFil, Epoch};
 use shared::client::duplicates::DuplicateError;
 use shared::client::{EngineError, ErrorCode, OfferError, Problem, RetrievalError};
 use shared::deal::client::{ClientRefusal, DraftError};
+use shared::deal::ClientStage;
 use shared::payment::schedule::ScheduleError;
 use shared::piece::{DigestError, SectorSize};
 use std::io;
 use std::path::{Path, PathBuf};
+
+/// What the client of 2019 said of the step that failed (spec §3.3, §3.6): tools match on it.
+pub mod step {
+    pub const SIZE: &str = "failed to determine the size of the data";
+    pub const READER: &str = "failed to make piece reader";
+    pub const COMMITMENT: &str = "failed to generate piece commitment";
+    pub const HEAD: &str = "failed to get head tipset";
+    pub const PAYMENT: &str = "error creating payment";
+    pub const SENDING: &str = "error sending proposal";
+    pub const CHECK: &str = "response check failed";
+    pub const TRACKING: &str = "failed to track response";
+
+    /// What stands in front of a reply to a proposal that cannot be accepted.
+    pub(super) fn of_refusal(refusal: &super::ClientRefusal) -> String {
+        use super::ClientRefusal::{InvalidResponse, ResponseSignature};
+        match refusal {
+            ResponseSignature | InvalidResponse { .. } => format!("{CHECK}: "),
+            _ => String::new(),
+        }
+    }
+
+    /// What stands in front of a reply that says no.
+    pub(super) fn of_failure(reason: &str) -> String {
+        match reason.starts_with("deal rejected: ") {
+            true => format!("{CHECK}: "),
+            false => String::new(),
+        }
+    }
+}
 
 /// An error of the command-line client.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +70,16 @@ pub enum ClientError {
     Changed { path: PathBuf, deal: String },
     #[error("{}: {source}", path.display())]
     Digest { path: PathBuf, source: DigestError },
+    /// In front of our own reason, what the client of 2019 said: one of [`step`].
+    #[error("{step}: {source}")]
+    Step {
+        step: &'static str,
+        source: Box<ClientError>,
+    },
+    #[error("{} changed while it was read, so nothing was stored; wait until nothing writes to it any more, or store a copy of it", path.display())]
+    Growing { path: PathBuf },
+    #[error("failed to fetch deal: {deal}: deal not found; `sealdrop client deals` lists the deals in the book, and a deal of somebody else is asked for by its CID")]
+    NoSuchDeal { deal: String },
     #[error("{0}")]
     Chain(#[from] ChainError),
     #[error("the chain endpoint {url} does not answer ({reason}); is `cargo xtask up` (or `sealdrop daemon`) running? Name another endpoint with --chain URL or SEALDROP_CHAIN")]
@@ -91,19 +131,20 @@ pub enum ClientError {
         balance: AttoFil,
         advice: String,
     },
-    #[error("the payment channel could not be opened: {reason}; nothing was paid, run `sealdrop client resume {deal}` to try again")]
+    #[error("{}: the payment channel could not be opened: {reason}; nothing was paid, run `sealdrop client resume {deal}` to try again", step::PAYMENT)]
     Channel { reason: String, deal: String },
-    #[error("miner {miner} gave an answer that cannot be accepted: {refusal}; nothing is lost: `sealdrop client resume {deal}` asks again")]
+    #[error("{}miner {miner} gave an answer that cannot be accepted: {refusal}; nothing is lost: `sealdrop client resume {deal}` asks again", step::of_refusal(refusal))]
     Answer {
         miner: Address,
         refusal: ClientRefusal,
         deal: String,
     },
     #[error(
-        "{reason}; the money in its payment channel comes back with any `sealdrop client` command after the channel's end; `sealdrop client resume --follow` waits for it"
+        "{}{reason}; the money in its payment channel comes back with any `sealdrop client` command after the channel's end; `sealdrop client resume --follow` waits for it",
+        step::of_failure(reason)
     )]
     DealFailed { reason: String },
-    #[error("{reason}")]
+    #[error("{}{reason}", step::of_failure(reason))]
     DealFailedUnpaid { reason: String },
     #[error(
         "{0:?} is neither the id of a deal in this book nor the CID of a file; `sealdrop client deals` lists the deals"
@@ -195,7 +236,9 @@ impl ClientError {
         use ErrorCode as Code;
         match self {
             Self::Empty { .. } => Code::EmptyFile,
-            Self::NotAFile { .. } | Self::File { .. } | Self::Digest { .. } => Code::FileUnreadable,
+            Self::NotAFile { .. } | Self::File { .. } | Self::Digest { .. } | Self::Growing { .. } => {
+                Code::FileUnreadable
+            }
             Self::TooLarge { .. } => Code::FileTooLarge,
             Self::Changed { .. } | Self::ImportChanged { .. } => Code::FileLost,
             Self::ChainAway { .. } | Self::Chain(ChainError::Unreachable { .. }) => Code::ChainUnreachable,
@@ -218,7 +261,7 @@ impl ClientError {
             Self::NoVouchers { .. } | Self::TooManyVouchers { .. } | Self::SelfRetrieval => Code::BadArgument,
             Self::Funds { .. } => Code::InsufficientFunds,
             Self::DealFailed { reason } | Self::DealFailedUnpaid { reason } => Code::of_failure(reason),
-            Self::UnknownDeal(_) | Self::NotImported { .. } => Code::NotFound,
+            Self::UnknownDeal(_) | Self::NotImported { .. } | Self::NoSuchDeal { .. } => Code::NotFound,
             Self::NotYet { .. } | Self::NotComplete { .. } | Self::NotProven { .. } => Code::NotStoredYet,
             Self::NotVerified { .. } => Code::MinerMisbehaved,
             Self::Undecided { .. } => Code::NotStoredYet,
@@ -229,6 +272,7 @@ impl ClientError {
             Self::Damaged { .. } | Self::Wallet(_) | Self::Database(_) => Code::Storage,
             Self::Node(_) => Code::Internal,
             Self::SomeFailed { .. } => Code::DealFailed,
+            Self::Step { source, .. } => source.code(),
         }
     }
 
@@ -268,6 +312,38 @@ impl ClientError {
                 deal,
                 state: record.state(),
             },
+        }
+    }
+
+    /// Puts in front what the client of 2019 said of that step.
+    pub fn in_step(step: &'static str) -> impl FnOnce(Self) -> Self {
+        move |source| Self::Step {
+            step,
+            source: Box::new(source),
+        }
+    }
+
+    /// The error that ended the carrying on of a deal at `stage`: one without an answer yet was being sent.
+    pub(crate) fn of_stage(self, stage: &ClientStage) -> Self {
+        let step = match (stage, &self) {
+            (ClientStage::Signed { .. }, Self::Lost { .. } | Self::Unreachable { .. }) => step::SENDING,
+            (
+                ClientStage::Signed { .. },
+                Self::Answer {
+                    refusal: ClientRefusal::OtherDeal { .. },
+                    ..
+                },
+            ) => step::TRACKING,
+            _ => return self,
+        };
+        Self::in_step(step)(self)
+    }
+
+    /// The error without the name of the step that it ended.
+    pub fn cause(&self) -> &Self {
+        match self {
+            Self::Step { source, .. } => source.cause(),
+            error => error,
         }
     }
 

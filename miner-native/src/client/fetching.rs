@@ -3,7 +3,8 @@
 //! Nobody is trusted: the root of what arrives is computed on the way, and the file appears under its name only when that
 //! is the one asked for. Until then the bytes lie in a file of another name, which goes away with any error.
 
-use super::book::{new_id, Record};
+use super::book::Record;
+use super::destination::{Destination, Spool};
 use super::error::ClientError;
 use super::miner_connection::MinerConnection;
 use super::report::{Gauge, Report};
@@ -20,31 +21,10 @@ use shared::client::retrieval::{printable, RetrievalError, Search};
 use shared::piece::node;
 use shared::wire::frame::{next_frame, MAX_MESSAGE};
 use shared::wire::{decode, protocol, Cbor};
-use std::fs::File;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Bytes read from a stream at a time.
 const READ_BYTES: usize = 64 << 10;
-
-/// Where a file goes.
-#[derive(Debug, Clone)]
-pub enum Destination {
-    File(PathBuf),
-    /// Standard output; the bytes are checked before the first one is written.
-    Stdout,
-}
-
-impl Destination {
-    /// A path as users give it: `-` is the standard output.
-    pub fn of(path: PathBuf) -> Self {
-        match path.to_str() {
-            Some("-") => Self::Stdout,
-            _ => Self::File(path),
-        }
-    }
-}
 
 /// What came back.
 #[derive(Debug, Clone)]
@@ -200,7 +180,7 @@ async fn fetch(session: &Session, wanted: &Wanted, holder: &Holder, to: &Destina
     let spool = receiving.spool.take();
     drop(receiving);
     // An empty file is none.
-    spool.map_or_else(|| Spool::create(to), Ok)?.keep(to)?;
+    spool.map_or_else(|| Spool::create(to), Ok)?.keep()?;
     Ok(Fetched {
         data_cid: wanted.data,
         miner: miner.clone(),
@@ -329,102 +309,9 @@ impl Incoming {
     }
 }
 
-/// The unchecked bytes, in a file that is removed unless it is kept.
-struct Spool {
-    path: PathBuf,
-    file: Option<File>,
-}
-
-impl Spool {
-    /// Beside the destination, so that the last step is a rename.
-    fn create(to: &Destination) -> Result<Self, ClientError> {
-        let name = format!(".sealdrop-{}.partial", new_id().0);
-        let mut options = File::options();
-        options.read(true).write(true).create_new(true);
-        let path = match to {
-            Destination::File(path) if path.is_dir() => {
-                return Err(ClientError::file("write", path)(io::ErrorKind::IsADirectory.into()));
-            }
-            Destination::File(path) => path.with_file_name(name),
-            Destination::Stdout => {
-                // The folder is everybody's, the file is not.
-                #[cfg(unix)]
-                std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-                std::env::temp_dir().join(name)
-            }
-        };
-        let file = options.open(&path);
-        let file = file.map_err(ClientError::file("create", &path))?;
-        Ok(Self { path, file: Some(file) })
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), ClientError> {
-        self.on_file("write", |mut file| file.write_all(bytes))
-    }
-
-    /// Gives the checked bytes their place.
-    fn keep(mut self, to: &Destination) -> Result<(), ClientError> {
-        match to {
-            Destination::File(path) => {
-                self.on_file("write", File::sync_all)?;
-                self.file = None;
-                std::fs::rename(&self.path, path).map_err(ClientError::file("write", path))?;
-                let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-                let folder = parent.unwrap_or(Path::new("."));
-                File::open(folder)
-                    .and_then(|folder| folder.sync_all())
-                    .map_err(ClientError::file("write", folder))
-            }
-            Destination::Stdout => self.on_file("read", |mut file| {
-                io::Seek::rewind(&mut file)?;
-                let mut stdout = io::stdout().lock();
-                io::copy(&mut file, &mut stdout)?;
-                stdout.flush()
-            }),
-        }
-    }
-
-    fn on_file(&self, action: &'static str, work: impl FnOnce(&File) -> io::Result<()>) -> Result<(), ClientError> {
-        let file = self.file.as_ref().ok_or_else(|| io::Error::other("it was closed"));
-        file.and_then(work).map_err(ClientError::file(action, &self.path))
-    }
-}
-
-impl Drop for Spool {
-    fn drop(&mut self) {
-        self.file = None;
-        // After a rename there is nothing left to remove; otherwise a leftover is all that can go wrong.
-        let _ = std::fs::remove_file(&self.path);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_spool_that_is_not_kept_leaves_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let to = Destination::File(dir.path().join("out"));
-        let mut spool = Spool::create(&to).unwrap();
-        spool.write(b"half").unwrap();
-        drop(spool);
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn a_kept_spool_replaces_the_file_as_a_whole() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("out");
-        std::fs::write(&path, b"something longer").unwrap();
-        let to = Destination::File(path.clone());
-        let mut spool = Spool::create(&to).unwrap();
-        spool.write(b"new").unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"something longer");
-        spool.keep(&to).unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"new");
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
-    }
 
     #[test]
     fn only_the_cid_of_a_file_is_asked_for_without_a_deal() {

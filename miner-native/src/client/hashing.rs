@@ -108,7 +108,7 @@ impl Work<'_> {
 
     fn try_slices(&self) -> Result<Vec<(u64, SliceNames)>, ClientError> {
         let unreadable = || ClientError::file("read", &self.facts.path);
-        let mut file = File::open(&self.facts.path).map_err(unreadable())?;
+        let mut file = File::open(&self.facts.path).map_err(ClientError::file("open", &self.facts.path))?;
         let mut buffer = vec![0; self.buffer.min(self.largest_read())];
         let mut found = Vec::new();
         while !self.failed.load(Ordering::Relaxed) {

@@ -7,8 +7,9 @@
 //! An imported file stays where it is unless a copy is asked for; that it is still the same is seen whenever it is used.
 //! Written by `client import`; [`super::proposing`] and [`super::fetching`] look here first.
 
-use super::book::new_id;
+use super::destination::copy_to_stdout;
 use super::error::ClientError;
+use super::partial::{self, Partial};
 use super::report::Report;
 use super::source::{digest_of, FileFacts, Names, Piece};
 use cid::Cid;
@@ -54,10 +55,8 @@ impl Import {
             return Err(ClientError::ImportChanged { path, data });
         }
         let copied = tokio::task::spawn_blocking(move || {
-            let mut file = File::open(&path).map_err(ClientError::file("read", &path))?;
-            let mut stdout = io::stdout().lock();
-            let copied = io::copy(&mut file, &mut stdout).and_then(|_| stdout.flush());
-            copied.map_err(ClientError::file("write out", &path))
+            let file = File::open(&path).map_err(ClientError::file("read", &path))?;
+            copy_to_stdout(&file)
         });
         copied
             .await
@@ -71,6 +70,8 @@ impl Imports {
         let dir = dir.join("imports");
         let data = dir.join("data");
         fs::create_dir_all(&data).map_err(ClientError::file("create", &data))?;
+        // What killed processes left, also those of version 0.1.0.
+        partial::sweep(&data, ".");
         Ok(Self { dir })
     }
 
@@ -98,21 +99,17 @@ impl Imports {
 
     fn take(&self, mut source: impl Read, mut progress: impl FnMut(u64)) -> Result<Import, ClientError> {
         let data = self.dir.join("data");
-        let partial = Partial(data.join(format!(".{}.partial", new_id().0)));
-        let mut file = File::create(&partial.0).map_err(ClientError::file("create", &partial.0))?;
+        let partial = Partial::create(&data).map_err(ClientError::file("create a file in", &data))?;
         let (mut wrote, given) = (Ok(()), PathBuf::from("-"));
         let summary = digest_of(&mut source, &given, |bytes, done| {
             progress(done);
-            wrote = file.write_all(bytes);
+            wrote = partial.file().write_all(bytes);
             wrote.is_ok()
         });
-        wrote.map_err(ClientError::file("write", &partial.0))?;
+        wrote.map_err(ClientError::file("write", partial.path()))?;
         let summary = summary?;
-        file.sync_all().map_err(ClientError::file("write", &partial.0))?;
         let place = data.join(summary.data_cid.to_string());
-        fs::rename(&partial.0, &place).map_err(ClientError::file("write", &place))?;
-        let synced = File::open(&data).and_then(|folder| folder.sync_all());
-        synced.map_err(ClientError::file("sync", &data))?;
+        partial.keep_as(&place).map_err(ClientError::file("write", &place))?;
         let (file, names) = (FileFacts::of(&place)?, summary.into());
         let import = Import { file, names };
         self.save(&import)?;
@@ -151,16 +148,6 @@ impl Imports {
 
     fn path(&self, data: &Cid) -> PathBuf {
         self.dir.join(format!("{data}.{EXTENSION}"))
-    }
-}
-
-/// A file that goes away unless it was moved.
-struct Partial(PathBuf);
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        // After a rename there is nothing left to remove; otherwise a leftover is all that can go wrong.
-        let _ = fs::remove_file(&self.0);
     }
 }
 

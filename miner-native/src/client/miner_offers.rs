@@ -1,6 +1,6 @@
 //! Whom a deal is made with (step 3 of a deal): the miner and the ask that were named, or the cheapest that takes the file.
 
-use super::error::ClientError;
+use super::error::{step, ClientError};
 use super::miner_connection::MinerConnection;
 use super::source::FileFacts;
 use super::storing::DEFAULT_DURATION;
@@ -82,7 +82,8 @@ pub async fn renewed(
     offer: &MinerOffer,
     file: &FileFacts,
 ) -> Result<(MinerOffer, Epoch), ClientError> {
-    let height = session.chain.head().await.map_err(ClientError::chain)?.height;
+    let head = session.chain.head().await.map_err(ClientError::chain);
+    let height = head.map_err(ClientError::in_step(step::HEAD))?.height;
     let asked = &offer.view.address;
     let view = session.chain.miner(asked).await.map_err(ClientError::chain)?;
     let view = view.ok_or_else(|| ClientError::UnknownMiner { asked: asked.clone() })?;

@@ -5,7 +5,8 @@
 //! ([`network`]) with the files that it serves ([`serving`]) and measures on every core (`hashing`), and what the user sees
 //! ([`report`]). [`imports`] knows files by their CID, [`miner_offers`] asks for the network's miners, [`proposing`] does all
 //! that comes before money is locked, [`storing`] makes deals and goes on with them, [`cli_host`] has the edges of one deal,
-//! [`refund`] says when money is taken back, [`fetching`] brings files back, [`checking`] asks how a deal stands,
+//! [`refund`] says when money is taken back, [`fetching`] brings files back to a
+//! [`destination`] over files under way ([`partial`]), [`checking`] asks how a deal stands,
 //! [`explaining`] why it is not done, [`verifying`] checks it, [`vouchers`] lists what a deal pays, [`channels`] is for
 //! payment channels without deals.
 //!
@@ -18,6 +19,7 @@ pub mod chain;
 pub mod channels;
 pub mod checking;
 pub mod cli_host;
+pub mod destination;
 pub mod error;
 pub mod explaining;
 pub mod fetching;
@@ -27,6 +29,7 @@ pub mod imports;
 pub mod miner_connection;
 pub mod miner_offers;
 pub mod network;
+pub mod partial;
 pub mod proposing;
 pub mod refund;
 pub mod report;
@@ -50,9 +53,6 @@ use network::Network;
 use sealdrop_miner::chain_access::ChainAccess;
 use serving::Offers;
 use std::path::Path;
-
-/// Where the chain is found unless the user says otherwise: the daemon's default.
-pub const DEFAULT_CHAIN: &str = "http://127.0.0.1:4403";
 
 /// What every command that talks to the world has.
 pub struct Session {

@@ -5,7 +5,7 @@
 
 use super::book::{self, LocalFile, Record};
 use super::cli_host::Until;
-use super::error::ClientError;
+use super::error::{step, ClientError};
 use super::miner_connection::MinerConnection;
 use super::miner_offers;
 use super::source::{FileFacts, Names, Piece};
@@ -85,7 +85,7 @@ async fn draw_up(
     offer: &MinerOffer,
     order: &Order,
 ) -> Result<(FileFacts, Names, Draft), ClientError> {
-    let (file, names) = piece.measure(&session.report).await?;
+    let (file, names) = piece.measure(&session.report).await.map_err(measuring)?;
     let (size, piece_cid) = (file.size, shared::piece::PieceCid(names.comm_p));
     session.report.step(format!("{size} bytes: piece {piece_cid}"));
     let (offer, start) = miner_offers::renewed(session, offer, &file).await?;
@@ -100,6 +100,16 @@ async fn draw_up(
         return Err(DraftError::SelfDeal.into());
     }
     Ok((file, names, draft))
+}
+
+/// Steps 3, 6 and 7: which of them a file did not pass.
+fn measuring(error: ClientError) -> ClientError {
+    let step = match error {
+        ClientError::Step { .. } => return error,
+        ClientError::File { action: "open", .. } => step::READER,
+        _ => step::COMMITMENT,
+    };
+    ClientError::in_step(step)(error)
 }
 
 /// Steps 12 and 19, before anything is sent. What this finds is only kept from wasting time: [`keep_new`] decides.
@@ -134,7 +144,8 @@ async fn check(session: &Session, draft: &Draft) -> Result<(), ClientError> {
     let (key, cost) = (session.account.key(), draft.cost()?);
     // What can be refused whatever the account holds is refused before the faucet is troubled.
     draft.rehearse(key, cost)?;
-    let balance = session.account.fund(&session.chain, cost, &session.report).await?;
+    let funded = session.account.fund(&session.chain, cost, &session.report).await;
+    let balance = funded.map_err(ClientError::in_step(step::PAYMENT))?;
     draft.rehearse(key, balance)?;
     session.report.step(format!(
         "reviewed with the miner's own rules: {} FIL for {} blocks",

@@ -10,6 +10,7 @@ use super::Session;
 use shared::chain::Epoch;
 use shared::client::following::retry_ms;
 use shared::client::{engine, refunds, Awaited, ClientHost};
+use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
 
@@ -71,15 +72,16 @@ pub async fn follow(session: &Session, record: &Record) -> Result<Record, Client
     Ok(record)
 }
 
-/// Moves refunds on that are due, in the directory `dir` and on the chain at `url`, and gives up deals whose time is over:
+/// Moves refunds on that are due, in the directory `dir` and on the chain at `url`, asked only when it is needed, and gives up deals whose time is over:
 /// for a short time, and without a word unless something happened. Whatever hinders it is left for the next time.
-pub async fn background_refunds(dir: &Path, url: &str) {
+pub async fn background_refunds(dir: &Path, url: impl Future<Output = Option<String>>) {
     let waits = Book::open(dir).and_then(|book| book.has_open_deals());
     if !waits.unwrap_or_default() {
         return;
     }
     let moving = async {
-        let session = Session::open(dir, url, Report::new()).await?;
+        let Some(url) = url.await else { return Ok(()) };
+        let session = Session::open(dir, &url, Report::new()).await?;
         pursue_all(&session).await
     };
     match tokio::time::timeout(BACKGROUND_LIMIT, moving).await {

@@ -1,7 +1,10 @@
 //! What a person sees while a deal goes on: a moving line on a terminal, plain lines elsewhere. All of it goes to the
-//! standard error; the standard output is for results.
+//! standard error; the standard output is for results. Nothing ends because nobody reads it (finding E2), and no name or
+//! peer's word moves a terminal (E3).
 
+use crate::terminal::escaped;
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
+use sealdrop_miner::console;
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -70,8 +73,8 @@ impl Report {
     fn line(&self, text: &str) {
         match &self.bars {
             // The terminal is gone: nobody is left to tell.
-            Some(bars) => drop(bars.println(text)),
-            None => eprintln!("{text}"),
+            Some(bars) => drop(bars.println(escaped(text))),
+            None => console::stderr(&escaped(text)),
         }
     }
 
@@ -92,7 +95,7 @@ impl Report {
         let done = Arc::new(AtomicU64::new(0));
         let Some(bars) = &self.bars else {
             if total.is_none() {
-                eprintln!("  {text}");
+                console::stderr(&escaped(&format!("  {text}")));
             }
             let started = Instant::now();
             let shown = Mutex::new(started);
@@ -115,7 +118,7 @@ impl Report {
         if let Ok(style) = ProgressStyle::with_template(style) {
             bar.set_style(style);
         }
-        bar.set_message(text);
+        bar.set_message(escaped(&text).into_owned());
         bar.enable_steady_tick(TICK);
         Gauge {
             kind: Kind::Bar(bar),
@@ -149,10 +152,10 @@ impl Gauge {
                 }
                 *shown = Instant::now();
                 let seconds = started.elapsed().as_secs();
-                match total {
-                    Some(total) => eprintln!("  {text}: {} of {}", HumanBytes(position), HumanBytes(*total)),
-                    None => eprintln!("  {text} ({seconds} s)"),
-                }
+                console::stderr(&escaped(&match total {
+                    Some(total) => format!("  {text}: {} of {}", HumanBytes(position), HumanBytes(*total)),
+                    None => format!("  {text} ({seconds} s)"),
+                }));
             }
         }
     }

@@ -1,8 +1,9 @@
 //! The file that a deal is about: read once for its names, then by ranges for the miner, and never when it has changed.
 
-use super::error::ClientError;
+use super::error::{step, ClientError};
 use super::hashing;
 use super::report::Report;
+use crate::terminal::escaped;
 use cid::Cid;
 use serde::{Deserialize, Serialize};
 use shared::piece::{Commitment, PieceDigest, PieceSummary, BYTES_TOGETHER};
@@ -17,6 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileFacts {
     /// Absolute.
+    #[serde(with = "path_bytes")]
     pub path: PathBuf,
     /// Bytes.
     pub size: u64,
@@ -48,10 +50,10 @@ impl FileFacts {
         }
     }
 
-    /// The file's name, for lists and labels.
+    /// The file's name, for lists and labels: one line that moves nothing on a terminal.
     pub fn name(&self) -> String {
         let name = self.path.file_name().unwrap_or(self.path.as_os_str());
-        name.to_string_lossy().into_owned()
+        escaped(&name.to_string_lossy()).into_owned()
     }
 
     pub(super) fn matches(&self, metadata: &Metadata) -> bool {
@@ -83,9 +85,55 @@ impl FileFacts {
 
     /// The error that says so.
     pub fn changed(&self, deal: &str) -> ClientError {
-        ClientError::Changed {
-            path: self.path.clone(),
-            deal: deal.to_owned(),
+        let (path, deal) = (self.path.clone(), deal.to_owned());
+        match deal.is_empty() {
+            // It has no deal yet.
+            true => ClientError::Growing { path },
+            false => ClientError::Changed { path, deal },
+        }
+    }
+}
+
+/// A path is bytes, whatever they are: kept as text where they are text, as version 0.1.0 did, and else as bytes.
+mod path_bytes {
+    use serde::de::{Error, Visitor};
+    use serde::{Deserializer, Serializer};
+    use std::ffi::OsString;
+    use std::path::{Path, PathBuf};
+
+    pub(super) fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+        match path.to_str() {
+            Some(text) => to.serialize_str(text),
+            None => to.serialize_bytes(path.as_os_str().as_encoded_bytes()),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+        from.deserialize_any(AnyPath)
+    }
+
+    struct AnyPath;
+
+    impl Visitor<'_> for AnyPath {
+        type Value = PathBuf;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a path, as text or as bytes")
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<PathBuf, E> {
+            Ok(text.into())
+        }
+
+        #[cfg(unix)]
+        fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<PathBuf, E> {
+            let path: OsString = std::os::unix::ffi::OsStringExt::from_vec(bytes.to_vec());
+            Ok(path.into())
+        }
+
+        #[cfg(not(unix))]
+        fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<PathBuf, E> {
+            Ok(OsString::from(String::from_utf8_lossy(bytes).into_owned()).into())
         }
     }
 }
@@ -135,7 +183,7 @@ impl Piece {
             let names = self.file.digest(report, "").await?.into();
             return Ok((self.file, names));
         };
-        let now = FileFacts::of(&self.file.path)?;
+        let now = FileFacts::of(&self.file.path).map_err(ClientError::in_step(step::SIZE))?;
         if now == self.file {
             return Ok((now, names));
         }
@@ -210,6 +258,31 @@ mod tests {
         assert_eq!(facts.range(0, 1).await, None);
         let digest = facts.digest(&Report::new(), "d").await;
         assert!(matches!(digest, Err(ClientError::Changed { .. })));
+    }
+
+    /// Finding E3: it was a panic.
+    #[cfg(unix)]
+    #[test]
+    fn a_file_of_any_name_is_kept_by_its_bytes() {
+        use std::os::unix::ffi::OsStrExt;
+        for name in [b"plain".as_slice(), b"\xff\xfe", "gr\u{fc}n\u{1b}[2J".as_bytes()] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join(std::ffi::OsStr::from_bytes(name));
+            std::fs::write(&path, b"x").unwrap();
+            let facts = FileFacts::of(&path).unwrap();
+            let mut bytes = Vec::new();
+            ciborium::into_writer(&facts, &mut bytes).unwrap();
+            assert_eq!(ciborium::from_reader::<FileFacts, _>(bytes.as_slice()).unwrap(), facts);
+            assert!(!facts.name().chars().any(char::is_control));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_grows_before_it_has_a_deal_is_told_without_one() {
+        let (_dir, facts) = file(b"0123456789");
+        std::fs::write(&facts.path, b"0123456789a").unwrap();
+        let grown = facts.digest(&Report::new(), "").await.unwrap_err();
+        assert!(matches!(grown, ClientError::Growing { .. }), "{grown:?}");
     }
 
     #[test]

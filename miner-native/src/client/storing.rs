@@ -4,7 +4,7 @@
 
 use super::book::{DealLock, Record};
 use super::cli_host::{CliHost, Until};
-use super::error::ClientError;
+use super::error::{step, ClientError};
 use super::proposing::{self, Order, Prepared};
 use super::source::Piece;
 use super::Session;
@@ -24,7 +24,8 @@ const PROOF_PATIENCE: Duration = Duration::from_secs(3 * 3600);
 /// Makes a deal of a file and carries it as far as `order` says. On an error after the first payment the deal is in the
 /// book and can be resumed.
 pub async fn store(session: &Session, path: &Path, order: &Order) -> Result<Record, ClientError> {
-    propose(session, Piece::of(path)?, order, |_| {}).await
+    let piece = Piece::of(path).map_err(ClientError::in_step(step::SIZE))?;
+    propose(session, piece, order, |_| {}).await
 }
 
 /// As [`store`], of a file that may be known already; `accepted` hears of the miner's acceptance as soon as it is kept.

@@ -53,7 +53,7 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
             let view = view.ok_or(CommandError::UnknownMiner { miner })?;
             let multiaddrs = chain.find_peer(&view.peer_id).await?;
             let value = json!({ "miner": view.address, "peerId": view.peer_id, "multiaddrs": multiaddrs });
-            output.show(&value, || view.peer_id.clone());
+            output.show(&value, || view.peer_id.clone())?;
             Ok(())
         }
     }

@@ -109,24 +109,23 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
         command,
     } = arguments;
     if let Command::ExitCodes = command {
-        show_exit_codes(output);
-        return Ok(());
+        return show_exit_codes(output);
     }
     let chain = target.chain().await?;
     match command {
         Command::ExitCodes => {}
         Command::Head => {
             let head = chain.head().await?;
-            output.show(&head, || format!("{}  {}", head.height, head.block));
+            output.show(&head, || format!("{}  {}", head.height, head.block))?;
         }
         Command::Ls { count, to } => list(&chain, count, to, output).await?,
         Command::Block { block } => {
             let block = find(&chain, block).await?;
-            output.show(&block, || describe_block(&block));
+            output.show(&block, || describe_block(&block))?;
         }
         Command::Messages { address, before } => {
             let messages = chain.messages(&address, before.map(Epoch)).await?;
-            output.show(&json!({ "messages": messages }), || summaries(&messages));
+            output.show(&json!({ "messages": messages }), || summaries(&messages))?;
         }
         Command::Pool { from } => {
             let pool = chain.pool(from.as_ref()).await?;
@@ -136,24 +135,24 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
                     true => "no message waits".into(),
                     false => summaries(&waiting),
                 }
-            });
+            })?;
         }
         Command::Supply => {
             let supply = chain.supply().await?;
-            output.show(&supply, || describe_supply(&supply));
+            output.show(&supply, || describe_supply(&supply))?;
         }
         Command::Actor { address } => actor(&chain, address, output).await?,
         Command::Message { message } => {
             let view = chain.message(&message).await?;
             let view = view.ok_or(CommandError::UnknownMessage { message })?;
-            output.show(&view, || describe_message(&view));
+            output.show(&view, || describe_message(&view))?;
         }
     }
     Ok(())
 }
 
 /// Needs no chain: the codes are the actors' own.
-fn show_exit_codes(output: Output) {
+fn show_exit_codes(output: Output) -> Result<(), CommandError> {
     let kinds = [
         ("account", Kind::Account),
         ("init", Kind::Init),
@@ -174,7 +173,7 @@ fn show_exit_codes(output: Output) {
     output.show(&value, || {
         let row = |(actor, code, text): &(&str, u64, &str)| [actor.to_string(), code.to_string(), text.to_string()];
         columns(codes.iter().map(row))
-    });
+    })
 }
 
 async fn list(chain: &ChainAccess, count: u64, to: Option<u64>, output: Output) -> Result<(), CommandError> {
@@ -194,7 +193,7 @@ async fn list(chain: &ChainAccess, count: u64, to: Option<u64>, output: Output) 
             };
             [block.height.to_string(), block.block.clone(), messages]
         }))
-    });
+    })?;
     Ok(())
 }
 
@@ -273,7 +272,7 @@ async fn actor(chain: &ChainAccess, address: Address, output: Output) -> Result<
             ["balance".to_owned(), format!("{} FIL", view.balance)],
             ["nonce".to_owned(), view.nonce.to_string()],
         ])
-    });
+    })?;
     Ok(())
 }
 

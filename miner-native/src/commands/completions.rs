@@ -1,9 +1,10 @@
 //! `sealdrop completions`: what a shell needs to complete this program's commands and options.
 
+use super::error::CommandError;
+use super::output::print;
 use super::Cli;
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
-use std::io::{self, Write};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -12,9 +13,8 @@ pub struct Arguments {
 }
 
 /// Prints the shell's script.
-pub fn run(arguments: &Arguments) {
+pub fn run(arguments: &Arguments) -> Result<(), CommandError> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Cli::command(), "sealdrop", &mut script);
-    // A reader that has heard enough is no error.
-    drop(io::stdout().write_all(&script));
+    print(&script)
 }

@@ -183,14 +183,14 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
         let all = all(&target, &port, &operator).await?;
         output.show(&json!({ "config": all }), || {
             columns(all.iter().map(|(key, value)| [key.clone(), plain(value)]))
-        });
+        })?;
         return Ok(());
     };
     let now = match value {
         None => read(&key, &target, &port, &operator).await?,
         Some(value) => change(&key, &value, &target, &operator).await?,
     };
-    output.show(&json!({ "key": key, "value": now }), || plain(&now));
+    output.show(&json!({ "key": key, "value": now }), || plain(&now))?;
     Ok(())
 }
 

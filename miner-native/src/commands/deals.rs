@@ -6,8 +6,10 @@ use super::explain::described;
 use super::output::{columns, Output};
 use super::target::{DaemonPort, Target};
 use crate::client::{Book, Record};
+use crate::terminal::escaped;
 use cid::Cid;
 use clap::{Args, Subcommand};
+use sealdrop_miner::console;
 use sealdrop_miner::operator::{
     DealDetail, DealFilter, DealSummary, Operator, OperatorError, RedeemRequest, VoucherSummary,
 };
@@ -121,7 +123,8 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
         output,
         command,
     } = arguments;
-    let operator = target.operator(&port)?;
+    // Not every deal is asked of the daemon.
+    let operator = || target.operator(&port);
     let book = || Ok::<_, CommandError>(Book::open(&target.home()?.client())?);
     match command {
         Command::List { client, miner } => {
@@ -130,49 +133,52 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
                 book()?.each(|record| deals.extend(Listed::made(&record)))?;
             }
             if !client {
-                deals.extend(taken(&operator, miner).await?.iter().map(Listed::taken));
+                deals.extend(taken(operator(), miner).await?.iter().map(Listed::taken));
             }
-            output.show(&json!({ "deals": deals }), || listed(&deals));
+            output.show(&json!({ "deals": deals }), || listed(&deals))?;
         }
         Command::Show { deal } => {
             let shown = match book()?.find(&deal.to_string())? {
                 Some(record) => Shown::made(&record),
-                None => Shown::taken(&detail(&operator, &deal).await?),
+                None => Shown::taken(&detail(operator(), &deal).await?),
             };
-            output.show(&shown, || shown.described());
+            output.show(&shown, || shown.described())?;
         }
         Command::Explain { deal } => {
-            let told = operator.explain_deal(&deal.to_string()).await?;
-            output.show(&told, || described(&told));
+            let told = operator()?.explain_deal(&deal.to_string()).await?;
+            output.show(&told, || described(&told))?;
         }
         Command::Redeem { deal, preview } => {
-            let outcome = operator.redeem(&deal.to_string(), RedeemRequest { preview }).await?;
+            let outcome = operator()?.redeem(&deal.to_string(), RedeemRequest { preview }).await?;
             output.show(&outcome, || match &outcome.message {
                 Some(message) => message.clone(),
                 None => outcome.gas.to_string(),
-            });
+            })?;
         }
     }
     Ok(())
 }
 
 /// The miner's deals. Unless they alone are asked for, a daemon that does not run has none.
-async fn taken(operator: &Operator, needed: bool) -> Result<Vec<DealSummary>, CommandError> {
-    match operator.deals(&DealFilter::default()).await {
+async fn taken(operator: Result<Operator, CommandError>, needed: bool) -> Result<Vec<DealSummary>, CommandError> {
+    let asked = async { Ok(operator?.deals(&DealFilter::default()).await?) };
+    match asked.await {
         Ok(deals) => Ok(deals),
-        Err(error @ OperatorError::Unreachable { .. }) if !needed => {
-            eprintln!("sealdrop: only the deals made as a client are listed: {error}");
+        Err(CommandError::Operator(error @ OperatorError::Unreachable { .. })) if !needed => {
+            let line = format!("sealdrop: only the deals made as a client are listed: {error}");
+            console::stderr(&escaped(&line));
             Ok(Vec::new())
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error),
     }
 }
 
-async fn detail(operator: &Operator, deal: &Cid) -> Result<DealDetail, CommandError> {
-    match operator.deal(&deal.to_string()).await {
+async fn detail(operator: Result<Operator, CommandError>, deal: &Cid) -> Result<DealDetail, CommandError> {
+    let asked = async { Ok(operator?.deal(&deal.to_string()).await?) };
+    match asked.await {
         // Without a daemon, the book was the only place to look.
-        Err(OperatorError::Unreachable { .. }) => Err(CommandError::DealNotFound),
-        other => Ok(other?),
+        Err(CommandError::Operator(OperatorError::Unreachable { .. })) => Err(CommandError::DealNotFound),
+        other => other,
     }
 }
 

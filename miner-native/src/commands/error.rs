@@ -1,6 +1,9 @@
 //! Why a command does not reach its end, and how that is told: what happened, why, and what to do; each cause once.
 
+use super::output::with_fields;
 use crate::client::ClientError;
+use crate::daemon::DaemonError;
+use crate::terminal::escaped;
 use cid::Cid;
 use sealdrop_miner::chain_access::ChainError;
 use sealdrop_miner::data_dir::DataDirError;
@@ -8,8 +11,10 @@ use sealdrop_miner::network::IdentityError;
 use sealdrop_miner::operator::token::TokenError;
 use sealdrop_miner::operator::OperatorError;
 use sealdrop_wallet::WalletError;
+use serde_json::json;
 use shared::chain::{Address, Epoch};
 use shared::exit_code;
+use std::fmt::Debug;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -80,6 +85,12 @@ pub enum CommandError {
     },
     #[error("no block {id} is among those that the chain keeps; check the id, or name the block by its height")]
     UnknownBlock { id: String },
+    #[error("the command was carried out, but its result could not be written: {0}; make room where the standard output goes, and ask for the result again")]
+    Result(std::io::Error),
+    #[error("{} knows no network: no daemon ran there, and no command named a chain; start one with `sealdrop daemon --home {}`, or name a chain's endpoint once with --chain URL", home.display(), home.display())]
+    NoNetwork { home: PathBuf },
+    #[error("{} is no key as `sealdrop wallet export` prints it: {reason}; give the file that it wrote, as text or with --json", path.display())]
+    Key { path: PathBuf, reason: String },
     #[error("the runtime cannot be started: {0}; close other programs and try again")]
     Runtime(std::io::Error),
 }
@@ -94,26 +105,105 @@ impl CommandError {
     }
 }
 
-impl CommandError {
-    /// The error as one line of JSON for a program that asked for JSON; `None` for an error without a code of its own.
-    pub fn json(&self) -> Option<String> {
-        let problem = match self {
-            Self::Client(error) => error.problem(),
-            _ => return None,
-        };
-        // Plain data with text keys.
-        Some(serde_json::to_string(&problem).expect("a problem of plain data is JSON"))
-    }
-}
-
 impl From<ChainError> for CommandError {
     fn from(error: ChainError) -> Self {
         Self::Client(ClientError::chain(error))
     }
 }
 
+/// An error as it is told.
+pub struct Told {
+    /// Its name for programs: stays when the words change.
+    code: String,
+    /// What happened, why, and what to do.
+    pub text: String,
+    /// What to do, where the text does not say it.
+    hint: &'static str,
+    /// The number of the miner's rule, with the code `rejected`.
+    rejection: Option<u16>,
+}
+
+impl Told {
+    /// An error of a command or of the daemon, with its causes.
+    pub fn of(error: &anyhow::Error) -> Self {
+        let code = match error.downcast_ref::<CommandError>() {
+            Some(error) => error.code(),
+            None => match error.downcast_ref::<DaemonError>() {
+                Some(error) => format!("daemon.{}", variant(error)),
+                None => "error".to_owned(),
+            },
+        };
+        let problem = match error.downcast_ref::<CommandError>() {
+            Some(CommandError::Client(error)) => Some((error.cause().code().hint(), error.cause().problem().rejection)),
+            _ => None,
+        };
+        let (hint, rejection) = problem.unwrap_or_default();
+        let text = told(error);
+        Self {
+            code,
+            text,
+            hint,
+            rejection,
+        }
+    }
+
+    /// A command line that is none, in clap's words.
+    pub fn of_usage(text: &str) -> Self {
+        let text = text.trim().trim_start_matches("error: ");
+        // The first paragraph says what is wrong, the others what is right.
+        let (what, hint) = text.split_once("\n\n").unwrap_or((text, ""));
+        let line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        Self {
+            code: "usage".to_owned(),
+            text: format!("{}; {}", line(what), line(hint)),
+            hint: "",
+            rejection: None,
+        }
+    }
+
+    /// One line of JSON. By this program's custom, what to do stands after a text's last semicolon.
+    pub fn json(&self) -> String {
+        let (message, hint) = match self.text.rsplit_once("; ") {
+            Some((message, hint)) if !hint.is_empty() => (message, Some(hint)),
+            _ => (self.text.trim_end_matches("; "), None),
+        };
+        let hint = hint.or_else(|| Some(self.hint).filter(|hint| !hint.is_empty()));
+        let mut json = json!({ "code": self.code, "message": message, "hint": hint });
+        if let Some(rejection) = self.rejection {
+            json = with_fields(json, [("rejection", json!(rejection))]);
+        }
+        escaped(&json.to_string()).into_owned()
+    }
+}
+
+impl CommandError {
+    fn code(&self) -> String {
+        match self {
+            Self::Client(error) => json!(error.cause().code()).as_str().unwrap_or("error").to_owned(),
+            Self::DataDir(error) => format!("home.{}", variant(error)),
+            Self::Wallet(error) => format!("wallet.{}", variant(error)),
+            Self::Operator(error) => format!("operator.{}", variant(error)),
+            Self::HostKey(error) => format!("host-key.{}", variant(error)),
+            error => variant(error),
+        }
+    }
+}
+
+/// The name of an error's variant, in words joined by hyphens.
+fn variant(error: &impl Debug) -> String {
+    let text = format!("{error:?}");
+    let mut name = String::new();
+    for letter in text.chars().take_while(char::is_ascii_alphanumeric) {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('-');
+        }
+        name.push(letter.to_ascii_lowercase());
+    }
+    name
+}
+
 /// An error with its causes. Many of our texts hold their cause already, so one that was told is not told again.
-pub fn told(error: &anyhow::Error) -> String {
+fn told(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain() {
         let cause = cause.to_string();
@@ -136,6 +226,34 @@ mod tests {
     #[derive(Debug, thiserror::Error)]
     #[error("the disk is full: {0}; make room")]
     struct Full(#[source] std::io::Error);
+
+    /// Programs go by the code, so it stays.
+    #[test]
+    fn an_error_for_programs_has_a_code_a_message_and_a_hint_in_one_line() {
+        let read = |error: CommandError| {
+            let text = Told::of(&error.into()).json();
+            assert!(!text.contains('\n'), "{text}");
+            serde_json::from_str::<serde_json::Value>(&text).expect("it is JSON")
+        };
+        assert_eq!(
+            read(CommandError::DealNotFound),
+            json!({ "code": "deal-not-found", "message": "deal not found", "hint": null })
+        );
+        let unknown = ClientError::UnknownDeal("a\u{9b}".into());
+        let step = ClientError::in_step(crate::client::error::step::SIZE)(unknown);
+        let unknown = read(step.into());
+        assert_eq!(unknown["code"], "not-found");
+        assert_eq!(unknown["hint"], "`sealdrop client deals` lists the deals");
+        assert!(unknown["message"]
+            .as_str()
+            .is_some_and(|text| text.starts_with("failed to determine the size of the data: ")));
+        let usage = Told::of_usage("error: unrecognized subcommand 'minning'\n\n  tip: 'mining'\n\nUsage: sealdrop\n");
+        let usage: serde_json::Value = serde_json::from_str(&usage.json()).expect("it is JSON");
+        assert_eq!(
+            usage,
+            json!({ "code": "usage", "message": "unrecognized subcommand 'minning'", "hint": "tip: 'mining' Usage: sealdrop" })
+        );
+    }
 
     #[test]
     fn a_cause_that_the_text_holds_is_not_told_again() {

@@ -128,7 +128,7 @@ async fn wait(
         return Err(CommandError::NotMined { message, seconds });
     };
     let receipt = receipt?;
-    output.show(&receipt, || describe_receipt(&receipt));
+    output.show(&receipt, || describe_receipt(&receipt))?;
     match receipt.exit_code {
         0 => Ok(()),
         exit_code => Err(CommandError::MessageFailed {
@@ -160,6 +160,6 @@ async fn status(chain: &ChainAccess, message: Cid, output: Output) -> Result<(),
     output.show(&value, || match view {
         Some(view) => format!("{word}\n{}", describe_message(&view)),
         None => word.to_owned(),
-    });
+    })?;
     Ok(())
 }

@@ -96,7 +96,7 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
     match command {
         Command::Status => {
             let status = place.target.operator(&place.port)?.status().await?;
-            place.output.show(&status, || described(&status));
+            place.output.show(&status, || described(&status))?;
             Ok(())
         }
         Command::Create(create) => register::create(&place, create).await,
@@ -143,7 +143,7 @@ impl Place {
         let (_, view) = self.view(of.miner).await?;
         let fact = fact(&view);
         let value = with_fields(json!({ "miner": view.address }), [(name, json!(fact))]);
-        self.output.show(&value, || fact);
+        self.output.show(&value, || fact)?;
         Ok(())
     }
 }
@@ -159,7 +159,7 @@ async fn power(place: &Place, of: Of) -> Result<(), CommandError> {
         });
     };
     let value = json!({ "miner": view.address, "power": view.power, "total": total });
-    place.output.show(&value, || format!("{} / {total}", view.power));
+    place.output.show(&value, || format!("{} / {total}", view.power))?;
     Ok(())
 }
 
@@ -186,7 +186,7 @@ async fn proving_window(place: &Place, of: Of) -> Result<(), CommandError> {
                 if ids.is_empty() { "none".into() } else { ids.join(", ") },
             ],
         ])
-    });
+    })?;
     Ok(())
 }
 

@@ -77,23 +77,23 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
     match command {
         Command::Start => {
             let status = operator.start_mining().await?;
-            output.show(&status, || "Started mining".into());
+            output.show(&status, || "Started mining".into())?;
         }
         Command::Stop => {
             let status = operator.stop_mining().await?;
-            output.show(&status, || "Stopped mining".into());
+            output.show(&status, || "Stopped mining".into())?;
         }
         Command::Once => {
             let made = operator.mine_once().await?;
-            output.show(&made, || made.block.clone());
+            output.show(&made, || made.block.clone())?;
         }
         Command::Setup => {
             // A daemon that answers has its sectors open and its miner registered: both come before its listener.
             let status = operator.mining().await?;
-            output.show(&status, || "mining ready".into());
+            output.show(&status, || "mining ready".into())?;
         }
         Command::Status => match operator.mining().await {
-            Ok(status) => output.show(&status, || described(&status)),
+            Ok(status) => output.show(&status, || described(&status))?,
             // The chain may be what fails: the daemon says so all the same.
             Err(error) => {
                 if let Ok(health) = operator.health().await {
@@ -104,29 +104,29 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
         },
         Command::Address => {
             let address = operator.mining().await?.address;
-            output.show(&json!({ "address": address }), || address.to_string());
+            output.show(&json!({ "address": address }), || address.to_string())?;
         }
         Command::SealNow => {
             check_mining(&operator, "seal sectors").await?;
             let status = operator.seal_now().await?;
-            output.show(&status, || "sealing started".into());
+            output.show(&status, || "sealing started".into())?;
         }
         Command::Retry { sector } => {
             let tried = operator.retry_sector(sector).await?;
-            output.show(&tried, || format!("sector {sector} is tried again"));
+            output.show(&tried, || format!("sector {sector} is tried again"))?;
         }
         Command::GiveUp { sector } => {
             let given_up = operator.give_up_sector(sector).await?;
-            output.show(&given_up, || format!("sector {sector} is given up"));
+            output.show(&given_up, || format!("sector {sector} is given up"))?;
         }
         Command::Explain { sector } => {
             let told = operator.explain_sector(sector).await?;
-            output.show(&told, || explain::described(&told));
+            output.show(&told, || explain::described(&told))?;
         }
         Command::AddPiece { file } => {
             check_mining(&operator, "add piece").await?;
             let added = operator.add_piece(super::open(&file)?).await?;
-            output.show(&added, || format!("piece staged in sector {}", added.sector));
+            output.show(&added, || format!("piece staged in sector {}", added.sector))?;
         }
     }
     Ok(())

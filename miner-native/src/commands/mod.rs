@@ -20,6 +20,7 @@ mod protocol;
 mod prove;
 mod retrieval;
 mod sending;
+mod signals;
 pub mod span;
 mod target;
 mod token;
@@ -28,6 +29,9 @@ mod wallet;
 pub use error::CommandError;
 
 use crate::daemon::{DaemonError, Proofs, RealProofs};
+use crate::terminal::escaped;
+use error::Told;
+use output::Output;
 use sealdrop_miner::console::{self, LogWriter};
 use sealdrop_miner::data_dir::keep_files_private;
 
@@ -43,6 +47,9 @@ use tracing_subscriber::EnvFilter;
 #[derive(Debug, Parser)]
 #[command(name = "sealdrop", version, about, arg_required_else_help = true)]
 struct Cli {
+    /// Wherever it stands: the groups of commands have it too.
+    #[command(flatten)]
+    output: Output,
     #[command(subcommand)]
     command: Command,
 }
@@ -88,7 +95,10 @@ enum Command {
 
 /// Runs the program; errors go to standard error.
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match parsed() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
     let done = match cli.command {
         Command::Daemon(arguments) => {
             return run_daemon(arguments, &RealProofs);
@@ -105,13 +115,10 @@ pub fn run() -> ExitCode {
         Command::Config(arguments) => block_on(config::run(arguments)),
         Command::Token(arguments) => token::run(&arguments).map_err(Into::into),
         Command::Protocol(arguments) => block_on(protocol::run(arguments)),
-        Command::Params(arguments) => params::run(arguments),
+        Command::Params(arguments) => params::run(arguments, cli.output),
         Command::Chain(arguments) => block_on(chain::run(arguments)),
         Command::Prove(arguments) => return prove::run(arguments),
-        Command::Completions(arguments) => {
-            completions::run(&arguments);
-            Ok(())
-        }
+        Command::Completions(arguments) => completions::run(&arguments).map_err(Into::into),
     };
     ended(done)
 }
@@ -119,10 +126,30 @@ pub fn run() -> ExitCode {
 /// The daemon's command line with proofs from elsewhere, for the daemon that tests kill: any other command is refused.
 pub fn run_daemon_with(proofs: &dyn Proofs) -> ExitCode {
     let Command::Daemon(arguments) = Cli::parse().command else {
-        eprintln!("this program is a daemon for tests and nothing else: use `sealdrop`");
+        console::stderr("this program is a daemon for tests and nothing else: use `sealdrop`");
         return ExitCode::FAILURE;
     };
     run_daemon(arguments, proofs)
+}
+
+/// The command line, or what the program ends with when it is none, or only asks for help.
+fn parsed() -> Result<Cli, ExitCode> {
+    let error = match Cli::try_parse() {
+        Ok(cli) => return Ok(cli),
+        Err(error) => error,
+    };
+    match is_for_programs() && error.use_stderr() {
+        true => console::stderr(&Told::of_usage(&error.render().to_string()).json()),
+        // Whoever asked for help has heard enough of it, or is gone.
+        false => drop(error.print()),
+    }
+    Err(u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// Whether a program reads what is printed. Looked up in the words themselves, since those that clap refuses count too.
+fn is_for_programs() -> bool {
+    let mut words = std::env::args_os().skip(1).take_while(|word| word != "--");
+    words.any(|word| word == "--json")
 }
 
 fn run_daemon(arguments: daemon::Arguments, proofs: &dyn Proofs) -> ExitCode {
@@ -139,11 +166,11 @@ fn ended(done: anyhow::Result<()>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let json = error.downcast_ref::<CommandError>().and_then(CommandError::json);
-            match json.filter(|_| wants_json()) {
-                Some(json) => console::stderr(&json),
-                None => console::stderr(&format!("sealdrop: {}", error::told(&error))),
-            }
+            let told = Told::of(&error);
+            console::stderr(&match is_for_programs() {
+                true => told.json(),
+                false => format!("sealdrop: {}", escaped(&told.text)),
+            });
             if let Some(DaemonError::ServiceFailed(_)) = error.downcast_ref() {
                 return ExitCode::from(exit_code::SERVICE_FAILED);
             }
@@ -154,17 +181,11 @@ fn ended(done: anyhow::Result<()>) -> ExitCode {
     }
 }
 
-/// Whether a program reads what is printed: the option stands anywhere behind a group of commands.
-fn wants_json() -> bool {
-    std::env::args_os()
-        .take_while(|word| word != "--")
-        .any(|word| word == "--json")
-}
-
 /// Runs a command that waits for others. A read that is stuck does not keep the program from ending.
 fn block_on(work: impl Future<Output = Result<(), CommandError>>) -> anyhow::Result<()> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.enable_all().build().map_err(CommandError::Runtime)?;
+    runtime.spawn(signals::end_cleanly());
     let done = runtime.block_on(work);
     runtime.shutdown_background();
     Ok(done?)

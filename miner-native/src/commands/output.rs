@@ -1,11 +1,17 @@
 //! How results are printed: as text for people, or as one JSON value for programs. Results go to the standard output,
 //! everything else to the standard error.
+//!
+//! A result that cannot be written is an error (finding E2); a reader that has heard enough, such as `head`, is none: the
+//! command goes on to its end without a word.
 
+use super::error::CommandError;
+use crate::terminal::{escaped, escaped_lines};
 use clap::Args;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{json, Value};
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::path::Path;
 
 /// The option of every command that reads.
 #[derive(Debug, Clone, Copy, Args)]
@@ -22,24 +28,42 @@ impl Output {
     }
 
     /// Prints `value`: in JSON, or as the lines of `text`.
-    pub fn show<T: Serialize>(self, value: &T, text: impl FnOnce() -> String) {
+    pub fn show<T: Serialize>(self, value: &T, text: impl FnOnce() -> String) -> Result<(), CommandError> {
         if !self.json {
             let text = text();
             // A result of no lines has none, not an empty one.
-            if !text.is_empty() {
-                say(text.trim_end_matches('\n'));
-            }
-            return;
+            return match text.is_empty() {
+                true => Ok(()),
+                false => say(text.trim_end_matches('\n')),
+            };
         }
-        // Everything shown has text keys and no own serializer that fails.
+        // Everything shown has text keys and no own serializer that fails; paths go through [`put_path`].
         let json = serde_json::to_string(value).expect("a view of plain data is JSON");
-        say(json);
+        print(format!("{}\n", escaped(&json)).as_bytes())
     }
 }
 
-/// Prints a line of a result. A reader that has heard enough, such as `head`, is no error.
-pub fn say(line: impl Display) {
-    drop(writeln!(io::stdout(), "{line}"));
+/// Prints lines of a result.
+pub fn say(lines: impl Display) -> Result<(), CommandError> {
+    print(format!("{}\n", escaped_lines(&lines.to_string())).as_bytes())
+}
+
+/// Writes bytes of a result.
+pub fn print(bytes: &[u8]) -> Result<(), CommandError> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(source) if source.kind() != io::ErrorKind::BrokenPipe => Err(CommandError::Result(source)),
+        _ => Ok(()),
+    }
+}
+
+/// Puts a path into JSON, whose texts are Unicode: as `key`, and where that cannot be it, with its bytes in hexadecimal
+/// digits as `keyBytes`.
+pub fn put_path(object: &mut Value, key: &str, path: &Path) {
+    object[key] = json!(path.to_string_lossy());
+    if path.to_str().is_none() {
+        object[format!("{key}Bytes")] = json!(hex::encode(path.as_os_str().as_encoded_bytes()));
+    }
 }
 
 /// An object with more fields.
@@ -74,5 +98,18 @@ mod tests {
         let rows = [["a", "bb", "c"], ["aaa", "b", ""]].map(|row| row.map(str::to_owned));
         assert_eq!(columns(rows), "a    bb  c\naaa  b");
         assert_eq!(columns::<2>([]), "");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_path_that_is_no_text_is_shown_with_its_bytes() {
+        use std::os::unix::ffi::OsStrExt;
+        let mut value = json!({});
+        put_path(&mut value, "path", Path::new("/tmp/a"));
+        put_path(&mut value, "other", Path::new(std::ffi::OsStr::from_bytes(b"/b\xff")));
+        assert_eq!(
+            value,
+            json!({ "path": "/tmp/a", "other": "/b\u{fffd}", "otherBytes": "2f62ff" })
+        );
     }
 }

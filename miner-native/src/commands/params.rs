@@ -1,9 +1,11 @@
 //! `sealdrop params`: the proof parameters, made or checked ahead of the first start.
 
+use super::output::{put_path, Output};
 use crate::daemon::parameters;
 use anyhow::Result;
 use clap::Args;
 use sealdrop_miner::data_dir::DataDir;
+use serde_json::json;
 use shared::piece::SectorSize;
 use std::path::PathBuf;
 
@@ -24,7 +26,7 @@ pub struct Arguments {
 }
 
 /// Makes sure that the parameters are there and whole.
-pub fn run(arguments: Arguments) -> Result<()> {
+pub fn run(arguments: Arguments, output: Output) -> Result<()> {
     let dir = match arguments.params {
         Some(dir) => dir,
         None => DataDir::open(arguments.home)?.params(),
@@ -32,11 +34,11 @@ pub fn run(arguments: Arguments) -> Result<()> {
     // A network's name plays no part here: whose parameters these are is asked for, or insecure ones are meant.
     let source = parameters::source("", arguments.official_params);
     parameters::ensure(&dir, arguments.sector_size, source)?;
-    println!(
-        "The parameters for {} sectors are in {}: {}",
-        arguments.sector_size,
-        dir.display(),
-        parameters::label(source)
-    );
+    let (size, label) = (arguments.sector_size, parameters::label(source));
+    let mut value = json!({ "sectorSize": size.bytes(), "source": label });
+    put_path(&mut value, "path", &dir);
+    output.show(&value, || {
+        format!("The parameters for {size} sectors are in {}: {label}", dir.display())
+    })?;
     Ok(())
 }

@@ -230,7 +230,7 @@ impl CommandContext {
                 true => "no channels".to_owned(),
                 false => listed.iter().map(Channel::to_string).collect::<Vec<_>>().join("\n"),
             }
-        });
+        })?;
         Ok(())
     }
 
@@ -244,7 +244,7 @@ impl CommandContext {
         let (account, chain) = self.account(from.as_ref()).await?;
         let signed = channels::sign_voucher(&account, &chain, channel, amount, valid_at).await?;
         let text = voucher::to_text(&signed);
-        self.output.show(&json!({ "voucher": text }), || text.clone());
+        self.output.show(&json!({ "voucher": text }), || text.clone())?;
         Ok(())
     }
 
@@ -269,7 +269,7 @@ impl CommandContext {
             "height": receipt.height,
             "gasCost": receipt.gas_cost,
         });
-        self.output.show(&shown, || message.clone());
+        self.output.show(&shown, || message.clone())?;
         Ok(())
     }
 }

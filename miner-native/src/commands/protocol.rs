@@ -22,11 +22,12 @@ pub struct Arguments {
 pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
     let Arguments { target, port, output } = arguments;
     let network = target.chain().await?.network().await?;
-    let interval_ms = match target.operator(&port)?.settings().await {
+    let asked = async { Ok(target.operator(&port)?.settings().await?) };
+    let interval_ms = match asked.await {
         Ok(settings) => Some(settings.auto_seal_ms),
         // A chain without a miner of ours has none.
-        Err(OperatorError::Unreachable { .. }) => None,
-        Err(error) => return Err(error.into()),
+        Err(CommandError::Operator(OperatorError::Unreachable { .. })) => None,
+        Err(error) => return Err(error),
     };
     let sizes: Vec<_> = network
         .policy
@@ -55,6 +56,6 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
             let _ = write!(text, "\n\t{size} bytes ({usable} bytes writeable)");
         }
         text
-    });
+    })?;
     Ok(())
 }

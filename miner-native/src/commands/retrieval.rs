@@ -5,7 +5,8 @@ use super::client::tell;
 use super::error::CommandError;
 use super::output::Output;
 use super::target::Target;
-use crate::client::fetching::{self, Destination};
+use crate::client::destination::Destination;
+use crate::client::fetching;
 use crate::client::{Report, Session};
 use cid::Cid;
 use clap::{Args, Subcommand};
@@ -40,9 +41,9 @@ enum Command {
 /// Runs one retrieval command.
 pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
     let Command::RetrievePiece { miner, piece, output } = arguments.command;
-    let (target, to) = (arguments.target, Destination::of(output));
-    let session = Session::open(&target.home()?.client(), &target.chain_url()?, Report::new()).await?;
+    let (target, to) = (arguments.target, Destination::at(output)?);
+    let url = target.chain_url().await?;
+    let session = Session::open(&target.home()?.client(), &url, Report::new()).await?;
     let fetched = fetching::retrieve(&session, &piece.to_string(), Some(&miner), &to).await?;
-    tell(&session, &fetched, &to, arguments.output);
-    Ok(())
+    tell(&session, &fetched, &to, arguments.output)
 }

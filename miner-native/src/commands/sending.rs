@@ -86,11 +86,10 @@ impl Sender {
     pub async fn perform(&self, target: &Target, call: Call, output: Output) -> Result<(), CommandError> {
         if self.gas.preview {
             let gas = self.preview(&target.chain().await?, &call).await?;
-            show_preview(gas, output);
-            return Ok(());
+            return show_preview(gas, output);
         }
         let message = self.send(call).await?.to_string();
-        output.show(&json!({ "message": message }), || message.clone());
+        output.show(&json!({ "message": message }), || message.clone())?;
         Ok(())
     }
 
@@ -103,8 +102,8 @@ impl Sender {
 }
 
 /// Prints what `--preview` asks for: the units of gas.
-pub fn show_preview(gas: u64, output: Output) {
-    output.show(&json!({ "gas": gas }), || gas.to_string());
+pub fn show_preview(gas: u64, output: Output) -> Result<(), CommandError> {
+    output.show(&json!({ "gas": gas }), || gas.to_string())
 }
 
 /// A purpose of its own for every run of a command: who runs it twice wants two messages.

@@ -1,24 +1,21 @@
 //! Which node's data and which chain a command is about: the options `--home` and `--chain`, and what follows from them.
 //!
 //! A daemon writes into its data directory where it is reached, so that `--home` alone names it; `--chain` names the
-//! chain of another.
+//! chain of another. A home belongs to one network for good.
 
 use super::error::CommandError;
 use crate::client::account::rpc_url;
-use crate::client::{Account, ClientError, DEFAULT_CHAIN};
+use crate::client::{Account, ClientError};
 use clap::Args;
 use sealdrop_database::Memory;
 use sealdrop_miner::chain_access::ChainAccess;
-use sealdrop_miner::data_dir::DataDir;
+use sealdrop_miner::data_dir::{DataDir, KnownChain};
 use sealdrop_miner::operator::token::{Scope, Tokens};
 use sealdrop_miner::operator::{Operator, OperatorError};
 use sealdrop_wallet::{random_key, Wallet, WalletError};
 use shared::chain::Address;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// Where the daemon's web listener is unless the home or the user says otherwise.
-const DEFAULT_WEB: &str = "http://127.0.0.1:4400";
 
 /// A token that was given, instead of the home's.
 const TOKEN: &str = "SEALDROP_OPERATOR_TOKEN";
@@ -29,7 +26,7 @@ pub struct Target {
     /// Where data is kept [default: ~/.sealdrop]
     #[arg(long, value_name = "DIR", env = "SEALDROP_HOME", global = true)]
     home: Option<PathBuf>,
-    /// The chain's endpoint [default: that of the home's daemon, or http://127.0.0.1:4403]
+    /// The chain's endpoint [default: that of the home's daemon, or the one that the home was first used with]
     #[arg(long, value_name = "URL", env = "SEALDROP_CHAIN", global = true)]
     chain: Option<String>,
 }
@@ -37,7 +34,7 @@ pub struct Target {
 /// The option of the commands that ask the daemon itself.
 #[derive(Debug, Clone, Args)]
 pub struct DaemonPort {
-    /// Port of the daemon's web page [default: that of the home's daemon, or 4400]
+    /// Port of the daemon's web page [default: that of the home's daemon]
     #[arg(long, value_name = "PORT", global = true)]
     web_port: Option<u16>,
 }
@@ -48,27 +45,48 @@ impl Target {
         Ok(DataDir::open(self.home.clone())?)
     }
 
-    /// The chain's endpoint.
-    pub fn chain_url(&self) -> Result<String, CommandError> {
+    /// The chain's endpoint. It serves the home's network: the first one that it was used with, or its daemon's. Keys,
+    /// channels and deals mean nothing on another, and whatever else may listen there is not talked to (finding E5).
+    pub async fn chain_url(&self) -> Result<String, CommandError> {
+        Ok(self.connected().await?.0)
+    }
+
+    async fn connected(&self) -> Result<(String, ChainAccess), CommandError> {
+        let (home, url) = (self.home()?, self.endpoint()?);
+        // Its outbox is empty and goes away with it, and so does its key.
+        let chain = ChainAccess::connect(&rpc_url(&url), Arc::new(Memory::default()), random_key()).await?;
+        home.bind_chain(&KnownChain {
+            genesis: chain.connected_network().genesis.clone(),
+            endpoint: url.clone(),
+        })?;
+        Ok((url, chain))
+    }
+
+    /// Where the home's network should be.
+    fn endpoint(&self) -> Result<String, CommandError> {
         if let Some(url) = &self.chain {
             return Ok(url.clone());
         }
-        let endpoints = self.home()?.endpoints()?;
-        Ok(endpoints.map_or_else(|| DEFAULT_CHAIN.to_owned(), |endpoints| endpoints.chain))
+        let home = self.home()?;
+        if let Some(endpoints) = home.endpoints()? {
+            return Ok(endpoints.chain);
+        }
+        let known = home.known_chain()?.map(|known| known.endpoint);
+        known.ok_or_else(|| CommandError::NoNetwork {
+            home: home.root().to_owned(),
+        })
     }
 
     /// A way to ask the chain, without an account: nothing can be sent through it.
     pub async fn chain(&self) -> Result<ChainAccess, CommandError> {
-        // Its outbox is empty and goes away with it, and so does its key.
-        let url = rpc_url(&self.chain_url()?);
-        Ok(ChainAccess::connect(&url, Arc::new(Memory::default()), random_key()).await?)
+        Ok(self.connected().await?.1)
     }
 
     /// The account `from`, or that of the client's default key. Keys are looked for in the client's wallet, then in that
     /// of the daemon's miner.
     pub async fn account(&self, from: Option<&Address>) -> Result<Account, CommandError> {
         let home = self.home()?;
-        let (dir, url) = (home.client(), self.chain_url()?);
+        let (dir, url) = (home.client(), self.chain_url().await?);
         let unknown = match Account::open_as(&dir, &url, from).await {
             Err(error @ ClientError::Wallet(WalletError::Unknown { .. })) => error,
             other => return Ok(other?),
@@ -89,8 +107,12 @@ impl Target {
         let base = match port.web_port {
             Some(port) => format!("http://127.0.0.1:{port}"),
             None => {
-                let endpoints = self.home()?.endpoints()?;
-                endpoints.map_or_else(|| DEFAULT_WEB.to_owned(), |endpoints| endpoints.web)
+                let home = self.home()?;
+                let endpoints = home.endpoints()?.map(|endpoints| endpoints.web);
+                endpoints.ok_or_else(|| OperatorError::Unreachable {
+                    base: home.root().display().to_string(),
+                    reason: "none ever ran in this home".into(),
+                })?
             }
         };
         Ok(Operator::at(&base, self.token()?)?)
@@ -118,15 +140,16 @@ impl Target {
 
     /// The miner that is meant when none is named: the daemon's, or the one registered from here on this chain.
     pub async fn own_miner(&self, port: &DaemonPort) -> Result<Address, CommandError> {
-        match self.operator(port)?.mining().await {
+        let asked = async { Ok(self.operator(port)?.mining().await?) };
+        match asked.await {
             Ok(status) => Ok(status.address),
-            Err(OperatorError::Unreachable { base, .. }) => {
+            Err(CommandError::Operator(OperatorError::Unreachable { base, .. })) => {
                 let registered = self.home()?.registered()?;
                 registered
                     .map(|found| found.miner)
                     .ok_or(CommandError::NoMiner { base })
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         }
     }
 }

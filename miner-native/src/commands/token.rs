@@ -34,12 +34,12 @@ pub fn run(arguments: &Arguments) -> Result<(), CommandError> {
         Command::Show { scope } => {
             let tokens = Tokens::read(&path)?;
             let token = tokens.of(scope);
-            arguments.output.show(&token, || token.to_owned());
+            arguments.output.show(&token, || token.to_owned())?;
         }
         Command::Rotate => {
             Tokens::rotate(&path)?;
             if !arguments.output.is_json() {
-                say("New tokens hold from now on; the old ones do not.");
+                say("New tokens hold from now on; the old ones do not.")?;
             }
         }
     }

@@ -6,7 +6,7 @@ use super::target::Target;
 use clap::{Args, Subcommand};
 use sealdrop_miner::chain_access::ChainError;
 use sealdrop_wallet::Wallet;
-use serde_json::json;
+use serde_json::{json, Value};
 use shared::chain::{Address, AttoFil};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -51,7 +51,7 @@ enum Command {
         /// The address
         address: Address,
     },
-    /// Take in a secret key that `export` printed; prints its address
+    /// Take in a secret key that `export` printed, also with --json; prints its address
     Import {
         /// A file that holds it; `-` is the standard input
         file: PathBuf,
@@ -74,18 +74,18 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
             let address = or_default(&wallet, address)?;
             let balance = target.chain().await?.balance(&address).await?;
             let value = json!({ "address": address, "balance": balance });
-            output.show(&value, || balance.to_string());
+            output.show(&value, || balance.to_string())?;
             Ok(())
         }
         Command::Fund { address } => fund(&target, or_default(&wallet, address)?, output).await,
         Command::Export { address } => {
             let secret = wallet.export(&address)?;
-            output.show(&json!({ "address": address, "secretKey": secret }), || secret.clone());
+            output.show(&json!({ "address": address, "secretKey": secret }), || secret.clone())?;
             Ok(())
         }
         Command::Import { file } => {
-            let address = wallet.import(&read(&file)?)?;
-            output.show(&json!({ "address": address }), || address.to_string());
+            let address = wallet.import(&secret(&file)?)?;
+            output.show(&json!({ "address": address }), || address.to_string())?;
             Ok(())
         }
     }
@@ -110,14 +110,14 @@ pub(super) fn list(wallet: &Wallet, output: Output) -> Result<(), CommandError> 
             };
             [address.to_string(), mark.to_owned()]
         }))
-    });
+    })?;
     Ok(())
 }
 
 /// Makes a key; also `address new`.
 pub(super) fn new(wallet: &Wallet, output: Output) -> Result<(), CommandError> {
     let address = wallet.create()?.address();
-    output.show(&json!({ "address": address }), || address.to_string());
+    output.show(&json!({ "address": address }), || address.to_string())?;
     Ok(())
 }
 
@@ -127,7 +127,7 @@ pub(super) fn default(wallet: &Wallet, address: Option<Address>, output: Output)
         wallet.set_default(address)?;
     }
     let address = or_default(wallet, address)?;
-    output.show(&json!({ "address": address }), || address.to_string());
+    output.show(&json!({ "address": address }), || address.to_string())?;
     Ok(())
 }
 
@@ -154,8 +154,26 @@ async fn fund(target: &Target, address: Address, output: Output) -> Result<(), C
     }
     let amount: AttoFil = gift.amount;
     let value = json!({ "address": address, "amount": amount, "message": gift.message });
-    output.show(&value, || format!("{amount} FIL for {address}"));
+    output.show(&value, || format!("{amount} FIL for {address}"))?;
     Ok(())
+}
+
+/// The secret key in a file of either form that `export` has.
+fn secret(path: &Path) -> Result<String, CommandError> {
+    let text = read(path)?;
+    if !text.trim_start().starts_with('{') {
+        return Ok(text);
+    }
+    let wrong = |reason: String| CommandError::Key {
+        path: path.to_owned(),
+        reason,
+    };
+    let value: Value = serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
+    let secret = value
+        .get("secretKey")
+        .and_then(serde_json::Value::as_str)
+        .map(str::to_owned);
+    secret.ok_or_else(|| wrong("it has no secretKey".into()))
 }
 
 fn read(path: &Path) -> Result<String, CommandError> {

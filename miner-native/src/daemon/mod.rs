@@ -17,7 +17,7 @@ use sealdrop_miner::ask_publisher::{self, AskError};
 use sealdrop_miner::assembly::Assembly;
 use sealdrop_miner::chain_access::{Account, ChainAccess, ChainError};
 use sealdrop_miner::console;
-use sealdrop_miner::data_dir::{DataDir, DataDirError, Endpoints, Identity};
+use sealdrop_miner::data_dir::{DataDir, DataDirError, Endpoints, Identity, KnownChain};
 use sealdrop_miner::descriptors;
 use sealdrop_miner::explaining::Explainer;
 use sealdrop_miner::failpoint::{self, UnknownPoint};
@@ -186,6 +186,7 @@ async fn live(config: DaemonConfig, home: DataDir, proofs: &dyn Proofs) -> Resul
     let failed = supervisor.failed();
     let running = async {
         let greeting = start(&config, &home, proofs, &mut supervisor).await?;
+        home.own_chain(&greeting.own_chain())?;
         home.announce(&greeting.endpoints)?;
         greeting.print(&config, &home);
         std::future::pending::<()>().await;
@@ -206,12 +207,20 @@ async fn live(config: DaemonConfig, home: DataDir, proofs: &dyn Proofs) -> Resul
 /// What the operator is told once everything runs.
 struct Greeting {
     endpoints: Endpoints,
+    genesis: String,
     miner: Address,
     price: AttoFil,
     host: Host,
 }
 
 impl Greeting {
+    fn own_chain(&self) -> KnownChain {
+        KnownChain {
+            genesis: self.genesis.clone(),
+            endpoint: self.endpoints.chain.clone(),
+        }
+    }
+
     /// Tells the operator what runs where; the last line is the page's address.
     fn print(&self, config: &DaemonConfig, home: &DataDir) {
         let source = parameters::source(&config.network, config.official_params);
@@ -286,6 +295,7 @@ async fn start(
             chain: devnet.url(),
             web: format!("http://{web_address}"),
         },
+        genesis: parts.chain.connected_network().genesis.clone(),
         miner: parts.address.clone(),
         price: parts.settings.now().price,
         host,

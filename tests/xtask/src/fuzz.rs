@@ -18,8 +18,8 @@ const USAGE: &str = "usage: cargo xtask fuzz [TARGET] [--seconds N]";
 
 /// Seconds for each target when none are given.
 const SECONDS: u64 = 60;
-/// Longest input, in bytes: a few group sizes of the kernels.
-const MAX_INPUT: &str = "-max_len=4096";
+/// Longest input, in bytes: a few group sizes of the kernels, or a deal as it is kept.
+const MAX_INPUT: &str = "-max_len=8192";
 
 /// What makes the compiler count which edges of the code an input reaches, and what it compares.
 const INSTRUMENTATION: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

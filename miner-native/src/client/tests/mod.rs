@@ -2,10 +2,12 @@
 //! that its money comes back.
 
 mod money;
+mod steps;
 mod world;
 
 use super::book::Record;
 use super::cli_host::Until;
+use super::destination::Destination;
 use super::error::ClientError;
 use super::proposing::Order;
 use super::source::Piece;
@@ -216,7 +218,7 @@ async fn a_piece_is_not_retrieved_from_oneself() {
     let session = world.session().await;
     let own = world.miner(session.account.key(), PRICE).await;
     let data = "bafkreibm6jg3ux5qumhcn2b3flc3tyu6dmlb4xa7u5bf44yegnrjhc4yeq";
-    let to = fetching::Destination::File(world.dir.path().join("back"));
+    let to = Destination::at(world.dir.path().join("back")).expect("nothing is there");
     let refused = fetching::retrieve(&session, data, Some(&own.address), &to).await;
     let text = refused.expect_err("one is oneself").to_string();
     assert_eq!(
@@ -277,7 +279,7 @@ async fn a_deal_whose_time_is_over_before_it_was_accepted_is_given_up_in_passing
     assert!(matches!(refused, Err(ClientError::Answer { .. })), "{refused:?}");
     let mut record = only(&session);
     let deadline = record.deal.deadline().expect("it waits");
-    refund::background_refunds(&world.client_dir(), &world.devnet.url()).await;
+    refund::background_refunds(&world.client_dir(), std::future::ready(Some(world.devnet.url()))).await;
     assert_eq!(only(&session).state(), "signed", "its time is not over");
     // As if it had been drawn up so long ago.
     let early = deadline.0.saturating_sub(height(&session).await.0);
@@ -285,7 +287,7 @@ async fn a_deal_whose_time_is_over_before_it_was_accepted_is_given_up_in_passing
     session.book.save(&record).expect("there is room");
     let deadline = record.deal.deadline().expect("it waits");
     world.skip_to(deadline).await;
-    refund::background_refunds(&world.client_dir(), &world.devnet.url()).await;
+    refund::background_refunds(&world.client_dir(), std::future::ready(Some(world.devnet.url()))).await;
     let record = only(&session);
     assert_eq!(record.state(), "failed");
     assert!(record.refund().deadline().is_some(), "its channel is cancelled");
@@ -321,14 +323,14 @@ async fn a_rejected_deals_channel_is_cancelled_and_reclaimed_over_restarts_to_th
     let payer = session.account.address();
     let sent = session.chain.actor(&payer).await.expect("the chain answers");
     drop(session);
-    refund::background_refunds(&world.client_dir(), &world.devnet.url()).await;
+    refund::background_refunds(&world.client_dir(), std::future::ready(Some(world.devnet.url()))).await;
     let session = world.session().await;
     assert_eq!(only(&session).refund().deadline(), Some(end));
     assert_eq!(session.chain.actor(&payer).await.expect("the chain answers"), sent);
 
     wait_until(&session, end).await;
     drop(session);
-    refund::background_refunds(&world.client_dir(), &world.devnet.url()).await;
+    refund::background_refunds(&world.client_dir(), std::future::ready(Some(world.devnet.url()))).await;
     let session = world.session().await;
     assert_eq!(only(&session).refund(), Refund::Returned);
     let gone = session.chain.channel(&payer, channel).await;
@@ -338,7 +340,7 @@ async fn a_rejected_deals_channel_is_cancelled_and_reclaimed_over_restarts_to_th
         AttoFil::from_fil(1000).checked_sub(gas(3))
     );
     // It is over: nothing more is sent.
-    refund::background_refunds(&world.client_dir(), &world.devnet.url()).await;
+    refund::background_refunds(&world.client_dir(), std::future::ready(Some(world.devnet.url()))).await;
     assert_eq!(
         Some(balance(&session).await),
         AttoFil::from_fil(1000).checked_sub(gas(3))

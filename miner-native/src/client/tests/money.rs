@@ -45,12 +45,12 @@ async fn what_a_complete_deals_miner_left_in_the_channel_comes_back_at_its_end_a
     let payer = session.account.address();
     let sent = session.chain.actor(&payer).await.expect("the chain answers");
 
-    refund::background_refunds(&world.client_dir(), &world.devnet.url()).await;
+    refund::background_refunds(&world.client_dir(), std::future::ready(Some(world.devnet.url()))).await;
     assert_eq!(session.chain.actor(&payer).await.expect("the chain answers"), sent);
     assert_eq!(only(&session).refund_due(), None, "no command waits for it");
 
     world.skip_to(record.deal.draft.channel_eol()).await;
-    refund::background_refunds(&world.client_dir(), &world.devnet.url()).await;
+    refund::background_refunds(&world.client_dir(), std::future::ready(Some(world.devnet.url()))).await;
     assert_eq!(only(&session).refund(), Refund::Returned);
     let gone = session.chain.channel(&payer, channel).await;
     assert_eq!(gone.expect("the chain answers"), None);

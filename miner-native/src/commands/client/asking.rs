@@ -7,8 +7,9 @@ use crate::client::verifying;
 use crate::client::{explaining, ClientError, Record};
 use crate::commands::error::CommandError;
 use crate::commands::explain::described;
-use crate::commands::output::{say, with_fields};
+use crate::commands::output::{put_path, say, with_fields};
 use clap::Args;
+use sealdrop_miner::console;
 use serde_json::{json, Value};
 use shared::chain::view::MinerView;
 use shared::chain::{Address, Epoch};
@@ -53,7 +54,7 @@ pub async fn list_asks(context: &CommandContext, arguments: ListAsks) -> Result<
     let offers = offers(&miners, head.height, arguments.expired);
     context.output.show(&json!({ "asks": offers }), || {
         offers.iter().map(Offer::to_string).collect::<Vec<_>>().join("\n")
-    });
+    })?;
     Ok(())
 }
 
@@ -69,11 +70,11 @@ pub async fn miners(context: &CommandContext) -> Result<(), CommandError> {
             .iter()
             .map(|(miner, takes)| miner_json(miner, takes, height))
             .collect();
-        say(Value::Array(list));
+        say(Value::Array(list))?;
         return Ok(());
     }
     if miners.is_empty() {
-        eprintln!("the network has no miner");
+        console::stderr("the network has no miner");
     }
     for (miner, takes) in listed {
         let price = miner.standing_ask(height).map_or("no offer".to_owned(), |ask| {
@@ -87,7 +88,7 @@ pub async fn miners(context: &CommandContext) -> Result<(), CommandError> {
         };
         say(format!(
             "{address}  up to {usable} bytes a file  {price}  proven power {power}  {takes}"
-        ));
+        ))?;
     }
     Ok(())
 }
@@ -107,20 +108,21 @@ fn miner_json(miner: &MinerView, takes: &Takes, height: Epoch) -> Value {
 }
 
 pub fn deals(context: &CommandContext) -> Result<(), CommandError> {
-    let (mut listed, mut any) = (Vec::new(), false);
+    let (mut listed, mut any, mut said) = (Vec::new(), false, Ok(()));
     context.book()?.each(|record| {
         any = true;
         if context.output.is_json() {
             listed.push(listed_json(&record));
-            return;
+        } else if said.is_ok() {
+            let (name, state, size) = (record.name(), record.state(), record.file.facts.size);
+            said = say(format!("{name}  {state:<12}  {size:>12}  {}", record.file.facts.name()));
         }
-        let (name, state, size) = (record.name(), record.state(), record.file.facts.size);
-        say(format!("{name}  {state:<12}  {size:>12}  {}", record.file.facts.name()));
     })?;
+    said?;
     if context.output.is_json() {
-        say(Value::Array(listed));
+        say(Value::Array(listed))?;
     } else if !any {
-        eprintln!("the book is empty; `sealdrop client store FILE` makes the first deal");
+        console::stderr("the book is empty; `sealdrop client store FILE` makes the first deal");
     }
     Ok(())
 }
@@ -138,13 +140,13 @@ pub(super) fn deal_json(record: &Record) -> Value {
 fn listed_json(record: &Record) -> Value {
     let draft = &record.deal.draft;
     let fields = [
-        ("file", json!(record.file.facts.path)),
         ("size", json!(record.file.facts.size)),
         ("createdAt", json!(record.created_ms)),
         ("duration", json!(draft.duration)),
         ("total", json!(draft.total())),
     ];
-    let listed = with_fields(deal_json(record), fields);
+    let mut listed = with_fields(deal_json(record), fields);
+    put_path(&mut listed, "file", &record.file.facts.path);
     match &record.deal.stage {
         shared::deal::ClientStage::Failed { reason, .. } => {
             let fields = [("reason", json!(reason)), ("refund", json!(record.refund()))];
@@ -157,7 +159,7 @@ fn listed_json(record: &Record) -> Value {
 pub async fn query(context: &CommandContext, arguments: Query) -> Result<(), CommandError> {
     let session = context.session().await?;
     let answer = checking::query(&session, &arguments.deal, arguments.miner.as_ref()).await?;
-    context.output.show(&answer_json(&answer), || answer_text(&answer));
+    context.output.show(&answer_json(&answer), || answer_text(&answer))?;
     Ok(())
 }
 
@@ -170,7 +172,7 @@ pub async fn explain(context: &CommandContext, arguments: Explain) -> Result<(),
         Err(error) => return Err(error),
     };
     let told = explaining::explain(session.as_ref().map_err(String::as_str), &record).await?;
-    context.output.show(&told, || described(&told));
+    context.output.show(&told, || described(&told))?;
     Ok(())
 }
 
@@ -216,7 +218,7 @@ pub async fn verify(context: &CommandContext, arguments: Verify) -> Result<(), C
         .output
         .show(&verified_json(&record, &verified, judged.is_ok()), || {
             verified_text(&verified)
-        });
+        })?;
     Ok(judged?)
 }
 

@@ -1,11 +1,12 @@
 //! `client import`, `cat` and `retrieve`: files in, and back out.
 
 use super::CommandContext;
-use crate::client::fetching::{self, Destination, Fetched};
+use crate::client::destination::Destination;
+use crate::client::fetching::{self, Fetched};
 use crate::client::imports::{self, Imports};
 use crate::client::{ClientError, Report, Session};
 use crate::commands::error::CommandError;
-use crate::commands::output::Output;
+use crate::commands::output::{put_path, Output};
 use cid::Cid;
 use clap::Args;
 use serde_json::json;
@@ -48,13 +49,13 @@ pub async fn import(context: &CommandContext, arguments: Import) -> Result<(), C
     };
     let imports::Import { file, names } = &import;
     let data = names.data_cid.to_string();
-    let shown = json!({
+    let mut shown = json!({
         "dataCid": data,
         "pieceCid": PieceCid(names.comm_p),
         "size": file.size,
-        "path": file.path,
     });
-    context.output.show(&shown, || data.clone());
+    put_path(&mut shown, "path", &file.path);
+    context.output.show(&shown, || data.clone())?;
     Ok(())
 }
 
@@ -65,34 +66,45 @@ pub async fn cat(context: &CommandContext, arguments: Cat) -> Result<(), Command
         match import.write_out(&report).await {
             Ok(()) => return Ok(()),
             // A miner may still have it.
-            Err(error @ (ClientError::ImportChanged { .. } | ClientError::File { action: "read", .. })) => {
+            Err(
+                error @ (ClientError::ImportChanged { .. }
+                | ClientError::File {
+                    action: "open" | "read",
+                    ..
+                }),
+            ) => {
                 report.note(error.to_string());
             }
             Err(error) => return Err(error.into()),
         }
     }
     let session = context.session().await?;
-    fetching::retrieve(&session, &data.to_string(), None, &Destination::Stdout).await?;
+    fetching::retrieve(&session, &data.to_string(), None, &Destination::stdout()).await?;
     Ok(())
 }
 
 pub async fn retrieve(context: &CommandContext, arguments: Retrieve) -> Result<(), CommandError> {
     let Retrieve { deal, output, miner } = arguments;
-    let to = Destination::of(output);
+    let to = Destination::at(output)?;
     let session = context.session().await?;
     let fetched = fetching::retrieve(&session, &deal, miner.as_ref(), &to).await?;
-    tell(&session, &fetched, &to, context.output);
-    Ok(())
+    tell(&session, &fetched, &to, context.output)
 }
 
 /// Tells what came back.
-pub(in crate::commands) fn tell(session: &Session, fetched: &Fetched, to: &Destination, output: Output) {
+pub(in crate::commands) fn tell(
+    session: &Session,
+    fetched: &Fetched,
+    to: &Destination,
+    output: Output,
+) -> Result<(), CommandError> {
     let (size, data) = (fetched.size, fetched.data_cid);
     session.report.step(format!("{size} bytes, checked against {data}"));
     // With the file itself on the standard output, nothing else goes there.
-    if let (true, Destination::File(path)) = (output.is_json(), to) {
-        let miner = &fetched.miner;
-        let shown = json!({ "dataCid": data.to_string(), "size": size, "miner": miner, "path": path });
-        output.show(&shown, String::new);
-    }
+    let (true, Some(path)) = (output.is_json(), to.path()) else {
+        return Ok(());
+    };
+    let mut shown = json!({ "dataCid": data.to_string(), "size": size, "miner": fetched.miner });
+    put_path(&mut shown, "path", path);
+    output.show(&shown, String::new)
 }

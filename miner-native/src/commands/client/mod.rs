@@ -81,7 +81,7 @@ impl CommandContext {
     /// The deals and the world.
     async fn session(&self) -> Result<Session, CommandError> {
         let dir = self.target.home()?.client();
-        Ok(Session::open(&dir, &self.target.chain_url()?, Report::new()).await?)
+        Ok(Session::open(&dir, &self.target.chain_url().await?, Report::new()).await?)
     }
 }
 
@@ -97,7 +97,8 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
     let done = perform(&context, command).await;
     if !is_resume {
         // In passing: whatever comes of it, the command is done.
-        refund::background_refunds(&context.target.home()?.client(), &context.target.chain_url()?).await;
+        let (target, dir) = (&context.target, context.target.home()?.client());
+        refund::background_refunds(&dir, async { target.chain_url().await.ok() }).await;
     }
     done
 }

@@ -31,7 +31,7 @@ pub async fn show(context: &CommandContext, arguments: Show) -> Result<(), Comma
         deal: Deal::of(&record, &name, "", false),
         payments: payments.map_err(|error: ClientError| error.of_deal(&record))?,
     };
-    context.output.show(&shown, || text(&shown, &record));
+    context.output.show(&shown, || text(&shown, &record))?;
     Ok(())
 }
 

@@ -9,21 +9,24 @@ use crate::client::storing::{self, DEFAULT_DURATION};
 use crate::client::{refund, ClientError, Record, Session};
 use crate::commands::error::CommandError;
 use crate::commands::output::{say, Output};
+use crate::terminal::escaped;
 use cid::multibase::{self, Base};
 use cid::Cid;
 use clap::Args;
 use futures::StreamExt;
+use sealdrop_miner::console;
 use serde_json::{json, Value};
 use shared::chain::Address;
 use shared::deal::SignedResponse;
 use std::path::PathBuf;
+use std::sync::mpsc;
 
 /// Deals that are resumed at the same time, at most.
 const AT_ONCE: usize = 16;
 
 #[derive(Debug, Args)]
 pub struct Store {
-    /// The file
+    /// The file; `-` is the standard input, of which a copy is kept
     file: PathBuf,
     /// The miner to store it with [default: the cheapest that takes it]
     #[arg(long, value_name = "ADDRESS")]
@@ -93,9 +96,15 @@ pub async fn store(context: &CommandContext, arguments: Store) -> Result<(), Com
         allow_duplicates: arguments.allow_duplicates,
         until: arguments.until,
     };
-    let record = storing::store(&session, &arguments.file, &order).await?;
-    print_deal(&record, context.output);
-    Ok(())
+    let record = match arguments.file.as_os_str() == "-" {
+        true => {
+            let imports = Imports::open(&context.target.home()?.client())?;
+            let import = imports.add_stream(std::io::stdin(), &session.report).await?;
+            storing::propose(&session, import.piece(), &order, |_| {}).await?
+        }
+        false => storing::store(&session, &arguments.file, &order).await?,
+    };
+    print_deal(&record, context.output)
 }
 
 pub async fn propose(context: &CommandContext, arguments: Propose) -> Result<(), CommandError> {
@@ -111,14 +120,17 @@ pub async fn propose(context: &CommandContext, arguments: Propose) -> Result<(),
         until: arguments.until,
     };
     let output = context.output;
-    // Printed as soon as the miner has accepted: the transfer may take long.
+    let (printed, outcome) = mpsc::channel();
+    // Printed as soon as the miner has accepted: the transfer may take long. The deal goes on whether it can be read or not.
     let accepted = move |record: &Record| {
         if let Some(response) = record.deal.response() {
-            output.show(&response_json(response), || response_text(response));
+            let shown = output.show(&response_json(response), || response_text(response));
+            // It is heard below.
+            let _ = printed.send(shown);
         }
     };
     storing::propose(&session, import.piece(), &order, accepted).await?;
-    Ok(())
+    outcome.into_iter().collect()
 }
 
 fn response_text(signed: &SignedResponse) -> String {
@@ -179,7 +191,7 @@ pub async fn resume(context: &CommandContext, arguments: Resume) -> Result<(), C
     Ok(())
 }
 
-async fn carry_on(session: &Session, records: &[Record], until: Until, output: Output) -> Result<(), ClientError> {
+async fn carry_on(session: &Session, records: &[Record], until: Until, output: Output) -> Result<(), CommandError> {
     let label = records.len() > 1;
     let work = records.iter().map(|record| async move {
         let outcome = storing::resume(session, record, until, label).await;
@@ -189,17 +201,18 @@ async fn carry_on(session: &Session, records: &[Record], until: Until, output: O
     let (all, mut failed) = (outcomes.len(), 0);
     for (record, outcome) in outcomes {
         match outcome {
-            Ok(record) => print_deal(&record, output),
-            Err(error) if all == 1 => return Err(error),
+            Ok(record) => print_deal(&record, output)?,
+            Err(error) if all == 1 => return Err(error.into()),
             Err(error) => {
-                eprintln!("{}: {error}", record.file.facts.name());
+                let line = format!("{}: {error}", record.file.facts.name());
+                console::stderr(&escaped(&line));
                 failed += 1;
             }
         }
     }
     match failed {
         0 => Ok(()),
-        failed => Err(ClientError::SomeFailed { failed, all }),
+        failed => Err(ClientError::SomeFailed { failed, all }.into()),
     }
 }
 
@@ -213,7 +226,7 @@ pub async fn retry(context: &CommandContext, arguments: Retry) -> Result<(), Com
     let session = context.session().await?;
     let record = session.book.get(&arguments.deal)?;
     let record = storing::retry(&session, &record, arguments.until).await?;
-    print_deal(&record, context.output);
+    print_deal(&record, context.output)?;
     Ok(())
 }
 
@@ -221,11 +234,10 @@ pub async fn abandon(context: &CommandContext, arguments: Abandon) -> Result<(),
     let session = context.session().await?;
     let record = session.book.get(&arguments.deal)?;
     let record = storing::abandon(&session, &record).await?;
-    print_deal(&record, context.output);
-    Ok(())
+    print_deal(&record, context.output)
 }
 
-fn print_deal(record: &Record, output: Output) {
+fn print_deal(record: &Record, output: Output) -> Result<(), CommandError> {
     match output.is_json() {
         true => say(deal_json(record)),
         false => say(record.name()),

@@ -1,8 +1,8 @@
 //! `client payments` and `client vouchers`: what a deal pays, and vouchers as files.
 
 use super::CommandContext;
+use crate::client::destination::Destination;
 use crate::client::vouchers::{self, Imported, Payment};
-use crate::client::ClientError;
 use crate::commands::error::CommandError;
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -41,7 +41,7 @@ enum Command {
 
 pub fn payments(context: &CommandContext, arguments: Payments) -> Result<(), CommandError> {
     let record = context.book()?.get(&arguments.deal)?;
-    show(context, &vouchers::of_deal(&record)?);
+    show(context, &vouchers::of_deal(&record)?)?;
     Ok(())
 }
 
@@ -53,10 +53,10 @@ pub fn run(context: &CommandContext, arguments: Vouchers) -> Result<(), CommandE
             let text = vouchers::export(&record)?;
             let Some(path) = output else {
                 let listed = vouchers::of_deal(&record)?;
-                context.output.show(&json!({ "payments": listed }), || text);
+                context.output.show(&json!({ "payments": listed }), || text)?;
                 return Ok(());
             };
-            std::fs::write(&path, text).map_err(ClientError::file("write", path))?;
+            Destination::at(path)?.write(text.as_bytes())?;
         }
         Command::Import { file } => {
             let read = match file.to_str() {
@@ -64,18 +64,18 @@ pub fn run(context: &CommandContext, arguments: Vouchers) -> Result<(), CommandE
                 _ => vouchers::read_file(&file)?,
             };
             imported.add(&read)?;
-            show(context, &read.iter().map(Payment::of).collect::<Vec<_>>());
+            show(context, &read.iter().map(Payment::of).collect::<Vec<_>>())?;
         }
         Command::List => {
             let listed: Vec<Payment> = imported.all()?.iter().map(Payment::of).collect();
-            show(context, &listed);
+            show(context, &listed)?;
         }
     }
     Ok(())
 }
 
-fn show(context: &CommandContext, listed: &[Payment]) {
+fn show(context: &CommandContext, listed: &[Payment]) -> Result<(), CommandError> {
     context
         .output
-        .show(&json!({ "payments": listed }), || vouchers::table(listed));
+        .show(&json!({ "payments": listed }), || vouchers::table(listed))
 }

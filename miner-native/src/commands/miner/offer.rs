@@ -7,6 +7,7 @@ use super::super::sending::{show_preview, Sender};
 use super::Place;
 use clap::Args;
 use sealdrop_miner::chain_access::ChainAccess;
+use sealdrop_miner::console;
 use sealdrop_miner::operator::OperatorError;
 use sealdrop_miner::settings::SettingsChange;
 use serde_json::json;
@@ -37,7 +38,7 @@ pub(super) async fn set_price(place: &Place, asked: SetPrice) -> Result<(), Comm
     let call = calls::add_ask(&view.address, asked.price, asked.expiry);
     if asked.sending.gas.preview {
         let sender = Sender::open(&place.target, &asked.sending, Some(&view.worker)).await?;
-        show_preview(sender.preview(&chain, &call).await?, place.output);
+        show_preview(sender.preview(&chain, &call).await?, place.output)?;
         return Ok(());
     }
     // A sender that is named is the user's choice; otherwise the daemon speaks for its own miner.
@@ -66,15 +67,19 @@ async fn through_daemon(
     miner: &Address,
     asked: &SetPrice,
 ) -> Result<Option<Option<Published>>, CommandError> {
-    let operator = place.target.operator(&place.port)?;
+    let operator = match place.target.operator(&place.port) {
+        Ok(operator) => operator,
+        Err(CommandError::Operator(OperatorError::Unreachable { .. })) => return Ok(None),
+        Err(error) => return Err(error),
+    };
     match operator.mining().await {
         Ok(status) if status.address == *miner => {}
         Ok(_) | Err(OperatorError::Unreachable { .. }) => return Ok(None),
         Err(error) => return Err(error.into()),
     }
     if asked.sending.gas.are_changed() {
-        eprintln!(
-            "sealdrop: the daemon pays for this message as for all its own; --gas-price and --gas-limit are not used"
+        console::stderr(
+            "sealdrop: the daemon pays for this message as for all its own; --gas-price and --gas-limit are not used",
         );
     }
     let change = SettingsChange {
@@ -114,6 +119,6 @@ async fn show(
             }
             _ => format!("{set}\nThe ask on the chain said so already."),
         }
-    });
+    })?;
     Ok(())
 }

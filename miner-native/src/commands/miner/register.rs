@@ -55,7 +55,7 @@ pub(super) async fn create(place: &Place, asked: Create) -> Result<(), CommandEr
     let call = calls::create_storage_miner(size, &peer.to_bytes(), asked.collateral);
     let sender = Sender::open(&place.target, &asked.sending, None).await?;
     if asked.sending.gas.preview {
-        show_preview(sender.preview(&chain, &call).await?, place.output);
+        show_preview(sender.preview(&chain, &call).await?, place.output)?;
         return Ok(());
     }
     // More than can exist is refused by the chain itself.
@@ -80,7 +80,7 @@ pub(super) async fn create(place: &Place, asked: Create) -> Result<(), CommandEr
     };
     home.remember_registered(&registered)?;
     let value = json!({ "miner": miner, "message": message.to_string(), "height": receipt.height });
-    place.output.show(&value, || miner.to_string());
+    place.output.show(&value, || miner.to_string())?;
     Ok(())
 }
 

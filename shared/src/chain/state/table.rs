@@ -106,6 +106,7 @@ impl<K: Ord + fmt::Debug, V: fmt::Debug> fmt::Debug for Table<K, V> {
 impl<K: Ord, V> Index<&K> for Table<K, V> {
     type Output = V;
 
+    #[allow(clippy::indexing_slicing)] // As that of every map.
     fn index(&self, key: &K) -> &V {
         &self.0[key]
     }

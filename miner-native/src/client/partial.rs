@@ -1,0 +1,167 @@
+//! Files under way: the bytes of a result that is not whole yet. They go away with an error, with a signal
+//! ([`abandon_all`]) and, after a SIGKILL, with the next file that is begun in the same folder (finding E3).
+//!
+//! Each is locked while its process lives, so that only those of the dead are swept. Made by [`super::destination`] and
+//! [`super::imports`].
+
+use super::book::new_id;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+const SUFFIX: &str = ".partial";
+/// What the name of a file under way begins with, in anybody's folder.
+pub const PREFIX: &str = ".sealdrop-";
+/// Entries of a folder that are looked at for leftovers: somebody's folder may have millions.
+const MOST_ENTRIES: usize = 10_000;
+
+/// How often and how long another process's sweeping is waited for.
+const MOST_TURNS: u32 = 50;
+const TURN: Duration = Duration::from_millis(10);
+
+/// The files under way of this process; `None` when it is about to end, and no more are begun.
+static UNDER_WAY: Mutex<Option<BTreeSet<PathBuf>>> = Mutex::new(Some(BTreeSet::new()));
+
+/// A file under way, of a name of its own.
+#[derive(Debug)]
+pub struct Partial {
+    path: PathBuf,
+    file: File,
+}
+
+impl Partial {
+    /// Begins one in `folder`, and removes what killed processes left there.
+    pub fn create(folder: &Path) -> io::Result<Self> {
+        // Nobody sweeps between this one's creation and its lock.
+        let _swept = sweep(folder, PREFIX);
+        let path = folder.join(format!("{PREFIX}{}{SUFFIX}", new_id().0));
+        let mut under_way = UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner);
+        let ending = || io::Error::new(io::ErrorKind::Interrupted, "the program is being ended");
+        let known = under_way.as_mut().ok_or_else(ending)?;
+        let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+        // A file system without locks has no sweeping either.
+        let _ = file.try_lock();
+        known.insert(path.clone());
+        Ok(Self { path, file })
+    }
+
+    /// The file, for reading and writing.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Its name until it is kept.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Gives the file its place, in the same folder; it is on the disk when this returns.
+    pub fn keep_as(self, place: &Path) -> io::Result<()> {
+        self.file.sync_all()?;
+        fs::rename(&self.path, place)?;
+        File::open(folder_of(place))?.sync_all()
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // After a rename there is nothing left to remove; otherwise a leftover is all that can go wrong.
+        let _ = fs::remove_file(&self.path);
+        let mut under_way = UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = under_way.as_mut() {
+            known.remove(&self.path);
+        }
+    }
+}
+
+/// A file in the folder for temporary files that has no name any more: it goes away with the process, however that ends.
+pub fn unnamed() -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true).write(true).create_new(true);
+    // The folder is everybody's, the file is not.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let path = std::env::temp_dir().join(format!("{PREFIX}{}{SUFFIX}", new_id().0));
+    let file = options.open(&path)?;
+    fs::remove_file(&path)?;
+    Ok(file)
+}
+
+/// Removes the files under way of this process, which is about to end, and lets no more be begun.
+pub fn abandon_all() {
+    let known = UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner).take();
+    for path in known.into_iter().flatten() {
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// Removes the files under way of processes that are gone, whose names begin with `prefix`. Whatever hinders it is left for
+/// the next time. What is returned keeps others from sweeping.
+pub fn sweep(folder: &Path, prefix: &str) -> Option<File> {
+    let held = File::open(folder).ok()?;
+    let mut turns = 0;
+    while held.try_lock().is_err() {
+        // Others hold it for a moment; somebody else's program may hold it for good.
+        turns += 1;
+        if turns > MOST_TURNS {
+            return None;
+        }
+        std::thread::sleep(TURN);
+    }
+    for entry in fs::read_dir(folder).ok()?.flatten().take(MOST_ENTRIES) {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if !(name.starts_with(prefix) && name.ends_with(SUFFIX)) {
+            continue;
+        }
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        // Opened for writing: only one's own are removed.
+        let left = File::options().write(true).open(entry.path()).ok().filter(|_| is_file);
+        if left.is_some_and(|file| file.try_lock().is_ok()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+    Some(held)
+}
+
+/// The folder that a path names a file in.
+pub fn folder_of(path: &Path) -> &Path {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn count(folder: &Path) -> usize {
+        fs::read_dir(folder).expect("it is a folder").count()
+    }
+
+    #[test]
+    fn a_file_under_way_that_is_not_kept_leaves_nothing() {
+        let dir = tempfile::tempdir().expect("there is room for a directory");
+        let partial = Partial::create(dir.path()).expect("it can be made");
+        partial.file().write_all(b"half").expect("it can be written");
+        drop(partial);
+        assert_eq!(count(dir.path()), 0);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_swept_and_what_a_living_one_has_is_not() {
+        let dir = tempfile::tempdir().expect("there is room for a directory");
+        let left = dir.path().join(".sealdrop-1-a.partial");
+        fs::write(&left, b"half").expect("it can be written");
+        fs::write(dir.path().join(".other-1.partial"), b"not ours").expect("it can be written");
+        let first = Partial::create(dir.path()).expect("it can be made");
+        assert!(!left.exists());
+        let second = Partial::create(dir.path()).expect("it can be made");
+        assert!(first.path().exists() && second.path().exists());
+        drop((first, second));
+        assert_eq!(count(dir.path()), 1);
+    }
+}

@@ -1,0 +1,51 @@
+//! Records as both sides keep them, and explanations as miners send them: the first byte chooses. What is read is kept the
+//! same, and what is asked of every record can be asked of any.
+#![no_main]
+
+use serde::de::DeserializeOwned;
+use serde::Serialize;
+use shared::client::DealRecord;
+use shared::deal::{ClientDeal, MinerDeal};
+use shared::explain::deal::Explanation;
+use std::fmt::Debug;
+
+fn read<T: DeserializeOwned + Serialize + PartialEq + Debug>(bytes: &[u8]) -> Option<T> {
+    let value: T = ciborium::from_reader(bytes).ok()?;
+    let mut kept = Vec::new();
+    ciborium::into_writer(&value, &mut kept).expect("writing to a Vec cannot fail");
+    assert_eq!(
+        ciborium::from_reader::<T, _>(kept.as_slice()).ok().as_ref(),
+        Some(&value)
+    );
+    Some(value)
+}
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    let Some((kind, bytes)) = input.split_first() else {
+        return;
+    };
+    match kind % 4 {
+        0 => {
+            if let Some(deal) = read::<ClientDeal>(bytes) {
+                let _ = (deal.deadline(), deal.effect(), deal.draft.total(), deal.draft.cost());
+            }
+        }
+        1 => {
+            if let Some(deal) = read::<MinerDeal>(bytes) {
+                let _ = (deal.effect(), deal.end());
+            }
+        }
+        2 => {
+            if let Some(record) = read::<DealRecord<()>>(bytes) {
+                let _ = (
+                    record.name(),
+                    record.state(),
+                    record.refund(),
+                    record.rests_until(),
+                    record.is_owed(),
+                );
+            }
+        }
+        _ => drop(serde_json::from_slice::<Explanation>(bytes)),
+    }
+});
