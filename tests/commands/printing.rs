@@ -267,7 +267,7 @@ fn an_error_is_json_wherever_the_option_stands() {
         &["client", "query", "nothing", "--json"],
     ] {
         let told = told(&client.sealdrop(arguments));
-        assert_eq!(text(&told, "code"), "client.chainAway", "{told}");
+        assert_eq!(text(&told, "code"), "chain-unreachable", "{told}");
         assert!(text(&told, "hint").contains("--chain URL"), "{told}");
     }
     for arguments in [&["--json", "minning"][..], &["client", "store", "--json"]] {
