@@ -1,7 +1,7 @@
 //! A deal as both clients show it: a page as a value of the npm package, a terminal as JSON. What is shown of it, and in which
 //! words, is decided here; a host adds what it calls the file.
 //!
-//! [`payments`] shows what it pays. Amounts are decimal FIL as text, heights and sizes numbers, commitments hexadecimal; what is not there is left out.
+//! [`payments`](mod@payments) shows what it pays. Amounts are decimal FIL as text, heights and sizes numbers, commitments hexadecimal; what is not there is left out.
 
 use super::problem::{ErrorCode, Problem};
 use super::record::{Answer, ChannelRefund, DealRecord, Proving, Step};
