@@ -11,8 +11,9 @@ use std::sync::OnceLock;
 /// below 32768, where Linux begins to choose ports by itself.
 const FIRST: u16 = 20_000;
 const END: u16 = 32_000;
-/// One for the claim, the rest to give out: as many as one process's programs hold at a time, several times over.
-const BLOCK: u16 = 200;
+/// One for the claim, the rest to give out in turn: a port comes again when those that had it are long over, also those that are
+/// killed and started again on it.
+const BLOCK: u16 = 600;
 
 /// The ports of this process. Its first one is held for as long as the process lives, which is what claims the block.
 struct Block {
@@ -27,7 +28,7 @@ impl Block {
         let mut candidates = (0..blocks).map(|i| FIRST + (start + i) % blocks * BLOCK);
         let claim = candidates.find_map(|first| TcpListener::bind(("127.0.0.1", first)).ok());
         Self {
-            claim: claim.expect("one of sixty blocks of ports is free"),
+            claim: claim.expect("one of twenty blocks of ports is free"),
             next: AtomicU16::new(0),
         }
     }

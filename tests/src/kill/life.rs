@@ -9,7 +9,6 @@ use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -84,19 +83,6 @@ impl Drop for Life {
     }
 }
 
-/// Ports that no other life of this process has.
-fn own_ports() -> [u16; 4] {
-    static TAKEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
-    let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
-    loop {
-        let ports = free_ports();
-        if ports.iter().all(|port| !taken.contains(port)) {
-            taken.extend(ports);
-            return ports;
-        }
-    }
-}
-
 /// A program that was built beside `sealdrop`.
 pub(crate) fn killable() -> PathBuf {
     let name = format!("killable-daemon{}", std::env::consts::EXE_SUFFIX);
@@ -121,7 +107,7 @@ impl Life {
             kind,
             conditions,
             home: tempfile::tempdir().map_err(text)?,
-            ports: own_ports(),
+            ports: free_ports(),
             daemon: None,
             starts: 0,
             client: None,
