@@ -5,7 +5,6 @@
 //! works again. The last service to stop.
 
 use crate::clock::now_ms;
-use crate::network::SEALING_FACTOR;
 use crate::staging::Staging;
 use crate::store::MinerStore;
 use crate::supervisor::{Lifeline, ServiceError};
@@ -18,6 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 
+/// Disk that sealing a sector takes, in sectors: the data, the replica, and the cache of layers and trees.
+pub const SEALING_FACTOR: u64 = 8;
 /// Time between two checks: each costs the disk one write in three places.
 const EVERY: Duration = Duration::from_secs(10);
 /// The same while something fails.

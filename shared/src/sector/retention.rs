@@ -10,7 +10,7 @@ pub const REMOVED_KEPT: u64 = 65_536;
 /// Most sectors that are kept after they were lost or given up: more than an operator looks through.
 pub const LOST_KEPT: u64 = 4096;
 /// How long either is kept: as long as a deal after its end, in milliseconds.
-pub const KEPT_MS: u64 = crate::deal::retention::ENDED_KEPT_MS;
+pub const KEPT_MS: u64 = 365 * 24 * 3600 * 1000;
 
 /// How a sector is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +49,11 @@ impl Sector {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sector_is_kept_as_long_as_a_deal_after_its_end() {
+        assert_eq!(KEPT_MS, crate::deal::retention::ENDED_KEPT_MS);
+    }
 
     #[test]
     fn a_sector_that_is_over_is_kept_by_number_and_by_age() {

@@ -31,7 +31,7 @@ pub use close::Closing;
 pub use host::{Host, HostConfig};
 pub use identity::{load_or_create, IdentityError};
 pub use libp2p::identity::Keypair;
-pub use propose::{Reviewer, SEALING_FACTOR};
+pub use propose::Reviewer;
 pub use retrieval::RetrievalServer;
 pub(crate) use stream_limiter::StreamLimiter;
 pub use transfers::{TransferManager, TransferParts};

@@ -13,6 +13,7 @@ use crate::intake::{self, Capacity, Intake};
 use crate::packing::{self, Packing};
 use crate::settings::SettingsStore;
 use crate::staging::{Staging, StagingError};
+use crate::storage_check::SEALING_FACTOR;
 use crate::store::{DealRecord, Decision, Known, MinerStore, StoreError};
 use cid::Cid;
 use libp2p::PeerId;
@@ -38,8 +39,6 @@ pub(super) const NOT_MINING: &str = "this miner takes no new deals at present: i
 /// The answer while too many proposals wait for their channel. It is not kept.
 const TOO_MANY_WAIT: &str =
     "too many proposals wait for their channel here: propose again when the message that opens it is in a block";
-/// Disk that sealing a sector takes, in sectors: the data, the replica, and the cache of layers and trees.
-pub const SEALING_FACTOR: u64 = 8;
 
 /// What proposals are decided with.
 pub struct Reviewer {
