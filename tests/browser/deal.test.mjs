@@ -222,8 +222,8 @@ async function paymentsAreShown(page, id) {
   assert.equal(payments.vouchers.length, await hook(page, 'voucher').count());
   assert.deepEqual(read, payments.vouchers);
   const last = payments.vouchers.at(-1);
-  assert.deepEqual([last.amount, last.conditional, last.state], [payments.total, false, 'ahead']);
-  assert.ok(payments.vouchers.slice(0, -1).every((voucher) => voucher.conditional));
+  assert.deepEqual([last.amount, last.state], [payments.total, 'ahead']);
+  assert.ok(payments.vouchers.every((voucher) => voucher.conditional));
   assert.equal(altered.code, 'bad-argument');
   assert.match(altered.message, /voucher string could not be decoded into voucher/);
 }
@@ -240,7 +240,12 @@ async function aSecondDealIsRefused(page, bytes) {
 // spec §9.11: after a crash of the miner, a client that was opened anew still gets an answer.
 /** Right after the commitment all but the first proof-of-spacetime is shown, and that one is pending, not failed. */
 async function provenIsPendingAtFirst(page, id) {
-  const posts = async () => (await daemon.ask('chain.miners'))[0].posts;
+  const deal = await withClient(page, daemon.chain, (client, id) => client.deal(id), id);
+  // The sector's own: the miner may prove others already.
+  const posts = async () => {
+    const [{ sectors }] = await daemon.ask('chain.miners');
+    return sectors.find(({ id }) => id === deal.proof.sectorId).proofs;
+  };
   const before = await posts();
   const found = await withClient(page, daemon.chain, (client, id) => client.verify(id), id);
   const after = await posts();
