@@ -84,7 +84,6 @@ pub fn unsigned_vouchers(terms: &Terms) -> Result<Vec<PaymentVoucher>, ScheduleE
 }
 
 /// The vouchers as clients of 2019 draw them up: the last one has no condition. Our miner takes these as well.
-#[cfg(any(test, feature = "testing"))]
 pub fn unsigned_vouchers_of_2019(terms: &Terms) -> Result<Vec<PaymentVoucher>, ScheduleError> {
     let mut vouchers = unsigned_vouchers(terms)?;
     if let Some(last) = vouchers.last_mut() {
