@@ -1,13 +1,13 @@
 //! Who is connected, and whose connection is let go when there is no room for a newcomer.
 //!
 //! An idle connection goes first: of the address that has most of them, the oldest. A peer that is being answered, watches a deal or
-//! delivers a piece is not idle. With none idle, the oldest of the address with most goes, if that has more than the newcomer's. Used by [`super::host`] alone.
+//! delivers a piece is not idle. With none idle, the oldest of the address with most goes, if that has more than the newcomer's.
+//! Used by [`super::host`] alone.
 
-use super::handshakes::Origin;
+use super::origin::{most_frequent, Origin};
 use super::swarm::MAX_CONNECTIONS;
 use libp2p::swarm::ConnectionId;
 use libp2p::PeerId;
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// The established connections.
@@ -41,7 +41,7 @@ impl Connections {
         if self.all.len() <= MAX_CONNECTIONS {
             return None;
         }
-        let crowded_out = self.makes_room(&id).unwrap_or(id);
+        let crowded_out = self.makes_room(id, origin).unwrap_or(id);
         // It is closing: the next newcomer needs another's place.
         self.closed(&crowded_out);
         Some(crowded_out)
@@ -64,31 +64,19 @@ impl Connections {
         }
     }
 
-    /// The connection that goes for the newcomer, if any does.
-    fn makes_room(&self, newcomer: &ConnectionId) -> Option<ConnectionId> {
-        let others = || self.all.iter().filter(|c| c.id != *newcomer);
+    /// The connection that goes for a newcomer from `origin`, if any does.
+    fn makes_room(&self, newcomer: ConnectionId, origin: Origin) -> Option<ConnectionId> {
+        let others = || self.all.iter().filter(|c| c.id != newcomer);
+        let of = |connection: &Connection| (connection.origin, connection.id);
         let idle = others().filter(|c| !self.busy.contains_key(&c.peer));
-        let idle = most_frequent(idle).map(|(_, oldest)| oldest);
+        if let Some((_, oldest)) = most_frequent(idle.map(of)) {
+            return Some(oldest);
+        }
         // What is busy goes only where its address has more than its share.
-        let origin = self.all.iter().find(|c| c.id == *newcomer).map(|c| c.origin);
-        let own = self.all.iter().filter(|c| Some(c.origin) == origin).count();
-        idle.or_else(|| {
-            let (count, oldest) = most_frequent(others())?;
-            (count > own).then_some(oldest)
-        })
+        let own = self.all.iter().filter(|c| c.origin == origin).count();
+        let (count, oldest) = most_frequent(others().map(of))?;
+        (count > own).then_some(oldest)
     }
-}
-
-/// How many there are of the most frequent address, and the oldest of them; of two as frequent, the one with the older.
-fn most_frequent<'a>(connections: impl Iterator<Item = &'a Connection>) -> Option<(usize, ConnectionId)> {
-    let mut of_origin: BTreeMap<Origin, (usize, usize, ConnectionId)> = BTreeMap::new();
-    for (age, connection) in connections.enumerate() {
-        of_origin.entry(connection.origin).or_insert((0, age, connection.id)).0 += 1;
-    }
-    let most = of_origin
-        .into_values()
-        .min_by_key(|(count, age, _)| (Reverse(*count), *age));
-    most.map(|(count, _, oldest)| (count, oldest))
 }
 
 #[cfg(test)]

@@ -3,16 +3,14 @@
 //! A handshake that takes too long ends. Where there are too many, the one that has taken longest among those of the most
 //! frequent address makes room: a peer that means it is done in a few round trips. Wraps the transports of [`super::swarm`].
 
+use super::origin::{most_frequent, Origin};
 use super::refused::{Limit, Refused};
 use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::{Boxed, DialOpts, ListenerId, TransportError, TransportEvent};
-use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId, Transport};
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -25,31 +23,6 @@ const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 pub(super) const MAX_HANDSHAKES: usize = 256;
 
 type Connected = (PeerId, StreamMuxerBox);
-
-/// Whose connections are counted together: an address, and of IPv6 the network that one customer usually has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Origin(IpAddr);
-
-impl Origin {
-    /// Of the remote end of a connection; what names no address counts as one.
-    pub(super) fn of(remote: &Multiaddr) -> Self {
-        let ip = match remote.iter().next() {
-            Some(Protocol::Ip4(ip)) => IpAddr::V4(ip),
-            Some(Protocol::Ip6(ip)) => {
-                let network = u128::from(ip) >> 64 << 64;
-                IpAddr::V6(Ipv6Addr::from(network))
-            }
-            _ => return Self::default(),
-        };
-        Self(ip)
-    }
-}
-
-impl Default for Origin {
-    fn default() -> Self {
-        Self(IpAddr::V6(Ipv6Addr::UNSPECIFIED))
-    }
-}
 
 /// The handshakes under way. Clones are the same.
 #[derive(Clone, Default)]
@@ -77,8 +50,9 @@ impl Handshakes {
     fn begin(&self, origin: Origin) -> (Place, oneshot::Receiver<()>) {
         let mut pending = self.pending();
         if pending.under_way.len() >= MAX_HANDSHAKES {
-            if let Some(victim) = oldest_of_most_frequent(&pending.under_way) {
-                pending.under_way.remove(&victim);
+            let by_age = pending.under_way.iter().map(|(number, (origin, _))| (*origin, *number));
+            if let Some((_, oldest)) = most_frequent(by_age) {
+                pending.under_way.remove(&oldest);
             }
         }
         let number = pending.next;
@@ -94,17 +68,6 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.handshakes.pending().under_way.remove(&self.number);
     }
-}
-
-fn oldest_of_most_frequent<T>(under_way: &BTreeMap<u64, (Origin, T)>) -> Option<u64> {
-    let mut of_origin: BTreeMap<Origin, (usize, u64)> = BTreeMap::new();
-    for (number, (origin, _)) in under_way {
-        of_origin.entry(*origin).or_insert((0, *number)).0 += 1;
-    }
-    let most = of_origin
-        .into_values()
-        .min_by_key(|(count, oldest)| (Reverse(*count), *oldest));
-    most.map(|(_, oldest)| oldest)
 }
 
 /// A transport whose incoming handshakes are bounded; everything else is the inner one's.
@@ -219,12 +182,5 @@ mod tests {
         let ended = bounded(std::future::pending(), place, Refused::default()).await;
         assert_eq!(ended.expect_err("it is silent").kind(), io::ErrorKind::TimedOut);
         assert!(handshakes.pending().under_way.is_empty());
-    }
-
-    #[test]
-    fn addresses_of_one_ipv6_network_are_one_origin() {
-        assert_eq!(origin("/ip6/2001:db8::1/tcp/1"), origin("/ip6/2001:db8::2/tcp/9"));
-        assert_ne!(origin("/ip6/2001:db8::1/tcp/1"), origin("/ip6/2001:db8:0:1::1/tcp/1"));
-        assert_ne!(origin("/ip4/127.0.0.1/tcp/1"), origin("/ip4/127.0.0.2/tcp/1"));
     }
 }

@@ -2,7 +2,7 @@
 //! when there is no room for new ones.
 
 use super::connections::Connections;
-use super::handshakes::Origin;
+use super::origin::Origin;
 use super::refused::{Limit, Refused};
 use super::swarm::{swarm, Behaviour};
 use super::NetworkError;

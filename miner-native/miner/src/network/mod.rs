@@ -14,6 +14,7 @@ mod guarded;
 mod handshakes;
 mod host;
 mod identity;
+mod origin;
 pub(crate) mod propose;
 mod query;
 pub(crate) mod quote;

@@ -90,7 +90,7 @@ impl TransferPlaces {
 impl Place {
     /// How long the peer may say nothing now.
     pub(super) fn patience(&self) -> Duration {
-        match self.waiting.load(Ordering::Relaxed) > 0 {
+        match self.others_wait() {
             true => SHORT_SILENCE,
             false => SILENCE_LIMIT,
         }
@@ -105,8 +105,11 @@ impl Place {
     /// So many bytes came; fails when the place is lost.
     pub(super) fn moved(&mut self, bytes: usize) -> Result<(), PlaceLost> {
         let now = self.begun.elapsed().as_millis() as u64;
-        let others_wait = self.waiting.load(Ordering::Relaxed) > 0;
-        self.pace.moved(bytes as u64, now, others_wait)
+        self.pace.moved(bytes as u64, now, self.others_wait())
+    }
+
+    fn others_wait(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
     }
 }
 
