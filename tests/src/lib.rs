@@ -3,6 +3,7 @@
 //! A [`Daemon`] lives on free ports and in a directory of its own, both kept over restarts, and ends with its handle. A
 //! [`Client`] runs `sealdrop client` commands in a home of its own, and those of any other group.
 
+pub mod drill;
 pub mod kill;
 mod ports;
 pub mod power_loss;

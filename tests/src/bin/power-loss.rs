@@ -5,7 +5,7 @@
 //! ```
 //! The last line is one JSON object.
 
-use sealdrop_tests::power_loss;
+use sealdrop_tests::{drill, power_loss};
 use std::process::ExitCode;
 
 /// States of the disk on which the daemon is started.
@@ -14,19 +14,7 @@ const STATES: usize = 240;
 const JOBS: usize = 4;
 
 fn main() -> ExitCode {
-    let states = std::env::args().nth(1).map_or(Ok(STATES), |states| states.parse());
-    let Ok(states) = states else {
-        eprintln!("power-loss [STATES]: STATES is a number");
-        return ExitCode::FAILURE;
-    };
-    match power_loss::run(states, JOBS) {
-        Ok(summary) => {
-            println!("{}", summary.to_json());
-            ExitCode::from(u8::from(!summary.failed.is_empty()))
-        }
-        Err(reason) => {
-            eprintln!("error: {reason}");
-            ExitCode::FAILURE
-        }
-    }
+    drill::main("power-loss [STATES]", STATES, |size| {
+        power_loss::run(size, JOBS).map(|summary| (summary.to_json(), summary.failed.is_empty()))
+    })
 }

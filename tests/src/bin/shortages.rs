@@ -5,7 +5,7 @@
 //! ```
 //! The last line is one JSON object.
 
-use sealdrop_tests::shortages;
+use sealdrop_tests::{drill, shortages};
 use std::process::ExitCode;
 
 /// Lives, each with another phase of the shortages.
@@ -14,19 +14,7 @@ const LIVES: usize = 12;
 const JOBS: usize = 13;
 
 fn main() -> ExitCode {
-    let lives = std::env::args().nth(1).map_or(Ok(LIVES), |lives| lives.parse());
-    let Ok(lives) = lives else {
-        eprintln!("shortages [LIVES]: LIVES is a number");
-        return ExitCode::FAILURE;
-    };
-    match shortages::run(lives, JOBS) {
-        Ok(summary) => {
-            println!("{}", summary.to_json());
-            ExitCode::from(u8::from(!summary.failed.is_empty()))
-        }
-        Err(reason) => {
-            eprintln!("error: {reason}");
-            ExitCode::FAILURE
-        }
-    }
+    drill::main("shortages [LIVES]", LIVES, |size| {
+        shortages::run(size, JOBS).map(|summary| (summary.to_json(), summary.failed.is_empty()))
+    })
 }
