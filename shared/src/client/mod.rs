@@ -30,7 +30,7 @@
 //! - **What verification consists of** ([`verifying`], [`crate::deal::verification`]), and what is **explained** ([`explaining`]).
 //! - **What an error is called** ([`problem`]), so that a program need not know which client it talks to, and what of a deal is
 //!   shown ([`view`]).
-//! - **How vouchers are handed over as text** ([`voucher_text`]).
+//! - **How vouchers are handed over as text** ([`voucher_text`]), and **the link that opens a page at a miner** ([`link`]).
 //! - **When the miner is asked, and when its news is waited for** ([`following`]), and how long a pause is.
 
 pub mod duplicates;
@@ -39,6 +39,7 @@ pub mod explaining;
 pub mod fetching;
 pub mod following;
 pub mod host;
+pub mod link;
 pub mod offer;
 pub mod offers;
 pub mod problem;
