@@ -11,7 +11,7 @@ use shared::chain::faults::{FaultSet, IntSet};
 use shared::chain::keys::cid_of_bytes;
 use shared::chain::message::{encode_params, parse_params};
 use shared::chain::state::PaymentChannel;
-use shared::chain::{Address, AttoFil, BytesAmount, ChannelId, Epoch, SecretKey};
+use shared::chain::{Address, AttoFil, BytesAmount, ChannelId, Epoch, RootKey, SecretKey};
 use shared::deal::{DealState, PaymentInfo, Proposal, QueryRequest, Response};
 use shared::payment::schedule::unsigned_vouchers_of_2019;
 use shared::payment::{voucher, PaymentVoucher, Predicate, Terms};
@@ -354,4 +354,37 @@ fn a_payment_channel_matches_both_ways() {
     let text = "a763656f6c42992966616d6f756e7444c096b102667461726765745501e45549f96a2d188deda9ffbb3e2968d33e0862636872656465656d6564f469616772656564456f6c42992969636f6e646974696f6ef66e616d6f756e7452656465656d65644100";
     assert_eq!(hex::encode(encode(&channel)), text);
     assert_eq!(decode(&bytes(text)), Ok(channel));
+}
+
+/// Not of the specification: design §8. Computed with another implementation (Python's `hmac`).
+#[test]
+fn keys_that_are_bound_to_a_network_match() {
+    let network = cid(CHANNEL_MESSAGE);
+    let counting = RootKey::from_bytes(core::array::from_fn(|i| i as u8));
+    let ones = RootKey::from_bytes([1; 32]);
+    let expected = [
+        (
+            &counting,
+            0,
+            "d56f6d4f66405721cc4dc9e9601e49ca6b380995fd30861c5af3db213159e865",
+        ),
+        (
+            &counting,
+            1,
+            "4196e0b84d1b16d057f3a530412d075fbde099cdb62be8e44176771468db0137",
+        ),
+        (
+            &ones,
+            0,
+            "a363f0d655243b86ace8af0e883f0f0e571b16ea3c7d9696c5e07621e49333a7",
+        ),
+        (
+            &ones,
+            u32::MAX,
+            "050b197cff37e8065035c1a9dfb613868aa84edef4a2be2d199458225aa7dfd3",
+        ),
+    ];
+    for (root, number, key) in expected {
+        assert_eq!(hex::encode(root.account(&network, number).to_bytes()), key);
+    }
 }

@@ -39,6 +39,43 @@ fn keys_are_made_chosen_exported_and_imported() {
         .failed_saying(&["has no key of", &two]);
 }
 
+/// Finding B3.
+#[test]
+fn accounts_belong_to_the_chains_network_and_come_from_a_root_that_can_be_moved() {
+    let daemon = daemon();
+    let (client, other) = (Client::new(&daemon.chain()), Client::new(&daemon.chain()));
+    let made = [(); 2].map(|()| client.sealdrop(&["wallet", "new"]).lines().remove(0));
+    let root = client
+        .sealdrop_json(&["wallet", "export", "--root"])
+        .expect("there is one");
+    let file = other.file("root", root.to_string().as_bytes());
+    let file = file.to_str().expect("the path is text");
+    other.sealdrop(&["wallet", "import", file]).succeeded();
+    let again = [(); 2].map(|()| other.sealdrop(&["wallet", "new"]).lines().remove(0));
+    assert_eq!(again, made);
+
+    // A key by itself is bound to no network, and that is said.
+    let third = Client::new(&daemon.chain());
+    let secret = client.sealdrop(&["wallet", "export", &made[1]]).succeeded().stdout;
+    let file = third.file("key", secret.as_bytes());
+    third
+        .sealdrop(&["wallet", "import", file.to_str().expect("the path is text")])
+        .succeeded();
+    let bindings = |client: &Client| {
+        let listed = client.sealdrop_json(&["wallet", "ls"]).expect("the wallet is read");
+        let accounts = listed["accounts"].as_array().expect("a list").clone();
+        accounts
+            .into_iter()
+            .map(|account| account["network"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert!(bindings(&other).iter().all(serde_json::Value::is_string));
+    assert_eq!(bindings(&third), [serde_json::Value::Null]);
+    let listed = third.sealdrop(&["wallet", "ls"]).succeeded();
+    assert!(listed.stdout.contains("not bound to a network"), "{}", listed.stdout);
+    assert!(listed.stderr.contains("sealdrop wallet new"), "{}", listed.stderr);
+}
+
 #[test]
 fn a_message_is_previewed_sent_waited_for_and_shown() {
     let daemon = daemon();

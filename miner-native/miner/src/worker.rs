@@ -25,7 +25,7 @@ pub enum WorkerError {
     Fund(#[from] RegistrationError),
     #[error("the chain does not know the miner {miner} any more")]
     UnknownMiner { miner: Address },
-    #[error("the chain calls {worker} the worker of miner {miner}, and this node has no key of it: no deal is answered, nothing is committed and no proof is sent. Import its key with `sealdrop wallet import`, or name a key of this node with `sealdrop miner set-worker`")]
+    #[error("the chain calls {worker} the worker of miner {miner}, and this node has no key of it for this network: no deal is answered, nothing is committed and no proof is sent. Import its key with `sealdrop wallet import`, or name a key of this node with `sealdrop miner set-worker`")]
     NoKey { miner: Address, worker: Address },
 }
 
@@ -64,12 +64,14 @@ impl WorkerKey {
         Ok(fund(&self.worker_chain).await?)
     }
 
-    fn key(&self, worker: &Address) -> Result<Option<SecretKey>, WalletError> {
+    fn key(&self, worker: &Address) -> Result<Option<SecretKey>, WorkerError> {
+        let network = self.chain.network_id()?;
         for wallet in &self.wallets {
-            match wallet.key(worker) {
+            match wallet.key_on(worker, &network) {
                 Ok(key) => return Ok(Some(key)),
-                Err(WalletError::Unknown { .. } | WalletError::NotAnAccount(_)) => {}
-                Err(error) => return Err(error),
+                // What an account of another network signs must not count here, nor what it signs here there.
+                Err(WalletError::Unknown { .. } | WalletError::NotAnAccount(_) | WalletError::OtherNetwork { .. }) => {}
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(None)

@@ -5,6 +5,7 @@
 
 use super::error::ClientError;
 use super::report::Report;
+use cid::Cid;
 use sealdrop_database::takeover::take_over;
 use sealdrop_database::{Memory, Sharing, Sqlite, Store};
 use sealdrop_miner::chain_access::{ChainAccess, ChainError, OUTBOX, OUTBOX_SCHEMA};
@@ -34,6 +35,8 @@ const OUTBOX_FILE: &str = "outbox.db";
 pub struct Account {
     dir: PathBuf,
     url: String,
+    /// By its genesis id. The key signs here alone, unless it is an older one.
+    network: Cid,
     key: SecretKey,
 }
 
@@ -46,32 +49,33 @@ pub struct AccountLock {
 }
 
 impl Account {
-    /// Opens the account of the wallet's default key in the client's directory `dir`; the key is made at the first
-    /// start. The chain is at `url`.
-    pub async fn open(dir: &Path, url: &str) -> Result<Self, ClientError> {
-        Self::open_as(dir, url, None).await
+    /// Opens the wallet's default account on `network` in the client's directory `dir`; it is made at the first
+    /// start. The network's chain is at `url`.
+    pub async fn open(dir: &Path, url: &str, network: &Cid) -> Result<Self, ClientError> {
+        Self::open_as(dir, url, network, None).await
     }
 
-    /// Opens the account `from`, whose key must be in the wallet, or without one that of the default key.
-    pub async fn open_as(dir: &Path, url: &str, from: Option<&Address>) -> Result<Self, ClientError> {
+    /// Opens the account `from`, which must be in the wallet and not bound to another network, or without one the default.
+    pub async fn open_as(dir: &Path, url: &str, network: &Cid, from: Option<&Address>) -> Result<Self, ClientError> {
         fs::create_dir_all(dir).map_err(ClientError::file("create", dir))?;
         // Two processes that start at once must not make two keys.
         let lock = lock_file(dir).await?;
         let wallet = Wallet::open(dir.join("wallet"))?;
         let key = match from {
-            Some(address) => wallet.key(address)?,
-            None => wallet.default_key()?,
+            Some(address) => wallet.key_on(address, network)?,
+            None => wallet.default_key(network)?,
         };
         drop(lock);
-        Self::of_key(dir, url, key)
+        Self::of_key(dir, url, network, key)
     }
 
     /// The account of a key that is kept elsewhere; its messages are kept in `dir` all the same.
-    pub fn of_key(dir: &Path, url: &str, key: SecretKey) -> Result<Self, ClientError> {
+    pub fn of_key(dir: &Path, url: &str, network: &Cid, key: SecretKey) -> Result<Self, ClientError> {
         fs::create_dir_all(dir).map_err(ClientError::file("create", dir))?;
         Ok(Self {
             dir: dir.to_owned(),
             url: rpc_url(url),
+            network: *network,
             key,
         })
     }
@@ -80,7 +84,7 @@ impl Account {
     pub async fn of(&self, address: &Address) -> Result<Self, ClientError> {
         match *address == self.address() {
             true => Ok(self.clone()),
-            false => Self::open_as(&self.dir, &self.url, Some(address)).await,
+            false => Self::open_as(&self.dir, &self.url, &self.network, Some(address)).await,
         }
     }
 
@@ -275,7 +279,8 @@ mod tests {
     #[tokio::test]
     async fn processes_that_start_at_once_share_one_key() {
         let dir = tempfile::tempdir().unwrap();
-        let open = || Account::open(dir.path(), DEFAULT);
+        let network = network();
+        let open = || Account::open(dir.path(), DEFAULT, &network);
         let (one, two) = tokio::join!(open(), open());
         assert_eq!(one.unwrap().address(), two.unwrap().address());
     }
@@ -283,18 +288,42 @@ mod tests {
     #[tokio::test]
     async fn an_account_is_opened_by_its_address_and_numbers_its_messages_apart() {
         let dir = tempfile::tempdir().expect("there is room for a directory");
-        let default = Account::open(dir.path(), DEFAULT).await.expect("a key is made");
+        let network = network();
+        let default = Account::open(dir.path(), DEFAULT, &network)
+            .await
+            .expect("a key is made");
         let wallet = Wallet::open(dir.path().join("wallet")).expect("it is there");
-        let other = wallet.create().expect("a key can be kept").address();
-        let named = Account::open_as(dir.path(), DEFAULT, Some(&other)).await;
+        let other = wallet.create(&network).expect("a key can be kept").address();
+        let named = Account::open_as(dir.path(), DEFAULT, &network, Some(&other)).await;
         let named = named.expect("its key is in the wallet");
         assert_eq!(named.address(), other);
         assert_ne!(named.outbox(), default.outbox());
         let unknown = sealdrop_devnet::testing::key(7).address();
-        let refused = Account::open_as(dir.path(), DEFAULT, Some(&unknown)).await.err();
+        let refused = Account::open_as(dir.path(), DEFAULT, &network, Some(&unknown))
+            .await
+            .err();
         assert!(
             matches!(refused, Some(ClientError::Wallet(WalletError::Unknown { address, .. })) if address == unknown)
         );
+    }
+
+    /// Finding B3.
+    #[tokio::test]
+    async fn on_another_network_there_is_another_account_and_no_key_of_the_first() {
+        let dir = tempfile::tempdir().expect("there is room for a directory");
+        let (here, there) = (network(), shared::chain::keys::cid_of_bytes(b"there"));
+        let ours = Account::open(dir.path(), DEFAULT, &here).await.expect("it is made");
+        let theirs = Account::open(dir.path(), DEFAULT, &there).await.expect("it is made");
+        assert_ne!(ours.address(), theirs.address());
+        let refused = theirs.of(&ours.address()).await.err();
+        assert!(matches!(
+            refused,
+            Some(ClientError::Wallet(WalletError::OtherNetwork { bound, .. })) if bound == here
+        ));
+    }
+
+    fn network() -> Cid {
+        shared::chain::keys::cid_of_bytes(b"genesis")
     }
 
     const DEFAULT: &str = "http://127.0.0.1:4403";

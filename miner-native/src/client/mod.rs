@@ -50,7 +50,7 @@ pub use report::Report;
 
 use chain::AccountChain;
 use network::Network;
-use sealdrop_miner::chain_access::ChainAccess;
+use sealdrop_miner::chain_access::{network_at, ChainAccess};
 use serving::Offers;
 use std::path::Path;
 
@@ -69,7 +69,8 @@ impl Session {
     /// Opens the client's directory, connects to the chain and starts a libp2p node.
     pub async fn open(dir: &Path, chain: &str, report: Report) -> Result<Self, ClientError> {
         let book = Book::open(dir)?;
-        let account = Account::open(dir, chain).await?;
+        let network = network_at(&account::rpc_url(chain)).await.map_err(ClientError::chain)?;
+        let account = Account::open(dir, chain, &network).await?;
         let chain = account.reader().await?;
         let offers = Offers::default();
         let network = Network::start(offers.clone()).map_err(ClientError::Node)?;

@@ -44,9 +44,9 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
         command,
     } = arguments;
     match command {
-        Command::Ls => wallet::list(&wallet::open(&target)?, output),
-        Command::New => wallet::new(&wallet::open(&target)?, output),
-        Command::Default { address } => wallet::default(&wallet::open(&target)?, address, output),
+        Command::Ls => wallet::list(&target, output),
+        Command::New => wallet::new(&target, output).await,
+        Command::Default { address } => wallet::default(&target, address, output).await,
         Command::Lookup { miner } => {
             let chain = target.chain().await?;
             let view = chain.miner(&miner).await?;

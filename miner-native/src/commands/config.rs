@@ -218,7 +218,7 @@ async fn all(target: &Target, port: &DaemonPort, operator: &Operator) -> Result<
 async fn read(key: &str, target: &Target, port: &DaemonPort, operator: &Operator) -> Result<Value, CommandError> {
     match key {
         MINER_ADDRESS => Ok(json!(target.own_miner(port).await?)),
-        DEFAULT_ADDRESS => Ok(json!(wallet::open(target)?.default_address()?)),
+        DEFAULT_ADDRESS => Ok(json!(wallet::known_default(target)?)),
         SECTORS => Ok(json!(target.home()?.miner().join("sectors"))),
         _ => Ok((of_miner(key)?.read)(&operator.settings().await?)),
     }
@@ -237,7 +237,7 @@ async fn change(key: &str, value: &str, target: &Target, operator: &Operator) ->
         DEFAULT_ADDRESS => {
             let bad = |_| bad_value(DEFAULT_ADDRESS, value, "an address of the wallet");
             let address: Address = value.parse().map_err(bad)?;
-            wallet::open(target)?.set_default(&address)?;
+            wallet::choose_default(target, &address).await?;
             Ok(json!(address))
         }
         _ => {

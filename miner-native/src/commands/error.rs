@@ -55,6 +55,10 @@ pub enum CommandError {
     DealNotFound,
     #[error("unable to determine a default wallet address; make one with `sealdrop wallet new`")]
     NoDefaultAddress,
+    #[error(
+        "the home's chain.json names the network {text:?}, which is no genesis id; restore the file from a backup"
+    )]
+    Genesis { text: String },
     #[error("the faucet refused: {reason}")]
     Faucet { reason: String },
     #[error("there is no setting {key:?}; the settings are {known}")]

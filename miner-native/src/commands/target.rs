@@ -6,6 +6,7 @@
 use super::error::CommandError;
 use crate::client::account::rpc_url;
 use crate::client::{Account, ClientError};
+use cid::Cid;
 use clap::Args;
 use sealdrop_database::Memory;
 use sealdrop_miner::chain_access::ChainAccess;
@@ -86,8 +87,9 @@ impl Target {
     /// of the daemon's miner.
     pub async fn account(&self, from: Option<&Address>) -> Result<Account, CommandError> {
         let home = self.home()?;
-        let (dir, url) = (home.client(), self.chain_url().await?);
-        let unknown = match Account::open_as(&dir, &url, from).await {
+        let (url, chain) = self.connected().await?;
+        let (dir, network) = (home.client(), chain.network_id()?);
+        let unknown = match Account::open_as(&dir, &url, &network, from).await {
             Err(error @ ClientError::Wallet(WalletError::Unknown { .. })) => error,
             other => return Ok(other?),
         };
@@ -95,10 +97,30 @@ impl Target {
         let (Some(from), true) = (from, miners.is_dir()) else {
             return Err(unknown.into());
         };
-        match Wallet::open(miners)?.key(from) {
-            Ok(key) => Ok(Account::of_key(&dir, &url, key)?),
+        match Wallet::open(miners)?.key_on(from, &network) {
+            Ok(key) => Ok(Account::of_key(&dir, &url, &network, key)?),
             Err(WalletError::Unknown { .. }) => Err(unknown.into()),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The network that the home belongs to, by its genesis id; `None` when it was never used with one.
+    pub fn known_network(&self) -> Result<Option<Cid>, CommandError> {
+        let known = self.home()?.known_chain()?;
+        let parsed = known.map(|known| {
+            known
+                .genesis
+                .parse()
+                .map_err(|_| CommandError::Genesis { text: known.genesis })
+        });
+        parsed.transpose()
+    }
+
+    /// The same, of a new home by asking the chain: accounts are bound to it.
+    pub async fn network(&self) -> Result<Cid, CommandError> {
+        match self.known_network()? {
+            Some(network) => Ok(network),
+            None => Ok(self.chain().await?.network_id()?),
         }
     }
 

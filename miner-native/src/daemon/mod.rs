@@ -15,7 +15,7 @@ use sealdrop_database::blocking;
 use sealdrop_devnet::{Devnet, DevnetConfig, DevnetError};
 use sealdrop_miner::ask_publisher::{self, AskError};
 use sealdrop_miner::assembly::Assembly;
-use sealdrop_miner::chain_access::{Account, ChainAccess, ChainError};
+use sealdrop_miner::chain_access::{network_at, Account, ChainAccess, ChainError};
 use sealdrop_miner::console;
 use sealdrop_miner::data_dir::{DataDir, DataDirError, Endpoints, Identity, KnownChain};
 use sealdrop_miner::descriptors;
@@ -349,7 +349,7 @@ async fn start_miner(
     let dir = home.miner();
     let store = blocking(|| MinerStore::open(&dir.join("store")))?;
     let wallet = Wallet::open(dir.join("wallet"))?;
-    let owner: SecretKey = wallet.default_key()?;
+    let owner: SecretKey = wallet.default_key(&network_at(chain_url).await?)?;
     let (chain, following) = ChainAccess::open(chain_url, store.outbox(), owner.clone()).await?;
     services::start_following(following, supervisor);
     let policy = chain.network().await?.policy;

@@ -1,5 +1,15 @@
 //! Keys of accounts, kept as files: who signs proposals, vouchers and messages on this machine.
 //!
+//! ```text
+//! WALLET/root             what accounts are derived from: drawn once, the same for all networks
+//! WALLET/ADDRESS.account  an account of the root: its network, by the genesis id, and its number there
+//! WALLET/ADDRESS.key      a key that was imported, or made by an earlier version: bound to no network
+//! WALLET/default          the address that is used unless another is named
+//! ```
+//!
+//! What an account of the root signs counts on its network alone, since on others the root has other accounts
+//! ([`shared::chain::root_key`], finding B3). A key that is bound to no network goes on as it is: it may hold money.
+//!
 //! Called before anything else by the daemon (the miner's key), the development chain (its authority's) and the
 //! command-line client (its own); the key goes to the way to the chain and, in the client, to the vouchers. Nothing here
 //! prints or logs a secret.
@@ -7,19 +17,36 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::indexing_slicing)]
 
+mod files;
+mod secret;
+#[cfg(test)]
+mod tests;
+
+pub use files::{read_key, write_key};
+pub use secret::SecretError;
+
+use cid::Cid;
+use files::{file_error, read_small, write_private};
 use rand::RngCore;
-use shared::chain::{Address, Protocol, SecretKey, Signature};
-use std::io::{self, Write};
+use secret::Secret;
+use shared::chain::{Address, Protocol, RootKey, SecretKey, Signature};
+use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
 
-/// Ending of a key file's name; in front of it stands the key's address.
-const EXTENSION: &str = "key";
+/// Ending of the name of a key's file; in front of it stands the key's address.
+const KEY: &str = "key";
+/// Ending of the name of the file that says which account of the root an address is.
+const ACCOUNT: &str = "account";
+/// What accounts are derived from.
+const ROOT: &str = "root";
 /// Names the address of the default key.
 const DEFAULT: &str = "default";
-/// Most keys of a wallet: a person's, not an exchange's.
+/// Held while a root or an account is made.
+const LOCK: &str = "lock";
+/// Most accounts of a wallet: a person's, not an exchange's.
 const MAX_KEYS: usize = 1024;
-/// Longest file that is looked at: 64 digits and a line end, with room for a stray space.
-const MAX_FILE: u64 = 128;
 
 /// Why keys cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -32,12 +59,24 @@ pub enum WalletError {
     },
     #[error("{path} is not a key file: it must hold 64 hexadecimal digits; restore it from a backup or move it away")]
     Malformed { path: PathBuf },
+    #[error("{path} is not an account's file: it must hold a network's id and a number; restore it from a backup or move it away")]
+    MalformedAccount { path: PathBuf },
     #[error("{path} holds the key of {found}: its name must be the key's address")]
     Misnamed { path: PathBuf, found: Address },
+    #[error(
+        "{path} is an account of another root than this wallet's: restore the file \"root\" beside it from a backup"
+    )]
+    OtherRoot { path: PathBuf },
+    #[error("the wallet {dir} has accounts, but not the root that they come from: restore the file \"root\" there from a backup, or import what `sealdrop wallet export --root` printed")]
+    RootMissing { dir: PathBuf },
+    #[error("the wallet {dir} has another root already, which its accounts come from: import this one into a home of its own, with --home DIR")]
+    HasOtherRoot { dir: PathBuf },
     #[error("the wallet {dir} names {address} as its default, but has no key of it: restore {address}.key, or remove the file \"default\" there to use another key")]
     DefaultMissing { dir: PathBuf, address: Address },
     #[error("the wallet {dir} has no key of {address}")]
     Unknown { dir: PathBuf, address: Address },
+    #[error("{address} is an account of the network {bound}, and this is the network {network}: what it signs must not count there. Use an account of this network; `sealdrop wallet ls` lists them")]
+    OtherNetwork { address: Address, bound: Cid, network: Cid },
     #[error("the wallet {dir} has {MAX_KEYS} keys, as many as it may: move those not in use away")]
     TooManyKeys { dir: PathBuf },
     #[error("this is no secret key: {0}")]
@@ -46,18 +85,25 @@ pub enum WalletError {
     NotAnAccount(Address),
 }
 
-/// Why a text is no secret key. The text itself is never quoted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum SecretError {
-    #[error("it has {0} characters; give 64 hexadecimal digits")]
-    Length(usize),
-    #[error("it has characters other than 0-9 and a-f; give 64 hexadecimal digits")]
-    Digits,
-    #[error("its number is not below the order of secp256k1, or 0; give a key that a wallet exported")]
-    Range,
+/// Where what an account signs counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Binding {
+    /// On the network with this genesis id alone; of the root's accounts there it has this number.
+    Network { network: Cid, number: u32 },
+    /// On every network: the key was imported, or made by an earlier version.
+    None,
 }
 
-/// A folder of key files: `<address>.key`, 64 hexadecimal digits, readable by its owner only.
+/// What was taken in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Imported {
+    /// A key, by its address.
+    Key(Address),
+    /// A root. Its accounts are made as they are asked for: the first is the default where there was none.
+    Root,
+}
+
+/// A folder of accounts, readable by its owner only.
 #[derive(Debug, Clone)]
 pub struct Wallet {
     dir: PathBuf,
@@ -71,76 +117,143 @@ impl Wallet {
         Ok(Self { dir })
     }
 
-    /// The key that is used unless another is named; drawn from the system's randomness when there is none.
-    pub fn default_key(&self) -> Result<SecretKey, WalletError> {
-        if let Some(address) = self.default_address()? {
-            return match self.key(&address) {
+    /// The key that is used on `network` unless another is named; made when there is none.
+    ///
+    /// An older key that is the default, or alone there, stays it. Where the default is an account of another network, it is
+    /// the first one of this network, and the other network's default is not forgotten.
+    pub fn default_key(&self, network: &Cid) -> Result<SecretKey, WalletError> {
+        if let Some(address) = self.default_address(network)? {
+            return match self.key_on(&address, network) {
                 Err(WalletError::Unknown { dir, address }) => Err(WalletError::DefaultMissing { dir, address }),
                 other => other,
             };
         }
-        // FAIL: a crash may leave a key without a default.
-        // THEN: the next call takes that key and names it.
-        let key = match self.addresses()?.first() {
-            Some(address) => self.key(address)?,
-            None => self.create()?,
+        // FAIL: a crash may leave an account without a default.
+        // THEN: the next call takes that account and names it.
+        let key = match self.first(network)? {
+            Some(address) => self.key_on(&address, network)?,
+            None => self.create(network)?,
         };
-        write_private(&self.dir.join(DEFAULT), key.address().to_string().as_bytes())?;
+        if self.named_default()?.is_none() {
+            self.name_default(&key.address())?;
+        }
         Ok(key)
     }
 
-    /// Draws a new key from the system's randomness and keeps it.
-    pub fn create(&self) -> Result<SecretKey, WalletError> {
+    /// Makes another account of the root on `network`, and the root when there is none.
+    pub fn create(&self, network: &Cid) -> Result<SecretKey, WalletError> {
+        let _turn = self.turn()?;
         self.check_room()?;
-        let key = random_key();
-        write_key(&self.path(&key.address()), &key)?;
+        let root = match self.root()? {
+            Some(root) => root,
+            None => self.make_root()?,
+        };
+        let taken = self.accounts()?.into_iter().filter_map(|(_, binding)| match binding {
+            Binding::Network { network: of, number } if of == *network => Some(number),
+            _ => None,
+        });
+        // A wallet has far fewer accounts than there are numbers.
+        let number = taken.max().map_or(0, |last| last.saturating_add(1));
+        let key = root.account(network, number);
+        let text = format!("{network} {number}\n");
+        write_private(&self.path(&key.address(), ACCOUNT), text.as_bytes())?;
         Ok(key)
     }
 
-    /// The key of `address`.
+    /// The key of `address`, whichever network it is bound to: for showing it. For signing: [`Wallet::key_on`].
     pub fn key(&self, address: &Address) -> Result<SecretKey, WalletError> {
         if address.protocol() != Protocol::Secp256k1 {
             return Err(WalletError::NotAnAccount(address.clone()));
         }
-        let path = self.path(address);
+        let path = self.path(address, KEY);
         match read_key(&path)? {
-            None => Err(WalletError::Unknown {
-                dir: self.dir.clone(),
-                address: address.clone(),
-            }),
             Some(key) if key.address() == *address => Ok(key),
             Some(key) => Err(WalletError::Misnamed {
                 path,
                 found: key.address(),
             }),
+            None => self.derived(address),
         }
     }
 
-    /// The addresses of all keys, in the order of their text.
+    /// The key of `address` for signing on `network`.
+    pub fn key_on(&self, address: &Address, network: &Cid) -> Result<SecretKey, WalletError> {
+        let key = self.key(address)?;
+        match self.binding(address)? {
+            Binding::Network { network: bound, .. } if bound != *network => Err(WalletError::OtherNetwork {
+                address: address.clone(),
+                bound,
+                network: *network,
+            }),
+            _ => Ok(key),
+        }
+    }
+
+    fn derived(&self, address: &Address) -> Result<SecretKey, WalletError> {
+        let path = self.path(address, ACCOUNT);
+        let Some((network, number)) = read_account(&path)? else {
+            return Err(WalletError::Unknown {
+                dir: self.dir.clone(),
+                address: address.clone(),
+            });
+        };
+        let missing = || WalletError::RootMissing { dir: self.dir.clone() };
+        let key = self.root()?.ok_or_else(missing)?.account(&network, number);
+        match key.address() == *address {
+            true => Ok(key),
+            false => Err(WalletError::OtherRoot { path }),
+        }
+    }
+
+    /// The addresses of all accounts, in the order of their text.
     pub fn addresses(&self) -> Result<Vec<Address>, WalletError> {
         let entries = std::fs::read_dir(&self.dir).map_err(|source| file_error("list", &self.dir, source))?;
-        let mut addresses = Vec::new();
+        // One that was made here and imported, too, has two files.
+        let mut addresses = BTreeSet::new();
         for entry in entries {
             let path = entry.map_err(|source| file_error("list", &self.dir, source))?.path();
-            if path.extension().is_none_or(|extension| extension != EXTENSION) {
+            if path
+                .extension()
+                .is_none_or(|extension| extension != KEY && extension != ACCOUNT)
+            {
                 continue;
             }
             let name = path.file_stem().and_then(|stem| stem.to_str());
-            if let Some(address) = name.and_then(|name| name.parse().ok()) {
-                addresses.push(address);
-            }
+            addresses.extend(name.and_then(|name| name.parse::<Address>().ok()));
             if addresses.len() > MAX_KEYS {
                 return Err(WalletError::TooManyKeys { dir: self.dir.clone() });
             }
         }
+        let mut addresses: Vec<Address> = addresses.into_iter().collect();
         addresses.sort_by_cached_key(Address::to_string);
         Ok(addresses)
     }
 
-    /// Keeps a key given as 64 hexadecimal digits, as [`Wallet::export`] gives them, and returns its address. A key that is
-    /// there already is as good. The first key of a wallet becomes its default.
-    pub fn import(&self, secret: &str) -> Result<Address, WalletError> {
-        let key = parse_secret(secret)?;
+    /// All accounts with the network that each is bound to, in the order of their addresses.
+    pub fn accounts(&self) -> Result<Vec<(Address, Binding)>, WalletError> {
+        let with_binding = |address: Address| self.binding(&address).map(|binding| (address, binding));
+        self.addresses()?.into_iter().map(with_binding).collect()
+    }
+
+    /// Where what `address` signs counts. An account of the root stays bound when its key was imported as well.
+    pub fn binding(&self, address: &Address) -> Result<Binding, WalletError> {
+        Ok(match read_account(&self.path(address, ACCOUNT))? {
+            Some((network, number)) => Binding::Network { network, number },
+            None => Binding::None,
+        })
+    }
+
+    /// Keeps a key or a root, given as [`Wallet::export`] and [`Wallet::export_root`] give them. What is there already is as good.
+    /// The first key of a wallet becomes its default; a root takes the place of one that no account comes from.
+    pub fn import(&self, secret: &str) -> Result<Imported, WalletError> {
+        let _turn = self.turn()?;
+        match secret::parse(secret)? {
+            Secret::Key(key) => self.import_key(&key).map(Imported::Key),
+            Secret::Root(root) => self.import_root(&root).map(|()| Imported::Root),
+        }
+    }
+
+    fn import_key(&self, key: &SecretKey) -> Result<Address, WalletError> {
         let address = key.address();
         if self.addresses()?.contains(&address) {
             // A damaged file of that name is made good.
@@ -150,13 +263,34 @@ impl Wallet {
         } else {
             self.check_room()?;
         }
-        write_key(&self.path(&address), &key)?;
+        write_key(&self.path(&address, KEY), key)?;
         Ok(address)
+    }
+
+    fn import_root(&self, root: &RootKey) -> Result<(), WalletError> {
+        if self.root().is_ok_and(|own| own.as_ref() == Some(root)) {
+            return Ok(());
+        }
+        for (address, binding) in self.accounts()? {
+            let Binding::Network { network, number } = binding else {
+                continue;
+            };
+            if root.account(&network, number).address() != address {
+                return Err(WalletError::HasOtherRoot { dir: self.dir.clone() });
+            }
+        }
+        self.write_root(root)
     }
 
     /// The secret of a key, 64 hexadecimal digits: whoever has it has the account's money.
     pub fn export(&self, address: &Address) -> Result<String, WalletError> {
-        Ok(hex::encode(self.key(address)?.to_bytes()))
+        Ok(secret::key_text(&self.key(address)?))
+    }
+
+    /// The root, `root:` and 64 hexadecimal digits: whoever has it has the money of all its accounts, those still to be made too.
+    pub fn export_root(&self) -> Result<String, WalletError> {
+        let missing = || WalletError::RootMissing { dir: self.dir.clone() };
+        Ok(secret::root_text(&self.root()?.ok_or_else(missing)?))
     }
 
     /// Signs bytes with the key of `address` (secp256k1 over blake2b-256, spec §1.6).
@@ -164,21 +298,25 @@ impl Wallet {
         Ok(self.key(address)?.sign(bytes))
     }
 
-    /// Makes a key of this wallet the one that is used unless another is named.
+    /// Makes an account of this wallet the one that is used unless another is named.
     pub fn set_default(&self, address: &Address) -> Result<(), WalletError> {
         self.key(address)?;
-        write_private(&self.dir.join(DEFAULT), address.to_string().as_bytes())
+        self.name_default(address)
     }
 
-    fn check_room(&self) -> Result<(), WalletError> {
-        match self.addresses()?.len() < MAX_KEYS {
-            true => Ok(()),
-            false => Err(WalletError::TooManyKeys { dir: self.dir.clone() }),
+    /// The address that [`Wallet::default_key`] is the key of; `None` where none was asked for yet on `network`.
+    pub fn default_address(&self, network: &Cid) -> Result<Option<Address>, WalletError> {
+        let Some(named) = self.named_default()? else {
+            return Ok(None);
+        };
+        match self.binding(&named)? {
+            Binding::Network { network: of, .. } if of != *network => self.first(network),
+            _ => Ok(Some(named)),
         }
     }
 
-    /// The address that [`Wallet::default_key`] is the key of; `None` in a wallet where none was asked for yet.
-    pub fn default_address(&self) -> Result<Option<Address>, WalletError> {
+    /// The address that is named as the default, whatever network it is of.
+    pub fn named_default(&self) -> Result<Option<Address>, WalletError> {
         let path = self.dir.join(DEFAULT);
         let Some(text) = read_small(&path)? else {
             return Ok(None);
@@ -189,12 +327,75 @@ impl Wallet {
             .map_err(|_| WalletError::Malformed { path })
     }
 
-    fn path(&self, address: &Address) -> PathBuf {
-        self.dir.join(format!("{address}.{EXTENSION}"))
+    /// The account that is the default on `network` while none is named: an older key if there is one and no default is named,
+    /// or else the root's first.
+    fn first(&self, network: &Cid) -> Result<Option<Address>, WalletError> {
+        let takes_older = self.named_default()?.is_none();
+        let rank = |binding: &Binding| match binding {
+            Binding::None if takes_older => Some(None),
+            Binding::Network { network: of, number } if of == network => Some(Some(*number)),
+            _ => None,
+        };
+        let accounts = self.accounts()?.into_iter();
+        let ranked = accounts.filter_map(|(address, binding)| Some((rank(&binding)?, address)));
+        Ok(ranked.min_by_key(|(rank, _)| *rank).map(|(_, address)| address))
+    }
+
+    fn name_default(&self, address: &Address) -> Result<(), WalletError> {
+        write_private(&self.dir.join(DEFAULT), address.to_string().as_bytes())
+    }
+
+    fn root(&self) -> Result<Option<RootKey>, WalletError> {
+        let path = self.dir.join(ROOT);
+        let Some(text) = read_small(&path)? else {
+            return Ok(None);
+        };
+        match secret::parse(&text) {
+            Ok(Secret::Root(root)) => Ok(Some(root)),
+            _ => Err(WalletError::Malformed { path }),
+        }
+    }
+
+    /// Draws a root from the system's randomness, for a wallet that has no account of one.
+    fn make_root(&self) -> Result<RootKey, WalletError> {
+        let of_a_root = |(_, binding): &(Address, Binding)| *binding != Binding::None;
+        if self.accounts()?.iter().any(of_a_root) {
+            return Err(WalletError::RootMissing { dir: self.dir.clone() });
+        }
+        let mut bytes = [0; 32];
+        rand::rngs::OsRng.fill_bytes(&mut bytes);
+        let root = RootKey::from_bytes(bytes);
+        self.write_root(&root)?;
+        Ok(root)
+    }
+
+    fn write_root(&self, root: &RootKey) -> Result<(), WalletError> {
+        let text = format!("{}\n", secret::root_text(root));
+        write_private(&self.dir.join(ROOT), text.as_bytes())
+    }
+
+    /// One process at a time makes accounts: two would get the same number.
+    fn turn(&self) -> Result<File, WalletError> {
+        let path = self.dir.join(LOCK);
+        let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let file = open.map_err(|source| file_error("open", &path, source))?;
+        file.lock().map_err(|source| file_error("lock", &path, source))?;
+        Ok(file)
+    }
+
+    fn check_room(&self) -> Result<(), WalletError> {
+        match self.addresses()?.len() < MAX_KEYS {
+            true => Ok(()),
+            false => Err(WalletError::TooManyKeys { dir: self.dir.clone() }),
+        }
+    }
+
+    fn path(&self, address: &Address, kind: &str) -> PathBuf {
+        self.dir.join(format!("{address}.{kind}"))
     }
 }
 
-/// A key of the system's randomness.
+/// A key of the system's randomness: for what belongs to one network by itself, such as the authority of a chain.
 pub fn random_key() -> SecretKey {
     let mut bytes = [0; 32];
     loop {
@@ -206,213 +407,11 @@ pub fn random_key() -> SecretKey {
     }
 }
 
-/// The key in a file; `None` when there is no such file.
-pub fn read_key(path: &Path) -> Result<Option<SecretKey>, WalletError> {
+/// The network and number in an account's file; `None` when there is no such file.
+fn read_account(path: &Path) -> Result<Option<(Cid, u32)>, WalletError> {
     let Some(text) = read_small(path)? else { return Ok(None) };
-    let malformed = || WalletError::Malformed { path: path.to_owned() };
-    parse_secret(&text).map(Some).map_err(|_| malformed())
-}
-
-/// The key that 64 hexadecimal digits say; white space around them does not matter.
-fn parse_secret(text: &str) -> Result<SecretKey, SecretError> {
-    let text = text.trim();
-    if text.len() != 64 {
-        return Err(SecretError::Length(text.chars().count()));
-    }
-    let mut bytes = [0; 32];
-    hex::decode_to_slice(text, &mut bytes).map_err(|_| SecretError::Digits)?;
-    SecretKey::from_bytes(&bytes).ok_or(SecretError::Range)
-}
-
-/// Writes a key for its owner's eyes only.
-pub fn write_key(path: &Path, key: &SecretKey) -> Result<(), WalletError> {
-    write_private(path, format!("{}\n", hex::encode(key.to_bytes())).as_bytes())
-}
-
-fn read_small(path: &Path) -> Result<Option<String>, WalletError> {
-    let size = match std::fs::metadata(path) {
-        Ok(metadata) => metadata.len(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(file_error("read", path, source)),
-    };
-    if size > MAX_FILE {
-        return Err(WalletError::Malformed { path: path.to_owned() });
-    }
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            Err(WalletError::Malformed { path: path.to_owned() })
-        }
-        Err(source) => Err(file_error("read", path, source)),
-    }
-}
-
-/// Replaces a file as a whole: it is never seen half-written, not even after a power cut, nor readable by others.
-fn write_private(path: &Path, bytes: &[u8]) -> Result<(), WalletError> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let partial = path.with_file_name(name);
-    let write = || -> io::Result<()> {
-        // A leftover of a crash may have other permissions.
-        match std::fs::remove_file(&partial) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&partial)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&partial, path)?;
-        match path.parent() {
-            Some(dir) => std::fs::File::open(dir)?.sync_all(),
-            None => Ok(()),
-        }
-    };
-    write().map_err(|source| file_error("write", path, source))
-}
-
-fn file_error(action: &'static str, path: &Path, source: io::Error) -> WalletError {
-    WalletError::File {
-        action,
-        path: path.to_owned(),
-        source,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn wallet() -> (tempfile::TempDir, Wallet) {
-        let dir = tempfile::tempdir().unwrap();
-        let wallet = Wallet::open(dir.path().join("wallet")).unwrap();
-        (dir, wallet)
-    }
-
-    #[test]
-    fn the_default_key_is_made_once_and_stays() {
-        let (_dir, wallet) = wallet();
-        let key = wallet.default_key().unwrap();
-        let other = wallet.create().unwrap();
-        assert_ne!(key.address(), other.address());
-        let again = Wallet::open(&wallet.dir).unwrap();
-        assert_eq!(again.default_key().unwrap().to_bytes(), key.to_bytes());
-        assert_eq!(again.addresses().unwrap().len(), 2);
-        assert_eq!(again.key(&other.address()).unwrap().to_bytes(), other.to_bytes());
-    }
-
-    #[test]
-    fn a_key_left_without_a_default_becomes_the_default() {
-        let (_dir, wallet) = wallet();
-        let key = wallet.create().unwrap();
-        assert_eq!(wallet.default_key().unwrap().address(), key.address());
-        assert_eq!(wallet.addresses().unwrap(), [key.address()]);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn key_files_are_for_their_owner_only() {
-        use std::os::unix::fs::PermissionsExt;
-        let (_dir, wallet) = wallet();
-        let path = wallet.path(&wallet.default_key().unwrap().address());
-        assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
-    }
-
-    #[test]
-    fn a_damaged_or_misnamed_key_file_is_refused() {
-        let (_dir, wallet) = wallet();
-        let address = wallet.default_key().unwrap().address();
-        for damaged in ["", "00", &"0".repeat(64), &"zz".repeat(32), &"1".repeat(1000)] {
-            std::fs::write(wallet.path(&address), damaged).unwrap();
-            assert!(
-                matches!(wallet.default_key(), Err(WalletError::Malformed { .. })),
-                "{damaged}"
-            );
-        }
-        std::fs::write(wallet.path(&address), [0xff; 64]).unwrap();
-        assert!(matches!(wallet.default_key(), Err(WalletError::Malformed { .. })));
-        std::fs::write(wallet.path(&address), "01".repeat(32)).unwrap();
-        assert!(matches!(wallet.default_key(), Err(WalletError::Misnamed { .. })));
-        std::fs::remove_file(wallet.path(&address)).unwrap();
-        assert!(matches!(wallet.default_key(), Err(WalletError::DefaultMissing { .. })));
-    }
-
-    #[test]
-    fn an_exported_key_imports_to_the_same_address_and_signs_alike() {
-        let (_dir, wallet) = wallet();
-        let address = wallet.create().expect("the folder is there").address();
-        let secret = wallet.export(&address).expect("the key was just made");
-        let (_other_dir, other) = self::wallet();
-        for text in [secret.clone(), format!(" {secret}\n"), secret.to_uppercase()] {
-            assert_eq!(other.import(&text).expect("it was exported"), address);
-        }
-        assert_eq!(other.addresses().expect("the folder is there"), [address.clone()]);
-        let signed = [&wallet, &other].map(|wallet| wallet.sign(&address, b"bytes").expect("both have the key"));
-        assert_eq!(signed[0], signed[1]);
-        assert!(signed[0].verifies(b"bytes", &address));
-    }
-
-    #[test]
-    fn what_is_no_secret_key_is_refused_without_being_quoted() {
-        let (_dir, wallet) = wallet();
-        let order = "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141";
-        for (text, wanted) in [
-            ("", SecretError::Length(0)),
-            ("abcd", SecretError::Length(4)),
-            (&"1".repeat(66), SecretError::Length(66)),
-            (&"zz".repeat(32), SecretError::Digits),
-            (&"00".repeat(32), SecretError::Range),
-            (order, SecretError::Range),
-        ] {
-            let refused = wallet.import(text).expect_err("it is no key");
-            assert!(
-                matches!(&refused, WalletError::Secret(found) if *found == wanted),
-                "{refused}"
-            );
-            assert!(text.is_empty() || !refused.to_string().contains(text), "{refused}");
-        }
-        assert!(wallet.addresses().expect("the folder is there").is_empty());
-    }
-
-    #[test]
-    fn the_default_can_be_another_key_of_the_wallet_and_no_other() {
-        let (_dir, wallet) = wallet();
-        assert_eq!(wallet.default_address().expect("the folder is there"), None);
-        let first = wallet.default_key().expect("one is made").address();
-        assert_eq!(wallet.default_address().expect("it was named"), Some(first));
-        let second = wallet.create().expect("there is room").address();
-        wallet.set_default(&second).expect("the wallet has it");
-        assert_eq!(wallet.default_key().expect("it is there").address(), second);
-        let foreign = random_key().address();
-        let refused = wallet.set_default(&foreign).expect_err("the wallet does not have it");
-        assert!(matches!(refused, WalletError::Unknown { address, .. } if address == foreign));
-        let actor = Address::id(2);
-        let refused = wallet.sign(&actor, b"bytes").expect_err("an actor has no key");
-        assert!(matches!(refused, WalletError::NotAnAccount(address) if address == actor));
-    }
-
-    #[test]
-    fn a_wallet_has_a_bounded_number_of_keys() {
-        let (_dir, wallet) = wallet();
-        for number in 0..MAX_KEYS as u64 {
-            let mut seed = [1; 32];
-            seed[..8].copy_from_slice(&number.to_be_bytes());
-            let key = SecretKey::from_bytes(&seed).expect("it is below the order");
-            std::fs::write(wallet.path(&key.address()), "unread").expect("the folder is there");
-        }
-        assert!(matches!(wallet.create(), Err(WalletError::TooManyKeys { .. })));
-        let secret = hex::encode(random_key().to_bytes());
-        assert!(matches!(wallet.import(&secret), Err(WalletError::TooManyKeys { .. })));
-    }
-
-    #[test]
-    fn a_leftover_of_a_crash_does_not_stop_the_wallet() {
-        let (_dir, wallet) = wallet();
-        std::fs::write(wallet.dir.join("default.new"), "half").unwrap();
-        let key = wallet.default_key().unwrap();
-        assert_eq!(wallet.default_key().unwrap().address(), key.address());
-    }
+    let fields = text.trim().split_once(' ');
+    let parsed = fields.and_then(|(network, number)| Some((network.parse().ok()?, number.parse().ok()?)));
+    let malformed = || WalletError::MalformedAccount { path: path.to_owned() };
+    parsed.map(Some).ok_or_else(malformed)
 }

@@ -20,6 +20,7 @@ pub use error::ChainError;
 pub use outbox::{MAX_PURPOSE, MAX_UNSETTLED, OUTBOX, SCHEMA as OUTBOX_SCHEMA, SETTLED_KEPT};
 
 use crate::supervisor::{Lifeline, ServiceError};
+use cid::Cid;
 use client::Client;
 use outbox::{OtherChain, Outbox};
 use sealdrop_database::Store;
@@ -106,6 +107,21 @@ impl Following {
     }
 }
 
+/// Which network the chain at `url` is, by its genesis id: accounts are bound to it.
+pub async fn network_at(url: &str) -> Result<Cid, ChainError> {
+    let client = Client::new(url)?;
+    let network = client.call(&rpc::Network {}).await?;
+    network_id(&client, &network)
+}
+
+fn network_id(client: &Client, network: &NetworkView) -> Result<Cid, ChainError> {
+    let genesis = &network.genesis;
+    genesis.parse().map_err(|e| ChainError::Protocol {
+        url: client.url.clone(),
+        reason: format!("its genesis id {genesis:?} is no CID: {e}"),
+    })
+}
+
 impl ChainAccess {
     /// Connects to the endpoint and goes on with the messages in the outbox, which must be those of `key` on the same
     /// chain. Needs a tokio runtime, on which it follows the head for as long as it lives.
@@ -178,6 +194,11 @@ impl ChainAccess {
     /// The network as it was when connecting; its policy never changes.
     pub fn connected_network(&self) -> &NetworkView {
         &self.inner.network
+    }
+
+    /// Which network this is, by its genesis id.
+    pub fn network_id(&self) -> Result<Cid, ChainError> {
+        network_id(&self.inner.client, &self.inner.network)
     }
 
     /// The newest block, followed for as long as this object lives.

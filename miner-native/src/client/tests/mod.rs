@@ -449,10 +449,11 @@ async fn a_deal_is_carried_on_with_the_key_that_pays_for_it() {
     let _ = propose(&session, piece(&world), &order(&miner)).await;
     let payer = session.account.address();
     let record = only(&session);
+    let network = session.chain.network_id().expect("it is a CID");
     drop(session);
     // Another key becomes the default meanwhile.
     let wallet = Wallet::open(world.client_dir().join("wallet")).expect("it is there");
-    let other: Address = wallet.create().expect("there is room").address();
+    let other: Address = wallet.create(&network).expect("there is room").address();
     wallet.set_default(&other).expect("it has the key");
     miner.says(Reply::Accept);
     let session = world.session().await;

@@ -8,6 +8,7 @@ mod calling;
 mod earning;
 mod faults;
 mod messages;
+mod networks;
 mod proving;
 mod sealing;
 mod sequence;
@@ -61,7 +62,12 @@ fn fil(amount: u64) -> AttoFil {
 
 impl World {
     fn new() -> Self {
-        let (client, owner, stranger) = (key(1), key(2), key(3));
+        Self::of(key(1))
+    }
+
+    /// A world with this client.
+    fn of(client: SecretKey) -> Self {
+        let (owner, stranger) = (key(2), key(3));
         let allocations = [&client, &owner, &stranger].map(|key| (key.address(), fil(1000)));
         let genesis = Genesis {
             network: "test".into(),
