@@ -33,6 +33,7 @@
 //! - **How vouchers are handed over as text** ([`voucher_text`]), and **the link that opens a page at a miner** ([`link`]).
 //! - **When the miner is asked, and when its news is waited for** ([`following`]), and how long a pause is.
 
+pub mod dialing;
 pub mod duplicates;
 pub mod engine;
 pub mod explaining;
