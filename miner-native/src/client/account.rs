@@ -8,7 +8,7 @@ use super::report::Report;
 use cid::Cid;
 use sealdrop_database::takeover::take_over;
 use sealdrop_database::{Memory, Sharing, Sqlite, Store};
-use sealdrop_miner::chain_access::{ChainAccess, ChainError, OUTBOX, OUTBOX_SCHEMA};
+use sealdrop_miner::chain_access::{rpc_url, ChainAccess, ChainError, OUTBOX, OUTBOX_SCHEMA};
 use sealdrop_wallet::Wallet;
 use shared::chain::{Address, AttoFil, SecretKey};
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -232,15 +232,6 @@ impl Account {
     }
 }
 
-/// Users give the endpoint's address; the calls go to its path `/rpc`.
-pub(crate) fn rpc_url(url: &str) -> String {
-    let url = url.trim_end_matches('/');
-    match url.ends_with("/rpc") {
-        true => url.to_owned(),
-        false => format!("{url}/rpc"),
-    }
-}
-
 async fn lock_file(dir: &Path) -> Result<File, ClientError> {
     let path = dir.join("account.lock");
     let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
@@ -264,17 +255,6 @@ async fn lock_file(dir: &Path) -> Result<File, ClientError> {
 mod tests {
     use super::*;
     use sealdrop_wallet::WalletError;
-
-    #[test]
-    fn the_endpoint_may_be_given_with_or_without_its_path() {
-        for given in [
-            "http://127.0.0.1:4403",
-            "http://127.0.0.1:4403/",
-            "http://127.0.0.1:4403/rpc",
-        ] {
-            assert_eq!(rpc_url(given), "http://127.0.0.1:4403/rpc");
-        }
-    }
 
     #[tokio::test]
     async fn processes_that_start_at_once_share_one_key() {

@@ -50,7 +50,7 @@ pub use report::Report;
 
 use chain::AccountChain;
 use network::Network;
-use sealdrop_miner::chain_access::{network_at, ChainAccess};
+use sealdrop_miner::chain_access::{genesis_at, rpc_url, ChainAccess};
 use serving::Offers;
 use std::path::Path;
 
@@ -69,7 +69,7 @@ impl Session {
     /// Opens the client's directory, connects to the chain and starts a libp2p node.
     pub async fn open(dir: &Path, chain: &str, report: Report) -> Result<Self, ClientError> {
         let book = Book::open(dir)?;
-        let network = network_at(&account::rpc_url(chain)).await.map_err(ClientError::chain)?;
+        let network = genesis_at(&rpc_url(chain)).await.map_err(ClientError::chain)?;
         let account = Account::open(dir, chain, &network).await?;
         let chain = account.reader().await?;
         let offers = Offers::default();

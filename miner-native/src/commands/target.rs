@@ -4,12 +4,11 @@
 //! chain of another. A home belongs to one network for good.
 
 use super::error::CommandError;
-use crate::client::account::rpc_url;
 use crate::client::{Account, ClientError};
 use cid::Cid;
 use clap::Args;
 use sealdrop_database::Memory;
-use sealdrop_miner::chain_access::ChainAccess;
+use sealdrop_miner::chain_access::{rpc_url, ChainAccess};
 use sealdrop_miner::data_dir::{DataDir, KnownChain};
 use sealdrop_miner::operator::token::{Scope, Tokens};
 use sealdrop_miner::operator::{Operator, OperatorError};

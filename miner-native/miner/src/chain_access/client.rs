@@ -1,10 +1,14 @@
-//! JSON-RPC calls over HTTP, with retries while the endpoint cannot be reached.
+//! JSON-RPC calls over HTTP, with retries while the endpoint cannot be reached. An endpoint that was away is asked which chain it
+//! serves before anything else: another may have come in its place, and what is signed for one chain means nothing there.
 
 use super::error::ChainError;
 use serde::Serialize;
 use serde_json::Value;
-use shared::chain::rpc::{code, ErrorObject, Method, Request, Response};
+use shared::chain::rpc::{code, ErrorObject, Method, Network, Request, Response};
+use shared::chain::view::NetworkView;
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Longest wait for a connection.
@@ -23,6 +27,25 @@ const MAX_ANSWER: usize = 64 * 1024 * 1024;
 pub(super) struct Client {
     http: reqwest::Client,
     pub url: String,
+    served: Arc<Served>,
+}
+
+/// Which chain the endpoint serves.
+#[derive(Debug, Default)]
+struct Served {
+    /// The genesis id of the chain that this client keeps to.
+    genesis: OnceLock<String>,
+    /// Whether another may be there meanwhile.
+    is_in_doubt: AtomicBool,
+}
+
+/// Users give the endpoint's address; the calls go to its path `/rpc`.
+pub fn rpc_url(url: &str) -> String {
+    let url = url.trim_end_matches('/');
+    match url.ends_with("/rpc") {
+        true => url.to_owned(),
+        false => format!("{url}/rpc"),
+    }
 }
 
 /// Tells apart what a caller can act on.
@@ -61,7 +84,41 @@ impl Client {
         Ok(Self {
             http,
             url: url.to_owned(),
+            served: Arc::default(),
         })
+    }
+
+    /// From now on only the chain of this genesis id is talked to.
+    pub fn keep_to(&self, genesis: &str) {
+        // Set once, by whoever connects.
+        let _ = self.served.genesis.set(genesis.to_owned());
+    }
+
+    /// Another chain may be there now: the next call finds out first.
+    pub fn doubt(&self) {
+        self.served.is_in_doubt.store(true, Ordering::Relaxed);
+    }
+
+    /// Makes sure that the endpoint still serves the chain that this client keeps to.
+    pub async fn settle_doubt(&self) -> Result<(), ChainError> {
+        let Some(ours) = self.served.genesis.get() else {
+            return Ok(());
+        };
+        if !self.served.is_in_doubt.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let network = self.once(&Request::new(1, &Network {})).await?;
+        let network: NetworkView = serde_json::from_value(network).map_err(|e| self.strange(e.to_string()))?;
+        if network.genesis != *ours {
+            return Err(ChainError::OtherChain {
+                url: self.url.clone(),
+                ours: ours.clone(),
+                theirs: network.genesis,
+                network: network.network,
+            });
+        }
+        self.served.is_in_doubt.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Calls a method. Every method may be called again: reads change nothing, and a message is known by its id.
@@ -80,8 +137,12 @@ impl Client {
 
     /// Calls a method once, without waiting for an endpoint that is away.
     pub async fn try_call<M: Method>(&self, method: &M) -> Result<M::Result, ChainError> {
-        let result = self.once(&Request::new(1, method)).await?;
-        serde_json::from_value(result).map_err(|e| self.strange(e.to_string()))
+        self.settle_doubt().await?;
+        let result = self.once(&Request::new(1, method)).await;
+        if let Err(ChainError::Unreachable { .. }) = result {
+            self.doubt();
+        }
+        serde_json::from_value(result?).map_err(|e| self.strange(e.to_string()))
     }
 
     async fn once(&self, request: &impl Serialize) -> Result<Value, ChainError> {

@@ -16,6 +16,7 @@ mod sending;
 mod tests;
 
 pub use account::Account;
+pub use client::rpc_url;
 pub use error::ChainError;
 pub use outbox::{MAX_PURPOSE, MAX_UNSETTLED, OUTBOX, SCHEMA as OUTBOX_SCHEMA, SETTLED_KEPT};
 
@@ -107,17 +108,20 @@ impl Following {
     }
 }
 
-/// Which network the chain at `url` is, by its genesis id: accounts are bound to it.
-pub async fn network_at(url: &str) -> Result<Cid, ChainError> {
-    let client = Client::new(url)?;
-    let network = client.call(&rpc::Network {}).await?;
-    network_id(&client, &network)
+/// What the endpoint at `url` serves, before anything is kept of it.
+pub async fn network_at(url: &str) -> Result<NetworkView, ChainError> {
+    Client::new(url)?.call(&rpc::Network {}).await
 }
 
-fn network_id(client: &Client, network: &NetworkView) -> Result<Cid, ChainError> {
+/// Which network the chain at `url` is, by its genesis id: accounts are bound to it.
+pub async fn genesis_at(url: &str) -> Result<Cid, ChainError> {
+    network_id(url, &network_at(url).await?)
+}
+
+fn network_id(url: &str, network: &NetworkView) -> Result<Cid, ChainError> {
     let genesis = &network.genesis;
     genesis.parse().map_err(|e| ChainError::Protocol {
-        url: client.url.clone(),
+        url: url.to_owned(),
         reason: format!("its genesis id {genesis:?} is no CID: {e}"),
     })
 }
@@ -136,6 +140,7 @@ impl ChainAccess {
     pub async fn open(url: &str, outbox: Arc<dyn Store>, key: SecretKey) -> Result<(Self, Following), ChainError> {
         let client = Client::new(url)?;
         let network = client.call(&rpc::Network {}).await?;
+        client.keep_to(&network.genesis);
         let head = client.call(&rpc::Head {}).await?;
         let outbox = Outbox::open(outbox, &network.genesis)?.map_err(|OtherChain { ours }| ChainError::OtherChain {
             url: url.to_owned(),
@@ -198,7 +203,7 @@ impl ChainAccess {
 
     /// Which network this is, by its genesis id.
     pub fn network_id(&self) -> Result<Cid, ChainError> {
-        network_id(&self.inner.client, &self.inner.network)
+        network_id(&self.inner.client.url, &self.inner.network)
     }
 
     /// The newest block, followed for as long as this object lives.

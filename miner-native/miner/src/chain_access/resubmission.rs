@@ -5,6 +5,7 @@
 //! A message may have been lost with the chain's pool, or dropped and thereby hold up those after it. Both are made good
 //! here, so that a caller which only submits needs nothing else.
 
+use super::client::Client;
 use super::error::ChainError;
 use super::feed::Feed;
 use super::outbox::Stage;
@@ -12,7 +13,7 @@ use super::{ChainAccess, Gas, Inner};
 use crate::supervisor::Lifeline;
 use shared::chain::rpc;
 use shared::chain::view::HeadView;
-use shared::chain::{calls, Address, AttoFil};
+use shared::chain::{calls, Address, AttoFil, Epoch};
 use std::sync::Weak;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -58,10 +59,12 @@ pub(super) async fn run(inner: Weak<Inner>, lifeline: Lifeline) {
         let ways = ChainAccess::of_all_accounts(&inner);
         // There always is the account that it was connected with.
         let Some(access) = ways.first() else { return };
-        let head = match told {
-            Some(head) => Ok(head),
-            None => access.inner.client.try_call(&rpc::Head {}).await,
-        };
+        let client = &access.inner.client;
+        if watcher.has_lost_feed() {
+            client.doubt();
+        }
+        let known = access.inner.news.borrow().height;
+        let head = look(client, told, known).await;
         watcher.seen(head.is_ok());
         match head {
             Ok(head) => {
@@ -82,6 +85,20 @@ pub(super) async fn run(inner: Weak<Inner>, lifeline: Lifeline) {
             }
         }
     }
+}
+
+/// The head, told or asked for, of the chain that this node keeps to.
+async fn look(client: &Client, told: Option<HeadView>, known: Epoch) -> Result<HeadView, ChainError> {
+    let head = match told {
+        Some(head) => head,
+        None => client.try_call(&rpc::Head {}).await?,
+    };
+    // A chain that lost its power may be lower than it was; so may another one.
+    if head.height < known {
+        client.doubt();
+    }
+    client.settle_doubt().await?;
+    Ok(head)
 }
 
 /// Whether blocks still come.
@@ -121,6 +138,8 @@ impl Blocks {
 struct Watcher {
     url: String,
     feed: Option<Feed>,
+    /// Whether a feed ended since that was last asked.
+    is_lost: bool,
     /// When a feed is tried next.
     retry: Instant,
     /// Longest silence of a feed that is believed: it may be dead and not know it.
@@ -135,6 +154,7 @@ impl Watcher {
         Self {
             url,
             feed: None,
+            is_lost: false,
             retry: Instant::now(),
             silence: SILENCE.max(block_time.saturating_mul(3)),
             pause,
@@ -160,8 +180,13 @@ impl Watcher {
         let told = timeout(self.silence, feed.next()).await.ok().flatten();
         if told.is_none() {
             self.feed = None;
+            self.is_lost = true;
         }
         told
+    }
+
+    fn has_lost_feed(&mut self) -> bool {
+        std::mem::take(&mut self.is_lost)
     }
 
     fn seen(&mut self, answered: bool) {
