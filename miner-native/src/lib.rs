@@ -25,5 +25,7 @@
 
 pub mod client;
 pub mod commands;
+pub mod configuration;
 pub mod daemon;
+pub mod span;
 pub mod terminal;

@@ -133,6 +133,11 @@ impl Devnet {
         format!("http://{}/rpc", self.address)
     }
 
+    /// The chain's id: the genesis id that its network is known by.
+    pub fn genesis(&self) -> String {
+        self.node.genesis_cid.to_string()
+    }
+
     /// Makes blocks and serves the RPC until [`Devnet::shutdown`]; may be run again when that ended by itself.
     pub async fn run(&self) -> Result<(), DevnetError> {
         let kept = node::lock(&self.listener).take().ok_or(DevnetError::AlreadyServed)?;

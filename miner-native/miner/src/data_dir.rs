@@ -79,8 +79,9 @@ impl fmt::Display for Identity {
 pub struct Endpoints {
     /// The chain's JSON-RPC.
     pub chain: String,
-    /// The page and the operator's requests.
-    pub web: String,
+    /// The page and the operator's requests; a chain alone has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web: Option<String>,
 }
 
 /// The chain that a directory belongs to, by its genesis id, and where it was found first.
@@ -256,6 +257,11 @@ impl DataDir {
     /// Whether a daemon's miner lives here, running or not.
     pub fn has_miner(&self) -> bool {
         self.miner().join("store").exists()
+    }
+
+    /// Whether a chain lives here, running or not.
+    pub fn has_chain(&self) -> bool {
+        self.devnet().exists()
     }
 
     /// Takes the directory for this process.
@@ -467,7 +473,7 @@ mod tests {
         assert_eq!(home.endpoints().expect("nothing is written yet"), None);
         let endpoints = Endpoints {
             chain: "http://127.0.0.1:1/rpc".into(),
-            web: "http://127.0.0.1:2".into(),
+            web: Some("http://127.0.0.1:2".into()),
         };
         home.announce(&endpoints).expect("there is room for a file");
         assert_eq!(home.endpoints().expect("it was written"), Some(endpoints));

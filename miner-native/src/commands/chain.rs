@@ -1,5 +1,6 @@
-//! `sealdrop chain`: what is on the chain, asked of its endpoint.
+//! `sealdrop chain`: what is on the chain, asked of its endpoint; `chain run` makes one.
 
+use super::daemon::ChainArguments;
 use super::error::CommandError;
 use super::output::{columns, Output};
 use super::target::Target;
@@ -12,6 +13,7 @@ use shared::chain::rpc::{BlockView, MessageSummary, MessageView, SupplyView, MAX
 use shared::chain::view::ReceiptView;
 use shared::chain::{exit_text, Address, AttoFil, Epoch};
 use std::fmt::Write;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 /// Pages of [`MAX_LISTED`] heights that are looked through for a block's id: a few hours of a block a second.
@@ -31,6 +33,8 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run a chain alone, for others' miners; `sealdrop daemon --chain URL` joins it
+    Run(Box<ChainArguments>),
     /// Show the newest block
     Head,
     /// List blocks, the newest first
@@ -101,6 +105,16 @@ impl FromStr for Named {
     }
 }
 
+impl Arguments {
+    /// The chain that is to be run here, and in which home; or the question again.
+    pub fn to_run(self) -> Result<(Option<PathBuf>, ChainArguments), Self> {
+        match self.command {
+            Command::Run(asked) => Ok((self.target.home_as_given(), *asked)),
+            command => Err(Self { command, ..self }),
+        }
+    }
+}
+
 /// Asks the chain.
 pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
     let Arguments {
@@ -113,7 +127,8 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
     }
     let chain = target.chain().await?;
     match command {
-        Command::ExitCodes => {}
+        // Neither of them asks a chain.
+        Command::ExitCodes | Command::Run(_) => {}
         Command::Head => {
             let head = chain.head().await?;
             output.show(&head, || format!("{}  {}", head.height, head.block))?;

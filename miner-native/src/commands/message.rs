@@ -35,7 +35,7 @@ enum Command {
         #[arg(long, value_name = "BLOCKS", default_value_t = 0)]
         confirmations: u64,
         /// How long to wait
-        #[arg(long, value_name = "SPAN", default_value = "10m", value_parser = super::span::parse)]
+        #[arg(long, value_name = "SPAN", default_value = "10m", value_parser = crate::span::parse)]
         timeout: Duration,
     },
     /// Show where a message is: on its way, in a block, dropped

@@ -21,7 +21,6 @@ mod prove;
 mod retrieval;
 mod sending;
 mod signals;
-pub mod span;
 mod target;
 mod token;
 mod wallet;
@@ -56,8 +55,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the chain, the miner and the web page in one process
-    Daemon(daemon::Arguments),
+    /// Run a miner and its web page, with a chain of its own or on another's
+    Daemon(Box<daemon::Arguments>),
     /// Store files with a miner, bring them back, and check that they are kept
     Client(client::Arguments),
     /// Open payment channels, pay from them, and take back what is left
@@ -84,7 +83,7 @@ enum Command {
     Protocol(protocol::Arguments),
     /// Generate or check the proof parameters of the development network
     Params(params::Arguments),
-    /// Look at blocks, messages and actors
+    /// Look at blocks, messages and actors; run a chain alone
     Chain(chain::Arguments),
     /// Compute one proof, for the daemon
     #[command(hide = true)]
@@ -100,9 +99,7 @@ pub fn run() -> ExitCode {
         Err(code) => return code,
     };
     let done = match cli.command {
-        Command::Daemon(arguments) => {
-            return run_daemon(arguments, &RealProofs);
-        }
+        Command::Daemon(arguments) => return run_daemon(|| daemon::run(*arguments, &RealProofs)),
         Command::Client(arguments) => block_on(client::run(arguments)),
         Command::Paych(arguments) => block_on(paych::run(arguments)),
         Command::RetrievalClient(arguments) => block_on(retrieval::run(arguments)),
@@ -116,7 +113,10 @@ pub fn run() -> ExitCode {
         Command::Token(arguments) => token::run(&arguments).map_err(Into::into),
         Command::Protocol(arguments) => block_on(protocol::run(arguments)),
         Command::Params(arguments) => params::run(arguments, cli.output),
-        Command::Chain(arguments) => block_on(chain::run(arguments)),
+        Command::Chain(arguments) => match arguments.to_run() {
+            Ok((home, asked)) => return run_daemon(|| daemon::run_chain(home, asked, &RealProofs)),
+            Err(question) => block_on(chain::run(question)),
+        },
         Command::Prove(arguments) => return prove::run(arguments),
         Command::Completions(arguments) => completions::run(&arguments).map_err(Into::into),
     };
@@ -125,11 +125,17 @@ pub fn run() -> ExitCode {
 
 /// The daemon's command line with proofs from elsewhere, for the daemon that tests kill: any other command is refused.
 pub fn run_daemon_with(proofs: &dyn Proofs) -> ExitCode {
-    let Command::Daemon(arguments) = Cli::parse().command else {
-        console::stderr("this program is a daemon for tests and nothing else: use `sealdrop`");
-        return ExitCode::FAILURE;
-    };
-    run_daemon(arguments, proofs)
+    match Cli::parse().command {
+        Command::Daemon(arguments) => return run_daemon(|| daemon::run(*arguments, proofs)),
+        Command::Chain(arguments) => {
+            if let Ok((home, asked)) = arguments.to_run() {
+                return run_daemon(|| daemon::run_chain(home, asked, proofs));
+            }
+        }
+        _ => {}
+    }
+    console::stderr("this program is a daemon for tests and nothing else: use `sealdrop`");
+    ExitCode::FAILURE
 }
 
 /// The command line, or what the program ends with when it is none, or only asks for help.
@@ -152,10 +158,10 @@ fn is_for_programs() -> bool {
     words.any(|word| word == "--json")
 }
 
-fn run_daemon(arguments: daemon::Arguments, proofs: &dyn Proofs) -> ExitCode {
+fn run_daemon(run: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
     keep_files_private();
     let log = logging("sealdrop=info,warn");
-    let code = ended(daemon::run(arguments, proofs));
+    let code = ended(run());
     if let Some(log) = log {
         log.flush();
     }

@@ -40,6 +40,11 @@ pub struct DaemonPort {
 }
 
 impl Target {
+    /// The data directory's path, if one was named.
+    pub fn home_as_given(&self) -> Option<PathBuf> {
+        self.home.clone()
+    }
+
     /// The data directory.
     pub fn home(&self) -> Result<DataDir, CommandError> {
         Ok(DataDir::open(self.home.clone())?)
@@ -129,11 +134,15 @@ impl Target {
             Some(port) => format!("http://127.0.0.1:{port}"),
             None => {
                 let home = self.home()?;
-                let endpoints = home.endpoints()?.map(|endpoints| endpoints.web);
-                endpoints.ok_or_else(|| OperatorError::Unreachable {
+                let unreachable = |reason: &str| OperatorError::Unreachable {
                     base: home.root().display().to_string(),
-                    reason: "none ever ran in this home".into(),
-                })?
+                    reason: reason.into(),
+                };
+                let endpoints = home.endpoints()?;
+                let endpoints = endpoints.ok_or_else(|| unreachable("none ever ran in this home"))?;
+                endpoints
+                    .web
+                    .ok_or_else(|| unreachable("this home's daemon runs a chain alone, without a miner"))?
             }
         };
         Ok(Operator::at(&base, self.token()?)?)

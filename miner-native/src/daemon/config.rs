@@ -1,6 +1,6 @@
 //! What a daemon cannot run with, told in words before anything is touched (finding C7).
 
-use super::{DaemonConfig, Ports};
+use super::{DaemonConfig, Ports, Role};
 use sealdrop_miner::settings::{Settings, SettingsError};
 use shared::chain::policy::PolicyError;
 use std::time::Duration;
@@ -46,10 +46,13 @@ pub(super) fn check(config: &DaemonConfig) -> Result<(), ConfigError> {
         let given = config.block_time;
         return Err(ConfigError::BlockTime { given });
     }
-    check_name(&config.network)?;
     check_ports(config.ports)?;
-    check_spans(config)?;
-    config.policy.check()?;
+    // What a network is made of; one that is joined is what it is.
+    if !matches!(config.role, Role::Miner { .. }) {
+        check_name(&config.network)?;
+        check_spans(config)?;
+        config.policy.check()?;
+    }
     // Beside what was set before it is checked again.
     Settings::default().changed(&config.settings)?;
     Ok(())
@@ -110,6 +113,7 @@ mod tests {
 
     fn checked(change: impl FnOnce(&mut DaemonConfig)) -> Result<(), ConfigError> {
         let mut config = DaemonConfig {
+            role: Role::ChainAndMiner,
             home: None,
             params: None,
             official_params: false,

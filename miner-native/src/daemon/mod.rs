@@ -1,23 +1,28 @@
-//! One process with everything: parameters, chain, miner, web page; and an orderly end.
+//! One process with what its [`Role`] needs of parameters, chain, miner and web page; and an orderly end.
 //!
-//! Called by [`crate::commands`]. The miner reaches its chain by URL like any other, so that the two can be separated.
+//! Called by [`crate::commands`]. The miner reaches its chain by URL like any other: its own daemon's, or the one that it joins
+//! ([`joining`]).
 
 mod config;
+mod greeting;
+mod joining;
 pub mod parameters;
 mod proofs;
 mod services;
 
+pub use joining::JoinError;
 pub use proofs::{Proofs, RealProofs};
 
 use config::ConfigError;
+use greeting::Greeting;
 use parameters::ParametersError;
 use sealdrop_database::blocking;
 use sealdrop_devnet::{Devnet, DevnetConfig, DevnetError};
 use sealdrop_miner::ask_publisher::{self, AskError};
 use sealdrop_miner::assembly::Assembly;
-use sealdrop_miner::chain_access::{network_at, Account, ChainAccess, ChainError};
+use sealdrop_miner::chain_access::{genesis_at, rpc_url, Account, ChainAccess, ChainError};
 use sealdrop_miner::console;
-use sealdrop_miner::data_dir::{DataDir, DataDirError, Endpoints, Identity, KnownChain};
+use sealdrop_miner::data_dir::{DataDir, DataDirError, Endpoints, Identity};
 use sealdrop_miner::descriptors;
 use sealdrop_miner::explaining::Explainer;
 use sealdrop_miner::failpoint::{self, UnknownPoint};
@@ -34,7 +39,7 @@ use sealdrop_miner::supervisor::{RestartPolicy, ServiceFailed, Supervisor};
 use sealdrop_miner::web::{self, Web, WebConfig, WebError};
 use sealdrop_miner::worker::{WorkerError, WorkerKey};
 use sealdrop_wallet::{Wallet, WalletError};
-use shared::chain::{Address, AttoFil, Policy, SecretKey};
+use shared::chain::{Policy, SecretKey};
 use shared::piece::SectorSize;
 use shared::ports::verifier::prover_id;
 use std::io::ErrorKind;
@@ -52,15 +57,31 @@ pub struct Ports {
     pub web: u16,
 }
 
+/// What of a network a daemon runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Role {
+    /// The chain, for others' miners.
+    Chain,
+    /// The chain and a miner on it.
+    ChainAndMiner,
+    /// A miner on the chain of another daemon.
+    Miner {
+        /// The chain's endpoint.
+        chain: String,
+    },
+}
+
 /// What the daemon runs with.
 #[derive(Debug, Clone)]
 pub struct DaemonConfig {
+    pub role: Role,
     /// Default: `$HOME/.sealdrop`.
     pub home: Option<PathBuf>,
     /// Default: `params` in the home.
     pub params: Option<PathBuf>,
     /// Official parameters, whatever the network's name: see [`parameters::source`].
     pub official_params: bool,
+    /// The network's name; that of a chain which is joined is asked of it.
     pub network: String,
     pub sector_size: SectorSize,
     pub block_time: Duration,
@@ -119,18 +140,24 @@ pub enum DaemonError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
+    Join(#[from] JoinError),
+    #[error(transparent)]
     Worker(#[from] WorkerError),
     #[error(transparent)]
     ServiceFailed(#[from] ServiceFailed),
 }
 
 /// Runs until Ctrl-C or SIGTERM. The product's proofs are [`RealProofs`].
-pub fn run(config: DaemonConfig, proofs: &dyn Proofs) -> Result<(), DaemonError> {
+pub fn run(mut config: DaemonConfig, proofs: &dyn Proofs) -> Result<(), DaemonError> {
     failpoint::arm()?;
     descriptors::raise_limit();
     config::check(&config)?;
     let home = DataDir::open(config.home.clone())?;
     let _lock = home.lock()?;
+    match config.role.clone() {
+        Role::Miner { chain } => joining::join(&mut config, &chain, &home, proofs)?,
+        Role::Chain | Role::ChainAndMiner => joining::check_own(&home)?,
+    }
     home.claim(&Identity {
         network: config.network.clone(),
         sector_size: config.sector_size,
@@ -150,7 +177,6 @@ pub fn run(config: DaemonConfig, proofs: &dyn Proofs) -> Result<(), DaemonError>
 
 /// Fails when a port or a folder that was named cannot be used.
 fn check(config: &DaemonConfig) -> Result<(), DaemonError> {
-    web_config(config, String::new()).check()?;
     let taken = |port: u16| {
         port != 0
             && matches!(TcpListener::bind((Ipv4Addr::LOCALHOST, port)), Err(e) if e.kind() == ErrorKind::AddrInUse)
@@ -161,12 +187,16 @@ fn check(config: &DaemonConfig) -> Result<(), DaemonError> {
         chain,
         web,
     } = config.ports;
-    if taken(web) {
-        return Err(WebError::PortInUse { port: web }.into());
-    }
-    if taken(chain) {
+    if !matches!(config.role, Role::Miner { .. }) && taken(chain) {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, chain));
         return Err(DevnetError::PortInUse { address }.into());
+    }
+    if config.role == Role::Chain {
+        return Ok(());
+    }
+    web_config(config, String::new()).check()?;
+    if taken(web) {
+        return Err(WebError::PortInUse { port: web }.into());
     }
     Ok(HostConfig {
         tcp_port: p2p,
@@ -185,9 +215,14 @@ async fn live(config: DaemonConfig, home: DataDir, proofs: &dyn Proofs) -> Resul
     let mut supervisor = Supervisor::new(RestartPolicy::default());
     let failed = supervisor.failed();
     let running = async {
-        let greeting = start(&config, &home, proofs, &mut supervisor).await?;
-        home.own_chain(&greeting.own_chain())?;
-        home.announce(&greeting.endpoints)?;
+        let greeting = match &config.role {
+            Role::Chain => start_chain_alone(&config, &home, proofs, &mut supervisor)?,
+            Role::ChainAndMiner | Role::Miner { .. } => start(&config, &home, proofs, &mut supervisor).await?,
+        };
+        if let Some(made) = greeting.own_chain() {
+            home.own_chain(made)?;
+        }
+        home.announce(greeting.endpoints())?;
         greeting.print(&config, &home);
         std::future::pending::<()>().await;
         Ok(())
@@ -204,50 +239,14 @@ async fn live(config: DaemonConfig, home: DataDir, proofs: &dyn Proofs) -> Resul
     ended
 }
 
-/// What the operator is told once everything runs.
-struct Greeting {
-    endpoints: Endpoints,
-    genesis: String,
-    miner: Address,
-    price: AttoFil,
-    host: Host,
-}
-
-impl Greeting {
-    fn own_chain(&self) -> KnownChain {
-        KnownChain {
-            genesis: self.genesis.clone(),
-            endpoint: self.endpoints.chain.clone(),
-        }
-    }
-
-    /// Tells the operator what runs where; the last line is the page's address.
-    fn print(&self, config: &DaemonConfig, home: &DataDir) {
-        let source = parameters::source(&config.network, config.official_params);
-        let mut lines = vec![
-            format!(
-                "Network    {} (single-authority development chain, money without value)",
-                config.network
-            ),
-            format!("Proofs     {}", parameters::label(source)),
-            format!("Chain      {}", self.endpoints.chain),
-            format!(
-                "Miner      {} with {} sectors, {} FIL per byte per block",
-                self.miner, config.sector_size, self.price
-            ),
-        ];
-        let host = &self.host;
-        lines.extend(
-            host.addresses()
-                .iter()
-                .map(|address| format!("Host       {address}/p2p/{}", host.peer_id())),
-        );
-        lines.push(format!("Data       {}", home.root().display()));
-        lines.push(format!("Sealdrop is ready: {}", self.endpoints.web));
-        for line in lines {
-            console::stdout(&line);
-        }
-    }
+fn start_chain_alone(
+    config: &DaemonConfig,
+    home: &DataDir,
+    proofs: &dyn Proofs,
+    supervisor: &mut Supervisor,
+) -> Result<Greeting, DaemonError> {
+    let devnet = start_chain(config, home, proofs, supervisor)?;
+    Ok(Greeting::of_chain(&devnet))
 }
 
 /// Starts the services, in the order in which they need each other.
@@ -264,8 +263,11 @@ async fn start(
         source,
     })?;
     let host = start_host(config, home).await?;
-    let devnet = start_chain(config, home, proofs, supervisor)?;
-    let parts = start_miner(config, home, proofs, &devnet.url(), &host, supervisor).await?;
+    let chain_url = match &config.role {
+        Role::Miner { chain } => rpc_url(chain),
+        Role::Chain | Role::ChainAndMiner => start_chain(config, home, proofs, supervisor)?.url(),
+    };
+    let parts = start_miner(config, home, proofs, &chain_url, &host, supervisor).await?;
     let transfers = TransferManager::new(parts.transfer_parts(), host.clone());
     let sources = transfers.clone();
     let explainer = Explainer::new(parts.explainer_parts(), move |deal| sources.sources(deal));
@@ -286,20 +288,15 @@ async fn start(
     Tokens::ensure(&home.tokens())?;
     let web = Web {
         address: web_address,
-        config: web_config(config, devnet.url()),
+        config: web_config(config, chain_url.clone()),
         api: services::api(&parts, host.clone(), explainer, supervisor.board(), home.tokens()),
     };
     services::start_web(web, listener, supervisor);
-    Ok(Greeting {
-        endpoints: Endpoints {
-            chain: devnet.url(),
-            web: format!("http://{web_address}"),
-        },
-        genesis: parts.chain.connected_network().genesis.clone(),
-        miner: parts.address.clone(),
-        price: parts.settings.now().price,
-        host,
-    })
+    let endpoints = Endpoints {
+        chain: chain_url,
+        web: Some(format!("http://{web_address}")),
+    };
+    Ok(Greeting::of_miner(&config.role, endpoints, &parts, host))
 }
 
 async fn start_host(config: &DaemonConfig, home: &DataDir) -> Result<Host, DaemonError> {
@@ -349,8 +346,18 @@ async fn start_miner(
     let dir = home.miner();
     let store = blocking(|| MinerStore::open(&dir.join("store")))?;
     let wallet = Wallet::open(dir.join("wallet"))?;
-    let owner: SecretKey = wallet.default_key(&network_at(chain_url).await?)?;
-    let (chain, following) = ChainAccess::open(chain_url, store.outbox(), owner.clone()).await?;
+    // It was there a moment ago, or before the parameters were made; it may rest meanwhile.
+    let waits = matches!(config.role, Role::Miner { .. });
+    let network = match waits {
+        true => joining::when_reached(|| genesis_at(chain_url)).await?,
+        false => genesis_at(chain_url).await?,
+    };
+    let owner: SecretKey = wallet.default_key(&network)?;
+    let open = || ChainAccess::open(chain_url, store.outbox(), owner.clone());
+    let (chain, following) = match waits {
+        true => joining::when_reached(open).await?,
+        false => open().await?,
+    };
     services::start_following(following, supervisor);
     let policy = chain.network().await?.policy;
     let peer = host.peer_id();

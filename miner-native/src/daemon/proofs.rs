@@ -4,7 +4,7 @@
 //! (`tests/src/bin/killable-daemon.rs`), which must not take minutes for each proof; its fakes are in that program, and no
 //! option of this one leads to them.
 
-use super::{parameters, DaemonConfig, DaemonError};
+use super::{parameters, DaemonConfig, DaemonError, Role};
 use sealdrop_miner::data_dir::DataDir;
 use sealdrop_miner::prover::{Engine, RealEngine, RealVerifier, Resuming};
 use sealdrop_prover::params::Source;
@@ -39,7 +39,11 @@ impl Proofs for RealProofs {
         };
         // Sets environment variables for the proof library.
         sealdrop_prover::init_from(&params, &parents, source)?;
-        Ok(parameters::ensure(&params, config.sector_size, source)?)
+        match config.role {
+            Role::Chain => parameters::ensure_verifying(&params, config.sector_size, source)?,
+            Role::ChainAndMiner | Role::Miner { .. } => parameters::ensure(&params, config.sector_size, source)?,
+        }
+        Ok(())
     }
 
     fn engine(&self, prover_id: [u8; 32], size: SectorSize, sectors: PathBuf) -> Result<Arc<dyn Engine>, DaemonError> {

@@ -1,0 +1,127 @@
+//! The options of a daemon, by what they are about; the configuration file and the environment say the same by the keys of
+//! [`super::keys`]. What is unset is left to whoever comes next.
+
+use crate::span;
+use clap::Args;
+use shared::chain::AttoFil;
+use shared::piece::SectorSize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything that a daemon may be told.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Options {
+    #[command(flatten)]
+    pub place: PlaceOptions,
+    #[command(flatten)]
+    pub proofs: ProofOptions,
+    #[command(flatten)]
+    pub join: JoinOptions,
+    #[command(flatten)]
+    pub chain: ChainOptions,
+    #[command(flatten)]
+    pub p2p: P2pOptions,
+    #[command(flatten)]
+    pub web: WebOptions,
+    #[command(flatten)]
+    pub miner: MinerOptions,
+    #[command(flatten)]
+    pub network: NetworkOptions,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub struct PlaceOptions {
+    /// Where data is kept [default: ~/.sealdrop] [env: SEALDROP_HOME]
+    #[arg(long, value_name = "DIR")]
+    pub home: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub struct ProofOptions {
+    /// Where proof parameters are kept, about 1.5 GB [default: HOME/params] [env: SEALDROP_PARAMS]
+    #[arg(long, value_name = "DIR")]
+    pub params: Option<PathBuf>,
+    /// Go by the official parameters of Filecoin's networks, which must be in --params, and make none
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    pub official_params: Option<bool>,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub struct JoinOptions {
+    /// Mine on another daemon's chain, at this endpoint [default: make a chain here]
+    #[arg(long, value_name = "URL", help_heading = "Chain")]
+    pub chain: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Chain")]
+pub struct ChainOptions {
+    /// Time between blocks [default: 1s]
+    #[arg(long, value_name = "SPAN", value_parser = span::parse)]
+    pub block_time: Option<Duration>,
+    /// Port of the chain's JSON-RPC [default: 4403]
+    #[arg(long, alias = "port-rpc", value_name = "PORT")]
+    pub chain_port: Option<u16>,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Miner's network")]
+pub struct P2pOptions {
+    /// Port of libp2p over TCP; 0 takes any free one [default: 4401]
+    #[arg(long, alias = "port-p2p-tcp", value_name = "PORT")]
+    pub p2p_port: Option<u16>,
+    /// Port of libp2p over WebSocket, for browsers [default: 4402]
+    #[arg(long, alias = "port-p2p-ws", value_name = "PORT")]
+    pub p2p_ws_port: Option<u16>,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Web page")]
+pub struct WebOptions {
+    /// Port of the web page [default: 4400]
+    #[arg(long, alias = "port-web", value_name = "PORT")]
+    pub web_port: Option<u16>,
+    /// Folder of the web page, served at /
+    #[arg(long, value_name = "DIR")]
+    pub web: Option<PathBuf>,
+    /// Folder of the browser client, served at /client/
+    #[arg(long, value_name = "DIR")]
+    pub client: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Miner's settings (kept; `sealdrop config` changes them while it runs)")]
+pub struct MinerOptions {
+    /// Asking price, in FIL per byte per block; 8 MB for 2500 blocks: about 2 FIL [at first: 0.0000000001]
+    #[arg(long, value_name = "FIL")]
+    pub price: Option<AttoFil>,
+    /// How long a sector waits for more pieces after its first [at first: 3s]
+    #[arg(long, value_name = "SPAN", value_parser = span::parse)]
+    pub auto_seal: Option<Duration>,
+    /// How long an accepted deal waits for its data [at first: 24h]
+    #[arg(long, value_name = "SPAN", value_parser = span::parse)]
+    pub transfer_limit: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "New network (fixed when it begins)")]
+pub struct NetworkOptions {
+    /// Its name [default: sealdrop-devnet]
+    #[arg(long, value_name = "NAME")]
+    pub network: Option<String>,
+    /// Size of this miner's sectors: 2KiB for quick trials, 8MiB, 512MiB; 32GiB with --official-params only [default: 8MiB]
+    #[arg(long, alias = "size", value_name = "SIZE")]
+    pub sector_size: Option<SectorSize>,
+    /// Blocks in which every sector is proven once
+    #[arg(long, value_name = "BLOCKS")]
+    pub proving_period: Option<u64>,
+    /// Blocks at a proving period's end in which its proof is on time
+    #[arg(long, value_name = "BLOCKS")]
+    pub challenge_window: Option<u64>,
+    /// Blocks after a proving period in which a late proof is taken
+    #[arg(long, value_name = "BLOCKS")]
+    pub grace: Option<u64>,
+    /// Blocks that a payee has to redeem after a channel was cancelled
+    #[arg(long, value_name = "BLOCKS")]
+    pub cancel_delay: Option<u64>,
+}

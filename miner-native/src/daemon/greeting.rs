@@ -1,0 +1,101 @@
+//! What the operator is told once everything runs: what runs where.
+
+use super::{parameters, DaemonConfig, Role};
+use sealdrop_devnet::Devnet;
+use sealdrop_miner::assembly::Assembly;
+use sealdrop_miner::console;
+use sealdrop_miner::data_dir::{DataDir, Endpoints, KnownChain};
+use sealdrop_miner::network::Host;
+use shared::chain::{Address, AttoFil};
+
+/// What came of starting.
+pub(super) struct Greeting {
+    endpoints: Endpoints,
+    /// The chain, where it is made here.
+    made: Option<KnownChain>,
+    miner: Option<Miner>,
+}
+
+struct Miner {
+    address: Address,
+    price: AttoFil,
+    host: Host,
+}
+
+impl Greeting {
+    /// Of a chain alone.
+    pub(super) fn of_chain(devnet: &Devnet) -> Self {
+        let chain = devnet.url();
+        Self {
+            endpoints: Endpoints {
+                chain: chain.clone(),
+                web: None,
+            },
+            made: Some(KnownChain {
+                genesis: devnet.genesis(),
+                endpoint: chain,
+            }),
+            miner: None,
+        }
+    }
+
+    /// Of a miner, on a chain of its own or not.
+    pub(super) fn of_miner(role: &Role, endpoints: Endpoints, parts: &Assembly, host: Host) -> Self {
+        let of_here = || KnownChain {
+            genesis: parts.chain.connected_network().genesis.clone(),
+            endpoint: endpoints.chain.clone(),
+        };
+        let made = match role {
+            Role::Miner { .. } => None,
+            Role::Chain | Role::ChainAndMiner => Some(of_here()),
+        };
+        let miner = Miner {
+            address: parts.address.clone(),
+            price: parts.settings.now().price,
+            host,
+        };
+        Self {
+            endpoints,
+            made,
+            miner: Some(miner),
+        }
+    }
+
+    /// Where the daemon is reached.
+    pub(super) fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    /// The chain, where it is made here.
+    pub(super) fn own_chain(&self) -> Option<&KnownChain> {
+        self.made.as_ref()
+    }
+
+    /// The last line says that it is ready, and names the page's address, or the chain's where there is no page.
+    pub(super) fn print(&self, config: &DaemonConfig, home: &DataDir) {
+        let source = parameters::source(&config.network, config.official_params);
+        let whose = match config.role {
+            Role::Miner { .. } => "another daemon's development chain, money without value",
+            Role::Chain | Role::ChainAndMiner => "single-authority development chain, money without value",
+        };
+        let mut lines = vec![
+            format!("Network    {} ({whose})", config.network),
+            format!("Proofs     {}", parameters::label(source)),
+            format!("Chain      {}", self.endpoints.chain),
+        ];
+        if let Some(Miner { address, price, host }) = &self.miner {
+            lines.push(format!(
+                "Miner      {address} with {} sectors, {price} FIL per byte per block",
+                config.sector_size
+            ));
+            let addresses = host.addresses().iter();
+            lines.extend(addresses.map(|address| format!("Host       {address}/p2p/{}", host.peer_id())));
+        }
+        lines.push(format!("Data       {}", home.root().display()));
+        let ready = self.endpoints.web.as_ref().unwrap_or(&self.endpoints.chain);
+        lines.push(format!("Sealdrop is ready: {ready}"));
+        for line in lines {
+            console::stdout(&line);
+        }
+    }
+}
