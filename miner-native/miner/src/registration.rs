@@ -1,8 +1,10 @@
 //! Gets the miner known to its chain: money, an actor, the right peer id (before step 3 of any deal).
 //!
-//! Called by the program's `daemon` at every start; does only what is missing. Next: [`crate::worker`] finds the key that signs, [`crate::ask_publisher`] publishes the ask.
+//! The money is the faucet's; where that gives none, it is whoever sends some. Called by the program's `daemon` at every start; does
+//! only what is missing. Next: [`crate::worker`] finds the key that signs, [`crate::ask_publisher`] publishes the ask.
 
 use crate::chain_access::{ChainAccess, ChainError};
+use crate::console;
 use crate::store::{MinerStore, StoreError};
 use cid::Cid;
 use shared::chain::calls::{self, ReturnError};
@@ -16,6 +18,10 @@ use std::time::Duration;
 const COLLATERAL_FIL: u64 = 10;
 /// Below this many FIL the faucet is asked: collateral, fees and gas for a long time.
 const LOW_FIL: u64 = 20;
+/// What a miner needs before it is made: the collateral, and gas for the beginning.
+const NEEDED_FIL: u64 = COLLATERAL_FIL + 1;
+/// Longest wait between two looks for money that somebody sends.
+const MONEY: Duration = Duration::from_secs(2);
 /// How often the chain is asked for a miner that it does not show, and the longest wait between two times.
 const LOOKS: u32 = 3;
 const NEWS: Duration = Duration::from_secs(2);
@@ -54,10 +60,15 @@ pub async fn register(
     sector_size: SectorSize,
     peer_id: &[u8],
 ) -> Result<MinerView, RegistrationError> {
-    fund(chain).await?;
     let address = match store.miner_address()? {
-        Some(address) => address,
-        None => create(chain, store, sector_size, peer_id).await?,
+        Some(address) => {
+            fund(chain).await?;
+            address
+        }
+        None => {
+            await_money(chain).await?;
+            create(chain, store, sector_size, peer_id).await?
+        }
     };
     let view = known(chain, &address).await?;
     if view.sector_size != sector_size.bytes() {
@@ -108,12 +119,36 @@ async fn known(chain: &ChainAccess, address: &Address) -> Result<MinerView, Regi
     })
 }
 
+/// Waits until there is enough to make a miner: from the faucet, or from whoever sends it where the faucet gives none.
+async fn await_money(chain: &ChainAccess) -> Result<(), RegistrationError> {
+    let needed = AttoFil::from_fil(NEEDED_FIL);
+    let reason = match fund(chain).await {
+        Ok(()) => "it gives none now".to_owned(),
+        Err(RegistrationError::Chain(ChainError::Rpc { message, .. })) => message,
+        Err(error) => return Err(error),
+    };
+    let account = chain.address();
+    let mut heads = chain.heads();
+    let mut is_told = false;
+    loop {
+        heads.borrow_and_update();
+        if chain.balance(&account).await? >= needed {
+            return Ok(());
+        }
+        if !is_told {
+            is_told = true;
+            console::stderr(&format!(
+                "The faucet refuses ({reason}), and a miner needs {needed} FIL: have somebody send them to {account}. Waiting; Ctrl-C ends this"
+            ));
+        }
+        // A timeout is no news: the chain is asked again.
+        let _ = tokio::time::timeout(MONEY, heads.changed()).await;
+    }
+}
+
 /// Asks the faucet when there is little money.
 pub(crate) async fn fund(chain: &ChainAccess) -> Result<(), RegistrationError> {
-    let balance = chain
-        .actor(&chain.address())
-        .await?
-        .map_or(AttoFil::ZERO, |actor| actor.balance);
+    let balance = chain.balance(&chain.address()).await?;
     if balance >= AttoFil::from_fil(LOW_FIL) {
         return Ok(());
     }
@@ -165,5 +200,44 @@ async fn once(
             }
             Err(error.into())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sealdrop_database::Memory;
+    use sealdrop_devnet::testing::{config, key};
+    use sealdrop_devnet::{Devnet, DevnetConfig};
+    use std::sync::Arc;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn where_the_faucet_gives_nothing_a_miner_is_made_of_money_that_somebody_sends() {
+        let dir = tempfile::tempdir().unwrap();
+        let block_time = Duration::from_millis(20);
+        let devnet = Devnet::open(DevnetConfig { block_time, ..config(&dir.path().join("devnet")) }).unwrap();
+        let running = devnet.clone();
+        tokio::spawn(async move { running.run().await });
+        let open = |number| {
+            let url = devnet.url();
+            async move { ChainAccess::connect(&url, Arc::new(Memory::default()), key(number)).await.unwrap() }
+        };
+        let (poor, rich) = (open(1).await, open(2).await);
+        for access in [&poor, &rich] {
+            fund(access).await.unwrap();
+        }
+        // What it got goes back to where it cannot be had again, but for less than a miner needs.
+        let all = AttoFil::from_fil(995);
+        poor.call("away", calls::transfer(&rich.address(), all)).await.unwrap();
+        let store = MinerStore::open(&dir.path().join("store")).unwrap();
+        let registering = register(&poor, &store, SectorSize::S2KiB, &[0, 1, 2]);
+        tokio::pin!(registering);
+        let early = tokio::time::timeout(Duration::from_millis(200), &mut registering).await;
+        assert!(early.is_err(), "there is nothing to make it of");
+        assert_eq!(rich.miners().await.unwrap().len(), 0);
+        rich.call("gift", calls::transfer(&poor.address(), AttoFil::from_fil(20))).await.unwrap();
+        let made = registering.await.unwrap();
+        assert_eq!(made.owner, poor.address());
+        devnet.shutdown();
     }
 }
