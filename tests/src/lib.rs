@@ -9,6 +9,7 @@ mod ports;
 pub mod power_loss;
 pub mod shortages;
 
+pub use kill::killable;
 pub use ports::free_ports;
 
 use serde_json::Value;

@@ -84,7 +84,7 @@ impl Drop for Life {
 }
 
 /// A program that was built beside `sealdrop`.
-pub(crate) fn killable() -> PathBuf {
+pub fn killable() -> PathBuf {
     let name = format!("killable-daemon{}", std::env::consts::EXE_SUFFIX);
     program().with_file_name(name)
 }

@@ -9,8 +9,8 @@ mod engine;
 mod life;
 
 pub use engine::FakeProofs;
-pub(crate) use life::{killable, Conditions};
-pub use life::{Ending, Life};
+pub(crate) use life::Conditions;
+pub use life::{killable, Ending, Life};
 
 use sealdrop_miner::failpoint::POINTS;
 use serde_json::{json, Value};
