@@ -129,7 +129,7 @@ impl DataDir {
         let root = root.or_else(user).ok_or(DataDirError::NoHome)?;
         create_private(&root).map_err(|source| file_error("create", &root, source))?;
         let home = Self { root };
-        for part in [home.devnet(), home.miner(), home.client()] {
+        for part in [home.root.clone(), home.devnet(), home.miner(), home.client()] {
             keep_private(&part).map_err(|source| file_error("close to others", &part, source))?;
         }
         Ok(home)
@@ -451,9 +451,11 @@ mod tests {
         home.claim(&identity("alpha", SectorSize::S2KiB)).unwrap();
         assert_eq!(mode(&root.join("network.json")), 0o600);
         fs::create_dir(home.miner()).unwrap();
-        fs::set_permissions(home.miner(), fs::Permissions::from_mode(0o755)).unwrap();
-        DataDir::open(Some(root)).unwrap();
-        assert_eq!(mode(&home.miner()), 0o700);
+        for folder in [&root, &home.miner()] {
+            fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        DataDir::open(Some(root.clone())).unwrap();
+        assert_eq!([mode(&root), mode(&home.miner())], [0o700; 2]);
     }
 
     #[test]
