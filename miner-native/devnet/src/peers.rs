@@ -55,7 +55,7 @@ impl Peers {
         }
         let envelope =
             SignedEnvelope::from_protobuf_encoding(envelope).map_err(|e| PeerError::Malformed(e.to_string()))?;
-        let record = PeerRecord::from_signed_envelope(envelope).map_err(|e| PeerError::Malformed(e.to_string()))?;
+        let record = read_record(envelope)?;
         let (peer, seq) = (record.peer_id(), record.seq());
         if !(1..=MAX_ADDRESSES).contains(&record.addresses().len()) {
             return Err(PeerError::Addresses(record.addresses().len()));
@@ -99,6 +99,14 @@ impl Peers {
     }
 }
 
+/// Reads a record in the form of the libp2p specification (RFC 0003), which other implementations sign, or in the one that
+/// rust-libp2p had before it and still signs by default.
+fn read_record(envelope: SignedEnvelope) -> Result<PeerRecord, PeerError> {
+    PeerRecord::from_signed_envelope_interop(envelope.clone())
+        .or_else(|_| PeerRecord::from_signed_envelope(envelope))
+        .map_err(|e| PeerError::Malformed(e.to_string()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +131,16 @@ mod tests {
         announced(&mut peers, &record(&key, 1)).unwrap();
         assert_eq!(peers.find(&peer), Ok(vec!["/ip4/127.0.0.1/tcp/4400".to_owned()]));
         assert_eq!(peers.find("no peer"), Err(PeerError::PeerId("no peer".into())));
+    }
+
+    #[test]
+    fn a_record_in_the_form_that_other_implementations_sign_is_taken_too() {
+        let (mut peers, key) = (Peers::default(), Keypair::generate_ed25519());
+        let address: Multiaddr = "/dns4/miner.example/tcp/443/tls/ws".parse().unwrap();
+        let record = PeerRecord::new_interop(&key, vec![address.clone()]).unwrap();
+        announced(&mut peers, &record.into_signed_envelope().into_protobuf_encoding()).unwrap();
+        let peer = key.public().to_peer_id().to_string();
+        assert_eq!(peers.find(&peer), Ok(vec![address.to_string()]));
     }
 
     #[test]
