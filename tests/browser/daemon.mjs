@@ -19,8 +19,9 @@ const READY_MS = 600_000;
 
 export class Daemon {
   /** Starts one and waits until its miner takes deals. */
-  static async start(options = [], { sectorSize = '2KiB', blockTime = '250ms' } = {}) {
+  static async start(options = [], { sectorSize = '2KiB', blockTime = '250ms', program = PROGRAM } = {}) {
     const daemon = new Daemon();
+    daemon.program = program;
     daemon.size = ['--sector-size', sectorSize, '--block-time', blockTime];
     daemon.home = mkdtempSync(join(tmpdir(), 'sealdrop-browser-'));
     const [p2p, ws, chain, web] = await freePorts(4);
@@ -54,7 +55,7 @@ export class Daemon {
     const args = ['daemon', '--home', this.home, '--params', PARAMS, ...this.size];
     args.push('--p2p-port', ports.p2p, '--p2p-ws-port', ports.ws, '--chain-port', ports.chain, '--web-port', ports.web);
     args.push('--web', WEB, '--client', CLIENT, ...this.options);
-    const child = spawn(PROGRAM, args.map(String), { stdio: ['ignore', log, log] });
+    const child = spawn(this.program, args.map(String), { stdio: ['ignore', log, log] });
     closeSync(log);
     this.child = child;
     this.ended = new Promise((done) => child.once('exit', done).once('error', done));

@@ -82,6 +82,11 @@ impl Project {
         self.root.join("tests/oracles")
     }
 
+    /// Folder of the tests in which another implementation of libp2p is the client.
+    pub fn interop(&self) -> PathBuf {
+        self.root.join("tests/interop")
+    }
+
     /// Folder of the browser's measurements.
     pub fn browser_bench(&self) -> PathBuf {
         self.root.join("tests/bench")

@@ -40,6 +40,7 @@ pub fn for_browser_tests(project: &Project) -> Result<PathBuf> {
         &project.oracles(),
         "computes pieces' names independently, to compare in tests",
     )?;
+    npm::install(&project.interop(), "makes deals by js-libp2p, in tests")?;
     browser()
 }
 

@@ -45,26 +45,28 @@ fn run_all(tally: &mut Tally) -> Result<()> {
         tally.add(false);
     }
 
-    let mut oracles = Command::new("node");
-    process::without_package_variables(&mut oracles);
-    oracles.args(["--test", "--test-reporter=spec", "--test-reporter-destination=stdout"]);
-    oracles.args(test_files(&project.oracles())?);
-    stage("test: oracles", || {
-        count(
-            with_places(&mut oracles, &project, &browser),
-            "hold the hashing module against other packages",
-            tally,
-        )
-    })?;
+    let suites = [
+        ("oracles", project.oracles(), "hold the hashing module against other packages"),
+        ("interop", project.interop(), "make deals by js-libp2p"),
+        ("browser", project.browser_tests(), "run the browser tests"),
+    ];
+    for (name, folder, purpose) in suites {
+        stage(&format!("test: {name}"), || {
+            node_tests(&project, &browser, &folder, purpose, tally)
+        })?;
+    }
+    Ok(())
+}
 
-    let files = test_files(&project.browser_tests())?;
+/// A folder's tests in Node, one file at a time: most start a daemon, and making one proof takes gigabytes.
+fn node_tests(project: &Project, browser: &Path, folder: &Path, purpose: &str, tally: &mut Tally) -> Result<()> {
+    let files = test_files(folder)?;
     if files.is_empty() {
         return Ok(());
     }
     let mut node = Command::new("node");
     process::without_package_variables(&mut node);
-    node.current_dir(project.browser_tests());
-    // One at a time: each starts a daemon, and making one proof takes gigabytes.
+    node.current_dir(folder);
     node.args([
         "--test",
         "--test-concurrency=1",
@@ -72,13 +74,7 @@ fn run_all(tally: &mut Tally) -> Result<()> {
         "--test-reporter-destination=stdout",
     ]);
     node.args(files);
-    stage("test: browser", || {
-        count(
-            with_places(&mut node, &project, &browser),
-            "run the browser tests",
-            tally,
-        )
-    })
+    count(with_places(&mut node, project, browser), purpose, tally)
 }
 
 /// Files of tests whose set-up is made once for all of them in one process: a daemon, proof parameters, a sealed sector.
