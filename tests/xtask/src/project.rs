@@ -87,6 +87,11 @@ impl Project {
         self.root.join("tests/interop")
     }
 
+    /// Folder of the tests on several hosts.
+    pub fn hosts(&self) -> PathBuf {
+        self.root.join("tests/hosts")
+    }
+
     /// Folder of the browser's measurements.
     pub fn browser_bench(&self) -> PathBuf {
         self.root.join("tests/bench")

@@ -46,8 +46,13 @@ fn run_all(tally: &mut Tally) -> Result<()> {
     }
 
     let suites = [
-        ("oracles", project.oracles(), "hold the hashing module against other packages"),
+        (
+            "oracles",
+            project.oracles(),
+            "hold the hashing module against other packages",
+        ),
         ("interop", project.interop(), "make deals by js-libp2p"),
+        ("hosts", project.hosts(), "run the tests on several hosts"),
         ("browser", project.browser_tests(), "run the browser tests"),
     ];
     for (name, folder, purpose) in suites {
