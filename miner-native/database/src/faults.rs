@@ -1,8 +1,10 @@
 //! A full disk and a process without file descriptors: an honest error, nothing half done, and on it goes when there is room.
 
 use super::contract::{get, put, SCHEMA, THINGS};
-use super::testing::{alone, exhaust_files, small_disk};
+use super::testing::{alone, exhaust_files, power_loss, shortage, small_disk};
 use super::*;
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 fn fill(store: &dyn Store) -> DatabaseError {
@@ -106,4 +108,58 @@ fn without_free_file_descriptors_what_is_open_still_reads_and_writes() {
     assert!(Sqlite::open(&dir.path().join("other.db"), &SCHEMA, Sharing::Alone).is_err());
     drop(files);
     Sqlite::open(&dir.path().join("other.db"), &SCHEMA, Sharing::Alone).unwrap();
+}
+
+/// What the soak does to a daemon.
+#[test]
+fn the_time_of_day_of_a_steered_process_is_set_ahead_and_back() {
+    let Some(library) = shortage::interposer() else {
+        eprintln!("left out: there is no C compiler here");
+        return;
+    };
+    let steering = shortage::Shortage::new();
+    let told = |ahead: i64| -> i64 {
+        steering.set_clock_ahead(ahead);
+        let mut date = Command::new("date");
+        steering.steer(date.arg("+%s"), &library);
+        let output = date.output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+    };
+    let now = told(0);
+    assert!((7200..7300).contains(&(told(7200) - now)));
+    assert!((-7200..-7100).contains(&(told(-7200) - now)));
+}
+
+/// A disk lives through the records of several processes; what was removed and synced is gone, what nobody synced is lost.
+#[test]
+fn a_disk_holds_what_several_processes_synced() {
+    let Some(library) = power_loss::interposer() else {
+        eprintln!("left out: there is no C compiler here");
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    std::fs::create_dir_all(root.join("kept")).unwrap();
+    std::fs::write(root.join("before"), b"1").unwrap();
+    let mut disk = power_loss::Disk::of(&root);
+    let mut run = |script: &str| {
+        let log = dir.path().join("record");
+        let mut shell = Command::new("sh");
+        power_loss::record(shell.args(["-c", script]).current_dir(&root), &library, &root, &log);
+        assert!(shell.status().unwrap().success());
+        for (_, event) in power_loss::Recording::parse(&std::fs::read(&log).unwrap()).0 {
+            disk.happens(&event);
+        }
+        std::fs::remove_file(log).unwrap();
+        let left = disk.lay_out(None, &root);
+        let is_there = |name: &&str| left.path().join(Path::new(name)).is_file();
+        ["before", "kept/synced", "kept/lost", "gone/synced"]
+            .into_iter()
+            .filter(is_there)
+            .collect::<Vec<_>>()
+    };
+    let script = "cd $RECORD_ROOT; mkdir gone; for f in kept gone; do echo 1 > $PWD/$f/synced; \
+                  sync $PWD/$f/synced; sync $PWD/$f; done; echo 1 > $PWD/kept/lost";
+    assert_eq!(run(script), ["before", "kept/synced", "gone/synced"]);
+    assert_eq!(run("rm -r $RECORD_ROOT/gone"), ["before", "kept/synced"]);
 }

@@ -1,5 +1,5 @@
-/* Makes calls of a process fail as on a disk without room, or in a process without file descriptors: see shortage.rs.
-   Preloaded into the process; SHORTAGE_STATE is a file that both sides have in memory. */
+/* Makes calls of a process fail as on a disk without room, or in a process without file descriptors, and shifts its wall clock:
+   see shortage.rs. Preloaded into the process; SHORTAGE_STATE is a file that both sides have in memory. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -14,7 +14,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/time.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { NOTHING, DISK_FULL, NO_DESCRIPTORS };
@@ -29,6 +31,8 @@ struct state {
     char prefix[1024];
     /* What failed first. */
     char first[1024];
+    /* Seconds by which the wall clock is ahead. */
+    _Atomic int64_t clock_ahead;
 };
 static struct state *state;
 
@@ -230,3 +234,25 @@ int epoll_create1(int flags) {
     }
 FCNTL(fcntl)
 FCNTL(fcntl64)
+
+/* The monotonic clock goes on as it does: only the time of day jumps. */
+static int64_t ahead(void) { return state ? atomic_load(&state->clock_ahead) : 0; }
+
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    REAL(int, clock_gettime, clockid_t, struct timespec *);
+    int result = real(clock, now);
+    if (result == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) now->tv_sec += ahead();
+    return result;
+}
+int gettimeofday(struct timeval *now, void *zone) {
+    REAL(int, gettimeofday, struct timeval *, void *);
+    int result = real(now, zone);
+    if (result == 0) now->tv_sec += ahead();
+    return result;
+}
+time_t time(time_t *now) {
+    struct timespec found;
+    if (clock_gettime(CLOCK_REALTIME, &found) != 0) return -1;
+    if (now) *now = found.tv_sec;
+    return found.tv_sec;
+}

@@ -18,6 +18,17 @@ fn preloaded(source: &str, name: &str) -> Option<tempfile::TempDir> {
     made.is_ok_and(|status| status.success()).then_some(dir)
 }
 
+/// The process that this command starts has the library in front of those that it has already.
+fn preload(command: &mut Command, library: &Path) {
+    let before = command.get_envs().find(|(name, _)| *name == "LD_PRELOAD");
+    let mut all = library.as_os_str().to_owned();
+    if let Some((_, Some(others))) = before {
+        all.push(":");
+        all.push(others);
+    }
+    command.env("LD_PRELOAD", all);
+}
+
 /// A file system of 16 MiB; `None` where it may not be mounted.
 pub fn small_disk() -> Option<Mounted> {
     let dir = tempfile::tempdir().unwrap();

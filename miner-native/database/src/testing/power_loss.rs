@@ -2,8 +2,9 @@
 //!
 //! `record_writes.c` is preloaded into a process and records every write, sync, rename and removal below a folder, in order.
 //! [`Recording`] reads that record, [`Disk`] lives through it, and [`Disk::lay_out`] makes the folder as it would stand if the power
-//! failed at that moment: with nothing but what was synced, or with some of what came after, torn. Folders themselves count as made:
-//! only the names in them need a sync of the folder.
+//! failed at that moment: with nothing but what was synced, or with some of what came after, torn. Folders themselves count as made,
+//! or as removed, at once: only the names in them need a sync of the folder. A [`Disk`] may live through the records of several
+//! processes, one after the other, and goes on from [`Disk::of`] after a loss.
 #![allow(clippy::unwrap_used)] // What tests share: what goes wrong fails the test.
 #![allow(clippy::indexing_slicing)] // For tests: a recording that is none fails them.
 
@@ -18,10 +19,8 @@ const HEAD: usize = 21;
 
 /// Makes a process record what it writes below `root` in `log`; `library` is what [`interposer`] made.
 pub fn record(command: &mut Command, library: &TempDir, root: &Path, log: &Path) {
-    command
-        .env("LD_PRELOAD", library.path().join("record.so"))
-        .env("RECORD_ROOT", root)
-        .env("RECORD_LOG", log);
+    super::preload(command, &library.path().join("record.so"));
+    command.env("RECORD_ROOT", root).env("RECORD_LOG", log);
 }
 
 /// The library that is preloaded, made by a C compiler; `None` where there is none.
@@ -37,6 +36,7 @@ pub enum Event {
     Synced { inode: u64, path: PathBuf },
     Renamed { from: PathBuf, to: PathBuf },
     Removed { path: PathBuf },
+    FolderRemoved { path: PathBuf },
 }
 
 /// All events in order, each with the length of the record up to and with it.
@@ -83,6 +83,7 @@ impl Recording {
                     }
                 }
                 b'U' => Event::Removed { path: text().into() },
+                b'D' => Event::FolderRemoved { path: text().into() },
                 other => panic!("{other}"),
             };
             events.push((whole - log.len(), event));
@@ -128,6 +129,36 @@ pub struct Disk {
 }
 
 impl Disk {
+    /// A disk on which everything below `root` is synced.
+    pub fn of(root: &Path) -> Self {
+        let (mut disk, mut folders) = (Self::default(), vec![root.to_owned()]);
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                disk.names.insert(path.clone(), disk.files.len());
+                disk.files.push(Content {
+                    synced: fs::read(path).unwrap(),
+                    since: Vec::new(),
+                });
+            }
+        }
+        disk.synced_names = disk.names.clone();
+        disk
+    }
+
+    /// Names that are on it for good.
+    pub fn len(&self) -> usize {
+        self.synced_names.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.synced_names.is_empty()
+    }
+
     /// Takes one event in.
     pub fn happens(&mut self, event: &Event) {
         match event {
@@ -158,6 +189,10 @@ impl Disk {
                 }
             }
             Event::Removed { path } => drop(self.names.remove(path)),
+            Event::FolderRemoved { path } => {
+                self.names.retain(|name, _| !name.starts_with(path));
+                self.synced_names.retain(|name, _| !name.starts_with(path));
+            }
         }
     }
 
@@ -182,12 +217,17 @@ impl Disk {
             false => tempfile::tempdir(),
         };
         let left = left.unwrap();
+        self.write_to(left.path(), torn, root);
+        left
+    }
+
+    /// Makes the folder that was `root` anew in another one, or in its own place once that is empty.
+    pub fn write_to(&self, folder: &Path, torn: Option<u64>, root: &Path) {
         for (path, content) in self.after_loss(torn) {
-            let target = left.path().join(path.strip_prefix(root).unwrap());
+            let target = folder.join(path.strip_prefix(root).unwrap());
             fs::create_dir_all(target.parent().unwrap()).unwrap();
             fs::write(target, content).unwrap();
         }
-        left
     }
 
     /// What is left: what was synced alone, or with some of what came since, by numbers drawn from `torn`.

@@ -11,12 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define MOST_FDS 4096
+#define MOST_FDS 65536
 static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 static char *path_of[MOST_FDS];
 static int log_fd = -1;
@@ -157,7 +158,38 @@ int unlink(const char *path) {
     IN_TURN(int, is_ours(path), real(path), note('U', 0, 0, path, strlen(path)));
 }
 
+/* A folder's removal, or one by its folder. */
+int rmdir(const char *path) {
+    REAL(int, rmdir, const char *);
+    IN_TURN(int, is_ours(path), real(path), note('D', 0, 0, path, strlen(path)));
+}
+int unlinkat(int folder, const char *path, int flags) {
+    REAL(int, unlinkat, int, const char *, int);
+    char link[64], whole[8192];
+    ssize_t length = 0;
+    if (log_fd >= 0 && path[0] != '/' && folder != AT_FDCWD) {
+        snprintf(link, sizeof link, "/proc/self/fd/%d", folder);
+        length = readlink(link, whole, 4096);
+    }
+    if (length < 0) length = 0;
+    snprintf(whole + length, sizeof whole - length, "%s%s", length ? "/" : "", path);
+    char kind = flags & AT_REMOVEDIR ? 'D' : 'U';
+    IN_TURN(int, is_ours(whole), real(folder, path, flags), note(kind, 0, 0, whole, strlen(whole)));
+}
+
 /* The callers then write in the ordinary way. */
+ssize_t sendfile(int to, int from, off_t *at, size_t length) {
+    REAL(ssize_t, sendfile, int, int, off_t *, size_t);
+    if (!is_known(to)) return real(to, from, at, length);
+    errno = EINVAL;
+    return -1;
+}
+ssize_t sendfile64(int to, int from, off64_t *at, size_t length) {
+    REAL(ssize_t, sendfile64, int, int, off64_t *, size_t);
+    if (!is_known(to)) return real(to, from, at, length);
+    errno = EINVAL;
+    return -1;
+}
 ssize_t copy_file_range(int from, off64_t *a, int to, off64_t *b, size_t length, unsigned flags) {
     (void)from, (void)a, (void)to, (void)b, (void)length, (void)flags;
     errno = ENOSYS;

@@ -1,5 +1,5 @@
 //! A disk that is full for a while, and a process that has no file descriptors for a while: any call that needs either fails, from
-//! the n-th on, until there is room again. The process lives on.
+//! the n-th on, until there is room again. The process lives on. Its wall clock can be set ahead and back, too.
 //!
 //! `fail_calls.c` is preloaded into the process; a [`Shortage`] steers it by a file that both have in memory.
 #![allow(clippy::unwrap_used)] // What tests share: what goes wrong fails the test.
@@ -18,7 +18,8 @@ const BEFORE: u64 = 8;
 const FAILED: u64 = 16;
 const PREFIX: u64 = 24;
 const FIRST: u64 = PREFIX + PATH as u64;
-const STATE: u64 = FIRST + PATH as u64;
+const CLOCK_AHEAD: u64 = FIRST + PATH as u64;
+const STATE: u64 = CLOCK_AHEAD + 8;
 
 /// The library that is preloaded, made by a C compiler; `None` where there is none.
 pub fn interposer() -> Option<TempDir> {
@@ -57,9 +58,13 @@ impl Shortage {
 
     /// The process that this command starts is steered; `library` is what [`interposer`] made.
     pub fn steer(&self, command: &mut Command, library: &TempDir) {
-        command
-            .env("LD_PRELOAD", library.path().join("fail.so"))
-            .env("SHORTAGE_STATE", self.dir.path().join("state"));
+        super::preload(command, &library.path().join("fail.so"));
+        command.env("SHORTAGE_STATE", self.dir.path().join("state"));
+    }
+
+    /// The process's wall clock is so many seconds ahead of the machine's from now on; behind it when negative.
+    pub fn set_clock_ahead(&self, seconds: i64) {
+        self.state.write_all_at(&seconds.to_le_bytes(), CLOCK_AHEAD).unwrap();
     }
 
     /// From the call after the next `before` ones on, there is none of it.
