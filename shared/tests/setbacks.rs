@@ -4,7 +4,9 @@ use shared::chain::keys::cid_of_bytes;
 use shared::chain::Epoch;
 use shared::piece::{Commitment, SectorSize};
 use shared::sector::machine::{SectorRefusal, MAX_ATTEMPTS};
-use shared::sector::{retry_pause_ms, Phase, Sector, SectorEffect, SectorInput, SectorPiece, SectorStage};
+use shared::sector::{
+    pause_left_ms, retry_pause_ms, Phase, Sector, SectorEffect, SectorInput, SectorPiece, SectorStage,
+};
 
 fn fail(sector: &mut Sector) {
     let reason = "the disk is full".to_owned();
@@ -163,6 +165,15 @@ fn an_expired_seal_starts_again_with_a_new_ticket() {
     let reason: String = "ticket too old".into();
     sector.handle(SectorInput::SealExpired { reason }).expect("again");
     assert_eq!((sector.effect(), sector.attempts), (SectorEffect::DrawTicket, 1));
+}
+
+#[test]
+fn no_pause_outlasts_a_time_of_day_that_was_set_back() {
+    let (now, pause) = (10_000_000, retry_pause_ms(2));
+    assert_eq!(pause_left_ms(now + pause, 2, now), pause);
+    assert_eq!(pause_left_ms(now + pause, 2, now + pause - 1), 1);
+    assert_eq!(pause_left_ms(now + pause, 2, now + pause), 0);
+    assert_eq!(pause_left_ms(now + pause, 2, now - 3_600_000), 0);
 }
 
 #[test]

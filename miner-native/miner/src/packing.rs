@@ -43,9 +43,10 @@ pub(crate) fn place(service: &Packing, now: u64) -> Result<(Vec<u64>, Duration),
             let due = record
                 .first_piece_ms
                 .saturating_add(service.settings.now().auto_seal_ms);
-            // One whose pieces were all evicted waits for others.
+            // One whose pieces were all evicted waits for others. A first piece that is yet to come: the time of day was set back.
             let is_empty = record.sector.pieces.is_empty();
-            if is_empty || (!record.sector.is_nearly_full() && now < due) {
+            let is_early = (record.first_piece_ms..due).contains(&now);
+            if is_empty || (!record.sector.is_nearly_full() && is_early) {
                 if !is_empty {
                     pause = pause.min(Duration::from_millis(due - now));
                 }

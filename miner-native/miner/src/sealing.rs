@@ -16,7 +16,7 @@ use shared::chain::randomness::{draw, Purpose};
 use shared::chain::{calls, Address, Epoch, Policy};
 use shared::ports::verifier::{prover_id, ProofVerifier, SealClaim, VerifierFault};
 use shared::sector::timing::check_ticket;
-use shared::sector::{Phase, Sealed, Sector, SectorEffect, SectorInput, SectorStage};
+use shared::sector::{pause_left_ms, Phase, Sealed, Sector, SectorEffect, SectorInput, SectorStage};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
@@ -187,11 +187,13 @@ async fn drive(service: Sealing, lifeline: Lifeline, id: u64, places: Arc<Semaph
 
 /// How long the sector still rests after a failure.
 fn pause(service: &Sealing, id: u64) -> Result<Option<Duration>, StoreError> {
-    let retry_at = service.store.sector(id)?.and_then(|record| record.retry_at_ms);
-    let left = retry_at
-        .and_then(|at| at.checked_sub(now_ms()))
-        .filter(|left| *left > 0);
-    Ok(left.map(Duration::from_millis))
+    let Some(record) = service.store.sector(id)? else {
+        return Ok(None);
+    };
+    let left = record
+        .retry_at_ms
+        .map_or(0, |at| pause_left_ms(at, record.sector.attempts, now_ms()));
+    Ok((left > 0).then(|| Duration::from_millis(left)))
 }
 
 /// Performs the sector's effect and persists what came of it; false when there is nothing more to do.

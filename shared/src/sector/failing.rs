@@ -43,6 +43,16 @@ pub fn retry_pause_ms(attempts: u32) -> u64 {
     FIRST_PAUSE_MS.saturating_mul(times).min(LONGEST_PAUSE_MS)
 }
 
+/// How much of that pause is left at `now_ms`, when it ends at `retry_at_ms`. More than a whole pause is none: the time of day was
+/// set back, and the sector does not wait until it comes round again.
+pub fn pause_left_ms(retry_at_ms: u64, attempts: u32, now_ms: u64) -> u64 {
+    let left = retry_at_ms.saturating_sub(now_ms);
+    match left > retry_pause_ms(attempts) {
+        true => 0,
+        false => left,
+    }
+}
+
 impl Sector {
     /// Why the sector is not going on as planned and what is tried next; `None` while nothing failed.
     pub fn setback(&self) -> Option<Setback<'_>> {

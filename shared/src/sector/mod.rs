@@ -9,7 +9,7 @@ pub mod retention;
 mod stage;
 pub mod timing;
 
-pub use failing::{retry_pause_ms, Setback};
+pub use failing::{pause_left_ms, retry_pause_ms, Setback};
 pub use machine::{Sector, SectorEffect, SectorInput, SectorPiece};
 pub use post::{post_duty, PostDuty, PostFacts};
 pub use retention::SectorOver;

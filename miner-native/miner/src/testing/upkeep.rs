@@ -68,6 +68,22 @@ async fn proposals_beyond_the_backlog_are_told_when_to_try_again_and_taken_then(
     assert!(intake::status(&world.miner().intake).expect("the store is whole").open);
 }
 
+/// A clock that was set back by hours must not keep a sector open for hours.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sector_is_closed_when_the_time_of_day_was_set_back_since_its_first_piece() {
+    let world = World::start().await;
+    let (bytes, summary) = piece(1, 500);
+    let signed = world.paid(&summary, 1, 6000).await;
+    let cid = signed.cid();
+    assert_eq!(world.propose(signed).await.message, "");
+    world.deliver(&cid, &summary, &bytes);
+    let (packing, now) = (world.miner().packing(), now());
+    let closed = |at: u64| packing::place(&packing, at).expect("placed").0.len();
+    assert_eq!(closed(now), 0);
+    assert_eq!(closed(now + 1), 0, "it waits for more pieces");
+    assert_eq!(closed(now - 3_600_000), 1);
+}
+
 /// spec §7.8 at scale: the whole proving set in every window, in one message.
 #[tokio::test(flavor = "multi_thread")]
 async fn six_sectors_are_proven_by_one_message_in_each_window() {
