@@ -47,7 +47,8 @@ pub(super) struct Peers {
 }
 
 impl Peers {
-    /// Takes a signed record in, unless a newer one of that peer is known. Where there is no room, whoever is no miner of the chain
+    /// Takes a signed record in, unless a newer one of that peer is known that says something else: records are numbered by their
+    /// peer's time of day, which may have been set back. Where there is no room, whoever is no miner of the chain
     /// makes some first: anybody can announce as many peers as they like.
     pub fn announce(&mut self, envelope: &[u8], is_miner: impl Fn(&PeerId) -> bool) -> Result<(), PeerError> {
         if envelope.len() > MAX_RECORD {
@@ -60,9 +61,12 @@ impl Peers {
         if !(1..=MAX_ADDRESSES).contains(&record.addresses().len()) {
             return Err(PeerError::Addresses(record.addresses().len()));
         }
-        if self.entries.get(&peer).is_some_and(|known| seq < known.seq) {
+        let addresses: Vec<String> = record.addresses().iter().map(ToString::to_string).collect();
+        let known = self.entries.get(&peer);
+        if known.is_some_and(|known| seq < known.seq && known.addresses != addresses) {
             return Err(PeerError::Older { peer: peer.to_string() });
         }
+        let seq = known.map_or(seq, |known| seq.max(known.seq));
         if self.entries.len() >= MAX_PEERS && !self.entries.contains_key(&peer) {
             let oldest = self
                 .entries
@@ -74,7 +78,6 @@ impl Peers {
             }
         }
         self.announcements = self.announcements.saturating_add(1);
-        let addresses = record.addresses().iter().map(ToString::to_string).collect();
         self.entries.insert(
             peer,
             Entry {
@@ -179,9 +182,12 @@ mod tests {
         announced(&mut peers, &old).unwrap();
         peers.entries.get_mut(&peer).unwrap().seq = u64::MAX;
         assert_eq!(
-            announced(&mut peers, &old),
+            announced(&mut peers, &record(&key, 2)),
             Err(PeerError::Older { peer: peer.to_string() })
         );
+        // One that says nothing else: its peer's time of day was set back.
+        assert_eq!(announced(&mut peers, &old), Ok(()));
+        assert_eq!(peers.entries[&peer].seq, u64::MAX);
     }
 
     #[test]
