@@ -66,6 +66,12 @@ impl FakeEngine {
         self.dir(sector).join(name)
     }
 
+    /// What a phase leaves is on the disk before its output is kept, as with the real prover.
+    fn sync(&self, sector: u64, names: &[&str]) -> std::io::Result<()> {
+        let mut files = names.iter().map(|name| self.file(sector, name));
+        files.try_for_each(|path| File::open(path)?.sync_all())
+    }
+
     /// Stands for the labels: another for each ticket.
     fn labels(ticket: [u8; 32]) -> Vec<u8> {
         ticket.repeat(64)
@@ -116,6 +122,8 @@ impl Engine for FakeEngine {
         }
         fs::write(self.file(sector.id, "unsealed"), data).map_err(&failed)?;
         fs::write(self.file(sector.id, "cache/layer-1"), Self::labels(ticket)).map_err(&failed)?;
+        let synced = self.sync(sector.id, &["unsealed", "cache/layer-1", "cache", ""]);
+        synced.map_err(&failed)?;
         Ok(ticket.to_vec())
     }
 
@@ -126,6 +134,8 @@ impl Engine for FakeEngine {
         check(step, labels == Self::labels(ticket), "the labels are another ticket's")?;
         fs::copy(self.file(sector.id, "unsealed"), self.file(sector.id, "sealed")).map_err(&failed)?;
         fs::write(self.file(sector.id, "cache/p_aux"), ticket).map_err(&failed)?;
+        let synced = self.sync(sector.id, &["sealed", "cache/p_aux", "cache", ""]);
+        synced.map_err(&failed)?;
         Ok(self.commitments(sector, ticket))
     }
 
