@@ -1,9 +1,7 @@
 //! What bad input gets: a clear answer, and nothing lost. Real daemons and clients; no sector is sealed here.
 #![allow(clippy::unwrap_used)] // What tests share: what goes wrong fails the test.
 
-mod peer;
-
-use peer::Peer;
+use sealdrop_tests::peer::{self, Peer};
 use sealdrop_tests::{bytes, free_ports, Client, Daemon};
 use shared::deal::{DealState, SignedProposal};
 use std::net::TcpListener;

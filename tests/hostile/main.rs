@@ -3,11 +3,8 @@
 #![cfg(target_os = "linux")] // Memory and descriptors of another process are read from /proc.
 #![allow(clippy::unwrap_used)] // What tests share: what goes wrong fails the test.
 
-mod attacks;
-#[path = "../peer.rs"]
-mod peer;
-
-use peer::Peer;
+use sealdrop_tests::hostile::attacks::{self, Target};
+use sealdrop_tests::peer::Peer;
 use sealdrop_tests::{wait_for, Client, Daemon};
 use shared::chain::keys::cid_of_bytes;
 use shared::deal::DealState;
@@ -62,7 +59,7 @@ fn hostile_peers_keep_nobody_out_and_what_they_hold_is_bounded_and_given_back() 
     let undisturbed = is_served(&daemon, &client);
     println!("at rest: {rest:?}, an honest client waits {undisturbed:?}");
     for (name, begin) in attacks::ALL {
-        let attack = begin(&daemon);
+        let attack = begin(&Target::of_one(daemon.ports()));
         let waited = is_served(&daemon, &client);
         let under = Held::by(&daemon);
         println!("{name}: {under:?}, an honest client waits {waited:?}");

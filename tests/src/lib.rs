@@ -4,7 +4,9 @@
 //! [`Client`] runs `sealdrop client` commands in a home of its own, and those of any other group.
 
 pub mod drill;
+pub mod hostile;
 pub mod kill;
+pub mod peer;
 mod ports;
 pub mod power_loss;
 pub mod shortages;

@@ -1,14 +1,13 @@
 //! A peer that says to the miner whatever it likes, and a miner that is not there.
-#![allow(dead_code)] // Several test programs use it, each some of it.
 
+use crate::{bytes, Daemon};
 use futures::{AsyncReadExt, AsyncWriteExt};
 use libp2p::core::PeerRecord;
 use libp2p::identity::Keypair;
 use libp2p::PeerId;
 use sealdrop::client::network::Network;
 use sealdrop_database::Memory;
-use sealdrop_miner::chain_access::ChainAccess;
-use sealdrop_tests::{bytes, Daemon};
+use sealdrop_miner::chain_access::{ChainAccess, ChainError};
 use shared::chain::address::MaybeAddress;
 use shared::chain::calls::{add_ask, create_storage_miner, miner_address};
 use shared::chain::view::MinerView;
@@ -37,10 +36,17 @@ fn runtime() -> Runtime {
 }
 
 async fn chain(daemon: &Daemon, key: &SecretKey) -> ChainAccess {
-    let url = format!("{}/rpc", daemon.chain());
-    ChainAccess::connect(&url, Arc::new(Memory::default()), key.clone())
-        .await
-        .expect("the chain answers")
+    chain_at(daemon.ports()[2], key).await.expect("the chain answers")
+}
+
+/// The chain at this port, with an account that nothing is kept of.
+pub(crate) async fn chain_at(port: u16, key: &SecretKey) -> Result<ChainAccess, ChainError> {
+    let url = format!("http://127.0.0.1:{port}/rpc");
+    ChainAccess::connect(&url, Arc::new(Memory::default()), key.clone()).await
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
 }
 
 fn peer_id(view: &MinerView) -> PeerId {
@@ -50,26 +56,29 @@ fn peer_id(view: &MinerView) -> PeerId {
 impl Peer {
     /// Connects to the daemon's miner.
     pub fn of(daemon: &Daemon) -> Self {
+        Self::at(daemon.ports()).expect("the miner can be reached")
+    }
+
+    /// Connects to the miner of the daemon that listens on these ports, or stands behind them; tells why it cannot.
+    pub fn at(ports: [u16; 4]) -> Result<Self, String> {
         let runtime = runtime();
         let key = SecretKey::from_bytes(&[7; 32]).expect("a small number is a key");
-        let (network, miner) = runtime.block_on(async {
-            let chain = chain(daemon, &key).await;
-            let network = Network::start(Default::default()).expect("a node starts");
-            let miners = chain.miners().await.expect("the chain answers");
-            let miner = miners.into_iter().next().expect("the daemon's miner is registered");
-            let addresses = chain.find_peer(&miner.peer_id).await.expect("the chain answers");
-            network
-                .connect(peer_id(&miner), &addresses)
-                .await
-                .expect("the miner can be reached");
-            (network, miner)
+        let connected = runtime.block_on(async {
+            let chain = chain_at(ports[2], &key).await.map_err(text)?;
+            let network = Network::start(Default::default()).map_err(text)?;
+            let miners = chain.miners().await.map_err(text)?;
+            let miner = miners.into_iter().next().ok_or("no miner is registered")?;
+            let address = format!("/ip4/127.0.0.1/tcp/{}", ports[0]);
+            network.connect(peer_id(&miner), &[address]).await.map_err(text)?;
+            Ok::<_, String>((network, miner))
         });
-        Self {
+        let (network, miner) = connected?;
+        Ok(Self {
             runtime,
             network,
             miner,
             key,
-        }
+        })
     }
 
     /// Who signs the miner's answers.

@@ -9,7 +9,6 @@ use libp2p::core::Endpoint;
 use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
 use libp2p::{noise, tcp, yamux, Multiaddr, Transport};
-use sealdrop_tests::Daemon;
 use shared::wire::frame::MAX_MESSAGE;
 use shared::wire::{leb128, protocol};
 use std::future::{pending, poll_fn, Future};
@@ -23,10 +22,40 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
-/// Connections of a flood, to each listener that it is made to: more than any of them takes.
-const FLOOD: usize = 400;
-/// Streams that a connection tries to hold.
-const STREAMS: usize = 200;
+/// Whom an attack is meant for, and how much of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// The daemon's: libp2p, libp2p over WebSocket, chain, page; or those of a [`super::Relay`] to it.
+    pub ports: [u16; 4],
+    /// Connections of a flood, to each listener that it is made to.
+    flood: usize,
+    /// Connections that are filled with streams, and streams that each tries to hold. Up to 256 KiB of each lie with the attacker.
+    filled: usize,
+    streams: usize,
+}
+
+impl Target {
+    /// For an attacker alone: more than any listener takes.
+    pub fn of_one(ports: [u16; 4]) -> Self {
+        Self {
+            ports,
+            flood: 400,
+            filled: 100,
+            streams: 24,
+        }
+    }
+
+    /// For one of several attackers, which together are as many.
+    pub fn of_several(ports: [u16; 4]) -> Self {
+        Self {
+            ports,
+            flood: 150,
+            filled: 16,
+            streams: 24,
+        }
+    }
+}
+
 /// Streams of a connection whose protocol is agreed at a time.
 const NEGOTIATING: usize = 16;
 /// Pause between two bytes of a trickle.
@@ -36,7 +65,7 @@ const DRIP: Duration = Duration::from_millis(500);
 pub trait Attack {}
 
 /// What an attack is called, and how it begins.
-pub type Kind = (&'static str, fn(&Daemon) -> Box<dyn Attack>);
+pub type Kind = (&'static str, fn(&Target) -> Box<dyn Attack>);
 
 /// Every attack.
 pub const ALL: [Kind; 6] = [
@@ -56,8 +85,8 @@ fn connections(port: u16, count: usize) -> Vec<TcpStream> {
     (0..count).filter_map(connect).collect()
 }
 
-fn idle_connections(daemon: &Daemon) -> Box<dyn Attack> {
-    let all = daemon.ports().map(|port| connections(port, FLOOD));
+fn idle_connections(target: &Target) -> Box<dyn Attack> {
+    let all = target.ports.map(|port| connections(port, target.flood));
     Box::new(all.into_iter().flatten().collect::<Vec<_>>())
 }
 
@@ -70,7 +99,7 @@ struct Trickle {
 impl Attack for Trickle {}
 
 impl Trickle {
-    fn begin(ports: &[u16], first: &'static str) -> Box<dyn Attack> {
+    fn begin(ports: &[u16], count: usize, first: &'static str) -> Box<dyn Attack> {
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, ports) = (stop.clone(), ports.to_vec());
         let dial = move |port: u16| {
@@ -81,7 +110,7 @@ impl Trickle {
         let dripping = std::thread::spawn(move || {
             let mut held: Vec<_> = ports
                 .iter()
-                .flat_map(|port| (0..FLOOD).map(|_| *port))
+                .flat_map(|port| (0..count).map(|_| *port))
                 .filter_map(dial)
                 .collect();
             while !stopped.load(Ordering::Relaxed) {
@@ -111,21 +140,25 @@ impl Drop for Trickle {
     }
 }
 
-fn slow_headers(daemon: &Daemon) -> Box<dyn Attack> {
-    let [_, ws, chain, web] = daemon.ports();
-    Trickle::begin(&[ws, chain, web], "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: ")
+fn slow_headers(target: &Target) -> Box<dyn Attack> {
+    let [_, ws, chain, web] = target.ports;
+    Trickle::begin(
+        &[ws, chain, web],
+        target.flood,
+        "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: ",
+    )
 }
 
-fn slow_bodies(daemon: &Daemon) -> Box<dyn Attack> {
-    let [.., chain, web] = daemon.ports();
+fn slow_bodies(target: &Target) -> Box<dyn Attack> {
+    let [.., chain, web] = target.ports;
     let request =
         "POST /rpc HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 200000\r\n\r\n{";
-    Trickle::begin(&[chain, web], request)
+    Trickle::begin(&[chain, web], target.flood, request)
 }
 
 /// Upgraded connections with a frame whose length is all that comes of it.
-fn declared_frames(daemon: &Daemon) -> Box<dyn Attack> {
-    let [_, ws, chain, _] = daemon.ports();
+fn declared_frames(target: &Target) -> Box<dyn Attack> {
+    let [_, ws, chain, _] = target.ports;
     let mut held = Vec::new();
     for (port, path) in [(ws, "/"), (chain, "/ws")] {
         for mut stream in connections(port, 100) {
@@ -151,14 +184,14 @@ fn declared_frames(daemon: &Daemon) -> Box<dyn Attack> {
 }
 
 /// Many connections, each with as many streams as it gets, each full of bytes that stand before any agreement on a protocol.
-fn full_streams(daemon: &Daemon) -> Box<dyn Attack> {
+fn full_streams(target: &Target) -> Box<dyn Attack> {
     let address = Multiaddr::empty()
         .with(Protocol::Ip4([127, 0, 0, 1].into()))
-        .with(Protocol::Tcp(daemon.ports()[0]));
+        .with(Protocol::Tcp(target.ports[0]));
     let runtime = Runtime::new().expect("threads can be started");
     let said = Arc::new(vec![b'x'; 256 * 1024]);
-    for _ in 0..100 {
-        runtime.spawn(fill(address.clone(), said.clone()));
+    for _ in 0..target.filled {
+        runtime.spawn(fill(address.clone(), target.streams, said.clone()));
     }
     std::thread::sleep(Duration::from_secs(4));
     Box::new(runtime)
@@ -167,7 +200,7 @@ fn full_streams(daemon: &Daemon) -> Box<dyn Attack> {
 impl Attack for Runtime {}
 
 /// One connection of [`full_streams`]: opens streams for ever, and holds those that take bytes.
-async fn fill(address: Multiaddr, said: Arc<Vec<u8>>) {
+async fn fill(address: Multiaddr, streams: usize, said: Arc<Vec<u8>>) {
     let noise = noise::Config::new(&Keypair::generate_ed25519()).expect("a key signs");
     let mut transport = tcp::tokio::Transport::default()
         .upgrade(Version::V1)
@@ -185,7 +218,7 @@ async fn fill(address: Multiaddr, said: Arc<Vec<u8>>) {
     let Ok(mut connection) = dialled.await else { return };
     let mut held: Vec<Pin<Box<dyn Future<Output = ()> + Send>>> = Vec::new();
     poll_fn(|context| {
-        while held.len() < STREAMS {
+        while held.len() < streams {
             let Poll::Ready(Ok(mut stream)) = connection.poll_outbound_unpin(context) else {
                 break;
             };
@@ -212,14 +245,14 @@ async fn fill(address: Multiaddr, said: Arc<Vec<u8>>) {
 }
 
 /// A proposal of the greatest length, but for its last bytes.
-fn endless_requests(daemon: &Daemon) -> Box<dyn Attack> {
+fn endless_requests(target: &Target) -> Box<dyn Attack> {
     let mut said = leb128::unsigned(MAX_MESSAGE as u64);
     said.resize(MAX_MESSAGE - 10, 0x80);
-    held(daemon, 12, 32, protocol::MAKE_DEAL, &said)
+    held(target.ports, 12, 32, protocol::MAKE_DEAL, &said)
 }
 
-fn held(daemon: &Daemon, peers: usize, streams: usize, protocol: &'static str, said: &[u8]) -> Box<dyn Attack> {
-    let peers: Vec<_> = (0..peers).map(|_| Peer::of(daemon)).collect();
+fn held(ports: [u16; 4], peers: usize, streams: usize, protocol: &'static str, said: &[u8]) -> Box<dyn Attack> {
+    let peers: Vec<_> = (0..peers).filter_map(|_| Peer::at(ports).ok()).collect();
     let mut held = Vec::new();
     for peer in &peers {
         for _ in 0..streams {
