@@ -10,6 +10,7 @@ pub mod peer;
 mod ports;
 pub mod power_loss;
 pub mod shortages;
+pub mod soak;
 
 pub use kill::killable;
 pub use ports::free_ports;

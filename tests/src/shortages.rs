@@ -300,18 +300,18 @@ fn compare(ending: &Ending, expected: &Ending) -> Result<(), String> {
 }
 
 /// The daemon's health over a connection that stays open.
-struct Health {
+pub(crate) struct Health {
     port: u16,
     stream: Option<TcpStream>,
 }
 
 impl Health {
-    fn at(port: u16) -> Self {
+    pub(crate) fn at(port: u16) -> Self {
         Self { port, stream: None }
     }
 
     /// `None` when there is no answer.
-    fn ask(&mut self) -> Option<Value> {
+    pub(crate) fn ask(&mut self) -> Option<Value> {
         if self.stream.is_none() {
             self.stream = TcpStream::connect(("127.0.0.1", self.port)).ok();
         }

@@ -2,6 +2,7 @@
 //! goes on in Node and in a browser (`tests/bench`).
 
 mod sealing;
+mod soak;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -19,6 +20,8 @@ const PACKAGES: [&str; 4] = ["shared", "miner-native/miner", "miner-native/prove
 /// Generates proof parameters; a program with a report of its own, not a `benches` file.
 const PARAMS: &str = "params";
 
+/// A daemon through hours of bad luck: see the module.
+const SOAK: &str = "soak";
 /// Sealing as a whole: see the module.
 const SEALING: &str = "sealing";
 /// CommP natively, and then in the browser.
@@ -35,6 +38,7 @@ pub fn run(project: &Project, name: Option<&str>, args: &[String]) -> Result<()>
             Ok(())
         }
         Some(PARAMS) => params(project, args),
+        Some(SOAK) => soak::run(project, args),
         Some(SEALING) => sealing::run(project, args),
         Some(COMMP) => commp(project, args),
         Some(SCENARIOS) => scenarios::run(project, args),
@@ -111,7 +115,7 @@ fn params(project: &Project, sizes: &[String]) -> Result<()> {
 }
 
 fn names(project: &Project) -> Vec<String> {
-    let mut names = [PARAMS, SEALING, SCENARIOS].map(str::to_owned).to_vec();
+    let mut names = [PARAMS, SEALING, SOAK, SCENARIOS].map(str::to_owned).to_vec();
     for package in PACKAGES {
         let Ok(entries) = fs::read_dir(project.root.join(package).join("benches")) else {
             continue;

@@ -59,8 +59,8 @@ const PARTS: [Part; 9] = [
     },
     Part {
         name: "soak",
-        what: "half an hour of deals and random kills",
-        run: |project| bench::run(project, Some("sealing"), &["soak".to_owned()]),
+        what: "half an hour of deals, hostile peers, kills, power losses, full disks, lost logs and clock jumps",
+        run: |project| bench::run(project, Some("soak"), &[]),
     },
 ];
 
@@ -164,7 +164,7 @@ fn mutants(project: &Project) -> Result<()> {
 }
 
 /// A program of the tests' package.
-fn tool(project: &Project, name: &str, args: &[&str]) -> Result<()> {
+pub fn tool(project: &Project, name: &str, args: &[&str]) -> Result<()> {
     build::native(project)?;
     let program = project.daemon().with_file_name(name);
     let mut command = Command::new(program);

@@ -23,7 +23,6 @@ usage: cargo xtask bench sealing [PART...] [--quick]
   throughput   four deals together against one after another, with proofs-of-spacetime in between
   params       the parameter generator against bellperson's own
   kill         the daemon killed after every write and around every side effect
-  soak         deals and kills for half an hour, with every proof on time (only when asked for)
   sector       one sector of 512 MiB, each phase (about half an hour, only when asked for)
 
   --quick      smaller circuits and sectors, to see that the benchmark runs: its figures mean nothing";
@@ -43,7 +42,6 @@ struct Plan {
     params: bool,
     kill: bool,
     sector: bool,
-    soak: bool,
     quick: bool,
 }
 
@@ -55,16 +53,7 @@ impl Plan {
             .map(String::as_str)
             .filter(|arg| *arg != "--quick")
             .collect();
-        let known = [
-            "phases",
-            "overhead",
-            "page",
-            "throughput",
-            "params",
-            "kill",
-            "sector",
-            "soak",
-        ];
+        let known = ["phases", "overhead", "page", "throughput", "params", "kill", "sector"];
         if let Some(unknown) = parts.iter().find(|part| !known.contains(part)) {
             bail!("the sealing benchmark has no part `{unknown}`\n{USAGE}");
         }
@@ -78,7 +67,6 @@ impl Plan {
             params: all || has("params"),
             kill: all || has("kill"),
             sector: has("sector"),
-            soak: has("soak"),
             quick,
         })
     }
@@ -145,7 +133,6 @@ impl Bench<'_> {
         part(plan.page, "page", &|figures| self.page(plan, figures));
         part(plan.params, "params", &|figures| self.params(plan, figures));
         part(plan.kill, "kill", &|figures| self.kill(figures));
-        part(plan.soak, "soak", &|figures| self.soak(plan, figures));
         part(plan.sector, "a sector of 512 MiB", &|figures| self.sector(figures));
         failed
     }
@@ -264,26 +251,6 @@ impl Bench<'_> {
         let matrix = measured(&mut command, "kill the daemon everywhere")?;
         for name in ["kill_points", "kill_points_failed"] {
             figures.add(name, matrix.number(name)?);
-        }
-        Ok(())
-    }
-
-    /// A program of the tests: the longest part, and the one that most resembles a miner's days.
-    fn soak(&self, plan: &Plan, figures: &mut Figures) -> Result<()> {
-        let mut command = self.project.cargo();
-        command.args(["run", "--release", "--example", "soak", "--"]);
-        command.arg(if plan.quick { "3" } else { "30" });
-        command.env("SEALDROP_BIN", self.project.daemon());
-        let soak = measured(&mut command, "keep a daemon going under kills")?;
-        for name in [
-            "soak_minutes",
-            "soak_deals",
-            "soak_kills",
-            "soak_proofs",
-            "soak_proofs_late",
-            "soak_proofs_missing",
-        ] {
-            figures.add(name, soak.number(name)?);
         }
         Ok(())
     }
@@ -420,7 +387,7 @@ mod tests {
         let plan = |text: &str| Plan::of(&text.split_whitespace().map(String::from).collect::<Vec<_>>());
         let all = plan("--quick").expect("it is known");
         assert!(all.phases && all.overhead && all.page && all.throughput && all.params && all.kill && all.quick);
-        assert!(!all.sector && !all.soak);
+        assert!(!all.sector);
         let some = plan("params sector").expect("they are known");
         assert!(
             some.params && some.sector && !some.phases && !some.overhead && !some.page && !some.kill && !some.quick
