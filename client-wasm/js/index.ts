@@ -34,22 +34,28 @@ export { SealdropError } from './errors.js';
 export { computePiece, resumePiece } from './pieces.js';
 export * from './types.js';
 
-/** The key's database when the page names none. */
+/** The root key's database when the page names none. */
 const DATABASE = 'sealdrop';
 
 /** A client: an account on a chain, and the deals that this browser made with it. */
 export class Sealdrop {
-  /** The account's address, `t1…`. */
+  /** The account's address, `t1…`. Each network has another one: what is signed on one must not count on another. */
   readonly address: string;
+  /**
+   * False for an account that an earlier version of this package left: it is used where it was used before, and what it signs
+   * there may count on other networks on which it was used.
+   */
+  readonly bound: boolean;
   readonly #link: Link;
 
-  private constructor(link: Link, address: string) {
+  private constructor(link: Link, address: string, bound: boolean) {
     this.#link = link;
     this.address = address;
+    this.bound = bound;
   }
 
   /**
-   * Starts the network worker, loads the signing key or makes one, and resumes unfinished deals.
+   * Starts the network worker, derives the network's account from this browser's root key, which is made at the first time, and resumes unfinished deals.
    *
    * Of several tabs of one page one carries the deals on; the others show them and can start new ones.
    * Throws `chain-unreachable` when the chain does not answer, and `unsupported` when the browser lacks something.
@@ -62,8 +68,8 @@ export class Sealdrop {
     }
     const link = new Link();
     try {
-      const { address } = await link.call('open', [options.chain, options.database ?? DATABASE]);
-      return new Sealdrop(link, address);
+      const { address, bound } = await link.call('open', [options.chain, options.database ?? DATABASE]);
+      return new Sealdrop(link, address, bound);
     } catch (thrown) {
       link.end(new SealdropError('closed', 'the client was not opened'));
       throw thrown;

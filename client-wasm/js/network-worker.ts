@@ -5,11 +5,11 @@
  */
 
 import { problemOf, SealdropError } from './errors.js';
-import type { Calls, FromNetwork, StoreRequest, ToNetwork } from './protocol.js';
-import { DealStore, type StoredDeal, signingKey } from './store.js';
+import type { Account, Calls, FromNetwork, StoreRequest, ToNetwork } from './protocol.js';
+import { accountKeys, DealStore, type StoredDeal } from './store.js';
 import { type TabMessage, type TabOrder, Tabs } from './tabs.js';
 import type { Deal, Problem } from './types.js';
-import init, { Client, type Host } from './wasm/sealdrop_client.js';
+import init, { accountKey, Client, type Host, networkId } from './wasm/sealdrop_client.js';
 
 /** Least milliseconds between two heads that the page is told of: it draws itself anew with each. */
 const HEAD_WAIT_MS = 1000;
@@ -21,6 +21,8 @@ const PROGRESS_WAIT_MS = 100;
 /** What is there once the client is open. */
 interface Session {
   readonly client: Client;
+  /** Whether what the account signs counts on this network alone. */
+  readonly bound: boolean;
   readonly store: DealStore;
   readonly tabs: Tabs;
 }
@@ -202,20 +204,21 @@ async function watchHead(client: Client): Promise<void> {
   }
 }
 
-async function open(chain: string, database: string): Promise<{ address: string }> {
+async function open(chain: string, database: string): Promise<Account> {
   if (session !== undefined) {
-    return { address: session.client.address() };
+    return { address: session.client.address(), bound: session.bound };
   }
-  const [key] = await Promise.all([signingKey(database), init()]);
-  const client = new Client(chain, key, host);
-  const { genesis } = await client.network();
-  // Deals belong to one network: on a devnet that was made anew they would mean nothing.
+  const [{ root, older }] = await Promise.all([accountKeys(database), init()]);
+  const genesis = await networkId(chain);
+  // Deals and the account belong to one network: on a devnet that was made anew they would mean nothing.
   const name = `${database}@${genesis}`;
   const store = await DealStore.open(name);
+  const bound = store.bound || older === undefined;
+  const client = new Client(chain, bound ? accountKey(root, genesis) : older, host);
   const tabs = new Tabs(name, () => void resume().catch(report), perform, hear);
-  session = { client, store, tabs };
+  session = { client, bound, store, tabs };
   void watchHead(client);
-  return { address: client.address() };
+  return { address: client.address(), bound };
 }
 
 /** A browser refuses every byte of a file that has changed on the disk, and one that was cut short has no last one. */

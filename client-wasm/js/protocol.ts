@@ -25,9 +25,15 @@ export interface StoreRequest {
   readonly allowDuplicates: boolean;
 }
 
+/** Whom the network worker signs as. */
+export interface Account {
+  readonly address: string;
+  readonly bound: boolean;
+}
+
 /** The functions of the network worker. */
 export interface Calls {
-  open(chain: string, database: string): Promise<{ address: string }>;
+  open(chain: string, database: string): Promise<Account>;
   network(): Promise<NetworkInfo>;
   balance(): Promise<string>;
   faucet(): Promise<void>;

@@ -1,8 +1,12 @@
 /**
  * What outlives the page, in IndexedDB.
  *
- * One database holds the signing key. Beside it, each network has one with its deals, their files until the miner has
- * them, and the messages that were signed for its chain. Every promise resolves when its transaction is durable.
+ * One database holds the root that the accounts of all networks come from. Beside it, each network has one with its deals,
+ * their files until the miner has them, and the messages that were signed for its chain. Every promise resolves when its
+ * transaction is durable.
+ *
+ * Earlier versions kept one signing key for all networks. It stays the account of the networks that it was used with: their
+ * databases have no store `BOUND`, which is made with a database or never.
  */
 
 import type { Deal, PieceNode } from './types.js';
@@ -31,6 +35,8 @@ const KEYS = 'keys';
 const DEALS = 'deals';
 const FILES = 'files';
 const MESSAGES = 'messages';
+/** Says that the network's account is derived from the root; it holds nothing. */
+const BOUND = 'bound';
 
 function open(name: string, upgrade: (database: IDBDatabase) => void): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
@@ -56,21 +62,31 @@ function transact<T>(
   });
 }
 
-/** The signing key of this browser: made at the first call, the same ever after, also for tabs that call at once. */
-export async function signingKey(databaseName: string): Promise<Uint8Array> {
+/** What this browser's accounts come from. */
+export interface Keys {
+  readonly root: Uint8Array;
+  /** The key that an earlier version signed with on every network. */
+  readonly older: Uint8Array | undefined;
+}
+
+/** The keys of this browser. The root is made at the first call, the same ever after, also for tabs that call at once. */
+export async function accountKeys(databaseName: string): Promise<Keys> {
   const database = await open(databaseName, (fresh) => fresh.createObjectStore(KEYS));
   try {
     const fresh = crypto.getRandomValues(new Uint8Array(32));
     const kept = await transact<Uint8Array>(database, KEYS, 'readwrite', (transaction) => {
       const keys = transaction.objectStore(KEYS);
       // `add` leaves a key that is there already; its error must not undo the transaction.
-      keys.add(fresh, 'signing').onerror = (event) => {
+      keys.add(fresh, 'root').onerror = (event) => {
         event.preventDefault();
         event.stopPropagation();
       };
-      return keys.get('signing') as IDBRequest<Uint8Array>;
+      return keys.get('root') as IDBRequest<Uint8Array>;
     });
-    return kept ?? fresh;
+    const older = await transact<Uint8Array | undefined>(database, KEYS, 'readonly', (transaction) =>
+      transaction.objectStore(KEYS).get('signing'),
+    );
+    return { root: kept ?? fresh, older };
   } finally {
     database.close();
   }
@@ -89,8 +105,14 @@ export class DealStore {
       fresh.createObjectStore(DEALS, { keyPath: 'id' });
       fresh.createObjectStore(FILES, { keyPath: 'id' });
       fresh.createObjectStore(MESSAGES, { keyPath: 'purpose' });
+      fresh.createObjectStore(BOUND);
     });
     return new DealStore(database);
+  }
+
+  /** Whether this network was first used by a version that derives its account. */
+  get bound(): boolean {
+    return this.#database.objectStoreNames.contains(BOUND);
   }
 
   close(): void {

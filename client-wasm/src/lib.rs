@@ -10,6 +10,8 @@
 #![forbid(unsafe_code)]
 
 #[cfg(target_arch = "wasm32")]
+pub mod account;
+#[cfg(target_arch = "wasm32")]
 pub mod browser_host;
 #[cfg(target_arch = "wasm32")]
 pub mod chain;

@@ -56,6 +56,14 @@ export async function chainOfSilentMiners(chain) {
   };
 }
 
+/** The same chain under another genesis id: to a client it is another network. */
+export const chainOfAnotherGenesis = (chain) =>
+  chainThrough(chain, (method, result) =>
+    method === 'chain.network'
+      ? { ...result, genesis: 'bafy2bzacea45nf5vfkl36jrcvlucxkvt2yxivwg42tjkrk7gznnidmerdxvgi' }
+      : result,
+  );
+
 /** Shows lower prices than the miners have, until it is told to be honest: deals open a channel that the miners find too small, and reject. */
 export async function chainOfCheapMiners(chain) {
   let lies = true;

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { chainOfCheapMiners, chainOfSilentMiners } from './away.mjs';
+import { chainOfAnotherGenesis, chainOfCheapMiners, chainOfSilentMiners } from './away.mjs';
 import { Daemon } from './daemon.mjs';
 import * as browser from './edges/browser.mjs';
 import { aDealIsCompleted, MEANWHILE } from './edges/scenarios.mjs';
@@ -54,8 +54,8 @@ function file(bytes) {
 /** Runs a scenario through some edges; the clients that it opens go away with it. */
 async function run(edges, scenario, more = {}) {
   const clients = [];
-  const open = async (chain = daemon.chain) => {
-    const client = await started.get(edges).open(chain);
+  const open = async (chain = daemon.chain, profile = {}) => {
+    const client = await started.get(edges).open(chain, profile);
     clients.push(client);
     return client;
   };
@@ -75,6 +75,7 @@ before(
       return chain;
     };
     world = {
+      anotherNetwork: (await lying(chainOfAnotherGenesis(daemon.chain))).url,
       silentMiners: (await lying(chainOfSilentMiners(daemon.chain))).url,
       cheapMiners: () => lying(chainOfCheapMiners(daemon.chain)),
       balance: async (address) => Number((await daemon.ask('chain.actor', { address }))?.balance ?? 0),
@@ -157,5 +158,27 @@ test(
       await other.moneyBack(id);
       assert.equal((await other.deal(id)).state, 'failed');
       await assert.rejects(other.giveUp(id), ({ code }) => code === 'not-working');
+    }),
+);
+
+/** Finding B3. */
+test(
+  'a profile has another account on each network, and an older key stays where it was used',
+  { timeout: SOON_MS },
+  () =>
+    run(browser, async ({ open }) => {
+      const here = await open();
+      const there = await here.beside(world.anotherNetwork);
+      assert.notEqual(there.address, here.address);
+      assert.equal((await here.beside()).address, here.address);
+      assert.ok(here.bound && there.bound);
+
+      const old = await open(daemon.chain, { older: true });
+      assert.ok(!old.bound);
+      assert.notEqual(old.address, here.address);
+      assert.equal((await old.beside()).address, old.address);
+      const elsewhere = await old.beside(world.anotherNetwork);
+      assert.ok(elsewhere.bound);
+      assert.notEqual(elsewhere.address, old.address);
     }),
 );

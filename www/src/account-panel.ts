@@ -27,6 +27,14 @@ export class AccountPanel extends View {
           }
         </p>
         ${
+          client?.bound === false
+            ? html`<p class="note" data-testid="account-unbound">
+              An earlier version made this account. It stays yours here, but what it signs may count on another network where
+              it was used; on new networks this browser has an account for each.
+            </p>`
+            : nothing
+        }
+        ${
           this.isLow()
             ? html`<div class="faucet">
               <p class="note">

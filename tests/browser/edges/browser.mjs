@@ -10,12 +10,14 @@ export const name = 'the browser';
 export async function start(page) {
   const browser = await launch();
   return {
-    open: async (chain) => {
+    /** `older`: a profile that an earlier version was used with on this network. */
+    open: async (chain, { older = false } = {}) => {
       const context = await browser.newContext();
       context.setDefaultTimeout(SOON_MS);
       const tab = await context.newPage();
       await tab.goto(new URL('client/index.js', page).href);
       const client = new Browser(context, tab);
+      if (older) await client.beginAsEarlier(chain);
       await client.begin(chain);
       return client;
     },
@@ -51,10 +53,45 @@ class Browser {
     const open = async (_, chain) => {
       const { Sealdrop } = await import('/client/index.js');
       globalThis.client = await Sealdrop.open({ chain });
-      return globalThis.client.address;
+      const { address, bound } = globalThis.client;
+      return { address, bound };
     };
     this.chain = chain;
-    this.address = await this.#run(open, chain);
+    Object.assign(this, await this.#run(open, chain));
+  }
+
+  /** Leaves what an earlier version kept of a network: a signing key, and no word of what the account is bound to. */
+  async beginAsEarlier(chain) {
+    const answer = await fetch(chain, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'chain.network', params: {} }),
+    });
+    const { genesis } = (await answer.json()).result;
+    await this.#run(async (_, genesis) => {
+      const made = (name, stores) =>
+        new Promise((resolve, reject) => {
+          const request = indexedDB.open(name, 1);
+          request.onupgradeneeded = () => {
+            for (const [store, options] of stores) request.result.createObjectStore(store, options);
+          };
+          Object.assign(request, { onsuccess: () => resolve(request.result), onerror: () => reject(request.error) });
+        });
+      const keys = await made('sealdrop', [['keys']]);
+      await new Promise((resolve) => {
+        const transaction = keys.transaction('keys', 'readwrite');
+        transaction.objectStore('keys').add(new Uint8Array(32).fill(7), 'signing');
+        transaction.oncomplete = resolve;
+      });
+      keys.close();
+      const by = (keyPath) => ({ keyPath });
+      const network = [
+        ['deals', by('id')],
+        ['files', by('id')],
+        ['messages', by('purpose')],
+      ];
+      (await made(`sealdrop@${genesis}`, network)).close();
+    }, genesis);
   }
 
   fund = () => this.#run((client) => client.faucet());
@@ -142,11 +179,11 @@ class Browser {
   }
 
   /** A client in another tab of the same profile, which does not carry deals on while this one does. */
-  async beside() {
+  async beside(chain = this.chain) {
     const tab = await this.#context.newPage();
     await tab.goto(this.#tab.url());
     const other = new Browser(this.#context, tab);
-    await other.begin(this.chain);
+    await other.begin(chain);
     return other;
   }
 
