@@ -6,7 +6,7 @@
 //! 1. Interior nodes of the file's DAG first, from the root down, each asked for by its CID. A small file has none.
 //! 2. Then the file's bytes, in file order, [`wire::MAX_DATA`] at a time. A request never crosses a leaf's end.
 //!
-//! Up to [`puller::WINDOW`] requests are under way at once. Each node is checked against its CID and against the shape
+//! Up to [`puller::WINDOW`] requests are under way at once, more on a long path ([`window`]). Each node is checked against its CID and against the shape
 //! that a file of this size has; each leaf is checked against its CID before it is kept. When the stream breaks, the
 //! puller goes on from what is kept, on another stream, and later in another process ([`Puller::resume`]).
 //!
@@ -18,9 +18,11 @@ pub mod puller;
 pub mod server;
 #[cfg(test)]
 mod tests;
+pub mod window;
 pub mod wire;
 
 pub use pace::{Pace, PlaceLost};
 pub use puller::{Kept, Limits, Progress, Puller, TransferFault};
 pub use server::{serve, PieceSource, Serve};
+pub use window::PathDelay;
 pub use wire::{RefusalCode, Request, Response, Target, WireError};

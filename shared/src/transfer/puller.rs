@@ -1,7 +1,8 @@
 //! The side that lacks the piece: what to ask next, and what of the answers to keep.
 //!
 //! Memory for the largest piece (32 GiB): 32 bytes for each of 32 513 leaves, twice while the last nodes come in, and one
-//! leaf of 1 MiB; with the answers that a host holds under way ([`WINDOW`] × 256 KiB) less than 6 MiB. Nodes are not held.
+//! leaf of 1 MiB; with the answers that a host holds under way ([`WINDOW`] × 256 KiB, on a long path up to
+//! [`super::window::LONG_WINDOW`]) less than 12 MiB. Nodes are not held.
 
 use super::wire::{RefusalCode, Request, Response, Target, MAX_DATA};
 use crate::piece::node::{cid_of, digest_of, node_cid, parse_node, raw_cid, NodeError, DAG_PB, RAW};
@@ -12,7 +13,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use cid::Cid;
 
-/// Requests under way at once (design §10; measured: more gain nothing).
+/// Requests under way at once at first, and on a short path for good (design §10; measured: more gain nothing there).
 pub const WINDOW: usize = 8;
 /// Largest window that a host may set: 16 MiB of answers under way.
 pub const MAX_WINDOW: usize = 64;
@@ -254,6 +255,11 @@ impl Puller {
             self.interrupted();
         }
         kept
+    }
+
+    /// Sets how many requests may be under way at once, within 1 and [`MAX_WINDOW`]; those that are stay.
+    pub fn set_window(&mut self, window: usize) {
+        self.limits.window = window.clamp(1, MAX_WINDOW);
     }
 
     /// Requests under way.

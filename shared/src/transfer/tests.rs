@@ -131,6 +131,24 @@ fn a_file_whose_blocks_are_all_alike_arrives_whole_and_resumes() {
 }
 
 #[test]
+fn a_wider_window_lets_more_requests_leave_and_a_narrower_one_fewer() {
+    let server = server();
+    let mut puller = puller(&server);
+    puller.resume(server.nodes.clone(), 0).unwrap();
+    let ask = |puller: &mut Puller| core::iter::from_fn(|| puller.next_request()).count();
+    assert_eq!(ask(&mut puller), 4);
+    puller.set_window(10);
+    assert_eq!(ask(&mut puller), 6);
+    puller.set_window(1);
+    assert_eq!(ask(&mut puller), 0);
+    puller.set_window(usize::MAX);
+    assert_eq!(ask(&mut puller), puller::MAX_WINDOW - 10);
+    puller.interrupted();
+    puller.set_window(0);
+    assert_eq!(ask(&mut puller), 1);
+}
+
+#[test]
 fn a_file_of_standard_leaves_arrives_whole() {
     let server = Server::new(test_data(5 << 19), DagShape::STANDARD);
     let limits = Limits::default();

@@ -23,12 +23,12 @@ use shared::chain::view::HeadView;
 use shared::chain::Epoch;
 use shared::deal::{MinerEffect, MinerInput};
 use shared::piece::Commitment;
-use shared::transfer::{Limits, PlaceLost, Puller, RefusalCode, Response, TransferFault};
+use shared::transfer::{Limits, PathDelay, PlaceLost, Puller, RefusalCode, Response, TransferFault};
 use shared::wire::protocol;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// Sources of a deal that are remembered, and sources that lied.
@@ -480,11 +480,14 @@ async fn pull(
     place: &mut Place,
 ) -> Result<(), PullError> {
     let mut buffer = Vec::new();
+    let (begun, mut delay) = (Instant::now(), PathDelay::default());
+    let elapsed = || u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
     place.begin();
     while !puller.is_complete() {
         let mut asked = false;
         while let Some(request) = puller.next_request() {
             frames::write_bytes(stream, &request.to_frame().map_err(StreamError::from)?).await?;
+            delay.asked(elapsed());
             asked = true;
         }
         if asked {
@@ -500,6 +503,7 @@ async fn pull(
                 }
             }
         };
+        puller.set_window(delay.answered(elapsed()));
         if let Some(kept) = puller.on_response(response)? {
             blocking(|| incoming.keep(kept))?;
             failpoint::hit_failpoint("transfer.block");
