@@ -293,6 +293,49 @@ export interface NetworkInfo {
   readonly verifyingKeys: string;
 }
 
+/**
+ * What stands between a client and an address. Programs go by the code, people by the words beside it.
+ * - `permission-denied`: The browser's user does not let this site reach the local network, or this machine.
+ * - `permission-pending`: The browser asks its user first, and has no answer yet.
+ * - `mixed-content`: A page over https may not talk to others in the clear.
+ * - `insecure-page`: Browsers allow this only to pages over https and to those of the same machine.
+ * - `missing-api`: This browser does not have the transport.
+ * - `outdated-certificate`: The address vouches for a certificate that its listener has no more.
+ * - `no-certificate-hash`: Its listener has a certificate of no authority, and the address does not vouch for it.
+ * - `cross-origin`: The server answers, and does not let pages of this site read that.
+ * - `no-answer`: It was tried, and nothing came of it. Browsers do not say why.
+ * - `failed-lately`: It was tried a moment ago, in vain; others go first.
+ * - `unsupported`: No client of this kind has its transport.
+ * - `other-peer`: The address leads to somebody else.
+ * - `malformed`: The address cannot be read.
+ * - `surplus`: Better ones are tried first.
+ * - `not-needed`: Another one was faster.
+ */
+export type Obstacle =
+  | 'permission-denied'
+  | 'permission-pending'
+  | 'mixed-content'
+  | 'insecure-page'
+  | 'missing-api'
+  | 'outdated-certificate'
+  | 'no-certificate-hash'
+  | 'cross-origin'
+  | 'no-answer'
+  | 'failed-lately'
+  | 'unsupported'
+  | 'other-peer'
+  | 'malformed'
+  | 'surplus'
+  | 'not-needed';
+
+/** What a link names: a miner, the chain to ask about it, or both. */
+export interface PageLink {
+  /** The chain's JSON-RPC endpoint; without it the one that the page knows. */
+  readonly chain?: string;
+  /** The miner to store with. */
+  readonly miner?: string;
+}
+
 /** How a deal is paid, at one height of the chain. */
 export interface Payments {
   readonly height: number;
@@ -391,6 +434,11 @@ export interface Problem {
   readonly message: string;
   /** What to do about it; may be empty. */
   readonly hint: string;
+  /**
+   * What stands between this client and the other side, with the codes `miner-unreachable` and `chain-unreachable` where it can
+   * be told.
+   */
+  readonly obstacle?: Obstacle;
   /** With the code `rejected`: the stable number of the miner's rule, when it was found before anything was sent. */
   readonly rejection?: number;
 }
@@ -441,6 +489,28 @@ export interface Refund {
  */
 export type RefundState = 'cancelling' | 'waiting' | 'reclaiming' | 'returned';
 
+/** How a miner is reached. */
+export interface Route {
+  /** Whether there is a connection now. */
+  readonly connected: boolean;
+  /** The one that is used first, then those to be dialled, then the others. */
+  readonly addresses: readonly RouteAddress[];
+}
+
+/** One address of a miner. */
+export interface RouteAddress {
+  readonly address: string;
+  readonly standing: Standing;
+  /** The same in words; may be empty. */
+  readonly message: string;
+  /** What to do about it; may be empty. */
+  readonly hint: string;
+  /** Why it is not used; absent for the one that is, and for those that are to be dialled without a question. */
+  readonly obstacle?: Obstacle;
+  /** Absent where the address cannot be read. */
+  readonly transport?: Transport;
+}
+
 /** A committed sector of a miner, as the chain has it. */
 export interface SectorInfo {
   readonly id: number;
@@ -465,6 +535,15 @@ export interface SectorProof {
   /** CID of the commitSector message. */
   readonly commitmentMessage: string;
 }
+
+/**
+ * What becomes of an address.
+ * - `used`: The connection is over it.
+ * - `next`: It would be dialled, in this order.
+ * - `failed`: It was dialled, in vain.
+ * - `left-out`: It is not dialled.
+ */
+export type Standing = 'used' | 'next' | 'failed' | 'left-out';
 
 /** The steps of a deal that a person sees, in order. */
 export type Step =
@@ -500,6 +579,16 @@ export interface Subject {
 
 /** See `Subject`. */
 export type SubjectKind = 'deal' | 'sector';
+
+/**
+ * How bytes get to a miner; the first is the best that a browser has.
+ * - `tcp`: Programs only. Before QUIC: half the processor time for a byte.
+ * - `quic`: Programs only.
+ * - `web-transport`: QUIC of a browser, to a certificate of an authority or to one that the address names by its hash.
+ * - `secure-web-socket`: A WebSocket over TLS, to a certificate of an authority.
+ * - `web-rtc-direct`: A data channel; slow.
+ */
+export type Transport = 'web-socket' | 'tcp' | 'quic' | 'web-transport' | 'secure-web-socket' | 'web-rtc-direct';
 
 /**
  * What a part of the verification comes to.

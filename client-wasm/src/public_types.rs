@@ -6,6 +6,8 @@
 use serde::Serialize;
 use shared::chain::view::{MinerView, PreCommitView, SectorView};
 use shared::chain::{Address, AttoFil, Epoch};
+pub use shared::client::dialing::Route;
+pub use shared::client::link::Link;
 pub use shared::client::view::{Channel, Deal, Payments, Verification, Voucher};
 use shared::client::Problem;
 use shared::piece::Commitment;

@@ -7,7 +7,7 @@
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
-use sealdrop_client::public_types::{Deal, MinerInfo, Payments, Quote, Verification, Voucher};
+use sealdrop_client::public_types::{Deal, Link, MinerInfo, Payments, Quote, Route, Verification, Voucher};
 use serde_json::Value;
 use shared::chain::view::{HeadView, NetworkView};
 use shared::client::Answer;
@@ -23,9 +23,10 @@ const HEADER: &str = "\
 ";
 
 /// Rust types whose names in TypeScript are others.
-const RENAMED: [(&str, &str); 5] = [
+const RENAMED: [(&str, &str); 6] = [
     ("NetworkView", "NetworkInfo"),
     ("HeadView", "Head"),
+    ("Link", "PageLink"),
     ("PreCommitView", "PreCommitInfo"),
     ("StepName", "Phase"),
     ("VoucherStanding", "VoucherState"),
@@ -74,6 +75,8 @@ fn typescript() -> String {
     add::<HeadView>(&mut schemas);
     add::<MinerInfo>(&mut schemas);
     add::<Quote>(&mut schemas);
+    add::<Route>(&mut schemas);
+    add::<Link>(&mut schemas);
     add::<Deal>(&mut schemas);
     add::<Payments>(&mut schemas);
     add::<Voucher>(&mut schemas);

@@ -287,6 +287,7 @@ impl ClientError {
                 Self::Draft(DraftError::Rejected(rejection)) => Some(rejection.code as u16),
                 _ => None,
             },
+            obstacle: None,
         }
     }
 

@@ -3,6 +3,7 @@
 //! Programs go by the code, people by the text and the hint. A host adds only what it alone can meet, such as a file or a
 //! storage of its own.
 
+use super::dialing::Obstacle;
 use super::duplicates::DuplicateError;
 use super::host::EngineError;
 use super::offer::OfferError;
@@ -58,6 +59,10 @@ pub struct Problem {
     /// With the code `rejected`: the stable number of the miner's rule, when it was found before anything was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejection: Option<u16>,
+    /// What stands between this client and the other side, with the codes `miner-unreachable` and `chain-unreachable` where it can
+    /// be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obstacle: Option<Obstacle>,
 }
 
 impl ErrorCode {

@@ -81,5 +81,6 @@ pub(super) fn problem(quote: &Quote) -> Problem {
                 .to_string(),
         },
         rejection: u16::try_from(quote.code).ok(),
+        obstacle: None,
     }
 }

@@ -358,6 +358,7 @@ fn a_lost_file_stays_named_until_it_is_there_again_or_not_needed() {
         message: String::new(),
         hint: String::new(),
         rejection: None,
+        obstacle: None,
     };
     record.error = Some(problem.clone());
     host.file_is_same.set(false);

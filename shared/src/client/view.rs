@@ -240,6 +240,7 @@ fn failure(reason: &str, last: Option<&Problem>) -> Problem {
         message: reason.into(),
         hint: code.hint().into(),
         rejection: last.and_then(|problem| problem.rejection),
+        obstacle: None,
     }
 }
 
@@ -318,6 +319,7 @@ mod tests {
             message: "m".into(),
             hint: "h".into(),
             rejection: None,
+            obstacle: None,
         };
         record.error = Some(hindered.clone());
         let shown = Deal::of(&record, "name", "kind", true);

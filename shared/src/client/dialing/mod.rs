@@ -7,7 +7,8 @@
 //! 1. what the browser's user need not be asked for, before what the user is asked for;
 //! 2. what has not just failed ([`Failures`]), before what has;
 //! 3. WebTransport, secure WebSocket, WebSocket; WebRTC last, since it carries a tenth, but needs no permission;
-//! 4. the nearest address: whoever reads a page of this machine has its miner most likely here, too.
+//! 4. the nearest address: whoever reads a page of this machine has its miner most likely here, too. But the best one of this
+//!    machine, of the local network and of everywhere are all among the first: a machine may have many networks of its own.
 //!
 //! A program has TCP and QUIC, and nobody stands in its way. Next: the host dials the plan's addresses, one a moment after the
 //! other ([`HEAD_START_MS`]), and keeps the first connection.
@@ -27,6 +28,7 @@ pub use page::{Page, Permission};
 pub use route::{Route, RouteAddress, Standing};
 
 use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -34,8 +36,9 @@ use alloc::vec::Vec;
 pub const MAX_DIALS: usize = 4;
 /// Addresses of a miner that are looked at, at most: more than its listeners and interfaces make are of no use.
 pub const MAX_ADDRESSES: usize = 64;
-/// Milliseconds that an address gets before the next one is dialled, too: more than a handshake takes on most paths.
-pub const HEAD_START_MS: u64 = 300;
+/// Milliseconds that an address gets before the next one is dialled, too, unless it fails before. More than a handshake takes on
+/// nearly all paths: what is waited for once makes a connection of hours three times as fast.
+pub const HEAD_START_MS: u64 = 1_000;
 
 /// What dials.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,7 +123,7 @@ pub fn plan<'a>(
     }
     let lately = |text: &str| failures.is_fresh(text, now_ms);
     good.sort_by_key(|(read, text)| order(dialer, read, lately(text)));
-    for (read, text) in good {
+    for (read, text) in best_of_each_reach_first(dialer, good, lately) {
         let fails = lately(text);
         if plan.dial.len() >= MAX_DIALS {
             let obstacle = if fails {
@@ -166,11 +169,13 @@ fn obstacle(dialer: &Dialer, peer: &str, read: &DialAddress) -> Option<Obstacle>
         }
     }
     if !dialer.transports.contains(&read.transport) {
-        let missing = match dialer.page {
-            Some(_) => Obstacle::MissingApi,
-            None => Obstacle::Unsupported,
-        };
-        return Some(missing);
+        // All browsers have WebSockets.
+        let is_browsers = dialer.page.is_some() && read.transport == Transport::WebTransport;
+        return Some(if is_browsers {
+            Obstacle::MissingApi
+        } else {
+            Obstacle::Unsupported
+        });
     }
     let is_numeric = read.host.parse::<core::net::IpAddr>().is_ok();
     match read.transport {
@@ -187,10 +192,34 @@ fn needs(dialer: &Dialer, read: &DialAddress) -> Permission {
     page.map_or(Permission::Granted, |page| page.permission(read.transport, read.reach))
 }
 
+/// What decides most: whether an address has just failed, is the last resort, or makes the browser ask.
+fn class(dialer: &Dialer, read: &DialAddress, fails: bool) -> impl Ord {
+    let is_last_resort = read.transport == Transport::WebRtcDirect;
+    (fails, is_last_resort, needs(dialer, read) == Permission::Prompt)
+}
+
+/// Within each class, brings the best address of each reach to the front, then the second best of each; else keeps the order.
+fn best_of_each_reach_first<'a>(
+    dialer: &Dialer,
+    sorted: Vec<(DialAddress, &'a str)>,
+    lately: impl Fn(&str) -> bool,
+) -> Vec<(DialAddress, &'a str)> {
+    let mut earlier: BTreeMap<Reach, usize> = BTreeMap::new();
+    let mut ranked: Vec<_> = sorted
+        .into_iter()
+        .map(|(read, text)| {
+            let before = earlier.entry(read.reach).or_default();
+            let rank = *before;
+            *before = before.saturating_add(1);
+            (rank, read, text)
+        })
+        .collect();
+    ranked.sort_by_key(|(rank, read, text)| (class(dialer, read, lately(text)), *rank));
+    ranked.into_iter().map(|(_, read, text)| (read, text)).collect()
+}
+
 /// What comes first is dialled first.
 fn order(dialer: &Dialer, read: &DialAddress, fails: bool) -> impl Ord {
-    let is_last_resort = read.transport == Transport::WebRtcDirect;
-    let asks = needs(dialer, read) == Permission::Prompt;
     let home = dialer.page.as_ref().map_or(Reach::Loopback, |page| page.reach);
     // From a page of the local network this machine's own addresses are another machine's most likely, so last.
     let distance = match read.reach >= home {
@@ -198,5 +227,5 @@ fn order(dialer: &Dialer, read: &DialAddress, fails: bool) -> impl Ord {
         false => 3_u8.saturating_sub(read.reach as u8).saturating_add(3),
     };
     let is_v6 = read.host.contains(':');
-    (fails, is_last_resort, asks, read.transport, distance, is_v6)
+    (class(dialer, read, fails), read.transport, distance, is_v6)
 }

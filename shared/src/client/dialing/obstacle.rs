@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What stands between a client and an address. Programs go by the code, people by [`Obstacle::message`] and [`Obstacle::hint`].
+/// What stands between a client and an address. Programs go by the code, people by the words beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]

@@ -71,7 +71,7 @@ impl Page {
 
     /// Why the browser will not let the page ask an HTTP endpoint, such as a chain's; `None` for what it may ask, or may after its
     /// user was asked, and for what is no URL of http or https.
-    pub fn refuses_url(&self, url: &str) -> Option<Obstacle> {
+    fn refuses_url(&self, url: &str) -> Option<Obstacle> {
         let (scheme, to) = split_url(url)?;
         self.refuses_clear(scheme == "http", to)
             .or_else(|| match self.permission_for(to) {
@@ -81,9 +81,16 @@ impl Page {
             })
     }
 
-    /// Whether the browser asks its user before the page may ask that endpoint.
-    pub fn asks_for_url(&self, url: &str) -> bool {
-        split_url(url).is_some_and(|(_, to)| self.permission_for(to) == Permission::Prompt)
+    /// What is in the way of an HTTP endpoint that gave the page no answer, such as a chain's. `answers`: whether it does answer a
+    /// request whose answer the page may not read.
+    pub fn obstacle_to(&self, url: &str, answers: bool) -> Obstacle {
+        let asks = split_url(url).is_some_and(|(_, to)| self.permission_for(to) == Permission::Prompt);
+        match self.refuses_url(url) {
+            Some(obstacle) => obstacle,
+            None if answers => Obstacle::CrossOrigin,
+            None if asks => Obstacle::PermissionPending,
+            None => Obstacle::NoAnswer,
+        }
     }
 
     fn permission_for(&self, to: Reach) -> Permission {

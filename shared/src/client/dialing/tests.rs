@@ -94,6 +94,25 @@ fn a_page_of_this_machine_dials_web_transport_here_first_and_few_in_all() {
 }
 
 #[test]
+fn many_networks_of_a_machine_do_not_keep_its_public_address_from_being_dialled() {
+    let hosts = [
+        "172.17.0.1",
+        "172.18.0.1",
+        "172.19.0.1",
+        "192.168.1.7",
+        "127.0.0.1",
+        "203.0.113.9",
+    ];
+    let addresses: Vec<String> = hosts
+        .iter()
+        .map(|host| webtransport(&alloc::format!("/ip4/{host}")))
+        .collect();
+    let plan = plan_of(&local(), &addresses);
+    let first = [&addresses[4], &addresses[0], &addresses[5], &addresses[1]];
+    assert_eq!(dialled(&plan), first);
+}
+
+#[test]
 fn a_public_page_asks_its_user_only_after_what_needs_no_answer() {
     let addresses = [
         webrtc("/ip4/203.0.113.9"),
@@ -368,31 +387,28 @@ fn the_route_says_of_every_address_why_it_is_not_used() {
 }
 
 #[test]
-fn a_chain_endpoint_is_refused_by_the_same_rules() {
-    let page = |permission| Page::of_origin("https://app.example", true, permission, permission);
-    let of = |permission, url| page(permission).refuses_url(url);
-    assert_eq!(of(Permission::Prompt, "https://chain.example/rpc"), None);
+fn what_keeps_a_page_from_its_chain_is_told_by_the_same_rules() {
+    let of = |permission, url| {
+        let page = Page::of_origin("https://app.example", true, permission, permission);
+        page.obstacle_to(url, false)
+    };
+    use Obstacle::{CrossOrigin, InsecurePage, MixedContent, NoAnswer, PermissionDenied, PermissionPending};
+    assert_eq!(of(Permission::Prompt, "https://chain.example/rpc"), NoAnswer);
+    assert_eq!(of(Permission::Granted, "http://chain.example/rpc"), MixedContent);
+    assert_eq!(of(Permission::Granted, "http://127.0.0.1:4403/rpc"), NoAnswer);
+    assert_eq!(of(Permission::Prompt, "http://localhost:4403/rpc"), PermissionPending);
+    assert_eq!(of(Permission::Denied, "http://127.0.0.1:4403/rpc"), PermissionDenied);
+    assert_eq!(of(Permission::Denied, "https://[fd00::1]:4403/rpc"), PermissionDenied);
     assert_eq!(
-        of(Permission::Granted, "http://chain.example/rpc"),
-        Some(Obstacle::MixedContent)
+        of(Permission::Denied, "https://user@127.0.0.1@chain.example:1/"),
+        NoAnswer
     );
-    assert_eq!(of(Permission::Granted, "http://127.0.0.1:4403/rpc"), None);
-    assert_eq!(
-        of(Permission::Denied, "http://127.0.0.1:4403/rpc"),
-        Some(Obstacle::PermissionDenied)
-    );
-    assert_eq!(
-        of(Permission::Denied, "https://[fd00::1]:4403/rpc"),
-        Some(Obstacle::PermissionDenied)
-    );
-    assert_eq!(of(Permission::Denied, "https://user@127.0.0.1@chain.example:1/"), None);
-    assert!(page(Permission::Prompt).asks_for_url("http://localhost:4403/rpc"));
-    assert!(!page(Permission::Prompt).asks_for_url("https://chain.example/rpc"));
     let local = Page::of_origin("http://localhost:4400", true, Permission::Denied, Permission::Denied);
-    assert_eq!(local.refuses_url("http://127.0.0.1:4403/rpc"), None);
+    assert_eq!(local.obstacle_to("http://127.0.0.1:4403/rpc", false), NoAnswer);
     let clear = Page::of_origin("http://app.example", false, Permission::Prompt, Permission::Prompt);
-    assert_eq!(
-        clear.refuses_url("http://127.0.0.1:4403/rpc"),
-        Some(Obstacle::InsecurePage)
-    );
+    assert_eq!(clear.obstacle_to("http://127.0.0.1:4403/rpc", false), InsecurePage);
+    // It answers, only not to this page.
+    let page = Page::of_origin("https://app.example", true, Permission::Prompt, Permission::Prompt);
+    assert_eq!(page.obstacle_to("https://chain.example/rpc", true), CrossOrigin);
+    assert_eq!(page.obstacle_to("http://127.0.0.1:4403/rpc", true), CrossOrigin);
 }
