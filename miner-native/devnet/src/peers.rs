@@ -8,12 +8,12 @@ use libp2p::core::{PeerRecord, SignedEnvelope};
 use libp2p::PeerId;
 use std::collections::BTreeMap;
 
-/// Most addresses of a peer: two listeners on a few interfaces.
-pub const MAX_ADDRESSES: usize = 8;
+/// Most addresses of a peer: five transports on a few interfaces.
+pub const MAX_ADDRESSES: usize = 32;
 /// Most peers remembered; of those that are no miners, the one that announced itself longest ago makes room, then of the miners.
 pub const MAX_PEERS: usize = 256;
-/// Longest signed record that is looked at, in bytes.
-pub const MAX_RECORD: usize = 4096;
+/// Longest signed record that is looked at, in bytes: an address with two hashes of certificates has about a hundred.
+pub const MAX_RECORD: usize = 8192;
 
 /// Why a record is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,23 +1,35 @@
-//! The client's libp2p node: dials miners over TCP, asks them, and is asked for pieces over the same connections.
+//! The client's libp2p node: dials miners over TCP and QUIC, asks them, and is asked for pieces over the same connections.
+//!
+//! TCP goes first: it costs less of the processor for a byte. QUIC is dialled when TCP fails, or does not connect at once: some
+//! routers let only one of them through.
 //!
 //! Each process has an identity of its own, so that two never look like one node to a miner. Connections are made anew by
 //! [`super::miner_connection`] whenever a miner is needed.
 
 use super::serving::Offers;
 use futures::StreamExt;
-use libp2p::multiaddr::Protocol;
+use libp2p::core::muxing::StreamMuxerBox;
+use libp2p::core::transport::Boxed;
+use libp2p::core::upgrade::Version;
+use libp2p::identity::Keypair;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
-use libp2p::{identify, noise, ping, tcp, yamux, Multiaddr, PeerId, Stream, StreamProtocol, Swarm};
+use libp2p::swarm::{Config, NetworkBehaviour, SwarmEvent};
+use libp2p::{
+    dns, identify, noise, ping, quic, tcp, yamux, Multiaddr, PeerId, Stream, StreamProtocol, Swarm, Transport,
+};
 use libp2p_stream::OpenStreamError;
 use sealdrop_miner::network::frames::{self, StreamError};
+use sealdrop_miner::network::TransportKind;
 use shared::wire::{protocol, Cbor};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 /// How long making a connection may take, and how long a user waits to hear that it cannot be made.
 pub const DIAL_LIMIT: Duration = Duration::from_secs(15);
+/// How long TCP goes alone: a few round trips to the other side of the world.
+const QUIC_AFTER: Duration = Duration::from_millis(800);
 /// How long opening a stream on a live connection may take.
 const OPEN_LIMIT: Duration = Duration::from_secs(15);
 /// How long an unused connection is kept: the miner comes back over it for the piece.
@@ -30,7 +42,7 @@ const MAX_ADDRESSES: usize = 8;
 /// Why a peer cannot be talked to.
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
-    #[error("the network knows no TCP address of its peer {0}")]
+    #[error("the network knows no address of its peer {0} over TCP or QUIC")]
     NoAddress(String),
     #[error("{0:?} is no peer id")]
     PeerId(String),
@@ -82,7 +94,7 @@ impl Network {
         let (commands, queue) = mpsc::channel(MAX_COMMANDS);
         let node = Node {
             swarm,
-            waiting: BTreeMap::new(),
+            dialing: BTreeMap::new(),
         };
         tokio::spawn(node.run(queue));
         Ok(Self { commands, streams })
@@ -90,8 +102,8 @@ impl Network {
 
     /// Makes a connection to `peer` unless there is one; says so within [`DIAL_LIMIT`] when there cannot be.
     pub async fn connect(&self, peer: PeerId, addresses: &[String]) -> Result<(), NetworkError> {
-        let usable = addresses.iter().filter_map(|text| text.parse().ok()).filter(is_tcp);
-        let addresses: Vec<Multiaddr> = usable.take(MAX_ADDRESSES).collect();
+        let parsed = addresses.iter().filter_map(|text| text.parse().ok());
+        let addresses: Vec<Multiaddr> = parsed.filter(|a| dialled(a).is_some()).take(MAX_ADDRESSES).collect();
         let (reply, answer) = oneshot::channel();
         let connect = Connect { peer, addresses, reply };
         self.commands.send(connect).await.map_err(|_| NetworkError::Stopped)?;
@@ -131,55 +143,90 @@ impl Network {
     }
 }
 
-/// Whether an address can be dialled by this node: TCP without anything on top.
-fn is_tcp(address: &Multiaddr) -> bool {
-    let plain = |part| {
-        matches!(
-            part,
-            Protocol::Ip4(_) | Protocol::Ip6(_) | Protocol::Tcp(_) | Protocol::P2p(_)
-        )
-    };
-    address.iter().all(plain) && address.iter().any(|part| matches!(part, Protocol::Tcp(_)))
+/// How this node dials an address, if it does.
+fn dialled(address: &Multiaddr) -> Option<TransportKind> {
+    TransportKind::of(address).filter(|kind| matches!(kind, TransportKind::Tcp | TransportKind::Quic))
 }
 
 fn swarm() -> Result<Swarm<Behaviour>, String> {
-    let swarm = libp2p::SwarmBuilder::with_new_identity()
-        .with_tokio()
-        .with_tcp(
-            tcp::Config::default().nodelay(true),
-            noise::Config::new,
-            yamux::Config::default,
-        )
-        .map_err(|e| e.to_string())?
-        .with_behaviour(|key| Behaviour {
-            ping: ping::Behaviour::default(),
-            identify: identify::Behaviour::new(
-                identify::Config::new("/sealdrop/1.0.0".into(), key.public())
-                    .with_agent_version(concat!("sealdrop/", env!("CARGO_PKG_VERSION")).into()),
-            ),
-            streams: libp2p_stream::Behaviour::new(),
-        })
-        .map_err(|e| e.to_string())?
-        .with_swarm_config(|config| config.with_idle_connection_timeout(KEEP_CONNECTION))
-        .build();
-    Ok(swarm)
+    let key = Keypair::generate_ed25519();
+    let plain = || transport(&key).map_err(|error| error.to_string());
+    // Without a resolver, names in addresses cannot be dialled; everything else can.
+    let transport = match dns::tokio::Transport::system(plain()?) {
+        Ok(resolving) => resolving.boxed(),
+        Err(error) => {
+            tracing::warn!(%error, "this machine names no resolver: addresses with names are not dialled");
+            plain()?
+        }
+    };
+    let identify = identify::Config::new("/sealdrop/1.0.0".into(), key.public());
+    let behaviour = Behaviour {
+        ping: ping::Behaviour::default(),
+        identify: identify::Behaviour::new(
+            identify.with_agent_version(concat!("sealdrop/", env!("CARGO_PKG_VERSION")).into()),
+        ),
+        streams: libp2p_stream::Behaviour::new(),
+    };
+    let config = Config::with_tokio_executor().with_idle_connection_timeout(KEEP_CONNECTION);
+    Ok(Swarm::new(transport, behaviour, key.public().to_peer_id(), config))
+}
+
+fn transport(key: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, noise::Error> {
+    let over_tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise::Config::new(key)?)
+        .multiplex(yamux::Config::default());
+    let over_quic = quic::tokio::Transport::new(quic::Config::new(key));
+    let over_quic = over_quic.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+    let over_tcp = over_tcp.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+    let either = over_tcp.or_transport(over_quic);
+    Ok(either.map(|either, _| either.into_inner()).boxed())
+}
+
+/// A peer that is being dialled, and who waits for it.
+struct Dialing {
+    replies: Vec<Reply>,
+    /// Dials that have not ended yet.
+    under_way: usize,
+    /// Dialled when those before failed, and at this time at the latest.
+    second: Vec<Multiaddr>,
+    second_at: Instant,
+    /// Why dials failed.
+    reasons: Vec<String>,
 }
 
 /// The node itself; lives in its own task.
 struct Node {
     swarm: Swarm<Behaviour>,
-    waiting: BTreeMap<PeerId, Vec<Reply>>,
+    dialing: BTreeMap<PeerId, Dialing>,
 }
 
 impl Node {
     async fn run(mut self, mut commands: mpsc::Receiver<Connect>) {
         loop {
+            let next = self.next_second();
             tokio::select! {
                 command = commands.recv() => match command {
                     Some(command) => self.connect(command),
                     None => return,
                 },
                 event = self.swarm.select_next_some() => self.on_event(event),
+                peer = next => self.dial_second(&peer),
+            }
+        }
+    }
+
+    /// Ends when the second addresses of a peer are to be dialled.
+    fn next_second(&self) -> impl std::future::Future<Output = PeerId> {
+        let waiting = self.dialing.iter().filter(|(_, dialing)| !dialing.second.is_empty());
+        let first = waiting.map(|(peer, dialing)| (dialing.second_at, *peer)).min();
+        async move {
+            match first {
+                Some((at, peer)) => {
+                    tokio::time::sleep_until(at).await;
+                    peer
+                }
+                None => std::future::pending().await,
             }
         }
     }
@@ -195,27 +242,63 @@ impl Node {
             let _ = reply.send(Err(NetworkError::NoAddress(peer.to_string())));
             return;
         }
-        let dialing = self.waiting.contains_key(&peer);
-        self.waiting.entry(peer).or_default().push(reply);
-        if !dialing {
-            let options = DialOpts::peer_id(peer)
-                .addresses(addresses)
-                .condition(PeerCondition::DisconnectedAndNotDialing)
-                .build();
-            if let Err(error) = self.swarm.dial(options) {
-                self.answer(&peer, Some(&error.to_string()));
-            }
+        if let Some(dialing) = self.dialing.get_mut(&peer) {
+            dialing.replies.push(reply);
+            return;
+        }
+        let (first, second) = in_order(addresses);
+        let dialing = Dialing {
+            replies: vec![reply],
+            under_way: 0,
+            second,
+            second_at: Instant::now() + QUIC_AFTER,
+            reasons: Vec::new(),
+        };
+        self.dialing.insert(peer, dialing);
+        self.dial(&peer, first);
+    }
+
+    fn dial(&mut self, peer: &PeerId, addresses: Vec<Multiaddr>) {
+        let options = DialOpts::peer_id(*peer)
+            .addresses(addresses)
+            .condition(PeerCondition::Always)
+            .build();
+        if let Some(dialing) = self.dialing.get_mut(peer) {
+            dialing.under_way += 1;
+        }
+        if let Err(error) = self.swarm.dial(options) {
+            self.failed(peer, error.to_string());
+        }
+    }
+
+    fn dial_second(&mut self, peer: &PeerId) {
+        let dialing = self.dialing.get_mut(peer);
+        let second = dialing.map(|dialing| std::mem::take(&mut dialing.second));
+        match second {
+            Some(addresses) if !addresses.is_empty() => self.dial(peer, addresses),
+            _ => {}
         }
     }
 
     fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
-            SwarmEvent::ConnectionEstablished { peer_id, .. } => self.answer(&peer_id, None),
+            SwarmEvent::ConnectionEstablished {
+                peer_id,
+                connection_id,
+                num_established,
+                ..
+            } => {
+                self.connected(&peer_id);
+                // Both dials met somebody.
+                if num_established.get() > 1 {
+                    self.swarm.close_connection(connection_id);
+                }
+            }
             SwarmEvent::OutgoingConnectionError {
                 peer_id: Some(peer),
                 error,
                 ..
-            } => self.answer(&peer, Some(&reason_of(&error))),
+            } => self.failed(&peer, reason_of(&error)),
             // A peer that vanished without a word keeps its connection for minutes; the ping notices first. One that does
             // not know pings is no worse for it.
             SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event {
@@ -230,11 +313,41 @@ impl Node {
         }
     }
 
-    fn answer(&mut self, peer: &PeerId, failure: Option<&str>) {
-        for reply in self.waiting.remove(peer).unwrap_or_default() {
-            let outcome = failure.map_or(Ok(()), |reason| Err(NetworkError::Dial(reason.to_owned())));
-            let _ = reply.send(outcome);
+    fn connected(&mut self, peer: &PeerId) {
+        let dialing = self.dialing.remove(peer);
+        for reply in dialing.into_iter().flat_map(|dialing| dialing.replies) {
+            let _ = reply.send(Ok(()));
         }
+    }
+
+    /// A dial failed: the other addresses are next, and with none left all who wait hear why.
+    fn failed(&mut self, peer: &PeerId, reason: String) {
+        let Some(dialing) = self.dialing.get_mut(peer) else {
+            return;
+        };
+        dialing.reasons.push(reason);
+        dialing.under_way = dialing.under_way.saturating_sub(1);
+        if !dialing.second.is_empty() {
+            self.dial_second(peer);
+        } else if dialing.under_way == 0 {
+            let dialing = self.dialing.remove(peer);
+            for (reply, reasons) in dialing.into_iter().flat_map(|d| {
+                let reasons = d.reasons.join("; ");
+                d.replies.into_iter().map(move |reply| (reply, reasons.clone()))
+            }) {
+                let _ = reply.send(Err(NetworkError::Dial(reasons)));
+            }
+        }
+    }
+}
+
+/// The addresses that are dialled first, and those that are dialled when these fail or are slow.
+fn in_order(addresses: Vec<Multiaddr>) -> (Vec<Multiaddr>, Vec<Multiaddr>) {
+    let is_tcp = |address: &Multiaddr| dialled(address) == Some(TransportKind::Tcp);
+    let (tcp, quic): (Vec<_>, Vec<_>) = addresses.into_iter().partition(is_tcp);
+    match tcp.is_empty() {
+        true => (quic, tcp),
+        false => (tcp, quic),
     }
 }
 
@@ -257,12 +370,60 @@ fn reason_of(error: &libp2p::swarm::DialError) -> String {
 mod tests {
     use super::*;
 
+    fn address(text: &str) -> Multiaddr {
+        text.parse().expect("a multiaddr")
+    }
+
     #[test]
-    fn only_plain_tcp_addresses_are_dialled() {
-        let dialled = |text: &str| is_tcp(&text.parse().unwrap());
-        assert!(dialled("/ip4/127.0.0.1/tcp/4401"));
-        assert!(!dialled("/ip4/127.0.0.1/tcp/4402/ws"));
-        assert!(!dialled("/ip4/127.0.0.1/udp/4401/quic-v1"));
-        assert!(!dialled("/ip4/127.0.0.1"));
+    fn only_plain_tcp_addresses_and_quic_are_dialled() {
+        let is_dialled = |text: &str| dialled(&address(text)).is_some();
+        assert!(is_dialled("/ip4/127.0.0.1/tcp/4401"));
+        assert!(is_dialled("/ip4/127.0.0.1/udp/4401/quic-v1"));
+        assert!(is_dialled("/dns4/miner.example/tcp/4401"));
+        assert!(!is_dialled("/ip4/127.0.0.1/tcp/4402/ws"));
+        assert!(!is_dialled("/ip4/127.0.0.1/udp/4402/quic-v1/webtransport"));
+        assert!(!is_dialled("/ip4/127.0.0.1"));
+    }
+
+    #[test]
+    fn quic_waits_for_tcp_and_goes_first_where_there_is_none() {
+        let (tcp, quic) = (address("/ip4/10.0.0.1/tcp/1"), address("/ip4/10.0.0.1/udp/1/quic-v1"));
+        let both = in_order(vec![quic.clone(), tcp.clone()]);
+        assert_eq!(both, (vec![tcp], vec![quic.clone()]));
+        assert_eq!(in_order(vec![quic.clone()]), (vec![quic], vec![]));
+    }
+
+    /// Where TCP leads nowhere: a port on which nobody listens, or one that never answers.
+    #[tokio::test]
+    async fn a_miner_that_only_quic_reaches_is_reached() {
+        let key = Keypair::generate_ed25519();
+        let mut miner = quic::tokio::Transport::new(quic::Config::new(&key));
+        let any = address("/ip4/127.0.0.1/udp/0/quic-v1");
+        miner
+            .listen_on(libp2p::core::transport::ListenerId::next(), any)
+            .expect("it listens");
+        let mut miner = miner.boxed();
+        let heard = futures::StreamExt::next(&mut miner).await.expect("it has an address");
+        let quic = heard.into_new_address().expect("an address");
+        tokio::spawn(async move {
+            while let Some(event) = futures::StreamExt::next(&mut miner).await {
+                if let Some((upgrade, _)) = event.into_incoming() {
+                    tokio::spawn(async move {
+                        let _connected = upgrade.await;
+                        std::future::pending::<()>().await;
+                    });
+                }
+            }
+        });
+        let network = Network::start(Offers::default()).expect("a node");
+        let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+        let tcp = format!(
+            "/ip4/{}/tcp/{}",
+            silent.local_addr().expect("bound").ip(),
+            silent.local_addr().expect("bound").port()
+        );
+        let peer = key.public().to_peer_id();
+        let connected = network.connect(peer, &[tcp, quic.to_string()]).await;
+        assert!(connected.is_ok(), "{connected:?}");
     }
 }

@@ -198,11 +198,7 @@ fn check(config: &DaemonConfig) -> Result<(), DaemonError> {
     if taken(web) {
         return Err(WebError::PortInUse { port: web }.into());
     }
-    Ok(HostConfig {
-        tcp_port: p2p,
-        websocket_port: p2p_ws,
-    }
-    .check()?)
+    Ok(HostConfig::on_loopback(p2p, p2p_ws, PathBuf::new()).check()?)
 }
 
 fn web_config(config: &DaemonConfig, chain_url: String) -> WebConfig {
@@ -306,12 +302,9 @@ async fn start_host(config: &DaemonConfig, home: &DataDir) -> Result<Host, Daemo
         path: dir.clone(),
         source,
     })?;
-    let ports = HostConfig {
-        tcp_port: config.ports.p2p,
-        websocket_port: config.ports.p2p_ws,
-    };
     let host_key = network::load_or_create(&dir.join("host.key"))?;
-    Ok(Host::start(host_key, ports).await?)
+    let listen = HostConfig::on_loopback(config.ports.p2p, config.ports.p2p_ws, dir.join("certificates"));
+    Ok(Host::start(host_key, listen).await?)
 }
 
 fn start_chain(

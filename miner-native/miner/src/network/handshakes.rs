@@ -1,4 +1,4 @@
-//! Bounds the handshakes under way (TCP accepted, Noise and yamux not yet agreed), so that silent dials keep nobody out.
+//! Bounds the handshakes under way (TCP accepted, Noise and yamux not yet agreed; QUIC: the first packet is there), so that silent dials keep nobody out.
 //!
 //! A handshake that takes too long ends. Where there are too many, the one that has taken longest among those of the most
 //! frequent address makes room: a peer that means it is done in a few round trips. Wraps the transports of [`super::swarm`].
@@ -18,15 +18,15 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// How long a handshake may take: a few round trips, also over a slow line.
-const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
-/// Handshakes under way at once on a listener: so many newer dials must come during an honest one to end it.
+pub(super) const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+/// Handshakes under way at once in a room that listeners share: so many newer dials must come during an honest one to end it.
 pub(super) const MAX_HANDSHAKES: usize = 256;
 
 type Connected = (PeerId, StreamMuxerBox);
 
 /// The handshakes under way. Clones are the same.
 #[derive(Clone, Default)]
-struct Handshakes(Arc<Mutex<Pending>>);
+pub(super) struct Handshakes(Arc<Mutex<Pending>>);
 
 #[derive(Default)]
 struct Pending {
@@ -78,8 +78,7 @@ pub(super) struct Bounded {
 }
 
 impl Bounded {
-    pub(super) fn new(inner: Boxed<Connected>, refused: Refused) -> Self {
-        let handshakes = Handshakes::default();
+    pub(super) fn new(inner: Boxed<Connected>, handshakes: Handshakes, refused: Refused) -> Self {
         Self {
             inner,
             handshakes,

@@ -1,7 +1,8 @@
-//! The libp2p host: listens on loopback TCP and WebSocket, tells who is connected, and lets idle connections go
-//! when there is no room for new ones.
+//! The libp2p host: listens on every transport of its configuration with one identity, tells who is connected, and lets idle
+//! connections go when there is no room for new ones. Where it is may change while it runs: [`Host::watch_addresses`].
 
 use super::connections::Connections;
+use super::listen::{announced, HostConfig, ListenAddress, TransportKind};
 use super::origin::Origin;
 use super::refused::{Limit, Refused};
 use super::swarm::{swarm, Behaviour};
@@ -9,15 +10,19 @@ use super::NetworkError;
 use crate::chain_access::ChainAccess;
 use crate::supervisor::{Lifeline, ServiceError};
 use futures::StreamExt;
+use libp2p::core::transport::{ListenerId, TransportError};
 use libp2p::core::PeerRecord;
 use libp2p::identity::Keypair;
 use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, PeerId, Swarm};
 use libp2p_stream::Control;
-use std::collections::BTreeMap;
-use std::net::TcpListener;
+use libp2p_webtransport_quinn::Certificates;
+use std::collections::{BTreeMap, HashSet};
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// How long the host may take to listen.
 pub(super) const LISTEN_LIMIT: Duration = Duration::from_secs(10);
@@ -25,49 +30,6 @@ pub(super) const LISTEN_LIMIT: Duration = Duration::from_secs(10);
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(20);
 /// What health calls the chain's directory of peers.
 const DIRECTORY: &str = "directory of peers";
-
-/// Where the host listens, on 127.0.0.1; port 0 takes a free one.
-#[derive(Debug, Clone, Copy)]
-pub struct HostConfig {
-    pub tcp_port: u16,
-    pub websocket_port: u16,
-}
-
-const TCP: (&str, &str) = ("libp2p over TCP", "--p2p-port");
-const WEBSOCKET: (&str, &str) = ("libp2p over WebSocket", "--p2p-ws-port");
-
-impl HostConfig {
-    /// Fails when another program has one of the ports.
-    pub fn check(&self) -> Result<(), NetworkError> {
-        self.ports().map(|_| ())
-    }
-
-    /// The ports to listen on, with a free one for each 0. They differ, also from other programs': libp2p would share
-    /// a port, and connections would be dealt out among those who listen on it.
-    fn ports(&self) -> Result<[u16; 2], NetworkError> {
-        // Both are held until both are known.
-        let tcp = hold_port(self.tcp_port, TCP)?;
-        let websocket = hold_port(self.websocket_port, WEBSOCKET)?;
-        Ok([tcp.1, websocket.1])
-    }
-}
-
-/// Takes a port for itself alone, which libp2p does not: it would listen beside another program without an error.
-fn hold_port(port: u16, (what, option): (&'static str, &'static str)) -> Result<(TcpListener, u16), NetworkError> {
-    let held = TcpListener::bind(("127.0.0.1", port)).and_then(|held| {
-        let port = held.local_addr()?.port();
-        Ok((held, port))
-    });
-    held.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => NetworkError::PortInUse { port, what, option },
-        _ => NetworkError::Listen {
-            port,
-            what,
-            option,
-            reason: error.to_string(),
-        },
-    })
-}
 
 /// The host: who it is, where it listens, who is connected. Clones are the same. `Host::run` keeps it going.
 #[derive(Clone)]
@@ -78,9 +40,13 @@ pub struct Host {
 struct Inner {
     key: Keypair,
     refused: Refused,
-    /// As they were given at first: a host that is started again is found where it was.
-    ports: [u16; 2],
-    addresses: Vec<Multiaddr>,
+    /// With the ports that they were given at first: a host that is started again is found where it was.
+    listeners: Vec<ListenAddress>,
+    /// Named by the operator.
+    announce: Vec<Multiaddr>,
+    certificates: PathBuf,
+    /// Where it listens now.
+    listening: watch::Sender<Vec<Multiaddr>>,
     connections: Mutex<Connections>,
     control: Mutex<Control>,
     /// What listens and is not run yet.
@@ -88,18 +54,20 @@ struct Inner {
 }
 
 impl Host {
-    /// Listens; returns when both listeners have an address.
+    /// Listens; returns when every listener has an address.
     pub async fn start(key: Keypair, config: HostConfig) -> Result<Self, NetworkError> {
-        let ports = config.ports()?;
+        let listeners = config.listeners()?;
         let refused = Refused::default();
-        let (swarm, addresses) = listening(&key, ports, &refused).await?;
+        let (swarm, found) = listening(&key, &listeners, &config.certificates, &refused).await?;
         let control = Mutex::new(swarm.behaviour().stream.new_control());
         Ok(Self {
             inner: Arc::new(Inner {
                 key,
                 refused,
-                ports,
-                addresses,
+                listeners,
+                announce: config.announce,
+                certificates: config.certificates,
+                listening: watch::Sender::new(found),
                 connections: Mutex::default(),
                 control,
                 swarm: Mutex::new(Some(swarm)),
@@ -114,9 +82,11 @@ impl Host {
         let swarm = match waiting {
             Some(swarm) => swarm,
             None => {
-                listening(&self.inner.key, self.inner.ports, &self.inner.refused)
-                    .await?
-                    .0
+                let inner = &self.inner;
+                let (swarm, found) =
+                    listening(&inner.key, &inner.listeners, &inner.certificates, &inner.refused).await?;
+                inner.listening.send_replace(found);
+                swarm
             }
         };
         lock(&self.inner.connections).clear();
@@ -132,9 +102,19 @@ impl Host {
         self.inner.key.public().to_peer_id()
     }
 
-    /// Where it can be dialled.
-    pub fn addresses(&self) -> &[Multiaddr] {
-        &self.inner.addresses
+    /// Where it can be dialled: as its operator says, or where it listens.
+    pub fn addresses(&self) -> Vec<Multiaddr> {
+        announced(&self.inner.listening.borrow(), &self.inner.announce)
+    }
+
+    /// Where it listens, on every interface.
+    pub fn listening(&self) -> Vec<Multiaddr> {
+        self.inner.listening.borrow().clone()
+    }
+
+    /// Changes when [`Host::listening`] does, and with it perhaps [`Host::addresses`].
+    pub fn watch_addresses(&self) -> watch::Receiver<Vec<Multiaddr>> {
+        self.inner.listening.subscribe()
     }
 
     /// Whether a peer is connected now.
@@ -163,11 +143,16 @@ impl Host {
         lock(&self.inner.control).clone()
     }
 
-    /// Tells the chain's directory of peers where this host is, now and again, for ever.
+    /// Tells the chain's directory of peers where this host is, now and again and whenever that changes, for ever.
     pub(super) async fn announce_to(&self, chain: &ChainAccess, lifeline: &Lifeline) {
         let mut clock = tokio::time::interval(ANNOUNCE_EVERY);
+        let mut moved = self.watch_addresses();
         loop {
-            clock.tick().await;
+            tokio::select! {
+                _ = clock.tick() => {}
+                // The sender lives as long as this host.
+                _ = moved.changed() => clock.reset(),
+            }
             match self.announce(chain).await {
                 Ok(()) => lifeline.well(DIRECTORY),
                 Err(error) => {
@@ -179,7 +164,7 @@ impl Host {
     }
 
     async fn announce(&self, chain: &ChainAccess) -> Result<(), ServiceError> {
-        let record = PeerRecord::new(&self.inner.key, self.inner.addresses.clone())?;
+        let record = PeerRecord::new(&self.inner.key, self.addresses())?;
         let record = record.into_signed_envelope().into_protobuf_encoding();
         Ok(chain.announce(&record).await?)
     }
@@ -203,17 +188,20 @@ pub(super) struct Open {
     swarm: Swarm<Behaviour>,
 }
 
-/// A swarm that listens on both ports, and where.
+/// A swarm that listens on all addresses, and where it is found so far.
 async fn listening(
     key: &Keypair,
-    [tcp_port, websocket_port]: [u16; 2],
+    listeners: &[ListenAddress],
+    certificates: &Path,
     refused: &Refused,
 ) -> Result<(Swarm<Behaviour>, Vec<Multiaddr>), NetworkError> {
-    let mut swarm = swarm(key, refused)?;
-    listen(&mut swarm, tcp_port, "", TCP)?;
-    listen(&mut swarm, websocket_port, "/ws", WEBSOCKET)?;
-    let found = tokio::time::timeout(LISTEN_LIMIT, addresses(&mut swarm)).await;
-    let addresses = found.map_err(|_| NetworkError::NoAddress)?;
+    let mut swarm = swarm(key, kept_certificates(listeners, certificates)?, refused)?;
+    let mut waiting = HashSet::new();
+    for listener in listeners {
+        waiting.insert(listen(&mut swarm, listener)?);
+    }
+    let found = tokio::time::timeout(LISTEN_LIMIT, addresses(&mut swarm, waiting)).await;
+    let addresses = found.map_err(|_| NetworkError::NoAddress)??;
     Ok((swarm, addresses))
 }
 
@@ -222,35 +210,49 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn listen(
-    swarm: &mut Swarm<Behaviour>,
-    port: u16,
-    ending: &str,
-    (what, option): (&'static str, &'static str),
-) -> Result<(), NetworkError> {
-    let failed = |reason: String| NetworkError::Listen {
-        port,
-        what,
-        option,
-        reason,
-    };
-    let address = format!("/ip4/127.0.0.1/tcp/{port}{ending}");
-    let address: Multiaddr = address
-        .parse()
-        .map_err(|e: libp2p::multiaddr::Error| failed(e.to_string()))?;
-    swarm.listen_on(address).map_err(|e| failed(e.to_string()))?;
-    Ok(())
+/// The certificates of WebTransport, if that is listened on.
+fn kept_certificates(listeners: &[ListenAddress], folder: &Path) -> Result<Option<Certificates>, NetworkError> {
+    let is_needed = listeners.iter().any(|l| l.kind == TransportKind::WebTransport);
+    if !is_needed {
+        return Ok(None);
+    }
+    std::fs::create_dir_all(folder).map_err(|source| NetworkError::Folder {
+        path: folder.to_owned(),
+        source,
+    })?;
+    Ok(Some(Certificates::open(folder.join("webtransport.pem"))?))
 }
 
-/// Waits for the addresses of both listeners.
-async fn addresses(swarm: &mut Swarm<Behaviour>) -> Vec<Multiaddr> {
+fn listen(swarm: &mut Swarm<Behaviour>, listener: &ListenAddress) -> Result<ListenerId, NetworkError> {
+    let listening = swarm.listen_on(listener.multiaddr.clone());
+    listening.map_err(|error| match error {
+        TransportError::Other(error) => listener.failed(&error),
+        unsupported => listener.failed(&io::Error::other(unsupported.to_string())),
+    })
+}
+
+/// Waits until each of the listeners has an address.
+async fn addresses(
+    swarm: &mut Swarm<Behaviour>,
+    mut waiting: HashSet<ListenerId>,
+) -> Result<Vec<Multiaddr>, NetworkError> {
     let mut found = Vec::new();
-    while found.len() < 2 {
-        if let SwarmEvent::NewListenAddr { address, .. } = swarm.select_next_some().await {
-            found.push(address);
+    while !waiting.is_empty() {
+        match swarm.select_next_some().await {
+            SwarmEvent::NewListenAddr { address, listener_id } => {
+                waiting.remove(&listener_id);
+                found.push(address);
+            }
+            SwarmEvent::ListenerClosed { addresses, reason, .. } => return Err(closed(addresses, &reason)),
+            _ => {}
         }
     }
-    found
+    Ok(found)
+}
+
+fn closed(addresses: Vec<Multiaddr>, reason: &Result<(), io::Error>) -> NetworkError {
+    let reason = format!("{reason:?}");
+    NetworkError::ListenerClosed { addresses, reason }
 }
 
 impl Open {
@@ -283,12 +285,17 @@ impl Open {
                     tracing::debug!(peer = %peer_id, ?cause, "disconnected");
                     lock(connections).closed(&connection_id);
                 }
-                SwarmEvent::ListenerClosed { addresses, reason, .. } => {
-                    return NetworkError::ListenerClosed {
-                        addresses,
-                        reason: format!("{reason:?}"),
-                    };
+                SwarmEvent::NewListenAddr { address, .. } => {
+                    tracing::info!(%address, "listening");
+                    self.host.inner.listening.send_modify(|all| all.push(address));
                 }
+                SwarmEvent::ExpiredListenAddr { address, .. } => {
+                    tracing::info!(%address, "not listening any more");
+                    let listening = &self.host.inner.listening;
+                    listening.send_modify(|all| all.retain(|other| *other != address));
+                }
+                SwarmEvent::ListenerClosed { addresses, reason, .. } => return closed(addresses, &reason),
+                SwarmEvent::ListenerError { error, .. } => tracing::warn!(%error, "a listener fails"),
                 SwarmEvent::IncomingConnectionError { error, .. } => tracing::debug!(%error, "a connection failed"),
                 _ => {}
             }

@@ -14,6 +14,7 @@ mod guarded;
 mod handshakes;
 mod host;
 mod identity;
+mod listen;
 mod origin;
 pub(crate) mod propose;
 mod query;
@@ -29,9 +30,10 @@ mod transfer_places;
 mod transfers;
 
 pub use close::Closing;
-pub use host::{Host, HostConfig};
+pub use host::Host;
 pub use identity::{load_or_create, IdentityError};
 pub use libp2p::identity::Keypair;
+pub use listen::{HostConfig, TransportKind};
 pub use propose::Reviewer;
 pub use retrieval::RetrievalServer;
 pub(crate) use stream_limiter::StreamLimiter;
@@ -72,16 +74,27 @@ pub enum NetworkError {
     #[error("port {port} for {what} is taken by another program: stop that one, or choose another port with {option}")]
     PortInUse {
         port: u16,
-        what: &'static str,
+        what: TransportKind,
         option: &'static str,
     },
     #[error("cannot listen for {what} on port {port}: {reason}; choose another port with {option}")]
     Listen {
         port: u16,
-        what: &'static str,
+        what: TransportKind,
         option: &'static str,
         reason: String,
     },
+    #[error("cannot listen on {address}: {reason}")]
+    Address { address: libp2p::Multiaddr, reason: String },
+    #[error("{0} addresses to listen on: give at least one and no more than 32")]
+    Listeners(usize),
+    #[error("cannot create {}: {source}; check the permissions of the folder above", path.display())]
+    Folder {
+        path: std::path::PathBuf,
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    Certificates(#[from] libp2p_webtransport_quinn::CertificateError),
     #[error("the libp2p host cannot be set up: {0}")]
     SetUp(String),
     #[error("the host got no address within {} seconds", host::LISTEN_LIMIT.as_secs())]

@@ -2,12 +2,14 @@
 //!
 //! yamux promises every stream 256 KiB before anything is read of it, so memory is reserved by admitting streams: a few for
 //! each connection, more out of a common pool of which no connection takes more than a quarter of what is left. What is not
-//! admitted is reset at once, and with it what it holds. Wraps the multiplexers of [`super::swarm`].
+//! admitted is reset at once, and with it what it holds. Wraps the multiplexers of [`super::swarm`]. WebTransport has one window for a
+//! connection instead; what it takes beyond the first, it takes out of the same pool.
 
 use super::refused::{Limit, Refused};
 use super::swarm::MAX_CONNECTIONS;
 use futures::{AsyncRead, AsyncWrite};
 use libp2p::core::muxing::{StreamMuxer, StreamMuxerBox, StreamMuxerEvent, SubstreamBox};
+use libp2p_webtransport_quinn::WindowBudget;
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
@@ -65,6 +67,28 @@ impl Share {
             is_extra,
         })
     }
+}
+
+impl WindowBudget for StreamBudget {
+    fn grant(&self, held: u64, more: u64) -> bool {
+        let (held, all) = (places_of(held), places_of(held.saturating_add(more)));
+        let mut used = lock(&self.used);
+        let is_granted = all <= (POOL - *used + held).div_ceil(4);
+        if is_granted {
+            *used += all - held;
+        }
+        is_granted
+    }
+
+    fn give_back(&self, granted: u64) {
+        *lock(&self.used) -= places_of(granted);
+    }
+}
+
+/// Places of the pool that a window of so many bytes takes: quinn holds up to two and a half times of it for data in small pieces.
+fn places_of(window: u64) -> usize {
+    let held = window.saturating_mul(5) / 2;
+    usize::try_from(held.div_ceil(WINDOW as u64)).unwrap_or(usize::MAX)
 }
 
 impl Drop for Place {
@@ -204,6 +228,28 @@ mod tests {
         let others: Vec<_> = (1..MAX_CONNECTIONS).map(|_| connection(&budget)).collect();
         let places: Vec<_> = others.iter().map(admitted).collect();
         assert!(places.iter().all(|places| places.len() >= STREAMS_OF_A_CONNECTION));
+    }
+
+    #[test]
+    fn wide_windows_come_out_of_the_same_pool_and_leave_some_for_others() {
+        let budget = StreamBudget::default();
+        let wide = |held: &mut u64| {
+            while budget.grant(*held, 256 << 10) {
+                *held += 256 << 10;
+            }
+        };
+        let mut first = 0;
+        wide(&mut first);
+        assert!(places_of(first) <= POOL.div_ceil(4), "{first} bytes");
+        let mut others = [0; 16];
+        others.iter_mut().for_each(wide);
+        assert!(others.iter().all(|window| *window > 0), "{others:?}");
+        let streams = admitted(&connection(&budget));
+        assert!(streams.len() > STREAMS_OF_A_CONNECTION);
+        drop(streams);
+        budget.give_back(first);
+        others.iter().for_each(|window| budget.give_back(*window));
+        assert_eq!(*lock(&budget.used), 0);
     }
 
     #[test]

@@ -1,17 +1,20 @@
-//! What the host is made of: both transports with their limits, and what every libp2p node speaks.
+//! What the host is made of: the transports with their limits, and what every libp2p node speaks.
 
 use super::guarded::Guarded;
-use super::handshakes::Bounded;
+use super::handshakes::{Bounded, Handshakes, HANDSHAKE_LIMIT};
 use super::refused::Refused;
 use super::stream_budget::StreamBudget;
 use super::NetworkError;
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::core::muxing::{StreamMuxer, StreamMuxerBox};
-use libp2p::core::transport::upgrade::Multiplexed;
+use libp2p::core::transport::OptionalTransport;
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
 use libp2p::swarm::{Config, NetworkBehaviour};
-use libp2p::{identify, noise, ping, tcp, yamux, PeerId, Swarm, Transport};
+use libp2p::{identify, noise, ping, quic, tcp, yamux, PeerId, Swarm, Transport};
+use libp2p_webtransport_quinn as webtransport;
+use libp2p_webtransport_quinn::Certificates;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Connections that come in, established, at most.
@@ -30,6 +33,12 @@ const MAX_STREAMS: usize = 192;
 /// Longest WebSocket frame or message, in bytes; memory is reserved for it by its declared length, before Noise. Our clients send
 /// what Noise hands out at a time: less than 200 KiB.
 const MAX_FRAME: usize = 256 * 1024;
+/// Unread bytes of a QUIC connection, all its streams together. A connection over yamux may hold 1 MiB without a place of the
+/// common pool, and 256 KiB of a WebSocket frame: a QUIC connection in its stead holds no more, though quinn takes up to two and a
+/// half times of what it promises for data in small pieces.
+const QUIC_WINDOW: u32 = 512 * 1024;
+/// Silence after which a QUIC connection is over, in milliseconds; keep-alives come every 5 seconds.
+const QUIC_SILENCE_MS: u32 = 30_000;
 /// What the host says of itself.
 const AGENT: &str = concat!("sealdrop/", env!("CARGO_PKG_VERSION"));
 
@@ -41,8 +50,12 @@ pub(super) struct Behaviour {
     pub(super) stream: libp2p_stream::Behaviour,
 }
 
-/// A swarm that does not listen yet.
-pub(super) fn swarm(key: &Keypair, refused: &Refused) -> Result<Swarm<Behaviour>, NetworkError> {
+/// A swarm that does not listen yet; over WebTransport it can listen only with certificates.
+pub(super) fn swarm(
+    key: &Keypair,
+    certificates: Option<Certificates>,
+    refused: &Refused,
+) -> Result<Swarm<Behaviour>, NetworkError> {
     let budget = StreamBudget::new(refused.clone());
     let socket = || {
         let plain = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
@@ -61,9 +74,20 @@ pub(super) fn swarm(key: &Keypair, refused: &Refused) -> Result<Swarm<Behaviour>
         .upgrade(Version::V1Lazy)
         .authenticate(noise()?)
         .multiplex(streams);
-    // Each listener has its own room for handshakes.
-    let transport = limited(over_websocket, &budget, refused)
-        .or_transport(limited(over_tcp, &budget, refused))
+    let over_quic = quic::tokio::Transport::new(quic_config(key));
+    let over_webtransport = certificates.map_or_else(OptionalTransport::none, |certificates| {
+        let config = webtransport::Config::new(key).handshake_limit(HANDSHAKE_LIMIT);
+        let config = config.window_budget(Arc::new(budget.clone()));
+        OptionalTransport::some(webtransport::Transport::new(config, certificates))
+    });
+    // A handshake of a browser holds up to 256 KiB, one of a native peer next to nothing.
+    let (browsers, natives) = (Handshakes::default(), Handshakes::default());
+    let transport = limited(over_websocket, &budget, &browsers, refused)
+        .or_transport(limited(over_tcp, &budget, &natives, refused))
+        .map(|either, _| either.into_inner())
+        .or_transport(limited(over_quic, &budget, &natives, refused))
+        .map(|either, _| either.into_inner())
+        .or_transport(limited(over_webtransport, &budget, &browsers, refused))
         .map(|either, _| either.into_inner())
         .boxed();
     let config = Config::with_tokio_executor()
@@ -73,8 +97,19 @@ pub(super) fn swarm(key: &Keypair, refused: &Refused) -> Result<Swarm<Behaviour>
     Ok(Swarm::new(transport, behaviour(key), peer, config))
 }
 
+/// What QUIC may hold of a connection: it has no budget of windows as yamux has, so that each connection has its own share.
+fn quic_config(key: &Keypair) -> quic::Config {
+    let mut config = quic::Config::new(key);
+    config.handshake_timeout = HANDSHAKE_LIMIT;
+    config.max_idle_timeout = QUIC_SILENCE_MS;
+    config.max_concurrent_stream_limit = MAX_STREAMS as u32;
+    config.max_stream_data = QUIC_WINDOW;
+    config.max_connection_data = QUIC_WINDOW;
+    config
+}
+
 /// The transport with its handshakes bounded, and streams within the budget.
-fn limited<T, M>(transport: Multiplexed<T>, budget: &StreamBudget, refused: &Refused) -> Bounded
+fn limited<T, M>(transport: T, budget: &StreamBudget, room: &Handshakes, refused: &Refused) -> Bounded
 where
     T: Transport<Output = (PeerId, M)> + Send + Unpin + 'static,
     T::Error: Send + Sync,
@@ -89,7 +124,7 @@ where
         let muxer = budget.of(StreamMuxerBox::new(muxer));
         (peer, StreamMuxerBox::new(muxer))
     });
-    Bounded::new(counted.boxed(), refused.clone())
+    Bounded::new(counted.boxed(), room.clone(), refused.clone())
 }
 
 fn behaviour(key: &Keypair) -> Behaviour {

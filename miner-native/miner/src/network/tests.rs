@@ -42,11 +42,6 @@ struct World {
     _dir: tempfile::TempDir,
 }
 
-const ANY_PORT: HostConfig = HostConfig {
-    tcp_port: 0,
-    websocket_port: 0,
-};
-
 impl World {
     async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
@@ -62,7 +57,12 @@ impl World {
         .unwrap();
         let running = devnet.clone();
         tokio::spawn(async move { running.run().await });
-        let host = Host::start(Keypair::generate_ed25519(), ANY_PORT).await.unwrap();
+        let host = Host::start(
+            Keypair::generate_ed25519(),
+            HostConfig::on_loopback(0, 0, dir.path().join("certificates")),
+        )
+        .await
+        .unwrap();
         let store = MinerStore::open(&dir.path().join("store")).unwrap();
         let worker = SecretKey::from_bytes(&[3; 32]).unwrap();
         let chain = ChainAccess::connect(&devnet.url(), store.outbox(), worker.clone())
@@ -130,20 +130,27 @@ impl World {
         }
     }
 
+    /// Where the host listens by a transport.
+    fn address(&self, kind: TransportKind) -> libp2p::Multiaddr {
+        let listening = self.host.listening();
+        let mut of_kind = listening.into_iter().filter(|a| TransportKind::of(a) == Some(kind));
+        of_kind.next().unwrap()
+    }
+
     /// A client that is connected; over WebSocket when `browser`.
     async fn client(&self, browser: bool) -> Client {
-        let mut swarm = swarm::swarm(&Keypair::generate_ed25519(), &refused::Refused::default()).unwrap();
-        let is_ws = |address: &&libp2p::Multiaddr| address.to_string().ends_with("/ws");
-        let address = self
-            .host
-            .addresses()
-            .iter()
-            .find(|address| is_ws(address) == browser)
-            .unwrap();
+        let kind = match browser {
+            true => TransportKind::WebSocket,
+            false => TransportKind::Tcp,
+        };
+        self.client_over(kind).await
+    }
+
+    async fn client_over(&self, kind: TransportKind) -> Client {
+        let mut swarm = swarm::swarm(&Keypair::generate_ed25519(), None, &refused::Refused::default()).unwrap();
+        let address = self.address(kind);
         let control = swarm.behaviour().stream.new_control();
-        swarm
-            .dial(address.clone().with_p2p(self.host.peer_id()).unwrap())
-            .unwrap();
+        swarm.dial(address.with_p2p(self.host.peer_id()).unwrap()).unwrap();
         let connected = Arc::new(Notify::new());
         let tell = connected.clone();
         tokio::spawn(async move {
@@ -454,7 +461,8 @@ async fn nothing_is_accepted_or_signed_while_the_workers_key_is_not_here() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_network_that_is_started_again_listens_on_the_same_ports() {
     let world = World::start().await;
-    let host = Host::start(Keypair::generate_ed25519(), ANY_PORT).await.unwrap();
+    let config = HostConfig::on_loopback(0, 0, tempfile::tempdir().unwrap().path().join("certificates"));
+    let host = Host::start(Keypair::generate_ed25519(), config).await.unwrap();
     drop(host.open().await.unwrap());
     let open = host.open().await.unwrap();
     tokio::spawn(open.run());
@@ -588,10 +596,7 @@ async fn a_piece_that_is_not_here_is_refused_with_a_reason() {
 async fn a_port_that_is_taken_is_named_with_its_option() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
-    let config = HostConfig {
-        websocket_port: port,
-        ..ANY_PORT
-    };
+    let config = HostConfig::on_loopback(0, port, std::path::PathBuf::new());
     let refused = Host::start(Keypair::generate_ed25519(), config).await.err().unwrap();
     assert!(matches!(refused, NetworkError::PortInUse { port: p, option: "--p2p-ws-port", .. } if p == port));
 }
@@ -602,10 +607,18 @@ async fn one_port_for_both_transports_is_refused() {
     let held = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
     let port = held.local_addr().expect("it is bound").port();
     drop(held);
-    let config = HostConfig {
-        tcp_port: port,
-        websocket_port: port,
-    };
+    let config = HostConfig::on_loopback(port, port, std::path::PathBuf::new());
     let refused = Host::start(Keypair::generate_ed25519(), config).await.map(|_| ());
     assert!(matches!(refused, Err(NetworkError::PortInUse { .. })), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deal_is_the_same_over_quic() {
+    let world = World::start().await;
+    let mut client = world.client_over(TransportKind::Quic).await;
+    let (data, summary) = file();
+    client.serve(&summary, data);
+    let signed = free_deal(&world.miner, &summary);
+    let accepted = client.propose(&signed).await;
+    assert_eq!(accepted.response.state, DealState::Accepted, "{accepted:?}");
 }

@@ -20,7 +20,7 @@ const MAX_SECTORS_SHOWN: usize = 200;
 pub(super) fn status(api: &Api) -> Result<MinerStatus, StoreError> {
     let deals = api.store.deals_by_state()?;
     let (peer, kept) = (api.host.peer_id(), api.settings.kept());
-    let addresses = api.host.addresses().iter();
+    let addresses = api.host.addresses().into_iter();
     Ok(MinerStatus {
         address: api.address.clone(),
         owner: api.owner.clone(),

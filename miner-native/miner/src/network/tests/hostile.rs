@@ -11,12 +11,11 @@ use tokio::net::TcpStream;
 const SERVED_WITHIN: Duration = Duration::from_secs(5);
 
 fn listener(world: &World, ending: &str) -> SocketAddr {
-    let address = world
-        .host
-        .addresses()
-        .iter()
-        .find(|address| address.to_string().ends_with("/ws") == (ending == "/ws"));
-    let port = address.unwrap().iter().find_map(|part| match part {
+    let address = world.address(match ending {
+        "/ws" => TransportKind::WebSocket,
+        _ => TransportKind::Tcp,
+    });
+    let port = address.iter().find_map(|part| match part {
         libp2p::multiaddr::Protocol::Tcp(port) => Some(port),
         _ => None,
     });
