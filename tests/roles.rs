@@ -39,7 +39,15 @@ impl Node {
     }
 
     fn miner(chain: &str) -> Self {
-        let arguments = ["daemon", "--chain", chain, "--sector-size", "2KiB", "--auto-seal", "100ms"];
+        let arguments = [
+            "daemon",
+            "--chain",
+            chain,
+            "--sector-size",
+            "2KiB",
+            "--auto-seal",
+            "100ms",
+        ];
         Self::of(&arguments, &[0, 1, 3])
     }
 
@@ -77,7 +85,9 @@ impl Node {
         let mut command = Command::new(killable());
         command.args(&self.arguments).arg("--home").arg(self.home());
         command.stdin(Stdio::null());
-        command.stdout(log.try_clone().expect("a file can be shared")).stderr(log);
+        command
+            .stdout(log.try_clone().expect("a file can be shared"))
+            .stderr(log);
         self.child = Some(command.spawn().expect("the daemon starts"));
     }
 
@@ -177,14 +187,18 @@ fn miners_join_a_chain_alone_and_outlive_its_absence_and_slash_each_other() {
 
 /// Health says so, and the miner goes on by itself.
 fn the_chain_may_be_away(chain: &mut Node, miner: &Node) {
-    wait_for("health to be well", LIMIT, || miner.health()["ok"].as_bool().filter(|ok| *ok));
+    wait_for("health to be well", LIMIT, || {
+        miner.health()["ok"].as_bool().filter(|ok| *ok)
+    });
     chain.kill();
     wait_for("health to say that the chain is away", LIMIT, || {
         let text = miner.health()["problems"].to_string();
         text.contains("does not answer").then_some(())
     });
     chain.start();
-    wait_for("health to be well again", LIMIT, || miner.health()["ok"].as_bool().filter(|ok| *ok));
+    wait_for("health to be well again", LIMIT, || {
+        miner.health()["ok"].as_bool().filter(|ok| *ok)
+    });
 }
 
 fn a_home_keeps_to_its_chain(miner: &Node, url: &str) {

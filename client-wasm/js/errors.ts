@@ -1,6 +1,6 @@
 /** The one error class of the package, and how it crosses the border between workers. */
 
-import type { ErrorCode, Problem } from './types.js';
+import type { ErrorCode, Obstacle, Problem } from './types.js';
 
 /** What every function of this package throws: a stable code, what and why, and what to do. */
 export class SealdropError extends Error implements Problem {
@@ -8,27 +8,37 @@ export class SealdropError extends Error implements Problem {
   readonly code: ErrorCode;
   readonly hint: string;
   declare readonly rejection?: number;
+  declare readonly obstacle?: Obstacle;
 
-  constructor(code: ErrorCode, message: string, hint = '', rejection?: number) {
+  constructor(code: ErrorCode, message: string, hint = '', rejection?: number, obstacle?: Obstacle) {
     super(message);
     this.code = code;
     this.hint = hint;
     if (rejection !== undefined) {
       this.rejection = rejection;
     }
+    if (obstacle !== undefined) {
+      this.obstacle = obstacle;
+    }
   }
 
   /** The error that was sent as plain data. */
   static from(problem: Problem): SealdropError {
-    return new SealdropError(problem.code, problem.message, problem.hint, problem.rejection);
+    return new SealdropError(problem.code, problem.message, problem.hint, problem.rejection, problem.obstacle);
   }
 }
 
 /** Anything thrown, as plain data that can be posted. */
 export function problemOf(thrown: unknown): Problem {
   if (isProblem(thrown)) {
-    const { code, message, hint, rejection } = thrown;
-    return { code, message, hint, ...(rejection === undefined ? {} : { rejection }) };
+    const { code, message, hint, rejection, obstacle } = thrown;
+    return {
+      code,
+      message,
+      hint,
+      ...(rejection === undefined ? {} : { rejection }),
+      ...(obstacle === undefined ? {} : { obstacle }),
+    };
   }
   if (thrown instanceof DOMException) {
     return storageProblem(thrown);

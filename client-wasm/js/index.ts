@@ -21,9 +21,11 @@ import type {
   MinerInfo,
   NetworkInfo,
   OpenOptions,
+  PageLink,
   Payments,
   Piece,
   Quote,
+  Route,
   RunOptions,
   StoreOptions,
   Verification,
@@ -33,6 +35,20 @@ import type {
 export { SealdropError } from './errors.js';
 export { computePiece, resumePiece } from './pieces.js';
 export * from './types.js';
+
+/**
+ * Reads a link that opens a page at a miner or a chain (`https://page.example/#/miner=t2…&chain=https://…`), or what stands
+ * behind its `#`; undefined when it is none. A link is a stranger's word: ask before you use a chain that you do not know. Throws
+ * `bad-argument` for one that is damaged.
+ */
+export async function readLink(text: string): Promise<PageLink | undefined> {
+  const link = new Link();
+  try {
+    return await link.call('readLink', [text]);
+  } finally {
+    link.end(new SealdropError('closed', 'the link was read'));
+  }
+}
 
 /** The root key's database when the page names none. */
 const DATABASE = 'sealdrop';
@@ -102,6 +118,14 @@ export class Sealdrop {
    */
   prepare(file: File | Blob, options: RunOptions = {}): Promise<Piece> {
     return resumePiece(file, options);
+  }
+
+  /**
+   * How a miner is reached: over which of its addresses, and for each other one why not. `connect` makes a connection first
+   * where there is none; without it nothing is sent to the miner.
+   */
+  route(miner: MinerInfo, { connect = false } = {}): Promise<Route> {
+    return this.#link.call('route', [miner.address, connect]);
   }
 
   /** What storing a piece for `duration` blocks costs, and whether the miner's own rules allow it; costs nothing. */

@@ -7,9 +7,10 @@
 import { problemOf, SealdropError } from './errors.js';
 import type { Account, Calls, FromNetwork, StoreRequest, ToNetwork } from './protocol.js';
 import { accountKeys, DealStore, type StoredDeal } from './store.js';
+import { surroundings } from './surroundings.js';
 import { type TabMessage, type TabOrder, Tabs } from './tabs.js';
 import type { Deal, Problem } from './types.js';
-import init, { accountKey, Client, type Host, networkId } from './wasm/sealdrop_client.js';
+import init, { accountKey, Client, type Host, networkId, readLink } from './wasm/sealdrop_client.js';
 
 /** Least milliseconds between two heads that the page is told of: it draws itself anew with each. */
 const HEAD_WAIT_MS = 1000;
@@ -103,6 +104,7 @@ const host: Host = {
   saveMessage: (purpose, message) => opened().store.saveMessage(purpose, message),
   dropMessage: (purpose) => opened().store.dropMessage(purpose),
   messages: () => opened().store.messages(),
+  surroundings,
 };
 
 /** Deals are taken up one after the other: what is read of the store for one, nobody has carried on meanwhile. */
@@ -209,7 +211,7 @@ async function open(chain: string, database: string): Promise<Account> {
     return { address: session.client.address(), bound: session.bound };
   }
   const [{ root, older }] = await Promise.all([accountKeys(database), init()]);
-  const genesis = await networkId(chain);
+  const genesis = await networkId(chain, host);
   // Deals and the account belong to one network: on a devnet that was made anew they would mean nothing.
   const name = `${database}@${genesis}`;
   const store = await DealStore.open(name);
@@ -396,6 +398,11 @@ const calls: Omit<Calls, 'retrieve'> = {
   balance: () => opened().client.balance(),
   faucet: () => opened().client.faucet(),
   miners: () => opened().client.miners(),
+  async readLink(text) {
+    await init();
+    return readLink(text);
+  },
+  route: (miner, connect) => opened().client.route(miner, connect),
   quote: (piece, miner, duration) => opened().client.quote(piece, miner, duration),
   async deals() {
     const all = await opened().store.deals();

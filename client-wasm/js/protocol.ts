@@ -7,10 +7,12 @@ import type {
   Explanation,
   MinerInfo,
   NetworkInfo,
+  PageLink,
   Payments,
   Piece,
   Problem,
   Quote,
+  Route,
   Verification,
   Voucher,
 } from './types.js';
@@ -33,11 +35,14 @@ export interface Account {
 
 /** The functions of the network worker. */
 export interface Calls {
+  /** Works before `open`. */
+  readLink(text: string): Promise<PageLink | undefined>;
   open(chain: string, database: string): Promise<Account>;
   network(): Promise<NetworkInfo>;
   balance(): Promise<string>;
   faucet(): Promise<void>;
   miners(): Promise<MinerInfo[]>;
+  route(miner: string, connect: boolean): Promise<Route>;
   quote(piece: Piece, miner: string, duration: number): Promise<Quote>;
   store(request: StoreRequest): Promise<Deal>;
   deals(): Promise<Deal[]>;

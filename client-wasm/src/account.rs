@@ -5,9 +5,11 @@
 //! the networks that it was used with (`js/store.ts`).
 
 use crate::error::ClientError;
+use crate::host::Host;
 use crate::rpc::Rpc;
 use cid::Cid;
 use shared::chain::RootKey;
+use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 
 /// The account's number: a browser has one on each network.
@@ -15,8 +17,8 @@ const NUMBER: u32 = 0;
 
 /// The network that the chain at `chain` is, by its genesis id.
 #[wasm_bindgen(js_name = networkId)]
-pub async fn network_id(chain: String) -> Result<String, JsValue> {
-    Ok(Rpc::new(&chain).network().await?.genesis)
+pub async fn network_id(chain: String, host: Host) -> Result<String, JsValue> {
+    Ok(Rpc::new(&chain, Rc::new(host)).network().await?.genesis)
 }
 
 /// The secret key of the account that a root of 32 bytes has on the network with the genesis id `network`.

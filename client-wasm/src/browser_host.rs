@@ -90,6 +90,7 @@ impl ClientHost for BrowserHost {
         let unreachable = |reason: String| ClientError::MinerUnreachable {
             miner: miner.clone(),
             reason,
+            obstacle: None,
         };
         let peer = self.engine.reach(miner, &record.peer).await?;
         let conversation = self.engine.network.converse(peer, protocol).await;
@@ -105,7 +106,7 @@ impl ClientHost for BrowserHost {
 
     fn blame(error: &ClientError) -> Blame {
         match error {
-            ClientError::ChainUnreachable { url, reason } => Blame::Chain {
+            ClientError::ChainUnreachable { url, reason, .. } => Blame::Chain {
                 reason: format!("{url}: {reason}"),
             },
             ClientError::MinerUnreachable { reason, .. } => Blame::Miner { reason: reason.clone() },

@@ -13,6 +13,7 @@ use cid::Cid;
 use serde::Deserialize;
 use shared::chain::{Address, AttoFil, SecretKey};
 use shared::client::duplicates::{refuse_duplicate, KnownDeal};
+use shared::client::link::Link;
 use shared::client::offers::Nodes;
 use shared::deal::ClientDeal;
 use std::rc::Rc;
@@ -66,7 +67,8 @@ impl Client {
             reason: "it is no secp256k1 secret of 32 bytes".into(),
         };
         let key = key.try_into().ok().and_then(SecretKey::from_bytes).ok_or_else(bad)?;
-        Ok(Self(Engine::start(Rpc::new(chain), key, Rc::new(host))?))
+        let host = Rc::new(host);
+        Ok(Self(Engine::start(Rpc::new(chain, host.clone()), key, host)?))
     }
 
     /// The account's address.
@@ -119,6 +121,19 @@ impl Client {
             .map(|miner| MinerInfo::of(miner, head.height))
             .collect();
         Ok(to_js(&miners)?)
+    }
+
+    /// How a miner is reached, over which of its addresses and why not over the others; makes a connection first where
+    /// `connect` says so and there is none.
+    #[wasm_bindgen(unchecked_return_type = "import('../../js/types.js').Route")]
+    pub async fn route(&self, miner: String, connect: bool) -> Result<JsValue, JsValue> {
+        let address = address_of(&miner)?;
+        let peer_id = self.0.rpc.miner(&address).await?.peer_id;
+        if connect {
+            // What hinders it stands in the route.
+            let _ = self.0.reach(&address, &peer_id).await;
+        }
+        Ok(to_js(&self.0.route(&peer_id).await?)?)
     }
 
     #[wasm_bindgen(unchecked_return_type = "import('../../js/types.js').Quote")]
@@ -283,6 +298,16 @@ impl Client {
     pub async fn import_vouchers(&self, text: String) -> Result<JsValue, JsValue> {
         Ok(payments::import(&self.0.outbox, &text).await?)
     }
+}
+
+/// Reads a link to a miner or a chain; `undefined` when it is none.
+#[wasm_bindgen(js_name = readLink, unchecked_return_type = "import('../../js/types.js').PageLink | undefined")]
+pub fn read_link(text: &str) -> Result<JsValue, JsValue> {
+    let link = Link::parse(text).map_err(|e| ClientError::Argument {
+        what: "the address",
+        reason: e.to_string(),
+    })?;
+    Ok(link.map(|link| to_js(&link)).transpose()?.unwrap_or(JsValue::UNDEFINED))
 }
 
 async fn balance(rpc: &Rpc, address: &Address) -> Result<AttoFil, ClientError> {

@@ -13,14 +13,16 @@ use crate::network::Network;
 use crate::piece_server::{PieceServer, ServeEvent};
 use crate::record::{self, Record};
 use crate::rpc::Rpc;
+use crate::surroundings;
 use crate::transport::DIAL_LIMIT;
 use futures::channel::oneshot;
 use futures::future::poll_fn;
 use futures::lock::Mutex;
 use futures::task::AtomicWaker;
-use libp2p::{Multiaddr, PeerId};
+use libp2p::PeerId;
 use serde::{Deserialize, Serialize};
 use shared::chain::{Address, SecretKey};
+use shared::client::dialing::{Obstacle, Route};
 use shared::client::following::SETTLED_MS;
 use shared::client::offers::Nodes;
 use shared::client::{engine, refunds, Awaited, ClientHost, Event, Following, Order};
@@ -249,27 +251,39 @@ impl Engine {
 
     /// Makes a connection to a miner, within 15 seconds.
     pub async fn reach(&self, miner: &Address, peer_id: &str) -> Result<PeerId, ClientError> {
-        let unreachable = |reason: String| ClientError::MinerUnreachable {
+        let unreachable = |reason: String, obstacle| ClientError::MinerUnreachable {
             miner: miner.clone(),
             reason,
+            obstacle,
         };
         let peer: PeerId = peer_id
             .parse()
-            .map_err(|_| unreachable(format!("'{peer_id}' is no peer id")))?;
+            .map_err(|_| unreachable(format!("'{peer_id}' is no peer id"), None))?;
         if self.network.is_connected(&peer) {
             return Ok(peer);
         }
         let connecting = async {
-            let texts = self.rpc.find_peer(peer_id).await?;
-            let addresses: Vec<Multiaddr> = texts.iter().filter_map(|text| text.parse().ok()).collect();
-            self.network
-                .connect(peer, addresses)
-                .await
-                .map_err(|e| unreachable(e.to_string()))
+            let (addresses, dialer) =
+                futures::try_join!(self.rpc.find_peer(peer_id), surroundings::dialer(&self.host))?;
+            let connected = self.network.connect(peer, &addresses, &dialer).await;
+            connected.map_err(|e| unreachable(e.to_string(), e.obstacle()))
         };
-        let silent = || unreachable(format!("no connection within {} seconds", DIAL_LIMIT / 1000));
+        let silent = || {
+            let reason = format!("no connection within {} seconds", DIAL_LIMIT / 1000);
+            unreachable(reason, Some(Obstacle::NoAnswer))
+        };
         clock::within(DIAL_LIMIT, connecting).await.ok_or_else(silent)??;
         Ok(peer)
+    }
+
+    /// How a peer is reached, over which of its addresses and why not over the others.
+    pub async fn route(&self, peer_id: &str) -> Result<Route, ClientError> {
+        let peer: PeerId = peer_id.parse().map_err(|_| ClientError::Argument {
+            what: "the peer id",
+            reason: format!("'{peer_id}' is none"),
+        })?;
+        let (addresses, dialer) = futures::try_join!(self.rpc.find_peer(peer_id), surroundings::dialer(&self.host))?;
+        Ok(self.network.route(&peer, &addresses, &dialer))
     }
 }
 

@@ -3,6 +3,7 @@
 //! Every fallible function of this crate returns a [`ClientError`]; a `working` deal keeps its last one as a [`Problem`].
 
 use shared::chain::{Address, Epoch};
+use shared::client::dialing::Obstacle;
 use shared::client::duplicates::DuplicateError;
 use shared::client::{EngineError, ErrorCode, OfferError, Problem, RetrievalError};
 use shared::deal::{DraftError, Rejection};
@@ -14,7 +15,12 @@ pub enum ClientError {
     #[error("{what} is invalid: {reason}")]
     Argument { what: &'static str, reason: String },
     #[error("the chain at {url} does not answer: {reason}")]
-    ChainUnreachable { url: String, reason: String },
+    ChainUnreachable {
+        url: String,
+        reason: String,
+        /// What is in the way, where it can be told.
+        obstacle: Option<Obstacle>,
+    },
     #[error("the chain refuses {method}: {message}")]
     ChainRefused {
         method: &'static str,
@@ -30,7 +36,12 @@ pub enum ClientError {
     #[error("the faucet refused: {message}")]
     Faucet { message: String, hint: String },
     #[error("miner {miner} cannot be reached: {reason}")]
-    MinerUnreachable { miner: Address, reason: String },
+    MinerUnreachable {
+        miner: Address,
+        reason: String,
+        /// What is in the way, where it can be told.
+        obstacle: Option<Obstacle>,
+    },
     #[error("miner {miner} does not speak {protocol}")]
     MinerLacks { miner: Address, protocol: &'static str },
     #[error("the file has {size} bytes, but a sector of this miner holds {usable} bytes")]
@@ -83,13 +94,17 @@ impl ClientError {
 
     /// What to do about it.
     pub fn hint(&self) -> String {
+        // What may be off is told by the code, with what it means for a deal.
+        let told = |obstacle: &Obstacle| *obstacle != Obstacle::NoAnswer && !obstacle.hint().is_empty();
+        if let Some(obstacle) = self.obstacle().filter(told) {
+            return obstacle.hint().into();
+        }
         match self {
             Self::ChainRefused { hint, .. } | Self::Faucet { hint, .. } => return hint.clone(),
             Self::ChainAnswer { .. } => "Chain and client may be of different versions: build both anew.",
-            Self::MinerUnreachable { .. } | Self::MinerLacks { .. } => {
-                "Check that the miner runs and that its WebSocket address can be reached from here. Nothing is lost: an open deal goes on when it is back."
+            Self::Duplicate => {
+                "Look the deal up in the deal book, or store the file once more on purpose (`allowDuplicates`)."
             }
-            Self::Duplicate => "Look the deal up in the deal book, or store the file once more on purpose (`allowDuplicates`).",
             Self::SameDeal(_) => "Look the deal up in the deal book, or choose another duration.",
             Self::Engine(EngineError::Channel { .. } | EngineError::Refund { .. }) => "It is tried again by itself.",
             Self::NotProposed => "Wait until it is signed; a failed deal can be tried again.",
@@ -97,6 +112,14 @@ impl ClientError {
             _ => self.code().hint(),
         }
         .into()
+    }
+
+    /// What stands between this page and the other side, where it can be told.
+    fn obstacle(&self) -> Option<Obstacle> {
+        match self {
+            Self::MinerUnreachable { obstacle, .. } | Self::ChainUnreachable { obstacle, .. } => *obstacle,
+            _ => None,
+        }
     }
 
     /// The fault as plain data.
@@ -109,6 +132,7 @@ impl ClientError {
                 Self::Draft(DraftError::Rejected(Rejection { code, .. })) => Some(*code as u16),
                 _ => None,
             },
+            obstacle: self.obstacle(),
         }
     }
 

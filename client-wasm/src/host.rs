@@ -1,4 +1,5 @@
-//! What the network worker does for this module: durable storage, the file's bytes, and events to the page.
+//! What the network worker does for this module: durable storage, the file's bytes, what the
+//! browser says of the page, and events to the page.
 
 use wasm_bindgen::prelude::*;
 
@@ -22,6 +23,8 @@ export interface Host {
   dropMessage(purpose: string): Promise<void>;
   /** All messages that are kept. */
   messages(): Promise<string[]>;
+  /** Where the page comes from, and what its browser lets it reach at present. */
+  surroundings(): Promise<import('../../js/surroundings.js').Surroundings>;
 }
 "#;
 
@@ -47,4 +50,6 @@ extern "C" {
     pub async fn drop_message(this: &Host, purpose: &str) -> Result<(), JsValue>;
     #[wasm_bindgen(method, catch)]
     pub async fn messages(this: &Host) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    pub async fn surroundings(this: &Host) -> Result<JsValue, JsValue>;
 }

@@ -2,7 +2,8 @@
 //!
 //! One module, loaded by the network worker of the npm package, which speaks to chain and miners (`client`); files are
 //! hashed by a small module of their own (`client-wasm/commp`). What a client decides is decided in `shared::client`, for the
-//! terminal too; here are the browser's edges: WebSocket (`transport`), libp2p (`network`), fetch (`rpc`, `chain`),
+//! terminal too; here are the browser's edges: WebSocket (`transport`), all transports (`dials`), libp2p (`network`), what the
+//! browser lets a page do (`surroundings`), fetch (`rpc`, `chain`),
 //! news of heads (`heads`), and the page's storage (`host`), joined for one deal in `browser_host`. What the page gets is
 //! in `public_types`.
 //!
@@ -19,6 +20,8 @@ pub mod chain;
 pub mod client;
 #[cfg(target_arch = "wasm32")]
 pub mod clock;
+#[cfg(target_arch = "wasm32")]
+pub mod dials;
 #[cfg(target_arch = "wasm32")]
 pub mod engine;
 #[cfg(target_arch = "wasm32")]
@@ -48,5 +51,7 @@ pub mod retrieve;
 pub mod rpc;
 #[cfg(target_arch = "wasm32")]
 pub mod streams;
+#[cfg(target_arch = "wasm32")]
+pub mod surroundings;
 #[cfg(target_arch = "wasm32")]
 pub mod transport;

@@ -39,6 +39,7 @@ fn broken(record: &Record, reason: String) -> ClientError {
     ClientError::MinerUnreachable {
         miner: record.deal.draft.miner.clone(),
         reason,
+        obstacle: None,
     }
 }
 

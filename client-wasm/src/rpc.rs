@@ -2,13 +2,16 @@
 
 use crate::clock;
 use crate::error::ClientError;
+use crate::host::Host;
+use crate::surroundings;
 use cid::Cid;
 use serde_json::Value;
 use shared::chain::rpc::{self, MessageView, Method, Pushed, QueryView, Request, Response};
 use shared::chain::view::{ActorView, ChannelView, HeadView, MinerView, NetworkView, ReceiptView};
 use shared::chain::{Address, Call, ChannelId, SignedMessage};
+use shared::client::dialing::Obstacle;
 use shared::client::OfferError;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -18,6 +21,8 @@ use wasm_bindgen_futures::JsFuture;
 const LIMIT: i32 = 10_000;
 /// How long what is known of a miner is good enough for showing progress, in milliseconds.
 const MINER_AGE: f64 = 2_000.0;
+/// How long what was found to be in the way is taken to be so still, in milliseconds: heads are asked for each second.
+const OBSTACLE_AGE: f64 = 5_000.0;
 /// Miners kept in memory, at most; the rest are asked for each time.
 const MAX_MINERS: usize = 256;
 
@@ -31,14 +36,19 @@ extern "C" {
 #[derive(Clone)]
 pub struct Rpc {
     url: Rc<str>,
+    host: Rc<Host>,
     miners: Rc<RefCell<BTreeMap<Address, (f64, MinerView)>>>,
+    /// What was found to be in the way, and when.
+    obstacle: Rc<Cell<Option<(f64, Obstacle)>>>,
 }
 
 impl Rpc {
-    pub fn new(url: &str) -> Self {
+    pub fn new(url: &str, host: Rc<Host>) -> Self {
         Self {
             url: url.into(),
+            host,
             miners: Rc::default(),
+            obstacle: Rc::default(),
         }
     }
 
@@ -145,19 +155,16 @@ impl Rpc {
 
     async fn call<M: Method>(&self, call: &M) -> Result<M::Result, ClientError> {
         let method = M::NAME;
-        let unreachable = |reason: String| ClientError::ChainUnreachable {
-            url: self.url.to_string(),
-            reason,
-        };
         let unreadable = |e: serde_json::Error| ClientError::ChainAnswer {
             method,
             reason: e.to_string(),
         };
         let request = serde_json::to_string(&Request::new(1, call)).map_err(unreadable)?;
-        let posted = clock::within(LIMIT, self.post(&request)).await;
-        let text = posted
-            .ok_or_else(|| unreachable("it is silent".into()))?
-            .map_err(|e| unreachable(ClientError::text_of(&e)))?;
+        let text = match clock::within(LIMIT, self.post(&request)).await {
+            Some(Ok(text)) => text,
+            Some(Err(error)) => return Err(self.unreachable(ClientError::text_of(&error)).await),
+            None => return Err(self.unreachable("it is silent".into()).await),
+        };
         let answer: Response<Value> = serde_json::from_str(&text).map_err(unreadable)?;
         if let Some(refusal) = answer.error {
             let data = refusal.data.unwrap_or_default();
@@ -170,6 +177,32 @@ impl Rpc {
             });
         }
         serde_json::from_value(answer.result.unwrap_or(Value::Null)).map_err(unreadable)
+    }
+
+    /// Why the chain does not answer. The browser only says that it does not; what is in the way is found out here.
+    async fn unreachable(&self, reason: String) -> ClientError {
+        let obstacle = match self.obstacle.get() {
+            Some((at, known)) if clock::now() - at < OBSTACLE_AGE => Some(known),
+            _ => self.look_for_obstacle().await,
+        };
+        let told = obstacle.filter(|found| *found != Obstacle::NoAnswer);
+        ClientError::ChainUnreachable {
+            url: self.url.to_string(),
+            reason: told.map_or(reason, |obstacle| obstacle.message().into()),
+            obstacle,
+        }
+    }
+
+    async fn look_for_obstacle(&self) -> Option<Obstacle> {
+        let page = surroundings::dialer(&self.host).await.ok()?.page?;
+        let init = web_sys::RequestInit::new();
+        init.set_mode(web_sys::RequestMode::NoCors);
+        // Its answer cannot be read, only that there is one.
+        let probe = JsFuture::from(fetch(&self.url, &init).ok()?);
+        let answers = matches!(clock::within(LIMIT, probe).await, Some(Ok(_)));
+        let found = page.obstacle_to(&self.url, answers);
+        self.obstacle.set(Some((clock::now(), found)));
+        Some(found)
     }
 
     async fn post(&self, body: &str) -> Result<String, JsValue> {

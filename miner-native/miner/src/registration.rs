@@ -215,12 +215,20 @@ mod tests {
     async fn where_the_faucet_gives_nothing_a_miner_is_made_of_money_that_somebody_sends() {
         let dir = tempfile::tempdir().unwrap();
         let block_time = Duration::from_millis(20);
-        let devnet = Devnet::open(DevnetConfig { block_time, ..config(&dir.path().join("devnet")) }).unwrap();
+        let devnet = Devnet::open(DevnetConfig {
+            block_time,
+            ..config(&dir.path().join("devnet"))
+        })
+        .unwrap();
         let running = devnet.clone();
         tokio::spawn(async move { running.run().await });
         let open = |number| {
             let url = devnet.url();
-            async move { ChainAccess::connect(&url, Arc::new(Memory::default()), key(number)).await.unwrap() }
+            async move {
+                ChainAccess::connect(&url, Arc::new(Memory::default()), key(number))
+                    .await
+                    .unwrap()
+            }
         };
         let (poor, rich) = (open(1).await, open(2).await);
         for access in [&poor, &rich] {
@@ -235,7 +243,9 @@ mod tests {
         let early = tokio::time::timeout(Duration::from_millis(200), &mut registering).await;
         assert!(early.is_err(), "there is nothing to make it of");
         assert_eq!(rich.miners().await.unwrap().len(), 0);
-        rich.call("gift", calls::transfer(&poor.address(), AttoFil::from_fil(20))).await.unwrap();
+        rich.call("gift", calls::transfer(&poor.address(), AttoFil::from_fil(20)))
+            .await
+            .unwrap();
         let made = registering.await.unwrap();
         assert_eq!(made.owner, poor.address());
         devnet.shutdown();

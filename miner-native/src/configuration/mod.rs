@@ -5,7 +5,8 @@
 mod options;
 
 pub use options::{
-    ChainOptions, JoinOptions, MinerOptions, NetworkOptions, Options, P2pOptions, PlaceOptions, ProofOptions, WebOptions,
+    ChainOptions, JoinOptions, MinerOptions, NetworkOptions, Options, P2pOptions, PlaceOptions, ProofOptions,
+    WebOptions,
 };
 
 use crate::daemon::{DaemonConfig, Ports, Role};

@@ -131,10 +131,22 @@ mod tests {
 
     #[test]
     fn only_an_address_of_http_is_an_endpoint() {
-        for url in ["http://127.0.0.1:4403", "https://chain.example/rpc", "http://[::1]:1/rpc"] {
+        for url in [
+            "http://127.0.0.1:4403",
+            "https://chain.example/rpc",
+            "http://[::1]:1/rpc",
+        ] {
             assert!(check_url(url).is_ok(), "{url}");
         }
-        for url in ["", "127.0.0.1:4403", "ws://127.0.0.1:4403", "http://", "http:///rpc", "http://a b", "http://u@h"] {
+        for url in [
+            "",
+            "127.0.0.1:4403",
+            "ws://127.0.0.1:4403",
+            "http://",
+            "http:///rpc",
+            "http://a b",
+            "http://u@h",
+        ] {
             assert!(matches!(check_url(url), Err(JoinError::Url { .. })), "{url}");
         }
     }

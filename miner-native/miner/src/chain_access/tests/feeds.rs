@@ -19,7 +19,6 @@ async fn heads_are_told_over_a_socket_where_there_is_one_and_asked_for_elsewhere
     assert_eq!(feed.next().await, None);
 }
 
-
 #[test]
 fn the_endpoint_may_be_given_with_or_without_its_path() {
     for given in [

@@ -1,0 +1,38 @@
+//! What the browser says of the page that this worker belongs to: where it comes from, what it may reach, which transports
+//! there are. Asked before each dial, since a permission may change at any time; [`shared::client::dialing`] judges it.
+
+use crate::error::ClientError;
+use crate::host::Host;
+use serde::Deserialize;
+use shared::client::dialing::{Dialer, Page, Permission, Transport};
+
+/// As the worker hands it over.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Surroundings {
+    origin: String,
+    is_secure: bool,
+    has_web_transport: bool,
+    local_network: Permission,
+    loopback: Permission,
+}
+
+/// Who dials: this page, with the transports that its browser has.
+pub async fn dialer(host: &Host) -> Result<Dialer, ClientError> {
+    let said = host
+        .surroundings()
+        .await
+        .map_err(|e| ClientError::Internal(ClientError::text_of(&e)))?;
+    let said: Surroundings = serde_wasm_bindgen::from_value(said).map_err(|e| ClientError::Internal(e.to_string()))?;
+    let web_transport = said.has_web_transport.then_some(Transport::WebTransport);
+    let sockets = [Transport::SecureWebSocket, Transport::WebSocket];
+    Ok(Dialer {
+        transports: web_transport.into_iter().chain(sockets).collect(),
+        page: Some(Page::of_origin(
+            &said.origin,
+            said.is_secure,
+            said.local_network,
+            said.loopback,
+        )),
+    })
+}
