@@ -1,14 +1,15 @@
-// Builds www/dist: index.html, style.css and main.js. The client package stays outside of the bundle: the daemon
-// serves it under /client/. No import map names it there, since it would be a script in the page: the page's policy has none.
+// Builds www/dist: index.html, style.css and main.js. The client package stays outside of the bundle: whoever serves the page
+// serves it as `client/` beside it, at any path. No import map names it there, since it would be a script in the page: the page's
+// policy has none.
 
 import { copyFile, mkdir, rm } from 'node:fs/promises';
 import { build } from 'esbuild';
 
-/** The client package, as the daemon serves it. */
+/** The client package, beside the page. */
 const client = {
   name: 'client',
   setup: (build) =>
-    build.onResolve({ filter: /^sealdrop-client$/ }, () => ({ path: '/client/index.js', external: true })),
+    build.onResolve({ filter: /^sealdrop-client$/ }, () => ({ path: './client/index.js', external: true })),
 };
 
 await rm('dist', { recursive: true, force: true });

@@ -9,6 +9,7 @@ import { View } from './view';
 
 export class App extends View {
   private readonly moved = () => {
+    void session.follow();
     this.requestUpdate();
     void this.updateComplete.then(() => {
       scrollTo(0, 0);
@@ -59,7 +60,8 @@ export class App extends View {
       <main id="content" tabindex="-1">
         ${
           session.problem
-            ? html`<sd-problem class="page-problem" .problem=${session.problem} .retry=${this.reconnect}></sd-problem>`
+            ? html`<sd-problem class="page-problem" .problem=${session.problem} .retry=${this.reconnect}></sd-problem>
+                ${session.choosing ? nothing : this.otherChain()}`
             : nothing
         }
         ${
@@ -68,11 +70,13 @@ export class App extends View {
             : nothing
         }
         ${
-          here.page === 'deal'
-            ? html`<sd-deal .dealId=${here.id}></sd-deal>`
-            : here.page === 'deals'
-              ? html`<sd-deal-book></sd-deal-book>`
-              : html`<sd-store></sd-store>`
+          session.choosing
+            ? html`<sd-chain></sd-chain>`
+            : here.page === 'deal'
+              ? html`<sd-deal .dealId=${here.id}></sd-deal>`
+              : here.page === 'deals'
+                ? html`<sd-deal-book></sd-deal-book>`
+                : html`<sd-store></sd-store>`
         }
       </main>
       <footer class="foot">
@@ -84,13 +88,23 @@ export class App extends View {
     `;
   }
 
+  /** A chain that does not answer may be the wrong one. */
+  private otherChain() {
+    const { chain } = session.choice;
+    if (!chain || session.client) return nothing;
+    return html`<p class="note page-problem">
+      Tried: <code>${chain}</code>.
+      <button type="button" class="plain" data-testid="other-chain" @click=${session.chooseAgain}>Use another chain</button>
+    </p>`;
+  }
+
   private head() {
     const known = session.height !== undefined;
     const broken = session.problem !== undefined;
     return html`
       <p class="head ${broken ? 'head-lost' : known ? 'head-live' : ''}" data-testid="head">
         <i class="pulse" aria-hidden="true"></i>
-        ${broken ? 'no connection' : known ? html`block <b>${count(session.height ?? 0)}</b>` : 'connecting…'}
+        ${broken ? 'no connection' : session.choosing && !session.client ? 'no network chosen' : known ? html`block <b>${count(session.height ?? 0)}</b>` : 'connecting…'}
       </p>
     `;
   }

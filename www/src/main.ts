@@ -7,10 +7,14 @@
 // proof-count · verify-button · verdict (data-state) · check (data-check: inclusion, commitMessage, commitments or
 // proven; data-ok; data-state: holds, pending, over or fails) · download-button · download-done · retry-button ·
 // give-up-button · remove-button · query-button · answer (data-state) · payments (data-channel) · due · redeemed · voucher (data-state) ·
-// export-button · refund (data-state) · network-panel.
+// export-button · refund (data-state) · network-panel · reach (data-connected, data-transport, data-obstacle) ·
+// address (data-standing, data-transport) · connect-button · chain-form · chain-input · chain-connect · chain-question · chain-agree ·
+// chain-stay · other-chain.
 
 import './problem-box';
 import './copyable';
+import './chain-form';
+import './reach';
 import './network-panel';
 import './store-page';
 import './deal-page';

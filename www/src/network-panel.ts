@@ -16,6 +16,13 @@ export class NetworkPanel extends View {
         <h2 id="network-title">The network</h2>
         <dl class="facts">
           <div><dt>Name</dt><dd>${network?.network ?? '…'}</dd></div>
+          <div>
+            <dt>Chain</dt>
+            <dd>
+              <code title=${session.choice.chain ?? ''}>${host(session.choice.chain)}</code>
+              <button type="button" class="plain" data-testid="other-chain" @click=${session.chooseAgain}>change</button>
+            </dd>
+          </div>
           <div><dt>Height</dt><dd class="num">${height === undefined ? '…' : count(height)}</dd></div>
           <div><dt>A block every</dt><dd>${network ? blockTime(network.blockTimeMs) : '…'}</dd></div>
         </dl>
@@ -41,6 +48,7 @@ export class NetworkPanel extends View {
         <div><dt>Accepted proofs</dt><dd class="num">${count(miner.posts)}</dd></div>
         <div><dt>Proves next</dt><dd>${this.window(miner, blockTimeMs)}</dd></div>
       </dl>
+      <sd-reach .miner=${miner}></sd-reach>
     `;
   }
 
@@ -55,6 +63,11 @@ export class NetworkPanel extends View {
   }
 }
 customElements.define('sd-network', NetworkPanel);
+
+/** Host and port of a URL. */
+function host(url: string | undefined): string {
+  return url ? new URL(url).host : '…';
+}
 
 function blockTime(ms: number): string {
   return ms < 1000 ? `${(ms / 1000).toFixed(1)} seconds` : span(ms);

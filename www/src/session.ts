@@ -3,6 +3,7 @@
 
 import type { Deal, MinerInfo, NetworkInfo } from 'sealdrop-client';
 import { Sealdrop } from 'sealdrop-client';
+import { type Choice, checked, choose, mayBeLink, remember } from './chain-choice';
 import { type Problem, problemOf } from './problem';
 
 /** How often account and miners are asked for anew. Heads come by themselves. */
@@ -17,6 +18,12 @@ class Session extends EventTarget {
   balance: string | undefined;
   miners: MinerInfo[] | undefined;
   deals: Deal[] | undefined;
+  /** Which chain is used, and what the visitor is asked about that. */
+  choice: Choice = {};
+  /** Whether the visitor has to say which chain to use before anything else. */
+  choosing = false;
+  /** How often everything was asked for anew. */
+  refreshes = 0;
   /** Why there is no connection. */
   problem: Problem | undefined;
   /** What else went wrong outside of a single deal, until it is put away. */
@@ -29,12 +36,17 @@ class Session extends EventTarget {
 
   /** Opens the client; called again by itself, or by a person, until it works. */
   start = async (): Promise<void> => {
-    if (this.connecting || this.client) return;
+    if (this.connecting || this.client || this.choosing) return;
     clearTimeout(this.timer);
     this.connecting = true;
     this.changed();
     try {
-      const client = await Sealdrop.open({ chain: await chainUrl() });
+      const chain = await this.chainUrl();
+      if (!chain) {
+        this.connecting = false;
+        return this.changed();
+      }
+      const client = await Sealdrop.open({ chain });
       client.on('head', (head) => this.headArrived(head.height));
       client.on('deal', (deal) => this.dealChanged(deal));
       client.on('problem', (error) => this.reported(error));
@@ -51,6 +63,53 @@ class Session extends EventTarget {
     await this.welcome();
   };
 
+  /** The chain to use; undefined while the visitor has to choose. */
+  private async chainUrl(): Promise<string | undefined> {
+    if (this.choice.chain && !this.choice.asked) return this.choice.chain;
+    this.choice = await choose(location.hash);
+    const { chain, asked, problem } = this.choice;
+    if (problem) this.notice = problemOf('The link cannot be followed', problem);
+    this.choosing = asked !== undefined || chain === undefined;
+    return this.choosing ? undefined : chain;
+  }
+
+  /** Uses another chain from now on; throws what is wrong with its URL. */
+  async use(text: string): Promise<void> {
+    const chain = await checked(text);
+    remember(chain, this.choice.own);
+    // Everything that is shown is the other chain's.
+    if (this.client || this.connecting) return location.reload();
+    this.choice = { ...this.choice, chain, asked: undefined };
+    this.choosing = false;
+    this.problem = undefined;
+    await this.start();
+  }
+
+  /** Goes on with the chain that is known. */
+  readonly stay = (): void => {
+    this.choice = { ...this.choice, asked: undefined };
+    this.choosing = this.choice.chain === undefined;
+    if (this.choosing) this.problem = undefined;
+    this.changed();
+    if (!this.choosing) void this.start();
+  };
+
+  /** Lets the visitor name another chain. */
+  readonly chooseAgain = (): void => {
+    this.choosing = true;
+    this.changed();
+  };
+
+  /** The page's address has changed: perhaps to a link. */
+  readonly follow = async (): Promise<void> => {
+    if (!mayBeLink(location.hash)) return;
+    const { asked, miner, problem } = await choose(location.hash).catch((problem) => ({ problem }) as Choice);
+    if (problem) this.notice = problemOf('The link cannot be followed', problem);
+    this.choice = { ...this.choice, asked, miner };
+    this.choosing = asked !== undefined;
+    this.changed();
+  };
+
   /** Asks for everything that does not come by itself. */
   refresh = async (): Promise<void> => {
     const { client } = this;
@@ -62,6 +121,7 @@ class Session extends EventTarget {
       if (this.network && this.network.genesis !== network.genesis) return location.reload();
       Object.assign(this, { network, balance, miners, problem: undefined });
       this.height = Math.max(this.height ?? 0, network.height);
+      this.refreshes += 1;
     } catch (error) {
       this.failed(error);
     }
@@ -151,16 +211,6 @@ class Session extends EventTarget {
   private changed(): void {
     this.dispatchEvent(new Event('change'));
   }
-}
-
-/** The chain's address, which the daemon that serves this page publishes beside it. */
-async function chainUrl(): Promise<string> {
-  const answer = await fetch('/config.json', { cache: 'no-store' });
-  if (!answer.ok) throw new Error(`the page's own server answered ${answer.status} for /config.json`);
-  const config: unknown = await answer.json();
-  const chain = (config as { chain?: unknown } | null)?.chain;
-  if (typeof chain !== 'string') throw new Error('/config.json names no chain');
-  return chain;
 }
 
 export const session = new Session();

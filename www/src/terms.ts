@@ -131,7 +131,9 @@ export class TermsForm extends View {
   private miner(): MinerInfo | undefined {
     const miners = session.miners ?? [];
     return (
-      miners.find((miner) => miner.address === this.chosen) ?? miners.find((miner) => this.fits(miner)) ?? miners[0]
+      miners.find((miner) => miner.address === (this.chosen ?? session.choice.miner)) ??
+      miners.find((miner) => this.fits(miner)) ??
+      miners[0]
     );
   }
 
