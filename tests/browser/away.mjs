@@ -6,11 +6,13 @@ import { createServer } from 'node:net';
 const listen = (server) =>
   new Promise((done, failed) => server.once('error', failed).listen(0, '127.0.0.1', () => done(server.address().port)));
 
-/** An endpoint that answers as `chain` does, but for `tamper(method, result)`, which may give another result. */
-async function chainThrough(chain, tamper) {
-  const endpoint = createHttpServer(async (request, response) => {
-    response.setHeader('access-control-allow-origin', '*');
-    response.setHeader('access-control-allow-headers', '*');
+/** Answers requests as `chain` does, but for `tamper(method, result)`, which may give another result. Unless it is open, no page reads that. */
+export function chainFor(chain, { tamper = (_, result) => result, isOpen = true } = {}) {
+  return async (request, response) => {
+    if (isOpen) {
+      response.setHeader('access-control-allow-origin', '*');
+      response.setHeader('access-control-allow-headers', '*');
+    }
     if (request.method === 'OPTIONS') return response.writeHead(204).end();
     try {
       const parts = [];
@@ -25,7 +27,12 @@ async function chainThrough(chain, tamper) {
     } catch (error) {
       response.writeHead(502).end(String(error));
     }
-  });
+  };
+}
+
+/** An endpoint that answers as `chain` does, but for what `tamper` changes. */
+async function chainThrough(chain, tamper) {
+  const endpoint = createHttpServer(chainFor(chain, { tamper }));
   return {
     url: `http://127.0.0.1:${await listen(endpoint)}/rpc`,
     close() {
