@@ -88,8 +88,8 @@ impl Greeting {
                 "Miner      {address} with {} sectors, {price} FIL per byte per block",
                 config.sector_size
             ));
-            let addresses = host.addresses().iter();
-            lines.extend(addresses.map(|address| format!("Host       {address}/p2p/{}", host.peer_id())));
+            let addresses = host.addresses();
+            lines.extend(addresses.iter().map(|address| format!("Host       {address}/p2p/{}", host.peer_id())));
         }
         lines.push(format!("Data       {}", home.root().display()));
         let ready = self.endpoints.web.as_ref().unwrap_or(&self.endpoints.chain);
