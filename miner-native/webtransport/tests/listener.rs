@@ -100,6 +100,8 @@ fn url(address: &Multiaddr, path: &str) -> String {
 }
 
 async fn session(address: &Multiaddr, path: &str) -> Result<Session, web_transport_quinn::ClientError> {
+    // Where other crates of a build bring another provider, the dialer has to choose.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let accepted = hashes(address).iter().map(|hash| hash.digest().to_vec()).collect();
     let client = ClientBuilder::new()
         .with_server_certificate_hashes(accepted)

@@ -6,6 +6,7 @@
 
 use super::origin::{most_frequent, Origin};
 use super::swarm::MAX_CONNECTIONS;
+use super::webrtc;
 use libp2p::swarm::ConnectionId;
 use libp2p::PeerId;
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ struct Connection {
     id: ConnectionId,
     peer: PeerId,
     origin: Origin,
+    is_webrtc: bool,
 }
 
 impl Connections {
@@ -36,15 +38,33 @@ impl Connections {
     }
 
     /// A connection was made; returns the one that has to go for it. With none that is idle, the newcomer goes.
-    pub(super) fn opened(&mut self, id: ConnectionId, peer: PeerId, origin: Origin) -> Option<ConnectionId> {
-        self.all.push(Connection { id, peer, origin });
-        if self.all.len() <= MAX_CONNECTIONS {
+    pub(super) fn opened(
+        &mut self,
+        id: ConnectionId,
+        peer: PeerId,
+        origin: Origin,
+        is_webrtc: bool,
+    ) -> Option<ConnectionId> {
+        self.all.push(Connection {
+            id,
+            peer,
+            origin,
+            is_webrtc,
+        });
+        let is_crowded = is_webrtc && self.all.iter().filter(|c| c.is_webrtc).count() > webrtc::MAX_CONNECTIONS;
+        if !is_crowded && self.all.len() <= MAX_CONNECTIONS {
             return None;
         }
-        let crowded_out = self.makes_room(id, origin).unwrap_or(id);
+        let crowded_out = self.makes_room(id, origin, is_crowded).unwrap_or(id);
         // It is closing: the next newcomer needs another's place.
         self.closed(&crowded_out);
         Some(crowded_out)
+    }
+
+    pub(super) fn is_webrtc(&self, id: &ConnectionId) -> bool {
+        self.all
+            .iter()
+            .any(|connection| connection.id == *id && connection.is_webrtc)
     }
 
     pub(super) fn closed(&mut self, id: &ConnectionId) {
@@ -64,16 +84,17 @@ impl Connections {
         }
     }
 
-    /// The connection that goes for a newcomer from `origin`, if any does.
-    fn makes_room(&self, newcomer: ConnectionId, origin: Origin) -> Option<ConnectionId> {
-        let others = || self.all.iter().filter(|c| c.id != newcomer);
+    /// The connection that goes for a newcomer from `origin`, if any does; one over WebRTC where that has no room.
+    fn makes_room(&self, newcomer: ConnectionId, origin: Origin, only_webrtc: bool) -> Option<ConnectionId> {
+        let may_go = move |c: &&Connection| c.id != newcomer && (c.is_webrtc || !only_webrtc);
+        let others = || self.all.iter().filter(may_go);
         let of = |connection: &Connection| (connection.origin, connection.id);
         let idle = others().filter(|c| !self.busy.contains_key(&c.peer));
         if let Some((_, oldest)) = most_frequent(idle.map(of)) {
             return Some(oldest);
         }
         // What is busy goes only where its address has more than its share.
-        let own = self.all.iter().filter(|c| c.origin == origin).count();
+        let own = 1 + others().filter(|c| c.origin == origin).count();
         let (count, oldest) = most_frequent(others().map(of))?;
         (count > own).then_some(oldest)
     }
@@ -90,7 +111,10 @@ mod tests {
     fn connect(connections: &mut Connections, number: usize, address: &str) -> (PeerId, Option<ConnectionId>) {
         let peer = PeerId::random();
         let id = ConnectionId::new_unchecked(number);
-        (peer, connections.opened(id, peer, from(address)))
+        (
+            peer,
+            connections.opened(id, peer, from(address), address.ends_with("webrtc-direct")),
+        )
     }
 
     #[test]
@@ -122,6 +146,19 @@ mod tests {
         assert_eq!(crowded_out, Some(ConnectionId::new_unchecked(500)));
         let (_, crowded_out) = connect(&mut connections, 501, "/ip4/127.0.0.3/tcp/1");
         assert_eq!(crowded_out, Some(ConnectionId::new_unchecked(0)));
+    }
+
+    #[test]
+    fn connections_over_webrtc_are_few_and_make_room_among_themselves() {
+        let mut connections = Connections::default();
+        let (other, _) = connect(&mut connections, 0, "/ip4/127.0.0.2/tcp/1");
+        for number in 1..=webrtc::MAX_CONNECTIONS {
+            let (_, crowded_out) = connect(&mut connections, number, "/ip4/127.0.0.2/udp/1/webrtc-direct");
+            assert_eq!(crowded_out, None);
+        }
+        let (_, crowded_out) = connect(&mut connections, 100, "/ip4/127.0.0.3/udp/1/webrtc-direct");
+        assert_eq!(crowded_out, Some(ConnectionId::new_unchecked(1)));
+        assert!(connections.has(&other) && connections.is_webrtc(&ConnectionId::new_unchecked(100)));
     }
 
     #[test]

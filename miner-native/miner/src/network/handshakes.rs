@@ -25,8 +25,17 @@ pub(super) const MAX_HANDSHAKES: usize = 256;
 type Connected = (PeerId, StreamMuxerBox);
 
 /// The handshakes under way. Clones are the same.
-#[derive(Clone, Default)]
-pub(super) struct Handshakes(Arc<Mutex<Pending>>);
+#[derive(Clone)]
+pub(super) struct Handshakes {
+    pending: Arc<Mutex<Pending>>,
+    most: usize,
+}
+
+impl Default for Handshakes {
+    fn default() -> Self {
+        Self::at_most(MAX_HANDSHAKES)
+    }
+}
 
 #[derive(Default)]
 struct Pending {
@@ -42,14 +51,19 @@ struct Place {
 }
 
 impl Handshakes {
+    pub(super) fn at_most(most: usize) -> Self {
+        let pending = Arc::default();
+        Self { pending, most }
+    }
+
     fn pending(&self) -> MutexGuard<'_, Pending> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A place for one more, and what ends when it has to make room.
     fn begin(&self, origin: Origin) -> (Place, oneshot::Receiver<()>) {
         let mut pending = self.pending();
-        if pending.under_way.len() >= MAX_HANDSHAKES {
+        if pending.under_way.len() >= self.most {
             let by_age = pending.under_way.iter().map(|(number, (origin, _))| (*origin, *number));
             if let Some((_, oldest)) = most_frequent(by_age) {
                 pending.under_way.remove(&oldest);

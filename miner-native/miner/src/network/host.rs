@@ -5,7 +5,8 @@ use super::connections::Connections;
 use super::listen::{announced, HostConfig, ListenAddress, TransportKind};
 use super::origin::Origin;
 use super::refused::{Limit, Refused};
-use super::swarm::{swarm, Behaviour};
+use super::swarm::{swarm, Behaviour, BehaviourEvent, Certificates};
+use super::tls;
 use super::NetworkError;
 use crate::chain_access::ChainAccess;
 use crate::supervisor::{Lifeline, ServiceError};
@@ -14,12 +15,10 @@ use libp2p::core::transport::{ListenerId, TransportError};
 use libp2p::core::PeerRecord;
 use libp2p::identity::Keypair;
 use libp2p::swarm::SwarmEvent;
-use libp2p::{Multiaddr, PeerId, Swarm};
+use libp2p::{ping, Multiaddr, PeerId, Swarm};
 use libp2p_stream::Control;
-use libp2p_webtransport_quinn::Certificates;
 use std::collections::{BTreeMap, HashSet};
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -30,6 +29,10 @@ pub(super) const LISTEN_LIMIT: Duration = Duration::from_secs(10);
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(20);
 /// What health calls the chain's directory of peers.
 const DIRECTORY: &str = "directory of peers";
+/// How often the operator's certificate is looked at.
+const RENEW_EVERY: Duration = Duration::from_secs(30);
+/// What health calls it.
+const TLS: &str = "certificate of secure WebSocket";
 
 /// The host: who it is, where it listens, who is connected. Clones are the same. `Host::run` keeps it going.
 #[derive(Clone)]
@@ -44,7 +47,8 @@ struct Inner {
     listeners: Vec<ListenAddress>,
     /// Named by the operator.
     announce: Vec<Multiaddr>,
-    certificates: PathBuf,
+    /// By which browsers know it.
+    certificates: Certificates,
     /// Where it listens now.
     listening: watch::Sender<Vec<Multiaddr>>,
     connections: Mutex<Connections>,
@@ -58,7 +62,8 @@ impl Host {
     pub async fn start(key: Keypair, config: HostConfig) -> Result<Self, NetworkError> {
         let listeners = config.listeners()?;
         let refused = Refused::default();
-        let (swarm, found) = listening(&key, &listeners, &config.certificates, &refused).await?;
+        let certificates = Certificates::of(&config, &listeners)?;
+        let (swarm, found) = listening(&key, &listeners, &certificates, &refused).await?;
         let control = Mutex::new(swarm.behaviour().stream.new_control());
         Ok(Self {
             inner: Arc::new(Inner {
@@ -66,7 +71,7 @@ impl Host {
                 refused,
                 listeners,
                 announce: config.announce,
-                certificates: config.certificates,
+                certificates,
                 listening: watch::Sender::new(found),
                 connections: Mutex::default(),
                 control,
@@ -163,6 +168,31 @@ impl Host {
         }
     }
 
+    /// Takes the operator's certificate anew whenever its files change, for ever.
+    pub(super) async fn renew_certificate(&self, lifeline: &Lifeline) {
+        let mut clock = tokio::time::interval(RENEW_EVERY);
+        loop {
+            clock.tick().await;
+            match self.renewed_certificate().await {
+                Ok(()) => lifeline.well(TLS),
+                Err(error) => {
+                    tracing::warn!(%error, "the certificate of secure WebSocket stays the one that was read before");
+                    lifeline.failing(TLS, &error);
+                }
+            }
+        }
+    }
+
+    /// Takes the operator's certificate anew if its files have changed.
+    pub(super) async fn renewed_certificate(&self) -> Result<(), tls::TlsError> {
+        if let Some(certificate) = &self.inner.certificates.tls {
+            if tls::reloading(certificate).await? {
+                tracing::info!("the certificate of secure WebSocket is a new one");
+            }
+        }
+        Ok(())
+    }
+
     async fn announce(&self, chain: &ChainAccess) -> Result<(), ServiceError> {
         let record = PeerRecord::new(&self.inner.key, self.addresses())?;
         let record = record.into_signed_envelope().into_protobuf_encoding();
@@ -192,10 +222,10 @@ pub(super) struct Open {
 async fn listening(
     key: &Keypair,
     listeners: &[ListenAddress],
-    certificates: &Path,
+    certificates: &Certificates,
     refused: &Refused,
 ) -> Result<(Swarm<Behaviour>, Vec<Multiaddr>), NetworkError> {
-    let mut swarm = swarm(key, kept_certificates(listeners, certificates)?, refused)?;
+    let mut swarm = swarm(key, certificates, refused)?;
     let mut waiting = HashSet::new();
     for listener in listeners {
         waiting.insert(listen(&mut swarm, listener)?);
@@ -208,19 +238,6 @@ async fn listening(
 /// A panic while a lock was held leaves data that is still whole: every change is one call.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The certificates of WebTransport, if that is listened on.
-fn kept_certificates(listeners: &[ListenAddress], folder: &Path) -> Result<Option<Certificates>, NetworkError> {
-    let is_needed = listeners.iter().any(|l| l.kind == TransportKind::WebTransport);
-    if !is_needed {
-        return Ok(None);
-    }
-    std::fs::create_dir_all(folder).map_err(|source| NetworkError::Folder {
-        path: folder.to_owned(),
-        source,
-    })?;
-    Ok(Some(Certificates::open(folder.join("webtransport.pem"))?))
 }
 
 fn listen(swarm: &mut Swarm<Behaviour>, listener: &ListenAddress) -> Result<ListenerId, NetworkError> {
@@ -269,7 +286,8 @@ impl Open {
                 } => {
                     let remote = endpoint.get_remote_address();
                     tracing::debug!(peer = %peer_id, from = %remote, "connected");
-                    let crowded_out = lock(connections).opened(connection_id, peer_id, Origin::of(remote));
+                    let is_webrtc = TransportKind::of(remote) == Some(TransportKind::WebRtcDirect);
+                    let crowded_out = lock(connections).opened(connection_id, peer_id, Origin::of(remote), is_webrtc);
                     if let Some(idle) = crowded_out {
                         tracing::debug!(connection = %idle, "an idle connection makes room");
                         self.host.refused().count(Limit::Connections);
@@ -284,6 +302,15 @@ impl Open {
                 } => {
                     tracing::debug!(peer = %peer_id, ?cause, "disconnected");
                     lock(connections).closed(&connection_id);
+                }
+                // Over WebRTC nothing else notices a peer that vanished without a word.
+                SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event {
+                    connection,
+                    result: Err(error),
+                    ..
+                })) if !matches!(error, ping::Failure::Unsupported) && lock(connections).is_webrtc(&connection) => {
+                    tracing::debug!(%error, "a peer does not answer pings");
+                    self.swarm.close_connection(connection);
                 }
                 SwarmEvent::NewListenAddr { address, .. } => {
                     tracing::info!(%address, "listening");

@@ -3,6 +3,7 @@
 //! [`super::host`] checks and holds the ports before anything listens; what is not an address of one of the transports is refused with
 //! what is wrong with it.
 
+use super::tls::TlsFiles;
 use super::NetworkError;
 use libp2p::multiaddr::Protocol;
 use libp2p::Multiaddr;
@@ -15,6 +16,10 @@ use std::path::PathBuf;
 /// Addresses to listen on, at most: five transports on a few interfaces.
 const MAX_LISTEN: usize = 32;
 
+/// What an address may have behind its host.
+const ENDINGS: &str =
+    "/tcp/PORT, /tcp/PORT/ws, /tcp/PORT/tls/ws, /udp/PORT/quic-v1, /udp/PORT/quic-v1/webtransport and \
+                       /udp/PORT/webrtc-direct";
 /// Addresses of itself that it announces, at most: the chain's directory takes no more (`devnet/src/peers.rs`).
 const MAX_ANNOUNCED: usize = 32;
 
@@ -26,6 +31,8 @@ pub struct HostConfig {
     /// Where others reach it, if that is not where it listens: behind a proxy, a name, a router. The hashes of certificates are
     /// added to those that need them.
     pub announce: Vec<Multiaddr>,
+    /// The certificate of secure WebSocket.
+    pub tls: Option<TlsFiles>,
     /// The folder in which the certificates are kept that browsers accept by their hash.
     pub certificates: PathBuf,
 }
@@ -45,6 +52,7 @@ impl HostConfig {
         Self {
             listen,
             announce: Vec::new(),
+            tls: None,
             certificates,
         }
     }
@@ -60,7 +68,13 @@ impl HostConfig {
         if !(1..=MAX_LISTEN).contains(&self.listen.len()) {
             return Err(NetworkError::Listeners(self.listen.len()));
         }
-        let parsed = self.listen.iter().map(ListenAddress::parse);
+        let parsed = self.listen.iter().map(|address| {
+            let parsed = ListenAddress::parse(address)?;
+            if parsed.kind == TransportKind::SecureWebSocket && self.tls.is_none() {
+                return Err(parsed.refused("secure WebSocket needs a certificate and its key"));
+            }
+            Ok(parsed)
+        });
         // All are held until all are known.
         let held: Vec<_> = parsed.map(|address| address?.hold()).collect::<Result<_, _>>()?;
         Ok(held.into_iter().map(|(address, _)| address).collect())
@@ -73,7 +87,9 @@ pub enum TransportKind {
     Tcp,
     Quic,
     WebSocket,
+    SecureWebSocket,
     WebTransport,
+    WebRtcDirect,
 }
 
 impl TransportKind {
@@ -87,18 +103,21 @@ impl TransportKind {
         let (Ip4(_) | Ip6(_) | Dns(_) | Dns4(_) | Dns6(_)) = parts.next()? else {
             return None;
         };
-        match (parts.next()?, parts.next(), parts.next()) {
-            (Protocol::Tcp(_), None, None) => Some(Self::Tcp),
-            (Protocol::Tcp(_), Some(Protocol::Ws(_)), None) => Some(Self::WebSocket),
-            (Protocol::Udp(_), Some(Protocol::QuicV1), None) => Some(Self::Quic),
-            (Protocol::Udp(_), Some(Protocol::QuicV1), Some(Protocol::WebTransport)) => Some(Self::WebTransport),
+        use Protocol::{QuicV1, Tcp, Tls, Udp, WebRTCDirect, WebTransport, Ws, Wss};
+        match (parts.next()?, parts.next(), parts.next(), parts.next()) {
+            (Tcp(_), None, None, None) => Some(Self::Tcp),
+            (Tcp(_), Some(Ws(_)), None, None) => Some(Self::WebSocket),
+            (Tcp(_), Some(Tls), Some(Ws(_)), None) | (Tcp(_), Some(Wss(_)), None, None) => Some(Self::SecureWebSocket),
+            (Udp(_), Some(QuicV1), None, None) => Some(Self::Quic),
+            (Udp(_), Some(QuicV1), Some(WebTransport), None) => Some(Self::WebTransport),
+            (Udp(_), Some(WebRTCDirect), None, None) => Some(Self::WebRtcDirect),
             _ => None,
         }
     }
 
     /// Whether its addresses name certificates by their hashes.
     fn has_hashes(self) -> bool {
-        matches!(self, Self::WebTransport)
+        matches!(self, Self::WebTransport | Self::WebRtcDirect)
     }
 
     /// The option of the daemon that chooses the port.
@@ -106,13 +125,14 @@ impl TransportKind {
         match self {
             Self::Tcp | Self::Quic => "--p2p-port",
             Self::WebSocket | Self::WebTransport => "--p2p-ws-port",
+            Self::SecureWebSocket | Self::WebRtcDirect => "another address to listen on",
         }
     }
 
     fn socket_type(self) -> Type {
         match self {
-            Self::Tcp | Self::WebSocket => Type::STREAM,
-            Self::Quic | Self::WebTransport => Type::DGRAM,
+            Self::Tcp | Self::WebSocket | Self::SecureWebSocket => Type::STREAM,
+            Self::Quic | Self::WebTransport | Self::WebRtcDirect => Type::DGRAM,
         }
     }
 }
@@ -123,7 +143,9 @@ impl fmt::Display for TransportKind {
             Self::Tcp => "libp2p over TCP",
             Self::Quic => "libp2p over QUIC",
             Self::WebSocket => "libp2p over WebSocket",
+            Self::SecureWebSocket => "libp2p over secure WebSocket",
             Self::WebTransport => "libp2p over WebTransport",
+            Self::WebRtcDirect => "libp2p over WebRTC",
         })
     }
 }
@@ -142,9 +164,8 @@ impl ListenAddress {
             address: address.clone(),
             reason,
         };
-        let kind = TransportKind::of(address).ok_or_else(|| {
-            refused("it is none of /tcp/PORT, /tcp/PORT/ws, /udp/PORT/quic-v1 and /udp/PORT/quic-v1/webtransport behind an IP address".to_owned())
-        })?;
+        let kind = TransportKind::of(address)
+            .ok_or_else(|| refused(format!("after its IP address it must have one of {ENDINGS}")))?;
         let mut parts = address.iter();
         let ip = match parts.next() {
             Some(Protocol::Ip4(ip)) => IpAddr::V4(ip),
@@ -165,6 +186,13 @@ impl ListenAddress {
             kind,
             socket: SocketAddr::new(ip, port),
         })
+    }
+
+    fn refused(&self, reason: &str) -> NetworkError {
+        NetworkError::Address {
+            address: self.multiaddr.clone(),
+            reason: reason.to_owned(),
+        }
     }
 
     /// Takes the port for itself alone, which libp2p does not: it would listen beside another program without an error.
@@ -265,6 +293,9 @@ mod tests {
             ("/ip6/::/tcp/4402/ws", TransportKind::WebSocket),
             ("/ip4/0.0.0.0/udp/4401/quic-v1", TransportKind::Quic),
             ("/ip6/::1/udp/4402/quic-v1/webtransport", TransportKind::WebTransport),
+            ("/ip4/0.0.0.0/tcp/443/tls/ws", TransportKind::SecureWebSocket),
+            ("/ip4/0.0.0.0/tcp/443/wss", TransportKind::SecureWebSocket),
+            ("/ip4/0.0.0.0/udp/4404/webrtc-direct", TransportKind::WebRtcDirect),
         ];
         for (text, kind) in kinds {
             assert_eq!(parsed(text).expect(text).kind, kind);
@@ -285,6 +316,11 @@ mod tests {
         }
         let none = HostConfig::default().check();
         assert!(matches!(none, Err(NetworkError::Listeners(0))));
+        let without_certificate = HostConfig {
+            listen: vec!["/ip4/127.0.0.1/tcp/0/tls/ws".parse().expect("a multiaddr")],
+            ..HostConfig::default()
+        };
+        assert!(matches!(without_certificate.check(), Err(NetworkError::Address { .. })));
     }
 
     #[test]

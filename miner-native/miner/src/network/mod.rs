@@ -26,8 +26,10 @@ mod stream_limiter;
 mod swarm;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod transfer_places;
 mod transfers;
+mod webrtc;
 
 pub use close::Closing;
 pub use host::Host;
@@ -37,6 +39,7 @@ pub use listen::{HostConfig, TransportKind};
 pub use propose::Reviewer;
 pub use retrieval::RetrievalServer;
 pub(crate) use stream_limiter::StreamLimiter;
+pub use tls::{TlsError, TlsFiles};
 pub use transfers::{TransferManager, TransferParts};
 
 use crate::chain_access::{Account, ChainAccess, ChainError};
@@ -95,6 +98,10 @@ pub enum NetworkError {
     },
     #[error(transparent)]
     Certificates(#[from] libp2p_webtransport_quinn::CertificateError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error("{} is no certificate for WebRTC ({reason}); move it away to have a new one made, under another address", path.display())]
+    WebRtcCertificate { path: std::path::PathBuf, reason: String },
     #[error("the libp2p host cannot be set up: {0}")]
     SetUp(String),
     #[error("the host got no address within {} seconds", host::LISTEN_LIMIT.as_secs())]
@@ -160,6 +167,11 @@ impl Network {
         parts.spawn(async move {
             host.announce_to(&chain, &lives).await;
             "nobody tells the chain's directory any more".to_owned()
+        });
+        let (host, lives) = (self.host.clone(), lifeline.clone());
+        parts.spawn(async move {
+            host.renew_certificate(&lives).await;
+            "nobody looks for a renewed certificate any more".to_owned()
         });
         let (transfers, lives) = (self.transfers.clone(), lifeline.clone());
         parts.spawn(async move {

@@ -2,18 +2,20 @@
 
 use super::guarded::Guarded;
 use super::handshakes::{Bounded, Handshakes, HANDSHAKE_LIMIT};
+use super::listen::{HostConfig, ListenAddress, TransportKind};
 use super::refused::Refused;
 use super::stream_budget::StreamBudget;
-use super::NetworkError;
+use super::tls::{self, Secure};
+use super::{webrtc, NetworkError};
+use futures::{AsyncRead, AsyncWrite};
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::core::muxing::{StreamMuxer, StreamMuxerBox};
-use libp2p::core::transport::OptionalTransport;
+use libp2p::core::transport::{Boxed, OptionalTransport};
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
 use libp2p::swarm::{Config, NetworkBehaviour};
 use libp2p::{identify, noise, ping, quic, tcp, yamux, PeerId, Swarm, Transport};
 use libp2p_webtransport_quinn as webtransport;
-use libp2p_webtransport_quinn::Certificates;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,12 +52,58 @@ pub(super) struct Behaviour {
     pub(super) stream: libp2p_stream::Behaviour,
 }
 
-/// A swarm that does not listen yet; over WebTransport it can listen only with certificates.
+/// The certificates of those transports that need one to listen; none of what is not listened on.
+#[derive(Clone, Default)]
+pub(super) struct Certificates {
+    pub(super) tls: Option<tls::Certificate>,
+    webtransport: Option<webtransport::Certificates>,
+    webrtc: Option<libp2p_webrtc::tokio::Certificate>,
+}
+
+impl Certificates {
+    /// Those that a host with these listeners needs, from the disk.
+    pub(super) fn of(config: &HostConfig, listeners: &[ListenAddress]) -> Result<Self, NetworkError> {
+        let listens = |kind| listeners.iter().any(|listener| listener.kind == kind);
+        let folder = &config.certificates;
+        if listens(TransportKind::WebTransport) || listens(TransportKind::WebRtcDirect) {
+            std::fs::create_dir_all(folder).map_err(|source| NetworkError::Folder {
+                path: folder.clone(),
+                source,
+            })?;
+        }
+        let mut all = Self::default();
+        if listens(TransportKind::WebTransport) {
+            all.webtransport = Some(webtransport::Certificates::open(folder.join("webtransport.pem"))?);
+        }
+        if listens(TransportKind::WebRtcDirect) {
+            all.webrtc = Some(webrtc::load_or_create(&folder.join("webrtc.pem"))?);
+        }
+        if listens(TransportKind::SecureWebSocket) {
+            all.tls = config.tls.clone().map(tls::Certificate::load).transpose()?;
+        }
+        Ok(all)
+    }
+}
+
+/// A swarm that does not listen yet.
 pub(super) fn swarm(
     key: &Keypair,
-    certificates: Option<Certificates>,
+    certificates: &Certificates,
     refused: &Refused,
 ) -> Result<Swarm<Behaviour>, NetworkError> {
+    let transport = transports(key, certificates, refused)?;
+    let config = Config::with_tokio_executor()
+        .with_idle_connection_timeout(KEEP_CONNECTION)
+        .with_max_negotiating_inbound_streams(MAX_NEGOTIATING);
+    Ok(Swarm::new(transport, behaviour(key), key.public().to_peer_id(), config))
+}
+
+/// All transports, each with its limits.
+fn transports(
+    key: &Keypair,
+    certificates: &Certificates,
+    refused: &Refused,
+) -> Result<Boxed<(PeerId, StreamMuxerBox)>, NetworkError> {
     let budget = StreamBudget::new(refused.clone());
     let socket = || {
         let plain = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
@@ -68,33 +116,66 @@ pub(super) fn swarm(
         .upgrade(Version::V1Lazy)
         .authenticate(noise()?)
         .multiplex(streams.clone());
-    let mut framed = libp2p_websocket::Config::new(socket());
-    framed.set_max_data_size(MAX_FRAME);
-    let over_websocket = framed
+    let over_websocket = framed(socket())
         .upgrade(Version::V1Lazy)
         .authenticate(noise()?)
-        .multiplex(streams);
+        .multiplex(streams.clone());
+    let over_tls = match &certificates.tls {
+        Some(certificate) => {
+            let acceptor = certificate.acceptor().map_err(|e| NetworkError::SetUp(e.to_string()))?;
+            let under_tls = socket().and_then(move |stream, _| tls::accept(acceptor, stream));
+            let over_websocket = framed(under_tls)
+                .upgrade(Version::V1Lazy)
+                .authenticate(noise()?)
+                .multiplex(streams);
+            OptionalTransport::some(Secure(over_websocket))
+        }
+        None => OptionalTransport::none(),
+    };
+    let over_webtransport = certificates
+        .webtransport
+        .as_ref()
+        .map_or_else(OptionalTransport::none, |kept| {
+            let config = webtransport::Config::new(key).handshake_limit(HANDSHAKE_LIMIT);
+            let config = config.window_budget(Arc::new(budget.clone()));
+            OptionalTransport::some(webtransport::Transport::new(config, kept.clone()))
+        });
+    let over_webrtc = certificates
+        .webrtc
+        .as_ref()
+        .map_or_else(OptionalTransport::none, |kept| {
+            OptionalTransport::some(libp2p_webrtc::tokio::Transport::new(key.clone(), kept.clone()))
+        });
     let over_quic = quic::tokio::Transport::new(quic_config(key));
-    let over_webtransport = certificates.map_or_else(OptionalTransport::none, |certificates| {
-        let config = webtransport::Config::new(key).handshake_limit(HANDSHAKE_LIMIT);
-        let config = config.window_budget(Arc::new(budget.clone()));
-        OptionalTransport::some(webtransport::Transport::new(config, certificates))
-    });
-    // A handshake of a browser holds up to 256 KiB, one of a native peer next to nothing.
+    // A handshake of a browser holds up to 256 KiB, one of a native peer next to nothing, one over WebRTC a few tasks.
     let (browsers, natives) = (Handshakes::default(), Handshakes::default());
-    let transport = limited(over_websocket, &budget, &browsers, refused)
+    let few = Handshakes::at_most(webrtc::MAX_HANDSHAKES);
+    let all = limited(over_tls, &budget, &browsers, refused)
+        .or_transport(limited(over_websocket, &budget, &browsers, refused))
+        .map(|either, _| either.into_inner())
         .or_transport(limited(over_tcp, &budget, &natives, refused))
         .map(|either, _| either.into_inner())
         .or_transport(limited(over_quic, &budget, &natives, refused))
         .map(|either, _| either.into_inner())
         .or_transport(limited(over_webtransport, &budget, &browsers, refused))
         .map(|either, _| either.into_inner())
-        .boxed();
-    let config = Config::with_tokio_executor()
-        .with_idle_connection_timeout(KEEP_CONNECTION)
-        .with_max_negotiating_inbound_streams(MAX_NEGOTIATING);
-    let peer = key.public().to_peer_id();
-    Ok(Swarm::new(transport, behaviour(key), peer, config))
+        .or_transport(limited(over_webrtc, &budget, &few, refused))
+        .map(|either, _| either.into_inner());
+    Ok(all.boxed())
+}
+
+/// WebSocket over sockets.
+fn framed<T>(sockets: T) -> libp2p_websocket::Config<Boxed<T::Output>>
+where
+    T: Transport + Send + Unpin + 'static,
+    T::Output: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T::Error: Send + Sync,
+    T::Dial: Send + 'static,
+    T::ListenerUpgrade: Send + 'static,
+{
+    let mut framed = libp2p_websocket::Config::new(sockets.boxed());
+    framed.set_max_data_size(MAX_FRAME);
+    framed
 }
 
 /// What QUIC may hold of a connection: it has no budget of windows as yamux has, so that each connection has its own share.

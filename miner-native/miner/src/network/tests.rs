@@ -1,6 +1,7 @@
 //! What peers see of the miner: a client of its own, over real streams, against a real chain.
 
 mod hostile;
+mod transports;
 
 use super::*;
 use crate::assembly::Assembly;
@@ -147,7 +148,12 @@ impl World {
     }
 
     async fn client_over(&self, kind: TransportKind) -> Client {
-        let mut swarm = swarm::swarm(&Keypair::generate_ed25519(), None, &refused::Refused::default()).unwrap();
+        let mut swarm = swarm::swarm(
+            &Keypair::generate_ed25519(),
+            &swarm::Certificates::default(),
+            &refused::Refused::default(),
+        )
+        .unwrap();
         let address = self.address(kind);
         let control = swarm.behaviour().stream.new_control();
         swarm.dial(address.with_p2p(self.host.peer_id()).unwrap()).unwrap();
