@@ -33,8 +33,14 @@ pub type Output = (PeerId, StreamMuxerBox);
 type Dial = Pin<Box<dyn Future<Output = io::Result<Output>> + Send>>;
 
 /// The turns of addresses that are about to be dialled. Shared by the node, which sets them, and the transport.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Race(SendWrapper<Rc<RefCell<BTreeMap<Multiaddr, Turn>>>>);
+
+impl Default for Race {
+    fn default() -> Self {
+        Self(SendWrapper::new(Rc::default()))
+    }
+}
 
 /// When an address is dialled: when the one before is done, which it shows by dropping its sender, or after a while.
 struct Turn {
