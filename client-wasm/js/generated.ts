@@ -132,6 +132,8 @@ export interface Deal {
   readonly commP: string;
   /** The miner's address. */
   readonly miner: string;
+  /** Miners that came before it by that rule, and why the deal is not with them. */
+  readonly passedOver: readonly PassedOver[];
   /** Blocks. */
   readonly duration: number;
   /** FIL for the whole deal. */
@@ -157,6 +159,8 @@ export interface Deal {
   readonly dealCid?: string;
   /** What hinders the deal at present. A `working` deal with an error is being retried. */
   readonly error?: Problem;
+  /** The rule that it was chosen by, unless it was named. */
+  readonly minerRule?: MinerRule;
   readonly proof?: SectorProof;
   readonly proving?: Proving;
   /** Why the deal failed, in the miner's or the chain's words. */
@@ -251,6 +255,24 @@ export interface Head {
   readonly timeMs: number;
 }
 
+/** A miner's answer, and how far away it is. */
+export interface MinerAnswer {
+  readonly miner: string;
+  readonly says: Says;
+  /** Why it says no, or why it says nothing; empty otherwise. */
+  readonly reason: string;
+  /** When that was, in milliseconds since 1970. */
+  readonly askedAt: number;
+  /** With `no`: the stable number of the miner's rule. */
+  readonly code?: number;
+  /** Milliseconds from the question to its answer, on a connection that was there. */
+  readonly distanceMs?: number;
+  /** After how long to ask again, in milliseconds, where the miner can tell. */
+  readonly retryMs?: number;
+  /** Bytes that it would take in at present, where it can tell. */
+  readonly room?: number;
+}
+
 /** A storage miner, as the chain has it. */
 export interface MinerInfo {
   readonly address: string;
@@ -280,6 +302,14 @@ export interface MinerInfo {
   /** Height at which the miner lost its power for a missed proof. */
   readonly slashedAt?: number;
 }
+
+/**
+ * How a miner is chosen when none is named. What is alike by the rule goes by price, then by address.
+ * - `cheapest`: The lowest price.
+ * - `nearest`: The shortest measured way.
+ * - `spread`: The miner with the fewest deals of this client, so that the loss of one miner is a small loss.
+ */
+export type MinerRule = 'cheapest' | 'nearest' | 'spread';
 
 /** A network and its rules. */
 export interface NetworkInfo {
@@ -334,6 +364,12 @@ export interface PageLink {
   readonly chain?: string;
   /** The miner to store with. */
   readonly miner?: string;
+}
+
+/** A miner that came first by the rule, and why the deal was not made with it. */
+export interface PassedOver {
+  readonly miner: string;
+  readonly reason: string;
 }
 
 /** How a deal is paid, at one height of the chain. */
@@ -511,6 +547,15 @@ export interface RouteAddress {
   readonly transport?: Transport;
 }
 
+/**
+ * What a miner says to the question whether it would take a deal now.
+ * - `yes`: It would.
+ * - `no`: It would not; the reason is beside it.
+ * - `silent`: It cannot be reached, or does not answer as it should.
+ * - `unasked`: It offers nothing, so it was not asked, or speaks the protocols of 2019 only and cannot be.
+ */
+export type Says = 'yes' | 'no' | 'silent' | 'unasked';
+
 /** A committed sector of a miner, as the chain has it. */
 export interface SectorInfo {
   readonly id: number;
@@ -579,6 +624,18 @@ export interface Subject {
 
 /** See `Subject`. */
 export type SubjectKind = 'deal' | 'sector';
+
+/** What miners say to the question whether they would take a deal now, and whom a rule takes. */
+export interface Survey {
+  /** Of those that could take the deal, by price. */
+  readonly answers: readonly MinerAnswer[];
+  /** Those that come before it by the rule, and why the deal would not be with them. */
+  readonly passedOver: readonly PassedOver[];
+  /** The first by the rule that does not say no. */
+  readonly miner?: string;
+  /** Why the rule takes none; absent when it takes one. */
+  readonly problem?: Problem;
+}
 
 /**
  * How bytes get to a miner; the first is the best that a browser has.

@@ -19,6 +19,7 @@ import type {
   Events,
   Explanation,
   MinerInfo,
+  MinerRule,
   NetworkInfo,
   OpenOptions,
   PageLink,
@@ -28,6 +29,8 @@ import type {
   Route,
   RunOptions,
   StoreOptions,
+  Survey,
+  SurveyOptions,
   Verification,
   Voucher,
 } from './types.js';
@@ -134,15 +137,29 @@ export class Sealdrop {
   }
 
   /**
+   * Asks miners whether they would take a deal now, and says whom `rule` takes: the cheapest, the nearest, or the one with the
+   * fewest deals of this browser (`spread`). Asks about `piece` for `duration` blocks, or else about an ordinary deal. Costs
+   * nothing; at most 32 miners are asked, each is waited for for three seconds.
+   */
+  survey(rule: MinerRule, { piece, duration = 0 }: SurveyOptions = {}): Promise<Survey> {
+    return this.#link.call('survey', [rule, piece?.size ?? 0, duration]);
+  }
+
+  /**
    * Starts a deal; resolves once it is kept in this browser, before anything is paid. Its way is told by `deal` events.
+   *
+   * With a rule in place of a miner the first by the rule is taken that takes the deal, and another one should it refuse or be gone
+   * before anything is paid; `deal.passedOver` says why. Throws `rejected` when none takes it.
    *
    * Throws, before anything is kept, what `quote` calls a problem, `duplicate` when this browser has a deal with this
    * miner about this file that has not failed, and `miner-unreachable` within 15 seconds.
    */
-  store(file: File | Blob, piece: Piece, miner: MinerInfo, options: StoreOptions): Promise<Deal> {
+  store(file: File | Blob, piece: Piece, miner: MinerInfo | MinerRule, options: StoreOptions): Promise<Deal> {
     const name = options.name ?? ('name' in file ? file.name : 'unnamed');
     const { duration, allowDuplicates = false } = options;
-    return this.#link.call('store', [{ file, name, piece, miner: miner.address, duration, allowDuplicates }]);
+    return this.#link.call('store', [
+      { file, name, piece, miner: typeof miner === 'string' ? miner : miner.address, duration, allowDuplicates },
+    ]);
   }
 
   /** All deals, newest first. */

@@ -232,6 +232,16 @@ async function isUnchanged(file: Blob): Promise<boolean> {
   return last?.byteLength === 1;
 }
 
+/** What tells the deals of this browser apart. */
+async function existingDeals(deals: DealStore) {
+  return (await deals.deals()).map(({ view: { miner, dataCid, dealCid, state } }) => ({
+    miner,
+    dataCid,
+    dealCid,
+    failed: state === 'failed',
+  }));
+}
+
 async function store(request: StoreRequest): Promise<Deal> {
   const { client, store: deals, tabs } = opened();
   const { file, name, piece, miner, duration, allowDuplicates } = request;
@@ -253,12 +263,7 @@ async function store(request: StoreRequest): Promise<Deal> {
     '',
   );
   const { size, commP, dataCid } = piece;
-  const existing = (await deals.deals()).map(({ view: { miner, dataCid, dealCid, state } }) => ({
-    miner,
-    dataCid,
-    dealCid,
-    failed: state === 'failed',
-  }));
+  const existing = await existingDeals(deals);
   const draft = {
     id,
     name,
@@ -283,10 +288,14 @@ function current(deal: StoredDeal): Deal {
   if (known !== undefined) {
     return known;
   }
-  // What an earlier version kept knows of no refunds.
-  const { refunds = [], refunding = refunds.some((refund) => refund.state !== 'returned') } = deal.view;
+  // What an earlier version kept knows of no refunds and no rules.
+  const {
+    refunds = [],
+    passedOver = [],
+    refunding = refunds.some((refund) => refund.state !== 'returned'),
+  } = deal.view;
   const forgettable = opened().client.mayBeForgotten(deal.state);
-  return { ...deal.view, refunds, refunding, forgettable, connected: false };
+  return { ...deal.view, refunds, refunding, passedOver, forgettable, connected: false };
 }
 
 async function retry(id: string): Promise<void> {
@@ -404,6 +413,10 @@ const calls: Omit<Calls, 'retrieve'> = {
   },
   route: (miner, connect) => opened().client.route(miner, connect),
   quote: (piece, miner, duration) => opened().client.quote(piece, miner, duration),
+  async survey(rule, size, duration) {
+    const { client, store: deals } = opened();
+    return client.survey({ rule, size, duration, existing: await existingDeals(deals) });
+  },
   async deals() {
     const all = await opened().store.deals();
     return all.map(current).sort((a, b) => b.createdAt - a.createdAt);

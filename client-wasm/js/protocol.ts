@@ -6,6 +6,7 @@ import type {
   Events,
   Explanation,
   MinerInfo,
+  MinerRule,
   NetworkInfo,
   PageLink,
   Payments,
@@ -13,6 +14,7 @@ import type {
   Problem,
   Quote,
   Route,
+  Survey,
   Verification,
   Voucher,
 } from './types.js';
@@ -22,6 +24,7 @@ export interface StoreRequest {
   readonly file: Blob;
   readonly name: string;
   readonly piece: Piece;
+  /** An address, or a rule. */
   readonly miner: string;
   readonly duration: number;
   readonly allowDuplicates: boolean;
@@ -44,6 +47,7 @@ export interface Calls {
   miners(): Promise<MinerInfo[]>;
   route(miner: string, connect: boolean): Promise<Route>;
   quote(piece: Piece, miner: string, duration: number): Promise<Quote>;
+  survey(rule: MinerRule, size: number, duration: number): Promise<Survey>;
   store(request: StoreRequest): Promise<Deal>;
   deals(): Promise<Deal[]>;
   deal(id: string): Promise<Deal | undefined>;

@@ -14,7 +14,7 @@ export type * from './generated.js';
 export interface OpenOptions {
   /** URL of the chain's JSON-RPC endpoint, such as `http://127.0.0.1:4403/rpc`. */
   readonly chain: string;
-  /** Name of the IndexedDB database that keeps the signing key; each network's deals lie in one of their own beside it. */
+  /** Name of the IndexedDB database that keeps the root key; each network's deals lie in one of their own beside it. */
   readonly database?: string;
 }
 
@@ -86,6 +86,13 @@ export interface StoreOptions {
   readonly name?: string;
   /** Whether a second deal with the same miner about the same file is meant; without it, `store` throws `duplicate`. */
   readonly allowDuplicates?: boolean;
+}
+
+/** What miners are asked about; an ordinary deal where it is left out. */
+export interface SurveyOptions {
+  readonly piece?: Piece;
+  /** Blocks. */
+  readonly duration?: number;
 }
 
 /** All steps in order. */

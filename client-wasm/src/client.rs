@@ -1,10 +1,11 @@
 //! The client as the network worker sees it: thin functions over the other modules, values as plain data.
 
+use crate::choosing::{self, Question};
 use crate::clock;
 use crate::engine::{Engine, Redrawn};
 use crate::error::ClientError;
 use crate::host::Host;
-use crate::offer::{self, PieceFacts};
+use crate::offer::{self, PieceFacts, Wanted};
 use crate::public_types::MinerInfo;
 use crate::record::{from_text, to_js, to_text, view, NamedFile, Record};
 use crate::rpc::Rpc;
@@ -15,7 +16,9 @@ use shared::chain::{Address, AttoFil, SecretKey};
 use shared::client::duplicates::{refuse_duplicate, KnownDeal};
 use shared::client::link::Link;
 use shared::client::offers::Nodes;
+use shared::client::MinerRule;
 use shared::deal::ClientDeal;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 
@@ -31,6 +34,7 @@ struct Request {
     #[serde(rename = "type")]
     kind: String,
     piece: PieceFacts,
+    /// An address, or the name of a rule.
     miner: String,
     duration: u64,
     /// Whether a second deal with the same miner about the same file is meant.
@@ -50,6 +54,15 @@ struct Existing {
     #[serde(default)]
     deal_cid: Option<String>,
     failed: bool,
+}
+
+/// What miners are asked about.
+#[derive(Deserialize)]
+struct SurveyRequest {
+    rule: MinerRule,
+    size: u64,
+    duration: u64,
+    existing: Vec<Existing>,
 }
 
 /// The running client.
@@ -150,6 +163,24 @@ impl Client {
         )?)
     }
 
+    /// Asks the miners that could take a deal whether they would, and says whom a rule takes.
+    #[wasm_bindgen(unchecked_return_type = "import('../../js/types.js').Survey")]
+    pub async fn survey(&self, request: JsValue) -> Result<JsValue, JsValue> {
+        let SurveyRequest {
+            rule,
+            size,
+            duration,
+            existing,
+        } = from_js("the survey", request)?;
+        let question = Question {
+            rule,
+            size,
+            duration,
+            deals: counts(&existing),
+        };
+        Ok(to_js(&choosing::survey(&self.0, question).await?)?)
+    }
+
     /// Draws a deal up, after all checks that cost nothing, among them whether the miner is there. Returns its state,
     /// which is to be kept and handed to [`Client::drive`].
     #[wasm_bindgen(unchecked_return_type = "{ state: string; view: import('../../js/types.js').Deal }")]
@@ -164,20 +195,28 @@ impl Client {
             allow_duplicates,
             existing,
         } = from_js("the deal", request)?;
-        let drafted = offer::draft(
-            &self.0.rpc,
-            &self.0.key.address(),
-            &piece,
-            &address_of(&miner)?,
-            duration,
-        )
-        .await?;
+        let (miner, by_rule) = match Wanted::parse(&miner)? {
+            Wanted::Miner(miner) => (miner, None),
+            Wanted::Rule(rule) => {
+                let question = Question {
+                    rule,
+                    size: piece.size,
+                    duration,
+                    deals: counts(&existing),
+                };
+                let mut choice = choosing::choose(&self.0, question).await?;
+                choice.by_rule.leave_out(&holders(&existing, &piece.data_cid));
+                (choice.offer.view.address, Some(choice.by_rule))
+            }
+        };
+        let drafted = offer::draft(&self.0.rpc, &self.0.key.address(), &piece, &miner, duration).await?;
         refuse_duplicate(&drafted.draft, &self.0.key, &known(&existing), allow_duplicates)
             .map_err(ClientError::from)?;
         offer::check_and_reach(&self.0, &drafted).await?;
         let genesis = self.0.rpc.network().await?.genesis;
         let (file, deal) = (NamedFile { name, kind }, ClientDeal::new(drafted.draft));
-        let record = Record::new(id, clock::now() as u64, genesis, drafted.peer_id, file, deal);
+        let mut record = Record::new(id, clock::now() as u64, genesis, drafted.peer_id, file, deal);
+        record.by_rule = by_rule;
         Ok(kept(&record)?)
     }
 
@@ -325,6 +364,21 @@ fn known(existing: &[Existing]) -> Vec<KnownDeal> {
         })
     };
     existing.iter().filter_map(known).collect()
+}
+
+/// How many deals there are with each miner, without those that have failed.
+fn counts(existing: &[Existing]) -> BTreeMap<Address, usize> {
+    let mut counts = BTreeMap::new();
+    for deal in existing.iter().filter(|deal| !deal.failed) {
+        *counts.entry(deal.miner.clone()).or_default() += 1;
+    }
+    counts
+}
+
+/// The miners that have this data already.
+fn holders(existing: &[Existing], data: &str) -> Vec<Address> {
+    let same = |deal: &&Existing| !deal.failed && deal.data_cid == data;
+    existing.iter().filter(same).map(|deal| deal.miner.clone()).collect()
 }
 
 fn kept(record: &Record) -> Result<JsValue, ClientError> {

@@ -17,6 +17,8 @@ pub mod browser_host;
 #[cfg(target_arch = "wasm32")]
 pub mod chain;
 #[cfg(target_arch = "wasm32")]
+pub mod choosing;
+#[cfg(target_arch = "wasm32")]
 pub mod client;
 #[cfg(target_arch = "wasm32")]
 pub mod clock;

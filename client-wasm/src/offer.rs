@@ -10,9 +10,10 @@ use cid::Cid;
 use futures::future::{select, Either};
 use futures::pin_mut;
 use serde::Deserialize;
+use shared::chain::address::AddressError;
 use shared::chain::{Address, AttoFil, SecretKey};
 use shared::client::offer::PieceNames;
-use shared::client::{MinerOffer, OfferError};
+use shared::client::{MinerOffer, MinerRule, OfferError};
 use shared::deal::Draft;
 use shared::payment::schedule::voucher_count;
 use shared::piece::Commitment;
@@ -30,6 +31,26 @@ pub struct PieceFacts {
 pub struct Drafted {
     pub draft: Draft,
     pub peer_id: String,
+}
+
+/// Whom a deal is made with: a miner that was named, or the first by a rule.
+pub enum Wanted {
+    Miner(Address),
+    Rule(MinerRule),
+}
+
+impl Wanted {
+    /// Reads an address or a rule's name.
+    pub fn parse(text: &str) -> Result<Self, ClientError> {
+        if let Ok(rule) = text.parse() {
+            return Ok(Self::Rule(rule));
+        }
+        let bad = |e: AddressError| ClientError::Argument {
+            what: "the miner",
+            reason: e.to_string(),
+        };
+        text.parse().map(Self::Miner).map_err(bad)
+    }
 }
 
 /// Draws a deal up with the miner's present ask; checks nothing yet.

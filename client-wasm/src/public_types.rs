@@ -10,6 +10,7 @@ pub use shared::client::dialing::Route;
 pub use shared::client::link::Link;
 pub use shared::client::view::{Channel, Deal, Payments, Verification, Voucher};
 use shared::client::Problem;
+pub use shared::client::{MinerAnswer, MinerRule, PassedOver, Says};
 use shared::piece::Commitment;
 
 /// A span of blocks; `end` is not part of it.
@@ -88,6 +89,35 @@ pub struct Quote {
     /// Why the deal cannot be made; absent when it can.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
+}
+
+/// What miners say to the question whether they would take a deal now, and whom a rule takes.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Survey {
+    /// Of those that could take the deal, by price.
+    pub answers: Vec<MinerAnswer>,
+    /// The first by the rule that does not say no.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub miner: Option<Address>,
+    /// Those that come before it by the rule, and why the deal would not be with them.
+    pub passed_over: Vec<PassedOver>,
+    /// Why the rule takes none; absent when it takes one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
+impl Survey {
+    /// Nobody could be asked.
+    pub fn none(problem: Problem) -> Self {
+        Self {
+            answers: Vec::new(),
+            miner: None,
+            passed_over: Vec::new(),
+            problem: Some(problem),
+        }
+    }
 }
 
 impl MinerInfo {

@@ -7,7 +7,7 @@
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
-use sealdrop_client::public_types::{Deal, Link, MinerInfo, Payments, Quote, Route, Verification, Voucher};
+use sealdrop_client::public_types::{Deal, Link, MinerInfo, Payments, Quote, Route, Survey, Verification, Voucher};
 use serde_json::Value;
 use shared::chain::view::{HeadView, NetworkView};
 use shared::client::Answer;
@@ -77,6 +77,7 @@ fn typescript() -> String {
     add::<Quote>(&mut schemas);
     add::<Route>(&mut schemas);
     add::<Link>(&mut schemas);
+    add::<Survey>(&mut schemas);
     add::<Deal>(&mut schemas);
     add::<Payments>(&mut schemas);
     add::<Voucher>(&mut schemas);

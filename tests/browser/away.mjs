@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 const listen = (server) =>
   new Promise((done, failed) => server.once('error', failed).listen(0, '127.0.0.1', () => done(server.address().port)));
 
-/** Answers requests as `chain` does, but for `tamper(method, result)`, which may give another result. Unless it is open, no page reads that. */
+/** Answers requests as `chain` does, but for `tamper(method, result, params)`, which may give another result. Unless it is open, no page reads that. */
 export function chainFor(chain, { tamper = (_, result) => result, isOpen = true } = {}) {
   return async (request, response) => {
     if (isOpen) {
@@ -18,11 +18,11 @@ export function chainFor(chain, { tamper = (_, result) => result, isOpen = true 
       const parts = [];
       for await (const part of request) parts.push(part);
       const body = Buffer.concat(parts);
-      const { method } = JSON.parse(body.toString());
+      const { method, params } = JSON.parse(body.toString());
       const headers = { 'content-type': 'application/json' };
       const answer = await fetch(chain, { method: 'POST', headers, body, signal: AbortSignal.timeout(20_000) });
       const said = await answer.json();
-      if ('result' in said) said.result = tamper(method, said.result);
+      if ('result' in said) said.result = tamper(method, said.result, params);
       response.writeHead(answer.status, headers).end(JSON.stringify(said));
     } catch (error) {
       response.writeHead(502).end(String(error));
@@ -70,6 +70,40 @@ export const chainOfAnotherGenesis = (chain) =>
       ? { ...result, genesis: 'bafy2bzacea45nf5vfkl36jrcvlucxkvt2yxivwg42tjkrk7gznnidmerdxvgi' }
       : result,
   );
+
+/**
+ * Names two more miners, both cheaper than the real one: the cheapest has a host that never says a word, the next one that of the
+ * real miner, which takes no deals for another.
+ */
+export async function chainOfThreeMiners(chain) {
+  const sockets = new Set();
+  const silent = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {});
+  });
+  const port = await listen(silent);
+  const host = '12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN';
+  const more = (miner) =>
+    [
+      { address: 't0900001', peerId: host, price: '0.00000000001' },
+      { address: 't0900002', peerId: miner.peerId, price: '0.00000000002' },
+    ].map(({ price, ...named }) => ({ ...miner, ...named, asks: miner.asks.map((ask) => ({ ...ask, price })) }));
+  const through = await chainThrough(chain, (method, result, params) => {
+    if (method === 'chain.miners') return result.flatMap((miner) => [...more(miner), miner]);
+    if (method === 'peers.find' && JSON.stringify(params).includes(host)) {
+      return ['/ws', ''].map((over) => `/ip4/127.0.0.1/tcp/${port}${over}`);
+    }
+    return result;
+  });
+  return {
+    url: through.url,
+    close() {
+      through.close();
+      for (const socket of sockets) socket.destroy();
+      silent.close();
+    },
+  };
+}
 
 /** Shows lower prices than the miners have, until it is told to be honest: deals open a channel that the miners find too small, and reject. */
 export async function chainOfCheapMiners(chain) {

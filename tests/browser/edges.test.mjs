@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { chainOfAnotherGenesis, chainOfCheapMiners, chainOfSilentMiners } from './away.mjs';
+import { chainOfAnotherGenesis, chainOfCheapMiners, chainOfSilentMiners, chainOfThreeMiners } from './away.mjs';
 import { Daemon } from './daemon.mjs';
 import * as browser from './edges/browser.mjs';
 import { aDealIsCompleted, MEANWHILE } from './edges/scenarios.mjs';
@@ -76,6 +76,7 @@ before(
     };
     world = {
       anotherNetwork: (await lying(chainOfAnotherGenesis(daemon.chain))).url,
+      threeMiners: (await lying(chainOfThreeMiners(daemon.chain))).url,
       silentMiners: (await lying(chainOfSilentMiners(daemon.chain))).url,
       cheapMiners: () => lying(chainOfCheapMiners(daemon.chain)),
       balance: async (address) => Number((await daemon.ask('chain.actor', { address }))?.balance ?? 0),

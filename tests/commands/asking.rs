@@ -1,7 +1,7 @@
 //! What is asked of the program alone, and of the chain.
 
 use crate::{daemon, text, NOBODYS};
-use sealdrop_tests::{free_ports, sealdrop, Client};
+use sealdrop_tests::{free_ports, sealdrop, Client, Daemon};
 
 #[test]
 fn completions_are_printed_for_every_shell_and_name_the_commands() {
@@ -124,4 +124,28 @@ fn protocol_tells_the_network_and_what_its_sectors_hold() {
     let port = free_ports()[0].to_string();
     let told = client.sealdrop_json(&["protocol", "--web-port", &port]);
     assert!(told.expect("the chain answers")["autoSealIntervalMs"].is_null());
+}
+
+#[test]
+fn miners_are_listed_with_their_room_distance_and_answer_and_a_rule_is_one_of_three() {
+    // Others stop the shared one's mining for a while.
+    let daemon = Daemon::start(&["--auto-seal", "24h"]);
+    let client = Client::new(&daemon.chain());
+    let listed = client.json(&["miners"]).expect("the chain answers");
+    let answer = &listed[0]["answer"];
+    assert_eq!(
+        (&answer["says"], &answer["miner"]),
+        (&"yes".into(), &listed[0]["address"])
+    );
+    assert!(
+        answer["room"].as_u64() > Some(0) && answer["distanceMs"].is_u64(),
+        "{answer}"
+    );
+    let line = client.run(&["miners"]).lines().remove(0);
+    for word in ["2 KiB sectors", "room for ", " ms away", "proven power "] {
+        assert!(line.contains(word), "{word} in: {line}");
+    }
+    let refused = client.run(&["store", "file", "--miner-rule", "dearest"]);
+    assert_eq!(refused.status.code(), Some(2));
+    refused.failed_saying(&["the rules are cheapest, nearest and spread"]);
 }

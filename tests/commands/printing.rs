@@ -276,7 +276,9 @@ fn an_error_is_json_wherever_the_option_stands() {
         assert_eq!(text(&told(&ended), "code"), "usage");
     }
     assert!(sealdrop(&["--json", "--help"]).succeeded().stdout.contains("Usage"));
-    let exported = client
+    // An account belongs to a network, so a new home needs one.
+    let daemon = daemon();
+    let exported = Client::new(&daemon.chain())
         .sealdrop(&["--json", "wallet", "new"])
         .json()
         .expect("it is JSON");
@@ -286,7 +288,9 @@ fn an_error_is_json_wherever_the_option_stands() {
 /// Finding E4.
 #[test]
 fn an_exported_key_is_imported_in_either_form() {
-    let (client, other) = (Client::new("http://127.0.0.1:9"), Client::new("http://127.0.0.1:9"));
+    // An account belongs to a network; a key that is imported does not.
+    let daemon = daemon();
+    let (client, other) = (Client::new(&daemon.chain()), Client::new("http://127.0.0.1:9"));
     let address = client.sealdrop(&["wallet", "new"]).lines().remove(0);
     let key = client
         .sealdrop(&["wallet", "export", &address, "--json"])

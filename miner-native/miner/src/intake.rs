@@ -121,6 +121,16 @@ pub(crate) struct Capacity {
     sector_ms: Option<u64>,
 }
 
+impl Capacity {
+    /// Bytes that still come in while `unsealed` waits; nothing where nothing can be sealed.
+    pub(crate) fn room(&self, unsealed: Tally) -> u64 {
+        match self.can_seal && unsealed.deals < self.bound.deals {
+            true => self.bound.bytes.saturating_sub(unsealed.bytes),
+            false => 0,
+        }
+    }
+}
+
 /// How the machine stands now.
 pub(crate) fn capacity(service: &Intake) -> Capacity {
     let memory = service.prover.check_memory();
@@ -290,6 +300,19 @@ mod tests {
             [1, 90_000, 91_000, 7_200_000].map(span),
             ["a second", "90 seconds", "2 minutes", "2 hours"]
         );
+    }
+
+    #[test]
+    fn there_is_room_for_what_is_left_of_the_bound() {
+        let capacity = |can_seal| Capacity {
+            can_seal,
+            bound: BOUND,
+            sector_ms: None,
+        };
+        let room = |bytes, deals| capacity(true).room(Tally { deals, bytes });
+        assert_eq!([room(0, 0), room(30, 1), room(130, 1)], [100, 70, 0]);
+        assert_eq!(room(30, 8), 0, "there are as many deals as there may be");
+        assert_eq!(capacity(false).room(Tally::default()), 0);
     }
 
     #[test]

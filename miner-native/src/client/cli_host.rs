@@ -14,7 +14,7 @@ use sealdrop_miner::clock::now_ms;
 use shared::chain::view::HeadView;
 use shared::chain::{AttoFil, ChannelId, SecretKey};
 use shared::client::engine::is_accepted;
-use shared::client::{Awaited, Blame, ClientHost, Event, Order, Woken};
+use shared::client::{Awaited, Blame, ClientHost, Event, Order, PassedOver, Woken};
 use shared::deal::{ClientStage, DealState, Refund};
 use shared::piece::node::node_cid;
 use shared::wire::Cbor;
@@ -76,7 +76,8 @@ pub struct CliHost {
     connection: Mutex<Option<(String, MinerConnection)>>,
     /// How long the miner may take to answer; `None`: as long as the protocol allows.
     ask_limit: Option<Duration>,
-    served: RefCell<Option<watch::Receiver<Served>>>,
+    /// To whom the file is offered, and how far it is fetched.
+    served: RefCell<Option<(String, watch::Receiver<Served>)>>,
     /// Whether a wait was ended because the file that is served cannot be read any more.
     said_unreadable: Cell<bool>,
     heads: RefCell<watch::Receiver<HeadView>>,
@@ -166,7 +167,7 @@ impl CliHost {
 
     fn is_unreadable(&self) -> bool {
         let served = self.served.borrow();
-        served.as_ref().is_some_and(|served| served.borrow().unreadable)
+        served.as_ref().is_some_and(|(_, served)| served.borrow().unreadable)
     }
 
     /// Shows that something goes on.
@@ -196,7 +197,7 @@ impl CliHost {
     fn show_stage(&self, record: &Record) {
         let report = &self.report;
         match &record.deal.stage {
-            ClientStage::Drafted => {}
+            ClientStage::Drafted => self.show_next_miner(record),
             ClientStage::ChannelOpen { channel, .. } => {
                 self.gauge.replace(None);
                 report.step(format!("payment channel {channel} is open"));
@@ -219,6 +220,19 @@ impl CliHost {
             }
             ClientStage::Failed { .. } => drop(self.gauge.replace(None)),
         }
+    }
+
+    /// A draft is kept anew when the miner that was chosen by rule would not take it.
+    fn show_next_miner(&self, record: &Record) {
+        let Some(passed) = record.by_rule.as_ref().and_then(|by_rule| by_rule.passed.last()) else {
+            return;
+        };
+        let PassedOver { miner, reason } = passed;
+        let (next, price) = (&record.deal.draft.miner, record.deal.draft.price);
+        self.report.note(format!(
+            "miner {miner} is passed over: {reason}. Next is miner {next}, {price} FIL per byte and block"
+        ));
+        self.show_opening(record);
     }
 
     fn show_running(&self, record: &Record, state: DealState) {
@@ -398,16 +412,18 @@ impl ClientHost for CliHost {
 
     fn served(&self) -> u64 {
         let served = self.served.borrow();
-        served.as_ref().map_or(0, |served| served.borrow().bytes)
+        served.as_ref().map_or(0, |(_, served)| served.borrow().bytes)
     }
 
     fn offer(&self, record: &Record) {
         let mut served = self.served.borrow_mut();
-        if served.is_none() {
+        // A miner with another host than the day before fetches from there.
+        if served.as_ref().is_none_or(|(peer, _)| *peer != record.peer) {
             let nodes = record.file.nodes.iter().map(|node| (node_cid(&node.0), node.0.clone()));
             let offers = &self.session.offers;
             let (data, facts) = (*record.data_cid(), record.file.facts.clone());
-            *served = Some(offers.offer(data, &record.id, &record.peer, facts, nodes.collect()));
+            let offered = offers.offer(data, &record.id, &record.peer, facts, nodes.collect());
+            *served = Some((record.peer.clone(), offered));
         }
     }
 

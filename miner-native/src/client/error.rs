@@ -84,6 +84,8 @@ pub enum ClientError {
     Chain(#[from] ChainError),
     #[error("the chain endpoint {url} does not answer ({reason}); is `cargo xtask up` (or `sealdrop daemon`) running? Name another endpoint with --chain URL or SEALDROP_CHAIN")]
     ChainAway { url: String, reason: String },
+    #[error("none of the miners that could take the file does now. {reasons}; try again later, or name a miner with --miner")]
+    NoneTakes { reasons: String, refused: bool },
     #[error(
         "the network at {url} has no miner that offers storage; start one, or name another network with --chain URL"
     )]
@@ -247,6 +249,8 @@ impl ClientError {
             }
             Self::NoMiners { .. } | Self::UnknownMiner { .. } => Code::MinerUnknown,
             Self::UnknownAsk { .. } | Self::AskExpired { .. } | Self::NoAsk { .. } => Code::NoAsk,
+            Self::NoneTakes { refused: true, .. } => Code::Rejected,
+            Self::NoneTakes { refused: false, .. } => Code::MinerUnreachable,
             Self::SectorSize { .. } | Self::Answer { .. } => Code::MinerMisbehaved,
             Self::Unreachable { .. }
             | Self::Lost { .. }
@@ -377,6 +381,7 @@ impl ClientError {
                 usable,
             },
             OfferError::NoMiners => Self::NoMiners { url: url.to_owned() },
+            OfferError::NoneTakes { reasons, refused } => Self::NoneTakes { reasons, refused },
         }
     }
 

@@ -133,7 +133,8 @@ impl MinerConnection {
         }
     }
 
-    async fn connect(&mut self) -> Result<(), NetworkError> {
+    /// Makes a connection where there is none: where the miner was reached last, or where the directory says now.
+    pub async fn connect(&mut self) -> Result<(), NetworkError> {
         if !self.addresses.is_empty() && self.network.connect(self.peer, &self.addresses).await.is_ok() {
             return Ok(());
         }

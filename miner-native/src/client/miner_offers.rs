@@ -1,19 +1,21 @@
-//! Whom a deal is made with (step 3 of a deal): the miner and the ask that were named, or the cheapest that takes the file.
+//! Whom a deal is made with (step 3 of a deal): the miner and the ask that were named, or the first by a rule that takes the file. Miners
+//! are asked here; what follows from their answers says [`shared::client::choosing`].
 
 use super::error::{step, ClientError};
 use super::miner_connection::MinerConnection;
+use super::network::NetworkError;
+use super::proposing::Order;
 use super::source::FileFacts;
-use super::storing::DEFAULT_DURATION;
 use super::Session;
 use futures::StreamExt;
+use sealdrop_miner::clock::now_ms;
 use serde::Serialize;
-use shared::chain::keys::cid_of_bytes;
 use shared::chain::view::{AskView, MinerView};
 use shared::chain::{Address, AttoFil, Epoch};
-use shared::client::{quoting, MinerOffer};
-use shared::deal::review::price_of;
+use shared::client::{choosing, ByRule, Choice, Choosing, MinerAnswer, MinerOffer, MinerRule, OfferError, PassedOver};
 use shared::deal::{QuoteRequest, SignedQuote};
 use shared::wire::protocol;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -21,6 +23,9 @@ use tokio::time::Instant;
 const MINER_PATIENCE: Duration = Duration::from_secs(30);
 /// Pause between two looks for it.
 const MINER_PAUSE: Duration = Duration::from_millis(500);
+
+/// Whom a deal is made with, and how that was decided unless its user did.
+pub type Chosen = (MinerOffer, Option<ByRule>);
 
 /// One line of `client list-asks` (spec §6.1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -62,18 +67,53 @@ pub fn offers(miners: &[MinerView], height: Epoch, expired: bool) -> Vec<Offer> 
     miners.iter().flat_map(of).collect()
 }
 
-/// The miner and the ask named, or the cheapest that takes the file.
-pub async fn choose(
-    session: &Session,
-    file: &FileFacts,
-    miner: Option<&Address>,
-    ask: Option<u64>,
-) -> Result<MinerOffer, ClientError> {
+/// The miner and the ask named, or the first by the rule that takes the file; those before it are told.
+pub async fn choose(session: &Session, file: &FileFacts, order: &Order) -> Result<Chosen, ClientError> {
     let miners = open_miners(session).await?;
     let height = session.chain.head().await.map_err(ClientError::chain)?.height;
+    let wrong = |error| ClientError::offer(error, session.chain.url(), &file.path);
+    if let Some(miner) = &order.miner {
+        let offer = MinerOffer::named(miners, miner, order.ask, file.size, height).map_err(wrong)?;
+        return Ok((offer, None));
+    }
     let own = session.account.address();
-    let chosen = MinerOffer::choose(miners, miner, ask, &own, file.size, height);
-    chosen.map_err(|error| ClientError::offer(error, session.chain.url(), &file.path))
+    // The book may be long.
+    let deals = match order.rule {
+        MinerRule::Spread => session.deals_of_miners()?,
+        MinerRule::Cheapest | MinerRule::Nearest => BTreeMap::new(),
+    };
+    let choosing = Choosing::begin(order.rule, miners, &own, file.size, height, &deals).map_err(wrong)?;
+    let chosen = match choosing.is_settled() {
+        true => choosing.finish(),
+        false => by_asking(session, choosing, (file.size, order.duration)).await,
+    };
+    let Choice { offer, by_rule } = chosen.map_err(wrong)?;
+    for PassedOver { miner, reason } in &by_rule.passed {
+        session.report.note(format!("miner {miner} is passed over: {reason}"));
+    }
+    Ok((offer, Some(by_rule)))
+}
+
+/// Asks the miners of a choice, several at once, until it is made.
+async fn by_asking(
+    session: &Session,
+    mut choosing: Choosing,
+    (size, duration): (u64, u64),
+) -> Result<Choice, OfferError> {
+    let payer = session.account.address();
+    let asked = choosing.asked().into_iter().map(|offer| {
+        let request = choosing::question(&offer, &payer, size, duration);
+        async move { answer(session, &offer, request).await }
+    });
+    let gauge = session.report.wait("asking miners");
+    let mut answers = futures::stream::iter(asked).buffered(choosing::ASKED_AT_ONCE);
+    while let Some(answer) = answers.next().await {
+        if choosing.hear(answer) {
+            break;
+        }
+    }
+    drop(gauge);
+    choosing.finish()
 }
 
 /// The same miner and ask as the chain has them now, and its height: the whole proposal counts from it.
@@ -110,65 +150,55 @@ async fn open_miners(session: &Session) -> Result<Vec<MinerView>, ClientError> {
     }
 }
 
-/// Miners that are asked whether they take deals, at most; the first of the list.
-const MOST_ASKED: usize = 32;
-/// Of those, so many at once.
-const ASKED_AT_ONCE: usize = 8;
-/// Bytes of the deal that they are asked about, where they take as many.
-const USUAL_SIZE: u64 = 1 << 20;
-/// How long one of them is waited for.
-const ASK_LIMIT: Duration = Duration::from_secs(3);
-
-/// What a miner says of an ordinary deal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Takes {
-    /// It would take one now.
-    Now,
-    /// It would not: the code and text of its reason.
-    Not {
-        code: u64,
-        message: String,
-        retry_ms: Option<u64>,
-    },
-    /// It does not say, or cannot be asked.
-    Unknown,
-}
-
-/// Asks miners whether they would take an ordinary deal now: as long as one without `--duration`, of at most a mebibyte.
-pub async fn taking(session: &Session, miners: &[MinerView], height: Epoch) -> Vec<Takes> {
-    let asked = miners.iter().take(MOST_ASKED).map(|miner| async move {
-        let answer = tokio::time::timeout(ASK_LIMIT, asked(session, miner, height)).await;
-        answer.ok().flatten().unwrap_or(Takes::Unknown)
+/// Asks miners whether they would take an ordinary deal now ([`choosing::usual_question`]); the first of the list, if there are many.
+pub async fn answers(session: &Session, miners: &[MinerView], height: Epoch) -> Vec<MinerAnswer> {
+    let payer = session.account.address();
+    let asked = miners.iter().enumerate().map(|(index, miner)| {
+        let offer = MinerOffer::of(miner.clone(), None, height).ok();
+        let offer = offer.filter(|_| index < choosing::MOST_ASKED);
+        let payer = &payer;
+        async move {
+            match offer {
+                Some(offer) => answer(session, &offer, choosing::usual_question(&offer, payer)).await,
+                None => MinerAnswer::unasked(&miner.address, None, now_ms()),
+            }
+        }
     });
-    let mut taking: Vec<Takes> = futures::stream::iter(asked).buffered(ASKED_AT_ONCE).collect().await;
-    taking.resize(miners.len(), Takes::Unknown);
-    taking
+    let asked = futures::stream::iter(asked).buffered(choosing::ASKED_AT_ONCE);
+    asked.collect().await
 }
 
-async fn asked(session: &Session, miner: &MinerView, height: Epoch) -> Option<Takes> {
-    let ask = miner.standing_ask(height)?;
-    let (size, duration) = (miner.usable_bytes.min(USUAL_SIZE), DEFAULT_DURATION);
-    let request = QuoteRequest {
-        payer: session.account.address(),
-        miner: miner.address.clone(),
-        piece_ref: cid_of_bytes(&[]),
-        size,
-        total_price: price_of(ask.price, size, duration)?,
-        duration,
+/// What a miner says to a question, and how far away it is.
+async fn answer(session: &Session, offer: &MinerOffer, request: Option<QuoteRequest>) -> MinerAnswer {
+    let miner = &offer.view.address;
+    let Some(request) = request else {
+        return MinerAnswer::unasked(miner, None, now_ms());
     };
-    let (network, chain) = (session.network.clone(), session.chain.clone());
-    let mut connection = MinerConnection::new(network, chain, miner.address.clone(), &miner.peer_id).ok()?;
-    let signed: SignedQuote = connection.ask_once(protocol::QUOTE, &request).await.ok()?;
-    quoting::check(&signed, &request, &miner.worker).ok()?;
-    let quote = signed.quote;
-    Some(match quote.is_accepted() {
-        true => Takes::Now,
-        false => Takes::Not {
-            code: quote.code,
-            message: quote.message,
-            retry_ms: quote.retry_ms,
-        },
-    })
+    let limit = Duration::from_millis(choosing::ASK_LIMIT_MS);
+    match tokio::time::timeout(limit, asked(session, offer, &request)).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(error)) => MinerAnswer::silent(miner, error.to_string(), now_ms()),
+        Err(_) => MinerAnswer::silent(miner, format!("no answer within {} s", limit.as_secs()), now_ms()),
+    }
+}
+
+async fn asked(session: &Session, offer: &MinerOffer, request: &QuoteRequest) -> Result<MinerAnswer, ClientError> {
+    let (miner, peer) = (&offer.view.address, &offer.view.peer_id);
+    let mut connection = MinerConnection::new(session.network.clone(), session.chain.clone(), miner.clone(), peer)?;
+    let lost = |source| ClientError::Peer {
+        miner: miner.clone(),
+        source,
+    };
+    // The way is measured without the dial.
+    connection.connect().await.map_err(lost)?;
+    let started = Instant::now();
+    let answer: Result<SignedQuote, NetworkError> = connection.ask_once(protocol::QUOTE, request).await;
+    let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    match answer {
+        Ok(signed) => Ok(MinerAnswer::heard(&signed, request, offer, took_ms, now_ms())),
+        Err(NetworkError::Protocol(_)) => Ok(MinerAnswer::unasked(miner, Some(took_ms), now_ms())),
+        Err(error) => Err(lost(error)),
+    }
 }
 
 #[cfg(test)]

@@ -52,6 +52,8 @@ use chain::AccountChain;
 use network::Network;
 use sealdrop_miner::chain_access::{genesis_at, rpc_url, ChainAccess};
 use serving::Offers;
+use shared::chain::Address;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// What every command that talks to the world has.
@@ -95,6 +97,18 @@ impl Session {
     /// The chain that this session is on, by its genesis id.
     pub fn genesis(&self) -> &str {
         &self.chain.connected_network().genesis
+    }
+
+    /// How many deals of this chain the book has with each miner, without those that have failed.
+    pub(crate) fn deals_of_miners(&self) -> Result<BTreeMap<Address, usize>, ClientError> {
+        let mut deals = BTreeMap::<Address, usize>::new();
+        self.book.each(|record| {
+            if record.genesis == self.genesis() && !record.is_failed() {
+                let count = deals.entry(record.deal.draft.miner.clone()).or_default();
+                *count = count.saturating_add(1);
+            }
+        })?;
+        Ok(deals)
     }
 
     /// A deal of another chain means nothing here.

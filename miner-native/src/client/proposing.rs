@@ -13,14 +13,15 @@ use super::Session;
 use shared::chain::Address;
 use shared::client::duplicates::{refuse_duplicate, KnownDeal};
 use shared::client::offer::PieceNames;
-use shared::client::MinerOffer;
+use shared::client::{ByRule, MinerOffer, MinerRule};
 use shared::deal::{ClientDeal, Draft, DraftError};
 
 /// What to store, and how.
 #[derive(Debug, Clone)]
 pub struct Order {
-    /// `None`: the cheapest that takes the file.
+    /// `None`: by the rule.
     pub miner: Option<Address>,
+    pub rule: MinerRule,
     /// `None`: the miner's newest.
     pub ask: Option<u64>,
     /// Blocks.
@@ -53,7 +54,7 @@ pub(super) async fn redraft(session: &Session, failed: &Record) -> Result<(Clien
 
 /// Draws a deal up and checks it; nothing is paid, sent or kept yet.
 pub(super) async fn prepare(session: &Session, piece: Piece, order: &Order) -> Result<Prepared, ClientError> {
-    let offer = miner_offers::choose(session, &piece.file, order.miner.as_ref(), order.ask).await?;
+    let (offer, by_rule) = miner_offers::choose(session, &piece.file, order).await?;
     let (miner, price, sector) = (&offer.view.address, offer.ask.price, offer.sector);
     let report = &session.report;
     report.step(format!(
@@ -74,8 +75,20 @@ pub(super) async fn prepare(session: &Session, piece: Piece, order: &Order) -> R
         },
         session.genesis().to_owned(),
     );
-    let record = Record::new(id, created_ms, genesis, peer, file, ClientDeal::new(draft));
+    let mut record = Record::new(id, created_ms, genesis, peer, file, ClientDeal::new(draft));
+    record.by_rule = by_rule
+        .map(|by_rule| without_holders(session, by_rule, &record))
+        .transpose()?;
     Ok(Prepared { record, connection })
+}
+
+/// Who has the same data already is not gone to.
+fn without_holders(session: &Session, mut by_rule: ByRule, record: &Record) -> Result<ByRule, ClientError> {
+    let known = session.book.of_data(record.data_cid())?;
+    let holders = known.iter().filter(|known| !known.is_failed());
+    let holders: Vec<Address> = holders.map(|known| known.deal.draft.miner.clone()).collect();
+    by_rule.leave_out(&holders);
+    Ok(by_rule)
 }
 
 /// Steps 6 to 12: commitments, terms at one height, and no deal of the same data with the same miner.

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Blocks that a deal lasts unless the user says otherwise.
-pub const DEFAULT_DURATION: u64 = 10_000;
+pub const DEFAULT_DURATION: u64 = shared::client::choosing::USUAL_DURATION;
 /// Longest wait for a block before a proof-of-spacetime is looked for all the same, in milliseconds.
 const PROOF_NEWS_MS: u64 = 10_000;
 /// How long a command waits for the first proof-of-spacetime: longer than a proving period with its grace on a devnet.

@@ -198,7 +198,12 @@ async fn open_channel<H: ClientHost>(
             Some(sent) if !matches!(sent, Sent::Dropped { .. }) => sent,
             _ => {
                 look_at_file(record, host).await?;
-                if let Some(quote) = quoting::refusal(record, host).await? {
+                let refused = quoting::refusal(record, host).await;
+                if quoting::go_to_next(record, host, &refused).await? {
+                    chain.settle(&payer, &record.id, purpose).await?;
+                    return Ok(Next::Now);
+                }
+                if let Some(quote) = refused? {
                     decline(record, host, &quote).await?;
                     chain.settle(&payer, &record.id, purpose).await?;
                     return Ok(Next::Now);

@@ -24,7 +24,8 @@
 //! - **Where the miner is** ([`engine`]): where the chain says now. Its host key and its worker may change during a deal.
 //! - **What a duplicate is** ([`duplicates`]): the same data with the same miner, unless it is meant; and a free deal with
 //!   the same terms always, since it has the same id.
-//! - **Which miner, which ask** ([`offer`]): the one that was named, or the cheapest that takes the file.
+//! - **Which miner, which ask** ([`offer`], [`choosing`]): the one that was named, or by a rule (the cheapest, the nearest, spread over all)
+//!   the first that takes the file; who refuses or does not answer is passed over, which is said.
 //! - **Which copy of a piece is read** ([`offers`]) for a miner that fetches it.
 //! - **How a retrieval is bounded** ([`retrieval`], done by [`fetching`]): in bytes, in empty chunks, in silence and as a whole.
 //! - **What verification consists of** ([`verifying`], [`crate::deal::verification`]), and what is **explained** ([`explaining`]).
@@ -33,6 +34,7 @@
 //! - **How vouchers are handed over as text** ([`voucher_text`]), and **the link that opens a page at a miner** ([`link`]).
 //! - **When the miner is asked, and when its news is waited for** ([`following`]), and how long a pause is.
 
+pub mod choosing;
 pub mod dialing;
 pub mod duplicates;
 pub mod engine;
@@ -62,6 +64,7 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use choosing::{ByRule, Choice, Choosing, MinerAnswer, MinerRule, PassedOver, Says};
 pub use engine::{give_up, step, Next};
 pub use following::Following;
 pub use host::{Awaited, Blame, ClientHost, EngineError, Event, Order, Woken};

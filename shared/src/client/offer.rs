@@ -1,10 +1,11 @@
-//! Whom a deal is made with (step 3 of a deal): the miner and the ask that were named, or the cheapest that takes the file.
+//! Whom a deal may be made with (step 3 of a deal): the miner and the ask that were named, or those that could take the file, of whom
+//! [`super::choosing`] takes one by a rule.
 
 use crate::chain::view::{AskView, MinerView};
 use crate::chain::{Address, Epoch};
 use crate::deal::Draft;
 use crate::piece::{Commitment, SectorSize};
-use alloc::string::ToString;
+use alloc::string::String;
 use alloc::vec::Vec;
 use cid::Cid;
 
@@ -47,6 +48,12 @@ pub enum OfferError {
     },
     #[error("the network has no miner that offers storage")]
     NoMiners,
+    #[error("none of the miners that could take the file does now. {reasons}")]
+    NoneTakes {
+        reasons: String,
+        /// Whether one of them said no; the others did not answer.
+        refused: bool,
+    },
 }
 
 impl MinerOffer {
@@ -66,25 +73,36 @@ impl MinerOffer {
         Ok(Self { view, sector, ask })
     }
 
-    /// The miner and the ask named, or the cheapest of `miners` that takes `size` bytes; `own` is the client's account.
-    pub fn choose(
+    /// The miner and the ask named, for a file of `size` bytes.
+    pub fn named(
         miners: Vec<MinerView>,
-        named: Option<&Address>,
+        miner: &Address,
         ask: Option<u64>,
-        own: &Address,
         size: u64,
         height: Epoch,
     ) -> Result<Self, OfferError> {
-        let Some(named) = named else {
-            return cheapest(miners, own, size, height);
-        };
-        let found = miners.into_iter().find(|miner| miner.address == *named);
-        let view = found.ok_or_else(|| OfferError::UnknownMiner(named.clone()))?;
+        let found = miners.into_iter().find(|view| view.address == *miner);
+        let view = found.ok_or_else(|| OfferError::UnknownMiner(miner.clone()))?;
         let offer = Self::of(view, ask, height)?;
         match size <= offer.sector.usable() {
             true => Ok(offer),
             false => Err(offer.too_small(size)),
         }
+    }
+
+    /// All of `miners` that could take `size` bytes; `own` is the client's account, whose own miner would refuse.
+    pub fn fitting(miners: Vec<MinerView>, own: &Address, size: u64, height: Epoch) -> Result<Vec<Self>, OfferError> {
+        let working = |miner: &MinerView| miner.slashed_at.is_none() && miner.owner != *own && miner.worker != *own;
+        let offers = miners
+            .into_iter()
+            .filter(working)
+            .filter_map(|view| Self::of(view, None, height).ok());
+        let (fitting, too_small): (Vec<Self>, Vec<Self>) = offers.partition(|offer| size <= offer.sector.usable());
+        if !fitting.is_empty() {
+            return Ok(fitting);
+        }
+        let largest = too_small.iter().max_by_key(|offer| offer.sector);
+        Err(largest.map_or(OfferError::NoMiners, |offer| offer.too_small(size)))
     }
 
     /// Draws a deal up that counts from `start`, the head's height.
@@ -123,21 +141,6 @@ impl MinerOffer {
             usable: self.sector.usable(),
         }
     }
-}
-
-fn cheapest(miners: Vec<MinerView>, own: &Address, size: u64, height: Epoch) -> Result<MinerOffer, OfferError> {
-    // One's own miner would refuse the deal.
-    let working = |miner: &MinerView| miner.slashed_at.is_none() && miner.owner != *own && miner.worker != *own;
-    let offers: Vec<MinerOffer> = miners
-        .into_iter()
-        .filter(working)
-        .filter_map(|view| MinerOffer::of(view, None, height).ok())
-        .collect();
-    let largest = offers.iter().max_by_key(|offer| offer.sector);
-    let refused = largest.map(|offer| offer.too_small(size));
-    let fitting = offers.iter().filter(|offer| size <= offer.sector.usable());
-    let cheapest = fitting.min_by_key(|offer| (offer.ask.price, offer.view.address.to_string()));
-    cheapest.cloned().ok_or_else(|| refused.unwrap_or(OfferError::NoMiners))
 }
 
 fn ask_of(view: &MinerView, id: u64, height: Epoch) -> Result<AskView, OfferError> {

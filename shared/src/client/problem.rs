@@ -133,6 +133,8 @@ impl From<&OfferError> for ErrorCode {
             OfferError::NoAsk(_) | OfferError::UnknownAsk { .. } | OfferError::AskExpired { .. } => Self::NoAsk,
             OfferError::SectorSize { .. } => Self::MinerMisbehaved,
             OfferError::TooLarge { .. } => Self::FileTooLarge,
+            OfferError::NoneTakes { refused: true, .. } => Self::Rejected,
+            OfferError::NoneTakes { refused: false, .. } => Self::MinerUnreachable,
         }
     }
 }

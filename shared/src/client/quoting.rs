@@ -3,14 +3,16 @@
 //! Called by [`super::engine`] before it opens a channel, and by hosts that show what miners say. A miner that does not speak the
 //! protocol is taken without being asked, as in 2019; one that does not answer is not paid.
 
-use super::engine::follow_miner;
-use super::host::{Blame, ClientHost, EngineError};
+use super::choosing::PassedOver;
+use super::engine::{follow_miner, keep};
+use super::host::{Blame, ClientHost, EngineError, Event};
+use super::offer::{MinerOffer, PieceNames};
 use super::problem::{ErrorCode, Problem};
 use super::record::DealRecord;
 use crate::chain::Address;
 use crate::deal::client::ClientRefusal;
 use crate::deal::quote::span;
-use crate::deal::{Quote, QuoteRequest, SignedQuote};
+use crate::deal::{ClientDeal, Quote, QuoteRequest, SignedQuote};
 use crate::ports::Chain;
 use crate::wire::protocol;
 use alloc::format;
@@ -46,6 +48,52 @@ pub(super) async fn refusal<H: ClientHost>(
     }
     checked.map_err(|refusal| EngineError::Refused { miner, refusal })?;
     Ok(Some(signed.quote).filter(|quote| !quote.is_accepted()))
+}
+
+/// Draws a deal up with the next miner by the rule, when the one that it is with would not take it, as `refused` says, or cannot be
+/// asked; false when its user has named the miner, when there is no other, or when the miner takes it. Nothing is paid yet.
+pub(super) async fn go_to_next<H: ClientHost>(
+    record: &mut DealRecord<H::File>,
+    host: &H,
+    refused: &Result<Option<Quote>, H::Error>,
+) -> Result<bool, H::Error> {
+    let miner = &record.deal.draft.miner;
+    let passed = match refused {
+        Ok(None) => return Ok(false),
+        Ok(Some(quote)) => PassedOver::refusing(miner, &quote.message),
+        Err(error) => match H::blame(error) {
+            Blame::Miner { reason } => PassedOver::silent(miner, &reason),
+            _ => return Ok(false),
+        },
+    };
+    let Some(mut by_rule) = record.by_rule.clone() else {
+        return Ok(false);
+    };
+    by_rule.passed.push(passed);
+    while !by_rule.others.is_empty() {
+        let Some(view) = host.chain().miner(&by_rule.others.remove(0)).await? else {
+            continue;
+        };
+        let height = host.chain().height().await?;
+        let (draft, peer) = (&record.deal.draft, view.peer_id.clone());
+        // One that has withdrawn its offer meanwhile, or has other sectors, is not for this deal.
+        let offer = MinerOffer::of(view, None, height).ok();
+        let Some(offer) = offer.filter(|offer| draft.size <= offer.sector.usable()) else {
+            continue;
+        };
+        let piece = PieceNames {
+            data_cid: draft.data_cid,
+            comm_p: draft.comm_p,
+            size: draft.size,
+        };
+        let drawn = offer.draft(piece, draft.payer.clone(), draft.duration, height);
+        let mut next = record.clone();
+        (next.deal, next.peer, next.by_rule) = (ClientDeal::new(drawn), peer, Some(by_rule));
+        next.error = None;
+        keep(record, next, host, Event::Stage).await?;
+        return Ok(true);
+    }
+    Ok(false)
 }
 
 /// Whether a quote is `worker`'s answer to this request.

@@ -3,6 +3,7 @@
 //! Browser and terminal keep the same record; only `F`, how a host finds the file again, is their own. It is written as a
 //! whole before anything is done that it says, so that a crash repeats a step and never forgets one.
 
+use super::choosing::ByRule;
 use super::problem::Problem;
 use crate::chain::{AttoFil, ChannelId, Epoch};
 use crate::deal::{ClientDeal, ClientStage, DealState, Refund, SignedResponse};
@@ -109,6 +110,9 @@ pub struct DealRecord<F> {
     pub genesis: String,
     /// The miner's libp2p peer id, as the chain named it last.
     pub peer: String,
+    /// How its miner was chosen, unless its user has named it.
+    #[serde(default)]
+    pub by_rule: Option<ByRule>,
     pub file: F,
     pub deal: ClientDeal,
     /// The deal's CID from its signing on, also when it has failed since.
@@ -147,6 +151,7 @@ impl<F> DealRecord<F> {
             created_ms: now_ms,
             genesis,
             peer,
+            by_rule: None,
             file,
             deal,
             cid: None,

@@ -717,8 +717,9 @@ mod offers {
     use super::*;
     use crate::chain::view::{AskView, MinerView};
     use crate::chain::{Address, AttoFil};
-    use crate::client::{MinerOffer, OfferError};
+    use crate::client::{Choosing, MinerOffer, MinerRule, OfferError};
     use alloc::vec;
+    use alloc::vec::Vec;
 
     fn ask(id: u64, price: u64, expiry: u64) -> AskView {
         AskView {
@@ -764,10 +765,15 @@ mod offers {
         };
         let small = at(1002, 3);
         let miners = vec![own, slashed, small, at(1003, 5)];
-        let choose = |size| MinerOffer::choose(miners.clone(), None, None, &key(1).address(), size, Epoch(10));
+        let by_price = |miners: Vec<MinerView>, size| {
+            let (own, deals) = (key(1).address(), Default::default());
+            let choosing = Choosing::begin(MinerRule::Cheapest, miners, &own, size, Epoch(10), &deals)?;
+            Ok(choosing.finish()?.offer)
+        };
+        let choose = |size| by_price(miners.clone(), size);
         assert_eq!(choose(100).expect("there is one").view.address, Address::id(1002));
         assert!(matches!(choose(3000), Err(OfferError::TooLarge { usable: 2032, .. })));
-        let nobody = MinerOffer::choose(Vec::new(), None, None, &key(1).address(), 1, Epoch(10));
+        let nobody = by_price(Vec::new(), 1);
         assert_eq!(nobody, Err(OfferError::NoMiners));
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! [`payments`](mod@payments) shows what it pays. Amounts are decimal FIL as text, heights and sizes numbers, commitments hexadecimal; what is not there is left out.
 
+use super::choosing::{MinerRule, PassedOver};
 use super::problem::{ErrorCode, Problem};
 use super::record::{Answer, ChannelRefund, DealRecord, Proving, Step};
 use crate::chain::{AttoFil, Epoch};
@@ -108,6 +109,11 @@ pub struct Deal<'a> {
     pub comm_p: Commitment,
     /// The miner's address.
     pub miner: String,
+    /// The rule that it was chosen by, unless it was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub miner_rule: Option<MinerRule>,
+    /// Miners that came before it by that rule, and why the deal is not with them.
+    pub passed_over: &'a [PassedOver],
     /// Blocks.
     pub duration: u64,
     /// FIL for the whole deal.
@@ -192,6 +198,8 @@ impl<'a> Deal<'a> {
             piece_cid: record.piece_cid().to_string(),
             comm_p: draft.comm_p,
             miner: draft.miner.to_string(),
+            miner_rule: record.by_rule.as_ref().map(|by_rule| by_rule.rule),
+            passed_over: record.by_rule.as_ref().map_or(&[], |by_rule| &by_rule.passed),
             duration: draft.duration,
             total: draft.total().unwrap_or_default(),
             step: record.step(),

@@ -69,9 +69,11 @@ pub struct Quote {
     pub message: String,
     /// After how long to ask again, in milliseconds, where the miner can tell.
     pub retry_ms: Option<u64>,
+    /// Bytes that the miner would take in at present, of this and other deals, where it has come to look.
+    pub room: Option<u64>,
 }
 cbor_map!(Quote {
-    "request" => request, "height" => height, "code" => code, "message" => message, "retryMs" => retry_ms,
+    "request" => request, "height" => height, "code" => code, "message" => message, "retryMs" => retry_ms, "room" => room,
 });
 
 /// A quote with the signature of the miner's worker.
@@ -108,7 +110,13 @@ impl Quote {
             code: refusal.as_ref().map_or(0, |refusal| refusal.rejection.code as u64),
             retry_ms: refusal.as_ref().and_then(|refusal| refusal.retry_ms),
             message: refusal.map(|refusal| refusal.rejection.message).unwrap_or_default(),
+            room: None,
         }
+    }
+
+    /// The same with what the miner has room for.
+    pub fn with_room(self, room: Option<u64>) -> Self {
+        Self { room, ..self }
     }
 
     /// Whether the miner would take the deal now.
@@ -174,11 +182,13 @@ mod tests {
 
     #[test]
     fn a_quote_carries_code_text_and_when_to_come_again_and_only_its_worker_signed_it() {
-        let signed = Quote::of(&request(), Epoch(7), Err(refusal())).sign(&worker());
+        let quote = Quote::of(&request(), Epoch(7), Err(refusal())).with_room(Some(64));
+        let signed = quote.sign(&worker());
         let again: SignedQuote = crate::wire::decode(&encode(&signed)).expect("canonical");
         assert_eq!(again, signed);
         let quote = &again.quote;
         assert_eq!((quote.code, quote.retry_ms), (1044, Some(90_000)));
+        assert_eq!(quote.room, Some(64));
         assert_eq!((quote.message.as_str(), quote.height), ("too much waits", Epoch(7)));
         assert!(!quote.is_accepted() && Quote::of(&request(), Epoch(7), Ok(())).is_accepted());
         assert!(again.is_signed_by(&worker().address()));

@@ -96,6 +96,9 @@ class Browser {
 
   fund = () => this.#run((client) => client.faucet());
 
+  /** What the miners say to the question whether they take deals. */
+  answers = () => this.#run(async (client) => (await client.survey('cheapest')).answers);
+
   async store(path, options) {
     return this.storeChosen(await this.choose(path), options);
   }
@@ -117,14 +120,14 @@ class Browser {
     return input;
   }
 
-  storeChosen(input, { duration, allowDuplicates }) {
-    const work = async (client, { input, duration, allowDuplicates }) => {
+  storeChosen(input, { duration, allowDuplicates, rule }) {
+    const work = async (client, { input, duration, allowDuplicates, rule }) => {
       const { files, piece } = document.getElementById(input);
       const [miner] = await client.miners();
-      const { id } = await client.store(files[0], piece, miner, { duration, allowDuplicates });
+      const { id } = await client.store(files[0], piece, rule ?? miner, { duration, allowDuplicates });
       return id;
     };
-    return this.#run(work, { input, duration, allowDuplicates });
+    return this.#run(work, { input, duration, allowDuplicates, rule });
   }
 
   deals = () => this.#run((client) => client.deals());

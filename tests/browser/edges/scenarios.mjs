@@ -87,6 +87,23 @@ export const MEANWHILE = {
     assert.equal(await world.balance(client.address), before);
   },
 
+  async 'a rule passes over a miner that refuses or does not answer, and says so'({ open, fund, file, world }) {
+    const client = await funded({ open, fund }, world.threeMiners);
+    const said = await client.answers();
+    assert.deepEqual(said.map(({ says }) => says).sort(), ['no', 'silent', 'yes'], JSON.stringify(said));
+    const { room, distanceMs } = said.find(({ says }) => says === 'yes');
+    assert.ok(room > 0 && distanceMs >= 0, JSON.stringify(said));
+    const id = await client.store(file(randomBytes(SIZE)), { duration: DURATION, rule: 'cheapest' });
+    await client.until(id, 'accepted');
+    const deal = await client.deal(id);
+    assert.deepEqual([deal.miner, deal.minerRule], [await world.miner(), 'cheapest']);
+    assert.deepEqual(
+      deal.passedOver.map(({ miner }) => miner),
+      ['t0900001', 't0900002'],
+    );
+    return { passedOver: deal.passedOver.map(({ reason }) => reason.replaceAll(deal.miner, 'the miner')) };
+  },
+
   // Finding B5.
   async 'a deal that the miner would not take costs nothing, and says why'({ open, fund, file, world }) {
     const client = await funded({ open, fund }, (await world.cheapMiners()).url);

@@ -56,8 +56,13 @@ class Terminal {
     this.address = address;
   }
 
-  async store(path, { duration, allowDuplicates = false }) {
-    const options = allowDuplicates ? ['--allow-duplicates'] : [];
+  /** What the miners say to the question whether they take deals. */
+  async answers() {
+    return (await this.#client('miners')).map(({ answer }) => answer);
+  }
+
+  async store(path, { duration, allowDuplicates = false, rule }) {
+    const options = [...(allowDuplicates ? ['--allow-duplicates'] : []), ...(rule ? ['--miner-rule', rule] : [])];
     const stored = await this.#client('store', path, '--duration', duration, '--until', 'accepted', ...options);
     // By the record's own name: that of the proposal changes when it is begun anew.
     return (await this.deal(stored.deal)).id;

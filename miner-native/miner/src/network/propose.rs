@@ -294,6 +294,17 @@ async fn channel(reviewer: &Reviewer, signed: &SignedProposal) -> Result<Option<
     Ok(found.as_ref().map(ChannelFacts::from))
 }
 
+/// Bytes on the disk that sealing a sector takes.
+fn sealing_room(reviewer: &Reviewer) -> u64 {
+    reviewer.sector_size.bytes().saturating_mul(SEALING_FACTOR)
+}
+
+/// Bytes of pieces that the disk takes beside those that are awaited and what sealing needs.
+pub(super) fn disk_room(reviewer: &Reviewer, known: &Known) -> Result<u64, ExchangeError> {
+    let taken = known.awaited.bytes.saturating_add(sealing_room(reviewer));
+    Ok(reviewer.staging.room()?.saturating_sub(taken))
+}
+
 /// Why a piece of `size` bytes cannot be taken in now.
 pub(super) fn no_room(
     reviewer: &Reviewer,
@@ -310,8 +321,10 @@ pub(super) fn no_room(
         return Ok(Some((RejectionCode::Busy, text)));
     }
     let promised = known.awaited.bytes.saturating_add(size);
-    let sealing = reviewer.sector_size.bytes().saturating_mul(SEALING_FACTOR);
-    match reviewer.staging.check_room(promised.saturating_add(sealing)) {
+    match reviewer
+        .staging
+        .check_room(promised.saturating_add(sealing_room(reviewer)))
+    {
         Ok(()) => Ok(None),
         Err(StagingError::NoRoom { needed, available, dir }) => {
             tracing::warn!(needed, available, dir = %dir.display(), "a proposal was refused: the disk is full");

@@ -33,19 +33,22 @@ pub(super) async fn answer(
 /// What this miner says of a deal of these terms now, when the peer `source` proposes it.
 pub(crate) fn quote(reviewer: &Reviewer, request: &QuoteRequest, source: &str) -> Result<Quote, ExchangeError> {
     let height = reviewer.chain.heads().borrow().height;
-    let verdict = judge(reviewer, request, source)?;
-    Ok(Quote::of(request, height, verdict))
+    let (verdict, room) = judge(reviewer, request, source)?;
+    Ok(Quote::of(request, height, verdict).with_room(room))
 }
 
+/// The verdict, and the bytes that would be taken in where that was looked at.
+type Judged = (Result<(), Refusal>, Option<u64>);
+
 /// In the order in which a proposal is judged ([`propose`]).
-fn judge(reviewer: &Reviewer, request: &QuoteRequest, source: &str) -> Result<Result<(), Refusal>, ExchangeError> {
-    let refused = |code, message: String| Ok(Err(Rejection { code, message }.into()));
+fn judge(reviewer: &Reviewer, request: &QuoteRequest, source: &str) -> Result<Judged, ExchangeError> {
+    let refused = |code, message: String| Ok((Err(Rejection { code, message }.into()), None));
     if !reviewer.settings.now().mining {
         return refused(RejectionCode::NotMining, propose::NOT_MINING.to_owned());
     }
     let context = propose::context(reviewer);
     if let Err(rejection) = review_terms(&request.terms(), &context) {
-        return Ok(Err(rejection.into()));
+        return Ok((Err(rejection.into()), None));
     }
     // The channel's message and the proposal take some blocks: what is good now must be so then.
     let until_proposed = MESSAGE_MARGIN.min(request.duration / 10);
@@ -64,10 +67,7 @@ fn judge(reviewer: &Reviewer, request: &QuoteRequest, source: &str) -> Result<Re
         return refused(code, reason);
     }
     let capacity = intake::capacity(&reviewer.intake);
-    Ok(
-        match intake::refuses(&reviewer.intake, &capacity, known.unsealed, request.size) {
-            None => Ok(()),
-            Some(refusal) => Err(refusal),
-        },
-    )
+    let refusal = intake::refuses(&reviewer.intake, &capacity, known.unsealed, request.size);
+    let room = capacity.room(known.unsealed).min(propose::disk_room(reviewer, &known)?);
+    Ok((refusal.map_or(Ok(()), Err), Some(room)))
 }

@@ -146,7 +146,7 @@ impl Staging {
     /// Fails with [`StagingError::NoRoom`] unless `bytes` and [`SPARE_BYTES`] are free.
     pub fn check_room(&self, bytes: u64) -> Result<(), StagingError> {
         let needed = bytes.saturating_add(SPARE_BYTES);
-        let available = fs4::available_space(&self.dir).map_err(|source| file_error("inspect", &self.dir, source))?;
+        let available = self.available()?;
         if available < needed {
             return Err(StagingError::NoRoom {
                 needed,
@@ -155,6 +155,15 @@ impl Staging {
             });
         }
         Ok(())
+    }
+
+    /// Bytes that may be taken in beside [`SPARE_BYTES`].
+    pub fn room(&self) -> Result<u64, StagingError> {
+        Ok(self.available()?.saturating_sub(SPARE_BYTES))
+    }
+
+    fn available(&self) -> Result<u64, StagingError> {
+        fs4::available_space(&self.dir).map_err(|source| file_error("inspect", &self.dir, source))
     }
 
     /// Where the whole piece lies, or would.

@@ -18,6 +18,7 @@ use sealdrop_wallet::Wallet;
 use shared::chain::calls::{self, GAS_PRICE};
 use shared::chain::policy::GAS_PER_METHOD;
 use shared::chain::{Address, AttoFil, ChannelId, Epoch};
+use shared::client::MinerRule;
 use shared::deal::client::{ClientRefusal, DraftError};
 use shared::deal::{ClientStage, DealState, Refund};
 use std::sync::atomic::Ordering;
@@ -33,6 +34,7 @@ fn order(miner: &Miner) -> Order {
     Order {
         miner: Some(miner.address.clone()),
         ask: Some(0),
+        rule: MinerRule::default(),
         duration: DEFAULT_DURATION,
         allow_duplicates: false,
         until: Until::Accepted,
@@ -464,4 +466,51 @@ async fn a_deal_is_carried_on_with_the_key_that_pays_for_it() {
     assert_eq!(signed.proposal.payment.payer, payer);
     let abandoned = storing::abandon(&session, &record).await.expect("it is unfinished");
     assert!(matches!(abandoned.refund(), Refund::Waiting { .. }));
+}
+
+/// Finding C2.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deal_goes_on_with_a_miner_that_has_another_host_key_and_address_since() {
+    let world = World::start();
+    let miner = world.miner(&key(3), PRICE).await;
+    let session = world.session().await;
+    let record = propose(&session, piece(&world), &order(&miner)).await;
+    let record = record.expect("it is accepted");
+    let moved = world.moved(&miner, &key(3)).await;
+    // In the same process, which still has a connection to the former host.
+    let record = storing::resume(&session, &record, Until::Staged, false).await;
+    let record = record.expect("the new host has the file");
+    let asked = |asked: &world::Asked| [&asked.queries, &asked.watches].map(|count| count.load(Ordering::SeqCst));
+    assert!(asked(&moved.asked).iter().any(|count| *count > 0));
+    let view = session.chain.miner(&miner.address).await.expect("the chain answers");
+    assert_eq!(record.peer, view.expect("it is there").peer_id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_named_miner_the_cheapest_is_taken_and_the_rule_of_spreading_takes_the_other() {
+    let world = World::start();
+    let dear = world.miner(&key(3), AttoFil(3 * PRICE.0)).await;
+    let cheap = world.old_miner(&key(4), PRICE).await;
+    let session = world.session().await;
+    let order = Order {
+        miner: None,
+        ask: None,
+        ..order(&dear)
+    };
+    let record = propose(&session, piece(&world), &order).await.expect("it is accepted");
+    assert_eq!(record.deal.draft.miner, cheap.address);
+    let by_rule = record.by_rule.expect("it was chosen by rule");
+    assert_eq!(
+        (by_rule.others, by_rule.passed),
+        (vec![dear.address.clone()], Vec::new())
+    );
+    // The next one goes to the other.
+    let spread = Order {
+        rule: MinerRule::Spread,
+        ..order
+    };
+    let record = propose(&session, sized(&world, 101), &spread)
+        .await
+        .expect("it is accepted");
+    assert_eq!(record.deal.draft.miner, dear.address);
 }

@@ -94,8 +94,8 @@ async fn a_deal_that_nobody_knows_is_not_fetched_and_a_chain_that_is_away_has_no
         unknown.starts_with("failed to fetch deal: nothing: deal not found"),
         "{unknown}"
     );
-    let offer = crate::client::miner_offers::choose(&session, &piece(&world).file, Some(&miner.address), Some(0)).await;
-    let offer = offer.expect("it stands");
+    let offer = crate::client::miner_offers::choose(&session, &piece(&world).file, &order(&miner)).await;
+    let (offer, _) = offer.expect("it stands");
     world.devnet.shutdown();
     let head = crate::client::miner_offers::renewed(&session, &offer, &piece(&world).file).await;
     let head = head.expect_err("nobody answers").to_string();

@@ -11,7 +11,7 @@ use sealdrop_database::Memory;
 use sealdrop_devnet::{Devnet, DevnetConfig};
 use sealdrop_miner::chain_access::ChainAccess;
 use sealdrop_miner::network::frames;
-use shared::chain::calls::{add_ask, create_storage_miner, miner_address};
+use shared::chain::calls::{add_ask, create_storage_miner, miner_address, update_peer_id};
 use shared::chain::{Address, AttoFil, Epoch, Policy, SecretKey};
 use shared::deal::{DealState, QueryRequest, Response, SignedProposal, SignedResponse, WatchRequest};
 use shared::piece::SectorSize;
@@ -166,9 +166,21 @@ impl World {
         let reply = Arc::new(Mutex::new(Reply::Accept));
         let asked = Arc::<Asked>::default();
         let listening = listen(&host, key.clone(), reply.clone(), asked.clone(), watches).await;
-        let record = PeerRecord::new(&host, vec![listening]).expect("a record can be signed");
-        let envelope = record.into_signed_envelope().into_protobuf_encoding();
-        chain.announce(&envelope).await.expect("the announcement is taken");
+        announce(&chain, &host, listening).await;
+        Miner { address, reply, asked }
+    }
+
+    /// The miner of `key` at another host, with a key and an address of its own, which chain and directory name from now on. The
+    /// former host says only that it accepts.
+    pub async fn moved(&self, miner: &Miner, key: &SecretKey) -> Miner {
+        let chain = self.chain(key).await;
+        let host = Keypair::generate_ed25519();
+        let call = update_peer_id(&miner.address, &host.public().to_peer_id().to_bytes());
+        chain.call("move", call).await.expect("the owner may");
+        let (reply, asked) = (Arc::new(Mutex::new(Reply::Stage)), Arc::<Asked>::default());
+        let listening = listen(&host, key.clone(), reply.clone(), asked.clone(), true).await;
+        announce(&chain, &host, listening).await;
+        let address = miner.address.clone();
         Miner { address, reply, asked }
     }
 }
@@ -178,6 +190,13 @@ impl Miner {
     pub fn says(&self, reply: Reply) {
         *self.reply.lock().unwrap_or_else(PoisonError::into_inner) = reply;
     }
+}
+
+/// Says in the chain's directory where a host is.
+async fn announce(chain: &ChainAccess, host: &Keypair, listening: libp2p::Multiaddr) {
+    let record = PeerRecord::new(host, vec![listening]).expect("a record can be signed");
+    let envelope = record.into_signed_envelope().into_protobuf_encoding();
+    chain.announce(&envelope).await.expect("the announcement is taken");
 }
 
 #[derive(libp2p::swarm::NetworkBehaviour)]

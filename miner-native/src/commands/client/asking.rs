@@ -2,18 +2,20 @@
 
 use super::CommandContext;
 use crate::client::checking::{self, Answer};
-use crate::client::miner_offers::{self, offers, Offer, Takes};
+use crate::client::miner_offers::{self, offers, Offer};
 use crate::client::verifying;
 use crate::client::{explaining, ClientError, Record};
 use crate::commands::error::CommandError;
 use crate::commands::explain::described;
-use crate::commands::output::{put_path, say, with_fields};
+use crate::commands::output::{columns, put_path, say, with_fields};
 use clap::Args;
 use sealdrop_miner::console;
 use serde_json::{json, Value};
 use shared::chain::view::MinerView;
 use shared::chain::{Address, Epoch};
+use shared::client::{MinerAnswer, Says};
 use shared::deal::verification::{Check, Verdict, Verification};
+use shared::piece::SectorSize;
 
 #[derive(Debug, Args)]
 pub struct ListAsks {
@@ -63,12 +65,12 @@ pub async fn miners(context: &CommandContext) -> Result<(), CommandError> {
     let chain = &session.chain;
     let miners = chain.miners().await.map_err(ClientError::chain)?;
     let height = chain.head().await.map_err(ClientError::chain)?.height;
-    let taking = miner_offers::taking(&session, &miners, height).await;
-    let listed: Vec<_> = miners.iter().zip(&taking).collect();
+    let answers = miner_offers::answers(&session, &miners, height).await;
+    let listed: Vec<_> = miners.iter().zip(&answers).collect();
     if context.output.is_json() {
         let list: Vec<Value> = listed
             .iter()
-            .map(|(miner, takes)| miner_json(miner, takes, height))
+            .map(|(miner, answer)| miner_json(miner, answer, height))
             .collect();
         say(Value::Array(list))?;
         return Ok(());
@@ -76,35 +78,61 @@ pub async fn miners(context: &CommandContext) -> Result<(), CommandError> {
     if miners.is_empty() {
         console::stderr("the network has no miner");
     }
-    for (miner, takes) in listed {
-        let price = miner.standing_ask(height).map_or("no offer".to_owned(), |ask| {
-            format!("{} FIL per byte and block", ask.price)
-        });
-        let (address, usable, power) = (&miner.address, miner.usable_bytes, miner.power);
-        let takes = match takes {
-            Takes::Now => "takes deals".to_owned(),
-            Takes::Not { code, message, .. } => format!("takes none: {} (code {code})", printable(message)),
-            Takes::Unknown => "does not say whether it takes deals".to_owned(),
-        };
-        say(format!(
-            "{address}  up to {usable} bytes a file  {price}  proven power {power}  {takes}"
+    if !listed.is_empty() {
+        say(columns(
+            listed.iter().map(|(miner, answer)| miner_row(miner, answer, height)),
         ))?;
     }
     Ok(())
 }
 
-fn miner_json(miner: &MinerView, takes: &Takes, height: Epoch) -> Value {
-    let takes = match takes {
-        Takes::Now => json!({ "now": true }),
-        Takes::Not {
-            code,
-            message,
-            retry_ms,
-        } => json!({ "now": false, "code": code, "message": message, "retryMs": retry_ms }),
-        Takes::Unknown => Value::Null,
+/// What a miner is and says, in columns; its answer is the last.
+fn miner_row(miner: &MinerView, answer: &MinerAnswer, height: Epoch) -> [String; 7] {
+    let price = miner.standing_ask(height).map_or("no offer".to_owned(), |ask| {
+        format!("{} FIL per byte and block", ask.price)
+    });
+    let sectors = match SectorSize::from_bytes(miner.sector_size) {
+        Ok(size) => format!("{size} sectors"),
+        Err(_) => format!("sectors of {} bytes", miner.sector_size),
+    };
+    let room = answer.room.map(|room| format!("room for {room} bytes"));
+    let distance = answer.distance_ms.map(|distance| format!("{distance} ms away"));
+    let takes = match answer.says {
+        Says::Yes => "takes deals".to_owned(),
+        Says::No => {
+            let code = answer.code.unwrap_or_default();
+            format!("takes none: {} (code {code})", printable(&answer.reason))
+        }
+        Says::Silent => format!("does not answer: {}", printable(&answer.reason)),
+        Says::Unasked => "does not say whether it takes deals".to_owned(),
+    };
+    [
+        miner.address.to_string(),
+        format!("{sectors}, up to {} bytes a file", miner.usable_bytes),
+        price,
+        format!("proven power {}", miner.power),
+        room.unwrap_or_else(|| "room unknown".to_owned()),
+        distance.unwrap_or_else(|| "distance unknown".to_owned()),
+        takes,
+    ]
+}
+
+fn miner_json(miner: &MinerView, answer: &MinerAnswer, height: Epoch) -> Value {
+    let takes = match answer.says {
+        Says::Yes => json!({ "now": true }),
+        Says::No => {
+            let MinerAnswer {
+                code, reason, retry_ms, ..
+            } = answer;
+            json!({ "now": false, "code": code, "message": reason, "retryMs": retry_ms })
+        }
+        Says::Silent | Says::Unasked => Value::Null,
     };
     let price = json!(miner.standing_ask(height).map(|ask| ask.price));
-    with_fields(json!(miner), [("price", price), ("takesDeals", takes)])
+    with_fields(
+        json!(miner),
+        [("price", price), ("takesDeals", takes), ("answer", json!(answer))],
+    )
 }
 
 pub fn deals(context: &CommandContext) -> Result<(), CommandError> {

@@ -17,6 +17,7 @@ use futures::StreamExt;
 use sealdrop_miner::console;
 use serde_json::{json, Value};
 use shared::chain::Address;
+use shared::client::MinerRule;
 use shared::deal::SignedResponse;
 use std::path::PathBuf;
 use std::sync::mpsc;
@@ -28,9 +29,12 @@ const AT_ONCE: usize = 16;
 pub struct Store {
     /// The file; `-` is the standard input, of which a copy is kept
     file: PathBuf,
-    /// The miner to store it with [default: the cheapest that takes it]
+    /// The miner to store it with [default: by the rule]
     #[arg(long, value_name = "ADDRESS")]
     miner: Option<Address>,
+    /// How to choose a miner among those that take the file: cheapest, nearest, or spread over all
+    #[arg(long, value_name = "RULE", default_value = MinerRule::Cheapest.name(), conflicts_with = "miner")]
+    miner_rule: MinerRule,
     /// How long to store it, in blocks
     #[arg(long, value_name = "BLOCKS", default_value_t = DEFAULT_DURATION)]
     duration: u64,
@@ -91,6 +95,7 @@ pub async fn store(context: &CommandContext, arguments: Store) -> Result<(), Com
     let session = context.session().await?;
     let order = Order {
         miner: arguments.miner,
+        rule: arguments.miner_rule,
         ask: None,
         duration: arguments.duration,
         allow_duplicates: arguments.allow_duplicates,
@@ -114,6 +119,7 @@ pub async fn propose(context: &CommandContext, arguments: Propose) -> Result<(),
     let session = context.session().await?;
     let order = Order {
         miner: Some(arguments.miner),
+        rule: MinerRule::default(),
         ask: Some(arguments.ask),
         duration: arguments.duration,
         allow_duplicates: arguments.allow_duplicates,

@@ -2,13 +2,17 @@
 //! closes the channel.
 
 use super::*;
-use crate::chain::AttoFil;
+use crate::chain::view::{AskView, MinerView};
+use crate::chain::{Address, AttoFil};
 use crate::client::host::EngineError;
 use crate::client::problem::ErrorCode;
+use crate::client::{ByRule, MinerRule, PassedOver};
 use crate::deal::client::ClientRefusal;
 use crate::deal::quote::Refusal;
 use crate::deal::review::{Rejection, RejectionCode};
 use crate::payment::closing::CLOSING_WAIT;
+use alloc::vec;
+use alloc::vec::Vec;
 
 fn backlog() -> Refusal {
     Refusal {
@@ -44,6 +48,70 @@ fn a_miner_that_would_refuse_a_deal_is_asked_before_it_is_paid_and_not_paid() {
         "{}",
         problem.hint
     );
+}
+
+/// A deal whose miner was chosen by a rule, and the other one that the chain knows.
+fn chosen_by_rule(host: &FakeHost) -> (DealRecord<()>, Address) {
+    let other = Address::id(1007);
+    let view = MinerView {
+        address: other.clone(),
+        asks: vec![AskView {
+            id: 0,
+            price: AttoFil(3),
+            expiry: Epoch(u64::MAX),
+        }],
+        ..miner_view()
+    };
+    host.chain.miners.borrow_mut().insert(other.clone(), view);
+    let gone = Address::id(1006);
+    let mut record = record(2, LONG);
+    record.by_rule = Some(ByRule {
+        rule: MinerRule::Cheapest,
+        passed: Vec::new(),
+        others: vec![gone, other.clone()],
+    });
+    (record, other)
+}
+
+#[test]
+fn a_miner_that_was_chosen_by_rule_and_refuses_gives_way_to_the_next_before_anything_is_paid() {
+    let host = FakeHost::default();
+    asked_says(&host, Err(backlog()));
+    let (mut record, other) = chosen_by_rule(&host);
+    let first = record.deal.draft.miner.clone();
+    assert_eq!(go(&mut record, &host), Ok(Next::Now));
+    assert_eq!((&record.deal.draft.miner, record.state()), (&other, "drafted"));
+    assert_eq!(record.deal.draft.price, AttoFil(3), "its own price counts");
+    let by_rule = record.by_rule.clone().expect("it is kept");
+    assert_eq!(
+        by_rule.passed,
+        [PassedOver::refusing(&first, "too much waits to be sealed")]
+    );
+    assert!(by_rule.others.is_empty(), "one of them is not on the chain any more");
+    assert_eq!(
+        host.saved.borrow().as_ref(),
+        Some(&record),
+        "it is kept before it is gone on with"
+    );
+    // The last one's refusal ends the deal, as before.
+    let mut ending = record.clone();
+    run(&mut ending, &host, DealRecord::is_failed);
+    asked_says(&host, Ok(()));
+    assert_eq!(go(&mut record, &host), Ok(Next::Message));
+    assert_eq!(host.chain.count("createChannel"), 1);
+}
+
+#[test]
+fn a_miner_that_was_chosen_by_rule_and_does_not_answer_gives_way_too() {
+    let host = FakeHost::default();
+    asked_says(&host, Ok(()));
+    host.miner.set(None);
+    let (mut record, other) = chosen_by_rule(&host);
+    assert_eq!(go(&mut record, &host), Ok(Next::Now));
+    assert_eq!(record.deal.draft.miner, other);
+    assert_eq!(host.chain.count("createChannel"), 0);
+    // There is no third.
+    assert_eq!(go(&mut record, &host), Err(FakeError::MinerAway));
 }
 
 #[test]
