@@ -8,6 +8,7 @@ import './payments';
 import './proving';
 import './take-back';
 import { bytes, count, fil } from './amounts';
+import { shortened } from './copyable';
 import { isRefunding } from './payments';
 import { type Problem, problemOf } from './problem';
 import { DEALS } from './route';
@@ -99,6 +100,7 @@ export class DealPage extends View {
         <h2 id="record-title">The deal</h2>
         <dl class="facts stacked">
           <div><dt>Miner</dt><dd><sd-copyable .value=${deal.miner} label="miner address" short></sd-copyable></dd></div>
+          ${chosen(deal)}
           <div><dt>Duration</dt><dd>${count(deal.duration)} blocks${about}</dd></div>
           <div><dt>Price</dt><dd>${fil(deal.total)}</dd></div>
           ${
@@ -235,4 +237,21 @@ function missing() {
         <p>Deals are kept in the browser that made them. It may have been forgotten here, or made in another browser.</p>
         <p><a class="button" href=${DEALS}>To the deal book</a></p>
       </div>`;
+}
+
+/** How the miner was chosen, and who was passed over. */
+function chosen({ minerRule, passedOver }: Deal) {
+  if (minerRule === undefined) return nothing;
+  const words = {
+    cheapest: 'as the cheapest',
+    nearest: 'as the nearest',
+    spread: 'as the one with the fewest deals of yours',
+  };
+  return html`<div>
+    <dt>Chosen</dt>
+    <dd data-testid="chosen">
+      ${words[minerRule]}
+      ${passedOver.map(({ miner, reason }) => html`<span class="note passed">not <code title=${miner}>${shortened(miner)}</code>: ${reason}</span>`)}
+    </dd>
+  </div>`;
 }

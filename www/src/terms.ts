@@ -2,15 +2,18 @@
 // would be rejected is said before anything is paid.
 
 import { html, nothing } from 'lit';
-import type { MinerInfo, Piece, Quote } from 'sealdrop-client';
-import { bytes, count, fil, pricePerMibDay } from './amounts';
+import type { MinerInfo, MinerRule, Piece, Quote } from 'sealdrop-client';
+import { count, fil } from './amounts';
+import './miner-choice';
+import type { Picked } from './miner-choice';
 import { type Problem, problemOf } from './problem';
 import { session } from './session';
 import { blocksAsTime } from './times';
 import { View } from './view';
 
 export interface Terms {
-  miner: MinerInfo;
+  /** A rule takes another miner when the first by it would not take the deal. */
+  miner: MinerInfo | MinerRule;
   /** Blocks. */
   duration: number;
 }
@@ -27,7 +30,7 @@ export class TermsForm extends View {
   static override properties = { piece: { attribute: false }, storing: { attribute: false } };
   declare piece: Piece | undefined;
   declare storing: boolean;
-  private chosen: string | undefined;
+  private picked: Picked | undefined;
   /** An index of PRESETS, or a number of blocks of one's own. */
   private preset: number | 'own' = DEFAULT_PRESET;
   /** Undefined while what is typed is no number of blocks. */
@@ -38,21 +41,17 @@ export class TermsForm extends View {
   private asked = '';
 
   override render() {
-    const { miners } = session;
-    const miner = this.miner();
     const duration = this.duration();
     return html`
       <form class="terms sheet" aria-labelledby="terms-title" @submit=${this.submit}>
         <h2 id="terms-title">Terms</h2>
         <fieldset>
           <legend>Miner</legend>
-          ${
-            miners === undefined
-              ? html`<p class="wait">Asking the chain for miners…</p>`
-              : miners.length === 0
-                ? html`<p>No miner has announced itself on this network yet. Start one, and it appears here by itself.</p>`
-                : html`<div class="miners">${miners.map((each) => this.minerCard(each, each === miner))}</div>`
-          }
+          <sd-miner-choice
+            .piece=${this.piece}
+            .duration=${duration}
+            @picked=${this.pickedMiner}
+          ></sd-miner-choice>
         </fieldset>
         <fieldset>
           <legend>For how long</legend>
@@ -98,20 +97,6 @@ export class TermsForm extends View {
     void this.ask();
   }
 
-  private minerCard(miner: MinerInfo, chosen: boolean) {
-    return html`
-      <label class="miner ${chosen ? 'chosen' : ''}" data-testid="miner-card">
-        <input type="radio" name="miner" data-testid="miner-choice" .checked=${chosen} @change=${() => this.chooseMiner(miner)} />
-        <span class="miner-name"><code>${miner.address}</code></span>
-        <span class="miner-facts">
-          <span>${bytes(miner.sectorSize)} sectors</span>
-          <span>${miner.power > 0 ? `${bytes(miner.power)} proven` : 'nothing proven yet'}</span>
-          <span>${miner.price === undefined ? 'no offer at present' : pricePerMibDay(miner.price, this.blockTime())}</span>
-        </span>
-      </label>
-    `;
-  }
-
   private durationChoice(preset: number | 'own', name: string, blocks: number | undefined) {
     return html`
       <label class="choice">
@@ -129,16 +114,7 @@ export class TermsForm extends View {
   }
 
   private miner(): MinerInfo | undefined {
-    const miners = session.miners ?? [];
-    return (
-      miners.find((miner) => miner.address === (this.chosen ?? session.choice.miner)) ??
-      miners.find((miner) => this.fits(miner)) ??
-      miners[0]
-    );
-  }
-
-  private fits(miner: MinerInfo): boolean {
-    return miner.price !== undefined && (this.piece?.size ?? 0) <= miner.usableBytes;
+    return this.picked?.miner;
   }
 
   private blockTime(): number {
@@ -154,11 +130,19 @@ export class TermsForm extends View {
   }
 
   private ready(): boolean {
-    return this.piece !== undefined && this.quote !== undefined && !this.quote.problem && !this.storing;
+    return (
+      this.piece !== undefined &&
+      this.miner() !== undefined &&
+      this.quote !== undefined &&
+      !this.quote.problem &&
+      !this.storing
+    );
   }
 
   /** Why there is no quote, or why these terms would be refused. */
   private trouble() {
+    const nobody = this.picked?.problem;
+    if (nobody) return html`<sd-problem .problem=${nobody}></sd-problem>`;
     if (this.problem) return html`<sd-problem .problem=${this.problem} .retry=${this.askAgain}></sd-problem>`;
     const refusal = this.quote?.problem;
     if (!refusal) return nothing;
@@ -197,10 +181,10 @@ export class TermsForm extends View {
     this.requestUpdate();
   };
 
-  private chooseMiner(miner: MinerInfo): void {
-    this.chosen = miner.address;
+  private readonly pickedMiner = (event: CustomEvent<Picked>) => {
+    this.picked = event.detail;
     this.termsChanged();
-  }
+  };
 
   private choosePreset(preset: number | 'own'): void {
     this.preset = preset;
@@ -223,7 +207,7 @@ export class TermsForm extends View {
     event.preventDefault();
     const [miner, duration] = [this.miner(), this.duration()];
     if (!miner || !duration || !this.ready()) return;
-    this.dispatchEvent(new CustomEvent<Terms>('agreed', { detail: { miner, duration } }));
+    this.dispatchEvent(new CustomEvent<Terms>('agreed', { detail: { miner: this.picked?.rule ?? miner, duration } }));
   };
 }
 customElements.define('sd-terms', TermsForm);
