@@ -9,6 +9,7 @@ import { build } from 'esbuild';
 import { launch } from '../browser/page.mjs';
 import { serve } from '../browser/site.mjs';
 import { start } from './daemon.mjs';
+import { announced } from './directory.mjs';
 import { STATE } from './wire.mjs';
 
 /** What the page's node can dial, and how such an address looks. */
@@ -26,8 +27,7 @@ before(async () => {
   await build({ entryPoints, outdir: folder, bundle: true, format: 'esm', target: 'es2022', logLevel: 'error' });
   daemon = await start();
   [miner] = await daemon.ask('chain.miners');
-  const announced = await daemon.ask('peers.find', { peerId: miner.peerId });
-  miner.addresses = announced.map((text) => text.replace(/\/p2p\/.*/, ''));
+  miner.addresses = await announced(daemon, miner.peerId);
   site = await serve({ interop: folder });
   browser = await launch(['--enable-quic']);
   page = await browser.newPage();

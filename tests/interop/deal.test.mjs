@@ -12,6 +12,7 @@ import { webSockets } from '@libp2p/websockets';
 import { multiaddr } from '@multiformats/multiaddr';
 import { start } from './daemon.mjs';
 import { forgedDeal, wholeDeal } from './deal.mjs';
+import { announced } from './directory.mjs';
 import { Peer } from './peer.mjs';
 import { PROTOCOL, STATE, toHex } from './wire.mjs';
 
@@ -20,14 +21,13 @@ let miner;
 before(async () => {
   daemon = await start();
   [miner] = await daemon.ask('chain.miners');
-  miner.addresses = await daemon.ask('peers.find', { peerId: miner.peerId });
+  miner.addresses = await announced(daemon, miner.peerId);
 });
 after(() => daemon?.end());
 
 /** The miner's address of one kind. */
 const address = (kind) => {
-  const plain = miner.addresses.map((text) => text.replace(/\/p2p\/.*/, ''));
-  const found = plain.find((text) => (kind === 'tcp' ? /\/tcp\/\d+$/ : /\/ws$/).test(text));
+  const found = miner.addresses.find((text) => (kind === 'tcp' ? /\/tcp\/\d+$/ : /\/ws$/).test(text));
   assert.ok(found, `the miner announces no address of ${kind}: ${miner.addresses}`);
   return `${found}/p2p/${miner.peerId}`;
 };
@@ -105,5 +105,5 @@ test("a peer record that js-libp2p signed is taken by the chain's directory, wit
   const record = new PeerRecord({ peerId, multiaddrs: OF_GO.map((text) => multiaddr(text)) });
   const envelope = await RecordEnvelope.seal(record, key);
   assert.equal(await daemon.ask('peers.announce', { record: toHex(envelope.marshal()) }), true);
-  assert.deepEqual(await daemon.ask('peers.find', { peerId: peerId.toString() }), OF_GO);
+  assert.deepEqual(await announced(daemon, peerId.toString()), OF_GO);
 });
