@@ -67,10 +67,10 @@ pub struct ChainOptions {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Miner's network")]
 pub struct P2pOptions {
-    /// Port of libp2p over TCP; 0 takes any free one [default: 4401]
+    /// Port of libp2p over TCP and QUIC; 0 takes any free ones [default: 4401]
     #[arg(long, alias = "port-p2p-tcp", value_name = "PORT")]
     pub p2p_port: Option<u16>,
-    /// Port of libp2p over WebSocket, for browsers [default: 4402]
+    /// Port of libp2p over WebSocket and WebTransport, for browsers [default: 4402]
     #[arg(long, alias = "port-p2p-ws", value_name = "PORT")]
     pub p2p_ws_port: Option<u16>,
 }
