@@ -6,6 +6,7 @@
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
+use shared::access::network_of;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -45,6 +46,7 @@ struct Open {
 }
 
 struct Entry {
+    /// [`network_of`] its address.
     origin: IpAddr,
     /// When bytes were last sent to it; at first, when it was made.
     served: Instant,
@@ -130,7 +132,7 @@ impl Open {
         self.next += 1;
         let evicted = CancellationToken::new();
         let entry = Entry {
-            origin,
+            origin: network_of(origin),
             served: Instant::now(),
             evicted: evicted.clone(),
         };

@@ -28,6 +28,20 @@ async fn a_newcomer_takes_the_place_of_what_was_served_longest_ago_at_the_addres
     assert_eq!(open.all.len(), 4);
 }
 
+#[tokio::test(start_paused = true)]
+async fn addresses_of_one_network_of_version_6_are_counted_together() {
+    let (mut open, address) = (Open::default(), |text: &str| -> IpAddr {
+        text.parse().expect("an address")
+    });
+    // The honest one was served longer ago than any of the flood.
+    let (_, honest) = open.enter(address("2001:db8:0:2::1"), 3);
+    tokio::time::advance(Duration::from_secs(60)).await;
+    let (_, flood) = open.enter(address("2001:db8:0:1::1"), 3);
+    open.enter(address("2001:db8:0:1::2"), 3);
+    open.enter(address("2001:db8:0:3::1"), 3);
+    assert!(flood.is_cancelled() && !honest.is_cancelled());
+}
+
 async fn listener(most: usize) -> (BoundedListener, SocketAddr) {
     let inner = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let address = inner.local_addr().expect("it is bound");

@@ -10,10 +10,10 @@ use axum::http::{header, HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use sealdrop_listener::Remote;
-use shared::access::{host_is_local, origin_is_local};
+use shared::access::{host_is_local, network_of, origin_is_local};
 use shared::chain::rpc::{code, ErrorObject};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -116,7 +116,7 @@ impl Addresses {
 
     /// Counts what is worth so many requests.
     pub fn charge(&self, from: IpAddr, requests: u32, now: Instant) -> Result<(), Refused> {
-        if from.is_loopback() {
+        if from.to_canonical().is_loopback() {
             return Ok(());
         }
         let mut all = self.lock();
@@ -139,7 +139,7 @@ impl Addresses {
         used.sockets += 1;
         Ok(Connected {
             all: self.clone(),
-            from: network(from),
+            from: network_of(from),
         })
     }
 
@@ -151,7 +151,7 @@ impl Addresses {
 
 /// The counts of an address; those of addresses that are silent again make room.
 fn entry(all: &mut BTreeMap<IpAddr, Used>, from: IpAddr, now: Instant) -> Result<&mut Used, Refused> {
-    let from = network(from);
+    let from = network_of(from);
     if all.len() >= MAX_ADDRESSES && !all.contains_key(&from) {
         all.retain(|_, used| used.sockets > 0 || used.free_at > now);
         if all.len() >= MAX_ADDRESSES {
@@ -160,17 +160,6 @@ fn entry(all: &mut BTreeMap<IpAddr, Used>, from: IpAddr, now: Instant) -> Result
     }
     let (free_at, sockets) = (now, 0);
     Ok(all.entry(from).or_insert(Used { free_at, sockets }))
-}
-
-/// What counts as one address: of version 6 a network of 64 bits, which is what one customer gets.
-pub(super) fn network(from: IpAddr) -> IpAddr {
-    match from.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-        v4 => v4,
-    }
 }
 
 /// A connection that is counted.
@@ -231,7 +220,10 @@ mod tests {
         }
         assert_eq!(all.ask(address("2001:db8:0:1:ffff::"), now), Err(Refused::TooOften));
         assert_eq!(all.ask(address("2001:db8:0:2::"), now), Ok(()));
-        assert_eq!(network(address("::ffff:192.0.2.1")), address("192.0.2.1"));
+        for _ in 0..=BURST {
+            let mapped = address("::ffff:127.0.0.1");
+            assert_eq!(all.ask(mapped, now), Ok(()), "this machine, written as version 6");
+        }
     }
 
     #[test]

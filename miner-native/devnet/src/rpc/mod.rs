@@ -38,7 +38,7 @@ use axum::Router;
 use guard::Addresses;
 use sealdrop_listener::{BoundedListener, Remote};
 use serde_json::{json, Value};
-use shared::access::origin_is_local;
+use shared::access::{network_of, origin_is_local};
 use shared::chain::rpc::{code, ErrorObject, Method, Preview, Subscribe, Unsubscribe, VERSION};
 use shared::chain::Invalid;
 use socket::Sockets;
@@ -103,6 +103,19 @@ struct Server {
     addresses: Addresses,
 }
 
+impl Server {
+    fn new(node: Arc<Node>, block_time: Duration, stop: watch::Receiver<bool>) -> Self {
+        Self {
+            node,
+            block_time,
+            at_work: Arc::new(Semaphore::new(MAX_AT_WORK)),
+            previews: Arc::new(Semaphore::new(MAX_PREVIEWS)),
+            sockets: Sockets::new(stop),
+            addresses: Addresses::default(),
+        }
+    }
+}
+
 /// Serves the RPC until `stop` turns true.
 pub(super) async fn serve(
     node: Arc<Node>,
@@ -112,14 +125,7 @@ pub(super) async fn serve(
 ) -> Result<(), DevnetError> {
     let listener = tokio::net::TcpListener::from_std(listener).map_err(DevnetError::Serve)?;
     let listener = BoundedListener::new(listener, MAX_CONNECTIONS);
-    let server = Server {
-        node,
-        block_time,
-        at_work: Arc::new(Semaphore::new(MAX_AT_WORK)),
-        previews: Arc::new(Semaphore::new(MAX_PREVIEWS)),
-        sockets: Sockets::new(stop.clone()),
-        addresses: Addresses::default(),
-    };
+    let server = Server::new(node, block_time, stop.clone());
     let sockets = server.sockets.clone();
     let router = router(server).into_make_service_with_connect_info::<Remote>();
     let mut stopped = stop.clone();
@@ -222,7 +228,7 @@ async fn call(server: &Server, from: IpAddr, method: String, params: Value) -> R
         let chain = methods::Chain {
             node: &node,
             block_time,
-            from: guard::network(from),
+            from: network_of(from),
         };
         methods::call(&chain, &method, params)
     });

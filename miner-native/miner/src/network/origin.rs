@@ -2,11 +2,12 @@
 
 use libp2p::multiaddr::Protocol;
 use libp2p::Multiaddr;
+use shared::access::network_of;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Whose connections are counted together: an address, and of IPv6 the network that one customer usually has.
+/// Whose connections are counted together ([`network_of`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Origin(IpAddr);
 
@@ -15,13 +16,10 @@ impl Origin {
     pub(super) fn of(remote: &Multiaddr) -> Self {
         let ip = match remote.iter().next() {
             Some(Protocol::Ip4(ip)) => IpAddr::V4(ip),
-            Some(Protocol::Ip6(ip)) => {
-                let network = u128::from(ip) >> 64 << 64;
-                IpAddr::V6(Ipv6Addr::from(network))
-            }
+            Some(Protocol::Ip6(ip)) => IpAddr::V6(ip),
             _ => return Self::default(),
         };
-        Self(ip)
+        Self(network_of(ip))
     }
 }
 
