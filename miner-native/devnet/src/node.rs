@@ -1,7 +1,9 @@
 //! The development chain itself: takes messages in, makes blocks of them, answers questions about the state.
 //!
 //! Everything here blocks (disk, proofs): [`super`] and [`super::rpc`] call it on threads made for that. Readers see the
-//! state of the last block as a whole, also while the next one is being made.
+//! state of the last block as a whole, also while the next one is being made ([`producing`]).
+
+mod producing;
 
 use super::block::Block;
 use super::error::DevnetError;
@@ -10,22 +12,21 @@ use super::genesis::{Authority, Genesis};
 use super::peers::{PeerError, Peers};
 use super::pool::{Class, Pool, PoolError, Waiting};
 use super::store::{
-    state_bytes, state_digest, Batch, Commit, Outcome, Resumed, Settled, Store, MESSAGES_KEPT, MESSAGES_KEPT_BLOCKS,
+    state_bytes, state_digest, Batch, Outcome, Resumed, Settled, Store, MESSAGES_KEPT, MESSAGES_KEPT_BLOCKS,
 };
 use cid::Cid;
 use shared::chain::verifier::{Verifier, VerifierFault};
 use shared::chain::view::HeadView;
-use shared::chain::{apply, calls, check_unsigned, end_block, is_urgent, preview, validate};
+use shared::chain::{calls, check_unsigned, is_urgent, preview, validate};
 use shared::chain::{Address, ApplyError, AttoFil, Call, ChainState};
-use shared::chain::{Context, Epoch, Invalid, Message, Preview, Receipt, SecretKey, SignedMessage};
+use shared::chain::{Context, Epoch, Invalid, Message, Preview, SecretKey, SignedMessage};
 use shared::wire;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 
-/// Most messages of a block: with proofs in all of them, it still takes seconds to make, not minutes.
-pub const MAX_BLOCK_MESSAGES: usize = 256;
 /// Longest message that is taken in: its parameters' bound and room for the rest.
 pub const MAX_MESSAGE: usize = shared::chain::apply::MAX_PARAM_BYTES + 1024;
 
@@ -72,12 +73,25 @@ pub(super) struct Snapshot {
     pub state: ChainState,
     pub block: Block,
     pub cid: Cid,
+    /// The miners' peer ids, gathered when somebody asks for the first time: anybody may ask, again and again.
+    miners: OnceLock<BTreeSet<Vec<u8>>>,
 }
 
 impl Snapshot {
     fn new(state: ChainState, block: Block) -> Arc<Self> {
-        let cid = block.cid();
-        Arc::new(Self { state, block, cid })
+        let (cid, miners) = (block.cid(), OnceLock::new());
+        Arc::new(Self {
+            state,
+            block,
+            cid,
+            miners,
+        })
+    }
+
+    /// The peer ids of the chain's miners.
+    pub fn miners(&self) -> &BTreeSet<Vec<u8>> {
+        let gather = || self.state.miners.values().map(|miner| miner.peer_id.clone()).collect();
+        self.miners.get_or_init(gather)
     }
 
     /// Its newest block, as it is shown.
@@ -204,18 +218,18 @@ impl Node {
         if bytes_len > MAX_MESSAGE {
             return Err(Refusal::TooLong(bytes_len));
         }
-        let cid = message.cid();
-        let known = Pushed { cid, is_known: true };
-        if self.is_known(&lock(&self.pool), &message, &cid)? {
-            return Ok(known);
-        }
         // The signature takes the longest to check: without the lock that blocks and other messages wait for.
-        validate(&self.current().state, &message)?;
-        let mut pool = lock(&self.pool);
-        // A block may have been made since, or the same message come twice.
-        if self.is_known(&pool, &message, &cid)? {
-            return Ok(known);
+        let checked = validate(&self.current().state, &message);
+        if let Err(forged @ Invalid::Signature { .. }) = checked {
+            return Err(forged.into());
         }
+        let cid = message.cid();
+        let mut pool = lock(&self.pool);
+        if self.is_known(&pool, &message, &cid)? {
+            return Ok(Pushed { cid, is_known: true });
+        }
+        checked?;
+        // A block may have been made since.
         let current = self.current();
         check_unsigned(&current.state, &message)?;
         let class = class_of(&current.state, &self.genesis.faucet, message.message());
@@ -385,115 +399,6 @@ impl Node {
             ApplyError::Fault(fault) => Refusal::Unjudged(fault),
         })
     }
-
-    /// Makes the next block of the messages whose turn it is.
-    pub fn produce(&self) -> Result<Arc<Snapshot>, DevnetError> {
-        let _one_at_a_time = lock(&self.making);
-        let parent = self.current();
-        let height = Epoch(
-            parent
-                .block
-                .height
-                .0
-                .checked_add(1)
-                .ok_or(DevnetError::HeightExhausted)?,
-        );
-        let ready = lock(&self.pool).ready(&parent.state, MAX_BLOCK_MESSAGES);
-        let mut state = parent.state.clone();
-        let round = self.apply_all(&mut state, ready, height);
-        let ended = end_block(&mut state, height);
-        let bytes = (!round.mined.is_empty() || ended.changed()).then(|| state_bytes(&state));
-        if bytes.is_some() {
-            // A defect of the actors. A chain that stops would help nobody to find it.
-            if let Err(violation) = state.check_invariants() {
-                tracing::error!(%height, %violation, "a rule of the whole chain does not hold");
-            }
-        }
-        let block = Block {
-            height,
-            parent: parent.cid,
-            ticket: self.authority.ticket(&self.genesis_cid, height),
-            messages: round.mined.iter().map(|(waiting, _)| waiting.cid).collect(),
-            state: bytes.as_deref().map_or(parent.block.state, state_digest),
-            time_ms: now_ms().max(parent.block.time_ms),
-        };
-        self.settle(round, bytes, Snapshot::new(state, block))
-    }
-
-    /// Applies messages in turn; one that does not fit or cannot be judged stays in the pool.
-    fn apply_all(&self, state: &mut ChainState, ready: Vec<Waiting>, height: Epoch) -> Round {
-        let beacon = |asked| self.ticket(asked, height);
-        let ctx = Context {
-            height,
-            beacon: &beacon,
-            verifier: &*self.verifier,
-        };
-        let mut round = Round::default();
-        let mut gas = 0u64;
-        for waiting in ready {
-            let message = waiting.message.message();
-            // A message before this one was put off: so is this one.
-            if message.nonce != state.nonce(&message.from) {
-                continue;
-            }
-            let after = gas.saturating_add(waiting.message.metered.gas_limit);
-            if after > state.policy.block_gas_limit {
-                continue;
-            }
-            match apply(state, &waiting.message, &ctx) {
-                Ok(receipt) => {
-                    gas = after;
-                    round.mined.push((waiting, receipt));
-                }
-                Err(ApplyError::Invalid(invalid)) => round.dropped.push((waiting, invalid.to_string())),
-                Err(ApplyError::Fault(fault)) => {
-                    tracing::error!(message = %waiting.cid, %fault, "a message waits until its proof can be verified");
-                }
-            }
-        }
-        round
-    }
-
-    /// Persists a block and shows it.
-    fn settle(
-        &self,
-        mut round: Round,
-        bytes: Option<Vec<u8>>,
-        next: Arc<Snapshot>,
-    ) -> Result<Arc<Snapshot>, DevnetError> {
-        let height = next.block.height;
-        let mut pool = lock(&self.pool);
-        let settled =
-            |cid: Cid| round.mined.iter().any(|(w, _)| w.cid == cid) || round.dropped.iter().any(|(w, _)| w.cid == cid);
-        let hopeless: Vec<_> = pool
-            .hopeless(&next.state, height)
-            .into_iter()
-            .filter(|(waiting, _)| !settled(waiting.cid))
-            .collect();
-        round.dropped.extend(hopeless);
-        let mined = round.mined.iter().map(|(waiting, receipt)| {
-            let receipt = receipt.clone();
-            waiting.settled(Outcome::Mined { height, receipt })
-        });
-        let dropped = round.dropped.iter().map(|out| dropped(out, height));
-        let all: Vec<Settled> = mined.chain(dropped).collect();
-        // FAIL: the disk may be full: the block is not shown, and the next attempt makes it anew under the same height.
-        self.store.commit(&Commit {
-            block: &next.block,
-            state: bytes.as_deref(),
-            settled: &all,
-        })?;
-        for (waiting, _) in &round.dropped {
-            tracing::info!(message = %waiting.cid, "message dropped");
-            pool.remove(waiting);
-        }
-        for (waiting, _) in &round.mined {
-            pool.remove(waiting);
-        }
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = next.clone();
-        self.heads.send_replace(next.head());
-        Ok(next)
-    }
 }
 
 /// Which room of the pool a message asks for: what the rules call urgent, and the grants of the chain's own faucet, which has
@@ -528,13 +433,6 @@ impl Waiting {
             outcome,
         }
     }
-}
-
-/// What came of the messages of a block.
-#[derive(Default)]
-struct Round {
-    mined: Vec<(Waiting, Receipt)>,
-    dropped: Vec<(Waiting, String)>,
 }
 
 /// Milliseconds since 1970; 0 when the machine's clock is before that.

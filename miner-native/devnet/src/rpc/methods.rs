@@ -2,14 +2,12 @@
 
 use super::views;
 use crate::node::{lock, Node, Refusal};
-use libp2p::PeerId;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use shared::chain::rpc::{self, code, AnyMethod, ErrorObject, HexBytes, Method, MAX_LISTED};
 use shared::chain::view::{ActorView, ChannelView, MinerView, NetworkView};
 use shared::chain::Call;
 use shared::wire;
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -287,15 +285,9 @@ impl Answer for rpc::Faucet {
 
 impl Answer for rpc::AnnouncePeer {
     fn answer(self, chain: &Chain) -> Reply<Self> {
-        let state = chain.node.current();
-        let miners: BTreeSet<&[u8]> = state
-            .state
-            .miners
-            .values()
-            .map(|miner| miner.peer_id.as_slice())
-            .collect();
-        let is_miner = |peer: &PeerId| miners.contains(peer.to_bytes().as_slice());
-        let announced = lock(&chain.node.peers).announce(&self.record, is_miner);
+        let current = chain.node.current();
+        let announced =
+            lock(&chain.node.peers).announce(&self.record, |peer| current.miners().contains(&peer.to_bytes()));
         Ok(announced.map(|()| true).map_err(Refusal::Peer)?)
     }
 }

@@ -411,7 +411,7 @@ async fn a_preview_waits_for_its_turn_without_keeping_others_from_theirs() {
     use futures::FutureExt;
     let (_dir, devnet) = chain();
     let places = |count| std::sync::Arc::new(tokio::sync::Semaphore::new(count));
-    let (_stop, stopped) = tokio::sync::watch::channel(false);
+    let (stop, stopped) = tokio::sync::watch::channel(false);
     let server = Server {
         node: devnet.node.clone(),
         block_time: std::time::Duration::ZERO,
@@ -420,6 +420,12 @@ async fn a_preview_waits_for_its_turn_without_keeping_others_from_theirs() {
         sockets: socket::Sockets::new(stopped),
         addresses: guard::Addresses::default(),
     };
+    let usual = Server::new(devnet.node.clone(), server.block_time, stop.subscribe());
+    assert_eq!(
+        usual.previews.available_permits(),
+        2,
+        "blocks are made on the same processors"
+    );
     let here = crate::tests::HERE;
     let params = json!({ "from": key(1).address(), "to": "t02", "method": "getTotalStorage" });
     let preview = || call(&server, here, "chain.preview".into(), params.clone());

@@ -370,3 +370,46 @@ fn a_message_whose_turn_never_comes_is_dropped_with_the_reason_and_its_sender_ca
     produce(&devnet);
     assert!(mined_at(&devnet, &anew).is_some());
 }
+
+/// Finding A12: a signature was checked while blocks and all other messages waited for the pool's lock.
+#[test]
+fn a_signature_is_checked_while_others_have_the_pool() {
+    let (_dir, devnet) = chain();
+    fund(&devnet, &key(1));
+    let mut forged = pay(&key(1), 0, 1);
+    forged.signature = pay(&key(1), 0, 2).signature;
+    let (told, heard) = std::sync::mpsc::channel();
+    let kept = crate::node::lock(&devnet.node.pool);
+    let node = devnet.node.clone();
+    let sending = std::thread::spawn(move || {
+        let refused = node.push(wire::encode(&forged).len(), forged).map(|pushed| pushed.cid);
+        told.send(refused).expect("it is awaited");
+    });
+    let refused = heard.recv_timeout(Duration::from_secs(30));
+    drop(kept);
+    sending.join().expect("nothing panics");
+    let refused = refused.expect("nobody waits for the pool to learn that a signature is wrong");
+    assert!(matches!(refused, Err(Refusal::Invalid(Invalid::Signature { .. }))));
+}
+
+#[test]
+fn a_message_that_is_known_is_as_good_when_it_comes_again_waiting_or_in_a_block() {
+    let (_dir, devnet) = chain();
+    fund(&devnet, &key(1));
+    let message = pay(&key(1), 0, 1);
+    let again = || devnet.node.push(100, message.clone()).map(|pushed| pushed.is_known);
+    assert!(matches!(again(), Ok(false)));
+    assert!(matches!(again(), Ok(true)));
+    produce(&devnet);
+    assert!(matches!(again(), Ok(true)), "its nonce is used, by itself");
+}
+
+#[test]
+fn the_miners_are_gathered_once_a_block_however_often_somebody_announces_a_peer() {
+    let (_dir, devnet) = chain();
+    let current = devnet.node.current();
+    assert!(
+        std::ptr::eq(current.miners(), current.miners()),
+        "the same set each time"
+    );
+}
