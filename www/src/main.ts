@@ -9,7 +9,7 @@
 // give-up-button · remove-button · query-button · answer (data-state) · payments (data-channel) · due · redeemed · voucher (data-state) ·
 // export-button · refund (data-state) · network-panel · reach (data-connected, data-transport, data-obstacle) ·
 // address (data-standing, data-transport) · connect-button · chain-form · chain-input · chain-connect · chain-question · chain-agree ·
-// chain-stay · other-chain.
+// chain-stay · other-chain · change-chain.
 
 import './problem-box';
 import './copyable';

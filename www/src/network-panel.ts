@@ -20,7 +20,7 @@ export class NetworkPanel extends View {
             <dt>Chain</dt>
             <dd>
               <code title=${session.choice.chain ?? ''}>${host(session.choice.chain)}</code>
-              <button type="button" class="plain" data-testid="other-chain" @click=${session.chooseAgain}>change</button>
+              <button type="button" class="plain" data-testid="change-chain" @click=${session.chooseAgain}>change</button>
             </dd>
           </div>
           <div><dt>Height</dt><dd class="num">${height === undefined ? '…' : count(height)}</dd></div>
