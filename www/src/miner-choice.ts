@@ -19,13 +19,15 @@ export interface Picked {
 
 /** How often miners are asked anew while the list is looked at. */
 const SURVEY_MS = 15_000;
+/** More miners than these scroll by themselves, so that the price stays in sight. */
+const FEW = 4;
 /** A hint of a second's fraction says more than "0 seconds". */
 const SOON_MS = 1_000;
 
 const RULES: [MinerRule, string, string][] = [
   ['cheapest', 'Cheapest', 'the lowest price'],
   ['nearest', 'Nearest', 'the quickest answer'],
-  ['spread', 'Spread', 'the fewest of your deals'],
+  ['spread', 'Spread', 'evenly over all'],
 ];
 
 export class MinerChoice extends View {
@@ -52,7 +54,7 @@ export class MinerChoice extends View {
     const { miner } = this.picked();
     return html`
       ${miners.length > 1 ? this.rules() : nothing}
-      <div class="miners" data-testid="miners">${this.sorted(miners).map((each) => this.card(each, each.address === miner?.address))}</div>
+      <div class="miners ${miners.length > FEW ? 'many' : ''}" data-testid="miners">${this.sorted(miners).map((each) => this.card(each, each.address === miner?.address))}</div>
       ${this.passedOver()}
     `;
   }
@@ -87,7 +89,7 @@ export class MinerChoice extends View {
         <span class="miner-facts">
           <span>${bytes(miner.sectorSize)} sectors</span>
           <span>${miner.power > 0 ? `${bytes(miner.power)} proven` : 'nothing proven yet'}</span>
-          ${answer?.room === undefined ? nothing : html`<span>room for ${bytes(answer.room)}</span>`}
+          ${answer?.room === undefined ? nothing : html`<span>${answer.room > 0 ? `room for ${bytes(answer.room)}` : 'no room at present'}</span>`}
           ${answer?.distanceMs === undefined ? nothing : html`<span>${distance(answer.distanceMs)} away</span>`}
         </span>
         ${this.word(miner, answer)}
@@ -109,8 +111,9 @@ export class MinerChoice extends View {
       case 'yes':
         return line('yes', 'would take this now');
       case 'no': {
-        const again =
-          answer.retryMs === undefined ? '' : `; ask again in about ${span(Math.max(answer.retryMs, SOON_MS))}`;
+        // The miner's reason may say it itself.
+        const known = answer.retryMs === undefined || answer.reason.includes('again');
+        const again = known ? '' : `; ask again in about ${span(Math.max(answer.retryMs ?? 0, SOON_MS))}`;
         return line('no', `takes none now: ${answer.reason}${again}`);
       }
       case 'silent':
@@ -125,9 +128,9 @@ export class MinerChoice extends View {
     const passed = this.mode === 'own' ? [] : (this.survey?.passedOver ?? []);
     if (passed.length === 0 || !this.survey?.miner) return nothing;
     const who = passed.length === 1 ? 'One miner comes' : `${passed.length} miners come`;
-    return html`<p class="note" data-testid="passed-over">
-      ${who} before it by this rule and would not take the deal now; should this one refuse, too, the next is taken before
-      anything is paid.
+    return html`<p class="note passed-over" data-testid="passed-over">
+      ${who} before it by this rule and would not take the deal now; should this one refuse, too,
+      the next is taken, at its own price, before anything is paid.
     </p>`;
   }
 
@@ -205,7 +208,15 @@ export class MinerChoice extends View {
     const told = [miner?.address, miner?.price, rule, problem?.code, problem?.why].join(' ');
     if (told === this.told) return;
     this.told = told;
+    this.showChosen();
     this.dispatchEvent(new CustomEvent<Picked>('picked', { detail: picked }));
+  }
+
+  /** In a list that scrolls, the chosen one is in sight; the page stays where it is. */
+  private showChosen(): void {
+    const list = this.querySelector<HTMLElement>('.miners.many');
+    const chosen = list?.querySelector<HTMLElement>('.miner.chosen');
+    if (list && chosen) list.scrollTop = chosen.offsetTop - list.offsetTop;
   }
 
   private follow(mode: MinerRule | 'own'): void {

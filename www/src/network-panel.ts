@@ -31,16 +31,22 @@ export class NetworkPanel extends View {
             ? nothing
             : miners.length === 0
               ? html`<p class="note">No miner has announced itself yet. One appears here as soon as it does.</p>`
-              : miners.map((miner) => this.miner(miner))
+              : miners.map((miner) => this.miner(miner, miners.length === 1))
         }
       </section>
     `;
   }
 
-  private miner(miner: MinerInfo) {
+  /** All of the only miner, or one of several under its name. */
+  private miner(miner: MinerInfo, isOnly: boolean) {
+    const name = html`Miner <code title=${miner.address}>${shortened(miner.address)}</code>`;
+    if (isOnly) return html`<h3>${name}</h3>${this.facts(miner)}`;
+    return html`<details><summary>${name}</summary>${this.facts(miner)}</details>`;
+  }
+
+  private facts(miner: MinerInfo) {
     const blockTimeMs = session.network?.blockTimeMs ?? 1000;
     return html`
-      <h3>Miner <code title=${miner.address}>${shortened(miner.address)}</code></h3>
       <dl class="facts">
         <div><dt>Sector size</dt><dd>${bytes(miner.sectorSize)}</dd></div>
         <div><dt>Proven storage</dt><dd>${bytes(miner.power)}</dd></div>
