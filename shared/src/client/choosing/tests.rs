@@ -87,10 +87,9 @@ fn the_cheapest_that_takes_the_deal_is_chosen_and_those_before_it_are_told_with_
     assert_eq!(passed, [1000, 1001].map(Address::id));
     assert_eq!(heard, 3, "the dearer one is not waited for");
     let mut choosing = choosing;
-    answers
-        .into_iter()
-        .take(3)
-        .for_each(|answer| drop(choosing.hear(answer)));
+    for answer in answers.into_iter().take(3) {
+        choosing.hear(answer);
+    }
     let by_rule = choosing.finish().expect("one does").by_rule;
     assert_eq!(by_rule.others, [Address::id(1003)]);
     let reasons: Vec<String> = by_rule.passed.into_iter().map(|one| one.reason).collect();
