@@ -89,7 +89,11 @@ impl Greeting {
                 config.sector_size
             ));
             let addresses = host.addresses();
-            lines.extend(addresses.iter().map(|address| format!("Host       {address}/p2p/{}", host.peer_id())));
+            lines.extend(
+                addresses
+                    .iter()
+                    .map(|address| format!("Host       {address}/p2p/{}", host.peer_id())),
+            );
         }
         lines.push(format!("Data       {}", home.root().display()));
         let ready = self.endpoints.web.as_ref().unwrap_or(&self.endpoints.chain);

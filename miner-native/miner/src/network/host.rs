@@ -22,9 +22,13 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// How long the host may take to listen.
 pub(super) const LISTEN_LIMIT: Duration = Duration::from_secs(10);
+/// How long sockets may take to be let go of, and when that is looked at again.
+const RELEASE_LIMIT: Duration = Duration::from_secs(5);
+const RELEASE_PAUSE: Duration = Duration::from_millis(50);
 /// The chain's directory forgets at a restart: it is told again in this interval.
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(20);
 /// What health calls the chain's directory of peers.
@@ -86,13 +90,7 @@ impl Host {
         let waiting = lock(&self.inner.swarm).take();
         let swarm = match waiting {
             Some(swarm) => swarm,
-            None => {
-                let inner = &self.inner;
-                let (swarm, found) =
-                    listening(&inner.key, &inner.listeners, &inner.certificates, &inner.refused).await?;
-                inner.listening.send_replace(found);
-                swarm
-            }
+            None => self.listen_again().await?,
         };
         lock(&self.inner.connections).clear();
         *lock(&self.inner.control) = swarm.behaviour().stream.new_control();
@@ -100,6 +98,22 @@ impl Host {
             host: self.clone(),
             swarm,
         })
+    }
+
+    /// Where it listened before. The sockets of a swarm that was dropped live until their tasks have ended.
+    async fn listen_again(&self) -> Result<Swarm<Behaviour>, NetworkError> {
+        let inner = &self.inner;
+        let until = Instant::now() + RELEASE_LIMIT;
+        loop {
+            match listening(&inner.key, &inner.listeners, &inner.certificates, &inner.refused).await {
+                Ok((swarm, found)) => {
+                    inner.listening.send_replace(found);
+                    return Ok(swarm);
+                }
+                Err(error) if Instant::now() >= until => return Err(error),
+                Err(_) => tokio::time::sleep(RELEASE_PAUSE).await,
+            }
+        }
     }
 
     /// Who this host is.

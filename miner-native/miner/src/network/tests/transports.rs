@@ -105,22 +105,23 @@ fn dial_trusting(certificate: &[u8], address: &Multiaddr) -> BoxFuture<'static, 
     let trusted = libp2p_websocket::tls::Certificate::new(certificate.to_vec());
     let mut tls = libp2p_websocket::tls::Config::builder();
     tls.add_trust(&trusted).unwrap();
-    let mut websocket = libp2p_websocket::Config::new(tcp::tokio::Transport::new(tcp::Config::default()));
-    websocket.set_tls_config(tls.finish());
-    let transport = websocket
-        .upgrade(Version::V1Lazy)
-        .authenticate(noise::Config::new(&Keypair::generate_ed25519()).unwrap())
-        .multiplex(yamux::Config::default())
-        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
     // By its name, which is in the certificate.
     let named = address.to_string().replace("/ip4/127.0.0.1", "/dns4/localhost");
     let (resolver, options) = (dns::ResolverConfig::default(), dns::ResolverOpts::default());
-    let mut resolved = dns::tokio::Transport::custom(transport.boxed(), resolver, options);
+    let socket = tcp::tokio::Transport::new(tcp::Config::default());
+    let mut websocket = libp2p_websocket::Config::new(dns::tokio::Transport::custom(socket, resolver, options));
+    websocket.set_tls_config(tls.finish());
+    let mut transport = websocket
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise::Config::new(&Keypair::generate_ed25519()).unwrap())
+        .multiplex(yamux::Config::default())
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
+        .boxed();
     let options = DialOpts {
         role: Endpoint::Dialer,
         port_use: PortUse::New,
     };
-    let dialling = resolved.dial(named.parse().unwrap(), options).unwrap();
+    let dialling = transport.dial(named.parse().unwrap(), options).unwrap();
     async move { dialling.await.map(|(peer, _)| peer).map_err(|e| format!("{e:?}")) }.boxed()
 }
 
