@@ -25,6 +25,17 @@ pub fn parse(text: &str) -> Result<Duration, SpanError> {
     number.checked_mul(millis).map(Duration::from_millis).ok_or_else(wrong)
 }
 
+/// A span as [`parse`] reads it, in the largest unit that gives a whole number.
+pub fn text(span: Duration) -> String {
+    let millis = span.as_millis();
+    let units = [("h", 3_600_000), ("m", 60_000), ("s", 1000)];
+    let unit = units.into_iter().find(|(_, size)| millis > 0 && millis % size == 0);
+    match unit {
+        Some((unit, size)) => format!("{}{unit}", millis / size),
+        None => format!("{millis}ms"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,6 +50,7 @@ mod tests {
             ("0s", 0),
         ] {
             assert_eq!(parse(text), Ok(Duration::from_millis(millis)));
+            assert_eq!(parse(&super::text(Duration::from_millis(millis))), parse(text));
         }
         for text in [
             "",

@@ -2,6 +2,7 @@
 //! No sector is sealed here; `client`'s own steps are in `lifecycle.rs` and `misbehaviour.rs`.
 
 mod asking;
+mod configuring;
 mod operating;
 mod paying;
 #[cfg(unix)]

@@ -144,6 +144,10 @@ fn settings_are_read_and_changed(daemon: &Daemon) {
         .operate_json(&["config", "mining.minDuration"])
         .expect("it is there");
     assert_eq!(kept, serde_json::json!({ "key": "mining.minDuration", "value": 2 }));
+    let shown = daemon.operate_json(&["config", "show"]).expect("it is asked");
+    assert_eq!(shown["config"]["mining.minDuration"]["source"], "kept");
+    assert_eq!(shown["config"]["mining.maxDuration"]["source"], "default");
+    config(&["chain.public", "true"]).failed_saying_once(&["holds from a daemon's start on"]);
     config(&["mining.minDuration", "1"]).succeeded();
     config(&["mining.minDuration", "0"]).failed_saying(&["no deal lasts"]);
     config(&["mining.minDuration", "soon"]).failed_saying_once(&["a number of blocks"]);

@@ -38,8 +38,6 @@ pub enum DevnetError {
         address: SocketAddr,
         source: std::io::Error,
     },
-    #[error("the chain's RPC serves this machine only, and {address} is not a loopback address: use 127.0.0.1")]
-    NotLoopback { address: SocketAddr },
     #[error("cannot create {dir}: {source}")]
     Folder { dir: PathBuf, source: std::io::Error },
     #[error("the chain's store: {0}")]

@@ -32,6 +32,7 @@ pub use store::{MESSAGES_KEPT, MESSAGES_KEPT_BLOCKS, STATES_KEPT};
 
 use genesis::{Authority, Genesis};
 use node::{now_ms, Node};
+use shared::access::Access;
 use shared::chain::state::Violation;
 use shared::chain::verifier::Verifier;
 use shared::chain::view::HeadView;
@@ -55,8 +56,12 @@ pub struct DevnetConfig {
     pub block_time: Duration,
     /// The network's numbers; genesis fixes them, later starts go by those.
     pub policy: Policy,
-    /// Where the JSON-RPC listens: a loopback address; port 0 takes a free one.
-    pub listen: SocketAddr,
+    /// Where the JSON-RPC listens; port 0 takes a free one.
+    pub listen: Vec<SocketAddr>,
+    /// Names by which it may be asked, beside those of this machine and its addresses.
+    pub hosts: Vec<String>,
+    /// Whether everybody may ask, from pages of every site.
+    pub is_public: bool,
     /// Who checks proofs.
     pub verifier: Verifier,
     /// Digest of the verifying keys; genesis fixes it, since with other keys old proofs mean nothing.
@@ -68,9 +73,10 @@ pub struct DevnetConfig {
 pub struct Devnet {
     node: Arc<Node>,
     block_time: Duration,
-    address: SocketAddr,
+    addresses: Vec<SocketAddr>,
+    access: Access,
     /// Taken by [`Devnet::run`].
-    listener: Arc<Mutex<Option<TcpListener>>>,
+    listeners: Arc<Mutex<Option<Vec<TcpListener>>>>,
     stop: Arc<watch::Sender<bool>>,
     /// Why the last block that was due was not made.
     trouble: Arc<watch::Sender<Option<String>>>,
@@ -85,14 +91,17 @@ impl Devnet {
             block_time,
             policy,
             listen,
+            hosts,
+            is_public,
             verifier,
             verifying_keys,
         } = config;
-        let listener = bind(listen)?;
-        let address = listener.local_addr().map_err(|source| DevnetError::Listen {
-            address: listen,
-            source,
-        })?;
+        let bound = listen.into_iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+        let (addresses, listeners): (Vec<SocketAddr>, Vec<TcpListener>) = bound.into_iter().unzip();
+        let access = match is_public {
+            true => Access::public(),
+            false => Access::of(addresses.iter().copied(), hosts),
+        };
         let store = Store::open(&dir)?;
         let resumed = store.resume()?;
         if let Some(resumed) = &resumed {
@@ -117,20 +126,29 @@ impl Devnet {
         };
         let head = node.current();
         tracing::info!(network, genesis = %node.genesis_cid, height = %head.block.height, "single-authority development chain opened");
-        let listener = Arc::new(Mutex::new(Some(listener)));
+        let listeners = Arc::new(Mutex::new(Some(listeners)));
         Ok(Self {
             node: Arc::new(node),
             block_time,
-            address,
-            listener,
+            addresses,
+            access,
+            listeners,
             stop: Arc::new(watch::Sender::new(false)),
             trouble: Arc::default(),
         })
     }
 
-    /// Where the JSON-RPC is served.
+    /// Where the JSON-RPC is served for this machine: on a loopback address, if on any.
     pub fn url(&self) -> String {
-        format!("http://{}/rpc", self.address)
+        let of_this_machine = self.addresses.iter().copied().map(sealdrop_listener::from_here);
+        let first = of_this_machine.min_by_key(|address| !address.ip().is_loopback());
+        // A chain without a listener is of no use to anybody.
+        first.map_or_else(String::new, |address| format!("http://{address}/rpc"))
+    }
+
+    /// Where the JSON-RPC listens.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
     }
 
     /// The chain's id: the genesis id that its network is known by.
@@ -140,18 +158,19 @@ impl Devnet {
 
     /// Makes blocks and serves the RPC until [`Devnet::shutdown`]; may be run again when that ended by itself.
     pub async fn run(&self) -> Result<(), DevnetError> {
-        let kept = node::lock(&self.listener).take().ok_or(DevnetError::AlreadyServed)?;
-        let listener = kept.try_clone().map_err(|source| DevnetError::Listen {
-            address: self.address,
-            source,
-        });
-        // Put back whatever happens: a panic must not take the chain's address with it.
+        let kept = node::lock(&self.listeners).take().ok_or(DevnetError::AlreadyServed)?;
+        let listeners = kept.iter().map(TcpListener::try_clone).collect::<Result<Vec<_>, _>>();
+        // Put back whatever happens: a panic must not take the chain's addresses with it.
         let _kept = PutBack {
             chain: self,
-            listener: Some(kept),
+            listeners: Some(kept),
         };
-        let listener = listener?;
-        let served = rpc::serve(self.node.clone(), self.block_time, listener, self.stop.subscribe());
+        let listeners = listeners.map_err(DevnetError::Serve)?;
+        let serving = rpc::Serving {
+            block_time: self.block_time,
+            access: self.access.clone(),
+        };
+        let served = rpc::serve(self.node.clone(), serving, listeners, self.stop.subscribe());
         let ticking = self.tick();
         tokio::pin!(served, ticking);
         tokio::select! {
@@ -234,29 +253,23 @@ impl Devnet {
     }
 }
 
-/// Gives the listener back to its chain, unless that was shut down.
+/// Gives the listeners back to their chain, unless that was shut down.
 struct PutBack<'a> {
     chain: &'a Devnet,
-    listener: Option<TcpListener>,
+    listeners: Option<Vec<TcpListener>>,
 }
 
 impl Drop for PutBack<'_> {
     fn drop(&mut self) {
         if !*self.chain.stop.borrow() {
-            *node::lock(&self.chain.listener) = self.listener.take();
+            *node::lock(&self.chain.listeners) = self.listeners.take();
         }
     }
 }
 
-/// Binds the RPC's listener; only this machine's programs may reach it.
-fn bind(address: SocketAddr) -> Result<TcpListener, DevnetError> {
-    if !address.ip().is_loopback() {
-        return Err(DevnetError::NotLoopback { address });
-    }
-    let bound = TcpListener::bind(address).and_then(|listener| {
-        listener.set_nonblocking(true)?;
-        Ok(listener)
-    });
+/// Takes an address for the RPC; where it really listens.
+fn bind(address: SocketAddr) -> Result<(SocketAddr, TcpListener), DevnetError> {
+    let bound = sealdrop_listener::bind(address).and_then(|listener| Ok((listener.local_addr()?, listener)));
     bound.map_err(|source| match source.kind() {
         std::io::ErrorKind::AddrInUse => DevnetError::PortInUse { address },
         _ => DevnetError::Listen { address, source },

@@ -15,7 +15,9 @@ pub fn config(dir: &Path) -> DevnetConfig {
         network: "test".into(),
         block_time: Duration::ZERO,
         policy: Policy::default(),
-        listen: "127.0.0.1:0".parse().expect("it can be made"),
+        listen: vec!["127.0.0.1:0".parse().expect("it can be made")],
+        hosts: Vec::new(),
+        is_public: false,
         verifier: Arc::new(FakeVerifier::default()),
         verifying_keys: "keys".into(),
     }

@@ -1,4 +1,4 @@
-//! A TCP listener for HTTP services: the chain's RPC and the daemon's page.
+//! A TCP listener for HTTP services, on one address or several: the chain's RPC and the daemon's page.
 //!
 //! Connections are bounded, and a newcomer is let in all the same: the connection that was served longest ago, among those of
 //! the address that has most, makes room. One that was not sent a byte within [`UNSERVED_LIMIT`] has asked nothing and ends. What
@@ -11,7 +11,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -26,9 +26,14 @@ pub const UNSERVED_LIMIT: Duration = Duration::from_secs(15);
 /// Pause after the system had no descriptor or memory for a connection.
 const SYSTEM_PAUSE: Duration = Duration::from_millis(200);
 
+/// Connections that the system holds until they are accepted; the standard library's number.
+const BACKLOG: i32 = 128;
+
 /// Listens with at most so many connections.
 pub struct BoundedListener {
-    inner: TcpListener,
+    inner: Vec<TcpListener>,
+    /// Which of them is asked first for the next connection: each in turn.
+    turn: usize,
     connections: Connections,
 }
 
@@ -54,14 +59,57 @@ struct Entry {
 }
 
 impl BoundedListener {
-    /// Bounds what comes from a listener.
-    pub fn new(inner: TcpListener, most: usize) -> Self {
+    /// Bounds what comes from all of some listeners together.
+    pub fn new(inner: Vec<TcpListener>, most: usize) -> Self {
         let connections = Connections {
             most,
             open: Arc::default(),
         };
-        Self { inner, connections }
+        let turn = 0;
+        Self {
+            inner,
+            turn,
+            connections,
+        }
     }
+
+    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        let count = self.inner.len();
+        for (at, listener) in self.inner.iter().enumerate().cycle().skip(self.turn).take(count) {
+            if let Poll::Ready(accepted) = listener.poll_accept(context) {
+                self.turn = (at + 1) % count;
+                return Poll::Ready(accepted);
+            }
+        }
+        Poll::Pending
+    }
+}
+
+/// Takes an address for a listener of its own, also one of all addresses of a version: of IPv6, `[::]` leaves IPv4 to `0.0.0.0`
+/// whatever the system's habit.
+pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // As the standard library does: an address is free again when its last owner is gone.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// How programs of this machine reach a listener of all addresses.
+pub fn from_here(mut address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    address
 }
 
 /// Who is at the other end of a connection; services ask for it as `ConnectInfo<Remote>`.
@@ -80,7 +128,7 @@ impl Listener for BoundedListener {
 
     async fn accept(&mut self) -> (Connection, SocketAddr) {
         loop {
-            match self.inner.accept().await {
+            match std::future::poll_fn(|context| self.poll_accept(context)).await {
                 Ok((stream, remote)) => return (self.connections.enter(stream, remote.ip()), remote),
                 // The dialler's trouble, and over.
                 Err(error) if is_of_the_connection(&error) => {}
@@ -93,7 +141,8 @@ impl Listener for BoundedListener {
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.local_addr()
+        let first = self.inner.first();
+        first.map_or(Err(io::ErrorKind::NotConnected.into()), TcpListener::local_addr)
     }
 }
 

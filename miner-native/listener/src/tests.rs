@@ -1,5 +1,4 @@
 use super::*;
-use std::net::Ipv4Addr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const FLOOD: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
@@ -45,7 +44,7 @@ async fn addresses_of_one_network_of_version_6_are_counted_together() {
 async fn listener(most: usize) -> (BoundedListener, SocketAddr) {
     let inner = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let address = inner.local_addr().expect("it is bound");
-    (BoundedListener::new(inner, most), address)
+    (BoundedListener::new(vec![inner], most), address)
 }
 
 #[tokio::test]
@@ -85,4 +84,44 @@ async fn a_connection_that_asks_nothing_ends_and_one_that_was_served_stays() {
     connection.write_all(b"an answer").await.expect("it is open");
     let more = tokio::time::timeout(UNSERVED_LIMIT * 10, connection.read(&mut buffer)).await;
     assert!(more.is_err(), "it is kept open");
+}
+
+#[tokio::test]
+async fn every_address_is_listened_on_and_none_keeps_the_others_waiting() {
+    let mut addresses = Vec::new();
+    let mut bound = Vec::new();
+    for address in ["127.0.0.1:0", "[::1]:0", "127.0.0.2:0"] {
+        let Ok(listener) = bind(address.parse().expect("an address")) else {
+            continue; // A machine without IPv6.
+        };
+        addresses.push(listener.local_addr().expect("it is bound"));
+        bound.push(TcpListener::from_std(listener).expect("it is one of this runtime"));
+    }
+    let mut listener = BoundedListener::new(bound, 8);
+    let mut held = Vec::new();
+    for address in addresses.iter().flat_map(|address| [address; 2]) {
+        held.push(TcpStream::connect(address).await.expect("it listens"));
+    }
+    let mut from = Vec::new();
+    for _ in 0..addresses.len() {
+        let (connection, _) = listener.accept().await;
+        from.push(connection.stream.local_addr().expect("it is open"));
+    }
+    from.sort();
+    addresses.sort();
+    assert_eq!(from, addresses, "each in turn");
+}
+
+#[test]
+fn all_addresses_of_both_versions_can_be_listened_on_at_one_port() {
+    let v4 = bind("0.0.0.0:0".parse().expect("an address")).expect("a port is free");
+    let port = v4.local_addr().expect("it is bound").port();
+    match bind(SocketAddr::new(std::net::Ipv6Addr::UNSPECIFIED.into(), port)) {
+        Ok(_) => {}
+        Err(error) => assert_ne!(
+            error.kind(),
+            io::ErrorKind::AddrInUse,
+            "a machine without IPv6 says something else"
+        ),
+    }
 }

@@ -82,6 +82,9 @@ pub struct Endpoints {
     /// The page and the operator's requests; a chain alone has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web: Option<String>,
+    /// The file that it was configured by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<String>,
 }
 
 /// The chain that a directory belongs to, by its genesis id, and where it was found first.
@@ -476,6 +479,7 @@ mod tests {
         let endpoints = Endpoints {
             chain: "http://127.0.0.1:1/rpc".into(),
             web: Some("http://127.0.0.1:2".into()),
+            config: None,
         };
         home.announce(&endpoints).expect("there is room for a file");
         assert_eq!(home.endpoints().expect("it was written"), Some(endpoints));

@@ -1,6 +1,9 @@
 //! `sealdrop daemon` and `sealdrop chain run`: a miner and its page with a chain of its own or on another's, or a chain alone.
 
-use crate::configuration::{configured, ChainOptions, NetworkOptions, Options, Parts, PlaceOptions, ProofOptions};
+use super::error::CommandError;
+use crate::configuration::{
+    configured, ChainOptions, Configuration, JoinOptions, NetworkOptions, Options, Parts, PlaceOptions, ProofOptions,
+};
 use crate::daemon::{self, Proofs};
 use anyhow::Result;
 use clap::Args;
@@ -9,12 +12,37 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
-    options: Options,
+    given: Given,
+}
+
+/// Options, and the file that says what they leave out.
+#[derive(Debug, Args)]
+pub struct Given {
+    /// The configuration file [default: sealdrop.toml in the home, if there is one] [env: SEALDROP_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    pub options: Options,
+}
+
+impl Given {
+    /// With what the environment and the file say.
+    pub fn gather(self) -> Result<Configuration, CommandError> {
+        Ok(Configuration::gather(self.options, self.config, |name| {
+            std::env::var_os(name)
+        })?)
+    }
 }
 
 /// The options of a chain alone.
 #[derive(Debug, Args)]
 pub struct ChainArguments {
+    /// The configuration file [default: sealdrop.toml in the home, if there is one] [env: SEALDROP_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The group's option, which has no meaning here.
+    #[arg(long = "chain", id = "chain", value_name = "URL", hide = true)]
+    another: Option<String>,
     #[command(flatten)]
     proofs: ProofOptions,
     #[command(flatten)]
@@ -23,27 +51,34 @@ pub struct ChainArguments {
     network: NetworkOptions,
 }
 
+/// Whether an option stands on the command line: what a group's options take from the environment is for its questions.
+pub fn is_given(option: &str) -> bool {
+    let with_value = format!("{option}=");
+    std::env::args_os().any(|word| word == option || word.to_string_lossy().starts_with(&with_value))
+}
+
 /// Runs the daemon until it is interrupted.
 pub fn run(arguments: Arguments, proofs: &dyn Proofs) -> Result<()> {
-    let mut options = arguments.options;
-    let of_environment = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    options.place.home = options.place.home.or_else(|| of_environment("SEALDROP_HOME"));
-    options.proofs.params = options.proofs.params.or_else(|| of_environment("SEALDROP_PARAMS"));
-    Ok(daemon::run(configured(Parts::Miner, options), proofs)?)
+    start(Parts::Miner, arguments.given, proofs)
 }
 
 /// Runs a chain alone until it is interrupted.
 pub fn run_chain(home: Option<PathBuf>, arguments: ChainArguments, proofs: &dyn Proofs) -> Result<()> {
-    let params = std::env::var_os("SEALDROP_PARAMS").map(PathBuf::from);
     let options = Options {
         place: PlaceOptions { home },
-        proofs: ProofOptions {
-            params: arguments.proofs.params.or(params),
-            ..arguments.proofs
+        join: JoinOptions {
+            chain: arguments.another.filter(|_| is_given("--chain")),
         },
+        proofs: arguments.proofs,
         chain: arguments.chain,
         network: arguments.network,
         ..Options::default()
     };
-    Ok(daemon::run(configured(Parts::Chain, options), proofs)?)
+    let config = arguments.config;
+    start(Parts::Chain, Given { config, options }, proofs)
+}
+
+fn start(parts: Parts, given: Given, proofs: &dyn Proofs) -> Result<()> {
+    let config = configured(parts, &given.gather()?).map_err(CommandError::from)?;
+    Ok(daemon::run(config, proofs)?)
 }

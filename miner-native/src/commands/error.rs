@@ -2,6 +2,7 @@
 
 use super::output::with_fields;
 use crate::client::ClientError;
+use crate::configuration::ConfigurationError;
 use crate::daemon::DaemonError;
 use crate::terminal::escaped;
 use cid::Cid;
@@ -63,6 +64,12 @@ pub enum CommandError {
     Faucet { reason: String },
     #[error("there is no setting {key:?}; the settings are {known}")]
     UnknownSetting { key: String, known: String },
+    #[error(transparent)]
+    Configuration(#[from] ConfigurationError),
+    #[error("{0}")]
+    Unusable(String),
+    #[error("{key} holds from a daemon's start on; put it into sealdrop.toml, or give its option (`sealdrop config show` says what it is)")]
+    OfTheStart { key: String },
     #[error("invalid value {value:?} for {key}: expected {form}")]
     SettingValue {
         key: &'static str,
@@ -186,6 +193,7 @@ impl CommandError {
             Self::Client(error) => json!(error.cause().code()).as_str().unwrap_or("error").to_owned(),
             Self::DataDir(error) => format!("home.{}", variant(error)),
             Self::Wallet(error) => format!("wallet.{}", variant(error)),
+            Self::Configuration(error) => format!("configuration.{}", variant(error)),
             Self::Operator(error) => format!("operator.{}", variant(error)),
             Self::HostKey(error) => format!("host-key.{}", variant(error)),
             error => variant(error),

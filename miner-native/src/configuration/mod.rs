@@ -1,19 +1,91 @@
-//! What a daemon runs with, from its options.
+//! What a daemon runs with: from the options of the command line, the environment, the configuration file and what is usual, in
+//! this order ([`layers`]). Every key is in one table ([`keys`]), of which the file's sample is made, too.
 //!
-//! Called by [`crate::commands`]; [`crate::daemon`] comes next.
+//! Called by [`crate::commands`]; [`crate::daemon`] comes next. What may change while the daemon runs are [`settings`], which its
+//! store keeps.
 
+mod file;
+mod keys;
+mod layers;
 mod options;
+mod sample;
+pub mod settings;
+mod value;
 
+pub use layers::{Configuration, Source};
 pub use options::{
     ChainOptions, JoinOptions, MinerOptions, NetworkOptions, Options, P2pOptions, PlaceOptions, ProofOptions,
     WebOptions,
 };
+pub use sample::sample;
+pub use value::HostName;
 
-use crate::daemon::{DaemonConfig, Ports, Role};
-use sealdrop_miner::settings::SettingsChange;
+use crate::daemon::{DaemonConfig, Listen, P2p, Role};
+use sealdrop_miner::settings::SettingsError;
 use shared::chain::Policy;
 use shared::piece::SectorSize;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
+
+/// Time between blocks, unless said otherwise.
+const BLOCK_TIME: Duration = Duration::from_secs(1);
+/// A network's name, unless said otherwise.
+const NETWORK: &str = "sealdrop-devnet";
+/// The size of sectors, unless said otherwise.
+const SECTOR_SIZE: SectorSize = SectorSize::S8MiB;
+/// The usual ports.
+const WEB_PORT: u16 = 4400;
+const P2P_PORT: u16 = 4401;
+const P2P_WS_PORT: u16 = 4402;
+const CHAIN_PORT: u16 = 4403;
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigurationError {
+    #[error("cannot read the configuration {}: {source}; check its name and its permissions", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{} is too long to be a configuration; is it the right file?", path.display())]
+    TooLong { path: PathBuf },
+    #[error("line {line} of {} is no TOML: {reason}; `sealdrop config init` prints a sample", path.display())]
+    Toml { path: PathBuf, line: usize, reason: String },
+    #[error("{} has the key {name}, and there is none of this name; {}", path.display(), advice(*nearest))]
+    UnknownKey {
+        path: PathBuf,
+        name: String,
+        nearest: Option<&'static str>,
+    },
+    #[error("{place} is {found}, which is no value of it; give {form}")]
+    Value {
+        place: String,
+        found: String,
+        form: &'static str,
+    },
+    #[error("{} lies in a home and names another, {}; take `home` out of it, or move it out of there", file.display(), home.display())]
+    OtherHome { file: PathBuf, home: PathBuf },
+    #[error("chain.url ({url}) names another daemon's chain, and {key} ({source_of_key}) is about one that is made here; leave one of them out")]
+    NotOurChain {
+        key: &'static str,
+        source_of_key: Source,
+        url: Source,
+    },
+    #[error("`sealdrop chain run` makes a chain, and chain.url ({url}) names another daemon's; leave it out, or join that one with `sealdrop daemon`")]
+    ChainAloneOnAnothers { url: Source },
+    #[error("{port} and p2p.listen both say where libp2p listens; name the port in p2p.listen, or leave that out")]
+    PortAndListen { port: &'static str },
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+}
+
+/// Whether a key is one that holds from the start on.
+pub fn is_of_the_start(key: &str) -> bool {
+    keys::KEYS.iter().any(|known| known.name == key)
+}
+
+fn advice(nearest: Option<&'static str>) -> String {
+    let meant = nearest.map(|nearest| format!("is {nearest} meant? "));
+    format!("{}`sealdrop config init` prints all keys", meant.unwrap_or_default())
+}
 
 /// Which parts a command is to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,41 +96,128 @@ pub enum Parts {
     Miner,
 }
 
-/// Time between blocks, unless said otherwise.
-const BLOCK_TIME: Duration = Duration::from_secs(1);
+/// What a chain that is made here is told, and one that is joined is not.
+const OF_OWN_CHAIN: [&str; 10] = [
+    "network.name",
+    "network.provingPeriod",
+    "network.challengeWindow",
+    "network.grace",
+    "network.cancelDelay",
+    "chain.blockTime",
+    "chain.port",
+    "chain.listen",
+    "chain.hosts",
+    "chain.public",
+];
 
-/// What the options come to.
-pub fn configured(parts: Parts, options: Options) -> DaemonConfig {
-    let sector_size = options.network.sector_size.unwrap_or(SectorSize::S8MiB);
+/// What a configuration comes to.
+pub fn configured(parts: Parts, configuration: &Configuration) -> Result<DaemonConfig, ConfigurationError> {
+    let url = configuration.source("chain.url").clone();
+    let options = effective(configuration.options.clone());
     let role = match (parts, options.join.chain) {
-        (Parts::Chain, _) => Role::Chain,
+        (Parts::Chain, Some(_)) => return Err(ConfigurationError::ChainAloneOnAnothers { url }),
+        (Parts::Chain, None) => Role::Chain,
         (Parts::Miner, None) => Role::ChainAndMiner,
-        (Parts::Miner, Some(chain)) => Role::Miner { chain },
+        (Parts::Miner, Some(chain)) => {
+            let said = OF_OWN_CHAIN
+                .into_iter()
+                .find(|key| *configuration.source(key) != Source::Default);
+            if let Some(key) = said {
+                let source_of_key = configuration.source(key).clone();
+                return Err(ConfigurationError::NotOurChain {
+                    key,
+                    source_of_key,
+                    url,
+                });
+            }
+            Role::Miner { chain }
+        }
     };
-    DaemonConfig {
+    let ports = ["p2p.port", "p2p.wsPort"];
+    let named = |key: &&str| *configuration.source(key) != Source::Default;
+    if let (true, Some(port)) = (named(&"p2p.listen"), ports.into_iter().find(named)) {
+        return Err(ConfigurationError::PortAndListen { port });
+    }
+    let settings = settings::change_of(&options.miner.settings);
+    settings::check_all(&settings)?;
+    let sector_size = options.network.sector_size.unwrap_or(SECTOR_SIZE);
+    Ok(DaemonConfig {
         role,
+        file: configuration.file.clone(),
         home: options.place.home,
         params: options.proofs.params,
         official_params: options.proofs.official_params.unwrap_or_default(),
         policy: policy(&options.network, sector_size),
-        network: options.network.network.unwrap_or_else(|| "sealdrop-devnet".into()),
+        network: options.network.network.unwrap_or_default(),
         sector_size,
         block_time: options.chain.block_time.unwrap_or(BLOCK_TIME),
-        ports: Ports {
-            p2p: options.p2p.p2p_port.unwrap_or(4401),
-            p2p_ws: options.p2p.p2p_ws_port.unwrap_or(4402),
-            chain: options.chain.chain_port.unwrap_or(4403),
-            web: options.web.web_port.unwrap_or(4400),
-        },
-        web: options.web.web,
+        p2p: p2p(&options.p2p),
+        chain: listen(options.chain.chain_listen, options.chain.chain_host),
+        chain_is_public: options.chain.chain_public.unwrap_or_default(),
+        web: listen(options.web.web_listen, options.web.web_host),
+        page: options.web.web,
         client: options.web.client,
-        settings: SettingsChange {
-            price: options.miner.price,
-            auto_seal_ms: options.miner.auto_seal.map(millis),
-            transfer_limit_ms: options.miner.transfer_limit.map(millis),
-            ..SettingsChange::default()
-        },
+        settings,
+    })
+}
+
+fn p2p(options: &P2pOptions) -> P2p {
+    P2p {
+        ports: [
+            options.p2p_port.unwrap_or(P2P_PORT),
+            options.p2p_ws_port.unwrap_or(P2P_WS_PORT),
+        ],
+        listen: options.p2p_listen.clone().unwrap_or_default(),
+        announce: options.p2p_announce.clone().unwrap_or_default(),
     }
+}
+
+fn listen(addresses: Option<Vec<SocketAddr>>, hosts: Option<Vec<HostName>>) -> Listen {
+    Listen {
+        addresses: addresses.unwrap_or_default(),
+        hosts: hosts.into_iter().flatten().map(|HostName(name)| name).collect(),
+    }
+}
+
+/// The options with what is usual for those that nobody names.
+fn effective(mut options: Options) -> Options {
+    let user = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".sealdrop"));
+    let home = &mut options.place.home;
+    *home = home.take().or_else(user);
+    let params = &mut options.proofs.params;
+    *params = params.take().or_else(|| home.as_ref().map(|home| home.join("params")));
+    options.proofs.official_params.get_or_insert(false);
+    let network = &mut options.network;
+    network.network.get_or_insert_with(|| NETWORK.into());
+    let size = *network.sector_size.get_or_insert(SECTOR_SIZE);
+    let usual = policy(network, size);
+    network.proving_period = Some(usual.proving_period);
+    network.challenge_window = Some(usual.challenge_window);
+    network.grace = Some(usual.grace);
+    network.cancel_delay = Some(usual.cancel_delay);
+    let chain = &mut options.chain;
+    chain.block_time.get_or_insert(BLOCK_TIME);
+    chain.chain_listen = Some(addresses(chain.chain_listen.take(), chain.chain_port, CHAIN_PORT));
+    chain.chain_host.get_or_insert_default();
+    chain.chain_public.get_or_insert(false);
+    if options.p2p.p2p_listen.is_none() {
+        options.p2p.p2p_port.get_or_insert(P2P_PORT);
+        options.p2p.p2p_ws_port.get_or_insert(P2P_WS_PORT);
+        options.p2p.p2p_listen = Some(p2p(&options.p2p).host_config(PathBuf::new()).listen);
+    }
+    let web = &mut options.web;
+    web.web_listen = Some(addresses(web.web_listen.take(), web.web_port, WEB_PORT));
+    web.web_host.get_or_insert_default();
+    options
+}
+
+/// The addresses with a port in place of theirs where one is named; one on this machine where no address is.
+fn addresses(said: Option<Vec<SocketAddr>>, port: Option<u16>, usual: u16) -> Vec<SocketAddr> {
+    let mut addresses = said.unwrap_or_else(|| vec![(Ipv4Addr::LOCALHOST, usual).into()]);
+    if let Some(port) = port {
+        addresses.iter_mut().for_each(|address| address.set_port(port));
+    }
+    addresses
 }
 
 fn policy(asked: &NetworkOptions, sector_size: SectorSize) -> Policy {
@@ -72,6 +231,90 @@ fn policy(asked: &NetworkOptions, sector_size: SectorSize) -> Policy {
     }
 }
 
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsString;
+
+    fn from(text: &str, change: impl FnOnce(&mut Options)) -> Configuration {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a.toml");
+        std::fs::write(&file, text).unwrap();
+        let mut flags = Options::default();
+        change(&mut flags);
+        Configuration::gather(flags, Some(file), |_| None::<OsString>).expect("the file is right")
+    }
+
+    #[test]
+    fn without_a_word_a_daemon_runs_chain_and_miner_on_this_machine_alone() {
+        let config = configured(Parts::Miner, &from("", |_| {})).expect("it is the usual");
+        assert_eq!(config.role, Role::ChainAndMiner);
+        assert_eq!(config.chain.addresses, ["127.0.0.1:4403".parse().unwrap()]);
+        assert_eq!(config.web.addresses, ["127.0.0.1:4400".parse().unwrap()]);
+        assert!(!config.chain_is_public && config.settings == Default::default());
+    }
+
+    #[test]
+    fn a_port_takes_the_place_of_that_of_each_address() {
+        let file = "[chain]\nlisten = [\"0.0.0.0:1\", \"[::]:2\"]\n";
+        let config = configured(Parts::Chain, &from(file, |flags| flags.chain.chain_port = Some(7))).unwrap();
+        assert_eq!(
+            config.chain.addresses,
+            ["0.0.0.0:7", "[::]:7"].map(|a| a.parse().unwrap())
+        );
+    }
+
+    #[test]
+    fn the_numbers_of_another_daemons_chain_are_not_ours_to_set() {
+        let join = |flags: &mut Options| flags.join.chain = Some("http://127.0.0.1:1".into());
+        let config =
+            configured(Parts::Miner, &from("[network]\nsectorSize = \"2KiB\"\n", join)).expect("its size is its own");
+        assert!(matches!(config.role, Role::Miner { .. }) && config.sector_size == SectorSize::S2KiB);
+        let refused =
+            configured(Parts::Miner, &from("[network]\ngrace = 7\n", join)).expect_err("they are the chain's");
+        let text = refused.to_string();
+        assert!(
+            text.contains("option --chain") && text.contains("network.grace (file "),
+            "{text}"
+        );
+        let refused = configured(Parts::Chain, &from("", join));
+        assert!(matches!(refused, Err(ConfigurationError::ChainAloneOnAnothers { .. })));
+    }
+
+    #[test]
+    fn libp2p_listens_on_the_usual_transports_or_where_it_is_said() {
+        let usual = configured(Parts::Miner, &from("[p2p]\nport = 7\n", |_| {})).unwrap();
+        let listen = usual.p2p.host_config(PathBuf::new()).listen;
+        assert!(listen.contains(&"/ip4/127.0.0.1/tcp/7".parse().unwrap()), "{listen:?}");
+        let file = "[p2p]\nlisten = [\"/ip6/::/tcp/7\"]\nannounce = [\"/dns6/miner.example.org/tcp/7\"]\n";
+        let said = configured(Parts::Miner, &from(file, |_| {}))
+            .unwrap()
+            .p2p
+            .host_config(PathBuf::new());
+        assert_eq!(said.listen, ["/ip6/::/tcp/7".parse().unwrap()]);
+        assert_eq!(said.announce, ["/dns6/miner.example.org/tcp/7".parse().unwrap()]);
+        let refused = configured(Parts::Miner, &from(file, |flags| flags.p2p.p2p_ws_port = Some(8)));
+        assert!(matches!(
+            refused,
+            Err(ConfigurationError::PortAndListen { port: "p2p.wsPort" })
+        ));
+    }
+
+    #[test]
+    fn settings_of_a_file_change_the_miner_at_its_start() {
+        let file = "[mining]\nminDuration = 5\nautoSealIntervalSeconds = 0.5\n[scheduler]\nmemoryMiB = 100\n";
+        let config = configured(Parts::Miner, &from(file, |_| {})).unwrap();
+        let settings = config.settings;
+        assert_eq!(
+            (
+                settings.min_duration,
+                settings.auto_seal_ms,
+                settings.memory_mib,
+                settings.price
+            ),
+            (Some(5), Some(500), Some(100), None)
+        );
+        let refused = configured(Parts::Miner, &from("[mining]\nminDuration = 0\n", |_| {}));
+        assert!(matches!(refused, Err(ConfigurationError::Settings(_))));
+    }
 }

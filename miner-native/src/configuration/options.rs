@@ -1,10 +1,15 @@
 //! The options of a daemon, by what they are about; the configuration file and the environment say the same by the keys of
 //! [`super::keys`]. What is unset is left to whoever comes next.
 
+use super::settings;
+use super::value::HostName;
 use crate::span;
 use clap::Args;
+use libp2p::Multiaddr;
 use shared::chain::AttoFil;
 use shared::piece::SectorSize;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -62,17 +67,32 @@ pub struct ChainOptions {
     /// Port of the chain's JSON-RPC [default: 4403]
     #[arg(long, alias = "port-rpc", value_name = "PORT")]
     pub chain_port: Option<u16>,
+    /// Where the chain's JSON-RPC listens; several are separated by commas [default: 127.0.0.1:4403]
+    #[arg(long, value_name = "IP:PORT", value_delimiter = ',')]
+    pub chain_listen: Option<Vec<SocketAddr>>,
+    /// Names by which others ask it
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub chain_host: Option<Vec<HostName>>,
+    /// Let pages of every site ask the chain, by whatever name
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    pub chain_public: Option<bool>,
 }
 
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Miner's network")]
 pub struct P2pOptions {
-    /// Port of libp2p over TCP and QUIC; 0 takes any free ones [default: 4401]
+    /// Port of libp2p over TCP and QUIC on 127.0.0.1; 0 takes any free one [default: 4401]
     #[arg(long, alias = "port-p2p-tcp", value_name = "PORT")]
     pub p2p_port: Option<u16>,
-    /// Port of libp2p over WebSocket and WebTransport, for browsers [default: 4402]
+    /// Port of libp2p over WebSocket and WebTransport, for browsers, on 127.0.0.1 [default: 4402]
     #[arg(long, alias = "port-p2p-ws", value_name = "PORT")]
     pub p2p_ws_port: Option<u16>,
+    /// Where libp2p listens, in place of these: as /ip4/0.0.0.0/tcp/4401, /ip6/::/udp/4402/quic-v1/webtransport
+    #[arg(long, value_name = "MULTIADDR", value_delimiter = ',')]
+    pub p2p_listen: Option<Vec<Multiaddr>>,
+    /// Where others are told to dial, where that is not where it listens: as /dns4/miner.example.org/tcp/4401
+    #[arg(long, value_name = "MULTIADDR", value_delimiter = ',')]
+    pub p2p_announce: Option<Vec<Multiaddr>>,
 }
 
 #[derive(Debug, Clone, Default, Args)]
@@ -81,6 +101,12 @@ pub struct WebOptions {
     /// Port of the web page [default: 4400]
     #[arg(long, alias = "port-web", value_name = "PORT")]
     pub web_port: Option<u16>,
+    /// Where the page and the operator's requests are served [default: 127.0.0.1:4400]
+    #[arg(long, value_name = "IP:PORT", value_delimiter = ',')]
+    pub web_listen: Option<Vec<SocketAddr>>,
+    /// Names by which others ask for the page
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub web_host: Option<Vec<HostName>>,
     /// Folder of the web page, served at /
     #[arg(long, value_name = "DIR")]
     pub web: Option<PathBuf>,
@@ -101,6 +127,24 @@ pub struct MinerOptions {
     /// How long an accepted deal waits for its data [at first: 24h]
     #[arg(long, value_name = "SPAN", value_parser = span::parse)]
     pub transfer_limit: Option<Duration>,
+    /// All settings by key; of the command line only those above.
+    #[arg(skip)]
+    pub settings: BTreeMap<&'static str, String>,
+}
+
+impl Options {
+    /// The same with the options that are settings among those.
+    pub(super) fn with_settings(mut self) -> Self {
+        let seconds = |span: Duration| format!("{}.{:03}", span.as_secs(), span.subsec_millis());
+        let said = [
+            (settings::PRICE, self.miner.price.map(|price| price.to_string())),
+            (settings::AUTO_SEAL, self.miner.auto_seal.map(seconds)),
+            (settings::TRANSFER_LIMIT, self.miner.transfer_limit.map(seconds)),
+        ];
+        let said = said.into_iter().filter_map(|(name, text)| Some((name, text?)));
+        self.miner.settings.extend(said);
+        self
+    }
 }
 
 #[derive(Debug, Clone, Default, Args)]

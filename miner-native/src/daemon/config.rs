@@ -1,8 +1,12 @@
 //! What a daemon cannot run with, told in words before anything is touched (finding C7).
 
-use super::{DaemonConfig, Ports, Role};
+use super::{DaemonConfig, Listen, Role};
+use libp2p::multiaddr::Protocol;
+use libp2p::Multiaddr;
 use sealdrop_miner::settings::{Settings, SettingsError};
 use shared::chain::policy::PolicyError;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Fastest blocks: faster ones are not made in time, and the chain's clock runs behind.
@@ -36,6 +40,8 @@ pub enum ConfigError {
     Span { option: &'static str, blocks: u64 },
     #[error("{option} is 0: give it at least one block")]
     NoSpan { option: &'static str },
+    #[error("{name} is empty: name at least one address to listen on")]
+    NoAddress { name: &'static str },
     #[error(transparent)]
     Settings(#[from] SettingsError),
 }
@@ -46,9 +52,9 @@ pub(super) fn check(config: &DaemonConfig) -> Result<(), ConfigError> {
         let given = config.block_time;
         return Err(ConfigError::BlockTime { given });
     }
-    check_ports(config.ports)?;
+    check_addresses(config)?;
     // What a network is made of; one that is joined is what it is.
-    if !matches!(config.role, Role::Miner { .. }) {
+    if config.makes_chain() {
         check_name(&config.network)?;
         check_spans(config)?;
         config.policy.check()?;
@@ -69,21 +75,92 @@ fn check_name(name: &str) -> Result<(), ConfigError> {
     }
 }
 
-fn check_ports(ports: Ports) -> Result<(), ConfigError> {
-    let all = [
-        ("--p2p-port", ports.p2p),
-        ("--p2p-ws-port", ports.p2p_ws),
-        ("--chain-port", ports.chain),
-        ("--web-port", ports.web),
-    ];
-    for (at, (first, port)) in all.iter().enumerate() {
-        let again = all.iter().skip(at + 1).find(|(_, other)| *other != 0 && other == port);
-        if let Some((second, port)) = again {
-            let (port, first) = (*port, *first);
+/// Two listeners cannot have one port on one address.
+fn check_addresses(config: &DaemonConfig) -> Result<(), ConfigError> {
+    let of = |name: &'static str, listen: &Listen| {
+        let addresses = listen.addresses.clone().into_iter();
+        addresses.map(move |address| (name, address))
+    };
+    let mut all = Vec::new();
+    if config.role != Role::Chain {
+        all.extend(
+            config
+                .p2p
+                .host_config(PathBuf::new())
+                .listen
+                .iter()
+                .filter_map(over_tcp),
+        );
+    }
+    if config.makes_chain() {
+        all.extend(of("--chain-port", &config.chain));
+    }
+    if config.role != Role::Chain {
+        all.extend(of("--web-port", &config.web));
+    }
+    for (at, (first, address)) in all.iter().enumerate() {
+        let mut later = all.iter().skip(at + 1);
+        if let Some((second, _)) = later.find(|(_, other)| overlap(address, other)) {
+            let (port, first) = (address.port(), *first);
             return Err(ConfigError::SamePort { port, first, second });
         }
     }
+    for (name, listen) in [("chain.listen", &config.chain), ("web.listen", &config.web)] {
+        if listen.addresses.is_empty() {
+            return Err(ConfigError::NoAddress { name });
+        }
+    }
     Ok(())
+}
+
+/// Where a libp2p listener takes a port of TCP, and the option that chooses it.
+fn over_tcp(listen: &Multiaddr) -> Option<(&'static str, SocketAddr)> {
+    let mut parts = listen.iter();
+    let ip = match parts.next()? {
+        Protocol::Ip4(ip) => IpAddr::V4(ip),
+        Protocol::Ip6(ip) => IpAddr::V6(ip),
+        _ => return None,
+    };
+    let Protocol::Tcp(port) = parts.next()? else {
+        return None;
+    };
+    let name = match parts.next() {
+        None => "--p2p-port",
+        Some(_) => "--p2p-ws-port",
+    };
+    Some((name, SocketAddr::new(ip, port)))
+}
+
+fn overlap(one: &SocketAddr, other: &SocketAddr) -> bool {
+    let is_all = one.ip().is_unspecified() || other.ip().is_unspecified();
+    let is_same = one.ip() == other.ip() || is_all && one.is_ipv4() == other.is_ipv4();
+    one.port() != 0 && one.port() == other.port() && is_same
+}
+
+/// What a configuration opens to others, in words.
+pub(super) fn warnings(config: &DaemonConfig) -> Vec<String> {
+    let open = |listen: &Listen| {
+        let all = listen.addresses.iter().filter(|address| !address.ip().is_loopback());
+        let all: Vec<String> = all.map(ToString::to_string).collect();
+        (!all.is_empty()).then(|| all.join(" and "))
+    };
+    let mut warnings = Vec::new();
+    if let (true, Some(addresses)) = (config.makes_chain(), open(&config.chain)) {
+        warnings.push(format!(
+            "chain.listen: whoever reaches this machine at {addresses} can read the chain, send messages and ask its faucet, within the limits"
+        ));
+    }
+    if config.makes_chain() && config.chain_is_public {
+        let text = "chain.public: pages of every site can do so through the browser of whoever reaches the chain";
+        warnings.push(text.to_owned());
+    }
+    if let (true, Some(addresses)) = (config.role != Role::Chain, open(&config.web)) {
+        warnings.push(format!(
+            "web.listen: whoever reaches this machine at {addresses} gets the page and sees its health; orders need a token of operator.token, \
+             which crosses the network unencrypted unless there is a TLS proxy before it"
+        ));
+    }
+    warnings
 }
 
 fn check_spans(config: &DaemonConfig) -> Result<(), ConfigError> {
@@ -107,32 +184,43 @@ fn check_spans(config: &DaemonConfig) -> Result<(), ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::daemon::P2p;
     use sealdrop_miner::settings::SettingsChange;
     use shared::chain::Policy;
     use shared::piece::SectorSize;
 
+    fn on(address: &str) -> Listen {
+        Listen {
+            addresses: vec![address.parse().expect("an address")],
+            hosts: Vec::new(),
+        }
+    }
+
     fn checked(change: impl FnOnce(&mut DaemonConfig)) -> Result<(), ConfigError> {
+        check(&configured(change))
+    }
+
+    fn configured(change: impl FnOnce(&mut DaemonConfig)) -> DaemonConfig {
         let mut config = DaemonConfig {
             role: Role::ChainAndMiner,
+            file: None,
             home: None,
             params: None,
             official_params: false,
             network: "sealdrop-devnet".into(),
             sector_size: SectorSize::S2KiB,
             block_time: Duration::from_secs(1),
-            ports: Ports {
-                p2p: 0,
-                p2p_ws: 0,
-                chain: 4403,
-                web: 4400,
-            },
-            web: None,
+            p2p: P2p::default(),
+            chain: on("127.0.0.1:4403"),
+            chain_is_public: false,
+            web: on("127.0.0.1:4400"),
+            page: None,
             client: None,
             settings: SettingsChange::default(),
             policy: Policy::default(),
         };
         change(&mut config);
-        check(&config)
+        config
     }
 
     #[test]
@@ -157,13 +245,18 @@ mod tests {
 
     #[test]
     fn two_listeners_on_one_port_are_refused_but_two_free_ones_are_not() {
-        let refused = checked(|config| config.ports.chain = 4400);
+        let refused = checked(|config| config.chain = on("127.0.0.1:4400"));
         let expected = ConfigError::SamePort {
             port: 4400,
             first: "--chain-port",
             second: "--web-port",
         };
         assert_eq!(refused, Err(expected));
+        let refused =
+            checked(|config| config.p2p.listen = vec!["/ip4/0.0.0.0/tcp/4403/ws".parse().expect("a multiaddr")]);
+        assert!(matches!(refused, Err(ConfigError::SamePort { port: 4403, .. })));
+        let udp = "/ip4/0.0.0.0/udp/4403/quic-v1".parse().expect("a multiaddr");
+        assert_eq!(checked(|config| config.p2p.listen = vec![udp]), Ok(()));
     }
 
     #[test]
@@ -188,5 +281,37 @@ mod tests {
     fn settings_that_make_no_sense_are_refused_before_anything_is_touched() {
         let refused = checked(|config| config.settings.auto_seal_ms = Some(u64::MAX));
         assert!(matches!(refused, Err(ConfigError::Settings(_))), "{refused:?}");
+    }
+
+    #[test]
+    fn an_address_among_all_of_its_version_is_the_same_and_one_of_another_version_is_not() {
+        let same = |chain: &str, web: &str| {
+            let (chain, web) = (on(chain), on(web));
+            checked(|config| (config.chain, config.web) = (chain, web)).is_err()
+        };
+        assert!(same("0.0.0.0:1", "127.0.0.1:1") && same("[::]:1", "[::1]:1"));
+        assert!(
+            !same("0.0.0.0:1", "[::]:1") && !same("127.0.0.2:1", "127.0.0.1:1") && !same("0.0.0.0:0", "127.0.0.1:0")
+        );
+    }
+
+    #[test]
+    fn what_others_can_reach_is_told_and_this_machine_alone_is_not_worth_a_word() {
+        assert_eq!(configured(|_| {}).warnings(), [""; 0]);
+        let open = configured(|config| {
+            (config.chain, config.web) = (on("0.0.0.0:1"), on("192.0.2.7:2"));
+            config.chain_is_public = true;
+        });
+        let told = open.warnings().join(" ");
+        for words in ["0.0.0.0:1", "faucet", "every site", "192.0.2.7:2", "unencrypted"] {
+            assert!(told.contains(words), "{words:?} is missing in {told}");
+        }
+        let miner = configured(|config| {
+            config.role = Role::Miner {
+                chain: "http://a".into(),
+            };
+            config.chain = on("0.0.0.0:1");
+        });
+        assert_eq!(miner.warnings(), [""; 0], "it makes no chain");
     }
 }

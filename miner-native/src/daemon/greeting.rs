@@ -24,12 +24,13 @@ struct Miner {
 
 impl Greeting {
     /// Of a chain alone.
-    pub(super) fn of_chain(devnet: &Devnet) -> Self {
+    pub(super) fn of_chain(config: &DaemonConfig, devnet: &Devnet) -> Self {
         let chain = devnet.url();
         Self {
             endpoints: Endpoints {
                 chain: chain.clone(),
                 web: None,
+                config: config.file_as_text(),
             },
             made: Some(KnownChain {
                 genesis: devnet.genesis(),

@@ -10,11 +10,12 @@ pub mod parameters;
 mod proofs;
 mod services;
 
+pub use config::ConfigError;
 pub use joining::JoinError;
 pub use proofs::{Proofs, RealProofs};
 
-use config::ConfigError;
 use greeting::Greeting;
+use libp2p::Multiaddr;
 use parameters::ParametersError;
 use sealdrop_database::blocking;
 use sealdrop_devnet::{Devnet, DevnetConfig, DevnetError};
@@ -43,18 +44,40 @@ use shared::chain::{Policy, SecretKey};
 use shared::piece::SectorSize;
 use shared::ports::verifier::prover_id;
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Where the daemon listens, always on 127.0.0.1; 0 takes a free port.
-#[derive(Debug, Clone, Copy)]
-pub struct Ports {
-    pub p2p: u16,
-    pub p2p_ws: u16,
-    pub chain: u16,
-    pub web: u16,
+/// Where HTTP is served.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listen {
+    /// Port 0 takes a free one.
+    pub addresses: Vec<SocketAddr>,
+    /// Names by which others ask there, beside those of this machine and the addresses.
+    pub hosts: Vec<String>,
+}
+
+/// Where the miner's libp2p host listens, and where it says that it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct P2p {
+    /// On this machine, for what listens where no address is named: TCP and QUIC; WebSocket and WebTransport.
+    pub ports: [u16; 2],
+    pub listen: Vec<Multiaddr>,
+    pub announce: Vec<Multiaddr>,
+}
+
+impl P2p {
+    /// With the folder of the certificates that are accepted by their hashes.
+    pub fn host_config(&self, certificates: PathBuf) -> HostConfig {
+        let [port, browser_port] = self.ports;
+        let mut config = HostConfig::on_loopback(port, browser_port, certificates);
+        if !self.listen.is_empty() {
+            config.listen.clone_from(&self.listen);
+        }
+        config.announce.clone_from(&self.announce);
+        config
+    }
 }
 
 /// What of a network a daemon runs.
@@ -75,6 +98,8 @@ pub enum Role {
 #[derive(Debug, Clone)]
 pub struct DaemonConfig {
     pub role: Role,
+    /// The configuration file, if one was read.
+    pub file: Option<PathBuf>,
     /// Default: `$HOME/.sealdrop`.
     pub home: Option<PathBuf>,
     /// Default: `params` in the home.
@@ -85,15 +110,43 @@ pub struct DaemonConfig {
     pub network: String,
     pub sector_size: SectorSize,
     pub block_time: Duration,
-    pub ports: Ports,
+    pub p2p: P2p,
+    /// The chain's RPC.
+    pub chain: Listen,
+    /// Whether pages of every site may ask the chain.
+    pub chain_is_public: bool,
+    /// The page and the operator's requests.
+    pub web: Listen,
     /// The page's folder.
-    pub web: Option<PathBuf>,
+    pub page: Option<PathBuf>,
     /// The browser client's folder.
     pub client: Option<PathBuf>,
     /// Settings that the operator gave; the others are as they were left, or the usual ones.
     pub settings: SettingsChange,
     /// The numbers of a network that begins.
     pub policy: Policy,
+}
+
+impl DaemonConfig {
+    /// The file's name for commands; one that is no text is not told.
+    fn file_as_text(&self) -> Option<String> {
+        let path = std::path::absolute(self.file.as_ref()?).ok()?;
+        path.to_str().map(str::to_owned)
+    }
+
+    fn makes_chain(&self) -> bool {
+        !matches!(self.role, Role::Miner { .. })
+    }
+
+    /// Fails when nobody can run it.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        config::check(self)
+    }
+
+    /// What it opens to others, in words.
+    pub fn warnings(&self) -> Vec<String> {
+        config::warnings(self)
+    }
 }
 
 /// Why the daemon does not start or go on.
@@ -151,7 +204,10 @@ pub enum DaemonError {
 pub fn run(mut config: DaemonConfig, proofs: &dyn Proofs) -> Result<(), DaemonError> {
     failpoint::arm()?;
     descriptors::raise_limit();
-    config::check(&config)?;
+    config.check()?;
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
     let home = DataDir::open(config.home.clone())?;
     let _lock = home.lock()?;
     match config.role.clone() {
@@ -175,35 +231,33 @@ pub fn run(mut config: DaemonConfig, proofs: &dyn Proofs) -> Result<(), DaemonEr
     ended
 }
 
-/// Fails when a port or a folder that was named cannot be used.
+/// Fails when an address or a folder that was named cannot be used.
 fn check(config: &DaemonConfig) -> Result<(), DaemonError> {
-    let taken = |port: u16| {
-        port != 0
-            && matches!(TcpListener::bind((Ipv4Addr::LOCALHOST, port)), Err(e) if e.kind() == ErrorKind::AddrInUse)
+    let taken = |listen: &Listen| {
+        let addresses = listen.addresses.iter().copied();
+        let mut named = addresses.filter(|address| address.port() != 0);
+        named.find(|address| matches!(TcpListener::bind(address), Err(e) if e.kind() == ErrorKind::AddrInUse))
     };
-    let Ports {
-        p2p,
-        p2p_ws,
-        chain,
-        web,
-    } = config.ports;
-    if !matches!(config.role, Role::Miner { .. }) && taken(chain) {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, chain));
+    if let (true, Some(address)) = (config.makes_chain(), taken(&config.chain)) {
         return Err(DevnetError::PortInUse { address }.into());
     }
     if config.role == Role::Chain {
         return Ok(());
     }
     web_config(config, String::new()).check()?;
-    if taken(web) {
-        return Err(WebError::PortInUse { port: web }.into());
+    if let Some(address) = taken(&config.web) {
+        return Err(WebError::PortInUse { address }.into());
     }
-    Ok(HostConfig::on_loopback(p2p, p2p_ws, PathBuf::new()).check()?)
+    Ok(config.p2p.host_config(PathBuf::new()).check()?)
 }
 
 fn web_config(config: &DaemonConfig, chain_url: String) -> WebConfig {
-    let (web, client) = (config.web.clone(), config.client.clone());
-    WebConfig { chain_url, web, client }
+    WebConfig {
+        chain_url,
+        web: config.page.clone(),
+        client: config.client.clone(),
+        hosts: config.web.hosts.clone(),
+    }
 }
 
 async fn live(config: DaemonConfig, home: DataDir, proofs: &dyn Proofs) -> Result<(), DaemonError> {
@@ -242,7 +296,7 @@ fn start_chain_alone(
     supervisor: &mut Supervisor,
 ) -> Result<Greeting, DaemonError> {
     let devnet = start_chain(config, home, proofs, supervisor)?;
-    Ok(Greeting::of_chain(&devnet))
+    Ok(Greeting::of_chain(config, &devnet))
 }
 
 /// Starts the services, in the order in which they need each other.
@@ -253,11 +307,10 @@ async fn start(
     supervisor: &mut Supervisor,
 ) -> Result<Greeting, DaemonError> {
     // The page's port is taken first: it is the one that people remember.
-    let listener = web::bind(config.ports.web).await?;
-    let web_address = listener.local_addr().map_err(|source| WebError::Listen {
-        port: config.ports.web,
-        source,
-    })?;
+    let listeners = web::bind(&config.web.addresses)?;
+    let bound = listeners.iter().filter_map(|listener| listener.local_addr().ok());
+    let web_addresses: Vec<SocketAddr> = bound.collect();
+    let web_url = web::url(&web_addresses);
     let host = start_host(config, home).await?;
     let chain_url = match &config.role {
         Role::Miner { chain } => rpc_url(chain),
@@ -283,14 +336,15 @@ async fn start(
     );
     Tokens::ensure(&home.tokens())?;
     let web = Web {
-        address: web_address,
+        addresses: web_addresses,
         config: web_config(config, chain_url.clone()),
         api: services::api(&parts, host.clone(), explainer, supervisor.board(), home.tokens()),
     };
-    services::start_web(web, listener, supervisor);
+    services::start_web(web, listeners, supervisor);
     let endpoints = Endpoints {
         chain: chain_url,
-        web: Some(format!("http://{web_address}")),
+        web: Some(web_url),
+        config: config.file_as_text(),
     };
     Ok(Greeting::of_miner(&config.role, endpoints, &parts, host))
 }
@@ -303,7 +357,7 @@ async fn start_host(config: &DaemonConfig, home: &DataDir) -> Result<Host, Daemo
         source,
     })?;
     let host_key = network::load_or_create(&dir.join("host.key"))?;
-    let listen = HostConfig::on_loopback(config.ports.p2p, config.ports.p2p_ws, dir.join("certificates"));
+    let listen = config.p2p.host_config(dir.join("certificates"));
     Ok(Host::start(host_key, listen).await?)
 }
 
@@ -318,7 +372,9 @@ fn start_chain(
         network: config.network.clone(),
         block_time: config.block_time,
         policy: config.policy.clone(),
-        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, config.ports.chain)),
+        listen: config.chain.addresses.clone(),
+        hosts: config.chain.hosts.clone(),
+        is_public: config.chain_is_public,
         verifier: proofs.verifier(),
         verifying_keys: proofs.verifying_keys(config),
     };

@@ -72,13 +72,14 @@ async fn run_chain(devnet: Devnet, lifeline: Lifeline) -> Result<(), ServiceErro
 
 /// The way to the chain.
 pub(super) fn start_following(following: Following, supervisor: &mut Supervisor) {
-    start(
-        supervisor,
-        "chain access",
-        Stage::ChainAccess,
-        following,
-        Following::run,
-    );
+    start(supervisor, "chain access", Stage::ChainAccess, following, follow);
+}
+
+/// At the daemon's end the last who uses the chain may be gone before this service is told to stop.
+async fn follow(following: Following, lifeline: Lifeline) -> Result<(), ServiceError> {
+    following.run(lifeline.clone()).await?;
+    lifeline.stopping().await;
+    Ok(())
 }
 
 /// Whose key signs.
@@ -104,12 +105,12 @@ pub(super) fn start_network(network: Network, supervisor: &mut Supervisor) {
 }
 
 /// What the operator reaches.
-pub(super) fn start_web(web: Web, listener: TcpListener, supervisor: &mut Supervisor) {
-    // Its first life has the port already.
-    let listener = Mutex::new(Some(listener));
+pub(super) fn start_web(web: Web, listeners: Vec<TcpListener>, supervisor: &mut Supervisor) {
+    // Its first life has the addresses already.
+    let listeners = Mutex::new(Some(listeners));
     supervisor.start(Service::new("web", Stage::Intake, SILENCE, move |lifeline| {
-        let listener = listener.lock().unwrap_or_else(PoisonError::into_inner).take();
-        web.clone().run(listener, lifeline)
+        let listeners = listeners.lock().unwrap_or_else(PoisonError::into_inner).take();
+        web.clone().run(listeners, lifeline)
     }));
 }
 

@@ -1,4 +1,4 @@
-//! Who is answered at all, before anything of a request is read: the `Host` and the page that it comes from ([`shared::access`]),
+//! Who is answered at all, before anything of a request is read: the `Host` and the page that it comes from ([`Access`]),
 //! a length that is known, and the share of requests and sockets of each address.
 //!
 //! Programs of this machine have one address for all of them, so that a share of requests would let one shut the others out;
@@ -10,7 +10,7 @@ use axum::http::{header, HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use sealdrop_listener::Remote;
-use shared::access::{host_is_local, network_of, origin_is_local};
+use shared::access::{network_of, Access};
 use shared::chain::rpc::{code, ErrorObject};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -31,9 +31,9 @@ pub const MAX_ADDRESSES: usize = 4096;
 /// Why a request is not looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refused {
-    #[error("this chain serves programs and pages of its own machine: ask it as 127.0.0.1 or localhost")]
+    #[error("this chain is not known by that name: ask it by 127.0.0.1, localhost, an address that it listens on, or a name of its chain.hosts")]
     Host,
-    #[error("this chain serves pages of its own machine, and this page is of another site")]
+    #[error("this chain serves pages of its own machine and names, and this page is of another site; its operator may make it public (chain.public)")]
     Origin,
     #[error("send the request with its Content-Length, and without Transfer-Encoding")]
     Length,
@@ -74,7 +74,8 @@ pub(super) async fn guard(
     request: Request,
     next: Next,
 ) -> Response {
-    let checked = check(request.headers()).and_then(|()| server.addresses.ask(from.ip(), Instant::now()));
+    let checked =
+        check(&server.access, request.headers()).and_then(|()| server.addresses.ask(from.ip(), Instant::now()));
     match checked {
         Ok(()) => next.run(request).await,
         Err(refused) => refused.response(),
@@ -82,12 +83,12 @@ pub(super) async fn guard(
 }
 
 /// What the headers must say.
-fn check(headers: &HeaderMap) -> Result<(), Refused> {
+fn check(access: &Access, headers: &HeaderMap) -> Result<(), Refused> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    if !text(header::HOST).is_some_and(host_is_local) {
+    let Some(host) = text(header::HOST).filter(|host| access.admits_host(host)) else {
         return Err(Refused::Host);
-    }
-    if text(header::ORIGIN).is_some_and(|origin| !origin_is_local(origin)) {
+    };
+    if text(header::ORIGIN).is_some_and(|origin| !access.admits_origin(origin, host)) {
         return Err(Refused::Origin);
     }
     // Beside a Content-Length it is an old way to have two servers read two different requests. hyper goes by the
@@ -242,8 +243,8 @@ mod tests {
     fn a_length_that_is_told_in_two_ways_is_refused() {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, header::HeaderValue::from_static("127.0.0.1:1"));
-        assert_eq!(check(&headers), Ok(()));
+        assert_eq!(check(&Access::default(), &headers), Ok(()));
         headers.insert(header::TRANSFER_ENCODING, header::HeaderValue::from_static("chunked"));
-        assert_eq!(check(&headers), Err(Refused::Length));
+        assert_eq!(check(&Access::default(), &headers), Err(Refused::Length));
     }
 }

@@ -1,8 +1,8 @@
-//! The chain's JSON-RPC 2.0 over HTTP and WebSocket, for browsers, wallets and miners on this machine.
+//! The chain's JSON-RPC 2.0 over HTTP and WebSocket, for browsers, wallets and miners.
 //!
 //! This file speaks JSON-RPC; [`methods`] answers the methods, [`socket`] holds connections that stay open. What is said is
-//! typed in [`shared::chain::rpc`]. Pages of this machine may ask, on whatever port they are; others are refused ([`guard`]). Nothing
-//! here needs a secret, and every message carries its own signature.
+//! typed in [`shared::chain::rpc`]. Who may ask, from which pages, is [`shared::access`]'s to say: those of this machine, or everybody
+//! where the chain is public ([`guard`]). Nothing here needs a secret, and every message carries its own signature.
 //!
 //! Own code, and not `jsonrpsee` (tried in version 0.26.1: it mounts in axum and adds eight crates), because the wire that
 //! programs know would change, and some bounds would be lost:
@@ -30,6 +30,7 @@ use super::pool::PoolError;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
+use axum::http::request::Parts;
 use axum::http::{header, HeaderMap, HeaderValue, Method as HttpMethod, StatusCode};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
@@ -38,7 +39,7 @@ use axum::Router;
 use guard::Addresses;
 use sealdrop_listener::{BoundedListener, Remote};
 use serde_json::{json, Value};
-use shared::access::{network_of, origin_is_local};
+use shared::access::{network_of, Access};
 use shared::chain::rpc::{code, ErrorObject, Method, Preview, Subscribe, Unsubscribe, VERSION};
 use shared::chain::Invalid;
 use socket::Sockets;
@@ -101,13 +102,21 @@ struct Server {
     previews: Arc<Semaphore>,
     sockets: Sockets,
     addresses: Addresses,
+    access: Arc<Access>,
+}
+
+/// How the RPC is served.
+pub(super) struct Serving {
+    pub block_time: Duration,
+    pub access: Access,
 }
 
 impl Server {
-    fn new(node: Arc<Node>, block_time: Duration, stop: watch::Receiver<bool>) -> Self {
+    fn new(node: Arc<Node>, serving: Serving, stop: watch::Receiver<bool>) -> Self {
         Self {
             node,
-            block_time,
+            block_time: serving.block_time,
+            access: Arc::new(serving.access),
             at_work: Arc::new(Semaphore::new(MAX_AT_WORK)),
             previews: Arc::new(Semaphore::new(MAX_PREVIEWS)),
             sockets: Sockets::new(stop),
@@ -119,13 +128,14 @@ impl Server {
 /// Serves the RPC until `stop` turns true.
 pub(super) async fn serve(
     node: Arc<Node>,
-    block_time: Duration,
-    listener: TcpListener,
+    serving: Serving,
+    listeners: Vec<TcpListener>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), DevnetError> {
-    let listener = tokio::net::TcpListener::from_std(listener).map_err(DevnetError::Serve)?;
-    let listener = BoundedListener::new(listener, MAX_CONNECTIONS);
-    let server = Server::new(node, block_time, stop.clone());
+    let listeners = listeners.into_iter().map(tokio::net::TcpListener::from_std);
+    let listeners = listeners.collect::<Result<_, _>>().map_err(DevnetError::Serve)?;
+    let listener = BoundedListener::new(listeners, MAX_CONNECTIONS);
+    let server = Server::new(node, serving, stop.clone());
     let sockets = server.sockets.clone();
     let router = router(server).into_make_service_with_connect_info::<Remote>();
     let mut stopped = stop.clone();
@@ -151,17 +161,27 @@ fn router(server: Server) -> Router {
         .route("/ws", get(socket::upgrade))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn_with_state(server.clone(), guard::guard))
-        .layer(local_pages())
+        .layer(pages(server.access.clone()))
         .with_state(server)
 }
 
-/// Lets the browser show answers to pages of this machine.
-fn local_pages() -> CorsLayer {
-    let is_local = |origin: &HeaderValue, _: &_| origin.to_str().is_ok_and(origin_is_local);
+/// How long a browser remembers that a page may ask: one question less before each.
+const ASKED_BEFORE: Duration = Duration::from_secs(600);
+
+/// Lets the browser show answers to pages that may ask; to those of public sites on a local network only where the chain is public.
+fn pages(access: Arc<Access>) -> CorsLayer {
+    let is_public = access.is_public();
+    let may = move |origin: &HeaderValue, request: &Parts| {
+        let host = request.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let origin = origin.to_str().ok();
+        origin.is_some_and(|origin| access.admits_origin(origin, host.unwrap_or_default()))
+    };
     CorsLayer::new()
-        .allow_origin(AllowOrigin::predicate(is_local))
+        .allow_origin(AllowOrigin::predicate(may))
         .allow_methods([HttpMethod::POST])
         .allow_headers([header::CONTENT_TYPE])
+        .allow_private_network(is_public)
+        .max_age(ASKED_BEFORE)
 }
 
 /// Whether a body is said to be JSON. A page of another site cannot say so without being asked by the browser whether it may.

@@ -1,8 +1,9 @@
 //! The RPC as its askers see it.
 
 use super::{code, ErrorObject, Refusal, MAX_BODY};
-use crate::tests::{chain, key, pay, produce};
-use crate::Devnet;
+use crate::testing::config;
+use crate::tests::{key, pay, produce};
+use crate::{Devnet, DevnetConfig};
 use serde_json::{json, Value};
 use shared::chain::keys::cid_of_bytes;
 use shared::chain::{calls, ChannelId, Epoch, Invalid, SignedMessage};
@@ -22,7 +23,14 @@ impl Drop for Served {
 }
 
 pub(super) fn serve() -> Served {
-    let (dir, devnet) = chain();
+    serve_with(|_| {})
+}
+
+fn serve_with(change: impl FnOnce(&mut DevnetConfig)) -> Served {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config(dir.path());
+    change(&mut config);
+    let devnet = Devnet::open(config).unwrap();
     tokio::spawn({
         let devnet = devnet.clone();
         async move { devnet.run().await }
@@ -185,7 +193,9 @@ async fn views_have_the_documented_shape() {
 /// What the chain answers to bytes that no client would send.
 async fn raw(served: &Served, request: &str) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let mut stream = tokio::net::TcpStream::connect(served.devnet.address).await.unwrap();
+    let mut stream = tokio::net::TcpStream::connect(served.devnet.addresses[0])
+        .await
+        .unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
@@ -261,11 +271,55 @@ async fn pages_of_this_machine_may_ask_and_those_of_other_sites_may_not() {
     assert!(!other.headers().contains_key("access-control-allow-origin"));
 }
 
+async fn asked_as(served: &Served, host: &str, origin: &str) -> reqwest::Response {
+    let request = reqwest::Client::new().post(served.devnet.url());
+    let request = request.header("host", host).header("origin", origin);
+    let request = request.header("content-type", "application/json");
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"chain.head"}"#;
+    request.body(body).send().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_every_site_may_ask_a_public_chain_by_whatever_name() {
+    let served = serve_with(|config| config.is_public = true);
+    for origin in ["https://page.example", "null"] {
+        let answer = asked_as(&served, "chain.example:443", origin).await;
+        assert_eq!(answer.status(), 200, "{origin}");
+        assert_eq!(answer.headers()["access-control-allow-origin"], origin);
+        let answer: Value = answer.json().await.unwrap();
+        assert_eq!(answer["result"]["height"], 0);
+    }
+    let may = reqwest::Client::new()
+        .request(reqwest::Method::OPTIONS, served.devnet.url())
+        .header("origin", "https://page.example")
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", "content-type")
+        .header("access-control-request-private-network", "true");
+    let may = may.send().await.unwrap();
+    assert_eq!(may.headers()["access-control-allow-private-network"], "true");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_is_asked_by_its_own_names_and_by_pages_of_these() {
+    let served = serve_with(|config| config.hosts = vec!["chain.example".into()]);
+    for (host, origin, status) in [
+        ("chain.example:4403", "http://chain.example:4400", 200),
+        ("chain.example", "https://page.example", 403),
+        ("page.example", "https://page.example", 403),
+    ] {
+        assert_eq!(
+            asked_as(&served, host, origin).await.status(),
+            status,
+            "{host} {origin}"
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_was_made_to_point_here_is_not_answered_on_any_path() {
     let served = serve();
     for path in ["rpc", "ws", "nowhere"] {
-        let url = format!("http://{}/{path}", served.devnet.address);
+        let url = format!("http://{}/{path}", served.devnet.addresses[0]);
         let answer = reqwest::Client::new()
             .get(url)
             .header("host", "page.example")

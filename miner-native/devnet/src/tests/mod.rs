@@ -195,7 +195,7 @@ fn a_lost_or_changed_key_is_refused() {
 }
 
 #[test]
-fn a_folder_in_use_a_taken_port_and_a_public_address_are_refused() {
+fn a_folder_in_use_and_a_taken_port_are_refused() {
     let (dir, devnet) = chain();
     assert!(matches!(
         Devnet::open(config(dir.path())),
@@ -203,20 +203,30 @@ fn a_folder_in_use_a_taken_port_and_a_public_address_are_refused() {
     ));
     let other = tempfile::tempdir().unwrap();
     let taken = DevnetConfig {
-        listen: devnet.address,
+        listen: devnet.addresses.clone(),
         ..config(other.path())
     };
     let error = Devnet::open(taken).err().unwrap();
     assert!(
-        error.to_string().contains(&format!("port {}", devnet.address.port())),
+        error
+            .to_string()
+            .contains(&format!("port {}", devnet.addresses[0].port())),
         "{error}"
     );
-    let listen = "0.0.0.0:0".parse().unwrap();
-    let public = DevnetConfig {
-        listen,
-        ..config(other.path())
-    };
-    assert!(matches!(Devnet::open(public), Err(DevnetError::NotLoopback { .. })));
+}
+
+#[test]
+fn a_chain_on_all_addresses_is_reached_by_loopback_from_here() {
+    let dir = tempfile::tempdir().unwrap();
+    let listen = ["0.0.0.0:0", "127.0.0.2:0"].map(|address| address.parse().unwrap());
+    let devnet = Devnet::open(DevnetConfig {
+        listen: listen.to_vec(),
+        ..config(dir.path())
+    })
+    .unwrap();
+    let [all, loopback] = [0, 1].map(|at| devnet.addresses[at].port());
+    assert_ne!(all, loopback);
+    assert_eq!(devnet.url(), format!("http://127.0.0.1:{all}/rpc"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Who is answered at all, and what browsers may do with what they get.
 //!
-//! Before anything of a request is read: the `Host`, the page that it comes from ([`shared::access`]), and for the operator's
+//! Before anything of a request is read: the `Host`, the page that it comes from ([`Access`]), and for the operator's
 //! requests a token ([`crate::operator::token`]). After it: headers that keep a page of this listener to itself. Files are
 //! served from their folder and from nowhere else, whatever links lie in it.
 
@@ -14,7 +14,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::Router;
 use sealdrop_database::blocking;
-use shared::access::{host_is_local, origin_is_local};
+use shared::access::Access;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tower_http::services::ServeDir;
@@ -36,9 +36,9 @@ const HEADERS: [(HeaderName, &str); 7] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-/// Lets requests of this machine's programs and pages through.
-pub(super) async fn local_only(request: Request, next: Next) -> Response {
-    let mut response = match check(request.headers(), request.uri().path()) {
+/// Lets requests by known names, and of pages of these, through.
+pub(super) async fn known_names_only(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
+    let mut response = match check(&access, request.headers(), request.uri().path()) {
         Ok(()) => next.run(request).await,
         Err((status, text)) => refuse(status, text.to_owned()),
     };
@@ -48,14 +48,15 @@ pub(super) async fn local_only(request: Request, next: Next) -> Response {
     response
 }
 
-fn check(headers: &HeaderMap, path: &str) -> Result<(), (StatusCode, &'static str)> {
+fn check(access: &Access, headers: &HeaderMap, path: &str) -> Result<(), (StatusCode, &'static str)> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    if !text(header::HOST).is_some_and(host_is_local) {
-        let text = "this daemon serves its own machine: ask it as 127.0.0.1 or localhost";
+    let Some(host) = text(header::HOST).filter(|host| access.admits_host(host)) else {
+        let text = "this daemon is not known by that name: ask it by 127.0.0.1, localhost, an address that it listens on, or a name of \
+                    its web.hosts";
         return Err((StatusCode::FORBIDDEN, text));
-    }
-    if text(header::ORIGIN).is_some_and(|origin| !origin_is_local(origin)) {
-        let text = "this daemon serves pages of its own machine, and this page is of another site";
+    };
+    if text(header::ORIGIN).is_some_and(|origin| !access.admits_origin(origin, host)) {
+        let text = "this daemon serves pages of its own machine and names, and this page is of another site";
         return Err((StatusCode::FORBIDDEN, text));
     }
     // A piece of the operator's own has no length that is known before; nothing else is sent so, and two lengths never are.
@@ -187,7 +188,8 @@ mod tests {
             }
             headers
         };
-        let status = |headers: &HeaderMap, path| check(headers, path).err().map(|(status, _)| status);
+        let status =
+            |headers: &HeaderMap, path| check(&Access::default(), headers, path).err().map(|(status, _)| status);
         assert_eq!(status(&of(&[]), "/"), None);
         assert_eq!(status(&of(&[(header::ORIGIN, "http://localhost:1")]), "/"), None);
         let forbidden = Some(StatusCode::FORBIDDEN);

@@ -1,5 +1,5 @@
-//! The web listener: the page, the browser client, and the operator's requests ([`requests`], [`views`]), for this machine only
-//! ([`guard`]).
+//! The web listener: the page, the browser client, and the operator's requests ([`requests`], [`views`]), by the names of this machine
+//! and those that its operator gave ([`guard`]).
 //!
 //! What it says of deals is for showing progress only: unsigned, and nothing depends on it. The page learns the chain's
 //! URL here and asks the chain itself for everything that matters (design §8).
@@ -30,6 +30,7 @@ use axum::{Json, Router};
 use futures::FutureExt;
 use sealdrop_listener::BoundedListener;
 use serde_json::{json, Value};
+use shared::access::Access;
 use shared::chain::Address;
 use shared::piece::SectorSize;
 use std::future::IntoFuture;
@@ -50,10 +51,13 @@ const BEAT: Duration = Duration::from_secs(10);
 /// Why the page is not served.
 #[derive(Debug, thiserror::Error)]
 pub enum WebError {
-    #[error("port {port} for the web page is taken by another program: stop that one, or choose another port with --web-port")]
-    PortInUse { port: u16 },
-    #[error("cannot listen for the web page on port {port}: {source}; choose another port with --web-port")]
-    Listen { port: u16, source: std::io::Error },
+    #[error("port {} for the web page is taken by another program: stop that one, or choose another port with --web-port", address.port())]
+    PortInUse { address: SocketAddr },
+    #[error("cannot listen for the web page on {address}: {source}; choose another port with --web-port, or another address with --web-listen")]
+    Listen {
+        address: SocketAddr,
+        source: std::io::Error,
+    },
     #[error("{} is no folder, so there is nothing to serve from it; build it first with `cargo xtask build`, or name another with {option}", dir.display())]
     NoFolder { dir: PathBuf, option: &'static str },
 }
@@ -66,6 +70,8 @@ pub struct WebConfig {
     pub web: Option<PathBuf>,
     /// The browser client's folder, at `/client/`.
     pub client: Option<PathBuf>,
+    /// Names by which the listener may be asked, beside those of this machine and its addresses.
+    pub hosts: Vec<String>,
 }
 
 impl WebConfig {
@@ -117,22 +123,23 @@ struct Shown {
 /// The web service.
 #[derive(Clone)]
 pub struct Web {
-    /// Where it listens; 0 is not among it: [`bind`] has taken a port.
-    pub address: SocketAddr,
+    /// Where it listens; no port is 0: [`bind`] has taken some.
+    pub addresses: Vec<SocketAddr>,
     pub config: WebConfig,
     pub api: Api,
 }
 
 impl Web {
-    /// Serves until it is to stop; on `listener`, or where that is gone, on the same port anew.
-    pub async fn run(self, listener: Option<TcpListener>, lifeline: Lifeline) -> Result<(), ServiceError> {
-        let listener = match listener {
-            Some(listener) => listener,
-            None => bind(self.address.port()).await?,
+    /// Serves until it is to stop; on `listeners`, or where they are gone, on the same addresses anew.
+    pub async fn run(self, listeners: Option<Vec<TcpListener>>, lifeline: Lifeline) -> Result<(), ServiceError> {
+        let listeners = match listeners {
+            Some(listeners) => listeners,
+            None => bind(&self.addresses)?,
         };
-        let router = router(self.config, self.api, lifeline.clone());
+        let access = Access::of(self.addresses, self.config.hosts.iter().cloned());
+        let router = router(self.config, self.api, access, lifeline.clone());
         let stop = lifeline.clone();
-        let serving = axum::serve(BoundedListener::new(listener, MAX_CONNECTIONS), router)
+        let serving = axum::serve(BoundedListener::new(listeners, MAX_CONNECTIONS), router)
             .with_graceful_shutdown(async move { stop.stopping().await });
         let serving = serving.into_future();
         tokio::pin!(serving);
@@ -145,17 +152,27 @@ impl Web {
     }
 }
 
-/// Takes the page's port on 127.0.0.1; 0 takes a free one.
-pub async fn bind(port: u16) -> Result<TcpListener, WebError> {
-    TcpListener::bind(("127.0.0.1", port))
-        .await
-        .map_err(|source| match source.kind() {
-            std::io::ErrorKind::AddrInUse => WebError::PortInUse { port },
-            _ => WebError::Listen { port, source },
-        })
+/// Takes the page's addresses; port 0 takes a free one.
+pub fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, WebError> {
+    addresses.iter().map(|address| bind_one(*address)).collect()
 }
 
-fn router(config: WebConfig, api: Api, lifeline: Lifeline) -> Router {
+/// How the page is reached from this machine: by a loopback address, if by any.
+pub fn url(bound: &[SocketAddr]) -> String {
+    let from_here = bound.iter().copied().map(sealdrop_listener::from_here);
+    let first = from_here.min_by_key(|address| !address.ip().is_loopback());
+    first.map_or_else(String::new, |address| format!("http://{address}"))
+}
+
+fn bind_one(address: SocketAddr) -> Result<TcpListener, WebError> {
+    let bound = sealdrop_listener::bind(address).and_then(TcpListener::from_std);
+    bound.map_err(|source| match source.kind() {
+        std::io::ErrorKind::AddrInUse => WebError::PortInUse { address },
+        _ => WebError::Listen { address, source },
+    })
+}
+
+fn router(config: WebConfig, api: Api, access: Access, lifeline: Lifeline) -> Router {
     let (web, client) = (config.web.clone(), config.client.clone());
     let shown = Arc::new(Shown {
         config,
@@ -175,7 +192,10 @@ fn router(config: WebConfig, api: Api, lifeline: Lifeline) -> Router {
     };
     let router = router.layer(DefaultBodyLimit::max(MAX_BODY));
     let router = router.layer(middleware::from_fn_with_state(lifeline, catch_panic));
-    router.layer(middleware::from_fn(guard::local_only))
+    router.layer(middleware::from_fn_with_state(
+        Arc::new(access),
+        guard::known_names_only,
+    ))
 }
 
 /// A panic while a request is answered is the service's: logged, counted, and told to who asked.

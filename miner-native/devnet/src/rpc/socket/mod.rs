@@ -2,7 +2,7 @@
 //!
 //! A subscription ([`Heads`]) is answered with its number; then, and with every new block, comes a [`Notification`].
 //! Who reads slowly may miss heads, never the newest.
-//! Pages of this machine may connect, as with HTTP; each request counts like one of those ([`super::guard`]).
+//! The same pages may connect as with HTTP; each request counts like one of those ([`super::guard`]).
 
 #[cfg(test)]
 mod tests;

@@ -29,7 +29,7 @@ impl Chain {
     }
 
     fn listen(dir: &Path, listen: &str) -> Self {
-        let listen = listen.parse().unwrap();
+        let listen = vec![listen.parse().unwrap()];
         let devnet = Devnet::open(sealdrop_devnet::DevnetConfig { listen, ..config(dir) }).unwrap();
         let running = devnet.clone();
         let running = tokio::spawn(async move { running.run().await.unwrap() });

@@ -16,6 +16,7 @@ pub(super) const STORAGE: [Key; 8] = [
             })
         },
         form: "a number of MiB, or 0 for what the machine has free",
+        about: "Memory that the prover may take; 0 takes what the machine has free. Several daemons on one machine need a number.",
     },
     Key {
         name: "scheduler.commit2Slots",
@@ -28,6 +29,7 @@ pub(super) const STORAGE: [Key; 8] = [
             })
         },
         form: "a number of proofs at once, or 0 for as many as the machine makes",
+        about: "Zero-knowledge proofs at once; 0 makes as many as the machine can.",
     },
     Key {
         name: "sealing.ownProver",
@@ -40,6 +42,7 @@ pub(super) const STORAGE: [Key; 8] = [
             })
         },
         form: "true or false",
+        about: "Whether the own prover seals and proves, or filecoin-proofs alone.",
     },
     Key {
         name: "staging.maxBytes",
@@ -52,6 +55,7 @@ pub(super) const STORAGE: [Key; 8] = [
             })
         },
         form: "a number of bytes, or 0 for the usual bound",
+        about: "What may wait to be sealed; 0 is 64 sectors, 64 MiB at least.",
     },
     Key {
         name: "staging.maxDeals",
@@ -64,6 +68,7 @@ pub(super) const STORAGE: [Key; 8] = [
             })
         },
         form: "a number of deals",
+        about: "Accepted deals that may wait to be sealed.",
     },
     Key {
         name: "retrieval.keepUnsealed",
@@ -76,6 +81,7 @@ pub(super) const STORAGE: [Key; 8] = [
             })
         },
         form: "true or false",
+        about: "Whether pieces of sealed sectors are kept unsealed, too, so that they are given back at once.",
     },
     Key {
         name: "scrub.everySeconds",
@@ -88,6 +94,7 @@ pub(super) const STORAGE: [Key; 8] = [
             })
         },
         form: "a number of seconds, or 0 for never",
+        about: "Time between two readings of a sector; 0 never reads it.",
     },
     Key {
         name: "scrub.bytesPerSecond",
@@ -100,5 +107,6 @@ pub(super) const STORAGE: [Key; 8] = [
             })
         },
         form: "a number of bytes per second, or 0 for as fast as it goes",
+        about: "How fast sectors are read; 0 as fast as it goes.",
     },
 ];
