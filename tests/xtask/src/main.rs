@@ -34,7 +34,8 @@ use project::Project;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  up [-- DAEMON-ARGS]  set up, build, and run chain, miner and web page (Ctrl-C stops all of it)
+  up [--miners N] [-- DAEMON-ARGS]
+                       set up, build, and run chain, miner and web page, or N miners on one chain (Ctrl-C stops all of it)
   test                 set up, build, run every test; the last line is `sealdrop: N passed, N failed`
   build                build the daemon, the browser client and the web page
   wasm                 build the browser client only

@@ -1,7 +1,10 @@
 //! `cargo xtask up`: from a fresh checkout to a page in the browser.
 //!
 //! After the build this process becomes the daemon, so Ctrl-C and signals reach the daemon itself, which stops chain,
-//! miner and web server in order. The daemon prepares the proof parameters on its first start and prints the address.
+//! miner and web server in order. The daemon prepares the proof parameters on its first start and prints the address. With
+//! `--miners N` it stays, and runs a network of them ([`many`]).
+
+mod many;
 
 use std::process::Command;
 use std::time::Instant;
@@ -14,12 +17,17 @@ use crate::project::Project;
 
 /// Builds everything and becomes the daemon. `args` go to the daemon as they are, after an optional `--`.
 pub fn run(project: &Project, args: &[String]) -> Result<()> {
+    let (miners, args) = many::asked(args)?;
+    let args = without_separator(&args);
     let start = Instant::now();
     build::all(project)?;
     println!(
         "[up] built in {}; starting chain, miner and web page (Ctrl-C stops them)",
         process::spoken(start.elapsed())
     );
+    if let Some(miners) = miners {
+        return many::run(project, miners, args);
+    }
     let mut daemon = Command::new(project.daemon());
     process::without_package_variables(&mut daemon);
     daemon
@@ -28,7 +36,7 @@ pub fn run(project: &Project, args: &[String]) -> Result<()> {
         .arg(project.www().join("dist"))
         .arg("--client")
         .arg(project.client().join("dist"))
-        .args(without_separator(args));
+        .args(args);
     become_program(daemon)
 }
 
