@@ -51,7 +51,9 @@ impl World {
             network: "test".into(),
             block_time: Duration::from_millis(20),
             policy: Policy::default(),
-            listen: "127.0.0.1:0".parse().unwrap(),
+            listen: vec!["127.0.0.1:0".parse().unwrap()],
+            hosts: Vec::new(),
+            is_public: false,
             verifier: Arc::new(FakeVerifier::default()),
             verifying_keys: "keys".into(),
         })
