@@ -139,6 +139,11 @@ impl MinerDeal {
         self.proposal.proposal.payment.vouchers.as_deref().unwrap_or_default()
     }
 
+    /// Whether nothing is paid for the deal.
+    pub fn is_free(&self) -> bool {
+        self.proposal.proposal.is_free()
+    }
+
     /// The height at which the deal's time is over: when the last voucher falls due, and at the latest the duration after
     /// the acceptance, whatever the vouchers say. A miner that asks for nothing does not review them.
     pub fn end(&self) -> Epoch {

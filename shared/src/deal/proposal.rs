@@ -71,6 +71,11 @@ impl Proposal {
         })
     }
 
+    /// Whether nothing is paid for the deal, whatever price it names.
+    pub fn is_free(&self) -> bool {
+        self.total_price.is_zero() || self.payment.vouchers.as_ref().is_none_or(Vec::is_empty)
+    }
+
     /// Signs the proposal as its payer.
     pub fn sign(self, key: &SecretKey) -> SignedProposal {
         let signature = key.sign(&encode(&self));

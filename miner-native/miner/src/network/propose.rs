@@ -31,7 +31,12 @@ use std::time::Duration;
 /// How long the channel's message may take to get into a block (spec §4.3).
 const CHANNEL_WAIT: Duration = Duration::from_secs(120);
 /// Deals whose piece is awaited, at most; further proposals are told to come back.
-const MAX_AWAITED: u64 = 256;
+pub(super) const MAX_AWAITED: u64 = 256;
+/// Of those, deals that cost nothing, however many peers propose them; they are promised no larger part of the disk that is free,
+/// either. Whoever pays finds room.
+pub(crate) const MAX_AWAITED_FREE: u64 = MAX_AWAITED / FREE_SHARE;
+/// One in so many.
+const FREE_SHARE: u64 = 4;
 /// Of those, deals that one peer proposed, at most: others get their turn.
 const MAX_AWAITED_OF_A_PEER: u64 = 64;
 /// The answer while the operator has stopped mining. It is not kept: the same proposal may be accepted later.
@@ -207,7 +212,7 @@ fn conclude(
             return Decision::Answer(Ok(refusal(cid, RejectionCode::DurationTooShort, reason.as_str())));
         }
         let size = signed.size();
-        let refused = match no_room(reviewer, size, known) {
+        let refused = match no_room(reviewer, size, signed.proposal.is_free(), known) {
             Ok(None) => intake::refuses(&reviewer.intake, &circumstances.capacity, known.unsealed, size)
                 .map(|refusal| (refusal.rejection.code, refusal.rejection.message)),
             Ok(refused) => refused,
@@ -309,6 +314,7 @@ pub(super) fn disk_room(reviewer: &Reviewer, known: &Known) -> Result<u64, Excha
 pub(super) fn no_room(
     reviewer: &Reviewer,
     size: u64,
+    is_free: bool,
     known: &Known,
 ) -> Result<Option<(RejectionCode, String)>, ExchangeError> {
     if known.awaited.deals >= MAX_AWAITED {
@@ -320,7 +326,16 @@ pub(super) fn no_room(
             format!("this miner waits for the data of {MAX_AWAITED_OF_A_PEER} deals of yours: propose again later");
         return Ok(Some((RejectionCode::Busy, text)));
     }
-    let promised = known.awaited.bytes.saturating_add(size);
+    if is_free && known.awaited_free.deals >= MAX_AWAITED_FREE {
+        let text =
+            format!("this miner waits for the data of {MAX_AWAITED_FREE} deals that cost nothing: propose again later");
+        return Ok(Some((RejectionCode::Busy, text)));
+    }
+    let with_this = |promised: u64| promised.saturating_add(size);
+    let promised = match is_free {
+        true => with_this(known.awaited.bytes).max(with_this(known.awaited_free.bytes).saturating_mul(FREE_SHARE)),
+        false => with_this(known.awaited.bytes),
+    };
     match reviewer
         .staging
         .check_room(promised.saturating_add(sealing_room(reviewer)))

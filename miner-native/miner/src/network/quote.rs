@@ -63,7 +63,7 @@ fn judge(reviewer: &Reviewer, request: &QuoteRequest, source: &str) -> Result<Ju
             crate::store::StoreError::TooManyDeals.to_string(),
         );
     }
-    if let Some((code, reason)) = propose::no_room(reviewer, request.size, &known)? {
+    if let Some((code, reason)) = propose::no_room(reviewer, request.size, request.total_price.is_zero(), &known)? {
         return refused(code, reason);
     }
     let capacity = intake::capacity(&reviewer.intake);

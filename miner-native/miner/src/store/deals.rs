@@ -25,6 +25,8 @@ pub struct Known {
     pub awaited: Tally,
     /// Those of them that the same peer proposed.
     pub awaited_of_source: u64,
+    /// Those of the awaited ones that cost nothing.
+    pub awaited_free: Tally,
     /// Deals that are not sealed yet, the awaited ones included.
     pub unsealed: Tally,
     /// Whether as many deals are served as can be.
@@ -251,6 +253,7 @@ fn circumstances(records: &dyn Records, source: &str) -> Result<Known, StoreErro
         channel_is_promised: false,
         awaited: tally_of(records, &[EffectKind::FetchPiece])?,
         awaited_of_source: tally(records, &source_tally(source))?.deals,
+        awaited_free: tally(records, &free_tally())?,
         unsealed: tally_of(records, &EffectKind::UNSEALED)?,
         is_full: is_full(records)?,
     })

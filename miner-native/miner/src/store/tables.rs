@@ -153,6 +153,9 @@ impl DealIndex {
         index.tallies.push(effect_tally(kind));
         if kind == EffectKind::FetchPiece {
             index.tallies.push(source_tally(&record.source));
+            if deal.is_free() {
+                index.tallies.push(free_tally());
+            }
         }
         index
     }
@@ -180,6 +183,11 @@ pub(super) fn state_tally(name: &str) -> Vec<u8> {
 
 pub(super) fn source_tally(peer: &str) -> Vec<u8> {
     [b"p", peer.as_bytes()].concat()
+}
+
+/// Of awaited deals that cost nothing. Those that an earlier version accepted are not in it, which is over within a day.
+pub(super) fn free_tally() -> Vec<u8> {
+    b"free".to_vec()
 }
 
 pub(super) fn channel_key(payer: &Address, id: ChannelId) -> Vec<u8> {

@@ -104,6 +104,45 @@ async fn a_deal_that_would_end_before_its_piece_could_be_sealed_is_refused_asked
     assert_eq!(answer.state, DealState::Accepted, "{}", answer.message);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn deals_that_cost_nothing_have_a_share_of_the_room_however_many_peers_propose_them() {
+    let world = World::start().await;
+    let free = SettingsChange {
+        price: Some(AttoFil::ZERO),
+        ..SettingsChange::default()
+    };
+    change(&world, free).await;
+    let reviewer = world.miner().reviewer();
+    let propose = async |signed: SignedProposal| {
+        let answer = propose::decide(&reviewer, signed, libp2p::PeerId::random()).await;
+        answer.expect("it answers")
+    };
+    for number in 0..propose::MAX_AWAITED_FREE {
+        let answer = propose(world.free(&piece(1, 500).1, 1000 + number)).await;
+        assert_eq!(answer.state, DealState::Accepted, "{}", answer.message);
+    }
+    // One that names a price and pays nothing costs nothing, too.
+    let mut unpaid = world.free(&piece(2, 500).1, 1000).proposal;
+    unpaid.total_price = AttoFil(1);
+    for one_more in [world.free(&piece(2, 500).1, 1000), unpaid.sign(&key(CLIENT))] {
+        let answer = propose(one_more).await;
+        assert_eq!(answer.state, DealState::Rejected);
+        assert!(answer.message.contains("that cost nothing"), "{}", answer.message);
+    }
+    let asked = QuoteRequest {
+        total_price: AttoFil::ZERO,
+        ..request(&world, 500, 1000)
+    };
+    assert_eq!(code(&world, &asked), RejectionCode::Busy as u64);
+    let paid = propose(world.paid(&piece(3, 500).1, 1, 1000).await).await;
+    assert_eq!(
+        paid.state,
+        DealState::Accepted,
+        "whoever pays finds room: {}",
+        paid.message
+    );
+}
+
 fn channel_of(signed: &SignedProposal) -> ChannelId {
     signed.proposal.payment.channel.expect("a paid deal")
 }
