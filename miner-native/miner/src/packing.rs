@@ -10,7 +10,7 @@ use crate::store::{is_own, EffectKind, MinerStore, SectorRecord, StoreError};
 use shared::chain::{Epoch, Policy};
 use shared::deal::MinerEffect;
 use shared::piece::SectorSize;
-use shared::sector::timing::{self, blocks_to_commit};
+use shared::sector::timing::{self, blocks_to_commit, SectorsBefore};
 use shared::sector::{Phase, SectorInput};
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,7 +64,7 @@ pub(crate) fn place(service: &Packing, now: u64) -> Result<(Vec<u64>, Duration),
 /// over out of sectors that still pack: no sector is sealed for nobody, and none fails for one deal's sake.
 fn evict(service: &Packing) -> Result<(), StoreError> {
     let height = service.chain.heads().borrow().height;
-    let needed = blocks_to_seal(service)?;
+    let needed = blocks_to_seal(service, SectorsBefore::default())?;
     for (cid, record) in service.store.deals_to(&[EffectKind::Place])? {
         if let Some(reason) = record.deal.is_too_late(height, needed) {
             tracing::warn!(deal = %cid, reason, "the piece gets no place");
@@ -90,17 +90,22 @@ fn evict(service: &Packing) -> Result<(), StoreError> {
 }
 
 /// Why a deal that is proposed at `height` and ends at `end` makes no sense: its piece would be sealed after it is over, if it were
-/// here now; `None` when it makes some.
+/// here now, behind the sectors that come before its own; `None` when it makes some.
 pub(crate) fn too_short(service: &Packing, end: Epoch, height: Epoch) -> Result<Option<String>, StoreError> {
-    let needed = blocks_to_seal(service)?;
+    let in_phases = |phases: &[Phase]| service.store.count_sectors_in(phases);
+    let before = SectorsBefore::of(in_phases(&timing::ENCODED)?, in_phases(&timing::PROVEN)?);
+    let needed = blocks_to_seal(service, before)?;
     Ok((height.plus(needed) >= end).then(|| timing::too_short(end, height, needed)))
 }
 
-/// Blocks from a sector's close to its commitment, by what the phases took the last time.
-fn blocks_to_seal(service: &Packing) -> Result<u64, StoreError> {
-    let phases = [Phase::PreCommit1, Phase::PreCommit2, Phase::Commit1, Phase::Commit2];
-    let sealing = blocks_for(service, &phases)?;
-    Ok(blocks_to_commit(&service.policy, sealing))
+/// Blocks from a sector's close to its commitment, by what the phases took the last time and what comes before it.
+fn blocks_to_seal(service: &Packing, before: SectorsBefore) -> Result<u64, StoreError> {
+    let encoding = blocks_for(service, &[Phase::PreCommit1, Phase::PreCommit2])?;
+    let proving = blocks_for(service, &[Phase::Commit1, Phase::Commit2])?;
+    Ok(blocks_to_commit(
+        &service.policy,
+        timing::sealing_time(encoding, proving, before),
+    ))
 }
 
 /// Blocks that phases take, by what they took the last time; 0 for what nothing is known of.

@@ -2,6 +2,7 @@
 //!
 //! The daemon asks before each phase and before the pre-commit is sent, and when it places pieces and answers proposals.
 
+use super::stage::Phase;
 use crate::chain::{Epoch, Policy};
 use alloc::string::String;
 
@@ -45,6 +46,40 @@ pub fn blocks_to_commit(policy: &Policy, sealing: u64) -> u64 {
     sealing.saturating_add(policy.seed_delay).saturating_add(messages)
 }
 
+/// Phases in which a sector is encoded, or waits to be.
+pub const ENCODED: [Phase; 3] = [Phase::Closed, Phase::PreCommit1, Phase::PreCommit2];
+/// Phases in which it is proven, or waits to be.
+pub const PROVEN: [Phase; 2] = [Phase::Commit1, Phase::Commit2];
+
+/// Sectors that wait before one that is closed now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SectorsBefore {
+    /// To be encoded.
+    pub to_encode: u64,
+    /// To be proven, and encoded already.
+    pub to_prove: u64,
+}
+
+impl SectorsBefore {
+    /// Of so many that are in [`ENCODED`] and in [`PROVEN`]. How much is left of those that are being worked on is not known: one of
+    /// each kind counts as done, so that a deal is refused only when it is surely too late.
+    pub fn of(encoded: u64, proven: u64) -> Self {
+        Self {
+            to_encode: encoded.saturating_sub(1),
+            to_prove: proven.saturating_sub(1),
+        }
+    }
+}
+
+/// How long sealing takes for a sector that is closed now, when encoding and proving one take so long: sectors go through both one
+/// after the other, and one is encoded while another is proven.
+pub fn sealing_time(encoding: u64, proving: u64, before: SectorsBefore) -> u64 {
+    let SectorsBefore { to_encode, to_prove } = before;
+    let encoded = encoding.saturating_mul(to_encode.saturating_add(1));
+    let proofs = proving.saturating_mul(to_prove.saturating_add(to_encode).saturating_add(1));
+    encoded.saturating_add(proving).max(proofs)
+}
+
 /// Why a deal's piece is not sealed; the deal fails with this text.
 pub fn too_late(deadline: Epoch, height: Epoch, needed: u64) -> String {
     alloc::format!(
@@ -65,6 +100,27 @@ mod tests {
 
     fn check(ticket: u64, height: u64, remaining: u64) -> bool {
         check_ticket(&Policy::default(), Epoch(ticket), Epoch(height), remaining).is_ok()
+    }
+
+    #[test]
+    fn sectors_before_one_are_sealed_first_and_the_slower_half_sets_the_pace() {
+        let before = |to_encode, to_prove| SectorsBefore { to_encode, to_prove };
+        assert_eq!(sealing_time(10, 4, before(0, 0)), 14);
+        assert_eq!(sealing_time(10, 4, before(3, 0)), 44, "encoding is slower");
+        assert_eq!(
+            sealing_time(4, 10, before(3, 0)),
+            40,
+            "proving is slower: while the first is encoded, one before it is proven"
+        );
+        assert_eq!(sealing_time(4, 10, before(1, 2)), 40);
+        assert_eq!(sealing_time(u64::MAX, 1, before(u64::MAX, 1)), u64::MAX);
+    }
+
+    #[test]
+    fn of_the_sectors_before_one_those_that_are_worked_on_count_as_done() {
+        assert_eq!(SectorsBefore::of(0, 0), SectorsBefore::default());
+        let (to_encode, to_prove) = (2, 1);
+        assert_eq!(SectorsBefore::of(3, 2), SectorsBefore { to_encode, to_prove });
     }
 
     #[test]

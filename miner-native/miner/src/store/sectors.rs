@@ -45,6 +45,15 @@ impl MinerStore {
         self.read(|records| keeping::sectors_in(records, phases))
     }
 
+    /// How many sectors are in these phases; no record is read.
+    pub fn count_sectors_in(&self, phases: &[Phase]) -> Result<u64, StoreError> {
+        self.read(|records| {
+            let in_phase =
+                |phase: &Phase| with_prefix(records, BY_PHASE, &[*phase as u8]).map(|found| found.len() as u64);
+            Ok(phases.iter().map(in_phase).sum::<Result<u64, _>>()?)
+        })
+    }
+
     /// The sectors that are not sealed yet, and those that a deal still waits for, by number.
     pub fn unfinished_sectors(&self) -> Result<Vec<SectorRecord>, StoreError> {
         let mut found = self.sectors_in(&UNSEALED)?;
