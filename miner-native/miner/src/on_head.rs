@@ -13,13 +13,18 @@ const BEAT: Duration = Duration::from_secs(10);
 pub trait OnHead: Send {
     type Error: std::fmt::Display;
 
-    /// Longest that one [`Self::tick`] may take before health says so.
+    /// Longest that one [`Self::tick`] may take before health says so, where [`Self::longest_tick`] knows no better.
     const LONGEST_TICK: Duration;
     /// What did not happen when a tick failed, for the log.
     const FAILED: &'static str;
 
     /// Does what is due at `height`. Whatever fails is tried again at the next block.
     fn tick(&mut self, height: Epoch, lifeline: &Lifeline) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Longest that one [`Self::tick`] may take before health says so.
+    fn longest_tick(&self) -> Duration {
+        Self::LONGEST_TICK
+    }
 
     /// Longest rest after a tick that failed.
     fn longest_rest(&self) -> Duration {
@@ -54,7 +59,10 @@ async fn tick_for_ever<S: OnHead>(
             Ok(Ok(())) => {}
         }
         let height = heads.borrow_and_update().height;
-        match lifeline.busy(S::LONGEST_TICK, service.tick(height, lifeline)).await {
+        match lifeline
+            .busy(service.longest_tick(), service.tick(height, lifeline))
+            .await
+        {
             Ok(()) => {
                 lifeline.well("");
                 backoff = Backoff::default();

@@ -79,12 +79,21 @@ struct Task {
 
 impl OnHead for Task {
     type Error = PostError;
-    // Sectors of 32 GiB, many of them, on a slow machine.
+    // On a chain whose blocks have no time of their own: sectors of 32 GiB, many of them, on a slow machine.
     const LONGEST_TICK: Duration = Duration::from_secs(3600);
     const FAILED: &'static str = "no proof-of-spacetime was delivered";
 
     async fn tick(&mut self, height: Epoch, lifeline: &Lifeline) -> Result<(), PostError> {
         self.watch.tick(&self.service, height, lifeline).await
+    }
+
+    /// A proof that takes longer than its window is late.
+    fn longest_tick(&self) -> Duration {
+        pace::longest_tick(
+            self.service.chain.connected_network().block_time_ms,
+            &self.service.policy,
+        )
+        .unwrap_or(Self::LONGEST_TICK)
     }
 
     /// However short the blocks are, a window sees several attempts.

@@ -14,6 +14,7 @@ use crate::supervisor::Lifeline;
 use shared::chain::rpc;
 use shared::chain::view::HeadView;
 use shared::chain::{calls, Address, AttoFil, Epoch};
+use std::future::Future;
 use std::sync::Weak;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -25,7 +26,11 @@ const FASTEST: Duration = Duration::from_millis(50);
 const SLOWEST: Duration = Duration::from_secs(1);
 /// Longest time between two looks while it does not.
 const AWAY: Duration = Duration::from_secs(5);
-/// Longest time without a new head before the chain is asked over HTTP whether there is one.
+/// Longest time without a new head before the chain is asked over HTTP whether there is one, and longest wait for that answer: a few
+/// block times, and no less than what a busy machine may take.
+const SILENT_BLOCKS: u32 = 3;
+const SHORTEST_SILENCE: Duration = Duration::from_secs(10);
+/// The same on a chain that makes blocks when it is told to.
 const SILENCE: Duration = Duration::from_secs(30);
 /// Time between two attempts to have heads told.
 const RETRY: Duration = Duration::from_secs(10);
@@ -64,7 +69,7 @@ pub(super) async fn run(inner: Weak<Inner>, lifeline: Lifeline) {
             client.doubt();
         }
         let known = access.inner.news.borrow().height;
-        let head = look(client, told, known).await;
+        let head = watcher.answered(look(client, told, known)).await;
         watcher.seen(head.is_ok());
         match head {
             Ok(head) => {
@@ -142,7 +147,7 @@ struct Watcher {
     is_lost: bool,
     /// When a feed is tried next.
     retry: Instant,
-    /// Longest silence of a feed that is believed: it may be dead and not know it.
+    /// Longest silence that is believed, of a feed as of an answer: the chain may hang and not know it.
     silence: Duration,
     pause: Duration,
     wait: Duration,
@@ -156,7 +161,10 @@ impl Watcher {
             feed: None,
             is_lost: false,
             retry: Instant::now(),
-            silence: SILENCE.max(block_time.saturating_mul(3)),
+            silence: match block_time.is_zero() {
+                true => SILENCE,
+                false => block_time.saturating_mul(SILENT_BLOCKS).max(SHORTEST_SILENCE),
+            },
             pause,
             wait: pause,
         }
@@ -187,6 +195,18 @@ impl Watcher {
 
     fn has_lost_feed(&mut self) -> bool {
         std::mem::take(&mut self.is_lost)
+    }
+
+    /// The answer to a question, which does not take longer than silence is believed.
+    async fn answered<T>(&self, asking: impl Future<Output = Result<T, ChainError>>) -> Result<T, ChainError> {
+        let silent = || ChainError::Unreachable {
+            url: self.url.clone(),
+            reason: format!(
+                "it takes questions and answers none within {} s",
+                self.silence.as_secs()
+            ),
+        };
+        timeout(self.silence, asking).await.unwrap_or_else(|_| Err(silent()))
     }
 
     fn seen(&mut self, answered: bool) {
@@ -262,6 +282,21 @@ async fn fill_gap(access: &ChainAccess) -> Result<(), ChainError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_chain_that_takes_questions_and_answers_none_is_found_out_within_a_few_block_times() {
+        for (block_time, longest) in [(1, 10), (30, 90)] {
+            let watcher = Watcher::new("http://127.0.0.1:1".into(), Duration::from_secs(block_time));
+            let began = Instant::now();
+            let answer: Result<HeadView, _> = watcher.answered(std::future::pending()).await;
+            assert!(matches!(answer, Err(ChainError::Unreachable { .. })), "{answer:?}");
+            assert_eq!(began.elapsed().as_secs(), longest);
+            assert!(
+                watcher.longest_wait().as_secs() <= 2 * longest,
+                "and it is asked soon enough"
+            );
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn health_is_not_green_while_the_chain_makes_no_blocks() {

@@ -33,6 +33,13 @@ pub(super) fn longest_rest(block_ms: u64, policy: &Policy) -> Duration {
     }
 }
 
+/// Longest that an attempt at a proof may take before health says that it hangs: the window, which it has to be delivered in. `None`
+/// on a chain whose blocks have no time of their own.
+pub(super) fn longest_tick(block_ms: u64, policy: &Policy) -> Option<Duration> {
+    let window = policy.challenge_window.saturating_mul(block_ms);
+    (window > 0).then(|| Duration::from_millis(window))
+}
+
 /// How the time of a proof over `sectors` stands to its window.
 pub(super) fn standing(sectors: usize, expected: Expected, block_ms: u64, policy: &Policy) -> ProvingStatus {
     let blocks = policy.challenge_window.saturating_sub(policy.post_delay);
@@ -89,6 +96,16 @@ mod tests {
             [rest(200), rest(1000), rest(30_000), rest(0)],
             [3000, 15_000, 30_000, 30_000]
         );
+    }
+
+    #[test]
+    fn an_attempt_at_a_proof_hangs_when_it_takes_longer_than_its_window() {
+        let longest = |block_ms| longest_tick(block_ms, &Policy::default()).map(|limit| limit.as_secs());
+        assert_eq!(
+            [longest(200), longest(1000), longest(30_000)],
+            [30, 150, 4500].map(Some)
+        );
+        assert_eq!(longest(0), None);
     }
 
     #[test]
