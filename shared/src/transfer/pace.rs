@@ -54,6 +54,17 @@ impl Pace {
     }
 }
 
+/// Which of the exchanges that cannot go on where they were makes room for somebody who waits: of those that had their turn the
+/// slowest, so that whoever would hold many places has to take as much of the line as honest peers do. Each is given by how long it
+/// has lasted, in milliseconds, and the bytes that it moved; `None` while none has had its turn.
+pub fn makes_room(exchanges: impl IntoIterator<Item = (u64, u64)>) -> Option<usize> {
+    let each = exchanges.into_iter().enumerate();
+    let had_their_turn = each.filter(|(_, (lasted_ms, _))| *lasted_ms >= TURN_MS);
+    let rates =
+        had_their_turn.map(|(place, (lasted_ms, bytes))| (bytes.saturating_mul(1000) / lasted_ms.max(1), place));
+    rates.min().map(|(_, place)| place)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +89,21 @@ mod tests {
         let mut pace = Pace::begin(0);
         assert_eq!(pace.moved(1 << 40, WINDOW_MS, false), Ok(()));
         assert_eq!(pace.moved(1, 2 * WINDOW_MS, false), Err(PlaceLost::TooSlow));
+    }
+
+    #[test]
+    fn the_slowest_of_those_that_had_their_turn_makes_room() {
+        assert_eq!(makes_room([]), None);
+        assert_eq!(
+            makes_room([(TURN_MS - 1, 0), (0, 0)]),
+            None,
+            "a turn is theirs, however slow they are"
+        );
+        assert_eq!(
+            makes_room([(TURN_MS, 5000), (2 * TURN_MS, 5000), (TURN_MS - 1, 0)]),
+            Some(1)
+        );
+        assert_eq!(makes_room([(u64::MAX, u64::MAX)]), Some(0));
     }
 
     #[test]

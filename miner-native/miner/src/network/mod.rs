@@ -7,6 +7,7 @@
 
 pub(crate) mod close;
 mod connections;
+mod delivery_places;
 mod exchange;
 mod explain;
 pub mod frames;

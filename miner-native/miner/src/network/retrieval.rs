@@ -2,9 +2,9 @@
 //!
 //! Whoever asks computes the data root of what arrives; the miner is not believed.
 
+use super::delivery_places::{DeliveryPlaces, Ticket};
 use super::exchange::{Exchange, SHORT};
 use super::refused::Limit;
-use super::stream_limiter::StreamLimiter;
 use super::{frames, ExchangeError};
 use crate::prover::Prover;
 use crate::staging::Staging;
@@ -13,18 +13,20 @@ use cid::Cid;
 use libp2p::Stream;
 use shared::retrieval::{RetrievalStatus, RetrievePieceChunk, RetrievePieceRequest, RetrievePieceResponse, MAX_CHUNK};
 use shared::sector::SectorEffect;
-use shared::transfer::Pace;
+use shared::transfer::PlaceLost;
 use shared::wire::encode;
 use shared::wire::frame::{frame, MAX_MESSAGE};
+use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
-/// Time between two signs of life while a piece is unsealed: a third of what peers wait ([`frames::SILENCE_LIMIT`]).
+/// The answer where there is no room.
+const TOO_MANY: &str = "too many pieces are being retrieved: try again in a moment";
+/// Time between two signs of life while a piece is unsealed, or waits for its turn after that: a third of what peers wait ([`frames::SILENCE_LIMIT`]).
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// Gives pieces out.
@@ -33,7 +35,7 @@ pub struct RetrievalServer {
     store: MinerStore,
     staging: Staging,
     prover: Arc<Prover>,
-    deliveries: StreamLimiter,
+    places: DeliveryPlaces,
     /// Held while a piece is unsealed: those who ask for it meanwhile find it staged.
     unsealing: Arc<Mutex<()>>,
 }
@@ -44,7 +46,7 @@ impl RetrievalServer {
             store,
             staging,
             prover,
-            deliveries: StreamLimiter::of_deliveries(),
+            places: DeliveryPlaces::default(),
             unsealing: Arc::default(),
         }
     }
@@ -52,47 +54,70 @@ impl RetrievalServer {
     /// Reads a request; answers with the status, and the piece's bytes in order.
     pub(super) async fn answer(self, mut exchange: Exchange) -> Result<(), ExchangeError> {
         let RetrievePieceRequest { piece_ref } = exchange.request(SHORT).await?;
-        let Some(place) = self.deliveries.enter(exchange.peer) else {
+        let Some(ticket) = self.places.take_in(exchange.peer) else {
             exchange.refused(Limit::Deliveries);
-            let reason = "too many pieces are being retrieved: try again in a moment";
-            return refuse(&mut exchange.stream, reason.into()).await;
+            return refuse(&mut exchange.stream, TOO_MANY.into()).await;
         };
-        let stream = &mut exchange.stream;
-        // A delivery makes no room for others, but for its speed.
-        place.asked();
-        let Some(piece) = self.store.piece(&piece_ref)? else {
+        let mut has_begun = false;
+        let given = tokio::select! {
+            given = self.give(&mut exchange.stream, &piece_ref, &ticket, &mut has_begun) => Some(given),
+            () = ticket.ended() => None,
+        };
+        match given {
+            Some(given) => given,
+            None if has_begun => Err(frames::StreamError::from(PlaceLost::TurnOver).into()),
+            None => {
+                exchange.refused(Limit::Deliveries);
+                refuse(&mut exchange.stream, TOO_MANY.into()).await
+            }
+        }
+    }
+
+    /// Gives the piece when it is its turn; `has_begun` from the first word on.
+    async fn give(
+        &self,
+        stream: &mut Stream,
+        piece_ref: &Cid,
+        ticket: &Ticket,
+        has_begun: &mut bool,
+    ) -> Result<(), ExchangeError> {
+        let Some(piece) = self.store.piece(piece_ref)? else {
             return refuse(stream, format!("piece {piece_ref} is not stored here")).await;
         };
-        let staged = self.staging.whole(&piece_ref, piece.size);
-        let is_staged = staged.is_some();
-        let path = match staged {
-            Some(path) => path,
-            None if !self.holds(&piece_ref)? => {
+        let path = match self.staging.whole(piece_ref, piece.size) {
+            Some(path) => {
+                ticket.place().await;
+                path
+            }
+            None if !self.holds(piece_ref)? => {
                 return refuse(stream, format!("piece {piece_ref} was lost here")).await;
             }
             None => {
+                *has_begun = true;
                 accept(stream).await?;
-                match self.unseal_meanwhile(&piece_ref, piece.size, stream).await? {
-                    Some(path) => path,
+                let Some(path) = meanwhile(stream, self.unseal(piece_ref, piece.size)).await?? else {
                     // The stream breaks off: too few bytes are no piece, and the peer tries again.
-                    None => return Ok(()),
-                }
+                    return Ok(());
+                };
+                meanwhile(stream, ticket.place()).await?;
+                path
             }
         };
         let mut file = match File::open(&path).await {
             Ok(file) => file,
             Err(error) => {
                 tracing::error!(path = %path.display(), %error, "a staged piece cannot be read");
-                return match is_staged {
-                    true => refuse(stream, format!("piece {piece_ref} cannot be read just now")).await,
-                    false => Ok(()),
+                return match *has_begun {
+                    true => Ok(()),
+                    false => refuse(stream, format!("piece {piece_ref} cannot be read just now")).await,
                 };
             }
         };
-        if is_staged {
+        if !*has_begun {
+            *has_begun = true;
             accept(stream).await?;
         }
-        send(stream, &mut file, piece.size).await?;
+        send(stream, &mut file, piece.size, ticket).await?;
         frames::close(stream).await?;
         tracing::info!(piece = %piece_ref, size = piece.size, "gave a piece back");
         Ok(())
@@ -106,28 +131,7 @@ impl RetrievalServer {
             .any(|record| record.sector.effect() == SectorEffect::Prove))
     }
 
-    /// Unseals, which takes seconds to hours by the sector's size, and sends an empty chunk now and then, so that the
-    /// peer knows that somebody is at work.
-    async fn unseal_meanwhile(
-        &self,
-        data: &Cid,
-        size: u64,
-        stream: &mut Stream,
-    ) -> Result<Option<PathBuf>, ExchangeError> {
-        let unsealing = self.unseal(data, size);
-        tokio::pin!(unsealing);
-        loop {
-            tokio::select! {
-                found = &mut unsealing => return found,
-                () = tokio::time::sleep(KEEP_ALIVE) => {
-                    let nothing = RetrievePieceChunk { data: Vec::new().into() };
-                    frames::write(stream, &nothing).await?;
-                }
-            }
-        }
-    }
-
-    /// The piece's file, from its sector; `None` when no sector gives it.
+    /// The piece's file, from its sector, which takes seconds to hours by its size; `None` when no sector gives it.
     async fn unseal(&self, data: &Cid, size: u64) -> Result<Option<PathBuf>, ExchangeError> {
         let _turn = self.unsealing.lock().await;
         if let Some(path) = self.staging.whole(data, size) {
@@ -152,6 +156,20 @@ impl RetrievalServer {
     }
 }
 
+/// Does what takes long, and sends an empty chunk now and then, so that the peer knows that somebody is at work.
+async fn meanwhile<T>(stream: &mut Stream, work: impl Future<Output = T>) -> Result<T, ExchangeError> {
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return Ok(done),
+            () = tokio::time::sleep(KEEP_ALIVE) => {
+                let nothing = RetrievePieceChunk { data: Vec::new().into() };
+                frames::write(stream, &nothing).await?;
+            }
+        }
+    }
+}
+
 async fn accept(stream: &mut Stream) -> Result<(), ExchangeError> {
     let accepted = RetrievePieceResponse {
         status: RetrievalStatus::Success,
@@ -171,17 +189,16 @@ async fn refuse(stream: &mut Stream, reason: String) -> Result<(), ExchangeError
     Ok(())
 }
 
-async fn send(stream: &mut Stream, file: &mut File, size: u64) -> Result<(), ExchangeError> {
-    let (begun, mut pace, mut left) = (Instant::now(), Pace::begin(0), size);
+async fn send(stream: &mut Stream, file: &mut File, size: u64, ticket: &Ticket) -> Result<(), ExchangeError> {
+    let mut left = size;
     while left > 0 {
         let mut data = vec![0; left.min(MAX_CHUNK as u64) as usize];
         file.read_exact(&mut data).await.map_err(frames::StreamError::from)?;
         left -= data.len() as u64;
         let chunk = encode(&RetrievePieceChunk { data: data.into() });
         frames::write_bytes(stream, &frame(&chunk, MAX_MESSAGE).map_err(frames::StreamError::from)?).await?;
-        // Whoever reads too slowly asks again; a delivery cannot go on where it was, so it has no turn that ends.
-        let paced = pace.moved(chunk.len() as u64, begun.elapsed().as_millis() as u64, false);
-        paced.map_err(frames::StreamError::from)?;
+        // Whoever reads too slowly asks again.
+        ticket.moved(chunk.len() as u64).map_err(frames::StreamError::from)?;
     }
     Ok(())
 }

@@ -18,10 +18,6 @@ const MAX_EXCHANGES_OF_A_PEER: usize = 16;
 const MAX_WATCHES: usize = 512;
 /// Watches that one peer may have open at once, one for each deal that it waits for: as many as it may have to deliver.
 const MAX_WATCHES_OF_A_PEER: usize = 64;
-/// Pieces that are given back at once, to all peers together and to one.
-const MAX_DELIVERIES: usize = 16;
-const MAX_DELIVERIES_OF_A_PEER: usize = 4;
-
 /// Proposals that wait for the block with their channel, of all peers together and of one: our own clients wait for it themselves.
 const MAX_WAITING: usize = 64;
 const MAX_WAITING_OF_A_PEER: usize = 4;
@@ -74,11 +70,6 @@ impl StreamLimiter {
     /// For proposals whose channel is not in a block yet.
     pub(crate) fn of_waiting() -> Self {
         Self::of(MAX_WAITING, MAX_WAITING_OF_A_PEER)
-    }
-
-    /// For what is given back to peers.
-    pub(crate) fn of_deliveries() -> Self {
-        Self::of(MAX_DELIVERIES, MAX_DELIVERIES_OF_A_PEER)
     }
 
     fn of(most: usize, most_of_a_peer: usize) -> Self {

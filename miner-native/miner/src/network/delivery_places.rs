@@ -1,0 +1,349 @@
+//! Who is given a piece when: places are few, each peer has a share of them, and whoever waits gets one after a turn.
+//!
+//! A delivery cannot go on where it was. So the end of its turn ends it only when somebody waits, and then the slowest
+//! ([`shared::transfer::pace`]); who lost a place so goes behind all others. Used by [`super::retrieval`] alone.
+
+use libp2p::PeerId;
+use shared::transfer::pace::{makes_room, TURN_MS};
+use shared::transfer::{Pace, PlaceLost};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, VecDeque};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::{sleep_until, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// Pieces that are given back at once: more would only share the same line.
+const MAX_PLACES: usize = 16;
+/// Requests that are taken in, those that wait for a place or for a sector to be unsealed among them: as many again.
+const MAX_TICKETS: usize = 2 * MAX_PLACES;
+/// Of those, requests of one peer.
+const MAX_TICKETS_OF_A_PEER: usize = 4;
+/// Peers of which it is remembered that they lost a place.
+const MAX_REMEMBERED: usize = 64;
+/// A turn.
+const TURN: Duration = Duration::from_millis(TURN_MS);
+
+/// The places for deliveries. Clones are the same.
+#[derive(Clone, Default)]
+pub(super) struct DeliveryPlaces {
+    room: Arc<Mutex<Room>>,
+    /// Told when somebody leaves or moves up.
+    changed: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct Room {
+    next: u64,
+    /// By age.
+    tickets: BTreeMap<u64, Entry>,
+    /// Peers that lost a place, the newest last.
+    lost: VecDeque<PeerId>,
+}
+
+struct Entry {
+    peer: PeerId,
+    state: State,
+    ended: CancellationToken,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    /// Something else is done first.
+    Preparing,
+    InLine,
+    /// So many bytes were given since then.
+    Served {
+        since: Instant,
+        bytes: u64,
+    },
+}
+
+/// A request that is taken in; its room is free when it is dropped.
+pub(super) struct Ticket {
+    places: DeliveryPlaces,
+    number: u64,
+    ended: CancellationToken,
+    pace: Mutex<Option<(Instant, Pace)>>,
+}
+
+impl DeliveryPlaces {
+    /// Takes a request in; `None` when its peer has its share, or all have as much as it.
+    pub(super) fn take_in(&self, peer: PeerId) -> Option<Ticket> {
+        let mut room = self.room();
+        let own = room.of(peer).count();
+        if own >= MAX_TICKETS_OF_A_PEER || (room.tickets.len() >= MAX_TICKETS && !room.turn_away(own)) {
+            return None;
+        }
+        let number = room.next;
+        room.next += 1;
+        let ended = CancellationToken::new();
+        let entry = Entry {
+            peer,
+            state: State::Preparing,
+            ended: ended.clone(),
+        };
+        room.tickets.insert(number, entry);
+        Some(Ticket {
+            places: self.clone(),
+            number,
+            ended,
+            pace: Mutex::default(),
+        })
+    }
+
+    fn room(&self) -> MutexGuard<'_, Room> {
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Room {
+    fn of(&self, peer: PeerId) -> impl Iterator<Item = &Entry> {
+        self.tickets.values().filter(move |entry| entry.peer == peer)
+    }
+
+    /// Turns the newest of those away that are not served yet, of the peer that has most, when that is more than a newcomer would have.
+    fn turn_away(&mut self, own: usize) -> bool {
+        let waiting = self.tickets.iter().rev().filter(|(_, entry)| !entry.is_served());
+        let most = waiting
+            .map(|(number, entry)| (self.of(entry.peer).count(), *number))
+            .min_by_key(|(count, _)| Reverse(*count));
+        match most {
+            Some((count, number)) if count > own + 1 => self.end(number),
+            _ => return false,
+        }
+        true
+    }
+
+    fn end(&mut self, number: u64) {
+        if let Some(entry) = self.tickets.remove(&number) {
+            entry.ended.cancel();
+        }
+    }
+
+    /// Gives the ticket a place, if it is its turn; else says when somebody's turn is over that it waits for.
+    fn serve(&mut self, number: u64, now: Instant) -> Result<(), Option<Instant>> {
+        if let Some(entry) = self.tickets.get_mut(&number).filter(|entry| !entry.is_served()) {
+            entry.state = State::InLine;
+        }
+        if self.first_in_line() != Some(number) {
+            return Err(None);
+        }
+        let served: Vec<(u64, Instant, u64)> = self.served().collect();
+        if served.len() >= MAX_PLACES {
+            let lasted = |since: Instant| now.duration_since(since).as_millis() as u64;
+            let slowest = makes_room(served.iter().map(|(_, since, bytes)| (lasted(*since), *bytes)));
+            let Some((loses, _, _)) = slowest.and_then(|place| served.get(place)) else {
+                return Err(served.iter().map(|(_, since, _)| *since + TURN).min());
+            };
+            self.remember(*loses);
+            self.end(*loses);
+        }
+        if let Some(entry) = self.tickets.get_mut(&number) {
+            entry.state = State::Served { since: now, bytes: 0 };
+        }
+        Ok(())
+    }
+
+    fn served(&self) -> impl Iterator<Item = (u64, Instant, u64)> + '_ {
+        self.tickets.iter().filter_map(|(number, entry)| match entry.state {
+            State::Served { since, bytes } => Some((*number, since, bytes)),
+            _ => None,
+        })
+    }
+
+    /// Whose peer lost no place, is served least, and came first.
+    fn first_in_line(&self) -> Option<u64> {
+        let in_line = self.tickets.iter().filter(|(_, entry)| entry.state == State::InLine);
+        let first = in_line.min_by_key(|(number, entry)| {
+            let served = self.of(entry.peer).filter(|other| other.is_served()).count();
+            (self.lost.contains(&entry.peer), served, **number)
+        });
+        first.map(|(number, _)| *number)
+    }
+
+    fn remember(&mut self, number: u64) {
+        let Some(peer) = self.tickets.get(&number).map(|entry| entry.peer) else {
+            return;
+        };
+        self.lost.retain(|other| *other != peer);
+        self.lost.push_back(peer);
+        if self.lost.len() > MAX_REMEMBERED {
+            self.lost.pop_front();
+        }
+    }
+}
+
+impl Entry {
+    fn is_served(&self) -> bool {
+        matches!(self.state, State::Served { .. })
+    }
+}
+
+impl Ticket {
+    /// Waits for a place; the turn begins then.
+    pub(super) async fn place(&self) {
+        loop {
+            let mut changed = pin!(self.places.changed.notified());
+            // What changes from here on is not missed.
+            changed.as_mut().enable();
+            let now = Instant::now();
+            let served = self.places.room().serve(self.number, now);
+            match served {
+                Ok(()) => {
+                    *self.pace.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, Pace::begin(0)));
+                    // The next in line looks for itself.
+                    return self.places.changed.notify_waiters();
+                }
+                Err(Some(until)) => tokio::select! {
+                    () = changed => {}
+                    () = sleep_until(until) => {}
+                },
+                Err(None) => changed.await,
+            }
+        }
+    }
+
+    /// So many bytes were given; fails when that is too slow.
+    pub(super) fn moved(&self, bytes: u64) -> Result<(), PlaceLost> {
+        if let Some(entry) = self.places.room().tickets.get_mut(&self.number) {
+            if let State::Served { since, bytes: before } = entry.state {
+                let bytes = before.saturating_add(bytes);
+                entry.state = State::Served { since, bytes };
+            }
+        }
+        match &mut *self.pace.lock().unwrap_or_else(PoisonError::into_inner) {
+            // The turn's end is told by [`Self::ended`].
+            Some((begun, pace)) => pace.moved(bytes, begun.elapsed().as_millis() as u64, false),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns when the room is needed for another.
+    pub(super) async fn ended(&self) {
+        self.ended.cancelled().await;
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.places.room().tickets.remove(&self.number);
+        self.places.changed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::future::FusedFuture;
+    use futures::{poll, FutureExt};
+
+    async fn served(places: &DeliveryPlaces, peer: PeerId) -> Ticket {
+        let ticket = places.take_in(peer).expect("there is room");
+        ticket.place().await;
+        ticket
+    }
+
+    /// The outcome of what does not wait; a future that is over has none again.
+    fn poll_now<T>(work: &mut std::pin::Pin<&mut impl FusedFuture<Output = T>>) -> Option<T> {
+        (!work.is_terminated()).then(|| work.as_mut().now_or_never())?
+    }
+
+    fn has_ended(ticket: &Ticket) -> bool {
+        ticket.ended().now_or_never().is_some()
+    }
+
+    /// The finding: four peers read a large piece at the least rate, and held all places for hours.
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_is_served_after_a_turn_and_the_slowest_makes_room() {
+        let places = DeliveryPlaces::default();
+        let (mut held, honest) = (Vec::new(), served(&places, PeerId::random()).await);
+        for _ in 0..4 {
+            let peer = PeerId::random();
+            for _ in 0..MAX_TICKETS_OF_A_PEER.min(MAX_PLACES - 1 - held.len()) {
+                held.push(served(&places, peer).await);
+            }
+        }
+        for _ in 0..4 {
+            tokio::time::advance(TURN / 4).await;
+            assert_eq!(honest.moved(64 << 20), Ok(()));
+            // As slow as may be.
+            held.iter()
+                .for_each(|ticket| assert_eq!(ticket.moved(16 * 1024 * 30), Ok(())));
+        }
+        let newcomer = places.take_in(PeerId::random()).expect("there is room in the line");
+        let mut place = pin!(newcomer.place());
+        assert!(poll!(&mut place).is_ready(), "their turn is over");
+        assert_eq!(held.iter().filter(|ticket| has_ended(ticket)).count(), 1);
+        assert!(!has_ended(&honest) && !has_ended(&newcomer), "the fast one goes on");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_is_waited_for_and_ends_nothing_while_nobody_waits() {
+        let places = DeliveryPlaces::default();
+        let mut held = Vec::new();
+        for _ in 0..MAX_PLACES {
+            held.push(served(&places, PeerId::random()).await);
+        }
+        let began = Instant::now();
+        served(&places, PeerId::random()).await;
+        assert_eq!(began.elapsed(), TURN);
+        tokio::time::advance(TURN * 9).await;
+        assert_eq!(
+            held.iter().filter(|ticket| has_ended(ticket)).count(),
+            1,
+            "the others stay"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_lost_a_place_goes_behind_all_others_and_who_is_served_least_comes_first() {
+        let places = DeliveryPlaces::default();
+        let (greedy, other) = (PeerId::random(), PeerId::random());
+        let mut held = vec![served(&places, greedy).await, served(&places, other).await];
+        while held.len() < MAX_PLACES {
+            held.push(served(&places, PeerId::random()).await);
+        }
+        places.room().remember(held[0].number);
+        let line = [greedy, other, PeerId::random()].map(|peer| places.take_in(peer).expect("room"));
+        let [lost, has_one, has_none] = &line;
+        let (mut lost, mut has_one, mut has_none) = (
+            pin!(lost.place().fuse()),
+            pin!(has_one.place().fuse()),
+            pin!(has_none.place().fuse()),
+        );
+        let mut are_served = || {
+            let served = [poll_now(&mut lost), poll_now(&mut has_one), poll_now(&mut has_none)];
+            served.map(|served| served.is_some())
+        };
+        assert_eq!(are_served(), [false; 3]);
+        held.pop();
+        assert_eq!(are_served(), [false, false, true]);
+        held.pop();
+        assert_eq!(are_served(), [false, true, false]);
+        held.pop();
+        assert_eq!(are_served(), [true, false, false]);
+    }
+
+    #[test]
+    fn a_peer_has_a_bounded_share_and_one_with_fewer_is_taken_in_all_the_same() {
+        let (places, greedy) = (DeliveryPlaces::default(), PeerId::random());
+        let many: Vec<_> = (0..MAX_TICKETS_OF_A_PEER)
+            .filter_map(|_| places.take_in(greedy))
+            .collect();
+        assert!(places.take_in(greedy).is_none());
+        let others: Vec<_> = (many.len()..MAX_TICKETS)
+            .filter_map(|_| places.take_in(PeerId::random()))
+            .collect();
+        assert_eq!(many.len() + others.len(), MAX_TICKETS);
+        let newcomer = places.take_in(PeerId::random());
+        assert!(
+            newcomer.is_some() && has_ended(&many[3]) && !has_ended(&many[0]),
+            "the newest of who has most"
+        );
+        drop((many, others, newcomer));
+        assert!(places.room().tickets.is_empty());
+    }
+}
