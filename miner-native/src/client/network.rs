@@ -20,6 +20,7 @@ use libp2p::{
 use libp2p_stream::OpenStreamError;
 use sealdrop_miner::network::frames::{self, StreamError};
 use sealdrop_miner::network::TransportKind;
+use shared::client::dialing::{plan, Dialer, Failures, Obstacle};
 use shared::wire::{protocol, Cbor};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -36,14 +37,14 @@ const OPEN_LIMIT: Duration = Duration::from_secs(15);
 const KEEP_CONNECTION: Duration = Duration::from_secs(24 * 3600);
 /// Requests to connect that wait their turn, at most.
 const MAX_COMMANDS: usize = 64;
-/// Addresses of a peer that are tried, at most.
-const MAX_ADDRESSES: usize = 8;
 
 /// Why a peer cannot be talked to.
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
     #[error("the network knows no address of its peer {0} over TCP or QUIC")]
     NoAddress(String),
+    #[error("none of the addresses of its peer can be used from here: {}", .0.message())]
+    LeftOut(Obstacle),
     #[error("{0:?} is no peer id")]
     PeerId(String),
     #[error("{0}")]
@@ -102,8 +103,13 @@ impl Network {
 
     /// Makes a connection to `peer` unless there is one; says so within [`DIAL_LIMIT`] when there cannot be.
     pub async fn connect(&self, peer: PeerId, addresses: &[String]) -> Result<(), NetworkError> {
-        let parsed = addresses.iter().filter_map(|text| text.parse().ok());
-        let addresses: Vec<Multiaddr> = parsed.filter(|a| dialled(a).is_some()).take(MAX_ADDRESSES).collect();
+        let texts = addresses.iter().map(String::as_str);
+        // Nothing slows a program down whose dials fail, so none that failed is remembered.
+        let plan = plan(&Dialer::program(), &peer.to_string(), texts, &Failures::default(), 0);
+        let addresses: Vec<Multiaddr> = plan.dial.iter().filter_map(|next| next.address.parse().ok()).collect();
+        if let (true, Some(obstacle)) = (addresses.is_empty(), plan.obstacle()) {
+            return Err(NetworkError::LeftOut(obstacle));
+        }
         let (reply, answer) = oneshot::channel();
         let connect = Connect { peer, addresses, reply };
         self.commands.send(connect).await.map_err(|_| NetworkError::Stopped)?;

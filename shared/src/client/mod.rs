@@ -22,6 +22,7 @@
 //! - **Whether the file is needed** ([`engine`]): only after the miner was asked; what it says of the deal counts, not what
 //!   was known of it here.
 //! - **Where the miner is** ([`engine`]): where the chain says now. Its host key and its worker may change during a deal.
+//! - **Over which of its addresses it is reached** ([`dialing`]), in which order they are dialled, and why not the others.
 //! - **What a duplicate is** ([`duplicates`]): the same data with the same miner, unless it is meant; and a free deal with
 //!   the same terms always, since it has the same id.
 //! - **Which miner, which ask** ([`offer`], [`choosing`]): the one that was named, or by a rule (the cheapest, the nearest, spread over all)

@@ -32,8 +32,10 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// Addresses that are dialled at once, at most: after some failures a browser makes the next dial wait.
+/// Addresses that a page dials at once, at most: after some failures a browser makes the next dial wait.
 pub const MAX_DIALS: usize = 4;
+/// Addresses that a program dials at once, at most: each is a socket, and a hostile record may name as many as it likes.
+pub const MAX_PROGRAM_DIALS: usize = 8;
 /// Addresses of a miner that are looked at, at most: more than its listeners and interfaces make are of no use.
 pub const MAX_ADDRESSES: usize = 64;
 /// Milliseconds that an address gets before the next one is dialled, too, unless it fails before. More than a handshake takes on
@@ -123,9 +125,14 @@ pub fn plan<'a>(
     }
     let lately = |text: &str| failures.is_fresh(text, now_ms);
     good.sort_by_key(|(read, text)| order(dialer, read, lately(text)));
+    let most = if dialer.page.is_some() {
+        MAX_DIALS
+    } else {
+        MAX_PROGRAM_DIALS
+    };
     for (read, text) in best_of_each_reach_first(dialer, good, lately) {
         let fails = lately(text);
-        if plan.dial.len() >= MAX_DIALS {
+        if plan.dial.len() >= most {
             let obstacle = if fails {
                 Obstacle::FailedLately
             } else {

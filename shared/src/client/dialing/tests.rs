@@ -316,6 +316,11 @@ fn however_many_addresses_a_miner_announces_few_are_looked_at() {
 #[test]
 fn a_program_dials_tcp_and_then_quic_and_nothing_of_browsers() {
     let plan = plan_of(&Dialer::program(), &all());
+    let quic = dialled(&plan)
+        .iter()
+        .filter(|address| address.ends_with("quic-v1"))
+        .count();
+    assert_eq!((plan.dial.len(), quic), (8, 4));
     assert_eq!(
         dialled(&plan)[..2],
         ["/ip4/127.0.0.1/tcp/4401", "/ip4/192.168.1.7/tcp/4401"]
