@@ -245,12 +245,16 @@ mod tests {
         Configuration::gather(flags, Some(file), |_| None::<OsString>).expect("the file is right")
     }
 
+    fn address(text: &str) -> SocketAddr {
+        text.parse().expect("an address")
+    }
+
     #[test]
     fn without_a_word_a_daemon_runs_chain_and_miner_on_this_machine_alone() {
         let config = configured(Parts::Miner, &from("", |_| {})).expect("it is the usual");
         assert_eq!(config.role, Role::ChainAndMiner);
-        assert_eq!(config.chain.addresses, ["127.0.0.1:4403".parse().unwrap()]);
-        assert_eq!(config.web.addresses, ["127.0.0.1:4400".parse().unwrap()]);
+        assert_eq!(config.chain.addresses, [address("127.0.0.1:4403")]);
+        assert_eq!(config.web.addresses, [address("127.0.0.1:4400")]);
         assert!(!config.chain_is_public && config.settings == Default::default());
     }
 
@@ -260,7 +264,7 @@ mod tests {
         let config = configured(Parts::Chain, &from(file, |flags| flags.chain.chain_port = Some(7))).unwrap();
         assert_eq!(
             config.chain.addresses,
-            ["0.0.0.0:7", "[::]:7"].map(|a| a.parse().unwrap())
+            ["0.0.0.0:7", "[::]:7"].map(address)
         );
     }
 

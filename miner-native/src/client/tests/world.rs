@@ -76,7 +76,9 @@ impl World {
                 cancel_delay: CANCEL_DELAY,
                 ..Policy::default()
             },
-            listen: "127.0.0.1:0".parse().expect("an address"),
+            listen: vec!["127.0.0.1:0".parse().expect("an address")],
+            hosts: Vec::new(),
+            is_public: false,
             verifier: Arc::new(FakeVerifier::default()),
             verifying_keys: "keys".into(),
         });
