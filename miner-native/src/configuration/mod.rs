@@ -262,10 +262,7 @@ mod tests {
     fn a_port_takes_the_place_of_that_of_each_address() {
         let file = "[chain]\nlisten = [\"0.0.0.0:1\", \"[::]:2\"]\n";
         let config = configured(Parts::Chain, &from(file, |flags| flags.chain.chain_port = Some(7))).unwrap();
-        assert_eq!(
-            config.chain.addresses,
-            ["0.0.0.0:7", "[::]:7"].map(address)
-        );
+        assert_eq!(config.chain.addresses, ["0.0.0.0:7", "[::]:7"].map(address));
     }
 
     #[test]

@@ -461,20 +461,21 @@ async fn exit_codes_come_with_their_meaning_to_that_kind_of_actor() {
 /// Finding A11: anybody may have proofs verified by previews.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_preview_waits_for_its_turn_without_keeping_others_from_theirs() {
-    use super::{call, guard, socket, Server};
+    use super::{call, Server, Serving};
     use futures::FutureExt;
-    let (_dir, devnet) = chain();
+    let (_dir, devnet) = crate::tests::chain();
     let places = |count| std::sync::Arc::new(tokio::sync::Semaphore::new(count));
-    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let (_stop, stopped) = tokio::sync::watch::channel(false);
+    let server = || {
+        let (block_time, access) = Default::default();
+        Server::new(devnet.node.clone(), Serving { block_time, access }, stopped.clone())
+    };
+    let usual = server();
     let server = Server {
-        node: devnet.node.clone(),
-        block_time: std::time::Duration::ZERO,
         at_work: places(1),
         previews: places(0),
-        sockets: socket::Sockets::new(stopped),
-        addresses: guard::Addresses::default(),
+        ..server()
     };
-    let usual = Server::new(devnet.node.clone(), server.block_time, stop.subscribe());
     assert_eq!(
         usual.previews.available_permits(),
         2,

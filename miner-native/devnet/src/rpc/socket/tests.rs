@@ -36,7 +36,7 @@ impl Socket {
         let socket = tokio::net::TcpSocket::new_v4()?;
         let from: std::net::IpAddr = from.parse().expect("it is an address");
         socket.bind((from, 0).into())?;
-        let stream = socket.connect(served.devnet.address).await?;
+        let stream = socket.connect(served.devnet.addresses[0]).await?;
         let url = served.devnet.url().replace("http:", "ws:").replace("/rpc", "/ws");
         let (socket, _) = tokio_tungstenite::client_async(url, MaybeTlsStream::Plain(stream)).await?;
         Ok(Self(socket))
