@@ -338,15 +338,19 @@ mod tests {
 
     #[test]
     fn both_families_can_have_the_same_port() {
-        let free = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
-        let port = free.local_addr().expect("it is bound").port();
-        drop(free);
-        let both = ["/ip4/0.0.0.0", "/ip6/::"].map(|ip| format!("{ip}/tcp/{port}").parse().expect("a multiaddr"));
-        let config = HostConfig {
-            listen: both.to_vec(),
-            ..HostConfig::default()
+        let checked = || {
+            let free = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+            let port = free.local_addr().expect("it is bound").port();
+            drop(free);
+            let both = ["/ip4/0.0.0.0", "/ip6/::"].map(|ip| format!("{ip}/tcp/{port}").parse().expect("a multiaddr"));
+            let config = HostConfig {
+                listen: both.to_vec(),
+                ..HostConfig::default()
+            };
+            config.check()
         };
-        config.check().expect("IPv6 is listened on apart");
+        // What is free in one family may be another program's in the other.
+        assert!((0..20).any(|_| checked().is_ok()), "IPv6 is listened on apart");
     }
 
     #[test]
