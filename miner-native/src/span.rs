@@ -29,7 +29,9 @@ pub fn parse(text: &str) -> Result<Duration, SpanError> {
 pub fn text(span: Duration) -> String {
     let millis = span.as_millis();
     let units = [("h", 3_600_000), ("m", 60_000), ("s", 1000)];
-    let unit = units.into_iter().find(|(_, size)| millis > 0 && millis % size == 0);
+    let unit = units
+        .into_iter()
+        .find(|(_, size)| millis > 0 && millis.is_multiple_of(*size));
     match unit {
         Some((unit, size)) => format!("{}{unit}", millis / size),
         None => format!("{millis}ms"),

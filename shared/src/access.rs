@@ -79,7 +79,8 @@ impl Access {
 /// The name or address in front of a port.
 fn name_of(host: &str) -> Option<&str> {
     let end = match host.strip_prefix('[') {
-        Some(rest) => rest.find(']')? + 2,
+        // Both brackets belong to the name.
+        Some(rest) => rest.find(']')?.checked_add(2)?,
         None => host.find(':').unwrap_or(host.len()),
     };
     let (name, port) = host.split_at_checked(end)?;

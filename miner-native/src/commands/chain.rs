@@ -107,7 +107,7 @@ impl FromStr for Named {
 
 impl Arguments {
     /// The chain that is to be run here, and in which home; or the question again.
-    pub fn to_run(self) -> Result<(Option<PathBuf>, ChainArguments), Self> {
+    pub fn into_run(self) -> Result<(Option<PathBuf>, ChainArguments), Self> {
         match self.command {
             Command::Run(asked) => Ok((self.target.home_as_given(), *asked)),
             command => Err(Self { command, ..self }),

@@ -113,7 +113,7 @@ pub fn run() -> ExitCode {
         Command::Token(arguments) => token::run(&arguments).map_err(Into::into),
         Command::Protocol(arguments) => block_on(protocol::run(arguments)),
         Command::Params(arguments) => params::run(arguments, cli.output),
-        Command::Chain(arguments) => match arguments.to_run() {
+        Command::Chain(arguments) => match arguments.into_run() {
             Ok((home, asked)) => return run_daemon(|| daemon::run_chain(home, asked, &RealProofs)),
             Err(question) => block_on(chain::run(question)),
         },
@@ -128,7 +128,7 @@ pub fn run_daemon_with(proofs: &dyn Proofs) -> ExitCode {
     match Cli::parse().command {
         Command::Daemon(arguments) => return run_daemon(|| daemon::run(*arguments, proofs)),
         Command::Chain(arguments) => {
-            if let Ok((home, asked)) = arguments.to_run() {
+            if let Ok((home, asked)) = arguments.into_run() {
                 return run_daemon(|| daemon::run_chain(home, asked, proofs));
             }
         }

@@ -84,7 +84,7 @@ fn read_table(path: &Path, section: &str, table: &Table, options: &mut Options) 
                     place: format!("{name} in {}", path.display()),
                     found: value.to_string(),
                     form,
-                })?
+                })?;
             }
         }
     }

@@ -182,7 +182,7 @@ impl Transport {
         match written {
             Ok(None) => {}
             Ok(Some(certificates)) => {
-                for listener in self.listeners.iter_mut() {
+                for listener in &mut self.listeners {
                     if let Err(error) = listener.rotate(&certificates) {
                         listener.failed(error);
                     }
@@ -192,7 +192,7 @@ impl Transport {
             Err(error) => {
                 tracing::warn!(%error, "the certificates are due for a change");
                 let text = error.to_string();
-                for listener in self.listeners.iter_mut() {
+                for listener in &mut self.listeners {
                     listener.failed(Error::Listen(io::Error::other(text.clone())));
                 }
                 return RETRY;

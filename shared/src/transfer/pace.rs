@@ -60,8 +60,8 @@ impl Pace {
 pub fn makes_room(exchanges: impl IntoIterator<Item = (u64, u64)>) -> Option<usize> {
     let each = exchanges.into_iter().enumerate();
     let had_their_turn = each.filter(|(_, (lasted_ms, _))| *lasted_ms >= TURN_MS);
-    let rates =
-        had_their_turn.map(|(place, (lasted_ms, bytes))| (bytes.saturating_mul(1000) / lasted_ms.max(1), place));
+    let rate = |lasted_ms: u64, bytes: u64| bytes.saturating_mul(1000).checked_div(lasted_ms);
+    let rates = had_their_turn.map(|(place, (lasted_ms, bytes))| (rate(lasted_ms, bytes), place));
     rates.min().map(|(_, place)| place)
 }
 
