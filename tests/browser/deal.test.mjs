@@ -256,5 +256,5 @@ async function provenIsPendingAtFirst(page, id) {
   else if (before > 0) assert.equal(found.proven.state, 'holds', found.proven.detail);
   assert.equal(found.state, found.proven.state);
   const answer = await withClient(page, daemon.chain, (client, id) => client.query(id), id);
-  assert.equal(answer.state, 'complete');
+  assert.equal(answer.state, 'complete', JSON.stringify(answer));
 }

@@ -62,7 +62,9 @@ class Terminal {
   }
 
   async store(path, { duration, allowDuplicates = false, rule }) {
-    const options = [...(allowDuplicates ? ['--allow-duplicates'] : []), ...(rule ? ['--miner-rule', rule] : [])];
+    // Named like the page names it, unless a rule is to choose.
+    const chosen = rule ? ['--miner-rule', rule] : ['--miner', (await this.#client('list-asks')).asks[0].miner];
+    const options = [...(allowDuplicates ? ['--allow-duplicates'] : []), ...chosen];
     const stored = await this.#client('store', path, '--duration', duration, '--until', 'accepted', ...options);
     // By the record's own name: that of the proposal changes when it is begun anew.
     return (await this.deal(stored.deal)).id;
