@@ -132,6 +132,14 @@ test(
     }),
 );
 
+test('a visitor who has not answered yet is told what to answer, and can be asked', { timeout: 300_000 }, () =>
+  visit('unanswered', {}, async (page) => {
+    await hook(page, 'connect-button').first().waitFor();
+    assert.match(await reached(page).innerText(), /Choose “Allow” when the browser asks/);
+    await picture(page, 'unanswered');
+  }),
+);
+
 test(
   'a page that knows no chain asks for one, remembers it, and asks before it follows a link to another',
   {

@@ -55,7 +55,7 @@ impl Obstacle {
             Self::CrossOrigin => "the server answers, but does not let pages of this site read that",
             Self::NoAnswer => "nothing came of it",
             Self::FailedLately => "it has just failed, so others go first",
-            Self::Unsupported => "this program does not have that transport",
+            Self::Unsupported => "clients of this kind do not have that transport",
             Self::OtherPeer => "it leads to another peer",
             Self::Malformed => "it cannot be read as an address",
             Self::Surplus => "better ones are tried first",
