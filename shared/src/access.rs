@@ -76,15 +76,20 @@ impl Access {
     }
 }
 
-/// The name or address in front of a port.
-fn name_of(host: &str) -> Option<&str> {
+/// What stands in front of the port of a `Host`, an address of IPv6 with its brackets; nothing where that is none.
+pub fn without_port(host: &str) -> Option<&str> {
     let end = match host.strip_prefix('[') {
         // Both brackets belong to the name.
         Some(rest) => rest.find(']')?.checked_add(2)?,
         None => host.find(':').unwrap_or(host.len()),
     };
     let (name, port) = host.split_at_checked(end)?;
-    (!name.is_empty() && is_port(port)).then(|| bare(name))
+    (!name.is_empty() && is_port(port)).then_some(name)
+}
+
+/// The same without brackets.
+fn name_of(host: &str) -> Option<&str> {
+    without_port(host).map(bare)
 }
 
 fn bare(name: &str) -> &str {

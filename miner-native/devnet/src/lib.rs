@@ -30,6 +30,8 @@ pub use faucet::{GRANT_FIL, INTERVAL as FAUCET_INTERVAL};
 pub use pool::MAX_WAIT;
 pub use store::{MESSAGES_KEPT, MESSAGES_KEPT_BLOCKS, STATES_KEPT};
 
+pub use sealdrop_listener::Tls;
+
 use genesis::{Authority, Genesis};
 use node::{now_ms, Node};
 use shared::access::Access;
@@ -62,6 +64,8 @@ pub struct DevnetConfig {
     pub hosts: Vec<String>,
     /// Whether everybody may ask, from pages of every site.
     pub is_public: bool,
+    /// What accepts TLS, where there is a certificate.
+    pub tls: Option<Tls>,
     /// Who checks proofs.
     pub verifier: Verifier,
     /// Digest of the verifying keys; genesis fixes it, since with other keys old proofs mean nothing.
@@ -75,6 +79,7 @@ pub struct Devnet {
     block_time: Duration,
     addresses: Vec<SocketAddr>,
     access: Access,
+    tls: Option<Tls>,
     /// Taken by [`Devnet::run`].
     listeners: Arc<Mutex<Option<Vec<TcpListener>>>>,
     stop: Arc<watch::Sender<bool>>,
@@ -93,6 +98,7 @@ impl Devnet {
             listen,
             hosts,
             is_public,
+            tls,
             verifier,
             verifying_keys,
         } = config;
@@ -132,6 +138,7 @@ impl Devnet {
             block_time,
             addresses,
             access,
+            tls,
             listeners,
             stop: Arc::new(watch::Sender::new(false)),
             trouble: Arc::default(),
@@ -169,6 +176,7 @@ impl Devnet {
         let serving = rpc::Serving {
             block_time: self.block_time,
             access: self.access.clone(),
+            tls: self.tls.clone(),
         };
         let served = rpc::serve(self.node.clone(), serving, listeners, self.stop.subscribe());
         let ticking = self.tick();

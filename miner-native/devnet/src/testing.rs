@@ -18,6 +18,7 @@ pub fn config(dir: &Path) -> DevnetConfig {
         listen: vec!["127.0.0.1:0".parse().expect("it can be made")],
         hosts: Vec::new(),
         is_public: false,
+        tls: None,
         verifier: Arc::new(FakeVerifier::default()),
         verifying_keys: "keys".into(),
     }

@@ -2,7 +2,12 @@
 //!
 //! Connections are bounded, and a newcomer is let in all the same: the connection that was served longest ago, among those of
 //! the address that has most, makes room. One that was not sent a byte within [`UNSERVED_LIMIT`] has asked nothing and ends. What
-//! is said on a connection is the service's; only its bytes pass here.
+//! is said on a connection is the service's; only its bytes pass here, in TLS where the operator has a certificate ([`tls`]).
+
+mod tls;
+mod wire;
+
+pub use tls::{PemFiles, Tls, TlsError};
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
@@ -20,6 +25,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use wire::Wire;
 
 /// How long a connection may take to ask its first question whole.
 pub const UNSERVED_LIMIT: Duration = Duration::from_secs(15);
@@ -35,6 +41,7 @@ pub struct BoundedListener {
     /// Which of them is asked first for the next connection: each in turn.
     turn: usize,
     connections: Connections,
+    tls: Option<Tls>,
 }
 
 /// The open connections. Clones are the same.
@@ -70,7 +77,13 @@ impl BoundedListener {
             inner,
             turn,
             connections,
+            tls: None,
         }
+    }
+
+    /// The same with TLS, where there is a certificate.
+    pub fn with_tls(self, tls: Option<Tls>) -> Self {
+        Self { tls, ..self }
     }
 
     fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
@@ -129,7 +142,10 @@ impl Listener for BoundedListener {
     async fn accept(&mut self) -> (Connection, SocketAddr) {
         loop {
             match std::future::poll_fn(|context| self.poll_accept(context)).await {
-                Ok((stream, remote)) => return (self.connections.enter(stream, remote.ip()), remote),
+                Ok((stream, remote)) => {
+                    let wire = Wire::new(stream, remote, self.tls.as_ref());
+                    return (self.connections.enter(wire, remote.ip()), remote);
+                }
                 // The dialler's trouble, and over.
                 Err(error) if is_of_the_connection(&error) => {}
                 Err(error) => {
@@ -157,10 +173,10 @@ impl Connections {
     }
 
     /// Takes a connection in; another one makes room for it when there is none. Nobody is waited for: whoever dials behind would wait, too.
-    fn enter(&self, stream: TcpStream, origin: IpAddr) -> Connection {
+    fn enter(&self, wire: Wire, origin: IpAddr) -> Connection {
         let (number, evicted) = self.open().enter(origin, self.most);
         Connection {
-            stream,
+            wire,
             connections: self.clone(),
             number,
             evicted: Box::pin(evicted.cancelled_owned()),
@@ -208,7 +224,7 @@ impl Open {
 
 /// A connection, which ends when it has to make room.
 pub struct Connection {
-    stream: TcpStream,
+    wire: Wire,
     connections: Connections,
     number: u64,
     evicted: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -245,14 +261,14 @@ impl Drop for Connection {
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.must_end(cx)?;
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        Pin::new(&mut self.wire).poll_read(cx, buffer)
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.must_end(cx)?;
-        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        let written = Pin::new(&mut self.wire).poll_write(cx, bytes);
         if let Poll::Ready(Ok(1..)) = written {
             self.was_served();
         }
@@ -260,11 +276,11 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        Pin::new(&mut self.wire).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        Pin::new(&mut self.wire).poll_shutdown(cx)
     }
 }
 

@@ -1,5 +1,9 @@
 use super::*;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use std::path::PathBuf;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::TlsConnector;
 
 const FLOOD: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 const HONEST: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3));
@@ -105,7 +109,10 @@ async fn every_address_is_listened_on_and_none_keeps_the_others_waiting() {
     let mut from = Vec::new();
     for _ in 0..addresses.len() {
         let (connection, _) = listener.accept().await;
-        from.push(connection.stream.local_addr().expect("it is open"));
+        let Wire::Plain(stream) = &connection.wire else {
+            panic!("there is no certificate")
+        };
+        from.push(stream.local_addr().expect("it is open"));
     }
     from.sort();
     addresses.sort();
@@ -124,4 +131,101 @@ fn all_addresses_of_both_versions_can_be_listened_on_at_one_port() {
             "a machine without IPv6 says something else"
         ),
     }
+}
+
+/// A certificate for `localhost` and its key, in files; and what trusts it.
+fn certificate(dir: &std::path::Path) -> (PemFiles, TlsConnector) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("it can be made");
+    let files = PemFiles {
+        certificate: dir.join("certificate.pem"),
+        key: dir.join("key.pem"),
+    };
+    std::fs::write(&files.certificate, made.cert.pem()).expect("it can be written");
+    std::fs::write(&files.key, made.signing_key.serialize_pem()).expect("it can be written");
+    let mut roots = RootCertStore::empty();
+    roots.add(made.cert.der().clone()).expect("it is a certificate");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let client = client.expect("they are supported").with_root_certificates(roots);
+    (files, TlsConnector::from(Arc::new(client.with_no_client_auth())))
+}
+
+#[tokio::test]
+async fn with_a_certificate_tls_and_this_machines_plain_programs_are_served_at_one_port() {
+    let dir = tempfile::tempdir().expect("there is room for a directory");
+    let (files, connector) = certificate(dir.path());
+    let tls = Tls::open(files).expect("the files are right");
+    let (listener, address) = listener(8).await;
+    let mut listener = listener.with_tls(Some(tls));
+    let mut plain = TcpStream::connect(address).await.expect("it listens");
+    let (mut heard, _) = listener.accept().await;
+    plain.write_all(b"GET").await.expect("it is open");
+    let mut asked = [0; 3];
+    heard.read_exact(&mut asked).await.expect("it is heard");
+    assert_eq!(&asked, b"GET");
+
+    let stream = TcpStream::connect(address).await.expect("it listens");
+    let (mut heard, _) = listener.accept().await;
+    let name = ServerName::try_from("localhost").expect("a name");
+    let asking = async {
+        let mut secure = connector
+            .connect(name, stream)
+            .await
+            .expect("the certificate is trusted");
+        secure.write_all(b"ask").await.expect("it is open");
+        let mut answer = [0; 6];
+        secure.read_exact(&mut answer).await.expect("it is answered");
+        answer
+    };
+    let serving = async {
+        heard.read_exact(&mut asked).await.expect("it is heard");
+        heard.write_all(b"answer").await.expect("it is open");
+        heard.flush().await.expect("it is open");
+        asked
+    };
+    let (answer, asked) = tokio::join!(asking, serving);
+    assert_eq!((&asked, &answer), (b"ask", b"answer"));
+}
+
+#[tokio::test]
+async fn with_a_certificate_nobody_elses_plain_program_is_served() {
+    let dir = tempfile::tempdir().expect("there is room for a directory");
+    let tls = Tls::open(certificate(dir.path()).0).expect("the files are right");
+    let inner = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let mut client = TcpStream::connect(inner.local_addr().expect("it is bound"))
+        .await
+        .expect("it listens");
+    let (stream, _) = inner.accept().await.expect("somebody came");
+    let elsewhere = "192.0.2.1:1".parse().expect("an address");
+    let mut wire = Wire::new(stream, elsewhere, Some(&tls));
+    client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("it is open");
+    let mut asked = Vec::new();
+    wire.read_to_end(&mut asked).await.expect("it ends");
+    assert!(asked.is_empty());
+    drop(wire);
+    let mut told = [0; 64];
+    let count = client.read(&mut told).await.expect("it was told");
+    assert!(told[..count].starts_with(b"HTTP/1.1 426 "));
+}
+
+#[test]
+fn files_that_are_no_certificate_or_do_not_belong_together_are_refused_with_their_names() {
+    let dir = tempfile::tempdir().expect("there is room for a directory");
+    let (files, _) = certificate(dir.path());
+    let other = tempfile::tempdir().expect("there is room for a directory");
+    let (others, _) = certificate(other.path());
+    let refused = |certificate: &PathBuf, key: &PathBuf| {
+        let (certificate, key) = (certificate.clone(), key.clone());
+        Tls::open(PemFiles { certificate, key }).expect_err("it is wrong")
+    };
+    assert!(matches!(refused(&files.key, &files.key), TlsError::Pem { .. }));
+    assert!(matches!(
+        refused(&files.certificate, &files.certificate),
+        TlsError::Pem { .. }
+    ));
+    assert!(matches!(refused(&files.certificate, &others.key), TlsError::Key { .. }));
+    assert!(matches!(
+        refused(&dir.path().join("none"), &files.key),
+        TlsError::Read { .. }
+    ));
 }

@@ -3,6 +3,7 @@
 use super::error::CommandError;
 use crate::configuration::{
     configured, ChainOptions, Configuration, JoinOptions, NetworkOptions, Options, Parts, PlaceOptions, ProofOptions,
+    TlsOptions,
 };
 use crate::daemon::{self, Proofs};
 use anyhow::Result;
@@ -48,6 +49,8 @@ pub struct ChainArguments {
     #[command(flatten)]
     chain: ChainOptions,
     #[command(flatten)]
+    tls: TlsOptions,
+    #[command(flatten)]
     network: NetworkOptions,
 }
 
@@ -71,6 +74,7 @@ pub fn run_chain(home: Option<PathBuf>, arguments: ChainArguments, proofs: &dyn 
         },
         proofs: arguments.proofs,
         chain: arguments.chain,
+        tls: arguments.tls,
         network: arguments.network,
         ..Options::default()
     };

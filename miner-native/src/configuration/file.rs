@@ -38,6 +38,8 @@ fn paths(options: &mut Options) -> impl Iterator<Item = &mut PathBuf> {
         &mut options.proofs.params,
         &mut options.web.web,
         &mut options.web.client,
+        &mut options.tls.tls_certificate,
+        &mut options.tls.tls_key,
     ];
     all.into_iter().flatten()
 }

@@ -198,6 +198,14 @@ pub(super) static KEYS: &[Key] = &[
     ),
     key!("web.files", web.web, "--web", "\"/usr/share/sealdrop/www\"", "Folder of the web page, served at /."),
     key!("web.client", web.client, "--client", "\"/usr/share/sealdrop/client\"", "Folder of the browser client, served at /client/."),
+    key!(
+        "tls.certificate",
+        tls.tls_certificate,
+        "--tls-certificate",
+        "\"fullchain.pem\"",
+        "The certificate, and behind it those that sign it."
+    ),
+    key!("tls.key", tls.tls_key, "--tls-key", "\"privkey.pem\"", "Its key."),
 ];
 
 /// The names of all keys, the miner's settings among them.

@@ -15,12 +15,13 @@ mod value;
 pub use layers::{Configuration, Source};
 pub use options::{
     ChainOptions, JoinOptions, MinerOptions, NetworkOptions, Options, P2pOptions, PlaceOptions, ProofOptions,
-    WebOptions,
+    TlsOptions, WebOptions,
 };
 pub use sample::sample;
 pub use value::HostName;
 
 use crate::daemon::{DaemonConfig, Listen, P2p, Role};
+use sealdrop_listener::PemFiles;
 use sealdrop_miner::settings::SettingsError;
 use shared::chain::Policy;
 use shared::piece::SectorSize;
@@ -73,6 +74,8 @@ pub enum ConfigurationError {
     ChainAloneOnAnothers { url: Source },
     #[error("{port} and p2p.listen both say where libp2p listens; name the port in p2p.listen, or leave that out")]
     PortAndListen { port: &'static str },
+    #[error("tls.certificate and tls.key go together, and only one of them is named; name both, or none")]
+    HalfOfTls,
     #[error(transparent)]
     Settings(#[from] SettingsError),
 }
@@ -138,6 +141,7 @@ pub fn configured(parts: Parts, configuration: &Configuration) -> Result<DaemonC
     if let (true, Some(port)) = (named(&"p2p.listen"), ports.into_iter().find(named)) {
         return Err(ConfigurationError::PortAndListen { port });
     }
+    let tls = pem_files(options.tls)?;
     let settings = settings::change_of(&options.miner.settings);
     settings::check_all(&settings)?;
     let sector_size = options.network.sector_size.unwrap_or(SECTOR_SIZE);
@@ -151,12 +155,16 @@ pub fn configured(parts: Parts, configuration: &Configuration) -> Result<DaemonC
         network: options.network.network.unwrap_or_default(),
         sector_size,
         block_time: options.chain.block_time.unwrap_or(BLOCK_TIME),
-        p2p: p2p(&options.p2p),
+        p2p: P2p {
+            tls: tls.clone(),
+            ..p2p(&options.p2p)
+        },
         chain: listen(options.chain.chain_listen, options.chain.chain_host),
         chain_is_public: options.chain.chain_public.unwrap_or_default(),
         web: listen(options.web.web_listen, options.web.web_host),
         page: options.web.web,
         client: options.web.client,
+        tls,
         settings,
     })
 }
@@ -169,6 +177,7 @@ fn p2p(options: &P2pOptions) -> P2p {
         ],
         listen: options.p2p_listen.clone().unwrap_or_default(),
         announce: options.p2p_announce.clone().unwrap_or_default(),
+        tls: None,
     }
 }
 
@@ -176,6 +185,14 @@ fn listen(addresses: Option<Vec<SocketAddr>>, hosts: Option<Vec<HostName>>) -> L
     Listen {
         addresses: addresses.unwrap_or_default(),
         hosts: hosts.into_iter().flatten().map(|HostName(name)| name).collect(),
+    }
+}
+
+fn pem_files(options: TlsOptions) -> Result<Option<PemFiles>, ConfigurationError> {
+    match (options.tls_certificate, options.tls_key) {
+        (Some(certificate), Some(key)) => Ok(Some(PemFiles { certificate, key })),
+        (None, None) => Ok(None),
+        _ => Err(ConfigurationError::HalfOfTls),
     }
 }
 
@@ -299,6 +316,12 @@ mod tests {
             refused,
             Err(ConfigurationError::PortAndListen { port: "p2p.wsPort" })
         ));
+    }
+
+    #[test]
+    fn a_certificate_without_its_key_is_refused() {
+        let refused = configured(Parts::Chain, &from("[tls]\ncertificate = \"a.pem\"\n", |_| {}));
+        assert!(matches!(refused, Err(ConfigurationError::HalfOfTls)));
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct Options {
     #[command(flatten)]
     pub web: WebOptions,
     #[command(flatten)]
+    pub tls: TlsOptions,
+    #[command(flatten)]
     pub miner: MinerOptions,
     #[command(flatten)]
     pub network: NetworkOptions,
@@ -113,6 +115,17 @@ pub struct WebOptions {
     /// Folder of the browser client, served at /client/
     #[arg(long, value_name = "DIR")]
     pub client: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "TLS")]
+pub struct TlsOptions {
+    /// Certificate for the chain, the page and secure WebSockets, as PEM; read anew when it changes
+    #[arg(long, value_name = "FILE")]
+    pub tls_certificate: Option<PathBuf>,
+    /// Its key
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Default, Args)]

@@ -18,11 +18,15 @@ An option of the command line is before the environment, that before this file, 
 Paths are relative to this file. All keys stand here with what is usual, or with an example; take away the # of those to change.";
 
 /// What each section is about.
-const SECTIONS: [(&str, &str); 5] = [
+const SECTIONS: [(&str, &str); 6] = [
     ("network", "What is fixed when a network begins; one that is there keeps its numbers. Of a chain that is joined only sectorSize is ours."),
     ("chain", "The chain: made here, or another's."),
     ("p2p", "The miner's libp2p host, which clients dial."),
     ("web", "The page, and the operator's requests."),
+    (
+        "tls",
+        "With a certificate the chain and the page speak TLS with others at the same ports; programs of this machine may do without. PEM files; they are read anew when they change.",
+    ),
     (
         "mining",
         "The miner's settings, from here on. `sealdrop config KEY VALUE` changes one while it runs, and that is kept; what stands in this file holds again from the next start on.",

@@ -1,13 +1,122 @@
-//! What a daemon cannot run with, told in words before anything is touched (finding C7).
+//! What a daemon runs with; and what it cannot run with, told in words before anything is touched (finding C7).
 
-use super::{DaemonConfig, Listen, Role};
 use libp2p::multiaddr::Protocol;
 use libp2p::Multiaddr;
-use sealdrop_miner::settings::{Settings, SettingsError};
+use sealdrop_listener::PemFiles;
+use sealdrop_miner::network::{HostConfig, TlsFiles};
+use sealdrop_miner::settings::{Settings, SettingsChange, SettingsError};
 use shared::chain::policy::PolicyError;
+use shared::chain::Policy;
+use shared::piece::SectorSize;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// Where HTTP is served.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listen {
+    /// Port 0 takes a free one.
+    pub addresses: Vec<SocketAddr>,
+    /// Names by which others ask there, beside those of this machine and the addresses.
+    pub hosts: Vec<String>,
+}
+
+/// Where the miner's libp2p host listens, and where it says that it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct P2p {
+    /// On this machine, for what listens where no address is named: TCP and QUIC; WebSocket and WebTransport.
+    pub ports: [u16; 2],
+    pub listen: Vec<Multiaddr>,
+    pub announce: Vec<Multiaddr>,
+    /// The certificate of secure WebSocket.
+    pub tls: Option<PemFiles>,
+}
+
+impl P2p {
+    /// With the folder of the certificates that are accepted by their hashes.
+    pub fn host_config(&self, certificates: PathBuf) -> HostConfig {
+        let [port, browser_port] = self.ports;
+        let mut config = HostConfig::on_loopback(port, browser_port, certificates);
+        if !self.listen.is_empty() {
+            config.listen.clone_from(&self.listen);
+        }
+        config.announce.clone_from(&self.announce);
+        let files = self.tls.clone();
+        config.tls = files.map(|PemFiles { certificate, key }| TlsFiles { certificate, key });
+        config
+    }
+}
+
+/// What of a network a daemon runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Role {
+    /// The chain, for others' miners.
+    Chain,
+    /// The chain and a miner on it.
+    ChainAndMiner,
+    /// A miner on the chain of another daemon.
+    Miner {
+        /// The chain's endpoint.
+        chain: String,
+    },
+}
+
+/// What the daemon runs with.
+#[derive(Debug, Clone)]
+pub struct DaemonConfig {
+    pub role: Role,
+    /// The configuration file, if one was read.
+    pub file: Option<PathBuf>,
+    /// Default: `$HOME/.sealdrop`.
+    pub home: Option<PathBuf>,
+    /// Default: `params` in the home.
+    pub params: Option<PathBuf>,
+    /// Official parameters, whatever the network's name: see [`super::parameters::source`].
+    pub official_params: bool,
+    /// The network's name; that of a chain which is joined is asked of it.
+    pub network: String,
+    pub sector_size: SectorSize,
+    pub block_time: Duration,
+    pub p2p: P2p,
+    /// The chain's RPC.
+    pub chain: Listen,
+    /// Whether pages of every site may ask the chain.
+    pub chain_is_public: bool,
+    /// The page and the operator's requests.
+    pub web: Listen,
+    /// The page's folder.
+    pub page: Option<PathBuf>,
+    /// The browser client's folder.
+    pub client: Option<PathBuf>,
+    /// The certificate for chain and page.
+    pub tls: Option<PemFiles>,
+    /// Settings that the operator gave; the others are as they were left, or the usual ones.
+    pub settings: SettingsChange,
+    /// The numbers of a network that begins.
+    pub policy: Policy,
+}
+
+impl DaemonConfig {
+    /// The file's name for commands; one that is no text is not told.
+    pub(super) fn file_as_text(&self) -> Option<String> {
+        let path = std::path::absolute(self.file.as_ref()?).ok()?;
+        path.to_str().map(str::to_owned)
+    }
+
+    pub(super) fn makes_chain(&self) -> bool {
+        !matches!(self.role, Role::Miner { .. })
+    }
+
+    /// Fails when nobody can run it.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        check(self)
+    }
+
+    /// What it opens to others, in words.
+    pub fn warnings(&self) -> Vec<String> {
+        warnings(self)
+    }
+}
 
 /// Fastest blocks: faster ones are not made in time, and the chain's clock runs behind.
 const SHORTEST_BLOCK_TIME: Duration = Duration::from_millis(10);
@@ -47,7 +156,7 @@ pub enum ConfigError {
 }
 
 /// Refuses what nobody can run.
-pub(super) fn check(config: &DaemonConfig) -> Result<(), ConfigError> {
+fn check(config: &DaemonConfig) -> Result<(), ConfigError> {
     if !(SHORTEST_BLOCK_TIME..=LONGEST_BLOCK_TIME).contains(&config.block_time) {
         let given = config.block_time;
         return Err(ConfigError::BlockTime { given });
@@ -138,7 +247,7 @@ fn overlap(one: &SocketAddr, other: &SocketAddr) -> bool {
 }
 
 /// What a configuration opens to others, in words.
-pub(super) fn warnings(config: &DaemonConfig) -> Vec<String> {
+fn warnings(config: &DaemonConfig) -> Vec<String> {
     let open = |listen: &Listen| {
         let all = listen.addresses.iter().filter(|address| !address.ip().is_loopback());
         let all: Vec<String> = all.map(ToString::to_string).collect();
@@ -155,9 +264,12 @@ pub(super) fn warnings(config: &DaemonConfig) -> Vec<String> {
         warnings.push(text.to_owned());
     }
     if let (true, Some(addresses)) = (config.role != Role::Chain, open(&config.web)) {
+        let how = match config.tls.is_some() {
+            true => "which crosses the network in TLS",
+            false => "which crosses the network unencrypted: name a certificate (tls.certificate), or put a proxy with TLS before it",
+        };
         warnings.push(format!(
-            "web.listen: whoever reaches this machine at {addresses} gets the page and sees its health; orders need a token of operator.token, \
-             which crosses the network unencrypted unless there is a TLS proxy before it"
+            "web.listen: whoever reaches this machine at {addresses} gets the page and sees its health; orders need a token of operator.token, {how}"
         ));
     }
     warnings
@@ -184,10 +296,13 @@ fn check_spans(config: &DaemonConfig) -> Result<(), ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::daemon::P2p;
-    use sealdrop_miner::settings::SettingsChange;
-    use shared::chain::Policy;
-    use shared::piece::SectorSize;
+
+    fn on(address: &str) -> Listen {
+        Listen {
+            addresses: vec![address.parse().expect("an address")],
+            hosts: Vec::new(),
+        }
+    }
 
     fn on(address: &str) -> Listen {
         Listen {
@@ -216,6 +331,7 @@ mod tests {
             web: on("127.0.0.1:4400"),
             page: None,
             client: None,
+            tls: None,
             settings: SettingsChange::default(),
             policy: Policy::default(),
         };

@@ -10,15 +10,15 @@ pub mod parameters;
 mod proofs;
 mod services;
 
-pub use config::ConfigError;
+pub use config::{ConfigError, DaemonConfig, Listen, P2p, Role};
 pub use joining::JoinError;
 pub use proofs::{Proofs, RealProofs};
 
 use greeting::Greeting;
-use libp2p::Multiaddr;
 use parameters::ParametersError;
 use sealdrop_database::blocking;
 use sealdrop_devnet::{Devnet, DevnetConfig, DevnetError};
+use sealdrop_listener::{Tls, TlsError};
 use sealdrop_miner::ask_publisher::{self, AskError};
 use sealdrop_miner::assembly::Assembly;
 use sealdrop_miner::chain_access::{genesis_at, rpc_url, Account, ChainAccess, ChainError};
@@ -28,11 +28,11 @@ use sealdrop_miner::descriptors;
 use sealdrop_miner::explaining::Explainer;
 use sealdrop_miner::failpoint::{self, UnknownPoint};
 use sealdrop_miner::intake::Intake;
-use sealdrop_miner::network::{self, Host, HostConfig, IdentityError, Network, NetworkError, TransferManager};
+use sealdrop_miner::network::{self, Host, IdentityError, Network, NetworkError, TransferManager};
 use sealdrop_miner::operator::token::{TokenError, Tokens};
 use sealdrop_miner::prover::{Prover, ProverError};
 use sealdrop_miner::registration::{self, RegistrationError};
-use sealdrop_miner::settings::{SettingsChange, SettingsError, SettingsStore};
+use sealdrop_miner::settings::{SettingsError, SettingsStore};
 use sealdrop_miner::staging::{Staging, StagingError};
 use sealdrop_miner::storage_check::StorageDoubt;
 use sealdrop_miner::store::{MinerStore, StoreError};
@@ -40,92 +40,12 @@ use sealdrop_miner::supervisor::{RestartPolicy, ServiceFailed, Supervisor};
 use sealdrop_miner::web::{self, Web, WebConfig, WebError};
 use sealdrop_miner::worker::{WorkerError, WorkerKey};
 use sealdrop_wallet::{Wallet, WalletError};
-use shared::chain::{Policy, SecretKey};
-use shared::piece::SectorSize;
+use shared::chain::SecretKey;
 use shared::ports::verifier::prover_id;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Where HTTP is served.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Listen {
-    /// Port 0 takes a free one.
-    pub addresses: Vec<SocketAddr>,
-    /// Names by which others ask there, beside those of this machine and the addresses.
-    pub hosts: Vec<String>,
-}
-
-/// Where the miner's libp2p host listens, and where it says that it is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct P2p {
-    /// On this machine, for what listens where no address is named: TCP and QUIC; WebSocket and WebTransport.
-    pub ports: [u16; 2],
-    pub listen: Vec<Multiaddr>,
-    pub announce: Vec<Multiaddr>,
-}
-
-impl P2p {
-    /// With the folder of the certificates that are accepted by their hashes.
-    pub fn host_config(&self, certificates: PathBuf) -> HostConfig {
-        let [port, browser_port] = self.ports;
-        let mut config = HostConfig::on_loopback(port, browser_port, certificates);
-        if !self.listen.is_empty() {
-            config.listen.clone_from(&self.listen);
-        }
-        config.announce.clone_from(&self.announce);
-        config
-    }
-}
-
-/// What of a network a daemon runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Role {
-    /// The chain, for others' miners.
-    Chain,
-    /// The chain and a miner on it.
-    ChainAndMiner,
-    /// A miner on the chain of another daemon.
-    Miner {
-        /// The chain's endpoint.
-        chain: String,
-    },
-}
-
-/// What the daemon runs with.
-#[derive(Debug, Clone)]
-pub struct DaemonConfig {
-    pub role: Role,
-    /// The configuration file, if one was read.
-    pub file: Option<PathBuf>,
-    /// Default: `$HOME/.sealdrop`.
-    pub home: Option<PathBuf>,
-    /// Default: `params` in the home.
-    pub params: Option<PathBuf>,
-    /// Official parameters, whatever the network's name: see [`parameters::source`].
-    pub official_params: bool,
-    /// The network's name; that of a chain which is joined is asked of it.
-    pub network: String,
-    pub sector_size: SectorSize,
-    pub block_time: Duration,
-    pub p2p: P2p,
-    /// The chain's RPC.
-    pub chain: Listen,
-    /// Whether pages of every site may ask the chain.
-    pub chain_is_public: bool,
-    /// The page and the operator's requests.
-    pub web: Listen,
-    /// The page's folder.
-    pub page: Option<PathBuf>,
-    /// The browser client's folder.
-    pub client: Option<PathBuf>,
-    /// Settings that the operator gave; the others are as they were left, or the usual ones.
-    pub settings: SettingsChange,
-    /// The numbers of a network that begins.
-    pub policy: Policy,
-}
 
 impl DaemonConfig {
     /// The file's name for commands; one that is no text is not told.
@@ -185,6 +105,8 @@ pub enum DaemonError {
     #[error(transparent)]
     Web(#[from] WebError),
     #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
     Token(#[from] TokenError),
     #[error("the runtime cannot be started: {0}; close other programs and start again")]
     Runtime(std::io::Error),
@@ -242,22 +164,28 @@ fn check(config: &DaemonConfig) -> Result<(), DaemonError> {
         return Err(DevnetError::PortInUse { address }.into());
     }
     if config.role == Role::Chain {
-        return Ok(());
+        return tls(config).map(drop);
     }
-    web_config(config, String::new()).check()?;
+    web_config(config, String::new())?.check()?;
     if let Some(address) = taken(&config.web) {
         return Err(WebError::PortInUse { address }.into());
     }
     Ok(config.p2p.host_config(PathBuf::new()).check()?)
 }
 
-fn web_config(config: &DaemonConfig, chain_url: String) -> WebConfig {
-    WebConfig {
+fn web_config(config: &DaemonConfig, chain_url: String) -> Result<WebConfig, DaemonError> {
+    Ok(WebConfig {
         chain_url,
         web: config.page.clone(),
         client: config.client.clone(),
         hosts: config.web.hosts.clone(),
-    }
+        tls: tls(config)?,
+    })
+}
+
+/// What accepts TLS, where the operator has a certificate.
+fn tls(config: &DaemonConfig) -> Result<Option<Tls>, DaemonError> {
+    Ok(config.tls.clone().map(Tls::open).transpose()?)
 }
 
 async fn live(config: DaemonConfig, home: DataDir, proofs: &dyn Proofs) -> Result<(), DaemonError> {
@@ -337,7 +265,7 @@ async fn start(
     Tokens::ensure(&home.tokens())?;
     let web = Web {
         addresses: web_addresses,
-        config: web_config(config, chain_url.clone()),
+        config: web_config(config, chain_url.clone())?,
         api: services::api(&parts, host.clone(), explainer, supervisor.board(), home.tokens()),
     };
     services::start_web(web, listeners, supervisor);
@@ -375,6 +303,7 @@ fn start_chain(
         listen: config.chain.addresses.clone(),
         hosts: config.chain.hosts.clone(),
         is_public: config.chain_is_public,
+        tls: tls(config)?,
         verifier: proofs.verifier(),
         verifying_keys: proofs.verifying_keys(config),
     };

@@ -37,7 +37,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::Router;
 use guard::Addresses;
-use sealdrop_listener::{BoundedListener, Remote};
+use sealdrop_listener::{BoundedListener, Remote, Tls};
 use serde_json::{json, Value};
 use shared::access::{network_of, Access};
 use shared::chain::rpc::{code, ErrorObject, Method, Preview, Subscribe, Unsubscribe, VERSION};
@@ -109,6 +109,7 @@ struct Server {
 pub(super) struct Serving {
     pub block_time: Duration,
     pub access: Access,
+    pub tls: Option<Tls>,
 }
 
 impl Server {
@@ -134,7 +135,7 @@ pub(super) async fn serve(
 ) -> Result<(), DevnetError> {
     let listeners = listeners.into_iter().map(tokio::net::TcpListener::from_std);
     let listeners = listeners.collect::<Result<_, _>>().map_err(DevnetError::Serve)?;
-    let listener = BoundedListener::new(listeners, MAX_CONNECTIONS);
+    let listener = BoundedListener::new(listeners, MAX_CONNECTIONS).with_tls(serving.tls.clone());
     let server = Server::new(node, serving, stop.clone());
     let sockets = server.sockets.clone();
     let router = router(server).into_make_service_with_connect_info::<Remote>();

@@ -22,15 +22,15 @@ use crate::staging::Staging;
 use crate::store::MinerStore;
 use crate::supervisor::{HealthBoard, Lifeline, ServiceError};
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::StatusCode;
+use axum::http::{header, HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use futures::FutureExt;
-use sealdrop_listener::BoundedListener;
+use sealdrop_listener::{BoundedListener, Tls};
 use serde_json::{json, Value};
-use shared::access::Access;
+use shared::access::{host_is_local, without_port, Access};
 use shared::chain::Address;
 use shared::piece::SectorSize;
 use std::future::IntoFuture;
@@ -72,6 +72,8 @@ pub struct WebConfig {
     pub client: Option<PathBuf>,
     /// Names by which the listener may be asked, beside those of this machine and its addresses.
     pub hosts: Vec<String>,
+    /// What accepts TLS, where there is a certificate.
+    pub tls: Option<Tls>,
 }
 
 impl WebConfig {
@@ -137,10 +139,10 @@ impl Web {
             None => bind(&self.addresses)?,
         };
         let access = Access::of(self.addresses, self.config.hosts.iter().cloned());
+        let listener = BoundedListener::new(listeners, MAX_CONNECTIONS).with_tls(self.config.tls.clone());
         let router = router(self.config, self.api, access, lifeline.clone());
         let stop = lifeline.clone();
-        let serving = axum::serve(BoundedListener::new(listeners, MAX_CONNECTIONS), router)
-            .with_graceful_shutdown(async move { stop.stopping().await });
+        let serving = axum::serve(listener, router).with_graceful_shutdown(async move { stop.stopping().await });
         let serving = serving.into_future();
         tokio::pin!(serving);
         loop {
@@ -216,6 +218,44 @@ async fn no_page() -> impl IntoResponse {
     )
 }
 
-async fn configuration(State(shown): State<Arc<Shown>>) -> Json<Value> {
-    Json(json!({ "chain": shown.config.chain_url, "miner": null }))
+async fn configuration(State(shown): State<Arc<Shown>>, headers: HeaderMap) -> Json<Value> {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let chain = chain_from(&shown.config.chain_url, host, shown.config.tls.is_some());
+    Json(json!({ "chain": chain, "miner": null }))
+}
+
+/// Where a page finds the chain that was loaded by the name `host`. One of this machine is reached from elsewhere by the name that
+/// the page was.
+fn chain_from(chain_url: &str, host: Option<&str>, has_tls: bool) -> String {
+    let elsewhere = host.filter(|host| !host_is_local(host)).and_then(without_port);
+    let of_here = chain_url.strip_prefix("http://").and_then(|rest| rest.split_once('/'));
+    let of_here = of_here.filter(|(authority, _)| host_is_local(authority));
+    match (elsewhere, of_here) {
+        (Some(name), Some((authority, path))) => {
+            let scheme = if has_tls { "https" } else { "http" };
+            let port = authority.rsplit_once(':').map_or("80", |(_, port)| port);
+            format!("{scheme}://{name}:{port}/{path}")
+        }
+        _ => chain_url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_of_elsewhere_finds_a_chain_of_this_machine_by_the_name_that_it_was_loaded_by() {
+        let own = "http://127.0.0.1:4403/rpc";
+        for (host, has_tls, expected) in [
+            (Some("127.0.0.1:4400"), true, own),
+            (None, true, own),
+            (Some("miner.example:4400"), false, "http://miner.example:4403/rpc"),
+            (Some("[2001:db8::1]:4400"), true, "https://[2001:db8::1]:4403/rpc"),
+        ] {
+            assert_eq!(chain_from(own, host, has_tls), expected, "{host:?}");
+        }
+        let anothers = "http://192.0.2.7:4403/rpc";
+        assert_eq!(chain_from(anothers, Some("miner.example:4400"), true), anothers);
+    }
 }
