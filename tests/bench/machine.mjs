@@ -25,13 +25,7 @@ export class Processes {
 
   /** CPU seconds of all of them so far. */
   async cpu() {
-    let ticks = 0;
-    for (const { id } of await this.all()) {
-      const stat = read(`/proc/${id}/stat`);
-      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      ticks += Number(fields[11] ?? 0) + Number(fields[12] ?? 0);
-    }
-    return ticks / TICKS;
+    return (await this.all()).reduce((sum, { id }) => sum + cpuOf(id), 0);
   }
 
   /** Memory of the largest renderer, in MB: all of its pages, and with shared ones divided. */
@@ -44,6 +38,13 @@ export class Processes {
     });
     return sizes.sort((a, b) => b.rss - a.rss)[0] ?? { rss: 0, pss: 0 };
   }
+}
+
+/** CPU seconds of a process so far. */
+export function cpuOf(id) {
+  const stat = read(`/proc/${id}/stat`);
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / TICKS;
 }
 
 /** A process may end between being listed and being looked at. */

@@ -53,7 +53,9 @@ export class Daemon {
     const { ports } = this;
     const log = openSync(join(this.home, 'log'), 'a');
     const args = ['daemon', '--home', this.home, '--params', PARAMS, ...this.size];
-    args.push('--p2p-port', ports.p2p, '--p2p-ws-port', ports.ws, '--chain-port', ports.chain, '--web-port', ports.web);
+    args.push('--chain-port', ports.chain, '--web-port', ports.web);
+    // Whoever says where it listens says it all.
+    if (!this.options.includes('--p2p-listen')) args.push('--p2p-port', ports.p2p, '--p2p-ws-port', ports.ws);
     args.push('--web', WEB, '--client', CLIENT, ...this.options);
     const child = spawn(this.program, args.map(String), { stdio: ['ignore', log, log] });
     closeSync(log);

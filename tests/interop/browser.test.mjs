@@ -29,7 +29,7 @@ before(async () => {
   [miner] = await daemon.ask('chain.miners');
   miner.addresses = await announced(daemon, miner.peerId);
   site = await serve({ interop: folder });
-  browser = await launch(['--enable-quic']);
+  browser = await launch();
   page = await browser.newPage();
   page.setDefaultTimeout(120_000);
   await page.goto(`http://127.0.0.1:${site.port}/`);

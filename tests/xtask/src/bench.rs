@@ -1,8 +1,9 @@
-//! `cargo xtask bench`: `params`, `sealing`, and the benchmarks that it finds in the packages (`benches/NAME.rs`). `commp`
-//! goes on in Node and in a browser (`tests/bench`).
+//! `cargo xtask bench`: `params`, `sealing`, `transports`, and the benchmarks that it finds in the packages (`benches/NAME.rs`).
+//! `commp` goes on in Node and in a browser (`tests/bench`).
 
 mod sealing;
 mod soak;
+mod transports;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -26,6 +27,8 @@ const SOAK: &str = "soak";
 const SEALING: &str = "sealing";
 /// CommP natively, and then in the browser.
 const COMMP: &str = "commp";
+/// Files between browser and miner: see the module.
+const TRANSPORTS: &str = "transports";
 /// Breaks each rule of the specification's scenarios, to see that a test falls: see [`scenarios`].
 const SCENARIOS: &str = "scenarios";
 
@@ -41,6 +44,7 @@ pub fn run(project: &Project, name: Option<&str>, args: &[String]) -> Result<()>
         Some(SOAK) => soak::run(project, args),
         Some(SEALING) => sealing::run(project, args),
         Some(COMMP) => commp(project, args),
+        Some(TRANSPORTS) => transports::run(project, args),
         Some(SCENARIOS) => scenarios::run(project, args),
         // From the root, as every native build: see `build::native`.
         Some(name) if known.iter().any(|known| known == name) => process::run(
@@ -65,11 +69,16 @@ fn commp(project: &Project, args: &[String]) -> Result<()> {
     process::run(&mut node, "measure CommP in Node and in a browser")
 }
 
-/// Runs the native benchmark, showing all but its last line, the JSON, which is given back.
+/// The native part; gives its JSON.
 fn native_commp(project: &Project, args: &[String]) -> Result<String> {
-    let purpose = "run the native benchmark";
     let mut command = project.cargo();
     command.args(["bench", "--bench", COMMP, "--"]).args(args);
+    take_json(&mut command)
+}
+
+/// Runs a native measurement, showing all but its last line, the JSON, which is given back.
+fn take_json(command: &mut Command) -> Result<String> {
+    let purpose = "run the native benchmark";
     let mut child = command
         .stdout(Stdio::piped())
         .spawn()

@@ -47,6 +47,7 @@ pub fn for_browser_tests(project: &Project) -> Result<PathBuf> {
 /// Installs what the browser's measurements need; returns the browser's path.
 pub fn for_browser_bench(project: &Project) -> Result<PathBuf> {
     npm::install(&project.browser_bench(), "the packages that the bench compares with")?;
+    npm::install(&project.browser_tests(), "drives the browser")?;
     browser()
 }
 
