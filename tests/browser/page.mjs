@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { chromium } from 'playwright-core';
 
-const CHROMIUM = process.env.SEALDROP_CHROMIUM ?? '/usr/bin/chromium';
+export const CHROMIUM = process.env.SEALDROP_CHROMIUM ?? '/usr/bin/chromium';
 const ARGS = [
   '--headless',
   '--no-sandbox',
@@ -36,8 +36,8 @@ export const ORDER = [
   'proven',
 ];
 
-export const launch = (more = []) =>
-  chromium.launch({ executablePath: CHROMIUM, args: [...ARGS, ...more], timeout: 180_000 });
+export const launch = (more = [], { executablePath = CHROMIUM } = {}) =>
+  chromium.launch({ executablePath, args: [...ARGS, ...more], timeout: 180_000 });
 
 /** Runs a test on a page of its own; a failure leaves a picture and what the page said. */
 export async function onPage(browser, daemon, name, work, chain) {
