@@ -16,6 +16,7 @@ mod handshakes;
 mod host;
 mod identity;
 mod listen;
+mod muxer;
 mod origin;
 pub(crate) mod propose;
 mod query;

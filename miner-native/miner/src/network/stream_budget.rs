@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 /// What yamux lets a peer send on a stream that nobody reads (`DEFAULT_CREDIT` of its specification), in bytes.
-const WINDOW: usize = 256 * 1024;
+pub(super) const WINDOW: usize = 256 * 1024;
 /// Bytes that all unread streams of all peers may hold.
 const MAX_UNREAD: usize = 256 * 1024 * 1024;
 /// Streams that every connection may have: identify, ping, a proposal, a query.

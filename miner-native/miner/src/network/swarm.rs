@@ -3,6 +3,7 @@
 use super::guarded::Guarded;
 use super::handshakes::{Bounded, Handshakes, HANDSHAKE_LIMIT};
 use super::listen::{HostConfig, ListenAddress, TransportKind};
+use super::muxer::Yamux;
 use super::refused::Refused;
 use super::stream_budget::StreamBudget;
 use super::tls::{self, Secure};
@@ -14,7 +15,7 @@ use libp2p::core::transport::{Boxed, OptionalTransport};
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
 use libp2p::swarm::{Config, NetworkBehaviour};
-use libp2p::{identify, noise, ping, quic, tcp, yamux, PeerId, Swarm, Transport};
+use libp2p::{identify, noise, ping, quic, tcp, PeerId, Swarm, Transport};
 use libp2p_webtransport_quinn as webtransport;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +32,7 @@ const KEEP_CONNECTION: Duration = Duration::from_secs(600);
 const MAX_NEGOTIATING: usize = 16;
 /// Streams of a connection that yamux keeps, those that were reset and that it has not let go of yet among them; it ends a connection
 /// that opens more. Somewhat more than the budget admits of any.
-const MAX_STREAMS: usize = 192;
+pub(super) const MAX_STREAMS: usize = 192;
 /// Longest WebSocket frame or message, in bytes; memory is reserved for it by its declared length, before Noise. Our clients send
 /// what Noise hands out at a time: less than 200 KiB.
 const MAX_FRAME: usize = 256 * 1024;
@@ -110,16 +111,14 @@ fn transports(
         plain.map(|stream, _| Guarded::new(stream)).boxed()
     };
     let noise = || noise::Config::new(key).map_err(|e| NetworkError::SetUp(e.to_string()));
-    let mut streams = yamux::Config::default();
-    streams.set_max_num_streams(MAX_STREAMS);
     let over_tcp = socket()
         .upgrade(Version::V1Lazy)
         .authenticate(noise()?)
-        .multiplex(streams.clone());
+        .multiplex(Yamux);
     let over_websocket = framed(socket())
         .upgrade(Version::V1Lazy)
         .authenticate(noise()?)
-        .multiplex(streams.clone());
+        .multiplex(Yamux);
     let over_tls = match &certificates.tls {
         Some(certificate) => {
             let acceptor = certificate.acceptor().map_err(|e| NetworkError::SetUp(e.to_string()))?;
@@ -127,7 +126,7 @@ fn transports(
             let over_websocket = framed(under_tls)
                 .upgrade(Version::V1Lazy)
                 .authenticate(noise()?)
-                .multiplex(streams);
+                .multiplex(Yamux);
             OptionalTransport::some(Secure(over_websocket))
         }
         None => OptionalTransport::none(),
