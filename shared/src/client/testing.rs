@@ -6,7 +6,9 @@ use super::record::DealRecord;
 use crate::chain::keys::cid_of_bytes;
 use crate::chain::view::{ChannelView, MinerView};
 use crate::chain::{Address, AttoFil, Call, ChannelId, Epoch, Policy, Receipt, SecretKey};
-use crate::deal::{ClientDeal, DealState, Draft, Quote, QuoteRequest, Response, SignedProposal, SignedResponse};
+use crate::deal::{
+    ClientDeal, DealState, Draft, ProofInfo, Quote, QuoteRequest, Response, SignedProposal, SignedResponse,
+};
 use crate::payment::{CloseRequest, CloseResponse};
 use crate::piece::{Commitment, SectorSize};
 use crate::ports::{Chain, Found, MessagePurpose, Sent};
@@ -67,6 +69,8 @@ pub struct FakeChain {
     pub sent: RefCell<Vec<(MessagePurpose, Call)>>,
     /// Channels that their payee closes with the next block.
     pub closing: RefCell<Vec<u64>>,
+    /// Channels that were ever opened: no id is used again.
+    opened: Cell<u64>,
     outbox: RefCell<BTreeMap<String, (MessagePurpose, Call, Sent)>>,
 }
 
@@ -121,7 +125,7 @@ impl FakeChain {
         let mut returns = vec![];
         match purpose {
             MessagePurpose::OpenChannel { .. } => {
-                let id = 9 + channels.len() as u64;
+                let id = 9 + self.opened.replace(self.opened.get() + 1);
                 returns = vec![Bytes(crate::chain::abi::Abi::to_abi(&ChannelId(id)))];
                 let eol = crate::chain::abi::Abi::from_abi(&call.params[1]).expect("a height");
                 let channel = ChannelView {
@@ -228,6 +232,8 @@ pub struct FakeHost {
     pub disk_full: Cell<bool>,
     /// What the miner says of deals that it knows; `None` while it is away.
     pub miner: Cell<Option<DealState>>,
+    /// What it proves a complete deal with.
+    pub proof: RefCell<Option<ProofInfo>>,
     /// The host key that the miner answers under.
     pub peer: RefCell<String>,
     /// Whose key signs its answers.
@@ -324,6 +330,7 @@ impl Default for FakeHost {
             file_is_same: Cell::new(true),
             disk_full: Cell::new(false),
             miner: Cell::new(Some(DealState::Accepted)),
+            proof: RefCell::default(),
             peer: RefCell::new("peer".into()),
             worker: Cell::new(3),
             known: RefCell::default(),
@@ -353,7 +360,7 @@ impl FakeHost {
             state,
             message: "why".into(),
             proposal_cid: deal,
-            proof_info: None,
+            proof_info: self.proof.borrow().clone().filter(|_| state == DealState::Complete),
         };
         Ok(response.sign(&key(self.worker.get())))
     }

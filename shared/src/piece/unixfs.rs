@@ -37,8 +37,8 @@ impl DagShape {
     };
 
     /// A small shape, so that tests see deep trees cheaply.
-    #[cfg(test)]
-    pub(crate) const fn small(leaf_bytes: u64, fan_out: u64) -> Self {
+    #[cfg(any(test, feature = "testing"))]
+    pub const fn small(leaf_bytes: u64, fan_out: u64) -> Self {
         Self { leaf_bytes, fan_out }
     }
 
@@ -119,7 +119,8 @@ impl DagBuilder {
         Self::with_shape(DagShape::STANDARD)
     }
 
-    pub(crate) fn with_shape(shape: DagShape) -> Self {
+    /// For files of a shape that is not the usual one: tests have such.
+    pub fn with_shape(shape: DagShape) -> Self {
         Self {
             shape,
             hasher: LeafHasher::new(shape.leaf_bytes),

@@ -26,7 +26,7 @@ const INSTRUMENTATION: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-cov
      -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
      -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg fuzzing";
 
-/// Fuzzes the named target, or all, one after the other; ends with how many inputs each was given.
+/// Fuzzes the named target, or all, one after the other; ends with how many inputs each was given, and all together.
 pub fn run(project: &Project, args: &[String]) -> Result<()> {
     let (only, seconds) = parse(args)?;
     let folder = project.root.join("tests/fuzz");
@@ -43,13 +43,24 @@ pub fn run(project: &Project, args: &[String]) -> Result<()> {
     }
     let built = project.target.join("fuzz");
     process::stage("fuzz: build", || build(project, &folder, &built))?;
-    let mut figures = Vec::new();
+    let mut counts = Vec::new();
     for name in chosen {
         let executions = process::stage(&format!("fuzz: {name}"), || fuzz(&folder, &built, name, seconds))?;
-        figures.push(format!("\"{name}\":{executions}"));
+        counts.push((name.as_str(), executions));
     }
-    println!("{{{}}}", figures.join(","));
+    println!("{}", summary(&counts));
     Ok(())
+}
+
+/// The last line: executions of each target, and of all.
+fn summary(counts: &[(&str, u64)]) -> String {
+    let total = ("total", counts.iter().map(|(_, count)| count).sum());
+    let figures: Vec<String> = counts
+        .iter()
+        .chain([&total])
+        .map(|(name, count)| format!("\"{name}\":{count}"))
+        .collect();
+    format!("{{{}}}", figures.join(","))
 }
 
 fn parse(args: &[String]) -> Result<(Option<String>, u64)> {
@@ -107,8 +118,12 @@ fn fuzz(folder: &Path, built: &Path, name: &str, seconds: u64) -> Result<u64> {
     for path in [&corpus, &broken] {
         fs::create_dir_all(path).with_context(|| format!("cannot create {}", path.display()))?;
     }
+    // Where targets keep what has to be in files.
+    let scratch = built.join("scratch");
+    fs::create_dir_all(&scratch).with_context(|| format!("cannot create {}", scratch.display()))?;
     let mut command = Command::new(program(built, name)?);
     command
+        .env("TMPDIR", &scratch)
         .arg(&corpus)
         .arg(format!("-max_total_time={seconds}"))
         .arg(format!("-artifact_prefix={}/", broken.display()))
@@ -134,6 +149,8 @@ fn fuzz(folder: &Path, built: &Path, name: &str, seconds: u64) -> Result<u64> {
     let status = child
         .wait()
         .with_context(|| format!("cannot wait for the fuzz target {name}"))?;
+    // What is left of it is of no use, and it is made again.
+    let _ = fs::remove_dir_all(&scratch);
     if !status.success() {
         bail!(
             "an input breaks the fuzz target {name}; it lies in {}, and the messages are above",
@@ -154,6 +171,11 @@ fn program(built: &Path, name: &str) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_line_has_the_executions_of_each_target_and_of_all() {
+        assert_eq!(summary(&[("a", 2), ("b", 3)]), r#"{"a":2,"b":3,"total":5}"#);
+    }
 
     #[test]
     fn a_target_and_a_time_are_read_in_any_order() {
