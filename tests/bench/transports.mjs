@@ -107,7 +107,8 @@ async function far(there) {
   const roundTrips = values['round-trips'].split(',').filter(Boolean).map(Number);
   const transports = there.map(({ name }) => name);
   if (roundTrips.length === 0) return {};
-  const measured = await measureFar({ peerProgram: positionals[0], transports, roundTrips, bytes: BYTES, rounds });
+  const asked = { peerProgram: positionals[0], transports, roundTrips, bytes: BYTES, rounds };
+  const measured = await measureFar(asked).catch(({ message }) => ({ missing: message }));
   if (measured.missing) {
     missing.round_trips = measured.missing;
     return {};

@@ -24,7 +24,9 @@ const CHAIN = [
   '--grace',
   '600',
 ];
-const MINER = [...SECTORS, '--auto-seal', '200ms', '--price', '0.0000000000001'];
+const MINER = [...SECTORS, '--auto-seal', '200ms'];
+/** Little, so that the faucet is enough for every file. */
+const PRICE = ['--price', '0.0000000000001'];
 /** How long anything may take on a busy machine. */
 export const LIMIT_MS = 180_000;
 
@@ -144,9 +146,9 @@ class Terminal {
 export class World {
   /**
    * A chain, so many miners, and hosts for clients. `listen` gives the multiaddrs of a miner by its host and its number, `options` are
-   * more of every miner's.
+   * every miner's, in place of a price.
    */
-  static async start(miners, clients, { listen, options = [] } = {}) {
+  static async start(miners, clients, { listen, options = PRICE } = {}) {
     const world = new World();
     Object.assign(world, { listen, options });
     const names = Array.from({ length: miners }, (_, i) => `miner${i + 1}`);
