@@ -10,7 +10,7 @@ import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { launch } from '../browser/page.mjs';
 import { cpuOf, machineLine, median, Processes } from './machine.mjs';
-import { Peer, Plain, Product } from './transports/contenders.mjs';
+import { Peer, Plain, Product, within } from './transports/contenders.mjs';
 import { measureFar } from './transports/far.mjs';
 import { plainWebSocket, plainWebTransport } from './transports/page.mjs';
 
@@ -83,7 +83,7 @@ async function measure(contenders, meter) {
   }
   for (let round = 0; round < rounds; round += 1) {
     for (const contender of there.filter(({ name }) => !missing[name])) {
-      const measured = await contender.measure(BYTES, meter).catch((error) => fails(contender, error));
+      const measured = await within(contender.measure(BYTES, meter)).catch((error) => fails(contender, error));
       if (!measured) continue;
       found.get(contender.name).push(measured);
       const [up, down] = [measured.up, measured.down].map(({ ms }) => mbps(ms).toFixed(1));
@@ -113,6 +113,7 @@ async function far(there) {
     missing.round_trips = measured.missing;
     return {};
   }
+  Object.assign(missing, measured.failed);
   for (const [name, all] of Object.entries(measured.found)) found.set(name, all);
   const figures = {};
   for (const ms of roundTrips) {
@@ -175,7 +176,10 @@ else missing.websocket_before = 'no --before FOLDER: an earlier version, built';
 try {
   console.log(`${machineLine()}, load ${loadavg()[0].toFixed(1)}, Chromium ${browser.version()}`);
   const there = await measure(contenders, meter(await Processes.of(browser)));
-  const crowded = await crowd(there);
+  const crowded = await within(crowd(there)).catch(({ message }) => {
+    missing.crowd = message;
+    return {};
+  });
   const distant = await far(there);
   table();
   const all = {

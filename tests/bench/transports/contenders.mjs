@@ -16,7 +16,16 @@ const DAEMON = { sectorSize: '512MiB', blockTime: '200ms' };
 const OPTIONS = ['--auto-seal', '200ms', '--price', '0', '--proving-period', '100000', '--challenge-window', '50000'];
 
 /** Longest that anything may take. */
-const LIMIT_MS = 600_000;
+const LIMIT_MS = 300_000;
+
+/** What comes of `work`, or an error when that takes too long: a function in a page has no limit of its own. */
+export async function within(work) {
+  let timer;
+  const late = new Promise((_, failed) => {
+    timer = setTimeout(() => failed(new Error(`nothing after ${LIMIT_MS / 1000} s`)), LIMIT_MS);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
 
 /** Where a miner with one transport listens. */
 const LISTEN = {

@@ -3,7 +3,7 @@
 
 import { CHROMIUM, launch } from '../../browser/page.mjs';
 import { serveOn, World } from '../../hosts/world.mjs';
-import { measureDeal, measurePlain, Peer } from './contenders.mjs';
+import { measureDeal, measurePlain, Peer, within } from './contenders.mjs';
 import { plainWebSocket, plainWebTransport } from './page.mjs';
 
 /** What a miner of each transport listens on. */
@@ -19,6 +19,7 @@ const unmetered = (work) => work();
 /** Measurements by contender, for each round trip in `roundTrips` (ms); or why there are none. */
 export async function measureFar({ peerProgram, transports, roundTrips, bytes, rounds }) {
   const found = {};
+  const failed = {};
   const names = Object.keys(LISTEN).filter((name) => transports.includes(name));
   if (names.length === 0) return { missing: 'the miner has no transport for browsers' };
   const world = await World.start(names.length, ['browser'], {
@@ -56,15 +57,20 @@ export async function measureFar({ peerProgram, transports, roundTrips, bytes, r
       await world.paths({ roundTripMs });
       for (let round = 0; round < rounds; round += 1) {
         for (const [name, measure] of Object.entries(contenders)) {
-          const measured = await measure();
           const key = `${name}@${roundTripMs}`;
+          const measured = failed[key] ? undefined : await within(measure()).catch(({ message }) => message);
+          if (typeof measured === 'string') {
+            failed[key] = measured.split('\n')[0];
+            console.log(`${key}: ${failed[key]}`);
+          }
+          if (!measured?.up) continue;
           found[key] = [...(found[key] ?? []), measured];
           const [up, down] = [measured.up, measured.down].map(({ ms }) => (bytes / ms / 1e3).toFixed(1));
           console.log(`${roundTripMs} ms, ${round + 1}/${rounds} ${name}: → ${up}, ← ${down} MB/s`);
         }
       }
     }
-    return { found };
+    return { found, failed };
   } finally {
     await browser?.close();
     peer?.end();
