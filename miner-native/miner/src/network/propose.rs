@@ -123,7 +123,7 @@ pub(crate) async fn decide(
         return Ok(refusal(cid, code, message));
     }
     context.channel = channel(reviewer, &signed).await?;
-    context.height = reviewer.chain.heads().borrow().height;
+    context.height = height(reviewer, context.channel.is_some()).await?;
     settle(reviewer, &signed, &context, &peer.to_string())
 }
 
@@ -308,6 +308,16 @@ fn sealing_room(reviewer: &Reviewer) -> u64 {
 pub(super) fn disk_room(reviewer: &Reviewer, known: &Known) -> Result<u64, ExchangeError> {
     let taken = known.awaited.bytes.saturating_add(sealing_room(reviewer));
     Ok(reviewer.staging.room()?.saturating_sub(taken))
+}
+
+/// The chain's height. For a paid proposal it is asked for: the schedule counts from a block that the client knows, and of which this
+/// miner, after its way to the chain was cut, may hear later.
+async fn height(reviewer: &Reviewer, is_paid: bool) -> Result<Epoch, ExchangeError> {
+    let told = reviewer.chain.heads().borrow().height;
+    match is_paid {
+        true => Ok(reviewer.chain.head().await?.height.max(told)),
+        false => Ok(told),
+    }
 }
 
 /// Why a piece of `size` bytes cannot be taken in now.

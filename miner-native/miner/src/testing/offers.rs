@@ -1,8 +1,12 @@
 //! Settings, asks, and what the miner answers to proposals.
 
-use super::{piece, World};
+use super::{outbox, piece, World, CLIENT};
 use crate::ask_publisher;
+use crate::chain_access::ChainAccess;
+use crate::network::propose;
 use crate::settings::{Settings, SettingsChange};
+use libp2p::PeerId;
+use sealdrop_devnet::testing::key;
 use shared::chain::{AttoFil, Epoch, Signature};
 use shared::deal::DealState;
 
@@ -111,6 +115,22 @@ async fn no_deal_is_taken_while_mining_is_stopped_and_the_same_one_is_afterwards
         .await
         .expect("started");
     assert_eq!(world.propose(signed).await.state, DealState::Accepted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proposal_that_counts_from_a_block_of_which_the_miner_has_not_heard_is_accepted() {
+    let world = World::start().await;
+    let mut reviewer = world.miner().reviewer();
+    // Nobody follows the head for this one, as while its way to the chain was cut.
+    let opened = ChainAccess::open(&world.devnet.url(), outbox(), key(CLIENT)).await;
+    let (deaf, _following) = opened.expect("the chain");
+    reviewer.chain = deaf;
+    world.skip(5).await;
+    let signed = world.paid(&piece(1, 500).1, 1, 1000).await;
+    let answer = propose::decide(&reviewer, signed, PeerId::random()).await;
+    let answer = answer.expect("the miner answers");
+    assert_eq!((answer.state, answer.message.as_str()), (DealState::Accepted, ""));
+    assert!(reviewer.chain.heads().borrow().height < world.height());
 }
 
 /// spec §9.24: a miner that asks for nothing takes a deal without payment.
