@@ -113,6 +113,16 @@ between('files go there and back at 40 ms with a loss of a thousandth, from term
   );
 });
 
+between(
+  'a miner that moves to another address in the middle of a transfer is found there, and the transfer goes on',
+  async () => {
+    const [miner] = world.miners;
+    const transfer = await halfWay(miner);
+    await world.network.move('miner1', '10.77.0.101');
+    await goesOn(transfer);
+  },
+);
+
 between('a transfer whose miner is cut off from everybody goes on when it is not any more', async () => {
   const [, miner] = world.miners;
   const transfer = await halfWay(miner);

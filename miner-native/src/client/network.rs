@@ -19,7 +19,7 @@ use libp2p::{
 };
 use libp2p_stream::OpenStreamError;
 use sealdrop_miner::network::frames::{self, StreamError};
-use sealdrop_miner::network::TransportKind;
+use sealdrop_miner::network::{ending_when_dead, TransportKind};
 use shared::client::dialing::{plan, Dialer, Failures, Obstacle};
 use shared::wire::{protocol, Cbor};
 use std::collections::BTreeMap;
@@ -179,6 +179,7 @@ fn swarm() -> Result<Swarm<Behaviour>, String> {
 
 fn transport(key: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, noise::Error> {
     let over_tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+        .map(|stream, _| ending_when_dead(stream))
         .upgrade(Version::V1Lazy)
         .authenticate(noise::Config::new(key)?)
         .multiplex(yamux::Config::default());

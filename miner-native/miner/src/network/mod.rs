@@ -7,6 +7,7 @@
 
 pub(crate) mod close;
 mod connections;
+mod dead_path;
 mod delivery_places;
 mod exchange;
 mod explain;
@@ -34,6 +35,7 @@ mod transfers;
 mod webrtc;
 
 pub use close::Closing;
+pub use dead_path::ending_when_dead;
 pub use host::Host;
 pub use identity::{load_or_create, IdentityError};
 pub use libp2p::identity::Keypair;

@@ -1,5 +1,6 @@
 //! What the host is made of: the transports with their limits, and what every libp2p node speaks.
 
+use super::dead_path::ending_when_dead;
 use super::guarded::Guarded;
 use super::handshakes::{Bounded, Handshakes, HANDSHAKE_LIMIT};
 use super::listen::{HostConfig, ListenAddress, TransportKind};
@@ -108,7 +109,7 @@ fn transports(
     let budget = StreamBudget::new(refused.clone());
     let socket = || {
         let plain = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
-        plain.map(|stream, _| Guarded::new(stream)).boxed()
+        plain.map(|stream, _| Guarded::new(ending_when_dead(stream))).boxed()
     };
     let noise = || noise::Config::new(key).map_err(|e| NetworkError::SetUp(e.to_string()));
     let over_tcp = socket()
