@@ -19,8 +19,10 @@ use futures::channel::oneshot;
 use futures::future::poll_fn;
 use futures::lock::Mutex;
 use futures::task::AtomicWaker;
-use libp2p::PeerId;
+use libp2p::{Multiaddr, PeerId};
 use serde::{Deserialize, Serialize};
+use shared::chain::peers::{Directory, SignedRecord};
+use shared::chain::rpc::{self, Method};
 use shared::chain::{Address, SecretKey};
 use shared::client::dialing::{Obstacle, Route};
 use shared::client::following::SETTLED_MS;
@@ -77,6 +79,8 @@ pub struct Engine {
     pub host: Rc<Host>,
     pub outbox: Outbox,
     pub pieces: PieceServer,
+    /// The newest records of miners that the chain has shown.
+    directory: RefCell<Directory>,
     deals: RefCell<BTreeMap<String, Rc<ActiveDeal>>>,
 }
 
@@ -108,6 +112,7 @@ impl Engine {
             host,
             outbox,
             pieces,
+            directory: RefCell::default(),
             deals: RefCell::default(),
         });
         *slot.borrow_mut() = Rc::downgrade(&engine);
@@ -263,8 +268,7 @@ impl Engine {
             return Ok(peer);
         }
         let connecting = async {
-            let (addresses, dialer) =
-                futures::try_join!(self.rpc.find_peer(peer_id), surroundings::dialer(&self.host))?;
+            let (addresses, dialer) = futures::try_join!(self.find(&peer), surroundings::dialer(&self.host))?;
             let connected = self.network.connect(peer, &addresses, &dialer).await;
             connected.map_err(|e| unreachable(e.to_string(), e.obstacle()))
         };
@@ -282,8 +286,23 @@ impl Engine {
             what: "the peer id",
             reason: format!("'{peer_id}' is none"),
         })?;
-        let (addresses, dialer) = futures::try_join!(self.rpc.find_peer(peer_id), surroundings::dialer(&self.host))?;
+        let (addresses, dialer) = futures::try_join!(self.find(&peer), surroundings::dialer(&self.host))?;
         Ok(self.network.route(&peer, &addresses, &dialer))
+    }
+
+    /// Where a peer says it is, by the newest record of its own signature; nowhere when the chain does not know.
+    async fn find(&self, peer: &PeerId) -> Result<Vec<String>, ClientError> {
+        let answer = self.rpc.find_peer(&peer.to_string()).await?;
+        let answer = answer.as_ref().map(|envelope| envelope.0.as_slice());
+        let mut directory = self.directory.borrow_mut();
+        let newest = directory.take_answer(&peer.to_bytes(), answer);
+        let newest = newest.map_err(|error| ClientError::ChainAnswer {
+            method: rpc::FindPeer::NAME,
+            reason: error.to_string(),
+        })?;
+        let addresses = newest.map_or(&[][..], SignedRecord::addresses).iter();
+        let readable = addresses.filter_map(|bytes| Multiaddr::try_from(bytes.clone()).ok());
+        Ok(readable.map(|address| address.to_string()).collect())
     }
 }
 

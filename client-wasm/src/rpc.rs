@@ -6,7 +6,7 @@ use crate::host::Host;
 use crate::surroundings;
 use cid::Cid;
 use serde_json::Value;
-use shared::chain::rpc::{self, MessageView, Method, Pushed, QueryView, Request, Response};
+use shared::chain::rpc::{self, HexBytes, MessageView, Method, Pushed, QueryView, Request, Response};
 use shared::chain::view::{ActorView, ChannelView, HeadView, MinerView, NetworkView, ReceiptView};
 use shared::chain::{Address, Call, ChannelId, SignedMessage};
 use shared::client::dialing::Obstacle;
@@ -137,8 +137,8 @@ impl Rpc {
         self.call(&rpc::Message { message: *message }).await
     }
 
-    /// Addresses that a peer has announced, as text.
-    pub async fn find_peer(&self, peer: &str) -> Result<Vec<String>, ClientError> {
+    /// The record that a peer has signed, in its envelope, unchecked.
+    pub async fn find_peer(&self, peer: &str) -> Result<Option<HexBytes>, ClientError> {
         let peer_id = peer.to_owned();
         self.call(&rpc::FindPeer { peer_id }).await
     }

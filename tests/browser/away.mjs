@@ -2,6 +2,7 @@
 
 import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
+import { signedPeer } from './peer-record.mjs';
 
 const listen = (server) =>
   new Promise((done, failed) => server.once('error', failed).listen(0, '127.0.0.1', () => done(server.address().port)));
@@ -50,9 +51,16 @@ export async function chainOfSilentMiners(chain) {
     socket.on('error', () => {});
   });
   const port = await listen(silent);
-  const through = await chainThrough(chain, (method, result) =>
-    method === 'peers.find' ? ['/ws', ''].map((over) => `/ip4/127.0.0.1/tcp/${port}${over}`) : result,
+  // Addresses count when their peer has signed them, so the miners are named by another peer id, too.
+  const peer = signedPeer(
+    [port, port].map((number, over) => ({ ip: [127, 0, 0, 1], port: number, webSocket: over === 0 })),
   );
+  const moved = (miner) => miner && { ...miner, peerId: peer.id };
+  const through = await chainThrough(chain, (method, result) => {
+    if (method === 'chain.miners') return result.map(moved);
+    if (method === 'chain.miner') return moved(result);
+    return method === 'peers.find' ? peer.record : result;
+  });
   return {
     url: through.url,
     close() {

@@ -15,7 +15,6 @@ mod error;
 mod faucet;
 mod genesis;
 mod node;
-mod peers;
 mod pool;
 mod rpc;
 mod store;

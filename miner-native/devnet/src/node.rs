@@ -9,12 +9,12 @@ use super::block::Block;
 use super::error::DevnetError;
 use super::faucet::{self, Faucet, FaucetError, Grant};
 use super::genesis::{Authority, Genesis};
-use super::peers::{PeerError, Peers};
 use super::pool::{Class, Pool, PoolError, Waiting};
 use super::store::{
     state_bytes, state_digest, Batch, Outcome, Resumed, Settled, Store, MESSAGES_KEPT, MESSAGES_KEPT_BLOCKS,
 };
 use cid::Cid;
+use shared::chain::peers::{Directory, RecordError};
 use shared::chain::verifier::{Verifier, VerifierFault};
 use shared::chain::view::HeadView;
 use shared::chain::{calls, check_unsigned, is_urgent, preview, validate};
@@ -42,7 +42,9 @@ pub(super) enum Refusal {
     #[error(transparent)]
     Faucet(#[from] FaucetError),
     #[error(transparent)]
-    Peer(#[from] PeerError),
+    Peer(#[from] RecordError),
+    #[error("{0:?} is no peer id")]
+    PeerId(String),
     #[error("there is no block at height {asked} yet: the head is at {head}")]
     Future { asked: Epoch, head: Epoch },
     #[error("the state at height {asked} is no longer kept: ask for {oldest} to {head}")]
@@ -114,7 +116,8 @@ pub(super) struct Node {
     current: RwLock<Arc<Snapshot>>,
     pub(super) pool: Mutex<Pool>,
     faucet: Mutex<Faucet>,
-    pub peers: Mutex<Peers>,
+    /// Kept in memory: miners announce themselves again and again.
+    pub peers: Mutex<Directory>,
     /// One block is made at a time.
     making: Mutex<()>,
     /// Tells the newest block to those who wait for it.

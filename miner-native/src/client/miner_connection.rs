@@ -6,6 +6,7 @@ use super::network::{Network, NetworkError};
 use super::report::Report;
 use libp2p::PeerId;
 use sealdrop_miner::chain_access::ChainAccess;
+use sealdrop_miner::network::texts;
 use shared::chain::Address;
 use shared::wire::Cbor;
 use std::time::Duration;
@@ -70,7 +71,7 @@ pub struct MinerConnection {
     chain: ChainAccess,
     miner: Address,
     peer: PeerId,
-    /// As the chain's directory last gave them; it may be away together with the miner.
+    /// As it signed them last; the chain's directory may be away together with the miner.
     addresses: Vec<String>,
 }
 
@@ -141,8 +142,10 @@ impl MinerConnection {
         // It may have announced itself elsewhere since.
         let peer = self.peer.to_string();
         let asking = self.chain.find_peer(&peer);
-        if let Ok(Ok(found)) = tokio::time::timeout(FIND_LIMIT, asking).await {
-            self.addresses = found;
+        match tokio::time::timeout(FIND_LIMIT, asking).await {
+            Ok(Ok(found)) => self.addresses = found.map_or(Vec::new(), |record| texts(record.addresses())),
+            Ok(Err(error)) => tracing::debug!(%error, "the chain does not say where the miner is"),
+            Err(_) => {}
         }
         self.network.connect(self.peer, &self.addresses).await
     }

@@ -5,6 +5,7 @@ use super::output::Output;
 use super::target::Target;
 use super::wallet;
 use clap::{Args, Subcommand};
+use sealdrop_miner::network::texts;
 use serde_json::json;
 use shared::chain::Address;
 
@@ -51,7 +52,8 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
             let chain = target.chain().await?;
             let view = chain.miner(&miner).await?;
             let view = view.ok_or(CommandError::UnknownMiner { miner })?;
-            let multiaddrs = chain.find_peer(&view.peer_id).await?;
+            let record = chain.find_peer(&view.peer_id).await?;
+            let multiaddrs: Vec<String> = record.iter().flat_map(|record| texts(record.addresses())).collect();
             let value = json!({ "miner": view.address, "peerId": view.peer_id, "multiaddrs": multiaddrs });
             output.show(&value, || view.peer_id.clone())?;
             Ok(())

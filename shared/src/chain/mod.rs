@@ -12,6 +12,7 @@ pub mod exit;
 pub mod faults;
 pub mod keys;
 pub mod message;
+pub mod peers;
 pub mod policy;
 pub mod randomness;
 pub mod root_key;

@@ -1,9 +1,11 @@
-//! Records as both sides keep them, and explanations as miners send them: the first byte chooses. What is read is kept the
+//! Records as both sides keep them, explanations as miners send them, and peers' records as the chain hands them on: the first byte chooses. What is read is kept the
 //! same, and what is asked of every record can be asked of any.
 #![no_main]
 
 use serde::de::DeserializeOwned;
 use serde::Serialize;
+use shared::chain::peers::SignedRecord;
+use shared::client::link::Link;
 use shared::client::DealRecord;
 use shared::deal::{ClientDeal, MinerDeal};
 use shared::explain::deal::Explanation;
@@ -24,7 +26,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let Some((kind, bytes)) = input.split_first() else {
         return;
     };
-    match kind % 4 {
+    match kind % 6 {
         0 => {
             if let Some(deal) = read::<ClientDeal>(bytes) {
                 let _ = (deal.deadline(), deal.effect(), deal.draft.total(), deal.draft.cost());
@@ -44,6 +46,16 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
                     record.rests_until(),
                     record.is_owed(),
                 );
+            }
+        }
+        3 => {
+            if let Ok(record) = SignedRecord::open(bytes) {
+                assert_eq!(record.envelope(), bytes);
+            }
+        }
+        4 => {
+            if let Some(link) = std::str::from_utf8(bytes).ok().and_then(|text| Link::parse(text).ok().flatten()) {
+                assert_eq!(Link::parse(&link.fragment()), Ok(Some(link)));
             }
         }
         _ => drop(serde_json::from_slice::<Explanation>(bytes)),

@@ -4,6 +4,7 @@ use super::views;
 use crate::node::{lock, Node, Refusal};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use shared::chain::peers::peer_from_text;
 use shared::chain::rpc::{self, code, AnyMethod, ErrorObject, HexBytes, Method, MAX_LISTED};
 use shared::chain::view::{ActorView, ChannelView, MinerView, NetworkView};
 use shared::chain::Call;
@@ -286,14 +287,16 @@ impl Answer for rpc::Faucet {
 impl Answer for rpc::AnnouncePeer {
     fn answer(self, chain: &Chain) -> Reply<Self> {
         let current = chain.node.current();
-        let announced =
-            lock(&chain.node.peers).announce(&self.record, |peer| current.miners().contains(&peer.to_bytes()));
+        let announced = lock(&chain.node.peers).announce(&self.record, |peer| current.miners().contains(peer));
         Ok(announced.map(|()| true).map_err(Refusal::Peer)?)
     }
 }
 
 impl Answer for rpc::FindPeer {
     fn answer(self, chain: &Chain) -> Reply<Self> {
-        Ok(lock(&chain.node.peers).find(&self.peer_id).map_err(Refusal::Peer)?)
+        let quoted = || self.peer_id.chars().take(MAX_NAME).collect();
+        let peer = peer_from_text(&self.peer_id).ok_or_else(|| Refusal::PeerId(quoted()))?;
+        let peers = lock(&chain.node.peers);
+        Ok(peers.find(&peer).map(|record| HexBytes(record.envelope().to_vec())))
     }
 }

@@ -72,7 +72,7 @@ impl From<Refusal> for ErrorObject {
                 let hint = format!("an account gets money from the faucet once in {FAUCET_INTERVAL} blocks");
                 error(code::FAUCET).with_hint(hint)
             }
-            Refusal::Peer(_) => error(code::PEER),
+            Refusal::Peer(_) | Refusal::PeerId(_) => error(code::PEER),
             Refusal::Future { .. } => error(code::FUTURE).with_hint("wait for the block"),
             Refusal::Past { .. } | Refusal::BlockForgotten { .. } => error(code::PAST),
             Refusal::Forgotten { height, .. } => error(code::PRUNED).with_height(*height),

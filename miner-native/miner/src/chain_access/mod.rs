@@ -25,6 +25,7 @@ use cid::Cid;
 use client::Client;
 use outbox::{OtherChain, Outbox};
 use sealdrop_database::Store;
+use shared::chain::peers::Directory;
 use shared::chain::rpc;
 use shared::chain::view::{HeadView, NetworkView, ReceiptView};
 use shared::chain::{calls, Address, AttoFil, Epoch, SecretKey};
@@ -86,6 +87,8 @@ struct Inner {
     outbox: Outbox,
     /// Held while a message is made, so that each gets a nonce of its own.
     turn: Mutex<()>,
+    /// The newest records of peers that the chain has shown.
+    peers: std::sync::Mutex<Directory>,
     news: watch::Sender<HeadView>,
     heads: watch::Receiver<HeadView>,
     /// Ends the following when this is dropped.
@@ -156,6 +159,7 @@ impl ChainAccess {
             accounts: std::sync::Mutex::new(vec![account.clone()]),
             outbox,
             turn: Mutex::new(()),
+            peers: std::sync::Mutex::default(),
             news,
             heads,
             _gone: gone.clone().drop_guard(),

@@ -3,9 +3,11 @@
 use super::outbox::Stage;
 use super::{ChainAccess, ChainError, MessageStatus};
 use cid::Cid;
+use shared::chain::peers::{peer_from_text, SignedRecord};
 use shared::chain::rpc::{self, BlockView, FaucetView, MessageSummary, MessageView, PoolView, PreviewView, SupplyView};
 use shared::chain::view::{ActorView, ChannelView, HeadView, MinerView, NetworkView, ReceiptView};
 use shared::chain::{Address, AttoFil, Call, ChannelId, Epoch};
+use std::sync::PoisonError;
 
 impl ChainAccess {
     pub async fn network(&self) -> Result<NetworkView, ChainError> {
@@ -165,10 +167,17 @@ impl ChainAccess {
         Ok(answer.text)
     }
 
-    /// Addresses (multiaddr) that a peer announced; none when the chain's directory does not know it.
-    pub async fn find_peer(&self, peer_id: &str) -> Result<Vec<String>, ChainError> {
+    /// What a peer says of where it is, by its signature; `None` when the chain's directory does not know it.
+    pub async fn find_peer(&self, peer_id: &str) -> Result<Option<SignedRecord>, ChainError> {
+        let peer =
+            peer_from_text(peer_id).ok_or_else(|| self.strange("it named a peer by something that is no peer id"))?;
         let peer_id = peer_id.to_owned();
-        self.inner.client.call(&rpc::FindPeer { peer_id }).await
+        let answer = self.inner.client.call(&rpc::FindPeer { peer_id }).await?;
+        let mut known = self.inner.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = known.take_answer(&peer, answer.as_ref().map(|envelope| envelope.0.as_slice()));
+        newest
+            .map(|record| record.cloned())
+            .map_err(|error| self.strange(&error.to_string()))
     }
 
     /// Announces a peer: `record` is a libp2p peer record in its signed envelope (protobuf).

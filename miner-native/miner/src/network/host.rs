@@ -8,11 +8,9 @@ use super::refused::{Limit, Refused};
 use super::swarm::{swarm, Behaviour, BehaviourEvent, Certificates};
 use super::tls;
 use super::NetworkError;
-use crate::chain_access::ChainAccess;
-use crate::supervisor::{Lifeline, ServiceError};
+use crate::supervisor::Lifeline;
 use futures::StreamExt;
 use libp2p::core::transport::{ListenerId, TransportError};
-use libp2p::core::PeerRecord;
 use libp2p::identity::Keypair;
 use libp2p::swarm::SwarmEvent;
 use libp2p::{ping, Multiaddr, PeerId, Swarm};
@@ -29,10 +27,6 @@ pub(super) const LISTEN_LIMIT: Duration = Duration::from_secs(10);
 /// How long sockets may take to be let go of, and when that is looked at again.
 const RELEASE_LIMIT: Duration = Duration::from_secs(5);
 const RELEASE_PAUSE: Duration = Duration::from_millis(50);
-/// The chain's directory forgets at a restart: it is told again in this interval.
-const ANNOUNCE_EVERY: Duration = Duration::from_secs(20);
-/// What health calls the chain's directory of peers.
-const DIRECTORY: &str = "directory of peers";
 /// How often the operator's certificate is looked at.
 const RENEW_EVERY: Duration = Duration::from_secs(30);
 /// What health calls it.
@@ -162,26 +156,6 @@ impl Host {
         lock(&self.inner.control).clone()
     }
 
-    /// Tells the chain's directory of peers where this host is, now and again and whenever that changes, for ever.
-    pub(super) async fn announce_to(&self, chain: &ChainAccess, lifeline: &Lifeline) {
-        let mut clock = tokio::time::interval(ANNOUNCE_EVERY);
-        let mut moved = self.watch_addresses();
-        loop {
-            tokio::select! {
-                _ = clock.tick() => {}
-                // The sender lives as long as this host.
-                _ = moved.changed() => clock.reset(),
-            }
-            match self.announce(chain).await {
-                Ok(()) => lifeline.well(DIRECTORY),
-                Err(error) => {
-                    tracing::warn!(%error, "the chain's directory does not know this miner's address; trying again");
-                    lifeline.failing(DIRECTORY, &error);
-                }
-            }
-        }
-    }
-
     /// Takes the operator's certificate anew whenever its files change, for ever.
     pub(super) async fn renew_certificate(&self, lifeline: &Lifeline) {
         let mut clock = tokio::time::interval(RENEW_EVERY);
@@ -207,10 +181,8 @@ impl Host {
         Ok(())
     }
 
-    async fn announce(&self, chain: &ChainAccess) -> Result<(), ServiceError> {
-        let record = PeerRecord::new(&self.inner.key, self.addresses())?;
-        let record = record.into_signed_envelope().into_protobuf_encoding();
-        Ok(chain.announce(&record).await?)
+    pub(super) fn key(&self) -> &Keypair {
+        &self.inner.key
     }
 }
 

@@ -5,6 +5,7 @@
 //! pieces (steps 5 to 8 of a deal), [`retrieval`] hands pieces back (step 15), [`host`] listens and connects. Peers are
 //! hostile: every exchange has time limits and a share of bounded room. Next: [`crate::sealing`].
 
+mod announcer;
 pub(crate) mod close;
 mod connections;
 mod dead_path;
@@ -34,6 +35,7 @@ mod transfer_places;
 mod transfers;
 mod webrtc;
 
+pub use announcer::texts;
 pub use close::Closing;
 pub use dead_path::ending_when_dead;
 pub use host::Host;
@@ -52,6 +54,7 @@ use crate::staging::StagingError;
 use crate::storage_check::StorageDoubt;
 use crate::store::{MinerStore, StoreError};
 use crate::supervisor::{Lifeline, ServiceError};
+use announcer::Announcer;
 use exchange::Exchange;
 use frames::StreamError;
 use futures::StreamExt;
@@ -169,7 +172,7 @@ impl Network {
         parts.spawn(async move { open.run().await.to_string() });
         let (host, chain, lives) = (self.host.clone(), self.chain.clone(), lifeline.clone());
         parts.spawn(async move {
-            host.announce_to(&chain, &lives).await;
+            Announcer::new(host, chain).run(&lives).await;
             "nobody tells the chain's directory any more".to_owned()
         });
         let (host, lives) = (self.host.clone(), lifeline.clone());

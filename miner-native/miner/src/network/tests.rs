@@ -516,3 +516,21 @@ async fn a_deal_is_the_same_over_quic() {
     let accepted = client.propose(&signed).await;
     assert_eq!(accepted.response.state, DealState::Accepted, "{accepted:?}");
 }
+
+/// The chain takes no older record than the one that it has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_miner_whose_clock_went_back_is_found_where_it_is_now() {
+    let world = World::start().await;
+    let (host, chain) = (&world.host, &world.miner.chain);
+    let ahead = now_ms() / 1000 + 100_000;
+    let before = announcer::sign(host.key(), ahead, &["/ip4/192.0.2.1/tcp/1".parse().unwrap()]).unwrap();
+    chain.announce(&before).await.unwrap();
+    let mut announcer = Announcer::new(host.clone(), chain.clone());
+    announcer.announce().await.unwrap();
+    let found = chain.find_peer(&host.peer_id().to_string()).await.unwrap().unwrap();
+    let addresses: Vec<String> = host.addresses().iter().map(ToString::to_string).collect();
+    assert_eq!((found.seq(), texts(found.addresses())), (ahead + 1, addresses));
+    // The same record again is no newer one, and taken all the same.
+    announcer.announce().await.unwrap();
+    assert!(chain.announce(&before).await.is_err());
+}

@@ -196,7 +196,7 @@ impl Miner {
 
 /// Says in the chain's directory where a host is.
 async fn announce(chain: &ChainAccess, host: &Keypair, listening: libp2p::Multiaddr) {
-    let record = PeerRecord::new(host, vec![listening]).expect("a record can be signed");
+    let record = PeerRecord::new_interop(host, vec![listening]).expect("a record can be signed");
     let envelope = record.into_signed_envelope().into_protobuf_encoding();
     chain.announce(&envelope).await.expect("the announcement is taken");
 }

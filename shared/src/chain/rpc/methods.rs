@@ -182,6 +182,7 @@ methods! {
         record: Vec<u8>,
     } -> bool, errors [PEER];
 
-    /// The addresses (multiaddr) that a peer announced; none when the directory does not know it.
-    "peers.find" = FindPeer { peer_id: String } -> Vec<String>, errors [PEER];
+    /// Where a peer can be dialled, as it signed it itself: the newest libp2p peer record in its signed envelope (protobuf), hexadecimal;
+    /// null when the directory does not know the peer. Whoever asks checks signature, peer id and sequence number.
+    "peers.find" = FindPeer { peer_id: String } -> Option<HexBytes>, errors [PEER];
 }
