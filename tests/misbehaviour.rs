@@ -96,6 +96,7 @@ fn health_tells_of_every_service_without_the_operators_header() {
         "slashing",
         "asks",
         "network",
+        "addresses",
         "web",
     ];
     assert_eq!(names, expected);

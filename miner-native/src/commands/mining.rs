@@ -156,6 +156,10 @@ fn described(status: &MiningStatus) -> String {
         ["scrubbed".to_owned(), scrubbed(&status.scrub)],
         ["prover".to_owned(), prover(&status.own_prover)],
     ];
+    rows.extend(status.addresses.iter().map(|address| {
+        let line = format!("{} {}", address.address, address.described());
+        ["reached at".to_owned(), line]
+    }));
     rows.push(["health".to_owned(), summary(&status.health)]);
     rows.push(["refused to peers".to_owned(), refused(&status.refused)]);
     rows.extend(status.packing.iter().map(|filling| {

@@ -262,6 +262,7 @@ async fn start(
         },
         supervisor,
     );
+    services::start_self_check(host.clone(), supervisor).await;
     Tokens::ensure(&home.tokens())?;
     let web = Web {
         addresses: web_addresses,

@@ -6,7 +6,7 @@ use sealdrop_miner::assembly::Assembly;
 use sealdrop_miner::chain_access::Following;
 use sealdrop_miner::deal_expiry::DealExpiry;
 use sealdrop_miner::explaining::Explainer;
-use sealdrop_miner::network::{Host, Network};
+use sealdrop_miner::network::{Host, Network, SelfCheck};
 use sealdrop_miner::proving::Proving;
 use sealdrop_miner::redeeming::Redeeming;
 use sealdrop_miner::scrubbing::Scrubbing;
@@ -102,6 +102,13 @@ pub(super) fn start_work(parts: &Assembly, to: &mut Supervisor) {
 /// What peers reach.
 pub(super) fn start_network(network: Network, supervisor: &mut Supervisor) {
     start(supervisor, "network", Stage::Intake, network, Network::run);
+}
+
+/// Whether peers reach it.
+pub(super) async fn start_self_check(host: Host, supervisor: &mut Supervisor) {
+    let check = SelfCheck { host };
+    check.first().await;
+    start(supervisor, "addresses", Stage::Intake, check, SelfCheck::run);
 }
 
 /// What the operator reaches.

@@ -1,10 +1,13 @@
 //! The libp2p host: listens on every transport of its configuration with one identity, tells who is connected, and lets idle
 //! connections go when there is no room for new ones. Where it is may change while it runs: [`Host::watch_addresses`].
 
+use super::advertised::{advertised, without_peer, Known, Reach};
 use super::connections::Connections;
-use super::listen::{announced, HostConfig, ListenAddress, TransportKind};
+use super::listen::{announced, with_current_hashes, HostConfig, ListenAddress, TransportKind};
 use super::origin::Origin;
+use super::reachability::{candidates, Outside, Round};
 use super::refused::{Limit, Refused};
+use super::self_check::AddressBoard;
 use super::swarm::{swarm, Behaviour, BehaviourEvent, Certificates};
 use super::tls;
 use super::NetworkError;
@@ -12,14 +15,16 @@ use crate::supervisor::Lifeline;
 use futures::StreamExt;
 use libp2p::core::transport::{ListenerId, TransportError};
 use libp2p::identity::Keypair;
+use libp2p::swarm::behaviour::toggle::Toggle;
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::SwarmEvent;
-use libp2p::{ping, Multiaddr, PeerId, Swarm};
+use libp2p::{identify, ping, upnp, Multiaddr, PeerId, Swarm};
 use libp2p_stream::Control;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{watch, Notify};
 use tokio::time::Instant;
 
 /// How long the host may take to listen.
@@ -49,6 +54,13 @@ struct Inner {
     certificates: Certificates,
     /// Where it listens now.
     listening: watch::Sender<Vec<Multiaddr>>,
+    /// Whether it answers where it says that it is.
+    board: AddressBoard,
+    /// What routers and other miners say of where it is.
+    outside: Mutex<Outside>,
+    /// Whom to ask about that next.
+    round: Mutex<Option<Round>>,
+    round_waits: Notify,
     connections: Mutex<Connections>,
     control: Mutex<Control>,
     /// What listens and is not run yet.
@@ -71,6 +83,10 @@ impl Host {
                 announce: config.announce,
                 certificates,
                 listening: watch::Sender::new(found),
+                board: AddressBoard::default(),
+                outside: Mutex::default(),
+                round: Mutex::default(),
+                round_waits: Notify::new(),
                 connections: Mutex::default(),
                 control,
                 swarm: Mutex::new(Some(swarm)),
@@ -91,6 +107,7 @@ impl Host {
         Ok(Open {
             host: self.clone(),
             swarm,
+            servers: BTreeSet::new(),
         })
     }
 
@@ -115,9 +132,38 @@ impl Host {
         self.inner.key.public().to_peer_id()
     }
 
-    /// Where it can be dialled: as its operator says, or where it listens.
+    /// Where clients are told to dial it, the best first.
     pub fn addresses(&self) -> Vec<Multiaddr> {
-        announced(&self.inner.listening.borrow(), &self.inner.announce)
+        let listening = self.listening();
+        let named = match self.inner.announce.is_empty() {
+            true => Vec::new(),
+            false => announced(&listening, &self.inner.announce),
+        };
+        let outside = lock(&self.inner.outside);
+        // Certificates change; what a router maps does not.
+        let current = |all: &[Multiaddr]| all.iter().filter_map(|a| with_current_hashes(a, &listening)).collect();
+        advertised(&Known {
+            named,
+            mapped: current(&outside.mapped),
+            confirmed: current(&outside.confirmed),
+            silent: self.inner.board.silent().collect(),
+            listening: listening.clone(),
+        })
+    }
+
+    /// What is known of its addresses, and of others.
+    pub fn board(&self) -> &AddressBoard {
+        &self.inner.board
+    }
+
+    /// Has other miners asked whether they reach it.
+    pub(super) fn ask(&self, round: Round) {
+        *lock(&self.inner.round) = Some(round);
+        self.inner.round_waits.notify_one();
+    }
+
+    pub(super) fn key(&self) -> &Keypair {
+        &self.inner.key
     }
 
     /// Where it listens, on every interface.
@@ -180,10 +226,6 @@ impl Host {
         }
         Ok(())
     }
-
-    pub(super) fn key(&self) -> &Keypair {
-        &self.inner.key
-    }
 }
 
 /// Something that is done with a peer.
@@ -202,6 +244,8 @@ impl Drop for Busy {
 pub(super) struct Open {
     host: Host,
     swarm: Swarm<Behaviour>,
+    /// The miners that were asked last.
+    servers: BTreeSet<PeerId>,
 }
 
 /// A swarm that listens on all addresses, and where it is found so far.
@@ -212,6 +256,11 @@ async fn listening(
     refused: &Refused,
 ) -> Result<(Swarm<Behaviour>, Vec<Multiaddr>), NetworkError> {
     let mut swarm = swarm(key, certificates, refused)?;
+    // UPnP asks the local network for a router: only where somebody there may dial the host.
+    let is_beyond = |listener: &ListenAddress| Reach::of(&listener.multiaddr) != Reach::Loopback;
+    if listeners.iter().any(is_beyond) {
+        swarm.behaviour_mut().router = Toggle::from(Some(upnp::tokio::Behaviour::default()));
+    }
     let mut waiting = HashSet::new();
     for listener in listeners {
         waiting.insert(listen(&mut swarm, listener)?);
@@ -261,9 +310,17 @@ fn closed(addresses: Vec<Multiaddr>, reason: &Result<(), io::Error>) -> NetworkE
 impl Open {
     /// Keeps the host going, and the list of who is connected; returns when it cannot be reached any more.
     pub(super) async fn run(mut self) -> NetworkError {
+        let host = self.host.clone();
+        let connections = &host.inner.connections;
         loop {
-            let connections = &self.host.inner.connections;
-            match self.swarm.select_next_some().await {
+            let event = tokio::select! {
+                event = self.swarm.select_next_some() => event,
+                () = host.inner.round_waits.notified() => {
+                    self.begin_round();
+                    continue;
+                }
+            };
+            match event {
                 SwarmEvent::ConnectionEstablished {
                     peer_id,
                     connection_id,
@@ -310,8 +367,55 @@ impl Open {
                 SwarmEvent::ListenerClosed { addresses, reason, .. } => return closed(addresses, &reason),
                 SwarmEvent::ListenerError { error, .. } => tracing::warn!(%error, "a listener fails"),
                 SwarmEvent::IncomingConnectionError { error, .. } => tracing::debug!(%error, "a connection failed"),
+                SwarmEvent::Behaviour(event) => self.seen(event),
                 _ => {}
             }
+        }
+    }
+
+    /// Dials the miners that are to be asked, and has them asked.
+    fn begin_round(&mut self) {
+        let Some(round) = lock(&self.host.inner.round).take() else {
+            return;
+        };
+        self.swarm.behaviour_mut().outside.ask(&round.addresses);
+        self.servers.clear();
+        for server in round.servers {
+            // Over a connection that comes in, nothing can be asked.
+            let dial = DialOpts::peer_id(server.peer).condition(PeerCondition::Always);
+            let dial = dial.addresses(server.addresses).build();
+            self.swarm.behaviour_mut().guard.allow(&dial);
+            match self.swarm.dial(dial) {
+                Ok(()) => {
+                    self.servers.insert(server.peer);
+                }
+                Err(error) => tracing::debug!(peer = %server.peer, %error, "a miner cannot be asked"),
+            }
+        }
+    }
+
+    /// Takes in what is told of where the host is.
+    fn seen(&mut self, event: BehaviourEvent) {
+        let inner = self.host.inner.clone();
+        match event {
+            BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
+                if self.servers.contains(&peer_id) {
+                    let found = candidates(&info.observed_addr, &inner.listening.borrow());
+                    self.swarm.behaviour_mut().outside.ask_also(&found);
+                }
+            }
+            BehaviourEvent::Outside(verdict) => {
+                let (address, reached) = (without_peer(&verdict.tested_addr), verdict.result.is_ok());
+                tracing::info!(%address, server = %verdict.server, reached, "another miner dialled this one");
+                if !self.host.addresses().contains(&address) || lock(&inner.outside).confirmed.contains(&address) {
+                    lock(&inner.outside).tried(&address, reached);
+                }
+                if self.host.addresses().contains(&address) {
+                    inner.board.seen_from_outside(&address, verdict.server, reached);
+                }
+            }
+            BehaviourEvent::Router(event) => lock(&inner.outside).routed(event),
+            _ => {}
         }
     }
 }

@@ -265,6 +265,12 @@ pub(super) fn announced(listening: &[Multiaddr], named: &[Multiaddr]) -> Vec<Mul
     all.into_iter().take(MAX_ANNOUNCED).collect()
 }
 
+/// An address that was found earlier, with the hashes of the certificates in use now; none when nothing listens for it any more.
+pub(super) fn with_current_hashes(address: &Multiaddr, listening: &[Multiaddr]) -> Option<Multiaddr> {
+    let bare = address.iter().filter(|part| !matches!(part, Protocol::Certhash(_)));
+    completed(&bare.collect(), listening)
+}
+
 /// With the hashes that those of the same transport have; none when nothing listens there.
 fn completed(named: &Multiaddr, listening: &[Multiaddr]) -> Option<Multiaddr> {
     let kind = TransportKind::of(named)?;
@@ -375,5 +381,21 @@ mod tests {
         // What the operator wrote out stays, and what nothing listens for is not announced.
         assert_eq!(announced(&listening, &[expected.clone()]), [expected]);
         assert!(announced(&listening[..1], &[address(named.to_owned())]).is_empty());
+    }
+
+    #[test]
+    fn what_a_router_maps_follows_the_certificates_in_use() {
+        let address = |text: &str| -> Multiaddr { text.parse().expect("a multiaddr") };
+        let (old, new) = (
+            "certhash/uEiD8bSqbzsQ4dSBvxGbsDmgXqaCcFZ8t7yPVJYP-d0N4nQ",
+            "certhash/uEiAkH5a4DPGKUuOBjYw0CgwjvcJCJMD2K_1aluKR_tpevQ",
+        );
+        let mapped = address(&format!("/ip4/9.8.7.6/udp/4402/quic-v1/webtransport/{old}"));
+        let listening = [address(&format!("/ip4/10.0.0.1/udp/4402/quic-v1/webtransport/{new}"))];
+        let now = address(&format!("/ip4/9.8.7.6/udp/4402/quic-v1/webtransport/{new}"));
+        assert_eq!(with_current_hashes(&mapped, &listening), Some(now));
+        assert_eq!(with_current_hashes(&mapped, &[]), None);
+        let plain = address("/ip4/9.8.7.6/tcp/4401");
+        assert_eq!(with_current_hashes(&plain, &[]), Some(plain));
     }
 }

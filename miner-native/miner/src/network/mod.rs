@@ -5,6 +5,7 @@
 //! pieces (steps 5 to 8 of a deal), [`retrieval`] hands pieces back (step 15), [`host`] listens and connects. Peers are
 //! hostile: every exchange has time limits and a share of bounded room. Next: [`crate::sealing`].
 
+pub mod advertised;
 mod announcer;
 pub(crate) mod close;
 mod connections;
@@ -20,11 +21,14 @@ mod identity;
 mod listen;
 mod muxer;
 mod origin;
+pub mod probe;
 pub(crate) mod propose;
 mod query;
 pub(crate) mod quote;
+mod reachability;
 mod refused;
 mod retrieval;
+mod self_check;
 mod stream_budget;
 mod stream_limiter;
 mod swarm;
@@ -42,8 +46,10 @@ pub use host::Host;
 pub use identity::{load_or_create, IdentityError};
 pub use libp2p::identity::Keypair;
 pub use listen::{HostConfig, TransportKind};
+pub use probe::PeerAddress;
 pub use propose::Reviewer;
 pub use retrieval::RetrievalServer;
+pub use self_check::{AddressBoard, SelfCheck};
 pub(crate) use stream_limiter::StreamLimiter;
 pub use tls::{TlsError, TlsFiles};
 pub use transfers::{TransferManager, TransferParts};
@@ -59,6 +65,7 @@ use exchange::Exchange;
 use frames::StreamError;
 use futures::StreamExt;
 use libp2p::StreamProtocol;
+use reachability::Rounds;
 use refused::Limit;
 use shared::deal::{Response, SignedResponse};
 use shared::wire::protocol;
@@ -179,6 +186,15 @@ impl Network {
         parts.spawn(async move {
             host.renew_certificate(&lives).await;
             "nobody looks for a renewed certificate any more".to_owned()
+        });
+        let rounds = Rounds {
+            host: self.host.clone(),
+            chain: self.chain.clone(),
+        };
+        let lives = lifeline.clone();
+        parts.spawn(async move {
+            rounds.run(&lives).await;
+            "nobody asks other miners any more".to_owned()
         });
         let (transfers, lives) = (self.transfers.clone(), lifeline.clone());
         parts.spawn(async move {

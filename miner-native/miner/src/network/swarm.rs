@@ -5,6 +5,7 @@ use super::guarded::Guarded;
 use super::handshakes::{Bounded, Handshakes, HANDSHAKE_LIMIT};
 use super::listen::{HostConfig, ListenAddress, TransportKind};
 use super::muxer::Yamux;
+use super::reachability::{DialGuard, RoundClient};
 use super::refused::Refused;
 use super::stream_budget::StreamBudget;
 use super::tls::{self, Secure};
@@ -15,8 +16,9 @@ use libp2p::core::muxing::{StreamMuxer, StreamMuxerBox};
 use libp2p::core::transport::{Boxed, OptionalTransport};
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
+use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::swarm::{Config, NetworkBehaviour};
-use libp2p::{identify, noise, ping, quic, tcp, PeerId, Swarm, Transport};
+use libp2p::{autonat, identify, noise, ping, quic, tcp, upnp, PeerId, Swarm, Transport};
 use libp2p_webtransport_quinn as webtransport;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +54,11 @@ pub(super) struct Behaviour {
     ping: ping::Behaviour,
     identify: identify::Behaviour,
     pub(super) stream: libp2p_stream::Behaviour,
+    /// Before what dials for peers: it is asked about each dial.
+    pub(super) guard: DialGuard,
+    pub(super) outside: RoundClient,
+    dial_backs: autonat::v2::server::Behaviour,
+    pub(super) router: Toggle<upnp::tokio::Behaviour>,
 }
 
 /// The certificates of those transports that need one to listen; none of what is not listened on.
@@ -218,5 +225,10 @@ fn behaviour(key: &Keypair) -> Behaviour {
         ping: ping::Behaviour::default(),
         identify: identify::Behaviour::new(identify),
         stream: libp2p_stream::Behaviour::new(),
+        guard: DialGuard::default(),
+        outside: RoundClient::default(),
+        dial_backs: autonat::v2::server::Behaviour::default(),
+        // Looked for only where some interface is of a local network: [`super::host`] decides.
+        router: Toggle::from(None),
     }
 }

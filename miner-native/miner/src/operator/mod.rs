@@ -3,10 +3,12 @@
 //! Served by [`crate::web`] on 127.0.0.1; [`client`] is the way there for commands. Nothing here is signed or believed by
 //! peers. Amounts are FIL as decimal text, heights and sizes numbers, spans milliseconds or blocks as their names say.
 
+mod addresses;
 pub mod client;
 pub mod token;
 mod work;
 
+pub use addresses::{AddressFault, AddressStatus, OutsideVerdict};
 pub use client::{Operator, OperatorError};
 pub use shared::explain::deal::Explanation;
 pub use work::{Damage, IntakeStatus, ProvingStatus, ScrubStatus};
@@ -333,6 +335,9 @@ pub struct MiningStatus {
     /// How often something was refused to peers since the start, by the limit's name.
     #[serde(default)]
     pub refused: BTreeMap<String, u64>,
+    /// The advertised addresses, and whether the miner answers there.
+    #[serde(default)]
+    pub addresses: Vec<AddressStatus>,
 }
 
 /// A block of the chain.
