@@ -2,6 +2,7 @@
 
 use crate::{daemon, text, NOBODYS};
 use sealdrop_tests::{bytes, Client, Daemon};
+use shared::client::link::Link;
 
 /// spec §9.51: one after the other, since all of them change what the one miner does. The list of deals filters by role; a
 /// deal of 2000 blocks shows two vouchers, half and full, the first conditional; a free one shows none; an unknown deal
@@ -65,6 +66,84 @@ fn the_page_is_kept_to_itself_and_to_this_machine() {
     assert!(daemon.get("/api/miner/status").starts_with("HTTP/1.1 401"));
     let foreign = daemon.get("/config.json HTTP/1.1\r\nHost: page.example\r\nX-Rest:");
     assert!(foreign.starts_with("HTTP/1.1 4"), "{foreign}");
+}
+
+#[test]
+fn a_link_opens_the_page_at_the_miner_and_is_drawn_for_a_camera() {
+    let daemon = daemon();
+    let status = daemon.operate_json(&["mining", "status"]).expect("the daemon answers");
+    let miner = text(&status, "address").to_owned();
+    let told = daemon.operate_json(&["mining", "link"]).expect("the daemon answers");
+    let link = text(&told, "link").to_owned();
+    let named = Link::parse(&link).expect("it is a link").expect("it names something");
+    assert_eq!(named.miner.map(|address| address.to_string()), Some(miner));
+    assert_eq!(
+        named.chain.map(|url| url.to_string()),
+        Some(format!("{}/rpc", daemon.chain()))
+    );
+    assert_eq!(text(&status, "link"), link);
+    let shown = daemon.operate(&["mining", "link"]).succeeded();
+    assert!(
+        shown.stderr.contains("--page URL") && shown.stderr.contains("--chain URL"),
+        "{}",
+        shown.stderr
+    );
+    let lines = shown.lines();
+    assert!(lines.len() > 20 && lines.last() == Some(&link), "{lines:?}");
+    let public = [
+        "mining",
+        "link",
+        "--no-qr",
+        "--page",
+        "https://page.example/store/",
+        "--chain",
+        "https://chain.example/rpc",
+    ];
+    let public = daemon.operate(&public).lines();
+    assert!(
+        public[0].starts_with("https://page.example/store/#/miner="),
+        "{public:?}"
+    );
+    assert!(public[0].ends_with("&chain=https://chain.example/rpc"), "{public:?}");
+}
+
+#[test]
+fn the_doctor_finds_out_what_a_miner_lacks_whether_it_runs_or_not() {
+    let mut daemon = Daemon::start(&[]);
+    let levels = |told: &serde_json::Value, check: &str| -> Vec<String> {
+        let all = told["findings"].as_array().expect("a list").iter();
+        let of = all.filter(|finding| finding["check"] == check);
+        of.map(|finding| text(finding, "level").to_owned()).collect()
+    };
+    let told = daemon.operate_json(&["doctor"]).expect("nothing is wrong");
+    assert_eq!(told["ok"], true);
+    for check in ["home", "daemon", "chain", "clock", "miner"] {
+        assert_eq!(levels(&told, check), ["ok"], "{check}: {told}");
+    }
+    let addresses = levels(&told, "address");
+    assert!(
+        !addresses.is_empty() && addresses.iter().all(|level| level == "ok"),
+        "{told}"
+    );
+    assert_eq!(
+        levels(&told, "reach"),
+        ["warning"],
+        "it listens on loopback alone: {told}"
+    );
+    assert!(daemon.stop().success());
+    let ended = daemon.operate(&["doctor", "--json"]);
+    assert_eq!(
+        ended.status.code(),
+        Some(i32::from(shared::exit_code::UNWELL)),
+        "{ended:?}"
+    );
+    let told: serde_json::Value = serde_json::from_str(&ended.stdout).expect("one JSON value");
+    assert_eq!(levels(&told, "daemon"), ["warning"], "{told}");
+    assert_eq!(levels(&told, "chain"), ["wrong"], "{told}");
+    assert_eq!(levels(&told, "home"), ["ok"], "{told}");
+    let shown = daemon.operate(&["doctor"]);
+    assert!(shown.stdout.contains("wrong    chain: "), "{shown:?}");
+    shown.failed_saying(&["1 of the checks found something wrong"]);
 }
 
 fn the_miner_is_described(daemon: &Daemon) {

@@ -281,6 +281,16 @@ impl DataDir {
         }
     }
 
+    /// Which network this directory belongs to; `None` before the first start of a daemon.
+    pub fn identity(&self) -> Result<Option<Identity>, DataDirError> {
+        read_facts(&self.root.join("network.json"))
+    }
+
+    /// Free bytes of its disk.
+    pub fn free_space(&self) -> Result<u64, DataDirError> {
+        fs4::available_space(&self.root).map_err(|source| file_error("look at", &self.root, source))
+    }
+
     /// Binds the directory to a network at the first start, and refuses any other from then on.
     pub fn claim(&self, asked: &Identity) -> Result<(), DataDirError> {
         let path = self.root.join("network.json");

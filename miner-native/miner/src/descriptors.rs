@@ -17,6 +17,17 @@ pub fn raise_limit() {
     }
 }
 
+/// As many as a process of this user may have, where the system says so.
+pub fn most() -> Option<u64> {
+    #[cfg(unix)]
+    {
+        use nix::sys::resource::{getrlimit, Resource};
+        getrlimit(Resource::RLIMIT_NOFILE).ok().map(|(_, hard)| hard)
+    }
+    #[cfg(not(unix))]
+    None
+}
+
 /// More than all bounded connections and files together need.
 #[cfg(unix)]
 const MOST: u64 = 65_536;

@@ -14,6 +14,7 @@ use sealdrop_miner::operator::OperatorError;
 use sealdrop_wallet::WalletError;
 use serde_json::json;
 use shared::chain::{Address, Epoch};
+use shared::client::link::LinkError;
 use shared::exit_code;
 use std::fmt::Debug;
 use std::path::PathBuf;
@@ -102,6 +103,12 @@ pub enum CommandError {
     NoNetwork { home: PathBuf },
     #[error("{} is no key as `sealdrop wallet export` prints it: {reason}; give the file that it wrote, as text or with --json", path.display())]
     Key { path: PathBuf, reason: String },
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    #[error("the daemon of {} serves no page; name one with --page URL", home.display())]
+    NoPage { home: PathBuf },
+    #[error("{0} of the checks found something wrong; each says what to do")]
+    Unwell(usize),
     #[error("the runtime cannot be started: {0}; close other programs and try again")]
     Runtime(std::io::Error),
 }
@@ -111,6 +118,7 @@ impl CommandError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Client(ClientError::Undecided { .. }) => ExitCode::from(exit_code::UNDECIDED),
+            Self::Unwell(_) => ExitCode::from(exit_code::UNWELL),
             _ => ExitCode::FAILURE,
         }
     }

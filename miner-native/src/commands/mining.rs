@@ -1,9 +1,9 @@
 //! `sealdrop mining`: what the daemon's miner does (spec §6.3), asked of the running daemon.
 
 use super::error::CommandError;
-use super::explain;
 use super::output::{columns, Output};
 use super::target::{DaemonPort, Target};
+use super::{explain, link};
 use clap::{Args, Subcommand};
 use sealdrop_miner::clock::now_ms;
 use sealdrop_miner::console;
@@ -11,6 +11,7 @@ use sealdrop_miner::operator::{Filling, Health, IntakeStatus, MiningStatus, Oper
 use sealdrop_miner::prover::{JobState, JobView, OwnCodeStatus};
 use sealdrop_miner::supervisor::{Problem, ServiceState};
 use serde_json::json;
+use shared::client::link::HttpUrl;
 use shared::explain::sector::span;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -58,6 +59,15 @@ enum Command {
         /// The sector's number
         sector: u64,
     },
+    /// Print a link and a QR code that open the page at this miner
+    Link {
+        /// Where the page is served, for others to open [default: this daemon's page]
+        #[arg(long, value_name = "URL")]
+        page: Option<HttpUrl>,
+        /// The link alone, without the QR code
+        #[arg(long)]
+        no_qr: bool,
+    },
     /// Put a file of your own into a sector
     AddPiece {
         /// The file; `-` is the standard input
@@ -75,6 +85,10 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
     } = arguments;
     let operator = target.operator(&port)?;
     match command {
+        Command::Link { page, no_qr } => {
+            let miner = operator.mining().await?.address;
+            link::show(&target, output, miner, page, !no_qr)?;
+        }
         Command::Start => {
             let status = operator.start_mining().await?;
             output.show(&status, || "Started mining".into())?;
@@ -160,6 +174,7 @@ fn described(status: &MiningStatus) -> String {
         let line = format!("{} {}", address.address, address.described());
         ["reached at".to_owned(), line]
     }));
+    rows.extend(status.link.iter().map(|link| ["link".to_owned(), link.clone()]));
     rows.push(["health".to_owned(), summary(&status.health)]);
     rows.push(["refused to peers".to_owned(), refused(&status.refused)]);
     rows.extend(status.packing.iter().map(|filling| {

@@ -7,9 +7,11 @@ mod completions;
 mod config;
 mod daemon;
 mod deals;
+mod doctor;
 mod error;
 mod explain;
 mod gas;
+mod link;
 mod message;
 mod miner;
 mod mining;
@@ -79,6 +81,8 @@ enum Command {
     Config(config::Arguments),
     /// Show and replace the tokens that the daemon takes orders by
     Token(token::Arguments),
+    /// Check that everything that a miner needs is there, and that clients reach it
+    Doctor(doctor::Arguments),
     /// Show the network's parameters
     Protocol(protocol::Arguments),
     /// Generate or check the proof parameters of the development network
@@ -111,6 +115,7 @@ pub fn run() -> ExitCode {
         Command::Address(arguments) => block_on(address::run(arguments)),
         Command::Config(arguments) => block_on(config::run(arguments)),
         Command::Token(arguments) => token::run(&arguments).map_err(Into::into),
+        Command::Doctor(arguments) => block_on(doctor::run(arguments)),
         Command::Protocol(arguments) => block_on(protocol::run(arguments)),
         Command::Params(arguments) => params::run(arguments, cli.output),
         Command::Chain(arguments) => match arguments.into_run() {

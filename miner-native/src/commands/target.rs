@@ -68,7 +68,7 @@ impl Target {
     }
 
     /// Where the home's network should be.
-    fn endpoint(&self) -> Result<String, CommandError> {
+    pub fn endpoint(&self) -> Result<String, CommandError> {
         if let Some(url) = &self.chain {
             return Ok(url.clone());
         }

@@ -41,6 +41,7 @@ use sealdrop_miner::web::{self, Web, WebConfig, WebError};
 use sealdrop_miner::worker::{WorkerError, WorkerKey};
 use sealdrop_wallet::{Wallet, WalletError};
 use shared::chain::SecretKey;
+use shared::client::link::{HttpUrl, Link};
 use shared::ports::verifier::prover_id;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
@@ -267,7 +268,13 @@ async fn start(
     let web = Web {
         addresses: web_addresses,
         config: web_config(config, chain_url.clone())?,
-        api: services::api(&parts, host.clone(), explainer, supervisor.board(), home.tokens()),
+        api: services::api(
+            &parts,
+            host.clone(),
+            explainer,
+            supervisor.board(),
+            (link(&parts, &chain_url, &web_url), home.tokens()),
+        ),
     };
     services::start_web(web, listeners, supervisor);
     let endpoints = Endpoints {
@@ -276,6 +283,13 @@ async fn start(
         config: config.file_as_text(),
     };
     Ok(Greeting::of_miner(&config.role, endpoints, &parts, host))
+}
+
+/// Opens the page that this daemon serves at its miner.
+fn link(parts: &Assembly, chain_url: &str, page: &str) -> Option<String> {
+    let page: HttpUrl = page.parse().ok()?;
+    let (miner, chain) = (Some(parts.address.clone()), Some(chain_url.parse().ok()?));
+    Link { miner, chain }.at(&page).ok()
 }
 
 async fn start_host(config: &DaemonConfig, home: &DataDir) -> Result<Host, DaemonError> {

@@ -122,8 +122,15 @@ pub(super) fn start_web(web: Web, listeners: Vec<TcpListener>, supervisor: &mut 
 }
 
 /// What the operator's requests are answered from.
-pub(super) fn api(parts: &Assembly, host: Host, explainer: Explainer, health: HealthBoard, tokens: PathBuf) -> Api {
+pub(super) fn api(
+    parts: &Assembly,
+    host: Host,
+    explainer: Explainer,
+    health: HealthBoard,
+    (link, tokens): (Option<String>, PathBuf),
+) -> Api {
     Api {
+        link,
         address: parts.address.clone(),
         owner: parts.owner.clone(),
         sector_size: parts.sector_size,

@@ -338,6 +338,9 @@ pub struct MiningStatus {
     /// The advertised addresses, and whether the miner answers there.
     #[serde(default)]
     pub addresses: Vec<AddressStatus>,
+    /// Opens the page at this miner.
+    #[serde(default)]
+    pub link: Option<String>,
 }
 
 /// A block of the chain.

@@ -112,6 +112,8 @@ pub struct Api {
     pub host: Host,
     pub explainer: Explainer,
     pub health: HealthBoard,
+    /// Opens the page at this miner; none where an address in it cannot be written as a link.
+    pub link: Option<String>,
     /// The file with the operator's tokens.
     pub tokens: PathBuf,
 }

@@ -317,6 +317,7 @@ async fn mining_status(api: &Api) -> Result<MiningStatus, ApiError> {
         health: api.health.health(),
         refused: api.host.refusals(),
         addresses: api.host.board().statuses(&api.host.addresses()),
+        link: api.link.clone(),
     })
 }
 

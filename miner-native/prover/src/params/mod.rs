@@ -194,6 +194,14 @@ pub(crate) fn check_installed(dir: &Path, circuit: Circuit, size: SectorSize) ->
     })
 }
 
+/// Whether the parameters to seal and to prove sectors of this size are there, made or official, as they were when they were last checked: a
+/// few file look-ups, no hashing.
+pub fn are_installed(dir: &Path, size: SectorSize) -> bool {
+    let installed =
+        |circuit| is_stamped(dir, circuit, size).unwrap_or(false) || is_checked(dir, circuit, size).unwrap_or(false);
+    [Circuit::PoRep, Circuit::WindowPoSt].into_iter().all(installed)
+}
+
 /// Whether generated parameters are as they were when their digest was last computed.
 fn is_stamped(dir: &Path, circuit: Circuit, size: SectorSize) -> Result<bool, ParamsError> {
     let (names, pin) = (file_names(circuit, size)?, pinned(circuit, size));

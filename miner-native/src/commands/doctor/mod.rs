@@ -1,0 +1,325 @@
+//! `sealdrop doctor`: whether everything that a miner needs is there, and whether clients reach it; with the daemon running or stopped.
+//!
+//! Each check gathers a fact and has it judged ([`finding`]); none changes anything. What one cannot see, another may: nothing ends
+//! at the first fault. The addresses are those that the chain hands to clients, dialled from here (`sealdrop_miner::network::probe`); what other miners found is
+//! asked of the daemon.
+
+mod finding;
+
+use super::error::CommandError;
+use super::output::Output;
+use super::target::{DaemonPort, Target};
+use clap::Args;
+use finding::{Finding, Level};
+use futures::StreamExt;
+use sealdrop_miner::chain_access::ChainAccess;
+use sealdrop_miner::clock::now_ms;
+use sealdrop_miner::data_dir::{DataDir, Identity};
+use sealdrop_miner::descriptors;
+use sealdrop_miner::network::probe::Fault;
+use sealdrop_miner::network::{self, PeerAddress};
+use sealdrop_miner::operator::{AddressFault, AddressStatus, Health, Operator};
+use sealdrop_miner::prover::prover_size;
+use sealdrop_prover::params;
+use serde_json::json;
+use shared::chain::view::MinerView;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Addresses that are tried at once.
+const AT_ONCE: usize = 8;
+/// How long chain and daemon may take to answer.
+const ANSWER: Duration = Duration::from_secs(10);
+/// The ports of a daemon that was told nothing else, and what listens there.
+const USUAL_PORTS: [(u16, &str); 4] = [
+    (4400, "the page, --web-port"),
+    (4401, "libp2p over TCP, --p2p-port"),
+    (4402, "libp2p over WebSocket, --p2p-ws-port"),
+    (4403, "the chain, --chain-port"),
+];
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    port: DaemonPort,
+    /// Where proof parameters are kept [default: HOME/params]
+    #[arg(long, value_name = "DIR", env = "SEALDROP_PARAMS")]
+    params: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Checks everything, prints what was found, and ends with [`shared::exit_code::UNWELL`] when something is wrong.
+pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
+    let findings = examine(&arguments).await;
+    let wrong = findings.iter().filter(|found| found.level == Level::Wrong).count();
+    let value = json!({ "ok": wrong == 0, "findings": findings });
+    arguments.output.show(&value, || {
+        let lines = findings.iter().map(Finding::described);
+        lines.collect::<Vec<_>>().join("\n")
+    })?;
+    match wrong {
+        0 => Ok(()),
+        count => Err(CommandError::Unwell(count)),
+    }
+}
+
+async fn examine(arguments: &Arguments) -> Vec<Finding> {
+    let mut found = Vec::new();
+    found.extend(descriptors::most().map(finding::descriptors));
+    let home = match arguments.target.home() {
+        Ok(home) => home,
+        Err(error) => {
+            found.push(Finding::wrong(
+                "home",
+                error.to_string(),
+                "name another with --home DIR",
+            ));
+            return found;
+        }
+    };
+    let identity = on_disk(&home, arguments.params.clone(), &mut found);
+    let operator = daemon(arguments, &home, &mut found).await;
+    let chain = chain(arguments, &mut found).await;
+    // Nothing mines in a home that no daemon ever used.
+    if identity.is_some() {
+        if let Some(chain) = chain {
+            miner(&home, &chain, operator.as_ref(), &mut found).await;
+        }
+    }
+    found
+}
+
+/// Home, network, disk, parameters.
+fn on_disk(home: &DataDir, params: Option<PathBuf>, found: &mut Vec<Finding>) -> Option<Identity> {
+    let root = home.root().display().to_string();
+    let identity = match home.identity() {
+        Ok(Some(identity)) => {
+            found.push(Finding::ok("home", format!("{root} belongs to the network {identity}")));
+            identity
+        }
+        Ok(None) => {
+            let advice = "the first start of `sealdrop daemon` begins a network there";
+            found.push(Finding::warning(
+                "home",
+                format!("{root} belongs to no network yet"),
+                advice,
+            ));
+            return None;
+        }
+        Err(error) => {
+            found.push(Finding::wrong("home", error.to_string(), "restore it from a backup"));
+            return None;
+        }
+    };
+    found.push(match home.free_space() {
+        Ok(free) => finding::disk(&root, free, identity.sector_size),
+        Err(error) => Finding::wrong("disk", error.to_string(), ""),
+    });
+    let params = params.unwrap_or_else(|| home.params());
+    let size = identity.sector_size;
+    found.push(match prover_size(size).is_ok_and(|size| params::are_installed(&params, size)) {
+        true => Finding::ok("parameters", format!("those of {size} sectors are in {}", params.display())),
+        false => Finding::warning(
+            "parameters",
+            format!("those of {size} sectors are not in {}", params.display()),
+            "the daemon makes development parameters at its start, which takes minutes; `sealdrop params` makes them beforehand",
+        ),
+    });
+    Some(identity)
+}
+
+/// Whether the daemon runs and is well; otherwise whether its ports are free.
+async fn daemon(arguments: &Arguments, home: &DataDir, found: &mut Vec<Finding>) -> Option<Operator> {
+    match home.is_in_use() {
+        Ok(true) => {}
+        Ok(false) => {
+            let advice = "start it with `sealdrop daemon`";
+            found.push(Finding::warning("daemon", "no daemon runs in this home", advice));
+            found.extend(USUAL_PORTS.iter().filter_map(|(port, what)| taken(*port, what)));
+            return None;
+        }
+        Err(error) => {
+            found.push(Finding::wrong("daemon", error.to_string(), "check the folder's owner"));
+            return None;
+        }
+    }
+    let operator = match arguments.target.operator(&arguments.port) {
+        Ok(operator) => operator,
+        Err(error) => {
+            found.push(Finding::wrong("daemon", error.to_string(), "start it anew"));
+            return None;
+        }
+    };
+    match tokio::time::timeout(ANSWER, operator.health()).await {
+        Ok(Ok(health)) => found.extend(of_health(&health)),
+        Ok(Err(error)) => found.push(Finding::wrong("daemon", error.to_string(), "look into its log")),
+        Err(_) => found.push(Finding::wrong(
+            "daemon",
+            "it runs and does not answer",
+            "look into its log; start it anew",
+        )),
+    }
+    Some(operator)
+}
+
+fn of_health(health: &Health) -> Vec<Finding> {
+    if health.ok {
+        let count = health.services.len();
+        return vec![Finding::ok(
+            "daemon",
+            format!("it runs, and all of its {count} services are well"),
+        )];
+    }
+    let wrong = |service: &str, text: &str| Finding::wrong("daemon", format!("{service}: {text}"), "its log says more");
+    health
+        .problems
+        .iter()
+        .map(|problem| wrong(&problem.service, &problem.text))
+        .collect()
+}
+
+/// A port that another program has.
+fn taken(port: u16, what: &str) -> Option<Finding> {
+    let error = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).err()?;
+    let text = format!("port {port} ({what}) cannot be listened on: {error}");
+    let advice = "stop the program that has it, or give the daemon another";
+    Some(Finding::warning("port", text, advice))
+}
+
+/// Whether the chain answers, goes on, and agrees with this machine's clock.
+async fn chain(arguments: &Arguments, found: &mut Vec<Finding>) -> Option<ChainAccess> {
+    let asked = async {
+        let chain = arguments.target.chain().await?;
+        let head = chain.head().await?;
+        Ok::<_, CommandError>((chain, head))
+    };
+    let unanswered = |text: String| {
+        let advice =
+            "start the chain's daemon, check the URL and the connection to it, or name another with --chain URL";
+        Finding::wrong("chain", text, advice)
+    };
+    match tokio::time::timeout(ANSWER, asked).await {
+        Ok(Ok((chain, head))) => {
+            let network = chain.connected_network();
+            found.push(Finding::ok(
+                "chain",
+                format!("{} serves the network {:?}", chain.url(), network.network),
+            ));
+            found.push(finding::clock(
+                now_ms(),
+                head.time_ms,
+                network.block_time_ms,
+                head.height.0,
+            ));
+            Some(chain)
+        }
+        Ok(Err(error)) => {
+            found.push(unanswered(error.to_string()));
+            None
+        }
+        Err(_) => {
+            found.push(unanswered(format!("it does not answer within {} s", ANSWER.as_secs())));
+            None
+        }
+    }
+}
+
+/// Whether the chain knows the miner by its host key, and whether clients reach it.
+async fn miner(home: &DataDir, chain: &ChainAccess, operator: Option<&Operator>, found: &mut Vec<Finding>) {
+    let key = home.miner().join("host.key");
+    if !key.exists() {
+        found.push(Finding::warning(
+            "miner",
+            "no miner ever ran in this home",
+            "start one with `sealdrop daemon`",
+        ));
+        return;
+    }
+    let peer = match network::load_or_create(&key) {
+        Ok(key) => key.public().to_peer_id().to_string(),
+        Err(error) => {
+            found.push(Finding::wrong("host key", error.to_string(), ""));
+            return;
+        }
+    };
+    let known = chain.miners().await;
+    let view = match known.as_ref().map(|all| all.iter().find(|view| view.peer_id == peer)) {
+        Ok(Some(view)) => view,
+        Ok(None) => {
+            let text = format!("the chain knows no miner with this home's peer id {peer}");
+            found.push(Finding::wrong(
+                "miner",
+                text,
+                "start the daemon, which registers it, or restore miner/host.key from a backup",
+            ));
+            return;
+        }
+        Err(error) => {
+            found.push(Finding::wrong(
+                "miner",
+                error.to_string(),
+                "ask again when the chain answers",
+            ));
+            return;
+        }
+    };
+    found.push(Finding::ok("miner", format!("{} has the peer id {peer}", view.address)));
+    addresses(view, chain, operator, found).await;
+}
+
+async fn addresses(view: &MinerView, chain: &ChainAccess, operator: Option<&Operator>, found: &mut Vec<Finding>) {
+    let record = match chain.find_peer(&view.peer_id).await {
+        Ok(Some(record)) => record,
+        Ok(None) => {
+            let advice = "start the daemon; it announces the miner to the chain's directory by itself";
+            found.push(Finding::wrong(
+                "reach",
+                "the chain does not know where the miner is",
+                advice,
+            ));
+            return;
+        }
+        Err(error) => {
+            found.push(Finding::wrong("reach", error.to_string(), ""));
+            return;
+        }
+    };
+    let told = match operator {
+        Some(operator) => operator
+            .mining()
+            .await
+            .map(|status| status.addresses)
+            .unwrap_or_default(),
+        None => Vec::new(),
+    };
+    let tries = record
+        .addresses()
+        .iter()
+        .filter_map(|bytes| PeerAddress::parse(bytes, &view.peer_id));
+    let told = &told;
+    let tried = tries.map(|address| async move {
+        let mut status = AddressStatus::untried(address.to_string(), address.reach());
+        status.outside = told
+            .iter()
+            .find(|known| known.address == status.address)
+            .and_then(|known| known.outside.clone());
+        match address.probe().await {
+            Ok(took) => {
+                status.answers = Some(true);
+                status.took_ms = u64::try_from(took.as_millis()).ok();
+            }
+            Err(reason) => {
+                status.answers = (reason.fault() != Fault::Untried).then_some(false);
+                status.fault = Some(AddressFault::from(&reason));
+            }
+        }
+        status
+    });
+    let statuses: Vec<AddressStatus> = futures::stream::iter(tried).buffered(AT_ONCE).collect().await;
+    found.extend(statuses.iter().map(finding::address));
+    found.push(finding::reach(&statuses));
+}
