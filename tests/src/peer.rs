@@ -45,6 +45,13 @@ pub(crate) async fn chain_at(port: u16, key: &SecretKey) -> Result<ChainAccess, 
     ChainAccess::connect(&url, Arc::new(Memory::default()), key.clone()).await
 }
 
+/// The first miner of the chain at this port.
+pub(crate) async fn miner_at(port: u16) -> Result<MinerView, String> {
+    let key = SecretKey::from_bytes(&[7; 32]).ok_or("a small number is a key")?;
+    let miners = chain_at(port, &key).await.map_err(text)?.miners().await.map_err(text)?;
+    Ok(miners.into_iter().next().ok_or("no miner is registered")?)
+}
+
 fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
@@ -86,14 +93,25 @@ impl Peer {
         &self.miner.worker
     }
 
+    /// Who signs its proposals.
+    pub fn payer(&self) -> Address {
+        self.key.address()
+    }
+
+    /// The miner.
+    pub fn miner(&self) -> &Address {
+        &self.miner.address
+    }
+
     /// Sends bytes on a stream of their own, and gives back what came until its end.
     pub fn say(&self, protocol: &'static str, said: &[u8]) -> Vec<u8> {
+        self.try_to_say(protocol, said).expect("a stream opens")
+    }
+
+    /// The same; `None` where the miner does not let it open a stream.
+    pub fn try_to_say(&self, protocol: &'static str, said: &[u8]) -> Option<Vec<u8>> {
         self.runtime.block_on(async {
-            let mut stream = self
-                .network
-                .open(peer_id(&self.miner), protocol)
-                .await
-                .expect("a stream opens");
+            let mut stream = self.network.open(peer_id(&self.miner), protocol).await.ok()?;
             let mut heard = Vec::new();
             // The miner may end the stream before all is said.
             let talk = async {
@@ -105,7 +123,7 @@ impl Peer {
                 .await
                 .expect("the miner ends the stream");
             assert!(heard.len() <= MAX_MESSAGE);
-            heard
+            Some(heard)
         })
     }
 
@@ -144,14 +162,19 @@ impl Peer {
     }
 
     fn proposal_to(&self, seed: u64, miner_address: Address) -> SignedProposal {
+        self.changed(seed, |proposal| proposal.miner_address = miner_address)
+    }
+
+    /// A proposal of a piece of 100 bytes at no price, changed before it is signed.
+    pub fn changed(&self, seed: u64, change: impl FnOnce(&mut Proposal)) -> SignedProposal {
         let mut digest = PieceDigest::new();
         digest.push(&bytes(seed, 100)).expect("100 bytes are a piece");
-        let proposal = Proposal {
+        let mut proposal = Proposal {
             piece_ref: digest.finish().expect("100 bytes are a piece").data_cid,
             size: Some(BytesAmount(100)),
             total_price: AttoFil::ZERO,
             duration: 1000,
-            miner_address,
+            miner_address: self.miner.address.clone(),
             payment: PaymentInfo {
                 payer: self.key.address(),
                 pay_ch_actor: MaybeAddress(None),
@@ -160,6 +183,7 @@ impl Peer {
                 vouchers: None,
             },
         };
+        change(&mut proposal);
         proposal.sign(&self.key)
     }
 }

@@ -104,6 +104,11 @@ impl Said {
                 Some(found) if found >= phase => {}
                 found => return Err(format!("sector {sector} was {phase:?}: {found:?}")),
             }
+            let files = home.join("miner/sectors").join(sector.to_string());
+            let is_whole = ["sealed", "cache/p_aux"].iter().all(|name| files.join(name).is_file());
+            if *phase == Phase::Proving && !is_whole {
+                return Err(format!("sector {sector} is on the chain, and its replica is lost"));
+            }
         }
         Ok(())
     }

@@ -1,26 +1,8 @@
-//! What hostile peers do, against every listener of a daemon. Each attack goes on until it is dropped.
+//! Every attack: what it is called, which finding it plays (`findings` are those of the first version, `spec` is protocol.md), what it did
+//! before, and how it begins. A held attack goes on until it is dropped; others are over when they began, and tell what they got.
 
-use crate::peer::Peer;
-use futures::AsyncWriteExt;
-use libp2p::core::muxing::{StreamMuxerBox, StreamMuxerExt};
-use libp2p::core::transport::{DialOpts, PortUse};
-use libp2p::core::upgrade::Version;
-use libp2p::core::Endpoint;
-use libp2p::identity::Keypair;
-use libp2p::multiaddr::Protocol;
-use libp2p::{noise, tcp, yamux, Multiaddr, Transport};
-use shared::wire::frame::MAX_MESSAGE;
-use shared::wire::{leb128, protocol};
-use std::future::{pending, poll_fn, Future};
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
-use std::task::Poll;
-use std::thread::JoinHandle;
-use std::time::Duration;
-use tokio::runtime::Runtime;
+use super::{chain, floods, lies, pages, streams};
+use std::panic::{catch_unwind, AssertUnwindSafe};
 
 /// Whom an attack is meant for, and how much of it.
 #[derive(Debug, Clone, Copy)]
@@ -28,10 +10,10 @@ pub struct Target {
     /// The daemon's: libp2p, libp2p over WebSocket, chain, page; or those of a [`super::Relay`] to it.
     pub ports: [u16; 4],
     /// Connections of a flood, to each listener that it is made to.
-    flood: usize,
+    pub(super) flood: usize,
     /// Connections that are filled with streams, and streams that each tries to hold. Up to 256 KiB of each lie with the attacker.
-    filled: usize,
-    streams: usize,
+    pub(super) filled: usize,
+    pub(super) streams: usize,
 }
 
 impl Target {
@@ -56,211 +38,268 @@ impl Target {
     }
 }
 
-/// Streams of a connection whose protocol is agreed at a time.
-const NEGOTIATING: usize = 16;
-/// Pause between two bytes of a trickle.
-const DRIP: Duration = Duration::from_millis(500);
-
 /// An attack under way.
-pub trait Attack {}
+pub trait Attack {
+    /// What it got; an error when that is what nobody may get.
+    fn outcome(&self) -> Result<String, String> {
+        Ok(String::new())
+    }
+}
 
-/// What an attack is called, and how it begins.
-pub type Kind = (&'static str, fn(&Target) -> Box<dyn Attack>);
+/// What an attack that is over got.
+pub(super) struct Over(pub Result<String, String>);
+
+impl Attack for Over {
+    fn outcome(&self) -> Result<String, String> {
+        self.0.clone()
+    }
+}
+
+/// One attack.
+pub struct Kind {
+    pub name: &'static str,
+    /// The findings and weaknesses that it plays.
+    pub of: &'static str,
+    /// What it did to the first version.
+    pub before: &'static str,
+    /// Whether every run of the tests plays it; the others are for the night.
+    pub is_usual: bool,
+    /// Whether it takes the faucet's money, of which there is so much an hour for all.
+    pub takes_money: bool,
+    begin: fn(&Target) -> Box<dyn Attack>,
+}
+
+impl Kind {
+    /// Begins it. One that finds the daemon as it never should be has got what nobody may get.
+    pub fn begin(&self, target: &Target) -> Box<dyn Attack> {
+        let begun = catch_unwind(AssertUnwindSafe(|| (self.begin)(target)));
+        begun.unwrap_or_else(|_| Box::new(Over(Err("the daemon let it wait".to_owned()))))
+    }
+
+    const fn with_money(self) -> Self {
+        Self {
+            takes_money: true,
+            ..self
+        }
+    }
+}
+
+const fn usual(
+    name: &'static str,
+    of: &'static str,
+    before: &'static str,
+    begin: fn(&Target) -> Box<dyn Attack>,
+) -> Kind {
+    Kind {
+        name,
+        of,
+        before,
+        is_usual: true,
+        takes_money: false,
+        begin,
+    }
+}
+
+const fn nightly(
+    name: &'static str,
+    of: &'static str,
+    before: &'static str,
+    begin: fn(&Target) -> Box<dyn Attack>,
+) -> Kind {
+    Kind {
+        name,
+        of,
+        before,
+        is_usual: false,
+        takes_money: false,
+        begin,
+    }
+}
 
 /// Every attack.
-pub const ALL: [Kind; 6] = [
-    ("idle connections to every listener", idle_connections),
-    ("headers that come a byte at a time", slow_headers),
-    ("bodies that come a byte at a time", slow_bodies),
-    ("WebSocket frames that declare what never comes", declared_frames),
-    ("streams full of bytes that nobody reads", full_streams),
-    ("requests that never end", endless_requests),
+pub const ALL: &[Kind] = &[
+    usual(
+        "idle connections to every listener",
+        "A6, A11",
+        "1050 of them took all four listeners down for good",
+        floods::idle_connections,
+    ),
+    nightly(
+        "connections from 250 addresses to every listener",
+        "A6",
+        "as from one address",
+        floods::many_addresses,
+    ),
+    usual(
+        "headers that come a byte at a time",
+        "A6, slow loris: WebSocket, chain, page",
+        "no limit",
+        floods::slow_headers,
+    ),
+    nightly(
+        "bodies that come a byte at a time",
+        "A6, slow loris: chain, page",
+        "no limit",
+        floods::slow_bodies,
+    ),
+    nightly(
+        "handshakes that come a byte at a time",
+        "A6, slow loris: libp2p",
+        "64 of them kept every other one waiting",
+        floods::slow_handshakes,
+    ),
+    nightly(
+        "WebSocket frames that come a byte at a time",
+        "A6, slow loris: the chain's /ws",
+        "no limit",
+        floods::slow_frames,
+    ),
+    usual(
+        "WebSocket frames that declare what never comes",
+        "A1",
+        "8 connections of 1.5 kB: from 23 to 2063 MiB",
+        floods::declared_frames,
+    ),
+    usual(
+        "subscriptions to heads that nobody reads",
+        "A11",
+        "255 sockets filled /ws for good",
+        floods::unread_subscriptions,
+    ),
+    nightly(
+        "pages and answers that nobody reads",
+        "a peer that reads nothing: page, chain",
+        "not tried",
+        floods::unread_pages,
+    ),
+    usual(
+        "streams full of bytes that nobody reads",
+        "A5",
+        "not tried; yamux promised 256 MiB a connection",
+        streams::full_streams,
+    ),
+    nightly(
+        "connections that read nothing",
+        "a peer that reads nothing: libp2p",
+        "not tried",
+        streams::deaf_connections,
+    ),
+    usual(
+        "requests that never end",
+        "A5, spec 7.26",
+        "8 peers with 16 streams closed the miner for four hours",
+        streams::endless_requests,
+    ),
+    nightly(
+        "questions as fast as they go",
+        "A12",
+        "under one lock, on the threads that answer everybody",
+        streams::questions,
+    ),
+    nightly(
+        "requests to the chain as fast as they go",
+        "A12",
+        "as above",
+        chain::requests,
+    ),
+    nightly(
+        "previews with forged proofs as fast as they go",
+        "A11",
+        "every proof was verified, free, on the threads that answer everybody",
+        chain::previews,
+    ),
+    usual(
+        "messages whose first number is missing",
+        "A2",
+        "16 accounts closed the pool; the miner was slashed",
+        chain::gaps,
+    )
+    .with_money(),
+    nightly(
+        "accounts for next to nothing",
+        "A8",
+        "25 600 accounts for 0.000000000000026 FIL: 470 MB of memory",
+        chain::accounts,
+    )
+    .with_money(),
+    nightly(
+        "the faucet, again and again",
+        "A9",
+        "no limit, from any page",
+        chain::faucet,
+    )
+    .with_money(),
+    usual(
+        "wrong bytes to every method of the chain",
+        "spec 7.14, 7.16, 7.26",
+        "not tried",
+        chain::wrong_bytes,
+    )
+    .with_money(),
+    usual(
+        "pages of other sites, and names of other hosts",
+        "A9, A11",
+        "faucet and messages for any page; no Host check",
+        pages::foreign,
+    ),
+    usual(
+        "orders without the operator's token",
+        "A10",
+        "obeyed, from any user of the machine",
+        pages::orders,
+    ),
+    usual("requests with two lengths", "A11", "taken", pages::two_lengths),
+    usual(
+        "wrong bytes to every protocol of the miner",
+        "spec 7.14, 7.16",
+        "in 2019 three kinds of them ended the process",
+        lies::wrong_bytes,
+    ),
+    usual(
+        "proposals that can come to nothing",
+        "A3, B1, B4, B6, spec 7.16, 7.19, 7.20, 7.26",
+        "16 384 in 80 s closed the miner for ever",
+        lies::hopeless_proposals,
+    ),
+    usual(
+        "pieces of wrong bytes",
+        "C8, spec 7.2",
+        "the deal waited for ever",
+        lies::wrong_pieces,
+    ),
+    nightly(
+        "pieces that come a byte at a time",
+        "A4",
+        "one peer with 8 deals kept every transfer waiting",
+        lies::slow_pieces,
+    ),
 ];
 
-impl Attack for Vec<TcpStream> {}
-impl<T> Attack for (Vec<Peer>, Vec<T>) {}
-
-fn connections(port: u16, count: usize) -> Vec<TcpStream> {
-    let connect = |_| TcpStream::connect(("127.0.0.1", port)).ok();
-    (0..count).filter_map(connect).collect()
-}
-
-fn idle_connections(target: &Target) -> Box<dyn Attack> {
-    let all = target.ports.map(|port| connections(port, target.flood));
-    Box::new(all.into_iter().flatten().collect::<Vec<_>>())
-}
-
-/// Connections on which a byte comes now and then; one that the daemon closes is made anew.
-struct Trickle {
-    stop: Arc<AtomicBool>,
-    dripping: Option<JoinHandle<()>>,
-}
-
-impl Attack for Trickle {}
-
-impl Trickle {
-    fn begin(ports: &[u16], count: usize, first: &'static str) -> Box<dyn Attack> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (stopped, ports) = (stop.clone(), ports.to_vec());
-        let dial = move |port: u16| {
-            let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-            stream.write_all(first.as_bytes()).ok()?;
-            Some((port, stream))
-        };
-        let dripping = std::thread::spawn(move || {
-            let mut held: Vec<_> = ports
-                .iter()
-                .flat_map(|port| (0..count).map(|_| *port))
-                .filter_map(dial)
-                .collect();
-            while !stopped.load(Ordering::Relaxed) {
-                for (port, stream) in &mut held {
-                    if stream.write_all(b"x").is_err() {
-                        if let Some((_, anew)) = dial(*port) {
-                            *stream = anew;
-                        }
-                    }
-                }
-                std::thread::sleep(DRIP);
-            }
-        });
-        Box::new(Self {
-            stop,
-            dripping: Some(dripping),
-        })
-    }
-}
-
-impl Drop for Trickle {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(dripping) = self.dripping.take() {
-            let _ = dripping.join();
-        }
-    }
-}
-
-fn slow_headers(target: &Target) -> Box<dyn Attack> {
-    let [_, ws, chain, web] = target.ports;
-    Trickle::begin(
-        &[ws, chain, web],
-        target.flood,
-        "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: ",
-    )
-}
-
-fn slow_bodies(target: &Target) -> Box<dyn Attack> {
-    let [.., chain, web] = target.ports;
-    let request =
-        "POST /rpc HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 200000\r\n\r\n{";
-    Trickle::begin(&[chain, web], target.flood, request)
-}
-
-/// Upgraded connections with a frame whose length is all that comes of it.
-fn declared_frames(target: &Target) -> Box<dyn Attack> {
-    let [_, ws, chain, _] = target.ports;
-    let mut held = Vec::new();
-    for (port, path) in [(ws, "/"), (chain, "/ws")] {
-        for mut stream in connections(port, 100) {
-            let upgrade = format!(
-                "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-            );
-            let patience = stream.set_read_timeout(Some(Duration::from_secs(2)));
-            let mut answer = [0; 1024];
-            if patience.is_err() || stream.write_all(upgrade.as_bytes()).is_err() || stream.read(&mut answer).is_err() {
-                continue;
-            }
-            // Half of them just within the limit, half far beyond it.
-            let declared = [200 * 1024_u64, 255 << 20][held.len() % 2];
-            let mut frame = vec![0x82, 0xff];
-            frame.extend(declared.to_be_bytes());
-            frame.extend([1, 2, 3, 4]);
-            let _ = stream.write_all(&frame);
-            held.push(stream);
-        }
-    }
-    Box::new(held)
-}
-
-/// Many connections, each with as many streams as it gets, each full of bytes that stand before any agreement on a protocol.
-fn full_streams(target: &Target) -> Box<dyn Attack> {
-    let address = Multiaddr::empty()
-        .with(Protocol::Ip4([127, 0, 0, 1].into()))
-        .with(Protocol::Tcp(target.ports[0]));
-    let runtime = Runtime::new().expect("threads can be started");
-    let said = Arc::new(vec![b'x'; 256 * 1024]);
-    for _ in 0..target.filled {
-        runtime.spawn(fill(address.clone(), target.streams, said.clone()));
-    }
-    std::thread::sleep(Duration::from_secs(4));
-    Box::new(runtime)
-}
-
-impl Attack for Runtime {}
-
-/// One connection of [`full_streams`]: opens streams for ever, and holds those that take bytes.
-async fn fill(address: Multiaddr, streams: usize, said: Arc<Vec<u8>>) {
-    let noise = noise::Config::new(&Keypair::generate_ed25519()).expect("a key signs");
-    let mut transport = tcp::tokio::Transport::default()
-        .upgrade(Version::V1)
-        .authenticate(noise)
-        .multiplex(yamux::Config::default())
-        .map(|(_, muxer), _| StreamMuxerBox::new(muxer))
-        .boxed();
-    let options = DialOpts {
-        role: Endpoint::Dialer,
-        port_use: PortUse::New,
-    };
-    let Ok(dialled) = transport.dial(address, options) else {
-        return;
-    };
-    let Ok(mut connection) = dialled.await else { return };
-    let mut held: Vec<Pin<Box<dyn Future<Output = ()> + Send>>> = Vec::new();
-    poll_fn(|context| {
-        while held.len() < streams {
-            let Poll::Ready(Ok(mut stream)) = connection.poll_outbound_unpin(context) else {
-                break;
-            };
-            // The first ones keep their protocol back, so that nobody reads the others.
-            let said = match held.len() < NEGOTIATING {
-                true => Arc::new(b"\x13/multistream/1.0.0\n\xff\x7f".to_vec()),
-                false => said.clone(),
-            };
-            held.push(Box::pin(async move {
-                // Taken or not: the stream stays open.
-                let _ = stream.write_all(&said).await;
-                pending::<()>().await;
-            }));
-        }
-        for stream in &mut held {
-            let _ = stream.as_mut().poll(context);
-        }
-        match connection.poll_unpin(context) {
-            Poll::Ready(Err(_)) => Poll::Ready(()),
-            _ => Poll::Pending,
-        }
-    })
-    .await;
-}
-
-/// A proposal of the greatest length, but for its last bytes.
-fn endless_requests(target: &Target) -> Box<dyn Attack> {
-    let mut said = leb128::unsigned(MAX_MESSAGE as u64);
-    said.resize(MAX_MESSAGE - 10, 0x80);
-    held(target.ports, 12, 32, protocol::MAKE_DEAL, &said)
-}
-
-fn held(ports: [u16; 4], peers: usize, streams: usize, protocol: &'static str, said: &[u8]) -> Box<dyn Attack> {
-    let peers: Vec<_> = (0..peers).filter_map(|_| Peer::at(ports).ok()).collect();
-    let mut held = Vec::new();
-    for peer in &peers {
-        for _ in 0..streams {
-            match peer.hold(protocol, said) {
-                Some(stream) => held.push(stream),
-                None => break,
-            }
-        }
-    }
-    Box::new((peers, held))
-}
+/// Findings that are about the chain's rules or other parties, and the tests that hold them.
+pub const ELSEWHERE: &[(&str, &str, &str)] = &[
+    (
+        "A7",
+        "no descriptors, a full disk: blocks stopped for good",
+        "`tests/src/shortages.rs`, `tests/src/soak`",
+    ),
+    (
+        "B1",
+        "a miner that stores nothing took the whole price",
+        "`shared/tests/model`, `shared/src/payment`",
+    ),
+    (
+        "B2",
+        "cancel, then `extend`: the agreed end moved ahead",
+        "`shared/src/chain/tests`",
+    ),
+    (
+        "B5, B7",
+        "money locked by a refusal that was known",
+        "`miner-native/src/client/tests`, `tests/commands/paying.rs`",
+    ),
+    (
+        "spec 7.15, 7.17, 7.18, 7.27, 7.28",
+        "channels reused, cancelled, replayed",
+        "`tests/scenarios.toml`",
+    ),
+];

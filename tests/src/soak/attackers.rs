@@ -57,10 +57,14 @@ impl Drop for Attackers {
 
 fn attack(relay: &Relay, mut random: Random, stop: &AtomicBool, attacks: &AtomicUsize) {
     while !stop.load(Ordering::SeqCst) {
-        let (_, begin) = attacks::ALL[random.below(attacks::ALL.len() as u64) as usize];
+        let kind = &attacks::ALL[random.below(attacks::ALL.len() as u64) as usize];
+        // The honest clients need some, too.
+        if kind.takes_money {
+            continue;
+        }
         // Counted at its beginning: some take seconds to unfold.
         attacks.fetch_add(1, Ordering::SeqCst);
-        let attack = begin(&Target::of_several(relay.ports()));
+        let attack = kind.begin(&Target::of_several(relay.ports()));
         wait(random.seconds(SPAN), stop);
         drop(attack);
         wait(random.seconds(PAUSE), stop);

@@ -16,7 +16,7 @@ struct Part {
     run: fn(&Project) -> Result<()>,
 }
 
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 10] = [
     Part {
         name: "licences",
         what: "licences, bans and sources of all dependencies (cargo-deny)",
@@ -56,6 +56,14 @@ const PARTS: [Part; 9] = [
         name: "kill-real",
         what: "kills in the middle of real proofs",
         run: |project| tool(project, "kill-matrix", &["--real"]),
+    },
+    Part {
+        name: "hostile",
+        what: "every attack of hostile peers; writes their table (shared/docs/attacks.md)",
+        run: |project| {
+            let table = project.root.join("shared/docs/attacks.md");
+            tool(project, "hostile-peers", &[&table.to_string_lossy()])
+        },
     },
     Part {
         name: "soak",
