@@ -13,6 +13,9 @@
 mod block;
 mod error;
 mod faucet;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod genesis;
 mod node;
 mod pool;

@@ -1,5 +1,5 @@
-//! Records as both sides keep them, explanations as miners send them, and peers' records as the chain hands them on: the first byte chooses. What is read is kept the
-//! same, and what is asked of every record can be asked of any.
+//! Records as both sides keep them, explanations as miners send them, peers' records as the chain hands them on, and links: the first byte
+//! chooses. What is read is kept the same, and what is asked of every record can be asked of any.
 #![no_main]
 
 use serde::de::DeserializeOwned;

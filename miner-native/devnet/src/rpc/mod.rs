@@ -16,6 +16,8 @@
 //!
 //! A layer that puts this right would be as long as what is here.
 
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzzing;
 mod guard;
 mod methods;
 mod socket;

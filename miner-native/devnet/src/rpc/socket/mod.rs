@@ -10,12 +10,12 @@ mod tests;
 use super::guard::Refused;
 use super::{answer_to, failure, methods, parse, success, Request, Server, GRACE, MAX_BODY};
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{CloseFrame, Message, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use futures::stream::SplitStream;
-use futures::{Sink, SinkExt, StreamExt};
+use futures::{Sink, SinkExt, Stream, StreamExt};
 use sealdrop_listener::Remote;
 use serde_json::{json, Value};
 use shared::chain::rpc::{code, AnyMethod, ErrorObject, Heads, Method, Notification, Subscribe, Unsubscribe};
@@ -64,6 +64,10 @@ impl Sockets {
     }
 }
 
+/// What frames come from and go to.
+pub(super) trait Socket: Stream<Item = Result<Message, axum::Error>> + Sink<Message> + Unpin {}
+impl<S: Stream<Item = Result<Message, axum::Error>> + Sink<Message> + Unpin> Socket for S {}
+
 /// What goes out to the other side.
 enum Outgoing {
     Answer(Value),
@@ -104,7 +108,7 @@ pub(super) async fn upgrade(
         })
 }
 
-async fn serve(server: Server, from: IpAddr, socket: WebSocket) {
+pub(super) async fn serve(server: Server, from: IpAddr, socket: impl Socket) {
     let (sink, stream) = socket.split();
     let (outgoing, taken) = mpsc::channel(MAX_ANSWERS);
     let heads = server.node.heads();
@@ -134,7 +138,7 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 }
 
 /// Answers one request after the other until the other side leaves or breaks a rule.
-async fn read(server: &Server, from: IpAddr, mut stream: SplitStream<WebSocket>, outgoing: &mpsc::Sender<Outgoing>) {
+async fn read<S: Socket>(server: &Server, from: IpAddr, mut stream: SplitStream<S>, outgoing: &mpsc::Sender<Outgoing>) {
     let mut subscriptions = Subscriptions::default();
     loop {
         let text = match timeout(SILENCE, stream.next()).await {
