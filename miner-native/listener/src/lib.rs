@@ -4,10 +4,12 @@
 //! the address that has most, makes room. One that was not sent a byte within [`UNSERVED_LIMIT`] has asked nothing and ends. What
 //! is said on a connection is the service's; only its bytes pass here, in TLS where the operator has a certificate ([`tls`]).
 
+mod certificate;
 mod tls;
 mod wire;
 
-pub use tls::{PemFiles, Tls, TlsError};
+pub use certificate::{Certificate, PemFiles, TlsError};
+pub use tls::Tls;
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};

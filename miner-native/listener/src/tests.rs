@@ -1,7 +1,6 @@
 use super::*;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
-use std::path::PathBuf;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 
@@ -154,7 +153,7 @@ fn certificate(dir: &std::path::Path) -> (PemFiles, TlsConnector) {
 async fn with_a_certificate_tls_and_this_machines_plain_programs_are_served_at_one_port() {
     let dir = tempfile::tempdir().expect("there is room for a directory");
     let (files, connector) = certificate(dir.path());
-    let tls = Tls::open(files).expect("the files are right");
+    let tls = Tls::under(&Certificate::load(files).expect("the files are right"));
     let (listener, address) = listener(8).await;
     let mut listener = listener.with_tls(Some(tls));
     let mut plain = TcpStream::connect(address).await.expect("it listens");
@@ -190,7 +189,7 @@ async fn with_a_certificate_tls_and_this_machines_plain_programs_are_served_at_o
 #[tokio::test]
 async fn with_a_certificate_nobody_elses_plain_program_is_served() {
     let dir = tempfile::tempdir().expect("there is room for a directory");
-    let tls = Tls::open(certificate(dir.path()).0).expect("the files are right");
+    let tls = Tls::under(&Certificate::load(certificate(dir.path()).0).expect("the files are right"));
     let inner = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let mut client = TcpStream::connect(inner.local_addr().expect("it is bound"))
         .await
@@ -206,26 +205,4 @@ async fn with_a_certificate_nobody_elses_plain_program_is_served() {
     let mut told = [0; 64];
     let count = client.read(&mut told).await.expect("it was told");
     assert!(told[..count].starts_with(b"HTTP/1.1 426 "));
-}
-
-#[test]
-fn files_that_are_no_certificate_or_do_not_belong_together_are_refused_with_their_names() {
-    let dir = tempfile::tempdir().expect("there is room for a directory");
-    let (files, _) = certificate(dir.path());
-    let other = tempfile::tempdir().expect("there is room for a directory");
-    let (others, _) = certificate(other.path());
-    let refused = |certificate: &PathBuf, key: &PathBuf| {
-        let (certificate, key) = (certificate.clone(), key.clone());
-        Tls::open(PemFiles { certificate, key }).expect_err("it is wrong")
-    };
-    assert!(matches!(refused(&files.key, &files.key), TlsError::Pem { .. }));
-    assert!(matches!(
-        refused(&files.certificate, &files.certificate),
-        TlsError::Pem { .. }
-    ));
-    assert!(matches!(refused(&files.certificate, &others.key), TlsError::Key { .. }));
-    assert!(matches!(
-        refused(&dir.path().join("none"), &files.key),
-        TlsError::Read { .. }
-    ));
 }

@@ -21,7 +21,7 @@ pub use sample::sample;
 pub use value::HostName;
 
 use crate::daemon::{DaemonConfig, Listen, P2p, Role};
-use sealdrop_listener::PemFiles;
+use sealdrop_listener::{Certificate, PemFiles, TlsError};
 use sealdrop_miner::settings::SettingsError;
 use shared::chain::Policy;
 use shared::piece::SectorSize;
@@ -76,6 +76,8 @@ pub enum ConfigurationError {
     PortAndListen { port: &'static str },
     #[error("tls.certificate and tls.key go together, and only one of them is named; name both, or none")]
     HalfOfTls,
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error(transparent)]
     Settings(#[from] SettingsError),
 }
@@ -141,7 +143,7 @@ pub fn configured(parts: Parts, configuration: &Configuration) -> Result<DaemonC
     if let (true, Some(port)) = (named(&"p2p.listen"), ports.into_iter().find(named)) {
         return Err(ConfigurationError::PortAndListen { port });
     }
-    let tls = pem_files(options.tls)?;
+    let tls = certificate(options.tls)?;
     let settings = settings::change_of(&options.miner.settings);
     settings::check_all(&settings)?;
     let sector_size = options.network.sector_size.unwrap_or(SECTOR_SIZE);
@@ -155,10 +157,7 @@ pub fn configured(parts: Parts, configuration: &Configuration) -> Result<DaemonC
         network: options.network.network.unwrap_or_default(),
         sector_size,
         block_time: options.chain.block_time.unwrap_or(BLOCK_TIME),
-        p2p: P2p {
-            tls: tls.clone(),
-            ..p2p(&options.p2p)
-        },
+        p2p: p2p(&options.p2p),
         chain: listen(options.chain.chain_listen, options.chain.chain_host),
         chain_is_public: options.chain.chain_public.unwrap_or_default(),
         web: listen(options.web.web_listen, options.web.web_host),
@@ -177,7 +176,6 @@ fn p2p(options: &P2pOptions) -> P2p {
         ],
         listen: options.p2p_listen.clone().unwrap_or_default(),
         announce: options.p2p_announce.clone().unwrap_or_default(),
-        tls: None,
     }
 }
 
@@ -188,9 +186,9 @@ fn listen(addresses: Option<Vec<SocketAddr>>, hosts: Option<Vec<HostName>>) -> L
     }
 }
 
-fn pem_files(options: TlsOptions) -> Result<Option<PemFiles>, ConfigurationError> {
+fn certificate(options: TlsOptions) -> Result<Option<Certificate>, ConfigurationError> {
     match (options.tls_certificate, options.tls_key) {
-        (Some(certificate), Some(key)) => Ok(Some(PemFiles { certificate, key })),
+        (Some(certificate), Some(key)) => Ok(Some(Certificate::load(PemFiles { certificate, key })?)),
         (None, None) => Ok(None),
         _ => Err(ConfigurationError::HalfOfTls),
     }
@@ -220,7 +218,7 @@ fn effective(mut options: Options) -> Options {
     if options.p2p.p2p_listen.is_none() {
         options.p2p.p2p_port.get_or_insert(P2P_PORT);
         options.p2p.p2p_ws_port.get_or_insert(P2P_WS_PORT);
-        options.p2p.p2p_listen = Some(p2p(&options.p2p).host_config(PathBuf::new()).listen);
+        options.p2p.p2p_listen = Some(p2p(&options.p2p).host_config(None, PathBuf::new()).listen);
     }
     let web = &mut options.web;
     web.web_listen = Some(addresses(web.web_listen.take(), web.web_port, WEB_PORT));
@@ -302,13 +300,13 @@ mod tests {
     #[test]
     fn libp2p_listens_on_the_usual_transports_or_where_it_is_said() {
         let usual = configured(Parts::Miner, &from("[p2p]\nport = 7\n", |_| {})).unwrap();
-        let listen = usual.p2p.host_config(PathBuf::new()).listen;
+        let listen = usual.p2p.host_config(None, PathBuf::new()).listen;
         assert!(listen.contains(&"/ip4/127.0.0.1/tcp/7".parse().unwrap()), "{listen:?}");
         let file = "[p2p]\nlisten = [\"/ip6/::/tcp/7\"]\nannounce = [\"/dns6/miner.example.org/tcp/7\"]\n";
         let said = configured(Parts::Miner, &from(file, |_| {}))
             .unwrap()
             .p2p
-            .host_config(PathBuf::new());
+            .host_config(None, PathBuf::new());
         assert_eq!(said.listen, ["/ip6/::/tcp/7".parse().unwrap()]);
         assert_eq!(said.announce, ["/dns6/miner.example.org/tcp/7".parse().unwrap()]);
         let refused = configured(Parts::Miner, &from(file, |flags| flags.p2p.p2p_ws_port = Some(8)));

@@ -2,8 +2,8 @@
 
 use libp2p::multiaddr::Protocol;
 use libp2p::Multiaddr;
-use sealdrop_listener::PemFiles;
-use sealdrop_miner::network::{HostConfig, TlsFiles};
+use sealdrop_listener::Certificate;
+use sealdrop_miner::network::HostConfig;
 use sealdrop_miner::settings::{Settings, SettingsChange, SettingsError};
 use shared::chain::policy::PolicyError;
 use shared::chain::Policy;
@@ -28,21 +28,18 @@ pub struct P2p {
     pub ports: [u16; 2],
     pub listen: Vec<Multiaddr>,
     pub announce: Vec<Multiaddr>,
-    /// The certificate of secure WebSocket.
-    pub tls: Option<PemFiles>,
 }
 
 impl P2p {
-    /// With the folder of the certificates that are accepted by their hashes.
-    pub fn host_config(&self, certificates: PathBuf) -> HostConfig {
+    /// With the certificate of secure WebSocket, and the folder of those that are accepted by their hashes.
+    pub fn host_config(&self, tls: Option<Certificate>, certificates: PathBuf) -> HostConfig {
         let [port, browser_port] = self.ports;
         let mut config = HostConfig::on_loopback(port, browser_port, certificates);
         if !self.listen.is_empty() {
             config.listen.clone_from(&self.listen);
         }
         config.announce.clone_from(&self.announce);
-        let files = self.tls.clone();
-        config.tls = files.map(|PemFiles { certificate, key }| TlsFiles { certificate, key });
+        config.tls = tls;
         config
     }
 }
@@ -88,8 +85,8 @@ pub struct DaemonConfig {
     pub page: Option<PathBuf>,
     /// The browser client's folder.
     pub client: Option<PathBuf>,
-    /// The certificate for chain and page.
-    pub tls: Option<PemFiles>,
+    /// The operator's certificate, for chain, page and secure WebSocket.
+    pub tls: Option<Certificate>,
     /// Settings that the operator gave; the others are as they were left, or the usual ones.
     pub settings: SettingsChange,
     /// The numbers of a network that begins.
@@ -195,7 +192,7 @@ fn check_addresses(config: &DaemonConfig) -> Result<(), ConfigError> {
         all.extend(
             config
                 .p2p
-                .host_config(PathBuf::new())
+                .host_config(None, PathBuf::new())
                 .listen
                 .iter()
                 .filter_map(over_tcp),
@@ -296,13 +293,6 @@ fn check_spans(config: &DaemonConfig) -> Result<(), ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn on(address: &str) -> Listen {
-        Listen {
-            addresses: vec![address.parse().expect("an address")],
-            hosts: Vec::new(),
-        }
-    }
 
     fn on(address: &str) -> Listen {
         Listen {

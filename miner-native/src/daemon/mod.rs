@@ -18,7 +18,7 @@ use greeting::Greeting;
 use parameters::ParametersError;
 use sealdrop_database::blocking;
 use sealdrop_devnet::{Devnet, DevnetConfig, DevnetError};
-use sealdrop_listener::{Tls, TlsError};
+use sealdrop_listener::Tls;
 use sealdrop_miner::ask_publisher::{self, AskError};
 use sealdrop_miner::assembly::Assembly;
 use sealdrop_miner::chain_access::{genesis_at, rpc_url, Account, ChainAccess, ChainError};
@@ -47,28 +47,6 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
-
-impl DaemonConfig {
-    /// The file's name for commands; one that is no text is not told.
-    fn file_as_text(&self) -> Option<String> {
-        let path = std::path::absolute(self.file.as_ref()?).ok()?;
-        path.to_str().map(str::to_owned)
-    }
-
-    fn makes_chain(&self) -> bool {
-        !matches!(self.role, Role::Miner { .. })
-    }
-
-    /// Fails when nobody can run it.
-    pub fn check(&self) -> Result<(), ConfigError> {
-        config::check(self)
-    }
-
-    /// What it opens to others, in words.
-    pub fn warnings(&self) -> Vec<String> {
-        config::warnings(self)
-    }
-}
 
 /// Why the daemon does not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -105,8 +83,6 @@ pub enum DaemonError {
     Staging(#[from] StagingError),
     #[error(transparent)]
     Web(#[from] WebError),
-    #[error(transparent)]
-    Tls(#[from] TlsError),
     #[error(transparent)]
     Token(#[from] TokenError),
     #[error("the runtime cannot be started: {0}; close other programs and start again")]
@@ -165,34 +141,32 @@ fn check(config: &DaemonConfig) -> Result<(), DaemonError> {
         return Err(DevnetError::PortInUse { address }.into());
     }
     if config.role == Role::Chain {
-        return tls(config).map(drop);
+        return Ok(());
     }
-    web_config(config, String::new())?.check()?;
+    web_config(config, String::new()).check()?;
     if let Some(address) = taken(&config.web) {
         return Err(WebError::PortInUse { address }.into());
     }
-    Ok(config.p2p.host_config(PathBuf::new()).check()?)
+    Ok(config.p2p.host_config(config.tls.clone(), PathBuf::new()).check()?)
 }
 
-fn web_config(config: &DaemonConfig, chain_url: String) -> Result<WebConfig, DaemonError> {
-    Ok(WebConfig {
+fn web_config(config: &DaemonConfig, chain_url: String) -> WebConfig {
+    WebConfig {
         chain_url,
         web: config.page.clone(),
         client: config.client.clone(),
         hosts: config.web.hosts.clone(),
-        tls: tls(config)?,
-    })
-}
-
-/// What accepts TLS, where the operator has a certificate.
-fn tls(config: &DaemonConfig) -> Result<Option<Tls>, DaemonError> {
-    Ok(config.tls.clone().map(Tls::open).transpose()?)
+        tls: config.tls.as_ref().map(Tls::under),
+    }
 }
 
 async fn live(config: DaemonConfig, home: DataDir, proofs: &dyn Proofs) -> Result<(), DaemonError> {
     let mut signals = Signals::listen()?;
     let mut supervisor = Supervisor::new(RestartPolicy::default());
     let failed = supervisor.failed();
+    if let Some(certificate) = config.tls.clone() {
+        services::start_certificate(certificate, &mut supervisor);
+    }
     let running = async {
         let greeting = match &config.role {
             Role::Chain => start_chain_alone(&config, &home, proofs, &mut supervisor)?,
@@ -267,7 +241,7 @@ async fn start(
     Tokens::ensure(&home.tokens())?;
     let web = Web {
         addresses: web_addresses,
-        config: web_config(config, chain_url.clone())?,
+        config: web_config(config, chain_url.clone()),
         api: services::api(
             &parts,
             host.clone(),
@@ -300,7 +274,7 @@ async fn start_host(config: &DaemonConfig, home: &DataDir) -> Result<Host, Daemo
         source,
     })?;
     let host_key = network::load_or_create(&dir.join("host.key"))?;
-    let listen = config.p2p.host_config(dir.join("certificates"));
+    let listen = config.p2p.host_config(config.tls.clone(), dir.join("certificates"));
     Ok(Host::start(host_key, listen).await?)
 }
 
@@ -318,7 +292,7 @@ fn start_chain(
         listen: config.chain.addresses.clone(),
         hosts: config.chain.hosts.clone(),
         is_public: config.chain_is_public,
-        tls: tls(config)?,
+        tls: config.tls.as_ref().map(Tls::under),
         verifier: proofs.verifier(),
         verifying_keys: proofs.verifying_keys(config),
     };

@@ -1,6 +1,7 @@
 //! The daemon's services by name, and when each stops ([`Stage`]).
 
 use sealdrop_devnet::Devnet;
+use sealdrop_listener::Certificate;
 use sealdrop_miner::ask_publisher::AskPublisher;
 use sealdrop_miner::assembly::Assembly;
 use sealdrop_miner::chain_access::Following;
@@ -26,6 +27,9 @@ use tokio::net::TcpListener;
 const SILENCE: Duration = Duration::from_secs(90);
 /// What health calls the making of blocks.
 const BLOCKS: &str = "blocks";
+/// What health calls the files of the operator's certificate, and how often they are looked at.
+const FILES: &str = "files of the certificate";
+const RENEW_EVERY: Duration = Duration::from_secs(30);
 /// Time between two signs of life of the chain.
 const BEAT: Duration = Duration::from_secs(10);
 
@@ -68,6 +72,33 @@ async fn run_chain(devnet: Devnet, lifeline: Lifeline) -> Result<(), ServiceErro
     }
     devnet.shutdown();
     Ok(running.await?)
+}
+
+/// The operator's certificate as its files are.
+pub(super) fn start_certificate(certificate: Certificate, supervisor: &mut Supervisor) {
+    start(supervisor, "certificate", Stage::Chain, certificate, renew_certificate);
+}
+
+async fn renew_certificate(certificate: Certificate, lifeline: Lifeline) -> Result<(), ServiceError> {
+    let mut clock = tokio::time::interval(RENEW_EVERY);
+    while lifeline.unless_stopping(clock.tick()).await.is_some() {
+        lifeline.beat();
+        let certificate = certificate.clone();
+        match tokio::task::spawn_blocking(move || certificate.reload()).await? {
+            Ok(is_new) => {
+                lifeline.well(FILES);
+                if is_new {
+                    tracing::info!("the certificate was renewed");
+                }
+            }
+            // Both files are not replaced at one moment: it is tried again.
+            Err(error) => {
+                tracing::warn!(%error, "the certificate stays the one that was read before");
+                lifeline.failing(FILES, &error);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The way to the chain.

@@ -141,8 +141,9 @@ fn upgraded(mut stream: TcpStream, port: u16, path: &str) -> Option<TcpStream> {
     );
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     stream.write_all(upgrade.as_bytes()).ok()?;
-    stream.read(&mut [0; 1024]).ok()?;
-    Some(stream)
+    let mut answer = [0; 1024];
+    let read = stream.read(&mut answer).ok()?;
+    answer[..read].starts_with(b"HTTP/1.1 101").then_some(stream)
 }
 
 /// Upgraded connections with a frame whose length is all that comes of it.

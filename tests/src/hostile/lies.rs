@@ -115,7 +115,7 @@ const HOPELESS: [(&str, Change); 9] = [
     ("one block", |_, proposal| proposal.duration = 1),
     ("for ever", |_, proposal| proposal.duration = u64::MAX),
     ("larger than a sector", |_, proposal| {
-        proposal.size = Some(BytesAmount(4000))
+        proposal.size = Some(BytesAmount(4000));
     }),
     ("as large as numbers go", |_, proposal| {
         proposal.size = Some(BytesAmount(u64::MAX));

@@ -468,7 +468,15 @@ async fn a_preview_waits_for_its_turn_without_keeping_others_from_theirs() {
     let (_stop, stopped) = tokio::sync::watch::channel(false);
     let server = || {
         let (block_time, access) = Default::default();
-        Server::new(devnet.node.clone(), Serving { block_time, access }, stopped.clone())
+        Server::new(
+            devnet.node.clone(),
+            Serving {
+                block_time,
+                access,
+                tls: None,
+            },
+            stopped.clone(),
+        )
     };
     let usual = server();
     let server = Server {

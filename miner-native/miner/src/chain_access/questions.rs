@@ -176,7 +176,7 @@ impl ChainAccess {
         let mut known = self.inner.peers.lock().unwrap_or_else(PoisonError::into_inner);
         let newest = known.take_answer(&peer, answer.as_ref().map(|envelope| envelope.0.as_slice()));
         newest
-            .map(|record| record.cloned())
+            .map(Option::<&SignedRecord>::cloned)
             .map_err(|error| self.strange(&error.to_string()))
     }
 

@@ -9,9 +9,7 @@ use super::reachability::{candidates, Outside, Round};
 use super::refused::{Limit, Refused};
 use super::self_check::AddressBoard;
 use super::swarm::{swarm, Behaviour, BehaviourEvent, Certificates};
-use super::tls;
 use super::NetworkError;
-use crate::supervisor::Lifeline;
 use futures::StreamExt;
 use libp2p::core::transport::{ListenerId, TransportError};
 use libp2p::identity::Keypair;
@@ -32,10 +30,6 @@ pub(super) const LISTEN_LIMIT: Duration = Duration::from_secs(10);
 /// How long sockets may take to be let go of, and when that is looked at again.
 const RELEASE_LIMIT: Duration = Duration::from_secs(5);
 const RELEASE_PAUSE: Duration = Duration::from_millis(50);
-/// How often the operator's certificate is looked at.
-const RENEW_EVERY: Duration = Duration::from_secs(30);
-/// What health calls it.
-const TLS: &str = "certificate of secure WebSocket";
 
 /// The host: who it is, where it listens, who is connected. Clones are the same. `Host::run` keeps it going.
 #[derive(Clone)]
@@ -200,31 +194,6 @@ impl Host {
     /// Opens and accepts streams.
     pub(super) fn control(&self) -> Control {
         lock(&self.inner.control).clone()
-    }
-
-    /// Takes the operator's certificate anew whenever its files change, for ever.
-    pub(super) async fn renew_certificate(&self, lifeline: &Lifeline) {
-        let mut clock = tokio::time::interval(RENEW_EVERY);
-        loop {
-            clock.tick().await;
-            match self.renewed_certificate().await {
-                Ok(()) => lifeline.well(TLS),
-                Err(error) => {
-                    tracing::warn!(%error, "the certificate of secure WebSocket stays the one that was read before");
-                    lifeline.failing(TLS, &error);
-                }
-            }
-        }
-    }
-
-    /// Takes the operator's certificate anew if its files have changed.
-    pub(super) async fn renewed_certificate(&self) -> Result<(), tls::TlsError> {
-        if let Some(certificate) = &self.inner.certificates.tls {
-            if tls::reloading(certificate).await? {
-                tracing::info!("the certificate of secure WebSocket is a new one");
-            }
-        }
-        Ok(())
     }
 }
 
@@ -398,11 +367,11 @@ impl Open {
     fn seen(&mut self, event: BehaviourEvent) {
         let inner = self.host.inner.clone();
         match event {
-            BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
-                if self.servers.contains(&peer_id) {
-                    let found = candidates(&info.observed_addr, &inner.listening.borrow());
-                    self.swarm.behaviour_mut().outside.ask_also(&found);
-                }
+            BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. })
+                if self.servers.contains(&peer_id) =>
+            {
+                let found = candidates(&info.observed_addr, &inner.listening.borrow());
+                self.swarm.behaviour_mut().outside.ask_also(&found);
             }
             BehaviourEvent::Outside(verdict) => {
                 let (address, reached) = (without_peer(&verdict.tested_addr), verdict.result.is_ok());

@@ -3,10 +3,10 @@
 //! [`super::host`] checks and holds the ports before anything listens; what is not an address of one of the transports is refused with
 //! what is wrong with it.
 
-use super::tls::TlsFiles;
 use super::NetworkError;
 use libp2p::multiaddr::Protocol;
 use libp2p::Multiaddr;
+use sealdrop_listener::Certificate;
 use socket2::{Domain, Socket, Type};
 use std::fmt;
 use std::io;
@@ -20,7 +20,7 @@ const MAX_LISTEN: usize = 32;
 const ENDINGS: &str =
     "/tcp/PORT, /tcp/PORT/ws, /tcp/PORT/tls/ws, /udp/PORT/quic-v1, /udp/PORT/quic-v1/webtransport and \
                        /udp/PORT/webrtc-direct";
-/// Addresses of itself that it announces, at most: the chain's directory takes no more (`devnet/src/peers.rs`).
+/// Addresses of itself that it announces, at most: the chain's directory takes no more (`shared/src/chain/peers`).
 const MAX_ANNOUNCED: usize = 32;
 
 /// Where the host listens, and what it tells others.
@@ -32,7 +32,7 @@ pub struct HostConfig {
     /// added to those that need them.
     pub announce: Vec<Multiaddr>,
     /// The certificate of secure WebSocket.
-    pub tls: Option<TlsFiles>,
+    pub tls: Option<Certificate>,
     /// The folder in which the certificates are kept that browsers accept by their hash.
     pub certificates: PathBuf,
 }

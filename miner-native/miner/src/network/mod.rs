@@ -51,7 +51,6 @@ pub use propose::Reviewer;
 pub use retrieval::RetrievalServer;
 pub use self_check::{AddressBoard, SelfCheck};
 pub(crate) use stream_limiter::StreamLimiter;
-pub use tls::{TlsError, TlsFiles};
 pub use transfers::{TransferManager, TransferParts};
 
 use crate::chain_access::{Account, ChainAccess, ChainError};
@@ -112,8 +111,6 @@ pub enum NetworkError {
     },
     #[error(transparent)]
     Certificates(#[from] libp2p_webtransport_quinn::CertificateError),
-    #[error(transparent)]
-    Tls(#[from] TlsError),
     #[error("{} is no certificate for WebRTC ({reason}); move it away to have a new one made, under another address", path.display())]
     WebRtcCertificate { path: std::path::PathBuf, reason: String },
     #[error("the libp2p host cannot be set up: {0}")]
@@ -181,11 +178,6 @@ impl Network {
         parts.spawn(async move {
             Announcer::new(host, chain).run(&lives).await;
             "nobody tells the chain's directory any more".to_owned()
-        });
-        let (host, lives) = (self.host.clone(), lifeline.clone());
-        parts.spawn(async move {
-            host.renew_certificate(&lives).await;
-            "nobody looks for a renewed certificate any more".to_owned()
         });
         let rounds = Rounds {
             host: self.host.clone(),

@@ -233,7 +233,7 @@ fn reason(error: &DialError) -> Unanswered {
 fn transport_reason(error: &io::Error) -> Unanswered {
     let causes = causes(error);
     let kinds = causes.iter().filter_map(|cause| cause.downcast_ref::<io::Error>());
-    let text = causes.last().map_or_else(String::new, |cause| short(cause));
+    let text = causes.last().map_or_else(String::new, short);
     for kind in kinds.map(io::Error::kind) {
         match kind {
             io::ErrorKind::ConnectionRefused => return Unanswered::Refused,

@@ -20,6 +20,7 @@ use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::swarm::{Config, NetworkBehaviour};
 use libp2p::{autonat, identify, noise, ping, quic, tcp, upnp, PeerId, Swarm, Transport};
 use libp2p_webtransport_quinn as webtransport;
+use sealdrop_listener::Certificate;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,7 +65,7 @@ pub(super) struct Behaviour {
 /// The certificates of those transports that need one to listen; none of what is not listened on.
 #[derive(Clone, Default)]
 pub(super) struct Certificates {
-    pub(super) tls: Option<tls::Certificate>,
+    pub(super) tls: Option<Certificate>,
     webtransport: Option<webtransport::Certificates>,
     webrtc: Option<libp2p_webrtc::tokio::Certificate>,
 }
@@ -88,7 +89,7 @@ impl Certificates {
             all.webrtc = Some(webrtc::load_or_create(&folder.join("webrtc.pem"))?);
         }
         if listens(TransportKind::SecureWebSocket) {
-            all.tls = config.tls.clone().map(tls::Certificate::load).transpose()?;
+            all.tls.clone_from(&config.tls);
         }
         Ok(all)
     }
@@ -129,7 +130,7 @@ fn transports(
         .multiplex(Yamux);
     let over_tls = match &certificates.tls {
         Some(certificate) => {
-            let acceptor = certificate.acceptor().map_err(|e| NetworkError::SetUp(e.to_string()))?;
+            let acceptor = tls::acceptor(certificate).map_err(|e| NetworkError::SetUp(e.to_string()))?;
             let under_tls = socket().and_then(move |stream, _| tls::accept(acceptor, stream));
             let over_websocket = framed(under_tls)
                 .upgrade(Version::V1Lazy)

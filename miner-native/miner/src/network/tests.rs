@@ -55,6 +55,7 @@ impl World {
             listen: vec!["127.0.0.1:0".parse().unwrap()],
             hosts: Vec::new(),
             is_public: false,
+            tls: None,
             verifier: Arc::new(FakeVerifier::default()),
             verifying_keys: "keys".into(),
         })

@@ -60,7 +60,7 @@ impl Rounds {
         while lifeline.unless_stopping(clock.tick()).await.is_some() {
             match self.servers().await {
                 Ok(servers) if servers.is_empty() => {
-                    tracing::debug!("no other miner can be asked from where it sees this one")
+                    tracing::debug!("no other miner can be asked from where it sees this one");
                 }
                 Ok(servers) => {
                     let mut addresses = self.host.addresses();
@@ -70,7 +70,7 @@ impl Rounds {
                 Err(error) => tracing::debug!(%error, "the chain does not say which miners there are"),
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Some other miners that this one can dial.

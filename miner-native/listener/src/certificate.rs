@@ -1,0 +1,220 @@
+//! The operator's certificate: what every listener speaks TLS under, that of chain and page and that of secure WebSocket.
+//!
+//! Its files may be replaced at any time, and whoever renews them need not tell: [`Certificate::reload`] is asked now and again. Files
+//! that do not fit together (one is replaced, the other not yet) or cannot be read change nothing, the certificate before stays in use.
+
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Longest file that is read, in bytes: a chain of certificates has some 10 KiB.
+const MAX_FILE: u64 = 256 * 1024;
+
+/// Where the operator keeps a certificate and its key, both as PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PemFiles {
+    /// The certificate, and behind it those that lead to its authority.
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+/// Why a certificate cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    #[error("cannot read {}: {source}; check the path and its permissions", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{} is no PEM file of a {what}", path.display())]
+    Pem { path: PathBuf, what: &'static str },
+    #[error("the key in {} does not belong to the certificate in {}, or is of no supported kind: {reason}", files.key.display(), files.certificate.display())]
+    Pair { files: PemFiles, reason: String },
+}
+
+/// The certificate in use. Clones are the same.
+#[derive(Clone)]
+pub struct Certificate {
+    files: PemFiles,
+    loaded: Arc<Mutex<Loaded>>,
+}
+
+struct Loaded {
+    read: Contents,
+    key: Arc<CertifiedKey>,
+}
+
+/// What was in the files.
+#[derive(PartialEq, Eq)]
+struct Contents {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+}
+
+impl Certificate {
+    /// That in these files.
+    pub fn load(files: PemFiles) -> Result<Self, TlsError> {
+        let read = Contents::read(&files)?;
+        let key = Arc::new(read.parse(&files)?);
+        let loaded = Arc::new(Mutex::new(Loaded { read, key }));
+        Ok(Self { files, loaded })
+    }
+
+    /// Takes what is in the files now; tells whether that is something else. Waits for the disk.
+    pub fn reload(&self) -> Result<bool, TlsError> {
+        let read = Contents::read(&self.files)?;
+        if read == self.loaded().read {
+            return Ok(false);
+        }
+        let key = Arc::new(read.parse(&self.files)?);
+        *self.loaded() = Loaded { read, key };
+        Ok(true)
+    }
+
+    fn loaded(&self) -> MutexGuard<'_, Loaded> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.loaded().key.clone())
+    }
+}
+
+/// Without its key.
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Certificate").field(&self.files).finish()
+    }
+}
+
+impl Contents {
+    fn read(files: &PemFiles) -> Result<Self, TlsError> {
+        Ok(Self {
+            certificate: read(&files.certificate)?,
+            key: read(&files.key)?,
+        })
+    }
+
+    fn parse(&self, files: &PemFiles) -> Result<CertifiedKey, TlsError> {
+        let pem = |path: &Path, what| TlsError::Pem {
+            path: path.to_owned(),
+            what,
+        };
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.certificate).collect();
+        let chain = chain.ok().filter(|chain| !chain.is_empty());
+        let chain = chain.ok_or_else(|| pem(&files.certificate, "certificate"))?;
+        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|_| pem(&files.key, "private key"))?;
+        CertifiedKey::from_der(chain, key, &default_provider()).map_err(|error| TlsError::Pair {
+            files: files.clone(),
+            reason: error.to_string(),
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_FILE).read_to_end(&mut bytes));
+    read.map(|_| bytes).map_err(|source| TlsError::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder with a certificate and its key.
+    struct Files(tempfile::TempDir);
+
+    impl Files {
+        fn new() -> Self {
+            let files = Self(tempfile::tempdir().expect("a folder"));
+            files.replace(true, true);
+            files
+        }
+
+        fn paths(&self) -> PemFiles {
+            PemFiles {
+                certificate: self.0.path().join("fullchain.pem"),
+                key: self.0.path().join("privkey.pem"),
+            }
+        }
+
+        /// Replaces one or both by those of another certificate.
+        fn replace(&self, certificate: bool, key: bool) {
+            let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+            if certificate {
+                std::fs::write(self.paths().certificate, made.cert.pem()).expect("written");
+            }
+            if key {
+                std::fs::write(self.paths().key, made.signing_key.serialize_pem()).expect("written");
+            }
+        }
+    }
+
+    fn in_use(certificate: &Certificate) -> CertificateDer<'static> {
+        certificate.loaded().key.cert[0].clone()
+    }
+
+    #[test]
+    fn a_certificate_that_was_renewed_is_taken_without_a_restart() {
+        let files = Files::new();
+        let certificate = Certificate::load(files.paths()).expect("a certificate");
+        let first = in_use(&certificate);
+        assert!(!certificate.reload().expect("the files are right"));
+        files.replace(true, true);
+        assert!(certificate.clone().reload().expect("the files are right"));
+        assert_ne!(in_use(&certificate), first);
+    }
+
+    #[test]
+    fn files_that_do_not_go_together_change_nothing_and_are_named() {
+        let files = Files::new();
+        let certificate = Certificate::load(files.paths()).expect("a certificate");
+        let first = in_use(&certificate);
+        files.replace(true, false);
+        assert!(matches!(certificate.reload(), Err(TlsError::Pair { .. })));
+        std::fs::write(files.paths().key, "nonsense").expect("written");
+        let no_key = certificate.reload();
+        assert!(matches!(
+            no_key,
+            Err(TlsError::Pem {
+                what: "private key",
+                ..
+            })
+        ));
+        std::fs::remove_file(files.paths().certificate).expect("removed");
+        assert!(matches!(certificate.reload(), Err(TlsError::Read { .. })));
+        assert_eq!(in_use(&certificate), first);
+        files.replace(true, true);
+        assert!(certificate.reload().expect("the files are right"));
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_refused_from_the_start() {
+        let files = Files::new().paths();
+        assert!(matches!(Certificate::load(files), Err(TlsError::Read { .. })));
+        let files = Files::new();
+        let PemFiles { certificate, key } = files.paths();
+        let swapped = Certificate::load(PemFiles {
+            certificate: key,
+            key: certificate,
+        });
+        assert!(matches!(swapped, Err(TlsError::Pem { .. })));
+    }
+
+    #[test]
+    fn a_key_is_never_printed() {
+        let files = Files::new();
+        let key = std::fs::read_to_string(files.paths().key).expect("it was written");
+        let printed = format!("{:?}", Certificate::load(files.paths()).expect("a certificate"));
+        assert!(key.lines().all(|line| !printed.contains(line)), "{printed}");
+    }
+}
