@@ -5,6 +5,7 @@
 //! [`shared::client::dialing`]; [`crate::network`] calls.
 
 use crate::clock;
+use crate::patient::Patient;
 use crate::transport::{Transport as Sockets, DIAL_LIMIT};
 use futures::channel::oneshot;
 use futures::future::{select, Ready};
@@ -159,5 +160,5 @@ async fn web_transport(key: Keypair, address: Multiaddr, options: DialOpts) -> i
         TransportError::Other(error) => io::Error::other(error),
     })?;
     let (peer, connection) = dialing.await.map_err(io::Error::other)?;
-    Ok((peer, StreamMuxerBox::new(connection)))
+    Ok((peer, StreamMuxerBox::new(Patient::new(connection))))
 }

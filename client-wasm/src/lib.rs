@@ -39,7 +39,9 @@ pub mod network;
 #[cfg(target_arch = "wasm32")]
 pub mod offer;
 #[cfg(target_arch = "wasm32")]
-pub mod payments;
+pub mod patient;
+#[cfg(target_arch = "wasm32")]
+mod payments;
 #[cfg(target_arch = "wasm32")]
 pub mod piece_server;
 pub mod public_types;

@@ -18,7 +18,9 @@ use web_transport_quinn::{RecvStream, SendStream, Session, SessionError};
 const MAX_STREAMS: u32 = 256;
 /// Among them, those whose first bytes, which say what they are, have not come: the host does not see these. A quarter of the others
 /// comes to it: quinn tells the other side of new room only when an eighth of all is free.
-const MAX_UNNAMED_STREAMS: u32 = 8;
+pub(crate) const MAX_UNNAMED_STREAMS: u32 = 8;
+/// The stream of the request, which stays open as long as the session.
+const REQUEST: u32 = 1;
 
 type Pair = Result<(SendStream, RecvStream), SessionError>;
 
@@ -57,7 +59,7 @@ impl Streams {
         if !self.is_known.load(Ordering::Relaxed) {
             return;
         }
-        let unnamed = MAX_UNNAMED_STREAMS + named / 4;
+        let unnamed = REQUEST + MAX_UNNAMED_STREAMS + named / 4;
         let allowed = named.saturating_add(unnamed).min(MAX_STREAMS);
         self.connection.set_max_concurrent_bi_streams(allowed.into());
     }

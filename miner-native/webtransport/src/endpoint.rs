@@ -3,6 +3,7 @@
 //! What a connection may hold grows when its peer is known, and with what is read of it: [`super::window`].
 
 use crate::certificates::{CertificateError, Certificates};
+use crate::connection::MAX_UNNAMED_STREAMS;
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{EndpointConfig, ServerConfig, TokioRuntime, TransportConfig};
 use socket2::{Domain, Socket, Type};
@@ -11,8 +12,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Streams of somebody who has not said who it is: the one of the request, and the one of the Noise handshake.
-const MAX_HANDSHAKE_STREAMS: u32 = 2;
+/// Streams of somebody who has not said who it is: the one of the request, that of the Noise handshake, and those that it opens as soon
+/// as it has said its last word there, a round trip before it can hear that it may: a browser that may not ends the connection.
+const MAX_HANDSHAKE_STREAMS: u32 = 2 + MAX_UNNAMED_STREAMS;
 /// Bytes of somebody who has not said who it is.
 const HANDSHAKE_WINDOW: u32 = 64 << 10;
 /// Streams in one direction only: HTTP/3 has three for itself.
