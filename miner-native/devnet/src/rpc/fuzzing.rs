@@ -1,6 +1,6 @@
 //! Entries for the fuzz targets: sessions at `/ws` without a network below them.
 
-use super::{parse, socket, Server};
+use super::{parse, socket, Access, Server, Serving};
 use crate::testing::config;
 use crate::Devnet;
 use axum::extract::ws::Message;
@@ -61,7 +61,12 @@ impl Session {
             .build()
             .expect("a runtime starts");
         let stop = watch::Sender::new(false);
-        let server = Server::new(Arc::clone(&devnet.node), Duration::ZERO, stop.subscribe());
+        let serving = Serving {
+            block_time: Duration::ZERO,
+            access: Access::default(),
+            tls: None,
+        };
+        let server = Server::new(Arc::clone(&devnet.node), serving, stop.subscribe());
         Self {
             server,
             runtime,
