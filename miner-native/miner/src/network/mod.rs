@@ -5,6 +5,7 @@
 //! pieces (steps 5 to 8 of a deal), [`retrieval`] hands pieces back (step 15), [`host`] listens and connects. Peers are
 //! hostile: every exchange has time limits and a share of bounded room. Next: [`crate::sealing`].
 
+pub(crate) mod address_status;
 pub mod advertised;
 mod announcer;
 pub(crate) mod close;

@@ -1,14 +1,14 @@
 //! Whether the miner really answers where it says that it is: every advertised address, tried now and then.
 //!
 //! A service of its own, whose name in health is `addresses`. It dials each address from outside of the swarm ([`super::probe`]) and keeps
-//! what came of it for the operator ([`crate::operator::AddressStatus`]) and for the order of what is advertised
+//! what came of it for the operator ([`AddressStatus`]) and for the order of what is advertised
 //! ([`super::advertised`]). Health is never green while no advertised address answers.
 
+use super::address_status::{AddressFault, AddressStatus, OutsideVerdict};
 use super::advertised::Reach;
 use super::host::Host;
 use super::probe::{self, Fault, Unanswered};
 use crate::clock::now_ms;
-use crate::operator::{AddressFault, AddressStatus, OutsideVerdict};
 use crate::supervisor::{Lifeline, ServiceError};
 use futures::StreamExt;
 use libp2p::{Multiaddr, PeerId};

@@ -3,12 +3,11 @@
 //! Served by [`crate::web`] on 127.0.0.1; [`client`] is the way there for commands. Nothing here is signed or believed by
 //! peers. Amounts are FIL as decimal text, heights and sizes numbers, spans milliseconds or blocks as their names say.
 
-mod addresses;
 pub mod client;
 pub mod token;
 mod work;
 
-pub use addresses::{AddressFault, AddressStatus, OutsideVerdict};
+pub use crate::network::address_status::{AddressFault, AddressStatus, OutsideVerdict};
 pub use client::{Operator, OperatorError};
 pub use shared::explain::deal::Explanation;
 pub use work::{Damage, IntakeStatus, ProvingStatus, ScrubStatus};

@@ -1,7 +1,7 @@
 //! Where the miner says that it is, and whether it answers there: what health, `mining status` and `sealdrop doctor` show.
 
-use crate::network::advertised::Reach;
-use crate::network::probe::{Fault, Unanswered};
+use super::advertised::Reach;
+use super::probe::{Fault, Unanswered};
 use serde::{Deserialize, Serialize};
 
 /// An advertised address, and how it was when it was last tried.
