@@ -8,7 +8,7 @@ use super::origin::Origin;
 use super::reachability::{candidates, Outside, Round};
 use super::refused::{Limit, Refused};
 use super::self_check::AddressBoard;
-use super::swarm::{swarm, Behaviour, BehaviourEvent, Certificates};
+use super::swarm::{dial, swarm, Behaviour, BehaviourEvent, Certificates};
 use super::NetworkError;
 use futures::StreamExt;
 use libp2p::core::transport::{ListenerId, TransportError};
@@ -351,10 +351,9 @@ impl Open {
         self.servers.clear();
         for server in round.servers {
             // Over a connection that comes in, nothing can be asked.
-            let dial = DialOpts::peer_id(server.peer).condition(PeerCondition::Always);
-            let dial = dial.addresses(server.addresses).build();
-            self.swarm.behaviour_mut().guard.allow(&dial);
-            match self.swarm.dial(dial) {
+            let options = DialOpts::peer_id(server.peer).condition(PeerCondition::Always);
+            let options = options.addresses(server.addresses).build();
+            match dial(&mut self.swarm, options) {
                 Ok(()) => {
                     self.servers.insert(server.peer);
                 }

@@ -8,6 +8,7 @@
 mod webtransport;
 
 use super::advertised::Reach;
+use super::listen::TransportKind;
 use futures::StreamExt;
 use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::Boxed;
@@ -133,9 +134,13 @@ struct Dialer {
 pub async fn probe(address: &Multiaddr, peer: PeerId) -> Result<Duration, Unanswered> {
     let began = Instant::now();
     let trying = async {
-        match webtransport::Target::of(address) {
-            Some(target) => is_peer(target.answers(&Keypair::generate_ed25519()).await?, peer),
-            None => Dialer::new()?.reach(address, peer).await,
+        match TransportKind::of(address) {
+            Some(TransportKind::WebTransport) => {
+                let target = webtransport::Target::of(address).ok_or(Unanswered::Untried)?;
+                is_peer(target.answers(&Keypair::generate_ed25519()).await?, peer)
+            }
+            Some(TransportKind::WebRtcDirect) | None => Err(Unanswered::Untried),
+            Some(_) => Dialer::new()?.reach(address, peer).await,
         }
     };
     let answered = tokio::time::timeout(PROBE_LIMIT, trying).await;
@@ -184,37 +189,42 @@ impl Dialer {
 
 /// The transports of a native client: TCP, WebSocket with and without TLS, QUIC; names are looked up.
 fn transport(key: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, noise::Error> {
-    let plain = || tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
-    // Without a resolver, names in addresses cannot be tried; everything else can.
-    let socket = || match dns::tokio::Transport::system(plain()) {
-        Ok(resolving) => resolving.boxed(),
-        Err(_) => plain().boxed(),
+    let noise = noise::Config::new(key)?;
+    let socket = || tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
+    let others = || {
+        let over_tcp = socket()
+            .upgrade(Version::V1Lazy)
+            .authenticate(noise.clone())
+            .multiplex(yamux::Config::default())
+            .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+        let over_quic = quic::tokio::Transport::new(quic::Config::new(key));
+        let over_quic = over_quic.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+        over_tcp.or_transport(over_quic).map(|either, _| either.into_inner())
     };
-    let over_tcp = socket()
+    // Names are looked up below the WebSocket, and not around it: TLS asks for the name that was dialled.
+    let over_websocket = libp2p_websocket::Config::new(resolving(socket))
         .upgrade(Version::V1Lazy)
-        .authenticate(noise::Config::new(key)?)
+        .authenticate(noise.clone())
         .multiplex(yamux::Config::default())
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
-    let over_websocket = libp2p_websocket::Config::new(socket())
-        .upgrade(Version::V1Lazy)
-        .authenticate(noise::Config::new(key)?)
-        .multiplex(yamux::Config::default())
-        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
-    let over_quic = || {
-        let quic = quic::tokio::Transport::new(quic::Config::new(key));
-        quic.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
-    };
-    let over_quic = match dns::tokio::Transport::system(over_quic()) {
+    // What looks names up takes every address, so that it is asked last.
+    let all = over_websocket.or_transport(resolving(others));
+    Ok(all.map(|either, _| either.into_inner()).boxed())
+}
+
+/// With names looked up. Without a resolver they cannot be tried; everything else can.
+fn resolving<T>(transport: impl Fn() -> T) -> Boxed<T::Output>
+where
+    T: Transport + Send + Unpin + 'static,
+    T::Output: 'static,
+    T::Error: Send + Sync,
+    T::Dial: Send + 'static,
+    T::ListenerUpgrade: Send + 'static,
+{
+    match dns::tokio::Transport::system(transport()) {
         Ok(resolving) => resolving.boxed(),
-        Err(_) => over_quic().boxed(),
-    };
-    // Of those that take an address, the first: a WebSocket's begins as one of TCP alone does.
-    let all = over_websocket
-        .or_transport(over_tcp)
-        .map(|either, _| either.into_inner())
-        .or_transport(over_quic)
-        .map(|either, _| either.into_inner());
-    Ok(all.boxed())
+        Err(_) => transport().boxed(),
+    }
 }
 
 /// Why a dial failed.
@@ -249,6 +259,7 @@ fn transport_reason(error: &io::Error) -> Unanswered {
     match () {
         () if says(&["certificate", "certhash"]) => Unanswered::Certificate(text),
         () if says(&["no records found", "dns", "resolve", "lookup"]) => Unanswered::Name(text),
+        () if says(&["connection refused"]) => Unanswered::Refused,
         () if says(&["timed out", "timeout"]) => Unanswered::Silent,
         () => Unanswered::Handshake(text),
     }

@@ -17,7 +17,8 @@ use libp2p::core::transport::{Boxed, OptionalTransport};
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
 use libp2p::swarm::behaviour::toggle::Toggle;
-use libp2p::swarm::{Config, NetworkBehaviour};
+use libp2p::swarm::dial_opts::DialOpts;
+use libp2p::swarm::{Config, DialError, NetworkBehaviour};
 use libp2p::{autonat, identify, noise, ping, quic, tcp, upnp, PeerId, Swarm, Transport};
 use libp2p_webtransport_quinn as webtransport;
 use sealdrop_listener::Certificate;
@@ -56,7 +57,7 @@ pub(super) struct Behaviour {
     identify: identify::Behaviour,
     pub(super) stream: libp2p_stream::Behaviour,
     /// Before what dials for peers: it is asked about each dial.
-    pub(super) guard: DialGuard,
+    guard: DialGuard,
     pub(super) outside: RoundClient,
     dial_backs: autonat::v2::server::Behaviour,
     pub(super) router: Toggle<upnp::tokio::Behaviour>,
@@ -106,6 +107,12 @@ pub(super) fn swarm(
         .with_idle_connection_timeout(KEEP_CONNECTION)
         .with_max_negotiating_inbound_streams(MAX_NEGOTIATING);
     Ok(Swarm::new(transport, behaviour(key), key.public().to_peer_id(), config))
+}
+
+/// Dials somebody of the host's own accord: what is dialled for others, the guard allows or not.
+pub(super) fn dial(swarm: &mut Swarm<Behaviour>, dial: DialOpts) -> Result<(), DialError> {
+    swarm.behaviour_mut().guard.allow(&dial);
+    swarm.dial(dial)
 }
 
 /// All transports, each with its limits.

@@ -160,7 +160,8 @@ impl World {
         .unwrap();
         let address = self.address(kind);
         let control = swarm.behaviour().stream.new_control();
-        swarm.dial(address.with_p2p(self.host.peer_id()).unwrap()).unwrap();
+        let address = address.with_p2p(self.host.peer_id()).unwrap();
+        swarm::dial(&mut swarm, address.into()).unwrap();
         let connected = Arc::new(Notify::new());
         let tell = connected.clone();
         tokio::spawn(async move {
@@ -530,7 +531,9 @@ async fn a_miner_whose_clock_went_back_is_found_where_it_is_now() {
     announcer.announce().await.unwrap();
     let found = chain.find_peer(&host.peer_id().to_string()).await.unwrap().unwrap();
     let addresses: Vec<String> = host.addresses().iter().map(ToString::to_string).collect();
-    assert_eq!((found.seq(), texts(found.addresses())), (ahead + 1, addresses));
+    // The miner's own announcer counts on, too.
+    assert!(found.seq() > ahead, "{} is not after {ahead}", found.seq());
+    assert_eq!(texts(found.addresses()), addresses);
     // The same record again is no newer one, and taken all the same.
     announcer.announce().await.unwrap();
     assert!(chain.announce(&before).await.is_err());

@@ -34,9 +34,9 @@ const MAX_PEER_TEXT: usize = 128;
 pub fn peer_from_text(text: &str) -> Option<Vec<u8>> {
     let short = !text.is_empty() && text.len() <= MAX_PEER_TEXT;
     let bytes = short.then(|| Base::Base58Btc.decode(text).ok()).flatten()?;
-    let (_, digest) = bytes.split_at_checked(2)?;
+    let (&[_, length], digest) = bytes.split_first_chunk()?;
     // A multihash of one byte's code and length: what peer ids are.
-    (bytes.get(1).map(|length| usize::from(*length)) == Some(digest.len())).then_some(bytes)
+    (!digest.is_empty() && usize::from(length) == digest.len()).then_some(bytes)
 }
 
 /// A peer id as text.

@@ -56,6 +56,8 @@ async fn a_chain_that_comes_in_place_of_another_is_not_talked_to_and_the_own_one
     tokio::spawn(following.run(lifeline));
     let first = produce(devnet);
     health_says(&board, None).await;
+    let mut heads = access.heads();
+    heads.wait_for(|head| head.height == first.height).await.unwrap();
     setup.chain.close().await;
     health_says(&board, Some("does not answer")).await;
     let other = Chain::listen(&setup.dir.path().join("other"), &listen);

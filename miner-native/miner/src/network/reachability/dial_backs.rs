@@ -11,8 +11,9 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// Dials for peers that are under way at once.
-pub(super) const AT_ONCE: usize = 4;
+/// Dials for peers that are under way at once, with the connections that came of them, which live for some seconds: three or four
+/// miners that ask about all their addresses at one time. A miner that is refused takes it for an address that is not reached.
+pub(super) const AT_ONCE: usize = 16;
 /// Dials for one address that asks, in [`PERIOD`]: a miner's listeners on a few interfaces, twice.
 pub(super) const OF_AN_ORIGIN: usize = 24;
 /// Dials for all, in [`PERIOD`].

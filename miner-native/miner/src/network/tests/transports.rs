@@ -73,7 +73,8 @@ async fn is_reached(host: &Host, address: &Multiaddr, dir: &tempfile::TempDir) -
     )
     .unwrap();
     swarm.listen_on(own.listen[0].clone()).unwrap();
-    swarm.dial(address.clone().with_p2p(host.peer_id()).unwrap()).unwrap();
+    let address = address.clone().with_p2p(host.peer_id()).unwrap();
+    swarm::dial(&mut swarm, address.clone().into()).unwrap();
     let outcome = async {
         loop {
             match swarm.select_next_some().await {
@@ -90,7 +91,7 @@ async fn is_reached(host: &Host, address: &Multiaddr, dir: &tempfile::TempDir) -
 async fn a_host_is_one_peer_on_every_transport() {
     let (dir, own) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     renewed(&dir);
-    let host = running(config(
+    let (_, config) = with_certificate(
         &dir,
         &[
             "/ip4/127.0.0.1/tcp/0",
@@ -100,8 +101,8 @@ async fn a_host_is_one_peer_on_every_transport() {
             "/ip4/127.0.0.1/udp/0/quic-v1/webtransport",
             "/ip4/127.0.0.1/udp/0/webrtc-direct",
         ],
-    ))
-    .await;
+    );
+    let host = running(config).await;
     let kinds: BTreeSet<_> = host.addresses().iter().filter_map(TransportKind::of).collect();
     assert_eq!(
         kinds,
