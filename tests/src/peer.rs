@@ -207,7 +207,7 @@ pub fn announce_miner(daemon: &Daemon, port: u16) -> String {
         let ask = add_ask(&miner, AttoFil(1_000_000_000), 1_000_000);
         chain.call("ask", ask).await.expect("the offer stands");
         let address = format!("/ip4/127.0.0.1/tcp/{port}").parse().expect("an address");
-        let record = PeerRecord::new(&host, vec![address]).expect("a record can be signed");
+        let record = PeerRecord::new_interop(&host, vec![address]).expect("a record can be signed");
         let envelope = record.into_signed_envelope().into_protobuf_encoding();
         chain.announce(&envelope).await.expect("the announcement is taken");
         miner.to_string()

@@ -105,9 +105,11 @@ fn say_wrong_bytes(target: &Target) -> Result<String, String> {
 
 type Change = fn(&Peer, &mut Proposal);
 
-/// Proposals that an honest miner must not take, whatever it asks for.
+const OTHER_CODEC: &str = "a block of another codec";
+
+/// Proposals that come to nothing with an honest miner, whatever it asks for.
 const HOPELESS: [(&str, Change); 9] = [
-    ("a block of another codec", |_, proposal| {
+    (OTHER_CODEC, |_, proposal| {
         proposal.piece_ref = cid::Cid::new_v1(0x71, *proposal.piece_ref.hash());
     }),
     ("no size", |_, proposal| proposal.size = None),
@@ -150,6 +152,8 @@ fn propose_in_vain(target: &Target) -> Result<String, String> {
         let state = peer.query(&proposal.cid()).response.state;
         match state {
             DealState::Unknown | DealState::Rejected => refused += 1,
+            // Found out by the transfer, before a byte of it.
+            DealState::Failed if what == OTHER_CODEC => refused += 1,
             other => {
                 return Err(format!(
                     "a proposal ({what}) is {other:?}; the answer had {:?} bytes",
