@@ -64,6 +64,15 @@ impl Reach {
         if let Some(mapped) = ip.to_ipv4_mapped() {
             return Self::of_v4(mapped);
         }
+        let [high, low] = match ip.segments() {
+            // What translators and tunnels lead to an address of IPv4: NAT64 (RFC 6052) and 6to4 (RFC 3056).
+            [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => [high, low],
+            _ => return Self::of_v6_alone(ip),
+        };
+        Self::of_v4(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)))
+    }
+
+    fn of_v6_alone(ip: Ipv6Addr) -> Self {
         match ip {
             _ if ip.is_loopback() => Self::Loopback,
             _ if ip.is_unspecified() || ip.is_multicast() || ip.is_unicast_link_local() => Self::Nowhere,
@@ -246,6 +255,9 @@ mod tests {
         assert_eq!(reach("100.128.0.1"), Reach::Public);
         assert_eq!(reach("::ffff:127.0.0.1"), Reach::Loopback);
         assert_eq!(reach("::ffff:10.1.1.1"), Reach::Private);
+        assert_eq!(reach("64:ff9b::10.1.1.1"), Reach::Private);
+        assert_eq!(reach("2002:7f00:1::1"), Reach::Loopback);
+        assert_eq!(reach("64:ff9b::9.8.7.6"), Reach::Public);
         assert_eq!(reach("fd00::1"), Reach::Private);
         assert_eq!(reach("255.255.255.255"), Reach::Nowhere);
     }

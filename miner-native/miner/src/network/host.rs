@@ -92,16 +92,20 @@ impl Host {
     /// here on.
     pub(super) async fn open(&self) -> Result<Open, NetworkError> {
         let waiting = lock(&self.inner.swarm).take();
-        let swarm = match waiting {
+        let mut swarm = match waiting {
             Some(swarm) => swarm,
             None => self.listen_again().await?,
         };
+        if !self.inner.announce.is_empty() {
+            swarm.behaviour_mut().guard.is_behind_a_proxy();
+        }
         lock(&self.inner.connections).clear();
         *lock(&self.inner.control) = swarm.behaviour().stream.new_control();
         Ok(Open {
             host: self.clone(),
             swarm,
             servers: BTreeSet::new(),
+            witnesses: Witnesses::default(),
         })
     }
 

@@ -5,6 +5,7 @@
 
 use super::super::advertised::Reach;
 use super::super::origin::Origin;
+use super::is_dialled;
 use libp2p::multiaddr::Protocol;
 use libp2p::Multiaddr;
 use std::collections::VecDeque;
@@ -26,7 +27,7 @@ pub(super) const PERIOD: Duration = Duration::from_secs(600);
 pub(super) enum Refusal {
     #[error("the peer that asks is not connected")]
     Stranger,
-    #[error("it is not one address with an IP")]
+    #[error("it is not one address with an IP that a host dials")]
     Form,
     #[error("it is of a network that the peer that asks is not in")]
     Network,
@@ -47,7 +48,8 @@ pub(super) fn may_dial(requester: IpAddr, target: &Multiaddr) -> Result<(), Refu
         Some(Protocol::Ip6(ip)) => IpAddr::V6(ip),
         _ => return Err(Refusal::Form),
     };
-    if target.iter().any(|part| matches!(part, Protocol::P2pCircuit)) {
+    // No relays, and no path of the peer's choosing in a request of HTTP.
+    if !is_dialled(target) {
         return Err(Refusal::Form);
     }
     match Reach::of_ip(ip) {
@@ -138,6 +140,8 @@ mod tests {
     fn names_and_relays_are_not_dialled() {
         assert_eq!(rule("9.8.7.6", "/dns4/localhost/tcp/22"), Err(Refusal::Form));
         assert_eq!(rule("9.8.7.6", "/ip4/9.8.7.6/tcp/1/p2p-circuit"), Err(Refusal::Form));
+        let with_path = "/ip4/9.8.7.6/tcp/80/x-parity-ws/a%20HTTP%2f1.1%0d%0a%0d%0aDELETE%20%2f";
+        assert_eq!(rule("9.8.7.6", with_path), Err(Refusal::Form));
     }
 
     #[test]

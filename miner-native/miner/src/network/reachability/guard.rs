@@ -1,6 +1,7 @@
 //! Stands between libp2p's AutoNAT server and the swarm's dials: what is not a dial of the host's own is made only as [`super::dial_backs`]
 //! allows. A dial that is refused fails, which the server tells the peer that asked. One that succeeds ends after [`LIFE`].
 
+use super::super::advertised::Reach;
 use super::super::origin::Origin;
 use super::dial_backs::{may_dial, DialBacks, Refusal};
 use libp2p::core::transport::PortUse;
@@ -32,6 +33,10 @@ pub(crate) struct DialGuard {
     /// Dials for others that have not ended.
     for_others: BTreeSet<ConnectionId>,
     backs: DialBacks,
+    /// A proxy may stand before the host: who comes from this machine or the local network is anybody.
+    behind_proxy: bool,
+    /// The addresses of this machine: by them, a dial from here passes the firewall that keeps others out.
+    here: BTreeSet<IpAddr>,
     /// From where the connected peers come, those that dialled.
     requesters: BTreeMap<ConnectionId, (PeerId, Multiaddr)>,
     /// Connections made for others, and when each is to end.
@@ -45,19 +50,32 @@ impl DialGuard {
         self.own.insert(dial.connection_id());
     }
 
+    /// From here on, only public addresses are dialled for others.
+    pub fn is_behind_a_proxy(&mut self) {
+        self.behind_proxy = true;
+    }
+
     fn admit(&mut self, id: ConnectionId, peer: Option<PeerId>, addresses: &[Multiaddr]) -> Result<(), Refusal> {
         let peer = peer.ok_or(Refusal::Stranger)?;
         let [target] = addresses else {
             return Err(Refusal::Form);
         };
         let mut from = self.requesters.values().filter(|(known, _)| *known == peer);
+        let judged = |remote: &Multiaddr| {
+            let requester = ip_of(remote).ok_or(Refusal::Stranger)?;
+            let to_here = ip_of(target).is_some_and(|ip| self.here.contains(&ip) && ip != requester);
+            let beyond_proxy = self.behind_proxy && Reach::of(target) != Reach::Public;
+            match to_here || beyond_proxy {
+                true => Err(Refusal::Network),
+                false => may_dial(requester, target),
+            }
+        };
         // A peer with several connections counts by the first that allows it.
-        let allowed = |(_, remote): &&(PeerId, Multiaddr)| ip_of(remote).is_some_and(|ip| may_dial(ip, target).is_ok());
-        let remote = match from.clone().find(allowed) {
+        let remote = match from.clone().find(|(_, remote)| judged(remote).is_ok()) {
             Some((_, remote)) => remote,
             None => {
                 let (_, remote) = from.next().ok_or(Refusal::Stranger)?;
-                return may_dial(ip_of(remote).ok_or(Refusal::Stranger)?, target);
+                return judged(remote);
             }
         };
         self.backs.begin(Origin::of(remote), Instant::now().into_std())?;
@@ -153,6 +171,13 @@ impl NetworkBehaviour for DialGuard {
                 self.ended(&closed.connection_id);
             }
             FromSwarm::DialFailure(failed) => self.ended(&failed.connection_id),
+            FromSwarm::NewListenAddr(listening) => self.here.extend(ip_of(listening.addr)),
+            // The other listeners at it expire at the same time: the interface lost it.
+            FromSwarm::ExpiredListenAddr(expired) => {
+                if let Some(ip) = ip_of(expired.addr) {
+                    self.here.remove(&ip);
+                }
+            }
             // A connection that another behaviour turned away after it was noted here.
             FromSwarm::ListenFailure(failed) => {
                 self.requesters.remove(&failed.connection_id);
@@ -179,7 +204,9 @@ impl NetworkBehaviour for DialGuard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use libp2p::core::transport::ListenerId;
     use libp2p::identity::Keypair;
+    use libp2p::swarm::behaviour::NewListenAddr;
 
     fn address(text: &str) -> Multiaddr {
         text.parse().expect("a multiaddr")
@@ -207,6 +234,30 @@ mod tests {
         assert!(!dial(&mut guard, 2, stranger, "/ip4/9.8.7.6/tcp/4401"));
         assert!(dial(&mut guard, 3, peer, "/ip4/9.8.7.6/tcp/4401"));
         assert!(!dial(&mut guard, 4, peer, "/ip4/192.168.0.1/tcp/80"));
+    }
+
+    #[test]
+    fn nobody_else_has_this_machines_own_addresses_dialled_from_behind_its_firewall() {
+        let mut guard = DialGuard::default();
+        let here = address("/ip4/9.9.9.9/tcp/4401");
+        guard.on_swarm_event(FromSwarm::NewListenAddr(NewListenAddr {
+            listener_id: ListenerId::next(),
+            addr: &here,
+        }));
+        let stranger = connected(&mut guard, 1, "/ip4/9.8.7.6/tcp/50000");
+        assert!(!dial(&mut guard, 2, stranger, "/ip4/9.9.9.9/tcp/5432"));
+        let neighbour = connected(&mut guard, 3, "/ip4/9.9.9.9/tcp/50000");
+        assert!(dial(&mut guard, 4, neighbour, "/ip4/9.9.9.9/tcp/4411"));
+    }
+
+    #[test]
+    fn behind_a_proxy_nobody_counts_as_of_this_machine() {
+        let mut guard = DialGuard::default();
+        let peer = connected(&mut guard, 1, "/ip4/127.0.0.1/tcp/50000/ws");
+        assert!(dial(&mut guard, 2, peer, "/ip4/127.0.0.1/tcp/4411"));
+        guard.is_behind_a_proxy();
+        assert!(!dial(&mut guard, 3, peer, "/ip4/127.0.0.1/tcp/4411"));
+        assert!(dial(&mut guard, 4, peer, "/ip4/9.8.7.6/tcp/4401"));
     }
 
     #[test]

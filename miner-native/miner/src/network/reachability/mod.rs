@@ -79,14 +79,22 @@ impl Rounds {
         let mut others = self.chain.miners().await?;
         others.retain(|miner| miner.peer_id != own);
         others.shuffle(&mut rand::thread_rng());
-        let mut servers = Vec::new();
+        let (mut servers, listening) = (Vec::new(), self.host.listening());
         for miner in others.iter().take(2 * SERVERS) {
-            let (Ok(peer), Some(record)) = (miner.peer_id.parse(), self.chain.find_peer(&miner.peer_id).await?) else {
-                continue;
+            // Whoever registers a miner names its peer, and one that is none must not end the round.
+            let Ok(peer) = miner.peer_id.parse() else { continue };
+            let record = match self.chain.find_peer(&miner.peer_id).await {
+                Ok(Some(record)) => record,
+                Ok(None) => continue,
+                Err(error) => {
+                    tracing::debug!(miner = %miner.address, %error, "where a miner is cannot be told");
+                    continue;
+                }
             };
             let parsed = record.addresses().iter();
             let parsed = parsed.filter_map(|bytes| Multiaddr::try_from(bytes.clone()).ok());
-            let addresses: Vec<Multiaddr> = parsed.filter(is_dialled).take(MAX_ADDRESSES).collect();
+            let good = |address: &Multiaddr| is_dialled(address) && is_of_a_network_of(address, &listening);
+            let addresses: Vec<Multiaddr> = parsed.filter(good).take(MAX_ADDRESSES).collect();
             if !addresses.is_empty() {
                 servers.push(Server { peer, addresses });
             }
@@ -99,10 +107,28 @@ impl Rounds {
 }
 
 /// Whether hosts dial such addresses: at an IP address, over TCP, QUIC or WebSocket. They only listen over WebTransport.
+///
+/// A WebSocket only at `/`: the path stands in the request as it is, line breaks and all, so that whoever chooses it has the host
+/// send whole requests of HTTP to whomever the address names.
 fn is_dialled(address: &Multiaddr) -> bool {
     use TransportKind::{Quic, Tcp, WebSocket};
     let has_ip = matches!(address.iter().next(), Some(Protocol::Ip4(_) | Protocol::Ip6(_)));
-    has_ip && matches!(TransportKind::of(address), Some(Tcp | Quic | WebSocket))
+    let has_path = address
+        .iter()
+        .any(|part| matches!(part, Protocol::Ws(path) | Protocol::Wss(path) if path != "/"));
+    has_ip && !has_path && matches!(TransportKind::of(address), Some(Tcp | Quic | WebSocket))
+}
+
+/// Whether another miner may be at `address` for a host that listens at `listening`: anywhere in public; on a local network where the host
+/// is on one; on this machine where the host is nowhere else. Anybody registers a miner and has others dial what it names.
+fn is_of_a_network_of(address: &Multiaddr, listening: &[Multiaddr]) -> bool {
+    let mut reaches = listening.iter().map(Reach::of);
+    match Reach::of(address) {
+        Reach::Public => true,
+        Reach::Private => reaches.any(|reach| reach == Reach::Private),
+        Reach::Loopback => reaches.all(|reach| reach == Reach::Loopback),
+        Reach::Nowhere => false,
+    }
 }
 
 /// Where the host might be reached when a peer sees it at `observed`: behind a router, the router's address with the ports that the host
@@ -289,5 +315,29 @@ mod tests {
         assert!(dialled("/ip4/9.8.7.6/tcp/4401") && dialled("/ip6/2600:db::1/udp/4401/quic-v1"));
         assert!(dialled("/ip4/9.8.7.6/tcp/4402/ws") && !dialled("/dns4/miner.example/tcp/4401"));
         assert!(!dialled("/ip4/9.8.7.6/udp/4401/quic-v1/webtransport"));
+    }
+
+    #[test]
+    fn nobody_chooses_what_a_host_asks_a_web_server_for() {
+        for path in ["a", "%2f..", "x%20HTTP%2f1.1%0d%0a%0d%0aPOST%20%2fadmin"] {
+            let named = address(&format!("/ip4/9.8.7.6/tcp/80/x-parity-ws/{path}"));
+            assert_eq!(TransportKind::of(&named), Some(TransportKind::WebSocket));
+            assert!(!is_dialled(&named), "{named}");
+        }
+    }
+
+    #[test]
+    fn a_miner_that_names_a_network_where_this_host_is_not_has_nothing_dialled_there() {
+        let at = |text: &str, listening: &[&str]| {
+            let listening: Vec<Multiaddr> = listening.iter().map(|text| address(text)).collect();
+            is_of_a_network_of(&address(text), &listening)
+        };
+        let (loopback, private) = ("/ip4/127.0.0.1/tcp/1", "/ip4/192.168.1.1/tcp/1");
+        let public = "/ip4/9.8.7.6/tcp/1";
+        assert!(at(loopback, &[loopback]) && !at(loopback, &[loopback, private]) && !at(loopback, &[public]));
+        assert!(at(private, &[loopback, private]) && !at(private, &[loopback]) && !at(private, &[public]));
+        for listening in [loopback, private, public] {
+            assert!(at(public, &[listening]) && !at("/ip4/169.254.169.254/tcp/1", &[listening]));
+        }
     }
 }
