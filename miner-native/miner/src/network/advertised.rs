@@ -100,7 +100,8 @@ pub struct Known {
 /// The addresses to tell, the best first: those that the operator names, alone; without any, those that reach furthest, loopback only
 /// where there is nothing else. What did not answer comes last, as long as something does; at most as many as a record holds.
 pub fn advertised(known: &Known) -> Vec<Multiaddr> {
-    let found = [&known.mapped, &known.confirmed, &known.listening];
+    // What others say comes behind what the host knows itself.
+    let found = [&known.mapped, &known.listening, &known.confirmed];
     let all: Vec<&Multiaddr> = match known.named.is_empty() {
         false => known.named.iter().collect(),
         true => found.into_iter().flatten().collect(),
@@ -172,8 +173,8 @@ mod tests {
         };
         let expected = addresses([
             "/ip4/9.8.7.6/tcp/4401",
-            "/ip4/9.8.7.6/udp/4401/quic-v1",
             "/ip6/2600:db::1/tcp/4401",
+            "/ip4/9.8.7.6/udp/4401/quic-v1",
             "/ip4/10.0.0.2/tcp/4401",
         ]);
         assert_eq!(advertised(&known), expected);

@@ -5,7 +5,7 @@ use super::advertised::{advertised, without_peer, Known, Reach};
 use super::connections::Connections;
 use super::listen::{announced, with_current_hashes, HostConfig, ListenAddress, TransportKind};
 use super::origin::Origin;
-use super::reachability::{candidates, Outside, Round};
+use super::reachability::{candidates, Outside, Round, Witnesses};
 use super::refused::{Limit, Refused};
 use super::self_check::AddressBoard;
 use super::swarm::{dial, swarm, Behaviour, BehaviourEvent, Certificates};
@@ -219,6 +219,8 @@ pub(super) struct Open {
     swarm: Swarm<Behaviour>,
     /// The miners that were asked last.
     servers: BTreeSet<PeerId>,
+    /// Where they see it.
+    witnesses: Witnesses,
 }
 
 /// A swarm that listens on all addresses, and where it is found so far.
@@ -353,6 +355,7 @@ impl Open {
         };
         self.swarm.behaviour_mut().outside.ask(&round.addresses);
         self.servers.clear();
+        self.witnesses = Witnesses::default();
         for server in round.servers {
             // Over a connection that comes in, nothing can be asked.
             let options = DialOpts::peer_id(server.peer).condition(PeerCondition::Always);
@@ -373,8 +376,11 @@ impl Open {
             BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. })
                 if self.servers.contains(&peer_id) =>
             {
-                let found = candidates(&info.observed_addr, &inner.listening.borrow());
-                self.swarm.behaviour_mut().outside.ask_also(&found);
+                let asked = self.servers.len();
+                if self.witnesses.agree(peer_id, &info.observed_addr, asked) {
+                    let found = candidates(&info.observed_addr, &inner.listening.borrow());
+                    self.swarm.behaviour_mut().outside.ask_also(&found);
+                }
             }
             BehaviourEvent::Outside(verdict) => {
                 let (address, reached) = (without_peer(&verdict.tested_addr), verdict.result.is_ok());

@@ -31,6 +31,8 @@ const ROUND: Duration = Duration::from_secs(probe::PROBE_LIMIT.as_secs() * (MAX_
 const ROUNDS: u32 = 2;
 /// Addresses that health names, at most.
 const MOST_NAMED: usize = 3;
+/// How long another miner's word holds: it is asked every ten minutes, and may be away once or twice.
+const WORD_HOLDS: Duration = Duration::from_secs(30 * 60);
 /// What health calls the addresses before the first round.
 const NOT_YET: &str = "no advertised address was tried yet";
 
@@ -104,6 +106,14 @@ impl AddressBoard {
         }
     }
 
+    /// Forgets what another miner found too long ago: what was open then need not be now, and nobody may be there to say so.
+    fn age(&self, now_ms: u64) {
+        let oldest = now_ms.saturating_sub(WORD_HOLDS.as_millis() as u64);
+        for status in self.lock().values_mut() {
+            status.outside = status.outside.take().filter(|outside| outside.at >= oldest);
+        }
+    }
+
     #[cfg(test)]
     pub(super) fn forget(&self) {
         self.keep(&[]);
@@ -174,6 +184,7 @@ impl SelfCheck {
             .collect::<()>()
             .await;
         board.keep(&addresses);
+        board.age(now_ms());
         board.statuses(&addresses)
     }
 
@@ -251,6 +262,19 @@ mod tests {
         assert_eq!(problem(&board.statuses(&all)), None);
         assert_eq!(board.silent().count(), 0);
         board.seen_from_outside(&all[0], other, false);
+        assert!(problem(&board.statuses(&all)).is_some());
+    }
+
+    #[test]
+    fn what_another_miner_reached_long_ago_is_not_reached_now() {
+        let board = AddressBoard::default();
+        let all = [address("/ip4/9.8.7.6/tcp/1")];
+        board.tried(&all[0], &Err(Unanswered::Silent));
+        let other = Keypair::generate_ed25519().public().to_peer_id();
+        board.seen_from_outside(&all[0], other, true);
+        board.age(now_ms());
+        assert_eq!(problem(&board.statuses(&all)), None);
+        board.age(now_ms() + WORD_HOLDS.as_millis() as u64 + 1000);
         assert!(problem(&board.statuses(&all)).is_some());
     }
 

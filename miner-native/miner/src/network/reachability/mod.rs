@@ -2,8 +2,8 @@
 //!
 //! [`Rounds`] has some other miners of the chain's directory dial this one now and then; every miner answers such requests of others, within
 //! [`dial_backs`]. What comes of it goes to [`super::self_check`]'s board, and to [`super::advertised`]: an address that another miner saw this
-//! one at is told to clients once one has reached it there. Another miner's word is neither signed nor final: it adds an address, or a
-//! warning, and takes none away.
+//! one at is told to clients once one has reached it there. Another miner's word is neither signed nor final: where several are asked, two
+//! must have seen the address, and several in a row must fail to reach it before it goes.
 
 mod client;
 mod dial_backs;
@@ -20,6 +20,8 @@ use crate::supervisor::Lifeline;
 use libp2p::multiaddr::Protocol;
 use libp2p::{upnp, Multiaddr, PeerId};
 use rand::seq::SliceRandom;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// Pause before the first round: the other daemons of a network that starts get up meanwhile.
@@ -32,6 +34,11 @@ const SERVERS: usize = 3;
 const MAX_ADDRESSES: usize = 4;
 /// Addresses at which this host was seen and reached, at most.
 const MAX_CONFIRMED: usize = 8;
+/// Tries in a row that must fail before such an address is told to nobody any more: any one miner may lie, or have no dial to spare.
+const MOST_MISSED: u32 = 3;
+/// Miners of a round that must see the host at an address before others are asked about it, where several are asked: one alone
+/// would choose what clients dial.
+const WITNESSES: usize = 2;
 
 /// Another miner that is asked.
 #[derive(Debug, Clone)]
@@ -166,6 +173,8 @@ pub(super) struct Outside {
     pub mapped: Vec<Multiaddr>,
     /// Where other miners saw and reached it.
     pub confirmed: Vec<Multiaddr>,
+    /// How often in a row one of these was not reached.
+    missed: BTreeMap<Multiaddr, u32>,
     /// Whether a router was found that maps ports; none before it was looked for, and where no interface is of a local network.
     pub router: Option<Router>,
 }
@@ -199,11 +208,34 @@ impl Outside {
 
     /// Another miner tried an address that the host does not listen at by itself.
     pub fn tried(&mut self, address: &Multiaddr, reached: bool) {
-        match reached {
-            true => note(&mut self.confirmed, address.clone()),
-            // Confirmed once, it stays until one that tries it says otherwise.
-            false => self.confirmed.retain(|known| known != address),
+        if reached {
+            note(&mut self.confirmed, address.clone());
+            self.missed.remove(address);
+        } else if self.confirmed.contains(address) {
+            *self.missed.entry(address.clone()).or_default() += 1;
         }
+        let missed = &self.missed;
+        let is_gone = |known: &Multiaddr| missed.get(known).is_some_and(|missed| *missed >= MOST_MISSED);
+        self.confirmed.retain(|known| !is_gone(known));
+        let confirmed = &self.confirmed;
+        self.missed.retain(|known, _| confirmed.contains(known));
+    }
+}
+
+/// At which address each of the miners of a round sees the host: what it said last.
+#[derive(Debug, Default)]
+pub(super) struct Witnesses(BTreeMap<PeerId, IpAddr>);
+
+impl Witnesses {
+    /// Takes a miner's word; whether enough of those that are `asked` say the same.
+    pub fn agree(&mut self, server: PeerId, observed: &Multiaddr, asked: usize) -> bool {
+        let ip = match observed.iter().next() {
+            Some(Protocol::Ip4(ip)) => IpAddr::V4(ip),
+            Some(Protocol::Ip6(ip)) => IpAddr::V6(ip),
+            _ => return false,
+        };
+        self.0.insert(server, ip);
+        self.0.values().filter(|seen| **seen == ip).count() >= WITNESSES.min(asked)
     }
 }
 
@@ -251,12 +283,29 @@ mod tests {
         outside.tried(&seen, true);
         outside.tried(&seen, true);
         assert_eq!(outside.confirmed, [seen.clone()]);
-        outside.tried(&seen, false);
+        for missed in [MOST_MISSED - 1, MOST_MISSED] {
+            assert_eq!(outside.confirmed, [seen.clone()], "one miner's word takes nothing away");
+            outside.tried(&seen, true);
+            (0..missed).for_each(|_| outside.tried(&seen, false));
+        }
         assert_eq!(outside.confirmed, []);
+        assert!(outside.missed.is_empty());
         for port in 0..100 {
             outside.tried(&address(&format!("/ip4/9.8.7.6/tcp/{port}")), true);
         }
         assert_eq!(outside.confirmed.len(), MAX_CONFIRMED);
+    }
+
+    #[test]
+    fn one_miner_of_several_does_not_choose_where_this_one_is() {
+        let peer = || Keypair::generate_ed25519().public().to_peer_id();
+        let (liar, one, other) = (peer(), peer(), peer());
+        let mut seen = Witnesses::default();
+        let (victim, own) = (address("/ip4/9.9.9.9/tcp/1"), address("/ip4/9.8.7.6/tcp/2"));
+        assert!(!seen.agree(liar, &victim, 3) && !seen.agree(liar, &victim, 3));
+        assert!(!seen.agree(one, &own, 3));
+        assert!(seen.agree(other, &address("/ip4/9.8.7.6/udp/3/quic-v1"), 3));
+        assert!(Witnesses::default().agree(one, &own, 1), "there is no other to ask");
     }
 
     async fn host() -> Host {
