@@ -15,6 +15,7 @@ pub mod testing;
 
 pub use record::{Record, RecordError, SignedRecord};
 
+use crate::chain::actors::market::MAX_MINERS;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -25,8 +26,11 @@ use cid::multibase::Base;
 pub const MAX_ADDRESSES: usize = 32;
 /// Longest signed record that is looked at, in bytes: that many addresses of the longest usual kind, with two certificate hashes.
 pub const MAX_RECORD: usize = 8 * 1024;
-/// Most peers remembered; of those that are no miners, the one that announced itself longest ago makes room, then of the miners.
-pub const MAX_PEERS: usize = 256;
+/// Most peers remembered that are no miners of the chain.
+const MAX_STRANGERS: usize = 256;
+/// Most peers remembered: every miner that a chain may have has its place, so that whoever registers many of them throws none out. Of those
+/// that are no miners, the one that announced itself longest ago makes room.
+pub const MAX_PEERS: usize = MAX_MINERS + MAX_STRANGERS;
 /// Longest text of a peer id that is read: those of Ed25519 keys have 52 characters.
 const MAX_PEER_TEXT: usize = 128;
 
@@ -126,6 +130,7 @@ fn is_older(given: &SignedRecord, known: &SignedRecord) -> bool {
 mod tests {
     use super::testing::{envelope, peer};
     use super::*;
+    use alloc::collections::BTreeSet;
     use alloc::format;
 
     fn announced(directory: &mut Directory, envelope: &[u8]) -> Result<(), RecordError> {
@@ -202,6 +207,18 @@ mod tests {
             directory.announce(&envelope(number, 1, 4400), is_miner).unwrap();
         }
         assert!(directory.find(&peer(0)).is_some());
+        assert_eq!(directory.peers().count(), MAX_PEERS);
+    }
+
+    #[test]
+    fn as_many_miners_as_a_chain_may_have_throw_none_of_them_out() {
+        let mut directory = Directory::default();
+        let miners: BTreeSet<Vec<u8>> = (0..MAX_MINERS as u16).map(peer).collect();
+        let is_miner = |asked: &[u8]| miners.contains(asked);
+        for number in 0..(MAX_PEERS + 1) as u16 {
+            directory.announce(&envelope(number, 1, 4400), is_miner).unwrap();
+        }
+        assert!(miners.iter().all(|miner| directory.find(miner).is_some()));
         assert_eq!(directory.peers().count(), MAX_PEERS);
     }
 
