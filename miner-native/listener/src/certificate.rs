@@ -30,6 +30,10 @@ pub struct PemFiles {
 pub enum TlsError {
     #[error("cannot read {}: {source}; check the path and its permissions", path.display())]
     Read { path: PathBuf, source: io::Error },
+    #[error("{} is no file: name the file itself", path.display())]
+    NoFile { path: PathBuf },
+    #[error("{} is longer than {MAX_FILE} bytes, which no {what} is", path.display())]
+    TooLong { path: PathBuf, what: &'static str },
     #[error("{} is no PEM file of a {what}", path.display())]
     Pem { path: PathBuf, what: &'static str },
     #[error("the key in {} does not belong to the certificate in {}, or is of no supported kind: {reason}", files.key.display(), files.certificate.display())]
@@ -96,8 +100,8 @@ impl fmt::Debug for Certificate {
 impl Contents {
     fn read(files: &PemFiles) -> Result<Self, TlsError> {
         Ok(Self {
-            certificate: read(&files.certificate)?,
-            key: read(&files.key)?,
+            certificate: read(&files.certificate, "certificate")?,
+            key: read(&files.key, "private key")?,
         })
     }
 
@@ -117,13 +121,24 @@ impl Contents {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_FILE).read_to_end(&mut bytes));
-    read.map(|_| bytes).map_err(|source| TlsError::Read {
+fn read(path: &Path, what: &'static str) -> Result<Vec<u8>, TlsError> {
+    let unreadable = |source| TlsError::Read {
         path: path.to_owned(),
         source,
-    })
+    };
+    // Whoever opens a pipe waits for its other end, at the start for ever.
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(TlsError::NoFile { path: path.to_owned() });
+    }
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes));
+    match read.map_err(unreadable)? as u64 > MAX_FILE {
+        true => Err(TlsError::TooLong {
+            path: path.to_owned(),
+            what,
+        }),
+        false => Ok(bytes),
+    }
 }
 
 #[cfg(test)]
@@ -208,6 +223,22 @@ mod tests {
             key: certificate,
         });
         assert!(matches!(swapped, Err(TlsError::Pem { .. })));
+    }
+
+    #[test]
+    fn what_is_no_file_or_too_long_for_one_is_not_read() {
+        let files = Files::new();
+        let of = |certificate: PathBuf| {
+            let key = files.paths().key;
+            Certificate::load(PemFiles { certificate, key })
+        };
+        assert!(matches!(of(files.0.path().to_owned()), Err(TlsError::NoFile { .. })));
+        #[cfg(unix)]
+        assert!(matches!(of("/dev/zero".into()), Err(TlsError::NoFile { .. })));
+        let mut long = std::fs::read(files.paths().certificate).expect("it was written");
+        long.resize(MAX_FILE as usize + 1, b'#');
+        std::fs::write(files.paths().certificate, long).expect("written");
+        assert!(matches!(of(files.paths().certificate), Err(TlsError::TooLong { .. })));
     }
 
     #[test]

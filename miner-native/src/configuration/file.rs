@@ -4,6 +4,7 @@
 use super::options::Options;
 use super::{keys, ConfigurationError};
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
@@ -18,11 +19,13 @@ pub(super) fn read(path: &Path) -> Result<Options, ConfigurationError> {
         path: path.to_owned(),
         source,
     };
-    let length = fs::metadata(path).map_err(unreadable)?.len();
-    if length > MAX_FILE {
+    // A pipe or a device has no length before it is read.
+    let file = fs::File::open(path).map_err(unreadable)?;
+    let mut text = String::new();
+    let length = file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if length as u64 > MAX_FILE {
         return Err(ConfigurationError::TooLong { path: path.to_owned() });
     }
-    let text = fs::read_to_string(path).map_err(unreadable)?;
     let mut options = parse(path, &text)?;
     // Relative to the file, which may be read from anywhere.
     let folder = path.parent().unwrap_or(Path::new(""));
@@ -143,6 +146,16 @@ mod tests {
         let refused = parsed("[chain]\npublic = yes\n").expect_err("it is no TOML");
         assert!(
             matches!(refused, ConfigurationError::Toml { line: 2, .. }),
+            "{refused:?}"
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_does_not_end_is_not_read_to_its_end() {
+        let refused = read(Path::new("/dev/zero"));
+        assert!(
+            matches!(refused, Err(ConfigurationError::TooLong { .. })),
             "{refused:?}"
         );
     }
