@@ -217,6 +217,14 @@ impl DataDir {
         }
     }
 
+    /// Refuses any other chain than the one that the directory is bound to, and binds it to none.
+    pub fn check_chain(&self, found: &KnownChain) -> Result<(), DataDirError> {
+        match self.known_chain()? {
+            Some(known) => self.same_chain(known, found),
+            None => Ok(()),
+        }
+    }
+
     /// Binds the directory to the chain that its own daemon makes, whatever was before: that one is what lies in it.
     pub fn own_chain(&self, made: &KnownChain) -> Result<(), DataDirError> {
         let _turn = self.chain_turn()?;
@@ -424,10 +432,12 @@ mod tests {
             genesis: genesis.into(),
             endpoint: endpoint.into(),
         };
+        home.check_chain(&chain("c", "three")).expect("it belongs to none");
         assert_eq!(home.known_chain().expect("nothing is there"), None);
         home.bind_chain(&chain("a", "one")).expect("it is the first");
         home.bind_chain(&chain("a", "two")).expect("it is the same");
         assert_eq!(home.known_chain().expect("it is kept"), Some(chain("a", "one")));
+        assert!(home.check_chain(&chain("b", "one")).is_err());
         let other = home.bind_chain(&chain("b", "one"));
         assert!(matches!(other, Err(DataDirError::OtherChain { ours, theirs, .. }) if ours == "a" && theirs == "b"));
         home.own_chain(&chain("b", "one")).expect("its own daemon decides");

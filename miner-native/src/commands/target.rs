@@ -57,14 +57,24 @@ impl Target {
     }
 
     async fn connected(&self) -> Result<(String, ChainAccess), CommandError> {
-        let (home, url) = (self.home()?, self.endpoint()?);
+        let (chain, found) = self.dialled().await?;
+        self.home()?.bind_chain(&found)?;
+        Ok((found.endpoint, chain))
+    }
+
+    async fn dialled(&self) -> Result<(ChainAccess, KnownChain), CommandError> {
+        let endpoint = self.endpoint()?;
         // Its outbox is empty and goes away with it, and so does its key.
-        let chain = ChainAccess::connect(&rpc_url(&url), Arc::new(Memory::default()), random_key()).await?;
-        home.bind_chain(&KnownChain {
-            genesis: chain.connected_network().genesis.clone(),
-            endpoint: url.clone(),
-        })?;
-        Ok((url, chain))
+        let chain = ChainAccess::connect(&rpc_url(&endpoint), Arc::new(Memory::default()), random_key()).await?;
+        let genesis = chain.connected_network().genesis.clone();
+        Ok((chain, KnownChain { genesis, endpoint }))
+    }
+
+    /// The same as [`Target::chain`] for who only looks: a home that was used with no network yet does not belong to this one for it.
+    pub async fn looked_at(&self) -> Result<ChainAccess, CommandError> {
+        let (chain, found) = self.dialled().await?;
+        self.home()?.check_chain(&found)?;
+        Ok(chain)
     }
 
     /// Where the home's network should be.

@@ -193,7 +193,7 @@ fn taken(port: u16, what: &str) -> Option<Finding> {
 /// Whether the chain answers, goes on, and agrees with this machine's clock.
 async fn chain(arguments: &Arguments, found: &mut Vec<Finding>) -> Option<ChainAccess> {
     let asked = async {
-        let chain = arguments.target.chain().await?;
+        let chain = arguments.target.looked_at().await?;
         let head = chain.head().await?;
         Ok::<_, CommandError>((chain, head))
     };
@@ -231,6 +231,12 @@ async fn chain(arguments: &Arguments, found: &mut Vec<Finding>) -> Option<ChainA
 /// Whether the chain knows the miner by its host key, and whether clients reach it.
 async fn miner(home: &DataDir, chain: &ChainAccess, operator: Option<&Operator>, found: &mut Vec<Finding>) {
     let key = home.miner().join("host.key");
+    if !key.exists() && home.miner().join("store").exists() {
+        let text = format!("{} is missing, and by it clients know the miner", key.display());
+        let advice = "restore it from a backup; without one the next start makes another and tells the chain";
+        found.push(Finding::wrong("host key", text, advice));
+        return;
+    }
     if !key.exists() {
         found.push(Finding::warning(
             "miner",
