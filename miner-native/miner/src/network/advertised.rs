@@ -4,11 +4,12 @@
 //! host listens (on every interface of this machine), what a router maps, what other miners have seen and dialled
 //! (`reachability`), and what did not answer when it was tried (`self_check`).
 
+use super::listen::TransportKind;
 use libp2p::multiaddr::Protocol;
 use libp2p::Multiaddr;
 use serde::{Deserialize, Serialize};
 use shared::chain::peers::{MAX_ADDRESSES, MAX_RECORD};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Bytes of a record that are no addresses: keys, signature, peer id, number, lengths.
@@ -107,24 +108,29 @@ pub fn advertised(known: &Known) -> Vec<Multiaddr> {
         true => found.into_iter().flatten().collect(),
     };
     let mut seen = BTreeSet::new();
-    let mut good: Vec<(Reach, Multiaddr)> = Vec::new();
+    let mut good: Vec<(Reach, usize, Multiaddr)> = Vec::new();
+    // How many of the same reach and transport come before each.
+    let mut ranks: BTreeMap<(Reach, Option<TransportKind>), usize> = BTreeMap::new();
     for address in all {
         let address = without_peer(address);
         let reach = Reach::of(&address);
         if reach != Reach::Nowhere && seen.insert(address.clone()) {
-            good.push((reach, address));
+            let rank = ranks.entry((reach, TransportKind::of(&address))).or_default();
+            good.push((reach, *rank, address));
+            *rank += 1;
         }
     }
-    if good.iter().any(|(reach, _)| *reach != Reach::Loopback) && known.named.is_empty() {
-        good.retain(|(reach, _)| *reach != Reach::Loopback);
+    if good.iter().any(|(reach, ..)| *reach != Reach::Loopback) && known.named.is_empty() {
+        good.retain(|(reach, ..)| *reach != Reach::Loopback);
     }
     let is_silent = |address: &Multiaddr| known.silent.contains(address);
     match known.named.is_empty() {
         // The operator's order stands.
-        false => good.sort_by_key(|(_, address)| is_silent(address)),
-        true => good.sort_by_key(|(reach, address)| (is_silent(address), *reach)),
+        false => good.sort_by_key(|(.., address)| is_silent(address)),
+        // Each transport has its turn: a record has no room for all of those of many interfaces.
+        true => good.sort_by_key(|(reach, rank, address)| (is_silent(address), *reach, *rank)),
     }
-    within_a_record(good.into_iter().map(|(_, address)| address))
+    within_a_record(good.into_iter().map(|(.., address)| address))
 }
 
 /// As many of the addresses as fit a record.
@@ -173,11 +179,27 @@ mod tests {
         };
         let expected = addresses([
             "/ip4/9.8.7.6/tcp/4401",
-            "/ip6/2600:db::1/tcp/4401",
             "/ip4/9.8.7.6/udp/4401/quic-v1",
+            "/ip6/2600:db::1/tcp/4401",
             "/ip4/10.0.0.2/tcp/4401",
         ]);
         assert_eq!(advertised(&known), expected);
+    }
+
+    #[test]
+    fn of_many_interfaces_every_transport_is_told() {
+        let endings = ["tcp/1", "tcp/2/ws", "udp/1/quic-v1", "udp/2/quic-v1/webtransport"];
+        let at = |ending: &str| {
+            let of = |n| format!("/ip4/10.0.{n}.1/{ending}").parse().expect("a multiaddr");
+            (0..MAX_ADDRESSES).map(of).collect::<Vec<Multiaddr>>()
+        };
+        let known = Known {
+            listening: endings.into_iter().flat_map(at).collect(),
+            ..Known::default()
+        };
+        let told = advertised(&known);
+        let kinds: BTreeSet<_> = told.iter().take(endings.len()).map(TransportKind::of).collect();
+        assert_eq!((told.len(), kinds.len()), (MAX_ADDRESSES, endings.len()), "{told:?}");
     }
 
     #[test]

@@ -293,7 +293,7 @@ fn short(error: &(impl std::fmt::Display + ?Sized)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::{Host, HostConfig};
+    use crate::network::{Host, HostConfig, TransportKind};
     use tokio::io::AsyncWriteExt;
 
     async fn host() -> (Host, tokio::task::JoinHandle<()>) {
@@ -311,6 +311,26 @@ mod tests {
     async fn a_host_answers_at_every_address_that_it_listens_on() {
         let (host, running) = host().await;
         for address in host.addresses() {
+            probe(&address, host.peer_id()).await.expect("it answers");
+        }
+        running.abort();
+    }
+
+    #[tokio::test]
+    async fn a_host_that_listens_at_many_addresses_says_who_it_is_all_the_same() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut config = HostConfig::on_loopback(0, 0, folder.path().to_owned());
+        // More than 4 KiB of addresses.
+        let of = |n| format!("/ip4/127.0.0.{n}/udp/0/quic-v1/webtransport").parse();
+        config.listen.truncate(1);
+        config.listen.extend((1..32).map(|n| of(n).expect("a multiaddr")));
+        let host = Host::start(Keypair::generate_ed25519(), config).await;
+        let host = host.expect("it listens");
+        let open = host.open().await.expect("it listens");
+        let running = tokio::spawn(async move { drop(open.run().await) });
+        let tcp = host.addresses().into_iter();
+        let tcp = tcp.filter(|address| TransportKind::of(address) == Some(TransportKind::Tcp));
+        for address in tcp {
             probe(&address, host.peer_id()).await.expect("it answers");
         }
         running.abort();

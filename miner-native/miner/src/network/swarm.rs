@@ -227,7 +227,11 @@ fn behaviour(key: &Keypair) -> Behaviour {
     let limits = ConnectionLimits::default()
         .with_max_established_incoming(Some((MAX_CONNECTIONS + SPARE) as u32))
         .with_max_established_per_peer(Some(MAX_CONNECTIONS_OF_A_PEER));
-    let identify = identify::Config::new("/sealdrop/1.0.0".into(), key.public()).with_agent_version(AGENT.into());
+    let identify = identify::Config::new("/sealdrop/1.0.0".into(), key.public())
+        .with_agent_version(AGENT.into())
+        // Its record says where it is. Those of many interfaces make the message longer than the 4 KiB that any peer reads, and whoever
+        // dials a public address has no business with the networks behind it.
+        .with_hide_listen_addrs(true);
     Behaviour {
         limits: connection_limits::Behaviour::new(limits),
         ping: ping::Behaviour::default(),
