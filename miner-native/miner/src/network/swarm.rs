@@ -57,7 +57,7 @@ pub(super) struct Behaviour {
     identify: identify::Behaviour,
     pub(super) stream: libp2p_stream::Behaviour,
     /// Before what dials for peers: it is asked about each dial.
-    guard: DialGuard,
+    pub(super) guard: DialGuard,
     pub(super) outside: RoundClient,
     dial_backs: autonat::v2::server::Behaviour,
     pub(super) router: Toggle<upnp::tokio::Behaviour>,
