@@ -43,18 +43,26 @@ async function chainThrough(chain, tamper) {
   };
 }
 
-/** Names another address for every miner: one that takes connections and never says a word. */
-export async function chainOfSilentMiners(chain) {
+/** A peer that takes connections and never says a word: its id, its signed record of addresses, and an end. */
+async function silentPeer() {
   const sockets = new Set();
   const silent = createServer((socket) => {
     sockets.add(socket);
     socket.on('error', () => {});
   });
   const port = await listen(silent);
+  const peer = signedPeer([true, false].map((webSocket) => ({ ip: [127, 0, 0, 1], port, webSocket })));
+  const close = () => {
+    for (const socket of sockets) socket.destroy();
+    silent.close();
+  };
+  return { ...peer, close };
+}
+
+/** Names another address for every miner: one that takes connections and never says a word. */
+export async function chainOfSilentMiners(chain) {
+  const peer = await silentPeer();
   // Addresses count when their peer has signed them, so the miners are named by another peer id, too.
-  const peer = signedPeer(
-    [port, port].map((number, over) => ({ ip: [127, 0, 0, 1], port: number, webSocket: over === 0 })),
-  );
   const moved = (miner) => miner && { ...miner, peerId: peer.id };
   const through = await chainThrough(chain, (method, result) => {
     if (method === 'chain.miners') return result.map(moved);
@@ -65,8 +73,7 @@ export async function chainOfSilentMiners(chain) {
     url: through.url,
     close() {
       through.close();
-      for (const socket of sockets) socket.destroy();
-      silent.close();
+      peer.close();
     },
   };
 }
@@ -84,31 +91,21 @@ export const chainOfAnotherGenesis = (chain) =>
  * real miner, which takes no deals for another.
  */
 export async function chainOfThreeMiners(chain) {
-  const sockets = new Set();
-  const silent = createServer((socket) => {
-    sockets.add(socket);
-    socket.on('error', () => {});
-  });
-  const port = await listen(silent);
-  const host = '12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN';
+  const peer = await silentPeer();
   const more = (miner) =>
     [
-      { address: 't0900001', peerId: host, price: '0.00000000001' },
+      { address: 't0900001', peerId: peer.id, price: '0.00000000001' },
       { address: 't0900002', peerId: miner.peerId, price: '0.00000000002' },
     ].map(({ price, ...named }) => ({ ...miner, ...named, asks: miner.asks.map((ask) => ({ ...ask, price })) }));
   const through = await chainThrough(chain, (method, result, params) => {
     if (method === 'chain.miners') return result.flatMap((miner) => [...more(miner), miner]);
-    if (method === 'peers.find' && JSON.stringify(params).includes(host)) {
-      return ['/ws', ''].map((over) => `/ip4/127.0.0.1/tcp/${port}${over}`);
-    }
-    return result;
+    return method === 'peers.find' && JSON.stringify(params).includes(peer.id) ? peer.record : result;
   });
   return {
     url: through.url,
     close() {
       through.close();
-      for (const socket of sockets) socket.destroy();
-      silent.close();
+      peer.close();
     },
   };
 }
