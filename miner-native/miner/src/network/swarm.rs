@@ -159,7 +159,8 @@ fn transports(
         .webrtc
         .as_ref()
         .map_or_else(OptionalTransport::none, |kept| {
-            OptionalTransport::some(libp2p_webrtc::tokio::Transport::new(key.clone(), kept.clone()))
+            let transport = libp2p_webrtc::tokio::Transport::new(key.clone(), kept.clone());
+            OptionalTransport::some(transport.map(|(peer, muxer), _| (peer, webrtc::Apart(muxer))))
         });
     let over_quic = quic::tokio::Transport::new(quic_config(key));
     // A handshake of a browser holds up to 256 KiB, one of a native peer next to nothing, one over WebRTC a few tasks.
