@@ -44,6 +44,8 @@ pub mod patient;
 mod payments;
 #[cfg(target_arch = "wasm32")]
 pub mod piece_server;
+#[cfg(target_arch = "wasm32")]
+pub mod pipe;
 pub mod public_types;
 #[cfg(target_arch = "wasm32")]
 pub mod questions;
