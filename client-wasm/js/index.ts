@@ -87,7 +87,8 @@ export class Sealdrop {
     }
     const link = new Link();
     try {
-      const { address, bound } = await link.call('open', [options.chain, options.database ?? DATABASE]);
+      const hasPeers = 'RTCPeerConnection' in globalThis;
+      const { address, bound } = await link.call('open', [options.chain, options.database ?? DATABASE, hasPeers]);
       return new Sealdrop(link, address, bound);
     } catch (thrown) {
       link.end(new SealdropError('closed', 'the client was not opened'));

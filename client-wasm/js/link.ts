@@ -2,6 +2,7 @@
 
 import { SealdropError } from './errors.js';
 import { abortedError, Meter } from './meter.js';
+import { Peers } from './peers.js';
 import type { Calls, FromNetwork, ToNetwork } from './protocol.js';
 import type { Events, RunOptions } from './types.js';
 
@@ -18,6 +19,7 @@ export class Link {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
   readonly #listeners = new Map<keyof Events, Set<Listener>>();
+  readonly #peers = new Peers();
   #next = 1;
   #ended: SealdropError | undefined;
 
@@ -77,6 +79,7 @@ export class Link {
   end(reason: SealdropError): void {
     this.#ended ??= reason;
     this.#worker.terminate();
+    this.#peers.close();
     for (const waiting of this.#waiting.values()) {
       waiting.reject(this.#ended);
     }
@@ -101,6 +104,10 @@ export class Link {
       for (const listener of this.#listeners.get(message.event) ?? []) {
         listener(message.value);
       }
+      return;
+    }
+    if (message.kind === 'peer') {
+      this.#peers.dial(message.address, message.port);
       return;
     }
     const waiting = this.#waiting.get(message.id);

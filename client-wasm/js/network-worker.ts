@@ -30,6 +30,7 @@ interface Session {
 
 let session: Session | undefined;
 let closed = false;
+let hasPeers = false;
 /** Files of deals under way, so that each read does not go through the database. */
 const files = new Map<string, Blob>();
 /** The newest view of each deal: progress and connection are not stored. */
@@ -38,8 +39,8 @@ const views = new Map<string, Deal>();
 const cancelled = new Set<number>();
 const underWay = new Set<number>();
 
-function post(message: FromNetwork): void {
-  self.postMessage(message);
+function post(message: FromNetwork, transfer: Transferable[] = []): void {
+  self.postMessage(message, { transfer });
 }
 
 function show(view: Deal): void {
@@ -104,7 +105,12 @@ const host: Host = {
   saveMessage: (purpose, message) => opened().store.saveMessage(purpose, message),
   dropMessage: (purpose) => opened().store.dropMessage(purpose),
   messages: () => opened().store.messages(),
-  surroundings,
+  surroundings: () => surroundings(hasPeers),
+  dialPeer(ip, port, fingerprint) {
+    const { port1, port2 } = new MessageChannel();
+    post({ kind: 'peer', address: { ip, port, fingerprint }, port: port2 }, [port2]);
+    return port1;
+  },
 };
 
 /** Deals are taken up one after the other: what is read of the store for one, nobody has carried on meanwhile. */
@@ -206,7 +212,8 @@ async function watchHead(client: Client): Promise<void> {
   }
 }
 
-async function open(chain: string, database: string): Promise<Account> {
+async function open(chain: string, database: string, windowHasPeers: boolean): Promise<Account> {
+  hasPeers = windowHasPeers;
   if (session !== undefined) {
     return { address: session.client.address(), bound: session.bound };
   }

@@ -40,7 +40,8 @@ export interface Account {
 export interface Calls {
   /** Works before `open`. */
   readLink(text: string): Promise<PageLink | undefined>;
-  open(chain: string, database: string): Promise<Account>;
+  /** `hasPeers`: whether the window can make peer connections. */
+  open(chain: string, database: string, hasPeers: boolean): Promise<Account>;
   network(): Promise<NetworkInfo>;
   balance(): Promise<string>;
   faucet(): Promise<void>;
@@ -71,10 +72,32 @@ export type ToNetwork =
 
 /** From the network worker to the page. */
 export type FromNetwork =
+  /** It needs a peer connection, to be told of at the port (`ToPeer`, `FromPeer`). */
+  | { readonly kind: 'peer'; readonly address: PeerAddress; readonly port: MessagePort }
   | { readonly kind: 'value'; readonly id: number; readonly value: unknown }
   | { readonly kind: 'problem'; readonly id: number; readonly problem: Problem }
   | { readonly kind: 'progress'; readonly id: number; readonly done: number; readonly total: number }
   | { [E in keyof Events]: { readonly kind: 'event'; readonly event: E; readonly value: Events[E] } }[keyof Events];
+
+/** Where a miner listens for WebRTC, and with which certificate (SHA-256, as in descriptions: `AB:CD:…`). */
+export interface PeerAddress {
+  readonly ip: string;
+  readonly port: number;
+  readonly fingerprint: string;
+}
+
+/** From the network worker to a peer connection: one more channel, or the end. */
+export type ToPeer = 'open' | 'close';
+
+/** From a peer connection to the network worker (`src/webrtc.rs`). */
+export type FromPeer =
+  /** The fingerprint of the browser's own certificate, in hexadecimal digits. */
+  | { readonly kind: 'local'; readonly fingerprint: string }
+  /** The handshake's channel, and then those that were asked for. */
+  | { readonly kind: 'opened'; readonly channel: RTCDataChannel }
+  /** One that the miner opened. */
+  | { readonly kind: 'incoming'; readonly channel: RTCDataChannel }
+  | { readonly kind: 'closed'; readonly reason: string };
 
 /** From the page to a piece worker: what is hashed, once, and then slices of it as they are asked for. */
 export type ToPiece =

@@ -5,6 +5,7 @@ export interface Surroundings {
   readonly origin: string;
   readonly isSecure: boolean;
   readonly hasWebTransport: boolean;
+  readonly hasWebRtc: boolean;
   /** Whether devices of the local network may be reached, and whether this one. */
   readonly localNetwork: PermissionState;
   readonly loopback: PermissionState;
@@ -28,12 +29,17 @@ async function permission(names: readonly string[]): Promise<PermissionState> {
   return 'granted';
 }
 
-export async function surroundings(): Promise<Surroundings> {
+/**
+ * What can be said now. `hasPeers`: whether the window can make peer connections; this worker knows data channels where they can
+ * be handed over to it.
+ */
+export async function surroundings(hasPeers: boolean): Promise<Surroundings> {
   const [localNetwork, loopback] = await Promise.all([permission(LOCAL_NETWORK), permission(LOOPBACK)]);
   return {
     origin: self.origin,
     isSecure: self.isSecureContext,
     hasWebTransport: 'WebTransport' in self,
+    hasWebRtc: hasPeers && 'RTCDataChannel' in self,
     localNetwork,
     loopback,
   };

@@ -1,12 +1,15 @@
-//! All transports of the browser as one: WebTransport ([`libp2p_webtransport_websys`]), and WebSockets ([`crate::transport`]).
+//! All transports of the browser as one: WebTransport ([`libp2p_webtransport_websys`]), WebSockets ([`crate::transport`]), and
+//! WebRTC-direct ([`crate::webrtc`]).
 //!
 //! The addresses of one dial start one after the other, the next one a moment later or when the one before has failed
 //! ([`Race`]); libp2p keeps the first connection. Which they are, and their order, is decided by
 //! [`shared::client::dialing`]; [`crate::network`] calls.
 
 use crate::clock;
+use crate::host::Host;
 use crate::patient::Patient;
 use crate::transport::{Transport as Sockets, DIAL_LIMIT};
+use crate::webrtc;
 use futures::channel::oneshot;
 use futures::future::{select, Ready};
 use futures::prelude::*;
@@ -87,10 +90,11 @@ pub struct Dials {
     sockets: Boxed<Output>,
     key: Keypair,
     race: Race,
+    host: SendWrapper<Rc<Host>>,
 }
 
 impl Dials {
-    pub fn new(key: &Keypair, race: Race) -> Result<Self, noise::Error> {
+    pub fn new(key: &Keypair, race: Race, host: Rc<Host>) -> Result<Self, noise::Error> {
         let sockets = Sockets
             .upgrade(upgrade::Version::V1Lazy)
             .authenticate(noise::Config::new(key)?)
@@ -101,6 +105,7 @@ impl Dials {
             sockets,
             key: key.clone(),
             race,
+            host: SendWrapper::new(host),
         })
     }
 }
@@ -121,10 +126,15 @@ impl Transport for Dials {
 
     fn dial(&mut self, address: Multiaddr, options: DialOpts) -> Result<Dial, TransportError<io::Error>> {
         let turn = self.race.turn(&address);
-        let is_web_transport = address.iter().any(|part| part == Protocol::WebTransport);
-        let dialing: Dial = match is_web_transport {
-            true => SendWrapper::new(web_transport(self.key.clone(), address, options)).boxed(),
-            false => self.sockets.dial(address, options)?,
+        let over = |wanted: Protocol<'_>| address.iter().any(|part| part == wanted);
+        let key = self.key.clone();
+        let dialing: Dial = if over(Protocol::WebTransport) {
+            SendWrapper::new(web_transport(key, address, options)).boxed()
+        } else if over(Protocol::WebRTCDirect) {
+            let host = self.host.clone().take();
+            SendWrapper::new(async move { webrtc::dial(&host, key, &address).await }).boxed()
+        } else {
+            self.sockets.dial(address, options)?
         };
         Ok(SendWrapper::new(in_turn(turn, dialing)).boxed())
     }

@@ -97,7 +97,7 @@ impl Engine {
                 engine.into_iter().for_each(|engine| engine.on_served(deal, event));
             }),
         );
-        let network = Network::start(pieces.clone(), move || {
+        let network = Network::start(host.clone(), pieces.clone(), move || {
             let engine = changed.borrow().upgrade();
             engine.into_iter().for_each(|engine| engine.show_all());
         })

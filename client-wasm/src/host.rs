@@ -25,6 +25,11 @@ export interface Host {
   messages(): Promise<string[]>;
   /** Where the page comes from, and what its browser lets it reach at present. */
   surroundings(): Promise<import('../../js/surroundings.js').Surroundings>;
+  /**
+   * Has the window make a peer connection (WebRTC) to a listener with the certificate of this fingerprint. Its news
+   * (`FromPeer`) come out of the port, `open` and `close` go in.
+   */
+  dialPeer(ip: string, port: number, fingerprint: string): MessagePort;
 }
 "#;
 
@@ -52,4 +57,6 @@ extern "C" {
     pub async fn messages(this: &Host) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
     pub async fn surroundings(this: &Host) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, js_name = dialPeer)]
+    pub fn dial_peer(this: &Host, ip: &str, port: u16, fingerprint: &str) -> web_sys::MessagePort;
 }

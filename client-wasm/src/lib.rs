@@ -2,7 +2,7 @@
 //!
 //! One module, loaded by the network worker of the npm package, which speaks to chain and miners (`client`); files are
 //! hashed by a small module of their own (`client-wasm/commp`). What a client decides is decided in `shared::client`, for the
-//! terminal too; here are the browser's edges: WebSocket (`transport`), all transports (`dials`), libp2p (`network`), what the
+//! terminal too; here are the browser's edges: WebSocket (`transport`), WebRTC (`webrtc`), all transports (`dials`), libp2p (`network`), what the
 //! browser lets a page do (`surroundings`), fetch (`rpc`, `chain`),
 //! news of heads (`heads`), and the page's storage (`host`), joined for one deal in `browser_host`. What the page gets is
 //! in `public_types`.
@@ -61,3 +61,5 @@ pub mod streams;
 pub mod surroundings;
 #[cfg(target_arch = "wasm32")]
 pub mod transport;
+#[cfg(target_arch = "wasm32")]
+pub mod webrtc;

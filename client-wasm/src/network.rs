@@ -6,6 +6,7 @@
 
 use crate::clock;
 use crate::dials::{bare, Dials, Race};
+use crate::host::Host;
 use crate::piece_server::PieceServer;
 use crate::streams::Conversation;
 use crate::transport::DIAL_LIMIT;
@@ -115,9 +116,9 @@ pub struct Network {
 
 impl Network {
     /// Starts a node that serves `sources`; `on_change` is called when a connection comes or goes.
-    pub fn start(sources: PieceServer, on_change: impl Fn() + 'static) -> Result<Self, NetworkError> {
+    pub fn start(host: Rc<Host>, sources: PieceServer, on_change: impl Fn() + 'static) -> Result<Self, NetworkError> {
         let race = Race::default();
-        let mut swarm = swarm(race.clone()).map_err(|e| NetworkError::Stream(e.to_string()))?;
+        let mut swarm = swarm(race.clone(), host).map_err(|e| NetworkError::Stream(e.to_string()))?;
         let mut streams = swarm.behaviour_mut().streams.new_control();
         let incoming = streams
             .accept(StreamProtocol::new(protocol::TRANSFER))
@@ -219,9 +220,9 @@ impl Network {
     }
 }
 
-fn swarm(race: Race) -> Result<Swarm<Behaviour>, noise::Error> {
+fn swarm(race: Race, host: Rc<Host>) -> Result<Swarm<Behaviour>, noise::Error> {
     let key = Keypair::generate_ed25519();
-    let transport = Dials::new(&key, race)?.boxed();
+    let transport = Dials::new(&key, race, host)?.boxed();
     let about = identify::Config::new("/sealdrop/1.0.0".into(), key.public())
         .with_agent_version(concat!("sealdrop-client/", env!("CARGO_PKG_VERSION")).into());
     let behaviour = Behaviour {

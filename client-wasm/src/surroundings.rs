@@ -13,6 +13,7 @@ struct Surroundings {
     origin: String,
     is_secure: bool,
     has_web_transport: bool,
+    has_web_rtc: bool,
     local_network: Permission,
     loopback: Permission,
 }
@@ -25,9 +26,10 @@ pub async fn dialer(host: &Host) -> Result<Dialer, ClientError> {
         .map_err(|e| ClientError::Internal(ClientError::text_of(&e)))?;
     let said: Surroundings = serde_wasm_bindgen::from_value(said).map_err(|e| ClientError::Internal(e.to_string()))?;
     let web_transport = said.has_web_transport.then_some(Transport::WebTransport);
+    let web_rtc = said.has_web_rtc.then_some(Transport::WebRtcDirect);
     let sockets = [Transport::SecureWebSocket, Transport::WebSocket];
     Ok(Dialer {
-        transports: web_transport.into_iter().chain(sockets).collect(),
+        transports: web_transport.into_iter().chain(sockets).chain(web_rtc).collect(),
         page: Some(Page::of_origin(
             &said.origin,
             said.is_secure,

@@ -34,14 +34,16 @@ export function chainFor(chain, { tamper = (_, result) => result, isOpen = true 
 /** An endpoint that answers as `chain` does, but for what `tamper` changes. */
 async function chainThrough(chain, tamper) {
   const endpoint = createHttpServer(chainFor(chain, { tamper }));
-  return {
-    url: `http://127.0.0.1:${await listen(endpoint)}/rpc`,
-    close() {
-      endpoint.closeAllConnections();
-      endpoint.close();
-    },
-  };
+  return closing(endpoint, await listen(endpoint));
 }
+
+const closing = (endpoint, port) => ({
+  url: `http://127.0.0.1:${port}/rpc`,
+  close() {
+    endpoint.closeAllConnections();
+    endpoint.close();
+  },
+});
 
 /** A peer that takes connections and never says a word: its id, its signed record of addresses, and an end. */
 async function silentPeer() {
@@ -76,6 +78,28 @@ export async function chainOfSilentMiners(chain) {
       peer.close();
     },
   };
+}
+
+/** Goes on with the last answers to the same questions when the chain is gone. */
+export async function chainThatRemembers(chain) {
+  const last = new Map();
+  const endpoint = createHttpServer(async (request, response) => {
+    response.setHeader('access-control-allow-origin', '*').setHeader('access-control-allow-headers', '*');
+    if (request.method === 'OPTIONS') return response.writeHead(204).end();
+    const parts = [];
+    for await (const part of request) parts.push(part);
+    const { id, method, params } = JSON.parse(Buffer.concat(parts).toString() || '{}');
+    const question = JSON.stringify({ method, params });
+    try {
+      const body = JSON.stringify({ jsonrpc: '2.0', id, method, params });
+      const headers = { 'content-type': 'application/json' };
+      last.set(question, await (await fetch(chain, { method: 'POST', headers, body })).json());
+    } catch {
+      // It is gone.
+    }
+    response.writeHead(last.has(question) ? 200 : 502).end(JSON.stringify({ ...last.get(question), id }));
+  });
+  return closing(endpoint, await listen(endpoint));
 }
 
 /** The same chain under another genesis id: to a client it is another network. */

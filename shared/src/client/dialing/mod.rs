@@ -176,8 +176,9 @@ fn obstacle(dialer: &Dialer, peer: &str, read: &DialAddress) -> Option<Obstacle>
         }
     }
     if !dialer.transports.contains(&read.transport) {
-        // All browsers have WebSockets.
-        let is_browsers = dialer.page.is_some() && read.transport == Transport::WebTransport;
+        // All browsers have WebSockets; not all can hand data channels over to the worker that dials.
+        let is_browsers =
+            dialer.page.is_some() && matches!(read.transport, Transport::WebTransport | Transport::WebRtcDirect);
         return Some(if is_browsers {
             Obstacle::MissingApi
         } else {
@@ -189,6 +190,8 @@ fn obstacle(dialer: &Dialer, peer: &str, read: &DialAddress) -> Option<Obstacle>
         // Authorities certify names; whoever has one of its own says so in the address.
         Transport::WebTransport if read.hashes == 0 && is_numeric => Some(Obstacle::NoCertificateHash),
         Transport::WebRtcDirect if read.hashes == 0 => Some(Obstacle::NoCertificateHash),
+        // The page writes down what the listener would answer: with its IP address and its one certificate.
+        Transport::WebRtcDirect if read.hashes > 1 || !is_numeric => Some(Obstacle::Unsupported),
         _ => None,
     }
 }

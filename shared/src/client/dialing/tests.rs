@@ -210,6 +210,28 @@ fn what_a_browser_does_not_have_is_said_to_be_missing() {
         .retain(|transport| *transport != Transport::WebTransport);
     let address = webtransport("/ip4/127.0.0.1");
     assert_eq!(obstacle_of(&only(&dialer, &address), &address), Obstacle::MissingApi);
+    // Without data channels that can be handed over to a worker.
+    dialer
+        .transports
+        .retain(|transport| *transport != Transport::WebRtcDirect);
+    let address = webrtc("/ip4/127.0.0.1");
+    assert_eq!(obstacle_of(&only(&dialer, &address), &address), Obstacle::MissingApi);
+}
+
+#[test]
+fn a_page_dials_web_rtc_last_and_only_at_an_ip_address_with_one_certificate() {
+    let addresses = [webrtc("/ip4/127.0.0.1"), "/ip4/127.0.0.1/tcp/4402/ws".to_string()];
+    let plan = plan_of(&local(), &addresses);
+    assert_eq!(dialled(&plan), [addresses[1].clone(), addresses[0].clone()]);
+    let two = webrtc("/ip4/127.0.0.1") + &alloc::format!("/certhash/{NEW_HASH}");
+    let none = "/ip4/127.0.0.1/udp/4406/webrtc-direct".to_string();
+    for (address, obstacle) in [
+        (two, Obstacle::Unsupported),
+        (webrtc("/dns4/miner.example"), Obstacle::Unsupported),
+        (none, Obstacle::NoCertificateHash),
+    ] {
+        assert_eq!(obstacle_of(&only(&local(), &address), &address), obstacle);
+    }
 }
 
 #[test]
