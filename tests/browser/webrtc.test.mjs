@@ -6,8 +6,9 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { chainThatRemembers } from './away.mjs';
+import { chainFor, chainThatRemembers } from './away.mjs';
 import { Daemon, PROGRAM } from './daemon.mjs';
+import { flags, overHttps, staticSite } from './https.mjs';
 import { choose, dealPage, hook, launch, onPage, pressStore, reach, SOON_MS, withClient } from './page.mjs';
 import { freePorts } from './ports.mjs';
 
@@ -63,6 +64,34 @@ test('a page stores a file over WebRTC and gets it back byte for byte', { timeou
     assert.deepEqual(await others.evaluateAll((all) => all.map(({ dataset }) => dataset.transport)), ['tcp']);
   }),
 );
+
+test('a page of a public site reaches a miner of this machine without a permission', {
+  timeout: 4 * SOON_MS,
+}, async () => {
+  const chain = await overHttps(chainFor(daemon.chain));
+  const site = await staticSite('app.example', { chain: 'https://chain.example/rpc' });
+  const ports = { 'app.example': site.port, 'chain.example': chain.port };
+  const spaces = Object.fromEntries(Object.values(ports).map((port) => [port, 'public']));
+  const visitor = await launch(flags(ports, spaces));
+  try {
+    const context = await visitor.newContext({ ignoreHTTPSErrors: true });
+    context.setDefaultTimeout(SOON_MS);
+    // To grant one permission refuses all others.
+    await context.grantPermissions(['geolocation'], { origin: new URL(site.page).origin });
+    const page = await context.newPage();
+    await page.goto(site.page);
+    await choose(page, 'letter.bin', randomBytes(1500));
+    await pressStore(page);
+    await dealPage(page);
+    await reach(page, 'transferred', SOON_MS);
+    await page.goBack();
+    await page.locator('[data-testid="reach"][data-transport="web-rtc-direct"][data-connected="true"]').waitFor();
+  } finally {
+    await visitor.close();
+    await site.close();
+    await chain.close();
+  }
+});
 
 test('where the browser cannot hand data channels over, the page says that it lacks WebRTC', { timeout: SOON_MS }, () =>
   onPage(browser, daemon, 'no-webrtc', async (page) => {
