@@ -37,7 +37,7 @@ pub struct PieceSummary {
 }
 
 impl PieceSummary {
-    pub(super) fn new(piece: PieceCommitment, dag: Dag) -> Self {
+    pub(crate) fn new(piece: PieceCommitment, dag: Dag) -> Self {
         Self {
             size: piece.size,
             padded: piece.padded,

@@ -10,7 +10,7 @@ use super::digest::{DigestError, PieceSummary};
 use super::leaves::LeafHasher;
 use super::size::{PaddedSize, PieceSize, LEAF};
 use super::tree::SubtreeRoot;
-use super::unixfs::{DagBuilder, DagShape, LEAF_BYTES};
+use super::unixfs::{Dag, DagShape, LEAF_BYTES};
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -160,11 +160,8 @@ pub fn assemble(size: u64, slices: &[SliceNames]) -> Result<PieceSummary, Digest
     if found != expected {
         return Err(DigestError::Leaves { expected, found });
     }
-    let mut dag = DagBuilder::new();
-    for (index, digest) in slices.iter().flat_map(|slice| &slice.leaves).enumerate() {
-        dag.push_leaf(digest, DagShape::STANDARD.bytes_under(size, 0, index as u64));
-    }
-    Ok(PieceSummary::new(piece, dag.finish()?))
+    let leaves: Vec<[u8; 32]> = slices.iter().flat_map(|slice| &slice.leaves).copied().collect();
+    Ok(PieceSummary::new(piece, Dag::of_leaves(size, &leaves)?))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! where each piece lies and [`InclusionProof`] shows a client that its piece is part of the sealed data.
 //! Next in a deal's life: [`crate::deal`] for the proposal, [`crate::transfer`] for the bytes.
 
+mod balanced;
 pub mod commitment;
 #[allow(
     clippy::arithmetic_side_effects,

@@ -57,6 +57,17 @@ pub struct Link {
     pub tree_bytes: u64,
 }
 
+impl Link {
+    /// A link to a leaf of this many bytes.
+    pub fn to_leaf(cid: Cid, bytes: u64) -> Self {
+        Self {
+            cid,
+            file_bytes: bytes,
+            tree_bytes: bytes,
+        }
+    }
+}
+
 /// The CID of a block of this codec with this SHA-256 digest.
 pub fn cid_of(codec: u64, digest: &[u8; 32]) -> Cid {
     let hash = Multihash::wrap(SHA2_256, digest).expect("32 bytes fit in a 64-byte multihash");

@@ -4,8 +4,9 @@
 //! A file of one leaf is that leaf. [`DagShape`] says what a file of a given size must look like, so a receiver needs no
 //! trust in the nodes it is sent ([`crate::transfer`]).
 
+use super::balanced::BalancedTree;
 use super::leaves::LeafHasher;
-use super::node::{cid_of, encode_node, node_cid, Link, MAX_LINKS, RAW};
+use super::node::{cid_of, Link, MAX_LINKS, RAW};
 use super::size::MAX_PIECE;
 use alloc::vec::Vec;
 use cid::Cid;
@@ -40,6 +41,11 @@ impl DagShape {
     #[cfg(any(test, feature = "testing"))]
     pub const fn small(leaf_bytes: u64, fan_out: u64) -> Self {
         Self { leaf_bytes, fan_out }
+    }
+
+    /// Links of every node but the last of a level.
+    pub fn fan_out(&self) -> u64 {
+        self.fan_out
     }
 
     /// Bytes of every leaf but the last.
@@ -96,6 +102,17 @@ pub struct Dag {
     pub nodes: Vec<(Cid, Vec<u8>)>,
 }
 
+impl Dag {
+    /// The DAG over leaves that were hashed elsewhere, as many as a file of `size` bytes has.
+    pub(crate) fn of_leaves(size: u64, leaves: &[[u8; 32]]) -> Result<Self, UnixFsError> {
+        let mut dag = DagBuilder::new();
+        for (index, digest) in leaves.iter().enumerate() {
+            dag.push_leaf(digest, DagShape::STANDARD.bytes_under(size, 0, index as u64));
+        }
+        dag.finish()
+    }
+}
+
 /// Builds a file's DAG in one pass. Memory: the result, and at most 1024 links a level.
 #[derive(Debug, Clone)]
 pub struct DagBuilder {
@@ -104,8 +121,7 @@ pub struct DagBuilder {
     size: u64,
     leaves: Vec<Cid>,
     nodes: Vec<(Cid, Vec<u8>)>,
-    /// Links that wait for a parent, leaves' links first.
-    levels: Vec<Vec<Link>>,
+    tree: BalancedTree,
 }
 
 impl Default for DagBuilder {
@@ -127,7 +143,7 @@ impl DagBuilder {
             size: 0,
             leaves: Vec::new(),
             nodes: Vec::new(),
-            levels: Vec::new(),
+            tree: BalancedTree::new(shape),
         }
     }
 
@@ -145,7 +161,7 @@ impl DagBuilder {
     }
 
     /// Takes a leaf by its digest alone, hashed elsewhere. All but the last have [`DagShape::leaf_bytes`].
-    pub(super) fn push_leaf(&mut self, digest: &[u8; 32], bytes: u64) {
+    fn push_leaf(&mut self, digest: &[u8; 32], bytes: u64) {
         self.size = self.size.saturating_add(bytes);
         self.close_leaf(digest, bytes);
     }
@@ -155,18 +171,9 @@ impl DagBuilder {
         let rest = self.size.checked_rem(self.shape.leaf_bytes).unwrap_or(0);
         self.hasher.end();
         self.close_leaves(rest);
-        let mut height = 0usize;
-        let root = loop {
-            let above = height.saturating_add(1);
-            let is_top = above >= self.levels.len();
-            match self.levels.get(height).map(Vec::as_slice) {
-                None => return Err(UnixFsError::Empty),
-                Some([only]) if is_top => break only.cid,
-                Some([]) => {}
-                Some(_) => self.close_node(height),
-            }
-            height = above;
-        };
+        let nodes = &mut self.nodes;
+        let root = self.tree.finish(|cid, bytes| nodes.push((cid, bytes)));
+        let root = root.ok_or(UnixFsError::Empty)?;
         Ok(Dag {
             root,
             size: self.size,
@@ -185,44 +192,9 @@ impl DagBuilder {
     fn close_leaf(&mut self, digest: &[u8; 32], bytes: u64) {
         let cid = cid_of(RAW, digest);
         self.leaves.push(cid);
-        let link = Link {
-            cid,
-            file_bytes: bytes,
-            tree_bytes: bytes,
-        };
-        self.add_link(0, link);
-    }
-
-    /// Adds a link at a level, closing every node that is full.
-    fn add_link(&mut self, height: usize, link: Link) {
-        if self.levels.len() == height {
-            self.levels.push(Vec::new());
-        }
-        let is_full = self.levels.get_mut(height).is_some_and(|level| {
-            level.push(link);
-            level.len() as u64 == self.shape.fan_out
-        });
-        if is_full {
-            self.close_node(height);
-        }
-    }
-
-    /// Makes a node of the links that wait at a level.
-    fn close_node(&mut self, height: usize) {
-        let Some(links) = self.levels.get_mut(height).map(core::mem::take) else {
-            return;
-        };
-        let bytes = encode_node(&links);
-        let cid = node_cid(&bytes);
-        let parent = Link {
-            cid,
-            file_bytes: links.iter().map(|link| link.file_bytes).sum(),
-            tree_bytes: links
-                .iter()
-                .fold(bytes.len() as u64, |sum, link| sum.saturating_add(link.tree_bytes)),
-        };
-        self.nodes.push((cid, bytes));
-        self.add_link(height.saturating_add(1), parent);
+        let nodes = &mut self.nodes;
+        self.tree
+            .push(Link::to_leaf(cid, bytes), |cid, bytes| nodes.push((cid, bytes)));
     }
 }
 
