@@ -26,6 +26,8 @@ pub enum DecodeError {
     UnknownKey { of: &'static str, key: String },
     #[error("{of} lacks the key {key:?}")]
     MissingKey { of: &'static str, key: &'static str },
+    #[error("CBOR has more than {limit} items")]
+    TooManyItems { limit: usize },
     #[error("{field}: {reason}")]
     Invalid { field: &'static str, reason: String },
 }
@@ -68,6 +70,42 @@ pub fn decode<T: Cbor>(bytes: &[u8]) -> Result<T, DecodeError> {
         return Err(DecodeError::NotCanonical);
     }
     Ok(decoded)
+}
+
+/// Like [`decode`], for what may be long: counts items before any is kept, since one of a byte takes 50 to 100 of memory.
+pub fn decode_bounded<T: Cbor>(bytes: &[u8], limit: usize) -> Result<T, DecodeError> {
+    let (mut items, mut rest) = (0usize, bytes);
+    while !rest.is_empty() {
+        rest = behind_item(rest)?;
+        items = items.saturating_add(1);
+        if items > limit {
+            return Err(DecodeError::TooManyItems { limit });
+        }
+    }
+    decode(bytes)
+}
+
+/// What follows an item's head and, of a string, its bytes: the items in an array, a map or a tag are the next ones.
+fn behind_item(bytes: &[u8]) -> Result<&[u8], DecodeError> {
+    let (head, rest) = bytes.split_first().ok_or(DecodeError::Malformed)?;
+    let (kind, short) = (head >> 5, head & 0x1f);
+    let width = match short {
+        0..=23 => 0,
+        24 => 1,
+        25 => 2,
+        26 => 4,
+        27 => 8,
+        _ => return Err(DecodeError::NotCanonical),
+    };
+    let (argument, rest) = rest.split_at_checked(width).ok_or(DecodeError::Malformed)?;
+    let is_string = matches!(kind, 2 | 3);
+    let length = match width {
+        _ if !is_string => 0,
+        0 => u64::from(short),
+        _ => argument.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
+    };
+    let length = usize::try_from(length).map_err(|_| DecodeError::Malformed)?;
+    rest.get(length..).ok_or(DecodeError::Malformed)
 }
 
 /// A struct map with its keys in canonical order.
@@ -346,6 +384,42 @@ mod tests {
         let mut bytes = vec![0x81; 100_000];
         bytes.push(0);
         assert_eq!(decode::<Value>(&bytes), Err(DecodeError::Malformed));
+    }
+
+    #[test]
+    fn a_bounded_decoder_takes_what_the_other_takes_up_to_its_bound() {
+        let good = canonical();
+        // A map, three keys, three values.
+        assert!(decode_bounded::<Sample>(&good, 7).is_ok());
+        let limit = 6;
+        assert_eq!(
+            decode_bounded::<Sample>(&good, limit),
+            Err(DecodeError::TooManyItems { limit })
+        );
+        for cut in 0..good.len() {
+            assert_eq!(decode_bounded::<Sample>(&good[..cut], 7), Err(DecodeError::Malformed));
+        }
+        let mut many = vec![0x9a, 0xff, 0xff, 0xff, 0xff];
+        many.resize(100_000, 0x80);
+        assert_eq!(
+            decode_bounded::<Value>(&many, 1000),
+            Err(DecodeError::TooManyItems { limit: 1000 })
+        );
+        for indefinite in ["9f00ff", "5f4100ff", "bf616100ff"] {
+            let bytes = hex::decode(indefinite).unwrap();
+            assert_eq!(decode_bounded::<Value>(&bytes, 9), Err(DecodeError::NotCanonical));
+        }
+        // Strings are stepped over, whatever their lengths are written as.
+        for long in ["7a00000003616263", "5b0000000000000001ff", "6161"] {
+            assert_ne!(
+                decode_bounded::<Value>(&hex::decode(long).unwrap(), 1),
+                Err(DecodeError::TooManyItems { limit: 1 })
+            );
+        }
+        assert_eq!(
+            decode_bounded::<Value>(&[0x5b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], 9),
+            Err(DecodeError::Malformed)
+        );
     }
 
     #[test]
