@@ -20,6 +20,7 @@
 //! | 14 | vouchers are redeemed as they fall due; what is left goes back to the client | [`payment::next_redemption`], [`deal::Refund`] |
 //! | 15 | the file is retrieved and verified | [`retrieval`], [`piece::PieceDigest`] |
 //!
+//! How a file that is larger than a sector becomes pieces with a deal each, and comes back, is in [`mod@file`].
 //! What a client decides on this way, in a browser or in a terminal, is in [`client`]. Why a deal is not further, and when it will be,
 //! tells [`explain::deal`].
 //!
@@ -50,6 +51,7 @@ pub mod client;
 pub mod deal;
 pub mod exit_code;
 pub mod explain;
+pub mod file;
 pub mod payment;
 pub mod piece;
 pub mod ports;

@@ -47,6 +47,7 @@ pub mod unixfs;
 )]
 mod zero;
 
+pub(crate) use balanced::BalancedTree;
 pub use commitment::{Commitment, CommitmentError, PieceCid};
 pub use commp::{merge, CommPHasher, HasherState, PieceCommitment, PieceError};
 pub use digest::{DigestError, PieceDigest, PieceSummary};

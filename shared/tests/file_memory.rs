@@ -1,0 +1,106 @@
+//! What hashing a file holds, counted at the allocator: a file of 64 GiB and one of 100 GiB, whose bytes nobody hashes. Alone in its
+//! program, since everything that is allocated counts.
+
+use shared::file::{Cut, FileDigest, HashPiece, MAX_FILE};
+use shared::piece::unixfs::LEAF_BYTES;
+use shared::piece::{Commitment, PieceError, PieceSize, SectorSize, SliceNames, SubtreeRoot};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+const MIB: usize = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(0);
+
+struct Counting;
+
+// SAFETY: the system's allocator does everything; this counts.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let held = HELD.fetch_add(layout.size(), Relaxed) + layout.size();
+        MOST.fetch_max(held, Relaxed);
+        // SAFETY: the caller's promises are the system's allocator's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: likewise.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Stands for SHA-256 and CommP: digests of the right number and a root of the right height, from nothing.
+struct NoHash {
+    size: u64,
+    taken: u64,
+}
+
+impl HashPiece for NoHash {
+    fn begin(size: u64) -> Self {
+        Self { size, taken: 0 }
+    }
+
+    fn push(&mut self, bytes: &[u8]) -> Result<(), PieceError> {
+        self.taken += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn finish(self) -> Result<SliceNames, PieceError> {
+        assert_eq!(self.taken, self.size, "a piece gets its bytes and no others");
+        Ok(SliceNames {
+            root: SubtreeRoot {
+                height: PieceSize::new(self.size)?.padded().height(),
+                root: Commitment([0; 32]),
+            },
+            leaves: vec![[0; 32]; self.size.div_ceil(LEAF_BYTES) as usize],
+        })
+    }
+}
+
+/// Hashes a file of `size` bytes; returns the bytes held at most while that is done, and after it.
+fn held(size: u64, sector: SectorSize, pieces: usize) -> (usize, usize) {
+    let part = vec![0; 64 * MIB];
+    let before = HELD.load(Relaxed);
+    MOST.store(before, Relaxed);
+    let mut digest = FileDigest::<NoHash>::hashed_by(Cut::new(size, sector).expect("below the bounds"));
+    let mut left = size;
+    while left > 0 {
+        let step = left.min(part.len() as u64);
+        digest.push(&part[..step as usize]).expect("as many as were announced");
+        left -= step;
+    }
+    let file = digest.finish().expect("all bytes");
+    let most = MOST.load(Relaxed) - before;
+    let after = HELD.load(Relaxed) - before;
+    assert_eq!(file.size(), size);
+    assert_eq!(file.pieces().len(), pieces);
+    assert_eq!(file.pieces().last().map(shared::file::FilePiece::end), Some(size));
+    (most, after)
+}
+
+#[test]
+fn hashing_a_file_holds_a_few_mib_however_large_it_is() {
+    for (size, sector, pieces, most, after) in [
+        (64 * GIB, SectorSize::S8MiB, 9363, 5, 4),
+        (64 * GIB + 1, SectorSize::S32GiB, 3, 12, 3),
+        (100 * GIB, SectorSize::S8MiB, 14_629, 7, 6),
+        (100 * GIB, SectorSize::S32GiB, 4, 13, 4),
+        (MAX_FILE, SectorSize::S32GiB, 33, 41, 33),
+    ] {
+        let (found_most, found_after) = held(size, sector, pieces);
+        println!("{size} bytes on {sector}: {found_most} bytes held at most, {found_after} after it");
+        assert!(
+            found_most <= most * MIB,
+            "{size} bytes on {sector}: {found_most} at most"
+        );
+        assert!(
+            found_after <= after * MIB,
+            "{size} bytes on {sector}: {found_after} after it"
+        );
+    }
+}
