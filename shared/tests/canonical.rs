@@ -10,7 +10,9 @@ use shared::chain::keys::cid_of_bytes;
 use shared::chain::state::{Ask, PaymentChannel};
 use shared::chain::{calls, Address, AttoFil, BytesAmount, ChannelId, Epoch, Receipt, SecretKey};
 use shared::deal::{DealState, PaymentInfo, ProofInfo, Proposal, QueryRequest, Response, WatchRequest};
+use shared::file::{FileEntry, FilePiece, Manifest, RelativePath};
 use shared::payment::{PaymentVoucher, Predicate};
+use shared::piece::node::raw_cid;
 use shared::piece::Commitment;
 use shared::retrieval::{RetrievalStatus, RetrievePieceChunk, RetrievePieceRequest, RetrievePieceResponse};
 use shared::wire::cbor::{encode_value, Bytes};
@@ -201,6 +203,23 @@ fn channel() -> PaymentChannel {
     }
 }
 
+/// A file of 300 bytes in one piece.
+fn file(path: &str) -> FileEntry {
+    let piece = FilePiece {
+        offset: 0,
+        size: 300,
+        data_cid: raw_cid(b"some bytes"),
+        comm_p: Commitment([7; 32]),
+    };
+    let path = RelativePath::parse(path).expect("a path");
+    FileEntry::new(path, 300, piece.data_cid, vec![piece]).expect("one piece is the file")
+}
+
+fn manifest_of_a_folder() -> Manifest {
+    let name = RelativePath::parse("folder").expect("a name");
+    Manifest::folder(name, vec![file("a/b"), file("c")]).expect("two paths")
+}
+
 #[test]
 fn every_type_of_the_wire_has_exactly_one_encoding() {
     let (comm_d, comm_r, comm_r_star) = (Commitment([1; 32]), Commitment([2; 32]), Commitment([3; 32]));
@@ -262,6 +281,8 @@ fn every_type_of_the_wire_has_exactly_one_encoding() {
                 error: String::new(),
             },
         ),
+        only_canonical("Manifest, of a file", &Manifest::file(file("a")).expect("a name")),
+        only_canonical("Manifest, of a folder", &manifest_of_a_folder()),
     ]
     .iter()
     .sum();

@@ -1,12 +1,22 @@
-//! Files as pieces: how a file of any size becomes pieces of which each has a deal of its own.
+//! Files as pieces: how a file or a folder of any size becomes pieces of which each has a deal of its own, and comes back.
 //!
-//! [`Cut`] says where a file is cut for a sector size; [`FileBuilder`] and [`FileDigest`] find the names of all pieces and of the whole
-//! file in one pass.
+//! [`Cut`] says where a file is cut for a sector size, [`FileBuilder`] and [`FileDigest`] find the names of all pieces and of the
+//! whole file in one pass, and [`Manifest`] holds what is needed to get it back: it comes from anybody, so reading it checks
+//! everything that can be checked without the bytes. [`FileEntry::spans`] finds a range of the file in its pieces, and
+//! [`RelativePath`] keeps what is written back inside the folder that was chosen for it.
 //!
-//! Called by the client engine of both hosts for step 2 of a deal ([`crate::piece`] is one piece of it).
+//! Called by the client engine of both hosts for step 2 of a deal ([`crate::piece`] is one piece of it) and for step 15.
 
 mod cut;
 mod digest;
+mod encoding;
+mod manifest;
+mod path;
+mod span;
 
 pub use cut::{Cut, CutError, MAX_FILE, MAX_PIECES};
 pub use digest::{FileBuilder, FileDigest, FileDigestError, FilePiece, FileSummary, HashPiece};
+pub use encoding::{MAX_MANIFEST_BYTES, VERSION};
+pub use manifest::{EntryError, FileEntry, Folder, Manifest, ManifestError, MAX_FILES};
+pub use path::{FileSystem, PathError, RelativePath, MAX_DEPTH, MAX_NAME_BYTES, MAX_PATH_BYTES};
+pub use span::{Span, SpanError};
