@@ -13,6 +13,9 @@ use std::time::Duration;
 
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long nothing of a request may be acknowledged. Whoever verifies a proof meanwhile acknowledges all the same.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const DEAD_PATH: Duration = Duration::from_secs(5);
 /// Longest wait for an answer: a query may verify a proof.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Attempts of one call.
@@ -75,12 +78,14 @@ impl Client {
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(ANSWER_TIMEOUT)
             // A proxy of the environment has no business between two programs on this machine.
-            .no_proxy()
-            .build()
-            .map_err(|e| ChainError::Unreachable {
-                url: url.to_owned(),
-                reason: chain_of(&e),
-            })?;
+            .no_proxy();
+        // The connections that are kept are dead after this machine has moved to another address; each would be waited for.
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let http = http.tcp_user_timeout(DEAD_PATH);
+        let http = http.build().map_err(|e| ChainError::Unreachable {
+            url: url.to_owned(),
+            reason: chain_of(&e),
+        })?;
         Ok(Self {
             http,
             url: url.to_owned(),
