@@ -11,7 +11,9 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::ReadBuf;
+use tokio::runtime::Handle;
 use web_transport_quinn::{RecvStream, SendStream, Session, SessionError};
 
 /// Streams of a connection that the other side may have open, at most.
@@ -101,10 +103,10 @@ impl Connection {
     fn stream(&self, (send, recv): (SendStream, RecvStream), named: Option<Named>) -> Stream {
         Stream {
             send,
-            recv,
+            recv: Some(recv),
             window: self.window.clone(),
             is_closed: false,
-            _named: named,
+            named,
         }
     }
 }
@@ -147,23 +149,53 @@ impl StreamMuxer for Connection {
     }
 }
 
+/// How long the other side may take to end a stream that this one has ended, and bytes that it may still send.
+const END_LIMIT: Duration = Duration::from_secs(5);
+const END_BYTES: usize = 4 << 10;
+
 /// A substream.
+///
+/// One that was closed and not read to its end is not stopped when it is dropped, but read on for a moment: a browser (Firefox) that is
+/// told to stop forgets what it has not read yet of the answer.
 pub struct Stream {
     send: SendStream,
-    recv: RecvStream,
+    /// Until it is dropped.
+    recv: Option<RecvStream>,
     window: Arc<Window>,
     is_closed: bool,
-    _named: Option<Named>,
+    named: Option<Named>,
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let (Some(recv), true, Ok(runtime)) = (self.recv.take(), self.is_closed, Handle::try_current()) else {
+            return;
+        };
+        runtime.spawn(read_to_end(recv, self.window.clone(), self.named.take()));
+    }
+}
+
+/// Its place is taken until then.
+async fn read_to_end(mut recv: RecvStream, window: Arc<Window>, _named: Option<Named>) {
+    let ending = async {
+        let (mut bytes, mut left) = ([0; 1 << 10], END_BYTES);
+        while let Ok(Some(count)) = recv.read(&mut bytes).await {
+            window.read(count);
+            left = left.saturating_sub(count);
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    // Whoever does not end it by then is told to stop.
+    let _ = tokio::time::timeout(END_LIMIT, ending).await;
 }
 
 impl AsyncRead for Stream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(buffer);
-        ready!(tokio::io::AsyncRead::poll_read(
-            Pin::new(&mut self.recv),
-            cx,
-            &mut buffer
-        ))?;
+        let recv = self.recv.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        ready!(tokio::io::AsyncRead::poll_read(Pin::new(recv), cx, &mut buffer))?;
         let count = buffer.filled().len();
         self.window.read(count);
         Poll::Ready(Ok(count))

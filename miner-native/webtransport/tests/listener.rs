@@ -180,6 +180,25 @@ async fn a_dialer_that_knows_the_hashes_is_connected_and_both_open_streams() {
     assert_eq!(&said, b"and back");
 }
 
+/// Firefox forgets what it has not read yet of an answer when it is told to stop.
+#[tokio::test]
+async fn whoever_asks_is_not_told_to_stop_by_the_answer() {
+    let mut node = Node::new();
+    let address = node.on_loopback().await;
+    let (session, mut connection) = connected(&mut node, &address).await;
+    let (mut send, mut recv) = session.open_bi().await.expect("a stream");
+    send.write_all(b"hello").await.expect("written");
+    let mut incoming = inbound(&mut connection).await;
+    let mut said = [0; 5];
+    incoming.read_exact(&mut said).await.expect("read");
+    incoming.write_all(b"answer").await.expect("written");
+    incoming.close().await.expect("closed");
+    drop(incoming);
+    assert_eq!(recv.read_to_end(16).await.expect("read"), b"answer");
+    send.finish().expect("nobody said stop");
+    assert_eq!(send.stopped().await.expect("connected"), None);
+}
+
 #[tokio::test]
 async fn the_same_over_ipv6() {
     let mut node = Node::new();
