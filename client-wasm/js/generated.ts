@@ -449,6 +449,8 @@ export interface Policy {
   readonly accountPrice?: string;
   /** Units of gas that a transfer costs; 0 on networks that began before transfers cost any. */
   readonly gasPerTransfer?: number;
+  /** Least FIL that a miner is registered with; 0 on networks that began before it. */
+  readonly minerCollateral?: string;
 }
 
 /** A sector announced and not yet committed. */

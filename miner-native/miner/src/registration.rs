@@ -14,12 +14,12 @@ use shared::piece::SectorSize;
 use shared::wire::DecodeError;
 use std::time::Duration;
 
-/// FIL that the miner's actor holds for collateral: 0.001 a sector, and a chain takes 4096 sectors.
+/// FIL that the miner's actor holds for collateral, where its chain asks for no more: 0.001 a sector, and a chain takes 4096 sectors.
 const COLLATERAL_FIL: u64 = 10;
 /// Below this many FIL the faucet is asked: collateral, fees and gas for a long time.
 const LOW_FIL: u64 = 20;
-/// What a miner needs before it is made: the collateral, and gas for the beginning.
-const NEEDED_FIL: u64 = COLLATERAL_FIL + 1;
+/// FIL beside the collateral that a miner needs before it is made: gas for the beginning.
+const GAS_FIL: u64 = 1;
 /// Longest wait between two looks for money that somebody sends.
 const MONEY: Duration = Duration::from_secs(2);
 /// How often the chain is asked for a miner that it does not show, and the longest wait between two times.
@@ -39,7 +39,7 @@ pub enum RegistrationError {
     Receipt(#[from] DecodeError),
     #[error("the faucet names a message that is no CID: {0}")]
     FaucetMessage(String),
-    #[error("the chain does not know the miner {address} that this directory belongs to; was the chain's directory replaced? Restore it, or start in a new directory with --home DIR")]
+    #[error("the chain does not know the miner {address} that this directory belongs to; was the chain's directory replaced, or did the miner, which never committed a sector, make room in a full registry? Restore the directory, or start in a new directory with --home DIR")]
     Unknown { address: Address },
     #[error("the miner {address} is registered with sectors of {found} bytes, not {asked}; start with that size, or in a new directory with --home DIR")]
     OtherSize { address: Address, found: u64, asked: u64 },
@@ -121,7 +121,7 @@ async fn known(chain: &ChainAccess, address: &Address) -> Result<MinerView, Regi
 
 /// Waits until there is enough to make a miner: from the faucet, or from whoever sends it where the faucet gives none.
 async fn await_money(chain: &ChainAccess) -> Result<(), RegistrationError> {
-    let needed = AttoFil::from_fil(NEEDED_FIL);
+    let needed = AttoFil(collateral(chain).0.saturating_add(AttoFil::from_fil(GAS_FIL).0));
     let reason = match fund(chain).await {
         Ok(()) => "it gives none now".to_owned(),
         Err(RegistrationError::Chain(ChainError::Rpc { message, .. })) => message,
@@ -144,6 +144,12 @@ async fn await_money(chain: &ChainAccess) -> Result<(), RegistrationError> {
         // A timeout is no news: the chain is asked again.
         let _ = tokio::time::timeout(MONEY, heads.changed()).await;
     }
+}
+
+/// What the miner is registered with.
+fn collateral(chain: &ChainAccess) -> AttoFil {
+    let least = chain.connected_network().policy.miner_collateral;
+    least.max(AttoFil::from_fil(COLLATERAL_FIL))
 }
 
 /// Asks the faucet when there is little money.
@@ -177,7 +183,7 @@ async fn create(
     peer_id: &[u8],
 ) -> Result<Address, RegistrationError> {
     let purpose = "create-miner";
-    let call = calls::create_storage_miner(sector_size, peer_id, AttoFil::from_fil(COLLATERAL_FIL));
+    let call = calls::create_storage_miner(sector_size, peer_id, collateral(chain));
     let receipt = once(chain, purpose, call).await?;
     let address = calls::miner_address(&receipt.receipt()?)?;
     store.remember_miner(&address)?;
@@ -209,7 +215,33 @@ mod tests {
     use sealdrop_database::Memory;
     use sealdrop_devnet::testing::{config, key};
     use sealdrop_devnet::{Devnet, DevnetConfig};
+    use shared::chain::Policy;
     use std::sync::Arc;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_miner_is_registered_with_the_collateral_that_its_chain_asks_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let usual = config(&dir.path().join("devnet"));
+        let policy = Policy {
+            miner_collateral: AttoFil::from_fil(COLLATERAL_FIL + 2),
+            ..usual.policy.clone()
+        };
+        let devnet = Devnet::open(DevnetConfig {
+            block_time: Duration::from_millis(20),
+            policy,
+            ..usual
+        })
+        .unwrap();
+        let running = devnet.clone();
+        tokio::spawn(async move { running.run().await });
+        let access = ChainAccess::connect(&devnet.url(), Arc::new(Memory::default()), key(1))
+            .await
+            .unwrap();
+        let store = MinerStore::open(&dir.path().join("store")).unwrap();
+        let made = register(&access, &store, SectorSize::S2KiB, &[0, 1, 2]).await.unwrap();
+        assert_eq!(made.balance, AttoFil::from_fil(COLLATERAL_FIL + 2));
+        devnet.shutdown();
+    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn where_the_faucet_gives_nothing_a_miner_is_made_of_money_that_somebody_sends() {

@@ -49,6 +49,7 @@ exit_codes! {
         UNKNOWN_MINER = 34, "unknown miner";
         UNSUPPORTED_SECTOR_SIZE = 44, "sector size is not supported";
         TOO_MANY_MINERS = 45, "the network has as many miners as it can hold";
+        COLLATERAL_TOO_LOW = 46, "too little collateral for a miner";
     }
 
     /// Those of the payment broker; from 46 on our own.
@@ -111,7 +112,7 @@ mod tests {
     use crate::chain::actors::broker::BrokerError;
     use crate::chain::actors::market::MarketError;
     use crate::chain::actors::miner::MinerError;
-    use crate::chain::Epoch;
+    use crate::chain::{AttoFil, Epoch};
     use alloc::string::ToString;
 
     #[test]
@@ -144,7 +145,8 @@ mod tests {
         for error in [
             MarketError::UnknownMiner,
             MarketError::UnsupportedSectorSize,
-            MarketError::TooManyMiners,
+            MarketError::TooManyMiners(0),
+            MarketError::Collateral(AttoFil(1)),
         ] {
             begins(Kind::Market, error.code(), &error.to_string());
         }

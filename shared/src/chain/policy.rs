@@ -19,6 +19,10 @@ pub const POST_DELAY: u64 = 15;
 pub const SECTOR_COLLATERAL: AttoFil = AttoFil(1_000_000_000_000_000);
 /// Blocks that a payee has to redeem after the payer cancelled (spec §5.2).
 pub const CANCEL_DELAY: u64 = 10_000;
+/// Money that a registration brings along on a new network, 10 FIL: what daemons give their miners anyway. To fill the
+/// registry then takes eleven grants of the faucet; it is collateral of the miner, and its owner's again when the miner makes
+/// room for another. In 2019 there was no minimum (spec §5.4).
+pub const MINER_COLLATERAL: AttoFil = AttoFil(10_000_000_000_000_000_000);
 /// Units of gas that a method costs (spec §5.1).
 pub const GAS_PER_METHOD: u64 = 100;
 /// Units of gas that a transfer costs on a new network. In 2019 it cost none (spec §5.1), so that it could not be bounded by gas.
@@ -75,6 +79,9 @@ pub struct Policy {
     /// FIL that a transfer to a new account costs beside what it brings, burnt; 0 on networks that began before it.
     #[serde(default, skip_serializing_if = "is_free")]
     pub account_price: AttoFil,
+    /// Least FIL that a miner is registered with; 0 on networks that began before it.
+    #[serde(default, skip_serializing_if = "is_free")]
+    pub miner_collateral: AttoFil,
     /// Most units of gas that one block, and so one message, may use.
     pub block_gas_limit: u64,
     /// Blocks from a pre-commit to the block that its seed is drawn from.
@@ -108,6 +115,7 @@ impl Default for Policy {
             gas_per_method: GAS_PER_METHOD,
             gas_per_transfer: 0,
             account_price: AttoFil::ZERO,
+            miner_collateral: AttoFil::ZERO,
             block_gas_limit: BLOCK_GAS_LIMIT,
             seed_delay: SEED_DELAY,
             max_ticket_age: MAX_TICKET_AGE,
@@ -170,8 +178,15 @@ impl Policy {
         Self {
             gas_per_transfer: GAS_PER_TRANSFER,
             account_price: ACCOUNT_PRICE,
+            miner_collateral: MINER_COLLATERAL,
             ..Self::for_sectors(size)
         }
+    }
+
+    /// Blocks after its registration in which a miner makes room for no other: within them the first half of its first sector
+    /// is sealed, which this policy gives [`Self::max_ticket_age`] blocks; from its pre-commit on the sector protects it.
+    pub fn newcomer_span(&self) -> u64 {
+        self.max_ticket_age
     }
 
     /// Checks that deals can be sealed and proven under these numbers.
@@ -282,14 +297,16 @@ mod tests {
         let old = Policy::default();
         let text = serde_json::to_string(&old).unwrap();
         assert!(
-            !text.contains("gasPerTransfer") && !text.contains("accountPrice"),
+            !["gasPerTransfer", "accountPrice", "minerCollateral"]
+                .iter()
+                .any(|name| text.contains(name)),
             "{text}"
         );
         assert_eq!(serde_json::from_str::<Policy>(&text).unwrap(), old);
         let new = Policy::of_new_network(SectorSize::S8MiB);
         assert_eq!(
-            (new.gas_per_transfer, new.account_price),
-            (GAS_PER_TRANSFER, ACCOUNT_PRICE)
+            (new.gas_per_transfer, new.account_price, new.miner_collateral),
+            (GAS_PER_TRANSFER, ACCOUNT_PRICE, MINER_COLLATERAL)
         );
         let text = serde_json::to_string(&new).unwrap();
         assert_eq!(serde_json::from_str::<Policy>(&text).unwrap(), new);

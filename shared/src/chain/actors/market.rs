@@ -2,12 +2,12 @@
 //!
 //! A miner's host calls `createStorageMiner` once; next in a deal's life is the ask, in [`super::miner`].
 
-use super::account::{add, debit};
+use super::account::{add, credit, debit};
 use super::miner::{po_st_state, PostState};
 use super::{code, param, params, Env, Export, Halt, Invocation, Returns, Revert};
 use crate::chain::abi::{Abi, MinerPoStStates, ProofsMode};
 use crate::chain::address::Address;
-use crate::chain::amount::{AttoFil, BytesAmount};
+use crate::chain::amount::{AttoFil, BytesAmount, Epoch};
 use crate::chain::exit::market as exit;
 use crate::chain::state::{ChainState, Miner};
 use crate::piece::SectorSize;
@@ -17,7 +17,7 @@ use alloc::{vec, vec::Vec};
 
 /// Longest peer id: a multihash of 32 bytes with room to spare.
 pub const MAX_PEER_ID: usize = 64;
-/// Most miners of a network; every block's late-miner query walks them all.
+/// Most miners of a network; every block's late-miner query walks them all. Of more, one that never stored makes room.
 pub const MAX_MINERS: usize = 1024;
 
 /// Why the market refuses.
@@ -27,8 +27,10 @@ pub enum MarketError {
     UnknownMiner,
     #[error("sector size is not supported")]
     UnsupportedSectorSize,
-    #[error("the network has as many miners as it can hold ({MAX_MINERS})")]
-    TooManyMiners,
+    #[error("the network has as many miners as it can hold ({MAX_MINERS}), and each has stored or was registered less than {0} blocks ago: try again later")]
+    TooManyMiners(u64),
+    #[error("too little collateral for a miner: send at least {0} FIL with its registration")]
+    Collateral(AttoFil),
     #[error("a miner needs an owner: name the sender")]
     NoSender,
     #[error("a peer id has 1 to {MAX_PEER_ID} bytes, not {0}")]
@@ -41,7 +43,8 @@ impl MarketError {
         match self {
             Self::UnknownMiner => exit::UNKNOWN_MINER,
             Self::UnsupportedSectorSize => exit::UNSUPPORTED_SECTOR_SIZE,
-            Self::TooManyMiners => exit::TOO_MANY_MINERS,
+            Self::TooManyMiners(_) => exit::TOO_MANY_MINERS,
+            Self::Collateral(_) => exit::COLLATERAL_TOO_LOW,
             Self::NoSender | Self::PeerId(_) => code::GENERIC,
         }
     }
@@ -63,7 +66,7 @@ pub(super) fn export(method: &str) -> Option<Export> {
 
 pub(super) fn call(state: &mut ChainState, env: &mut Env, call: &Invocation) -> Result<Returns, Halt> {
     match call.method.as_str() {
-        "createStorageMiner" => create_storage_miner(state, call),
+        "createStorageMiner" => create_storage_miner(state, env.ctx.height, call),
         "updateStorage" => {
             let [delta] = params(call)?;
             let delta = leb128::parse_signed(delta)
@@ -87,7 +90,7 @@ pub(super) fn call(state: &mut ChainState, env: &mut Env, call: &Invocation) -> 
 }
 
 /// `createStorageMiner(sectorSize, peerID) -> Address`; the value becomes the miner's collateral.
-fn create_storage_miner(state: &mut ChainState, call: &Invocation) -> Result<Returns, Revert> {
+fn create_storage_miner(state: &mut ChainState, height: Epoch, call: &Invocation) -> Result<Returns, Revert> {
     let [size, peer_id] = params(call)?;
     if call.from == Address::id(Address::INIT) {
         return Err(MarketError::NoSender.into());
@@ -98,16 +101,42 @@ fn create_storage_miner(state: &mut ChainState, call: &Invocation) -> Result<Ret
         .filter(|size| state.policy.sector_sizes.contains(size));
     let sector_size = sector_size.ok_or(MarketError::UnsupportedSectorSize)?;
     check_peer_id(peer_id)?;
+    let least = state.policy.miner_collateral;
+    if call.value < least {
+        return Err(MarketError::Collateral(least).into());
+    }
     if state.miners.len() >= MAX_MINERS {
-        return Err(MarketError::TooManyMiners.into());
+        make_room(state, height)?;
     }
     let address = Address::actor(&call.from, call.nonce);
     debit(state, &call.from, call.value)?;
-    let mut miner = Miner {
-        owner: call.from.clone(),
-        worker: call.from.clone(),
-        peer_id: peer_id.clone(),
+    let mut miner = new_miner(&call.from, peer_id, sector_size, height);
+    add(&mut miner.balance, call.value)?;
+    state.miners.insert(address.clone(), miner);
+    Ok(vec![address.to_abi()])
+}
+
+/// Takes the miner that was registered longest ago off the registry, of those that may make room, and gives its owner
+/// what it holds. Of several registered at one height it is that with the lowest address, so that every node takes the same.
+fn make_room(state: &mut ChainState, height: Epoch) -> Result<(), Revert> {
+    let idle = state.miners.iter();
+    let idle = idle.filter(|(_, miner)| miner.makes_room(&state.policy, height));
+    let oldest = idle.min_by_key(|(_, miner)| miner.registered_at);
+    let oldest = oldest.map(|(address, _)| address.clone());
+    let removed = oldest.and_then(|address| state.miners.remove(&address));
+    let Some(Miner { owner, balance, .. }) = removed else {
+        return Err(MarketError::TooManyMiners(state.policy.newcomer_span()).into());
+    };
+    credit(state, &owner, balance)
+}
+
+fn new_miner(owner: &Address, peer_id: &[u8], sector_size: SectorSize, registered_at: Epoch) -> Miner {
+    Miner {
+        owner: owner.clone(),
+        worker: owner.clone(),
+        peer_id: peer_id.to_vec(),
         sector_size,
+        registered_at,
         balance: AttoFil::ZERO,
         active_collateral: AttoFil::ZERO,
         power: 0,
@@ -125,10 +154,7 @@ fn create_storage_miner(state: &mut ChainState, call: &Invocation) -> Result<Ret
         slashed_at: None,
         last_post: None,
         posts: 0,
-    };
-    add(&mut miner.balance, call.value)?;
-    state.miners.insert(address.clone(), miner);
-    Ok(vec![address.to_abi()])
+    }
 }
 
 pub(super) fn check_peer_id(peer_id: &[u8]) -> Result<(), MarketError> {

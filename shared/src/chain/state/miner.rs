@@ -105,6 +105,9 @@ pub struct Miner {
     #[serde(with = "hex_bytes")]
     pub peer_id: Vec<u8>,
     pub sector_size: SectorSize,
+    /// Height of its registration; 0 for one that is older than this field.
+    #[serde(default)]
+    pub registered_at: Epoch,
     /// Free money, collateral and deposits.
     pub balance: AttoFil,
     /// The part of the balance that committed sectors lock up.
@@ -170,6 +173,13 @@ impl Miner {
         locked
             .and_then(|locked| self.balance.checked_sub(locked))
             .unwrap_or_default()
+    }
+
+    /// Whether it may make room for another miner at `height`: it never committed a sector, waits to commit none, and is no
+    /// newcomer. Power, faults and released sectors come of commits, and the first one begins its proving.
+    pub fn makes_room(&self, policy: &Policy, height: Epoch) -> bool {
+        let is_idle = self.proving_period_end.is_none() && self.sectors.is_empty() && self.pre_commits.is_empty();
+        is_idle && self.posts == 0 && self.power == 0 && height >= self.registered_at.plus(policy.newcomer_span())
     }
 
     /// Whether a sector is faulty and its miner does not say that it recovers.

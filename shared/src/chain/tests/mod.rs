@@ -10,6 +10,7 @@ mod faults;
 mod messages;
 mod networks;
 mod proving;
+mod registry;
 mod sealing;
 mod sequence;
 
