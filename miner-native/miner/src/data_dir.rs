@@ -73,7 +73,7 @@ impl fmt::Display for Identity {
     }
 }
 
-/// Where a directory's daemon is reached, or was when it last ran.
+/// Where a directory's daemon is reached, or was when it last ran: from this machine, and from elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Endpoints {
@@ -82,9 +82,42 @@ pub struct Endpoints {
     /// The page and the operator's requests; a chain alone has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web: Option<String>,
+    /// What of it others reach by another URL, which links and people are told.
+    #[serde(default, skip_serializing_if = "Elsewhere::is_nowhere")]
+    pub elsewhere: Elsewhere,
     /// The file that it was configured by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<String>,
+}
+
+/// By which URLs others reach a daemon.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Elsewhere {
+    /// The chain's JSON-RPC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chain: Option<String>,
+    /// The page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub web: Option<String>,
+}
+
+impl Elsewhere {
+    fn is_nowhere(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Endpoints {
+    /// The chain as others are told of it.
+    pub fn chain_told(&self) -> &str {
+        self.elsewhere.chain.as_ref().unwrap_or(&self.chain)
+    }
+
+    /// The page as others are told of it.
+    pub fn web_told(&self) -> Option<&str> {
+        self.elsewhere.web.as_ref().or(self.web.as_ref()).map(String::as_str)
+    }
 }
 
 /// The chain that a directory belongs to, by its genesis id, and where it was found first.
@@ -499,8 +532,20 @@ mod tests {
         let endpoints = Endpoints {
             chain: "http://127.0.0.1:1/rpc".into(),
             web: Some("http://127.0.0.1:2".into()),
+            elsewhere: Elsewhere::default(),
             config: None,
         };
+        assert_eq!(endpoints.chain_told(), endpoints.chain);
+        let named = Endpoints {
+            elsewhere: Elsewhere {
+                chain: None,
+                web: Some("https://page.example:2".into()),
+            },
+            ..endpoints.clone()
+        };
+        home.announce(&named).expect("there is room for a file");
+        assert_eq!(home.endpoints().expect("it was written"), Some(named.clone()));
+        assert_eq!(named.web_told(), Some("https://page.example:2"));
         home.announce(&endpoints).expect("there is room for a file");
         assert_eq!(home.endpoints().expect("it was written"), Some(endpoints));
         fs::write(home.endpoints_file(), "{").expect("it can be written");

@@ -19,7 +19,7 @@ pub fn show(
     page: Option<HttpUrl>,
     with_code: bool,
 ) -> Result<(), CommandError> {
-    let chain: HttpUrl = rpc_url(&target.endpoint()?).parse()?;
+    let chain: HttpUrl = rpc_url(&target.endpoint_told()?).parse()?;
     let page = match page {
         Some(page) => page,
         None => own_page(target)?,
@@ -46,7 +46,8 @@ pub fn show(
 /// The page that the home's daemon serves.
 fn own_page(target: &Target) -> Result<HttpUrl, CommandError> {
     let home = target.home()?;
-    let page = home.endpoints()?.and_then(|endpoints| endpoints.web);
+    let endpoints = home.endpoints()?;
+    let page = endpoints.as_ref().and_then(|endpoints| endpoints.web_told());
     let page = page.ok_or_else(|| CommandError::NoPage {
         home: home.root().to_owned(),
     })?;

@@ -92,6 +92,15 @@ impl Target {
         })
     }
 
+    /// The same as others are told: by a name, and in TLS where there is a certificate.
+    pub fn endpoint_told(&self) -> Result<String, CommandError> {
+        let home = self.home()?;
+        match (&self.chain, home.endpoints()?) {
+            (None, Some(endpoints)) => Ok(endpoints.chain_told().to_owned()),
+            _ => self.endpoint(),
+        }
+    }
+
     /// A way to ask the chain, without an account: nothing can be sent through it.
     pub async fn chain(&self) -> Result<ChainAccess, CommandError> {
         Ok(self.connected().await?.1)

@@ -1,10 +1,11 @@
 //! What the operator is told once everything runs: what runs where.
 
-use super::{parameters, DaemonConfig, Role};
+use super::{elsewhere, parameters, DaemonConfig, Role};
 use sealdrop_devnet::Devnet;
 use sealdrop_miner::assembly::Assembly;
+use sealdrop_miner::chain_access::rpc_url;
 use sealdrop_miner::console;
-use sealdrop_miner::data_dir::{DataDir, Endpoints, KnownChain};
+use sealdrop_miner::data_dir::{DataDir, Elsewhere, Endpoints, KnownChain};
 use sealdrop_miner::network::Host;
 use shared::chain::{Address, AttoFil};
 
@@ -22,6 +23,12 @@ struct Miner {
     host: Host,
 }
 
+/// By which URL others ask the chain that is made here.
+pub(super) fn chain_elsewhere(config: &DaemonConfig, devnet: &Devnet) -> Option<String> {
+    let url = elsewhere::url(devnet.addresses(), &config.chain, config.tls.is_some())?;
+    Some(rpc_url(&url))
+}
+
 impl Greeting {
     /// Of a chain alone.
     pub(super) fn of_chain(config: &DaemonConfig, devnet: &Devnet) -> Self {
@@ -30,6 +37,10 @@ impl Greeting {
             endpoints: Endpoints {
                 chain: chain.clone(),
                 web: None,
+                elsewhere: Elsewhere {
+                    chain: chain_elsewhere(config, devnet),
+                    web: None,
+                },
                 config: config.file_as_text(),
             },
             made: Some(KnownChain {
@@ -72,7 +83,7 @@ impl Greeting {
         self.made.as_ref()
     }
 
-    /// The last line says that it is ready, and names the page's address, or the chain's where there is no page.
+    /// The last line says for programs of this machine that it is ready, and names the page's address, or the chain's where there is no page.
     pub(super) fn print(&self, config: &DaemonConfig, home: &DataDir) {
         let source = parameters::source(&config.network, config.official_params);
         let whose = match config.role {
@@ -82,8 +93,8 @@ impl Greeting {
         let mut lines = vec![
             format!("Network    {} ({whose})", config.network),
             format!("Proofs     {}", parameters::label(source)),
-            format!("Chain      {}", self.endpoints.chain),
         ];
+        lines.extend(reached(&self.endpoints));
         if let Some(Miner { address, price, host }) = &self.miner {
             lines.push(format!(
                 "Miner      {address} with {} sectors, {price} FIL per byte per block",
@@ -102,5 +113,40 @@ impl Greeting {
         for line in lines {
             console::stdout(&line);
         }
+    }
+}
+
+/// Chain and page, and by which URL others come.
+fn reached(endpoints: &Endpoints) -> Vec<String> {
+    let mut lines = vec![format!("Chain      {}", endpoints.chain)];
+    let told = |what: &str, url: &String| format!("{what:<10} {url} for others");
+    lines.extend(endpoints.elsewhere.chain.as_ref().map(|url| told("", url)));
+    lines.extend(endpoints.elsewhere.web.as_ref().map(|url| told("Page", url)));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn others_are_told_the_url_that_they_reach_and_this_machine_its_own() {
+        let mut endpoints = Endpoints {
+            chain: "http://127.0.0.1:4403/rpc".into(),
+            web: Some("http://127.0.0.1:4400".into()),
+            elsewhere: Elsewhere::default(),
+            config: None,
+        };
+        assert_eq!(reached(&endpoints), ["Chain      http://127.0.0.1:4403/rpc"]);
+        endpoints.elsewhere = Elsewhere {
+            chain: Some("https://a.example:4403/rpc".into()),
+            web: Some("https://a.example:4400".into()),
+        };
+        let lines = [
+            "Chain      http://127.0.0.1:4403/rpc",
+            "           https://a.example:4403/rpc for others",
+            "Page       https://a.example:4400 for others",
+        ];
+        assert_eq!(reached(&endpoints), lines);
     }
 }

@@ -4,6 +4,7 @@
 //! ([`joining`]).
 
 mod config;
+mod elsewhere;
 mod greeting;
 mod joining;
 pub mod parameters;
@@ -23,7 +24,7 @@ use sealdrop_miner::ask_publisher::{self, AskError};
 use sealdrop_miner::assembly::Assembly;
 use sealdrop_miner::chain_access::{genesis_at, rpc_url, Account, ChainAccess, ChainError};
 use sealdrop_miner::console;
-use sealdrop_miner::data_dir::{DataDir, DataDirError, Endpoints, Identity};
+use sealdrop_miner::data_dir::{DataDir, DataDirError, Elsewhere, Endpoints, Identity};
 use sealdrop_miner::descriptors;
 use sealdrop_miner::explaining::Explainer;
 use sealdrop_miner::failpoint::{self, UnknownPoint};
@@ -213,11 +214,22 @@ async fn start(
     let listeners = web::bind(&config.web.addresses)?;
     let bound = listeners.iter().filter_map(|listener| listener.local_addr().ok());
     let web_addresses: Vec<SocketAddr> = bound.collect();
-    let web_url = web::url(&web_addresses);
     let host = start_host(config, home).await?;
-    let chain_url = match &config.role {
-        Role::Miner { chain } => rpc_url(chain),
-        Role::Chain | Role::ChainAndMiner => start_chain(config, home, proofs, supervisor)?.url(),
+    let (chain_url, chain_elsewhere) = match &config.role {
+        Role::Miner { chain } => (rpc_url(chain), None),
+        Role::Chain | Role::ChainAndMiner => {
+            let devnet = start_chain(config, home, proofs, supervisor)?;
+            (devnet.url(), greeting::chain_elsewhere(config, &devnet))
+        }
+    };
+    let endpoints = Endpoints {
+        chain: chain_url.clone(),
+        web: Some(web::url(&web_addresses)),
+        elsewhere: Elsewhere {
+            chain: chain_elsewhere,
+            web: elsewhere::url(&web_addresses, &config.web, config.tls.is_some()),
+        },
+        config: config.file_as_text(),
     };
     let parts = start_miner(config, home, proofs, &chain_url, &host, supervisor).await?;
     let transfers = TransferManager::new(parts.transfer_parts(), host.clone());
@@ -247,22 +259,18 @@ async fn start(
             host.clone(),
             explainer,
             supervisor.board(),
-            (link(&parts, &chain_url, &web_url), home.tokens()),
+            (link(&parts, &endpoints), home.tokens()),
         ),
     };
     services::start_web(web, listeners, supervisor);
-    let endpoints = Endpoints {
-        chain: chain_url,
-        web: Some(web_url),
-        config: config.file_as_text(),
-    };
     Ok(Greeting::of_miner(&config.role, endpoints, &parts, host))
 }
 
 /// Opens the page that this daemon serves at its miner.
-fn link(parts: &Assembly, chain_url: &str, page: &str) -> Option<String> {
-    let page: HttpUrl = page.parse().ok()?;
-    let (miner, chain) = (Some(parts.address.clone()), Some(chain_url.parse().ok()?));
+fn link(parts: &Assembly, endpoints: &Endpoints) -> Option<String> {
+    let page: HttpUrl = endpoints.web_told()?.parse().ok()?;
+    let chain = endpoints.chain_told().parse().ok()?;
+    let (miner, chain) = (Some(parts.address.clone()), Some(chain));
     Link { miner, chain }.at(&page).ok()
 }
 
