@@ -3,6 +3,7 @@
 //! Its files may be replaced at any time, and whoever renews them need not tell: [`Certificate::reload`] is asked now and again. Files
 //! that do not fit together (one is replaced, the other not yet) or cannot be read change nothing, the certificate before stays in use.
 
+use crate::validity::{Trouble, Validity};
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -13,6 +14,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 /// Longest file that is read, in bytes: a chain of certificates has some 10 KiB.
 const MAX_FILE: u64 = 256 * 1024;
@@ -50,6 +52,7 @@ pub struct Certificate {
 struct Loaded {
     read: Contents,
     key: Arc<CertifiedKey>,
+    validity: Validity,
 }
 
 /// What was in the files.
@@ -63,8 +66,7 @@ impl Certificate {
     /// That in these files.
     pub fn load(files: PemFiles) -> Result<Self, TlsError> {
         let read = Contents::read(&files)?;
-        let key = Arc::new(read.parse(&files)?);
-        let loaded = Arc::new(Mutex::new(Loaded { read, key }));
+        let loaded = Arc::new(Mutex::new(Loaded::of(read, &files)?));
         Ok(Self { files, loaded })
     }
 
@@ -74,13 +76,31 @@ impl Certificate {
         if read == self.loaded().read {
             return Ok(false);
         }
-        let key = Arc::new(read.parse(&self.files)?);
-        *self.loaded() = Loaded { read, key };
+        let loaded = Loaded::of(read, &self.files)?;
+        *self.loaded() = loaded;
         Ok(true)
+    }
+
+    /// What is wrong with the time of the certificate in use, or will be soon.
+    pub fn trouble_at(&self, now: SystemTime) -> Option<Trouble> {
+        self.loaded().validity.trouble_at(now)
     }
 
     fn loaded(&self) -> MutexGuard<'_, Loaded> {
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Loaded {
+    fn of(read: Contents, files: &PemFiles) -> Result<Self, TlsError> {
+        let key = read.parse(files)?;
+        let validity = key.end_entity_cert().ok().and_then(|own| Validity::of(own));
+        let validity = validity.ok_or_else(|| TlsError::Pem {
+            path: files.certificate.clone(),
+            what: "certificate",
+        })?;
+        let key = Arc::new(key);
+        Ok(Self { read, key, validity })
     }
 }
 
@@ -172,6 +192,29 @@ mod tests {
                 std::fs::write(self.paths().key, made.signing_key.serialize_pem()).expect("written");
             }
         }
+    }
+
+    #[test]
+    fn a_certificates_time_is_that_of_the_one_in_use() {
+        let day = |number: u64| SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(number * 86_400);
+        let files = Files::new();
+        let until = |last: u64| {
+            let key = rcgen::KeyPair::generate().expect("a key");
+            let mut asked = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+            (asked.not_before, asked.not_after) = (day(100).into(), day(last).into());
+            let made = asked.self_signed(&key).expect("a certificate");
+            std::fs::write(files.paths().certificate, made.pem()).expect("written");
+            std::fs::write(files.paths().key, key.serialize_pem()).expect("written");
+        };
+        until(200);
+        let certificate = Certificate::load(files.paths()).expect("one that is over is read, too");
+        assert_eq!(certificate.trouble_at(day(99)), Some(Trouble::NotYet));
+        assert_eq!(certificate.trouble_at(day(185)), None);
+        assert_eq!(certificate.trouble_at(day(190)), Some(Trouble::EndsIn { days: 10 }));
+        assert_eq!(certificate.trouble_at(day(201)), Some(Trouble::Over { days: 1 }));
+        until(300);
+        assert!(certificate.reload().expect("the files are right"));
+        assert_eq!(certificate.trouble_at(day(201)), None);
     }
 
     fn in_use(certificate: &Certificate) -> CertificateDer<'static> {

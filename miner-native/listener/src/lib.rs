@@ -6,10 +6,12 @@
 
 mod certificate;
 mod tls;
+mod validity;
 mod wire;
 
 pub use certificate::{Certificate, PemFiles, TlsError};
 pub use tls::Tls;
+pub use validity::Trouble;
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};

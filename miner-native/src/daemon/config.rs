@@ -10,7 +10,7 @@ use shared::chain::Policy;
 use shared::piece::SectorSize;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Where HTTP is served.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -109,7 +109,7 @@ impl DaemonConfig {
         check(self)
     }
 
-    /// What it opens to others, in words.
+    /// What it opens to others, and what soon or already keeps them away, in words.
     pub fn warnings(&self) -> Vec<String> {
         warnings(self)
     }
@@ -243,7 +243,7 @@ fn overlap(one: &SocketAddr, other: &SocketAddr) -> bool {
     one.port() != 0 && one.port() == other.port() && is_same
 }
 
-/// What a configuration opens to others, in words.
+/// See [`DaemonConfig::warnings`]. A certificate that nobody accepts is no reason not to start: the miner's proofs are due all the same.
 fn warnings(config: &DaemonConfig) -> Vec<String> {
     let open = |listen: &Listen| {
         let all = listen.addresses.iter().filter(|address| !address.ip().is_loopback());
@@ -268,6 +268,10 @@ fn warnings(config: &DaemonConfig) -> Vec<String> {
         warnings.push(format!(
             "web.listen: whoever reaches this machine at {addresses} gets the page and sees its health; orders need a token of operator.token, {how}"
         ));
+    }
+    if let Some(certificate) = &config.tls {
+        let trouble = certificate.trouble_at(SystemTime::now());
+        warnings.extend(trouble.map(|trouble| format!("tls.certificate: {trouble}")));
     }
     warnings
 }
@@ -327,6 +331,20 @@ mod tests {
         };
         change(&mut config);
         config
+    }
+
+    #[test]
+    fn a_certificate_that_is_over_or_near_its_end_is_told_and_starts_all_the_same() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let told = |days: i64| {
+            let tls = super::super::testing::certificate(dir.path(), days);
+            let config = configured(|config| config.tls = Some(tls));
+            assert_eq!(config.check(), Ok(()));
+            config.warnings().join(" ")
+        };
+        assert_eq!(told(15), "");
+        assert!(told(13).contains("tls.certificate: the certificate ends in 13 days"));
+        assert!(told(-2).contains("ended 2 days ago"));
     }
 
     #[test]

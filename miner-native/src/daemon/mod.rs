@@ -10,6 +10,8 @@ mod joining;
 pub mod parameters;
 mod proofs;
 mod services;
+#[cfg(test)]
+mod testing;
 
 pub use config::{ConfigError, DaemonConfig, Listen, P2p, Role};
 pub use joining::JoinError;

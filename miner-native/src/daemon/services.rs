@@ -1,7 +1,7 @@
 //! The daemon's services by name, and when each stops ([`Stage`]).
 
 use sealdrop_devnet::Devnet;
-use sealdrop_listener::Certificate;
+use sealdrop_listener::{Certificate, Trouble as CertificateTrouble};
 use sealdrop_miner::ask_publisher::AskPublisher;
 use sealdrop_miner::assembly::Assembly;
 use sealdrop_miner::chain_access::Following;
@@ -20,8 +20,9 @@ use sealdrop_miner::worker::WorkerKey;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 
 /// Longest time between two signs of life: services give one at least every half a minute.
 const SILENCE: Duration = Duration::from_secs(90);
@@ -30,6 +31,9 @@ const BLOCKS: &str = "blocks";
 /// What health calls the files of the operator's certificate, and how often they are looked at.
 const FILES: &str = "files of the certificate";
 const RENEW_EVERY: Duration = Duration::from_secs(30);
+/// What health calls the time in which that certificate is valid, and how often the log speaks of its end.
+const VALIDITY: &str = "validity of the certificate";
+const REMIND_EVERY: Duration = Duration::from_secs(24 * 3600);
 /// Time between two signs of life of the chain.
 const BEAT: Duration = Duration::from_secs(10);
 
@@ -81,10 +85,11 @@ pub(super) fn start_certificate(certificate: Certificate, supervisor: &mut Super
 
 async fn renew_certificate(certificate: Certificate, lifeline: Lifeline) -> Result<(), ServiceError> {
     let mut clock = tokio::time::interval(RENEW_EVERY);
+    let mut reminder = Reminder::default();
     while lifeline.unless_stopping(clock.tick()).await.is_some() {
         lifeline.beat();
-        let certificate = certificate.clone();
-        match tokio::task::spawn_blocking(move || certificate.reload()).await? {
+        let read = certificate.clone();
+        match tokio::task::spawn_blocking(move || read.reload()).await? {
             Ok(is_new) => {
                 lifeline.well(FILES);
                 if is_new {
@@ -97,8 +102,34 @@ async fn renew_certificate(certificate: Certificate, lifeline: Lifeline) -> Resu
                 lifeline.failing(FILES, &error);
             }
         }
+        let trouble = certificate.trouble_at(SystemTime::now());
+        match trouble.filter(CertificateTrouble::is_now) {
+            Some(trouble) => lifeline.failing(VALIDITY, &trouble),
+            None => lifeline.well(VALIDITY),
+        }
+        let is_due = reminder.is_due(trouble.is_some());
+        if let Some(trouble) = trouble.filter(|_| is_due) {
+            tracing::warn!("{trouble}");
+        }
     }
     Ok(())
+}
+
+/// When the log spoke of the certificate's time last.
+#[derive(Default)]
+struct Reminder(Option<Instant>);
+
+impl Reminder {
+    /// Whether it should now: once there is trouble, and daily while it lasts.
+    fn is_due(&mut self, is_trouble: bool) -> bool {
+        let is_silent = self.0.is_none_or(|last| last.elapsed() >= REMIND_EVERY);
+        match (is_trouble, is_silent) {
+            (true, true) => self.0 = Some(Instant::now()),
+            (true, false) => {}
+            (false, _) => self.0 = None,
+        }
+        is_trouble && is_silent
+    }
 }
 
 /// The way to the chain.
@@ -180,5 +211,44 @@ pub(super) fn api(
         explainer,
         health,
         tokens,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::certificate;
+    use super::*;
+    use sealdrop_miner::supervisor::RestartPolicy;
+
+    /// What health says of the certificate after its first look.
+    async fn looked_at(days: i64) -> Vec<String> {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut supervisor = Supervisor::new(RestartPolicy::default());
+        let board = supervisor.board();
+        start_certificate(certificate(dir.path(), days), &mut supervisor);
+        // The files are read by a thread of their own, whose end moves no clock: two looks.
+        tokio::time::sleep(RENEW_EVERY + Duration::from_secs(1)).await;
+        let problems = board.health().problems;
+        supervisor.stop().await;
+        problems.iter().map(|problem| format!("{problem:?}")).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_certificate_that_is_over_is_not_healthy_and_one_near_its_end_still_is() {
+        assert_eq!(looked_at(100).await, [""; 0]);
+        assert_eq!(looked_at(3).await, [""; 0]);
+        let over = looked_at(-2).await.join(" ");
+        assert!(over.contains(VALIDITY) && over.contains("ended 2 days ago"), "{over}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_log_speaks_of_trouble_once_a_day_and_of_new_trouble_at_once() {
+        let mut reminder = Reminder::default();
+        assert!(!reminder.is_due(false));
+        assert!(reminder.is_due(true) && !reminder.is_due(true));
+        tokio::time::advance(REMIND_EVERY).await;
+        assert!(reminder.is_due(true));
+        assert!(!reminder.is_due(false));
+        assert!(reminder.is_due(true));
     }
 }
