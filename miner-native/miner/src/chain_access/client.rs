@@ -25,6 +25,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// Longest answer that is read, in bytes: the view of a miner with thousands of sectors.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
+/// Most characters of a redirect's target that are shown.
+const MAX_TARGET: usize = 200;
+
 /// A JSON-RPC endpoint.
 #[derive(Debug, Clone)]
 pub(super) struct Client {
@@ -78,7 +81,9 @@ impl Client {
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(ANSWER_TIMEOUT)
             // A proxy of the environment has no business between two programs on this machine.
-            .no_proxy();
+            .no_proxy()
+            // Whoever serves the chain would otherwise choose to whom this machine sends requests.
+            .redirect(reqwest::redirect::Policy::none());
         // The connections that are kept are dead after this machine has moved to another address; each would be waited for.
         #[cfg(any(target_os = "linux", target_os = "android"))]
         let http = http.tcp_user_timeout(DEAD_PATH);
@@ -158,6 +163,12 @@ impl Client {
         };
         let mut response = self.http.post(&self.url).json(request).send().await.map_err(away)?;
         let status = response.status();
+        if status.is_redirection() {
+            return Err(ChainError::Redirected {
+                url: self.url.clone(),
+                to: redirect_target(&response),
+            });
+        }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(away)? {
             if body.len().saturating_add(chunk.len()) > MAX_ANSWER {
@@ -180,6 +191,13 @@ impl Client {
             reason,
         }
     }
+}
+
+/// Where an answer sends its reader on, as far as it may be shown on a line.
+fn redirect_target(response: &reqwest::Response) -> String {
+    let to = response.headers().get(reqwest::header::LOCATION);
+    let to = to.and_then(|to| to.to_str().ok()).unwrap_or("no address");
+    to.chars().take(MAX_TARGET).collect()
 }
 
 /// An error with its causes: reqwest's own text says only that sending failed.

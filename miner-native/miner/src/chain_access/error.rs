@@ -17,6 +17,8 @@ pub enum ChainError {
     },
     #[error("the chain endpoint {url} answered something else than expected: {reason}; is it a Sealdrop chain of this version?")]
     Protocol { url: String, reason: String },
+    #[error("the chain endpoint {url} sends its askers on to {to:?}, which is not followed: it would choose to whom this machine sends requests; name the chain's own endpoint if you trust that one")]
+    Redirected { url: String, to: String },
     #[error("the message was dropped and will never be in a block: {reason}")]
     Dropped { reason: String },
     #[error("the message failed with exit code {exit_code}: {error}")]

@@ -5,7 +5,7 @@ use super::{
     MinerStatus, MiningStatus, RedeemOutcome, RedeemRequest, Refusal, SectorSummary,
 };
 use crate::settings::{Settings, SettingsChange};
-use reqwest::{Body, Method, RequestBuilder, StatusCode};
+use reqwest::{Body, Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use std::io::Read;
 use std::sync::{Arc, OnceLock};
@@ -33,6 +33,8 @@ pub enum OperatorError {
     Refused(String),
     #[error("the daemon at {base} takes orders from its operator only: {reason}")]
     NotOperator { base: String, reason: String },
+    #[error("the daemon at {base} sends its askers elsewhere, which is not followed: orders go to the daemon itself; is another program at this port? Name the daemon's with --web-port")]
+    Redirected { base: String },
     #[error("the daemon at {base} answered something else than expected: {reason}; is it of this version?")]
     Strange { base: String, reason: String },
 }
@@ -55,6 +57,8 @@ impl Operator {
             .timeout(ANSWER_TIMEOUT)
             // A proxy of the environment has no business between two programs on this machine.
             .no_proxy()
+            // Nor do its orders, and the token with them, go where another program that answers here sends them.
+            .redirect(reqwest::redirect::Policy::none())
             .build();
         let base = base.trim_end_matches('/').to_owned();
         match http {
@@ -74,7 +78,7 @@ impl Operator {
     /// See [`route::HEALTH`].
     pub async fn health(&self) -> Result<Health, OperatorError> {
         let request = self.request(Method::GET, route::HEALTH);
-        let answer = request.send().await.map_err(|error| self.unreachable(error))?;
+        let answer = self.send(request).await?;
         let body = answer.bytes().await.map_err(|e| self.strange(e.to_string()))?;
         serde_json::from_slice(&body).map_err(|e| self.strange(e.to_string()))
     }
@@ -193,7 +197,7 @@ impl Operator {
     }
 
     async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, OperatorError> {
-        let answer = request.send().await.map_err(|error| self.unreachable(error))?;
+        let answer = self.send(request).await?;
         let status = answer.status();
         let body = answer.bytes().await.map_err(|e| self.strange(e.to_string()))?;
         if status.is_success() {
@@ -206,6 +210,16 @@ impl Operator {
             }),
             Ok(refusal) => Err(OperatorError::Refused(refusal.error)),
             Err(_) => Err(self.strange(format!("HTTP status {status}"))),
+        }
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response, OperatorError> {
+        let answer = request.send().await.map_err(|error| self.unreachable(error))?;
+        match answer.status().is_redirection() {
+            true => Err(OperatorError::Redirected {
+                base: self.base.clone(),
+            }),
+            false => Ok(answer),
         }
     }
 
@@ -231,5 +245,22 @@ fn of(route: &str, cid: &str) -> Result<String, OperatorError> {
         Err(_) => Err(OperatorError::Refused(format!(
             "{cid:?} is no deal's id: a deal's id is a CID such as `deals list` shows"
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::redirecting;
+
+    #[tokio::test]
+    async fn orders_are_not_sent_on_to_where_an_answer_says() {
+        let (base, followed) = redirecting().await;
+        let operator = Operator::at(&base, Ok("a token".to_owned())).expect("a client");
+        for answer in [operator.seal_now().await.err(), operator.health().await.err()] {
+            let error = answer.expect("nothing is done");
+            assert!(matches!(error, OperatorError::Redirected { .. }), "{error}");
+        }
+        assert!(!followed.load(std::sync::atomic::Ordering::Relaxed));
     }
 }

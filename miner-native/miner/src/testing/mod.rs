@@ -7,10 +7,13 @@ mod lifecycle;
 mod offers;
 mod paying;
 mod power_loss;
+mod redirecting;
 mod scenarios;
 mod setbacks;
 mod upkeep;
 mod worker;
+
+pub(crate) use redirecting::redirecting;
 
 use crate::assembly::Assembly;
 use crate::chain_access::{Account, ChainAccess};

@@ -296,6 +296,19 @@ async fn an_endpoint_that_is_away_or_no_chain_is_told_apart() {
     assert!(matches!(strange, ChainError::Protocol { .. }), "{strange}");
 }
 
+#[tokio::test]
+async fn a_chain_that_sends_its_askers_elsewhere_is_not_followed() {
+    let (base, followed) = crate::testing::redirecting().await;
+    let client = Client::new(&format!("{base}/rpc")).unwrap();
+    let error = client.call(&rpc::Head {}).await.unwrap_err();
+    assert!(
+        matches!(&error, ChainError::Redirected { .. }) && !error.is_temporary(),
+        "{error}"
+    );
+    assert!(error.to_string().contains("/internal"), "{error}");
+    assert!(!followed.load(std::sync::atomic::Ordering::Relaxed));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_head_is_told_to_everybody() {
     let setup = Setup::new();
