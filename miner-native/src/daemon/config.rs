@@ -1,5 +1,6 @@
 //! What a daemon runs with; and what it cannot run with, told in words before anything is touched (finding C7).
 
+use super::joining::{check_url, NoEndpoint};
 use libp2p::multiaddr::Protocol;
 use libp2p::Multiaddr;
 use sealdrop_listener::Certificate;
@@ -149,6 +150,8 @@ pub enum ConfigError {
     #[error("{name} is empty: name at least one address to listen on")]
     NoAddress { name: &'static str },
     #[error(transparent)]
+    Chain(#[from] NoEndpoint),
+    #[error(transparent)]
     Settings(#[from] SettingsError),
 }
 
@@ -164,6 +167,9 @@ fn check(config: &DaemonConfig) -> Result<(), ConfigError> {
         check_name(&config.network)?;
         check_spans(config)?;
         config.policy.check()?;
+    }
+    if let Role::Miner { chain } = &config.role {
+        check_url(chain)?;
     }
     // Beside what was set before it is checked again.
     Settings::default().changed(&config.settings)?;
@@ -405,6 +411,21 @@ mod tests {
     fn settings_that_make_no_sense_are_refused_before_anything_is_touched() {
         let refused = checked(|config| config.settings.auto_seal_ms = Some(u64::MAX));
         assert!(matches!(refused, Err(ConfigError::Settings(_))), "{refused:?}");
+    }
+
+    #[test]
+    fn a_chain_that_no_daemon_can_ask_is_refused_before_anything_is_touched() {
+        let on = |chain: &str| {
+            let chain = chain.to_owned();
+            checked(|config| config.role = Role::Miner { chain })
+        };
+        assert_eq!(on("https://chain.example/rpc"), Ok(()));
+        let refused = on("ftp://chain.example").expect_err("it is no HTTP");
+        assert!(matches!(refused, ConfigError::Chain(_)), "{refused}");
+        assert!(
+            refused.to_string().contains("starts with http:// or https://"),
+            "{refused}"
+        );
     }
 
     #[test]

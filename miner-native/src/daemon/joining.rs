@@ -8,6 +8,7 @@ use sealdrop_miner::chain_access::{network_at, rpc_url, ChainError};
 use sealdrop_miner::console;
 use sealdrop_miner::data_dir::{DataDir, KnownChain};
 use shared::chain::view::NetworkView;
+use shared::client::link::{HttpUrl, LinkError, MAX_URL};
 use shared::piece::SectorSize;
 use std::future::Future;
 use std::path::PathBuf;
@@ -19,8 +20,6 @@ const LOOK: Duration = Duration::from_secs(5);
 /// Why a chain is not joined, or none begun.
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
-    #[error("{url} is no endpoint of a chain: give --chain an address such as http://127.0.0.1:4403")]
-    Url { url: String },
     #[error("the chain at {url} checks proofs with other keys ({theirs}) than this program has ({ours}), and would refuse every proof; use the program of its version, or the other kind of parameters (--official-params)")]
     VerifyingKeys { url: String, ours: String, theirs: String },
     #[error("the network \"{network}\" has no sectors of {asked}; give --sector-size one of {supported}")]
@@ -33,6 +32,24 @@ pub enum JoinError {
     OnAnothers { home: PathBuf, endpoint: String },
 }
 
+/// Why text is no address of a chain.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{url:?} is no endpoint of a chain ({reason}): give --chain or chain.url an address such as http://127.0.0.1:4403"
+)]
+pub struct NoEndpoint {
+    url: String,
+    reason: Unfit,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum Unfit {
+    #[error(transparent)]
+    Url(#[from] LinkError),
+    #[error("an endpoint has no query: its path is put behind what is given")]
+    Query,
+}
+
 /// Finds out what `url` serves, and binds the home to it. Waits for a chain that the home knows already.
 pub(super) fn join(
     config: &mut DaemonConfig,
@@ -40,7 +57,6 @@ pub(super) fn join(
     home: &DataDir,
     proofs: &dyn Proofs,
 ) -> Result<(), DaemonError> {
-    check_url(url)?;
     // Of one thread, which is gone before the proofs are prepared.
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_all().build().map_err(DaemonError::Runtime)?;
@@ -92,13 +108,16 @@ where
     }
 }
 
-fn check_url(url: &str) -> Result<(), JoinError> {
-    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
-    let is_plain = |c: char| c.is_ascii_graphic() && !['@', '?', '#', '\\'].contains(&c);
-    match rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/') && rest.chars().all(is_plain)) {
-        true => Ok(()),
-        false => Err(JoinError::Url { url: url.to_owned() }),
-    }
+/// Whether a daemon can be told to ask there: what links may name ([`HttpUrl`]), without a query. [`DaemonConfig::check`] asks, before
+/// anything is touched.
+pub(super) fn check_url(url: &str) -> Result<(), NoEndpoint> {
+    let reason = match url.parse::<HttpUrl>() {
+        Ok(_) if !url.contains('?') => return Ok(()),
+        Ok(_) => Unfit::Query,
+        Err(error) => error.into(),
+    };
+    let url = url.chars().take(MAX_URL).collect();
+    Err(NoEndpoint { url, reason })
 }
 
 fn check_proofs(url: &str, found: &NetworkView, ours: String) -> Result<(), JoinError> {
@@ -146,8 +165,16 @@ mod tests {
             "http:///rpc",
             "http://a b",
             "http://u@h",
+            "ftp://chain.example",
+            "http://h:0/rpc",
+            "http://h/rpc?key=1",
+            "http://h/#rpc",
         ] {
-            assert!(matches!(check_url(url), Err(JoinError::Url { .. })), "{url}");
+            let error = check_url(url).expect_err(url).to_string();
+            assert!(
+                error.contains("--chain") && error.contains(&format!("{url:?}")),
+                "{error}"
+            );
         }
     }
 
