@@ -18,6 +18,8 @@ use std::time::SystemTime;
 
 /// Longest file that is read, in bytes: a chain of certificates has some 10 KiB.
 const MAX_FILE: u64 = 256 * 1024;
+/// What the mode of a private file leaves to its group and to everybody.
+const OTHERS: u32 = 0o077;
 
 /// Where the operator keeps a certificate and its key, both as PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +42,14 @@ pub enum TlsError {
     Pem { path: PathBuf, what: &'static str },
     #[error("the key in {} does not belong to the certificate in {}, or is of no supported kind: {reason}", files.key.display(), files.certificate.display())]
     Pair { files: PemFiles, reason: String },
+}
+
+/// A key that is not its owner's alone.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{} can be used by other users of this machine (mode {mode:03o}), who could pass for this daemon: `chmod 600` it", path.display())]
+pub struct OpenKey {
+    pub path: PathBuf,
+    pub mode: u32,
 }
 
 /// The certificate in use. Clones are the same.
@@ -79,6 +89,15 @@ impl Certificate {
         let loaded = Loaded::of(read, &self.files)?;
         *self.loaded() = loaded;
         Ok(true)
+    }
+
+    /// Whether others than its owner may read or replace the key's file as it is now. A file that is gone says so elsewhere.
+    pub fn open_key(&self) -> Option<OpenKey> {
+        let mode = mode(&std::fs::metadata(&self.files.key).ok()?);
+        (mode & OTHERS != 0).then(|| OpenKey {
+            path: self.files.key.clone(),
+            mode,
+        })
     }
 
     /// What is wrong with the time of the certificate in use, or will be soon.
@@ -139,6 +158,17 @@ impl Contents {
             reason: error.to_string(),
         })
     }
+}
+
+#[cfg(unix)]
+fn mode(file: &std::fs::Metadata) -> u32 {
+    std::os::unix::fs::PermissionsExt::mode(&file.permissions()) & 0o777
+}
+
+/// Other systems have no such modes.
+#[cfg(not(unix))]
+fn mode(_: &std::fs::Metadata) -> u32 {
+    0
 }
 
 fn read(path: &Path, what: &'static str) -> Result<Vec<u8>, TlsError> {
@@ -282,6 +312,34 @@ mod tests {
         long.resize(MAX_FILE as usize + 1, b'#');
         std::fs::write(files.paths().certificate, long).expect("written");
         assert!(matches!(of(files.paths().certificate), Err(TlsError::TooLong { .. })));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_key_that_others_may_read_is_noticed_whenever_its_file_is_so() {
+        use std::os::unix::fs::PermissionsExt;
+        let files = Files::new();
+        let certificate = Certificate::load(files.paths()).expect("a certificate");
+        let path = files.paths().key;
+        for (mode, is_open) in [
+            (0o600, false),
+            (0o400, false),
+            (0o640, true),
+            (0o644, true),
+            (0o602, true),
+        ] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("it is ours");
+            let expected = is_open.then(|| OpenKey {
+                path: path.clone(),
+                mode,
+            });
+            assert_eq!(certificate.open_key(), expected);
+        }
+        let text = certificate.open_key().map(|key| key.to_string()).unwrap_or_default();
+        assert!(
+            text.contains("privkey.pem") && text.contains("mode 602") && text.contains("chmod 600"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod tls;
 mod validity;
 mod wire;
 
-pub use certificate::{Certificate, PemFiles, TlsError};
+pub use certificate::{Certificate, OpenKey, PemFiles, TlsError};
 pub use tls::Tls;
 pub use validity::Trouble;
 

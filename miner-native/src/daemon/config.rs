@@ -278,6 +278,7 @@ fn warnings(config: &DaemonConfig) -> Vec<String> {
     if let Some(certificate) = &config.tls {
         let trouble = certificate.trouble_at(SystemTime::now());
         warnings.extend(trouble.map(|trouble| format!("tls.certificate: {trouble}")));
+        warnings.extend(certificate.open_key().map(|key| format!("tls.key: {key}")));
     }
     warnings
 }
@@ -351,6 +352,19 @@ mod tests {
         assert_eq!(told(15), "");
         assert!(told(13).contains("tls.certificate: the certificate ends in 13 days"));
         assert!(told(-2).contains("ended 2 days ago"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_key_that_others_may_read_is_told() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("a folder");
+        let tls = super::super::testing::certificate(dir.path(), 100);
+        let config = configured(|config| config.tls = Some(tls));
+        let open = std::fs::Permissions::from_mode(0o644);
+        std::fs::set_permissions(dir.path().join("privkey.pem"), open).expect("it is ours");
+        let told = config.warnings().join(" ");
+        assert!(told.contains("tls.key: ") && told.contains("(mode 644)"), "{told}");
     }
 
     #[test]

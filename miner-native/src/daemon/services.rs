@@ -94,6 +94,9 @@ async fn renew_certificate(certificate: Certificate, lifeline: Lifeline) -> Resu
                 lifeline.well(FILES);
                 if is_new {
                     tracing::info!("the certificate was renewed");
+                    if let Some(key) = certificate.open_key() {
+                        tracing::warn!("{key}");
+                    }
                 }
             }
             // Both files are not replaced at one moment: it is tried again.
