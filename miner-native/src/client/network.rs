@@ -14,12 +14,10 @@ use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{Config, NetworkBehaviour, SwarmEvent};
-use libp2p::{
-    dns, identify, noise, ping, quic, tcp, yamux, Multiaddr, PeerId, Stream, StreamProtocol, Swarm, Transport,
-};
+use libp2p::{dns, identify, noise, ping, quic, tcp, Multiaddr, PeerId, Stream, StreamProtocol, Swarm, Transport};
 use libp2p_stream::OpenStreamError;
 use sealdrop_miner::network::frames::{self, StreamError};
-use sealdrop_miner::network::{ending_when_dead, TransportKind};
+use sealdrop_miner::network::{ending_when_dead, TransportKind, Yamux};
 use shared::client::dialing::{plan, Dialer, Failures, Obstacle};
 use shared::wire::{protocol, Cbor};
 use std::collections::BTreeMap;
@@ -182,7 +180,7 @@ fn transport(key: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, noise::Er
         .map(|stream, _| ending_when_dead(stream))
         .upgrade(Version::V1Lazy)
         .authenticate(noise::Config::new(key)?)
-        .multiplex(yamux::Config::default());
+        .multiplex(Yamux);
     let over_quic = quic::tokio::Transport::new(quic::Config::new(key));
     let over_quic = over_quic.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
     let over_tcp = over_tcp.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));

@@ -47,6 +47,7 @@ pub use host::Host;
 pub use identity::{load_or_create, IdentityError};
 pub use libp2p::identity::Keypair;
 pub use listen::{HostConfig, TransportKind};
+pub use muxer::Yamux;
 pub use probe::PeerAddress;
 pub use propose::Reviewer;
 pub use retrieval::RetrievalServer;

@@ -2,7 +2,8 @@
 //!
 //! yamux promises 256 KiB to every stream, and doubles the window of one that is read fast, up to a bound for the whole connection:
 //! a gigabyte, unless it is set (`max_connection_receive_window`). libp2p-yamux 0.48 does not hand that setting on, its `Config` has
-//! only the number of streams; when it does, what is here goes away. Used by [`super::swarm`], below [`super::stream_budget`].
+//! only the number of streams; when it does, what is here goes away. Used by [`super::swarm`], below [`super::stream_budget`], by [`super::probe`],
+//! and by the terminal client.
 
 use super::stream_budget::WINDOW;
 use super::swarm::MAX_STREAMS;
@@ -23,10 +24,10 @@ const MAX_GROWTH: usize = 8 * 1024 * 1024;
 
 /// Makes connections multiplex.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Yamux;
+pub struct Yamux;
 
 /// A connection that multiplexes.
-pub(super) struct Muxer<C> {
+pub struct Muxer<C> {
     connection: Connection<C>,
     /// Came while nobody asked for them; no more than [`MAX_STREAMS`].
     incoming: VecDeque<Stream>,

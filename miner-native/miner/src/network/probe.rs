@@ -9,6 +9,7 @@ mod webtransport;
 
 use super::advertised::Reach;
 use super::listen::TransportKind;
+use super::muxer::Yamux;
 use futures::StreamExt;
 use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::Boxed;
@@ -17,7 +18,7 @@ use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
 use libp2p::swarm::dial_opts::DialOpts;
 use libp2p::swarm::{Config, DialError, SwarmEvent};
-use libp2p::{dns, identify, noise, quic, tcp, yamux, Multiaddr, PeerId, Swarm, Transport};
+use libp2p::{dns, identify, noise, quic, tcp, Multiaddr, PeerId, Swarm, Transport};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
 use std::io;
@@ -195,7 +196,7 @@ fn transport(key: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, noise::Er
         let over_tcp = socket()
             .upgrade(Version::V1Lazy)
             .authenticate(noise.clone())
-            .multiplex(yamux::Config::default())
+            .multiplex(Yamux)
             .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
         let over_quic = quic::tokio::Transport::new(quic::Config::new(key));
         let over_quic = over_quic.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
@@ -205,7 +206,7 @@ fn transport(key: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, noise::Er
     let over_websocket = libp2p_websocket::Config::new(resolving(socket))
         .upgrade(Version::V1Lazy)
         .authenticate(noise.clone())
-        .multiplex(yamux::Config::default())
+        .multiplex(Yamux)
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
     // What looks names up takes every address, so that it is asked last.
     let all = over_websocket.or_transport(resolving(others));
