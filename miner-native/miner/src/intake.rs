@@ -5,10 +5,10 @@
 //! finished sector would let in a handful and turn the rest away. Asked by [`crate::network`] for every proposal that is
 //! good otherwise; refusals are not kept, so the same proposal may be accepted later.
 
-use crate::operator::IntakeStatus;
 use crate::prover::{Prover, Step};
 use crate::settings::SettingsStore;
 use crate::store::{EffectKind, MinerStore, StoreError, Tally};
+use serde::{Deserialize, Serialize};
 use shared::deal::quote::{span, Refusal};
 use shared::deal::{Rejection, RejectionCode};
 use shared::piece::SectorSize;
@@ -18,6 +18,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const USUAL_SECTORS: u64 = 64;
 /// The least usual bound of bytes, for sectors that are tiny.
 const USUAL_LEAST: u64 = 64 << 20;
+
+/// Whether more deals are taken in while many wait to be sealed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IntakeStatus {
+    pub open: bool,
+    /// Why not, as proposals are told.
+    pub reason: Option<String>,
+    /// Bytes of accepted deals that are not sealed yet.
+    pub waiting_bytes: u64,
+    pub max_bytes: u64,
+    /// Accepted deals that are not sealed yet.
+    pub waiting_deals: u64,
+    pub max_deals: u64,
+}
 
 /// Deals that are accepted and not sealed yet, or how many there may be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -21,6 +21,7 @@ const SLOW: u64 = 6;
 const OF_EACH: u64 = 2;
 /// How long a piece of wrong bytes is left to be found wrong.
 const FOUND_WITHIN: Duration = Duration::from_secs(3);
+const LOOK: Duration = Duration::from_millis(100);
 
 fn over(outcome: Result<String, String>) -> Box<dyn Attack> {
     Box::new(Over(outcome))
@@ -149,10 +150,14 @@ fn propose_in_vain(target: &Target) -> Result<String, String> {
             "a channel that is not there" => peer.hold(protocol::MAKE_DEAL, &sent).map(|_| Vec::new()),
             _ => peer.try_to_say(protocol::MAKE_DEAL, &sent),
         };
-        let state = peer.query(&proposal.cid()).response.state;
-        match state {
+        let state = || peer.query(&proposal.cid()).response.state;
+        // Found out by the transfer, before a byte of it.
+        let until = Instant::now() + FOUND_WITHIN;
+        while what == OTHER_CODEC && state() == DealState::Accepted && Instant::now() < until {
+            std::thread::sleep(LOOK);
+        }
+        match state() {
             DealState::Unknown | DealState::Rejected => refused += 1,
-            // Found out by the transfer, before a byte of it.
             DealState::Failed if what == OTHER_CODEC => refused += 1,
             other => {
                 return Err(format!(

@@ -7,10 +7,11 @@ pub mod client;
 pub mod token;
 mod work;
 
+pub use crate::intake::IntakeStatus;
 pub use crate::network::address_status::{AddressFault, AddressStatus, OutsideVerdict};
 pub use client::{Operator, OperatorError};
 pub use shared::explain::deal::Explanation;
-pub use work::{Damage, IntakeStatus, ProvingStatus, ScrubStatus};
+pub use work::{Damage, ProvingStatus, ScrubStatus};
 
 use crate::prover::{JobView, OwnCodeStatus};
 use crate::settings::Settings;

@@ -2,21 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Whether more deals are taken in while many wait to be sealed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct IntakeStatus {
-    pub open: bool,
-    /// Why not, as proposals are told.
-    pub reason: Option<String>,
-    /// Bytes of accepted deals that are not sealed yet.
-    pub waiting_bytes: u64,
-    pub max_bytes: u64,
-    /// Accepted deals that are not sealed yet.
-    pub waiting_deals: u64,
-    pub max_deals: u64,
-}
-
 /// How long proofs-of-spacetime take, against the time that there is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
