@@ -5,6 +5,7 @@ use shared::chain::keys::cid_of_bytes;
 use shared::chain::{Address, AttoFil, Epoch, SecretKey};
 use shared::deal::{duplicates, Draft, DraftError, RejectionCode};
 use shared::payment::schedule::{ScheduleError, MAX_VOUCHERS};
+use shared::piece::node::raw_cid;
 use shared::piece::{Commitment, SectorSize};
 use shared::wire::frame::MAX_MESSAGE;
 
@@ -17,7 +18,7 @@ fn key(byte: u8) -> SecretKey {
 fn draft() -> Draft {
     let owner = key(2).address();
     Draft {
-        data_cid: cid_of_bytes(b"piece"),
+        data_cid: raw_cid(b"piece"),
         comm_p: Commitment([7; 32]),
         size: 1000,
         payer: key(1).address(),

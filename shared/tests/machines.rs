@@ -12,6 +12,7 @@ use shared::deal::{
     ClientDeal, ClientEffect, ClientInput, ClientStage, DealState, Draft, MinerDeal, MinerEffect, MinerInput,
     ProofInfo, Proposal, Response, SignedProposal, SignedResponse,
 };
+use shared::piece::node::raw_cid;
 use shared::piece::{padded_for, Commitment, InclusionProof, SectorLayout, SectorSize};
 use shared::sector::machine::SectorRefusal;
 use shared::sector::{Phase, Sector, SectorEffect, SectorInput, SectorPiece};
@@ -277,7 +278,7 @@ fn a_piece_that_the_vouchers_do_not_speak_of_fails_the_deal() {
 fn piece(seed: u8, size: u64) -> SectorPiece {
     SectorPiece {
         deal: cid(&[seed]),
-        data_cid: cid(&[seed, 1]),
+        data_cid: raw_cid(&[seed, 1]),
         size,
         comm_p: Commitment([seed; 32]),
     }

@@ -14,6 +14,8 @@ use shared::chain::{Address, AttoFil, BytesAmount, ChannelId, Epoch, SecretKey};
 use shared::deal::review::{review, OperatorTerms, ReviewContext, PROPOSAL_SLACK};
 use shared::deal::{ClientDeal, ClientInput, Draft, Proposal, RejectionCode, SignedProposal};
 use shared::payment::{ChannelFacts, PaymentVoucher, Predicate};
+use shared::piece::node::cid_of;
+use shared::piece::DagShape;
 use shared::piece::{Commitment, SectorSize};
 use shared::wire::{decode, encode};
 use std::cell::Cell;
@@ -41,7 +43,7 @@ fn drafts(durations: impl Strategy<Value = u64>) -> impl Strategy<Value = Draft>
     (sizes, prices, durations, 0..1u64 << 40).prop_map(|((sector_size, size), price, duration, start)| {
         let owner = key(2).address();
         Draft {
-            data_cid: cid_of_bytes(b"piece"),
+            data_cid: cid_of(DagShape::STANDARD.root_codec(size), &[7; 32]),
             comm_p: Commitment([7; 32]),
             size,
             payer: key(1).address(),

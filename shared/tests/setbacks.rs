@@ -2,6 +2,7 @@
 
 use shared::chain::keys::cid_of_bytes;
 use shared::chain::Epoch;
+use shared::piece::node::raw_cid;
 use shared::piece::{Commitment, SectorSize};
 use shared::sector::machine::{SectorRefusal, MAX_ATTEMPTS};
 use shared::sector::{
@@ -49,7 +50,7 @@ fn sector_at(phase: Phase) -> Sector {
 fn piece(seed: u8) -> SectorPiece {
     SectorPiece {
         deal: cid_of_bytes(&[seed]),
-        data_cid: cid_of_bytes(&[seed, 1]),
+        data_cid: raw_cid(&[seed, 1]),
         size: 500,
         comm_p: Commitment([seed; 32]),
     }

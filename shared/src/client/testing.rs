@@ -10,6 +10,7 @@ use crate::deal::{
     ClientDeal, DealState, Draft, ProofInfo, Quote, QuoteRequest, Response, SignedProposal, SignedResponse,
 };
 use crate::payment::{CloseRequest, CloseResponse};
+use crate::piece::node::raw_cid;
 use crate::piece::{Commitment, SectorSize};
 use crate::ports::{Chain, Found, MessagePurpose, Sent};
 use crate::wire::cbor::Bytes;
@@ -269,7 +270,7 @@ pub fn key(byte: u8) -> SecretKey {
 pub fn draft(price: u128, duration: u64) -> Draft {
     let owner = key(2).address();
     Draft {
-        data_cid: cid_of_bytes(b"piece"),
+        data_cid: raw_cid(b"piece"),
         comm_p: Commitment([7; 32]),
         size: 1000,
         payer: key(1).address(),

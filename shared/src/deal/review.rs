@@ -15,6 +15,9 @@ pub use rejection::{Rejection, RejectionCode};
 
 use super::proposal::SignedProposal;
 use crate::chain::{Address, AttoFil, Epoch};
+use crate::piece::node::digest_of;
+use crate::piece::DagShape;
+use cid::Cid;
 use rejection::reject;
 
 /// Blocks after an ask's expiry in which a proposal is still taken: a client that drew it up in time first has its
@@ -107,7 +110,8 @@ pub fn review(signed: &SignedProposal, context: &ReviewContext) -> Result<(), Re
         let expected = payment::review_price(&terms, size, context)?;
         payment::review_payment(signed, expected, context)?;
     }
-    review_size(size, context)
+    review_size(size, context)?;
+    review_piece(&proposal.piece_ref, size)
 }
 
 /// Whose deal it is, for how much and how long; the piece's size.
@@ -124,6 +128,17 @@ fn review_subject(terms: &DealTerms, context: &ReviewContext) -> Result<u64, Rej
     };
     review_duration(terms.duration, context)?;
     Ok(size)
+}
+
+/// A piece that can never be fetched is not waited for (finding A3).
+fn review_piece(piece_ref: &Cid, size: u64) -> Result<(), Rejection> {
+    if digest_of(piece_ref, DagShape::STANDARD.root_codec(size)).is_none() {
+        let text = alloc::format!(
+            "piece {piece_ref} cannot be the root of a file of {size} bytes: give the root of its UnixFS DAG with raw leaves of 1 MiB"
+        );
+        return reject(RejectionCode::PieceRef, text);
+    }
+    Ok(())
 }
 
 fn review_size(size: u64, context: &ReviewContext) -> Result<(), Rejection> {

@@ -8,7 +8,7 @@
 use super::cut::{MAX_FILE, MAX_PIECES};
 use super::digest::{FilePiece, FileSummary};
 use super::path::{FileSystem, PathError, RelativePath};
-use crate::piece::node::{digest_of, raw_cid, DAG_PB, RAW};
+use crate::piece::node::{digest_of, raw_cid};
 use crate::piece::unixfs::LEAF_BYTES;
 use crate::piece::DagShape;
 use crate::transfer::puller::MAX_TRANSFER;
@@ -135,11 +135,7 @@ impl FileEntry {
 
 /// Whether a file of `size` bytes can have this root: by version, hash and codec.
 fn is_root(root: &Cid, size: u64) -> bool {
-    let codec = match DagShape::STANDARD.depth(size) {
-        0 => RAW,
-        _ => DAG_PB,
-    };
-    digest_of(root, codec).is_some() && (size > 0 || *root == raw_cid(&[]))
+    digest_of(root, DagShape::STANDARD.root_codec(size)).is_some() && (size > 0 || *root == raw_cid(&[]))
 }
 
 /// Pieces cover a file of `size` bytes from its first to its last byte, without gaps.

@@ -6,7 +6,7 @@
 
 use super::balanced::BalancedTree;
 use super::leaves::LeafHasher;
-use super::node::{cid_of, Link, MAX_LINKS, RAW};
+use super::node::{cid_of, Link, DAG_PB, MAX_LINKS, RAW};
 use super::size::MAX_PIECE;
 use alloc::vec::Vec;
 use cid::Cid;
@@ -66,6 +66,14 @@ impl DagShape {
             depth = depth.saturating_add(1);
         }
         depth
+    }
+
+    /// The codec of the root of a file: that of a leaf, or of an interior node.
+    pub fn root_codec(&self, size: u64) -> u64 {
+        match self.depth(size) {
+            0 => RAW,
+            _ => DAG_PB,
+        }
     }
 
     /// File bytes under a full node `height` levels above the leaves (0: a leaf).

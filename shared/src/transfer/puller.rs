@@ -170,8 +170,7 @@ impl Puller {
             return Err(TransferFault::Limits { window, request_bytes });
         }
         let height = shape.depth(size);
-        let codec = if height == 0 { RAW } else { DAG_PB };
-        let digest = digest_of(&root, codec).ok_or(TransferFault::Root { root, size })?;
+        let digest = digest_of(&root, shape.root_codec(size)).ok_or(TransferFault::Root { root, size })?;
         Ok(Self {
             root,
             size,

@@ -6,7 +6,6 @@ use super::miner::Miner;
 use super::random::Random;
 use super::{key, restart, Trouble};
 use cid::Cid;
-use shared::chain::keys::cid_of_bytes;
 use shared::chain::view::{ChannelView, MinerView};
 use shared::chain::{calls, Address, AttoFil, Call, ChannelId, Epoch, Policy, SecretKey};
 use shared::client::testing::now;
@@ -18,6 +17,7 @@ use shared::deal::{
     WatchRequest,
 };
 use shared::payment::CloseRequest;
+use shared::piece::node::raw_cid;
 use shared::piece::{Commitment, SectorSize};
 use shared::ports::{Chain as ChainPort, Found, MessagePurpose, Sent};
 use shared::wire::{decode, encode, protocol, Cbor};
@@ -78,7 +78,7 @@ impl Client {
     pub fn new(orders: Vec<Order>, miner: &Miner, trouble: Trouble) -> Self {
         let deal = |order: Order| {
             let draft = Draft {
-                data_cid: cid_of_bytes(&[order.number]),
+                data_cid: raw_cid(&[order.number]),
                 comm_p: Commitment([order.number + 1; 32]),
                 size: order.size,
                 payer: key(1).address(),

@@ -1,8 +1,8 @@
 //! Who takes part in the tests' deals, and the deal that they begin with.
 
-use shared::chain::keys::cid_of_bytes;
 use shared::chain::{Address, AttoFil, Epoch, SecretKey};
 use shared::deal::Draft;
+use shared::piece::node::raw_cid;
 use shared::piece::{Commitment, SectorSize};
 
 pub const COMM_P: Commitment = Commitment([7; 32]);
@@ -16,7 +16,7 @@ pub fn key(byte: u8) -> SecretKey {
 pub fn draft(duration: u64) -> Draft {
     let owner = key(2).address();
     Draft {
-        data_cid: cid_of_bytes(b"piece"),
+        data_cid: raw_cid(b"piece"),
         comm_p: COMM_P,
         size: 1000,
         payer: key(1).address(),

@@ -8,7 +8,10 @@ use std::path::{Component, Path};
 /// The file lies below the folder that was chosen, and its pieces are the file.
 fn check_file(file: &FileEntry) {
     let chosen = Path::new("chosen");
-    let written = file.path().parts().fold(chosen.to_owned(), |path, part| path.join(part));
+    let written = file
+        .path()
+        .parts()
+        .fold(chosen.to_owned(), |path, part| path.join(part));
     assert!(written.starts_with(chosen) && written != chosen);
     assert!(written.components().all(|part| matches!(part, Component::Normal(_))));
     let size = file.size();
@@ -40,7 +43,10 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         }
         let _ = (manifest.size(), manifest.writable_on(FileSystem::Windows));
     }
-    if let Some(path) = std::str::from_utf8(input).ok().and_then(|text| RelativePath::parse(text).ok()) {
+    if let Some(path) = std::str::from_utf8(input)
+        .ok()
+        .and_then(|text| RelativePath::parse(text).ok())
+    {
         assert_eq!(path.as_str().as_bytes(), input);
         assert!(path.parts().all(|part| !matches!(part, "" | "." | "..")));
         if path.writable_on(FileSystem::Windows).is_ok() {

@@ -54,7 +54,10 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
             }
         }
         4 => {
-            if let Some(link) = std::str::from_utf8(bytes).ok().and_then(|text| Link::parse(text).ok().flatten()) {
+            if let Some(link) = std::str::from_utf8(bytes)
+                .ok()
+                .and_then(|text| Link::parse(text).ok().flatten())
+            {
                 assert_eq!(Link::parse(&link.fragment()), Ok(Some(link)));
             }
         }

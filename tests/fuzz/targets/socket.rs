@@ -65,6 +65,10 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         })
         .collect();
     let said = CHAIN.with(|chain| chain.get_or_init(Session::open).run(frames));
-    let answers: Vec<Value> = said.iter().filter(|said| said.get("id").is_some()).map(|said| said["id"].clone()).collect();
+    let answers: Vec<Value> = said
+        .iter()
+        .filter(|said| said.get("id").is_some())
+        .map(|said| said["id"].clone())
+        .collect();
     assert_eq!(answers, expected, "{said:?}");
 });

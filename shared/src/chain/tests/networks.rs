@@ -9,6 +9,7 @@ use crate::deal::{
     review, ClientDeal, ClientStage, Draft, OperatorTerms, RejectionCode, ReviewContext, SignedProposal,
 };
 use crate::payment::ChannelFacts;
+use crate::piece::node::raw_cid;
 
 /// attoFIL per byte and block.
 const PRICE: AttoFil = AttoFil(2);
@@ -26,7 +27,7 @@ impl Network {
         let owner = world.owner.clone();
         let receipt = world.send(&owner, calls::create_storage_miner(SectorSize::S2KiB, b"peer", fil(1)));
         let draft = Draft {
-            data_cid: cid_of_bytes(b"piece"),
+            data_cid: raw_cid(b"piece"),
             comm_p: comm_p(),
             size: PIECE as u64,
             payer: account.address(),

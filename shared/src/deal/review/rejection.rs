@@ -6,6 +6,7 @@
 //! | 1007 to 1009 | what the miner's operator set: shortest and longest duration, the ask's expiry |
 //! | 1010 to 1019 | price and payment channel |
 //! | 1020 to 1032 | vouchers |
+//! | 1033 | the piece's id |
 //! | 1040 to 1045 | the miner takes nothing just now: the same proposal may be accepted later |
 //!
 //! Each variant's comment says what it means; a number is never used for anything else, nor given up.
@@ -91,6 +92,8 @@ rejections! {
     VoucherExceedsChannel = 1031,
     /// A deal that costs nothing has vouchers: nothing can be paid with them.
     FreeVouchers = 1032,
+    /// The piece's id cannot be the root of a file of the piece's size, so that it can never be fetched.
+    PieceRef = 1033,
     /// The miner's operator has stopped mining: no new deals for now.
     NotMining = 1040,
     /// The miner waits for the data of too many deals.

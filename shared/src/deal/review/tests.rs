@@ -5,6 +5,7 @@ use crate::chain::address::MaybeAddress;
 use crate::chain::{BytesAmount, ChannelId, SecretKey};
 use crate::deal::proposal::{PaymentInfo, Proposal};
 use crate::payment::{unsigned_vouchers, PaymentVoucher, Predicate, Terms, CHANNEL_EXPIRY_INTERVAL};
+use crate::piece::node::{node_cid, raw_cid};
 use crate::piece::Commitment;
 use alloc::{string::String, vec::Vec};
 
@@ -70,7 +71,7 @@ fn proposal() -> Proposal {
         ),
     };
     Proposal {
-        piece_ref: crate::chain::keys::cid_of_bytes(b"piece"),
+        piece_ref: raw_cid(b"piece"),
         size: Some(BytesAmount(SIZE)),
         total_price: total,
         duration: DURATION,
@@ -126,6 +127,24 @@ fn a_garbage_signature_is_refused() {
         (rejection.code, rejection.message.as_str()),
         (RejectionCode::Signature, "invalid deal signature")
     );
+}
+
+/// Finding A3: such a deal would be accepted, and fail as soon as its piece is fetched.
+#[test]
+fn a_piece_that_can_never_be_fetched_is_refused() {
+    let digest = *raw_cid(b"piece").hash();
+    let others = [
+        node_cid(b"piece"),
+        Cid::new_v1(0x71, digest),
+        crate::chain::keys::cid_of_bytes(b"piece"),
+    ];
+    for piece_ref in others {
+        assert_eq!(
+            refused(|p| p.piece_ref = piece_ref),
+            Some(RejectionCode::PieceRef),
+            "{piece_ref}"
+        );
+    }
 }
 
 #[test]
@@ -425,7 +444,7 @@ fn a_channel_that_ends_one_block_too_early_is_refused_with_both_heights() {
     assert_eq!(refused_when(eol(5273)), None);
     for duration in [1, 999, 1000, 1001, 2500] {
         let draft = super::super::Draft {
-            data_cid: crate::chain::keys::cid_of_bytes(b"piece"),
+            data_cid: raw_cid(b"piece"),
             comm_p: Commitment([7; 32]),
             size: SIZE,
             payer: payer().address(),
