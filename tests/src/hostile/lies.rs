@@ -11,7 +11,7 @@ use shared::payment::CloseRequest;
 use shared::retrieval::RetrievePieceRequest;
 use shared::wire::frame::{frame, MAX_MESSAGE};
 use shared::wire::{encode, protocol};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long the honest among slow peers may wait: a slow one's turn, and the next.
 const SERVED_WITHIN: Duration = Duration::from_secs(150);
