@@ -11,7 +11,7 @@ use crate::piece::PieceCid;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use cid::Cid;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The format of [`DealRecord`]; that of 0.1.0, which differed between browser and terminal, had no number.
 pub const FORMAT: u32 = 2;
@@ -72,7 +72,17 @@ pub struct Answer {
     /// The miner's reason; empty when there is none.
     pub message: String,
     /// Milliseconds since 1970.
+    #[serde(deserialize_with = "time")]
     pub at: f64,
+}
+
+/// A time that is no number was never kept, and equals nothing.
+fn time<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    let at = f64::deserialize(from)?;
+    match at.is_finite() {
+        true => Ok(at),
+        false => Err(serde::de::Error::custom("a time is no number")),
+    }
 }
 
 impl Answer {
@@ -385,4 +395,22 @@ impl<F> DealRecord<F> {
 /// Whether a miner that says this may still have to fetch the piece.
 pub fn lacks_the_piece(state: DealState) -> bool {
     matches!(state, DealState::Unknown | DealState::Accepted | DealState::Started)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    /// What is read is written as it was, and equals itself.
+    #[test]
+    fn a_kept_time_that_is_no_number_is_not_read() {
+        for (at, is_read) in [(1e12, true), (f64::NAN, false), (f64::INFINITY, false)] {
+            let (state, message) = ("accepted".into(), String::new());
+            let mut kept = Vec::new();
+            ciborium::into_writer(&Answer { state, message, at }, &mut kept).expect("a vector takes everything");
+            let read: Result<Answer, _> = ciborium::from_reader(kept.as_slice());
+            assert_eq!(read.is_ok(), is_read, "{at}");
+        }
+    }
 }
