@@ -58,6 +58,26 @@ test('an empty file is refused', { timeout: 300_000 }, () =>
   }),
 );
 
+/** Finding D3. */
+test(
+  'of several files that are dropped one is taken, and the page says that the others are not',
+  { timeout: 300_000 },
+  () =>
+    onPage('several', async (page) => {
+      await hook(page, 'file-input').first().waitFor({ state: 'attached' });
+      await page.locator('.drop').evaluate((zone) => {
+        const given = new DataTransfer();
+        for (const name of ['one.txt', 'two.txt', 'three.txt']) given.items.add(new File([name], name));
+        zone.dispatchEvent(new DragEvent('drop', { dataTransfer: given, bubbles: true, cancelable: true }));
+      });
+      const aside = hook(page, 'set-aside');
+      await aside.waitFor();
+      assert.match(await aside.innerText(), /one\.txt is taken and the 2 others are not/);
+      await choose(page, 'four.txt', Buffer.from('four'));
+      await aside.waitFor({ state: 'detached' });
+    }),
+);
+
 test('a miner that does not answer is named after 15 seconds, and no deal is begun', { timeout: 300_000 }, async () => {
   const chain = await chainOfSilentMiners(daemon.chain);
   try {

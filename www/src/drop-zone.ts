@@ -25,6 +25,8 @@ export class DropZone extends View {
   declare refused: boolean;
   declare locked: boolean;
   private over = false;
+  /** What was given and is not taken, in words. */
+  private aside: string | undefined;
 
   protected override updated(changed: Map<string, unknown>): void {
     // The input that had the focus went away with the invitation.
@@ -43,6 +45,7 @@ export class DropZone extends View {
         @drop=${this.drop}
       >
         ${this.file ? this.docket(this.file) : this.invitation()}
+        ${this.aside ? html`<p class="note set-aside" role="status" data-testid="set-aside">${this.aside}</p>` : nothing}
       </div>
     `;
   }
@@ -123,7 +126,7 @@ export class DropZone extends View {
 
   private readonly pick = (event: Event) => {
     const input = event.target as HTMLInputElement;
-    this.take(input.files?.[0]);
+    this.take(input.files);
     // So that choosing the same file again counts as a choice.
     input.value = '';
   };
@@ -142,11 +145,15 @@ export class DropZone extends View {
   private readonly drop = (event: DragEvent) => {
     event.preventDefault();
     this.show(false);
-    this.take(event.dataTransfer?.files[0]);
+    this.take(event.dataTransfer?.files);
   };
 
-  private take(file: File | undefined): void {
-    if (file && !this.locked) this.dispatchEvent(new CustomEvent('chosen', { detail: file }));
+  private take(files: FileList | null | undefined): void {
+    const [file, ...others] = files ?? [];
+    if (!file) return;
+    this.aside = this.locked ? BUSY : leftOut(file, others);
+    this.requestUpdate();
+    if (!this.locked) this.dispatchEvent(new CustomEvent('chosen', { detail: file }));
   }
 
   private show(over: boolean): void {
@@ -156,6 +163,15 @@ export class DropZone extends View {
   }
 }
 customElements.define('sd-drop-zone', DropZone);
+
+const BUSY = 'Nothing was taken: a file is being stored. Give the next one when that is done.';
+
+/** A deal is about one file (finding D3). */
+function leftOut(file: File, others: File[]): string | undefined {
+  if (others.length === 0) return undefined;
+  const rest = others.length === 1 ? `${others[0]?.name} is not` : `the ${others.length} others are not`;
+  return `${file.name} is taken and ${rest}: a deal holds one file. Store them one after the other.`;
+}
 
 /** The time left, once there is enough of it to be worth a word. */
 function left({ secondsLeft }: Progress): string {
