@@ -91,10 +91,14 @@ async function connect(peer: RTCPeerConnection, address: PeerAddress): Promise<s
   return fingerprint.replaceAll(':', '').toLowerCase();
 }
 
+/** Connections whose other side has shown the certificate of its address. */
+const met = new WeakSet<RTCPeerConnection>();
+
 /** A peer that closes a connection says so in DTLS; one that vanishes is missed by ICE after half a minute. */
 function watchEnd(peer: RTCPeerConnection, end: (reason: string) => void): void {
   const dtls = peer.sctp?.transport;
   dtls?.addEventListener('statechange', () => {
+    if (dtls.state === 'connected') met.add(peer);
     if (dtls.state === 'closed' || dtls.state === 'failed') {
       end(failure(peer));
     }
@@ -108,7 +112,10 @@ function failure(peer: RTCPeerConnection): string {
     case 'new':
       return 'nobody answers there over UDP';
     default:
-      return 'the connection was lost';
+      // The other side may close before this one has told why.
+      return met.has(peer)
+        ? 'the connection was lost'
+        : 'whoever answers there does not have the certificate of this address, or went away';
   }
 }
 
