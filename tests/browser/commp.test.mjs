@@ -200,8 +200,7 @@ test('after a reload a file goes on where it was, unless it has changed', LIMIT,
     await page.setInputFiles('input', path);
     const resumed = await withPackage(page, resume);
     assert.deepEqual(resumed.outcome, expected);
-    // On a busy machine the first report comes before anything more is read; one that begins anew is below.
-    assert.ok(resumed.told[0].done >= stopped.done, `${resumed.told[0].done} bytes at the first report`);
+    assert.ok(resumed.told[0].done > stopped.done, `${resumed.told[0].done} bytes at the first report`);
 
     // It is forgotten once it is done; and what was saved for another time of change is not taken.
     const again = await withPackage(page, resume);
