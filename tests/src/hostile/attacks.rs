@@ -107,12 +107,8 @@ const fn nightly(
     begin: fn(&Target) -> Box<dyn Attack>,
 ) -> Kind {
     Kind {
-        name,
-        of,
-        before,
         is_usual: false,
-        takes_money: false,
-        begin,
+        ..usual(name, of, before, begin)
     }
 }
 
