@@ -9,6 +9,7 @@
 use super::serving::Offers;
 use futures::StreamExt;
 use libp2p::core::muxing::StreamMuxerBox;
+use libp2p::core::transport::timeout::TransportTimeout;
 use libp2p::core::transport::Boxed;
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
@@ -185,12 +186,16 @@ fn transport(key: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, noise::Er
     let over_quic = over_quic.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
     let over_tcp = over_tcp.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
     let either = over_tcp.or_transport(over_quic);
-    Ok(either.map(|either, _| either.into_inner()).boxed())
+    let either = either.map(|either, _| either.into_inner());
+    // The system itself waits for more than two minutes for a host that is not there.
+    Ok(TransportTimeout::with_outgoing_timeout(either, DIAL_LIMIT).boxed())
 }
 
 /// A peer that is being dialled, and who waits for it.
 struct Dialing {
     replies: Vec<Reply>,
+    /// All that were or will be dialled.
+    addresses: Vec<Multiaddr>,
     /// Dials that have not ended yet.
     under_way: usize,
     /// Dialled when those before failed, and at this time at the latest.
@@ -198,6 +203,15 @@ struct Dialing {
     second_at: Instant,
     /// Why dials failed.
     reasons: Vec<String>,
+}
+
+impl Dialing {
+    /// Those of `addresses` that are not dialled yet; they count as dialled from now on.
+    fn take_newer(&mut self, mut addresses: Vec<Multiaddr>) -> Vec<Multiaddr> {
+        addresses.retain(|address| !self.addresses.contains(address));
+        self.addresses.extend_from_slice(&addresses);
+        addresses
+    }
 }
 
 /// The node itself; lives in its own task.
@@ -249,11 +263,19 @@ impl Node {
         }
         if let Some(dialing) = self.dialing.get_mut(&peer) {
             dialing.replies.push(reply);
+            // It has moved: where it was, nobody may answer for a long time.
+            let (mut newer, other) = in_order(dialing.take_newer(addresses));
+            newer.extend(other);
+            if !newer.is_empty() {
+                self.dial(&peer, newer);
+            }
             return;
         }
+        let tried = addresses.clone();
         let (first, second) = in_order(addresses);
         let dialing = Dialing {
             replies: vec![reply],
+            addresses: tried,
             under_way: 0,
             second,
             second_at: Instant::now() + QUIC_AFTER,
@@ -398,9 +420,8 @@ mod tests {
         assert_eq!(in_order(vec![quic.clone()]), (vec![quic], vec![]));
     }
 
-    /// Where TCP leads nowhere: a port on which nobody listens, or one that never answers.
-    #[tokio::test]
-    async fn a_miner_that_only_quic_reaches_is_reached() {
+    /// A miner that is reached over QUIC only, and its address.
+    async fn miner() -> (PeerId, String) {
         let key = Keypair::generate_ed25519();
         let mut miner = quic::tokio::Transport::new(quic::Config::new(&key));
         let any = address("/ip4/127.0.0.1/udp/0/quic-v1");
@@ -420,15 +441,41 @@ mod tests {
                 }
             }
         });
-        let network = Network::start(Offers::default()).expect("a node");
+        (key.public().to_peer_id(), quic.to_string())
+    }
+
+    /// A port where somebody takes connections and says nothing.
+    fn silent() -> (std::net::TcpListener, String) {
         let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
-        let tcp = format!(
-            "/ip4/{}/tcp/{}",
-            silent.local_addr().expect("bound").ip(),
-            silent.local_addr().expect("bound").port()
-        );
-        let peer = key.public().to_peer_id();
-        let connected = network.connect(peer, &[tcp, quic.to_string()]).await;
+        let bound = silent.local_addr().expect("bound");
+        let address = format!("/ip4/{}/tcp/{}", bound.ip(), bound.port());
+        (silent, address)
+    }
+
+    #[tokio::test]
+    async fn a_miner_that_only_quic_reaches_is_reached() {
+        let (peer, quic) = miner().await;
+        let (_listener, tcp) = silent();
+        let network = Network::start(Offers::default()).expect("a node");
+        let connected = network.connect(peer, &[tcp, quic]).await;
         assert!(connected.is_ok(), "{connected:?}");
+    }
+
+    #[tokio::test]
+    async fn a_miner_that_has_moved_is_reached_while_it_is_still_dialled_where_it_was() {
+        let (peer, quic) = miner().await;
+        let (_listener, tcp) = silent();
+        let network = Network::start(Offers::default()).expect("a node");
+        let before = [tcp];
+        let (moved, connected) = tokio::join!(network.connect(peer, &before), async {
+            // It is sent after the other one.
+            tokio::task::yield_now().await;
+            tokio::time::timeout(DIAL_LIMIT / 3, network.connect(peer, &[quic])).await
+        });
+        assert!(matches!(connected, Ok(Ok(()))), "{connected:?}");
+        assert!(
+            moved.is_ok(),
+            "whoever waited for the old address hears of it, too: {moved:?}"
+        );
     }
 }
