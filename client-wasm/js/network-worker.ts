@@ -5,6 +5,7 @@
  */
 
 import { problemOf, SealdropError } from './errors.js';
+import { Leaves } from './leaves.js';
 import type { Account, Calls, FromNetwork, StoreRequest, ToNetwork } from './protocol.js';
 import { accountKeys, DealStore, type StoredDeal } from './store.js';
 import { surroundings } from './surroundings.js';
@@ -84,6 +85,9 @@ async function fileOf(id: string): Promise<Blob> {
   return file.blob;
 }
 
+/** What miners ask for. */
+const leaves = new Leaves();
+
 /** What the Rust module asks of this worker. */
 const host: Host = {
   async saveDeal(id, state, view) {
@@ -94,8 +98,7 @@ const host: Host = {
     opened().tabs.tell({ kind: 'deal', view });
   },
   async readPiece(id, offset, length) {
-    const file = await fileOf(id);
-    return file.slice(offset, offset + length).arrayBuffer();
+    return leaves.read(id, await fileOf(id), offset, length);
   },
   async dropPiece(id) {
     files.delete(id);

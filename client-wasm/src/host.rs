@@ -12,7 +12,7 @@ export interface Host {
   /** Shows a deal as it is now. */
   showDeal(view: import('../../js/types.js').Deal): void;
   /** Bytes of a deal's file. */
-  readPiece(id: string, offset: number, length: number): Promise<ArrayBuffer>;
+  readPiece(id: string, offset: number, length: number): Promise<Uint8Array>;
   /** The file of a deal is no longer needed. */
   dropPiece(id: string): Promise<void>;
   /** The signed message that was made for a purpose, hexadecimal. */
