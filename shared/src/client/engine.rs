@@ -2,7 +2,7 @@
 
 use super::following;
 use super::host::{ClientHost, EngineError, Event, Order};
-use super::problem::ErrorCode;
+use super::problem::{ErrorCode, Problem};
 use super::quoting;
 use super::record::{lacks_the_piece, Answer, DealRecord, Proving, Step};
 use super::refunds;
@@ -10,7 +10,7 @@ use crate::chain::calls;
 use crate::chain::view::MinerView;
 use crate::chain::{Address, AttoFil, Epoch};
 use crate::deal::client::ClientRefusal;
-use crate::deal::{ClientDeal, ClientEffect, ClientInput, ClientStage, QueryRequest, Quote, SignedResponse};
+use crate::deal::{ClientDeal, ClientEffect, ClientInput, ClientStage, QueryRequest, SignedResponse};
 use crate::ports::{Chain, MessagePurpose, Sent};
 use crate::wire::protocol;
 use alloc::format;
@@ -203,8 +203,14 @@ async fn open_channel<H: ClientHost>(
                     chain.settle(&payer, &record.id, purpose).await?;
                     return Ok(Next::Now);
                 }
+                if let Some(reason) = quoting::gives_way::<H>(record, &refused) {
+                    end_unpaid(record, host, reason, None).await?;
+                    chain.settle(&payer, &record.id, purpose).await?;
+                    return Ok(Next::Now);
+                }
                 if let Some(quote) = refused? {
-                    decline(record, host, &quote).await?;
+                    let problem = quoting::problem(&quote);
+                    end_unpaid(record, host, quoting::reason(&quote), Some(problem)).await?;
                     chain.settle(&payer, &record.id, purpose).await?;
                     return Ok(Next::Now);
                 }
@@ -233,15 +239,19 @@ async fn open_channel<H: ClientHost>(
     Err(EngineError::Channel { reason: why }.into())
 }
 
-/// Ends a deal that its miner would not take, before anything was paid for it.
-async fn decline<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H, quote: &Quote) -> Result<(), H::Error> {
+/// Ends a deal that its miner would not take, or cannot be asked about, before anything was paid for it.
+async fn end_unpaid<H: ClientHost>(
+    record: &mut DealRecord<H::File>,
+    host: &H,
+    reason: String,
+    problem: Option<Problem>,
+) -> Result<(), H::Error> {
     let mut deal = record.deal.clone();
-    let reason = quoting::reason(quote);
     deal.handle(ClientInput::ChannelFailed { reason })
         .map_err(|_| EngineError::NotApplicable)?;
     let mut next = record.clone();
     next.advance(deal, None, host.now_ms());
-    next.error = Some(quoting::problem(quote));
+    next.error = problem;
     keep(record, next, host, Event::Stage).await
 }
 

@@ -33,6 +33,7 @@
 //! - **What an error is called** ([`problem`]), so that a program need not know which client it talks to, and what of a deal is
 //!   shown ([`view`]).
 //! - **How vouchers are handed over as text** ([`voucher_text`]), and **the link that opens a page at a miner** ([`link`]).
+//! - **Files of any size** ([`files`]): which deals their pieces need, and when there are enough of them.
 //! - **When the miner is asked, and when its news is waited for** ([`following`]), and how long a pause is.
 
 pub mod choosing;
@@ -41,6 +42,7 @@ pub mod duplicates;
 pub mod engine;
 pub mod explaining;
 pub mod fetching;
+pub mod files;
 pub mod following;
 pub mod host;
 pub mod link;

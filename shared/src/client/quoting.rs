@@ -57,6 +57,10 @@ pub(super) async fn go_to_next<H: ClientHost>(
     host: &H,
     refused: &Result<Option<Quote>, H::Error>,
 ) -> Result<bool, H::Error> {
+    // A file's pieces are placed together: another deal about this piece may be with that miner already.
+    if record.part_of.is_some() {
+        return Ok(false);
+    }
     let miner = &record.deal.draft.miner;
     let passed = match refused {
         Ok(None) => return Ok(false),
@@ -94,6 +98,23 @@ pub(super) async fn go_to_next<H: ClientHost>(
         return Ok(true);
     }
     Ok(false)
+}
+
+/// Why a deal about a piece of a file ends before anything is paid for it: its miner cannot be asked, and there are others by the rule,
+/// with one of whom [`super::files::needs`] has a deal made instead. Without others the miner is waited for.
+pub(super) fn gives_way<H: ClientHost>(
+    record: &DealRecord<H::File>,
+    refused: &Result<Option<Quote>, H::Error>,
+) -> Option<String> {
+    let others = record
+        .by_rule
+        .as_ref()
+        .is_some_and(|by_rule| !by_rule.others.is_empty());
+    let error = refused.as_ref().err().filter(|_| record.part_of.is_some() && others)?;
+    match H::blame(error) {
+        Blame::Miner { reason } => Some(format!("the miner does not answer, and another one is asked: {reason}")),
+        _ => None,
+    }
 }
 
 /// Whether a quote is `worker`'s answer to this request.

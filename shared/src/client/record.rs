@@ -123,6 +123,9 @@ pub struct DealRecord<F> {
     /// How its miner was chosen, unless its user has named it.
     #[serde(default)]
     pub by_rule: Option<ByRule>,
+    /// The id of the file that the deal was made for, where it is about one of several pieces or copies ([`super::files`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<String>,
     pub file: F,
     pub deal: ClientDeal,
     /// The deal's CID from its signing on, also when it has failed since.
@@ -162,6 +165,7 @@ impl<F> DealRecord<F> {
             genesis,
             peer,
             by_rule: None,
+            part_of: None,
             file,
             deal,
             cid: None,
