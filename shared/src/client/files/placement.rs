@@ -12,7 +12,7 @@ use crate::client::offer::{MinerOffer, PieceNames};
 use crate::client::record::DealRecord;
 use crate::deal::review::price_of;
 use crate::file::Manifest;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use cid::Cid;
@@ -70,6 +70,8 @@ pub struct Placement {
     file: FileRecord,
     pieces: Vec<PlacedPiece>,
     by_data: BTreeMap<Cid, usize>,
+    /// Deals that are not carried on any further in this run.
+    resting: BTreeSet<String>,
     since_ms: u64,
 }
 
@@ -80,6 +82,7 @@ impl Placement {
             file,
             pieces: Vec::new(),
             by_data: BTreeMap::new(),
+            resting: BTreeSet::new(),
             since_ms,
         };
         for (index, entry) in manifest.files().iter().enumerate() {
@@ -169,7 +172,10 @@ impl Placement {
     /// The next piece that a deal is to be made of, and what it needs; `None` when there is none now: everything is kept, set aside,
     /// or as much is under way as may be. Called again with every record that changes, and after each deal that was drawn up.
     pub fn next(&mut self) -> Option<(usize, PieceNeeds)> {
-        let own = || self.copies().filter(|copy| copy.is_of(&self.file));
+        let own = || {
+            self.copies()
+                .filter(|copy| copy.is_of(&self.file) && !self.resting.contains(&copy.deal))
+        };
         let under_way = own().filter(|copy| matches!(copy.standing, Standing::UnderWay { .. }));
         let fetching = own().filter(|copy| copy.standing == Standing::UnderWay { needs_file: true });
         if under_way.count() >= DEALS_UNDER_WAY || fetching.count() >= PIECES_UNDER_WAY {
@@ -224,6 +230,11 @@ impl Placement {
             }),
             (true, None) => Err(none("no other miner has an offer".into())),
         }
+    }
+
+    /// A deal is as far as it is carried in this run, although it is not complete: it keeps no other from being made.
+    pub fn rest(&mut self, deal: &str) {
+        self.resting.insert(deal.into());
     }
 
     /// Whether a deal that was drawn up may be kept: it costs no more than is left. Asked right before it is, since prices change.

@@ -3,7 +3,7 @@
 use super::copies::{Copy, Standing};
 use super::drills::{DrillVerdict, DRILL_BYTES, DRILL_PAUSE_MS, STRIKES, STRIKE_PAUSE_MS};
 use super::needs::{needs, GivenUp, PieceNeeds, ATTEMPTS_PER_COPY};
-use super::placement::Placement;
+use super::placement::{Placement, PIECES_UNDER_WAY};
 use super::record::{FileOrder, FileRecord, MinerChoice, OrderError, MAX_COPIES};
 use super::score::score_cards;
 use super::sectors::{quote, sector_for, SectorError};
@@ -353,6 +353,27 @@ fn a_file_is_kept_when_every_piece_is_and_under_way_until_somebody_stops() {
         ..file
     };
     assert_eq!(state(&more, &[first, second]).state, FileState::Incomplete);
+}
+
+#[test]
+fn so_many_deals_are_under_way_at_once_and_one_that_rests_is_none_of_them() {
+    let (file, pieces) = (file(order(1)), 100);
+    let mut placement = Placement::new(file.clone(), &manifest(pieces), 0);
+    let mut made = Vec::new();
+    let mut make = |placement: &mut Placement, made: &mut Vec<String>| {
+        while let Some((piece, _)) = placement.next() {
+            let mut deal = drawn(&file, 1, 1);
+            deal.id = format!("deal {piece}");
+            deal.deal.draft.data_cid = placement.pieces()[piece].names.data_cid;
+            assert!(placement.take(&deal));
+            made.push(deal.id);
+        }
+        made.len()
+    };
+    assert_eq!(make(&mut placement, &mut made), PIECES_UNDER_WAY);
+    placement.rest(&made[0]);
+    placement.rest(&made[1]);
+    assert_eq!(make(&mut placement, &mut made), PIECES_UNDER_WAY + 2);
 }
 
 #[test]
