@@ -21,6 +21,8 @@ pub enum GivenUp {
     NamedMiner,
     #[error("{committed} FIL are committed, and all deals of the file may cost {most} FIL; allow more")]
     Limit { most: AttoFil, committed: AttoFil },
+    #[error("its bytes are not here any more: {reason}")]
+    FileLost { reason: alloc::string::String },
     #[error("no further miner takes it: {reason}; ask for fewer copies, or go on with the file later")]
     NoMiner { reason: alloc::string::String },
 }
