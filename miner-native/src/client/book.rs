@@ -9,6 +9,7 @@
 use super::error::ClientError;
 use super::former;
 use super::source::FileFacts;
+use super::stored_files::{deal_of_file_key, FILES, FILE_DEALS, FILE_NAMES, FILE_PARTS};
 use cid::Cid;
 use rand::RngCore;
 use sealdrop_database::{with_prefix, Changes, DatabaseError, Entry, Order, Records, Schema, Sharing, Sqlite, Table};
@@ -18,6 +19,7 @@ use shared::client::DealRecord;
 use shared::piece::PieceCid;
 use shared::wire::cbor::Bytes;
 use std::fs::{self, File, OpenOptions, TryLockError};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -36,16 +38,19 @@ const BY_AGE: Table = Table::index("deals_by_age");
 /// Chain, height before which there is nothing to do, when it was made, id: of deals that something is left to do for.
 const OPEN: Table = Table::index("open_deals");
 
-const SCHEMA: Schema = Schema {
+pub(super) const SCHEMA: Schema = Schema {
     // "SDbk"
     kind: 0x5344_626b,
-    tables: &[DEALS, NAMES, BY_AGE, OPEN],
-    format: 2,
+    tables: &[DEALS, NAMES, BY_AGE, OPEN, FILES, FILE_PARTS, FILE_NAMES, FILE_DEALS],
+    format: 3,
     migrate,
 };
 
-/// Format 1 had no index of open deals.
-fn migrate(changes: &dyn Changes, _: u32) -> Result<(), DatabaseError> {
+/// Format 1 had no index of open deals, format 2 no files; no deal of it was part of one.
+fn migrate(changes: &dyn Changes, from: u32) -> Result<(), DatabaseError> {
+    if from > 1 {
+        return Ok(());
+    }
     let mut from = Vec::new();
     loop {
         let page = changes.range(DEALS, &from, None, Order::Ascending, PAGE)?;
@@ -71,15 +76,43 @@ pub type Record = DealRecord<LocalFile>;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LocalFile {
     pub facts: FileFacts,
+    /// The part of it that the deal is about; `None`: all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<FilePart>,
     /// Interior nodes of the file's DAG; their CIDs follow from them.
     #[serde(with = "shared::wire::as_cbor")]
     pub nodes: Vec<Bytes>,
 }
 
+/// A part of a local file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilePart {
+    pub offset: u64,
+    pub size: u64,
+}
+
+impl LocalFile {
+    /// The bytes of the file that the deal is about.
+    pub fn range(&self) -> Range<u64> {
+        match self.part {
+            None => 0..self.facts.size,
+            Some(FilePart { offset, size }) => offset..offset.saturating_add(size),
+        }
+    }
+
+    /// What the deal is called where several go on at once.
+    pub fn name(&self) -> String {
+        match self.part {
+            None => self.facts.name(),
+            Some(FilePart { offset, .. }) => format!("{} at {offset}", self.facts.name()),
+        }
+    }
+}
+
 /// All deals of this client.
 #[derive(Clone)]
 pub struct Book {
-    deals: Arc<dyn sealdrop_database::Store>,
+    pub(super) deals: Arc<dyn sealdrop_database::Store>,
     locks: PathBuf,
 }
 
@@ -236,14 +269,29 @@ impl Book {
         self.deals.read(|view| known(view, &record.id))
     }
 
+    /// Where manifests are that miners fetch.
+    pub(super) fn manifests(&self) -> PathBuf {
+        self.locks.with_file_name("manifests")
+    }
+
+    /// Where pieces are that were fetched from one miner for another.
+    pub(super) fn fetched_pieces(&self) -> PathBuf {
+        self.locks.with_file_name("fetched")
+    }
+
     /// Takes a deal for this process.
     pub fn lock(&self, record: &Record) -> Result<DealLock, ClientError> {
-        let path = self.locks.join(format!("{}.lock", record.id));
+        self.lock_named(&record.id, &record.name())
+    }
+
+    /// Takes what has this id for this process; `name` is what its user calls it.
+    pub(super) fn lock_named(&self, id: &str, name: &str) -> Result<DealLock, ClientError> {
+        let path = self.locks.join(format!("{id}.lock"));
         let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = open.map_err(ClientError::file("open", &path))?;
         match file.try_lock() {
             Ok(()) => Ok(DealLock { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(ClientError::Busy { deal: record.name() }),
+            Err(TryLockError::WouldBlock) => Err(ClientError::Busy { deal: name.to_owned() }),
             Err(TryLockError::Error(source)) => Err(ClientError::file("lock", path)(source)),
         }
     }
@@ -266,6 +314,9 @@ fn put(changes: &dyn Changes, record: &Record) -> Result<(), ClientError> {
     if let Some(key) = open_key(record) {
         changes.put(OPEN, &key, record.id.as_bytes())?;
     }
+    if let Some(file) = &record.part_of {
+        changes.put(FILE_DEALS, &deal_of_file_key(file, &record.id), record.id.as_bytes())?;
+    }
     changes.put(BY_AGE, &age_key(record), record.id.as_bytes())?;
     Ok(changes.put(DEALS, record.id.as_bytes(), &bytes)?)
 }
@@ -275,7 +326,7 @@ fn name_key(name: &str, record: &Record) -> Vec<u8> {
     [name_prefix(name), age_key(record)].concat()
 }
 
-fn name_prefix(name: &str) -> Vec<u8> {
+pub(super) fn name_prefix(name: &str) -> Vec<u8> {
     [name.as_bytes(), &[0]].concat()
 }
 
@@ -283,12 +334,12 @@ fn of_data(view: &dyn Records, data: &Cid) -> Result<Vec<Record>, ClientError> {
     all_known(view, &with_prefix(view, NAMES, &name_prefix(&data.to_string()))?)
 }
 
-fn id_of(value: &[u8]) -> String {
+pub(super) fn id_of(value: &[u8]) -> String {
     String::from_utf8_lossy(value).into_owned()
 }
 
 /// The records that an index names.
-fn all_known(view: &dyn Records, found: &[Entry]) -> Result<Vec<Record>, ClientError> {
+pub(super) fn all_known(view: &dyn Records, found: &[Entry]) -> Result<Vec<Record>, ClientError> {
     found.iter().map(|(_, id)| known(view, &id_of(id))).collect()
 }
 
@@ -357,13 +408,13 @@ mod files {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use shared::chain::{AttoFil, SecretKey};
     use shared::deal::{ClientDeal, ClientStage, Draft};
     use shared::piece::{Commitment, PieceDigest, SectorSize};
 
-    fn record(byte: u8) -> Record {
+    pub(in crate::client) fn record(byte: u8) -> Record {
         let key = |n: u8| SecretKey::from_bytes(&[n; 32]).unwrap().address();
         let mut digest = PieceDigest::new();
         digest.push(&[byte; 100]).unwrap();
@@ -388,6 +439,7 @@ mod tests {
         };
         let file = LocalFile {
             facts,
+            part: None,
             nodes: vec![Bytes(vec![1, 2, 3])],
         };
         Record::new(id, created_ms, "g".into(), "p".into(), file, ClientDeal::new(draft))

@@ -20,6 +20,7 @@ use shared::piece::node::node_cid;
 use shared::wire::Cbor;
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{watch, Mutex};
 
 /// How often the display of a transfer is brought up to date.
@@ -73,6 +74,8 @@ pub struct CliHost {
     until: Until,
     /// Hears once of the miner's acceptance.
     accepted: RefCell<Option<Heard>>,
+    /// Hears of everything that is kept, and of bytes that were fetched.
+    follower: Option<UnboundedSender<Record>>,
     connection: Mutex<Option<(String, MinerConnection)>>,
     /// How long the miner may take to answer; `None`: as long as the protocol allows.
     ask_limit: Option<Duration>,
@@ -105,6 +108,7 @@ impl CliHost {
             report,
             until,
             accepted: RefCell::default(),
+            follower: None,
             connection: Mutex::default(),
             ask_limit: None,
             served: RefCell::default(),
@@ -124,6 +128,12 @@ impl CliHost {
     /// Tells `heard` of the miner's acceptance.
     pub fn with_heard(mut self, heard: Heard) -> Self {
         self.accepted = RefCell::new(Some(heard));
+        self
+    }
+
+    /// Tells `follower` of every record that is kept.
+    pub fn with_follower(mut self, follower: UnboundedSender<Record>) -> Self {
+        self.follower = Some(follower);
         self
     }
 
@@ -327,6 +337,10 @@ impl ClientHost for CliHost {
             true => ClientError::in_step(step::TRACKING)(error),
             false => error,
         })?;
+        if let Some(follower) = &self.follower {
+            // Who does not listen any more does not want to know.
+            let _ = follower.send(record.clone());
+        }
         match event {
             Event::Stage => self.show_stage(record),
             Event::Refund(channel) => self.show_refund(record, channel),
@@ -402,7 +416,11 @@ impl ClientHost for CliHost {
             return Ok(true);
         }
         // Copied back or touched, it may still be the same bytes.
-        let summary = now.digest(&self.report, &record.name()).await?;
+        let part = record.file.range();
+        if part.end > now.size {
+            return Ok(false);
+        }
+        let summary = now.digest_part(part, &self.report, &record.name()).await?;
         let same = summary.data_cid == *record.data_cid();
         if same {
             record.file.facts = now;
@@ -421,8 +439,8 @@ impl ClientHost for CliHost {
         if served.as_ref().is_none_or(|(peer, _)| *peer != record.peer) {
             let nodes = record.file.nodes.iter().map(|node| (node_cid(&node.0), node.0.clone()));
             let offers = &self.session.offers;
-            let (data, facts) = (*record.data_cid(), record.file.facts.clone());
-            let offered = offers.offer(data, &record.id, &record.peer, facts, nodes.collect());
+            let (data, part) = (*record.data_cid(), (record.file.facts.clone(), record.file.range()));
+            let offered = offers.offer(data, &record.id, &record.peer, part, nodes.collect());
             *served = Some((record.peer.clone(), offered));
         }
     }

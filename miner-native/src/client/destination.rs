@@ -51,6 +51,14 @@ impl Destination {
         (self.target != Target::Stdout).then_some(&self.given)
     }
 
+    /// The file that is written or replaced, with links followed; `None` where bytes are written into something else.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match &self.target {
+            Target::File(path) => Some(path),
+            Target::Stdout | Target::Open(_) => None,
+        }
+    }
+
     /// Writes a result that is whole.
     pub fn write(&self, bytes: &[u8]) -> Result<(), ClientError> {
         let mut spool = Spool::create(self)?;
@@ -138,6 +146,16 @@ impl Spool {
             }
             Some((path, Err(source))) => return Err(ClientError::file("create", path)(source)),
             None => Bytes::Unnamed(unnamed()?),
+        };
+        Ok(Self { to, bytes })
+    }
+
+    /// What is in a file already, beside the destination's own if it has a name.
+    pub(super) fn of(to: &Destination, file: File, path: Option<PathBuf>) -> Result<Self, ClientError> {
+        let (to, given) = (to.clone(), to.given.clone());
+        let bytes = match path {
+            Some(path) => Bytes::Beside(Partial::adopt(path, file).map_err(ClientError::file("write", given))?),
+            None => Bytes::Unnamed(file),
         };
         Ok(Self { to, bytes })
     }

@@ -8,9 +8,11 @@ use sealdrop_miner::chain_access::ChainError;
 use sealdrop_wallet::WalletError;
 use shared::chain::{Address, AttoFil, Epoch};
 use shared::client::duplicates::DuplicateError;
+use shared::client::files::{OrderError, SectorError};
 use shared::client::{EngineError, ErrorCode, OfferError, Problem, RetrievalError};
 use shared::deal::client::{ClientRefusal, DraftError};
 use shared::deal::ClientStage;
+use shared::file::{CutError, FileDigestError, ManifestError, PathError};
 use shared::payment::schedule::ScheduleError;
 use shared::piece::{DigestError, SectorSize};
 use std::io;
@@ -218,6 +220,46 @@ pub enum ClientError {
     SelfRetrieval,
     #[error("the deal is complete but no proof-of-spacetime was accepted within {minutes} minutes; `sealdrop client verify {deal}` shows how it stands")]
     NotProven { deal: String, minutes: u64 },
+    #[error(transparent)]
+    FileOrder(#[from] OrderError),
+    #[error(transparent)]
+    Sector(SectorError),
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    #[error("{}: {source}", path.display())]
+    Cut { path: PathBuf, source: CutError },
+    #[error("{}: {source}", path.display())]
+    FileDigest { path: PathBuf, source: FileDigestError },
+    #[error("{}: {source}", path.display())]
+    EntryName { path: PathBuf, source: PathError },
+    #[error("{} has a name that is not UTF-8, which a manifest cannot hold; rename it", path.display())]
+    NotUtf8 { path: PathBuf },
+    #[error("{} is neither a file nor a folder; store what it leads to instead", path.display())]
+    NotStorable { path: PathBuf },
+    #[error("all deals would cost {least} FIL at least, and --most allows {most} FIL; allow more, or ask for fewer copies or a shorter duration")]
+    OverLimit { least: AttoFil, most: AttoFil },
+    #[error("{0:?} is not the id of a file in this book; `sealdrop client files` lists the files")]
+    UnknownFile(String),
+    #[error("the file {file} is not kept as it was ordered: {reason} ({pieces} of its pieces lack a copy); `sealdrop client resume {file}` goes on with it")]
+    FileIncomplete {
+        file: String,
+        reason: String,
+        pieces: usize,
+    },
+    #[error("{failed} of the pieces' deals could not be followed, the first because {first}; `sealdrop client resume {file}` goes on with them")]
+    PiecesLeft {
+        file: String,
+        failed: usize,
+        first: Box<ClientError>,
+    },
+    #[error("{} is there already, and what is in it is not the file that would be put there; move it away, or choose another folder", path.display())]
+    Exists { path: PathBuf },
+    #[error("{} is not a folder, so that nothing can be put below it; choose another folder", path.display())]
+    NotAFolder { path: PathBuf },
+    #[error("what came back is not the file: its root is {found}, the manifest's is {expected}; nothing was written")]
+    WrongRoot { expected: Cid, found: String },
+    #[error("{reason}")]
+    Range { reason: String },
     #[error("{failed} of {all} deals did not reach their end; the reasons are above")]
     SomeFailed { failed: usize, all: usize },
 }
@@ -275,7 +317,21 @@ impl ClientError {
             Self::NothingToAbandon { .. } => Code::NotWorking,
             Self::Damaged { .. } | Self::Wallet(_) | Self::Database(_) => Code::Storage,
             Self::Node(_) => Code::Internal,
-            Self::SomeFailed { .. } => Code::DealFailed,
+            Self::SomeFailed { .. } | Self::FileIncomplete { .. } => Code::DealFailed,
+            Self::PiecesLeft { first, .. } => first.code(),
+            Self::FileOrder(_) | Self::Manifest(_) | Self::Range { .. } => Code::BadArgument,
+            Self::Sector(SectorError::Offer(error)) => error.into(),
+            Self::Sector(_) => Code::MinerUnknown,
+            Self::Cut { .. } => Code::FileTooLarge,
+            Self::FileDigest { .. }
+            | Self::EntryName { .. }
+            | Self::NotUtf8 { .. }
+            | Self::NotStorable { .. }
+            | Self::NotAFolder { .. }
+            | Self::Exists { .. } => Code::FileUnreadable,
+            Self::OverLimit { .. } => Code::InsufficientFunds,
+            Self::UnknownFile(_) => Code::NotFound,
+            Self::WrongRoot { .. } => Code::RetrievalCorrupt,
             Self::Step { source, .. } => source.code(),
         }
     }
@@ -382,6 +438,14 @@ impl ClientError {
             },
             OfferError::NoMiners => Self::NoMiners { url: url.to_owned() },
             OfferError::NoneTakes { reasons, refused } => Self::NoneTakes { reasons, refused },
+        }
+    }
+
+    /// Why there is nobody to make deals of a file's pieces with.
+    pub(crate) fn sector(error: SectorError, url: &str, path: &Path) -> Self {
+        match error {
+            SectorError::Offer(error) => Self::offer(error, url, path),
+            other => Self::Sector(other),
         }
     }
 

@@ -57,16 +57,7 @@ pub async fn retrieve(
         }
         match fetch(session, &wanted, &source, to).await {
             Ok(fetched) => return Ok(fetched),
-            // Another miner may have it, whatever is wrong with this one; only what is wrong here is the last word.
-            Err(
-                error @ (ClientError::Unreachable { .. }
-                | ClientError::NoRetrieval { .. }
-                | ClientError::Withheld { .. }
-                | ClientError::Retrieval { .. }
-                | ClientError::WrongSize { .. }
-                | ClientError::Corrupt { .. }
-                | ClientError::Peer { .. }),
-            ) => reasons.push(error),
+            Err(error) if is_the_miners(&error) => reasons.push(error),
             Err(error) => return Err(error),
         }
     }
@@ -83,11 +74,12 @@ pub async fn retrieve(
 }
 
 /// A miner that may have the file.
-struct Holder {
-    miner: Address,
-    peer: String,
+#[derive(Debug, Clone)]
+pub(super) struct Holder {
+    pub miner: Address,
+    pub peer: String,
     /// Most bytes that it can have.
-    usable: u64,
+    pub usable: u64,
 }
 
 async fn find(session: &Session, name: &str, miner: Option<&Address>) -> Result<(Wanted, Vec<Holder>), ClientError> {
@@ -157,6 +149,45 @@ impl Holder {
 }
 
 async fn fetch(session: &Session, wanted: &Wanted, holder: &Holder, to: &Destination) -> Result<Fetched, ClientError> {
+    let mut sink = Spooling { to, spool: None };
+    let size = fetch_into(session, (wanted.data, wanted.size), holder, &mut sink).await?;
+    // An empty file is none.
+    sink.spool.map_or_else(|| Spool::create(to), Ok)?.keep()?;
+    Ok(Fetched {
+        data_cid: wanted.data,
+        miner: holder.miner.clone(),
+        size,
+    })
+}
+
+/// Where bytes are kept that are not checked yet.
+pub(super) trait Sink {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), ClientError>;
+}
+
+struct Spooling<'a> {
+    to: &'a Destination,
+    /// Made with the first byte.
+    spool: Option<Spool>,
+}
+
+impl Sink for Spooling<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), ClientError> {
+        let spool = match self.spool.take() {
+            Some(spool) => spool,
+            None => Spool::create(self.to)?,
+        };
+        self.spool.insert(spool).write(bytes)
+    }
+}
+
+/// Fetches data from one miner, of this size if it is known; what is in the sink is checked when this returns `Ok`, and worth nothing else.
+pub(super) async fn fetch_into(
+    session: &Session,
+    (data, size): (Cid, Option<u64>),
+    holder: &Holder,
+    sink: &mut impl Sink,
+) -> Result<u64, ClientError> {
     let miner = &holder.miner;
     let (network, chain) = (session.network.clone(), session.chain.clone());
     let mut connection = MinerConnection::new(network, chain, miner.clone(), &holder.peer)?;
@@ -169,39 +200,41 @@ async fn fetch(session: &Session, wanted: &Wanted, holder: &Holder, to: &Destina
     let mut receiving = Receiving {
         incoming: Incoming::new(opened?),
         miner,
-        wanted: wanted.data,
-        spool: None,
-        to,
+        wanted: data,
+        sink,
         gauge: session.report.wait("asking the miner for the file"),
-        most: wanted.size.unwrap_or(holder.usable),
+        most: size.unwrap_or(holder.usable),
         report: &session.report,
     };
-    let size = fetching::fetch(wanted.data, wanted.size, holder.usable, &mut receiving).await?;
-    let spool = receiving.spool.take();
-    drop(receiving);
-    // An empty file is none.
-    spool.map_or_else(|| Spool::create(to), Ok)?.keep()?;
-    Ok(Fetched {
-        data_cid: wanted.data,
-        miner: miner.clone(),
-        size,
-    })
+    fetching::fetch(data, size, holder.usable, &mut receiving).await
+}
+
+/// Whether another miner may have what this one did not give: only what is wrong here is the last word.
+pub(super) fn is_the_miners(error: &ClientError) -> bool {
+    matches!(
+        error,
+        ClientError::Unreachable { .. }
+            | ClientError::NoRetrieval { .. }
+            | ClientError::Withheld { .. }
+            | ClientError::Retrieval { .. }
+            | ClientError::WrongSize { .. }
+            | ClientError::Corrupt { .. }
+            | ClientError::Peer { .. }
+    )
 }
 
 /// A file on its way here.
-struct Receiving<'a> {
+struct Receiving<'a, S> {
     incoming: Incoming,
     miner: &'a Address,
     wanted: Cid,
-    /// Made with the first byte.
-    spool: Option<Spool>,
-    to: &'a Destination,
+    sink: &'a mut S,
     gauge: Gauge,
     most: u64,
     report: &'a Report,
 }
 
-impl Receiving<'_> {
+impl<S> Receiving<'_, S> {
     fn broken(&self, source: StreamError) -> ClientError {
         ClientError::Peer {
             miner: self.miner.clone(),
@@ -210,7 +243,7 @@ impl Receiving<'_> {
     }
 }
 
-impl RetrievalHost for Receiving<'_> {
+impl<S: Sink> RetrievalHost for Receiving<'_, S> {
     type Error = ClientError;
 
     fn now_ms(&self) -> u64 {
@@ -228,12 +261,7 @@ impl RetrievalHost for Receiving<'_> {
     }
 
     fn keep(&mut self, bytes: &[u8]) -> Result<(), ClientError> {
-        let spool = match self.spool.take() {
-            Some(spool) => spool,
-            None => Spool::create(self.to)?,
-        };
-        let spool = self.spool.insert(spool);
-        spool.write(bytes)
+        self.sink.write(bytes)
     }
 
     fn show(&mut self, progress: Progress) {

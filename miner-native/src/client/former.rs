@@ -37,6 +37,7 @@ impl From<Former> for Record {
     fn from(former: Former) -> Self {
         let file = LocalFile {
             facts: former.file,
+            part: None,
             nodes: former.nodes,
         };
         let (created_ms, deal) = (former.created_ms, former.deal);

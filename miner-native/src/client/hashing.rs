@@ -1,16 +1,19 @@
 //! A file's names, computed on every core: each takes slices of the file ([`shared::piece::division`]), reads and hashes
-//! them, and what they found is put together. Called by [`super::source`] (step 2 of a deal).
+//! them, and what they found is put together. Called by [`super::source`] (step 2 of a deal) and, for files of several pieces, by
+//! [`super::files`].
 
 use super::error::ClientError;
 use super::source::FileFacts;
+use shared::file::{Cut, FileBuilder, FileSummary};
 use shared::piece::unixfs::LEAF_BYTES;
 use shared::piece::{
-    assemble, DigestError, Division, PieceSize, PieceSummary, SliceHasher, SliceNames, BYTES_TOGETHER,
+    assemble, DigestError, Division, PieceSize, PieceSummary, Slice, SliceHasher, SliceNames, BYTES_TOGETHER,
 };
+use shared::wire::cbor::Bytes;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
 /// Memory for what is read and not hashed yet, of all threads together.
@@ -18,36 +21,119 @@ const MAX_BUFFERS: usize = 512 << 20;
 /// More threads than this read from no disk faster.
 const MAX_THREADS: usize = 128;
 
-/// Computes both names of the file as it is described, in constant memory; `progress` is told the bytes done so far, by
-/// any thread. Fails with [`ClientError::Changed`] when the file is not the described one, or not any more.
+/// Computes both names of a part of the file as it is described, or of all of it, in constant memory; `progress` is told the bytes done
+/// so far, by any thread. Fails with [`ClientError::Changed`] when the file is not the described one, or not any more.
 pub(super) fn digest(
     facts: &FileFacts,
+    part: Range<u64>,
     deal: &str,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<PieceSummary, ClientError> {
-    let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    digest_on(facts, deal, cores.min(MAX_THREADS), progress)
+    digest_on((facts, part), deal, cores(), progress)
 }
 
 fn digest_on(
-    facts: &FileFacts,
+    (facts, part): (&FileFacts, Range<u64>),
     deal: &str,
     threads: usize,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<PieceSummary, ClientError> {
-    let size = PieceSize::new(facts.size).map_err(|e| refused(facts, DigestError::CommP(e.into())))?;
-    let division = Division::new(size, threads as u64);
+    let size = part.end.saturating_sub(part.start);
+    let tasks = tasks_of(facts, 0, part, threads)?;
+    let names = hash_all((facts, deal), tasks, threads, progress)?;
+    let names: Vec<SliceNames> = names.into_iter().map(|(_, names)| names).collect();
+    assemble(size, &names).map_err(|e| refused(facts, e))
+}
+
+/// A file's pieces with the nodes that serving each needs.
+pub(super) struct Digested {
+    pub summary: FileSummary,
+    pub nodes: Vec<Vec<Bytes>>,
+}
+
+/// Computes the names of a file and of all its pieces in one pass, as [`digest`] does those of one.
+pub(super) fn digest_file(
+    facts: &FileFacts,
+    cut: Cut,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Digested, ClientError> {
+    digest_file_on(facts, cut, cores(), progress)
+}
+
+fn digest_file_on(
+    facts: &FileFacts,
+    cut: Cut,
+    threads: usize,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Digested, ClientError> {
+    let mut tasks = Vec::new();
+    for index in 0..cut.pieces() {
+        let part = cut.piece(index).unwrap_or_default();
+        tasks.extend(tasks_of(facts, index, part, threads)?);
+    }
+    let wrong = |source| ClientError::FileDigest {
+        path: facts.path.clone(),
+        source,
+    };
+    let mut names = hash_all((facts, ""), tasks, threads, progress)?.into_iter().peekable();
+    let (mut builder, mut nodes) = (FileBuilder::new(cut), Vec::new());
+    for index in 0..cut.pieces() {
+        let mut slices = Vec::new();
+        while let Some((_, slice)) = names.next_if(|(piece, _)| *piece == index) {
+            slices.push(slice);
+        }
+        let piece = builder.push(&slices).map_err(wrong)?;
+        nodes.push(piece.nodes.into_iter().map(|(_, bytes)| Bytes(bytes)).collect());
+    }
+    let summary = builder.finish().map_err(wrong)?;
+    Ok(Digested { summary, nodes })
+}
+
+fn cores() -> usize {
+    let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    cores.min(MAX_THREADS)
+}
+
+/// A slice of a piece.
+struct Task {
+    piece: u64,
+    /// Where the piece begins in the file.
+    start: u64,
+    slice: Slice,
+}
+
+fn tasks_of(facts: &FileFacts, piece: u64, part: Range<u64>, threads: usize) -> Result<Vec<Task>, ClientError> {
+    let size = PieceSize::new(part.end.saturating_sub(part.start));
+    let size = size.map_err(|e| refused(facts, DigestError::CommP(e.into())))?;
+    let (division, start) = (Division::new(size, threads as u64), part.start);
+    let slices = (0..division.slices()).map(|index| division.slice(index));
+    Ok(slices.map(|slice| Task { piece, start, slice }).collect())
+}
+
+/// The names of all slices, in order, each with the index of its piece.
+fn hash_all(
+    (facts, deal): (&FileFacts, &str),
+    tasks: Vec<Task>,
+    threads: usize,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Vec<(u64, SliceNames)>, ClientError> {
+    let largest = tasks.iter().map(|task| task.slice.read());
+    let largest = largest
+        .map(|read| read.end.saturating_sub(read.start))
+        .max()
+        .unwrap_or_default();
+    let largest = usize::try_from(largest.saturating_add(LEAF_BYTES)).unwrap_or(usize::MAX);
+    let threads = threads.min(tasks.len());
     let work = Work {
         facts,
         deal,
-        division,
-        buffer: buffer_bytes(threads),
-        next: AtomicU64::new(0),
+        tasks,
+        buffer: buffer_bytes(threads).min(largest),
+        next: AtomicUsize::new(0),
         done: AtomicU64::new(0),
         failed: AtomicBool::new(false),
         progress,
     };
-    let threads = threads.min(usize::try_from(division.slices()).unwrap_or(usize::MAX));
     let found = thread::scope(|scope| {
         let running: Vec<_> = (0..threads).map(|_| scope.spawn(|| work.take_slices())).collect();
         let ended = running.into_iter().map(|thread| {
@@ -64,9 +150,8 @@ fn digest_on(
     for found in found {
         slices.extend(found?);
     }
-    slices.sort_unstable_by_key(|(index, _)| *index);
-    let names: Vec<SliceNames> = slices.into_iter().map(|(_, names)| names).collect();
-    assemble(facts.size, &names).map_err(|e| refused(facts, e))
+    slices.sort_unstable_by_key(|(index, ..)| *index);
+    Ok(slices.into_iter().map(|(_, piece, names)| (piece, names)).collect())
 }
 
 fn refused(facts: &FileFacts, source: DigestError) -> ClientError {
@@ -87,10 +172,10 @@ fn buffer_bytes(threads: usize) -> usize {
 struct Work<'a> {
     facts: &'a FileFacts,
     deal: &'a str,
-    division: Division,
+    tasks: Vec<Task>,
     buffer: usize,
     /// The first slice that nobody has taken.
-    next: AtomicU64,
+    next: AtomicUsize,
     done: AtomicU64,
     failed: AtomicBool,
     progress: &'a (dyn Fn(u64) + Sync),
@@ -98,7 +183,7 @@ struct Work<'a> {
 
 impl Work<'_> {
     /// One thread's part: takes slices until there are none, or until a thread fails.
-    fn take_slices(&self) -> Result<Vec<(u64, SliceNames)>, ClientError> {
+    fn take_slices(&self) -> Result<Vec<(usize, u64, SliceNames)>, ClientError> {
         let taken = self.try_slices();
         if taken.is_err() {
             self.failed.store(true, Ordering::Relaxed);
@@ -106,33 +191,33 @@ impl Work<'_> {
         taken
     }
 
-    fn try_slices(&self) -> Result<Vec<(u64, SliceNames)>, ClientError> {
+    fn try_slices(&self) -> Result<Vec<(usize, u64, SliceNames)>, ClientError> {
         let unreadable = || ClientError::file("read", &self.facts.path);
         let mut file = File::open(&self.facts.path).map_err(ClientError::file("open", &self.facts.path))?;
-        let mut buffer = vec![0; self.buffer.min(self.largest_read())];
+        let mut buffer = vec![0; self.buffer];
         let mut found = Vec::new();
         while !self.failed.load(Ordering::Relaxed) {
             let index = self.next.fetch_add(1, Ordering::Relaxed);
-            if index >= self.division.slices() {
+            let Some(task) = self.tasks.get(index) else {
                 break;
-            }
-            let names = self.hash(index, &mut file, &mut buffer);
+            };
+            let names = self.hash(task, &mut file, &mut buffer);
             // A file that changed is said to have changed, whatever reading and hashing make of it.
             if !self.facts.matches(&file.metadata().map_err(unreadable())?) {
                 return Err(self.facts.changed(self.deal));
             }
-            found.push((index, names?));
+            found.push((index, task.piece, names?));
         }
         Ok(found)
     }
 
-    fn hash(&self, index: u64, file: &mut File, buffer: &mut [u8]) -> Result<SliceNames, ClientError> {
+    fn hash(&self, task: &Task, file: &mut File, buffer: &mut [u8]) -> Result<SliceNames, ClientError> {
         let unreadable = || ClientError::file("read", &self.facts.path);
         let refused = |e| refused(self.facts, DigestError::CommP(e));
-        let slice = self.division.slice(index);
-        let (counted, read) = (slice.bytes.clone(), slice.read());
-        let mut hasher = SliceHasher::new(slice);
-        file.seek(SeekFrom::Start(read.start)).map_err(unreadable())?;
+        let (counted, read) = (task.slice.bytes.clone(), task.slice.read());
+        let mut hasher = SliceHasher::new(task.slice.clone());
+        let from = SeekFrom::Start(task.start.saturating_add(read.start));
+        file.seek(from).map_err(unreadable())?;
         for part in parts(read, buffer.len() as u64) {
             if self.failed.load(Ordering::Relaxed) {
                 break;
@@ -144,11 +229,6 @@ impl Work<'_> {
             (self.progress)(self.done.fetch_add(counted, Ordering::Relaxed) + counted);
         }
         hasher.finish().map_err(refused)
-    }
-
-    fn largest_read(&self) -> usize {
-        let first = self.division.slice(0).read();
-        usize::try_from(first.end - first.start + LEAF_BYTES).unwrap_or(usize::MAX)
     }
 }
 
@@ -166,7 +246,8 @@ fn parts(read: Range<u64>, most: u64) -> impl Iterator<Item = Range<u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::piece::PieceDigest;
+    use shared::file::FileDigest;
+    use shared::piece::{PieceDigest, SectorSize};
     use std::path::PathBuf;
     use std::sync::Mutex;
 
@@ -194,7 +275,10 @@ mod tests {
                 let mut seen = seen.lock().unwrap();
                 *seen = done.max(*seen);
             };
-            assert_eq!(digest_on(&facts, "", threads, &progress).unwrap(), whole);
+            assert_eq!(
+                digest_on((&facts, 0..SIZE as u64), "", threads, &progress).unwrap(),
+                whole
+            );
             assert_eq!(*seen.lock().unwrap(), SIZE as u64);
         }
     }
@@ -205,8 +289,32 @@ mod tests {
         for size in [SIZE as u64 / 2, SIZE as u64 * 2] {
             let facts = FileFacts::of(&path).unwrap();
             let change = |_: u64| File::options().write(true).open(&path).unwrap().set_len(size).unwrap();
-            let digest = digest_on(&facts, "d", 1, &change);
+            let digest = digest_on((&facts, 0..facts.size), "d", 1, &change);
             assert!(matches!(digest, Err(ClientError::Changed { .. })), "{digest:?}");
+        }
+    }
+
+    #[test]
+    fn one_pass_over_a_file_finds_the_names_of_all_its_pieces() {
+        let (_dir, path, bytes) = file();
+        let cut = Cut::new(SIZE as u64, SectorSize::S8MiB).unwrap();
+        let mut one_core = FileDigest::new(cut);
+        one_core.push(&bytes).unwrap();
+        let expected = one_core.finish().unwrap();
+        let facts = FileFacts::of(&path).unwrap();
+        for threads in [1, 3] {
+            let seen = Mutex::new(0);
+            let progress = |done: u64| {
+                let mut seen = seen.lock().unwrap();
+                *seen = done.max(*seen);
+            };
+            let found = digest_file_on(&facts, cut, threads, &progress).unwrap();
+            assert_eq!(found.summary, expected);
+            assert_eq!(*seen.lock().unwrap(), SIZE as u64);
+            assert_eq!(found.nodes.len(), 2);
+            let part = digest_on((&facts, 7 << 20..SIZE as u64), "", threads, &|_| {}).unwrap();
+            assert_eq!(part.data_cid, expected.pieces()[1].data_cid);
+            assert_eq!(part.nodes.len(), found.nodes[1].len());
         }
     }
 

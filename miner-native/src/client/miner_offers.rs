@@ -76,22 +76,36 @@ pub async fn choose(session: &Session, file: &FileFacts, order: &Order) -> Resul
         let offer = MinerOffer::named(miners, miner, order.ask, file.size, height).map_err(wrong)?;
         return Ok((offer, None));
     }
-    let own = session.account.address();
-    // The book may be long.
-    let deals = match order.rule {
-        MinerRule::Spread => session.deals_of_miners()?,
-        MinerRule::Cheapest | MinerRule::Nearest => BTreeMap::new(),
-    };
-    let choosing = Choosing::begin(order.rule, miners, &own, file.size, height, &deals).map_err(wrong)?;
-    let chosen = match choosing.is_settled() {
-        true => choosing.finish(),
-        false => by_asking(session, choosing, (file.size, order.duration)).await,
-    };
+    let wanted = (order.rule, file.size, order.duration);
+    let chosen = choose_among(session, miners, height, wanted).await?;
     let Choice { offer, by_rule } = chosen.map_err(wrong)?;
     for PassedOver { miner, reason } in &by_rule.passed {
         session.report.note(format!("miner {miner} is passed over: {reason}"));
     }
     Ok((offer, Some(by_rule)))
+}
+
+/// The first of `miners` by a rule that takes so many bytes for so many blocks.
+pub(super) async fn choose_among(
+    session: &Session,
+    miners: Vec<MinerView>,
+    height: Epoch,
+    (rule, size, duration): (MinerRule, u64, u64),
+) -> Result<Result<Choice, OfferError>, ClientError> {
+    // The book may be long.
+    let deals = match rule {
+        MinerRule::Spread => session.deals_of_miners()?,
+        MinerRule::Cheapest | MinerRule::Nearest => BTreeMap::new(),
+    };
+    let own = session.account.address();
+    let choosing = match Choosing::begin(rule, miners, &own, size, height, &deals) {
+        Ok(choosing) => choosing,
+        Err(error) => return Ok(Err(error)),
+    };
+    Ok(match choosing.is_settled() {
+        true => choosing.finish(),
+        false => by_asking(session, choosing, (size, duration)).await,
+    })
 }
 
 /// Asks the miners of a choice, several at once, until it is made.
@@ -133,7 +147,7 @@ pub async fn renewed(
 }
 
 /// The network's miners; of a network that has just started, after a moment.
-async fn open_miners(session: &Session) -> Result<Vec<MinerView>, ClientError> {
+pub(super) async fn open_miners(session: &Session) -> Result<Vec<MinerView>, ClientError> {
     let started = Instant::now();
     let mut gauge = None;
     loop {

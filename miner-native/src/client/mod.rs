@@ -4,7 +4,8 @@
 //! are the edges: the book of deals ([`book`]), the account and its messages ([`account`], [`chain`]), the libp2p node
 //! ([`network`]) with the files that it serves ([`serving`]) and measures on every core (`hashing`), and what the user sees
 //! ([`report`]). [`imports`] knows files by their CID, [`miner_offers`] asks for the network's miners, [`proposing`] does all
-//! that comes before money is locked, [`storing`] makes deals and goes on with them, [`cli_host`] has the edges of one deal,
+//! that comes before money is locked, [`storing`] makes deals and goes on with them, [`cli_host`] has the edges of one deal, [`files`] does
+//! all of that for files of any size and for folders, which [`stored_files`] keeps,
 //! [`refund`] says when money is taken back, [`fetching`] brings files back to a
 //! [`destination`] over files under way ([`partial`]), [`checking`] asks how a deal stands,
 //! [`explaining`] why it is not done, [`verifying`] checks it, [`vouchers`] lists what a deal pays, [`channels`] is for
@@ -23,6 +24,7 @@ pub mod destination;
 pub mod error;
 pub mod explaining;
 pub mod fetching;
+pub mod files;
 mod former;
 mod hashing;
 pub mod imports;
@@ -35,6 +37,7 @@ pub mod refund;
 pub mod report;
 pub mod serving;
 pub mod source;
+pub mod stored_files;
 pub mod storing;
 pub mod verifying;
 pub mod vouchers;
@@ -91,6 +94,18 @@ impl Session {
         AccountChain {
             reader: self.chain.clone(),
             account: self.account.clone(),
+        }
+    }
+
+    /// The same session, whose steps are told with `report`.
+    pub(crate) fn reporting(&self, report: Report) -> Self {
+        Self {
+            book: self.book.clone(),
+            account: self.account.clone(),
+            chain: self.chain.clone(),
+            network: self.network.clone(),
+            offers: self.offers.clone(),
+            report,
         }
     }
 

@@ -48,6 +48,14 @@ impl Partial {
         Ok(Self { path, file })
     }
 
+    /// Takes over a file that was written before and is whole now.
+    pub fn adopt(path: PathBuf, file: File) -> io::Result<Self> {
+        let mut under_way = UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner);
+        let ending = || io::Error::new(io::ErrorKind::Interrupted, "the program is being ended");
+        under_way.as_mut().ok_or_else(ending)?.insert(path.clone());
+        Ok(Self { path, file })
+    }
+
     /// The file, for reading and writing.
     pub fn file(&self) -> &File {
         &self.file

@@ -71,6 +71,7 @@ pub(super) async fn prepare(session: &Session, piece: Piece, order: &Order) -> R
     let (file, genesis) = (
         LocalFile {
             facts,
+            part: None,
             nodes: names.nodes,
         },
         session.genesis().to_owned(),
@@ -126,7 +127,7 @@ fn measuring(error: ClientError) -> ClientError {
 }
 
 /// Steps 12 and 19, before anything is sent. What this finds is only kept from wasting time: [`keep_new`] decides.
-fn refuse_duplicates(session: &Session, draft: &Draft, allowed: bool) -> Result<(), ClientError> {
+pub(super) fn refuse_duplicates(session: &Session, draft: &Draft, allowed: bool) -> Result<(), ClientError> {
     refuse_among(session, draft, allowed, session.book.of_data(&draft.data_cid)?)
 }
 
@@ -153,7 +154,7 @@ pub(super) fn keep_new(session: &Session, record: &Record, allowed: bool) -> Res
 }
 
 /// Everything that can be refused before money is locked.
-async fn check(session: &Session, draft: &Draft) -> Result<(), ClientError> {
+pub(super) async fn check(session: &Session, draft: &Draft) -> Result<(), ClientError> {
     let (key, cost) = (session.account.key(), draft.cost()?);
     // What can be refused whatever the account holds is refused before the faucet is troubled.
     draft.rehearse(key, cost)?;

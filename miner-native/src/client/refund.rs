@@ -28,7 +28,7 @@ pub async fn go_on(session: &Session, record: &Record) -> Result<Record, ClientE
     session.check_chain(record)?;
     let _lock = session.book.lock(record)?;
     let mut record = session.book.reload(record)?;
-    let report = session.report.labelled(&record.file.facts.name());
+    let report = session.report.labelled(&record.file.name());
     let before = record.refunds.clone();
     let host = CliHost::new(session, &record, report, Until::Complete).await?;
     refunds::take_back_and_wait(&mut record, &host)
@@ -114,7 +114,7 @@ async fn pursue(session: &Session, id: &str, height: Epoch) -> Result<(), Client
     let record = session.book.get(id)?;
     let _lock = session.book.lock(&record)?;
     let mut record = session.book.reload(&record)?;
-    let report = session.report.labelled(&record.file.facts.name());
+    let report = session.report.labelled(&record.file.name());
     let host = CliHost::new(session, &record, report, Until::Complete).await?;
     let host = host.with_ask_limit(LAST_WORD_LIMIT);
     if engine::overdue(&record, Some(height)).is_some() {

@@ -24,6 +24,15 @@ pub struct Report {
     bars: Option<MultiProgress>,
     /// Stands in front of every line when several deals go on at once.
     label: String,
+    says: Says,
+}
+
+/// What of a part of something larger is worth a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Says {
+    Nothing,
+    Notes,
+    Everything,
 }
 
 /// Something under way: bytes that move, or a wait. Its line goes away when this is dropped.
@@ -33,6 +42,7 @@ pub struct Gauge {
 }
 
 enum Kind {
+    Hidden,
     Bar(ProgressBar),
     Plain {
         text: String,
@@ -49,6 +59,7 @@ impl Report {
         Self {
             bars,
             label: String::new(),
+            says: Says::Everything,
         }
     }
 
@@ -57,17 +68,34 @@ impl Report {
         Self {
             bars: self.bars.clone(),
             label: format!("{name}: "),
+            says: self.says,
         }
+    }
+
+    /// The same of a part of something whose progress is shown as a whole: notes only.
+    pub fn of_part(&self) -> Self {
+        let says = self.says.min(Says::Notes);
+        Self { says, ..self.clone() }
+    }
+
+    /// The same without a word.
+    pub fn silent(&self) -> Self {
+        let says = Says::Nothing;
+        Self { says, ..self.clone() }
     }
 
     /// A step that is done.
     pub fn step(&self, text: impl AsRef<str>) {
-        self.line(&format!("✓ {}{}", self.label, text.as_ref()));
+        if self.says >= Says::Everything {
+            self.line(&format!("✓ {}{}", self.label, text.as_ref()));
+        }
     }
 
     /// Something to know.
     pub fn note(&self, text: impl AsRef<str>) {
-        self.line(&format!("• {}{}", self.label, text.as_ref()));
+        if self.says >= Says::Notes {
+            self.line(&format!("• {}{}", self.label, text.as_ref()));
+        }
     }
 
     fn line(&self, text: &str) {
@@ -93,6 +121,12 @@ impl Report {
 
     fn gauge(&self, text: String, total: Option<u64>, style: &str) -> Gauge {
         let done = Arc::new(AtomicU64::new(0));
+        if self.says < Says::Everything {
+            return Gauge {
+                kind: Kind::Hidden,
+                done,
+            };
+        }
         let Some(bars) = &self.bars else {
             if total.is_none() {
                 console::stderr(&escaped(&format!("  {text}")));
@@ -138,6 +172,7 @@ impl Gauge {
     pub fn at(&self, position: u64) {
         self.done.store(position, Ordering::Relaxed);
         match &self.kind {
+            Kind::Hidden => {}
             Kind::Bar(bar) => bar.set_position(position),
             Kind::Plain {
                 text,

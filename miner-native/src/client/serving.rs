@@ -10,6 +10,7 @@ use libp2p_stream::IncomingStreams;
 use sealdrop_miner::network::frames::{self, StreamError};
 use shared::client::offers::{self, Decision, Nodes, PieceCopy, MAX_STREAMS};
 use shared::transfer::{RefusalCode, Request, Response};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{watch, Semaphore};
 
@@ -22,10 +23,12 @@ pub struct Served {
     pub unreadable: bool,
 }
 
-/// A deal's file, and who is told how far it was fetched.
+/// A deal's file or part of one, and who is told how far it was fetched.
 #[derive(Clone)]
 struct ServedFile {
     file: FileFacts,
+    /// Where the deal's piece begins in the file.
+    offset: u64,
     served: watch::Sender<Served>,
 }
 
@@ -46,12 +49,19 @@ impl Default for Offers {
 }
 
 impl Offers {
-    /// Offers a file for a deal with the miner of this peer id from now on, as long as this process lives; tells how far it was
+    /// Offers a part of a file for a deal with the miner of this peer id from now on, as long as this process lives; tells how far it was
     /// fetched.
-    pub fn offer(&self, root: Cid, deal: &str, miner: &str, file: FileFacts, nodes: Nodes) -> watch::Receiver<Served> {
+    pub fn offer(
+        &self,
+        root: Cid,
+        deal: &str,
+        miner: &str,
+        (file, part): (FileFacts, Range<u64>),
+        nodes: Nodes,
+    ) -> watch::Receiver<Served> {
         let (served, watching) = watch::channel(Served::default());
-        let (size, miner) = (file.size, miner.to_owned());
-        let place = ServedFile { file, served };
+        let (offset, size, miner) = (part.start, part.end.saturating_sub(part.start), miner.to_owned());
+        let place = ServedFile { file, offset, served };
         let copy = PieceCopy { miner, place };
         self.files().offer(root, size, || nodes, deal, copy);
         watching
@@ -102,8 +112,13 @@ impl Offers {
             Decision::Answer(response) => return response,
             Decision::Read { offset, len, copies } => (offset, len, copies),
         };
-        for ServedFile { file, served } in copies {
-            if let Some(bytes) = file.range(offset, len).await {
+        for ServedFile {
+            file,
+            offset: start,
+            served,
+        } in copies
+        {
+            if let Some(bytes) = file.range(start.saturating_add(offset), len).await {
                 let end = offset.saturating_add(u64::from(len));
                 let note = |served: &mut Served| served.bytes = served.bytes.max(end);
                 let fetched = self.files().fetched_by(&request.root, &peer.to_string());
@@ -127,6 +142,11 @@ mod tests {
     use shared::piece::PieceDigest;
     use shared::transfer::Target;
 
+    fn whole(facts: FileFacts) -> (FileFacts, Range<u64>) {
+        let part = 0..facts.size;
+        (facts, part)
+    }
+
     async fn offered(bytes: &[u8], miner: &PeerId) -> (tempfile::TempDir, Cid, Offers, watch::Receiver<Served>) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
@@ -136,7 +156,7 @@ mod tests {
         let root = digest.finish().unwrap().data_cid;
         let offers = Offers::default();
         let facts = FileFacts::of(&path).unwrap();
-        let served = offers.offer(root, "one", &miner.to_string(), facts, Nodes::new());
+        let served = offers.offer(root, "one", &miner.to_string(), whole(facts), Nodes::new());
         (dir, root, offers, served)
     }
 
@@ -155,7 +175,7 @@ mod tests {
             }
         );
         let facts = FileFacts::of(&dir.path().join("file")).unwrap();
-        let other = offers.offer(root, "two", &miner.to_string(), facts, Nodes::new());
+        let other = offers.offer(root, "two", &miner.to_string(), whole(facts), Nodes::new());
         offers.withdraw(&root, "one");
         assert!(matches!(
             offers.answer(&miner, &Request { root, target }).await,
@@ -165,6 +185,26 @@ mod tests {
         offers.withdraw(&root, "two");
         let answer = offers.answer(&miner, &Request { root, target }).await;
         assert_eq!(answer, Response::refusal(RefusalCode::UnknownPiece));
+    }
+
+    #[tokio::test]
+    async fn a_part_of_a_file_is_served_by_its_own_offsets_and_nothing_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, b"0123456789").unwrap();
+        let (miner, root) = (PeerId::random(), shared::piece::node::raw_cid(b"345"));
+        let offers = Offers::default();
+        let facts = FileFacts::of(&path).unwrap();
+        let served = offers.offer(root, "one", &miner.to_string(), (facts, 3..6), Nodes::new());
+        for (offset, len, expected) in [
+            (0, 3, Response::Data(b"345".to_vec())),
+            (2, 1, Response::Data(b"5".to_vec())),
+            (2, 2, Response::refusal(RefusalCode::OutOfRange)),
+        ] {
+            let target = Target::Bytes { offset, len };
+            assert_eq!(offers.answer(&miner, &Request { root, target }).await, expected);
+        }
+        assert_eq!(served.borrow().bytes, 3);
     }
 
     #[tokio::test]
@@ -185,7 +225,7 @@ mod tests {
         let path = dir.path().join("other");
         std::fs::write(&path, b"0123456789").unwrap();
         let facts = FileFacts::of(&path).unwrap();
-        let other = offers.offer(root, "two", &miner.to_string(), facts, Nodes::new());
+        let other = offers.offer(root, "two", &miner.to_string(), whole(facts), Nodes::new());
         std::fs::remove_file(dir.path().join("file")).unwrap();
         let target = Target::Bytes { offset: 0, len: 10 };
         let answer = offers.answer(&miner, &Request { root, target }).await;

@@ -10,6 +10,7 @@ use shared::piece::{Commitment, PieceDigest, PieceSummary, BYTES_TOGETHER};
 use shared::wire::cbor::Bytes;
 use std::fs::Metadata;
 use std::io::Read;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom};
@@ -40,6 +41,15 @@ impl FileFacts {
         Ok(Self::from_metadata(absolute, &metadata))
     }
 
+    /// Looks at a file of a folder, which may hold nothing.
+    pub fn of_any(path: &Path) -> Result<Self, ClientError> {
+        let metadata = std::fs::symlink_metadata(path).map_err(ClientError::file("read", path))?;
+        match metadata.is_file() {
+            true => Ok(Self::from_metadata(path.to_owned(), &metadata)),
+            false => Err(ClientError::NotAFile { path: path.to_owned() }),
+        }
+    }
+
     fn from_metadata(path: PathBuf, metadata: &Metadata) -> Self {
         let modified = metadata.modified().ok();
         let age = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
@@ -63,9 +73,19 @@ impl FileFacts {
     /// Computes both names of the file in one pass, on every core, in constant memory. A file that changes meanwhile is
     /// an error; `deal` is what its text calls the deal.
     pub async fn digest(&self, report: &Report, deal: &str) -> Result<PieceSummary, ClientError> {
+        self.digest_part(0..self.size, report, deal).await
+    }
+
+    /// As [`Self::digest`], of a part of the file.
+    pub async fn digest_part(
+        &self,
+        part: Range<u64>,
+        report: &Report,
+        deal: &str,
+    ) -> Result<PieceSummary, ClientError> {
         let (facts, deal) = (self.clone(), deal.to_owned());
-        let gauge = report.bytes("computing the file's commitments", self.size);
-        let work = tokio::task::spawn_blocking(move || hashing::digest(&facts, &deal, &|done| gauge.at(done)));
+        let gauge = report.bytes("computing the file's commitments", part.end.saturating_sub(part.start));
+        let work = tokio::task::spawn_blocking(move || hashing::digest(&facts, part, &deal, &|done| gauge.at(done)));
         let path = self.path.clone();
         work.await
             .map_err(|e| ClientError::file("read", path)(std::io::Error::other(e)))?

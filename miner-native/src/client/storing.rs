@@ -12,6 +12,7 @@ use shared::client::{engine, refunds, Awaited, ClientHost, Following, Next};
 use shared::deal::ClientStage;
 use std::path::Path;
 use std::time::Duration;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
 /// Blocks that a deal lasts unless the user says otherwise.
@@ -84,10 +85,25 @@ pub async fn resume(session: &Session, record: &Record, until: Until, label: boo
     // Another process may have carried it on before this one took the lock.
     let record = session.book.reload(record)?;
     let report = match label {
-        true => session.report.labelled(&record.file.facts.name()),
+        true => session.report.labelled(&record.file.name()),
         false => session.report.clone(),
     };
     let host = CliHost::new(session, &record, report, until).await?;
+    carry_on((record, lock), &host, until).await
+}
+
+/// Goes on with a deal of a file's piece; `follower` hears of every record that is kept.
+pub(super) async fn resume_part(
+    session: &Session,
+    record: &Record,
+    until: Until,
+    follower: UnboundedSender<Record>,
+) -> Result<Record, ClientError> {
+    let lock = session.book.lock(record)?;
+    let record = session.book.reload(record)?;
+    let report = session.report.labelled(&record.file.name()).of_part();
+    let host = CliHost::new(session, &record, report, until).await?;
+    let host = host.with_follower(follower);
     carry_on((record, lock), &host, until).await
 }
 

@@ -147,20 +147,25 @@ impl World {
 
     /// A miner of `key` that is registered, can be dialled, and offers storage at `price`.
     pub async fn miner(&self, key: &SecretKey, price: AttoFil) -> Miner {
-        self.miner_of(key, price, true).await
+        self.miner_of(key, price, true, SectorSize::S2KiB).await
+    }
+
+    /// One with sectors that take a part of a file.
+    pub async fn large_miner(&self, key: &SecretKey, price: AttoFil) -> Miner {
+        self.miner_of(key, price, true, SectorSize::S8MiB).await
     }
 
     /// One that speaks the protocols of 2019 only: it cannot be watched.
     pub async fn old_miner(&self, key: &SecretKey, price: AttoFil) -> Miner {
-        self.miner_of(key, price, false).await
+        self.miner_of(key, price, false, SectorSize::S2KiB).await
     }
 
-    async fn miner_of(&self, key: &SecretKey, price: AttoFil, watches: bool) -> Miner {
+    async fn miner_of(&self, key: &SecretKey, price: AttoFil, watches: bool, sectors: SectorSize) -> Miner {
         let chain = self.chain(key).await;
         self.fund(&chain).await;
         let host = Keypair::generate_ed25519();
         let peer = host.public().to_peer_id().to_bytes();
-        let create = create_storage_miner(SectorSize::S2KiB, &peer, AttoFil::from_fil(1));
+        let create = create_storage_miner(sectors, &peer, AttoFil::from_fil(1));
         let (_, receipt) = chain.call("create", create).await.expect("the miner is registered");
         let receipt = receipt.receipt().expect("the receipt is well formed");
         let address = miner_address(&receipt).expect("the receipt names the miner");

@@ -142,8 +142,8 @@ pub fn deals(context: &CommandContext) -> Result<(), CommandError> {
         if context.output.is_json() {
             listed.push(listed_json(&record));
         } else if said.is_ok() {
-            let (name, state, size) = (record.name(), record.state(), record.file.facts.size);
-            said = say(format!("{name}  {state:<12}  {size:>12}  {}", record.file.facts.name()));
+            let (name, state, size) = (record.name(), record.state(), record.deal.draft.size);
+            said = say(format!("{name}  {state:<12}  {size:>12}  {}", record.file.name()));
         }
     })?;
     said?;
@@ -168,7 +168,7 @@ pub(super) fn deal_json(record: &Record) -> Value {
 fn listed_json(record: &Record) -> Value {
     let draft = &record.deal.draft;
     let fields = [
-        ("size", json!(record.file.facts.size)),
+        ("size", json!(record.deal.draft.size)),
         ("createdAt", json!(record.created_ms)),
         ("duration", json!(draft.duration)),
         ("total", json!(draft.total())),

@@ -1,6 +1,6 @@
 //! `client import`, `cat` and `retrieve`: files in, and back out.
 
-use super::CommandContext;
+use super::{whole, CommandContext};
 use crate::client::destination::Destination;
 use crate::client::fetching::{self, Fetched};
 use crate::client::imports::{self, Imports};
@@ -31,14 +31,17 @@ pub struct Cat {
 
 #[derive(Debug, Args)]
 pub struct Retrieve {
-    /// The deal's id, or the CID of its data
-    deal: String,
-    /// Where to put it; `-` is the standard output
+    /// The file's id, the deal's id, or the CID of its data
+    file: String,
+    /// Where to put it: a file, or of a folder the folder that its files go below; `-` is the standard output
     #[arg(short, long, value_name = "PATH")]
     output: PathBuf,
     /// Ask this miner
     #[arg(long, value_name = "ADDRESS")]
     miner: Option<Address>,
+    /// Only these bytes of a file that was stored in pieces, the last one included
+    #[arg(long, value_name = "FIRST-LAST", value_parser = whole::parse_range)]
+    range: Option<(u64, u64)>,
 }
 
 pub async fn import(context: &CommandContext, arguments: Import) -> Result<(), CommandError> {
@@ -84,10 +87,28 @@ pub async fn cat(context: &CommandContext, arguments: Cat) -> Result<(), Command
 }
 
 pub async fn retrieve(context: &CommandContext, arguments: Retrieve) -> Result<(), CommandError> {
-    let Retrieve { deal, output, miner } = arguments;
-    let to = Destination::at(output)?;
+    let Retrieve {
+        file,
+        output,
+        miner,
+        range,
+    } = arguments;
     let session = context.session().await?;
-    let fetched = fetching::retrieve(&session, &deal, miner.as_ref(), &to).await?;
+    let wanted = whole::Retrieving {
+        name: &file,
+        output: output.clone(),
+        miner: miner.as_ref(),
+        range,
+    };
+    if whole::retrieve(&session, wanted, context.output).await? {
+        return Ok(());
+    }
+    if range.is_some() {
+        let reason = "a range can be had of a file that was stored in pieces; retrieve this one as a whole".to_owned();
+        return Err(ClientError::Range { reason }.into());
+    }
+    let to = Destination::at(output)?;
+    let fetched = fetching::retrieve(&session, &file, miner.as_ref(), &to).await?;
     tell(&session, &fetched, &to, context.output)
 }
 

@@ -6,6 +6,7 @@ mod files;
 mod showing;
 mod storing;
 mod vouchers;
+mod whole;
 
 pub(super) use files::tell;
 
@@ -28,10 +29,16 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a deal of a file and see it through; the last line is the deal's id
+    /// Store files of any size and folders, and see their deals through; the last line is the id of the deal, or of the file
     Store(storing::Store),
-    /// Bring a deal's file back, checked
+    /// Bring a file or a folder back, checked
     Retrieve(files::Retrieve),
+    /// List the files of several deals in the book, the newest first
+    Files,
+    /// Show a file of several deals, with its pieces and their copies
+    File(whole::ShowFile),
+    /// Fetch copies now and then to see that they come back, and replace lost ones where that was ordered
+    Watch(whole::Watch),
     /// Name a file by its CID, so that deals can be proposed for it
     Import(files::Import),
     /// Write data out by its CID: from an import, or else from a miner
@@ -107,6 +114,9 @@ async fn perform(context: &CommandContext, command: Command) -> Result<(), Comma
     match command {
         Command::Store(arguments) => storing::store(context, arguments).await,
         Command::Retrieve(arguments) => files::retrieve(context, arguments).await,
+        Command::Files => whole::list(context).await,
+        Command::File(arguments) => whole::show(context, arguments).await,
+        Command::Watch(arguments) => whole::watch(context, arguments).await,
         Command::Import(arguments) => files::import(context, arguments).await,
         Command::Cat(arguments) => files::cat(context, arguments).await,
         Command::ListAsks(arguments) => asking::list_asks(context, arguments).await,

@@ -26,7 +26,7 @@ pub async fn show(context: &CommandContext, arguments: Show) -> Result<(), Comma
     let record = session.book.get(&arguments.deal)?;
     session.check_chain(&record)?;
     let payments = view::payments(&record, &session.account_chain()).await;
-    let name = record.file.facts.name();
+    let name = record.file.name();
     let shown = Shown {
         deal: Deal::of(&record, &name, "", false),
         payments: payments.map_err(|error: ClientError| error.of_deal(&record))?,

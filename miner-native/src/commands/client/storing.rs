@@ -1,8 +1,9 @@
 //! `client store`, `propose-storage-deal`, `resume`, `retry` and `abandon`: deals made and carried on.
 
 use super::asking::deal_json;
-use super::CommandContext;
+use super::{whole, CommandContext};
 use crate::client::cli_host::Until;
+use crate::client::files as whole_files;
 use crate::client::imports::Imports;
 use crate::client::proposing::Order;
 use crate::client::storing::{self, DEFAULT_DURATION};
@@ -16,7 +17,8 @@ use clap::Args;
 use futures::StreamExt;
 use sealdrop_miner::console;
 use serde_json::{json, Value};
-use shared::chain::Address;
+use shared::chain::{Address, AttoFil};
+use shared::client::files::{FileOrder, MinerChoice};
 use shared::client::MinerRule;
 use shared::deal::SignedResponse;
 use std::path::PathBuf;
@@ -27,8 +29,9 @@ const AT_ONCE: usize = 16;
 
 #[derive(Debug, Args)]
 pub struct Store {
-    /// The file; `-` is the standard input, of which a copy is kept
-    file: PathBuf,
+    /// Files and folders; `-` alone is the standard input, of which a copy is kept
+    #[arg(required = true, value_name = "PATH")]
+    files: Vec<PathBuf>,
     /// The miner to store it with [default: by the rule]
     #[arg(long, value_name = "ADDRESS")]
     miner: Option<Address>,
@@ -44,6 +47,21 @@ pub struct Store {
     /// Make another deal of data that the miner stores already
     #[arg(long)]
     allow_duplicates: bool,
+    /// Miners that keep each piece, all different
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, conflicts_with = "miner")]
+    copies: u32,
+    /// FIL that all deals may cost together
+    #[arg(long, value_name = "FIL")]
+    most: Option<AttoFil>,
+    /// Have miners keep the list of pieces, too, so that the file's id is all that is needed to get it back
+    #[arg(long)]
+    with_manifest: bool,
+    /// Replace copies that `watch` finds to be lost, within --most
+    #[arg(long)]
+    repair: bool,
+    /// What several files, or a folder, are called [default: the folder's name, or `files`]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -66,7 +84,7 @@ pub struct Propose {
 
 #[derive(Debug, Args)]
 pub struct Resume {
-    /// The deal's id [default: all]
+    /// The id of the deal or file [default: all]
     deal: Option<String>,
     /// When to end
     #[arg(long, value_enum, default_value_t = Until::Complete)]
@@ -87,29 +105,61 @@ pub struct Retry {
 
 #[derive(Debug, Args)]
 pub struct Abandon {
-    /// The deal's id
+    /// The id of the deal or file
     deal: String,
 }
 
 pub async fn store(context: &CommandContext, arguments: Store) -> Result<(), CommandError> {
     let session = context.session().await?;
     let order = Order {
-        miner: arguments.miner,
+        miner: arguments.miner.clone(),
         rule: arguments.miner_rule,
         ask: None,
         duration: arguments.duration,
         allow_duplicates: arguments.allow_duplicates,
         until: arguments.until,
     };
-    let record = match arguments.file.as_os_str() == "-" {
-        true => {
+    let record = match arguments.files.as_slice() {
+        [one] if one.as_os_str() == "-" => {
             let imports = Imports::open(&context.target.home()?.client())?;
             let import = imports.add_stream(std::io::stdin(), &session.report).await?;
             storing::propose(&session, import.piece(), &order, |_| {}).await?
         }
-        false => storing::store(&session, &arguments.file, &order).await?,
+        [one] if whole_files::is_one_deal(&session, one, &arguments.order()).await? => {
+            storing::store(&session, one, &order).await?
+        }
+        _ => {
+            let order = arguments.order();
+            let wanted = whole_files::Wanted {
+                paths: arguments.files,
+                name: arguments.name,
+                order,
+                until: arguments.until,
+            };
+            return whole::store(&session, &wanted, context.output).await;
+        }
     };
-    print_deal(&record, context.output)
+    match context.output.is_json() {
+        true => say(whole::fields_of_one_deal(deal_json(&record), &record)),
+        false => say(record.name()),
+    }
+}
+
+impl Store {
+    fn order(&self) -> FileOrder {
+        FileOrder {
+            copies: self.copies,
+            miner: match &self.miner {
+                Some(miner) => MinerChoice::Named(miner.clone()),
+                None => MinerChoice::Rule(self.miner_rule),
+            },
+            duration: self.duration,
+            most: self.most,
+            repair: self.repair,
+            with_manifest: self.with_manifest,
+            allow_duplicates: self.allow_duplicates,
+        }
+    }
 }
 
 pub async fn propose(context: &CommandContext, arguments: Propose) -> Result<(), CommandError> {
@@ -175,11 +225,36 @@ fn response_json(signed: &SignedResponse) -> Value {
 pub async fn resume(context: &CommandContext, arguments: Resume) -> Result<(), CommandError> {
     let session = context.session().await?;
     let Resume { deal, until, follow } = arguments;
+    if let Some(file) = deal
+        .as_deref()
+        .map(|name| session.book.find_file(name))
+        .transpose()?
+        .flatten()
+    {
+        return whole::resume(&session, &file.record.id, until, context.output).await;
+    }
+    let files = match &deal {
+        Some(_) => Vec::new(),
+        None => whole::open_files(&session)?,
+    };
+    let mut failure = None;
+    for file in &files {
+        // What hinders one file does not hinder the others.
+        if let Err(error) = whole::resume(&session, file, until, context.output).await {
+            console::stderr(&escaped(&format!("{file}: {error}")));
+            failure = Some(error);
+        }
+    }
     let records = match &deal {
         Some(name) => vec![session.book.get(name)?],
         None => session.book.open_deals(session.genesis())?,
     };
-    let wanted = |record: &Record| deal.is_some() || is_open(record, until);
+    // The deals of open files were carried on with them; the money of those that failed is taken back here.
+    let of_file = |record: &Record| {
+        let carried = record.part_of.as_ref().is_some_and(|file| files.contains(file));
+        carried && !(record.is_failed() && record.is_refunding())
+    };
+    let wanted = |record: &Record| deal.is_some() || (is_open(record, until) && !of_file(record));
     let wanted: Vec<Record> = records.into_iter().filter(wanted).collect();
     // A failed deal cannot be carried on; what is left of it is its channel.
     let has_ended = |record: &Record| record.is_failed() && record.is_refunding();
@@ -194,7 +269,7 @@ pub async fn resume(context: &CommandContext, arguments: Resume) -> Result<(), C
             refund::follow(&session, record).await?;
         }
     }
-    Ok(())
+    failure.map_or(Ok(()), Err)
 }
 
 async fn carry_on(session: &Session, records: &[Record], until: Until, output: Output) -> Result<(), CommandError> {
@@ -210,7 +285,7 @@ async fn carry_on(session: &Session, records: &[Record], until: Until, output: O
             Ok(record) => print_deal(&record, output)?,
             Err(error) if all == 1 => return Err(error.into()),
             Err(error) => {
-                let line = format!("{}: {error}", record.file.facts.name());
+                let line = format!("{}: {error}", record.file.name());
                 console::stderr(&escaped(&line));
                 failed += 1;
             }
@@ -238,6 +313,10 @@ pub async fn retry(context: &CommandContext, arguments: Retry) -> Result<(), Com
 
 pub async fn abandon(context: &CommandContext, arguments: Abandon) -> Result<(), CommandError> {
     let session = context.session().await?;
+    if let Some(file) = session.book.find_file(&arguments.deal)? {
+        let placement = whole_files::abandon(&session, &file.record.id).await?;
+        return whole::print_stored(&session, &placement, context.output);
+    }
     let record = session.book.get(&arguments.deal)?;
     let record = storing::abandon(&session, &record).await?;
     print_deal(&record, context.output)

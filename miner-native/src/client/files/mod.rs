@@ -1,0 +1,241 @@
+//! Files of any size, several of them, and folders: the terminal's edges of [`shared::client::files`].
+//!
+//! Called by [`crate::commands`]. [`gathering`] finds the files below what was named, [`cutting`] reads them once and makes the manifest,
+//! [`carrying`] has a deal made of every piece as often as was ordered and carries them on ([`drawing`] draws each up), [`retrieving`]
+//! brings all of it back over a [`spool`], and [`drills`] fetches copies now and then.
+//!
+//! State first: the manifest, the order and the places of the files are in the book ([`super::stored_files`]) before the first deal is
+//! drawn up. Killed at any instruction, [`carrying`] goes on from the book: what has a deal is carried on, what has none gets one.
+
+pub mod carrying;
+mod cutting;
+mod drawing;
+pub mod drills;
+mod gathering;
+pub mod retrieving;
+mod spool;
+
+use super::cli_host::Until;
+use super::error::ClientError;
+use super::miner_offers;
+use super::source::FileFacts;
+use super::stored_files::StoredFile;
+use super::Session;
+use gathering::Gathered;
+use sealdrop_miner::clock::now_ms;
+use shared::chain::calls::{GAS_LIMIT, GAS_PRICE};
+use shared::chain::view::MinerView;
+use shared::chain::{AttoFil, Epoch};
+use shared::client::files::{quote, sector_for, FileOrder, FileQuote, FileRecord, Placement};
+use shared::file::Cut;
+use shared::piece::SectorSize;
+use std::path::{Path, PathBuf};
+
+/// The end of a file that its user gave up.
+pub const ABANDONED: &str = "abandoned by its client";
+
+/// What to store, and how.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Files and folders.
+    pub paths: Vec<PathBuf>,
+    /// What several are called together.
+    pub name: Option<String>,
+    pub order: FileOrder,
+    pub until: Until,
+}
+
+/// The market as a file's order sees it.
+struct Market {
+    miners: Vec<MinerView>,
+    height: Epoch,
+}
+
+impl Market {
+    async fn look(session: &Session) -> Result<Self, ClientError> {
+        let miners = miner_offers::open_miners(session).await?;
+        let height = session.chain.head().await.map_err(ClientError::chain)?.height;
+        Ok(Self { miners, height })
+    }
+
+    fn sector_for(&self, session: &Session, order: &FileOrder, facts: &FileFacts) -> Result<SectorSize, ClientError> {
+        let own = session.account.address();
+        let found = sector_for(&self.miners, &own, self.height, order, facts.size);
+        found.map_err(|error| ClientError::sector(error, session.chain.url(), &facts.path))
+    }
+}
+
+/// Whether a path is a file that is one deal, as ever: it fits in a sector, and one copy of it is wanted.
+pub async fn is_one_deal(session: &Session, path: &Path, order: &FileOrder) -> Result<bool, ClientError> {
+    if order.copies != 1 || order.most.is_some() || order.with_manifest || path.is_dir() {
+        return Ok(false);
+    }
+    // What is wrong with it says whoever stores it.
+    let Ok(facts) = FileFacts::of(path) else {
+        return Ok(true);
+    };
+    let market = Market::look(session).await?;
+    match market.sector_for(session, order, &facts) {
+        // One that cannot be cut, either, is refused as ever.
+        Ok(sector) => Ok(facts.size <= sector.usable() || Cut::new(facts.size, sector).is_err()),
+        // As that one says that there is nobody to take it.
+        Err(_) => Ok(true),
+    }
+}
+
+/// Stores files and folders, and carries their deals as far as was wanted. On an error after the first deal all of it is in the book and
+/// can be resumed.
+pub async fn store(session: &Session, wanted: &Wanted) -> Result<Placement, ClientError> {
+    wanted.order.check()?;
+    let gathered = gathering::gather(&wanted.paths, wanted.name.as_deref(), &session.report)?;
+    let market = Market::look(session).await?;
+    let largest = gathered.files.iter().max_by_key(|file| file.facts.size);
+    let largest = largest
+        .map(|file| file.facts.clone())
+        .ok_or(ClientError::Manifest(shared::file::ManifestError::NoFiles))?;
+    let sector = market.sector_for(session, &wanted.order, &largest)?;
+    let cuts = cutting::cuts(&gathered, sector)?;
+    consent(session, &market, &wanted.order, &gathered, &cuts).await?;
+    let (manifest, sources) = cutting::digest(session, gathered, cuts).await?;
+    let manifest_bytes = manifest.to_bytes()?;
+    let chain = (session.genesis().to_owned(), market.height);
+    let record = FileRecord::new((&manifest, &manifest_bytes), wanted.order.clone(), chain, now_ms());
+    let record = record.map_err(|source| ClientError::Digest {
+        path: largest.path,
+        source,
+    })?;
+    let (id, ends) = (record.id.clone(), record.ends);
+    let mut stored = StoredFile {
+        record,
+        manifest,
+        manifest_bytes,
+    };
+    let known = session.book.add_file(&stored, &sources)?;
+    let lock = session.book.lock_file(&known)?;
+    // Known from before, it is wanted as it is wanted now.
+    stored.record = FileRecord {
+        order: wanted.order.clone(),
+        ends,
+        stopped: None,
+        manifest: stored.record.manifest.or(known.manifest),
+        ..known
+    };
+    session.book.save_file(&stored.record, Some(&sources))?;
+    session
+        .report
+        .step(format!("the manifest {id} is kept: {} pieces", stored.pieces()));
+    carrying::carry((stored, lock), session, wanted.until).await
+}
+
+impl StoredFile {
+    /// Different pieces.
+    fn pieces(&self) -> usize {
+        Placement::new(self.record.clone(), &self.manifest, 0).pieces().len()
+    }
+}
+
+/// One quote for all pieces, before anything is read: refuses what costs more than was allowed, and what the account cannot pay.
+async fn consent(
+    session: &Session,
+    market: &Market,
+    order: &FileOrder,
+    gathered: &Gathered,
+    cuts: &[Cut],
+) -> Result<(), ClientError> {
+    let sizes = cuts.iter().flat_map(|cut| {
+        let parts = (0..cut.pieces()).filter_map(|index| cut.piece(index));
+        parts.map(|part| part.end.saturating_sub(part.start))
+    });
+    let own = session.account.address();
+    let found = quote(&market.miners, &own, market.height, order, sizes);
+    let found = found.map_err(|error| ClientError::sector(error, session.chain.url(), &gathered.place))?;
+    let FileQuote {
+        pieces,
+        deals,
+        least,
+        most,
+        miners,
+    } = found;
+    let price = match least == most {
+        true => format!("{least} FIL"),
+        false => format!("{least} to {most} FIL"),
+    };
+    let copies = match order.copies {
+        1 => "one copy".to_owned(),
+        copies => format!("{copies} copies"),
+    };
+    let bytes = gathered.size();
+    session.report.step(format!(
+        "{} in {pieces} pieces, {copies} of each for {} blocks: {deals} deals, {price} in all; {miners} miners could take them",
+        indicatif::HumanBytes(bytes),
+        order.duration,
+    ));
+    if let Some(limit) = order.most.filter(|limit| least > *limit) {
+        return Err(ClientError::OverLimit { least, most: limit });
+    }
+    let gas = AttoFil(GAS_PRICE.0 * u128::from(GAS_LIMIT)).checked_mul(u128::from(deals));
+    let cost = match least.is_zero() {
+        true => AttoFil::ZERO,
+        false => gas.and_then(|gas| gas.checked_add(least)).unwrap_or(AttoFil(u128::MAX)),
+    };
+    session
+        .account
+        .fund(&session.chain, cost, &session.report)
+        .await
+        .map(drop)
+}
+
+/// Goes on with a file from where it is, and does so anew where it was stopped.
+pub async fn resume(session: &Session, id: &str, until: Until) -> Result<Placement, ClientError> {
+    let (mut stored, lock) = taken(session, id)?;
+    stored.record.stopped = None;
+    session.book.save_file(&stored.record, None)?;
+    carrying::carry((stored, lock), session, until).await
+}
+
+/// The file for this process alone, as the book has it now.
+fn taken(session: &Session, id: &str) -> Result<(StoredFile, super::book::DealLock), ClientError> {
+    let stored = get(session, id)?;
+    let lock = session.book.lock_file(&stored.record)?;
+    Ok((get(session, id)?, lock))
+}
+
+/// A file in the book, of the session's chain.
+pub fn get(session: &Session, id: &str) -> Result<StoredFile, ClientError> {
+    let unknown = || ClientError::UnknownFile(id.chars().take(80).collect());
+    let stored = session.book.find_file(id)?.ok_or_else(unknown)?;
+    match stored.record.genesis == session.genesis() {
+        true => Ok(stored),
+        false => Err(ClientError::OtherChain {
+            url: session.chain.url().to_owned(),
+            ours: stored.record.genesis,
+            theirs: session.genesis().to_owned(),
+        }),
+    }
+}
+
+/// A file with its deals as the book has them.
+pub fn placed(book: &super::Book, stored: &StoredFile) -> Result<Placement, ClientError> {
+    let mut placement = Placement::new(stored.record.clone(), &stored.manifest, now_ms());
+    let data: Vec<_> = placement.pieces().iter().map(|piece| piece.names.data_cid).collect();
+    for data in data {
+        for record in book.of_data(&data)? {
+            placement.take(&record);
+        }
+    }
+    Ok(placement)
+}
+
+/// Gives a file up: no more deals are made, those under way are abandoned, and complete ones stay.
+pub async fn abandon(session: &Session, id: &str) -> Result<Placement, ClientError> {
+    let (mut stored, _lock) = taken(session, id)?;
+    stored.record.stopped = Some(ABANDONED.to_owned());
+    session.book.save_file(&stored.record, None)?;
+    let quiet = session.reporting(session.report.of_part());
+    for record in session.book.deals_of_file(&stored.record.id)? {
+        if !record.is_settled() {
+            super::storing::abandon(&quiet, &record).await?;
+        }
+    }
+    placed(&session.book, &stored)
+}

@@ -1,0 +1,460 @@
+//! Bringing a file or folder back: its pieces side by side, each from whoever has a copy, checked on arrival and as a whole.
+//!
+//! Nobody is trusted: a piece is what its root says, the file is what its root says, and the manifest is what the file's id says. A
+//! manifest comes from anybody, so that what it names is written below the chosen folder and nowhere else, and into nothing that is there.
+
+use super::spool::{Memory, PieceSpool};
+use crate::client::destination::{Destination, Spool};
+use crate::client::error::ClientError;
+use crate::client::fetching::{self, Holder};
+use crate::client::report::Gauge;
+use crate::client::Session;
+use cid::Cid;
+use futures::StreamExt;
+use sealdrop_miner::clock::now_ms;
+use shared::chain::view::MinerView;
+use shared::chain::Address;
+use shared::client::files::{Placement, Standing};
+use shared::client::offer::PieceNames;
+use shared::client::retrieval::Search;
+use shared::file::{FileEntry, FilePiece, FileSystem, Manifest};
+use shared::piece::node::{cid_of, RAW};
+use shared::piece::unixfs::LEAF_BYTES;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// Pieces that are fetched at once: as many as a miner gives one peer.
+const PIECES_AT_ONCE: usize = 4;
+/// Files of a folder that are brought back at once: small ones are one piece each.
+const FILES_AT_ONCE: usize = PIECES_AT_ONCE;
+/// Times that all who have a piece are asked for it: a miner that gives four pieces at once refuses a fifth for a moment.
+const TURNS: u32 = 3;
+/// Between two of them.
+const TURN_PAUSE: Duration = Duration::from_secs(2);
+/// Multicodec of DAG-CBOR, of which a manifest is.
+const DAG_CBOR: u64 = 0x71;
+/// Multihash of SHA-256, by which a manifest is named; deals are named by another one.
+const SHA2_256: u64 = 0x12;
+/// The rules of where files are written.
+const PLACE: FileSystem = match (cfg!(windows), cfg!(target_os = "macos")) {
+    (true, _) => FileSystem::Windows,
+    (_, true) => FileSystem::CaseInsensitive,
+    _ => FileSystem::CaseSensitive,
+};
+
+/// What is to be brought back.
+pub struct Found {
+    pub id: String,
+    pub manifest: Manifest,
+    /// Its copies as the book knows them, if it does.
+    placement: Option<Placement>,
+}
+
+/// What came back.
+#[derive(Debug, Clone)]
+pub struct Back {
+    pub id: String,
+    /// Where it is.
+    pub path: PathBuf,
+    pub files: usize,
+    /// Bytes that were written, or were there already.
+    pub size: u64,
+    /// Root of the file; none of a folder.
+    pub data_cid: Option<Cid>,
+}
+
+/// The file of this name: its id, or its root if the book knows it. A manifest that the book does not know is asked for at miners.
+/// `None` when the name is nothing of that kind.
+pub async fn find(session: &Session, name: &str, miner: Option<&Address>) -> Result<Option<Found>, ClientError> {
+    if let Some(stored) = session.book.find_file(name)? {
+        let placement = match stored.record.genesis == session.genesis() {
+            true => Some(super::placed(&session.book, &stored)?),
+            false => None,
+        };
+        return Ok(Some(Found {
+            id: stored.record.id,
+            manifest: stored.manifest,
+            placement,
+        }));
+    }
+    let is_id = |id: &Cid| id.codec() == DAG_CBOR && id.hash().code() == SHA2_256;
+    let Some(id) = Cid::try_from(name).ok().filter(is_id) else {
+        return Ok(None);
+    };
+    let Ok(digest) = <[u8; 32]>::try_from(id.hash().digest()) else {
+        return Ok(None);
+    };
+    let data = cid_of(RAW, &digest);
+    session
+        .report
+        .note("the book does not know this file: asking miners for its manifest");
+    let mut fetching = Pieces::new(session, None, miner).await?;
+    fetching.most = Some(LEAF_BYTES);
+    let bytes = fetching.small(&data).await?;
+    let manifest = Manifest::read(&bytes)?;
+    Ok(Some(Found {
+        id: id.to_string(),
+        manifest,
+        placement: None,
+    }))
+}
+
+/// Brings all of it back: a file to a path, a folder's files below one.
+pub async fn retrieve(
+    session: &Session,
+    found: &Found,
+    output: PathBuf,
+    miner: Option<&Address>,
+) -> Result<Back, ClientError> {
+    let manifest = &found.manifest;
+    let pieces = Pieces::new(session, found.placement.as_ref(), miner).await?;
+    let gauge = session.report.bytes("receiving", manifest.size());
+    let progress = Progress {
+        gauge: &gauge,
+        done: AtomicU64::new(0),
+    };
+    let data_cid = match manifest {
+        Manifest::File(file) => {
+            let to = Destination::at(output.clone())?;
+            let spool = spool_for(&to, &output, file)?;
+            pieces.fill(file, &spool, &progress).await?;
+            spool.keep(&to)?;
+            Some(file.root())
+        }
+        Manifest::Folder(folder) => {
+            manifest.writable_on(PLACE)?;
+            make_folder(&output)?;
+            let work = folder
+                .files()
+                .iter()
+                .map(|file| below(&pieces, &output, file, &progress));
+            let mut all = futures::stream::iter(work).buffered(FILES_AT_ONCE);
+            while let Some(written) = all.next().await {
+                written?;
+            }
+            None
+        }
+    };
+    Ok(Back {
+        id: found.id.clone(),
+        path: output,
+        files: manifest.files().len(),
+        size: manifest.size(),
+        data_cid,
+    })
+}
+
+/// Brings a range of a single file back, in the pieces that it touches.
+pub async fn retrieve_range(
+    session: &Session,
+    found: &Found,
+    range: Range<u64>,
+    output: PathBuf,
+    miner: Option<&Address>,
+) -> Result<Back, ClientError> {
+    let Manifest::File(file) = &found.manifest else {
+        let reason = "a range is of one file, and this is a folder; retrieve it as a whole".to_owned();
+        return Err(ClientError::Range { reason });
+    };
+    let wrong = |error: shared::file::SpanError| ClientError::Range {
+        reason: error.to_string(),
+    };
+    let spans: Vec<_> = file.spans(range.clone()).map_err(wrong)?.collect();
+    let to = Destination::at(output.clone())?;
+    let pieces = Pieces::new(session, found.placement.as_ref(), miner).await?;
+    let touched: Vec<&FilePiece> = spans.iter().filter_map(|span| file.pieces().get(span.piece)).collect();
+    let bytes = touched.iter().fold(0u64, |sum, piece| sum.saturating_add(piece.size));
+    let gauge = session.report.bytes("receiving", bytes);
+    let progress = Progress {
+        gauge: &gauge,
+        done: AtomicU64::new(0),
+    };
+    let spool = PieceSpool::unnamed(&output, file.size())?;
+    pieces.fetch_all(&touched, &spool, &progress).await?;
+    let mut written = Spool::create(&to)?;
+    spool.copy_part(range.clone(), &mut written)?;
+    written.keep()?;
+    Ok(Back {
+        id: found.id.clone(),
+        path: output,
+        files: 1,
+        size: range.end.saturating_sub(range.start),
+        data_cid: Some(file.root()),
+    })
+}
+
+struct Progress<'a> {
+    gauge: &'a Gauge,
+    done: AtomicU64,
+}
+
+impl Progress<'_> {
+    fn add(&self, bytes: u64) {
+        let before = self.done.fetch_add(bytes, Ordering::Relaxed);
+        self.gauge.at(before.saturating_add(bytes));
+    }
+}
+
+fn spool_for(to: &Destination, output: &Path, file: &FileEntry) -> Result<PieceSpool, ClientError> {
+    match to.file() {
+        Some(place) => PieceSpool::beside(place, &file.root(), file.size()),
+        None => PieceSpool::unnamed(output, file.size()),
+    }
+}
+
+/// The chosen folder, made if nothing is there. It may be a link that its user made.
+fn make_folder(path: &Path) -> Result<(), ClientError> {
+    fs::create_dir_all(path).map_err(ClientError::file("create", path))?;
+    match path.is_dir() {
+        true => Ok(()),
+        false => Err(ClientError::NotAFolder { path: path.to_owned() }),
+    }
+}
+
+/// A file below the chosen folder, in folders that are folders and no links.
+async fn below(
+    pieces: &Pieces<'_>,
+    folder: &Path,
+    file: &FileEntry,
+    progress: &Progress<'_>,
+) -> Result<(), ClientError> {
+    let mut place = folder.to_owned();
+    let mut parts = file.path().parts().peekable();
+    while let Some(part) = parts.next() {
+        place.push(part);
+        if parts.peek().is_some() {
+            match fs::create_dir(&place) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(ClientError::file("create", place)(error)),
+            }
+            let found = fs::symlink_metadata(&place).map_err(ClientError::file("read", &place))?;
+            if !found.is_dir() {
+                return Err(ClientError::NotAFolder { path: place });
+            }
+        }
+    }
+    if fs::symlink_metadata(&place).is_ok() {
+        // An earlier retrieval may have put it there.
+        return match is_file(&place, file)? {
+            true => {
+                progress.add(file.size());
+                Ok(())
+            }
+            false => Err(ClientError::Exists { path: place }),
+        };
+    }
+    let spool = PieceSpool::beside(&place, &file.root(), file.size())?;
+    pieces.fill(file, &spool, progress).await?;
+    spool.keep_new()
+}
+
+/// Whether what is at a place is this file.
+fn is_file(place: &Path, file: &FileEntry) -> Result<bool, ClientError> {
+    let unreadable = || ClientError::file("read", place);
+    let found = fs::symlink_metadata(place).map_err(unreadable())?;
+    if !found.is_file() || found.len() != file.size() {
+        return Ok(false);
+    }
+    if file.size() == 0 {
+        return Ok(true);
+    }
+    let mut source = fs::File::open(place).map_err(unreadable())?;
+    let summary = crate::client::source::digest_of(&mut source, place, |_, _| true)?;
+    Ok(summary.data_cid == file.root())
+}
+
+/// Fetches a piece from the first of these miners that gives it.
+pub(super) async fn from_one_of(
+    session: &Session,
+    holders: &[Address],
+    piece: &PieceNames,
+    spool: &PieceSpool,
+) -> Result<(), ClientError> {
+    let pieces = Pieces::new(session, None, None).await?;
+    let mut reasons = Vec::new();
+    for view in pieces.miners.iter().filter(|view| holders.contains(&view.address)) {
+        let wanted = (piece.data_cid, Some(piece.size));
+        match fetching::fetch_into(&pieces.session, wanted, &holder(view), &mut spool.piece(0)).await {
+            Ok(_) => return Ok(()),
+            Err(error) if fetching::is_the_miners(&error) => reasons.push(error.to_string()),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(ClientError::NowhereFound {
+        data: piece.data_cid,
+        reasons: reasons.join("; "),
+    })
+}
+
+fn holder(view: &MinerView) -> Holder {
+    Holder {
+        miner: view.address.clone(),
+        peer: view.peer_id.clone(),
+        usable: view.usable_bytes,
+    }
+}
+
+/// Where pieces are, and how they are fetched.
+struct Pieces<'a> {
+    session: Session,
+    placement: Option<&'a Placement>,
+    miners: Vec<MinerView>,
+    /// The only one that is asked.
+    miner: Option<&'a Address>,
+    /// Bytes that anything may have whose size is not known.
+    most: Option<u64>,
+    /// For the pieces of all files together.
+    room: Semaphore,
+}
+
+impl<'a> Pieces<'a> {
+    async fn new(
+        session: &Session,
+        placement: Option<&'a Placement>,
+        miner: Option<&'a Address>,
+    ) -> Result<Self, ClientError> {
+        let miners = session.chain.miners().await.map_err(ClientError::chain)?;
+        Ok(Self {
+            session: session.reporting(session.report.silent()),
+            placement,
+            miners,
+            miner,
+            most: None,
+            room: Semaphore::new(PIECES_AT_ONCE),
+        })
+    }
+
+    /// Fills a file's spool and checks the whole.
+    async fn fill(&self, file: &FileEntry, spool: &PieceSpool, progress: &Progress<'_>) -> Result<(), ClientError> {
+        let mut missing = Vec::new();
+        for piece in file.pieces() {
+            match sealdrop_database::blocking(|| spool.has(piece.offset..piece.end(), &piece.data_cid))? {
+                true => progress.add(piece.size),
+                false => missing.push(piece),
+            }
+        }
+        self.fetch_all(&missing, spool, progress).await?;
+        if file.size() == 0 {
+            return Ok(());
+        }
+        match sealdrop_database::blocking(|| spool.root(0..file.size()))? {
+            Some(root) if root == file.root() => Ok(()),
+            found => Err(ClientError::WrongRoot {
+                expected: file.root(),
+                found: found.map_or_else(|| "none".to_owned(), |found| found.to_string()),
+            }),
+        }
+    }
+
+    async fn fetch_all(
+        &self,
+        pieces: &[&FilePiece],
+        spool: &PieceSpool,
+        progress: &Progress<'_>,
+    ) -> Result<(), ClientError> {
+        let work = pieces.iter().enumerate().map(|(index, piece)| async move {
+            self.fetch(index, piece, spool).await?;
+            progress.add(piece.size);
+            Ok::<_, ClientError>(())
+        });
+        let mut all = futures::stream::iter(work).buffer_unordered(PIECES_AT_ONCE);
+        while let Some(fetched) = all.next().await {
+            fetched?;
+        }
+        Ok(())
+    }
+
+    /// Fetches one piece, from the first of its holders that gives it.
+    async fn fetch(&self, index: usize, piece: &FilePiece, spool: &PieceSpool) -> Result<(), ClientError> {
+        // It is never closed.
+        let _room = self.room.acquire().await;
+        let holders = self.holders(index, &piece.data_cid, piece.size);
+        let (mut reasons, mut search) = (BTreeMap::new(), Search::new(now_ms()));
+        for turn in 0..TURNS {
+            if turn > 0 {
+                tokio::time::sleep(TURN_PAUSE).await;
+            }
+            for holder in &holders {
+                if !search.goes_on(now_ms()) {
+                    break;
+                }
+                let mut sink = spool.piece(piece.offset);
+                let wanted = (piece.data_cid, Some(piece.size));
+                match fetching::fetch_into(&self.session, wanted, holder, &mut sink).await {
+                    Ok(_) => return Ok(()),
+                    Err(error) if fetching::is_the_miners(&error) => {
+                        reasons.insert(holder.miner.to_string(), error.to_string());
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Err(ClientError::NowhereFound {
+            data: piece.data_cid,
+            reasons: reasons.into_values().collect::<Vec<_>>().join("; "),
+        })
+    }
+
+    /// Data of little size, in memory.
+    async fn small(&self, data: &Cid) -> Result<Vec<u8>, ClientError> {
+        let most = self.most.unwrap_or(LEAF_BYTES);
+        let mut reasons = Vec::new();
+        let mut search = Search::new(now_ms());
+        for mut holder in self.holders(0, data, 1) {
+            if !search.goes_on(now_ms()) {
+                break;
+            }
+            holder.usable = holder.usable.min(most);
+            let mut memory = Memory::default();
+            match fetching::fetch_into(&self.session, (*data, None), &holder, &mut memory).await {
+                Ok(_) => return Ok(memory.bytes),
+                Err(error) if fetching::is_the_miners(&error) => reasons.push(error.to_string()),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(ClientError::NowhereFound {
+            data: *data,
+            reasons: reasons.join("; "),
+        })
+    }
+
+    /// Who may have a piece: those that keep a copy, in another order for each piece; then those that are to have one, and all others.
+    fn holders(&self, turn: usize, data: &Cid, size: u64) -> Vec<Holder> {
+        let mut order: Vec<Address> = self.miner.into_iter().cloned().collect();
+        if self.miner.is_none() {
+            let copies = self.copies(data);
+            let by = |standing: fn(&Standing) -> bool| {
+                let found = copies.iter().filter(move |(_, known)| standing(known));
+                found.map(|(miner, _)| miner.clone()).collect::<Vec<_>>()
+            };
+            let mut kept = by(|standing| *standing == Standing::Kept);
+            let count = kept.len().max(1);
+            kept.rotate_left(turn % count);
+            order.extend(kept);
+            order.extend(by(|standing| {
+                matches!(standing, Standing::UnderWay { .. } | Standing::Lost)
+            }));
+            order.extend(self.miners.iter().map(|view| view.address.clone()));
+        }
+        let mut seen = BTreeSet::new();
+        let once = order.into_iter().filter(|miner| seen.insert(miner.clone()));
+        let view = |miner: Address| self.miners.iter().find(|view| view.address == miner);
+        let fitting = once.filter_map(view).filter(|view| size <= view.usable_bytes);
+        fitting.map(holder).collect()
+    }
+
+    fn copies(&self, data: &Cid) -> Vec<(Address, Standing)> {
+        let placed = self.placement.and_then(|placement| {
+            let index = placement.piece_of(data)?;
+            placement.pieces().get(index)
+        });
+        let copies = placed.map_or(&[][..], |piece| piece.copies());
+        copies.iter().map(|copy| (copy.miner.clone(), copy.standing)).collect()
+    }
+}

@@ -1,0 +1,160 @@
+//! Files of several pieces: how many deals there are, with whom, and what a death of the process leaves.
+
+use super::super::files::{self, Wanted, ABANDONED};
+use super::*;
+use shared::client::files::{FileOrder, FileProgress, FileState, MinerChoice, Placement};
+use std::collections::BTreeSet;
+
+/// Two pieces of sectors of 8 MiB.
+const SIZE: usize = 9 << 20;
+/// attoFIL for a byte in a block.
+const CHEAP: AttoFil = AttoFil(1000);
+
+fn wanted(world: &World, copies: u32) -> Wanted {
+    let path = world.dir.path().join("large");
+    if !path.exists() {
+        let bytes: Vec<u8> = (0..SIZE).map(|i| (i * 131 + (i >> 9) * 7) as u8).collect();
+        std::fs::write(&path, bytes).expect("there is room");
+    }
+    Wanted {
+        paths: vec![path],
+        name: None,
+        order: FileOrder {
+            copies,
+            miner: MinerChoice::default(),
+            duration: 1000,
+            most: None,
+            repair: false,
+            with_manifest: false,
+            allow_duplicates: false,
+        },
+        until: Until::Staged,
+    }
+}
+
+/// Miners that have the file as soon as they are asked.
+async fn miners(world: &World, count: u8) -> Vec<Miner> {
+    let mut miners = Vec::new();
+    for number in 0..count {
+        let miner = world.large_miner(&key(3 + number), CHEAP).await;
+        miner.says(Reply::Stage);
+        miners.push(miner);
+    }
+    miners
+}
+
+fn check(placement: &Placement, copies: usize) {
+    assert_eq!(placement.pieces().len(), 2);
+    for piece in placement.pieces() {
+        let good = piece.copies().iter().filter(|copy| copy.counts_for(placement.file()));
+        let miners: Vec<&Address> = good.map(|copy| &copy.miner).collect();
+        let different: BTreeSet<&Address> = miners.iter().copied().collect();
+        assert_eq!((miners.len(), different.len()), (copies, copies));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_piece_gets_its_copies_at_different_miners() {
+    let world = World::start();
+    let _miners = miners(&world, 2).await;
+    let session = world.session().await;
+    let placement = files::store(&session, &wanted(&world, 2)).await.expect("they take it");
+    check(&placement, 2);
+    assert_eq!(
+        session
+            .book
+            .deals_of_file(&placement.file().id)
+            .expect("it can be read")
+            .len(),
+        4
+    );
+    // Once more, there is nothing to be done.
+    let again = files::store(&session, &wanted(&world, 2)).await.expect("it is stored");
+    assert_eq!(again.file().id, placement.file().id);
+    assert_eq!(session.book.all().expect("it can be read").len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_miner_that_refuses_is_followed_by_the_next_one() {
+    let world = World::start();
+    let miners = miners(&world, 3).await;
+    miners[1].says(Reply::Reject);
+    let session = world.session().await;
+    let placement = files::store(&session, &wanted(&world, 2)).await.expect("two take it");
+    check(&placement, 2);
+    let refused = &miners[1].address;
+    for piece in placement.pieces() {
+        let good = piece.copies().iter().filter(|copy| copy.counts_for(placement.file()));
+        assert!(good.into_iter().all(|copy| copy.miner != *refused));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_costs_more_than_was_allowed_is_refused_before_anything_is_kept() {
+    let world = World::start();
+    let _miners = miners(&world, 1).await;
+    let session = world.session().await;
+    let mut wanted = wanted(&world, 1);
+    let total = AttoFil(CHEAP.0 * SIZE as u128 * 1000);
+    wanted.order.most = total.checked_sub(AttoFil(1));
+    let refused = files::store(&session, &wanted).await;
+    assert!(matches!(refused, Err(ClientError::OverLimit { least, .. }) if least == total));
+    assert_eq!(session.book.file_ids().expect("it can be read"), [""; 0]);
+    wanted.order.most = Some(total);
+    let placement = files::store(&session, &wanted).await.expect("it is enough");
+    assert_eq!(placement.committed(), total);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_dies_at_any_moment_is_gone_on_with_and_no_deal_is_made_twice() {
+    let world = World::start();
+    let _miners = miners(&world, 2).await;
+    let wanted = wanted(&world, 2);
+    let mut known: Option<String> = None;
+    for millis in [120, 30, 60, 90, 120] {
+        let session = world.session().await;
+        let work = async {
+            match &known {
+                None => files::store(&session, &wanted).await.map(drop),
+                Some(id) => files::resume(&session, id, Until::Staged).await.map(drop),
+            }
+        };
+        // Dropped where it is, as by a kill: nothing is finished.
+        let _ = tokio::time::timeout(Duration::from_millis(millis), work).await;
+        known = session.book.file_ids().expect("it can be read").into_iter().next();
+    }
+    let session = world.session().await;
+    let placement = match known {
+        None => files::store(&session, &wanted).await,
+        Some(id) => files::resume(&session, &id, Until::Staged).await,
+    };
+    let placement = placement.expect("it goes on");
+    check(&placement, 2);
+    assert_eq!(session.book.all().expect("it can be read").len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_nobody_takes_is_said_to_lack_its_pieces_and_can_be_given_up() {
+    let world = World::start();
+    let miners = miners(&world, 1).await;
+    miners[0].says(Reply::Reject);
+    let session = world.session().await;
+    let mut wanted = wanted(&world, 1);
+    wanted.order.miner = MinerChoice::Named(miners[0].address.clone());
+    let failed = files::store(&session, &wanted).await;
+    let Err(ClientError::FileIncomplete { file, pieces: 2, .. }) = failed else {
+        panic!("{failed:?}");
+    };
+    let stored = files::get(&session, &file).expect("it is in the book");
+    assert!(stored.record.stopped.is_some());
+    let placement = files::placed(&session.book, &stored).expect("it can be read");
+    assert_eq!(FileProgress::of(&placement).state, FileState::Failed);
+    let given_up = files::abandon(&session, &file).await.expect("nothing is under way");
+    assert_eq!(given_up.file().stopped.as_deref(), Some(ABANDONED));
+    // Somebody who wants it after all.
+    miners[0].says(Reply::Stage);
+    let placement = files::resume(&session, &file, Until::Staged)
+        .await
+        .expect("it takes it now");
+    check(&placement, 1);
+}

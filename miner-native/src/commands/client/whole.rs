@@ -1,0 +1,340 @@
+//! `client store` of files of any size, `files`, `file` and `watch`: what [`crate::client::files`] does, with its options and its output.
+
+use super::CommandContext;
+use crate::client::cli_host::Until;
+use crate::client::files::{self, drills, retrieving};
+use crate::client::stored_files::StoredFile;
+use crate::client::{Record, Session};
+use crate::commands::error::CommandError;
+use crate::commands::output::{columns, put_path, say, with_fields, Output};
+use crate::terminal::escaped;
+use clap::Args;
+use indicatif::HumanBytes;
+use sealdrop_miner::clock::now_ms;
+use sealdrop_miner::console;
+use serde_json::{json, Value};
+use shared::chain::Address;
+use shared::client::files::{DrillVerdict, FileProgress, FileView, PieceView, Placement};
+use shared::file::Manifest;
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Debug, Args)]
+pub struct ShowFile {
+    /// The file's id, or the CID of its data
+    file: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Watch {
+    /// The file's id [default: all]
+    file: Option<String>,
+    /// One drill, now
+    #[arg(long)]
+    once: bool,
+    /// How far to carry the deals that replace a lost copy
+    #[arg(long, value_enum, default_value_t = Until::Complete)]
+    until: Until,
+}
+
+/// Stores files and folders that are more than one deal.
+pub(super) async fn store(session: &Session, wanted: &files::Wanted, output: Output) -> Result<(), CommandError> {
+    let placement = files::store(session, wanted).await?;
+    print_stored(session, &placement, output)
+}
+
+/// Prints a file whose deals were carried on: its id, or all of it.
+pub(super) fn print_stored(session: &Session, placement: &Placement, output: Output) -> Result<(), CommandError> {
+    let id = &placement.file().id;
+    match output.is_json() {
+        true => say(file_json(&files::get(session, id)?, placement)),
+        false => say(id),
+    }
+}
+
+/// A file with its pieces.
+fn file_json(stored: &StoredFile, placement: &Placement) -> Value {
+    let pieces = ("pieces", json!(PieceView::all(placement)));
+    let shown = with_fields(json!(FileView::of(placement)), [pieces]);
+    match &stored.manifest {
+        Manifest::File(file) => with_fields(shown, [("dataCid", json!(file.root().to_string()))]),
+        Manifest::Folder(folder) => {
+            let roots: Vec<String> = folder.files().iter().map(|file| file.root().to_string()).collect();
+            let files = folder
+                .files()
+                .iter()
+                .zip(&roots)
+                .map(|(file, root)| json!({ "path": file.path().as_str(), "size": file.size(), "dataCid": root }));
+            let files: Vec<Value> = files.collect();
+            with_fields(shown, [("dataCid", json!(roots)), ("files", json!(files))])
+        }
+    }
+}
+
+/// A file that is one deal, with the fields of one that is many.
+pub(super) fn fields_of_one_deal(shown: Value, record: &Record) -> Value {
+    let data = record.data_cid().to_string();
+    let state = match record.state() {
+        "complete" | "proven" => "kept",
+        "failed" => "failed",
+        _ => "under-way",
+    };
+    let copy = json!({
+        "deal": record.id,
+        "dealCid": record.cid,
+        "miner": record.deal.draft.miner,
+        "state": state,
+        "shared": false,
+    });
+    let piece = json!({
+        "file": 0,
+        "offset": 0,
+        "size": record.deal.draft.size,
+        "dataCid": data,
+        "pieceCid": record.piece_cid(),
+        "copies": [copy],
+    });
+    with_fields(shown, [("file", json!(data)), ("pieces", json!([piece]))])
+}
+
+pub async fn list(context: &CommandContext) -> Result<(), CommandError> {
+    let book = context.book()?;
+    let mut listed = Vec::new();
+    for id in book.file_ids()? {
+        if let Some(stored) = book.find_file(&id)? {
+            let placement = files::placed(&book, &stored)?;
+            listed.push(FileView::of(&placement));
+        }
+    }
+    listed.sort_by(|a, b| b.created_at.total_cmp(&a.created_at));
+    if context.output.is_json() {
+        return say(json!(listed));
+    }
+    if listed.is_empty() {
+        console::stderr("the book has no file of several deals; `sealdrop client deals` lists the deals");
+        return Ok(());
+    }
+    say(columns(listed.iter().map(file_row)))
+}
+
+fn file_row(file: &FileView) -> [String; 5] {
+    [
+        file.file.clone(),
+        file.progress.state.name().to_owned(),
+        HumanBytes(file.size).to_string(),
+        copies_text(&file.progress),
+        escaped(&file.name).into_owned(),
+    ]
+}
+
+fn copies_text(progress: &FileProgress) -> String {
+    format!("{} of {} copies", progress.copies_kept, progress.copies_wanted)
+}
+
+pub async fn show(context: &CommandContext, arguments: ShowFile) -> Result<(), CommandError> {
+    let book = context.book()?;
+    let unknown = || crate::client::ClientError::UnknownFile(arguments.file.chars().take(80).collect());
+    let stored = book.find_file(&arguments.file)?.ok_or_else(unknown)?;
+    let placement = files::placed(&book, &stored)?;
+    let shown = file_json(&stored, &placement);
+    context.output.show(&shown, || file_text(&stored, &placement))
+}
+
+fn file_text(stored: &StoredFile, placement: &Placement) -> String {
+    let view = FileView::of(placement);
+    let mut lines = vec![
+        format!("File: {}", view.file),
+        format!("Name: {} ({} bytes)", escaped(&view.name), view.size),
+        format!("State: {}", view.progress.state.name()),
+        format!(
+            "Copies: {}, {} under way, {} lost; {} FIL committed",
+            copies_text(&view.progress),
+            view.progress.copies_under_way,
+            view.progress.copies_lost,
+            view.progress.committed
+        ),
+    ];
+    if let Some(reason) = &view.stopped {
+        lines.push(format!("Stopped: {reason}"));
+    }
+    for file in stored.manifest.files() {
+        lines.push(format!("Data: {}  {}", file.root(), escaped(file.path().as_str())));
+    }
+    for (index, piece) in PieceView::all(placement).iter().enumerate() {
+        let copies = piece.copies.iter().map(|copy| {
+            let state = json!(copy.state);
+            format!("{} {}", copy.miner, state.as_str().unwrap_or_default())
+        });
+        let copies: Vec<String> = copies.collect();
+        let number = index.saturating_add(1);
+        lines.push(format!("Piece {number}: {}  {}", piece.piece_cid, copies.join(", ")));
+    }
+    lines.join("\n")
+}
+
+/// Goes on with a file, which its user names.
+pub(super) async fn resume(session: &Session, id: &str, until: Until, output: Output) -> Result<(), CommandError> {
+    let placement = files::resume(session, id, until).await?;
+    print_stored(session, &placement, output)
+}
+
+/// The files of the session's chain that something is left to do for, unless their user gave them up.
+pub(super) fn open_files(session: &Session) -> Result<Vec<String>, CommandError> {
+    let mut open = Vec::new();
+    for id in session.book.file_ids()? {
+        let Some(stored) = session.book.find_file(&id)? else {
+            continue;
+        };
+        let given_up = stored.record.stopped.as_deref() == Some(files::ABANDONED);
+        if stored.record.genesis != session.genesis() || given_up {
+            continue;
+        }
+        let progress = FileProgress::of(&files::placed(&session.book, &stored)?);
+        if progress.copies_kept < progress.copies_wanted {
+            open.push(id);
+        }
+    }
+    Ok(open)
+}
+
+/// What a retrieval of a file of several pieces is given.
+pub(super) struct Retrieving<'a> {
+    pub name: &'a str,
+    pub output: PathBuf,
+    pub miner: Option<&'a Address>,
+    /// First and last byte.
+    pub range: Option<(u64, u64)>,
+}
+
+/// Brings a file or folder back; false when the name is none of a file with a manifest.
+pub(super) async fn retrieve(session: &Session, wanted: Retrieving<'_>, output: Output) -> Result<bool, CommandError> {
+    let Retrieving {
+        name,
+        output: path,
+        miner,
+        range,
+    } = wanted;
+    let Some(found) = retrieving::find(session, name, miner).await? else {
+        return Ok(false);
+    };
+    let to_stdout = path.as_os_str() == "-";
+    let back = match range {
+        Some((first, last)) => {
+            let range = first..last.saturating_add(1);
+            retrieving::retrieve_range(session, &found, range, path, miner).await?
+        }
+        None => retrieving::retrieve(session, &found, path, miner).await?,
+    };
+    session
+        .report
+        .step(format!("{} bytes in {} files, checked", back.size, back.files));
+    if !output.is_json() || to_stdout {
+        return Ok(true);
+    }
+    let data = back.data_cid.map(|data| data.to_string());
+    let mut shown = json!({ "file": back.id, "dataCid": data, "size": back.size, "files": back.files });
+    put_path(&mut shown, "path", &back.path);
+    say(shown)?;
+    Ok(true)
+}
+
+/// First and last byte, as in `curl --range`.
+pub(super) fn parse_range(text: &str) -> Result<(u64, u64), String> {
+    let wrong = || format!("{text:?} is not FIRST-LAST, two numbers of bytes counted from 0, such as 0-499");
+    let (first, last) = text.split_once('-').ok_or_else(wrong)?;
+    let (first, last): (u64, u64) = first.parse().ok().zip(last.parse().ok()).ok_or_else(wrong)?;
+    match first <= last {
+        true => Ok((first, last)),
+        false => Err(wrong()),
+    }
+}
+
+pub async fn watch(context: &CommandContext, arguments: Watch) -> Result<(), CommandError> {
+    let session = context.session().await?;
+    let chosen = match &arguments.file {
+        Some(name) => vec![files::get(&session, name)?.record.id],
+        None => files_of(&session)?,
+    };
+    if arguments.once {
+        return drill_all(&session, &chosen, arguments.until, context.output, true).await;
+    }
+    loop {
+        // Whatever hinders one turn, such as a chain that is away, may be over at the next.
+        if let Err(error) = drill_all(&session, &chosen, arguments.until, context.output, false).await {
+            console::stderr(&escaped(&error.to_string()));
+        }
+        let Some(due) = drills::due_ms(&session, &chosen)? else {
+            console::stderr("the book has no file of several deals: there is nothing to watch");
+            return Ok(());
+        };
+        // Also when nothing is kept yet: that is looked at again in a while.
+        let pause = due.saturating_sub(now_ms()).max(WATCH_PAUSE_MS);
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+    }
+}
+
+/// Shortest pause between two looks for a drill that is due, in milliseconds.
+const WATCH_PAUSE_MS: u64 = 10_000;
+
+fn files_of(session: &Session) -> Result<Vec<String>, CommandError> {
+    let ids = session.book.file_ids()?;
+    Ok(ids.into_iter().filter(|id| files::get(session, id).is_ok()).collect())
+}
+
+async fn drill_all(
+    session: &Session,
+    chosen: &[String],
+    until: Until,
+    output: Output,
+    now: bool,
+) -> Result<(), CommandError> {
+    for id in chosen {
+        let due = drills::due_ms(session, std::slice::from_ref(id))?;
+        if !now && due.is_some_and(|due| due > now_ms()) {
+            continue;
+        }
+        let Some(drilled) = drills::drill(session, id, until).await? else {
+            if now {
+                session.report.note(format!("file {id}: no copy is kept yet"));
+            }
+            continue;
+        };
+        let (verdict, strikes) = match drilled.verdict {
+            DrillVerdict::Kept => ("kept", 0),
+            DrillVerdict::Doubtful { strikes } => ("doubtful", strikes),
+            DrillVerdict::Lost => ("lost", shared::client::files::drills::STRIKES),
+        };
+        let shown = json!({
+            "file": drilled.file,
+            "dataCid": drilled.data,
+            "miner": drilled.miner,
+            "verdict": verdict,
+            "strikes": strikes,
+            "reason": drilled.reason,
+        });
+        output.show(&shown, || {
+            let reason = drilled.reason.as_ref().map(|reason| format!(": {reason}"));
+            format!(
+                "{}  {}  {verdict}{}",
+                drilled.miner,
+                drilled.data,
+                reason.unwrap_or_default()
+            )
+        })?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_its_first_and_its_last_byte() {
+        assert_eq!(parse_range("0-499"), Ok((0, 499)));
+        assert_eq!(parse_range("7-7"), Ok((7, 7)));
+        for wrong in ["", "-5", "5-", "7-6", "a-b", "1-2-3", "-"] {
+            assert!(parse_range(wrong).is_err(), "{wrong}");
+        }
+    }
+}
