@@ -20,6 +20,10 @@ interface Exports {
   finish(): number;
   add_slice(length: number): number;
   assemble(size: number): number;
+  cut(size: number, sector: number): number;
+  begin_file(size: number, sector: number): number;
+  add_piece(): number;
+  finish_file(): number;
   node(index: number): number;
 }
 
@@ -36,6 +40,13 @@ export interface Slice {
   readonly bytes: readonly [number, number];
   /** The leaves of the data's own tree that belong to this slice. */
   readonly leaves: readonly [number, number];
+}
+
+/** How a file is cut into pieces. */
+export interface Cut {
+  readonly pieces: number;
+  /** Bytes of every piece but the last. */
+  readonly step: number;
 }
 
 /** Bytes of a leaf of the data's own tree. */
@@ -115,11 +126,45 @@ export class Commp {
 
   /** The names of a file from those of all its slices, in order. */
   assemble(size: number, slices: Iterable<Uint8Array>): Piece {
+    this.#add(slices);
+    return this.#piece(this.#exports.assemble(size));
+  }
+
+  /** How a file is cut for sectors of `sector` bytes. Throws `file-too-large` for one that cannot be. */
+  cut(size: number, sector: number): Cut {
+    try {
+      return this.#json(this.#exports.cut(size, sector));
+    } catch (thrown) {
+      const reason = thrown instanceof Error ? thrown.message : String(thrown);
+      throw new SealdropError('file-too-large', reason, 'Choose miners with larger sectors, or store it in parts.');
+    }
+  }
+
+  /** Begins a file that is cut like that; its pieces come by `addPiece`, in order. */
+  beginFile(size: number, sector: number): void {
+    this.#result(this.#exports.begin_file(size, sector));
+  }
+
+  /** The names of the file's next piece from those of all its slices, in order. */
+  addPiece(slices: Iterable<Uint8Array>): Piece {
+    this.#add(slices);
+    return this.#piece(this.#exports.add_piece());
+  }
+
+  /** The root of the file whose pieces were all added. */
+  finishFile(): string {
+    return new TextDecoder().decode(this.#result(this.#exports.finish_file()));
+  }
+
+  #add(slices: Iterable<Uint8Array>): void {
     for (const names of slices) {
       this.#write(names);
       this.#result(this.#exports.add_slice(names.length));
     }
-    const piece = this.#json<Omit<Piece, 'nodes'> & { nodes: string[] }>(this.#exports.assemble(size));
+  }
+
+  #piece(succeeded: number): Piece {
+    const piece = this.#json<Omit<Piece, 'nodes'> & { nodes: string[] }>(succeeded);
     const nodes = piece.nodes.map((cid, index) => ({ cid, bytes: this.#result(this.#exports.node(index)) }));
     return { ...piece, nodes };
   }

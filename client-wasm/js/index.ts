@@ -36,6 +36,7 @@ import type {
 } from './types.js';
 
 export { SealdropError } from './errors.js';
+export { computeFiles } from './files.js';
 export { computePiece, resumePiece } from './pieces.js';
 export * from './types.js';
 

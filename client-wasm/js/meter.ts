@@ -22,6 +22,11 @@ export class Meter {
     this.#done = done;
   }
 
+  /** So many more bytes were done before the clock started. */
+  skip(bytes: number): void {
+    this.#done += bytes;
+  }
+
   /** Takes the count of bytes that are done by now, of `total`. */
   report(done: number, total: number): void {
     const now = performance.now();

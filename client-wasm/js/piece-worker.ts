@@ -1,5 +1,5 @@
 /**
- * One of the workers that hash a file: takes slices until it is ended.
+ * One of the workers that hash files: takes slices until it is ended.
  *
  * A slice is read once, in parts that end where the leaves of the data's own tree do. Each part goes into CommP here, and,
  * where the browser offers its own SHA-256 (in secure contexts), its leaf is hashed by that, outside of this thread and
@@ -22,10 +22,11 @@ const MAX_DIGESTS = 4;
 const LEAVES_TOGETHER = 4;
 
 type Job = Extract<ToPiece, { kind: 'start' }>;
+type Order = Extract<ToPiece, { kind: 'slice' }>;
 
 /** A slice whose bytes are on their way. */
 interface Opened {
-  readonly index: number;
+  readonly order: Order;
   readonly slice: Slice;
   /** Behind its last byte that is needed. */
   readonly to: number;
@@ -36,9 +37,8 @@ function post(message: FromPiece, transfer: Transferable[] = []): void {
   self.postMessage(message, { transfer });
 }
 
-/** One file's slices, in this worker. */
+/** The slices that this worker hashes. */
 class Hashing {
-  readonly #job: Job;
   readonly #commp: Commp;
   /** Who hashes the leaves. */
   readonly #leaves: 'browser' | 'module' | undefined;
@@ -46,29 +46,29 @@ class Hashing {
   #buffer = new ArrayBuffer(0);
 
   constructor(job: Job, commp: Commp) {
-    this.#job = job;
     this.#commp = commp;
     const hashing = globalThis.crypto?.subtle === undefined ? 'module' : 'browser';
     this.#leaves = job.names === 'both' ? hashing : undefined;
   }
 
   /** Begins to read a slice. */
-  open(index: number): Opened {
-    const { file, size, height } = this.#job;
+  open(order: Order): Opened {
+    const { file, offset, size, height, index } = order;
     const slice = this.#commp.slice(size, height, index);
     const [from, end] = slice.bytes;
     const to = this.#leaves ? Math.max(end, slice.leaves[1]) : end;
-    return { index, slice, to, reader: new Reader(file, from, to) };
+    return { order, slice, to, reader: new Reader(file, offset + from, offset + to) };
   }
 
   /** Hashes a slice. The next one is asked for while the last bytes are still to be hashed. */
-  async hash({ index, slice, to, reader }: Opened): Promise<void> {
+  async hash({ order, slice, to, reader }: Opened): Promise<void> {
     const commp = this.#commp;
+    const { task, size, height, index } = order;
     const [from, end] = slice.bytes;
     const [firstLeaf, behindLeaves] = slice.leaves;
     const step = this.#leaves === 'module' ? LEAVES_TOGETHER * LEAF_BYTES : LEAF_BYTES;
     reader.begin(this.#buffer);
-    commp.begin(this.#job.size, this.#job.height, index, this.#leaves === 'module');
+    commp.begin(size, height, index, this.#leaves === 'module');
     const digests: Promise<ArrayBuffer>[] = [];
     let told = from;
     let asked = false;
@@ -85,7 +85,7 @@ class Hashing {
       at = next;
       const hashed = Math.min(at, end);
       if (hashed - told >= PROGRESS_BYTES || (hashed === end && told < end)) {
-        post({ kind: 'progress', done: hashed - told });
+        post({ kind: 'progress', task, done: hashed - told });
         told = hashed;
       }
       if (!asked && to - at <= AHEAD_BYTES) {
@@ -96,7 +96,7 @@ class Hashing {
     // All that is needed is read; what the stream holds would wait for a collection of garbage.
     this.#buffer = reader.end();
     const names = withLeaves(commp.finish(), await Promise.all(digests));
-    post({ kind: 'slice', index, names }, [names.buffer]);
+    post({ kind: 'slice', task, names }, [names.buffer]);
   }
 }
 
@@ -134,17 +134,17 @@ async function begin(job: Job): Promise<Hashing> {
   return new Hashing(job, await Commp.load(job.module));
 }
 
-function tell(thrown: unknown): void {
-  post({ kind: 'problem', problem: problemOf(thrown) });
+function tell(thrown: unknown, task?: number): void {
+  post({ kind: 'problem', problem: problemOf(thrown), ...(task === undefined ? {} : { task }) });
 }
 
 self.onmessage = ({ data }: MessageEvent<ToPiece>) => {
   if (data.kind === 'start') {
     hashing = begin(data);
-    hashing.then(() => post({ kind: 'next' }), tell);
+    hashing.catch(tell);
     return;
   }
-  const opened = hashing?.then((ready) => ready.open(data.index));
+  const opened = hashing?.then((ready) => ready.open(data));
   busy = busy
     .then(async () => {
       const [ready, slice] = await Promise.all([hashing, opened]);
@@ -152,5 +152,5 @@ self.onmessage = ({ data }: MessageEvent<ToPiece>) => {
         await ready.hash(slice);
       }
     })
-    .catch(tell);
+    .catch((thrown: unknown) => tell(thrown, data.task));
 };

@@ -8,5 +8,18 @@
  */
 
 export { SealdropError } from './errors.js';
+export { computeFiles } from './files.js';
 export { computePiece, resumePiece } from './pieces.js';
-export type { HashedSlice, Piece, PieceNode, PieceOptions, Progress, RunOptions } from './types.js';
+export type {
+  EachProgress,
+  FileInput,
+  FilePiece,
+  FilesOptions,
+  HashedFile,
+  HashedSlice,
+  Piece,
+  PieceNode,
+  PieceOptions,
+  Progress,
+  RunOptions,
+} from './types.js';

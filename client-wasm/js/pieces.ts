@@ -5,13 +5,13 @@ import { Commp, DIGEST_BYTES, LEAF_BYTES, NAMES_HEAD } from './commp.js';
 import { problemOf, SealdropError } from './errors.js';
 import { abortedError, Meter } from './meter.js';
 import { hashSlices, workersFor } from './pool.js';
-import { SavedSlices } from './saved.js';
+import { fileKey, SavedSlices } from './saved.js';
 import type { HashedSlice, Piece, PieceOptions } from './types.js';
 
 let compiled: Promise<WebAssembly.Module> | undefined;
 
 /** The hashing module, compiled once in a page. */
-function hashingModule(): Promise<WebAssembly.Module> {
+export function hashingModule(): Promise<WebAssembly.Module> {
   compiled ??= Commp.compile().catch((error: unknown) => {
     // It may be there the next time.
     compiled = undefined;
@@ -31,10 +31,7 @@ export async function computePiece(file: Blob, options: PieceOptions = {}): Prom
   // Only once: the size of a file on disk changes with it.
   const { size } = file;
   if (size === 0) {
-    // A file that is gone has no bytes either; then this throws.
-    await file.arrayBuffer().catch((error: unknown) => {
-      throw SealdropError.from(problemOf(error));
-    });
+    await readEmpty(file);
     throw new SealdropError('empty-file', 'the file is empty', 'Choose a file with at least one byte.');
   }
   if (signal?.aborted) {
@@ -52,20 +49,18 @@ export async function computePiece(file: Blob, options: PieceOptions = {}): Prom
     done += to - from;
   }
   const meter = new Meter(onProgress, done);
+  const missing = [...Array(slices).keys()].filter((index) => !names.has(index));
   await hashSlices({
-    file,
-    size,
     module,
-    height,
-    workers,
+    workers: Math.min(workers, missing.length),
     names: 'both',
     signal,
-    slices: [...Array(slices).keys()].filter((index) => !names.has(index)),
+    slices: missing.map((index) => ({ file, offset: 0, size, height, index })),
     onBytes: (bytes) => {
       done += bytes;
       meter.report(done, size);
     },
-    onSlice: (index, found) => {
+    onSlice: ({ index }, found) => {
       names.set(index, found);
       onSlice?.({ height, index, names: found });
     },
@@ -84,7 +79,7 @@ export async function resumePiece(file: File | Blob, options: PieceOptions = {})
   if (!(file instanceof File) || file.size === 0) {
     return computePiece(file, options);
   }
-  const kept = await SavedSlices.open(file);
+  const kept = await SavedSlices.open(fileKey(file));
   try {
     const saved = options.saved ?? (await kept.load());
     const onSlice = (slice: HashedSlice): void => {
@@ -105,8 +100,15 @@ export async function resumePiece(file: File | Blob, options: PieceOptions = {})
   }
 }
 
+/** A file that is gone has no bytes either; then this throws. */
+export async function readEmpty(file: Blob): Promise<void> {
+  await file.arrayBuffer().catch((error: unknown) => {
+    throw SealdropError.from(problemOf(error));
+  });
+}
+
 /** The division of the saved slices where there are any, else a new one. */
-function divide(commp: Commp, size: number, workers: number, saved: readonly HashedSlice[]): Division {
+export function divide(commp: Commp, size: number, workers: number, saved: readonly HashedSlice[]): Division {
   const usual = commp.divide(size, workers);
   const height = saved[0]?.height ?? usual.height;
   try {
@@ -117,7 +119,7 @@ function divide(commp: Commp, size: number, workers: number, saved: readonly Has
 }
 
 /** The saved slices that belong to a file of this size and division. */
-function* fitting(
+export function* fitting(
   commp: Commp,
   size: number,
   division: Division,

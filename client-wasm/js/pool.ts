@@ -2,10 +2,11 @@
 
 import { SealdropError } from './errors.js';
 import { abortedError } from './meter.js';
-import type { FromPiece, ToPiece } from './protocol.js';
+import type { FromPiece, SliceOrder, ToPiece } from './protocol.js';
+import type { Problem } from './types.js';
 
 /**
- * Most workers for one file. The browser reads files in one process, which gives about as much as four fast cores hash;
+ * Most workers for one call. The browser reads files in one process, which gives about as much as four fast cores hash;
  * each worker costs some ten MB.
  */
 const MAX_WORKERS = 8;
@@ -13,21 +14,19 @@ const MAX_WORKERS = 8;
 const USUAL_CORES = 2;
 
 /** What is to be hashed, and who is told. */
-export interface PoolJob {
-  readonly file: Blob;
-  /** Its bytes when the work began. */
-  readonly size: number;
+export interface PoolJob<T extends SliceOrder> {
   readonly module: WebAssembly.Module;
-  /** Names the file's division. */
-  readonly height: number;
-  /** Indexes of the slices to hash. */
-  readonly slices: readonly number[];
+  /** What to hash, given out in order; asked for as workers have nothing to do, so that it may be long. */
+  readonly slices: Iterable<T>;
+  /** Workers at once, at most; no more than there are slices. */
   readonly workers: number;
   readonly names: 'both' | 'commp';
   readonly signal?: AbortSignal | undefined;
   /** So many more bytes are hashed. */
-  readonly onBytes: (bytes: number) => void;
-  readonly onSlice: (index: number, names: Uint8Array) => void;
+  readonly onBytes: (bytes: number, slice: T) => void;
+  readonly onSlice: (slice: T, names: Uint8Array) => void;
+  /** What to throw for a problem with a slice, instead of the problem as it is. */
+  readonly explain?: (problem: Problem, slice: T) => unknown;
 }
 
 /** How many workers there will be; without a wish, as many as the processor has cores. */
@@ -36,71 +35,118 @@ export function workersFor(wish = navigator.hardwareConcurrency || USUAL_CORES):
 }
 
 /** Hashes slices; resolves when all are done. No worker is left behind, however it ends. */
-export async function hashSlices(job: PoolJob): Promise<void> {
-  if (job.slices.length === 0) {
-    return;
-  }
-  const workers: Worker[] = [];
-  const over = new AbortController();
+export async function hashSlices<T extends SliceOrder>(job: PoolJob<T>): Promise<void> {
+  const pool = new Pool(job);
   try {
-    await new Promise<void>((resolve, reject) => {
-      if (job.signal?.aborted) {
-        return reject(abortedError());
-      }
-      job.signal?.addEventListener('abort', () => reject(abortedError()), { once: true, signal: over.signal });
-      const waiting = job.slices.values();
-      let left = job.slices.length;
-      const done = (index: number, names: Uint8Array): void => {
-        job.onSlice(index, names);
-        left -= 1;
-        if (left === 0) {
-          resolve();
-        }
-      };
-      const count = Math.min(job.workers, left);
-      for (let number = 0; number < count; number += 1) {
-        workers.push(startWorker(job, waiting, done, reject));
-      }
-    });
+    await pool.run();
   } finally {
-    over.abort();
-    for (const worker of workers) {
-      worker.terminate();
-    }
+    pool.end();
   }
 }
 
-function startWorker(
-  job: PoolJob,
-  waiting: Iterator<number>,
-  done: (index: number, names: Uint8Array) => void,
-  failed: (error: SealdropError) => void,
-): Worker {
-  const worker = new Worker(new URL('./piece-worker.js', import.meta.url), { type: 'module', name: 'sealdrop-piece' });
-  const post = (message: ToPiece): void => worker.postMessage(message);
-  worker.onerror = (event) => {
-    failed(
-      new SealdropError('unsupported', `the piece worker does not run: ${event.message || 'it cannot be loaded'}`),
-    );
-  };
-  worker.onmessage = ({ data }: MessageEvent<FromPiece>) => {
-    switch (data.kind) {
-      case 'next': {
-        const next = waiting.next();
-        if (!next.done) {
-          post({ kind: 'slice', index: next.value });
+/** Some workers, and the slices that they have. */
+class Pool<T extends SliceOrder> {
+  readonly #job: PoolJob<T>;
+  readonly #waiting: Iterator<T>;
+  readonly #given = new Map<number, T>();
+  readonly #workers: Worker[] = [];
+  readonly #over = new AbortController();
+  #next: IteratorResult<T>;
+  #count = 0;
+
+  constructor(job: PoolJob<T>) {
+    this.#job = job;
+    this.#waiting = job.slices[Symbol.iterator]();
+    this.#next = this.#waiting.next();
+  }
+
+  async run(): Promise<void> {
+    const { signal, workers } = this.#job;
+    if (this.#next.done) {
+      return;
+    }
+    await new Promise<void>((resolve, reject) => {
+      if (signal?.aborted) {
+        return reject(abortedError());
+      }
+      signal?.addEventListener('abort', () => reject(abortedError()), { once: true, signal: this.#over.signal });
+      while (this.#workers.length < workers && !this.#next.done) {
+        this.#give(this.#start(resolve, reject));
+      }
+    });
+  }
+
+  end(): void {
+    this.#over.abort();
+    for (const worker of this.#workers) {
+      worker.terminate();
+    }
+  }
+
+  #start(done: () => void, failed: (error: unknown) => void): Worker {
+    const url = new URL('./piece-worker.js', import.meta.url);
+    const worker = new Worker(url, { type: 'module', name: 'sealdrop-piece' });
+    this.#workers.push(worker);
+    worker.onerror = (event) => {
+      failed(
+        new SealdropError('unsupported', `the piece worker does not run: ${event.message || 'it cannot be loaded'}`),
+      );
+    };
+    worker.onmessage = ({ data }: MessageEvent<FromPiece>) => {
+      try {
+        this.#hear(worker, data);
+      } catch (thrown) {
+        failed(thrown);
+      }
+      if (this.#next.done && this.#given.size === 0) {
+        done();
+      }
+    };
+    const { module, names } = this.#job;
+    const start: ToPiece = { kind: 'start', module, names };
+    worker.postMessage(start);
+    return worker;
+  }
+
+  #hear(worker: Worker, message: FromPiece): void {
+    switch (message.kind) {
+      case 'next':
+        this.#give(worker);
+        return;
+      case 'progress': {
+        const slice = this.#given.get(message.task);
+        if (slice) {
+          this.#job.onBytes(message.done, slice);
         }
         return;
       }
-      case 'progress':
-        return job.onBytes(data.done);
-      case 'slice':
-        return done(data.index, data.names);
-      case 'problem':
-        return failed(SealdropError.from(data.problem));
+      case 'slice': {
+        const slice = this.#given.get(message.task);
+        this.#given.delete(message.task);
+        if (slice) {
+          this.#job.onSlice(slice, message.names);
+        }
+        return;
+      }
+      case 'problem': {
+        const slice = message.task === undefined ? undefined : this.#given.get(message.task);
+        const { explain } = this.#job;
+        throw slice && explain ? explain(message.problem, slice) : SealdropError.from(message.problem);
+      }
     }
-  };
-  const { module, file, size, height, names } = job;
-  post({ kind: 'start', module, file, size, height, names });
-  return worker;
+  }
+
+  #give(worker: Worker): void {
+    if (this.#next.done) {
+      return;
+    }
+    const task = this.#count;
+    this.#count += 1;
+    const slice = this.#next.value;
+    this.#given.set(task, slice);
+    this.#next = this.#waiting.next();
+    const { file, offset, size, height, index } = slice;
+    const order: ToPiece = { kind: 'slice', task, file, offset, size, height, index };
+    worker.postMessage(order);
+  }
 }

@@ -99,26 +99,34 @@ export type FromPeer =
   | { readonly kind: 'incoming'; readonly channel: RTCDataChannel }
   | { readonly kind: 'closed'; readonly reason: string };
 
-/** From the page to a piece worker: what is hashed, once, and then slices of it as they are asked for. */
+/** From the page to a piece worker: what it hashes with, once, and then slices as it asks for them. */
 export type ToPiece =
   | {
       readonly kind: 'start';
       readonly module: WebAssembly.Module;
-      readonly file: Blob;
-      /** Its bytes when the work began: `file.size` changes with the file. */
-      readonly size: number;
-      /** Names the file's division. */
-      readonly height: number;
       /** `commp` leaves the data root's part out, for measurements. */
       readonly names: 'both' | 'commp';
     }
-  | { readonly kind: 'slice'; readonly index: number };
+  | ({ readonly kind: 'slice'; readonly task: number } & SliceOrder);
+
+/** A slice that is to be hashed. */
+export interface SliceOrder {
+  readonly file: Blob;
+  /** Where the slice's piece starts in the file. */
+  readonly offset: number;
+  /** Bytes of that piece, by the file's size when the work began: `file.size` changes with the file. */
+  readonly size: number;
+  /** Names the piece's division. */
+  readonly height: number;
+  readonly index: number;
+}
 
 /** From a piece worker to the page. */
 export type FromPiece =
   /** It will soon have nothing to do. */
   | { readonly kind: 'next' }
   /** So many more bytes are hashed. */
-  | { readonly kind: 'progress'; readonly done: number }
-  | { readonly kind: 'slice'; readonly index: number; readonly names: Uint8Array }
-  | { readonly kind: 'problem'; readonly problem: Problem };
+  | { readonly kind: 'progress'; readonly task: number; readonly done: number }
+  | { readonly kind: 'slice'; readonly task: number; readonly names: Uint8Array }
+  /** `task`: the slice that it is about; without it, the worker cannot hash at all. */
+  | { readonly kind: 'problem'; readonly task?: number; readonly problem: Problem };

@@ -1,8 +1,8 @@
 /**
  * Slices of files whose hashing was cut short, in IndexedDB: a page that was closed goes on where it was.
  *
- * A file is known by its name, size and time of change; when one of them differs it is another file. Nothing here is
- * needed: where the browser keeps nothing, everything is hashed again.
+ * A file is known by its name, size and time of change (`fileKey`), several by all of theirs (`filesKey`); when one of them differs
+ * it is another file. Nothing here is needed: where the browser keeps nothing, everything is hashed again.
  */
 
 import type { HashedSlice } from './types.js';
@@ -26,7 +26,29 @@ interface StoredSlice extends HashedSlice {
   readonly file: string;
 }
 
-/** Remembers the slices of one file. */
+/** What a file's slices are remembered under. */
+export function fileKey(file: File): string {
+  return JSON.stringify([file.name, file.size, file.lastModified]);
+}
+
+/** What the slices of files are remembered under that are cut for this size of sectors. */
+export function filesKey(files: readonly { readonly path: string; readonly file: Blob }[], sector: number): string {
+  let size = 0;
+  // FNV-1a in two halves: a name of thousands of paths would be a key of a megabyte.
+  let [low, high] = [0x811c9dc5, 0x050c5d1f];
+  for (const { path, file } of files) {
+    size += file.size;
+    const changed = file instanceof File ? file.lastModified : 0;
+    for (const char of JSON.stringify([path, file.size, changed])) {
+      const code = char.codePointAt(0) ?? 0;
+      low = Math.imul(low ^ code, 0x01000193);
+      high = Math.imul(high ^ code, 0x01000197);
+    }
+  }
+  return JSON.stringify([sector, files.length, size, low >>> 0, high >>> 0, files[0]?.path]);
+}
+
+/** Remembers the slices of one file, or of files that are hashed together. */
 export class SavedSlices {
   readonly #database: IDBDatabase | undefined;
   readonly #file: string;
@@ -36,10 +58,9 @@ export class SavedSlices {
     this.#file = file;
   }
 
-  /** What is remembered of a file; never fails. */
-  static async open(file: File): Promise<SavedSlices> {
-    const name = JSON.stringify([file.name, file.size, file.lastModified]);
-    return new SavedSlices(await open().catch(() => undefined), name);
+  /** What is remembered of the work with this name; never fails. */
+  static async open(key: string): Promise<SavedSlices> {
+    return new SavedSlices(await open().catch(() => undefined), key);
   }
 
   /** The slices from before. */

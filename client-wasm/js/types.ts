@@ -55,8 +55,8 @@ export interface Progress {
 /** Options of long-running calls. */
 export interface RunOptions {
   /** Ends the work; the promise rejects with the code `aborted`. */
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (progress: Progress) => void;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
 
 /** A part of a file that is hashed. Plain data: keep it, and hand it in again to go on later. */
@@ -76,6 +76,46 @@ export interface PieceOptions extends RunOptions {
   readonly saved?: readonly HashedSlice[];
   /** Called with each slice that was hashed, in the order in which they are done. */
   readonly onSlice?: (slice: HashedSlice) => void;
+}
+
+/** A file, and its path in the folder that is stored; of a single file, its name. Parts are divided by `/`. */
+export interface FileInput {
+  readonly path: string;
+  readonly file: Blob;
+}
+
+/** A piece of a file. */
+export interface FilePiece extends Piece {
+  /** Where it starts in the file. */
+  readonly offset: number;
+}
+
+/** The names of a file of any size. */
+export interface HashedFile {
+  readonly path: string;
+  readonly size: number;
+  /** Root of its UnixFS DAG: what `ipfs add` with the profile `unixfs-v1-2025` prints. */
+  readonly root: string;
+  /** In order; none of a file without bytes. */
+  readonly pieces: readonly FilePiece[];
+}
+
+/** How far one of several files is. */
+export interface EachProgress {
+  /** The file's index in what was handed in. */
+  readonly index: number;
+  readonly done: number;
+  readonly total: number;
+}
+
+/** Options of `computeFiles`. */
+export interface FilesOptions extends RunOptions {
+  /** Bytes of the sectors that the files are cut for: 2^11, 2^23, 2^29 or 2^35. */
+  readonly sectorSize: number;
+  /** Workers at once, at most; by default as many as the processor has cores, up to eight. */
+  readonly workers?: number | undefined;
+  /** Called as a file's bytes are hashed; files that come back from an earlier call are told of at once. */
+  readonly onEach?: ((progress: EachProgress) => void) | undefined;
 }
 
 /** What to store and for how long. */

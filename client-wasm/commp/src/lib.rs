@@ -5,7 +5,8 @@
 //! structured ones as JSON. A function that can fail returns false and leaves the reason, as text, as its result.
 //!
 //! A worker asks where a [`slice`] lies, and calls [`begin`], [`push`] and [`finish`] for it; the page [`divide`]s the file before that and calls
-//! [`add_slice`] and [`assemble`] after it. The rules are those of `shared::piece`, which the miner runs too.
+//! [`add_slice`] and [`assemble`] after it. Of a file that is [`cut`] into pieces each piece is divided so: [`begin_file`], then [`add_slice`] and
+//! [`add_piece`] for each piece in order, then [`finish_file`]. The rules are those of `shared::piece` and `shared::file`, which the miner runs too.
 //!
 //! Without `std`, whose way to report panics would be a third of the module: here a panic, which is a bug, traps. On a
 //! machine other than the browser this crate is empty.
@@ -21,20 +22,23 @@ use alloc::vec::Vec;
 use core::fmt::{Display, Write};
 use spin::{Mutex, MutexGuard};
 
+use shared::file::{Cut, FileBuilder};
 use shared::piece::division::{assemble as names_of, Division, Slice, SliceHasher, SliceNames};
-use shared::piece::size::MAX_HEIGHT;
+use shared::piece::size::{SectorSize, MAX_HEIGHT};
 use shared::piece::{Commitment, PieceSize, PieceSummary, SubtreeRoot};
 
 /// Bytes of a slice's names before its leaves: height and root.
 const NAMES_HEAD: usize = 33;
 
-/// The state of an instance: one slice under way, or the slices of one file.
+/// The state of an instance: one slice under way, or the slices and pieces of one file.
 struct Module {
     input: Vec<u8>,
     output: Vec<u8>,
     hasher: Option<SliceHasher>,
     slices: Vec<SliceNames>,
-    /// Interior nodes of the file that was assembled last.
+    /// The file whose pieces are put together.
+    file: Option<FileBuilder>,
+    /// Interior nodes of the file or piece that was assembled last.
     nodes: Vec<Vec<u8>>,
 }
 
@@ -43,6 +47,7 @@ static MODULE: Mutex<Module> = Mutex::new(Module {
     output: Vec::new(),
     hasher: None,
     slices: Vec::new(),
+    file: None,
     nodes: Vec::new(),
 });
 
@@ -65,6 +70,13 @@ impl Module {
         let succeeded = outcome.is_ok();
         self.output = outcome.unwrap_or_else(String::into_bytes);
         succeeded
+    }
+
+    /// Keeps the nodes for [`node`]; gives the piece as text.
+    fn keep_nodes(&mut self, piece: PieceSummary) -> Vec<u8> {
+        let text = piece_text(&piece);
+        self.nodes = piece.nodes.into_iter().map(|(_, bytes)| bytes).collect();
+        text.into_bytes()
     }
 
     fn written(&self, length: usize) -> Result<&[u8], String> {
@@ -227,12 +239,56 @@ fn read_names(bytes: &[u8]) -> Result<SliceNames, String> {
 pub extern "C" fn assemble(size: f64) -> bool {
     let mut module = module();
     let slices = core::mem::take(&mut module.slices);
-    let outcome = names_of(size as u64, &slices).map_err(words).map(|piece| {
-        let text = piece_text(&piece);
-        module.nodes = piece.nodes.into_iter().map(|(_, bytes)| bytes).collect();
-        text.into_bytes()
+    let piece = names_of(size as u64, &slices).map_err(words);
+    let outcome = piece.map(|piece| module.keep_nodes(piece));
+    module.answer(outcome)
+}
+
+/// Where a file of `size` bytes is cut for sectors of that size: `{"pieces":…,"step":…}`, the bytes of every piece but the last.
+#[no_mangle]
+pub extern "C" fn cut(size: f64, sector: f64) -> bool {
+    let outcome = cut_of(size, sector).map(|cut| {
+        let step = cut.piece(0).map_or(0, |first| first.end);
+        format!(r#"{{"pieces":{},"step":{step}}}"#, cut.pieces()).into_bytes()
+    });
+    module().answer(outcome)
+}
+
+fn cut_of(size: f64, sector: f64) -> Result<Cut, String> {
+    let sector = SectorSize::from_bytes(sector as u64).map_err(words)?;
+    Cut::new(size as u64, sector).map_err(words)
+}
+
+/// Begins a file of `size` bytes that is cut like that; one that was begun and not finished is forgotten.
+#[no_mangle]
+pub extern "C" fn begin_file(size: f64, sector: f64) -> bool {
+    let mut module = module();
+    module.slices.clear();
+    let outcome = cut_of(size, sector).map(|cut| {
+        module.file = Some(FileBuilder::new(cut));
+        Vec::new()
     });
     module.answer(outcome)
+}
+
+/// Puts the file's next piece together from the slices that were added, which are forgotten; answers like [`assemble`].
+#[no_mangle]
+pub extern "C" fn add_piece() -> bool {
+    let mut module = module();
+    let slices = core::mem::take(&mut module.slices);
+    let file = module.file.as_mut().ok_or_else(|| words("no file was begun"));
+    let piece = file.and_then(|file| file.push(&slices).map_err(words));
+    let outcome = piece.map(|piece| module.keep_nodes(piece));
+    module.answer(outcome)
+}
+
+/// The root of the file whose pieces were all added, as text: what `ipfs add` prints for it.
+#[no_mangle]
+pub extern "C" fn finish_file() -> bool {
+    let mut module = module();
+    let file = module.file.take().ok_or_else(|| words("no file was begun"));
+    let outcome = file.and_then(|file| file.finish().map_err(words));
+    module.answer(outcome.map(|file| cid_text(&file.root().to_bytes()).into_bytes()))
 }
 
 fn piece_text(piece: &PieceSummary) -> String {
@@ -270,7 +326,7 @@ fn cid_text(bytes: &[u8]) -> String {
     text
 }
 
-/// The bytes of a node of the file that was assembled last.
+/// The bytes of a node of the file or piece that was assembled last.
 #[no_mangle]
 pub extern "C" fn node(index: usize) -> bool {
     let mut module = module();
