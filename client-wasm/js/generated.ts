@@ -116,6 +116,9 @@ export interface Check {
   readonly detail: string;
 }
 
+/** How a copy is. */
+export type CopyState = 'under-way' | 'kept' | 'refused' | 'failed' | 'lost';
+
 /** A storage deal as its client keeps it. */
 export interface Deal {
   /** Local id; stable from the first moment. */
@@ -161,6 +164,8 @@ export interface Deal {
   readonly error?: Problem;
   /** The rule that it was chosen by, unless it was named. */
   readonly minerRule?: MinerRule;
+  /** The id of the file that the deal was made for, where it is about one of several pieces or copies. */
+  readonly partOf?: string;
   readonly proof?: SectorProof;
   readonly proving?: Proving;
   /** Why the deal failed, in the miner's or the chain's words. */
@@ -244,6 +249,74 @@ export interface Explanation {
   readonly next: string;
   /** When it will be done; none when nobody can tell, and when it is. */
   readonly eta?: Eta;
+}
+
+/** How far a file is. */
+export interface FileProgress {
+  readonly state: FileState;
+  /** Different pieces. */
+  readonly pieces: number;
+  /** Copies of all pieces together that were ordered. */
+  readonly copiesWanted: number;
+  readonly copiesKept: number;
+  readonly copiesUnderWay: number;
+  /** Copies that are lost. */
+  readonly copiesLost: number;
+  /** Deals that were refused or failed. */
+  readonly dealsFailed: number;
+  /** Bytes that miners have to fetch for all copies together. */
+  readonly bytes: number;
+  /** Bytes of these that they have fetched. */
+  readonly transferred: number;
+  /** FIL that the file's deals have committed. */
+  readonly committed: string;
+}
+
+/**
+ * How a file is, in a word.
+ * - `under-way`: Deals are being made or carried on, or will be when somebody goes on with it.
+ * - `kept`: As many copies of every piece are kept as were ordered.
+ * - `incomplete`: Every piece is kept, but not as often as was ordered, and no more deals are made.
+ * - `failed`: A piece is not kept at all, and no more deals are made.
+ */
+export type FileState = 'under-way' | 'kept' | 'incomplete' | 'failed';
+
+/** A file with all that is known of it here. */
+export interface FileView {
+  /** Its manifest's CID: what gets it back. */
+  readonly file: string;
+  /** Name of the file or folder. */
+  readonly name: string;
+  readonly folder: boolean;
+  /** Bytes. */
+  readonly size: number;
+  /** Milliseconds since 1970. */
+  readonly createdAt: number;
+  /** Copies that were ordered. */
+  readonly copies: number;
+  /** Blocks that each deal lasts. */
+  readonly duration: number;
+  readonly progress: FileProgress;
+  /** FIL that all deals together may cost. */
+  readonly most?: string;
+  /** Why no more deals are made for it. */
+  readonly stopped?: string;
+}
+
+/** What keeping files costs, and whether it is possible. */
+export interface FilesQuote {
+  /** Pieces of which each has deals of its own. */
+  readonly pieces: number;
+  /** Deals: one for each copy of each piece. */
+  readonly deals: number;
+  /** FIL for all of them, if the cheapest miners take all. */
+  readonly least: string;
+  /** FIL, if the dearest do. */
+  readonly most: string;
+  /** Miners that could take a piece. */
+  readonly miners: number;
+  /** Why they cannot be kept; absent when they can. */
+  readonly problem?: Problem;
 }
 
 /** The newest block. */
@@ -616,6 +689,34 @@ export interface StepRecord {
  * - `waiting`: It has not begun: what comes before it is not done, or it stands in a queue.
  */
 export type StepState = 'done' | 'running' | 'failed' | 'waiting';
+
+/** A copy of a piece, or a deal that has failed to become one. */
+export interface StoredCopy {
+  /** The deal's local id. */
+  readonly deal: string;
+  /** The miner's address. */
+  readonly miner: string;
+  readonly state: CopyState;
+  /** Whether the deal was made for another purpose, and counts all the same. */
+  readonly shared: boolean;
+  /** CID of the signed proposal, once there is one. */
+  readonly dealCid?: string;
+}
+
+/** A piece of a file. */
+export interface StoredPiece {
+  /** Where it begins in that file. */
+  readonly offset: number;
+  /** Bytes. */
+  readonly size: number;
+  readonly dataCid: string;
+  readonly pieceCid: string;
+  readonly copies: readonly StoredCopy[];
+  /** Index of the file in the manifest that it is first found in; absent of the manifest itself. */
+  readonly file?: number;
+  /** Why no more deals are made of it at present. */
+  readonly problem?: string;
+}
 
 /** What an explanation is about. */
 export interface Subject {

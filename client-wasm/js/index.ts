@@ -13,11 +13,16 @@
 import { SealdropError } from './errors.js';
 import { Link } from './link.js';
 import { resumePiece } from './pieces.js';
+import { orderOf, prepareFiles, storeRequest } from './preparing.js';
+import { fileStream } from './retrieving.js';
 import type {
   Answer,
   Deal,
   Events,
   Explanation,
+  FilesInput,
+  FilesOrder,
+  FilesQuote,
   MinerInfo,
   MinerRule,
   NetworkInfo,
@@ -25,14 +30,19 @@ import type {
   PageLink,
   Payments,
   Piece,
+  Prepared,
+  PrepareOptions,
   Quote,
+  RetrieveOptions,
   Route,
   RunOptions,
+  StoredFile,
   StoreOptions,
   Survey,
   SurveyOptions,
   Verification,
   Voucher,
+  WholeFile,
 } from './types.js';
 
 export { SealdropError } from './errors.js';
@@ -162,6 +172,74 @@ export class Sealdrop {
     return this.#link.call('store', [
       { file, name, piece, miner: typeof miner === 'string' ? miner : miner.address, duration, allowDuplicates },
     ]);
+  }
+
+  /**
+   * Computes the names of files of any size off the main thread, on all cores, cut for the sectors that `copies` miners have; after a
+   * reload it goes on where it was. One file stays itself; several are a folder, with the paths that they were chosen by.
+   * Throws `bad-argument` for names that cannot be stored, `file-too-large`, `file-unreadable` or `aborted`.
+   */
+  prepareFiles(input: FilesInput, options: PrepareOptions = {}): Promise<Prepared> {
+    return prepareFiles(this.#link, input, options);
+  }
+
+  /** What keeping files costs: one quote for all deals of all pieces. Costs nothing. */
+  quoteFiles(prepared: Prepared, order: FilesOrder): Promise<FilesQuote> {
+    return this.#link.call('quoteFiles', [prepared.manifest, orderOf(order)]);
+  }
+
+  /**
+   * Keeps files: each piece in deals of its own with `copies` miners, which together never cost more than `most`. Resolves once they are
+   * kept in this browser, before anything is paid; their way is told by `file` events, and that of each deal by `deal` events.
+   *
+   * The browser holds a copy of the files until the miners have all of it, so that a reload or a closed tab loses nothing. Throws
+   * `storage` where there is no room for that, `duplicate` when the files are kept already, and `file-lost` when one has changed since
+   * it was prepared.
+   */
+  async storeFiles(prepared: Prepared, input: FilesInput, order: FilesOrder): Promise<StoredFile> {
+    return this.#link.call('storeFiles', [storeRequest(prepared, input, order)]);
+  }
+
+  /** All files and folders that were stored by `storeFiles`, newest first. */
+  files(): Promise<StoredFile[]> {
+    return this.#link.call('files', []);
+  }
+
+  /** One file or folder with all that is in it. */
+  file(id: string): Promise<WholeFile | undefined> {
+    return this.#link.call('file', [id]);
+  }
+
+  /** Makes no more deals for a file, and gives up those under way. What is kept stays. */
+  giveUpFile(id: string): Promise<void> {
+    return this.#link.call('giveUpFile', [id]);
+  }
+
+  /** Makes deals again for a file that has stopped; with `most`, all of them may cost so much FIL together. */
+  resumeFile(id: string, most?: string): Promise<void> {
+    return this.#link.call('resumeFile', [id, ...(most === undefined ? [] : [most])] as [string, string?]);
+  }
+
+  /** Forgets a file with its deals, all of which must have ended: throws `busy` and `refund-pending` as `remove` does. */
+  removeFile(id: string): Promise<void> {
+    return this.#link.call('removeFile', [id]);
+  }
+
+  /**
+   * Fetches a file, or a range of it, as a stream; of a folder, the file at `path`. Each piece is checked as a whole before its bytes are
+   * handed out, and fetched from another of its miners when one does not have it. Read it with a reader, `for await` or `pipeTo`: what
+   * browsers make of a stream that fails in `new Response(stream)` has no code.
+   * The stream fails with `retrieval-failed` or `retrieval-corrupt` when none of a piece's miners gives it, and with `not-stored-yet`.
+   */
+  retrieveFile(id: string, path?: string, options: RetrieveOptions = {}): ReadableStream<Uint8Array<ArrayBuffer>> {
+    const link = this.#link;
+    return fileStream(
+      {
+        spans: () => link.call('fileSpans', [id, path, options.range]),
+        piece: ({ dataCid, size }, running) => link.call('retrievePiece', [dataCid, size], running),
+      },
+      options,
+    );
   }
 
   /** All deals, newest first. */

@@ -5,13 +5,14 @@
  */
 
 import { problemOf, SealdropError } from './errors.js';
+import { Folders, freshId, isUnchanged } from './folders.js';
 import { Leaves } from './leaves.js';
 import type { Account, Calls, FromNetwork, StoreRequest, ToNetwork } from './protocol.js';
 import { accountKeys, DealStore, type StoredDeal } from './store.js';
 import { surroundings } from './surroundings.js';
 import { type TabMessage, type TabOrder, Tabs } from './tabs.js';
 import type { Deal, Problem } from './types.js';
-import init, { accountKey, Client, type Host, networkId, readLink } from './wasm/sealdrop_client.js';
+import init, { accountKey, Client, type Host, makeManifest, networkId, readLink } from './wasm/sealdrop_client.js';
 
 /** Least milliseconds between two heads that the page is told of: it draws itself anew with each. */
 const HEAD_WAIT_MS = 1000;
@@ -27,6 +28,7 @@ interface Session {
   readonly bound: boolean;
   readonly store: DealStore;
   readonly tabs: Tabs;
+  readonly folders: Folders;
 }
 
 let session: Session | undefined;
@@ -81,8 +83,10 @@ async function fileOf(id: string): Promise<Blob> {
   if (file === undefined) {
     throw new SealdropError('file-lost', 'this browser no longer has the file of this deal');
   }
-  files.set(id, file.blob);
-  return file.blob;
+  const { blob } = file;
+  const bytes = blob instanceof Blob ? blob : await opened().folders.bytes(blob);
+  files.set(id, bytes);
+  return bytes;
 }
 
 /** What miners ask for. */
@@ -96,6 +100,9 @@ const host: Host = {
   showDeal(view) {
     show(view);
     opened().tabs.tell({ kind: 'deal', view });
+  },
+  fileChanged(id) {
+    opened().folders.changed(id);
   },
   async readPiece(id, offset, length) {
     return leaves.read(id, await fileOf(id), offset, length);
@@ -147,6 +154,8 @@ async function takeUp(id: string, draft?: string): Promise<{ kept: Promise<void>
 async function perform(order: TabOrder): Promise<void> {
   if (order.kind === 'start') {
     await start(order.id, order.draft);
+  } else if (order.kind === 'file') {
+    await opened().folders.reopen(order.id);
   } else if (!(await opened().client.giveUp(order.id))) {
     throw new SealdropError('busy', 'this deal is just being taken up or has ended', 'Look at it again in a moment.');
   }
@@ -165,6 +174,12 @@ function hear(message: TabMessage): void {
       return;
     case 'removed':
       forget(message.id);
+      return;
+    case 'file':
+      opened().folders.hear(message.view);
+      return;
+    case 'fileRemoved':
+      opened().folders.forget(message.id);
   }
 }
 
@@ -193,6 +208,7 @@ async function resume(): Promise<void> {
   for (const deal of await opened().store.deals()) {
     await start(deal.id).catch(report);
   }
+  await opened().folders.resume();
 }
 
 /** Tells the page of every new block, and once when the chain is lost. */
@@ -228,18 +244,19 @@ async function open(chain: string, database: string, windowHasPeers: boolean): P
   const bound = store.bound || older === undefined;
   const client = new Client(chain, bound ? accountKey(root, genesis) : older, host);
   const tabs = new Tabs(name, () => void resume().catch(report), perform, hear);
-  session = { client, bound, store, tabs };
+  const folders = new Folders({
+    client,
+    store,
+    tabs,
+    start,
+    showDeal: show,
+    showFile: (value) => post({ kind: 'event', event: 'file', value }),
+    current,
+    fetch,
+  });
+  session = { client, bound, store, tabs, folders };
   void watchHead(client);
   return { address: client.address(), bound };
-}
-
-/** A browser refuses every byte of a file that has changed on the disk, and one that was cut short has no last one. */
-async function isUnchanged(file: Blob): Promise<boolean> {
-  const last = await file
-    .slice(file.size - 1)
-    .arrayBuffer()
-    .catch(() => undefined);
-  return last?.byteLength === 1;
 }
 
 /** What tells the deals of this browser apart. */
@@ -269,9 +286,7 @@ async function store(request: StoreRequest): Promise<Deal> {
       'Choose it again, and prepare it again.',
     );
   }
-  const id = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join(
-    '',
-  );
+  const id = freshId();
   const { size, commP, dataCid } = piece;
   const existing = await existingDeals(deals);
   const draft = {
@@ -353,49 +368,85 @@ function refundPending({ refunds, refunding }: Deal): SealdropError {
 }
 
 async function remove(id: string): Promise<void> {
-  const { client, store: deals, tabs } = opened();
+  const { store: deals, tabs } = opened();
   const deal = await stored(id);
-  if (deal.view.state === 'working') {
+  mayForget(deal);
+  await deals.remove(id);
+  forget(id);
+  tabs.tell({ kind: 'removed', id });
+  if (deal.view.partOf !== undefined) {
+    await tabs.order({ kind: 'file', id: deal.view.partOf });
+  }
+}
+
+/** Throws why a deal is not forgotten yet. */
+function mayForget(deal: StoredDeal): void {
+  if (current(deal).state === 'working') {
     throw new SealdropError(
       'busy',
       'this deal is under way',
       'Wait until it is complete or has failed, or give it up.',
     );
   }
-  if (!client.mayBeForgotten(deal.state)) {
+  if (!opened().client.mayBeForgotten(deal.state)) {
     throw refundPending(current(deal));
   }
-  await deals.remove(id);
-  forget(id);
-  tabs.tell({ kind: 'removed', id });
+}
+
+/** Gives a file up: no more deals are made, and those under way are given up, too. */
+async function giveUpFile(id: string): Promise<void> {
+  const { store: deals, folders } = opened();
+  await folders.stop(id);
+  for (const { id: deal, view } of await deals.deals()) {
+    if (view.partOf === id && view.state === 'working') {
+      await giveUp(deal).catch(report);
+    }
+  }
 }
 
 async function retrieve(call: number, id: string): Promise<Blob> {
   const deal = await stored(id);
-  const total = deal.view.size;
-  const parts: Blob[] = [];
-  let done = 0;
+  const blob = await fetch(deal.state, progressOf(call, deal.view.size), () => cancelled.has(call));
+  return blob.slice(0, blob.size, deal.view.type);
+}
+
+async function retrievePiece(call: number, dataCid: string, size: number): Promise<Blob> {
+  return opened().folders.fetchPiece(dataCid, progressOf(call, size), () => cancelled.has(call));
+}
+
+/** Tells the page how many bytes are here, now and then. */
+function progressOf(call: number, total: number): (done: number) => void {
   let told = 0;
-  await opened().client.retrieve(deal.state, (part) => {
-    if (part.length > 0) {
-      // A Blob may lie on disk, an array only in memory.
-      parts.push(new Blob([part]));
-    }
-    done += part.length;
+  return (done) => {
     const now = performance.now();
     if (now - told >= PROGRESS_WAIT_MS || done === total) {
       told = now;
       post({ kind: 'progress', id: call, done, total });
     }
-    return !cancelled.has(call);
+  };
+}
+
+/** What a deal is about, from its miner; it is checked when this returns. */
+async function fetch(state: string, onBytes: (done: number) => void, stopped: () => boolean): Promise<Blob> {
+  const parts: Blob[] = [];
+  let done = 0;
+  await opened().client.retrieve(state, (part) => {
+    if (part.length > 0) {
+      // A Blob may lie on disk, an array only in memory.
+      parts.push(new Blob([part]));
+    }
+    done += part.length;
+    onBytes(done);
+    return !stopped();
   });
-  return new Blob(parts, { type: deal.view.type });
+  return new Blob(parts);
 }
 
 async function close(): Promise<void> {
   closed = true;
   if (session !== undefined) {
-    const { client, store: deals, tabs } = session;
+    const { client, store: deals, tabs, folders } = session;
+    folders.close();
     // What is kept is taken up by the next one who leads.
     for (const id of views.keys()) {
       client.stop(id);
@@ -405,8 +456,8 @@ async function close(): Promise<void> {
   }
 }
 
-/** The functions that the page calls, but for `retrieve`, which needs to know its call. */
-const calls: Omit<Calls, 'retrieve'> = {
+/** The functions that the page calls, but for those which need to know their call. */
+const calls: Omit<Calls, 'retrieve' | 'retrievePiece'> = {
   open,
   close,
   store,
@@ -427,6 +478,21 @@ const calls: Omit<Calls, 'retrieve'> = {
     const { client, store: deals } = opened();
     return client.survey({ rule, size, duration, existing: await existingDeals(deals) });
   },
+  planFiles: (request) => opened().client.planFiles(request),
+  makeManifest: async (request) => makeManifest(request),
+  quoteFiles: (manifest, order) => opened().client.quoteFiles(manifest, order),
+  storeFiles: (request) => opened().folders.create(request),
+  files: () => opened().folders.list(),
+  file: (id) => opened().folders.details(id),
+  giveUpFile,
+  resumeFile: (id, most) => opened().folders.goOn(id, most),
+  async removeFile(id) {
+    for (const deal of await opened().folders.remove(id, mayForget)) {
+      forget(deal);
+      opened().tabs.tell({ kind: 'removed', id: deal });
+    }
+  },
+  fileSpans: (id, path, range) => opened().folders.spans(id, path, range),
   async deals() {
     const all = await opened().store.deals();
     return all.map(current).sort((a, b) => b.createdAt - a.createdAt);
@@ -447,6 +513,9 @@ async function answer(message: Extract<ToNetwork, { kind: 'call' }>): Promise<un
   const { id, method, args } = message;
   if (method === 'retrieve') {
     return retrieve(id, String(args[0]));
+  }
+  if (method === 'retrievePiece') {
+    return retrievePiece(id, String(args[0]), Number(args[1]));
   }
   // The page's side is typed by the same interface.
   const call = calls[method] as (...args: readonly unknown[]) => Promise<unknown>;

@@ -5,18 +5,23 @@ import type {
   Deal,
   Events,
   Explanation,
+  FilesQuote,
+  HashedFile,
   MinerInfo,
   MinerRule,
   NetworkInfo,
   PageLink,
   Payments,
   Piece,
+  PieceNode,
   Problem,
   Quote,
   Route,
+  StoredFile,
   Survey,
   Verification,
   Voucher,
+  WholeFile,
 } from './types.js';
 
 /** What a deal is made of, as the page posts it. */
@@ -28,6 +33,70 @@ export interface StoreRequest {
   readonly miner: string;
   readonly duration: number;
   readonly allowDuplicates: boolean;
+}
+
+/** How files are to be kept, as the page posts it. */
+export interface OrderRequest {
+  readonly copies: number;
+  /** An address, or a rule. */
+  readonly miner: string;
+  readonly duration: number;
+  readonly most?: string | undefined;
+  readonly repair: boolean;
+  readonly withManifest: boolean;
+  readonly allowDuplicates: boolean;
+}
+
+/** Files before they are hashed. */
+export interface PlanRequest {
+  /** The folder's name; a single file has none. */
+  readonly folder?: string | undefined;
+  readonly paths: readonly string[];
+  /** Bytes of the largest. */
+  readonly largest: number;
+  readonly order: OrderRequest;
+}
+
+/** Files that were hashed. */
+export interface ManifestRequest {
+  readonly folder?: string | undefined;
+  readonly files: readonly HashedFile[];
+}
+
+/** A manifest, and the paths in its order. */
+export interface MadeManifest {
+  readonly id: string;
+  readonly name: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly paths: readonly string[];
+}
+
+/** What is stored, as the page posts it. */
+export interface StoreFilesRequest {
+  readonly id: string;
+  readonly manifest: Uint8Array<ArrayBuffer>;
+  readonly order: OrderRequest;
+  /** The files in the manifest's order. */
+  readonly blobs: readonly Blob[];
+  readonly sizes: readonly number[];
+  /** Of each file's pieces, by where they start. */
+  readonly nodes: readonly ReadonlyMap<number, readonly PieceNode[]>[];
+}
+
+/** Where a range of a file lies in its pieces. */
+export interface FileSpans {
+  readonly at: number;
+  readonly path: string;
+  readonly size: number;
+  readonly spans: readonly PieceSpan[];
+}
+
+/** A part of one piece: `from` and `to` are counted from its start. */
+export interface PieceSpan {
+  readonly dataCid: string;
+  readonly size: number;
+  readonly from: number;
+  readonly to: number;
 }
 
 /** Whom the network worker signs as. */
@@ -50,6 +119,17 @@ export interface Calls {
   quote(piece: Piece, miner: string, duration: number): Promise<Quote>;
   survey(rule: MinerRule, size: number, duration: number): Promise<Survey>;
   store(request: StoreRequest): Promise<Deal>;
+  planFiles(request: PlanRequest): Promise<number>;
+  makeManifest(request: ManifestRequest): Promise<MadeManifest>;
+  quoteFiles(manifest: Uint8Array<ArrayBuffer>, order: OrderRequest): Promise<FilesQuote>;
+  storeFiles(request: StoreFilesRequest): Promise<StoredFile>;
+  files(): Promise<StoredFile[]>;
+  file(id: string): Promise<WholeFile | undefined>;
+  giveUpFile(id: string): Promise<void>;
+  resumeFile(id: string, most?: string): Promise<void>;
+  removeFile(id: string): Promise<void>;
+  fileSpans(id: string, path: string | undefined, range: readonly [number, number] | undefined): Promise<FileSpans>;
+  retrievePiece(dataCid: string, size: number): Promise<Blob>;
   deals(): Promise<Deal[]>;
   deal(id: string): Promise<Deal | undefined>;
   retry(id: string): Promise<void>;

@@ -2,13 +2,15 @@
  * What outlives the page, in IndexedDB.
  *
  * One database holds the root that the accounts of all networks come from. Beside it, each network has one with its deals,
- * their files until the miner has them, and the messages that were signed for its chain. Every promise resolves when its
- * transaction is durable.
+ * their files until the miner has them, and the messages that were signed for its chain. A file of several pieces is kept there once,
+ * with its manifest, until all of its copies are at their miners; its deals say which part of it is theirs. Every promise resolves when
+ * its transaction is durable.
  *
  * Earlier versions kept one signing key for all networks. It stays the account of the networks that it was used with: their
  * databases have no store `BOUND`, which is made with a database or never.
  */
 
+import { SealdropError } from './errors.js';
 import type { Deal, PieceNode } from './types.js';
 
 /** A deal: `state` is the Rust module's own, `view` what the page sees. */
@@ -18,11 +20,41 @@ export interface StoredDeal {
   readonly view: Deal;
 }
 
-/** A file that a miner still has to fetch. */
+/** What a miner still has to fetch for a deal: a file of its own, or a piece of one that is kept beside it. */
 export interface StoredFile {
   readonly id: string;
-  readonly blob: Blob;
+  readonly blob: Blob | PartOfFile;
   readonly nodes: readonly PieceNode[];
+}
+
+/** Bytes of one of the blobs of a file. */
+export interface PartOfFile {
+  readonly file: string;
+  /** The file's place in its folder. */
+  readonly at: number;
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** A file or folder; `state` is the Rust module's own. */
+export interface StoredFolder {
+  readonly id: string;
+  readonly state: string;
+}
+
+/** What never changes of a file or folder. */
+export interface Contents {
+  readonly id: string;
+  readonly manifest: Uint8Array;
+  /** Of each file's pieces, by where they start. Needed to serve them. */
+  readonly nodes: readonly ReadonlyMap<number, readonly PieceNode[]>[];
+}
+
+/** One of the files of a folder. */
+interface StoredSource {
+  readonly id: string;
+  readonly at: number;
+  readonly blob: Blob;
 }
 
 interface StoredMessage {
@@ -30,20 +62,50 @@ interface StoredMessage {
   readonly message: string;
 }
 
-const VERSION = 1;
+const KEYS_VERSION = 1;
+/** Version 2 keeps files of several pieces, too. */
+const VERSION = 2;
 const KEYS = 'keys';
 const DEALS = 'deals';
 const FILES = 'files';
 const MESSAGES = 'messages';
+const FOLDERS = 'folders';
+const CONTENTS = 'contents';
+const SOURCES = 'sources';
 /** Says that the network's account is derived from the root; it holds nothing. */
 const BOUND = 'bound';
 
-function open(name: string, upgrade: (database: IDBDatabase) => void): Promise<IDBDatabase> {
+function open(
+  name: string,
+  version: number,
+  upgrade: (database: IDBDatabase, from: number) => void,
+): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
-    const request = indexedDB.open(name, VERSION);
-    request.onupgradeneeded = () => upgrade(request.result);
-    request.onsuccess = () => resolve(request.result);
+    const request = indexedDB.open(name, version);
+    let blocked = false;
+    request.onupgradeneeded = ({ oldVersion }) => upgrade(request.result, oldVersion);
+    request.onsuccess = () => {
+      const database = request.result;
+      if (blocked) {
+        // Nobody waits for it any more.
+        database.close();
+        return;
+      }
+      // A later version of this page would wait for this one for ever.
+      database.onversionchange = () => database.close();
+      resolve(database);
+    };
     request.onerror = () => reject(request.error);
+    request.onblocked = () => {
+      blocked = true;
+      reject(
+        new SealdropError(
+          'storage',
+          'an earlier version of this page is open in another tab',
+          'Close the other tabs of this page, and reload it.',
+        ),
+      );
+    };
   });
 }
 
@@ -71,7 +133,7 @@ export interface Keys {
 
 /** The keys of this browser. The root is made at the first call, the same ever after, also for tabs that call at once. */
 export async function accountKeys(databaseName: string): Promise<Keys> {
-  const database = await open(databaseName, (fresh) => fresh.createObjectStore(KEYS));
+  const database = await open(databaseName, KEYS_VERSION, (fresh) => fresh.createObjectStore(KEYS));
   try {
     const fresh = crypto.getRandomValues(new Uint8Array(32));
     const kept = await transact<Uint8Array>(database, KEYS, 'readwrite', (transaction) => {
@@ -101,11 +163,16 @@ export class DealStore {
   }
 
   static async open(name: string): Promise<DealStore> {
-    const database = await open(name, (fresh) => {
-      fresh.createObjectStore(DEALS, { keyPath: 'id' });
-      fresh.createObjectStore(FILES, { keyPath: 'id' });
-      fresh.createObjectStore(MESSAGES, { keyPath: 'purpose' });
-      fresh.createObjectStore(BOUND);
+    const database = await open(name, VERSION, (fresh, from) => {
+      if (from < 1) {
+        fresh.createObjectStore(DEALS, { keyPath: 'id' });
+        fresh.createObjectStore(FILES, { keyPath: 'id' });
+        fresh.createObjectStore(MESSAGES, { keyPath: 'purpose' });
+        fresh.createObjectStore(BOUND);
+      }
+      fresh.createObjectStore(FOLDERS, { keyPath: 'id' });
+      fresh.createObjectStore(CONTENTS, { keyPath: 'id' });
+      fresh.createObjectStore(SOURCES, { keyPath: ['id', 'at'] });
     });
     return new DealStore(database);
   }
@@ -167,6 +234,71 @@ export class DealStore {
     await this.#write(FILES, (files) => files.delete(id));
   }
 
+  async folders(): Promise<StoredFolder[]> {
+    const all = await this.#read<StoredFolder[]>(FOLDERS, (folders) => folders.getAll());
+    return all ?? [];
+  }
+
+  folder(id: string): Promise<StoredFolder | undefined> {
+    return this.#read<StoredFolder | undefined>(FOLDERS, (folders) => folders.get(id));
+  }
+
+  /** Keeps a new file or folder with its bytes; all of it or, where there is no room, nothing. */
+  async createFolder(folder: StoredFolder, contents: Contents, blobs: readonly Blob[]): Promise<void> {
+    await transact(this.#database, [FOLDERS, CONTENTS, SOURCES], 'readwrite', (transaction) => {
+      const sources = transaction.objectStore(SOURCES);
+      for (const [at, blob] of blobs.entries()) {
+        const source: StoredSource = { id: folder.id, at, blob };
+        sources.put(source);
+      }
+      transaction.objectStore(CONTENTS).put(contents);
+      return transaction.objectStore(FOLDERS).put(folder);
+    });
+  }
+
+  /** Keeps a change of a file or folder; one that was removed meanwhile stays removed. */
+  async updateFolder(folder: StoredFolder): Promise<void> {
+    await transact(this.#database, FOLDERS, 'readwrite', (transaction) => {
+      const folders = transaction.objectStore(FOLDERS);
+      const known = folders.getKey(folder.id);
+      known.onsuccess = () => {
+        if (known.result !== undefined) {
+          folders.put(folder);
+        }
+      };
+      return undefined;
+    });
+  }
+
+  contents(id: string): Promise<Contents | undefined> {
+    return this.#read<Contents | undefined>(CONTENTS, (contents) => contents.get(id));
+  }
+
+  /** The bytes of one file of a folder, while they are kept. */
+  async source(id: string, at: number): Promise<Blob | undefined> {
+    const kept = await this.#read<StoredSource | undefined>(SOURCES, (sources) => sources.get([id, at]));
+    return kept?.blob;
+  }
+
+  /** Lets go of a folder's bytes: all of its copies are at their miners. */
+  async dropSources(id: string): Promise<void> {
+    await this.#write(SOURCES, (sources) => sources.delete(allOf(id)));
+  }
+
+  /** Forgets a file or folder and those of its deals, in one step. */
+  async removeFolder(id: string, deals: readonly string[]): Promise<void> {
+    const stores = [FOLDERS, CONTENTS, SOURCES, DEALS, FILES];
+    await transact(this.#database, stores, 'readwrite', (transaction) => {
+      for (const deal of deals) {
+        transaction.objectStore(DEALS).delete(deal);
+        transaction.objectStore(FILES).delete(deal);
+      }
+      transaction.objectStore(CONTENTS).delete(id);
+      transaction.objectStore(SOURCES).delete(allOf(id));
+      return transaction.objectStore(FOLDERS).delete(id);
+    });
+  }
+
   async message(purpose: string): Promise<string | undefined> {
     const kept = await this.#read<StoredMessage | undefined>(MESSAGES, (messages) => messages.get(purpose));
     return kept?.message;
@@ -193,4 +325,10 @@ export class DealStore {
   async #write(store: string, work: (store: IDBObjectStore) => IDBRequest): Promise<void> {
     await transact(this.#database, store, 'readwrite', (transaction) => work(transaction.objectStore(store)));
   }
+}
+
+/** The keys of a folder's bytes. */
+function allOf(id: string): IDBKeyRange {
+  // Arrays come behind all numbers.
+  return IDBKeyRange.bound([id], [id, []]);
 }

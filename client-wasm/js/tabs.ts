@@ -6,16 +6,18 @@
  */
 
 import { problemOf, SealdropError } from './errors.js';
-import type { Deal, Problem } from './types.js';
+import type { Deal, Problem, StoredFile } from './types.js';
 
 /** How long the tab that leads may take to keep what it was asked for: it may be in the middle of a step. */
 const ANSWER_MS = 60_000;
 
-/** What only the tab that leads does with a deal. */
+/** What only the tab that leads does with a deal or a file. */
 export type TabOrder =
   /** Carry it on from what is stored, or a failed one anew with `draft`. */
   | { readonly kind: 'start'; readonly id: string; readonly draft?: string }
-  | { readonly kind: 'giveUp'; readonly id: string };
+  | { readonly kind: 'giveUp'; readonly id: string }
+  /** Carry a file of several pieces on from what is stored, or no longer when it is gone. */
+  | { readonly kind: 'file'; readonly id: string };
 
 /** What tabs tell each other. */
 export type TabMessage =
@@ -24,7 +26,9 @@ export type TabMessage =
   /** The order is kept, or was refused. */
   | { readonly kind: 'answer'; readonly call: string; readonly problem?: Problem }
   | { readonly kind: 'removed'; readonly id: string }
-  | { readonly kind: 'deal'; readonly view: Deal };
+  | { readonly kind: 'deal'; readonly view: Deal }
+  | { readonly kind: 'file'; readonly view: StoredFile }
+  | { readonly kind: 'fileRemoved'; readonly id: string };
 
 interface Asked {
   readonly resolve: () => void;

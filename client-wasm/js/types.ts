@@ -6,7 +6,7 @@
  * since genesis. Times are milliseconds since 1970. Sizes are bytes. Commitments are 64 hexadecimal digits.
  */
 
-import type { Deal, Head, Problem, Step } from './generated.js';
+import type { Deal, FileView, Head, MinerInfo, MinerRule, Problem, Step, StoredPiece } from './generated.js';
 
 export type * from './generated.js';
 
@@ -118,6 +118,82 @@ export interface FilesOptions extends RunOptions {
   readonly onEach?: ((progress: EachProgress) => void) | undefined;
 }
 
+/** What `prepareFiles` finds out. Plain data: it can be cloned and kept. */
+export interface Prepared {
+  /** The manifest's CID: what gets the files back. */
+  readonly id: string;
+  /** The file's name, or the folder's. */
+  readonly name: string;
+  readonly folder: boolean;
+  /** Bytes of all files. */
+  readonly size: number;
+  /** Bytes of the sectors that the files are cut for. */
+  readonly sectorSize: number;
+  /** In the order of their paths. */
+  readonly files: readonly HashedFile[];
+  /** The manifest as DAG-CBOR. */
+  readonly manifest: Uint8Array<ArrayBuffer>;
+}
+
+/** A file, several, or several with paths of one's own. Of those that were chosen with a folder, the paths lead from there. */
+export type FilesInput = File | readonly File[] | readonly FileInput[];
+
+/** Options of `prepareFiles`. */
+export interface PrepareOptions extends RunOptions, Partial<Pick<FilesOrder, 'copies' | 'miner'>> {
+  /** The folder's name; otherwise that of the folder that was chosen, or `files`. */
+  readonly folder?: string | undefined;
+  readonly workers?: number | undefined;
+  readonly onEach?: ((progress: EachProgress) => void) | undefined;
+}
+
+/** How files are to be kept. */
+export interface FilesOrder {
+  /** Blocks that each deal lasts. */
+  readonly duration: number;
+  /** Miners that keep each piece; 1 when left out. */
+  readonly copies?: number | undefined;
+  /** The rule by which miners are chosen, or one miner; `cheapest` when left out. */
+  readonly miner?: MinerInfo | MinerRule | undefined;
+  /** FIL that all deals together may cost: what was consented to. No limit when left out. */
+  readonly most?: string | undefined;
+  /** Whether a copy that a miner has lost is replaced, within `most`. */
+  readonly repair?: boolean | undefined;
+  /** Whether the manifest is kept by miners, too, so that its CID is enough to get everything back. */
+  readonly withManifest?: boolean | undefined;
+  /** Whether deals are made although miners keep the same data for this account already. */
+  readonly allowDuplicates?: boolean | undefined;
+}
+
+/** A file or folder of which each piece has deals of its own. */
+export interface StoredFile extends FileView {
+  /** What hinders it at present; it is tried again by itself. */
+  readonly problem?: Problem;
+}
+
+/** One file of a folder. */
+export interface FolderEntry {
+  readonly path: string;
+  readonly size: number;
+  /** What `ipfs add` prints for it. */
+  readonly root: string;
+  /** How many it has. */
+  readonly pieces: number;
+}
+
+/** A stored file with all that is in it. */
+export interface WholeFile extends StoredFile {
+  /** In the order of their paths. */
+  readonly files: readonly FolderEntry[];
+  /** Different pieces, each once, with its deals. */
+  readonly parts: readonly StoredPiece[];
+}
+
+/** Options of `retrieveFile`. */
+export interface RetrieveOptions extends RunOptions {
+  /** Bytes of the file, from the first to the one behind the last; all when left out. */
+  readonly range?: readonly [from: number, to: number] | undefined;
+}
+
 /** What to store and for how long. */
 export interface StoreOptions {
   /** Blocks. */
@@ -152,6 +228,8 @@ export const STEPS: readonly Step[] = [
 export interface Events {
   /** A deal changed, or bytes were transferred. */
   deal: Deal;
+  /** A file of several pieces is further than before: one of its deals changed. */
+  file: StoredFile;
   /** There is a new block. */
   head: Head;
   /** Something outside of a single deal went wrong, such as an unreachable chain. */

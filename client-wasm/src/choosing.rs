@@ -7,7 +7,8 @@ use crate::error::ClientError;
 use crate::network::NetworkError;
 use crate::public_types::Survey;
 use futures::StreamExt;
-use shared::chain::Address;
+use shared::chain::view::MinerView;
+use shared::chain::{Address, Epoch};
 use shared::client::choosing::{self, ASKED_AT_ONCE, ASK_LIMIT_MS, USUAL_DURATION};
 use shared::client::{Choice, Choosing, MinerAnswer, MinerOffer, MinerRule};
 use shared::deal::{QuoteRequest, SignedQuote};
@@ -28,6 +29,16 @@ pub struct Question {
 /// The first miner by the rule that takes the deal.
 pub async fn choose(engine: &Engine, question: Question) -> Result<Choice, ClientError> {
     Ok(ask(engine, question, false).await?.finish()?)
+}
+
+/// The first of some miners by the rule that takes the deal.
+pub async fn choose_among(
+    engine: &Engine,
+    question: Question,
+    miners: Vec<MinerView>,
+    height: Epoch,
+) -> Result<Choice, ClientError> {
+    Ok(ask_among(engine, question, false, (miners, height)).await?.finish()?)
 }
 
 /// What all miners say that could take the deal, and whom the rule takes.
@@ -54,6 +65,16 @@ pub async fn survey(engine: &Engine, question: Question) -> Result<Survey, Clien
 }
 
 async fn ask(engine: &Engine, question: Question, all: bool) -> Result<Choosing, ClientError> {
+    let (miners, head) = futures::try_join!(engine.rpc.miners(), engine.rpc.head())?;
+    ask_among(engine, question, all, (miners, head.height)).await
+}
+
+async fn ask_among(
+    engine: &Engine,
+    question: Question,
+    all: bool,
+    (miners, height): (Vec<MinerView>, Epoch),
+) -> Result<Choosing, ClientError> {
     let Question {
         rule,
         size,
@@ -61,8 +82,7 @@ async fn ask(engine: &Engine, question: Question, all: bool) -> Result<Choosing,
         deals,
     } = question;
     let own = engine.key.address();
-    let (miners, head) = futures::try_join!(engine.rpc.miners(), engine.rpc.head())?;
-    let mut choosing = Choosing::begin(rule, miners, &own, size, head.height, &deals)?;
+    let mut choosing = Choosing::begin(rule, miners, &own, size, height, &deals)?;
     if choosing.is_settled() && !all {
         return Ok(choosing);
     }

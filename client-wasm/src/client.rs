@@ -12,7 +12,7 @@ use crate::rpc::Rpc;
 use crate::{payments, questions, retrieve};
 use cid::Cid;
 use serde::Deserialize;
-use shared::chain::{Address, AttoFil, SecretKey};
+use shared::chain::{Address, SecretKey};
 use shared::client::duplicates::{refuse_duplicate, KnownDeal};
 use shared::client::link::Link;
 use shared::client::offers::Nodes;
@@ -67,7 +67,7 @@ struct SurveyRequest {
 
 /// The running client.
 #[wasm_bindgen]
-pub struct Client(Rc<Engine>);
+pub struct Client(pub(crate) Rc<Engine>);
 
 #[wasm_bindgen]
 impl Client {
@@ -102,18 +102,18 @@ impl Client {
 
     /// What the account holds, in FIL.
     pub async fn balance(&self) -> Result<String, JsValue> {
-        Ok(balance(&self.0.rpc, &self.0.key.address()).await?.to_string())
+        Ok(offer::balance(&self.0.rpc, &self.0.key.address()).await?.to_string())
     }
 
     /// Asks the devnet for FIL and waits until it is there.
     pub async fn faucet(&self) -> Result<(), JsValue> {
         let (rpc, heads, address) = (&self.0.rpc, &self.0.heads, self.0.key.address());
-        let before = balance(rpc, &address).await?;
+        let before = offer::balance(rpc, &address).await?;
         rpc.faucet(&address).await?;
         let arriving = async {
             loop {
                 let count = heads.count();
-                if balance(rpc, &address).await? > before {
+                if offer::balance(rpc, &address).await? > before {
                     return Ok::<(), ClientError>(());
                 }
                 heads.after(count).await;
@@ -349,10 +349,6 @@ pub fn read_link(text: &str) -> Result<JsValue, JsValue> {
     Ok(link.map(|link| to_js(&link)).transpose()?.unwrap_or(JsValue::UNDEFINED))
 }
 
-async fn balance(rpc: &Rpc, address: &Address) -> Result<AttoFil, ClientError> {
-    Ok(rpc.actor(address).await?.map_or(AttoFil::ZERO, |actor| actor.balance))
-}
-
 /// The kept deals as the rules know them; one that cannot be read is none.
 fn known(existing: &[Existing]) -> Vec<KnownDeal> {
     let known = |deal: &Existing| {
@@ -381,7 +377,7 @@ fn holders(existing: &[Existing], data: &str) -> Vec<Address> {
     existing.iter().filter(same).map(|deal| deal.miner.clone()).collect()
 }
 
-fn kept(record: &Record) -> Result<JsValue, ClientError> {
+pub(crate) fn kept(record: &Record) -> Result<JsValue, ClientError> {
     let kept = js_sys::Object::new();
     let pairs = [
         ("state", JsValue::from_str(&to_text(record)?)),
@@ -394,7 +390,7 @@ fn kept(record: &Record) -> Result<JsValue, ClientError> {
     Ok(kept.into())
 }
 
-fn from_js<T: serde::de::DeserializeOwned>(what: &'static str, value: JsValue) -> Result<T, ClientError> {
+pub(crate) fn from_js<T: serde::de::DeserializeOwned>(what: &'static str, value: JsValue) -> Result<T, ClientError> {
     serde_wasm_bindgen::from_value(value).map_err(|e| ClientError::Argument {
         what,
         reason: e.to_string(),

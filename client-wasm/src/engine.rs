@@ -7,6 +7,7 @@ use crate::browser_host::BrowserHost;
 use crate::chain::Outbox;
 use crate::clock;
 use crate::error::ClientError;
+use crate::files::Files;
 use crate::heads::Heads;
 use crate::host::Host;
 use crate::network::Network;
@@ -79,6 +80,8 @@ pub struct Engine {
     pub host: Rc<Host>,
     pub outbox: Outbox,
     pub pieces: PieceServer,
+    /// Files of several pieces that are carried on, and their deals.
+    pub files: Files,
     /// The newest records of miners that the chain has shown.
     directory: RefCell<Directory>,
     deals: RefCell<BTreeMap<String, Rc<ActiveDeal>>>,
@@ -112,6 +115,7 @@ impl Engine {
             host,
             outbox,
             pieces,
+            files: Files::default(),
             directory: RefCell::default(),
             deals: RefCell::default(),
         });
@@ -121,6 +125,7 @@ impl Engine {
 
     /// Carries a deal on until it is settled, and then watches its sector. Does nothing when that is under way.
     pub fn drive(self: &Rc<Self>, record: Record, nodes: Nodes) {
+        self.tell_files(&record);
         self.run_deal(record, nodes, |_| {});
     }
 
@@ -230,6 +235,16 @@ impl Engine {
         deal.shown_at.set(clock::now());
         if let Ok(view) = self.view(&deal.record.borrow(), deal) {
             self.host.show_deal(view);
+        }
+        let mut shown = deal.record.borrow().clone();
+        shown.served(deal.served.get(), clock::now() as u64);
+        self.tell_files(&shown);
+    }
+
+    /// Tells the files that a deal is about how it is now.
+    fn tell_files(&self, record: &Record) {
+        for file in self.files.take(record) {
+            self.host.file_changed(&file);
         }
     }
 

@@ -11,6 +11,8 @@ export interface Host {
   saveDeal(id: string, state: string, view: import('../../js/types.js').Deal): Promise<void>;
   /** Shows a deal as it is now. */
   showDeal(view: import('../../js/types.js').Deal): void;
+  /** A deal of a file that is carried on is another than before. */
+  fileChanged(id: string): void;
   /** Bytes of a deal's file. */
   readPiece(id: string, offset: number, length: number): Promise<Uint8Array>;
   /** The file of a deal is no longer needed. */
@@ -43,6 +45,8 @@ extern "C" {
     pub async fn save_deal(this: &Host, id: &str, state: &str, view: JsValue) -> Result<(), JsValue>;
     #[wasm_bindgen(method, js_name = showDeal)]
     pub fn show_deal(this: &Host, view: JsValue);
+    #[wasm_bindgen(method, js_name = fileChanged)]
+    pub fn file_changed(this: &Host, id: &str);
     #[wasm_bindgen(method, catch, js_name = readPiece)]
     pub async fn read_piece(this: &Host, id: &str, offset: f64, length: u32) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch, js_name = dropPiece)]

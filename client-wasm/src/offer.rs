@@ -89,11 +89,13 @@ pub async fn redraft(rpc: &Rpc, failed: &Draft) -> Result<Drafted, ClientError> 
 
 /// Everything that can be refused before money is locked: [`Draft::rehearse`] on what the account holds now.
 pub async fn check(rpc: &Rpc, key: &SecretKey, draft: &Draft) -> Result<(), ClientError> {
-    let balance = rpc
-        .actor(&draft.payer)
-        .await?
-        .map_or(AttoFil::ZERO, |actor| actor.balance);
+    let balance = balance(rpc, &draft.payer).await?;
     Ok(draft.rehearse(key, balance)?)
+}
+
+/// What an account holds.
+pub async fn balance(rpc: &Rpc, account: &Address) -> Result<AttoFil, ClientError> {
+    Ok(rpc.actor(account).await?.map_or(AttoFil::ZERO, |actor| actor.balance))
 }
 
 /// Checks a draft, and makes a connection to its miner meanwhile (spec §3.3 steps 2 and 13). Of two faults the draft's

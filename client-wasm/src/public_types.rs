@@ -7,6 +7,7 @@ use serde::Serialize;
 use shared::chain::view::{MinerView, PreCommitView, SectorView};
 use shared::chain::{Address, AttoFil, Epoch};
 pub use shared::client::dialing::Route;
+pub use shared::client::files::{FileView, PieceView};
 pub use shared::client::link::Link;
 pub use shared::client::view::{Channel, Deal, Payments, Verification, Voucher};
 use shared::client::Problem;
@@ -89,6 +90,39 @@ pub struct Quote {
     /// Why the deal cannot be made; absent when it can.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
+}
+
+/// What keeping files costs, and whether it is possible.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct FilesQuote {
+    /// Pieces of which each has deals of its own.
+    pub pieces: usize,
+    /// Deals: one for each copy of each piece.
+    pub deals: u64,
+    /// FIL for all of them, if the cheapest miners take all.
+    pub least: AttoFil,
+    /// FIL, if the dearest do.
+    pub most: AttoFil,
+    /// Miners that could take a piece.
+    pub miners: usize,
+    /// Why they cannot be kept; absent when they can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
+impl FilesQuote {
+    /// Nobody takes them.
+    pub fn none(problem: Problem) -> Self {
+        Self {
+            pieces: 0,
+            deals: 0,
+            least: AttoFil::ZERO,
+            most: AttoFil::ZERO,
+            miners: 0,
+            problem: Some(problem),
+        }
+    }
 }
 
 /// What miners say to the question whether they would take a deal now, and whom a rule takes.

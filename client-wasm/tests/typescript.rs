@@ -7,7 +7,9 @@
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
-use sealdrop_client::public_types::{Deal, Link, MinerInfo, Payments, Quote, Route, Survey, Verification, Voucher};
+use sealdrop_client::public_types::{
+    Deal, FileView, FilesQuote, Link, MinerInfo, Payments, PieceView, Quote, Route, Survey, Verification, Voucher,
+};
 use serde_json::Value;
 use shared::chain::view::{HeadView, NetworkView};
 use shared::client::Answer;
@@ -23,10 +25,12 @@ const HEADER: &str = "\
 ";
 
 /// Rust types whose names in TypeScript are others.
-const RENAMED: [(&str, &str); 6] = [
+const RENAMED: [(&str, &str); 8] = [
+    ("CopyView", "StoredCopy"),
     ("NetworkView", "NetworkInfo"),
     ("HeadView", "Head"),
     ("Link", "PageLink"),
+    ("PieceView", "StoredPiece"),
     ("PreCommitView", "PreCommitInfo"),
     ("StepName", "Phase"),
     ("VoucherStanding", "VoucherState"),
@@ -77,6 +81,9 @@ fn typescript() -> String {
     add::<Quote>(&mut schemas);
     add::<Route>(&mut schemas);
     add::<Link>(&mut schemas);
+    add::<FileView>(&mut schemas);
+    add::<PieceView>(&mut schemas);
+    add::<FilesQuote>(&mut schemas);
     add::<Survey>(&mut schemas);
     add::<Deal>(&mut schemas);
     add::<Payments>(&mut schemas);

@@ -97,6 +97,9 @@ pub struct Deal<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deal_cid: Option<String>,
     pub name: &'a str,
+    /// The id of the file that the deal was made for, where it is about one of several pieces or copies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<&'a str>,
     /// Bytes of the file.
     pub size: u64,
     /// MIME type of the file; empty where it is not known.
@@ -191,6 +194,7 @@ impl<'a> Deal<'a> {
             id: &record.id,
             deal_cid: record.cid.clone(),
             name,
+            part_of: record.part_of.as_deref(),
             size: draft.size,
             kind,
             created_at: record.created_ms as f64,

@@ -1,0 +1,481 @@
+/**
+ * Files of several pieces, in the network worker: keeps their bytes and records, has the next deal drawn up that one of them needs,
+ * and fetches pieces back.
+ *
+ * Which deal comes next is decided in Rust (`src/files`), from the deals that are kept; so nothing is forgotten with a tab, and whoever
+ * leads next goes on. A file's bytes are kept once, until all of its copies are at their miners. A piece that comes back is checked as
+ * a whole before a byte of it is handed out; when a copy fails, the next one is tried.
+ */
+
+import { problemOf, SealdropError } from './errors.js';
+import type { FileSpans, StoreFilesRequest } from './protocol.js';
+import type { Contents, DealStore, PartOfFile, StoredDeal } from './store.js';
+import type { Tabs } from './tabs.js';
+import type { Deal, FileView, FolderEntry, PieceNode, Problem, StoredFile, StoredPiece, WholeFile } from './types.js';
+import { type Client, changeFile, fileSpans, lookAtFile, manifestNodes } from './wasm/sealdrop_client.js';
+
+/** Milliseconds until a file is looked at again that could not go on. */
+const LATER_MS = 15_000;
+/** Least milliseconds between two events of one file: each piece's progress makes one. */
+const SHOW_MS = 200;
+/** Files of a folder that are looked at at once. */
+const LOOKS = 16;
+/** Steps from which on a miner has the whole piece, the best first. */
+const HOLDS: readonly Deal['step'][] = ['proven', 'complete', 'sealing', 'staged', 'transferred'];
+
+/** What came of the question for a file's next deal. */
+export type NextDeal =
+  | { readonly next: 'wait' }
+  | { readonly next: 'rest' }
+  | { readonly next: 'stop'; readonly state: string }
+  | {
+      readonly next: 'deal';
+      readonly deal: { readonly state: string; readonly view: Deal };
+      /** Where the piece's bytes are; without `at` they are the manifest. */
+      readonly place: { readonly at?: number; readonly offset?: number; readonly size: number };
+    };
+
+/** What the Rust module tells of a file. */
+export interface LookedAt {
+  readonly view: FileView;
+  readonly files: readonly FolderEntry[];
+  readonly pieces: readonly StoredPiece[];
+}
+
+/** What this needs of the worker. */
+export interface Edges {
+  readonly client: Client;
+  readonly store: DealStore;
+  readonly tabs: Tabs;
+  /** Carries a deal on that is kept. */
+  readonly start: (id: string) => Promise<void>;
+  readonly showDeal: (view: Deal) => void;
+  readonly showFile: (view: StoredFile) => void;
+  /** The deal as it is shown now. */
+  readonly current: (deal: StoredDeal) => Deal;
+  readonly fetch: (state: string, onBytes: (bytes: number) => void, stopped: () => boolean) => Promise<Blob>;
+}
+
+/** All files of this browser. */
+export class Folders {
+  readonly #edges: Edges;
+  readonly #views = new Map<string, StoredFile>();
+  readonly #problems = new Map<string, Problem>();
+  /** Bytes that are read often, so that each read does not go through the database. */
+  readonly #sources = new Map<string, Blob>();
+  /** Files that are carried on here. */
+  readonly #open = new Set<string>();
+  readonly #changed = new Set<string>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #later: ReturnType<typeof setTimeout> | undefined;
+  #placing: Promise<void> | undefined;
+  #again = false;
+  #closed = false;
+
+  constructor(edges: Edges) {
+    this.#edges = edges;
+  }
+
+  /** Keeps new files and has them carried on; nothing is kept where there is no room for all. */
+  async create(request: StoreFilesRequest): Promise<StoredFile> {
+    const { client, store, tabs } = this.#edges;
+    const { manifest, order, blobs, sizes, nodes } = request;
+    await checkUnchanged(blobs, sizes);
+    const { id, state, view } = await client.newFile(manifest, { order });
+    if ((await store.folder(id)) !== undefined) {
+      throw new SealdropError(
+        'duplicate',
+        `“${view.name}” is kept already, as ${id}`,
+        'Go on with it, or remove it first to store it in another way.',
+      );
+    }
+    await store.createFolder({ id, state }, { id, manifest, nodes }, blobs).catch((thrown: unknown) => {
+      throw noRoom(thrown, view.size);
+    });
+    this.#show(view);
+    // It is kept already: whichever tab leads next takes it up.
+    tabs.order({ kind: 'file', id }).catch(() => undefined);
+    return view;
+  }
+
+  /** Carries all files on; called when this worker becomes the one that leads. */
+  async resume(): Promise<void> {
+    const { store } = this.#edges;
+    const [folders, deals] = await Promise.all([store.folders(), store.deals()]);
+    for (const { id } of folders) {
+      await this.#take(id, deals).catch((thrown: unknown) => this.#hindered(id, thrown));
+    }
+    this.#poke();
+  }
+
+  /** Carries a file on from what is stored, or no longer when it is gone. */
+  async reopen(id: string): Promise<void> {
+    await this.#take(id, await this.#edges.store.deals());
+    this.#problems.delete(id);
+    this.changed(id);
+  }
+
+  async #take(id: string, deals: readonly StoredDeal[]): Promise<void> {
+    const { client, store } = this.#edges;
+    const [folder, contents] = await Promise.all([store.folder(id), store.contents(id)]);
+    client.closeFile(id);
+    this.#open.delete(id);
+    if (folder !== undefined && contents !== undefined) {
+      const states = deals.map(({ state }) => state);
+      client.openFile(folder.state, contents.manifest, states);
+      this.#open.add(id);
+    }
+  }
+
+  /** A deal of a file that is carried on here is another than before. */
+  changed(id: string): void {
+    this.#changed.add(id);
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      for (const changed of this.#changed) {
+        this.#flush(changed);
+      }
+      this.#changed.clear();
+      this.#poke();
+    }, SHOW_MS);
+  }
+
+  #flush(id: string): void {
+    const view = this.#closed ? undefined : this.#edges.client.fileView(id);
+    if (view === undefined) {
+      return;
+    }
+    this.#show(view);
+    if (view.progress.state === 'kept') {
+      this.#forgetBytes(id);
+      void this.#edges.store.dropSources(id).catch(() => undefined);
+    }
+  }
+
+  #show(view: FileView): void {
+    const problem = this.#problems.get(view.file);
+    const shown: StoredFile = problem === undefined ? view : { ...view, problem };
+    this.hear(shown);
+    this.#edges.tabs.tell({ kind: 'file', view: shown });
+  }
+
+  /** Another tab carries it on. */
+  hear(view: StoredFile): void {
+    this.#views.set(view.file, view);
+    this.#edges.showFile(view);
+  }
+
+  #hindered(id: string, thrown: unknown): void {
+    this.#problems.set(id, problemOf(thrown));
+    this.#flush(id);
+    this.#tryLater();
+  }
+
+  #tryLater(): void {
+    this.#later ??= setTimeout(() => {
+      this.#later = undefined;
+      this.#poke();
+    }, LATER_MS);
+  }
+
+  /** Has all next deals drawn up; one after the other, since each counts for the next. */
+  #poke(): void {
+    if (this.#placing !== undefined) {
+      this.#again = true;
+      return;
+    }
+    this.#again = false;
+    this.#placing = this.#placeAll().finally(() => {
+      this.#placing = undefined;
+      if (this.#again) {
+        this.#poke();
+      }
+    });
+  }
+
+  async #placeAll(): Promise<void> {
+    for (const id of [...this.#open]) {
+      try {
+        await this.#place(id);
+        if (this.#problems.delete(id)) {
+          this.#flush(id);
+        }
+      } catch (thrown) {
+        // It may have been removed meanwhile.
+        if (this.#open.has(id) && !this.#closed) {
+          this.#hindered(id, thrown);
+        }
+      }
+    }
+  }
+
+  async #place(id: string): Promise<void> {
+    while (!this.#closed && this.#open.has(id)) {
+      const deal = freshId();
+      const turn: NextDeal = await this.#edges.client.nextDeal(id, deal);
+      switch (turn.next) {
+        case 'rest':
+          return;
+        case 'wait':
+          return this.#tryLater();
+        case 'stop':
+          await this.#edges.store.updateFolder({ id, state: turn.state });
+          return this.#flush(id);
+        case 'deal':
+          await this.#begin(id, deal, turn);
+      }
+    }
+  }
+
+  /** Keeps a deal that was drawn up, with where its bytes are, and carries it on. */
+  async #begin(id: string, deal: string, turn: Extract<NextDeal, { next: 'deal' }>): Promise<void> {
+    const { store, showDeal, start, tabs } = this.#edges;
+    const { state, view } = turn.deal;
+    const { blob, nodes } = await this.#bytesOf(id, view, turn.place);
+    if (!this.#open.has(id)) {
+      return;
+    }
+    await store.create({ id: deal, state, view }, { id: deal, blob, nodes });
+    showDeal(view);
+    tabs.tell({ kind: 'deal', view });
+    await start(deal);
+  }
+
+  async #bytesOf(
+    id: string,
+    { dataCid }: Deal,
+    { at, offset = 0, size }: Extract<NextDeal, { next: 'deal' }>['place'],
+  ): Promise<{ blob: Blob | PartOfFile; nodes: readonly PieceNode[] }> {
+    const contents = await this.#contents(id);
+    if (at === undefined) {
+      return { blob: new Blob([new Uint8Array(contents.manifest)]), nodes: manifestNodes(contents.manifest) };
+    }
+    const nodes = contents.nodes[at]?.get(offset) ?? [];
+    if ((await this.#source(id, at)) !== undefined) {
+      return { blob: { file: id, at, offset, size }, nodes };
+    }
+    // All copies were kept, and one of them is lost since: another one replaces it.
+    return {
+      blob: await this.fetchPiece(
+        dataCid,
+        () => undefined,
+        () => this.#closed,
+      ),
+      nodes,
+    };
+  }
+
+  async #contents(id: string): Promise<Contents> {
+    const contents = await this.#edges.store.contents(id);
+    if (contents === undefined) {
+      throw notFound(id);
+    }
+    return contents;
+  }
+
+  async #source(id: string, at: number): Promise<Blob | undefined> {
+    const key = `${id}/${at}`;
+    const known = this.#sources.get(key) ?? (await this.#edges.store.source(id, at));
+    if (known !== undefined) {
+      this.#sources.set(key, known);
+    }
+    return known;
+  }
+
+  #forgetBytes(id: string): void {
+    for (const key of [...this.#sources.keys()]) {
+      if (key.startsWith(`${id}/`)) {
+        this.#sources.delete(key);
+      }
+    }
+  }
+
+  /** The bytes that a deal is about. */
+  async bytes({ file, at, offset, size }: PartOfFile): Promise<Blob> {
+    const source = await this.#source(file, at);
+    if (source === undefined) {
+      throw new SealdropError('file-lost', 'this browser no longer has the file of this deal');
+    }
+    return source.slice(offset, offset + size);
+  }
+
+  /** All files, newest first. */
+  async list(): Promise<StoredFile[]> {
+    const { store } = this.#edges;
+    const folders = await store.folders();
+    const unseen = folders.filter(({ id }) => !this.#views.has(id));
+    const deals = unseen.length > 0 ? await store.deals() : [];
+    for (const { id } of unseen) {
+      const { view } = await this.#look(id, deals);
+      this.#views.set(id, view);
+    }
+    const views = folders.flatMap(({ id }) => this.#views.get(id) ?? []);
+    return views.sort((a, b) => b.createdAt - a.createdAt);
+  }
+
+  /** One file with all that is in it. */
+  async details(id: string): Promise<WholeFile | undefined> {
+    const { store } = this.#edges;
+    if ((await store.folder(id)) === undefined) {
+      return undefined;
+    }
+    const { view, files, pieces } = await this.#look(id, await store.deals());
+    // What is under way is known better where it is carried on.
+    return { ...(this.#views.get(id) ?? view), files, parts: pieces };
+  }
+
+  async #look(id: string, deals: readonly StoredDeal[]): Promise<LookedAt> {
+    const [folder, contents] = await Promise.all([this.#edges.store.folder(id), this.#contents(id)]);
+    if (folder === undefined) {
+      throw notFound(id);
+    }
+    const states = deals.map(({ state }) => state);
+    return lookAtFile(folder.state, contents.manifest, states);
+  }
+
+  /** Makes no more deals for a file; those that are under way go on. */
+  async stop(id: string): Promise<void> {
+    await this.#change(id, 'you gave it up', undefined);
+  }
+
+  /** Makes deals again for a file that has stopped, of which all may cost `most`. */
+  async goOn(id: string, most?: string): Promise<void> {
+    await this.#change(id, undefined, most);
+  }
+
+  async #change(id: string, stopped: string | undefined, most: string | undefined): Promise<void> {
+    const { store, tabs } = this.#edges;
+    const folder = await store.folder(id);
+    if (folder === undefined) {
+      throw notFound(id);
+    }
+    await store.updateFolder({ id, state: changeFile(folder.state, stopped, most) });
+    await tabs.order({ kind: 'file', id });
+  }
+
+  /** Forgets a file with its deals, which must have ended. */
+  async remove(id: string, mayForget: (deal: StoredDeal) => void): Promise<readonly string[]> {
+    const { store, tabs } = this.#edges;
+    if ((await store.folder(id)) === undefined) {
+      throw notFound(id);
+    }
+    const deals = (await store.deals()).filter(({ view }) => view.partOf === id);
+    for (const deal of deals) {
+      mayForget(deal);
+    }
+    const ids = deals.map((deal) => deal.id);
+    await store.removeFolder(id, ids);
+    this.forget(id);
+    tabs.tell({ kind: 'fileRemoved', id });
+    await tabs.order({ kind: 'file', id });
+    return ids;
+  }
+
+  /** A file was removed, here or in another tab. */
+  forget(id: string): void {
+    this.#views.delete(id);
+    this.#problems.delete(id);
+    this.#open.delete(id);
+    this.#forgetBytes(id);
+    this.#edges.client.closeFile(id);
+  }
+
+  /** Where a range of a file lies in its pieces. */
+  async spans(id: string, path?: string, range?: readonly [number, number]): Promise<FileSpans> {
+    const { manifest } = await this.#contents(id);
+    return fileSpans(manifest, path, range?.[0] ?? 0, range?.[1]);
+  }
+
+  /** A piece from whichever miner has it, checked. */
+  async fetchPiece(dataCid: string, onBytes: (done: number) => void, stopped: () => boolean): Promise<Blob> {
+    const { store, current, fetch } = this.#edges;
+    const about = (await store.deals())
+      .filter(({ view }) => view.dataCid === dataCid)
+      .map((deal) => ({
+        deal,
+        place: HOLDS.indexOf(current(deal).step),
+        failed: current(deal).state === 'failed',
+      }));
+    const copies = about.filter(({ place, failed }) => place >= 0 && !failed).sort((a, b) => a.place - b.place);
+    const failures: Problem[] = [];
+    for (const { deal } of copies) {
+      try {
+        return await fetch(deal.state, onBytes, stopped);
+      } catch (thrown) {
+        const problem = problemOf(thrown);
+        if (problem.code === 'aborted') {
+          throw thrown;
+        }
+        onBytes(0);
+        failures.push(problem);
+      }
+    }
+    const [first] = failures;
+    if (first === undefined) {
+      throw new SealdropError(
+        'not-stored-yet',
+        'no miner has this piece yet',
+        'Wait until its deal has come as far as the transfer.',
+      );
+    }
+    const message = failures.map((problem) => problem.message).join('; ');
+    throw SealdropError.from({ ...first, message });
+  }
+
+  /** Does nothing more. */
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    clearTimeout(this.#later);
+  }
+}
+
+/** A new deal's local id. */
+export function freshId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** A browser refuses every byte of a file that has changed on the disk, and one that was cut short has no last one. */
+export async function isUnchanged(file: Blob): Promise<boolean> {
+  const last = await file
+    .slice(file.size - 1)
+    .arrayBuffer()
+    .catch(() => undefined);
+  return last?.byteLength === Math.min(1, file.size);
+}
+
+async function checkUnchanged(blobs: readonly Blob[], sizes: readonly number[]): Promise<void> {
+  for (let at = 0; at < blobs.length; at += LOOKS) {
+    const some = blobs.slice(at, at + LOOKS);
+    const same = await Promise.all(
+      some.map(async (blob, i) => blob.size === sizes[at + i] && (await isUnchanged(blob))),
+    );
+    const wrong = same.indexOf(false);
+    if (wrong >= 0) {
+      const blob = some[wrong];
+      const name = blob instanceof File ? `“${blob.name}”` : 'one of the files';
+      throw new SealdropError(
+        'file-lost',
+        `${name} has changed or is gone since it was hashed`,
+        'Choose it again, and prepare it again.',
+      );
+    }
+  }
+}
+
+/** What it is that the browser has no room for. How much there is, browsers do not tell a page exactly. */
+function noRoom(thrown: unknown, size: number): unknown {
+  if (!(thrown instanceof DOMException) || thrown.name !== 'QuotaExceededError') {
+    return thrown;
+  }
+  return new SealdropError(
+    'storage',
+    `the browser keeps a copy of what is stored until the miners have it, and has no room for ${Math.ceil(size / 2 ** 20)} MiB`,
+    'Free some disk space, remove finished deals, or store the files in parts. Nothing was kept, and nothing paid.',
+  );
+}
+
+function notFound(id: string): SealdropError {
+  return new SealdropError('not-found', `there is no file ${id} in this browser`);
+}

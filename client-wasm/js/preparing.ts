@@ -1,0 +1,101 @@
+/** Files before they are stored: what they are called in a folder, hashed and with their manifest. */
+
+import { SealdropError } from './errors.js';
+import { computeFiles } from './files.js';
+import type { Link } from './link.js';
+import type { OrderRequest, StoreFilesRequest } from './protocol.js';
+import type { FileInput, FilesInput, FilesOrder, PieceNode, Prepared, PrepareOptions } from './types.js';
+
+/** The name of several files that were not chosen with a folder. */
+const UNNAMED = 'files';
+
+/** Files with their paths. */
+interface Named {
+  /** The folder's name; a single file has none. */
+  readonly folder: string | undefined;
+  readonly files: readonly FileInput[];
+}
+
+/** What files are called. Those that were chosen with a folder lead from there. */
+export function named(input: FilesInput, folder?: string): Named {
+  if (input instanceof File && folder === undefined && input.webkitRelativePath === '') {
+    return { folder: undefined, files: [{ path: input.name, file: input }] };
+  }
+  const list = input instanceof File ? [input] : input;
+  const files = list.map((one) =>
+    one instanceof File ? { path: one.webkitRelativePath || one.name, file: one } : { path: one.path, file: one.file },
+  );
+  if (files.length === 0) {
+    throw new SealdropError('bad-argument', 'there are no files', 'Choose at least one file.');
+  }
+  const [top, ...rest] = files[0]?.path.split('/') ?? [];
+  const shared = rest.length > 0 && files.every(({ path }) => path.startsWith(`${top}/`));
+  if (!shared || top === undefined) {
+    return { folder: folder ?? (files.length === 1 && rest.length === 0 ? undefined : UNNAMED), files };
+  }
+  const inside = files.map(({ path, file }) => ({ path: path.slice(top.length + 1), file }));
+  return { folder: folder ?? top, files: inside };
+}
+
+/** An order as it is posted. */
+export function orderOf(order: Partial<FilesOrder>): OrderRequest {
+  const { miner = 'cheapest' } = order;
+  return {
+    copies: order.copies ?? 1,
+    miner: typeof miner === 'string' ? miner : miner.address,
+    duration: order.duration ?? 0,
+    most: order.most,
+    repair: order.repair ?? false,
+    withManifest: order.withManifest ?? false,
+    allowDuplicates: order.allowDuplicates ?? false,
+  };
+}
+
+/** Hashes files, cut for sectors that enough miners have. */
+export async function prepareFiles(link: Link, input: FilesInput, options: PrepareOptions): Promise<Prepared> {
+  const { folder, files } = named(input, options.folder);
+  const paths = files.map(({ path }) => path);
+  const largest = files.reduce((most, { file }) => Math.max(most, file.size), 0);
+  const sectorSize = await link.call('planFiles', [{ folder, paths, largest, order: orderOf(options) }]);
+  const { signal, onProgress, onEach, workers } = options;
+  const hashed = await computeFiles(files, { sectorSize, signal, onProgress, onEach, workers });
+  const plain = hashed.map((file) => ({ ...file, pieces: file.pieces.map((piece) => ({ ...piece, nodes: [] })) }));
+  const manifest = await link.call('makeManifest', [{ folder, files: plain }]);
+  const byPath = new Map(hashed.map((file) => [file.path, file]));
+  return {
+    id: manifest.id,
+    name: manifest.name,
+    folder: folder !== undefined,
+    size: hashed.reduce((sum, { size }) => sum + size, 0),
+    sectorSize,
+    files: manifest.paths.flatMap((path) => byPath.get(path) ?? []),
+    manifest: manifest.bytes,
+  };
+}
+
+/** What is stored of files that were prepared. Throws `bad-argument` when one of them is not among `input`. */
+export function storeRequest(prepared: Prepared, input: FilesInput, order: FilesOrder): StoreFilesRequest {
+  const { files } = named(input, prepared.folder ? prepared.name : undefined);
+  const byPath = new Map(files.map(({ path, file }) => [path, file]));
+  const blobs = prepared.files.map(({ path }) => {
+    const file = byPath.get(path);
+    if (file === undefined) {
+      throw new SealdropError(
+        'bad-argument',
+        `${path} was prepared and is not among the files`,
+        'Hand in the same files.',
+      );
+    }
+    return file;
+  });
+  return {
+    id: prepared.id,
+    manifest: prepared.manifest,
+    order: orderOf(order),
+    blobs,
+    sizes: prepared.files.map(({ size }) => size),
+    nodes: prepared.files.map(
+      ({ pieces }) => new Map<number, readonly PieceNode[]>(pieces.map(({ offset, nodes }) => [offset, nodes])),
+    ),
+  };
+}
