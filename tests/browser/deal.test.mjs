@@ -58,24 +58,34 @@ test('an empty file is refused', { timeout: 300_000 }, () =>
   }),
 );
 
-/** Finding D3. */
-test(
-  'of several files that are dropped one is taken, and the page says that the others are not',
-  { timeout: 300_000 },
-  () =>
-    onPage('several', async (page) => {
-      await hook(page, 'file-input').first().waitFor({ state: 'attached' });
-      await page.locator('.drop').evaluate((zone) => {
-        const given = new DataTransfer();
-        for (const name of ['one.txt', 'two.txt', 'three.txt']) given.items.add(new File([name], name));
-        zone.dispatchEvent(new DragEvent('drop', { dataTransfer: given, bubbles: true, cancelable: true }));
-      });
-      const aside = hook(page, 'set-aside');
-      await aside.waitFor();
-      assert.match(await aside.innerText(), /one\.txt is taken and the 2 others are not/);
-      await choose(page, 'four.txt', Buffer.from('four'));
-      await aside.waitFor({ state: 'detached' });
-    }),
+/** Finding D3: of several files that were dropped the second one was ignored without a word. */
+test('several files that are dropped, or a folder that is chosen, are taken together', { timeout: 300_000 }, () =>
+  onPage('several', async (page) => {
+    await hook(page, 'file-input').first().waitFor({ state: 'attached' });
+    await page.locator('.drop').evaluate((zone) => {
+      const given = new DataTransfer();
+      for (const name of ['one.txt', 'two.txt', 'three.txt']) given.items.add(new File([name], name));
+      zone.dispatchEvent(new DragEvent('drop', { dataTransfer: given, bubbles: true, cancelable: true }));
+    });
+    const facts = hook(page, 'chosen-facts');
+    await facts.waitFor();
+    assert.match(await facts.innerText(), /3 files · 23 bytes/);
+    assert.deepEqual(await hook(page, 'chosen-files').locator('.file-path').allInnerTexts(), [
+      'one.txt',
+      'three.txt',
+      'two.txt',
+    ]);
+    await hook(page, 'files-id').waitFor();
+    await choose(page, 'four.txt', Buffer.from('four'));
+    await hook(page, 'piece-commp').waitFor();
+    assert.equal(await hook(page, 'chosen-name').innerText(), 'four.txt');
+    await page.locator('.drop').evaluate((zone) => {
+      const given = new DataTransfer();
+      given.items.add('words', 'text/plain');
+      zone.dispatchEvent(new DragEvent('drop', { dataTransfer: given, bubbles: true, cancelable: true }));
+    });
+    assert.match(await hook(page, 'set-aside').innerText(), /Nothing was taken/);
+  }),
 );
 
 test('a miner that does not answer is named after 15 seconds, and no deal is begun', { timeout: 300_000 }, async () => {

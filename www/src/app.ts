@@ -35,7 +35,9 @@ export class App extends View {
 
   override render() {
     const here = route();
-    const working = session.deals?.filter((deal) => deal.state === 'working').length ?? 0;
+    const deals = session.deals?.filter((deal) => deal.state === 'working' && deal.partOf === undefined) ?? [];
+    const files = session.files.filter((file) => file.progress.state === 'under-way');
+    const working = deals.length + files.length;
     return html`
       ${WAX}
       <a class="skip" href="#content" @click=${this.skip}>Skip to the content</a>
@@ -45,7 +47,7 @@ export class App extends View {
           every file.
         </p>
         <div class="top">
-          <a class="brand" href=${STORE} aria-label="Sealdrop, store a file">
+          <a class="brand" href=${STORE} aria-label="Sealdrop, store files">
             ${seal('sealed', undefined, 38)}<span>Sealdrop</span>
           </a>
           <nav aria-label="Pages">
@@ -74,9 +76,11 @@ export class App extends View {
             ? html`<sd-chain></sd-chain>`
             : here.page === 'deal'
               ? html`<sd-deal .dealId=${here.id}></sd-deal>`
-              : here.page === 'deals'
-                ? html`<sd-deal-book></sd-deal-book>`
-                : html`<sd-store></sd-store>`
+              : here.page === 'file'
+                ? html`<sd-file .fileId=${here.id}></sd-file>`
+                : here.page === 'deals'
+                  ? html`<sd-deal-book></sd-deal-book>`
+                  : html`<sd-store></sd-store>`
         }
       </main>
       <footer class="foot">

@@ -1,11 +1,11 @@
-// The deal book: every deal that this browser made, the newest first.
+// The deal book: every file and deal of this browser, the newest first. The deals of a file's pieces stand on the file's page.
 
 import { html } from 'lit';
-import type { Deal } from 'sealdrop-client';
-import { bytes } from './amounts';
+import type { Deal, StoredFile } from 'sealdrop-client';
+import { bytes, count } from './amounts';
 import { shortened } from './copyable';
 import { isRefunding } from './payments';
-import { dealLink, STORE } from './route';
+import { dealLink, fileLink, STORE } from './route';
 import { seal } from './seal';
 import { session } from './session';
 import { STEP_WORDS } from './steps';
@@ -18,9 +18,9 @@ export class DealBook extends View {
     return html`
       <div class="page-title">
         <h1>Deal book</h1>
-        <p>Every deal that this browser made. It is kept here, not on a server.</p>
+        <p>Every file that this browser stored, and its deals. The book is kept here, not on a server.</p>
       </div>
-      ${deals === undefined ? html`<p class="empty wait">Opening the deal book…</p>` : deals.length === 0 ? empty() : ledger(deals)}
+      ${deals === undefined ? html`<p class="empty wait">Opening the deal book…</p>` : deals.length + session.files.length === 0 ? empty() : ledger()}
     `;
   }
 }
@@ -37,12 +37,66 @@ function empty() {
   `;
 }
 
-function ledger(deals: Deal[]) {
-  return html`<ol class="ledger sheet" aria-label="Deals, newest first">${deals.map(entry)}</ol>`;
+function ledger() {
+  return html`<ol class="ledger sheet" aria-label="Files and deals, newest first">${entries()}</ol>`;
 }
 
-/** One line of the book. */
-export function entry(deal: Deal) {
+/** The lines of the book, the newest first. */
+export function entries() {
+  const known = new Set(session.files.map((file) => file.file));
+  const single = (session.deals ?? []).filter((deal) => deal.partOf === undefined || !known.has(deal.partOf));
+  const lines = [
+    ...session.files.map((file) => ({ at: file.createdAt, line: () => fileEntry(file) })),
+    ...single.map((deal) => ({ at: deal.createdAt, line: () => entry(deal) })),
+  ];
+  return lines.sort((a, b) => b.at - a.at).map(({ line }) => line());
+}
+
+/** How a file is, in a word of the page. */
+export function stateOf({ progress, problem }: StoredFile): {
+  look: 'molten' | 'sealed' | 'broken';
+  word: string;
+  kind: string;
+} {
+  switch (progress.state) {
+    case 'kept':
+      return { look: 'sealed', word: 'kept', kind: 'complete' };
+    case 'failed':
+      return { look: 'broken', word: 'not kept', kind: 'failed' };
+    case 'incomplete':
+      return { look: 'sealed', word: 'fewer copies', kind: 'failed' };
+    default:
+      return {
+        look: 'molten',
+        word: problem ? 'delayed' : progress.transferred < progress.bytes ? 'sending' : 'sealing',
+        kind: 'working',
+      };
+  }
+}
+
+/** One line of a file or folder. */
+function fileEntry(file: StoredFile) {
+  const { look, word, kind } = stateOf(file);
+  const { progress, copies } = file;
+  return html`
+    <li class="entry" data-testid="file-item" data-state=${progress.state}>
+      ${seal(look, look === 'sealed' ? file.file : undefined, 46)}
+      <div class="entry-name">
+        <a href=${fileLink(file.file)}>${file.name}</a>
+        <span class="note">
+          ${file.folder ? 'folder · ' : ''}${bytes(file.size)} · ${moment(file.createdAt)} · ${count(progress.pieces)} ${progress.pieces === 1 ? 'piece' : 'pieces'}${copies > 1 ? ` · ${copies} copies` : ''}
+        </span>
+      </div>
+      <div class="entry-state">
+        <span class="state state-${kind}">${word}</span>
+        <span class="note">${count(progress.copiesKept)} of ${count(progress.copiesWanted)} sealed</span>
+      </div>
+    </li>
+  `;
+}
+
+/** One line of a deal. */
+function entry(deal: Deal) {
   const look = deal.state === 'failed' ? 'broken' : deal.state === 'complete' ? 'sealed' : 'molten';
   const proofs = deal.proving?.proofs ?? 0;
   return html`

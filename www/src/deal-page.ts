@@ -11,7 +11,7 @@ import { bytes, count, fil } from './amounts';
 import { shortened } from './copyable';
 import { isRefunding } from './payments';
 import { type Problem, problemOf } from './problem';
-import { DEALS } from './route';
+import { DEALS, fileLink } from './route';
 import { seal } from './seal';
 import { session } from './session';
 import { blocksAsTime, moment } from './times';
@@ -29,7 +29,7 @@ export class DealPage extends View {
     // Of a failed deal, the money on its way back matters most.
     const payments = html`<sd-payments .deal=${deal}></sd-payments>`;
     return html`
-      <p class="back"><a href=${DEALS}>← Deal book</a></p>
+      <p class="back">${back(deal)}</p>
       ${header(deal)}
       <div class="columns deal-columns">
         <div class="main-column">
@@ -219,6 +219,12 @@ function header(deal: Deal) {
       </div>
     </div>
   `;
+}
+
+/** Where the deal stands in the book. */
+function back({ partOf }: Deal) {
+  const file = partOf === undefined ? undefined : session.file(partOf);
+  return file ? html`<a href=${fileLink(file.file)}>← ${file.name}</a>` : html`<a href=${DEALS}>← Deal book</a>`;
 }
 
 /** What the miner said last; why a deal failed stands at the top of the page already. */

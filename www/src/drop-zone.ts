@@ -1,36 +1,48 @@
-// Where a file is dropped or chosen, and then the docket of the chosen file with the progress of its measuring.
+// Where files and folders are dropped or chosen, and then the docket of what was chosen with the progress of its measuring.
 
 import { html, nothing } from 'lit';
-import type { Piece, Progress } from 'sealdrop-client';
-import { bytes } from './amounts';
+import type { EachProgress, Prepared, Progress } from 'sealdrop-client';
+import { bytes, count } from './amounts';
+import { type Chosen, chosenIn, droppedIn } from './choosing-files';
+import { problemOf } from './problem';
 import { seal } from './seal';
 import { clock } from './times';
 import { View } from './view';
 
+/** Lines of a folder's list that are shown before somebody asks for the others. */
+const LINES = 200;
+
 export class DropZone extends View {
   static override properties = {
-    file: { attribute: false },
-    piece: { attribute: false },
+    chosen: { attribute: false },
+    prepared: { attribute: false },
+    commitment: { attribute: false },
     progress: { attribute: false },
+    each: { attribute: false },
     limit: { attribute: false },
     refused: { attribute: false },
     locked: { attribute: false },
   };
-  declare file: File | undefined;
-  declare piece: Piece | undefined;
+  declare chosen: Chosen | undefined;
+  declare prepared: Prepared | undefined;
+  /** The piece commitment of a file that is one piece. */
+  declare commitment: string | undefined;
   declare progress: Progress | undefined;
-  /** The most bytes that a miner here takes. */
+  /** How far each file is, by its index. */
+  declare each: Map<number, EachProgress> | undefined;
+  /** The most bytes that a file may have here, where files cannot be cut. */
   declare limit: number | undefined;
-  /** Whether the file cannot be stored, so that nothing is computed. */
+  /** Whether it cannot be stored, so that nothing is computed. */
   declare refused: boolean;
   declare locked: boolean;
   private over = false;
-  /** What was given and is not taken, in words. */
+  private whole = false;
+  /** Why nothing was taken, in words. */
   private aside: string | undefined;
 
   protected override updated(changed: Map<string, unknown>): void {
     // The input that had the focus went away with the invitation.
-    if (changed.has('file') && this.file && document.activeElement === document.body) {
+    if (changed.has('chosen') && this.chosen && document.activeElement === document.body) {
       this.querySelector('input')?.focus({ preventScroll: true });
     }
   }
@@ -38,13 +50,13 @@ export class DropZone extends View {
   override render() {
     return html`
       <div
-        class="drop sheet ${this.over ? 'drop-over' : ''} ${this.file ? 'drop-chosen' : ''}"
+        class="drop sheet ${this.over ? 'drop-over' : ''} ${this.chosen ? 'drop-chosen' : ''}"
         @dragenter=${this.hover}
         @dragover=${this.hover}
         @dragleave=${this.leave}
         @drop=${this.drop}
       >
-        ${this.file ? this.docket(this.file) : this.invitation()}
+        ${this.chosen ? this.docket(this.chosen) : this.invitation()}
         ${this.aside ? html`<p class="note set-aside" role="status" data-testid="set-aside">${this.aside}</p>` : nothing}
       </div>
     `;
@@ -59,66 +71,124 @@ export class DropZone extends View {
           <i class="drop-seal">${seal('sealed', undefined, 104)}</i>
           ${droplet()}
         </span>
-        <span class="drop-title">Drop a file here</span>
-        <span class="drop-or">or <span class="button">Choose a file</span></span>
+        <span class="drop-title">Drop files or a folder here</span>
+        <span class="drop-or">or <span class="button">Choose files</span></span>
         <span class="note">
-          ${this.limit === undefined ? 'Any kind of file.' : `Any kind of file, up to ${bytes(this.limit)}.`} Nothing leaves
-          this device before you press Store.
+          ${this.limit === undefined ? 'Any number, of any kind and size.' : `Of any kind, up to ${bytes(this.limit)} each.`}
+          Nothing leaves this device before you press Store.
         </span>
       </label>
+      <label class="drop-folder plain">${this.input(true)}Choose a whole folder</label>
     `;
   }
 
-  private docket(file: File) {
+  private docket(chosen: Chosen) {
+    const { files } = chosen;
+    const type = chosen.folder ? '' : files[0]?.file.type;
     return html`
       <div class="docket">
         ${seal(this.refused ? 'broken' : 'molten', undefined, 64)}
         <div class="docket-name">
-          <strong>${file.name}</strong>
-          <span class="note">${bytes(file.size)}${file.type ? ` · ${file.type}` : ''}</span>
+          <strong data-testid="chosen-name">${chosen.name}</strong>
+          <span class="note" data-testid="chosen-facts">
+            ${chosen.folder ? `${count(files.length)} ${files.length === 1 ? 'file' : 'files'} · ` : ''}${bytes(chosen.size)}${type ? ` · ${type}` : ''}${this.pieces()}
+          </span>
         </div>
-        <label class="button quiet change ${this.locked ? 'disabled' : ''}">${this.input()}Another file</label>
+        <label class="button quiet change ${this.locked ? 'disabled' : ''}">${this.input()}Other files</label>
       </div>
       ${this.refused ? html`<div class="docket-end"></div>` : this.measure()}
+      ${chosen.folder ? this.list(chosen) : nothing}
     `;
+  }
+
+  /** Into how many pieces it is cut, once that is known and worth a word. */
+  private pieces(): string {
+    const files = this.prepared?.files ?? [];
+    const pieces = files.reduce((sum, file) => sum + file.pieces.length, 0);
+    return pieces > Math.max(1, files.length) || (this.chosen?.folder && pieces > 0)
+      ? ` · ${count(pieces)} pieces`
+      : '';
   }
 
   /** How far the measuring is, and what it found. */
   private measure() {
-    const { piece, progress } = this;
-    const share = piece ? 1 : progress && progress.total > 0 ? progress.done / progress.total : 0;
+    const { progress, commitment } = this;
+    const done = this.prepared !== undefined || commitment !== undefined;
+    const share = done ? 1 : progress && progress.total > 0 ? progress.done / progress.total : 0;
     return html`
-      <div class="measure">
+      <div class="measure" data-done=${done}>
         <progress max="1" .value=${share} aria-label="Computing the commitment"></progress>
         <p class="measure-line">
-          <span role="status">${piece ? 'Measured. This is the file’s commitment (CommP):' : 'Computing the file’s commitment…'}</span>
+          <span role="status">
+            ${
+              !done
+                ? 'Computing the commitment…'
+                : commitment
+                  ? 'Measured. This is the file’s commitment (CommP):'
+                  : 'Measured. This id gets it back:'
+            }
+          </span>
           <span class="num">
             ${
-              piece
-                ? nothing
-                : progress && progress.done > 0
-                  ? `${bytes(progress.done)} of ${bytes(progress.total)} · ${bytes(progress.bytesPerSecond)}/s${left(progress)}`
-                  : nothing
+              !done && progress && progress.done > 0
+                ? `${bytes(progress.done)} of ${bytes(progress.total)} · ${bytes(progress.bytesPerSecond)}/s${left(progress)}`
+                : nothing
             }
           </span>
         </p>
         <p class="measure-value">
           ${
-            piece
-              ? html`<span data-testid="piece-commp"><sd-copyable .value=${piece.pieceCid} label="piece commitment"></sd-copyable></span>`
-              : nothing
+            commitment
+              ? html`<span data-testid="piece-commp"><sd-copyable .value=${commitment} label="piece commitment"></sd-copyable></span>`
+              : this.prepared
+                ? html`<span data-testid="files-id"><sd-copyable .value=${this.prepared.id} label="id"></sd-copyable></span>`
+                : nothing
           }
         </p>
       </div>
     `;
   }
 
-  private input() {
+  /** The files of a folder, and how far each is measured. */
+  private list({ files, name }: Chosen) {
+    const within = (path: string) => (path.startsWith(`${name}/`) ? path.slice(name.length + 1) : path);
+    const shown = this.whole ? files : files.slice(0, LINES);
+    return html`
+      <ol class="file-list" aria-label="Files" data-testid="chosen-files">
+        ${shown.map(({ path, file }, index) => {
+          const each = this.each?.get(index);
+          const done = this.prepared !== undefined || file.size === 0 || each?.done === each?.total;
+          const share = each && each.total > 0 ? each.done / each.total : 0;
+          return html`<li>
+            <span class="file-path">${within(path)}</span>
+            <span class="note num">${bytes(file.size)}</span>
+            <span class="file-mark" aria-label=${done && (each || this.prepared) ? 'measured' : 'waiting'}>
+              ${done && (each || this.prepared) ? '✓' : share > 0 ? `${Math.floor(share * 100)} %` : '·'}
+            </span>
+          </li>`;
+        })}
+      </ol>
+      ${
+        shown.length < files.length
+          ? html`<p class="file-more"><button type="button" class="plain" @click=${this.showAll}>Show all ${count(files.length)} files</button></p>`
+          : nothing
+      }
+    `;
+  }
+
+  private readonly showAll = () => {
+    this.whole = true;
+    this.requestUpdate();
+  };
+
+  private input(folder = false) {
     return html`<input
       class="unseen"
       type="file"
-      data-testid="file-input"
-      aria-label="Choose a file to store"
+      multiple
+      ?webkitdirectory=${folder}
+      data-testid=${folder ? 'folder-input' : 'file-input'}
+      aria-label=${folder ? 'Choose a folder to store' : 'Choose files to store'}
       ?disabled=${this.locked}
       @change=${this.pick}
     />`;
@@ -126,9 +196,11 @@ export class DropZone extends View {
 
   private readonly pick = (event: Event) => {
     const input = event.target as HTMLInputElement;
-    this.take(input.files);
-    // So that choosing the same file again counts as a choice.
-    input.value = '';
+    const { files } = input;
+    void this.take(async () => chosenIn(files)).finally(() => {
+      // So that choosing the same file again counts as a choice.
+      input.value = '';
+    });
   };
 
   private readonly hover = (event: DragEvent) => {
@@ -145,15 +217,24 @@ export class DropZone extends View {
   private readonly drop = (event: DragEvent) => {
     event.preventDefault();
     this.show(false);
-    this.take(event.dataTransfer?.files);
+    // The browser tells what was dropped only now.
+    const dropped = droppedIn(event.dataTransfer);
+    void this.take(() => dropped);
   };
 
-  private take(files: FileList | null | undefined): void {
-    const [file, ...others] = files ?? [];
-    if (!file) return;
-    this.aside = this.locked ? BUSY : leftOut(file, others);
+  private async take(read: () => Promise<Chosen | undefined>): Promise<void> {
+    let chosen: Chosen | undefined;
+    this.aside = undefined;
+    try {
+      chosen = await read();
+      if (chosen === undefined) this.aside = 'Nothing was taken: there was no file in it.';
+    } catch (error) {
+      this.aside = `Nothing was taken: ${problemOf('', error).why}.`;
+    }
+    if (this.locked) this.aside = BUSY;
+    this.whole = false;
     this.requestUpdate();
-    if (!this.locked) this.dispatchEvent(new CustomEvent('chosen', { detail: file }));
+    if (chosen && !this.locked) this.dispatchEvent(new CustomEvent('chosen', { detail: chosen }));
   }
 
   private show(over: boolean): void {
@@ -164,14 +245,7 @@ export class DropZone extends View {
 }
 customElements.define('sd-drop-zone', DropZone);
 
-const BUSY = 'Nothing was taken: a file is being stored. Give the next one when that is done.';
-
-/** A deal is about one file (finding D3). */
-function leftOut(file: File, others: File[]): string | undefined {
-  if (others.length === 0) return undefined;
-  const rest = others.length === 1 ? `${others[0]?.name} is not` : `the ${others.length} others are not`;
-  return `${file.name} is taken and ${rest}: a deal holds one file. Store them one after the other.`;
-}
+const BUSY = 'Nothing was taken: files are being stored. Give the next ones when that is done.';
 
 /** The time left, once there is enough of it to be worth a word. */
 function left({ secondsLeft }: Progress): string {

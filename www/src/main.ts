@@ -9,7 +9,9 @@
 // give-up-button · remove-button · query-button · answer (data-state) · payments (data-channel) · due · redeemed · voucher (data-state) ·
 // export-button · refund (data-state) · network-panel · reach (data-connected, data-transport, data-obstacle) ·
 // address (data-standing, data-transport) · connect-button · chain-form · chain-input · chain-connect · chain-question · chain-agree ·
-// chain-stay · other-chain · change-chain.
+// chain-stay · other-chain · change-chain · folder-input · chosen-name · chosen-facts · chosen-files · files-id · copies-choice · file-item
+// (data-state) · file-state (data-state: under-way, kept, incomplete or failed) · file-progress · file-row (data-path, data-state) ·
+// piece-row (data-state) · download-all · download-file · file-download-done · file-give-up · file-go-on · file-forget.
 
 import './problem-box';
 import './copyable';
@@ -18,5 +20,6 @@ import './reach';
 import './network-panel';
 import './store-page';
 import './deal-page';
+import './file-page';
 import './deal-book';
 import './app';

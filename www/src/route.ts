@@ -1,11 +1,12 @@
-// Which page the address names: `#/`, `#/deals`, `#/deal/ID`.
+// Which page the address names: `#/`, `#/deals`, `#/deal/ID`, `#/file/ID`.
 
-export type Route = { page: 'store' } | { page: 'deals' } | { page: 'deal'; id: string };
+export type Route = { page: 'store' } | { page: 'deals' } | { page: 'deal' | 'file'; id: string };
 
 /** The page that the address names; anything unknown is the store page. */
 export function route(hash: string = location.hash): Route {
   const [page, id] = hash.replace(/^#\/?/, '').split('/');
   if (page === 'deals') return { page: 'deals' };
+  if (page === 'file' && id) return { page: 'file', id: decodeURIComponent(id) };
   if (page === 'deal' && id) return { page: 'deal', id: decodeURIComponent(id) };
   return { page: 'store' };
 }
@@ -16,4 +17,9 @@ export const DEALS = '#/deals';
 /** The address of a deal's page. */
 export function dealLink(id: string): string {
   return `#/deal/${encodeURIComponent(id)}`;
+}
+
+/** The address of a file's page. */
+export function fileLink(id: string): string {
+  return `#/file/${encodeURIComponent(id)}`;
 }

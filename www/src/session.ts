@@ -1,7 +1,7 @@
 // The page's one connection to the client, and what it last heard: network, account, miners, deals. Components read it
 // and are told of changes; only this file and the pages' actions talk to `sealdrop-client`.
 
-import type { Deal, MinerInfo, NetworkInfo } from 'sealdrop-client';
+import type { Deal, MinerInfo, NetworkInfo, StoredFile } from 'sealdrop-client';
 import { Sealdrop } from 'sealdrop-client';
 import { type Choice, checked, choose, mayBeLink, remember } from './chain-choice';
 import { type Problem, problemOf } from './problem';
@@ -18,6 +18,8 @@ class Session extends EventTarget {
   balance: string | undefined;
   miners: MinerInfo[] | undefined;
   deals: Deal[] | undefined;
+  /** Files and folders whose pieces have deals of their own. */
+  files: StoredFile[] = [];
   /** Which chain is used, and what the visitor is asked about that. */
   choice: Choice = {};
   /** Whether the visitor has to say which chain to use before anything else. */
@@ -49,9 +51,10 @@ class Session extends EventTarget {
       const client = await Sealdrop.open({ chain });
       client.on('head', (head) => this.headArrived(head.height));
       client.on('deal', (deal) => this.dealChanged(deal));
+      client.on('file', (file) => this.fileChanged(file));
       client.on('problem', (error) => this.reported(error));
       this.client = client;
-      this.deals = await client.deals();
+      [this.deals, this.files] = await Promise.all([client.deals(), client.files()]);
     } catch (error) {
       this.failed(error);
       this.timer = setTimeout(this.start, RECONNECT_MS);
@@ -185,6 +188,24 @@ class Session extends EventTarget {
   /** Forgets a deal that the client has removed. */
   dealRemoved(id: string): void {
     this.deals = this.deals?.filter((deal) => deal.id !== id);
+    this.changed();
+  }
+
+  file(id: string): StoredFile | undefined {
+    return this.files.find((file) => file.file === id);
+  }
+
+  /** Takes a file's new state in; also for files that the page just stored. */
+  fileChanged(file: StoredFile): void {
+    const known = this.files.some((other) => other.file === file.file);
+    this.files = known ? this.files.map((other) => (other.file === file.file ? file : other)) : [file, ...this.files];
+    this.changed();
+  }
+
+  /** Forgets a file that the client has removed, with its deals. */
+  fileRemoved(id: string): void {
+    this.files = this.files.filter((file) => file.file !== id);
+    this.deals = this.deals?.filter((deal) => deal.partOf !== id);
     this.changed();
   }
 

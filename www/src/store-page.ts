@@ -1,23 +1,30 @@
-// The store page: choose a file, have it measured, agree on terms, store it. What comes next is the deal's own page.
+// The store page: choose files, have them measured, agree on terms, store them. What comes next is the page of the deal, or of the
+// file where it is more than one deal.
 
 import { html, nothing } from 'lit';
-import type { MinerInfo, Piece, Progress } from 'sealdrop-client';
+import type { EachProgress, MinerInfo, Piece, Prepared, Progress } from 'sealdrop-client';
 import './account-panel';
 import './drop-zone';
 import './terms';
 import { bytes } from './amounts';
-import { entry } from './deal-book';
+import type { Chosen } from './choosing-files';
+import { entries } from './deal-book';
 import { isAborted, type Problem, problemOf } from './problem';
-import { DEALS, dealLink } from './route';
+import { DEALS, dealLink, fileLink } from './route';
 import { session } from './session';
 import type { Terms } from './terms';
 import { View } from './view';
 
 const RECENT_DEALS = 3;
+/** Smaller sectors take no part of a file, so that a file has to fit in one. */
+const LEAST_CUT = 1 << 20;
 
 export class StorePage extends View {
-  private file: File | undefined;
+  private chosen: Chosen | undefined;
+  private prepared: Prepared | undefined;
+  /** Of a single file while there is no miner that it could be cut for. */
   private piece: Piece | undefined;
+  private each = new Map<number, EachProgress>();
   private progress: Progress | undefined;
   private problem: Problem | undefined;
   private total: string | undefined;
@@ -32,32 +39,34 @@ export class StorePage extends View {
   }
 
   override render() {
-    const recent = (session.deals ?? []).slice(0, RECENT_DEALS);
+    const recent = entries().slice(0, RECENT_DEALS);
     return html`
       <div class="page-title">
-        <h1>Store a file under seal</h1>
+        <h1>Store files under seal</h1>
         <p>
-          A storage miner seals your file into a sector of its own and proves to the chain, window after window, that it
-          still holds it. You can check each step yourself.
+          A storage miner seals your files into its sectors and proves to the chain, window after window, that it still
+          holds them. You can check each step yourself.
         </p>
       </div>
       <div class="columns">
         <div class="main-column">
           <sd-drop-zone
-            .file=${this.file}
-            .piece=${this.piece}
+            .chosen=${this.chosen}
+            .prepared=${this.prepared}
+            .commitment=${this.single()?.pieceCid}
             .progress=${this.progress}
-            .limit=${largest(session.miners)}
-            .refused=${this.problem !== undefined && this.piece === undefined}
+            .each=${this.each}
+            .limit=${limit(session.miners)}
+            .refused=${this.problem !== undefined && !this.isMeasured()}
             .locked=${this.storing}
-            @chosen=${(event: CustomEvent<File>) => void this.choose(event.detail)}
-            @cleared=${this.clear}
+            @chosen=${(event: CustomEvent<Chosen>) => void this.choose(event.detail)}
           ></sd-drop-zone>
           <sd-problem .problem=${this.problem} .retry=${this.retryable()} .calm=${this.problem?.code === 'duplicate'} .label=${this.problem?.code === 'duplicate' ? 'Store it once more' : undefined}></sd-problem>
           ${
-            this.file && !this.tooLarge(this.file)
+            this.chosen && !this.cannotBe(this.chosen)
               ? html`<sd-terms
-                .piece=${this.piece}
+                .piece=${this.single()}
+                .prepared=${this.prepared}
                 .storing=${this.storing}
                 @quoted=${this.quoted}
                 @agreed=${(event: CustomEvent<Terms>) => void this.store(event.detail)}
@@ -65,15 +74,15 @@ export class StorePage extends View {
               : nothing
           }
           ${
-            !this.file && recent.length > 0
+            !this.chosen && recent.length > 0
               ? html`<section class="recent" aria-labelledby="recent-title">
                 <h2 id="recent-title">Recently stored</h2>
-                <ol class="ledger sheet">${recent.map(entry)}</ol>
+                <ol class="ledger sheet">${recent}</ol>
                 <p class="more"><a href=${DEALS}>The whole deal book</a></p>
               </section>`
               : nothing
           }
-          ${!this.file && recent.length === 0 ? how() : nothing}
+          ${!this.chosen && recent.length === 0 ? how() : nothing}
         </div>
         <aside class="side-column" aria-label="Account and network">
           <sd-account .needed=${this.total}></sd-account>
@@ -83,78 +92,108 @@ export class StorePage extends View {
     `;
   }
 
-  private async choose(file: File): Promise<void> {
-    this.clear();
-    this.file = file;
-    this.requestUpdate();
-    if (file.size === 0) {
-      this.problem = {
-        code: 'empty-file',
-        what: 'This file is empty',
-        why: `“${file.name}” has no bytes`,
-        next: 'Choose a file with something in it',
-      };
-      return;
-    }
-    if (this.tooLarge(file)) return;
-    await this.measure(file);
+  /** The piece of a file that is one, and no folder: it is an ordinary deal. */
+  private single(): Piece | undefined {
+    const { prepared } = this;
+    if (!prepared || prepared.folder) return this.piece;
+    const [file] = prepared.files;
+    return file?.pieces.length === 1 ? file.pieces[0] : undefined;
   }
 
-  private async measure(file: File): Promise<void> {
+  private isMeasured(): boolean {
+    return this.prepared !== undefined || this.piece !== undefined;
+  }
+
+  private async choose(chosen: Chosen): Promise<void> {
+    this.clear();
+    this.chosen = chosen;
+    this.problem = this.cannotBe(chosen);
+    this.requestUpdate();
+    if (!this.problem) await this.measure(chosen);
+  }
+
+  /** Why it cannot be stored at all, as far as that is known before it is measured. */
+  private cannotBe(chosen: Chosen): Problem | undefined {
+    if (chosen.size === 0) {
+      return {
+        code: 'empty-file',
+        what: chosen.folder ? 'These files are empty' : 'This file is empty',
+        why: chosen.folder ? `None of “${chosen.name}” has any bytes` : `“${chosen.name}” has no bytes`,
+        next: 'Choose a file with something in it',
+      };
+    }
+    const most = limit(session.miners);
+    const large = most === undefined ? undefined : chosen.files.find(({ file }) => file.size > most);
+    if (!large || most === undefined) return undefined;
+    const { size } = large.file;
+    return {
+      code: 'file-too-large',
+      what: 'This file is larger than a sector',
+      why: `“${large.path}” has ${bytes(size)} (${size.toLocaleString('en-US')} bytes), and the largest sector here holds ${bytes(most)} (${most.toLocaleString('en-US')} bytes) of file; sectors this small take no parts of files`,
+      next: 'Choose a smaller file, or a network with larger sectors. Nothing was paid',
+    };
+  }
+
+  private async measure(chosen: Chosen): Promise<void> {
     const measuring = new AbortController();
     this.measuring = measuring;
     this.problem = undefined;
+    this.each = new Map();
+    const told = (work: () => void) => {
+      if (this.measuring !== measuring) return;
+      work();
+      this.requestUpdate();
+    };
     try {
       const client = await session.connected();
       if (this.measuring !== measuring) return;
-      const piece = await client.prepare(file, {
+      const options = {
         signal: measuring.signal,
-        onProgress: (progress) => {
-          if (this.measuring !== measuring) return;
-          this.progress = progress;
-          this.requestUpdate();
-        },
-      });
-      if (this.measuring === measuring) this.piece = piece;
+        onProgress: (progress: Progress) =>
+          told(() => {
+            this.progress = progress;
+          }),
+        onEach: (each: EachProgress) => told(() => this.each.set(each.index, each)),
+      };
+      const [first] = chosen.files;
+      if (session.miners?.length === 0 && first && !chosen.folder) {
+        // Nobody could take it yet, but what it is can be said.
+        const piece = await client.prepare(first.file, options);
+        told(() => {
+          this.piece = piece;
+        });
+      } else {
+        const prepared = await client.prepareFiles(inputOf(chosen), options);
+        told(() => {
+          this.prepared = prepared;
+        });
+      }
     } catch (error) {
       if (this.measuring === measuring && !isAborted(error)) {
-        this.problem = problemOf('The file could not be measured', error);
+        const what = chosen.folder ? 'The files could not be measured' : 'The file could not be measured';
+        this.problem = problemOf(what, error);
       }
     }
     this.requestUpdate();
   }
 
-  /** Says so when no miner here has a sector for the file; nothing has been paid then. */
-  private tooLarge(file: File): boolean {
-    const limit = largest(session.miners);
-    if (limit === undefined || file.size <= limit) return false;
-    this.problem = {
-      code: 'file-too-large',
-      what: 'This file is larger than a sector',
-      why: `“${file.name}” has ${bytes(file.size)} (${file.size.toLocaleString('en-US')} bytes), and the largest sector here holds ${bytes(limit)} (${limit.toLocaleString('en-US')} bytes) of file`,
-      next: 'Choose a smaller file, or a network with larger sectors. Nothing was paid',
-    };
-    return true;
-  }
-
   private async store(terms: Terms, allowDuplicates = false): Promise<void> {
-    const { file, piece } = this;
-    if (!session.client || !file || !piece || this.storing) return;
+    const { chosen, prepared } = this;
+    if (!session.client || !chosen || !this.isMeasured() || this.storing) return;
     this.storing = true;
     this.terms = terms;
     this.problem = undefined;
     this.requestUpdate();
     try {
-      const deal = await session.client.store(file, piece, terms.miner, {
-        duration: terms.duration,
-        name: file.name,
-        allowDuplicates,
-      });
-      session.dealChanged(deal);
-      location.hash = dealLink(deal.id);
+      location.hash =
+        this.single() && terms.copies === 1
+          ? await this.storeOne(terms, allowDuplicates)
+          : prepared
+            ? await this.storeAll(prepared, chosen, terms)
+            : location.hash;
     } catch (error) {
-      this.problem = problemOf('The deal was not made', error);
-      if (this.problem.code === 'duplicate') {
+      this.problem = problemOf(this.single() ? 'The deal was not made' : 'The files were not stored', error);
+      if (this.problem.code === 'duplicate' && this.single() && terms.copies === 1) {
         this.problem.next =
           'It stands in the deal book. You can store it once more: that is a second deal, and costs the same again';
       }
@@ -163,12 +202,35 @@ export class StorePage extends View {
     this.requestUpdate();
   }
 
+  /** A file of one piece; gives where its deal is seen. */
+  private async storeOne(terms: Terms, allowDuplicates: boolean): Promise<string> {
+    const { chosen, client } = { chosen: this.chosen?.files[0], client: session.client };
+    const piece = this.single();
+    if (!chosen || !piece || !client) return location.hash;
+    const { miner, duration } = terms;
+    const deal = await client.store(chosen.file, piece, miner, { duration, name: chosen.path, allowDuplicates });
+    session.dealChanged(deal);
+    return dealLink(deal.id);
+  }
+
+  private async storeAll(prepared: Prepared, chosen: Chosen, terms: Terms): Promise<string> {
+    const { miner, duration, copies, most } = terms;
+    const order = { miner, duration, copies, most, repair: true, withManifest: true };
+    const file = await session.client?.storeFiles(prepared, inputOf(chosen), order);
+    if (!file) return location.hash;
+    session.fileChanged(file);
+    return fileLink(file.file);
+  }
+
   private retryable(): (() => void) | undefined {
-    const { file, problem, terms } = this;
-    if (problem?.code === 'duplicate' && terms) return () => void this.store(terms, true);
-    if (!file || this.piece || !problem || problem.code === 'empty-file' || problem.code === 'file-too-large')
+    const { chosen, problem, terms } = this;
+    if (problem?.code === 'duplicate' && terms && this.single() && terms.copies === 1) {
+      return () => void this.store(terms, true);
+    }
+    if (!chosen || this.isMeasured() || !problem || ['empty-file', 'file-too-large'].includes(problem.code ?? '')) {
       return undefined;
-    return () => void this.measure(file);
+    }
+    return () => void this.measure(chosen);
   }
 
   private readonly quoted = (event: CustomEvent<string | undefined>) => {
@@ -178,24 +240,33 @@ export class StorePage extends View {
 
   private readonly clear = () => {
     this.measuring?.abort();
-    this.measuring = this.file = this.piece = this.progress = this.problem = this.total = undefined;
+    this.measuring = this.chosen = this.prepared = this.piece = undefined;
+    this.progress = this.problem = this.total = undefined;
+    this.each = new Map();
     this.requestUpdate();
   };
 }
 customElements.define('sd-store', StorePage);
 
-/** The most file bytes that any miner takes; unknown while there are no miners. */
-function largest(miners: MinerInfo[] | undefined): number | undefined {
-  return miners?.length ? Math.max(...miners.map((miner) => miner.usableBytes)) : undefined;
+/** The most bytes that a file may have, where no miner has sectors that take parts of files. */
+function limit(miners: MinerInfo[] | undefined): number | undefined {
+  const most = miners?.length ? Math.max(...miners.map((miner) => miner.usableBytes)) : undefined;
+  return most !== undefined && most < LEAST_CUT ? most : undefined;
+}
+
+/** Files as the client takes them: a single one is no folder. */
+function inputOf({ files, folder }: Chosen) {
+  const [first] = files;
+  return !folder && first?.file instanceof File ? first.file : files;
 }
 
 /** What a newcomer reads before the first deal. */
 function how() {
   return html`
     <ol class="how" aria-label="How it works">
-      <li><h2>Measured here</h2><p>Your browser computes the file’s commitment: a fingerprint that every later proof is held against.</p></li>
-      <li><h2>Sealed there</h2><p>The miner takes the file over an encrypted connection, seals it into a sector and proves the seal to the chain.</p></li>
-      <li><h2>Proven again and again</h2><p>In every window the miner shows that it still holds it, and is paid as it does. Take the file back at any time.</p></li>
+      <li><h2>Measured here</h2><p>Your browser computes each file’s commitment: a fingerprint that every later proof is held against. Large files are cut into pieces.</p></li>
+      <li><h2>Sealed there</h2><p>Miners take the pieces over encrypted connections, seal them into sectors and prove the seals to the chain.</p></li>
+      <li><h2>Proven again and again</h2><p>In every window a miner shows that it still holds them, and is paid as it does. Take your files back at any time.</p></li>
     </ol>
   `;
 }

@@ -1,8 +1,8 @@
-// The terms of a deal: which miner, for how long, for how much. The quote is the miner's own review, run here, so what
-// would be rejected is said before anything is paid.
+// The terms: which miner, for how long, how many copies, for how much. Of one deal the quote is the miner's own review, run here; of
+// files in many pieces it is one sum for all of their deals. What would be rejected is said before anything is paid.
 
 import { html, nothing } from 'lit';
-import type { MinerInfo, MinerRule, Piece, Quote } from 'sealdrop-client';
+import type { FilesOrder, FilesQuote, MinerInfo, MinerRule, Piece, Prepared, Quote } from 'sealdrop-client';
 import { count, fil } from './amounts';
 import './miner-choice';
 import type { Picked } from './miner-choice';
@@ -16,6 +16,9 @@ export interface Terms {
   miner: MinerInfo | MinerRule;
   /** Blocks. */
   duration: number;
+  copies: number;
+  /** FIL that all deals together may cost: what is consented to. */
+  most: string | undefined;
 }
 
 /** Spans that are offered, in seconds. */
@@ -25,17 +28,28 @@ const PRESETS: [string, number][] = [
   ['1 week', 604_800],
 ];
 const DEFAULT_PRESET = 1;
+/** Copies that are offered, as far as there are as many miners. */
+const COPIES = [1, 2, 3];
 
 export class TermsForm extends View {
-  static override properties = { piece: { attribute: false }, storing: { attribute: false } };
+  static override properties = {
+    piece: { attribute: false },
+    prepared: { attribute: false },
+    storing: { attribute: false },
+  };
+  /** Of a file that is one piece. */
   declare piece: Piece | undefined;
+  declare prepared: Prepared | undefined;
   declare storing: boolean;
   private picked: Picked | undefined;
   /** An index of PRESETS, or a number of blocks of one's own. */
   private preset: number | 'own' = DEFAULT_PRESET;
   /** Undefined while what is typed is no number of blocks. */
   private ownBlocks: number | undefined = 1_000;
+  private copies = 1;
   private quote: Quote | undefined;
+  /** Of files in many pieces, or with several copies. */
+  private filesQuote: FilesQuote | undefined;
   private problem: Problem | undefined;
   /** What the quote was asked for, so that it is asked once and late answers to old questions are dropped. */
   private asked = '';
@@ -48,7 +62,7 @@ export class TermsForm extends View {
         <fieldset>
           <legend>Miner</legend>
           <sd-miner-choice
-            .piece=${this.piece}
+            .piece=${this.piece ?? this.largest()}
             .duration=${duration}
             @picked=${this.pickedMiner}
           ></sd-miner-choice>
@@ -66,10 +80,11 @@ export class TermsForm extends View {
             </span>
           </div>
         </fieldset>
+        ${this.copyChoice()}
         <div class="sum" aria-live="polite">
           <div>
-            <span class="note">Price</span>
-            <span class="figure" data-testid="price">${this.quote ? fil(this.quote.total) : html`<span class="wait">…</span>`}</span>
+            <span class="note">${this.filesQuote && this.filesQuote.least !== this.filesQuote.most ? 'Price, at most' : 'Price'}</span>
+            <span class="figure" data-testid="price">${this.price() ?? html`<span class="wait">…</span>`}</span>
           </div>
           <p class="note">
             ${this.schedule(duration)}
@@ -83,10 +98,76 @@ export class TermsForm extends View {
     `;
   }
 
+  /** How many miners keep each piece; one miner that was named keeps one. */
+  private copyChoice() {
+    const miners = session.miners?.length ?? 0;
+    if (miners < 2) return nothing;
+    const rule = this.picked?.rule !== undefined;
+    return html`
+      <fieldset>
+        <legend>How many miners keep it</legend>
+        <div class="choices">
+          ${COPIES.filter((copies) => copies <= miners).map(
+            (copies) => html`<label class="choice">
+              <input
+                type="radio"
+                name="copies"
+                data-testid="copies-choice"
+                value=${copies}
+                .checked=${this.copiesNow() === copies}
+                ?disabled=${copies > 1 && !rule}
+                @change=${() => this.chooseCopies(copies)}
+              />
+              <span>${copies === 1 ? 'One' : copies === 2 ? 'Two' : 'Three'}<small>${copies === 1 ? 'one copy' : `survives the loss of ${copies - 1}`}</small></span>
+            </label>`,
+          )}
+        </div>
+        ${rule ? nothing : html`<p class="note">Several copies are at several miners: choose them by a rule.</p>`}
+      </fieldset>
+    `;
+  }
+
+  private copiesNow(): number {
+    return this.picked?.rule === undefined ? 1 : this.copies;
+  }
+
+  private chooseCopies(copies: number): void {
+    this.copies = copies;
+    this.termsChanged();
+  }
+
+  /** The piece that the miners are asked about. */
+  private largest(): Piece | undefined {
+    const pieces = this.prepared?.files.flatMap((file) => file.pieces) ?? [];
+    return pieces.reduce<Piece | undefined>(
+      (most, piece) => (most && most.size >= piece.size ? most : piece),
+      undefined,
+    );
+  }
+
+  /** Whether it is one deal. */
+  private isOne(): boolean {
+    return this.piece !== undefined && this.copiesNow() === 1;
+  }
+
+  private price(): string | undefined {
+    if (this.quote) return fil(this.quote.total);
+    return this.filesQuote && this.filesQuote.miners > 0 ? fil(this.filesQuote.most) : undefined;
+  }
+
+  /** What the deals of many pieces come to, in words. */
+  private allDeals({ deals, pieces, least, most, miners, problem }: FilesQuote): string {
+    if (miners === 0 || problem) return '';
+    const copies = this.copiesNow();
+    const from = least === most ? '' : ` From ${fil(least)} on, as miners take it; never more than this.`;
+    return `For all ${count(deals)} deals together: ${count(pieces)} pieces${copies > 1 ? `, ${copies} copies each` : ''}, the list of files included.${from}`;
+  }
+
   /** How the price is paid, in words. */
   private schedule(duration: number | undefined): string {
     const { quote } = this;
-    if (!quote) return this.piece ? 'Checking the terms…' : 'Known as soon as the file is measured.';
+    if (this.filesQuote) return this.allDeals(this.filesQuote);
+    if (!quote) return this.piece || this.prepared ? 'Checking the terms…' : 'Known as soon as it is measured.';
     const blocks = `${count(duration ?? 0)} ${duration === 1 ? 'block' : 'blocks'}`;
     if (quote.problem || quote.vouchers === 0) return `${blocks}.`;
     if (quote.vouchers === 1) return `${blocks}, paid with one voucher that falls due at the end.`;
@@ -130,12 +211,10 @@ export class TermsForm extends View {
   }
 
   private ready(): boolean {
+    const quote = this.quote ?? this.filesQuote;
+    const measured = this.piece ?? this.prepared;
     return (
-      this.piece !== undefined &&
-      this.miner() !== undefined &&
-      this.quote !== undefined &&
-      !this.quote.problem &&
-      !this.storing
+      measured !== undefined && this.miner() !== undefined && quote !== undefined && !quote.problem && !this.storing
     );
   }
 
@@ -144,7 +223,7 @@ export class TermsForm extends View {
     const nobody = this.picked?.problem;
     if (nobody) return html`<sd-problem .problem=${nobody}></sd-problem>`;
     if (this.problem) return html`<sd-problem .problem=${this.problem} .retry=${this.askAgain}></sd-problem>`;
-    const refusal = this.quote?.problem;
+    const refusal = (this.quote ?? this.filesQuote)?.problem;
     if (!refusal) return nothing;
     if (refusal.code !== 'insufficient-funds') {
       return html`<sd-problem .problem=${problemOf('These terms will not do', refusal)}></sd-problem>`;
@@ -158,22 +237,33 @@ export class TermsForm extends View {
 
   /** Asks for a quote when the terms, or what the account holds, have changed. */
   private async ask(): Promise<void> {
-    const { piece } = this;
+    const { piece, prepared } = this;
+    const { client } = session;
     const [miner, duration] = [this.miner(), this.duration()];
-    if (!piece || !miner || !duration || !session.client) return;
-    const question = [piece.commP, miner.address, miner.price, duration, session.balance].join(' ');
+    if (!(piece ?? prepared) || !miner || !duration || !client) return;
+    const what = this.isOne() ? piece?.commP : `${prepared?.id} ${this.copiesNow()} ${this.picked?.rule}`;
+    const question = [what, miner.address, miner.price, duration, session.balance].join(' ');
     if (question === this.asked) return;
     this.asked = question;
-    let [quote, problem]: [Quote | undefined, Problem | undefined] = [undefined, undefined];
+    let [quote, files, problem]: [Quote | undefined, FilesQuote | undefined, Problem | undefined] = [
+      undefined,
+      undefined,
+      undefined,
+    ];
     try {
-      quote = await session.client.quote(piece, miner, duration);
+      if (piece && this.isOne()) quote = await client.quote(piece, miner, duration);
+      else if (prepared) files = await client.quoteFiles(prepared, this.order(miner, duration));
     } catch (error) {
       problem = problemOf('The terms could not be checked', error);
     }
     if (question !== this.asked) return;
-    [this.quote, this.problem] = [quote, problem];
-    this.dispatchEvent(new CustomEvent('quoted', { detail: quote?.total }));
+    [this.quote, this.filesQuote, this.problem] = [quote, files, problem];
+    this.dispatchEvent(new CustomEvent('quoted', { detail: quote?.total ?? files?.most }));
     this.requestUpdate();
+  }
+
+  private order(miner: MinerInfo, duration: number): FilesOrder {
+    return { miner: this.picked?.rule ?? miner, duration, copies: this.copiesNow(), withManifest: true };
   }
 
   private readonly askAgain = () => {
@@ -198,7 +288,7 @@ export class TermsForm extends View {
   };
 
   private termsChanged(): void {
-    this.quote = this.problem = undefined;
+    this.quote = this.filesQuote = this.problem = undefined;
     this.asked = '';
     this.requestUpdate();
   }
@@ -207,7 +297,13 @@ export class TermsForm extends View {
     event.preventDefault();
     const [miner, duration] = [this.miner(), this.duration()];
     if (!miner || !duration || !this.ready()) return;
-    this.dispatchEvent(new CustomEvent<Terms>('agreed', { detail: { miner: this.picked?.rule ?? miner, duration } }));
+    const terms = {
+      miner: this.picked?.rule ?? miner,
+      duration,
+      copies: this.copiesNow(),
+      most: this.filesQuote?.most,
+    };
+    this.dispatchEvent(new CustomEvent<Terms>('agreed', { detail: terms }));
   };
 }
 customElements.define('sd-terms', TermsForm);

@@ -1,0 +1,452 @@
+// A file or folder whose pieces have deals of their own: how far the whole is, its files, its pieces with their copies, the way back.
+
+import { html, nothing } from 'lit';
+import type { Deal, FolderEntry, StoredCopy, StoredPiece, WholeFile } from 'sealdrop-client';
+import { bytes, count, fil } from './amounts';
+import { shortened } from './copyable';
+import { stateOf } from './deal-book';
+import { isAborted, type Problem, problemOf } from './problem';
+import { DEALS, dealLink } from './route';
+import { canSaveFolders, saveFile, saveFolder } from './saving';
+import { seal } from './seal';
+import { session } from './session';
+import { STEPS } from './steps';
+import { blocksAsTime, moment } from './times';
+import { View } from './view';
+
+/** Least milliseconds between two looks at all that is in a file. */
+const LOOK_MS = 1_000;
+/** Lines of a list that are shown before somebody asks for the others. */
+const LINES = 200;
+
+type RowState = 'waiting' | 'sending' | 'sealing' | 'kept' | 'failed' | 'empty';
+
+const ROW_WORDS: Record<RowState, string> = {
+  waiting: 'waiting',
+  sending: 'sending',
+  sealing: 'being sealed',
+  kept: 'kept',
+  failed: 'not kept',
+  empty: 'kept in the list',
+};
+
+/** A download that runs. */
+interface Running {
+  path: string | undefined;
+  done: number;
+  total: number;
+  stop: AbortController;
+}
+
+export class FilePage extends View {
+  static override properties = { fileId: { attribute: false } };
+  declare fileId: string;
+  private whole: WholeFile | undefined;
+  private missing = false;
+  private looked = 0;
+  private looking: ReturnType<typeof setTimeout> | undefined;
+  private running: Running | undefined;
+  private saved: string | undefined;
+  private problem: Problem | undefined;
+  private busy = false;
+  private allFiles = false;
+  private allPieces = false;
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    session.addEventListener('change', this.look);
+    this.look();
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    session.removeEventListener('change', this.look);
+    clearTimeout(this.looking);
+    this.running?.stop.abort();
+  }
+
+  /** Asks for all that is in the file, now and then. */
+  private readonly look = () => {
+    if (this.looking !== undefined || !session.client) return;
+    const wait = Math.max(0, this.looked + LOOK_MS - Date.now());
+    this.looking = setTimeout(async () => {
+      this.looked = Date.now();
+      try {
+        const whole = await session.client?.file(this.fileId);
+        this.whole = whole;
+        this.missing = whole === undefined;
+      } catch (error) {
+        this.problem = problemOf('The file cannot be looked at', error);
+      }
+      this.looking = undefined;
+      this.requestUpdate();
+    }, wait);
+  };
+
+  override render() {
+    const { whole } = this;
+    if (!whole || whole.file !== this.fileId)
+      return this.missing ? missing() : html`<p class="empty wait">Opening the deal book…</p>`;
+    const file: WholeFile = { ...whole, ...session.file(this.fileId) };
+    return html`
+      <p class="back"><a href=${DEALS}>← Deal book</a></p>
+      ${header(file)}
+      <div class="columns deal-columns">
+        <div class="main-column">
+          ${this.trouble(file)}
+          <sd-problem .problem=${this.problem}></sd-problem>
+          ${progress(file)}
+          ${file.folder ? this.fileList(file) : nothing}
+          ${this.pieces(file)}
+        </div>
+        <div class="side-column">
+          ${this.takeBack(file)}
+          ${record(file)}
+          ${this.farewell(file)}
+        </div>
+      </div>
+    `;
+  }
+
+  /** What hinders it, or why it stopped. */
+  private trouble(file: WholeFile) {
+    if (file.stopped !== undefined && file.progress.state !== 'kept') {
+      const problem: Problem = {
+        code: 'deal-failed',
+        what:
+          file.progress.state === 'failed'
+            ? 'It is not kept as a whole'
+            : 'It is kept, in fewer copies than you asked for',
+        why: file.stopped,
+        next: 'What is under way goes on. You can let it go on, within the price that you agreed to',
+      };
+      return html`<sd-problem .problem=${problem} .retry=${() => this.goOn()} label="Go on"></sd-problem>`;
+    }
+    if (!file.problem || (session.problem && file.problem.code === 'chain-unreachable')) return nothing;
+    const problem = problemOf('Delayed; it is tried again automatically', file.problem);
+    return html`<sd-problem .problem=${problem} calm></sd-problem>`;
+  }
+
+  private fileList(file: WholeFile) {
+    const shown = this.allFiles ? file.files : file.files.slice(0, LINES);
+    return html`
+      <section class="sheet listing" aria-labelledby="files-title">
+        <h2 id="files-title">${count(file.files.length)} ${file.files.length === 1 ? 'file' : 'files'}</h2>
+        <ol class="file-list">
+          ${shown.map((entry, index) => this.fileRow(file, entry, index))}
+        </ol>
+        ${
+          shown.length < file.files.length
+            ? html`<p class="file-more"><button type="button" class="plain" @click=${this.showFiles}>Show all ${count(file.files.length)} files</button></p>`
+            : nothing
+        }
+      </section>
+    `;
+  }
+
+  private fileRow(file: WholeFile, entry: FolderEntry, index: number) {
+    const state = entry.size === 0 ? 'empty' : worst(file.parts.filter((part) => part.file === index));
+    const here = this.running?.path === entry.path ? this.running : undefined;
+    const can = state === 'kept' || state === 'empty' || state === 'sealing';
+    return html`<li data-testid="file-row" data-path=${entry.path} data-state=${state}>
+      <span class="file-path">${entry.path}</span>
+      <span class="note num">${bytes(entry.size)}</span>
+      <span class="file-state file-${state}">${here ? `${percent(here.done, here.total)} %` : ROW_WORDS[state]}</span>
+      <button
+        type="button"
+        class="copy"
+        data-testid="download-file"
+        aria-label="Download ${entry.path}"
+        ?disabled=${!can || this.running !== undefined}
+        @click=${() => this.download(entry.path, entry.size)}
+      >Download</button>
+    </li>`;
+  }
+
+  private pieces(file: WholeFile) {
+    const shown = this.allPieces ? file.parts : file.parts.slice(0, LINES);
+    return html`
+      <details class="sheet listing pieces" ?open=${!file.folder}>
+        <summary><h2>${count(file.parts.length)} ${file.parts.length === 1 ? 'piece' : 'pieces'}, each in ${file.copies === 1 ? 'a deal' : `${file.copies} deals`} of its own</h2></summary>
+        <ol class="piece-list">${shown.map((part) => pieceRow(file, part))}</ol>
+        ${
+          shown.length < file.parts.length
+            ? html`<p class="file-more"><button type="button" class="plain" @click=${this.showPieces}>Show all ${count(file.parts.length)} pieces</button></p>`
+            : nothing
+        }
+      </details>
+    `;
+  }
+
+  private readonly showFiles = () => {
+    this.allFiles = true;
+    this.requestUpdate();
+  };
+
+  private readonly showPieces = () => {
+    this.allPieces = true;
+    this.requestUpdate();
+  };
+
+  private takeBack(file: WholeFile) {
+    const ready = file.progress.state === 'kept' || file.progress.state === 'incomplete';
+    const [only] = file.files;
+    const { running } = this;
+    const folders = canSaveFolders();
+    return html`
+      <section class="panel take-back ${ready ? 'take-back-ready' : ''}" aria-labelledby="take-back-title">
+        <h2 id="take-back-title">Take ${file.folder ? 'the files' : 'the file'} back</h2>
+        <p class="note">
+          ${
+            ready
+              ? 'The miners send it piece by piece; this browser checks each piece before a byte of it is saved, and asks the next miner when one fails.'
+              : 'Possible as a whole as soon as all of it is sealed.'
+          }
+          ${file.folder && !folders ? 'This browser lets no page write folders: download the files one by one.' : nothing}
+        </p>
+        <div class="row">
+          ${
+            file.folder
+              ? folders
+                ? html`<button type="button" class="button" data-testid="download-all" ?disabled=${!ready || running !== undefined} @click=${() => this.downloadAll(file)}>Download the folder…</button>`
+                : nothing
+              : html`<button type="button" class="button" data-testid="download-all" ?disabled=${!ready || running !== undefined || !only} @click=${() => only && this.download(only.path, only.size)}>Download</button>`
+          }
+          ${running ? html`<button type="button" class="quiet" @click=${() => running.stop.abort()}>Stop</button>` : nothing}
+        </div>
+        ${
+          running
+            ? html`<progress max=${Math.max(1, running.total)} .value=${running.done} aria-label="Fetched from the miners"></progress>
+              <p class="live"><span class="num">${bytes(running.done)} of ${bytes(running.total)}</span></p>`
+            : nothing
+        }
+        <p class="saved" role="status" data-testid=${this.saved ? 'file-download-done' : nothing}>
+          ${this.saved ? `Verified: ${this.saved} is exactly what you stored.` : ''}
+        </p>
+      </section>
+    `;
+  }
+
+  private farewell(file: WholeFile) {
+    const under = file.progress.state === 'under-way';
+    return html`<p class="forget">
+      ${
+        under
+          ? html`<button type="button" class="plain" data-testid="file-give-up" ?disabled=${this.busy} @click=${() => this.giveUp(file)}>Give it up</button>`
+          : html`<button type="button" class="plain" data-testid="file-forget" ?disabled=${this.busy} @click=${() => this.forgetFile(file)}>Forget it</button>`
+      }
+    </p>`;
+  }
+
+  private async download(path: string, size: number): Promise<void> {
+    await this.run(path, size, path.split('/').at(-1) ?? path, (saving) => saveFile(this.fileId, path, size, saving));
+  }
+
+  private async downloadAll(file: WholeFile): Promise<void> {
+    await this.run(undefined, file.size, `“${file.name}”`, (saving) => saveFolder(file, saving));
+  }
+
+  private async run(
+    path: string | undefined,
+    total: number,
+    name: string,
+    work: (saving: Parameters<typeof saveFolder>[1]) => Promise<void>,
+  ): Promise<void> {
+    if (this.running) return;
+    const running: Running = { path, done: 0, total, stop: new AbortController() };
+    this.running = running;
+    this.saved = this.problem = undefined;
+    this.requestUpdate();
+    const onBytes = (done: number) => {
+      running.done = done;
+      this.requestUpdate();
+    };
+    try {
+      await work({ signal: running.stop.signal, onBytes });
+      this.saved = name;
+    } catch (error) {
+      if (!isAborted(error)) this.problem = problemOf('It could not be fetched', error);
+    }
+    this.running = undefined;
+    this.requestUpdate();
+  }
+
+  private readonly goOn = () =>
+    void this.act('It could not go on', async () => {
+      await session.client?.resumeFile(this.fileId);
+    });
+
+  private giveUp(file: WholeFile): void {
+    if (
+      !confirm(`Give “${file.name}” up? No more deals are made for it, and those under way end; what is sealed stays.`)
+    )
+      return;
+    void this.act('It could not be given up', async () => {
+      await session.client?.giveUpFile(this.fileId);
+    });
+  }
+
+  private forgetFile(file: WholeFile): void {
+    if (!confirm(`Forget “${file.name}” and its deals? This browser can no longer follow them or take it back.`))
+      return;
+    void this.act('It cannot be forgotten yet', async () => {
+      await session.client?.removeFile(this.fileId);
+      location.hash = DEALS;
+      session.fileRemoved(this.fileId);
+    });
+  }
+
+  private async act(what: string, action: () => Promise<void>): Promise<void> {
+    this.busy = true;
+    this.problem = undefined;
+    this.requestUpdate();
+    try {
+      await action();
+    } catch (error) {
+      this.problem = problemOf(what, error);
+    }
+    this.busy = false;
+    this.looked = 0;
+    this.look();
+    this.requestUpdate();
+  }
+}
+customElements.define('sd-file', FilePage);
+
+function header(file: WholeFile) {
+  const { look, word, kind } = stateOf(file);
+  return html`
+    <div class="deal-head">
+      ${seal(look, look === 'sealed' ? file.file : undefined, 116)}
+      <div>
+        <h1>${file.name}</h1>
+        <p class="note">
+          ${file.folder ? `${count(file.files.length)} files · ` : ''}${bytes(file.size)} · begun ${moment(file.createdAt)}
+        </p>
+        <p class="deal-state">
+          <span class="state state-${kind}" data-testid="file-state" data-state=${file.progress.state}>${word}</span>
+        </p>
+      </div>
+    </div>
+  `;
+}
+
+/** How far the whole is. */
+function progress(file: WholeFile) {
+  const { transferred, bytes: all, copiesKept, copiesWanted, copiesUnderWay, state } = file.progress;
+  const sent = transferred >= all;
+  return html`
+    <section class="sheet whole" aria-labelledby="whole-title" data-testid="file-progress">
+      <h2 id="whole-title">${state === 'kept' ? 'All of it is sealed' : sent ? 'Being sealed' : 'On its way to the miners'}</h2>
+      <div class="bars">
+        <label>
+          <span>Sent</span><span class="num">${bytes(Math.min(transferred, all))} of ${bytes(all)}</span>
+          <progress max=${Math.max(1, all)} .value=${transferred}></progress>
+        </label>
+        <label>
+          <span>Sealed and proven</span><span class="num">${count(copiesKept)} of ${count(copiesWanted)} ${file.copies > 1 ? 'copies of pieces' : 'pieces'}</span>
+          <progress max=${Math.max(1, copiesWanted)} .value=${copiesKept}></progress>
+        </label>
+      </div>
+      ${
+        state !== 'under-way'
+          ? nothing
+          : html`<p class="advice">
+            ${
+              sent
+                ? 'The miners have all of it. You may close this page: it goes on, and the page catches up when you return.'
+                : 'Please keep this page open until all is sent: the miners fetch it from this browser. After a reload it goes on where it was.'
+            }
+            ${copiesUnderWay > 0 ? html`<span class="unseen">${copiesUnderWay} under way.</span>` : nothing}
+          </p>`
+      }
+    </section>
+  `;
+}
+
+function pieceRow(file: WholeFile, part: StoredPiece) {
+  const state = worst([part]);
+  return html`<li data-testid="piece-row" data-state=${state}>
+    <span class="piece-name">
+      ${nameOf(file, part)}
+      <span class="note num">${bytes(part.size)}</span>
+    </span>
+    <span class="piece-copies">
+      ${part.copies.length === 0 ? html`<span class="note">${part.problem ?? 'waits for its turn'}</span>` : part.copies.map(copyLine)}
+    </span>
+  </li>`;
+}
+
+function nameOf(file: WholeFile, part: StoredPiece): string {
+  if (part.file === undefined) return 'The list of files';
+  const entry = file.files[part.file];
+  if (!entry) return 'Piece';
+  const place = file.parts.filter((other) => other.file === part.file && other.offset <= part.offset).length;
+  return entry.pieces > 1 ? `${file.folder ? `${entry.path}, part` : 'Part'} ${place} of ${entry.pieces}` : entry.path;
+}
+
+function copyLine(copy: StoredCopy) {
+  const deal = session.deal(copy.deal);
+  // A deal's own news come sooner than what is asked of the whole.
+  const state = copy.state === 'under-way' && deal?.state === 'complete' ? 'kept' : copy.state;
+  const word = {
+    'under-way': deal ? ROW_WORDS[stepState(deal)] : 'under way',
+    kept: 'sealed',
+    refused: 'refused',
+    failed: 'failed',
+    lost: 'lost',
+  }[state];
+  return html`<a href=${dealLink(copy.deal)} class="copy-line copy-${state}">${shortened(copy.miner)}: ${word}</a>`;
+}
+
+function stepState(deal: Deal): RowState {
+  if (deal.state === 'complete') return 'kept';
+  return STEPS.indexOf(deal.step) >= STEPS.indexOf('transferred') ? 'sealing' : 'sending';
+}
+
+/** How far the least of some pieces is. */
+function worst(parts: StoredPiece[]): RowState {
+  const order: RowState[] = ['failed', 'waiting', 'sending', 'sealing', 'kept'];
+  const each = parts.map((part): RowState => {
+    if (part.copies.some((copy) => copy.state === 'kept')) return 'kept';
+    const under = part.copies.filter((copy) => copy.state === 'under-way');
+    const best = under.map((copy) => session.deal(copy.deal)).map((deal) => (deal ? stepState(deal) : 'sending'));
+    const furthest = (['kept', 'sealing', 'sending'] as const).find((state) => best.includes(state));
+    if (furthest) return furthest;
+    return part.problem ? 'failed' : 'waiting';
+  });
+  // The bytes are those of another file.
+  if (each.length === 0) return 'kept';
+  return order[Math.min(...each.map((state) => order.indexOf(state)))] ?? 'waiting';
+}
+
+function record(file: WholeFile) {
+  const blockTimeMs = session.network?.blockTimeMs;
+  const about = blockTimeMs ? `, about ${blocksAsTime(file.duration, blockTimeMs)}` : '';
+  const [only] = file.files;
+  return html`
+    <section class="panel" aria-labelledby="record-title">
+      <h2 id="record-title">In figures</h2>
+      <dl class="facts stacked">
+        <div><dt>Id (gets it back)</dt><dd data-testid="file-id" data-id=${file.file}><sd-copyable .value=${file.file} label="id" short></sd-copyable></dd></div>
+        ${!file.folder && only ? html`<div><dt>Data (IPFS) id</dt><dd><sd-copyable .value=${only.root} label="data id" short></sd-copyable></dd></div>` : nothing}
+        <div><dt>Copies of each piece</dt><dd>${count(file.copies)}</dd></div>
+        <div><dt>Duration</dt><dd>${count(file.duration)} blocks${about}</dd></div>
+        <div><dt>Price</dt><dd>${fil(file.progress.committed)}${file.most === undefined ? nothing : html` <span class="note">of at most ${fil(file.most)}</span>`}</dd></div>
+      </dl>
+    </section>
+  `;
+}
+
+function missing() {
+  return html`<div class="empty sheet">
+    ${seal('broken', undefined, 88)}
+    <h1>This file is not in the book</h1>
+    <p>Files are kept in the browser that stored them. It may have been forgotten here, or stored in another browser.</p>
+    <p><a class="button" href=${DEALS}>To the deal book</a></p>
+  </div>`;
+}
+
+function percent(done: number, total: number): number {
+  return total > 0 ? Math.floor((done / total) * 100) : 100;
+}

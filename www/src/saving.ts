@@ -1,0 +1,119 @@
+// Files on their way to the disk: as a stream where the browser lets a page write, else through its memory within a limit.
+
+import type { WholeFile } from 'sealdrop-client';
+import { bytes } from './amounts';
+import { session } from './session';
+
+/** What is smaller is simply downloaded, without a dialog about where to. */
+const SMALL_BYTES = 64 << 20;
+/** Without a way to write to the disk, a file is held as a Blob: browsers keep those of such a size aside, larger ones end the tab. */
+export const BLOB_LIMIT = 1 << 30;
+/** How long a saved file's address is kept for the browser to read it. */
+const KEEP_MS = 60_000;
+
+/** What browsers of one family let a page do, and its types do not know. */
+interface Pickers {
+  showSaveFilePicker?(options: { suggestedName: string }): Promise<FileSystemFileHandle>;
+  showDirectoryPicker?(options: { mode: 'readwrite' }): Promise<FileSystemDirectoryHandle>;
+}
+
+const pickers = globalThis as Pickers;
+
+/** Whether a whole folder can be written. */
+export const canSaveFolders = (): boolean => pickers.showDirectoryPicker !== undefined;
+
+/** What is saved, and who watches. */
+export interface Saving {
+  signal: AbortSignal;
+  /** So many bytes of all are here. */
+  onBytes: (done: number) => void;
+}
+
+/** Saves one file of what is stored; asks where to, unless it is small. */
+export async function saveFile(id: string, path: string, size: number, saving: Saving): Promise<void> {
+  const name = path.split('/').at(-1) ?? path;
+  if (size > SMALL_BYTES && pickers.showSaveFilePicker) {
+    const handle = await pickers.showSaveFilePicker({ suggestedName: name });
+    return write(await handle.createWritable(), id, path, saving, 0);
+  }
+  if (size > BLOB_LIMIT) {
+    throw {
+      code: 'unsupported',
+      message: `this browser lets no page write to the disk, and holds ${bytes(BLOB_LIMIT)} at most; the file has ${bytes(size)}`,
+      hint: 'Use a browser that has the File System Access API, or the command line: `sealdrop client retrieve`.',
+    };
+  }
+  save(await blobOf(streamOf(id, path, saving, 0)), name);
+}
+
+/** All of a stream. A `Response` of it would forget why it failed. */
+async function blobOf(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<Blob> {
+  const parts: Blob[] = [];
+  const reader = stream.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return new Blob(parts);
+    // A Blob may lie on disk, an array only in memory.
+    parts.push(new Blob([value]));
+  }
+}
+
+/** Saves a folder into one that the person chooses, under its own name; nothing that is there is written over. */
+export async function saveFolder(file: WholeFile, saving: Saving): Promise<void> {
+  if (!pickers.showDirectoryPicker) throw new Error('this browser lets no page write folders');
+  const place = await pickers.showDirectoryPicker({ mode: 'readwrite' });
+  await refuseExisting(place, file.name);
+  const top = await place.getDirectoryHandle(file.name, { create: true });
+  let before = 0;
+  for (const { path, size } of file.files) {
+    const parts = path.split('/');
+    const name = parts.pop() ?? path;
+    let folder = top;
+    for (const part of parts) folder = await folder.getDirectoryHandle(part, { create: true });
+    const handle = await folder.getFileHandle(name, { create: true });
+    await write(await handle.createWritable(), file.file, path, saving, before);
+    before += size;
+  }
+}
+
+async function refuseExisting(place: FileSystemDirectoryHandle, name: string): Promise<void> {
+  const there = await place.getDirectoryHandle(name).then(
+    () => true,
+    (error: unknown) => !(error instanceof DOMException && error.name === 'NotFoundError'),
+  );
+  if (!there) return;
+  throw {
+    code: 'bad-argument',
+    message: `there is something called “${name}” in that folder already`,
+    hint: 'Choose another folder: nothing is written over.',
+  };
+}
+
+async function write(
+  to: FileSystemWritableFileStream,
+  id: string,
+  path: string,
+  saving: Saving,
+  before: number,
+): Promise<void> {
+  // On an error the browser drops what was written.
+  await streamOf(id, path, saving, before).pipeTo(to, { signal: saving.signal });
+}
+
+function streamOf(
+  id: string,
+  path: string,
+  { signal, onBytes }: Saving,
+  before: number,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  if (!session.client) throw new Error('there is no connection to the network');
+  return session.client.retrieveFile(id, path, { signal, onProgress: ({ done }) => onBytes(before + done) });
+}
+
+function save(blob: Blob, name: string): void {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), KEEP_MS);
+}
