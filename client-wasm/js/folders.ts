@@ -14,8 +14,8 @@ import type { Tabs } from './tabs.js';
 import type { Deal, FileView, FolderEntry, PieceNode, Problem, StoredFile, StoredPiece, WholeFile } from './types.js';
 import { type Client, changeFile, fileSpans, lookAtFile, manifestNodes } from './wasm/sealdrop_client.js';
 
-/** Milliseconds until a file is looked at again that could not go on. */
-const LATER_MS = 15_000;
+/** Milliseconds until a file that could not go on is looked at again, whatever changes meanwhile: miners are asked each time. */
+const LATER_MS = 5_000;
 /** Least milliseconds between two events of one file: each piece's progress makes one. */
 const SHOW_MS = 200;
 /** Files of a folder that are looked at at once. */
@@ -66,8 +66,11 @@ export class Folders {
   /** Files that are carried on here. */
   readonly #open = new Set<string>();
   readonly #changed = new Set<string>();
+  /** Files that could not go on, and what ends their pause. */
+  readonly #paused = new Map<string, ReturnType<typeof setTimeout>>();
+  /** Files whose bytes were let go of. */
+  readonly #dropped = new Set<string>();
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #later: ReturnType<typeof setTimeout> | undefined;
   #placing: Promise<void> | undefined;
   #again = false;
   #closed = false;
@@ -112,6 +115,7 @@ export class Folders {
   async reopen(id: string): Promise<void> {
     await this.#take(id, await this.#edges.store.deals());
     this.#problems.delete(id);
+    this.#goOnNow(id);
     this.changed(id);
   }
 
@@ -146,7 +150,8 @@ export class Folders {
       return;
     }
     this.#show(view);
-    if (view.progress.state === 'kept') {
+    if (view.progress.state === 'kept' && !this.#dropped.has(id)) {
+      this.#dropped.add(id);
       this.#forgetBytes(id);
       void this.#edges.store.dropSources(id).catch(() => undefined);
     }
@@ -168,14 +173,22 @@ export class Folders {
   #hindered(id: string, thrown: unknown): void {
     this.#problems.set(id, problemOf(thrown));
     this.#flush(id);
-    this.#tryLater();
+    this.#tryLater(id);
   }
 
-  #tryLater(): void {
-    this.#later ??= setTimeout(() => {
-      this.#later = undefined;
+  /** Leaves a file alone for a while. */
+  #tryLater(id: string): void {
+    this.#goOnNow(id);
+    const again = setTimeout(() => {
+      this.#paused.delete(id);
       this.#poke();
     }, LATER_MS);
+    this.#paused.set(id, again);
+  }
+
+  #goOnNow(id: string): void {
+    clearTimeout(this.#paused.get(id));
+    this.#paused.delete(id);
   }
 
   /** Has all next deals drawn up; one after the other, since each counts for the next. */
@@ -195,6 +208,9 @@ export class Folders {
 
   async #placeAll(): Promise<void> {
     for (const id of [...this.#open]) {
+      if (this.#paused.has(id)) {
+        continue;
+      }
       try {
         await this.#place(id);
         if (this.#problems.delete(id)) {
@@ -217,7 +233,7 @@ export class Folders {
         case 'rest':
           return;
         case 'wait':
-          return this.#tryLater();
+          return this.#tryLater(id);
         case 'stop':
           await this.#edges.store.updateFolder({ id, state: turn.state });
           return this.#flush(id);
@@ -319,7 +335,8 @@ export class Folders {
     if ((await store.folder(id)) === undefined) {
       return undefined;
     }
-    const { view, files, pieces } = await this.#look(id, await store.deals());
+    const open = this.#open.has(id) ? this.#edges.client.wholeFile(id) : undefined;
+    const { view, files, pieces } = open ?? (await this.#look(id, await store.deals()));
     // What is under way is known better where it is carried on.
     return { ...(this.#views.get(id) ?? view), files, parts: pieces };
   }
@@ -375,6 +392,8 @@ export class Folders {
   forget(id: string): void {
     this.#views.delete(id);
     this.#problems.delete(id);
+    this.#goOnNow(id);
+    this.#dropped.delete(id);
     this.#open.delete(id);
     this.#forgetBytes(id);
     this.#edges.client.closeFile(id);
@@ -426,7 +445,9 @@ export class Folders {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
-    clearTimeout(this.#later);
+    for (const id of [...this.#paused.keys()]) {
+      this.#goOnNow(id);
+    }
   }
 }
 

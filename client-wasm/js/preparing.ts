@@ -16,7 +16,7 @@ interface Named {
   readonly files: readonly FileInput[];
 }
 
-/** What files are called. Those that were chosen with a folder lead from there. */
+/** What files are called. Without a name for all of them, a folder that all paths begin with is it, and they lead from there. */
 export function named(input: FilesInput, folder?: string): Named {
   if (input instanceof File && folder === undefined && input.webkitRelativePath === '') {
     return { folder: undefined, files: [{ path: input.name, file: input }] };
@@ -28,13 +28,16 @@ export function named(input: FilesInput, folder?: string): Named {
   if (files.length === 0) {
     throw new SealdropError('bad-argument', 'there are no files', 'Choose at least one file.');
   }
+  if (folder !== undefined) {
+    return { folder, files };
+  }
   const [top, ...rest] = files[0]?.path.split('/') ?? [];
   const shared = rest.length > 0 && files.every(({ path }) => path.startsWith(`${top}/`));
   if (!shared || top === undefined) {
-    return { folder: folder ?? (files.length === 1 && rest.length === 0 ? undefined : UNNAMED), files };
+    return { folder: files.length === 1 && rest.length === 0 ? undefined : UNNAMED, files };
   }
   const inside = files.map(({ path, file }) => ({ path: path.slice(top.length + 1), file }));
-  return { folder: folder ?? top, files: inside };
+  return { folder: top, files: inside };
 }
 
 /** An order as it is posted. */
@@ -75,8 +78,7 @@ export async function prepareFiles(link: Link, input: FilesInput, options: Prepa
 
 /** What is stored of files that were prepared. Throws `bad-argument` when one of them is not among `input`. */
 export function storeRequest(prepared: Prepared, input: FilesInput, order: FilesOrder): StoreFilesRequest {
-  const { files } = named(input, prepared.folder ? prepared.name : undefined);
-  const byPath = new Map(files.map(({ path, file }) => [path, file]));
+  const byPath = byPathOf(prepared, input);
   const blobs = prepared.files.map(({ path }) => {
     const file = byPath.get(path);
     if (file === undefined) {
@@ -98,4 +100,12 @@ export function storeRequest(prepared: Prepared, input: FilesInput, order: Files
       ({ pieces }) => new Map<number, readonly PieceNode[]>(pieces.map(({ offset, nodes }) => [offset, nodes])),
     ),
   };
+}
+
+/** The files by the paths that they were prepared with: in a folder that was named then, or in one that they share. */
+function byPathOf({ folder, name, files }: Prepared, input: FilesInput): Map<string, Blob> {
+  const ways = [named(input), ...(folder ? [named(input, name)] : [])];
+  const maps = ways.map((way) => new Map(way.files.map(({ path, file }) => [path, file])));
+  const fits = maps.find((map) => files.every(({ path }) => map.has(path)));
+  return fits ?? maps[0] ?? new Map();
 }

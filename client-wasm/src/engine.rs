@@ -241,6 +241,13 @@ impl Engine {
         self.tell_files(&shown);
     }
 
+    /// All deals that are carried on, as they were kept last.
+    pub fn each_deal(&self, mut look: impl FnMut(&Record)) {
+        for deal in self.deals.borrow().values() {
+            look(&deal.record.borrow());
+        }
+    }
+
     /// Tells the files that a deal is about how it is now.
     fn tell_files(&self, record: &Record) {
         for file in self.files.take(record) {

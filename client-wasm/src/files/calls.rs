@@ -52,6 +52,22 @@ struct Whole {
     pieces: Vec<PieceView>,
 }
 
+impl Whole {
+    fn of(file: &OpenFile) -> Self {
+        let entry = |entry: &FileEntry| EntryView {
+            path: entry.path().as_str().to_owned(),
+            size: entry.size(),
+            root: entry.root().to_string(),
+            pieces: entry.pieces().len(),
+        };
+        Self {
+            view: file.view(),
+            files: file.manifest.files().iter().map(entry).collect(),
+            pieces: file.pieces(),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct NewFile {
     order: OrderRequest,
@@ -96,7 +112,11 @@ impl Client {
     /// Carries a file on from now: `deals` are the states of all deals that are kept.
     #[wasm_bindgen(js_name = openFile)]
     pub fn open_file(&self, state: &str, manifest: &[u8], deals: Vec<String>) -> Result<(), JsValue> {
-        let file = opened(state, manifest, &deals)?;
+        let mut file = opened(state, manifest, &deals)?;
+        // What is carried on may be further than what was read.
+        self.0.each_deal(|record| {
+            file.take(record);
+        });
         let id = file.view().file;
         self.0.files.open(id, file);
         Ok(())
@@ -113,6 +133,16 @@ impl Client {
     pub fn file_view(&self, id: &str) -> Result<JsValue, JsValue> {
         let view = self.0.files.with(id, |file| file.view());
         Ok(view.map(|view| to_js(&view)).transpose()?.unwrap_or(JsValue::UNDEFINED))
+    }
+
+    /// The same with everything in it.
+    #[wasm_bindgen(js_name = wholeFile, unchecked_return_type = "import('../../js/folders.js').LookedAt | undefined")]
+    pub fn whole_file(&self, id: &str) -> Result<JsValue, JsValue> {
+        let whole = self.0.files.with(id, |file| Whole::of(file));
+        Ok(whole
+            .map(|whole| to_js(&whole))
+            .transpose()?
+            .unwrap_or(JsValue::UNDEFINED))
     }
 
     /// Draws the next deal of a file up, under the local id `deal`. `next` says what came of it: `deal`, which is to be kept and driven;
@@ -185,17 +215,7 @@ pub fn manifest_nodes(bytes: &[u8]) -> Result<JsValue, JsValue> {
 #[wasm_bindgen(js_name = lookAtFile, unchecked_return_type = "import('../../js/folders.js').LookedAt")]
 pub fn look_at_file(state: &str, manifest: &[u8], deals: Vec<String>) -> Result<JsValue, JsValue> {
     let file = opened(state, manifest, &deals)?;
-    let entry = |entry: &FileEntry| EntryView {
-        path: entry.path().as_str().to_owned(),
-        size: entry.size(),
-        root: entry.root().to_string(),
-        pieces: entry.pieces().len(),
-    };
-    Ok(to_js(&Whole {
-        view: file.view(),
-        files: file.manifest.files().iter().map(entry).collect(),
-        pieces: file.pieces(),
-    })?)
+    Ok(to_js(&Whole::of(&file))?)
 }
 
 /// The file's record with no more deals to be made for it, at its user's wish; or again some, of which all may cost `most` FIL.

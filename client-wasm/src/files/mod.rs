@@ -24,9 +24,9 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-/// How often no miner may take a piece while none is under way, before it is set aside: with the worker's pause of 15 s, five minutes, in
+/// How often no miner may take a piece while none is under way, before it is set aside: with the worker's pause of 5 s, five minutes, in
 /// which a miner restarts or makes room.
-const MAX_REFUSALS: u32 = 20;
+const MAX_REFUSALS: u32 = 60;
 
 /// The files that are carried on.
 #[derive(Default)]
