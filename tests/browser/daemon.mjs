@@ -18,11 +18,12 @@ const PARAMS = process.env.SEALDROP_PARAMS ?? join(homedir(), '.sealdrop/params'
 const READY_MS = 600_000;
 
 export class Daemon {
-  /** Starts one and waits until its miner takes deals. */
-  static async start(options = [], { sectorSize = '2KiB', blockTime = '250ms', program = PROGRAM } = {}) {
+  /** Starts one and waits until its miner takes deals: on a chain of its own, or on that of the daemon that it `joins`. */
+  static async start(options = [], { sectorSize = '2KiB', blockTime = '250ms', program = PROGRAM, joins } = {}) {
     const daemon = new Daemon();
     daemon.program = program;
-    daemon.size = ['--sector-size', sectorSize, '--block-time', blockTime];
+    daemon.joins = joins;
+    daemon.size = ['--sector-size', sectorSize, ...(joins ? [] : ['--block-time', blockTime])];
     daemon.home = mkdtempSync(join(tmpdir(), 'sealdrop-browser-'));
     const [p2p, ws, chain, web] = await freePorts(4);
     daemon.ports = { p2p, ws, chain, web };
@@ -41,7 +42,7 @@ export class Daemon {
   }
 
   get chain() {
-    return `http://127.0.0.1:${this.ports.chain}/rpc`;
+    return this.joins?.chain ?? `http://127.0.0.1:${this.ports.chain}/rpc`;
   }
 
   get log() {
@@ -53,7 +54,7 @@ export class Daemon {
     const { ports } = this;
     const log = openSync(join(this.home, 'log'), 'a');
     const args = ['daemon', '--home', this.home, '--params', PARAMS, ...this.size];
-    args.push('--chain-port', ports.chain, '--web-port', ports.web);
+    args.push(...(this.joins ? ['--chain', this.chain] : ['--chain-port', ports.chain]), '--web-port', ports.web);
     // Whoever says where it listens says it all.
     if (!this.options.includes('--p2p-listen')) args.push('--p2p-port', ports.p2p, '--p2p-ws-port', ports.ws);
     args.push('--web', WEB, '--client', CLIENT, ...this.options);
@@ -75,7 +76,10 @@ export class Daemon {
     try {
       const miners = await this.ask('chain.miners');
       const page = await fetch(this.page, { signal: AbortSignal.timeout(20_000) });
-      return page.ok && miners.some((miner) => miner.asks.length > 0);
+      // With those that were there before it.
+      const least = 1 + (this.joins?.miners ?? 0);
+      this.miners = miners.filter((miner) => miner.asks.length > 0).length;
+      return page.ok && this.miners >= least;
     } catch {
       return false;
     }

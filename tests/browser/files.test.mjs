@@ -177,11 +177,11 @@ test('a folder of forty small files and an empty one is stored at once and comes
       `async (client) => {
         const bytes = ${BYTES};
         const files = Array.from({ length: 40 }, (_, i) => ({
-          path: i % 2 ? 'letters/' + i + '.txt' : 'photos/deep/' + i + ' ä.jpg',
+          path: 'home/' + (i % 2 ? 'letters/' + i + '.txt' : 'photos/deep/' + i + ' ä.jpg'),
           file: new File([bytes(1000 + i * 311, i + 1)], 'any'),
         }));
-        files.push({ path: 'letters/nothing.txt', file: new File([], 'nothing') });
-        const prepared = await client.prepareFiles(files, { folder: 'home' });
+        files.push({ path: 'home/letters/nothing.txt', file: new File([], 'nothing') });
+        const prepared = await client.prepareFiles(files);
         const { file } = await client.storeFiles(prepared, files, { duration: 3000 });
         return file;
       }`,

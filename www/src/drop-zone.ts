@@ -74,7 +74,7 @@ export class DropZone extends View {
         <span class="drop-title">Drop files or a folder here</span>
         <span class="drop-or">or <span class="button">Choose files</span></span>
         <span class="note">
-          ${this.limit === undefined ? 'Any number, of any kind and size.' : `Of any kind, up to ${bytes(this.limit)} each.`}
+          ${this.limit === undefined ? 'Any kind of file, of any size, as many as you like.' : `Any kind of file, up to ${bytes(this.limit)} each.`}
           Nothing leaves this device before you press Store.
         </span>
       </label>

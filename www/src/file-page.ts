@@ -145,7 +145,10 @@ export class FilePage extends View {
   }
 
   private fileRow(file: WholeFile, entry: FolderEntry, index: number) {
-    const state = entry.size === 0 ? 'empty' : worst(file.parts.filter((part) => part.file === index));
+    // Of files with the same bytes, the first has the pieces.
+    const first = file.files.findIndex((other) => other.root === entry.root);
+    const parts = file.parts.filter((part) => part.file === index || part.file === first);
+    const state = entry.size === 0 ? 'empty' : worst(parts);
     const here = this.running?.path === entry.path ? this.running : undefined;
     const can = state === 'kept' || state === 'empty' || state === 'sealing';
     return html`<li data-testid="file-row" data-path=${entry.path} data-state=${state}>

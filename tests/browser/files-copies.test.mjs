@@ -1,0 +1,86 @@
+// Copies of a file at several miners, through the npm package in real Chromium: they are at different ones, and when one miner is gone
+// the file comes back from the other. Proofs are fake.
+
+import assert from 'node:assert/strict';
+import { dirname, join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { Daemon, PROGRAM } from './daemon.mjs';
+import { launch, onPage, SOON_MS, withClient } from './page.mjs';
+
+const FAKE = process.env.SEALDROP_FAKE_BIN ?? join(dirname(PROGRAM), 'killable-daemon');
+const LIMIT = { timeout: 10 * SOON_MS };
+
+let browser;
+let first;
+let second;
+
+before(async () => {
+  const options = { sectorSize: '8MiB', program: FAKE };
+  first = await Daemon.start(['--auto-seal', '200ms'], options);
+  second = await Daemon.start(['--auto-seal', '200ms'], { ...options, joins: first });
+  browser = await launch();
+});
+
+after(async () => {
+  await browser?.close();
+  await second?.end();
+  await first?.end();
+});
+
+test('copies are at different miners, and one that is gone is not missed', LIMIT, () =>
+  onPage(browser, first, 'copies', async (page) => {
+    const stored = await withClient(
+      page,
+      first.chain,
+      async (client, limit) => {
+        while (Number(await client.balance()) < 50) await client.faucet();
+        const bytes = crypto.getRandomValues(new Uint8Array(50_000));
+        const large = new Uint8Array(9 * 2 ** 20).map((_, i) => bytes[i % bytes.length] ^ (i >> 16));
+        const file = new File([large], 'twice.bin');
+        const order = { duration: 3000, copies: 2 };
+        const prepared = await client.prepareFiles(file, order);
+        const quote = await client.quoteFiles(prepared, order);
+        const { file: id } = await client.storeFiles(prepared, file, { ...order, most: quote.most });
+        const end = Date.now() + limit;
+        for (;;) {
+          const found = await client.file(id);
+          if (found.progress.state !== 'under-way') {
+            const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', large)).join();
+            return { id, quote, found, digest };
+          }
+          if (Date.now() > end) throw { code: 'late', message: JSON.stringify(found) };
+          await new Promise((resolve) => setTimeout(resolve, 300));
+        }
+      },
+      6 * SOON_MS,
+    );
+    assert.equal(stored.code, undefined, stored.message);
+    const { found, quote } = stored;
+    assert.deepEqual([found.progress.state, found.progress.copiesKept], ['kept', 4]);
+    assert.deepEqual([quote.pieces, quote.deals], [2, 4]);
+    for (const { copies } of found.parts) {
+      const miners = copies.filter(({ state }) => state === 'kept').map(({ miner }) => miner);
+      assert.equal(new Set(miners).size, 2, 'each copy is at another miner');
+    }
+
+    // Its page is served by the other one, and is there already.
+    await second.kill();
+    const back = await withClient(
+      page,
+      first.chain,
+      async (client, id) => {
+        const parts = [];
+        const reader = client.retrieveFile(id).getReader();
+        for (;;) {
+          const { done, value } = await reader.read();
+          if (done) break;
+          parts.push(value);
+        }
+        const whole = await new Blob(parts).arrayBuffer();
+        return new Uint8Array(await crypto.subtle.digest('SHA-256', whole)).join();
+      },
+      stored.id,
+    );
+    assert.equal(back, stored.digest);
+  }),
+);
