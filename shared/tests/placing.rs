@@ -142,7 +142,7 @@ fn check(placement: &Placement) {
 /// Makes deals until there is none to be made.
 fn place(placement: &mut Placement, miners: &[MinerView], open: &mut Vec<DealRecord<()>>, choose: usize) -> usize {
     let mut made = 0;
-    while let Some((piece, needed)) = placement.next() {
+    while let Some((piece, needed)) = placement.next_need() {
         assert!(matches!(needed, PieceNeeds::Deal { .. }));
         let candidates = match placement.candidates((piece, &needed), miners, &own(), HEIGHT) {
             Ok(candidates) => candidates,
@@ -235,7 +235,7 @@ proptest! {
         }
         prop_assert_eq!(FileProgress::of(&read), FileProgress::of(&placement));
         prop_assert_eq!(read.committed(), placement.committed());
-        prop_assert_eq!(read.next(), placement.next());
+        prop_assert_eq!(read.next_need(), placement.next_need());
     }
 }
 

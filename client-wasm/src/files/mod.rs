@@ -149,7 +149,7 @@ pub async fn next_deal(engine: &Rc<Engine>, id: &str, deal: &str) -> Result<Turn
     loop {
         let files = &engine.files;
         let next = files.with(id, |file| match file.placement.file().stopped {
-            None => file.placement.next(),
+            None => file.placement.next_need(),
             Some(_) => None,
         });
         let Some((index, needed)) = next.ok_or_else(gone)? else {

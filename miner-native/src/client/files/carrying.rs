@@ -41,7 +41,7 @@ pub(super) async fn carry(
 ) -> Result<Placement, ClientError> {
     let quiet = session.reporting(session.report.silent());
     let run = Run::begin((session, &quiet), stored, until)?;
-    run.to_end().await
+    run.carry_on().await
 }
 
 struct Run<'a> {
@@ -98,7 +98,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    async fn to_end(mut self) -> Result<Placement, ClientError> {
+    async fn carry_on(mut self) -> Result<Placement, ClientError> {
         let (sender, mut heard) = unbounded_channel();
         let mut following = FuturesUnordered::new();
         for record in self.session.book.deals_of_file(&self.stored.record.id)? {
@@ -148,7 +148,7 @@ impl<'a> Run<'a> {
     /// The next deal to be drawn up, if there is one now.
     async fn next_drawing(&mut self) -> Option<Work<'a, Drawn>> {
         loop {
-            let (index, needed) = self.placement.next()?;
+            let (index, needed) = self.placement.next_need()?;
             let market = async {
                 let miners = self.session.chain.miners().await.map_err(ClientError::chain)?;
                 let head = self.session.chain.head().await.map_err(ClientError::chain)?;
@@ -295,10 +295,7 @@ impl<'a> Run<'a> {
 
     /// A deal is as far as it comes in this run.
     fn ended(&mut self, (record, followed): Followed) -> Result<(), ClientError> {
-        let record = match self.session.book.reload(&record) {
-            Ok(record) => record,
-            Err(error) => return Err(error),
-        };
+        let record = self.session.book.reload(&record)?;
         self.hear(&record);
         self.placement.rest(&record.id);
         match followed {

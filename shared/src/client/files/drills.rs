@@ -106,7 +106,7 @@ impl Drills {
         let (piece, size, copy) = *among.get(chosen)?;
         // Another part of the seed, so that pieces and ranges do not go together.
         let blocks = size.div_ceil(DRILL_BYTES).max(1);
-        let start = (seed.rotate_right(32) % blocks).saturating_mul(DRILL_BYTES);
+        let start = seed.rotate_right(32).checked_rem(blocks)?.saturating_mul(DRILL_BYTES);
         Some(Drill {
             deal: copy.deal.clone(),
             miner: copy.miner.clone(),

@@ -9,7 +9,7 @@
 //!
 //! 1. [`sector_for`] says which sectors the file is cut for; [`crate::file`] makes the manifest of it.
 //! 2. [`quote`] says what all of it costs at most; its user consents to that once ([`FileOrder::most`]).
-//! 3. The host keeps the manifest and the [`FileRecord`], and from then on asks [`Placement::next`] whether there is a deal to be made
+//! 3. The host keeps the manifest and the [`FileRecord`], and from then on asks [`Placement::next_need`] whether there is a deal to be made
 //!    ([`Placement::candidates`] with whom), draws it up with [`super::Choosing`], keeps it, and hands every record that changes to
 //!    [`Placement::take`]; until nothing is under way and there is no next one.
 //! 4. [`drills`] fetch a copy now and then: one that fails three times in a row is lost, which is no copy any more.

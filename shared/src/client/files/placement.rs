@@ -171,7 +171,7 @@ impl Placement {
 
     /// The next piece that a deal is to be made of, and what it needs; `None` when there is none now: everything is kept, set aside,
     /// or as much is under way as may be. Called again with every record that changes, and after each deal that was drawn up.
-    pub fn next(&mut self) -> Option<(usize, PieceNeeds)> {
+    pub fn next_need(&mut self) -> Option<(usize, PieceNeeds)> {
         let own = || {
             self.copies()
                 .filter(|copy| copy.is_of(&self.file) && !self.resting.contains(&copy.deal))
@@ -195,7 +195,7 @@ impl Placement {
         None
     }
 
-    /// The miners with whom a deal may be made that [`Placement::next`] asks for; one of them is chosen by the order's rule. Those that
+    /// The miners with whom a deal may be made that [`Placement::next_need`] asks for; one of them is chosen by the order's rule. Those that
     /// failed the piece are among them only if no other takes it.
     pub fn candidates(
         &self,

@@ -361,7 +361,7 @@ fn so_many_deals_are_under_way_at_once_and_one_that_rests_is_none_of_them() {
     let mut placement = Placement::new(file.clone(), &manifest(pieces), 0);
     let mut made = Vec::new();
     let mut make = |placement: &mut Placement, made: &mut Vec<String>| {
-        while let Some((piece, _)) = placement.next() {
+        while let Some((piece, _)) = placement.next_need() {
             let mut deal = drawn(&file, 1, 1);
             deal.id = format!("deal {piece}");
             deal.deal.draft.data_cid = placement.pieces()[piece].names.data_cid;
@@ -416,7 +416,7 @@ fn a_copy_that_fails_three_drills_in_a_row_is_lost_and_replaced() {
     }
     placement.renew(file.clone());
     assert_eq!(FileProgress::of(&placement).copies_lost, 1);
-    let (piece, needed) = placement.next().expect("another deal");
+    let (piece, needed) = placement.next_need().expect("another deal");
     assert_eq!((piece, needed), (0, deal(&[1], &[])));
     assert_eq!(file.drills.next(&placement, 7), None);
     let cards = score_cards([&kept], [&file]);
