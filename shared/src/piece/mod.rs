@@ -37,6 +37,7 @@ mod leaves;
 pub mod node;
 pub mod range;
 pub mod size;
+pub mod sized_cid;
 #[allow(clippy::arithmetic_side_effects, reason = "no tree is higher than MAX_HEIGHT")]
 pub mod tree;
 pub mod unixfs;
@@ -57,5 +58,6 @@ pub use layout::{LayoutError, Placed, SectorLayout, Segment};
 pub use leaves::BYTES_TOGETHER;
 pub use range::{verify_range, Outline, RangeError};
 pub use size::{padded_for, PaddedSize, PieceSize, SectorSize, SizeError};
+pub use sized_cid::{PieceName, PieceNameError, SizedPieceCid};
 pub use tree::{zero_commitment, SubtreeRoot, TreeError};
-pub use unixfs::{Dag, DagBuilder, DagShape, UnixFsError};
+pub use unixfs::{Dag, DagBuilder, DagShape, NodeBuilder, UnixFsError};

@@ -121,6 +121,39 @@ impl Dag {
     }
 }
 
+/// Builds the interior nodes over leaves that were hashed elsewhere, each handed out as soon as it is whole, children before parents. Memory:
+/// at most 1024 links a level, so that a file of any size can be gone through.
+#[derive(Debug, Clone)]
+pub struct NodeBuilder {
+    size: u64,
+    leaves: u64,
+    tree: BalancedTree,
+}
+
+impl NodeBuilder {
+    /// For a file of `size` bytes.
+    pub fn new(size: u64) -> Self {
+        Self {
+            size,
+            leaves: 0,
+            tree: BalancedTree::new(DagShape::STANDARD),
+        }
+    }
+
+    /// Takes the digest of the next leaf. Those behind the end of the file make it another one, which [`Self::finish`] tells.
+    pub fn push(&mut self, digest: &[u8; 32], whole: impl FnMut(Cid, Vec<u8>)) {
+        let bytes = DagShape::STANDARD.bytes_under(self.size, 0, self.leaves);
+        self.leaves = self.leaves.saturating_add(1);
+        self.tree.push(Link::to_leaf(cid_of(RAW, digest), bytes), whole);
+    }
+
+    /// The root; `None` unless there were as many leaves as the file has.
+    pub fn finish(self, whole: impl FnMut(Cid, Vec<u8>)) -> Option<Cid> {
+        let is_complete = self.leaves == DagShape::STANDARD.leaves(self.size);
+        self.tree.finish(whole).filter(|_| is_complete)
+    }
+}
+
 /// Builds a file's DAG in one pass. Memory: the result, and at most 1024 links a level.
 #[derive(Debug, Clone)]
 pub struct DagBuilder {
@@ -283,6 +316,26 @@ mod tests {
             bytes.chunks(step).for_each(|part| builder.push(part).unwrap());
             assert_eq!(builder.finish(), Ok(whole.clone()));
         }
+    }
+
+    #[test]
+    fn nodes_are_built_from_the_digests_of_as_many_leaves_as_the_file_has() {
+        let size = 3 * LEAF_BYTES + 5;
+        let bytes = test_data(size as usize);
+        let mut whole = DagBuilder::new();
+        whole.push(&bytes).unwrap();
+        let whole = whole.finish().unwrap();
+        let built = |leaves: usize| {
+            let (mut builder, mut nodes) = (NodeBuilder::new(size), Vec::new());
+            for cid in whole.leaves.iter().cycle().take(leaves) {
+                let digest = cid.hash().digest().try_into().unwrap();
+                builder.push(digest, |cid, bytes| nodes.push((cid, bytes)));
+            }
+            let root = builder.finish(|cid, bytes| nodes.push((cid, bytes)));
+            (root, nodes)
+        };
+        assert_eq!(built(4), (Some(whole.root), whole.nodes.clone()));
+        assert_eq!((built(3).0, built(5).0, built(0).0), (None, None, None));
     }
 
     #[test]

@@ -3,6 +3,9 @@
 //! The miner answers one request with a status and then the piece's bytes in chunks. Nobody is trusted: the client
 //! computes the data root of what arrives ([`crate::piece::PieceDigest`]) and hands the bytes out only when it is the deal's.
 
+pub mod gateway;
+pub mod http;
+
 use crate::wire::cbor::{cbor_map, Bytes, Cbor, DecodeError, Value};
 use alloc::string::String;
 use cid::Cid;

@@ -164,6 +164,46 @@ impl DialAddress {
     }
 }
 
+/// An address at which a miner is asked over HTTP; libp2p does not dial it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpAddress {
+    /// Scheme, host and port: `http://192.0.2.7:4405`.
+    pub url: String,
+    pub reach: Reach,
+    /// Whether it goes over TLS, to a certificate of an authority.
+    pub is_secure: bool,
+}
+
+impl HttpAddress {
+    /// Reads an address; `None` for one of libp2p, and for what is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix('/').filter(|_| text.len() <= MAX_ADDRESS)?;
+        let mut parts = rest.trim_end_matches('/').split('/');
+        let host = host(&mut parts).ok()?;
+        let ("tcp", port) = (parts.next()?, parts.next()?) else {
+            return None;
+        };
+        let port: u16 = port.parse().ok().filter(|port| *port != 0)?;
+        let over: alloc::vec::Vec<&str> = parts.collect();
+        let over = match over.split_last_chunk::<2>() {
+            Some((over, ["p2p" | "ipfs", _])) => over,
+            _ => over.as_slice(),
+        };
+        let is_secure = match over {
+            ["http"] => false,
+            ["https"] | ["tls", "http"] | ["tls", "sni", _, "http"] => true,
+            _ => return None,
+        };
+        let reach = Reach::of_host(&host);
+        let scheme = if is_secure { "https" } else { "http" };
+        let url = match host.contains(':') {
+            true => alloc::format!("{scheme}://[{host}]:{port}"),
+            false => alloc::format!("{scheme}://{host}:{port}"),
+        };
+        Some(Self { url, reach, is_secure })
+    }
+}
+
 type Parts<'a> = core::str::Split<'a, char>;
 
 fn next<'a>(parts: &mut Parts<'a>) -> Result<&'a str, Obstacle> {

@@ -21,7 +21,7 @@ mod route;
 #[cfg(test)]
 mod tests;
 
-pub use address::{DialAddress, Reach, Transport, MAX_ADDRESS};
+pub use address::{DialAddress, HttpAddress, Reach, Transport, MAX_ADDRESS};
 pub use failures::{Failures, MAX_FAILURES};
 pub use obstacle::Obstacle;
 pub use page::{Page, Permission};
@@ -107,7 +107,8 @@ pub fn plan<'a>(
     let mut good: Vec<(DialAddress, &str)> = Vec::new();
     let mut seen: Vec<&str> = Vec::new();
     for text in addresses.into_iter().take(MAX_ADDRESSES) {
-        if seen.contains(&text) {
+        // What is asked over HTTP is not dialled, and nothing is wrong with it.
+        if seen.contains(&text) || HttpAddress::parse(text).is_some() {
             continue;
         }
         seen.push(text);

@@ -439,3 +439,38 @@ fn what_keeps_a_page_from_its_chain_is_told_by_the_same_rules() {
     assert_eq!(page.obstacle_to("https://chain.example/rpc", true), CrossOrigin);
     assert_eq!(page.obstacle_to("http://127.0.0.1:4403/rpc", true), CrossOrigin);
 }
+
+#[test]
+fn an_address_of_http_is_not_dialled_and_not_called_broken() {
+    let (http, tcp) = ("/ip4/127.0.0.1/tcp/4405/http", "/ip4/127.0.0.1/tcp/4401");
+    let plan = super::plan(&Dialer::program(), "", [http, tcp], &Failures::default(), 0);
+    assert_eq!(
+        plan.dial
+            .iter()
+            .map(|candidate| candidate.address.as_str())
+            .collect::<Vec<_>>(),
+        [tcp]
+    );
+    assert_eq!(plan.left_out, []);
+    let url = |text: &str| HttpAddress::parse(text).map(|address| address.url);
+    for (text, expected) in [
+        (http, "http://127.0.0.1:4405"),
+        ("/dns4/miner.example/tcp/443/tls/http", "https://miner.example:443"),
+        (
+            "/ip6/2001:db8::1/tcp/4405/http/p2p/12D3KooWx",
+            "http://[2001:db8::1]:4405",
+        ),
+    ] {
+        assert_eq!(url(text).as_deref(), Some(expected), "{text}");
+    }
+    for text in [
+        tcp,
+        "/ip4/127.0.0.1/udp/4405/http",
+        "/ip4/127.0.0.1/tcp/0/http",
+        "/ip4/x/tcp/1/http",
+        "http://a",
+        "",
+    ] {
+        assert_eq!(url(text), None, "{text}");
+    }
+}
