@@ -1,7 +1,8 @@
 //! A TCP listener for HTTP services, on one address or several: the chain's RPC and the daemon's page.
 //!
 //! Connections are bounded, and a newcomer is let in all the same: the connection that was served longest ago, among those of
-//! the address that has most, makes room. One that was not sent a byte within [`UNSERVED_LIMIT`] has asked nothing and ends. What
+//! the address that has most, makes room. One that was not sent a byte within [`UNSERVED_LIMIT`] has asked nothing and ends, unless the
+//! service says that it has ([`Caller`]); so does one that takes nothing of its answer for [`STALLED_LIMIT`]. What
 //! is said on a connection is the service's; only its bytes pass here, in TLS where the operator has a certificate ([`tls`]).
 
 mod certificate;
@@ -22,6 +23,7 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -33,6 +35,9 @@ use wire::Wire;
 
 /// How long a connection may take to ask its first question whole.
 pub const UNSERVED_LIMIT: Duration = Duration::from_secs(15);
+/// How long a connection may take nothing while something is to be sent: a path that is interrupted for longer is dead, or its
+/// reader holds the answer back.
+pub const STALLED_LIMIT: Duration = Duration::from_secs(60);
 /// Pause after the system had no descriptor or memory for a connection.
 const SYSTEM_PAUSE: Duration = Duration::from_millis(200);
 
@@ -139,6 +144,38 @@ impl Connected<IncomingStream<'_, BoundedListener>> for Remote {
     }
 }
 
+/// Who is at the other end of a connection, for services whose answers or requests take longer than [`UNSERVED_LIMIT`]; they ask for it as
+/// `ConnectInfo<Caller>`.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    pub address: SocketAddr,
+    asked: Arc<AtomicBool>,
+}
+
+impl Caller {
+    /// At an address, without a connection: tests of services have such.
+    pub fn at(address: SocketAddr) -> Self {
+        Self {
+            address,
+            asked: Arc::default(),
+        }
+    }
+
+    /// Says that a request has come: the connection has no limit but the service's any more until it is answered.
+    pub fn has_asked(&self) {
+        self.asked.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Connected<IncomingStream<'_, BoundedListener>> for Caller {
+    fn connect_info(stream: IncomingStream<'_, BoundedListener>) -> Self {
+        Self {
+            address: *stream.remote_addr(),
+            asked: stream.io().asked.clone(),
+        }
+    }
+}
+
 impl Listener for BoundedListener {
     type Io = Connection;
     type Addr = SocketAddr;
@@ -185,6 +222,8 @@ impl Connections {
             number,
             evicted: Box::pin(evicted.cancelled_owned()),
             unserved: Some(Box::pin(tokio::time::sleep(UNSERVED_LIMIT))),
+            asked: Arc::default(),
+            stalled: None,
         }
     }
 }
@@ -234,6 +273,10 @@ pub struct Connection {
     evicted: Pin<Box<WaitForCancellationFutureOwned>>,
     /// Until something is sent: when it ends for want of a question.
     unserved: Option<Pin<Box<Sleep>>>,
+    /// Whether the service says that it has asked.
+    asked: Arc<AtomicBool>,
+    /// While it takes nothing: when it ends for that.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Connection {
@@ -241,11 +284,25 @@ impl Connection {
         if self.evicted.as_mut().poll(context).is_ready() {
             return Err(io::Error::other("the connection made room for another"));
         }
+        if self.asked.load(Ordering::Relaxed) {
+            self.unserved = None;
+        }
         let limit = self.unserved.as_mut();
         if limit.is_some_and(|limit| limit.as_mut().poll(context).is_ready()) {
             return Err(io::ErrorKind::TimedOut.into());
         }
         Ok(())
+    }
+
+    /// Ends it when nothing was taken of it for too long.
+    fn stalls(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        let limit = self
+            .stalled
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(STALLED_LIMIT)));
+        match limit.as_mut().poll(context) {
+            Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
+            Poll::Pending => Ok(()),
+        }
     }
 
     fn was_served(&mut self) {
@@ -273,8 +330,13 @@ impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.must_end(cx)?;
         let written = Pin::new(&mut self.wire).poll_write(cx, bytes);
-        if let Poll::Ready(Ok(1..)) = written {
-            self.was_served();
+        match written {
+            Poll::Ready(Ok(1..)) => {
+                self.stalled = None;
+                self.was_served();
+            }
+            Poll::Pending => self.stalls(cx)?,
+            Poll::Ready(_) => {}
         }
         written
     }

@@ -206,3 +206,29 @@ async fn with_a_certificate_nobody_elses_plain_program_is_served() {
     let count = client.read(&mut told).await.expect("it was told");
     assert!(told[..count].starts_with(b"HTTP/1.1 426 "));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_of_which_the_service_says_that_it_asked_has_no_limit_of_ours() {
+    let (mut listener, address) = listener(8).await;
+    let _client = TcpStream::connect(address).await.expect("it listens");
+    let (mut connection, _) = listener.accept().await;
+    connection.asked.store(true, Ordering::Relaxed);
+    let mut buffer = [0; 8];
+    let read = tokio::time::timeout(UNSERVED_LIMIT * 9, connection.read(&mut buffer)).await;
+    assert!(read.is_err(), "it is still open: {read:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_takes_nothing_of_its_answer_ends() {
+    let (mut listener, address) = listener(8).await;
+    let _client = TcpStream::connect(address).await.expect("it listens");
+    let (mut connection, _) = listener.accept().await;
+    let began = Instant::now();
+    let ended = loop {
+        // More than the system's buffers take.
+        if let Err(error) = connection.write_all(&[0; 1 << 20]).await {
+            break error.kind();
+        }
+    };
+    assert_eq!((ended, began.elapsed()), (io::ErrorKind::TimedOut, STALLED_LIMIT));
+}
