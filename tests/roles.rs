@@ -58,6 +58,9 @@ impl Node {
         let mut arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
         for at in listens {
             arguments.extend([names[*at].to_owned(), ports[*at].to_string()]);
+            if names[*at] == "--web-port" {
+                arguments.extend(["--http-port", "0"].map(str::to_owned));
+            }
         }
         let mut node = Self {
             home: tempfile::tempdir().expect("there is room for a directory"),

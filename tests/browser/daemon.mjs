@@ -25,8 +25,8 @@ export class Daemon {
     daemon.joins = joins;
     daemon.size = ['--sector-size', sectorSize, ...(joins ? [] : ['--block-time', blockTime])];
     daemon.home = mkdtempSync(join(tmpdir(), 'sealdrop-browser-'));
-    const [p2p, ws, chain, web] = await freePorts(4);
-    daemon.ports = { p2p, ws, chain, web };
+    const [p2p, ws, chain, web, http] = await freePorts(5);
+    daemon.ports = { p2p, ws, chain, web, http };
     daemon.options = options;
     try {
       await daemon.startAgain();
@@ -39,6 +39,11 @@ export class Daemon {
 
   get page() {
     return `http://127.0.0.1:${this.ports.web}/`;
+  }
+
+  /** Where pieces and blocks are given to everybody. */
+  get http() {
+    return `http://127.0.0.1:${this.ports.http}`;
   }
 
   get chain() {
@@ -55,6 +60,7 @@ export class Daemon {
     const log = openSync(join(this.home, 'log'), 'a');
     const args = ['daemon', '--home', this.home, '--params', PARAMS, ...this.size];
     args.push(...(this.joins ? ['--chain', this.chain] : ['--chain-port', ports.chain]), '--web-port', ports.web);
+    if (!this.options.includes('--http-listen')) args.push('--http-port', ports.http);
     // Whoever says where it listens says it all.
     if (!this.options.includes('--p2p-listen')) args.push('--p2p-port', ports.p2p, '--p2p-ws-port', ports.ws);
     args.push('--web', WEB, '--client', CLIENT, ...this.options);

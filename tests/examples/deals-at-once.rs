@@ -196,6 +196,8 @@ impl Daemon {
         for (name, port) in names.into_iter().zip(ports) {
             command.arg(name).arg(port.to_string());
         }
+        // No test is at a fixed one: any that is free.
+        command.args(["--http-port", "0"]);
         command
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a file can be shared"))

@@ -10,7 +10,7 @@ import { Network } from './network.mjs';
 
 const DAEMON = join(dirname(PROGRAM), 'killable-daemon');
 /** Ports on every host. */
-const PORT = { web: 4400, p2p: 4401, ws: 4402, chain: 4403 };
+const PORT = { web: 4400, p2p: 4401, ws: 4402, chain: 4403, http: 4405 };
 /** Sectors that take files whose transfer can be interrupted, and blocks as fast as a busy machine makes them. */
 const SECTORS = ['--sector-size', '512MiB'];
 const CHAIN = [
@@ -188,8 +188,9 @@ export class World {
     ];
     const usual = over.map((over) => `/ip4/${ip}/${over}`);
     const listen = this.listen?.(host, number) ?? usual;
-    const web = `${this.network.isReal ? '127.0.0.1' : host.address}:${PORT.web}`;
-    const where = ['--chain', this.endpoint, '--p2p-listen', listen.join(','), '--web-listen', web];
+    const own = this.network.isReal ? '127.0.0.1' : host.address;
+    const where = ['--chain', this.endpoint, '--p2p-listen', listen.join(',')];
+    where.push('--web-listen', `${own}:${PORT.web}`, '--http-listen', `${own}:${PORT.http}`);
     return ['daemon', ...MINER, ...where, ...this.options];
   }
 

@@ -144,6 +144,8 @@ fn daemon(home: &Path, ports: [u16; 4], block_time: &str) -> (Command, PathBuf) 
     for (name, port) in names.into_iter().zip(ports) {
         command.arg(name).arg(port.to_string());
     }
+    // No test is at a fixed one: any that is free.
+    command.args(["--http-port", "0"]);
     let mut log = home.as_os_str().to_owned();
     log.push(".log");
     (command, log.into())

@@ -3,12 +3,15 @@
 //! Held by the program's `daemon` while it puts the services together, and by tests; no service holds it.
 
 use crate::ask_publisher::AskPublisher;
+use crate::block_index::{BlockIndex, Indexing};
 use crate::chain_access::{Account, ChainAccess};
 use crate::deal_expiry::DealExpiry;
 use crate::explaining::ExplainerParts;
+use crate::http::Reading;
 use crate::intake::Intake;
 use crate::network::{Answers, Closing, RetrievalServer, Reviewer, StreamLimiter, TransferParts};
 use crate::packing::Packing;
+use crate::piece_reader::PieceReader;
 use crate::prover::Prover;
 use crate::proving::Proving;
 use crate::redeeming::Redeeming;
@@ -39,6 +42,10 @@ pub struct Assembly {
     pub worker_chain: ChainAccess,
     pub worker: Account,
     pub prover: Arc<Prover>,
+    /// Reads what is given away, over whichever way.
+    pub reader: PieceReader,
+    /// Finds blocks in pieces.
+    pub index: BlockIndex,
     pub verifier: Arc<dyn ProofVerifier + Send + Sync>,
     pub settings: Arc<SettingsStore>,
     pub intake: Arc<Intake>,
@@ -178,7 +185,23 @@ impl Assembly {
     }
 
     pub fn retrieval(&self) -> RetrievalServer {
-        RetrievalServer::new(self.store.clone(), self.staging.clone(), self.prover.clone())
+        RetrievalServer::new(self.reader.clone())
+    }
+
+    pub fn indexing(&self) -> Indexing {
+        Indexing {
+            store: self.store.clone(),
+            staging: self.staging.clone(),
+            reader: self.reader.clone(),
+            index: self.index.clone(),
+        }
+    }
+
+    pub fn reading(&self) -> Reading {
+        Reading {
+            reader: self.reader.clone(),
+            index: self.index.clone(),
+        }
     }
 
     pub fn explainer_parts(&self) -> ExplainerParts {

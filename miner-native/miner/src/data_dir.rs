@@ -82,6 +82,9 @@ pub struct Endpoints {
     /// The page and the operator's requests; a chain alone has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web: Option<String>,
+    /// Pieces and blocks over HTTP; a chain alone gives none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<String>,
     /// What of it others reach by another URL, which links and people are told.
     #[serde(default, skip_serializing_if = "Elsewhere::is_nowhere")]
     pub elsewhere: Elsewhere,
@@ -532,6 +535,7 @@ mod tests {
         let endpoints = Endpoints {
             chain: "http://127.0.0.1:1/rpc".into(),
             web: Some("http://127.0.0.1:2".into()),
+            http: Some("http://127.0.0.1:3".into()),
             elsewhere: Elsewhere::default(),
             config: None,
         };

@@ -1,13 +1,16 @@
-//! Who is given a piece when: places are few, each peer has a share of them, and whoever waits gets one after a turn.
+//! Who is given bytes of pieces when: places are few, each taker has a share of them, and whoever waits gets one after a turn.
 //!
-//! A delivery cannot go on where it was. So the end of its turn ends it only when somebody waits, and then the slowest
-//! ([`shared::transfer::pace`]); who lost a place so goes behind all others. Used by [`super::retrieval`] alone.
+//! A delivery over libp2p cannot go on where it was. So the end of its turn ends it only when somebody waits, and then the slowest
+//! ([`shared::transfer::pace`]); who lost a place so goes behind all others. One line for both ways out: [`crate::network`]
+//! gives pieces to peers, [`crate::http`] pieces and blocks to addresses.
 
-use libp2p::PeerId;
+use sha2::{Digest, Sha256};
+use shared::access::network_of;
 use shared::transfer::pace::{makes_room, TURN_MS};
 use shared::transfer::{Pace, PlaceLost};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,14 +24,44 @@ const MAX_PLACES: usize = 16;
 const MAX_TICKETS: usize = 2 * MAX_PLACES;
 /// Of those, requests of one peer.
 const MAX_TICKETS_OF_A_PEER: usize = 4;
-/// Peers of which it is remembered that they lost a place.
+/// Of those, requests from one address, behind which there may be several clients; a browser opens six connections.
+const MAX_TICKETS_OF_AN_ADDRESS: usize = 8;
+/// Takers of which it is remembered that they lost a place.
 const MAX_REMEMBERED: usize = 64;
 /// A turn.
 const TURN: Duration = Duration::from_millis(TURN_MS);
 
+/// Who takes a piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taker {
+    /// Over libp2p: by the hash of its id.
+    Peer([u8; 32]),
+    /// Over HTTP, which names nobody: by [`network_of`] the address.
+    Address(IpAddr),
+}
+
+impl Taker {
+    /// The peer with this id.
+    pub fn peer(id: &[u8]) -> Self {
+        Self::Peer(Sha256::digest(id).into())
+    }
+
+    /// Whoever asks from an address.
+    pub fn at(address: IpAddr) -> Self {
+        Self::Address(network_of(address))
+    }
+
+    fn most_tickets(self) -> usize {
+        match self {
+            Self::Peer(_) => MAX_TICKETS_OF_A_PEER,
+            Self::Address(_) => MAX_TICKETS_OF_AN_ADDRESS,
+        }
+    }
+}
+
 /// The places for deliveries. Clones are the same.
 #[derive(Clone, Default)]
-pub(super) struct DeliveryPlaces {
+pub(crate) struct DeliveryPlaces {
     room: Arc<Mutex<Room>>,
     /// Told when somebody leaves or moves up.
     changed: Arc<Notify>,
@@ -39,12 +72,12 @@ struct Room {
     next: u64,
     /// By age.
     tickets: BTreeMap<u64, Entry>,
-    /// Peers that lost a place, the newest last.
-    lost: VecDeque<PeerId>,
+    /// Takers that lost a place, the newest last.
+    lost: VecDeque<Taker>,
 }
 
 struct Entry {
-    peer: PeerId,
+    taker: Taker,
     state: State,
     ended: CancellationToken,
 }
@@ -62,7 +95,7 @@ enum State {
 }
 
 /// A request that is taken in; its room is free when it is dropped.
-pub(super) struct Ticket {
+pub(crate) struct Ticket {
     places: DeliveryPlaces,
     number: u64,
     ended: CancellationToken,
@@ -70,18 +103,18 @@ pub(super) struct Ticket {
 }
 
 impl DeliveryPlaces {
-    /// Takes a request in; `None` when its peer has its share, or all have as much as it.
-    pub(super) fn take_in(&self, peer: PeerId) -> Option<Ticket> {
+    /// Takes a request in; `None` when its taker has its share, or all have as much as it.
+    pub fn take_in(&self, taker: Taker) -> Option<Ticket> {
         let mut room = self.room();
-        let own = room.of(peer).count();
-        if own >= MAX_TICKETS_OF_A_PEER || (room.tickets.len() >= MAX_TICKETS && !room.turn_away(own)) {
+        let own = room.of(taker).count();
+        if own >= taker.most_tickets() || (room.tickets.len() >= MAX_TICKETS && !room.turn_away(own)) {
             return None;
         }
         let number = room.next;
         room.next += 1;
         let ended = CancellationToken::new();
         let entry = Entry {
-            peer,
+            taker,
             state: State::Preparing,
             ended: ended.clone(),
         };
@@ -94,21 +127,33 @@ impl DeliveryPlaces {
         })
     }
 
+    /// Takes a request in as soon as there is room for it: its caller sees to how many wait here.
+    pub async fn taken_in(&self, taker: Taker) -> Ticket {
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if let Some(ticket) = self.take_in(taker) {
+                return ticket;
+            }
+            changed.await;
+        }
+    }
+
     fn room(&self) -> MutexGuard<'_, Room> {
         self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Room {
-    fn of(&self, peer: PeerId) -> impl Iterator<Item = &Entry> {
-        self.tickets.values().filter(move |entry| entry.peer == peer)
+    fn of(&self, taker: Taker) -> impl Iterator<Item = &Entry> {
+        self.tickets.values().filter(move |entry| entry.taker == taker)
     }
 
-    /// Turns the newest of those away that are not served yet, of the peer that has most, when that is more than a newcomer would have.
+    /// Turns the newest of those away that are not served yet, of the taker that has most, when that is more than a newcomer would have.
     fn turn_away(&mut self, own: usize) -> bool {
         let waiting = self.tickets.iter().rev().filter(|(_, entry)| !entry.is_served());
         let most = waiting
-            .map(|(number, entry)| (self.of(entry.peer).count(), *number))
+            .map(|(number, entry)| (self.of(entry.taker).count(), *number))
             .min_by_key(|(count, _)| Reverse(*count));
         match most {
             Some((count, number)) if count > own + 1 => self.end(number),
@@ -154,22 +199,22 @@ impl Room {
         })
     }
 
-    /// Whose peer lost no place, is served least, and came first.
+    /// Whose taker lost no place, is served least, and came first.
     fn first_in_line(&self) -> Option<u64> {
         let in_line = self.tickets.iter().filter(|(_, entry)| entry.state == State::InLine);
         let first = in_line.min_by_key(|(number, entry)| {
-            let served = self.of(entry.peer).filter(|other| other.is_served()).count();
-            (self.lost.contains(&entry.peer), served, **number)
+            let served = self.of(entry.taker).filter(|other| other.is_served()).count();
+            (self.lost.contains(&entry.taker), served, **number)
         });
         first.map(|(number, _)| *number)
     }
 
     fn remember(&mut self, number: u64) {
-        let Some(peer) = self.tickets.get(&number).map(|entry| entry.peer) else {
+        let Some(taker) = self.tickets.get(&number).map(|entry| entry.taker) else {
             return;
         };
-        self.lost.retain(|other| *other != peer);
-        self.lost.push_back(peer);
+        self.lost.retain(|other| *other != taker);
+        self.lost.push_back(taker);
         if self.lost.len() > MAX_REMEMBERED {
             self.lost.pop_front();
         }
@@ -184,7 +229,7 @@ impl Entry {
 
 impl Ticket {
     /// Waits for a place; the turn begins then.
-    pub(super) async fn place(&self) {
+    pub async fn place(&self) {
         loop {
             let mut changed = pin!(self.places.changed.notified());
             // What changes from here on is not missed.
@@ -207,7 +252,7 @@ impl Ticket {
     }
 
     /// So many bytes were given; fails when that is too slow.
-    pub(super) fn moved(&self, bytes: u64) -> Result<(), PlaceLost> {
+    pub fn moved(&self, bytes: u64) -> Result<(), PlaceLost> {
         if let Some(entry) = self.places.room().tickets.get_mut(&self.number) {
             if let State::Served { since, bytes: before } = entry.state {
                 let bytes = before.saturating_add(bytes);
@@ -222,7 +267,7 @@ impl Ticket {
     }
 
     /// Returns when the room is needed for another.
-    pub(super) async fn ended(&self) {
+    pub async fn ended(&self) {
         self.ended.cancelled().await;
     }
 }
@@ -240,7 +285,11 @@ mod tests {
     use futures::future::FusedFuture;
     use futures::{poll, FutureExt};
 
-    async fn served(places: &DeliveryPlaces, peer: PeerId) -> Ticket {
+    fn someone() -> Taker {
+        Taker::Peer(rand::random())
+    }
+
+    async fn served(places: &DeliveryPlaces, peer: Taker) -> Ticket {
         let ticket = places.take_in(peer).expect("there is room");
         ticket.place().await;
         ticket
@@ -259,9 +308,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn whoever_waits_is_served_after_a_turn_and_the_slowest_makes_room() {
         let places = DeliveryPlaces::default();
-        let (mut held, honest) = (Vec::new(), served(&places, PeerId::random()).await);
+        let (mut held, honest) = (Vec::new(), served(&places, someone()).await);
         for _ in 0..4 {
-            let peer = PeerId::random();
+            let peer = someone();
             for _ in 0..MAX_TICKETS_OF_A_PEER.min(MAX_PLACES - 1 - held.len()) {
                 held.push(served(&places, peer).await);
             }
@@ -273,7 +322,7 @@ mod tests {
             held.iter()
                 .for_each(|ticket| assert_eq!(ticket.moved(16 * 1024 * 30), Ok(())));
         }
-        let newcomer = places.take_in(PeerId::random()).expect("there is room in the line");
+        let newcomer = places.take_in(someone()).expect("there is room in the line");
         let mut place = pin!(newcomer.place());
         assert!(poll!(&mut place).is_ready(), "their turn is over");
         assert_eq!(held.iter().filter(|ticket| has_ended(ticket)).count(), 1);
@@ -285,10 +334,10 @@ mod tests {
         let places = DeliveryPlaces::default();
         let mut held = Vec::new();
         for _ in 0..MAX_PLACES {
-            held.push(served(&places, PeerId::random()).await);
+            held.push(served(&places, someone()).await);
         }
         let began = Instant::now();
-        served(&places, PeerId::random()).await;
+        served(&places, someone()).await;
         assert_eq!(began.elapsed(), TURN);
         tokio::time::advance(TURN * 9).await;
         assert_eq!(
@@ -301,13 +350,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_lost_a_place_goes_behind_all_others_and_who_is_served_least_comes_first() {
         let places = DeliveryPlaces::default();
-        let (greedy, other) = (PeerId::random(), PeerId::random());
+        let (greedy, other) = (someone(), someone());
         let mut held = vec![served(&places, greedy).await, served(&places, other).await];
         while held.len() < MAX_PLACES {
-            held.push(served(&places, PeerId::random()).await);
+            held.push(served(&places, someone()).await);
         }
         places.room().remember(held[0].number);
-        let line = [greedy, other, PeerId::random()].map(|peer| places.take_in(peer).expect("room"));
+        let line = [greedy, other, someone()].map(|peer| places.take_in(peer).expect("room"));
         let [lost, has_one, has_none] = &line;
         let (mut lost, mut has_one, mut has_none) = (
             pin!(lost.place().fuse()),
@@ -329,21 +378,34 @@ mod tests {
 
     #[test]
     fn a_peer_has_a_bounded_share_and_one_with_fewer_is_taken_in_all_the_same() {
-        let (places, greedy) = (DeliveryPlaces::default(), PeerId::random());
+        let (places, greedy) = (DeliveryPlaces::default(), someone());
         let many: Vec<_> = (0..MAX_TICKETS_OF_A_PEER)
             .filter_map(|_| places.take_in(greedy))
             .collect();
         assert!(places.take_in(greedy).is_none());
         let others: Vec<_> = (many.len()..MAX_TICKETS)
-            .filter_map(|_| places.take_in(PeerId::random()))
+            .filter_map(|_| places.take_in(someone()))
             .collect();
         assert_eq!(many.len() + others.len(), MAX_TICKETS);
-        let newcomer = places.take_in(PeerId::random());
+        let newcomer = places.take_in(someone());
         assert!(
             newcomer.is_some() && has_ended(&many[3]) && !has_ended(&many[0]),
             "the newest of who has most"
         );
         drop((many, others, newcomer));
         assert!(places.room().tickets.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_has_a_share_of_its_own_and_waits_for_it() {
+        let (places, address) = (DeliveryPlaces::default(), Taker::at([192, 0, 2, 7].into()));
+        let mut held: Vec<_> = (0..MAX_TICKETS_OF_AN_ADDRESS)
+            .map(|_| places.take_in(address))
+            .collect();
+        assert!(held.iter().all(Option::is_some) && places.take_in(address).is_none());
+        let mut next = pin!(places.taken_in(address).fuse());
+        assert!(poll_now(&mut next).is_none());
+        held.pop();
+        assert!(poll_now(&mut next).is_some(), "as soon as one of its own is over");
     }
 }

@@ -22,19 +22,23 @@
 
 pub mod ask_publisher;
 pub mod assembly;
+pub mod block_index;
 pub mod chain_access;
 pub mod clock;
 pub mod console;
 pub mod data_dir;
 pub mod deal_expiry;
+mod delivery_places;
 pub mod descriptors;
 pub mod explaining;
 pub mod failpoint;
+pub mod http;
 pub mod intake;
 pub mod network;
 pub mod on_head;
 pub mod operator;
 pub mod packing;
+pub mod piece_reader;
 pub mod prover;
 pub mod proving;
 pub mod redeeming;

@@ -181,6 +181,27 @@ pub(super) static KEYS: &[Key] = &[
         "[\"/dns4/miner.example.org/tcp/4401\"]",
         "Where others are told to dial, where that is not where it listens: behind a name, a router or a proxy. Begins with /dns4, /dns6, /ip4 or /ip6."
     ),
+    key!(
+        "http.port",
+        http.http_port,
+        "--http-port",
+        "4405",
+        "Port of pieces and blocks over HTTP, in place of that of each address in http.listen."
+    ),
+    key!(
+        "http.listen",
+        http.http_listen,
+        "--http-listen",
+        "",
+        "Where everybody gets pieces (/piece/CID) and blocks (/ipfs/CID), free of charge and within limits, whatever the page. Nothing of the\noperator's is there."
+    ),
+    key!(
+        "http.announce",
+        http.http_announce,
+        "--http-announce",
+        "[\"/dns4/miner.example.org/tcp/443/tls/http\"]",
+        "Where others are told to ask, where that is not where it listens: a host, /tcp/PORT, and /http or /tls/http. Without it, and without\np2p.announce, where it listens."
+    ),
     key!("web.port", web.web_port, "--web-port", "4400", "Port of the page and the operator's requests, in place of that of each address in web.listen."),
     key!(
         "web.listen",

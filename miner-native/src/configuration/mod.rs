@@ -14,13 +14,13 @@ mod value;
 
 pub use layers::{Configuration, Source};
 pub use options::{
-    ChainOptions, JoinOptions, MinerOptions, NetworkOptions, Options, P2pOptions, PlaceOptions, ProofOptions,
-    TlsOptions, WebOptions,
+    ChainOptions, HttpOptions, JoinOptions, MinerOptions, NetworkOptions, Options, P2pOptions, PlaceOptions,
+    ProofOptions, TlsOptions, WebOptions,
 };
 pub use sample::sample;
 pub use value::HostName;
 
-use crate::daemon::{DaemonConfig, Listen, P2p, Role};
+use crate::daemon::{DaemonConfig, Listen, P2p, PublicHttp, Role};
 use sealdrop_listener::{Certificate, PemFiles, TlsError};
 use sealdrop_miner::settings::SettingsError;
 use shared::chain::Policy;
@@ -40,6 +40,8 @@ const WEB_PORT: u16 = 4400;
 const P2P_PORT: u16 = 4401;
 const P2P_WS_PORT: u16 = 4402;
 const CHAIN_PORT: u16 = 4403;
+/// Not 4404, which the examples of WebRTC have, over UDP.
+const HTTP_PORT: u16 = 4405;
 
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
@@ -160,6 +162,10 @@ pub fn configured(parts: Parts, configuration: &Configuration) -> Result<DaemonC
         p2p: p2p(&options.p2p),
         chain: listen(options.chain.chain_listen, options.chain.chain_host),
         chain_is_public: options.chain.chain_public.unwrap_or_default(),
+        http: PublicHttp {
+            addresses: options.http.http_listen.unwrap_or_default(),
+            announce: options.http.http_announce.unwrap_or_default(),
+        },
         web: listen(options.web.web_listen, options.web.web_host),
         page: options.web.web,
         client: options.web.client,
@@ -220,6 +226,8 @@ fn effective(mut options: Options) -> Options {
         options.p2p.p2p_ws_port.get_or_insert(P2P_WS_PORT);
         options.p2p.p2p_listen = Some(p2p(&options.p2p).host_config(None, PathBuf::new()).listen);
     }
+    let http = &mut options.http;
+    http.http_listen = Some(addresses(http.http_listen.take(), http.http_port, HTTP_PORT));
     let web = &mut options.web;
     web.web_listen = Some(addresses(web.web_listen.take(), web.web_port, WEB_PORT));
     web.web_host.get_or_insert_default();
@@ -270,6 +278,7 @@ mod tests {
         assert_eq!(config.role, Role::ChainAndMiner);
         assert_eq!(config.chain.addresses, [address("127.0.0.1:4403")]);
         assert_eq!(config.web.addresses, [address("127.0.0.1:4400")]);
+        assert_eq!(config.http.addresses, [address("127.0.0.1:4405")]);
         assert!(!config.chain_is_public && config.settings == Default::default());
     }
 

@@ -27,6 +27,8 @@ pub struct Options {
     #[command(flatten)]
     pub p2p: P2pOptions,
     #[command(flatten)]
+    pub http: HttpOptions,
+    #[command(flatten)]
     pub web: WebOptions,
     #[command(flatten)]
     pub tls: TlsOptions,
@@ -95,6 +97,20 @@ pub struct P2pOptions {
     /// Where others are told to dial, where that is not where it listens: as /dns4/miner.example.org/tcp/4401
     #[arg(long, value_name = "MULTIADDR", value_delimiter = ',')]
     pub p2p_announce: Option<Vec<Multiaddr>>,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Miner's HTTP")]
+pub struct HttpOptions {
+    /// Port of pieces and blocks over HTTP, for everybody; 0 takes any free one [default: 4405]
+    #[arg(long, value_name = "PORT")]
+    pub http_port: Option<u16>,
+    /// Where they are served [default: 127.0.0.1:4405]
+    #[arg(long, value_name = "IP:PORT", value_delimiter = ',')]
+    pub http_listen: Option<Vec<SocketAddr>>,
+    /// Where others are told to ask for them, where that is not where they are served: as /dns4/miner.example.org/tcp/443/tls/http
+    #[arg(long, value_name = "MULTIADDR", value_delimiter = ',')]
+    pub http_announce: Option<Vec<Multiaddr>>,
 }
 
 #[derive(Debug, Clone, Default, Args)]

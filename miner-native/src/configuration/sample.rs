@@ -18,10 +18,11 @@ An option of the command line is before the environment, that before this file, 
 Paths are relative to this file. All keys stand here with what is usual, or with an example; take away the # of those to change.";
 
 /// What each section is about.
-const SECTIONS: [(&str, &str); 6] = [
+const SECTIONS: [(&str, &str); 7] = [
     ("network", "What is fixed when a network begins; one that is there keeps its numbers. Of a chain that is joined only sectorSize is ours."),
     ("chain", "The chain: made here, or another's."),
     ("p2p", "The miner's libp2p host, which clients dial."),
+    ("http", "Pieces and blocks over HTTP, for everybody: curl, players, IPFS clients."),
     ("web", "The page, and the operator's requests."),
     (
         "tls",

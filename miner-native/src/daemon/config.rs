@@ -4,7 +4,7 @@ use super::joining::{check_url, NoEndpoint};
 use libp2p::multiaddr::Protocol;
 use libp2p::Multiaddr;
 use sealdrop_listener::Certificate;
-use sealdrop_miner::network::HostConfig;
+use sealdrop_miner::network::{is_http, HostConfig};
 use sealdrop_miner::settings::{Settings, SettingsChange, SettingsError};
 use shared::chain::policy::PolicyError;
 use shared::chain::Policy;
@@ -45,6 +45,15 @@ impl P2p {
     }
 }
 
+/// Where pieces and blocks are served to everybody, and where others are told to ask for them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PublicHttp {
+    /// Port 0 takes a free one.
+    pub addresses: Vec<SocketAddr>,
+    /// Where that is not where it listens.
+    pub announce: Vec<Multiaddr>,
+}
+
 /// What of a network a daemon runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Role {
@@ -80,6 +89,8 @@ pub struct DaemonConfig {
     pub chain: Listen,
     /// Whether pages of every site may ask the chain.
     pub chain_is_public: bool,
+    /// Pieces and blocks over HTTP.
+    pub http: PublicHttp,
     /// The page and the operator's requests.
     pub web: Listen,
     /// The page's folder.
@@ -149,6 +160,8 @@ pub enum ConfigError {
     NoSpan { option: &'static str },
     #[error("{name} is empty: name at least one address to listen on")]
     NoAddress { name: &'static str },
+    #[error("{address} is no address of HTTP: give http.announce a host, a port and the kind, as /dns4/miner.example.org/tcp/443/tls/http or /ip4/192.0.2.7/tcp/4405/http")]
+    HttpAddress { address: Multiaddr },
     #[error(transparent)]
     Chain(#[from] NoEndpoint),
     #[error(transparent)]
@@ -209,6 +222,7 @@ fn check_addresses(config: &DaemonConfig) -> Result<(), ConfigError> {
     }
     if config.role != Role::Chain {
         all.extend(of("--web-port", &config.web));
+        all.extend(config.http.addresses.iter().map(|address| ("--http-port", *address)));
     }
     for (at, (first, address)) in all.iter().enumerate() {
         let mut later = all.iter().skip(at + 1);
@@ -217,12 +231,21 @@ fn check_addresses(config: &DaemonConfig) -> Result<(), ConfigError> {
             return Err(ConfigError::SamePort { port, first, second });
         }
     }
-    for (name, listen) in [("chain.listen", &config.chain), ("web.listen", &config.web)] {
-        if listen.addresses.is_empty() {
+    for (name, addresses) in [
+        ("chain.listen", &config.chain.addresses),
+        ("web.listen", &config.web.addresses),
+        ("http.listen", &config.http.addresses),
+    ] {
+        if addresses.is_empty() {
             return Err(ConfigError::NoAddress { name });
         }
     }
-    Ok(())
+    match config.http.announce.iter().find(|address| !is_http(address)) {
+        Some(address) => Err(ConfigError::HttpAddress {
+            address: address.clone(),
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Where a libp2p listener takes a port of TCP, and the option that chooses it.
@@ -251,13 +274,13 @@ fn overlap(one: &SocketAddr, other: &SocketAddr) -> bool {
 
 /// See [`DaemonConfig::warnings`]. A certificate that nobody accepts is no reason not to start: the miner's proofs are due all the same.
 fn warnings(config: &DaemonConfig) -> Vec<String> {
-    let open = |listen: &Listen| {
-        let all = listen.addresses.iter().filter(|address| !address.ip().is_loopback());
+    let open = |addresses: &[SocketAddr]| {
+        let all = addresses.iter().filter(|address| !address.ip().is_loopback());
         let all: Vec<String> = all.map(ToString::to_string).collect();
         (!all.is_empty()).then(|| all.join(" and "))
     };
     let mut warnings = Vec::new();
-    if let (true, Some(addresses)) = (config.makes_chain(), open(&config.chain)) {
+    if let (true, Some(addresses)) = (config.makes_chain(), open(&config.chain.addresses)) {
         warnings.push(format!(
             "chain.listen: whoever reaches this machine at {addresses} can read the chain, send messages and ask its faucet, within the limits"
         ));
@@ -266,13 +289,18 @@ fn warnings(config: &DaemonConfig) -> Vec<String> {
         let text = "chain.public: pages of every site can do so through the browser of whoever reaches the chain";
         warnings.push(text.to_owned());
     }
-    if let (true, Some(addresses)) = (config.role != Role::Chain, open(&config.web)) {
+    if let (true, Some(addresses)) = (config.role != Role::Chain, open(&config.web.addresses)) {
         let how = match config.tls.is_some() {
             true => "which crosses the network in TLS",
             false => "which crosses the network unencrypted: name a certificate (tls.certificate), or put a proxy with TLS before it",
         };
         warnings.push(format!(
             "web.listen: whoever reaches this machine at {addresses} gets the page and sees its health; orders need a token of operator.token, {how}"
+        ));
+    }
+    if let (true, Some(addresses)) = (config.role != Role::Chain, open(&config.http.addresses)) {
+        warnings.push(format!(
+            "http.listen: whoever reaches this machine at {addresses} gets what is stored here, free of charge, within the limits"
         ));
     }
     if let Some(certificate) = &config.tls {
@@ -329,6 +357,10 @@ mod tests {
             p2p: P2p::default(),
             chain: on("127.0.0.1:4403"),
             chain_is_public: false,
+            http: PublicHttp {
+                addresses: vec!["127.0.0.1:4405".parse().expect("an address")],
+                announce: Vec::new(),
+            },
             web: on("127.0.0.1:4400"),
             page: None,
             client: None,
@@ -404,6 +436,33 @@ mod tests {
     }
 
     #[test]
+    fn http_has_a_port_of_its_own_and_is_told_of_by_addresses_of_http() {
+        let refused = checked(|config| config.http.addresses = vec!["127.0.0.1:4400".parse().expect("an address")]);
+        assert!(matches!(
+            refused,
+            Err(ConfigError::SamePort {
+                port: 4400,
+                second: "--http-port",
+                ..
+            })
+        ));
+        let announced = |text: &str| {
+            let address = text.parse().expect("a multiaddr");
+            checked(|config| config.http.announce = vec![address])
+        };
+        for good in ["/dns4/miner.example/tcp/443/tls/http", "/ip4/192.0.2.7/tcp/80/http"] {
+            assert_eq!(announced(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "/dns4/miner.example/tcp/443/tls/ws",
+            "/ip4/192.0.2.7/udp/80/http",
+            "/ip4/192.0.2.7/tcp/80",
+        ] {
+            assert!(matches!(announced(bad), Err(ConfigError::HttpAddress { .. })), "{bad}");
+        }
+    }
+
+    #[test]
     fn a_network_under_whose_numbers_nobody_could_prove_or_redeem_is_refused() {
         let refused = checked(|config| config.policy.cancel_delay = 0);
         let option = "--cancel-delay";
@@ -459,10 +518,19 @@ mod tests {
         assert_eq!(configured(|_| {}).warnings(), [""; 0]);
         let open = configured(|config| {
             (config.chain, config.web) = (on("0.0.0.0:1"), on("192.0.2.7:2"));
+            config.http.addresses = vec!["0.0.0.0:3".parse().expect("an address")];
             config.chain_is_public = true;
         });
         let told = open.warnings().join(" ");
-        for words in ["0.0.0.0:1", "faucet", "every site", "192.0.2.7:2", "unencrypted"] {
+        for words in [
+            "0.0.0.0:1",
+            "faucet",
+            "every site",
+            "192.0.2.7:2",
+            "unencrypted",
+            "0.0.0.0:3",
+            "free of charge",
+        ] {
             assert!(told.contains(words), "{words:?} is missing in {told}");
         }
         let miner = configured(|config| {

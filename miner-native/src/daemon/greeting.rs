@@ -37,6 +37,7 @@ impl Greeting {
             endpoints: Endpoints {
                 chain: chain.clone(),
                 web: None,
+                http: None,
                 elsewhere: Elsewhere {
                     chain: chain_elsewhere(config, devnet),
                     web: None,
@@ -122,6 +123,12 @@ fn reached(endpoints: &Endpoints) -> Vec<String> {
     let told = |what: &str, url: &String| format!("{what:<10} {url} for others");
     lines.extend(endpoints.elsewhere.chain.as_ref().map(|url| told("", url)));
     lines.extend(endpoints.elsewhere.web.as_ref().map(|url| told("Page", url)));
+    lines.extend(
+        endpoints
+            .http
+            .as_ref()
+            .map(|url| format!("HTTP       {url}/piece/CID and /ipfs/CID, for everybody")),
+    );
     lines
 }
 
@@ -134,6 +141,7 @@ mod tests {
         let mut endpoints = Endpoints {
             chain: "http://127.0.0.1:4403/rpc".into(),
             web: Some("http://127.0.0.1:4400".into()),
+            http: None,
             elsewhere: Elsewhere::default(),
             config: None,
         };

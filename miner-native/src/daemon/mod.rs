@@ -13,7 +13,7 @@ mod services;
 #[cfg(test)]
 mod testing;
 
-pub use config::{ConfigError, DaemonConfig, Listen, P2p, Role};
+pub use config::{ConfigError, DaemonConfig, Listen, P2p, PublicHttp, Role};
 pub use joining::JoinError;
 pub use proofs::{Proofs, RealProofs};
 
@@ -24,15 +24,18 @@ use sealdrop_devnet::{Devnet, DevnetConfig, DevnetError};
 use sealdrop_listener::Tls;
 use sealdrop_miner::ask_publisher::{self, AskError};
 use sealdrop_miner::assembly::Assembly;
+use sealdrop_miner::block_index::{BlockIndex, IndexError};
 use sealdrop_miner::chain_access::{genesis_at, rpc_url, Account, ChainAccess, ChainError};
 use sealdrop_miner::console;
 use sealdrop_miner::data_dir::{DataDir, DataDirError, Elsewhere, Endpoints, Identity};
 use sealdrop_miner::descriptors;
 use sealdrop_miner::explaining::Explainer;
 use sealdrop_miner::failpoint::{self, UnknownPoint};
+use sealdrop_miner::http::{self, Http, HttpError};
 use sealdrop_miner::intake::Intake;
-use sealdrop_miner::network::{self, Host, IdentityError, Network, NetworkError, TransferManager};
+use sealdrop_miner::network::{self, Host, HttpPlaces, IdentityError, Network, NetworkError, TransferManager};
 use sealdrop_miner::operator::token::{TokenError, Tokens};
+use sealdrop_miner::piece_reader::PieceReader;
 use sealdrop_miner::prover::{Prover, ProverError};
 use sealdrop_miner::registration::{self, RegistrationError};
 use sealdrop_miner::settings::{SettingsError, SettingsStore};
@@ -87,6 +90,10 @@ pub enum DaemonError {
     #[error(transparent)]
     Web(#[from] WebError),
     #[error(transparent)]
+    Http(#[from] HttpError),
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    #[error(transparent)]
     Token(#[from] TokenError),
     #[error("the runtime cannot be started: {0}; close other programs and start again")]
     Runtime(std::io::Error),
@@ -135,20 +142,23 @@ pub fn run(mut config: DaemonConfig, proofs: &dyn Proofs) -> Result<(), DaemonEr
 
 /// Fails when an address or a folder that was named cannot be used.
 fn check(config: &DaemonConfig) -> Result<(), DaemonError> {
-    let taken = |listen: &Listen| {
-        let addresses = listen.addresses.iter().copied();
+    let taken = |addresses: &[SocketAddr]| {
+        let addresses = addresses.iter().copied();
         let mut named = addresses.filter(|address| address.port() != 0);
         named.find(|address| matches!(TcpListener::bind(address), Err(e) if e.kind() == ErrorKind::AddrInUse))
     };
-    if let (true, Some(address)) = (config.makes_chain(), taken(&config.chain)) {
+    if let (true, Some(address)) = (config.makes_chain(), taken(&config.chain.addresses)) {
         return Err(DevnetError::PortInUse { address }.into());
     }
     if config.role == Role::Chain {
         return Ok(());
     }
     web_config(config, String::new()).check()?;
-    if let Some(address) = taken(&config.web) {
+    if let Some(address) = taken(&config.web.addresses) {
         return Err(WebError::PortInUse { address }.into());
+    }
+    if let Some(address) = taken(&config.http.addresses) {
+        return Err(HttpError::PortInUse { address }.into());
     }
     Ok(config.p2p.host_config(config.tls.clone(), PathBuf::new()).check()?)
 }
@@ -216,6 +226,9 @@ async fn start(
     let listeners = web::bind(&config.web.addresses)?;
     let bound = listeners.iter().filter_map(|listener| listener.local_addr().ok());
     let web_addresses: Vec<SocketAddr> = bound.collect();
+    let http_listeners = http::bind(&config.http.addresses)?;
+    let bound = http_listeners.iter().filter_map(|listener| listener.local_addr().ok());
+    let http_addresses: Vec<SocketAddr> = bound.collect();
     let host = start_host(config, home).await?;
     let (chain_url, chain_elsewhere) = match &config.role {
         Role::Miner { chain } => (rpc_url(chain), None),
@@ -227,6 +240,7 @@ async fn start(
     let endpoints = Endpoints {
         chain: chain_url.clone(),
         web: Some(web::url(&web_addresses)),
+        http: Some(web::url(&http_addresses)),
         elsewhere: Elsewhere {
             chain: chain_elsewhere,
             web: elsewhere::url(&web_addresses, &config.web, config.tls.is_some()),
@@ -251,6 +265,17 @@ async fn start(
         },
         supervisor,
     );
+    host.serves_http(HttpPlaces {
+        bound: http_addresses.clone(),
+        has_tls: config.tls.is_some(),
+        announce: config.http.announce.clone(),
+    });
+    let public = Http {
+        addresses: http_addresses,
+        tls: config.tls.as_ref().map(Tls::under),
+        reading: parts.reading(),
+    };
+    services::start_http(public, http_listeners, supervisor);
     services::start_self_check(host.clone(), supervisor).await;
     Tokens::ensure(&home.tokens())?;
     let web = Web {
@@ -368,17 +393,22 @@ async fn start_miner(
     let settings = Arc::new(SettingsStore::new(kept));
     let prover = Arc::new(Prover::start(engine, config.sector_size, store.rates()));
     let intake = Intake::new(config.sector_size, store.clone(), prover.clone(), settings.clone());
+    let staging = Staging::open(dir.join("staging"))?;
+    let reader = PieceReader::new(store.clone(), staging.clone(), prover.clone());
+    let index = blocking(|| BlockIndex::open(&dir.join("index")))?;
     let parts = Assembly {
         address: view.address.clone(),
         owner: view.owner.clone(),
         sector_size: config.sector_size,
         policy,
         store,
-        staging: Staging::open(dir.join("staging"))?,
+        staging,
         chain,
         worker_chain,
         worker,
         prover,
+        reader,
+        index,
         verifier: proofs.verifier(),
         settings,
         intake: Arc::new(intake),

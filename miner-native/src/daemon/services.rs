@@ -4,9 +4,11 @@ use sealdrop_devnet::Devnet;
 use sealdrop_listener::{Certificate, Trouble as CertificateTrouble};
 use sealdrop_miner::ask_publisher::AskPublisher;
 use sealdrop_miner::assembly::Assembly;
+use sealdrop_miner::block_index::Indexing;
 use sealdrop_miner::chain_access::Following;
 use sealdrop_miner::deal_expiry::DealExpiry;
 use sealdrop_miner::explaining::Explainer;
+use sealdrop_miner::http::Http;
 use sealdrop_miner::network::{Host, Network, SelfCheck};
 use sealdrop_miner::proving::Proving;
 use sealdrop_miner::redeeming::Redeeming;
@@ -161,6 +163,7 @@ pub(super) fn start_work(parts: &Assembly, to: &mut Supervisor) {
     start(to, "deal expiry", Stage::Work, parts.deal_expiry(), DealExpiry::run);
     start(to, "scrubbing", Stage::Work, parts.scrubbing(), Scrubbing::run);
     start(to, "slashing", Stage::Work, parts.slashing(), Slashing::run);
+    start(to, "block index", Stage::Work, parts.indexing(), Indexing::run);
     start(to, "asks", Stage::Work, parts.ask_publisher(), AskPublisher::run);
 }
 
@@ -174,6 +177,16 @@ pub(super) async fn start_self_check(host: Host, supervisor: &mut Supervisor) {
     let check = SelfCheck { host };
     check.first().await;
     start(supervisor, "addresses", Stage::Intake, check, SelfCheck::run);
+}
+
+/// What everybody reaches over HTTP.
+pub(super) fn start_http(http: Http, listeners: Vec<TcpListener>, supervisor: &mut Supervisor) {
+    // Its first life has the addresses already.
+    let listeners = Mutex::new(Some(listeners));
+    supervisor.start(Service::new("http", Stage::Intake, SILENCE, move |lifeline| {
+        let listeners = listeners.lock().unwrap_or_else(PoisonError::into_inner).take();
+        http.clone().run(listeners, lifeline)
+    }));
 }
 
 /// What the operator reaches.

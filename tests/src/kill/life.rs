@@ -143,6 +143,8 @@ impl Life {
         for (name, port) in names.into_iter().zip(self.ports) {
             command.arg(name).arg(port.to_string());
         }
+        // No test is at a fixed one: any that is free.
+        command.args(["--http-port", "0"]);
         // Real proofs take their time; blocks are as fast as that allows.
         let pace: [&str; 8] = match self.kind {
             Program::Fake => [

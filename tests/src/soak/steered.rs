@@ -172,6 +172,8 @@ impl SteeredDaemon {
         for (name, port) in names.into_iter().zip(self.ports) {
             command.arg(name).arg(port.to_string());
         }
+        // No test is at a fixed one: any that is free.
+        command.args(["--http-port", "0"]);
         command
     }
 

@@ -1,6 +1,7 @@
 //! Where the miner says that it is, and whether it answers there: what health, `mining status` and `sealdrop doctor` show.
 
 use super::advertised::Reach;
+use super::http_address::is_http;
 use super::probe::{Fault, Unanswered};
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +77,11 @@ impl AddressStatus {
     /// connections back makes the two differ.
     pub fn is_reached(&self) -> bool {
         self.answers == Some(true) || self.outside.as_ref().is_some_and(|outside| outside.reached)
+    }
+
+    /// Whether it is one of HTTP, which libp2p does not dial.
+    pub fn is_http(&self) -> bool {
+        self.address.parse().is_ok_and(|address| is_http(&address))
     }
 
     /// In a line, for people.

@@ -134,7 +134,7 @@ pub fn advertised(known: &Known) -> Vec<Multiaddr> {
 }
 
 /// As many of the addresses as fit a record.
-fn within_a_record(addresses: impl Iterator<Item = Multiaddr>) -> Vec<Multiaddr> {
+pub(super) fn within_a_record(addresses: impl Iterator<Item = Multiaddr>) -> Vec<Multiaddr> {
     let mut room = MAX_RECORD.saturating_sub(FRAME);
     let fits = |address: &Multiaddr| {
         let left = room.checked_sub(address.len().saturating_add(FRAME_OF_ADDRESS));

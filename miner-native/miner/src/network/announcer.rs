@@ -67,7 +67,7 @@ impl Announcer {
     }
 
     pub(super) async fn announce(&mut self) -> Result<(), ServiceError> {
-        let addresses = self.host.addresses();
+        let addresses = self.host.advertised();
         let known = self.signed.take().filter(|signed| signed.addresses == addresses);
         let signed = match known {
             Some(signed) => signed,

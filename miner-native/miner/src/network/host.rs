@@ -3,6 +3,7 @@
 
 use super::advertised::{advertised, without_peer, Known, Reach};
 use super::connections::Connections;
+use super::http_address::{with_http, HttpPlaces};
 use super::listen::{announced, with_current_hashes, HostConfig, ListenAddress, TransportKind};
 use super::origin::Origin;
 use super::reachability::{candidates, Outside, Round, Witnesses};
@@ -44,6 +45,8 @@ struct Inner {
     listeners: Vec<ListenAddress>,
     /// Named by the operator.
     announce: Vec<Multiaddr>,
+    /// Where the miner is over HTTP.
+    http: Mutex<HttpPlaces>,
     /// By which browsers know it.
     certificates: Certificates,
     /// Where it listens now.
@@ -75,6 +78,7 @@ impl Host {
                 refused,
                 listeners,
                 announce: config.announce,
+                http: Mutex::default(),
                 certificates,
                 listening: watch::Sender::new(found),
                 board: AddressBoard::default(),
@@ -149,6 +153,18 @@ impl Host {
         })
     }
 
+    /// Says where the miner's HTTP listener is, which the host tells with its own addresses.
+    pub fn serves_http(&self, places: HttpPlaces) {
+        *lock(&self.inner.http) = places;
+    }
+
+    /// What the host tells of itself: where clients dial it, and where they ask over HTTP.
+    pub fn advertised(&self) -> Vec<Multiaddr> {
+        let is_named = !self.inner.announce.is_empty();
+        let http = lock(&self.inner.http).told(&self.listening(), is_named);
+        with_http(self.addresses(), http)
+    }
+
     /// What is known of its addresses, and of others.
     pub fn board(&self) -> &AddressBoard {
         &self.inner.board
@@ -169,7 +185,7 @@ impl Host {
         self.inner.listening.borrow().clone()
     }
 
-    /// Changes when [`Host::listening`] does, and with it perhaps [`Host::addresses`].
+    /// Changes when [`Host::listening`] does, and with it perhaps [`Host::addresses`] and [`Host::advertised`].
     pub fn watch_addresses(&self) -> watch::Receiver<Vec<Multiaddr>> {
         self.inner.listening.subscribe()
     }

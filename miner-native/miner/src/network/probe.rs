@@ -8,6 +8,7 @@
 mod webtransport;
 
 use super::advertised::Reach;
+use super::http_address::{self, http_url};
 use super::listen::TransportKind;
 use super::muxer::Yamux;
 use futures::StreamExt;
@@ -131,10 +132,13 @@ struct Dialer {
     swarm: Swarm<identify::Behaviour>,
 }
 
-/// Tries an address; how long it took to answer.
+/// Tries an address; how long it took to answer. One of HTTP answers when a gateway is there: whose it is, it cannot show.
 pub async fn probe(address: &Multiaddr, peer: PeerId) -> Result<Duration, Unanswered> {
     let began = Instant::now();
     let trying = async {
+        if let Some(url) = http_url(address) {
+            return http_address::answers(&url).await;
+        }
         match TransportKind::of(address) {
             Some(TransportKind::WebTransport) => {
                 let target = webtransport::Target::of(address).ok_or(Unanswered::Untried)?;
@@ -241,7 +245,7 @@ fn reason(error: &DialError) -> Unanswered {
     }
 }
 
-fn transport_reason(error: &io::Error) -> Unanswered {
+pub(super) fn transport_reason(error: &io::Error) -> Unanswered {
     let causes = causes(error);
     let kinds = causes.iter().filter_map(|cause| cause.downcast_ref::<io::Error>());
     let text = causes.last().map_or_else(String::new, short);

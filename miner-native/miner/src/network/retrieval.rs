@@ -2,27 +2,21 @@
 //!
 //! Whoever asks computes the data root of what arrives; the miner is not believed.
 
-use super::delivery_places::{DeliveryPlaces, Ticket};
 use super::exchange::{Exchange, SHORT};
 use super::refused::Limit;
 use super::{frames, ExchangeError};
-use crate::prover::Prover;
-use crate::staging::Staging;
-use crate::store::MinerStore;
+use crate::delivery_places::{Taker, Ticket};
+use crate::piece_reader::{PieceReader, UnsealFailure, Whereabouts};
 use cid::Cid;
 use libp2p::Stream;
 use shared::retrieval::{RetrievalStatus, RetrievePieceChunk, RetrievePieceRequest, RetrievePieceResponse, MAX_CHUNK};
-use shared::sector::SectorEffect;
 use shared::transfer::PlaceLost;
 use shared::wire::encode;
 use shared::wire::frame::{frame, MAX_MESSAGE};
 use std::future::Future;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
-use tokio::sync::Mutex;
 
 /// The answer where there is no room.
 const TOO_MANY: &str = "too many pieces are being retrieved: try again in a moment";
@@ -32,29 +26,18 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// Gives pieces out.
 #[derive(Clone)]
 pub struct RetrievalServer {
-    store: MinerStore,
-    staging: Staging,
-    prover: Arc<Prover>,
-    places: DeliveryPlaces,
-    /// Held while a piece is unsealed: those who ask for it meanwhile find it staged.
-    unsealing: Arc<Mutex<()>>,
+    reader: PieceReader,
 }
 
 impl RetrievalServer {
-    pub fn new(store: MinerStore, staging: Staging, prover: Arc<Prover>) -> Self {
-        Self {
-            store,
-            staging,
-            prover,
-            places: DeliveryPlaces::default(),
-            unsealing: Arc::default(),
-        }
+    pub fn new(reader: PieceReader) -> Self {
+        Self { reader }
     }
 
     /// Reads a request; answers with the status, and the piece's bytes in order.
     pub(super) async fn answer(self, mut exchange: Exchange) -> Result<(), ExchangeError> {
         let RetrievePieceRequest { piece_ref } = exchange.request(SHORT).await?;
-        let Some(ticket) = self.places.take_in(exchange.peer) else {
+        let Some(ticket) = self.reader.places().take_in(Taker::peer(&exchange.peer.to_bytes())) else {
             exchange.refused(Limit::Deliveries);
             return refuse(&mut exchange.stream, TOO_MANY.into()).await;
         };
@@ -81,23 +64,23 @@ impl RetrievalServer {
         ticket: &Ticket,
         has_begun: &mut bool,
     ) -> Result<(), ExchangeError> {
-        let Some(piece) = self.store.piece(piece_ref)? else {
+        let Some((piece, whereabouts)) = self.reader.find(piece_ref)? else {
             return refuse(stream, format!("piece {piece_ref} is not stored here")).await;
         };
-        let path = match self.staging.whole(piece_ref, piece.size) {
-            Some(path) => {
+        let path = match whereabouts {
+            Whereabouts::Staged(path) => {
                 ticket.place().await;
                 path
             }
-            None if !self.holds(piece_ref)? => {
-                return refuse(stream, format!("piece {piece_ref} was lost here")).await;
-            }
-            None => {
+            Whereabouts::Lost => return refuse(stream, format!("piece {piece_ref} was lost here")).await,
+            Whereabouts::Sealed => {
                 *has_begun = true;
                 accept(stream).await?;
-                let Some(path) = meanwhile(stream, self.unseal(piece_ref, piece.size)).await?? else {
+                let path = match meanwhile(stream, self.reader.unseal(piece_ref, piece.size)).await? {
+                    Ok(path) => path,
+                    Err(UnsealFailure::Store(error)) => return Err(error.into()),
                     // The stream breaks off: too few bytes are no piece, and the peer tries again.
-                    return Ok(());
+                    Err(_) => return Ok(()),
                 };
                 meanwhile(stream, ticket.place()).await?;
                 path
@@ -121,38 +104,6 @@ impl RetrievalServer {
         frames::close(stream).await?;
         tracing::info!(piece = %piece_ref, size = piece.size, "gave a piece back");
         Ok(())
-    }
-
-    /// Whether a proven sector holds the piece.
-    fn holds(&self, data: &Cid) -> Result<bool, ExchangeError> {
-        let sectors = self.store.sectors_with(data)?;
-        Ok(sectors
-            .iter()
-            .any(|record| record.sector.effect() == SectorEffect::Prove))
-    }
-
-    /// The piece's file, from its sector, which takes seconds to hours by its size; `None` when no sector gives it.
-    async fn unseal(&self, data: &Cid, size: u64) -> Result<Option<PathBuf>, ExchangeError> {
-        let _turn = self.unsealing.lock().await;
-        if let Some(path) = self.staging.whole(data, size) {
-            return Ok(Some(path));
-        }
-        for record in self.store.sectors_with(data)? {
-            let sector = record.sector;
-            let index = sector.pieces.iter().position(|piece| piece.data_cid == *data);
-            let (Some(index), SectorEffect::Prove, Some(sealed)) = (index, sector.effect(), sector.sealed()) else {
-                continue;
-            };
-            tracing::info!(piece = %data, sector = sector.id, "unsealing a piece");
-            let unsealed = self.prover.unseal(&sector, sealed, index, &self.staging);
-            match unsealed.await {
-                Ok(()) => return Ok(Some(self.staging.path(data))),
-                Err(error) => {
-                    tracing::error!(piece = %data, sector = sector.id, %error, "the piece cannot be unsealed");
-                }
-            }
-        }
-        Ok(None)
     }
 }
 

@@ -139,7 +139,7 @@ pub struct SelfCheck {
 impl SelfCheck {
     /// Tries the addresses until it is to stop.
     pub async fn run(self, lifeline: Lifeline) -> Result<(), ServiceError> {
-        if problem(&self.host.board().statuses(&self.host.addresses())).is_some() {
+        if problem(&self.host.board().statuses(&self.host.advertised())).is_some() {
             lifeline.failing("", &NOT_YET);
         }
         let mut silent_rounds: u32 = 0;
@@ -176,7 +176,7 @@ impl SelfCheck {
 
     /// Tries every address once.
     async fn round(&self) -> Vec<AddressStatus> {
-        let (addresses, board) = (self.host.addresses(), self.host.board());
+        let (addresses, board) = (self.host.advertised(), self.host.board());
         let tries = addresses.iter().cloned().map(|address| self.try_one(address));
         let tries: Vec<_> = tries.collect();
         futures::stream::iter(tries)
@@ -197,19 +197,20 @@ impl SelfCheck {
     }
 }
 
-/// What is wrong with the addresses as a whole: nobody reaches the miner at any of them.
+/// What is wrong with the addresses as a whole: nobody reaches the miner at any of them. Over HTTP alone no deal is made.
 fn problem(statuses: &[AddressStatus]) -> Option<String> {
-    if statuses.iter().any(AddressStatus::is_reached) {
+    let dialled: Vec<&AddressStatus> = statuses.iter().filter(|status| !status.is_http()).collect();
+    if dialled.iter().any(|status| status.is_reached()) {
         return None;
     }
-    let named = statuses.iter().take(MOST_NAMED);
+    let named = dialled.iter().take(MOST_NAMED);
     let lines = named.map(|status| {
         let advice = status.fault.as_ref().map_or("", |fault| fault.advice.as_str());
         format!("{}: {}; {advice}", status.address, status.described())
     });
     Some(format!(
         "no client can reach the miner: none of {} advertised addresses answers. {}",
-        statuses.len(),
+        dialled.len(),
         lines.collect::<Vec<_>>().join(" | ")
     ))
 }
@@ -249,6 +250,19 @@ mod tests {
         assert_eq!(now(&board), None);
         board.tried(&all[1], &Err(Unanswered::Silent));
         assert!(now(&board).is_some(), "what answered once is tried again");
+    }
+
+    #[test]
+    fn a_miner_that_answers_over_http_alone_is_reached_by_nobody() {
+        let board = AddressBoard::default();
+        let all = [address("/ip4/10.0.0.1/tcp/1"), address("/ip4/10.0.0.1/tcp/5/http")];
+        let now = |board: &AddressBoard| problem(&board.statuses(&all));
+        board.tried(&all[0], &Err(Unanswered::Refused));
+        board.tried(&all[1], &Ok(Duration::from_millis(3)));
+        assert!(now(&board).is_some_and(|text| text.contains("none of 1 advertised")));
+        board.tried(&all[0], &Ok(Duration::from_millis(3)));
+        board.tried(&all[1], &Err(Unanswered::Refused));
+        assert_eq!(now(&board), None, "and one that is dialled is reached without");
     }
 
     #[test]

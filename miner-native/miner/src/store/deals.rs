@@ -217,6 +217,9 @@ impl MinerStore {
     pub fn advance_deal(&self, cid: &Cid, input: MinerInput) -> Result<DealRecord, StoreError> {
         let record = self.write(|changes| advance(changes, cid, input.clone()))?;
         self.tell(cid);
+        if matches!(input, MinerInput::PieceReceived { .. }) {
+            self.tell_piece(&record.deal.proposal.proposal.piece_ref);
+        }
         reached(&record);
         Ok(record)
     }

@@ -77,6 +77,8 @@ pub struct MinerStore {
     records: Arc<dyn Store>,
     /// Tells which deals have changed, once that is on the disk.
     changes: broadcast::Sender<Cid>,
+    /// Tells which pieces came or went, likewise.
+    piece_changes: broadcast::Sender<Cid>,
 }
 
 impl MinerStore {
@@ -94,6 +96,7 @@ impl MinerStore {
         Self {
             records,
             changes: broadcast::Sender::new(CHANGES_KEPT),
+            piece_changes: broadcast::Sender::new(CHANGES_KEPT),
         }
     }
 
@@ -105,6 +108,17 @@ impl MinerStore {
     /// Tells which deals change, from now on, each change once it is on the disk.
     pub fn deal_changes(&self) -> broadcast::Receiver<Cid> {
         self.changes.subscribe()
+    }
+
+    /// Tells which pieces come whole or go, by their data, from now on, each once that is on the disk.
+    pub fn piece_changes(&self) -> broadcast::Receiver<Cid> {
+        self.piece_changes.subscribe()
+    }
+
+    /// Tells that a piece came or went: only after the transaction.
+    fn tell_piece(&self, data: &Cid) {
+        // Nobody listens when it fails.
+        let _ = self.piece_changes.send(*data);
     }
 
     /// Tells that a deal has changed: only after the transaction that changed it.

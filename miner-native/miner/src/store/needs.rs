@@ -93,6 +93,7 @@ impl MinerStore {
             changes.remove(UNWANTED, &key)?;
             Ok(changes.remove(PIECES, &key)?)
         })?;
+        self.tell_piece(data);
         failpoint::hit_failpoint("piece.forgotten");
         Ok(())
     }

@@ -45,13 +45,15 @@ impl MinerStore {
             return Ok(sector.id);
         }
         let bytes = piece_bytes(piece.size, piece.comm_p)?;
-        self.write(|changes| {
+        let placed = self.write(|changes| {
             let mut target = with_room(changes, piece.size, size, now_ms)?;
             target.sector.handle(SectorInput::PieceAdded(piece.clone()))?;
             changes.put(PIECES, &data.to_bytes(), &bytes)?;
             put_sector(changes, &target)?;
             Ok(target.sector.id)
-        })
+        })?;
+        self.tell_piece(&data);
+        Ok(placed)
     }
 }
 

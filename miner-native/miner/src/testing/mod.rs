@@ -16,9 +16,11 @@ mod worker;
 pub(crate) use redirecting::redirecting;
 
 use crate::assembly::Assembly;
+use crate::block_index::BlockIndex;
 use crate::chain_access::{Account, ChainAccess};
 use crate::intake::Intake;
 use crate::network::propose;
+use crate::piece_reader::PieceReader;
 use crate::prover::fake::FakeEngine;
 use crate::prover::{Prover, Resuming};
 use crate::proving::PostError;
@@ -367,6 +369,8 @@ async fn assemble(chain: &str, store: MinerStore, dir: PathBuf) -> Assembly {
     let prover = Arc::new(Prover::start(Arc::new(Resuming(engine)), SIZE, store_of_prover));
     let settings = Arc::new(SettingsStore::new(kept));
     let intake = Intake::new(SIZE, store.clone(), prover.clone(), settings.clone());
+    let staging = Staging::open(dir.join("staging")).expect("a folder");
+    let reader = PieceReader::new(store.clone(), staging.clone(), prover.clone());
     Assembly {
         address: view.address,
         owner,
@@ -376,7 +380,9 @@ async fn assemble(chain: &str, store: MinerStore, dir: PathBuf) -> Assembly {
         prover,
         intake: Arc::new(intake),
         store,
-        staging: Staging::open(dir.join("staging")).expect("a folder"),
+        staging,
+        reader,
+        index: BlockIndex::of(Arc::new(Memory::default())),
         worker_chain: chain.with_account(account.clone()),
         chain,
         worker: account,

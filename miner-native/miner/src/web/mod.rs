@@ -203,7 +203,7 @@ fn router(config: WebConfig, api: Api, access: Access, lifeline: Lifeline) -> Ro
 }
 
 /// A panic while a request is answered is the service's: logged, counted, and told to who asked.
-async fn catch_panic(State(lifeline): State<Lifeline>, request: Request, next: Next) -> Response {
+pub(crate) async fn catch_panic(State(lifeline): State<Lifeline>, request: Request, next: Next) -> Response {
     match AssertUnwindSafe(next.run(request)).catch_unwind().await {
         Ok(response) => response,
         Err(panic) => {

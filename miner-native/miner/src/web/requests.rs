@@ -316,7 +316,7 @@ async fn mining_status(api: &Api) -> Result<MiningStatus, ApiError> {
         jobs: api.prover.jobs(),
         health: api.health.health(),
         refused: api.host.refusals(),
-        addresses: api.host.board().statuses(&api.host.addresses()),
+        addresses: api.host.board().statuses(&api.host.advertised()),
         link: api.link.clone(),
     })
 }

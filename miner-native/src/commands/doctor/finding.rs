@@ -155,7 +155,9 @@ pub fn address(status: &AddressStatus) -> Finding {
 
 /// Who can reach the miner at all.
 pub fn reach(statuses: &[AddressStatus]) -> Finding {
-    let reached = statuses.iter().filter(|status| status.is_reached());
+    let reached = statuses
+        .iter()
+        .filter(|status| status.is_reached() && !status.is_http());
     match reached.map(|status| status.reach).min() {
         None => Finding::wrong(
             "reach",

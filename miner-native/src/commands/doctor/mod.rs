@@ -32,11 +32,12 @@ const AT_ONCE: usize = 8;
 /// How long chain and daemon may take to answer.
 const ANSWER: Duration = Duration::from_secs(10);
 /// The ports of a daemon that was told nothing else, and what listens there.
-const USUAL_PORTS: [(u16, &str); 4] = [
+const USUAL_PORTS: [(u16, &str); 5] = [
     (4400, "the page, --web-port"),
     (4401, "libp2p over TCP, --p2p-port"),
     (4402, "libp2p over WebSocket, --p2p-ws-port"),
     (4403, "the chain, --chain-port"),
+    (4405, "pieces and blocks over HTTP, --http-port"),
 ];
 
 #[derive(Debug, Args)]

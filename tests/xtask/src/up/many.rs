@@ -17,7 +17,12 @@ const MAX_MINERS: u16 = 16;
 /// Ports between one miner's and the next one's.
 const PORTS_APART: u16 = 10;
 /// The first miner's ports.
-const PORTS: [(&str, u16); 3] = [("--web-port", 4400), ("--p2p-port", 4401), ("--p2p-ws-port", 4402)];
+const PORTS: [(&str, u16); 4] = [
+    ("--web-port", 4400),
+    ("--p2p-port", 4401),
+    ("--p2p-ws-port", 4402),
+    ("--http-port", 4405),
+];
 /// Where the chain is asked, unless the arguments say so.
 const CHAIN_PORT: &str = "4403";
 /// What a daemon says when it serves.

@@ -1,0 +1,305 @@
+//! Where each block of the stored files is: a leaf at its offset in a piece, an interior node as its bytes; and which pieces have a CommP.
+//!
+//! Asked by [`crate::http`] for every block that it gives away, filled by [`Indexing`] when a piece is staged, emptied when one goes.
+//! Everything in it follows from the pieces, so that it is made again when it is lost. It is an SQLite database of its own: not sled, for
+//! which design §7 meant it, since that stays broken after a full disk and is not maintained; and not in the miner's own
+//! database, since what can be made again must neither hold up what cannot, which has one writer, nor be able to damage it. What
+//! cannot be opened is thrown away.
+//!
+//! Blocks are found by their SHA-256 alone: whatever codec a CID names, the bytes are the same.
+
+mod files;
+mod indexing;
+#[cfg(test)]
+mod tests;
+
+pub use indexing::Indexing;
+
+use cid::Cid;
+use sealdrop_database::{with_prefix, Changes, DatabaseError, Order, Records, Schema, Sharing, Sqlite, Store, Table};
+use shared::piece::node::CID_BYTES;
+use shared::piece::unixfs::LEAF_BYTES;
+use shared::piece::{Commitment, DagShape, NodeBuilder};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The file in the index's folder, and what SQLite puts beside it.
+const FILE: &str = "blocks.db";
+const BESIDE: [&str; 2] = ["blocks.db-wal", "blocks.db-shm"];
+/// Bytes of a digest.
+const DIGEST: usize = 32;
+/// Places of one block that are told: zeros lie in many pieces.
+const MAX_PLACES: usize = 8;
+/// Pieces of one CommP that are told: such of zeros behind the bytes differ in nothing else.
+const MAX_SAME: usize = 8;
+
+/// Blocks: digest, owner → leaf or node. The owner is the piece, or the whole file's root for a node across pieces.
+const BLOCKS: Table = Table::index("blocks");
+/// Pieces whose blocks are in the index: data → size, digests of its leaves.
+const PIECES: Table = Table::records("indexed_pieces");
+/// Pieces by what they are proven by: CommP, data.
+const BY_COMM_P: Table = Table::index("pieces_by_comm_p");
+/// All pieces that are known: data → CommP.
+const KNOWN: Table = Table::index("known_pieces");
+/// Files across pieces: root, manifest → whether its nodes are here, size, pieces.
+const FILES: Table = Table::records("files");
+/// Which files need a piece: data, root, manifest.
+const NEEDED: Table = Table::index("pieces_of_files");
+/// Manifests: data → roots of the files across pieces in it.
+const MANIFESTS: Table = Table::records("manifests");
+/// What is counted: name → number.
+const COUNTS: Table = Table::index("counts");
+
+const SCHEMA: Schema = Schema {
+    // "SDbi"
+    kind: 0x5344_6269,
+    tables: &[BLOCKS, PIECES, BY_COMM_P, KNOWN, FILES, NEEDED, MANIFESTS, COUNTS],
+    format: 1,
+    migrate,
+};
+
+/// There is no earlier format than the first.
+fn migrate(_: &dyn Changes, _: u32) -> Result<(), DatabaseError> {
+    Ok(())
+}
+
+/// Why the index does not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    #[error("the index of blocks in {} cannot be opened: {reason}, and not be removed: {source}; remove it", path.display())]
+    Stuck {
+        path: std::path::PathBuf,
+        reason: DatabaseError,
+        source: std::io::Error,
+    },
+    #[error("the leaves are not those of {0}: its file is damaged, or another's")]
+    OtherLeaves(Cid),
+}
+
+/// Where a block is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// In a piece.
+    Leaf { piece: Cid, offset: u64, bytes: u64 },
+    /// Here.
+    Node(Vec<u8>),
+}
+
+/// The index. Clones are the same.
+#[derive(Clone)]
+pub struct BlockIndex {
+    records: Arc<dyn Store>,
+}
+
+impl BlockIndex {
+    /// Opens the index in the folder `dir`; one that cannot be read is begun anew.
+    pub fn open(dir: &Path) -> Result<Self, IndexError> {
+        let path = dir.join(FILE);
+        let open = || Sqlite::open(&path, &SCHEMA, Sharing::Alone);
+        let database = match open() {
+            Ok(database) => database,
+            Err(error @ DatabaseError::InUse { .. }) => return Err(error.into()),
+            Err(reason) => {
+                tracing::warn!(%reason, "the index of blocks is begun anew");
+                remove(dir).map_err(|source| IndexError::Stuck {
+                    path: path.clone(),
+                    reason,
+                    source,
+                })?;
+                open()?
+            }
+        };
+        Ok(Self::of(Arc::new(database)))
+    }
+
+    /// Works on records that are open already.
+    pub fn of(records: Arc<dyn Store>) -> Self {
+        Self { records }
+    }
+
+    /// Where the block with this SHA-256 is, at most [`MAX_PLACES`] of them.
+    pub fn find(&self, digest: &[u8; DIGEST]) -> Result<Vec<Place>, IndexError> {
+        self.records.read(|records| {
+            let to = sealdrop_database::after_prefix(digest);
+            let found = records.range(BLOCKS, digest, to.as_deref(), Order::Ascending, MAX_PLACES)?;
+            found.into_iter().map(|(key, value)| read_place(&key, &value)).collect()
+        })
+    }
+
+    /// The pieces with this CommP.
+    pub fn pieces_of(&self, comm_p: &Commitment) -> Result<Vec<Cid>, IndexError> {
+        let prefix = comm_p.as_bytes();
+        self.records.read(|records| {
+            let to = sealdrop_database::after_prefix(prefix);
+            let found = records.range(BY_COMM_P, prefix, to.as_deref(), Order::Ascending, MAX_SAME)?;
+            let data = found.iter().map(|(key, _)| parse_cid(BY_COMM_P, key.get(DIGEST..)));
+            data.collect()
+        })
+    }
+
+    /// Whether a piece's blocks are in the index.
+    pub fn has_blocks_of(&self, data: &Cid) -> Result<bool, IndexError> {
+        self.records
+            .read(|records| Ok(records.get(PIECES, &data.to_bytes())?.is_some()))
+    }
+
+    /// The pieces that are known, with or without their blocks.
+    fn known(&self) -> Result<Vec<Cid>, IndexError> {
+        let found = self
+            .records
+            .read(|records| with_prefix(records, KNOWN, &[]).map_err(IndexError::from))?;
+        found.iter().map(|(key, _)| parse_cid(KNOWN, Some(key))).collect()
+    }
+
+    /// Notes what a piece is proven by; its blocks come with [`Self::put_piece`].
+    fn note_piece(&self, data: &Cid, comm_p: &Commitment) -> Result<(), IndexError> {
+        self.records.write(|changes| {
+            changes.put(KNOWN, &data.to_bytes(), comm_p.as_bytes())?;
+            Ok(changes.put(BY_COMM_P, &by_comm_p(comm_p.as_bytes(), data), &[])?)
+        })
+    }
+
+    /// Takes in the blocks of a piece whose leaves have these digests, and makes the files whole that waited for it. Refuses leaves of another
+    /// piece.
+    pub fn put_piece(&self, data: &Cid, size: u64, leaves: &[[u8; DIGEST]]) -> Result<(), IndexError> {
+        let (mut nodes, mut builder) = (Vec::new(), NodeBuilder::new(size));
+        for digest in leaves {
+            builder.push(digest, |cid, bytes| nodes.push((cid, bytes)));
+        }
+        let root = builder.finish(|cid, bytes| nodes.push((cid, bytes)));
+        if root != Some(*data) {
+            return Err(IndexError::OtherLeaves(*data));
+        }
+        let mut outline = size.to_be_bytes().to_vec();
+        outline.extend(leaves.iter().flatten());
+        let waiting = self.records.write(|changes| {
+            for (index, digest) in (0_u64..).zip(leaves) {
+                changes.put(BLOCKS, &block_key(digest, data), &leaf_value(index, size))?;
+            }
+            for (cid, bytes) in &nodes {
+                changes.put(BLOCKS, &block_key(cid.hash().digest(), data), &node_value(bytes))?;
+            }
+            changes.put(PIECES, &data.to_bytes(), &outline)?;
+            files::waiting_for(changes, data)
+        })?;
+        waiting.iter().try_for_each(|file| self.complete_file(file))
+    }
+
+    /// Forgets a piece, its blocks, and the nodes of files that need it or were named by it.
+    pub fn forget_piece(&self, data: &Cid) -> Result<(), IndexError> {
+        self.records.write(|changes| {
+            files::forget_manifest(changes, data)?;
+            files::piece_is_gone(changes, data)?;
+            if let Some(outline) = Outline::of(changes, data)? {
+                let mut keys = Vec::new();
+                outline.each_block(|digest| keys.push(block_key(digest, data)));
+                keys.iter().try_for_each(|key| changes.remove(BLOCKS, key))?;
+                changes.remove(PIECES, &data.to_bytes())?;
+            }
+            if let Some(comm_p) = changes.get(KNOWN, &data.to_bytes())? {
+                changes.remove(BY_COMM_P, &by_comm_p(&comm_p, data))?;
+                changes.remove(KNOWN, &data.to_bytes())?;
+            }
+            Ok(())
+        })
+    }
+}
+
+fn remove(dir: &Path) -> Result<(), std::io::Error> {
+    for name in [&[FILE][..], &BESIDE].concat() {
+        match fs::remove_file(dir.join(name)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// What is known of an indexed piece: from it all of its entries follow.
+struct Outline {
+    size: u64,
+    leaves: Vec<u8>,
+}
+
+impl Outline {
+    fn of(records: &dyn Records, data: &Cid) -> Result<Option<Self>, IndexError> {
+        let Some(value) = records.get(PIECES, &data.to_bytes())? else {
+            return Ok(None);
+        };
+        let (size, leaves) = value.split_first_chunk::<8>().ok_or_else(|| damaged(PIECES))?;
+        Ok(Some(Self {
+            size: u64::from_be_bytes(*size),
+            leaves: leaves.to_vec(),
+        }))
+    }
+
+    fn leaves(&self) -> impl Iterator<Item = &[u8; DIGEST]> {
+        self.leaves.as_chunks::<DIGEST>().0.iter()
+    }
+
+    /// The digests of its leaves and nodes.
+    fn each_block(&self, mut each: impl FnMut(&[u8])) {
+        let mut builder = NodeBuilder::new(self.size);
+        for digest in self.leaves() {
+            each(digest);
+            builder.push(digest, |cid, _| each(cid.hash().digest()));
+        }
+        builder.finish(|cid, _| each(cid.hash().digest()));
+    }
+}
+
+/// In front of a leaf's offset, and of a node's bytes.
+const IS_LEAF: u8 = 0;
+const IS_NODE: u8 = 1;
+
+fn leaf_value(index: u64, size: u64) -> Vec<u8> {
+    let bytes = DagShape::STANDARD.bytes_under(size, 0, index);
+    let offset = index.saturating_mul(LEAF_BYTES);
+    [&[IS_LEAF][..], &offset.to_be_bytes(), &bytes.to_be_bytes()].concat()
+}
+
+fn node_value(bytes: &[u8]) -> Vec<u8> {
+    [&[IS_NODE], bytes].concat()
+}
+
+fn read_place(key: &[u8], value: &[u8]) -> Result<Place, IndexError> {
+    let number = |bytes: &[u8]| bytes.try_into().ok().map(u64::from_be_bytes);
+    match value.split_first() {
+        Some((&IS_NODE, bytes)) => Ok(Place::Node(bytes.to_vec())),
+        Some((&IS_LEAF, place)) => {
+            let (offset, bytes) = place.split_at_checked(8).ok_or_else(|| damaged(BLOCKS))?;
+            Ok(Place::Leaf {
+                piece: parse_cid(BLOCKS, key.get(DIGEST..))?,
+                offset: number(offset).ok_or_else(|| damaged(BLOCKS))?,
+                bytes: number(bytes).ok_or_else(|| damaged(BLOCKS))?,
+            })
+        }
+        _ => Err(damaged(BLOCKS)),
+    }
+}
+
+fn block_key(digest: &[u8], owner: &Cid) -> Vec<u8> {
+    [digest, &owner.to_bytes()].concat()
+}
+
+fn by_comm_p(comm_p: &[u8], data: &Cid) -> Vec<u8> {
+    [comm_p, &data.to_bytes()].concat()
+}
+
+fn parse_cid(table: Table, bytes: Option<&[u8]>) -> Result<Cid, IndexError> {
+    let bytes = bytes.and_then(|bytes| bytes.get(..CID_BYTES));
+    let cid = bytes.and_then(shared::piece::node::read_cid);
+    cid.ok_or_else(|| damaged(table))
+}
+
+fn damaged(table: Table) -> IndexError {
+    DatabaseError::Damaged {
+        table: table.name,
+        reason: "it is not what was written; remove the folder of the index".to_owned(),
+    }
+    .into()
+}

@@ -1,0 +1,100 @@
+use super::*;
+use sealdrop_database::Memory;
+use sha2::{Digest, Sha256};
+use shared::piece::node::raw_cid;
+
+const MIB: usize = 1 << 20;
+
+fn index() -> BlockIndex {
+    BlockIndex::of(Arc::new(Memory::default()))
+}
+
+/// The data CID and the leaves of a piece.
+fn piece(bytes: &[u8]) -> (Cid, Vec<[u8; 32]>) {
+    let leaves: Vec<[u8; 32]> = bytes.chunks(MIB).map(|leaf| Sha256::digest(leaf).into()).collect();
+    let mut builder = NodeBuilder::new(bytes.len() as u64);
+    leaves.iter().for_each(|leaf| builder.push(leaf, |_, _| {}));
+    (builder.finish(|_, _| {}).expect("a root"), leaves)
+}
+
+fn entries(index: &BlockIndex) -> usize {
+    let all = SCHEMA.tables.iter().filter(|table| **table != COUNTS);
+    let count = |table: &Table| {
+        index
+            .records
+            .read(|records| with_prefix(records, *table, &[]))
+            .map(|found| found.len())
+    };
+    all.map(|table| count(table).expect("it is read")).sum()
+}
+
+#[test]
+fn a_leaf_is_found_at_its_offset_and_a_node_as_it_is() {
+    let (index, bytes) = (index(), vec![5; 2 * MIB + 3]);
+    let (data, leaves) = piece(&bytes);
+    index.put_piece(&data, bytes.len() as u64, &leaves).expect("it is kept");
+    let leaf = |offset, bytes| Place::Leaf {
+        piece: data,
+        offset,
+        bytes,
+    };
+    assert_eq!(index.find(&leaves[2]).expect("read"), [leaf(2 << 20, 3)]);
+    // Of two leaves alike either will do.
+    assert_eq!(index.find(&leaves[0]).expect("read").len(), 1);
+    let digest = data.hash().digest().try_into().expect("32 bytes");
+    let found = index.find(digest).expect("read");
+    assert!(matches!(found.as_slice(), [Place::Node(node)] if raw_cid(node).hash() == data.hash()));
+}
+
+#[test]
+fn leaves_of_another_piece_are_refused() {
+    let index = index();
+    let (data, mut leaves) = piece(&vec![5; MIB + 3]);
+    leaves[1] = [0; 32];
+    let refused = index.put_piece(&data, MIB as u64 + 3, &leaves);
+    assert!(matches!(refused, Err(IndexError::OtherLeaves(of)) if of == data));
+    assert_eq!(entries(&index), 0);
+}
+
+#[test]
+fn nothing_is_left_of_a_piece_that_goes() {
+    let index = index();
+    let (kept, leaves_kept) = piece(&vec![1; MIB + 1]);
+    let (gone, leaves_gone) = piece(&[vec![1; MIB], vec![2; MIB + 1]].concat());
+    index
+        .put_piece(&kept, MIB as u64 + 1, &leaves_kept)
+        .expect("it is kept");
+    index.note_piece(&kept, &Commitment([1; 32])).expect("noted");
+    let before = entries(&index);
+    index
+        .put_piece(&gone, 2 * MIB as u64 + 1, &leaves_gone)
+        .expect("it is kept");
+    index.note_piece(&gone, &Commitment([2; 32])).expect("noted");
+    assert_eq!(index.pieces_of(&Commitment([2; 32])).expect("read"), [gone]);
+    // The leaf that both have is at two places.
+    assert_eq!(index.find(&leaves_kept[0]).expect("read").len(), 2);
+    index.forget_piece(&gone).expect("forgotten");
+    assert_eq!(
+        (entries(&index), index.find(&leaves_kept[0]).expect("read").len()),
+        (before, 1)
+    );
+    index.forget_piece(&gone).expect("twice is harmless");
+    assert_eq!(index.pieces_of(&Commitment([2; 32])).expect("read"), []);
+}
+
+#[test]
+fn an_index_that_cannot_be_read_is_begun_anew() {
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir_all(dir.path()).expect("a folder");
+    std::fs::write(
+        dir.path().join(FILE),
+        "this is no database, and long enough to be taken for one ".repeat(99),
+    )
+    .expect("written");
+    let index = BlockIndex::open(dir.path()).expect("it is begun anew");
+    let (data, leaves) = piece(&[7; 9]);
+    index.put_piece(&data, 9, &leaves).expect("it is kept");
+    drop(index);
+    let index = BlockIndex::open(dir.path()).expect("it is there");
+    assert!(index.has_blocks_of(&data).expect("read"));
+}
