@@ -15,6 +15,7 @@ use shared::payment::{PaymentVoucher, Predicate};
 use shared::piece::node::raw_cid;
 use shared::piece::Commitment;
 use shared::retrieval::{RetrievalStatus, RetrievePieceChunk, RetrievePieceRequest, RetrievePieceResponse};
+use shared::transfer::upload::Opening;
 use shared::wire::cbor::{encode_value, Bytes};
 use shared::wire::{decode, encode, Cbor};
 use std::fmt::Debug;
@@ -246,6 +247,10 @@ fn every_type_of_the_wire_has_exactly_one_encoding() {
                 cid: id(),
                 state: DealState::Staged,
             },
+        ),
+        only_canonical(
+            "SignedOpening",
+            &Opening::new(id(), Address::id(1000), id(), Epoch(300)).sign(&key(1)),
         ),
         only_canonical("RetrievePieceRequest", &RetrievePieceRequest { piece_ref: id() }),
         only_canonical(

@@ -5,7 +5,7 @@
 use super::commitment::{Commitment, PieceCid};
 use super::commp::{CommPHasher, PieceCommitment, PieceError};
 use super::size::PaddedSize;
-use super::unixfs::{Dag, DagBuilder, UnixFsError};
+use super::unixfs::{Dag, DagBuilder, DagShape, UnixFsError};
 use alloc::vec::Vec;
 use cid::Cid;
 
@@ -46,6 +46,15 @@ impl PieceSummary {
             data_cid: dag.root,
             nodes: dag.nodes,
         }
+    }
+
+    /// The names of a file whose leaves were hashed by themselves, as many as a file of this size has, in file order.
+    pub fn of_leaves(piece: PieceCommitment, leaves: &[[u8; 32]]) -> Result<Self, DigestError> {
+        let (expected, found) = (DagShape::STANDARD.leaves(piece.size), leaves.len() as u64);
+        if found != expected {
+            return Err(DigestError::Leaves { expected, found });
+        }
+        Ok(Self::new(piece, Dag::of_leaves(piece.size, leaves)?))
     }
 }
 

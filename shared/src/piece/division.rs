@@ -10,7 +10,7 @@ use super::digest::{DigestError, PieceSummary};
 use super::leaves::LeafHasher;
 use super::size::{PaddedSize, PieceSize, LEAF};
 use super::tree::SubtreeRoot;
-use super::unixfs::{Dag, DagShape, LEAF_BYTES};
+use super::unixfs::LEAF_BYTES;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -155,13 +155,8 @@ impl SliceHasher {
 pub fn assemble(size: u64, slices: &[SliceNames]) -> Result<PieceSummary, DigestError> {
     let roots: Vec<SubtreeRoot> = slices.iter().map(|slice| slice.root).collect();
     let piece = merge(size, &roots)?;
-    let found = slices.iter().map(|slice| slice.leaves.len() as u64).sum();
-    let expected = DagShape::STANDARD.leaves(size);
-    if found != expected {
-        return Err(DigestError::Leaves { expected, found });
-    }
     let leaves: Vec<[u8; 32]> = slices.iter().flat_map(|slice| &slice.leaves).copied().collect();
-    Ok(PieceSummary::new(piece, Dag::of_leaves(size, &leaves)?))
+    PieceSummary::of_leaves(piece, &leaves)
 }
 
 #[cfg(test)]

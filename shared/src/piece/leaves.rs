@@ -96,6 +96,14 @@ impl LeafHasher {
     }
 }
 
+/// The digests of all leaves of `bytes`, of which the last may be short.
+pub(crate) fn leaf_digests(leaf_bytes: u64, bytes: &[u8]) -> Vec<[u8; 32]> {
+    let mut hasher = LeafHasher::new(leaf_bytes);
+    hasher.push(bytes);
+    hasher.end();
+    hasher.take()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -55,6 +55,7 @@ pub use digest::{DigestError, PieceDigest, PieceSummary};
 pub use division::{assemble, Division, Slice, SliceHasher, SliceNames};
 pub use inclusion::{InclusionError, InclusionProof};
 pub use layout::{LayoutError, Placed, SectorLayout, Segment};
+pub(crate) use leaves::leaf_digests;
 pub use leaves::BYTES_TOGETHER;
 pub use range::{verify_range, Outline, RangeError};
 pub use size::{padded_for, PaddedSize, PieceSize, SectorSize, SizeError};

@@ -8,19 +8,27 @@
 //!
 //! Up to [`puller::WINDOW`] requests are under way at once, more on a long path ([`window`]). Each node is checked against its CID and against the shape
 //! that a file of this size has; each leaf is checked against its CID before it is kept. When the stream breaks, the
-//! puller goes on from what is kept, on another stream, and later in another process ([`Puller::resume`]).
+//! puller goes on from what is kept, on another stream, and later in another process ([`Puller::resumed`]).
+//!
+//! The same bytes may come over HTTP, where the side that has the piece sends: [`upload`]. What one way has brought, the other does
+//! not ask for ([`LeafSet`]).
 //!
 //! [`Puller`] and [`server::serve`] do no I/O: hosts move the frames and store what is handed out as [`Kept`].
 //! Next: the kept bytes are hashed to CommP ([`crate::piece::PieceDigest`]) and compared with what the vouchers promise.
 
+pub mod known_dag;
+pub mod leaf_set;
 pub mod pace;
 pub mod puller;
 pub mod server;
 #[cfg(test)]
 mod tests;
+pub mod upload;
 pub mod window;
 pub mod wire;
 
+pub use known_dag::{KnownDag, LeafFault};
+pub use leaf_set::LeafSet;
 pub use pace::{Pace, PlaceLost};
 pub use puller::{Kept, Limits, Progress, Puller, TransferFault};
 pub use server::{serve, PieceSource, Serve};

@@ -4,12 +4,13 @@
 //! leaf of 1 MiB; with the answers that a host holds under way ([`WINDOW`] × 256 KiB, on a long path up to
 //! [`super::window::LONG_WINDOW`]) less than 12 MiB. Nodes are not held.
 
+use super::known_dag::{KnownDag, LeafFault};
+use super::leaf_set::LeafSet;
 use super::wire::{RefusalCode, Request, Response, Target, MAX_DATA};
-use crate::piece::node::{cid_of, digest_of, node_cid, parse_node, raw_cid, NodeError, DAG_PB, RAW};
+use crate::piece::node::{node_cid, NodeError};
 use crate::piece::DagShape;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
 use cid::Cid;
 
@@ -32,8 +33,8 @@ pub enum TransferFault {
         "a window of {window} requests of {request_bytes} bytes is out of bounds (1 to {MAX_WINDOW}, 1 to {MAX_DATA})"
     )]
     Limits { window: usize, request_bytes: u32 },
-    #[error("the store claims {leaves} leaves of a file that has {total}")]
-    ResumeBeyondEnd { leaves: u64, total: u64 },
+    #[error("the store speaks of a file of {leaves} leaves where this one has {total}")]
+    OtherFile { leaves: u64, total: u64 },
     #[error("the peer sent an answer that nobody asked for")]
     Unrequested,
     #[error("the peer does not give the data (code {}): {text}", code.number())]
@@ -103,7 +104,7 @@ pub enum Kept {
         cid: Cid,
         bytes: Vec<u8>,
     },
-    /// Leaves come in file order: `offset` is where the bytes belong in the file.
+    /// Leaves come in file order, without those that were here: `offset` is where the bytes belong in the file.
     Leaf {
         index: u64,
         offset: u64,
@@ -136,17 +137,9 @@ enum Asked {
 /// [`Puller::on_response`] in order, store what that returns, repeat until [`Puller::is_complete`].
 #[derive(Debug, Clone)]
 pub struct Puller {
-    root: Cid,
-    size: u64,
+    dag: KnownDag,
     limits: Limits,
-    /// Levels above the leaves of the blocks that are asked for now; 0: the leaves themselves.
-    height: u32,
-    /// Digests of all blocks at that height, in file order.
-    blocks: Vec<[u8; 32]>,
-    /// For nodes: the digests of each one's children, once it is kept.
-    children: Vec<Option<Vec<[u8; 32]>>>,
-    nodes_kept: u64,
-    leaves_kept: u64,
+    kept: LeafSet,
     /// The next block to ask for, and for a leaf how much of it was asked for.
     next_block: usize,
     next_offset: u64,
@@ -158,67 +151,35 @@ pub struct Puller {
 impl Puller {
     /// Starts the transfer of the file of `size` bytes that has this UnixFS root.
     pub fn new(root: Cid, size: u64, limits: Limits) -> Result<Self, TransferFault> {
-        if size == 0 || size > MAX_TRANSFER {
-            return Err(TransferFault::Size { size });
-        }
+        let dag = KnownDag::new(root, size, limits.shape)?;
+        let kept = LeafSet::none(dag.leaves());
+        Self::resumed(dag, kept, limits)
+    }
+
+    /// Takes up a transfer from what the host's store holds: the nodes that are known, and the leaves that were checked. What of
+    /// them does not fit together is asked for again.
+    pub fn resumed(dag: KnownDag, kept: LeafSet, limits: Limits) -> Result<Self, TransferFault> {
         let Limits {
-            window,
-            request_bytes,
-            shape,
+            window, request_bytes, ..
         } = limits;
         if !(1..=MAX_WINDOW).contains(&window) || !(1..=MAX_DATA).contains(&(request_bytes as usize)) {
             return Err(TransferFault::Limits { window, request_bytes });
         }
-        let height = shape.depth(size);
-        let digest = digest_of(&root, shape.root_codec(size)).ok_or(TransferFault::Root { root, size })?;
-        Ok(Self {
-            root,
-            size,
+        let (leaves, total) = (kept.total(), dag.leaves());
+        if leaves != total {
+            return Err(TransferFault::OtherFile { leaves, total });
+        }
+        let mut puller = Self {
+            dag,
             limits,
-            height,
-            blocks: vec![digest],
-            children: vec![None],
-            nodes_kept: 0,
-            leaves_kept: 0,
+            kept,
             next_block: 0,
             next_offset: 0,
             leaf: Vec::new(),
             asked: VecDeque::new(),
-        })
-    }
-
-    /// Takes up a transfer from what the host's store holds: nodes in any order, and how many leaves, counted from the
-    /// start without a gap. Nodes that do not match their CID, or do not belong, are left out and asked for again.
-    pub fn resume(
-        &mut self,
-        nodes: impl IntoIterator<Item = (Cid, Vec<u8>)>,
-        leaves: u64,
-    ) -> Result<(), TransferFault> {
-        self.interrupted();
-        let total = self.limits.shape.leaves(self.size);
-        if leaves > total {
-            return Err(TransferFault::ResumeBeyondEnd { leaves, total });
-        }
-        let most = self.limits.shape.nodes(self.size) as usize;
-        let stored: BTreeMap<Cid, Vec<u8>> = nodes
-            .into_iter()
-            .filter(|(cid, bytes)| node_cid(bytes) == *cid)
-            .take(most)
-            .collect();
-        let mut level = self.height.saturating_add(1);
-        while self.height > 0 && self.height < level {
-            level = self.height;
-            // `keep_node` moves on to the next level by itself with the last of them.
-            let missing: Vec<(usize, Cid)> = self.missing_nodes(0).collect();
-            for (place, cid) in missing {
-                if let Some(bytes) = stored.get(&cid) {
-                    self.keep_node(place, cid, bytes)?;
-                }
-            }
-        }
-        self.leaves_kept = leaves;
-        self.interrupted();
-        Ok(())
+        };
+        puller.interrupted();
+        Ok(puller)
     }
 
     /// Forgets what was asked for, because the stream is gone. What is kept stays; the next request asks for the rest.
@@ -226,9 +187,9 @@ impl Puller {
         self.asked.clear();
         self.leaf.clear();
         self.next_offset = 0;
-        self.next_block = match self.height {
-            0 => usize::try_from(self.leaves_kept).unwrap_or(usize::MAX),
-            _ => 0,
+        self.next_block = match self.dag.is_complete() {
+            true => self.missing_from(0),
+            false => 0,
         };
     }
 
@@ -238,11 +199,11 @@ impl Puller {
         if self.asked.len() >= self.limits.window {
             return None;
         }
-        let target = match self.height {
-            0 => self.next_bytes()?,
-            _ => self.next_node()?,
+        let target = match self.dag.is_complete() {
+            true => self.next_bytes()?,
+            false => self.next_node()?,
         };
-        let root = self.root;
+        let root = self.dag.root();
         Some(Request { root, target })
     }
 
@@ -268,31 +229,34 @@ impl Puller {
 
     /// How far the transfer is.
     pub fn progress(&self) -> Progress {
-        let shape = self.limits.shape;
+        let (nodes, nodes_total) = self.dag.nodes();
+        let (leaves, size) = (self.kept.count(), self.dag.size());
+        let bytes = leaves.saturating_mul(self.limits.shape.leaf_bytes());
+        // The file's last leaf may be a short one.
+        let last = self.dag.leaves().saturating_sub(1);
+        let lacks = self
+            .limits
+            .shape
+            .leaf_bytes()
+            .saturating_sub(self.dag.leaf_length(last));
+        let short = if self.kept.contains(last) { lacks } else { 0 };
         Progress {
-            nodes: self.nodes_kept,
-            nodes_total: shape.nodes(self.size),
-            leaves: self.leaves_kept,
-            leaves_total: shape.leaves(self.size),
-            bytes: self.leaves_kept.saturating_mul(shape.leaf_bytes()).min(self.size),
-            size: self.size,
+            nodes,
+            nodes_total,
+            leaves,
+            leaves_total: self.dag.leaves(),
+            bytes: bytes.saturating_sub(short),
+            size,
         }
     }
 
     /// True when every node and every leaf is kept.
     pub fn is_complete(&self) -> bool {
-        self.height == 0 && self.leaves_kept == self.blocks.len() as u64
-    }
-
-    /// The nodes of this level that are not kept, from a place on.
-    fn missing_nodes(&self, from: usize) -> impl Iterator<Item = (usize, Cid)> + '_ {
-        let nodes = self.blocks.iter().zip(&self.children).enumerate().skip(from);
-        let missing = nodes.filter(|(_, (_, children))| children.is_none());
-        missing.map(|(place, (digest, _))| (place, cid_of(DAG_PB, digest)))
+        self.dag.is_complete() && self.kept.is_full()
     }
 
     fn next_node(&mut self) -> Option<Target> {
-        let (place, cid) = self.missing_nodes(self.next_block).next()?;
+        let (place, cid) = self.dag.missing_nodes(self.next_block).next()?;
         self.next_block = place.saturating_add(1);
         self.asked.push_back(Asked::Node { place });
         Some(Target::Node(cid))
@@ -300,16 +264,16 @@ impl Puller {
 
     fn next_bytes(&mut self) -> Option<Target> {
         let leaf = self.next_block;
-        let length = self.leaf_length(leaf);
-        if leaf >= self.blocks.len() || length == 0 {
+        let length = self.dag.leaf_length(leaf as u64);
+        if length == 0 {
             return None;
         }
         let left = length.saturating_sub(self.next_offset);
         let len = u64::from(self.limits.request_bytes).min(left) as u32;
-        let offset = self.start_of(leaf as u64).saturating_add(self.next_offset);
+        let offset = self.dag.leaf_start(leaf as u64).saturating_add(self.next_offset);
         self.next_offset = self.next_offset.saturating_add(len.into());
         if self.next_offset == length {
-            self.next_block = self.next_block.saturating_add(1);
+            self.next_block = self.missing_from(leaf.saturating_add(1));
             self.next_offset = 0;
         }
         self.asked.push_back(Asked::Bytes {
@@ -317,6 +281,14 @@ impl Puller {
             len: len as usize,
         });
         Some(Target::Bytes { offset, len })
+    }
+
+    /// The first leaf from one on that is not kept; behind the last where all are.
+    fn missing_from(&self, leaf: usize) -> usize {
+        let missing = self.kept.first_missing(leaf as u64);
+        missing
+            .and_then(|leaf| usize::try_from(leaf).ok())
+            .unwrap_or(usize::MAX)
     }
 
     fn take_response(&mut self, response: Response) -> Result<Option<Kept>, TransferFault> {
@@ -327,11 +299,14 @@ impl Puller {
         };
         match asked {
             Asked::Node { place } => {
-                let cid = cid_of(DAG_PB, self.blocks.get(place).ok_or(TransferFault::Unrequested)?);
+                let cid = self.dag.node(place).ok_or(TransferFault::Unrequested)?;
                 if node_cid(&bytes) != cid {
                     return Err(TransferFault::WrongNodeHash { cid });
                 }
-                self.keep_node(place, cid, &bytes)?;
+                if self.dag.keep_node(place, cid, &bytes)? {
+                    // Nothing is under way: every node of the level was asked for once and is here.
+                    self.interrupted();
+                }
                 Ok(Some(Kept::Node { cid, bytes }))
             }
             Asked::Bytes { leaf, len } => self.take_bytes(leaf, len, &bytes),
@@ -343,75 +318,22 @@ impl Puller {
         if found != expected {
             return Err(TransferFault::WrongLength { expected, found });
         }
+        let index = leaf as u64;
         self.leaf.extend_from_slice(bytes);
-        if (self.leaf.len() as u64) < self.leaf_length(leaf) {
+        if (self.leaf.len() as u64) < self.dag.leaf_length(index) {
             return Ok(None);
         }
-        let index = leaf as u64;
-        let wanted = self.blocks.get(leaf).map(|digest| cid_of(RAW, digest));
-        if wanted != Some(raw_cid(&self.leaf)) {
-            return Err(TransferFault::WrongLeafHash { index });
+        match self.dag.check_leaves(index, &self.leaf) {
+            Ok(_) => {}
+            Err(LeafFault::NodesMissing | LeafFault::Length { .. } | LeafFault::Hash { .. }) => {
+                return Err(TransferFault::WrongLeafHash { index });
+            }
         }
-        self.leaves_kept = index.saturating_add(1);
+        self.kept.insert(index);
         Ok(Some(Kept::Leaf {
             index,
-            offset: self.start_of(index),
+            offset: self.dag.leaf_start(index),
             bytes: core::mem::take(&mut self.leaf),
         }))
-    }
-
-    /// Notes the children of a node whose bytes match its CID; goes on to the next level with the last one.
-    fn keep_node(&mut self, place: usize, cid: Cid, bytes: &[u8]) -> Result<(), TransferFault> {
-        let children = self.checked_children(place, cid, bytes)?;
-        *self.children.get_mut(place).ok_or(TransferFault::Unrequested)? = Some(children);
-        self.nodes_kept = self.nodes_kept.saturating_add(1);
-        if self.children.iter().all(Option::is_some) {
-            let levels = core::mem::take(&mut self.children);
-            self.blocks = levels.into_iter().flatten().flatten().collect();
-            self.height = self.height.saturating_sub(1);
-            if self.height > 0 {
-                self.children = vec![None; self.blocks.len()];
-            }
-            // Nothing is under way: every node of the level was asked for once and is here.
-            self.interrupted();
-        }
-        Ok(())
-    }
-
-    /// The digests of a node's children, if the node is what a file of this size has in this place.
-    fn checked_children(&self, place: usize, cid: Cid, bytes: &[u8]) -> Result<Vec<[u8; 32]>, TransferFault> {
-        let links = parse_node(bytes).map_err(|error| TransferFault::Node { cid, error })?;
-        let (shape, below) = (self.limits.shape, self.height.saturating_sub(1));
-        let under = shape.bytes_under(self.size, self.height, place as u64);
-        let (expected, found) = (under.div_ceil(shape.span(below)), links.len());
-        if found as u64 != expected {
-            return Err(TransferFault::LinkCount { cid, expected, found });
-        }
-        let codec = if below == 0 { RAW } else { DAG_PB };
-        let mut children = Vec::with_capacity(found);
-        for (link, child) in links.iter().enumerate() {
-            let (expected, found) = (shape.bytes_under(under, below, link as u64), child.file_bytes);
-            if found != expected {
-                return Err(TransferFault::LinkBytes {
-                    cid,
-                    link,
-                    expected,
-                    found,
-                });
-            }
-            let digest = digest_of(&child.cid, codec);
-            children.push(digest.ok_or(TransferFault::LinkKind { cid, link })?);
-        }
-        Ok(children)
-    }
-
-    /// Where a leaf's bytes begin in the file.
-    fn start_of(&self, leaf: u64) -> u64 {
-        leaf.saturating_mul(self.limits.shape.leaf_bytes())
-    }
-
-    fn leaf_length(&self, leaf: usize) -> u64 {
-        let Limits { shape, .. } = self.limits;
-        shape.bytes_under(self.size, 0, leaf as u64)
     }
 }

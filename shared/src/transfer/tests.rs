@@ -99,6 +99,13 @@ fn puller(server: &Server) -> Puller {
     Puller::new(server.dag.root, server.dag.size, LIMITS).unwrap()
 }
 
+fn resumed(server: &Server, nodes: impl IntoIterator<Item = (Cid, Vec<u8>)>, leaves: u64, limits: Limits) -> Puller {
+    let mut dag = KnownDag::new(server.dag.root, server.dag.size, SHAPE).unwrap();
+    dag.take_nodes(nodes).unwrap();
+    let kept = LeafSet::first(dag.leaves(), leaves);
+    Puller::resumed(dag, kept, limits).unwrap()
+}
+
 #[test]
 fn a_file_of_any_size_arrives_whole_and_in_order() {
     for size in 1..=SIZE {
@@ -120,8 +127,7 @@ fn a_file_of_any_size_arrives_whole_and_in_order() {
 fn a_file_whose_blocks_are_all_alike_arrives_whole_and_resumes() {
     let server = Server::new(vec![0; 108], SHAPE);
     assert!(server.nodes.len() < server.dag.nodes.len());
-    let mut resumed = puller(&server);
-    resumed.resume(server.nodes.clone(), 0).unwrap();
+    let resumed = resumed(&server, server.nodes.clone(), 0, LIMITS);
     for mut puller in [puller(&server), resumed] {
         let mut store = Store::default();
         run(&mut puller, &server, &mut store, usize::MAX);
@@ -133,8 +139,7 @@ fn a_file_whose_blocks_are_all_alike_arrives_whole_and_resumes() {
 #[test]
 fn a_wider_window_lets_more_requests_leave_and_a_narrower_one_fewer() {
     let server = server();
-    let mut puller = puller(&server);
-    puller.resume(server.nodes.clone(), 0).unwrap();
+    let mut puller = resumed(&server, server.nodes.clone(), 0, LIMITS);
     let ask = |puller: &mut Puller| core::iter::from_fn(|| puller.next_request()).count();
     assert_eq!(ask(&mut puller), 4);
     puller.set_window(10);
@@ -167,8 +172,7 @@ fn an_interrupted_transfer_goes_on_in_a_new_process_from_what_was_stored() {
     for answers in 0..=total {
         let mut store = Store::default();
         run(&mut puller(&server), &server, &mut store, answers);
-        let mut resumed = puller(&server);
-        resumed.resume(store.nodes.clone(), store.leaves).unwrap();
+        let mut resumed = resumed(&server, store.nodes.clone(), store.leaves, LIMITS);
         let progress = resumed.progress();
         assert_eq!(progress.nodes, store.nodes.len() as u64);
         assert_eq!(progress.leaves, store.leaves);
@@ -199,8 +203,7 @@ fn damaged_and_foreign_nodes_in_the_store_are_asked_for_again() {
     let mut nodes = server.dag.nodes.clone();
     nodes[3].1[0] ^= 1;
     nodes.push((node_cid(b"foreign"), b"foreign".to_vec()));
-    let (mut puller, mut store) = (puller(&server), Store::default());
-    puller.resume(nodes, 0).unwrap();
+    let (mut puller, mut store) = (resumed(&server, nodes, 0, LIMITS), Store::default());
     assert!(puller.progress().nodes < puller.progress().nodes_total);
     run(&mut puller, &server, &mut store, usize::MAX);
     assert!(puller.is_complete());
@@ -208,18 +211,54 @@ fn damaged_and_foreign_nodes_in_the_store_are_asked_for_again() {
 }
 
 #[test]
-fn a_store_cannot_hold_more_leaves_than_the_file_has() {
+fn a_store_that_speaks_of_another_number_of_leaves_is_refused() {
+    let server = server();
+    let dag = KnownDag::new(server.dag.root, server.dag.size, SHAPE).unwrap();
     assert_eq!(
-        puller(&server()).resume(vec![], 34),
-        Err(TransferFault::ResumeBeyondEnd { leaves: 34, total: 33 })
+        Puller::resumed(dag, LeafSet::none(34), LIMITS).unwrap_err(),
+        TransferFault::OtherFile { leaves: 34, total: 33 }
     );
+}
+
+#[test]
+fn leaves_that_came_another_way_are_not_asked_for_wherever_they_are() {
+    let server = server();
+    for here in [
+        vec![],
+        vec![0],
+        vec![32],
+        vec![0, 1, 2, 5, 6, 31],
+        (0..33).collect::<Vec<_>>(),
+    ] {
+        let mut dag = KnownDag::new(server.dag.root, server.dag.size, SHAPE).unwrap();
+        dag.take_nodes(server.dag.nodes.clone()).unwrap();
+        let mut kept = LeafSet::none(33);
+        here.iter().for_each(|leaf| kept.insert(*leaf));
+        let mut puller = Puller::resumed(dag, kept, LIMITS).unwrap();
+        let mut came = Vec::new();
+        let (mut asked, mut cut) = (VecDeque::new(), false);
+        while !puller.is_complete() {
+            asked.extend(core::iter::from_fn(|| puller.next_request()));
+            let request = asked.pop_front().unwrap();
+            if came.len() == 3 && !cut {
+                (puller.interrupted(), asked.clear(), cut = true);
+                continue;
+            }
+            if let Some(Kept::Leaf { index, offset, bytes }) = puller.on_response(server.answer(&request)).unwrap() {
+                assert_eq!(server.bytes[offset as usize..][..bytes.len()], bytes);
+                came.push(index);
+            }
+        }
+        let expected: Vec<u64> = (0..33).filter(|leaf| !here.contains(leaf)).collect();
+        assert_eq!(came, expected, "{here:?} were here");
+        assert_eq!(puller.progress().bytes, SIZE as u64);
+    }
 }
 
 #[test]
 fn no_more_requests_than_the_window_are_under_way() {
     let server = server();
-    let mut puller = puller(&server);
-    puller.resume(server.dag.nodes.clone(), 0).unwrap();
+    let mut puller = resumed(&server, server.dag.nodes.clone(), 0, LIMITS);
     let asked: VecDeque<_> = core::iter::from_fn(|| puller.next_request()).collect();
     let ranges: Vec<_> = asked.iter().map(|request| request.target).collect();
     let bytes = |offset, len| Target::Bytes { offset, len };
@@ -266,8 +305,7 @@ fn a_leaf_with_any_changed_bit_is_refused_and_the_transfer_can_go_on() {
         ..LIMITS
     };
     for bit in 0..32 {
-        let mut puller = Puller::new(server.dag.root, server.dag.size, limits).unwrap();
-        puller.resume(server.dag.nodes.clone(), 7).unwrap();
+        let mut puller = resumed(&server, server.dag.nodes.clone(), 7, limits);
         let Response::Data(mut bytes) = server.answer(&puller.next_request().unwrap()) else {
             panic!("an honest server has everything");
         };

@@ -8,6 +8,7 @@ use shared::chain::{Address, AttoFil, FaultSet, MeteredMessage, PaymentVoucher, 
 use shared::deal::{PaymentInfo, Proposal, QueryRequest, SignedProposal, SignedResponse, WatchRequest};
 use shared::payment::voucher;
 use shared::retrieval::{RetrievePieceChunk, RetrievePieceRequest, RetrievePieceResponse};
+use shared::transfer::upload::SignedOpening;
 use shared::wire::{decode, encode, Cbor};
 
 fn read<T: Cbor>(bytes: &[u8]) -> Option<T> {
@@ -56,7 +57,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
             read::<RetrievePieceRequest>(bytes),
             read::<RetrievePieceResponse>(bytes),
         )),
-        14 => drop(read::<RetrievePieceChunk>(bytes)),
+        14 => drop((read::<RetrievePieceChunk>(bytes), read::<SignedOpening>(bytes))),
         _ => drop((read::<AttoFil>(bytes), read::<Signature>(bytes))),
     }
 });

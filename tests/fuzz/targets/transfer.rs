@@ -7,7 +7,7 @@ use sealdrop_fuzz::Script;
 use shared::piece::{Dag, DagBuilder, DagShape};
 use shared::transfer::puller::MAX_WINDOW;
 use shared::transfer::{
-    serve, Kept, Limits, PieceSource, Puller, RefusalCode, Request, Response, Serve, TransferFault,
+    serve, Kept, KnownDag, LeafSet, Limits, PieceSource, Puller, RefusalCode, Request, Response, Serve, TransferFault,
 };
 use std::collections::{BTreeMap, VecDeque};
 
@@ -70,11 +70,10 @@ impl Store {
 }
 
 fn puller(server: &Server, limits: Limits, store: &Store) -> Puller {
-    let mut puller = Puller::new(server.dag.root, server.dag.size, limits).expect("it can be transferred");
-    puller
-        .resume(store.nodes.iter().cloned(), store.leaves)
-        .expect("what was kept is the file's");
-    puller
+    let mut dag = KnownDag::new(server.dag.root, server.dag.size, SHAPE).expect("it can be transferred");
+    dag.take_nodes(store.nodes.iter().cloned()).expect("what was kept is the file's");
+    let kept = LeafSet::first(dag.leaves(), store.leaves);
+    Puller::resumed(dag, kept, limits).expect("within bounds")
 }
 
 /// An answer that is not, or not quite, what was asked for.

@@ -25,7 +25,7 @@ use sealdrop_database::blocking;
 use shared::chain::view::HeadView;
 use shared::deal::{MinerEffect, MinerInput};
 use shared::piece::Commitment;
-use shared::transfer::{Limits, PathDelay, PlaceLost, Puller, RefusalCode, Response, TransferFault};
+use shared::transfer::{KnownDag, Limits, PathDelay, PlaceLost, Puller, RefusalCode, Response, TransferFault};
 use shared::wire::protocol;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,6 +37,8 @@ use tokio::sync::watch;
 const MAX_SOURCES: usize = 8;
 /// Deals that have sources: as many as may wait for their piece.
 const MAX_DEALS: usize = 512;
+/// Pause between two looks whether somebody else still has a piece's files.
+const CLAIMED_PAUSE: Duration = Duration::from_millis(500);
 
 /// Why a transfer stopped.
 #[derive(Debug, thiserror::Error)]
@@ -276,15 +278,25 @@ impl Inner {
     }
 
     async fn try_source(&self, deal: &Cid, record: &DealRecord, peer: PeerId) -> Result<(), PullError> {
+        let data = record.deal.proposal.proposal.piece_ref;
+        if self.parts.staging.is_claimed(&data) {
+            // Another deal's transfer of the same file, after which it is found whole; or it comes over HTTP, or is being removed.
+            // No place is taken meanwhile.
+            tokio::time::sleep(CLAIMED_PAUSE).await;
+            return Ok(());
+        }
         let was_slow = self.deals().get(deal).is_some_and(|sources| sources.was_slow);
         let mut place = self.places.enter(peer, was_slow).await;
-        let data = record.deal.proposal.proposal.piece_ref;
-        let Some(_claim) = self.parts.staging.claim(data) else {
-            // Another deal's transfer of the same file, after which it is found whole; or it is being removed.
-            tokio::time::sleep(Duration::from_millis(500)).await;
+        let Some(claim) = self.parts.staging.claim(data) else {
+            tokio::time::sleep(CLAIMED_PAUSE).await;
             return Ok(());
         };
-        let comm_p = self.transfer(deal, record, peer, &mut place).await?;
+        let comm_p = tokio::select! {
+            biased;
+            transferred = self.transfer(deal, record, peer, &mut place) => transferred?,
+            // It is about to come over HTTP. What is here is not sent again.
+            () = claim.wanted() => return Ok(()),
+        };
         let record = self
             .parts
             .store
@@ -308,12 +320,13 @@ impl Inner {
             return Ok(blocking(|| staging.digest(&data, size))?.comm_p);
         }
         // The shape of the file is checked before anything is stored for it.
-        let mut puller = Puller::new(data, size, Limits::default())?;
+        let limits = Limits::default();
+        let file = KnownDag::new(data, size, limits.shape)?;
         staging.check_room(size.saturating_sub(staging.held(&data)))?;
-        let mut incoming = blocking(|| staging.begin(&data, size))?;
+        let mut incoming = blocking(|| staging.begin(file))?;
         failpoint::hit_failpoint("transfer.begun");
-        let (nodes, leaves) = incoming.kept();
-        puller.resume(nodes, leaves)?;
+        let known = incoming.dag().as_ref().clone();
+        let mut puller = Puller::resumed(known, incoming.kept().clone(), limits)?;
         if !puller.is_complete() {
             let mut stream = self.open(peer).await?;
             if let Some(sources) = self.deals().get_mut(deal) {

@@ -2,30 +2,34 @@
 //!
 //! ```text
 //! DIR/<data cid>         the whole piece, checked
-//! DIR/<data cid>.part    its first leaves, in file order
+//! DIR/<data cid>.part    its leaves that have come in, each in its place
+//! DIR/<data cid>.have    which those are, one bit a leaf; a hint, checked at the start
 //! DIR/<data cid>.nodes   the interior nodes of its DAG that have come in
 //! ```
 //! Called by [`crate::network`] while a piece is transferred (step 7 of a deal) and given back (step 15), and by
 //! [`crate::sealing`] when a sector's data is laid out (step 10). The whole pieces are the miner's unsealed copies.
 
+mod claim;
 mod import;
+mod incoming;
 #[cfg(test)]
 mod tests;
 
+pub use claim::Claim;
 pub use import::Import;
+pub use incoming::Incoming;
 
-use crate::failpoint;
 use cid::Cid;
+use claim::Claims;
 use sealdrop_prover::is_shortage;
-use shared::piece::node::CID_BYTES;
 use shared::piece::unixfs::LEAF_BYTES;
-use shared::piece::{DagShape, DigestError, PieceDigest, PieceSummary};
-use shared::transfer::Kept;
-use std::collections::BTreeSet;
+use shared::piece::{DigestError, PieceDigest, PieceSummary};
+use shared::transfer::KnownDag;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Left free on the disk beyond what is asked for: room for the databases and everybody else.
 pub const SPARE_BYTES: u64 = 64 << 20;
@@ -49,8 +53,10 @@ pub enum StagingError {
     OtherData { expected: Cid, found: Cid },
     #[error("{cid} was staged with {found} bytes, not {expected}")]
     OtherSize { cid: Cid, expected: u64, found: u64 },
-    #[error("leaf {index} came where leaf {expected} belongs")]
-    OutOfOrder { index: u64, expected: u64 },
+    #[error("leaf {index} came for a piece that has {total}")]
+    BeyondEnd { index: u64, total: u64 },
+    #[error("{missing} leaves of the piece are not here yet")]
+    Incomplete { missing: u64 },
     #[error(transparent)]
     Digest(#[from] DigestError),
 }
@@ -75,40 +81,7 @@ impl StagingError {
 #[derive(Debug, Clone)]
 pub struct Staging {
     dir: PathBuf,
-    claimed: Arc<Mutex<BTreeSet<Cid>>>,
-}
-
-/// A piece's files are its holder's alone until this is dropped: what brings them in and what removes them exclude each other.
-#[derive(Debug)]
-pub struct Claim {
-    claimed: Arc<Mutex<BTreeSet<Cid>>>,
-    data: Cid,
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        lock(&self.claimed).remove(&self.data);
-    }
-}
-
-fn lock(claimed: &Mutex<BTreeSet<Cid>>) -> MutexGuard<'_, BTreeSet<Cid>> {
-    // Insertions and removals: whole after a panic, too.
-    claimed.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A piece that is coming in. Only one at a time for a data CID: the caller sees to it.
-#[derive(Debug)]
-pub struct Incoming {
-    cid: Cid,
-    size: u64,
-    part: PathBuf,
-    nodes_path: PathBuf,
-    whole: PathBuf,
-    file: File,
-    nodes_file: File,
-    nodes: Vec<(Cid, Vec<u8>)>,
-    leaves: u64,
-    digest: PieceDigest,
+    claims: Arc<Claims>,
 }
 
 impl Staging {
@@ -125,8 +98,8 @@ impl Staging {
                 remove_if_there(&entry.path())?;
             }
         }
-        let claimed = Arc::default();
-        Ok(Self { dir, claimed })
+        let claims = Arc::default();
+        Ok(Self { dir, claims })
     }
 
     /// The directory.
@@ -134,13 +107,20 @@ impl Staging {
         &self.dir
     }
 
-    /// Claims a piece's files; `None` while somebody else has them.
+    /// Claims a piece's files; `None` while somebody else has them, or waits to be next.
     pub fn claim(&self, data: Cid) -> Option<Claim> {
-        let is_free = lock(&self.claimed).insert(data);
-        is_free.then(|| Claim {
-            claimed: self.claimed.clone(),
-            data,
-        })
+        self.claims.claim(data)
+    }
+
+    /// Claims a piece's files as the next one, and lets whoever has them know ([`Claim::wanted`]); `None` when they are not given up
+    /// within the limit.
+    pub async fn claim_next(&self, data: Cid, limit: Duration) -> Option<Claim> {
+        self.claims.claim_next(data, limit).await
+    }
+
+    /// Whether somebody has a piece's files, or waits to be next.
+    pub fn is_claimed(&self, data: &Cid) -> bool {
+        self.claims.is_claimed(data)
     }
 
     /// Fails with [`StagingError::NoRoom`] unless `bytes` and [`SPARE_BYTES`] are free.
@@ -178,10 +158,16 @@ impl Staging {
         (length == size).then_some(path)
     }
 
-    /// How many bytes of the piece are here, for progress.
+    /// How many bytes of the piece are here, for progress; a short leaf counts as a whole one.
     pub fn held(&self, cid: &Cid) -> u64 {
         let length = |path: PathBuf| fs::metadata(path).ok().map(|metadata| metadata.len());
+        let marked = || {
+            let bits = fs::read(self.beside(cid, "have")).ok()?;
+            let leaves: u64 = bits.iter().map(|byte| u64::from(byte.count_ones())).sum();
+            Some(leaves.saturating_mul(LEAF_BYTES))
+        };
         length(self.path(cid))
+            .or_else(marked)
             .or_else(|| length(self.beside(cid, "part")))
             .unwrap_or(0)
     }
@@ -214,39 +200,10 @@ impl Staging {
         Ok(summary)
     }
 
-    /// Takes a transfer up where the files stand; hashes what is there.
-    pub fn begin(&self, cid: &Cid, size: u64) -> Result<Incoming, StagingError> {
-        let (part, nodes_path) = (self.beside(cid, "part"), self.beside(cid, "nodes"));
-        let mut file = open_both_ways(&part)?;
-        let length = file
-            .metadata()
-            .map_err(|source| file_error("inspect", &part, source))?
-            .len();
-        let shape = DagShape::STANDARD;
-        // A leaf counts when all of it is here; what a crash left of another is cut off.
-        let leaves = if length >= size {
-            shape.leaves(size)
-        } else {
-            length / LEAF_BYTES
-        };
-        let kept = (leaves * LEAF_BYTES).min(size);
-        file.set_len(kept).map_err(|source| file_error("cut", &part, source))?;
-        let mut digest = PieceDigest::new();
-        hash(&mut file, kept, &mut digest).map_err(|source| file_error("read", &part, source))??;
-        let (nodes_file, nodes) = read_nodes(&nodes_path, shape.nodes(size))?;
-        let whole = self.path(cid);
-        Ok(Incoming {
-            cid: *cid,
-            size,
-            part,
-            nodes_path,
-            whole,
-            file,
-            nodes_file,
-            nodes,
-            leaves,
-            digest,
-        })
+    /// Takes a transfer of this file up where the files stand; hashes what is there.
+    pub fn begin(&self, file: KnownDag) -> Result<Incoming, StagingError> {
+        let whole = self.path(&file.root());
+        Incoming::open(file, whole)
     }
 
     /// Begins to take in a piece whose name is not known yet.
@@ -271,8 +228,9 @@ impl Staging {
 
     /// Removes what an unfinished transfer left.
     pub fn remove_partial(&self, cid: &Cid) -> Result<(), StagingError> {
-        remove_if_there(&self.beside(cid, "part"))?;
-        remove_if_there(&self.beside(cid, "nodes"))
+        let all = ["part", "have", "nodes"];
+        all.iter()
+            .try_for_each(|ending| remove_if_there(&self.beside(cid, ending)))
     }
 
     /// Puts a piece back whose copy was lost: `write` makes at least `size` bytes, of which the first `size` are it.
@@ -304,70 +262,6 @@ impl Staging {
     }
 }
 
-impl Incoming {
-    /// What is here: the DAG's nodes, and how many leaves from the start. For [`shared::transfer::Puller::resume`].
-    pub fn kept(&self) -> (Vec<(Cid, Vec<u8>)>, u64) {
-        (self.nodes.clone(), self.leaves)
-    }
-
-    /// Keeps a checked block. Leaves come in file order.
-    pub fn keep(&mut self, block: Kept) -> Result<(), StagingError> {
-        match block {
-            Kept::Node { cid, bytes } => {
-                let mut record = cid.to_bytes();
-                record.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
-                record.extend_from_slice(&bytes);
-                self.nodes_file
-                    .write_all(&record)
-                    .map_err(|source| file_error("write", &self.nodes_path, source))?;
-                self.nodes.push((cid, bytes));
-            }
-            Kept::Leaf { index, offset, bytes } => {
-                if index != self.leaves {
-                    return Err(StagingError::OutOfOrder {
-                        index,
-                        expected: self.leaves,
-                    });
-                }
-                let write = self
-                    .file
-                    .seek(SeekFrom::Start(offset))
-                    .and_then(|_| self.file.write_all(&bytes));
-                write.map_err(|source| file_error("write", &self.part, source))?;
-                self.digest.push(&bytes)?;
-                self.leaves += 1;
-            }
-        }
-        Ok(())
-    }
-
-    /// The piece is complete: checks it as a whole and makes it durable under its name.
-    pub fn finish(self) -> Result<PieceSummary, StagingError> {
-        let summary = self.digest.finish()?;
-        if summary.data_cid != self.cid || summary.size != self.size {
-            // A crash of the machine may leave leaves whose bytes never reached the disk.
-            remove_if_there(&self.part)?;
-            remove_if_there(&self.nodes_path)?;
-            return Err(StagingError::OtherData {
-                expected: self.cid,
-                found: summary.data_cid,
-            });
-        }
-        self.file
-            .sync_all()
-            .map_err(|source| file_error("sync", &self.part, source))?;
-        failpoint::hit_failpoint("staging.synced");
-        fs::rename(&self.part, &self.whole).map_err(|source| file_error("rename", &self.part, source))?;
-        failpoint::hit_failpoint("staging.renamed");
-        if let Some(dir) = self.whole.parent() {
-            sync_dir(dir)?;
-        }
-        remove_if_there(&self.nodes_path)?;
-        failpoint::hit_failpoint("staging.finished");
-        Ok(summary)
-    }
-}
-
 /// Hashes the next `length` bytes.
 fn hash(file: &mut File, length: u64, digest: &mut PieceDigest) -> io::Result<Result<(), DigestError>> {
     let mut buffer = vec![0; LEAF_BYTES as usize];
@@ -382,34 +276,6 @@ fn hash(file: &mut File, length: u64, digest: &mut PieceDigest) -> io::Result<Re
         left -= wanted as u64;
     }
     Ok(Ok(()))
-}
-
-/// Reads the nodes that are whole, at most `most`; what a crash left of another is cut off.
-fn read_nodes(path: &Path, most: u64) -> Result<(File, Vec<(Cid, Vec<u8>)>), StagingError> {
-    let mut file = open_both_ways(path)?;
-    let limit = most.saturating_mul((CID_BYTES + 4 + shared::piece::node::MAX_NODE_BYTES) as u64);
-    let mut bytes = Vec::new();
-    (&mut file)
-        .take(limit)
-        .read_to_end(&mut bytes)
-        .map_err(|source| file_error("read", path, source))?;
-    let mut nodes = Vec::new();
-    let mut rest = bytes.as_slice();
-    while let Some((node, after)) = first_node(rest) {
-        nodes.push(node);
-        rest = after;
-    }
-    let whole = (bytes.len() - rest.len()) as u64;
-    let cut = file.set_len(whole).and_then(|()| file.seek(SeekFrom::Start(whole)));
-    cut.map_err(|source| file_error("cut", path, source))?;
-    Ok((file, nodes))
-}
-
-fn first_node(bytes: &[u8]) -> Option<((Cid, Vec<u8>), &[u8])> {
-    let (cid, rest) = bytes.split_at_checked(CID_BYTES)?;
-    let (length, rest) = rest.split_first_chunk::<4>()?;
-    let (node, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-    Some(((Cid::try_from(cid).ok()?, node.to_vec()), rest))
 }
 
 fn open_both_ways(path: &Path) -> Result<File, StagingError> {

@@ -85,12 +85,14 @@ impl Inner {
         let (all_crowded, free_crowded) = (awaited.len() as u64 >= CROWDED, free >= CROWDED_FREE);
         for (deal, record) in awaited {
             let is_crowded = all_crowded || (free_crowded && record.deal.is_free());
-            let stalls =
-                is_crowded && now.saturating_sub(record.created_ms) >= CROWDED_LIMIT_MS && !self.is_coming(&deal);
+            // Over HTTP it has no source here.
+            let is_claimed = self.parts.staging.is_claimed(&record.deal.proposal.proposal.piece_ref);
+            let is_coming = is_claimed || self.is_coming(&deal);
+            let stalls = is_crowded && now.saturating_sub(record.created_ms) >= CROWDED_LIMIT_MS && !is_coming;
             let is_over = record.deal.deadline().is_some_and(|deadline| height >= deadline);
             if record.created_ms < oldest || is_over || stalls {
                 self.give_up(&deal, &record, MinerInput::TransferFailed);
-            } else if wrong.contains(&deal) {
+            } else if wrong.contains(&deal) && !is_claimed {
                 self.give_up(&deal, &record, MinerInput::WrongData);
                 self.deals().remove(&deal);
             }
