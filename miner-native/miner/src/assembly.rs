@@ -4,7 +4,7 @@
 
 use crate::ask_publisher::AskPublisher;
 use crate::block_index::{BlockIndex, Indexing};
-use crate::chain_access::{Account, ChainAccess};
+use crate::chain_access::{Account, ChainAccess, ChainError};
 use crate::deal_expiry::DealExpiry;
 use crate::explaining::ExplainerParts;
 use crate::http::Reading;
@@ -22,6 +22,7 @@ use crate::slashing::Slashing;
 use crate::staging::Staging;
 use crate::storage_check::{StorageCheck, StorageDoubt};
 use crate::store::MinerStore;
+use crate::uploads::{UploadParts, Uploads};
 use shared::chain::{Address, Policy};
 use shared::piece::SectorSize;
 use shared::ports::verifier::ProofVerifier;
@@ -182,6 +183,18 @@ impl Assembly {
             heads: self.chain.heads(),
             wake: self.wake.clone(),
         }
+    }
+
+    /// Fails when the chain's genesis id is no CID.
+    pub fn uploads(&self) -> Result<Uploads, ChainError> {
+        Ok(Uploads::new(UploadParts {
+            address: self.address.clone(),
+            network: self.chain.network_id()?,
+            store: self.store.clone(),
+            staging: self.staging.clone(),
+            heads: self.chain.heads(),
+            wake: self.wake.clone(),
+        }))
     }
 
     pub fn retrieval(&self) -> RetrievalServer {

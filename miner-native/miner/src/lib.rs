@@ -3,6 +3,7 @@
 //! In the order of a deal's life:
 //!
 //! - [`network`]: proposals, queries, transfer and retrieval over libp2p (steps 5 to 8, and 15); [`intake`]: whether more is taken in
+//! - [`uploads`]: pieces that clients send over HTTP instead (step 7)
 //! - [`staging`]: pieces as files (step 9); [`store`]: deals, sectors and messages as records
 //! - [`packing`], [`sealing`], [`prover`]: from staged pieces to a committed sector (steps 9 to 12)
 //! - [`proving`]: proofs-of-spacetime (step 13); [`scrubbing`]: damage found and mended before a window finds it
@@ -53,5 +54,6 @@ pub mod store;
 pub mod supervisor;
 #[cfg(test)]
 mod testing;
+pub mod uploads;
 pub mod web;
 pub mod worker;

@@ -15,6 +15,7 @@ use crate::registration;
 use crate::settings::{Kept, Settings, SettingsStore};
 use crate::staging::Staging;
 use crate::store::MinerStore;
+use crate::uploads;
 use cid::Cid;
 use libp2p::{PeerId, Stream};
 use libp2p_stream::Control;
@@ -30,11 +31,13 @@ use shared::explain::deal::{Explanation, MAX_JSON};
 use shared::piece::{PieceDigest, PieceSummary, SectorSize};
 use shared::ports::verifier::FakeVerifier;
 use shared::retrieval::{RetrievalStatus, RetrievePieceChunk, RetrievePieceRequest, RetrievePieceResponse};
+use shared::transfer::upload::{Opening, SessionView};
 use shared::transfer::{serve as decide, PieceSource, Request, Response as Answer, Serve};
 use shared::wire::frame::{next_frame, MAX_MESSAGE};
 use shared::wire::{decode, Cbor};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Notify;
+use tower::ServiceExt;
 
 /// A miner that asks for nothing, so that deals need no channel.
 struct World {
@@ -236,6 +239,11 @@ impl Client {
 
     /// Serves a piece whenever the miner asks; `bytes` may be others than the summary's.
     fn serve(&mut self, summary: &PieceSummary, bytes: Vec<u8>) {
+        self.serve_some(summary, bytes, usize::MAX);
+    }
+
+    /// The same, and says no more after so many answers on a stream.
+    fn serve_some(&mut self, summary: &PieceSummary, bytes: Vec<u8>, answers: usize) {
         let mut incoming = self.control.accept(StreamProtocol::new(protocol::TRANSFER)).unwrap();
         let (summary, transfers) = (summary.clone(), self.transfers.clone());
         tokio::spawn(async move {
@@ -247,8 +255,12 @@ impl Client {
                     size: summary.size,
                     nodes: &nodes,
                 };
-                let mut buffer = Vec::new();
+                let (mut buffer, mut answered) = (Vec::new(), 0);
                 while let Ok(request) = next_request(&mut stream, &mut buffer).await {
+                    if answered == answers {
+                        std::future::pending::<()>().await;
+                    }
+                    answered += 1;
                     let answer = match decide(&request, &source) {
                         Serve::Node(node) => Answer::Data(node.to_vec()),
                         Serve::Range { offset, len } => Answer::Data(bytes[offset as usize..][..len as usize].to_vec()),
@@ -333,6 +345,71 @@ async fn an_accepted_deals_piece_is_fetched_and_given_back() {
         assert_eq!(client.retrieve(summary.data_cid).await, Ok(bytes.clone()));
         assert_eq!(client.transfers.load(Ordering::SeqCst), usize::from(!browser));
     }
+}
+
+/// The transfer over libp2p has brought a leaf and is under way; what comes over HTTP goes first, and the deal is the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_piece_that_is_being_fetched_is_taken_over_by_an_upload_and_arrives_once() {
+    let world = World::start().await;
+    let (bytes, summary) = file();
+    let mut client = world.client(false).await;
+    // The node and the first leaf.
+    client.serve_some(&summary, bytes.clone(), 1 + 4);
+    let signed = free_deal(&world.miner, &summary);
+    client.propose(&signed).await;
+    let staging = &world.miner.staging;
+    while staging.held(&summary.data_cid) == 0 {
+        tokio::task::yield_now().await;
+    }
+    let router = uploads::router(world.miner.uploads().unwrap());
+    let (deal, network) = (signed.cid(), world.miner.chain.network_id().unwrap());
+    let ask = |method: &str, rest: &str, token: &str, body: Vec<u8>| {
+        let request = axum::http::Request::builder()
+            .method(method)
+            .uri(format!("/uploads/{deal}{rest}"))
+            .header("content-length", body.len())
+            .header("authorization", format!("Bearer {token}"));
+        let answering = router
+            .clone()
+            .oneshot(request.body(axum::body::Body::from(body)).unwrap());
+        async move {
+            let answer = answering.await.unwrap();
+            assert!(answer.status().is_success(), "{answer:?}");
+            axum::body::to_bytes(answer.into_body(), 65_536).await.unwrap()
+        }
+    };
+    let height = world.miner.chain.heads().borrow().height;
+    let opening = Opening::new(network, world.miner.address.clone(), deal, height);
+    let opening = opening.sign(&SecretKey::from_bytes(&[1; 32]).unwrap());
+    let view = ask("POST", "", "", shared::wire::encode(&opening)).await;
+    let view: SessionView = serde_json::from_slice(&view).unwrap();
+    assert!(!view.nodes_missing, "it came over libp2p");
+    assert_eq!(view.missing, [(0, 1)]);
+    let token = view.token.unwrap();
+    ask("PUT", "/0", &token, bytes.clone()).await;
+    ask("POST", "/finalize", &token, Vec::new()).await;
+    let record = world.miner.store.deal(&deal).unwrap().unwrap();
+    assert_eq!(record.deal.effect(), MinerEffect::Place);
+    assert_eq!(client.retrieve(summary.data_cid).await, Ok(bytes));
+    assert_eq!(client.transfers.load(Ordering::SeqCst), 1);
+}
+
+/// An upload that falls silent is no loss: the miner fetches what is missing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_piece_is_fetched_when_nobody_has_its_files_any_more() {
+    let world = World::start().await;
+    let (bytes, summary) = file();
+    let mut client = world.client(false).await;
+    client.serve(&summary, bytes.clone());
+    let claim = world.miner.staging.claim(summary.data_cid).unwrap();
+    let signed = free_deal(&world.miner, &summary);
+    client.propose(&signed).await;
+    // As long as somebody sends it, it is not fetched.
+    client.query(signed.cid()).await;
+    assert_eq!(client.transfers.load(Ordering::SeqCst), 0);
+    drop(claim);
+    world.miner.wake.piece_arrived.notified().await;
+    assert_eq!(client.retrieve(summary.data_cid).await, Ok(bytes));
 }
 
 #[tokio::test(flavor = "multi_thread")]

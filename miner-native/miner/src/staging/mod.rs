@@ -6,7 +6,7 @@
 //! DIR/<data cid>.have    which those are, one bit a leaf; a hint, checked at the start
 //! DIR/<data cid>.nodes   the interior nodes of its DAG that have come in
 //! ```
-//! Called by [`crate::network`] while a piece is transferred (step 7 of a deal) and given back (step 15), and by
+//! Called by [`crate::network`] and [`crate::uploads`] while a piece is transferred (step 7 of a deal) and given back (step 15), and by
 //! [`crate::sealing`] when a sector's data is laid out (step 10). The whole pieces are the miner's unsealed copies.
 
 mod claim;
