@@ -9,6 +9,7 @@ use super::network::NetworkError;
 use super::report::{Gauge, Report};
 use super::serving::{Offers, Served};
 use super::source::FileFacts;
+use super::uploading::{self, Upload, UploadOrder};
 use super::Session;
 use sealdrop_miner::clock::now_ms;
 use shared::chain::view::HeadView;
@@ -81,6 +82,8 @@ pub struct CliHost {
     ask_limit: Option<Duration>,
     /// To whom the file is offered, and how far it is fetched.
     served: RefCell<Option<(String, watch::Receiver<Served>)>>,
+    /// The file on its way over HTTP, with whom.
+    upload: RefCell<Option<(String, Upload)>>,
     /// Whether a wait was ended because the file that is served cannot be read any more.
     said_unreadable: Cell<bool>,
     heads: RefCell<watch::Receiver<HeadView>>,
@@ -112,6 +115,7 @@ impl CliHost {
             connection: Mutex::default(),
             ask_limit: None,
             served: RefCell::default(),
+            upload: RefCell::default(),
             said_unreadable: Cell::default(),
             heads: RefCell::new(session.chain.heads()),
             gauge: RefCell::default(),
@@ -147,6 +151,7 @@ impl CliHost {
     pub fn withdraw(&self, record: &Record) {
         self.session.offers.withdraw(record.data_cid(), &record.id);
         self.served.replace(None);
+        self.upload.replace(None);
         self.said_unreadable.set(false);
         self.gauge.replace(None);
     }
@@ -250,7 +255,14 @@ impl CliHost {
         if state == DealState::Staged {
             if phase != Some(Phase::Sealing) {
                 self.gauge.replace(None);
-                self.report.step("the miner has the file, checked, in a sector");
+                let over_http = self
+                    .upload
+                    .borrow()
+                    .as_ref()
+                    .is_some_and(|(_, upload)| upload.is_sent());
+                let way = if over_http { " (sent over HTTP)" } else { "" };
+                self.report
+                    .step(format!("the miner has the file, checked, in a sector{way}"));
                 if self.until > Until::Staged {
                     self.wait_for("sealing and proving the sector");
                 }
@@ -284,6 +296,29 @@ impl CliHost {
             Refund::Closing { .. } => report.note(format!("the miner closes channel {id}; the money comes back with a block")),
             Refund::Due | Refund::Asking | Refund::Cancelling | Refund::Reclaiming => {}
         }
+    }
+
+    /// Sends the file over HTTP beside, once the miner has accepted the deal. One try a process: what fails is fetched over libp2p.
+    fn upload(&self, record: &Record) {
+        let ClientStage::Running { proposal, .. } = &record.deal.stage else {
+            return;
+        };
+        let mut upload = self.upload.borrow_mut();
+        if upload.as_ref().is_some_and(|(peer, _)| *peer == record.peer) {
+            return;
+        }
+        let order = UploadOrder {
+            chain: self.chain.reader.clone(),
+            key: self.key.clone(),
+            miner: record.deal.draft.miner.clone(),
+            peer: record.peer.clone(),
+            deal: proposal.cid(),
+            file: record.file.clone(),
+        };
+        let (offers, data, peer) = (self.session.offers.clone(), *record.data_cid(), record.peer.clone());
+        let progress = move |bytes| offers.sent(&data, &peer, bytes);
+        let started = uploading::start(order, self.report.clone(), progress);
+        *upload = Some((record.peer.clone(), started));
     }
 
     /// The connection to the miner where the record says that it is.
@@ -443,12 +478,15 @@ impl ClientHost for CliHost {
             let offered = offers.offer(data, &record.id, &record.peer, part, nodes.collect());
             *served = Some((record.peer.clone(), offered));
         }
+        drop(served);
+        self.upload(record);
     }
 
     async fn file_is_not_needed(&self, record: &Record) -> Result<(), ClientError> {
         // It is the user's; only the offer ends.
         self.session.offers.withdraw(record.data_cid(), &record.id);
         self.served.replace(None);
+        self.upload.replace(None);
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Called by [`crate::commands`]. What is decided, is decided by the engine that the page has too ([`shared::client`]); here
 //! are the edges: the book of deals ([`book`]), the account and its messages ([`account`], [`chain`]), the libp2p node
-//! ([`network`]) with the files that it serves ([`serving`]) and measures on every core (`hashing`), and what the user sees
+//! ([`network`]) with the files that it serves ([`serving`]), sends over HTTP (`uploading`) and measures on every core (`hashing`), and what the user sees
 //! ([`report`]). [`imports`] knows files by their CID, [`miner_offers`] asks for the network's miners, [`proposing`] does all
 //! that comes before money is locked, [`storing`] makes deals and goes on with them, [`cli_host`] has the edges of one deal, [`files`] does
 //! all of that for files of any size and for folders, which [`stored_files`] keeps,
@@ -39,6 +39,7 @@ pub mod serving;
 pub mod source;
 pub mod stored_files;
 pub mod storing;
+mod uploading;
 pub mod verifying;
 pub mod vouchers;
 

@@ -72,6 +72,13 @@ impl Offers {
         self.files().withdraw(root, deal);
     }
 
+    /// So many bytes of a file are at a miner that it was sent to another way.
+    pub(super) fn sent(&self, root: &Cid, miner: &str, bytes: u64) {
+        let note = |served: &mut Served| served.bytes = served.bytes.max(bytes);
+        let fetched = self.files().fetched_by(root, miner);
+        fetched.iter().for_each(|copy| copy.served.send_modify(note));
+    }
+
     /// Serves every stream that comes in, until the node ends.
     pub(super) async fn serve_all(self, mut incoming: IncomingStreams) {
         while let Some((peer, stream)) = incoming.next().await {
@@ -119,10 +126,7 @@ impl Offers {
         } in copies
         {
             if let Some(bytes) = file.range(start.saturating_add(offset), len).await {
-                let end = offset.saturating_add(u64::from(len));
-                let note = |served: &mut Served| served.bytes = served.bytes.max(end);
-                let fetched = self.files().fetched_by(&request.root, &peer.to_string());
-                fetched.iter().for_each(|copy| copy.served.send_modify(note));
+                self.sent(&request.root, &peer.to_string(), offset.saturating_add(u64::from(len)));
                 return Response::Data(bytes);
             }
             served.send_modify(|served| served.unreadable = true);

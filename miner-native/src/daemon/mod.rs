@@ -274,6 +274,7 @@ async fn start(
         addresses: http_addresses,
         tls: config.tls.as_ref().map(Tls::under),
         reading: parts.reading(),
+        uploads: parts.uploads()?,
     };
     services::start_http(public, http_listeners, supervisor);
     services::start_self_check(host.clone(), supervisor).await;

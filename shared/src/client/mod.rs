@@ -28,6 +28,7 @@
 //! - **Which miner, which ask** ([`offer`], [`choosing`]): the one that was named, or by a rule (the cheapest, the nearest, spread over all)
 //!   the first that takes the file; who refuses or does not answer is passed over, which is said.
 //! - **Which copy of a piece is read** ([`offers`]) for a miner that fetches it.
+//! - **When a piece is sent over HTTP** ([`uploading`]), how much of it at once, and when it is left to the miner to fetch.
 //! - **How a retrieval is bounded** ([`retrieval`], done by [`fetching`]): in bytes, in empty chunks, in silence and as a whole.
 //! - **What verification consists of** ([`verifying`], [`crate::deal::verification`]), and what is **explained** ([`explaining`]).
 //! - **What an error is called** ([`problem`]), so that a program need not know which client it talks to, and what of a deal is
@@ -53,6 +54,7 @@ pub mod quoting;
 pub mod record;
 pub mod refunds;
 pub mod retrieval;
+pub mod uploading;
 pub mod verifying;
 pub mod view;
 pub mod voucher_text;

@@ -1,9 +1,9 @@
 //! The public HTTP listener: what is stored here, for everybody, free of charge and within limits (step 15 of a deal).
 //!
 //! [`piece`] gives pieces by their CommP (`/piece/{pieceCid}`, as Curio and other Filecoin gateways do), [`gateway`] blocks and CARs by
-//! their CIDs (`/ipfs/{cid}`, IPFS's trustless gateway). Both give bytes that whoever asked checks against their name. Pages of every
-//! site may ask ([`headers`]), by whatever name; nothing of the operator's is here, that is [`crate::web`]. Whatever else is served to
-//! everybody is merged into [`router`].
+//! their CIDs (`/ipfs/{cid}`, IPFS's trustless gateway). Both give bytes that whoever asked checks against their name. [`crate::uploads`]
+//! takes the pieces of deals (step 7). Pages of every site may ask ([`headers`]), by whatever name; nothing of the operator's is here,
+//! that is [`crate::web`]. Whatever else is served to everybody is merged into [`Http::router`].
 
 mod blocks;
 mod body;
@@ -18,6 +18,7 @@ pub(crate) use headers::open_to_pages;
 use crate::block_index::BlockIndex;
 use crate::piece_reader::PieceReader;
 use crate::supervisor::{Lifeline, ServiceError};
+use crate::uploads::{self, Uploads};
 use crate::web::catch_panic;
 use axum::extract::{ConnectInfo, Request};
 use axum::http::{header, HeaderValue, StatusCode};
@@ -38,6 +39,8 @@ const MAX_CONNECTIONS: usize = 128;
 const BEAT: Duration = Duration::from_secs(10);
 /// Methods of what only reads.
 const READS: &str = "GET, HEAD, OPTIONS";
+/// Methods of uploads.
+const UPLOADS: &str = "GET, POST, PUT, OPTIONS";
 
 /// Why nothing is served.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +69,7 @@ pub struct Http {
     /// What accepts TLS, where there is a certificate.
     pub tls: Option<Tls>,
     pub reading: Reading,
+    pub uploads: Uploads,
 }
 
 impl Http {
@@ -98,7 +102,8 @@ impl Http {
     /// ([`open_to_pages`]).
     fn router(&self) -> Router {
         let reading = open_to_pages(reading(self.reading.clone()), READS);
-        let all = Router::new().merge(reading);
+        let uploads = open_to_pages(uploads::router(self.uploads.clone()), UPLOADS);
+        let all = Router::new().merge(reading).merge(uploads);
         all.fallback(nothing_there).layer(middleware::from_fn(has_asked))
     }
 }

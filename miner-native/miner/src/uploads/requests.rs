@@ -11,7 +11,7 @@ use axum::routing::{post, put};
 use axum::{Json, Router};
 use cid::Cid;
 use futures::StreamExt;
-use sealdrop_listener::Remote;
+use sealdrop_listener::Caller;
 use shared::transfer::upload::{read_nodes, MAX_OPENING, PATH};
 use shared::wire::decode;
 use std::net::IpAddr;
@@ -23,7 +23,7 @@ type Answer = Result<Response, UploadError>;
 /// How long an opening may take to come: a kilobyte on a slow line.
 const OPENING_LIMIT: Duration = Duration::from_secs(10);
 
-/// All routes of uploads. Whoever serves them names the other side as `ConnectInfo<Remote>`, so that each address has its share.
+/// All routes of uploads. Whoever serves them names the other side as `ConnectInfo<Caller>`, so that each address has its share.
 pub fn router(uploads: Uploads) -> Router {
     Router::new()
         .route(&format!("{PATH}/{{deal}}"), post(open).get(missing))
@@ -165,8 +165,8 @@ fn declared(headers: &HeaderMap) -> Option<u64> {
 }
 
 fn remote(extensions: &Extensions) -> Option<IpAddr> {
-    let ConnectInfo(Remote(address)) = extensions.get::<ConnectInfo<Remote>>()?;
-    Some(address.ip())
+    let ConnectInfo(caller) = extensions.get::<ConnectInfo<Caller>>()?;
+    Some(caller.address.ip())
 }
 
 /// It carries a token, and changes with every chunk.
