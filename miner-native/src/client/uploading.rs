@@ -379,7 +379,9 @@ mod tests {
             let most = AtomicU64::new(0);
             let uploading = Uploading::new(size_of(&self.file), bases).unwrap();
             let sent = sender
-                .send(uploading, |bytes| drop(most.fetch_max(bytes, Ordering::SeqCst)))
+                .send(uploading, |bytes| {
+                    most.fetch_max(bytes, Ordering::SeqCst);
+                })
                 .await;
             (sent, most.into_inner())
         }

@@ -241,7 +241,9 @@ fn leaves_that_came_another_way_are_not_asked_for_wherever_they_are() {
             asked.extend(core::iter::from_fn(|| puller.next_request()));
             let request = asked.pop_front().unwrap();
             if came.len() == 3 && !cut {
-                (puller.interrupted(), asked.clear(), cut = true);
+                puller.interrupted();
+                asked.clear();
+                cut = true;
                 continue;
             }
             if let Some(Kept::Leaf { index, offset, bytes }) = puller.on_response(server.answer(&request)).unwrap() {

@@ -552,6 +552,7 @@ mod tests {
         }
     }
 
+    #[allow(clippy::single_range_in_vec_init, reason = "a range is meant")]
     #[test]
     fn a_chunk_is_missing_until_its_last_leaf_is_here() {
         let chunks = Chunks::with_shape(35, DagShape::small(1, 3));

@@ -52,7 +52,7 @@ impl File {
     fn value(&self) -> Vec<u8> {
         let mut value = vec![self.state as u8];
         value.extend_from_slice(&self.size.to_be_bytes());
-        value.extend(self.pieces.iter().flat_map(|piece| piece.to_bytes()));
+        value.extend(self.pieces.iter().flat_map(cid::Cid::to_bytes));
         value
     }
 
@@ -181,10 +181,10 @@ impl BlockIndex {
         })?;
         match is_true {
             true => {
-                tracing::debug!(root = %file.root, manifest = %file.manifest, "a file across pieces can be given whole")
+                tracing::debug!(root = %file.root, manifest = %file.manifest, "a file across pieces can be given whole");
             }
             false => {
-                tracing::info!(root = %file.root, manifest = %file.manifest, "a manifest's pieces are not those of its file")
+                tracing::info!(root = %file.root, manifest = %file.manifest, "a manifest's pieces are not those of its file");
             }
         }
         Ok(())

@@ -6,9 +6,11 @@ mod transports;
 
 use super::*;
 use crate::assembly::Assembly;
+use crate::block_index::BlockIndex;
 use crate::chain_access::ChainAccess;
 use crate::clock::now_ms;
 use crate::intake::Intake;
+use crate::piece_reader::PieceReader;
 use crate::prover::fake::FakeEngine;
 use crate::prover::Prover;
 use crate::registration;
@@ -19,6 +21,7 @@ use crate::uploads;
 use cid::Cid;
 use libp2p::{PeerId, Stream};
 use libp2p_stream::Control;
+use sealdrop_database::Memory;
 use sealdrop_devnet::{Devnet, DevnetConfig};
 use shared::chain::address::MaybeAddress;
 use shared::chain::{Address, AttoFil, BytesAmount, Epoch, Policy, SecretKey, Signature};
@@ -98,7 +101,10 @@ impl World {
         let prover = Arc::new(Prover::start(Arc::new(engine), size, store.rates()));
         let settings = Arc::new(SettingsStore::new(kept));
         let account = Account::of(worker);
+        let staging = Staging::open(dir.path().join("staging")).unwrap();
         let miner = Assembly {
+            reader: PieceReader::new(store.clone(), staging.clone(), prover.clone()),
+            index: BlockIndex::of(Arc::new(Memory::default())),
             address: registered.address,
             owner: registered.owner,
             sector_size: size,
@@ -107,7 +113,7 @@ impl World {
             settings,
             prover,
             store,
-            staging: Staging::open(dir.path().join("staging")).unwrap(),
+            staging,
             worker_chain: chain.with_account(account.clone()),
             chain,
             worker: account,

@@ -360,7 +360,7 @@ fn so_many_deals_are_under_way_at_once_and_one_that_rests_is_none_of_them() {
     let (file, pieces) = (file(order(1)), 100);
     let mut placement = Placement::new(file.clone(), &manifest(pieces), 0);
     let mut made = Vec::new();
-    let mut make = |placement: &mut Placement, made: &mut Vec<String>| {
+    let make = |placement: &mut Placement, made: &mut Vec<String>| {
         while let Some((piece, _)) = placement.next_need() {
             let mut deal = drawn(&file, 1, 1);
             deal.id = format!("deal {piece}");
