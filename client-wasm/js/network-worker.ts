@@ -12,6 +12,7 @@ import { accountKeys, DealStore, type StoredDeal } from './store.js';
 import { surroundings } from './surroundings.js';
 import { type TabMessage, type TabOrder, Tabs } from './tabs.js';
 import type { Deal, Problem } from './types.js';
+import { askMiner } from './uploads.js';
 import init, { accountKey, Client, type Host, makeManifest, networkId, readLink } from './wasm/sealdrop_client.js';
 
 /** Least milliseconds between two heads that the page is told of: it draws itself anew with each. */
@@ -116,6 +117,12 @@ const host: Host = {
   dropMessage: (purpose) => opened().store.dropMessage(purpose),
   messages: () => opened().store.messages(),
   surroundings: () => surroundings(hasPeers),
+  askMiner: (method, url, token, body, limit, most) =>
+    askMiner({ method, url, limit, most, ...(token === undefined ? {} : { token }), ...(body === undefined ? {} : { body }) }),
+  async sendPart(id, from, to, url, token, limit, most) {
+    const body = (await fileOf(id)).slice(from, to);
+    return askMiner({ method: 'PUT', url, body, limit, most, ...(token === undefined ? {} : { token }) });
+  },
   dialPeer(ip, port, fingerprint) {
     const { port1, port2 } = new MessageChannel();
     post({ kind: 'peer', address: { ip, port, fingerprint }, port: port2 }, [port2]);

@@ -16,6 +16,7 @@ use crate::record::{self, Record};
 use crate::rpc::Rpc;
 use crate::surroundings;
 use crate::transport::DIAL_LIMIT;
+use crate::uploading::Sender;
 use futures::channel::oneshot;
 use futures::future::poll_fn;
 use futures::lock::Mutex;
@@ -29,7 +30,7 @@ use shared::client::dialing::{Obstacle, Route};
 use shared::client::following::SETTLED_MS;
 use shared::client::offers::Nodes;
 use shared::client::{engine, refunds, Awaited, ClientHost, Event, Following, Order};
-use shared::deal::{ClientDeal, SignedResponse};
+use shared::deal::{ClientDeal, ClientStage, SignedResponse};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
@@ -54,6 +55,8 @@ pub struct ActiveDeal {
     /// As it was kept last.
     pub record: RefCell<Record>,
     nodes: Nodes,
+    /// Whether its file is being sent over HTTP, or was: one try a life.
+    uploading: Cell<bool>,
     /// What the page wants of it.
     pub order: RefCell<Order>,
     pub stopped: Cell<bool>,
@@ -198,12 +201,19 @@ impl Engine {
         }
     }
 
-    /// Offers a deal's file to its miner.
-    pub fn offer(&self, record: &Record, deal: &ActiveDeal) {
+    /// Offers a deal's file to its miner, and sends it over HTTP where the miner takes it so.
+    pub fn offer(self: &Rc<Self>, record: &Record, deal: &Rc<ActiveDeal>) {
         if let Ok(peer) = record.peer.parse() {
             let nodes = || deal.nodes.clone();
             self.pieces
                 .offer(*record.data_cid(), record.deal.draft.size, nodes, &record.id, &peer);
+        }
+        let ClientStage::Running { proposal, .. } = &record.deal.stage else {
+            return;
+        };
+        if !deal.uploading.replace(true) {
+            let sender = Sender::new(self.clone(), deal.clone(), proposal.cid());
+            sender.into_iter().for_each(|sender| spawn_local(sender.send()));
         }
     }
 
@@ -269,10 +279,15 @@ impl Engine {
             deal.wake();
             return;
         };
-        deal.served.set(deal.served.get().max(end));
+        self.sent(&deal, end);
+    }
+
+    /// So many bytes of a deal's file are at its miner.
+    pub fn sent(&self, deal: &ActiveDeal, bytes: u64) {
+        deal.served.set(deal.served.get().max(bytes));
         let whole = deal.served.get() >= deal.record.borrow().deal.draft.size;
         if whole || clock::now() - deal.shown_at.get() >= SHOW_WAIT {
-            self.show(&deal);
+            self.show(deal);
         }
     }
 
@@ -313,7 +328,7 @@ impl Engine {
     }
 
     /// Where a peer says it is, by the newest record of its own signature; nowhere when the chain does not know.
-    async fn find(&self, peer: &PeerId) -> Result<Vec<String>, ClientError> {
+    pub async fn find(&self, peer: &PeerId) -> Result<Vec<String>, ClientError> {
         let answer = self.rpc.find_peer(&peer.to_string()).await?;
         let answer = answer.as_ref().map(|envelope| envelope.0.as_slice());
         let mut directory = self.directory.borrow_mut();
@@ -378,6 +393,7 @@ async fn begin_anew(record: &mut Record, host: &BrowserHost, redrawn: Redrawn) -
     // It was the failed attempt that was given up.
     *host.deal.order.borrow_mut() = Order::GoOn;
     host.deal.served.set(0);
+    host.deal.uploading.set(false);
     engine::redraw(record, host, redrawn.deal, redrawn.peer).await
 }
 
@@ -410,6 +426,7 @@ impl ActiveDeal {
             served: Cell::new(record.transferred),
             record: RefCell::new(record),
             nodes,
+            uploading: Cell::new(false),
             order: RefCell::new(Order::GoOn),
             stopped: Cell::new(false),
             saving: Mutex::default(),
@@ -419,6 +436,11 @@ impl ActiveDeal {
             waker: AtomicWaker::new(),
             shown_at: Cell::new(0.0),
         }
+    }
+
+    /// The interior nodes of its file's DAG.
+    pub fn nodes(&self) -> &Nodes {
+        &self.nodes
     }
 
     fn wake(&self) {

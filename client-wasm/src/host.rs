@@ -32,6 +32,25 @@ export interface Host {
    * (`FromPeer`) come out of the port, `open` and `close` go in.
    */
   dialPeer(ip: string, port: number, fingerprint: string): MessagePort;
+  /** Sends a request to a miner's HTTP listener, and waits `limit` milliseconds for an answer of at most `most` bytes. */
+  askMiner(
+    method: string,
+    url: string,
+    token: string | undefined,
+    body: Uint8Array<ArrayBuffer> | undefined,
+    limit: number,
+    most: number,
+  ): Promise<import('../../js/uploads.js').UploadAnswer>;
+  /** The same with the bytes from `from` to `to` of a deal's file. */
+  sendPart(
+    id: string,
+    from: number,
+    to: number,
+    url: string,
+    token: string | undefined,
+    limit: number,
+    most: number,
+  ): Promise<import('../../js/uploads.js').UploadAnswer>;
 }
 "#;
 
@@ -63,4 +82,29 @@ extern "C" {
     pub async fn surroundings(this: &Host) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, js_name = dialPeer)]
     pub fn dial_peer(this: &Host, ip: &str, port: u16, fingerprint: &str) -> web_sys::MessagePort;
+    #[wasm_bindgen(method, catch, js_name = askMiner)]
+    pub async fn ask_miner(
+        this: &Host,
+        method: &str,
+        url: &str,
+        token: Option<&str>,
+        body: Option<js_sys::Uint8Array>,
+        limit: f64,
+        most: f64,
+    ) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = sendPart)]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "JavaScript takes no struct of Rust without a copy"
+    )]
+    pub async fn send_part(
+        this: &Host,
+        id: &str,
+        from: f64,
+        to: f64,
+        url: &str,
+        token: Option<&str>,
+        limit: f64,
+        most: f64,
+    ) -> Result<JsValue, JsValue>;
 }

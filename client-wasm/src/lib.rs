@@ -64,4 +64,6 @@ pub mod surroundings;
 #[cfg(target_arch = "wasm32")]
 pub mod transport;
 #[cfg(target_arch = "wasm32")]
+mod uploading;
+#[cfg(target_arch = "wasm32")]
 pub mod webrtc;

@@ -81,6 +81,12 @@ impl Page {
             })
     }
 
+    /// Whether the browser lets the page ask an HTTP endpoint without a question to its user; not so for what is no URL of http or https.
+    pub fn may_ask(&self, url: &str) -> bool {
+        let asks = |(_, to)| self.permission_for(to) != Permission::Granted;
+        !split_url(url).is_none_or(asks) && self.refuses_url(url).is_none()
+    }
+
     /// What is in the way of an HTTP endpoint that gave the page no answer, such as a chain's. `answers`: whether it does answer a
     /// request whose answer the page may not read.
     pub fn obstacle_to(&self, url: &str, answers: bool) -> Obstacle {

@@ -474,3 +474,26 @@ fn an_address_of_http_is_not_dialled_and_not_called_broken() {
         assert_eq!(url(text), None, "{text}");
     }
 }
+
+#[test]
+fn a_page_asks_over_http_only_where_its_browser_lets_it_without_a_question() {
+    use Permission::{Denied, Granted, Prompt};
+    let page = |origin: &str, permission| Page::of_origin(origin, true, permission, permission);
+    for (origin, permission, url, may) in [
+        ("http://127.0.0.1:4400", Prompt, "http://127.0.0.1:4404", true),
+        ("https://app.example", Prompt, "https://miner.example", true),
+        ("https://app.example", Granted, "http://miner.example", false),
+        ("https://app.example", Granted, "http://127.0.0.1:4404", true),
+        ("https://app.example", Prompt, "http://127.0.0.1:4404", false),
+        ("https://app.example", Prompt, "https://192.168.1.7:4404", false),
+        ("https://app.example", Granted, "https://192.168.1.7:4404", true),
+        ("https://app.example", Denied, "https://192.168.1.7:4404", false),
+        ("https://app.example", Granted, "ftp://miner.example", false),
+    ] {
+        assert_eq!(
+            page(origin, permission).may_ask(url),
+            may,
+            "{origin} {permission:?} {url}"
+        );
+    }
+}
