@@ -4,6 +4,7 @@
  * All of chain, libp2p and deals runs here, so that the page stays quick and a hidden tab goes on transferring.
  */
 
+import { fetchLeaves } from './downloads.js';
 import { problemOf, SealdropError } from './errors.js';
 import { Folders, freshId, isUnchanged } from './folders.js';
 import { Leaves } from './leaves.js';
@@ -117,6 +118,7 @@ const host: Host = {
   dropMessage: (purpose) => opened().store.dropMessage(purpose),
   messages: () => opened().store.messages(),
   surroundings: () => surroundings(hasPeers),
+  fetchLeaves: (url, size, silence, sink) => fetchLeaves({ url, size, silence }, sink),
   askMiner: (method, url, token, body, limit, most) =>
     askMiner({ method, url, limit, most, ...(token === undefined ? {} : { token }), ...(body === undefined ? {} : { body }) }),
   async sendPart(id, from, to, url, token, limit, most) {
@@ -438,6 +440,11 @@ async function fetch(state: string, onBytes: (done: number) => void, stopped: ()
   const parts: Blob[] = [];
   let done = 0;
   await opened().client.retrieve(state, (part) => {
+    if (part === null) {
+      parts.length = 0;
+      done = 0;
+      return !stopped();
+    }
     if (part.length > 0) {
       // A Blob may lie on disk, an array only in memory.
       parts.push(new Blob([part]));

@@ -51,6 +51,13 @@ export interface Host {
     limit: number,
     most: number,
   ): Promise<import('../../js/uploads.js').UploadAnswer>;
+  /** Fetches a piece over HTTP; see `downloads.ts`. */
+  fetchLeaves(
+    url: string,
+    size: number,
+    silence: number,
+    sink: (leaf: Uint8Array<ArrayBuffer>) => boolean,
+  ): Promise<Uint8Array>;
 }
 "#;
 
@@ -82,6 +89,14 @@ extern "C" {
     pub async fn surroundings(this: &Host) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, js_name = dialPeer)]
     pub fn dial_peer(this: &Host, ip: &str, port: u16, fingerprint: &str) -> web_sys::MessagePort;
+    #[wasm_bindgen(method, catch, js_name = fetchLeaves)]
+    pub async fn fetch_leaves(
+        this: &Host,
+        url: &str,
+        size: f64,
+        silence: f64,
+        sink: &js_sys::Function,
+    ) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch, js_name = askMiner)]
     pub async fn ask_miner(
         this: &Host,

@@ -4,6 +4,7 @@
 use crate::clock;
 use crate::engine::Engine;
 use crate::error::ClientError;
+use crate::http;
 use crate::record::Record;
 use crate::streams::Conversation;
 use shared::client::fetching::{fetch, Progress, Received, RetrievalHost};
@@ -17,11 +18,17 @@ const PART: usize = 1 << 20;
 /// Milliseconds after which the page is asked whether it still wants the file, whatever comes or does not come.
 const ASK_PAGE: u64 = 500;
 
-/// Fetches the file of a deal, handing `sink` its parts in order. The parts are worth nothing until this
-/// returns: only then is it sure that they are the file. `sink` returns false to stop, also when it is asked with nothing.
+/// Fetches the file of a deal, handing `sink` its parts in order, over HTTP where its miner has that and else over libp2p. The parts are
+/// worth nothing until this returns: only then is it sure that they are the file. `sink` returns false to stop, also when it is asked with
+/// nothing; `null` takes all parts back that it got.
 pub async fn retrieve(client: &Rc<Engine>, record: &Record, sink: &js_sys::Function) -> Result<(), ClientError> {
     let draft = &record.deal.draft;
     let (there, _) = engine::where_it_is(record, &client.edges(record)).await?;
+    match http::fetch_piece(client, record, &there.peer, sink).await {
+        Ok(()) => return Ok(()),
+        Err(reason) => web_sys::console::debug_1(&format!("the file is fetched over libp2p: {reason}").into()),
+    }
+    begin_anew(sink)?;
     let peer = client.reach(&draft.miner, &there.peer).await?;
     let conversation = client.network.converse(peer, protocol::RETRIEVAL).await;
     let mut receiving = Receiving {
@@ -33,6 +40,23 @@ pub async fn retrieve(client: &Rc<Engine>, record: &Record, sink: &js_sys::Funct
     };
     fetch(draft.data_cid, Some(draft.size), draft.size, &mut receiving).await?;
     receiving.hand_out()
+}
+
+/// Takes back what the sink has got; fails when nothing more is wanted.
+fn begin_anew(sink: &js_sys::Function) -> Result<(), ClientError> {
+    wanted(sink, &JsValue::NULL)
+}
+
+/// Hands the sink something; fails when nothing more is wanted.
+fn wanted(sink: &js_sys::Function, part: &JsValue) -> Result<(), ClientError> {
+    let wanted = sink.call1(&JsValue::NULL, part);
+    match wanted
+        .map_err(|e| ClientError::Internal(ClientError::text_of(&e)))?
+        .as_bool()
+    {
+        Some(false) => Err(ClientError::Aborted),
+        _ => Ok(()),
+    }
 }
 
 fn broken(record: &Record, reason: String) -> ClientError {
@@ -96,13 +120,6 @@ impl Receiving<'_> {
         let bytes = js_sys::Uint8Array::from(self.part.as_slice());
         self.part.clear();
         self.asked = clock::now();
-        let wanted = self.sink.call1(&JsValue::NULL, &bytes);
-        match wanted
-            .map_err(|e| ClientError::Internal(ClientError::text_of(&e)))?
-            .as_bool()
-        {
-            Some(false) => Err(ClientError::Aborted),
-            _ => Ok(()),
-        }
+        wanted(self.sink, &bytes)
     }
 }

@@ -7,15 +7,15 @@
 use crate::clock;
 use crate::engine::{ActiveDeal, Engine};
 use crate::error::ClientError;
+use crate::http;
 use crate::record::Record;
-use crate::surroundings;
 use cid::Cid;
 use futures::stream::FuturesUnordered;
 use futures::StreamExt;
 use js_sys::Uint8Array;
 use serde::Deserialize;
 use shared::chain::Epoch;
-use shared::client::uploading::{bases, Ask, Reply, Step, Uploading, ANSWER_LIMIT_MS, CHUNK_LIMIT_MS, MAX_ANSWER};
+use shared::client::uploading::{Ask, Reply, Step, Uploading, ANSWER_LIMIT_MS, CHUNK_LIMIT_MS, MAX_ANSWER};
 use shared::transfer::upload::{write_nodes, Opening, PATH};
 use shared::wire::encode;
 use std::ops::Range;
@@ -61,7 +61,8 @@ impl Sender {
     }
 
     async fn try_to_send(&self) -> Result<(), String> {
-        let bases = self.bases().await.map_err(|error| error.to_string())?;
+        let found = http::find(&self.engine, &self.record.peer).await;
+        let bases = found.map_err(|error| error.to_string())?;
         let Some(mut uploading) = Uploading::new(self.record.deal.draft.size, bases) else {
             return Err("the miner has no address over HTTP that this page may ask".into());
         };
@@ -88,21 +89,6 @@ impl Sender {
             }
         }
         Ok(())
-    }
-
-    /// Where the miner says that it takes pieces over HTTP, as far as this page may ask there without a question to its user.
-    async fn bases(&self) -> Result<Vec<String>, ClientError> {
-        let peer = self.record.peer.parse().map_err(|_| ClientError::Argument {
-            what: "the peer id",
-            reason: format!("'{}' is none", self.record.peer),
-        })?;
-        let found = self.engine.find(&peer).await?;
-        let dialer = surroundings::dialer(&self.engine.host).await?;
-        let mut urls = bases(found.iter().map(String::as_str), false);
-        if let Some(page) = dialer.page {
-            urls.retain(|url| page.may_ask(url));
-        }
-        Ok(urls)
     }
 
     async fn ask(&self, ask: Ask, base: &str, token: Option<&str>, bytes: Range<u64>) -> Reply {

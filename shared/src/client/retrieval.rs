@@ -5,6 +5,7 @@
 //! chunk that it is still at work. That is borne for as long as unsealing can take, and no longer.
 
 use crate::piece::unixfs::{DagBuilder, UnixFsError};
+use crate::piece::Dag;
 use crate::retrieval::{RetrievalStatus, RetrievePieceResponse, MAX_CHUNK};
 use crate::wire::cbor::Bytes;
 use alloc::string::String;
@@ -236,7 +237,39 @@ impl Retrieval {
     }
 }
 
+/// Whether leaves with these SHA-256 digests, 32 bytes each, are the file `wanted` of `size` bytes: for a host that has them hashed by
+/// something faster.
+pub fn leaves_are(wanted: &Cid, size: u64, digests: &[u8]) -> bool {
+    let (leaves, rest) = digests.as_chunks::<32>();
+    rest.is_empty() && Dag::of_leaves(size, leaves).is_ok_and(|dag| dag.root == *wanted)
+}
+
 /// A peer's words, fit for a screen.
 pub fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::piece::unixfs::{test_data, LEAF_BYTES};
+    use crate::piece::PieceDigest;
+    use alloc::vec::Vec;
+    use sha2::{Digest, Sha256};
+
+    #[test]
+    fn digests_are_a_file_only_when_all_of_them_are_its_leaves_in_order() {
+        let bytes = test_data(2 * LEAF_BYTES as usize + 7);
+        let mut digest = PieceDigest::new();
+        digest.push(&bytes).expect("short");
+        let (wanted, size) = (digest.finish().expect("a piece").data_cid, bytes.len() as u64);
+        let digests: Vec<u8> = bytes.chunks(LEAF_BYTES as usize).flat_map(Sha256::digest).collect();
+        assert!(leaves_are(&wanted, size, &digests));
+        let mut swapped = digests.clone();
+        swapped.rotate_left(32);
+        for other in [&swapped, &digests[1..], &digests[32..], &[][..]] {
+            assert!(!leaves_are(&wanted, size, other));
+        }
+        assert!(!leaves_are(&wanted, size + 1, &digests));
+    }
 }
