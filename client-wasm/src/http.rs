@@ -32,7 +32,7 @@ pub async fn find(engine: &Engine, peer_id: &str) -> Result<Vec<String>, ClientE
         reason: format!("'{peer_id}' is none"),
     })?;
     let (found, dialer) = futures::try_join!(engine.find(&peer), surroundings::dialer(&engine.host))?;
-    let mut urls = bases(found.iter().map(String::as_str), false);
+    let mut urls = bases(found.iter().map(String::as_str));
     if let Some(page) = dialer.page {
         urls.retain(|url| page.may_ask(url));
     }

@@ -97,7 +97,7 @@ async fn found(order: &UploadOrder) -> Vec<String> {
         _ => return Vec::new(),
     };
     let addresses = texts(record.addresses());
-    bases(addresses.iter().map(String::as_str), false)
+    bases(addresses.iter().map(String::as_str))
 }
 
 /// Moves the requests of one upload.

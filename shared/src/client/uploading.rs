@@ -6,13 +6,12 @@
 //! what to do until it says to wait, feed every reply to [`Uploading::on_reply`]. What the miner says here is not believed: the deal
 //! goes on by its signed answers alone.
 
-use super::dialing::Reach;
+use super::dialing::HttpAddress;
 use crate::transfer::upload::{Chunks, SessionState, SessionView, UploadCode, UploadProblem};
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::net::IpAddr;
 use core::ops::Range;
 
 /// Chunks under way at once: while one is checked and written the others are on the line. A miner takes no more of one payer.
@@ -32,62 +31,18 @@ pub const CHUNK_LIMIT_MS: u64 = 600_000;
 /// Addresses over HTTP that are tried, at most.
 const MAX_BASES: usize = 4;
 
-/// What of a miner's addresses are URLs, nearest first, at most so many. `is_https_only`: where others cannot be asked, as from a page
-/// that came over HTTPS.
-pub fn bases<'a>(addresses: impl IntoIterator<Item = &'a str>, is_https_only: bool) -> Vec<String> {
+/// What of a miner's addresses are URLs, nearest first, at most so many. Those that lead nowhere in particular are none.
+pub fn bases<'a>(addresses: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let read = addresses
         .into_iter()
         .take(super::dialing::MAX_ADDRESSES)
-        .filter_map(base);
-    let mut bases: Vec<Base> = read
-        .filter(|base| base.is_https || !is_https_only || base.reach == Reach::Loopback)
-        .collect();
-    bases.sort_by_key(|base| (base.reach, !base.is_https));
+        .filter_map(HttpAddress::parse);
+    let mut bases: Vec<HttpAddress> = read.collect();
+    bases.sort_by_key(|base| (base.reach, !base.is_secure));
     let mut urls: Vec<String> = bases.into_iter().map(|base| base.url).collect();
     urls.dedup();
     urls.truncate(MAX_BASES);
     urls
-}
-
-struct Base {
-    url: String,
-    reach: Reach,
-    is_https: bool,
-}
-
-/// A multiaddr that ends in HTTP, as a URL without a path.
-fn base(address: &str) -> Option<Base> {
-    if address.len() > super::dialing::MAX_ADDRESS {
-        return None;
-    }
-    let parts: Vec<&str> = address.strip_prefix('/')?.split('/').collect();
-    let (kind, host, rest) = match parts.as_slice() {
-        [kind, host, "tcp", rest @ ..] => (*kind, *host, rest),
-        _ => return None,
-    };
-    let (port, over) = rest.split_first()?;
-    let port: u16 = port.parse().ok().filter(|port| *port != 0)?;
-    let is_https = match over {
-        ["http"] | ["http", "p2p", _] => false,
-        ["tls", "http"] | ["tls", "http", "p2p", _] | ["https"] | ["https", "p2p", _] => true,
-        _ => return None,
-    };
-    let is_name = |name: &str| {
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-        !name.is_empty() && name.chars().all(is_plain) && name.parse::<IpAddr>().is_err()
-    };
-    let authority = match (kind, host.parse::<IpAddr>()) {
-        ("ip4", Ok(IpAddr::V4(ip))) if !ip.is_unspecified() => ip.to_string(),
-        ("ip6", Ok(IpAddr::V6(ip))) if !ip.is_unspecified() => format!("[{ip}]"),
-        ("dns" | "dns4" | "dns6", _) if is_name(host) => host.to_string(),
-        _ => return None,
-    };
-    let scheme = if is_https { "https" } else { "http" };
-    Some(Base {
-        url: format!("{scheme}://{authority}:{port}"),
-        reach: Reach::of_host(host),
-        is_https,
-    })
 }
 
 /// A request to the miner.

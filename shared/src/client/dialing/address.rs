@@ -179,7 +179,7 @@ impl HttpAddress {
     pub fn parse(text: &str) -> Option<Self> {
         let rest = text.strip_prefix('/').filter(|_| text.len() <= MAX_ADDRESS)?;
         let mut parts = rest.trim_end_matches('/').split('/');
-        let host = host(&mut parts).ok()?;
+        let host = host(&mut parts).ok().filter(|host| is_authority(host))?;
         let ("tcp", port) = (parts.next()?, parts.next()?) else {
             return None;
         };
@@ -201,6 +201,16 @@ impl HttpAddress {
             false => alloc::format!("{scheme}://{host}:{port}"),
         };
         Some(Self { url, reach, is_secure })
+    }
+}
+
+/// Whether a host stands for itself in a URL: nothing in it ends the authority or names a user. All addresses of a machine at once are none.
+fn is_authority(host: &str) -> bool {
+    match host.parse::<IpAddr>() {
+        Ok(ip) => !ip.is_unspecified(),
+        Err(_) => host
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')),
     }
 }
 

@@ -305,7 +305,6 @@ fn addresses_over_http_are_urls_nearest_first_and_others_are_none() {
         "https://[2001:db8::1]:80",
         "http://192.0.2.7:4404",
     ];
-    assert_eq!(bases(all, false), expected);
-    assert_eq!(bases(all, true), expected[..3]);
-    assert_eq!(bases(["/ip4/127.0.0.1/tcp/4401"], false), [""; 0]);
+    assert_eq!(bases(all), expected);
+    assert_eq!(bases(["/ip4/127.0.0.1/tcp/4401"]), [""; 0]);
 }
