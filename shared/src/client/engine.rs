@@ -292,6 +292,10 @@ async fn propose<H: ClientHost>(
         }
     };
     hear(record, host, response, height).await?;
+    if matches!(record.deal.stage, ClientStage::Running { .. }) && record.needs_file() {
+        // It may be sent from now on, too, and not only be fetched.
+        host.offer(record);
+    }
     Ok(Next::Now)
 }
 

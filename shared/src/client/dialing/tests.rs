@@ -311,7 +311,7 @@ fn addresses_of_others_and_those_that_no_one_can_dial_are_left_out() {
         "/dnsaddr/miner.example",
         "/ip4/127.0.0.1/udp/4405/quic",
         "/ip4/127.0.0.1/udp/4405",
-        "/ip4/127.0.0.1/tcp/1/http",
+        "/ip4/127.0.0.1/tcp/1/gopher",
         "/ip4/127.0.0.1/tcp/1/p2p/X/p2p-circuit",
     ] {
         assert_eq!(of(address), Some(Obstacle::Unsupported), "{address}");
