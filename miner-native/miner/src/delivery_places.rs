@@ -266,6 +266,13 @@ impl Ticket {
         }
     }
 
+    /// What was waited for was ours: how fast the taker is, is measured anew.
+    pub fn was_kept_waiting(&self) {
+        if let Some((begun, pace)) = &mut *self.pace.lock().unwrap_or_else(PoisonError::into_inner) {
+            *pace = Pace::begin(begun.elapsed().as_millis() as u64);
+        }
+    }
+
     /// Returns when the room is needed for another.
     pub async fn ended(&self) {
         self.ended.cancelled().await;
@@ -394,6 +401,16 @@ mod tests {
         );
         drop((many, others, newcomer));
         assert!(places.room().tickets.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_taker_that_was_kept_waiting_is_not_called_slow() {
+        let places = DeliveryPlaces::default();
+        let (kept, slow) = (served(&places, someone()).await, served(&places, someone()).await);
+        tokio::time::advance(TURN * 9).await;
+        kept.was_kept_waiting();
+        assert_eq!(kept.moved(1), Ok(()));
+        assert_eq!(slow.moved(1), Err(PlaceLost::TooSlow));
     }
 
     #[tokio::test(start_paused = true)]

@@ -157,6 +157,14 @@ impl BlockIndex {
 
     /// Notes what a piece is proven by; its blocks come with [`Self::put_piece`].
     fn note_piece(&self, data: &Cid, comm_p: &Commitment) -> Result<(), IndexError> {
+        let is_noted = |records: &dyn Records| -> Result<bool, IndexError> {
+            let known = records.get(KNOWN, &data.to_bytes())?;
+            Ok(known.as_deref() == Some(comm_p.as_bytes().as_slice()))
+        };
+        // Asked of every piece now and then: nothing is written that is there.
+        if self.records.read(is_noted)? {
+            return Ok(());
+        }
         self.records.write(|changes| {
             changes.put(KNOWN, &data.to_bytes(), comm_p.as_bytes())?;
             Ok(changes.put(BY_COMM_P, &by_comm_p(comm_p.as_bytes(), data), &[])?)

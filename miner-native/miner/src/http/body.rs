@@ -22,6 +22,9 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(24 * 3600);
 /// connections are.
 const WAIT_LIMIT: Duration = Duration::from_secs(120);
 
+/// From when on what is read late is our own delay, and not the taker's: a piece had to be unsealed.
+const OWN_DELAY: Duration = Duration::from_secs(2);
+
 /// A place in the line, and until when it may be held.
 pub(super) struct Place {
     ticket: Ticket,
@@ -102,9 +105,13 @@ pub(super) trait Source: Sized + Send + 'static {
 /// What a source makes, as a body.
 pub(super) fn of_source(source: impl Source, place: Place) -> Body {
     let parts = stream::try_unfold((source, place), |(source, place)| async move {
+        let began = Instant::now();
         let Some((bytes, source)) = place.work(source.next()).await? else {
             return Ok(None);
         };
+        if began.elapsed() >= OWN_DELAY {
+            place.ticket.was_kept_waiting();
+        }
         place.moved(bytes.len() as u64)?;
         Ok::<_, io::Error>(Some((bytes, (source, place))))
     });

@@ -176,6 +176,8 @@ async fn block(
     let body = if asked.is_head {
         Body::empty()
     } else {
+        // A place is held by whoever can be served.
+        let root = at_hand(reading, root).await?;
         let place = Place::wait(&reading.reader, caller).await.ok_or_else(no_place)?;
         let bytes = read(reading, &request.cid, root, Vec::new(), UNSEAL_WAIT)
             .await
@@ -184,6 +186,22 @@ async fn block(
         of_bytes(part, place)
     };
     Ok(described(ranged(status, &range, size, body), request))
+}
+
+/// The block, out of its sector.
+async fn at_hand(reading: &Reading, block: Located) -> Result<Located, Refused> {
+    Ok(match block {
+        Located::Sealed {
+            piece,
+            size,
+            offset,
+            bytes,
+        } => {
+            let path = unsealed(reading, &piece, size).await?;
+            Located::Staged { path, offset, bytes }
+        }
+        at_hand => at_hand,
+    })
 }
 
 /// A CAR.

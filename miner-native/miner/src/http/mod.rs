@@ -33,7 +33,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
-/// Connections at once: a browser opens six, and each holds up to 1 MiB that its reader has not taken.
+/// Connections at once: a browser opens six. Those with a body under way are fewer, by the places of [`crate::delivery_places`].
 const MAX_CONNECTIONS: usize = 128;
 /// Time between two signs of life.
 const BEAT: Duration = Duration::from_secs(10);

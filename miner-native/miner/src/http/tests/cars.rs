@@ -2,7 +2,6 @@
 //! of our own. Folders are none here: they are lists of files that the client keeps, so that there is no path below a CID.
 
 use super::*;
-use shared::piece::node::raw_cid;
 use shared::wire::leb128;
 
 /// A CAR, read: its root, and its blocks in order, each checked.

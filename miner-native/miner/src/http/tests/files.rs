@@ -3,7 +3,6 @@
 use super::cars::blocks;
 use super::*;
 use shared::file::{FileEntry, FilePiece, Manifest, RelativePath};
-use shared::piece::node::raw_cid;
 use shared::piece::DagBuilder;
 
 /// A file of three pieces of two leaves and a bit.

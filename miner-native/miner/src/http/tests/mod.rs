@@ -4,6 +4,7 @@ mod cars;
 mod files;
 mod pieces;
 mod raw;
+mod sealed;
 
 use super::{open_to_pages, reading, Reading, READS};
 use crate::block_index::{BlockIndex, Indexing};
@@ -19,6 +20,7 @@ use axum::Router;
 use cid::Cid;
 use sealdrop_database::Memory;
 use sealdrop_listener::Caller;
+use shared::piece::node::raw_cid;
 use shared::piece::{PieceSummary, SectorSize};
 use shared::sector::SectorPiece;
 use std::sync::Arc;
@@ -94,7 +96,8 @@ impl Miner {
         import.push(bytes).expect("it is written");
         let piece = import.finish().expect("it is staged");
         let placed = SectorPiece {
-            deal: piece.data_cid,
+            // Of another deal each time: the same bytes come and go.
+            deal: raw_cid(&rand::random::<[u8; 16]>()),
             data_cid: piece.data_cid,
             size: piece.size,
             comm_p: piece.comm_p,
@@ -111,23 +114,27 @@ impl Miner {
     }
 
     async fn ask(&self, method: Method, path: &str, headers: &[(HeaderName, &str)]) -> Answer {
-        let mut request = Request::builder().method(method).uri(path);
-        for (name, value) in headers {
-            request = request.header(name, *value);
-        }
-        let caller = ConnectInfo(Caller::at(([127, 0, 0, 1], 1).into()));
-        let request = request.extension(caller).body(Body::empty()).expect("a request");
-        let response = self.router.clone().oneshot(request).await.expect("it answers");
-        let (parts, body) = response.into_parts();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body: to_bytes(body, usize::MAX).await.expect("a whole body").to_vec(),
-        }
+        ask(&self.router, method, path, headers).await
     }
 
     async fn get(&self, path: &str, headers: &[(HeaderName, &str)]) -> Answer {
         self.ask(Method::GET, path, headers).await
+    }
+}
+
+async fn ask(router: &Router, method: Method, path: &str, headers: &[(HeaderName, &str)]) -> Answer {
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        request = request.header(name, *value);
+    }
+    let caller = ConnectInfo(Caller::at(([127, 0, 0, 1], 1).into()));
+    let request = request.extension(caller).body(Body::empty()).expect("a request");
+    let response = router.clone().oneshot(request).await.expect("it answers");
+    let (parts, body) = response.into_parts();
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body: to_bytes(body, usize::MAX).await.expect("a whole body").to_vec(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `/ipfs/{cid}?format=raw`: the cases of the conformance tests of trustless gateways for raw blocks, over files of our own.
 
 use super::*;
-use shared::piece::node::{cid_of, raw_cid, DAG_PB};
+use shared::piece::node::{cid_of, DAG_PB};
 
 const RAW: (HeaderName, &str) = (header::ACCEPT, "application/vnd.ipld.raw");
 
