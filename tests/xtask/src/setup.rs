@@ -33,6 +33,14 @@ pub fn for_wasm(project: &Project) -> Result<Toolchain> {
     Ok(toolchain)
 }
 
+/// Installs the programs that our files are held against in the Rust tests.
+pub fn for_rust_tests() -> Result<()> {
+    if process::find(&["age"]).is_some() {
+        return Ok(());
+    }
+    apt::install(&["age"], "read our encrypted files with the age program, in tests")
+}
+
 /// Installs what only the browser tests need; returns the browser's path.
 pub fn for_browser_tests(project: &Project) -> Result<PathBuf> {
     npm::install(&project.browser_tests(), "drives the browser in tests")?;
