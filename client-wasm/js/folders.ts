@@ -3,7 +3,8 @@
  * and fetches pieces back.
  *
  * Which deal comes next is decided in Rust (`src/files`), from the deals that are kept; so nothing is forgotten with a tab, and whoever
- * leads next goes on. A file's bytes are kept once, until all of its copies are at their miners. A piece that comes back is checked as
+ * leads next goes on. A file's bytes are kept once, until all of its copies are at their miners, or only referred to while the page is
+ * open, and asked for again after a reload. A piece that comes back is checked as
  * a whole before a byte of it is handed out; when a copy fails, the next one is tried.
  */
 
@@ -61,7 +62,7 @@ export class Folders {
   readonly #edges: Edges;
   readonly #views = new Map<string, StoredFile>();
   readonly #problems = new Map<string, Problem>();
-  /** Bytes that are read often, so that each read does not go through the database. */
+  /** Bytes that are read often, so that each read does not go through the database, and those that are not in it. */
   readonly #sources = new Map<string, Blob>();
   /** Files that are carried on here. */
   readonly #open = new Set<string>();
@@ -82,7 +83,7 @@ export class Folders {
   /** Keeps new files and has them carried on; nothing is kept where there is no room for all. */
   async create(request: StoreFilesRequest): Promise<StoredFile> {
     const { client, store, tabs } = this.#edges;
-    const { manifest, order, blobs, sizes, nodes } = request;
+    const { manifest, order, blobs, sizes, nodes, keep } = request;
     await checkUnchanged(blobs, sizes);
     const { id, state, view } = await client.newFile(manifest, { order });
     if ((await store.folder(id)) !== undefined) {
@@ -92,13 +93,29 @@ export class Folders {
         'Go on with it, or remove it first to store it in another way.',
       );
     }
-    await store.createFolder({ id, state }, { id, manifest, nodes }, blobs).catch((thrown: unknown) => {
+    const copied = keep === 'copy' ? blobs : [];
+    await store.createFolder({ id, state }, { id, manifest, nodes }, copied).catch((thrown: unknown) => {
       throw noRoom(thrown, view.size);
     });
     this.#show(view);
+    const referred = keep === 'copy' ? {} : { blobs };
+    this.#remember(id, referred.blobs);
     // It is kept already: whichever tab leads next takes it up.
-    tabs.order({ kind: 'file', id }).catch(() => undefined);
+    tabs.order({ kind: 'file', id, ...referred }).catch(() => undefined);
     return view;
+  }
+
+  /** Takes the bytes of a file that were only referred to, or were lost. */
+  async supply(id: string, blobs: readonly Blob[]): Promise<void> {
+    await this.#contents(id);
+    this.#remember(id, blobs);
+    await this.#edges.tabs.order({ kind: 'file', id, blobs });
+  }
+
+  #remember(id: string, blobs: readonly Blob[] = []): void {
+    for (const [at, blob] of blobs.entries()) {
+      this.#sources.set(`${id}/${at}`, blob);
+    }
   }
 
   /** Carries all files on; called when this worker becomes the one that leads. */
@@ -111,12 +128,18 @@ export class Folders {
     this.#poke();
   }
 
-  /** Carries a file on from what is stored, or no longer when it is gone. */
-  async reopen(id: string): Promise<void> {
+  /** Carries a file on from what is stored, or no longer when it is gone. `blobs` are its bytes, where they are not stored. */
+  async reopen(id: string, blobs?: readonly Blob[]): Promise<void> {
+    this.#remember(id, blobs);
     await this.#take(id, await this.#edges.store.deals());
     this.#problems.delete(id);
     this.#goOnNow(id);
     this.changed(id);
+    if (blobs !== undefined) {
+      for (const deal of await this.#edges.store.dealsOf(id)) {
+        this.#edges.client.wake(deal.id);
+      }
+    }
   }
 
   async #take(id: string, deals: readonly StoredDeal[]): Promise<void> {
@@ -262,6 +285,7 @@ export class Folders {
     { dataCid }: Deal,
     { at, offset = 0, size }: Extract<NextDeal, { next: 'deal' }>['place'],
   ): Promise<{ blob: Blob | PartOfFile; nodes: readonly PieceNode[] }> {
+    const { store } = this.#edges;
     const contents = await this.#contents(id);
     if (at === undefined) {
       return { blob: new Blob([new Uint8Array(contents.manifest)]), nodes: manifestNodes(contents.manifest) };
@@ -270,7 +294,14 @@ export class Folders {
     if ((await this.#source(id, at)) !== undefined) {
       return { blob: { file: id, at, offset, size }, nodes };
     }
-    // All copies were kept, and one of them is lost since: another one replaces it.
+    // All copies were kept, and one of them is lost since: another one replaces it. Or the bytes were only referred to.
+    if ((await store.dealsAbout(dataCid)).every((deal) => deal.view.state !== 'complete')) {
+      throw new SealdropError(
+        'file-lost',
+        'the files are needed again: this browser has no copy of them, and the page was loaded anew since',
+        'Choose the same files again.',
+      );
+    }
     return {
       blob: await this.fetchPiece(
         dataCid,
@@ -376,7 +407,7 @@ export class Folders {
     if ((await store.folder(id)) === undefined) {
       throw notFound(id);
     }
-    const deals = (await store.deals()).filter(({ view }) => view.partOf === id);
+    const deals = await store.dealsOf(id);
     for (const deal of deals) {
       mayForget(deal);
     }
@@ -408,13 +439,11 @@ export class Folders {
   /** A piece from whichever miner has it, checked. */
   async fetchPiece(dataCid: string, onBytes: (done: number) => void, stopped: () => boolean): Promise<Blob> {
     const { store, current, fetch } = this.#edges;
-    const about = (await store.deals())
-      .filter(({ view }) => view.dataCid === dataCid)
-      .map((deal) => ({
-        deal,
-        place: HOLDS.indexOf(current(deal).step),
-        failed: current(deal).state === 'failed',
-      }));
+    const about = (await store.dealsAbout(dataCid)).map((deal) => ({
+      deal,
+      place: HOLDS.indexOf(current(deal).step),
+      failed: current(deal).state === 'failed',
+    }));
     const copies = about.filter(({ place, failed }) => place >= 0 && !failed).sort((a, b) => a.place - b.place);
     const failures: Problem[] = [];
     for (const { deal } of copies) {

@@ -13,7 +13,7 @@
 import { SealdropError } from './errors.js';
 import { Link } from './link.js';
 import { resumePiece } from './pieces.js';
-import { orderOf, prepareFiles, storeRequest } from './preparing.js';
+import { orderOf, prepareFiles, storeRequest, supplyFiles } from './preparing.js';
 import { fileStream } from './retrieving.js';
 import type {
   Answer,
@@ -37,6 +37,7 @@ import type {
   Route,
   RunOptions,
   StoredFile,
+  StoreFilesOptions,
   StoreOptions,
   Survey,
   SurveyOptions,
@@ -192,12 +193,20 @@ export class Sealdrop {
    * Keeps files: each piece in deals of its own with `copies` miners, which together never cost more than `most`. Resolves once they are
    * kept in this browser, before anything is paid; their way is told by `file` events, and that of each deal by `deal` events.
    *
-   * The browser holds a copy of the files until the miners have all of it, so that a reload or a closed tab loses nothing. Throws
-   * `storage` where there is no room for that, `duplicate` when the files are kept already, and `file-lost` when one has changed since
+   * The browser holds a copy of the files until the miners have all of it, so that a reload or a closed tab loses nothing, unless `keep`
+   * is `reference`. Throws `storage` where there is no room for that, `duplicate` when the files are kept already, and `file-lost` when one has changed since
    * it was prepared.
    */
-  async storeFiles(prepared: Prepared, input: FilesInput, order: FilesOrder): Promise<StoredFile> {
+  async storeFiles(prepared: Prepared, input: FilesInput, order: StoreFilesOptions): Promise<StoredFile> {
     return this.#link.call('storeFiles', [storeRequest(prepared, input, order)]);
+  }
+
+  /**
+   * Hands the files of one that was stored with `keep: 'reference'` in again after a reload: its `problem`, or the `error` of its deals, is
+   * `file-lost` then. They are hashed first; throws `file-lost` when they are not the same.
+   */
+  supplyFiles(id: string, input: FilesInput, options: RunOptions = {}): Promise<void> {
+    return supplyFiles(this.#link, id, input, options);
   }
 
   /** All files and folders that were stored by `storeFiles`, newest first. */

@@ -164,7 +164,7 @@ async function perform(order: TabOrder): Promise<void> {
   if (order.kind === 'start') {
     await start(order.id, order.draft);
   } else if (order.kind === 'file') {
-    await opened().folders.reopen(order.id);
+    await opened().folders.reopen(order.id, order.blobs);
   } else if (!(await opened().client.giveUp(order.id))) {
     throw new SealdropError('busy', 'this deal is just being taken up or has ended', 'Look at it again in a moment.');
   }
@@ -406,8 +406,8 @@ function mayForget(deal: StoredDeal): void {
 async function giveUpFile(id: string): Promise<void> {
   const { store: deals, folders } = opened();
   await folders.stop(id);
-  for (const { id: deal, view } of await deals.deals()) {
-    if (view.partOf === id && view.state === 'working') {
+  for (const { id: deal, view } of await deals.dealsOf(id)) {
+    if (view.state === 'working') {
       await giveUp(deal).catch(report);
     }
   }
@@ -496,6 +496,7 @@ const calls: Omit<Calls, 'retrieve' | 'retrievePiece'> = {
   makeManifest: async (request) => makeManifest(request),
   quoteFiles: (manifest, order) => opened().client.quoteFiles(manifest, order),
   storeFiles: (request) => opened().folders.create(request),
+  supplyFiles: (id, blobs) => opened().folders.supply(id, blobs),
   files: () => opened().folders.list(),
   file: (id) => opened().folders.details(id),
   giveUpFile,

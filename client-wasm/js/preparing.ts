@@ -4,8 +4,19 @@ import { SealdropError } from './errors.js';
 import { computeFiles } from './files.js';
 import type { Link } from './link.js';
 import type { OrderRequest, StoreFilesRequest } from './protocol.js';
-import type { FileInput, FilesInput, FilesOrder, PieceNode, Prepared, PrepareOptions } from './types.js';
+import type {
+  FileInput,
+  FilesInput,
+  FilesOrder,
+  PieceNode,
+  Prepared,
+  PrepareOptions,
+  RunOptions,
+  StoreFilesOptions,
+} from './types.js';
 
+/** Bytes of the largest sectors. */
+const LARGEST_SECTOR = 2 ** 35;
 /** The name of several files that were not chosen with a folder. */
 const UNNAMED = 'files';
 
@@ -14,6 +25,13 @@ interface Named {
   /** The folder's name; a single file has none. */
   readonly folder: string | undefined;
   readonly files: readonly FileInput[];
+}
+
+/** What is known of files from before. */
+interface Known {
+  readonly folder: boolean;
+  readonly name: string;
+  readonly files: readonly { readonly path: string }[];
 }
 
 /** What files are called. Without a name for all of them, a folder that all paths begin with is it, and they lead from there. */
@@ -77,7 +95,7 @@ export async function prepareFiles(link: Link, input: FilesInput, options: Prepa
 }
 
 /** What is stored of files that were prepared. Throws `bad-argument` when one of them is not among `input`. */
-export function storeRequest(prepared: Prepared, input: FilesInput, order: FilesOrder): StoreFilesRequest {
+export function storeRequest(prepared: Prepared, input: FilesInput, order: StoreFilesOptions): StoreFilesRequest {
   const byPath = byPathOf(prepared, input);
   const blobs = prepared.files.map(({ path }) => {
     const file = byPath.get(path);
@@ -94,6 +112,7 @@ export function storeRequest(prepared: Prepared, input: FilesInput, order: Files
     id: prepared.id,
     manifest: prepared.manifest,
     order: orderOf(order),
+    keep: order.keep ?? 'copy',
     blobs,
     sizes: prepared.files.map(({ size }) => size),
     nodes: prepared.files.map(
@@ -102,8 +121,37 @@ export function storeRequest(prepared: Prepared, input: FilesInput, order: Files
   };
 }
 
+/** Hands files in again, after it was checked that they are the same. */
+export async function supplyFiles(link: Link, id: string, input: FilesInput, options: RunOptions): Promise<void> {
+  const whole = await link.call('file', [id]);
+  if (whole === undefined) {
+    throw new SealdropError('not-found', `there is no file ${id} in this browser`);
+  }
+  const { files, folder, name } = whole;
+  const byPath = byPathOf({ folder, name, files }, input);
+  const given = files.map(({ path, size }) => {
+    const file = byPath.get(path);
+    if (file?.size !== size) {
+      const why = file === undefined ? 'is not among the files' : `has ${file.size} bytes, and had ${size}`;
+      throw new SealdropError('file-lost', `${path} ${why}`, 'Choose the same files again.');
+    }
+    return { path, file };
+  });
+  // However a file is cut, its root is the same.
+  const hashed = await computeFiles(given, { sectorSize: LARGEST_SECTOR, ...options });
+  const other = hashed.findIndex(({ root }, at) => root !== files[at]?.root);
+  if (other >= 0) {
+    throw new SealdropError(
+      'file-lost',
+      `${files[other]?.path} is not what it was when it was stored`,
+      'Choose the file as it was, or store it as it is now.',
+    );
+  }
+  await link.call('supplyFiles', [id, given.map(({ file }) => file)]);
+}
+
 /** The files by the paths that they were prepared with: in a folder that was named then, or in one that they share. */
-function byPathOf({ folder, name, files }: Prepared, input: FilesInput): Map<string, Blob> {
+function byPathOf({ folder, name, files }: Known, input: FilesInput): Map<string, Blob> {
   const ways = [named(input), ...(folder ? [named(input, name)] : [])];
   const maps = ways.map((way) => new Map(way.files.map(({ path, file }) => [path, file])));
   const fits = maps.find((map) => files.every(({ path }) => map.has(path)));

@@ -76,6 +76,7 @@ export interface StoreFilesRequest {
   readonly id: string;
   readonly manifest: Uint8Array<ArrayBuffer>;
   readonly order: OrderRequest;
+  readonly keep: 'copy' | 'reference';
   /** The files in the manifest's order. */
   readonly blobs: readonly Blob[];
   readonly sizes: readonly number[];
@@ -123,6 +124,7 @@ export interface Calls {
   makeManifest(request: ManifestRequest): Promise<MadeManifest>;
   quoteFiles(manifest: Uint8Array<ArrayBuffer>, order: OrderRequest): Promise<FilesQuote>;
   storeFiles(request: StoreFilesRequest): Promise<StoredFile>;
+  supplyFiles(id: string, blobs: readonly Blob[]): Promise<void>;
   files(): Promise<StoredFile[]>;
   file(id: string): Promise<WholeFile | undefined>;
   giveUpFile(id: string): Promise<void>;

@@ -74,16 +74,19 @@ const CONTENTS = 'contents';
 const SOURCES = 'sources';
 /** Says that the network's account is derived from the root; it holds nothing. */
 const BOUND = 'bound';
+/** Indexes of the deals: by the data that they are about, and by the file that they are part of. */
+const BY_DATA = 'data';
+const BY_FILE = 'file';
 
 function open(
   name: string,
   version: number,
-  upgrade: (database: IDBDatabase, from: number) => void,
+  upgrade: (database: IDBDatabase, from: number, transaction: IDBTransaction | null) => void,
 ): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
     const request = indexedDB.open(name, version);
     let blocked = false;
-    request.onupgradeneeded = ({ oldVersion }) => upgrade(request.result, oldVersion);
+    request.onupgradeneeded = ({ oldVersion }) => upgrade(request.result, oldVersion, request.transaction);
     request.onsuccess = () => {
       const database = request.result;
       if (blocked) {
@@ -163,13 +166,16 @@ export class DealStore {
   }
 
   static async open(name: string): Promise<DealStore> {
-    const database = await open(name, VERSION, (fresh, from) => {
+    const database = await open(name, VERSION, (fresh, from, transaction) => {
       if (from < 1) {
         fresh.createObjectStore(DEALS, { keyPath: 'id' });
         fresh.createObjectStore(FILES, { keyPath: 'id' });
         fresh.createObjectStore(MESSAGES, { keyPath: 'purpose' });
         fresh.createObjectStore(BOUND);
       }
+      const deals = transaction?.objectStore(DEALS);
+      deals?.createIndex(BY_DATA, 'view.dataCid');
+      deals?.createIndex(BY_FILE, 'view.partOf');
       fresh.createObjectStore(FOLDERS, { keyPath: 'id' });
       fresh.createObjectStore(CONTENTS, { keyPath: 'id' });
       fresh.createObjectStore(SOURCES, { keyPath: ['id', 'at'] });
@@ -193,6 +199,16 @@ export class DealStore {
 
   deal(id: string): Promise<StoredDeal | undefined> {
     return this.#read<StoredDeal | undefined>(DEALS, (deals) => deals.get(id));
+  }
+
+  /** The deals about this data. */
+  async dealsAbout(dataCid: string): Promise<StoredDeal[]> {
+    return (await this.#read<StoredDeal[]>(DEALS, (deals) => deals.index(BY_DATA).getAll(dataCid))) ?? [];
+  }
+
+  /** The deals that were made for a file. */
+  async dealsOf(file: string): Promise<StoredDeal[]> {
+    return (await this.#read<StoredDeal[]>(DEALS, (deals) => deals.index(BY_FILE).getAll(file))) ?? [];
   }
 
   /** Keeps a new deal together with its file. */
@@ -243,7 +259,7 @@ export class DealStore {
     return this.#read<StoredFolder | undefined>(FOLDERS, (folders) => folders.get(id));
   }
 
-  /** Keeps a new file or folder with its bytes; all of it or, where there is no room, nothing. */
+  /** Keeps a new file or folder with its bytes, if they are handed in; all of it or, where there is no room, nothing. */
   async createFolder(folder: StoredFolder, contents: Contents, blobs: readonly Blob[]): Promise<void> {
     await transact(this.#database, [FOLDERS, CONTENTS, SOURCES], 'readwrite', (transaction) => {
       const sources = transaction.objectStore(SOURCES);

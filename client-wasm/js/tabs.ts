@@ -16,8 +16,8 @@ export type TabOrder =
   /** Carry it on from what is stored, or a failed one anew with `draft`. */
   | { readonly kind: 'start'; readonly id: string; readonly draft?: string }
   | { readonly kind: 'giveUp'; readonly id: string }
-  /** Carry a file of several pieces on from what is stored, or no longer when it is gone. */
-  | { readonly kind: 'file'; readonly id: string };
+  /** Carry a file of several pieces on from what is stored, or no longer when it is gone; with its bytes, where they are not stored. */
+  | { readonly kind: 'file'; readonly id: string; readonly blobs?: readonly Blob[] };
 
 /** What tabs tell each other. */
 export type TabMessage =

@@ -164,6 +164,15 @@ export interface FilesOrder {
   readonly allowDuplicates?: boolean | undefined;
 }
 
+/** How files are stored. */
+export interface StoreFilesOptions extends FilesOrder {
+  /**
+   * `copy`, unless it says otherwise: the browser holds a copy until the miners have all of it, so that a reload loses nothing. `reference`:
+   * nothing is copied, which takes no room; after a reload the same files are to be handed in again (`supplyFiles`).
+   */
+  readonly keep?: 'copy' | 'reference' | undefined;
+}
+
 /** A file or folder of which each piece has deals of its own. */
 export interface StoredFile extends FileView {
   /** What hinders it at present; it is tried again by itself. */

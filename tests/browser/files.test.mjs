@@ -240,6 +240,55 @@ test('no more is spent than was consented to, and a file goes on when more is al
   }),
 );
 
+test('what is only referred to takes no room, and is asked for again after a reload', LIMIT, () =>
+  onPage(browser, daemon, 'reference', async (page) => {
+    await fund(page);
+    const session = await page.context().newCDPSession(page);
+    await session.send('Storage.overrideQuotaForOrigin', { origin: new URL(daemon.page).origin, quotaSize: 4 * MIB });
+    // Nobody serves it: the client that stored it is closed at once, and the page's own has it only while it is open.
+    const id = await ask(
+      page,
+      `async (client) => {
+        const file = new File([(${BYTES})(16 * 2 ** 20, 13)], 'referred.bin');
+        const prepared = await client.prepareFiles(file);
+        const { file: id } = await client.storeFiles(prepared, file, { duration: 3000, keep: 'reference' });
+        return id;
+      }`,
+    );
+    await page.reload();
+    const lost = await ask(
+      page,
+      async (client, [id, limit]) => {
+        const end = Date.now() + limit;
+        for (;;) {
+          const file = await client.file(id);
+          const deals = (await client.deals()).filter((deal) => deal.partOf === id && deal.state === 'working');
+          if ([file.problem?.code, ...deals.map(({ error }) => error?.code)].includes('file-lost')) return { file };
+          if (file.progress.state !== 'under-way' || Date.now() > end)
+            throw { code: 'late', message: JSON.stringify(file) };
+          await new Promise((resolve) => setTimeout(resolve, 200));
+        }
+      },
+      [id, 2 * SOON_MS],
+    );
+    assert.equal(lost.file.progress.state, 'under-way');
+    const other = await withClient(
+      page,
+      daemon.chain,
+      `(client, id) => client.supplyFiles(id, new File([(${BYTES})(16 * 2 ** 20, 14)], 'referred.bin'))`,
+      id,
+    );
+    assert.equal(other?.code, 'file-lost');
+    assert.match(other.message, /is not what it was/);
+    await ask(
+      page,
+      `(client, id) => client.supplyFiles(id, new File([(${BYTES})(16 * 2 ** 20, 13)], 'referred.bin'))`,
+      id,
+    );
+    assert.equal((await until(page, id, ['kept', 'incomplete', 'failed'])).progress.state, 'kept');
+  }),
+);
+
 test('names that cannot be stored are refused before anything is hashed', LIMIT, () =>
   onPage(browser, daemon, 'names', async (page) => {
     for (const [paths, words] of [
