@@ -127,6 +127,33 @@ test('a folder of forty files is stored with one consent, followed and taken bac
   }),
 );
 
+test('where there is no room for a copy it goes without, and after a reload the same file is asked for', LIMIT, () =>
+  onPage(browser, daemon, 'again', async (page) => {
+    const session = await page.context().newCDPSession(page);
+    await session.send('Storage.overrideQuotaForOrigin', { origin: new URL(daemon.page).origin, quotaSize: 16 * MIB });
+    const path = join(folder, 'roomless.bin');
+    writeFileSync(path, randomBytes(23 * MIB));
+    await hook(page, 'file-input').first().setInputFiles(path);
+    await hook(page, 'files-id').waitFor();
+    await pressStore(page);
+    const room = page.locator('[data-testid="problem"][data-code="storage"]');
+    await room.waitFor();
+    await picture(page, 'no-room');
+    await room.getByRole('button').click();
+    await hook(page, 'file-progress').waitFor();
+    await page.reload();
+    await hook(page, 'files-again').waitFor();
+    await picture(page, 'files-again');
+    const other = join(folder, 'other', 'roomless.bin');
+    mkdirSync(dirname(other), { recursive: true });
+    writeFileSync(other, randomBytes(23 * MIB));
+    await hook(page, 'again-files').setInputFiles(other);
+    await page.locator('[data-testid="problem"][data-code="file-lost"]').waitFor();
+    await hook(page, 'again-files').setInputFiles(path);
+    assert.equal(await fileState(page, ['kept', 'incomplete', 'failed']), 'kept');
+  }),
+);
+
 test('a file larger than a sector is dropped, seen piece by piece, and written to the disk as a stream', LIMIT, () =>
   onPage(browser, daemon, 'large', async (page) => {
     const bytes = randomBytes(16 * MIB + 321);

@@ -1,8 +1,9 @@
 // A file or folder whose pieces have deals of their own: how far the whole is, its files, its pieces with their copies, the way back.
 
 import { html, nothing } from 'lit';
-import type { Deal, FolderEntry, StoredCopy, StoredPiece, WholeFile } from 'sealdrop-client';
+import type { Deal, FolderEntry, Progress, StoredCopy, StoredPiece, WholeFile } from 'sealdrop-client';
 import { bytes, count, fil } from './amounts';
+import { chosenIn } from './choosing-files';
 import { shortened } from './copyable';
 import { stateOf } from './deal-book';
 import { isAborted, type Problem, problemOf } from './problem';
@@ -48,6 +49,8 @@ export class FilePage extends View {
   private running: Running | undefined;
   private saved: string | undefined;
   private problem: Problem | undefined;
+  /** How far the files are checked that were chosen again. */
+  private checking: { done: number; total: number } | undefined;
   private busy = false;
   private allFiles = false;
   private allPieces = false;
@@ -93,7 +96,7 @@ export class FilePage extends View {
       ${header(file)}
       <div class="columns deal-columns">
         <div class="main-column">
-          ${this.trouble(file)}
+          ${this.needsFiles(file) ? this.again(file) : this.trouble(file)}
           <sd-problem .problem=${this.problem}></sd-problem>
           ${progress(file)}
           ${file.folder ? this.fileList(file) : nothing}
@@ -126,6 +129,61 @@ export class FilePage extends View {
     const problem = problemOf('Delayed; it is tried again automatically', file.problem);
     return html`<sd-problem .problem=${problem} calm></sd-problem>`;
   }
+
+  /** Whether the miners still need bytes that this browser no longer has. */
+  private needsFiles(file: WholeFile): boolean {
+    const deals = session.deals?.filter((deal) => deal.partOf === file.file && deal.state === 'working') ?? [];
+    return [file.problem, ...deals.map((deal) => deal.error)].some((error) => error?.code === 'file-lost');
+  }
+
+  /** The same files are to be chosen once more. */
+  private again(file: WholeFile) {
+    const { checking } = this;
+    const input = (folder: boolean) => html`<input
+      class="unseen"
+      type="file"
+      multiple
+      ?webkitdirectory=${folder}
+      data-testid=${folder ? 'again-folder' : 'again-files'}
+      ?disabled=${checking !== undefined}
+      @change=${this.supply}
+    />`;
+    return html`
+      <div class="problem problem-calm" role="status" data-testid="files-again">
+        <p class="problem-what">The miners still need ${file.folder ? 'these files' : 'this file'} from you</p>
+        <p>
+          No copy was made of ${file.folder ? 'them' : 'it'} in this browser, and the page was loaded anew since. Choose the same
+          ${file.folder ? 'files' : 'file'} again: ${file.folder ? 'they are' : 'it is'} checked, and everything goes on where it was.
+        </p>
+        ${
+          checking
+            ? html`<progress max="1" .value=${checking.total > 0 ? checking.done / checking.total : 0} aria-label="Checking"></progress>
+              <p class="num">Checking: ${bytes(checking.done)} of ${bytes(checking.total)}</p>`
+            : html`<p class="row">
+                <label class="button quiet">${input(false)}Choose the ${file.folder ? 'files' : 'file'}</label>
+                ${file.folder ? html`<label class="button quiet">${input(true)}Choose the folder</label>` : nothing}
+              </p>`
+        }
+      </div>
+    `;
+  }
+
+  private readonly supply = (event: Event) => {
+    const chosen = chosenIn((event.target as HTMLInputElement).files);
+    if (!chosen) return;
+    this.checking = { done: 0, total: chosen.size };
+    const onProgress = ({ done, total }: Progress) => {
+      this.checking = { done, total };
+      this.requestUpdate();
+    };
+    void this.act('These are not the same files', async () => {
+      try {
+        await session.client?.supplyFiles(this.fileId, chosen.files, { onProgress });
+      } finally {
+        this.checking = undefined;
+      }
+    });
+  };
 
   private fileList(file: WholeFile) {
     const shown = this.allFiles ? file.files : file.files.slice(0, LINES);
@@ -358,7 +416,7 @@ function progress(file: WholeFile) {
             ${
               sent
                 ? 'The miners have all of it. You may close this page: it goes on, and the page catches up when you return.'
-                : 'Please keep this page open until all is sent: the miners fetch it from this browser. After a reload it goes on where it was.'
+                : 'Please keep this page open until all is sent: the miners fetch it from this browser. After a reload it goes on where it was; very large files it asks you for again.'
             }
             ${copiesUnderWay > 0 ? html`<span class="unseen">${copiesUnderWay} under way.</span>` : nothing}
           </p>`

@@ -11,7 +11,7 @@
 // address (data-standing, data-transport) · connect-button · chain-form · chain-input · chain-connect · chain-question · chain-agree ·
 // chain-stay · other-chain · change-chain · folder-input · chosen-name · chosen-facts · chosen-files · files-id · copies-choice · file-item
 // (data-state) · file-state (data-state: under-way, kept, incomplete or failed) · file-progress · file-row (data-path, data-state) ·
-// piece-row (data-state) · download-all · download-file · file-download-done · file-give-up · file-go-on · file-forget.
+// files-again · again-files · again-folder · piece-row (data-state) · download-all · download-file · file-download-done · file-give-up · file-go-on · file-forget.
 
 import './problem-box';
 import './copyable';

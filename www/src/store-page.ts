@@ -16,6 +16,8 @@ import type { Terms } from './terms';
 import { View } from './view';
 
 const RECENT_DEALS = 3;
+/** Of more than that the browser makes no copy: it would take minutes, and as much room again. */
+const COPIED_BYTES = 2 ** 31;
 /** Smaller sectors take no part of a file, so that a file has to fit in one. */
 const LEAST_CUT = 1 << 20;
 
@@ -29,6 +31,8 @@ export class StorePage extends View {
   private problem: Problem | undefined;
   private total: string | undefined;
   private storing = false;
+  /** Whether files are to be stored of which the browser has no room for a copy. */
+  private withoutCopy = false;
   /** The last ones that were agreed on. */
   private terms: Terms | undefined;
   private measuring: AbortController | undefined;
@@ -61,7 +65,7 @@ export class StorePage extends View {
             .locked=${this.storing}
             @chosen=${(event: CustomEvent<Chosen>) => void this.choose(event.detail)}
           ></sd-drop-zone>
-          <sd-problem .problem=${this.problem} .retry=${this.retryable()} .calm=${this.problem?.code === 'duplicate'} .label=${this.problem?.code === 'duplicate' ? 'Store it once more' : undefined}></sd-problem>
+          <sd-problem .problem=${this.problem} .retry=${this.retryable()} .calm=${this.problem?.code === 'duplicate'} .label=${this.label()}></sd-problem>
           ${
             this.chosen && !this.cannotBe(this.chosen)
               ? html`<sd-terms
@@ -215,7 +219,8 @@ export class StorePage extends View {
 
   private async storeAll(prepared: Prepared, chosen: Chosen, terms: Terms): Promise<string> {
     const { miner, duration, copies, most } = terms;
-    const order = { miner, duration, copies, most, repair: true, withManifest: true };
+    const keep: 'copy' | 'reference' = this.withoutCopy || chosen.size > COPIED_BYTES ? 'reference' : 'copy';
+    const order = { miner, duration, copies, most, keep, repair: true, withManifest: true };
     const file = await session.client?.storeFiles(prepared, inputOf(chosen), order);
     if (!file) return location.hash;
     session.fileChanged(file);
@@ -227,10 +232,28 @@ export class StorePage extends View {
     if (problem?.code === 'duplicate' && terms && this.single() && terms.copies === 1) {
       return () => void this.store(terms, true);
     }
+    if (problem?.code === 'storage' && terms && this.prepared && !this.withoutCopy) {
+      return () => {
+        this.withoutCopy = true;
+        void this.store(terms);
+      };
+    }
     if (!chosen || this.isMeasured() || !problem || ['empty-file', 'file-too-large'].includes(problem.code ?? '')) {
       return undefined;
     }
     return () => void this.measure(chosen);
+  }
+
+  /** What trying again means. */
+  private label(): string | undefined {
+    switch (this.problem?.code) {
+      case 'duplicate':
+        return 'Store it once more';
+      case 'storage':
+        return this.prepared ? 'Store without a copy: this page stays open until all is sent' : undefined;
+      default:
+        return undefined;
+    }
   }
 
   private readonly quoted = (event: CustomEvent<string | undefined>) => {
@@ -243,6 +266,7 @@ export class StorePage extends View {
     this.measuring = this.chosen = this.prepared = this.piece = undefined;
     this.progress = this.problem = this.total = undefined;
     this.each = new Map();
+    this.withoutCopy = false;
     this.requestUpdate();
   };
 }
