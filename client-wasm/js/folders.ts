@@ -8,21 +8,19 @@
  * a whole before a byte of it is handed out; when a copy fails, the next one is tried.
  */
 
+import { fetchFromAny } from './copies.js';
 import { problemOf, SealdropError } from './errors.js';
 import type { FileSpans, StoreFilesRequest } from './protocol.js';
 import type { Contents, DealStore, PartOfFile, StoredDeal } from './store.js';
 import type { Tabs } from './tabs.js';
 import type { Deal, FileView, FolderEntry, PieceNode, Problem, StoredFile, StoredPiece, WholeFile } from './types.js';
+import { checkUnchanged } from './unchanged.js';
 import { type Client, changeFile, fileSpans, lookAtFile, manifestNodes } from './wasm/sealdrop_client.js';
 
 /** Milliseconds until a file that could not go on is looked at again, whatever changes meanwhile: miners are asked each time. */
 const LATER_MS = 5_000;
 /** Least milliseconds between two events of one file: each piece's progress makes one. */
 const SHOW_MS = 200;
-/** Files of a folder that are looked at at once. */
-const LOOKS = 16;
-/** Steps from which on a miner has the whole piece, the best first. */
-const HOLDS: readonly Deal['step'][] = ['proven', 'complete', 'sealing', 'staged', 'transferred'];
 
 /** What came of the question for a file's next deal. */
 export type NextDeal =
@@ -439,35 +437,9 @@ export class Folders {
   /** A piece from whichever miner has it, checked. */
   async fetchPiece(dataCid: string, onBytes: (done: number) => void, stopped: () => boolean): Promise<Blob> {
     const { store, current, fetch } = this.#edges;
-    const about = (await store.dealsAbout(dataCid)).map((deal) => ({
-      deal,
-      place: HOLDS.indexOf(current(deal).step),
-      failed: current(deal).state === 'failed',
-    }));
-    const copies = about.filter(({ place, failed }) => place >= 0 && !failed).sort((a, b) => a.place - b.place);
-    const failures: Problem[] = [];
-    for (const { deal } of copies) {
-      try {
-        return await fetch(deal.state, onBytes, stopped);
-      } catch (thrown) {
-        const problem = problemOf(thrown);
-        if (problem.code === 'aborted') {
-          throw thrown;
-        }
-        onBytes(0);
-        failures.push(problem);
-      }
-    }
-    const [first] = failures;
-    if (first === undefined) {
-      throw new SealdropError(
-        'not-stored-yet',
-        'no miner has this piece yet',
-        'Wait until its deal has come as far as the transfer.',
-      );
-    }
-    const message = failures.map((problem) => problem.message).join('; ');
-    throw SealdropError.from({ ...first, message });
+    const deals = await store.dealsAbout(dataCid);
+    const known = deals.map((deal) => ({ state: deal.state, view: current(deal) }));
+    return fetchFromAny(known, (state) => fetch(state, onBytes, stopped), onBytes);
   }
 
   /** Does nothing more. */
@@ -484,34 +456,6 @@ export class Folders {
 export function freshId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
-}
-
-/** A browser refuses every byte of a file that has changed on the disk, and one that was cut short has no last one. */
-export async function isUnchanged(file: Blob): Promise<boolean> {
-  const last = await file
-    .slice(file.size - 1)
-    .arrayBuffer()
-    .catch(() => undefined);
-  return last?.byteLength === Math.min(1, file.size);
-}
-
-async function checkUnchanged(blobs: readonly Blob[], sizes: readonly number[]): Promise<void> {
-  for (let at = 0; at < blobs.length; at += LOOKS) {
-    const some = blobs.slice(at, at + LOOKS);
-    const same = await Promise.all(
-      some.map(async (blob, i) => blob.size === sizes[at + i] && (await isUnchanged(blob))),
-    );
-    const wrong = same.indexOf(false);
-    if (wrong >= 0) {
-      const blob = some[wrong];
-      const name = blob instanceof File ? `“${blob.name}”` : 'one of the files';
-      throw new SealdropError(
-        'file-lost',
-        `${name} has changed or is gone since it was hashed`,
-        'Choose it again, and prepare it again.',
-      );
-    }
-  }
 }
 
 /** What it is that the browser has no room for. How much there is, browsers do not tell a page exactly. */

@@ -6,13 +6,16 @@
 
 import { fetchLeaves } from './downloads.js';
 import { problemOf, SealdropError } from './errors.js';
-import { Folders, freshId, isUnchanged } from './folders.js';
+import { fetch, progressOf } from './fetching.js';
+import { Folders, freshId } from './folders.js';
+import { refuseToForget } from './forgetting.js';
 import { Leaves } from './leaves.js';
 import type { Account, Calls, FromNetwork, StoreRequest, ToNetwork } from './protocol.js';
 import { accountKeys, DealStore, type StoredDeal } from './store.js';
 import { surroundings } from './surroundings.js';
 import { type TabMessage, type TabOrder, Tabs } from './tabs.js';
 import type { Deal, Problem } from './types.js';
+import { isUnchanged } from './unchanged.js';
 import { askMiner } from './uploads.js';
 import init, { accountKey, Client, type Host, makeManifest, networkId, readLink } from './wasm/sealdrop_client.js';
 
@@ -20,8 +23,6 @@ import init, { accountKey, Client, type Host, makeManifest, networkId, readLink 
 const HEAD_WAIT_MS = 1000;
 /** Milliseconds until resuming is tried again while the chain does not answer. */
 const RESUME_WAIT_MS = 3000;
-/** Least milliseconds between two progress messages of one retrieval. */
-const PROGRESS_WAIT_MS = 100;
 
 /** What is there once the client is open. */
 interface Session {
@@ -120,7 +121,14 @@ const host: Host = {
   surroundings: () => surroundings(hasPeers),
   fetchLeaves: (url, size, silence, sink) => fetchLeaves({ url, size, silence }, sink),
   askMiner: (method, url, token, body, limit, most) =>
-    askMiner({ method, url, limit, most, ...(token === undefined ? {} : { token }), ...(body === undefined ? {} : { body }) }),
+    askMiner({
+      method,
+      url,
+      limit,
+      most,
+      ...(token === undefined ? {} : { token }),
+      ...(body === undefined ? {} : { body }),
+    }),
   async sendPart(id, from, to, url, token, limit, most) {
     const body = (await fileOf(id)).slice(from, to);
     return askMiner({ method: 'PUT', url, body, limit, most, ...(token === undefined ? {} : { token }) });
@@ -261,7 +269,7 @@ async function open(chain: string, database: string, windowHasPeers: boolean): P
     showDeal: show,
     showFile: (value) => post({ kind: 'event', event: 'file', value }),
     current,
-    fetch,
+    fetch: (state, onBytes, stopped) => fetch(client, state, onBytes, stopped),
   });
   session = { client, bound, store, tabs, folders };
   void watchHead(client);
@@ -356,26 +364,6 @@ async function giveUp(id: string): Promise<void> {
   return opened().tabs.order({ kind: 'giveUp', id });
 }
 
-/** Why a deal of which money may still come is not forgotten. */
-function refundPending({ refunds, refunding }: Deal): SealdropError {
-  const pending = refunds.find((refund) => refund.state !== 'returned');
-  if (pending !== undefined) {
-    const until = pending.until === undefined ? '' : `, from block ${pending.until} on`;
-    return new SealdropError(
-      'refund-pending',
-      `${pending.amount} FIL of this deal are still on their way back to the account`,
-      `They come by themselves while this page is open${until}; forgotten, they would be lost. Then forget the deal.`,
-    );
-  }
-  return new SealdropError(
-    'refund-pending',
-    refunding
-      ? 'a payment channel of this deal may just be opening, with the whole price in it'
-      : 'what the miner does not redeem of this deal comes back when its payment channel has ended',
-    'It comes by itself while this page is open; forgotten, it would be lost. Then forget the deal.',
-  );
-}
-
 async function remove(id: string): Promise<void> {
   const { store: deals, tabs } = opened();
   const deal = await stored(id);
@@ -390,16 +378,7 @@ async function remove(id: string): Promise<void> {
 
 /** Throws why a deal is not forgotten yet. */
 function mayForget(deal: StoredDeal): void {
-  if (current(deal).state === 'working') {
-    throw new SealdropError(
-      'busy',
-      'this deal is under way',
-      'Wait until it is complete or has failed, or give it up.',
-    );
-  }
-  if (!opened().client.mayBeForgotten(deal.state)) {
-    throw refundPending(current(deal));
-  }
+  refuseToForget(current(deal), opened().client.mayBeForgotten(deal.state));
 }
 
 /** Gives a file up: no more deals are made, and those under way are given up, too. */
@@ -415,45 +394,13 @@ async function giveUpFile(id: string): Promise<void> {
 
 async function retrieve(call: number, id: string): Promise<Blob> {
   const deal = await stored(id);
-  const blob = await fetch(deal.state, progressOf(call, deal.view.size), () => cancelled.has(call));
+  const onBytes = progressOf(post, call, deal.view.size);
+  const blob = await fetch(opened().client, deal.state, onBytes, () => cancelled.has(call));
   return blob.slice(0, blob.size, deal.view.type);
 }
 
 async function retrievePiece(call: number, dataCid: string, size: number): Promise<Blob> {
-  return opened().folders.fetchPiece(dataCid, progressOf(call, size), () => cancelled.has(call));
-}
-
-/** Tells the page how many bytes are here, now and then. */
-function progressOf(call: number, total: number): (done: number) => void {
-  let told = 0;
-  return (done) => {
-    const now = performance.now();
-    if (now - told >= PROGRESS_WAIT_MS || done === total) {
-      told = now;
-      post({ kind: 'progress', id: call, done, total });
-    }
-  };
-}
-
-/** What a deal is about, from its miner; it is checked when this returns. */
-async function fetch(state: string, onBytes: (done: number) => void, stopped: () => boolean): Promise<Blob> {
-  const parts: Blob[] = [];
-  let done = 0;
-  await opened().client.retrieve(state, (part) => {
-    if (part === null) {
-      parts.length = 0;
-      done = 0;
-      return !stopped();
-    }
-    if (part.length > 0) {
-      // A Blob may lie on disk, an array only in memory.
-      parts.push(new Blob([part]));
-    }
-    done += part.length;
-    onBytes(done);
-    return !stopped();
-  });
-  return new Blob(parts);
+  return opened().folders.fetchPiece(dataCid, progressOf(post, call, size), () => cancelled.has(call));
 }
 
 async function close(): Promise<void> {

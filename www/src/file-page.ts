@@ -1,17 +1,16 @@
 // A file or folder whose pieces have deals of their own: how far the whole is, its files, its pieces with their copies, the way back.
 
 import { html, nothing } from 'lit';
-import type { Deal, FolderEntry, Progress, StoredCopy, StoredPiece, WholeFile } from 'sealdrop-client';
+import type { FolderEntry, Progress, WholeFile } from 'sealdrop-client';
 import { bytes, count, fil } from './amounts';
 import { chosenIn } from './choosing-files';
-import { shortened } from './copyable';
 import { stateOf } from './deal-book';
+import { pieceRow, ROW_WORDS, worst } from './file-rows';
 import { isAborted, type Problem, problemOf } from './problem';
-import { DEALS, dealLink } from './route';
+import { DEALS } from './route';
 import { canSaveFolders, saveFile, saveFolder } from './saving';
 import { seal } from './seal';
 import { session } from './session';
-import { STEPS } from './steps';
 import { blocksAsTime, moment } from './times';
 import { View } from './view';
 
@@ -19,17 +18,6 @@ import { View } from './view';
 const LOOK_MS = 1_000;
 /** Lines of a list that are shown before somebody asks for the others. */
 const LINES = 200;
-
-type RowState = 'waiting' | 'sending' | 'sealing' | 'kept' | 'failed' | 'empty';
-
-const ROW_WORDS: Record<RowState, string> = {
-  waiting: 'waiting',
-  sending: 'sending',
-  sealing: 'being sealed',
-  kept: 'kept',
-  failed: 'not kept',
-  empty: 'kept in the list',
-};
 
 /** A download that runs. */
 interface Running {
@@ -423,62 +411,6 @@ function progress(file: WholeFile) {
       }
     </section>
   `;
-}
-
-function pieceRow(file: WholeFile, part: StoredPiece) {
-  const state = worst([part]);
-  return html`<li data-testid="piece-row" data-state=${state}>
-    <span class="piece-name">
-      ${nameOf(file, part)}
-      <span class="note num">${bytes(part.size)}</span>
-    </span>
-    <span class="piece-copies">
-      ${part.copies.length === 0 ? html`<span class="note">${part.problem ?? 'waits for its turn'}</span>` : part.copies.map(copyLine)}
-    </span>
-  </li>`;
-}
-
-function nameOf(file: WholeFile, part: StoredPiece): string {
-  if (part.file === undefined) return 'The list of files';
-  const entry = file.files[part.file];
-  if (!entry) return 'Piece';
-  const place = file.parts.filter((other) => other.file === part.file && other.offset <= part.offset).length;
-  return entry.pieces > 1 ? `${file.folder ? `${entry.path}, part` : 'Part'} ${place} of ${entry.pieces}` : entry.path;
-}
-
-function copyLine(copy: StoredCopy) {
-  const deal = session.deal(copy.deal);
-  // A deal's own news come sooner than what is asked of the whole.
-  const state = copy.state === 'under-way' && deal?.state === 'complete' ? 'kept' : copy.state;
-  const word = {
-    'under-way': deal ? ROW_WORDS[stepState(deal)] : 'under way',
-    kept: 'sealed',
-    refused: 'refused',
-    failed: 'failed',
-    lost: 'lost',
-  }[state];
-  return html`<a href=${dealLink(copy.deal)} class="copy-line copy-${state}">${shortened(copy.miner)}: ${word}</a>`;
-}
-
-function stepState(deal: Deal): RowState {
-  if (deal.state === 'complete') return 'kept';
-  return STEPS.indexOf(deal.step) >= STEPS.indexOf('transferred') ? 'sealing' : 'sending';
-}
-
-/** How far the least of some pieces is. */
-function worst(parts: StoredPiece[]): RowState {
-  const order: RowState[] = ['failed', 'waiting', 'sending', 'sealing', 'kept'];
-  const each = parts.map((part): RowState => {
-    if (part.copies.some((copy) => copy.state === 'kept')) return 'kept';
-    const under = part.copies.filter((copy) => copy.state === 'under-way');
-    const best = under.map((copy) => session.deal(copy.deal)).map((deal) => (deal ? stepState(deal) : 'sending'));
-    const furthest = (['kept', 'sealing', 'sending'] as const).find((state) => best.includes(state));
-    if (furthest) return furthest;
-    return part.problem ? 'failed' : 'waiting';
-  });
-  // The bytes are those of another file.
-  if (each.length === 0) return 'kept';
-  return order[Math.min(...each.map((state) => order.indexOf(state)))] ?? 'waiting';
 }
 
 function record(file: WholeFile) {
