@@ -133,6 +133,8 @@ export class Folders {
     this.#problems.delete(id);
     this.#goOnNow(id);
     this.changed(id);
+    // A deal that was just being drawn up is kept when this resolves: whoever gives the file up gives it up, too.
+    await this.#placing;
     if (blobs !== undefined) {
       for (const deal of await this.#edges.store.dealsOf(id)) {
         this.#edges.client.wake(deal.id);

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 
 const CLIENT = process.env.SEALDROP_CLIENT ?? resolve(import.meta.dirname, '../../client-wasm/dist');
 const { fetchFromAny } = await import(join(CLIENT, 'copies.js'));
+const { Meter } = await import(join(CLIENT, 'meter.js'));
 const { named, orderOf, storeRequest } = await import(join(CLIENT, 'preparing.js'));
 const { fileStream } = await import(join(CLIENT, 'retrieving.js'));
 const { filesKey } = await import(join(CLIENT, 'saved.js'));
@@ -113,6 +114,14 @@ test('what is remembered of hashing is of these files in this cut only', () => {
   assert.equal(filesKey(files('a', '1', 1), 1), keys[0]);
 });
 
+test('what was done before does not count as speed', () => {
+  const told = [];
+  const meter = new Meter((progress) => told.push(progress));
+  meter.skip(1000);
+  meter.report(1000, 2000);
+  assert.deepEqual(told, [{ done: 1000, total: 2000, bytesPerSecond: 0 }]);
+});
+
 /** A stream of pieces `abc`, `def`, `ghi`, and what happened on the way. */
 function streamOf(options = {}, fail = () => false) {
   const seen = [];
@@ -167,6 +176,10 @@ test('a stream that is stopped or let go of fetches no more', async () => {
   stop.abort();
   await assert.rejects(text(reader), { code: 'aborted' });
   assert.deepEqual(seen, ['abc', 'def']);
+
+  const late = streamOf({ signal: AbortSignal.abort() });
+  await assert.rejects(text(late.reader), { code: 'aborted' });
+  assert.deepEqual(late.seen, []);
 
   const other = streamOf();
   await other.reader.read();

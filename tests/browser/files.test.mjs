@@ -240,6 +240,38 @@ test('no more is spent than was consented to, and a file goes on when more is al
   }),
 );
 
+test('a file that is given up gets no more deals, and those under way end', LIMIT, () =>
+  onPage(browser, daemon, 'given-up', async (page) => {
+    await fund(page);
+    const given = await ask(
+      page,
+      `async (client, limit) => {
+        const file = new File([(${BYTES})(40 * 2 ** 20, 17)], 'unwanted.bin');
+        const prepared = await client.prepareFiles(file);
+        const { file: id } = await client.storeFiles(prepared, file, { duration: 3000 });
+        const mine = async () => (await client.deals()).filter((deal) => deal.partOf === id);
+        const end = Date.now() + limit;
+        const until = async (found) => {
+          while (!(await found())) {
+            if (Date.now() > end) throw { code: 'late', message: JSON.stringify(await client.file(id)) };
+            await new Promise((resolve) => setTimeout(resolve, 100));
+          }
+        };
+        await until(async () => (await mine()).length > 0);
+        const early = await client.removeFile(id).catch(({ code }) => code);
+        await client.giveUpFile(id);
+        const count = (await mine()).length;
+        await until(async () => (await mine()).every(({ state }) => state !== 'working'));
+        await until(async () => (await client.file(id)).progress.state !== 'under-way');
+        const { stopped, progress } = await client.file(id);
+        return { early, stopped, state: progress.state, made: (await mine()).length - count };
+      }`,
+      4 * SOON_MS,
+    );
+    assert.deepEqual(given, { early: 'busy', stopped: 'you gave it up', state: 'failed', made: 0 });
+  }),
+);
+
 test('what is only referred to takes no room, and is asked for again after a reload', LIMIT, () =>
   onPage(browser, daemon, 'reference', async (page) => {
     await fund(page);
@@ -381,15 +413,17 @@ test('a database of an earlier version opens, with its deals and its account', L
           const request = indexedDB.open(name);
           request.onsuccess = () => resolve(request.result);
         });
+        const indexes = [...now.transaction('deals').objectStore('deals').indexNames];
         const kept = await new Promise((resolve) => {
           const all = now.transaction('messages').objectStore('messages').getAll();
           all.onsuccess = () => resolve(all.result);
         });
-        return { files, deals, same, bound: client.bound, version: now.version, kept, blocked: [blocked?.code, blocked?.message] };
+        return { files, deals, same, bound: client.bound, version: now.version, indexes, kept, blocked: [blocked?.code, blocked?.message] };
       })()`,
     );
     assert.deepEqual(found.blocked, ['storage', 'an earlier version of this page is open in another tab']);
     assert.deepEqual([found.files, found.deals, found.same, found.bound, found.version], [[], [], true, true, 2]);
+    assert.deepEqual(found.indexes, ['data', 'file']);
     assert.deepEqual(found.kept, [{ purpose: 'kept', message: '00' }], 'nothing is lost');
   }),
 );
