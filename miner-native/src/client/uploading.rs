@@ -74,10 +74,12 @@ pub(super) fn start(order: UploadOrder, report: Report, progress: impl Fn(u64) +
         };
         let sender = Sender::new(order.deal, order.file, opening);
         match sender.send(uploading, progress).await {
-            Ok(()) => {
+            Ok(true) => {
                 sent.send_replace(true);
                 report.step("the miner has all of the file, over HTTP");
             }
+            // It had it, or has fetched it meanwhile.
+            Ok(false) => {}
             Err(reason) => report.note(format!(
                 "the file cannot be sent over HTTP: {reason}. The miner fetches it over libp2p instead"
             )),
@@ -118,8 +120,8 @@ impl<O: Fn() -> SignedOpening> Sender<O> {
         }
     }
 
-    /// Sends until the miner has the file; errs with why it is left to libp2p.
-    async fn send(&self, mut uploading: Uploading, progress: impl Fn(u64)) -> Result<(), String> {
+    /// Sends until the miner has the file, and tells whether any of it went this way; errs with why it is left to libp2p.
+    async fn send(&self, mut uploading: Uploading, progress: impl Fn(u64)) -> Result<bool, String> {
         let begun = Instant::now();
         let now = || u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut under_way = FuturesUnordered::new();
@@ -140,7 +142,7 @@ impl<O: Fn() -> SignedOpening> Sender<O> {
                     }
                 }
                 Step::Pause(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
-                Step::Done => return Ok(()),
+                Step::Done => return Ok(uploading.has_sent()),
                 Step::FallBack(reason) => return Err(reason),
             }
         }
@@ -373,7 +375,7 @@ mod tests {
     }
 
     impl Miner {
-        async fn send_to(&self, bases: Vec<String>, network: &[u8]) -> (Result<(), String>, u64) {
+        async fn send_to(&self, bases: Vec<String>, network: &[u8]) -> (Result<bool, String>, u64) {
             let opening = || Opening::new(cid_of_bytes(network), Address::id(1000), self.deal, Epoch(1)).sign(&key());
             let sender = Sender::new(self.deal, self.file.clone(), opening);
             let most = AtomicU64::new(0);
@@ -402,11 +404,11 @@ mod tests {
         let sent = miner
             .send_to(vec!["http://127.0.0.1:1".into(), base.clone()], b"genesis")
             .await;
-        assert_eq!(sent, (Ok(()), miner.summary.size));
+        assert_eq!(sent, (Ok(true), miner.summary.size));
         assert!(miner.has_it());
         assert_eq!(faults.chunk_bytes.load(Ordering::SeqCst), miner.summary.size);
         // Again, it has nothing to send.
-        assert_eq!(miner.send_to(vec![base], b"genesis").await.0, Ok(()));
+        assert_eq!(miner.send_to(vec![base], b"genesis").await.0, Ok(false));
         assert_eq!(faults.chunk_bytes.load(Ordering::SeqCst), miner.summary.size);
     }
 
@@ -418,7 +420,7 @@ mod tests {
                 ..Faults::default()
             };
             let (miner, base) = miner(faults.clone()).await;
-            assert_eq!(miner.send_to(vec![base], b"genesis").await.0, Ok(()));
+            assert_eq!(miner.send_to(vec![base], b"genesis").await.0, Ok(true));
             assert!(miner.has_it());
             assert_eq!(faults.chunk_bytes.load(Ordering::SeqCst), miner.summary.size);
         }

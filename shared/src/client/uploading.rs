@@ -99,6 +99,8 @@ pub struct Uploading {
     /// Whether the list was cut off.
     more_missing: bool,
     under_way: BTreeSet<Ask>,
+    /// Whether the miner has taken a chunk from here.
+    has_sent: bool,
     /// Failed rounds in a row; all that fails while the rest of a round is under way is one failure.
     failures: u32,
     /// What is to be opened again once nothing is under way, and when.
@@ -118,6 +120,7 @@ impl Uploading {
             missing: VecDeque::new(),
             more_missing: false,
             under_way: BTreeSet::new(),
+            has_sent: false,
             failures: 0,
             broken: None,
             over: None,
@@ -132,6 +135,11 @@ impl Uploading {
     /// For the header `Authorization: Bearer …`, once the session is open.
     pub fn token(&self) -> Option<&str> {
         self.token.as_deref()
+    }
+
+    /// Whether anything of the file went this way: the miner may have had it, or have fetched it faster.
+    pub fn has_sent(&self) -> bool {
+        self.has_sent
     }
 
     /// Where a chunk lies in the file.
@@ -233,7 +241,7 @@ impl Uploading {
         match (ask, view) {
             (Ask::Open, Some(view)) if view.token.is_some() => self.take(view),
             (Ask::Nodes, _) => self.nodes_missing = false,
-            (Ask::Chunk(_), _) => self.failures = 0,
+            (Ask::Chunk(_), _) => (self.failures, self.has_sent) = (0, true),
             (Ask::Open | Ask::Finalize, _) => {
                 let reason = "the miner's answer says nothing of the session".to_string();
                 self.failed(reason, None, now_ms);

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Daemon, PROGRAM } from '../../browser/daemon.mjs';
 import { serve } from '../../browser/site.mjs';
+import { cpuOf } from '../machine.mjs';
 import * as inPage from './page.mjs';
 
 const CLIENT = process.env.SEALDROP_CLIENT ?? join(import.meta.dirname, '../../../client-wasm/dist');
@@ -88,7 +89,13 @@ export async function measureDeal(page, { chain, address, child }, bytes, meter)
   const up = await meter(() => page.evaluate(inPage.store, { address }), child);
   await page.evaluate(inPage.settle, { id: up.id });
   const down = await meter(() => page.evaluate(inPage.retrieve, { id: up.id, bytes }), child);
-  return { up, down };
+  // Where its miner gives the piece to everybody.
+  return { up, down, piece: up.pieceCid };
+}
+
+/** Keeps the client from the miner's HTTP, which is faster than what is measured. */
+export function withoutHttp(context) {
+  return context.route(/\/(uploads|piece)\/baf/, (route) => route.abort());
 }
 
 /** Bytes up and down over a plain connection. */
@@ -100,8 +107,8 @@ export async function measurePlain(page, work, input, bytes, meter) {
 
 /** The product with one transport: a daemon whose proofs are fake, and a page with the client package. */
 export class Product {
-  constructor(browser, name, { transport, folder }) {
-    Object.assign(this, { browser, name, transport });
+  constructor(browser, name, { transport, folder, http = false }) {
+    Object.assign(this, { browser, name, transport, http });
     // The version before chooses no transport: it has one.
     this.options = folder ? [] : ['--p2p-listen', LISTEN[transport]];
     this.program = join(folder ? join(folder, 'target/release') : dirname(PROGRAM), 'killable-daemon');
@@ -125,10 +132,16 @@ export class Product {
 
   async newPage() {
     const context = await this.browser.newContext();
+    if (!this.http) await withoutHttp(context);
     const page = await context.newPage();
     page.setDefaultTimeout(LIMIT_MS);
     await page.goto(`http://127.0.0.1:${this.site.port}/`);
     return page;
+  }
+
+  /** CPU seconds of the daemon so far. */
+  cpu() {
+    return cpuOf(this.daemon.child.pid);
   }
 
   measure(bytes, meter) {

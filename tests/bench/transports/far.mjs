@@ -3,7 +3,7 @@
 
 import { CHROMIUM, launch } from '../../browser/page.mjs';
 import { serveOn, World } from '../../hosts/world.mjs';
-import { measureDeal, measurePlain, Peer, within } from './contenders.mjs';
+import { measureDeal, measurePlain, Peer, within, withoutHttp } from './contenders.mjs';
 import { plainWebSocket, plainWebTransport } from './page.mjs';
 
 /** What a miner of each transport listens on. */
@@ -38,7 +38,9 @@ export async function measureFar({ peerProgram, transports, roundTrips, bytes, r
       executablePath: world.network.host('browser').wrapped(CHROMIUM, world.network.folder),
     });
     const page = async () => {
-      const page = await (await browser.newContext()).newPage();
+      const context = await browser.newContext();
+      await withoutHttp(context);
+      const page = await context.newPage();
       page.setDefaultTimeout(600_000);
       await page.goto(await serveOn(world.network.host('browser')));
       return page;

@@ -94,7 +94,7 @@ export async function store({ address }) {
     if (deal.state === 'failed') throw new Error(`the deal failed: ${deal.error?.message ?? deal.reason}`);
     const at = (name) => deal.steps.find(({ step }) => step === name)?.at;
     const [accepted, last] = [at('accepted'), at('transferred')];
-    if (last) return { id, accepted, first: (first ?? last) - accepted, ms: last - accepted };
+    if (last) return { id, accepted, pieceCid: deal.pieceCid, first: (first ?? last) - accepted, ms: last - accepted };
     await Promise.race([next, new Promise((done) => setTimeout(done, 1000))]);
   }
 }

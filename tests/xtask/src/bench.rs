@@ -1,6 +1,7 @@
-//! `cargo xtask bench`: `params`, `sealing`, `transports`, and the benchmarks that it finds in the packages (`benches/NAME.rs`).
+//! `cargo xtask bench`: `params`, `sealing`, `transports`, `files`, and the benchmarks that it finds in the packages (`benches/NAME.rs`).
 //! `commp` goes on in Node and in a browser (`tests/bench`).
 
+mod files;
 mod sealing;
 mod soak;
 mod transports;
@@ -29,6 +30,8 @@ const SEALING: &str = "sealing";
 const COMMP: &str = "commp";
 /// Files between browser and miner: see the module.
 const TRANSPORTS: &str = "transports";
+/// Files over HTTP: see the module.
+const FILES: &str = "files";
 /// Breaks each rule of the specification's scenarios, to see that a test falls: see [`scenarios`].
 const SCENARIOS: &str = "scenarios";
 
@@ -45,6 +48,7 @@ pub fn run(project: &Project, name: Option<&str>, args: &[String]) -> Result<()>
         Some(SEALING) => sealing::run(project, args),
         Some(COMMP) => commp(project, args),
         Some(TRANSPORTS) => transports::run(project, args),
+        Some(FILES) => files::run(project, args),
         Some(SCENARIOS) => scenarios::run(project, args),
         // From the root, as every native build: see `build::native`.
         Some(name) if known.iter().any(|known| known == name) => process::run(
@@ -124,7 +128,9 @@ fn params(project: &Project, sizes: &[String]) -> Result<()> {
 }
 
 fn names(project: &Project) -> Vec<String> {
-    let mut names = [PARAMS, SEALING, SOAK, SCENARIOS].map(str::to_owned).to_vec();
+    let mut names = [PARAMS, SEALING, SOAK, FILES, TRANSPORTS, SCENARIOS]
+        .map(str::to_owned)
+        .to_vec();
     for package in PACKAGES {
         let Ok(entries) = fs::read_dir(project.root.join(package).join("benches")) else {
             continue;

@@ -390,8 +390,14 @@ impl Uploads {
 
     async fn end_when_idle(self, deal: Cid, session: std::sync::Weak<Session>) {
         loop {
-            let Some(idle) = session.upgrade().map(|session| session.idle()) else {
-                return;
+            let idle = {
+                let Some(session) = session.upgrade() else { return };
+                let known = lock(&self.inner.sessions).get(&deal).cloned();
+                // It may have ended, and another have begun.
+                if !known.is_some_and(|known| Arc::ptr_eq(&known, &session)) {
+                    return;
+                }
+                session.idle()
             };
             if idle >= IDLE_LIMIT {
                 tracing::info!(%deal, "nothing comes over HTTP any more");

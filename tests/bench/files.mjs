@@ -1,0 +1,130 @@
+// `cargo xtask bench files`: files of any size from a page to a miner over HTTP and back, against plain `fetch` of the same bytes in the same
+// run, and what the page's memory does meanwhile. The last line is JSON.
+//
+//   files.mjs [--mib N] [--rounds N] [--large MIB]
+//
+// A file goes up as the pieces of a file do, each a deal: the client sends it, and the miner checks each leaf and writes it to its disk. It comes
+// back by a retrieval, of which the client checks each leaf. What is not measured is null, with the reason.
+
+import { loadavg } from 'node:os';
+import { parseArgs } from 'node:util';
+import { launch } from '../browser/page.mjs';
+import { fetchBlob, largeFile, postBlob } from './files/page.mjs';
+import { PlainServer } from './files/plain-server.mjs';
+import { machineLine, median, Processes } from './machine.mjs';
+import { Product, within } from './transports/contenders.mjs';
+
+const { values } = parseArgs({
+  options: {
+    mib: { type: 'string', default: '448' },
+    rounds: { type: 'string', default: '3' },
+    large: { type: 'string', default: '2048' },
+  },
+});
+const [mib, rounds, large] = [values.mib, values.rounds, values.large].map(Number);
+const BYTES = mib << 20;
+/** Milliseconds between two looks at the page's memory. */
+const LOOK_MS = 500;
+
+const found = { post: [], http_up: [], fetch: [], http_down: [] };
+const missing = {
+  encryption_cost: 'the encryption stands as a crate; no client uses it yet',
+  video_first_frame_ms: 'the page plays nothing yet',
+  resend_windows_max: 'not measured here: tests of uploads cut each chunk and count what is sent again',
+};
+const rate = (name) => (found[name].length === 0 ? null : BYTES / median(found[name]) / 1e3);
+const ratio = (one, other) => (rate(one) === null || rate(other) === null ? null : rate(one) / rate(other));
+
+/** The same bytes up and down, plain and by the product, in turns. */
+async function race(product, plain) {
+  for (let round = 0; round < rounds; round += 1) {
+    const before = product.cpu();
+    const { up, down, piece } = await within(product.measure(BYTES, (work) => work()));
+    const url = `${product.daemon.http}/piece/${piece}`;
+    const miner = product.cpu() - before;
+    found.http_up.push(up.ms);
+    found.http_down.push(down.ms);
+    found.post.push(await within(product.page.evaluate(postBlob, { url: plain.url, bytes: BYTES })));
+    found.fetch.push(await within(product.page.evaluate(fetchBlob, { url, bytes: BYTES })));
+    const shown = Object.entries(found).map(([name, all]) => `${name} ${(BYTES / all.at(-1) / 1e3).toFixed(0)}`);
+    console.log(
+      `${round + 1}/${rounds}, MB/s: ${shown.join(', ')}; miner ${((miner / BYTES) * 2 ** 30).toFixed(1)} CPU s a GiB`,
+    );
+    found.miner = [...(found.miner ?? []), (miner / BYTES) * 2 ** 30];
+  }
+}
+
+/** What the page grows by while it hashes and sends a file that is larger than a sector. */
+async function memory(product, processes) {
+  if (large === 0) return {};
+  const page = await product.newPage();
+  try {
+    await page.evaluate(largeFile.open, { chain: product.daemon.chain, bytes: large * 2 ** 20 });
+    const idle = await processes.renderer();
+    let most = 0;
+    const curve = [];
+    const looking = setInterval(async () => {
+      const { rss } = await processes.renderer();
+      most = Math.max(most, rss - idle.rss);
+      curve.push(Math.round(rss - idle.rss));
+    }, LOOK_MS);
+    const { hashMs, sendMs } = await within(page.evaluate(largeFile.store, {})).finally(() => clearInterval(looking));
+    const growth = (most * 1e6) / 2 ** 20;
+    console.log(
+      `${large} MiB over ${(hashMs / 1e3).toFixed(1)} s of hashing and ${(sendMs / 1e3).toFixed(1)} s of sending: the page grew by ${growth.toFixed(0)} MiB at most`,
+    );
+    console.log(`  MB every ${LOOK_MS} ms: ${curve.join(' ')}`);
+    return { renderer_growth_mib: growth, large_mib: large, hash_mb_s: (large * 2 ** 20) / hashMs / 1e3 };
+  } finally {
+    await page.context().close();
+  }
+}
+
+const browser = await launch();
+const plain = await PlainServer.start();
+const product = new Product(browser, 'http', { transport: 'webtransport', http: true });
+try {
+  console.log(`${machineLine()}, load ${loadavg()[0].toFixed(1)}, Chromium ${browser.version()}`);
+  await product.open();
+  await race(product, plain);
+  const grown = await memory(product, await Processes.of(browser)).catch(({ message }) => {
+    missing.renderer_growth_mib = message.split('\n')[0];
+    return {};
+  });
+  const all = {
+    mib,
+    http_mb_s: rate('http_up'),
+    fetch_post_mb_s: rate('post'),
+    http_vs_fetch: ratio('http_up', 'post'),
+    retrieve_mb_s: rate('http_down'),
+    fetch_mb_s: rate('fetch'),
+    retrieve_vs_fetch: ratio('http_down', 'fetch'),
+    miner_cpu_s_gib: median(found.miner),
+    renderer_growth_mib: null,
+    encryption_cost: null,
+    video_first_frame_ms: null,
+    resend_windows_max: null,
+    ...grown,
+    missing,
+  };
+  console.log(`\n${mib} MiB, medians of ${rounds}      MB/s   of plain fetch`);
+  console.log(
+    'to the miner, each block checked ',
+    rate('http_up').toFixed(0).padStart(5),
+    (all.http_vs_fetch ?? 0).toFixed(2).padStart(8),
+  );
+  console.log(
+    'back, each block checked         ',
+    rate('http_down').toFixed(0).padStart(5),
+    (all.retrieve_vs_fetch ?? 0).toFixed(2).padStart(8),
+  );
+  const rounded = Object.entries(all).map(([name, value]) => [
+    name,
+    typeof value === 'number' ? Number(value.toPrecision(4)) : value,
+  ]);
+  console.log(JSON.stringify(Object.fromEntries(rounded)));
+} finally {
+  await product.end();
+  await browser.close();
+  plain.end();
+}
