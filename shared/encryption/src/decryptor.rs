@@ -97,7 +97,7 @@ impl Decryptor {
 pub(crate) fn not_authentic(offset: u64, last: bool, opens_otherwise: bool) -> DecryptError {
     match (opens_otherwise, last) {
         (true, true) => DecryptError::Truncated("its last bytes are missing"),
-        (true, false) => DecryptError::Truncated("there are bytes behind its end"),
+        (true, false) => DecryptError::Trailing,
         (false, _) => DecryptError::Damaged { offset },
     }
 }

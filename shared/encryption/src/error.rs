@@ -109,6 +109,8 @@ pub enum DecryptError {
     Memory { mib: u64 },
     #[error("the file is cut off: {0}; get it again")]
     Truncated(&'static str),
+    #[error("there are bytes behind the end of the encrypted file; get it again, without them")]
+    Trailing,
     #[error("the file is damaged in the 64 KiB from byte {offset} on; get that part again")]
     Damaged { offset: u64 },
     #[error("the file: {0}")]
