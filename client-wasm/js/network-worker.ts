@@ -9,6 +9,7 @@ import { problemOf, SealdropError } from './errors.js';
 import { fetch, progressOf } from './fetching.js';
 import { Folders, freshId } from './folders.js';
 import { refuseToForget } from './forgetting.js';
+import { watchHead } from './heads.js';
 import { Leaves } from './leaves.js';
 import type { Account, Calls, FromNetwork, StoreRequest, ToNetwork } from './protocol.js';
 import { accountKeys, DealStore, type StoredDeal } from './store.js';
@@ -19,8 +20,6 @@ import { isUnchanged } from './unchanged.js';
 import { askMiner } from './uploads.js';
 import init, { accountKey, Client, type Host, makeManifest, networkId, readLink } from './wasm/sealdrop_client.js';
 
-/** Least milliseconds between two heads that the page is told of: it draws itself anew with each. */
-const HEAD_WAIT_MS = 1000;
 /** Milliseconds until resuming is tried again while the chain does not answer. */
 const RESUME_WAIT_MS = 3000;
 
@@ -228,26 +227,6 @@ async function resume(): Promise<void> {
   await opened().folders.resume();
 }
 
-/** Tells the page of every new block, and once when the chain is lost. */
-async function watchHead(client: Client): Promise<void> {
-  let block = '';
-  let lost = false;
-  while (!closed) {
-    try {
-      const head = await client.nextHead(block);
-      block = head.block;
-      post({ kind: 'event', event: 'head', value: head });
-      lost = false;
-    } catch (thrown) {
-      if (!lost) {
-        report(thrown);
-      }
-      lost = true;
-    }
-    await sleep(HEAD_WAIT_MS);
-  }
-}
-
 async function open(chain: string, database: string, windowHasPeers: boolean): Promise<Account> {
   hasPeers = windowHasPeers;
   if (session !== undefined) {
@@ -272,7 +251,7 @@ async function open(chain: string, database: string, windowHasPeers: boolean): P
     fetch: (state, onBytes, stopped) => fetch(client, state, onBytes, stopped),
   });
   session = { client, bound, store, tabs, folders };
-  void watchHead(client);
+  void watchHead(client, post, () => closed);
   return { address: client.address(), bound };
 }
 
