@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Daemon, PROGRAM } from './daemon.mjs';
-import { launch, onPage, SOON_MS, withClient } from './page.mjs';
+import { affordable, choose, hook, launch, onPage, SOON_MS, withClient } from './page.mjs';
 
 const FAKE = process.env.SEALDROP_FAKE_BIN ?? join(dirname(PROGRAM), 'killable-daemon');
 const LIMIT = { timeout: 10 * SOON_MS };
@@ -26,6 +26,29 @@ after(async () => {
   await second?.end();
   await first?.end();
 });
+
+test('the page has a small file kept by two miners when it is asked to', LIMIT, () =>
+  onPage(browser, first, 'two', async (page) => {
+    await choose(page, 'letter.txt', Buffer.from('a letter that must not be lost'));
+    await affordable(page);
+    await page.locator('[data-testid="copies-choice"][value="2"]').check({ force: true });
+    await page.getByText('For all 4 deals together: 2 pieces, 2 copies each').waitFor();
+    if (process.env.SEALDROP_PICTURES) {
+      await page.screenshot({ path: join(process.env.SEALDROP_PICTURES, 'copies.png'), fullPage: true });
+    }
+    await affordable(page);
+    await hook(page, 'store-button').click();
+    await hook(page, 'file-state').waitFor();
+    await page.locator('[data-testid="file-state"][data-state="kept"]').waitFor({ timeout: 6 * SOON_MS });
+    // The letter and the list of files, each at both.
+    await page.waitForFunction(() => document.querySelectorAll('[data-testid="piece-row"] a').length === 4);
+    // By a miner that was named there is one copy.
+    await page.goto(`${first.page}#/`);
+    await choose(page, 'other.txt', Buffer.from('another letter'));
+    await page.locator('[data-testid="miner-rule"][value="own"]').check({ force: true });
+    await page.locator('[data-testid="copies-choice"][value="2"]:disabled').waitFor({ state: 'attached' });
+  }),
+);
 
 test('copies are at different miners, and one that is gone is not missed', LIMIT, () =>
   onPage(browser, first, 'copies', async (page) => {
