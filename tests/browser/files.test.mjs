@@ -169,6 +169,40 @@ test('a file larger than a sector is stored in pieces, over a reload, and comes 
   }),
 );
 
+test('wherever the tab is closed while a file is sent, it is stored once and whole', { timeout: 14 * SOON_MS }, () =>
+  onPage(browser, daemon, 'closed', async (page) => {
+    await fund(page);
+    const id = await ask(
+      page,
+      `async (client, size) => {
+        const file = new File([(${BYTES})(size, 23)], 'hurried.bin');
+        const prepared = await client.prepareFiles(file);
+        const { most } = await client.quoteFiles(prepared, { duration: 3000 });
+        const { file: id } = await client.storeFiles(prepared, file, { duration: 3000, most });
+        return id;
+      }`,
+      SIZE,
+    );
+    for (let closed = 0; closed < 13; closed += 1) {
+      // From before the first deal is drawn up to the midst of the transfers.
+      await page.waitForTimeout(Math.random() * 1_500);
+      await page.reload();
+    }
+    const file = await until(page, id, ['kept', 'incomplete', 'failed']);
+    assert.equal(file.progress.state, 'kept', JSON.stringify(file));
+    const whole = await ask(
+      page,
+      `async (client, [id, size]) => ({
+        same: await (${SAME})(client.retrieveFile(id), (${BYTES})(size, 23)),
+        deals: (await client.deals()).filter((deal) => deal.partOf === id).map(({ dataCid }) => dataCid),
+      })`,
+      [id, SIZE],
+    );
+    assert.equal(whole.same, true);
+    assert.deepEqual([whole.deals.length, new Set(whole.deals).size], [5, 5], 'one deal for each piece');
+  }),
+);
+
 test('a folder of forty small files and an empty one is stored at once and comes back file by file', LIMIT, () =>
   onPage(browser, daemon, 'folder', async (page) => {
     await fund(page);
