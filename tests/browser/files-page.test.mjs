@@ -127,6 +127,34 @@ test('a folder of forty files is stored with one consent, followed and taken bac
   }),
 );
 
+test('a folder that is dropped is taken with all that is in it', LIMIT, () =>
+  onPage(browser, daemon, 'dropped', async (page) => {
+    for (const [path, text] of [
+      ['top.txt', 'one'],
+      ['deep/er/inner.txt', 'four'],
+      ['deep/empty.txt', ''],
+    ]) {
+      mkdirSync(join(folder, 'dropped', dirname(path)), { recursive: true });
+      writeFileSync(join(folder, 'dropped', path), text);
+    }
+    await page.locator('.drop-label').waitFor();
+    const session = await page.context().newCDPSession(page);
+    const { x, y } = await page.locator('.drop-label').boundingBox();
+    const data = { items: [], files: [join(folder, 'dropped')], dragOperationsMask: 1 };
+    for (const type of ['dragEnter', 'dragOver', 'drop']) {
+      await session.send('Input.dispatchDragEvent', { type, x: x + 50, y: y + 50, data });
+    }
+    await hook(page, 'files-id').waitFor();
+    assert.equal(await hook(page, 'chosen-name').innerText(), 'dropped');
+    assert.deepEqual(await hook(page, 'chosen-files').locator('.file-path').allInnerTexts(), [
+      'deep/empty.txt',
+      'deep/er/inner.txt',
+      'top.txt',
+    ]);
+    assert.match(await hook(page, 'chosen-facts').innerText(), /3 files · 7 bytes · 2 pieces/);
+  }),
+);
+
 test('where there is no room for a copy it goes without, and after a reload the same file is asked for', LIMIT, () =>
   onPage(browser, daemon, 'again', async (page) => {
     const session = await page.context().newCDPSession(page);
