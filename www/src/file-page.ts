@@ -5,7 +5,7 @@ import type { FolderEntry, Progress, WholeFile } from 'sealdrop-client';
 import { bytes, count, fil } from './amounts';
 import { chosenIn } from './choosing-files';
 import { stateOf } from './deal-book';
-import { pieceRow, ROW_WORDS, worst } from './file-rows';
+import { percentSent, pieceRow, ROW_WORDS, worst } from './file-rows';
 import { isAborted, type Problem, problemOf } from './problem';
 import { DEALS } from './route';
 import { canSaveFolders, saveFile, saveFolder } from './saving';
@@ -195,12 +195,14 @@ export class FilePage extends View {
     const first = file.files.findIndex((other) => other.root === entry.root);
     const parts = file.parts.filter((part) => part.file === index || part.file === first);
     const state = entry.size === 0 ? 'empty' : worst(parts);
+    const share = state === 'sending' ? percentSent(parts) : 0;
+    const sent = share > 0 ? ` ${share} %` : '';
     const here = this.running?.path === entry.path ? this.running : undefined;
     const can = state === 'kept' || state === 'empty' || state === 'sealing';
     return html`<li data-testid="file-row" data-path=${entry.path} data-state=${state}>
       <span class="file-path">${entry.path}</span>
       <span class="note num">${bytes(entry.size)}</span>
-      <span class="file-state file-${state}">${here ? `${percent(here.done, here.total)} %` : ROW_WORDS[state]}</span>
+      <span class="file-state file-${state}">${here ? `${percent(here.done, here.total)} %` : ROW_WORDS[state] + sent}</span>
       <button
         type="button"
         class="copy"

@@ -37,7 +37,9 @@ function nameOf(file: WholeFile, part: StoredPiece): string {
   if (part.file === undefined) return 'The list of files';
   const entry = file.files[part.file];
   if (!entry) return 'Piece';
-  const place = file.parts.filter((other) => other.file === part.file && other.offset <= part.offset).length;
+  // All but the last have one size; those with the same bytes as an earlier one are not in the list.
+  const step = Math.max(...file.parts.filter((other) => other.file === part.file).map((other) => other.size));
+  const place = Math.floor(part.offset / step) + 1;
   return entry.pieces > 1 ? `${file.folder ? `${entry.path}, part` : 'Part'} ${place} of ${entry.pieces}` : entry.path;
 }
 
@@ -45,14 +47,29 @@ function copyLine(copy: StoredCopy) {
   const deal = session.deal(copy.deal);
   // A deal's own news come sooner than what is asked of the whole.
   const state = copy.state === 'under-way' && deal?.state === 'complete' ? 'kept' : copy.state;
+  const step = deal && stepState(deal);
+  const sending = step === 'sending' && deal && deal.transferred > 0 ? ` ${percentOf(deal)} %` : '';
   const word = {
-    'under-way': deal ? ROW_WORDS[stepState(deal)] : 'under way',
+    'under-way': step ? ROW_WORDS[step] + sending : 'under way',
     kept: 'sealed',
     refused: 'refused',
     failed: 'failed',
     lost: 'lost',
   }[state];
   return html`<a href=${dealLink(copy.deal)} class="copy-line copy-${state}">${shortened(copy.miner)}: ${word}</a>`;
+}
+
+function percentOf({ transferred, size }: Deal): number {
+  return Math.floor((Math.min(transferred, size) / size) * 100);
+}
+
+/** How much of some pieces the miners have fetched, in percent of all copies that are under way. */
+export function percentSent(parts: StoredPiece[]): number {
+  const deals = parts.flatMap(({ copies, size }) => copies.map((copy) => ({ deal: session.deal(copy.deal), size })));
+  const under = deals.filter(({ deal }) => deal?.state === 'working');
+  const all = under.reduce((sum, { size }) => sum + size, 0);
+  const sent = under.reduce((sum, { deal, size }) => sum + Math.min(deal?.transferred ?? 0, size), 0);
+  return all > 0 ? Math.floor((sent / all) * 100) : 0;
 }
 
 function stepState(deal: Deal): RowState {
