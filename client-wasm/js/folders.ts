@@ -81,7 +81,7 @@ export class Folders {
   /** Keeps new files and has them carried on; nothing is kept where there is no room for all. */
   async create(request: StoreFilesRequest): Promise<StoredFile> {
     const { client, store, tabs } = this.#edges;
-    const { manifest, order, blobs, sizes, nodes, keep } = request;
+    const { manifest, order, blobs, sizes, nodes, data, keep } = request;
     await checkUnchanged(blobs, sizes);
     const { id, state, view } = await client.newFile(manifest, { order });
     if ((await store.folder(id)) !== undefined) {
@@ -92,7 +92,7 @@ export class Folders {
       );
     }
     const copied = keep === 'copy' ? blobs : [];
-    await store.createFolder({ id, state }, { id, manifest, nodes }, copied).catch((thrown: unknown) => {
+    await store.createFolder({ id, state }, { id, manifest, data, nodes }, copied).catch((thrown: unknown) => {
       throw noRoom(thrown, view.size);
     });
     this.#show(view);
@@ -148,8 +148,7 @@ export class Folders {
     client.closeFile(id);
     this.#open.delete(id);
     if (folder !== undefined && contents !== undefined) {
-      const states = deals.map(({ state }) => state);
-      client.openFile(folder.state, contents.manifest, states);
+      client.openFile(folder.state, contents.manifest, statesFor(contents, deals));
       this.#open.add(id);
     }
   }
@@ -377,8 +376,7 @@ export class Folders {
     if (folder === undefined) {
       throw notFound(id);
     }
-    const states = deals.map(({ state }) => state);
-    return lookAtFile(folder.state, contents.manifest, states);
+    return lookAtFile(folder.state, contents.manifest, statesFor(contents, deals));
   }
 
   /** Makes no more deals for a file; those that are under way go on. */
@@ -452,6 +450,12 @@ export class Folders {
       this.#goOnNow(id);
     }
   }
+}
+
+/** The states of the deals that may count for a file. */
+function statesFor({ id, data }: Contents, deals: readonly StoredDeal[]): string[] {
+  const own = new Set(data);
+  return deals.filter(({ view }) => view.partOf === id || own.has(view.dataCid)).map(({ state }) => state);
 }
 
 /** A new deal's local id. */

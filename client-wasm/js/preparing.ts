@@ -113,6 +113,7 @@ export function storeRequest(prepared: Prepared, input: FilesInput, order: Store
     manifest: prepared.manifest,
     order: orderOf(order),
     keep: order.keep ?? 'copy',
+    data: prepared.files.flatMap(({ pieces }) => pieces.map(({ dataCid }) => dataCid)),
     blobs,
     sizes: prepared.files.map(({ size }) => size),
     nodes: prepared.files.map(

@@ -77,6 +77,8 @@ export interface StoreFilesRequest {
   readonly manifest: Uint8Array<ArrayBuffer>;
   readonly order: OrderRequest;
   readonly keep: 'copy' | 'reference';
+  /** The data CIDs of all pieces. */
+  readonly data: readonly string[];
   /** The files in the manifest's order. */
   readonly blobs: readonly Blob[];
   readonly sizes: readonly number[];

@@ -46,6 +46,8 @@ export interface StoredFolder {
 export interface Contents {
   readonly id: string;
   readonly manifest: Uint8Array;
+  /** The data CIDs of its pieces: deals about them count for it, whatever they were made for. */
+  readonly data: readonly string[];
   /** Of each file's pieces, by where they start. Needed to serve them. */
   readonly nodes: readonly ReadonlyMap<number, readonly PieceNode[]>[];
 }

@@ -274,6 +274,41 @@ test('no more is spent than was consented to, and a file goes on when more is al
   }),
 );
 
+test('a deal of another purpose that lasts as long counts as a copy, after a reload too', LIMIT, () =>
+  onPage(browser, daemon, 'shared', async (page) => {
+    await fund(page);
+    const id = await ask(
+      page,
+      `async (client, limit) => {
+        const letter = new File([(${BYTES})(20_000, 31)], 'letter.txt');
+        const [miner] = await client.miners();
+        const { id: single } = await client.store(letter, await client.prepare(letter), miner, { duration: 9000 });
+        const end = Date.now() + limit;
+        while ((await client.deal(single)).state === 'working' && Date.now() < end) {
+          await new Promise((resolve) => setTimeout(resolve, 200));
+        }
+        const files = [
+          { path: 'letter.txt', file: letter },
+          { path: 'other.txt', file: new File(['another one'], 'other.txt') },
+        ];
+        const prepared = await client.prepareFiles(files, { folder: 'both' });
+        const { file } = await client.storeFiles(prepared, files, { duration: 2000 });
+        return file;
+      }`,
+      2 * SOON_MS,
+    );
+    await until(page, id, ['kept', 'incomplete', 'failed']);
+    await page.reload();
+    const file = await until(page, id, ['kept', 'incomplete', 'failed']);
+    assert.equal(file.progress.state, 'kept', JSON.stringify(file));
+    const shared = file.parts.map(({ size, copies }) => [size, copies.map((copy) => copy.shared)]);
+    assert.deepEqual(shared, [
+      [20_000, [true]],
+      [11, [false]],
+    ]);
+  }),
+);
+
 test('a file that is given up gets no more deals, and those under way end', LIMIT, () =>
   onPage(browser, daemon, 'given-up', async (page) => {
     await fund(page);
