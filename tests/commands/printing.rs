@@ -396,3 +396,42 @@ fn what_is_written_out_ends_quietly_with_its_reader() {
         .output();
     assert_eq!(ended.expect("it starts").status.code(), Some(1));
 }
+
+fn files_below(folder: &Path) -> Vec<Vec<u8>> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .flat_map(|entry| match entry.path() {
+            path if path.is_dir() => files_below(&path),
+            path => fs::read(path).into_iter().collect(),
+        })
+        .collect()
+}
+
+/// Whoever loses it has lost what was encrypted to it, and whoever finds it reads that.
+#[test]
+fn an_identity_is_told_once_and_kept_nowhere_but_in_a_new_file_that_was_asked_for() {
+    let client = Client::new("http://127.0.0.1:9");
+    let made = client.json(&["keygen"]).expect("it needs neither daemon nor chain");
+    let identity = text(&made, "identity");
+    assert!(identity.starts_with("AGE-SECRET-KEY-1"), "{identity}");
+    assert!(text(&made, "recipient").starts_with("age1"), "{made}");
+    let kept = files_below(&client.path("home"));
+    let found = |bytes: &Vec<u8>| bytes.windows(identity.len()).any(|part| part == identity.as_bytes());
+    assert!(!kept.iter().any(found), "it is kept in the home");
+    let path = client.path("key");
+    let to_file = ["keygen", "-o", path.to_str().expect("the path is text")];
+    let ended = client.run(&to_file).succeeded();
+    assert!(ended.stdout.starts_with("age1"), "{}", ended.stdout);
+    assert!(!format!("{}{}", ended.stdout, ended.stderr).contains("AGE-SECRET-KEY"));
+    let written = fs::read_to_string(&path).expect("it is there");
+    assert!(
+        written.lines().any(|line| line.starts_with("AGE-SECRET-KEY-1")),
+        "{written}"
+    );
+    let mode = fs::metadata(&path).expect("it is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    client
+        .run(&to_file)
+        .failed_saying(&["is there already", "never replaced"]);
+    assert_eq!(fs::read_to_string(&path).expect("it is there"), written);
+}

@@ -6,6 +6,7 @@ use crate::configuration::ConfigurationError;
 use crate::daemon::DaemonError;
 use crate::terminal::escaped;
 use cid::Cid;
+use sealdrop_encryption::EncryptError;
 use sealdrop_miner::chain_access::ChainError;
 use sealdrop_miner::data_dir::DataDirError;
 use sealdrop_miner::network::IdentityError;
@@ -103,6 +104,10 @@ pub enum CommandError {
     NoNetwork { home: PathBuf },
     #[error("{} is no key as `sealdrop wallet export` prints it: {reason}; give the file that it wrote, as text or with --json", path.display())]
     Key { path: PathBuf, reason: String },
+    #[error(transparent)]
+    Encryption(#[from] EncryptError),
+    #[error("{} is there already, and an identity is never replaced, since what was encrypted to it would be lost; give a path where nothing is", path.display())]
+    KeyIsThere { path: PathBuf },
     #[error(transparent)]
     Link(#[from] LinkError),
     #[error("the daemon of {} serves no page; name one with --page URL", home.display())]
@@ -204,6 +209,7 @@ impl CommandError {
             Self::Configuration(error) => format!("configuration.{}", variant(error)),
             Self::Operator(error) => format!("operator.{}", variant(error)),
             Self::HostKey(error) => format!("host-key.{}", variant(error)),
+            Self::Encryption(error) => format!("encryption.{}", variant(error)),
             error => variant(error),
         }
     }

@@ -3,6 +3,7 @@
 
 mod asking;
 mod files;
+mod keygen;
 mod showing;
 mod storing;
 mod vouchers;
@@ -67,6 +68,8 @@ enum Command {
     Retry(storing::Retry),
     /// Give an unfinished deal up, and take the money in its payment channel back
     Abandon(storing::Abandon),
+    /// Make an identity for encrypted files; it is printed once and kept nowhere, so keep it well
+    Keygen(keygen::Keygen),
     /// List what a deal pays, as vouchers
     Payments(vouchers::Payments),
     /// Move vouchers out of the book, or another's in
@@ -130,6 +133,7 @@ async fn perform(context: &CommandContext, command: Command) -> Result<(), Comma
         Command::Resume(arguments) => storing::resume(context, arguments).await,
         Command::Retry(arguments) => storing::retry(context, arguments).await,
         Command::Abandon(arguments) => storing::abandon(context, arguments).await,
+        Command::Keygen(arguments) => keygen::keygen(context, arguments),
         Command::Payments(arguments) => vouchers::payments(context, arguments),
         Command::Vouchers(arguments) => vouchers::run(context, arguments),
     }
