@@ -1,75 +1,109 @@
 /**
- * A piece from a miner's HTTP listener, for the Rust module, which says whether it is the piece: the bytes come in leaves, each is hashed by
- * the browser itself beside the reading, and only the digests go into the module.
+ * A piece from a miner's HTTP listener, for the Rust module, which says whether it is the piece.
+ *
+ * The bytes stay with the browser: a range comes as a Blob, which may lie on the disk, and is read once to hash its leaves, which the browser
+ * does itself. Only the digests go into the module. While one range is hashed, the next one comes.
  */
+
+import { Reader } from './reading.js';
 
 /** Bytes of a leaf (design §10). */
 const LEAF_BYTES = 1 << 20;
+/** Bytes of a range: few requests, and little that comes again when one of them fails. Two are under way. */
+const RANGE_BYTES = 32 * LEAF_BYTES;
+/** Times that a range is asked for. */
+const ATTEMPTS = 2;
 
 /** A piece that is asked for. */
 export interface Download {
   readonly url: string;
   /** Its bytes. */
   readonly size: number;
-  /** Milliseconds that nothing may come. */
-  readonly silence: number;
+  /** Milliseconds in which a range must come. */
+  readonly limit: number;
 }
 
 /**
- * Hands `sink` the leaves in order, and resolves with their SHA-256 digests, 32 bytes each. `sink` returns false to stop; what it got is worth
- * nothing before the digests were checked. Rejects when something else comes than a body of that size.
+ * Hands `sink` the piece's ranges in order, and resolves with the SHA-256 digests of its leaves, 32 bytes each. `sink` returns false to stop;
+ * what it got is worth nothing before the digests were checked. Rejects when something else comes than such a piece.
  */
 export async function fetchLeaves(
-  { url, size, silence }: Download,
-  sink: (leaf: Uint8Array<ArrayBuffer>) => boolean,
+  { url, size, limit }: Download,
+  sink: (range: Blob) => boolean,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const stop = new AbortController();
-  let timer = setTimeout(() => stop.abort(), silence);
-  const heard = (): void => {
-    clearTimeout(timer);
-    timer = setTimeout(() => stop.abort(), silence);
+  const digests: Promise<ArrayBuffer>[] = [];
+  const ask = (from: number): Promise<Blob> => {
+    const to = Math.min(from + RANGE_BYTES, size);
+    const coming = fetchRange(url, { from, to, size }, AbortSignal.any([stop.signal, AbortSignal.timeout(limit)]));
+    // It is awaited later; a rejection until then must not count as unhandled.
+    coming.catch(() => undefined);
+    return coming;
   };
   try {
-    const response = await fetch(url, {
-      signal: stop.signal,
-      // The piece goes to its reader; the browser's cache would hold it twice.
-      cache: 'no-store',
-      credentials: 'omit',
-      redirect: 'error',
-      referrerPolicy: 'no-referrer',
-    });
-    const length = response.headers.get('content-length');
-    if (response.status !== 200 || response.body === null || (length !== null && Number(length) !== size)) {
-      throw new Error(`status ${response.status} with ${length ?? 'an unknown number of'} bytes`);
+    let ahead: Promise<Blob> | undefined = ask(0);
+    for (let from = 0; ahead !== undefined; from += RANGE_BYTES) {
+      const range: Blob = await ahead;
+      ahead = from + RANGE_BYTES < size ? ask(from + RANGE_BYTES) : undefined;
+      digests.push(...(await hash(range)));
+      if (!sink(range)) throw new DOMException('it is not wanted any more', 'AbortError');
     }
-    const digests: Promise<ArrayBuffer>[] = [];
-    const body = response.body.getReader({ mode: 'byob' });
-    for (let from = 0; from < size; from += LEAF_BYTES) {
-      const leaf = await fill(body, Math.min(LEAF_BYTES, size - from), heard);
-      digests.push(crypto.subtle.digest('SHA-256', leaf));
-      if (!sink(leaf)) throw new DOMException('it is not wanted any more', 'AbortError');
-    }
-    const all = await Promise.all(digests);
-    return new Uint8Array(await new Blob(all).arrayBuffer());
+    return new Uint8Array(await new Blob(await Promise.all(digests)).arrayBuffer());
   } finally {
-    clearTimeout(timer);
     stop.abort();
   }
 }
 
-/** The next `length` bytes. */
-async function fill(
-  body: ReadableStreamBYOBReader,
-  length: number,
-  heard: () => void,
-): Promise<Uint8Array<ArrayBuffer>> {
-  let buffer = new ArrayBuffer(length);
-  for (let filled = 0; filled < length; ) {
-    const { value, done } = await body.read(new Uint8Array(buffer, filled));
-    if (done || value === undefined) throw new Error('it ended early');
-    heard();
-    filled += value.length;
-    buffer = value.buffer;
+interface Range {
+  readonly from: number;
+  readonly to: number;
+  /** Bytes of the piece. */
+  readonly size: number;
+}
+
+async function fetchRange(url: string, { from, to, size }: Range, signal: AbortSignal): Promise<Blob> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const response = await fetch(url, {
+        headers: { range: `bytes=${from}-${to - 1}` },
+        signal,
+        // The piece goes to its reader; the browser's cache would hold it twice.
+        cache: 'no-store',
+        credentials: 'omit',
+        redirect: 'error',
+        referrerPolicy: 'no-referrer',
+      });
+      const whole = from === 0 && to === size;
+      if (response.status !== 206 && !(whole && response.status === 200)) {
+        throw new Error(`status ${response.status} for bytes ${from} to ${to}`);
+      }
+      // Longer bodies are not taken in: they may never end.
+      const length = response.headers.get('content-length');
+      if (length !== null && Number(length) !== to - from) {
+        throw new Error(`${length} bytes for bytes ${from} to ${to}`);
+      }
+      const range = await response.blob();
+      if (range.size !== to - from) throw new Error(`${range.size} bytes came for bytes ${from} to ${to}`);
+      return range;
+    } catch (thrown) {
+      if (attempt === ATTEMPTS || signal.aborted) throw thrown;
+    }
   }
-  return new Uint8Array(buffer);
+}
+
+/** The digests of a range's leaves; all of it was read when this resolves. */
+async function hash(range: Blob): Promise<Promise<ArrayBuffer>[]> {
+  const digests: Promise<ArrayBuffer>[] = [];
+  const reader = new Reader(range, 0, range.size);
+  try {
+    for (let from = 0; from < range.size; from += LEAF_BYTES) {
+      const length = Math.min(LEAF_BYTES, range.size - from);
+      const next = Math.min(LEAF_BYTES, range.size - from - length);
+      // The browser takes a copy before this returns, so the buffer may be filled again.
+      digests.push(crypto.subtle.digest('SHA-256', await reader.take(length, next)));
+    }
+  } finally {
+    reader.end();
+  }
+  return digests;
 }

@@ -22,11 +22,12 @@ export async function fetch(
       done = 0;
       return !stopped();
     }
-    if (part.length > 0) {
-      // A Blob may lie on disk, an array only in memory.
-      parts.push(new Blob([part]));
+    // A Blob may lie on disk, an array only in memory.
+    const blob = part instanceof Blob ? part : new Blob([part]);
+    if (blob.size > 0) {
+      parts.push(blob);
     }
-    done += part.length;
+    done += blob.size;
     onBytes(done);
     return !stopped();
   });

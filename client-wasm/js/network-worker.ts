@@ -118,7 +118,7 @@ const host: Host = {
   dropMessage: (purpose) => opened().store.dropMessage(purpose),
   messages: () => opened().store.messages(),
   surroundings: () => surroundings(hasPeers),
-  fetchLeaves: (url, size, silence, sink) => fetchLeaves({ url, size, silence }, sink),
+  fetchLeaves: (url, size, limit, sink) => fetchLeaves({ url, size, limit }, sink),
   askMiner: (method, url, token, body, limit, most) =>
     askMiner({
       method,

@@ -297,7 +297,7 @@ impl Client {
     pub async fn retrieve(
         &self,
         state: String,
-        #[wasm_bindgen(unchecked_param_type = "(part: Uint8Array<ArrayBuffer> | null) => boolean")]
+        #[wasm_bindgen(unchecked_param_type = "(part: Blob | Uint8Array<ArrayBuffer> | null) => boolean")]
         sink: js_sys::Function,
     ) -> Result<(), JsValue> {
         Ok(retrieve::retrieve(&self.0, &from_text(&state)?, &sink).await?)

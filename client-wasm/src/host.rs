@@ -55,8 +55,8 @@ export interface Host {
   fetchLeaves(
     url: string,
     size: number,
-    silence: number,
-    sink: (leaf: Uint8Array<ArrayBuffer>) => boolean,
+    limit: number,
+    sink: (range: Blob) => boolean,
   ): Promise<Uint8Array>;
 }
 "#;
@@ -94,7 +94,7 @@ extern "C" {
         this: &Host,
         url: &str,
         size: f64,
-        silence: f64,
+        limit: f64,
         sink: &js_sys::Function,
     ) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch, js_name = askMiner)]

@@ -8,7 +8,7 @@ use crate::error::ClientError;
 use crate::record::Record;
 use crate::surroundings;
 use js_sys::Uint8Array;
-use shared::client::retrieval::{leaves_are, SILENCE_MS};
+use shared::client::retrieval::{leaves_are, RANGE_MS};
 use shared::client::uploading::bases;
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -39,7 +39,7 @@ pub async fn find(engine: &Engine, peer_id: &str) -> Result<Vec<String>, ClientE
     Ok(urls)
 }
 
-/// Fetches the piece of a deal from the miner at `peer_id`, handing `sink` its leaves in order. They are worth nothing unless this
+/// Fetches the piece of a deal from the miner at `peer_id`, handing `sink` its bytes in order. They are worth nothing unless this
 /// succeeds: only then is it sure that they are the piece.
 pub async fn fetch_piece(
     engine: &Engine,
@@ -58,9 +58,7 @@ pub async fn fetch_piece(
         url: url.clone(),
         reason: ClientError::text_of(&error),
     };
-    let fetching = engine
-        .host
-        .fetch_leaves(&url, draft.size as f64, SILENCE_MS as f64, sink);
+    let fetching = engine.host.fetch_leaves(&url, draft.size as f64, RANGE_MS as f64, sink);
     let digests = fetching.await.map_err(failed)?;
     let digests = digests.dyn_into::<Uint8Array>().map_err(failed)?.to_vec();
     match leaves_are(&draft.data_cid, draft.size, &digests) {

@@ -22,6 +22,9 @@ pub const MAX_EMPTY: u32 = (UNSEAL_MS / 10_000) as u32;
 /// Bytes that must come in a second on the average once the file comes: less is a miner that keeps its client busy.
 pub const LEAST_RATE: u64 = 16 * 1024;
 
+/// Milliseconds in which a range of at most 32 MiB must come over HTTP, at the least rate and with the silence before it.
+pub const RANGE_MS: u64 = SILENCE_MS + (32 << 20) / LEAST_RATE * 1000;
+
 /// Miners that are asked for one file, at most: few have it, and each may take its time.
 pub const MOST_MINERS: u32 = 64;
 /// Milliseconds after which no further miner is asked: two of them may have unsealed for as long as they may.

@@ -23,6 +23,8 @@ if (process.argv[2] === 'serve') {
   const server = createServer((request, response) => {
     response.setHeader('access-control-allow-origin', '*');
     response.setHeader('access-control-allow-headers', '*');
+    // A connection that ends between two requests would fail the second one.
+    response.setHeader('connection', 'close');
     request.resume().on('end', () => response.end('done'));
   });
   server.listen(0, '127.0.0.1', () => process.send(server.address().port));

@@ -7,7 +7,6 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Daemon, PROGRAM } from '../../browser/daemon.mjs';
 import { serve } from '../../browser/site.mjs';
-import { cpuOf } from '../machine.mjs';
 import * as inPage from './page.mjs';
 
 const CLIENT = process.env.SEALDROP_CLIENT ?? join(import.meta.dirname, '../../../client-wasm/dist');
@@ -137,11 +136,6 @@ export class Product {
     page.setDefaultTimeout(LIMIT_MS);
     await page.goto(`http://127.0.0.1:${this.site.port}/`);
     return page;
-  }
-
-  /** CPU seconds of the daemon so far. */
-  cpu() {
-    return cpuOf(this.daemon.child.pid);
   }
 
   measure(bytes, meter) {
