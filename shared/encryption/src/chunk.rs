@@ -3,47 +3,44 @@
 //! That is STREAM: a chunk cannot be moved, and what is cut off behind one shows. Called by [`crate::file`], [`crate::decryptor`] and
 //! [`crate::streaming`], which know the places.
 
-use chacha20poly1305::aead::AeadInPlace;
-use chacha20poly1305::{ChaCha20Poly1305, KeyInit, Nonce, Tag};
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+use crate::portable::Cipher;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+use crate::simd128::Cipher;
 
 use crate::layout::TAG_BYTES;
 use crate::secret::PayloadKey;
 
 /// The payload's cipher; it wipes its key when it is dropped.
-pub(crate) struct PayloadCipher(ChaCha20Poly1305);
+pub(crate) struct PayloadCipher(Cipher);
 
 /// The chunk is not what was sealed at this place under this key.
 pub(crate) struct NotAuthentic;
 
 impl PayloadCipher {
     pub(crate) fn new(key: &PayloadKey) -> Self {
-        Self(ChaCha20Poly1305::new(key.bytes().into()))
+        Self(Cipher::new(key.bytes()))
     }
 
     /// Encrypts `chunk` where it lies; returns the tag that belongs behind it.
     pub(crate) fn seal(&self, index: u64, last: bool, chunk: &mut [u8]) -> [u8; TAG_BYTES as usize] {
-        let sealed = self.0.encrypt_in_place_detached(&nonce(index, last), b"", chunk);
-        sealed
-            .expect("a chunk is shorter than ChaCha20's limit of 256 GiB")
-            .into()
+        self.0.seal(&nonce(index, last), chunk)
     }
 
     /// Decrypts `chunk` where it lies. It is left as it was when it is refused.
     pub(crate) fn open(&self, index: u64, last: bool, chunk: &mut [u8], tag: &[u8]) -> Result<(), NotAuthentic> {
-        let tag: [u8; TAG_BYTES as usize] = tag.try_into().map_err(|_| NotAuthentic)?;
-        let opened = self
-            .0
-            .decrypt_in_place_detached(&nonce(index, last), b"", chunk, Tag::from_slice(&tag));
+        let tag = tag.try_into().map_err(|_| NotAuthentic)?;
+        let opened = self.0.open(&nonce(index, last), chunk, tag);
         opened.map_err(|_| NotAuthentic)
     }
 }
 
 /// 11 bytes of the chunk's number, big-endian, and 1 for the last chunk.
-fn nonce(index: u64, last: bool) -> Nonce {
+fn nonce(index: u64, last: bool) -> [u8; 12] {
     let mut nonce = [0; 12];
     let (_, number) = nonce.split_at_mut(3);
     let (number, flag) = number.split_at_mut(8);
     number.copy_from_slice(&index.to_be_bytes());
     flag.fill(u8::from(last));
-    nonce.into()
+    nonce
 }

@@ -68,8 +68,12 @@ mod kept;
 mod keys;
 mod layout;
 mod passphrase;
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+mod portable;
 mod random;
 mod secret;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod simd128;
 mod small;
 mod streaming;
 mod wrap;
