@@ -1,20 +1,25 @@
-//! Turns tests of `shared` into functions that a module can export: a test harness needs more than a WebAssembly engine
+//! Turns tests of `shared` and of its encryption into functions that a module can export: a test harness needs more than a WebAssembly engine
 //! has. Each `#[test]` of [`FILES`] becomes an entry of its module's `CHECKS`, by its name.
 
 use std::path::Path;
 use std::{env, fs};
 
-/// Tests in `shared/tests` that use `ciborium`, `cid`, `hex` and `shared` only.
-const FILES: [&str; 3] = ["vectors", "canonical", "piece"];
+/// Folders and tests that use `ciborium`, `cid`, `hex`, `serde_json`, `sha2` and the crate that they test only.
+const FILES: [(&str, &str); 4] = [
+    ("shared/tests", "vectors"),
+    ("shared/tests", "canonical"),
+    ("shared/tests", "piece"),
+    ("shared/encryption/tests", "ciphertext"),
+];
 const ATTRIBUTE: &str = "#[test]\nfn ";
 
 fn main() {
     // Asked when it runs: a built script may run in a checkout that was moved.
     let package = env::var("CARGO_MANIFEST_DIR").expect("cargo names it");
-    let tests = Path::new(&package).join("../../shared/tests");
+    let root = Path::new(&package).join("../..");
     let output = env::var("OUT_DIR").expect("cargo names it");
-    for name in FILES {
-        let file = tests.join(name).with_extension("rs");
+    for (tests, name) in FILES {
+        let file = root.join(tests).join(name).with_extension("rs");
         println!("cargo:rerun-if-changed={}", file.display());
         let text = fs::read_to_string(&file).expect("the tests are part of the checkout");
         let target = Path::new(&output).join(name).with_extension("rs");

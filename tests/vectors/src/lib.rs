@@ -1,6 +1,6 @@
 //! The specification's test vectors (appendix A) in a WebAssembly engine: the same tests that `shared` runs natively
 //! (`shared/tests/vectors.rs`, `canonical.rs` for what a decoder must refuse, and `piece.rs` for CommP by the kernel that
-//! runs here; taken in by `build.rs`).
+//! runs here; taken in by `build.rs`), and `shared/encryption/tests/ciphertext.rs` for the cipher that runs here.
 //!
 //! `cargo xtask test` compiles this for the browser's target; `run.test.mjs` beside it loads the module and runs each
 //! check in an instance of its own. Texts are handed out as address and length in the module's memory.
@@ -13,6 +13,9 @@ mod vectors {
 mod canonical {
     include!(concat!(env!("OUT_DIR"), "/canonical.rs"));
 }
+mod ciphertext {
+    include!(concat!(env!("OUT_DIR"), "/ciphertext.rs"));
+}
 mod piece {
     include!(concat!(env!("OUT_DIR"), "/piece.rs"));
 }
@@ -21,7 +24,8 @@ mod piece {
 type Check = (&'static str, fn());
 
 fn checks() -> impl Iterator<Item = &'static Check> {
-    vectors::CHECKS.iter().chain(canonical::CHECKS).chain(piece::CHECKS)
+    let rules = vectors::CHECKS.iter().chain(canonical::CHECKS).chain(piece::CHECKS);
+    rules.chain(ciphertext::CHECKS)
 }
 
 fn check(index: usize) -> &'static Check {
