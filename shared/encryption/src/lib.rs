@@ -42,6 +42,11 @@
 //! Of what is encrypted everybody sees the length, to the byte, how many recipients it has, and whether it has a passphrase; not who the
 //! recipients are.
 //!
+//! # What it costs
+//!
+//! 0.9 to 1.2 GB/s natively and 0.77 GB/s in WebAssembly, a thread; a header of one recipient 70 µs natively. A range that begins within a chunk makes the
+//! whole chunk: an unaligned MiB costs a sixteenth more, 256 KiB a quarter more. Nothing but whole chunks is held.
+//!
 //! # What is bounded
 //!
 //! A header comes from anybody: it and the nonce have [`MAX_HEAD_BYTES`] at most, [`MAX_STANZAS`] recipients, and a passphrase no higher
@@ -51,8 +56,8 @@
 //! # Why it is written here
 //!
 //! The `age` crate (0.12) reads ranges, but it writes streams only: header, MAC and payload nonce are made inside, so nothing that was encrypted
-//! can be made again. Its recipients and `age-core` could be taken alone for the stanzas; they bring HPKE, ML-KEM, P-256 and Fluent's translations
-//! (43 crates that the browser's client does not have) for two stanzas of twenty lines. The ciphers here are those of RustCrypto and dalek that
+//! can be made again. Its recipients could be taken for the stanzas; the crate brings HPKE, ML-KEM, P-256 and Fluent's translations with it
+//! (some sixty crates that the browser's client does not have), for two stanzas of twenty lines. The ciphers here are those of RustCrypto and dalek that
 //! libp2p's Noise has anyhow; new are `scrypt` with `salsa20` and `pbkdf2`, and `bech32`. Not read are the armored (text) form, keys of SSH and of plugins,
 //! and the post-quantum recipients of age 1.3; each is refused by its name.
 #![forbid(unsafe_code)]
