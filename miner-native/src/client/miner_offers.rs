@@ -77,7 +77,8 @@ pub async fn choose(session: &Session, file: &FileFacts, order: &Order) -> Resul
         return Ok((offer, None));
     }
     let wanted = (order.rule, file.size, order.duration);
-    let chosen = choose_among(session, miners, height, wanted).await?;
+    let deals = deals_by_rule(session, order.rule)?;
+    let chosen = choose_among(session, (miners, height), wanted, &deals).await;
     let Choice { offer, by_rule } = chosen.map_err(wrong)?;
     for PassedOver { miner, reason } in &by_rule.passed {
         session.report.note(format!("miner {miner} is passed over: {reason}"));
@@ -85,27 +86,27 @@ pub async fn choose(session: &Session, file: &FileFacts, order: &Order) -> Resul
     Ok((offer, Some(by_rule)))
 }
 
-/// The first of `miners` by a rule that takes so many bytes for so many blocks.
+/// This client's deals with each miner, as far as the rule goes by them: the book may be long.
+pub(super) fn deals_by_rule(session: &Session, rule: MinerRule) -> Result<BTreeMap<Address, usize>, ClientError> {
+    match rule {
+        MinerRule::Spread => session.deals_of_miners(),
+        MinerRule::Cheapest | MinerRule::Nearest => Ok(BTreeMap::new()),
+    }
+}
+
+/// The first of `miners` by a rule that takes so many bytes for so many blocks, where this client has so many deals with each.
 pub(super) async fn choose_among(
     session: &Session,
-    miners: Vec<MinerView>,
-    height: Epoch,
+    (miners, height): (Vec<MinerView>, Epoch),
     (rule, size, duration): (MinerRule, u64, u64),
-) -> Result<Result<Choice, OfferError>, ClientError> {
-    // The book may be long.
-    let deals = match rule {
-        MinerRule::Spread => session.deals_of_miners()?,
-        MinerRule::Cheapest | MinerRule::Nearest => BTreeMap::new(),
-    };
+    deals: &BTreeMap<Address, usize>,
+) -> Result<Choice, OfferError> {
     let own = session.account.address();
-    let choosing = match Choosing::begin(rule, miners, &own, size, height, &deals) {
-        Ok(choosing) => choosing,
-        Err(error) => return Ok(Err(error)),
-    };
-    Ok(match choosing.is_settled() {
+    let choosing = Choosing::begin(rule, miners, &own, size, height, deals)?;
+    match choosing.is_settled() {
         true => choosing.finish(),
         false => by_asking(session, choosing, (size, duration)).await,
-    })
+    }
 }
 
 /// Asks the miners of a choice, several at once, until it is made.

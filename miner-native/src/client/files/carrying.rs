@@ -7,7 +7,7 @@ use crate::client::cli_host::Until;
 use crate::client::error::ClientError;
 use crate::client::report::{Gauge, Report};
 use crate::client::stored_files::{FileSource, StoredFile};
-use crate::client::{proposing, storing, Session};
+use crate::client::{miner_offers, proposing, storing, Session};
 use futures::future::LocalBoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
@@ -15,7 +15,7 @@ use shared::chain::Address;
 use shared::client::files::{Copy, FileProgress, GivenUp, PieceNeeds, Placement, Standing};
 use shared::client::following::retry_ms;
 use shared::deal::{ClientStage, DraftError};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::sync::mpsc::{unbounded_channel, UnboundedSender};
 use tokio::time::Instant;
@@ -60,6 +60,8 @@ struct Run<'a> {
     /// Until when no deal is drawn up, since nobody took the last one.
     held: Option<Instant>,
     refusals: u32,
+    /// This client's deals with each miner, as far as the rule goes by them.
+    deals: BTreeMap<Address, usize>,
     gauge: Gauge,
     shown: Instant,
 }
@@ -85,6 +87,7 @@ impl<'a> Run<'a> {
             session,
             quiet,
             sources: session.book.sources(&stored.record.id)?,
+            deals: miner_offers::deals_by_rule(session, stored.record.order.rule())?,
             stored,
             placement,
             until,
@@ -188,6 +191,7 @@ impl<'a> Run<'a> {
                 holders: kept_by(piece.copies()),
                 candidates,
                 height,
+                deals: self.deals.clone(),
                 pause: Duration::from_millis(if again { retry_ms(failed) } else { 0 }),
             };
             return Some(async move { (index, drawing.draw().await) }.boxed_local());
@@ -223,6 +227,8 @@ impl<'a> Run<'a> {
             Err(error) => return Err(error),
         }
         self.refusals = 0;
+        let deals = self.deals.entry(record.deal.draft.miner.clone()).or_default();
+        *deals = deals.saturating_add(1);
         self.placement.take(&record);
         Ok(Some(record))
     }
@@ -234,8 +240,8 @@ impl<'a> Run<'a> {
                 let reason = error.to_string();
                 self.tell_once(reason.clone());
                 self.refusals = self.refusals.saturating_add(1);
+                // Counted on until somebody takes a piece: the next ones are not waited for as long.
                 if alone && self.refusals >= MOST_REFUSALS {
-                    self.refusals = 0;
                     self.set_aside(index, GivenUp::NoMiner { reason });
                 } else {
                     self.held = Some(Instant::now() + REFUSED_PAUSE);

@@ -17,6 +17,7 @@ use shared::client::{Choice, MinerOffer};
 use shared::deal::{ClientDeal, DraftError};
 use shared::piece::PieceDigest;
 use shared::wire::cbor::Bytes;
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
@@ -34,6 +35,8 @@ pub(super) struct Drawing<'a> {
     pub holders: Vec<Address>,
     pub candidates: Vec<MinerView>,
     pub height: Epoch,
+    /// This client's deals with each miner, as far as the rule goes by them.
+    pub deals: BTreeMap<Address, usize>,
     /// Before miners are asked again that have refused a moment ago.
     pub pause: Duration,
 }
@@ -52,7 +55,8 @@ impl Drawing<'_> {
             }
             None => {
                 let wanted = (order.rule(), piece.size, order.duration);
-                let chosen = miner_offers::choose_among(session, self.candidates, self.height, wanted).await?;
+                let among = (self.candidates, self.height);
+                let chosen = miner_offers::choose_among(session, among, wanted, &self.deals).await;
                 let Choice { offer, by_rule } = chosen.map_err(wrong)?;
                 (offer, Some(by_rule))
             }

@@ -2,7 +2,7 @@
 
 use super::super::files::{self, Wanted, ABANDONED};
 use super::*;
-use shared::client::files::{FileOrder, FileProgress, FileState, MinerChoice, Placement};
+use shared::client::files::{DrillVerdict, FileOrder, FileProgress, FileState, MinerChoice, Placement, Standing};
 use std::collections::BTreeSet;
 
 /// Two pieces of sectors of 8 MiB.
@@ -157,4 +157,53 @@ async fn a_file_that_nobody_takes_is_said_to_lack_its_pieces_and_can_be_given_up
         .await
         .expect("it takes it now");
     check(&placement, 1);
+}
+
+/// The deal as its miner would leave it in the end.
+fn completed(mut record: Record) -> Record {
+    let ClientStage::Running { proposal, response } = record.deal.stage else {
+        panic!("{record:?}");
+    };
+    record.deal.stage = ClientStage::Complete { proposal, response };
+    record
+}
+
+/// Miners here give nothing back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_does_not_come_back_three_times_in_a_row_is_replaced_at_another_miner() {
+    let world = World::start();
+    let _miners = miners(&world, 2).await;
+    let session = world.session().await;
+    let mut wanted = wanted(&world, 1);
+    wanted.order.repair = true;
+    let placement = files::store(&session, &wanted).await.expect("they take it");
+    let id = placement.file().id.clone();
+    assert!(files::drills::drill(&session, &id, Until::Staged)
+        .await
+        .expect("it is looked for")
+        .is_none());
+    for record in session.book.deals_of_file(&id).expect("it can be read") {
+        session.book.save(&completed(record)).expect("it can be kept");
+    }
+    let mut verdicts = Vec::new();
+    for _ in 0..3 {
+        let drilled = files::drills::drill(&session, &id, Until::Staged).await;
+        let drilled = drilled.expect("the chain is there").expect("two are kept");
+        assert!(drilled.reason.is_some());
+        verdicts.push((drilled.verdict, drilled.miner));
+    }
+    let lost = verdicts[0].1.clone();
+    let expected = [
+        DrillVerdict::Doubtful { strikes: 1 },
+        DrillVerdict::Doubtful { strikes: 2 },
+        DrillVerdict::Lost,
+    ];
+    assert_eq!(verdicts, expected.map(|verdict| (verdict, lost.clone())));
+    let stored = files::get(&session, &id).expect("it is in the book");
+    let placement = files::placed(&session.book, &stored).expect("it can be read");
+    let progress = FileProgress::of(&placement);
+    assert_eq!((progress.copies_lost, progress.copies_under_way), (1, 1));
+    let copies = placement.pieces().iter().flat_map(|piece| piece.copies());
+    let mut new = copies.filter(|copy| matches!(copy.standing, Standing::UnderWay { .. }));
+    assert!(new.all(|copy| copy.miner != lost));
 }

@@ -174,6 +174,9 @@ fn listed_json(record: &Record) -> Value {
         ("total", json!(draft.total())),
     ];
     let mut listed = with_fields(deal_json(record), fields);
+    if let Some(file) = &record.part_of {
+        listed = with_fields(listed, [("partOf", json!(file))]);
+    }
     put_path(&mut listed, "file", &record.file.facts.path);
     match &record.deal.stage {
         shared::deal::ClientStage::Failed { reason, .. } => {
