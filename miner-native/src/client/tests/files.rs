@@ -203,7 +203,10 @@ async fn a_copy_that_does_not_come_back_three_times_in_a_row_is_replaced_at_anot
     let placement = files::placed(&session.book, &stored).expect("it can be read");
     let progress = FileProgress::of(&placement);
     assert_eq!((progress.copies_lost, progress.copies_under_way), (1, 1));
-    let copies = placement.pieces().iter().flat_map(|piece| piece.copies());
+    let copies = placement
+        .pieces()
+        .iter()
+        .flat_map(shared::client::files::PlacedPiece::copies);
     let mut new = copies.filter(|copy| matches!(copy.standing, Standing::UnderWay { .. }));
     assert!(new.all(|copy| copy.miner != lost));
 }
