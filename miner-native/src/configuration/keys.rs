@@ -193,14 +193,14 @@ pub(super) static KEYS: &[Key] = &[
         http.http_listen,
         "--http-listen",
         "",
-        "Where everybody gets pieces (/piece/CID) and blocks (/ipfs/CID), free of charge and within limits, whatever the page. Nothing of the\noperator's is there."
+        "Where everybody gets pieces (/piece/CID) and blocks (/ipfs/CID), free of charge and within limits, whatever the page.\nNothing of the operator's is there."
     ),
     key!(
         "http.announce",
         http.http_announce,
         "--http-announce",
         "[\"/dns4/miner.example.org/tcp/443/tls/http\"]",
-        "Where others are told to ask, where that is not where it listens: a host, /tcp/PORT, and /http or /tls/http. Without it, and without\np2p.announce, where it listens."
+        "Where others are told to ask, where that is not where it listens: a host, /tcp/PORT, and /http or /tls/http.\nWithout it, and without p2p.announce, where it listens."
     ),
     key!("web.port", web.web_port, "--web-port", "4400", "Port of the page and the operator's requests, in place of that of each address in web.listen."),
     key!(
