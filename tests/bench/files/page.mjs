@@ -25,7 +25,8 @@ export const largeFile = {
     const { Sealdrop } = await import('/client/index.js');
     globalThis.client = await Sealdrop.open({ chain });
     // The same megabyte over and over, so that making it costs nothing; each leaf has a number of its own.
-    const part = crypto.getRandomValues(new Uint8Array(1 << 20));
+    const part = new Uint8Array(1 << 20);
+    for (let at = 0; at < part.length; at += 1 << 16) crypto.getRandomValues(part.subarray(at, at + (1 << 16)));
     const blob = new Blob([part]);
     const leaves = Array.from({ length: Math.ceil(bytes / part.length) }, (_, i) => [
       new Uint32Array([i]),
@@ -40,12 +41,12 @@ export const largeFile = {
     const start = performance.now();
     const prepared = await client.prepareFiles(large);
     const hashed = performance.now();
-    const { id } = await client.storeFiles(prepared, large, { duration: 5000, keep: 'reference', most: '1000' });
+    const { file: id } = await client.storeFiles(prepared, large, { duration: 5000, keep: 'reference', most: '1000' });
     for (;;) {
       const { progress, problem } = await client.file(id);
       if (problem) throw new Error(problem.message);
-      const { state, transferred, size } = progress;
-      if (state === 'kept' || transferred >= size) break;
+      const { state, transferred, bytes } = progress;
+      if (state === 'kept' || transferred >= bytes) break;
       if (state !== 'under-way') throw new Error(`the file is ${state}`);
       await new Promise((done) => setTimeout(done, 200));
     }
