@@ -6,6 +6,7 @@ use super::network::{Network, NetworkError};
 use super::report::Report;
 use libp2p::PeerId;
 use sealdrop_miner::chain_access::ChainAccess;
+use sealdrop_miner::network::frames::StreamError;
 use sealdrop_miner::network::texts;
 use shared::chain::Address;
 use shared::wire::Cbor;
@@ -114,12 +115,22 @@ impl MinerConnection {
         })
     }
 
-    /// Asks once, over a connection that is made when there is none.
+    /// Asks, over a connection that is made when there is none. Two that were made at once become one: a question that went over the
+    /// other is asked again, once, which is harmless.
     pub async fn ask_once<Q: Cbor, A: Cbor>(
         &mut self,
         protocol: &'static str,
         question: &Q,
     ) -> Result<A, NetworkError> {
+        match self.ask_now(protocol, question).await {
+            Err(NetworkError::Broken | NetworkError::Stream(StreamError::Broken(_))) => {
+                self.ask_now(protocol, question).await
+            }
+            asked => asked,
+        }
+    }
+
+    async fn ask_now<Q: Cbor, A: Cbor>(&mut self, protocol: &'static str, question: &Q) -> Result<A, NetworkError> {
         self.connect().await?;
         self.network.ask(self.peer, protocol, question).await
     }
