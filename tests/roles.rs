@@ -1,12 +1,11 @@
 //! A network of several daemons: a chain alone, and miners that join it. Proofs are FAKE: the daemon is `killable-daemon`.
 
-use sealdrop_tests::{bytes, free_ports, killable, program, wait_for, Client};
+use sealdrop_tests::node::Node;
+use sealdrop_tests::{bytes, killable, program, wait_for, Client};
 use serde_json::Value;
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
-use tempfile::TempDir;
 
 /// How long a step may take on a busy machine.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -24,132 +23,6 @@ const NETWORK: [&str; 10] = [
     "40",
 ];
 
-/// A daemon of some role, in a home and on ports of its own, both kept over restarts.
-struct Node {
-    home: TempDir,
-    ports: [u16; 4],
-    arguments: Vec<String>,
-    child: Option<Child>,
-    starts: u32,
-}
-
-impl Node {
-    fn chain() -> Self {
-        Self::of(&[&["chain", "run"][..], &NETWORK].concat(), &[2])
-    }
-
-    fn miner(chain: &str) -> Self {
-        let arguments = [
-            "daemon",
-            "--chain",
-            chain,
-            "--sector-size",
-            "2KiB",
-            "--auto-seal",
-            "100ms",
-        ];
-        Self::of(&arguments, &[0, 1, 3])
-    }
-
-    /// Started with those of the ports that it listens on.
-    fn of(arguments: &[&str], listens: &[usize]) -> Self {
-        let names = ["--p2p-port", "--p2p-ws-port", "--chain-port", "--web-port"];
-        let ports = free_ports();
-        let mut arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
-        for at in listens {
-            arguments.extend([names[*at].to_owned(), ports[*at].to_string()]);
-            if names[*at] == "--web-port" {
-                arguments.extend(["--http-port", "0"].map(str::to_owned));
-            }
-        }
-        let mut node = Self {
-            home: tempfile::tempdir().expect("there is room for a directory"),
-            ports,
-            arguments,
-            child: None,
-            starts: 0,
-        };
-        node.start();
-        node
-    }
-
-    fn start(&mut self) {
-        self.launch();
-        wait_for("the daemon to be ready", LIMIT, || {
-            let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
-            assert!(ended.is_none(), "it ended by itself: {}", self.log());
-            self.log().contains("Sealdrop is ready").then_some(())
-        });
-    }
-
-    fn launch(&mut self) {
-        self.starts += 1;
-        let log = File::create(self.log_path()).expect("the log can be written");
-        let mut command = Command::new(killable());
-        command.args(&self.arguments).arg("--home").arg(self.home());
-        command.stdin(Stdio::null());
-        command
-            .stdout(log.try_clone().expect("a file can be shared"))
-            .stderr(log);
-        self.child = Some(command.spawn().expect("the daemon starts"));
-    }
-
-    fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            child.kill().expect("a running process can be killed");
-            child.wait().expect("a killed process ends");
-        }
-    }
-
-    fn home(&self) -> PathBuf {
-        self.home.path().join("home")
-    }
-
-    fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.ports[2])
-    }
-
-    fn log_path(&self) -> PathBuf {
-        self.home.path().join(format!("log-{}", self.starts))
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.log_path()).unwrap_or_default()
-    }
-
-    /// A command of its operator.
-    fn ask(&self, arguments: &[&str]) -> Option<Value> {
-        let mut command = Command::new(program());
-        command.args(arguments).arg("--json").arg("--home").arg(self.home());
-        let output = command.stdin(Stdio::null()).output().expect("the program starts");
-        serde_json::from_slice(&output.stdout).ok()
-    }
-
-    fn address(&self) -> String {
-        let status = self.ask(&["miner", "status"]).expect("the miner answers");
-        status["address"].as_str().expect("it has an address").to_owned()
-    }
-
-    fn health(&self) -> Value {
-        let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.ports[3])).expect("it listens");
-        let request = "GET /health HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n";
-        std::io::Write::write_all(&mut stream, request.as_bytes()).expect("it reads");
-        let mut answer = String::new();
-        std::io::Read::read_to_string(&mut stream, &mut answer).expect("it answers");
-        let (_, body) = answer.split_once("\r\n\r\n").expect("an answer has a body");
-        serde_json::from_str(body).expect("health is JSON")
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        self.kill();
-        if std::thread::panicking() {
-            eprintln!("the log of {:?}:\n{}", self.arguments, self.log());
-        }
-    }
-}
-
 /// What a daemon that does not start says.
 fn refused(program: &Path, home: &Path, arguments: &[&str]) -> String {
     let mut command = Command::new(program);
@@ -161,10 +34,10 @@ fn refused(program: &Path, home: &Path, arguments: &[&str]) -> String {
 
 #[test]
 fn miners_join_a_chain_alone_and_outlive_its_absence_and_slash_each_other() {
-    let mut chain = Node::chain();
+    let mut chain = Node::chain(&NETWORK);
     let url = chain.url();
-    let watcher = Node::miner(&url);
-    let mut late = Node::miner(&url);
+    let watcher = Node::miner(&url, "2KiB");
+    let mut late = Node::miner(&url, "2KiB");
     let client = Client::new(&url);
 
     // A deal with the one that will stop proving.
@@ -205,7 +78,7 @@ fn the_chain_may_be_away(chain: &mut Node, miner: &Node) {
 }
 
 fn a_home_keeps_to_its_chain(miner: &Node, url: &str) {
-    let another = Node::chain();
+    let another = Node::chain(&NETWORK);
     let home = tempfile::tempdir().expect("there is room for a directory");
     let join = |url: &str| ["daemon", "--sector-size", "2KiB", "--chain", url].map(str::to_owned);
     let words = join(url);

@@ -6,6 +6,7 @@
 pub mod drill;
 pub mod hostile;
 pub mod kill;
+pub mod node;
 pub mod peer;
 mod ports;
 pub mod power_loss;

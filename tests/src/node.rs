@@ -1,0 +1,147 @@
+//! Daemons of a network whose proofs are FAKE: a chain alone, and miners that join it. The daemon is `killable-daemon`.
+
+use crate::{free_ports, killable, program, wait_for};
+use serde_json::Value;
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// How long a daemon may take to be ready on a busy machine.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// A daemon of some role, in a home and on ports of its own, both kept over restarts.
+pub struct Node {
+    home: TempDir,
+    ports: [u16; 4],
+    arguments: Vec<String>,
+    child: Option<Child>,
+    starts: u32,
+}
+
+impl Node {
+    /// A chain alone, of a network with these options.
+    pub fn chain(network: &[&str]) -> Self {
+        Self::of(&[&["chain", "run"][..], network].concat(), &[2])
+    }
+
+    /// A miner with sectors of this size that joins the chain.
+    pub fn miner(chain: &str, sector_size: &str) -> Self {
+        let arguments = [
+            "daemon",
+            "--chain",
+            chain,
+            "--sector-size",
+            sector_size,
+            "--auto-seal",
+            "100ms",
+        ];
+        Self::of(&arguments, &[0, 1, 3])
+    }
+
+    /// Started with those of the ports that it listens on.
+    fn of(arguments: &[&str], listens: &[usize]) -> Self {
+        let names = ["--p2p-port", "--p2p-ws-port", "--chain-port", "--web-port"];
+        let ports = free_ports();
+        let mut arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        for at in listens {
+            arguments.extend([names[*at].to_owned(), ports[*at].to_string()]);
+            if names[*at] == "--web-port" {
+                arguments.extend(["--http-port", "0"].map(str::to_owned));
+            }
+        }
+        let mut node = Self {
+            home: tempfile::tempdir().expect("there is room for a directory"),
+            ports,
+            arguments,
+            child: None,
+            starts: 0,
+        };
+        node.start();
+        node
+    }
+
+    /// Starts it, also again on the same data and ports, and waits until it is ready.
+    pub fn start(&mut self) {
+        self.launch();
+        wait_for("the daemon to be ready", LIMIT, || {
+            let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
+            assert!(ended.is_none(), "it ended by itself: {}", self.log());
+            self.log().contains("Sealdrop is ready").then_some(())
+        });
+    }
+
+    fn launch(&mut self) {
+        self.starts += 1;
+        let log = File::create(self.log_path()).expect("the log can be written");
+        let mut command = Command::new(killable());
+        command.args(&self.arguments).arg("--home").arg(self.home());
+        command.stdin(Stdio::null());
+        command
+            .stdout(log.try_clone().expect("a file can be shared"))
+            .stderr(log);
+        self.child = Some(command.spawn().expect("the daemon starts"));
+    }
+
+    /// Kills it with SIGKILL.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("a running process can be killed");
+            child.wait().expect("a killed process ends");
+        }
+    }
+
+    /// Its home.
+    pub fn home(&self) -> PathBuf {
+        self.home.path().join("home")
+    }
+
+    /// Where its chain is.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports[2])
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.home.path().join(format!("log-{}", self.starts))
+    }
+
+    /// What it has said since its last start.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// A command of its operator.
+    pub fn ask(&self, arguments: &[&str]) -> Option<Value> {
+        let mut command = Command::new(program());
+        command.args(arguments).arg("--json").arg("--home").arg(self.home());
+        let output = command.stdin(Stdio::null()).output().expect("the program starts");
+        serde_json::from_slice(&output.stdout).ok()
+    }
+
+    /// Its miner's address.
+    pub fn address(&self) -> String {
+        let status = self.ask(&["miner", "status"]).expect("the miner answers");
+        status["address"].as_str().expect("it has an address").to_owned()
+    }
+
+    /// What it says of its health.
+    pub fn health(&self) -> Value {
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.ports[3])).expect("it listens");
+        let request = "GET /health HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n";
+        std::io::Write::write_all(&mut stream, request.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        std::io::Read::read_to_string(&mut stream, &mut answer).expect("it answers");
+        let (_, body) = answer.split_once("\r\n\r\n").expect("an answer has a body");
+        serde_json::from_str(body).expect("health is JSON")
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("the log of {:?}:\n{}", self.arguments, self.log());
+        }
+    }
+}
