@@ -249,6 +249,8 @@ mod tests {
         }
         let endless = [VERSION_LINE, b"-> ", &[b'a'; MAX_HEAD_BYTES]].concat();
         assert_eq!(Header::read(&endless).err(), Some(DecryptError::LongHeader));
+        let long = write(&[stanza(&["long"], &[0; 3 * MAX_HEAD_BYTES / 4])], &key());
+        assert_eq!(Header::read(&long).err(), Some(DecryptError::LongHeader));
     }
 
     #[test]

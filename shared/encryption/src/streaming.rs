@@ -195,3 +195,24 @@ impl Chunks {
         (self.index, self.held)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::Recipients;
+    use crate::x25519::Identity;
+
+    #[test]
+    fn only_the_empty_file_has_an_empty_last_chunk() {
+        let identity = Identity::generate().unwrap();
+        let key = EncryptionKey::generate(&Recipients::X25519(&[identity.recipient()])).unwrap();
+        let cipher = PayloadCipher::new(&key.payload);
+        let mut made = key.head.clone();
+        seal(&cipher, 0, false, &[7; CHUNK_BYTES as usize], &mut made);
+        seal(&cipher, 1, true, b"", &mut made);
+        let mut decryptor = StreamDecryptor::new(Keys::Identities(std::slice::from_ref(&identity)));
+        decryptor.push(&made, &mut Vec::new()).unwrap();
+        let ended = decryptor.finish(&mut Vec::new());
+        assert!(matches!(ended, Err(DecryptError::Truncated(_))), "{ended:?}");
+    }
+}
