@@ -338,7 +338,7 @@ async fn what_is_not_read_is_not_sent_beyond_the_window_and_a_window_that_is_rea
     assert!(sent <= Config::initial_window(), "{sent} bytes");
 
     let mut incoming = inbound(&mut connection).await;
-    let reading = tokio::spawn(async move {
+    let mut reading = tokio::spawn(async move {
         let mut buffer = vec![0; 64 << 10];
         let mut read = 0;
         while read < 32 << 20 {
@@ -346,11 +346,15 @@ async fn what_is_not_read_is_not_sent_beyond_the_window_and_a_window_that_is_rea
         }
         incoming
     });
-    let writing = async { while send.write_all(&chunk).await.is_ok() && !reading.is_finished() {} };
-    writing.await;
+    let writing = async { while send.write_all(&chunk).await.is_ok() {} };
+    // When enough was read, nobody makes room any more for what is still to be written.
+    let incoming = tokio::select! {
+        () = writing => panic!("the stream broke off"),
+        incoming = &mut reading => incoming.expect("read"),
+    };
     let granted = budget.granted.load(Ordering::SeqCst);
     assert!((1..=budget.limit).contains(&granted), "{granted} bytes");
-    drop((reading.await.expect("read"), connection));
+    drop((incoming, connection));
     assert_eq!(budget.granted.load(Ordering::SeqCst), 0);
 }
 
