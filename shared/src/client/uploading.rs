@@ -7,7 +7,7 @@
 //! goes on by its signed answers alone.
 
 use super::dialing::HttpAddress;
-use crate::transfer::upload::{Chunks, SessionState, SessionView, UploadCode, UploadProblem};
+use crate::transfer::upload::{Chunks, SessionState, SessionView, UploadCode, UploadProblem, MAX_RANGES};
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -101,6 +101,8 @@ pub struct Uploading {
     under_way: BTreeSet<Ask>,
     /// Whether the miner has taken a chunk from here.
     has_sent: bool,
+    /// Chunks that the miner has taken: at most those of the largest piece.
+    taken: BTreeSet<u64>,
     /// Failed rounds in a row; all that fails while the rest of a round is under way is one failure.
     failures: u32,
     /// What is to be opened again once nothing is under way, and when.
@@ -121,6 +123,7 @@ impl Uploading {
             more_missing: false,
             under_way: BTreeSet::new(),
             has_sent: false,
+            taken: BTreeSet::new(),
             failures: 0,
             broken: None,
             over: None,
@@ -241,7 +244,13 @@ impl Uploading {
         match (ask, view) {
             (Ask::Open, Some(view)) if view.token.is_some() => self.take(view),
             (Ask::Nodes, _) => self.nodes_missing = false,
-            (Ask::Chunk(_), _) => (self.failures, self.has_sent) = (0, true),
+            (Ask::Chunk(chunk), _) => {
+                self.has_sent = true;
+                // One that was taken before is no progress.
+                if self.taken.insert(chunk) {
+                    self.failures = 0;
+                }
+            }
             (Ask::Open | Ask::Finalize, _) => {
                 let reason = "the miner's answer says nothing of the session".to_string();
                 self.failed(reason, None, now_ms);
@@ -249,11 +258,21 @@ impl Uploading {
         }
     }
 
-    /// Takes over what is missing; what a miner says beyond the file's end does not count.
+    /// Takes over what is missing: ranges in order, none of them twice, so that no chunk is sent again and again at a miner's wish. What
+    /// it says beyond the file's end does not count.
     fn take(&mut self, view: SessionView) {
         let chunks = self.chunks.count();
-        let ranges = view.missing.into_iter().map(|(from, to)| from..to.min(chunks));
-        self.missing = ranges.filter(|range| range.start < range.end).collect();
+        let ranges = view
+            .missing
+            .iter()
+            .take(MAX_RANGES)
+            .map(|(from, to)| *from..chunks.min(*to));
+        let ranges: VecDeque<Range<u64>> = ranges.filter(|range| range.start < range.end).collect();
+        let mut in_order = ranges.iter().zip(ranges.iter().skip(1));
+        if !in_order.all(|(before, after)| before.end <= after.start) {
+            return self.fall_back("the miner's list of what is missing is none".to_string());
+        }
+        self.missing = ranges;
         self.nodes_missing = view.nodes_missing;
         self.more_missing = view.more_missing;
         if view.token.is_some() {

@@ -271,6 +271,18 @@ fn a_miner_that_cuts_otherwise_or_talks_nonsense_gets_nothing() {
         });
         assert!(matches!(over, Step::FallBack(_)));
     }
+    // The same chunk again and again would be sent side by side as often.
+    for missing in [vec![(0, 1); 9000], vec![(3, 5), (0, 2)], vec![(0, 3), (2, 4)]] {
+        let (over, _) = run(&mut uploading(), &mut Miner::new(), |miner, _, _| {
+            let view = SessionView {
+                nodes_missing: false,
+                missing: missing.clone(),
+                ..miner.view()
+            };
+            Some(Reply::Done(Some(view)))
+        });
+        assert!(matches!(over, Step::FallBack(_)), "{missing:?}");
+    }
     let mut view = Miner::new().view();
     (view.nodes_missing, view.missing) = (false, vec![(7, 3), (9, u64::MAX), (12, 13)]);
     let mut uploading = uploading();
