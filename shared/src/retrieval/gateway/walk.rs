@@ -15,6 +15,9 @@ use sha2::{Digest, Sha256};
 pub const MAX_REMEMBERED: u64 = 65_536;
 /// Levels of nodes above the leaves, at most: a file of 1 TiB has two, and each level needs a thousand times as many blocks.
 const MAX_LEVELS: u32 = 8;
+/// Nodes that a walk reads, at most: those of 16 TiB in files of the usual shape. A DAG whose nodes name one another a thousand times
+/// over would be read for years otherwise, and send nothing.
+const MAX_NODES: u32 = 16_384;
 /// Multihash code of SHA-256.
 const SHA2_256: u64 = 0x12;
 
@@ -29,6 +32,8 @@ pub enum WalkError {
     OtherBytes(Cid),
     #[error("nodes lie more than {MAX_LEVELS} levels deep")]
     TooDeep,
+    #[error("there are more than {MAX_NODES} nodes on the way to its blocks")]
+    TooManyNodes,
 }
 
 /// A block that is wanted next.
@@ -50,6 +55,8 @@ pub struct Walk {
     wanted: Vec<Wanted>,
     bytes: Range<u64>,
     sent: Option<BTreeSet<[u8; 32]>>,
+    /// How many more nodes are read.
+    nodes_left: u32,
 }
 
 impl Walk {
@@ -67,6 +74,7 @@ impl Walk {
             wanted: Vec::from([first]),
             bytes,
             sent: (!duplicates).then(BTreeSet::new),
+            nodes_left: MAX_NODES,
         }
     }
 
@@ -96,6 +104,7 @@ impl Walk {
         if node.level >= MAX_LEVELS {
             return Err(WalkError::TooDeep);
         }
+        self.nodes_left = self.nodes_left.checked_sub(1).ok_or(WalkError::TooManyNodes)?;
         let level = node.level.saturating_add(1);
         let mut start = node.start;
         let mut below = Vec::with_capacity(MAX_LINKS);
@@ -247,5 +256,35 @@ mod tests {
         let mut walk = Walk::new(node, 0..1, true);
         let wanted = walk.next().unwrap();
         assert!(matches!(walk.read(&wanted, b"no node"), Err(WalkError::Node(_))));
+    }
+
+    #[test]
+    fn nodes_that_name_one_another_over_and_over_are_not_read_for_ever() {
+        let leaf = Link::to_leaf(raw_cid(b"x"), 1);
+        let mut below = leaf;
+        let mut blocks = BTreeMap::new();
+        for _ in 0..3 {
+            let links = vec![below; MAX_LINKS];
+            let bytes = crate::piece::node::encode_node(&links);
+            let sum = links.iter().map(|link| link.file_bytes).sum();
+            below = Link {
+                cid: node_cid(&bytes),
+                file_bytes: sum,
+                ..below
+            };
+            blocks.insert(below.cid, bytes);
+        }
+        let mut walk = Walk::new(below.cid, 0..u64::MAX, false);
+        let mut reads = 0u32;
+        let ended = loop {
+            let wanted = walk.next().expect("it does not end by itself");
+            if wanted.is_node {
+                reads += 1;
+                if let Err(error) = walk.read(&wanted, &blocks[&wanted.cid]) {
+                    break error;
+                }
+            }
+        };
+        assert_eq!((ended, reads), (WalkError::TooManyNodes, MAX_NODES + 1));
     }
 }
