@@ -106,6 +106,9 @@ impl File {
     }
 }
 
+/// Behind the key of a node of a file across pieces.
+const OF_A_FILE: u8 = 1;
+
 impl BlockIndex {
     /// Notes the files across pieces that a manifest names which is stored here as the piece `data`, and makes those whole whose pieces are
     /// here.
@@ -168,7 +171,7 @@ impl BlockIndex {
             }
             if !is_made {
                 let keep = |cid: Cid, bytes: Vec<u8>| {
-                    let key = block_key(cid.hash().digest(), &kept.root);
+                    let key = block_key_of_file(cid.hash().digest(), &kept.root);
                     Ok(changes.put(BLOCKS, &key, &node_value(&bytes))?)
                 };
                 // A piece that went since leaves what is there of its blocks; the file waits for it.
@@ -274,7 +277,7 @@ fn remove_nodes(changes: &dyn Changes, file: &File) -> Result<(), IndexError> {
         return Ok(());
     }
     file.each_node(changes, |cid, _| {
-        Ok(changes.remove(BLOCKS, &block_key(cid.hash().digest(), &file.root))?)
+        Ok(changes.remove(BLOCKS, &block_key_of_file(cid.hash().digest(), &file.root))?)
     })?;
     uncount(changes, LEAVES, file.leaves())
 }
@@ -297,6 +300,11 @@ fn number(records: &dyn Records, name: &[u8]) -> Result<u64, IndexError> {
     let found = records.get(COUNTS, name)?;
     let found = found.map(|bytes| bytes.try_into().map_err(|_| damaged(COUNTS)));
     Ok(found.transpose()?.map_or(0, u64::from_be_bytes))
+}
+
+/// Under another key than the nodes of a piece with the same root: that one stays when the file goes, and the file when that one does.
+fn block_key_of_file(digest: &[u8], root: &Cid) -> Vec<u8> {
+    [&block_key(digest, root)[..], &[OF_A_FILE]].concat()
 }
 
 fn file_key(root: &Cid, manifest: &Cid) -> Vec<u8> {

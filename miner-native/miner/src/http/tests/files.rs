@@ -134,3 +134,18 @@ async fn a_file_goes_with_the_last_manifest_that_names_it() {
     miner.remove(&second.data_cid);
     assert_eq!(car(&miner, &root, "").await.status, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_piece_and_a_file_across_pieces_of_the_same_root_do_not_take_each_other_along() {
+    let miner = miner();
+    let Stored {
+        bytes, root, manifest, ..
+    } = store(&miner);
+    assert_eq!(miner.put(&bytes).data_cid, root);
+    let named = miner.put(&manifest).data_cid;
+    miner.remove(&named);
+    assert_eq!(blocks(&car(&miner, &root, "").await.body).len(), 6);
+    miner.put(&manifest);
+    miner.remove(&root);
+    assert_eq!(blocks(&car(&miner, &root, "").await.body).len(), 6);
+}
