@@ -217,6 +217,7 @@ impl Connections {
     fn enter(&self, wire: Wire, origin: IpAddr) -> Connection {
         let (number, evicted) = self.open().enter(origin, self.most);
         Connection {
+            version: VersionCheck::new(),
             wire,
             connections: self.clone(),
             number,
@@ -268,6 +269,7 @@ impl Open {
 /// A connection, which ends when it has to make room.
 pub struct Connection {
     wire: Wire,
+    version: VersionCheck,
     connections: Connections,
     number: u64,
     evicted: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -313,6 +315,35 @@ impl Connection {
     }
 }
 
+/// Refuses HTTP/2, whose one connection is two hundred requests and of which a reader that takes nothing cannot be told: what is bounded
+/// here are connections of HTTP/1. Browsers do not begin with it where TLS did not offer it.
+#[derive(Debug)]
+struct VersionCheck {
+    /// Bytes of [`PREFACE`] that have come; none any more when another one has.
+    matched: Option<usize>,
+}
+
+/// What HTTP/2 begins with, as far as no request of HTTP/1 does.
+const PREFACE: &[u8] = b"PRI ";
+
+impl VersionCheck {
+    /// Of a connection on which nothing has come yet.
+    fn new() -> Self {
+        Self { matched: Some(0) }
+    }
+
+    fn take(&mut self, read: &[u8]) -> io::Result<()> {
+        for byte in read {
+            let Some(matched) = self.matched else { break };
+            self.matched = (PREFACE.get(matched) == Some(byte)).then_some(matched + 1);
+            if self.matched == Some(PREFACE.len()) {
+                return Err(io::Error::other("HTTP/2 is not spoken here"));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Drop for Connection {
     fn drop(&mut self) {
         self.connections.open().all.remove(&self.number);
@@ -322,7 +353,10 @@ impl Drop for Connection {
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.must_end(cx)?;
-        Pin::new(&mut self.wire).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        std::task::ready!(Pin::new(&mut self.wire).poll_read(cx, buffer))?;
+        let read = buffer.filled().get(before..).unwrap_or_default();
+        Poll::Ready(self.version.take(read))
     }
 }
 

@@ -232,3 +232,34 @@ async fn a_connection_that_takes_nothing_of_its_answer_ends() {
     };
     assert_eq!((ended, began.elapsed()), (io::ErrorKind::TimedOut, STALLED_LIMIT));
 }
+
+#[tokio::test]
+async fn a_connection_of_http_2_is_refused_however_it_comes() {
+    for parts in [&[&b"PRI * HTTP/2.0\r\n"[..]][..], &[b"P", b"R", b"I", b" *"]] {
+        let (mut listener, address) = listener(4).await;
+        let mut client = TcpStream::connect(address).await.expect("it listens");
+        let (mut connection, _) = listener.accept().await;
+        let reading = async {
+            let mut read = Vec::new();
+            loop {
+                match connection.read_buf(&mut read).await {
+                    Ok(0) => return Ok(read),
+                    Ok(_) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        let writing = async {
+            for part in parts {
+                client.write_all(part).await.expect("it is taken");
+                tokio::task::yield_now().await;
+            }
+        };
+        let (read, ()) = tokio::join!(reading, writing);
+        assert!(read.is_err(), "{read:?}");
+    }
+    for request in ["PUT /uploads HTTP/1.1\r\n", "PRICE / HTTP/1.1\r\n", "P"] {
+        let mut version = VersionCheck::new();
+        assert!(version.take(request.as_bytes()).is_ok(), "{request}");
+    }
+}
