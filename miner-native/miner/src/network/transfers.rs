@@ -354,7 +354,7 @@ impl Inner {
     fn judge(&self, deal: &Cid, record: &DealRecord, peer: PeerId, error: &PullError) {
         match error {
             PullError::Fault(fault) if fault.is_final() => self.give_up(deal, record, MinerInput::TransferFailed),
-            PullError::Staging(StagingError::OtherSize { .. }) => {
+            PullError::Staging(StagingError::OtherSize { .. } | StagingError::NotAFile { .. }) => {
                 self.give_up(deal, record, MinerInput::TransferFailed);
             }
             PullError::Fault(TransferFault::Refused { code, .. }) if *code == RefusalCode::Busy => {}

@@ -263,8 +263,8 @@ impl Incoming {
     }
 }
 
-/// The nodes that are whole on the disk, and the DAG as far as they tell; what a crash left of another is cut off. Nodes that say
-/// that the file is no such file are forgotten: whoever sends them again hears of it.
+/// The nodes that are whole on the disk, and the DAG as far as they tell; what a crash left of another is cut off. They are true by
+/// their CIDs: where they say that there is no such file, it is the size that is wrong, and nothing that is here is touched.
 fn known_nodes(path: &Path, dag: KnownDag) -> Result<(File, KnownDag), StagingError> {
     let mut file = open_both_ways(path)?;
     let limit = dag.nodes().1.saturating_mul((CID_BYTES + 4 + MAX_NODE_BYTES) as u64);
@@ -278,10 +278,12 @@ fn known_nodes(path: &Path, dag: KnownDag) -> Result<(File, KnownDag), StagingEr
         rest = after;
     }
     let mut known = dag.clone();
-    let (known, whole) = match known.take_nodes(nodes) {
-        Ok(_) => (known, (bytes.len() - rest.len()) as u64),
-        Err(_) => (dag, 0),
-    };
+    known.take_nodes(nodes).map_err(|fault| StagingError::NotAFile {
+        cid: dag.root(),
+        size: dag.size(),
+        fault,
+    })?;
+    let whole = (bytes.len() - rest.len()) as u64;
     let cut = file.set_len(whole).and_then(|()| file.seek(SeekFrom::Start(whole)));
     cut.map_err(|source| file_error("cut", path, source))?;
     Ok((file, known))

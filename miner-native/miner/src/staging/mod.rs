@@ -24,7 +24,7 @@ use claim::Claims;
 use sealdrop_prover::is_shortage;
 use shared::piece::unixfs::LEAF_BYTES;
 use shared::piece::{DigestError, PieceDigest, PieceSummary};
-use shared::transfer::KnownDag;
+use shared::transfer::{KnownDag, TransferFault};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -53,6 +53,8 @@ pub enum StagingError {
     OtherData { expected: Cid, found: Cid },
     #[error("{cid} was staged with {found} bytes, not {expected}")]
     OtherSize { cid: Cid, expected: u64, found: u64 },
+    #[error("{cid} is no file of {size} bytes: {fault}")]
+    NotAFile { cid: Cid, size: u64, fault: TransferFault },
     #[error("leaf {index} came for a piece that has {total}")]
     BeyondEnd { index: u64, total: u64 },
     #[error("{missing} leaves of the piece are not here yet")]

@@ -142,6 +142,9 @@ async fn keep(
     }
     let kept = tokio::task::spawn_blocking(move || {
         let kept = keep(&in_use.session().piece, &body);
+        if kept.is_ok() {
+            in_use.session().brought();
+        }
         // The place stands for the memory, and the session is in use for so long.
         drop((place, body, in_use));
         kept

@@ -35,6 +35,8 @@ pub(super) const IDLE_LIMIT: Duration = Duration::from_secs(30);
 const MAKES_ROOM_AFTER: Duration = Duration::from_secs(5);
 /// Pieces that are checked as a whole at once: each reads up to 8 MiB back at a time, and takes a core.
 const MAX_FINISHING: usize = 4;
+/// Deals that are remembered for a session that brought nothing: as many as may wait for their piece.
+const MAX_FRUITLESS: usize = 512;
 /// How long a transfer that is under way has to make room.
 const CLAIM_WAIT: Duration = Duration::from_secs(5);
 /// How long a client waits while what is here is checked, before it is told to ask again.
@@ -67,6 +69,8 @@ struct Inner {
     sessions: Mutex<BTreeMap<Cid, Arc<Session>>>,
     /// Data CIDs whose session is being opened.
     opening: Mutex<BTreeSet<Cid>>,
+    /// Deals whose last session brought nothing.
+    fruitless: Mutex<BTreeSet<Cid>>,
     finishing: Arc<Semaphore>,
 }
 
@@ -82,7 +86,9 @@ pub(super) struct Session {
 struct Use {
     /// Requests that are being answered.
     requests: usize,
+    /// When something of the piece came last; at first, when it was opened.
     last: Instant,
+    has_brought: bool,
 }
 
 /// A request of a session that is being answered.
@@ -98,7 +104,6 @@ impl Drop for InUse {
     fn drop(&mut self) {
         let mut used = lock(&self.0.used);
         used.requests = used.requests.saturating_sub(1);
-        used.last = Instant::now();
     }
 }
 
@@ -108,7 +113,13 @@ impl Session {
         InUse(self.clone())
     }
 
-    /// How long nothing has been asked; none while something is.
+    /// Something new of the piece is here.
+    pub(super) fn brought(&self) {
+        let mut used = lock(&self.used);
+        (used.last, used.has_brought) = (Instant::now(), true);
+    }
+
+    /// How long nothing has come; none while something may be coming. Questions do not count: who sends nothing is not waited for.
     fn idle(&self) -> Duration {
         let used = lock(&self.used);
         match used.requests {
@@ -144,6 +155,7 @@ impl Uploads {
                 bodies: Bodies::default(),
                 sessions: Mutex::default(),
                 opening: Mutex::default(),
+                fruitless: Mutex::default(),
                 finishing: Arc::new(Semaphore::new(MAX_FINISHING)),
             }),
         }
@@ -207,7 +219,9 @@ impl Uploads {
         let finishing = tokio::task::spawn_blocking(move || {
             let finished = piece.finish();
             drop((in_use, permit));
-            if let Err(UploadError::Staging(error @ StagingError::OtherSize { .. })) = &finished {
+            if let Err(UploadError::Staging(error @ (StagingError::OtherSize { .. } | StagingError::NotAFile { .. }))) =
+                &finished
+            {
                 inner.fail(&deal, error)?;
             }
             // The files are not what they seemed: a session that is opened again looks at them anew.
@@ -328,7 +342,13 @@ impl Uploads {
         file: KnownDag,
         opening: Opening,
     ) -> Result<Arc<Session>, UploadError> {
-        let piece = self.piece(file).await?;
+        let piece = match self.piece(&deal, file).await {
+            Err(UploadError::Staging(StagingError::NotAFile { fault, .. })) => {
+                self.fail(&deal, &fault)?;
+                return Err(UploadError::NotAFile(fault));
+            }
+            piece => piece?,
+        };
         let mut token = [0; 32];
         rand::rngs::OsRng.fill_bytes(&mut token);
         let session = Arc::new(Session {
@@ -338,6 +358,7 @@ impl Uploads {
             used: Mutex::new(Use {
                 requests: 0,
                 last: Instant::now(),
+                has_brought: false,
             }),
         });
         self.admit(deal, &session)?;
@@ -347,7 +368,7 @@ impl Uploads {
     }
 
     /// The piece of another deal's session, or a new one.
-    async fn piece(&self, file: KnownDag) -> Result<SharedPiece, UploadError> {
+    async fn piece(&self, deal: &Cid, file: KnownDag) -> Result<SharedPiece, UploadError> {
         let parts = &self.inner.parts;
         let data = file.root();
         let same = |session: &&Arc<Session>| session.piece.data == data;
@@ -356,7 +377,12 @@ impl Uploads {
             let is_alike = known.piece.size == file.size();
             return is_alike.then(|| known.piece.clone()).ok_or(UploadError::Claimed);
         }
-        let claim = parts.staging.claim_next(data, CLAIM_WAIT).await;
+        // Nobody makes room for who has sent nothing the last time.
+        let was_fruitless = lock(&self.inner.fruitless).contains(deal);
+        let claim = match was_fruitless {
+            true => parts.staging.claim(data),
+            false => parts.staging.claim_next(data, CLAIM_WAIT).await,
+        };
         let claim = claim.ok_or(UploadError::Claimed)?;
         let staging = parts.staging.clone();
         let opened = tokio::task::spawn_blocking(move || Piece::open(staging, file, claim)).await;
@@ -388,6 +414,19 @@ impl Uploads {
         }
     }
 
+    /// A deal's session ends without a byte of its piece.
+    fn note_fruitless(&self, deal: &Cid) {
+        let session = lock(&self.inner.sessions).get(deal).cloned();
+        if session.is_none_or(|session| lock(&session.used).has_brought) {
+            return;
+        }
+        let mut fruitless = lock(&self.inner.fruitless);
+        if fruitless.len() >= MAX_FRUITLESS {
+            fruitless.pop_first();
+        }
+        fruitless.insert(*deal);
+    }
+
     async fn end_when_idle(self, deal: Cid, session: std::sync::Weak<Session>) {
         loop {
             let idle = {
@@ -401,6 +440,7 @@ impl Uploads {
             };
             if idle >= IDLE_LIMIT {
                 tracing::info!(%deal, "nothing comes over HTTP any more");
+                self.note_fruitless(&deal);
                 return self.end(&deal);
             }
             tokio::time::sleep(IDLE_LIMIT.saturating_sub(idle)).await;

@@ -721,3 +721,34 @@ async fn foreign_nodes_are_refused_and_a_root_that_is_no_such_file_fails_the_dea
     assert_eq!(world.try_open(&none, 1).await.code(), UploadCode::NotAFile);
     assert!(matches!(world.stage(&none), MinerStage::Failed { .. }));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deal_of_another_size_fails_and_takes_nothing_of_what_is_here() {
+    let ((mut world, deal), (bytes, summary)) = (world(), &*FILE);
+    let client = world.open(&deal).await;
+    client.nodes(summary).await;
+    client.chunk(bytes, 1).await;
+    world.restart();
+    let other = world.deal(2, summary.data_cid, summary.size - 1, 1000);
+    assert_eq!(world.try_open(&other, 2).await.code(), UploadCode::NotAFile);
+    assert!(matches!(world.stage(&other), MinerStage::Failed { .. }));
+    let view = world.open(&deal).await.view().await;
+    assert_eq!((view.nodes_missing, view.missing), (false, vec![(0, 1), (2, 3)]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_only_asks_is_not_waited_for_and_takes_nothing_from_others_the_next_time() {
+    let ((world, deal), data) = (world(), FILE.1.data_cid);
+    let client = world.open(&deal).await;
+    for _ in 0..8 {
+        tokio::time::sleep(IDLE_LIMIT / 7).await;
+        let asking = client.request(Method::GET, "").body(Body::empty());
+        world.send(asking.unwrap()).await;
+    }
+    assert!(!world.staging.is_claimed(&data));
+    let claim = world.staging.claim(data).unwrap();
+    tokio::select! {
+        () = claim.wanted() => panic!("whoever fetches it is asked to make room"),
+        refused = world.try_open(&deal, 1) => assert_eq!(refused.code(), UploadCode::Busy),
+    }
+}
