@@ -12,7 +12,7 @@ use crate::rpc::Rpc;
 use crate::{payments, questions, retrieve};
 use cid::Cid;
 use serde::Deserialize;
-use shared::chain::{Address, SecretKey};
+use shared::chain::{Address, Epoch, SecretKey};
 use shared::client::duplicates::{refuse_duplicate, KnownDeal};
 use shared::client::link::Link;
 use shared::client::offers::Nodes;
@@ -354,6 +354,8 @@ pub fn read_link(text: &str) -> Result<JsValue, JsValue> {
 fn known(existing: &[Existing]) -> Vec<KnownDeal> {
     let known = |deal: &Existing| {
         Some(KnownDeal {
+            // The page does not say.
+            ends: Epoch(u64::MAX),
             miner: deal.miner.clone(),
             data: Cid::try_from(deal.data_cid.as_str()).ok()?,
             deal: deal.deal_cid.clone(),

@@ -238,6 +238,8 @@ pub enum ClientError {
     NotStorable { path: PathBuf },
     #[error("all deals would cost {least} FIL at least, and --most allows {most} FIL; allow more, or ask for fewer copies or a shorter duration")]
     OverLimit { least: AttoFil, most: AttoFil },
+    #[error("it is a folder, which does not go to the standard output; name one with -o")]
+    FolderToStdout,
     #[error("{0:?} is not the id of a file in this book; `sealdrop client files` lists the files")]
     UnknownFile(String),
     #[error("the file {file} is not kept as it was ordered: {reason} ({pieces} of its pieces lack a copy); `sealdrop client resume {file}` goes on with it")]
@@ -330,6 +332,7 @@ impl ClientError {
             | Self::NotAFolder { .. }
             | Self::Exists { .. } => Code::FileUnreadable,
             Self::OverLimit { .. } => Code::InsufficientFunds,
+            Self::FolderToStdout => Code::BadArgument,
             Self::UnknownFile(_) => Code::NotFound,
             Self::WrongRoot { .. } => Code::RetrievalCorrupt,
             Self::Step { source, .. } => source.code(),

@@ -135,6 +135,7 @@ fn refuse_among(session: &Session, draft: &Draft, allowed: bool, known: Vec<Reco
     let here = known.into_iter().filter(|record| record.genesis == session.genesis());
     let known: Vec<KnownDeal> = here
         .map(|record| KnownDeal {
+            ends: record.deal.draft.end(),
             miner: record.deal.draft.miner.clone(),
             data: *record.data_cid(),
             failed: record.is_failed(),

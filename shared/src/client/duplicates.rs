@@ -1,6 +1,6 @@
 //! Which deals a client does not make twice (spec §3.3 step 12, §7.20).
 
-use crate::chain::{Address, SecretKey};
+use crate::chain::{Address, Epoch, SecretKey};
 use crate::deal::{ClientDeal, Draft, DraftError};
 use crate::payment::schedule::ScheduleError;
 use alloc::string::{String, ToString};
@@ -14,6 +14,8 @@ pub struct KnownDeal {
     /// The deal's CID, once it was signed.
     pub deal: Option<String>,
     pub failed: bool,
+    /// When it ends.
+    pub ends: Epoch,
 }
 
 /// Why a deal is not made.
@@ -28,7 +30,7 @@ pub enum DuplicateError {
 }
 
 /// Refuses a draft that makes a deal which is there already. The same data with the same miner may be meant
-/// (`allowed`), unless that deal has failed; a free deal's id follows from its terms alone, so that the same terms again
+/// (`allowed`), unless that deal has failed or has ended; a free deal's id follows from its terms alone, so that the same terms again
 /// are the same deal, whatever is meant and whatever became of it: the miner would answer with the old one's state.
 pub fn refuse_duplicate<'a>(
     draft: &Draft,
@@ -36,7 +38,8 @@ pub fn refuse_duplicate<'a>(
     known: impl IntoIterator<Item = &'a KnownDeal> + Clone,
     allowed: bool,
 ) -> Result<(), DuplicateError> {
-    let same = |known: &&KnownDeal| known.miner == draft.miner && known.data == draft.data_cid;
+    let same =
+        |known: &&KnownDeal| known.miner == draft.miner && known.data == draft.data_cid && known.ends > draft.start;
     if !allowed && known.clone().into_iter().any(|known| !known.failed && same(&known)) {
         return Err(DraftError::Duplicate.into());
     }

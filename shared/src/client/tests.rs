@@ -567,6 +567,7 @@ mod duplicates {
     fn known(draft: &Draft, failed: bool) -> [KnownDeal; 1] {
         let deal = ClientDeal::new(draft.clone()).sign(&key(1)).expect("a schedule");
         [KnownDeal {
+            ends: Epoch(u64::MAX),
             miner: draft.miner.clone(),
             data: draft.data_cid,
             deal: Some(deal.cid().to_string()),

@@ -67,7 +67,7 @@ impl Market {
 
 /// Whether a path is a file that is one deal, as ever: it fits in a sector, and one copy of it is wanted.
 pub async fn is_one_deal(session: &Session, path: &Path, order: &FileOrder) -> Result<bool, ClientError> {
-    if order.copies != 1 || order.most.is_some() || order.with_manifest || path.is_dir() {
+    if order.copies != 1 || order.most.is_some() || order.with_manifest || order.repair || path.is_dir() {
         return Ok(false);
     }
     // What is wrong with it says whoever stores it.
@@ -112,9 +112,23 @@ pub async fn store(session: &Session, wanted: &Wanted) -> Result<Placement, Clie
     };
     let known = session.book.add_file(&stored, &sources)?;
     let lock = session.book.lock_file(&known)?;
-    // Known from before, it is wanted as it is wanted now.
+    // Known from before, it is wanted as it is wanted now, but for its time while that is not over: its deals are not made again for
+    // another one.
+    let is_over = known.ends <= market.height;
+    let (duration, ends) = match is_over {
+        true => (wanted.order.duration, ends),
+        false => (known.order.duration, known.ends),
+    };
+    if !is_over && wanted.order.duration != duration {
+        session.report.note(format!(
+            "it is stored until block {ends} already, which stays; store it again then"
+        ));
+    }
     stored.record = FileRecord {
-        order: wanted.order.clone(),
+        order: FileOrder {
+            duration,
+            ..wanted.order.clone()
+        },
         ends,
         stopped: None,
         manifest: stored.record.manifest.or(known.manifest),

@@ -126,6 +126,7 @@ pub async fn retrieve(
             spool.keep(&to)?;
             Some(file.root())
         }
+        Manifest::Folder(_) if output.as_os_str() == "-" => return Err(ClientError::FolderToStdout),
         Manifest::Folder(folder) => {
             manifest.writable_on(PLACE)?;
             make_folder(&output)?;

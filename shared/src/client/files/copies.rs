@@ -75,11 +75,17 @@ impl Copy {
         self.part_of.as_deref() == Some(file.id.as_str())
     }
 
+    /// Whether its time was over when the file's order was given, or given again: nobody keeps it any more.
+    pub fn had_ended(&self, file: &FileRecord) -> bool {
+        self.ends.0 <= file.ends.0.saturating_sub(file.order.duration)
+    }
+
     /// Whether it is a copy as the file's order wants it, now or when its deal is complete: the file's own deal, or another that lasts
     /// as long.
     pub fn counts_for(&self, file: &FileRecord) -> bool {
         let lasts = self.ends >= file.ends && !file.order.allow_duplicates;
-        matches!(self.standing, Standing::UnderWay { .. } | Standing::Kept) && (self.is_of(file) || lasts)
+        let is_good = matches!(self.standing, Standing::UnderWay { .. } | Standing::Kept);
+        is_good && !self.had_ended(file) && (self.is_of(file) || lasts)
     }
 }
 

@@ -52,7 +52,7 @@ pub fn needs(file: &FileRecord, copies: &[Copy], committed: AttoFil, since_ms: u
     let good: BTreeSet<&Address> = miners_of(copies, |copy| copy.counts_for(file)).collect();
     let lost = copies
         .iter()
-        .filter(|copy| copy.standing == Standing::Lost && copy.is_of(file));
+        .filter(|copy| copy.standing == Standing::Lost && copy.is_of(file) && !copy.had_ended(file));
     let not_replaced = match order.repair {
         true => 0,
         false => lost.count(),
@@ -77,7 +77,7 @@ pub fn needs(file: &FileRecord, copies: &[Copy], committed: AttoFil, since_ms: u
         Err(limit) => return PieceNeeds::GivenUp(limit),
     };
     // Also who has it for a shorter time: a second deal about the same data with one miner is no copy.
-    let holds = |copy: &Copy| !failed(copy) && (!order.allow_duplicates || copy.is_of(file));
+    let holds = |copy: &Copy| !failed(copy) && !copy.had_ended(file) && (!order.allow_duplicates || copy.is_of(file));
     let leave_out: BTreeSet<&Address> = miners_of(copies, holds).collect();
     let last: BTreeSet<&Address> = miners_of(copies, failed)
         .filter(|miner| !leave_out.contains(miner))

@@ -135,6 +135,21 @@ fn a_named_miner_that_fails_a_piece_is_not_asked_again_by_itself() {
 }
 
 #[test]
+fn a_copy_whose_time_was_over_when_the_file_was_ordered_again_is_none_and_its_miner_may_keep_it_anew() {
+    let file = file(order(2));
+    let began = file.ends.0 - file.order.duration;
+    for (ends, counts) in [(began, false), (began + 1, true)] {
+        let copy = Copy {
+            ends: Epoch(ends),
+            ..copy(&file, 1, Standing::Kept)
+        };
+        assert_eq!(copy.counts_for(&file), counts);
+        let left_out: &[u64] = if counts { &[1] } else { &[] };
+        assert_eq!(needs(&file, &[copy], AttoFil(0), 0), deal(left_out, &[]));
+    }
+}
+
+#[test]
 fn a_deal_for_something_else_counts_if_it_lasts_as_long_and_its_miner_is_left_out_if_not() {
     let file = file(order(1));
     let foreign = Copy {
