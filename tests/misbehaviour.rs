@@ -94,8 +94,10 @@ fn health_tells_of_every_service_without_the_operators_header() {
         "deal expiry",
         "scrubbing",
         "slashing",
+        "block index",
         "asks",
         "network",
+        "http",
         "addresses",
         "web",
     ];

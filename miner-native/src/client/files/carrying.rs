@@ -1,4 +1,4 @@
-//! All pieces of a file carried on together: deals are drawn up one after the other, as [`Placement::next`] asks for them, and followed
+//! All pieces of a file carried on together: deals are drawn up one after the other, as [`Placement::next_need`] asks for them, and followed
 //! side by side, until every piece is kept as was ordered, or nothing more can be done at present.
 
 use super::drawing::{self, Drawing};
