@@ -117,7 +117,7 @@ async fn keep(
     request: Request,
     keep: impl FnOnce(&Piece, &[u8]) -> Result<(), UploadError> + Send + 'static,
 ) -> Answer {
-    let from = remote(request.extensions());
+    let (from, deal) = (remote(request.extensions()), in_use.session().deal);
     let place = uploads.bodies().enter(&in_use.session().payer, from).await;
     let mut place = place.ok_or(UploadError::NoPlace)?;
     let mut stream: BodyDataStream = Body::into_data_stream(request.into_body());
@@ -149,7 +149,12 @@ async fn keep(
         drop((place, body, in_use));
         kept
     });
-    kept.await.map_err(|_| UploadError::Interrupted)??;
+    let kept = kept.await.map_err(|_| UploadError::Interrupted)?;
+    if matches!(kept, Err(UploadError::Staging(_) | UploadError::Store(_))) {
+        // The client leaves it to libp2p, which is not to wait for a silent session.
+        uploads.end(&deal);
+    }
+    kept?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

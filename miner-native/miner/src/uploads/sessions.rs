@@ -76,6 +76,7 @@ struct Inner {
 
 /// What one deal's client may send.
 pub(super) struct Session {
+    pub deal: Cid,
     pub payer: Address,
     pub piece: SharedPiece,
     token: String,
@@ -230,7 +231,11 @@ impl Uploads {
             }
             let comm_p = finished?;
             let parts = &inner.inner.parts;
-            let record = parts.store.advance_deal(&deal, MinerInput::PieceReceived { comm_p })?;
+            let advanced = parts.store.advance_deal(&deal, MinerInput::PieceReceived { comm_p });
+            if advanced.is_err() {
+                inner.end(&deal);
+            }
+            let record = advanced?;
             tracing::info!(%deal, %comm_p, state = %record.deal.state(), "the piece is here, over HTTP");
             parts.wake.piece_arrived.notify_one();
             inner.end(&deal);
@@ -352,6 +357,7 @@ impl Uploads {
         let mut token = [0; 32];
         rand::rngs::OsRng.fill_bytes(&mut token);
         let session = Arc::new(Session {
+            deal,
             payer,
             piece,
             token: hex::encode(token),
