@@ -1,7 +1,7 @@
 //! Drills: a copy of a piece is fetched now and then, to see whether it comes back.
 //!
 //! What was found is kept in the file's record. A copy that fails [`STRIKES`] times in a row is lost: it does not count any more, and
-//! [`super::needs`] replaces it where the order says so. A copy whose last drill failed comes next, so that a miner which is away for
+//! [`super::needs()`] replaces it where the order says so. A copy whose last drill failed comes next, so that a miner which is away for
 //! a moment and one that has lost the piece are told apart soon.
 
 use super::copies::Standing;

@@ -2,7 +2,7 @@
 //!
 //! Truth is kept once: a piece's copies are derived from the deals in the client's book ([`Copy::of`]), of which each says whose part
 //! it is ([`super::DealRecord::part_of`]). What is kept beside them is a [`FileRecord`], small and seldom written, and the manifest's
-//! bytes, which never change. After a crash the same deals give the same [`Placement`], and [`needs`] says the same again: a deal that
+//! bytes, which never change. After a crash the same deals give the same [`Placement`], and [`needs()`] says the same again: a deal that
 //! was kept is seen, and one that was not kept was never paid.
 //!
 //! Called by both hosts, which draw deals up, carry them on and move bytes. In order:
@@ -16,7 +16,7 @@
 //!
 //! What is decided, and where:
 //!
-//! - **How many deals, with whom, and when it is enough** ([`needs`]): one rule for the first placing, for the next candidate after a
+//! - **How many deals, with whom, and when it is enough** ([`needs()`]): one rule for the first placing, for the next candidate after a
 //!   refusal or a failure, for further copies, and for repair. Copies of a piece are at different miners, and all deals of a file
 //!   together never cost more than was consented to.
 //! - **What counts as a copy** ([`copies`]), and how many deals go on at once ([`placement`]).
