@@ -5,10 +5,9 @@
  * does itself. Only the digests go into the module. While one range is hashed, the next one comes.
  */
 
+import { LEAF_BYTES } from './commp.js';
 import { Reader } from './reading.js';
 
-/** Bytes of a leaf (design §10). */
-const LEAF_BYTES = 1 << 20;
 /** Bytes of a range: few requests, and little that comes again when one of them fails. Two are under way. */
 const RANGE_BYTES = 32 * LEAF_BYTES;
 /** Times that a range is asked for. */

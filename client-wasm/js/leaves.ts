@@ -5,8 +5,8 @@
  * Used by the network worker.
  */
 
-/** Bytes of a leaf (design §10). */
-const LEAF_BYTES = 1 << 20;
+import { LEAF_BYTES } from './commp.js';
+
 /** Leaves that are held: two of each of eight transfers, so that one is read while the other goes out. */
 const MAX_HELD = 16;
 

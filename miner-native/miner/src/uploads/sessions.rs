@@ -220,9 +220,7 @@ impl Uploads {
         let finishing = tokio::task::spawn_blocking(move || {
             let finished = piece.finish();
             drop((in_use, permit));
-            if let Err(UploadError::Staging(error @ (StagingError::OtherSize { .. } | StagingError::NotAFile { .. }))) =
-                &finished
-            {
+            if let Err(UploadError::Staging(error @ StagingError::OtherSize { .. })) = &finished {
                 inner.fail(&deal, error)?;
             }
             // The files are not what they seemed: a session that is opened again looks at them anew.
