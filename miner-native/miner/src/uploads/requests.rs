@@ -117,7 +117,7 @@ async fn keep(
     request: Request,
     keep: impl FnOnce(&Piece, &[u8]) -> Result<(), UploadError> + Send + 'static,
 ) -> Answer {
-    let (from, deal) = (remote(request.extensions()), in_use.session().deal);
+    let from = remote(request.extensions());
     let place = uploads.bodies().enter(&in_use.session().payer, from).await;
     let mut place = place.ok_or(UploadError::NoPlace)?;
     let mut stream: BodyDataStream = Body::into_data_stream(request.into_body());
@@ -140,21 +140,19 @@ async fn keep(
         let came = body.len();
         return Err(UploadError::Broken(format!("{came} of {length} bytes came")));
     }
+    let uploads = uploads.clone();
     let kept = tokio::task::spawn_blocking(move || {
         let kept = keep(&in_use.session().piece, &body);
-        if kept.is_ok() {
-            in_use.session().brought();
+        match &kept {
+            Ok(()) => in_use.session().brought(),
+            Err(UploadError::Staging(_) | UploadError::Store(_)) => uploads.note_failure(&in_use),
+            Err(_) => {}
         }
         // The place stands for the memory, and the session is in use for so long.
         drop((place, body, in_use));
         kept
     });
-    let kept = kept.await.map_err(|_| UploadError::Interrupted)?;
-    if matches!(kept, Err(UploadError::Staging(_) | UploadError::Store(_))) {
-        // The client leaves it to libp2p, which is not to wait for a silent session.
-        uploads.end(&deal);
-    }
-    kept?;
+    kept.await.map_err(|_| UploadError::Interrupted)??;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

@@ -31,6 +31,8 @@ pub(super) const MAX_SESSIONS: usize = 64;
 pub(super) const MAX_SESSIONS_OF_A_PAYER: usize = 16;
 /// A session on which nothing comes ends: its piece is fetched over libp2p then, if its client is there.
 pub(super) const IDLE_LIMIT: Duration = Duration::from_secs(30);
+/// One on which this miner itself failed ends so soon: its client leaves the piece to libp2p, which waits for the end.
+pub(super) const IDLE_LIMIT_AFTER_FAILURE: Duration = Duration::from_secs(2);
 /// One that is idle for so long makes room for others.
 const MAKES_ROOM_AFTER: Duration = Duration::from_secs(5);
 /// Pieces that are checked as a whole at once: each reads up to 8 MiB back at a time, and takes a core.
@@ -90,6 +92,8 @@ struct Use {
     /// When something of the piece came last; at first, when it was opened.
     last: Instant,
     has_brought: bool,
+    /// What came last could not be kept, by no fault of the client.
+    has_failed: bool,
 }
 
 /// A request of a session that is being answered.
@@ -117,7 +121,7 @@ impl Session {
     /// Something new of the piece is here.
     pub(super) fn brought(&self) {
         let mut used = lock(&self.used);
-        (used.last, used.has_brought) = (Instant::now(), true);
+        (used.last, used.has_brought, used.has_failed) = (Instant::now(), true, false);
     }
 
     /// How long nothing has come; none while something may be coming. Questions do not count: who sends nothing is not waited for.
@@ -126,6 +130,13 @@ impl Session {
         match used.requests {
             0 => used.last.elapsed(),
             _ => Duration::ZERO,
+        }
+    }
+
+    fn idle_limit(&self) -> Duration {
+        match lock(&self.used).has_failed {
+            true => IDLE_LIMIT_AFTER_FAILURE,
+            false => IDLE_LIMIT,
         }
     }
 }
@@ -363,6 +374,7 @@ impl Uploads {
                 requests: 0,
                 last: Instant::now(),
                 has_brought: false,
+                has_failed: false,
             }),
         });
         self.admit(deal, &session)?;
@@ -431,23 +443,36 @@ impl Uploads {
         fruitless.insert(*deal);
     }
 
+    /// This miner could not keep what the session brought.
+    pub(super) fn note_failure(&self, in_use: &InUse) {
+        let session = &in_use.0;
+        let was_known = {
+            let mut used = lock(&session.used);
+            used.last = Instant::now();
+            std::mem::replace(&mut used.has_failed, true)
+        };
+        if !was_known {
+            tokio::spawn(self.clone().end_when_idle(session.deal, Arc::downgrade(session)));
+        }
+    }
+
     async fn end_when_idle(self, deal: Cid, session: std::sync::Weak<Session>) {
         loop {
-            let idle = {
+            let (idle, limit) = {
                 let Some(session) = session.upgrade() else { return };
                 let known = lock(&self.inner.sessions).get(&deal).cloned();
                 // It may have ended, and another have begun.
                 if !known.is_some_and(|known| Arc::ptr_eq(&known, &session)) {
                     return;
                 }
-                session.idle()
+                (session.idle(), session.idle_limit())
             };
-            if idle >= IDLE_LIMIT {
+            if idle >= limit {
                 tracing::info!(%deal, "nothing comes over HTTP any more");
                 self.note_fruitless(&deal);
                 return self.end(&deal);
             }
-            tokio::time::sleep(IDLE_LIMIT.saturating_sub(idle)).await;
+            tokio::time::sleep(limit.saturating_sub(idle)).await;
         }
     }
 }

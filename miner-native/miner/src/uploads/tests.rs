@@ -1,6 +1,6 @@
 //! Rules of uploads, over the router itself: what arrives, what is kept, what is refused, and what a restart leaves.
 
-use super::sessions::{IDLE_LIMIT, MAX_SESSIONS_OF_A_PAYER};
+use super::sessions::{IDLE_LIMIT, IDLE_LIMIT_AFTER_FAILURE, MAX_SESSIONS_OF_A_PAYER};
 use super::*;
 use crate::sealing::SealingWake;
 use crate::staging::Staging;
@@ -489,17 +489,21 @@ async fn a_deal_that_is_unknown_over_or_received_takes_nothing() {
     assert_eq!(world.try_open(&other, 1).await.view().state, SessionState::Received);
 }
 
+/// The file of what has come, where nothing can be written.
+fn nothing_can_be_written(world: &World, summary: &PieceSummary) -> std::path::PathBuf {
+    let part = world.dir.path().join(format!("{}.part", summary.data_cid));
+    std::fs::rename(&part, world.dir.path().join("aside")).unwrap();
+    std::os::unix::fs::symlink("/dev/full", &part).unwrap();
+    part
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_said_and_when_there_is_room_again_it_goes_on() {
     let ((mut world, deal), (bytes, summary)) = (world(), &*FILE);
     let client = world.open(&deal).await;
     client.nodes(summary).await;
     client.chunk(bytes, 0).await;
-    let part = world.dir.path().join(format!("{}.part", summary.data_cid));
-    let aside = world.dir.path().join("aside");
-    // The same file, where nothing can be written.
-    std::fs::rename(&part, &aside).unwrap();
-    std::os::unix::fs::symlink("/dev/full", &part).unwrap();
+    let part = nothing_can_be_written(&world, summary);
     world.restart();
     let client = world.open(&deal).await;
     for chunk in 0..3 {
@@ -624,6 +628,23 @@ async fn a_silent_session_ends_and_leaves_the_piece_to_whoever_fetches_it() {
     let file = KnownDag::new(summary.data_cid, summary.size, DagShape::STANDARD).unwrap();
     let incoming = world.staging.begin(file).unwrap();
     assert_eq!(incoming.kept().iter().collect::<Vec<_>>(), (8..16).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_on_which_the_miner_failed_leaves_the_piece_soon() {
+    let ((mut world, deal), (bytes, summary)) = (world(), &*FILE);
+    let client = world.open(&deal).await;
+    client.nodes(summary).await;
+    client.chunk(bytes, 0).await;
+    nothing_can_be_written(&world, summary);
+    world.restart();
+    let client = world.open(&deal).await;
+    tokio::time::sleep(IDLE_LIMIT - Duration::from_secs(3)).await;
+    assert_eq!(client.chunk(bytes, 1).await.code(), UploadCode::NoRoom);
+    tokio::time::sleep(IDLE_LIMIT_AFTER_FAILURE - Duration::from_secs(1)).await;
+    assert!(world.staging.is_claimed(&summary.data_cid), "it may be tried again");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(!world.staging.is_claimed(&summary.data_cid));
 }
 
 #[tokio::test(start_paused = true)]
