@@ -9,6 +9,7 @@
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { launch } from '../browser/page.mjs';
+import { measureCuts } from './files/cuts.mjs';
 import { fetchBlob, largeFile, postBlob } from './files/page.mjs';
 import { PlainServer } from './files/plain-server.mjs';
 import { cpuOf, machineLine, median, Processes } from './machine.mjs';
@@ -23,6 +24,11 @@ const { values } = parseArgs({
 });
 const [mib, rounds, large] = [values.mib, values.rounds, values.large].map(Number);
 const BYTES = mib << 20;
+/** Times that an upload's connections are cut. */
+const CUTS = 20;
+/** Pages at once, and bytes of the file of each. */
+const CLIENTS = 32;
+const CLIENT_BYTES = 8 << 20;
 /** Milliseconds between two looks at the page's memory. */
 const LOOK_MS = 500;
 
@@ -30,7 +36,6 @@ const found = { post: [], http_up: [], fetch: [], http_down: [] };
 const missing = {
   encryption_cost: 'the encryption stands as a crate; no client uses it yet',
   video_first_frame_ms: 'the page plays nothing yet',
-  resend_windows_max: 'not measured here: tests of uploads cut each chunk and count what is sent again',
 };
 const rate = (name) => (found[name].length === 0 ? null : BYTES / median(found[name]) / 1e3);
 const ratio = (one, other) => (rate(one) === null || rate(other) === null ? null : rate(one) / rate(other));
@@ -91,6 +96,20 @@ async function memory(product, processes) {
   }
 }
 
+/** What many pages send at once, each a file of its own. */
+async function crowd(product) {
+  const { ms, bytes } = await within(product.crowd(CLIENTS, CLIENT_BYTES));
+  console.log(`${CLIENTS} pages at once: ${(bytes / ms / 1e3).toFixed(0)} MB/s together`);
+  return { clients32_mb_s: bytes / ms / 1e3 };
+}
+
+/** What comes of a measurement; where it fails, why, under the name of its figure. */
+const tried = (name, measure) =>
+  measure().catch(({ message }) => {
+    missing[name] = message.split('\n')[0];
+    return {};
+  });
+
 const browser = await launch();
 const plain = await PlainServer.start();
 const product = new Product(browser, 'http', { transport: 'webtransport', http: true });
@@ -98,10 +117,11 @@ try {
   console.log(`${machineLine()}, load ${loadavg()[0].toFixed(1)}, Chromium ${browser.version()}`);
   await product.open();
   await race(product, plain);
-  const grown = await memory(product, await Processes.of(browser)).catch(({ message }) => {
-    missing.renderer_growth_mib = message.split('\n')[0];
-    return {};
-  });
+  const further = {
+    ...(await tried('resend_windows_max', () => measureCuts(product, BYTES, CUTS))),
+    ...(await tried('clients32_mb_s', () => crowd(product))),
+    ...(await tried('renderer_growth_mib', async () => memory(product, await Processes.of(browser)))),
+  };
   const all = {
     mib,
     http_mb_s: rate('http_up'),
@@ -115,7 +135,8 @@ try {
     encryption_cost: null,
     video_first_frame_ms: null,
     resend_windows_max: null,
-    ...grown,
+    clients32_mb_s: null,
+    ...further,
     missing,
   };
   console.log(`\n${mib} MiB, medians of ${rounds}      MB/s   of plain fetch`);

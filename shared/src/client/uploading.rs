@@ -16,6 +16,9 @@ use core::ops::Range;
 
 /// Chunks under way at once: while one is checked and written the others are on the line. A miner takes no more of one payer.
 pub const PARALLEL: usize = 4;
+/// Chunks under way at once after a failure; one more with each that arrives. On a line that is cut often, four at once would all be half
+/// sent each time, and none would ever arrive.
+const PARALLEL_AFTER_FAILURE: usize = 1;
 /// Failures in a row, without a chunk in between, before it is left to libp2p.
 pub const MAX_FAILURES: u32 = 4;
 /// Pause after a failure, in milliseconds; twice as long after each further one.
@@ -99,6 +102,8 @@ pub struct Uploading {
     /// Whether the list was cut off.
     more_missing: bool,
     under_way: BTreeSet<Ask>,
+    /// Chunks that may be under way at once now.
+    parallel: usize,
     /// Whether the miner has taken a chunk from here.
     has_sent: bool,
     /// Chunks that the miner has taken: at most those of the largest piece.
@@ -122,6 +127,7 @@ impl Uploading {
             missing: VecDeque::new(),
             more_missing: false,
             under_way: BTreeSet::new(),
+            parallel: PARALLEL,
             has_sent: false,
             taken: BTreeSet::new(),
             failures: 0,
@@ -198,7 +204,7 @@ impl Uploading {
         if self.nodes_missing {
             return is_idle.then_some(Ask::Nodes);
         }
-        if self.under_way.len() >= PARALLEL {
+        if self.under_way.len() >= self.parallel {
             return None;
         }
         let Some(range) = self.missing.front_mut() else {
@@ -246,6 +252,7 @@ impl Uploading {
             (Ask::Nodes, _) => self.nodes_missing = false,
             (Ask::Chunk(chunk), _) => {
                 self.has_sent = true;
+                self.parallel = self.parallel.saturating_add(1).min(PARALLEL);
                 // One that was taken before is no progress.
                 if self.taken.insert(chunk) {
                     self.failures = 0;
@@ -300,6 +307,7 @@ impl Uploading {
     fn failed(&mut self, reason: String, pause_ms: Option<u64>, now_ms: u64) {
         if self.broken.is_none() {
             self.failures = self.failures.saturating_add(1);
+            self.parallel = PARALLEL_AFTER_FAILURE;
         }
         if self.failures > MAX_FAILURES {
             return self.fall_back(reason);

@@ -222,6 +222,32 @@ fn failures_count_in_a_row_and_a_chunk_that_arrives_begins_anew() {
 }
 
 #[test]
+fn on_a_line_that_is_cut_before_four_chunks_are_through_they_go_one_by_one() {
+    // The line bears a chunk and a half, so that of several at once none arrives.
+    let (mut uploading, mut miner, mut now) = (uploading(), Miner::new(), 0);
+    let mut line = VecDeque::new();
+    let over = loop {
+        match uploading.next(now) {
+            Step::Send(ask) => line.push_back(ask),
+            Step::Await => {
+                let is_cut = line.iter().filter(|ask| matches!(ask, Ask::Chunk(_))).count() > 1;
+                for ask in line.drain(..) {
+                    let reply = if is_cut {
+                        Reply::Lost("cut".into())
+                    } else {
+                        miner.answer(ask)
+                    };
+                    uploading.on_reply(ask, reply, now);
+                }
+            }
+            Step::Pause(ms) => now += ms,
+            over => break over,
+        }
+    };
+    assert_eq!((over, miner.sent.len()), (Step::Done, 10));
+}
+
+#[test]
 fn what_trying_again_cannot_mend_is_left_to_libp2p_at_once() {
     for code in [
         UploadCode::NotAuthorised,
