@@ -6,7 +6,9 @@
 // A file goes up as the pieces of a file do, each a deal: the client sends it, and the miner checks each leaf and writes it to its disk. It comes
 // back by a retrieval, of which the client checks each leaf. What is not measured is null, with the reason.
 
-import { loadavg } from 'node:os';
+import { mkdtemp, open, rm } from 'node:fs/promises';
+import { loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { launch } from '../browser/page.mjs';
 import { measureCuts } from './files/cuts.mjs';
@@ -19,13 +21,15 @@ const { values } = parseArgs({
   options: {
     mib: { type: 'string', default: '256' },
     rounds: { type: 'string', default: '3' },
-    large: { type: 'string', default: '2048' },
+    large: { type: 'string', default: '4096' },
   },
 });
 const [mib, rounds, large] = [values.mib, values.rounds, values.large].map(Number);
 const BYTES = mib << 20;
 /** Times that an upload's connections are cut. */
 const CUTS = 20;
+/** Bytes of that upload, at least: between two cuts goes more than a chunk. */
+const CUT_BYTES = 256 << 20;
 /** Pages at once, and bytes of the file of each. */
 const CLIENTS = 32;
 const CLIENT_BYTES = 8 << 20;
@@ -74,8 +78,12 @@ async function race(product, plain) {
 async function memory(product, processes) {
   if (large === 0) return {};
   const page = await product.newPage();
+  const folder = await mkdtemp(join(tmpdir(), 'sealdrop-bench-'));
   try {
-    await page.evaluate(largeFile.open, { chain: product.daemon.chain, bytes: large * 2 ** 20 });
+    const path = join(folder, 'large.bin');
+    await writeLarge(path);
+    await page.evaluate(largeFile.open, { chain: product.daemon.chain });
+    await page.setInputFiles('input', path);
     const idle = await processes.renderer();
     let most = 0;
     const curve = [];
@@ -93,7 +101,16 @@ async function memory(product, processes) {
     return { renderer_growth_mib: growth, large_mib: large, hash_mb_s: (large * 2 ** 20) / hashMs / 1e3 };
   } finally {
     await page.context().close();
+    await rm(folder, { recursive: true });
   }
+}
+
+/** A file of holes with a number in each MiB, so that no two leaves are alike and it takes no room. */
+async function writeLarge(path) {
+  const file = await open(path, 'w');
+  for (let leaf = 0; leaf < large; leaf += 1) await file.write(Uint32Array.of(leaf + 1), 0, 4, leaf * 2 ** 20);
+  await file.truncate(large * 2 ** 20);
+  await file.close();
 }
 
 /** What many pages send at once, each a file of its own. */
@@ -118,7 +135,7 @@ try {
   await product.open();
   await race(product, plain);
   const further = {
-    ...(await tried('resend_windows_max', () => measureCuts(product, BYTES, CUTS))),
+    ...(await tried('resend_windows_max', () => measureCuts(product, Math.max(BYTES, CUT_BYTES), CUTS))),
     ...(await tried('clients32_mb_s', () => crowd(product))),
     ...(await tried('renderer_growth_mib', async () => memory(product, await Processes.of(browser)))),
   };

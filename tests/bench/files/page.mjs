@@ -19,25 +19,21 @@ export async function fetchBlob({ url, bytes }) {
   return performance.now() - start;
 }
 
-/** A file that is larger than a sector. */
+/** A file of the disk, larger than a sector. */
 export const largeFile = {
-  async open({ chain, bytes }) {
+  /** Opens the client, and an input that the file is put into. */
+  async open({ chain }) {
     const { Sealdrop } = await import('/client/index.js');
     globalThis.client = await Sealdrop.open({ chain });
-    // The same megabyte over and over, so that making it costs nothing; each leaf has a number of its own.
-    const part = new Uint8Array(1 << 20);
-    for (let at = 0; at < part.length; at += 1 << 16) crypto.getRandomValues(part.subarray(at, at + (1 << 16)));
-    const blob = new Blob([part]);
-    const leaves = Array.from({ length: Math.ceil(bytes / part.length) }, (_, i) => [
-      new Uint32Array([i]),
-      blob.slice(4),
-    ]);
-    globalThis.large = new File(leaves.flat(), 'large.bin');
+    const input = document.createElement('input');
+    input.type = 'file';
+    document.body.append(input);
   },
 
   /** Hashes and stores it by reference; milliseconds until it is hashed, and from there until all of it is at the miner. */
   async store() {
-    const { client, large } = globalThis;
+    const { client } = globalThis;
+    const [large] = document.querySelector('input').files;
     const start = performance.now();
     const prepared = await client.prepareFiles(large);
     const hashed = performance.now();
@@ -47,7 +43,7 @@ export const largeFile = {
       if (problem) throw new Error(problem.message);
       const { state, transferred, bytes } = progress;
       if (state === 'kept' || transferred >= bytes) break;
-      if (state !== 'under-way') throw new Error(`the file is ${state}`);
+      if (state !== 'under-way') throw new Error(`the file is ${state}: ${JSON.stringify(progress).slice(0, 400)}`);
       await new Promise((done) => setTimeout(done, 200));
     }
     return { hashMs: hashed - start, sendMs: performance.now() - hashed };
