@@ -178,6 +178,16 @@ export type DealProgress = 'working' | 'complete' | 'failed';
 /** How a deal stands with its miner; `unknown` when the miner has no such deal */
 export type DealState = 'unknown' | 'rejected' | 'accepted' | 'started' | 'failed' | 'staged' | 'complete';
 
+/** That what is stored is encrypted, and who may read it, as far as everybody sees that: not who the recipients are. */
+export interface Encryption {
+  /** Keys of which each reads it; 0 where a passphrase does. */
+  readonly recipients: number;
+  /** Whether a passphrase reads it. */
+  readonly passphrase: boolean;
+  /** Bytes of all files before they were encrypted. */
+  readonly plainSize: number;
+}
+
 /** Stable codes of what can go wrong. */
 export type ErrorCode =
   | 'aborted'
@@ -288,7 +298,7 @@ export interface FileView {
   /** Name of the file or folder. */
   readonly name: string;
   readonly folder: boolean;
-  /** Bytes. */
+  /** Bytes, as they are stored: of what is encrypted, of the ciphertexts. */
   readonly size: number;
   /** Milliseconds since 1970. */
   readonly createdAt: number;
@@ -297,6 +307,8 @@ export interface FileView {
   /** Blocks that each deal lasts. */
   readonly duration: number;
   readonly progress: FileProgress;
+  /** Of what is encrypted. */
+  readonly encryption?: Encryption;
   /** FIL that all deals together may cost. */
   readonly most?: string;
   /** Why no more deals are made for it. */

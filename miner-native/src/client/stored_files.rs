@@ -9,7 +9,7 @@ use super::source::FileFacts;
 use sealdrop_database::{with_prefix, DatabaseError, Records, Table};
 use serde::{Deserialize, Serialize};
 use shared::client::files::FileRecord;
-use shared::file::Manifest;
+use shared::file::{Contents, Manifest};
 use shared::wire::cbor::Bytes;
 
 /// Records of files by their ids.
@@ -56,9 +56,9 @@ fn source_key(file: &str, index: usize) -> Vec<u8> {
 
 /// What a file may be called by: its id, and the root of its bytes if it is one file.
 fn names(stored: &StoredFile) -> Vec<String> {
-    let root = match &stored.manifest {
-        Manifest::File(file) => Some(file.root().to_string()),
-        Manifest::Folder(_) => None,
+    let root = match stored.manifest.contents() {
+        Contents::File(file) => Some(file.root().to_string()),
+        Contents::Folder(_) => None,
     };
     [stored.record.id.clone()].into_iter().chain(root).collect()
 }

@@ -91,6 +91,28 @@ impl Header {
     }
 }
 
+/// Who may read a file, as far as everybody sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Readers {
+    /// Keys, of any kind, of which each opens it; whose they are is not to be seen.
+    pub recipients: usize,
+    /// Whether a passphrase opens it.
+    pub passphrase: bool,
+}
+
+/// Who may read the file that begins with these bytes, without any key.
+///
+/// Fails with [`DecryptError::Incomplete`] where there are too few; [`MAX_HEAD_BYTES`] are always enough. Nothing vouches for what it says
+/// but that the file is opened by a key.
+pub fn readers(beginning: &[u8]) -> Result<Readers, DecryptError> {
+    let stanzas = Header::read(beginning)?.stanzas;
+    let passphrase = stanzas.iter().any(|stanza| stanza.kind() == crate::passphrase::KIND);
+    Ok(Readers {
+        recipients: if passphrase { 0 } else { stanzas.len() },
+        passphrase,
+    })
+}
+
 /// The bytes of a header with these stanzas.
 pub(crate) fn write(stanzas: &[Stanza], key: &FileKey) -> Vec<u8> {
     let mut bytes = VERSION_LINE.to_vec();

@@ -115,6 +115,22 @@ mod tests {
     }
 
     #[test]
+    fn how_many_may_read_a_file_is_seen_without_a_key() {
+        let recipients = [(); 3].map(|()| Identity::generate().unwrap().recipient());
+        let passphrase = Passphrase::new("x".to_owned()).unwrap();
+        let work = WorkFactor::new(10).unwrap();
+        for (to, expected) in [
+            (Recipients::X25519(&recipients), (3, false)),
+            (Recipients::Passphrase(&passphrase, work), (0, true)),
+        ] {
+            let found = header::readers(&head(&to)).unwrap();
+            assert_eq!((found.recipients, found.passphrase), expected);
+        }
+        let cut = header::readers(&head(&Recipients::X25519(&recipients))[..50]);
+        assert!(matches!(cut, Err(DecryptError::Incomplete { given: 50 })), "{cut:?}");
+    }
+
+    #[test]
     fn the_wrong_kind_of_key_is_told_which_is_needed() {
         let identity = Identity::generate().unwrap();
         let passphrase = Passphrase::new("x".to_owned()).unwrap();

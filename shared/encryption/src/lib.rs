@@ -87,7 +87,7 @@ mod x25519;
 pub use decryptor::{head_len, Decryptor};
 pub use error::{DecryptError, EncryptError, KeyError, RangeError};
 pub use file::{EncryptedFile, EncryptionKey, Unreleased};
-pub use header::{MAX_HEAD_BYTES, MAX_STANZAS};
+pub use header::{readers, Readers, MAX_HEAD_BYTES, MAX_STANZAS};
 pub use keys::{Keys, Recipients};
 pub use layout::{CHUNK_BYTES, MAX_PLAIN_BYTES, SEALED_CHUNK_BYTES, TAG_BYTES};
 pub use passphrase::{Passphrase, WorkFactor, MAX_PASSPHRASE_BYTES};

@@ -3,20 +3,24 @@
 //! ```text
 //! {"file": FILE, "version": 1}
 //! {"folder": {"name": TEXT, "files": [FILE …]}, "version": 1}
+//! {"file": FILE, "names": BYTES, "version": 2}
+//! {"names": BYTES, "folder": {"name": TEXT, "files": [FILE …]}, "version": 2}
 //! FILE  = {"name": TEXT, "root": CID, "size": INT, "pieces": [PIECE …]}
 //! PIECE = {"size": INT, "commP": 32 BYTES, "offset": INT, "dataCid": CID}
 //! ```
 //!
 //! Of a file in a folder the name is its path, as in tar and zip. CommP is no link, since no block has it for a CID, and whoever
-//! follows all links would look for one. What a later version adds (encrypted names, keys' envelopes) comes under another number:
-//! this one refuses it by its number before it looks at anything else.
+//! follows all links would look for one. Version 2 is that of encrypted files: their names are neutral, and `names` is what they are called,
+//! as an age file ([`super::names`]). What stores no encrypted file has version 1, and the bytes and the CID that it always had.
+//! What a later version adds comes under another number: this one refuses it by its number before it looks at anything else.
 
 use super::cut::MAX_PIECES;
 use super::digest::FilePiece;
-use super::manifest::{FileEntry, Manifest, ManifestError};
+use super::manifest::{Contents, FileEntry, Manifest, ManifestError};
+use super::names::EncryptedNames;
 use super::path::RelativePath;
 use crate::piece::node::cid_of;
-use crate::wire::cbor::{self, cbor_map, Cbor, DecodeError, Fields, Value};
+use crate::wire::cbor::{self, cbor_map, Bytes, Cbor, DecodeError, Fields, Value};
 use crate::wire::encode;
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -24,8 +28,10 @@ use alloc::vec::Vec;
 use cid::Cid;
 use sha2::{Digest, Sha256};
 
-/// The version that is written, and the only one that is read.
+/// The version of what is stored as it is.
 pub const VERSION: u64 = 1;
+/// The version of what is encrypted, with its names; the last one that is read.
+pub const HIDING_VERSION: u64 = 2;
 /// Bytes of a manifest: one piece of the devnet's 8 MiB sectors, which 16 384 files with a piece each and paths of 250 bytes fill.
 pub const MAX_MANIFEST_BYTES: usize = 7 << 20;
 /// Items of CBOR in a file or in a piece: a map, four keys, four values, and what is behind one value's tag.
@@ -66,13 +72,20 @@ fn check_size(bytes: &[u8]) -> Result<(), ManifestError> {
 
 /// A manifest as it is written, before anything but its form is checked.
 enum Form {
-    File(FileForm),
-    Folder(FolderForm),
+    Known {
+        body: Body,
+        names: Option<Bytes>,
+    },
     /// Of another version, as it came.
     Other {
         version: u64,
         value: Value,
     },
+}
+
+enum Body {
+    File(FileForm),
+    Folder(FolderForm),
 }
 
 struct FileForm {
@@ -93,12 +106,18 @@ cbor_map!(FilePiece { "offset" => offset, "size" => size, "dataCid" => data_cid,
 
 impl Cbor for Form {
     fn to_value(&self) -> Value {
-        let (kind, body) = match self {
-            Self::File(file) => ("file", file.to_value()),
-            Self::Folder(folder) => ("folder", folder.to_value()),
+        let (body, names) = match self {
+            Self::Known { body, names } => (body, names),
             Self::Other { value, .. } => return value.clone(),
         };
-        cbor::map([(kind, body), ("version", VERSION.to_value())].into())
+        let (kind, body) = match body {
+            Body::File(file) => ("file", file.to_value()),
+            Body::Folder(folder) => ("folder", folder.to_value()),
+        };
+        let names = names.as_ref().map(|names| ("names", names.to_value()));
+        let version = if names.is_some() { HIDING_VERSION } else { VERSION };
+        let fields = [(kind, body), ("version", version.to_value())];
+        cbor::map(fields.into_iter().chain(names).collect())
     }
 
     fn from_value(value: Value) -> Result<Self, DecodeError> {
@@ -111,15 +130,19 @@ impl Cbor for Form {
         };
         let (_, version) = find("version").ok_or(missing)?;
         let version = u64::from_value(version.clone())?;
-        if version != VERSION {
-            return Ok(Self::Other { version, value });
-        }
         let kind = if find("folder").is_some() { "folder" } else { "file" };
-        let mut fields = Fields::open(value, "Manifest", &[kind, "version"])?;
-        match kind {
-            "folder" => fields.take("folder").map(Self::Folder),
-            _ => fields.take("file").map(Self::File),
-        }
+        let keys: &[&str] = match version {
+            VERSION => &[kind, "version"],
+            HIDING_VERSION => &[kind, "names", "version"],
+            _ => return Ok(Self::Other { version, value }),
+        };
+        let mut fields = Fields::open(value, "Manifest", keys)?;
+        let names = (version == HIDING_VERSION).then(|| fields.take("names")).transpose()?;
+        let body = match kind {
+            "folder" => fields.take("folder").map(Body::Folder)?,
+            _ => fields.take("file").map(Body::File)?,
+        };
+        Ok(Self::Known { body, names })
     }
 }
 
@@ -148,12 +171,27 @@ impl TryFrom<FileForm> for FileEntry {
 
 impl From<&Manifest> for Form {
     fn from(manifest: &Manifest) -> Self {
-        match manifest {
-            Manifest::File(file) => Self::File(file.into()),
-            Manifest::Folder(folder) => Self::Folder(FolderForm {
+        let body = match manifest.contents() {
+            Contents::File(file) => Body::File(file.into()),
+            Contents::Folder(folder) => Body::Folder(FolderForm {
                 name: folder.name().as_str().to_owned(),
                 files: folder.files().iter().map(FileForm::from).collect(),
             }),
+        };
+        let names = manifest.encrypted_names().map(|names| Bytes(names.as_bytes().to_vec()));
+        Self::Known { body, names }
+    }
+}
+
+impl TryFrom<Body> for Manifest {
+    type Error = ManifestError;
+    fn try_from(body: Body) -> Result<Self, ManifestError> {
+        match body {
+            Body::File(file) => Self::file(file.try_into()?),
+            Body::Folder(FolderForm { name, files }) => {
+                let files: Result<_, _> = files.into_iter().map(FileEntry::try_from).collect();
+                Self::folder_in_order(RelativePath::parse(&name)?, files?)
+            }
         }
     }
 }
@@ -161,16 +199,19 @@ impl From<&Manifest> for Form {
 impl TryFrom<Form> for Manifest {
     type Error = ManifestError;
     fn try_from(form: Form) -> Result<Self, ManifestError> {
-        match form {
-            Form::File(file) => Self::file(file.try_into()?),
-            Form::Folder(FolderForm { name, files }) => {
-                let files: Result<_, _> = files.into_iter().map(FileEntry::try_from).collect();
-                Self::folder_in_order(RelativePath::parse(&name)?, files?)
+        let (body, names) = match form {
+            Form::Known { body, names } => (body, names),
+            Form::Other { version, .. } => {
+                return Err(ManifestError::Version {
+                    found: version,
+                    known: HIDING_VERSION,
+                })
             }
-            Form::Other { version, .. } => Err(ManifestError::Version {
-                found: version,
-                known: VERSION,
-            }),
+        };
+        let manifest: Self = body.try_into()?;
+        match names {
+            None => Ok(manifest),
+            Some(Bytes(names)) => manifest.with_encrypted(EncryptedNames::new(names)?),
         }
     }
 }

@@ -4,9 +4,13 @@
 //! memory that breaks a rule: pieces cover their file without gaps from its first byte to its last and start at multiples of a leaf,
 //! CIDs are of the kind that a file of such a size has, paths stay in their folder and are each there once. What remains is checked
 //! over the bytes: a piece against its CIDs, the whole file against its root. [`super::encoding`] is its form as bytes.
+//!
+//! Of encrypted files it lists the ciphertexts, so that whoever stores, checks, repairs or serves them needs no key; what they are called
+//! is hidden ([`super::names`]).
 
 use super::cut::{MAX_FILE, MAX_PIECES};
 use super::digest::{FilePiece, FileSummary};
+use super::names::{self, EncryptedNames, MAX_NAMES_BYTES};
 use super::path::{FileSystem, PathError, RelativePath};
 use crate::piece::node::{digest_of, raw_cid};
 use crate::piece::unixfs::LEAF_BYTES;
@@ -48,6 +52,13 @@ pub enum ManifestError {
     SameWithoutCase { first: RelativePath, second: RelativePath },
     #[error("{path:?}: {error}")]
     Entry { path: RelativePath, error: EntryError },
+    #[error("the encrypted names have {bytes} bytes, and may have 1 to {MAX_NAMES_BYTES}; store the folder in parts")]
+    NamesSize { bytes: usize },
+    /// Whoever wrote it would have told what it hides.
+    #[error("{path:?} is called {expected:?} where names are encrypted")]
+    NotNeutral { path: RelativePath, expected: RelativePath },
+    #[error("the encrypted names are not the manifest's: {found} of {files} files have one")]
+    NamesCount { found: usize, files: usize },
 }
 
 /// Why something is no file of a manifest.
@@ -191,16 +202,30 @@ impl Folder {
 
 /// A file, or a folder of files, that is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Manifest {
+pub enum Contents {
     File(FileEntry),
     Folder(Folder),
+}
+
+/// What is stored, and what hides how it is called, if something does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    contents: Contents,
+    names: Option<EncryptedNames>,
+}
+
+impl From<Contents> for Manifest {
+    fn from(contents: Contents) -> Self {
+        let names = None;
+        Self { contents, names }
+    }
 }
 
 impl Manifest {
     /// The manifest of one file.
     pub fn file(file: FileEntry) -> Result<Self, ManifestError> {
         check_name(&file.path)?;
-        Ok(Self::File(file))
+        Ok(Contents::File(file).into())
     }
 
     /// The manifest of a folder with these files, in any order.
@@ -239,22 +264,96 @@ impl Manifest {
                 return Err(ManifestError::FileAndFolder { path });
             }
         }
-        Ok(Self::Folder(Folder { name, files }))
+        Ok(Contents::Folder(Folder { name, files }).into())
+    }
+
+    /// The same with neutral names, whose own names are encrypted in `names` ([`super::TrueNames`]).
+    pub fn hiding(self, names: EncryptedNames) -> Result<Self, ManifestError> {
+        let count = self.files().len();
+        let hide = |(index, file): (usize, FileEntry)| FileEntry {
+            path: names::neutral_path(index, count),
+            ..file
+        };
+        let contents = match self.contents {
+            Contents::File(file) => Contents::File(hide((0, file))),
+            Contents::Folder(Folder { files, .. }) => Contents::Folder(Folder {
+                name: names::neutral_folder(),
+                files: files.into_iter().enumerate().map(hide).collect(),
+            }),
+        };
+        Self::from(contents).with_encrypted(names)
+    }
+
+    /// The names of this manifest, which are neutral, are encrypted in `names`.
+    pub(super) fn with_encrypted(self, names: EncryptedNames) -> Result<Self, ManifestError> {
+        let check = |path: &RelativePath, expected: RelativePath| match *path == expected {
+            true => Ok(()),
+            false => Err(ManifestError::NotNeutral {
+                path: path.clone(),
+                expected,
+            }),
+        };
+        if let Contents::Folder(folder) = &self.contents {
+            check(&folder.name, names::neutral_folder())?;
+        }
+        let count = self.files().len();
+        for (index, file) in self.files().iter().enumerate() {
+            check(&file.path, names::neutral_path(index, count))?;
+        }
+        Ok(Self {
+            contents: self.contents,
+            names: Some(names),
+        })
+    }
+
+    /// The same under the names that were encrypted, in the order of the files. They come from whoever wrote the manifest, and are
+    /// checked as those in the clear are.
+    pub fn under(&self, names: names::TrueNames) -> Result<Self, ManifestError> {
+        let names::TrueNames { name, paths } = names;
+        let (found, files) = (paths.len(), self.files().len());
+        let counts = ManifestError::NamesCount { found, files };
+        match &self.contents {
+            Contents::File(file) if found == 0 => Self::file(FileEntry {
+                path: name,
+                ..file.clone()
+            }),
+            Contents::Folder(folder) if found == files => {
+                let named = folder.files.iter().zip(paths);
+                let named = named.map(|(file, path)| FileEntry { path, ..file.clone() });
+                Self::folder_in_order(name, named.collect())
+            }
+            _ => Err(counts),
+        }
+    }
+
+    /// What is stored.
+    pub fn contents(&self) -> &Contents {
+        &self.contents
+    }
+
+    /// Whether it is a folder.
+    pub fn is_folder(&self) -> bool {
+        matches!(self.contents, Contents::Folder(_))
+    }
+
+    /// The names of what is encrypted; `None` of what is stored as it is.
+    pub fn encrypted_names(&self) -> Option<&EncryptedNames> {
+        self.names.as_ref()
     }
 
     /// The name of the file or of the folder.
     pub fn name(&self) -> &RelativePath {
-        match self {
-            Self::File(file) => &file.path,
-            Self::Folder(folder) => &folder.name,
+        match &self.contents {
+            Contents::File(file) => &file.path,
+            Contents::Folder(folder) => &folder.name,
         }
     }
 
     /// All files.
     pub fn files(&self) -> &[FileEntry] {
-        match self {
-            Self::File(file) => core::slice::from_ref(file),
-            Self::Folder(folder) => &folder.files,
+        match &self.contents {
+            Contents::File(file) => core::slice::from_ref(file),
+            Contents::Folder(folder) => &folder.files,
         }
     }
 

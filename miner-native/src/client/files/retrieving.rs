@@ -17,7 +17,7 @@ use shared::chain::Address;
 use shared::client::files::{Placement, Standing};
 use shared::client::offer::PieceNames;
 use shared::client::retrieval::Search;
-use shared::file::{FileEntry, FilePiece, FileSystem, Manifest};
+use shared::file::{Contents, FileEntry, FilePiece, FileSystem, Manifest};
 use shared::piece::node::{cid_of, RAW};
 use shared::piece::unixfs::LEAF_BYTES;
 use std::collections::{BTreeMap, BTreeSet};
@@ -118,16 +118,16 @@ pub async fn retrieve(
         gauge: &gauge,
         done: AtomicU64::new(0),
     };
-    let data_cid = match manifest {
-        Manifest::File(file) => {
+    let data_cid = match manifest.contents() {
+        Contents::File(file) => {
             let to = Destination::at(output.clone())?;
             let spool = spool_for(&to, &output, file)?;
             pieces.fill(file, &spool, &progress).await?;
             spool.keep(&to)?;
             Some(file.root())
         }
-        Manifest::Folder(_) if output.as_os_str() == "-" => return Err(ClientError::FolderToStdout),
-        Manifest::Folder(folder) => {
+        Contents::Folder(_) if output.as_os_str() == "-" => return Err(ClientError::FolderToStdout),
+        Contents::Folder(folder) => {
             manifest.writable_on(PLACE)?;
             make_folder(&output)?;
             let work = folder
@@ -158,7 +158,7 @@ pub async fn retrieve_range(
     output: PathBuf,
     miner: Option<&Address>,
 ) -> Result<Back, ClientError> {
-    let Manifest::File(file) = &found.manifest else {
+    let Contents::File(file) = found.manifest.contents() else {
         let reason = "a range is of one file, and this is a folder; retrieve it as a whole".to_owned();
         return Err(ClientError::Range { reason });
     };

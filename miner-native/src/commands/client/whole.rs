@@ -15,7 +15,7 @@ use sealdrop_miner::console;
 use serde_json::{json, Value};
 use shared::chain::Address;
 use shared::client::files::{DrillVerdict, FileProgress, FileView, PieceView, Placement};
-use shared::file::Manifest;
+use shared::file::Contents;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -56,9 +56,9 @@ pub(super) fn print_stored(session: &Session, placement: &Placement, output: Out
 fn file_json(stored: &StoredFile, placement: &Placement) -> Value {
     let pieces = ("pieces", json!(PieceView::all(placement)));
     let shown = with_fields(json!(FileView::of(placement)), [pieces]);
-    match &stored.manifest {
-        Manifest::File(file) => with_fields(shown, [("dataCid", json!(file.root().to_string()))]),
-        Manifest::Folder(folder) => {
+    match stored.manifest.contents() {
+        Contents::File(file) => with_fields(shown, [("dataCid", json!(file.root().to_string()))]),
+        Contents::Folder(folder) => {
             let roots: Vec<String> = folder.files().iter().map(|file| file.root().to_string()).collect();
             let files = folder
                 .files()

@@ -124,6 +124,19 @@ impl ManifestPiece {
     }
 }
 
+/// That what is stored is encrypted, and who may read it, as far as everybody sees that: not who the recipients are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Encryption {
+    /// Keys of which each reads it; 0 where a passphrase does.
+    pub recipients: u32,
+    /// Whether a passphrase reads it.
+    pub passphrase: bool,
+    /// Bytes of all files before they were encrypted.
+    pub plain_size: u64,
+}
+
 /// A file or folder that is kept, or is to be. It is written before its first deal is drawn up, and again when its user wants something
 /// else, when it stops, and after a drill.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -133,7 +146,7 @@ pub struct FileRecord {
     pub format: u32,
     /// Its manifest's CID.
     pub id: String,
-    /// The name of the file or folder. Not to be shown as it is: it may hold control characters.
+    /// The name of the file or folder, of what is encrypted its own one. Not to be shown as it is: it may hold control characters.
     pub name: String,
     /// Whether it is a folder.
     pub folder: bool,
@@ -142,8 +155,11 @@ pub struct FileRecord {
     /// The chain that its deals are on, by its genesis id.
     pub genesis: String,
     pub order: FileOrder,
-    /// Bytes of all files.
+    /// Bytes of all files, as they are stored.
     pub size: u64,
+    /// Of what is encrypted. The keys are kept by the host, apart from this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Encryption>,
     /// The height at which deals that were made at the beginning end; another deal about a piece counts as a copy if it ends no earlier.
     pub ends: Epoch,
     /// The manifest as a piece, where the order wants that.
@@ -169,15 +185,25 @@ impl FileRecord {
             format: FORMAT,
             id: Manifest::cid_of(bytes).to_string(),
             name: manifest.name().as_str().to_owned(),
-            folder: matches!(manifest, Manifest::Folder(_)),
+            folder: manifest.is_folder(),
             created_ms: now_ms,
             genesis,
             ends: height.plus(order.duration),
             order,
             size: manifest.size(),
+            encryption: None,
             manifest: piece,
             stopped: None,
             drills: Drills::default(),
         })
+    }
+
+    /// The same of what is encrypted, under its own name: the manifest has a neutral one.
+    pub fn encrypted(self, name: String, encryption: Encryption) -> Self {
+        Self {
+            name,
+            encryption: Some(encryption),
+            ..self
+        }
     }
 }

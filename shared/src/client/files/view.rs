@@ -2,6 +2,7 @@
 
 use super::copies::{Copy, Standing};
 use super::placement::{PieceSource, Placement};
+use super::record::Encryption;
 use crate::chain::AttoFil;
 use crate::piece::PieceCid;
 use alloc::string::{String, ToString};
@@ -118,8 +119,11 @@ pub struct FileView {
     /// Name of the file or folder.
     pub name: String,
     pub folder: bool,
-    /// Bytes.
+    /// Bytes, as they are stored: of what is encrypted, of the ciphertexts.
     pub size: u64,
+    /// Of what is encrypted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Encryption>,
     /// Milliseconds since 1970.
     pub created_at: f64,
     /// Copies that were ordered.
@@ -203,6 +207,7 @@ impl FileView {
             name: file.name.clone(),
             folder: file.folder,
             size: file.size,
+            encryption: file.encryption,
             created_at: file.created_ms as f64,
             copies: file.order.copies,
             duration: file.order.duration,
