@@ -166,7 +166,7 @@ impl KnownDag {
 
     /// Notes the children of a node whose bytes match its CID; goes on to the next level with the last one, and says so.
     pub(super) fn keep_node(&mut self, place: usize, cid: Cid, bytes: &[u8]) -> Result<bool, TransferFault> {
-        let children = self.checked_children(place, cid, bytes)?;
+        let children = checked_children((self.shape, self.size), (self.height, place as u64), cid, bytes)?;
         *self.children.get_mut(place).ok_or(TransferFault::Unrequested)? = Some(children);
         self.nodes_kept = self.nodes_kept.saturating_add(1);
         let is_last = self.children.iter().all(Option::is_some);
@@ -180,33 +180,39 @@ impl KnownDag {
         }
         Ok(is_last)
     }
+}
 
-    /// The digests of a node's children, if the node is what a file of this size has in this place.
-    fn checked_children(&self, place: usize, cid: Cid, bytes: &[u8]) -> Result<Vec<[u8; 32]>, TransferFault> {
-        let links = parse_node(bytes).map_err(|error| TransferFault::Node { cid, error })?;
-        let (shape, below) = (self.shape, self.height.saturating_sub(1));
-        let under = shape.bytes_under(self.size, self.height, place as u64);
-        let (expected, found) = (under.div_ceil(shape.span(below)), links.len());
-        if found as u64 != expected {
-            return Err(TransferFault::LinkCount { cid, expected, found });
-        }
-        let codec = if below == 0 { RAW } else { DAG_PB };
-        let mut children = Vec::with_capacity(found);
-        for (link, child) in links.iter().enumerate() {
-            let (expected, found) = (shape.bytes_under(under, below, link as u64), child.file_bytes);
-            if found != expected {
-                return Err(TransferFault::LinkBytes {
-                    cid,
-                    link,
-                    expected,
-                    found,
-                });
-            }
-            let digest = digest_of(&child.cid, codec);
-            children.push(digest.ok_or(TransferFault::LinkKind { cid, link })?);
-        }
-        Ok(children)
+/// The digests of a node's children, if the bytes are the node that a file of this size has `height` levels above its leaves, in this
+/// place of the level. The bytes are those of `cid`: whoever calls has seen to that.
+pub(crate) fn checked_children(
+    (shape, size): (DagShape, u64),
+    (height, place): (u32, u64),
+    cid: Cid,
+    bytes: &[u8],
+) -> Result<Vec<[u8; 32]>, TransferFault> {
+    let links = parse_node(bytes).map_err(|error| TransferFault::Node { cid, error })?;
+    let below = height.saturating_sub(1);
+    let under = shape.bytes_under(size, height, place);
+    let (expected, found) = (under.div_ceil(shape.span(below)), links.len());
+    if found as u64 != expected {
+        return Err(TransferFault::LinkCount { cid, expected, found });
     }
+    let codec = if below == 0 { RAW } else { DAG_PB };
+    let mut children = Vec::with_capacity(found);
+    for (link, child) in links.iter().enumerate() {
+        let (expected, found) = (shape.bytes_under(under, below, link as u64), child.file_bytes);
+        if found != expected {
+            return Err(TransferFault::LinkBytes {
+                cid,
+                link,
+                expected,
+                found,
+            });
+        }
+        let digest = digest_of(&child.cid, codec);
+        children.push(digest.ok_or(TransferFault::LinkKind { cid, link })?);
+    }
+    Ok(children)
 }
 
 #[cfg(test)]

@@ -27,10 +27,11 @@ pub mod upload;
 pub mod window;
 pub mod wire;
 
+pub(crate) use known_dag::checked_children;
 pub use known_dag::{KnownDag, LeafFault};
 pub use leaf_set::LeafSet;
 pub use pace::{Pace, PlaceLost};
-pub use puller::{Kept, Limits, Progress, Puller, TransferFault};
+pub use puller::{Kept, Limits, Progress, Puller, TransferFault, MAX_TRANSFER};
 pub use server::{serve, PieceSource, Serve};
 pub use window::PathDelay;
 pub use wire::{RefusalCode, Request, Response, Target, WireError};

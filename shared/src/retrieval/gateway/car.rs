@@ -1,7 +1,7 @@
 //! CARs of version 1: a header with the root, then each block with its CID, lengths in front (the IPLD specification's CARv1).
 
 use crate::wire::cbor::cbor_map;
-use crate::wire::{encode, leb128};
+use crate::wire::{decode, encode, leb128};
 use alloc::vec;
 use alloc::vec::Vec;
 use cid::Cid;
@@ -21,6 +21,12 @@ pub fn header(root: &Cid) -> Vec<u8> {
     let mut out = leb128::unsigned(header.len() as u64);
     out.extend_from_slice(&header);
     out
+}
+
+/// Whether bytes are a header, without the length in front: of version 1, with whichever roots; a reader knows what it has asked for.
+pub fn check_header(bytes: &[u8]) -> Option<()> {
+    let header: Header = decode(bytes).ok()?;
+    (header.version == 1).then_some(())
 }
 
 /// What stands in front of a block's bytes.
