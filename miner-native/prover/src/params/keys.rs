@@ -2,6 +2,7 @@
 //!
 //! Verifying needs only these few kilobytes, so a node that never seals generates nothing. They also
 //! pin what the generator must produce: parameters that do not hash to this table are refused.
+//! Their bytes are in `sealdrop-verify`, which verifies without this crate.
 //! `install_verifying_keys` is called at start by whoever verifies; `ensure` consults the table.
 
 use super::circuits::{file_names, Circuit};
@@ -9,6 +10,7 @@ use super::files::write_whole;
 use super::official::{is_official_key, published, Source};
 use super::{create_directory, ParamsError};
 use crate::size::SectorSize;
+use sealdrop_verify::keys as known;
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::Path;
@@ -35,7 +37,7 @@ pub(super) const PINNED: &[Pinned] = &[
         params_bytes: 1_114_707_768,
         params_sha256: "c6ce7c0c61f3f5d6593f7deb323766d7435ea350bb715ec42110decd34c65a00",
         verifying_key_sha256: "9007555348cf2f3543e2af63a70b514b802be1e1253b011919ff9a260e96fe37",
-        verifying_key: include_bytes!("../../keys/porep-2KiB.vk"),
+        verifying_key: known::POREP_2KIB,
     },
     Pinned {
         circuit: Circuit::WindowPoSt,
@@ -43,7 +45,7 @@ pub(super) const PINNED: &[Pinned] = &[
         params_bytes: 11_501_496,
         params_sha256: "8d03023a4020f9334bbc92f92ca0159fad86a2316da30b7806697e3e8f84d8a8",
         verifying_key_sha256: "8c2a84e3d75621fc336e89eb6be901178263d710223cb45799c5b74bf1d5096a",
-        verifying_key: include_bytes!("../../keys/window-2KiB.vk"),
+        verifying_key: known::WINDOW_2KIB,
     },
     Pinned {
         circuit: Circuit::PoRep,
@@ -51,7 +53,7 @@ pub(super) const PINNED: &[Pinned] = &[
         params_bytes: 1_429_027_896,
         params_sha256: "51977a1e6e811af3db82e1da92a4c95cd08330feaec1ba6972e7fcbe087b0bd4",
         verifying_key_sha256: "dc8b1821cc8f967a80e5e91f20520456e5d5ec751f13e95ebf2e850c710c44ad",
-        verifying_key: include_bytes!("../../keys/porep-8MiB.vk"),
+        verifying_key: known::POREP_8MIB,
     },
     Pinned {
         circuit: Circuit::WindowPoSt,
@@ -59,7 +61,7 @@ pub(super) const PINNED: &[Pinned] = &[
         params_bytes: 30_859_704,
         params_sha256: "1fb825c07ad13647d29250756a9347d95db439410df9649002d967be9a6cb749",
         verifying_key_sha256: "621aa038552099df86cb74450b59f39460b0302830f06b1c488d19355ff13021",
-        verifying_key: include_bytes!("../../keys/window-8MiB.vk"),
+        verifying_key: known::WINDOW_8MIB,
     },
     Pinned {
         circuit: Circuit::PoRep,
@@ -67,7 +69,7 @@ pub(super) const PINNED: &[Pinned] = &[
         params_bytes: 1_988_841_144,
         params_sha256: "e13f7e0d7dd7fe50fd27f7b39e4c3089d4d7bcc6df8abc348aaa04d92389711a",
         verifying_key_sha256: "b3643d103138d1650201a1fa235a896b6cd41610f916cd7e19c0326859da7fa5",
-        verifying_key: include_bytes!("../../keys/porep-512MiB.vk"),
+        verifying_key: known::POREP_512MIB,
     },
     Pinned {
         circuit: Circuit::WindowPoSt,
@@ -75,7 +77,7 @@ pub(super) const PINNED: &[Pinned] = &[
         params_bytes: 45_257_400,
         params_sha256: "e413cb1a3834505c47fdb8e2e079e0591a249753c6269ac402d08f70e1e6443d",
         verifying_key_sha256: "5b2aa83f9569f5c1c61ada7d0f32acb4293b00c042523824f66bf6751c34587e",
-        verifying_key: include_bytes!("../../keys/window-512MiB.vk"),
+        verifying_key: known::WINDOW_512MIB,
     },
 ];
 
