@@ -190,3 +190,153 @@ fn a_lost_copy_is_replaced_from_a_good_one_when_the_file_is_not_here_any_more() 
     );
     assert_eq!(progress["state"], "kept");
 }
+
+/// What `age` prints with these arguments.
+fn age(arguments: &[&str]) -> Vec<u8> {
+    let ended = std::process::Command::new("age").args(arguments).output();
+    let ended = ended.expect("Debian's age is installed (`apt-get install age`)");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success(), "{arguments:?}: {said}");
+    ended.stdout
+}
+
+/// A new identity: its file and its recipient.
+fn keygen(client: &Client, name: &str) -> (String, String) {
+    let path = text(&client.path(name));
+    let made = client.json(&["keygen", "--output", &path]).expect("it is new");
+    (path, made["recipient"].as_str().expect("a text").to_owned())
+}
+
+#[test]
+fn an_encrypted_folder_comes_back_to_whoever_has_a_key_and_to_nobody_else() {
+    let chain = Node::chain(&NETWORK);
+    let url = chain.url();
+    let _miner = Node::miner(&url, "8MiB");
+    let client = Client::new(&url);
+    let (identity, recipient) = keygen(&client, "identity");
+    let (stranger, _) = keygen(&client, "stranger");
+    let folder = client.path("holiday");
+    std::fs::create_dir_all(folder.join("inner")).expect("there is room");
+    let files = [
+        ("diary.txt", bytes(1, 1000)),
+        ("inner/empty", Vec::new()),
+        ("inner/film", bytes(2, 9 * MIB)),
+    ];
+    for (name, content) in &files {
+        std::fs::write(folder.join(name), content).expect("there is room");
+    }
+    let order = [
+        "store",
+        &text(&folder),
+        "--encrypt-to",
+        &recipient,
+        "--with-manifest",
+        "--duration",
+        DURATION,
+    ];
+    let stored = client.json(&order).expect("it is kept");
+    let id = stored["file"].as_str().expect("a text");
+    assert_eq!(stored["progress"]["state"], "kept");
+    assert_eq!(stored["encryption"]["recipients"], 1);
+    assert_eq!(stored["readers"], serde_json::json!([recipient]));
+    assert_eq!(stored["files"][0]["path"], "diary.txt");
+    client.run(&["file", id]).succeeded();
+
+    let is_back = |folder: &std::path::Path| {
+        for (name, content) in &files {
+            let found = std::fs::read(folder.join(name)).expect("it is there");
+            assert!(found == *content, "{name}");
+        }
+    };
+    // Its own book needs no key, and a second time finds everything there.
+    let back = client.path("back");
+    for _ in 0..2 {
+        client.run(&["retrieve", id, "--output", &text(&back)]).succeeded();
+        is_back(&back);
+    }
+    std::fs::write(back.join("diary.txt"), b"precious").expect("there is room");
+    let again = client.run(&["retrieve", id, "--output", &text(&back)]);
+    again.failed_saying(&["is there already"]);
+    assert_eq!(
+        std::fs::read_dir(&back).expect("a folder").count(),
+        2,
+        "nothing is left"
+    );
+
+    // Another one needs the identity.
+    let other = Client::new(&url);
+    let place = text(&other.path("back"));
+    let without = other.run(&["retrieve", id, "--output", &place]);
+    without.failed_saying(&["encrypted to 1 recipient", "--identity", "age -d"]);
+    let wrong = other.run(&["retrieve", id, "--output", &place, "--identity", &stranger]);
+    wrong.failed_saying(&["none of the given identities"]);
+    assert!(!other.path("back").exists(), "nothing was written");
+    let with = ["retrieve", id, "--output", &place, "--identity", &identity];
+    let told = other.json(&with).expect("it opens");
+    assert_eq!(
+        (&told["decrypted"], &told["size"]),
+        (&Value::Bool(true), &Value::from(9 * MIB + 1000))
+    );
+    is_back(&other.path("back"));
+
+    // As it is stored, it has no names, and Debian's program reads it.
+    let raw = other.path("raw");
+    let arguments = ["retrieve", id, "--output", &text(&raw), "--raw"];
+    other.run(&arguments).succeeded();
+    for (index, (_, content)) in files.iter().enumerate() {
+        let sealed = text(&raw.join(format!("{index}.age")));
+        assert!(age(&["-d", "-i", &identity, &sealed]) == *content, "{sealed}");
+    }
+}
+
+#[test]
+fn an_encrypted_file_comes_back_in_part_and_with_a_passphrase() {
+    let chain = Node::chain(&NETWORK);
+    let url = chain.url();
+    let _miner = Node::miner(&url, "8MiB");
+    let client = Client::new(&url);
+    let (identity, recipient) = keygen(&client, "identity");
+    let content = bytes(4, 17 * MIB);
+    let film = text(&client.file("film", &content));
+    let to = ["--encrypt-to", &recipient, "--with-manifest", "--duration", DURATION];
+    let stored = client.json(&[&["store", &film][..], &to].concat()).expect("it is kept");
+    let id = stored["file"].as_str().expect("a text");
+    let other = Client::new(&url);
+    let (first, last) = (8 * MIB - 70_000, 8 * MIB + 70_000);
+    let range = format!("{first}-{last}");
+    for (who, key) in [(&client, &[][..]), (&other, &["--identity", &identity][..])] {
+        let part = who.path("part");
+        let place = text(&part);
+        let arguments = ["retrieve", id, "--output", &place, "--range", &range];
+        who.run(&[&arguments[..], key].concat()).succeeded();
+        assert!(std::fs::read(&part).expect("it is there") == content[first..=last]);
+    }
+
+    // A small one has a manifest, too, and so a name that nobody sees.
+    let passphrase = text(&client.file("passphrase", b"correct horse\n"));
+    let small = text(&client.file("small", b"what I think of you"));
+    let with = [
+        "--passphrase-file",
+        &passphrase,
+        "--with-manifest",
+        "--duration",
+        DURATION,
+    ];
+    let stored = client
+        .json(&[&["store", &small][..], &with].concat())
+        .expect("it is kept");
+    assert_eq!(stored["encryption"]["passphrase"], true);
+    assert_eq!(stored["name"], "small");
+    let id = stored["file"].as_str().expect("a text");
+    let place = text(&other.path("small"));
+    let arguments = ["retrieve", id, "--output", &place];
+    other
+        .run(&arguments)
+        .failed_saying(&["with a passphrase", "--passphrase"]);
+    let wrong = text(&other.file("wrong", b"wrong horse"));
+    let with = |file: &str| [&arguments[..], &["--passphrase-file", file]].concat().join("\n");
+    let run = |file: &str| other.run(&with(file).split('\n').collect::<Vec<_>>());
+    run(&wrong).failed_saying(&["not the one"]);
+    run(&passphrase).succeeded();
+    assert_eq!(std::fs::read(&place).expect("it is there"), b"what I think of you");
+}

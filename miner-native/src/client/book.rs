@@ -8,6 +8,7 @@
 
 use super::error::ClientError;
 use super::former;
+use super::kept_keys::FILE_KEYS;
 use super::source::FileFacts;
 use super::stored_files::{deal_of_file_key, FILES, FILE_DEALS, FILE_NAMES, FILE_PARTS};
 use cid::Cid;
@@ -41,12 +42,15 @@ const OPEN: Table = Table::index("open_deals");
 pub(super) const SCHEMA: Schema = Schema {
     // "SDbk"
     kind: 0x5344_626b,
-    tables: &[DEALS, NAMES, BY_AGE, OPEN, FILES, FILE_PARTS, FILE_NAMES, FILE_DEALS],
-    format: 3,
+    tables: &[
+        DEALS, NAMES, BY_AGE, OPEN, FILES, FILE_PARTS, FILE_NAMES, FILE_DEALS, FILE_KEYS,
+    ],
+    format: 4,
     migrate,
 };
 
-/// Format 1 had no index of open deals, format 2 no files; no deal of it was part of one.
+/// Format 1 had no index of open deals, format 2 no files; no deal of it was part of one. Format 3 had no keys: a program that knows no
+/// more than it must not carry the deals of encrypted files on, since it would send the files as they are.
 fn migrate(changes: &dyn Changes, from: u32) -> Result<(), DatabaseError> {
     if from > 1 {
         return Ok(());
@@ -79,12 +83,22 @@ pub struct LocalFile {
     /// The part of it that the deal is about; `None`: all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<FilePart>,
+    /// Where the key is that makes the deal's bytes of the file; `None`: they are the file's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyPlace>,
     /// Interior nodes of the file's DAG; their CIDs follow from them.
     #[serde(with = "shared::wire::as_cbor")]
     pub nodes: Vec<Bytes>,
 }
 
-/// A part of a local file.
+/// The key of an encrypted file in this book: the file's id, and its index in the manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyPlace {
+    pub file: String,
+    pub index: u64,
+}
+
+/// A part of a local file, of what is stored of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FilePart {
     pub offset: u64,
@@ -440,6 +454,7 @@ pub(super) mod tests {
         let file = LocalFile {
             facts,
             part: None,
+            key: None,
             nodes: vec![Bytes(vec![1, 2, 3])],
         };
         Record::new(id, created_ms, "g".into(), "p".into(), file, ClientDeal::new(draft))

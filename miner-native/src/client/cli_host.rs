@@ -6,11 +6,13 @@ use super::chain::AccountChain;
 use super::error::{step, ClientError};
 use super::miner_connection::{MinerConnection, Patience};
 use super::network::NetworkError;
+use super::reading::PieceReader;
 use super::report::{Gauge, Report};
 use super::serving::{Offers, Served};
 use super::source::FileFacts;
 use super::uploading::{self, Upload, UploadOrder};
 use super::Session;
+use sealdrop_encryption::EncryptedFile;
 use sealdrop_miner::clock::now_ms;
 use shared::chain::view::HeadView;
 use shared::chain::{AttoFil, ChannelId, SecretKey};
@@ -20,6 +22,7 @@ use shared::deal::{ClientStage, DealState, Refund};
 use shared::piece::node::node_cid;
 use shared::wire::Cbor;
 use std::cell::{Cell, RefCell};
+use std::ops::Range;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{watch, Mutex};
@@ -89,6 +92,14 @@ pub struct CliHost {
     heads: RefCell<watch::Receiver<HeadView>>,
     gauge: RefCell<Option<(Gauge, Phase)>>,
     patience: RefCell<Patience>,
+}
+
+/// Whether a file of so many bytes can have this part of what is stored of it.
+pub(super) fn fits(part: &Range<u64>, key: Option<&EncryptedFile>, size: u64) -> bool {
+    match key {
+        Some(key) => key.plain_len() == size,
+        None => part.end <= size,
+    }
 }
 
 struct SessionParts {
@@ -299,7 +310,7 @@ impl CliHost {
     }
 
     /// Sends the file over HTTP beside, once the miner has accepted the deal. One try a process: what fails is fetched over libp2p.
-    fn upload(&self, record: &Record) {
+    fn upload(&self, record: &Record, piece: &PieceReader) {
         let ClientStage::Running { proposal, .. } = &record.deal.stage else {
             return;
         };
@@ -313,7 +324,8 @@ impl CliHost {
             miner: record.deal.draft.miner.clone(),
             peer: record.peer.clone(),
             deal: proposal.cid(),
-            file: record.file.clone(),
+            piece: piece.clone(),
+            nodes: record.file.nodes.clone(),
         };
         let (offers, data, peer) = (self.session.offers.clone(), *record.data_cid(), record.peer.clone());
         let progress = move |bytes| offers.sent(&data, &peer, bytes);
@@ -440,22 +452,32 @@ impl ClientHost for CliHost {
     }
 
     async fn file_is_same(&self, record: &mut Record) -> Result<bool, ClientError> {
+        let key = self.book.key_of(&record.file)?;
+        // What was made of it was not what it was, whatever its date says.
+        let is_doubted = key.is_some() && self.is_unreadable();
         if self.is_unreadable() {
             self.withdraw(record);
         }
+        let path = &record.file.facts.path;
+        // An empty file is stored only where its ciphertext is not empty.
+        let now = if key.is_some() {
+            FileFacts::of_any(path)
+        } else {
+            FileFacts::of(path)
+        };
         // A file that cannot be looked at is not there.
-        let Ok(now) = FileFacts::of(&record.file.facts.path) else {
+        let Ok(now) = now else {
             return Ok(false);
         };
-        if now == record.file.facts {
+        if now == record.file.facts && !is_doubted {
             return Ok(true);
         }
         // Copied back or touched, it may still be the same bytes.
         let part = record.file.range();
-        if part.end > now.size {
+        if !fits(&part, key.as_deref(), now.size) {
             return Ok(false);
         }
-        let summary = now.digest_part(part, &self.report, &record.name()).await?;
+        let summary = now.digest_part((part, key), &self.report, &record.name()).await?;
         let same = summary.data_cid == *record.data_cid();
         if same {
             record.file.facts = now;
@@ -469,17 +491,29 @@ impl ClientHost for CliHost {
     }
 
     fn offer(&self, record: &Record) {
+        let reader = self.book.key_of(&record.file).and_then(|key| {
+            let reader = PieceReader::of(&record.file, record.data_cid(), key);
+            reader.map_err(|fault| ClientError::NotServed {
+                deal: record.name(),
+                fault,
+            })
+        });
+        let reader = match reader {
+            Ok(reader) => reader,
+            // The miner asks in vain, which is shown with the deal.
+            Err(error) => return self.report.note(error.to_string()),
+        };
         let mut served = self.served.borrow_mut();
         // A miner with another host than the day before fetches from there.
         if served.as_ref().is_none_or(|(peer, _)| *peer != record.peer) {
             let nodes = record.file.nodes.iter().map(|node| (node_cid(&node.0), node.0.clone()));
             let offers = &self.session.offers;
-            let (data, part) = (*record.data_cid(), (record.file.facts.clone(), record.file.range()));
-            let offered = offers.offer(data, &record.id, &record.peer, part, nodes.collect());
+            let data = *record.data_cid();
+            let offered = offers.offer(data, &record.id, &record.peer, reader.clone(), nodes.collect());
             *served = Some((record.peer.clone(), offered));
         }
         drop(served);
-        self.upload(record);
+        self.upload(record, &reader);
     }
 
     async fn file_is_not_needed(&self, record: &Record) -> Result<(), ClientError> {

@@ -4,6 +4,7 @@ use super::book::Record;
 use super::network::NetworkError;
 use cid::Cid;
 use sealdrop_database::DatabaseError;
+use sealdrop_encryption::{DecryptError, EncryptError};
 use sealdrop_miner::chain_access::ChainError;
 use sealdrop_wallet::WalletError;
 use shared::chain::{Address, AttoFil, Epoch};
@@ -15,6 +16,7 @@ use shared::deal::ClientStage;
 use shared::file::{CutError, FileDigestError, ManifestError, PathError};
 use shared::payment::schedule::ScheduleError;
 use shared::piece::{DigestError, SectorSize};
+use shared::transfer::TransferFault;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -262,6 +264,16 @@ pub enum ClientError {
     WrongRoot { expected: Cid, found: String },
     #[error("{reason}")]
     Range { reason: String },
+    #[error(transparent)]
+    Encryption(#[from] EncryptError),
+    #[error("{files} files and their names would take {files} times as long as the passphrase makes guessing slow, also to read; give at most {limit}, or make an identity (`sealdrop client keygen`), and encrypt to its recipient with --encrypt-to")]
+    PassphraseFiles { files: usize, limit: usize },
+    #[error("{} cannot be opened: {source}", path)]
+    Decryption { path: String, source: DecryptError },
+    #[error("it is encrypted {readers}, and this book has no key of it; give {needed}, or get it as it is stored with --raw, which `age -d` opens")]
+    Encrypted { readers: String, needed: &'static str },
+    #[error("the file of deal {deal} cannot be served: {fault}; store it again")]
+    NotServed { deal: String, fault: TransferFault },
     #[error("{failed} of {all} deals did not reach their end; the reasons are above")]
     SomeFailed { failed: usize, all: usize },
 }
@@ -319,6 +331,18 @@ impl ClientError {
             Self::NothingToAbandon { .. } => Code::NotWorking,
             Self::Damaged { .. } | Self::Wallet(_) | Self::Database(_) => Code::Storage,
             Self::Node(_) => Code::Internal,
+            Self::Encryption(
+                EncryptError::Changed | EncryptError::OtherRoot { .. } | EncryptError::Plaintext { .. },
+            )
+            | Self::NotServed { .. } => Code::FileLost,
+            Self::Encryption(_) | Self::PassphraseFiles { .. } | Self::Encrypted { .. } => Code::BadArgument,
+            Self::Decryption { source, .. } => match source {
+                DecryptError::NoIdentityFits
+                | DecryptError::PassphraseNeeded
+                | DecryptError::IdentityNeeded
+                | DecryptError::WrongPassphrase => Code::BadArgument,
+                _ => Code::RetrievalCorrupt,
+            },
             Self::SomeFailed { .. } | Self::FileIncomplete { .. } => Code::DealFailed,
             Self::PiecesLeft { first, .. } => first.code(),
             Self::FileOrder(_) | Self::Manifest(_) | Self::Range { .. } => Code::BadArgument,

@@ -38,6 +38,7 @@ impl From<Former> for Record {
         let file = LocalFile {
             facts: former.file,
             part: None,
+            key: None,
             nodes: former.nodes,
         };
         let (created_ms, deal) = (former.created_ms, former.deal);

@@ -3,7 +3,9 @@
 //! [`super::files`].
 
 use super::error::ClientError;
+use super::reading;
 use super::source::FileFacts;
+use sealdrop_encryption::EncryptedFile;
 use shared::file::{Cut, FileBuilder, FileSummary};
 use shared::piece::unixfs::LEAF_BYTES;
 use shared::piece::{
@@ -11,7 +13,7 @@ use shared::piece::{
 };
 use shared::wire::cbor::Bytes;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
@@ -21,28 +23,35 @@ const MAX_BUFFERS: usize = 512 << 20;
 /// More threads than this read from no disk faster.
 const MAX_THREADS: usize = 128;
 
+/// A file, and the key where it is encrypted: then its ciphertext is measured, which is made for that and goes nowhere.
+#[derive(Clone, Copy)]
+pub(super) struct Measured<'a> {
+    pub facts: &'a FileFacts,
+    pub key: Option<&'a EncryptedFile>,
+}
+
 /// Computes both names of a part of the file as it is described, or of all of it, in constant memory; `progress` is told the bytes done
 /// so far, by any thread. Fails with [`ClientError::Changed`] when the file is not the described one, or not any more.
 pub(super) fn digest(
-    facts: &FileFacts,
+    file: Measured<'_>,
     part: Range<u64>,
     deal: &str,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<PieceSummary, ClientError> {
-    digest_on((facts, part), deal, cores(), progress)
+    digest_on((file, part), deal, cores(), progress)
 }
 
 fn digest_on(
-    (facts, part): (&FileFacts, Range<u64>),
+    (file, part): (Measured<'_>, Range<u64>),
     deal: &str,
     threads: usize,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<PieceSummary, ClientError> {
     let size = part.end.saturating_sub(part.start);
-    let tasks = tasks_of(facts, 0, part, threads)?;
-    let names = hash_all((facts, deal), tasks, threads, progress)?;
+    let tasks = tasks_of(file.facts, 0, part, threads)?;
+    let names = hash_all((file, deal), tasks, threads, progress)?;
     let names: Vec<SliceNames> = names.into_iter().map(|(_, names)| names).collect();
-    assemble(size, &names).map_err(|e| refused(facts, e))
+    assemble(size, &names).map_err(|e| refused(file.facts, e))
 }
 
 /// A file's pieces with the nodes that serving each needs.
@@ -53,15 +62,15 @@ pub(super) struct Digested {
 
 /// Computes the names of a file and of all its pieces in one pass, as [`digest`] does those of one.
 pub(super) fn digest_file(
-    facts: &FileFacts,
+    file: Measured<'_>,
     cut: Cut,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Digested, ClientError> {
-    digest_file_on(facts, cut, cores(), progress)
+    digest_file_on(file, cut, cores(), progress)
 }
 
 fn digest_file_on(
-    facts: &FileFacts,
+    file: Measured<'_>,
     cut: Cut,
     threads: usize,
     progress: &(dyn Fn(u64) + Sync),
@@ -69,13 +78,13 @@ fn digest_file_on(
     let mut tasks = Vec::new();
     for index in 0..cut.pieces() {
         let part = cut.piece(index).unwrap_or_default();
-        tasks.extend(tasks_of(facts, index, part, threads)?);
+        tasks.extend(tasks_of(file.facts, index, part, threads)?);
     }
     let wrong = |source| ClientError::FileDigest {
-        path: facts.path.clone(),
+        path: file.facts.path.clone(),
         source,
     };
-    let mut names = hash_all((facts, ""), tasks, threads, progress)?.into_iter().peekable();
+    let mut names = hash_all((file, ""), tasks, threads, progress)?.into_iter().peekable();
     let (mut builder, mut nodes) = (FileBuilder::new(cut), Vec::new());
     for index in 0..cut.pieces() {
         let mut slices = Vec::new();
@@ -112,7 +121,7 @@ fn tasks_of(facts: &FileFacts, piece: u64, part: Range<u64>, threads: usize) -> 
 
 /// The names of all slices, in order, each with the index of its piece.
 fn hash_all(
-    (facts, deal): (&FileFacts, &str),
+    (file, deal): (Measured<'_>, &str),
     tasks: Vec<Task>,
     threads: usize,
     progress: &(dyn Fn(u64) + Sync),
@@ -124,11 +133,13 @@ fn hash_all(
         .unwrap_or_default();
     let largest = usize::try_from(largest.saturating_add(LEAF_BYTES)).unwrap_or(usize::MAX);
     let threads = threads.min(tasks.len());
+    // What is made of a file is beside what was read of it, and beside what is hashed.
+    let buffers = if file.key.is_some() { 3 } else { 1 };
     let work = Work {
-        facts,
+        file,
         deal,
         tasks,
-        buffer: buffer_bytes(threads).min(largest),
+        buffer: buffer_bytes(threads.saturating_mul(buffers)).min(largest),
         next: AtomicUsize::new(0),
         done: AtomicU64::new(0),
         failed: AtomicBool::new(false),
@@ -138,7 +149,7 @@ fn hash_all(
         let running: Vec<_> = (0..threads).map(|_| scope.spawn(|| work.take_slices())).collect();
         let ended = running.into_iter().map(|thread| {
             let crashed = |_| {
-                Err(ClientError::file("read", &facts.path)(io::Error::other(
+                Err(ClientError::file("read", &file.facts.path)(io::Error::other(
                     "a thread crashed",
                 )))
             };
@@ -170,7 +181,7 @@ fn buffer_bytes(threads: usize) -> usize {
 
 /// What the threads share.
 struct Work<'a> {
-    facts: &'a FileFacts,
+    file: Measured<'a>,
     deal: &'a str,
     tasks: Vec<Task>,
     buffer: usize,
@@ -192,8 +203,8 @@ impl Work<'_> {
     }
 
     fn try_slices(&self) -> Result<Vec<(usize, u64, SliceNames)>, ClientError> {
-        let unreadable = || ClientError::file("read", &self.facts.path);
-        let mut file = File::open(&self.facts.path).map_err(ClientError::file("open", &self.facts.path))?;
+        let unreadable = || ClientError::file("read", &self.file.facts.path);
+        let mut file = File::open(&self.file.facts.path).map_err(ClientError::file("open", &self.file.facts.path))?;
         let mut buffer = vec![0; self.buffer];
         let mut found = Vec::new();
         while !self.failed.load(Ordering::Relaxed) {
@@ -203,8 +214,8 @@ impl Work<'_> {
             };
             let names = self.hash(task, &mut file, &mut buffer);
             // A file that changed is said to have changed, whatever reading and hashing make of it.
-            if !self.facts.matches(&file.metadata().map_err(unreadable())?) {
-                return Err(self.facts.changed(self.deal));
+            if !self.file.facts.matches(&file.metadata().map_err(unreadable())?) {
+                return Err(self.file.facts.changed(self.deal));
             }
             found.push((index, task.piece, names?));
         }
@@ -212,18 +223,17 @@ impl Work<'_> {
     }
 
     fn hash(&self, task: &Task, file: &mut File, buffer: &mut [u8]) -> Result<SliceNames, ClientError> {
-        let unreadable = || ClientError::file("read", &self.facts.path);
-        let refused = |e| refused(self.facts, DigestError::CommP(e));
+        let unreadable = || ClientError::file("read", &self.file.facts.path);
+        let refused = |e| refused(self.file.facts, DigestError::CommP(e));
         let (counted, read) = (task.slice.bytes.clone(), task.slice.read());
         let mut hasher = SliceHasher::new(task.slice.clone());
-        let from = SeekFrom::Start(task.start.saturating_add(read.start));
-        file.seek(from).map_err(unreadable())?;
         for part in parts(read, buffer.len() as u64) {
             if self.failed.load(Ordering::Relaxed) {
                 break;
             }
             let (bytes, _) = buffer.split_at_mut((part.end - part.start) as usize);
-            file.read_exact(bytes).map_err(unreadable())?;
+            let at = task.start.saturating_add(part.start);
+            reading::read_stored(file, self.file.key, at, bytes).map_err(unreadable())?;
             hasher.push(bytes).map_err(refused)?;
             let counted = part.end.min(counted.end).saturating_sub(part.start);
             (self.progress)(self.done.fetch_add(counted, Ordering::Relaxed) + counted);
@@ -262,6 +272,10 @@ mod tests {
         (dir, path, bytes)
     }
 
+    fn clear(facts: &FileFacts) -> Measured<'_> {
+        Measured { facts, key: None }
+    }
+
     #[test]
     fn any_number_of_threads_finds_the_names_of_one_pass_and_counts_every_byte_once() {
         let (_dir, path, bytes) = file();
@@ -276,7 +290,7 @@ mod tests {
                 *seen = done.max(*seen);
             };
             assert_eq!(
-                digest_on((&facts, 0..SIZE as u64), "", threads, &progress).unwrap(),
+                digest_on((clear(&facts), 0..SIZE as u64), "", threads, &progress).unwrap(),
                 whole
             );
             assert_eq!(*seen.lock().unwrap(), SIZE as u64);
@@ -289,7 +303,7 @@ mod tests {
         for size in [SIZE as u64 / 2, SIZE as u64 * 2] {
             let facts = FileFacts::of(&path).unwrap();
             let change = |_: u64| File::options().write(true).open(&path).unwrap().set_len(size).unwrap();
-            let digest = digest_on((&facts, 0..facts.size), "d", 1, &change);
+            let digest = digest_on((clear(&facts), 0..facts.size), "d", 1, &change);
             assert!(matches!(digest, Err(ClientError::Changed { .. })), "{digest:?}");
         }
     }
@@ -308,11 +322,11 @@ mod tests {
                 let mut seen = seen.lock().unwrap();
                 *seen = done.max(*seen);
             };
-            let found = digest_file_on(&facts, cut, threads, &progress).unwrap();
+            let found = digest_file_on(clear(&facts), cut, threads, &progress).unwrap();
             assert_eq!(found.summary, expected);
             assert_eq!(*seen.lock().unwrap(), SIZE as u64);
             assert_eq!(found.nodes.len(), 2);
-            let part = digest_on((&facts, 7 << 20..SIZE as u64), "", threads, &|_| {}).unwrap();
+            let part = digest_on((clear(&facts), 7 << 20..SIZE as u64), "", threads, &|_| {}).unwrap();
             assert_eq!(part.data_cid, expected.pieces()[1].data_cid);
             assert_eq!(part.nodes.len(), found.nodes[1].len());
         }

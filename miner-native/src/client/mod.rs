@@ -5,7 +5,8 @@
 //! ([`network`]) with the files that it serves ([`serving`]), sends over HTTP (`uploading`) and measures on every core (`hashing`), and what the user sees
 //! ([`report`]). [`imports`] knows files by their CID, [`miner_offers`] asks for the network's miners, [`proposing`] does all
 //! that comes before money is locked, [`storing`] makes deals and goes on with them, [`cli_host`] has the edges of one deal, [`files`] does
-//! all of that for files of any size and for folders, which [`stored_files`] keeps,
+//! all of that for files of any size and for folders, which [`stored_files`] keeps (with the keys of encrypted ones, `kept_keys`, of which `reading` makes
+//! what is stored),
 //! [`refund`] says when money is taken back, [`fetching`] brings files back to a
 //! [`destination`] over files under way ([`partial`]), [`checking`] asks how a deal stands,
 //! [`explaining`] why it is not done, [`verifying`] checks it, [`vouchers`] lists what a deal pays, [`channels`] is for
@@ -28,11 +29,13 @@ pub mod files;
 mod former;
 mod hashing;
 pub mod imports;
+pub mod kept_keys;
 pub mod miner_connection;
 pub mod miner_offers;
 pub mod network;
 pub mod partial;
 pub mod proposing;
+mod reading;
 pub mod refund;
 pub mod report;
 pub mod serving;

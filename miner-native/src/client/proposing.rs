@@ -72,6 +72,7 @@ pub(super) async fn prepare(session: &Session, piece: Piece, order: &Order) -> R
         LocalFile {
             facts,
             part: None,
+            key: None,
             nodes: names.nodes,
         },
         session.genesis().to_owned(),

@@ -2,7 +2,7 @@
 //!
 //! A miner opens the stream and asks; [`shared::client::offers`] decides the answer.
 
-use super::source::FileFacts;
+use super::reading::PieceReader;
 use cid::Cid;
 use futures::StreamExt;
 use libp2p::{PeerId, Stream};
@@ -10,7 +10,6 @@ use libp2p_stream::IncomingStreams;
 use sealdrop_miner::network::frames::{self, StreamError};
 use shared::client::offers::{self, Decision, Nodes, PieceCopy, MAX_STREAMS};
 use shared::transfer::{RefusalCode, Request, Response};
-use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{watch, Semaphore};
 
@@ -26,9 +25,7 @@ pub struct Served {
 /// A deal's file or part of one, and who is told how far it was fetched.
 #[derive(Clone)]
 struct ServedFile {
-    file: FileFacts,
-    /// Where the deal's piece begins in the file.
-    offset: u64,
+    piece: PieceReader,
     served: watch::Sender<Served>,
 }
 
@@ -56,12 +53,12 @@ impl Offers {
         root: Cid,
         deal: &str,
         miner: &str,
-        (file, part): (FileFacts, Range<u64>),
+        piece: PieceReader,
         nodes: Nodes,
     ) -> watch::Receiver<Served> {
         let (served, watching) = watch::channel(Served::default());
-        let (offset, size, miner) = (part.start, part.end.saturating_sub(part.start), miner.to_owned());
-        let place = ServedFile { file, offset, served };
+        let (size, miner) = (piece.size(), miner.to_owned());
+        let place = ServedFile { piece, served };
         let copy = PieceCopy { miner, place };
         self.files().offer(root, size, || nodes, deal, copy);
         watching
@@ -113,19 +110,14 @@ impl Offers {
         }
     }
 
-    async fn answer(&self, peer: &PeerId, request: &Request) -> Response {
+    pub(super) async fn answer(&self, peer: &PeerId, request: &Request) -> Response {
         let decision = self.files().decide(request);
         let (offset, len, copies) = match decision {
             Decision::Answer(response) => return response,
             Decision::Read { offset, len, copies } => (offset, len, copies),
         };
-        for ServedFile {
-            file,
-            offset: start,
-            served,
-        } in copies
-        {
-            if let Some(bytes) = file.range(start.saturating_add(offset), len).await {
+        for ServedFile { piece, served } in copies {
+            if let Some(bytes) = piece.range(offset, len).await {
                 self.sent(&request.root, &peer.to_string(), offset.saturating_add(u64::from(len)));
                 return Response::Data(bytes);
             }
@@ -143,12 +135,13 @@ impl Offers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::source::FileFacts;
     use shared::piece::PieceDigest;
     use shared::transfer::Target;
 
-    fn whole(facts: FileFacts) -> (FileFacts, Range<u64>) {
+    fn whole(facts: FileFacts) -> PieceReader {
         let part = 0..facts.size;
-        (facts, part)
+        PieceReader::clear(facts, part)
     }
 
     async fn offered(bytes: &[u8], miner: &PeerId) -> (tempfile::TempDir, Cid, Offers, watch::Receiver<Served>) {
@@ -199,7 +192,13 @@ mod tests {
         let (miner, root) = (PeerId::random(), shared::piece::node::raw_cid(b"345"));
         let offers = Offers::default();
         let facts = FileFacts::of(&path).unwrap();
-        let served = offers.offer(root, "one", &miner.to_string(), (facts, 3..6), Nodes::new());
+        let served = offers.offer(
+            root,
+            "one",
+            &miner.to_string(),
+            PieceReader::clear(facts, 3..6),
+            Nodes::new(),
+        );
         for (offset, len, expected) in [
             (0, 3, Response::Data(b"345".to_vec())),
             (2, 1, Response::Data(b"5".to_vec())),

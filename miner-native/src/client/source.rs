@@ -1,10 +1,11 @@
 //! The file that a deal is about: read once for its names, then by ranges for the miner, and never when it has changed.
 
 use super::error::{step, ClientError};
-use super::hashing;
+use super::hashing::{self, Measured};
 use super::report::Report;
 use crate::terminal::escaped;
 use cid::Cid;
+use sealdrop_encryption::EncryptedFile;
 use serde::{Deserialize, Serialize};
 use shared::piece::{Commitment, PieceDigest, PieceSummary, BYTES_TOGETHER};
 use shared::wire::cbor::Bytes;
@@ -12,6 +13,7 @@ use std::fs::Metadata;
 use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom};
 
@@ -73,19 +75,22 @@ impl FileFacts {
     /// Computes both names of the file in one pass, on every core, in constant memory. A file that changes meanwhile is
     /// an error; `deal` is what its text calls the deal.
     pub async fn digest(&self, report: &Report, deal: &str) -> Result<PieceSummary, ClientError> {
-        self.digest_part(0..self.size, report, deal).await
+        self.digest_part((0..self.size, None), report, deal).await
     }
 
-    /// As [`Self::digest`], of a part of the file.
+    /// As [`Self::digest`], of a part of what is stored of the file: of its ciphertext, where there is a key.
     pub async fn digest_part(
         &self,
-        part: Range<u64>,
+        (part, key): (Range<u64>, Option<Arc<EncryptedFile>>),
         report: &Report,
         deal: &str,
     ) -> Result<PieceSummary, ClientError> {
         let (facts, deal) = (self.clone(), deal.to_owned());
         let gauge = report.bytes("computing the file's commitments", part.end.saturating_sub(part.start));
-        let work = tokio::task::spawn_blocking(move || hashing::digest(&facts, part, &deal, &|done| gauge.at(done)));
+        let work = tokio::task::spawn_blocking(move || {
+            let key = key.as_deref();
+            hashing::digest(Measured { facts: &facts, key }, part, &deal, &|done| gauge.at(done))
+        });
         let path = self.path.clone();
         work.await
             .map_err(|e| ClientError::file("read", path)(std::io::Error::other(e)))?

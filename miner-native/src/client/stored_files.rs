@@ -5,6 +5,7 @@
 
 use super::book::{self, Book, DealLock, Record};
 use super::error::ClientError;
+use super::kept_keys::{self, FileKeys};
 use super::source::FileFacts;
 use sealdrop_database::{with_prefix, DatabaseError, Records, Table};
 use serde::{Deserialize, Serialize};
@@ -46,7 +47,7 @@ pub(super) fn deal_of_file_key(file: &str, deal: &str) -> Vec<u8> {
     [book::name_prefix(file), deal.as_bytes().to_vec()].concat()
 }
 
-fn part_key(file: &str, part: &[u8]) -> Vec<u8> {
+pub(super) fn part_key(file: &str, part: &[u8]) -> Vec<u8> {
     [book::name_prefix(file), part.to_vec()].concat()
 }
 
@@ -63,29 +64,39 @@ fn names(stored: &StoredFile) -> Vec<String> {
     [stored.record.id.clone()].into_iter().chain(root).collect()
 }
 
-fn written<T: Serialize>(value: &T) -> Vec<u8> {
+pub(super) fn written<T: Serialize>(value: &T) -> Vec<u8> {
     let mut bytes = Vec::new();
     ciborium::into_writer(value, &mut bytes).expect("writing to a Vec cannot fail");
     bytes
 }
 
-fn parsed<T: for<'de> Deserialize<'de>>(table: Table, id: &str, bytes: &[u8]) -> Result<T, ClientError> {
+pub(super) fn parsed<T: for<'de> Deserialize<'de>>(table: Table, id: &str, bytes: &[u8]) -> Result<T, ClientError> {
     let read = ciborium::from_reader(bytes);
     read.map_err(|error| damaged(table, id, &error))
 }
 
-fn damaged(table: Table, id: &str, reason: &dyn std::fmt::Display) -> ClientError {
+pub(super) fn damaged(table: Table, id: &str, reason: &dyn std::fmt::Display) -> ClientError {
     let (table, reason) = (table.name, format!("file {id}: {reason}"));
     DatabaseError::Damaged { table, reason }.into()
 }
 
 impl Book {
-    /// Keeps a file that is new; all of it is on the disk when this returns. One that is there already stays as it is, and is given back.
-    pub fn add_file(&self, stored: &StoredFile, sources: &[FileSource]) -> Result<FileRecord, ClientError> {
+    /// Keeps a file that is new, with its keys if it is encrypted and the draft that these were; all of it is on the disk when this returns.
+    /// One that is there already stays as it is, and is given back.
+    pub fn add_file(
+        &self,
+        stored: &StoredFile,
+        sources: &[FileSource],
+        keys: Option<(&str, &FileKeys)>,
+    ) -> Result<FileRecord, ClientError> {
         let id = &stored.record.id;
         self.deals.write(|changes| {
             if let Some(known) = changes.get(FILES, id.as_bytes())? {
                 return parsed(FILES, id, &known);
+            }
+            if let Some((draft, keys)) = keys {
+                kept_keys::put(changes, id, keys)?;
+                kept_keys::remove(changes, draft)?;
             }
             changes.put(FILE_PARTS, &part_key(id, MANIFEST), &stored.manifest_bytes)?;
             for (index, source) in sources.iter().enumerate() {
@@ -211,7 +222,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let book = Book::open(dir.path()).unwrap();
         let (file, sources) = stored(b"hello");
-        book.add_file(&file, &sources).unwrap();
+        book.add_file(&file, &sources, None).unwrap();
         let root = file.manifest.files()[0].root().to_string();
         for name in [&file.record.id, &root] {
             let found = book.find_file(name).unwrap().unwrap();
@@ -227,7 +238,7 @@ mod tests {
         changed.stopped = Some("why".into());
         book.save_file(&changed, None).unwrap();
         // The same file again does not undo it.
-        assert_eq!(book.add_file(&file, &sources).unwrap(), changed);
+        assert_eq!(book.add_file(&file, &sources, None).unwrap(), changed);
     }
 
     #[test]
@@ -255,7 +266,7 @@ mod tests {
         drop(Sqlite::open(&path, &before, Sharing::Shared).unwrap());
         let book = Book::open(dir.path()).unwrap();
         let (file, sources) = stored(b"hello");
-        book.add_file(&file, &sources).unwrap();
+        book.add_file(&file, &sources, None).unwrap();
         assert_eq!(book.file_ids().unwrap().len(), 1);
     }
 }

@@ -3,7 +3,7 @@
 //! The file stays on offer over libp2p meanwhile ([`super::serving`]), so an upload that ends early costs nothing. Started by
 //! [`super::cli_host`] for a deal that its miner has accepted.
 
-use super::book::LocalFile;
+use super::reading::PieceReader;
 use super::report::Report;
 use cid::Cid;
 use futures::stream::FuturesUnordered;
@@ -14,6 +14,7 @@ use sealdrop_miner::network::texts;
 use shared::chain::{Address, SecretKey};
 use shared::client::uploading::{bases, Ask, Reply, Step, Uploading, ANSWER_LIMIT_MS, CHUNK_LIMIT_MS, MAX_ANSWER};
 use shared::transfer::upload::{write_nodes, Opening, SignedOpening, PATH};
+use shared::wire::cbor::Bytes;
 use shared::wire::encode;
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -56,14 +57,16 @@ pub(super) struct UploadOrder {
     /// The miner's peer id, by which the chain's directory knows its addresses.
     pub peer: String,
     pub deal: Cid,
-    pub file: LocalFile,
+    pub piece: PieceReader,
+    /// Interior nodes of its DAG.
+    pub nodes: Vec<Bytes>,
 }
 
 /// Starts to send a deal's file, where its miner has an address over HTTP; `progress` hears how many bytes the miner has.
 pub(super) fn start(order: UploadOrder, report: Report, progress: impl Fn(u64) + Send + Sync + 'static) -> Upload {
     let (sent, watching) = watch::channel(false);
     let task = tokio::spawn(async move {
-        let Some(uploading) = Uploading::new(size_of(&order.file), found(&order).await) else {
+        let Some(uploading) = Uploading::new(order.piece.size(), found(&order).await) else {
             return;
         };
         let Ok(network) = order.chain.network_id() else { return };
@@ -72,7 +75,7 @@ pub(super) fn start(order: UploadOrder, report: Report, progress: impl Fn(u64) +
             let height = heads.borrow().height;
             Opening::new(network, order.miner.clone(), order.deal, height).sign(&order.key)
         };
-        let sender = Sender::new(order.deal, order.file, opening);
+        let sender = Sender::new(order.deal, (order.piece, order.nodes), opening);
         match sender.send(uploading, progress).await {
             Ok(true) => {
                 sent.send_replace(true);
@@ -106,16 +109,18 @@ async fn found(order: &UploadOrder) -> Vec<String> {
 struct Sender<O> {
     http: Option<reqwest::Client>,
     deal: Cid,
-    file: LocalFile,
+    piece: PieceReader,
+    nodes: Vec<Bytes>,
     opening: O,
 }
 
 impl<O: Fn() -> SignedOpening> Sender<O> {
-    fn new(deal: Cid, file: LocalFile, opening: O) -> Self {
+    fn new(deal: Cid, (piece, nodes): (PieceReader, Vec<Bytes>), opening: O) -> Self {
         Self {
             http: client(),
             deal,
-            file,
+            piece,
+            nodes,
             opening,
         }
     }
@@ -155,14 +160,13 @@ impl<O: Fn() -> SignedOpening> Sender<O> {
         let url = format!("{base}{PATH}/{}", self.deal);
         let request = match ask {
             Ask::Open => http.post(url).body(encode(&(self.opening)())),
-            Ask::Nodes => match write_nodes(self.file.nodes.iter().map(|node| node.0.as_slice())) {
+            Ask::Nodes => match write_nodes(self.nodes.iter().map(|node| node.0.as_slice())) {
                 Ok(nodes) => http.put(format!("{url}/nodes")).body(nodes),
                 Err(error) => return Reply::Lost(error.to_string()),
             },
             Ask::Chunk(chunk) => {
                 let length = u32::try_from(range.end.saturating_sub(range.start)).unwrap_or_default();
-                let start = self.file.range().start.saturating_add(range.start);
-                let Some(bytes) = self.file.facts.range(start, length).await else {
+                let Some(bytes) = self.piece.range(range.start, length).await else {
                     return Reply::Unreadable;
                 };
                 let limit = Duration::from_millis(CHUNK_LIMIT_MS);
@@ -178,12 +182,6 @@ impl<O: Fn() -> SignedOpening> Sender<O> {
             .await
             .unwrap_or_else(|error| Reply::Lost(innermost(&error)))
     }
-}
-
-/// Bytes of the piece.
-fn size_of(file: &LocalFile) -> u64 {
-    let part = file.range();
-    part.end.saturating_sub(part.start)
 }
 
 fn client() -> Option<reqwest::Client> {
@@ -240,7 +238,7 @@ fn innermost(error: &reqwest::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::book::FilePart;
+    use crate::client::book::{FilePart, LocalFile};
     use crate::client::source::FileFacts;
     use axum::extract::{Request, State};
     use axum::http::Method;
@@ -257,7 +255,6 @@ mod tests {
     use shared::chain::{AttoFil, BytesAmount, Epoch};
     use shared::deal::{MinerDeal, MinerEffect, PaymentInfo, Proposal};
     use shared::piece::{PieceDigest, PieceSummary};
-    use shared::wire::cbor::Bytes;
     use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
     use std::sync::Arc;
 
@@ -341,6 +338,7 @@ mod tests {
                     offset: BEFORE,
                     size: summary.size,
                 }),
+                key: None,
                 nodes: summary.nodes.iter().map(|(_, bytes)| Bytes(bytes.clone())).collect(),
             },
             deal: record.deal.proposal.cid(),
@@ -377,9 +375,10 @@ mod tests {
     impl Miner {
         async fn send_to(&self, bases: Vec<String>, network: &[u8]) -> (Result<bool, String>, u64) {
             let opening = || Opening::new(cid_of_bytes(network), Address::id(1000), self.deal, Epoch(1)).sign(&key());
-            let sender = Sender::new(self.deal, self.file.clone(), opening);
+            let piece = PieceReader::of(&self.file, &self.summary.data_cid, None).unwrap();
+            let uploading = Uploading::new(piece.size(), bases).unwrap();
+            let sender = Sender::new(self.deal, (piece, self.file.nodes.clone()), opening);
             let most = AtomicU64::new(0);
-            let uploading = Uploading::new(size_of(&self.file), bases).unwrap();
             let sent = sender
                 .send(uploading, |bytes| {
                     most.fetch_max(bytes, Ordering::SeqCst);

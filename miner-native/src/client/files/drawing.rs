@@ -3,7 +3,8 @@
 
 use super::retrieving;
 use super::spool::PieceSpool;
-use crate::client::book::{self, FilePart, LocalFile, Record};
+use crate::client::book::{self, FilePart, KeyPlace, LocalFile, Record};
+use crate::client::cli_host::fits;
 use crate::client::error::ClientError;
 use crate::client::source::FileFacts;
 use crate::client::stored_files::{FileSource, StoredFile};
@@ -83,9 +84,10 @@ impl Drawing<'_> {
         if now.as_ref() == Some(&place.facts) {
             return Ok(place.clone());
         }
-        if let Some(facts) = now.filter(|now| place.range().end <= now.size) {
+        let key = self.session.book.key_of(place)?;
+        if let Some(facts) = now.filter(|now| fits(&place.range(), key.as_deref(), now.size)) {
             // Copied back or touched, these may still be the same bytes.
-            let found = facts.digest_part(place.range(), report, &self.file).await?;
+            let found = facts.digest_part((place.range(), key), report, &self.file).await?;
             if found.data_cid == self.piece.data_cid {
                 return Ok(LocalFile { facts, ..place.clone() });
             }
@@ -115,6 +117,7 @@ impl Drawing<'_> {
         Ok(LocalFile {
             facts,
             part: None,
+            key: None,
             nodes: found.nodes.into_iter().map(|(_, bytes)| Bytes(bytes)).collect(),
         })
     }
@@ -153,10 +156,15 @@ pub(super) fn place_of(
             let (source, entry) = source.zip(entry).ok_or_else(lost)?;
             let index = entry.pieces().partition_point(|found| found.offset < offset);
             let size = piece.names.size;
-            let whole = (offset, size) == (0, source.facts.size);
+            let key = stored.record.encryption.map(|_| KeyPlace {
+                file: stored.record.id.clone(),
+                index: file as u64,
+            });
+            let whole = key.is_none() && (offset, size) == (0, source.facts.size);
             Ok(LocalFile {
                 facts: source.facts.clone(),
                 part: (!whole).then_some(FilePart { offset, size }),
+                key,
                 nodes: source.nodes.get(index).cloned().unwrap_or_default(),
             })
         }
@@ -182,6 +190,7 @@ fn manifest_file(folder: &Path, stored: &StoredFile) -> Result<LocalFile, Client
     Ok(LocalFile {
         facts: FileFacts::of(&path)?,
         part: None,
+        key: None,
         nodes: found.nodes.into_iter().map(|(_, bytes)| Bytes(bytes)).collect(),
     })
 }

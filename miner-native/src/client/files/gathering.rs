@@ -16,6 +16,8 @@ const NAME_OF_SEVERAL: &str = "files";
 pub(super) struct Found {
     pub path: RelativePath,
     pub facts: FileFacts,
+    /// Bytes that are stored of it: more than it has, if it is encrypted.
+    pub stored: u64,
 }
 
 /// All files that are stored together.
@@ -32,9 +34,7 @@ pub(super) struct Gathered {
 
 impl Gathered {
     pub fn size(&self) -> u64 {
-        self.files
-            .iter()
-            .fold(0, |sum, file| sum.saturating_add(file.facts.size))
+        self.files.iter().fold(0, |sum, file| sum.saturating_add(file.stored))
     }
 }
 
@@ -104,7 +104,9 @@ impl Walk<'_> {
             source,
         })?;
         let facts = FileFacts::of_any(place)?;
-        self.files.push(Found { path: parsed, facts });
+        let stored = facts.size;
+        let path = parsed;
+        self.files.push(Found { path, facts, stored });
         Ok(())
     }
 

@@ -1,27 +1,33 @@
 //! Files of any size, several of them, and folders: the terminal's edges of [`shared::client::files`].
 //!
 //! Called by [`crate::commands`]. [`gathering`] finds the files below what was named, [`cutting`] reads them once and makes the manifest,
-//! [`carrying`] has a deal made of every piece as often as was ordered and carries them on ([`drawing`] draws each up), [`retrieving`]
-//! brings all of it back over a [`spool`], and [`drills`] fetches copies now and then.
+//! (with [`encrypting`], of what is encrypted), [`carrying`] has a deal made of every piece as often as was ordered and carries them on ([`drawing`] draws each up), [`retrieving`]
+//! brings all of it back over a [`spool`] ([`decrypting`] opens what is encrypted), and [`drills`] fetches copies now and then.
 //!
 //! State first: the manifest, the order and the places of the files are in the book ([`super::stored_files`]) before the first deal is
 //! drawn up. Killed at any instruction, [`carrying`] goes on from the book: what has a deal is carried on, what has none gets one.
 
 pub mod carrying;
 mod cutting;
+pub mod decrypting;
 mod drawing;
 pub mod drills;
+pub mod encrypting;
 mod gathering;
 pub mod retrieving;
 mod spool;
 
+use super::book::DealLock;
 use super::cli_host::Until;
 use super::error::ClientError;
+use super::kept_keys::FileKeys;
 use super::miner_offers;
 use super::source::FileFacts;
-use super::stored_files::StoredFile;
+use super::stored_files::{FileSource, StoredFile};
 use super::Session;
+use encrypting::Readers;
 use gathering::Gathered;
+use sealdrop_encryption::EncryptedFile;
 use sealdrop_miner::clock::now_ms;
 use shared::chain::calls::{GAS_LIMIT, GAS_PRICE};
 use shared::chain::view::MinerView;
@@ -43,6 +49,8 @@ pub struct Wanted {
     pub name: Option<String>,
     pub order: FileOrder,
     pub until: Until,
+    /// Who is to read it; `None`: everybody.
+    pub readers: Option<Readers>,
 }
 
 /// The market as a file's order sees it.
@@ -58,10 +66,15 @@ impl Market {
         Ok(Self { miners, height })
     }
 
-    fn sector_for(&self, session: &Session, order: &FileOrder, facts: &FileFacts) -> Result<SectorSize, ClientError> {
+    fn sector_for(
+        &self,
+        session: &Session,
+        order: &FileOrder,
+        (path, size): (&Path, u64),
+    ) -> Result<SectorSize, ClientError> {
         let own = session.account.address();
-        let found = sector_for(&self.miners, &own, self.height, order, facts.size);
-        found.map_err(|error| ClientError::sector(error, session.chain.url(), &facts.path))
+        let found = sector_for(&self.miners, &own, self.height, order, size);
+        found.map_err(|error| ClientError::sector(error, session.chain.url(), path))
     }
 }
 
@@ -75,7 +88,7 @@ pub async fn is_one_deal(session: &Session, path: &Path, order: &FileOrder) -> R
         return Ok(true);
     };
     let market = Market::look(session).await?;
-    match market.sector_for(session, order, &facts) {
+    match market.sector_for(session, order, (path, facts.size)) {
         // One that cannot be cut, either, is refused as ever.
         Ok(sector) => Ok(facts.size <= sector.usable() || Cut::new(facts.size, sector).is_err()),
         // As that one says that there is nobody to take it.
@@ -89,34 +102,117 @@ pub async fn store(session: &Session, wanted: &Wanted) -> Result<Placement, Clie
     wanted.order.check()?;
     let gathered = gathering::gather(&wanted.paths, wanted.name.as_deref(), &session.report)?;
     let market = Market::look(session).await?;
-    let largest = gathered.files.iter().max_by_key(|file| file.facts.size);
-    let largest = largest
-        .map(|file| file.facts.clone())
-        .ok_or(ClientError::Manifest(shared::file::ManifestError::NoFiles))?;
-    let sector = market.sector_for(session, &wanted.order, &largest)?;
+    let (stored, known, sources) = match encrypted_before(session, wanted, &gathered, &market)? {
+        Some(stored) => (stored.clone(), stored.record, None),
+        None => {
+            let (stored, known, sources) = measure(session, wanted, gathered, &market).await?;
+            (stored, known, Some(sources))
+        }
+    };
+    let (stored, lock) = order_anew(session, wanted, &market, (stored, known, sources))?;
+    let id = &stored.record.id;
+    session
+        .report
+        .step(format!("the manifest {id} is kept: {} pieces", stored.pieces()));
+    carrying::carry((stored, lock), session, wanted.until).await
+}
+
+/// The same files as they were encrypted to the same readers before: encrypted again they would be others, and be paid for again.
+fn encrypted_before(
+    session: &Session,
+    wanted: &Wanted,
+    gathered: &Gathered,
+    market: &Market,
+) -> Result<Option<StoredFile>, ClientError> {
+    let Some(readers) = &wanted.readers else {
+        return Ok(None);
+    };
+    for id in session.book.file_ids()? {
+        let Some(stored) = session.book.find_file(&id)? else {
+            continue;
+        };
+        let is_of_chain = stored.record.genesis == session.genesis() && stored.record.ends > market.height;
+        if stored.record.encryption.is_none() || stored.record.name != gathered.name.as_str() || !is_of_chain {
+            continue;
+        }
+        let sources = session.book.sources(&id)?;
+        let dated = sources.iter().all(|source| source.facts.modified_ns > 0);
+        let before = sources.iter().map(|source| &source.facts);
+        let same = dated && before.eq(gathered.files.iter().map(|file| &file.facts));
+        let names = stored.manifest.encrypted_names();
+        let keys = if same { session.book.keys(&id)? } else { None };
+        if keys.is_some_and(|keys| sealdrop_database::blocking(|| readers.are_those_of(&keys, names))) {
+            session.report.note("these files are encrypted and stored already");
+            return Ok(Some(stored));
+        }
+    }
+    Ok(None)
+}
+
+/// Has the price consented to, reads the files, and keeps what was found; the record is the one that is in the book then.
+async fn measure(
+    session: &Session,
+    wanted: &Wanted,
+    mut gathered: Gathered,
+    market: &Market,
+) -> Result<(StoredFile, FileRecord, Vec<FileSource>), ClientError> {
+    let plain_size = gathered.size();
+    let keys: Vec<EncryptedFile> = match &wanted.readers {
+        Some(readers) => sealdrop_database::blocking(|| encrypting::make(readers, &mut gathered))?,
+        None => Vec::new(),
+    };
+    let largest = gathered.files.iter().max_by_key(|file| file.stored);
+    let largest = largest.map(|file| (file.facts.path.clone(), file.stored));
+    let (path, size) = largest.ok_or(ClientError::Manifest(shared::file::ManifestError::NoFiles))?;
+    let sector = market.sector_for(session, &wanted.order, (&path, size))?;
     let cuts = cutting::cuts(&gathered, sector)?;
-    consent(session, &market, &wanted.order, &gathered, &cuts).await?;
-    let (manifest, sources) = cutting::digest(session, gathered, cuts).await?;
+    consent(session, market, &wanted.order, &gathered, &cuts).await?;
+    let draft = match keys.is_empty() {
+        true => None,
+        false => Some(session.book.keep_draft(&keys)?),
+    };
+    let (manifest, sources, files) = cutting::digest(session, gathered, cuts, keys).await?;
+    let (name, mut keys) = (manifest.name().as_str().to_owned(), None);
+    let manifest = match &wanted.readers {
+        None => manifest,
+        Some(readers) => {
+            let (manifest, names) = sealdrop_database::blocking(|| encrypting::hide(readers, manifest))?;
+            let readers = readers.texts();
+            keys = Some(FileKeys { readers, names, files });
+            manifest
+        }
+    };
     let manifest_bytes = manifest.to_bytes()?;
     let chain = (session.genesis().to_owned(), market.height);
     let record = FileRecord::new((&manifest, &manifest_bytes), wanted.order.clone(), chain, now_ms());
-    let record = record.map_err(|source| ClientError::Digest {
-        path: largest.path,
-        source,
-    })?;
-    let (id, ends) = (record.id.clone(), record.ends);
-    let mut stored = StoredFile {
+    let mut record = record.map_err(|source| ClientError::Digest { path, source })?;
+    if let Some(readers) = &wanted.readers {
+        record = record.encrypted(name, readers.described(plain_size));
+    }
+    let stored = StoredFile {
         record,
         manifest,
         manifest_bytes,
     };
-    let known = session.book.add_file(&stored, &sources)?;
+    let known = session
+        .book
+        .add_file(&stored, &sources, draft.as_deref().zip(keys.as_ref()))?;
+    Ok((stored, known, sources))
+}
+
+/// Keeps what is wanted of a file now, under its lock.
+fn order_anew(
+    session: &Session,
+    wanted: &Wanted,
+    market: &Market,
+    (mut stored, known, sources): (StoredFile, FileRecord, Option<Vec<FileSource>>),
+) -> Result<(StoredFile, DealLock), ClientError> {
     let lock = session.book.lock_file(&known)?;
     // Known from before, it is wanted as it is wanted now, but for its time while that is not over: its deals are not made again for
     // another one.
     let is_over = known.ends <= market.height;
     let (duration, ends) = match is_over {
-        true => (wanted.order.duration, ends),
+        true => (wanted.order.duration, stored.record.ends),
         false => (known.order.duration, known.ends),
     };
     if !is_over && wanted.order.duration != duration {
@@ -134,11 +230,8 @@ pub async fn store(session: &Session, wanted: &Wanted) -> Result<Placement, Clie
         manifest: stored.record.manifest.or(known.manifest),
         ..known
     };
-    session.book.save_file(&stored.record, Some(&sources))?;
-    session
-        .report
-        .step(format!("the manifest {id} is kept: {} pieces", stored.pieces()));
-    carrying::carry((stored, lock), session, wanted.until).await
+    session.book.save_file(&stored.record, sources.as_deref())?;
+    Ok((stored, lock))
 }
 
 impl StoredFile {
@@ -208,7 +301,7 @@ pub async fn resume(session: &Session, id: &str, until: Until) -> Result<Placeme
 }
 
 /// The file for this process alone, as the book has it now.
-fn taken(session: &Session, id: &str) -> Result<(StoredFile, super::book::DealLock), ClientError> {
+fn taken(session: &Session, id: &str) -> Result<(StoredFile, DealLock), ClientError> {
     let stored = get(session, id)?;
     let lock = session.book.lock_file(&stored.record)?;
     Ok((get(session, id)?, lock))

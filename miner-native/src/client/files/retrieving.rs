@@ -3,14 +3,16 @@
 //! Nobody is trusted: a piece is what its root says, the file is what its root says, and the manifest is what the file's id says. A
 //! manifest comes from anybody, so that what it names is written below the chosen folder and nowhere else, and into nothing that is there.
 
+use super::decrypting::{self, Opener, Opening};
 use super::spool::{Memory, PieceSpool};
 use crate::client::destination::{Destination, Spool};
 use crate::client::error::ClientError;
-use crate::client::fetching::{self, Holder};
+use crate::client::fetching::{self, Holder, Sink};
 use crate::client::report::Gauge;
 use crate::client::Session;
 use cid::Cid;
 use futures::StreamExt;
+use sealdrop_encryption::MAX_HEAD_BYTES;
 use sealdrop_miner::clock::now_ms;
 use shared::chain::view::MinerView;
 use shared::chain::Address;
@@ -18,7 +20,7 @@ use shared::client::files::{Placement, Standing};
 use shared::client::offer::PieceNames;
 use shared::client::retrieval::Search;
 use shared::file::{Contents, FileEntry, FilePiece, FileSystem, Manifest};
-use shared::piece::node::{cid_of, RAW};
+use shared::piece::node::{cid_of, raw_cid, RAW};
 use shared::piece::unixfs::LEAF_BYTES;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -53,6 +55,8 @@ pub struct Found {
     pub manifest: Manifest,
     /// Its copies as the book knows them, if it does.
     placement: Option<Placement>,
+    /// What opens its files, where they are encrypted and come back as they were.
+    opener: Option<Opener>,
 }
 
 /// What came back.
@@ -64,23 +68,43 @@ pub struct Back {
     pub files: usize,
     /// Bytes that were written, or were there already.
     pub size: u64,
-    /// Root of the file; none of a folder.
+    /// Whether they were decrypted.
+    pub decrypted: bool,
+    /// Root of the file as it is stored; none of a folder.
     pub data_cid: Option<Cid>,
 }
 
 /// The file of this name: its id, or its root if the book knows it. A manifest that the book does not know is asked for at miners.
 /// `None` when the name is nothing of that kind.
-pub async fn find(session: &Session, name: &str, miner: Option<&Address>) -> Result<Option<Found>, ClientError> {
+pub async fn find(
+    session: &Session,
+    name: &str,
+    miner: Option<&Address>,
+    opening: &Opening,
+) -> Result<Option<Found>, ClientError> {
+    let Some((id, manifest, placement)) = find_manifest(session, name, miner).await? else {
+        return Ok(None);
+    };
+    let (manifest, opener) = decrypting::open((&session.book, &session.report), &id, manifest, opening)?;
+    Ok(Some(Found {
+        id,
+        manifest,
+        placement,
+        opener,
+    }))
+}
+
+async fn find_manifest(
+    session: &Session,
+    name: &str,
+    miner: Option<&Address>,
+) -> Result<Option<(String, Manifest, Option<Placement>)>, ClientError> {
     if let Some(stored) = session.book.find_file(name)? {
         let placement = match stored.record.genesis == session.genesis() {
             true => Some(super::placed(&session.book, &stored)?),
             false => None,
         };
-        return Ok(Some(Found {
-            id: stored.record.id,
-            manifest: stored.manifest,
-            placement,
-        }));
+        return Ok(Some((stored.record.id, stored.manifest, placement)));
     }
     let is_id = |id: &Cid| id.codec() == DAG_CBOR && id.hash().code() == SHA2_256;
     let Some(id) = Cid::try_from(name).ok().filter(is_id) else {
@@ -97,11 +121,7 @@ pub async fn find(session: &Session, name: &str, miner: Option<&Address>) -> Res
     fetching.most = Some(LEAF_BYTES);
     let bytes = fetching.small(&data).await?;
     let manifest = Manifest::read(&bytes)?;
-    Ok(Some(Found {
-        id: id.to_string(),
-        manifest,
-        placement: None,
-    }))
+    Ok(Some((id.to_string(), manifest, None)))
 }
 
 /// Brings all of it back: a file to a path, a folder's files below one.
@@ -118,39 +138,60 @@ pub async fn retrieve(
         gauge: &gauge,
         done: AtomicU64::new(0),
     };
-    let data_cid = match manifest.contents() {
+    let (size, data_cid) = match manifest.contents() {
         Contents::File(file) => {
-            let to = Destination::at(output.clone())?;
-            let spool = spool_for(&to, &output, file)?;
-            pieces.fill(file, &spool, &progress).await?;
-            spool.keep(&to)?;
-            Some(file.root())
+            let size = alone(&pieces, (found, file), &output, &progress).await?;
+            (size, Some(file.root()))
         }
         Contents::Folder(_) if output.as_os_str() == "-" => return Err(ClientError::FolderToStdout),
         Contents::Folder(folder) => {
             manifest.writable_on(PLACE)?;
             make_folder(&output)?;
-            let work = folder
-                .files()
-                .iter()
-                .map(|file| below(&pieces, &output, file, &progress));
+            let files = folder.files().iter().enumerate();
+            let work = files.map(|file| below(&pieces, (found, file), &output, &progress));
             let mut all = futures::stream::iter(work).buffered(FILES_AT_ONCE);
+            let mut size = 0u64;
             while let Some(written) = all.next().await {
-                written?;
+                size = size.saturating_add(written?);
             }
-            None
+            (size, None)
         }
     };
     Ok(Back {
         id: found.id.clone(),
         path: output,
         files: manifest.files().len(),
-        size: manifest.size(),
+        size,
+        decrypted: found.opener.is_some(),
         data_cid,
     })
 }
 
-/// Brings a range of a single file back, in the pieces that it touches.
+/// A file to where it was wanted; its bytes.
+async fn alone(
+    pieces: &Pieces<'_>,
+    (found, file): (&Found, &FileEntry),
+    output: &Path,
+    progress: &Progress<'_>,
+) -> Result<u64, ClientError> {
+    let to = Destination::at(output.to_owned())?;
+    let spool = spool_for(&to, output, file)?;
+    pieces.fill(file, &spool, progress).await?;
+    let Some(opener) = &found.opener else {
+        spool.keep(&to)?;
+        return Ok(file.size());
+    };
+    let decryptor = opener.decryptor((0, file), &spool)?;
+    sealdrop_database::blocking(|| {
+        let mut written = Spool::create(&to)?;
+        decrypting::decrypt_all((&decryptor, file), &spool, |bytes| written.write(bytes))?;
+        written.keep()
+    })?;
+    spool.discard();
+    Ok(decryptor.plain_len())
+}
+
+/// Brings a range of a single file back, in the pieces that it touches. Of an encrypted file, it is a range of what was encrypted.
 pub async fn retrieve_range(
     session: &Session,
     found: &Found,
@@ -162,31 +203,72 @@ pub async fn retrieve_range(
         let reason = "a range is of one file, and this is a folder; retrieve it as a whole".to_owned();
         return Err(ClientError::Range { reason });
     };
-    let wrong = |error: shared::file::SpanError| ClientError::Range {
-        reason: error.to_string(),
-    };
-    let spans: Vec<_> = file.spans(range.clone()).map_err(wrong)?.collect();
     let to = Destination::at(output.clone())?;
-    let pieces = Pieces::new(session, found.placement.as_ref(), miner).await?;
-    let touched: Vec<&FilePiece> = spans.iter().filter_map(|span| file.pieces().get(span.piece)).collect();
-    let bytes = touched.iter().fold(0u64, |sum, piece| sum.saturating_add(piece.size));
-    let gauge = session.report.bytes("receiving", bytes);
-    let progress = Progress {
-        gauge: &gauge,
-        done: AtomicU64::new(0),
-    };
     let spool = PieceSpool::unnamed(&output, file.size())?;
-    pieces.fetch_all(&touched, &spool, &progress).await?;
+    let ranged = Ranged {
+        pieces: Pieces::new(session, found.placement.as_ref(), miner).await?,
+        file,
+        spool,
+    };
     let mut written = Spool::create(&to)?;
-    spool.copy_part(range.clone(), &mut written)?;
+    match &found.opener {
+        None => {
+            ranged.fetch(session, range.clone(), None).await?;
+            ranged.spool.copy_part(range.clone(), &mut written)?;
+        }
+        Some(opener) => {
+            let head = opener.needs_head().then(|| 0..file.size().min(MAX_HEAD_BYTES as u64));
+            if let Some(head) = head.clone() {
+                ranged.fetch(session, head, None).await?;
+            }
+            let decryptor = opener.decryptor((0, file), &ranged.spool)?;
+            let cipher = decryptor.cipher_range(&range).map_err(wrong_range)?;
+            ranged.fetch(session, cipher, head).await?;
+            let opened = (&decryptor, file);
+            decrypting::decrypt(opened, range.clone(), &ranged.spool, |bytes| written.write(bytes))?;
+        }
+    }
     written.keep()?;
     Ok(Back {
         id: found.id.clone(),
         path: output,
         files: 1,
         size: range.end.saturating_sub(range.start),
+        decrypted: found.opener.is_some(),
         data_cid: Some(file.root()),
     })
+}
+
+fn wrong_range(error: impl ToString) -> ClientError {
+    let reason = error.to_string();
+    ClientError::Range { reason }
+}
+
+/// A file of which a part is fetched.
+struct Ranged<'a> {
+    pieces: Pieces<'a>,
+    file: &'a FileEntry,
+    spool: PieceSpool,
+}
+
+impl Ranged<'_> {
+    /// Fetches the pieces that a range touches, but for those of a range that was fetched already.
+    async fn fetch(&self, session: &Session, range: Range<u64>, known: Option<Range<u64>>) -> Result<(), ClientError> {
+        let indices = |range: Range<u64>| -> Result<BTreeSet<usize>, ClientError> {
+            let spans = self.file.spans(range).map_err(wrong_range)?;
+            Ok(spans.map(|span| span.piece).collect())
+        };
+        let (wanted, known) = (indices(range)?, known.map(indices).transpose()?.unwrap_or_default());
+        let all = self.file.pieces();
+        let touched: Vec<&FilePiece> = wanted.difference(&known).filter_map(|index| all.get(*index)).collect();
+        let bytes = touched.iter().fold(0u64, |sum, piece| sum.saturating_add(piece.size));
+        let gauge = session.report.bytes("receiving", bytes);
+        let progress = Progress {
+            gauge: &gauge,
+            done: AtomicU64::new(0),
+        };
+        self.pieces.fetch_all(&touched, &self.spool, &progress).await
+    }
 }
 
 struct Progress<'a> {
@@ -217,13 +299,58 @@ fn make_folder(path: &Path) -> Result<(), ClientError> {
     }
 }
 
-/// A file below the chosen folder, in folders that are folders and no links.
+/// A file below the chosen folder, in folders that are folders and no links; its bytes.
 async fn below(
     pieces: &Pieces<'_>,
+    (found, (index, file)): (&Found, (usize, &FileEntry)),
     folder: &Path,
-    file: &FileEntry,
     progress: &Progress<'_>,
-) -> Result<(), ClientError> {
+) -> Result<u64, ClientError> {
+    let place = place_below(folder, file)?;
+    let is_there = fs::symlink_metadata(&place).is_ok();
+    let Some(opener) = &found.opener else {
+        if is_there {
+            // An earlier retrieval may have put it there.
+            return match is_file(&place, file)? {
+                true => {
+                    progress.add(file.size());
+                    Ok(file.size())
+                }
+                false => Err(ClientError::Exists { path: place }),
+            };
+        }
+        let spool = PieceSpool::beside(&place, &file.root(), file.size())?;
+        pieces.fill(file, &spool, progress).await?;
+        spool.keep_new()?;
+        return Ok(file.size());
+    };
+    let spool = PieceSpool::beside(&place, &file.root(), file.size())?;
+    pieces.fill(file, &spool, progress).await?;
+    let decryptor = opener.decryptor((index, file), &spool)?;
+    let written = sealdrop_database::blocking(|| {
+        if is_there {
+            // Whether it is the same is only seen with the other at hand.
+            return match decrypting::is_at(&place, (&decryptor, file), &spool)? {
+                true => Ok(()),
+                false => Err(ClientError::Exists { path: place.clone() }),
+            };
+        }
+        // Under a name that no ciphertext's spool has.
+        let name = raw_cid(file.root().to_string().as_bytes());
+        let plain = PieceSpool::beside(&place, &name, decryptor.plain_len())?;
+        let mut sink = plain.piece(0);
+        decrypting::decrypt_all((&decryptor, file), &spool, |bytes| sink.write(bytes))?;
+        plain.keep_new()
+    });
+    // What else hinders it may be over the next time, which goes on with the ciphertext.
+    if matches!(written, Ok(()) | Err(ClientError::Exists { .. })) {
+        spool.discard();
+    }
+    written.map(|()| decryptor.plain_len())
+}
+
+/// Where a file goes; the folders on the way are made.
+fn place_below(folder: &Path, file: &FileEntry) -> Result<PathBuf, ClientError> {
     let mut place = folder.to_owned();
     let mut parts = file.path().parts().peekable();
     while let Some(part) = parts.next() {
@@ -240,19 +367,7 @@ async fn below(
             }
         }
     }
-    if fs::symlink_metadata(&place).is_ok() {
-        // An earlier retrieval may have put it there.
-        return match is_file(&place, file)? {
-            true => {
-                progress.add(file.size());
-                Ok(())
-            }
-            false => Err(ClientError::Exists { path: place }),
-        };
-    }
-    let spool = PieceSpool::beside(&place, &file.root(), file.size())?;
-    pieces.fill(file, &spool, progress).await?;
-    spool.keep_new()
+    Ok(place)
 }
 
 /// Whether what is at a place is this file.

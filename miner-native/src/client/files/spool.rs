@@ -142,6 +142,22 @@ impl PieceSpool {
         }
     }
 
+    /// Some of the bytes.
+    pub fn bytes(&self, part: Range<u64>) -> Result<Vec<u8>, ClientError> {
+        let failed = || ClientError::file("read", &self.place);
+        let length = usize::try_from(part.end.saturating_sub(part.start));
+        let mut bytes = vec![0; length.map_err(io::Error::other).map_err(failed())?];
+        self.read(part.start, &mut bytes).map_err(failed())?;
+        Ok(bytes)
+    }
+
+    /// They are not needed any more. What hinders that is left for the next retrieval to the same place.
+    pub fn discard(self) {
+        if let Some(path) = self.path {
+            let _ = fs::remove_file(path);
+        }
+    }
+
     /// A part of the checked bytes.
     pub fn copy_part(&self, part: Range<u64>, to: &mut Spool) -> Result<(), ClientError> {
         let (mut at, mut buffer) = (part.start, vec![0; READ]);

@@ -29,6 +29,7 @@ fn wanted(world: &World, copies: u32) -> Wanted {
             allow_duplicates: false,
         },
         until: Until::Staged,
+        readers: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The client in process, against a real chain and a miner that answers as it is told: what it sends, what it keeps, and
 //! that its money comes back.
 
+mod encryption;
 mod files;
 mod money;
 mod steps;

@@ -1,5 +1,6 @@
 //! `client import`, `cat` and `retrieve`: files in, and back out.
 
+use super::keys::OpeningArguments;
 use super::{whole, CommandContext};
 use crate::client::destination::Destination;
 use crate::client::fetching::{self, Fetched};
@@ -42,6 +43,8 @@ pub struct Retrieve {
     /// Only these bytes of a file that was stored in pieces, the last one included
     #[arg(long, value_name = "FIRST-LAST", value_parser = whole::parse_range)]
     range: Option<(u64, u64)>,
+    #[command(flatten)]
+    opening: OpeningArguments,
 }
 
 pub async fn import(context: &CommandContext, arguments: Import) -> Result<(), CommandError> {
@@ -92,13 +95,16 @@ pub async fn retrieve(context: &CommandContext, arguments: Retrieve) -> Result<(
         output,
         miner,
         range,
+        opening,
     } = arguments;
+    let opening = opening.opening()?;
     let session = context.session().await?;
     let wanted = whole::Retrieving {
         name: &file,
         output: output.clone(),
         miner: miner.as_ref(),
         range,
+        opening: &opening,
     };
     if whole::retrieve(&session, wanted, context.output).await? {
         return Ok(());

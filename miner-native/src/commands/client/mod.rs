@@ -4,6 +4,7 @@
 mod asking;
 mod files;
 mod keygen;
+mod keys;
 mod showing;
 mod storing;
 mod vouchers;

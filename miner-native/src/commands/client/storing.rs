@@ -1,9 +1,11 @@
 //! `client store`, `propose-storage-deal`, `resume`, `retry` and `abandon`: deals made and carried on.
 
 use super::asking::deal_json;
+use super::keys::EncryptionArguments;
 use super::{whole, CommandContext};
 use crate::client::cli_host::Until;
 use crate::client::files as whole_files;
+use crate::client::files::encrypting::Readers;
 use crate::client::imports::Imports;
 use crate::client::proposing::Order;
 use crate::client::storing::{self, DEFAULT_DURATION};
@@ -62,6 +64,8 @@ pub struct Store {
     /// What several files, or a folder, are called [default: the folder's name, or `files`]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
+    #[command(flatten)]
+    encryption: EncryptionArguments,
 }
 
 #[derive(Debug, Args)]
@@ -109,8 +113,15 @@ pub struct Abandon {
     deal: String,
 }
 
+/// What the standard input is called where it needs a name.
+const NAME_OF_STDIN: &str = "stdin";
+
 pub async fn store(context: &CommandContext, arguments: Store) -> Result<(), CommandError> {
+    let readers = arguments.encryption.readers()?;
     let session = context.session().await?;
+    if readers.is_some() {
+        return store_encrypted(context, &session, arguments, readers).await;
+    }
     let order = Order {
         miner: arguments.miner.clone(),
         rule: arguments.miner_rule,
@@ -135,6 +146,7 @@ pub async fn store(context: &CommandContext, arguments: Store) -> Result<(), Com
                 name: arguments.name,
                 order,
                 until: arguments.until,
+                readers: None,
             };
             return whole::store(&session, &wanted, context.output).await;
         }
@@ -143,6 +155,47 @@ pub async fn store(context: &CommandContext, arguments: Store) -> Result<(), Com
         true => say(whole::fields_of_one_deal(deal_json(&record), &record)),
         false => say(record.name()),
     }
+}
+
+/// What is encrypted has a manifest, however small it is: its name is hidden there.
+async fn store_encrypted(
+    context: &CommandContext,
+    session: &Session,
+    arguments: Store,
+    readers: Option<Readers>,
+) -> Result<(), CommandError> {
+    let order = arguments.order();
+    let (paths, name) = match arguments.files.as_slice() {
+        [one] if one.as_os_str() == "-" => {
+            let imports = Imports::open(&context.target.home()?.client())?;
+            let import = imports.add_stream(std::io::stdin(), &session.report).await?;
+            let name = arguments.name.unwrap_or_else(|| NAME_OF_STDIN.to_owned());
+            (vec![import.file.path], Some(name))
+        }
+        _ => (arguments.files, arguments.name),
+    };
+    if !context.output.is_json() {
+        let key = match &readers {
+            Some(Readers::Passphrase(_)) => "passphrase",
+            _ => "recipients' identities",
+        };
+        session.report.note(format!(
+            "it is encrypted: whoever loses the {key} loses the files, and nobody can get them back. This book opens them, too, as long as it is there"
+        ));
+        if !order.with_manifest {
+            session.report.note(
+                "elsewhere, the file's id is needed with it, and the list of pieces: --with-manifest has miners keep that list, too",
+            );
+        }
+    }
+    let wanted = whole_files::Wanted {
+        paths,
+        name,
+        order,
+        until: arguments.until,
+        readers,
+    };
+    whole::store(session, &wanted, context.output).await
 }
 
 impl Store {

@@ -2,9 +2,11 @@
 
 use super::CommandContext;
 use crate::client::cli_host::Until;
+use crate::client::files::decrypting::Opening;
 use crate::client::files::{self, drills, retrieving};
+use crate::client::kept_keys::FileKeys;
 use crate::client::stored_files::StoredFile;
-use crate::client::{Record, Session};
+use crate::client::{Book, ClientError, Record, Session};
 use crate::commands::error::CommandError;
 use crate::commands::output::{columns, put_path, say, with_fields, Output};
 use crate::terminal::escaped;
@@ -15,7 +17,7 @@ use sealdrop_miner::console;
 use serde_json::{json, Value};
 use shared::chain::Address;
 use shared::client::files::{DrillVerdict, FileProgress, FileView, PieceView, Placement};
-use shared::file::Contents;
+use shared::file::{Contents, Manifest};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -47,16 +49,41 @@ pub(super) async fn store(session: &Session, wanted: &files::Wanted, output: Out
 pub(super) fn print_stored(session: &Session, placement: &Placement, output: Output) -> Result<(), CommandError> {
     let id = &placement.file().id;
     match output.is_json() {
-        true => say(file_json(&files::get(session, id)?, placement)),
+        true => say(Shown::of(&session.book, files::get(session, id)?)?.json(placement)),
         false => say(id),
     }
 }
 
-/// A file with its pieces.
-fn file_json(stored: &StoredFile, placement: &Placement) -> Value {
-    let pieces = ("pieces", json!(PieceView::all(placement)));
-    let shown = with_fields(json!(FileView::of(placement)), [pieces]);
-    match stored.manifest.contents() {
+/// A file as this book knows it: of what it has encrypted under its own names, and with its readers.
+struct Shown {
+    manifest: Manifest,
+    keys: Option<FileKeys>,
+}
+
+impl Shown {
+    fn of(book: &Book, stored: StoredFile) -> Result<Self, ClientError> {
+        let keys = book.keys(&stored.record.id)?;
+        let manifest = match &keys {
+            Some(keys) => stored.manifest.under(keys.names.clone())?,
+            None => stored.manifest,
+        };
+        Ok(Self { manifest, keys })
+    }
+
+    /// With its pieces.
+    fn json(&self, placement: &Placement) -> Value {
+        let pieces = ("pieces", json!(PieceView::all(placement)));
+        let shown = with_fields(json!(FileView::of(placement)), [pieces]);
+        let shown = match &self.keys {
+            Some(keys) => with_fields(shown, [("readers", json!(keys.readers))]),
+            None => shown,
+        };
+        with_contents(shown, &self.manifest)
+    }
+}
+
+fn with_contents(shown: Value, manifest: &Manifest) -> Value {
+    match manifest.contents() {
         Contents::File(file) => with_fields(shown, [("dataCid", json!(file.root().to_string()))]),
         Contents::Folder(folder) => {
             let roots: Vec<String> = folder.files().iter().map(|file| file.root().to_string()).collect();
@@ -133,14 +160,16 @@ fn copies_text(progress: &FileProgress) -> String {
 
 pub async fn show(context: &CommandContext, arguments: ShowFile) -> Result<(), CommandError> {
     let book = context.book()?;
-    let unknown = || crate::client::ClientError::UnknownFile(arguments.file.chars().take(80).collect());
+    let unknown = || ClientError::UnknownFile(arguments.file.chars().take(80).collect());
     let stored = book.find_file(&arguments.file)?.ok_or_else(unknown)?;
     let placement = files::placed(&book, &stored)?;
-    let shown = file_json(&stored, &placement);
-    context.output.show(&shown, || file_text(&stored, &placement))
+    let shown = Shown::of(&book, stored)?;
+    context
+        .output
+        .show(&shown.json(&placement), || file_text(&shown, &placement))
 }
 
-fn file_text(stored: &StoredFile, placement: &Placement) -> String {
+fn file_text(shown: &Shown, placement: &Placement) -> String {
     let view = FileView::of(placement);
     let mut lines = vec![
         format!("File: {}", view.file),
@@ -154,10 +183,18 @@ fn file_text(stored: &StoredFile, placement: &Placement) -> String {
             view.progress.committed
         ),
     ];
+    if let Some(encryption) = view.encryption {
+        let to = match &shown.keys {
+            _ if encryption.passphrase => "with a passphrase".to_owned(),
+            Some(keys) => format!("to {}", keys.readers.join(", ")),
+            None => format!("to {} recipients", encryption.recipients),
+        };
+        lines.push(format!("Encrypted: {to}; {} bytes before", encryption.plain_size));
+    }
     if let Some(reason) = &view.stopped {
         lines.push(format!("Stopped: {reason}"));
     }
-    for file in stored.manifest.files() {
+    for file in shown.manifest.files() {
         lines.push(format!("Data: {}  {}", file.root(), escaped(file.path().as_str())));
     }
     for (index, piece) in PieceView::all(placement).iter().enumerate() {
@@ -204,6 +241,7 @@ pub(super) struct Retrieving<'a> {
     pub miner: Option<&'a Address>,
     /// First and last byte.
     pub range: Option<(u64, u64)>,
+    pub opening: &'a Opening,
 }
 
 /// Brings a file or folder back; false when the name is none of a file with a manifest.
@@ -213,8 +251,9 @@ pub(super) async fn retrieve(session: &Session, wanted: Retrieving<'_>, output: 
         output: path,
         miner,
         range,
+        opening,
     } = wanted;
-    let Some(found) = retrieving::find(session, name, miner).await? else {
+    let Some(found) = retrieving::find(session, name, miner, opening).await? else {
         return Ok(false);
     };
     let to_stdout = path.as_os_str() == "-";
@@ -225,17 +264,34 @@ pub(super) async fn retrieve(session: &Session, wanted: Retrieving<'_>, output: 
         }
         None => retrieving::retrieve(session, &found, path, miner).await?,
     };
-    session
-        .report
-        .step(format!("{} bytes in {} files, checked", back.size, back.files));
+    session.report.step(format!(
+        "{} bytes in {} files, checked{}",
+        back.size,
+        back.files,
+        decrypted(back.decrypted)
+    ));
     if !output.is_json() || to_stdout {
         return Ok(true);
     }
     let data = back.data_cid.map(|data| data.to_string());
-    let mut shown = json!({ "file": back.id, "dataCid": data, "size": back.size, "files": back.files });
+    let mut shown = json!({
+        "file": back.id,
+        "dataCid": data,
+        "size": back.size,
+        "files": back.files,
+        "decrypted": back.decrypted,
+    });
     put_path(&mut shown, "path", &back.path);
     say(shown)?;
     Ok(true)
+}
+
+fn decrypted(is_so: bool) -> &'static str {
+    if is_so {
+        " and decrypted"
+    } else {
+        ""
+    }
 }
 
 /// First and last byte, as in `curl --range`.
