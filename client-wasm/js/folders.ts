@@ -8,9 +8,9 @@
  * a whole before a byte of it is handed out; when a copy fails, the next one is tried.
  */
 
-import { fetchFromAny } from './copies.js';
+import { fetchFromAny, type Holder } from './copies.js';
 import { problemOf, SealdropError } from './errors.js';
-import type { FileSpans, StoreFilesRequest } from './protocol.js';
+import type { Extent, FileSpans, StoreFilesRequest } from './protocol.js';
 import type { Contents, DealStore, PartOfFile, StoredDeal } from './store.js';
 import type { Tabs } from './tabs.js';
 import type { Deal, FileView, FolderEntry, PieceNode, Problem, StoredFile, StoredPiece, WholeFile } from './types.js';
@@ -428,18 +428,23 @@ export class Folders {
     this.#edges.client.closeFile(id);
   }
 
-  /** Where a range of a file lies in its pieces. */
-  async spans(id: string, path?: string, range?: readonly [number, number]): Promise<FileSpans> {
+  /** Where a file lies in its pieces; with a range, the reads that it is fetched in, the first of them where they are many. */
+  async spans(id: string, path?: string, range?: Extent): Promise<FileSpans> {
     const { manifest } = await this.#contents(id);
-    return fileSpans(manifest, path, range?.[0] ?? 0, range?.[1]);
+    return fileSpans(manifest, path, range?.[0] ?? 0, range?.[1], range !== undefined);
+  }
+
+  /** The deals about a piece. */
+  async dealsAbout(dataCid: string): Promise<Holder[]> {
+    const { store, current } = this.#edges;
+    const deals = await store.dealsAbout(dataCid);
+    return deals.map((deal) => ({ state: deal.state, view: current(deal) }));
   }
 
   /** A piece from whichever miner has it, checked. */
   async fetchPiece(dataCid: string, onBytes: (done: number) => void, stopped: () => boolean): Promise<Blob> {
-    const { store, current, fetch } = this.#edges;
-    const deals = await store.dealsAbout(dataCid);
-    const known = deals.map((deal) => ({ state: deal.state, view: current(deal) }));
-    return fetchFromAny(known, (state) => fetch(state, onBytes, stopped), onBytes);
+    const known = await this.dealsAbout(dataCid);
+    return fetchFromAny(known, (state) => this.#edges.fetch(state, onBytes, stopped), onBytes);
   }
 
   /** Does nothing more. */

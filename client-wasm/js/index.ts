@@ -14,6 +14,7 @@ import { SealdropError } from './errors.js';
 import { Link } from './link.js';
 import { resumePiece } from './pieces.js';
 import { orderOf, prepareFiles, storeRequest, supplyFiles } from './preparing.js';
+import { rangeStream } from './ranges-stream.js';
 import { fileStream } from './retrieving.js';
 import type {
   Answer,
@@ -236,15 +237,25 @@ export class Sealdrop {
 
   /**
    * Fetches a file, or a range of it, as a stream; of a folder, the file at `path`. Each piece is checked as a whole before its bytes are
-   * handed out, and fetched from another of its miners when one does not have it. Read it with a reader, `for await` or `pipeTo`: what
+   * handed out, and fetched from another of its miners when one does not have it. Of a range only the leaves of 1 MiB are fetched that it
+   * lies in, over HTTP, each checked before it is handed out; where no miner gives ranges to this page, whole pieces come as well. Read it with a reader, `for await` or `pipeTo`: what
    * browsers make of a stream that fails in `new Response(stream)` has no code.
    * The stream fails with `retrieval-failed` or `retrieval-corrupt` when none of a piece's miners gives it, and with `not-stored-yet`.
    */
   retrieveFile(id: string, path?: string, options: RetrieveOptions = {}): ReadableStream<Uint8Array<ArrayBuffer>> {
     const link = this.#link;
+    if (options.range !== undefined) {
+      return rangeStream(
+        {
+          windows: (range) => link.call('fileSpans', [id, path, range]),
+          read: (window, running) => link.call('retrieveRange', [window], running),
+        },
+        options,
+      );
+    }
     return fileStream(
       {
-        spans: () => link.call('fileSpans', [id, path, options.range]),
+        spans: () => link.call('fileSpans', [id, path, undefined]),
         piece: ({ dataCid, size }, running) => link.call('retrievePiece', [dataCid, size], running),
       },
       options,
@@ -288,6 +299,18 @@ export class Sealdrop {
    */
   retrieve(id: string, options: RunOptions = {}): Promise<Blob> {
     return this.#link.call('retrieve', [id], options);
+  }
+
+  /** A deal's file, or a range of it, as a stream: as `retrieveFile` with a range does it. Fails as `retrieve` does. */
+  retrieveRange(id: string, options: RetrieveOptions = {}): ReadableStream<Uint8Array<ArrayBuffer>> {
+    const link = this.#link;
+    return rangeStream(
+      {
+        windows: (range) => link.call('dealWindows', [id, range]),
+        read: (window, running) => link.call('retrieveRange', [window], running),
+      },
+      options,
+    );
   }
 
   /** Checks a complete deal against the chain, without trusting the miner. */

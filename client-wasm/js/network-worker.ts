@@ -11,14 +11,23 @@ import { Folders, freshId } from './folders.js';
 import { refuseToForget } from './forgetting.js';
 import { watchHead } from './heads.js';
 import { Leaves } from './leaves.js';
-import type { Account, Calls, FromNetwork, StoreRequest, ToNetwork } from './protocol.js';
+import type { Account, Calls, FromNetwork, PieceSpan, StoreRequest, ToNetwork } from './protocol.js';
+import { Ranges } from './ranges.js';
 import { accountKeys, DealStore, type StoredDeal } from './store.js';
 import { surroundings } from './surroundings.js';
 import { type TabMessage, type TabOrder, Tabs } from './tabs.js';
 import type { Deal, Problem } from './types.js';
 import { isUnchanged } from './unchanged.js';
 import { askMiner } from './uploads.js';
-import init, { accountKey, Client, type Host, makeManifest, networkId, readLink } from './wasm/sealdrop_client.js';
+import init, {
+  accountKey,
+  Client,
+  type Host,
+  makeManifest,
+  networkId,
+  pieceWindows,
+  readLink,
+} from './wasm/sealdrop_client.js';
 
 /** Milliseconds until resuming is tried again while the chain does not answer. */
 const RESUME_WAIT_MS = 3000;
@@ -31,6 +40,7 @@ interface Session {
   readonly store: DealStore;
   readonly tabs: Tabs;
   readonly folders: Folders;
+  readonly ranges: Ranges;
 }
 
 let session: Session | undefined;
@@ -250,7 +260,12 @@ async function open(chain: string, database: string, windowHasPeers: boolean): P
     current,
     fetch: (state, onBytes, stopped) => fetch(client, state, onBytes, stopped),
   });
-  session = { client, bound, store, tabs, folders };
+  const ranges = new Ranges({
+    client,
+    deals: (dataCid) => folders.dealsAbout(dataCid),
+    whole: (dataCid, stopped) => folders.fetchPiece(dataCid, () => undefined, stopped),
+  });
+  session = { client, bound, store, tabs, folders, ranges };
   void watchHead(client, post, () => closed);
   return { address: client.address(), bound };
 }
@@ -397,7 +412,7 @@ async function close(): Promise<void> {
 }
 
 /** The functions that the page calls, but for those which need to know their call. */
-const calls: Omit<Calls, 'retrieve' | 'retrievePiece'> = {
+const calls: Omit<Calls, 'retrieve' | 'retrievePiece' | 'retrieveRange'> = {
   open,
   close,
   store,
@@ -434,6 +449,10 @@ const calls: Omit<Calls, 'retrieve' | 'retrievePiece'> = {
     }
   },
   fileSpans: (id, path, range) => opened().folders.spans(id, path, range),
+  async dealWindows(id, [from, to]) {
+    const { dataCid, size, name } = (await stored(id)).view;
+    return { at: 0, path: name, size, spans: pieceWindows(dataCid, size, from, to ?? size) };
+  },
   async deals() {
     const all = await opened().store.deals();
     return all.map(current).sort((a, b) => b.createdAt - a.createdAt);
@@ -457,6 +476,9 @@ async function answer(message: Extract<ToNetwork, { kind: 'call' }>): Promise<un
   }
   if (method === 'retrievePiece') {
     return retrievePiece(id, String(args[0]), Number(args[1]));
+  }
+  if (method === 'retrieveRange') {
+    return opened().ranges.read(args[0] as PieceSpan, () => cancelled.has(id));
   }
   // The page's side is typed by the same interface.
   const call = calls[method] as (...args: readonly unknown[]) => Promise<unknown>;

@@ -86,6 +86,9 @@ export interface StoreFilesRequest {
   readonly nodes: readonly ReadonlyMap<number, readonly PieceNode[]>[];
 }
 
+/** Bytes from the first to the one behind the last, or to the end. */
+export type Extent = readonly [from: number, to?: number | undefined];
+
 /** Where a range of a file lies in its pieces. */
 export interface FileSpans {
   readonly at: number;
@@ -132,8 +135,12 @@ export interface Calls {
   giveUpFile(id: string): Promise<void>;
   resumeFile(id: string, most?: string): Promise<void>;
   removeFile(id: string): Promise<void>;
-  fileSpans(id: string, path: string | undefined, range: readonly [number, number] | undefined): Promise<FileSpans>;
+  /** Where a file lies in its pieces; with a range, the reads that it is fetched in, the first of them where they are many. */
+  fileSpans(id: string, path: string | undefined, range: Extent | undefined): Promise<FileSpans>;
   retrievePiece(dataCid: string, size: number): Promise<Blob>;
+  /** The same reads of a deal's file. */
+  dealWindows(id: string, range: Extent): Promise<FileSpans>;
+  retrieveRange(span: PieceSpan): Promise<Uint8Array<ArrayBuffer>>;
   deals(): Promise<Deal[]>;
   deal(id: string): Promise<Deal | undefined>;
   retry(id: string): Promise<void>;

@@ -54,6 +54,8 @@ pub mod public_types;
 #[cfg(target_arch = "wasm32")]
 pub mod questions;
 #[cfg(target_arch = "wasm32")]
+mod ranges;
+#[cfg(target_arch = "wasm32")]
 pub mod record;
 #[cfg(target_arch = "wasm32")]
 pub mod retrieve;

@@ -5,6 +5,7 @@ use super::{next_deal, nodes_of_manifest, Drawn, OpenFile, Turn};
 use crate::client::{from_js, kept, Client};
 use crate::clock;
 use crate::error::ClientError;
+use crate::ranges::{planned, PieceSpan};
 use crate::record::{from_text, to_js};
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use serde::{Deserialize, Serialize};
@@ -21,18 +22,6 @@ struct Spans {
     path: String,
     size: u64,
     spans: Vec<PieceSpan>,
-}
-
-/// A part of one piece.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct PieceSpan {
-    data_cid: String,
-    /// Bytes of the piece.
-    size: u64,
-    /// The part, counted from the piece's start.
-    from: u64,
-    to: u64,
 }
 
 /// One file of a folder, as it is shown.
@@ -233,9 +222,16 @@ pub fn change_file(state: &str, stopped: Option<String>, most: Option<String>) -
     Ok(file_text(&record)?)
 }
 
-/// Where a range of one of a manifest's files lies in its pieces: of the file at `path`, or of the only one; to its end without `to`.
+/// Where a range of one of a manifest's files lies in its pieces: of the file at `path`, or of the only one; to its end without `to`. In
+/// windows: the reads that it is fetched in, the first of them where they are many.
 #[wasm_bindgen(js_name = fileSpans, unchecked_return_type = "import('../../js/protocol.js').FileSpans")]
-pub fn file_spans(manifest: &[u8], path: Option<String>, from: f64, to: Option<f64>) -> Result<JsValue, JsValue> {
+pub fn file_spans(
+    manifest: &[u8],
+    path: Option<String>,
+    from: f64,
+    to: Option<f64>,
+    in_windows: bool,
+) -> Result<JsValue, JsValue> {
     let manifest = read_manifest(manifest)?;
     let wrong = |reason: String| ClientError::Argument {
         what: "what is to be retrieved",
@@ -251,7 +247,7 @@ pub fn file_spans(manifest: &[u8], path: Option<String>, from: f64, to: Option<f
     let file = files.get(at).ok_or_else(|| wrong("it has no files".into()))?;
     let range = from as u64..to.map_or(file.size(), |to| to as u64);
     let spans = file.spans(range).map_err(|e| wrong(e.to_string()))?;
-    let spans = spans.filter_map(|span| {
+    let spans = planned(spans, in_windows).into_iter().filter_map(|span| {
         let piece = file.pieces().get(span.piece)?;
         Some(PieceSpan {
             data_cid: piece.data_cid.to_string(),
