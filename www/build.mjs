@@ -1,4 +1,4 @@
-// Builds www/dist: index.html, style.css and main.js. The client package stays outside of the bundle: whoever serves the page
+// Builds www/dist: index.html, style.css, main.js and the Service Worker play-worker.js. The client package stays outside of the bundle: whoever serves the page
 // serves it as `client/` beside it, at any path. No import map names it there, since it would be a script in the page: the page's
 // policy has none.
 
@@ -24,6 +24,17 @@ await build({
   sourcemap: true,
   legalComments: 'eof',
   plugins: [client],
+  logLevel: 'warning',
+});
+// The Service Worker is a script of its own; not all browsers take modules there.
+await build({
+  entryPoints: { 'play-worker': 'src/play-worker.ts' },
+  outdir: 'dist',
+  bundle: true,
+  format: 'iife',
+  target: 'es2022',
+  minify: true,
+  sourcemap: true,
   logLevel: 'warning',
 });
 await copyFile('index.html', 'dist/index.html');

@@ -10,10 +10,12 @@ import './take-back';
 import { bytes, count, fil } from './amounts';
 import { shortened } from './copyable';
 import { isRefunding } from './payments';
+import { previewOfDeal } from './previewed';
 import { type Problem, problemOf } from './problem';
 import { DEALS, fileLink } from './route';
 import { seal } from './seal';
 import { session } from './session';
+import { STEPS } from './steps';
 import { blocksAsTime, moment } from './times';
 import { View } from './view';
 
@@ -35,7 +37,7 @@ export class DealPage extends View {
         <div class="main-column">
           ${this.trouble(deal)}
           <sd-problem .problem=${this.problem}></sd-problem>
-          ${deal.state === 'failed' ? payments : nothing}
+          ${deal.state === 'failed' ? payments : preview(deal)}
           <sd-journey .deal=${deal}></sd-journey>
           ${deal.proof ? html`<sd-checks .deal=${deal}></sd-checks>` : nothing}
           ${deal.state === 'failed' ? nothing : payments}
@@ -219,6 +221,13 @@ function header(deal: Deal) {
       </div>
     </div>
   `;
+}
+
+/** The file itself, where a page can show it. */
+function preview(deal: Deal) {
+  const file = previewOfDeal(deal);
+  const ready = STEPS.indexOf(deal.step) >= STEPS.indexOf('complete');
+  return file ? html`<sd-preview .file=${file} .ready=${ready}></sd-preview>` : nothing;
 }
 
 /** Where the deal stands in the book. */

@@ -6,6 +6,7 @@ import { bytes, count, fil } from './amounts';
 import { chosenIn } from './choosing-files';
 import { stateOf } from './deal-book';
 import { percentSent, pieceRow, ROW_WORDS, worst } from './file-rows';
+import { previewOfEntry } from './previewed';
 import { isAborted, type Problem, problemOf } from './problem';
 import { DEALS } from './route';
 import { canSaveFolders, saveFile, saveFolder } from './saving';
@@ -42,6 +43,8 @@ export class FilePage extends View {
   private busy = false;
   private allFiles = false;
   private allPieces = false;
+  /** The file of a folder that is shown. */
+  private showing: string | undefined;
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -86,6 +89,7 @@ export class FilePage extends View {
         <div class="main-column">
           ${this.needsFiles(file) ? this.again(file) : this.trouble(file)}
           <sd-problem .problem=${this.problem}></sd-problem>
+          ${this.preview(file)}
           ${progress(file)}
           ${file.folder ? this.fileList(file) : nothing}
           ${this.pieces(file)}
@@ -191,16 +195,18 @@ export class FilePage extends View {
   }
 
   private fileRow(file: WholeFile, entry: FolderEntry, index: number) {
-    // Of files with the same bytes, the first has the pieces.
-    const first = file.files.findIndex((other) => other.root === entry.root);
-    const parts = file.parts.filter((part) => part.file === index || part.file === first);
+    const parts = partsOf(file, index);
     const state = entry.size === 0 ? 'empty' : worst(parts);
     const share = state === 'sending' ? percentSent(parts) : 0;
     const sent = share > 0 ? ` ${share} %` : '';
     const here = this.running?.path === entry.path ? this.running : undefined;
     const can = state === 'kept' || state === 'empty' || state === 'sealing';
     return html`<li data-testid="file-row" data-path=${entry.path} data-state=${state}>
-      <span class="file-path">${entry.path}</span>
+      ${
+        can && previewOfEntry(file.file, entry)
+          ? html`<button type="button" class="plain file-path" data-testid="show-file" title="Show it here" @click=${() => this.show(entry.path)}>${entry.path}</button>`
+          : html`<span class="file-path">${entry.path}</span>`
+      }
       <span class="note num">${bytes(entry.size)}</span>
       <span class="file-state file-${state}">${here ? `${percent(here.done, here.total)} %` : ROW_WORDS[state] + sent}</span>
       <button
@@ -212,6 +218,20 @@ export class FilePage extends View {
         @click=${() => this.download(entry.path, entry.size)}
       >Download</button>
     </li>`;
+  }
+
+  /** The file itself, or the one of the folder that was asked for, where a page can show it. */
+  private preview(file: WholeFile) {
+    const at = file.folder ? file.files.findIndex(({ path }) => path === this.showing) : 0;
+    const entry = file.files[at];
+    const shown = entry && previewOfEntry(file.file, entry);
+    if (!shown) return nothing;
+    return html`<sd-preview .file=${shown} .ready=${isHere(file, at)} ?asked=${file.folder}></sd-preview>`;
+  }
+
+  private show(path: string): void {
+    this.showing = path;
+    this.requestUpdate();
   }
 
   private pieces(file: WholeFile) {
@@ -440,6 +460,18 @@ function missing() {
     <p>Files are kept in the browser that stored them. It may have been forgotten here, or stored in another browser.</p>
     <p><a class="button" href=${DEALS}>To the deal book</a></p>
   </div>`;
+}
+
+/** Whether miners have all of one of the files. */
+function isHere(file: WholeFile, at: number): boolean {
+  const state = worst(partsOf(file, at));
+  return state === 'kept' || state === 'sealing';
+}
+
+/** Of files with the same bytes, the first has the pieces. */
+function partsOf({ files, parts }: WholeFile, at: number) {
+  const first = files.findIndex((other) => other.root === files[at]?.root);
+  return parts.filter((part) => part.file === at || part.file === first);
 }
 
 function percent(done: number, total: number): number {

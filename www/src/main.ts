@@ -11,6 +11,7 @@
 // address (data-standing, data-transport) · connect-button · chain-form · chain-input · chain-connect · chain-question · chain-agree ·
 // chain-stay · other-chain · change-chain · folder-input · chosen-name · chosen-facts · chosen-files · files-id · copies-choice · file-item
 // (data-state) · file-state (data-state: under-way, kept, incomplete or failed) · file-progress · file-row (data-path, data-state) ·
+// preview (data-state: idle, loading or shown; data-kind) · preview-button · preview-close · preview-cannot · show-file ·
 // files-again · again-files · again-folder · piece-row (data-state) · download-all · download-file · file-download-done · file-give-up · file-go-on · file-forget.
 
 import './problem-box';
@@ -19,6 +20,7 @@ import './chain-form';
 import './reach';
 import './network-panel';
 import './store-page';
+import './preview';
 import './deal-page';
 import './file-page';
 import './deal-book';

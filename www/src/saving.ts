@@ -1,7 +1,9 @@
-// Files on their way to the disk: as a stream where the browser lets a page write, else through its memory within a limit.
+// Files on their way to the disk: as a stream where the browser lets a page write, else through the Service Worker as a download of the
+// browser's own, else through its memory within a limit.
 
 import type { WholeFile } from 'sealdrop-client';
 import { bytes } from './amounts';
+import { hindrance, offer } from './playing';
 import { session } from './session';
 
 /** What is smaller is simply downloaded, without a dialog about where to. */
@@ -36,6 +38,9 @@ export async function saveFile(id: string, path: string, size: number, saving: S
     const handle = await pickers.showSaveFilePicker({ suggestedName: name });
     return write(await handle.createWritable(), id, path, saving, 0);
   }
+  if (size > SMALL_BYTES && hindrance() === undefined) {
+    return download(id, path, size, name, saving);
+  }
   if (size > BLOB_LIMIT) {
     throw {
       code: 'unsupported',
@@ -44,6 +49,35 @@ export async function saveFile(id: string, path: string, size: number, saving: S
     };
   }
   save(await blobOf(streamOf(id, path, saving, 0)), name);
+}
+
+/** A download of the browser's own, which the Service Worker feeds with what comes; resolves when it has all of it. */
+async function download(id: string, path: string, size: number, name: string, saving: Saving): Promise<void> {
+  const frame = document.createElement('iframe');
+  frame.hidden = true;
+  let end: (() => void) | undefined;
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const stopped = () => reject(new DOMException('it was stopped', 'AbortError'));
+      saving.signal.addEventListener('abort', stopped, { once: true });
+      const read = (_from: number, _to: number, signal: AbortSignal) =>
+        streamOf(id, path, { ...saving, signal: AbortSignal.any([signal, saving.signal]) }, 0);
+      const onEnd = (problem?: unknown) => (problem === undefined ? resolve() : reject(problem));
+      offer({ size, name, type: 'application/octet-stream', read, onEnd }).then((offered) => {
+        end = offered.end;
+        frame.src = offered.download;
+        // A download is no document: one that is loaded says why there is none.
+        frame.onload = () => {
+          if (frame.contentDocument?.URL !== 'about:blank') reject(new Error('the browser did not begin the download'));
+        };
+        document.body.append(frame);
+      }, reject);
+    });
+  } finally {
+    end?.();
+    // The browser takes the download out of the frame; what it has begun goes on.
+    setTimeout(() => frame.remove(), KEEP_MS);
+  }
 }
 
 /** All of a stream. A `Response` of it would forget why it failed. */

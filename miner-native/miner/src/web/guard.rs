@@ -20,10 +20,11 @@ use std::sync::Arc;
 use tower_http::services::ServeDir;
 
 /// What the page needs: its own scripts and WebAssembly, its own style, workers, the chain (`http:`, `https:`), and miners'
-/// WebSockets and WebTransport (`https:`), all of which may be anywhere. `data:` is the page's icon. `www/index.html` has the same, as
-/// far as a page can say it of itself, for servers that send no headers.
+/// WebSockets and WebTransport (`https:`), all of which may be anywhere. `data:` is the page's icon. `blob:` is what it shows of stored files that
+/// it has fetched and checked: images, media and PDF, never a script; `'self'` in frames and media is its player, which its Service Worker
+/// answers. `www/index.html` has the same, as far as a page can say it of itself, for servers that send no headers.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
-     img-src 'self' data:; worker-src 'self'; connect-src 'self' http: https: ws: wss:; \
+     img-src 'self' data: blob:; media-src 'self' blob:; frame-src 'self' blob:; worker-src 'self'; connect-src 'self' http: https: ws: wss:; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const HEADERS: [(HeaderName, &str); 7] = [

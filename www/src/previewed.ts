@@ -1,0 +1,40 @@
+// What of files and deals the page can show, and where their bytes come from.
+
+import type { Deal, FolderEntry } from 'sealdrop-client';
+import { shownAs } from './kinds';
+import type { Previewed } from './preview';
+import { session } from './session';
+
+function client() {
+  if (!session.client) throw new Error('there is no connection to the network');
+  return session.client;
+}
+
+/** A file of what is stored under this id; undefined for one that is not shown. */
+export function previewOfEntry(id: string, { path, size }: FolderEntry): Previewed | undefined {
+  const name = path.split('/').at(-1) ?? path;
+  const shown = size > 0 ? shownAs(name) : undefined;
+  return (
+    shown && {
+      key: `${id}/${path}`,
+      name,
+      size,
+      shown,
+      read: (from, to, signal) => client().retrieveFile(id, path, { range: [from, to], signal }),
+    }
+  );
+}
+
+/** A deal's file; undefined for one that is not shown, and for a piece of a larger file. */
+export function previewOfDeal({ id, name, type, size, partOf }: Deal): Previewed | undefined {
+  const shown = partOf === undefined ? shownAs(name, type) : undefined;
+  return (
+    shown && {
+      key: id,
+      name,
+      size,
+      shown,
+      read: (from, to, signal) => client().retrieveRange(id, { range: [from, to], signal }),
+    }
+  );
+}
