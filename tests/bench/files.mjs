@@ -1,7 +1,7 @@
 // `cargo xtask bench files`: files of any size from a page to a miner over HTTP and back, against plain `fetch` of the same bytes in the same
 // run, and what the page's memory does meanwhile. The last line is JSON.
 //
-//   files.mjs [--mib N] [--rounds N] [--large MIB]
+//   files.mjs [--mib N] [--rounds N] [--large MIB] [--video MB]
 //
 // A file goes up as the pieces of a file do, each a deal: the client sends it, and the miner checks each leaf and writes it to its disk. It comes
 // back by a retrieval, of which the client checks each leaf. What is not measured is null, with the reason.
@@ -14,6 +14,7 @@ import { launch } from '../browser/page.mjs';
 import { measureCuts } from './files/cuts.mjs';
 import { fetchBlob, largeFile, postBlob } from './files/page.mjs';
 import { PlainServer } from './files/plain-server.mjs';
+import { firstFrames } from './files/video.mjs';
 import { cpuOf, machineLine, median, Processes } from './machine.mjs';
 import { Product, within } from './transports/contenders.mjs';
 
@@ -22,9 +23,10 @@ const { values } = parseArgs({
     mib: { type: 'string', default: '256' },
     rounds: { type: 'string', default: '3' },
     large: { type: 'string', default: '4096' },
+    video: { type: 'string', default: '500' },
   },
 });
-const [mib, rounds, large] = [values.mib, values.rounds, values.large].map(Number);
+const [mib, rounds, large, film] = [values.mib, values.rounds, values.large, values.video].map(Number);
 const BYTES = mib << 20;
 /** Times that an upload's connections are cut. */
 const CUTS = 20;
@@ -33,13 +35,14 @@ const CUT_BYTES = 256 << 20;
 /** Pages at once, and bytes of the file of each. */
 const CLIENTS = 32;
 const CLIENT_BYTES = 8 << 20;
+/** Longest that storing a video and playing it may take. */
+const VIDEO_MS = 600_000;
 /** Milliseconds between two looks at the page's memory. */
 const LOOK_MS = 500;
 
 const found = { post: [], http_up: [], fetch: [], http_down: [] };
 const missing = {
   encryption_cost: 'the encryption stands as a crate; no client uses it yet',
-  video_first_frame_ms: 'the page plays nothing yet',
 };
 const rate = (name) => (found[name].length === 0 ? null : BYTES / median(found[name]) / 1e3);
 const ratio = (one, other) => (rate(one) === null || rate(other) === null ? null : rate(one) / rate(other));
@@ -126,6 +129,16 @@ const tried = (name, measure) =>
     missing[name] = message.split('\n')[0];
     return {};
   });
+/** How soon a large video plays that is stored. */
+async function video(product) {
+  if (film === 0) {
+    missing.video_first_frame_ms = 'left out by --video 0';
+    return {};
+  }
+  const found = await firstFrames(browser, product.daemon, { bytes: film * 1e6, rounds, limit: VIDEO_MS });
+  console.log(`first frame of a video of ${film} MB, ms: ${found.map((ms) => ms.toFixed(0)).join(', ')}`);
+  return { video_first_frame_ms: median(found) };
+}
 
 const browser = await launch();
 const plain = await PlainServer.start();
@@ -138,6 +151,7 @@ try {
     ...(await tried('resend_windows_max', () => measureCuts(product, Math.max(BYTES, CUT_BYTES), CUTS))),
     ...(await tried('clients32_mb_s', () => crowd(product))),
     ...(await tried('renderer_growth_mib', async () => memory(product, await Processes.of(browser)))),
+    ...(await tried('video_first_frame_ms', () => video(product))),
   };
   const all = {
     mib,

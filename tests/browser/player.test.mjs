@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Daemon, PROGRAM } from './daemon.mjs';
+import { recordFilm } from './film.mjs';
 import { hook, launch, onPage, pressStore, SOON_MS } from './page.mjs';
 
 const FAKE = process.env.SEALDROP_FAKE_BIN ?? join(dirname(PROGRAM), 'killable-daemon');
@@ -131,6 +132,34 @@ test('a recording plays from the middle without what lies before it, and again a
     await shown(page);
     await hook(page, 'preview-close').click();
     assert.equal(await page.evaluate(() => document.activeElement.dataset.testid), 'preview-button');
+  }),
+);
+
+test('a video on the page of its deal shows its frames, and goes to any place in it', LIMIT, () =>
+  onPage(browser, daemon, 'video', async (page) => {
+    const path = join(folder, 'film.webm');
+    writeFileSync(path, Buffer.from(await page.evaluate(recordFilm), 'hex'));
+    await hook(page, 'file-input').first().setInputFiles(path);
+    await pressStore(page);
+    await hook(page, 'preview-button').waitFor({ timeout: 4 * SOON_MS });
+    await picture(page, 'video-waits');
+    await page.locator('[data-testid="preview-button"]:enabled').click({ timeout: 4 * SOON_MS });
+    await shown(page);
+    const colours = await inPlayer(page, async (media) => {
+      media.pause();
+      const found = [];
+      for (const at of [2.5, 0.5, 1.5]) {
+        media.currentTime = at;
+        await new Promise((resolve) => media.addEventListener('seeked', resolve, { once: true }));
+        const canvas = Object.assign(document.createElement('canvas'), { width: 1, height: 1 });
+        const pen = canvas.getContext('2d');
+        pen.drawImage(media, 0, 0, 20, 20, 0, 0, 1, 1);
+        found.push([...pen.getImageData(0, 0, 1, 1).data.subarray(0, 3)].join());
+      }
+      return [media.videoWidth, new Set(found).size];
+    });
+    assert.deepEqual(colours, [320, 3], 'three places, three colours');
+    await picture(page, 'video');
   }),
 );
 
