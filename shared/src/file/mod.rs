@@ -21,5 +21,7 @@ pub use digest::{FileBuilder, FileDigest, FileDigestError, FilePiece, FileSummar
 pub use encoding::{HIDING_VERSION, MAX_MANIFEST_BYTES, VERSION};
 pub use manifest::{Contents, EntryError, FileEntry, Folder, Manifest, ManifestError, MAX_FILES};
 pub use names::{EncryptedNames, TrueNames, MAX_NAMES_BYTES};
-pub use path::{FileSystem, PathError, RelativePath, MAX_DEPTH, MAX_NAME_BYTES, MAX_PATH_BYTES};
+pub use path::{
+    is_under_way, FileSystem, PathError, RelativePath, MAX_DEPTH, MAX_NAME_BYTES, MAX_PATH_BYTES, UNDER_WAY_PREFIX,
+};
 pub use span::{Span, SpanError};

@@ -19,6 +19,10 @@ pub const MAX_PATH_BYTES: usize = 4096;
 /// Parts of a path: deeper than folders of people, so that nothing that walks them gets deep.
 pub const MAX_DEPTH: usize = 64;
 
+/// What the names of files under way begin with, in anybody's folder: one is written there until what came back is checked. No path may
+/// have such a name, so that no manifest puts its bytes where a later retrieval goes on.
+pub const UNDER_WAY_PREFIX: &str = ".sealdrop-";
+
 /// Names of Windows' devices, which open the device in any folder and with any extension.
 const DEVICES: [&str; 6] = ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"];
 /// Those that a digit follows.
@@ -47,6 +51,8 @@ pub enum PathError {
     Character { path: String, character: char },
     #[error("the path {path:?} has a part that starts with a drive's letter; rename the file")]
     Drive { path: String },
+    #[error("the path {path:?} has a name that begins with {UNDER_WAY_PREFIX:?}, as only files do that are just being brought back; rename the file")]
+    UnderWay { path: String },
     /// Only where the path is written.
     #[error("the path {path:?} has a name that Windows keeps for a device")]
     Device { path: String },
@@ -97,6 +103,7 @@ impl RelativePath {
                 [] => return Err(PathError::EmptyPart { path: path() }),
                 b"." | b".." => return Err(PathError::Dots { path: path() }),
                 [letter, b':', ..] if letter.is_ascii_alphabetic() => return Err(PathError::Drive { path: path() }),
+                _ if is_under_way(part) => return Err(PathError::UnderWay { path: path() }),
                 name if name.len() > MAX_NAME_BYTES => return Err(PathError::NameTooLong { bytes: name.len() }),
                 _ => {}
             }
@@ -153,6 +160,12 @@ impl RelativePath {
         }
         Ok(())
     }
+}
+
+/// Whether a name is that of a file under way, in any case: some file systems do not tell it apart.
+pub fn is_under_way(name: &str) -> bool {
+    let start = name.get(..UNDER_WAY_PREFIX.len());
+    start.is_some_and(|start| start.eq_ignore_ascii_case(UNDER_WAY_PREFIX))
 }
 
 /// Whether Windows opens a device by this name: by what stands before the first dot, without the spaces at its end.
@@ -247,6 +260,22 @@ mod tests {
         ] {
             let path = text.to_string();
             assert_eq!(RelativePath::parse(text), Err(PathError::Character { path, character }));
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_file_under_way_is_refused_in_any_case_and_place() {
+        for text in [
+            ".sealdrop-x.pieces",
+            ".SealDrop-1.partial",
+            "a/.sealdrop-",
+            ".sealdrop-d/b",
+        ] {
+            let path = text.to_string();
+            assert_eq!(RelativePath::parse(text), Err(PathError::UnderWay { path }));
+        }
+        for text in [".sealdrop", "sealdrop-x", "a.sealdrop-x", ".\u{17f}ealdrop-x"] {
+            assert!(RelativePath::parse(text).is_ok(), "{text}");
         }
     }
 

@@ -7,8 +7,13 @@ use core::ops::Range;
 /// Why a range is none of the file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SpanError {
-    #[error("bytes {start} to {end} do not lie in a file of {size} bytes")]
-    OutOfFile { start: u64, end: u64, size: u64 },
+    #[error("bytes {start}-{} do not lie in a file of {size} bytes, which are counted from 0; ask for less", end.saturating_sub(1))]
+    OutOfFile {
+        start: u64,
+        /// The first that is not asked for any more.
+        end: u64,
+        size: u64,
+    },
 }
 
 /// A part of one piece.
@@ -41,6 +46,7 @@ impl FileEntry {
 mod tests {
     use super::*;
     use crate::file::manifest::testing::{file, MIB};
+    use alloc::string::ToString;
     use alloc::vec::Vec;
 
     fn spans(range: Range<u64>) -> Result<Vec<(usize, Range<u64>)>, SpanError> {
@@ -70,6 +76,16 @@ mod tests {
             assert_eq!(spans(at..at), Ok(Vec::new()));
         }
         assert_eq!(file("empty", &[]).spans(0..0).map(Iterator::count), Ok(0));
+    }
+
+    #[test]
+    fn a_refused_range_is_told_by_its_first_and_its_last_byte() {
+        let (start, end, size) = (0, 501, 500);
+        let text = SpanError::OutOfFile { start, end, size }.to_string();
+        assert!(
+            text.starts_with("bytes 0-500 do not lie in a file of 500 bytes"),
+            "{text}"
+        );
     }
 
     #[test]
