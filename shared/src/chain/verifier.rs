@@ -45,6 +45,10 @@ pub struct WindowPoStClaim {
     pub proof: Vec<u8>,
 }
 
+/// What [`super::view::NetworkView::verifying_keys`] says of a network whose proofs are made under the generated keys of development
+/// networks, which `sealdrop-verify` has: SHA-256 over their digests (`verifying_keys_digest` in `miner-native/prover`, whose test compares).
+pub const DEVELOPMENT_KEYS: &str = "a12379550f2e40a12b0a36945268910c2a3401f606f50a53ad086ffbf8092180";
+
 /// The verifier itself failed (a missing verifying key, say): nothing is known about the proof.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("proofs cannot be verified: {reason}")]

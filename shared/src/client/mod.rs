@@ -30,7 +30,8 @@
 //! - **Which copy of a piece is read** ([`offers`]) for a miner that fetches it.
 //! - **When a piece is sent over HTTP** ([`uploading`]), how much of it at once, and when it is left to the miner to fetch.
 //! - **How a retrieval is bounded** ([`retrieval`], done by [`fetching`]): in bytes, in empty chunks, in silence and as a whole.
-//! - **What verification consists of** ([`verifying`], [`crate::deal::verification`]), and what is **explained** ([`explaining`]).
+//! - **What verification consists of** ([`verifying`], [`crate::deal::verification`]), which proofs on the chain a client can check by
+//!   itself ([`evidence`]), and what is **explained** ([`explaining`]).
 //! - **What an error is called** ([`problem`]), so that a program need not know which client it talks to, and what of a deal is
 //!   shown ([`view`]).
 //! - **How vouchers are handed over as text** ([`voucher_text`]), and **the link that opens a page at a miner** ([`link`]).
@@ -41,6 +42,7 @@ pub mod choosing;
 pub mod dialing;
 pub mod duplicates;
 pub mod engine;
+pub mod evidence;
 pub mod explaining;
 pub mod fetching;
 pub mod files;

@@ -7,6 +7,7 @@ mod broker;
 mod calling;
 mod earning;
 mod faults;
+mod gathering;
 mod messages;
 mod networks;
 mod proving;
