@@ -10,7 +10,7 @@ use shared::chain::keys::cid_of_bytes;
 use shared::chain::state::{Ask, PaymentChannel};
 use shared::chain::{calls, Address, AttoFil, BytesAmount, ChannelId, Epoch, Receipt, SecretKey};
 use shared::deal::{DealState, PaymentInfo, ProofInfo, Proposal, QueryRequest, Response, WatchRequest};
-use shared::file::{FileEntry, FilePiece, Manifest, RelativePath};
+use shared::file::{EncryptedNames, FileEntry, FilePiece, Manifest, RelativePath};
 use shared::payment::{PaymentVoucher, Predicate};
 use shared::piece::node::raw_cid;
 use shared::piece::Commitment;
@@ -221,6 +221,11 @@ fn manifest_of_a_folder() -> Manifest {
     Manifest::folder(name, vec![file("a/b"), file("c")]).expect("two paths")
 }
 
+fn manifest_with_hidden_names() -> Manifest {
+    let names = EncryptedNames::new(b"age-encryption.org/v1".to_vec()).expect("they are short");
+    manifest_of_a_folder().hiding(names).expect("they are neutral")
+}
+
 #[test]
 fn every_type_of_the_wire_has_exactly_one_encoding() {
     let (comm_d, comm_r, comm_r_star) = (Commitment([1; 32]), Commitment([2; 32]), Commitment([3; 32]));
@@ -288,6 +293,7 @@ fn every_type_of_the_wire_has_exactly_one_encoding() {
         ),
         only_canonical("Manifest, of a file", &Manifest::file(file("a")).expect("a name")),
         only_canonical("Manifest, of a folder", &manifest_of_a_folder()),
+        only_canonical("Manifest, of encrypted files", &manifest_with_hidden_names()),
     ]
     .iter()
     .sum();

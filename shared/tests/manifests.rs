@@ -4,8 +4,8 @@ use cid::Cid;
 use proptest::collection::vec;
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest, ProptestConfig, Strategy};
 use proptest::sample::{select, Index};
-use shared::file::{FileEntry, FilePiece, FileSystem, Manifest, RelativePath};
-use shared::piece::node::{cid_of, DAG_PB, RAW};
+use shared::file::{EncryptedNames, FileEntry, FilePiece, FileSystem, Manifest, RelativePath, TrueNames};
+use shared::piece::node::{cid_of, raw_cid, DAG_PB, RAW};
 use shared::piece::unixfs::LEAF_BYTES;
 use shared::piece::{Commitment, DagShape};
 use std::ops::Range;
@@ -100,6 +100,41 @@ proptest! {
         prop_assert_eq!(&manifest, &Manifest::folder(name, backwards));
         if let Ok(manifest) = manifest {
             is_sound(&manifest);
+            let list = TrueNames::of(&manifest).to_bytes().expect("small");
+            let encrypted = EncryptedNames::new(list.clone()).expect("small");
+            let hidden = manifest.clone().hiding(encrypted).expect("neutral");
+            is_sound(&hidden);
+            let names = TrueNames::read(&list).expect("it was written");
+            let named = hidden.under(names);
+            prop_assert_eq!(named.as_ref(), Ok(&manifest));
+        }
+    }
+
+    /// Whoever wrote a manifest wrote the names that come out of it, too.
+    #[test]
+    fn names_that_somebody_encrypted_are_refused_or_stay_in_their_folder(
+        names in vec(paths(), 1..5),
+        name in paths(),
+        order in any::<bool>(),
+    ) {
+        let files = (0..names.len()).map(|index| {
+            let path = RelativePath::parse(&index.to_string()).expect("a number");
+            FileEntry::new(path, 0, raw_cid(&[]), Vec::new()).expect("an empty file")
+        });
+        let folder = RelativePath::parse("folder").expect("a name");
+        let clear = Manifest::folder(folder, files.collect()).expect("few numbers");
+        let hidden = clear.hiding(EncryptedNames::new(vec![0]).expect("short")).expect("neutral");
+        let mut names = names;
+        if order {
+            names.sort();
+        }
+        let list = ciborium::Value::Map(vec![
+            ("name".into(), name.into()),
+            ("paths".into(), ciborium::Value::Array(names.into_iter().map(Into::into).collect())),
+        ]);
+        let read = TrueNames::read(&shared::wire::cbor::encode_value(&list));
+        if let Ok(named) = read.and_then(|names| hidden.under(names)) {
+            is_sound(&named);
         }
     }
 

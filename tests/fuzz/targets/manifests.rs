@@ -2,7 +2,7 @@
 //! folder, outside of its file, or in two places.
 #![no_main]
 
-use shared::file::{FileEntry, FileSystem, Manifest, RelativePath};
+use shared::file::{FileEntry, FileSystem, Manifest, RelativePath, TrueNames};
 use std::path::{Component, Path};
 
 /// The file lies below the folder that was chosen, and its pieces are the file.
@@ -42,6 +42,10 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
             assert!(before.path() < file.path());
         }
         let _ = (manifest.size(), manifest.writable_on(FileSystem::Windows));
+    }
+    // What was encrypted comes from whoever wrote the manifest.
+    if let Ok(names) = TrueNames::read(input) {
+        assert_eq!(names.to_bytes().as_deref(), Ok(input));
     }
     if let Some(path) = std::str::from_utf8(input)
         .ok()
