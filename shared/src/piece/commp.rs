@@ -7,7 +7,7 @@
 
 use super::commitment::Commitment;
 use super::kernel::{self, Kernel, MAX_LANES, MAX_RUN, QUAD};
-use super::range::Outline;
+use super::range::{Outline, RangeError};
 use super::size::{PaddedSize, PieceSize, SizeError};
 use super::tree::{Forest, SubtreeRoot, TreeError, QUAD_HEIGHT};
 use alloc::vec::Vec;
@@ -207,8 +207,17 @@ impl CommPHasher {
         self.finish_here()
     }
 
+    /// The root over what was pushed, zeros behind it up to a whole quad, and the sub-trees `right` of that.
+    pub(super) fn finish_under(mut self, right: impl Iterator<Item = SubtreeRoot>) -> Result<SubtreeRoot, PieceError> {
+        self.hash_rest()?;
+        for part in right {
+            self.append(part)?;
+        }
+        Ok(self.forest.fold()?)
+    }
+
     /// CommP and the roots of the slices; the hasher must be one [`Self::with_outline`], else there are none.
-    pub fn finish_with_outline(mut self) -> Result<(PieceCommitment, Option<Outline>), PieceError> {
+    pub fn finish_with_outline(mut self) -> Result<(PieceCommitment, Option<Outline>), RangeError> {
         let piece = self.finish_here()?;
         let Some(Roots { height, mut roots }) = self.outline else {
             return Ok((piece, None));
@@ -222,14 +231,18 @@ impl CommPHasher {
         if last.quads() > 0 {
             roots.push(last.fold()?.padded_to(height));
         }
-        Ok((piece, Some(Outline::new(piece, slice, roots))))
+        Ok((piece, Some(Outline::of(&piece, slice, roots)?)))
+    }
+
+    fn hash_rest(&mut self) -> Result<(), PieceError> {
+        let mut last = core::mem::take(&mut self.pending);
+        last.resize(last.len().next_multiple_of(QUAD), 0);
+        self.hash(&last)
     }
 
     fn finish_here(&mut self) -> Result<PieceCommitment, PieceError> {
         let padded = PieceSize::new(self.size)?.padded();
-        let mut last = core::mem::take(&mut self.pending);
-        last.resize(last.len().next_multiple_of(QUAD), 0);
-        self.hash(&last)?;
+        self.hash_rest()?;
         Ok(PieceCommitment {
             comm_p: self.forest.fold()?.root,
             padded,

@@ -97,18 +97,7 @@ impl InclusionProof {
         comm_d: Commitment,
         sector: SectorSize,
     ) -> Result<(), InclusionError> {
-        self.verify_in(comm_p, piece, comm_d, sector.padded())
-    }
-
-    /// Checks that a part of this root and padded size is in a tree of this root and size: a piece in a sector, or a
-    /// range in a piece.
-    pub(super) fn verify_in(
-        &self,
-        comm_p: Commitment,
-        piece: PaddedSize,
-        comm_d: Commitment,
-        whole: PaddedSize,
-    ) -> Result<(), InclusionError> {
+        let whole = sector.padded();
         if piece > whole {
             return Err(InclusionError::PieceLargerThanSector {
                 piece: piece.bytes(),

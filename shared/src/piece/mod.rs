@@ -57,7 +57,7 @@ pub use inclusion::{InclusionError, InclusionProof};
 pub use layout::{LayoutError, Placed, SectorLayout, Segment};
 pub(crate) use leaves::leaf_digests;
 pub use leaves::BYTES_TOGETHER;
-pub use range::{verify_range, Outline, RangeError};
+pub use range::{Outline, QuadRange, RangeCheck, RangeError, RangeProof};
 pub use size::{padded_for, PaddedSize, PieceSize, SectorSize, SizeError};
 pub use sized_cid::{PieceName, PieceNameError, SizedPieceCid};
 pub use tree::{zero_commitment, SubtreeRoot, TreeError};

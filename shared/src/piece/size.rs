@@ -93,6 +93,9 @@ impl fmt::Display for PieceSize {
 pub struct PaddedSize(u64);
 
 impl PaddedSize {
+    /// 1 MiB.
+    pub const MIB: Self = Self(1 << 20);
+
     /// Fails with [`SizeError::NotPadded`] for anything but 128·2^k and [`SizeError::TooLarge`] above [`MAX_PADDED`].
     pub fn new(bytes: u64) -> Result<Self, SizeError> {
         if bytes > MAX_PADDED {

@@ -5,6 +5,7 @@
 
 pub mod gateway;
 pub mod http;
+pub mod proof;
 pub mod ranges;
 
 use crate::wire::cbor::{cbor_map, Bytes, Cbor, DecodeError, Value};
