@@ -4,7 +4,7 @@
 use super::blocks::{locate, read, BlockError, Located};
 use super::body::{of_bytes, of_source, of_unknown_length, Place, Source};
 use super::piece::{insert, no_place, ranged, unsatisfiable, unsealed, with_headers, ASK_AGAIN, UNSEAL_WAIT};
-use super::{later, refusal, trouble, Reading};
+use super::{joined, later, refusal, trouble, Reading};
 use crate::piece_reader::{UnsealFailure, Whereabouts};
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, OriginalUri, State};
@@ -40,14 +40,16 @@ pub(super) async fn answer(
 ) -> Response {
     let path = uri.path().strip_prefix("/ipfs/").unwrap_or_default();
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let request = match Request::parse(path, uri.query().unwrap_or_default(), text(header::ACCEPT)) {
+    let accept = joined(&headers, &header::ACCEPT);
+    let request = match Request::parse(path, uri.query().unwrap_or_default(), accept.as_deref()) {
         Ok(request) => request,
         Err(error) => return *refused(&error),
     };
+    let none_match = joined(&headers, &header::IF_NONE_MATCH);
     let asked = Asked {
         is_head: method == Method::HEAD,
         only_if_cached: text(header::CACHE_CONTROL).is_some_and(|says| says.contains("only-if-cached")),
-        none_match: text(header::IF_NONE_MATCH),
+        none_match: none_match.as_deref(),
         range: text(header::RANGE).filter(|_| range_applies(text(header::IF_RANGE), &request.etag())),
     };
     let response = give(&reading, &caller, &request, &asked).await;

@@ -21,7 +21,7 @@ use crate::supervisor::{Lifeline, ServiceError};
 use crate::uploads::{self, Uploads};
 use crate::web::catch_panic;
 use axum::extract::{ConnectInfo, Request};
-use axum::http::{header, HeaderValue, StatusCode};
+use axum::http::{header, HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -149,6 +149,16 @@ async fn nothing_there() -> Response {
 
 /// An answer that says in words why there is no other. It is of this moment.
 fn refusal(status: StatusCode, text: impl std::fmt::Display) -> Response {
+/// A header that is a list: several of one name are one (RFC 9110, section 5.3).
+fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let values: Vec<&str> = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
+    (!values.is_empty()).then(|| values.join(", "))
+}
+
     let mut response = (status, format!("{text}\n")).into_response();
     let no_store = HeaderValue::from_static("no-store");
     response.headers_mut().insert(header::CACHE_CONTROL, no_store);

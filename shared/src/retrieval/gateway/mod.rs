@@ -111,8 +111,10 @@ impl Request {
         if query.len() > MAX_QUERY {
             return Err(GatewayError::Query { bytes: query.len() });
         }
+        // Decoded part by part: an encoded slash parts nothing.
         let (text, below) = path.split_once('/').unwrap_or((path, ""));
-        let cid = read_cid(text)?;
+        let (text, below) = (query::decode_path(text), query::decode_path(below));
+        let cid = read_cid(&text)?;
         let query = Query::of(query);
         let (format, by_accept) = accept::negotiate(&query, accept)?;
         if format == Format::Raw && !below.is_empty() {
@@ -125,7 +127,7 @@ impl Request {
         let filename = query.get("filename").filter(|name| !name.is_empty());
         Ok(Self {
             cid,
-            text: text.to_owned(),
+            text: text.into_owned(),
             format,
             scope,
             by_accept,
@@ -211,7 +213,7 @@ impl Request {
         if !self.by_accept {
             return None;
         }
-        let path = format!("/ipfs/{}?format=", self.text);
+        let path = format!("/ipfs/{}?format=", query::encode(&self.text));
         Some(match self.format {
             Format::Raw => format!("{path}raw"),
             Format::Car(form) => {

@@ -21,12 +21,17 @@ impl<'a> Query<'a> {
     /// A parameter's value, decoded.
     pub fn get(&self, name: &str) -> Option<Cow<'a, str>> {
         let (_, value) = self.0.iter().find(|(known, _)| *known == name)?;
-        Some(decode(value))
+        Some(decode(value, b' '))
     }
 }
 
-/// Percent-decodes a value; what is no UTF-8 then is shown with replacement characters.
-fn decode(text: &str) -> Cow<'_, str> {
+/// Percent-decodes a part of a path, in which a plus is one.
+pub(super) fn decode_path(text: &str) -> Cow<'_, str> {
+    decode(text, b'+')
+}
+
+/// Percent-decodes a value, in which a plus stands for `plus`; what is no UTF-8 then is shown with replacement characters.
+fn decode(text: &str, plus: u8) -> Cow<'_, str> {
     if !text.contains(['%', '+']) {
         return Cow::Borrowed(text);
     }
@@ -45,7 +50,7 @@ fn decode(text: &str) -> Cow<'_, str> {
                 rest = after;
             }
             None => {
-                bytes.push(if first == b'+' { b' ' } else { first });
+                bytes.push(if first == b'+' { plus } else { first });
                 rest = after;
             }
         }
@@ -83,6 +88,7 @@ mod tests {
             assert_eq!(of(name).as_deref(), Some(value), "{name}");
         }
         assert_eq!(of("f"), None);
+        assert_eq!(decode_path("%62a+%2fx"), "ba+/x");
         assert_eq!(encode("a b\"ä~"), "a%20b%22%C3%A4~");
     }
 }

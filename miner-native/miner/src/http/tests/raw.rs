@@ -166,3 +166,29 @@ async fn damaged_bytes_are_never_given_away() {
         &bytes[MIB..]
     );
 }
+
+/// The findings: of two `Accept` headers the second was not read, and an encoded path was refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn several_accept_headers_are_one_and_an_encoded_path_is_decoded() {
+    let miner = miner();
+    let cid = miner.put(b"hello").data_cid.to_string();
+    let html = (header::ACCEPT, "text/html");
+    let answer = miner.get(&format!("/ipfs/{cid}"), &[html.clone(), RAW]).await;
+    assert_eq!((answer.status, answer.body.as_slice()), (StatusCode::OK, &b"hello"[..]));
+    let tag = format!("\"{cid}.raw\"");
+    let tags = [
+        (header::IF_NONE_MATCH, "\"x\""),
+        (header::IF_NONE_MATCH, tag.as_str()),
+        RAW,
+    ];
+    assert_eq!(
+        miner.get(&format!("/ipfs/{cid}"), &tags).await.status,
+        StatusCode::NOT_MODIFIED
+    );
+    let encoded: String = cid.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let answer = miner.get(&format!("/ipfs/{encoded}?format=raw"), &[]).await;
+    assert_eq!((answer.status, answer.body.as_slice()), (StatusCode::OK, &b"hello"[..]));
+    assert_eq!(answer.header("x-ipfs-path"), format!("/ipfs/{cid}"));
+    let below = miner.get(&format!("/ipfs/{cid}%2Fx?format=raw"), &[]).await;
+    assert_eq!(below.status, StatusCode::BAD_REQUEST, "an encoded slash parts nothing");
+}
