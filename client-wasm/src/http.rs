@@ -10,6 +10,7 @@ use crate::surroundings;
 use js_sys::Uint8Array;
 use shared::client::retrieval::{leaves_are, RANGE_MS};
 use shared::client::uploading::bases;
+use shared::piece::{PieceSize, SizedPieceCid};
 use wasm_bindgen::{JsCast, JsValue};
 
 /// Why a piece does not come over HTTP.
@@ -53,7 +54,12 @@ pub async fn fetch_piece(
         .into_iter()
         .next()
         .ok_or(HttpError::NoAddress)?;
-    let url = format!("{base}/piece/{}", record.piece_cid());
+    // By version 2 of the CID: the same bytes with zeros behind them have the same version 1.
+    let name = match PieceSize::new(draft.size) {
+        Ok(size) => SizedPieceCid::new(draft.comm_p, size).to_string(),
+        Err(_) => record.piece_cid().to_string(),
+    };
+    let url = format!("{base}/piece/{name}");
     let failed = |error: JsValue| HttpError::Failed {
         url: url.clone(),
         reason: ClientError::text_of(&error),

@@ -7,6 +7,8 @@ use core::ops::Range;
 
 /// `Cache-Control` of bytes that a name stands for: they cannot change.
 pub const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+/// `Cache-Control` of what a name stands for that fits several: it may be another of them in an hour.
+pub const OF_SEVERAL: &str = "public, max-age=3600";
 
 /// What of a representation is to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,12 +2,14 @@
 //! file follow, so that it can be given by its own root.
 //!
 //! A manifest comes from anybody. What it says is believed when the root over the leaves that are here is the one that it names, and until
-//! then nothing of it is shown; what it may take is bounded by the constants below. Files wait for pieces that come later, and again for
-//! one that went.
+//! then nothing of it is shown; what all may take is bounded by the constants below, and where it is short, [`room`] says whose files
+//! make some. Files wait for pieces that come later, and again for one that went.
+
+mod room;
 
 use super::{
-    block_key, damaged, node_value, parse_cid, BlockIndex, IndexError, Outline, BLOCKS, COUNTS, FILES, MANIFESTS,
-    NEEDED,
+    block_key, damaged, node_value, parse_cid, BlockIndex, IndexError, Leaves, BLOCKS, COUNTS, FILES, MANIFESTS,
+    NEEDED, SET_ASIDE,
 };
 use cid::Cid;
 use sealdrop_database::{with_prefix, Changes, Records};
@@ -92,7 +94,7 @@ impl File {
         };
         for piece in &self.pieces {
             // One at a time: a file of any size has a bounded memory.
-            let Some(outline) = Outline::of(records, piece)? else {
+            let Some(outline) = Leaves::of(records, piece)? else {
                 return Ok(None);
             };
             outline.leaves().for_each(|digest| builder.push(digest, &mut whole));
@@ -113,6 +115,10 @@ impl BlockIndex {
     /// Notes the files across pieces that a manifest names which is stored here as the piece `data`, and makes those whole whose pieces are
     /// here.
     pub(super) fn put_manifest(&self, data: &Cid, manifest: &Manifest) -> Result<(), IndexError> {
+        self.put_manifest_within(data, manifest, MAX_PARTS)
+    }
+
+    fn put_manifest_within(&self, data: &Cid, manifest: &Manifest, most: u64) -> Result<(), IndexError> {
         let across = manifest.files().iter().filter(|file| file.pieces().len() > 1);
         let mut files: Vec<File> = across.map(|file| of_entry(file, data)).collect();
         files.sort_by_key(|file| file.root);
@@ -122,10 +128,13 @@ impl BlockIndex {
                 return Ok(false);
             }
             let parts = files.iter().map(|file| file.pieces.len() as u64).sum();
-            if !count(changes, PARTS, parts, MAX_PARTS)? {
-                tracing::warn!(manifest = %data, parts, "manifests name too many pieces: this one's files are given piece by piece only");
+            room::make(changes, PARTS, parts, most, &files)?;
+            if !count(changes, PARTS, parts, most)? {
+                tracing::warn!(manifest = %data, parts, "manifests name too many pieces: this one's files are given piece by piece for now");
+                changes.put(SET_ASIDE, &data.to_bytes(), &[])?;
                 return Ok(false);
             }
+            changes.remove(SET_ASIDE, &data.to_bytes())?;
             let roots: Vec<u8> = files.iter().flat_map(|file| file.root.to_bytes()).collect();
             changes.put(MANIFESTS, &data.to_bytes(), &roots)?;
             for file in &files {
@@ -140,6 +149,23 @@ impl BlockIndex {
             true => files.iter().try_for_each(|file| self.complete_file(file)),
             false => Ok(()),
         }
+    }
+
+    /// Whether there was no room for a manifest's files, and all pieces that it names are here now.
+    pub(super) fn may_come_back(
+        &self,
+        data: &Cid,
+        manifest: impl FnOnce() -> Option<Manifest>,
+    ) -> Result<Option<Manifest>, IndexError> {
+        let is_set_aside = self
+            .records
+            .read(|records| Ok::<_, IndexError>(records.get(SET_ASIDE, &data.to_bytes())?.is_some()))?;
+        let Some(manifest) = is_set_aside.then(manifest).flatten() else {
+            return Ok(None);
+        };
+        let files: Vec<File> = manifest.files().iter().map(|file| of_entry(file, data)).collect();
+        let unbacked = self.records.read(|records| room::unbacked(records, &files))?;
+        Ok((unbacked == 0).then_some(manifest))
     }
 
     /// Makes a file whole whose pieces are all here; does nothing while one is not.
@@ -166,6 +192,9 @@ impl BlockIndex {
                 return kept.keep(changes);
             }
             let is_made = has_whole(changes, &kept.root)?;
+            if !is_made {
+                room::make(changes, LEAVES, kept.leaves(), MAX_LEAVES, std::slice::from_ref(&kept))?;
+            }
             if !is_made && !count(changes, LEAVES, kept.leaves(), MAX_LEAVES)? {
                 return Ok(());
             }
@@ -249,17 +278,9 @@ pub(super) fn piece_is_gone(changes: &dyn Changes, piece: &Cid) -> Result<(), In
 
 /// A manifest goes, with what it alone named.
 pub(super) fn forget_manifest(changes: &dyn Changes, data: &Cid) -> Result<(), IndexError> {
-    let Some(roots) = changes.get(MANIFESTS, &data.to_bytes())? else {
-        return Ok(());
-    };
-    for root in roots.chunks(CID_BYTES) {
-        let root = parse_cid(MANIFESTS, Some(root))?;
-        let key = file_key(&root, data);
-        let Some(value) = changes.get(FILES, &key)? else {
-            continue;
-        };
-        let file = File::read(&key, &value)?;
-        changes.remove(FILES, &key)?;
+    changes.remove(SET_ASIDE, &data.to_bytes())?;
+    for file in of_manifest(changes, data)? {
+        changes.remove(FILES, &file.key())?;
         if file.state == State::Whole {
             remove_nodes(changes, &file)?;
         }
@@ -269,6 +290,19 @@ pub(super) fn forget_manifest(changes: &dyn Changes, data: &Cid) -> Result<(), I
         uncount(changes, PARTS, file.pieces.len() as u64)?;
     }
     Ok(changes.remove(MANIFESTS, &data.to_bytes())?)
+}
+
+/// The files that a manifest was noted with.
+fn of_manifest(records: &dyn Records, data: &Cid) -> Result<Vec<File>, IndexError> {
+    let roots = records.get(MANIFESTS, &data.to_bytes())?.unwrap_or_default();
+    let mut files = Vec::new();
+    for root in roots.chunks(CID_BYTES) {
+        let key = file_key(&parse_cid(MANIFESTS, Some(root))?, data);
+        if let Some(value) = records.get(FILES, &key)? {
+            files.push(File::read(&key, &value)?);
+        }
+    }
+    Ok(files)
 }
 
 /// Removes the nodes of a file that is not whole any more, unless another manifest's is.

@@ -9,7 +9,9 @@ use cid::Cid;
 use sealdrop_database::blocking;
 use sha2::{Digest, Sha256};
 use shared::file::{Manifest, MAX_MANIFEST_BYTES};
+use shared::piece::range::SLICE;
 use shared::piece::unixfs::LEAF_BYTES;
+use shared::piece::{CommPHasher, Outline, RangeError};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
@@ -125,14 +127,18 @@ impl Indexing {
         let Some(piece) = self.store.piece(data)? else {
             return Ok(self.index.forget_piece(data)?);
         };
-        self.index.note_piece(data, &piece.comm_p)?;
-        if self.index.has_blocks_of(data)? {
-            return Ok(());
-        }
+        self.index.note_piece(data, &piece.comm_p, piece.size)?;
         // What is in its sector alone is taken in when it is unsealed the next time.
         let Some(path) = self.staging.whole(data, piece.size) else {
             return Ok(());
         };
+        if self.index.is_indexed(data)? {
+            let read = || manifest_in(&path, piece.size).ok().flatten();
+            return match self.index.may_come_back(data, read)? {
+                Some(manifest) => Ok(self.index.put_manifest(data, &manifest)?),
+                None => Ok(()),
+            };
+        }
         match self.take_in(data, &piece, &path) {
             // It went meanwhile.
             Err(IndexingError::Read(error)) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -150,22 +156,32 @@ impl Indexing {
         if let Some(manifest) = manifest_in(path, piece.size)? {
             self.index.put_manifest(data, &manifest)?;
         }
-        let leaves = leaves_of(File::open(path)?, piece.size)?;
-        Ok(self.index.put_piece(data, piece.size, &leaves)?)
+        let (leaves, outline) = read_through(File::open(path)?, piece.size)?;
+        self.index.put_piece(data, piece.size, &leaves)?;
+        // FAIL: the process may end between the two. THEN: the piece is not indexed yet, and both are done again.
+        Ok(self.index.put_outline(data, &outline)?)
     }
 }
 
-/// The digests of a file's leaves.
-fn leaves_of(mut file: File, size: u64) -> io::Result<Vec<[u8; DIGEST]>> {
+/// The digests of a file's leaves, and what its ranges are proven with.
+fn read_through(mut file: File, size: u64) -> Result<(Vec<[u8; DIGEST]>, Outline), IndexingError> {
     let (mut left, mut leaves) = (size, Vec::new());
+    let mut hasher = CommPHasher::with_outline(SLICE);
     let mut buffer = vec![0; LEAF_BYTES as usize];
     while left > 0 {
         buffer.truncate(left.min(LEAF_BYTES) as usize);
         file.read_exact(&mut buffer)?;
         left -= buffer.len() as u64;
         leaves.push(Sha256::digest(&buffer).into());
+        hasher
+            .push(&buffer)
+            .map_err(RangeError::from)
+            .map_err(IndexError::from)?;
     }
-    Ok(leaves)
+    let (_, outline) = hasher.finish_with_outline().map_err(IndexError::from)?;
+    // The hasher is one with an outline.
+    let outline = outline.ok_or_else(|| io::Error::other("no outline"))?;
+    Ok((leaves, outline))
 }
 
 /// The manifest that a piece is, if it is one.

@@ -1,4 +1,5 @@
-//! Where each block of the stored files is: a leaf at its offset in a piece, an interior node as its bytes; and which pieces have a CommP.
+//! Where each block of the stored files is: a leaf at its offset in a piece, an interior node as its bytes; which pieces have a
+//! CommP, and what ranges of them are proven with.
 //!
 //! Asked by [`crate::http`] for every block that it gives away, filled by [`Indexing`] when a piece is staged, emptied when one goes.
 //! Everything in it follows from the pieces, so that it is made again when it is lost. It is an SQLite database of its own: not sled, for
@@ -18,8 +19,9 @@ pub use indexing::Indexing;
 use cid::Cid;
 use sealdrop_database::{with_prefix, Changes, DatabaseError, Order, Records, Schema, Sharing, Sqlite, Store, Table};
 use shared::piece::node::CID_BYTES;
+use shared::piece::range::SLICE;
 use shared::piece::unixfs::LEAF_BYTES;
-use shared::piece::{Commitment, DagShape, NodeBuilder};
+use shared::piece::{Commitment, DagShape, NodeBuilder, Outline, PieceName, PieceSize, RangeError};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -32,36 +34,45 @@ const BESIDE: [&str; 2] = ["blocks.db-wal", "blocks.db-shm"];
 const DIGEST: usize = 32;
 /// Places of one block that are told: zeros lie in many pieces.
 const MAX_PLACES: usize = 8;
-/// Pieces of one CommP that are told: such of zeros behind the bytes differ in nothing else.
+/// Pieces of one CommP that are told: they differ in the zeros behind the bytes alone, and whoever names the size means one.
 const MAX_SAME: usize = 8;
 
 /// Blocks: digest, owner → leaf or node. The owner is the piece, or the whole file's root for a node across pieces.
 const BLOCKS: Table = Table::index("blocks");
 /// Pieces whose blocks are in the index: data → size, digests of its leaves.
 const PIECES: Table = Table::records("indexed_pieces");
-/// Pieces by what they are proven by: CommP, data.
+/// Pieces by what they are proven by: CommP, size, data.
 const BY_COMM_P: Table = Table::index("pieces_by_comm_p");
-/// All pieces that are known: data → CommP.
+/// All pieces that are known: data → CommP, size.
 const KNOWN: Table = Table::index("known_pieces");
+/// What ranges of pieces are proven with: data → roots of the slices under CommP.
+const OUTLINES: Table = Table::records("outlines");
 /// Files across pieces: root, manifest → whether its nodes are here, size, pieces.
 const FILES: Table = Table::records("files");
 /// Which files need a piece: data, root, manifest.
 const NEEDED: Table = Table::index("pieces_of_files");
 /// Manifests: data → roots of the files across pieces in it.
 const MANIFESTS: Table = Table::records("manifests");
+/// Manifests for whose files there is no room, until some is given up: data.
+const SET_ASIDE: Table = Table::index("manifests_set_aside");
 /// What is counted: name → number.
 const COUNTS: Table = Table::index("counts");
 
 const SCHEMA: Schema = Schema {
     // "SDbi"
     kind: 0x5344_6269,
-    tables: &[BLOCKS, PIECES, BY_COMM_P, KNOWN, FILES, NEEDED, MANIFESTS, COUNTS],
-    format: 1,
+    tables: &[
+        BLOCKS, PIECES, BY_COMM_P, KNOWN, OUTLINES, FILES, NEEDED, MANIFESTS, SET_ASIDE, COUNTS,
+    ],
+    format: 2,
     migrate,
 };
 
-/// There is no earlier format than the first.
-fn migrate(_: &dyn Changes, _: u32) -> Result<(), DatabaseError> {
+/// The first format had pieces by CommP alone: they are noted anew, which [`Indexing`] does of each that is stored.
+fn migrate(changes: &dyn Changes, _: u32) -> Result<(), DatabaseError> {
+    for (key, _) in with_prefix(changes, BY_COMM_P, &[])? {
+        changes.remove(BY_COMM_P, &key)?;
+    }
     Ok(())
 }
 
@@ -78,6 +89,8 @@ pub enum IndexError {
     },
     #[error("the leaves are not those of {0}: its file is damaged, or another's")]
     OtherLeaves(Cid),
+    #[error(transparent)]
+    Outline(#[from] RangeError),
 }
 
 /// Where a block is.
@@ -130,13 +143,16 @@ impl BlockIndex {
         })
     }
 
-    /// The pieces with this CommP.
-    pub fn pieces_of(&self, comm_p: &Commitment) -> Result<Vec<Cid>, IndexError> {
-        let prefix = comm_p.as_bytes();
+    /// The pieces with this name, the shortest first.
+    pub fn pieces_of(&self, name: &PieceName) -> Result<Vec<Cid>, IndexError> {
+        let prefix = match name {
+            PieceName::V1(cid) => cid.0.as_bytes().to_vec(),
+            PieceName::V2(cid) => proven_by(&cid.comm_p, cid.size()),
+        };
         self.records.read(|records| {
-            let to = sealdrop_database::after_prefix(prefix);
-            let found = records.range(BY_COMM_P, prefix, to.as_deref(), Order::Ascending, MAX_SAME)?;
-            let data = found.iter().map(|(key, _)| parse_cid(BY_COMM_P, key.get(DIGEST..)));
+            let to = sealdrop_database::after_prefix(&prefix);
+            let found = records.range(BY_COMM_P, &prefix, to.as_deref(), Order::Ascending, MAX_SAME)?;
+            let data = found.iter().map(|(key, _)| parse_cid(BY_COMM_P, key.get(DIGEST + 8..)));
             data.collect()
         })
     }
@@ -155,20 +171,53 @@ impl BlockIndex {
         found.iter().map(|(key, _)| parse_cid(KNOWN, Some(key))).collect()
     }
 
+    /// What ranges of a piece of this size are proven with; `None` while it is not here.
+    pub fn outline_of(&self, data: &Cid, size: u64) -> Result<Option<Outline>, IndexError> {
+        let key = data.to_bytes();
+        let Some(bytes) = self.records.read(|records| records.get(OUTLINES, &key))? else {
+            return Ok(None);
+        };
+        let roots = bytes.as_chunks::<DIGEST>().0.iter().copied().map(Commitment);
+        let size = PieceSize::new(size).map_err(|_| damaged(OUTLINES))?;
+        Ok(Some(Outline::new(size, SLICE, roots.collect())?))
+    }
+
+    /// Keeps what ranges of a piece are proven with.
+    fn put_outline(&self, data: &Cid, outline: &Outline) -> Result<(), IndexError> {
+        let bytes: Vec<u8> = outline.roots().iter().flat_map(|root| root.0).collect();
+        self.records
+            .write(|changes| Ok(changes.put(OUTLINES, &data.to_bytes(), &bytes)?))
+    }
+
+    /// Whether there is nothing more to be taken in of a piece.
+    fn is_indexed(&self, data: &Cid) -> Result<bool, IndexError> {
+        let key = data.to_bytes();
+        self.records
+            .read(|records| Ok(records.get(PIECES, &key)?.is_some() && records.get(OUTLINES, &key)?.is_some()))
+    }
+
     /// Notes what a piece is proven by; its blocks come with [`Self::put_piece`].
-    fn note_piece(&self, data: &Cid, comm_p: &Commitment) -> Result<(), IndexError> {
+    fn note_piece(&self, data: &Cid, comm_p: &Commitment, size: u64) -> Result<(), IndexError> {
+        let proven_by = proven_by(comm_p, size);
         let is_noted = |records: &dyn Records| -> Result<bool, IndexError> {
             let known = records.get(KNOWN, &data.to_bytes())?;
-            Ok(known.as_deref() == Some(comm_p.as_bytes().as_slice()))
+            Ok(known.as_deref() == Some(proven_by.as_slice()))
         };
         // Asked of every piece now and then: nothing is written that is there.
         if self.records.read(is_noted)? {
             return Ok(());
         }
         self.records.write(|changes| {
-            changes.put(KNOWN, &data.to_bytes(), comm_p.as_bytes())?;
-            Ok(changes.put(BY_COMM_P, &by_comm_p(comm_p.as_bytes(), data), &[])?)
+            changes.put(KNOWN, &data.to_bytes(), &proven_by)?;
+            Ok(changes.put(BY_COMM_P, &by_comm_p(&proven_by, data), &[])?)
         })
+    }
+
+    /// Notes a piece whose blocks are not taken in yet.
+    #[cfg(test)]
+    pub(crate) fn note_for_test(&self, piece: &shared::piece::PieceSummary) {
+        let noted = self.note_piece(&piece.data_cid, &piece.comm_p, piece.size);
+        noted.expect("noted");
     }
 
     /// Takes in the blocks of a piece whose leaves have these digests, and makes the files whole that waited for it. Refuses leaves of another
@@ -202,14 +251,15 @@ impl BlockIndex {
         self.records.write(|changes| {
             files::forget_manifest(changes, data)?;
             files::piece_is_gone(changes, data)?;
-            if let Some(outline) = Outline::of(changes, data)? {
+            changes.remove(OUTLINES, &data.to_bytes())?;
+            if let Some(outline) = Leaves::of(changes, data)? {
                 let mut keys = Vec::new();
                 outline.each_block(|digest| keys.push(block_key(digest, data)));
                 keys.iter().try_for_each(|key| changes.remove(BLOCKS, key))?;
                 changes.remove(PIECES, &data.to_bytes())?;
             }
-            if let Some(comm_p) = changes.get(KNOWN, &data.to_bytes())? {
-                changes.remove(BY_COMM_P, &by_comm_p(&comm_p, data))?;
+            if let Some(proven_by) = changes.get(KNOWN, &data.to_bytes())? {
+                changes.remove(BY_COMM_P, &by_comm_p(&proven_by, data))?;
                 changes.remove(KNOWN, &data.to_bytes())?;
             }
             Ok(())
@@ -228,12 +278,12 @@ fn remove(dir: &Path) -> Result<(), std::io::Error> {
 }
 
 /// What is known of an indexed piece: from it all of its entries follow.
-struct Outline {
+struct Leaves {
     size: u64,
     leaves: Vec<u8>,
 }
 
-impl Outline {
+impl Leaves {
     fn of(records: &dyn Records, data: &Cid) -> Result<Option<Self>, IndexError> {
         let Some(value) = records.get(PIECES, &data.to_bytes())? else {
             return Ok(None);
@@ -294,8 +344,12 @@ fn block_key(digest: &[u8], owner: &Cid) -> Vec<u8> {
     [digest, &owner.to_bytes()].concat()
 }
 
-fn by_comm_p(comm_p: &[u8], data: &Cid) -> Vec<u8> {
-    [comm_p, &data.to_bytes()].concat()
+fn by_comm_p(proven_by: &[u8], data: &Cid) -> Vec<u8> {
+    [proven_by, &data.to_bytes()].concat()
+}
+
+fn proven_by(comm_p: &Commitment, size: u64) -> Vec<u8> {
+    [&comm_p.as_bytes()[..], &size.to_be_bytes()].concat()
 }
 
 fn parse_cid(table: Table, bytes: Option<&[u8]>) -> Result<Cid, IndexError> {

@@ -2,6 +2,7 @@ use super::*;
 use sealdrop_database::Memory;
 use sha2::{Digest, Sha256};
 use shared::piece::node::raw_cid;
+use shared::piece::SizedPieceCid;
 
 const MIB: usize = 1 << 20;
 
@@ -64,13 +65,18 @@ fn nothing_is_left_of_a_piece_that_goes() {
     index
         .put_piece(&kept, MIB as u64 + 1, &leaves_kept)
         .expect("it is kept");
-    index.note_piece(&kept, &Commitment([1; 32])).expect("noted");
+    index.note_piece(&kept, &Commitment([1; 32]), 5).expect("noted");
     let before = entries(&index);
     index
         .put_piece(&gone, 2 * MIB as u64 + 1, &leaves_gone)
         .expect("it is kept");
-    index.note_piece(&gone, &Commitment([2; 32])).expect("noted");
-    assert_eq!(index.pieces_of(&Commitment([2; 32])).expect("read"), [gone]);
+    index.note_piece(&gone, &Commitment([2; 32]), 6).expect("noted");
+    assert_eq!(
+        index
+            .pieces_of(&PieceName::V1(Commitment([2; 32]).into()))
+            .expect("read"),
+        [gone]
+    );
     // The leaf that both have is at two places.
     assert_eq!(index.find(&leaves_kept[0]).expect("read").len(), 2);
     index.forget_piece(&gone).expect("forgotten");
@@ -79,7 +85,12 @@ fn nothing_is_left_of_a_piece_that_goes() {
         (before, 1)
     );
     index.forget_piece(&gone).expect("twice is harmless");
-    assert_eq!(index.pieces_of(&Commitment([2; 32])).expect("read"), []);
+    assert_eq!(
+        index
+            .pieces_of(&PieceName::V1(Commitment([2; 32]).into()))
+            .expect("read"),
+        []
+    );
 }
 
 #[test]
@@ -97,4 +108,42 @@ fn an_index_that_cannot_be_read_is_begun_anew() {
     drop(index);
     let index = BlockIndex::open(dir.path()).expect("it is there");
     assert!(index.has_blocks_of(&data).expect("read"));
+}
+
+/// The finding: eight pieces with some zeros behind the same bytes hid the one that was asked for.
+#[test]
+fn a_piece_is_found_by_commitment_and_size_however_many_have_the_same_commitment() {
+    let (index, comm_p) = (index(), Commitment([3; 32]));
+    let of = |size: u64| raw_cid(&size.to_be_bytes());
+    for size in (100..120).rev() {
+        index.note_piece(&of(size), &comm_p, size).expect("noted");
+    }
+    for size in 100..120 {
+        let name = PieceName::V2(SizedPieceCid::new(comm_p, PieceSize::new(size).expect("a size")));
+        assert_eq!(index.pieces_of(&name).expect("read"), [of(size)]);
+    }
+    let by_commitment = index.pieces_of(&PieceName::V1(comm_p.into())).expect("read");
+    assert_eq!(
+        by_commitment,
+        (100..108).map(of).collect::<Vec<_>>(),
+        "the shortest first"
+    );
+}
+
+#[test]
+fn an_index_of_the_first_format_is_brought_up_and_its_pieces_are_noted_anew() {
+    let (index, data, comm_p) = (index(), raw_cid(b"data"), Commitment([3; 32]));
+    let old = [comm_p.as_bytes(), &data.to_bytes()[..]].concat();
+    let brought_up = index.records.write(|changes| {
+        changes.put(BY_COMM_P, &old, &[])?;
+        changes.put(KNOWN, &data.to_bytes(), comm_p.as_bytes())?;
+        migrate(changes, 1)
+    });
+    brought_up.expect("it is brought up");
+    let name = PieceName::V1(comm_p.into());
+    assert_eq!(index.pieces_of(&name).expect("read"), []);
+    index.note_piece(&data, &comm_p, 4).expect("noted");
+    assert_eq!(index.pieces_of(&name).expect("read"), [data]);
+    index.forget_piece(&data).expect("forgotten");
+    assert_eq!(entries(&index), 0);
 }

@@ -1,7 +1,7 @@
 //! The public HTTP listener: what is stored here, for everybody, free of charge and within limits (step 15 of a deal).
 //!
-//! [`piece`] gives pieces by their CommP (`/piece/{pieceCid}`, as Curio and other Filecoin gateways do), [`gateway`] blocks and CARs by
-//! their CIDs (`/ipfs/{cid}`, IPFS's trustless gateway). Both give bytes that whoever asked checks against their name. [`crate::uploads`]
+//! [`piece`] gives pieces by their CommP (`/piece/{pieceCid}`, as Curio and other Filecoin gateways do), [`proof`] what ranges of them are
+//! checked with, [`gateway`] blocks and CARs by their CIDs (`/ipfs/{cid}`, IPFS's trustless gateway). Both give bytes that whoever asked checks against their name. [`crate::uploads`]
 //! takes the pieces of deals (step 7). Pages of every site may ask ([`headers`]), by whatever name; nothing of the operator's is here,
 //! that is [`crate::web`]. Whatever else is served to everybody is merged into [`Http::router`].
 
@@ -10,6 +10,7 @@ mod body;
 mod gateway;
 mod headers;
 mod piece;
+mod proof;
 #[cfg(test)]
 mod tests;
 
@@ -112,6 +113,7 @@ impl Http {
 pub(crate) fn reading(reading: Reading) -> Router {
     Router::new()
         .route("/piece/{cid}", get(piece::answer))
+        .route("/piece/{cid}/proof", get(proof::answer))
         .route("/ipfs/{*path}", get(gateway::answer))
         .route("/.well-known/libp2p/protocols", get(protocols))
         .with_state(reading)
@@ -143,12 +145,10 @@ async fn protocols() -> Json<Value> {
 
 async fn nothing_there() -> Response {
     let text =
-        "This miner gives pieces at /piece/{pieceCid}, and blocks and CARs at /ipfs/{cid}?format=raw and ?format=car.";
+        "This miner gives pieces at /piece/{pieceCid}, proofs of their ranges at /piece/{pieceCid}/proof?range=FIRST-LAST, and blocks and CARs at /ipfs/{cid}?format=raw and ?format=car.";
     refusal(StatusCode::NOT_FOUND, text)
 }
 
-/// An answer that says in words why there is no other. It is of this moment.
-fn refusal(status: StatusCode, text: impl std::fmt::Display) -> Response {
 /// A header that is a list: several of one name are one (RFC 9110, section 5.3).
 fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let values: Vec<&str> = headers
@@ -159,6 +159,8 @@ fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     (!values.is_empty()).then(|| values.join(", "))
 }
 
+/// An answer that says in words why there is no other. It is of this moment.
+fn refusal(status: StatusCode, text: impl std::fmt::Display) -> Response {
     let mut response = (status, format!("{text}\n")).into_response();
     let no_store = HeaderValue::from_static("no-store");
     response.headers_mut().insert(header::CACHE_CONTROL, no_store);

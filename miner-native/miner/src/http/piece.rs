@@ -1,7 +1,7 @@
 //! `GET /piece/{pieceCid}`: a piece's bytes as they were stored, or a range of them.
 
 use super::body::{Part, Place};
-use super::{later, refusal, trouble, Reading};
+use super::{joined, later, refusal, trouble, Reading};
 use crate::block_index::IndexError;
 use crate::piece_reader::{UnsealFailure, Whereabouts};
 use crate::store::{PieceRecord, StoreError};
@@ -12,8 +12,8 @@ use axum::response::{IntoResponse, Response};
 use cid::Cid;
 use sealdrop_database::blocking;
 use sealdrop_listener::Caller;
-use shared::piece::PieceName;
-use shared::retrieval::http::{none_match_names, range_applies, requested_range, Ranged, IMMUTABLE};
+use shared::piece::{PieceName, PieceSize, SizedPieceCid};
+use shared::retrieval::http::{none_match_names, range_applies, requested_range, Ranged, IMMUTABLE, OF_SEVERAL};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,9 +33,10 @@ enum FindError {
 }
 
 /// A stored piece.
-struct Found {
-    data: Cid,
-    size: u64,
+pub(super) struct Found {
+    pub data: Cid,
+    pub cid: SizedPieceCid,
+    pub size: PieceSize,
     whereabouts: Whereabouts,
 }
 
@@ -46,30 +47,22 @@ pub(super) async fn answer(
     Path(text): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    let name: PieceName = match text.parse() {
-        Ok(name) => name,
-        Err(error) => return refusal(StatusCode::BAD_REQUEST, error),
+    let (name, found) = match named(&reading, &text) {
+        Ok(named) => named,
+        Err(refused) => return *refused,
     };
-    let found = match find(&reading, &name) {
-        Ok(Some(found)) => found,
-        Ok(None) => {
-            return refusal(
-                StatusCode::NOT_FOUND,
-                format_args!("the piece {name} is not stored here"),
-            )
-        }
-        Err(error) => return trouble(&error),
-    };
-    let etag = format!("\"{name}\"");
+    let size = found.size.bytes();
+    // Under version 1 of a CID there may be several pieces; each has a tag of its own.
+    let etag = format!("\"{}\"", found.cid);
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    if text(header::IF_NONE_MATCH).is_some_and(|header| none_match_names(header, &etag)) {
-        return with_headers(StatusCode::NOT_MODIFIED.into_response(), &etag);
+    if joined(&headers, &header::IF_NONE_MATCH).is_some_and(|header| none_match_names(&header, &etag)) {
+        return lasting(with_headers(StatusCode::NOT_MODIFIED.into_response(), &etag), &name);
     }
     let asked = text(header::RANGE).filter(|_| range_applies(text(header::IF_RANGE), &etag));
-    let (status, range) = match requested_range(asked, found.size) {
-        Ranged::Whole => (StatusCode::OK, 0..found.size),
+    let (status, range) = match requested_range(asked, size) {
+        Ranged::Whole => (StatusCode::OK, 0..size),
         Ranged::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
-        Ranged::Unsatisfiable => return unsatisfiable(&etag, found.size),
+        Ranged::Unsatisfiable => return unsatisfiable(&etag, size),
     };
     let body = match method {
         Method::HEAD => Ok(Body::empty()),
@@ -78,31 +71,48 @@ pub(super) async fn answer(
     match body {
         Ok(body) => {
             let content = HeaderValue::from_static("application/octet-stream");
-            let response = with_headers(ranged(status, &range, found.size, body), &etag);
-            with(response, header::CONTENT_TYPE, content)
+            let response = with_headers(ranged(status, &range, size, body), &etag);
+            lasting(with(response, header::CONTENT_TYPE, content), &name)
         }
         Err(refused) => *refused,
     }
 }
 
-/// The piece with this name, a staged one before others.
+/// The piece that a URL names, with its name.
+pub(super) fn named(reading: &Reading, text: &str) -> Result<(PieceName, Found), Box<Response>> {
+    let name: PieceName = text
+        .parse()
+        .map_err(|error| Box::new(refusal(StatusCode::BAD_REQUEST, error)))?;
+    let found = find(reading, &name).map_err(|error| Box::new(trouble(&error)))?;
+    let missing = || {
+        let text = format_args!("the piece {name} is not stored here");
+        Box::new(refusal(StatusCode::NOT_FOUND, text))
+    };
+    Ok((name, found.ok_or_else(missing)?))
+}
+
+/// The piece with this name: a staged one before others, of version 1 of a CID the shortest.
 fn find(reading: &Reading, name: &PieceName) -> Result<Option<Found>, FindError> {
     let mut best = None;
-    for data in blocking(|| reading.index.pieces_of(&name.comm_p()))? {
+    for data in blocking(|| reading.index.pieces_of(name))? {
         let Some((PieceRecord { size, comm_p }, whereabouts)) = reading.reader.find(&data)? else {
             continue;
         };
         if comm_p != name.comm_p() || !name.admits(size) {
             continue;
         }
+        let Ok(size) = PieceSize::new(size) else { continue };
         let found = Found {
             data,
+            cid: SizedPieceCid::new(comm_p, size),
             size,
             whereabouts,
         };
         match found.whereabouts {
             Whereabouts::Staged(_) => return Ok(Some(found)),
-            Whereabouts::Sealed => best = Some(found),
+            Whereabouts::Sealed => {
+                best.get_or_insert(found);
+            }
             Whereabouts::Lost => {}
         }
     }
@@ -110,13 +120,30 @@ fn find(reading: &Reading, name: &PieceName) -> Result<Option<Found>, FindError>
 }
 
 async fn body(reading: &Reading, caller: &Caller, found: &Found, range: &Range<u64>) -> Result<Body, Box<Response>> {
-    let path = match &found.whereabouts {
-        Whereabouts::Staged(path) => path.clone(),
-        _ => unsealed(reading, &found.data, found.size).await?,
-    };
+    let path = found.file(reading).await?;
     let place = Place::wait(&reading.reader, caller).await.ok_or_else(no_place)?;
     let part = blocking(|| Part::open(&path, range)).map_err(|error| Box::new(trouble(&error)))?;
     Ok(part.into_body(place))
+}
+
+impl Found {
+    /// Its file, taken out of its sector if need be.
+    pub async fn file(&self, reading: &Reading) -> Result<PathBuf, Box<Response>> {
+        match &self.whereabouts {
+            Whereabouts::Staged(path) => Ok(path.clone()),
+            _ => unsealed(reading, &self.data, self.size.bytes()).await,
+        }
+    }
+}
+
+/// For how long it is kept: version 1 of a CID names the same bytes with more zeros behind them, too, so that another piece may answer to it
+/// some day.
+pub(super) fn lasting(mut response: Response, name: &PieceName) -> Response {
+    if let PieceName::V1(_) = name {
+        let an_hour = HeaderValue::from_static(OF_SEVERAL);
+        response.headers_mut().insert(header::CACHE_CONTROL, an_hour);
+    }
+    response
 }
 
 pub(super) fn no_place() -> Box<Response> {
@@ -175,7 +202,7 @@ pub(super) fn with_headers(response: Response, etag: &str) -> Response {
     response
 }
 
-fn with(mut response: Response, name: header::HeaderName, value: HeaderValue) -> Response {
+pub(super) fn with(mut response: Response, name: header::HeaderName, value: HeaderValue) -> Response {
     response.headers_mut().insert(name, value);
     response
 }

@@ -3,6 +3,7 @@
 mod cars;
 mod files;
 mod pieces;
+mod proofs;
 mod raw;
 mod sealed;
 
