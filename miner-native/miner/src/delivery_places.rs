@@ -1,12 +1,12 @@
 //! Who is given bytes of pieces when: places are few, each taker has a share of them, and whoever waits gets one after a turn.
 //!
-//! A delivery over libp2p cannot go on where it was. So the end of its turn ends it only when somebody waits, and then the slowest
-//! ([`shared::transfer::pace`]); who lost a place so goes behind all others. One line for both ways out: [`crate::network`]
+//! A delivery over libp2p cannot go on where it was. So the end of its turn ends it only when somebody waits, and then the slowest; whoever
+//! takes nothing meanwhile makes room before that ([`shared::transfer::pace`]). Who lost a place so goes behind all others. One line for both ways out: [`crate::network`]
 //! gives pieces to peers, [`crate::http`] pieces and blocks to addresses.
 
 use sha2::{Digest, Sha256};
 use shared::access::network_of;
-use shared::transfer::pace::{makes_room, TURN_MS};
+use shared::transfer::pace::{makes_room, Standing, STALL_MS, TURN_MS};
 use shared::transfer::{Pace, PlaceLost};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
@@ -30,6 +30,8 @@ const MAX_TICKETS_OF_AN_ADDRESS: usize = 8;
 const MAX_REMEMBERED: usize = 64;
 /// A turn.
 const TURN: Duration = Duration::from_millis(TURN_MS);
+/// How long a taker may leave what lies ready while others wait.
+const STALL: Duration = Duration::from_millis(STALL_MS);
 
 /// Who takes a piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,11 +89,33 @@ enum State {
     /// Something else is done first.
     Preparing,
     InLine,
-    /// So many bytes were given since then.
-    Served {
-        since: Instant,
-        bytes: u64,
-    },
+    Served(Served),
+}
+
+/// A place that is held.
+#[derive(Clone, Copy, PartialEq)]
+struct Served {
+    since: Instant,
+    /// Given since then.
+    bytes: u64,
+    /// From when on it is the taker's to go on; `None` while the next bytes are being made.
+    ready: Option<Instant>,
+}
+
+impl Served {
+    fn standing(&self, now: Instant) -> Standing {
+        let ms = |since: Instant| u64::try_from(now.duration_since(since).as_millis()).unwrap_or(u64::MAX);
+        Standing {
+            lasted_ms: ms(self.since),
+            bytes: self.bytes,
+            silent_ms: self.ready.map_or(0, ms),
+        }
+    }
+
+    /// When it makes room at the earliest, if it gets slower at once.
+    fn until(&self, now: Instant) -> Instant {
+        (self.since + TURN).min(self.ready.unwrap_or(now) + STALL)
+    }
 }
 
 /// A request that is taken in; its room is free when it is dropped.
@@ -176,25 +200,28 @@ impl Room {
         if self.first_in_line() != Some(number) {
             return Err(None);
         }
-        let served: Vec<(u64, Instant, u64)> = self.served().collect();
+        let served: Vec<(u64, Served)> = self.served().collect();
         if served.len() >= MAX_PLACES {
-            let lasted = |since: Instant| now.duration_since(since).as_millis() as u64;
-            let slowest = makes_room(served.iter().map(|(_, since, bytes)| (lasted(*since), *bytes)));
-            let Some((loses, _, _)) = slowest.and_then(|place| served.get(place)) else {
-                return Err(served.iter().map(|(_, since, _)| *since + TURN).min());
+            let standings: Vec<Standing> = served.iter().map(|(_, served)| served.standing(now)).collect();
+            let Some((loses, _)) = makes_room(&standings).and_then(|place| served.get(place)) else {
+                return Err(served.iter().map(|(_, served)| served.until(now)).min());
             };
             self.remember(*loses);
             self.end(*loses);
         }
         if let Some(entry) = self.tickets.get_mut(&number) {
-            entry.state = State::Served { since: now, bytes: 0 };
+            entry.state = State::Served(Served {
+                since: now,
+                bytes: 0,
+                ready: None,
+            });
         }
         Ok(())
     }
 
-    fn served(&self) -> impl Iterator<Item = (u64, Instant, u64)> + '_ {
+    fn served(&self) -> impl Iterator<Item = (u64, Served)> + '_ {
         self.tickets.iter().filter_map(|(number, entry)| match entry.state {
-            State::Served { since, bytes } => Some((*number, since, bytes)),
+            State::Served(served) => Some((*number, served)),
             _ => None,
         })
     }
@@ -223,7 +250,7 @@ impl Room {
 
 impl Entry {
     fn is_served(&self) -> bool {
-        matches!(self.state, State::Served { .. })
+        matches!(self.state, State::Served(_))
     }
 }
 
@@ -253,16 +280,26 @@ impl Ticket {
 
     /// So many bytes were given; fails when that is too slow.
     pub fn moved(&self, bytes: u64) -> Result<(), PlaceLost> {
-        if let Some(entry) = self.places.room().tickets.get_mut(&self.number) {
-            if let State::Served { since, bytes: before } = entry.state {
-                let bytes = before.saturating_add(bytes);
-                entry.state = State::Served { since, bytes };
-            }
-        }
+        self.change(|served| {
+            served.bytes = served.bytes.saturating_add(bytes);
+            served.ready = Some(Instant::now());
+        });
         match &mut *self.pace.lock().unwrap_or_else(PoisonError::into_inner) {
             // The turn's end is told by [`Self::ended`].
             Some((begun, pace)) => pace.moved(bytes, begun.elapsed().as_millis() as u64, false),
             None => Ok(()),
+        }
+    }
+
+    /// The next bytes are being made: until they are there the taker waits for us.
+    pub fn works(&self) {
+        self.change(|served| served.ready = None);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Served)) {
+        let mut room = self.places.room();
+        if let Some(State::Served(served)) = room.tickets.get_mut(&self.number).map(|entry| &mut entry.state) {
+            change(served);
         }
     }
 
@@ -300,6 +337,36 @@ mod tests {
         let ticket = places.take_in(peer).expect("there is room");
         ticket.place().await;
         ticket
+    }
+
+    /// The finding: whoever read too slowly kept a place for a whole turn while others waited.
+    #[tokio::test(start_paused = true)]
+    async fn whoever_takes_nothing_makes_room_before_its_turn_is_over_and_whoever_waits_for_us_does_not() {
+        let places = DeliveryPlaces::default();
+        let mut held = Vec::new();
+        for _ in 0..MAX_PLACES {
+            held.push(served(&places, someone()).await);
+        }
+        let begun = Instant::now();
+        held.iter().for_each(|ticket| assert_eq!(ticket.moved(1 << 30), Ok(())));
+        held[3].works();
+        let next = places.take_in(someone()).expect("there is room in the line");
+        let mut place = pin!(next.place());
+        assert!(poll!(&mut place).is_pending());
+        tokio::time::advance(STALL / 2).await;
+        // These two go on.
+        for ticket in &held[1..3] {
+            assert_eq!(ticket.moved(1 << 20), Ok(()));
+        }
+        place.await;
+        assert_eq!(begun.elapsed(), STALL, "well before a turn");
+        assert_eq!(held.iter().filter(|ticket| has_ended(ticket)).count(), 1);
+        for _ in 0..MAX_PLACES - 4 {
+            held.push(served(&places, someone()).await);
+        }
+        assert_eq!(begun.elapsed(), STALL);
+        let kept: Vec<usize> = (0..MAX_PLACES).filter(|ticket| !has_ended(&held[*ticket])).collect();
+        assert_eq!(kept, [1, 2, 3]);
     }
 
     /// The outcome of what does not wait; a future that is over has none again.

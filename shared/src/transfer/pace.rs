@@ -10,6 +10,10 @@ pub const WINDOW_MS: u64 = 30_000;
 /// How long a peer keeps its place while others wait for one, in milliseconds.
 pub const TURN_MS: u64 = 120_000;
 
+/// How long a peer may take nothing of what lies ready for it while others wait, in milliseconds: at [`LEAST_RATE`] it would have taken the 256 KiB
+/// that are given at once.
+pub const STALL_MS: u64 = 15_000;
+
 /// Why a peer loses its place. What has arrived is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PlaceLost {
@@ -54,15 +58,27 @@ impl Pace {
     }
 }
 
-/// Which of the exchanges that cannot go on where they were makes room for somebody who waits: of those that had their turn the
-/// slowest, so that whoever would hold many places has to take as much of the line as honest peers do. Each is given by how long it
-/// has lasted, in milliseconds, and the bytes that it moved; `None` while none has had its turn.
-pub fn makes_room(exchanges: impl IntoIterator<Item = (u64, u64)>) -> Option<usize> {
-    let each = exchanges.into_iter().enumerate();
-    let had_their_turn = each.filter(|(_, (lasted_ms, _))| *lasted_ms >= TURN_MS);
-    let rate = |lasted_ms: u64, bytes: u64| bytes.saturating_mul(1000).checked_div(lasted_ms);
-    let rates = had_their_turn.map(|(place, (lasted_ms, bytes))| (rate(lasted_ms, bytes), place));
-    rates.min().map(|(_, place)| place)
+/// An exchange that cannot go on where it was, as it stands while somebody waits for its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// For how long it has its place.
+    pub lasted_ms: u64,
+    /// Bytes that it moved in that time.
+    pub bytes: u64,
+    /// For how long the peer has taken nothing of what lies ready; none while something is being made for it.
+    pub silent_ms: u64,
+}
+
+/// Which of these makes room for somebody who waits: whoever stalls, the longest first; else of those that had their turn the slowest, so
+/// that whoever would hold many places has to take as much of the line as honest peers do. `None` while all go on.
+pub fn makes_room(all: &[Standing]) -> Option<usize> {
+    let each = || all.iter().enumerate();
+    let stalled = each().filter(|(_, one)| one.silent_ms >= STALL_MS);
+    let longest = stalled.max_by_key(|(_, one)| one.silent_ms);
+    let had_their_turn = each().filter(|(_, one)| one.lasted_ms >= TURN_MS);
+    let rate = |one: &Standing| one.bytes.saturating_mul(1000).checked_div(one.lasted_ms);
+    let slowest = had_their_turn.min_by_key(|(place, one)| (rate(one), *place));
+    longest.or(slowest).map(|(place, _)| place)
 }
 
 #[cfg(test)]
@@ -91,19 +107,31 @@ mod tests {
         assert_eq!(pace.moved(1, 2 * WINDOW_MS, false), Err(PlaceLost::TooSlow));
     }
 
+    fn standing(lasted_ms: u64, bytes: u64, silent_ms: u64) -> Standing {
+        Standing {
+            lasted_ms,
+            bytes,
+            silent_ms,
+        }
+    }
+
     #[test]
     fn the_slowest_of_those_that_had_their_turn_makes_room() {
-        assert_eq!(makes_room([]), None);
-        assert_eq!(
-            makes_room([(TURN_MS - 1, 0), (0, 0)]),
-            None,
-            "a turn is theirs, however slow they are"
-        );
-        assert_eq!(
-            makes_room([(TURN_MS, 5000), (2 * TURN_MS, 5000), (TURN_MS - 1, 0)]),
-            Some(1)
-        );
-        assert_eq!(makes_room([(u64::MAX, u64::MAX)]), Some(0));
+        assert_eq!(makes_room(&[]), None);
+        let young = [standing(TURN_MS - 1, 0, 0), standing(0, 0, 0)];
+        assert_eq!(makes_room(&young), None, "a turn is theirs, however slow they are");
+        let slow = standing(2 * TURN_MS, 5000, 0);
+        assert_eq!(makes_room(&[standing(TURN_MS, 5000, 0), slow, young[0]]), Some(1));
+        assert_eq!(makes_room(&[standing(u64::MAX, u64::MAX, 0)]), Some(0));
+    }
+
+    #[test]
+    fn whoever_stalls_makes_room_before_its_turn_is_over_and_before_all_others() {
+        let slow = standing(TURN_MS, 0, STALL_MS - 1);
+        let stalled = standing(STALL_MS, 1 << 30, STALL_MS);
+        assert_eq!(makes_room(&[slow, stalled, standing(5, 5, 5)]), Some(1));
+        assert_eq!(makes_room(&[stalled, standing(TURN_MS, 9, STALL_MS + 1)]), Some(1));
+        assert_eq!(makes_room(&[standing(STALL_MS, 1, STALL_MS - 1)]), None);
     }
 
     #[test]

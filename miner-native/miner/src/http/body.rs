@@ -46,6 +46,7 @@ impl Place {
 
     /// Does a part of the work; fails when the place is lost meanwhile.
     async fn work<T>(&self, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+        self.ticket.works();
         tokio::select! {
             done = work => done,
             () = self.ticket.ended() => Err(io::Error::other("the turn is over, and others wait")),
