@@ -46,7 +46,9 @@ impl Program {
             Self::Fake => POINTS,
             Self::Real => &REAL_POINTS,
         };
-        points.iter().map(|point| (*point).to_owned()).collect()
+        // Whether a file comes over HTTP depends on the moment. The miner's own tests kill it there (`uploads/tests/crashes.rs`).
+        let in_every_life = points.iter().filter(|point| !point.starts_with("upload."));
+        in_every_life.map(|point| (*point).to_owned()).collect()
     }
 
     /// How long a life may take on a busy machine.

@@ -291,6 +291,7 @@ impl Inner {
             tokio::time::sleep(CLAIMED_PAUSE).await;
             return Ok(());
         };
+        claim.is_for(record.deal.proposal.size());
         let comm_p = tokio::select! {
             biased;
             transferred = self.transfer(deal, record, peer, &mut place) => transferred?,
@@ -317,7 +318,7 @@ impl Inner {
         let (staging, size) = (&self.parts.staging, record.deal.proposal.size());
         let data = record.deal.proposal.proposal.piece_ref;
         if staging.path(&data).is_file() {
-            return Ok(blocking(|| staging.digest(&data, size))?.comm_p);
+            return Ok(blocking(|| staging.take_up(&data, size))?.comm_p);
         }
         // The shape of the file is checked before anything is stored for it.
         let limits = Limits::default();

@@ -19,6 +19,8 @@ struct Slot {
     held: bool,
     /// Who wait to be next.
     wanted: usize,
+    /// Bytes of what the holder brings.
+    size: Option<u64>,
 }
 
 /// A piece's files are its holder's alone until this is dropped: what brings them in and what removes them exclude each other.
@@ -41,8 +43,19 @@ impl Claims {
         if slots.contains_key(&data) {
             return None;
         }
-        slots.insert(data, Slot { held: true, wanted: 0 });
+        let slot = Slot {
+            held: true,
+            ..Slot::default()
+        };
+        slots.insert(data, slot);
         Some(self.of(data))
+    }
+
+    pub(super) fn is_claimed_for(&self, data: &Cid, size: u64) -> bool {
+        let slots = self.slots();
+        slots
+            .get(data)
+            .is_some_and(|slot| slot.size.is_none_or(|brought| brought == size))
     }
 
     pub(super) fn is_claimed(&self, data: &Cid) -> bool {
@@ -98,6 +111,14 @@ impl Claims {
 }
 
 impl Claim {
+    /// Says how large the file is that is brought: what is awaited with another size under the same name is not this.
+    pub fn is_for(&self, size: u64) {
+        let mut slots = self.claims.slots();
+        if let Some(slot) = slots.get_mut(&self.data) {
+            slot.size = Some(size);
+        }
+    }
+
     /// Waits until somebody wants to be next.
     pub async fn wanted(&self) {
         let is_wanted = || {
@@ -110,7 +131,8 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.claims.change(&self.data, |slot| slot.held = false);
+        self.claims
+            .change(&self.data, |slot| (slot.held, slot.size) = (false, None));
     }
 }
 
@@ -144,6 +166,23 @@ mod tests {
         assert!(claims.claim(data).is_none());
         drop(next);
         assert!(!claims.is_claimed(&data) && claims.claim(data).is_some());
+    }
+
+    /// The finding: a free deal about data that another was sending counted as one that comes, whatever size it named.
+    #[tokio::test]
+    async fn what_is_awaited_with_another_size_is_not_what_is_brought() {
+        let (claims, data) = (Arc::<Claims>::default(), raw_cid(b"data"));
+        assert!(!claims.is_claimed_for(&data, 4));
+        let claim = claims.claim(data).unwrap();
+        assert!(
+            claims.is_claimed_for(&data, 4) && claims.is_claimed_for(&data, 5),
+            "nobody has said"
+        );
+        claim.is_for(4);
+        assert!(claims.is_claimed_for(&data, 4) && !claims.is_claimed_for(&data, 5));
+        drop(claim);
+        let _next = claims.claim_next(data, LIMIT).await.unwrap();
+        assert!(claims.is_claimed_for(&data, 5), "the next one has not said");
     }
 
     #[tokio::test(start_paused = true)]

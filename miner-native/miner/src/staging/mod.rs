@@ -202,6 +202,23 @@ impl Staging {
         Ok(summary)
     }
 
+    /// Both names of a piece that is found whole, which stays when the power fails from now on: whoever put it there may have died before it
+    /// was so.
+    pub fn take_up(&self, cid: &Cid, size: u64) -> Result<PieceSummary, StagingError> {
+        let summary = self.digest(cid, size)?;
+        let path = self.path(cid);
+        let synced = File::open(&path).and_then(|file| file.sync_all());
+        synced.map_err(|source| file_error("sync", &path, source))?;
+        sync_dir(&self.dir)?;
+        self.remove_partial(cid)?;
+        Ok(summary)
+    }
+
+    /// Whether somebody has a piece's files who brings one of this size, or whose size is not known.
+    pub fn is_claimed_for(&self, data: &Cid, size: u64) -> bool {
+        self.claims.is_claimed_for(data, size)
+    }
+
     /// Takes a transfer of this file up where the files stand; hashes what is there.
     pub fn begin(&self, file: KnownDag) -> Result<Incoming, StagingError> {
         let whole = self.path(&file.root());

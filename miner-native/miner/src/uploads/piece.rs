@@ -1,6 +1,7 @@
 //! One piece on its way in over HTTP: what is here of it, what is kept, and its end. Several deals may be about it.
 
 use super::refusal::UploadError;
+use crate::failpoint;
 use crate::staging::{Claim, Incoming, Staging, StagingError};
 use cid::Cid;
 use shared::piece::Commitment;
@@ -39,12 +40,14 @@ impl Piece {
     /// Takes a piece up where its files stand. Waits for the disk.
     pub(super) fn open(staging: Staging, file: KnownDag, claim: Claim) -> Result<Self, StagingError> {
         let (data, size) = (file.root(), file.size());
+        claim.is_for(size);
         let state = if staging.path(&data).is_file() {
             State::Here(None)
         } else {
             staging.check_room(size.saturating_sub(staging.held(&data)))?;
             State::Coming(Box::new(staging.begin(file)?))
         };
+        failpoint::hit_failpoint("upload.begun");
         Ok(Self {
             data,
             size,
@@ -105,9 +108,11 @@ impl Piece {
             Err(fault) => return Err(UploadError::Leaf(fault)),
         }
         match &mut *self.state()? {
-            State::Coming(incoming) => Ok(incoming.keep_leaves(leaves.start, bytes)?),
-            State::Here(_) => Ok(()),
+            State::Coming(incoming) => incoming.keep_leaves(leaves.start, bytes)?,
+            State::Here(_) => {}
         }
+        failpoint::hit_failpoint("upload.chunk");
+        Ok(())
     }
 
     pub(super) fn no_such_chunk(&self, chunk: &str) -> UploadError {
@@ -131,9 +136,10 @@ impl Piece {
         }
         let _finishing = Finishing(&self.is_finishing);
         let mut state = self.state()?;
+        failpoint::hit_failpoint("upload.complete");
         let comm_p = match &mut *state {
             State::Here(Some(comm_p)) => *comm_p,
-            State::Here(None) => self.staging.digest(&self.data, self.size)?.comm_p,
+            State::Here(None) => self.staging.take_up(&self.data, self.size)?.comm_p,
             State::Coming(incoming) => match incoming.finish() {
                 Ok(summary) => summary.comm_p,
                 Err(StagingError::Incomplete { .. }) => {

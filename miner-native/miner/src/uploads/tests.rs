@@ -1,5 +1,8 @@
 //! Rules of uploads, over the router itself: what arrives, what is kept, what is refused, and what a restart leaves.
 
+#[cfg(unix)]
+mod crashes;
+
 use super::sessions::{IDLE_LIMIT, IDLE_LIMIT_AFTER_FAILURE, MAX_SESSIONS_OF_A_PAYER};
 use super::*;
 use crate::sealing::SealingWake;
@@ -23,6 +26,7 @@ use shared::transfer::upload::{
 };
 use shared::transfer::{Kept, KnownDag};
 use shared::wire::encode;
+use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -57,7 +61,9 @@ fn miner() -> Address {
 
 /// A miner's disk and records, and its uploads.
 struct World {
-    dir: TempDir,
+    dir: PathBuf,
+    /// Removes the folder at the end, where it is this world's alone.
+    _temporary: Option<TempDir>,
     store: MinerStore,
     staging: Staging,
     wake: Arc<SealingWake>,
@@ -68,16 +74,23 @@ struct World {
 impl World {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let store = MinerStore::of(Arc::new(Memory::default()));
+        let mut world = Self::at(dir.path().to_owned(), MinerStore::of(Arc::new(Memory::default())));
+        world._temporary = Some(dir);
+        world
+    }
+
+    /// In a folder that may have been another's.
+    fn at(dir: PathBuf, store: MinerStore) -> Self {
         let (block, time_ms) = (String::new(), 0);
         let (heads, _) = watch::channel(HeadView {
             height: HEIGHT,
             block,
             time_ms,
         });
-        let staging = Staging::open(dir.path()).unwrap();
+        let staging = Staging::open(&dir).unwrap();
         let mut world = Self {
             dir,
+            _temporary: None,
             store,
             staging,
             wake: Arc::default(),
@@ -91,7 +104,7 @@ impl World {
     /// As after a kill: what is in memory is gone.
     fn restart(&mut self) {
         self.router = Router::new();
-        self.staging = Staging::open(self.dir.path()).unwrap();
+        self.staging = Staging::open(&self.dir).unwrap();
         self.router = router(Uploads::new(UploadParts {
             address: miner(),
             network: network(),
@@ -125,8 +138,11 @@ impl World {
             created_ms: 1,
             source: "peer".into(),
         };
-        self.store.accept(&record).unwrap();
-        record.deal.proposal.cid()
+        let cid = record.deal.proposal.cid();
+        if self.store.deal(&cid).unwrap().is_none() {
+            self.store.accept(&record).unwrap();
+        }
+        cid
     }
 
     fn stage(&self, deal: &Cid) -> MinerStage {
@@ -164,7 +180,7 @@ impl World {
 
     /// Names of what lies in staging.
     fn staged(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.dir.path()).unwrap();
+        let entries = std::fs::read_dir(&self.dir).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         let mut endings: Vec<String> = names
             .map(|name| name.rsplit_once('.').map_or("whole", |(_, ending)| ending).to_owned())
@@ -491,8 +507,8 @@ async fn a_deal_that_is_unknown_over_or_received_takes_nothing() {
 
 /// The file of what has come, where nothing can be written.
 fn nothing_can_be_written(world: &World, summary: &PieceSummary) -> std::path::PathBuf {
-    let part = world.dir.path().join(format!("{}.part", summary.data_cid));
-    std::fs::rename(&part, world.dir.path().join("aside")).unwrap();
+    let part = world.dir.join(format!("{}.part", summary.data_cid));
+    std::fs::rename(&part, world.dir.join("aside")).unwrap();
     std::os::unix::fs::symlink("/dev/full", &part).unwrap();
     part
 }

@@ -85,8 +85,12 @@ impl Inner {
         let (all_crowded, free_crowded) = (awaited.len() as u64 >= CROWDED, free >= CROWDED_FREE);
         for (deal, record) in awaited {
             let is_crowded = all_crowded || (free_crowded && record.deal.is_free());
-            // Over HTTP it has no source here.
-            let is_claimed = self.parts.staging.is_claimed(&record.deal.proposal.proposal.piece_ref);
+            // Over HTTP it has no source here. Another size of the same data is not what comes.
+            let proposal = &record.deal.proposal;
+            let is_claimed = self
+                .parts
+                .staging
+                .is_claimed_for(&proposal.proposal.piece_ref, proposal.size());
             let is_coming = is_claimed || self.is_coming(&deal);
             let stalls = is_crowded && now.saturating_sub(record.created_ms) >= CROWDED_LIMIT_MS && !is_coming;
             let is_over = record.deal.deadline().is_some_and(|deadline| height >= deadline);
