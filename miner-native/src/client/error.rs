@@ -17,6 +17,7 @@ use shared::file::{CutError, FileDigestError, ManifestError, PathError};
 use shared::payment::schedule::ScheduleError;
 use shared::piece::{DigestError, SectorSize};
 use shared::transfer::TransferFault;
+use shared::retrieval::proof::SizeUnknown;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -274,6 +275,10 @@ pub enum ClientError {
     Encrypted { readers: String, needed: &'static str },
     #[error("the file of deal {deal} cannot be served: {fault}; store it again")]
     NotServed { deal: String, fault: TransferFault },
+    #[error("{0}, or say with --size how many bytes it has")]
+    SizeUnknown(#[from] SizeUnknown),
+    #[error("what was asked for cannot be had from {url}: {reason}; nothing was written, ask another miner")]
+    Http { url: String, reason: String },
     #[error("{failed} of {all} deals did not reach their end; the reasons are above")]
     SomeFailed { failed: usize, all: usize },
 }
@@ -325,7 +330,7 @@ impl ClientError {
             Self::NotYet { .. } | Self::NotComplete { .. } | Self::NotProven { .. } => Code::NotStoredYet,
             Self::NotVerified { .. } => Code::MinerMisbehaved,
             Self::Undecided { .. } => Code::NotStoredYet,
-            Self::NowhereFound { .. } | Self::Withheld { .. } => Code::RetrievalFailed,
+            Self::NowhereFound { .. } | Self::Withheld { .. } | Self::Http { .. } => Code::RetrievalFailed,
             Self::Corrupt { .. } | Self::WrongSize { .. } => Code::RetrievalCorrupt,
             Self::Busy { .. } | Self::AccountBusy { .. } => Code::Busy,
             Self::NothingToAbandon { .. } => Code::NotWorking,
@@ -345,7 +350,7 @@ impl ClientError {
             },
             Self::SomeFailed { .. } | Self::FileIncomplete { .. } => Code::DealFailed,
             Self::PiecesLeft { first, .. } => first.code(),
-            Self::FileOrder(_) | Self::Manifest(_) | Self::Range { .. } => Code::BadArgument,
+            Self::FileOrder(_) | Self::Manifest(_) | Self::Range { .. } | Self::SizeUnknown(_) => Code::BadArgument,
             Self::Sector(SectorError::Offer(error)) => error.into(),
             Self::Sector(_) => Code::MinerUnknown,
             Self::Cut { .. } => Code::FileTooLarge,

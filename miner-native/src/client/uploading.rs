@@ -3,6 +3,7 @@
 //! The file stays on offer over libp2p meanwhile ([`super::serving`]), so an upload that ends early costs nothing. Started by
 //! [`super::cli_host`] for a deal that its miner has accepted.
 
+use super::miner_http::{bases_of, innermost};
 use super::reading::PieceReader;
 use super::report::Report;
 use cid::Cid;
@@ -10,19 +11,15 @@ use futures::stream::FuturesUnordered;
 use futures::StreamExt;
 use reqwest::{header, RequestBuilder, Response};
 use sealdrop_miner::chain_access::ChainAccess;
-use sealdrop_miner::network::texts;
 use shared::chain::{Address, SecretKey};
-use shared::client::uploading::{bases, Ask, Reply, Step, Uploading, ANSWER_LIMIT_MS, CHUNK_LIMIT_MS, MAX_ANSWER};
+use shared::client::uploading::{Ask, Reply, Step, Uploading, ANSWER_LIMIT_MS, CHUNK_LIMIT_MS, MAX_ANSWER};
 use shared::transfer::upload::{write_nodes, Opening, SignedOpening, PATH};
 use shared::wire::cbor::Bytes;
 use shared::wire::encode;
-use std::error::Error;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-/// How long the chain's directory may take to say where the miner is.
-const FIND_LIMIT: Duration = Duration::from_secs(5);
 /// How long making a connection may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// How long nothing may be acknowledged of what was sent: the other side moved or was cut off.
@@ -66,7 +63,7 @@ pub(super) struct UploadOrder {
 pub(super) fn start(order: UploadOrder, report: Report, progress: impl Fn(u64) + Send + Sync + 'static) -> Upload {
     let (sent, watching) = watch::channel(false);
     let task = tokio::spawn(async move {
-        let Some(uploading) = Uploading::new(order.piece.size(), found(&order).await) else {
+        let Some(uploading) = Uploading::new(order.piece.size(), bases_of(&order.chain, &order.peer).await) else {
             return;
         };
         let Ok(network) = order.chain.network_id() else { return };
@@ -92,17 +89,6 @@ pub(super) fn start(order: UploadOrder, report: Report, progress: impl Fn(u64) +
         task: task.abort_handle(),
         sent: watching,
     }
-}
-
-/// Where the miner takes files over HTTP, by what it has signed itself.
-async fn found(order: &UploadOrder) -> Vec<String> {
-    let asking = order.chain.find_peer(&order.peer);
-    let record = match tokio::time::timeout(FIND_LIMIT, asking).await {
-        Ok(Ok(Some(record))) => record,
-        _ => return Vec::new(),
-    };
-    let addresses = texts(record.addresses());
-    bases(addresses.iter().map(String::as_str))
 }
 
 /// Moves the requests of one upload.
@@ -224,15 +210,6 @@ async fn short_body(mut response: Response) -> Result<Option<Vec<u8>>, reqwest::
         }
     }
     Ok(Some(body))
-}
-
-/// reqwest's own text says only that sending failed.
-fn innermost(error: &reqwest::Error) -> String {
-    let mut inner: &dyn Error = error;
-    while let Some(source) = inner.source() {
-        inner = source;
-    }
-    inner.to_string()
 }
 
 #[cfg(test)]

@@ -5,14 +5,14 @@ use super::{whole, CommandContext};
 use crate::client::destination::Destination;
 use crate::client::fetching::{self, Fetched};
 use crate::client::imports::{self, Imports};
-use crate::client::{ClientError, Report, Session};
+use crate::client::{proven_range, ClientError, Report, Session};
 use crate::commands::error::CommandError;
 use crate::commands::output::{put_path, Output};
 use cid::Cid;
 use clap::Args;
 use serde_json::json;
 use shared::chain::Address;
-use shared::piece::PieceCid;
+use shared::piece::{PieceCid, PieceName, PieceSize};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -33,14 +33,24 @@ pub struct Cat {
 #[derive(Debug, Args)]
 pub struct Retrieve {
     /// The file's id, the deal's id, or the CID of its data
-    file: String,
+    #[arg(required_unless_present = "piece")]
+    file: Option<String>,
+    /// A piece by its piece CID, from the HTTP of any miner: no chain is asked, and the bytes are checked against the CID
+    #[arg(long, value_name = "PIECE_CID", conflicts_with_all = ["file", "miner"], requires = "from")]
+    piece: Option<PieceName>,
+    /// Where that miner's HTTP is, as http://host:port
+    #[arg(long, value_name = "URL", requires = "piece", value_parser = parse_url)]
+    from: Option<String>,
+    /// Bytes of the piece, where its piece CID is of version 1 (baga6ea4seaq…) and does not say so
+    #[arg(long, value_name = "BYTES", requires = "piece", value_parser = parse_size)]
+    size: Option<PieceSize>,
     /// Where to put it: a file, or of a folder the folder that its files go below; `-` is the standard output
     #[arg(short, long, value_name = "PATH")]
     output: PathBuf,
     /// Ask this miner
     #[arg(long, value_name = "ADDRESS")]
     miner: Option<Address>,
-    /// Only these bytes of a file that was stored in pieces, the last one included
+    /// Only these bytes of a piece, or of a file that was stored in pieces; the last one included
     #[arg(long, value_name = "FIRST-LAST", value_parser = whole::parse_range)]
     range: Option<(u64, u64)>,
     #[command(flatten)]
@@ -92,11 +102,25 @@ pub async fn cat(context: &CommandContext, arguments: Cat) -> Result<(), Command
 pub async fn retrieve(context: &CommandContext, arguments: Retrieve) -> Result<(), CommandError> {
     let Retrieve {
         file,
+        piece,
+        from,
+        size,
         output,
         miner,
         range,
         opening,
     } = arguments;
+    if let (Some(name), Some(from)) = (piece, &from) {
+        let wanted = proven_range::Wanted {
+            name,
+            size,
+            range,
+            from,
+        };
+        return retrieve_piece(context, &wanted, output).await;
+    }
+    // The options see to it that there is one of the two.
+    let file = file.unwrap_or_default();
     let opening = opening.opening()?;
     let session = context.session().await?;
     let wanted = whole::Retrieving {
@@ -116,6 +140,36 @@ pub async fn retrieve(context: &CommandContext, arguments: Retrieve) -> Result<(
     let to = Destination::at(output)?;
     let fetched = fetching::retrieve(&session, &file, miner.as_ref(), &to).await?;
     tell(&session, &fetched, &to, context.output)
+}
+
+async fn retrieve_piece(
+    context: &CommandContext,
+    wanted: &proven_range::Wanted<'_>,
+    output: PathBuf,
+) -> Result<(), CommandError> {
+    let (to, report) = (Destination::at(output)?, Report::new());
+    let came = proven_range::retrieve(wanted, &to, &report).await?;
+    let size = came.bytes.end.saturating_sub(came.bytes.start);
+    report.step(format!("{size} bytes, checked against {}", came.piece));
+    let (true, Some(path)) = (context.output.is_json(), to.path()) else {
+        return Ok(());
+    };
+    let mut shown = json!({ "pieceCid": came.piece.to_string(), "offset": came.bytes.start, "size": size });
+    put_path(&mut shown, "path", path);
+    context.output.show(&shown, String::new)?;
+    Ok(())
+}
+
+fn parse_url(text: &str) -> Result<String, String> {
+    match text.starts_with("http://") || text.starts_with("https://") {
+        true => Ok(text.to_owned()),
+        false => Err("give it as http://host:port or https://host:port".to_owned()),
+    }
+}
+
+fn parse_size(text: &str) -> Result<PieceSize, String> {
+    let bytes: u64 = text.parse().map_err(|_| "give a number of bytes".to_owned())?;
+    PieceSize::new(bytes).map_err(|error| error.to_string())
 }
 
 /// Tells what came back.
