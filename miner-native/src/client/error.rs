@@ -16,8 +16,8 @@ use shared::deal::ClientStage;
 use shared::file::{CutError, FileDigestError, ManifestError, PathError};
 use shared::payment::schedule::ScheduleError;
 use shared::piece::{DigestError, SectorSize};
-use shared::transfer::TransferFault;
 use shared::retrieval::proof::SizeUnknown;
+use shared::transfer::TransferFault;
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -220,6 +220,7 @@ pub(super) fn is_the_miners(error: &ClientError) -> bool {
             | ClientError::WrongSize { .. }
             | ClientError::Corrupt { .. }
             | ClientError::Peer { .. }
+            | ClientError::Http { .. }
     )
 }
 

@@ -4,6 +4,7 @@ use super::spool::Nowhere;
 use crate::client::cli_host::Until;
 use crate::client::error::ClientError;
 use crate::client::fetching::{self, Holder};
+use crate::client::ranged;
 use crate::client::Session;
 use rand::RngCore;
 use sealdrop_miner::clock::now_ms;
@@ -70,7 +71,8 @@ pub async fn drill(session: &Session, id: &str, until: Until) -> Result<Option<D
     }))
 }
 
-/// Fetches the copy of a piece. All of it: parts of a piece cannot be asked for over the protocol of 2019.
+/// Fetches a byte of the copy somewhere, with the leaf that it is in, where its miner has HTTP; else all of it, since parts of a piece cannot be
+/// asked for over the protocol of 2019.
 async fn fetch(session: &Session, drill: &Drill, (data, size): (cid::Cid, u64)) -> Result<(), ClientError> {
     let view = session.chain.miner(&drill.miner).await.map_err(ClientError::chain)?;
     let gone = || ClientError::Unreachable {
@@ -84,6 +86,14 @@ async fn fetch(session: &Session, drill: &Drill, (data, size): (cid::Cid, u64)) 
         usable: view.usable_bytes,
     };
     let quiet = session.reporting(session.report.silent());
+    let at = rand::rngs::OsRng.next_u64().checked_rem(size).unwrap_or_default();
+    match ranged::fetch(&quiet, (data, size), at..at.saturating_add(1), &holder, &mut Nowhere).await {
+        Ok(true) => return Ok(()),
+        Ok(false) => {}
+        // Its HTTP may be cut off where libp2p is not.
+        Err(error) if fetching::is_the_miners(&error) => {}
+        Err(error) => return Err(error),
+    }
     fetching::fetch_into(&quiet, (data, Some(size)), &holder, &mut Nowhere)
         .await
         .map(drop)

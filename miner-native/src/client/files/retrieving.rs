@@ -8,6 +8,7 @@ use super::spool::{Memory, PieceSpool};
 use crate::client::destination::{Destination, Spool};
 use crate::client::error::ClientError;
 use crate::client::fetching::{self, Holder, Sink};
+use crate::client::ranged;
 use crate::client::report::Gauge;
 use crate::client::Session;
 use cid::Cid;
@@ -36,6 +37,8 @@ const PIECES_AT_ONCE: usize = 4;
 const FILES_AT_ONCE: usize = PIECES_AT_ONCE;
 /// Times that all who have a piece are asked for it: a miner that gives four pieces at once refuses a fifth for a moment.
 const TURNS: u32 = 3;
+/// Holders of a piece that are asked over HTTP for a part of it, before all of it is fetched.
+const ASKED_OVER_HTTP: usize = 4;
 /// Between two of them.
 const TURN_PAUSE: Duration = Duration::from_secs(2);
 /// Multicodec of DAG-CBOR, of which a manifest is.
@@ -191,7 +194,8 @@ async fn alone(
     Ok(decryptor.plain_len())
 }
 
-/// Brings a range of a single file back, in the pieces that it touches. Of an encrypted file, it is a range of what was encrypted.
+/// Brings a range of a single file back: its leaves over HTTP, or where no miner gives them so, the pieces that it touches. Of an
+/// encrypted file, it is a range of what was encrypted.
 pub async fn retrieve_range(
     session: &Session,
     found: &Found,
@@ -205,25 +209,25 @@ pub async fn retrieve_range(
     };
     let to = Destination::at(output.clone())?;
     let spool = PieceSpool::unnamed(&output, file.size())?;
-    let ranged = Ranged {
+    let mut ranged = Ranged {
         pieces: Pieces::new(session, found.placement.as_ref(), miner).await?,
         file,
         spool,
+        whole: BTreeSet::new(),
     };
     let mut written = Spool::create(&to)?;
     match &found.opener {
         None => {
-            ranged.fetch(session, range.clone(), None).await?;
+            ranged.fetch(session, range.clone()).await?;
             ranged.spool.copy_part(range.clone(), &mut written)?;
         }
         Some(opener) => {
-            let head = opener.needs_head().then(|| 0..file.size().min(MAX_HEAD_BYTES as u64));
-            if let Some(head) = head.clone() {
-                ranged.fetch(session, head, None).await?;
+            if opener.needs_head() {
+                ranged.fetch(session, 0..file.size().min(MAX_HEAD_BYTES as u64)).await?;
             }
             let decryptor = opener.decryptor((0, file), &ranged.spool)?;
             let cipher = decryptor.cipher_range(&range).map_err(wrong_range)?;
-            ranged.fetch(session, cipher, head).await?;
+            ranged.fetch(session, cipher).await?;
             let opened = (&decryptor, file);
             decrypting::decrypt(opened, range.clone(), &ranged.spool, |bytes| written.write(bytes))?;
         }
@@ -249,27 +253,32 @@ struct Ranged<'a> {
     pieces: Pieces<'a>,
     file: &'a FileEntry,
     spool: PieceSpool,
+    /// Pieces that are here as a whole.
+    whole: BTreeSet<usize>,
 }
 
 impl Ranged<'_> {
-    /// Fetches the pieces that a range touches, but for those of a range that was fetched already.
-    async fn fetch(&self, session: &Session, range: Range<u64>, known: Option<Range<u64>>) -> Result<(), ClientError> {
-        let indices = |range: Range<u64>| -> Result<BTreeSet<usize>, ClientError> {
-            let spans = self.file.spans(range).map_err(wrong_range)?;
-            Ok(spans.map(|span| span.piece).collect())
-        };
-        let (wanted, known) = (indices(range)?, known.map(indices).transpose()?.unwrap_or_default());
-        let all = self.file.pieces();
-        let touched: Vec<&FilePiece> = wanted.difference(&known).filter_map(|index| all.get(*index)).collect();
-        let bytes = touched.iter().fold(0u64, |sum, piece| sum.saturating_add(piece.size));
-        let gauge = session.report.bytes("receiving", bytes);
+    /// Fetches a range, but for what of it lies in pieces that are here.
+    async fn fetch(&mut self, session: &Session, range: Range<u64>) -> Result<(), ClientError> {
+        let (file, whole) = (self.file, &self.whole);
+        let spans = file.spans(range).map_err(wrong_range)?;
+        let missing = spans.filter(|span| !whole.contains(&span.piece));
+        let parts = missing.filter_map(|span| Some((span.piece, file.pieces().get(span.piece)?, span.bytes)));
+        let parts: Vec<Part<'_>> = parts.collect();
+        let bytes = parts.iter().map(|(_, _, part)| part.end.saturating_sub(part.start));
+        let gauge = session.report.bytes("receiving", bytes.fold(0, u64::saturating_add));
         let progress = Progress {
             gauge: &gauge,
             done: AtomicU64::new(0),
         };
-        self.pieces.fetch_all(&touched, &self.spool, &progress).await
+        let mut whole = self.pieces.fetch_parts(&parts, &self.spool, &progress).await?;
+        self.whole.append(&mut whole);
+        Ok(())
     }
 }
+
+/// A piece's place in its file, and bytes of it.
+type Part<'a> = (usize, &'a FilePiece, Range<u64>);
 
 struct Progress<'a> {
     gauge: &'a Gauge,
@@ -484,6 +493,56 @@ impl<'a> Pieces<'a> {
             fetched?;
         }
         Ok(())
+    }
+
+    /// Fetches parts of pieces; returns those pieces of which all is here.
+    async fn fetch_parts(
+        &self,
+        parts: &[Part<'_>],
+        spool: &PieceSpool,
+        progress: &Progress<'_>,
+    ) -> Result<BTreeSet<usize>, ClientError> {
+        let work = parts.iter().map(|(index, piece, part)| async move {
+            let is_part = self.fetch_part(*index, piece, part, spool).await?;
+            if !is_part {
+                self.fetch(*index, piece, spool).await?;
+            }
+            progress.add(part.end.saturating_sub(part.start));
+            Ok::<_, ClientError>((!is_part).then_some(*index))
+        });
+        let mut all = futures::stream::iter(work).buffer_unordered(PIECES_AT_ONCE);
+        let mut whole = BTreeSet::new();
+        while let Some(fetched) = all.next().await {
+            whole.extend(fetched?);
+        }
+        Ok(whole)
+    }
+
+    /// Fetches a part of a piece over HTTP, from the first of its holders that gives it so; `false` when none does.
+    async fn fetch_part(
+        &self,
+        index: usize,
+        piece: &FilePiece,
+        part: &Range<u64>,
+        spool: &PieceSpool,
+    ) -> Result<bool, ClientError> {
+        // It is never closed.
+        let _room = self.room.acquire().await;
+        for holder in self
+            .holders(index, &piece.data_cid, piece.size)
+            .iter()
+            .take(ASKED_OVER_HTTP)
+        {
+            let mut sink = spool.piece(piece.offset.saturating_add(part.start));
+            let wanted = (piece.data_cid, piece.size);
+            match ranged::fetch(&self.session, wanted, part.clone(), holder, &mut sink).await {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                Err(error) if fetching::is_the_miners(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
     }
 
     /// Fetches one piece, from the first of its holders that gives it.
