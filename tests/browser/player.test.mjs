@@ -20,7 +20,7 @@ let folder;
 
 before(async () => {
   folder = mkdtempSync(join(tmpdir(), 'sealdrop-player-'));
-  daemon = await Daemon.start(['--auto-seal', '200ms'], { sectorSize: '8MiB', program: FAKE });
+  daemon = await Daemon.start(['--auto-seal', '200ms', '--price', '0'], { sectorSize: '8MiB', program: FAKE });
   browser = await launch();
 });
 
@@ -143,7 +143,7 @@ test('a video on the page of its deal shows its frames, and goes to any place in
     await pressStore(page);
     await hook(page, 'preview-button').waitFor({ timeout: 4 * SOON_MS });
     await picture(page, 'video-waits');
-    await page.locator('[data-testid="preview-button"]:enabled').click({ timeout: 4 * SOON_MS });
+    await hook(page, 'preview-button').click();
     await shown(page);
     const colours = await inPlayer(page, async (media) => {
       media.pause();

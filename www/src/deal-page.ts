@@ -223,11 +223,11 @@ function header(deal: Deal) {
   `;
 }
 
-/** The file itself, where a page can show it. */
+/** The file itself, once it is there and where a page can show it. */
 function preview(deal: Deal) {
   const file = previewOfDeal(deal);
   const ready = STEPS.indexOf(deal.step) >= STEPS.indexOf('complete');
-  return file ? html`<sd-preview .file=${file} .ready=${ready}></sd-preview>` : nothing;
+  return file && ready ? html`<sd-preview .file=${file}></sd-preview>` : nothing;
 }
 
 /** Where the deal stands in the book. */

@@ -220,13 +220,13 @@ export class FilePage extends View {
     </li>`;
   }
 
-  /** The file itself, or the one of the folder that was asked for, where a page can show it. */
+  /** The file itself, or the one of the folder that was asked for, once it is there and where a page can show it. */
   private preview(file: WholeFile) {
     const at = file.folder ? file.files.findIndex(({ path }) => path === this.showing) : 0;
     const entry = file.files[at];
     const shown = entry && previewOfEntry(file.file, entry);
-    if (!shown) return nothing;
-    return html`<sd-preview .file=${shown} .ready=${isHere(file, at)} ?asked=${file.folder}></sd-preview>`;
+    if (!shown || !isHere(file, at)) return nothing;
+    return html`<sd-preview .file=${shown} ?asked=${file.folder}></sd-preview>`;
   }
 
   private show(path: string): void {

@@ -43,10 +43,8 @@ type Content =
   | { readonly as: 'player'; readonly document: string; readonly media: string };
 
 export class Preview extends View {
-  static override properties = { file: { attribute: false }, ready: { type: Boolean }, asked: { type: Boolean } };
+  static override properties = { file: { attribute: false }, asked: { type: Boolean } };
   declare file: Previewed;
-  /** Whether a miner has it. */
-  declare ready: boolean;
   /** Whether it was asked for already, elsewhere on the page. */
   declare asked: boolean;
   private content: Content | undefined;
@@ -86,7 +84,7 @@ export class Preview extends View {
         ${
           state === 'idle'
             ? html`<div class="row">
-                <button type="button" class="button quiet" data-testid="preview-button" ?disabled=${!this.ready || reason !== undefined} @click=${this.open}>
+                <button type="button" class="button quiet" data-testid="preview-button" ?disabled=${reason !== undefined} @click=${this.open}>
                   ${verb} here
                 </button>
               </div>`
@@ -120,7 +118,6 @@ export class Preview extends View {
   }
 
   private note() {
-    if (!this.ready) return html`<p class="note">Possible as soon as a miner has all of it.</p>`;
     if (this.state !== 'idle') return nothing;
     const { size, shown } = this.file;
     const text = isPlayed(shown.kind)
