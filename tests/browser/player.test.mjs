@@ -215,6 +215,11 @@ test('images, text and PDF of a folder are shown, and nothing in them runs', LIM
     await row('drawing.svg').click();
     await shown(page);
     await page.waitForFunction(() => document.querySelector('.preview-image')?.naturalWidth === 640);
+    assert.match(
+      await page.locator('.preview-image').getAttribute('src'),
+      /^data:/,
+      'in a tab of its own it is no page of this site',
+    );
     await picture(page, 'preview-image');
     await row('paper.pdf').click();
     await shown(page);

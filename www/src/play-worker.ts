@@ -102,6 +102,7 @@ interface Source {
 /** Asks all pages of this site who has the file. */
 async function find(key: string): Promise<Source | undefined> {
   const pages = await worker.clients.matchAll({ type: 'window', includeUncontrolled: true });
+  if (pages.length === 0) return undefined;
   const ports: MessagePort[] = [];
   const found = await new Promise<Source | undefined>((resolve) => {
     const late = setTimeout(() => resolve(undefined), ANSWER_MS);

@@ -39,7 +39,7 @@ const WORDS: Readonly<Record<Kind, { readonly verb: string; readonly title: stri
 
 type Content =
   | { readonly as: 'text'; readonly text: string }
-  | { readonly as: 'blob'; readonly url: string }
+  | { readonly as: 'whole'; readonly url: string }
   | { readonly as: 'player'; readonly document: string; readonly media: string };
 
 export class Preview extends View {
@@ -202,7 +202,9 @@ export class Preview extends View {
       return { as: 'player', document: offered.document, media: offered.media };
     }
     const blob = await this.take(file.size, signal);
-    return { as: 'blob', url: URL.createObjectURL(blob.slice(0, blob.size, type)) };
+    const whole = blob.slice(0, blob.size, type);
+    // Opened in a tab of its own, an SVG is a document: as `data:` it is none of this site.
+    return { as: 'whole', url: type === 'image/svg+xml' ? await dataUrl(whole) : URL.createObjectURL(whole) };
   }
 
   private async take(count: number, signal: AbortSignal): Promise<Blob> {
@@ -290,5 +292,14 @@ function isPlayed(kind: Kind): boolean {
 }
 
 function drop(content: Content | undefined): void {
-  if (content?.as === 'blob') URL.revokeObjectURL(content.url);
+  if (content?.as === 'whole') URL.revokeObjectURL(content.url);
+}
+
+function dataUrl(blob: Blob): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(String(reader.result));
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(blob);
+  });
 }
