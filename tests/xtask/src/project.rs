@@ -62,9 +62,9 @@ impl Project {
         self.root.join("client-wasm")
     }
 
-    /// The module that hashes files in the browser, present after [`crate::wasm::build_hashing`].
-    pub fn hashing_module(&self) -> PathBuf {
-        self.client().join("dist/wasm/sealdrop_commp.wasm")
+    /// Where the browser client's modules lie.
+    pub fn wasm_output(&self) -> PathBuf {
+        self.client().join("dist/wasm")
     }
 
     /// Folder of the web page's package.

@@ -1,4 +1,4 @@
-//! The browser client's two modules: which compiler makes them, and what happens to them before a browser can load them.
+//! The browser client's three modules: which compiler makes them, and what happens to them before a browser can load them.
 //!
 //! The client's: cargo for wasm32, then wasm-bindgen (linked in, so that its version always fits the library's), then
 //! binaryen's optimizer if the client's npm package depends on it. The hashing module has plain exports and is only
@@ -31,9 +31,13 @@ const NAME: &str = "sealdrop_client";
 /// The hashing module's name in `dist/wasm/`.
 const HASHING: &str = "sealdrop_commp";
 
+/// The verifying module's name in `dist/wasm/`.
+const VERIFYING: &str = "sealdrop_verify_module";
+
 /// Compiles the client and makes `dist/wasm/` from it. Does nothing if nothing has changed.
 pub fn build(project: &Project, toolchain: &Toolchain) -> Result<()> {
     build_hashing(project, toolchain)?;
+    build_verifying(project, toolchain)?;
     let mut cargo = toolchain.cargo(project, "build");
     cargo.args(["--package", "sealdrop-client", "--lib", "--profile", "wasm"]);
     if let Some(compiler) = toolchain.foreign() {
@@ -44,7 +48,7 @@ pub fn build(project: &Project, toolchain: &Toolchain) -> Result<()> {
     let module = toolchain.output(project).join("wasm").join(format!("{NAME}.wasm"));
     let optimizer = project.client().join("node_modules/binaryen/bin/wasm-opt");
     let this = std::env::current_exe().context("cannot tell where xtask runs from")?;
-    let output = project.client().join("dist/wasm");
+    let output = project.wasm_output();
     let stamp = Stamp::take(project, "wasm-bindgen", &[module.clone(), optimizer.clone(), this])?;
     if stamp.is_current(&output.join(format!("{NAME}_bg.wasm"))) {
         return Ok(());
@@ -61,22 +65,42 @@ pub fn build(project: &Project, toolchain: &Toolchain) -> Result<()> {
 
 /// Compiles the hashing module alone, in seconds; returns the file in `dist/wasm/`.
 pub fn build_hashing(project: &Project, toolchain: &Toolchain) -> Result<PathBuf> {
-    let mut cargo = toolchain.cargo(project, "build");
-    cargo.args(["--package", "sealdrop-commp", "--lib", "--profile", "wasm"]);
-    process::run(&mut cargo, "compile the hashing module")?;
-    let module = toolchain.output(project).join("wasm").join(format!("{HASHING}.wasm"));
-    let output = project.hashing_module();
-    let (made, kept) = (fs::read(&module), fs::read(&output));
-    let made = made.with_context(|| format!("cannot read {}", module.display()))?;
-    // An unchanged file keeps its time, so that what is built from it is left alone.
-    if kept.is_ok_and(|kept| kept == made) {
-        return Ok(output);
+    build_plain(project, toolchain, "sealdrop-commp", "wasm", HASHING)
+}
+
+/// Compiles the verifying module alone, and lays the verifying keys beside it; returns the file in `dist/wasm/`.
+pub fn build_verifying(project: &Project, toolchain: &Toolchain) -> Result<PathBuf> {
+    let module = build_plain(project, toolchain, "sealdrop-verify-wasm", "wasm-small", VERIFYING)?;
+    let keys = project.root.join("shared/verify/keys");
+    let entries = fs::read_dir(&keys).with_context(|| format!("cannot read {}", keys.display()))?;
+    for entry in entries.flatten() {
+        let bytes = fs::read(entry.path()).with_context(|| format!("cannot read {}", entry.path().display()))?;
+        write_if_other(&project.wasm_output().join("keys").join(entry.file_name()), &bytes)?;
     }
-    let folder = output.parent().context("the module lies in a folder")?;
-    fs::create_dir_all(folder)
-        .and_then(|()| fs::write(&output, made))
-        .with_context(|| format!("cannot write {}", output.display()))?;
+    Ok(module)
+}
+
+/// Compiles a module with plain exports; returns the file in `dist/wasm/`.
+fn build_plain(project: &Project, toolchain: &Toolchain, package: &str, profile: &str, name: &str) -> Result<PathBuf> {
+    let mut cargo = toolchain.cargo(project, "build");
+    cargo.args(["--package", package, "--lib", "--profile", profile]);
+    process::run(&mut cargo, &format!("compile the module {package}"))?;
+    let module = toolchain.output(project).join(profile).join(format!("{name}.wasm"));
+    let made = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
+    let output = project.wasm_output().join(format!("{name}.wasm"));
+    write_if_other(&output, &made)?;
     Ok(output)
+}
+
+/// An unchanged file keeps its time, so that what is built from it is left alone.
+fn write_if_other(path: &Path, bytes: &[u8]) -> Result<()> {
+    if fs::read(path).is_ok_and(|kept| kept == bytes) {
+        return Ok(());
+    }
+    let folder = path.parent().context("the file lies in a folder")?;
+    fs::create_dir_all(folder)
+        .and_then(|()| fs::write(path, bytes))
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn bind(module: &Path, output: &Path) -> Result<()> {
