@@ -16,7 +16,7 @@ use rand_core::{RngCore, SeedableRng};
 use sealdrop_prover::{init, params, verify_seal, verify_window_post};
 use sealdrop_verify::{BuiltIn, Inputs};
 use shared::piece::{Commitment, SectorSize};
-use shared::ports::verifier::{ProofVerifier, SealClaim, WindowPoStClaim};
+use shared::ports::verifier::{ProofVerifier, SealClaim, WindowPoStClaim, DEVELOPMENT_KEYS};
 use std::collections::BTreeMap;
 use storage_proofs_core::compound_proof::CompoundProof;
 use storage_proofs_core::merkle::MerkleTreeTrait;
@@ -77,6 +77,13 @@ fn verdicts(keys: &BuiltIn, claim: &Claim) -> (bool, bool) {
         }
     };
     (ours.expect("has a key"), theirs.expect("has a key"))
+}
+
+/// By it a client knows that it has a network's keys.
+#[test]
+fn the_digest_of_the_development_keys_is_the_one_that_clients_know() {
+    let digest = params::verifying_keys_digest(params::Source::Generated);
+    assert_eq!(hex::encode(digest), DEVELOPMENT_KEYS);
 }
 
 #[test]

@@ -9,7 +9,7 @@
 //! what is stored),
 //! [`refund`] says when money is taken back, [`fetching`] brings files back to a
 //! [`destination`] over files under way ([`partial`]), [`checking`] asks how a deal stands,
-//! [`explaining`] why it is not done, [`verifying`] checks it, [`vouchers`] lists what a deal pays, [`channels`] is for
+//! [`explaining`] why it is not done, [`verifying`] checks it and [`proofs`] its proofs, [`vouchers`] lists what a deal pays, [`channels`] is for
 //! payment channels without deals.
 //!
 //! Any number of these processes may run at once on one directory: each deal has its own file and lock, and the account's
@@ -28,6 +28,7 @@ pub mod fetching;
 pub mod files;
 mod former;
 mod hashing;
+mod history;
 pub mod imports;
 pub mod kept_keys;
 pub mod miner_connection;
@@ -35,6 +36,7 @@ mod miner_http;
 pub mod miner_offers;
 pub mod network;
 pub mod partial;
+pub mod proofs;
 pub mod proposing;
 pub mod proven_range;
 mod ranged;

@@ -6,13 +6,16 @@
 use super::book::Record;
 use super::checking;
 use super::error::ClientError;
+use super::proofs::{self, Proofs};
 use super::Session;
 use shared::client::verifying;
 use shared::deal::verification::{Verdict, Verification};
 
-/// An error when a part fails, another one when a part is pending.
-pub fn judge(found: &Verification, deal: &str) -> Result<(), ClientError> {
-    let [failed, pending] = [Verdict::Fails, Verdict::Pending].map(|verdict| found.named(verdict).join(", "));
+/// An error when a part or a proof fails, another one when a part is pending.
+pub fn judge(found: &Verification, proofs: &Proofs, deal: &str) -> Result<(), ClientError> {
+    let [mut failed, pending] = [Verdict::Fails, Verdict::Pending].map(|verdict| found.named(verdict));
+    failed.extend(proofs.failed());
+    let [failed, pending] = [failed, pending].map(|names| names.join(", "));
     let deal = deal.to_owned();
     match (failed.is_empty(), pending.is_empty()) {
         (false, _) => Err(ClientError::NotVerified { deal, failed }),
@@ -21,8 +24,9 @@ pub fn judge(found: &Verification, deal: &str) -> Result<(), ClientError> {
     }
 }
 
-/// Checks a deal of the book against the chain. One that the book does not know as complete is asked about first.
-pub async fn verify(session: &Session, record: &Record) -> Result<Verification, ClientError> {
+/// Checks a deal of the book against the chain, and the proofs of its sector by itself. One that the book does not know as complete is
+/// asked about first.
+pub async fn verify(session: &Session, record: &Record) -> Result<(Verification, Proofs), ClientError> {
     session.check_chain(record)?;
     let asked;
     let record = match record.deal.proof() {
@@ -36,12 +40,16 @@ pub async fn verify(session: &Session, record: &Record) -> Result<Verification, 
         deal: record.name(),
         state: record.state(),
     })?;
-    verifying::verify(&record.deal.draft, proof, &session.account_chain()).await
+    let draft = &record.deal.draft;
+    let verified = verifying::verify(draft, proof, &session.account_chain()).await?;
+    let proofs = proofs::check(session, draft, proof).await?;
+    Ok((verified, proofs))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::proofs::Outcome;
     use shared::deal::verification::Check;
 
     fn verified(actor: Verdict, proven: Verdict) -> Verification {
@@ -60,7 +68,18 @@ mod tests {
 
     #[test]
     fn what_failed_is_told_apart_from_what_is_pending() {
-        let judge = |actor, proven| judge(&verified(actor, proven), "d");
+        let claimed = Proofs {
+            seal: Outcome::Claimed { detail: String::new() },
+            posts: Vec::new(),
+        };
+        let fails = Proofs {
+            seal: Outcome::Fails { detail: String::new() },
+            posts: Vec::new(),
+        };
+        let holds = verified(Verdict::Holds, Verdict::Holds);
+        let failed = super::judge(&holds, &fails, "d");
+        assert!(matches!(failed, Err(ClientError::NotVerified { failed, .. }) if failed == "seal proof"));
+        let judge = |actor, proven| judge(&verified(actor, proven), &claimed, "d");
         assert!(judge(Verdict::Holds, Verdict::Holds).is_ok());
         assert!(judge(Verdict::Over, Verdict::Over).is_ok());
         let pending = judge(Verdict::Holds, Verdict::Pending);

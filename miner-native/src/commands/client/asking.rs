@@ -3,6 +3,7 @@
 use super::CommandContext;
 use crate::client::checking::{self, Answer};
 use crate::client::miner_offers::{self, offers, Offer};
+use crate::client::proofs::{Outcome, Proofs};
 use crate::client::verifying;
 use crate::client::{explaining, ClientError, Record};
 use crate::commands::error::CommandError;
@@ -243,17 +244,17 @@ fn answer_json(answer: &Answer) -> Value {
 pub async fn verify(context: &CommandContext, arguments: Verify) -> Result<(), CommandError> {
     let session = context.session().await?;
     let record = session.book.get(&arguments.deal)?;
-    let verified = verifying::verify(&session, &record).await?;
-    let judged = verifying::judge(&verified, &record.name());
+    let (verified, proofs) = verifying::verify(&session, &record).await?;
+    let judged = verifying::judge(&verified, &proofs, &record.name());
     context
         .output
-        .show(&verified_json(&record, &verified, judged.is_ok()), || {
-            verified_text(&verified)
+        .show(&verified_json(&record, &verified, &proofs, judged.is_ok()), || {
+            format!("{}\n{}", verified_text(&verified), proofs_text(&proofs))
         })?;
     Ok(judged?)
 }
 
-fn verified_json(record: &Record, verified: &Verification, ok: bool) -> Value {
+fn verified_json(record: &Record, verified: &Verification, proofs: &Proofs, ok: bool) -> Value {
     let check = |check: &Check| {
         let ok = check.verdict == Verdict::Holds;
         json!({ "ok": ok, "verdict": check.verdict, "detail": check.detail })
@@ -266,7 +267,30 @@ fn verified_json(record: &Record, verified: &Verification, ok: bool) -> Value {
         "commitments": check(&verified.commitments),
         "actor": check(&verified.actor),
         "proven": check(&verified.proven),
+        "proofs": proofs,
     })
+}
+
+/// A line for each proof: what was checked here, and what only the chain says.
+fn proofs_text(proofs: &Proofs) -> String {
+    let line = |name: String, outcome: &Outcome| match outcome {
+        Outcome::Holds { milliseconds, key } => {
+            let key = key.get(..16).unwrap_or(key);
+            format!("✓ {name}: checked here in {milliseconds:.1} ms, under the verifying key {key}…")
+        }
+        Outcome::Fails { detail } => format!("✗ {name}: checked here, and refused: {detail}"),
+        Outcome::Claimed { detail } => format!("– {name}: claimed by the chain, not checked here: {detail}"),
+    };
+    let mut lines = vec![line("seal proof".into(), &proofs.seal)];
+    lines.extend(proofs.posts.iter().map(|post| {
+        let name = match post.sectors {
+            0 => format!("proof-of-spacetime in block {}", post.height),
+            1 => format!("proof-of-spacetime in block {} over 1 sector", post.height),
+            sectors => format!("proof-of-spacetime in block {} over {sectors} sectors", post.height),
+        };
+        line(name, &post.outcome)
+    }));
+    lines.join("\n")
 }
 
 fn verified_text(verified: &Verification) -> String {
