@@ -329,7 +329,7 @@ fn start_chain(
         hosts: config.chain.hosts.clone(),
         is_public: config.chain_is_public,
         tls: config.tls.as_ref().map(Tls::under),
-        verifier: proofs.verifier(),
+        verifier: proofs.verifier(config),
         verifying_keys: proofs.verifying_keys(config),
     };
     let devnet = blocking(|| Devnet::open(devnet_config))?;
@@ -410,7 +410,7 @@ async fn start_miner(
         prover,
         reader,
         index,
-        verifier: proofs.verifier(),
+        verifier: proofs.verifier(config),
         settings,
         intake: Arc::new(intake),
         wake: Arc::default(),

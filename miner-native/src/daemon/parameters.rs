@@ -59,14 +59,6 @@ pub fn ensure(dir: &Path, size: SectorSize, source: Source) -> Result<(), Parame
     }
 }
 
-/// The same for a chain alone, which only verifies: of development parameters the verifying keys are all that it needs.
-pub fn ensure_verifying(dir: &Path, size: SectorSize, source: Source) -> Result<(), ParametersError> {
-    match source {
-        Source::Generated if size != SectorSize::S32GiB => Ok(params::install_verifying_keys(dir)?),
-        Source::Generated | Source::Official => ensure(dir, size, source),
-    }
-}
-
 /// What the operator should know of the parameters, in a line.
 pub fn label(source: Source) -> &'static str {
     match source {

@@ -8,6 +8,7 @@ use super::{parameters, DaemonConfig, DaemonError, Role};
 use sealdrop_miner::data_dir::DataDir;
 use sealdrop_miner::prover::{Engine, RealEngine, RealVerifier, Resuming};
 use sealdrop_prover::params::Source;
+use sealdrop_verify::BuiltIn;
 use shared::chain::verifier::Verifier;
 use shared::piece::SectorSize;
 use std::path::PathBuf;
@@ -20,16 +21,19 @@ pub trait Proofs {
     /// The prover of a miner, working in `sectors`.
     fn engine(&self, prover_id: [u8; 32], size: SectorSize, sectors: PathBuf) -> Result<Arc<dyn Engine>, DaemonError>;
     /// What the chain and the miner check proofs with.
-    fn verifier(&self) -> Verifier;
+    fn verifier(&self, config: &DaemonConfig) -> Verifier;
     /// Names the verifying keys, so that nodes which verify differently find out.
     fn verifying_keys(&self, config: &DaemonConfig) -> String;
 }
 
-/// filecoin-proofs.
+/// filecoin-proofs; for a chain alone on development parameters, `sealdrop-verify`, which has the keys in it.
 pub struct RealProofs;
 
 impl Proofs for RealProofs {
     fn prepare(&self, config: &DaemonConfig, home: &DataDir) -> Result<(), DaemonError> {
+        if verifies_by_itself(config) {
+            return Ok(());
+        }
         let params = config.params.clone().unwrap_or_else(|| home.params());
         let source = source(config);
         let parents = match source {
@@ -39,24 +43,29 @@ impl Proofs for RealProofs {
         };
         // Sets environment variables for the proof library.
         sealdrop_prover::init_from(&params, &parents, source)?;
-        match config.role {
-            Role::Chain => parameters::ensure_verifying(&params, config.sector_size, source)?,
-            Role::ChainAndMiner | Role::Miner { .. } => parameters::ensure(&params, config.sector_size, source)?,
-        }
-        Ok(())
+        Ok(parameters::ensure(&params, config.sector_size, source)?)
     }
 
     fn engine(&self, prover_id: [u8; 32], size: SectorSize, sectors: PathBuf) -> Result<Arc<dyn Engine>, DaemonError> {
         Ok(Arc::new(Resuming(RealEngine::new(prover_id, size, sectors)?)))
     }
 
-    fn verifier(&self) -> Verifier {
-        Arc::new(RealVerifier)
+    fn verifier(&self, config: &DaemonConfig) -> Verifier {
+        match verifies_by_itself(config) {
+            true => Arc::new(BuiltIn::all()),
+            false => Arc::new(RealVerifier),
+        }
     }
 
     fn verifying_keys(&self, config: &DaemonConfig) -> String {
         hex::encode(sealdrop_prover::params::verifying_keys_digest(source(config)))
     }
+}
+
+/// Whether the daemon makes no proofs, and has the keys to verify them without the library, its parameters and their folder.
+fn verifies_by_itself(config: &DaemonConfig) -> bool {
+    let makes_none = matches!(config.role, Role::Chain);
+    makes_none && matches!(source(config), Source::Generated) && config.sector_size != SectorSize::S32GiB
 }
 
 fn source(config: &DaemonConfig) -> Source {

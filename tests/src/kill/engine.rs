@@ -31,7 +31,7 @@ impl Proofs for FakeProofs {
         })))
     }
 
-    fn verifier(&self) -> Verifier {
+    fn verifier(&self, _: &DaemonConfig) -> Verifier {
         Arc::new(FakeVerifier::default())
     }
 
