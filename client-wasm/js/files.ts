@@ -6,6 +6,7 @@
  * piece is put together as soon as its slices are there, in order, and only its names stay: 32 bytes for each MiB of the file under way.
  */
 
+import { encryptionModule } from './age.js';
 import { Commp, type Cut } from './commp.js';
 import { SealdropError } from './errors.js';
 import { abortedError, Meter } from './meter.js';
@@ -19,6 +20,14 @@ import type { FileInput, FilePiece, FilesOptions, HashedFile, HashedSlice } from
 const SLICES_A_PIECE = 1 << 20;
 /** A piece that is smaller is hashed again sooner than it is kept. */
 const WORTH_KEEPING = 4 << 20;
+
+/** Files that are hashed encrypted. */
+export interface SealedFiles {
+  /** Names these keys: what was hashed with others counts nothing. */
+  readonly id: string;
+  /** In the order of the files: what was kept of the encryption, and the bytes of the ciphertext. */
+  readonly files: readonly { readonly state: string; readonly size: number }[];
+}
 
 /** A slice, and which piece of which file it belongs to. */
 interface FileSlice extends SliceOrder {
@@ -40,7 +49,16 @@ interface OpenPiece {
  *
  * Throws `file-too-large` for a file that cannot be cut for such sectors, `file-unreadable`, `aborted`, or `unsupported`.
  */
-export async function computeFiles(files: readonly FileInput[], options: FilesOptions): Promise<HashedFile[]> {
+export function computeFiles(files: readonly FileInput[], options: FilesOptions): Promise<HashedFile[]> {
+  return hashFiles(files, options);
+}
+
+/** The same, of the files' ciphertexts where they are `sealed`. */
+export async function hashFiles(
+  files: readonly FileInput[],
+  options: FilesOptions,
+  sealed?: SealedFiles,
+): Promise<HashedFile[]> {
   const { sectorSize, signal } = options;
   if (signal?.aborted) {
     throw abortedError();
@@ -48,17 +66,18 @@ export async function computeFiles(files: readonly FileInput[], options: FilesOp
   const module = await hashingModule();
   const commp = await Commp.load(module);
   // Sizes are read once: that of a file on disk changes with it.
-  const plans = files.map(({ path, file }) => ({ path, file, size: file.size }));
+  const plans = files.map(({ path, file }, at) => planOf(path, file, sealed?.files[at]));
   const cuts = plans.map(({ size }) => commp.cut(size, sectorSize));
-  for (const { path, file } of plans.filter(({ size }) => size === 0)) {
+  for (const { path, file } of plans.filter(({ file }) => file.size === 0)) {
     await readEmpty(file).catch((thrown: unknown) => {
       throw named(thrown, path);
     });
   }
-  const kept = await SavedSlices.open(filesKey(files, sectorSize));
+  const encryption = sealed && (await encryptionModule());
+  const kept = await SavedSlices.open(filesKey(files, sectorSize) + (sealed?.id ?? ''));
   try {
     const work = new FilesHashing(commp, plans, cuts, kept, await kept.load(), options);
-    await work.run(module);
+    await work.run(module, encryption);
     await kept.forget();
     return work.found;
   } catch (thrown) {
@@ -76,7 +95,14 @@ export async function computeFiles(files: readonly FileInput[], options: FilesOp
 interface Plan {
   readonly path: string;
   readonly file: Blob;
+  /** What was kept of its encryption, if it is hashed encrypted. */
+  readonly sealed: string | undefined;
+  /** Bytes of what is hashed. */
   readonly size: number;
+}
+
+function planOf(path: string, file: Blob, sealed: SealedFiles['files'][number] | undefined): Plan {
+  return { path, file, sealed: sealed?.state, size: sealed?.size ?? file.size };
 }
 
 /** The work of one call. */
@@ -124,9 +150,10 @@ class FilesHashing {
   }
 
   /** Hashes all that is not remembered. */
-  async run(module: WebAssembly.Module): Promise<void> {
+  async run(module: WebAssembly.Module, encryption?: WebAssembly.Module): Promise<void> {
     await hashSlices<FileSlice>({
       module,
+      encryption,
       workers: this.#workers,
       names: 'both',
       signal: this.#options.signal,
@@ -152,7 +179,7 @@ class FilesHashing {
   /** Slices that are to be hashed, planned as they are asked for. */
   *#slices(): Generator<FileSlice> {
     let piece = 0;
-    for (const [at, { file, size }] of this.#plans.entries()) {
+    for (const [at, { file, sealed, size }] of this.#plans.entries()) {
       const { pieces, step } = this.#cuts[at] as Cut;
       for (let offset = 0; offset < size; offset += step, piece += 1) {
         const bytes = Math.min(step, size - offset);
@@ -170,7 +197,7 @@ class FilesHashing {
         }
         for (let index = 0; index < slices; index += 1) {
           if (!names.has(index)) {
-            yield { at, piece, file, offset, size: bytes, height, index };
+            yield { at, piece, file, sealed, offset, size: bytes, height, index };
           }
         }
         this.#assemble();

@@ -10,7 +10,9 @@
 
 import { fetchFromAny, type Holder } from './copies.js';
 import { problemOf, SealdropError } from './errors.js';
-import type { Extent, FileSpans, StoreFilesRequest } from './protocol.js';
+import type { Extent, FileOpening, FileSpans, StoreFilesRequest } from './protocol.js';
+import { sealedContents, viewOf } from './secrets.js';
+import type { Sources } from './sources.js';
 import type { Contents, DealStore, PartOfFile, StoredDeal } from './store.js';
 import type { Tabs } from './tabs.js';
 import type { Deal, FileView, FolderEntry, PieceNode, Problem, StoredFile, StoredPiece, WholeFile } from './types.js';
@@ -45,9 +47,12 @@ export interface LookedAt {
 export interface Edges {
   readonly client: Client;
   readonly store: DealStore;
+  readonly sources: Sources;
   readonly tabs: Tabs;
   /** Carries a deal on that is kept. */
   readonly start: (id: string) => Promise<void>;
+  /** A deal's bytes are others than before. */
+  readonly readAnew: (id: string) => void;
   readonly showDeal: (view: Deal) => void;
   readonly showFile: (view: StoredFile) => void;
   /** The deal as it is shown now. */
@@ -60,8 +65,6 @@ export class Folders {
   readonly #edges: Edges;
   readonly #views = new Map<string, StoredFile>();
   readonly #problems = new Map<string, Problem>();
-  /** Bytes that are read often, so that each read does not go through the database, and those that are not in it. */
-  readonly #sources = new Map<string, Blob>();
   /** Files that are carried on here. */
   readonly #open = new Set<string>();
   readonly #changed = new Set<string>();
@@ -81,9 +84,9 @@ export class Folders {
   /** Keeps new files and has them carried on; nothing is kept where there is no room for all. */
   async create(request: StoreFilesRequest): Promise<StoredFile> {
     const { client, store, tabs } = this.#edges;
-    const { manifest, order, blobs, sizes, nodes, data, keep } = request;
+    const { manifest, order, blobs, sizes, nodes, data, keep, encryption } = request;
     await checkUnchanged(blobs, sizes);
-    const { id, state, view } = await client.newFile(manifest, { order });
+    const { id, state, view } = await client.newFile(manifest, { order, encryption: encryption && viewOf(encryption) });
     if ((await store.folder(id)) !== undefined) {
       throw new SealdropError(
         'duplicate',
@@ -92,12 +95,14 @@ export class Folders {
       );
     }
     const copied = keep === 'copy' ? blobs : [];
-    await store.createFolder({ id, state }, { id, manifest, data, nodes }, copied).catch((thrown: unknown) => {
+    const sealed = encryption && (await sealedContents(store, encryption));
+    const contents: Contents = { id, manifest, data, nodes, ...(sealed === undefined ? {} : { sealed }) };
+    await store.createFolder({ id, state }, contents, copied, encryption?.keys).catch((thrown: unknown) => {
       throw noRoom(thrown, view.size);
     });
     this.#show(view);
     const referred = keep === 'copy' ? {} : { blobs };
-    this.#remember(id, referred.blobs);
+    this.#edges.sources.remember(id, referred.blobs);
     // It is kept already: whichever tab leads next takes it up.
     tabs.order({ kind: 'file', id, ...referred }).catch(() => undefined);
     return view;
@@ -105,15 +110,9 @@ export class Folders {
 
   /** Takes the bytes of a file that were only referred to, or were lost. */
   async supply(id: string, blobs: readonly Blob[]): Promise<void> {
-    await this.#contents(id);
-    this.#remember(id, blobs);
+    await this.contents(id);
+    this.#edges.sources.remember(id, blobs);
     await this.#edges.tabs.order({ kind: 'file', id, blobs });
-  }
-
-  #remember(id: string, blobs: readonly Blob[] = []): void {
-    for (const [at, blob] of blobs.entries()) {
-      this.#sources.set(`${id}/${at}`, blob);
-    }
   }
 
   /** Carries all files on; called when this worker becomes the one that leads. */
@@ -128,7 +127,7 @@ export class Folders {
 
   /** Carries a file on from what is stored, or no longer when it is gone. `blobs` are its bytes, where they are not stored. */
   async reopen(id: string, blobs?: readonly Blob[]): Promise<void> {
-    this.#remember(id, blobs);
+    this.#edges.sources.remember(id, blobs);
     await this.#take(id, await this.#edges.store.deals());
     this.#problems.delete(id);
     this.#goOnNow(id);
@@ -137,6 +136,7 @@ export class Folders {
     await this.#placing;
     if (blobs !== undefined) {
       for (const deal of await this.#edges.store.dealsOf(id)) {
+        this.#edges.readAnew(deal.id);
         this.#edges.client.wake(deal.id);
       }
     }
@@ -148,7 +148,7 @@ export class Folders {
     client.closeFile(id);
     this.#open.delete(id);
     if (folder !== undefined && contents !== undefined) {
-      client.openFile(folder.state, contents.manifest, statesFor(contents, deals));
+      client.openFile(folder.state, shownIn(contents), statesFor(contents, deals));
       this.#open.add(id);
     }
   }
@@ -174,7 +174,7 @@ export class Folders {
     this.#show(view);
     if (view.progress.state === 'kept' && !this.#dropped.has(id)) {
       this.#dropped.add(id);
-      this.#forgetBytes(id);
+      this.#edges.sources.forget(id);
       void this.#edges.store.dropSources(id).catch(() => undefined);
     }
   }
@@ -284,13 +284,13 @@ export class Folders {
     { dataCid }: Deal,
     { at, offset = 0, size }: Extract<NextDeal, { next: 'deal' }>['place'],
   ): Promise<{ blob: Blob | PartOfFile; nodes: readonly PieceNode[] }> {
-    const { store } = this.#edges;
-    const contents = await this.#contents(id);
+    const { store, sources } = this.#edges;
+    const contents = await this.contents(id);
     if (at === undefined) {
       return { blob: new Blob([new Uint8Array(contents.manifest)]), nodes: manifestNodes(contents.manifest) };
     }
     const nodes = contents.nodes[at]?.get(offset) ?? [];
-    if ((await this.#source(id, at)) !== undefined) {
+    if ((await sources.blob(id, at)) !== undefined) {
       return { blob: { file: id, at, offset, size }, nodes };
     }
     // All copies were kept, and one of them is lost since: another one replaces it. Or the bytes were only referred to.
@@ -311,38 +311,13 @@ export class Folders {
     };
   }
 
-  async #contents(id: string): Promise<Contents> {
+  /** What never changes of a file. */
+  async contents(id: string): Promise<Contents> {
     const contents = await this.#edges.store.contents(id);
     if (contents === undefined) {
       throw notFound(id);
     }
     return contents;
-  }
-
-  async #source(id: string, at: number): Promise<Blob | undefined> {
-    const key = `${id}/${at}`;
-    const known = this.#sources.get(key) ?? (await this.#edges.store.source(id, at));
-    if (known !== undefined) {
-      this.#sources.set(key, known);
-    }
-    return known;
-  }
-
-  #forgetBytes(id: string): void {
-    for (const key of [...this.#sources.keys()]) {
-      if (key.startsWith(`${id}/`)) {
-        this.#sources.delete(key);
-      }
-    }
-  }
-
-  /** The bytes that a deal is about. */
-  async bytes({ file, at, offset, size }: PartOfFile): Promise<Blob> {
-    const source = await this.#source(file, at);
-    if (source === undefined) {
-      throw new SealdropError('file-lost', 'this browser no longer has the file of this deal');
-    }
-    return source.slice(offset, offset + size);
   }
 
   /** All files, newest first. */
@@ -367,16 +342,18 @@ export class Folders {
     }
     const open = this.#open.has(id) ? this.#edges.client.wholeFile(id) : undefined;
     const { view, files, pieces } = open ?? (await this.#look(id, await store.deals()));
+    const sealed = await this.openings(id);
+    const entries = files.map((file, at) => ({ ...file, ...(sealed?.[at] && { plainSize: sealed[at].plainSize }) }));
     // What is under way is known better where it is carried on.
-    return { ...(this.#views.get(id) ?? view), files, parts: pieces };
+    return { ...(this.#views.get(id) ?? view), files: entries, parts: pieces };
   }
 
   async #look(id: string, deals: readonly StoredDeal[]): Promise<LookedAt> {
-    const [folder, contents] = await Promise.all([this.#edges.store.folder(id), this.#contents(id)]);
+    const [folder, contents] = await Promise.all([this.#edges.store.folder(id), this.contents(id)]);
     if (folder === undefined) {
       throw notFound(id);
     }
-    return lookAtFile(folder.state, contents.manifest, statesFor(contents, deals));
+    return lookAtFile(folder.state, shownIn(contents), statesFor(contents, deals));
   }
 
   /** Makes no more deals for a file; those that are under way go on. */
@@ -424,14 +401,13 @@ export class Folders {
     this.#goOnNow(id);
     this.#dropped.delete(id);
     this.#open.delete(id);
-    this.#forgetBytes(id);
+    this.#edges.sources.forget(id);
     this.#edges.client.closeFile(id);
   }
 
-  /** Where a file lies in its pieces; with a range, the reads that it is fetched in, the first of them where they are many. */
-  async spans(id: string, path?: string, range?: Extent): Promise<FileSpans> {
-    const { manifest } = await this.#contents(id);
-    return fileSpans(manifest, path, range?.[0] ?? 0, range?.[1], range !== undefined);
+  /** Where a range of a file lies in its pieces; in windows, the reads that it is fetched in, the first of them where they are many. */
+  async spans(id: string, path?: string, range?: Extent, windows = false): Promise<FileSpans> {
+    return fileSpans(shownIn(await this.contents(id)), path, range?.[0] ?? 0, range?.[1], windows);
   }
 
   /** The deals about a piece. */
@@ -439,6 +415,17 @@ export class Folders {
     const { store, current } = this.#edges;
     const deals = await store.dealsAbout(dataCid);
     return deals.map((deal) => ({ state: deal.state, view: current(deal) }));
+  }
+
+  /** What opens the files of one that is stored encrypted, in their order. */
+  async openings(id: string): Promise<readonly FileOpening[] | undefined> {
+    return (await this.#edges.store.contents(id))?.sealed?.files;
+  }
+
+  /** What opens one of them. */
+  async opening(id: string, path?: string): Promise<FileOpening | undefined> {
+    const contents = await this.#edges.store.contents(id);
+    return contents?.sealed?.files[fileSpans(shownIn(contents), path, 0, 0, false).at];
   }
 
   /** A piece from whichever miner has it, checked. */
@@ -455,6 +442,11 @@ export class Folders {
       this.#goOnNow(id);
     }
   }
+}
+
+/** The manifest under the names that the files have here. */
+function shownIn({ manifest, sealed }: Contents): Uint8Array {
+  return sealed?.shown ?? manifest;
 }
 
 /** The states of the deals that may count for a file. */

@@ -197,6 +197,7 @@ export type ErrorCode =
   | 'chain-unreachable'
   | 'closed'
   | 'deal-failed'
+  | 'decryption'
   | 'duplicate'
   | 'empty-file'
   | 'faucet'

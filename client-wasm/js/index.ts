@@ -11,11 +11,12 @@
  */
 
 import { SealdropError } from './errors.js';
+import { lookInto, retrieveFile } from './foreign.js';
+import { withKeys } from './keys.js';
 import { Link } from './link.js';
 import { resumePiece } from './pieces.js';
 import { orderOf, prepareFiles, storeRequest, supplyFiles } from './preparing.js';
 import { rangeStream } from './ranges-stream.js';
-import { fileStream } from './retrieving.js';
 import type {
   Answer,
   Deal,
@@ -27,7 +28,10 @@ import type {
   MinerInfo,
   MinerRule,
   NetworkInfo,
+  NewKey,
+  OpenedFile,
   OpenOptions,
+  OpenWith,
   PageLink,
   Payments,
   Piece,
@@ -240,26 +244,27 @@ export class Sealdrop {
    * handed out, and fetched from another of its miners when one does not have it. Of a range only the leaves of 1 MiB are fetched that it
    * lies in, over HTTP, each checked before it is handed out; where no miner gives ranges to this page, whole pieces come as well. Read it with a reader, `for await` or `pipeTo`: what
    * browsers make of a stream that fails in `new Response(stream)` has no code.
-   * The stream fails with `retrieval-failed` or `retrieval-corrupt` when none of a piece's miners gives it, and with `not-stored-yet`.
+   *
+   * What is encrypted is decrypted by what this browser kept of it, else with `identity` or `passphrase`; of a range, only the chunks that it
+   * lies in are fetched. With `raw` the ciphertext comes, which `age -d` reads. A file that is not of this browser is asked of all miners.
+   * The stream fails with `retrieval-failed` or `retrieval-corrupt` when none of a piece's miners gives it, with `not-stored-yet`, and with
+   * `decryption` when the key does not open it.
    */
   retrieveFile(id: string, path?: string, options: RetrieveOptions = {}): ReadableStream<Uint8Array<ArrayBuffer>> {
-    const link = this.#link;
-    if (options.range !== undefined) {
-      return rangeStream(
-        {
-          windows: (range) => link.call('fileSpans', [id, path, range]),
-          read: (window, running) => link.call('retrieveRange', [window], running),
-        },
-        options,
-      );
-    }
-    return fileStream(
-      {
-        spans: () => link.call('fileSpans', [id, path, undefined]),
-        piece: ({ dataCid, size }, running) => link.call('retrievePiece', [dataCid, size], running),
-      },
-      options,
-    );
+    return retrieveFile(this.#link, id, path, options);
+  }
+
+  /**
+   * What is in a file or folder, also in one that is not of this browser, whose manifest is asked of all miners. Names that are encrypted
+   * are opened with `identity` or `passphrase`. Throws `not-found` when no miner has the manifest, and `decryption`.
+   */
+  openFile(id: string, key: OpenWith = {}): Promise<OpenedFile> {
+    return lookInto(this.#link, id, key);
+  }
+
+  /** A fresh key for `prepareFiles`. Nothing of it is kept here: offer its identity for safekeeping before anything is stored. */
+  newKey(): Promise<NewKey> {
+    return withKeys('newIdentity');
   }
 
   /** All deals, newest first. */

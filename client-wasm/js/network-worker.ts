@@ -10,10 +10,12 @@ import { fetch, progressOf } from './fetching.js';
 import { Folders, freshId } from './folders.js';
 import { refuseToForget } from './forgetting.js';
 import { watchHead } from './heads.js';
-import { Leaves } from './leaves.js';
 import type { Account, Calls, FromNetwork, PieceSpan, StoreRequest, ToNetwork } from './protocol.js';
 import { Ranges } from './ranges.js';
+import { Serving } from './serving.js';
+import { Sources } from './sources.js';
 import { accountKeys, DealStore, type StoredDeal } from './store.js';
+import { Strangers } from './strangers.js';
 import { surroundings } from './surroundings.js';
 import { type TabMessage, type TabOrder, Tabs } from './tabs.js';
 import type { Deal, Problem } from './types.js';
@@ -39,15 +41,15 @@ interface Session {
   readonly bound: boolean;
   readonly store: DealStore;
   readonly tabs: Tabs;
+  readonly sources: Sources;
   readonly folders: Folders;
   readonly ranges: Ranges;
+  readonly strangers: Strangers;
 }
 
 let session: Session | undefined;
 let closed = false;
 let hasPeers = false;
-/** Files of deals under way, so that each read does not go through the database. */
-const files = new Map<string, Blob>();
 /** The newest view of each deal: progress and connection are not stored. */
 const views = new Map<string, Deal>();
 /** Calls under way that the page no longer waits for. */
@@ -86,23 +88,12 @@ async function stored(id: string): Promise<StoredDeal> {
   return deal;
 }
 
-async function fileOf(id: string): Promise<Blob> {
-  const known = files.get(id);
-  if (known !== undefined) {
-    return known;
-  }
-  const file = await opened().store.file(id);
-  if (file === undefined) {
-    throw new SealdropError('file-lost', 'this browser no longer has the file of this deal');
-  }
-  const { blob } = file;
-  const bytes = blob instanceof Blob ? blob : await opened().folders.bytes(blob);
-  files.set(id, bytes);
-  return bytes;
-}
-
 /** What miners ask for. */
-const leaves = new Leaves();
+const serving = new Serving({
+  file: (id) => opened().store.file(id),
+  deal: (id) => opened().store.deal(id),
+  part: (part, dataCid) => opened().sources.part(part, dataCid),
+});
 
 /** What the Rust module asks of this worker. */
 const host: Host = {
@@ -116,11 +107,9 @@ const host: Host = {
   fileChanged(id) {
     opened().folders.changed(id);
   },
-  async readPiece(id, offset, length) {
-    return leaves.read(id, await fileOf(id), offset, length);
-  },
+  readPiece: (id, offset, length) => serving.read(id, offset, length),
   async dropPiece(id) {
-    files.delete(id);
+    serving.forget(id);
     await opened().store.dropFile(id);
   },
   message: (purpose) => opened().store.message(purpose),
@@ -139,7 +128,7 @@ const host: Host = {
       ...(body === undefined ? {} : { body }),
     }),
   async sendPart(id, from, to, url, token, limit, most) {
-    const body = (await fileOf(id)).slice(from, to);
+    const body = await serving.body(id, from, to);
     return askMiner({ method: 'PUT', url, body, limit, most, ...(token === undefined ? {} : { token }) });
   },
   dialPeer(ip, port, fingerprint) {
@@ -188,7 +177,7 @@ async function perform(order: TabOrder): Promise<void> {
 }
 
 function forget(id: string): void {
-  files.delete(id);
+  serving.forget(id);
   views.delete(id);
   opened().client.stop(id);
 }
@@ -250,22 +239,26 @@ async function open(chain: string, database: string, windowHasPeers: boolean): P
   const bound = store.bound || older === undefined;
   const client = new Client(chain, bound ? accountKey(root, genesis) : older, host);
   const tabs = new Tabs(name, () => void resume().catch(report), perform, hear);
+  const sources = new Sources(store);
   const folders = new Folders({
     client,
     store,
+    sources,
     tabs,
     start,
+    readAnew: (id) => serving.forget(id),
     showDeal: show,
     showFile: (value) => post({ kind: 'event', event: 'file', value }),
     current,
     fetch: (state, onBytes, stopped) => fetch(client, state, onBytes, stopped),
   });
+  const strangers = new Strangers({ client, store, folders });
   const ranges = new Ranges({
     client,
     deals: (dataCid) => folders.dealsAbout(dataCid),
-    whole: (dataCid, stopped) => folders.fetchPiece(dataCid, () => undefined, stopped),
+    whole: (dataCid, size, stopped) => wholePiece([dataCid, size], () => undefined, stopped),
   });
-  session = { client, bound, store, tabs, folders, ranges };
+  session = { client, bound, store, tabs, sources, folders, ranges, strangers };
   void watchHead(client, post, () => closed);
   return { address: client.address(), bound };
 }
@@ -394,7 +387,17 @@ async function retrieve(call: number, id: string): Promise<Blob> {
 }
 
 async function retrievePiece(call: number, dataCid: string, size: number): Promise<Blob> {
-  return opened().folders.fetchPiece(dataCid, progressOf(post, call, size), () => cancelled.has(call));
+  return wholePiece([dataCid, size], progressOf(post, call, size), () => cancelled.has(call));
+}
+
+/** A piece of this browser's deals or of anybody's, checked. */
+async function wholePiece(
+  [dataCid, size]: readonly [string, number],
+  onBytes: (done: number) => void,
+  stopped: () => boolean,
+): Promise<Blob> {
+  const { folders, strangers } = opened();
+  return (await strangers.piece(dataCid, size, onBytes, stopped)) ?? folders.fetchPiece(dataCid, onBytes, stopped);
 }
 
 async function close(): Promise<void> {
@@ -434,7 +437,7 @@ const calls: Omit<Calls, 'retrieve' | 'retrievePiece' | 'retrieveRange'> = {
     return client.survey({ rule, size, duration, existing: await existingDeals(deals) });
   },
   planFiles: (request) => opened().client.planFiles(request),
-  makeManifest: async (request) => makeManifest(request),
+  makeManifest: async (request) => makeManifest(request, undefined),
   quoteFiles: (manifest, order) => opened().client.quoteFiles(manifest, order),
   storeFiles: (request) => opened().folders.create(request),
   supplyFiles: (id, blobs) => opened().folders.supply(id, blobs),
@@ -448,11 +451,16 @@ const calls: Omit<Calls, 'retrieve' | 'retrievePiece' | 'retrieveRange'> = {
       opened().tabs.tell({ kind: 'removed', id: deal });
     }
   },
-  fileSpans: (id, path, range) => opened().folders.spans(id, path, range),
   async dealWindows(id, [from, to]) {
     const { dataCid, size, name } = (await stored(id)).view;
     return { at: 0, path: name, size, spans: pieceWindows(dataCid, size, from, to ?? size) };
   },
+  keepKeys: (keys) => opened().store.keepKeys(keys),
+  keysAbout: (about) => opened().store.keysAbout(about),
+  sealedFiles: (id) => opened().folders.openings(id),
+  fileOpening: (id, path) => opened().folders.opening(id, path),
+  manifest: (id) => opened().strangers.manifest(id),
+  fileSpans: (id, path, range, windows) => opened().strangers.spans(id, path, range, windows),
   async deals() {
     const all = await opened().store.deals();
     return all.map(current).sort((a, b) => b.createdAt - a.createdAt);

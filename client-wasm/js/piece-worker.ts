@@ -6,11 +6,13 @@
  * with the processor's own instructions. The next slice is asked for before the last one ends.
  */
 
+import { Age } from './age.js';
 import type { Slice } from './commp.js';
 import { Commp, DIGEST_BYTES, LEAF_BYTES, NAMES_HEAD } from './commp.js';
 import { problemOf } from './errors.js';
 import type { FromPiece, ToPiece } from './protocol.js';
 import { Reader } from './reading.js';
+import { SealedReader, type Source } from './sealing.js';
 
 /** Bytes between two messages about progress. */
 const PROGRESS_BYTES = 4 << 20;
@@ -30,7 +32,7 @@ interface Opened {
   readonly slice: Slice;
   /** Behind its last byte that is needed. */
   readonly to: number;
-  readonly reader: Reader;
+  readonly reader: Source;
 }
 
 function post(message: FromPiece, transfer: Transferable[] = []): void {
@@ -40,24 +42,33 @@ function post(message: FromPiece, transfer: Transferable[] = []): void {
 /** The slices that this worker hashes. */
 class Hashing {
   readonly #commp: Commp;
+  /** Encrypts what is to be hashed encrypted. */
+  readonly #age: Age | undefined;
   /** Who hashes the leaves. */
   readonly #leaves: 'browser' | 'module' | undefined;
   /** What one slice after the other is read into. */
   #buffer = new ArrayBuffer(0);
 
-  constructor(job: Job, commp: Commp) {
+  constructor(job: Job, commp: Commp, age: Age | undefined) {
     this.#commp = commp;
+    this.#age = age;
     const hashing = globalThis.crypto?.subtle === undefined ? 'module' : 'browser';
     this.#leaves = job.names === 'both' ? hashing : undefined;
   }
 
   /** Begins to read a slice. */
   open(order: Order): Opened {
-    const { file, offset, size, height, index } = order;
+    const { file, sealed, offset, size, height, index } = order;
     const slice = this.#commp.slice(size, height, index);
     const [from, end] = slice.bytes;
     const to = this.#leaves ? Math.max(end, slice.leaves[1]) : end;
-    return { order, slice, to, reader: new Reader(file, offset + from, offset + to) };
+    if (sealed === undefined) {
+      return { order, slice, to, reader: new Reader(file, offset + from, offset + to) };
+    }
+    if (this.#age === undefined) {
+      throw new Error('an encrypted slice came without the module');
+    }
+    return { order, slice, to, reader: new SealedReader(this.#age, sealed, file, [offset + from, offset + to]) };
   }
 
   /** Hashes a slice. The next one is asked for while the last bytes are still to be hashed. */
@@ -131,7 +142,8 @@ let hashing: Promise<Hashing> | undefined;
 let busy: Promise<void> = Promise.resolve();
 
 async function begin(job: Job): Promise<Hashing> {
-  return new Hashing(job, await Commp.load(job.module));
+  const age = job.encryption && Age.load(job.encryption);
+  return new Hashing(job, await Commp.load(job.module), await age);
 }
 
 function tell(thrown: unknown, task?: number): void {

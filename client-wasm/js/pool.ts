@@ -16,6 +16,8 @@ const USUAL_CORES = 2;
 /** What is to be hashed, and who is told. */
 export interface PoolJob<T extends SliceOrder> {
   readonly module: WebAssembly.Module;
+  /** The module that encrypts, where a slice is to be hashed encrypted. */
+  readonly encryption?: WebAssembly.Module | undefined;
   /** What to hash, given out in order; asked for as workers have nothing to do, so that it may be long. */
   readonly slices: Iterable<T>;
   /** Workers at once, at most; no more than there are slices. */
@@ -102,8 +104,8 @@ class Pool<T extends SliceOrder> {
         done();
       }
     };
-    const { module, names } = this.#job;
-    const start: ToPiece = { kind: 'start', module, names };
+    const { module, encryption, names } = this.#job;
+    const start: ToPiece = { kind: 'start', module, encryption, names };
     worker.postMessage(start);
     return worker;
   }
@@ -145,8 +147,8 @@ class Pool<T extends SliceOrder> {
     const slice = this.#next.value;
     this.#given.set(task, slice);
     this.#next = this.#waiting.next();
-    const { file, offset, size, height, index } = slice;
-    const order: ToPiece = { kind: 'slice', task, file, offset, size, height, index };
+    const { file, sealed, offset, size, height, index } = slice;
+    const order: ToPiece = { kind: 'slice', task, file, sealed, offset, size, height, index };
     worker.postMessage(order);
   }
 }

@@ -1,7 +1,8 @@
 /** Files before they are stored: what they are called in a folder, hashed and with their manifest. */
 
+import { Encrypting, encryptionRequest } from './encrypting.js';
 import { SealdropError } from './errors.js';
-import { computeFiles } from './files.js';
+import { hashFiles, type SealedFiles } from './files.js';
 import type { Link } from './link.js';
 import type { OrderRequest, StoreFilesRequest } from './protocol.js';
 import type {
@@ -76,12 +77,14 @@ export function orderOf(order: Partial<FilesOrder>): OrderRequest {
 export async function prepareFiles(link: Link, input: FilesInput, options: PrepareOptions): Promise<Prepared> {
   const { folder, files } = named(input, options.folder);
   const paths = files.map(({ path }) => path);
-  const largest = files.reduce((most, { file }) => Math.max(most, file.size), 0);
+  const encrypting = options.encrypt && (await Encrypting.begin(link, files, options.encrypt));
+  const largest = encrypting?.largest ?? files.reduce((most, { file }) => Math.max(most, file.size), 0);
   const sectorSize = await link.call('planFiles', [{ folder, paths, largest, order: orderOf(options) }]);
   const { signal, onProgress, onEach, workers } = options;
-  const hashed = await computeFiles(files, { sectorSize, signal, onProgress, onEach, workers });
+  const hashed = await hashFiles(files, { sectorSize, signal, onProgress, onEach, workers }, encrypting?.sealed);
   const plain = hashed.map((file) => ({ ...file, pieces: file.pieces.map((piece) => ({ ...piece, nodes: [] })) }));
-  const manifest = await link.call('makeManifest', [{ folder, files: plain }]);
+  const request = { folder, files: plain };
+  const manifest = await (encrypting?.makeManifest(request) ?? link.call('makeManifest', [request]));
   const byPath = new Map(hashed.map((file) => [file.path, file]));
   return {
     id: manifest.id,
@@ -91,6 +94,7 @@ export async function prepareFiles(link: Link, input: FilesInput, options: Prepa
     sectorSize,
     files: manifest.paths.flatMap((path) => byPath.get(path) ?? []),
     manifest: manifest.bytes,
+    ...(encrypting && manifest.shown ? { encryption: encrypting.prepared(manifest.shown, manifest.paths) } : {}),
   };
 }
 
@@ -113,9 +117,10 @@ export function storeRequest(prepared: Prepared, input: FilesInput, order: Store
     manifest: prepared.manifest,
     order: orderOf(order),
     keep: order.keep ?? 'copy',
+    encryption: encryptionRequest(prepared),
     data: prepared.files.flatMap(({ pieces }) => pieces.map(({ dataCid }) => dataCid)),
     blobs,
-    sizes: prepared.files.map(({ size }) => size),
+    sizes: prepared.encryption?.plainSizes ?? prepared.files.map(({ size }) => size),
     nodes: prepared.files.map(
       ({ pieces }) => new Map<number, readonly PieceNode[]>(pieces.map(({ offset, nodes }) => [offset, nodes])),
     ),
@@ -130,7 +135,7 @@ export async function supplyFiles(link: Link, id: string, input: FilesInput, opt
   }
   const { files, folder, name } = whole;
   const byPath = byPathOf({ folder, name, files }, input);
-  const given = files.map(({ path, size }) => {
+  const given = files.map(({ path, size: stored, plainSize: size = stored }) => {
     const file = byPath.get(path);
     if (file?.size !== size) {
       const why = file === undefined ? 'is not among the files' : `has ${file.size} bytes, and had ${size}`;
@@ -139,7 +144,8 @@ export async function supplyFiles(link: Link, id: string, input: FilesInput, opt
     return { path, file };
   });
   // However a file is cut, its root is the same.
-  const hashed = await computeFiles(given, { sectorSize: LARGEST_SECTOR, ...options });
+  const sealed = await sealedFiles(link, id);
+  const hashed = await hashFiles(given, { sectorSize: LARGEST_SECTOR, ...options }, sealed);
   const other = hashed.findIndex(({ root }, at) => root !== files[at]?.root);
   if (other >= 0) {
     throw new SealdropError(
@@ -149,6 +155,12 @@ export async function supplyFiles(link: Link, id: string, input: FilesInput, opt
     );
   }
   await link.call('supplyFiles', [id, given.map(({ file }) => file)]);
+}
+
+/** What hashes the files of one that is stored encrypted as it is stored. */
+async function sealedFiles(link: Link, id: string): Promise<SealedFiles | undefined> {
+  const files = await link.call('sealedFiles', [id]);
+  return files && { id, files };
 }
 
 /** The files by the paths that they were prepared with: in a folder that was named then, or in one that they share. */

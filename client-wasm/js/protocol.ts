@@ -1,5 +1,6 @@
 /** The messages between the page and its workers. Everything here is plain data that can be posted. */
 
+import type { StoredKeys } from './store.js';
 import type {
   Answer,
   Deal,
@@ -69,6 +70,50 @@ export interface MadeManifest {
   readonly name: string;
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly paths: readonly string[];
+  /** The same under the files' own names, where `bytes` hides them. */
+  readonly shown?: Uint8Array<ArrayBuffer>;
+}
+
+/** What is in a manifest of anybody's. */
+export interface OpenedManifest {
+  readonly name: string;
+  readonly folder: boolean;
+  /** Whether its files are encrypted. */
+  readonly encrypted: boolean;
+  /** `stored` is what it is called in the manifest, and `size` the bytes that are stored. */
+  readonly files: readonly {
+    readonly path: string;
+    readonly stored: string;
+    readonly size: number;
+    readonly root: string;
+  }[];
+}
+
+/** That files were encrypted, as the page posts it. */
+export interface EncryptionRequest {
+  /** The keys' id. */
+  readonly keys: string;
+  /** The manifest under the files' own names. */
+  readonly shown: Uint8Array<ArrayBuffer>;
+  readonly name: string;
+  /** In the manifest's order. */
+  readonly paths: readonly string[];
+  readonly roots: readonly string[];
+  /** How it is shown. */
+  readonly recipients: number;
+  readonly passphrase: boolean;
+  readonly plainSize: number;
+  /** Of each file. */
+  readonly plainSizes: readonly number[];
+}
+
+/** What opens a file of this browser. */
+export interface FileOpening {
+  /** What was kept of its encryption, with its root. */
+  readonly state: string;
+  /** Bytes of the ciphertext. */
+  readonly size: number;
+  readonly plainSize: number;
 }
 
 /** What is stored, as the page posts it. */
@@ -77,10 +122,12 @@ export interface StoreFilesRequest {
   readonly manifest: Uint8Array<ArrayBuffer>;
   readonly order: OrderRequest;
   readonly keep: 'copy' | 'reference';
+  readonly encryption?: EncryptionRequest | undefined;
   /** The data CIDs of all pieces. */
   readonly data: readonly string[];
   /** The files in the manifest's order. */
   readonly blobs: readonly Blob[];
+  /** Bytes of each, before it is encrypted. */
   readonly sizes: readonly number[];
   /** Of each file's pieces, by where they start. */
   readonly nodes: readonly ReadonlyMap<number, readonly PieceNode[]>[];
@@ -129,6 +176,14 @@ export interface Calls {
   makeManifest(request: ManifestRequest): Promise<MadeManifest>;
   quoteFiles(manifest: Uint8Array<ArrayBuffer>, order: OrderRequest): Promise<FilesQuote>;
   storeFiles(request: StoreFilesRequest): Promise<StoredFile>;
+  keepKeys(keys: StoredKeys): Promise<void>;
+  keysAbout(about: string): Promise<StoredKeys | undefined>;
+  /** What makes the ciphertext of a stored file's files again; undefined of one that is not encrypted. */
+  sealedFiles(id: string): Promise<readonly FileOpening[] | undefined>;
+  /** What opens one of them; undefined of one that is not encrypted, or not of this browser. */
+  fileOpening(id: string, path: string | undefined): Promise<FileOpening | undefined>;
+  /** The manifest of a file: of this browser, or fetched from whichever miner has it. */
+  manifest(id: string): Promise<Uint8Array<ArrayBuffer>>;
   supplyFiles(id: string, blobs: readonly Blob[]): Promise<void>;
   files(): Promise<StoredFile[]>;
   file(id: string): Promise<WholeFile | undefined>;
@@ -136,7 +191,7 @@ export interface Calls {
   resumeFile(id: string, most?: string): Promise<void>;
   removeFile(id: string): Promise<void>;
   /** Where a file lies in its pieces; with a range, the reads that it is fetched in, the first of them where they are many. */
-  fileSpans(id: string, path: string | undefined, range: Extent | undefined): Promise<FileSpans>;
+  fileSpans(id: string, path: string | undefined, range: Extent | undefined, windows: boolean): Promise<FileSpans>;
   retrievePiece(dataCid: string, size: number): Promise<Blob>;
   /** The same reads of a deal's file. */
   dealWindows(id: string, range: Extent): Promise<FileSpans>;
@@ -195,6 +250,8 @@ export type ToPiece =
   | {
       readonly kind: 'start';
       readonly module: WebAssembly.Module;
+      /** For slices that are encrypted. */
+      readonly encryption?: WebAssembly.Module | undefined;
       /** `commp` leaves the data root's part out, for measurements. */
       readonly names: 'both' | 'commp';
     }
@@ -203,6 +260,8 @@ export type ToPiece =
 /** A slice that is to be hashed. */
 export interface SliceOrder {
   readonly file: Blob;
+  /** What is hashed is the ciphertext of the file, by this state of its encryption; all places are in the ciphertext then. */
+  readonly sealed?: string | undefined;
   /** Where the slice's piece starts in the file. */
   readonly offset: number;
   /** Bytes of that piece, by the file's size when the work began: `file.size` changes with the file. */

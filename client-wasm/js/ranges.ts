@@ -25,7 +25,7 @@ export interface RangeEdges {
   /** The deals about a piece. */
   readonly deals: (dataCid: string) => Promise<readonly Holder[]>;
   /** The whole piece, checked. */
-  readonly whole: (dataCid: string, stopped: () => boolean) => Promise<Blob>;
+  readonly whole: (dataCid: string, size: number, stopped: () => boolean) => Promise<Blob>;
 }
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -68,7 +68,7 @@ export class Ranges {
         remember(this.#failed, holder.view.miner, Date.now());
       }
     }
-    const piece = await this.#wholePiece(dataCid, stopped);
+    const piece = await this.#wholePiece(span, stopped);
     out.push(new Uint8Array(await piece.slice(from, to).arrayBuffer()));
     return joined(out);
   }
@@ -95,17 +95,17 @@ export class Ranges {
     }
   }
 
-  #wholePiece(dataCid: string, stopped: () => boolean): Promise<Blob> {
-    const known = this.#whole.get(dataCid);
+  #wholePiece(span: PieceSpan, stopped: () => boolean): Promise<Blob> {
+    const known = this.#whole.get(span.dataCid);
     if (known !== undefined) {
       // Whoever asked for it first may be gone, and have stopped it.
-      return known.catch(() => this.#fetchWhole(dataCid, stopped));
+      return known.catch(() => this.#fetchWhole(span, stopped));
     }
-    return this.#fetchWhole(dataCid, stopped);
+    return this.#fetchWhole(span, stopped);
   }
 
-  #fetchWhole(dataCid: string, stopped: () => boolean): Promise<Blob> {
-    const coming = this.#edges.whole(dataCid, stopped);
+  #fetchWhole({ dataCid, size }: PieceSpan, stopped: () => boolean): Promise<Blob> {
+    const coming = this.#edges.whole(dataCid, size, stopped);
     remember(this.#whole, dataCid, coming, WHOLE_PIECES);
     coming.catch(() => {
       if (this.#whole.get(dataCid) === coming) {

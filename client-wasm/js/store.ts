@@ -11,6 +11,7 @@
  */
 
 import { SealdropError } from './errors.js';
+import type { FileOpening } from './protocol.js';
 import type { Deal, PieceNode } from './types.js';
 
 /** A deal: `state` is the Rust module's own, `view` what the page sees. */
@@ -50,6 +51,26 @@ export interface Contents {
   readonly data: readonly string[];
   /** Of each file's pieces, by where they start. Needed to serve them. */
   readonly nodes: readonly ReadonlyMap<number, readonly PieceNode[]>[];
+  /** Of files that are stored encrypted. It is secret, as the files are. */
+  readonly sealed?: SealedContents;
+}
+
+/** What opens encrypted files, and makes their ciphertext again. */
+export interface SealedContents {
+  /** The same manifest under the files' own names. */
+  readonly shown: Uint8Array;
+  /** In the manifest's order. */
+  readonly files: readonly FileOpening[];
+}
+
+/** Keys of files that are being hashed, kept before they encrypt anything. */
+export interface StoredKeys {
+  readonly id: string;
+  /** The files and to whom they are encrypted: the same again goes on with these keys. Absent with a passphrase, which is not kept. */
+  readonly about?: string;
+  readonly at: number;
+  /** What was kept of each file's encryption, and the bytes of its ciphertext, in the order in which they were handed in. */
+  readonly files: readonly { readonly path: string; readonly state: string; readonly size: number }[];
 }
 
 /** One of the files of a folder. */
@@ -65,8 +86,10 @@ interface StoredMessage {
 }
 
 const KEYS_VERSION = 1;
-/** Version 2 keeps files of several pieces, too. */
-const VERSION = 2;
+/** Version 2 keeps files of several pieces, too; version 3, keys of files that are encrypted. */
+const VERSION = 3;
+/** Keys of files that were never stored, at most: the oldest go. */
+const MAX_UNUSED_KEYS = 8;
 const KEYS = 'keys';
 const DEALS = 'deals';
 const FILES = 'files';
@@ -74,6 +97,8 @@ const MESSAGES = 'messages';
 const FOLDERS = 'folders';
 const CONTENTS = 'contents';
 const SOURCES = 'sources';
+/** Keys of files that are not stored yet. */
+const SECRETS = 'secrets';
 /** Says that the network's account is derived from the root; it holds nothing. */
 const BOUND = 'bound';
 /** Indexes of the deals: by the data that they are about, and by the file that they are part of. */
@@ -175,12 +200,15 @@ export class DealStore {
         fresh.createObjectStore(MESSAGES, { keyPath: 'purpose' });
         fresh.createObjectStore(BOUND);
       }
-      const deals = transaction?.objectStore(DEALS);
-      deals?.createIndex(BY_DATA, 'view.dataCid');
-      deals?.createIndex(BY_FILE, 'view.partOf');
-      fresh.createObjectStore(FOLDERS, { keyPath: 'id' });
-      fresh.createObjectStore(CONTENTS, { keyPath: 'id' });
-      fresh.createObjectStore(SOURCES, { keyPath: ['id', 'at'] });
+      if (from < 2) {
+        const deals = transaction?.objectStore(DEALS);
+        deals?.createIndex(BY_DATA, 'view.dataCid');
+        deals?.createIndex(BY_FILE, 'view.partOf');
+        fresh.createObjectStore(FOLDERS, { keyPath: 'id' });
+        fresh.createObjectStore(CONTENTS, { keyPath: 'id' });
+        fresh.createObjectStore(SOURCES, { keyPath: ['id', 'at'] });
+      }
+      fresh.createObjectStore(SECRETS, { keyPath: 'id' });
     });
     return new DealStore(database);
   }
@@ -261,9 +289,40 @@ export class DealStore {
     return this.#read<StoredFolder | undefined>(FOLDERS, (folders) => folders.get(id));
   }
 
-  /** Keeps a new file or folder with its bytes, if they are handed in; all of it or, where there is no room, nothing. */
-  async createFolder(folder: StoredFolder, contents: Contents, blobs: readonly Blob[]): Promise<void> {
-    await transact(this.#database, [FOLDERS, CONTENTS, SOURCES], 'readwrite', (transaction) => {
+  /** Keeps keys before they encrypt anything. */
+  async keepKeys(keys: StoredKeys): Promise<void> {
+    await this.#write(SECRETS, (secrets) => {
+      const all = secrets.getAll() as IDBRequest<StoredKeys[]>;
+      all.onsuccess = () => {
+        const others = all.result.filter(({ id }) => id !== keys.id).sort((a, b) => b.at - a.at);
+        for (const { id } of others.slice(MAX_UNUSED_KEYS - 1)) {
+          secrets.delete(id);
+        }
+      };
+      return secrets.put(keys);
+    });
+  }
+
+  /** Keys of files that are not stored yet. */
+  keys(id: string): Promise<StoredKeys | undefined> {
+    return this.#read<StoredKeys | undefined>(SECRETS, (secrets) => secrets.get(id));
+  }
+
+  /** The keys that were made for these files before. */
+  async keysAbout(about: string): Promise<StoredKeys | undefined> {
+    const all = await this.#read<StoredKeys[]>(SECRETS, (secrets) => secrets.getAll());
+    return all?.find((keys) => keys.about === about);
+  }
+
+  /**
+   * Keeps a new file or folder with its bytes, if they are handed in; all of it or, where there is no room, nothing. `keys` are those
+   * that it was hashed with: they are its own from now on.
+   */
+  async createFolder(folder: StoredFolder, contents: Contents, blobs: readonly Blob[], keys?: string): Promise<void> {
+    await transact(this.#database, [FOLDERS, CONTENTS, SOURCES, SECRETS], 'readwrite', (transaction) => {
+      if (keys !== undefined) {
+        transaction.objectStore(SECRETS).delete(keys);
+      }
       const sources = transaction.objectStore(SOURCES);
       for (const [at, blob] of blobs.entries()) {
         const source: StoredSource = { id: folder.id, at, blob };

@@ -118,6 +118,41 @@ export interface FilesOptions extends RunOptions {
   readonly onEach?: ((progress: EachProgress) => void) | undefined;
 }
 
+/** A key: whoever has the identity reads everything that was encrypted to its recipient, and without it nobody does. */
+export interface NewKey {
+  /** `AGE-SECRET-KEY-1…`: secret, and for safekeeping. A lost identity is a lost file. */
+  readonly identity: string;
+  /** `age1…`, which may be known to everybody. */
+  readonly recipient: string;
+}
+
+/** Whom files are encrypted to: recipients of the age format, or a passphrase, or a key that is made for them. */
+export type EncryptTo = 'new-key' | { readonly recipients: readonly string[] } | { readonly passphrase: string };
+
+/** What an encrypted file is opened with. */
+export interface OpenWith {
+  /** One or more identities, one in each line, as `age-keygen` writes them. */
+  readonly identity?: string | undefined;
+  readonly passphrase?: string | undefined;
+}
+
+/** That prepared files are encrypted. */
+export interface PreparedEncryption {
+  /** Names the keys, which this browser keeps. */
+  readonly keys: string;
+  /** The key that was made for them: to be kept safe before they are stored. */
+  readonly key?: NewKey;
+  /** Recipients that can read them; 0 with a passphrase. */
+  readonly recipients: number;
+  readonly passphrase: boolean;
+  /** Bytes of all files before they are encrypted. */
+  readonly plainSize: number;
+  /** Of each file, in the same order. */
+  readonly plainSizes: readonly number[];
+  /** The manifest under the files' own names: not to be given away. */
+  readonly shown: Uint8Array<ArrayBuffer>;
+}
+
 /** What `prepareFiles` finds out. Plain data: it can be cloned and kept. */
 export interface Prepared {
   /** The manifest's CID: what gets the files back. */
@@ -133,6 +168,8 @@ export interface Prepared {
   readonly files: readonly HashedFile[];
   /** The manifest as DAG-CBOR. */
   readonly manifest: Uint8Array<ArrayBuffer>;
+  /** Sizes and names of pieces are those of the ciphertext then. */
+  readonly encryption?: PreparedEncryption;
 }
 
 /** A file, several, or several with paths of one's own. Of those that were chosen with a folder, the paths lead from there. */
@@ -144,6 +181,11 @@ export interface PrepareOptions extends RunOptions, Partial<Pick<FilesOrder, 'co
   readonly folder?: string | undefined;
   readonly workers?: number | undefined;
   readonly onEach?: ((progress: EachProgress) => void) | undefined;
+  /**
+   * Encrypts the files and their names before they are hashed, in the age format: miners and everybody else see only ciphertext, its
+   * length, and how many can read it. `age -d` reads what comes back raw.
+   */
+  readonly encrypt?: EncryptTo | undefined;
 }
 
 /** How files are to be kept. */
@@ -183,6 +225,8 @@ export interface StoredFile extends FileView {
 export interface FolderEntry {
   readonly path: string;
   readonly size: number;
+  /** Bytes before it was encrypted. */
+  readonly plainSize?: number;
   /** What `ipfs add` prints for it. */
   readonly root: string;
   /** How many it has. */
@@ -197,8 +241,21 @@ export interface WholeFile extends StoredFile {
   readonly parts: readonly StoredPiece[];
 }
 
+/** What is in a file or folder of anybody's. */
+export interface OpenedFile {
+  readonly id: string;
+  /** Names are neutral where they are encrypted and no key was given. */
+  readonly name: string;
+  readonly folder: boolean;
+  readonly encrypted: boolean;
+  /** `size` are the bytes that are stored, of the ciphertext where it is encrypted. */
+  readonly files: readonly { readonly path: string; readonly size: number; readonly root: string }[];
+}
+
 /** Options of `retrieveFile`. */
-export interface RetrieveOptions extends RunOptions {
+export interface RetrieveOptions extends RunOptions, OpenWith {
+  /** The ciphertext as it is stored, for `age -d`; `range` counts its bytes then. */
+  readonly raw?: boolean | undefined;
   /** Bytes of the file, from the first to the one behind the last; all when left out. */
   readonly range?: readonly [from: number, to: number] | undefined;
 }

@@ -303,6 +303,24 @@ impl Client {
         Ok(retrieve::retrieve(&self.0, &from_text(&state)?, &sink).await?)
     }
 
+    /// Fetches data that no deal here is about, from any miner: of `size` bytes, or else of at most `most`. `sink` is as in `retrieve`.
+    #[wasm_bindgen(js_name = retrieveAny)]
+    pub async fn retrieve_any(
+        &self,
+        data_cid: String,
+        size: Option<f64>,
+        most: f64,
+        #[wasm_bindgen(unchecked_param_type = "(part: Blob | Uint8Array<ArrayBuffer> | null) => boolean")]
+        sink: js_sys::Function,
+    ) -> Result<(), JsValue> {
+        let cid = Cid::try_from(data_cid.as_str()).map_err(|e| ClientError::Argument {
+            what: "the CID",
+            reason: e.to_string(),
+        })?;
+        let wanted = (cid, size.map(|size| size as u64), most as u64);
+        Ok(retrieve::retrieve_any(&self.0, wanted, &sink).await?)
+    }
+
     /// Checks a complete deal against the chain.
     #[wasm_bindgen(unchecked_return_type = "import('../../js/types.js').Verification")]
     pub async fn verify(&self, state: String) -> Result<JsValue, JsValue> {
@@ -419,7 +437,7 @@ fn blocks(number: f64) -> Result<u64, ClientError> {
     })
 }
 
-fn nodes_of(list: &js_sys::Array) -> Result<Nodes, ClientError> {
+pub(crate) fn nodes_of(list: &js_sys::Array) -> Result<Nodes, ClientError> {
     let bad = |reason: String| ClientError::Argument {
         what: "the piece's nodes",
         reason,

@@ -62,6 +62,10 @@ pub enum ClientError {
     NotProposed,
     #[error("the retrieval from miner {miner} was ended: {error}")]
     Retrieval { miner: Address, error: RetrievalError },
+    #[error("{0}")]
+    Changed(String),
+    #[error("{0}")]
+    Decryption(String),
     #[error("stopped")]
     Aborted,
     #[error("the browser's storage failed: {0}")]
@@ -86,6 +90,8 @@ impl ClientError {
             Self::Engine(error) => error.into(),
             Self::Retrieval { error, .. } => error.into(),
             Self::NotStoredYet | Self::NotProposed => ErrorCode::NotStoredYet,
+            Self::Changed(_) => ErrorCode::FileLost,
+            Self::Decryption(_) => ErrorCode::Decryption,
             Self::Aborted => ErrorCode::Aborted,
             Self::Storage(_) => ErrorCode::Storage,
             Self::Internal(_) => ErrorCode::Internal,

@@ -4,7 +4,7 @@
 //! hashed by a small module of their own (`client-wasm/commp`). What a client decides is decided in `shared::client`, for the
 //! terminal too; here are the browser's edges: WebSocket (`transport`), WebRTC (`webrtc`), all transports (`dials`), libp2p (`network`), what the
 //! browser lets a page do (`surroundings`), fetch (`rpc`, `chain`),
-//! news of heads (`heads`), and the page's storage (`host`), joined for one deal in `browser_host`; files of several pieces, of which each has deals, are in `files`. What the page gets is
+//! news of heads (`heads`), and the page's storage (`host`), joined for one deal in `browser_host`; files of several pieces, of which each has deals, are in `files`, and the keys of encrypted ones in `encryption`. What the page gets is
 //! in `public_types`.
 //!
 //! On a machine other than the browser only `public_types` is there, from which the package's TypeScript is written.
@@ -24,6 +24,8 @@ pub mod client;
 pub mod clock;
 #[cfg(target_arch = "wasm32")]
 pub mod dials;
+#[cfg(target_arch = "wasm32")]
+pub mod encryption;
 #[cfg(target_arch = "wasm32")]
 pub mod engine;
 #[cfg(target_arch = "wasm32")]

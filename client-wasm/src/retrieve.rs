@@ -7,8 +7,11 @@ use crate::error::ClientError;
 use crate::http;
 use crate::record::Record;
 use crate::streams::Conversation;
+use cid::Cid;
+use shared::chain::Address;
 use shared::client::fetching::{fetch, Progress, Received, RetrievalHost};
-use shared::client::{engine, RetrievalError};
+use shared::client::retrieval::MOST_MINERS;
+use shared::client::{engine, OfferError, RetrievalError};
 use shared::wire::{protocol, Cbor};
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
@@ -31,14 +34,58 @@ pub async fn retrieve(client: &Rc<Engine>, record: &Record, sink: &js_sys::Funct
     begin_anew(sink)?;
     let peer = client.reach(&draft.miner, &there.peer).await?;
     let conversation = client.network.converse(peer, protocol::RETRIEVAL).await;
+    let conversation = conversation.map_err(|e| broken(&draft.miner, e.to_string()))?;
+    let wanted = (draft.data_cid, Some(draft.size), draft.size);
+    receive(conversation, &draft.miner, wanted, sink).await
+}
+
+/// Fetches data that no deal of this account is about, of `size` bytes where that is known and else of at most `most`, from the first of
+/// all miners that gives it. Its parts go to `sink` as in [`retrieve`].
+pub async fn retrieve_any(
+    client: &Rc<Engine>,
+    wanted: (Cid, Option<u64>, u64),
+    sink: &js_sys::Function,
+) -> Result<(), ClientError> {
+    let mut last = ClientError::Offer(OfferError::NoMiners);
+    let miners = client.rpc.miners().await?;
+    for miner in miners.into_iter().take(MOST_MINERS as usize) {
+        begin_anew(sink)?;
+        match retrieve_from(client, (&miner.address, &miner.peer_id), wanted, sink).await {
+            Ok(()) => return Ok(()),
+            Err(ClientError::Aborted) => return Err(ClientError::Aborted),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+async fn retrieve_from(
+    client: &Rc<Engine>,
+    (miner, peer): (&Address, &str),
+    wanted: (Cid, Option<u64>, u64),
+    sink: &js_sys::Function,
+) -> Result<(), ClientError> {
+    let peer = client.reach(miner, peer).await?;
+    let conversation = client.network.converse(peer, protocol::RETRIEVAL).await;
+    let conversation = conversation.map_err(|e| broken(miner, e.to_string()))?;
+    receive(conversation, miner, wanted, sink).await
+}
+
+/// Fetches over libp2p from the miner at the other end.
+async fn receive(
+    conversation: Conversation,
+    miner: &Address,
+    (wanted, size, most): (Cid, Option<u64>, u64),
+    sink: &js_sys::Function,
+) -> Result<(), ClientError> {
     let mut receiving = Receiving {
-        conversation: conversation.map_err(|e| broken(record, e.to_string()))?,
-        record,
+        conversation,
+        miner,
         sink,
         part: Vec::with_capacity(PART),
         asked: clock::now(),
     };
-    fetch(draft.data_cid, Some(draft.size), draft.size, &mut receiving).await?;
+    fetch(wanted, size, most, &mut receiving).await?;
     receiving.hand_out()
 }
 
@@ -59,9 +106,9 @@ fn wanted(sink: &js_sys::Function, part: &JsValue) -> Result<(), ClientError> {
     }
 }
 
-fn broken(record: &Record, reason: String) -> ClientError {
+fn broken(miner: &Address, reason: String) -> ClientError {
     ClientError::MinerUnreachable {
-        miner: record.deal.draft.miner.clone(),
+        miner: miner.clone(),
         reason,
         obstacle: None,
     }
@@ -70,7 +117,7 @@ fn broken(record: &Record, reason: String) -> ClientError {
 /// A file on its way here.
 struct Receiving<'a> {
     conversation: Conversation,
-    record: &'a Record,
+    miner: &'a Address,
     sink: &'a js_sys::Function,
     part: Vec<u8>,
     /// When the page was asked last whether it still wants the file.
@@ -86,7 +133,7 @@ impl RetrievalHost for Receiving<'_> {
 
     async fn send<Q: Cbor>(&mut self, request: &Q) -> Result<(), ClientError> {
         let sent = self.conversation.send(request).await;
-        sent.map_err(|e| broken(self.record, e.to_string()))
+        sent.map_err(|e| broken(self.miner, e.to_string()))
     }
 
     async fn receive<T: Cbor>(&mut self, most_ms: u64) -> Result<Received<T>, ClientError> {
@@ -94,7 +141,7 @@ impl RetrievalHost for Receiving<'_> {
             self.hand_out()?;
         }
         let received = self.conversation.receive_for(most_ms.min(ASK_PAGE) as i32).await;
-        received.map_err(|e| broken(self.record, e.to_string()))
+        received.map_err(|e| broken(self.miner, e.to_string()))
     }
 
     fn keep(&mut self, bytes: &[u8]) -> Result<(), ClientError> {
@@ -109,7 +156,7 @@ impl RetrievalHost for Receiving<'_> {
 
     fn failed(&self, error: RetrievalError) -> ClientError {
         ClientError::Retrieval {
-            miner: self.record.deal.draft.miner.clone(),
+            miner: self.miner.clone(),
             error,
         }
     }

@@ -1,6 +1,6 @@
 //! The functions about files that the network worker calls.
 
-use super::preparing::{self, Hashed, OrderRequest, Plan};
+use super::preparing::{self, OrderRequest, Plan};
 use super::{next_deal, nodes_of_manifest, Drawn, OpenFile, Turn};
 use crate::client::{from_js, kept, Client};
 use crate::clock;
@@ -9,7 +9,7 @@ use crate::ranges::{planned, PieceSpan};
 use crate::record::{from_text, to_js};
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use serde::{Deserialize, Serialize};
-use shared::client::files::{FileOrder, FileRecord, FileView, PieceSource, PieceView};
+use shared::client::files::{Encryption, FileOrder, FileRecord, FileView, PieceSource, PieceView};
 use shared::file::{FileEntry, Manifest};
 use wasm_bindgen::prelude::*;
 
@@ -60,6 +60,20 @@ impl Whole {
 #[derive(Deserialize)]
 struct NewFile {
     order: OrderRequest,
+    /// Of what is encrypted.
+    #[serde(default)]
+    encryption: Option<NewEncrypted>,
+}
+
+/// What is said of an encryption where its files are shown.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NewEncrypted {
+    /// The name of the file or folder: the manifest has a neutral one.
+    name: String,
+    recipients: u32,
+    passphrase: bool,
+    plain_size: f64,
 }
 
 #[wasm_bindgen]
@@ -81,7 +95,7 @@ impl Client {
     /// The record of a file with this manifest: to be kept before [`Client::open_file`].
     #[wasm_bindgen(js_name = newFile, unchecked_return_type = "{ id: string; state: string; view: import('../../js/types.js').FileView }")]
     pub async fn new_file(&self, manifest: Vec<u8>, request: JsValue) -> Result<JsValue, JsValue> {
-        let NewFile { order } = from_js("the order", request)?;
+        let NewFile { order, encryption } = from_js("the order", request)?;
         let order: FileOrder = order.read()?;
         let read = read_manifest(&manifest)?;
         let (network, head) = futures::try_join!(self.0.rpc.network(), self.0.rpc.head())?;
@@ -89,6 +103,17 @@ impl Client {
         let place = (network.genesis, head.height);
         let record = FileRecord::new((&read, &manifest), order, place, now)
             .map_err(|e| ClientError::Internal(format!("the manifest cannot be hashed: {e}")))?;
+        let record = match encryption {
+            None => record,
+            Some(new) => record.encrypted(
+                new.name,
+                Encryption {
+                    recipients: new.recipients,
+                    passphrase: new.passphrase,
+                    plain_size: new.plain_size as u64,
+                },
+            ),
+        };
         let view = OpenFile::new(record.clone(), read, now).view();
         let id = record.id.clone();
         Ok(object([
@@ -162,30 +187,6 @@ impl Client {
             }
         })
     }
-}
-
-/// The manifest of files that were hashed, its CID, and the paths in its order.
-#[wasm_bindgen(
-    js_name = makeManifest,
-    unchecked_return_type = "{ id: string; name: string; bytes: Uint8Array<ArrayBuffer>; paths: string[] }"
-)]
-pub fn make_manifest(hashed: JsValue) -> Result<JsValue, JsValue> {
-    let hashed: Hashed = from_js("the files", hashed)?;
-    let manifest = preparing::manifest(hashed)?;
-    let bytes = manifest.to_bytes().map_err(|e| ClientError::Argument {
-        what: "the files",
-        reason: e.to_string(),
-    })?;
-    let paths = manifest
-        .files()
-        .iter()
-        .map(|file| JsValue::from_str(file.path().as_str()));
-    Ok(object([
-        ("id", JsValue::from_str(&Manifest::cid_of(&bytes).to_string())),
-        ("name", JsValue::from_str(manifest.name().as_str())),
-        ("bytes", Uint8Array::from(bytes.as_slice()).into()),
-        ("paths", paths.collect::<Array>().into()),
-    ])?)
 }
 
 /// What a miner needs to fetch a manifest, beside its bytes.
@@ -273,7 +274,7 @@ fn opened(state: &str, manifest: &[u8], deals: &[String]) -> Result<OpenFile, Cl
     Ok(file)
 }
 
-fn read_manifest(bytes: &[u8]) -> Result<Manifest, ClientError> {
+pub(super) fn read_manifest(bytes: &[u8]) -> Result<Manifest, ClientError> {
     Manifest::read(bytes).map_err(|e| ClientError::Storage(format!("a kept manifest cannot be read: {e}")))
 }
 
@@ -285,7 +286,8 @@ fn file_text(record: &FileRecord) -> Result<String, ClientError> {
     serde_json::to_string(record).map_err(|e| ClientError::Internal(format!("a file cannot be written: {e}")))
 }
 
-fn object<const N: usize>(pairs: [(&str, JsValue); N]) -> Result<JsValue, ClientError> {
+/// An object with these fields.
+pub(crate) fn object<const N: usize>(pairs: [(&str, JsValue); N]) -> Result<JsValue, ClientError> {
     let object = Object::new();
     for (key, value) in pairs {
         Reflect::set(&object, &key.into(), &value).map_err(|e| ClientError::Internal(ClientError::text_of(&e)))?;

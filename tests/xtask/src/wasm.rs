@@ -1,7 +1,7 @@
 //! The browser client's three modules: which compiler makes them, and what happens to them before a browser can load them.
 //!
 //! The client's: cargo for wasm32, then wasm-bindgen (linked in, so that its version always fits the library's), then
-//! binaryen's optimizer if the client's npm package depends on it. The hashing module has plain exports and is only
+//! binaryen's optimizer if the client's npm package depends on it. The modules that hash and encrypt have plain exports and are only
 //! stripped by the linker. The results are in `client-wasm/dist/wasm/`.
 
 use std::fs;
@@ -28,16 +28,34 @@ pub const TARGET: Target = Target {
 /// The module's name in `dist/wasm/`: NAME.js, NAME.d.ts, NAME_bg.wasm.
 const NAME: &str = "sealdrop_client";
 
-/// The hashing module's name in `dist/wasm/`.
-const HASHING: &str = "sealdrop_commp";
+/// A module with plain exports: the package that it is compiled from, with which profile, and its name in `dist/wasm/`.
+struct PlainModule {
+    package: &'static str,
+    profile: &'static str,
+    name: &'static str,
+}
 
-/// The verifying module's name in `dist/wasm/`.
-const VERIFYING: &str = "sealdrop_verify_module";
+const HASHING: PlainModule = PlainModule {
+    package: "sealdrop-commp",
+    profile: "wasm",
+    name: "sealdrop_commp",
+};
+const ENCRYPTION: PlainModule = PlainModule {
+    package: "sealdrop-age",
+    profile: "wasm",
+    name: "sealdrop_age",
+};
+const VERIFYING: PlainModule = PlainModule {
+    package: "sealdrop-verify-wasm",
+    profile: "wasm-small",
+    name: "sealdrop_verify_module",
+};
 
 /// Compiles the client and makes `dist/wasm/` from it. Does nothing if nothing has changed.
 pub fn build(project: &Project, toolchain: &Toolchain) -> Result<()> {
     build_hashing(project, toolchain)?;
     build_verifying(project, toolchain)?;
+    build_plain(project, toolchain, &ENCRYPTION)?;
     let mut cargo = toolchain.cargo(project, "build");
     cargo.args(["--package", "sealdrop-client", "--lib", "--profile", "wasm"]);
     if let Some(compiler) = toolchain.foreign() {
@@ -65,12 +83,12 @@ pub fn build(project: &Project, toolchain: &Toolchain) -> Result<()> {
 
 /// Compiles the hashing module alone, in seconds; returns the file in `dist/wasm/`.
 pub fn build_hashing(project: &Project, toolchain: &Toolchain) -> Result<PathBuf> {
-    build_plain(project, toolchain, "sealdrop-commp", "wasm", HASHING)
+    build_plain(project, toolchain, &HASHING)
 }
 
 /// Compiles the verifying module alone, and lays the verifying keys beside it; returns the file in `dist/wasm/`.
 pub fn build_verifying(project: &Project, toolchain: &Toolchain) -> Result<PathBuf> {
-    let module = build_plain(project, toolchain, "sealdrop-verify-wasm", "wasm-small", VERIFYING)?;
+    let module = build_plain(project, toolchain, &VERIFYING)?;
     let keys = project.root.join("shared/verify/keys");
     let entries = fs::read_dir(&keys).with_context(|| format!("cannot read {}", keys.display()))?;
     for entry in entries.flatten() {
@@ -81,7 +99,8 @@ pub fn build_verifying(project: &Project, toolchain: &Toolchain) -> Result<PathB
 }
 
 /// Compiles a module with plain exports; returns the file in `dist/wasm/`.
-fn build_plain(project: &Project, toolchain: &Toolchain, package: &str, profile: &str, name: &str) -> Result<PathBuf> {
+fn build_plain(project: &Project, toolchain: &Toolchain, module: &PlainModule) -> Result<PathBuf> {
+    let PlainModule { package, profile, name } = module;
     let mut cargo = toolchain.cargo(project, "build");
     cargo.args(["--package", package, "--lib", "--profile", profile]);
     process::run(&mut cargo, &format!("compile the module {package}"))?;

@@ -1,0 +1,67 @@
+/**
+ * The bytes of files of several pieces, in the network worker: those that are stored until all copies are at their miners, and those that
+ * were only referred to and are known while the page is open.
+ */
+
+import { Age, encryptionModule } from './age.js';
+import { SealdropError } from './errors.js';
+import { SealedSource } from './sealing.js';
+import type { PieceBytes } from './serving.js';
+import type { DealStore, PartOfFile } from './store.js';
+import { leafDigests } from './wasm/sealdrop_client.js';
+
+/** The bytes of all files. */
+export class Sources {
+  readonly #store: DealStore;
+  /** Bytes that are read often, so that each read does not go through the database, and those that are not in it. */
+  readonly #blobs = new Map<string, Blob>();
+  #age: Promise<Age> | undefined;
+
+  constructor(store: DealStore) {
+    this.#store = store;
+  }
+
+  /** Knows the bytes of a file as long as this lives. */
+  remember(id: string, blobs: readonly Blob[] = []): void {
+    for (const [at, blob] of blobs.entries()) {
+      this.#blobs.set(`${id}/${at}`, blob);
+    }
+  }
+
+  /** One of a file's blobs; undefined where nothing is here of it. */
+  async blob(id: string, at: number): Promise<Blob | undefined> {
+    const key = `${id}/${at}`;
+    const known = this.#blobs.get(key) ?? (await this.#store.source(id, at));
+    if (known !== undefined) {
+      this.#blobs.set(key, known);
+    }
+    return known;
+  }
+
+  forget(id: string): void {
+    for (const key of [...this.#blobs.keys()]) {
+      if (key.startsWith(`${id}/`)) {
+        this.#blobs.delete(key);
+      }
+    }
+  }
+
+  /** What a deal about the piece `dataCid` sends: bytes of a file, or of its ciphertext. */
+  async part({ file, at, offset, size }: PartOfFile, dataCid: string): Promise<PieceBytes> {
+    const [blob, contents] = await Promise.all([this.blob(file, at), this.#store.contents(file)]);
+    if (blob === undefined) {
+      throw new SealdropError('file-lost', 'this browser no longer has the file of this deal');
+    }
+    const state = contents?.sealed?.files[at]?.state;
+    if (state === undefined) {
+      return blob.slice(offset, offset + size);
+    }
+    this.#age ??= encryptionModule().then((module) => Age.load(module));
+    // It may be there the next time.
+    this.#age.catch(() => {
+      this.#age = undefined;
+    });
+    const digests = leafDigests(dataCid, contents?.nodes[at]?.get(offset) ?? []);
+    return new SealedSource(await this.#age, { blob, state, offset, size, digests });
+  }
+}
