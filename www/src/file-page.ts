@@ -5,6 +5,8 @@ import type { FolderEntry, Progress, WholeFile } from 'sealdrop-client';
 import { bytes, count, fil } from './amounts';
 import { chosenIn } from './choosing-files';
 import { stateOf } from './deal-book';
+import { encryptionPanel } from './encryption-panel';
+import './foreign-file';
 import { percentSent, pieceRow, ROW_WORDS, worst } from './file-rows';
 import { previewOfEntry } from './previewed';
 import { isAborted, type Problem, problemOf } from './problem';
@@ -80,7 +82,9 @@ export class FilePage extends View {
   override render() {
     const { whole } = this;
     if (!whole || whole.file !== this.fileId)
-      return this.missing ? missing() : html`<p class="empty wait">Opening the deal book…</p>`;
+      return this.missing
+        ? html`<sd-foreign .fileId=${this.fileId}></sd-foreign>`
+        : html`<p class="empty wait">Opening the deal book…</p>`;
     const file: WholeFile = { ...whole, ...session.file(this.fileId) };
     return html`
       <p class="back"><a href=${DEALS}>← Deal book</a></p>
@@ -96,6 +100,7 @@ export class FilePage extends View {
         </div>
         <div class="side-column">
           ${this.takeBack(file)}
+          ${encryptionPanel(file)}
           ${record(file)}
           ${this.farewell(file)}
         </div>
@@ -207,7 +212,7 @@ export class FilePage extends View {
           ? html`<button type="button" class="plain file-path" data-testid="show-file" title="Show it here" @click=${() => this.show(entry.path)}>${entry.path}</button>`
           : html`<span class="file-path">${entry.path}</span>`
       }
-      <span class="note num">${bytes(entry.size)}</span>
+      <span class="note num">${bytes(entry.plainSize ?? entry.size)}</span>
       <span class="file-state file-${state}">${here ? `${percent(here.done, here.total)} %` : ROW_WORDS[state] + sent}</span>
       <button
         type="button"
@@ -215,7 +220,7 @@ export class FilePage extends View {
         data-testid="download-file"
         aria-label="Download ${entry.path}"
         ?disabled=${!can || this.running !== undefined}
-        @click=${() => this.download(entry.path, entry.size)}
+        @click=${() => this.download(entry.path, entry.plainSize ?? entry.size)}
       >Download</button>
     </li>`;
   }
@@ -281,7 +286,7 @@ export class FilePage extends View {
               ? folders
                 ? html`<button type="button" class="button" data-testid="download-all" ?disabled=${!ready || running !== undefined} @click=${() => this.downloadAll(file)}>Download the folder…</button>`
                 : nothing
-              : html`<button type="button" class="button" data-testid="download-all" ?disabled=${!ready || running !== undefined || !only} @click=${() => only && this.download(only.path, only.size)}>Download</button>`
+              : html`<button type="button" class="button" data-testid="download-all" ?disabled=${!ready || running !== undefined || !only} @click=${() => only && this.download(only.path, only.plainSize ?? only.size)}>Download</button>`
           }
           ${running ? html`<button type="button" class="quiet" @click=${() => running.stop.abort()}>Stop</button>` : nothing}
         </div>
@@ -314,7 +319,9 @@ export class FilePage extends View {
   }
 
   private async downloadAll(file: WholeFile): Promise<void> {
-    await this.run(undefined, file.size, `“${file.name}”`, (saving) => saveFolder(file, saving));
+    await this.run(undefined, file.encryption?.plainSize ?? file.size, `“${file.name}”`, (saving) =>
+      saveFolder(file, saving),
+    );
   }
 
   private async run(
@@ -392,7 +399,7 @@ function header(file: WholeFile) {
       <div>
         <h1>${file.name}</h1>
         <p class="note">
-          ${file.folder ? `${count(file.files.length)} files · ` : ''}${bytes(file.size)} · begun ${moment(file.createdAt)}
+          ${file.folder ? `${count(file.files.length)} files · ` : ''}${bytes(file.encryption?.plainSize ?? file.size)}${file.encryption ? ' · encrypted' : ''} · begun ${moment(file.createdAt)}
         </p>
         <p class="deal-state">
           <span class="state state-${kind}" data-testid="file-state" data-state=${file.progress.state}>${word}</span>
@@ -451,15 +458,6 @@ function record(file: WholeFile) {
       </dl>
     </section>
   `;
-}
-
-function missing() {
-  return html`<div class="empty sheet">
-    ${seal('broken', undefined, 88)}
-    <h1>This file is not in the book</h1>
-    <p>Files are kept in the browser that stored them. It may have been forgotten here, or stored in another browser.</p>
-    <p><a class="button" href=${DEALS}>To the deal book</a></p>
-  </div>`;
 }
 
 /** Whether miners have all of one of the files. */

@@ -11,7 +11,8 @@ function client() {
 }
 
 /** A file of what is stored under this id; undefined for one that is not shown. */
-export function previewOfEntry(id: string, { path, size }: FolderEntry): Previewed | undefined {
+export function previewOfEntry(id: string, { path, size: stored, plainSize }: FolderEntry): Previewed | undefined {
+  const size = plainSize ?? stored;
   const name = path.split('/').at(-1) ?? path;
   const shown = size > 0 ? shownAs(name) : undefined;
   return (

@@ -1,7 +1,7 @@
 // Files on their way to the disk: as a stream where the browser lets a page write, else through the Service Worker as a download of the
 // browser's own, else through its memory within a limit.
 
-import type { WholeFile } from 'sealdrop-client';
+import type { OpenWith, WholeFile } from 'sealdrop-client';
 import { bytes } from './amounts';
 import { hindrance, offer } from './playing';
 import { session } from './session';
@@ -29,6 +29,10 @@ export interface Saving {
   signal: AbortSignal;
   /** So many bytes of all are here. */
   onBytes: (done: number) => void;
+  /** What opens a file that is not of this browser. */
+  key?: OpenWith;
+  /** Where it is found, if that is not its path: a single file has none. */
+  from?: { path: string | undefined };
 }
 
 /** Saves one file of what is stored; asks where to, unless it is small. */
@@ -99,7 +103,7 @@ export async function saveFolder(file: WholeFile, saving: Saving): Promise<void>
   await refuseExisting(place, file.name);
   const top = await place.getDirectoryHandle(file.name, { create: true });
   let before = 0;
-  for (const { path, size } of file.files) {
+  for (const { path, size: stored, plainSize: size = stored } of file.files) {
     const parts = path.split('/');
     const name = parts.pop() ?? path;
     let folder = top;
@@ -137,11 +141,15 @@ async function write(
 function streamOf(
   id: string,
   path: string,
-  { signal, onBytes }: Saving,
+  { signal, onBytes, key, from }: Saving,
   before: number,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   if (!session.client) throw new Error('there is no connection to the network');
-  return session.client.retrieveFile(id, path, { signal, onProgress: ({ done }) => onBytes(before + done) });
+  return session.client.retrieveFile(id, from ? from.path : path, {
+    ...key,
+    signal,
+    onProgress: ({ done }) => onBytes(before + done),
+  });
 }
 
 function save(blob: Blob, name: string): void {

@@ -5,10 +5,12 @@ import { html, nothing } from 'lit';
 import type { EachProgress, MinerInfo, Piece, Prepared, Progress } from 'sealdrop-client';
 import './account-panel';
 import './drop-zone';
+import './encrypt-choice';
 import './terms';
 import { bytes } from './amounts';
 import type { Chosen } from './choosing-files';
 import { entries } from './deal-book';
+import type { Encrypting } from './encrypt-choice';
 import { isAborted, type Problem, problemOf } from './problem';
 import { DEALS, dealLink, fileLink } from './route';
 import { session } from './session';
@@ -36,6 +38,7 @@ export class StorePage extends View {
   /** The last ones that were agreed on. */
   private terms: Terms | undefined;
   private measuring: AbortController | undefined;
+  private encrypting: Encrypting = { encrypt: undefined, held: undefined };
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
@@ -68,7 +71,9 @@ export class StorePage extends View {
           <sd-problem .problem=${this.problem} .retry=${this.retryable()} .calm=${this.problem?.code === 'duplicate'} .label=${this.label()}></sd-problem>
           ${
             this.chosen && !this.cannotBe(this.chosen)
-              ? html`<sd-terms
+              ? html`<sd-encrypt .locked=${this.storing} @encrypting=${this.encryptingChanged}></sd-encrypt>
+              <sd-terms
+                .held=${this.encrypting.held}
                 .piece=${this.single()}
                 .prepared=${this.prepared}
                 .storing=${this.storing}
@@ -99,7 +104,8 @@ export class StorePage extends View {
   /** The piece of a file that is one, and no folder: it is an ordinary deal. */
   private single(): Piece | undefined {
     const { prepared } = this;
-    if (!prepared || prepared.folder) return this.piece;
+    // An encrypted file needs its list: it says what the file is called, and how to open it.
+    if (!prepared || prepared.folder || prepared.encryption) return this.piece;
     const [file] = prepared.files;
     return file?.pieces.length === 1 ? file.pieces[0] : undefined;
   }
@@ -160,14 +166,15 @@ export class StorePage extends View {
         onEach: (each: EachProgress) => told(() => this.each.set(each.index, each)),
       };
       const [first] = chosen.files;
-      if (session.miners?.length === 0 && first && !chosen.folder) {
+      if (session.miners?.length === 0 && first && !chosen.folder && !this.encrypting.encrypt) {
         // Nobody could take it yet, but what it is can be said.
         const piece = await client.prepare(first.file, options);
         told(() => {
           this.piece = piece;
         });
       } else {
-        const prepared = await client.prepareFiles(inputOf(chosen), options);
+        const { encrypt } = this.encrypting;
+        const prepared = await client.prepareFiles(inputOf(chosen), { ...options, encrypt });
         told(() => {
           this.prepared = prepared;
         });
@@ -261,7 +268,21 @@ export class StorePage extends View {
     this.requestUpdate();
   };
 
+  /** Files are measured as they are to be stored: their ciphertext has other names and sizes. */
+  private readonly encryptingChanged = (event: CustomEvent<Encrypting>) => {
+    const { chosen, encrypting: before } = this;
+    this.encrypting = event.detail;
+    this.requestUpdate();
+    if (!chosen || JSON.stringify(before.encrypt) === JSON.stringify(event.detail.encrypt)) return;
+    const { encrypting } = this;
+    this.clear();
+    this.encrypting = encrypting;
+    this.chosen = chosen;
+    void this.measure(chosen);
+  };
+
   private readonly clear = () => {
+    this.encrypting = { encrypt: undefined, held: undefined };
     this.measuring?.abort();
     this.measuring = this.chosen = this.prepared = this.piece = undefined;
     this.progress = this.problem = this.total = undefined;

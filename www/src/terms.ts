@@ -36,11 +36,14 @@ export class TermsForm extends View {
     piece: { attribute: false },
     prepared: { attribute: false },
     storing: { attribute: false },
+    held: { attribute: false },
   };
   /** Of a file that is one piece. */
   declare piece: Piece | undefined;
   declare prepared: Prepared | undefined;
   declare storing: boolean;
+  /** Why nothing may be stored yet. */
+  declare held: string | undefined;
   private picked: Picked | undefined;
   /** An index of PRESETS, or a number of blocks of one's own. */
   private preset: number | 'own' = DEFAULT_PRESET;
@@ -92,6 +95,7 @@ export class TermsForm extends View {
           <button class="button store" type="submit" data-testid="store-button" ?disabled=${!this.ready()}>
             ${this.storing ? 'Drawing up…' : 'Store'}
           </button>
+          ${this.held ? html`<p class="held" data-testid="held">${this.held}</p>` : nothing}
         </div>
         ${this.trouble()}
       </form>
@@ -214,7 +218,12 @@ export class TermsForm extends View {
     const quote = this.quote ?? this.filesQuote;
     const measured = this.piece ?? this.prepared;
     return (
-      measured !== undefined && this.miner() !== undefined && quote !== undefined && !quote.problem && !this.storing
+      measured !== undefined &&
+      this.miner() !== undefined &&
+      quote !== undefined &&
+      !quote.problem &&
+      !this.storing &&
+      !this.held
     );
   }
 

@@ -1,0 +1,147 @@
+// A file that is not in this browser's book: its list of files is asked of the miners, opened with a key where it is encrypted, and what is in
+// it can be downloaded.
+
+import { html, nothing } from 'lit';
+import type { OpenedFile, OpenWith } from 'sealdrop-client';
+import { bytes, count } from './amounts';
+import { KEY_FILE_BYTES } from './key-file';
+import { isAborted, type Problem, problemOf } from './problem';
+import { DEALS } from './route';
+import { saveFile } from './saving';
+import { seal } from './seal';
+import { session } from './session';
+import { View } from './view';
+
+/** Lines that are shown. */
+const LINES = 200;
+
+export class ForeignFile extends View {
+  static override properties = { fileId: { attribute: false } };
+  declare fileId: string;
+  private opened: OpenedFile | undefined;
+  private key: OpenWith = {};
+  private busy = false;
+  private problem: Problem | undefined;
+  private saved: string | undefined;
+  private running: { path: string; done: number; stop: AbortController } | undefined;
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.running?.stop.abort();
+  }
+
+  override render() {
+    const { opened } = this;
+    return html`<div class="empty sheet foreign" data-testid="foreign">
+      ${seal('broken', undefined, 88)}
+      <h1>${opened ? opened.name : 'This file is not in the book'}</h1>
+      ${
+        opened
+          ? nothing
+          : html`<p>Files are kept in the book of the browser that stored them. If miners keep its list, it can be had from them.</p>
+            <p class="row foreign-row">
+              <button type="button" class="button" data-testid="foreign-look" ?disabled=${this.busy} @click=${() => this.look()}>${this.busy ? 'Asking the miners…' : 'Ask the miners for it'}</button>
+              <a class="button quiet" href=${DEALS}>To the deal book</a>
+            </p>`
+      }
+      ${opened?.encrypted ? this.keys() : nothing}
+      <sd-problem .problem=${this.problem}></sd-problem>
+      ${opened ? this.list(opened) : nothing}
+    </div>`;
+  }
+
+  /** What opens it. */
+  private keys() {
+    const has = this.key.identity !== undefined || this.key.passphrase !== undefined;
+    if (has)
+      return html`<p class="note">Opened with ${this.key.passphrase === undefined ? 'your key' : 'your passphrase'}.</p>`;
+    return html`
+      <form class="key-box" @submit=${this.open}>
+        <p>It is encrypted. Its names and what is in it take the key that it was stored with, or the passphrase.</p>
+        <label class="field">Key (AGE-SECRET-KEY-1…)
+          <input name="identity" type="password" autocomplete="off" spellcheck="false" maxlength="4096" data-testid="foreign-identity" />
+        </label>
+        <label class="field">or the key’s file
+          <input name="file" type="file" accept=".txt,text/plain" />
+        </label>
+        <label class="field">or the passphrase
+          <input name="passphrase" type="password" autocomplete="off" maxlength="256" data-testid="foreign-passphrase" />
+        </label>
+        <button type="submit" class="button" data-testid="foreign-open" ?disabled=${this.busy}>${this.busy ? 'Opening…' : 'Open'}</button>
+      </form>
+    `;
+  }
+
+  private list(opened: OpenedFile) {
+    const { running } = this;
+    const closed = opened.encrypted && this.key.identity === undefined && this.key.passphrase === undefined;
+    return html`
+      <ol class="file-list">
+        ${opened.files.slice(0, LINES).map(
+          (file) => html`<li data-testid="foreign-row" data-path=${file.path}>
+            <span class="file-path">${file.path}</span>
+            <span class="note num">${bytes(file.size)}</span>
+            <span class="file-state">${running?.path === file.path ? bytes(running.done) : ''}</span>
+            <button type="button" class="copy" data-testid="foreign-download" ?disabled=${running !== undefined} @click=${() => this.download(file.path, file.size)}>${closed ? 'Download encrypted' : 'Download'}</button>
+          </li>`,
+        )}
+      </ol>
+      ${opened.files.length > LINES ? html`<p class="note">and ${count(opened.files.length - LINES)} more; the command line gets them all.</p>` : nothing}
+      <p class="saved" role="status">${this.saved ? `Verified: ${this.saved}` : ''}</p>
+    `;
+  }
+
+  private async look(): Promise<void> {
+    this.busy = true;
+    this.problem = undefined;
+    this.requestUpdate();
+    try {
+      const client = await session.connected();
+      this.opened = await client.openFile(this.fileId, this.key);
+    } catch (error) {
+      this.key = {};
+      this.problem = problemOf('It could not be opened', error);
+    }
+    this.busy = false;
+    this.requestUpdate();
+  }
+
+  private readonly open = async (event: Event) => {
+    event.preventDefault();
+    const fields = new FormData(event.target as HTMLFormElement);
+    const text = (name: string) => String(fields.get(name) ?? '').trim();
+    const file = fields.get('file');
+    const chosen = file instanceof File && file.size > 0 && file.size <= KEY_FILE_BYTES ? await file.text() : undefined;
+    const identity = chosen ?? (text('identity') || undefined);
+    const passphrase = String(fields.get('passphrase') ?? '') || undefined;
+    if (identity === undefined && passphrase === undefined) return;
+    this.key = identity === undefined ? { passphrase } : { identity };
+    await this.look();
+  };
+
+  private async download(path: string, size: number): Promise<void> {
+    const running = { path, done: 0, stop: new AbortController() };
+    this.running = running;
+    this.problem = this.saved = undefined;
+    this.requestUpdate();
+    const onBytes = (done: number) => {
+      running.done = done;
+      this.requestUpdate();
+    };
+    try {
+      const single = this.opened?.folder ? path : undefined;
+      await saveFile(this.fileId, path, size, {
+        signal: running.stop.signal,
+        onBytes,
+        key: this.key,
+        from: { path: single },
+      });
+      this.saved = path;
+    } catch (error) {
+      if (!isAborted(error)) this.problem = problemOf('It could not be fetched', error);
+    }
+    this.running = undefined;
+    this.requestUpdate();
+  }
+}
+customElements.define('sd-foreign', ForeignFile);
