@@ -6,6 +6,7 @@
 // A file goes up as the pieces of a file do, each a deal: the client sends it, and the miner checks each leaf and writes it to its disk. It comes
 // back by a retrieval, of which the client checks each leaf. What is not measured is null, with the reason.
 
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -39,11 +40,11 @@ const CLIENT_BYTES = 8 << 20;
 const VIDEO_MS = 600_000;
 /** Milliseconds between two looks at the page's memory. */
 const LOOK_MS = 500;
+/** A file that is smaller is sent before the page has looked twice. */
+const LEAST_MIB = 512;
 
 const found = { post: [], http_up: [], fetch: [], http_down: [] };
-const missing = {
-  encryption_cost: 'the encryption stands as a crate; no client uses it yet',
-};
+const missing = {};
 const rate = (name) => (found[name].length === 0 ? null : BYTES / median(found[name]) / 1e3);
 const ratio = (one, other) => (rate(one) === null || rate(other) === null ? null : rate(one) / rate(other));
 
@@ -77,16 +78,34 @@ async function race(product, plain) {
   }
 }
 
+/** What encryption takes from the rates of hashing and of sending: the same file as it is and encrypted, in turns. */
+async function encryption(product) {
+  const ms = { hash: [[], []], send: [[], []] };
+  const bytes = Math.max(mib, LEAST_MIB) << 20;
+  for (let round = 0; round < rounds; round += 1) {
+    for (const encrypt of [false, true]) {
+      const { hashMs, sendMs } = await withLarge(product, bytes, (page) => page.evaluate(largeFile.store, { encrypt }));
+      ms.hash[Number(encrypt)].push(hashMs);
+      ms.send[Number(encrypt)].push(sendMs);
+      const rates = [hashMs, sendMs].map((ms) => (bytes / ms / 1e3).toFixed(0));
+      console.log(`${encrypt ? 'encrypted' : 'as it is '}: hashed ${rates[0]}, sent ${rates[1]} MB/s`);
+    }
+  }
+  const cost = ([plain, encrypted]) => 1 - median(plain) / median(encrypted);
+  return {
+    encryption_cost: cost(ms.send),
+    encryption_hash_cost: cost(ms.hash),
+    encrypted_mb_s: bytes / median(ms.send[1]) / 1e3,
+  };
+}
+
 /** What the page grows by while it hashes and sends a file that is larger than a sector. */
 async function memory(product, processes) {
-  if (large === 0) return {};
-  const page = await product.newPage();
-  const folder = await mkdtemp(join(tmpdir(), 'sealdrop-bench-'));
-  try {
-    const path = join(folder, 'large.bin');
-    await writeLarge(path);
-    await page.evaluate(largeFile.open, { chain: product.daemon.chain });
-    await page.setInputFiles('input', path);
+  if (large === 0) {
+    missing.renderer_growth_mib = 'left out by --large 0';
+    return {};
+  }
+  return withLarge(product, large * 2 ** 20, async (page) => {
     const idle = await processes.renderer();
     let most = 0;
     const curve = [];
@@ -95,24 +114,37 @@ async function memory(product, processes) {
       most = Math.max(most, rss - idle.rss);
       curve.push(Math.round(rss - idle.rss));
     }, LOOK_MS);
-    const { hashMs, sendMs } = await within(page.evaluate(largeFile.store, {})).finally(() => clearInterval(looking));
+    const { hashMs, sendMs } = await page.evaluate(largeFile.store, {}).finally(() => clearInterval(looking));
     const growth = (most * 1e6) / 2 ** 20;
     console.log(
       `${large} MiB over ${(hashMs / 1e3).toFixed(1)} s of hashing and ${(sendMs / 1e3).toFixed(1)} s of sending: the page grew by ${growth.toFixed(0)} MiB at most`,
     );
     console.log(`  MB every ${LOOK_MS} ms: ${curve.join(' ')}`);
     return { renderer_growth_mib: growth, large_mib: large, hash_mb_s: (large * 2 ** 20) / hashMs / 1e3 };
+  });
+}
+
+/** A page with the client and a file of the disk that no other has. */
+async function withLarge(product, bytes, work) {
+  const page = await product.newPage();
+  const folder = await mkdtemp(join(tmpdir(), 'sealdrop-bench-'));
+  try {
+    const path = join(folder, 'large.bin');
+    await writeLarge(path, bytes);
+    await page.evaluate(largeFile.open, { chain: product.daemon.chain });
+    await page.setInputFiles('input', path);
+    return await within(work(page));
   } finally {
     await page.context().close();
     await rm(folder, { recursive: true });
   }
 }
 
-/** A file of holes with a number in each MiB, so that no two leaves are alike and it takes no room. */
-async function writeLarge(path) {
+/** A file of holes with random numbers in each MiB, so that no two leaves are alike and it takes no room. */
+async function writeLarge(path, bytes) {
   const file = await open(path, 'w');
-  for (let leaf = 0; leaf < large; leaf += 1) await file.write(Uint32Array.of(leaf + 1), 0, 4, leaf * 2 ** 20);
-  await file.truncate(large * 2 ** 20);
+  for (let at = 0; at < bytes; at += 2 ** 20) await file.write(randomBytes(16), 0, 16, at);
+  await file.truncate(bytes);
   await file.close();
 }
 
@@ -152,6 +184,7 @@ try {
     ...(await tried('clients32_mb_s', () => crowd(product))),
     ...(await tried('renderer_growth_mib', async () => memory(product, await Processes.of(browser)))),
     ...(await tried('video_first_frame_ms', () => video(product))),
+    ...(await tried('encryption_cost', () => encryption(product))),
   };
   const all = {
     mib,

@@ -211,6 +211,37 @@ test('another profile reads it with the key, and with no other', LIMIT, () =>
   }),
 );
 
+test('a passphrase opens what it encrypted, in another profile, too', LIMIT, () =>
+  onPage(browser, daemon, 'passphrase', async (page) => {
+    await fund(page);
+    const passphrase = 'correct horse battery staple';
+    const id = await ask(
+      page,
+      `async (client, [passphrase, limit]) => {
+        const file = new File(['to be read by whoever knows it'], 'note.txt');
+        const prepared = await client.prepareFiles(file, { encrypt: { passphrase } });
+        const { file: id } = await client.storeFiles(prepared, file, { duration: 3000, withManifest: true });
+        await (${KEPT})(client, id, limit);
+        return id;
+      }`,
+      [passphrase, 2 * SOON_MS],
+    );
+    await onPage(browser, daemon, 'passphrase-other', async (other) => {
+      const seen = await ask(
+        other,
+        `async (client, [id, passphrase]) => {
+          const { name } = await client.openFile(id, { passphrase });
+          const text = new TextDecoder().decode(await (${ALL})(client.retrieveFile(id, undefined, { passphrase })));
+          const wrong = await client.openFile(id, { passphrase: 'another one' }).catch(({ code }) => code);
+          return { name, text, wrong };
+        }`,
+        [id, passphrase],
+      );
+      assert.deepEqual(seen, { name: 'note.txt', text: 'to be read by whoever knows it', wrong: 'decryption' });
+    });
+  }),
+);
+
 test('a file that is another than the one that was encrypted first does not leave', LIMIT, () =>
   onPage(browser, daemon, 'changed', async (page) => {
     await fund(page);

@@ -72,7 +72,7 @@ export class EncryptChoice extends View {
           <button type="button" class="quiet" data-testid="key-copy" @click=${this.copy}>Copy the key</button>
           <span class="note" role="status">${this.said}</span>
         </div>
-        <label class="check">
+        <label class="key-have">
           <input type="checkbox" data-testid="key-safe" .checked=${this.safe} @change=${(event: Event) => this.have((event.target as HTMLInputElement).checked)} />
           I have the key somewhere safe
         </label>

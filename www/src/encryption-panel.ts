@@ -14,18 +14,18 @@ export function encryptionPanel({ encryption, folder, size }: WholeFile) {
       ? 'whoever has its key'
       : `whoever has one of its ${count(recipients)} keys`;
   return html`
-    <section class="panel" aria-labelledby="encryption-title" data-testid="encryption">
+    <section class="panel encryption" aria-labelledby="encryption-title" data-testid="encryption">
       <h2 id="encryption-title">Encrypted</h2>
       <p>
-        It left this browser as ciphertext, ${folder ? 'with all names in it' : 'with its name'}. Only this browser and ${readers}
-        can read it.
+        ${folder ? 'These files left' : 'It left'} this browser as ciphertext, ${folder ? 'and so did all names' : 'and so did its name'}.
+        Only this browser and ${readers} can read ${folder ? 'them' : 'it'}.
       </p>
       <p class="note">
-        This browser opens it by what it keeps in its book. Forget it here, or lose this browser, and it takes the
-        ${passphrase ? 'passphrase' : 'key'}: without, it is lost.
+        This browser opens ${folder ? 'them' : 'it'} by what it keeps in its book. Once that is forgotten or lost, only the
+        ${passphrase ? 'passphrase' : 'key'} does.
       </p>
       <dl class="facts stacked">
-        <div><dt>As it is</dt><dd>${bytes(plainSize)}</dd></div>
+        <div><dt>Before</dt><dd>${bytes(plainSize)}</dd></div>
         <div><dt>Stored</dt><dd>${bytes(size)} of ciphertext (age)</dd></div>
       </dl>
     </section>

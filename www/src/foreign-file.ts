@@ -33,8 +33,8 @@ export class ForeignFile extends View {
   override render() {
     const { opened } = this;
     return html`<div class="empty sheet foreign" data-testid="foreign">
-      ${seal('broken', undefined, 88)}
-      <h1>${opened ? opened.name : 'This file is not in the book'}</h1>
+      ${opened ? seal('sealed', opened.id, 88) : seal('broken', undefined, 88)}
+      <h1>${this.title()}</h1>
       ${
         opened
           ? nothing
@@ -50,14 +50,24 @@ export class ForeignFile extends View {
     </div>`;
   }
 
+  private hasKey(): boolean {
+    return this.key.identity !== undefined || this.key.passphrase !== undefined;
+  }
+
+  private title(): string {
+    const { opened } = this;
+    if (!opened) return 'This file is not in the book';
+    if (!opened.encrypted || this.hasKey()) return opened.name;
+    return opened.folder ? 'An encrypted folder' : 'An encrypted file';
+  }
+
   /** What opens it. */
   private keys() {
-    const has = this.key.identity !== undefined || this.key.passphrase !== undefined;
-    if (has)
+    if (this.hasKey())
       return html`<p class="note">Opened with ${this.key.passphrase === undefined ? 'your key' : 'your passphrase'}.</p>`;
     return html`
       <form class="key-box" @submit=${this.open}>
-        <p>It is encrypted. Its names and what is in it take the key that it was stored with, or the passphrase.</p>
+        <p>What it is called, and what is in it, is opened by the key that it was stored with, or the passphrase.</p>
         <label class="field">Key (AGE-SECRET-KEY-1…)
           <input name="identity" type="password" autocomplete="off" spellcheck="false" maxlength="4096" data-testid="foreign-identity" />
         </label>
@@ -74,7 +84,7 @@ export class ForeignFile extends View {
 
   private list(opened: OpenedFile) {
     const { running } = this;
-    const closed = opened.encrypted && this.key.identity === undefined && this.key.passphrase === undefined;
+    const closed = opened.encrypted && !this.hasKey();
     return html`
       <ol class="file-list">
         ${opened.files.slice(0, LINES).map(
@@ -87,7 +97,7 @@ export class ForeignFile extends View {
         )}
       </ol>
       ${opened.files.length > LINES ? html`<p class="note">and ${count(opened.files.length - LINES)} more; the command line gets them all.</p>` : nothing}
-      <p class="saved" role="status">${this.saved ? `Verified: ${this.saved}` : ''}</p>
+      <p class="saved" role="status">${this.saved ? `Verified: ${this.saved} is exactly what was stored.` : ''}</p>
     `;
   }
 

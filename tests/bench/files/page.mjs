@@ -30,12 +30,15 @@ export const largeFile = {
     document.body.append(input);
   },
 
-  /** Hashes and stores it by reference; milliseconds until it is hashed, and from there until all of it is at the miner. */
-  async store() {
+  /**
+   * Hashes and stores it by reference, encrypted if that is said; milliseconds until it is hashed, and from there until all of it is at the
+   * miner.
+   */
+  async store({ encrypt }) {
     const { client } = globalThis;
     const [large] = document.querySelector('input').files;
     const start = performance.now();
-    const prepared = await client.prepareFiles(large);
+    const prepared = await client.prepareFiles(large, encrypt ? { encrypt: 'new-key' } : {});
     const hashed = performance.now();
     const { file: id } = await client.storeFiles(prepared, large, { duration: 5000, keep: 'reference', most: '1000' });
     for (;;) {
@@ -44,7 +47,7 @@ export const largeFile = {
       const { state, transferred, bytes } = progress;
       if (state === 'kept' || transferred >= bytes) break;
       if (state !== 'under-way') throw new Error(`the file is ${state}: ${JSON.stringify(progress).slice(0, 400)}`);
-      await new Promise((done) => setTimeout(done, 200));
+      await new Promise((done) => setTimeout(done, 50));
     }
     return { hashMs: hashed - start, sendMs: performance.now() - hashed };
   },
