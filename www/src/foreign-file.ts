@@ -34,7 +34,7 @@ export class ForeignFile extends View {
     const { opened } = this;
     return html`<div class="empty sheet foreign" data-testid="foreign">
       ${opened ? seal('sealed', opened.id, 88) : seal('broken', undefined, 88)}
-      <h1>${this.title()}</h1>
+      <h1>${this.heading()}</h1>
       ${
         opened
           ? nothing
@@ -54,7 +54,7 @@ export class ForeignFile extends View {
     return this.key.identity !== undefined || this.key.passphrase !== undefined;
   }
 
-  private title(): string {
+  private heading(): string {
     const { opened } = this;
     if (!opened) return 'This file is not in the book';
     if (!opened.encrypted || this.hasKey()) return opened.name;
