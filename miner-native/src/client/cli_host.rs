@@ -491,6 +491,11 @@ impl ClientHost for CliHost {
     }
 
     fn offer(&self, record: &Record) {
+        let is_of = |peer: &str| peer == record.peer;
+        let is_offered = self.served.borrow().as_ref().is_some_and(|(peer, _)| is_of(peer));
+        if is_offered && self.upload.borrow().as_ref().is_some_and(|(peer, _)| is_of(peer)) {
+            return;
+        }
         let reader = self.book.key_of(&record.file).and_then(|key| {
             let reader = PieceReader::of(&record.file, record.data_cid(), key);
             reader.map_err(|fault| ClientError::NotServed {

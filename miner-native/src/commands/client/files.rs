@@ -4,6 +4,7 @@ use super::keys::OpeningArguments;
 use super::{whole, CommandContext};
 use crate::client::destination::Destination;
 use crate::client::fetching::{self, Fetched};
+use crate::client::files::decrypting::Opening;
 use crate::client::imports::{self, Imports};
 use crate::client::{proven_range, ClientError, Report, Session};
 use crate::commands::error::CommandError;
@@ -136,6 +137,17 @@ pub async fn retrieve(context: &CommandContext, arguments: Retrieve) -> Result<(
     if range.is_some() {
         let reason = "a range can be had of a file that was stored in pieces; retrieve this one as a whole".to_owned();
         return Err(ClientError::Range { reason }.into());
+    }
+    let record = session.book.find(&file)?;
+    let whole = record.filter(|record| record.file.key.is_some());
+    if let Some(whole) = whole.and_then(|record| record.part_of) {
+        session.report.note(format!(
+            "this is a part of an encrypted file, as it is stored; `sealdrop client retrieve {whole}` brings back what was encrypted"
+        ));
+    } else if !matches!(opening, Opening::Own | Opening::Raw) {
+        session
+            .report
+            .note("it comes as it is stored: keys are of use where a file's id is given");
     }
     let to = Destination::at(output)?;
     let fetched = fetching::retrieve(&session, &file, miner.as_ref(), &to).await?;
