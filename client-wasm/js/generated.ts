@@ -267,7 +267,7 @@ export interface FileProgress {
   readonly state: FileState;
   /** Different pieces. */
   readonly pieces: number;
-  /** Copies of all pieces together that were ordered. */
+  /** Copies of all pieces together that were ordered. A copy is a miner, however many deals it has about a piece. */
   readonly copiesWanted: number;
   readonly copiesKept: number;
   readonly copiesUnderWay: number;
@@ -289,8 +289,9 @@ export interface FileProgress {
  * - `kept`: As many copies of every piece are kept as were ordered.
  * - `incomplete`: Every piece is kept, but not as often as was ordered, and no more deals are made.
  * - `failed`: A piece is not kept at all, and no more deals are made.
+ * - `ended`: Its time is over: no miner has to keep it any more. Said where the chain's height is known.
  */
-export type FileState = 'under-way' | 'kept' | 'incomplete' | 'failed';
+export type FileState = 'under-way' | 'kept' | 'incomplete' | 'failed' | 'ended';
 
 /** A file with all that is known of it here. */
 export interface FileView {
@@ -307,6 +308,8 @@ export interface FileView {
   readonly copies: number;
   /** Blocks that each deal lasts. */
   readonly duration: number;
+  /** The block at which its time is over. */
+  readonly ends: number;
   readonly progress: FileProgress;
   /** Of what is encrypted. */
   readonly encryption?: Encryption;

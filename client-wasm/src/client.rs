@@ -13,7 +13,7 @@ use crate::{payments, questions, retrieve};
 use cid::Cid;
 use serde::Deserialize;
 use shared::chain::{Address, Epoch, SecretKey};
-use shared::client::duplicates::{refuse_duplicate, KnownDeal};
+use shared::client::duplicates::{refuse_duplicate, Duplicates, KnownDeal};
 use shared::client::link::Link;
 use shared::client::offers::Nodes;
 use shared::client::MinerRule;
@@ -210,8 +210,8 @@ impl Client {
             }
         };
         let drafted = offer::draft(&self.0.rpc, &self.0.key.address(), &piece, &miner, duration).await?;
-        refuse_duplicate(&drafted.draft, &self.0.key, &known(&existing), allow_duplicates)
-            .map_err(ClientError::from)?;
+        let duplicates = Duplicates::allowed(allow_duplicates);
+        refuse_duplicate(&drafted.draft, &self.0.key, &known(&existing), duplicates).map_err(ClientError::from)?;
         offer::check_and_reach(&self.0, &drafted).await?;
         let genesis = self.0.rpc.network().await?.genesis;
         let (file, deal) = (NamedFile { name, kind }, ClientDeal::new(drafted.draft));

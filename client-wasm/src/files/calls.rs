@@ -9,6 +9,7 @@ use crate::ranges::{planned, PieceSpan};
 use crate::record::{from_text, to_js};
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use serde::{Deserialize, Serialize};
+use shared::chain::AttoFil;
 use shared::client::files::{Encryption, FileOrder, FileRecord, FileView, PieceSource, PieceView};
 use shared::file::{FileEntry, Manifest};
 use wasm_bindgen::prelude::*;
@@ -89,7 +90,27 @@ impl Client {
     #[wasm_bindgen(js_name = quoteFiles, unchecked_return_type = "import('../../js/types.js').FilesQuote")]
     pub async fn quote_files(&self, manifest: Vec<u8>, order: JsValue) -> Result<JsValue, JsValue> {
         let order: OrderRequest = from_js("the order", order)?;
-        Ok(to_js(&preparing::quote(&self.0, &manifest, order).await?)?)
+        Ok(to_js(&preparing::quote(&self.0, &manifest, &order.read()?).await?)?)
+    }
+
+    /// What it costs to keep a file once more whose time is over, in the same way and for as long.
+    #[wasm_bindgen(js_name = quoteAgain, unchecked_return_type = "import('../../js/types.js').FilesQuote")]
+    pub async fn quote_again(&self, state: String, manifest: Vec<u8>) -> Result<JsValue, JsValue> {
+        let order = file_of(&state)?.order;
+        Ok(to_js(&preparing::quote(&self.0, &manifest, &order).await?)?)
+    }
+
+    /// The record of a file whose time is over, ordered once more from now on, of which all deals may cost `most` FIL; it is to be kept.
+    #[wasm_bindgen(js_name = orderAgain)]
+    pub async fn order_again(&self, state: String, most: String) -> Result<String, JsValue> {
+        let record = file_of(&state)?;
+        let height = self.0.rpc.head().await?.height;
+        let most = Some(limit(&most)?);
+        let order = FileOrder {
+            most,
+            ..record.order.clone()
+        };
+        Ok(file_text(&record.ordered_again(order, height))?)
     }
 
     /// The record of a file with this manifest: to be kept before [`Client::open_file`].
@@ -214,13 +235,16 @@ pub fn change_file(state: &str, stopped: Option<String>, most: Option<String>) -
     let mut record = file_of(state)?;
     record.stopped = stopped;
     if let Some(most) = most {
-        let most = most.parse().map_err(|_| ClientError::Argument {
-            what: "the limit",
-            reason: format!("{most} is no amount of FIL"),
-        })?;
-        record.order.most = Some(most);
+        record.order.most = Some(limit(&most)?);
     }
     Ok(file_text(&record)?)
+}
+
+fn limit(most: &str) -> Result<AttoFil, ClientError> {
+    most.parse().map_err(|_| ClientError::Argument {
+        what: "the limit",
+        reason: format!("{most} is no amount of FIL"),
+    })
 }
 
 /// Where a range of one of a manifest's files lies in its pieces: of the file at `path`, or of the only one; to its end without `to`. In

@@ -147,8 +147,7 @@ pub fn manifest(hashed: Hashed) -> Result<Manifest, ClientError> {
 }
 
 /// What keeping files costs, and why that is not possible if it is not.
-pub async fn quote(engine: &Engine, manifest: &[u8], order: OrderRequest) -> Result<FilesQuote, ClientError> {
-    let order = order.read()?;
+pub async fn quote(engine: &Engine, manifest: &[u8], order: &FileOrder) -> Result<FilesQuote, ClientError> {
     let read = Manifest::read(manifest).map_err(|e| argument("the manifest", e))?;
     let (miners, head) = futures::try_join!(engine.rpc.miners(), engine.rpc.head())?;
     let balance = offer::balance(&engine.rpc, &engine.key.address()).await?;
@@ -158,15 +157,13 @@ pub async fn quote(engine: &Engine, manifest: &[u8], order: OrderRequest) -> Res
         comm_p: piece.comm_p,
         size: piece.size,
     };
-    let pieces: Vec<PieceNames> = read.files().iter().flat_map(FileEntry::pieces).map(names).collect();
-    let own_piece = order.with_manifest.then_some(manifest.len() as u64);
-    let sizes = pieces.iter().map(|piece| piece.size).chain(own_piece);
-    let quote = match files::quote(&miners, &own, head.height, &order, sizes) {
+    let quote = match files::quote_manifest(&miners, &own, head.height, order, (&read, manifest)) {
         Ok(quote) => quote,
         Err(error) => return Ok(FilesQuote::none(ClientError::from(error).problem())),
     };
-    let largest = pieces.into_iter().max_by_key(|piece| piece.size);
-    let rehearsed = largest.map(|piece| rehearse(engine, miners, &order, (piece, head.height)));
+    let pieces = read.files().iter().flat_map(FileEntry::pieces);
+    let largest = pieces.max_by_key(|piece| piece.size).map(names);
+    let rehearsed = largest.map(|piece| rehearse(engine, miners, order, (piece, head.height)));
     let funds = DraftError::Funds {
         cost: quote.least,
         balance,

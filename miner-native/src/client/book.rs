@@ -295,17 +295,17 @@ impl Book {
 
     /// Takes a deal for this process.
     pub fn lock(&self, record: &Record) -> Result<DealLock, ClientError> {
-        self.lock_named(&record.id, &record.name())
+        self.lock_named(&record.id, format!("deal {}", record.name()))
     }
 
-    /// Takes what has this id for this process; `name` is what its user calls it.
-    pub(super) fn lock_named(&self, id: &str, name: &str) -> Result<DealLock, ClientError> {
+    /// Takes what has this id for this process; `what` it is, for its user.
+    pub(super) fn lock_named(&self, id: &str, what: String) -> Result<DealLock, ClientError> {
         let path = self.locks.join(format!("{id}.lock"));
         let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = open.map_err(ClientError::file("open", &path))?;
         match file.try_lock() {
             Ok(()) => Ok(DealLock { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(ClientError::Busy { deal: name.to_owned() }),
+            Err(TryLockError::WouldBlock) => Err(ClientError::Busy { what }),
             Err(TryLockError::Error(source)) => Err(ClientError::file("lock", path)(source)),
         }
     }
@@ -574,12 +574,12 @@ pub(super) mod tests {
         let (first, second) = (Book::open(dir.path()).unwrap(), Book::open(dir.path()).unwrap());
         let refuse = |known: Vec<Record>| match known.first() {
             None => Ok(()),
-            Some(other) => Err(ClientError::Busy { deal: other.name() }),
+            Some(other) => Err(ClientError::Busy { what: other.name() }),
         };
         // Both have found no such deal before.
         let (one, same, other) = (record(1), record(1), record(2));
         first.add(&one, refuse).unwrap();
-        assert!(matches!(second.add(&same, refuse), Err(ClientError::Busy { deal }) if deal == one.name()));
+        assert!(matches!(second.add(&same, refuse), Err(ClientError::Busy { what }) if what == one.name()));
         second.add(&other, refuse).unwrap();
         assert_eq!(first.all().unwrap().len(), 2);
     }

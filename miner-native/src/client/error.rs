@@ -181,8 +181,8 @@ pub enum ClientError {
     WrongSize { miner: Address, expected: u64, found: u64 },
     #[error("the deal's record {} cannot be read ({reason}); restore it from a backup or move it away", path.display())]
     Damaged { path: PathBuf, reason: String },
-    #[error("deal {deal} is being worked on by another sealdrop process; wait for that one to end")]
-    Busy { deal: String },
+    #[error("{what} is being worked on by another sealdrop process; wait for that one to end")]
+    Busy { what: String },
     #[error("another sealdrop process has held {} for {seconds} seconds; wait for it to end, then try again", path.display())]
     AccountBusy { path: PathBuf, seconds: u64 },
     #[error("this deal belongs to the chain {ours}, and {url} serves the chain {theirs}; name the deal's own chain with --chain URL")]
@@ -251,6 +251,8 @@ pub enum ClientError {
         reason: String,
         pieces: usize,
     },
+    #[error("the time of the file {file} was over at block {ends}, and nobody has to keep it any more; store it again with `sealdrop client store PATH`, for another time")]
+    FileOver { file: String, ends: Epoch },
     #[error("{failed} of the pieces' deals could not be followed, the first because {first}; `sealdrop client resume {file}` goes on with them")]
     PiecesLeft {
         file: String,
@@ -349,6 +351,7 @@ impl ClientError {
                 _ => Code::RetrievalCorrupt,
             },
             Self::SomeFailed { .. } | Self::FileIncomplete { .. } => Code::DealFailed,
+            Self::FileOver { .. } => Code::NotWorking,
             Self::PiecesLeft { first, .. } => first.code(),
             Self::FileOrder(_) | Self::Manifest(_) | Self::Range { .. } | Self::SizeUnknown(_) => Code::BadArgument,
             Self::Sector(SectorError::Offer(error)) => error.into(),

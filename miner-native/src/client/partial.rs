@@ -14,7 +14,7 @@ use std::time::Duration;
 
 const SUFFIX: &str = ".partial";
 /// What the name of a file under way begins with, in anybody's folder.
-pub const PREFIX: &str = ".sealdrop-";
+pub const PREFIX: &str = shared::file::UNDER_WAY_PREFIX;
 /// Entries of a folder that are looked at for leftovers: somebody's folder may have millions.
 const MOST_ENTRIES: usize = 10_000;
 
@@ -24,6 +24,27 @@ const TURN: Duration = Duration::from_millis(10);
 
 /// The files under way of this process; `None` when it is about to end, and no more are begun.
 static UNDER_WAY: Mutex<Option<BTreeSet<PathBuf>>> = Mutex::new(Some(BTreeSet::new()));
+
+/// Files under way of this process that stay when it ends: what has come into them is gone on with.
+static STAYING: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// A file under way stays when the process ends.
+pub fn stays(path: &Path) {
+    let mut staying = STAYING.lock().unwrap_or_else(PoisonError::into_inner);
+    staying.insert(path.to_owned());
+}
+
+/// It is under way no longer.
+pub fn stays_no_more(path: &Path) {
+    let mut staying = STAYING.lock().unwrap_or_else(PoisonError::into_inner);
+    staying.remove(path);
+}
+
+/// What is said of a file that stays.
+pub fn told_of(path: &Path) -> String {
+    let path = path.display();
+    format!("what has come stays in {path}: the same command goes on with it, or remove it")
+}
 
 /// A file under way, of a name of its own.
 #[derive(Debug)]
@@ -98,12 +119,13 @@ pub fn unnamed() -> io::Result<File> {
     Ok(file)
 }
 
-/// Removes the files under way of this process, which is about to end, and lets no more be begun.
-pub fn abandon_all() {
+/// Removes the files under way of this process, which is about to end, and lets no more be begun; those that stay.
+pub fn abandon_all() -> BTreeSet<PathBuf> {
     let known = UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner).take();
     for path in known.into_iter().flatten() {
         let _ = fs::remove_file(path);
     }
+    STAYING.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 /// Removes the files under way of processes that are gone, whose names begin with `prefix`. Whatever hinders it is left for

@@ -11,7 +11,7 @@ use super::miner_offers;
 use super::source::{FileFacts, Names, Piece};
 use super::Session;
 use shared::chain::Address;
-use shared::client::duplicates::{refuse_duplicate, KnownDeal};
+use shared::client::duplicates::{refuse_duplicate, Duplicates, KnownDeal};
 use shared::client::offer::PieceNames;
 use shared::client::{ByRule, MinerOffer, MinerRule};
 use shared::deal::{ClientDeal, Draft, DraftError};
@@ -29,6 +29,12 @@ pub struct Order {
     /// Make a deal of data that the miner has a deal of already.
     pub allow_duplicates: bool,
     pub until: Until,
+}
+
+impl Order {
+    pub(super) fn duplicates(&self) -> Duplicates {
+        Duplicates::allowed(self.allow_duplicates)
+    }
 }
 
 /// A deal that is ready to be paid and sent, and the miner that it is for.
@@ -66,7 +72,7 @@ pub(super) async fn prepare(session: &Session, piece: Piece, order: &Order) -> R
     // The miner is pinged while the file is read; one that is not there ends the work early.
     let ((facts, names, draft), ()) = tokio::try_join!(drawing, connection.reach())?;
     check(session, &draft).await?;
-    refuse_duplicates(session, &draft, order.allow_duplicates)?;
+    refuse_duplicates(session, &draft, order.duplicates())?;
     let (id, created_ms) = book::new_id();
     let (file, genesis) = (
         LocalFile {
@@ -110,7 +116,7 @@ async fn draw_up(
         size,
     };
     let draft = offer.draft(piece, session.account.address(), order.duration, start);
-    refuse_duplicates(session, &draft, order.allow_duplicates)?;
+    refuse_duplicates(session, &draft, order.duplicates())?;
     if [&draft.owner, &draft.worker].contains(&&draft.payer) {
         return Err(DraftError::SelfDeal.into());
     }
@@ -128,11 +134,16 @@ fn measuring(error: ClientError) -> ClientError {
 }
 
 /// Steps 12 and 19, before anything is sent. What this finds is only kept from wasting time: [`keep_new`] decides.
-pub(super) fn refuse_duplicates(session: &Session, draft: &Draft, allowed: bool) -> Result<(), ClientError> {
-    refuse_among(session, draft, allowed, session.book.of_data(&draft.data_cid)?)
+pub(super) fn refuse_duplicates(session: &Session, draft: &Draft, duplicates: Duplicates) -> Result<(), ClientError> {
+    refuse_among(session, draft, duplicates, session.book.of_data(&draft.data_cid)?)
 }
 
-fn refuse_among(session: &Session, draft: &Draft, allowed: bool, known: Vec<Record>) -> Result<(), ClientError> {
+fn refuse_among(
+    session: &Session,
+    draft: &Draft,
+    duplicates: Duplicates,
+    known: Vec<Record>,
+) -> Result<(), ClientError> {
     let here = known.into_iter().filter(|record| record.genesis == session.genesis());
     let known: Vec<KnownDeal> = here
         .map(|record| KnownDeal {
@@ -143,16 +154,16 @@ fn refuse_among(session: &Session, draft: &Draft, allowed: bool, known: Vec<Reco
             deal: record.cid,
         })
         .collect();
-    Ok(refuse_duplicate(draft, session.account.key(), &known, allowed)?)
+    Ok(refuse_duplicate(draft, session.account.key(), &known, duplicates)?)
 }
 
 /// Keeps a deal that was drawn up, unless another process has made the same one meanwhile. Duplicates are deals of the same
 /// file.
-pub(super) fn keep_new(session: &Session, record: &Record, allowed: bool) -> Result<(), ClientError> {
+pub(super) fn keep_new(session: &Session, record: &Record, duplicates: Duplicates) -> Result<(), ClientError> {
     let draft = &record.deal.draft;
     session
         .book
-        .add(record, |known| refuse_among(session, draft, allowed, known))
+        .add(record, |known| refuse_among(session, draft, duplicates, known))
 }
 
 /// Everything that can be refused before money is locked.

@@ -167,7 +167,7 @@ impl Book {
 
     /// Takes a file for this process.
     pub fn lock_file(&self, record: &FileRecord) -> Result<DealLock, ClientError> {
-        self.lock_named(&record.id, &record.id)
+        self.lock_named(&record.id, format!("file {}", record.id))
     }
 }
 

@@ -38,7 +38,7 @@ pub async fn propose(
 ) -> Result<Record, ClientError> {
     let Prepared { record, connection } = proposing::prepare(session, piece, order).await?;
     let lock = session.book.lock(&record)?;
-    proposing::keep_new(session, &record, order.allow_duplicates)?;
+    proposing::keep_new(session, &record, order.duplicates())?;
     let host = CliHost::new(session, &record, session.report.clone(), order.until).await?;
     let host = host
         .with_connection(&record.peer, connection)

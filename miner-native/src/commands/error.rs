@@ -114,6 +114,8 @@ pub enum CommandError {
     NoPage { home: PathBuf },
     #[error("{0} of the checks found something wrong; each says what to do")]
     Unwell(usize),
+    #[error("of the copies that were fetched and the files that they are of, {0} are not as they were ordered; each reason is above")]
+    NotKept(usize),
     #[error("the runtime cannot be started: {0}; close other programs and try again")]
     Runtime(std::io::Error),
 }
@@ -123,7 +125,7 @@ impl CommandError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Client(ClientError::Undecided { .. }) => ExitCode::from(exit_code::UNDECIDED),
-            Self::Unwell(_) => ExitCode::from(exit_code::UNWELL),
+            Self::Unwell(_) | Self::NotKept(_) => ExitCode::from(exit_code::UNWELL),
             _ => ExitCode::FAILURE,
         }
     }

@@ -4,6 +4,8 @@
 //! A signal that whoever started the command has it ignore (`nohup`, a shell's background job) stays ignored.
 
 use crate::client::partial;
+use crate::terminal::escaped;
+use sealdrop_miner::console;
 
 /// Ends the process with 128 and the signal's number, as shells say it, when one of the signals comes.
 #[cfg(unix)]
@@ -28,15 +30,22 @@ pub async fn end_cleanly() {
         number = listen(SignalKind::terminate()) => number,
         number = listen(SignalKind::hangup()) => number,
     };
-    partial::abandon_all();
+    leave();
     std::process::exit(128 + number);
 }
 
 #[cfg(not(unix))]
 pub async fn end_cleanly() {
     if tokio::signal::ctrl_c().await.is_ok() {
-        partial::abandon_all();
+        leave();
         std::process::exit(130);
+    }
+}
+
+/// Leaves nothing behind, and says what stays.
+fn leave() {
+    for path in partial::abandon_all() {
+        console::stderr(&escaped(&partial::told_of(&path)));
     }
 }
 

@@ -561,7 +561,7 @@ fn a_refund_that_keeps_failing_says_so_and_costs_one_message_a_time() {
 
 mod duplicates {
     use super::*;
-    use crate::client::duplicates::{refuse_duplicate, DuplicateError, KnownDeal};
+    use crate::client::duplicates::{refuse_duplicate, DuplicateError, Duplicates, KnownDeal};
     use crate::deal::{ClientDeal, Draft, DraftError};
 
     fn known(draft: &Draft, failed: bool) -> [KnownDeal; 1] {
@@ -578,9 +578,25 @@ mod duplicates {
     #[test]
     fn the_same_data_with_the_same_miner_is_refused_unless_it_is_meant_or_the_other_failed() {
         let paid = draft(2, 1000);
-        let refuse = |failed, allowed| refuse_duplicate(&paid, &key(1), &known(&paid, failed), allowed);
-        assert_eq!(refuse(false, false), Err(DuplicateError::Draft(DraftError::Duplicate)));
-        assert_eq!((refuse(false, true), refuse(true, false)), (Ok(()), Ok(())));
+        let refuse = |failed, duplicates| refuse_duplicate(&paid, &key(1), &known(&paid, failed), duplicates);
+        let duplicate = Err(DuplicateError::Draft(DraftError::Duplicate));
+        assert_eq!(refuse(false, Duplicates::Refused), duplicate);
+        assert_eq!(refuse(false, Duplicates::Allowed), Ok(()));
+        assert_eq!(refuse(true, Duplicates::Refused), Ok(()));
+    }
+
+    #[test]
+    fn a_deal_that_ends_sooner_is_in_the_way_of_none_that_is_to_last_longer() {
+        let paid = draft(2, 1000);
+        let ends = paid.end();
+        let known = [KnownDeal {
+            ends,
+            ..known(&paid, false)[0].clone()
+        }];
+        let refuse = |duplicates| refuse_duplicate(&paid, &key(1), &known, duplicates);
+        let duplicate = Err(DuplicateError::Draft(DraftError::Duplicate));
+        assert_eq!(refuse(Duplicates::EndingFrom(ends)), duplicate);
+        assert_eq!(refuse(Duplicates::EndingFrom(ends.plus(1))), Ok(()));
     }
 
     #[test]
@@ -588,9 +604,10 @@ mod duplicates {
         let free = draft(0, 1000);
         let other = draft(0, 1001);
         for failed in [false, true] {
-            let same = refuse_duplicate(&free, &key(1), &known(&free, failed), true);
+            let same = refuse_duplicate(&free, &key(1), &known(&free, failed), Duplicates::Allowed);
             assert!(matches!(same, Err(DuplicateError::SameDeal { .. })), "{same:?}");
-            assert_eq!(refuse_duplicate(&other, &key(1), &known(&free, failed), true), Ok(()));
+            let other = refuse_duplicate(&other, &key(1), &known(&free, failed), Duplicates::Allowed);
+            assert_eq!(other, Ok(()));
         }
     }
 }

@@ -186,6 +186,7 @@ impl<'a> Run<'a> {
                 session: self.quiet,
                 file: self.stored.record.id.clone(),
                 order: self.stored.record.order.clone(),
+                duplicates: self.stored.record.duplicates(),
                 piece: piece.names.clone(),
                 place,
                 holders: kept_by(piece.copies()),
@@ -217,8 +218,7 @@ impl<'a> Run<'a> {
             let text = format!("miner {} is passed over: {}", passed.miner, passed.reason);
             self.tell_once(text);
         }
-        let allowed = self.stored.record.order.allow_duplicates;
-        match proposing::keep_new(self.session, &record, allowed) {
+        match proposing::keep_new(self.session, &record, self.stored.record.duplicates()) {
             Ok(()) => {}
             Err(error @ ClientError::Draft(DraftError::Duplicate)) => {
                 self.not_drawn(index, error, alone);

@@ -12,6 +12,7 @@ use crate::client::{miner_offers, proposing, Session};
 use cid::Cid;
 use shared::chain::view::MinerView;
 use shared::chain::{Address, Epoch};
+use shared::client::duplicates::Duplicates;
 use shared::client::files::{FileOrder, PieceSource, PlacedPiece};
 use shared::client::offer::PieceNames;
 use shared::client::{Choice, MinerOffer};
@@ -30,6 +31,7 @@ pub(super) struct Drawing<'a> {
     pub session: &'a Session,
     pub file: String,
     pub order: FileOrder,
+    pub duplicates: Duplicates,
     pub piece: PieceNames,
     pub place: LocalFile,
     /// Miners that keep a copy, from whom the bytes come where they are not here any more.
@@ -67,7 +69,7 @@ impl Drawing<'_> {
         if [&draft.owner, &draft.worker].contains(&&draft.payer) {
             return Err(DraftError::SelfDeal.into());
         }
-        proposing::refuse_duplicates(session, &draft, order.allow_duplicates)?;
+        proposing::refuse_duplicates(session, &draft, self.duplicates)?;
         proposing::check(session, &draft).await?;
         let (id, created_ms) = book::new_id();
         let (peer, genesis) = (offer.view.peer_id.clone(), session.genesis().to_owned());
@@ -103,7 +105,7 @@ impl Drawing<'_> {
         fs::create_dir_all(&folder).map_err(ClientError::file("create", &folder))?;
         let path = folder.join(self.piece.data_cid.to_string());
         if !path.exists() {
-            let spool = PieceSpool::beside(&path, &self.piece.data_cid, self.piece.size)?;
+            let spool = PieceSpool::beside(&path, &self.piece.data_cid, self.piece.size, &self.session.report)?;
             retrieving::from_one_of(self.session, &self.holders, &self.piece, &spool).await?;
             spool.keep_new()?;
         }

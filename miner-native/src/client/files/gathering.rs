@@ -3,7 +3,7 @@
 use crate::client::error::ClientError;
 use crate::client::report::Report;
 use crate::client::source::FileFacts;
-use shared::file::{ManifestError, RelativePath, MAX_DEPTH, MAX_FILES};
+use shared::file::{is_under_way, ManifestError, RelativePath, MAX_DEPTH, MAX_FILES};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -123,6 +123,13 @@ impl Walk<'_> {
             let (below, kind) = (entry.path(), entry.file_type().map_err(unreadable())?);
             let name = entry.file_name();
             let name = utf8(&name, &below)?;
+            if is_under_way(name) {
+                let below = below.display();
+                self.report.note(format!(
+                    "{below} is left out: it is what has come of a file that is being brought back"
+                ));
+                continue;
+            }
             let path = match prefix {
                 "" => name.to_owned(),
                 prefix => format!("{prefix}/{name}"),
@@ -176,6 +183,16 @@ mod tests {
         assert_eq!((found.is_folder, found.name.as_str()), (true, NAME_OF_SEVERAL));
         let one = gather(&paths[..1], None, &Report::new()).expect("it can be read");
         assert_eq!((names(&one), one.is_folder), (vec!["z"], false));
+    }
+
+    #[test]
+    fn what_has_come_of_a_file_that_is_being_brought_back_is_left_out() {
+        let dir = folder();
+        for name in [".sealdrop-x-y.pieces", "a/.sealdrop-1.partial"] {
+            fs::write(dir.path().join(name), "half").expect("there is room");
+        }
+        let found = gather(&[dir.path().to_owned()], None, &Report::new()).expect("it can be read");
+        assert_eq!(names(&found), ["a/b/c", "a/empty", "a!", "z"]);
     }
 
     #[test]

@@ -32,8 +32,10 @@ use sealdrop_miner::clock::now_ms;
 use shared::chain::calls::{GAS_LIMIT, GAS_PRICE};
 use shared::chain::view::MinerView;
 use shared::chain::{AttoFil, Epoch};
-use shared::client::files::{quote, sector_for, FileOrder, FileQuote, FileRecord, Placement};
-use shared::file::Cut;
+use shared::client::files::{
+    quote, quote_manifest, sector_for, FileOrder, FileProgress, FileQuote, FileRecord, Placement,
+};
+use shared::file::{Cut, Manifest};
 use shared::piece::SectorSize;
 use std::path::{Path, PathBuf};
 
@@ -166,7 +168,8 @@ async fn measure(
     let (path, size) = largest.ok_or(ClientError::Manifest(shared::file::ManifestError::NoFiles))?;
     let sector = market.sector_for(session, &wanted.order, (&path, size))?;
     let cuts = cutting::cuts(&gathered, sector)?;
-    consent(session, market, &wanted.order, &gathered, &cuts).await?;
+    estimate(session, market, &wanted.order, (&gathered, &cuts))?;
+    let place = gathered.place.clone();
     let draft = match keys.is_empty() {
         true => None,
         false => Some(session.book.keep_draft(&keys)?),
@@ -183,6 +186,7 @@ async fn measure(
         }
     };
     let manifest_bytes = manifest.to_bytes()?;
+    consent(session, market, (&wanted.order, &place), (&manifest, &manifest_bytes)).await?;
     let chain = (session.genesis().to_owned(), market.height);
     let record = FileRecord::new((&manifest, &manifest_bytes), wanted.order.clone(), chain, now_ms());
     let mut record = record.map_err(|source| ClientError::Digest { path, source })?;
@@ -208,28 +212,18 @@ fn order_anew(
     (mut stored, known, sources): (StoredFile, FileRecord, Option<Vec<FileSource>>),
 ) -> Result<(StoredFile, DealLock), ClientError> {
     let lock = session.book.lock_file(&known)?;
-    // Known from before, it is wanted as it is wanted now, but for its time while that is not over: its deals are not made again for
-    // another one.
-    let is_over = known.ends <= market.height;
-    let (duration, ends) = match is_over {
-        true => (wanted.order.duration, stored.record.ends),
-        false => (known.order.duration, known.ends),
+    let asked = wanted.order.duration;
+    let manifest = stored.record.manifest.or_else(|| known.manifest.clone());
+    stored.record = FileRecord {
+        manifest,
+        ..known.ordered_again(wanted.order.clone(), market.height)
     };
-    if !is_over && wanted.order.duration != duration {
+    if stored.record.order.duration != asked {
         session.report.note(format!(
-            "it is stored until block {ends} already, which stays; store it again then"
+            "it is stored until block {} already, which stays; store it again then",
+            stored.record.ends
         ));
     }
-    stored.record = FileRecord {
-        order: FileOrder {
-            duration,
-            ..wanted.order.clone()
-        },
-        ends,
-        stopped: None,
-        manifest: stored.record.manifest.or(known.manifest),
-        ..known
-    };
     session.book.save_file(&stored.record, sources.as_deref())?;
     Ok((stored, lock))
 }
@@ -241,13 +235,12 @@ impl StoredFile {
     }
 }
 
-/// One quote for all pieces, before anything is read: refuses what costs more than was allowed, and what the account cannot pay.
-async fn consent(
+/// Before anything is read: what it costs if no two pieces are the same, which is not known yet. Refuses what no miners take.
+fn estimate(
     session: &Session,
     market: &Market,
     order: &FileOrder,
-    gathered: &Gathered,
-    cuts: &[Cut],
+    (gathered, cuts): (&Gathered, &[Cut]),
 ) -> Result<(), ClientError> {
     let sizes = cuts.iter().flat_map(|cut| {
         let parts = (0..cut.pieces()).filter_map(|index| cut.piece(index));
@@ -256,6 +249,25 @@ async fn consent(
     let own = session.account.address();
     let found = quote(&market.miners, &own, market.height, order, sizes);
     let found = found.map_err(|error| ClientError::sector(error, session.chain.url(), &gathered.place))?;
+    if let Some(limit) = order.most.filter(|limit| found.least > *limit) {
+        session.report.note(format!(
+            "all deals would cost {} FIL at least, and --most allows {limit} FIL, unless some of the {} pieces are the same",
+            found.least, found.pieces
+        ));
+    }
+    Ok(())
+}
+
+/// One quote for all pieces, before a deal is drawn up: refuses what costs more than was allowed, and what the account cannot pay.
+async fn consent(
+    session: &Session,
+    market: &Market,
+    (order, place): (&FileOrder, &Path),
+    (manifest, bytes): (&Manifest, &[u8]),
+) -> Result<(), ClientError> {
+    let own = session.account.address();
+    let found = quote_manifest(&market.miners, &own, market.height, order, (manifest, bytes));
+    let found = found.map_err(|error| ClientError::sector(error, session.chain.url(), place))?;
     let FileQuote {
         pieces,
         deals,
@@ -271,10 +283,9 @@ async fn consent(
         1 => "one copy".to_owned(),
         copies => format!("{copies} copies"),
     };
-    let bytes = gathered.size();
     session.report.step(format!(
         "{} in {pieces} pieces, {copies} of each for {} blocks: {deals} deals, {price} in all; {miners} miners could take them",
-        indicatif::HumanBytes(bytes),
+        indicatif::HumanBytes(manifest.size()),
         order.duration,
     ));
     if let Some(limit) = order.most.filter(|limit| least > *limit) {
@@ -292,10 +303,18 @@ async fn consent(
         .map(drop)
 }
 
-/// Goes on with a file from where it is, and does so anew where it was stopped.
-pub async fn resume(session: &Session, id: &str, until: Until) -> Result<Placement, ClientError> {
+/// Goes on with a file from where it is, and does so anew where it was stopped; `repair` has lost copies replaced from now on.
+pub async fn resume(session: &Session, id: &str, repair: bool, until: Until) -> Result<Placement, ClientError> {
     let (mut stored, lock) = taken(session, id)?;
+    let height = session.chain.head().await.map_err(ClientError::chain)?.height;
+    let progress = FileProgress::of(&placed(&session.book, &stored)?);
+    // One that was never kept as a whole is gone on with all the same: its deals last as long from now on.
+    if stored.record.is_over(height) && progress.copies_kept >= progress.copies_wanted {
+        let (file, ends) = (stored.record.id, stored.record.ends);
+        return Err(ClientError::FileOver { file, ends });
+    }
     stored.record.stopped = None;
+    stored.record.order.repair |= repair;
     session.book.save_file(&stored.record, None)?;
     carrying::carry((stored, lock), session, until).await
 }

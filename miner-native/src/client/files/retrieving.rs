@@ -9,7 +9,7 @@ use crate::client::destination::{Destination, Spool};
 use crate::client::error::ClientError;
 use crate::client::fetching::{self, Holder, Sink};
 use crate::client::ranged;
-use crate::client::report::Gauge;
+use crate::client::report::{Gauge, Report};
 use crate::client::Session;
 use cid::Cid;
 use futures::StreamExt;
@@ -178,7 +178,7 @@ async fn alone(
     progress: &Progress<'_>,
 ) -> Result<u64, ClientError> {
     let to = Destination::at(output.to_owned())?;
-    let spool = spool_for(&to, output, file)?;
+    let spool = spool_for(&to, output, file, &pieces.report)?;
     pieces.fill(file, &spool, progress).await?;
     let Some(opener) = &found.opener else {
         spool.keep(&to)?;
@@ -292,9 +292,9 @@ impl Progress<'_> {
     }
 }
 
-fn spool_for(to: &Destination, output: &Path, file: &FileEntry) -> Result<PieceSpool, ClientError> {
+fn spool_for(to: &Destination, output: &Path, file: &FileEntry, report: &Report) -> Result<PieceSpool, ClientError> {
     match to.file() {
-        Some(place) => PieceSpool::beside(place, &file.root(), file.size()),
+        Some(place) => PieceSpool::beside(place, &file.root(), file.size(), report),
         None => PieceSpool::unnamed(output, file.size()),
     }
 }
@@ -328,12 +328,12 @@ async fn below(
                 false => Err(ClientError::Exists { path: place }),
             };
         }
-        let spool = PieceSpool::beside(&place, &file.root(), file.size())?;
+        let spool = PieceSpool::beside(&place, &file.root(), file.size(), &pieces.report)?;
         pieces.fill(file, &spool, progress).await?;
         spool.keep_new()?;
         return Ok(file.size());
     };
-    let spool = PieceSpool::beside(&place, &file.root(), file.size())?;
+    let spool = PieceSpool::beside(&place, &file.root(), file.size(), &pieces.report)?;
     pieces.fill(file, &spool, progress).await?;
     let decryptor = opener.decryptor((index, file), &spool)?;
     let written = sealdrop_database::blocking(|| {
@@ -346,7 +346,7 @@ async fn below(
         }
         // Under a name that no ciphertext's spool has.
         let name = raw_cid(file.root().to_string().as_bytes());
-        let plain = PieceSpool::beside(&place, &name, decryptor.plain_len())?;
+        let plain = PieceSpool::beside(&place, &name, decryptor.plain_len(), &pieces.report)?;
         let mut sink = plain.piece(0);
         decrypting::decrypt_all((&decryptor, file), &spool, |bytes| sink.write(bytes))?;
         plain.keep_new()
@@ -428,6 +428,8 @@ fn holder(view: &MinerView) -> Holder {
 /// Where pieces are, and how they are fetched.
 struct Pieces<'a> {
     session: Session,
+    /// What the session does not say by itself.
+    report: Report,
     placement: Option<&'a Placement>,
     miners: Vec<MinerView>,
     /// The only one that is asked.
@@ -447,6 +449,7 @@ impl<'a> Pieces<'a> {
         let miners = session.chain.miners().await.map_err(ClientError::chain)?;
         Ok(Self {
             session: session.reporting(session.report.silent()),
+            report: session.report.clone(),
             placement,
             miners,
             miner,

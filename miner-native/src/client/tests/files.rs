@@ -2,7 +2,9 @@
 
 use super::super::files::{self, Wanted, ABANDONED};
 use super::*;
-use shared::client::files::{DrillVerdict, FileOrder, FileProgress, FileState, MinerChoice, Placement, Standing};
+use shared::client::files::{
+    DrillVerdict, FileOrder, FileProgress, FileState, FileView, GivenUp, MinerChoice, Placement, Standing,
+};
 use std::collections::BTreeSet;
 
 /// Two pieces of sectors of 8 MiB.
@@ -117,7 +119,7 @@ async fn a_process_that_dies_at_any_moment_is_gone_on_with_and_no_deal_is_made_t
         let work = async {
             match &known {
                 None => files::store(&session, &wanted).await.map(drop),
-                Some(id) => files::resume(&session, id, Until::Staged).await.map(drop),
+                Some(id) => files::resume(&session, id, false, Until::Staged).await.map(drop),
             }
         };
         // Dropped where it is, as by a kill: nothing is finished.
@@ -127,7 +129,7 @@ async fn a_process_that_dies_at_any_moment_is_gone_on_with_and_no_deal_is_made_t
     let session = world.session().await;
     let placement = match known {
         None => files::store(&session, &wanted).await,
-        Some(id) => files::resume(&session, &id, Until::Staged).await,
+        Some(id) => files::resume(&session, &id, false, Until::Staged).await,
     };
     let placement = placement.expect("it goes on");
     check(&placement, 2);
@@ -154,7 +156,7 @@ async fn a_file_that_nobody_takes_is_said_to_lack_its_pieces_and_can_be_given_up
     assert_eq!(given_up.file().stopped.as_deref(), Some(ABANDONED));
     // Somebody who wants it after all.
     miners[0].says(Reply::Stage);
-    let placement = files::resume(&session, &file, Until::Staged)
+    let placement = files::resume(&session, &file, false, Until::Staged)
         .await
         .expect("it takes it now");
     check(&placement, 1);
@@ -210,4 +212,94 @@ async fn a_copy_that_does_not_come_back_three_times_in_a_row_is_replaced_at_anot
         .flat_map(shared::client::files::PlacedPiece::copies);
     let mut new = copies.filter(|copy| matches!(copy.standing, Standing::UnderWay { .. }));
     assert!(new.all(|copy| copy.miner != lost));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_with_the_same_bytes_are_paid_once() {
+    let world = World::start();
+    let _miners = miners(&world, 1).await;
+    let session = world.session().await;
+    let folder = world.dir.path().join("folder");
+    std::fs::create_dir(&folder).expect("there is room");
+    for name in ["a", "b", "c"] {
+        std::fs::write(folder.join(name), [7; 5000]).expect("there is room");
+    }
+    let mut wanted = Wanted {
+        paths: vec![folder],
+        ..wanted(&world, 1)
+    };
+    let total = AttoFil(CHEAP.0 * 5000 * 1000);
+    wanted.order.most = Some(total);
+    let placement = files::store(&session, &wanted).await.expect("it is enough");
+    assert_eq!((placement.pieces().len(), placement.committed()), (1, total));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_miner_that_has_the_data_for_a_shorter_time_takes_it_for_longer_when_no_other_is_left() {
+    let world = World::start();
+    let miners = miners(&world, 1).await;
+    let session = world.session().await;
+    let path = world.dir.path().join("small");
+    std::fs::write(&path, [9; 3000]).expect("there is room");
+    let shorter = Order {
+        duration: 500,
+        until: Until::Staged,
+        ..order(&miners[0])
+    };
+    storing::store(&session, &path, &shorter).await.expect("it takes it");
+    let wanted = Wanted {
+        paths: vec![path],
+        ..wanted(&world, 1)
+    };
+    let placement = files::store(&session, &wanted)
+        .await
+        .expect("it takes it for longer, too");
+    let copies = placement.pieces()[0].copies();
+    assert_eq!((copies.len(), FileProgress::of(&placement).copies_under_way), (2, 1));
+    // One miner stays one copy, which is said.
+    let two = Wanted {
+        order: FileOrder {
+            copies: 2,
+            ..wanted.order.clone()
+        },
+        ..wanted
+    };
+    let refused = files::store(&session, &two).await.expect_err("there is one miner");
+    assert!(
+        refused.to_string().contains("2 copies are at as many miners"),
+        "{refused}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_copy_that_is_not_to_be_replaced_is_said_and_replaced_once_its_user_wants_that() {
+    let world = World::start();
+    let _miners = miners(&world, 2).await;
+    let session = world.session().await;
+    let placement = files::store(&session, &wanted(&world, 1)).await.expect("they take it");
+    let id = placement.file().id.clone();
+    for record in session.book.deals_of_file(&id).expect("it can be read") {
+        session.book.save(&completed(record)).expect("it can be kept");
+    }
+    for _ in 0..3 {
+        let drilled = files::drills::drill(&session, &id, Until::Staged).await;
+        drilled.expect("the chain is there").expect("two are kept");
+    }
+    let state = || {
+        let stored = files::get(&session, &id).expect("it is in the book");
+        let placement = files::placed(&session.book, &stored).expect("it can be read");
+        FileView::of(&placement)
+    };
+    let lost = state();
+    assert_eq!((lost.progress.state, lost.progress.copies_lost), (FileState::Failed, 1));
+    assert_eq!(lost.stopped, Some(GivenUp::Lost.to_string()));
+    let refused = files::resume(&session, &id, false, Until::Staged).await;
+    assert!(
+        matches!(refused, Err(ClientError::FileIncomplete { pieces: 1, .. })),
+        "{refused:?}"
+    );
+    files::resume(&session, &id, true, Until::Staged)
+        .await
+        .expect("another takes it");
+    assert_eq!(state().progress.copies_under_way, 1);
 }

@@ -17,6 +17,11 @@ use super::output::Output;
 use super::target::Target;
 use crate::client::{refund, Book, Report, Session};
 use clap::{Args, Subcommand};
+use shared::chain::Epoch;
+use std::time::Duration;
+
+/// How long a chain may take to say its height to who only looks into the book.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Store files with a miner, bring them back, and check that they are kept
 #[derive(Debug, Args)]
@@ -87,6 +92,16 @@ impl CommandContext {
     /// The deals, without the world.
     fn book(&self) -> Result<Book, CommandError> {
         Ok(Book::open(&self.target.home()?.client())?)
+    }
+
+    /// The chain's height and what chain it is, for who only looks; `None` while it does not answer.
+    async fn height(&self) -> Option<(String, Epoch)> {
+        let looked = async {
+            let chain = self.target.looked_at().await.ok()?;
+            let head = chain.head().await.ok()?;
+            Some((chain.connected_network().genesis.clone(), head.height))
+        };
+        tokio::time::timeout(LOOK, looked).await.ok().flatten()
     }
 
     /// The deals and the world.

@@ -28,7 +28,6 @@ use std::sync::mpsc;
 
 /// Deals that are resumed at the same time, at most.
 const AT_ONCE: usize = 16;
-
 #[derive(Debug, Args)]
 pub struct Store {
     /// Files and folders; `-` alone is the standard input, of which a copy is kept
@@ -61,7 +60,7 @@ pub struct Store {
     /// Replace copies that `watch` finds to be lost, within --most
     #[arg(long)]
     repair: bool,
-    /// What several files, or a folder, are called [default: the folder's name, or `files`]
+    /// What it is called [default: the name of the file or folder, or of several `files`]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     #[command(flatten)]
@@ -96,6 +95,9 @@ pub struct Resume {
     /// Wait until the money of failed deals is back, too
     #[arg(long)]
     follow: bool,
+    /// Have lost copies of the file replaced, now and from now on
+    #[arg(long, requires = "deal")]
+    repair: bool,
 }
 
 #[derive(Debug, Args)]
@@ -134,9 +136,22 @@ pub async fn store(context: &CommandContext, arguments: Store) -> Result<(), Com
         [one] if one.as_os_str() == "-" => {
             let imports = Imports::open(&context.target.home()?.client())?;
             let import = imports.add_stream(std::io::stdin(), &session.report).await?;
+            let path = import.file.path.clone();
+            let is_one = whole_files::is_one_deal(&session, &path, &arguments.order()).await?;
+            if arguments.name.is_some() || !is_one {
+                let wanted = whole_files::Wanted {
+                    paths: vec![path],
+                    order: arguments.order(),
+                    name: arguments.name.or_else(|| Some(NAME_OF_STDIN.to_owned())),
+                    until: arguments.until,
+                    readers: None,
+                };
+                return whole::store(&session, &wanted, context.output).await;
+            }
             storing::propose(&session, import.piece(), &order, |_| {}).await?
         }
-        [one] if whole_files::is_one_deal(&session, one, &arguments.order()).await? => {
+        // What has a name of its own has a manifest that says it.
+        [one] if arguments.name.is_none() && whole_files::is_one_deal(&session, one, &arguments.order()).await? => {
             storing::store(&session, one, &order).await?
         }
         _ => {
@@ -276,67 +291,110 @@ fn response_json(signed: &SignedResponse) -> Value {
 }
 
 pub async fn resume(context: &CommandContext, arguments: Resume) -> Result<(), CommandError> {
-    let session = context.session().await?;
-    let Resume { deal, until, follow } = arguments;
-    if let Some(file) = deal
-        .as_deref()
-        .map(|name| session.book.find_file(name))
-        .transpose()?
-        .flatten()
-    {
-        return whole::resume(&session, &file.record.id, until, context.output).await;
-    }
-    let files = match &deal {
-        Some(_) => Vec::new(),
-        None => whole::open_files(&session)?,
+    let (session, output) = (context.session().await?, context.output);
+    let Resume {
+        deal,
+        until,
+        follow,
+        repair,
+    } = arguments;
+    let Some(name) = deal else {
+        return resume_all(&session, until, follow, output).await;
     };
-    let mut failure = None;
+    if let Some(file) = session.book.find_file(&name)? {
+        let placement = whole_files::resume(&session, &file.record.id, repair, until).await?;
+        return whole::print_stored(&session, &placement, output);
+    }
+    if repair {
+        return Err(ClientError::UnknownFile(name.chars().take(80).collect()).into());
+    }
+    let deals = Resumed::of(&session, vec![session.book.get(&name)?], until).await?;
+    deals.done.iter().try_for_each(|record| print_deal(record, output))?;
+    deals.finish(&session, follow).await
+}
+
+/// Goes on with all files and deals that something is left to do for. What hinders one does not hinder the others.
+async fn resume_all(session: &Session, until: Until, follow: bool, output: Output) -> Result<(), CommandError> {
+    let files = whole::open_files(session).await?;
+    let (mut failure, mut shown) = (None, Vec::new());
     for file in &files {
-        // What hinders one file does not hinder the others.
-        if let Err(error) = whole::resume(&session, file, until, context.output).await {
-            console::stderr(&escaped(&format!("{file}: {error}")));
-            failure = Some(error);
+        match whole_files::resume(session, file, false, until).await {
+            Ok(placement) if output.is_json() => shown.push(whole::resumed(session, &placement)?),
+            Ok(_) => say(file)?,
+            Err(error) => {
+                console::stderr(&escaped(&format!("{file}: {error}")));
+                failure = Some(error.into());
+            }
         }
     }
-    let records = match &deal {
-        Some(name) => vec![session.book.get(name)?],
-        None => session.book.open_deals(session.genesis())?,
-    };
     // The deals of open files were carried on with them; the money of those that failed is taken back here.
     let of_file = |record: &Record| {
         let carried = record.part_of.as_ref().is_some_and(|file| files.contains(file));
         carried && !(record.is_failed() && record.is_refunding())
     };
-    let wanted = |record: &Record| deal.is_some() || (is_open(record, until) && !of_file(record));
-    let wanted: Vec<Record> = records.into_iter().filter(wanted).collect();
-    // A failed deal cannot be carried on; what is left of it is its channel.
-    let has_ended = |record: &Record| record.is_failed() && record.is_refunding();
-    let (failed, open): (Vec<_>, Vec<_>) = wanted.into_iter().partition(has_ended);
-    for record in &failed {
-        refund::go_on(&session, record).await?;
-    }
-    carry_on(&session, &open, until, context.output).await?;
-    if follow {
-        // Of a deal that was begun anew, the attempts before.
-        for record in failed.iter().chain(&open) {
-            refund::follow(&session, record).await?;
+    let mut records = session.book.open_deals(session.genesis())?;
+    records.retain(|record| is_open(record, until) && !of_file(record));
+    let deals = Resumed::of(session, records, until).await?;
+    match output.is_json() {
+        // Whoever reads it gets one value, however much was gone on with.
+        true => {
+            let deals: Vec<Value> = deals.done.iter().map(deal_json).collect();
+            say(json!({ "files": shown, "deals": deals }))?;
         }
+        false => deals.done.iter().try_for_each(|record| print_deal(record, output))?,
     }
+    deals.finish(session, follow).await?;
     failure.map_or(Ok(()), Err)
 }
 
-async fn carry_on(session: &Session, records: &[Record], until: Until, output: Output) -> Result<(), CommandError> {
+/// Deals that were gone on with.
+struct Resumed {
+    /// All of them: what is left of a failed one is its channel, and of one that was begun anew, those of the attempts before.
+    all: Vec<Record>,
+    /// Those that are as far as was wanted.
+    done: Vec<Record>,
+    failure: Option<ClientError>,
+}
+
+impl Resumed {
+    async fn of(session: &Session, all: Vec<Record>, until: Until) -> Result<Self, CommandError> {
+        // A failed deal cannot be carried on; what is left of it is its channel.
+        let has_ended = |record: &&Record| record.is_failed() && record.is_refunding();
+        let (failed, open): (Vec<&Record>, Vec<&Record>) = all.iter().partition(has_ended);
+        for record in failed {
+            refund::go_on(session, record).await?;
+        }
+        let (done, failure) = carry_on(session, &open, until).await;
+        Ok(Self { all, done, failure })
+    }
+
+    async fn finish(self, session: &Session, follow: bool) -> Result<(), CommandError> {
+        if let Some(error) = self.failure {
+            return Err(error.into());
+        }
+        if follow {
+            for record in &self.all {
+                refund::follow(session, record).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Carries deals on side by side: those that are as far as was wanted, and why others are not.
+async fn carry_on(session: &Session, records: &[&Record], until: Until) -> (Vec<Record>, Option<ClientError>) {
     let label = records.len() > 1;
     let work = records.iter().map(|record| async move {
         let outcome = storing::resume(session, record, until, label).await;
         (record, outcome)
     });
     let outcomes: Vec<_> = futures::stream::iter(work).buffered(AT_ONCE).collect().await;
-    let (all, mut failed) = (outcomes.len(), 0);
+    let (all, mut failed, mut done) = (outcomes.len(), 0, Vec::new());
+    let mut failure = None;
     for (record, outcome) in outcomes {
         match outcome {
-            Ok(record) => print_deal(&record, output)?,
-            Err(error) if all == 1 => return Err(error.into()),
+            Ok(record) => done.push(record),
+            Err(error) if all == 1 => failure = Some(error),
             Err(error) => {
                 let line = format!("{}: {error}", record.file.name());
                 console::stderr(&escaped(&line));
@@ -344,10 +402,10 @@ async fn carry_on(session: &Session, records: &[Record], until: Until, output: O
             }
         }
     }
-    match failed {
-        0 => Ok(()),
-        failed => Err(ClientError::SomeFailed { failed, all }.into()),
+    if failed > 0 {
+        failure = Some(ClientError::SomeFailed { failed, all });
     }
+    (done, failure)
 }
 
 /// Whether a command that goes on until `until` has anything to do for a deal

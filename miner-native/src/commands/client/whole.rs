@@ -5,7 +5,7 @@ use crate::client::cli_host::Until;
 use crate::client::files::decrypting::Opening;
 use crate::client::files::{self, drills, retrieving};
 use crate::client::kept_keys::FileKeys;
-use crate::client::stored_files::StoredFile;
+use crate::client::stored_files::{FileSource, StoredFile};
 use crate::client::{Book, ClientError, Record, Session};
 use crate::commands::error::CommandError;
 use crate::commands::output::{columns, put_path, say, with_fields, Output};
@@ -15,8 +15,8 @@ use indicatif::HumanBytes;
 use sealdrop_miner::clock::now_ms;
 use sealdrop_miner::console;
 use serde_json::{json, Value};
-use shared::chain::Address;
-use shared::client::files::{DrillVerdict, FileProgress, FileView, PieceView, Placement};
+use shared::chain::{Address, Epoch};
+use shared::client::files::{DrillVerdict, FileProgress, FileState, FileView, PieceView, Placement};
 use shared::file::{Contents, Manifest};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub struct ShowFile {
 pub struct Watch {
     /// The file's id [default: all]
     file: Option<String>,
-    /// One drill, now
+    /// One drill of each file, now; ends with 4 if a copy did not come back, or a file is not kept as it was ordered
     #[arg(long)]
     once: bool,
     /// How far to carry the deals that replace a lost copy
@@ -49,7 +49,7 @@ pub(super) async fn store(session: &Session, wanted: &files::Wanted, output: Out
 pub(super) fn print_stored(session: &Session, placement: &Placement, output: Output) -> Result<(), CommandError> {
     let id = &placement.file().id;
     match output.is_json() {
-        true => say(Shown::of(&session.book, files::get(session, id)?)?.json(placement)),
+        true => say(Shown::of(&session.book, files::get(session, id)?)?.json(placement, &FileView::of(placement))),
         false => say(id),
     }
 }
@@ -71,9 +71,9 @@ impl Shown {
     }
 
     /// With its pieces.
-    fn json(&self, placement: &Placement) -> Value {
+    fn json(&self, placement: &Placement, view: &FileView) -> Value {
         let pieces = ("pieces", json!(PieceView::all(placement)));
-        let shown = with_fields(json!(FileView::of(placement)), [pieces]);
+        let shown = with_fields(json!(view), [pieces]);
         let shown = match &self.keys {
             Some(keys) => with_fields(shown, [("readers", json!(keys.readers))]),
             None => shown,
@@ -125,12 +125,12 @@ pub(super) fn fields_of_one_deal(shown: Value, record: &Record) -> Value {
 }
 
 pub async fn list(context: &CommandContext) -> Result<(), CommandError> {
-    let book = context.book()?;
+    let (book, height) = (context.book()?, context.height().await);
     let mut listed = Vec::new();
     for id in book.file_ids()? {
         if let Some(stored) = book.find_file(&id)? {
             let placement = files::placed(&book, &stored)?;
-            listed.push(FileView::of(&placement));
+            listed.push(view_at(&placement, height.as_ref()));
         }
     }
     listed.sort_by(|a, b| b.created_at.total_cmp(&a.created_at));
@@ -144,12 +144,22 @@ pub async fn list(context: &CommandContext) -> Result<(), CommandError> {
     say(columns(listed.iter().map(file_row)))
 }
 
-fn file_row(file: &FileView) -> [String; 5] {
+/// A file as it is at the height of its chain, if that is known.
+fn view_at(placement: &Placement, height: Option<&(String, Epoch)>) -> FileView {
+    let (view, genesis) = (FileView::of(placement), &placement.file().genesis);
+    match height.filter(|(chain, _)| chain == genesis) {
+        Some((_, height)) => view.at(*height),
+        None => view,
+    }
+}
+
+fn file_row(file: &FileView) -> [String; 6] {
     [
         file.file.clone(),
         file.progress.state.name().to_owned(),
         HumanBytes(file.size).to_string(),
         copies_text(&file.progress),
+        format!("until block {}", file.ends),
         escaped(&file.name).into_owned(),
     ]
 }
@@ -163,14 +173,38 @@ pub async fn show(context: &CommandContext, arguments: ShowFile) -> Result<(), C
     let unknown = || ClientError::UnknownFile(arguments.file.chars().take(80).collect());
     let stored = book.find_file(&arguments.file)?.ok_or_else(unknown)?;
     let placement = files::placed(&book, &stored)?;
+    let view = view_at(&placement, context.height().await.as_ref());
+    let places = book.sources(&stored.record.id).unwrap_or_default();
     let shown = Shown::of(&book, stored)?;
-    context
-        .output
-        .show(&shown.json(&placement), || file_text(&shown, &placement))
+    context.output.show(&shown.json(&placement, &view), || {
+        file_text(&shown, &placement, &view, &places)
+    })
 }
 
-fn file_text(shown: &Shown, placement: &Placement) -> String {
-    let view = FileView::of(placement);
+/// What its user may do about a file that is not kept as it was ordered.
+fn advice(view: &FileView, places: &[FileSource]) -> Option<String> {
+    let file = &view.file;
+    match view.progress.state {
+        FileState::Ended => {
+            let place = match (places, view.folder) {
+                ([only], false) => escaped(&only.facts.path.display().to_string()).into_owned(),
+                _ => "PATH".to_owned(),
+            };
+            Some(format!(
+                "its time is over, and nobody has to keep it any more; `sealdrop client store {place}` stores it again"
+            ))
+        }
+        FileState::Incomplete | FileState::Failed if view.progress.copies_lost > 0 => Some(format!(
+            "`sealdrop client resume {file} --repair` has lost copies replaced"
+        )),
+        FileState::Incomplete | FileState::Failed | FileState::UnderWay => {
+            Some(format!("`sealdrop client resume {file}` goes on with it"))
+        }
+        FileState::Kept => None,
+    }
+}
+
+fn file_text(shown: &Shown, placement: &Placement, view: &FileView, places: &[FileSource]) -> String {
     let mut lines = vec![
         format!("File: {}", view.file),
         format!("Name: {} ({} bytes)", escaped(&view.name), view.size),
@@ -183,7 +217,8 @@ fn file_text(shown: &Shown, placement: &Placement) -> String {
             view.progress.committed
         ),
     ];
-    if let Some(encryption) = view.encryption {
+    lines.push(format!("Until: block {}", view.ends));
+    if let Some(encryption) = &view.encryption {
         let to = match &shown.keys {
             _ if encryption.passphrase => "with a passphrase".to_owned(),
             Some(keys) => format!("to {}", keys.readers.join(", ")),
@@ -194,6 +229,7 @@ fn file_text(shown: &Shown, placement: &Placement) -> String {
     if let Some(reason) = &view.stopped {
         lines.push(format!("Stopped: {reason}"));
     }
+    lines.extend(advice(view, places).map(|advice| format!("Next: {advice}")));
     for file in shown.manifest.files() {
         lines.push(format!("Data: {}  {}", file.root(), escaped(file.path().as_str())));
     }
@@ -209,14 +245,15 @@ fn file_text(shown: &Shown, placement: &Placement) -> String {
     lines.join("\n")
 }
 
-/// Goes on with a file, which its user names.
-pub(super) async fn resume(session: &Session, id: &str, until: Until, output: Output) -> Result<(), CommandError> {
-    let placement = files::resume(session, id, until).await?;
-    print_stored(session, &placement, output)
+/// A file that was gone on with, as it is printed.
+pub(super) fn resumed(session: &Session, placement: &Placement) -> Result<Value, CommandError> {
+    let stored = files::get(session, &placement.file().id)?;
+    Ok(Shown::of(&session.book, stored)?.json(placement, &FileView::of(placement)))
 }
 
-/// The files of the session's chain that something is left to do for, unless their user gave them up.
-pub(super) fn open_files(session: &Session) -> Result<Vec<String>, CommandError> {
+/// The files of the session's chain that something is left to do for, unless their user gave them up or their time is over.
+pub(super) async fn open_files(session: &Session) -> Result<Vec<String>, CommandError> {
+    let height = session.chain.head().await?.height;
     let mut open = Vec::new();
     for id in session.book.file_ids()? {
         let Some(stored) = session.book.find_file(&id)? else {
@@ -227,7 +264,8 @@ pub(super) fn open_files(session: &Session) -> Result<Vec<String>, CommandError>
             continue;
         }
         let progress = FileProgress::of(&files::placed(&session.book, &stored)?);
-        if progress.copies_kept < progress.copies_wanted {
+        let is_over = stored.record.is_over(height) && progress.copies_under_way == 0;
+        if progress.copies_kept < progress.copies_wanted && !is_over {
             open.push(id);
         }
     }
@@ -311,12 +349,22 @@ pub async fn watch(context: &CommandContext, arguments: Watch) -> Result<(), Com
         Some(name) => vec![files::get(&session, name)?.record.id],
         None => files_of(&session)?,
     };
+    let watching = Watching {
+        session: &session,
+        chosen: &chosen,
+        until: arguments.until,
+        output: context.output,
+    };
     if arguments.once {
-        return drill_all(&session, &chosen, arguments.until, context.output, true).await;
+        let missed = watching.drill_all(true).await?;
+        return match missed.saturating_add(watching.not_kept().await?) {
+            0 => Ok(()),
+            wrong => Err(CommandError::NotKept(wrong)),
+        };
     }
     loop {
         // Whatever hinders one turn, such as a chain that is away, may be over at the next.
-        if let Err(error) = drill_all(&session, &chosen, arguments.until, context.output, false).await {
+        if let Err(error) = watching.drill_all(false).await {
             console::stderr(&escaped(&error.to_string()));
         }
         let Some(due) = drills::due_ms(&session, &chosen)? else {
@@ -337,48 +385,81 @@ fn files_of(session: &Session) -> Result<Vec<String>, CommandError> {
     Ok(ids.into_iter().filter(|id| files::get(session, id).is_ok()).collect())
 }
 
-async fn drill_all(
-    session: &Session,
-    chosen: &[String],
+struct Watching<'a> {
+    session: &'a Session,
+    chosen: &'a [String],
     until: Until,
     output: Output,
-    now: bool,
-) -> Result<(), CommandError> {
-    for id in chosen {
-        let due = drills::due_ms(session, std::slice::from_ref(id))?;
-        if !now && due.is_some_and(|due| due > now_ms()) {
-            continue;
-        }
-        let Some(drilled) = drills::drill(session, id, until).await? else {
-            if now {
-                session.report.note(format!("file {id}: no copy is kept yet"));
+}
+
+impl Watching<'_> {
+    /// Fetches a copy of each file whose drill is due, or of each; how many did not come back. What hinders one file does not hinder the
+    /// others, and is the error in the end.
+    async fn drill_all(&self, now: bool) -> Result<usize, CommandError> {
+        let (mut missed, mut failure) = (0usize, None);
+        for id in self.chosen {
+            let due = drills::due_ms(self.session, std::slice::from_ref(id))?;
+            if !now && due.is_some_and(|due| due > now_ms()) {
+                continue;
             }
-            continue;
-        };
-        let (verdict, strikes) = match drilled.verdict {
-            DrillVerdict::Kept => ("kept", 0),
-            DrillVerdict::Doubtful { strikes } => ("doubtful", strikes),
-            DrillVerdict::Lost => ("lost", shared::client::files::drills::STRIKES),
-        };
-        let shown = json!({
-            "file": drilled.file,
-            "dataCid": drilled.data,
-            "miner": drilled.miner,
-            "verdict": verdict,
-            "strikes": strikes,
-            "reason": drilled.reason,
-        });
-        output.show(&shown, || {
-            let reason = drilled.reason.as_ref().map(|reason| format!(": {reason}"));
-            format!(
-                "{}  {}  {verdict}{}",
-                drilled.miner,
-                drilled.data,
-                reason.unwrap_or_default()
-            )
-        })?;
+            match drills::drill(self.session, id, self.until).await {
+                Ok(None) if now => self.session.report.note(format!("file {id}: no copy is kept yet")),
+                Ok(None) => {}
+                Ok(Some(drilled)) => {
+                    missed = missed.saturating_add(usize::from(drilled.verdict != DrillVerdict::Kept));
+                    tell_drill(&drilled, self.output)?;
+                }
+                Err(error) => {
+                    console::stderr(&escaped(&format!("file {id}: {error}")));
+                    failure = Some(error);
+                }
+            }
+        }
+        failure.map_or(Ok(missed), |error| Err(error.into()))
     }
-    Ok(())
+
+    /// How many of the files are not kept as they were ordered, and nothing is under way for them; says of each why.
+    async fn not_kept(&self) -> Result<usize, CommandError> {
+        let height = self.session.chain.head().await?.height;
+        let mut wrong = 0usize;
+        for id in self.chosen {
+            let placement = files::placed(&self.session.book, &files::get(self.session, id)?)?;
+            let view = FileView::of(&placement).at(height);
+            let state = view.progress.state;
+            if matches!(state, FileState::Kept | FileState::UnderWay) {
+                continue;
+            }
+            wrong = wrong.saturating_add(1);
+            let reason = view.stopped.as_ref().map(|reason| format!(": {reason}"));
+            let next = advice(&view, &[]).unwrap_or_default();
+            let (state, reason) = (state.name(), reason.unwrap_or_default());
+            self.session
+                .report
+                .note(format!("file {id} is {state}{reason}; {next}"));
+        }
+        Ok(wrong)
+    }
+}
+
+fn tell_drill(drilled: &drills::Drilled, output: Output) -> Result<(), CommandError> {
+    let (verdict, strikes) = match drilled.verdict {
+        DrillVerdict::Kept => ("kept", 0),
+        DrillVerdict::Doubtful { strikes } => ("doubtful", strikes),
+        DrillVerdict::Lost => ("lost", shared::client::files::drills::STRIKES),
+    };
+    let shown = json!({
+        "file": drilled.file,
+        "dataCid": drilled.data,
+        "miner": drilled.miner,
+        "verdict": verdict,
+        "strikes": strikes,
+        "reason": drilled.reason,
+    });
+    output.show(&shown, || {
+        let reason = drilled.reason.as_ref().map(|reason| format!(": {reason}"));
+        let (miner, data) = (&drilled.miner, &drilled.data);
+        format!("{miner}  {data}  {verdict}{}", reason.unwrap_or_default())
+    })
 }
 
 #[cfg(test)]

@@ -80,12 +80,24 @@ impl Copy {
         self.ends.0 <= file.ends.0.saturating_sub(file.order.duration)
     }
 
-    /// Whether it is a copy as the file's order wants it, now or when its deal is complete: the file's own deal, or another that lasts
+    /// Whether it is a deal about the same data that is over before the file's time is: no copy, but its miner has the bytes.
+    pub(super) fn ends_too_soon_for(&self, file: &FileRecord) -> bool {
+        let matters = self.is_of(file) || !file.order.allow_duplicates;
+        matters && self.is_good() && !self.had_ended(file) && !self.counts_for(file)
+    }
+
+    /// Whether it is a copy as the file's order wants it, now or when its deal is complete: the file's own deal, or another, that lasts
     /// as long.
     pub fn counts_for(&self, file: &FileRecord) -> bool {
-        let lasts = self.ends >= file.ends && !file.order.allow_duplicates;
-        let is_good = matches!(self.standing, Standing::UnderWay { .. } | Standing::Kept);
-        is_good && !self.had_ended(file) && (self.is_of(file) || lasts)
+        let lasts = match self.is_of(file) {
+            true => self.ends >= file.lasts_from(),
+            false => self.ends >= file.ends && !file.order.allow_duplicates,
+        };
+        self.is_good() && !self.had_ended(file) && lasts
+    }
+
+    fn is_good(&self) -> bool {
+        matches!(self.standing, Standing::UnderWay { .. } | Standing::Kept)
     }
 }
 

@@ -37,7 +37,7 @@ pub use needs::{needs, GivenUp, PieceNeeds, ATTEMPTS_PER_COPY};
 pub use placement::{PieceSource, PlacedPiece, Placement, DEALS_UNDER_WAY, PIECES_UNDER_WAY};
 pub use record::{Encryption, FileOrder, FileRecord, MinerChoice, OrderError, MAX_COPIES};
 pub use score::{score_cards, ScoreCard};
-pub use sectors::{quote, sector_for, FileQuote, SectorError};
+pub use sectors::{quote, quote_manifest, sector_for, FileQuote, SectorError};
 pub use view::{CopyView, FileProgress, FileState, FileView, PieceView};
 
 #[cfg(test)]

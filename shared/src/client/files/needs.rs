@@ -25,6 +25,10 @@ pub enum GivenUp {
     FileLost { reason: alloc::string::String },
     #[error("no further miner takes it: {reason}; ask for fewer copies, or go on with the file later")]
     NoMiner { reason: alloc::string::String },
+    #[error("each of the {miners} miners that could take it has a copy already, or has lost one; ask for fewer copies, or go on with the file when there are more miners")]
+    AllHold { miners: usize },
+    #[error("a copy did not come back three times in a row and is lost, and lost copies of this file are not replaced; go on with it and have them replaced (--repair)")]
+    Lost,
 }
 
 /// What a piece needs now.
@@ -36,7 +40,8 @@ pub enum PieceNeeds {
     Deal {
         /// Miners that have a copy, or had one and lost it.
         leave_out: Vec<Address>,
-        /// Miners that failed the piece: only when no other is left.
+        /// Miners that failed the piece, or have the same data in another deal that ends sooner than the file's own: only when no other
+        /// is left. Two deals of one miner stay one copy, which lasts as long as the longer one.
         last: Vec<Address>,
         /// FIL that the deal may cost; `None`: there is no limit.
         most: Option<AttoFil>,
@@ -50,15 +55,16 @@ pub fn needs(file: &FileRecord, copies: &[Copy], committed: AttoFil, since_ms: u
     let order = &file.order;
     // Two deals with one miner are one copy.
     let good: BTreeSet<&Address> = miners_of(copies, |copy| copy.counts_for(file)).collect();
-    let lost = copies
-        .iter()
-        .filter(|copy| copy.standing == Standing::Lost && copy.is_of(file) && !copy.had_ended(file));
-    let not_replaced = match order.repair {
-        true => 0,
-        false => lost.count(),
-    };
-    if good.len().saturating_add(not_replaced) >= order.copies as usize {
+    let wanted = order.copies as usize;
+    if good.len() >= wanted {
         return PieceNeeds::Nothing;
+    }
+    let is_lost = |copy: &Copy| copy.standing == Standing::Lost && copy.is_of(file) && !copy.had_ended(file);
+    let lost: BTreeSet<&Address> = miners_of(copies, is_lost)
+        .filter(|miner| !good.contains(miner))
+        .collect();
+    if !order.repair && good.len().saturating_add(lost.len()) >= wanted {
+        return PieceNeeds::GivenUp(GivenUp::Lost);
     }
     let failed = |copy: &Copy| matches!(copy.standing, Standing::Failed { .. });
     let attempts = copies
@@ -76,10 +82,12 @@ pub fn needs(file: &FileRecord, copies: &[Copy], committed: AttoFil, since_ms: u
         Ok(most) => most,
         Err(limit) => return PieceNeeds::GivenUp(limit),
     };
-    // Also who has it for a shorter time: a second deal about the same data with one miner is no copy.
-    let holds = |copy: &Copy| !failed(copy) && !copy.had_ended(file) && (!order.allow_duplicates || copy.is_of(file));
+    let holds = |copy: &Copy| {
+        let keeps = !failed(copy) && !copy.had_ended(file) && !copy.ends_too_soon_for(file);
+        keeps && (!order.allow_duplicates || copy.is_of(file))
+    };
     let leave_out: BTreeSet<&Address> = miners_of(copies, holds).collect();
-    let last: BTreeSet<&Address> = miners_of(copies, failed)
+    let last: BTreeSet<&Address> = miners_of(copies, |copy| failed(copy) || copy.ends_too_soon_for(file))
         .filter(|miner| !leave_out.contains(miner))
         .collect();
     PieceNeeds::Deal {

@@ -133,6 +133,23 @@ impl Placement {
         &self.pieces
     }
 
+    /// Whether no more deals are made for it: somebody or something has stopped it, or all that it lacks are lost copies that are not
+    /// to be replaced. The reason.
+    pub fn stopped(&self) -> Option<String> {
+        if self.file.stopped.is_some() {
+            return self.file.stopped.clone();
+        }
+        let (committed, mut lost) = (self.committed(), None);
+        for piece in &self.pieces {
+            match needs(&self.file, &piece.copies, committed, self.since_ms) {
+                PieceNeeds::Nothing => {}
+                PieceNeeds::GivenUp(reason @ GivenUp::Lost) => lost = Some(reason.to_string()),
+                _ => return None,
+            }
+        }
+        lost
+    }
+
     /// The index of the piece with this data.
     pub fn piece_of(&self, data: &Cid) -> Option<usize> {
         self.by_data.get(data).copied()
@@ -157,9 +174,10 @@ impl Placement {
         true
     }
 
-    /// FIL that the file's deals have committed together.
+    /// FIL that the file's deals have committed together, without those that were over when it was ordered again.
     pub fn committed(&self) -> AttoFil {
-        let own = self.copies().filter(|copy| copy.is_of(&self.file));
+        let file = &self.file;
+        let own = self.copies().filter(|copy| copy.is_of(file) && !copy.had_ended(file));
         own.fold(AttoFil::ZERO, |sum, copy| {
             sum.checked_add(copy.committed).unwrap_or(AttoFil(u128::MAX))
         })
@@ -209,10 +227,14 @@ impl Placement {
         };
         let (order, size) = (&self.file.order, piece.names.size);
         let named = |miner: &MinerView| order.named().is_none_or(|named| miner.address == *named);
-        let left = |miner: &&MinerView| named(miner) && !leave_out.contains(&miner.address);
-        let all: Vec<MinerView> = miners.iter().filter(left).cloned().collect();
+        let all: Vec<MinerView> = miners.iter().filter(|miner| named(miner)).cloned().collect();
         let none = |reason: String| GivenUp::NoMiner { reason };
-        let fitting = MinerOffer::fitting(all, own, size, height).map_err(|error| none(error.to_string()))?;
+        let mut fitting = MinerOffer::fitting(all, own, size, height).map_err(|error| none(error.to_string()))?;
+        let miners = fitting.len();
+        fitting.retain(|offer| !leave_out.contains(&offer.view.address));
+        if fitting.is_empty() {
+            return Err(GivenUp::AllHold { miners });
+        }
         let affordable = |offer: &MinerOffer| {
             let price = price_of(offer.ask.price, size, order.duration);
             most.is_none_or(|most| price.is_some_and(|price| price <= most))

@@ -3,6 +3,7 @@
 use super::drills::Drills;
 use crate::chain::{Address, AttoFil, Epoch};
 use crate::client::choosing::MinerRule;
+use crate::client::duplicates::Duplicates;
 use crate::client::offer::PieceNames;
 use crate::file::Manifest;
 use crate::piece::{Commitment, DigestError, PieceDigest};
@@ -16,6 +17,9 @@ use serde::{Deserialize, Serialize};
 pub const FORMAT: u32 = 1;
 /// Copies of a file, at most: as many miners are asked for each of its pieces, of 32 that are asked at all.
 pub const MAX_COPIES: u32 = 16;
+/// Blocks that a file's own deal may end before the file: an endpoint that is that far behind has drawn it up. Deals of a former order of
+/// the file end sooner, or they are as good.
+pub const LAGGING: u64 = 30;
 
 /// Whom the pieces' deals are made with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -173,6 +177,39 @@ pub struct FileRecord {
 }
 
 impl FileRecord {
+    /// When a deal that was made for the file ends, at the earliest, that is a copy of the present order.
+    pub fn lasts_from(&self) -> Epoch {
+        Epoch(self.ends.0.saturating_sub(LAGGING))
+    }
+
+    /// Which deals with a miner that is chosen are in the way of one for the file: those that last as long.
+    pub fn duplicates(&self) -> Duplicates {
+        match self.order.allow_duplicates {
+            true => Duplicates::Allowed,
+            false => Duplicates::EndingFrom(self.ends),
+        }
+    }
+
+    /// Whether its time is over, so that nobody has to keep it any more.
+    pub fn is_over(&self, height: Epoch) -> bool {
+        self.ends <= height
+    }
+
+    /// The same as its user wants it now. While its time is not over, that stays, since its deals are not made again for another one;
+    /// then it begins anew at `height`, and what the former deals cost is none of the new order's limit.
+    pub fn ordered_again(self, order: FileOrder, height: Epoch) -> Self {
+        let (duration, ends) = match self.is_over(height) {
+            true => (order.duration, height.plus(order.duration)),
+            false => (self.order.duration, self.ends),
+        };
+        Self {
+            order: FileOrder { duration, ..order },
+            ends,
+            stopped: None,
+            ..self
+        }
+    }
+
     /// The record of a file whose manifest, which has these bytes, is being kept; its deals count from `height`.
     pub fn new(
         (manifest, bytes): (&Manifest, &[u8]),

@@ -5,9 +5,11 @@ use crate::chain::view::MinerView;
 use crate::chain::{Address, AttoFil, Epoch};
 use crate::client::offer::{MinerOffer, OfferError};
 use crate::deal::review::price_of;
+use crate::file::{FileEntry, Manifest};
 use crate::piece::SectorSize;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use cid::Cid;
 
 /// Why a file is cut for no sector.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -69,7 +71,24 @@ pub struct FileQuote {
     pub miners: usize,
 }
 
-/// What pieces of these sizes cost.
+/// What the pieces of a file's manifest cost that has these bytes: each piece once, however often its data is in the file, and the
+/// manifest itself where the order wants that.
+pub fn quote_manifest(
+    miners: &[MinerView],
+    own: &Address,
+    height: Epoch,
+    order: &FileOrder,
+    (manifest, bytes): (&Manifest, &[u8]),
+) -> Result<FileQuote, SectorError> {
+    let pieces = manifest.files().iter().flat_map(FileEntry::pieces);
+    let mut sizes: BTreeMap<Cid, u64> = pieces.map(|piece| (piece.data_cid, piece.size)).collect();
+    if order.with_manifest {
+        sizes.insert(Manifest::cid_of(bytes), bytes.len() as u64);
+    }
+    quote(miners, own, height, order, sizes.into_values())
+}
+
+/// What pieces of these sizes cost, which are all different.
 pub fn quote(
     miners: &[MinerView],
     own: &Address,

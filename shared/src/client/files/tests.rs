@@ -4,10 +4,10 @@ use super::copies::{Copy, Standing};
 use super::drills::{DrillVerdict, DRILL_BYTES, DRILL_PAUSE_MS, STRIKES, STRIKE_PAUSE_MS};
 use super::needs::{needs, GivenUp, PieceNeeds, ATTEMPTS_PER_COPY};
 use super::placement::{Placement, PIECES_UNDER_WAY};
-use super::record::{FileOrder, FileRecord, MinerChoice, OrderError, MAX_COPIES};
+use super::record::{FileOrder, FileRecord, MinerChoice, OrderError, LAGGING, MAX_COPIES};
 use super::score::score_cards;
-use super::sectors::{quote, sector_for, SectorError};
-use super::view::{FileProgress, FileState, PieceView};
+use super::sectors::{quote, quote_manifest, sector_for, SectorError};
+use super::view::{FileProgress, FileState, FileView, PieceView};
 use crate::chain::view::{AskView, MinerView};
 use crate::chain::{Address, AttoFil, Epoch};
 use crate::client::choosing::{ByRule, MinerRule};
@@ -22,6 +22,8 @@ use crate::wire::protocol;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use alloc::{format, vec};
+
+mod showing;
 
 const MIB: u64 = 1 << 20;
 
@@ -46,7 +48,12 @@ fn manifest(pieces: u8) -> Manifest {
     };
     let path = RelativePath::parse("file").expect("a name");
     let pieces: Vec<FilePiece> = (0..pieces).map(piece).collect();
-    let (size, root) = (pieces.len() as u64 * 7 * MIB, cid_of(DAG_PB, &[255; 32]));
+    // A file of one piece has that one's root.
+    let root = match pieces.as_slice() {
+        [only] => only.data_cid,
+        _ => cid_of(DAG_PB, &[255; 32]),
+    };
+    let size = pieces.len() as u64 * 7 * MIB;
     let entry = FileEntry::new(path, size, root, pieces).expect("a file");
     Manifest::file(entry).expect("a manifest")
 }
@@ -138,19 +145,56 @@ fn a_named_miner_that_fails_a_piece_is_not_asked_again_by_itself() {
 fn a_copy_whose_time_was_over_when_the_file_was_ordered_again_is_none_and_its_miner_may_keep_it_anew() {
     let file = file(order(2));
     let began = file.ends.0 - file.order.duration;
-    for (ends, counts) in [(began, false), (began + 1, true)] {
+    let needed = |ends| {
         let copy = Copy {
             ends: Epoch(ends),
             ..copy(&file, 1, Standing::Kept)
         };
-        assert_eq!(copy.counts_for(&file), counts);
-        let left_out: &[u64] = if counts { &[1] } else { &[] };
-        assert_eq!(needs(&file, &[copy], AttoFil(0), 0), deal(left_out, &[]));
-    }
+        (copy.counts_for(&file), needs(&file, &[copy], AttoFil(0), 0))
+    };
+    assert_eq!(needed(began), (false, deal(&[], &[])));
+    // It is over soon: its miner comes after those that have nothing yet.
+    assert_eq!(needed(began + 1), (false, deal(&[], &[1])));
+    assert_eq!(needed(file.ends.0 - LAGGING - 1), (false, deal(&[], &[1])));
+    // It was drawn up when the endpoint was behind.
+    assert_eq!(needed(file.ends.0 - LAGGING), (true, deal(&[1], &[])));
 }
 
 #[test]
-fn a_deal_for_something_else_counts_if_it_lasts_as_long_and_its_miner_is_left_out_if_not() {
+fn a_file_keeps_its_time_when_it_is_ordered_again_until_that_is_over_and_then_begins_anew() {
+    let file = FileRecord {
+        stopped: Some("why".into()),
+        ..file(order(1))
+    };
+    let longer = FileOrder {
+        duration: 5000,
+        ..order(2)
+    };
+    let before = Epoch(file.ends.0 - 1);
+    let more = file.clone().ordered_again(longer.clone(), before);
+    assert_eq!((more.order.copies, more.order.duration), (2, 1000));
+    assert_eq!((more.ends, more.stopped), (file.ends, None));
+    let over = file.ends;
+    let anew = file.ordered_again(longer, over);
+    assert_eq!((anew.order.duration, anew.ends), (5000, over.plus(5000)));
+}
+
+#[test]
+fn what_former_deals_cost_is_none_of_the_limit_of_an_order_that_begins_anew() {
+    let file = file(order(1));
+    let manifest = manifest(2);
+    let mut placement = Placement::new(file.clone(), &manifest, 0);
+    let former = drawn(&file, 1, 1);
+    assert!(placement.take(&former));
+    assert_eq!(Some(placement.committed()), former.deal.draft.total());
+    let ends = former.deal.draft.end();
+    placement.renew(file.ordered_again(order(1), ends));
+    assert_eq!(placement.committed(), AttoFil::ZERO);
+    assert_eq!(placement.next_need(), Some((0, deal(&[], &[]))));
+}
+
+#[test]
+fn a_deal_for_something_else_counts_if_it_lasts_as_long_and_its_miner_comes_last_if_not() {
     let file = file(order(1));
     let foreign = Copy {
         part_of: None,
@@ -161,7 +205,15 @@ fn a_deal_for_something_else_counts_if_it_lasts_as_long_and_its_miner_is_left_ou
         ends: Epoch(file.ends.0 - 1),
         ..foreign.clone()
     };
-    assert_eq!(needs(&file, &[short], AttoFil(0), 0), deal(&[1], &[]));
+    assert_eq!(needs(&file, &[short.clone()], AttoFil(0), 0), deal(&[], &[1]));
+    // With the longer deal it is one copy, and no second one.
+    let both = [short, copy(&file, 1, UNDER_WAY)];
+    assert_eq!(needs(&file, &both, AttoFil(0), 0), PieceNeeds::Nothing);
+    let two = FileRecord {
+        order: order(2),
+        ..file.clone()
+    };
+    assert_eq!(needs(&two, &both, AttoFil(0), 0), deal(&[1], &[]));
     let duplicates = FileRecord {
         order: FileOrder {
             allow_duplicates: true,
@@ -178,7 +230,46 @@ fn a_lost_copy_is_replaced_if_that_was_ordered_and_never_by_its_miner() {
     let lost = [copy(&file, 1, Standing::Lost)];
     assert_eq!(needs(&file, &lost, AttoFil(0), 0), deal(&[1], &[]));
     file.order.repair = false;
-    assert_eq!(needs(&file, &lost, AttoFil(0), 0), PieceNeeds::Nothing);
+    assert_eq!(needs(&file, &lost, AttoFil(0), 0), PieceNeeds::GivenUp(GivenUp::Lost));
+    // Two deals of one miner that are lost are one lost copy.
+    file.order.copies = 2;
+    let again = Copy {
+        deal: "again".into(),
+        ..lost[0].clone()
+    };
+    let lost = [lost[0].clone(), again];
+    assert_eq!(needs(&file, &lost, AttoFil(0), 0), deal(&[1], &[]));
+}
+
+#[test]
+fn a_miner_that_has_the_data_for_a_shorter_time_is_a_candidate_only_when_no_other_is_left() {
+    let file = file(order(1));
+    let (manifest, own) = (manifest(2), key(9).address());
+    let mut placement = Placement::new(file.clone(), &manifest, 0);
+    let mut short = drawn(&file, 1, 1);
+    short.deal.draft.duration -= LAGGING + 1;
+    short.part_of = None;
+    assert!(placement.take(&short));
+    let need = placement.next_need().expect("it is no copy");
+    let among = |placement: &Placement, miners: &[MinerView]| {
+        let found = placement.candidates((need.0, &need.1), miners, &own, Epoch(10));
+        found.map(|found| found.into_iter().map(|view| view.address).collect::<Vec<_>>())
+    };
+    let (first, second) = (miner(1, SectorSize::S8MiB, 1), miner(2, SectorSize::S8MiB, 9));
+    assert_eq!(among(&placement, &[first.clone(), second]), Ok(vec![Address::id(2)]));
+    assert_eq!(among(&placement, &[first]), Ok(vec![Address::id(1)]));
+}
+
+#[test]
+fn that_all_miners_have_a_copy_already_is_the_reason_and_not_that_there_is_none() {
+    let file = file(order(2));
+    let manifest = manifest(2);
+    let mut placement = Placement::new(file.clone(), &manifest, 0);
+    assert!(placement.take(&drawn(&file, 1, 1)));
+    let need = placement.next_need().expect("another copy");
+    let miners = [miner(1, SectorSize::S8MiB, 1)];
+    let found = placement.candidates((need.0, &need.1), &miners, &key(9).address(), Epoch(10));
+    assert_eq!(found.map(|found| found.len()), Err(GivenUp::AllHold { miners: 1 }));
 }
 
 #[test]
@@ -245,28 +336,6 @@ fn a_file_is_cut_for_the_largest_sectors_that_enough_miners_have() {
     };
     let sector = sector_for(&miners, &key(9).address(), Epoch(10), &named, 1 << 30);
     assert_eq!(sector, Ok(SectorSize::S8MiB));
-}
-
-#[test]
-fn a_quote_is_what_the_cheapest_and_the_dearest_miners_would_take() {
-    let miners = [
-        miner(1, SectorSize::S8MiB, 5),
-        miner(2, SectorSize::S8MiB, 2),
-        miner(3, SectorSize::S8MiB, 9),
-    ];
-    let quoted = |copies| quote(&miners, &key(9).address(), Epoch(10), &order(copies), [10, 10, 1]);
-    let found = quoted(2).expect("there are enough");
-    let all = 21 * 1000;
-    assert_eq!((found.least, found.most), (AttoFil(all * 7), AttoFil(all * 14)));
-    assert_eq!((found.pieces, found.deals, found.miners), (3, 6, 3));
-    assert!(matches!(
-        quoted(4),
-        Err(SectorError::TooFewForPiece {
-            copies: 4,
-            found: 3,
-            ..
-        })
-    ));
 }
 
 /// A deal of the file's piece with a miner, just drawn up.
@@ -337,40 +406,6 @@ fn a_deal_of_another_file_or_chain_is_none_of_this_one() {
 }
 
 #[test]
-fn a_file_is_kept_when_every_piece_is_and_under_way_until_somebody_stops() {
-    let mut file = file(order(1));
-    let state = |file: &FileRecord, deals: &[DealRecord<()>]| {
-        let mut placement = Placement::new(file.clone(), &manifest(2), 0);
-        deals.iter().for_each(|deal| assert!(placement.take(deal)));
-        FileProgress::of(&placement)
-    };
-    assert_eq!(state(&file, &[]).state, FileState::UnderWay);
-    let (mut first, mut second) = (drawn(&file, 1, 1), drawn(&file, 2, 1));
-    second.deal.draft.data_cid = cid_of(DAG_PB, &[1; 32]);
-    completed(&mut first);
-    file.stopped = Some("its user stopped it".into());
-    assert_eq!(
-        state(&file, &[first.clone(), second.clone()]).state,
-        FileState::UnderWay
-    );
-    let mut gone = second.clone();
-    failed(&mut gone, "deal rejected: no room", None);
-    let progress = state(&file, &[first.clone(), gone]);
-    assert_eq!(
-        (progress.state, progress.copies_kept, progress.deals_failed),
-        (FileState::Failed, 1, 1)
-    );
-    completed(&mut second);
-    let progress = state(&file, &[first.clone(), second.clone()]);
-    assert_eq!((progress.state, progress.transferred), (FileState::Kept, 14 * MIB));
-    let more = FileRecord {
-        order: order(2),
-        ..file
-    };
-    assert_eq!(state(&more, &[first, second]).state, FileState::Incomplete);
-}
-
-#[test]
 fn so_many_deals_are_under_way_at_once_and_one_that_rests_is_none_of_them() {
     let (file, pieces) = (file(order(1)), 100);
     let mut placement = Placement::new(file.clone(), &manifest(pieces), 0);
@@ -389,78 +424,6 @@ fn so_many_deals_are_under_way_at_once_and_one_that_rests_is_none_of_them() {
     placement.rest(&made[0]);
     placement.rest(&made[1]);
     assert_eq!(make(&mut placement, &mut made), PIECES_UNDER_WAY + 2);
-}
-
-#[test]
-fn the_manifest_is_a_piece_of_its_own_where_that_was_ordered() {
-    let file = file(FileOrder {
-        with_manifest: true,
-        ..order(1)
-    });
-    let placement = Placement::new(file.clone(), &manifest(2), 0);
-    let last = placement.pieces().last().expect("three");
-    let id: cid::Cid = file.id.parse().expect("its CID");
-    assert_eq!(last.names.data_cid.hash(), id.hash());
-    let shown = PieceView::all(&placement);
-    assert_eq!(
-        shown.iter().map(|piece| piece.file).collect::<Vec<_>>(),
-        [Some(0), Some(0), None]
-    );
-}
-
-#[test]
-fn a_copy_that_fails_three_drills_in_a_row_is_lost_and_replaced() {
-    let mut file = file(order(1));
-    let mut kept = drawn(&file, 1, 1);
-    completed(&mut kept);
-    let mut placement = Placement::new(file.clone(), &manifest(2), 0);
-    assert_eq!(file.drills.next(&placement, 7), None);
-    placement.take(&kept);
-    let drill = file.drills.next(&placement, 7).expect("one is kept");
-    assert_eq!((drill.deal.as_str(), drill.piece), ("deal 1", 0));
-    assert!(drill.range.end <= 7 * MIB && drill.range.end - drill.range.start == DRILL_BYTES);
-    for (came_back, verdict) in [
-        (false, DrillVerdict::Doubtful { strikes: 1 }),
-        (false, DrillVerdict::Doubtful { strikes: 2 }),
-        (true, DrillVerdict::Kept),
-        (false, DrillVerdict::Doubtful { strikes: 1 }),
-        (false, DrillVerdict::Doubtful { strikes: 2 }),
-        (false, DrillVerdict::Lost),
-    ] {
-        assert_eq!(file.drills.heard(&drill, came_back, 50), verdict);
-    }
-    placement.renew(file.clone());
-    assert_eq!(FileProgress::of(&placement).copies_lost, 1);
-    let (piece, needed) = placement.next_need().expect("another deal");
-    assert_eq!((piece, needed), (0, deal(&[1], &[])));
-    assert_eq!(file.drills.next(&placement, 7), None);
-    let cards = score_cards([&kept], [&file]);
-    let card = cards.get(&Address::id(1)).expect("it has one");
-    assert_eq!(
-        (card.complete, card.drills_passed, card.drills_failed, card.lost),
-        (1, 1, 5, 1)
-    );
-}
-
-#[test]
-fn a_doubtful_copy_is_fetched_again_first_and_soon() {
-    let mut file = file(order(2));
-    let mut placement = Placement::new(file.clone(), &manifest(2), 0);
-    for miner in [1, 2] {
-        let mut kept = drawn(&file, miner, 1);
-        completed(&mut kept);
-        placement.take(&kept);
-    }
-    assert_eq!(file.drills.due_ms(), 0);
-    let drill = file.drills.next(&placement, 0).expect("two are kept");
-    file.drills.heard(&drill, true, 100);
-    assert_eq!(file.drills.due_ms(), 100 + DRILL_PAUSE_MS);
-    file.drills.heard(&drill, false, 200);
-    assert_eq!(file.drills.due_ms(), 200 + STRIKE_PAUSE_MS);
-    for seed in 0..20 {
-        assert_eq!(file.drills.next(&placement, seed).expect("two").deal, drill.deal);
-    }
-    assert_eq!(STRIKES, 3);
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use super::copies::{Copy, Standing};
 use super::placement::{PieceSource, Placement};
 use super::record::Encryption;
-use crate::chain::AttoFil;
+use crate::chain::{Address, AttoFil, Epoch};
 use crate::piece::PieceCid;
+use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use serde::Serialize;
@@ -22,6 +23,8 @@ pub enum FileState {
     Incomplete,
     /// A piece is not kept at all, and no more deals are made.
     Failed,
+    /// Its time is over: no miner has to keep it any more. Said where the chain's height is known.
+    Ended,
 }
 
 impl FileState {
@@ -32,6 +35,7 @@ impl FileState {
             Self::Kept => "kept",
             Self::Incomplete => "incomplete",
             Self::Failed => "failed",
+            Self::Ended => "ended",
         }
     }
 }
@@ -44,7 +48,7 @@ pub struct FileProgress {
     pub state: FileState,
     /// Different pieces.
     pub pieces: u64,
-    /// Copies of all pieces together that were ordered.
+    /// Copies of all pieces together that were ordered. A copy is a miner, however many deals it has about a piece.
     pub copies_wanted: u64,
     pub copies_kept: u64,
     pub copies_under_way: u64,
@@ -130,6 +134,8 @@ pub struct FileView {
     pub copies: u32,
     /// Blocks that each deal lasts.
     pub duration: u64,
+    /// The block at which its time is over.
+    pub ends: u64,
     /// FIL that all deals together may cost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub most: Option<AttoFil>,
@@ -164,7 +170,8 @@ impl FileProgress {
             progress.bytes = progress.bytes.saturating_add(size.saturating_mul(copies));
         }
         progress.transferred = progress.transferred.min(progress.bytes);
-        progress.state = match (all, file.stopped.is_some() && progress.copies_under_way == 0) {
+        let stopped = progress.copies_under_way == 0 && placement.stopped().is_some();
+        progress.state = match (all, stopped) {
             (true, _) => FileState::Kept,
             (false, false) => FileState::UnderWay,
             (false, true) if least > 0 => FileState::Incomplete,
@@ -173,21 +180,31 @@ impl FileProgress {
         progress
     }
 
-    /// Counts a piece's copies; how many are kept.
+    /// Counts a piece's copies; how many are kept. Each miner is one, as the best of its deals.
     fn count(&mut self, copies: &[Copy], placement: &Placement, size: u64) -> u64 {
-        let (file, mut kept) = (placement.file(), 0u64);
-        let wanted = u64::from(file.order.copies);
+        let file = placement.file();
+        let (mut seen, wanted) = (BTreeSet::<&Address>::new(), u64::from(file.order.copies));
+        let mut kept = 0u64;
         for copy in copies {
-            let good = copy.counts_for(file);
-            match copy.standing {
-                Standing::UnderWay { .. } if good => {
-                    self.copies_under_way = self.copies_under_way.saturating_add(1);
-                    self.transferred = self.transferred.saturating_add(copy.transferred.min(size));
-                }
-                Standing::Kept if good => kept = kept.saturating_add(1),
-                Standing::Lost => self.copies_lost = self.copies_lost.saturating_add(1),
-                Standing::Failed { .. } if copy.is_of(file) => self.deals_failed = self.deals_failed.saturating_add(1),
-                _ => {}
+            let is_kept = copy.standing == Standing::Kept && copy.counts_for(file);
+            if is_kept && seen.insert(&copy.miner) {
+                kept = kept.saturating_add(1);
+            }
+        }
+        for copy in copies {
+            let under_way = matches!(copy.standing, Standing::UnderWay { .. }) && copy.counts_for(file);
+            if under_way && seen.insert(&copy.miner) {
+                self.copies_under_way = self.copies_under_way.saturating_add(1);
+                self.transferred = self.transferred.saturating_add(copy.transferred.min(size));
+            }
+        }
+        for copy in copies {
+            let is_lost = copy.standing == Standing::Lost && !copy.had_ended(file);
+            if is_lost && seen.insert(&copy.miner) {
+                self.copies_lost = self.copies_lost.saturating_add(1);
+            }
+            if matches!(copy.standing, Standing::Failed { .. }) && copy.is_of(file) {
+                self.deals_failed = self.deals_failed.saturating_add(1);
             }
         }
         // More than was ordered does not make up for another piece.
@@ -211,10 +228,20 @@ impl FileView {
             created_at: file.created_ms as f64,
             copies: file.order.copies,
             duration: file.order.duration,
+            ends: file.ends.0,
             most: file.order.most,
             progress: FileProgress::of(placement),
-            stopped: file.stopped.clone(),
+            stopped: placement.stopped(),
         }
+    }
+
+    /// The same at this height of the chain, where its time may be over.
+    pub fn at(mut self, height: Epoch) -> Self {
+        let is_stored = matches!(self.progress.state, FileState::Kept | FileState::Incomplete);
+        if is_stored && self.ends <= height.0 {
+            self.progress.state = FileState::Ended;
+        }
+        self
     }
 }
 
