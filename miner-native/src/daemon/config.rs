@@ -121,6 +121,27 @@ impl DaemonConfig {
         check(self)
     }
 
+    /// Where it listens over TCP, and the option that chooses it.
+    pub fn listens(&self) -> Vec<(&'static str, SocketAddr)> {
+        let of = |name: &'static str, addresses: &[SocketAddr]| {
+            let named = addresses.iter().map(|address| (name, *address));
+            named.collect::<Vec<_>>()
+        };
+        let mut all = Vec::new();
+        if self.role != Role::Chain {
+            let host = self.p2p.host_config(None, PathBuf::new());
+            all.extend(host.listen.iter().filter_map(over_tcp));
+        }
+        if self.makes_chain() {
+            all.extend(of("--chain-port", &self.chain.addresses));
+        }
+        if self.role != Role::Chain {
+            all.extend(of("--web-port", &self.web.addresses));
+            all.extend(of("--http-port", &self.http.addresses));
+        }
+        all
+    }
+
     /// What it opens to others, and what soon or already keeps them away, in words.
     pub fn warnings(&self) -> Vec<String> {
         warnings(self)
@@ -202,28 +223,7 @@ fn check_name(name: &str) -> Result<(), ConfigError> {
 
 /// Two listeners cannot have one port on one address.
 fn check_addresses(config: &DaemonConfig) -> Result<(), ConfigError> {
-    let of = |name: &'static str, listen: &Listen| {
-        let addresses = listen.addresses.clone().into_iter();
-        addresses.map(move |address| (name, address))
-    };
-    let mut all = Vec::new();
-    if config.role != Role::Chain {
-        all.extend(
-            config
-                .p2p
-                .host_config(None, PathBuf::new())
-                .listen
-                .iter()
-                .filter_map(over_tcp),
-        );
-    }
-    if config.makes_chain() {
-        all.extend(of("--chain-port", &config.chain));
-    }
-    if config.role != Role::Chain {
-        all.extend(of("--web-port", &config.web));
-        all.extend(config.http.addresses.iter().map(|address| ("--http-port", *address)));
-    }
+    let all = config.listens();
     for (at, (first, address)) in all.iter().enumerate() {
         let mut later = all.iter().skip(at + 1);
         if let Some((second, _)) = later.find(|(_, other)| overlap(address, other)) {

@@ -9,6 +9,7 @@ mod finding;
 use super::error::CommandError;
 use super::output::Output;
 use super::target::{DaemonPort, Target};
+use crate::configuration::{configured, Configuration, Options, Parts, PlaceOptions};
 use clap::Args;
 use finding::{Finding, Level};
 use futures::StreamExt;
@@ -23,7 +24,7 @@ use sealdrop_miner::prover::prover_size;
 use sealdrop_prover::params;
 use serde_json::json;
 use shared::chain::view::MinerView;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -31,14 +32,6 @@ use std::time::Duration;
 const AT_ONCE: usize = 8;
 /// How long chain and daemon may take to answer.
 const ANSWER: Duration = Duration::from_secs(10);
-/// The ports of a daemon that was told nothing else, and what listens there.
-const USUAL_PORTS: [(u16, &str); 5] = [
-    (4400, "the page, --web-port"),
-    (4401, "libp2p over TCP, --p2p-port"),
-    (4402, "libp2p over WebSocket, --p2p-ws-port"),
-    (4403, "the chain, --chain-port"),
-    (4405, "pieces and blocks over HTTP, --http-port"),
-];
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -140,7 +133,7 @@ async fn daemon(arguments: &Arguments, home: &DataDir, found: &mut Vec<Finding>)
         Ok(false) => {
             let advice = "start it with `sealdrop daemon`";
             found.push(Finding::warning("daemon", "no daemon runs in this home", advice));
-            found.extend(USUAL_PORTS.iter().filter_map(|(port, what)| taken(*port, what)));
+            found.extend(ports(home));
             return None;
         }
         Err(error) => {
@@ -183,10 +176,30 @@ fn of_health(health: &Health) -> Vec<Finding> {
         .collect()
 }
 
+/// Whether a daemon that starts in this home could listen where its file, or the environment, has it listen.
+fn ports(home: &DataDir) -> Vec<Finding> {
+    let home = Some(home.root().to_owned());
+    let options = Options {
+        place: PlaceOptions { home },
+        ..Options::default()
+    };
+    let said = Configuration::gather(options, None, |name| std::env::var_os(name));
+    match said.and_then(|said| configured(Parts::Miner, &said)) {
+        Ok(config) => {
+            let listens = config.listens();
+            listens
+                .into_iter()
+                .filter_map(|(option, address)| taken(address, option))
+                .collect()
+        }
+        Err(error) => vec![Finding::wrong("configuration", error.to_string(), "")],
+    }
+}
+
 /// A port that another program has.
-fn taken(port: u16, what: &str) -> Option<Finding> {
-    let error = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).err()?;
-    let text = format!("port {port} ({what}) cannot be listened on: {error}");
+fn taken(address: SocketAddr, option: &str) -> Option<Finding> {
+    let error = TcpListener::bind(address).err()?;
+    let text = format!("{address} ({option}) cannot be listened on: {error}");
     let advice = "stop the program that has it, or give the daemon another";
     Some(Finding::warning("port", text, advice))
 }
@@ -329,4 +342,28 @@ async fn addresses(view: &MinerView, chain: &ChainAccess, operator: Option<&Oper
     let statuses: Vec<AddressStatus> = futures::stream::iter(tried).buffered(AT_ONCE).collect().await;
     found.extend(statuses.iter().map(finding::address));
     found.push(finding::reach(&statuses));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ports_that_are_tried_are_those_of_the_homes_own_file() {
+        let dir = tempfile::tempdir().expect("there is room for a directory");
+        let home = DataDir::open(Some(dir.path().to_owned())).expect("it is a folder");
+        let other = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let port = other.local_addr().expect("it listens").port();
+        let write = |web: u16| {
+            let free = "[chain]\nport = 0\n[p2p]\nport = 0\nwsPort = 0\n[http]\nport = 0\n";
+            let text = format!("{free}[web]\nport = {web}\n");
+            std::fs::write(dir.path().join("sealdrop.toml"), text).expect("there is room");
+        };
+        write(0);
+        assert!(ports(&home).is_empty(), "{:?}", ports(&home));
+        write(port);
+        let found = ports(&home);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].described().contains(&format!("127.0.0.1:{port} (--web-port)")));
+    }
 }
