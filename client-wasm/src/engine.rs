@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use shared::chain::peers::{Directory, SignedRecord};
 use shared::chain::rpc::{self, Method};
 use shared::chain::{Address, SecretKey};
-use shared::client::dialing::{Obstacle, Route};
+use shared::client::dialing::{Dialer, Obstacle, Route};
 use shared::client::following::SETTLED_MS;
 use shared::client::offers::Nodes;
 use shared::client::{engine, refunds, Awaited, ClientHost, Event, Following, Order};
@@ -305,7 +305,7 @@ impl Engine {
             return Ok(peer);
         }
         let connecting = async {
-            let (addresses, dialer) = futures::try_join!(self.find(&peer), surroundings::dialer(&self.host))?;
+            let (addresses, dialer) = self.addresses_of(&peer).await?;
             let connected = self.network.connect(peer, &addresses, &dialer).await;
             connected.map_err(|e| unreachable(e.to_string(), e.obstacle()))
         };
@@ -319,16 +319,18 @@ impl Engine {
 
     /// How a peer is reached, over which of its addresses and why not over the others.
     pub async fn route(&self, peer_id: &str) -> Result<Route, ClientError> {
-        let peer: PeerId = peer_id.parse().map_err(|_| ClientError::Argument {
-            what: "the peer id",
-            reason: format!("'{peer_id}' is none"),
-        })?;
-        let (addresses, dialer) = futures::try_join!(self.find(&peer), surroundings::dialer(&self.host))?;
+        let peer = peer_of(peer_id)?;
+        let (addresses, dialer) = self.addresses_of(&peer).await?;
         Ok(self.network.route(&peer, &addresses, &dialer))
     }
 
+    /// Where a peer says it is, and what this page can ask of that.
+    pub async fn addresses_of(&self, peer: &PeerId) -> Result<(Vec<String>, Dialer), ClientError> {
+        futures::try_join!(self.find(peer), surroundings::dialer(&self.host))
+    }
+
     /// Where a peer says it is, by the newest record of its own signature; nowhere when the chain does not know.
-    pub async fn find(&self, peer: &PeerId) -> Result<Vec<String>, ClientError> {
+    async fn find(&self, peer: &PeerId) -> Result<Vec<String>, ClientError> {
         let answer = self.rpc.find_peer(&peer.to_string()).await?;
         let answer = answer.as_ref().map(|envelope| envelope.0.as_slice());
         let mut directory = self.directory.borrow_mut();
@@ -341,6 +343,14 @@ impl Engine {
         let readable = addresses.filter_map(|bytes| Multiaddr::try_from(bytes.clone()).ok());
         Ok(readable.map(|address| address.to_string()).collect())
     }
+}
+
+/// The peer with this id.
+pub fn peer_of(peer_id: &str) -> Result<PeerId, ClientError> {
+    peer_id.parse().map_err(|_| ClientError::Argument {
+        what: "the peer id",
+        reason: format!("'{peer_id}' is none"),
+    })
 }
 
 /// Does the next thing for a deal, notes what hindered it, and waits; whether anything is left to do.

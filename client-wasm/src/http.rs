@@ -3,10 +3,9 @@
 //! Called by [`crate::retrieve`] and [`crate::uploading`]. What comes is checked like what comes over libp2p; a miner that gives nothing here
 //! may still give it there.
 
-use crate::engine::Engine;
+use crate::engine::{peer_of, Engine};
 use crate::error::ClientError;
 use crate::record::Record;
-use crate::surroundings;
 use js_sys::Uint8Array;
 use shared::client::retrieval::{leaves_are, RANGE_MS};
 use shared::client::uploading::bases;
@@ -28,11 +27,7 @@ pub enum HttpError {
 
 /// Where the peer says that it listens, the best first, as far as this page may ask there without a question to its user.
 pub async fn find(engine: &Engine, peer_id: &str) -> Result<Vec<String>, ClientError> {
-    let peer = peer_id.parse().map_err(|_| ClientError::Argument {
-        what: "the peer id",
-        reason: format!("'{peer_id}' is none"),
-    })?;
-    let (found, dialer) = futures::try_join!(engine.find(&peer), surroundings::dialer(&engine.host))?;
+    let (found, dialer) = engine.addresses_of(&peer_of(peer_id)?).await?;
     let mut urls = bases(found.iter().map(String::as_str));
     if let Some(page) = dialer.page {
         urls.retain(|url| page.may_ask(url));
