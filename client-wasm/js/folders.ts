@@ -15,7 +15,17 @@ import { sealedContents, viewOf } from './secrets.js';
 import type { Sources } from './sources.js';
 import type { Contents, DealStore, PartOfFile, StoredDeal } from './store.js';
 import type { Tabs } from './tabs.js';
-import type { Deal, FileView, FolderEntry, PieceNode, Problem, StoredFile, StoredPiece, WholeFile } from './types.js';
+import type {
+  Deal,
+  FilesQuote,
+  FileView,
+  FolderEntry,
+  PieceNode,
+  Problem,
+  StoredFile,
+  StoredPiece,
+  WholeFile,
+} from './types.js';
 import { checkUnchanged } from './unchanged.js';
 import { type Client, changeFile, fileSpans, lookAtFile, manifestNodes } from './wasm/sealdrop_client.js';
 
@@ -129,6 +139,8 @@ export class Folders {
   async reopen(id: string, blobs?: readonly Blob[]): Promise<void> {
     this.#edges.sources.remember(id, blobs);
     await this.#take(id, await this.#edges.store.deals());
+    // It may be ordered once more: then it has bytes to let go of again.
+    this.#dropped.delete(id);
     this.#problems.delete(id);
     this.#goOnNow(id);
     this.changed(id);
@@ -293,22 +305,23 @@ export class Folders {
     if ((await sources.blob(id, at)) !== undefined) {
       return { blob: { file: id, at, offset, size }, nodes };
     }
-    // All copies were kept, and one of them is lost since: another one replaces it. Or the bytes were only referred to.
-    if ((await store.dealsAbout(dataCid)).every((deal) => deal.view.state !== 'complete')) {
+    // All copies were kept, and one of them is lost since, or their time is over: miners have it. Or the bytes were only referred to.
+    const kept = (await store.dealsAbout(dataCid)).some((deal) => deal.view.state === 'complete');
+    const fetched = kept
+      ? await this.fetchPiece(
+          dataCid,
+          () => undefined,
+          () => this.#closed,
+        ).catch(() => undefined)
+      : undefined;
+    if (fetched === undefined) {
       throw new SealdropError(
         'file-lost',
-        'the files are needed again: this browser has no copy of them, and the page was loaded anew since',
+        `the files are needed again: this browser has no copy of them${kept ? ', and no miner gives them' : ', and the page was loaded anew since'}`,
         'Choose the same files again.',
       );
     }
-    return {
-      blob: await this.fetchPiece(
-        dataCid,
-        () => undefined,
-        () => this.#closed,
-      ),
-      nodes,
-    };
+    return { blob: fetched, nodes };
   }
 
   /** What never changes of a file. */
@@ -366,13 +379,32 @@ export class Folders {
     await this.#change(id, undefined, most);
   }
 
+  /** What it costs to keep a file once more. */
+  async quoteAgain(id: string): Promise<FilesQuote> {
+    const [state, { manifest }] = await Promise.all([this.#state(id), this.#contents(id)]);
+    return this.#edges.client.quoteAgain(state, manifest);
+  }
+
+  /** Keeps a file once more whose time is over. */
+  async storeAgain(id: string, most: string): Promise<void> {
+    await this.#put(id, await this.#edges.client.orderAgain(await this.#state(id), most));
+  }
+
   async #change(id: string, stopped: string | undefined, most: string | undefined): Promise<void> {
-    const { store, tabs } = this.#edges;
-    const folder = await store.folder(id);
+    await this.#put(id, changeFile(await this.#state(id), stopped, most));
+  }
+
+  async #state(id: string): Promise<string> {
+    const folder = await this.#edges.store.folder(id);
     if (folder === undefined) {
       throw notFound(id);
     }
-    await store.updateFolder({ id, state: changeFile(folder.state, stopped, most) });
+    return folder.state;
+  }
+
+  async #put(id: string, state: string): Promise<void> {
+    const { store, tabs } = this.#edges;
+    await store.updateFolder({ id, state });
     await tabs.order({ kind: 'file', id });
   }
 

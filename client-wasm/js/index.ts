@@ -234,6 +234,19 @@ export class Sealdrop {
     return this.#link.call('resumeFile', [id, ...(most === undefined ? [] : [most])] as [string, string?]);
   }
 
+  /** What it costs to keep a file once more whose time is over (`ends`), in the same way and for as long. Costs nothing. */
+  quoteAgain(id: string): Promise<FilesQuote> {
+    return this.#link.call('quoteAgain', [id]);
+  }
+
+  /**
+   * Keeps a file once more whose time is over, in the same way and for as long; all new deals together never cost more than `most` FIL.
+   * Its bytes are taken from this browser or from the miners; where neither has them, `problem` is `file-lost` until `supplyFiles`.
+   */
+  storeAgain(id: string, most: string): Promise<void> {
+    return this.#link.call('storeAgain', [id, most]);
+  }
+
   /** Forgets a file with its deals, all of which must have ended: throws `busy` and `refund-pending` as `remove` does. */
   removeFile(id: string): Promise<void> {
     return this.#link.call('removeFile', [id]);

@@ -445,6 +445,8 @@ const calls: Omit<Calls, 'retrieve' | 'retrievePiece' | 'retrieveRange'> = {
   file: (id) => opened().folders.details(id),
   giveUpFile,
   resumeFile: (id, most) => opened().folders.goOn(id, most),
+  quoteAgain: (id) => opened().folders.quoteAgain(id),
+  storeAgain: (id, most) => opened().folders.storeAgain(id, most),
   async removeFile(id) {
     for (const deal of await opened().folders.remove(id, mayForget)) {
       forget(deal);

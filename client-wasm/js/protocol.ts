@@ -189,6 +189,8 @@ export interface Calls {
   file(id: string): Promise<WholeFile | undefined>;
   giveUpFile(id: string): Promise<void>;
   resumeFile(id: string, most?: string): Promise<void>;
+  quoteAgain(id: string): Promise<FilesQuote>;
+  storeAgain(id: string, most: string): Promise<void>;
   removeFile(id: string): Promise<void>;
   /** Where a file lies in its pieces; with a range, the reads that it is fetched in, the first of them where they are many. */
   fileSpans(id: string, path: string | undefined, range: Extent | undefined, windows: boolean): Promise<FileSpans>;

@@ -52,12 +52,20 @@ export function entries() {
   return lines.sort((a, b) => b.at - a.at).map(({ line }) => line());
 }
 
+/** Whether a file that was stored need not be kept any more. */
+export function isOver({ progress, ends }: StoredFile): boolean {
+  const wasStored = progress.state === 'kept' || progress.state === 'incomplete';
+  return wasStored && session.height !== undefined && session.height >= ends;
+}
+
 /** How a file is, in a word of the page. */
-export function stateOf({ progress, problem }: StoredFile): {
+export function stateOf(file: StoredFile): {
   look: 'molten' | 'sealed' | 'broken';
   word: string;
   kind: string;
 } {
+  if (isOver(file)) return { look: 'broken', word: 'time is over', kind: 'failed' };
+  const { progress, problem } = file;
   switch (progress.state) {
     case 'kept':
       return { look: 'sealed', word: 'kept', kind: 'complete' };
@@ -79,7 +87,7 @@ function fileEntry(file: StoredFile) {
   const { look, word, kind } = stateOf(file);
   const { progress, copies } = file;
   return html`
-    <li class="entry" data-testid="file-item" data-state=${progress.state}>
+    <li class="entry" data-testid="file-item" data-state=${isOver(file) ? 'ended' : progress.state}>
       ${seal(look, look === 'sealed' ? file.file : undefined, 46)}
       <div class="entry-name">
         <a href=${fileLink(file.file)}>${file.name}</a>

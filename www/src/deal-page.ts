@@ -7,6 +7,7 @@ import './journey';
 import './payments';
 import './proving';
 import './take-back';
+import { ActingView } from './acting';
 import { bytes, count, fil } from './amounts';
 import { shortened } from './copyable';
 import { isRefunding } from './payments';
@@ -17,13 +18,10 @@ import { seal } from './seal';
 import { session } from './session';
 import { STEPS } from './steps';
 import { blocksAsTime, moment } from './times';
-import { View } from './view';
 
-export class DealPage extends View {
+export class DealPage extends ActingView {
   static override properties = { dealId: { attribute: false } };
   declare dealId: string;
-  private problem: Problem | undefined;
-  private busy = false;
 
   override render() {
     const deal = session.deal(this.dealId);
@@ -175,19 +173,6 @@ export class DealPage extends View {
       session.dealRemoved(deal.id);
     });
   };
-
-  private async act(what: string, action: () => Promise<void>): Promise<void> {
-    this.busy = true;
-    this.problem = undefined;
-    this.requestUpdate();
-    try {
-      await action();
-    } catch (error) {
-      this.problem = problemOf(what, error);
-    }
-    this.busy = false;
-    this.requestUpdate();
-  }
 }
 customElements.define('sd-deal', DealPage);
 

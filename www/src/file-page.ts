@@ -1,12 +1,13 @@
 // A file or folder whose pieces have deals of their own: how far the whole is, its files, its pieces with their copies, the way back.
 
 import { html, nothing } from 'lit';
-import type { FolderEntry, Progress, WholeFile } from 'sealdrop-client';
+import type { FilesQuote, FolderEntry, Progress, WholeFile } from 'sealdrop-client';
+import { ActingView } from './acting';
 import { bytes, count, fil } from './amounts';
 import { chosenIn } from './choosing-files';
-import { stateOf } from './deal-book';
 import { encryptionPanel } from './encryption-panel';
 import './foreign-file';
+import { isOver, stateOf } from './deal-book';
 import { percentSent, pieceRow, ROW_WORDS, worst } from './file-rows';
 import { previewOfEntry } from './previewed';
 import { isAborted, type Problem, problemOf } from './problem';
@@ -15,7 +16,6 @@ import { canSaveFolders, saveFile, saveFolder } from './saving';
 import { seal } from './seal';
 import { session } from './session';
 import { blocksAsTime, moment } from './times';
-import { View } from './view';
 
 /** Least milliseconds between two looks at all that is in a file. */
 const LOOK_MS = 1_000;
@@ -30,7 +30,7 @@ interface Running {
   stop: AbortController;
 }
 
-export class FilePage extends View {
+export class FilePage extends ActingView {
   static override properties = { fileId: { attribute: false } };
   declare fileId: string;
   private whole: WholeFile | undefined;
@@ -39,10 +39,11 @@ export class FilePage extends View {
   private looking: ReturnType<typeof setTimeout> | undefined;
   private running: Running | undefined;
   private saved: string | undefined;
-  private problem: Problem | undefined;
+  /** What it costs to keep it once more, once its time is over. */
+  private again: FilesQuote | undefined;
+  private asked = false;
   /** How far the files are checked that were chosen again. */
   private checking: { done: number; total: number } | undefined;
-  private busy = false;
   private allFiles = false;
   private allPieces = false;
   /** The file of a folder that is shown. */
@@ -91,7 +92,7 @@ export class FilePage extends View {
       ${header(file)}
       <div class="columns deal-columns">
         <div class="main-column">
-          ${this.needsFiles(file) ? this.again(file) : this.trouble(file)}
+          ${isOver(file) ? this.over(file) : this.needsFiles(file) ? this.supplying(file) : this.trouble(file)}
           <sd-problem .problem=${this.problem}></sd-problem>
           ${this.preview(file)}
           ${progress(file)}
@@ -106,6 +107,38 @@ export class FilePage extends View {
         </div>
       </div>
     `;
+  }
+
+  /** Its time is over: what it costs to keep it once more. */
+  private over(file: WholeFile) {
+    if (!this.asked) this.ask();
+    const { again } = this;
+    const price = again && (again.least === again.most ? fil(again.most) : `${fil(again.least)} to ${fil(again.most)}`);
+    const problem: Problem = {
+      code: again?.problem?.code ?? 'ended',
+      what: 'Its time is over',
+      why: `Its deals lasted until block ${count(file.ends)}: no miner has to keep ${file.folder ? 'these files' : 'this file'} any more`,
+      next: again?.problem
+        ? `It cannot be stored again at present: ${again.problem.message}`
+        : 'You can store it again, as before and for as long. Its bytes come from this browser, or else from the miners while they still have them',
+    };
+    const store = again && !again.problem ? () => this.storeAgain(again) : undefined;
+    return html`<sd-problem .problem=${problem} .retry=${store} label="Store it again for ${price ?? ''}"></sd-problem>`;
+  }
+
+  private ask(): void {
+    this.asked = true;
+    void this.act('What it costs could not be found out', async () => {
+      this.again = await session.client?.quoteAgain(this.fileId);
+    });
+  }
+
+  private storeAgain({ most }: FilesQuote): void {
+    void this.act('It could not be stored again', async () => {
+      await session.client?.storeAgain(this.fileId, most);
+      this.asked = false;
+      this.again = undefined;
+    });
   }
 
   /** What hinders it, or why it stopped. */
@@ -134,7 +167,7 @@ export class FilePage extends View {
   }
 
   /** The same files are to be chosen once more. */
-  private again(file: WholeFile) {
+  private supplying(file: WholeFile) {
     const { checking } = this;
     const input = (folder: boolean) => html`<input
       class="unseen"
@@ -149,7 +182,7 @@ export class FilePage extends View {
       <div class="problem problem-calm" role="status" data-testid="files-again">
         <p class="problem-what">The miners still need ${file.folder ? 'these files' : 'this file'} from you</p>
         <p>
-          No copy was made of ${file.folder ? 'them' : 'it'} in this browser, and the page was loaded anew since. Choose the same
+          This browser has no copy of ${file.folder ? 'them' : 'it'}, and the page was loaded anew since. Choose the same
           ${file.folder ? 'files' : 'file'} again: ${file.folder ? 'they are' : 'it is'} checked, and everything goes on where it was.
         </p>
         ${
@@ -374,19 +407,10 @@ export class FilePage extends View {
     });
   }
 
-  private async act(what: string, action: () => Promise<void>): Promise<void> {
-    this.busy = true;
-    this.problem = undefined;
-    this.requestUpdate();
-    try {
-      await action();
-    } catch (error) {
-      this.problem = problemOf(what, error);
-    }
-    this.busy = false;
+  protected override async act(what: string, action: () => Promise<void>): Promise<void> {
+    await super.act(what, action);
     this.looked = 0;
     this.look();
-    this.requestUpdate();
   }
 }
 customElements.define('sd-file', FilePage);
@@ -402,7 +426,7 @@ function header(file: WholeFile) {
           ${file.folder ? `${count(file.files.length)} files · ` : ''}${bytes(file.encryption?.plainSize ?? file.size)}${file.encryption ? ' · encrypted' : ''} · begun ${moment(file.createdAt)}
         </p>
         <p class="deal-state">
-          <span class="state state-${kind}" data-testid="file-state" data-state=${file.progress.state}>${word}</span>
+          <span class="state state-${kind}" data-testid="file-state" data-state=${isOver(file) ? 'ended' : file.progress.state}>${word}</span>
         </p>
       </div>
     </div>
@@ -415,7 +439,7 @@ function progress(file: WholeFile) {
   const sent = transferred >= all;
   return html`
     <section class="sheet whole" aria-labelledby="whole-title" data-testid="file-progress">
-      <h2 id="whole-title">${state === 'kept' ? 'All of it is sealed' : sent ? 'Being sealed' : 'On its way to the miners'}</h2>
+      <h2 id="whole-title">${isOver(file) ? 'All of it was sealed' : state === 'kept' ? 'All of it is sealed' : sent ? 'Being sealed' : 'On its way to the miners'}</h2>
       <div class="bars">
         <label>
           <span>Sent</span><span class="num">${bytes(Math.min(transferred, all))} of ${bytes(all)}</span>
@@ -453,7 +477,7 @@ function record(file: WholeFile) {
         <div><dt>Id (gets it back)</dt><dd data-testid="file-id" data-id=${file.file}><sd-copyable .value=${file.file} label="id" short></sd-copyable></dd></div>
         ${!file.folder && only ? html`<div><dt>Data (IPFS) id</dt><dd><sd-copyable .value=${only.root} label="data id" short></sd-copyable></dd></div>` : nothing}
         <div><dt>Copies of each piece</dt><dd>${count(file.copies)}</dd></div>
-        <div><dt>Duration</dt><dd>${count(file.duration)} blocks${about}</dd></div>
+        <div><dt>Duration</dt><dd>${count(file.duration)} blocks${about}, until block ${count(file.ends)}</dd></div>
         <div><dt>Price</dt><dd>${fil(file.progress.committed)}${file.most === undefined ? nothing : html` <span class="note">of at most ${fil(file.most)}</span>`}</dd></div>
       </dl>
     </section>
