@@ -110,7 +110,7 @@ impl Client {
             most,
             ..record.order.clone()
         };
-        Ok(file_text(&record.ordered_again(order, height))?)
+        Ok(file_text(&record.ordered_again(order, height, true))?)
     }
 
     /// The record of a file with this manifest: to be kept before [`Client::open_file`].

@@ -44,7 +44,7 @@ pub enum ManifestError {
     TooManyPieces { pieces: u64 },
     #[error("{path:?} is not in its place: the files of a folder stand in the order of their paths")]
     Order { path: RelativePath },
-    #[error("there are two files {path:?}")]
+    #[error("there are two files {path:?}; leave one of them out, or rename it")]
     Duplicate { path: RelativePath },
     #[error("{path:?} is a file and a folder, too")]
     FileAndFolder { path: RelativePath },

@@ -44,7 +44,13 @@ pub(super) fn gather(paths: &[PathBuf], name: Option<&str>, report: &Report) -> 
         files: Vec::new(),
         report,
     };
-    let named = |given: &str| RelativePath::parse(given).map_err(|e| ClientError::Manifest(e.into()));
+    let named = |given: &str| {
+        let name = RelativePath::parse(given).map_err(ManifestError::from)?;
+        match name.is_name() {
+            true => Ok(name),
+            false => Err(ClientError::Manifest(ManifestError::NotAName { name })),
+        }
+    };
     let (name, is_folder, place) = match paths {
         [one] => {
             let place = fs::canonicalize(one).map_err(ClientError::file("read", one))?;
@@ -72,6 +78,15 @@ pub(super) fn gather(paths: &[PathBuf], name: Option<&str>, report: &Report) -> 
     };
     let mut files = walk.files;
     files.sort_by(|a, b| a.path.cmp(&b.path));
+    // Before anything is read of them.
+    let same = files
+        .iter()
+        .zip(files.iter().skip(1))
+        .find(|(one, next)| one.path == next.path);
+    if let Some((one, _)) = same {
+        let path = one.path.clone();
+        return Err(ManifestError::Duplicate { path }.into());
+    }
     if let ([file], false) = (files.as_mut_slice(), is_folder) {
         file.path = name.clone();
     }
@@ -193,6 +208,18 @@ mod tests {
         }
         let found = gather(&[dir.path().to_owned()], None, &Report::new()).expect("it can be read");
         assert_eq!(names(&found), ["a/b/c", "a/empty", "a!", "z"]);
+    }
+
+    #[test]
+    fn what_is_named_twice_and_a_name_that_is_a_path_are_refused_before_anything_is_read() {
+        let dir = folder();
+        let twice = [dir.path().join("a"), dir.path().join("a")];
+        let refused = gather(&twice, None, &Report::new()).expect_err("it is twice the same");
+        let twice = matches!(refused, ClientError::Manifest(ManifestError::Duplicate { .. }));
+        assert!(twice, "{refused}");
+        let refused = gather(&[dir.path().to_owned()], Some("a/b"), &Report::new()).expect_err("it is a path");
+        let a_path = matches!(refused, ClientError::Manifest(ManifestError::NotAName { .. }));
+        assert!(a_path, "{refused}");
     }
 
     #[test]

@@ -213,10 +213,13 @@ fn order_anew(
 ) -> Result<(StoredFile, DealLock), ClientError> {
     let lock = session.book.lock_file(&known)?;
     let asked = wanted.order.duration;
-    let manifest = stored.record.manifest.or_else(|| known.manifest.clone());
+    let own_piece = stored.record.manifest.take();
+    stored.record.clone_from(&known);
+    let has_deals = placed(&session.book, &stored)?.has_deals();
+    let manifest = own_piece.or_else(|| known.manifest.clone());
     stored.record = FileRecord {
         manifest,
-        ..known.ordered_again(wanted.order.clone(), market.height)
+        ..known.ordered_again(wanted.order.clone(), market.height, has_deals)
     };
     if stored.record.order.duration != asked {
         session.report.note(format!(
@@ -284,8 +287,13 @@ async fn consent(
         copies => format!("{copies} copies"),
     };
     session.report.step(format!(
-        "{} in {pieces} pieces, {copies} of each for {} blocks: {deals} deals, {price} in all; {miners} miners could take them",
+        "{} in {}, {copies} of each for {} blocks: {deals} deals, {price} in all; {miners} miners could take them",
         indicatif::HumanBytes(manifest.size()),
+        if pieces == 1 {
+            "one piece".to_owned()
+        } else {
+            format!("{pieces} pieces")
+        },
         order.duration,
     ));
     if let Some(limit) = order.most.filter(|limit| least > *limit) {

@@ -301,11 +301,10 @@ fn spool_for(to: &Destination, output: &Path, file: &FileEntry, report: &Report)
 
 /// The chosen folder, made if nothing is there. It may be a link that its user made.
 fn make_folder(path: &Path) -> Result<(), ClientError> {
-    fs::create_dir_all(path).map_err(ClientError::file("create", path))?;
-    match path.is_dir() {
-        true => Ok(()),
-        false => Err(ClientError::NotAFolder { path: path.to_owned() }),
+    if path.exists() && !path.is_dir() {
+        return Err(ClientError::NotAFolder { path: path.to_owned() });
     }
+    fs::create_dir_all(path).map_err(ClientError::file("create", path))
 }
 
 /// A file below the chosen folder, in folders that are folders and no links; its bytes.

@@ -339,7 +339,7 @@ pub(super) fn parse_range(text: &str) -> Result<(u64, u64), String> {
     let (first, last): (u64, u64) = first.parse().ok().zip(last.parse().ok()).ok_or_else(wrong)?;
     match first <= last {
         true => Ok((first, last)),
-        false => Err(wrong()),
+        false => Err(format!("{text:?} ends before it begins; give the lower number first")),
     }
 }
 

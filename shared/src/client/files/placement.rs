@@ -133,6 +133,12 @@ impl Placement {
         &self.pieces
     }
 
+    /// Whether deals were made for it that are copies, or may become some.
+    pub fn has_deals(&self) -> bool {
+        self.copies()
+            .any(|copy| copy.is_of(&self.file) && copy.counts_for(&self.file))
+    }
+
     /// Whether no more deals are made for it: somebody or something has stopped it, or all that it lacks are lost copies that are not
     /// to be replaced. The reason.
     pub fn stopped(&self) -> Option<String> {

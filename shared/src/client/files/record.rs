@@ -64,6 +64,8 @@ pub enum OrderError {
     Copies { copies: u32 },
     #[error("{copies} copies are at as many miners, and one miner was named; leave the miner out, or the copies")]
     NamedMiner { copies: u32 },
+    #[error("a deal lasts at least one block; choose a longer duration")]
+    NoDuration,
 }
 
 impl FileOrder {
@@ -72,6 +74,7 @@ impl FileOrder {
         let copies = self.copies;
         match &self.miner {
             _ if !(1..=MAX_COPIES).contains(&copies) => Err(OrderError::Copies { copies }),
+            _ if self.duration == 0 => Err(OrderError::NoDuration),
             MinerChoice::Named(_) if copies > 1 => Err(OrderError::NamedMiner { copies }),
             _ => Ok(()),
         }
@@ -195,10 +198,10 @@ impl FileRecord {
         self.ends <= height
     }
 
-    /// The same as its user wants it now. While its time is not over, that stays, since its deals are not made again for another one;
-    /// then it begins anew at `height`, and what the former deals cost is none of the new order's limit.
-    pub fn ordered_again(self, order: FileOrder, height: Epoch) -> Self {
-        let (duration, ends) = match self.is_over(height) {
+    /// The same as its user wants it now. While its time is not over and it has deals (`has_deals`), that stays, since they are not made
+    /// again for another one; else it begins anew at `height`, and what the former deals cost is none of the new order's limit.
+    pub fn ordered_again(self, order: FileOrder, height: Epoch, has_deals: bool) -> Self {
+        let (duration, ends) = match self.is_over(height) || !has_deals {
             true => (order.duration, height.plus(order.duration)),
             false => (self.order.duration, self.ends),
         };

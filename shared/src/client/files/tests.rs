@@ -171,11 +171,14 @@ fn a_file_keeps_its_time_when_it_is_ordered_again_until_that_is_over_and_then_be
         ..order(2)
     };
     let before = Epoch(file.ends.0 - 1);
-    let more = file.clone().ordered_again(longer.clone(), before);
+    let more = file.clone().ordered_again(longer.clone(), before, true);
     assert_eq!((more.order.copies, more.order.duration), (2, 1000));
     assert_eq!((more.ends, more.stopped), (file.ends, None));
     let over = file.ends;
-    let anew = file.ordered_again(longer, over);
+    // Nobody has taken a piece of it: nothing holds it to its time.
+    let other = file.clone().ordered_again(longer.clone(), before, false);
+    assert_eq!((other.order.duration, other.ends), (5000, before.plus(5000)));
+    let anew = file.ordered_again(longer, over, true);
     assert_eq!((anew.order.duration, anew.ends), (5000, over.plus(5000)));
 }
 
@@ -188,7 +191,7 @@ fn what_former_deals_cost_is_none_of_the_limit_of_an_order_that_begins_anew() {
     assert!(placement.take(&former));
     assert_eq!(Some(placement.committed()), former.deal.draft.total());
     let ends = former.deal.draft.end();
-    placement.renew(file.ordered_again(order(1), ends));
+    placement.renew(file.ordered_again(order(1), ends, true));
     assert_eq!(placement.committed(), AttoFil::ZERO);
     assert_eq!(placement.next_need(), Some((0, deal(&[], &[]))));
 }
@@ -301,6 +304,11 @@ fn an_order_that_cannot_be_carried_out_is_refused() {
     };
     assert_eq!(named.check(), Err(OrderError::NamedMiner { copies: 2 }));
     assert_eq!(order(MAX_COPIES).check(), Ok(()));
+    let no_time = FileOrder {
+        duration: 0,
+        ..order(1)
+    };
+    assert_eq!(no_time.check(), Err(OrderError::NoDuration));
 }
 
 /// Miner `number` with sectors of this size and an ask at `price`.
