@@ -50,11 +50,13 @@ import type {
   Voucher,
   WholeFile,
 } from './types.js';
+import type { ProofEvidence } from './verify-types.js';
 
 export { SealdropError } from './errors.js';
 export { computeFiles } from './files.js';
 export { computePiece, resumePiece } from './pieces.js';
 export * from './types.js';
+export type * from './verify-types.js';
 
 /**
  * Reads a link that opens a page at a miner or a chain (`https://page.example/#/miner=t2…&chain=https://…`), or what stands
@@ -334,6 +336,14 @@ export class Sealdrop {
   /** Checks a complete deal against the chain, without trusting the miner. */
   verify(id: string): Promise<Verification> {
     return this.#link.call('verify', [id]);
+  }
+
+  /**
+   * The proofs of a complete deal's sector on the chain, with all that they claim, gathered from the chain and never from the miner: check them
+   * with `ProofChecker` of `sealdrop-client/verify`.
+   */
+  evidence(id: string): Promise<ProofEvidence> {
+    return this.#link.call('evidence', [id]);
   }
 
   /** Asks a deal's miner how it stands, and checks the answer's signature; the deal is brought up to date with it. */

@@ -472,6 +472,7 @@ const calls: Omit<Calls, 'retrieve' | 'retrievePiece' | 'retrieveRange'> = {
     return deal && current(deal);
   },
   verify: async (id) => opened().client.verify((await stored(id)).state),
+  evidence: async (id) => opened().client.evidence((await stored(id)).state),
   query: async (id) => opened().client.query((await stored(id)).state),
   explain: async (id) => opened().client.explain((await stored(id)).state),
   payments: async (id) => opened().client.payments((await stored(id)).state),

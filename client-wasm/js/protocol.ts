@@ -24,6 +24,7 @@ import type {
   Voucher,
   WholeFile,
 } from './types.js';
+import type { ProofEvidence } from './verify-types.js';
 
 /** What a deal is made of, as the page posts it. */
 export interface StoreRequest {
@@ -205,6 +206,7 @@ export interface Calls {
   remove(id: string): Promise<void>;
   retrieve(id: string): Promise<Blob>;
   verify(id: string): Promise<Verification>;
+  evidence(id: string): Promise<ProofEvidence>;
   query(id: string): Promise<Answer>;
   explain(id: string): Promise<Explanation>;
   payments(id: string): Promise<Payments>;

@@ -327,6 +327,12 @@ impl Client {
         Ok(questions::verify(&self.0, &from_text(&state)?).await?)
     }
 
+    /// Gathers the proofs of a complete deal's sector from the chain.
+    #[wasm_bindgen(unchecked_return_type = "import('../../js/verify-types.js').ProofEvidence")]
+    pub async fn evidence(&self, state: String) -> Result<JsValue, JsValue> {
+        Ok(questions::evidence(&self.0, &from_text(&state)?).await?)
+    }
+
     /// Asks a deal's miner how it stands.
     #[wasm_bindgen(unchecked_return_type = "import('../../js/types.js').Answer")]
     pub async fn query(&self, state: String) -> Result<JsValue, JsValue> {

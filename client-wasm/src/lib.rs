@@ -37,6 +37,8 @@ pub mod former;
 #[cfg(target_arch = "wasm32")]
 pub mod heads;
 #[cfg(target_arch = "wasm32")]
+mod history;
+#[cfg(target_arch = "wasm32")]
 pub mod host;
 #[cfg(target_arch = "wasm32")]
 mod http;

@@ -7,7 +7,7 @@ use crate::error::ClientError;
 use crate::record::{to_js, Record};
 use cid::Cid;
 use shared::client::view::Verification;
-use shared::client::{engine, explaining, verifying, Answer};
+use shared::client::{engine, evidence, explaining, verifying, Answer};
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
 
@@ -26,6 +26,12 @@ pub async fn verify(client: &Rc<Engine>, record: &Record) -> Result<JsValue, Cli
     let proof = record.deal.proof().ok_or(ClientError::NotStoredYet)?;
     let found = verifying::verify(&record.deal.draft, proof, &client.outbox).await?;
     to_js(&Verification::from(found))
+}
+
+/// The proofs of a complete deal's sector, with all that they claim: `ProofEvidence` of the public types.
+pub async fn evidence(client: &Rc<Engine>, record: &Record) -> Result<JsValue, ClientError> {
+    let proof = record.deal.proof().ok_or(ClientError::NotStoredYet)?;
+    to_js(&evidence::gather(&record.deal.draft, proof, &client.rpc).await?)
 }
 
 /// Why the deal is not done, and when it will be: `Explanation` of the public types.

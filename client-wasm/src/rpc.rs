@@ -6,9 +6,9 @@ use crate::host::Host;
 use crate::surroundings;
 use cid::Cid;
 use serde_json::Value;
-use shared::chain::rpc::{self, HexBytes, MessageView, Method, Pushed, QueryView, Request, Response};
+use shared::chain::rpc::{self, HexBytes, MessageSummary, MessageView, Method, Pushed, QueryView, Request, Response};
 use shared::chain::view::{ActorView, ChannelView, HeadView, MinerView, NetworkView, ReceiptView};
-use shared::chain::{Address, Call, ChannelId, SignedMessage};
+use shared::chain::{Address, Call, ChannelId, Epoch, SignedMessage};
 use shared::client::dialing::Obstacle;
 use shared::client::OfferError;
 use std::cell::{Cell, RefCell};
@@ -105,12 +105,17 @@ impl Rpc {
 
     /// Asks an actor without a message.
     pub async fn query(&self, call: &Call) -> Result<QueryView, ClientError> {
+        self.query_at(call, None).await
+    }
+
+    /// Asks an actor as it was after the block at a height; without one, as it is.
+    pub async fn query_at(&self, call: &Call, height: Option<Epoch>) -> Result<QueryView, ClientError> {
         let query = rpc::Query {
             to: call.to.clone(),
             from: None,
             method: call.method.clone(),
             params: call.params.clone(),
-            height: None,
+            height,
         };
         self.call(&query).await
     }
@@ -135,6 +140,17 @@ impl Rpc {
     /// `None` for a message that the chain does not know.
     pub async fn message(&self, message: &Cid) -> Result<Option<MessageView>, ClientError> {
         self.call(&rpc::Message { message: *message }).await
+    }
+
+    /// The ticket of the block at a height.
+    pub async fn beacon(&self, height: Epoch) -> Result<HexBytes, ClientError> {
+        self.call(&rpc::Beacon { height }).await
+    }
+
+    /// Messages from or to an address below a height, newest first, some hundred at most.
+    pub async fn messages(&self, address: &Address, before: Option<Epoch>) -> Result<Vec<MessageSummary>, ClientError> {
+        let address = address.clone();
+        self.call(&rpc::Messages { address, before }).await
     }
 
     /// The record that a peer has signed, in its envelope, unchecked.
