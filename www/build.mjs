@@ -9,7 +9,10 @@ import { build } from 'esbuild';
 const client = {
   name: 'client',
   setup: (build) =>
-    build.onResolve({ filter: /^sealdrop-client$/ }, () => ({ path: './client/index.js', external: true })),
+    build.onResolve({ filter: /^sealdrop-client(\/verify)?$/ }, ({ path }) => {
+      const file = path === 'sealdrop-client' ? 'index' : 'verify';
+      return { path: `./client/${file}.js`, external: true };
+    }),
 };
 
 await rm('dist', { recursive: true, force: true });

@@ -149,3 +149,7 @@ export async function chainOfCheapMiners(chain) {
     },
   };
 }
+
+/** Says that its proofs are made under these verifying keys. */
+export const chainUnderKeys = (chain, verifyingKeys) =>
+  chainThrough(chain, (method, result) => (method === 'chain.network' ? { ...result, verifyingKeys } : result));

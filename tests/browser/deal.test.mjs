@@ -210,6 +210,7 @@ test('a file goes from the page to a proven sector and back, over a crash of the
     assert.ok(Number(await hook(page, 'proof-count').first().innerText()) >= 1);
     await hook(page, 'verify-button').click();
     await page.locator('[data-testid="verdict"][data-state="holds"]').waitFor();
+    await theProofsAreCheckedInThePage(page);
 
     const [miner] = await daemon.ask('chain.miners');
     assert.ok(miner.posts >= 1 && miner.sectors[0].proofs >= 1);
@@ -222,6 +223,21 @@ test('a file goes from the page to a proven sector and back, over a crash of the
     await hook(page, 'download-done').waitFor();
   }),
 );
+
+/** The seal's proof and those of spacetime, by the page itself. */
+async function theProofsAreCheckedInThePage(page) {
+  await hook(page, 'check-proofs-button').click();
+  const proof = (kind) => page.locator(`[data-testid="proof"][data-proof="${kind}"][data-state="holds"]`);
+  await proof('seal').waitFor();
+  await proof('post').first().waitFor();
+  await hook(page, 'check-proofs-button').getByText('Check again').waitFor();
+  const states = await hook(page, 'proof').evaluateAll((rows) => rows.map(({ dataset }) => dataset.state));
+  assert.ok(
+    states.every((state) => state === 'holds'),
+    states.join(),
+  );
+  assert.match(await proof('seal').innerText(), /checked by this tab in [\d.]+ ms/);
+}
 
 /** A deal under way has a reason, on the page and for programs. */
 async function itIsToldWhyItIsNotDone(page, id) {

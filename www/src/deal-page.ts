@@ -5,6 +5,7 @@ import type { Deal } from 'sealdrop-client';
 import './checks';
 import './journey';
 import './payments';
+import './proof-checks';
 import './proving';
 import './take-back';
 import { ActingView } from './acting';
@@ -37,7 +38,7 @@ export class DealPage extends ActingView {
           <sd-problem .problem=${this.problem}></sd-problem>
           ${deal.state === 'failed' ? payments : preview(deal)}
           <sd-journey .deal=${deal}></sd-journey>
-          ${deal.proof ? html`<sd-checks .deal=${deal}></sd-checks>` : nothing}
+          ${deal.proof ? html`<sd-checks .deal=${deal}></sd-checks><sd-proof-checks .deal=${deal}></sd-proof-checks>` : nothing}
           ${deal.state === 'failed' ? nothing : payments}
         </div>
         <div class="side-column">

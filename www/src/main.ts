@@ -5,7 +5,8 @@
 // data-state) · deal-id (data-deal-cid) · deal-state (text: the step's name, or `failed`; data-step: the step;
 // data-state: working, complete or failed) · step (data-step, data-status: done, now, later or failed) ·
 // proof-count · verify-button · verdict (data-state) · check (data-check: inclusion, commitMessage, commitments or
-// proven; data-ok; data-state: holds, pending, over or fails) · download-button · download-done · retry-button ·
+// proven; data-ok; data-state: holds, pending, over or fails) · check-proofs-button · proof (data-proof: seal or post; data-height; data-state:
+// claimed, checking, holds, fails or unchecked) · download-button · download-done · retry-button ·
 // give-up-button · remove-button · query-button · answer (data-state) · payments (data-channel) · due · redeemed · voucher (data-state) ·
 // export-button · refund (data-state) · network-panel · reach (data-connected, data-transport, data-obstacle) ·
 // address (data-standing, data-transport) · connect-button · chain-form · chain-input · chain-connect · chain-question · chain-agree ·
