@@ -154,14 +154,11 @@ impl<H: History> Gathering<'_, H> {
     async fn pre_commit(&self, height: Epoch) -> Result<(Epoch, Epoch), Lack<H::Error>> {
         let oldest = height.0.saturating_sub(self.network.policy.pre_commit_expiry);
         let mut before = Some(height);
-        let mut looked_at = 0;
+        let mut left = MAX_PRE_COMMITS;
         for _ in 0..MAX_PAGES {
             let page = self.page(before).await?;
-            for (summary, at) in applied(&page, "preCommitSector") {
-                if looked_at == MAX_PRE_COMMITS {
-                    break;
-                }
-                looked_at += 1;
+            for (summary, at) in applied(&page, "preCommitSector").take(left) {
+                left = left.saturating_sub(1);
                 let message = self.message(&summary.message).await?;
                 let SectorNumber(sector) = self.value(&message, 0)?;
                 if message.to == self.draft.miner && sector == self.proof.sector_id {
