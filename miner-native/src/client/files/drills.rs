@@ -33,12 +33,13 @@ pub fn due_ms(session: &Session, files: &[String]) -> Result<Option<u64>, Client
     Ok(due)
 }
 
-/// Fetches one copy of a file; `None` while none is kept. A lost copy is replaced if the file's order says so.
+/// Fetches one copy of a file; `None` while none is kept, or when its time is over. A lost copy is replaced if the file's order says so.
 pub async fn drill(session: &Session, id: &str, until: Until) -> Result<Option<Drilled>, ClientError> {
     let (mut stored, lock) = super::taken(session, id)?;
     let placement = super::placed(&session.book, &stored)?;
+    let height = session.chain.head().await.map_err(ClientError::chain)?.height;
     let drills = &stored.record.drills;
-    let Some(drill) = drills.next(&placement, rand::rngs::OsRng.next_u64()) else {
+    let Some(drill) = drills.next(&placement, height, rand::rngs::OsRng.next_u64()) else {
         return Ok(None);
     };
     let Some(piece) = placement.pieces().get(drill.piece) else {

@@ -65,7 +65,8 @@ impl PieceSpool {
         // Two files with the same bytes may come back side by side.
         let name = raw_cid(place.file_name().unwrap_or_default().as_encoded_bytes()).to_string();
         let path = folder_of(place).join(format!("{PREFIX}{}-{}{SUFFIX}", tail(&root), tail(&name)));
-        let failed = || ClientError::file("create", &path);
+        // Its user knows nothing of the spool.
+        let failed = || ClientError::file("write", place);
         let new = File::options().read(true).write(true).create_new(true).open(&path);
         let (file, is_left) = match new {
             Ok(file) => (file, false),

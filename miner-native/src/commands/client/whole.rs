@@ -403,7 +403,10 @@ impl Watching<'_> {
                 continue;
             }
             match drills::drill(self.session, id, self.until).await {
-                Ok(None) if now => self.session.report.note(format!("file {id}: no copy is kept yet")),
+                Ok(None) if now => self
+                    .session
+                    .report
+                    .note(format!("file {id}: there is no copy to fetch")),
                 Ok(None) => {}
                 Ok(Some(drilled)) => {
                     missed = missed.saturating_add(usize::from(drilled.verdict != DrillVerdict::Kept));

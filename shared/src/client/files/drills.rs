@@ -4,9 +4,9 @@
 //! [`super::needs()`] replaces it where the order says so. A copy whose last drill failed comes next, so that a miner which is away for
 //! a moment and one that has lost the piece are told apart soon.
 
-use super::copies::Standing;
+use super::copies::{Copy, Standing};
 use super::placement::Placement;
-use crate::chain::Address;
+use crate::chain::{Address, Epoch};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -86,10 +86,12 @@ impl Drills {
         self.last_ms.map_or(0, |last| last.saturating_add(pause))
     }
 
-    /// Which copy and range comes next; `None` while no copy is kept. `seed` is random, so that no miner knows what it will be asked for.
-    pub fn next(&self, placement: &Placement, seed: u64) -> Option<Drill> {
+    /// Which copy and range comes next; `None` while no copy is kept, and when the time of all is over at `height`: nobody has to have
+    /// one any more. `seed` is random, so that no miner knows what it will be asked for.
+    pub fn next(&self, placement: &Placement, height: Epoch, seed: u64) -> Option<Drill> {
+        let is_due = |copy: &&Copy| copy.standing == Standing::Kept && copy.ends > height;
         let kept = placement.pieces().iter().enumerate().flat_map(|(piece, placed)| {
-            let copies = placed.copies().iter().filter(|copy| copy.standing == Standing::Kept);
+            let copies = placed.copies().iter().filter(is_due);
             copies.map(move |copy| (piece, placed.names.size, copy))
         });
         let kept: Vec<_> = kept.collect();

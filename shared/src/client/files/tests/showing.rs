@@ -117,7 +117,7 @@ fn a_lost_copy_that_is_not_to_be_replaced_leaves_the_file_incomplete_and_says_wh
         completed(&mut kept);
         placement.take(&kept);
     }
-    let drill = file.drills.next(&placement, 0).expect("two are kept");
+    let drill = file.drills.next(&placement, Epoch(100), 0).expect("two are kept");
     for _ in 0..STRIKES {
         file.drills.heard(&drill, false, 50);
     }
@@ -169,9 +169,9 @@ fn a_copy_that_fails_three_drills_in_a_row_is_lost_and_replaced() {
     let mut kept = drawn(&file, 1, 1);
     completed(&mut kept);
     let mut placement = Placement::new(file.clone(), &manifest(2), 0);
-    assert_eq!(file.drills.next(&placement, 7), None);
+    assert_eq!(file.drills.next(&placement, Epoch(100), 7), None);
     placement.take(&kept);
-    let drill = file.drills.next(&placement, 7).expect("one is kept");
+    let drill = file.drills.next(&placement, Epoch(100), 7).expect("one is kept");
     assert_eq!((drill.deal.as_str(), drill.piece), ("deal 1", 0));
     assert!(drill.range.end <= 7 * MIB && drill.range.end - drill.range.start == DRILL_BYTES);
     for (came_back, verdict) in [
@@ -188,7 +188,7 @@ fn a_copy_that_fails_three_drills_in_a_row_is_lost_and_replaced() {
     assert_eq!(FileProgress::of(&placement).copies_lost, 1);
     let (piece, needed) = placement.next_need().expect("another deal");
     assert_eq!((piece, needed), (0, deal(&[1], &[])));
-    assert_eq!(file.drills.next(&placement, 7), None);
+    assert_eq!(file.drills.next(&placement, Epoch(100), 7), None);
     let cards = score_cards([&kept], [&file]);
     let card = cards.get(&Address::id(1)).expect("it has one");
     assert_eq!(
@@ -207,13 +207,28 @@ fn a_doubtful_copy_is_fetched_again_first_and_soon() {
         placement.take(&kept);
     }
     assert_eq!(file.drills.due_ms(), 0);
-    let drill = file.drills.next(&placement, 0).expect("two are kept");
+    let drill = file.drills.next(&placement, Epoch(100), 0).expect("two are kept");
     file.drills.heard(&drill, true, 100);
     assert_eq!(file.drills.due_ms(), 100 + DRILL_PAUSE_MS);
     file.drills.heard(&drill, false, 200);
     assert_eq!(file.drills.due_ms(), 200 + STRIKE_PAUSE_MS);
     for seed in 0..20 {
-        assert_eq!(file.drills.next(&placement, seed).expect("two").deal, drill.deal);
+        assert_eq!(
+            file.drills.next(&placement, Epoch(100), seed).expect("two").deal,
+            drill.deal
+        );
     }
     assert_eq!(STRIKES, 3);
+}
+
+#[test]
+fn a_copy_whose_time_is_over_is_not_fetched_and_never_lost() {
+    let file = file(order(1));
+    let mut placement = Placement::new(file.clone(), &manifest(1), 0);
+    let mut kept = drawn(&file, 1, 1);
+    completed(&mut kept);
+    assert!(placement.take(&kept));
+    let ends = kept.deal.draft.end();
+    assert!(file.drills.next(&placement, Epoch(ends.0 - 1), 7).is_some());
+    assert_eq!(file.drills.next(&placement, ends, 7), None);
 }
