@@ -1,5 +1,5 @@
 //! `cargo xtask bench`: `params`, `sealing`, `transports`, `files`, and the benchmarks that it finds in the packages (`benches/NAME.rs`).
-//! `commp` goes on in Node and in a browser (`tests/bench`).
+//! `commp` and `verify` go on in Node and in a browser (`tests/bench`).
 
 mod files;
 mod sealing;
@@ -28,6 +28,8 @@ const SOAK: &str = "soak";
 const SEALING: &str = "sealing";
 /// CommP natively, and then in the browser.
 const COMMP: &str = "commp";
+/// Proofs checked natively, against filecoin-proofs, and then in the browser.
+const VERIFY: &str = "verify";
 /// Files between browser and miner: see the module.
 const TRANSPORTS: &str = "transports";
 /// Files over HTTP: see the module.
@@ -46,7 +48,8 @@ pub fn run(project: &Project, name: Option<&str>, args: &[String]) -> Result<()>
         Some(PARAMS) => params(project, args),
         Some(SOAK) => soak::run(project, args),
         Some(SEALING) => sealing::run(project, args),
-        Some(COMMP) => commp(project, args),
+        Some(COMMP) => in_browser_too(project, COMMP, "commp.mjs", args),
+        Some(VERIFY) => in_browser_too(project, VERIFY, "verify.mjs", args),
         Some(TRANSPORTS) => transports::run(project, args),
         Some(FILES) => files::run(project, args),
         Some(SCENARIOS) => scenarios::run(project, args),
@@ -60,23 +63,23 @@ pub fn run(project: &Project, name: Option<&str>, args: &[String]) -> Result<()>
 }
 
 /// The native benchmark, then the browser's, which ends with one JSON line for both.
-fn commp(project: &Project, args: &[String]) -> Result<()> {
+fn in_browser_too(project: &Project, name: &str, script: &str, args: &[String]) -> Result<()> {
     build::client(project)?;
     let browser = setup::for_browser_bench(project)?;
-    let native = process::stage("bench: native", || native_commp(project, args))?;
+    let native = process::stage("bench: native", || native(project, name, args))?;
     let mut node = Command::new("node");
     process::without_package_variables(&mut node);
-    node.arg(project.browser_bench().join("commp.mjs"))
+    node.arg(project.browser_bench().join(script))
         .env("SEALDROP_CHROMIUM", browser)
         .env("SEALDROP_CLIENT", project.client().join("dist"))
         .env("SEALDROP_NATIVE", native);
-    process::run(&mut node, "measure CommP in Node and in a browser")
+    process::run(&mut node, &format!("measure {name} in Node and in a browser"))
 }
 
 /// The native part; gives its JSON.
-fn native_commp(project: &Project, args: &[String]) -> Result<String> {
+fn native(project: &Project, name: &str, args: &[String]) -> Result<String> {
     let mut command = project.cargo();
-    command.args(["bench", "--bench", COMMP, "--"]).args(args);
+    command.args(["bench", "--bench", name, "--"]).args(args);
     take_json(&mut command)
 }
 
