@@ -381,7 +381,7 @@ export class Folders {
 
   /** What it costs to keep a file once more. */
   async quoteAgain(id: string): Promise<FilesQuote> {
-    const [state, { manifest }] = await Promise.all([this.#state(id), this.#contents(id)]);
+    const [state, { manifest }] = await Promise.all([this.#state(id), this.contents(id)]);
     return this.#edges.client.quoteAgain(state, manifest);
   }
 

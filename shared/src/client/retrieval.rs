@@ -11,16 +11,14 @@ use crate::wire::cbor::Bytes;
 use alloc::string::String;
 use cid::Cid;
 
+pub use crate::retrieval::{LEAST_RATE, SILENCE_MS};
+
 /// Milliseconds in which a miner must begin to answer: it may unseal a whole sector first.
 pub const FIRST_ANSWER_MS: u64 = 900_000;
-/// Longest silence after that.
-pub const SILENCE_MS: u64 = 30_000;
 /// Milliseconds that unsealing may take altogether: hours for 32 GiB.
 pub const UNSEAL_MS: u64 = 4 * 3_600_000;
 /// Empty chunks that a miner may send: one in ten seconds for as long as it may unseal.
 pub const MAX_EMPTY: u32 = (UNSEAL_MS / 10_000) as u32;
-/// Bytes that must come in a second on the average once the file comes: less is a miner that keeps its client busy.
-pub const LEAST_RATE: u64 = 16 * 1024;
 
 /// Milliseconds in which a range of at most 32 MiB must come over HTTP, at the least rate and with the silence before it.
 pub const RANGE_MS: u64 = SILENCE_MS + (32 << 20) / LEAST_RATE * 1000;

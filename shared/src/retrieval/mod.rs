@@ -14,6 +14,10 @@ use cid::Cid;
 
 /// Largest chunk of a piece, in bytes.
 pub const MAX_CHUNK: usize = 65_536;
+/// Longest silence of a miner that has begun to answer, in milliseconds.
+pub const SILENCE_MS: u64 = 30_000;
+/// Bytes that must come in a second on the average once the file comes: less is a miner that keeps its client busy.
+pub const LEAST_RATE: u64 = 16 * 1024;
 
 /// Asks for a piece by its data root.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,7 +16,7 @@
 //! leaf is. So nothing that a peer says makes the host hold more than [`MOST_WANTED`] bytes, and a piece has no other shape than its own.
 
 use super::gateway::car;
-use crate::client::retrieval::{LEAST_RATE, SILENCE_MS};
+use super::{LEAST_RATE, SILENCE_MS};
 use crate::file::Span;
 use crate::piece::node::{cid_of, digest_of, node_cid, CID_BYTES, DAG_PB, MAX_NODE_BYTES, RAW};
 use crate::piece::unixfs::LEAF_BYTES;
