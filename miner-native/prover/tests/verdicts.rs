@@ -198,7 +198,7 @@ fn seal_inputs_of<Tree: 'static + MerkleTreeTrait>(claim: &SealClaim) -> Plain {
                 Some(k),
             );
         let inputs = inputs.expect("inputs");
-        inputs.iter().map(|input| input.to_repr()).collect()
+        inputs.iter().map(PrimeField::to_repr).collect()
     };
     (0..usize::from(config.partitions)).map(partition).collect()
 }
@@ -235,7 +235,7 @@ fn window_inputs_of<Tree: 'static + MerkleTreeTrait<Hasher = DefaultTreeHasher>>
                 Some(k),
             );
         let inputs = inputs.expect("inputs");
-        inputs.iter().map(|input| input.to_repr()).collect()
+        inputs.iter().map(PrimeField::to_repr).collect()
     };
     (0..claim.sectors.len().div_ceil(config.sector_count))
         .map(partition)

@@ -76,11 +76,11 @@ impl Kept {
 
     /// Proves in the running window.
     fn prove(&mut self) -> Cid {
-        self.to_window();
+        self.advance_to_window();
         self.send(self.world.post_call(&self.miner, AttoFil::ZERO))
     }
 
-    fn to_window(&mut self) {
+    fn advance_to_window(&mut self) {
         let policy = self.world.state.policy.clone();
         let (start, _) = self.world.miner(&self.miner).proving_window(&policy).unwrap();
         self.world.height = start.0 + 3;
@@ -253,7 +253,7 @@ fn sectors_that_the_message_gives_up_are_not_claimed() {
     let first = kept.commit(0);
     kept.commit(1);
     kept.prove();
-    kept.to_window();
+    kept.advance_to_window();
     let proof = kept.world.post_proof(&kept.miner, |id| *id != 1);
     let faults = FaultSet {
         ids: IntSet([1].into()),
@@ -315,7 +315,7 @@ fn faults_that_were_declared_in_the_same_block_leave_the_claim_open() {
     let message = kept.commit(0);
     kept.commit(1);
     kept.prove();
-    kept.to_window();
+    kept.advance_to_window();
     kept.send(calls::post_state(&kept.miner));
     let faults = FaultSet {
         ids: IntSet([1].into()),

@@ -49,7 +49,7 @@ impl Piece {
 
 /// Bytes of some range, by two places.
 fn between(places: &[Index; 2], size: usize) -> Range<u64> {
-    let [a, b] = places.clone().map(|place| place.index(size) as u64);
+    let [a, b] = places.map(|place| place.index(size) as u64);
     a.min(b)..a.max(b) + 1
 }
 
