@@ -13,7 +13,7 @@ import { problemOf, SealdropError } from './errors.js';
 import type { Extent, FileOpening, FileSpans, StoreFilesRequest } from './protocol.js';
 import { sealedContents, viewOf } from './secrets.js';
 import type { Sources } from './sources.js';
-import type { Contents, DealStore, PartOfFile, StoredDeal } from './store.js';
+import type { Contents, DealStore, FileOnDisk, PartOfFile, StoredDeal } from './store.js';
 import type { Tabs } from './tabs.js';
 import type {
   Deal,
@@ -94,7 +94,7 @@ export class Folders {
   /** Keeps new files and has them carried on; nothing is kept where there is no room for all. */
   async create(request: StoreFilesRequest): Promise<StoredFile> {
     const { client, store, tabs } = this.#edges;
-    const { manifest, order, blobs, sizes, nodes, data, keep, encryption } = request;
+    const { manifest, order, blobs, sizes, nodes, data, keep, encryption, handles } = request;
     await checkUnchanged(blobs, sizes);
     const { id, state, view } = await client.newFile(manifest, { order, encryption: encryption && viewOf(encryption) });
     if ((await store.folder(id)) !== undefined) {
@@ -104,7 +104,7 @@ export class Folders {
         'Go on with it, or remove it first to store it in another way.',
       );
     }
-    const copied = keep === 'copy' ? blobs : [];
+    const copied = keep === 'copy' ? blobs : blobs.map((blob, at) => diskOf(blob, handles[at]));
     const sealed = encryption && (await sealedContents(store, encryption));
     const contents: Contents = { id, manifest, data, nodes, ...(sealed === undefined ? {} : { sealed }) };
     await store.createFolder({ id, state }, contents, copied, encryption?.keys).catch((thrown: unknown) => {
@@ -474,6 +474,11 @@ export class Folders {
       this.#goOnNow(id);
     }
   }
+}
+
+/** Where a file is, and what it was when it was hashed. */
+function diskOf(blob: Blob, handle: FileSystemFileHandle | undefined): FileOnDisk | undefined {
+  return handle && blob instanceof File ? { handle, size: blob.size, lastModified: blob.lastModified } : undefined;
 }
 
 /** The manifest under the names that the files have here. */

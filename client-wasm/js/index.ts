@@ -15,7 +15,7 @@ import { lookInto, retrieveFile } from './foreign.js';
 import { withKeys } from './keys.js';
 import { Link } from './link.js';
 import { resumePiece } from './pieces.js';
-import { orderOf, prepareFiles, storeRequest, supplyFiles } from './preparing.js';
+import { allowFiles, orderOf, prepareFiles, storeRequest, supplyFiles } from './preparing.js';
 import { rangeStream } from './ranges-stream.js';
 import type {
   Answer,
@@ -214,6 +214,14 @@ export class Sealdrop {
    */
   supplyFiles(id: string, input: FilesInput, options: RunOptions = {}): Promise<void> {
     return supplyFiles(this.#link, id, input, options);
+  }
+
+  /**
+   * Goes on with a file that was stored by reference, after a reload, where it is known where its files are on the disk: the browser asks its user, so
+   * this has to be called as an answer to a click. False when they are to be chosen again (`supplyFiles`).
+   */
+  allowFiles(id: string): Promise<boolean> {
+    return allowFiles(this.#link, id);
   }
 
   /** All files and folders that were stored by `storeFiles`, newest first. */

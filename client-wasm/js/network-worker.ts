@@ -6,6 +6,7 @@
 
 import { fetchLeaves } from './downloads.js';
 import { problemOf, SealdropError } from './errors.js';
+import { existingDeals } from './existing.js';
 import { fetch, progressOf } from './fetching.js';
 import { Folders, freshId } from './folders.js';
 import { refuseToForget } from './forgetting.js';
@@ -263,16 +264,6 @@ async function open(chain: string, database: string, windowHasPeers: boolean): P
   return { address: client.address(), bound };
 }
 
-/** What tells the deals of this browser apart. */
-async function existingDeals(deals: DealStore) {
-  return (await deals.deals()).map(({ view: { miner, dataCid, dealCid, state } }) => ({
-    miner,
-    dataCid,
-    dealCid,
-    failed: state === 'failed',
-  }));
-}
-
 async function store(request: StoreRequest): Promise<Deal> {
   const { client, store: deals, tabs } = opened();
   const { file, name, piece, miner, duration, allowDuplicates } = request;
@@ -441,6 +432,7 @@ const calls: Omit<Calls, 'retrieve' | 'retrievePiece' | 'retrieveRange'> = {
   quoteFiles: (manifest, order) => opened().client.quoteFiles(manifest, order),
   storeFiles: (request) => opened().folders.create(request),
   supplyFiles: (id, blobs) => opened().folders.supply(id, blobs),
+  fileHandles: (id) => opened().store.handles(id),
   files: () => opened().folders.list(),
   file: (id) => opened().folders.details(id),
   giveUpFile,

@@ -5,6 +5,7 @@ import { SealdropError } from './errors.js';
 import { hashFiles, type SealedFiles } from './files.js';
 import type { Link } from './link.js';
 import type { OrderRequest, StoreFilesRequest } from './protocol.js';
+import type { AskedHandle } from './sources.js';
 import type {
   FileInput,
   FilesInput,
@@ -101,6 +102,7 @@ export async function prepareFiles(link: Link, input: FilesInput, options: Prepa
 /** What is stored of files that were prepared. Throws `bad-argument` when one of them is not among `input`. */
 export function storeRequest(prepared: Prepared, input: FilesInput, order: StoreFilesOptions): StoreFilesRequest {
   const byPath = byPathOf(prepared, input);
+  const handles = new Map(inputsOf(input).map(({ path, handle }) => [path, handle]));
   const blobs = prepared.files.map(({ path }) => {
     const file = byPath.get(path);
     if (file === undefined) {
@@ -120,6 +122,7 @@ export function storeRequest(prepared: Prepared, input: FilesInput, order: Store
     encryption: encryptionRequest(prepared),
     data: prepared.files.flatMap(({ pieces }) => pieces.map(({ dataCid }) => dataCid)),
     blobs,
+    handles: prepared.files.map(({ path }) => handles.get(path) ?? handles.get(`${prepared.name}/${path}`)),
     sizes: prepared.encryption?.plainSizes ?? prepared.files.map(({ size }) => size),
     nodes: prepared.files.map(
       ({ pieces }) => new Map<number, readonly PieceNode[]>(pieces.map(({ offset, nodes }) => [offset, nodes])),
@@ -161,6 +164,27 @@ export async function supplyFiles(link: Link, id: string, input: FilesInput, opt
 async function sealedFiles(link: Link, id: string): Promise<SealedFiles | undefined> {
   const files = await link.call('sealedFiles', [id]);
   return files && { id, files };
+}
+
+/** Files as they were handed in, with where they are. */
+function inputsOf(input: FilesInput): readonly FileInput[] {
+  const list = input instanceof File ? [input] : input;
+  return list.map((one) => (one instanceof File ? { path: one.webkitRelativePath || one.name, file: one } : one));
+}
+
+/** Lets files that are known by where they are on the disk be read again; whether all of them may be. */
+export async function allowFiles(link: Link, id: string): Promise<boolean> {
+  const handles = await link.call('fileHandles', [id]);
+  for (const handle of handles) {
+    const { requestPermission } = handle as AskedHandle;
+    if (requestPermission && (await requestPermission.call(handle, { mode: 'read' })) !== 'granted') {
+      return false;
+    }
+  }
+  if (handles.length > 0) {
+    await link.call('supplyFiles', [id, []]);
+  }
+  return handles.length > 0;
 }
 
 /** The files by the paths that they were prepared with: in a folder that was named then, or in one that they share. */

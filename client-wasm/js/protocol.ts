@@ -128,6 +128,8 @@ export interface StoreFilesRequest {
   readonly data: readonly string[];
   /** The files in the manifest's order. */
   readonly blobs: readonly Blob[];
+  /** Where they are on the disk, as far as that is known. */
+  readonly handles: readonly (FileSystemFileHandle | undefined)[];
   /** Bytes of each, before it is encrypted. */
   readonly sizes: readonly number[];
   /** Of each file's pieces, by where they start. */
@@ -186,6 +188,8 @@ export interface Calls {
   /** The manifest of a file: of this browser, or fetched from whichever miner has it. */
   manifest(id: string): Promise<Uint8Array<ArrayBuffer>>;
   supplyFiles(id: string, blobs: readonly Blob[]): Promise<void>;
+  /** Where a file's bytes are on the disk, as far as that is known. */
+  fileHandles(id: string): Promise<FileSystemFileHandle[]>;
   files(): Promise<StoredFile[]>;
   file(id: string): Promise<WholeFile | undefined>;
   giveUpFile(id: string): Promise<void>;

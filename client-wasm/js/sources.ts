@@ -7,7 +7,7 @@ import { Age, encryptionModule } from './age.js';
 import { SealdropError } from './errors.js';
 import { SealedSource } from './sealing.js';
 import type { PieceBytes } from './serving.js';
-import type { DealStore, PartOfFile } from './store.js';
+import type { DealStore, FileOnDisk, PartOfFile } from './store.js';
 import { leafDigests } from './wasm/sealdrop_client.js';
 
 /** The bytes of all files. */
@@ -31,11 +31,16 @@ export class Sources {
   /** One of a file's blobs; undefined where nothing is here of it. */
   async blob(id: string, at: number): Promise<Blob | undefined> {
     const key = `${id}/${at}`;
-    const known = this.#blobs.get(key) ?? (await this.#store.source(id, at));
+    const known = this.#blobs.get(key) ?? (await this.#kept(id, at));
     if (known !== undefined) {
       this.#blobs.set(key, known);
     }
     return known;
+  }
+
+  async #kept(id: string, at: number): Promise<Blob | undefined> {
+    const kept = await this.#store.source(id, at);
+    return kept === undefined || kept instanceof Blob ? kept : onDisk(kept);
   }
 
   forget(id: string): void {
@@ -64,4 +69,20 @@ export class Sources {
     const digests = leafDigests(dataCid, contents?.nodes[at]?.get(offset) ?? []);
     return new SealedSource(await this.#age, { blob, state, offset, size, digests });
   }
+}
+
+/** A file that is still where it was and what it was, as far as the browser lets this page read it now. */
+async function onDisk({ handle, size, lastModified }: FileOnDisk): Promise<File | undefined> {
+  const { queryPermission } = handle as AskedHandle;
+  if (queryPermission !== undefined && (await queryPermission.call(handle, { mode: 'read' })) !== 'granted') {
+    return undefined;
+  }
+  const file = await handle.getFile().catch(() => undefined);
+  return file?.size === size && file.lastModified === lastModified ? file : undefined;
+}
+
+/** What browsers of one family have, and the types do not know. */
+export interface AskedHandle {
+  queryPermission?(options: { mode: 'read' }): Promise<PermissionState>;
+  requestPermission?(options: { mode: 'read' }): Promise<PermissionState>;
 }

@@ -73,11 +73,19 @@ export interface StoredKeys {
   readonly files: readonly { readonly path: string; readonly state: string; readonly size: number }[];
 }
 
-/** One of the files of a folder. */
+/** Where a file is on the disk, and what it was when it was hashed. */
+export interface FileOnDisk {
+  readonly handle: FileSystemFileHandle;
+  readonly size: number;
+  readonly lastModified: number;
+}
+
+/** One of the files of a folder: its bytes, or where they are. */
 interface StoredSource {
   readonly id: string;
   readonly at: number;
-  readonly blob: Blob;
+  readonly blob?: Blob;
+  readonly disk?: FileOnDisk;
 }
 
 interface StoredMessage {
@@ -318,15 +326,23 @@ export class DealStore {
    * Keeps a new file or folder with its bytes, if they are handed in; all of it or, where there is no room, nothing. `keys` are those
    * that it was hashed with: they are its own from now on.
    */
-  async createFolder(folder: StoredFolder, contents: Contents, blobs: readonly Blob[], keys?: string): Promise<void> {
+  async createFolder(
+    folder: StoredFolder,
+    contents: Contents,
+    blobs: readonly (Blob | FileOnDisk | undefined)[],
+    keys?: string,
+  ): Promise<void> {
     await transact(this.#database, [FOLDERS, CONTENTS, SOURCES, SECRETS], 'readwrite', (transaction) => {
       if (keys !== undefined) {
         transaction.objectStore(SECRETS).delete(keys);
       }
       const sources = transaction.objectStore(SOURCES);
       for (const [at, blob] of blobs.entries()) {
-        const source: StoredSource = { id: folder.id, at, blob };
-        sources.put(source);
+        if (blob !== undefined) {
+          const where = blob instanceof Blob ? { blob } : { disk: blob };
+          const source: StoredSource = { id: folder.id, at, ...where };
+          sources.put(source);
+        }
       }
       transaction.objectStore(CONTENTS).put(contents);
       return transaction.objectStore(FOLDERS).put(folder);
@@ -351,10 +367,16 @@ export class DealStore {
     return this.#read<Contents | undefined>(CONTENTS, (contents) => contents.get(id));
   }
 
-  /** The bytes of one file of a folder, while they are kept. */
-  async source(id: string, at: number): Promise<Blob | undefined> {
+  /** The bytes of one file of a folder, while they are kept, or where they are. */
+  async source(id: string, at: number): Promise<Blob | FileOnDisk | undefined> {
     const kept = await this.#read<StoredSource | undefined>(SOURCES, (sources) => sources.get([id, at]));
-    return kept?.blob;
+    return kept?.blob ?? kept?.disk;
+  }
+
+  /** Where the files of a folder are on the disk, as far as that is known. */
+  async handles(id: string): Promise<FileSystemFileHandle[]> {
+    const kept = await this.#read<StoredSource[]>(SOURCES, (sources) => sources.getAll(allOf(id)));
+    return (kept ?? []).flatMap(({ disk }) => disk?.handle ?? []);
   }
 
   /** Lets go of a folder's bytes: all of its copies are at their miners. */

@@ -82,6 +82,11 @@ export interface PieceOptions extends RunOptions {
 export interface FileInput {
   readonly path: string;
   readonly file: Blob;
+  /**
+   * Where it is on the disk, of a file that was dropped or picked where the browser has the File System Access API: with
+   * `keep: 'reference'` it is kept, and after a reload the file need not be chosen again (`allowFiles`).
+   */
+  readonly handle?: FileSystemFileHandle | undefined;
 }
 
 /** A piece of a file. */

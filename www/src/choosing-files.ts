@@ -7,6 +7,11 @@ const MOST_FILES = 16_384;
 /** Folders in folders: as many as a path may have parts. */
 const MOST_DEPTH = 64;
 
+/** What browsers of one family have: where a file is on the disk. */
+interface DroppedItem {
+  getAsFileSystemHandle?(): Promise<FileSystemHandle | null>;
+}
+
 /** Files, and what all of them are called. */
 export interface Chosen {
   name: string;
@@ -32,11 +37,19 @@ export function chosenIn(list: FileList | null | undefined): Chosen | undefined 
 /** What was dropped. Has to be called while the event is being handled: later the browser tells nothing. */
 export async function droppedIn(given: DataTransfer | null): Promise<Chosen | undefined> {
   const items = [...(given?.items ?? [])].filter((item) => item.kind === 'file');
-  const entries = items.map((item) => ({ entry: item.webkitGetAsEntry?.(), file: item.getAsFile() }));
+  const entries = items.map((item) => ({
+    entry: item.webkitGetAsEntry?.(),
+    file: item.getAsFile(),
+    handle: (item as DroppedItem).getAsFileSystemHandle?.().catch(() => null),
+  }));
   const files: FileInput[] = [];
-  for (const { entry, file } of entries) {
+  for (const { entry, file, handle } of entries) {
     if (entry?.isDirectory) await walk(entry as FileSystemDirectoryEntry, '', 1, files);
-    else if (file) add(files, { path: file.name, file });
+    else if (file) {
+      const found = await handle;
+      const where = found?.kind === 'file' ? (found as FileSystemFileHandle) : undefined;
+      add(files, { path: file.name, file, handle: where });
+    }
   }
   return together(files);
 }

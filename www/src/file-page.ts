@@ -44,6 +44,8 @@ export class FilePage extends ActingView {
   private asked = false;
   /** How far the files are checked that were chosen again. */
   private checking: { done: number; total: number } | undefined;
+  /** Whether it is not known where its files are on the disk, or the browser does not let them be read. */
+  private unknownPlace = false;
   private allFiles = false;
   private allPieces = false;
   /** The file of a folder that is shown. */
@@ -190,6 +192,7 @@ export class FilePage extends ActingView {
             ? html`<progress max="1" .value=${checking.total > 0 ? checking.done / checking.total : 0} aria-label="Checking"></progress>
               <p class="num">Checking: ${bytes(checking.done)} of ${bytes(checking.total)}</p>`
             : html`<p class="row">
+                <button type="button" class="quiet" data-testid="again-allow" ?hidden=${this.unknownPlace} @click=${this.allow}>Go on with the same ${file.folder ? 'files' : 'file'}</button>
                 <label class="button quiet">${input(false)}Choose the ${file.folder ? 'files' : 'file'}</label>
                 ${file.folder ? html`<label class="button quiet">${input(true)}Choose the folder</label>` : nothing}
               </p>`
@@ -197,6 +200,12 @@ export class FilePage extends ActingView {
       </div>
     `;
   }
+
+  /** The browser asks whether the page may read them where they are. */
+  private readonly allow = () =>
+    void this.act('They could not be read', async () => {
+      this.unknownPlace = !(await session.client?.allowFiles(this.fileId));
+    });
 
   private readonly supply = (event: Event) => {
     const chosen = chosenIn((event.target as HTMLInputElement).files);

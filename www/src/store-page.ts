@@ -302,7 +302,7 @@ function limit(miners: MinerInfo[] | undefined): number | undefined {
 /** Files as the client takes them: a single one is no folder. */
 function inputOf({ files, folder }: Chosen) {
   const [first] = files;
-  return !folder && first?.file instanceof File ? first.file : files;
+  return !folder && first?.file instanceof File && !first.handle ? first.file : files;
 }
 
 /** What a newcomer reads before the first deal. */

@@ -1,0 +1,11 @@
+import type { DealStore } from './store.js';
+
+/** What tells the deals of this browser apart. */
+export async function existingDeals(deals: DealStore) {
+  return (await deals.deals()).map(({ view: { miner, dataCid, dealCid, state } }) => ({
+    miner,
+    dataCid,
+    dealCid,
+    failed: state === 'failed',
+  }));
+}
