@@ -154,6 +154,17 @@ export class Folders {
     }
   }
 
+  /** Files that are carried on here. */
+  open(): Iterable<string> {
+    return this.#open;
+  }
+
+  /** A drill was noted in a file's record. */
+  async drilled(id: string, state: string): Promise<void> {
+    await this.#edges.store.updateFolder({ id, state });
+    this.changed(id);
+  }
+
   async #take(id: string, deals: readonly StoredDeal[]): Promise<void> {
     const { client, store } = this.#edges;
     const [folder, contents] = await Promise.all([store.folder(id), store.contents(id)]);

@@ -116,6 +116,14 @@ export interface Check {
   readonly detail: string;
 }
 
+/** A copy's last drill. */
+export interface CopyCheck {
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  /** Whether it came back. */
+  readonly passed: boolean;
+}
+
 /** How a copy is. */
 export type CopyState = 'under-way' | 'kept' | 'refused' | 'failed' | 'lost';
 
@@ -717,6 +725,8 @@ export interface StoredCopy {
   readonly shared: boolean;
   /** CID of the signed proposal, once there is one. */
   readonly dealCid?: string;
+  /** When it was last fetched from to see whether it comes back; absent while it was not. */
+  readonly checked?: CopyCheck;
 }
 
 /** A piece of a file. */

@@ -20,6 +20,7 @@ import { rangeStream } from './ranges-stream.js';
 import type {
   Answer,
   Deal,
+  Drilled,
   Events,
   Explanation,
   FilesInput,
@@ -232,6 +233,15 @@ export class Sealdrop {
   /** One file or folder with all that is in it. */
   file(id: string): Promise<WholeFile | undefined> {
     return this.#link.call('file', [id]);
+  }
+
+  /**
+   * Fetches some bytes of one copy of a file from its miner, to see whether they come back; undefined while no copy is kept. While the page is
+   * open that is done by itself, once an hour. A copy that fails three times in a row is lost, and replaced where the order has `repair`.
+   * Throws what hinders it on this side.
+   */
+  drill(id: string): Promise<Drilled | undefined> {
+    return this.#link.call('drill', [id]);
   }
 
   /** Makes no more deals for a file, and gives up those under way. What is kept stays. */

@@ -5,6 +5,7 @@
  */
 
 import { fetchLeaves } from './downloads.js';
+import { Drilling } from './drilling.js';
 import { problemOf, SealdropError } from './errors.js';
 import { existingDeals } from './existing.js';
 import { fetch, progressOf } from './fetching.js';
@@ -46,6 +47,7 @@ interface Session {
   readonly folders: Folders;
   readonly ranges: Ranges;
   readonly strangers: Strangers;
+  readonly drilling: Drilling;
 }
 
 let session: Session | undefined;
@@ -225,6 +227,7 @@ async function resume(): Promise<void> {
     await start(deal.id).catch(report);
   }
   await opened().folders.resume();
+  opened().drilling.start();
 }
 
 async function open(chain: string, database: string, windowHasPeers: boolean): Promise<Account> {
@@ -259,7 +262,14 @@ async function open(chain: string, database: string, windowHasPeers: boolean): P
     deals: (dataCid) => folders.dealsAbout(dataCid),
     whole: (dataCid, size, stopped) => wholePiece([dataCid, size], () => undefined, stopped),
   });
-  session = { client, bound, store, tabs, sources, folders, ranges, strangers };
+  const drilling = new Drilling({
+    client,
+    store,
+    open: () => folders.open(),
+    keep: (id, state) => folders.drilled(id, state),
+    fetch: (state, stopped) => fetch(client, state, () => undefined, stopped),
+  });
+  session = { client, bound, store, tabs, sources, folders, ranges, strangers, drilling };
   void watchHead(client, post, () => closed);
   return { address: client.address(), bound };
 }
@@ -394,7 +404,8 @@ async function wholePiece(
 async function close(): Promise<void> {
   closed = true;
   if (session !== undefined) {
-    const { client, store: deals, tabs, folders } = session;
+    const { client, store: deals, tabs, folders, drilling } = session;
+    drilling.stop();
     folders.close();
     // What is kept is taken up by the next one who leads.
     for (const id of views.keys()) {
@@ -435,6 +446,10 @@ const calls: Omit<Calls, 'retrieve' | 'retrievePiece' | 'retrieveRange'> = {
   fileHandles: (id) => opened().store.handles(id),
   files: () => opened().folders.list(),
   file: (id) => opened().folders.details(id),
+  async drill(id) {
+    await opened().folders.contents(id);
+    return opened().drilling.drill(id);
+  },
   giveUpFile,
   resumeFile: (id, most) => opened().folders.goOn(id, most),
   quoteAgain: (id) => opened().folders.quoteAgain(id),

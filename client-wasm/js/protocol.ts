@@ -4,6 +4,7 @@ import type { StoredKeys } from './store.js';
 import type {
   Answer,
   Deal,
+  Drilled,
   Events,
   Explanation,
   FilesQuote,
@@ -199,6 +200,7 @@ export interface Calls {
   removeFile(id: string): Promise<void>;
   /** Where a file lies in its pieces; with a range, the reads that it is fetched in, the first of them where they are many. */
   fileSpans(id: string, path: string | undefined, range: Extent | undefined, windows: boolean): Promise<FileSpans>;
+  drill(id: string): Promise<Drilled | undefined>;
   retrievePiece(dataCid: string, size: number): Promise<Blob>;
   /** The same reads of a deal's file. */
   dealWindows(id: string, range: Extent): Promise<FileSpans>;

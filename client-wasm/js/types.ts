@@ -257,6 +257,20 @@ export interface OpenedFile {
   readonly files: readonly { readonly path: string; readonly size: number; readonly root: string }[];
 }
 
+/** What a drill came to. */
+export interface Drilled {
+  readonly file: string;
+  readonly miner: string;
+  /** The data CID of the piece. */
+  readonly dataCid: string;
+  /** `doubtful`: it did not come back; `lost`: for the third time in a row. */
+  readonly verdict: 'kept' | 'doubtful' | 'lost';
+  /** Failures in a row. */
+  readonly strikes: number;
+  /** Why it did not come back. */
+  readonly reason?: string;
+}
+
 /** Options of `retrieveFile`. */
 export interface RetrieveOptions extends RunOptions, OpenWith {
   /** The ciphertext as it is stored, for `age -d`; `range` counts its bytes then. */

@@ -303,6 +303,12 @@ impl Client {
         Ok(retrieve::retrieve(&self.0, &from_text(&state)?, &sink).await?)
     }
 
+    /// Where a deal's miner gives its piece over HTTP; undefined where this page may not ask it so.
+    #[wasm_bindgen(js_name = pieceUrl)]
+    pub async fn piece_url(&self, state: String) -> Result<Option<String>, JsValue> {
+        Ok(retrieve::piece_url(&self.0, &from_text(&state)?).await?)
+    }
+
     /// Fetches data that no deal here is about, from any miner: of `size` bytes, or else of at most `most`. `sink` is as in `retrieve`.
     #[wasm_bindgen(js_name = retrieveAny)]
     pub async fn retrieve_any(

@@ -39,6 +39,14 @@ pub async fn retrieve(client: &Rc<Engine>, record: &Record, sink: &js_sys::Funct
     receive(conversation, &draft.miner, wanted, sink).await
 }
 
+/// Where a deal's miner gives its piece over HTTP; `None` where this page may not ask it so.
+pub async fn piece_url(client: &Rc<Engine>, record: &Record) -> Result<Option<String>, ClientError> {
+    let (there, _) = engine::where_it_is(record, &client.edges(record)).await?;
+    let bases = http::find(client, &there.peer).await?;
+    let base = bases.into_iter().next();
+    Ok(base.map(|base| format!("{base}/piece/{}", record.piece_cid())))
+}
+
 /// Fetches data that no deal of this account is about, of `size` bytes where that is known and else of at most `most`, from the first of
 /// all miners that gives it. Its parts go to `sink` as in [`retrieve`].
 pub async fn retrieve_any(

@@ -25,7 +25,8 @@ const HEADER: &str = "\
 ";
 
 /// Rust types whose names in TypeScript are others.
-const RENAMED: [(&str, &str); 8] = [
+const RENAMED: [(&str, &str); 9] = [
+    ("CheckView", "CopyCheck"),
     ("CopyView", "StoredCopy"),
     ("NetworkView", "NetworkInfo"),
     ("HeadView", "Head"),

@@ -5,6 +5,7 @@ import type { FilesQuote, FolderEntry, Progress, WholeFile } from 'sealdrop-clie
 import { ActingView } from './acting';
 import { bytes, count, fil } from './amounts';
 import { chosenIn } from './choosing-files';
+import './drill-panel';
 import { encryptionPanel } from './encryption-panel';
 import './foreign-file';
 import { isOver, stateOf } from './deal-book';
@@ -104,6 +105,7 @@ export class FilePage extends ActingView {
         <div class="side-column">
           ${this.takeBack(file)}
           ${encryptionPanel(file)}
+          <sd-drills .file=${file} @drilled=${this.lookAgain}></sd-drills>
           ${record(file)}
           ${this.farewell(file)}
         </div>
@@ -390,6 +392,11 @@ export class FilePage extends ActingView {
     this.running = undefined;
     this.requestUpdate();
   }
+
+  private readonly lookAgain = () => {
+    this.looked = 0;
+    this.look();
+  };
 
   private readonly goOn = () =>
     void this.act('It could not go on', async () => {

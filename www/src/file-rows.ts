@@ -1,12 +1,13 @@
 // The pieces of a file with their copies, line by line, and how far a file in a folder is.
 
-import { html } from 'lit';
+import { html, nothing } from 'lit';
 import type { Deal, StoredCopy, StoredPiece, WholeFile } from 'sealdrop-client';
 import { bytes } from './amounts';
 import { shortened } from './copyable';
 import { dealLink } from './route';
 import { session } from './session';
 import { STEPS } from './steps';
+import { moment } from './times';
 
 export type RowState = 'waiting' | 'sending' | 'sealing' | 'kept' | 'failed' | 'empty';
 
@@ -56,7 +57,16 @@ function copyLine(copy: StoredCopy) {
     failed: 'failed',
     lost: 'lost',
   }[state];
-  return html`<a href=${dealLink(copy.deal)} class="copy-line copy-${state}">${shortened(copy.miner)}: ${word}</a>`;
+  return html`<span class="copy-of">
+    <a href=${dealLink(copy.deal)} class="copy-line copy-${state}">${shortened(copy.miner)}: ${word}</a>
+    ${
+      copy.checked
+        ? html`<span class="note copy-check ${copy.checked.passed ? '' : 'copy-check-failed'}" data-testid="copy-check" data-passed=${copy.checked.passed}>
+            ${copy.checked.passed ? 'came back' : 'did not come back'} ${moment(copy.checked.at)}
+          </span>`
+        : nothing
+    }
+  </span>`;
 }
 
 function percentOf({ transferred, size }: Deal): number {

@@ -306,7 +306,7 @@ fn file_of(state: &str) -> Result<FileRecord, ClientError> {
     serde_json::from_str(state).map_err(|e| ClientError::Storage(format!("a kept file cannot be read: {e}")))
 }
 
-fn file_text(record: &FileRecord) -> Result<String, ClientError> {
+pub(super) fn file_text(record: &FileRecord) -> Result<String, ClientError> {
     serde_json::to_string(record).map_err(|e| ClientError::Internal(format!("a file cannot be written: {e}")))
 }
 

@@ -5,11 +5,12 @@
 //! What the page asks before anything is kept (sectors, manifest, quote) is in [`preparing`]; what it calls, in [`calls`].
 
 mod calls;
+mod drilling;
 mod manifests;
 mod preparing;
 
 pub(crate) use calls::object;
-use calls::read_manifest;
+use calls::{file_text, read_manifest};
 
 use crate::choosing::{self, Question};
 use crate::clock;

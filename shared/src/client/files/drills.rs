@@ -24,6 +24,19 @@ pub const STRIKE_PAUSE_MS: u64 = 600_000;
 /// Miners whose drills are counted: as many as the chain may have.
 const MOST_MINERS: usize = 1024;
 
+/// Copies whose last drill is remembered: the oldest go. A file of more is not drilled through in half a year.
+const MOST_CHECKED: usize = 4096;
+
+/// A copy's last drill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Check {
+    /// Milliseconds since 1970.
+    pub at_ms: u64,
+    /// Whether it came back.
+    pub passed: bool,
+}
+
 /// What a miner's copies of a file came to in drills.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -40,6 +53,9 @@ pub struct Drills {
     /// Failures in a row, by the deals' ids; of those that passed last there is none.
     strikes: BTreeMap<String, u32>,
     miners: BTreeMap<Address, MinerDrills>,
+    /// The last drill of each copy, by the deals' ids.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    checks: BTreeMap<String, Check>,
     /// Milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_ms: Option<u64>,
@@ -72,6 +88,21 @@ impl Drills {
     /// Whether this deal's copy is lost.
     pub fn has_lost(&self, deal: &str) -> bool {
         self.strikes.get(deal).is_some_and(|strikes| *strikes >= STRIKES)
+    }
+
+    /// When this deal's copy was last fetched from, and whether it came back.
+    pub fn last_check(&self, deal: &str) -> Option<Check> {
+        self.checks.get(deal).copied()
+    }
+
+    fn note_check(&mut self, deal: &str, check: Check) {
+        if self.checks.len() >= MOST_CHECKED && !self.checks.contains_key(deal) {
+            let oldest = self.checks.iter().min_by_key(|(_, check)| check.at_ms);
+            if let Some(oldest) = oldest.map(|(deal, _)| deal.clone()) {
+                self.checks.remove(&oldest);
+            }
+        }
+        self.checks.insert(deal.into(), check);
     }
 
     /// What each miner's copies came to.
@@ -120,6 +151,11 @@ impl Drills {
     /// Notes what a drill came to. A failure of one's own, such as a network that is away, is none of the copy's: it is not noted.
     pub fn heard(&mut self, drill: &Drill, came_back: bool, now_ms: u64) -> DrillVerdict {
         self.last_ms = Some(now_ms);
+        let check = Check {
+            at_ms: now_ms,
+            passed: came_back,
+        };
+        self.note_check(&drill.deal, check);
         let strikes = match came_back {
             true => {
                 self.strikes.remove(&drill.deal);

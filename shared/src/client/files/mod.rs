@@ -32,13 +32,13 @@ pub mod sectors;
 pub mod view;
 
 pub use copies::{Copy, Standing};
-pub use drills::{Drill, DrillVerdict, Drills};
+pub use drills::{Check, Drill, DrillVerdict, Drills, STRIKES};
 pub use needs::{needs, GivenUp, PieceNeeds, ATTEMPTS_PER_COPY};
 pub use placement::{PieceSource, PlacedPiece, Placement, DEALS_UNDER_WAY, PIECES_UNDER_WAY};
 pub use record::{Encryption, FileOrder, FileRecord, MinerChoice, OrderError, MAX_COPIES};
 pub use score::{score_cards, ScoreCard};
 pub use sectors::{quote, quote_manifest, sector_for, FileQuote, SectorError};
-pub use view::{CopyView, FileProgress, FileState, FileView, PieceView};
+pub use view::{CheckView, CopyView, FileProgress, FileState, FileView, PieceView};
 
 #[cfg(test)]
 mod tests;

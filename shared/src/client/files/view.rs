@@ -65,7 +65,7 @@ pub struct FileProgress {
 }
 
 /// A copy of a piece, or a deal that has failed to become one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CopyView {
@@ -79,6 +79,20 @@ pub struct CopyView {
     pub state: CopyState,
     /// Whether the deal was made for another purpose, and counts all the same.
     pub shared: bool,
+    /// When it was last fetched from to see whether it comes back; absent while it was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checked: Option<CheckView>,
+}
+
+/// A copy's last drill.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct CheckView {
+    /// Milliseconds since 1970.
+    pub at: f64,
+    /// Whether it came back.
+    pub passed: bool,
 }
 
 /// How a copy is.
@@ -94,7 +108,7 @@ pub enum CopyState {
 }
 
 /// A piece of a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PieceView {
@@ -255,6 +269,10 @@ impl PieceView {
             miner: copy.miner.to_string(),
             state: copy.standing.into(),
             shared: !copy.is_of(file),
+            checked: file.drills.last_check(&copy.deal).map(|check| CheckView {
+                at: check.at_ms as f64,
+                passed: check.passed,
+            }),
         };
         let view = placement.pieces().iter().map(|piece| {
             let (index, offset) = match piece.source {

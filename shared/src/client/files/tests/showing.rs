@@ -198,6 +198,27 @@ fn a_copy_that_fails_three_drills_in_a_row_is_lost_and_replaced() {
 }
 
 #[test]
+fn the_last_drill_of_a_copy_is_remembered_with_what_came_of_it() {
+    let mut file = file(order(1));
+    let mut kept = drawn(&file, 1, 1);
+    completed(&mut kept);
+    let mut placement = Placement::new(file.clone(), &manifest(2), 0);
+    placement.take(&kept);
+    let drill = file.drills.next(&placement, Epoch(100), 7).expect("one is kept");
+    let checked = |placement: &Placement| {
+        PieceView::all(placement)[0].copies[0]
+            .checked
+            .map(|check| (check.at, check.passed))
+    };
+    assert_eq!(checked(&placement), None);
+    for (came_back, at) in [(true, 50), (false, 90)] {
+        file.drills.heard(&drill, came_back, at);
+        placement.renew(file.clone());
+        assert_eq!(checked(&placement), Some((at as f64, came_back)));
+    }
+}
+
+#[test]
 fn a_doubtful_copy_is_fetched_again_first_and_soon() {
     let mut file = file(order(2));
     let mut placement = Placement::new(file.clone(), &manifest(2), 0);
