@@ -723,10 +723,10 @@ export interface StoredCopy {
   readonly state: CopyState;
   /** Whether the deal was made for another purpose, and counts all the same. */
   readonly shared: boolean;
-  /** CID of the signed proposal, once there is one. */
-  readonly dealCid?: string;
   /** When it was last fetched from to see whether it comes back; absent while it was not. */
   readonly checked?: CopyCheck;
+  /** CID of the signed proposal, once there is one. */
+  readonly dealCid?: string;
 }
 
 /** A piece of a file. */
