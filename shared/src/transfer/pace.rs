@@ -10,9 +10,12 @@ pub const WINDOW_MS: u64 = 30_000;
 /// How long a peer keeps its place while others wait for one, in milliseconds.
 pub const TURN_MS: u64 = 120_000;
 
-/// How long a peer may take nothing of what lies ready for it while others wait, in milliseconds: at [`LEAST_RATE`] it would have taken the 256 KiB
-/// that are given at once.
-pub const STALL_MS: u64 = 15_000;
+/// Bytes that are handed to a connection at once. It asks for the next ones when these and those before them are gone.
+pub const HANDED_AT_ONCE: usize = 256 * 1024;
+/// How long a peer may take nothing of what lies ready for it while others wait, in milliseconds: at [`LEAST_RATE`] it has taken twice what is
+/// handed over at once, after 32 seconds.
+pub const STALL_MS: u64 = 35_000;
+const _: () = assert!(STALL_MS > 2 * HANDED_AT_ONCE as u64 * 1000 / LEAST_RATE);
 
 /// Why a peer loses its place. What has arrived is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -6,6 +6,7 @@ use crate::piece_reader::PieceReader;
 use axum::body::{Body, Bytes};
 use futures::stream;
 use sealdrop_listener::Caller;
+use shared::transfer::pace::HANDED_AT_ONCE;
 use std::fs::File;
 use std::future::Future;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -14,8 +15,6 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Bytes that are read and sent at once.
-const CHUNK: u64 = 256 * 1024;
 /// Longest time that an answer may take; who needs more goes on with a range.
 const REQUEST_LIMIT: Duration = Duration::from_secs(24 * 3600);
 /// Longest time that a request waits for a place: a turn, after which the slowest makes room. Those that wait are no more than
@@ -76,7 +75,7 @@ impl Part {
     /// Reads the next bytes; the part is handed back with them.
     async fn next(mut self) -> io::Result<(Bytes, Self)> {
         let reading = tokio::task::spawn_blocking(move || {
-            let mut bytes = vec![0; self.left.min(CHUNK) as usize];
+            let mut bytes = vec![0; self.left.min(HANDED_AT_ONCE as u64) as usize];
             self.file.read_exact(&mut bytes)?;
             self.left -= bytes.len() as u64;
             Ok((Bytes::from(bytes), self))
@@ -105,16 +104,22 @@ pub(super) trait Source: Sized + Send + 'static {
 
 /// What a source makes, as a body.
 pub(super) fn of_source(source: impl Source, place: Place) -> Body {
-    let parts = stream::try_unfold((source, place), |(source, place)| async move {
+    let begin = (source, Bytes::new(), place);
+    let parts = stream::try_unfold(begin, |(mut source, mut made, place)| async move {
         let began = Instant::now();
-        let Some((bytes, source)) = place.work(source.next()).await? else {
-            return Ok(None);
-        };
+        while made.is_empty() {
+            match place.work(source.next()).await? {
+                Some(next) => (made, source) = next,
+                None => return Ok(None),
+            }
+        }
         if began.elapsed() >= OWN_DELAY {
             place.ticket.was_kept_waiting();
         }
+        // A block may be a leaf of 1 MiB: whoever takes it slowly is not to seem to take nothing.
+        let bytes = made.split_to(made.len().min(HANDED_AT_ONCE));
         place.moved(bytes.len() as u64)?;
-        Ok::<_, io::Error>(Some((bytes, (source, place))))
+        Ok::<_, io::Error>(Some((bytes, (source, made, place))))
     });
     Body::from_stream(parts)
 }
