@@ -20,9 +20,13 @@ use shared::retrieval::proof::{asked_for, NODE_BYTES};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
+use tokio::sync::Semaphore;
 
 /// After how many seconds a piece is looked for again whose roots are not in the index yet.
 const SOON: u32 = 5;
+
+/// A proof costs whoever asks 200 bytes, and this miner ten milliseconds of a processor that its windows may need.
+static ONE_AT_A_TIME: Semaphore = Semaphore::const_new(1);
 
 /// Why there is no proof.
 #[derive(Debug, thiserror::Error)]
@@ -97,15 +101,16 @@ fn described(response: Response, etag: &str, name: &PieceName) -> Response {
 
 async fn body(reading: &Reading, caller: &Caller, found: &Found, range: QuadRange) -> Result<Body, Box<Response>> {
     let failed = |error: &dyn std::error::Error| Box::new(trouble(error));
-    let outline = blocking(|| reading.index.outline_of(&found.data, found.size.bytes()));
-    let Some(outline) = outline.map_err(|error| failed(&error))? else {
-        // It has just come, or the index was lost and the piece is in a sector alone: then it is looked through once it is out.
-        found.file(reading).await?;
-        return Err(Box::new(later(SOON, "the piece is being looked through: ask again")));
-    };
     let file = found.file(reading).await?;
     let place = Place::wait(&reading.reader, caller).await.ok_or_else(no_place)?;
-    let proving = tokio::task::spawn_blocking(move || prove(&file, &outline, &range));
+    // It is never closed.
+    let turn = ONE_AT_A_TIME.acquire().await.map_err(|error| failed(&error))?;
+    let outline = blocking(|| reading.index.outline_of(&found.data, found.size.bytes()));
+    let Some(outline) = outline.map_err(|error| failed(&error))? else {
+        // It has just come, or the index was lost and the piece was in a sector alone: now that it is out, it is looked through.
+        return Err(Box::new(later(SOON, "the piece is being looked through: ask again")));
+    };
+    let proving = tokio::task::spawn_blocking(move || (prove(&file, &outline, &range), turn).0);
     let proof = proving.await.map_err(|error| failed(&error))?;
     Ok(of_bytes(proof.map_err(|error| failed(&error))?, place))
 }
