@@ -125,6 +125,14 @@ impl PaddedSize {
         (self.0 / PADDED_QUAD).saturating_mul(UNPADDED_QUAD)
     }
 
+    /// Bytes of the shortest file that takes this room.
+    pub fn least(self) -> u64 {
+        match self.0 {
+            ..=PADDED_QUAD => 1,
+            _ => (self.unpadded() / 2).saturating_add(1),
+        }
+    }
+
     /// 32-byte leaves under the piece's root.
     pub fn leaves(self) -> u64 {
         self.0 / LEAF

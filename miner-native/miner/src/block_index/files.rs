@@ -85,7 +85,7 @@ impl File {
         records: &dyn Records,
         mut each: impl FnMut(Cid, Vec<u8>) -> Result<(), IndexError>,
     ) -> Result<Option<Cid>, IndexError> {
-        let mut builder = NodeBuilder::new(self.size);
+        let (mut builder, mut left) = (NodeBuilder::new(self.size), self.leaves());
         let mut failed = None;
         let mut whole = |cid: Cid, bytes: Vec<u8>| {
             if failed.is_none() {
@@ -96,6 +96,11 @@ impl File {
             // One at a time: a file of any size has a bounded memory.
             let Some(outline) = Leaves::of(records, piece)? else {
                 return Ok(None);
+            };
+            // Of a piece that is longer than its file says it counts as other leaves, without going through them.
+            left = match left.checked_sub(outline.count()) {
+                Some(left) => left,
+                None => return Ok(None),
             };
             outline.leaves().for_each(|digest| builder.push(digest, &mut whole));
         }
@@ -119,8 +124,7 @@ impl BlockIndex {
     }
 
     fn put_manifest_within(&self, data: &Cid, manifest: &Manifest, most: u64) -> Result<(), IndexError> {
-        let across = manifest.files().iter().filter(|file| file.pieces().len() > 1);
-        let mut files: Vec<File> = across.map(|file| of_entry(file, data)).collect();
+        let mut files = across_pieces(manifest, data);
         files.sort_by_key(|file| file.root);
         files.dedup_by_key(|file| file.root);
         let noted = self.records.write(|changes| {
@@ -163,9 +167,9 @@ impl BlockIndex {
         let Some(manifest) = is_set_aside.then(manifest).flatten() else {
             return Ok(None);
         };
-        let files: Vec<File> = manifest.files().iter().map(|file| of_entry(file, data)).collect();
-        let unbacked = self.records.read(|records| room::unbacked(records, &files))?;
-        Ok((unbacked == 0).then_some(manifest))
+        let files = across_pieces(&manifest, data);
+        let are_here = self.records.read(|records| room::are_here(records, &files))?;
+        Ok(are_here.then_some(manifest))
     }
 
     /// Makes a file whole whose pieces are all here; does nothing while one is not.
@@ -221,6 +225,12 @@ impl BlockIndex {
         }
         Ok(())
     }
+}
+
+/// The files of a manifest that are more than a piece.
+fn across_pieces(manifest: &Manifest, data: &Cid) -> Vec<File> {
+    let across = manifest.files().iter().filter(|file| file.pieces().len() > 1);
+    across.map(|file| of_entry(file, data)).collect()
 }
 
 fn of_entry(entry: &FileEntry, manifest: &Cid) -> File {

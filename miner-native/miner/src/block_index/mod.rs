@@ -21,7 +21,9 @@ use sealdrop_database::{with_prefix, Changes, DatabaseError, Order, Records, Sch
 use shared::piece::node::CID_BYTES;
 use shared::piece::range::SLICE;
 use shared::piece::unixfs::LEAF_BYTES;
-use shared::piece::{Commitment, DagShape, NodeBuilder, Outline, PieceName, PieceSize, RangeError};
+use shared::piece::{
+    padded_for, Commitment, DagShape, NodeBuilder, Outline, PaddedSize, PieceName, PieceSize, RangeError,
+};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -34,7 +36,8 @@ const BESIDE: [&str; 2] = ["blocks.db-wal", "blocks.db-shm"];
 const DIGEST: usize = 32;
 /// Places of one block that are told: zeros lie in many pieces.
 const MAX_PLACES: usize = 8;
-/// Pieces of one CommP that are told: they differ in the zeros behind the bytes alone, and whoever names the size means one.
+/// Pieces of one CommP and padded size that are told: they differ in the zeros behind the bytes alone, and whoever names the size means
+/// one.
 const MAX_SAME: usize = 8;
 
 /// Blocks: digest, owner → leaf or node. The owner is the piece, or the whole file's root for a node across pieces.
@@ -143,7 +146,8 @@ impl BlockIndex {
         })
     }
 
-    /// The pieces with this name, the shortest first.
+    /// The pieces with this name. By a name without a size, those of the largest padded size, the shortest first: anybody can make
+    /// smaller ones of the nodes of the piece's own tree, and nobody a larger one.
     pub fn pieces_of(&self, name: &PieceName) -> Result<Vec<Cid>, IndexError> {
         let prefix = match name {
             PieceName::V1(cid) => cid.0.as_bytes().to_vec(),
@@ -151,7 +155,17 @@ impl BlockIndex {
         };
         self.records.read(|records| {
             let to = sealdrop_database::after_prefix(&prefix);
-            let found = records.range(BY_COMM_P, &prefix, to.as_deref(), Order::Ascending, MAX_SAME)?;
+            let from = match name {
+                PieceName::V1(cid) => {
+                    let largest = records.range(BY_COMM_P, &prefix, to.as_deref(), Order::Descending, 1)?;
+                    let Some((key, _)) = largest.first() else {
+                        return Ok(Vec::new());
+                    };
+                    proven_by(&cid.0, padded_size(key)?.least())
+                }
+                PieceName::V2(_) => prefix.clone(),
+            };
+            let found = records.range(BY_COMM_P, &from, to.as_deref(), Order::Ascending, MAX_SAME)?;
             let data = found.iter().map(|(key, _)| parse_cid(BY_COMM_P, key.get(DIGEST + 8..)));
             data.collect()
         })
@@ -299,6 +313,10 @@ impl Leaves {
         self.leaves.as_chunks::<DIGEST>().0.iter()
     }
 
+    fn count(&self) -> u64 {
+        (self.leaves.len() / DIGEST) as u64
+    }
+
     /// The digests of its leaves and nodes.
     fn each_block(&self, mut each: impl FnMut(&[u8])) {
         let mut builder = NodeBuilder::new(self.size);
@@ -346,6 +364,13 @@ fn block_key(digest: &[u8], owner: &Cid) -> Vec<u8> {
 
 fn by_comm_p(proven_by: &[u8], data: &Cid) -> Vec<u8> {
     [proven_by, &data.to_bytes()].concat()
+}
+
+/// The padded size of the piece that stands under this key of [`BY_COMM_P`].
+fn padded_size(key: &[u8]) -> Result<PaddedSize, IndexError> {
+    let size = key.get(DIGEST..).and_then(|rest| rest.first_chunk::<8>());
+    let size = size.ok_or_else(|| damaged(BY_COMM_P))?;
+    padded_for(u64::from_be_bytes(*size)).map_err(|_| damaged(BY_COMM_P))
 }
 
 fn proven_by(comm_p: &Commitment, size: u64) -> Vec<u8> {

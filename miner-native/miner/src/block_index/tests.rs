@@ -130,6 +130,18 @@ fn a_piece_is_found_by_commitment_and_size_however_many_have_the_same_commitment
     );
 }
 
+/// The finding: 127 bytes of the nodes below the root have the same CommP.
+#[test]
+fn by_its_commitment_alone_the_largest_piece_is_found_and_not_what_was_made_of_its_tree() {
+    let (index, comm_p) = (index(), Commitment([3; 32]));
+    let of = |size: u64| raw_cid(&size.to_be_bytes());
+    for size in [127, 200, 254, 127 << 10, 65_025, 65_000] {
+        index.note_piece(&of(size), &comm_p, size).expect("noted");
+    }
+    let found = index.pieces_of(&PieceName::V1(comm_p.into())).expect("read");
+    assert_eq!(found, [of(65_025), of(127 << 10)]);
+}
+
 #[test]
 fn an_index_of_the_first_format_is_brought_up_and_its_pieces_are_noted_anew() {
     let (index, data, comm_p) = (index(), raw_cid(b"data"), Commitment([3; 32]));

@@ -21,12 +21,28 @@ struct Candidate {
 /// How many of the pieces that files name nothing that is stored here stands for.
 pub(super) fn unbacked(records: &dyn Records, files: &[File]) -> Result<u64, IndexError> {
     let named: usize = files.iter().map(|file| file.pieces.len()).sum();
-    let each: BTreeSet<&Cid> = files.iter().flat_map(|file| &file.pieces).collect();
+    // What is said falsely of stored pieces is backed by none of them.
+    let true_ones = files.iter().filter(|file| file.state != State::Lies);
+    let each: BTreeSet<&Cid> = true_ones.flat_map(|file| &file.pieces).collect();
     let mut here = 0;
     for piece in each {
-        here += usize::from(records.get(PIECES, &piece.to_bytes())?.is_some());
+        here += usize::from(is_here(records, piece)?);
     }
     Ok(named.saturating_sub(here) as u64)
+}
+
+fn is_here(records: &dyn Records, piece: &Cid) -> Result<bool, IndexError> {
+    Ok(records.get(PIECES, &piece.to_bytes())?.is_some())
+}
+
+/// Whether all pieces that files name are stored here.
+pub(super) fn are_here(records: &dyn Records, files: &[File]) -> Result<bool, IndexError> {
+    for piece in files.iter().flat_map(|file| &file.pieces) {
+        if !is_here(records, piece)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Lets manifests go until `more` of what is counted under `name` stays within `most`, as far as they name more without backing than the
@@ -106,9 +122,14 @@ mod tests {
 
     /// A file of these pieces of one leaf each, as the piece that its manifest is stored as.
     fn manifest(seeds: &[u8]) -> (Cid, Manifest) {
+        claiming(seeds, seeds)
+    }
+
+    /// One that says of these pieces that their file has the root of others.
+    fn claiming(others: &[u8], seeds: &[u8]) -> (Cid, Manifest) {
         let size = seeds.len() as u64 * MIB;
         let mut builder = NodeBuilder::new(size);
-        seeds.iter().for_each(|seed| builder.push(&leaf(*seed), |_, _| {}));
+        others.iter().for_each(|seed| builder.push(&leaf(*seed), |_, _| {}));
         let root = builder.finish(|_, _| {}).expect("a root");
         let piece = |(place, seed): (usize, &u8)| FilePiece {
             offset: place as u64 * MIB,
@@ -176,6 +197,31 @@ mod tests {
         let honest = manifest(&[0, 1, 2, 3]);
         assert!(put(&index, &honest) && !has(&index, &repeated));
         assert!(!put(&index, &repeated), "and does not push the other out");
+    }
+
+    #[test]
+    fn what_is_said_falsely_of_stored_pieces_makes_room() {
+        let index = index();
+        (0..18).for_each(|seed| store(&index, seed));
+        let stored: Vec<u8> = (0..18).collect();
+        let others: Vec<u8> = (100..118).collect();
+        let lies = claiming(&others, &stored);
+        assert!(put(&index, &lies));
+        let honest = manifest(&[0, 1, 2, 3]);
+        assert!(put(&index, &honest) && !has(&index, &lies));
+    }
+
+    #[test]
+    fn a_file_that_has_a_piece_twice_comes_back_too() {
+        let index = index();
+        let (twice, other) = (
+            manifest(&[[7; 2], [8; 2]].concat().repeat(4)),
+            manifest(&[100, 101, 102, 103, 104, 105]),
+        );
+        assert!(put(&index, &twice) && put(&index, &other) && !has(&index, &twice));
+        [7, 8].into_iter().for_each(|seed| store(&index, seed));
+        let back = index.may_come_back(&twice.0, || Some(twice.1.clone())).expect("read");
+        assert_eq!(back.as_ref(), Some(&twice.1));
     }
 
     #[test]
