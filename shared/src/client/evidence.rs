@@ -26,6 +26,8 @@ use serde::{Serialize, Serializer};
 pub const MAX_POSTS: usize = 8;
 /// Lists of messages that are asked for, of some hundred each: a busy miner sends more than its proofs.
 pub const MAX_PAGES: usize = 8;
+/// Proofs-of-spacetime that are looked at for those that cover the sector: each takes the chain four questions.
+pub const MAX_WINDOWS: usize = 64;
 /// Pre-commits that are looked at for the one of the sector.
 pub const MAX_PRE_COMMITS: usize = 64;
 
@@ -177,7 +179,7 @@ impl<H: History> Gathering<'_, H> {
 
     /// The newest proofs-of-spacetime after the commit that cover the sector.
     async fn posts(&self, committed_at: Epoch) -> Result<Vec<PostEvidence>, H::Error> {
-        let (mut posts, mut before) = (Vec::new(), None);
+        let (mut posts, mut before, mut looked_at) = (Vec::new(), None, 0_usize);
         for _ in 0..MAX_PAGES {
             let page = match self.page(before).await {
                 Ok(page) => page,
@@ -185,12 +187,13 @@ impl<H: History> Gathering<'_, H> {
                 Err(Lack::Words(_)) => break,
             };
             for (summary, height) in applied(&page, "submitPoSt") {
-                if posts.len() == MAX_POSTS || height <= committed_at {
+                if posts.len() == MAX_POSTS || looked_at == MAX_WINDOWS || height <= committed_at {
                     return Ok(posts);
                 }
                 if summary.to != self.draft.miner {
                     continue;
                 }
+                looked_at = looked_at.saturating_add(1);
                 let claim = match gathered(self.window(summary, height, &page).await)? {
                     Gathered::Claim(claim) if !self.covers(&claim) => continue,
                     claim => claim,
@@ -221,8 +224,12 @@ impl<H: History> Gathering<'_, H> {
         height: Epoch,
         page: &[MessageSummary],
     ) -> Result<WindowPoStClaim, Lack<H::Error>> {
+        // One that failed has changed nothing; anybody may send such ones.
         let changing = |other: &&MessageSummary| {
-            other.height == Some(height) && other.to == self.draft.miner && CHANGING.contains(&other.method.as_str())
+            other.height == Some(height)
+                && other.to == self.draft.miner
+                && other.exit_code == Some(exit::SUCCESS)
+                && CHANGING.contains(&other.method.as_str())
         };
         if let Some(other) = page.iter().find(changing) {
             let method = &other.method;

@@ -330,6 +330,23 @@ fn faults_that_were_declared_in_the_same_block_leave_the_claim_open() {
     assert!(words.contains("addFaults"), "{words}");
 }
 
+/// Else anybody could keep a proof from being checked, for the gas of a message.
+#[test]
+fn a_message_that_failed_in_the_same_block_leaves_the_claim_as_it_is() {
+    let mut kept = Kept::with_miner();
+    let message = kept.commit(0);
+    kept.prove();
+    kept.advance_to_window();
+    let refused = kept.send(calls::slash_storage_fault(&kept.miner));
+    assert!(kept
+        .messages
+        .iter()
+        .any(|(_, signed, receipt)| signed.cid() == refused && receipt.exit_code != 0));
+    kept.send_along(kept.world.post_call(&kept.miner, AttoFil::ZERO));
+    let evidence = kept.gather(0, message);
+    assert!(matches!(evidence.posts[0].claim, Gathered::Claim(_)));
+}
+
 #[test]
 fn under_keys_that_no_client_has_nothing_is_gathered_and_that_is_said() {
     let mut kept = Kept::with_miner();

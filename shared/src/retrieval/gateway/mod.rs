@@ -237,6 +237,10 @@ fn read_cid(text: &str) -> Result<Cid, GatewayError> {
     if text.len() > MAX_CID_TEXT {
         return Err(refused("it is too long"));
     }
+    // The library takes a path or an address for one, and looks at its end alone.
+    if text.contains('/') {
+        return Err(refused("there is a slash in it"));
+    }
     Cid::try_from(text).map_err(|error| refused(&error.to_string()))
 }
 
