@@ -18,8 +18,10 @@ const FIND_LIMIT: Duration = Duration::from_secs(5);
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// How long a miner may say nothing: it waits so long itself until it has a place, and for a piece to be unsealed.
 const SILENCE: Duration = Duration::from_secs(150);
-/// How long it may take until a piece is out of its sector.
+/// How long it may take until a piece is out of its sector, where there is no other way to it.
 const UNSEAL_LIMIT: Duration = Duration::from_secs(3600);
+/// How long a miner may be busy that is one of several, or has the piece over libp2p, too.
+const BUSY_LIMIT: Duration = Duration::from_secs(60);
 /// Pause until it is asked again, unless it names one, in seconds.
 const AGAIN: u64 = 10;
 /// Longest pause that it may ask for, in seconds.
@@ -42,6 +44,8 @@ pub(super) struct MinerHttp<'a> {
     http: Client,
     /// Its URL without a path.
     base: &'a str,
+    /// How long it may say that it is busy.
+    patience: Duration,
 }
 
 /// An answer's body, as it comes.
@@ -65,7 +69,17 @@ impl<'a> MinerHttp<'a> {
             reason: innermost(&error),
         };
         let http = http.build().map_err(failed)?;
-        Ok(Self { http, base })
+        Ok(Self {
+            http,
+            base,
+            patience: BUSY_LIMIT,
+        })
+    }
+
+    /// Waits until a piece is taken out of its sector.
+    pub fn patiently(self) -> Self {
+        let patience = UNSEAL_LIMIT;
+        Self { patience, ..self }
     }
 
     /// The miner does not give what it was asked for, or gives something else.
@@ -109,13 +123,13 @@ impl<'a> MinerHttp<'a> {
             if found == status {
                 return Ok(body);
             }
-            if found != StatusCode::SERVICE_UNAVAILABLE || begun.elapsed() > UNSEAL_LIMIT {
+            if found != StatusCode::SERVICE_UNAVAILABLE || begun.elapsed() > self.patience {
                 let words = body.first(MAX_WORDS).await.unwrap_or_default();
                 let words = String::from_utf8_lossy(&words);
                 return Err(self.failed(format_args!("status {found}: {}", printable(words.trim()))));
             }
             drop(body);
-            tokio::time::sleep(Duration::from_secs(pause.min(LONGEST_PAUSE))).await;
+            tokio::time::sleep(Duration::from_secs(pause.clamp(1, LONGEST_PAUSE))).await;
         }
     }
 }

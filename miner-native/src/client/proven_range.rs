@@ -33,6 +33,12 @@ pub struct Came {
 pub async fn retrieve(wanted: &Wanted<'_>, to: &Destination, report: &Report) -> Result<Came, ClientError> {
     let piece = match (wanted.name, wanted.size) {
         (PieceName::V1(cid), Some(size)) => SizedPieceCid::new(cid.0, size),
+        (PieceName::V2(cid), Some(size)) if cid.size() != size.bytes() => {
+            let (says, given) = (cid.size(), size.bytes());
+            let reason =
+                format!("this piece CID says that the piece has {says} bytes, and --size {given}; leave --size out");
+            return Err(ClientError::Range { reason });
+        }
         (name, _) => checkable(&name)?,
     };
     let size = PieceSize::new(piece.size()).map_err(|error| outside(&error))?;
@@ -41,7 +47,7 @@ pub async fn retrieve(wanted: &Wanted<'_>, to: &Destination, report: &Report) ->
         None => 0..piece.size(),
     };
     let range = QuadRange::around(&bytes, size).map_err(|error| outside(&error))?;
-    let miner = MinerHttp::at(wanted.from)?;
+    let miner = MinerHttp::at(wanted.from)?.patiently();
     let proof = proof_of(&miner, &piece, &bytes).await?;
     let check = RangeCheck::begin(&piece, range, &proof).map_err(|error| miner.failed(error))?;
     let mut written = Spool::create(to)?;

@@ -37,7 +37,8 @@ pub struct Retrieve {
     #[arg(required_unless_present = "piece")]
     file: Option<String>,
     /// A piece by its piece CID, from the HTTP of any miner: no chain is asked, and the bytes are checked against the CID
-    #[arg(long, value_name = "PIECE_CID", conflicts_with_all = ["file", "miner"], requires = "from")]
+    #[arg(long, value_name = "PIECE_CID", requires = "from",
+        conflicts_with_all = ["file", "miner", "identity", "raw", "passphrase", "passphrase_file", "passphrase_env"])]
     piece: Option<PieceName>,
     /// Where that miner's HTTP is, as http://host:port
     #[arg(long, value_name = "URL", requires = "piece", value_parser = parse_url)]
