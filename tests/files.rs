@@ -176,10 +176,12 @@ fn a_lost_copy_is_replaced_from_a_good_one_when_the_file_is_not_here_any_more() 
         .position(|miner| miner.address() == dead)
         .expect("it is one of them");
     miners[index].kill();
-    // Which copy is fetched is random; one that failed comes next.
+    // Which copy is fetched is random; one that failed comes next. A monitor learns of it by the exit code.
     let lost = (0..60).any(|_| {
-        let ended = client.json(&["watch", id, "--once"]).expect("it is watched");
-        ended["verdict"] == "lost"
+        let ended = client.run(&["watch", id, "--once", "--json"]);
+        let drilled: Value = serde_json::from_str(&ended.stdout).expect("one value");
+        assert_eq!(ended.status.code(), Some(if drilled["verdict"] == "kept" { 0 } else { 4 }));
+        drilled["verdict"] == "lost"
     });
     assert!(lost, "no drill has met the miner that is gone");
     let shown = client.json(&["file", id]).expect("it is in the book");
