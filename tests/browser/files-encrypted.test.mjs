@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Daemon, PROGRAM } from './daemon.mjs';
-import { affordable, choose, hook, launch, onPage, SOON_MS, withClient } from './page.mjs';
+import { affordable, choose, hook, launch, onPage, problem, SOON_MS, withClient } from './page.mjs';
 
 const FAKE = process.env.SEALDROP_FAKE_BIN ?? join(dirname(PROGRAM), 'killable-daemon');
 /** Where pictures of what is tested are put, if anywhere. */
@@ -318,4 +318,40 @@ test('the page makes a key, stores nothing before it is saved, and says that the
       await picture(other, 'foreign-opened');
     });
   }),
+);
+
+test(
+  'what is chosen next is stored as the switch says: encrypted while it is on, and as it is where it went off',
+  LIMIT,
+  () =>
+    onPage(browser, daemon, 'encrypt-next', async (page) => {
+      await fund(page);
+      await page.reload();
+      const take = async (name, bytes) => {
+        await choose(page, name, Buffer.from(bytes));
+        await hook(page, 'chosen-name').filter({ hasText: name }).waitFor();
+      };
+      const turnOn = async () => {
+        await hook(page, 'encrypt-switch').check();
+        await Promise.all([page.waitForEvent('download'), hook(page, 'key-download').click()]);
+      };
+      await take('first.txt', 'the first of them\n'.repeat(100));
+      await turnOn();
+      // Nothing can be stored of it, so the switch goes, and comes back off.
+      await take('empty.txt', '');
+      await problem(page, 'empty-file').waitFor();
+      await take('plain.txt', 'anybody may read this\n'.repeat(100));
+      await hook(page, 'encrypt-switch').waitFor();
+      assert.equal(await hook(page, 'encrypt-switch').isChecked(), false);
+      // The commitment of a single file is shown of one that is not encrypted.
+      await hook(page, 'piece-commp').waitFor();
+      await turnOn();
+      await take('second.txt', 'the second of them\n'.repeat(100));
+      assert.equal(await hook(page, 'encrypt-switch').isChecked(), true);
+      await affordable(page);
+      assert.equal(await hook(page, 'piece-commp').count(), 0);
+      await hook(page, 'store-button').click();
+      await hook(page, 'encryption').waitFor();
+      assert.equal(await page.locator('h1').innerText(), 'second.txt');
+    }),
 );

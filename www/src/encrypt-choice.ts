@@ -30,6 +30,12 @@ export class EncryptChoice extends View {
   private passphrase: string | undefined;
   private problem: Problem | undefined;
 
+  override connectedCallback(): void {
+    super.connectedCallback();
+    // One that is made anew is off, whatever the one before it said.
+    this.tell();
+  }
+
   override render() {
     return html`
       <section class="sheet encrypt" aria-labelledby="encrypt-title">

@@ -22,6 +22,12 @@ const RECENT_DEALS = 3;
 const COPIED_BYTES = 2 ** 31;
 /** Smaller sectors take no part of a file, so that a file has to fit in one. */
 const LEAST_CUT = 1 << 20;
+/** Whatever went wrong, nothing leaves as it is while the page says that it is encrypted. */
+const NOT_ENCRYPTED = {
+  code: 'bad-argument',
+  message: 'what was measured is not encrypted, and it is to be',
+  hint: 'Choose the files again. Nothing has left this browser, and nothing was paid.',
+};
 
 export class StorePage extends View {
   private chosen: Chosen | undefined;
@@ -190,7 +196,7 @@ export class StorePage extends View {
 
   private async store(terms: Terms, allowDuplicates = false): Promise<void> {
     const { chosen, prepared } = this;
-    if (!session.client || !chosen || !this.isMeasured() || this.storing) return;
+    if (!session.client || !chosen || !this.isMeasured() || this.storing || this.encrypting.held) return;
     this.storing = true;
     this.terms = terms;
     this.problem = undefined;
@@ -218,6 +224,7 @@ export class StorePage extends View {
     const { chosen, client } = { chosen: this.chosen?.files[0], client: session.client };
     const piece = this.single();
     if (!chosen || !piece || !client) return location.hash;
+    if (this.encrypting.encrypt) throw NOT_ENCRYPTED;
     const { miner, duration } = terms;
     const deal = await client.store(chosen.file, piece, miner, { duration, name: chosen.path, allowDuplicates });
     session.dealChanged(deal);
@@ -225,6 +232,7 @@ export class StorePage extends View {
   }
 
   private async storeAll(prepared: Prepared, chosen: Chosen, terms: Terms): Promise<string> {
+    if (this.encrypting.encrypt && !prepared.encryption) throw NOT_ENCRYPTED;
     const { miner, duration, copies, most } = terms;
     const keep: 'copy' | 'reference' = this.withoutCopy || chosen.size > COPIED_BYTES ? 'reference' : 'copy';
     const order = { miner, duration, copies, most, keep, repair: true, withManifest: true };
@@ -274,15 +282,13 @@ export class StorePage extends View {
     this.encrypting = event.detail;
     this.requestUpdate();
     if (!chosen || JSON.stringify(before.encrypt) === JSON.stringify(event.detail.encrypt)) return;
-    const { encrypting } = this;
     this.clear();
-    this.encrypting = encrypting;
     this.chosen = chosen;
     void this.measure(chosen);
   };
 
+  /** All but how files are encrypted: the switch stays as it is, and so does what it says. */
   private readonly clear = () => {
-    this.encrypting = { encrypt: undefined, held: undefined };
     this.measuring?.abort();
     this.measuring = this.chosen = this.prepared = this.piece = undefined;
     this.progress = this.problem = this.total = undefined;
