@@ -25,8 +25,9 @@ export class Encrypting {
   /** Makes the keys, or finds those that were made for the same files before; they are kept when this resolves. */
   static async begin(link: Link, files: readonly FileInput[], encrypt: EncryptTo): Promise<Encrypting> {
     const { to, key } = await recipientsOf(encrypt);
-    // A passphrase is not kept, nor what it could be guessed by.
-    const about = to.passphrase === undefined ? JSON.stringify([filesKey(files, 0), to.recipients]) : undefined;
+    // A passphrase is not kept, nor what it could be guessed by. And of bytes that are no file, nothing tells whether they are the same.
+    const knowable = to.passphrase === undefined && files.every(({ file }) => file instanceof File);
+    const about = knowable ? JSON.stringify([filesKey(files, 0), to.recipients]) : undefined;
     const known = about === undefined ? undefined : await link.call('keysAbout', [about]);
     if (known !== undefined) {
       return new Encrypting(to, key, known, files);

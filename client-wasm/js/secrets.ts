@@ -1,8 +1,7 @@
 /** What this browser keeps of encrypted files: their keys, bound to what they encrypted before anything of it leaves. In the network worker. */
 
-import { SealdropError } from './errors.js';
 import type { EncryptionRequest } from './protocol.js';
-import type { DealStore, SealedContents } from './store.js';
+import { type DealStore, keysGone, type SealedContents } from './store.js';
 import { bindEncryption } from './wasm/sealdrop_client.js';
 
 /** What is said of an encryption where the file is shown. */
@@ -20,11 +19,7 @@ export async function sealedContents(store: DealStore, request: EncryptionReques
     files: paths.map((path, at) => {
       const file = files.get(path);
       if (file === undefined) {
-        throw new SealdropError(
-          'file-lost',
-          'the keys that these files were encrypted with are not kept any more',
-          'Prepare the files again.',
-        );
+        throw keysGone();
       }
       const state = bindEncryption(file.state, roots[at] ?? '');
       return { state, size: file.size, plainSize: plainSizes[at] ?? 0 };

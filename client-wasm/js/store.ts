@@ -324,7 +324,7 @@ export class DealStore {
 
   /**
    * Keeps a new file or folder with its bytes, if they are handed in; all of it or, where there is no room, nothing. `keys` are those
-   * that it was hashed with: they are its own from now on.
+   * that it was hashed with: they are its own from now on, and of nothing else. Throws `file-lost` where they are another's by now.
    */
   async createFolder(
     folder: StoredFolder,
@@ -332,9 +332,18 @@ export class DealStore {
     blobs: readonly (Blob | FileOnDisk | undefined)[],
     keys?: string,
   ): Promise<void> {
+    let taken = false;
     await transact(this.#database, [FOLDERS, CONTENTS, SOURCES, SECRETS], 'readwrite', (transaction) => {
       if (keys !== undefined) {
-        transaction.objectStore(SECRETS).delete(keys);
+        const secrets = transaction.objectStore(SECRETS);
+        const known = secrets.getKey(keys);
+        known.onsuccess = () => {
+          if (known.result === undefined) {
+            taken = true;
+            transaction.abort();
+          }
+        };
+        secrets.delete(keys);
       }
       const sources = transaction.objectStore(SOURCES);
       for (const [at, blob] of blobs.entries()) {
@@ -346,6 +355,8 @@ export class DealStore {
       }
       transaction.objectStore(CONTENTS).put(contents);
       return transaction.objectStore(FOLDERS).put(folder);
+    }).catch((thrown: unknown) => {
+      throw taken ? keysGone() : thrown;
     });
   }
 
@@ -430,4 +441,10 @@ export class DealStore {
 function allOf(id: string): IDBKeyRange {
   // Arrays come behind all numbers.
   return IDBKeyRange.bound([id], [id, []]);
+}
+
+/** Why files are not stored with keys that are not here. */
+export function keysGone(): SealdropError {
+  const why = 'the keys that these files were encrypted with are not kept any more';
+  return new SealdropError('file-lost', why, 'Prepare the files again.');
 }
