@@ -54,19 +54,23 @@ export class Sources {
   /** What a deal about the piece `dataCid` sends: bytes of a file, or of its ciphertext. */
   async part({ file, at, offset, size }: PartOfFile, dataCid: string): Promise<PieceBytes> {
     const [blob, contents] = await Promise.all([this.blob(file, at), this.#store.contents(file)]);
-    if (blob === undefined) {
+    if (blob === undefined || contents === undefined) {
       throw new SealdropError('file-lost', 'this browser no longer has the file of this deal');
     }
-    const state = contents?.sealed?.files[at]?.state;
-    if (state === undefined) {
+    // Only of files that are known to be stored as they are.
+    if (contents.sealed === undefined) {
       return blob.slice(offset, offset + size);
+    }
+    const state = contents.sealed.files[at]?.state;
+    if (state === undefined) {
+      throw new SealdropError('file-lost', 'this browser no longer has what encrypts the file of this deal');
     }
     this.#age ??= encryptionModule().then((module) => Age.load(module));
     // It may be there the next time.
     this.#age.catch(() => {
       this.#age = undefined;
     });
-    const digests = leafDigests(dataCid, contents?.nodes[at]?.get(offset) ?? []);
+    const digests = leafDigests(dataCid, contents.nodes[at]?.get(offset) ?? []);
     return new SealedSource(await this.#age, { blob, state, offset, size, digests });
   }
 }
