@@ -60,6 +60,9 @@ test('what a browser would run is shown as text, and SVG as an image, in which n
     ['a.swf', 'application/x-shockwave-flash'],
     ['pdf', ''],
     ['', ''],
+    // Ends of names that every object knows.
+    ['a.constructor', ''],
+    ['a.__proto__', ''],
   ]) {
     assert.equal(shownAs(name, type), undefined, `${name} ${type}`);
   }

@@ -53,7 +53,7 @@ const KNOWN = new Set(Object.values(TYPES));
 export function shownAs(name: string, type = ''): Shown | undefined {
   const [bare = ''] = type.toLowerCase().split(';');
   const end = name.includes('.') ? (name.split('.').at(-1)?.toLowerCase() ?? '') : '';
-  const known = KNOWN.has(bare.trim()) ? bare.trim() : TYPES[end];
+  const known = KNOWN.has(bare.trim()) ? bare.trim() : Object.hasOwn(TYPES, end) ? TYPES[end] : undefined;
   if (known !== undefined) return { kind: kindOf(known), type: known };
   const isText = TEXT.has(end) || bare.startsWith('text/') || bare.trim() === 'application/json';
   return isText ? { kind: 'text', type: 'text/plain' } : undefined;
