@@ -21,7 +21,7 @@ import { Strangers } from './strangers.js';
 import { surroundings } from './surroundings.js';
 import { type TabMessage, type TabOrder, Tabs } from './tabs.js';
 import type { Deal, Problem } from './types.js';
-import { isUnchanged } from './unchanged.js';
+import { checkPiece } from './unchanged.js';
 import { askMiner } from './uploads.js';
 import init, {
   accountKey,
@@ -102,6 +102,8 @@ const serving = new Serving({
 const host: Host = {
   async saveDeal(id, state, view) {
     await opened().store.update({ id, state, view });
+    // A retry opens its file anew; of encrypted ones only so many can be open.
+    if (view.state === 'failed') serving.forget(id);
   },
   showDeal(view) {
     show(view);
@@ -277,20 +279,7 @@ async function open(chain: string, database: string, windowHasPeers: boolean): P
 async function store(request: StoreRequest): Promise<Deal> {
   const { client, store: deals, tabs } = opened();
   const { file, name, piece, miner, duration, allowDuplicates } = request;
-  if (file.size !== piece.size) {
-    throw new SealdropError(
-      'bad-argument',
-      `the file has ${file.size} bytes, but the piece was computed over ${piece.size} bytes`,
-      'Prepare the file again.',
-    );
-  }
-  if (!(await isUnchanged(file))) {
-    throw new SealdropError(
-      'file-lost',
-      'the file has changed or is gone since its piece was computed',
-      'Choose it again, and prepare it again.',
-    );
-  }
+  await checkPiece(file, piece);
   const id = freshId();
   const { size, commP, dataCid } = piece;
   const existing = await existingDeals(deals);
