@@ -377,7 +377,14 @@ async function retrieve(call: number, id: string): Promise<Blob> {
 }
 
 async function retrievePiece(call: number, dataCid: string, size: number): Promise<Blob> {
-  return wholePiece([dataCid, size], progressOf(post, call, size), () => cancelled.has(call));
+  const onBytes = progressOf(post, call, size);
+  // The head of an encrypted file may have needed all of its first piece.
+  const held = await opened().ranges.held(dataCid);
+  if (held?.size === size) {
+    onBytes(size);
+    return held;
+  }
+  return wholePiece([dataCid, size], onBytes, () => cancelled.has(call));
 }
 
 /** A piece of this browser's deals or of anybody's, checked. */

@@ -73,6 +73,11 @@ export class Ranges {
     return joined(out);
   }
 
+  /** The whole piece, where it was fetched for a part of it and is still held. */
+  async held(dataCid: string): Promise<Blob | undefined> {
+    return this.#whole.get(dataCid)?.catch(() => undefined);
+  }
+
   /** Those first that have not failed lately. */
   #inOrder(all: readonly Holder[]): readonly Holder[] {
     const since = Date.now() - REMEMBER_MS;
