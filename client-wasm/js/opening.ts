@@ -5,6 +5,7 @@
 
 import { encryptionModule, HEAD_BYTES, type OpeningKey, type Span } from './age.js';
 import { SealdropError } from './errors.js';
+import { abortedError } from './meter.js';
 import type { Problem, RetrieveOptions } from './types.js';
 
 /** Bytes of the file that are decrypted at a time: whole chunks of the format. */
@@ -56,6 +57,7 @@ class Opening {
   #ahead: Bytes[] = [];
   #at = 0;
   #to = 0;
+  #over = false;
 
   constructor(find: () => Promise<Stored>, options: RetrieveOptions) {
     this.#find = find;
@@ -82,6 +84,7 @@ class Opening {
   }
 
   end(): void {
+    this.#over = true;
     this.#worker?.end();
     void this.#cipher?.cancel().catch(() => undefined);
   }
@@ -89,13 +92,16 @@ class Opening {
   /** Opens the file, and begins to read what the range needs. */
   async #open(): Promise<Decrypting> {
     const stored = await this.#find();
+    this.#mustGoOn();
     const { range, signal, onProgress } = this.#options;
     const worker = new Decrypting();
     this.#worker = worker;
     const plainLength = await worker.open(await this.#key(stored));
+    this.#mustGoOn();
     const [from, to] = range ?? [0, plainLength];
     // What is not a range of it is refused here, in words.
     const cipher = await worker.range([from, to]);
+    this.#mustGoOn();
     [this.#at, this.#to] = [from, to];
     const told = onProgress && {
       onProgress: (progress: { done: number; total: number; bytesPerSecond: number }) => {
@@ -105,6 +111,13 @@ class Opening {
     };
     this.#cipher = stored.read(cipher, { signal, ...told }).getReader();
     return worker;
+  }
+
+  /** Throws when nobody wants it any more: what is begun then, nobody would end. */
+  #mustGoOn(): void {
+    if (this.#over) {
+      throw abortedError();
+    }
   }
 
   async #key({ cipherLength, read, opens }: Stored): Promise<OpenedWith> {
