@@ -3,7 +3,8 @@
  * Both are checked against their CIDs; what a manifest says is checked when it is read.
  */
 
-import { SealdropError } from './errors.js';
+import { holders } from './copies.js';
+import { problemOf, SealdropError } from './errors.js';
 import type { Folders } from './folders.js';
 import type { Extent, FileSpans } from './protocol.js';
 import type { DealStore } from './store.js';
@@ -67,20 +68,22 @@ export class Strangers {
     return fileSpans(await this.manifest(id), path, range?.[0] ?? 0, range?.[1], windows);
   }
 
-  /** A piece that no deal of this browser is about, checked; undefined where there is one. */
+  /** A piece that no miner has by a deal of this browser, checked; undefined where one has, or soon will and nobody else gives it. */
   async piece(
     dataCid: string,
     size: number,
     onBytes: (done: number) => void,
     stopped: () => boolean,
   ): Promise<Blob | undefined> {
-    if ((await this.#edges.store.dealsAbout(dataCid)).length > 0) {
+    const own = await this.#edges.folders.dealsAbout(dataCid);
+    if (holders(own).length > 0) {
       return undefined;
     }
-    return this.#fetch(dataCid, size, size, (done) => {
+    const coming = this.#fetch(dataCid, size, size, (done) => {
       onBytes(done);
       return !stopped();
     });
+    return own.some(({ view }) => view.state === 'working') ? coming.catch(unlessAborted) : coming;
   }
 
   async #fetch(
@@ -105,4 +108,12 @@ export class Strangers {
     });
     return new Blob(parts);
   }
+}
+
+/** What failed is nothing to tell of, but for a stop. */
+function unlessAborted(thrown: unknown): undefined {
+  if (problemOf(thrown).code === 'aborted') {
+    throw thrown;
+  }
+  return undefined;
 }
