@@ -1,7 +1,7 @@
 // A file that is not in this browser's book: its list of files is asked of the miners, opened with a key where it is encrypted, and what is in
 // it can be downloaded.
 
-import { html, nothing } from 'lit';
+import { html, nothing, type PropertyValues } from 'lit';
 import type { OpenedFile, OpenWith } from 'sealdrop-client';
 import { bytes, count } from './amounts';
 import { KEY_FILE_BYTES } from './key-file';
@@ -21,6 +21,8 @@ export class ForeignFile extends View {
   private opened: OpenedFile | undefined;
   private key: OpenWith = {};
   private busy = false;
+  /** Of the question that counts: an answer about another file is nobody's. */
+  private asked: object | undefined;
   private problem: Problem | undefined;
   private saved: string | undefined;
   private running: { path: string; done: number; stop: AbortController } | undefined;
@@ -28,6 +30,15 @@ export class ForeignFile extends View {
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     this.running?.stop.abort();
+  }
+
+  /** Another file is another one in all: what opened the last one, and what was found in it, must not stand under its name. */
+  protected override willUpdate(changed: PropertyValues<this>): void {
+    if (!changed.has('fileId')) return;
+    this.running?.stop.abort();
+    this.running = this.opened = this.problem = this.saved = this.asked = undefined;
+    this.key = {};
+    this.busy = false;
   }
 
   override render() {
@@ -102,13 +113,19 @@ export class ForeignFile extends View {
   }
 
   private async look(): Promise<void> {
+    const { fileId, key } = this;
+    const asked = {};
+    this.asked = asked;
     this.busy = true;
     this.problem = undefined;
     this.requestUpdate();
     try {
       const client = await session.connected();
-      this.opened = await client.openFile(this.fileId, this.key);
+      const opened = await client.openFile(fileId, key);
+      if (this.asked !== asked) return;
+      this.opened = opened;
     } catch (error) {
+      if (this.asked !== asked) return;
       this.key = {};
       this.problem = problemOf('It could not be opened', error);
     }
@@ -118,13 +135,14 @@ export class ForeignFile extends View {
 
   private readonly open = async (event: Event) => {
     event.preventDefault();
+    const { fileId } = this;
     const fields = new FormData(event.target as HTMLFormElement);
     const text = (name: string) => String(fields.get(name) ?? '').trim();
     const file = fields.get('file');
     const chosen = file instanceof File && file.size > 0 && file.size <= KEY_FILE_BYTES ? await file.text() : undefined;
     const identity = chosen ?? (text('identity') || undefined);
     const passphrase = String(fields.get('passphrase') ?? '') || undefined;
-    if (identity === undefined && passphrase === undefined) return;
+    if ((identity === undefined && passphrase === undefined) || this.fileId !== fileId) return;
     this.key = identity === undefined ? { passphrase } : { identity };
     await this.look();
   };
@@ -146,11 +164,11 @@ export class ForeignFile extends View {
         key: this.key,
         from: { path: single },
       });
-      this.saved = path;
+      if (this.running === running) this.saved = path;
     } catch (error) {
-      if (!isAborted(error)) this.problem = problemOf('It could not be fetched', error);
+      if (this.running === running && !isAborted(error)) this.problem = problemOf('It could not be fetched', error);
     }
-    this.running = undefined;
+    if (this.running === running) this.running = undefined;
     this.requestUpdate();
   }
 }
