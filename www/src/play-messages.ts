@@ -19,7 +19,13 @@ export type FromPlayer =
 
 /** From the page at that port. */
 export type FromPage =
-  | { readonly kind: 'file'; readonly size: number; readonly type: string; readonly name: string }
+  | {
+      readonly kind: 'file';
+      readonly size: number;
+      readonly atMost: boolean;
+      readonly type: string;
+      readonly name: string;
+    }
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly kind: 'end' }
   | { readonly kind: 'problem'; readonly message: string };

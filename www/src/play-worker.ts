@@ -68,7 +68,7 @@ async function answer(key: string, what: 'media' | 'file', request: Request): Pr
   if (what === 'media' && request.mode === 'navigate') return refusal(403, 'This is for a player.');
   const source = await find(key);
   if (!source) return refusal(404, 'The page that had this file is gone.');
-  const { size, type, name } = source.file;
+  const { size, atMost, type, name } = source.file;
   const headers = new Headers({ ...HEADERS, 'accept-ranges': 'bytes', 'content-type': type });
   const asked = what === 'file' ? 'all' : askedRange(request.headers.get('range'), size);
   if (asked === 'nothing') {
@@ -81,7 +81,7 @@ async function answer(key: string, what: 'media' | 'file', request: Request): Pr
     headers.set('content-disposition', `attachment; filename*=UTF-8''${encodeName(name)}`);
   }
   const { from, to } = asked === 'all' ? { from: 0, to: size } : asked;
-  headers.set('content-length', String(to - from));
+  if (!atMost) headers.set('content-length', String(to - from));
   if (asked !== 'all') headers.set('content-range', `bytes ${from}-${to - 1}/${size}`);
   return new Response(body(source.port, from, to), { status: asked === 'all' ? 200 : 206, headers });
 }

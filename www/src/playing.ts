@@ -5,6 +5,8 @@ import { ALIVE, type FromPage, type FromPlayer, SCOPE, type Wanted } from './pla
 /** A file that is offered, and how bytes of it are had. */
 export interface Offered {
   readonly size: number;
+  /** Whether it may have fewer bytes than that. */
+  readonly atMost?: boolean;
   readonly type: string;
   readonly name: string;
   /** The bytes from the first to the one behind the last, each checked before it is handed out. */
@@ -128,5 +130,5 @@ function hear({ data, ports: [port] }: MessageEvent<Wanted>): void {
       file.onEnd?.(new DOMException('it was stopped', 'AbortError'));
     }
   };
-  say({ kind: 'file', size: file.size, type: file.type, name: file.name });
+  say({ kind: 'file', size: file.size, atMost: file.atMost ?? false, type: file.type, name: file.name });
 }

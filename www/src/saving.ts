@@ -67,7 +67,9 @@ async function download(id: string, path: string, size: number, name: string, sa
       const read = (_from: number, _to: number, signal: AbortSignal) =>
         streamOf(id, path, { ...saving, signal: AbortSignal.any([signal, saving.signal]) }, 0);
       const onEnd = (problem?: unknown) => (problem === undefined ? resolve() : reject(problem));
-      offer({ size, name, type: 'application/octet-stream', read, onEnd }).then((offered) => {
+      // What a key opens is somewhat shorter than what is stored, and by how much is known only when it is opened.
+      const atMost = saving.key?.identity !== undefined || saving.key?.passphrase !== undefined;
+      offer({ size, atMost, name, type: 'application/octet-stream', read, onEnd }).then((offered) => {
         end = offered.end;
         frame.src = offered.download;
         // A download is no document: one that is loaded says why there is none.
