@@ -275,6 +275,39 @@ test('a file that is another than the one that was encrypted first does not leav
   }),
 );
 
+test('files that look alike and were prepared with one key are not both stored, and Blobs never share one', LIMIT, () =>
+  onPage(browser, daemon, 'one-key', async (page) => {
+    await fund(page);
+    const seen = await ask(
+      page,
+      `async (client) => {
+        const { recipient } = await client.newKey();
+        const encrypt = { recipients: [recipient] };
+        const alike = (seed) => new File([(${BYTES})(200_000, seed)], 'note.txt', { lastModified: 1 });
+        const files = [alike(4), alike(5)];
+        const prepared = [];
+        for (const file of files) prepared.push(await client.prepareFiles(file, { encrypt }));
+        const [one, other] = prepared.map(({ encryption }) => encryption.keys);
+        const stored = await Promise.allSettled(
+          files.map((file, at) => client.storeFiles(prepared[at], file, { duration: 3000 })),
+        );
+        const blobs = [];
+        for (const seed of [6, 7]) {
+          const file = new Blob([(${BYTES})(1000, seed)]);
+          const { encryption } = await client.prepareFiles([{ path: 'note.txt', file }], { encrypt });
+          blobs.push(encryption.keys);
+        }
+        return {
+          shared: one === other,
+          outcomes: stored.map(({ status, reason }) => reason?.code ?? status).sort(),
+          blobs: new Set(blobs).size,
+        };
+      }`,
+    );
+    assert.deepEqual(seen, { shared: true, outcomes: ['file-lost', 'fulfilled'], blobs: 2 });
+  }),
+);
+
 test('the page makes a key, stores nothing before it is saved, and says that the file is encrypted', LIMIT, () =>
   onPage(browser, daemon, 'encrypt-page', async (page) => {
     await fund(page);
