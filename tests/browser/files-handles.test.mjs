@@ -60,4 +60,5 @@ test('a file that is known by where it is on the disk goes on after a reload', L
     const id = await ask(page, STORE, 'film.bin');
     await page.reload();
     assert.equal(await ask(page, END, [id, 4 * SOON_MS]), 'kept');
-  }));
+  }),
+);
