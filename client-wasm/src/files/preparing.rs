@@ -74,7 +74,9 @@ pub struct Plan {
 
 /// Which sectors files are cut for; refuses names that no manifest may have before a byte is read.
 pub async fn plan(engine: &Engine, plan: Plan) -> Result<SectorSize, ClientError> {
-    let order = plan.order.read()?;
+    // For how long they are to be stored is not known yet, and nothing here depends on it.
+    let duration = plan.order.duration.max(1);
+    let order = OrderRequest { duration, ..plan.order }.read()?;
     let entries = plan.paths.iter().map(|path| empty(path)).collect::<Result<_, _>>()?;
     manifest_of(plan.folder.as_deref(), entries)?;
     let (miners, head) = futures::try_join!(engine.rpc.miners(), engine.rpc.head())?;
