@@ -491,7 +491,7 @@ test('a database of an earlier version opens, with its deals and its account', L
       })()`,
     );
     assert.deepEqual(found.blocked, ['storage', 'an earlier version of this page is open in another tab']);
-    assert.deepEqual([found.files, found.deals, found.same, found.bound, found.version], [[], [], true, true, 2]);
+    assert.deepEqual([found.files, found.deals, found.same, found.bound, found.version], [[], [], true, true, 3]);
     assert.deepEqual(found.indexes, ['data', 'file']);
     assert.deepEqual(found.kept, [{ purpose: 'kept', message: '00' }], 'nothing is lost');
   }),
