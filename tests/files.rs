@@ -180,7 +180,10 @@ fn a_lost_copy_is_replaced_from_a_good_one_when_the_file_is_not_here_any_more() 
     let lost = (0..60).any(|_| {
         let ended = client.run(&["watch", id, "--once", "--json"]);
         let drilled: Value = serde_json::from_str(&ended.stdout).expect("one value");
-        assert_eq!(ended.status.code(), Some(if drilled["verdict"] == "kept" { 0 } else { 4 }));
+        assert_eq!(
+            ended.status.code(),
+            Some(if drilled["verdict"] == "kept" { 0 } else { 4 })
+        );
         drilled["verdict"] == "lost"
     });
     assert!(lost, "no drill has met the miner that is gone");
