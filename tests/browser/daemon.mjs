@@ -3,13 +3,15 @@
 import { execFile, spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { freePorts } from './ports.mjs';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 export const PROGRAM = process.env.SEALDROP_BIN ?? join(ROOT, 'target/release/sealdrop');
+/** The same with proofs that are fake, and named so: many sectors take no time to seal. */
+export const FAKE = process.env.SEALDROP_FAKE_BIN ?? join(dirname(PROGRAM), 'killable-daemon');
 const WEB = process.env.SEALDROP_WEB ?? join(ROOT, 'www/dist');
 const CLIENT = process.env.SEALDROP_CLIENT ?? join(ROOT, 'client-wasm/dist');
 const PARAMS = process.env.SEALDROP_PARAMS ?? join(homedir(), '.sealdrop/params');

@@ -2,12 +2,11 @@
 // the file comes back from the other. Proofs are fake.
 
 import assert from 'node:assert/strict';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { Daemon, PROGRAM } from './daemon.mjs';
+import { Daemon, FAKE } from './daemon.mjs';
 import { affordable, choose, hook, launch, onPage, SOON_MS, withClient } from './page.mjs';
 
-const FAKE = process.env.SEALDROP_FAKE_BIN ?? join(dirname(PROGRAM), 'killable-daemon');
 const LIMIT = { timeout: 10 * SOON_MS };
 
 let browser;

@@ -2,12 +2,10 @@
 // something else three times in a row is lost. Proofs are fake.
 
 import assert from 'node:assert/strict';
-import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { Daemon, PROGRAM } from './daemon.mjs';
-import { hook, launch, onPage, SOON_MS, withClient } from './page.mjs';
+import { Daemon, FAKE } from './daemon.mjs';
+import { askClient, hook, launch, onPage, SOON_MS } from './page.mjs';
 
-const FAKE = process.env.SEALDROP_FAKE_BIN ?? join(dirname(PROGRAM), 'killable-daemon');
 const LIMIT = { timeout: 8 * SOON_MS };
 
 let browser;
@@ -23,12 +21,7 @@ after(async () => {
   await daemon?.end();
 });
 
-/** Runs `work` with the client; what it throws fails the test, with its code. */
-async function ask(page, work, input) {
-  const outcome = await withClient(page, daemon.chain, work, input);
-  assert.equal(outcome?.code, undefined, `${outcome?.code}: ${outcome?.message}`);
-  return outcome;
-}
+const ask = (page, work, input) => askClient(page, daemon.chain, work, input);
 
 test('a copy that comes back is told so with its time, and one that gives other bytes three times is lost', LIMIT, () =>
   onPage(browser, daemon, 'drills', async (page) => {

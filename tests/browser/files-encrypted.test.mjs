@@ -5,12 +5,11 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { Daemon, PROGRAM } from './daemon.mjs';
-import { affordable, choose, hook, launch, onPage, problem, SOON_MS, withClient } from './page.mjs';
+import { Daemon, FAKE } from './daemon.mjs';
+import { affordable, askClient, choose, hook, launch, onPage, problem, SOON_MS } from './page.mjs';
 
-const FAKE = process.env.SEALDROP_FAKE_BIN ?? join(dirname(PROGRAM), 'killable-daemon');
 /** Where pictures of what is tested are put, if anywhere. */
 const PICTURES = process.env.SEALDROP_PICTURES;
 const MIB = 1 << 20;
@@ -37,12 +36,7 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Runs `work` with the client; what it throws fails the test, with its code. */
-async function ask(page, work, input) {
-  const outcome = await withClient(page, daemon.chain, work, input);
-  assert.equal(outcome?.code, undefined, `${outcome?.code}: ${outcome?.message}`);
-  return outcome;
-}
+const ask = (page, work, input) => askClient(page, daemon.chain, work, input);
 
 const fund = (page) =>
   ask(page, async (client) => {

@@ -6,10 +6,9 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { Daemon, PROGRAM } from './daemon.mjs';
+import { Daemon, FAKE } from './daemon.mjs';
 import { hook, launch, onPage, pressStore, SOON_MS } from './page.mjs';
 
-const FAKE = process.env.SEALDROP_FAKE_BIN ?? join(dirname(PROGRAM), 'killable-daemon');
 /** Where pictures of what is tested are put, if anywhere. */
 const PICTURES = process.env.SEALDROP_PICTURES;
 const MIB = 1 << 20;

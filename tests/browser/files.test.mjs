@@ -2,12 +2,10 @@
 // back as a stream, whole or in part. Proofs are fake, so that many sectors take no time to seal.
 
 import assert from 'node:assert/strict';
-import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { Daemon, PROGRAM } from './daemon.mjs';
-import { launch, onPage, SOON_MS, withClient } from './page.mjs';
+import { Daemon, FAKE } from './daemon.mjs';
+import { askClient, launch, onPage, SOON_MS, withClient } from './page.mjs';
 
-const FAKE = process.env.SEALDROP_FAKE_BIN ?? join(dirname(PROGRAM), 'killable-daemon');
 const MIB = 1 << 20;
 /** Four pieces of 7 MiB, and one of 2. */
 const SIZE = 30 * MIB;
@@ -26,12 +24,7 @@ after(async () => {
   await daemon?.end();
 });
 
-/** Runs `work` with the client; what it throws fails the test, with its code. */
-async function ask(page, work, input) {
-  const outcome = await withClient(page, daemon.chain, work, input);
-  assert.equal(outcome?.code, undefined, `${outcome?.code}: ${outcome?.message}`);
-  return outcome;
-}
+const ask = (page, work, input) => askClient(page, daemon.chain, work, input);
 
 /** Money for everything here. */
 const fund = (page) =>

@@ -144,3 +144,10 @@ export const withClient = (page, chain, work, input) =>
       await client.close();
     }
   })()`);
+
+/** The same; what `work` throws fails the test, with its code. */
+export async function askClient(page, chain, work, input) {
+  const outcome = await withClient(page, chain, work, input);
+  assert.equal(outcome?.code, undefined, `${outcome?.code}: ${outcome?.message}`);
+  return outcome;
+}

@@ -3,13 +3,12 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { Daemon, PROGRAM } from './daemon.mjs';
+import { Daemon, FAKE } from './daemon.mjs';
 import { recordFilm } from './film.mjs';
 import { hook, launch, onPage, pressStore, SOON_MS } from './page.mjs';
 
-const FAKE = process.env.SEALDROP_FAKE_BIN ?? join(dirname(PROGRAM), 'killable-daemon');
 const PICTURES = process.env.SEALDROP_PICTURES;
 const MIB = 1 << 20;
 const LIMIT = { timeout: 8 * SOON_MS };

@@ -4,18 +4,17 @@
 import assert from 'node:assert/strict';
 import { copyFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { chainUnderKeys } from './away.mjs';
-import { Daemon, PROGRAM } from './daemon.mjs';
+import { Daemon, FAKE } from './daemon.mjs';
 import { choose, dealPage, hook, launch, onPage, pressStore, reach, SOON_MS } from './page.mjs';
 import { serve } from './site.mjs';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const CLIENT = process.env.SEALDROP_CLIENT ?? join(ROOT, 'client-wasm/dist');
 const WEB = process.env.SEALDROP_WEB ?? join(ROOT, 'www/dist');
-const FAKE = process.env.SEALDROP_FAKE_BIN ?? join(dirname(PROGRAM), 'killable-daemon');
 /** Where a picture of the page is put, if anywhere. */
 const PICTURES = process.env.SEALDROP_PICTURES;
 const LIMIT = { timeout: 8 * SOON_MS };

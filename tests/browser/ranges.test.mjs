@@ -2,12 +2,10 @@
 // is not believed and the next one asked, and where nobody gives ranges the whole piece comes. Proofs are fake.
 
 import assert from 'node:assert/strict';
-import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { Daemon, PROGRAM } from './daemon.mjs';
+import { Daemon, FAKE } from './daemon.mjs';
 import { launch, onPage, SOON_MS, withClient } from './page.mjs';
 
-const FAKE = process.env.SEALDROP_FAKE_BIN ?? join(dirname(PROGRAM), 'killable-daemon');
 const MIB = 1 << 20;
 const LIMIT = { timeout: 10 * SOON_MS };
 

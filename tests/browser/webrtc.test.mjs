@@ -4,15 +4,13 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { chainFor, chainThatRemembers } from './away.mjs';
-import { Daemon, PROGRAM } from './daemon.mjs';
+import { Daemon, FAKE } from './daemon.mjs';
 import { flags, overHttps, staticSite } from './https.mjs';
 import { choose, dealPage, hook, launch, onPage, pressStore, reach, SOON_MS, withClient } from './page.mjs';
 import { freePorts } from './ports.mjs';
 
-const FAKE = process.env.SEALDROP_FAKE_BIN ?? join(dirname(PROGRAM), 'killable-daemon');
 /** Of another certificate than any miner's. */
 const WRONG_HASH = 'uEiDikp5KVUgkLta1EjUN-IKbHk-dUBg8VzKgf5nXxLK46w';
 /** More than a message, more than a frame, and no multiple of either. */
