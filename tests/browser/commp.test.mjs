@@ -153,6 +153,8 @@ test('a file that changes or goes away is unreadable, and no worker stays', LIMI
     for (const spoil of [(path) => appendFileSync(path, 'more'), (path) => writeFileSync(path, 'less'), unlinkSync]) {
       const path = fileOf('spoilt.bin', 20 * MIB);
       await page.setInputFiles('input', path);
+      // A browser notes what the file is when it is looked at first, not when it is chosen.
+      await page.evaluate(() => document.querySelector('input').files[0].slice(0, 1).arrayBuffer());
       spoil(path);
       // Browsers tell a changed file by its time, in whole seconds.
       if (spoil !== unlinkSync) utimesSync(path, LATER, LATER);
