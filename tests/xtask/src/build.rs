@@ -9,8 +9,23 @@ use crate::{npm, setup, wasm};
 
 /// Sets up and builds everything.
 pub fn all(project: &Project) -> Result<()> {
+    everything(project, native)
+}
+
+/// The same with the tests: what they need of dependencies beyond what the daemon does is a feature here and there, for which a build
+/// of the daemon before would have half of them compiled twice.
+pub fn for_tests(project: &Project) -> Result<()> {
+    everything(project, |project| {
+        run(
+            project.cargo().args(["test", "--release", "--no-run"]),
+            "build the daemon and the tests",
+        )
+    })
+}
+
+fn everything(project: &Project, daemon: impl FnOnce(&Project) -> Result<()>) -> Result<()> {
     let toolchain = stage("setup", || setup::for_building(project))?;
-    stage("build: daemon", || native(project))?;
+    stage("build: daemon", || daemon(project))?;
     stage("build: client", || package_client(project, &toolchain))?;
     stage("build: page", || page(project))
 }

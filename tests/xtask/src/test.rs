@@ -28,7 +28,7 @@ pub fn run() -> ExitCode {
 
 fn run_all(tally: &mut Tally) -> Result<()> {
     let project = Project::locate()?;
-    build::all(&project)?;
+    build::for_tests(&project)?;
     stage("setup: programs", setup::for_rust_tests)?;
     let browser = stage("setup: browser", || setup::for_browser_tests(&project))?;
 
