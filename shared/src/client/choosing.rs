@@ -11,7 +11,7 @@ use super::offer::{MinerOffer, OfferError};
 use super::quoting;
 use crate::chain::keys::cid_of_bytes;
 use crate::chain::view::MinerView;
-use crate::chain::{Address, Epoch};
+use crate::chain::{Address, AttoFil, Epoch};
 use crate::deal::review::price_of;
 use crate::deal::{QuoteRequest, SignedQuote};
 use alloc::collections::BTreeMap;
@@ -31,6 +31,9 @@ pub const ASK_LIMIT_MS: u64 = 3_000;
 const REASONS_TOLD: usize = 5;
 /// Miners that a deal may still go to, at most, when the chosen one would not take it after all.
 const MOST_OTHERS: usize = 8;
+/// How many times what its user agreed to another miner may ask for a deal. The next by the rule is dearer as a rule, a little; a miner that
+/// takes a deal and then refuses it must not send it to one that asks anything.
+pub const MOST_DEARER: u128 = 2;
 /// Blocks of the deal that miners are asked about for a list.
 pub const USUAL_DURATION: u64 = 10_000;
 /// Bytes of that deal, where a miner takes as many.
@@ -193,6 +196,15 @@ impl PassedOver {
         }
     }
 
+    /// It asks too much more than what was agreed to.
+    pub fn dearer(miner: &Address) -> Self {
+        let reason = format!("it asks more than {MOST_DEARER} times the price that was agreed to");
+        Self {
+            miner: miner.clone(),
+            reason,
+        }
+    }
+
     /// It cannot be asked.
     pub fn silent(miner: &Address, reason: &str) -> Self {
         let reason = format!("it does not answer: {reason}");
@@ -211,6 +223,9 @@ pub struct ByRule {
     pub passed: Vec<PassedOver>,
     /// Those after it that have not said no, the first first.
     pub others: Vec<Address>,
+    /// The price of the first one, once the deal went on to another, in FIL for a byte in a block.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreed: Option<AttoFil>,
 }
 
 impl ByRule {
@@ -329,6 +344,7 @@ impl Choosing {
                     rule: self.rule,
                     passed,
                     others: others.take(MOST_OTHERS).collect(),
+                    agreed: None,
                 };
                 let offer = candidate.offer;
                 return Ok(Choice { offer, by_rule });

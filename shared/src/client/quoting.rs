@@ -3,13 +3,13 @@
 //! Called by [`super::engine`] before it opens a channel, and by hosts that show what miners say. A miner that does not speak the
 //! protocol is taken without being asked, as in 2019; one that does not answer is not paid.
 
-use super::choosing::PassedOver;
+use super::choosing::{PassedOver, MOST_DEARER};
 use super::engine::{follow_miner, keep};
 use super::host::{Blame, ClientHost, EngineError, Event};
 use super::offer::{MinerOffer, PieceNames};
 use super::problem::{ErrorCode, Problem};
 use super::record::DealRecord;
-use crate::chain::Address;
+use crate::chain::{Address, AttoFil};
 use crate::deal::client::ClientRefusal;
 use crate::deal::quote::span;
 use crate::deal::{ClientDeal, Quote, QuoteRequest, SignedQuote};
@@ -74,6 +74,8 @@ pub(super) async fn go_to_next<H: ClientHost>(
         return Ok(false);
     };
     by_rule.passed.push(passed);
+    let agreed = *by_rule.agreed.get_or_insert(record.deal.draft.price);
+    let most = AttoFil(agreed.0.saturating_mul(MOST_DEARER));
     while !by_rule.others.is_empty() {
         let Some(view) = host.chain().miner(&by_rule.others.remove(0)).await? else {
             continue;
@@ -91,6 +93,10 @@ pub(super) async fn go_to_next<H: ClientHost>(
             size: draft.size,
         };
         let drawn = offer.draft(piece, draft.payer.clone(), draft.duration, height);
+        if drawn.price > most {
+            by_rule.passed.push(PassedOver::dearer(&drawn.miner));
+            continue;
+        }
         let mut next = record.clone();
         (next.deal, next.peer, next.by_rule) = (ClientDeal::new(drawn), peer, Some(by_rule));
         next.error = None;

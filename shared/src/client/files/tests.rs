@@ -456,6 +456,7 @@ fn by_rule(file: &FileRecord, others: &[u64]) -> DealRecord<()> {
         rule: MinerRule::Cheapest,
         passed: Vec::new(),
         others: others.iter().map(|other| Address::id(*other)).collect(),
+        agreed: None,
     });
     record
 }

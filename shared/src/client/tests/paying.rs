@@ -69,6 +69,7 @@ fn chosen_by_rule(host: &FakeHost) -> (DealRecord<()>, Address) {
         rule: MinerRule::Cheapest,
         passed: Vec::new(),
         others: vec![gone, other.clone()],
+        agreed: None,
     });
     (record, other)
 }
@@ -112,6 +113,36 @@ fn a_miner_that_was_chosen_by_rule_and_does_not_answer_gives_way_too() {
     assert_eq!(host.chain.count("createChannel"), 0);
     // There is no third.
     assert_eq!(go(&mut record, &host), Err(FakeError::MinerAway));
+}
+
+/// A miner that takes a deal and then refuses it must not choose what is paid.
+#[test]
+fn a_deal_does_not_go_on_to_a_miner_that_asks_more_than_twice_what_was_agreed_to() {
+    let host = FakeHost::default();
+    asked_says(&host, Err(backlog()));
+    let (mut record, other) = chosen_by_rule(&host);
+    let price_it = |price| {
+        host.chain
+            .miners
+            .borrow_mut()
+            .get_mut(&other)
+            .expect("it is there")
+            .asks[0]
+            .price = AttoFil(price);
+    };
+    price_it(5);
+    let mut ending = record.clone();
+    run(&mut ending, &host, DealRecord::is_failed);
+    assert!(host.chain.sent.borrow().is_empty());
+    // What was agreed to is the first one's price, however many there were meanwhile.
+    price_it(4);
+    record.by_rule.as_mut().expect("it is there").agreed = Some(AttoFil(1));
+    let mut ending = record.clone();
+    run(&mut ending, &host, DealRecord::is_failed);
+    record.by_rule.as_mut().expect("it is there").agreed = None;
+    assert_eq!(go(&mut record, &host), Ok(Next::Now));
+    assert_eq!(record.deal.draft.miner, other);
+    assert_eq!(record.by_rule.and_then(|by_rule| by_rule.agreed), Some(AttoFil(2)));
 }
 
 #[test]
