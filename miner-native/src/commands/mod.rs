@@ -165,7 +165,8 @@ fn is_for_programs() -> bool {
 
 fn run_daemon(run: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
     keep_files_private();
-    let log = logging("sealdrop=info,warn");
+    // The session layer of WebTransport warns of every peer that ends a connection.
+    let log = logging("sealdrop=info,warn,web_transport_quinn=error");
     let code = ended(run());
     if let Some(log) = log {
         log.flush();
