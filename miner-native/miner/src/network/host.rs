@@ -146,7 +146,7 @@ impl Host {
         let current = |all: &[Multiaddr]| all.iter().filter_map(|a| with_current_hashes(a, &listening)).collect();
         advertised(&Known {
             named,
-            mapped: current(&outside.mapped),
+            mapped: current(&outside.mapped()),
             confirmed: current(&outside.confirmed),
             silent: self.inner.board.silent().collect(),
             listening: listening.clone(),
@@ -168,6 +168,11 @@ impl Host {
     /// What is known of its addresses, and of others.
     pub fn board(&self) -> &AddressBoard {
         &self.inner.board
+    }
+
+    /// Takes in what is told of how others see it.
+    pub(super) fn outside(&self, tell: impl FnOnce(&mut Outside)) {
+        tell(&mut lock(&self.inner.outside));
     }
 
     /// Has other miners asked whether they reach it.

@@ -67,7 +67,7 @@ use exchange::Exchange;
 use frames::StreamError;
 use futures::StreamExt;
 use libp2p::StreamProtocol;
-use reachability::Rounds;
+use reachability::{PortControl, Rounds};
 use refused::Limit;
 use shared::deal::{Response, SignedResponse};
 use shared::wire::protocol;
@@ -190,6 +190,11 @@ impl Network {
         parts.spawn(async move {
             rounds.run(&lives).await;
             "nobody asks other miners any more".to_owned()
+        });
+        let (ports, lives) = (PortControl { host: self.host.clone() }, lifeline.clone());
+        parts.spawn(async move {
+            ports.run(&lives).await;
+            "nobody asks routers for ports any more".to_owned()
         });
         let (transfers, lives) = (self.transfers.clone(), lifeline.clone());
         parts.spawn(async move {

@@ -85,7 +85,7 @@ impl Fault {
     pub const fn advice(self) -> &'static str {
         match self {
             Self::Refused => "check that the daemon runs and that the port is the one that it listens on; behind a router, let the router pass the port on to this machine",
-            Self::Silent => "open the port in the firewall, and behind a router let it pass the port on (UPnP does it by itself where the router has it); otherwise announce an address that leads here",
+            Self::Silent => "open the port in the firewall, and behind a router let it pass the port on (UPnP or PCP do it by themselves where the router has one); otherwise announce an address that leads here",
             Self::NoRoute => "this machine has no connection to that network: announce an address of a network that it is in",
             Self::Name => "correct the name in the announced address, or its entry in the DNS",
             Self::Certificate => "renew the certificate or give the daemon the new file; the name in the address must be one of the certificate's",

@@ -1,4 +1,4 @@
-//! How others see the host: what a router maps to it (UPnP), at which address other miners see it, and whether they reach it (AutoNAT v2).
+//! How others see the host: what a router maps to it (UPnP, PCP), at which address other miners see it, and whether they reach it (AutoNAT v2).
 //!
 //! [`Rounds`] has some other miners of the chain's directory dial this one now and then; every miner answers such requests of others, within
 //! [`dial_backs`]. What comes of it goes to [`super::self_check`]'s board, and to [`super::advertised`]: an address that another miner saw this
@@ -8,9 +8,11 @@
 mod client;
 mod dial_backs;
 mod guard;
+mod port_control;
 
 pub(super) use client::RoundClient;
 pub(super) use guard::DialGuard;
+pub(super) use port_control::PortControl;
 
 use super::advertised::{without_peer, Reach};
 use super::host::Host;
@@ -169,8 +171,10 @@ pub(super) fn candidates(observed: &Multiaddr, listening: &[Multiaddr]) -> Vec<M
 /// What routers and other miners say of where the host is.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Outside {
-    /// What a router maps to it.
-    pub mapped: Vec<Multiaddr>,
+    /// What a router maps to it, by UPnP.
+    mapped: Vec<Multiaddr>,
+    /// The same by PCP or NAT-PMP.
+    controlled: Vec<Multiaddr>,
     /// Where other miners saw and reached it.
     pub confirmed: Vec<Multiaddr>,
     /// How often in a row one of these was not reached.
@@ -190,6 +194,12 @@ pub(super) enum Router {
 }
 
 impl Outside {
+    /// What routers map to it, each once.
+    pub fn mapped(&self) -> Vec<Multiaddr> {
+        let others = self.controlled.iter().filter(|address| !self.mapped.contains(address));
+        self.mapped.iter().chain(others).cloned().collect()
+    }
+
     /// A router was looked for, or changed what it maps.
     pub fn routed(&mut self, event: upnp::Event) {
         match event {
@@ -201,6 +211,8 @@ impl Outside {
             upnp::Event::ExpiredExternalAddr { external_addr, .. } => {
                 self.mapped.retain(|known| *known != external_addr);
             }
+            // One that speaks PCP alone may be there.
+            upnp::Event::GatewayNotFound if !self.controlled.is_empty() => {}
             upnp::Event::GatewayNotFound => self.router = Some(Router::Missing),
             upnp::Event::NonRoutableGateway => self.router = Some(Router::Nested),
         }
