@@ -8,7 +8,7 @@ import { problemOf, SealdropError } from './errors.js';
 import type { Folders } from './folders.js';
 import type { Extent, FileSpans } from './protocol.js';
 import type { DealStore } from './store.js';
-import { type Client, fileSpans, manifestPiece } from './wasm/sealdrop_client.js';
+import { type Client, fileSpans, manifestBytes } from './wasm/sealdrop_client.js';
 
 /** Manifests of strangers that are held, at most: one has up to 7 MiB. */
 const MAX_HELD = 4;
@@ -48,8 +48,7 @@ export class Strangers {
   }
 
   async #fetchManifest(id: string): Promise<Uint8Array<ArrayBuffer>> {
-    const { dataCid, most } = manifestPiece(id);
-    const blob = await this.#fetch(dataCid, undefined, most, () => true).catch((thrown: unknown) => {
+    const blob = await this.#fetch(id, undefined, manifestBytes(id), () => true).catch((thrown: unknown) => {
       const why = thrown instanceof Error ? thrown.message : String(thrown);
       throw new SealdropError(
         'not-found',

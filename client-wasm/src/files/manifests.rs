@@ -14,13 +14,7 @@ use js_sys::{Array, Uint8Array};
 use sealdrop_encryption::{decrypt_bytes, encrypt_bytes, Identity, Keys, Passphrase};
 use serde::Serialize;
 use shared::file::{EncryptedNames, Manifest, ManifestError, TrueNames, MAX_MANIFEST_BYTES};
-use shared::piece::node::{cid_of, RAW};
 use wasm_bindgen::prelude::*;
-
-/// Multicodec of DAG-CBOR, of which a manifest is.
-const DAG_CBOR: u64 = 0x71;
-/// Multihash of SHA-256, by which a manifest is named.
-const SHA2_256: u64 = 0x12;
 
 /// The manifest of files that were hashed, its CID, and the paths in its order. With `to` it hides the names from all others, and `shown` is
 /// the same under them.
@@ -135,20 +129,16 @@ fn not_opened(error: impl std::fmt::Display) -> ClientError {
     ClientError::Decryption(error.to_string())
 }
 
-/// The data by which miners know the manifest of this CID, and how many bytes it may have.
-#[wasm_bindgen(js_name = manifestPiece, unchecked_return_type = "{ dataCid: string; most: number }")]
-pub fn manifest_piece(id: &str) -> Result<JsValue, JsValue> {
+/// How many bytes the manifest of this CID may have, by which miners give it; fails where it is not the CID of one.
+#[wasm_bindgen(js_name = manifestBytes)]
+pub fn manifest_bytes(id: &str) -> Result<f64, JsValue> {
     let wrong = |reason: String| ClientError::Argument {
         what: "the file's id",
         reason,
     };
     let cid = Cid::try_from(id).map_err(|e| wrong(e.to_string()))?;
-    let digest = (cid.codec() == DAG_CBOR && cid.hash().code() == SHA2_256).then(|| cid.hash().digest());
-    let digest = digest.and_then(|digest| digest.try_into().ok());
-    let digest =
-        digest.ok_or_else(|| wrong(format!("{id} is not that of a list of files, and not in this browser")))?;
-    Ok(object([
-        ("dataCid", JsValue::from_str(&cid_of(RAW, &digest).to_string())),
-        ("most", JsValue::from_f64(MAX_MANIFEST_BYTES as f64)),
-    ])?)
+    match Manifest::is_id(&cid) {
+        true => Ok(MAX_MANIFEST_BYTES as f64),
+        false => Err(wrong(format!("{id} is not that of a list of files, and not in this browser")).into()),
+    }
 }

@@ -198,7 +198,7 @@ impl Assembly {
     }
 
     pub fn retrieval(&self) -> RetrievalServer {
-        RetrievalServer::new(self.reader.clone())
+        RetrievalServer::new(self.reader.clone(), self.index.clone())
     }
 
     pub fn indexing(&self) -> Indexing {

@@ -4,12 +4,14 @@
 //! [`RetrievalInput::End`] without an error. A miner that seals first has to unseal: it says now and then with an empty
 //! chunk that it is still at work. That is borne for as long as unsealing can take, and no longer.
 
+use crate::file::Manifest;
 use crate::piece::unixfs::{DagBuilder, UnixFsError};
 use crate::piece::Dag;
 use crate::retrieval::{RetrievalStatus, RetrievePieceResponse, MAX_CHUNK};
 use crate::wire::cbor::Bytes;
 use alloc::string::String;
 use cid::Cid;
+use sha2::{Digest, Sha256};
 
 pub use crate::retrieval::{LEAST_RATE, SILENCE_MS};
 
@@ -63,7 +65,42 @@ pub struct Retrieval {
     granted: bool,
     empty: u32,
     arrived: u64,
-    dag: DagBuilder,
+    naming: Naming,
+}
+
+/// How what is wanted is named.
+enum Naming {
+    /// By the root of the UnixFS tree that it is the leaves of, as pieces are.
+    Tree(DagBuilder),
+    /// By the hash of all of its bytes, as manifests are.
+    Whole(Sha256),
+}
+
+impl Naming {
+    fn of(wanted: &Cid) -> Self {
+        match Manifest::is_id(wanted) {
+            true => Self::Whole(Sha256::new()),
+            false => Self::Tree(DagBuilder::new()),
+        }
+    }
+
+    fn push(&mut self, bytes: &[u8]) -> Result<(), UnixFsError> {
+        match self {
+            Self::Tree(dag) => dag.push(bytes),
+            Self::Whole(hash) => {
+                hash.update(bytes);
+                Ok(())
+            }
+        }
+    }
+
+    /// What the bytes are called; nothing of them is known any more.
+    fn finish(&mut self) -> Result<Cid, UnixFsError> {
+        match self {
+            Self::Tree(dag) => Ok(core::mem::take(dag).finish()?.root),
+            Self::Whole(hash) => Ok(Manifest::id_of(&hash.finalize_reset().into())),
+        }
+    }
 }
 
 /// What came.
@@ -114,7 +151,7 @@ pub enum RetrievalError {
 }
 
 impl Retrieval {
-    /// Of the file `wanted`, of `size` bytes when that is known, and else of at most `most`.
+    /// Of the piece or manifest `wanted`, of `size` bytes when that is known, and else of at most `most`.
     pub fn new(wanted: Cid, size: Option<u64>, most: u64, now_ms: u64) -> Self {
         Self {
             wanted,
@@ -126,7 +163,7 @@ impl Retrieval {
             granted: false,
             empty: 0,
             arrived: 0,
-            dag: DagBuilder::new(),
+            naming: Naming::of(&wanted),
         }
     }
 
@@ -219,7 +256,7 @@ impl Retrieval {
         }
         self.began.get_or_insert(now_ms);
         self.arrived = arrived;
-        Ok(self.dag.push(bytes)?)
+        Ok(self.naming.push(bytes)?)
     }
 
     fn finish(&mut self) -> Result<Taken, RetrievalError> {
@@ -227,7 +264,7 @@ impl Retrieval {
         if let Some(expected) = self.size.filter(|expected| *expected != size) {
             return Err(RetrievalError::WrongSize { expected, found: size });
         }
-        let found = core::mem::take(&mut self.dag).finish()?.root;
+        let found = self.naming.finish()?;
         match found == self.wanted {
             true => Ok(Taken::Whole { size }),
             false => Err(RetrievalError::Corrupt {
@@ -257,6 +294,29 @@ mod tests {
     use crate::piece::PieceDigest;
     use alloc::vec::Vec;
     use sha2::{Digest, Sha256};
+
+    #[test]
+    fn a_manifest_is_what_has_the_hash_of_all_its_bytes_however_many_leaves_it_is() {
+        let bytes = test_data(LEAF_BYTES as usize + 7);
+        let fetched = |bytes: &[u8]| {
+            let id = Manifest::cid_of(&test_data(LEAF_BYTES as usize + 7));
+            let mut retrieval = Retrieval::new(id, None, 7 << 20, 0);
+            let granted = RetrievePieceResponse {
+                status: RetrievalStatus::Success,
+                error_message: String::new(),
+            };
+            retrieval.handle(RetrievalInput::Answer(&granted), 1)?;
+            for chunk in bytes.chunks(MAX_CHUNK) {
+                retrieval.handle(RetrievalInput::Chunk(&Bytes(chunk.to_vec())), 2)?;
+            }
+            retrieval.handle(RetrievalInput::End, 3)
+        };
+        let size = bytes.len() as u64;
+        assert_eq!(fetched(&bytes), Ok(Taken::Whole { size }));
+        let mut other = bytes.clone();
+        other[LEAF_BYTES as usize] ^= 1;
+        assert!(matches!(fetched(&other), Err(RetrievalError::Corrupt { .. })));
+    }
 
     #[test]
     fn digests_are_a_file_only_when_all_of_them_are_its_leaves_in_order() {

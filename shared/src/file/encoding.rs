@@ -41,6 +41,8 @@ const ITEMS_EACH: usize = 10;
 const MAX_ITEMS: usize = 2 * ITEMS_EACH * MAX_PIECES as usize + 16;
 /// Multicodec of DAG-CBOR.
 const DAG_CBOR: u64 = 0x71;
+/// Multihash of SHA-256.
+const SHA2_256: u64 = 0x12;
 
 impl Manifest {
     /// The bytes, of which there is one form. Fails with [`ManifestError::TooLarge`] where nobody would read them.
@@ -58,7 +60,17 @@ impl Manifest {
 
     /// The CID of a manifest with these bytes.
     pub fn cid_of(bytes: &[u8]) -> Cid {
-        cid_of(DAG_CBOR, &Sha256::digest(bytes).into())
+        Self::id_of(&Sha256::digest(bytes).into())
+    }
+
+    /// The CID of a manifest whose bytes have this SHA-256.
+    pub fn id_of(digest: &[u8; 32]) -> Cid {
+        cid_of(DAG_CBOR, digest)
+    }
+
+    /// Whether a CID is of the form that manifests are named by.
+    pub fn is_id(id: &Cid) -> bool {
+        id.codec() == DAG_CBOR && id.hash().code() == SHA2_256 && id.hash().digest().len() == 32
     }
 }
 

@@ -8,8 +8,8 @@
 mod room;
 
 use super::{
-    block_key, damaged, node_value, parse_cid, BlockIndex, IndexError, Leaves, BLOCKS, COUNTS, FILES, MANIFESTS,
-    NEEDED, SET_ASIDE,
+    block_key, damaged, node_value, parse_cid, BlockIndex, IndexError, Leaves, BLOCKS, BY_ID, COUNTS, FILES, IDS,
+    MANIFESTS, NEEDED, SET_ASIDE,
 };
 use cid::Cid;
 use sealdrop_database::{with_prefix, Changes, Records};
@@ -120,7 +120,24 @@ impl BlockIndex {
     /// Notes the files across pieces that a manifest names which is stored here as the piece `data`, and makes those whole whose pieces are
     /// here.
     pub(super) fn put_manifest(&self, data: &Cid, manifest: &Manifest) -> Result<(), IndexError> {
+        self.name_manifest(data, manifest)?;
         self.put_manifest_within(data, manifest, MAX_PARTS)
+    }
+
+    /// Notes a manifest's own id, where the piece that it is has another one. There are no more of them than pieces.
+    fn name_manifest(&self, data: &Cid, manifest: &Manifest) -> Result<(), IndexError> {
+        // It was read from the bytes that this makes again: there is one form.
+        let Some(id) = manifest.to_bytes().ok().map(|bytes| Manifest::cid_of(&bytes)) else {
+            return Ok(());
+        };
+        let digest = id.hash().digest();
+        if digest == data.hash().digest() {
+            return Ok(());
+        }
+        self.records.write(|changes| {
+            changes.put(BY_ID, digest, &data.to_bytes())?;
+            Ok(changes.put(IDS, &data.to_bytes(), digest)?)
+        })
     }
 
     fn put_manifest_within(&self, data: &Cid, manifest: &Manifest, most: u64) -> Result<(), IndexError> {
@@ -300,6 +317,15 @@ pub(super) fn forget_manifest(changes: &dyn Changes, data: &Cid) -> Result<(), I
         uncount(changes, PARTS, file.pieces.len() as u64)?;
     }
     Ok(changes.remove(MANIFESTS, &data.to_bytes())?)
+}
+
+/// The id of a manifest goes with its piece.
+pub(super) fn forget_id(changes: &dyn Changes, data: &Cid) -> Result<(), IndexError> {
+    if let Some(digest) = changes.get(IDS, &data.to_bytes())? {
+        changes.remove(BY_ID, &digest)?;
+        changes.remove(IDS, &data.to_bytes())?;
+    }
+    Ok(())
 }
 
 /// The files that a manifest was noted with.

@@ -27,8 +27,8 @@ const AGAIN: Duration = Duration::from_secs(10);
 const BEAT: Duration = Duration::from_secs(30);
 /// Longest time to hash a piece: 32 GiB from a slow disk.
 const LONGEST_PIECE: Duration = Duration::from_secs(3600);
-/// What manifests begin with: a map of two, and the first key of either kind. Only what does is read as one.
-const OF_MANIFESTS: [&[u8]; 2] = [b"\xa2\x64file", b"\xa2\x66folder"];
+/// What manifests begin with: a map of two or, of encrypted files, of three, and its first key. Only what does is read as one.
+const OF_MANIFESTS: [&[u8]; 4] = [b"\xa2\x64file", b"\xa2\x66folder", b"\xa3\x64file", b"\xa3\x65names"];
 
 /// Why a piece is not taken in.
 #[derive(Debug, thiserror::Error)]

@@ -58,6 +58,10 @@ const NEEDED: Table = Table::index("pieces_of_files");
 const MANIFESTS: Table = Table::records("manifests");
 /// Manifests for whose files there is no room, until some is given up: data.
 const SET_ASIDE: Table = Table::index("manifests_set_aside");
+/// Manifests of more than a leaf by their own digest: digest → the piece that each is stored as.
+const BY_ID: Table = Table::records("manifests_by_id");
+/// The same the other way: piece → digest.
+const IDS: Table = Table::records("ids_of_manifests");
 /// What is counted: name → number.
 const COUNTS: Table = Table::index("counts");
 
@@ -65,16 +69,23 @@ const SCHEMA: Schema = Schema {
     // "SDbi"
     kind: 0x5344_6269,
     tables: &[
-        BLOCKS, PIECES, BY_COMM_P, KNOWN, OUTLINES, FILES, NEEDED, MANIFESTS, SET_ASIDE, COUNTS,
+        BLOCKS, PIECES, BY_COMM_P, KNOWN, OUTLINES, FILES, NEEDED, MANIFESTS, SET_ASIDE, BY_ID, IDS, COUNTS,
     ],
-    format: 2,
+    format: 3,
     migrate,
 };
 
-/// The first format had pieces by CommP alone: they are noted anew, which [`Indexing`] does of each that is stored.
-fn migrate(changes: &dyn Changes, _: u32) -> Result<(), DatabaseError> {
-    for (key, _) in with_prefix(changes, BY_COMM_P, &[])? {
-        changes.remove(BY_COMM_P, &key)?;
+/// The first format had pieces by CommP alone, the second no manifests by their ids: what lacks is noted anew, which [`Indexing`] does of
+/// each piece that is stored.
+fn migrate(changes: &dyn Changes, from: u32) -> Result<(), DatabaseError> {
+    let renewed: &[Table] = match from {
+        1 => &[BY_COMM_P, OUTLINES],
+        _ => &[OUTLINES],
+    };
+    for table in renewed {
+        for (key, _) in with_prefix(changes, *table, &[])? {
+            changes.remove(*table, &key)?;
+        }
     }
     Ok(())
 }
@@ -171,6 +182,12 @@ impl BlockIndex {
         })
     }
 
+    /// The piece that the manifest with this SHA-256 is stored as, where it is more than a leaf; a shorter one is a piece by its own hash.
+    pub fn manifest(&self, digest: &[u8]) -> Result<Option<Cid>, IndexError> {
+        let found = self.records.read(|records| records.get(BY_ID, digest))?;
+        found.map(|data| parse_cid(BY_ID, Some(&data))).transpose()
+    }
+
     /// Whether a piece's blocks are in the index.
     pub fn has_blocks_of(&self, data: &Cid) -> Result<bool, IndexError> {
         self.records
@@ -264,6 +281,7 @@ impl BlockIndex {
     pub fn forget_piece(&self, data: &Cid) -> Result<(), IndexError> {
         self.records.write(|changes| {
             files::forget_manifest(changes, data)?;
+            files::forget_id(changes, data)?;
             files::piece_is_gone(changes, data)?;
             changes.remove(OUTLINES, &data.to_bytes())?;
             if let Some(outline) = Leaves::of(changes, data)? {

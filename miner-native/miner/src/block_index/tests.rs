@@ -1,6 +1,7 @@
 use super::*;
 use sealdrop_database::Memory;
 use sha2::{Digest, Sha256};
+use shared::file::{Manifest, RelativePath};
 use shared::piece::node::raw_cid;
 use shared::piece::SizedPieceCid;
 
@@ -140,6 +141,22 @@ fn by_its_commitment_alone_the_largest_piece_is_found_and_not_what_was_made_of_i
     }
     let found = index.pieces_of(&PieceName::V1(comm_p.into())).expect("read");
     assert_eq!(found, [of(65_025), of(127 << 10)]);
+}
+
+#[test]
+fn a_manifest_of_several_leaves_is_known_by_its_own_id_until_its_piece_goes() {
+    let index = index();
+    let (manifest, stored_as) = (
+        Manifest::folder(RelativePath::parse("f").expect("a name"), vec![]),
+        raw_cid(b"root"),
+    );
+    let manifest = manifest.expect("an empty folder");
+    let id = Manifest::cid_of(&manifest.to_bytes().expect("short"));
+    index.put_manifest(&stored_as, &manifest).expect("noted");
+    assert_eq!(index.manifest(id.hash().digest()).expect("read"), Some(stored_as));
+    index.forget_piece(&stored_as).expect("forgotten");
+    assert_eq!(index.manifest(id.hash().digest()).expect("read"), None);
+    assert_eq!(entries(&index), 0);
 }
 
 #[test]

@@ -1,14 +1,19 @@
-//! Handing pieces back, free of charge (step 15 of a deal): from the staged copy, or unsealed when that is gone.
+//! Handing pieces back, free of charge (step 15 of a deal): from the staged copy, or unsealed when that is gone. A manifest is given by its own
+//! id, too.
 //!
 //! Whoever asks computes the data root of what arrives; the miner is not believed.
 
 use super::exchange::{Exchange, SHORT};
 use super::refused::Limit;
 use super::{frames, ExchangeError};
+use crate::block_index::BlockIndex;
 use crate::delivery_places::{Taker, Ticket};
 use crate::piece_reader::{PieceReader, UnsealFailure, Whereabouts};
 use cid::Cid;
 use libp2p::Stream;
+use sealdrop_database::blocking;
+use shared::file::Manifest;
+use shared::piece::node::{cid_of, RAW};
 use shared::retrieval::{RetrievalStatus, RetrievePieceChunk, RetrievePieceRequest, RetrievePieceResponse, MAX_CHUNK};
 use shared::transfer::PlaceLost;
 use shared::wire::encode;
@@ -27,11 +32,12 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct RetrievalServer {
     reader: PieceReader,
+    index: BlockIndex,
 }
 
 impl RetrievalServer {
-    pub fn new(reader: PieceReader) -> Self {
-        Self { reader }
+    pub fn new(reader: PieceReader, index: BlockIndex) -> Self {
+        Self { reader, index }
     }
 
     /// Reads a request; answers with the status, and the piece's bytes in order.
@@ -41,9 +47,9 @@ impl RetrievalServer {
             exchange.refused(Limit::Deliveries);
             return refuse(&mut exchange.stream, TOO_MANY.into()).await;
         };
-        let mut has_begun = false;
+        let (mut has_begun, stored_as) = (false, self.stored_as(piece_ref));
         let given = tokio::select! {
-            given = self.give(&mut exchange.stream, &piece_ref, &ticket, &mut has_begun) => Some(given),
+            given = self.give(&mut exchange.stream, &stored_as, &ticket, &mut has_begun) => Some(given),
             () = ticket.ended() => None,
         };
         match given {
@@ -54,6 +60,21 @@ impl RetrievalServer {
                 refuse(&mut exchange.stream, TOO_MANY.into()).await
             }
         }
+    }
+
+    /// The piece that is asked for: by a manifest's id the one that it is stored as.
+    fn stored_as(&self, wanted: Cid) -> Cid {
+        if !Manifest::is_id(&wanted) {
+            return wanted;
+        }
+        let digest = wanted.hash().digest();
+        let found = blocking(|| self.index.manifest(digest)).unwrap_or_else(|error| {
+            // THEN: it is made again when the daemon starts; a manifest of one leaf is found all the same.
+            tracing::warn!(%error, "the index of blocks cannot be asked for a manifest");
+            None
+        });
+        let leaf = || digest.try_into().map_or(wanted, |digest| cid_of(RAW, digest));
+        found.unwrap_or_else(leaf)
     }
 
     /// Gives the piece when it is its turn; `has_begun` from the first word on.

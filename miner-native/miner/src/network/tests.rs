@@ -31,6 +31,7 @@ use shared::deal::{
     SignedProposal, SignedQuote, SignedResponse, WatchRequest,
 };
 use shared::explain::deal::{Explanation, MAX_JSON};
+use shared::file::{FileEntry, FilePiece, Manifest, RelativePath};
 use shared::piece::{PieceDigest, PieceSummary, SectorSize};
 use shared::ports::verifier::FakeVerifier;
 use shared::retrieval::{RetrievalStatus, RetrievePieceChunk, RetrievePieceRequest, RetrievePieceResponse};
@@ -297,9 +298,32 @@ async fn next_request(stream: &mut Stream, buffer: &mut Vec<u8>) -> Result<Reque
 /// A file of two leaves and a bit, so that its DAG has a node.
 fn file() -> (Vec<u8>, PieceSummary) {
     let bytes: Vec<u8> = (0..(2 << 20) + 1000usize).map(|i| (i / 7 % 256) as u8).collect();
+    let summary = summary_of(&bytes);
+    (bytes, summary)
+}
+
+fn summary_of(bytes: &[u8]) -> PieceSummary {
     let mut digest = PieceDigest::new();
-    digest.push(&bytes).unwrap();
-    (bytes, digest.finish().unwrap())
+    digest.push(bytes).unwrap();
+    digest.finish().unwrap()
+}
+
+/// The manifest of so many files.
+fn manifest(files: usize) -> Vec<u8> {
+    let piece = summary_of(b"each has this");
+    let entry = |number: usize| {
+        let path = RelativePath::parse(&format!("{number:0>200}")).unwrap();
+        let pieces = vec![FilePiece {
+            offset: 0,
+            size: piece.size,
+            data_cid: piece.data_cid,
+            comm_p: piece.comm_p,
+        }];
+        FileEntry::new(path, piece.size, piece.data_cid, pieces).unwrap()
+    };
+    let name = RelativePath::parse("folder").unwrap();
+    let manifest = Manifest::folder(name, (0..files).map(entry).collect());
+    manifest.unwrap().to_bytes().unwrap()
 }
 
 fn free_deal(miner: &Assembly, summary: &PieceSummary) -> SignedProposal {
@@ -435,6 +459,25 @@ async fn a_source_that_lies_is_not_asked_again_and_an_honest_one_that_asks_about
     liar.query(signed.cid()).await;
     assert!(liar.transfers.load(Ordering::SeqCst) <= 1);
     assert_eq!(honest.retrieve(summary.data_cid).await, Ok(bytes));
+}
+
+/// The finding: a list of some thousand files is more than one leaf, and nobody who had only its id got it back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_is_given_by_its_own_id_whether_it_is_one_leaf_or_several() {
+    let world = World::start().await;
+    for files in [3, 3000] {
+        let bytes = manifest(files);
+        let (summary, id) = (summary_of(&bytes), Manifest::cid_of(&bytes));
+        assert_eq!(bytes.len() > 1 << 20, summary.data_cid.hash() != id.hash());
+        let mut client = world.client(false).await;
+        let refusal = client.retrieve(id).await;
+        assert!(matches!(refusal, Err(reason) if reason.ends_with("is not stored here")));
+        client.serve(&summary, bytes.clone());
+        client.propose(&free_deal(&world.miner, &summary)).await;
+        world.miner.wake.piece_arrived.notified().await;
+        world.miner.indexing().settle_now(&summary.data_cid).unwrap();
+        assert_eq!(client.retrieve(id).await, Ok(bytes));
+    }
 }
 
 /// Finding C8: the client whose file has changed hears of it, from the query and from the watch that it has open.

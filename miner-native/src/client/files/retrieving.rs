@@ -22,9 +22,8 @@ use shared::chain::Address;
 use shared::client::files::{Placement, Standing};
 use shared::client::offer::PieceNames;
 use shared::client::retrieval::Search;
-use shared::file::{Contents, FileEntry, FilePiece, FileSystem, Manifest};
-use shared::piece::node::{cid_of, raw_cid, RAW};
-use shared::piece::unixfs::LEAF_BYTES;
+use shared::file::{Contents, FileEntry, FilePiece, FileSystem, Manifest, MAX_MANIFEST_BYTES};
+use shared::piece::node::raw_cid;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -40,10 +39,6 @@ const FILES_AT_ONCE: usize = PIECES_AT_ONCE;
 const TURNS: u32 = 3;
 /// Between two of them.
 const TURN_PAUSE: Duration = Duration::from_secs(2);
-/// Multicodec of DAG-CBOR, of which a manifest is.
-const DAG_CBOR: u64 = 0x71;
-/// Multihash of SHA-256, by which a manifest is named; deals are named by another one.
-const SHA2_256: u64 = 0x12;
 /// The rules of where files are written.
 const PLACE: FileSystem = match (cfg!(windows), cfg!(target_os = "macos")) {
     (true, _) => FileSystem::Windows,
@@ -108,20 +103,13 @@ async fn find_manifest(
         };
         return Ok(Some((stored.record.id, stored.manifest, placement)));
     }
-    let is_id = |id: &Cid| id.codec() == DAG_CBOR && id.hash().code() == SHA2_256;
-    let Some(id) = Cid::try_from(name).ok().filter(is_id) else {
+    let Some(id) = Cid::try_from(name).ok().filter(Manifest::is_id) else {
         return Ok(None);
     };
-    let Ok(digest) = <[u8; 32]>::try_from(id.hash().digest()) else {
-        return Ok(None);
-    };
-    let data = cid_of(RAW, &digest);
     session
         .report
         .note("the book does not know this file: asking miners for its manifest");
-    let mut fetching = Pieces::new(session, None, miner).await?;
-    fetching.most = Some(LEAF_BYTES);
-    let bytes = fetching.small(&data).await?;
+    let bytes = Pieces::new(session, None, miner).await?.manifest(&id).await?;
     let manifest = Manifest::read(&bytes)?;
     Ok(Some((id.to_string(), manifest, None)))
 }
@@ -346,8 +334,6 @@ struct Pieces<'a> {
     miners: Vec<MinerView>,
     /// The only one that is asked.
     miner: Option<&'a Address>,
-    /// Bytes that anything may have whose size is not known.
-    most: Option<u64>,
     /// For the pieces of all files together.
     room: Semaphore,
 }
@@ -365,7 +351,6 @@ impl<'a> Pieces<'a> {
             placement,
             miners,
             miner,
-            most: None,
             room: Semaphore::new(PIECES_AT_ONCE),
         })
     }
@@ -441,25 +426,24 @@ impl<'a> Pieces<'a> {
         })
     }
 
-    /// Data of little size, in memory.
-    async fn small(&self, data: &Cid) -> Result<Vec<u8>, ClientError> {
-        let most = self.most.unwrap_or(LEAF_BYTES);
+    /// The bytes of a manifest, in memory.
+    async fn manifest(&self, id: &Cid) -> Result<Vec<u8>, ClientError> {
         let mut reasons = Vec::new();
         let mut search = Search::new(now_ms());
-        for mut holder in self.holders(0, data, 1) {
+        for mut holder in self.holders(0, id, 1) {
             if !search.goes_on(now_ms()) {
                 break;
             }
-            holder.usable = holder.usable.min(most);
+            holder.usable = holder.usable.min(MAX_MANIFEST_BYTES as u64);
             let mut memory = Memory::default();
-            match fetching::fetch_into(&self.session, (*data, None), &holder, &mut memory).await {
+            match fetching::fetch_into(&self.session, (*id, None), &holder, &mut memory).await {
                 Ok(_) => return Ok(memory.bytes),
                 Err(error) if fetching::is_the_miners(&error) => reasons.push(error.to_string()),
                 Err(error) => return Err(error),
             }
         }
         Err(ClientError::NowhereFound {
-            data: *data,
+            data: *id,
             reasons: reasons.join("; "),
         })
     }
