@@ -7,6 +7,7 @@
  */
 
 import { SealdropError } from './errors.js';
+import { readAsset, wasmFile } from './host.js';
 import type { ErrorCode } from './types.js';
 
 /** Exports of the module. */
@@ -50,14 +51,8 @@ export function encryptionModule(): Promise<WebAssembly.Module> {
 }
 
 async function compile(): Promise<WebAssembly.Module> {
-  const answer = await fetch(new URL('./wasm/sealdrop_age.wasm', import.meta.url));
-  if (!answer.ok) {
-    throw new SealdropError(
-      'unsupported',
-      `the encryption module cannot be loaded: the server answered ${answer.status}`,
-    );
-  }
-  return WebAssembly.compile(await answer.arrayBuffer());
+  const beside = new URL('./wasm/sealdrop_age.wasm', import.meta.url);
+  return WebAssembly.compile(await readAsset(wasmFile('sealdrop_age.wasm', beside)));
 }
 
 /** An instance of the module, with a memory of its own. */

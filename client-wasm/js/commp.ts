@@ -5,6 +5,7 @@
  */
 
 import { SealdropError } from './errors.js';
+import { readAsset, wasmFile } from './host.js';
 import type { Piece } from './types.js';
 
 /** Exports of the module. */
@@ -69,14 +70,8 @@ export class Commp {
 
   /** Fetches and compiles the module; one compilation serves any number of workers. */
   static async compile(): Promise<WebAssembly.Module> {
-    const answer = await fetch(new URL('./wasm/sealdrop_commp.wasm', import.meta.url));
-    if (!answer.ok) {
-      throw new SealdropError(
-        'unsupported',
-        `the hashing module cannot be loaded: the server answered ${answer.status}`,
-      );
-    }
-    const bytes = await answer.arrayBuffer();
+    const beside = new URL('./wasm/sealdrop_commp.wasm', import.meta.url);
+    const bytes = await readAsset(wasmFile('sealdrop_commp.wasm', beside));
     try {
       return await WebAssembly.compile(bytes);
     } catch (error) {
@@ -85,6 +80,7 @@ export class Commp {
         'unsupported',
         `the hashing module does not run here: ${reason}`,
         'Use a current browser.',
+        { cause: error },
       );
     }
   }

@@ -9,7 +9,7 @@
 
 import { DIGEST_BYTES, LEAF_BYTES } from './commp.js';
 import { problemOf, SealdropError } from './errors.js';
-import type { Contents, DealStore, StoredDeal } from './store.js';
+import type { Contents, Deals, StoredDeal } from './store.js';
 import type { Drilled } from './types.js';
 import { type Client, leafDigests } from './wasm/sealdrop_client.js';
 
@@ -36,7 +36,7 @@ export interface NextDrill {
 /** What this needs of the worker. */
 export interface Edges {
   readonly client: Client;
-  readonly store: DealStore;
+  readonly store: Deals;
   /** The files that are carried on here. */
   readonly open: () => Iterable<string>;
   /** The file's record is another than before. */

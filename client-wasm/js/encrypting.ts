@@ -2,7 +2,7 @@
 
 import type { SealedFiles } from './files.js';
 import { type Recipients, recipientsOf, withKeys } from './keys.js';
-import type { Link } from './link.js';
+import type { Caller } from './link.js';
 import type { EncryptionRequest, MadeManifest, ManifestRequest } from './protocol.js';
 import { filesKey } from './saved.js';
 import type { StoredKeys } from './store.js';
@@ -23,7 +23,7 @@ export class Encrypting {
   }
 
   /** Makes the keys, or finds those that were made for the same files before; they are kept when this resolves. */
-  static async begin(link: Link, files: readonly FileInput[], encrypt: EncryptTo): Promise<Encrypting> {
+  static async begin(link: Caller, files: readonly FileInput[], encrypt: EncryptTo): Promise<Encrypting> {
     const { to, key } = await recipientsOf(encrypt);
     // A passphrase is not kept, nor what it could be guessed by. And of bytes that are no file, nothing tells whether they are the same.
     const knowable = to.passphrase === undefined && files.every(({ file }) => file instanceof File);

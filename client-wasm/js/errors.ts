@@ -2,7 +2,16 @@
 
 import type { ErrorCode, Obstacle, Problem } from './types.js';
 
-/** What every function of this package throws: a stable code, what and why, and what to do. */
+/** What an error may have beside its code and words. */
+export interface MoreOfError {
+  /** The stable number of the miner's rule. */
+  readonly rejection?: number | undefined;
+  readonly obstacle?: Obstacle | undefined;
+  /** The browser's or the system's own error. */
+  readonly cause?: unknown;
+}
+
+/** What every function of this package throws: a stable code, what and why, what to do, and as `cause` what it comes from. */
 export class SealdropError extends Error implements Problem {
   override readonly name = 'SealdropError';
   readonly code: ErrorCode;
@@ -10,8 +19,8 @@ export class SealdropError extends Error implements Problem {
   declare readonly rejection?: number;
   declare readonly obstacle?: Obstacle;
 
-  constructor(code: ErrorCode, message: string, hint = '', rejection?: number, obstacle?: Obstacle) {
-    super(message);
+  constructor(code: ErrorCode, message: string, hint = '', { rejection, obstacle, ...why }: MoreOfError = {}) {
+    super(message, why);
     this.code = code;
     this.hint = hint;
     if (rejection !== undefined) {
@@ -22,9 +31,9 @@ export class SealdropError extends Error implements Problem {
     }
   }
 
-  /** The error that was sent as plain data. */
-  static from(problem: Problem): SealdropError {
-    return new SealdropError(problem.code, problem.message, problem.hint, problem.rejection, problem.obstacle);
+  /** The error that was sent as plain data, and what it comes from where that is known. */
+  static from({ code, message, hint, rejection, obstacle }: Problem, cause?: unknown): SealdropError {
+    return new SealdropError(code, message, hint, { rejection, obstacle, ...(cause === undefined ? {} : { cause }) });
   }
 }
 
@@ -72,6 +81,12 @@ function storageProblem(exception: DOMException): Problem {
         hint: 'Leave the private window, or allow this site to store data.',
       };
   }
+}
+
+/** What an error that is sent as plain data comes from, as far as it can be posted. */
+export function causeOf(thrown: unknown): Error | DOMException | undefined {
+  const cause = thrown instanceof SealdropError ? thrown.cause : thrown;
+  return cause instanceof Error || cause instanceof DOMException ? cause : undefined;
 }
 
 function isProblem(thrown: unknown): thrown is Problem {

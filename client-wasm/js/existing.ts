@@ -1,7 +1,7 @@
-import type { DealStore } from './store.js';
+import type { Deals } from './store.js';
 
 /** What tells the deals of this browser apart. */
-export async function existingDeals(deals: DealStore) {
+export async function existingDeals(deals: Deals) {
   return (await deals.deals()).map(({ view: { miner, dataCid, dealCid, state } }) => ({
     miner,
     dataCid,

@@ -9,7 +9,9 @@
 import { encryptionModule } from './age.js';
 import { Commp, type Cut } from './commp.js';
 import { SealdropError } from './errors.js';
+import { nameAssets } from './host.js';
 import { abortedError, Meter } from './meter.js';
+import { postable } from './node-blobs.js';
 import { divide, fitting, hashingModule, readEmpty } from './pieces.js';
 import { hashSlices, workersFor } from './pool.js';
 import type { SliceOrder } from './protocol.js';
@@ -49,8 +51,16 @@ interface OpenPiece {
  *
  * Throws `file-too-large` for a file that cannot be cut for such sectors, `file-unreadable`, `aborted`, or `unsupported`.
  */
-export function computeFiles(files: readonly FileInput[], options: FilesOptions): Promise<HashedFile[]> {
-  return hashFiles(files, options);
+export async function computeFiles(files: readonly FileInput[], options: FilesOptions): Promise<HashedFile[]> {
+  const { blobs, release } = await postable(files.map(({ file }) => file));
+  try {
+    return await hashFiles(
+      files.map((one, at) => ({ ...one, file: blobs[at] ?? one.file })),
+      options,
+    );
+  } finally {
+    await release();
+  }
 }
 
 /** The same, of the files' ciphertexts where they are `sealed`. */
@@ -60,6 +70,7 @@ export async function hashFiles(
   sealed?: SealedFiles,
 ): Promise<HashedFile[]> {
   const { sectorSize, signal } = options;
+  nameAssets(options);
   if (signal?.aborted) {
     throw abortedError();
   }

@@ -13,7 +13,7 @@ import { problemOf, SealdropError } from './errors.js';
 import type { Extent, FileOpening, FileSpans, StoreFilesRequest } from './protocol.js';
 import { sealedContents, viewOf } from './secrets.js';
 import type { Sources } from './sources.js';
-import type { Contents, DealStore, FileOnDisk, PartOfFile, StoredDeal } from './store.js';
+import type { Contents, Deals, FileOnDisk, PartOfFile, StoredDeal } from './store.js';
 import type { Tabs } from './tabs.js';
 import type {
   Deal,
@@ -56,7 +56,7 @@ export interface LookedAt {
 /** What this needs of the worker. */
 export interface Edges {
   readonly client: Client;
-  readonly store: DealStore;
+  readonly store: Deals;
   readonly sources: Sources;
   readonly tabs: Tabs;
   /** Carries a deal on that is kept. */

@@ -3,7 +3,7 @@
 import { HEAD_BYTES, type Span } from './age.js';
 import { SealdropError } from './errors.js';
 import { openingKey, withKeys } from './keys.js';
-import type { Link } from './link.js';
+import type { Caller } from './link.js';
 import { openedStream, type Stored } from './opening.js';
 import { rangeStream } from './ranges-stream.js';
 import { fileStream } from './retrieving.js';
@@ -13,7 +13,7 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 /** A file of this browser or of anybody's, or a range of it. */
 export function retrieveFile(
-  link: Link,
+  link: Caller,
   id: string,
   path: string | undefined,
   options: RetrieveOptions,
@@ -44,7 +44,7 @@ export function retrieveFile(
 
 /** One file; `path` is what the manifest calls it. */
 interface Named {
-  readonly link: Link;
+  readonly link: Caller;
   readonly id: string;
   readonly path: () => Promise<string | undefined>;
 }
@@ -83,14 +83,14 @@ function piecesStream({ link, id, path }: Named, range: Span | undefined, option
 }
 
 /** What is in a file or folder of anybody's. */
-export async function lookInto(link: Link, id: string, key: OpenWith): Promise<OpenedFile> {
+export async function lookInto(link: Caller, id: string, key: OpenWith): Promise<OpenedFile> {
   const manifest = await link.call('manifest', [id]);
   const opened = await withKeys('openManifest', manifest, openingKey(key));
   const files = opened.files.map(({ path, size, root }) => ({ path, size, root }));
   return { id, name: opened.name, folder: opened.folder, encrypted: opened.encrypted, files };
 }
 
-async function entry(link: Link, id: string, path: string | undefined, key: OpenWith) {
+async function entry(link: Caller, id: string, path: string | undefined, key: OpenWith) {
   const manifest = await link.call('manifest', [id]);
   const { encrypted, files } = await withKeys('openManifest', manifest, openingKey(key));
   if (!encrypted) {

@@ -3,6 +3,24 @@
  * `cargo xtask docs` writes it anew, and a test holds it against the types.
  */
 
+/** The fields that are amounts: they leave the engine as decimal FIL and are handed out as attoFIL. */
+export const AMOUNTS: ReadonlySet<string> = new Set([
+  'accountPrice',
+  'amount',
+  'collateral',
+  'committed',
+  'deposit',
+  'due',
+  'least',
+  'minerCollateral',
+  'most',
+  'preCommitDeposit',
+  'price',
+  'redeemed',
+  'sectorCollateral',
+  'total',
+]);
+
 /** A miner's last answer about a deal, with its signature checked. */
 export interface Answer {
   readonly state: DealState;
@@ -88,10 +106,10 @@ export type CauseCode =
 /** A payment channel. */
 export interface Channel {
   readonly id: number;
-  /** FIL that were set aside. */
-  readonly amount: string;
-  /** FIL that the target has taken. */
-  readonly redeemed: string;
+  /** attoFIL that were set aside. */
+  readonly amount: bigint;
+  /** attoFIL that the target has taken. */
+  readonly redeemed: bigint;
   readonly state: ChannelState;
   /** First height at which nothing can be redeemed; absent once the channel is closed. */
   readonly eol?: number;
@@ -147,8 +165,8 @@ export interface Deal {
   readonly passedOver: readonly PassedOver[];
   /** Blocks. */
   readonly duration: number;
-  /** FIL for the whole deal. */
-  readonly total: string;
+  /** attoFIL for the whole deal. */
+  readonly total: bigint;
   /** The last step reached. */
   readonly step: Step;
   readonly state: DealProgress;
@@ -287,8 +305,8 @@ export interface FileProgress {
   readonly bytes: number;
   /** Bytes of these that they have fetched. */
   readonly transferred: number;
-  /** FIL that the file's deals have committed. */
-  readonly committed: string;
+  /** attoFIL that the file's deals have committed. */
+  readonly committed: bigint;
 }
 
 /**
@@ -321,8 +339,8 @@ export interface FileView {
   readonly progress: FileProgress;
   /** Of what is encrypted. */
   readonly encryption?: Encryption;
-  /** FIL that all deals together may cost. */
-  readonly most?: string;
+  /** attoFIL that all deals together may cost. */
+  readonly most?: bigint;
   /** Why no more deals are made for it. */
   readonly stopped?: string;
 }
@@ -333,10 +351,10 @@ export interface FilesQuote {
   readonly pieces: number;
   /** Deals: one for each copy of each piece. */
   readonly deals: number;
-  /** FIL for all of them, if the cheapest miners take all. */
-  readonly least: string;
-  /** FIL, if the dearest do. */
-  readonly most: string;
+  /** attoFIL for all of them, if the cheapest miners take all. */
+  readonly least: bigint;
+  /** attoFIL, if the dearest do. */
+  readonly most: bigint;
   /** Miners that could take a piece. */
   readonly miners: number;
   /** Why they cannot be kept; absent when they can. */
@@ -383,16 +401,16 @@ export interface MinerInfo {
   readonly usableBytes: number;
   /** Bytes of proven sectors. */
   readonly power: number;
-  /** FIL that its sectors lock up. */
-  readonly collateral: string;
+  /** attoFIL that its sectors lock up. */
+  readonly collateral: bigint;
   readonly sectors: readonly SectorInfo[];
   readonly preCommits: readonly PreCommitInfo[];
   /** Accepted proofs-of-spacetime. */
   readonly posts: number;
   /** Height of the last accepted proof-of-spacetime. */
   readonly lastPost?: number;
-  /** FIL for one byte in one block; absent when the miner offers nothing at present. */
-  readonly price?: string;
+  /** attoFIL for one byte in one block; absent when the miner offers nothing at present. */
+  readonly price?: bigint;
   /** Height at which that price no longer stands. */
   readonly priceExpiry?: number;
   readonly provingWindow?: BlockSpan;
@@ -472,12 +490,12 @@ export interface PassedOver {
 /** How a deal is paid, at one height of the chain. */
 export interface Payments {
   readonly height: number;
-  /** FIL for the whole deal; 0 for a free one. */
-  readonly total: string;
-  /** FIL that have fallen due, redeemed or not. */
-  readonly due: string;
-  /** FIL that the miner has redeemed. */
-  readonly redeemed: string;
+  /** attoFIL for the whole deal; 0 for a free one. */
+  readonly total: bigint;
+  /** attoFIL that have fallen due, redeemed or not. */
+  readonly due: bigint;
+  /** attoFIL that the miner has redeemed. */
+  readonly redeemed: bigint;
   /** In the order in which they fall due; none for a free deal, before it is signed, and after it failed. */
   readonly vouchers: readonly Voucher[];
   /** Absent for a free deal, and until the channel is open. */
@@ -518,8 +536,8 @@ export interface Policy {
   readonly grace: number;
   /** Blocks that a miner waits in a window before it starts to prove. */
   readonly postDelay: number;
-  /** FIL that a sector locks up. */
-  readonly sectorCollateral: string;
+  /** attoFIL that a sector locks up. */
+  readonly sectorCollateral: bigint;
   /** Blocks that a payee has to redeem after the payer cancelled. */
   readonly cancelDelay: number;
   /** Units of gas that a method costs. */
@@ -532,8 +550,8 @@ export interface Policy {
   readonly maxTicketAge: number;
   /** Blocks in which a pre-commit must be followed by its commit. */
   readonly preCommitExpiry: number;
-  /** FIL that a pre-commit locks up until its sector is committed. */
-  readonly preCommitDeposit: string;
+  /** attoFIL that a pre-commit locks up until its sector is committed. */
+  readonly preCommitDeposit: bigint;
   /** Blocks that a sector may be faulty before it is taken for lost. */
   readonly maxFaultAge: number;
   /** Blocks between two vouchers of a deal. */
@@ -542,12 +560,12 @@ export interface Policy {
   readonly channelExpiryInterval: number;
   /** Sizes of sectors that miners may have: those with proof parameters on this network. */
   readonly sectorSizes: readonly number[];
-  /** FIL that a transfer to a new account costs beside what it brings, burnt; 0 on networks that began before it. */
-  readonly accountPrice?: string;
+  /** attoFIL that a transfer to a new account costs beside what it brings, burnt; 0 on networks that began before it. */
+  readonly accountPrice?: bigint;
   /** Units of gas that a transfer costs; 0 on networks that began before transfers cost any. */
   readonly gasPerTransfer?: number;
-  /** Least FIL that a miner is registered with; 0 on networks that began before it. */
-  readonly minerCollateral?: string;
+  /** Least attoFIL that a miner is registered with; 0 on networks that began before it. */
+  readonly minerCollateral?: bigint;
 }
 
 /** A sector announced and not yet committed. */
@@ -560,7 +578,7 @@ export interface PreCommitInfo {
   readonly seedEpoch: number;
   /** Last height at which the commit is accepted; the deposit is burnt after it. */
   readonly expires: number;
-  readonly deposit: string;
+  readonly deposit: bigint;
 }
 
 /** Something that went wrong, in words: what and why, then what to do. */
@@ -592,8 +610,8 @@ export interface Proving {
 
 /** What a deal would cost, and whether the miner would take it. */
 export interface Quote {
-  /** FIL for the whole deal. */
-  readonly total: string;
+  /** attoFIL for the whole deal. */
+  readonly total: bigint;
   /** Vouchers that the payment is split into. */
   readonly vouchers: number;
   /** Why the deal cannot be made; absent when it can. */
@@ -604,8 +622,8 @@ export interface Quote {
 export interface Refund {
   /** Id of the attempt's payment channel. */
   readonly channel: number;
-  /** FIL that come, or came, back. */
-  readonly amount: string;
+  /** attoFIL that come, or came, back. */
+  readonly amount: bigint;
   readonly state: RefundState;
   /** Whether the chain refused to cancel the channel, because the miner has shown that it stores the file. */
   readonly earned: boolean;
@@ -808,8 +826,8 @@ export interface Voucher {
   readonly target: string;
   /** Id of the payer's channel that it is paid from. */
   readonly channel: number;
-  /** FIL, cumulative over the channel: redeeming a voucher pays what it exceeds the last redeemed one by. */
-  readonly amount: string;
+  /** attoFIL, cumulative over the channel: redeeming a voucher pays what it exceeds the last redeemed one by. */
+  readonly amount: bigint;
   /** First height at which it may be redeemed. */
   readonly validAt: number;
   /** Whether the payee must show on the chain that it stores the file. */

@@ -3,9 +3,11 @@
  * memory back.
  */
 
+import { engine } from './engine.js';
 import { problemOf } from './errors.js';
+import { nameAssets } from './host.js';
 import type { FromKeys, KeyCalls, ToKeys } from './keys.js';
-import init, { makeManifest, newEncryption, newIdentity, openManifest } from './wasm/sealdrop_client.js';
+import { makeManifest, newEncryption, newIdentity, openManifest } from './wasm/sealdrop_client.js';
 
 const calls: KeyCalls = {
   newIdentity: async () => newIdentity(),
@@ -20,7 +22,8 @@ function post(message: FromKeys): void {
 
 self.onmessage = async ({ data }: MessageEvent<ToKeys>) => {
   try {
-    await init();
+    nameAssets(data);
+    await engine();
     const call = calls[data.method] as (...args: readonly unknown[]) => Promise<unknown>;
     post({ kind: 'value', value: await call(...data.args) });
   } catch (thrown) {

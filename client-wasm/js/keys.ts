@@ -2,6 +2,7 @@
 
 import type { OpeningKey } from './age.js';
 import { SealdropError } from './errors.js';
+import { namedWasmFolder, startWorker } from './host.js';
 import type { MadeManifest, ManifestRequest, OpenedManifest } from './protocol.js';
 import type { EncryptTo, NewKey, OpenWith, Problem } from './types.js';
 
@@ -25,7 +26,11 @@ export interface KeyCalls {
   openManifest(manifest: Uint8Array, key: OpeningKey | undefined): Promise<OpenedManifest>;
 }
 
-export type ToKeys = { readonly method: keyof KeyCalls; readonly args: readonly unknown[] };
+export type ToKeys = {
+  readonly method: keyof KeyCalls;
+  readonly args: readonly unknown[];
+  readonly wasmUrl: string | undefined;
+};
 
 export type FromKeys =
   | { readonly kind: 'value'; readonly value: unknown }
@@ -36,7 +41,11 @@ export async function withKeys<M extends keyof KeyCalls>(
   method: M,
   ...args: Parameters<KeyCalls[M]>
 ): Promise<Awaited<ReturnType<KeyCalls[M]>>> {
-  const worker = new Worker(new URL('./key-worker.js', import.meta.url), { type: 'module', name: 'sealdrop-keys' });
+  const worker = startWorker(
+    'key-worker.js',
+    'sealdrop-keys',
+    () => new Worker(new URL('./key-worker.js', import.meta.url), { type: 'module', name: 'sealdrop-keys' }),
+  );
   try {
     const answer = await new Promise<FromKeys>((resolve, reject) => {
       worker.onmessage = ({ data }: MessageEvent<FromKeys>) => resolve(data);
@@ -44,7 +53,7 @@ export async function withKeys<M extends keyof KeyCalls>(
         reject(
           new SealdropError('unsupported', `the key worker does not run: ${event.message || 'it cannot be loaded'}`),
         );
-      const call: ToKeys = { method, args };
+      const call: ToKeys = { method, args, wasmUrl: namedWasmFolder() };
       worker.postMessage(call);
     });
     if (answer.kind === 'problem') {

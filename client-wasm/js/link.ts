@@ -1,6 +1,8 @@
 /** The page's side of the network worker: calls out, answers and events in. */
 
+import { withAmounts } from './amounts.js';
 import { SealdropError } from './errors.js';
+import { namedWasmFolder, startWorker } from './host.js';
 import { abortedError, Meter } from './meter.js';
 import { Peers } from './peers.js';
 import type { Calls, FromNetwork, ToNetwork } from './protocol.js';
@@ -12,6 +14,22 @@ interface Waiting {
   readonly meter: Meter;
 }
 
+/** Whoever answers what the network worker answers. */
+export interface Caller {
+  call: Link['call'];
+}
+
+/** A client's engine, as those see it who work with it. */
+export interface Engine extends Caller {
+  /** Whom files are stored with where nobody is named: an address, or a rule. */
+  readonly miners: string;
+  /** Whether it holds on to the files that it is handed, rather than copies of its own. */
+  readonly refersToFiles: boolean;
+  on<E extends keyof Events>(event: E, listener: (value: Events[E]) => void): () => void;
+  /** Calls `listener` once when the client is closed, until the returned function is called. */
+  whenClosed(listener: (reason: SealdropError) => void): () => void;
+}
+
 type Listener = (value: Events[keyof Events]) => void;
 
 /** A running network worker. */
@@ -21,13 +39,17 @@ export class Link {
   readonly #listeners = new Map<keyof Events, Set<Listener>>();
   readonly #peers = new Peers();
   #next = 1;
+  readonly #whenEnded: () => void;
   #ended: SealdropError | undefined;
 
-  constructor() {
-    this.#worker = new Worker(new URL('./network-worker.js', import.meta.url), {
-      type: 'module',
-      name: 'sealdrop-network',
-    });
+  /** `ended` is called when the worker is gone, for whatever reason. */
+  constructor(ended: () => void = () => undefined) {
+    this.#whenEnded = ended;
+    this.#worker = startWorker(
+      'network-worker.js',
+      'sealdrop-network',
+      () => new Worker(new URL('./network-worker.js', import.meta.url), { type: 'module', name: 'sealdrop-network' }),
+    );
     this.#worker.onmessage = (event: MessageEvent<FromNetwork>) => this.#hear(event.data);
     this.#worker.onerror = (event) => {
       this.end(
@@ -38,6 +60,7 @@ export class Link {
         ),
       );
     };
+    this.#post({ kind: 'start', wasmUrl: namedWasmFolder() });
   }
 
   /** Calls a function of the worker. */
@@ -53,15 +76,16 @@ export class Link {
       return Promise.reject(abortedError());
     }
     const id = this.#next++;
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(id, {
-        resolve: resolve as (value: unknown) => void,
-        reject,
-        meter: new Meter(options.onProgress),
-      });
-      options.signal?.addEventListener('abort', () => this.#cancel(id), { once: true });
+    const stop = () => this.#cancel(id);
+    const answer = new Promise<unknown>((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject, meter: new Meter(options.onProgress) });
+      options.signal?.addEventListener('abort', stop, { once: true });
       this.#post({ kind: 'call', id, method, args });
     });
+    // A signal may live much longer than the call.
+    return answer.finally(() => options.signal?.removeEventListener('abort', stop)) as Promise<
+      Awaited<ReturnType<Calls[M]>>
+    >;
   }
 
   /** Calls `listener` with every event of a kind, until the returned function is called. */
@@ -84,6 +108,7 @@ export class Link {
       waiting.reject(this.#ended);
     }
     this.#waiting.clear();
+    this.#whenEnded();
   }
 
   #post(message: ToNetwork): void {
@@ -101,8 +126,9 @@ export class Link {
 
   #hear(message: FromNetwork): void {
     if (message.kind === 'event') {
+      const value = withAmounts(message.value);
       for (const listener of this.#listeners.get(message.event) ?? []) {
-        listener(message.value);
+        listener(value);
       }
       return;
     }
@@ -120,9 +146,9 @@ export class Link {
     }
     this.#waiting.delete(message.id);
     if (message.kind === 'value') {
-      waiting.resolve(message.value);
+      waiting.resolve(withAmounts(message.value));
     } else {
-      waiting.reject(SealdropError.from(message.problem));
+      waiting.reject(SealdropError.from(message.problem, message.cause));
     }
   }
 }

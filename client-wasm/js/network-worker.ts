@@ -6,24 +6,27 @@
 
 import { fetchLeaves } from './downloads.js';
 import { Drilling } from './drilling.js';
-import { problemOf, SealdropError } from './errors.js';
+import { engine } from './engine.js';
+import { causeOf, problemOf, SealdropError } from './errors.js';
 import { existingDeals } from './existing.js';
 import { fetch, progressOf } from './fetching.js';
 import { Folders, freshId } from './folders.js';
 import { refuseToForget } from './forgetting.js';
 import { watchHead } from './heads.js';
-import type { Account, Calls, FromNetwork, PieceSpan, StoreRequest, ToNetwork } from './protocol.js';
+import { nameAssets } from './host.js';
+import type { Calls, FromNetwork, OpenRequest, PieceSpan, StoreRequest, ToNetwork } from './protocol.js';
 import { Ranges } from './ranges.js';
 import { Serving } from './serving.js';
 import { Sources } from './sources.js';
-import { accountKeys, DealStore, type StoredDeal } from './store.js';
+import type { Deals, StoredDeal } from './store.js';
+import { type Stores, storesOf } from './stores.js';
 import { Strangers } from './strangers.js';
-import { surroundings } from './surroundings.js';
+import { surroundings, type Transports } from './surroundings.js';
 import { type TabMessage, type TabOrder, Tabs } from './tabs.js';
-import type { Deal, Problem } from './types.js';
+import type { Account, Deal } from './types.js';
 import { checkPiece } from './unchanged.js';
 import { askMiner } from './uploads.js';
-import init, {
+import {
   accountKey,
   Client,
   type Host,
@@ -41,7 +44,7 @@ interface Session {
   readonly client: Client;
   /** Whether what the account signs counts on this network alone. */
   readonly bound: boolean;
-  readonly store: DealStore;
+  readonly store: Deals;
   readonly tabs: Tabs;
   readonly sources: Sources;
   readonly folders: Folders;
@@ -52,7 +55,9 @@ interface Session {
 
 let session: Session | undefined;
 let closed = false;
-let hasPeers = false;
+/** Where things are kept; also while the client is still being opened. */
+let opening: Stores | undefined;
+let used: Transports = { hasPeers: false, transports: undefined };
 /** The newest view of each deal: progress and connection are not stored. */
 const views = new Map<string, Deal>();
 /** Calls under way that the page no longer waits for. */
@@ -121,7 +126,7 @@ const host: Host = {
   saveMessage: (purpose, message) => opened().store.saveMessage(purpose, message),
   dropMessage: (purpose) => opened().store.dropMessage(purpose),
   messages: () => opened().store.messages(),
-  surroundings: () => surroundings(hasPeers),
+  surroundings: () => surroundings(used),
   fetchLeaves: (url, size, limit, sink) => fetchLeaves({ url, size, limit }, sink),
   askMiner: (method, url, token, body, limit, most) =>
     askMiner({
@@ -194,13 +199,19 @@ function hear(message: TabMessage): void {
       return;
     case 'removed':
       forget(message.id);
+      showRemoved(message.id);
       return;
     case 'file':
       opened().folders.hear(message.view);
       return;
     case 'fileRemoved':
       opened().folders.forget(message.id);
+      showRemoved(message.id);
   }
+}
+
+function showRemoved(id: string): void {
+  post({ kind: 'event', event: 'removed', value: { id } });
 }
 
 function report(thrown: unknown): void {
@@ -232,16 +243,24 @@ async function resume(): Promise<void> {
   opened().drilling.start();
 }
 
-async function open(chain: string, database: string, windowHasPeers: boolean): Promise<Account> {
-  hasPeers = windowHasPeers;
-  if (session !== undefined) {
-    return { address: session.client.address(), bound: session.bound };
+async function open({ chain, store, hasPeers, transports }: OpenRequest): Promise<Account> {
+  used = { hasPeers, transports };
+  const [stores] = await Promise.all([storesOf(store), engine()]);
+  opening = stores;
+  try {
+    return await openIn(stores, chain);
+  } catch (thrown) {
+    stores.close();
+    throw thrown;
   }
-  const [{ root, older }] = await Promise.all([accountKeys(database), init()]);
+}
+
+async function openIn(stores: Stores, chain: string): Promise<Account> {
+  const { root, older } = await stores.accountKeys();
   const genesis = await networkId(chain, host);
   // Deals and the account belong to one network: on a devnet that was made anew they would mean nothing.
-  const name = `${database}@${genesis}`;
-  const store = await DealStore.open(name);
+  const name = `${stores.name}@${genesis}`;
+  const store = await stores.open(genesis);
   const bound = store.bound || older === undefined;
   const client = new Client(chain, bound ? accountKey(root, genesis) : older, host);
   const tabs = new Tabs(name, () => void resume().catch(report), perform, hear);
@@ -347,6 +366,7 @@ async function remove(id: string): Promise<void> {
   mayForget(deal);
   await deals.remove(id);
   forget(id);
+  showRemoved(id);
   tabs.tell({ kind: 'removed', id });
   if (deal.view.partOf !== undefined) {
     await tabs.order({ kind: 'file', id: deal.view.partOf });
@@ -410,6 +430,7 @@ async function close(): Promise<void> {
     tabs.leave();
     deals.close();
   }
+  opening?.close();
 }
 
 /** The functions that the page calls, but for those which need to know their call. */
@@ -425,7 +446,7 @@ const calls: Omit<Calls, 'retrieve' | 'retrievePiece' | 'retrieveRange'> = {
   faucet: () => opened().client.faucet(),
   miners: () => opened().client.miners(),
   async readLink(text) {
-    await init();
+    await engine();
     return readLink(text);
   },
   route: (miner, connect) => opened().client.route(miner, connect),
@@ -455,6 +476,7 @@ const calls: Omit<Calls, 'retrieve' | 'retrievePiece' | 'retrieveRange'> = {
       forget(deal);
       opened().tabs.tell({ kind: 'removed', id: deal });
     }
+    showRemoved(id);
   },
   async dealWindows(id, [from, to]) {
     const { dataCid, size, name } = (await stored(id)).view;
@@ -500,6 +522,10 @@ async function answer(message: Extract<ToNetwork, { kind: 'call' }>): Promise<un
 }
 
 self.onmessage = async ({ data }: MessageEvent<ToNetwork>) => {
+  if (data.kind === 'start') {
+    nameAssets(data);
+    return;
+  }
   if (data.kind === 'cancel') {
     if (underWay.has(data.id)) {
       cancelled.add(data.id);
@@ -512,8 +538,7 @@ self.onmessage = async ({ data }: MessageEvent<ToNetwork>) => {
     const value = await answer(data);
     post({ kind: 'value', id, value });
   } catch (thrown) {
-    const problem: Problem = problemOf(thrown);
-    post({ kind: 'problem', id, problem });
+    post({ kind: 'problem', id, problem: problemOf(thrown), cause: causeOf(thrown) });
   } finally {
     underWay.delete(id);
     cancelled.delete(id);

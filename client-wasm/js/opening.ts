@@ -5,6 +5,7 @@
 
 import { encryptionModule, HEAD_BYTES, type OpeningKey, type Span } from './age.js';
 import { SealdropError } from './errors.js';
+import { startWorker } from './host.js';
 import { abortedError } from './meter.js';
 import type { Problem, RetrieveOptions } from './types.js';
 
@@ -162,10 +163,11 @@ class Opening {
 
 /** The worker of one file; it answers one question after the other. */
 class Decrypting {
-  readonly #worker = new Worker(new URL('./opening-worker.js', import.meta.url), {
-    type: 'module',
-    name: 'sealdrop-opening',
-  });
+  readonly #worker = startWorker(
+    'opening-worker.js',
+    'sealdrop-opening',
+    () => new Worker(new URL('./opening-worker.js', import.meta.url), { type: 'module', name: 'sealdrop-opening' }),
+  );
 
   async open(opened: OpenedWith): Promise<number> {
     const told = await this.#ask({ kind: 'open', module: await encryptionModule(), with: opened });

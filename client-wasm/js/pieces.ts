@@ -3,7 +3,9 @@
 import type { Division } from './commp.js';
 import { Commp, DIGEST_BYTES, LEAF_BYTES, NAMES_HEAD } from './commp.js';
 import { problemOf, SealdropError } from './errors.js';
+import { nameAssets } from './host.js';
 import { abortedError, Meter } from './meter.js';
+import { postable } from './node-blobs.js';
 import { hashSlices, workersFor } from './pool.js';
 import { fileKey, SavedSlices } from './saved.js';
 import type { HashedSlice, Piece, PieceOptions } from './types.js';
@@ -27,7 +29,8 @@ export function hashingModule(): Promise<WebAssembly.Module> {
  * `aborted`, or `unsupported` in browsers without WebAssembly's vector instructions.
  */
 export async function computePiece(file: Blob, options: PieceOptions = {}): Promise<Piece> {
-  const { signal, onProgress, onSlice, saved = [] } = options;
+  const { signal } = options;
+  nameAssets(options);
   // Only once: the size of a file on disk changes with it.
   const { size } = file;
   if (size === 0) {
@@ -37,6 +40,16 @@ export async function computePiece(file: Blob, options: PieceOptions = {}): Prom
   if (signal?.aborted) {
     throw abortedError();
   }
+  const { blobs, release } = await postable([file]);
+  try {
+    return await hashPiece(blobs[0] ?? file, size, options);
+  } finally {
+    await release();
+  }
+}
+
+async function hashPiece(file: Blob, size: number, options: PieceOptions): Promise<Piece> {
+  const { signal, onProgress, onSlice, saved = [] } = options;
   const module = await hashingModule();
   const commp = await Commp.load(module);
   const workers = workersFor(options.workers);

@@ -1,6 +1,7 @@
 /** The page's side of the piece workers: gives slices to whoever has nothing to do, and ends all workers with the work. */
 
 import { SealdropError } from './errors.js';
+import { startWorker } from './host.js';
 import { abortedError } from './meter.js';
 import type { FromPiece, SliceOrder, ToPiece } from './protocol.js';
 import type { Problem } from './types.js';
@@ -32,7 +33,7 @@ export interface PoolJob<T extends SliceOrder> {
 }
 
 /** How many workers there will be; without a wish, as many as the processor has cores. */
-export function workersFor(wish = navigator.hardwareConcurrency || USUAL_CORES): number {
+export function workersFor(wish = globalThis.navigator?.hardwareConcurrency || USUAL_CORES): number {
   return Math.max(1, Math.min(Math.floor(wish), MAX_WORKERS));
 }
 
@@ -86,8 +87,11 @@ class Pool<T extends SliceOrder> {
   }
 
   #start(done: () => void, failed: (error: unknown) => void): Worker {
-    const url = new URL('./piece-worker.js', import.meta.url);
-    const worker = new Worker(url, { type: 'module', name: 'sealdrop-piece' });
+    const worker = startWorker(
+      'piece-worker.js',
+      'sealdrop-piece',
+      () => new Worker(new URL('./piece-worker.js', import.meta.url), { type: 'module', name: 'sealdrop-piece' }),
+    );
     this.#workers.push(worker);
     worker.onerror = (event) => {
       failed(

@@ -1,20 +1,22 @@
 /** Files before they are stored: what they are called in a folder, hashed and with their manifest. */
 
+import { formatFil } from './amounts.js';
 import { Encrypting, encryptionRequest } from './encrypting.js';
 import { SealdropError } from './errors.js';
 import { hashFiles, type SealedFiles } from './files.js';
-import type { Link } from './link.js';
+import type { Caller } from './link.js';
 import type { OrderRequest, StoreFilesRequest } from './protocol.js';
 import type { AskedHandle } from './sources.js';
 import type {
   FileInput,
   FilesInput,
-  FilesOrder,
+  MinerInfo,
+  Order,
   PieceNode,
   Prepared,
   PrepareOptions,
   RunOptions,
-  StoreFilesOptions,
+  StoreOptions,
 } from './types.js';
 
 /** Bytes of the largest sectors. */
@@ -60,14 +62,18 @@ export function named(input: FilesInput, folder?: string): Named {
   return { folder: top, files: inside };
 }
 
+/** A miner's address, or a rule. */
+export function minerOf(miner: MinerInfo | string): string {
+  return typeof miner === 'string' ? miner : miner.address;
+}
+
 /** An order as it is posted. */
-export function orderOf(order: Partial<FilesOrder>): OrderRequest {
-  const { miner = 'cheapest' } = order;
+export function orderOf(order: Partial<Order>): OrderRequest {
   return {
     copies: order.copies ?? 1,
-    miner: typeof miner === 'string' ? miner : miner.address,
+    miner: minerOf(order.miner ?? 'cheapest'),
     duration: order.duration ?? 0,
-    most: order.most,
+    most: order.most === undefined ? undefined : formatFil(order.most),
     repair: order.repair ?? false,
     withManifest: order.withManifest ?? false,
     allowDuplicates: order.allowDuplicates ?? false,
@@ -75,7 +81,7 @@ export function orderOf(order: Partial<FilesOrder>): OrderRequest {
 }
 
 /** Hashes files, cut for sectors that enough miners have. */
-export async function prepareFiles(link: Link, input: FilesInput, options: PrepareOptions): Promise<Prepared> {
+export async function prepareFiles(link: Caller, input: FilesInput, options: PrepareOptions): Promise<Prepared> {
   const { folder, files } = named(input, options.folder);
   const paths = files.map(({ path }) => path);
   const encrypting = options.encrypt && (await Encrypting.begin(link, files, options.encrypt));
@@ -100,7 +106,7 @@ export async function prepareFiles(link: Link, input: FilesInput, options: Prepa
 }
 
 /** What is stored of files that were prepared. Throws `bad-argument` when one of them is not among `input`. */
-export function storeRequest(prepared: Prepared, input: FilesInput, order: StoreFilesOptions): StoreFilesRequest {
+export function storeRequest(prepared: Prepared, input: FilesInput, order: StoreOptions): StoreFilesRequest {
   const byPath = byPathOf(prepared, input);
   const handles = new Map(inputsOf(input).map(({ path, handle }) => [path, handle]));
   const blobs = prepared.files.map(({ path }) => {
@@ -131,7 +137,7 @@ export function storeRequest(prepared: Prepared, input: FilesInput, order: Store
 }
 
 /** Hands files in again, after it was checked that they are the same. */
-export async function supplyFiles(link: Link, id: string, input: FilesInput, options: RunOptions): Promise<void> {
+export async function supplyFiles(link: Caller, id: string, input: FilesInput, options: RunOptions): Promise<void> {
   const whole = await link.call('file', [id]);
   if (whole === undefined) {
     throw new SealdropError('not-found', `there is no file ${id} in this browser`);
@@ -161,19 +167,19 @@ export async function supplyFiles(link: Link, id: string, input: FilesInput, opt
 }
 
 /** What hashes the files of one that is stored encrypted as it is stored. */
-async function sealedFiles(link: Link, id: string): Promise<SealedFiles | undefined> {
+async function sealedFiles(link: Caller, id: string): Promise<SealedFiles | undefined> {
   const files = await link.call('sealedFiles', [id]);
   return files && { id, files };
 }
 
 /** Files as they were handed in, with where they are. */
-function inputsOf(input: FilesInput): readonly FileInput[] {
+export function inputsOf(input: FilesInput): readonly FileInput[] {
   const list = input instanceof File ? [input] : input;
   return list.map((one) => (one instanceof File ? { path: one.webkitRelativePath || one.name, file: one } : one));
 }
 
 /** Lets files that are known by where they are on the disk be read again; whether all of them may be. */
-export async function allowFiles(link: Link, id: string): Promise<boolean> {
+export async function allowFiles(link: Caller, id: string): Promise<boolean> {
   const handles = await link.call('fileHandles', [id]);
   for (const handle of handles) {
     const { requestPermission } = handle as AskedHandle;

@@ -2,6 +2,7 @@
 
 import type { StoredKeys } from './store.js';
 import type {
+  Account,
   Answer,
   Deal,
   Drilled,
@@ -12,6 +13,7 @@ import type {
   MinerInfo,
   MinerRule,
   NetworkInfo,
+  OptionalTransport,
   PageLink,
   Payments,
   Piece,
@@ -19,6 +21,7 @@ import type {
   Problem,
   Quote,
   Route,
+  StoreChoice,
   StoredFile,
   Survey,
   Verification,
@@ -156,18 +159,21 @@ export interface PieceSpan {
   readonly to: number;
 }
 
-/** Whom the network worker signs as. */
-export interface Account {
-  readonly address: string;
-  readonly bound: boolean;
+/** How a client is opened, as the page posts it. */
+export interface OpenRequest {
+  readonly chain: string;
+  readonly store: StoreChoice;
+  /** Whether the window can make peer connections. */
+  readonly hasPeers: boolean;
+  /** Transports beside WebSocket that may be used; all where it is left out. */
+  readonly transports: readonly OptionalTransport[] | undefined;
 }
 
 /** The functions of the network worker. */
 export interface Calls {
   /** Works before `open`. */
   readLink(text: string): Promise<PageLink | undefined>;
-  /** `hasPeers`: whether the window can make peer connections. */
-  open(chain: string, database: string, hasPeers: boolean): Promise<Account>;
+  open(request: OpenRequest): Promise<Account>;
   network(): Promise<NetworkInfo>;
   balance(): Promise<string>;
   faucet(): Promise<void>;
@@ -223,6 +229,8 @@ export interface Calls {
 
 /** From the page to the network worker. */
 export type ToNetwork =
+  /** Comes first: where the WebAssembly files are, if that was said. */
+  | { readonly kind: 'start'; readonly wasmUrl: string | undefined }
   | { readonly kind: 'call'; readonly id: number; readonly method: keyof Calls; readonly args: readonly unknown[] }
   | { readonly kind: 'cancel'; readonly id: number };
 
@@ -231,7 +239,7 @@ export type FromNetwork =
   /** It needs a peer connection, to be told of at the port (`ToPeer`, `FromPeer`). */
   | { readonly kind: 'peer'; readonly address: PeerAddress; readonly port: MessagePort }
   | { readonly kind: 'value'; readonly id: number; readonly value: unknown }
-  | { readonly kind: 'problem'; readonly id: number; readonly problem: Problem }
+  | { readonly kind: 'problem'; readonly id: number; readonly problem: Problem; readonly cause?: unknown }
   | { readonly kind: 'progress'; readonly id: number; readonly done: number; readonly total: number }
   | { [E in keyof Events]: { readonly kind: 'event'; readonly event: E; readonly value: Events[E] } }[keyof Events];
 

@@ -1,7 +1,7 @@
 /** What this browser keeps of encrypted files: their keys, bound to what they encrypted before anything of it leaves. In the network worker. */
 
 import type { EncryptionRequest } from './protocol.js';
-import { type DealStore, keysGone, type SealedContents } from './store.js';
+import { type Deals, keysGone, type SealedContents } from './store.js';
 import { bindEncryption } from './wasm/sealdrop_client.js';
 
 /** What is said of an encryption where the file is shown. */
@@ -10,7 +10,7 @@ export function viewOf({ name, recipients, passphrase, plainSize }: EncryptionRe
 }
 
 /** The keys of files that were hashed, each with the root of its ciphertext. Throws `file-lost` where one encrypted another file before. */
-export async function sealedContents(store: DealStore, request: EncryptionRequest): Promise<SealedContents> {
+export async function sealedContents(store: Deals, request: EncryptionRequest): Promise<SealedContents> {
   const { keys, shown, paths, roots, plainSizes } = request;
   const kept = await store.keys(keys);
   const files = new Map(kept?.files.map((file) => [file.path, file]));

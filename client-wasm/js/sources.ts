@@ -7,17 +7,17 @@ import { Age, encryptionModule } from './age.js';
 import { SealdropError } from './errors.js';
 import { SealedSource } from './sealing.js';
 import type { PieceBytes } from './serving.js';
-import type { DealStore, FileOnDisk, PartOfFile } from './store.js';
+import type { Deals, FileOnDisk, PartOfFile } from './store.js';
 import { leafDigests } from './wasm/sealdrop_client.js';
 
 /** The bytes of all files. */
 export class Sources {
-  readonly #store: DealStore;
+  readonly #store: Deals;
   /** Bytes that are read often, so that each read does not go through the database, and those that are not in it. */
   readonly #blobs = new Map<string, Blob>();
   #age: Promise<Age> | undefined;
 
-  constructor(store: DealStore) {
+  constructor(store: Deals) {
     this.#store = store;
   }
 

@@ -192,7 +192,10 @@ export async function accountKeys(databaseName: string): Promise<Keys> {
   }
 }
 
-/** Deals, files and messages of one network. */
+/** What keeps deals, files and messages of one network. */
+export type Deals = Pick<DealStore, keyof DealStore>;
+
+/** The same in the browser's database. */
 export class DealStore {
   readonly #database: IDBDatabase;
 

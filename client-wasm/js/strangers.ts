@@ -7,7 +7,7 @@ import { holders } from './copies.js';
 import { problemOf, SealdropError } from './errors.js';
 import type { Folders } from './folders.js';
 import type { Extent, FileSpans } from './protocol.js';
-import type { DealStore } from './store.js';
+import type { Deals } from './store.js';
 import { type Client, fileSpans, manifestBytes } from './wasm/sealdrop_client.js';
 
 /** Manifests of strangers that are held, at most: one has up to 7 MiB. */
@@ -16,7 +16,7 @@ const MAX_HELD = 4;
 /** What this needs of the worker. */
 export interface Edges {
   readonly client: Client;
-  readonly store: DealStore;
+  readonly store: Deals;
   readonly folders: Folders;
 }
 

@@ -1,5 +1,7 @@
 /** What the browser says of the page: where it comes from, which transports there are, what it may reach. */
 
+import type { OptionalTransport } from './types.js';
+
 /** As the Rust module reads it (`src/surroundings.rs`). */
 export interface Surroundings {
   readonly origin: string;
@@ -29,17 +31,23 @@ async function permission(names: readonly string[]): Promise<PermissionState> {
   return 'granted';
 }
 
-/**
- * What can be said now. `hasPeers`: whether the window can make peer connections; this worker knows data channels where they can
- * be handed over to it.
- */
-export async function surroundings(hasPeers: boolean): Promise<Surroundings> {
+/** What of it may be used. */
+export interface Transports {
+  /** Whether the window can make peer connections; this worker knows data channels where they can be handed over to it. */
+  readonly hasPeers: boolean;
+  /** Those that the client was told to use; all where it was told of none. */
+  readonly transports: readonly OptionalTransport[] | undefined;
+}
+
+/** What can be said now. */
+export async function surroundings({ hasPeers, transports }: Transports): Promise<Surroundings> {
+  const may = (transport: OptionalTransport): boolean => transports?.includes(transport) ?? true;
   const [localNetwork, loopback] = await Promise.all([permission(LOCAL_NETWORK), permission(LOOPBACK)]);
   return {
     origin: self.origin,
     isSecure: self.isSecureContext,
-    hasWebTransport: 'WebTransport' in self,
-    hasWebRtc: hasPeers && 'RTCDataChannel' in self,
+    hasWebTransport: may('web-transport') && 'WebTransport' in self,
+    hasWebRtc: may('web-rtc-direct') && hasPeers && 'RTCDataChannel' in self,
     localNetwork,
     loopback,
   };

@@ -2,20 +2,58 @@
  * The public types of `sealdrop-client`: what a page hands in and what it gets back. What Rust hands out is in
  * `generated.ts`.
  *
- * Amounts of money are decimal FIL as text (`"0.00025"`), because attoFIL do not fit a `number`. Heights count blocks
- * since genesis. Times are milliseconds since 1970. Sizes are bytes. Commitments are 64 hexadecimal digits.
+ * Amounts of money are attoFIL as `bigint` (`parseFil`, `formatFil`). Heights count blocks since genesis. Times are
+ * milliseconds since 1970. Sizes are bytes. Commitments are 64 hexadecimal digits.
  */
 
-import type { Deal, FileView, Head, MinerInfo, MinerRule, Problem, Step, StoredPiece } from './generated.js';
+import type {
+  Deal,
+  FilesQuote,
+  FileView,
+  Head,
+  MinerInfo,
+  MinerRule,
+  Problem,
+  Step,
+  StoredPiece,
+} from './generated.js';
+import type { AssetOptions } from './host.js';
 
 export type * from './generated.js';
 
-/** How to open a client. */
-export interface OpenOptions {
+/** Where a client keeps its keys, deals, and the files under way. */
+export type StoreChoice =
+  /** An IndexedDB database of the browser, which keeps the root key; each network's deals lie in one of their own beside it. */
+  | { readonly database: string }
+  /** A folder of this machine, in Node. One client at a time uses it. */
+  | { readonly folder: string }
+  /** Nothing outlives the client: neither its deals nor the key that its account comes from. */
+  | 'memory';
+
+/** A way to a miner that a client may do without. */
+export type OptionalTransport = 'web-transport' | 'web-rtc-direct';
+
+/** What a client is made with. */
+export interface ClientOptions extends AssetOptions {
   /** URL of the chain's JSON-RPC endpoint, such as `http://127.0.0.1:4403/rpc`. */
   readonly chain: string;
-  /** Name of the IndexedDB database that keeps the root key; each network's deals lie in one of their own beside it. */
-  readonly database?: string;
+  /** Whom files are stored with where `store` and `quote` are not told: a rule, or a miner's address. `cheapest` when left out. */
+  readonly miners?: MinerRule | MinerInfo | string | undefined;
+  /** The database `sealdrop` in a browser and `memory` in Node, when left out. */
+  readonly store?: StoreChoice | undefined;
+  /** The transports beside WebSocket and HTTP that may be used; all that the browser has, when left out. */
+  readonly transports?: readonly OptionalTransport[] | undefined;
+}
+
+/** Whom a client signs as. */
+export interface Account {
+  /** `t1…`. Each network has another one: what is signed on one must not count on another. */
+  readonly address: string;
+  /**
+   * False for an account that an earlier version of this package left: it is used where it was used before, and what it signs
+   * there may count on other networks on which it was used.
+   */
+  readonly bound: boolean;
 }
 
 /** An interior node of a file's DAG; a file of at most 1 MiB has none. */
@@ -52,10 +90,14 @@ export interface Progress {
   readonly secondsLeft?: number;
 }
 
-/** Options of long-running calls. */
-export interface RunOptions {
-  /** Ends the work; the promise rejects with the code `aborted`. */
+/** Options of every call. */
+export interface CallOptions {
+  /** Ends the call, and the work that is done for it alone; the promise rejects with the code `aborted`. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** Options of long-running calls. */
+export interface RunOptions extends CallOptions {
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
 
@@ -69,7 +111,7 @@ export interface HashedSlice {
 }
 
 /** Options of `computePiece`. */
-export interface PieceOptions extends RunOptions {
+export interface PieceOptions extends RunOptions, AssetOptions {
   /** Workers at once, at most; by default as many as the processor has cores, up to eight. */
   readonly workers?: number;
   /** Slices of this very file from an earlier call: they are not read again. Those that do not fit the file's size are left out. */
@@ -84,7 +126,7 @@ export interface FileInput {
   readonly file: Blob;
   /**
    * Where it is on the disk, of a file that was dropped or picked where the browser has the File System Access API: with
-   * `keep: 'reference'` it is kept, and after a reload the file need not be chosen again (`allowFiles`).
+   * `keep: 'reference'` it is kept, and after a reload the file need not be chosen again (`allow`).
    */
   readonly handle?: FileSystemFileHandle | undefined;
 }
@@ -114,7 +156,7 @@ export interface EachProgress {
 }
 
 /** Options of `computeFiles`. */
-export interface FilesOptions extends RunOptions {
+export interface FilesOptions extends RunOptions, AssetOptions {
   /** Bytes of the sectors that the files are cut for: 2^11, 2^23, 2^29 or 2^35. */
   readonly sectorSize: number;
   /** Workers at once, at most; by default as many as the processor has cores, up to eight. */
@@ -158,7 +200,7 @@ export interface PreparedEncryption {
   readonly shown: Uint8Array<ArrayBuffer>;
 }
 
-/** What `prepareFiles` finds out. Plain data: it can be cloned and kept. */
+/** What `prepare` finds out. Plain data: it can be cloned and kept. */
 export interface Prepared {
   /** The manifest's CID: what gets the files back. */
   readonly id: string;
@@ -180,8 +222,16 @@ export interface Prepared {
 /** A file, several, or several with paths of one's own. Of those that were chosen with a folder, the paths lead from there. */
 export type FilesInput = File | readonly File[] | readonly FileInput[];
 
-/** Options of `prepareFiles`. */
-export interface PrepareOptions extends RunOptions, Partial<Pick<FilesOrder, 'copies' | 'miner'>> {
+/**
+ * What is stored: a file or Blob, bytes, several files, several with paths of one's own (a folder), or a stream of bytes. A stream is read
+ * once, into where the browser or the system keeps files, before anything else is done with it.
+ */
+export type Input = Blob | FilesInput | FileList | Uint8Array | ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>;
+
+/** Options of `prepare`. */
+export interface PrepareOptions extends RunOptions, Partial<Pick<Order, 'copies' | 'miner'>> {
+  /** The name of what has none, such as bytes and streams; `unnamed` when left out. */
+  readonly name?: string | undefined;
   /** The folder's name; otherwise that of the folder that was chosen, or `files`. */
   readonly folder?: string | undefined;
   readonly workers?: number | undefined;
@@ -194,15 +244,15 @@ export interface PrepareOptions extends RunOptions, Partial<Pick<FilesOrder, 'co
 }
 
 /** How files are to be kept. */
-export interface FilesOrder {
+export interface Order {
   /** Blocks that each deal lasts. */
   readonly duration: number;
   /** Miners that keep each piece; 1 when left out. */
   readonly copies?: number | undefined;
-  /** The rule by which miners are chosen, or one miner; `cheapest` when left out. */
-  readonly miner?: MinerInfo | MinerRule | undefined;
-  /** FIL that all deals together may cost: what was consented to. No limit when left out. */
-  readonly most?: string | undefined;
+  /** The rule by which miners are chosen, or one miner or its address; what the client was made with when left out. */
+  readonly miner?: MinerInfo | MinerRule | string | undefined;
+  /** attoFIL that all deals together may cost: what was consented to. */
+  readonly most?: bigint | undefined;
   /** Whether a copy that a miner has lost is replaced, within `most`. */
   readonly repair?: boolean | undefined;
   /** Whether the manifest is kept by miners, too, so that its CID is enough to get everything back. */
@@ -212,10 +262,19 @@ export interface FilesOrder {
 }
 
 /** How files are stored. */
-export interface StoreFilesOptions extends FilesOrder {
+export interface StoreOptions extends Order, Omit<PrepareOptions, 'copies' | 'miner'> {
+  /** What `prepare` found out about the same input, or `computePiece` about the same file: it is not hashed again. */
+  readonly prepared?: Prepared | Piece | undefined;
+  /** Asked before anything is paid, unless `most` is given; `store` throws `aborted` when it says no. */
+  readonly confirm?: ((quote: FilesQuote) => boolean | Promise<boolean>) | undefined;
+  /**
+   * When the promise resolves: when miners keep all of it (`stored`, when left out), or as soon as this client has taken the order and will
+   * carry it on (`ordered`).
+   */
+  readonly until?: 'ordered' | 'stored' | undefined;
   /**
    * `copy`, unless it says otherwise: the browser holds a copy until the miners have all of it, so that a reload loses nothing. `reference`:
-   * nothing is copied, which takes no room; after a reload the same files are to be handed in again (`supplyFiles`).
+   * nothing is copied, which takes no room; after a reload the same files are to be handed in again (`supply`).
    */
   readonly keep?: 'copy' | 'reference' | undefined;
 }
@@ -271,26 +330,60 @@ export interface Drilled {
   readonly reason?: string;
 }
 
-/** Options of `retrieveFile`. */
+/** Options of `retrieve`. */
 export interface RetrieveOptions extends RunOptions, OpenWith {
+  /** Which file of a folder. */
+  readonly path?: string | undefined;
   /** The ciphertext as it is stored, for `age -d`; `range` counts its bytes then. */
   readonly raw?: boolean | undefined;
   /** Bytes of the file, from the first to the one behind the last; all when left out. */
   readonly range?: readonly [from: number, to: number] | undefined;
 }
 
-/** What to store and for how long. */
-export interface StoreOptions {
-  /** Blocks. */
+/** What was stored. */
+export interface Stored {
+  /** What gets it back: `retrieve`, `verify`, `explain` and the others take it. */
+  readonly id: string;
+  /** Its file; absent of a piece that was handed in as `prepared`, which is a deal by itself. */
+  readonly file?: StoredFile;
+  /** The deals that were made for it so far. */
+  readonly deals: readonly Deal[];
+}
+
+/** What `store` tells on its way, in this order. */
+export type StoreEvent =
+  /** A stream is read; how long it is shows at its end. */
+  | { readonly type: 'reading'; readonly done: number }
+  | { readonly type: 'hashing'; readonly progress: Progress }
+  /** The names are known; nothing was asked of anybody. */
+  | { readonly type: 'prepared'; readonly prepared: Prepared }
+  /** What it costs; it goes on unless `confirm` says no. */
+  | { readonly type: 'quoted'; readonly quote: FilesQuote }
+  /** This client carries it on from now on, whatever becomes of the call. */
+  | { readonly type: 'ordered'; readonly id: string }
+  /** One of its deals is further. */
+  | { readonly type: 'deal'; readonly deal: Deal }
+  /** The whole is further. */
+  | { readonly type: 'file'; readonly file: StoredFile }
+  | { readonly type: 'stored'; readonly stored: Stored };
+
+/** What `watch` tells. */
+export type WatchEvent =
+  | { readonly type: 'deal'; readonly deal: Deal }
+  | { readonly type: 'file'; readonly file: StoredFile }
+  | { readonly type: 'removed'; readonly id: string }
+  | { readonly type: 'head'; readonly head: Head }
+  | { readonly type: 'problem'; readonly problem: Problem };
+
+/** What a deal about one piece would be. */
+export interface DealOrder {
   readonly duration: number;
-  /** Name to show; a `File`'s own name when left out. */
-  readonly name?: string;
-  /** Whether a second deal with the same miner about the same file is meant; without it, `store` throws `duplicate`. */
-  readonly allowDuplicates?: boolean;
+  /** A miner, or its address. */
+  readonly miner: MinerInfo | string;
 }
 
 /** What miners are asked about; an ordinary deal where it is left out. */
-export interface SurveyOptions {
+export interface SurveyOptions extends CallOptions {
   readonly piece?: Piece;
   /** Blocks. */
   readonly duration?: number;
@@ -315,6 +408,8 @@ export interface Events {
   deal: Deal;
   /** A file of several pieces is further than before: one of its deals changed. */
   file: StoredFile;
+  /** A deal, or a file with its deals, was forgotten. */
+  removed: { readonly id: string };
   /** There is a new block. */
   head: Head;
   /** Something outside of a single deal went wrong, such as an unreachable chain. */

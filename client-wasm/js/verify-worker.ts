@@ -1,24 +1,38 @@
 /** The worker that checks proofs: one after the other, so that the page stays free meanwhile. Started by `verify.ts`. */
 
 import { problemOf, SealdropError } from './errors.js';
+import { nameAssets, readAsset, wasmFile } from './host.js';
 import type { FromVerifier, ToVerifier } from './verify.js';
 import { VerifyModule } from './verify-module.js';
 
-const FOLDER = new URL('./wasm/', import.meta.url);
+/** Where the keys are, in words that bundlers understand. */
+const KEYS: Readonly<Record<string, () => URL>> = {
+  'keys/porep-2KiB.vk': () => new URL('./wasm/keys/porep-2KiB.vk', import.meta.url),
+  'keys/porep-8MiB.vk': () => new URL('./wasm/keys/porep-8MiB.vk', import.meta.url),
+  'keys/porep-512MiB.vk': () => new URL('./wasm/keys/porep-512MiB.vk', import.meta.url),
+  'keys/window-2KiB.vk': () => new URL('./wasm/keys/window-2KiB.vk', import.meta.url),
+  'keys/window-8MiB.vk': () => new URL('./wasm/keys/window-8MiB.vk', import.meta.url),
+  'keys/window-512MiB.vk': () => new URL('./wasm/keys/window-512MiB.vk', import.meta.url),
+};
 
-async function read(file: string): Promise<Uint8Array<ArrayBuffer>> {
-  const answer = await fetch(new URL(file, FOLDER));
-  if (!answer.ok) {
-    throw new SealdropError('unsupported', `${file} cannot be loaded: the server answered ${answer.status}`);
+async function readKey(file: string): Promise<Uint8Array> {
+  const beside = KEYS[file];
+  if (beside === undefined) {
+    throw new SealdropError('unsupported', `${file} is no key of the package`);
   }
-  return new Uint8Array(await answer.arrayBuffer());
+  return readAsset(wasmFile(file, beside()));
+}
+
+async function load(): Promise<VerifyModule> {
+  const beside = new URL('./wasm/sealdrop_verify_module.wasm', import.meta.url);
+  return VerifyModule.load(await readAsset(wasmFile('sealdrop_verify_module.wasm', beside)), readKey);
 }
 
 let module: Promise<VerifyModule> | undefined;
 
 /** Loads the module; a failure is tried again with the next proof. */
 function loaded(): Promise<VerifyModule> {
-  module ??= read('sealdrop_verify_module.wasm').then((bytes) => VerifyModule.load(bytes, read));
+  module ??= load();
   module.catch(() => {
     module = undefined;
   });
@@ -28,7 +42,7 @@ function loaded(): Promise<VerifyModule> {
 /** Ends with the last check that was asked for. */
 let busy: Promise<void> = Promise.resolve();
 
-async function check(order: ToVerifier): Promise<FromVerifier> {
+async function check(order: Exclude<ToVerifier, { kind: 'start' }>): Promise<FromVerifier> {
   const { id } = order;
   try {
     const ready = await loaded();
@@ -40,5 +54,9 @@ async function check(order: ToVerifier): Promise<FromVerifier> {
 }
 
 self.onmessage = ({ data }: MessageEvent<ToVerifier>) => {
+  if (data.kind === 'start') {
+    nameAssets(data);
+    return;
+  }
   busy = busy.then(async () => self.postMessage(await check(data)));
 };

@@ -3,7 +3,7 @@
  *
  * ```ts
  * import { ProofChecker } from 'sealdrop-client/verify';
- * const { seal, posts } = await client.evidence(deal.id); // of `Sealdrop`, or from wherever you have claims
+ * const { seal, posts } = await client.evidence(deal.id); // of a client, or from wherever you have claims
  * const checker = new ProofChecker();
  * if (seal.claim) console.log(await checker.seal(seal.claim)); // { state: 'holds', milliseconds: 12, key: 'dc8b…' }
  * checker.close();
@@ -15,14 +15,17 @@
  */
 
 import { SealdropError } from './errors.js';
+import { type AssetOptions, nameAssets, namedWasmFolder, startWorker } from './host.js';
 import type { Problem } from './types.js';
 import type { ProofVerdict, SealClaim, WindowPoStClaim } from './verify-types.js';
 
 export { SealdropError } from './errors.js';
+export type { AssetOptions } from './host.js';
 export type * from './verify-types.js';
 
 /** To the worker. */
 export type ToVerifier =
+  | { readonly kind: 'start'; readonly wasmUrl: string | undefined }
   | { readonly id: number; readonly kind: 'seal'; readonly claim: SealClaim }
   | { readonly id: number; readonly kind: 'window'; readonly claim: WindowPoStClaim };
 
@@ -43,6 +46,10 @@ export class ProofChecker {
   #last = 0;
   readonly #waiting = new Map<number, Waiting>();
 
+  constructor(options: AssetOptions = {}) {
+    nameAssets(options);
+  }
+
   /** Whether the proof shows that the replica encodes the data. Throws `bad-argument` for a claim that is none. */
   seal(claim: SealClaim): Promise<ProofVerdict> {
     this.#last += 1;
@@ -61,7 +68,7 @@ export class ProofChecker {
     this.#fail(new SealdropError('aborted', 'the checker was closed'));
   }
 
-  #ask(order: ToVerifier): Promise<ProofVerdict> {
+  #ask(order: Exclude<ToVerifier, { kind: 'start' }>): Promise<ProofVerdict> {
     if (this.#closed) {
       return Promise.reject(new SealdropError('aborted', 'the checker was closed'));
     }
@@ -74,10 +81,13 @@ export class ProofChecker {
   }
 
   #start(): Worker {
-    const worker = new Worker(new URL('./verify-worker.js', import.meta.url), {
-      type: 'module',
-      name: 'sealdrop-verify',
-    });
+    const worker = startWorker(
+      'verify-worker.js',
+      'sealdrop-verify',
+      () => new Worker(new URL('./verify-worker.js', import.meta.url), { type: 'module', name: 'sealdrop-verify' }),
+    );
+    const start: ToVerifier = { kind: 'start', wasmUrl: namedWasmFolder() };
+    worker.postMessage(start);
     worker.onmessage = ({ data }: MessageEvent<FromVerifier>) => {
       const waiting = this.#waiting.get(data.id);
       this.#waiting.delete(data.id);

@@ -14,6 +14,7 @@ use serde_json::Value;
 use shared::chain::view::{HeadView, NetworkView};
 use shared::client::Answer;
 use shared::explain::sector::Explanation;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 const HEADER: &str = "\
@@ -23,6 +24,9 @@ const HEADER: &str = "\
  */
 
 ";
+
+/// Amounts: decimal FIL as text where they leave the engine, attoFIL as a `bigint` where the package hands them out.
+const AMOUNT: &str = "AttoFil";
 
 /// Rust types whose names in TypeScript are others.
 const RENAMED: [(&str, &str); 9] = [
@@ -94,6 +98,7 @@ fn typescript() -> String {
     add::<Explanation>(&mut schemas);
     let types = Value::Object(schemas.take_definitions(true));
     let mut out = HEADER.to_owned();
+    print_amounts(&mut out, &types);
     let mut named: Vec<(&str, &Value)> = types
         .as_object()
         .into_iter()
@@ -108,6 +113,35 @@ fn typescript() -> String {
     out.truncate(out.trim_end().len());
     out.push('\n');
     out
+}
+
+/// Prints the names of all fields that are amounts: the package turns the values under these names.
+fn print_amounts(out: &mut String, types: &Value) {
+    let schemas = types.as_object().into_iter().flatten();
+    let amounts: BTreeSet<&str> = schemas
+        .flat_map(|(_, schema)| fields(schema))
+        .filter(|(_, schema, _)| is_amount(schema))
+        .map(|(name, _, _)| name)
+        .collect();
+    out.push_str(
+        "/** The fields that are amounts: they leave the engine as decimal FIL and are handed out as attoFIL. */\n",
+    );
+    out.push_str("export const AMOUNTS: ReadonlySet<string> = new Set([\n");
+    for name in amounts {
+        out.push_str(&format!("  '{name}',\n"));
+    }
+    out.push_str("]);\n\n");
+}
+
+/// Whether a field is an amount, also one that may be left out.
+fn is_amount(schema: &Value) -> bool {
+    let of = |part: &Value| {
+        part["$ref"]
+            .as_str()
+            .is_some_and(|name| name.ends_with(&format!("/{AMOUNT}")))
+    };
+    let parts = ["allOf", "anyOf"].into_iter().filter_map(|of| schema[of].as_array());
+    of(schema) || parts.flatten().any(of)
 }
 
 fn add<T: JsonSchema>(schemas: &mut SchemaGenerator) {
@@ -145,7 +179,12 @@ fn print(out: &mut String, name: &str, schema: &Value, types: &Value) {
     document(out, "", &docs);
     out.push_str(&format!("export interface {name} {{\n"));
     for (field, schema, required) in fields(schema) {
-        document(out, "  ", &text(schema));
+        let docs = text(schema).into_iter();
+        let docs: Vec<String> = match is_amount(schema) {
+            true => docs.map(|line| line.replace("FIL", "attoFIL")).collect(),
+            false => docs.collect(),
+        };
+        document(out, "  ", &docs);
         let (of, is_null) = type_of(schema, types);
         let (mark, null) = match (required, is_null) {
             (false, _) => ("?", ""),
@@ -181,6 +220,9 @@ fn fields(schema: &Value) -> Vec<(&str, &Value, bool)> {
 fn type_of(schema: &Value, types: &Value) -> (String, bool) {
     if let Some(reference) = schema["$ref"].as_str() {
         let name = reference.rsplit('/').next().unwrap_or_default();
+        if name == AMOUNT {
+            return ("bigint".into(), false);
+        }
         return match &types[name] {
             plain if !plain.is_null() && is_plain(plain) => type_of(plain, types),
             _ => (renamed(name).to_owned(), false),

@@ -118,7 +118,7 @@ test('a deal that its miner would refuse is refused before anything is paid', { 
       async (page) => {
         const look = async (client, id) => ({
           deal: id && (await client.deal(id)),
-          balance: Number(await client.balance()),
+          balance: Number(await client.wallet.balance()),
         });
         await choose(page, 'letter.bin', randomBytes(1500));
         await affordable(page);
@@ -148,7 +148,7 @@ test('the money of a deal that is given up comes back by itself, over a reload',
   onPage('refund', async (page) => {
     const look = async (client, id) => ({
       deal: id && (await client.deal(id)),
-      balance: Number(await client.balance()),
+      balance: Number(await client.wallet.balance()),
     });
     await choose(page, 'letter.bin', randomBytes(1500));
     await affordable(page);
@@ -172,7 +172,7 @@ test('the money of a deal that is given up comes back by itself, over a reload',
     await page.locator('[data-testid="refund"][data-state="returned"]').waitFor({ timeout: 2 * SOON_MS });
     const { deal, balance } = await withClient(page, daemon.chain, look, id);
     assert.equal(deal.state, 'failed');
-    const { address: payer } = await withClient(page, daemon.chain, (client) => ({ address: client.address }));
+    const { address: payer } = await withClient(page, daemon.chain, (client) => client.wallet.account());
     assert.equal(await daemon.ask('chain.channel', { payer, id: channel }), null, 'the channel is gone');
     // All but the gas of the messages, which is a millionth of it, however early it came back.
     assert.ok(

@@ -37,8 +37,9 @@ const PROVER = ['preCommit1', 'preCommit2', 'commit1', 'commit2'];
 async function untilThereIsMoney(page, daemon) {
   const limit = Date.now() + SOON_MS;
   while (
-    Number((await withClient(page, daemon.chain, async (client) => ({ balance: await client.balance() }))).balance) ===
-    0
+    Number(
+      (await withClient(page, daemon.chain, async (client) => ({ balance: await client.wallet.balance() }))).balance,
+    ) === 0
   ) {
     if (Date.now() > limit) throw new Error('the faucet gives nothing');
     await pause(250);

@@ -55,14 +55,14 @@ test('copies are at different miners, and one that is gone is not missed', LIMIT
       page,
       first.chain,
       async (client, limit) => {
-        while (Number(await client.balance()) < 50) await client.faucet();
+        while ((await client.wallet.balance()) < 50n * 10n ** 18n) await client.wallet.faucet();
         const bytes = crypto.getRandomValues(new Uint8Array(50_000));
         const large = new Uint8Array(9 * 2 ** 20).map((_, i) => bytes[i % bytes.length] ^ (i >> 16));
         const file = new File([large], 'twice.bin');
         const order = { duration: 3000, copies: 2 };
-        const prepared = await client.prepareFiles(file, order);
-        const quote = await client.quoteFiles(prepared, order);
-        const { file: id } = await client.storeFiles(prepared, file, { ...order, most: quote.most });
+        const prepared = await client.prepare(file, order);
+        const quote = await client.quote(prepared, order);
+        const { id } = await client.store(file, { prepared, until: 'ordered', ...order, most: quote.most });
         const end = Date.now() + limit;
         for (;;) {
           const found = await client.file(id);
@@ -92,7 +92,7 @@ test('copies are at different miners, and one that is gone is not missed', LIMIT
       first.chain,
       async (client, id) => {
         const parts = [];
-        const reader = client.retrieveFile(id).getReader();
+        const reader = client.retrieve(id).getReader();
         for (;;) {
           const { done, value } = await reader.read();
           if (done) break;

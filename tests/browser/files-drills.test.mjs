@@ -33,11 +33,11 @@ test('a copy that comes back is told so with its time, and one that gives other 
     const id = await ask(
       page,
       async (client, limit) => {
-        while (Number(await client.balance()) < 50) await client.faucet();
+        while ((await client.wallet.balance()) < 50n * 10n ** 18n) await client.wallet.faucet();
         const bytes = new Uint8Array(3_000_000).fill(7);
         const file = new File([bytes], 'film.bin');
-        const prepared = await client.prepareFiles(file);
-        const { file: id } = await client.storeFiles(prepared, file, { duration: 3000 });
+        const prepared = await client.prepare(file);
+        const { id } = await client.store(file, { prepared, until: 'ordered', duration: 3000 });
         for (const end = Date.now() + limit; ; ) {
           const whole = await client.file(id);
           if (whole.progress.state === 'kept') return id;

@@ -40,7 +40,7 @@ const ask = (page, work, input) => askClient(page, daemon.chain, work, input);
 
 const fund = (page) =>
   ask(page, async (client) => {
-    while (Number(await client.balance()) < 50) await client.faucet();
+    while ((await client.wallet.balance()) < 50n * 10n ** 18n) await client.wallet.faucet();
   });
 
 /** In the page: a file of so many bytes, the same ones each time. */
@@ -102,17 +102,17 @@ test('a folder is stored encrypted and comes back with what this browser keeps, 
           { path: 'diary/secret.bin', file: new Blob([bytes]) },
           { path: 'empty', file: new Blob([]) },
         ];
-        const prepared = await client.prepareFiles(files, { folder: 'private', encrypt: { recipients: [key.recipient] } });
+        const prepared = await client.prepare(files, { folder: 'private', encrypt: { recipients: [key.recipient] } });
         const order = { duration: 3000, withManifest: true };
-        const { file: id, name, encryption } = await client.storeFiles(prepared, files, order);
+        const { id, file: { name, encryption } } = await client.store(files, { prepared, until: 'ordered', ...order });
         const file = await (${KEPT})(client, id, limit);
         const all = ${ALL};
         const differ = ${DIFFER};
-        const whole = await all(client.retrieveFile(id, 'diary/secret.bin'));
+        const whole = await all(client.retrieve(id, { path: 'diary/secret.bin' }));
         const range = [65_530, 3 * 65_536 + 9];
-        const part = await all(client.retrieveFile(id, 'diary/secret.bin', { range }));
-        const empty = await all(client.retrieveFile(id, 'empty'));
-        const raw = await all(client.retrieveFile(id, 'diary/secret.bin', { raw: true }));
+        const part = await all(client.retrieve(id, { path: 'diary/secret.bin', range }));
+        const empty = await all(client.retrieve(id, { path: 'empty' }));
+        const raw = await all(client.retrieve(id, { path: 'diary/secret.bin', raw: true }));
         return {
           id, name, encryption, key,
           root: file.files[0].root,
@@ -183,13 +183,13 @@ test('another profile reads it with the key, and with no other', LIMIT, () =>
         const { identity } = key;
         const all = ${ALL};
         const differ = ${DIFFER};
-        const closed = await client.openFile(id);
-        const opened = await client.openFile(id, { identity });
+        const closed = await client.open(id);
+        const opened = await client.open(id, { identity });
         const other = await client.newKey();
-        const refused = await client.openFile(id, { identity: other.identity }).catch(({ code }) => code);
-        const whole = await all(client.retrieveFile(id, 'diary/secret.bin', { identity }));
+        const refused = await client.open(id, { identity: other.identity }).catch(({ code }) => code);
+        const whole = await all(client.retrieve(id, { path: 'diary/secret.bin', identity }));
         const range = [size - 70_000, size];
-        const part = await all(client.retrieveFile(id, 'diary/secret.bin', { identity, range }));
+        const part = await all(client.retrieve(id, { path: 'diary/secret.bin', identity, range }));
         const paths = ({ files }) => files.map(({ path }) => path);
         return {
           closed: paths(closed), opened: paths(opened), name: opened.name, refused,
@@ -213,8 +213,8 @@ test('a passphrase opens what it encrypted, in another profile, too', LIMIT, () 
       page,
       `async (client, [passphrase, limit]) => {
         const file = new File(['to be read by whoever knows it'], 'note.txt');
-        const prepared = await client.prepareFiles(file, { encrypt: { passphrase } });
-        const { file: id } = await client.storeFiles(prepared, file, { duration: 3000, withManifest: true });
+        const prepared = await client.prepare(file, { encrypt: { passphrase } });
+        const { id } = await client.store(file, { prepared, until: 'ordered', duration: 3000, withManifest: true });
         await (${KEPT})(client, id, limit);
         return id;
       }`,
@@ -224,9 +224,9 @@ test('a passphrase opens what it encrypted, in another profile, too', LIMIT, () 
       const seen = await ask(
         other,
         `async (client, [id, passphrase]) => {
-          const { name } = await client.openFile(id, { passphrase });
-          const text = new TextDecoder().decode(await (${ALL})(client.retrieveFile(id, undefined, { passphrase })));
-          const wrong = await client.openFile(id, { passphrase: 'another one' }).catch(({ code }) => code);
+          const { name } = await client.open(id, { passphrase });
+          const text = new TextDecoder().decode(await (${ALL})(client.retrieve(id, { passphrase })));
+          const wrong = await client.open(id, { passphrase: 'another one' }).catch(({ code }) => code);
           return { name, text, wrong };
         }`,
         [id, passphrase],
@@ -244,18 +244,18 @@ test('a file that is another than the one that was encrypted first does not leav
       `async (client, limit) => {
         const bytes = (${BYTES})(200_000, 3);
         const file = new File([bytes], 'note.txt');
-        const prepared = await client.prepareFiles(file, { encrypt: 'new-key' });
+        const prepared = await client.prepare(file, { encrypt: 'new-key' });
         bytes[100_000] ^= 1;
         const changed = new File([bytes], 'note.txt');
-        const { file: id } = await client.storeFiles(prepared, changed, { duration: 3000, keep: 'reference' });
-        const supplied = await client.supplyFiles(id, changed).catch(({ code }) => code);
+        const { id } = await client.store(changed, { prepared, until: 'ordered', duration: 3000, keep: 'reference' });
+        const supplied = await client.supply(id, changed).catch(({ code }) => code);
         for (const end = Date.now() + limit; ; ) {
           const deals = (await client.deals()).filter(({ partOf }) => partOf === id);
           const stuck = deals.find(({ error }) => error?.code === 'file-lost');
           if (stuck) {
             const { transferred } = stuck;
             // The same file again, and it goes on.
-            await client.supplyFiles(id, file);
+            await client.supply(id, file);
             const kept = await (${KEPT})(client, id, limit);
             return { key: prepared.encryption.key.identity.slice(0, 16), transferred, supplied, state: kept.progress.state };
           }
@@ -280,15 +280,15 @@ test('files that look alike and were prepared with one key are not both stored, 
         const alike = (seed) => new File([(${BYTES})(200_000, seed)], 'note.txt', { lastModified: 1 });
         const files = [alike(4), alike(5)];
         const prepared = [];
-        for (const file of files) prepared.push(await client.prepareFiles(file, { encrypt }));
+        for (const file of files) prepared.push(await client.prepare(file, { encrypt }));
         const [one, other] = prepared.map(({ encryption }) => encryption.keys);
         const stored = await Promise.allSettled(
-          files.map((file, at) => client.storeFiles(prepared[at], file, { duration: 3000 })),
+          files.map((file, at) => client.store(file, { prepared: prepared[at], until: 'ordered', duration: 3000 })),
         );
         const blobs = [];
         for (const seed of [6, 7]) {
           const file = new Blob([(${BYTES})(1000, seed)]);
-          const { encryption } = await client.prepareFiles([{ path: 'note.txt', file }], { encrypt });
+          const { encryption } = await client.prepare([{ path: 'note.txt', file }], { encrypt });
           blobs.push(encryption.keys);
         }
         return {

@@ -25,15 +25,15 @@ const ask = (page, work, input) => askClient(page, daemon.chain, work, input);
 
 /** In the page: stores a file of the page's own file system by reference, with what it is called there. */
 const STORE = `async (client, name) => {
-  while (Number(await client.balance()) < 50) await client.faucet();
+  while ((await client.wallet.balance()) < 50n * 10n ** 18n) await client.wallet.faucet();
   const root = await navigator.storage.getDirectory();
   const handle = await root.getFileHandle(name, { create: true });
   const to = await handle.createWritable();
   for (let i = 0; i < 20; i += 1) await to.write(new Uint8Array(2 ** 20).fill(i));
   await to.close();
   const files = [{ path: name, file: await handle.getFile(), handle }];
-  const prepared = await client.prepareFiles(files);
-  const { file } = await client.storeFiles(prepared, files, { duration: 3000, keep: 'reference' });
+  const prepared = await client.prepare(files);
+  const { id: file } = await client.store(files, { prepared, until: 'ordered', duration: 3000, keep: 'reference' });
   return file;
 }`;
 

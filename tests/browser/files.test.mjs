@@ -29,7 +29,7 @@ const ask = (page, work, input) => askClient(page, daemon.chain, work, input);
 /** Money for everything here. */
 const fund = (page) =>
   ask(page, async (client) => {
-    while (Number(await client.balance()) < 50) await client.faucet();
+    while ((await client.wallet.balance()) < 50n * 10n ** 18n) await client.wallet.faucet();
   });
 
 /** Waits until the file's state is one of `states`; gives the file. */
@@ -80,10 +80,10 @@ test('a file larger than a sector is stored in pieces, over a reload, and comes 
       `async (client, size) => {
         const file = new File([(${BYTES})(size, 7)], 'film.bin');
         const told = [];
-        const prepared = await client.prepareFiles(file, { onProgress: ({ done }) => told.push(done) });
+        const prepared = await client.prepare(file, { onProgress: ({ done }) => told.push(done) });
         const order = { duration: 3000, withManifest: true };
-        const quote = await client.quoteFiles(prepared, order);
-        const { file: id, progress } = await client.storeFiles(prepared, file, { ...order, most: quote.most });
+        const quote = await client.quote(prepared, order);
+        const { id, file: { progress } } = await client.store(file, { prepared, until: 'ordered', ...order, most: quote.most });
         const sizes = prepared.files[0].pieces.map((piece) => piece.size);
         return { id, progress, prepared: prepared.id, sizes, told, quote };
       }`,
@@ -128,12 +128,12 @@ test('a file larger than a sector is stored in pieces, over a reload, and comes 
         const ranges = [[7 * 2 ** 20 - 3, 7 * 2 ** 20 + 5], [size - 1, size], [5, 5], [0, 21 * 2 ** 20 + 1]];
         const parts = [];
         for (const range of ranges) {
-          parts.push(await same(client.retrieveFile(id, undefined, { range }), bytes.subarray(...range)));
+          parts.push(await same(client.retrieve(id, { range }), bytes.subarray(...range)));
         }
         const told = [];
-        const stream = client.retrieveFile(id, 'film.bin', { onProgress: ({ done, total }) => told.push([done, total]) });
+        const stream = client.retrieve(id, { path: 'film.bin', onProgress: ({ done, total }) => told.push([done, total]) });
         const whole = await same(stream, bytes);
-        const beyond = await same(client.retrieveFile(id, undefined, { range: [0, size + 1] }), bytes).catch(({ code }) => code);
+        const beyond = await same(client.retrieve(id, { range: [0, size + 1] }), bytes).catch(({ code }) => code);
         const deals = (await client.deals()).filter((deal) => deal.partOf === id);
         return { parts, whole, told, beyond, names: deals.map(({ name }) => name).sort() };
       }`,
@@ -153,8 +153,8 @@ test('a file larger than a sector is stored in pieces, over a reload, and comes 
       daemon.chain,
       `async (client, size) => {
         const file = new File([(${BYTES})(size, 7)], 'film.bin');
-        const prepared = await client.prepareFiles(file);
-        await client.storeFiles(prepared, file, { duration: 3000 });
+        const prepared = await client.prepare(file);
+        await client.store(file, { prepared, until: 'ordered', duration: 3000 });
       }`,
       SIZE,
     );
@@ -169,9 +169,9 @@ test('wherever the tab is closed while a file is sent, it is stored once and who
       page,
       `async (client, size) => {
         const file = new File([(${BYTES})(size, 23)], 'hurried.bin');
-        const prepared = await client.prepareFiles(file);
-        const { most } = await client.quoteFiles(prepared, { duration: 3000 });
-        const { file: id } = await client.storeFiles(prepared, file, { duration: 3000, most });
+        const prepared = await client.prepare(file);
+        const { most } = await client.quote(prepared, { duration: 3000 });
+        const { id } = await client.store(file, { prepared, until: 'ordered', duration: 3000, most });
         return id;
       }`,
       SIZE,
@@ -186,7 +186,7 @@ test('wherever the tab is closed while a file is sent, it is stored once and who
     const whole = await ask(
       page,
       `async (client, [id, size]) => ({
-        same: await (${SAME})(client.retrieveFile(id), (${BYTES})(size, 23)),
+        same: await (${SAME})(client.retrieve(id), (${BYTES})(size, 23)),
         deals: (await client.deals()).filter((deal) => deal.partOf === id).map(({ dataCid }) => dataCid),
       })`,
       [id, SIZE],
@@ -208,8 +208,8 @@ test('a folder of forty small files and an empty one is stored at once and comes
           file: new File([bytes(1000 + i * 311, i + 1)], 'any'),
         }));
         files.push({ path: 'home/letters/nothing.txt', file: new File([], 'nothing') });
-        const prepared = await client.prepareFiles(files);
-        const { file } = await client.storeFiles(prepared, files, { duration: 3000 });
+        const prepared = await client.prepare(files);
+        const { id: file } = await client.store(files, { prepared, until: 'ordered', duration: 3000 });
         return file;
       }`,
     );
@@ -226,7 +226,7 @@ test('a folder of forty small files and an empty one is stored at once and comes
       `async (client, id) => {
         const bytes = ${BYTES};
         const same = ${SAME};
-        const read = (path, expected) => same(client.retrieveFile(id, path), expected);
+        const read = (path, expected) => same(client.retrieve(id, { path }), expected);
         return [
           await read('letters/7.txt', bytes(1000 + 7 * 311, 8)),
           await read('photos/deep/38 ä.jpg', bytes(1000 + 38 * 311, 39)),
@@ -250,19 +250,19 @@ test('no more is spent than was consented to, and a file goes on when more is al
       page,
       `async (client) => {
         const file = new File([(${BYTES})(9 * 2 ** 20, 3)], 'dear.bin');
-        const prepared = await client.prepareFiles(file);
-        const { most } = await client.quoteFiles(prepared, { duration: 3000 });
-        const { file: id } = await client.storeFiles(prepared, file, { duration: 3000, most: String(Number(most) * 0.9) });
-        return { id, most };
+        const prepared = await client.prepare(file);
+        const { most } = await client.quote(prepared, { duration: 3000 });
+        const { id } = await client.store(file, { prepared, until: 'ordered', duration: 3000, most: (most * 9n) / 10n });
+        return { id, most: String(most) };
       }`,
     );
     const stopped = await until(page, id, ['incomplete', 'failed', 'kept']);
     assert.equal(stopped.progress.state, 'failed');
     assert.match(stopped.stopped, /allow more/);
     assert.ok(Number(stopped.progress.committed) <= Number(most) * 0.9);
-    await ask(page, (client, [id, most]) => client.resumeFile(id, most), [id, most]);
+    await ask(page, (client, [id, most]) => client.retry(id, { most: BigInt(most) }), [id, most]);
     assert.equal((await until(page, id, ['kept', 'incomplete'])).progress.state, 'kept');
-    const early = await withClient(page, daemon.chain, (client, id) => client.removeFile(id), id);
+    const early = await withClient(page, daemon.chain, (client, id) => client.remove(id), id);
     assert.equal(early?.code, 'refund-pending', 'what is left in its channels would be lost');
   }),
 );
@@ -275,7 +275,7 @@ test('a deal of another purpose that lasts as long counts as a copy, after a rel
       `async (client, limit) => {
         const letter = new File([(${BYTES})(20_000, 31)], 'letter.txt');
         const [miner] = await client.miners();
-        const { id: single } = await client.store(letter, await client.prepare(letter), miner, { duration: 9000 });
+        const { id: single } = await client.store(letter, { prepared: await computePiece(letter), miner, duration: 9000, until: 'ordered' });
         const end = Date.now() + limit;
         while ((await client.deal(single)).state === 'working' && Date.now() < end) {
           await new Promise((resolve) => setTimeout(resolve, 200));
@@ -284,8 +284,8 @@ test('a deal of another purpose that lasts as long counts as a copy, after a rel
           { path: 'letter.txt', file: letter },
           { path: 'other.txt', file: new File(['another one'], 'other.txt') },
         ];
-        const prepared = await client.prepareFiles(files, { folder: 'both' });
-        const { file } = await client.storeFiles(prepared, files, { duration: 2000 });
+        const prepared = await client.prepare(files, { folder: 'both' });
+        const { id: file } = await client.store(files, { prepared, until: 'ordered', duration: 2000 });
         return file;
       }`,
       2 * SOON_MS,
@@ -309,8 +309,8 @@ test('a file that is given up gets no more deals, and those under way end', LIMI
       page,
       `async (client, limit) => {
         const file = new File([(${BYTES})(40 * 2 ** 20, 17)], 'unwanted.bin');
-        const prepared = await client.prepareFiles(file);
-        const { file: id } = await client.storeFiles(prepared, file, { duration: 3000 });
+        const prepared = await client.prepare(file);
+        const { id } = await client.store(file, { prepared, until: 'ordered', duration: 3000 });
         const mine = async () => (await client.deals()).filter((deal) => deal.partOf === id);
         const end = Date.now() + limit;
         const until = async (found) => {
@@ -320,8 +320,8 @@ test('a file that is given up gets no more deals, and those under way end', LIMI
           }
         };
         await until(async () => (await mine()).length > 0);
-        const early = await client.removeFile(id).catch(({ code }) => code);
-        await client.giveUpFile(id);
+        const early = await client.remove(id).catch(({ code }) => code);
+        await client.giveUp(id);
         const count = (await mine()).length;
         await until(async () => (await mine()).every(({ state }) => state !== 'working'));
         await until(async () => (await client.file(id)).progress.state !== 'under-way');
@@ -344,8 +344,8 @@ test('what is only referred to takes no room, and is asked for again after a rel
       page,
       `async (client) => {
         const file = new File([(${BYTES})(16 * 2 ** 20, 13)], 'referred.bin');
-        const prepared = await client.prepareFiles(file);
-        const { file: id } = await client.storeFiles(prepared, file, { duration: 3000, keep: 'reference' });
+        const prepared = await client.prepare(file);
+        const { id } = await client.store(file, { prepared, until: 'ordered', duration: 3000, keep: 'reference' });
         return id;
       }`,
     );
@@ -369,16 +369,12 @@ test('what is only referred to takes no room, and is asked for again after a rel
     const other = await withClient(
       page,
       daemon.chain,
-      `(client, id) => client.supplyFiles(id, new File([(${BYTES})(16 * 2 ** 20, 14)], 'referred.bin'))`,
+      `(client, id) => client.supply(id, new File([(${BYTES})(16 * 2 ** 20, 14)], 'referred.bin'))`,
       id,
     );
     assert.equal(other?.code, 'file-lost');
     assert.match(other.message, /is not what it was/);
-    await ask(
-      page,
-      `(client, id) => client.supplyFiles(id, new File([(${BYTES})(16 * 2 ** 20, 13)], 'referred.bin'))`,
-      id,
-    );
+    await ask(page, `(client, id) => client.supply(id, new File([(${BYTES})(16 * 2 ** 20, 13)], 'referred.bin'))`, id);
     assert.equal((await until(page, id, ['kept', 'incomplete', 'failed'])).progress.state, 'kept');
   }),
 );
@@ -398,7 +394,7 @@ test('names that cannot be stored are refused before anything is hashed', LIMIT,
           const onProgress = () => {
             throw new Error('hashed');
           };
-          await client.prepareFiles(files, { folder: 'top', onProgress });
+          await client.prepare(files, { folder: 'top', onProgress });
         },
         paths,
       );
@@ -418,8 +414,8 @@ test('where the browser has no room nothing is kept, and it says so', LIMIT, () 
       daemon.chain,
       `async (client) => {
         const file = new File([(${BYTES})(9 * 2 ** 20, 5)], 'large.bin');
-        const prepared = await client.prepareFiles(file);
-        await client.storeFiles(prepared, file, { duration: 3000 });
+        const prepared = await client.prepare(file);
+        await client.store(file, { prepared, until: 'ordered', duration: 3000 });
       }`,
     );
     assert.equal(refused?.code, 'storage');
@@ -434,11 +430,11 @@ test('a database of an earlier version opens, with its deals and its account', L
   onPage(browser, daemon, 'version', async (page) => {
     const found = await page.evaluate(
       `(async () => {
-        const { Sealdrop } = await import('/client/index.js');
+        const { createClient } = await import('/client/index.js');
         const chain = ${JSON.stringify(daemon.chain)};
-        const first = await Sealdrop.open({ chain, database: 'older' });
+        const first = createClient({ chain, store: { database: 'older' } });
         const { genesis } = await first.network();
-        const address = first.address;
+        const { address } = await first.wallet.account();
         await first.close();
         const name = 'older@' + genesis;
         await new Promise((resolve, reject) => {
@@ -464,12 +460,14 @@ test('a database of an earlier version opens, with its deals and its account', L
           transaction.oncomplete = resolve;
         });
         // While it is open in another tab, it is in the way, and that is said.
-        const blocked = await Sealdrop.open({ chain, database: 'older' }).then((client) => client.close(), (error) => error);
+        const waiting = createClient({ chain, store: { database: 'older' } });
+        const blocked = await waiting.wallet.account().then(() => waiting.close(), (error) => error);
         old.close();
-        const client = await Sealdrop.open({ chain, database: 'older' });
+        const client = createClient({ chain, store: { database: 'older' } });
         const files = await client.files();
         const deals = await client.deals();
-        const same = client.address === address;
+        const account = await client.wallet.account();
+        const same = account.address === address;
         await client.close();
         const now = await new Promise((resolve) => {
           const request = indexedDB.open(name);
@@ -480,7 +478,7 @@ test('a database of an earlier version opens, with its deals and its account', L
           const all = now.transaction('messages').objectStore('messages').getAll();
           all.onsuccess = () => resolve(all.result);
         });
-        return { files, deals, same, bound: client.bound, version: now.version, indexes, kept, blocked: [blocked?.code, blocked?.message] };
+        return { files, deals, same, bound: account.bound, version: now.version, indexes, kept, blocked: [blocked?.code, blocked?.message] };
       })()`,
     );
     assert.deepEqual(found.blocked, ['storage', 'an earlier version of this page is open in another tab']);

@@ -134,8 +134,12 @@ export async function reach(page, step, timeout) {
  */
 export const withClient = (page, chain, work, input) =>
   page.evaluate(`(async () => {
-    const { Sealdrop } = await import('/client/index.js');
-    const client = await Sealdrop.open({ chain: ${JSON.stringify(chain)} });
+    const { computePiece, createClient } = await import('/client/index.js');
+    // What is late is told with its amounts.
+    BigInt.prototype.toJSON ??= function () {
+      return String(this);
+    };
+    const client = createClient({ chain: ${JSON.stringify(chain)} });
     try {
       return await (${work})(client, ${JSON.stringify(input ?? null)});
     } catch ({ code, message }) {

@@ -28,12 +28,12 @@ after(async () => {
 
 /** In the page: stores nine MiB at two miners, in pieces of seven and two, and gives the file's id. */
 const store = async (client, limit) => {
-  while (Number(await client.balance()) < 50) await client.faucet();
+  while ((await client.wallet.balance()) < 50n * 10n ** 18n) await client.wallet.faucet();
   const bytes = new Uint8Array(9 << 20).map((_, i) => Math.imul(i, 2654435761) >>> 24);
   const file = new File([bytes], 'twice.bin');
   const order = { duration: 3000, copies: 2 };
-  const prepared = await client.prepareFiles(file, order);
-  const { file: id } = await client.storeFiles(prepared, file, order);
+  const prepared = await client.prepare(file, order);
+  const { id } = await client.store(file, { prepared, until: 'ordered', ...order });
   const end = Date.now() + limit;
   for (;;) {
     const { progress, parts } = await client.file(id);
@@ -47,9 +47,7 @@ const store = async (client, limit) => {
 const read = async (client, { id, ranges, deal }) => {
   const wrong = [];
   for (const [from, to] of ranges) {
-    const stream = deal
-      ? client.retrieveRange(deal, { range: [from, to] })
-      : client.retrieveFile(id, undefined, { range: [from, to] });
+    const stream = deal ? client.retrieve(deal, { range: [from, to] }) : client.retrieve(id, { range: [from, to] });
     const reader = stream.getReader();
     let at = from;
     for (;;) {

@@ -110,8 +110,8 @@ test('a miner that is gone is noticed', { timeout: 4 * SOON_MS }, async () => {
   try {
     await onPage(browser, daemon, 'gone', async (page) => {
       await page.evaluate(`(async () => {
-        const { Sealdrop } = await import('/client/index.js');
-        globalThis.client = await Sealdrop.open({ chain: ${JSON.stringify(chain.url)} });
+        const { createClient } = await import('/client/index.js');
+        globalThis.client = createClient({ chain: ${JSON.stringify(chain.url)} });
       })()`);
       assert.equal(await page.evaluate(isReached, true), true);
       await daemon.kill();

@@ -213,23 +213,23 @@ export class World {
 
 /** What the page does: stores a file with each miner until it is complete, and takes it back. The miners that it was at. */
 async function inPage({ chain, miners, bytes }) {
-  const { Sealdrop } = await import('/client/index.js');
-  const client = await Sealdrop.open({ chain });
-  if ((await client.balance()) === '0') await client.faucet();
+  const { computePiece, createClient, toBlob } = await import('/client/index.js');
+  const client = createClient({ chain });
+  if ((await client.wallet.balance()) === 0n) await client.wallet.faucet();
   const done = [];
   for (const address of miners) {
     const parts = Array.from({ length: bytes >> 16 }, () => crypto.getRandomValues(new Uint8Array(1 << 16)));
     const file = new File(parts, 'page.bin');
-    const piece = await client.prepare(file);
+    const prepared = await computePiece(file);
     const miner = (await client.miners()).find((miner) => miner.address === address);
-    const { id } = await client.store(file, piece, miner, { duration: 3000 });
+    const { id } = await client.store(file, { prepared, miner, duration: 3000, until: 'ordered' });
     for (;;) {
       const deal = await client.deal(id);
       if (deal.state === 'failed') throw new Error(`the deal failed: ${deal.error?.message ?? deal.reason}`);
       if (deal.state === 'complete') break;
       await new Promise((next) => setTimeout(next, 200));
     }
-    const back = new Uint8Array(await (await client.retrieve(id)).arrayBuffer());
+    const back = new Uint8Array(await (await toBlob(client.retrieve(id))).arrayBuffer());
     const sent = new Uint8Array(await file.arrayBuffer());
     if (back.length !== sent.length || back.some((byte, at) => byte !== sent[at]))
       throw new Error('other bytes came back');

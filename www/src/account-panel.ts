@@ -11,7 +11,7 @@ const LOW_FIL = '1';
 export class AccountPanel extends View {
   static override properties = { needed: { attribute: false } };
   /** What the account is about to pay, in FIL. */
-  declare needed: string | undefined;
+  declare needed: bigint | undefined;
 
   override render() {
     const { client, balance } = session;
@@ -22,12 +22,12 @@ export class AccountPanel extends View {
         <p class="note">
           ${
             client
-              ? html`<sd-copyable .value=${client.address} label="account address" short></sd-copyable>`
+              ? html`<sd-copyable .value=${session.account?.address} label="account address" short></sd-copyable>`
               : 'The account’s key is made in this browser.'
           }
         </p>
         ${
-          client?.bound === false
+          session.account?.bound === false
             ? html`<p class="note" data-testid="account-unbound">
               An earlier version made this account. It stays yours here, but what it signs may count on another network where
               it was used; on new networks this browser has an account for each.

@@ -32,7 +32,8 @@ export function bytes(value: number): string {
 }
 
 /** attoFIL of a decimal FIL amount. Anything that is no decimal number counts as nothing. */
-export function attoFil(fil: string): bigint {
+export function attoFil(fil: string | bigint): bigint {
+  if (typeof fil === 'bigint') return fil;
   const parts = /^(\d+)(?:\.(\d*))?$/.exec(fil.trim());
   if (!parts) return 0n;
   const fraction = (parts[2] ?? '').slice(0, ATTO_DIGITS).padEnd(ATTO_DIGITS, '0');
@@ -50,14 +51,14 @@ export function money(atto: bigint): string {
 }
 
 /** A decimal FIL amount, shortened. */
-export function fil(amount: string): string {
-  return money(attoFil(amount));
+export function fil(amount: bigint): string {
+  return money(amount);
 }
 
 /** What one MiB costs for a day, from a price in FIL per byte per block. */
-export function pricePerMibDay(price: string, blockTimeMs: number): string {
+export function pricePerMibDay(price: bigint, blockTimeMs: number): string {
   const blocksPerDay = BigInt(Math.round(86_400_000 / Math.max(1, blockTimeMs)));
-  const atto = attoFil(price) * 1_048_576n * blocksPerDay;
+  const atto = price * 1_048_576n * blocksPerDay;
   return atto === 0n ? 'free of charge' : `${money(atto)} per MiB and day`;
 }
 

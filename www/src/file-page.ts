@@ -206,7 +206,7 @@ export class FilePage extends ActingView {
   /** The browser asks whether the page may read them where they are. */
   private readonly allow = () =>
     void this.act('They could not be read', async () => {
-      this.unknownPlace = !(await session.client?.allowFiles(this.fileId));
+      this.unknownPlace = !(await session.client?.allow(this.fileId));
     });
 
   private readonly supply = (event: Event) => {
@@ -219,7 +219,7 @@ export class FilePage extends ActingView {
     };
     void this.act('These are not the same files', async () => {
       try {
-        await session.client?.supplyFiles(this.fileId, chosen.files, { onProgress });
+        await session.client?.supply(this.fileId, chosen.files, { onProgress });
       } finally {
         this.checking = undefined;
       }
@@ -400,7 +400,7 @@ export class FilePage extends ActingView {
 
   private readonly goOn = () =>
     void this.act('It could not go on', async () => {
-      await session.client?.resumeFile(this.fileId);
+      await session.client?.retry(this.fileId);
     });
 
   private giveUp(file: WholeFile): void {
@@ -409,7 +409,7 @@ export class FilePage extends ActingView {
     )
       return;
     void this.act('It could not be given up', async () => {
-      await session.client?.giveUpFile(this.fileId);
+      await session.client?.giveUp(this.fileId);
     });
   }
 
@@ -417,7 +417,7 @@ export class FilePage extends ActingView {
     if (!confirm(`Forget “${file.name}” and its deals? This browser can no longer follow them or take it back.`))
       return;
     void this.act('It cannot be forgotten yet', async () => {
-      await session.client?.removeFile(this.fileId);
+      await session.client?.remove(this.fileId);
       location.hash = DEALS;
       session.fileRemoved(this.fileId);
     });

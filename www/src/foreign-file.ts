@@ -121,7 +121,7 @@ export class ForeignFile extends View {
     this.requestUpdate();
     try {
       const client = await session.connected();
-      const opened = await client.openFile(fileId, key);
+      const opened = await client.open(fileId, key);
       if (this.asked !== asked) return;
       this.opened = opened;
     } catch (error) {

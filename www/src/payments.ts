@@ -174,7 +174,7 @@ export function isRefunding(deal: Deal): boolean {
 /** How far what was set aside is redeemed and due. */
 function bar({ total, due, redeemed }: Payments) {
   const whole = attoFil(total);
-  const share = (amount: string) => `${Number((attoFil(amount) * FINE) / whole) / Number(FINE / 100n)}%`;
+  const share = (amount: bigint) => `${Number((attoFil(amount) * FINE) / whole) / Number(FINE / 100n)}%`;
   return html`
     <div class="paid" role="img" aria-label="${fil(redeemed)} of ${fil(total)} redeemed, ${fil(due)} due">
       <i class="paid-due" .style=${`width:${share(due)}`}></i><i class="paid-redeemed" .style=${`width:${share(redeemed)}`}></i>

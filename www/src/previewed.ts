@@ -21,7 +21,7 @@ export function previewOfEntry(id: string, { path, size: stored, plainSize }: Fo
       name,
       size,
       shown,
-      read: (from, to, signal) => client().retrieveFile(id, path, { range: [from, to], signal }),
+      read: (from, to, signal) => client().retrieve(id, { path, range: [from, to], signal }),
     }
   );
 }
@@ -35,7 +35,7 @@ export function previewOfDeal({ id, name, type, size, partOf }: Deal): Previewed
       name,
       size,
       shown,
-      read: (from, to, signal) => client().retrieveRange(id, { range: [from, to], signal }),
+      read: (from, to, signal) => client().retrieve(id, { range: [from, to], signal }),
     }
   );
 }

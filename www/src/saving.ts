@@ -147,7 +147,8 @@ function streamOf(
   before: number,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   if (!session.client) throw new Error('there is no connection to the network');
-  return session.client.retrieveFile(id, from ? from.path : path, {
+  return session.client.retrieve(id, {
+    path: from ? from.path : path,
     ...key,
     signal,
     onProgress: ({ done }) => onBytes(before + done),

@@ -1,8 +1,8 @@
 // The page's one connection to the client, and what it last heard: network, account, miners, deals. Components read it
 // and are told of changes; only this file and the pages' actions talk to `sealdrop-client`.
 
-import type { Deal, MinerInfo, NetworkInfo, StoredFile } from 'sealdrop-client';
-import { Sealdrop } from 'sealdrop-client';
+import type { Account, Client, Deal, MinerInfo, NetworkInfo, StoredFile } from 'sealdrop-client';
+import { createClient } from 'sealdrop-client';
 import { type Choice, checked, choose, mayBeLink, remember } from './chain-choice';
 import { type Problem, problemOf } from './problem';
 
@@ -12,10 +12,11 @@ const REFRESH_MS = 5_000;
 const RECONNECT_MS = 5_000;
 
 class Session extends EventTarget {
-  client: Sealdrop | undefined;
+  client: Client | undefined;
+  account: Account | undefined;
   network: NetworkInfo | undefined;
   height: number | undefined;
-  balance: string | undefined;
+  balance: bigint | undefined;
   miners: MinerInfo[] | undefined;
   deals: Deal[] | undefined;
   /** Files and folders whose pieces have deals of their own. */
@@ -48,11 +49,12 @@ class Session extends EventTarget {
         this.connecting = false;
         return this.changed();
       }
-      const client = await Sealdrop.open({ chain });
+      const client = createClient({ chain });
       client.on('head', (head) => this.headArrived(head.height));
       client.on('deal', (deal) => this.dealChanged(deal));
       client.on('file', (file) => this.fileChanged(file));
       client.on('problem', (error) => this.reported(error));
+      this.account = await client.wallet.account();
       this.client = client;
       [this.deals, this.files] = await Promise.all([client.deals(), client.files()]);
     } catch (error) {
@@ -119,7 +121,11 @@ class Session extends EventTarget {
     if (!client) return;
     clearTimeout(this.timer);
     try {
-      const [network, balance, miners] = await Promise.all([client.network(), client.balance(), client.miners()]);
+      const [network, balance, miners] = await Promise.all([
+        client.network(),
+        client.wallet.balance(),
+        client.miners(),
+      ]);
       // The chain was begun anew: deals and account of the old one mean nothing on it.
       if (this.network && this.network.genesis !== network.genesis) return location.reload();
       Object.assign(this, { network, balance, miners, problem: undefined });
@@ -133,7 +139,7 @@ class Session extends EventTarget {
   };
 
   /** The client, as soon as there is one. */
-  connected(): Promise<Sealdrop> {
+  connected(): Promise<Client> {
     return new Promise((resolve) => {
       const look = () => {
         if (!this.client) return;
@@ -157,7 +163,7 @@ class Session extends EventTarget {
     this.faucetProblem = undefined;
     this.changed();
     try {
-      await this.client.faucet();
+      await this.client.wallet.faucet();
     } catch (error) {
       this.faucetProblem = problemOf('No test FIL arrived', error);
     }
@@ -168,7 +174,7 @@ class Session extends EventTarget {
 
   /** Money costs nothing here: a new account gets some at once, so that a first visit can go straight to Store. */
   private async welcome(): Promise<void> {
-    if (this.welcomed || this.balance !== '0' || this.deals?.length !== 0) return;
+    if (this.welcomed || this.balance !== 0n || this.deals?.length !== 0) return;
     this.welcomed = true;
     await this.faucet();
   }

@@ -3,6 +3,7 @@
 
 import { html, nothing } from 'lit';
 import type { EachProgress, MinerInfo, Piece, Prepared, Progress } from 'sealdrop-client';
+import { resumePiece } from 'sealdrop-client';
 import './account-panel';
 import './drop-zone';
 import './encrypt-choice';
@@ -37,7 +38,7 @@ export class StorePage extends View {
   private each = new Map<number, EachProgress>();
   private progress: Progress | undefined;
   private problem: Problem | undefined;
-  private total: string | undefined;
+  private total: bigint | undefined;
   private storing = false;
   /** Whether files are to be stored of which the browser has no room for a copy. */
   private withoutCopy = false;
@@ -174,13 +175,13 @@ export class StorePage extends View {
       const [first] = chosen.files;
       if (session.miners?.length === 0 && first && !chosen.folder && !this.encrypting.encrypt) {
         // Nobody could take it yet, but what it is can be said.
-        const piece = await client.prepare(first.file, options);
+        const piece = await resumePiece(first.file, options);
         told(() => {
           this.piece = piece;
         });
       } else {
         const { encrypt } = this.encrypting;
-        const prepared = await client.prepareFiles(inputOf(chosen), { ...options, encrypt });
+        const prepared = await client.prepare(inputOf(chosen), { ...options, encrypt });
         told(() => {
           this.prepared = prepared;
         });
@@ -226,17 +227,19 @@ export class StorePage extends View {
     if (!chosen || !piece || !client) return location.hash;
     if (this.encrypting.encrypt) throw NOT_ENCRYPTED;
     const { miner, duration } = terms;
-    const deal = await client.store(chosen.file, piece, miner, { duration, name: chosen.path, allowDuplicates });
-    session.dealChanged(deal);
-    return dealLink(deal.id);
+    const order = { prepared: piece, miner, duration, name: chosen.path, allowDuplicates, until: 'ordered' as const };
+    const { id, deals } = await client.store(chosen.file, order);
+    for (const deal of deals) session.dealChanged(deal);
+    return dealLink(id);
   }
 
   private async storeAll(prepared: Prepared, chosen: Chosen, terms: Terms): Promise<string> {
     if (this.encrypting.encrypt && !prepared.encryption) throw NOT_ENCRYPTED;
     const { miner, duration, copies, most } = terms;
     const keep: 'copy' | 'reference' = this.withoutCopy || chosen.size > COPIED_BYTES ? 'reference' : 'copy';
-    const order = { miner, duration, copies, most, keep, repair: true, withManifest: true };
-    const file = await session.client?.storeFiles(prepared, inputOf(chosen), order);
+    const until: 'ordered' = 'ordered';
+    const order = { prepared, miner, duration, copies, most, keep, repair: true, withManifest: true, until };
+    const { file } = (await session.client?.store(inputOf(chosen), order)) ?? {};
     if (!file) return location.hash;
     session.fileChanged(file);
     return fileLink(file.file);
@@ -271,7 +274,7 @@ export class StorePage extends View {
     }
   }
 
-  private readonly quoted = (event: CustomEvent<string | undefined>) => {
+  private readonly quoted = (event: CustomEvent<bigint | undefined>) => {
     this.total = event.detail;
     this.requestUpdate();
   };

@@ -2,6 +2,7 @@
 
 import { html, nothing } from 'lit';
 import type { Deal, Progress } from 'sealdrop-client';
+import { toBlob } from 'sealdrop-client';
 import { bytes } from './amounts';
 import { isAborted, type Problem, problemOf } from './problem';
 import { session } from './session';
@@ -72,14 +73,14 @@ export class TakeBack extends View {
     this.saved = false;
     this.requestUpdate();
     try {
-      const blob = await session.client.retrieve(deal.id, {
+      const stream = session.client.retrieve(deal.id, {
         signal: running.signal,
         onProgress: (progress) => {
           this.progress = progress;
           this.requestUpdate();
         },
       });
-      save(blob, deal.name || 'sealdrop-file');
+      save(await toBlob(stream, deal.type), deal.name || 'sealdrop-file');
       this.saved = true;
     } catch (error) {
       if (!isAborted(error)) this.problem = problemOf('The file could not be retrieved', error);

@@ -2,7 +2,7 @@
 // files in many pieces it is one sum for all of their deals. What would be rejected is said before anything is paid.
 
 import { html, nothing } from 'lit';
-import type { FilesOrder, FilesQuote, MinerInfo, MinerRule, Piece, Prepared, Quote } from 'sealdrop-client';
+import type { FilesQuote, MinerInfo, MinerRule, Order, Piece, Prepared, Quote } from 'sealdrop-client';
 import { count, fil } from './amounts';
 import './miner-choice';
 import type { Picked } from './miner-choice';
@@ -18,7 +18,7 @@ export interface Terms {
   duration: number;
   copies: number;
   /** FIL that all deals together may cost: what is consented to. */
-  most: string | undefined;
+  most: bigint | undefined;
 }
 
 /** Spans that are offered, in seconds. */
@@ -260,8 +260,8 @@ export class TermsForm extends View {
       undefined,
     ];
     try {
-      if (piece && this.isOne()) quote = await client.quote(piece, miner, duration);
-      else if (prepared) files = await client.quoteFiles(prepared, this.order(miner, duration));
+      if (piece && this.isOne()) quote = await client.quote(piece, { miner, duration });
+      else if (prepared) files = await client.quote(prepared, this.order(miner, duration));
     } catch (error) {
       problem = problemOf('The terms could not be checked', error);
     }
@@ -271,7 +271,7 @@ export class TermsForm extends View {
     this.requestUpdate();
   }
 
-  private order(miner: MinerInfo, duration: number): FilesOrder {
+  private order(miner: MinerInfo, duration: number): Order {
     return { miner: this.picked?.rule ?? miner, duration, copies: this.copiesNow(), withManifest: true };
   }
 

@@ -23,8 +23,8 @@ export async function fetchBlob({ url, bytes }) {
 export const largeFile = {
   /** Opens the client, and an input that the file is put into. */
   async open({ chain }) {
-    const { Sealdrop } = await import('/client/index.js');
-    globalThis.client = await Sealdrop.open({ chain });
+    const { createClient } = await import('/client/index.js');
+    globalThis.client = createClient({ chain });
     const input = document.createElement('input');
     input.type = 'file';
     document.body.append(input);
@@ -38,9 +38,15 @@ export const largeFile = {
     const { client } = globalThis;
     const [large] = document.querySelector('input').files;
     const start = performance.now();
-    const prepared = await client.prepareFiles(large, encrypt ? { encrypt: 'new-key' } : {});
+    const prepared = await client.prepare(large, encrypt ? { encrypt: 'new-key' } : {});
     const hashed = performance.now();
-    const { file: id } = await client.storeFiles(prepared, large, { duration: 5000, keep: 'reference', most: '1000' });
+    const { id } = await client.store(large, {
+      prepared,
+      until: 'ordered',
+      duration: 5000,
+      keep: 'reference',
+      most: 1000n * 10n ** 18n,
+    });
     for (;;) {
       const { progress, problem } = await client.file(id);
       if (problem) throw new Error(problem.message);

@@ -13,8 +13,14 @@ const storeVideo = async (client, { bytes, limit }) => {
   const part = new Blob([crypto.getRandomValues(new Uint8Array(1 << 16))]);
   const padding = Array.from({ length: Math.ceil(bytes / part.size) }, () => part);
   const file = new File([new Blob([film, head, ...padding]).slice(0, bytes)], 'film.webm');
-  const prepared = await client.prepareFiles(file);
-  const { file: id } = await client.storeFiles(prepared, file, { duration: 5000, keep: 'reference', most: '1000' });
+  const prepared = await client.prepare(file);
+  const { id } = await client.store(file, {
+    prepared,
+    until: 'ordered',
+    duration: 5000,
+    keep: 'reference',
+    most: 1000n * 10n ** 18n,
+  });
   const end = Date.now() + limit;
   for (;;) {
     const { progress, problem } = await client.file(id);

@@ -67,14 +67,14 @@ export async function plainWebTransport({ url, hash, way, bytes }) {
 /** Opens the client and hashes a file of `bytes` random bytes: all that comes before a deal. */
 export async function prepare({ chain, bytes }) {
   if (!globalThis.client) {
-    const { Sealdrop } = await import('/client/index.js');
-    globalThis.client = await Sealdrop.open({ chain });
+    const { computePiece, createClient, toBlob } = await import('/client/index.js');
+    Object.assign(globalThis, { computePiece, toBlob, client: createClient({ chain }) });
   }
   // Random parts in an order that no other file has: random bytes for all of it would take longer than the transfer.
   const parts = Array.from({ length: 8 }, () => crypto.getRandomValues(new Uint8Array(64 << 10)));
   const order = Array.from({ length: Math.ceil(bytes / (64 << 10)) }, () => parts[(Math.random() * 8) | 0]);
   const file = new File([new Blob(order).slice(0, bytes)], 'bench.bin');
-  globalThis.prepared = { file, piece: await globalThis.client.prepare(file) };
+  globalThis.prepared = { file, piece: await globalThis.computePiece(file) };
 }
 
 /** Stores what was prepared with a miner: milliseconds from the miner's word until its first and its last byte were fetched, and the deal's id. */
@@ -87,7 +87,13 @@ export async function store({ address }) {
     if (deal.transferred > 0) first ??= Date.now();
     changed?.(deal);
   });
-  const { id } = await client.store(prepared.file, prepared.piece, miner, { duration: 5000, allowDuplicates: true });
+  const { id } = await client.store(prepared.file, {
+    prepared: prepared.piece,
+    miner,
+    duration: 5000,
+    allowDuplicates: true,
+    until: 'ordered',
+  });
   for (;;) {
     const next = new Promise((done) => (changed = done));
     const deal = await client.deal(id);
@@ -114,7 +120,7 @@ export async function retrieve({ id, bytes }) {
   const start = performance.now();
   let first;
   const onProgress = () => (first ??= performance.now() - start);
-  const blob = await globalThis.client.retrieve(id, { onProgress });
+  const blob = await globalThis.toBlob(globalThis.client.retrieve(id, { onProgress }));
   if (blob.size !== bytes) throw new Error(`${blob.size} bytes came back, not ${bytes}`);
   return { ms: performance.now() - start, first };
 }

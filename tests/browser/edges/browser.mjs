@@ -38,7 +38,8 @@ class Browser {
   async #on(tab, work, input) {
     const { value, problem } = await tab.evaluate(`(async () => {
       try {
-        return { value: await (${work})(globalThis.client, ${JSON.stringify(input ?? null)}) };
+        const value = await (${work})(globalThis.client, ${JSON.stringify(input ?? null)});
+        return { value: globalThis.inFil?.(value) ?? value };
       } catch ({ code, message, hint, rejection }) {
         return { problem: { code, message, hint, rejection } };
       }
@@ -51,10 +52,12 @@ class Browser {
 
   async begin(chain) {
     const open = async (_, chain) => {
-      const { Sealdrop } = await import('/client/index.js');
-      globalThis.client = await Sealdrop.open({ chain });
-      const { address, bound } = globalThis.client;
-      return { address, bound };
+      const { computePiece, createClient, formatFil, toBlob } = await import('/client/index.js');
+      // Amounts as the terminal prints them.
+      const plain = (_, value) => (typeof value === 'bigint' ? formatFil(value) : value);
+      const inFil = (value) => value && JSON.parse(JSON.stringify(value, plain));
+      Object.assign(globalThis, { computePiece, toBlob, inFil, client: createClient({ chain }) });
+      return globalThis.client.wallet.account();
     };
     this.chain = chain;
     Object.assign(this, await this.#run(open, chain));
@@ -94,7 +97,7 @@ class Browser {
     }, genesis);
   }
 
-  fund = () => this.#run((client) => client.faucet());
+  fund = () => this.#run((client) => client.wallet.faucet());
 
   /** What the miners say to the question whether they take deals. */
   answers = () => this.#run(async (client) => (await client.survey('cheapest')).answers);
@@ -113,9 +116,9 @@ class Browser {
       return input.id;
     });
     await this.#tab.setInputFiles(`#${input}`, path);
-    await this.#run(async (client, input) => {
+    await this.#run(async (_, input) => {
       const element = document.getElementById(input);
-      element.piece = await client.prepare(element.files[0]);
+      element.piece = await globalThis.computePiece(element.files[0]);
     }, input);
     return input;
   }
@@ -124,7 +127,8 @@ class Browser {
     const work = async (client, { input, duration, allowDuplicates, rule }) => {
       const { files, piece } = document.getElementById(input);
       const [miner] = await client.miners();
-      const { id } = await client.store(files[0], piece, rule ?? miner, { duration, allowDuplicates });
+      const order = { prepared: piece, miner: rule ?? miner, duration, allowDuplicates, until: 'ordered' };
+      const { id } = await client.store(files[0], order);
       return id;
     };
     return this.#run(work, { input, duration, allowDuplicates, rule });
@@ -175,7 +179,7 @@ class Browser {
 
   async retrieve(id) {
     const bytes = await this.#run(async (client, id) => {
-      const blob = await client.retrieve(id);
+      const blob = await globalThis.toBlob(client.retrieve(id));
       return Array.from(new Uint8Array(await blob.arrayBuffer()));
     }, id);
     return Buffer.from(bytes);

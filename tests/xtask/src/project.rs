@@ -82,6 +82,11 @@ impl Project {
         self.root.join("tests/oracles")
     }
 
+    /// Folder of the tests of the npm package as it is packed, with the bundlers that dapps are built by.
+    pub fn package_tests(&self) -> PathBuf {
+        self.root.join("tests/package")
+    }
+
     /// Folder of the tests in which another implementation of libp2p is the client.
     pub fn interop(&self) -> PathBuf {
         self.root.join("tests/interop")

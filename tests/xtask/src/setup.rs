@@ -49,6 +49,10 @@ pub fn for_browser_tests(project: &Project) -> Result<PathBuf> {
         "computes pieces' names independently, to compare in tests",
     )?;
     npm::install(&project.interop(), "makes deals by js-libp2p, in tests")?;
+    npm::install(
+        &project.package_tests(),
+        "bundlers that dapps are built by, to try the npm package with in tests",
+    )?;
     browser()
 }
 

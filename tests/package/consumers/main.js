@@ -1,0 +1,3 @@
+import { show } from './dapp.js';
+
+void show();
