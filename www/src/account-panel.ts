@@ -4,6 +4,7 @@ import { html, nothing } from 'lit';
 import { attoFil, fil } from './amounts';
 import { session } from './session';
 import { View } from './view';
+import { t } from './words';
 
 /** Below this the faucet is offered without being asked for; a small deal costs far less. */
 const LOW_FIL = '1';
@@ -17,20 +18,19 @@ export class AccountPanel extends View {
     const { client, balance } = session;
     return html`
       <section class="panel" aria-labelledby="account-title">
-        <h2 id="account-title">Your account</h2>
+        <h2 id="account-title">${t.account.title}</h2>
         <p class="figure" data-testid="balance">${balance === undefined ? html`<span class="wait">…</span>` : fil(balance)}</p>
         <p class="note">
           ${
             client
-              ? html`<sd-copyable .value=${session.account?.address} label="account address" short></sd-copyable>`
-              : 'The account’s key is made in this browser.'
+              ? html`<sd-copyable .value=${session.account?.address} .label=${t.account.address} short></sd-copyable>`
+              : t.account.keyHere
           }
         </p>
         ${
           session.account?.bound === false
             ? html`<p class="note" data-testid="account-unbound">
-              An earlier version made this account. It stays yours here, but what it signs may count on another network where
-              it was used; on new networks this browser has an account for each.
+              ${t.account.unbound}
             </p>`
             : nothing
         }
@@ -38,11 +38,10 @@ export class AccountPanel extends View {
           this.isLow()
             ? html`<div class="faucet">
               <p class="note">
-                ${attoFil(balance ?? '0') === 0n ? 'A new account is empty.' : 'This is little.'} Test FIL is free on this
-                network.
+                ${attoFil(balance ?? '0') === 0n ? t.account.empty : t.account.little}
               </p>
               <button type="button" class="quiet" data-testid="faucet-button" ?disabled=${session.faucetRuns} @click=${() => session.faucet()}>
-                ${session.faucetRuns ? 'Waiting for the next block…' : 'Get test FIL'}
+                ${session.faucetRuns ? t.account.waiting : t.account.faucet}
               </button>
             </div>`
             : nothing

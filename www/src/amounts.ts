@@ -1,9 +1,14 @@
-// Sizes and prices in words that a person reads. FIL amounts are decimal strings and stay exact: they are computed as
-// whole attoFIL and only rounded to be shown.
+// Sizes and prices for the views. FIL amounts are decimal strings and stay exact: they are computed as whole attoFIL and only rounded
+// to be shown.
+
+import { t } from './words';
+import { count, decimal } from './words/numbers';
+
+export { count } from './words/numbers';
 
 const ATTO_DIGITS = 18;
 const ATTO_PER_FIL = 10n ** 18n;
-const BINARY_UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
+const BINARY_UNITS = ['', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
 /** Smaller units of FIL, the largest first, with their size in attoFIL. */
 const SMALL_UNITS: [string, bigint][] = [
   ['milliFIL', 10n ** 15n],
@@ -13,11 +18,6 @@ const SMALL_UNITS: [string, bigint][] = [
   ['attoFIL', 1n],
 ];
 
-/** Thousands separated, as in 1,234. */
-export function count(value: number): string {
-  return Math.round(value).toLocaleString('en-US');
-}
-
 /** A number of bytes with three figures, as in 2.41 MiB. */
 export function bytes(value: number): string {
   let scaled = value;
@@ -26,9 +26,9 @@ export function bytes(value: number): string {
     scaled /= 1024;
     unit += 1;
   }
-  if (unit === 0) return `${count(value)} ${value === 1 ? 'byte' : 'bytes'}`;
-  const digits = scaled < 10 ? 2 : scaled < 100 ? 1 : 0;
-  return `${trimmed(scaled.toFixed(digits))} ${BINARY_UNITS[unit]}`;
+  if (unit === 0) return t.common.bytes(Math.round(value));
+  const places = scaled < 10 ? 2 : scaled < 100 ? 1 : 0;
+  return `${decimal(scaled, places)} ${BINARY_UNITS[unit]}`;
 }
 
 /** attoFIL of a decimal FIL amount. Anything that is no decimal number counts as nothing. */
@@ -42,12 +42,12 @@ export function attoFil(fil: string | bigint): bigint {
 
 /** An amount of attoFIL with a unit that keeps it short, as in 12.5 FIL or 45.3 nanoFIL. */
 export function money(atto: bigint): string {
-  if (atto === 0n) return '0 FIL';
+  if (atto === 0n) return `${count(0)} FIL`;
   if (atto >= ATTO_PER_FIL / 100n) return `${ratio(atto, ATTO_PER_FIL)} FIL`;
   for (const [name, size] of SMALL_UNITS) {
     if (atto >= size) return `${ratio(atto, size)} ${name}`;
   }
-  return '0 FIL';
+  return `${count(0)} FIL`;
 }
 
 /** A decimal FIL amount, shortened. */
@@ -59,16 +59,12 @@ export function fil(amount: bigint): string {
 export function pricePerMibDay(price: bigint, blockTimeMs: number): string {
   const blocksPerDay = BigInt(Math.round(86_400_000 / Math.max(1, blockTimeMs)));
   const atto = price * 1_048_576n * blocksPerDay;
-  return atto === 0n ? 'free of charge' : `${money(atto)} per MiB and day`;
+  return atto === 0n ? t.common.free : t.common.perMibDay(money(atto));
 }
 
 function ratio(value: bigint, unit: bigint): string {
   const whole = value / unit;
-  const digits = whole >= 10n ? 2 : 3;
-  const fraction = ((value % unit) * 10n ** BigInt(digits)) / unit;
-  return trimmed(`${whole.toLocaleString('en-US')}.${fraction.toString().padStart(digits, '0')}`);
-}
-
-function trimmed(decimal: string): string {
-  return decimal.includes('.') ? decimal.replace(/0+$/, '').replace(/\.$/, '') : decimal;
+  const places = whole >= 10n ? 2 : 3;
+  const fraction = ((value % unit) * 10n ** BigInt(places)) / unit;
+  return decimal(`${whole}.${fraction.toString().padStart(places, '0')}`, places);
 }

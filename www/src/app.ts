@@ -6,6 +6,7 @@ import { DEALS, route, STORE } from './route';
 import { seal, WAX } from './seal';
 import { session } from './session';
 import { View } from './view';
+import { chooseLanguage, LANGUAGES, type Language, language, t } from './words';
 
 export class App extends View {
   private readonly moved = () => {
@@ -40,23 +41,22 @@ export class App extends View {
     const working = deals.length + files.length;
     return html`
       ${WAX}
-      <a class="skip" href="#content" @click=${this.skip}>Skip to the content</a>
+      <a class="skip" href="#content" @click=${this.skip}>${t.app.skip}</a>
       <header>
         <p class="devnet">
-          <strong>Development network.</strong> FIL here has no value, and the network may be wiped: keep your own copy of
-          every file.
+          ${t.app.devnet(html`<strong>${t.app.devnetName}</strong>`)}
         </p>
         <div class="top">
-          <a class="brand" href=${STORE} aria-label="Sealdrop, store files">
+          <a class="brand" href=${STORE} aria-label=${t.app.home}>
             ${seal('sealed', undefined, 38)}<span>Sealdrop</span>
           </a>
-          <nav aria-label="Pages">
-            <a href=${STORE} aria-current=${here.page === 'store' ? 'page' : nothing}>Store</a>
+          <nav aria-label=${t.app.pages}>
+            <a href=${STORE} aria-current=${here.page === 'store' ? 'page' : nothing}>${t.app.store}</a>
             <a href=${DEALS} aria-current=${here.page === 'store' ? nothing : here.page === 'deals' ? 'page' : 'true'}>
-              Deal book${working > 0 ? html`<span class="badge" title="${working} in progress">${working}</span>` : nothing}
+              ${t.app.book}${working > 0 ? html`<span class="badge" title=${t.app.inProgress(working)}>${working}</span>` : nothing}
             </a>
           </nav>
-          ${this.head()}
+          ${this.languages()}${this.head()}
         </div>
       </header>
       <main id="content" tabindex="-1">
@@ -68,7 +68,7 @@ export class App extends View {
         }
         ${
           session.notice
-            ? html`<sd-problem class="page-problem" .problem=${session.notice} .retry=${session.dismiss} label="Dismiss"></sd-problem>`
+            ? html`<sd-problem class="page-problem" .problem=${session.notice} .retry=${session.dismiss} .label=${t.app.dismiss}></sd-problem>`
             : nothing
         }
         ${
@@ -85,8 +85,7 @@ export class App extends View {
       </main>
       <footer class="foot">
         <p>
-          Commitments, signatures and checks are computed in this browser. Its key and deal book stay in this browser’s
-          storage: clearing it forgets them.
+          ${t.app.foot}
         </p>
       </footer>
     `;
@@ -97,8 +96,8 @@ export class App extends View {
     const { chain } = session.choice;
     if (!chain || session.client) return nothing;
     return html`<p class="note page-problem">
-      Tried: <code>${chain}</code>.
-      <button type="button" class="plain" data-testid="other-chain" @click=${session.chooseAgain}>Use another chain</button>
+      ${t.app.tried(html`<code>${chain}</code>`)}
+      <button type="button" class="plain" data-testid="other-chain" @click=${session.chooseAgain}>${t.app.otherChain}</button>
     </p>`;
   }
 
@@ -108,10 +107,19 @@ export class App extends View {
     return html`
       <p class="head ${broken ? 'head-lost' : known ? 'head-live' : ''}" data-testid="head">
         <i class="pulse" aria-hidden="true"></i>
-        ${broken ? 'no connection' : session.choosing && !session.client ? 'no network chosen' : known ? html`block <b>${count(session.height ?? 0)}</b>` : 'connecting…'}
+        ${broken ? t.app.noConnection : session.choosing && !session.client ? t.app.noNetwork : known ? t.app.block(html`<b>${count(session.height ?? 0)}</b>`) : t.app.connecting}
       </p>
     `;
   }
+
+  /** Each language under its own name. */
+  private languages() {
+    return html`<select class="languages" aria-label=${t.app.language} data-testid="language" @change=${this.speak}>
+      ${LANGUAGES.map(({ language: each, name, tag }) => html`<option value=${each} lang=${tag} ?selected=${each === language()}>${name}</option>`)}
+    </select>`;
+  }
+
+  private readonly speak = (event: Event) => chooseLanguage((event.target as HTMLSelectElement).value as Language);
 
   private readonly reconnect = () => void (session.client ? session.refresh() : session.start());
 

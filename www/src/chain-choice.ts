@@ -2,7 +2,9 @@
 // `config.json` beside it, by a link (`#/miner=…&chain=…`), or by a form. A link is a stranger's word: another chain than the
 // one that is known is used only after the visitor has agreed.
 
-import { readLink, SealdropError } from 'sealdrop-client';
+import { readLink } from 'sealdrop-client';
+import { PageError } from './problem';
+import { t } from './words';
 
 /** Where the visitor's own choice is kept. */
 const REMEMBERED = 'sealdrop.chain';
@@ -32,7 +34,7 @@ export async function choose(hash: string): Promise<Choice> {
 /** A chain's URL as it is typed; throws what is wrong with it. */
 export async function checked(text: string): Promise<string> {
   const link = await readLink(`#/chain=${encodeURIComponent(text.trim())}`);
-  if (!link?.chain) throw new SealdropError('bad-argument', 'this is no URL');
+  if (!link?.chain) throw new PageError('bad-argument', () => t.chain.noUrl);
   return link.chain;
 }
 
@@ -65,12 +67,11 @@ async function linked(hash: string): Promise<Choice> {
 async function configured(): Promise<string | undefined> {
   const answer = await fetch(new URL('config.json', document.baseURI), { cache: 'no-store' });
   if (answer.status === 404) return undefined;
-  if (!answer.ok) throw new Error(`the page's own server answered ${answer.status} for config.json`);
+  if (!answer.ok) throw new PageError('internal', () => t.chain.noConfig(answer.status));
   // Some servers answer with a page where they have no file.
   if (!answer.headers.get('content-type')?.includes('json')) return undefined;
   const config: unknown = await answer.json();
   const chain = (config as { chain?: unknown } | null)?.chain ?? undefined;
-  if (chain !== undefined && typeof chain !== 'string')
-    throw new Error('config.json names no chain: `chain` is no text');
+  if (chain !== undefined && typeof chain !== 'string') throw new PageError('internal', () => t.chain.badConfig);
   return chain;
 }

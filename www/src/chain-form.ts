@@ -4,6 +4,7 @@ import { html, nothing } from 'lit';
 import { type Problem, problemOf } from './problem';
 import { session } from './session';
 import { View } from './view';
+import { t } from './words';
 
 export class ChainForm extends View {
   private problem: Problem | undefined;
@@ -17,17 +18,17 @@ export class ChainForm extends View {
   private question(asked: string, chain: string | undefined) {
     return html`
       <section class="sheet chain-form" aria-labelledby="chain-title" data-testid="chain-question">
-        <h1 id="chain-title">This link leads to another network</h1>
-        <p>The link names a chain that this page has not used before. Go on only if you trust whoever gave you the link.</p>
+        <h1 id="chain-title">${t.chain.otherTitle}</h1>
+        <p>${t.chain.otherWarning}</p>
         <dl class="facts">
-          <div><dt>The link’s chain</dt><dd><code>${asked}</code></dd></div>
-          ${chain ? html`<div><dt>In use so far</dt><dd><code>${chain}</code></dd></div>` : nothing}
+          <div><dt>${t.chain.linkChain}</dt><dd><code>${asked}</code></dd></div>
+          ${chain ? html`<div><dt>${t.chain.usedChain}</dt><dd><code>${chain}</code></dd></div>` : nothing}
         </dl>
-        <p class="note">Account, money and deals are separate on every network. Nothing is lost by looking.</p>
+        <p class="note">${t.chain.separate}</p>
         <div class="row">
-          <button type="button" class="button" data-testid="chain-agree" @click=${() => session.use(asked)}>Use the link’s chain</button>
+          <button type="button" class="button" data-testid="chain-agree" @click=${() => session.use(asked)}>${t.chain.useLink}</button>
           <button type="button" class="quiet" data-testid="chain-stay" @click=${session.stay}>
-            ${chain ? 'Stay' : 'Name another one'}
+            ${chain ? t.chain.stay : t.chain.nameOther}
           </button>
         </div>
       </section>
@@ -37,23 +38,22 @@ export class ChainForm extends View {
   private form(chain: string | undefined) {
     return html`
       <form class="sheet chain-form" aria-labelledby="chain-title" data-testid="chain-form" @submit=${this.submit}>
-        <h1 id="chain-title">Which network?</h1>
+        <h1 id="chain-title">${t.chain.title}</h1>
         <p>
-          This page asks a chain about miners, money and proofs. Whoever runs one names its address: it ends with
-          <code>/rpc</code>, and <code>sealdrop daemon</code> prints it.
+          ${t.chain.explained(html`<code>/rpc</code>`, html`<code>sealdrop daemon</code>`)}
         </p>
         <label class="field">
-          Address of the chain
+          ${t.chain.address}
           <input name="chain" type="url" required maxlength="512" placeholder="https://chain.example/rpc"
             autocomplete="url" spellcheck="false" data-testid="chain-input" .value=${chain ?? ''} />
         </label>
         <div class="row">
-          <button type="submit" class="button" data-testid="chain-connect">Connect</button>
-          ${chain ? html`<button type="button" class="quiet" @click=${session.stay}>Cancel</button>` : nothing}
+          <button type="submit" class="button" data-testid="chain-connect">${t.chain.connect}</button>
+          ${chain ? html`<button type="button" class="quiet" @click=${session.stay}>${t.common.cancel}</button>` : nothing}
           ${
             session.choice.own && chain !== session.choice.own
               ? html`<button type="button" class="quiet" @click=${() => session.use(session.choice.own ?? '')}>
-                  Use this page’s own
+                  ${t.chain.useOwn}
                 </button>`
               : nothing
           }
@@ -69,7 +69,7 @@ export class ChainForm extends View {
     try {
       await session.use(text);
     } catch (error) {
-      this.problem = problemOf('This is no address of a chain', error);
+      this.problem = problemOf(() => t.chain.noAddress, error);
       this.requestUpdate();
     }
   };

@@ -1,6 +1,8 @@
 // What was dropped or chosen: files and whole folders, as a list of files with their paths.
 
 import type { FileInput } from 'sealdrop-client';
+import { PageError } from './problem';
+import { t } from './words';
 
 /** As many as a manifest holds. */
 const MOST_FILES = 16_384;
@@ -22,9 +24,9 @@ export interface Chosen {
 }
 
 /** More files than can be stored at once. */
-export class TooManyFiles extends Error {
+export class TooManyFiles extends PageError {
   constructor() {
-    super(`more than ${MOST_FILES.toLocaleString('en-US')} files cannot be stored at once`);
+    super('bad-argument', () => t.drop.tooMany(MOST_FILES));
   }
 }
 
@@ -66,7 +68,7 @@ function together(files: FileInput[]): Chosen | undefined {
     return { name: top, folder: true, files, size };
   }
   if (files.length === 1) return { name: first.path, folder: false, files, size };
-  return { name: `${files.length.toLocaleString('en-US')} files`, folder: true, files, size };
+  return { name: t.drop.nFiles(files.length), folder: true, files, size };
 }
 
 function add(files: FileInput[], file: FileInput): void {
@@ -76,7 +78,7 @@ function add(files: FileInput[], file: FileInput): void {
 
 /** All files below a folder. */
 async function walk(folder: FileSystemDirectoryEntry, above: string, depth: number, files: FileInput[]): Promise<void> {
-  if (depth > MOST_DEPTH) throw new Error(`“${folder.name}” lies in more folders than ${MOST_DEPTH}`);
+  if (depth > MOST_DEPTH) throw new PageError('bad-argument', () => t.drop.tooDeep(folder.name, MOST_DEPTH));
   const path = `${above}${folder.name}/`;
   const reader = folder.createReader();
   for (;;) {

@@ -2,6 +2,7 @@
 
 import { html, nothing } from 'lit';
 import { View } from './view';
+import { t } from './words';
 
 const SHOWN_MS = 1_500;
 
@@ -11,7 +12,7 @@ export class Copyable extends View {
   /** What it is, for people who hear the page. */
   declare label: string;
   declare short: boolean;
-  private said = '';
+  private said: 'copied' | 'selected' | undefined;
 
   override render() {
     const { value, short } = this;
@@ -19,10 +20,10 @@ export class Copyable extends View {
     return html`
       <span class="copyable">
         <code title=${value}>${short ? shortened(value) : value}</code>
-        <button type="button" class="copy" aria-label="Copy ${this.label}" @click=${this.copy}>
-          ${this.said || 'Copy'}
+        <button type="button" class="copy" aria-label=${t.common.copyOf(this.label)} @click=${this.copy}>
+          ${this.said ? t.common[this.said] : t.common.copy}
         </button>
-        <span class="unseen" role="status">${this.said ? `${this.label}: ${this.said}` : ''}</span>
+        <span class="unseen" role="status">${this.said ? t.common.status(this.label, t.common[this.said]) : ''}</span>
       </span>
     `;
   }
@@ -30,16 +31,16 @@ export class Copyable extends View {
   private copy = async () => {
     try {
       await navigator.clipboard.writeText(this.value);
-      this.said = 'Copied';
+      this.said = 'copied';
     } catch {
       // Without permission for the clipboard, select the text so that it can be copied by hand.
       const code = this.querySelector('code');
       if (code) getSelection()?.selectAllChildren(code);
-      this.said = 'Selected';
+      this.said = 'selected';
     }
     this.requestUpdate();
     setTimeout(() => {
-      this.said = '';
+      this.said = undefined;
       this.requestUpdate();
     }, SHOWN_MS);
   };

@@ -2,25 +2,25 @@
 
 import { html } from 'lit';
 import type { Deal, StoredFile } from 'sealdrop-client';
-import { bytes, count } from './amounts';
+import { bytes } from './amounts';
 import { shortened } from './copyable';
 import { isRefunding } from './payments';
 import { dealLink, fileLink, STORE } from './route';
 import { seal } from './seal';
 import { session } from './session';
-import { STEP_WORDS } from './steps';
 import { moment } from './times';
 import { View } from './view';
+import { t } from './words';
 
 export class DealBook extends View {
   override render() {
     const { deals } = session;
     return html`
       <div class="page-title">
-        <h1>Deal book</h1>
-        <p>Every file that this browser stored, and its deals. The book is kept here, not on a server.</p>
+        <h1>${t.book.title}</h1>
+        <p>${t.book.lead}</p>
       </div>
-      ${deals === undefined ? html`<p class="empty wait">Opening the deal book…</p>` : deals.length + session.files.length === 0 ? empty() : ledger()}
+      ${deals === undefined ? html`<p class="empty wait">${t.common.openingBook}</p>` : deals.length + session.files.length === 0 ? empty() : ledger()}
     `;
   }
 }
@@ -30,15 +30,15 @@ function empty() {
   return html`
     <div class="empty sheet">
       ${seal('molten', undefined, 88)}
-      <h2>No deals yet</h2>
-      <p>Store a file, and its deal is entered here: what was promised, where it lies, and how often it was proven.</p>
-      <p><a class="button" href=${STORE}>Store a file</a></p>
+      <h2>${t.book.none}</h2>
+      <p>${t.book.noneMeans}</p>
+      <p><a class="button" href=${STORE}>${t.book.storeOne}</a></p>
     </div>
   `;
 }
 
 function ledger() {
-  return html`<ol class="ledger sheet" aria-label="Files and deals, newest first">${entries()}</ol>`;
+  return html`<ol class="ledger sheet" aria-label=${t.book.list}>${entries()}</ol>`;
 }
 
 /** The lines of the book, the newest first. */
@@ -64,19 +64,19 @@ export function stateOf(file: StoredFile): {
   word: string;
   kind: string;
 } {
-  if (isOver(file)) return { look: 'broken', word: 'time is over', kind: 'failed' };
+  if (isOver(file)) return { look: 'broken', word: t.book.timeOver, kind: 'failed' };
   const { progress, problem } = file;
   switch (progress.state) {
     case 'kept':
-      return { look: 'sealed', word: 'kept', kind: 'complete' };
+      return { look: 'sealed', word: t.book.fileKept, kind: 'complete' };
     case 'failed':
-      return { look: 'broken', word: 'not kept', kind: 'failed' };
+      return { look: 'broken', word: t.book.notKept, kind: 'failed' };
     case 'incomplete':
-      return { look: 'sealed', word: 'fewer copies', kind: 'failed' };
+      return { look: 'sealed', word: t.book.fewerCopies, kind: 'failed' };
     default:
       return {
         look: 'molten',
-        word: problem ? 'delayed' : progress.transferred < progress.bytes ? 'sending' : 'sealing',
+        word: problem ? t.book.delayed : progress.transferred < progress.bytes ? t.book.sending : t.book.sealing,
         kind: 'working',
       };
   }
@@ -92,12 +92,12 @@ function fileEntry(file: StoredFile) {
       <div class="entry-name">
         <a href=${fileLink(file.file)}>${file.name}</a>
         <span class="note">
-          ${file.folder ? 'folder · ' : ''}${bytes(file.size)} · ${moment(file.createdAt)} · ${count(progress.pieces)} ${progress.pieces === 1 ? 'piece' : 'pieces'}${copies > 1 ? ` · ${copies} copies` : ''}
+          ${[file.folder ? t.common.folder : '', bytes(file.size), moment(file.createdAt), t.common.pieces(progress.pieces), copies > 1 ? t.common.copies(copies) : ''].filter(Boolean).join(' · ')}
         </span>
       </div>
       <div class="entry-state">
         <span class="state state-${kind}">${word}</span>
-        <span class="note">${count(progress.copiesKept)} of ${count(progress.copiesWanted)} sealed</span>
+        <span class="note">${t.book.sealedOf(progress.copiesKept, progress.copiesWanted)}</span>
       </div>
     </li>
   `;
@@ -111,20 +111,20 @@ function entry(deal: Deal) {
     <li class="entry" data-testid="deal-item" data-step=${deal.step} data-state=${deal.state}>
       ${seal(look, deal.proof?.commR, 46)}
       <div class="entry-name">
-        <a href=${dealLink(deal.id)}>${deal.name || 'Unnamed file'}</a>
-        <span class="note">${bytes(deal.size)} · ${moment(deal.createdAt)} · miner ${shortened(deal.miner)}</span>
+        <a href=${dealLink(deal.id)}>${deal.name || t.common.unnamed}</a>
+        <span class="note">${[bytes(deal.size), moment(deal.createdAt), t.book.miner(shortened(deal.miner))].join(' · ')}</span>
       </div>
       <div class="entry-state">
-        <span class="state state-${deal.state}">${deal.state === 'failed' ? 'failed' : deal.step}</span>
+        <span class="state state-${deal.state}">${deal.state === 'failed' ? t.book.failed : t.steps[deal.step].name}</span>
         <span class="note">
           ${
             deal.state === 'failed'
               ? isRefunding(deal)
-                ? 'its money is on its way back'
-                : 'see why, and try again'
+                ? t.book.moneyBack
+                : t.book.seeWhy
               : deal.state === 'working'
-                ? STEP_WORDS[deal.step].next
-                : html`<span data-testid="proof-count">${proofs}</span> ${proofs === 1 ? 'proof' : 'proofs'} of spacetime`
+                ? t.steps[deal.step].next
+                : t.book.proofs(proofs, html`<span data-testid="proof-count">${proofs}</span>`)
           }
         </span>
       </div>

@@ -9,16 +9,18 @@ import './proof-checks';
 import './proving';
 import './take-back';
 import { ActingView } from './acting';
-import { bytes, count, fil } from './amounts';
+import { bytes, fil } from './amounts';
 import { shortened } from './copyable';
 import { isRefunding } from './payments';
 import { previewOfDeal } from './previewed';
 import { type Problem, problemOf } from './problem';
+import { inEnglish } from './problem-box';
 import { DEALS, fileLink } from './route';
 import { seal } from './seal';
 import { session } from './session';
 import { STEPS } from './steps';
 import { blocksAsTime, moment } from './times';
+import { t } from './words';
 
 export class DealPage extends ActingView {
   static override properties = { dealId: { attribute: false } };
@@ -55,17 +57,17 @@ export class DealPage extends ActingView {
     if (deal.state === 'working') {
       return html`<p class="forget">
         <button type="button" class="plain" data-testid="give-up-button" ?disabled=${this.busy} @click=${() => this.giveUp(deal)}>
-          Give this deal up
+          ${t.deal.giveUp}
         </button>
       </p>`;
     }
-    if (isRefunding(deal)) return html`<p class="forget note">It can be forgotten once its money is back.</p>`;
+    if (isRefunding(deal)) return html`<p class="forget note">${t.deal.forgetWhenBack}</p>`;
     if (!deal.forgettable) {
-      return html`<p class="forget note">This deal can be forgotten once it is over and what is left of its money is back.</p>`;
+      return html`<p class="forget note">${t.deal.forgetWhenOver}</p>`;
     }
     return html`<p class="forget">
       <button type="button" class="plain" data-testid="remove-button" ?disabled=${this.busy} @click=${() => this.forgetDeal(deal)}>
-        Forget this deal
+        ${t.deal.forget}
       </button>
     </p>`;
   }
@@ -73,106 +75,110 @@ export class DealPage extends ActingView {
   /** What hinders the deal, or why it ended. */
   private trouble(deal: Deal) {
     if (deal.state === 'failed') {
-      const why = deal.reason ?? deal.error?.message ?? 'no reason was given';
-      const next = deal.error?.hint || 'You can try again, with a new proposal at the miner’s present price';
+      const why = deal.reason ?? deal.error?.message;
       const problem: Problem = {
-        what: 'This deal failed',
-        why,
-        next,
+        what: () => t.deal.itFailed,
+        why: why ?? (() => t.common.noReason),
+        next: deal.error?.hint || (() => t.deal.again),
         code: deal.error?.code ?? 'deal-failed',
+        foreign: why !== undefined,
       };
-      return html`<sd-problem .problem=${problem} .retry=${() => this.again(deal)} label="Try again"></sd-problem>`;
+      return html`<sd-problem .problem=${problem} .retry=${() => this.again(deal)}></sd-problem>`;
     }
     // The page says already that the chain does not answer.
     if (!deal.error || (session.problem && deal.error.code === 'chain-unreachable')) return nothing;
     if (deal.error.code === 'file-lost') {
-      return html`<sd-problem .problem=${problemOf('The miner still needs the file, and it is gone from here', deal.error)}></sd-problem>`;
+      return html`<sd-problem .problem=${problemOf(() => t.deal.fileGone, deal.error)}></sd-problem>`;
     }
-    const problem = problemOf('Delayed; it is tried again automatically', deal.error);
-    return html`<sd-problem .problem=${problem} .retry=${() => this.again(deal)} label="Try again now" calm></sd-problem>`;
+    const problem = problemOf(() => t.deal.delayed, deal.error);
+    return html`<sd-problem .problem=${problem} .retry=${() => this.again(deal)} .label=${t.deal.tryNow} calm></sd-problem>`;
   }
 
   /** The deal in figures. */
   private record(deal: Deal) {
     const blockTimeMs = session.network?.blockTimeMs;
-    const about = blockTimeMs ? `, about ${blocksAsTime(deal.duration, blockTimeMs)}` : '';
+    const about = blockTimeMs ? blocksAsTime(deal.duration, blockTimeMs) : undefined;
     return html`
       <section class="panel" aria-labelledby="record-title">
-        <h2 id="record-title">The deal</h2>
+        <h2 id="record-title">${t.deal.title}</h2>
         <dl class="facts stacked">
-          <div><dt>Miner</dt><dd><sd-copyable .value=${deal.miner} label="miner address" short></sd-copyable></dd></div>
+          <div><dt>${t.deal.miner}</dt><dd><sd-copyable .value=${deal.miner} .label=${t.deal.minerAddress} short></sd-copyable></dd></div>
           ${chosen(deal)}
-          <div><dt>Duration</dt><dd>${count(deal.duration)} blocks${about}</dd></div>
-          <div><dt>Price</dt><dd>${fil(deal.total)}</dd></div>
+          <div><dt>${t.deal.duration}</dt><dd>${t.deal.lasts(t.common.blocks(deal.duration), about)}</dd></div>
+          <div><dt>${t.deal.price}</dt><dd>${fil(deal.total)}</dd></div>
           ${
             deal.answer || deal.state === 'complete'
               ? html`<div>
-                <dt>The miner’s last answer</dt>
+                <dt>${t.deal.lastAnswer}</dt>
                 <dd class="last-word">
                   <span data-testid="answer" data-state=${deal.answer?.state ?? nothing}>${lastWord(deal)}</span>
                   ${
                     deal.state === 'failed'
                       ? nothing
-                      : html`<button type="button" class="copy" data-testid="query-button" ?disabled=${this.busy} @click=${() => this.ask(deal)}>Ask now</button>`
+                      : html`<button type="button" class="copy" data-testid="query-button" ?disabled=${this.busy} @click=${() => this.ask(deal)}>${t.deal.askNow}</button>`
                   }
                 </dd>
               </div>`
               : nothing
           }
           <div>
-            <dt>Deal id</dt>
+            <dt>${t.deal.id}</dt>
             <dd data-testid="deal-id" data-deal-cid=${deal.dealCid ?? ''} data-id=${deal.id}>
               ${
                 deal.dealCid
-                  ? html`<sd-copyable .value=${deal.dealCid} label="deal id" short></sd-copyable>`
+                  ? html`<sd-copyable .value=${deal.dealCid} .label=${t.deal.idCopy} short></sd-copyable>`
                   : deal.state === 'failed'
-                    ? 'no longer in force'
-                    : 'known once it is signed'
+                    ? t.deal.notInForce
+                    : t.deal.onceSigned
               }
             </dd>
           </div>
-          <div><dt>Data (IPFS) id</dt><dd><sd-copyable .value=${deal.dataCid} label="data id" short></sd-copyable></dd></div>
-          <div><dt>Piece id</dt><dd><sd-copyable .value=${deal.pieceCid} label="piece id" short></sd-copyable></dd></div>
+          <div><dt>${t.deal.dataId}</dt><dd><sd-copyable .value=${deal.dataCid} .label=${t.deal.dataIdCopy} short></sd-copyable></dd></div>
+          <div><dt>${t.deal.pieceId}</dt><dd><sd-copyable .value=${deal.pieceCid} .label=${t.deal.pieceIdCopy} short></sd-copyable></dd></div>
         </dl>
       </section>
     `;
   }
 
   private readonly ask = (deal: Deal) =>
-    void this.act('The miner could not be asked', async () => {
-      await session.client?.query(deal.id);
-    });
+    void this.act(
+      () => t.deal.notAskable,
+      async () => {
+        await session.client?.query(deal.id);
+      },
+    );
 
   private readonly again = (deal: Deal) =>
-    void this.act('It did not work this time either', async () => {
-      await session.client?.retry(deal.id);
-      const anew = await session.client?.deal(deal.id);
-      if (anew) session.dealChanged(anew);
-    });
+    void this.act(
+      () => t.deal.notThisTime,
+      async () => {
+        await session.client?.retry(deal.id);
+        const anew = await session.client?.deal(deal.id);
+        if (anew) session.dealChanged(anew);
+      },
+    );
 
   private readonly giveUp = (deal: Deal) => {
-    if (
-      !confirm(
-        `Give the deal for “${deal.name}” up? What is set aside for it comes back when its payment channel ends.`,
-      )
-    )
-      return;
-    void this.act('The deal could not be given up', async () => {
-      await session.client?.giveUp(deal.id);
-    });
+    if (!confirm(t.deal.giveUpReally(deal.name))) return;
+    void this.act(
+      () => t.deal.notGivenUp,
+      async () => {
+        await session.client?.giveUp(deal.id);
+      },
+    );
   };
 
   private readonly forgetDeal = (deal: Deal) => {
-    const loss =
-      deal.state === 'failed'
-        ? ''
-        : ' The miner goes on storing it, but this browser can no longer follow the deal or take the file back.';
-    if (!confirm(`Forget the deal for “${deal.name}”?${loss}`)) return;
-    void this.act('The deal could not be removed', async () => {
-      await session.client?.remove(deal.id);
-      location.hash = DEALS;
-      session.dealRemoved(deal.id);
-    });
+    const question = deal.state === 'failed' ? t.deal.forgetReally(deal.name) : t.deal.forgetStored(deal.name);
+    if (!confirm(question)) return;
+    void this.act(
+      () => t.deal.notRemoved,
+      async () => {
+        await session.client?.remove(deal.id);
+        location.hash = DEALS;
+        session.dealRemoved(deal.id);
+      },
+    );
   };
 }
 customElements.define('sd-deal', DealPage);
@@ -183,9 +189,9 @@ function header(deal: Deal) {
     <div class="deal-head">
       ${seal(look, deal.proof?.commR, 116)}
       <div>
-        <h1>${deal.name || 'Unnamed file'}</h1>
+        <h1>${deal.name || t.common.unnamed}</h1>
         <p class="note">
-          ${bytes(deal.size)}${deal.type ? ` · ${deal.type}` : ''} · begun ${moment(deal.createdAt)}
+          ${[bytes(deal.size), deal.type, t.deal.begun(moment(deal.createdAt))].filter(Boolean).join(' · ')}
         </p>
         <p class="deal-state">
           <span
@@ -193,16 +199,16 @@ function header(deal: Deal) {
             data-testid="deal-state"
             data-step=${deal.step}
             data-state=${deal.state}
-            >${deal.state === 'failed' ? 'failed' : deal.step}</span
+            >${deal.state === 'failed' ? t.deal.failed : t.steps[deal.step].name}</span
           >
           ${
             deal.state === 'working'
               ? html`<span class="link ${deal.connected ? 'link-up' : ''}">
-                <i class="pulse" aria-hidden="true"></i>${deal.connected ? 'connected to the miner' : 'not connected to the miner'}
+                <i class="pulse" aria-hidden="true"></i>${deal.connected ? t.deal.connected : t.deal.notConnected}
               </span>`
               : nothing
           }
-          ${deal.proof ? html`<span class="note">This seal’s impression is drawn from the sector’s commitment.</span>` : nothing}
+          ${deal.proof ? html`<span class="note">${t.deal.impression}</span>` : nothing}
         </p>
       </div>
     </div>
@@ -219,40 +225,37 @@ function preview(deal: Deal) {
 /** Where the deal stands in the book. */
 function back({ partOf }: Deal) {
   const file = partOf === undefined ? undefined : session.file(partOf);
-  return file ? html`<a href=${fileLink(file.file)}>← ${file.name}</a>` : html`<a href=${DEALS}>← Deal book</a>`;
+  return file ? html`<a href=${fileLink(file.file)}>← ${file.name}</a>` : html`<a href=${DEALS}>← ${t.app.book}</a>`;
 }
 
 /** What the miner said last; why a deal failed stands at the top of the page already. */
-function lastWord({ answer, state }: Deal): string {
-  if (!answer) return 'not asked lately';
-  const why = answer.message && state !== 'failed' ? `: ${answer.message}` : '';
-  return `${answer.state}${why}, ${moment(answer.at)}`;
+function lastWord({ answer, state }: Deal) {
+  if (!answer) return t.deal.notAsked;
+  const [word, at] = [t.deal.answers[answer.state], moment(answer.at)];
+  return answer.message && state !== 'failed'
+    ? t.deal.answeredWhy(word, inEnglish(answer.message, false), at)
+    : t.deal.answered(word, at);
 }
 
 function missing() {
   return session.deals === undefined
-    ? html`<p class="empty wait">Opening the deal book…</p>`
+    ? html`<p class="empty wait">${t.common.openingBook}</p>`
     : html`<div class="empty sheet">
         ${seal('broken', undefined, 88)}
-        <h1>This deal is not in the book</h1>
-        <p>Deals are kept in the browser that made them. It may have been forgotten here, or made in another browser.</p>
-        <p><a class="button" href=${DEALS}>To the deal book</a></p>
+        <h1>${t.deal.missing}</h1>
+        <p>${t.deal.missingMeans}</p>
+        <p><a class="button" href=${DEALS}>${t.common.toBook}</a></p>
       </div>`;
 }
 
 /** How the miner was chosen, and who was passed over. */
 function chosen({ minerRule, passedOver }: Deal) {
   if (minerRule === undefined) return nothing;
-  const words = {
-    cheapest: 'as the cheapest',
-    nearest: 'as the nearest',
-    spread: 'as the one with the fewest deals of yours',
-  };
   return html`<div>
-    <dt>Chosen</dt>
+    <dt>${t.deal.chosen}</dt>
     <dd data-testid="chosen">
-      ${words[minerRule]}
-      ${passedOver.map(({ miner, reason }) => html`<span class="note passed">not <code title=${miner}>${shortened(miner)}</code>: ${reason}</span>`)}
+      ${t.deal.chosenBy[minerRule]}
+      ${passedOver.map(({ miner, reason }) => html`<span class="note passed">${t.deal.passedOver(html`<code title=${miner}>${shortened(miner)}</code>`, inEnglish(reason, false))}</span>`)}
     </dd>
   </div>`;
 }

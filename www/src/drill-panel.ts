@@ -4,8 +4,10 @@ import { html, nothing } from 'lit';
 import type { Drilled, WholeFile } from 'sealdrop-client';
 import { shortened } from './copyable';
 import { type Problem, problemOf } from './problem';
+import { inEnglish } from './problem-box';
 import { session } from './session';
 import { View } from './view';
+import { t } from './words';
 
 export class DrillPanel extends View {
   static override properties = { file: { attribute: false } };
@@ -19,13 +21,12 @@ export class DrillPanel extends View {
     if (file.progress.copiesKept === 0) return nothing;
     return html`
       <section class="panel drills" aria-labelledby="drills-title">
-        <h2 id="drills-title">Does it come back?</h2>
+        <h2 id="drills-title">${t.drills.title}</h2>
         <p class="note">
-          While this page is open, some bytes of one copy are fetched every hour and checked. A copy that fails three times in a row is
-          lost, and replaced within the price that you agreed to.
+          ${t.drills.lead}
         </p>
         <button type="button" class="quiet" data-testid="drill-now" ?disabled=${this.busy} @click=${this.drill}>
-          ${this.busy ? 'Fetching…' : 'Check a copy now'}
+          ${this.busy ? t.drills.fetching : t.drills.now}
         </button>
         <p role="status" class="note" data-testid=${this.last ? 'drill-done' : nothing} data-verdict=${this.last?.verdict ?? nothing}>${this.last ? words(this.last) : ''}</p>
         <sd-problem .problem=${this.problem}></sd-problem>
@@ -42,7 +43,7 @@ export class DrillPanel extends View {
       this.last = await client.drill(this.file.file);
       this.dispatchEvent(new CustomEvent('drilled'));
     } catch (error) {
-      this.problem = problemOf('No copy could be checked', error);
+      this.problem = problemOf(() => t.drills.failed, error);
     }
     this.busy = false;
     this.requestUpdate();
@@ -50,14 +51,14 @@ export class DrillPanel extends View {
 }
 customElements.define('sd-drills', DrillPanel);
 
-function words({ miner, verdict, strikes, reason }: Drilled): string {
-  const who = `Miner ${shortened(miner)}`;
+function words({ miner, verdict, strikes, reason }: Drilled) {
+  const who = shortened(miner);
   switch (verdict) {
     case 'kept':
-      return `${who} gave what was asked for, and it is right.`;
+      return t.drills.kept(who);
     case 'doubtful':
-      return `${who} did not give it, ${strikes === 1 ? 'once' : 'twice in a row'}: ${reason}. It is asked again in ten minutes.`;
+      return t.drills.doubtful(who, strikes, inEnglish(reason ?? '', false));
     default:
-      return `${who} did not give it three times in a row: its copy counts as lost. ${reason}`;
+      return t.drills.lost(who, inEnglish(reason ?? ''));
   }
 }

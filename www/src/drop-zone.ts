@@ -2,12 +2,14 @@
 
 import { html, nothing } from 'lit';
 import type { EachProgress, Prepared, Progress } from 'sealdrop-client';
-import { bytes, count } from './amounts';
+import { bytes } from './amounts';
 import { type Chosen, chosenIn, droppedIn } from './choosing-files';
 import { problemOf } from './problem';
 import { seal } from './seal';
 import { clock } from './times';
 import { View } from './view';
+import { t, textOf } from './words';
+import { percent } from './words/numbers';
 
 /** Lines of a folder's list that are shown before somebody asks for the others. */
 const LINES = 200;
@@ -38,7 +40,7 @@ export class DropZone extends View {
   private over = false;
   private whole = false;
   /** Why nothing was taken, in words. */
-  private aside: string | undefined;
+  private aside: (() => string) | undefined;
 
   protected override updated(changed: Map<string, unknown>): void {
     // The input that had the focus went away with the invitation.
@@ -57,7 +59,7 @@ export class DropZone extends View {
         @drop=${this.drop}
       >
         ${this.chosen ? this.docket(this.chosen) : this.invitation()}
-        ${this.aside ? html`<p class="note set-aside" role="status" data-testid="set-aside">${this.aside}</p>` : nothing}
+        ${this.aside ? html`<p class="note set-aside" role="status" data-testid="set-aside">${this.aside()}</p>` : nothing}
       </div>
     `;
   }
@@ -71,14 +73,13 @@ export class DropZone extends View {
           <i class="drop-seal">${seal('sealed', undefined, 104)}</i>
           ${droplet()}
         </span>
-        <span class="drop-title">Drop files or a folder here</span>
-        <span class="drop-or">or <span class="button">Choose files</span></span>
+        <span class="drop-title">${t.drop.title}</span>
+        <span class="drop-or">${t.drop.orChoose(html`<span class="button">${t.drop.choose}</span>`)}</span>
         <span class="note">
-          ${this.limit === undefined ? 'Any kind of file, of any size, as many as you like.' : `Any kind of file, up to ${bytes(this.limit)} each.`}
-          Nothing leaves this device before you press Store.
+          ${this.limit === undefined ? t.drop.anySize : t.drop.upTo(bytes(this.limit))}
         </span>
       </label>
-      <label class="drop-folder plain">${this.input(true)}Choose a whole folder</label>
+      <label class="drop-folder plain">${this.input(true)}${t.drop.chooseFolder}</label>
     `;
   }
 
@@ -91,10 +92,10 @@ export class DropZone extends View {
         <div class="docket-name">
           <strong data-testid="chosen-name">${chosen.name}</strong>
           <span class="note" data-testid="chosen-facts">
-            ${chosen.folder ? `${count(files.length)} ${files.length === 1 ? 'file' : 'files'} · ` : ''}${bytes(chosen.size)}${type ? ` · ${type}` : ''}${this.pieces()}
+            ${[chosen.folder ? t.common.files(files.length) : '', bytes(chosen.size), type, this.pieces()].filter(Boolean).join(' · ')}
           </span>
         </div>
-        <label class="button quiet change ${this.locked ? 'disabled' : ''}">${this.input()}Other files</label>
+        <label class="button quiet change ${this.locked ? 'disabled' : ''}">${this.input()}${t.drop.others}</label>
       </div>
       ${this.refused ? html`<div class="docket-end"></div>` : this.measure()}
       ${chosen.folder ? this.list(chosen) : nothing}
@@ -105,9 +106,7 @@ export class DropZone extends View {
   private pieces(): string {
     const files = this.prepared?.files ?? [];
     const pieces = files.reduce((sum, file) => sum + file.pieces.length, 0);
-    return pieces > Math.max(1, files.length) || (this.chosen?.folder && pieces > 0)
-      ? ` · ${count(pieces)} pieces`
-      : '';
+    return pieces > Math.max(1, files.length) || (this.chosen?.folder && pieces > 0) ? t.common.pieces(pieces) : '';
   }
 
   /** How far the measuring is, and what it found. */
@@ -117,21 +116,21 @@ export class DropZone extends View {
     const share = done ? 1 : progress && progress.total > 0 ? progress.done / progress.total : 0;
     return html`
       <div class="measure" data-done=${done}>
-        <progress max="1" .value=${share} aria-label="Computing the commitment"></progress>
+        <progress max="1" .value=${share} aria-label=${t.drop.computing}></progress>
         <p class="measure-line">
           <span role="status">
-            ${
-              !done
-                ? 'Computing the commitment…'
-                : commitment
-                  ? 'Measured. This is the file’s commitment (CommP):'
-                  : 'Measured. This id gets it back:'
-            }
+            ${!done ? t.drop.computingNow : commitment ? t.drop.measuredCommP : t.drop.measuredId}
           </span>
           <span class="num">
             ${
               !done && progress && progress.done > 0
-                ? `${bytes(progress.done)} of ${bytes(progress.total)} · ${bytes(progress.bytesPerSecond)}/s${left(progress)}`
+                ? [
+                    t.common.of(bytes(progress.done), bytes(progress.total)),
+                    t.common.perSecond(bytes(progress.bytesPerSecond)),
+                    left(progress),
+                  ]
+                    .filter(Boolean)
+                    .join(' · ')
                 : nothing
             }
           </span>
@@ -139,9 +138,9 @@ export class DropZone extends View {
         <p class="measure-value">
           ${
             commitment
-              ? html`<span data-testid="piece-commp"><sd-copyable .value=${commitment} label="piece commitment"></sd-copyable></span>`
+              ? html`<span data-testid="piece-commp"><sd-copyable .value=${commitment} .label=${t.drop.pieceCommitment}></sd-copyable></span>`
               : this.prepared
-                ? html`<span data-testid="files-id"><sd-copyable .value=${this.prepared.id} label="id"></sd-copyable></span>`
+                ? html`<span data-testid="files-id"><sd-copyable .value=${this.prepared.id} .label=${t.drop.id}></sd-copyable></span>`
                 : nothing
           }
         </p>
@@ -154,7 +153,7 @@ export class DropZone extends View {
     const within = (path: string) => (path.startsWith(`${name}/`) ? path.slice(name.length + 1) : path);
     const shown = this.whole ? files : files.slice(0, LINES);
     return html`
-      <ol class="file-list" aria-label="Files" data-testid="chosen-files">
+      <ol class="file-list" aria-label=${t.drop.files} data-testid="chosen-files">
         ${shown.map(({ path, file }, index) => {
           const each = this.each?.get(index);
           const done = this.prepared !== undefined || file.size === 0 || each?.done === each?.total;
@@ -162,15 +161,15 @@ export class DropZone extends View {
           return html`<li>
             <span class="file-path">${within(path)}</span>
             <span class="note num">${bytes(file.size)}</span>
-            <span class="file-mark" aria-label=${done && (each || this.prepared) ? 'measured' : 'waiting'}>
-              ${done && (each || this.prepared) ? '✓' : share > 0 ? `${Math.floor(share * 100)} %` : '·'}
+            <span class="file-mark" role="img" aria-label=${done && (each || this.prepared) ? t.drop.measured : t.drop.waiting}>
+              ${done && (each || this.prepared) ? '✓' : share > 0 ? percent(share) : '·'}
             </span>
           </li>`;
         })}
       </ol>
       ${
         shown.length < files.length
-          ? html`<p class="file-more"><button type="button" class="plain" @click=${this.showAll}>Show all ${count(files.length)} files</button></p>`
+          ? html`<p class="file-more"><button type="button" class="plain" @click=${this.showAll}>${t.drop.showAll(files.length)}</button></p>`
           : nothing
       }
     `;
@@ -188,7 +187,7 @@ export class DropZone extends View {
       multiple
       ?webkitdirectory=${folder}
       data-testid=${folder ? 'folder-input' : 'file-input'}
-      aria-label=${folder ? 'Choose a folder to store' : 'Choose files to store'}
+      aria-label=${folder ? t.drop.chooseFolderTo : t.drop.chooseFilesTo}
       ?disabled=${this.locked}
       @change=${this.pick}
     />`;
@@ -227,11 +226,12 @@ export class DropZone extends View {
     this.aside = undefined;
     try {
       chosen = await read();
-      if (chosen === undefined) this.aside = 'Nothing was taken: there was no file in it.';
+      if (chosen === undefined) this.aside = () => t.drop.noFile;
     } catch (error) {
-      this.aside = `Nothing was taken: ${problemOf('', error).why}.`;
+      const { why } = problemOf('', error);
+      this.aside = () => t.drop.notTaken(textOf(why));
     }
-    if (this.locked) this.aside = BUSY;
+    if (this.locked) this.aside = () => t.drop.busy;
     this.whole = false;
     this.requestUpdate();
     if (chosen && !this.locked) this.dispatchEvent(new CustomEvent('chosen', { detail: chosen }));
@@ -245,11 +245,9 @@ export class DropZone extends View {
 }
 customElements.define('sd-drop-zone', DropZone);
 
-const BUSY = 'Nothing was taken: files are being stored. Give the next ones when that is done.';
-
 /** The time left, once there is enough of it to be worth a word. */
 function left({ secondsLeft }: Progress): string {
-  return secondsLeft === undefined || secondsLeft < 1 ? '' : ` · ${clock(secondsLeft * 1000)} left`;
+  return secondsLeft === undefined || secondsLeft < 1 ? '' : t.drop.left(clock(secondsLeft * 1000));
 }
 
 /** The drop of wax that falls when a file is held over the zone. */

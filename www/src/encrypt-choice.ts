@@ -7,6 +7,7 @@ import { KEY_FILE, keyFile, saveText } from './key-file';
 import { type Problem, problemOf } from './problem';
 import { session } from './session';
 import { View } from './view';
+import { t } from './words';
 
 /** Letters of a passphrase, at least: four words or so. */
 const LEAST_LETTERS = 12;
@@ -15,7 +16,7 @@ const LEAST_LETTERS = 12;
 export interface Encrypting {
   encrypt: EncryptTo | undefined;
   /** Why nothing may be stored yet. */
-  held: string | undefined;
+  held: (() => string) | undefined;
 }
 
 export class EncryptChoice extends View {
@@ -26,7 +27,7 @@ export class EncryptChoice extends View {
   private key: NewKey | undefined;
   /** Whether the person has the key. */
   private safe = false;
-  private said = '';
+  private said: (() => string) | undefined;
   private passphrase: string | undefined;
   private problem: Problem | undefined;
 
@@ -42,8 +43,8 @@ export class EncryptChoice extends View {
         <label class="switch">
           <input type="checkbox" role="switch" data-testid="encrypt-switch" .checked=${this.on} ?disabled=${this.locked} @change=${this.turn} />
           <span>
-            <strong id="encrypt-title">Encrypt before it leaves this browser</strong>
-            <span class="note">Miners then keep only ciphertext: they see how long it is, and neither what it says nor what it is called.</span>
+            <strong id="encrypt-title">${t.encrypt.title}</strong>
+            <span class="note">${t.encrypt.meaning}</span>
           </span>
         </label>
         ${this.on ? this.ways() : nothing}
@@ -57,8 +58,8 @@ export class EncryptChoice extends View {
       <span>${name}</span>
     </label>`;
     return html`
-      <div class="choices" role="radiogroup" aria-label="With what">
-        ${choice('key', 'A new key')}${choice('passphrase', 'A passphrase')}
+      <div class="choices" role="radiogroup" aria-label=${t.encrypt.withWhat}>
+        ${choice('key', t.encrypt.newKey)}${choice('passphrase', t.encrypt.passphrase)}
       </div>
       ${this.way === 'key' ? this.safekeeping() : this.typing()}
       <sd-problem .problem=${this.problem}></sd-problem>
@@ -68,21 +69,21 @@ export class EncryptChoice extends View {
   /** The key, to be kept before anything is stored. */
   private safekeeping() {
     const { key } = this;
-    if (!key) return this.problem ? nothing : html`<p class="wait">Making a key…</p>`;
+    if (!key) return this.problem ? nothing : html`<p class="wait">${t.encrypt.making}</p>`;
     return html`
       <div class="key-box" data-testid="key-box">
-        <p class="key-warning"><strong>A lost key is a lost file.</strong> Nobody has a copy, and nobody can make another: not the miners, not this page.</p>
-        <p class="note key-line">Your key <code>${`${key.identity.slice(0, 20)}…`}</code></p>
+        <p class="key-warning">${t.encrypt.nobody(html`<strong>${t.encrypt.lostKey}</strong>`)}</p>
+        <p class="note key-line">${t.encrypt.yourKey(html`<code>${`${key.identity.slice(0, 20)}…`}</code>`)}</p>
         <div class="row">
-          <button type="button" class="button" data-testid="key-download" @click=${this.download}>Save ${KEY_FILE}</button>
-          <button type="button" class="quiet" data-testid="key-copy" @click=${this.copy}>Copy the key</button>
-          <span class="note" role="status">${this.said}</span>
+          <button type="button" class="button" data-testid="key-download" @click=${this.download}>${t.encrypt.save(KEY_FILE)}</button>
+          <button type="button" class="quiet" data-testid="key-copy" @click=${this.copy}>${t.encrypt.copyKey}</button>
+          <span class="note" role="status">${this.said?.()}</span>
         </div>
         <label class="key-have">
           <input type="checkbox" data-testid="key-safe" .checked=${this.safe} @change=${(event: Event) => this.have((event.target as HTMLInputElement).checked)} />
-          I have the key somewhere safe
+          ${t.encrypt.have}
         </label>
-        <p class="note">The file works with <code>age -d -i ${KEY_FILE}</code> anywhere. This browser opens your files without it for as long as it keeps them in its book.</p>
+        <p class="note">${t.encrypt.works(html`<code>age -d -i ${KEY_FILE}</code>`)}</p>
       </div>
     `;
   }
@@ -90,8 +91,8 @@ export class EncryptChoice extends View {
   private typing() {
     if (this.passphrase !== undefined) {
       return html`<div class="key-box">
-        <p><strong>The passphrase is set.</strong> A forgotten passphrase is a lost file: nobody can restore it.</p>
-        <button type="button" class="plain" ?disabled=${this.locked} @click=${() => this.take('passphrase')}>Choose another one</button>
+        <p>${t.encrypt.forgotten(html`<strong>${t.encrypt.set}</strong>`)}</p>
+        <button type="button" class="plain" ?disabled=${this.locked} @click=${() => this.take('passphrase')}>${t.encrypt.chooseOther}</button>
       </div>`;
     }
     const field = (name: string, label: string) => html`<label class="field">${label}
@@ -99,9 +100,9 @@ export class EncryptChoice extends View {
     </label>`;
     return html`
       <form class="key-box passphrases" @submit=${this.agree}>
-        <p class="key-warning"><strong>A forgotten passphrase is a lost file.</strong> Several words that belong to nothing else are best; whoever guesses them reads it.</p>
-        ${field('passphrase', 'Passphrase')}${field('again', 'The same again')}
-        <button type="submit" class="button" data-testid="encrypt-agree">Use this passphrase</button>
+        <p class="key-warning">${t.encrypt.goodPassphrase(html`<strong>${t.encrypt.lostPassphrase}</strong>`)}</p>
+        ${field('passphrase', t.encrypt.passphraseField)}${field('again', t.encrypt.again)}
+        <button type="submit" class="button" data-testid="encrypt-agree">${t.encrypt.use}</button>
       </form>
     `;
   }
@@ -123,7 +124,7 @@ export class EncryptChoice extends View {
       const client = await session.connected();
       this.key = await client.newKey();
     } catch (error) {
-      this.problem = problemOf('No key could be made', error);
+      this.problem = problemOf(() => t.encrypt.noKey, error);
     }
     this.tell();
   }
@@ -136,7 +137,7 @@ export class EncryptChoice extends View {
   private readonly download = () => {
     if (!this.key) return;
     saveText(KEY_FILE, keyFile(this.key));
-    this.said = `Saved as ${KEY_FILE}`;
+    this.said = () => t.encrypt.saved(KEY_FILE);
     this.have(true);
   };
 
@@ -144,9 +145,9 @@ export class EncryptChoice extends View {
     if (!this.key) return;
     try {
       await navigator.clipboard.writeText(this.key.identity);
-      this.said = 'Copied: put it where you will find it';
+      this.said = () => t.encrypt.copied;
     } catch {
-      this.said = 'The browser does not let this page copy: save the file';
+      this.said = () => t.encrypt.cannotCopy;
     }
     this.requestUpdate();
   };
@@ -156,8 +157,12 @@ export class EncryptChoice extends View {
     const fields = new FormData(event.target as HTMLFormElement);
     const [passphrase, again] = [String(fields.get('passphrase') ?? ''), String(fields.get('again') ?? '')];
     if (passphrase !== again) {
-      const next = 'Type it twice in the same way';
-      this.problem = { code: 'bad-argument', what: 'These are two passphrases', why: 'They differ', next };
+      this.problem = {
+        code: 'bad-argument',
+        what: () => t.encrypt.two,
+        why: () => t.encrypt.differ,
+        next: () => t.encrypt.typeTwice,
+      };
       return this.requestUpdate();
     }
     this.problem = undefined;
@@ -174,11 +179,11 @@ export class EncryptChoice extends View {
     if (!this.on) return { encrypt: undefined, held: undefined };
     if (this.way === 'passphrase') {
       return this.passphrase === undefined
-        ? { encrypt: undefined, held: 'Set the passphrase first.' }
+        ? { encrypt: undefined, held: () => t.encrypt.setFirst }
         : { encrypt: { passphrase: this.passphrase }, held: undefined };
     }
-    if (!this.key) return { encrypt: undefined, held: 'The key is being made.' };
-    const held = this.safe ? undefined : 'Save the key first: without it, the files are lost.';
+    if (!this.key) return { encrypt: undefined, held: () => t.encrypt.keyBeingMade };
+    const held = this.safe ? undefined : () => t.encrypt.saveFirst;
     return { encrypt: { recipients: [this.key.recipient] }, held };
   }
 }

@@ -4,10 +4,11 @@
 import { html, nothing } from 'lit';
 import type { Cause, Deal, Explanation } from 'sealdrop-client';
 import { type Problem, problemOf } from './problem';
-import { sentence } from './problem-box';
+import { inEnglish, reasonOf, sentence } from './problem-box';
 import { session } from './session';
 import { span } from './times';
 import { View } from './view';
+import { engineWords, t } from './words';
 
 /** Milliseconds between two questions, and after one that failed. */
 const ASK_MS = 4_000;
@@ -60,7 +61,7 @@ export class Why extends View {
       last = { id, told, heardAt: Date.now() };
       this.problem = undefined;
     } catch (error) {
-      this.problem = problemOf('The reason could not be fetched', error);
+      this.problem = problemOf(() => t.why.failed, error);
     }
     if (!this.isConnected) return;
     this.requestUpdate();
@@ -75,7 +76,7 @@ export class Why extends View {
     if (!told || told.done || age > STALE_MS) {
       // Only a deal that is under way is asked about: without an answer there is nothing to add to its step.
       return this.problem && age > STALE_MS
-        ? html`<p class="why-when note" data-testid="why-problem">${this.problem.why}</p>`
+        ? html`<p class="why-when note" data-testid="why-problem">${reasonOf(this.problem)}</p>`
         : nothing;
     }
     const trouble = told.because.some((cause) => TROUBLE.has(cause.code));
@@ -83,18 +84,18 @@ export class Why extends View {
       <div class="why ${trouble ? 'why-trouble' : ''}" data-testid="why" data-code=${told.because[0]?.code ?? nothing}>
         <p class="why-when">
           <strong>${when(told, age)}</strong>
-          ${told.eta ? html`<span class="note">going by ${told.eta.basis}</span>` : nothing}
+          ${told.eta ? html`<span class="note">${t.why.goingBy(inEnglish(told.eta.basis, false))}</span>` : nothing}
         </p>
         <details ?open=${open} @toggle=${this.toggled}>
-          <summary>Why is it not done yet?</summary>
+          <summary>${t.why.title}</summary>
           <ul>
             ${told.because.map(
               (cause) => html`<li data-testid="cause" data-code=${cause.code}>
-                ${sentence(cause.text)}${cause.whatToDo ? html`<span class="note">${sentence(cause.whatToDo)}</span>` : nothing}
+                ${causeWords(cause)}
               </li>`,
             )}
           </ul>
-          <p class="note">${told.next}</p>
+          <p class="note">${inEnglish(told.next)}</p>
         </details>
       </div>
     `;
@@ -106,14 +107,22 @@ export class Why extends View {
 }
 customElements.define('sd-why', Why);
 
+/** A cause in the language of the page, with the words of who said it where those are others. */
+function causeWords({ code, text, whatToDo }: Cause) {
+  const known = engineWords()?.causes[code];
+  const advice = known ? known.whatToDo : whatToDo;
+  return html`${sentence(known?.text ?? text)}${advice ? html`<span class="note">${sentence(advice)}</span>` : nothing}
+    ${known ? html`<span class="note">${inEnglish(text)}</span>` : nothing}`;
+}
+
 /** When it will be done, counted down between two answers. */
 function when({ eta }: Explanation, age: number): string {
-  if (!eta) return 'There is no estimate yet';
+  if (!eta) return t.why.noEstimate;
   const left = eta.expectedMs - age;
-  if (left < 5_000) return 'It should be complete any moment';
+  if (left < 5_000) return t.why.anyMoment;
   const earliest = Math.max(0, eta.earliestMs - age);
   const sooner = eta.expectedMs - eta.earliestMs > 60_000 && earliest < left / 2;
-  return `Complete in about ${span(round(left))}${sooner ? `, at the earliest in ${span(round(earliest))}` : ''}`;
+  return sooner ? t.why.inEarliest(span(round(left)), span(round(earliest))) : t.why.in(span(round(left)));
 }
 
 /** An estimate is no stopwatch: minutes are told in steps of five seconds, hours in whole minutes. */

@@ -4,21 +4,20 @@ import { html, nothing } from 'lit';
 import type { Deal, StoredCopy, StoredPiece, WholeFile } from 'sealdrop-client';
 import { bytes } from './amounts';
 import { shortened } from './copyable';
+import { inEnglish } from './problem-box';
 import { dealLink } from './route';
 import { session } from './session';
 import { STEPS } from './steps';
 import { moment } from './times';
+import { t } from './words';
+import { percent } from './words/numbers';
 
 export type RowState = 'waiting' | 'sending' | 'sealing' | 'kept' | 'failed' | 'empty';
 
-export const ROW_WORDS: Record<RowState, string> = {
-  waiting: 'waiting',
-  sending: 'sending',
-  sealing: 'being sealed',
-  kept: 'kept',
-  failed: 'not kept',
-  empty: 'kept in the list',
-};
+/** A state in words, with how much is sent as far as that is worth a word. */
+export function rowWord(state: RowState, share: number): string {
+  return state === 'sending' && share > 0 ? t.rows.sendingShare(percent(share)) : t.rows[state];
+}
 
 /** A piece and its copies. */
 export function pieceRow(file: WholeFile, part: StoredPiece) {
@@ -29,19 +28,20 @@ export function pieceRow(file: WholeFile, part: StoredPiece) {
       <span class="note num">${bytes(part.size)}</span>
     </span>
     <span class="piece-copies">
-      ${part.copies.length === 0 ? html`<span class="note">${part.problem ?? 'waits for its turn'}</span>` : part.copies.map(copyLine)}
+      ${part.copies.length === 0 ? html`<span class="note">${part.problem === undefined ? t.rows.waitsForTurn : inEnglish(part.problem, false)}</span>` : part.copies.map(copyLine)}
     </span>
   </li>`;
 }
 
 function nameOf(file: WholeFile, part: StoredPiece): string {
-  if (part.file === undefined) return 'The list of files';
+  if (part.file === undefined) return t.rows.theList;
   const entry = file.files[part.file];
-  if (!entry) return 'Piece';
+  if (!entry) return t.rows.piece;
   // All but the last have one size; those with the same bytes as an earlier one are not in the list.
   const step = Math.max(...file.parts.filter((other) => other.file === part.file).map((other) => other.size));
   const place = Math.floor(part.offset / step) + 1;
-  return entry.pieces > 1 ? `${file.folder ? `${entry.path}, part` : 'Part'} ${place} of ${entry.pieces}` : entry.path;
+  if (entry.pieces <= 1) return entry.path;
+  return file.folder ? t.rows.partOf(entry.path, place, entry.pieces) : t.rows.part(place, entry.pieces);
 }
 
 function copyLine(copy: StoredCopy) {
@@ -49,37 +49,36 @@ function copyLine(copy: StoredCopy) {
   // A deal's own news come sooner than what is asked of the whole.
   const state = copy.state === 'under-way' && deal?.state === 'complete' ? 'kept' : copy.state;
   const step = deal && stepState(deal);
-  const sending = step === 'sending' && deal && deal.transferred > 0 ? ` ${percentOf(deal)} %` : '';
   const word = {
-    'under-way': step ? ROW_WORDS[step] + sending : 'under way',
-    kept: 'sealed',
-    refused: 'refused',
-    failed: 'failed',
-    lost: 'lost',
+    'under-way': step ? rowWord(step, deal ? shareOf(deal) : 0) : t.rows.underWay,
+    kept: t.rows.sealed,
+    refused: t.rows.refused,
+    failed: t.rows.copyFailed,
+    lost: t.rows.lost,
   }[state];
   return html`<span class="copy-of">
-    <a href=${dealLink(copy.deal)} class="copy-line copy-${state}">${shortened(copy.miner)}: ${word}</a>
+    <a href=${dealLink(copy.deal)} class="copy-line copy-${state}">${t.rows.copyAt(shortened(copy.miner), word)}</a>
     ${
       copy.checked
         ? html`<span class="note copy-check ${copy.checked.passed ? '' : 'copy-check-failed'}" data-testid="copy-check" data-passed=${copy.checked.passed}>
-            ${copy.checked.passed ? 'came back' : 'did not come back'} ${moment(copy.checked.at)}
+            ${(copy.checked.passed ? t.rows.cameBack : t.rows.didNotComeBack)(moment(copy.checked.at))}
           </span>`
         : nothing
     }
   </span>`;
 }
 
-function percentOf({ transferred, size }: Deal): number {
-  return Math.floor((Math.min(transferred, size) / size) * 100);
+function shareOf({ transferred, size }: Deal): number {
+  return size > 0 ? Math.min(transferred, size) / size : 0;
 }
 
-/** How much of some pieces the miners have fetched, in percent of all copies that are under way. */
-export function percentSent(parts: StoredPiece[]): number {
+/** How much of some pieces the miners have fetched, as a share of all copies that are under way. */
+export function shareSent(parts: StoredPiece[]): number {
   const deals = parts.flatMap(({ copies, size }) => copies.map((copy) => ({ deal: session.deal(copy.deal), size })));
   const under = deals.filter(({ deal }) => deal?.state === 'working');
   const all = under.reduce((sum, { size }) => sum + size, 0);
   const sent = under.reduce((sum, { deal, size }) => sum + Math.min(deal?.transferred ?? 0, size), 0);
-  return all > 0 ? Math.floor((sent / all) * 100) : 0;
+  return all > 0 ? sent / all : 0;
 }
 
 function stepState(deal: Deal): RowState {

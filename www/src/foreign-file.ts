@@ -3,7 +3,7 @@
 
 import { html, nothing, type PropertyValues } from 'lit';
 import type { OpenedFile, OpenWith } from 'sealdrop-client';
-import { bytes, count } from './amounts';
+import { bytes } from './amounts';
 import { KEY_FILE_BYTES } from './key-file';
 import { isAborted, type Problem, problemOf } from './problem';
 import { DEALS } from './route';
@@ -11,6 +11,7 @@ import { saveFile } from './saving';
 import { seal } from './seal';
 import { session } from './session';
 import { View } from './view';
+import { t } from './words';
 
 /** Lines that are shown. */
 const LINES = 200;
@@ -49,10 +50,10 @@ export class ForeignFile extends View {
       ${
         opened
           ? nothing
-          : html`<p>Files are kept in the book of the browser that stored them. If miners keep its list, it can be had from them.</p>
+          : html`<p>${t.foreign.lead}</p>
             <p class="row foreign-row">
-              <button type="button" class="button" data-testid="foreign-look" ?disabled=${this.busy} @click=${() => this.look()}>${this.busy ? 'Asking the miners…' : 'Ask the miners for it'}</button>
-              <a class="button quiet" href=${DEALS}>To the deal book</a>
+              <button type="button" class="button" data-testid="foreign-look" ?disabled=${this.busy} @click=${() => this.look()}>${this.busy ? t.foreign.asking : t.foreign.ask}</button>
+              <a class="button quiet" href=${DEALS}>${t.common.toBook}</a>
             </p>`
       }
       ${opened?.encrypted ? this.keys() : nothing}
@@ -67,28 +68,28 @@ export class ForeignFile extends View {
 
   private heading(): string {
     const { opened } = this;
-    if (!opened) return 'This file is not in the book';
+    if (!opened) return t.foreign.missing;
     if (!opened.encrypted || this.hasKey()) return opened.name;
-    return opened.folder ? 'An encrypted folder' : 'An encrypted file';
+    return opened.folder ? t.foreign.encryptedFolder : t.foreign.encryptedFile;
   }
 
   /** What opens it. */
   private keys() {
     if (this.hasKey())
-      return html`<p class="note">Opened with ${this.key.passphrase === undefined ? 'your key' : 'your passphrase'}.</p>`;
+      return html`<p class="note">${this.key.passphrase === undefined ? t.foreign.openedKey : t.foreign.openedPassphrase}</p>`;
     return html`
       <form class="key-box" @submit=${this.open}>
-        <p>What it is called, and what is in it, is opened by the key that it was stored with, or the passphrase.</p>
-        <label class="field">Key (AGE-SECRET-KEY-1…)
+        <p>${t.foreign.opensWith}</p>
+        <label class="field">${t.foreign.key}
           <input name="identity" type="password" autocomplete="off" spellcheck="false" maxlength="4096" data-testid="foreign-identity" />
         </label>
-        <label class="field">or the key’s file
+        <label class="field">${t.foreign.keyFile}
           <input name="file" type="file" accept=".txt,text/plain" />
         </label>
-        <label class="field">or the passphrase
+        <label class="field">${t.foreign.passphrase}
           <input name="passphrase" type="password" autocomplete="off" maxlength="256" data-testid="foreign-passphrase" />
         </label>
-        <button type="submit" class="button" data-testid="foreign-open" ?disabled=${this.busy}>${this.busy ? 'Opening…' : 'Open'}</button>
+        <button type="submit" class="button" data-testid="foreign-open" ?disabled=${this.busy}>${this.busy ? t.foreign.opening : t.foreign.open}</button>
       </form>
     `;
   }
@@ -103,12 +104,12 @@ export class ForeignFile extends View {
             <span class="file-path">${file.path}</span>
             <span class="note num">${bytes(file.size)}</span>
             <span class="file-state">${running?.path === file.path ? bytes(running.done) : ''}</span>
-            <button type="button" class="copy" data-testid="foreign-download" ?disabled=${running !== undefined} @click=${() => this.download(file.path, file.size)}>${closed ? 'Download encrypted' : 'Download'}</button>
+            <button type="button" class="copy" data-testid="foreign-download" ?disabled=${running !== undefined} @click=${() => this.download(file.path, file.size)}>${closed ? t.foreign.downloadEncrypted : t.common.download}</button>
           </li>`,
         )}
       </ol>
-      ${opened.files.length > LINES ? html`<p class="note">and ${count(opened.files.length - LINES)} more; the command line gets them all.</p>` : nothing}
-      <p class="saved" role="status">${this.saved ? `Verified: ${this.saved} is exactly what was stored.` : ''}</p>
+      ${opened.files.length > LINES ? html`<p class="note">${t.foreign.more(opened.files.length - LINES)}</p>` : nothing}
+      <p class="saved" role="status">${this.saved ? t.foreign.verified(this.saved) : ''}</p>
     `;
   }
 
@@ -127,7 +128,7 @@ export class ForeignFile extends View {
     } catch (error) {
       if (this.asked !== asked) return;
       this.key = {};
-      this.problem = problemOf('It could not be opened', error);
+      this.problem = problemOf(() => t.foreign.notOpened, error);
     }
     this.busy = false;
     this.requestUpdate();
@@ -166,7 +167,7 @@ export class ForeignFile extends View {
       });
       if (this.running === running) this.saved = path;
     } catch (error) {
-      if (this.running === running && !isAborted(error)) this.problem = problemOf('It could not be fetched', error);
+      if (this.running === running && !isAborted(error)) this.problem = problemOf(() => t.foreign.notFetched, error);
     }
     if (this.running === running) this.running = undefined;
     this.requestUpdate();

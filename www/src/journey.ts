@@ -6,11 +6,10 @@ import type { Deal, Step } from 'sealdrop-client';
 import { bytes, count } from './amounts';
 import { seal } from './seal';
 import { session } from './session';
-import { STEP_WORDS, STEPS, type Status, statusOf, underWay } from './steps';
+import { STEPS, type Status, statusOf, underWay } from './steps';
 import { clock, moment, span } from './times';
 import { View } from './view';
-
-const STATUS_WORDS: Record<Status, string> = { done: 'done', now: 'under way', later: 'to come', failed: 'failed' };
+import { t } from './words';
 
 export class Journey extends View {
   static override properties = { deal: { attribute: false } };
@@ -25,9 +24,9 @@ export class Journey extends View {
     const failed = deal.state === 'failed';
     return html`
       <section class="sheet journey" aria-labelledby="journey-title">
-        <h2 id="journey-title">The journey</h2>
+        <h2 id="journey-title">${t.journey.title}</h2>
         <p class="unseen" role="status">
-          ${failed ? 'The deal failed.' : `Now: ${STEP_WORDS[underWay(deal.step)].doing}.`}
+          ${failed ? t.journey.failedAloud : t.journey.nowAloud(t.steps[underWay(deal.step)].doing)}
         </p>
         <ol>
           ${STEPS.map((step) => this.item(step, statusOf(step, deal.step, failed)))}
@@ -38,7 +37,7 @@ export class Journey extends View {
 
   private item(step: Step, status: Status) {
     const { deal } = this;
-    const words = STEP_WORDS[step];
+    const words = t.steps[step];
     const at = reachedAt(deal, step);
     return html`
       <li class="step step-${status}" data-testid="step" data-step=${step} data-status=${status}
@@ -47,7 +46,7 @@ export class Journey extends View {
         <div class="step-body">
           <p class="step-title">
             <span>${status === 'now' || status === 'failed' ? words.doing : words.done}</span>
-            <span class="unseen">, ${STATUS_WORDS[status]}</span>
+            <span class="unseen">, ${t.journey.status[status]}</span>
             ${status === 'done' && at !== undefined ? html`<time class="num" datetime=${new Date(at).toISOString()}>${moment(at)}</time>` : nothing}
           </p>
           <p class="note">${words.meaning}</p>
@@ -85,8 +84,8 @@ function transfer(deal: Deal) {
   const sent = Math.min(deal.transferred ?? 0, deal.size);
   return html`
     <div class="live-block">
-      <progress max=${deal.size} .value=${sent} aria-label="Sent to the miner"></progress>
-      <p class="live"><span class="num">${bytes(sent)} of ${bytes(deal.size)}</span></p>
+      <progress max=${deal.size} .value=${sent} aria-label=${t.journey.sent}></progress>
+      <p class="live"><span class="num">${t.common.of(bytes(sent), bytes(deal.size))}</span></p>
     </div>
   `;
 }
@@ -98,8 +97,8 @@ function work(deal: Deal, next: Step, elapsed: number) {
     <div class="live-block">
       ${
         usual === undefined
-          ? html`<progress aria-label="Under way"></progress>`
-          : html`<progress max="1" .value=${Math.min(0.97, elapsed / usual)} aria-label="Under way, estimated"></progress>`
+          ? html`<progress aria-label=${t.journey.underWay}></progress>`
+          : html`<progress max="1" .value=${Math.min(0.97, elapsed / usual)} aria-label=${t.journey.underWayEstimated}></progress>`
       }
       <p class="live"><span class="num">${clock(elapsed)}</span></p>
     </div>
@@ -120,19 +119,20 @@ function provingWindow(deal: Deal) {
   const { height, network } = session;
   const { proving } = deal;
   if (!proving || height === undefined || !network) {
-    return html`<p class="live"><i class="pulse" aria-hidden="true"></i>The chain has set no window yet.</p>`;
+    return html`<p class="live"><i class="pulse" aria-hidden="true"></i>${t.journey.noWindow}</p>`;
   }
   const wait = proving.windowStart - height;
   return html`<p class="live">
     <i class="pulse" aria-hidden="true"></i>
     ${
       wait > 0
-        ? html`The window opens in <span class="num">${count(wait)}</span> blocks, about ${span(wait * network.blockTimeMs)}.`
-        : html`The window is open; the miner proves now. Block <span class="num">${count(height)}</span>, until
-          <span class="num">${count(proving.windowEnd)}</span>.`
+        ? t.journey.opensIn(figure(wait), span(wait * network.blockTimeMs))
+        : t.journey.isOpen(figure(height), figure(proving.windowEnd))
     }
   </p>`;
 }
+
+const figure = (value: number) => html`<span class="num">${count(value)}</span>`;
 
 /** Why it is not done yet, and when it will be. */
 function why(deal: Deal) {
@@ -144,10 +144,6 @@ function advice(deal: Deal) {
   if (deal.state !== 'working') return nothing;
   const sent = STEPS.indexOf(deal.step) >= STEPS.indexOf('transferred');
   return html`<p class="advice">
-    ${
-      sent
-        ? 'The miner has the whole file. You may close this page: the deal goes on, and the page catches up when you return.'
-        : 'Please keep this page open until the file is transferred: the miner fetches it from this browser.'
-    }
+    ${sent ? t.journey.mayClose : t.journey.keepOpen}
   </p>`;
 }

@@ -1,6 +1,7 @@
 // A key as a file, in the form that `age-keygen` writes and `age -d -i` takes.
 
 import type { NewKey } from 'sealdrop-client';
+import { t } from './words';
 
 /** Its name. */
 export const KEY_FILE = 'sealdrop-key.txt';
@@ -12,7 +13,7 @@ const KEEP_MS = 60_000;
 export function keyFile({ identity, recipient }: NewKey): string {
   return [
     `# created: ${new Date().toISOString().slice(0, 19)}Z`,
-    '# Opens files that were encrypted with Sealdrop. Keep it secret and safe: a lost key is a lost file.',
+    `# ${t.encrypt.keyFileNote}`,
     `# public key: ${recipient}`,
     identity,
     '',

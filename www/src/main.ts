@@ -26,3 +26,6 @@ import './deal-page';
 import './file-page';
 import './deal-book';
 import './app';
+import { beginSpeaking } from './words';
+
+beginSpeaking();

@@ -5,9 +5,12 @@ import { html, nothing } from 'lit';
 import type { MinerAnswer, MinerInfo, MinerRule, Piece, Survey } from 'sealdrop-client';
 import { bytes, pricePerMibDay } from './amounts';
 import { type Problem, problemOf } from './problem';
+import { inEnglish } from './problem-box';
 import { session } from './session';
 import { span } from './times';
 import { View } from './view';
+import { t } from './words';
+import type { Part } from './words/say';
 
 /** What was picked: the miner, and the rule that it follows from unless a person named it. */
 export interface Picked {
@@ -24,11 +27,7 @@ const FEW = 4;
 /** A hint of a second's fraction says more than "0 seconds". */
 const SOON_MS = 1_000;
 
-const RULES: [MinerRule, string, string][] = [
-  ['cheapest', 'Cheapest', 'the lowest price'],
-  ['nearest', 'Nearest', 'the quickest answer'],
-  ['spread', 'Spread', 'evenly over all'],
-];
+const MODES: readonly (MinerRule | 'own')[] = ['cheapest', 'nearest', 'spread', 'own'];
 
 export class MinerChoice extends View {
   static override properties = { piece: { attribute: false }, duration: { attribute: false } };
@@ -47,9 +46,9 @@ export class MinerChoice extends View {
 
   override render() {
     const { miners } = session;
-    if (miners === undefined) return html`<p class="wait">Asking the chain for miners…</p>`;
+    if (miners === undefined) return html`<p class="wait">${t.miners.asking}</p>`;
     if (miners.length === 0) {
-      return html`<p>No miner has announced itself on this network yet. Start one, and it appears here by itself.</p>`;
+      return html`<p>${t.miners.none}</p>`;
     }
     const { miner } = this.picked();
     return html`
@@ -60,7 +59,7 @@ export class MinerChoice extends View {
   }
 
   private rules() {
-    const choice = (mode: MinerRule | 'own', name: string, meaning: string) => html`
+    const choice = (mode: MinerRule | 'own') => html`
       <label class="choice">
         <input
           type="radio"
@@ -70,27 +69,27 @@ export class MinerChoice extends View {
           .checked=${this.mode === mode}
           @change=${() => this.follow(mode)}
         />
-        <span>${name}<small>${meaning}</small></span>
+        <span>${t.miners[mode].name}<small>${t.miners[mode].meaning}</small></span>
       </label>
     `;
-    return html`<div class="choices miner-rules" role="radiogroup" aria-label="How the miner is chosen">
-      ${RULES.map(([rule, name, meaning]) => choice(rule, name, meaning))} ${choice('own', 'My choice', 'from the list')}
+    return html`<div class="choices miner-rules" role="radiogroup" aria-label=${t.miners.how}>
+      ${MODES.map(choice)}
     </div>`;
   }
 
   private card(miner: MinerInfo, chosen: boolean) {
     const answer = this.answer(miner);
-    const price = miner.price === undefined ? 'no offer at present' : pricePerMibDay(miner.price, this.blockTime());
+    const price = miner.price === undefined ? t.network.noOffer : pricePerMibDay(miner.price, this.blockTime());
     return html`
       <label class="miner ${chosen ? 'chosen' : ''}" data-testid="miner-card" data-miner=${miner.address}>
         <input type="radio" name="miner" data-testid="miner-choice" .checked=${chosen} @change=${() => this.name(miner)} />
         <span class="miner-name"><code>${miner.address}</code></span>
         <span class="miner-price">${price}</span>
         <span class="miner-facts">
-          <span>${bytes(miner.sectorSize)} sectors</span>
-          <span>${miner.power > 0 ? `${bytes(miner.power)} proven` : 'nothing proven yet'}</span>
-          ${answer?.room === undefined ? nothing : html`<span>${answer.room > 0 ? `room for ${bytes(answer.room)}` : 'no room at present'}</span>`}
-          ${answer?.distanceMs === undefined ? nothing : html`<span>${distance(answer.distanceMs)} away</span>`}
+          <span>${t.miners.sectors(bytes(miner.sectorSize))}</span>
+          <span>${miner.power > 0 ? t.miners.proven(bytes(miner.power)) : t.miners.nothingProven}</span>
+          ${answer?.room === undefined ? nothing : html`<span>${answer.room > 0 ? t.miners.room(bytes(answer.room)) : t.miners.noRoom}</span>`}
+          ${answer?.distanceMs === undefined ? nothing : html`<span>${t.miners.away(distance(answer.distanceMs))}</span>`}
         </span>
         ${this.word(miner, answer)}
       </label>
@@ -99,27 +98,28 @@ export class MinerChoice extends View {
 
   /** What the miner says, in words. */
   private word(miner: MinerInfo, answer: MinerAnswer | undefined) {
-    const line = (kind: string, text: string) =>
+    const line = (kind: string, text: Part) =>
       html`<span class="miner-word miner-${kind}" data-testid="miner-answer" data-says=${kind}>${text}</span>`;
-    if (miner.slashedAt !== undefined) return line('no', 'has missed a proof and takes no deals');
-    if (miner.price === undefined) return line('unasked', 'offers no storage at present');
+    if (miner.slashedAt !== undefined) return line('no', t.miners.slashed);
+    if (miner.price === undefined) return line('unasked', t.miners.noOffer);
     if (this.piece && this.piece.size > miner.usableBytes) {
-      return line('no', `takes no file larger than ${bytes(miner.usableBytes)}`);
+      return line('no', t.miners.tooLarge(bytes(miner.usableBytes)));
     }
-    if (answer === undefined) return line('wait', this.survey ? 'was not asked' : 'asking whether it takes this now…');
+    if (answer === undefined) return line('wait', this.survey ? t.miners.notAsked : t.miners.beingAsked);
     switch (answer.says) {
       case 'yes':
-        return line('yes', 'would take this now');
+        return line('yes', t.miners.yes);
       case 'no': {
         // The miner's reason may say it itself.
         const known = answer.retryMs === undefined || answer.reason.includes('again');
-        const again = known ? '' : `; ask again in about ${span(Math.max(answer.retryMs ?? 0, SOON_MS))}`;
-        return line('no', `takes none now: ${answer.reason}${again}`);
+        const why = inEnglish(answer.reason, false);
+        const again = span(Math.max(answer.retryMs ?? 0, SOON_MS));
+        return line('no', known ? t.miners.no(why) : t.miners.noUntil(why, again));
       }
       case 'silent':
-        return line('silent', `does not answer: ${answer.reason}`);
+        return line('silent', t.miners.silent(inEnglish(answer.reason, false)));
       default:
-        return line('unasked', 'does not say beforehand whether it takes deals');
+        return line('unasked', t.miners.unasked);
     }
   }
 
@@ -127,10 +127,8 @@ export class MinerChoice extends View {
   private passedOver() {
     const passed = this.mode === 'own' ? [] : (this.survey?.passedOver ?? []);
     if (passed.length === 0 || !this.survey?.miner) return nothing;
-    const who = passed.length === 1 ? 'One miner comes' : `${passed.length} miners come`;
     return html`<p class="note passed-over" data-testid="passed-over">
-      ${who} before it by this rule and would not take the deal now; should this one refuse, too,
-      the next is taken, at its own price, before anything is paid.
+      ${t.miners.passedOver(passed.length)}
     </p>`;
   }
 
@@ -158,7 +156,7 @@ export class MinerChoice extends View {
     const rule = this.mode;
     if (this.failed) return { ...none, rule, problem: this.failed };
     const { survey } = this;
-    if (survey?.problem) return { ...none, rule, problem: problemOf('No miner takes this now', survey.problem) };
+    if (survey?.problem) return { ...none, rule, problem: problemOf(() => t.miners.noneTakes, survey.problem) };
     return { ...none, rule, miner: miners.find((miner) => miner.address === survey?.miner) };
   }
 
@@ -194,7 +192,7 @@ export class MinerChoice extends View {
     try {
       survey = await client.survey(rule, { piece: this.piece, duration: this.duration });
     } catch (error) {
-      failed = problemOf('The miners could not be asked', error);
+      failed = problemOf(() => t.miners.notAskable, error);
     }
     if (question !== this.asked || !this.isConnected) return;
     [this.survey, this.failed] = [survey, failed];
@@ -235,5 +233,5 @@ export class MinerChoice extends View {
 customElements.define('sd-miner-choice', MinerChoice);
 
 function distance(ms: number): string {
-  return ms < 1 ? 'under 1 ms' : `${Math.round(ms)} ms`;
+  return ms < 1 ? t.miners.underOneMs : t.miners.milliseconds(Math.round(ms));
 }

@@ -7,30 +7,32 @@ import { shortened } from './copyable';
 import { session } from './session';
 import { blocksAsTime, span } from './times';
 import { View } from './view';
+import { t } from './words';
+import { unit } from './words/numbers';
 
 export class NetworkPanel extends View {
   override render() {
     const { network, height, miners } = session;
     return html`
       <section class="panel" aria-labelledby="network-title" data-testid="network-panel">
-        <h2 id="network-title">The network</h2>
+        <h2 id="network-title">${t.network.title}</h2>
         <dl class="facts">
-          <div><dt>Name</dt><dd>${network?.network ?? '…'}</dd></div>
+          <div><dt>${t.network.name}</dt><dd>${network?.network ?? '…'}</dd></div>
           <div>
-            <dt>Chain</dt>
+            <dt>${t.network.chain}</dt>
             <dd>
               <code title=${session.choice.chain ?? ''}>${host(session.choice.chain)}</code>
-              <button type="button" class="plain" data-testid="change-chain" @click=${session.chooseAgain}>change</button>
+              <button type="button" class="plain" data-testid="change-chain" @click=${session.chooseAgain}>${t.network.change}</button>
             </dd>
           </div>
-          <div><dt>Height</dt><dd class="num">${height === undefined ? '…' : count(height)}</dd></div>
-          <div><dt>A block every</dt><dd>${network ? blockTime(network.blockTimeMs) : '…'}</dd></div>
+          <div><dt>${t.network.height}</dt><dd class="num">${height === undefined ? '…' : count(height)}</dd></div>
+          <div><dt>${t.network.blockEvery}</dt><dd>${network ? blockTime(network.blockTimeMs) : '…'}</dd></div>
         </dl>
         ${
           miners === undefined
             ? nothing
             : miners.length === 0
-              ? html`<p class="note">No miner has announced itself yet. One appears here as soon as it does.</p>`
+              ? html`<p class="note">${t.network.noMiner}</p>`
               : miners.map((miner) => this.miner(miner, miners.length === 1))
         }
       </section>
@@ -39,7 +41,7 @@ export class NetworkPanel extends View {
 
   /** All of the only miner, or one of several under its name. */
   private miner(miner: MinerInfo, isOnly: boolean) {
-    const name = html`Miner <code title=${miner.address}>${shortened(miner.address)}</code>`;
+    const name = t.network.miner(html`<code title=${miner.address}>${shortened(miner.address)}</code>`);
     if (isOnly) return html`<h3>${name}</h3>${this.facts(miner)}`;
     return html`<details><summary>${name}</summary>${this.facts(miner)}</details>`;
   }
@@ -48,11 +50,11 @@ export class NetworkPanel extends View {
     const blockTimeMs = session.network?.blockTimeMs ?? 1000;
     return html`
       <dl class="facts">
-        <div><dt>Sector size</dt><dd>${bytes(miner.sectorSize)}</dd></div>
-        <div><dt>Proven storage</dt><dd>${bytes(miner.power)}</dd></div>
-        <div><dt>Price</dt><dd>${miner.price === undefined ? 'no offer at present' : pricePerMibDay(miner.price, blockTimeMs)}</dd></div>
-        <div><dt>Accepted proofs</dt><dd class="num">${count(miner.posts)}</dd></div>
-        <div><dt>Proves next</dt><dd>${this.window(miner, blockTimeMs)}</dd></div>
+        <div><dt>${t.network.sectorSize}</dt><dd>${bytes(miner.sectorSize)}</dd></div>
+        <div><dt>${t.network.proven}</dt><dd>${bytes(miner.power)}</dd></div>
+        <div><dt>${t.network.price}</dt><dd>${miner.price === undefined ? t.network.noOffer : pricePerMibDay(miner.price, blockTimeMs)}</dd></div>
+        <div><dt>${t.network.proofs}</dt><dd class="num">${count(miner.posts)}</dd></div>
+        <div><dt>${t.network.provesNext}</dt><dd>${this.window(miner, blockTimeMs)}</dd></div>
       </dl>
       <sd-reach .miner=${miner}></sd-reach>
     `;
@@ -61,11 +63,11 @@ export class NetworkPanel extends View {
   private window(miner: MinerInfo, blockTimeMs: number) {
     const { height } = session;
     const window = miner.provingWindow;
-    if (miner.slashedAt !== undefined) return `missed a window at block ${count(miner.slashedAt)}`;
-    if (!window || height === undefined) return 'nothing to prove yet';
-    if (height >= window.end) return 'window has passed';
-    if (height >= window.start) return `now, until block ${count(window.end)}`;
-    return `in ${blocksAsTime(window.start - height, blockTimeMs)}`;
+    if (miner.slashedAt !== undefined) return t.network.missed(miner.slashedAt);
+    if (!window || height === undefined) return t.network.nothingToProve;
+    if (height >= window.end) return t.network.windowPassed;
+    if (height >= window.start) return t.network.nowUntil(window.end);
+    return t.network.in(blocksAsTime(window.start - height, blockTimeMs));
   }
 }
 customElements.define('sd-network', NetworkPanel);
@@ -76,5 +78,5 @@ function host(url: string | undefined): string {
 }
 
 function blockTime(ms: number): string {
-  return ms < 1000 ? `${(ms / 1000).toFixed(1)} seconds` : span(ms);
+  return ms < 1000 ? unit(ms / 1000, 'second', 1) : span(ms);
 }

@@ -2,12 +2,13 @@
 // its way back.
 
 import { html, nothing } from 'lit';
-import type { Channel, Deal, Payments, Refund, Voucher } from 'sealdrop-client';
+import type { Deal, Payments, Refund, Voucher } from 'sealdrop-client';
 import { attoFil, count, fil } from './amounts';
 import { type Problem, problemOf } from './problem';
 import { session } from './session';
 import { blocksAsTime } from './times';
 import { View } from './view';
+import { t } from './words';
 
 /** Least milliseconds between two looks at the channel; it changes with blocks. */
 const LOOK_MS = 4_000;
@@ -15,22 +16,6 @@ const LOOK_MS = 4_000;
 const SHOWN_MS = 1_500;
 /** Steps of a bar's width that are told apart, so that shares of attoFIL need no fractions. */
 const FINE = 10_000n;
-
-const CHANNEL_WORDS: Record<Channel['state'], string> = {
-  open: 'open',
-  cancelled: 'cancelled by you',
-  ended: 'ended',
-  closed: 'closed; what was left went back to you',
-};
-
-const VOUCHER_WORDS: Record<Voucher['state'], string> = {
-  ahead: 'ahead',
-  due: 'due',
-  redeemed: 'redeemed',
-  expired: 'expired',
-  settled: 'settled',
-  invalid: 'worthless',
-};
 
 export class PaymentsPanel extends View {
   static override properties = { deal: { attribute: false } };
@@ -42,7 +27,7 @@ export class PaymentsPanel extends View {
   private looked = '';
   private lookedAt = 0;
   private looking = false;
-  private said = '';
+  private said = false;
 
   protected override updated(): void {
     void this.look();
@@ -54,7 +39,7 @@ export class PaymentsPanel extends View {
     const { found } = this;
     return html`
       <section class="sheet payments" aria-labelledby="payments-title" data-testid="payments" data-channel=${found?.channel?.state ?? nothing}>
-        <h2 id="payments-title">The payment</h2>
+        <h2 id="payments-title">${t.payments.title}</h2>
         ${deal.refunds.map((refund) => refundPart(refund))}
         ${deal.state === 'failed' ? failedNote(deal) : found === undefined ? this.waiting() : this.account(found)}
         <sd-problem .problem=${this.problem} .retry=${this.again}></sd-problem>
@@ -63,28 +48,25 @@ export class PaymentsPanel extends View {
   }
 
   private waiting() {
-    return this.problem ? nothing : html`<p class="wait">Asking the chain…</p>`;
+    return this.problem ? nothing : html`<p class="wait">${t.payments.asking}</p>`;
   }
 
   /** The present attempt's money. */
   private account(found: Payments) {
-    if (attoFil(found.total) === 0n)
-      return html`<p class="note">This deal is free: nothing is set aside, and there are no vouchers.</p>`;
+    if (attoFil(found.total) === 0n) return html`<p class="note">${t.payments.free}</p>`;
     const { channel } = found;
-    if (!channel)
-      return html`<p class="note">${fil(found.total)} will be set aside in a payment channel on the chain.</p>`;
+    if (!channel) return html`<p class="note">${t.payments.willBeSet(fil(found.total))}</p>`;
     return html`
       <p class="note">
-        ${fil(channel.amount)} set aside on the chain. The miner draws on it with your signed vouchers, as they fall due and
-        while it proves that it stores the file.
+        ${t.payments.isSet(fil(channel.amount))}
       </p>
       ${bar(found)}
       <dl class="facts">
-        <div><dt>Channel</dt><dd><span class="num">no. ${channel.id}</span>, ${CHANNEL_WORDS[channel.state]}</dd></div>
+        <div><dt>${t.payments.channel}</dt><dd>${t.payments.channelIs(html`<span class="num">${t.payments.number(channel.id)}</span>`, t.payments.states[channel.state])}</dd></div>
         ${
           channel.eol === undefined || channel.state === 'closed'
             ? nothing
-            : html`<div><dt>${channel.state === 'ended' ? 'Ended' : 'Ends'}</dt><dd>block <span class="num">${count(channel.eol)}</span>${when(channel.eol)}</dd></div>`
+            : html`<div><dt>${channel.state === 'ended' ? t.payments.ended : t.payments.ends}</dt><dd>${blockOf(channel.eol)}</dd></div>`
         }
       </dl>
       ${found.vouchers.length > 0 ? this.vouchers(found.vouchers) : nothing}
@@ -94,29 +76,29 @@ export class PaymentsPanel extends View {
   private vouchers(vouchers: readonly Voucher[]) {
     return html`
       <details>
-        <summary>${vouchers.length === 1 ? 'The voucher' : `The ${count(vouchers.length)} vouchers`}</summary>
+        <summary>${t.payments.vouchers(vouchers.length)}</summary>
         <div class="scroll">
           <table class="vouchers">
             <thead>
-              <tr><th scope="col">Pays up to</th><th scope="col">From block</th><th scope="col">Condition</th><th scope="col">State</th></tr>
+              <tr><th scope="col">${t.payments.paysUpTo}</th><th scope="col">${t.payments.fromBlock}</th><th scope="col">${t.payments.condition}</th><th scope="col">${t.payments.state}</th></tr>
             </thead>
             <tbody>
               ${vouchers.map(
                 (voucher) => html`<tr data-testid="voucher" data-state=${voucher.state}>
                   <td class="num">${fil(voucher.amount)}</td>
                   <td class="num">${count(voucher.validAt)}</td>
-                  <td>${voucher.conditional ? 'proof' : 'none'}</td>
-                  <td><span class="voucher-state voucher-${voucher.state}">${VOUCHER_WORDS[voucher.state]}</span></td>
+                  <td>${voucher.conditional ? t.payments.proof : t.payments.none}</td>
+                  <td><span class="voucher-state voucher-${voucher.state}">${t.payments.voucher[voucher.state]}</span></td>
                 </tr>`,
               )}
             </tbody>
           </table>
         </div>
-        <p class="note">Amounts include those before. With “proof”, the miner must show on the chain that it holds the file.</p>
+        <p class="note">${t.payments.amounts}</p>
         <button type="button" class="quiet" data-testid="export-button" @click=${this.copy}>
-          ${this.said || 'Copy the vouchers as text'}
+          ${this.said ? t.common.copied : t.payments.copy}
         </button>
-        <span class="unseen" role="status">${this.said ? `Vouchers: ${this.said}` : ''}</span>
+        <span class="unseen" role="status">${this.said ? t.payments.copyAloud(t.common.copied) : ''}</span>
       </details>
     `;
   }
@@ -136,8 +118,7 @@ export class PaymentsPanel extends View {
       [this.found, this.problem] = [found, undefined];
     } catch (error) {
       // The page says already that the chain does not answer.
-      this.problem =
-        session.problem || this.found ? undefined : problemOf('The payments could not be looked up', error);
+      this.problem = session.problem || this.found ? undefined : problemOf(() => t.payments.notFound, error);
     }
     this.of = id;
     this.looking = false;
@@ -153,13 +134,13 @@ export class PaymentsPanel extends View {
   private readonly copy = async () => {
     try {
       await navigator.clipboard.writeText((await session.client?.exportVouchers(this.deal.id)) ?? '');
-      this.said = 'Copied';
+      this.said = true;
     } catch (error) {
-      this.problem = problemOf('The vouchers could not be copied', error);
+      this.problem = problemOf(() => t.payments.notCopied, error);
     }
     this.requestUpdate();
     setTimeout(() => {
-      this.said = '';
+      this.said = false;
       this.requestUpdate();
     }, SHOWN_MS);
   };
@@ -176,13 +157,13 @@ function bar({ total, due, redeemed }: Payments) {
   const whole = attoFil(total);
   const share = (amount: bigint) => `${Number((attoFil(amount) * FINE) / whole) / Number(FINE / 100n)}%`;
   return html`
-    <div class="paid" role="img" aria-label="${fil(redeemed)} of ${fil(total)} redeemed, ${fil(due)} due">
+    <div class="paid" role="img" aria-label=${t.payments.bar(fil(redeemed), fil(total), fil(due))}>
       <i class="paid-due" .style=${`width:${share(due)}`}></i><i class="paid-redeemed" .style=${`width:${share(redeemed)}`}></i>
     </div>
     <p class="paid-key">
-      <span><i class="key key-redeemed"></i>redeemed <b class="num" data-testid="redeemed">${fil(redeemed)}</b></span>
-      <span><i class="key key-due"></i>due by now <b class="num" data-testid="due">${fil(due)}</b></span>
-      <span><i class="key"></i>in all <b class="num">${fil(total)}</b></span>
+      <span><i class="key key-redeemed"></i>${t.payments.redeemed(html`<b class="num" data-testid="redeemed">${fil(redeemed)}</b>`)}</span>
+      <span><i class="key key-due"></i>${t.payments.due(html`<b class="num" data-testid="due">${fil(due)}</b>`)}</span>
+      <span><i class="key"></i>${t.payments.inAll(html`<b class="num">${fil(total)}</b>`)}</span>
     </p>
   `;
 }
@@ -193,13 +174,13 @@ function refundPart(refund: Refund) {
   return html`
     <div class="refund ${back ? 'refund-back' : ''}" data-testid="refund" data-state=${refund.state} role="status">
       <p class="refund-title">
-        <span>${back ? 'Returned to your account' : 'On its way back to your account'}</span>
+        <span>${back ? t.payments.returned : t.payments.returning}</span>
         <b class="num">${fil(refund.amount)}</b>
       </p>
       <p class="note">${refundWords(refund)}</p>
       ${
         refund.error
-          ? html`<sd-problem .problem=${problemOf('Delayed; it is tried again automatically', refund.error)} calm></sd-problem>`
+          ? html`<sd-problem .problem=${problemOf(() => t.deal.delayed, refund.error)} calm></sd-problem>`
           : nothing
       }
     </div>
@@ -207,27 +188,24 @@ function refundPart(refund: Refund) {
 }
 
 function refundWords({ state, channel, until, earned }: Refund) {
-  const name = `Payment channel no. ${channel}`;
-  if (state === 'cancelling') return `${name} of the failed attempt is being closed.`;
-  if (state === 'reclaiming') return `${name} has ended; the money is being taken out of it.`;
-  if (state === 'returned') return `${name} is closed.`;
-  const end = html`block <span class="num">${count(until ?? 0)}</span>${until === undefined ? nothing : when(until)}`;
-  return earned
-    ? html`The chain did not cancel ${name.toLowerCase()}, because the miner has shown that it stores the file. It ends at ${end}.`
-    : html`${name} is cancelled and ends at ${end}; until then the chain leaves the miner time to object. Keep this page
-        open then, or come back later: nothing is lost.`;
+  if (state === 'cancelling') return t.payments.cancelling(channel);
+  if (state === 'reclaiming') return t.payments.reclaiming(channel);
+  if (state === 'returned') return t.payments.closed(channel);
+  const end = blockOf(until ?? 0);
+  return earned ? t.payments.earned(channel, end) : t.payments.cancelled(channel, end);
 }
 
 function failedNote(deal: Deal) {
   if (deal.refunds.length > 0) return nothing;
   return isRefunding(deal)
-    ? html`<p class="note" role="status">Its payment channel may just be opening. What is in it comes back by itself.</p>`
-    : html`<p class="note">Nothing was set aside for this attempt, so nothing has to come back.</p>`;
+    ? html`<p class="note" role="status">${t.payments.opening}</p>`
+    : html`<p class="note">${t.payments.nothing}</p>`;
 }
 
-/** A height as a span from now, in words that follow it. */
-function when(height: number): string {
+/** A block, and how long it is until then. */
+function blockOf(height: number) {
   const { network } = session;
-  if (session.height === undefined || !network || height <= session.height) return '';
-  return `, in about ${blocksAsTime(height - session.height, network.blockTimeMs)}`;
+  const shown = html`<span class="num">${count(height)}</span>`;
+  if (session.height === undefined || !network || height <= session.height) return t.payments.block(shown);
+  return t.payments.blockIn(shown, blocksAsTime(height - session.height, network.blockTimeMs));
 }

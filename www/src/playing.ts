@@ -1,6 +1,8 @@
 // Files of which a player or a download reads bytes: the page's side of the Service Worker (`play-worker.ts`). What it hands out was checked.
 
 import { ALIVE, type FromPage, type FromPlayer, SCOPE, type Wanted } from './play-messages';
+import { PageError } from './problem';
+import { t } from './words';
 
 /** A file that is offered, and how bytes of it are had. */
 export interface Offered {
@@ -24,10 +26,8 @@ const ALIVE_MS = 10_000;
 
 /** Why players cannot seek here, in words; undefined where they can. */
 export function hindrance(): string | undefined {
-  if (!globalThis.isSecureContext)
-    return 'The browser gives pages that are loaded over plain HTTP from another computer no Service Worker.';
-  if (!('serviceWorker' in navigator))
-    return 'This browser has no Service Worker here; private windows often have none.';
+  if (!globalThis.isSecureContext) return t.preview.insecure;
+  if (!('serviceWorker' in navigator)) return t.preview.noWorkerHere;
   return undefined;
 }
 
@@ -45,7 +45,7 @@ function start(): Promise<ServiceWorkerRegistration> {
 
 async function register(): Promise<ServiceWorkerRegistration> {
   const why = hindrance();
-  if (why !== undefined) throw { code: 'unsupported', message: why, hint: 'Download the file instead.' };
+  if (why !== undefined) throw new PageError('unsupported', why, () => t.preview.downloadInstead);
   navigator.serviceWorker.addEventListener('message', hear);
   navigator.serviceWorker.startMessages();
   try {
@@ -57,8 +57,12 @@ async function register(): Promise<ServiceWorkerRegistration> {
     return registration;
   } catch (error) {
     navigator.serviceWorker.removeEventListener('message', hear);
-    const message = `The browser does not start the Service Worker: ${error instanceof Error ? error.message : String(error)}`;
-    throw { code: 'unsupported', message, hint: 'Download the file instead.' };
+    const why = error instanceof Error ? error.message : String(error);
+    throw new PageError(
+      'unsupported',
+      () => t.preview.workerFails(why),
+      () => t.preview.downloadInstead,
+    );
   }
 }
 
@@ -66,14 +70,14 @@ async function active(registration: ServiceWorkerRegistration): Promise<void> {
   const worker = registration.installing ?? registration.waiting ?? registration.active;
   if (!worker || worker.state === 'activated') return;
   await new Promise<void>((resolve, reject) => {
-    const late = setTimeout(() => reject(new Error('it takes too long')), START_MS);
+    const late = setTimeout(() => reject(new Error(t.preview.workerLate)), START_MS);
     worker.addEventListener('statechange', () => {
       if (worker.state !== 'activated' && worker.state !== 'redundant') return;
       clearTimeout(late);
       if (worker.state === 'activated') resolve();
       // Another version is at work already.
       else if (registration.active) resolve();
-      else reject(new Error('it was given up'));
+      else reject(new Error(t.preview.workerGone));
     });
   });
 }

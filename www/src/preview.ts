@@ -7,6 +7,7 @@ import type { Kind, Shown } from './kinds';
 import { hindrance, offer } from './playing';
 import { isAborted, type Problem, problemOf } from './problem';
 import { View } from './view';
+import { t } from './words';
 
 /** A file that may be shown. */
 export interface Previewed {
@@ -28,13 +29,6 @@ const WHOLE_BYTES: Readonly<Record<Kind, number>> = {
   audio: 64 << 20,
   video: 64 << 20,
   text: Number.POSITIVE_INFINITY,
-};
-const WORDS: Readonly<Record<Kind, { readonly verb: string; readonly title: string }>> = {
-  image: { verb: 'Show', title: 'See the image' },
-  text: { verb: 'Show', title: 'Read the text' },
-  pdf: { verb: 'Show', title: 'Read the document' },
-  audio: { verb: 'Listen', title: 'Listen to the recording' },
-  video: { verb: 'Play', title: 'Play the video' },
 };
 
 type Content =
@@ -75,7 +69,7 @@ export class Preview extends View {
   override render() {
     const { file, state } = this;
     const { kind } = file.shown;
-    const { verb, title } = WORDS[kind];
+    const { verb, title } = t.preview[kind];
     const reason = this.cannot();
     return html`
       <section class="panel preview" aria-labelledby="preview-title" data-testid="preview" data-state=${state} data-kind=${kind}>
@@ -85,15 +79,15 @@ export class Preview extends View {
           state === 'idle'
             ? html`<div class="row">
                 <button type="button" class="button quiet" data-testid="preview-button" ?disabled=${reason !== undefined} @click=${this.open}>
-                  ${verb} here
+                  ${verb}
                 </button>
               </div>`
             : html`
                 ${this.shown()}
                 <div class="row preview-row">
-                  <p class="note num">${bytes(this.fetched)} of ${bytes(file.size)} fetched and checked</p>
-                  <p class="unseen" role="status">${state === 'loading' ? 'Fetching and checking' : 'It is there'}</p>
-                  <button type="button" class="quiet" data-testid="preview-close" @click=${this.leave}>Close</button>
+                  <p class="note num">${t.preview.fetched(bytes(this.fetched), bytes(file.size))}</p>
+                  <p class="unseen" role="status">${state === 'loading' ? t.preview.loadingAloud : t.preview.shownAloud}</p>
+                  <button type="button" class="quiet" data-testid="preview-close" @click=${this.leave}>${t.common.close}</button>
                 </div>
               `
         }
@@ -107,24 +101,20 @@ export class Preview extends View {
     const { size, shown } = this.file;
     const why = isPlayed(shown.kind) ? hindrance() : undefined;
     if (size <= WHOLE_BYTES[shown.kind] || (isPlayed(shown.kind) && why === undefined)) {
-      return shown.kind === 'pdf' && navigator.pdfViewerEnabled === false
-        ? 'This browser shows no PDF in a page: download it instead.'
-        : undefined;
+      return shown.kind === 'pdf' && navigator.pdfViewerEnabled === false ? t.preview.noPdf : undefined;
     }
     const most = bytes(WHOLE_BYTES[shown.kind]);
-    return why === undefined
-      ? `It is larger than ${most}, more than is shown here: download it instead.`
-      : `${why} Without one a page plays no more than ${most}: download it instead.`;
+    return why === undefined ? t.preview.tooLarge(most) : t.preview.tooLargeHere(why, most);
   }
 
   private note() {
     if (this.state !== 'idle') return nothing;
     const { size, shown } = this.file;
     const text = isPlayed(shown.kind)
-      ? 'Only the parts that you play are fetched; this browser checks each part first. You can go to any place in it.'
+      ? t.preview.played
       : shown.kind === 'text' && size > TEXT_BYTES
-        ? `The first ${bytes(TEXT_BYTES)} are fetched, checked and shown.`
-        : 'It is fetched, checked, and shown in this page. Nothing in it is run.';
+        ? t.preview.textPart(bytes(TEXT_BYTES))
+        : t.preview.whole;
     return html`<p class="note">${text}</p>`;
   }
 
@@ -132,11 +122,11 @@ export class Preview extends View {
     const { content, file } = this;
     if (!content) return html`<div class="preview-wait" aria-hidden="true"></div>`;
     if (content.as === 'text')
-      return html`<pre class="preview-text" tabindex="0" role="region" aria-label="Text of ${file.name}">${content.text}</pre>`;
+      return html`<pre class="preview-text" tabindex="0" role="region" aria-label=${t.preview.textOf(file.name)}>${content.text}</pre>`;
     if (content.as === 'player')
       return html`<iframe
         class="preview-player preview-${file.shown.kind}"
-        title="Player for ${file.name}"
+        title=${t.preview.playerFor(file.name)}
         allow="fullscreen; autoplay"
         src=${content.document}
         @load=${this.place}
@@ -168,7 +158,7 @@ export class Preview extends View {
     } catch (error) {
       if (stop.signal.aborted) return;
       this.close();
-      if (!isAborted(error)) this.problem = problemOf('It cannot be shown', error);
+      if (!isAborted(error)) this.problem = problemOf(() => t.preview.cannotShow, error);
     }
     this.requestUpdate();
   };
@@ -193,7 +183,7 @@ export class Preview extends View {
         },
         onEnd: (problem) => {
           if (!problem || signal.aborted || isAborted(problem)) return;
-          this.problem = problemOf('It stopped', problem);
+          this.problem = problemOf(() => t.preview.stopped, problem);
           this.requestUpdate();
         },
       });
@@ -227,11 +217,12 @@ export class Preview extends View {
     if (content?.as !== 'player') return;
     if (!inside?.body || inside.title !== 'Player') {
       this.close();
-      this.problem = problemOf('It cannot be played', {
+      this.problem = {
+        what: () => t.preview.cannotPlay,
         code: 'unsupported',
-        message: 'the Service Worker of this page does not answer',
-        hint: 'Reload the page, or download the file instead.',
-      });
+        why: () => t.preview.noWorker,
+        next: () => t.preview.noWorkerNext,
+      };
       return this.requestUpdate();
     }
     const media = inside.createElement(file.shown.kind === 'audio' ? 'audio' : 'video');
@@ -259,13 +250,12 @@ export class Preview extends View {
     // Why its bytes did not come is told already.
     const { problem } = this;
     this.close();
-    this.problem =
-      problem ??
-      problemOf('It cannot be shown', {
-        code: 'unsupported',
-        message: `this browser cannot read it as ${this.file.shown.type}`,
-        hint: 'Download it, and open it with another program.',
-      });
+    this.problem = problem ?? {
+      what: () => t.preview.cannotShow,
+      code: 'unsupported',
+      why: () => t.preview.unreadable(this.file.shown.type),
+      next: () => t.preview.unreadableNext,
+    };
     this.requestUpdate();
   };
 

@@ -3,10 +3,12 @@
 import type { Deal, FolderEntry } from 'sealdrop-client';
 import { shownAs } from './kinds';
 import type { Previewed } from './preview';
+import { PageError } from './problem';
 import { session } from './session';
+import { t } from './words';
 
 function client() {
-  if (!session.client) throw new Error('there is no connection to the network');
+  if (!session.client) throw new PageError('chain-unreachable', () => t.preview.offline);
   return session.client;
 }
 

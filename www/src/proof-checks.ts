@@ -4,32 +4,27 @@
 import { html, nothing } from 'lit';
 import type { Deal, PostEvidence, ProofEvidence, ProofVerdict } from 'sealdrop-client';
 import { ProofChecker } from 'sealdrop-client/verify';
-import { count } from './amounts';
 import { shortened } from './copyable';
 import { type Problem, problemOf } from './problem';
+import { inEnglish } from './problem-box';
 import { session } from './session';
 import { View } from './view';
+import { t } from './words';
+import { decimal } from './words/numbers';
 
 /** A proof, and what is known of it by now. */
 interface Proof {
-  readonly name: string;
-  readonly meaning: string;
+  /** None for the seal's. */
   readonly post?: PostEvidence;
   /** Without one it is still to be checked. */
   verdict?: ProofVerdict;
 }
 
-const SEAL = 'That the sealed copy holds exactly the sector’s data, encoded for this miner alone.';
-const POST = 'That the miner had the sealed copies when the window opened.';
-const HEAD = 'Whoever sealed and stored this sent the chain zero-knowledge proofs. ';
-const BEFORE = `${HEAD}So far you believe the chain that they hold; your browser can check them by itself.`;
-const AFTER = `${HEAD}Here they are checked by your browser itself, against what the chain has on record.`;
-
-/** Marks and words of each outcome, for eyes and for ears. */
+/** The mark of each outcome, and how it looks. */
 const LOOKS = {
-  holds: { mark: '✓', look: 'holds', words: 'checked by this tab' },
-  fails: { mark: '✕', look: 'fails', words: 'checked by this tab, and wrong' },
-  unchecked: { mark: '–', look: 'over', words: 'claimed by the chain' },
+  holds: { mark: '✓', look: 'holds' },
+  fails: { mark: '✕', look: 'fails' },
+  unchecked: { mark: '–', look: 'over' },
 } as const;
 
 export class ProofChecks extends View {
@@ -50,36 +45,32 @@ export class ProofChecks extends View {
   override render() {
     if (this.of !== this.deal.id) this.proofs = [];
     const checked = this.proofs.length > 0;
-    const proofs = checked ? this.proofs : [{ name: 'The seal', meaning: SEAL }];
-    const label = this.busy ? 'Checking…' : checked ? 'Check again' : 'Check the proofs';
+    const proofs: readonly Proof[] = checked ? this.proofs : [{}];
+    const label = this.busy ? t.checks.checking : checked ? t.checks.again : t.proofs.check;
     return html`
       <section class="panel" aria-labelledby="proofs-title" data-testid="proof-checks">
-        <h2 id="proofs-title">The proofs themselves</h2>
-        <p class="note">${checked ? AFTER : BEFORE}</p>
+        <h2 id="proofs-title">${t.proofs.title}</h2>
+        <p class="note">${checked ? t.proofs.after : t.proofs.before}</p>
         <ul class="checks" aria-live="polite">${proofs.map((proof) => this.row(proof))}</ul>
         <button type="button" class="quiet" data-testid="check-proofs-button" ?disabled=${this.busy} @click=${this.check}>${label}</button>
         <sd-problem .problem=${this.problem}></sd-problem>
-        ${
-          checked
-            ? html`<p class="note">This is a development network: its proving keys come from a public seed, so that anybody could make such proofs. What holds here
-              shows that page, chain and miner agree; that your file is there is shown by taking it back.</p>`
-            : nothing
-        }
+        ${checked ? html`<p class="note">${t.proofs.publicSeed}</p>` : nothing}
       </section>
     `;
   }
 
-  private row({ name, meaning, post, verdict }: Proof) {
+  private row({ post, verdict }: Proof) {
     const waiting = this.busy && !verdict;
-    const { mark, look, words } = LOOKS[verdict?.state ?? 'unchecked'];
+    const { mark, look } = LOOKS[verdict?.state ?? 'unchecked'];
+    const aloud = t.proofs.outcomes[verdict?.state ?? 'unchecked'];
     return html`
       <li class="check check-${verdict ? look : 'unknown'}" data-testid="proof" data-proof=${post ? 'post' : 'seal'}
         data-height=${post?.height ?? nothing} data-state=${waiting ? 'checking' : (verdict?.state ?? 'claimed')}>
         <span class="check-mark" aria-hidden="true">${verdict ? mark : ''}</span>
         <div>
-          <strong>${name}</strong><span class="unseen">, ${waiting ? 'being checked' : words}</span>
-          <p class="note">${meaning}</p>
-          <p class="note check-detail">${waiting ? 'being checked…' : detail(verdict, words)}</p>
+          <strong>${post ? t.proofs.post(post.height) : t.proofs.seal}</strong><span class="unseen">, ${waiting ? t.proofs.beingChecked : aloud}</span>
+          <p class="note">${meaningOf(post)}</p>
+          <p class="note check-detail">${waiting ? t.proofs.beingChecked : detail(verdict)}</p>
         </div>
       </li>
     `;
@@ -99,7 +90,7 @@ export class ProofChecks extends View {
         await this.checkAll(evidence, this.proofs);
       }
     } catch (error) {
-      this.problem = problemOf('The proofs could not be checked', error);
+      this.problem = problemOf(() => t.proofs.failed, error);
     }
     this.busy = false;
     this.requestUpdate();
@@ -125,25 +116,26 @@ export class ProofChecks extends View {
 customElements.define('sd-proof-checks', ProofChecks);
 
 function proofsOf({ posts }: ProofEvidence): Proof[] {
-  const proofOf = (post: PostEvidence): Proof => {
-    const sectors = post.claim?.sectors.length ?? 0;
-    const over = sectors > 1 ? ` This proof is over ${count(sectors)} sectors, yours among them.` : '';
-    return { name: `Proof of spacetime in block ${count(post.height)}`, meaning: `${POST}${over}`, post };
-  };
-  return [{ name: 'The seal', meaning: SEAL }, ...posts.map(proofOf)];
+  return [{}, ...posts.map((post) => ({ post }))];
 }
 
-function detail(verdict: ProofVerdict | undefined, words: string) {
+function meaningOf(post: PostEvidence | undefined): string {
+  if (!post) return t.proofs.sealMeans;
+  const sectors = post.claim?.sectors.length ?? 0;
+  return sectors > 1 ? t.proofs.postOver(sectors) : t.proofs.postMeans;
+}
+
+function detail(verdict: ProofVerdict | undefined) {
   switch (verdict?.state) {
     case 'holds': {
       const { key, milliseconds } = verdict;
-      return html`${words} in ${milliseconds.toFixed(1)} ms, under the verifying key <code title=${key}>${shortened(key)}</code>`;
+      return t.proofs.holds(decimal(milliseconds, 1), html`<code title=${key}>${shortened(key)}</code>`);
     }
     case 'fails':
-      return html`${words}: ${verdict.detail}. Do not rely on this copy: take the file back, and store it with another miner.`;
+      return t.proofs.fails(inEnglish(verdict.detail, false));
     case 'unchecked':
-      return html`${words}, not checked here: ${verdict.detail}`;
+      return t.proofs.unchecked(inEnglish(verdict.detail, false));
     default:
-      return words;
+      return t.proofs.outcomes.unchecked;
   }
 }

@@ -2,10 +2,10 @@
 
 import { html } from 'lit';
 import type { Deal } from 'sealdrop-client';
-import { count } from './amounts';
 import { session } from './session';
 import { clock, span } from './times';
 import { View } from './view';
+import { t } from './words';
 
 export class ProvingPanel extends View {
   static override properties = { deal: { attribute: false } };
@@ -22,14 +22,10 @@ export class ProvingPanel extends View {
     const proofs = proving?.proofs ?? 0;
     return html`
       <section class="panel" aria-labelledby="proving-title">
-        <h2 id="proving-title">Proofs of spacetime</h2>
-        <p class="figure"><span data-testid="proof-count">${proofs}</span> <small>accepted by the chain</small></p>
+        <h2 id="proving-title">${t.proving.title}</h2>
+        <p class="figure"><span data-testid="proof-count">${proofs}</span> <small>${t.proving.accepted}</small></p>
         <p class="note">
-          ${
-            proving?.lastProvenAt === undefined
-              ? 'The first one falls due in the next window.'
-              : `The last one at block ${count(proving.lastProvenAt)}${this.ago(proving.lastProvenAt)}.`
-          }
+          ${proving?.lastProvenAt === undefined ? t.proving.firstDue : this.last(proving.lastProvenAt)}
         </p>
         ${this.next()}
       </section>
@@ -39,7 +35,7 @@ export class ProvingPanel extends View {
   private next() {
     const { proving } = this.deal;
     const { height, network } = session;
-    if (!proving || height === undefined || !network) return html`<p class="note">The chain has set no window yet.</p>`;
+    if (!proving || height === undefined || !network) return html`<p class="note">${t.proving.noWindow}</p>`;
     if (height !== this.height) {
       this.height = height;
       this.heardAt = Date.now();
@@ -53,17 +49,16 @@ export class ProvingPanel extends View {
       <div class="countdown">
         <span class="countdown-time num">${clock(left)}</span>
         <span class="note">
-          ${opens ? 'until the next window opens' : proven ? 'until this window closes; already proven in it' : 'until the open window closes'}
-          · blocks ${count(windowStart)} to ${count(windowEnd - 1)}
+          ${(opens ? t.proving.untilOpens : proven ? t.proving.untilClosesProven : t.proving.untilCloses)(windowStart, windowEnd - 1)}
         </span>
       </div>
     `;
   }
 
-  private ago(height: number): string {
+  private last(height: number): string {
     const { network } = session;
-    if (session.height === undefined || !network || session.height < height) return '';
-    return `, about ${span((session.height - height) * network.blockTimeMs)} ago`;
+    if (session.height === undefined || !network || session.height < height) return t.proving.last(height);
+    return t.proving.lastAgo(height, span((session.height - height) * network.blockTimeMs));
   }
 }
 customElements.define('sd-proving', ProvingPanel);

@@ -2,18 +2,21 @@
 
 import { html, nothing } from 'lit';
 import type { MinerInfo, Route, RouteAddress, Transport } from 'sealdrop-client';
-import { sentence } from './problem-box';
+import { inEnglish, sentence } from './problem-box';
 import { session } from './session';
 import { View } from './view';
+import { engineWords, t } from './words';
 
-const NAMES: Record<Transport, string> = {
+/** Names that are the same in every language. */
+const NAMES: Record<Exclude<Transport, 'secure-web-socket'>, string> = {
   tcp: 'TCP',
   quic: 'QUIC',
   'web-transport': 'WebTransport',
-  'secure-web-socket': 'secure WebSocket',
   'web-socket': 'WebSocket',
   'web-rtc-direct': 'WebRTC',
 };
+const named = (transport: Transport) =>
+  transport === 'secure-web-socket' ? t.reach.secureWebSocket : NAMES[transport];
 
 export class Reach extends View {
   static override properties = { miner: { attribute: false } };
@@ -34,7 +37,7 @@ export class Reach extends View {
         </p>
         ${this.question(route)}
         <details>
-          <summary>Its addresses, and which is used</summary>
+          <summary>${t.reach.addresses}</summary>
           <ul class="addresses">${route.addresses.map((each) => address(each))}</ul>
         </details>
       </div>
@@ -54,11 +57,11 @@ export class Reach extends View {
       (each) => each.obstacle === (asks ? 'permission-pending' : 'permission-denied'),
     );
     return html`
-      <p class="note">${sentence(because?.hint ?? '')}</p>
+      <p class="note">${obstacleWords(because?.obstacle, because?.hint ?? '')}</p>
       ${
         asks
           ? html`<button type="button" class="quiet" data-testid="connect-button" ?disabled=${this.connecting} @click=${() => this.ask(true)}>
-              ${this.connecting ? 'Connecting…' : 'Connect'}
+              ${this.connecting ? t.reach.connecting : t.reach.connect}
             </button>`
           : nothing
       }
@@ -94,24 +97,36 @@ function obstacle(route: Route): string | undefined {
 
 function summary(route: Route): string {
   const [first] = route.addresses;
-  if (first === undefined) return 'It has announced no address.';
-  if (route.connected) return `Reached over ${name(first)}`;
-  if (first.standing === 'next') return `Not connected now; next over ${name(first)}`;
-  return 'Cannot be reached from this page';
+  if (first === undefined) return t.reach.noAddress;
+  if (route.connected) return t.reach.over(name(first));
+  if (first.standing === 'next') return t.reach.nextOver(name(first));
+  return t.reach.cannot;
 }
 
-function address({ address, standing, transport, message, hint }: RouteAddress) {
-  const words = { used: 'in use', next: message || 'can be used', failed: `failed: ${message}`, 'left-out': message };
+function address({ address, standing, transport, obstacle: stands, message, hint }: RouteAddress) {
+  const said = () => obstacleWords(stands, message);
+  const words = {
+    used: () => sentence(t.reach.used),
+    next: () => (message ? said() : sentence(t.reach.usable)),
+    failed: () => t.reach.failed(said()),
+    'left-out': said,
+  };
   return html`
     <li data-testid="address" data-standing=${standing} data-transport=${transport ?? ''}>
-      <strong>${transport ? NAMES[transport] : 'unknown'}</strong> <code title=${address}>${place(address)}</code>
-      <span class="note">${sentence(words[standing])} ${hint ? sentence(hint) : nothing}</span>
+      <strong>${transport ? named(transport) : t.reach.unknown}</strong> <code title=${address}>${place(address)}</code>
+      <span class="note">${words[standing]()} ${hint && !engineWords() ? sentence(hint) : nothing}</span>
     </li>
   `;
 }
 
 function name({ transport, address }: RouteAddress): string {
-  return `${transport ? NAMES[transport] : 'an unknown transport'}, ${place(address)}`;
+  return t.reach.at(transport ? named(transport) : t.reach.unknownTransport, place(address));
+}
+
+/** What stands in the way, in the language of the page, or as the client says it. */
+function obstacleWords(obstacle: RouteAddress['obstacle'], said: string) {
+  const known = obstacle && engineWords()?.obstacles[obstacle];
+  return known ? sentence(known) : inEnglish(said);
 }
 
 /** Host and port of a multiaddr: the rest is names of protocols and hashes. */

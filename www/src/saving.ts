@@ -4,7 +4,9 @@
 import type { OpenWith, WholeFile } from 'sealdrop-client';
 import { bytes } from './amounts';
 import { hindrance, offer } from './playing';
+import { PageError } from './problem';
 import { session } from './session';
+import { t } from './words';
 
 /** What is smaller is simply downloaded, without a dialog about where to. */
 const SMALL_BYTES = 64 << 20;
@@ -46,11 +48,11 @@ export async function saveFile(id: string, path: string, size: number, saving: S
     return download(id, path, size, name, saving);
   }
   if (size > BLOB_LIMIT) {
-    throw {
-      code: 'unsupported',
-      message: `this browser lets no page write to the disk, and holds ${bytes(BLOB_LIMIT)} at most; the file has ${bytes(size)}`,
-      hint: 'Use a browser that has the File System Access API, or the command line: `sealdrop client retrieve`.',
-    };
+    throw new PageError(
+      'unsupported',
+      () => t.preview.tooLargeToSave(bytes(BLOB_LIMIT), bytes(size)),
+      () => t.preview.tooLargeToSaveNext,
+    );
   }
   save(await blobOf(streamOf(id, path, saving, 0)), name);
 }
@@ -74,7 +76,8 @@ async function download(id: string, path: string, size: number, name: string, sa
         frame.src = offered.download;
         // A download is no document: one that is loaded says why there is none.
         frame.onload = () => {
-          if (frame.contentDocument?.URL !== 'about:blank') reject(new Error('the browser did not begin the download'));
+          if (frame.contentDocument?.URL !== 'about:blank')
+            reject(new PageError('unsupported', () => t.preview.notBegun));
         };
         document.body.append(frame);
       }, reject);
@@ -100,7 +103,7 @@ async function blobOf(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<
 
 /** Saves a folder into one that the person chooses, under its own name; nothing that is there is written over. */
 export async function saveFolder(file: WholeFile, saving: Saving): Promise<void> {
-  if (!pickers.showDirectoryPicker) throw new Error('this browser lets no page write folders');
+  if (!pickers.showDirectoryPicker) throw new PageError('unsupported', () => t.preview.noFolders);
   const place = await pickers.showDirectoryPicker({ mode: 'readwrite' });
   await refuseExisting(place, file.name);
   const top = await place.getDirectoryHandle(file.name, { create: true });
@@ -122,11 +125,11 @@ async function refuseExisting(place: FileSystemDirectoryHandle, name: string): P
     (error: unknown) => !(error instanceof DOMException && error.name === 'NotFoundError'),
   );
   if (!there) return;
-  throw {
-    code: 'bad-argument',
-    message: `there is something called “${name}” in that folder already`,
-    hint: 'Choose another folder: nothing is written over.',
-  };
+  throw new PageError(
+    'bad-argument',
+    () => t.preview.exists(name),
+    () => t.preview.existsNext,
+  );
 }
 
 async function write(
@@ -146,7 +149,7 @@ function streamOf(
   { signal, onBytes, key, from }: Saving,
   before: number,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
-  if (!session.client) throw new Error('there is no connection to the network');
+  if (!session.client) throw new PageError('chain-unreachable', () => t.preview.offline);
   return session.client.retrieve(id, {
     path: from ? from.path : path,
     ...key,

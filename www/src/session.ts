@@ -5,6 +5,7 @@ import type { Account, Client, Deal, MinerInfo, NetworkInfo, StoredFile } from '
 import { createClient } from 'sealdrop-client';
 import { type Choice, checked, choose, mayBeLink, remember } from './chain-choice';
 import { type Problem, problemOf } from './problem';
+import { t } from './words';
 
 /** How often account and miners are asked for anew. Heads come by themselves. */
 const REFRESH_MS = 5_000;
@@ -73,7 +74,7 @@ class Session extends EventTarget {
     if (this.choice.chain && !this.choice.asked) return this.choice.chain;
     this.choice = await choose(location.hash);
     const { chain, asked, problem } = this.choice;
-    if (problem) this.notice = problemOf('The link cannot be followed', problem);
+    if (problem) this.notice = problemOf(() => t.app.linkFails, problem);
     this.choosing = asked !== undefined || chain === undefined;
     return this.choosing ? undefined : chain;
   }
@@ -109,7 +110,7 @@ class Session extends EventTarget {
   readonly follow = async (): Promise<void> => {
     if (!mayBeLink(location.hash)) return;
     const { asked, miner, problem } = await choose(location.hash).catch((problem) => ({ problem }) as Choice);
-    if (problem) this.notice = problemOf('The link cannot be followed', problem);
+    if (problem) this.notice = problemOf(() => t.app.linkFails, problem);
     this.choice = { ...this.choice, asked, miner };
     this.choosing = asked !== undefined;
     this.changed();
@@ -165,7 +166,7 @@ class Session extends EventTarget {
     try {
       await this.client.wallet.faucet();
     } catch (error) {
-      this.faucetProblem = problemOf('No test FIL arrived', error);
+      this.faucetProblem = problemOf(() => t.app.noFaucet, error);
     }
     await this.refresh();
     this.faucetRuns = false;
@@ -226,12 +227,12 @@ class Session extends EventTarget {
       this.failed(error);
       return;
     }
-    this.notice = problemOf('Something went wrong', error);
+    this.notice = problemOf(() => t.app.wrong, error);
     this.changed();
   }
 
   private failed(error: unknown): void {
-    this.problem = problemOf('The network cannot be reached', error);
+    this.problem = problemOf(() => t.app.unreachable, error);
     this.changed();
   }
 

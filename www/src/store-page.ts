@@ -12,11 +12,12 @@ import { bytes } from './amounts';
 import type { Chosen } from './choosing-files';
 import { entries } from './deal-book';
 import type { Encrypting } from './encrypt-choice';
-import { isAborted, type Problem, problemOf } from './problem';
+import { isAborted, PageError, type Problem, problemOf } from './problem';
 import { DEALS, dealLink, fileLink } from './route';
 import { session } from './session';
 import type { Terms } from './terms';
 import { View } from './view';
+import { t } from './words';
 
 const RECENT_DEALS = 3;
 /** Of more than that the browser makes no copy: it would take minutes, and as much room again. */
@@ -24,11 +25,12 @@ const COPIED_BYTES = 2 ** 31;
 /** Smaller sectors take no part of a file, so that a file has to fit in one. */
 const LEAST_CUT = 1 << 20;
 /** Whatever went wrong, nothing leaves as it is while the page says that it is encrypted. */
-const NOT_ENCRYPTED = {
-  code: 'bad-argument',
-  message: 'what was measured is not encrypted, and it is to be',
-  hint: 'Choose the files again. Nothing has left this browser, and nothing was paid.',
-};
+const notEncrypted = () =>
+  new PageError(
+    'bad-argument',
+    () => t.store.notEncrypted,
+    () => t.store.notEncryptedNext,
+  );
 
 export class StorePage extends View {
   private chosen: Chosen | undefined;
@@ -56,11 +58,8 @@ export class StorePage extends View {
     const recent = entries().slice(0, RECENT_DEALS);
     return html`
       <div class="page-title">
-        <h1>Store files under seal</h1>
-        <p>
-          A storage miner seals your files into its sectors and proves to the chain, window after window, that it still
-          holds them. You can check each step yourself.
-        </p>
+        <h1>${t.store.title}</h1>
+        <p>${t.store.lead}</p>
       </div>
       <div class="columns">
         <div class="main-column">
@@ -92,15 +91,15 @@ export class StorePage extends View {
           ${
             !this.chosen && recent.length > 0
               ? html`<section class="recent" aria-labelledby="recent-title">
-                <h2 id="recent-title">Recently stored</h2>
+                <h2 id="recent-title">${t.store.recent}</h2>
                 <ol class="ledger sheet">${recent}</ol>
-                <p class="more"><a href=${DEALS}>The whole deal book</a></p>
+                <p class="more"><a href=${DEALS}>${t.store.wholeBook}</a></p>
               </section>`
               : nothing
           }
           ${!this.chosen && recent.length === 0 ? how() : nothing}
         </div>
-        <aside class="side-column" aria-label="Account and network">
+        <aside class="side-column" aria-label=${t.store.side}>
           <sd-account .needed=${this.total}></sd-account>
           <sd-network></sd-network>
         </aside>
@@ -134,9 +133,9 @@ export class StorePage extends View {
     if (chosen.size === 0) {
       return {
         code: 'empty-file',
-        what: chosen.folder ? 'These files are empty' : 'This file is empty',
-        why: chosen.folder ? `None of “${chosen.name}” has any bytes` : `“${chosen.name}” has no bytes`,
-        next: 'Choose a file with something in it',
+        what: () => (chosen.folder ? t.store.emptyFiles : t.store.emptyFile),
+        why: () => (chosen.folder ? t.store.noBytesIn(chosen.name) : t.store.noBytes(chosen.name)),
+        next: () => t.store.chooseFuller,
       };
     }
     const most = limit(session.miners);
@@ -145,9 +144,9 @@ export class StorePage extends View {
     const { size } = large.file;
     return {
       code: 'file-too-large',
-      what: 'This file is larger than a sector',
-      why: `“${large.path}” has ${bytes(size)} (${size.toLocaleString('en-US')} bytes), and the largest sector here holds ${bytes(most)} (${most.toLocaleString('en-US')} bytes) of file; sectors this small take no parts of files`,
-      next: 'Choose a smaller file, or a network with larger sectors. Nothing was paid',
+      what: () => t.store.tooLarge,
+      why: () => t.store.tooLargeWhy(large.path, bytes(size), size, bytes(most), most),
+      next: () => t.store.tooLargeNext,
     };
   }
 
@@ -188,7 +187,7 @@ export class StorePage extends View {
       }
     } catch (error) {
       if (this.measuring === measuring && !isAborted(error)) {
-        const what = chosen.folder ? 'The files could not be measured' : 'The file could not be measured';
+        const what = () => (chosen.folder ? t.store.filesNotMeasured : t.store.fileNotMeasured);
         this.problem = problemOf(what, error);
       }
     }
@@ -210,10 +209,10 @@ export class StorePage extends View {
             ? await this.storeAll(prepared, chosen, terms)
             : location.hash;
     } catch (error) {
-      this.problem = problemOf(this.single() ? 'The deal was not made' : 'The files were not stored', error);
+      const one = this.single() !== undefined;
+      this.problem = problemOf(() => (one ? t.store.noDeal : t.store.notStored), error);
       if (this.problem.code === 'duplicate' && this.single() && terms.copies === 1) {
-        this.problem.next =
-          'It stands in the deal book. You can store it once more: that is a second deal, and costs the same again';
+        this.problem = { ...this.problem, ...duplicate() };
       }
     }
     this.storing = false;
@@ -225,7 +224,7 @@ export class StorePage extends View {
     const { chosen, client } = { chosen: this.chosen?.files[0], client: session.client };
     const piece = this.single();
     if (!chosen || !piece || !client) return location.hash;
-    if (this.encrypting.encrypt) throw NOT_ENCRYPTED;
+    if (this.encrypting.encrypt) throw notEncrypted();
     const { miner, duration } = terms;
     const order = { prepared: piece, miner, duration, name: chosen.path, allowDuplicates, until: 'ordered' as const };
     const { id, deals } = await client.store(chosen.file, order);
@@ -234,7 +233,7 @@ export class StorePage extends View {
   }
 
   private async storeAll(prepared: Prepared, chosen: Chosen, terms: Terms): Promise<string> {
-    if (this.encrypting.encrypt && !prepared.encryption) throw NOT_ENCRYPTED;
+    if (this.encrypting.encrypt && !prepared.encryption) throw notEncrypted();
     const { miner, duration, copies, most } = terms;
     const keep: 'copy' | 'reference' = this.withoutCopy || chosen.size > COPIED_BYTES ? 'reference' : 'copy';
     const until: 'ordered' = 'ordered';
@@ -266,9 +265,9 @@ export class StorePage extends View {
   private label(): string | undefined {
     switch (this.problem?.code) {
       case 'duplicate':
-        return 'Store it once more';
+        return t.store.onceMore;
       case 'storage':
-        return this.prepared ? 'Store without a copy: this page stays open until all is sent' : undefined;
+        return this.prepared ? t.store.withoutCopy : undefined;
       default:
         return undefined;
     }
@@ -308,6 +307,13 @@ function limit(miners: MinerInfo[] | undefined): number | undefined {
   return most !== undefined && most < LEAST_CUT ? most : undefined;
 }
 
+/** The page knows more of what can be done than the client, which has no deal book. */
+const duplicate = (): Partial<Problem> => ({
+  next: () => t.store.duplicate,
+  foreign: false,
+  why: () => t.store.duplicateWhy,
+});
+
 /** Files as the client takes them: a single one is no folder. */
 function inputOf({ files, folder }: Chosen) {
   const [first] = files;
@@ -317,10 +323,10 @@ function inputOf({ files, folder }: Chosen) {
 /** What a newcomer reads before the first deal. */
 function how() {
   return html`
-    <ol class="how" aria-label="How it works">
-      <li><h2>Measured here</h2><p>Your browser computes each file’s commitment: a fingerprint that every later proof is held against. Large files are cut into pieces.</p></li>
-      <li><h2>Sealed there</h2><p>Miners take the pieces over encrypted connections, seal them into sectors and prove the seals to the chain.</p></li>
-      <li><h2>Proven again and again</h2><p>In every window a miner shows that it still holds them, and is paid as it does. Take your files back at any time.</p></li>
+    <ol class="how" aria-label=${t.store.how}>
+      <li><h2>${t.store.measuredHere}</h2><p>${t.store.measuredHereMeans}</p></li>
+      <li><h2>${t.store.sealedThere}</h2><p>${t.store.sealedThereMeans}</p></li>
+      <li><h2>${t.store.proven}</h2><p>${t.store.provenMeans}</p></li>
     </ol>
   `;
 }

@@ -8,6 +8,7 @@ import { isAborted, type Problem, problemOf } from './problem';
 import { session } from './session';
 import { STEPS } from './steps';
 import { View } from './view';
+import { t } from './words';
 
 /** How long the saved file's address is kept for the browser to read it. */
 const KEEP_MS = 60_000;
@@ -30,34 +31,30 @@ export class TakeBack extends View {
     const ready = deal.state !== 'failed' && STEPS.indexOf(deal.step) >= STEPS.indexOf('complete');
     return html`
       <section class="panel take-back ${ready ? 'take-back-ready' : ''}" aria-labelledby="take-back-title">
-        <h2 id="take-back-title">Take the file back</h2>
+        <h2 id="take-back-title">${t.back.title}</h2>
         <p class="note">
-          ${
-            ready
-              ? 'The miner sends it; this browser checks every byte against the file’s id before it is saved.'
-              : 'Possible as soon as the deal is complete.'
-          }
+          ${ready ? t.back.ready : t.back.notYet}
         </p>
         <div class="row">
           <button type="button" class="button" data-testid="download-button" ?disabled=${!ready || this.running !== undefined} @click=${this.download}>
-            ${this.running ? 'Fetching…' : 'Download'}
+            ${this.running ? t.back.fetching : t.common.download}
           </button>
-          ${this.running ? html`<button type="button" class="quiet" @click=${() => this.running?.abort()}>Stop</button>` : nothing}
+          ${this.running ? html`<button type="button" class="quiet" @click=${() => this.running?.abort()}>${t.common.stop}</button>` : nothing}
         </div>
         ${
           this.running
-            ? html`<progress max=${deal.size} .value=${progress?.done ?? 0} aria-label="Fetched from the miner"></progress>
+            ? html`<progress max=${deal.size} .value=${progress?.done ?? 0} aria-label=${t.back.fetched}></progress>
               <p class="live">
                 ${
                   progress?.done
-                    ? html`<span class="num">${bytes(progress.done)} of ${bytes(deal.size)}</span>`
-                    : 'The miner was asked. If it keeps no unsealed copy, it unseals the file first, which takes minutes.'
+                    ? html`<span class="num">${t.common.of(bytes(progress.done), bytes(deal.size))}</span>`
+                    : t.back.asked
                 }
               </p>`
             : nothing
         }
         <p class="saved" role="status" data-testid=${this.saved ? 'download-done' : nothing}>
-          ${this.saved ? 'Verified: the bytes are exactly those that you stored.' : ''}
+          ${this.saved ? t.back.verified : ''}
         </p>
         <sd-problem .problem=${this.problem} .retry=${this.download}></sd-problem>
       </section>
@@ -83,7 +80,7 @@ export class TakeBack extends View {
       save(await toBlob(stream, deal.type), deal.name || 'sealdrop-file');
       this.saved = true;
     } catch (error) {
-      if (!isAborted(error)) this.problem = problemOf('The file could not be retrieved', error);
+      if (!isAborted(error)) this.problem = problemOf(() => t.back.failed, error);
     }
     this.running = undefined;
     this.requestUpdate();

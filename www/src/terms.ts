@@ -3,13 +3,15 @@
 
 import { html, nothing } from 'lit';
 import type { FilesQuote, MinerInfo, MinerRule, Order, Piece, Prepared, Quote } from 'sealdrop-client';
-import { count, fil } from './amounts';
+import { fil } from './amounts';
 import './miner-choice';
 import type { Picked } from './miner-choice';
 import { type Problem, problemOf } from './problem';
 import { session } from './session';
 import { blocksAsTime } from './times';
 import { View } from './view';
+import { t } from './words';
+import { unit } from './words/numbers';
 
 export interface Terms {
   /** A rule takes another miner when the first by it would not take the deal. */
@@ -22,11 +24,7 @@ export interface Terms {
 }
 
 /** Spans that are offered, in seconds. */
-const PRESETS: [string, number][] = [
-  ['1 hour', 3_600],
-  ['1 day', 86_400],
-  ['1 week', 604_800],
-];
+const PRESETS = [3_600, 86_400, 604_800];
 const DEFAULT_PRESET = 1;
 /** Copies that are offered, as far as there are as many miners. */
 const COPIES = [1, 2, 3];
@@ -43,7 +41,7 @@ export class TermsForm extends View {
   declare prepared: Prepared | undefined;
   declare storing: boolean;
   /** Why nothing may be stored yet. */
-  declare held: string | undefined;
+  declare held: (() => string) | undefined;
   private picked: Picked | undefined;
   /** An index of PRESETS, or a number of blocks of one's own. */
   private preset: number | 'own' = DEFAULT_PRESET;
@@ -61,9 +59,9 @@ export class TermsForm extends View {
     const duration = this.duration();
     return html`
       <form class="terms sheet" aria-labelledby="terms-title" @submit=${this.submit}>
-        <h2 id="terms-title">Terms</h2>
+        <h2 id="terms-title">${t.terms.title}</h2>
         <fieldset>
-          <legend>Miner</legend>
+          <legend>${t.terms.miner}</legend>
           <sd-miner-choice
             .piece=${this.piece ?? this.largest()}
             .duration=${duration}
@@ -71,31 +69,31 @@ export class TermsForm extends View {
           ></sd-miner-choice>
         </fieldset>
         <fieldset>
-          <legend>For how long</legend>
+          <legend>${t.terms.howLong}</legend>
           <div class="choices">
-            ${PRESETS.map(([name, seconds], index) => this.durationChoice(index, name, this.blocks(seconds)))}
-            ${this.durationChoice('own', 'Other', undefined)}
+            ${PRESETS.map((seconds, index) => this.durationChoice(index, presetName(seconds), this.blocks(seconds)))}
+            ${this.durationChoice('own', t.terms.other, undefined)}
           </div>
           <div class="own" ?hidden=${this.preset !== 'own'}>
-            <label>Blocks <input type="number" min="1" step="1" value="1000" @input=${this.typed} /></label>
+            <label>${t.terms.blocks} <input type="number" min="1" step="1" value="1000" @input=${this.typed} /></label>
             <span class="note">
-              ${this.ownBlocks === undefined ? 'a whole number, 1 or more' : `about ${blocksAsTime(this.ownBlocks, this.blockTime())}`}
+              ${this.ownBlocks === undefined ? t.terms.wholeNumber : t.common.about(blocksAsTime(this.ownBlocks, this.blockTime()))}
             </span>
           </div>
         </fieldset>
         ${this.copyChoice()}
         <div class="sum" aria-live="polite">
           <div>
-            <span class="note">${this.filesQuote && this.filesQuote.least !== this.filesQuote.most ? 'Price, at most' : 'Price'}</span>
+            <span class="note">${this.filesQuote && this.filesQuote.least !== this.filesQuote.most ? t.terms.priceAtMost : t.terms.price}</span>
             <span class="figure" data-testid="price">${this.price() ?? html`<span class="wait">…</span>`}</span>
           </div>
           <p class="note">
             ${this.schedule(duration)}
           </p>
           <button class="button store" type="submit" data-testid="store-button" ?disabled=${!this.ready()}>
-            ${this.storing ? 'Drawing up…' : 'Store'}
+            ${this.storing ? t.terms.drawingUp : t.terms.store}
           </button>
-          ${this.held ? html`<p class="held" data-testid="held">${this.held}</p>` : nothing}
+          ${this.held ? html`<p class="held" data-testid="held">${this.held()}</p>` : nothing}
         </div>
         ${this.trouble()}
       </form>
@@ -109,7 +107,7 @@ export class TermsForm extends View {
     const rule = this.picked?.rule !== undefined;
     return html`
       <fieldset>
-        <legend>How many miners keep it</legend>
+        <legend>${t.terms.howMany}</legend>
         <div class="choices">
           ${COPIES.filter((copies) => copies <= miners).map(
             (copies) => html`<label class="choice">
@@ -122,11 +120,11 @@ export class TermsForm extends View {
                 ?disabled=${copies > 1 && !rule}
                 @change=${() => this.chooseCopies(copies)}
               />
-              <span>${copies === 1 ? 'One' : copies === 2 ? 'Two' : 'Three'}<small>${copies === 1 ? 'one copy' : `survives the loss of ${copies - 1}`}</small></span>
+              <span>${t.terms.minersKeep(copies)}<small>${copies === 1 ? t.terms.oneCopy : t.terms.survives(copies - 1)}</small></span>
             </label>`,
           )}
         </div>
-        ${rule ? nothing : html`<p class="note">Several copies are at several miners: choose them by a rule.</p>`}
+        ${rule ? nothing : html`<p class="note">${t.terms.byRule}</p>`}
       </fieldset>
     `;
   }
@@ -162,20 +160,18 @@ export class TermsForm extends View {
   /** What the deals of many pieces come to, in words. */
   private allDeals({ deals, pieces, least, most, miners, problem }: FilesQuote): string {
     if (miners === 0 || problem) return '';
-    const copies = this.copiesNow();
-    const from = least === most ? '' : ` From ${fil(least)} on, as miners take it; never more than this.`;
-    return `For all ${count(deals)} deals together: ${count(pieces)} pieces${copies > 1 ? `, ${copies} copies each` : ''}, the list of files included.${from}`;
+    const all = t.terms.allDeals(deals, pieces, this.copiesNow());
+    return least === most ? all : `${all} ${t.terms.atLeast(fil(least))}`;
   }
 
   /** How the price is paid, in words. */
   private schedule(duration: number | undefined): string {
     const { quote } = this;
     if (this.filesQuote) return this.allDeals(this.filesQuote);
-    if (!quote) return this.piece || this.prepared ? 'Checking the terms…' : 'Known as soon as it is measured.';
-    const blocks = `${count(duration ?? 0)} ${duration === 1 ? 'block' : 'blocks'}`;
-    if (quote.problem || quote.vouchers === 0) return `${blocks}.`;
-    if (quote.vouchers === 1) return `${blocks}, paid with one voucher that falls due at the end.`;
-    return `${blocks}, paid with ${count(quote.vouchers)} vouchers that fall due one after the other.`;
+    if (!quote) return this.piece || this.prepared ? t.terms.checking : t.terms.notMeasured;
+    const blocks = t.common.blocks(duration ?? 0);
+    if (quote.problem || quote.vouchers === 0) return t.terms.onlyBlocks(blocks);
+    return quote.vouchers === 1 ? t.terms.oneVoucher(blocks) : t.terms.vouchers(blocks, quote.vouchers);
   }
 
   protected override updated(): void {
@@ -193,7 +189,7 @@ export class TermsForm extends View {
           .checked=${this.preset === preset}
           @change=${() => this.choosePreset(preset)}
         />
-        <span>${name}<small>${blocks === undefined ? 'in blocks' : `${count(blocks)} blocks`}</small></span>
+        <span>${name}<small>${blocks === undefined ? t.terms.inBlocks : t.common.blocks(blocks)}</small></span>
       </label>
     `;
   }
@@ -211,7 +207,7 @@ export class TermsForm extends View {
   }
 
   private duration(): number | undefined {
-    return this.preset === 'own' ? this.ownBlocks : this.blocks(PRESETS[this.preset]?.[1] ?? 0);
+    return this.preset === 'own' ? this.ownBlocks : this.blocks(PRESETS[this.preset] ?? 0);
   }
 
   private ready(): boolean {
@@ -235,12 +231,12 @@ export class TermsForm extends View {
     const refusal = (this.quote ?? this.filesQuote)?.problem;
     if (!refusal) return nothing;
     if (refusal.code !== 'insufficient-funds') {
-      return html`<sd-problem .problem=${problemOf('These terms will not do', refusal)}></sd-problem>`;
+      return html`<sd-problem .problem=${problemOf(() => t.terms.willNotDo, refusal)}></sd-problem>`;
     }
     return html`<sd-problem
-      .problem=${problemOf('The account holds too little', refusal)}
+      .problem=${problemOf(() => t.terms.tooLittle, refusal)}
       .retry=${session.faucetRuns ? undefined : () => void session.faucet()}
-      label="Get test FIL"
+      .label=${t.terms.faucet}
     ></sd-problem>`;
   }
 
@@ -263,7 +259,7 @@ export class TermsForm extends View {
       if (piece && this.isOne()) quote = await client.quote(piece, { miner, duration });
       else if (prepared) files = await client.quote(prepared, this.order(miner, duration));
     } catch (error) {
-      problem = problemOf('The terms could not be checked', error);
+      problem = problemOf(() => t.terms.notChecked, error);
     }
     if (question !== this.asked) return;
     [this.quote, this.filesQuote, this.problem] = [quote, files, problem];
@@ -316,3 +312,15 @@ export class TermsForm extends View {
   };
 }
 customElements.define('sd-terms', TermsForm);
+
+/** A span that is offered, in the unit that gives it a small number. */
+function presetName(seconds: number): string {
+  const [name, size] = (
+    [
+      ['week', 604_800],
+      ['day', 86_400],
+      ['hour', 3_600],
+    ] as const
+  ).find(([, size]) => seconds >= size) ?? ['second', 1];
+  return unit(seconds / size, name);
+}

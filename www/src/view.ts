@@ -1,8 +1,9 @@
 // The base of all components: light DOM, so that one style sheet and plain labels work everywhere, and an update
-// whenever the session changes.
+// whenever the session changes or another language is chosen.
 
 import { LitElement } from 'lit';
 import { session } from './session';
+import { spoken } from './words';
 
 export abstract class View extends LitElement {
   private forget: (() => void)[] = [];
@@ -14,8 +15,10 @@ export abstract class View extends LitElement {
   override connectedCallback(): void {
     super.connectedCallback();
     const update = () => this.requestUpdate();
-    session.addEventListener('change', update);
-    this.forget.push(() => session.removeEventListener('change', update));
+    for (const source of [session, spoken]) {
+      source.addEventListener('change', update);
+      this.forget.push(() => source.removeEventListener('change', update));
+    }
     if (this.ticks()) {
       const timer = setInterval(update, 1000);
       this.forget.push(() => clearInterval(timer));
