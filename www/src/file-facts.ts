@@ -3,7 +3,7 @@
 import { html, nothing } from 'lit';
 import type { WholeFile } from 'sealdrop-client';
 import { bytes, count, fil } from './amounts';
-import { isOver, stateOf } from './deal-book';
+import { isOver, stateOf } from './book-entries';
 import { seal } from './seal';
 import { session } from './session';
 import { blocksAsTime, moment } from './times';

@@ -8,7 +8,7 @@ import { chosenIn } from './choosing-files';
 import './drill-panel';
 import { encryptionPanel } from './encryption-panel';
 import './foreign-file';
-import { isOver } from './deal-book';
+import { isOver } from './book-entries';
 import { fileHeader, fileProgress, fileRecord } from './file-facts';
 import { pieceRow, rowWord, shareSent, worst } from './file-rows';
 import { previewOfEntry } from './previewed';

@@ -4,6 +4,7 @@ import { html, nothing } from 'lit';
 import './explanation';
 import type { Deal, Step } from 'sealdrop-client';
 import { bytes, count } from './amounts';
+import { reachedAt, usualTime } from './plain-terms';
 import { seal } from './seal';
 import { session } from './session';
 import { STEPS, type Status, statusOf, underWay } from './steps';
@@ -76,10 +77,6 @@ function node(status: Status, mark: string) {
   return html`<i class="hollow"></i>`;
 }
 
-function reachedAt(deal: Deal, step: Step): number | undefined {
-  return deal.steps.find((record) => record.step === step)?.at;
-}
-
 function transfer(deal: Deal) {
   const sent = Math.min(deal.transferred ?? 0, deal.size);
   return html`
@@ -92,7 +89,8 @@ function transfer(deal: Deal) {
 
 /** Long work of the miner, from one step to the next; when it ends, and why not yet, is told below it. */
 function work(deal: Deal, next: Step, elapsed: number) {
-  const usual = usualTime(session.deals ?? [], deal, deal.step, next);
+  const others = (session.deals ?? []).filter(({ id }) => id !== deal.id);
+  const usual = usualTime(others, deal.miner, deal.step, next);
   return html`
     <div class="live-block">
       ${
@@ -103,16 +101,6 @@ function work(deal: Deal, next: Step, elapsed: number) {
       <p class="live"><span class="num">${clock(elapsed)}</span></p>
     </div>
   `;
-}
-
-/** The middle of the times that this miner took from one step to another in earlier deals of this browser, in ms. */
-function usualTime(deals: Deal[], deal: Deal, from: Step, to: Step): number | undefined {
-  const times = deals
-    .filter((other) => other.miner === deal.miner && other.id !== deal.id)
-    .map((other) => (reachedAt(other, to) ?? NaN) - (reachedAt(other, from) ?? NaN))
-    .filter((time) => time > 0)
-    .sort((a, b) => a - b);
-  return times[Math.floor(times.length / 2)];
 }
 
 function provingWindow(deal: Deal) {

@@ -11,6 +11,7 @@ export const KEY_FILE_BYTES = 64 << 10;
 const KEEP_MS = 60_000;
 
 export function keyFile({ identity, recipient }: NewKey): string {
+  // For programs: the form of age.
   return [
     `# created: ${new Date().toISOString().slice(0, 19)}Z`,
     `# ${t.encrypt.keyFileNote}`,

@@ -215,6 +215,7 @@ export class Preview extends View {
     const inside = (event.target as HTMLIFrameElement).contentDocument;
     const { content, file } = this;
     if (content?.as !== 'player') return;
+    // For programs: the title of the Service Worker's document.
     if (!inside?.body || inside.title !== 'Player') {
       this.close();
       this.problem = {

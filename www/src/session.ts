@@ -3,6 +3,7 @@
 
 import type { Account, Client, Deal, MinerInfo, NetworkInfo, StoredFile } from 'sealdrop-client';
 import { createClient } from 'sealdrop-client';
+import { keepBook, lastBook } from './book-memory';
 import { type Choice, checked, choose, mayBeLink, remember } from './chain-choice';
 import { type Problem, problemOf } from './problem';
 import { t } from './words';
@@ -20,6 +21,8 @@ class Session extends EventTarget {
   balance: bigint | undefined;
   miners: MinerInfo[] | undefined;
   deals: Deal[] | undefined;
+  /** Whether deals and files are as this page remembers them, because there is no client to ask. */
+  remembered = false;
   /** Files and folders whose pieces have deals of their own. */
   files: StoredFile[] = [];
   /** Which chain is used, and what the visitor is asked about that. */
@@ -58,8 +61,10 @@ class Session extends EventTarget {
       this.account = await client.wallet.account();
       this.client = client;
       [this.deals, this.files] = await Promise.all([client.deals(), client.files()]);
+      this.remembered = false;
     } catch (error) {
       this.failed(error);
+      if (!this.client) await this.remember();
       this.timer = setTimeout(this.start, RECONNECT_MS);
     }
     this.connecting = false;
@@ -236,7 +241,19 @@ class Session extends EventTarget {
     this.changed();
   }
 
+  /** Without a client, the book is shown as it was last. */
+  private async remember(): Promise<void> {
+    if (this.deals !== undefined && !this.remembered) return;
+    const last = await lastBook(this.choice.chain);
+    if (!last || this.client) return;
+    [this.deals, this.files, this.remembered] = [last.deals, last.files, true];
+    this.changed();
+  }
+
   private changed(): void {
+    if (this.client && this.choice.chain && this.deals) {
+      keepBook({ chain: this.choice.chain, deals: this.deals, files: this.files });
+    }
     this.dispatchEvent(new Event('change'));
   }
 }

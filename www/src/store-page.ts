@@ -9,8 +9,9 @@ import './drop-zone';
 import './encrypt-choice';
 import './terms';
 import { bytes } from './amounts';
+import { entries } from './book-entries';
+import { bookLine } from './book-line';
 import type { Chosen } from './choosing-files';
-import { entries } from './deal-book';
 import type { Encrypting } from './encrypt-choice';
 import { isAborted, PageError, type Problem, problemOf } from './problem';
 import { DEALS, dealLink, fileLink } from './route';
@@ -55,7 +56,7 @@ export class StorePage extends View {
   }
 
   override render() {
-    const recent = entries().slice(0, RECENT_DEALS);
+    const recent = entries().slice(0, RECENT_DEALS).map(bookLine);
     return html`
       <div class="page-title">
         <h1>${t.store.title}</h1>

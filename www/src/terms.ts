@@ -6,6 +6,7 @@ import type { FilesQuote, MinerInfo, MinerRule, Order, Piece, Prepared, Quote } 
 import { fil } from './amounts';
 import './miner-choice';
 import type { Picked } from './miner-choice';
+import { plainTerms } from './plain-terms';
 import { type Problem, problemOf } from './problem';
 import { session } from './session';
 import { blocksAsTime } from './times';
@@ -82,6 +83,7 @@ export class TermsForm extends View {
           </div>
         </fieldset>
         ${this.copyChoice()}
+        ${this.plain(duration)}
         <div class="sum" aria-live="polite">
           <div>
             <span class="note">${this.filesQuote && this.filesQuote.least !== this.filesQuote.most ? t.terms.priceAtMost : t.terms.price}</span>
@@ -98,6 +100,14 @@ export class TermsForm extends View {
         ${this.trouble()}
       </form>
     `;
+  }
+
+  /** What is agreed to, in sentences. */
+  private plain(duration: number | undefined) {
+    const [miner, quote, files] = [this.miner(), this.quote, this.filesQuote];
+    const price = quote?.total ?? (files && files.miners > 0 ? files.most : undefined);
+    if (!miner || !duration || price === undefined || (quote ?? files)?.problem) return nothing;
+    return plainTerms({ price, atMost: files !== undefined, miner, duration });
   }
 
   /** How many miners keep each piece; one miner that was named keeps one. */

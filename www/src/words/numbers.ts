@@ -65,6 +65,15 @@ export function moment(ms: number, now: number = Date.now()): string {
   return new Intl.DateTimeFormat(locale(), { ...date, ...time }).format(at);
 }
 
+/** A day of the calendar, as in 5 December 2026; within two days with the time, which then says more. */
+export function day(ms: number, now: number = Date.now()): string {
+  const near = ms - now < 2 * 86_400_000;
+  const options: Intl.DateTimeFormatOptions = near
+    ? { weekday: 'long', hour: '2-digit', minute: '2-digit' }
+    : { day: 'numeric', month: 'long', year: 'numeric' };
+  return new Intl.DateTimeFormat(locale(), options).format(ms);
+}
+
 const UNITS: readonly (readonly [string, number])[] = [
   ['day', 86_400],
   ['hour', 3_600],

@@ -10,7 +10,7 @@ export const book = {
   noneMeans:
     'Store a file, and its deal is entered here: what was promised, where it lies, and how often it was proven.',
   storeOne: 'Store a file',
-  list: 'Files and deals, newest first',
+  list: 'Files and deals',
   search: 'Search',
   searchFor: 'Name, id, miner or state',
   show: 'Show',
@@ -32,7 +32,9 @@ export const book = {
   clear: 'Show everything',
   more: (n: number) => `Show ${count(n)} more`,
   offline: 'The network is away. This is the book as this browser keeps it: what has happened since is not in it yet.',
-  inside: (n: number) => plural(n, { one: `${count(n)} file inside`, other: `${count(n)} files inside` }),
+  contents: 'What is inside',
+  inside: (n: number) =>
+    plural(n, { one: `${count(n)} file, on its page`, other: `All ${count(n)} files, on its page` }),
   timeOver: 'time is over',
   fileKept: 'kept',
   notKept: 'not kept',
