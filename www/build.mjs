@@ -4,6 +4,7 @@
 
 import { copyFile, mkdir, rm } from 'node:fs/promises';
 import { build } from 'esbuild';
+import { makeInstallable } from './installable.mjs';
 
 /** The client package, beside the page. */
 const client = {
@@ -41,3 +42,4 @@ await build({
   logLevel: 'warning',
 });
 await copyFile('index.html', 'dist/index.html');
+await makeInstallable('dist');

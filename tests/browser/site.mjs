@@ -11,7 +11,9 @@ const TYPES = {
   '.js': 'text/javascript',
   '.json': 'application/json',
   '.mjs': 'text/javascript',
+  '.svg': 'image/svg+xml',
   '.wasm': 'application/wasm',
+  '.webmanifest': 'application/manifest+json',
 };
 const PAGE = '<!doctype html><title>Sealdrop</title><link rel="icon" href="data:,"><input type="file">';
 
@@ -21,9 +23,10 @@ export async function serve(more = {}) {
   const server = createServer(async (request, response) => {
     const [, name, ...rest] = normalize(new URL(request.url, 'http://site').pathname).split('/');
     try {
-      const body = name === '' ? PAGE : await readFile(join(folders[name], ...rest));
+      const file = rest.length === 1 && rest[0] === '' ? ['index.html'] : rest;
+      const body = name === '' ? PAGE : await readFile(join(folders[name], ...file));
       response.writeHead(200, {
-        'content-type': name === '' ? 'text/html' : (TYPES[extname(request.url)] ?? 'application/octet-stream'),
+        'content-type': name === '' ? 'text/html' : (TYPES[extname(file.at(-1) ?? '')] ?? 'application/octet-stream'),
       });
       response.end(body);
     } catch {

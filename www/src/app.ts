@@ -2,6 +2,7 @@
 
 import { html, nothing } from 'lit';
 import { count } from './amounts';
+import { installing } from './installing';
 import { DEALS, route, STORE } from './route';
 import { seal, WAX } from './seal';
 import { session } from './session';
@@ -18,20 +19,27 @@ export class App extends View {
     });
   };
 
+  private readonly changed = () => this.requestUpdate();
+
   override connectedCallback(): void {
     super.connectedCallback();
     addEventListener('hashchange', this.moved);
+    installing.addEventListener('change', this.changed);
     void session.start();
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     removeEventListener('hashchange', this.moved);
+    installing.removeEventListener('change', this.changed);
   }
 
   protected override updated(): void {
-    const title = this.querySelector('h1')?.textContent?.trim();
-    document.title = title ? `${title} · Sealdrop` : 'Sealdrop';
+    // What is shown inside is drawn a moment later.
+    requestAnimationFrame(() => {
+      const title = this.querySelector('h1')?.textContent?.trim();
+      document.title = title ? `${title} · Sealdrop` : 'Sealdrop';
+    });
   }
 
   override render() {
@@ -66,6 +74,7 @@ export class App extends View {
                 ${session.choosing ? nothing : this.otherChain()}`
             : nothing
         }
+        ${this.news()}
         ${
           session.notice
             ? html`<sd-problem class="page-problem" .problem=${session.notice} .retry=${session.dismiss} .label=${t.app.dismiss}></sd-problem>`
@@ -89,6 +98,15 @@ export class App extends View {
         </p>
       </footer>
     `;
+  }
+
+  /** A newer build of the page waits. */
+  private news() {
+    if (!installing.isNew) return nothing;
+    return html`<div class="page-news" role="status" data-testid="news">
+      <p>${t.app.newVersion}</p>
+      <button type="button" class="quiet" data-testid="use-news" @click=${installing.use}>${t.app.useNew}</button>
+    </div>`;
   }
 
   /** A chain that does not answer may be the wrong one. */

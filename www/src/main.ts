@@ -15,6 +15,7 @@
 // preview (data-state: idle, loading or shown; data-kind) · preview-button · preview-close · preview-cannot · show-file ·
 // files-again · again-files · again-folder · piece-row (data-state) · download-all · download-file · file-download-done · file-give-up · file-go-on · file-forget.
 
+import './trusted';
 import './problem-box';
 import './copyable';
 import './chain-form';
@@ -26,6 +27,10 @@ import './deal-page';
 import './file-page';
 import './deal-book';
 import './app';
+import { installing } from './installing';
 import { beginSpeaking } from './words';
 
 beginSpeaking();
+// After everything that is needed to show the page.
+if (document.readyState === 'complete') void installing.begin();
+else addEventListener('load', () => void installing.begin());

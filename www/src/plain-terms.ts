@@ -37,7 +37,7 @@ export function plainTerms({ price, atMost, miner, duration }: PlainTerms) {
     words.keepOpen,
   ];
   return html`
-    <section class="plain" aria-labelledby="plain-title" data-testid="plain-terms">
+    <section class="plain-terms" aria-labelledby="plain-title" data-testid="plain-terms">
       <h3 id="plain-title">${words.title}</h3>
       <ul>${sentences.filter((each) => each !== undefined).map((each) => html`<li>${each}</li>`)}</ul>
     </section>

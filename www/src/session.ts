@@ -237,7 +237,9 @@ class Session extends EventTarget {
   }
 
   private failed(error: unknown): void {
-    this.problem = problemOf(() => t.app.unreachable, error);
+    this.problem = navigator.onLine
+      ? problemOf(() => t.app.unreachable, error)
+      : { code: 'chain-unreachable', what: () => t.app.offline, why: () => t.app.offlineMeans };
     this.changed();
   }
 

@@ -1,6 +1,6 @@
 // Numbers, spans of time, moments and plurals as the language that is spoken writes them: all of it is asked of `Intl`.
 
-import { locale } from './language';
+import { language, locale } from './language';
 
 type Options = Intl.NumberFormatOptions;
 
@@ -33,9 +33,14 @@ export function percent(share: number): string {
   return format({ style: 'percent', maximumFractionDigits: 0 }).format(whole);
 }
 
-/** A number of units, as in 3 hours or 0.5 seconds. */
+/** A number of units, as in 3 hours or 0.5 seconds; in Chinese the short form is the usual one. */
 export function unit(value: number, name: string, places = 0): string {
-  return format({ style: 'unit', unit: name, unitDisplay: 'long', maximumFractionDigits: places }).format(value);
+  return format({
+    style: 'unit',
+    unit: name,
+    unitDisplay: language() === 'zh' ? 'short' : 'long',
+    maximumFractionDigits: places,
+  }).format(value);
 }
 
 const plurals = new Map<string, Intl.PluralRules>();

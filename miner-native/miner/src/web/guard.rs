@@ -20,12 +20,13 @@ use std::sync::Arc;
 use tower_http::services::ServeDir;
 
 /// What the page needs: its own scripts and WebAssembly, its own style, workers, the chain (`http:`, `https:`), and miners'
-/// WebSockets and WebTransport (`https:`), all of which may be anywhere. `data:` is the page's icon. `blob:` is what it shows of stored files that
+/// WebSockets and WebTransport (`https:`), all of which may be anywhere. `data:` are SVG images of stored files. `blob:` is what it shows of stored files that
 /// it has fetched and checked: images, media and PDF, never a script; `'self'` in frames and media is its player, which its Service Worker
-/// answers. `www/index.html` has the same, as far as a page can say it of itself, for servers that send no headers.
+/// answers. Scripts are named by the page through one policy of trusted types alone (`www/src/trusted.ts`). `www/index.html` has the same, as far as a page can say it of itself, for servers that send no headers.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
-     img-src 'self' data: blob:; media-src 'self' blob:; frame-src 'self' blob:; worker-src 'self'; connect-src 'self' http: https: ws: wss:; \
-     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+     img-src 'self' data: blob:; media-src 'self' blob:; frame-src 'self' blob:; worker-src 'self'; manifest-src 'self'; \
+     connect-src 'self' http: https: ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+     require-trusted-types-for 'script'; trusted-types lit-html default";
 
 const HEADERS: [(HeaderName, &str); 7] = [
     (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),

@@ -78,7 +78,7 @@ export const file: Words['file'] = {
   copiesEach: '每个分片的副本数',
   duration: '期限',
   lasts: (blocks, span, end) =>
-    span === undefined ? `${blocks}，到区块 ${count(end)} 为止` : `${blocks}，约 ${span}，到区块 ${count(end)} 为止`,
+    span === undefined ? `${blocks}，到区块 ${count(end)} 为止` : `${blocks}，约${span}，到区块 ${count(end)} 为止`,
   price: '价格',
   atMost: (price) => `（上限 ${price}）`,
 };

@@ -1,0 +1,86 @@
+// In place of the client package on a page: a book with files and deals in every state, miners with their answers, and an account, as
+// `shop.json` beside the page has them. Stores what it is given without a chain, so that views can be looked at.
+
+export class SealdropError extends Error {}
+
+export const readLink = async () => undefined;
+
+const told = await fetch(new URL('shop.json', document.baseURI)).then(
+  (answer) => answer.json(),
+  () => ({ away: true }),
+);
+const { network, miners, deals, files, whole, balance, explanation, payments, verification, route, away } = told;
+
+const CID = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy';
+
+/** As much of it as the page asks for. */
+export class Sealdrop {
+  static open = async () => {
+    if (away || !navigator.onLine)
+      throw { code: 'chain-unreachable', message: 'the chain does not answer: fetch failed', hint: 'Start it.' };
+    return new Sealdrop();
+  };
+  address = 't1abjxfbp274xpdqcpuaykwkfb43omjotacm2p3za';
+  bound = true;
+  #told = new Map();
+  on(event, listen) {
+    this.#told.set(event, listen);
+  }
+  deals = async () => deals;
+  deal = async (id) => deals.find((deal) => deal.id === id);
+  files = async () => files;
+  file = async (id) => whole[id];
+  network = async () => network;
+  balance = async () => balance;
+  miners = async () => miners;
+  faucet = async () => {};
+  route = async () => route;
+  explain = async () => explanation;
+  payments = async () => payments;
+  verify = async () => verification;
+  evidence = async () => ({ seal: { missing: 'the chain keeps no more of it' }, posts: [] });
+  survey = async () => ({
+    answers: miners.map(({ address }, index) =>
+      index === 0
+        ? { miner: address, says: 'yes', reason: '', askedAt: 0, distanceMs: 12, room: 5_000_000 }
+        : { miner: address, says: 'no', reason: 'its disk is full', askedAt: 0, retryMs: 90_000 },
+    ),
+    passedOver: [],
+    miner: miners[0]?.address,
+  });
+  quote = async (_piece, miner) => ({ total: miner.price === '0' ? '0' : '0.02', vouchers: 2 });
+  quoteFiles = async () => ({ pieces: 3, deals: 3, least: '0.02', most: '0.05', miners: 2 });
+  prepare = async (file) => this.#piece(file);
+  prepareFiles = async (input, { onProgress } = {}) => {
+    const list = Array.isArray(input) ? input : [{ path: input.name, file: input }];
+    onProgress?.({ done: 500, total: 1000, bytesPerSecond: 1_000_000, secondsLeft: 3 });
+    return {
+      id: CID,
+      name: list[0].path,
+      folder: list.length > 1,
+      size: 1000,
+      sectorSize: 8 << 20,
+      files: list.map(({ path, file }) => ({ path, size: file.size, root: CID, pieces: [this.#piece(file)] })),
+      manifest: new Uint8Array(),
+    };
+  };
+  newKey = async () => ({
+    identity: 'AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ',
+    recipient: 'age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq',
+  });
+  store = async (file, _piece, miner, { duration, name }) => {
+    const { address } = typeof miner === 'string' ? miners[0] : miner;
+    const deal = { ...deals[0], id: `new-${deals.length}`, name: name ?? file.name, miner: address, duration };
+    deals.unshift(deal);
+    this.#told.get('deal')?.(deal);
+    return deal;
+  };
+  #piece = ({ size }) => ({
+    size,
+    paddedSize: 1024,
+    commP: '00'.repeat(32),
+    pieceCid: 'baga6ea4seaqao7s73y24kcutaosvacpdjgfe5pw76ooefnyqw4ynr3d2y6x2mpq',
+    dataCid: CID,
+    nodes: [],
+  });
+}

@@ -1,0 +1,5 @@
+// In place of the package's `./verify` on a page without proofs.
+
+export class ProofChecker {
+  close() {}
+}
