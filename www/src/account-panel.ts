@@ -1,13 +1,13 @@
 // The account: its address, what it holds, and the faucet for when that is not enough.
 
 import { html, nothing } from 'lit';
-import { attoFil, fil } from './amounts';
+import { fil } from './amounts';
 import { session } from './session';
 import { View } from './view';
 import { t } from './words';
 
 /** Below this the faucet is offered without being asked for; a small deal costs far less. */
-const LOW_FIL = '1';
+const LOW = 10n ** 18n;
 
 export class AccountPanel extends View {
   static override properties = { needed: { attribute: false } };
@@ -38,7 +38,7 @@ export class AccountPanel extends View {
           this.isLow()
             ? html`<div class="faucet">
               <p class="note">
-                ${attoFil(balance ?? '0') === 0n ? t.account.empty : t.account.little}
+                ${(balance ?? 0n) === 0n ? t.account.empty : t.account.little}
               </p>
               <button type="button" class="quiet" data-testid="faucet-button" ?disabled=${session.faucetRuns} @click=${() => session.faucet()}>
                 ${session.faucetRuns ? t.account.waiting : t.account.faucet}
@@ -53,13 +53,8 @@ export class AccountPanel extends View {
 
   private isLow(): boolean {
     if (session.balance === undefined) return false;
-    const held = attoFil(session.balance);
-    return (
-      session.faucetRuns ||
-      session.faucetProblem !== undefined ||
-      held < attoFil(LOW_FIL) ||
-      held < attoFil(this.needed ?? '0')
-    );
+    const held = session.balance;
+    return session.faucetRuns || session.faucetProblem !== undefined || held < LOW || held < (this.needed ?? 0n);
   }
 }
 customElements.define('sd-account', AccountPanel);

@@ -6,7 +6,6 @@ import { count, decimal } from './words/numbers';
 
 export { count } from './words/numbers';
 
-const ATTO_DIGITS = 18;
 const ATTO_PER_FIL = 10n ** 18n;
 const BINARY_UNITS = ['', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
 /** Smaller units of FIL, the largest first, with their size in attoFIL. */
@@ -29,15 +28,6 @@ export function bytes(value: number): string {
   if (unit === 0) return t.common.bytes(Math.round(value));
   const places = scaled < 10 ? 2 : scaled < 100 ? 1 : 0;
   return `${decimal(scaled, places)} ${BINARY_UNITS[unit]}`;
-}
-
-/** attoFIL of a decimal FIL amount. Anything that is no decimal number counts as nothing. */
-export function attoFil(fil: string | bigint): bigint {
-  if (typeof fil === 'bigint') return fil;
-  const parts = /^(\d+)(?:\.(\d*))?$/.exec(fil.trim());
-  if (!parts) return 0n;
-  const fraction = (parts[2] ?? '').slice(0, ATTO_DIGITS).padEnd(ATTO_DIGITS, '0');
-  return BigInt(parts[1] ?? '0') * ATTO_PER_FIL + BigInt(fraction);
 }
 
 /** An amount of attoFIL with a unit that keeps it short, as in 12.5 FIL or 45.3 nanoFIL. */

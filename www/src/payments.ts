@@ -3,7 +3,7 @@
 
 import { html, nothing } from 'lit';
 import type { Deal, Payments, Refund, Voucher } from 'sealdrop-client';
-import { attoFil, count, fil } from './amounts';
+import { count, fil } from './amounts';
 import { type Problem, problemOf } from './problem';
 import { session } from './session';
 import { blocksAsTime } from './times';
@@ -53,7 +53,7 @@ export class PaymentsPanel extends View {
 
   /** The present attempt's money. */
   private account(found: Payments) {
-    if (attoFil(found.total) === 0n) return html`<p class="note">${t.payments.free}</p>`;
+    if (found.total === 0n) return html`<p class="note">${t.payments.free}</p>`;
     const { channel } = found;
     if (!channel) return html`<p class="note">${t.payments.willBeSet(fil(found.total))}</p>`;
     return html`
@@ -154,8 +154,8 @@ export function isRefunding(deal: Deal): boolean {
 
 /** How far what was set aside is redeemed and due. */
 function bar({ total, due, redeemed }: Payments) {
-  const whole = attoFil(total);
-  const share = (amount: bigint) => `${Number((attoFil(amount) * FINE) / whole) / Number(FINE / 100n)}%`;
+  const whole = total;
+  const share = (amount: bigint) => `${Number((amount * FINE) / whole) / Number(FINE / 100n)}%`;
   return html`
     <div class="paid" role="img" aria-label=${t.payments.bar(fil(redeemed), fil(total), fil(due))}>
       <i class="paid-due" .style=${`width:${share(due)}`}></i><i class="paid-redeemed" .style=${`width:${share(redeemed)}`}></i>

@@ -3,7 +3,7 @@
 
 import { html, nothing } from 'lit';
 import type { Deal, MinerInfo, Step } from 'sealdrop-client';
-import { attoFil, fil } from './amounts';
+import { fil } from './amounts';
 import { session } from './session';
 import { blocksAsTime, span } from './times';
 import { t } from './words';
@@ -11,7 +11,7 @@ import { day } from './words/numbers';
 
 /** What is agreed to. */
 export interface PlainTerms {
-  readonly price: string;
+  readonly price: bigint;
   /** Whether it is what all deals may cost together, and may be less. */
   readonly atMost: boolean;
   readonly miner: MinerInfo;
@@ -25,7 +25,7 @@ export function plainTerms({ price, atMost, miner, duration }: PlainTerms) {
   const { blockTimeMs, policy } = network;
   const kept = blocksAsTime(duration, blockTimeMs);
   const words = t.terms.plain;
-  const free = attoFil(price) === 0n;
+  const free = price === 0n;
   const cost = free ? words.free(kept) : atMost ? words.priceAtMost(fil(price), kept) : words.price(fil(price), kept);
   const sealing = usualTime(session.deals ?? [], miner.address, 'transferred', 'complete');
   const sentences = [
