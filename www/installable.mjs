@@ -2,9 +2,10 @@
 // the end of the build, when all files are there.
 
 import { createHash } from 'node:crypto';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { build } from 'esbuild';
+import { filesOf } from './compressing.mjs';
 import { drawIcons, ICONS } from './icons.mjs';
 
 /** What the page does not need to open: maps, the other worker, what is compressed beside its file. */
@@ -31,13 +32,6 @@ const MANIFEST = {
     })),
   ],
 };
-
-/** All files below a folder, with `/` between the parts of their names. */
-async function filesOf(folder) {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile());
-  return files.map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll('\\', '/')).sort();
-}
 
 /** Adds all of it to a page that is built into this folder. */
 export async function makeInstallable(folder) {

@@ -59,12 +59,12 @@ async function takeOver(): Promise<void> {
 
 const addressOf = (name: string) => new URL(name, worker.registration.scope).href;
 
-/** The file of this build, or of the client package beside it, that is asked for. */
+/** The file of this build that is asked for. */
 function nameOf(request: Request): string | undefined {
   if (request.method !== 'GET' || !request.url.startsWith(worker.registration.scope)) return undefined;
   const { pathname } = new URL(request.url);
   const name = pathname.slice(new URL(worker.registration.scope).pathname.length) || PAGE;
-  return FILES.includes(name) || name.startsWith('client/') ? name : undefined;
+  return FILES.includes(name) ? name : undefined;
 }
 
 async function cachedFirst(request: Request, name: string): Promise<Response> {
@@ -76,7 +76,6 @@ async function servedFirst(request: Request, name: string): Promise<Response> {
   const cache = await caches.open(CACHE);
   try {
     const answer = await fetch(request, { signal: AbortSignal.timeout(ANSWER_MS) });
-    // The client package is not of this build: what is asked of it is kept as it comes.
     if (answer.status === 200 && !answer.redirected) await cache.put(addressOf(name), answer.clone());
     if (answer.status < 500) return answer;
     return (await cache.match(addressOf(name))) ?? answer;
