@@ -163,7 +163,7 @@ async fn map(router: RouterHere, port: Port) -> Option<Grant> {
         timeout_config: Some(PATIENCE),
     };
     let gateway = IpAddr::V4(router.gateway);
-    let mapping = PortMapping::new(gateway, router.own, protocol, port.number, options).await;
+    let mapping = PortMapping::new(gateway.into(), router.own, protocol, port.number, options).await;
     let mapping = mapping
         .map_err(|error| tracing::debug!(%error, router = %router.gateway, port = port.number, "a router maps no port"))
         .ok()?;
@@ -172,11 +172,11 @@ async fn map(router: RouterHere, port: Port) -> Option<Grant> {
             IpAddr::V4(ip) => ip,
             IpAddr::V6(ip) => ip.to_ipv4_mapped()?,
         },
-        PortMappingType::NatPmp => natpmp::try_external_address(gateway, Some(PATIENCE)).await.ok()?,
+        PortMappingType::NatPmp => natpmp::external_address(gateway.into(), Some(PATIENCE)).await.ok()?,
     };
     Some(Grant {
         ip,
-        port: mapping.external_port(),
+        port: mapping.external_port().get(),
         lifetime: Duration::from_secs(mapping.lifetime().into()),
     })
 }
@@ -189,7 +189,7 @@ fn outside_of(address: &Multiaddr, grant: Grant) -> Option<Multiaddr> {
     };
     let outside = without_peer(address).replace(0, |_| Some(Protocol::Ip4(grant.ip)))?;
     let outside = outside.replace(1, |_| Some(port))?;
-    (grant.port != 0 && Reach::of(&outside) == Reach::Public).then_some(outside)
+    (Reach::of(&outside) == Reach::Public).then_some(outside)
 }
 
 #[cfg(test)]
