@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { inspect } from 'node:util';
 import { Daemon, FAKE } from './daemon.mjs';
 import { askClient, launch, onPage, SOON_MS, withClient } from './page.mjs';
 
@@ -182,7 +183,7 @@ test('wherever the tab is closed while a file is sent, it is stored once and who
       await page.reload();
     }
     const file = await until(page, id, ['kept', 'incomplete', 'failed']);
-    assert.equal(file.progress.state, 'kept', JSON.stringify(file));
+    assert.equal(file.progress.state, 'kept', inspect(file));
     const whole = await ask(
       page,
       `async (client, [id, size]) => ({
@@ -293,7 +294,7 @@ test('a deal of another purpose that lasts as long counts as a copy, after a rel
     await until(page, id, ['kept', 'incomplete', 'failed']);
     await page.reload();
     const file = await until(page, id, ['kept', 'incomplete', 'failed']);
-    assert.equal(file.progress.state, 'kept', JSON.stringify(file));
+    assert.equal(file.progress.state, 'kept', inspect(file));
     const shared = file.parts.map(({ size, copies }) => [size, copies.map((copy) => copy.shared)]);
     assert.deepEqual(shared, [
       [20_000, [true]],
