@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { hook, launch, SOON_MS } from './page.mjs';
 import { openShop, shop } from './shop.mjs';
 
@@ -239,11 +240,16 @@ test('a book of a thousand deals is searched, filtered and sorted, and draws a p
 });
 
 /** Waits until the Service Worker answers for the page. */
-const kept = (page) =>
-  page.waitForFunction(async () => {
-    await navigator.serviceWorker.ready;
-    return navigator.serviceWorker.controller !== null;
-  });
+const kept = (page) => page.waitForFunction(() => navigator.serviceWorker.controller !== null);
+
+/** Asks the page again and again: `waitForFunction` takes a promise for a yes. */
+async function until(page, asks) {
+  const limit = Date.now() + SOON_MS;
+  while (!(await page.evaluate(asks))) {
+    assert.ok(Date.now() < limit, 'it does not come to that');
+    await pause(100);
+  }
+}
 
 test('the page opens without a network, and shows the book as it was', LIMIT, () =>
   onView({}, async (page) => {
@@ -253,7 +259,8 @@ test('the page opens without a network, and shows the book as it was', LIMIT, ()
     // What it loaded before the worker was there is asked for once more; then the book is kept a moment after it was read.
     await page.reload();
     await hook(page, 'deal-item').first().waitFor();
-    await page.waitForFunction(
+    await until(
+      page,
       () =>
         new Promise((resolve) => {
           const opening = indexedDB.open('sealdrop-page', 1);

@@ -24,12 +24,21 @@ export function keepBook(book: Book): void {
   const known = next;
   next = book;
   if (timer !== undefined || (known?.deals === book.deals && known.files === book.files)) return;
-  timer = setTimeout(() => {
-    timer = undefined;
-    // Without it nothing is lost but a look at the book offline.
-    if (next) void within('readwrite', (store) => store.put(next, KEY)).catch(() => undefined);
-  }, KEEP_MS);
+  timer = setTimeout(keepNow, KEEP_MS);
 }
+
+function keepNow(): void {
+  if (timer === undefined) return;
+  clearTimeout(timer);
+  timer = undefined;
+  // Without it nothing is lost but a look at the book offline.
+  if (next) void within('readwrite', (store) => store.put(next, KEY)).catch(() => undefined);
+}
+
+// A tab that is put away may never be heard of again.
+addEventListener('visibilitychange', () => {
+  if (document.visibilityState === 'hidden') keepNow();
+});
 
 /** The last book that was kept, if it is of this chain; of whichever chain, while none is known. */
 export async function lastBook(chain: string | undefined): Promise<Book | undefined> {
