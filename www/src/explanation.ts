@@ -34,6 +34,13 @@ let last: { id: string; told: Explanation; heardAt: number } | undefined;
 /** Whether the causes are unfolded, on whatever deal. */
 let open = false;
 
+/** Milliseconds until a deal is expected to be complete, by what was last heard of it; undefined while nothing is. */
+export function timeLeft(id: string): number | undefined {
+  if (last?.id !== id || last.told.eta === undefined) return undefined;
+  const age = Date.now() - last.heardAt;
+  return age > STALE_MS ? undefined : Math.max(0, last.told.eta.expectedMs - age);
+}
+
 export class Why extends View {
   static override properties = { deal: { attribute: false } };
   declare deal: Deal;

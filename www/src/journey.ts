@@ -1,7 +1,7 @@
 // A deal's journey: its steps from top to bottom, what is done with its time, and what is going on now with its progress.
 
 import { html, nothing } from 'lit';
-import './explanation';
+import { timeLeft } from './explanation';
 import type { Deal, Step } from 'sealdrop-client';
 import { bytes, count } from './amounts';
 import { reachedAt, usualTime } from './plain-terms';
@@ -89,18 +89,33 @@ function transfer(deal: Deal) {
 
 /** Long work of the miner, from one step to the next; when it ends, and why not yet, is told below it. */
 function work(deal: Deal, next: Step, elapsed: number) {
-  const others = (session.deals ?? []).filter(({ id }) => id !== deal.id);
-  const usual = usualTime(others, deal.miner, deal.step, next);
+  const share = shareDone(deal, next, elapsed);
   return html`
     <div class="live-block">
       ${
-        usual === undefined
+        share === undefined
           ? html`<progress aria-label=${t.journey.underWay}></progress>`
-          : html`<progress max="1" .value=${Math.min(0.97, elapsed / usual)} aria-label=${t.journey.underWayEstimated}></progress>`
+          : html`<progress max="1" .value=${share} aria-label=${t.journey.underWayEstimated}></progress>`
       }
       <p class="live"><span class="num">${clock(elapsed)}</span></p>
     </div>
   `;
+}
+
+/**
+ * How much of the work is done, by what the client expects, or by how long this miner took before. Undefined where nobody can tell, and
+ * where it takes longer than it usually does: a bar that waits at its end would say that it is nearly done.
+ */
+function shareDone(deal: Deal, next: Step, elapsed: number): number | undefined {
+  const left = timeLeft(deal.id);
+  const began = reachedAt(deal, 'transferred');
+  if (left !== undefined && began !== undefined) {
+    const spent = Math.max(0, Date.now() - began);
+    return left > 0 ? spent / (spent + left) : undefined;
+  }
+  const others = (session.deals ?? []).filter(({ id }) => id !== deal.id);
+  const usual = usualTime(others, deal.miner, deal.step, next);
+  return usual !== undefined && elapsed < usual ? elapsed / usual : undefined;
 }
 
 function provingWindow(deal: Deal) {
