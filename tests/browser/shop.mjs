@@ -9,6 +9,8 @@ const WEB = process.env.SEALDROP_WEB ?? resolve(import.meta.dirname, '../../www/
 const STEPS = ['drafted', 'channel', 'signed', 'accepted', 'transferred', 'staged', 'sealing', 'complete', 'proven'];
 const HEIGHT = 5_000;
 const BLOCK_MS = 1_000;
+/** FIL in attoFIL, as the stub reads it. */
+const fil = (amount) => `${BigInt(Math.round(amount * 1e6)) * 10n ** 12n}n`;
 const hex = (byte) => byte.toString(16).padStart(2, '0').repeat(32);
 
 const miner = (address, price, more = {}) => ({
@@ -19,7 +21,7 @@ const miner = (address, price, more = {}) => ({
   sectorSize: 8 << 20,
   usableBytes: 8_323_072,
   power: 3 << 23,
-  collateral: '1',
+  collateral: fil(1),
   sectors: [],
   preCommits: [],
   posts: 12,
@@ -29,8 +31,8 @@ const miner = (address, price, more = {}) => ({
   ...more,
 });
 const MINERS = [
-  miner('t2oeq6lvukoxh6tz2nlzhbqxmtnvajcdt4ppqbi4i', '0.000000000000001'),
-  miner('t2vn5qcpx2dlyyxkvgqhc7iylmqqgzd7cxlrj2soy', '0.000000000000003', { power: 0, provingWindow: undefined }),
+  miner('t2oeq6lvukoxh6tz2nlzhbqxmtnvajcdt4ppqbi4i', '1000n'),
+  miner('t2vn5qcpx2dlyyxkvgqhc7iylmqqgzd7cxlrj2soy', '3000n', { power: 0, provingWindow: undefined }),
 ];
 
 /** A deal that has come as far as a step. */
@@ -54,7 +56,7 @@ function deal(id, step, more = {}) {
     miner: MINERS[0].address,
     passedOver: [],
     duration: 86_400,
-    total: '0.02',
+    total: fil(0.02),
     step,
     state: isComplete ? 'complete' : 'working',
     transferred: step === 'accepted' ? 900_000 : 2_400_000,
@@ -89,7 +91,7 @@ function folder(id, name, state, more = {}) {
     copies: 1,
     duration: 86_400,
     ends: HEIGHT + 80_000,
-    most: '0.1',
+    most: fil(0.1),
     progress: {
       state,
       pieces: 12,
@@ -100,7 +102,7 @@ function folder(id, name, state, more = {}) {
       dealsFailed: 0,
       bytes: 4_800_066,
       transferred: state === 'under-way' ? 3_000_000 : 4_800_066,
-      committed: '0.05',
+      committed: fil(0.05),
     },
     files,
     parts: files.map(({ size }, file) => ({
@@ -134,7 +136,7 @@ export function shop({ deals: count = 0, ...more } = {}) {
     folder('bafyfolderunderway', 'Contracts', 'under-way', { createdAt: Date.now() - 100_000 }),
   ];
   return {
-    balance: '9.98',
+    balance: fil(9.98),
     network: {
       network: 'devnet',
       genesis: 'g',
@@ -156,7 +158,7 @@ export function shop({ deals: count = 0, ...more } = {}) {
           message: 'the inclusion proof does not lead to the sector that is on the chain',
           hint: 'Choose another miner for further files.',
         },
-        refunds: [{ channel: 3, amount: '0.02', state: 'cancelling', earned: false }],
+        refunds: [{ channel: 3, amount: fil(0.02), state: 'cancelling', earned: false }],
         refunding: true,
       }),
       ...many(count),
@@ -178,16 +180,16 @@ export function shop({ deals: count = 0, ...more } = {}) {
     },
     payments: {
       height: HEIGHT,
-      total: '0.02',
-      due: '0.01',
-      redeemed: '0.005',
-      channel: { id: 3, amount: '0.02', redeemed: '0.005', state: 'open', eol: HEIGHT + 90_000, target: 't2' },
+      total: fil(0.02),
+      due: fil(0.01),
+      redeemed: fil(0.005),
+      channel: { id: 3, amount: fil(0.02), redeemed: fil(0.005), state: 'open', eol: HEIGHT + 90_000, target: 't2' },
       vouchers: [
         {
           payer: 'a',
           target: 'b',
           channel: 3,
-          amount: '0.01',
+          amount: fil(0.01),
           validAt: HEIGHT - 10,
           conditional: true,
           state: 'due',
@@ -197,7 +199,7 @@ export function shop({ deals: count = 0, ...more } = {}) {
           payer: 'a',
           target: 'b',
           channel: 3,
-          amount: '0.02',
+          amount: fil(0.02),
           validAt: HEIGHT + 900,
           conditional: true,
           state: 'ahead',

@@ -1,9 +1,9 @@
 // A deal's journey: its steps from top to bottom, what is done with its time, and what is going on now with its progress.
 
 import { html, nothing } from 'lit';
-import { timeLeft } from './explanation';
 import type { Deal, Step } from 'sealdrop-client';
 import { bytes, count } from './amounts';
+import { timeLeft } from './explanation';
 import { reachedAt, usualTime } from './plain-terms';
 import { seal } from './seal';
 import { session } from './session';

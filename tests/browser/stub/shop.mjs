@@ -5,8 +5,11 @@ export class SealdropError extends Error {}
 
 export const readLink = async () => undefined;
 
+/** Amounts are written as text with an `n` behind it. */
+const money = (_, value) => (typeof value === 'string' && /^\d+n$/.test(value) ? BigInt(value.slice(0, -1)) : value);
+
 const told = await fetch(new URL('shop.json', document.baseURI)).then(
-  (answer) => answer.json(),
+  async (answer) => JSON.parse(await answer.text(), money),
   () => ({ away: true }),
 );
 const { network, miners, deals, files, whole, balance, explanation, payments, verification, route, away } = told;
@@ -14,26 +17,29 @@ const { network, miners, deals, files, whole, balance, explanation, payments, ve
 const CID = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy';
 
 /** As much of it as the page asks for. */
-export class Sealdrop {
-  static open = async () => {
-    if (away || !navigator.onLine)
-      throw { code: 'chain-unreachable', message: 'the chain does not answer: fetch failed', hint: 'Start it.' };
-    return new Sealdrop();
+class Client {
+  wallet = {
+    account: async () => {
+      if (away) {
+        const message = 'the chain does not answer: fetch failed';
+        throw { code: 'chain-unreachable', message, hint: 'Start the chain (`sealdrop daemon`), or correct its URL.' };
+      }
+      return { address: 't1abjxfbp274xpdqcpuaykwkfb43omjotacm2p3za', bound: true };
+    },
+    balance: async () => balance,
+    faucet: async () => {},
   };
-  address = 't1abjxfbp274xpdqcpuaykwkfb43omjotacm2p3za';
-  bound = true;
   #told = new Map();
   on(event, listen) {
     this.#told.set(event, listen);
   }
+  close = async () => {};
   deals = async () => deals;
   deal = async (id) => deals.find((deal) => deal.id === id);
   files = async () => files;
   file = async (id) => whole[id];
   network = async () => network;
-  balance = async () => balance;
   miners = async () => miners;
-  faucet = async () => {};
   route = async () => route;
   explain = async () => explanation;
   payments = async () => payments;
@@ -48,10 +54,11 @@ export class Sealdrop {
     passedOver: [],
     miner: miners[0]?.address,
   });
-  quote = async (_piece, miner) => ({ total: miner.price === '0' ? '0' : '0.02', vouchers: 2 });
-  quoteFiles = async () => ({ pieces: 3, deals: 3, least: '0.02', most: '0.05', miners: 2 });
-  prepare = async (file) => this.#piece(file);
-  prepareFiles = async (input, { onProgress } = {}) => {
+  quote = async (what) =>
+    'commP' in what
+      ? { total: 20_000_000_000_000_000n, vouchers: 2 }
+      : { pieces: 3, deals: 3, least: 20_000_000_000_000_000n, most: 50_000_000_000_000_000n, miners: 2 };
+  prepare = async (input, { onProgress } = {}) => {
     const list = Array.isArray(input) ? input : [{ path: input.name, file: input }];
     onProgress?.({ done: 500, total: 1000, bytesPerSecond: 1_000_000, secondsLeft: 3 });
     return {
@@ -60,7 +67,7 @@ export class Sealdrop {
       folder: list.length > 1,
       size: 1000,
       sectorSize: 8 << 20,
-      files: list.map(({ path, file }) => ({ path, size: file.size, root: CID, pieces: [this.#piece(file)] })),
+      files: list.map(({ path, file }) => ({ path, size: file.size, root: CID, pieces: [pieceOf(file)] })),
       manifest: new Uint8Array(),
     };
   };
@@ -68,19 +75,26 @@ export class Sealdrop {
     identity: 'AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ',
     recipient: 'age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq',
   });
-  store = async (file, _piece, miner, { duration, name }) => {
-    const { address } = typeof miner === 'string' ? miners[0] : miner;
-    const deal = { ...deals[0], id: `new-${deals.length}`, name: name ?? file.name, miner: address, duration };
+  store = async (input, { miner, duration, name }) => {
+    const address = typeof miner === 'string' && miner.startsWith('t') ? miner : (miner?.address ?? miners[0].address);
+    const deal = { ...deals[0], id: `new-${deals.length}`, name: name ?? input.name, miner: address, duration };
     deals.unshift(deal);
     this.#told.get('deal')?.(deal);
-    return deal;
+    return { id: deal.id, deals: [deal] };
   };
-  #piece = ({ size }) => ({
+}
+
+function pieceOf({ size }) {
+  return {
     size,
     paddedSize: 1024,
     commP: '00'.repeat(32),
     pieceCid: 'baga6ea4seaqao7s73y24kcutaosvacpdjgfe5pw76ooefnyqw4ynr3d2y6x2mpq',
     dataCid: CID,
     nodes: [],
-  });
+  };
 }
+
+export const createClient = () => new Client();
+
+export const [resumePiece, toBlob] = [async (file) => pieceOf(file), async () => new Blob()];
