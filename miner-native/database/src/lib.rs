@@ -4,30 +4,37 @@
 //! disk when they return. [`Sqlite`] is its implementation for one machine and the only module that names SQLite; [`Memory`] is
 //! for tests and for what is never kept. All of them run the same contract suite. Opened by the miner (deals, sectors
 //! and money), the development chain (blocks and states), the wallet's outbox (messages that are on their way) and the terminal
-//! client (its deals), each with a [`Schema`] of its own; [`takeover`] brings in what version 0.1.0 kept in sled.
+//! client (its deals), each with a [`Schema`] of its own; [`takeover`] brings in what version 0.1.0 kept in sled. What the feature `disk`
+//! brings is left out where there is no disk: the development chain in a browser keeps its records in [`Memory`].
 //!
 //! No call waits for the disk on an async worker: [`blocking`] takes the other tasks of the worker elsewhere first.
 #![warn(clippy::indexing_slicing)]
 
-#[cfg(test)]
+#[cfg(all(test, feature = "disk"))]
 mod contract;
-#[cfg(test)]
+#[cfg(all(test, feature = "disk"))]
 mod faults;
 mod memory;
+#[cfg(feature = "disk")]
 mod sqlite;
+#[cfg(feature = "disk")]
 pub mod takeover;
-#[cfg(any(test, feature = "testing"))]
+#[cfg(all(feature = "disk", any(test, feature = "testing")))]
 pub mod testing;
 
 pub use memory::Memory;
+#[cfg(feature = "disk")]
 pub use sqlite::Sqlite;
 
 use std::path::PathBuf;
+#[cfg(feature = "disk")]
 use std::time::Duration;
 
 /// How long somebody who is closing a database is waited for: a process that is being started has its parent's files open
 /// for a moment.
+#[cfg(feature = "disk")]
 const PATIENCE: Duration = Duration::from_secs(5);
+#[cfg(feature = "disk")]
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Why a database does not do what it was asked.
@@ -179,6 +186,7 @@ pub fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Runs what waits for a disk or a lock. On a worker of an async runtime, its other tasks go on elsewhere meanwhile.
+#[cfg(feature = "disk")]
 pub fn blocking<T>(work: impl FnOnce() -> T) -> T {
     use tokio::runtime::{Handle, RuntimeFlavor};
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
