@@ -49,6 +49,9 @@ pub struct WindowPoStClaim {
 /// networks, which `sealdrop-verify` has: SHA-256 over their digests (`verifying_keys_digest` in `miner-native/prover`, whose test compares).
 pub const DEVELOPMENT_KEYS: &str = "a12379550f2e40a12b0a36945268910c2a3401f606f50a53ad086ffbf8092180";
 
+/// What [`super::view::NetworkView::verifying_keys`] says of a network whose proofs are fake: they prove nothing about storage.
+pub const FAKE_KEYS: &str = "fake";
+
 /// The verifier itself failed (a missing verifying key, say): nothing is known about the proof.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("proofs cannot be verified: {reason}")]
@@ -65,15 +68,15 @@ pub trait ProofVerifier {
 /// A verifier that may be called from any thread.
 pub type Verifier = Arc<dyn ProofVerifier + Send + Sync>;
 
-#[cfg(any(test, feature = "testing"))]
+#[cfg(any(test, feature = "fake-proofs"))]
 pub use fake::FakeVerifier;
 
-#[cfg(any(test, feature = "testing"))]
+#[cfg(any(test, feature = "fake-proofs"))]
 mod fake {
     use super::*;
     use crate::chain::keys::blake2b256;
 
-    /// A FAKE verifier for tests of the chain's rules: a "proof" is a hash of its claim, which anybody can compute. It
+    /// A FAKE verifier for tests of the chain's rules, and for networks that exist only for tests: a "proof" is a hash of its claim, which anybody can compute. It
     /// proves nothing about storage; it only tells claims apart.
     #[derive(Debug, Clone, Copy, Default)]
     pub struct FakeVerifier {

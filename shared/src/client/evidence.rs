@@ -13,7 +13,7 @@ use crate::chain::rpc::{MessageSummary, MessageView};
 use crate::chain::view::NetworkView;
 use crate::chain::{exit, Epoch};
 use crate::deal::{Draft, ProofInfo};
-use crate::ports::verifier::{prover_id, SealClaim, WindowPoStClaim, DEVELOPMENT_KEYS};
+use crate::ports::verifier::{prover_id, SealClaim, WindowPoStClaim, DEVELOPMENT_KEYS, FAKE_KEYS};
 use crate::ports::History;
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -80,11 +80,14 @@ impl<E> From<String> for Lack<E> {
 pub async fn gather<H: History>(draft: &Draft, proof: &ProofInfo, chain: &H) -> Result<Evidence, H::Error> {
     let network = chain.network().await?;
     if network.verifying_keys != DEVELOPMENT_KEYS {
-        let keys = &network.verifying_keys;
-        return Ok(Evidence {
-            seal: Gathered::Missing(format!(
+        let words = match network.verifying_keys.as_str() {
+            FAKE_KEYS => "this network's proofs are fake: they prove nothing, and it exists only for tests".into(),
+            keys => format!(
                 "this network's proofs are not made under verifying keys that are known here, but under \"{keys}\""
-            )),
+            ),
+        };
+        return Ok(Evidence {
+            seal: Gathered::Missing(words),
             posts: Vec::new(),
         });
     }
