@@ -1,6 +1,7 @@
 //! What stops the development chain from opening, making a block or serving.
 
 use sealdrop_database::DatabaseError;
+#[cfg(feature = "server")]
 use sealdrop_wallet::WalletError;
 use shared::chain::state::GenesisError;
 use std::net::SocketAddr;
@@ -46,6 +47,7 @@ pub enum DevnetError {
     Damaged { what: &'static str, reason: String },
     #[error("these network parameters are invalid: {0}")]
     Genesis(#[from] GenesisError),
+    #[cfg(feature = "server")]
     #[error(transparent)]
     Key(#[from] WalletError),
     #[error("the chain's RPC server stopped: {0}")]

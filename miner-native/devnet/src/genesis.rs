@@ -6,12 +6,14 @@
 use super::block::{ticket, Block};
 use super::error::DevnetError;
 use cid::Cid;
+#[cfg(feature = "server")]
 use sealdrop_wallet::{random_key, read_key, write_key};
 use serde::{Deserialize, Serialize};
 use shared::chain::keys::cid_of_bytes;
 use shared::chain::state::Genesis as StateGenesis;
 use shared::chain::{Address, AttoFil, ChainState, Epoch, Policy, SecretKey, Signature};
 use std::collections::BTreeMap;
+#[cfg(feature = "server")]
 use std::path::{Path, PathBuf};
 
 /// All FIL of a network (spec §5.1).
@@ -19,8 +21,10 @@ const SUPPLY_FIL: u64 = 2_000_000_000;
 /// What the faucet may give away: half of all FIL, for a million accounts.
 const FAUCET_FIL: u64 = 1_000_000_000;
 /// File of the key that signs tickets.
+#[cfg(feature = "server")]
 const BLOCK_KEY: &str = "block.key";
 /// File of the key that the faucet's money belongs to.
+#[cfg(feature = "server")]
 const FAUCET_KEY: &str = "faucet.key";
 
 /// What a chain was started with; it never changes.
@@ -84,6 +88,7 @@ impl Genesis {
     }
 
     /// Refuses to go on with the data of another network, or of other proofs.
+    #[cfg(feature = "server")]
     pub fn check_network(&self, dir: &Path, network: &str, keys: &str) -> Result<(), DevnetError> {
         let dir = dir.to_owned();
         if self.network != network {
@@ -98,6 +103,7 @@ impl Genesis {
     }
 
     /// Refuses to go on with other keys than the chain was started with: its tickets would change.
+    #[cfg(feature = "server")]
     pub fn check_keys(&self, dir: &Path, authority: &Authority) -> Result<(), DevnetError> {
         let keys = [
             (&authority.block_key, &self.authority, BLOCK_KEY),
@@ -119,6 +125,7 @@ pub(super) struct Authority {
 
 impl Authority {
     /// The keys in `dir`. They are made only for a chain that has not begun (`begun` false).
+    #[cfg(feature = "server")]
     pub fn open(dir: &Path, begun: bool) -> Result<Self, DevnetError> {
         let key = |file: &str| open_key(dir.join(file), begun);
         Ok(Self {
@@ -127,12 +134,18 @@ impl Authority {
         })
     }
 
+    /// An authority of keys that somebody else keeps.
+    pub fn of(block_key: SecretKey, faucet_key: SecretKey) -> Self {
+        Self { block_key, faucet_key }
+    }
+
     /// The ticket of the block at `height`.
     pub fn ticket(&self, genesis: &Cid, height: Epoch) -> Signature {
         ticket(&self.block_key, genesis, height)
     }
 }
 
+#[cfg(feature = "server")]
 fn open_key(path: PathBuf, begun: bool) -> Result<SecretKey, DevnetError> {
     match read_key(&path)? {
         Some(key) => Ok(key),

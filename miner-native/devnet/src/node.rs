@@ -24,6 +24,7 @@ use shared::wire;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+#[cfg(feature = "server")]
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 
@@ -196,6 +197,7 @@ impl Node {
     }
 
     /// The newest block, told with every new one.
+    #[cfg(feature = "server")]
     pub fn heads(&self) -> watch::Receiver<HeadView> {
         self.heads.subscribe()
     }
@@ -318,6 +320,7 @@ impl Node {
     }
 
     /// A block as it was recorded, unless it was pruned.
+    #[cfg(feature = "server")]
     pub fn block(&self, height: Epoch) -> Result<Option<Block>, DevnetError> {
         self.store.block(height)
     }
@@ -439,6 +442,7 @@ impl Waiting {
 }
 
 /// Milliseconds since 1970; 0 when the machine's clock is before that.
+#[cfg(feature = "server")]
 pub(super) fn now_ms() -> u64 {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)

@@ -1,6 +1,8 @@
 //! The making of blocks: what of the pool comes into the next one, what leaves the pool, and when others see it.
 
-use super::{dropped, lock, now_ms, Node, Snapshot};
+#[cfg(feature = "server")]
+use super::now_ms;
+use super::{dropped, lock, Node, Snapshot};
 use crate::block::Block;
 use crate::error::DevnetError;
 use crate::pool::Waiting;
@@ -19,8 +21,14 @@ struct Round {
 }
 
 impl Node {
-    /// Makes the next block of the messages whose turn it is.
+    /// Makes the next block now, by the machine's clock.
+    #[cfg(feature = "server")]
     pub fn produce(&self) -> Result<Arc<Snapshot>, DevnetError> {
+        self.produce_at(now_ms)
+    }
+
+    /// Makes the next block of the messages whose turn it is; `now_ms` is asked when they are applied.
+    pub fn produce_at(&self, now_ms: impl FnOnce() -> u64) -> Result<Arc<Snapshot>, DevnetError> {
         let _one_at_a_time = lock(&self.making);
         let parent = self.current();
         let height = Epoch(

@@ -1,6 +1,7 @@
 //! Entries for the fuzz targets: sessions at `/ws` without a network below them.
 
-use super::{parse, socket, Access, Server, Serving};
+use super::{socket, Access, Server, Serving};
+use crate::answer::parse;
 use crate::testing::config;
 use crate::Devnet;
 use axum::extract::ws::Message;

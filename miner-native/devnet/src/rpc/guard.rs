@@ -54,7 +54,7 @@ impl Refused {
             Self::Sockets | Self::Addresses => (StatusCode::SERVICE_UNAVAILABLE, code::BUSY),
         };
         let error = ErrorObject::new(code, self);
-        let mut response = reply(status, &super::failure(serde_json::Value::Null, &error));
+        let mut response = reply(status, &crate::answer::failure(serde_json::Value::Null, &error));
         if self == Self::TooOften {
             response.headers_mut().insert(header::RETRY_AFTER, 1.into());
         }

@@ -1,6 +1,6 @@
 //! The chain's JSON-RPC 2.0 over HTTP and WebSocket, for browsers, wallets and miners.
 //!
-//! This file speaks JSON-RPC; [`methods`] answers the methods, [`socket`] holds connections that stay open. What is said is
+//! What a request is answered with is [`super::answer`]'s; [`socket`] holds connections that stay open. What is said is
 //! typed in [`shared::chain::rpc`]. Who may ask, from which pages, is [`shared::access`]'s to say: those of this machine, or everybody
 //! where the chain is public ([`guard`]). Nothing here needs a secret, and every message carries its own signature.
 //!
@@ -19,16 +19,13 @@
 #[cfg(feature = "fuzzing")]
 pub(super) mod fuzzing;
 mod guard;
-mod methods;
 mod socket;
 #[cfg(test)]
 mod tests;
-pub(super) mod views;
 
+use super::answer::{failure, methods, parse, success, Request};
 use super::error::DevnetError;
-use super::faucet::INTERVAL as FAUCET_INTERVAL;
-use super::node::{Node, Refusal};
-use super::pool::PoolError;
+use super::node::Node;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
@@ -40,10 +37,9 @@ use axum::routing::{get, post};
 use axum::Router;
 use guard::Addresses;
 use sealdrop_listener::{BoundedListener, Remote, Tls};
-use serde_json::{json, Value};
+use serde_json::Value;
 use shared::access::{network_of, Access};
-use shared::chain::rpc::{code, ErrorObject, Method, Preview, Subscribe, Unsubscribe, VERSION};
-use shared::chain::Invalid;
+use shared::chain::rpc::{code, ErrorObject, Method, Preview, Subscribe, Unsubscribe};
 use socket::Sockets;
 use std::net::{IpAddr, TcpListener};
 use std::sync::Arc;
@@ -61,39 +57,6 @@ const MAX_AT_WORK: usize = 64;
 const MAX_PREVIEWS: usize = 2;
 /// How long requests under way may take to end when the chain stops: less than a daemon gives its services for that.
 const GRACE: Duration = Duration::from_secs(2);
-
-impl From<Refusal> for ErrorObject {
-    fn from(refusal: Refusal) -> Self {
-        let error = |code| Self::new(code, &refusal);
-        match &refusal {
-            Refusal::Invalid(Invalid::NonceUsed { .. }) => error(code::NONCE_USED),
-            Refusal::Pool(PoolError::NonceTaken { .. }) => error(code::NONCE_TAKEN),
-            Refusal::TooLong(_) | Refusal::Invalid(_) => error(code::MESSAGE_INVALID),
-            Refusal::Pool(_) => error(code::POOL).with_hint("messages leave the pool with every block"),
-            Refusal::Faucet(_) => {
-                let hint = format!("an account gets money from the faucet once in {FAUCET_INTERVAL} blocks");
-                error(code::FAUCET).with_hint(hint)
-            }
-            Refusal::Peer(_) | Refusal::PeerId(_) => error(code::PEER),
-            Refusal::Future { .. } => error(code::FUTURE).with_hint("wait for the block"),
-            Refusal::Past { .. } | Refusal::BlockForgotten { .. } => error(code::PAST),
-            Refusal::Forgotten { height, .. } => error(code::PRUNED).with_height(*height),
-            Refusal::Span { .. } => error(code::PARAMS),
-            Refusal::Unjudged(_) => error(code::INTERNAL).with_hint("try again"),
-            Refusal::Query(revert) => error(code::QUERY).with_exit_code(revert.code),
-            Refusal::Host(host) => {
-                tracing::error!(error = %host, "a request could not be answered");
-                error(code::INTERNAL)
-            }
-        }
-    }
-}
-
-impl From<DevnetError> for ErrorObject {
-    fn from(error: DevnetError) -> Self {
-        Refusal::Host(error).into()
-    }
-}
 
 /// What requests are answered from.
 #[derive(Clone)]
@@ -264,56 +227,6 @@ async fn preview(server: &Server, from: IpAddr) -> Result<OwnedSemaphorePermit, 
     counted.map_err(|refused| ErrorObject::new(code::BUSY, refused))?;
     let permit = server.previews.clone().acquire_owned().await;
     permit.map_err(|error| ErrorObject::new(code::INTERNAL, error))
-}
-
-struct Request {
-    /// `None` for a notification, which nobody waits for.
-    id: Option<Value>,
-    method: String,
-    params: Value,
-}
-
-fn parse(body: &[u8]) -> Result<Request, (Value, ErrorObject)> {
-    let invalid = |id, message: &str| (id, ErrorObject::new(code::REQUEST, message));
-    let value: Value = serde_json::from_slice(body).map_err(|e| {
-        (
-            Value::Null,
-            ErrorObject::new(code::PARSE, format_args!("the request is not JSON: {e}")),
-        )
-    })?;
-    let Value::Object(mut request) = value else {
-        return Err(invalid(
-            Value::Null,
-            "a request is one JSON object; batches are not supported",
-        ));
-    };
-    let id = request.remove("id");
-    if id
-        .as_ref()
-        .is_some_and(|id| !matches!(id, Value::Null | Value::String(_) | Value::Number(_)))
-    {
-        return Err(invalid(Value::Null, "an id is a number, a string or null"));
-    }
-    let back = id.clone().unwrap_or_default();
-    if request.get("jsonrpc").is_none_or(|version| version != VERSION) {
-        return Err(invalid(back, "the field jsonrpc must be \"2.0\""));
-    }
-    let Some(Value::String(method)) = request.remove("method") else {
-        return Err(invalid(back, "the field method must be a string"));
-    };
-    Ok(Request {
-        id,
-        method,
-        params: request.remove("params").unwrap_or_default(),
-    })
-}
-
-fn success(id: Value, result: Value) -> Value {
-    json!({ "jsonrpc": VERSION, "id": id, "result": result })
-}
-
-fn failure(id: Value, error: &ErrorObject) -> Value {
-    json!({ "jsonrpc": VERSION, "id": id, "error": error })
 }
 
 fn reply(status: StatusCode, body: &Value) -> Response {

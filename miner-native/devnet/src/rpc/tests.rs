@@ -1,6 +1,7 @@
 //! The RPC as its askers see it.
 
-use super::{code, ErrorObject, Refusal, MAX_BODY};
+use super::{code, ErrorObject, MAX_BODY};
+use crate::node::Refusal;
 use crate::testing::config;
 use crate::tests::{key, pay, produce};
 use crate::{Devnet, DevnetConfig};

@@ -64,6 +64,7 @@ impl Default for Bounds {
 
 impl Archive {
     /// The archive of a store whose blocks have so many messages, all of them kept.
+    #[cfg(feature = "server")]
     pub fn of(messages: u64) -> Self {
         Self {
             messages,

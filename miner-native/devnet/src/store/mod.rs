@@ -1,10 +1,11 @@
 //! What the development chain keeps on disk, through [`sealdrop_database`].
 //!
 //! Here: blocks, the pool and what became of its messages; [`states`] holds past states, [`archive`] the messages of past
-//! blocks, [`layouts`] what earlier versions kept. One batch changes blocks, state, outcomes and pool together or not at all;
+//! blocks, `layouts` what earlier versions kept. One batch changes blocks, state, outcomes and pool together or not at all;
 //! every change is on the disk before it is acknowledged. Called by [`super::node`].
 
 mod archive;
+#[cfg(feature = "server")]
 mod layouts;
 mod states;
 
@@ -18,13 +19,16 @@ use super::genesis::Genesis;
 pub use archive::Bounds;
 use archive::{Archive, ARCHIVE};
 use cid::Cid;
-use sealdrop_database::{Changes, DatabaseError, Entry, Order, Schema, Sharing, Sqlite, Table};
+use sealdrop_database::{Changes, DatabaseError, Entry, Memory, Order, Table};
+#[cfg(feature = "server")]
+use sealdrop_database::{Schema, Sharing, Sqlite};
 use serde::{de::DeserializeOwned, Deserialize, Serialize};
 use shared::chain::keys::blake2b256;
 use shared::chain::message::Receipt;
 use shared::chain::{Address, ChainState, Epoch, SignedMessage};
 use shared::wire;
 use states::States;
+#[cfg(feature = "server")]
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -35,7 +39,8 @@ pub const DROPPED_KEPT: usize = 4096;
 
 /// Blocks, messages, outcomes and indexes, each with a letter in front of its keys.
 const CHAIN: Table = Table::records("chain");
-/// The chain's database. The formats 1 and 2 were kept in sled ([`layouts`]).
+/// The chain's database. The formats 1 and 2 were kept in sled (`layouts`).
+#[cfg(feature = "server")]
 const SCHEMA: Schema = Schema {
     // "SDch"
     kind: 0x5344_6368,
@@ -44,6 +49,7 @@ const SCHEMA: Schema = Schema {
     migrate: layouts::migrate,
 };
 /// The file in the chain's folder.
+#[cfg(feature = "server")]
 const FILE: &str = "chain.db";
 
 /// The first number of those that were pushed out of the pool after a block: far behind those that it dropped itself.
@@ -119,7 +125,13 @@ struct Kept {
 }
 
 impl Store {
+    /// A store that is gone with its chain.
+    pub fn in_memory() -> Result<Self, DevnetError> {
+        Self::of(Arc::new(Memory::default()))
+    }
+
     /// Opens the store in `dir` for this process alone.
+    #[cfg(feature = "server")]
     pub fn open(dir: &Path) -> Result<Self, DevnetError> {
         let folder = dir.join("chain");
         let opened = layouts::take_over(&folder).and_then(|()| {
@@ -164,6 +176,7 @@ impl Store {
         self.range(&[letter], &[letter + 1], Order::Ascending, most)
     }
 
+    #[cfg(feature = "server")]
     fn head(&self) -> Result<Epoch, DevnetError> {
         let head = self
             .get(HEAD)?
@@ -178,6 +191,7 @@ impl Store {
     }
 
     /// What the chain was started with; `None` when it has not begun.
+    #[cfg(feature = "server")]
     pub fn genesis(&self) -> Result<Option<Genesis>, DevnetError> {
         self.get(GENESIS)?
             .map(|bytes| from_cbor("genesis record", &bytes))
@@ -197,6 +211,7 @@ impl Store {
     }
 
     /// Where the chain stands; `None` when it has not begun.
+    #[cfg(feature = "server")]
     pub fn resume(&self) -> Result<Option<Resumed>, DevnetError> {
         let Some(genesis) = self.genesis()? else {
             return Ok(None);
@@ -216,6 +231,7 @@ impl Store {
         }))
     }
 
+    #[cfg(feature = "server")]
     fn waiting(&self) -> Result<Vec<(Epoch, SignedMessage)>, DevnetError> {
         let mut waiting = Vec::new();
         for (key, since) in self.first_of(b'p', usize::MAX)? {

@@ -5,14 +5,16 @@ mod past;
 mod pooling;
 
 use super::node::Refusal;
-use super::store::{Batch, Outcome, BLOCKS_KEPT};
+use super::store::{Batch, Outcome, Store, BLOCKS_KEPT};
 use super::*;
 pub(super) use crate::testing::{config, key, produce};
 use cid::Cid;
 use shared::chain::keys::cid_of_bytes;
-use shared::chain::{calls, exit, Address, AttoFil, Call, Invalid, SecretKey, SignedMessage};
+use shared::chain::{calls, exit, Address, AttoFil, Call, Epoch, Invalid, Policy, SecretKey, SignedMessage};
 use shared::wire;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// Who asks for money.
@@ -313,7 +315,7 @@ fn a_message_that_its_sender_can_no_longer_pay_is_dropped_with_the_reason_and_ma
     let cid = push(&devnet, unpaid.clone()).unwrap();
     let head = produce(&devnet);
     let outcome = devnet.node.outcome(&cid).unwrap().unwrap();
-    let view = rpc::views::message(&devnet.node.current().state, cid.to_string(), &unpaid, Some(&outcome));
+    let view = answer::views::message(&devnet.node.current().state, cid.to_string(), &unpaid, Some(&outcome));
     let receipt = view.receipt.unwrap();
     assert_eq!((view.height, receipt.exit_code), (None, exit::DROPPED));
     assert!(

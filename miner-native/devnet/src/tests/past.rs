@@ -302,7 +302,7 @@ fn all_money_is_somewhere() {
     let burn = calls::transfer(&Address::id(Address::BURNT_FUNDS), AttoFil::from_fil(2));
     push(&devnet, message(&key(1), 2, burn)).expect("the account can pay");
     produce(&devnet);
-    let supply = rpc::views::supply(&devnet.node.current().state, &devnet.node.genesis.faucet);
+    let supply = answer::views::supply(&devnet.node.current().state, &devnet.node.genesis.faucet);
     let fil = AttoFil::from_fil;
     assert_eq!((supply.channels, supply.miners, supply.burnt), (fil(1), fil(7), fil(2)));
     let parts = [

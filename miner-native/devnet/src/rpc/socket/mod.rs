@@ -8,7 +8,8 @@
 mod tests;
 
 use super::guard::Refused;
-use super::{answer_to, failure, methods, parse, success, Request, Server, GRACE, MAX_BODY};
+use super::{answer_to, Server, GRACE, MAX_BODY};
+use crate::answer::{failure, methods, parse, success, Request};
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, State};

@@ -20,7 +20,7 @@ const MAX_NAME: usize = 80;
 type Reply<M> = Result<<M as Method>::Result, ErrorObject>;
 
 /// What methods are answered from.
-pub(super) struct Chain<'a> {
+pub(crate) struct Chain<'a> {
     pub node: &'a Node,
     pub block_time: Duration,
     /// Who asks.
@@ -33,7 +33,7 @@ trait Answer: Method {
 }
 
 /// Answers one call.
-pub(super) fn call(chain: &Chain, method: &str, params: Value) -> Result<Value, ErrorObject> {
+pub(crate) fn call(chain: &Chain, method: &str, params: Value) -> Result<Value, ErrorObject> {
     match parse(method, params)? {
         AnyMethod::Network(call) => run(call, chain),
         AnyMethod::Head(call) => run(call, chain),
@@ -66,7 +66,7 @@ fn run<M: Answer>(call: M, chain: &Chain) -> Result<Value, ErrorObject> {
 }
 
 /// Reads a call.
-pub(super) fn parse(method: &str, params: Value) -> Result<AnyMethod, ErrorObject> {
+pub(crate) fn parse(method: &str, params: Value) -> Result<AnyMethod, ErrorObject> {
     let params = match params {
         Value::Null => Value::Object(Map::new()),
         params => params,
@@ -86,8 +86,8 @@ pub(super) fn parse(method: &str, params: Value) -> Result<AnyMethod, ErrorObjec
     })
 }
 
-/// Subscriptions are made elsewhere: [`super::socket`].
-pub(super) fn needs_socket() -> ErrorObject {
+/// Subscriptions need a connection that stays open; they are made where those are held.
+pub(crate) fn needs_socket() -> ErrorObject {
     let reason = "news of heads need a connection that stays open: connect by WebSocket to /ws";
     ErrorObject::new(code::METHOD, reason)
 }
