@@ -21,6 +21,14 @@ pub fn write_key(path: &Path, key: &SecretKey) -> Result<(), WalletError> {
     write_private(path, format!("{}\n", key_text(key)).as_bytes())
 }
 
+/// Writes a file for its owner's eyes only, in place of one that is there.
+pub fn write_secret_file(path: &Path, bytes: &[u8]) -> Result<(), WalletError> {
+    match path.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => write_private(&Path::new(".").join(path), bytes),
+        _ => write_private(path, bytes),
+    }
+}
+
 /// A file's text; `None` when there is no such file.
 pub(crate) fn read_small(path: &Path) -> Result<Option<String>, WalletError> {
     let size = match std::fs::metadata(path) {

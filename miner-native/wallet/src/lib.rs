@@ -22,7 +22,7 @@ mod secret;
 #[cfg(test)]
 mod tests;
 
-pub use files::{read_key, write_key};
+pub use files::{read_key, write_key, write_secret_file};
 pub use secret::SecretError;
 
 use cid::Cid;
@@ -47,6 +47,9 @@ const DEFAULT: &str = "default";
 const LOCK: &str = "lock";
 /// Most accounts of a wallet: a person's, not an exchange's.
 const MAX_KEYS: usize = 1024;
+
+/// Numbers of a root's accounts on one network that a restored address is looked for among.
+const MOST_SOUGHT: u32 = 64;
 
 /// Why keys cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -267,6 +270,28 @@ impl Wallet {
         Ok(address)
     }
 
+    /// Keeps a root, as [`Wallet::import`] does.
+    pub fn restore(&self, root: &RootKey) -> Result<(), WalletError> {
+        let _turn = self.turn()?;
+        self.import_root(root)
+    }
+
+    /// Notes which account of the root an address of `network` is, among the first [`MOST_SOUGHT`] that it has there; whether it is one.
+    pub fn recognise(&self, address: &Address, network: &Cid) -> Result<bool, WalletError> {
+        let _turn = self.turn()?;
+        if self.addresses()?.contains(address) {
+            return Ok(true);
+        }
+        let root = self.root_key()?;
+        let Some(number) = (0..MOST_SOUGHT).find(|number| root.account(network, *number).address() == *address) else {
+            return Ok(false);
+        };
+        self.check_room()?;
+        let text = format!("{network} {number}\n");
+        write_private(&self.path(address, ACCOUNT), text.as_bytes())?;
+        Ok(true)
+    }
+
     fn import_root(&self, root: &RootKey) -> Result<(), WalletError> {
         if self.root().is_ok_and(|own| own.as_ref() == Some(root)) {
             return Ok(());
@@ -289,8 +314,13 @@ impl Wallet {
 
     /// The root, `root:` and 64 hexadecimal digits: whoever has it has the money of all its accounts, those still to be made too.
     pub fn export_root(&self) -> Result<String, WalletError> {
+        Ok(secret::root_text(&self.root_key()?))
+    }
+
+    /// The root: what a recovery phrase says, and backups are opened by.
+    pub fn root_key(&self) -> Result<RootKey, WalletError> {
         let missing = || WalletError::RootMissing { dir: self.dir.clone() };
-        Ok(secret::root_text(&self.root()?.ok_or_else(missing)?))
+        self.root()?.ok_or_else(missing)
     }
 
     /// Signs bytes with the key of `address` (secp256k1 over blake2b-256, spec §1.6).

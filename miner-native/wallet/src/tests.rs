@@ -284,3 +284,20 @@ fn an_account_whose_key_is_imported_here_too_stays_bound() {
     assert_eq!(wallet.addresses().unwrap(), [address.clone()]);
     assert_ne!(wallet.binding(&address).unwrap(), Binding::None);
 }
+
+#[test]
+fn an_address_of_a_restored_root_is_recognised_by_its_number() {
+    let (_dir, old) = wallet();
+    let (first, second) = (old.create(&alpha()).unwrap(), old.create(&alpha()).unwrap());
+    let (_other_dir, new) = wallet();
+    new.restore(&old.root_key().unwrap()).unwrap();
+    assert!(new.recognise(&second.address(), &alpha()).unwrap());
+    assert_eq!(
+        new.key_on(&second.address(), &alpha()).unwrap().to_bytes(),
+        second.to_bytes()
+    );
+    assert_eq!(new.addresses().unwrap(), [second.address()]);
+    let stranger = random_key().address();
+    assert!(!new.recognise(&stranger, &alpha()).unwrap());
+    assert!(!new.recognise(&first.address(), &network("beta")).unwrap());
+}

@@ -91,6 +91,8 @@ pub use header::{readers, Readers, MAX_HEAD_BYTES, MAX_STANZAS};
 pub use keys::{Keys, Recipients};
 pub use layout::{CHUNK_BYTES, MAX_PLAIN_BYTES, SEALED_CHUNK_BYTES, TAG_BYTES};
 pub use passphrase::{Passphrase, WorkFactor, MAX_PASSPHRASE_BYTES};
+#[cfg(not(feature = "random"))]
+pub use random::hand_in;
 pub use small::{decrypt_bytes, encrypt_bytes, is_encrypted};
 pub use streaming::{Encryptor, StreamDecryptor};
 pub use x25519::{Identity, Recipient, MAX_IDENTITIES};

@@ -37,6 +37,11 @@ impl Identity {
         random().map(|secret| Self(StaticSecret::from(*secret)))
     }
 
+    /// The identity of 32 secret bytes, which the caller has derived.
+    pub fn from_secret(secret: &Zeroizing<[u8; 32]>) -> Self {
+        Self(StaticSecret::from(**secret))
+    }
+
     pub fn recipient(&self) -> Recipient {
         Recipient(PublicKey::from(&self.0))
     }

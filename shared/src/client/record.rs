@@ -183,6 +183,33 @@ impl<F> DealRecord<F> {
         }
     }
 
+    /// The same with what another host finds its file by.
+    pub fn with_file<G>(self, file: G) -> DealRecord<G> {
+        DealRecord {
+            format: self.format,
+            id: self.id,
+            created_ms: self.created_ms,
+            genesis: self.genesis,
+            peer: self.peer,
+            by_rule: self.by_rule,
+            part_of: self.part_of,
+            file,
+            deal: self.deal,
+            cid: self.cid,
+            attempt: self.attempt,
+            reached: self.reached,
+            transferred: self.transferred,
+            file_let_go: self.file_let_go,
+            accepted_at: self.accepted_at,
+            giving_up: self.giving_up,
+            openings: self.openings,
+            refunds: self.refunds,
+            answer: self.answer,
+            proving: self.proving,
+            error: self.error,
+        }
+    }
+
     /// Begins a failed deal anew. What its former attempts left on the chain stays in the record.
     pub fn redraw(&mut self, deal: ClientDeal, peer: String, now_ms: u64) {
         (self.deal, self.peer, self.cid) = (deal, peer, None);

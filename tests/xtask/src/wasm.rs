@@ -1,7 +1,7 @@
-//! The browser client's three modules: which compiler makes them, and what happens to them before a browser can load them.
+//! The browser client's modules: which compiler makes them, and what happens to them before a browser can load them.
 //!
 //! The client's: cargo for wasm32, then wasm-bindgen (linked in, so that its version always fits the library's), then
-//! binaryen's optimizer if the client's npm package depends on it. The modules that hash and encrypt have plain exports and are only
+//! binaryen's optimizer if the client's npm package depends on it. The modules that hash, encrypt, verify and back up have plain exports and are only
 //! stripped by the linker. The results are in `client-wasm/dist/wasm/`.
 
 use std::fs;
@@ -51,11 +51,18 @@ const VERIFYING: PlainModule = PlainModule {
     name: "sealdrop_verify_module",
 };
 
+const BACKUP: PlainModule = PlainModule {
+    package: "sealdrop-backup-wasm",
+    profile: "wasm-small",
+    name: "sealdrop_backup_module",
+};
+
 /// Compiles the client and makes `dist/wasm/` from it. Does nothing if nothing has changed.
 pub fn build(project: &Project, toolchain: &Toolchain) -> Result<()> {
     build_hashing(project, toolchain)?;
     build_verifying(project, toolchain)?;
     build_plain(project, toolchain, &ENCRYPTION)?;
+    build_plain(project, toolchain, &BACKUP)?;
     let mut cargo = toolchain.cargo(project, "build");
     cargo.args(["--package", "sealdrop-client", "--lib", "--profile", "wasm"]);
     if let Some(compiler) = toolchain.foreign() {
