@@ -6,7 +6,6 @@
 
 import { formatFil, parseFil } from './amounts.js';
 import { SealdropError } from './errors.js';
-import { lookInto, retrieveFile } from './foreign.js';
 import { withKeys } from './keys.js';
 import { OpenedEngine } from './opened.js';
 import { allowFiles, minerOf, orderOf, prepareFiles, supplyFiles } from './preparing.js';
@@ -52,6 +51,7 @@ import type {
   WholeFile,
 } from './types.js';
 import type { ProofEvidence } from './verify-types.js';
+import { whenRead } from './when-read.js';
 import { worstOf } from './worst.js';
 
 /** What it is that a stream hands out. */
@@ -292,11 +292,17 @@ export class Client {
    */
   retrieve(id: string, options: RetrieveOptions = {}): ReadableStream<Bytes> {
     if (!isDealId(id)) {
-      return retrieveFile(this.#engine, id, options.path, options);
+      return whenRead(async () => {
+        const { retrieveFile } = await import('./foreign.js');
+        return retrieveFile(this.#engine, id, options.path, options);
+      });
     }
     const engine = this.#engine;
     if (options.range === undefined) {
-      return blobStream(() => engine.call('retrieve', [id], options));
+      return whenRead(async () => {
+        const blob = await engine.call('retrieve', [id], options);
+        return blob.stream() as ReadableStream<Bytes>;
+      });
     }
     return rangeStream(
       {
@@ -311,7 +317,8 @@ export class Client {
    * What is in a file or folder, also in one that is not of this client, whose manifest is asked of all miners. Names that are encrypted
    * are opened with `identity` or `passphrase`. Throws `not-found` when no miner has the manifest, and `decryption`.
    */
-  open(id: string, options: OpenWith & CallOptions = {}): Promise<OpenedFile> {
+  async open(id: string, options: OpenWith & CallOptions = {}): Promise<OpenedFile> {
+    const { lookInto } = await import('./foreign.js');
     return lookInto(this.#engine, id, options);
   }
 
@@ -430,24 +437,4 @@ function isDealId(id: string): boolean {
 /** What is under way comes before what is done. */
 function rank({ state }: Deal): number {
   return ['working', 'failed', 'complete'].indexOf(state);
-}
-
-/** The bytes of what is found once somebody reads. */
-function blobStream(find: () => Promise<Blob>): ReadableStream<Bytes> {
-  let reader: ReadableStreamDefaultReader<Bytes> | undefined;
-  return new ReadableStream<Bytes>(
-    {
-      async pull(controller) {
-        reader ??= (await find()).stream().getReader() as ReadableStreamDefaultReader<Bytes>;
-        const { done, value } = await reader.read();
-        if (done) {
-          controller.close();
-        } else {
-          controller.enqueue(value);
-        }
-      },
-      cancel: async () => reader?.cancel(),
-    },
-    { highWaterMark: 0 },
-  );
 }

@@ -3,10 +3,10 @@
 import type { SealedFiles } from './files.js';
 import { type Recipients, recipientsOf, withKeys } from './keys.js';
 import type { Caller } from './link.js';
-import type { EncryptionRequest, MadeManifest, ManifestRequest } from './protocol.js';
+import type { MadeManifest, ManifestRequest } from './protocol.js';
 import { filesKey } from './saved.js';
 import type { StoredKeys } from './store.js';
-import type { EncryptTo, FileInput, NewKey, Prepared, PreparedEncryption } from './types.js';
+import type { EncryptTo, FileInput, NewKey, PreparedEncryption } from './types.js';
 
 /** Files with a key for each. */
 export class Encrypting {
@@ -72,21 +72,4 @@ export class Encrypting {
       shown,
     };
   }
-}
-
-/** The same as it is posted with what is stored. */
-export function encryptionRequest({ name, files, encryption }: Prepared): EncryptionRequest | undefined {
-  return (
-    encryption && {
-      keys: encryption.keys,
-      shown: encryption.shown,
-      name,
-      paths: files.map(({ path }) => path),
-      roots: files.map(({ root }) => root),
-      recipients: encryption.recipients,
-      passphrase: encryption.passphrase,
-      plainSize: encryption.plainSize,
-      plainSizes: encryption.plainSizes,
-    }
-  );
 }

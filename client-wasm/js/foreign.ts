@@ -8,6 +8,7 @@ import { openedStream, type Stored } from './opening.js';
 import { rangeStream } from './ranges-stream.js';
 import { fileStream } from './retrieving.js';
 import type { OpenedFile, OpenWith, RetrieveOptions, RunOptions } from './types.js';
+import { whenRead } from './when-read.js';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -24,7 +25,7 @@ export function retrieveFile(
   if (options.raw) {
     return asStored(named);
   }
-  return whenKnown(async () => {
+  return whenRead(async () => {
     const own = await link.call('fileOpening', [id, path]);
     if (own !== undefined) {
       const read = reading({ link, id, path: named }, options);
@@ -102,32 +103,4 @@ async function entry(link: Caller, id: string, path: string | undefined, key: Op
     throw new SealdropError('bad-argument', why);
   }
   return found;
-}
-
-/** The stream that `find` finds, once somebody reads it. */
-function whenKnown(find: () => Promise<ReadableStream<Bytes>>): ReadableStream<Bytes> {
-  let reader: ReadableStreamDefaultReader<Bytes> | undefined;
-  let over = false;
-  return new ReadableStream<Bytes>(
-    {
-      async pull(controller) {
-        reader ??= (await find()).getReader();
-        if (over) {
-          await reader.cancel();
-          return;
-        }
-        const { done, value } = await reader.read();
-        if (done) {
-          controller.close();
-        } else {
-          controller.enqueue(value);
-        }
-      },
-      async cancel() {
-        over = true;
-        await reader?.cancel();
-      },
-    },
-    { highWaterMark: 0 },
-  );
 }

@@ -4,7 +4,7 @@ import { withAmounts } from './amounts.js';
 import { SealdropError } from './errors.js';
 import { namedWasmFolder, startWorker } from './host.js';
 import { abortedError, Meter } from './meter.js';
-import { Peers } from './peers.js';
+import type { Peers } from './peers.js';
 import type { Calls, FromNetwork, ToNetwork } from './protocol.js';
 import type { Events, RunOptions } from './types.js';
 
@@ -37,7 +37,8 @@ export class Link {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
   readonly #listeners = new Map<keyof Events, Set<Listener>>();
-  readonly #peers = new Peers();
+  /** Connections over WebRTC, where there are any. */
+  #peers: Promise<Peers> | undefined;
   #next = 1;
   readonly #whenEnded: () => void;
   #ended: SealdropError | undefined;
@@ -103,7 +104,7 @@ export class Link {
   end(reason: SealdropError): void {
     this.#ended ??= reason;
     this.#worker.terminate();
-    this.#peers.close();
+    void this.#peers?.then((peers) => peers.close());
     for (const waiting of this.#waiting.values()) {
       waiting.reject(this.#ended);
     }
@@ -133,7 +134,8 @@ export class Link {
       return;
     }
     if (message.kind === 'peer') {
-      this.#peers.dial(message.address, message.port);
+      this.#peers ??= import('./peers.js').then(({ Peers }) => new Peers());
+      void this.#peers.then((peers) => this.#ended ?? peers.dial(message.address, message.port));
       return;
     }
     const waiting = this.#waiting.get(message.id);

@@ -28,7 +28,6 @@ interface Running {
 export class OpenedEngine implements Engine {
   readonly miners: string;
   readonly #options: ClientOptions;
-  readonly #store: StoreChoice;
   readonly #listeners = new Map<keyof Events, Set<Listener>>();
   readonly #closers = new Set<(reason: SealdropError) => void>();
   #running: Promise<Running> | undefined;
@@ -36,8 +35,11 @@ export class OpenedEngine implements Engine {
 
   constructor(options: ClientOptions) {
     this.#options = options;
-    this.#store = options.store ?? (isNode() ? 'memory' : { database: DATABASE });
     this.miners = minerOf(options.miners ?? 'cheapest');
+  }
+
+  get #store(): StoreChoice {
+    return this.#options.store ?? (isNode() ? 'memory' : { database: DATABASE });
   }
 
   get refersToFiles(): boolean {

@@ -1,13 +1,13 @@
 /** Files before they are stored: what they are called in a folder, hashed and with their manifest. */
 
 import { formatFil } from './amounts.js';
-import { Encrypting, encryptionRequest } from './encrypting.js';
 import { SealdropError } from './errors.js';
 import { hashFiles, type SealedFiles } from './files.js';
 import type { Caller } from './link.js';
-import type { OrderRequest, StoreFilesRequest } from './protocol.js';
+import type { EncryptionRequest, OrderRequest, StoreFilesRequest } from './protocol.js';
 import type { AskedHandle } from './sources.js';
 import type {
+  EncryptTo,
   FileInput,
   FilesInput,
   MinerInfo,
@@ -84,7 +84,7 @@ export function orderOf(order: Partial<Order>): OrderRequest {
 export async function prepareFiles(link: Caller, input: FilesInput, options: PrepareOptions): Promise<Prepared> {
   const { folder, files } = named(input, options.folder);
   const paths = files.map(({ path }) => path);
-  const encrypting = options.encrypt && (await Encrypting.begin(link, files, options.encrypt));
+  const encrypting = options.encrypt && (await encrypted(link, files, options.encrypt));
   const largest = encrypting?.largest ?? files.reduce((most, { file }) => Math.max(most, file.size), 0);
   const sectorSize = await link.call('planFiles', [{ folder, paths, largest, order: orderOf(options) }]);
   const { signal, onProgress, onEach, workers } = options;
@@ -103,6 +103,12 @@ export async function prepareFiles(link: Caller, input: FilesInput, options: Pre
     manifest: manifest.bytes,
     ...(encrypting && manifest.shown ? { encryption: encrypting.prepared(manifest.shown, manifest.paths) } : {}),
   };
+}
+
+/** Only those who encrypt load what does it. */
+async function encrypted(link: Caller, files: readonly FileInput[], encrypt: EncryptTo) {
+  const { Encrypting } = await import('./encrypting.js');
+  return Encrypting.begin(link, files, encrypt);
 }
 
 /** What is stored of files that were prepared. Throws `bad-argument` when one of them is not among `input`. */
@@ -199,4 +205,21 @@ function byPathOf({ folder, name, files }: Known, input: FilesInput): Map<string
   const maps = ways.map((way) => new Map(way.files.map(({ path, file }) => [path, file])));
   const fits = maps.find((map) => files.every(({ path }) => map.has(path)));
   return fits ?? maps[0] ?? new Map();
+}
+
+/** How files are encrypted, as it is posted with what is stored. */
+function encryptionRequest({ name, files, encryption }: Prepared): EncryptionRequest | undefined {
+  return (
+    encryption && {
+      keys: encryption.keys,
+      shown: encryption.shown,
+      name,
+      paths: files.map(({ path }) => path),
+      roots: files.map(({ root }) => root),
+      recipients: encryption.recipients,
+      passphrase: encryption.passphrase,
+      plainSize: encryption.plainSize,
+      plainSizes: encryption.plainSizes,
+    }
+  );
 }

@@ -131,7 +131,7 @@ test('Rollup bundles it beside a copy of the package', LIMIT, async () => {
   const folder = await dapp('rollup', 'dapp.js', 'main-copied.js', 'index.html');
   const [{ rollup }, { nodeResolve }] = await Promise.all([import('rollup'), import('@rollup/plugin-node-resolve')]);
   const bundle = await rollup({ input: join(folder, 'main-copied.js'), plugins: [nodeResolve({ browser: true })] });
-  await bundle.write({ file: join(folder, 'out/main.js'), format: 'es' });
+  await bundle.write({ dir: join(folder, 'out'), entryFileNames: 'main.js', format: 'es' });
   await cp(join(folder, 'index.html'), join(folder, 'out/index.html'));
   await cp(join(PACKAGE, 'dist'), join(folder, 'out/sealdrop'), { recursive: true });
   await served(join(folder, 'out'), works);
