@@ -89,6 +89,12 @@ export class Link {
     >;
   }
 
+  /** Gives the worker a way to a network in this page; to be called before `open`. */
+  reachInPage(port: MessagePort): void {
+    const message: ToNetwork = { kind: 'inPage', port };
+    this.#worker.postMessage(message, { transfer: [port] });
+  }
+
   /** Calls `listener` with every event of a kind, until the returned function is called. */
   on<E extends keyof Events>(event: E, listener: (value: Events[E]) => void): () => void {
     const listeners = this.#listeners.get(event) ?? new Set<Listener>();

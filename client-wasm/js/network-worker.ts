@@ -14,6 +14,7 @@ import { Folders, freshId } from './folders.js';
 import { refuseToForget } from './forgetting.js';
 import { watchHead } from './heads.js';
 import { nameAssets } from './host.js';
+import { reachInPage } from './in-page.js';
 import type { Calls, FromNetwork, OpenRequest, PieceSpan, StoreRequest, ToNetwork } from './protocol.js';
 import { Ranges } from './ranges.js';
 import { Serving } from './serving.js';
@@ -524,6 +525,10 @@ async function answer(message: Extract<ToNetwork, { kind: 'call' }>): Promise<un
 self.onmessage = async ({ data }: MessageEvent<ToNetwork>) => {
   if (data.kind === 'start') {
     nameAssets(data);
+    return;
+  }
+  if (data.kind === 'inPage') {
+    reachInPage(data.port);
     return;
   }
   if (data.kind === 'cancel') {

@@ -132,7 +132,11 @@ export class OpenedEngine implements Engine {
       link.on(event, (value) => this.#tell(event, value));
     }
     try {
-      const { chain, transports } = this.#options;
+      const { chain: asked, transports } = this.#options;
+      if (typeof asked !== 'string') {
+        link.reachInPage(asked.connect());
+      }
+      const chain = typeof asked === 'string' ? asked : asked.url;
       const hasPeers = 'RTCPeerConnection' in globalThis;
       const account = await link.call('open', [{ chain, store: this.#store, hasPeers, transports }]);
       return { link, account };

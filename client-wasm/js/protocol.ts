@@ -231,6 +231,8 @@ export interface Calls {
 export type ToNetwork =
   /** Comes first: where the WebAssembly files are, if that was said. */
   | { readonly kind: 'start'; readonly wasmUrl: string | undefined }
+  /** The way to a network in the page; before `open`. */
+  | { readonly kind: 'inPage'; readonly port: MessagePort }
   | { readonly kind: 'call'; readonly id: number; readonly method: keyof Calls; readonly args: readonly unknown[] }
   | { readonly kind: 'cancel'; readonly id: number };
 

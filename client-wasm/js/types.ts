@@ -33,10 +33,18 @@ export type StoreChoice =
 /** A way to a miner that a client may do without. */
 export type OptionalTransport = 'web-transport' | 'web-rtc-direct';
 
+/** A network in the same page, such as that of `sealdrop-client/devnet`. */
+export interface InPageChain {
+  /** The chain's URL as it is shown; it leads nowhere outside the page. */
+  readonly url: string;
+  /** A new way to the network, for one client. */
+  connect(): MessagePort;
+}
+
 /** What a client is made with. */
 export interface ClientOptions extends AssetOptions {
-  /** URL of the chain's JSON-RPC endpoint, such as `http://127.0.0.1:4403/rpc`. */
-  readonly chain: string;
+  /** URL of the chain's JSON-RPC endpoint, such as `http://127.0.0.1:4403/rpc`, or a network in the same page. */
+  readonly chain: string | InPageChain;
   /** Whom files are stored with where `store` and `quote` are not told: a rule, or a miner's address. `cheapest` when left out. */
   readonly miners?: MinerRule | MinerInfo | string | undefined;
   /** The database `sealdrop` in a browser and `memory` in Node, when left out. */

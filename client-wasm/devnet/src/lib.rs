@@ -19,6 +19,7 @@ mod keys;
 mod miner;
 mod network;
 #[cfg(target_arch = "wasm32")]
+#[allow(dead_code, reason = "the client uses more of it")]
 #[path = "../../src/pipe.rs"]
 mod pipe;
 

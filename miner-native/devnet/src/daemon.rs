@@ -49,7 +49,7 @@ pub struct DevnetConfig {
 pub struct Devnet {
     pub(super) node: Arc<Node>,
     block_time: Duration,
-    addresses: Vec<SocketAddr>,
+    pub(super) addresses: Vec<SocketAddr>,
     access: Access,
     tls: Option<Tls>,
     /// Taken by [`Devnet::run`].

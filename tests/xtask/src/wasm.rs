@@ -1,6 +1,6 @@
 //! The browser client's modules: which compiler makes them, and what happens to them before a browser can load them.
 //!
-//! The client's: cargo for wasm32, then wasm-bindgen (linked in, so that its version always fits the library's), then
+//! The client's, and that of the in-page devnet: cargo for wasm32, then wasm-bindgen (linked in, so that its version always fits the library's), then
 //! binaryen's optimizer if the client's npm package depends on it. The modules that hash, encrypt, verify and back up have plain exports and are only
 //! stripped by the linker. The results are in `client-wasm/dist/wasm/`.
 
@@ -25,8 +25,24 @@ pub const TARGET: Target = Target {
     purpose: "compile the browser client",
 };
 
-/// The module's name in `dist/wasm/`: NAME.js, NAME.d.ts, NAME_bg.wasm.
-const NAME: &str = "sealdrop_client";
+/// A module that wasm-bindgen makes loadable: its package, what cargo calls the library, and its name in `dist/wasm/`: NAME.js, NAME.d.ts,
+/// NAME_bg.wasm.
+struct BoundModule {
+    package: &'static str,
+    library: &'static str,
+    name: &'static str,
+}
+
+const CLIENT: BoundModule = BoundModule {
+    package: "sealdrop-client",
+    library: "sealdrop_client",
+    name: "sealdrop_client",
+};
+const DEVNET: BoundModule = BoundModule {
+    package: "sealdrop-devnet-wasm",
+    library: "sealdrop_devnet_module",
+    name: "sealdrop_devnet",
+};
 
 /// A module with plain exports: the package that it is compiled from, with which profile, and its name in `dist/wasm/`.
 struct PlainModule {
@@ -57,33 +73,44 @@ const BACKUP: PlainModule = PlainModule {
     name: "sealdrop_backup_module",
 };
 
-/// Compiles the client and makes `dist/wasm/` from it. Does nothing if nothing has changed.
+/// Compiles all modules and makes `dist/wasm/` from them. Does nothing if nothing has changed.
 pub fn build(project: &Project, toolchain: &Toolchain) -> Result<()> {
     build_hashing(project, toolchain)?;
     build_verifying(project, toolchain)?;
     build_plain(project, toolchain, &ENCRYPTION)?;
     build_plain(project, toolchain, &BACKUP)?;
+    build_bound(project, toolchain, &CLIENT)?;
+    build_bound(project, toolchain, &DEVNET)
+}
+
+/// Compiles a module, and has wasm-bindgen make it loadable.
+fn build_bound(project: &Project, toolchain: &Toolchain, bound: &BoundModule) -> Result<()> {
+    let BoundModule { package, library, name } = bound;
     let mut cargo = toolchain.cargo(project, "build");
-    cargo.args(["--package", "sealdrop-client", "--lib", "--profile", "wasm"]);
+    cargo.args(["--package", package, "--lib", "--profile", "wasm"]);
     if let Some(compiler) = toolchain.foreign() {
         note_compiler(project, compiler)?;
     }
-    process::run(&mut cargo, "compile the browser client")?;
+    process::run(&mut cargo, &format!("compile the module {package}"))?;
 
-    let module = toolchain.output(project).join("wasm").join(format!("{NAME}.wasm"));
+    let module = toolchain.output(project).join("wasm").join(format!("{library}.wasm"));
     let optimizer = project.client().join("node_modules/binaryen/bin/wasm-opt");
     let this = std::env::current_exe().context("cannot tell where xtask runs from")?;
     let output = project.wasm_output();
-    let stamp = Stamp::take(project, "wasm-bindgen", &[module.clone(), optimizer.clone(), this])?;
-    if stamp.is_current(&output.join(format!("{NAME}_bg.wasm"))) {
+    let stamp = Stamp::take(
+        project,
+        &format!("wasm-bindgen-{name}"),
+        &[module.clone(), optimizer.clone(), this],
+    )?;
+    if stamp.is_current(&output.join(format!("{name}_bg.wasm"))) {
         return Ok(());
     }
-    println!("[build] wasm-bindgen: makes the module loadable from JavaScript");
-    bind(&module, &output)?;
+    println!("[build] wasm-bindgen: makes {name} loadable from JavaScript");
+    bind(&module, &output, name)?;
     // Never the one in PATH: Debian's version 108 breaks modules without a word.
     if optimizer.is_file() {
-        println!("[build] wasm-opt: makes the module smaller (half a minute)");
-        optimize(&optimizer, &output.join(format!("{NAME}_bg.wasm")))?;
+        println!("[build] wasm-opt: makes {name} smaller (half a minute)");
+        optimize(&optimizer, &output.join(format!("{name}_bg.wasm")))?;
     }
     stamp.save()
 }
@@ -129,10 +156,10 @@ fn write_if_other(path: &Path, bytes: &[u8]) -> Result<()> {
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
-fn bind(module: &Path, output: &Path) -> Result<()> {
+fn bind(module: &Path, output: &Path, name: &str) -> Result<()> {
     Bindgen::new()
         .input_path(module)
-        .out_name(NAME)
+        .out_name(name)
         .web(true)
         .context("wasm-bindgen refuses its target")?
         .typescript(true)

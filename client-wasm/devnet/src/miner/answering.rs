@@ -201,7 +201,7 @@ impl Miner {
         }
         CloseResponse {
             closes: reviewed.is_ok(),
-            message: reviewed.err().map(|error| error.to_string()).unwrap_or_default(),
+            message: reviewed.err().as_ref().map(ToString::to_string).unwrap_or_default(),
         }
     }
 
