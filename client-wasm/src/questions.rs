@@ -24,6 +24,8 @@ pub async fn query(client: &Rc<Engine>, record: &Record) -> Result<JsValue, Clie
 /// Checks a complete deal against the chain: `Verification` of the public types.
 pub async fn verify(client: &Rc<Engine>, record: &Record) -> Result<JsValue, ClientError> {
     let proof = record.deal.proof().ok_or(ClientError::NotStoredYet)?;
+    // A sector that was committed a moment ago is in no view from before.
+    client.rpc.find_miner(&record.deal.draft.miner).await?;
     let found = verifying::verify(&record.deal.draft, proof, &client.outbox).await?;
     to_js(&Verification::from(found))
 }
