@@ -135,10 +135,12 @@ mod tests {
         };
         Evidence {
             seal: Gathered::Claim(claim),
+            seal_source: None,
             posts: vec![PostEvidence {
                 message: "m".into(),
                 height: Epoch(9),
                 claim: Gathered::Missing("the chain keeps no more of it".into()),
+                window: None,
             }],
         }
     }

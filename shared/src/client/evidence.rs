@@ -42,6 +42,24 @@ pub enum Gathered<C> {
     Missing(String),
 }
 
+/// The ticket of a block that randomness was drawn from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drawn {
+    pub height: Epoch,
+    pub ticket: Vec<u8>,
+}
+
+/// Where a seal's claim comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealSource {
+    /// The preCommitSector message.
+    pub pre_commit: String,
+    /// What the replica was encoded with.
+    pub ticket: Drawn,
+    /// What the proof's challenges were drawn from.
+    pub seed: Drawn,
+}
+
 /// A proof-of-spacetime that covers the sector, or may do so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostEvidence {
@@ -50,6 +68,8 @@ pub struct PostEvidence {
     /// Of its block.
     pub height: Epoch,
     pub claim: Gathered<WindowPoStClaim>,
+    /// What the claim's randomness was drawn from; there when the claim is.
+    pub window: Option<Drawn>,
 }
 
 /// The proofs of a deal's sector on the chain.
@@ -57,6 +77,8 @@ pub struct PostEvidence {
 pub struct Evidence {
     /// What the commitSector message proves.
     pub seal: Gathered<SealClaim>,
+    /// There when the claim is.
+    pub seal_source: Option<SealSource>,
     /// Newest first, at most [`MAX_POSTS`].
     pub posts: Vec<PostEvidence>,
 }
@@ -88,6 +110,7 @@ pub async fn gather<H: History>(draft: &Draft, proof: &ProofInfo, chain: &H) -> 
         };
         return Ok(Evidence {
             seal: Gathered::Missing(words),
+            seal_source: None,
             posts: Vec::new(),
         });
     }
@@ -101,8 +124,10 @@ pub async fn gather<H: History>(draft: &Draft, proof: &ProofInfo, chain: &H) -> 
         Ok((commit, height)) => (gathered(gathering.seal(&commit, height).await)?, height),
         Err(lack) => (gathered(Err(lack))?, Epoch(0)),
     };
+    let (seal, seal_source) = apart(seal);
     Ok(Evidence {
         seal,
+        seal_source,
         posts: gathering.posts(committed_at).await?,
     })
 }
@@ -112,6 +137,14 @@ fn gathered<C, E>(found: Result<C, Lack<E>>) -> Result<Gathered<C>, E> {
         Ok(claim) => Ok(Gathered::Claim(claim)),
         Err(Lack::Words(words)) => Ok(Gathered::Missing(words)),
         Err(Lack::Host(error)) => Err(error),
+    }
+}
+
+/// A claim, and where it comes from.
+fn apart<C, S>(found: Gathered<(C, S)>) -> (Gathered<C>, Option<S>) {
+    match found {
+        Gathered::Claim((claim, source)) => (Gathered::Claim(claim), Some(source)),
+        Gathered::Missing(words) => (Gathered::Missing(words), None),
     }
 }
 
@@ -139,24 +172,31 @@ impl<H: History> Gathering<'_, H> {
     }
 
     /// The seal's claim: this deal's sector with the commitments that its miner told the client, and the proof of the message.
-    async fn seal(&self, commit: &MessageView, height: Epoch) -> Result<SealClaim, Lack<H::Error>> {
+    async fn seal(&self, commit: &MessageView, height: Epoch) -> Result<(SealClaim, SealSource), Lack<H::Error>> {
         let proof = self.param(commit, 4)?;
-        let (ticket, pre_commit) = self.pre_commit(height).await?;
-        let seed = pre_commit.plus(self.network.policy.seed_delay);
-        Ok(SealClaim {
+        let (pre_commit, ticket, at) = self.pre_commit(height).await?;
+        let ticket = self.drawn(ticket).await?;
+        let seed = self.drawn(at.plus(self.network.policy.seed_delay)).await?;
+        let claim = SealClaim {
             sector_size: self.draft.sector_size,
             comm_r: self.proof.comm_r,
             comm_d: self.proof.comm_d,
             prover_id: prover_id(&self.draft.miner),
             sector: self.proof.sector_id,
-            ticket: self.randomness(Purpose::SealTicket, ticket).await?,
-            seed: self.randomness(Purpose::SealSeed, seed).await?,
+            ticket: self.randomness(Purpose::SealTicket, &ticket),
+            seed: self.randomness(Purpose::SealSeed, &seed),
             proof,
-        })
+        };
+        let source = SealSource {
+            pre_commit,
+            ticket,
+            seed,
+        };
+        Ok((claim, source))
     }
 
-    /// Ticket height and own height of the pre-commit that a commit in the block at `height` completed: the newest of its sector.
-    async fn pre_commit(&self, height: Epoch) -> Result<(Epoch, Epoch), Lack<H::Error>> {
+    /// Id, ticket height and own height of the pre-commit that a commit in the block at `height` completed: the newest of its sector.
+    async fn pre_commit(&self, height: Epoch) -> Result<(String, Epoch, Epoch), Lack<H::Error>> {
         let oldest = height.0.saturating_sub(self.network.policy.pre_commit_expiry);
         let mut before = Some(height);
         let mut left = MAX_PRE_COMMITS;
@@ -167,7 +207,7 @@ impl<H: History> Gathering<'_, H> {
                 let message = self.message(&summary.message).await?;
                 let SectorNumber(sector) = self.value(&message, 0)?;
                 if message.to == self.draft.miner && sector == self.proof.sector_id {
-                    return Ok((self.value(&message, 3)?, at));
+                    return Ok((summary.message.clone(), self.value(&message, 3)?, at));
                 }
             }
             before = page.iter().filter_map(|summary| summary.height).min();
@@ -197,14 +237,15 @@ impl<H: History> Gathering<'_, H> {
                     continue;
                 }
                 looked_at = looked_at.saturating_add(1);
-                let claim = match gathered(self.window(summary, height, &page).await)? {
-                    Gathered::Claim(claim) if !self.covers(&claim) => continue,
-                    claim => claim,
+                let (claim, window) = match apart(gathered(self.window(summary, height, &page).await)?) {
+                    (Gathered::Claim(claim), _) if !self.covers(&claim) => continue,
+                    found => found,
                 };
                 posts.push(PostEvidence {
                     message: summary.message.clone(),
                     height,
                     claim,
+                    window,
                 });
             }
             before = page.iter().filter_map(|summary| summary.height).min();
@@ -226,7 +267,7 @@ impl<H: History> Gathering<'_, H> {
         summary: &MessageSummary,
         height: Epoch,
         page: &[MessageSummary],
-    ) -> Result<WindowPoStClaim, Lack<H::Error>> {
+    ) -> Result<(WindowPoStClaim, Drawn), Lack<H::Error>> {
         // One that failed has changed nothing; anybody may send such ones.
         let changing = |other: &&MessageSummary| {
             other.height == Some(height)
@@ -250,13 +291,15 @@ impl<H: History> Gathering<'_, H> {
         let (start, _) = window.ok_or_else(|| "the chain had set no window".to_string())?;
         let faults: BTreeSet<u64> = faults.ids.0;
         let sectors = set.0.into_iter().filter(|(sector, _)| !faults.contains(sector));
-        Ok(WindowPoStClaim {
+        let drawn = self.drawn(start).await?;
+        let claim = WindowPoStClaim {
             sector_size: self.draft.sector_size,
             prover_id: prover_id(&self.draft.miner),
-            randomness: self.randomness(Purpose::WindowPoSt, start).await?,
+            randomness: self.randomness(Purpose::WindowPoSt, &drawn),
             sectors: sectors.map(|(sector, found)| (sector, found.comm_r)).collect(),
             proof: self.param(&message, 0)?,
-        })
+        };
+        Ok((claim, drawn))
     }
 
     async fn page(&self, before: Option<Epoch>) -> Result<Vec<MessageSummary>, Lack<H::Error>> {
@@ -275,11 +318,15 @@ impl<H: History> Gathering<'_, H> {
         kept::<H, _>(returned, || format!("its state after block {height}"))
     }
 
-    async fn randomness(&self, purpose: Purpose, height: Epoch) -> Result<[u8; 32], Lack<H::Error>> {
+    async fn drawn(&self, height: Epoch) -> Result<Drawn, Lack<H::Error>> {
         let ticket = kept::<H, _>(self.chain.ticket(height).await, || {
             format!("the ticket of block {height}")
         })?;
-        Ok(draw(purpose, &ticket, &self.draft.miner))
+        Ok(Drawn { height, ticket })
+    }
+
+    fn randomness(&self, purpose: Purpose, drawn: &Drawn) -> [u8; 32] {
+        draw(purpose, &drawn.ticket, &self.draft.miner)
     }
 
     fn param(&self, message: &MessageView, index: usize) -> Result<Vec<u8>, Lack<H::Error>> {
@@ -315,9 +362,10 @@ fn applied<'p>(page: &'p [MessageSummary], method: &'p str) -> impl Iterator<Ite
 
 // For a page: bytes as hexadecimal, sector numbers as decimal text, since JavaScript's numbers end at 2^53.
 
+/// A [`SealClaim`] for a page.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct SealView {
+pub struct SealView {
     sector_size: u64,
     comm_r: String,
     comm_d: String,
@@ -328,9 +376,10 @@ struct SealView {
     proof: String,
 }
 
+/// A [`WindowPoStClaim`] for a page.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct WindowView {
+pub struct WindowView {
     sector_size: u64,
     prover_id: String,
     randomness: String,
@@ -357,7 +406,8 @@ struct EvidenceView {
     posts: Vec<ProofView<WindowView>>,
 }
 
-fn seal_view(claim: &SealClaim) -> SealView {
+/// A claim for a page.
+pub fn seal_view(claim: &SealClaim) -> SealView {
     SealView {
         sector_size: claim.sector_size.bytes(),
         comm_r: claim.comm_r.to_string(),
@@ -370,7 +420,8 @@ fn seal_view(claim: &SealClaim) -> SealView {
     }
 }
 
-fn window_view(claim: &WindowPoStClaim) -> WindowView {
+/// A claim for a page.
+pub fn window_view(claim: &WindowPoStClaim) -> WindowView {
     let sectors = claim.sectors.iter();
     WindowView {
         sector_size: claim.sector_size.bytes(),

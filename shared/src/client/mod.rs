@@ -34,6 +34,7 @@
 //!   itself ([`evidence`]), and what is **explained** ([`explaining`]).
 //! - **What an error is called** ([`problem`]), so that a program need not know which client it talks to, and what of a deal is
 //!   shown ([`view`]).
+//! - **Whose word each step of a deal stands on**, and the receipt that shows it to anybody ([`passport`]).
 //! - **How vouchers are handed over as text** ([`voucher_text`]), and **the link that opens a page at a miner** ([`link`]).
 //! - **Files of any size** ([`files`]): which deals their pieces need, and when there are enough of them.
 //! - **When the miner is asked, and when its news is waited for** ([`following`]), and how long a pause is.
@@ -51,6 +52,7 @@ pub mod host;
 pub mod link;
 pub mod offer;
 pub mod offers;
+pub mod passport;
 pub mod problem;
 pub mod quoting;
 pub mod record;

@@ -5,11 +5,13 @@
 
 use super::choosing::ByRule;
 use super::problem::Problem;
-use crate::chain::{AttoFil, ChannelId, Epoch};
+use crate::chain::{Address, AttoFil, ChannelId, Epoch};
 use crate::deal::{ClientDeal, ClientStage, DealState, Refund, SignedResponse};
 use crate::piece::PieceCid;
+use crate::wire::as_cbor;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use cid::Cid;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -95,6 +97,14 @@ impl Answer {
     }
 }
 
+/// A miner's answer as it was signed, with the worker that the chain named for the miner when it came.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SignedAnswer {
+    pub worker: Address,
+    #[serde(with = "as_cbor")]
+    pub response: SignedResponse,
+}
+
 /// A channel whose money is on its way back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelRefund {
@@ -151,6 +161,12 @@ pub struct DealRecord<F> {
     /// Channels of failed attempts and of the complete deal by their ids, and how far their money is on its way back.
     pub refunds: BTreeMap<u64, ChannelRefund>,
     pub answer: Option<Answer>,
+    /// The first signed answer of each state since the proposal was accepted, which the deal's receipt shows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<SignedAnswer>,
+    /// Whether all data came back from the miner once, each block checked.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub retrieved: bool,
     pub proving: Option<Proving>,
     pub error: Option<Problem>,
 }
@@ -178,6 +194,8 @@ impl<F> DealRecord<F> {
             openings: BTreeSet::new(),
             refunds: BTreeMap::new(),
             answer: None,
+            answers: Vec::new(),
+            retrieved: false,
             proving: None,
             error: None,
         }
@@ -217,6 +235,7 @@ impl<F> DealRecord<F> {
         self.reached = BTreeMap::from([(Step::Drafted, now_ms)]);
         (self.transferred, self.accepted_at, self.proving) = (0, None, None);
         (self.answer, self.error, self.file_let_go) = (None, None, false);
+        (self.answers, self.retrieved) = (Vec::new(), false);
     }
 
     /// The deal's CID once there is one, else the record's name: both are understood everywhere.
@@ -344,6 +363,7 @@ impl<F> DealRecord<F> {
             self.error = None;
         }
         self.deal = deal;
+        self.keep_answer();
         if self.is_settled() {
             self.giving_up = None;
         }
@@ -374,6 +394,18 @@ impl<F> DealRecord<F> {
         }
         if step >= Step::Staged {
             self.transferred = self.deal.draft.size;
+        }
+    }
+
+    /// Keeps the first answer of each state: at most one each of accepted, started, staged and complete.
+    fn keep_answer(&mut self) {
+        let Some(response) = self.deal.response() else { return };
+        let state = response.response.state;
+        if self.answers.iter().all(|kept| kept.response.response.state != state) {
+            self.answers.push(SignedAnswer {
+                worker: self.deal.draft.worker.clone(),
+                response: response.clone(),
+            });
         }
     }
 
@@ -431,7 +463,6 @@ pub fn lacks_the_piece(state: DealState) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec::Vec;
 
     /// What is read is written as it was, and equals itself.
     #[test]

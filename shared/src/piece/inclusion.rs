@@ -124,16 +124,28 @@ impl InclusionProof {
         Ok(())
     }
 
-    fn root_from(&self, comm_p: Commitment, mut place: u64) -> Commitment {
-        let mut node = comm_p.0;
-        for sibling in &self.siblings {
-            node = match place & 1 {
-                0 => hash_pair(&node, &sibling.0),
-                _ => hash_pair(&sibling.0, &node),
+    fn root_from(&self, comm_p: Commitment, place: u64) -> Commitment {
+        let last = self.way(comm_p, place).last();
+        last.map_or(comm_p, |(_, _, parent)| parent)
+    }
+
+    /// The way from a piece of this commitment and size upward, for who wants to see it: whether the sibling stands to the left, the
+    /// sibling, and the hash of both.
+    pub fn levels(&self, comm_p: Commitment, piece: PaddedSize) -> Vec<(bool, Commitment, Commitment)> {
+        self.way(comm_p, self.position >> piece.height()).collect()
+    }
+
+    fn way(&self, comm_p: Commitment, place: u64) -> impl Iterator<Item = (bool, Commitment, Commitment)> + '_ {
+        let (mut node, mut place) = (comm_p.0, place);
+        self.siblings.iter().map(move |sibling| {
+            let is_left = place & 1 == 1;
+            node = match is_left {
+                false => hash_pair(&node, &sibling.0),
+                true => hash_pair(&sibling.0, &node),
             };
             place >>= 1;
-        }
-        Commitment(node)
+            (is_left, *sibling, Commitment(node))
+        })
     }
 }
 

@@ -1,0 +1,478 @@
+//! Whether a receipt's artefacts fit one another, and whose fault it is when they do not.
+//!
+//! The order decides: what is signed is believed to be what was signed, and what is not signed gives way to it. The proposal is signed by the
+//! payer and names the piece, the channel and the miner; the miner's worker signed its answers, of which the last names the sector; messages
+//! are signed by their senders, and known by their ids. Where nothing but a proof binds something, the proof decides.
+
+use super::artefact::{join, Answer, ArtefactKind, OnChain, Terms};
+use super::parts::{Parts, Placed, Wrongs};
+use super::step::DealStep;
+use crate::chain::abi::{Abi, SectorNumber};
+use crate::chain::calls::{self, channel_id, commit_sector, create_channel, redeem};
+use crate::chain::light::header::ticket_is_valid;
+use crate::chain::{Address, Epoch, Message};
+use crate::deal::review::price_of;
+use crate::deal::{DealState, ProofInfo, SignedProposal};
+use crate::file::Manifest;
+use crate::payment::schedule::{unsigned_vouchers, Terms as Schedule};
+use crate::payment::PaymentVoucher;
+use crate::piece::{padded_for, Commitment, InclusionProof, PieceSize, SizedPieceCid};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+type Finding = Result<(), String>;
+
+/// Holds everything against everything that it should agree with.
+pub(super) fn check(parts: &mut Parts, wrongs: &mut Wrongs) {
+    let mut anchoring = Anchoring { parts, wrongs };
+    anchoring.proposal();
+    anchoring.run(DealStep::Payment, Anchoring::vouchers);
+    anchoring.run(DealStep::Terms, Anchoring::terms);
+    anchoring.run(DealStep::Piece, Anchoring::piece);
+    anchoring.run(DealStep::File, Anchoring::manifest);
+    anchoring.run(DealStep::Payment, Anchoring::channel);
+    anchoring.run(DealStep::Answer, |all| {
+        all.answer(ArtefactKind::Accepted, DealState::Accepted)
+    });
+    anchoring.run(DealStep::Transfer, |all| {
+        all.answer(ArtefactKind::Started, DealState::Started)
+    });
+    anchoring.run(DealStep::Inclusion, |all| {
+        all.answer(ArtefactKind::Complete, DealState::Complete)
+    });
+    anchoring.run(DealStep::Inclusion, Anchoring::inclusion);
+    anchoring.run(DealStep::Staging, |all| {
+        all.answer(ArtefactKind::Staged, DealState::Staged)
+    });
+    anchoring.run(DealStep::Seal, Anchoring::pre_commit);
+    anchoring.run(DealStep::Commit, Anchoring::commit);
+    anchoring.tickets();
+    anchoring.run(DealStep::Proving, Anchoring::posts);
+    anchoring.run(DealStep::Redemption, Anchoring::redemptions);
+    anchoring.run(DealStep::Retrieval, Anchoring::retrieved);
+}
+
+struct Anchoring<'a> {
+    parts: &'a mut Parts,
+    wrongs: &'a mut Wrongs,
+}
+
+impl Anchoring<'_> {
+    /// Checks a step, unless it is wrong already or rests on a wrong one.
+    fn run(&mut self, step: DealStep, check: impl FnOnce(&mut Self) -> Finding) {
+        if self.wrongs.spare(step) {
+            if let Err(reason) = check(self) {
+                self.wrongs.note(step, reason);
+            }
+        }
+    }
+
+    /// The payer signed the proposal with its vouchers. If not, either the vouchers are others, or the rest of it.
+    fn proposal(&mut self) {
+        let Some(rest) = &self.parts.proposal else { return };
+        let whole = join(rest, self.parts.vouchers.as_ref());
+        if whole.signature_is_valid() {
+            self.parts.signed = Some(whole);
+            return;
+        }
+        if self.wrongs.reason(DealStep::Payment).is_some() {
+            return;
+        }
+        let vouchers = self.parts.vouchers.as_deref().unwrap_or_default();
+        match vouchers_stand(vouchers, self.parts.terms.as_ref()) {
+            Err(reason) => self.wrongs.note(DealStep::Payment, reason),
+            Ok(()) => self
+                .wrongs
+                .note(DealStep::Proposal, "the payer did not sign this proposal"),
+        }
+    }
+
+    fn signed(&self) -> Result<&SignedProposal, String> {
+        let signed = self.parts.signed.as_ref();
+        signed.ok_or_else(|| "there is no signed proposal that it could belong to".to_string())
+    }
+
+    fn vouchers(&mut self) -> Finding {
+        if self.parts.vouchers.is_none() {
+            return Ok(());
+        }
+        let proposal = &self.signed()?.proposal;
+        let vouchers = self.parts.signed_vouchers();
+        vouchers_stand(vouchers, None)?;
+        if vouchers.iter().any(|v| Some(v.channel) != proposal.payment.channel) {
+            return Err("a voucher is for another channel than the proposal's".to_string());
+        }
+        match vouchers.last() {
+            Some(last) if last.amount != proposal.total_price => {
+                let (found, total) = (last.amount, proposal.total_price);
+                Err(format!(
+                    "the last voucher pays {found} FIL, and the deal costs {total} FIL"
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn terms(&mut self) -> Finding {
+        let Some(terms) = &self.parts.terms else { return Ok(()) };
+        let signed = self.signed()?;
+        let proposal = &signed.proposal;
+        same("payer", &terms.payer, &proposal.payment.payer)?;
+        same("miner", &terms.miner, &proposal.miner_address)?;
+        same("duration", &terms.duration, &proposal.duration)?;
+        let total = price_of(terms.price, signed.size(), terms.duration);
+        let total = total.ok_or_else(|| "the price is more than all FIL".to_string())?;
+        same("price", &total, &proposal.total_price)?;
+        if terms.sector().is_none() {
+            return Err(format!("no sector has {} bytes", terms.sector_size.0));
+        }
+        let vouchers = self.parts.signed_vouchers();
+        let called_for = match schedule(terms, signed, vouchers) {
+            None => terms.paid.is_none() && vouchers.is_empty(),
+            Some(drawn) => without_signatures(vouchers).eq(drawn),
+        };
+        match called_for {
+            true => Ok(()),
+            false => Err("the vouchers are not those that these terms call for".to_string()),
+        }
+    }
+
+    fn piece(&mut self) -> Finding {
+        let Some(piece) = &self.parts.piece else { return Ok(()) };
+        let signed = self.signed()?;
+        same("data root", &piece.data_cid, &signed.proposal.piece_ref)?;
+        same("size", &piece.size, &signed.size())?;
+        let size = PieceSize::new(piece.size).map_err(|e| e.to_string())?;
+        let named = SizedPieceCid::new(piece.comm_p, size).to_string();
+        same("piece CID", &piece.piece_cid, &named)?;
+        match condition_comm_p(self.parts.signed_vouchers()) {
+            Some(comm_p) => same("commP", &piece.comm_p, &comm_p),
+            None => Ok(()),
+        }
+    }
+
+    fn manifest(&mut self) -> Finding {
+        let (Some(copy), Some(piece)) = (&self.parts.manifest, &self.parts.piece) else {
+            return Ok(());
+        };
+        let found = Manifest::cid_of(&copy.manifest.0);
+        same("the manifest's id", &copy.cid, &found)?;
+        let manifest = Manifest::read(&copy.manifest.0).map_err(|e| e.to_string())?;
+        let mut pieces = manifest.files().iter().flat_map(|file| file.pieces());
+        let listed = pieces
+            .any(|listed| (listed.data_cid, listed.comm_p, listed.size) == (piece.data_cid, piece.comm_p, piece.size));
+        match listed {
+            true => Ok(()),
+            false => Err("the manifest does not list this piece".to_string()),
+        }
+    }
+
+    fn channel(&mut self) -> Finding {
+        let Some(placed) = &self.parts.channel else {
+            return Ok(());
+        };
+        let is_proven = self.in_block(placed)?;
+        let proposal = &self.signed()?.proposal;
+        let OnChain { message, receipt, .. } = &placed.on_chain;
+        let opened = message.message();
+        same(
+            "the channel's message",
+            &Some(message.cid()),
+            &proposal.payment.channel_msg_cid,
+        )?;
+        same("the channel's payer", &opened.from, &proposal.payment.payer)?;
+        let expected = create_channel(&opened.from, Epoch(0), proposal.total_price);
+        if (&opened.to, &opened.method) != (&expected.to, &expected.method) {
+            return Err("the message opens no payment channel".to_string());
+        }
+        if opened.value < proposal.total_price {
+            return Err(format!(
+                "the channel holds {} FIL, less than the deal's {} FIL",
+                opened.value, proposal.total_price
+            ));
+        }
+        let target = opened.params.first().and_then(|bytes| Address::from_abi(bytes).ok());
+        if let Some(voucher) = self.parts.signed_vouchers().first() {
+            same("who is paid", &target, &Some(voucher.target.clone()))?;
+        }
+        same("the channel's id", &channel_id(receipt).ok(), &proposal.payment.channel)?;
+        self.proven(|parts| parts.channel.as_mut(), is_proven);
+        Ok(())
+    }
+
+    fn answer(&mut self, kind: ArtefactKind, state: DealState) -> Finding {
+        let answer = match kind {
+            ArtefactKind::Accepted => &self.parts.accepted,
+            ArtefactKind::Started => &self.parts.started,
+            ArtefactKind::Staged => &self.parts.staged,
+            _ => &self.parts.complete,
+        };
+        match answer {
+            Some(answer) => check_answer(answer, self.signed()?, state),
+            None => Ok(()),
+        }
+    }
+
+    fn inclusion(&mut self) -> Finding {
+        let (Some(complete), Some(piece), Some(terms)) = (&self.parts.complete, &self.parts.piece, &self.parts.terms)
+        else {
+            return Ok(());
+        };
+        let info = complete.response.response.proof_info.as_ref();
+        let info = info.ok_or_else(|| "the miner says complete, and not where".to_string())?;
+        let bytes = info.piece_inclusion_proof.as_ref();
+        let bytes = bytes.ok_or_else(|| "the miner sent no inclusion proof".to_string())?;
+        let path = InclusionProof::from_bytes(&bytes.0).map_err(|e| e.to_string())?;
+        let padded = padded_for(piece.size).map_err(|e| e.to_string())?;
+        let sector = terms.sector().ok_or_else(|| "no sector has this size".to_string())?;
+        path.verify(piece.comm_p, padded, info.comm_d, sector)
+            .map_err(|e| e.to_string())
+    }
+
+    /// The pre-commit announced the sector with the commitments that the miner tells its client.
+    fn pre_commit(&mut self) -> Finding {
+        let Some(placed) = &self.parts.pre_commit else {
+            return Ok(());
+        };
+        let is_proven = self.in_block(placed)?;
+        let message = placed.on_chain.message.message();
+        let info = self.info()?;
+        let miner = &self.signed()?.proposal.miner_address;
+        let (sector, comm_d, comm_r) = (info.sector_id, &info.comm_d, &info.comm_r);
+        let expected = calls::pre_commit_sector(miner, sector, comm_d, comm_r, Epoch(0));
+        same_call(message, &expected, 3)?;
+        self.proven(|parts| parts.pre_commit.as_mut(), is_proven);
+        Ok(())
+    }
+
+    /// The commit is the message that the miner named, with the same commitments.
+    fn commit(&mut self) -> Finding {
+        let Some(placed) = &self.parts.commit else {
+            return Ok(());
+        };
+        let is_proven = self.in_block(placed)?;
+        let message = &placed.on_chain.message;
+        let info = self.info()?;
+        let miner = &self.signed()?.proposal.miner_address;
+        same("the commit's id", &message.cid(), &info.commitment_message)?;
+        let (comm_d, comm_r, comm_c) = (&info.comm_d, &info.comm_r, &info.comm_r_star);
+        let expected = commit_sector(miner, info.sector_id, comm_d, comm_r, comm_c, &[]);
+        same_call(message.message(), &expected, 4)?;
+        self.proven(|parts| parts.commit.as_mut(), is_proven);
+        Ok(())
+    }
+
+    /// The tickets are the authority's, of the heights that pre-commit and rules call for.
+    fn tickets(&mut self) {
+        self.run(DealStep::Commit, |all| {
+            let tickets = [&all.parts.seal_ticket, &all.parts.seal_seed];
+            tickets.into_iter().flatten().try_for_each(|ticket| all.ticket(ticket))
+        });
+        let (Some(pre), Some(seed)) = (&self.parts.pre_commit, &self.parts.seal_seed) else {
+            return;
+        };
+        let Some(anchor) = &self.parts.anchor else { return };
+        let due = pre.on_chain.height.plus(anchor.policy().seed_delay);
+        let (found, is_proven) = (seed.height, pre.is_proven);
+        let named = pre.on_chain.message.message().params.get(3);
+        let named = named.and_then(|bytes| Epoch::from_abi(bytes).ok());
+        self.run(DealStep::Commit, |all| match &all.parts.seal_ticket {
+            Some(ticket) => same("the height of the replica's ticket", &Some(ticket.height), &named),
+            None => Ok(()),
+        });
+        if found != due {
+            // The seed's own height is signed; that of a pre-commit only where its block is shown.
+            let step = match is_proven {
+                true => DealStep::Commit,
+                false => DealStep::Seal,
+            };
+            let reason = format!("the seed is of block {found}, and due in block {due}");
+            self.run(step, |_| Err(reason));
+        }
+    }
+
+    fn ticket(&self, ticket: &super::artefact::Ticket) -> Finding {
+        let Some(anchor) = &self.parts.anchor else {
+            return Ok(());
+        };
+        match ticket_is_valid(&ticket.ticket, anchor.authority(), anchor.genesis(), ticket.height) {
+            true => Ok(()),
+            false => Err(format!("the ticket of block {} is not the authority's", ticket.height)),
+        }
+    }
+
+    fn posts(&mut self) -> Finding {
+        let miner = &self.signed()?.proposal.miner_address;
+        for (_, post) in &self.parts.posts {
+            let message = post.message.message.message();
+            self.in_block(&Placed {
+                on_chain: post.message.clone(),
+                is_proven: false,
+            })?;
+            if (&message.to, message.method.as_str()) != (miner, "submitPoSt") {
+                return Err("a message proves no storage of this miner".to_string());
+            }
+            let Some(claim) = &post.claim else { continue };
+            self.ticket(&claim.window)?;
+            if claim.window.height > post.message.height {
+                return Err("a proof is older than the window that it is for".to_string());
+            }
+            let info = self.info()?;
+            let (sector, comm_r) = (info.sector_id, info.comm_r);
+            if !claim.sectors.iter().any(|covered| *covered == (sector, comm_r)) {
+                return Err(format!("a proof does not cover sector {sector} with its commR"));
+            }
+        }
+        Ok(())
+    }
+
+    fn redemptions(&mut self) -> Finding {
+        let vouchers = self.parts.signed_vouchers();
+        let claims: Vec<_> = vouchers.iter().map(|voucher| redeem(voucher, Vec::new())).collect();
+        let mut proven = Vec::new();
+        for (_, placed) in &self.parts.redemptions {
+            proven.push(self.in_block(placed)?);
+            let message = placed.on_chain.message.message();
+            let redeems = claims.iter().zip(vouchers).any(|(claim, voucher)| {
+                let same_method = ["redeem", "close"].contains(&message.method.as_str());
+                let named = claim.params.get(..6).is_some() && claim.params.get(..6) == message.params.get(..6);
+                message.to == claim.to && message.from == voucher.target && same_method && named
+            });
+            if !redeems {
+                return Err("a message redeems none of the deal's vouchers".to_string());
+            }
+        }
+        for ((_, placed), is_proven) in self.parts.redemptions.iter_mut().zip(proven) {
+            placed.is_proven = is_proven;
+        }
+        Ok(())
+    }
+
+    fn retrieved(&mut self) -> Finding {
+        let Some(retrieved) = &self.parts.retrieved else {
+            return Ok(());
+        };
+        let signed = self.signed()?;
+        same(
+            "the root of what came back",
+            &retrieved.data_cid,
+            &signed.proposal.piece_ref,
+        )?;
+        same("the size of what came back", &retrieved.size, &signed.size())
+    }
+
+    fn info(&self) -> Result<&ProofInfo, String> {
+        let info = self.parts.proof_info();
+        info.ok_or_else(|| "the miner's answer that it belongs to is missing".to_string())
+    }
+
+    /// Checks a message: signed, applied, and in its block as far as that is shown; whether it is shown.
+    fn in_block(&self, placed: &Placed) -> Result<bool, String> {
+        let on_chain = &placed.on_chain;
+        let (method, height) = (&on_chain.message.message().method, on_chain.height);
+        if !on_chain.message.signature_is_valid() {
+            return Err(format!("the sender of {method} in block {height} did not sign it"));
+        }
+        if !on_chain.receipt.is_ok() {
+            let code = on_chain.receipt.exit_code;
+            return Err(format!("{method} in block {height} failed with exit code {code}"));
+        }
+        let (Some(anchor), Some(proof)) = (&self.parts.anchor, on_chain.to_proof()) else {
+            return Ok(false);
+        };
+        let found = proof.check(anchor).map_err(|e| e.to_string())?;
+        same("the block's height", &height, &found.height())?;
+        Ok(true)
+    }
+
+    fn proven(&mut self, of: impl FnOnce(&mut Parts) -> Option<&mut Placed>, is_proven: bool) {
+        if let Some(placed) = of(self.parts) {
+            placed.is_proven = is_proven;
+        }
+    }
+}
+
+fn same<T: PartialEq + core::fmt::Debug>(what: &str, found: &T, expected: &T) -> Finding {
+    match found == expected {
+        true => Ok(()),
+        false => Err(format!("{what} is {found:?}, and elsewhere {expected:?}")),
+    }
+}
+
+/// All parameters before `rest` are the expected ones.
+fn same_call(found: &Message, expected: &calls::Call, rest: usize) -> Finding {
+    if (&found.to, &found.method) != (&expected.to, &expected.method) {
+        let (method, to) = (&expected.method, &expected.to);
+        return Err(format!("the message is not {method} of {to}"));
+    }
+    match found.params.get(..rest).is_some() && found.params.get(..rest) == expected.params.get(..rest) {
+        true => Ok(()),
+        false => Err(format!(
+            "{} names another sector or other commitments than the miner's answer",
+            found.method
+        )),
+    }
+}
+
+/// The vouchers as far as they stand for themselves: each signed, one payer, one channel, and who is paid.
+fn vouchers_stand(vouchers: &[PaymentVoucher], terms: Option<&Terms>) -> Finding {
+    let Some(first) = vouchers.first() else { return Ok(()) };
+    let owner = terms.and_then(|terms| terms.paid.as_ref()).map(|(owner, _)| owner);
+    let target = owner.unwrap_or(&first.target);
+    let payer = terms.map_or(&first.payer, |terms| &terms.payer);
+    for (number, voucher) in (1..).zip(vouchers) {
+        if !voucher.is_signed_by(&voucher.payer) || voucher.payer != *payer {
+            return Err(format!("voucher {number} is not signed by the payer"));
+        }
+        if voucher.target != *target || voucher.channel != first.channel {
+            return Err(format!("voucher {number} is for somebody else, or for another channel"));
+        }
+    }
+    Ok(())
+}
+
+/// CommP as the vouchers' condition has it.
+pub(super) fn condition_comm_p(vouchers: &[PaymentVoucher]) -> Option<Commitment> {
+    let condition = vouchers.iter().find_map(|voucher| voucher.condition.as_ref())?;
+    condition.commitment(&condition.to).ok()
+}
+
+fn schedule(terms: &Terms, signed: &SignedProposal, vouchers: &[PaymentVoucher]) -> Option<Vec<PaymentVoucher>> {
+    let (owner, start) = terms.paid.as_ref()?;
+    let schedule = Schedule {
+        payer: terms.payer.clone(),
+        target: owner.clone(),
+        miner: terms.miner.clone(),
+        channel: signed.proposal.payment.channel?,
+        total: signed.proposal.total_price,
+        duration: terms.duration,
+        start: *start,
+        comm_p: condition_comm_p(vouchers)?,
+        size: signed.proposal.size?,
+    };
+    unsigned_vouchers(&schedule).ok()
+}
+
+fn without_signatures(vouchers: &[PaymentVoucher]) -> impl Iterator<Item = PaymentVoucher> + '_ {
+    vouchers.iter().map(|voucher| PaymentVoucher {
+        signature: None,
+        ..voucher.clone()
+    })
+}
+
+fn check_answer(answer: &Answer, signed: &SignedProposal, state: DealState) -> Finding {
+    let Answer { worker, response } = answer;
+    if !response.is_signed_by(worker) {
+        return Err(format!(
+            "the answer {state} is not signed by the miner's worker {worker}"
+        ));
+    }
+    same("the answer's deal", &response.response.proposal_cid, &signed.cid())?;
+    same("the answer", &response.response.state, &state)
+}
+
+/// The number of a sector in a message's parameter.
+pub(super) fn sector_of(bytes: &[u8]) -> Option<u64> {
+    SectorNumber::from_abi(bytes).ok().map(|SectorNumber(sector)| sector)
+}
