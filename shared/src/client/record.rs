@@ -223,6 +223,8 @@ impl<F> DealRecord<F> {
             openings: self.openings,
             refunds: self.refunds,
             answer: self.answer,
+            answers: self.answers,
+            retrieved: self.retrieved,
             proving: self.proving,
             error: self.error,
         }
