@@ -40,11 +40,11 @@ struct Kept {
 
 /// A record as the browser is to have it.
 #[derive(Serialize)]
-struct RestoredDeal {
+struct RestoredDeal<'a> {
     id: String,
     state: String,
     /// As the page sees it.
-    view: Deal,
+    view: Deal<'a>,
 }
 
 #[derive(Serialize)]
