@@ -53,7 +53,11 @@ fn run_all(tally: &mut Tally) -> Result<()> {
             "hold the hashing module against other packages",
         ),
         ("interop", project.interop(), "make deals by js-libp2p"),
-        ("package", project.package_tests(), "try the npm package as it is packed"),
+        (
+            "package",
+            project.package_tests(),
+            "try the npm package as it is packed",
+        ),
         ("hosts", project.hosts(), "run the tests on several hosts"),
         ("browser", project.browser_tests(), "run the browser tests"),
     ];

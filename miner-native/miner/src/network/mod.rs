@@ -191,7 +191,12 @@ impl Network {
             rounds.run(&lives).await;
             "nobody asks other miners any more".to_owned()
         });
-        let (ports, lives) = (PortControl { host: self.host.clone() }, lifeline.clone());
+        let (ports, lives) = (
+            PortControl {
+                host: self.host.clone(),
+            },
+            lifeline.clone(),
+        );
         parts.spawn(async move {
             ports.run(&lives).await;
             "nobody asks routers for ports any more".to_owned()
