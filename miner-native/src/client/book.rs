@@ -311,7 +311,7 @@ impl Book {
     }
 }
 
-fn put(changes: &dyn Changes, record: &Record) -> Result<(), ClientError> {
+pub(super) fn put(changes: &dyn Changes, record: &Record) -> Result<(), ClientError> {
     let mut bytes = Vec::new();
     ciborium::into_writer(record, &mut bytes).expect("writing to a Vec cannot fail");
     if let Some(before) = read(changes, &record.id)? {
@@ -357,7 +357,7 @@ pub(super) fn all_known(view: &dyn Records, found: &[Entry]) -> Result<Vec<Recor
     found.iter().map(|(_, id)| known(view, &id_of(id))).collect()
 }
 
-fn read(view: &dyn Records, id: &str) -> Result<Option<Record>, ClientError> {
+pub(super) fn read(view: &dyn Records, id: &str) -> Result<Option<Record>, ClientError> {
     let found = view.get(DEALS, id.as_bytes())?;
     let parse = |bytes: Vec<u8>| former::read(&bytes).map_err(|e| unreadable(id, &e).into());
     found.map(parse).transpose()

@@ -53,6 +53,8 @@ pub mod step {
 /// An error of the command-line client.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
+    #[error("the backup is not taken back: {0}")]
+    Backup(#[from] sealdrop_backup::BackupError),
     #[error("there is nothing to store: {} is empty; choose a file with at least one byte", path.display())]
     Empty { path: PathBuf },
     #[error("{} is not a file; give the path of one file", path.display())]
@@ -324,6 +326,7 @@ impl ClientError {
             Self::Engine(error) => error.into(),
             Self::Draft(error) => error.into(),
             Self::Retrieval { source, .. } => source.into(),
+            Self::Backup(_) => Code::BadArgument,
             Self::Schedule(_) | Self::Voucher { .. } | Self::VoucherText { .. } => Code::BadArgument,
             Self::NoVouchers { .. } | Self::TooManyVouchers { .. } | Self::SelfRetrieval => Code::BadArgument,
             Self::Funds { .. } => Code::InsufficientFunds,

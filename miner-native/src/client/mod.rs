@@ -10,12 +10,13 @@
 //! [`refund`] says when money is taken back, [`fetching`] brings files back to a
 //! [`destination`] over files under way ([`partial`]), [`checking`] asks how a deal stands,
 //! [`explaining`] why it is not done, [`verifying`] checks it and [`proofs`] its proofs, [`vouchers`] lists what a deal pays, [`channels`] is for
-//! payment channels without deals.
+//! payment channels without deals, [`backup`] makes backups of the book and takes them back.
 //!
 //! Any number of these processes may run at once on one directory: each deal has its own file and lock, and the account's
 //! messages are numbered by one process at a time.
 
 pub mod account;
+pub mod backup;
 pub mod book;
 pub mod chain;
 pub mod channels;

@@ -30,6 +30,10 @@ pub enum CommandError {
     Client(#[from] ClientError),
     #[error(transparent)]
     Wallet(#[from] WalletError),
+    #[error("this is no recovery phrase: {0}")]
+    Phrase(#[from] sealdrop_backup::PhraseError),
+    #[error("the backup {path} is not taken back: {reason}")]
+    Backup { path: PathBuf, reason: String },
     #[error(
         "the chain knows no message {message}; check the id, and that --chain names the chain that it was sent to"
     )]

@@ -57,6 +57,14 @@ enum Command {
         #[arg(long, conflicts_with = "address")]
         root: bool,
     },
+    /// Print the recovery phrase: 24 words that bring all accounts back, here or in a browser; whoever reads them has the money
+    Phrase,
+    /// Take a root in from its recovery phrase; prints the default address, where the home's network is known
+    Restore {
+        /// A file that holds the words; `-` is the standard input
+        #[arg(default_value = "-")]
+        file: PathBuf,
+    },
     /// Take in a secret key or a root that `export` printed, also with --json; prints its address, or the default one
     Import {
         /// A file that holds it; `-` is the standard input
@@ -85,6 +93,8 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
         }
         Command::Fund { address } => fund(&target, or_default(&target, &wallet, address).await?, output).await,
         Command::Export { address, .. } => export(&wallet, address, output),
+        Command::Phrase => phrase(&wallet, output),
+        Command::Restore { file } => restore(&target, &wallet, &file, output),
         Command::Import { file } => import(&target, &wallet, &file, output),
     }
 }
@@ -178,6 +188,27 @@ fn export(wallet: &Wallet, address: Option<Address>, output: Output) -> Result<(
     };
     let secret = wallet.export(&address)?;
     output.show(&json!({ "address": address, "secretKey": secret }), || secret.clone())
+}
+
+fn phrase(wallet: &Wallet, output: Output) -> Result<(), CommandError> {
+    let words = sealdrop_backup::phrase::of_root(&wallet.root_key()?);
+    output.show(&json!({ "phrase": words.as_str() }), || words.to_string())?;
+    if !output.is_json() {
+        Report::new()
+            .note("whoever reads these words has the money of all accounts: write them down, and show them to nobody");
+    }
+    Ok(())
+}
+
+fn restore(target: &Target, wallet: &Wallet, file: &Path, output: Output) -> Result<(), CommandError> {
+    wallet.restore(&sealdrop_backup::phrase::root_of(&read(file)?)?)?;
+    let address = match target.known_network()? {
+        Some(network) => Some(wallet.default_key(&network)?.address()),
+        None => None,
+    };
+    output.show(&json!({ "address": address }), || {
+        address.as_ref().map(Address::to_string).unwrap_or_default()
+    })
 }
 
 fn import(target: &Target, wallet: &Wallet, file: &Path, output: Output) -> Result<(), CommandError> {

@@ -41,7 +41,7 @@ pub(super) struct OpeningArguments {
 }
 
 #[derive(Debug, Args)]
-struct PassphraseArguments {
+pub(super) struct PassphraseArguments {
     /// Encrypted with a passphrase, which is asked for at the terminal
     #[arg(long)]
     passphrase: bool,
@@ -96,7 +96,7 @@ impl OpeningArguments {
 }
 
 impl PassphraseArguments {
-    fn read(&self, is_new: bool) -> Result<Option<Passphrase>, CommandError> {
+    pub(super) fn read(&self, is_new: bool) -> Result<Option<Passphrase>, CommandError> {
         let (what, text) = match (&self.passphrase_file, &self.passphrase_env) {
             (Some(path), _) => {
                 let bytes = read_keys(path)?;

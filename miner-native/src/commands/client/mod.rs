@@ -2,6 +2,7 @@
 //! and its output.
 
 mod asking;
+mod backup;
 mod files;
 mod keygen;
 mod keys;
@@ -80,6 +81,10 @@ enum Command {
     Payments(vouchers::Payments),
     /// Move vouchers out of the book, or another's in
     Vouchers(vouchers::Vouchers),
+    /// Write the account and the book into an encrypted file, which the recovery phrase opens (`wallet phrase`)
+    Backup(backup::Backup),
+    /// Take a backup's deals and files into the book; pays for nothing
+    Restore(backup::Restore),
 }
 
 /// What a command is performed with.
@@ -152,5 +157,7 @@ async fn perform(context: &CommandContext, command: Command) -> Result<(), Comma
         Command::Keygen(arguments) => keygen::keygen(context, arguments),
         Command::Payments(arguments) => vouchers::payments(context, arguments),
         Command::Vouchers(arguments) => vouchers::run(context, arguments),
+        Command::Backup(arguments) => backup::backup(context, arguments),
+        Command::Restore(arguments) => backup::restore(context, arguments),
     }
 }
