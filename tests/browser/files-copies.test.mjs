@@ -55,7 +55,8 @@ test('copies are at different miners, and one that is gone is not missed', LIMIT
       page,
       first.chain,
       async (client, limit) => {
-        while ((await client.wallet.balance()) < 50n * 10n ** 18n) await client.wallet.faucet();
+        while ((await client.wallet.balance()) < 50n * 10n ** 18n)
+          await client.wallet.faucet().catch(() => new Promise((again) => setTimeout(again, 200)));
         const bytes = crypto.getRandomValues(new Uint8Array(50_000));
         const large = new Uint8Array(9 * 2 ** 20).map((_, i) => bytes[i % bytes.length] ^ (i >> 16));
         const file = new File([large], 'twice.bin');

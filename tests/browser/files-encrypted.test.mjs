@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Daemon, FAKE } from './daemon.mjs';
-import { affordable, askClient, choose, hook, launch, onPage, problem, SOON_MS } from './page.mjs';
+import { affordable, askClient, choose, fund, hook, launch, onPage, problem, SOON_MS } from './page.mjs';
 
 /** Where pictures of what is tested are put, if anywhere. */
 const PICTURES = process.env.SEALDROP_PICTURES;
@@ -37,11 +37,6 @@ after(async () => {
 });
 
 const ask = (page, work, input) => askClient(page, daemon.chain, work, input);
-
-const fund = (page) =>
-  ask(page, async (client) => {
-    while ((await client.wallet.balance()) < 50n * 10n ** 18n) await client.wallet.faucet();
-  });
 
 /** In the page: a file of so many bytes, the same ones each time. */
 const BYTES = `(size, seed) => {
@@ -92,7 +87,7 @@ async function picture(page, name) {
 
 test('a folder is stored encrypted and comes back with what this browser keeps, whole, in part and raw', LIMIT, () =>
   onPage(browser, daemon, 'encrypted', async (page) => {
-    await fund(page);
+    await fund(page, daemon.chain);
     stored = await ask(
       page,
       `async (client, [size, limit]) => {
@@ -207,7 +202,7 @@ test('another profile reads it with the key, and with no other', LIMIT, () =>
 
 test('a passphrase opens what it encrypted, in another profile, too', LIMIT, () =>
   onPage(browser, daemon, 'passphrase', async (page) => {
-    await fund(page);
+    await fund(page, daemon.chain);
     const passphrase = 'correct horse battery staple';
     const id = await ask(
       page,
@@ -238,7 +233,7 @@ test('a passphrase opens what it encrypted, in another profile, too', LIMIT, () 
 
 test('a file that is another than the one that was encrypted first does not leave', LIMIT, () =>
   onPage(browser, daemon, 'changed', async (page) => {
-    await fund(page);
+    await fund(page, daemon.chain);
     const seen = await ask(
       page,
       `async (client, limit) => {
@@ -271,7 +266,7 @@ test('a file that is another than the one that was encrypted first does not leav
 
 test('files that look alike and were prepared with one key are not both stored, and Blobs never share one', LIMIT, () =>
   onPage(browser, daemon, 'one-key', async (page) => {
-    await fund(page);
+    await fund(page, daemon.chain);
     const seen = await ask(
       page,
       `async (client) => {
@@ -304,7 +299,7 @@ test('files that look alike and were prepared with one key are not both stored, 
 
 test('the page makes a key, stores nothing before it is saved, and says that the file is encrypted', LIMIT, () =>
   onPage(browser, daemon, 'encrypt-page', async (page) => {
-    await fund(page);
+    await fund(page, daemon.chain);
     await page.reload();
     await choose(page, 'letter.txt', Buffer.from('dear miner, you cannot read this\n'.repeat(100)));
     await hook(page, 'encrypt-switch').waitFor();
@@ -352,7 +347,7 @@ test(
   LIMIT,
   () =>
     onPage(browser, daemon, 'encrypt-next', async (page) => {
-      await fund(page);
+      await fund(page, daemon.chain);
       await page.reload();
       const take = async (name, bytes) => {
         await choose(page, name, Buffer.from(bytes));

@@ -25,7 +25,7 @@ const ask = (page, work, input) => askClient(page, daemon.chain, work, input);
 
 /** In the page: stores a file of the page's own file system by reference, with what it is called there. */
 const STORE = `async (client, name) => {
-  while ((await client.wallet.balance()) < 50n * 10n ** 18n) await client.wallet.faucet();
+  while ((await client.wallet.balance()) < 50n * 10n ** 18n) await client.wallet.faucet().catch(() => new Promise((again) => setTimeout(again, 200)));
   const root = await navigator.storage.getDirectory();
   const handle = await root.getFileHandle(name, { create: true });
   const to = await handle.createWritable();

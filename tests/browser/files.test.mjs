@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { inspect } from 'node:util';
 import { Daemon, FAKE } from './daemon.mjs';
-import { askClient, launch, onPage, SOON_MS, withClient } from './page.mjs';
+import { askClient, fund, launch, onPage, SOON_MS, withClient } from './page.mjs';
 
 const MIB = 1 << 20;
 /** Four pieces of 7 MiB, and one of 2. */
@@ -26,12 +26,6 @@ after(async () => {
 });
 
 const ask = (page, work, input) => askClient(page, daemon.chain, work, input);
-
-/** Money for everything here. */
-const fund = (page) =>
-  ask(page, async (client) => {
-    while ((await client.wallet.balance()) < 50n * 10n ** 18n) await client.wallet.faucet();
-  });
 
 /** Waits until the file's state is one of `states`; gives the file. */
 const until = (page, id, states) =>
@@ -75,7 +69,7 @@ const SAME = `async (stream, expected) => {
 
 test('a file larger than a sector is stored in pieces, over a reload, and comes back, whole and in part', LIMIT, () =>
   onPage(browser, daemon, 'pieces', async (page) => {
-    await fund(page);
+    await fund(page, daemon.chain);
     const stored = await ask(
       page,
       `async (client, size) => {
@@ -165,7 +159,7 @@ test('a file larger than a sector is stored in pieces, over a reload, and comes 
 
 test('wherever the tab is closed while a file is sent, it is stored once and whole', { timeout: 14 * SOON_MS }, () =>
   onPage(browser, daemon, 'closed', async (page) => {
-    await fund(page);
+    await fund(page, daemon.chain);
     const id = await ask(
       page,
       `async (client, size) => {
@@ -199,7 +193,7 @@ test('wherever the tab is closed while a file is sent, it is stored once and who
 
 test('a folder of forty small files and an empty one is stored at once and comes back file by file', LIMIT, () =>
   onPage(browser, daemon, 'folder', async (page) => {
-    await fund(page);
+    await fund(page, daemon.chain);
     const id = await ask(
       page,
       `async (client) => {
@@ -246,7 +240,7 @@ test('a folder of forty small files and an empty one is stored at once and comes
 
 test('no more is spent than was consented to, and a file goes on when more is allowed', LIMIT, () =>
   onPage(browser, daemon, 'consent', async (page) => {
-    await fund(page);
+    await fund(page, daemon.chain);
     const { id, most } = await ask(
       page,
       `async (client) => {
@@ -270,7 +264,7 @@ test('no more is spent than was consented to, and a file goes on when more is al
 
 test('a deal of another purpose that lasts as long counts as a copy, after a reload too', LIMIT, () =>
   onPage(browser, daemon, 'shared', async (page) => {
-    await fund(page);
+    await fund(page, daemon.chain);
     const id = await ask(
       page,
       `async (client, limit) => {
@@ -305,7 +299,7 @@ test('a deal of another purpose that lasts as long counts as a copy, after a rel
 
 test('a file that is given up gets no more deals, and those under way end', LIMIT, () =>
   onPage(browser, daemon, 'given-up', async (page) => {
-    await fund(page);
+    await fund(page, daemon.chain);
     const given = await ask(
       page,
       `async (client, limit) => {
@@ -337,7 +331,7 @@ test('a file that is given up gets no more deals, and those under way end', LIMI
 
 test('what is only referred to takes no room, and is asked for again after a reload', LIMIT, () =>
   onPage(browser, daemon, 'reference', async (page) => {
-    await fund(page);
+    await fund(page, daemon.chain);
     const session = await page.context().newCDPSession(page);
     await session.send('Storage.overrideQuotaForOrigin', { origin: new URL(daemon.page).origin, quotaSize: 4 * MIB });
     // Nobody serves it: the client that stored it is closed at once, and the page's own has it only while it is open.

@@ -155,3 +155,15 @@ export async function askClient(page, chain, work, input) {
   assert.equal(outcome?.code, undefined, `${outcome?.code}: ${outcome?.message}`);
   return outcome;
 }
+
+/** Money for whatever a test does. The page asks the faucet by itself at a first visit, which gives to an account once in a while. */
+export const fund = (page, chain) =>
+  askClient(
+    page,
+    chain,
+    `async (client) => {
+      while ((await client.wallet.balance()) < 50n * 10n ** 18n) {
+        await client.wallet.faucet().catch(() => new Promise((again) => setTimeout(again, 200)));
+      }
+    }`,
+  );

@@ -28,7 +28,8 @@ after(async () => {
 
 /** In the page: stores nine MiB at two miners, in pieces of seven and two, and gives the file's id. */
 const store = async (client, limit) => {
-  while ((await client.wallet.balance()) < 50n * 10n ** 18n) await client.wallet.faucet();
+  while ((await client.wallet.balance()) < 50n * 10n ** 18n)
+    await client.wallet.faucet().catch(() => new Promise((again) => setTimeout(again, 200)));
   const bytes = new Uint8Array(9 << 20).map((_, i) => Math.imul(i, 2654435761) >>> 24);
   const file = new File([bytes], 'twice.bin');
   const order = { duration: 3000, copies: 2 };
