@@ -17,7 +17,9 @@ pub fn all(project: &Project) -> Result<()> {
 pub fn for_tests(project: &Project) -> Result<()> {
     everything(project, |project| {
         run(
-            project.cargo().args(["build", "--release", "--lib", "--bins", "--tests"]),
+            project
+                .cargo()
+                .args(["build", "--release", "--lib", "--bins", "--tests"]),
             "build the daemon and the tests",
         )
     })

@@ -1,7 +1,7 @@
 use super::*;
 use sealdrop_database::Memory;
 use sha2::{Digest, Sha256};
-use shared::file::{Manifest, RelativePath};
+use shared::file::{FileEntry, FilePiece, Manifest, RelativePath};
 use shared::piece::node::raw_cid;
 use shared::piece::SizedPieceCid;
 
@@ -146,11 +146,15 @@ fn by_its_commitment_alone_the_largest_piece_is_found_and_not_what_was_made_of_i
 #[test]
 fn a_manifest_of_several_leaves_is_known_by_its_own_id_until_its_piece_goes() {
     let index = index();
-    let (manifest, stored_as) = (
-        Manifest::folder(RelativePath::parse("f").expect("a name"), vec![]),
-        raw_cid(b"root"),
-    );
-    let manifest = manifest.expect("an empty folder");
+    let piece = FilePiece {
+        offset: 0,
+        size: 4,
+        data_cid: raw_cid(b"file"),
+        comm_p: Commitment([1; 32]),
+    };
+    let name = RelativePath::parse("f").expect("a name");
+    let entry = FileEntry::new(name, 4, piece.data_cid, vec![piece]).expect("a file");
+    let (manifest, stored_as) = (Manifest::file(entry).expect("a manifest"), raw_cid(b"root"));
     let id = Manifest::cid_of(&manifest.to_bytes().expect("short"));
     index.put_manifest(&stored_as, &manifest).expect("noted");
     assert_eq!(index.manifest(id.hash().digest()).expect("read"), Some(stored_as));

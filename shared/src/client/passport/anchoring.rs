@@ -12,7 +12,7 @@ use crate::chain::calls::{self, channel_id, commit_sector, create_channel, redee
 use crate::chain::light::header::ticket_is_valid;
 use crate::chain::{Address, Epoch, Message};
 use crate::deal::review::price_of;
-use crate::deal::{DealState, ProofInfo, SignedProposal};
+use crate::deal::{DealState, SignedProposal};
 use crate::file::Manifest;
 use crate::payment::schedule::{unsigned_vouchers, Terms as Schedule};
 use crate::payment::PaymentVoucher;
@@ -237,7 +237,10 @@ impl Anchoring<'_> {
         };
         let is_proven = self.in_block(placed)?;
         let message = placed.on_chain.message.message();
-        let info = self.info()?;
+        // Whose sector it is the miner has not said.
+        let Some(info) = self.parts.proof_info() else {
+            return Ok(());
+        };
         let miner = &self.signed()?.proposal.miner_address;
         let (sector, comm_d, comm_r) = (info.sector_id, &info.comm_d, &info.comm_r);
         let expected = calls::pre_commit_sector(miner, sector, comm_d, comm_r, Epoch(0));
@@ -253,7 +256,9 @@ impl Anchoring<'_> {
         };
         let is_proven = self.in_block(placed)?;
         let message = &placed.on_chain.message;
-        let info = self.info()?;
+        let Some(info) = self.parts.proof_info() else {
+            return Ok(());
+        };
         let miner = &self.signed()?.proposal.miner_address;
         same("the commit's id", &message.cid(), &info.commitment_message)?;
         let (comm_d, comm_r, comm_c) = (&info.comm_d, &info.comm_r, &info.comm_r_star);
@@ -318,7 +323,7 @@ impl Anchoring<'_> {
             if claim.window.height > post.message.height {
                 return Err("a proof is older than the window that it is for".to_string());
             }
-            let info = self.info()?;
+            let Some(info) = self.parts.proof_info() else { continue };
             let (sector, comm_r) = (info.sector_id, info.comm_r);
             if !claim.sectors.iter().any(|covered| *covered == (sector, comm_r)) {
                 return Err(format!("a proof does not cover sector {sector} with its commR"));
@@ -360,11 +365,6 @@ impl Anchoring<'_> {
             &signed.proposal.piece_ref,
         )?;
         same("the size of what came back", &retrieved.size, &signed.size())
-    }
-
-    fn info(&self) -> Result<&ProofInfo, String> {
-        let info = self.parts.proof_info();
-        info.ok_or_else(|| "the miner's answer that it belongs to is missing".to_string())
     }
 
     /// Checks a message: signed, applied, and in its block as far as that is shown; whether it is shown.

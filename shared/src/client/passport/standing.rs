@@ -238,11 +238,11 @@ impl Standings<'_> {
     }
 
     fn commit(&self) -> Said {
+        if self.parts.proof_info().is_none() {
+            return not_yet("the miner has not said which sector is committed");
+        }
         let Some(placed) = &self.parts.commit else {
-            return match self.parts.proof_info() {
-                Some(_) => (StepStanding::ClaimedByMiner, "the commit message is not here".into()),
-                None => not_yet("the sector is not committed"),
-            };
+            return (StepStanding::ClaimedByMiner, "the commit message is not here".into());
         };
         match &self.verdicts.seal {
             Some(ProofVerdict::Holds { key }) => placed_at(
@@ -275,6 +275,9 @@ impl Standings<'_> {
     }
 
     fn proving(&self) -> Said {
+        if self.parts.proof_info().is_none() {
+            return not_yet("the miner has not said which sector is proven");
+        }
         let verdicts = &self.verdicts.posts;
         let posts = self.parts.posts.len();
         let holds = verdicts.iter().flatten();
