@@ -238,7 +238,7 @@ test(
         await store(page);
         const row = seal(page, 'unchecked');
         await row.waitFor();
-        assert.match(await row.innerText(), /claimed by the chain, not checked here.*"fake"/s);
+        assert.match(await row.innerText(), /claimed by the chain, not checked here.*proofs are fake/s);
       });
       await onPage(
         browser,

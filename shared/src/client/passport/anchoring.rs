@@ -159,7 +159,7 @@ impl Anchoring<'_> {
         let found = Manifest::cid_of(&copy.manifest.0);
         same("the manifest's id", &copy.cid, &found)?;
         let manifest = Manifest::read(&copy.manifest.0).map_err(|e| e.to_string())?;
-        let mut pieces = manifest.files().iter().flat_map(|file| file.pieces());
+        let mut pieces = manifest.files().iter().flat_map(crate::file::FileEntry::pieces);
         let listed = pieces
             .any(|listed| (listed.data_cid, listed.comm_p, listed.size) == (piece.data_cid, piece.comm_p, piece.size));
         match listed {
@@ -325,7 +325,7 @@ impl Anchoring<'_> {
             }
             let Some(info) = self.parts.proof_info() else { continue };
             let (sector, comm_r) = (info.sector_id, info.comm_r);
-            if !claim.sectors.iter().any(|covered| *covered == (sector, comm_r)) {
+            if !claim.sectors.contains(&(sector, comm_r)) {
                 return Err(format!("a proof does not cover sector {sector} with its commR"));
             }
         }
