@@ -10,9 +10,11 @@
 //! No call waits for the disk on an async worker: [`blocking`] takes the other tasks of the worker elsewhere first.
 #![warn(clippy::indexing_slicing)]
 
-#[cfg(all(test, feature = "disk"))]
+#[cfg(test)]
+#[cfg(feature = "disk")]
 mod contract;
-#[cfg(all(test, feature = "disk"))]
+#[cfg(test)]
+#[cfg(feature = "disk")]
 mod faults;
 mod memory;
 #[cfg(feature = "disk")]

@@ -30,7 +30,8 @@ mod rpc;
 mod store;
 #[cfg(all(feature = "server", any(test, feature = "testing")))]
 pub mod testing;
-#[cfg(all(test, feature = "server"))]
+#[cfg(test)]
+#[cfg(feature = "server")]
 mod tests;
 
 pub use block::{ticket_is_valid, Block};

@@ -75,9 +75,9 @@ pub(super) fn backup(context: &CommandContext, arguments: Backup) -> Result<(), 
             Some(_) => "the passphrase opens it",
             None => "the recovery phrase opens it (`sealdrop wallet phrase`)",
         };
-        Report::new().note(&format!("{deals} deals and {files} files are in it; {opens}"));
+        Report::new().note(format!("{deals} deals and {files} files are in it; {opens}"));
         if !keys.is_empty() {
-            Report::new().note(&format!(
+            Report::new().note(format!(
                 "the keys of {} are not in it, since they are none of the root's: `sealdrop wallet export` prints them",
                 keys.join(", ")
             ));
@@ -146,7 +146,7 @@ pub(super) fn restore(context: &CommandContext, arguments: Restore) -> Result<()
         .output
         .show(&value, || format!("{} deals, {} files", added.deals, added.files))?;
     if !context.output.is_json() && !keys.is_empty() {
-        Report::new().note(&format!(
+        Report::new().note(format!(
             "deals of {} are in the book, and their keys are not: import them with `sealdrop wallet import`",
             keys.join(", ")
         ));

@@ -460,7 +460,7 @@ fn an_advanced_tree_is_that_of_the_whole_state() {
             state
                 .broker
                 .channels
-                .change(owner, |channels| drop(channels.remove(&ChannelId(7))))
+                .change(owner, |channels| drop(channels.remove(&ChannelId(7))));
         },
         |state, _, owner| drop(state.broker.channels.remove(owner)),
         |state, _, _| state.miners.insert(miner(5, 3).0, miner(5, 3).1),
