@@ -11,6 +11,7 @@ pub mod calls;
 pub mod exit;
 pub mod faults;
 pub mod keys;
+pub mod light;
 pub mod message;
 pub mod peers;
 pub mod policy;
