@@ -6,6 +6,7 @@ use crate::engine::Engine;
 use crate::error::ClientError;
 use crate::record::{to_js, Record};
 use cid::Cid;
+use shared::client::verifying::Checking;
 use shared::client::view::Verification;
 use shared::client::{engine, evidence, explaining, verifying, Answer};
 use std::rc::Rc;
@@ -24,7 +25,13 @@ pub async fn query(client: &Rc<Engine>, record: &Record) -> Result<JsValue, Clie
 /// Checks a complete deal against the chain: `Verification` of the public types.
 pub async fn verify(client: &Rc<Engine>, record: &Record) -> Result<JsValue, ClientError> {
     let proof = record.deal.proof().ok_or(ClientError::NotStoredYet)?;
-    let found = verifying::verify(&record.deal.draft, proof, &client.outbox).await?;
+    let mut follower = client.follower.lock().await;
+    let checking = Checking {
+        genesis: &record.genesis,
+        source: &client.rpc,
+        follower: &mut follower,
+    };
+    let found = verifying::verify(&record.deal.draft, proof, &client.outbox, checking).await?;
     to_js(&Verification::from(found))
 }
 
