@@ -26,6 +26,7 @@ import './preview';
 import './deal-page';
 import './file-page';
 import './deal-book';
+import './receipt-page';
 import './app';
 import { installing } from './installing';
 import { beginSpeaking } from './words';
