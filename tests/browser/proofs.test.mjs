@@ -2,7 +2,7 @@
 // That the page shows true ones of a deal as checked is tested with real proofs, in `deal.test.mjs`.
 
 import assert from 'node:assert/strict';
-import { copyFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -49,8 +49,9 @@ after(async () => {
 function pageWithoutChain() {
   const folder = mkdtempSync(join(tmpdir(), 'sealdrop-proofs-'));
   cpSync(WEB, folder, { recursive: true });
-  cpSync(CLIENT, join(folder, 'client'), { recursive: true });
-  copyFileSync(join(import.meta.dirname, 'stub/client.mjs'), join(folder, 'client/index.js'));
+  const assets = join(folder, 'assets');
+  const client = readdirSync(assets).find((name) => name.startsWith('client-'));
+  copyFileSync(join(import.meta.dirname, 'stub/client.mjs'), join(assets, client, 'index.js'));
   const claim = (name) => kept.find((claim) => claim.name === name);
   const seal = claim('seal-8388608-1');
   const posts = [claim('window-8388608-5'), claim('window-8388608-1')].map((claim, index) => ({
@@ -74,7 +75,7 @@ function pageWithoutChain() {
       posts: [newest, { ...forgotten, missing }],
     },
   };
-  writeFileSync(join(folder, 'evidence.json'), JSON.stringify(evidence));
+  writeFileSync(join(assets, 'evidence.json'), JSON.stringify(evidence));
   writeFileSync(join(folder, 'config.json'), JSON.stringify({ chain: 'http://127.0.0.1:1/rpc' }));
   return folder;
 }

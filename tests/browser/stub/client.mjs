@@ -1,4 +1,4 @@
-// In place of the client package on a page: complete deals without a chain, whose proofs are those that `evidence.json` beside the page has.
+// In place of the client package on a page: complete deals without a chain, whose proofs are those that `evidence.json` beside its folder has.
 
 export class SealdropError extends Error {}
 

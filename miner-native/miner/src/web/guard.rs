@@ -2,7 +2,7 @@
 //!
 //! Before anything of a request is read: the `Host`, the page that it comes from ([`Access`]), and for the operator's
 //! requests a token ([`crate::operator::token`]). After it: headers that keep a page of this listener to itself. Files are
-//! served from their folder and from nowhere else, whatever links lie in it.
+//! served by [`super::files`].
 
 use super::requests::refuse;
 use super::Shown;
@@ -11,13 +11,12 @@ use crate::operator::token::{Scope, Tokens};
 use axum::extract::{Request, State};
 use axum::http::{header, HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::Router;
 use sealdrop_database::blocking;
 use shared::access::Access;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tower_http::services::ServeDir;
 
 /// What the page needs: its own scripts and WebAssembly, its own style, workers, the chain (`http:`, `https:`), and miners'
 /// WebSockets and WebTransport (`https:`), all of which may be anywhere. `data:` is the page's icon. `blob:` is what it shows of stored files that
@@ -27,12 +26,11 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self' 'wa
      img-src 'self' data: blob:; media-src 'self' blob:; frame-src 'self' blob:; worker-src 'self'; connect-src 'self' http: https: ws: wss:; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-const HEADERS: [(HeaderName, &str); 7] = [
+const HEADERS: [(HeaderName, &str); 6] = [
     (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
     (header::REFERRER_POLICY, "no-referrer"),
-    (header::CACHE_CONTROL, "no-cache"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
@@ -46,6 +44,9 @@ pub(super) async fn known_names_only(State(access): State<Arc<Access>>, request:
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
+    // Asked for anew each time, except what says of itself that it never changes.
+    let caching = response.headers_mut().entry(header::CACHE_CONTROL);
+    caching.or_insert(HeaderValue::from_static("no-cache"));
     response
 }
 
@@ -107,70 +108,9 @@ fn granted(tokens: &Path, headers: &HeaderMap) -> Result<Option<Scope>, String> 
     Ok(tokens.scope_of(given))
 }
 
-/// The files of a folder.
-pub(super) fn files(dir: &Path) -> Router {
-    let served = ServeDir::new(dir);
-    let root = Arc::new(dir.to_owned());
-    Router::new()
-        .fallback_service(served)
-        .layer(middleware::from_fn_with_state(root, inside_only))
-}
-
-async fn inside_only(State(root): State<Arc<PathBuf>>, request: Request, next: Next) -> Response {
-    match blocking(|| leads_outside(&root, request.uri().path())) {
-        true => StatusCode::NOT_FOUND.into_response(),
-        false => next.run(request).await,
-    }
-}
-
-/// Whether a path names a file elsewhere, through a link. No file that is served has a name that must be escaped.
-fn leads_outside(root: &Path, path: &str) -> bool {
-    if path.contains('%') {
-        return true;
-    }
-    let Ok(root) = root.canonicalize() else { return true };
-    let named = root.join(path.trim_start_matches('/'));
-    let all = [named.join("index.html"), named];
-    // What is not there is not served either.
-    all.iter()
-        .filter_map(|path| path.canonicalize().ok())
-        .any(|found| !found.starts_with(&root))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[cfg(unix)]
-    #[test]
-    fn a_link_out_of_the_folder_is_not_followed() {
-        let dir = tempfile::tempdir().unwrap();
-        let (root, secret) = (dir.path().join("web"), dir.path().join("secret"));
-        std::fs::create_dir_all(root.join("sub")).unwrap();
-        std::fs::create_dir_all(&secret).unwrap();
-        std::fs::write(secret.join("index.html"), "key").unwrap();
-        std::fs::write(root.join("main.js"), "").unwrap();
-        let link = |from: &Path, to: &str| std::os::unix::fs::symlink(from, root.join(to)).unwrap();
-        link(&secret.join("index.html"), "key");
-        link(&secret, "folder");
-        link(&secret.join("index.html"), "sub/index.html");
-        link(&root.join("main.js"), "again.js");
-        for path in [
-            "/key",
-            "/folder",
-            "/folder/",
-            "/folder/index.html",
-            "/sub/",
-            "/sub",
-            "/%6bey",
-            "/../secret/index.html",
-        ] {
-            assert!(leads_outside(&root, path), "{path}");
-        }
-        for path in ["/", "/main.js", "/again.js", "/nowhere", "/client/index.js"] {
-            assert!(!leads_outside(&root, path), "{path}");
-        }
-    }
 
     #[test]
     fn the_page_says_the_same_policy_of_itself() {

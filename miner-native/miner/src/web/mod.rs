@@ -4,6 +4,7 @@
 //! What it says of deals is for showing progress only: unsigned, and nothing depends on it. The page learns the chain's
 //! URL here and asks the chain itself for everything that matters (design §8).
 
+mod files;
 mod guard;
 mod requests;
 mod views;
@@ -188,10 +189,10 @@ fn router(config: WebConfig, api: Api, access: Access, lifeline: Lifeline) -> Ro
         .merge(requests::router(&shown))
         .with_state(shown);
     if let Some(dir) = client {
-        router = router.nest_service("/client", guard::files(&dir));
+        router = router.nest_service("/client", files::of(&dir));
     }
     router = match web {
-        Some(dir) => router.fallback_service(guard::files(&dir)),
+        Some(dir) => router.fallback_service(files::of(&dir)),
         None => router.fallback(no_page),
     };
     let router = router.layer(DefaultBodyLimit::max(MAX_BODY));
