@@ -4,21 +4,20 @@ use anyhow::Result;
 
 use crate::process::{run, stage};
 use crate::project::Project;
-use crate::toolchain::Toolchain;
 use crate::{npm, setup, wasm};
 
 /// Sets up and builds everything.
 pub fn all(project: &Project) -> Result<()> {
-    let toolchain = stage("setup", || setup::for_building(project))?;
+    stage("setup", || setup::for_building(project))?;
     stage("build: daemon", || native(project))?;
-    stage("build: client", || package_client(project, &toolchain))?;
+    stage("build: client", || package_client(project))?;
     stage("build: page", || page(project))
 }
 
 /// Sets up and builds the browser client only.
 pub fn client(project: &Project) -> Result<()> {
-    let toolchain = stage("setup", || setup::for_wasm(project))?;
-    stage("build: client", || package_client(project, &toolchain))
+    stage("setup", || setup::for_wasm(project))?;
+    stage("build: client", || package_client(project))
 }
 
 /// The daemon and all libraries, from the root: choosing single packages would choose other features of their
@@ -27,8 +26,8 @@ pub fn native(project: &Project) -> Result<()> {
     run(project.cargo().args(["build", "--release"]), "build the daemon")
 }
 
-fn package_client(project: &Project, toolchain: &Toolchain) -> Result<()> {
-    wasm::build(project, toolchain)?;
+fn package_client(project: &Project) -> Result<()> {
+    wasm::build(project)?;
     let module = project.client().join("dist/wasm");
     npm::build(project, &project.client(), "client", &[module])
 }
