@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { hook, launch, SOON_MS } from './page.mjs';
@@ -179,6 +179,36 @@ test('the page speaks the language of the browser, or the one that is chosen', L
   }),
 );
 
+test('a miner that lies is named as such, with what to do, in the language of the page', LIMIT, async () => {
+  const lying = await openShop(shop({ lies: true }));
+  try {
+    await onView(
+      { locale: 'zh-CN' },
+      async (page) => {
+        const verdict = hook(page, 'verdict');
+        await hook(page, 'verify-button').click();
+        await verdict.waitFor();
+        assert.equal(await verdict.getAttribute('data-state'), 'fails');
+        assert.match(await verdict.innerText(), /不要依赖这个副本/);
+        assert.match(await page.locator('[data-check="inclusion"]').innerText(), /不成立/);
+        await hook(page, 'language').selectOption('en');
+        assert.match(await verdict.innerText(), /Do not rely on this copy: take the file back/);
+        await hook(page, 'download-button').click();
+        const corrupt = page.locator('[data-testid="problem"][data-code="retrieval-corrupt"]');
+        await corrupt.waitFor();
+        assert.match(await corrupt.innerText(), /Block 3 is not what its CID says/);
+        await hook(page, 'language').selectOption('zh');
+        assert.match(await corrupt.innerText(), /收到的内容与文件的 ID 不符/);
+        assert.match(await corrupt.innerText(), /矿工已丢失该文件/);
+        assert.equal(await hook(page, 'download-done').count(), 0, 'nothing was saved');
+      },
+      { url: `${lying.url}#/deal/sealed` },
+    );
+  } finally {
+    await lying.close();
+  }
+});
+
 test('who wants no motion sees none', LIMIT, () =>
   onView({}, async (page) => {
     await go(page, VIEWS.sending);
@@ -237,6 +267,25 @@ test('a book of a thousand deals is searched, filtered and sorted, and draws a p
   } finally {
     await large.close();
   }
+});
+
+test('the page’s own policy is that of the daemon’s header, but for what a page cannot say of itself', () => {
+  const read = (path) => readFileSync(resolve(import.meta.dirname, '../..', path), 'utf8');
+  const rules = (policy) =>
+    policy
+      .split(';')
+      .map((rule) => rule.trim().replace(/\s+/g, ' '))
+      .filter(Boolean)
+      .sort();
+  const [, meta] = /Content-Security-Policy"\s+content="([^"]+)"/.exec(read('www/index.html')) ?? [];
+  const [, header] =
+    /CONTENT_SECURITY_POLICY: &str = "([^"]+)"/.exec(read('miner-native/miner/src/web/guard.rs')) ?? [];
+  const ofHeader = rules(header.replace(/\\\n/g, ''));
+  assert.deepEqual(
+    rules(meta),
+    ofHeader.filter((rule) => !rule.startsWith('frame-ancestors')),
+  );
+  assert.doesNotMatch(header, /'unsafe-(inline|eval)'|\*/);
 });
 
 /** Waits until the Service Worker answers for the page. */

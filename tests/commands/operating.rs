@@ -57,6 +57,7 @@ fn the_page_is_kept_to_itself_and_to_this_machine() {
         for header in [
             "content-security-policy: default-src 'none'; script-src 'self' 'wasm-unsafe-eval';",
             "frame-ancestors 'none'",
+            "require-trusted-types-for 'script'; trusted-types lit-html default",
             "x-content-type-options: nosniff",
             "cross-origin-opener-policy: same-origin",
         ] {

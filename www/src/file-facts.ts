@@ -4,6 +4,7 @@ import { html, nothing } from 'lit';
 import type { WholeFile } from 'sealdrop-client';
 import { bytes, count, fil } from './amounts';
 import { isOver, stateOf } from './book-entries';
+import { quarterSent } from './journey';
 import { seal } from './seal';
 import { session } from './session';
 import { blocksAsTime, moment } from './times';
@@ -45,6 +46,7 @@ export function fileProgress(file: WholeFile) {
           <progress max=${Math.max(1, copiesWanted)} .value=${copiesKept}></progress>
         </label>
       </div>
+      <p class="unseen" role="status">${state === 'under-way' ? quarterSent(transferred, all) : ''}</p>
       ${
         state !== 'under-way'
           ? nothing

@@ -11,6 +11,7 @@ import { STEPS, type Status, statusOf, underWay } from './steps';
 import { clock, moment, span } from './times';
 import { View } from './view';
 import { t } from './words';
+import { quarter } from './words/numbers';
 
 export class Journey extends View {
   static override properties = { deal: { attribute: false } };
@@ -83,8 +84,14 @@ function transfer(deal: Deal) {
     <div class="live-block">
       <progress max=${deal.size} .value=${sent} aria-label=${t.journey.sent}></progress>
       <p class="live"><span class="num">${t.common.of(bytes(sent), bytes(deal.size))}</span></p>
+      <p class="unseen" role="status">${quarterSent(sent, deal.size)}</p>
     </div>
   `;
+}
+
+/** How much is sent, for people who hear the page: at each quarter, and no oftener. */
+export function quarterSent(sent: number, all: number): string {
+  return sent > 0 && sent < all ? t.journey.sentShare(quarter(sent / all)) : '';
 }
 
 /** Long work of the miner, from one step to the next; when it ends, and why not yet, is told below it. */

@@ -12,7 +12,7 @@ const told = await fetch(new URL('shop.json', document.baseURI)).then(
   async (answer) => JSON.parse(await answer.text(), money),
   () => ({ away: true }),
 );
-const { network, miners, deals, files, whole, balance, explanation, payments, verification, route, away } = told;
+const { network, miners, deals, files, whole, balance, explanation, payments, verification, route, away, lies } = told;
 
 const CID = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy';
 
@@ -43,7 +43,15 @@ class Client {
   route = async () => route;
   explain = async () => explanation;
   payments = async () => payments;
-  verify = async () => verification;
+  verify = async (id) => {
+    if (id !== 'sealed' || !lies) return verification;
+    const inclusion = { ok: false, state: 'fails', detail: 'the path leads to another root' };
+    return { ...verification, state: 'fails', inclusion };
+  };
+  retrieve = () => {
+    const error = { code: 'retrieval-corrupt', message: 'block 3 is not what its CID says', hint: 'Try again.' };
+    return new ReadableStream({ start: (controller) => controller.error(error) });
+  };
   evidence = async () => ({ seal: { missing: 'the chain keeps no more of it' }, posts: [] });
   survey = async () => ({
     answers: miners.map(({ address }, index) =>
@@ -97,4 +105,7 @@ function pieceOf({ size }) {
 
 export const createClient = () => new Client();
 
-export const [resumePiece, toBlob] = [async (file) => pieceOf(file), async () => new Blob()];
+export const [resumePiece, toBlob] = [
+  async (file) => pieceOf(file),
+  async (stream) => new Blob(await Array.fromAsync(stream)),
+];

@@ -33,6 +33,11 @@ export function percent(share: number): string {
   return format({ style: 'percent', maximumFractionDigits: 0 }).format(whole);
 }
 
+/** A share in quarters, for what is read out: as in 25 %. */
+export function quarter(share: number): string {
+  return percent(Math.floor(share * 4) / 4);
+}
+
 /** A number of units, as in 3 hours or 0.5 seconds; in Chinese the short form is the usual one. */
 export function unit(value: number, name: string, places = 0): string {
   return format({

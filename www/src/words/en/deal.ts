@@ -129,6 +129,7 @@ export const journey = {
   nowAloud: (doing: string) => `Now: ${doing}.`,
   status: { done: 'done', now: 'under way', later: 'to come', failed: 'failed' },
   sent: 'Sent to the miner',
+  sentShare: (share: string) => `${share} sent`,
   underWay: 'Under way',
   underWayEstimated: 'Under way, estimated',
   noWindow: 'The chain has set no window yet.',

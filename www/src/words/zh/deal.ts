@@ -118,6 +118,7 @@ export const journey: Words['journey'] = {
   nowAloud: (doing) => `现在：${doing}。`,
   status: { done: '已完成', now: '进行中', later: '待进行', failed: '失败' },
   sent: '已发送给矿工',
+  sentShare: (share) => `已发送 ${share}`,
   underWay: '进行中',
   underWayEstimated: '进行中（估计）',
   noWindow: '链上还没有设定证明窗口。',
