@@ -8,8 +8,8 @@ import { build } from 'esbuild';
 import { filesOf } from './compressing.mjs';
 import { drawIcons, ICONS } from './icons.mjs';
 
-/** What the page does not need to open: maps, the other worker, what is compressed beside its file. */
-const LEFT_OUT = /\.(map|br|gz)$|^(play|page)-worker\.js$|^icons\//;
+/** What the page does not need to open: maps, the other worker, what is compressed beside its file, and what of the package is for others. */
+const LEFT_OUT = /\.(map|br|gz)$|^(play|page)-worker\.js$|^icons\/|\/(node|react|devnet|sealdrop_devnet)[^/]*$/;
 
 const MANIFEST = {
   id: './',

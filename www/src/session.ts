@@ -47,6 +47,7 @@ class Session extends EventTarget {
     clearTimeout(this.timer);
     this.connecting = true;
     this.changed();
+    let opening: ReturnType<typeof createClient> | undefined;
     try {
       const chain = await this.chainUrl();
       if (!chain) {
@@ -54,6 +55,7 @@ class Session extends EventTarget {
         return this.changed();
       }
       const client = createClient({ chain });
+      opening = client;
       client.on('head', (head) => this.headArrived(head.height));
       client.on('deal', (deal) => this.dealChanged(deal));
       client.on('file', (file) => this.fileChanged(file));
@@ -64,7 +66,11 @@ class Session extends EventTarget {
       this.remembered = false;
     } catch (error) {
       this.failed(error);
-      if (!this.client) await this.remember();
+      if (!this.client) {
+        // Each try has a client of its own, and its workers.
+        void opening?.close().catch(() => undefined);
+        await this.remember();
+      }
       this.timer = setTimeout(this.start, RECONNECT_MS);
     }
     this.connecting = false;
