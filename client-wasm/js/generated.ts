@@ -232,6 +232,7 @@ export type ErrorCode =
   | 'file-unreadable'
   | 'insufficient-funds'
   | 'internal'
+  | 'locked'
   | 'miner-misbehaved'
   | 'miner-unknown'
   | 'miner-unreachable'
