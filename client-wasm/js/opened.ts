@@ -5,6 +5,7 @@
  */
 
 import { SealdropError } from './errors.js';
+import { nameAssets } from './host.js';
 import { type Engine, Link } from './link.js';
 import { abortedError } from './meter.js';
 import { isNode } from './node.js';
@@ -34,6 +35,7 @@ export class OpenedEngine implements Engine {
   #closed: SealdropError | undefined;
 
   constructor(options: ClientOptions) {
+    nameAssets(options);
     this.#options = options;
     this.miners = minerOf(options.miners ?? 'cheapest');
   }

@@ -11,9 +11,9 @@
 //!    [`StateProof::check`]: the state after that block has these entries, and has none under those keys.
 //! 4. [`Follower::take`] compares the headers that were seen: two that cannot be of one chain, both signed, are an [`Equivocation`].
 //!
-//! All types have one canonical CBOR form ([`crate::wire::encode`]); [`crate::wire::decode_bounded`] with [`MAX_ITEMS`] and at most
-//! [`MAX_PROOF_BYTES`] is how to read what came from outside. The development chain makes the trees ([`Tree`], [`StateTree`]) and signs;
-//! [`crate::client::light`] is the client's rule.
+//! All types have one canonical CBOR form ([`crate::wire::encode`]); [`crate::wire::cbor::decode_bounded`] with [`MAX_ITEMS`] and at most
+//! [`MAX_PROOF_BYTES`] is how to read what came from outside. A chain makes the trees ([`Tree`], [`StateTree`]) and signs; the
+//! development chain does not yet, and no client asks for it.
 
 pub mod anchor;
 pub mod entries;

@@ -116,7 +116,7 @@ impl Receipt {
     /// Reads a file from anybody.
     ///
     /// # Errors
-    /// Why it is no receipt. Artefacts are not looked into: see [`super::inspect`].
+    /// Why it is no receipt. Artefacts are not looked into: see [`super::Inspection`].
     pub fn read(bytes: &[u8]) -> Result<Self, ReceiptError> {
         if bytes.len() > MAX_RECEIPT {
             return Err(ReceiptError::TooLong(bytes.len()));
