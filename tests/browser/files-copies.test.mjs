@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Daemon, FAKE } from './daemon.mjs';
-import { affordable, choose, hook, launch, onPage, SOON_MS, withClient } from './page.mjs';
+import { affordable, choose, fund, hook, launch, onPage, SOON_MS, withClient } from './page.mjs';
 
 const LIMIT = { timeout: 10 * SOON_MS };
 
@@ -51,12 +51,11 @@ test('the page has a small file kept by two miners when it is asked to', LIMIT, 
 
 test('copies are at different miners, and one that is gone is not missed', LIMIT, () =>
   onPage(browser, first, 'copies', async (page) => {
+    await fund(page, first.chain);
     const stored = await withClient(
       page,
       first.chain,
       async (client, limit) => {
-        while ((await client.wallet.balance()) < 50n * 10n ** 18n)
-          await client.wallet.faucet().catch(() => new Promise((again) => setTimeout(again, 200)));
         const bytes = crypto.getRandomValues(new Uint8Array(50_000));
         const large = new Uint8Array(9 * 2 ** 20).map((_, i) => bytes[i % bytes.length] ^ (i >> 16));
         const file = new File([large], 'twice.bin');

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Daemon, FAKE } from './daemon.mjs';
-import { askClient, hook, launch, onPage, SOON_MS } from './page.mjs';
+import { askClient, fund, hook, launch, onPage, SOON_MS } from './page.mjs';
 
 const LIMIT = { timeout: 8 * SOON_MS };
 
@@ -30,11 +30,10 @@ test('a copy that comes back is told so with its time, and one that gives other 
       .context()
       .route('**/blank', (route) => route.fulfill({ contentType: 'text/html', body: '<p>blank</p>' }));
     await page.goto(`${daemon.page}blank`);
+    await fund(page, daemon.chain);
     const id = await ask(
       page,
       async (client, limit) => {
-        while ((await client.wallet.balance()) < 50n * 10n ** 18n)
-          await client.wallet.faucet().catch(() => new Promise((again) => setTimeout(again, 200)));
         const bytes = new Uint8Array(3_000_000).fill(7);
         const file = new File([bytes], 'film.bin');
         const prepared = await client.prepare(file);

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Daemon, FAKE } from './daemon.mjs';
-import { askClient, launch, onPage, SOON_MS } from './page.mjs';
+import { askClient, fund, launch, onPage, SOON_MS } from './page.mjs';
 
 const LIMIT = { timeout: 8 * SOON_MS };
 
@@ -25,7 +25,6 @@ const ask = (page, work, input) => askClient(page, daemon.chain, work, input);
 
 /** In the page: stores a file of the page's own file system by reference, with what it is called there. */
 const STORE = `async (client, name) => {
-  while ((await client.wallet.balance()) < 50n * 10n ** 18n) await client.wallet.faucet().catch(() => new Promise((again) => setTimeout(again, 200)));
   const root = await navigator.storage.getDirectory();
   const handle = await root.getFileHandle(name, { create: true });
   const to = await handle.createWritable();
@@ -50,6 +49,7 @@ const END = `async (client, [id, limit]) => {
 
 test('a file that is known by where it is on the disk goes on after a reload', LIMIT, () =>
   onPage(browser, daemon, 'handles', async (page) => {
+    await fund(page, daemon.chain);
     const id = await ask(page, STORE, 'film.bin');
     await page.reload();
     assert.equal(await ask(page, END, [id, 4 * SOON_MS]), 'kept');

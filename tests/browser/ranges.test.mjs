@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Daemon, FAKE } from './daemon.mjs';
-import { launch, onPage, SOON_MS, withClient } from './page.mjs';
+import { askClient, fund, launch, onPage, SOON_MS } from './page.mjs';
 
 const MIB = 1 << 20;
 const LIMIT = { timeout: 10 * SOON_MS };
@@ -28,8 +28,6 @@ after(async () => {
 
 /** In the page: stores nine MiB at two miners, in pieces of seven and two, and gives the file's id. */
 const store = async (client, limit) => {
-  while ((await client.wallet.balance()) < 50n * 10n ** 18n)
-    await client.wallet.faucet().catch(() => new Promise((again) => setTimeout(again, 200)));
   const bytes = new Uint8Array(9 << 20).map((_, i) => Math.imul(i, 2654435761) >>> 24);
   const file = new File([bytes], 'twice.bin');
   const order = { duration: 3000, copies: 2 };
@@ -65,11 +63,8 @@ const read = async (client, { id, ranges, deal }) => {
 
 test('a range comes checked from whichever miner does not lie, and nothing is fetched but what it lies in', LIMIT, () =>
   onPage(browser, first, 'ranges', async (page) => {
-    const ask = async (work, input) => {
-      const outcome = await withClient(page, first.chain, work, input);
-      assert.equal(outcome?.code, undefined, `${outcome?.code}: ${outcome?.message}`);
-      return outcome;
-    };
+    const ask = (work, input) => askClient(page, first.chain, work, input);
+    await fund(page, first.chain);
     const { id, deal } = await ask(store, 6 * SOON_MS);
 
     let asked = [];
