@@ -34,6 +34,9 @@ const LATER_MS = 5_000;
 /** Least milliseconds between two events of one file: each piece's progress makes one. */
 const SHOW_MS = 200;
 
+/** A piece of at most so many bytes has no nodes. */
+const LEAF_BYTES = 1 << 20;
+
 /** What came of the question for a file's next deal. */
 export type NextDeal =
   | { readonly next: 'wait' }
@@ -313,6 +316,13 @@ export class Folders {
       return { blob: new Blob([new Uint8Array(contents.manifest)]), nodes: manifestNodes(contents.manifest) };
     }
     const nodes = contents.nodes[at]?.get(offset) ?? [];
+    if (nodes.length === 0 && size > LEAF_BYTES) {
+      throw new SealdropError(
+        'file-lost',
+        'this file was restored from a backup, which has none of its bytes: no further copies of it can be made from here',
+        'To have more copies, retrieve it, and store it anew with “allow duplicates”.',
+      );
+    }
     if ((await sources.blob(id, at)) !== undefined) {
       return { blob: { file: id, at, offset, size }, nodes };
     }

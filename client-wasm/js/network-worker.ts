@@ -244,9 +244,9 @@ async function resume(): Promise<void> {
   opened().drilling.start();
 }
 
-async function open({ chain, store, hasPeers, transports }: OpenRequest): Promise<Account> {
+async function open({ chain, store, passphrase, hasPeers, transports }: OpenRequest): Promise<Account> {
   used = { hasPeers, transports };
-  const [stores] = await Promise.all([storesOf(store), engine()]);
+  const [stores] = await Promise.all([storesOf(store, passphrase), engine()]);
   opening = stores;
   try {
     return await openIn(stores, chain);

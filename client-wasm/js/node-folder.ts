@@ -98,7 +98,7 @@ function isRunning(process: Processes, pid: number): boolean {
 }
 
 /** The root key in the folder; made the first time. */
-export async function rootKey(folder: string): Promise<Uint8Array> {
+export async function rootKey(folder: string): Promise<Uint8Array<ArrayBuffer>> {
   const path = `${folder}/root`;
   const known = await files()
     .readFile(path)

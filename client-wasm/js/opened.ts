@@ -4,6 +4,7 @@
  * Whoever listens goes on listening over such starts.
  */
 
+import { DATABASE } from './database.js';
 import { SealdropError } from './errors.js';
 import { nameAssets } from './host.js';
 import { type Engine, Link } from './link.js';
@@ -13,8 +14,6 @@ import { minerOf } from './preparing.js';
 import type { Calls } from './protocol.js';
 import type { Account, ClientOptions, Events, RunOptions, StoreChoice } from './types.js';
 
-/** The root key's database when the page names none. */
-const DATABASE = 'sealdrop';
 /** What a browser has to have. */
 const NEEDED = ['Worker', 'WebAssembly', 'indexedDB', 'BroadcastChannel'];
 
@@ -134,13 +133,13 @@ export class OpenedEngine implements Engine {
       link.on(event, (value) => this.#tell(event, value));
     }
     try {
-      const { chain: asked, transports } = this.#options;
+      const { chain: asked, transports, passphrase } = this.#options;
       if (typeof asked !== 'string') {
         link.reachInPage(asked.connect());
       }
       const chain = typeof asked === 'string' ? asked : asked.url;
       const hasPeers = 'RTCPeerConnection' in globalThis;
-      const account = await link.call('open', [{ chain, store: this.#store, hasPeers, transports }]);
+      const account = await link.call('open', [{ chain, store: this.#store, passphrase, hasPeers, transports }]);
       return { link, account };
     } catch (thrown) {
       link.end(new SealdropError('closed', 'the client was not opened'));

@@ -163,6 +163,8 @@ export interface PieceSpan {
 export interface OpenRequest {
   readonly chain: string;
   readonly store: StoreChoice;
+  /** Opens an account that is locked. */
+  readonly passphrase: string | undefined;
   /** Whether the window can make peer connections. */
   readonly hasPeers: boolean;
   /** Transports beside WebSocket that may be used; all where it is left out. */

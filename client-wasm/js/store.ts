@@ -1,7 +1,7 @@
 /**
  * What outlives the page, in IndexedDB.
  *
- * One database holds the root that the accounts of all networks come from. Beside it, each network has one with its deals,
+ * One database holds the keys (`vault.ts`). Beside it, each network has one with its deals,
  * their files until the miner has them, and the messages that were signed for its chain. A file of several pieces is kept there once,
  * with its manifest, until all of its copies are at their miners; its deals say which part of it is theirs. Every promise resolves when
  * its transaction is durable.
@@ -93,12 +93,10 @@ interface StoredMessage {
   readonly message: string;
 }
 
-const KEYS_VERSION = 1;
 /** Version 2 keeps files of several pieces, too; version 3, keys of files that are encrypted. */
 const VERSION = 3;
 /** Keys of files that were never stored, at most: the oldest go. */
 const MAX_UNUSED_KEYS = 8;
-const KEYS = 'keys';
 const DEALS = 'deals';
 const FILES = 'files';
 const MESSAGES = 'messages';
@@ -162,38 +160,8 @@ function transact<T>(
   });
 }
 
-/** What this browser's accounts come from. */
-export interface Keys {
-  readonly root: Uint8Array;
-  /** The key that an earlier version signed with on every network. */
-  readonly older: Uint8Array | undefined;
-}
-
-/** The keys of this browser. The root is made at the first call, the same ever after, also for tabs that call at once. */
-export async function accountKeys(databaseName: string): Promise<Keys> {
-  const database = await open(databaseName, KEYS_VERSION, (fresh) => fresh.createObjectStore(KEYS));
-  try {
-    const fresh = crypto.getRandomValues(new Uint8Array(32));
-    const kept = await transact<Uint8Array>(database, KEYS, 'readwrite', (transaction) => {
-      const keys = transaction.objectStore(KEYS);
-      // `add` leaves a key that is there already; its error must not undo the transaction.
-      keys.add(fresh, 'root').onerror = (event) => {
-        event.preventDefault();
-        event.stopPropagation();
-      };
-      return keys.get('root') as IDBRequest<Uint8Array>;
-    });
-    const older = await transact<Uint8Array | undefined>(database, KEYS, 'readonly', (transaction) =>
-      transaction.objectStore(KEYS).get('signing'),
-    );
-    return { root: kept ?? fresh, older };
-  } finally {
-    database.close();
-  }
-}
-
-/** What keeps deals, files and messages of one network. */
-export type Deals = Pick<DealStore, keyof DealStore>;
+/** What keeps deals, files and messages of one network. Backups are taken in by a browser's database alone. */
+export type Deals = Omit<DealStore, 'merge'>;
 
 /** The same in the browser's database. */
 export class DealStore {
@@ -203,13 +171,16 @@ export class DealStore {
     this.#database = database;
   }
 
-  static async open(name: string): Promise<DealStore> {
+  /** `bound`: whether a book that is made here belongs to an account of the root; one of an earlier version's key does not. */
+  static async open(name: string, bound = true): Promise<DealStore> {
     const database = await open(name, VERSION, (fresh, from, transaction) => {
       if (from < 1) {
         fresh.createObjectStore(DEALS, { keyPath: 'id' });
         fresh.createObjectStore(FILES, { keyPath: 'id' });
         fresh.createObjectStore(MESSAGES, { keyPath: 'purpose' });
-        fresh.createObjectStore(BOUND);
+        if (bound) {
+          fresh.createObjectStore(BOUND);
+        }
       }
       if (from < 2) {
         const deals = transaction?.objectStore(DEALS);
@@ -375,6 +346,43 @@ export class DealStore {
       };
       return undefined;
     });
+  }
+
+  /**
+   * Takes records of a backup in, all of them or none. A deal that is here stays unless `replaces` says that the other one takes its place; a file
+   * that is here stays. How many are new.
+   */
+  async merge(
+    deals: readonly StoredDeal[],
+    files: readonly { readonly folder: StoredFolder; readonly contents: Contents }[],
+    replaces: ReadonlySet<string>,
+  ): Promise<{ deals: number; files: number }> {
+    const added = { deals: 0, files: 0 };
+    await transact(this.#database, [DEALS, FOLDERS, CONTENTS], 'readwrite', (transaction) => {
+      const kept = transaction.objectStore(DEALS);
+      for (const deal of deals) {
+        const known = kept.getKey(deal.id);
+        known.onsuccess = () => {
+          if (known.result === undefined || replaces.has(deal.id)) {
+            kept.put(deal);
+            added.deals += 1;
+          }
+        };
+      }
+      const folders = transaction.objectStore(FOLDERS);
+      for (const { folder, contents } of files) {
+        const known = folders.getKey(folder.id);
+        known.onsuccess = () => {
+          if (known.result === undefined) {
+            transaction.objectStore(CONTENTS).put(contents);
+            folders.put(folder);
+            added.files += 1;
+          }
+        };
+      }
+      return undefined;
+    });
+    return added;
   }
 
   contents(id: string): Promise<Contents | undefined> {

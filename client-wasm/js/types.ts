@@ -49,6 +49,8 @@ export interface ClientOptions extends AssetOptions {
   readonly miners?: MinerRule | MinerInfo | string | undefined;
   /** The database `sealdrop` in a browser and `memory` in Node, when left out. */
   readonly store?: StoreChoice | undefined;
+  /** Opens the account of a browser that is locked (`setPassphrase` of `sealdrop-client/account`); there is none elsewhere. */
+  readonly passphrase?: string | undefined;
   /** The transports beside WebSocket and HTTP that may be used; all that the browser has, when left out. */
   readonly transports?: readonly OptionalTransport[] | undefined;
 }

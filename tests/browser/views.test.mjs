@@ -27,6 +27,8 @@ const VIEWS = {
   kept: ['#/file/bafyfolderkept'],
   foreign: ['#/file/bafynobodys'],
   missing: ['#/deal/none'],
+  account: ['#/account', (page) => hook(page, 'account-safety').waitFor()],
+  phrase: ['#/account', phraseShown],
   chain: ['#/', (page) => hook(page, 'change-chain').click()],
 };
 
@@ -54,6 +56,11 @@ async function chosenEncrypted(page) {
   await chosen(page);
   await hook(page, 'encrypt-switch').check();
   await hook(page, 'key-box').waitFor();
+}
+
+async function phraseShown(page) {
+  await hook(page, 'phrase-show').click();
+  await hook(page, 'phrase').waitFor();
 }
 
 /** A page of its own whose violations of the content security policy are heard. */

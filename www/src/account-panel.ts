@@ -2,6 +2,7 @@
 
 import { html, nothing } from 'lit';
 import { fil } from './amounts';
+import { ACCOUNT } from './route';
 import { session } from './session';
 import { View } from './view';
 import { t } from './words';
@@ -27,6 +28,7 @@ export class AccountPanel extends View {
               : t.account.keyHere
           }
         </p>
+        ${reminder()}
         ${
           session.account?.bound === false
             ? html`<p class="note" data-testid="account-unbound">
@@ -58,3 +60,17 @@ export class AccountPanel extends View {
   }
 }
 customElements.define('sd-account', AccountPanel);
+
+/** After the first deal, until the account and its book are somewhere else, too. */
+export function reminder() {
+  const { key, deals, files } = session;
+  if (!key || (deals?.length ?? 0) + files.length === 0) return nothing;
+  const { phraseAt, fileAt } = key.backups;
+  const { text, link, bookText, bookLink } = t.wallet.reminder;
+  if (phraseAt === undefined) {
+    return html`<p class="reminder" data-testid="account-reminder">${text} <a href=${ACCOUNT}>${link}</a></p>`;
+  }
+  return fileAt === undefined
+    ? html`<p class="reminder" data-testid="account-reminder">${bookText} <a href=${ACCOUNT}>${bookLink}</a></p>`
+    : nothing;
+}

@@ -3,7 +3,7 @@
 import { html, nothing } from 'lit';
 import { count } from './amounts';
 import { installing } from './installing';
-import { DEALS, route, STORE } from './route';
+import { ACCOUNT, DEALS, route, STORE } from './route';
 import { seal, WAX } from './seal';
 import { session } from './session';
 import { View } from './view';
@@ -60,9 +60,10 @@ export class App extends View {
           </a>
           <nav aria-label=${t.app.pages}>
             <a href=${STORE} aria-current=${here.page === 'store' ? 'page' : nothing}>${t.app.store}</a>
-            <a href=${DEALS} aria-current=${here.page === 'store' ? nothing : here.page === 'deals' ? 'page' : 'true'}>
+            <a href=${DEALS} aria-current=${here.page === 'store' || here.page === 'account' ? nothing : here.page === 'deals' ? 'page' : 'true'}>
               ${t.app.book}${working > 0 ? html`<span class="badge" title=${t.app.inProgress(working)}>${working}</span>` : nothing}
             </a>
+            <a href=${ACCOUNT} aria-current=${here.page === 'account' ? 'page' : nothing}>${t.app.account}</a>
           </nav>
           ${this.languages()}${this.head()}
         </div>
@@ -83,18 +84,22 @@ export class App extends View {
         ${
           session.choosing
             ? html`<sd-chain></sd-chain>`
-            : here.page === 'deal'
-              ? html`<sd-deal .dealId=${here.id}></sd-deal>`
-              : here.page === 'file'
-                ? html`<sd-file .fileId=${here.id}></sd-file>`
-                : here.page === 'deals'
-                  ? html`<sd-deal-book></sd-deal-book>`
-                  : html`<sd-store></sd-store>`
+            : here.page === 'account'
+              ? html`<sd-account-page></sd-account-page>`
+              : session.locked
+                ? html`<sd-unlock></sd-unlock>`
+                : here.page === 'deal'
+                  ? html`<sd-deal .dealId=${here.id}></sd-deal>`
+                  : here.page === 'file'
+                    ? html`<sd-file .fileId=${here.id}></sd-file>`
+                    : here.page === 'deals'
+                      ? html`<sd-deal-book></sd-deal-book>`
+                      : html`<sd-store></sd-store>`
         }
       </main>
       <footer class="foot">
         <p>
-          ${t.app.foot}
+          ${t.app.foot(html`<a href=${ACCOUNT}>${t.app.footBackup}</a>`)}
         </p>
       </footer>
     `;

@@ -6,6 +6,8 @@ import type { Deal, StoredFile } from 'sealdrop-client';
 export interface Book {
   /** The chain that it belongs to. */
   readonly chain: string;
+  /** The browser's name for the account that it belongs to; absent where an earlier version kept it. */
+  readonly account?: string | undefined;
   readonly deals: Deal[];
   readonly files: StoredFile[];
 }
@@ -40,11 +42,12 @@ addEventListener('visibilitychange', () => {
   if (document.visibilityState === 'hidden') keepNow();
 });
 
-/** The last book that was kept, if it is of this chain; of whichever chain, while none is known. */
-export async function lastBook(chain: string | undefined): Promise<Book | undefined> {
+/** The last book that was kept, if it is of this chain and this account; of whichever, where none is known. */
+export async function lastBook(chain: string | undefined, account: string | undefined): Promise<Book | undefined> {
   try {
     const book = (await within('readonly', (store) => store.get(KEY))) as Book | undefined;
-    return book && (chain === undefined || chain === book.chain) ? book : undefined;
+    const isOf = (one: string | undefined, other: string | undefined) => !one || !other || one === other;
+    return book && isOf(chain, book.chain) && isOf(account, book.account) ? book : undefined;
   } catch {
     return undefined;
   }

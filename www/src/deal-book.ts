@@ -2,6 +2,7 @@
 
 import { html, nothing } from 'lit';
 import { repeat } from 'lit/directives/repeat.js';
+import { reminder } from './account-panel';
 import { entries, ORDERS, type Order, STANDINGS, type Standing, type Wanted, wantedOf } from './book-entries';
 import { bookLine } from './book-line';
 import { STORE } from './route';
@@ -26,6 +27,7 @@ export class DealBook extends View {
         <h1>${t.book.title}</h1>
         <p>${t.book.lead}</p>
       </div>
+      ${reminder()}
       ${
         deals === undefined
           ? html`<p class="empty wait">${t.common.openingBook}</p>`

@@ -23,8 +23,13 @@ export function keyFile({ identity, recipient }: NewKey): string {
 
 /** Saves a text as a download. */
 export function saveText(name: string, text: string): void {
+  saveBlob(name, new Blob([text], { type: 'text/plain' }));
+}
+
+/** Saves bytes as a download. */
+export function saveBlob(name: string, blob: Blob): void {
   const link = document.createElement('a');
-  link.href = URL.createObjectURL(new Blob([text], { type: 'text/plain' }));
+  link.href = URL.createObjectURL(blob);
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), KEEP_MS);

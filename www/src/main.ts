@@ -13,7 +13,10 @@
 // chain-stay · other-chain · change-chain · folder-input · chosen-name · chosen-facts · chosen-files · files-id · copies-choice · file-item
 // (data-state) · file-state (data-state: under-way, kept, incomplete or failed) · file-progress · file-row (data-path, data-state) ·
 // preview (data-state: idle, loading or shown; data-kind) · preview-button · preview-close · preview-cannot · show-file ·
-// files-again · again-files · again-folder · piece-row (data-state) · download-all · download-file · file-download-done · file-give-up · file-go-on · file-forget.
+// files-again · again-files · again-folder · piece-row (data-state) · download-all · download-file · file-download-done · file-give-up · file-go-on · file-forget · account-reminder · account-safety
+// (data-phrase, data-file) · account-at-rest · account-passphrase · account-current · account-next · account-again · account-filePassphrase · account-others · phrase-show ·
+// phrase · phrase-word (data-at) · phrase-confirm · phrase-hide · phrase-said · backup-own · backup-save · backup-said · lock-set · lock-remove · lock-now · lock-said ·
+// unlock · unlock-button · restore-phrase · restore-file · restore-button · restored (data-known) · restore-open.
 
 import './trusted';
 import './problem-box';
@@ -26,6 +29,7 @@ import './preview';
 import './deal-page';
 import './file-page';
 import './deal-book';
+import './account-page';
 import './app';
 import { installing } from './installing';
 import { beginSpeaking } from './words';

@@ -3,6 +3,7 @@
 
 import type { Account, Client, Deal, MinerInfo, NetworkInfo, StoredFile } from 'sealdrop-client';
 import { createClient } from 'sealdrop-client';
+import * as keys from 'sealdrop-client/account';
 import { keepBook, lastBook } from './book-memory';
 import { type Choice, checked, choose, mayBeLink, remember } from './chain-choice';
 import { type Problem, problemOf } from './problem';
@@ -38,6 +39,13 @@ class Session extends EventTarget {
   connecting = false;
   faucetRuns = false;
   faucetProblem: Problem | undefined;
+  /** The accounts of this browser, each with a key of its own. */
+  keys: keys.AccountInfo[] = [];
+  /** Whether the account waits for its passphrase. */
+  locked = false;
+  private passphrase: string | undefined;
+  /** Why the account was not opened. */
+  private refused: unknown;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private welcomed = false;
 
@@ -54,24 +62,31 @@ class Session extends EventTarget {
         this.connecting = false;
         return this.changed();
       }
-      const client = createClient({ chain });
+      const client = createClient({ chain, passphrase: this.passphrase });
       opening = client;
       client.on('head', (head) => this.headArrived(head.height));
       client.on('deal', (deal) => this.dealChanged(deal));
       client.on('file', (file) => this.fileChanged(file));
       client.on('problem', (error) => this.reported(error));
       this.account = await client.wallet.account();
+      this.locked = false;
       this.client = client;
       [this.deals, this.files] = await Promise.all([client.deals(), client.files()]);
       this.remembered = false;
+      await this.lookAtKeys();
     } catch (error) {
-      this.failed(error);
-      if (!this.client) {
-        // Each try has a client of its own, and its workers.
-        void opening?.close().catch(() => undefined);
-        await this.remember();
+      // Each try has a client of its own, and its workers.
+      if (!this.client) void opening?.close().catch(() => undefined);
+      this.locked = problemOf('', error).code === 'locked';
+      this.refused = error;
+      if (this.locked) {
+        this.problem = undefined;
+        await this.lookAtKeys();
+      } else {
+        this.failed(error);
+        if (!this.client) await this.remember();
+        this.timer = setTimeout(this.start, RECONNECT_MS);
       }
-      this.timer = setTimeout(this.start, RECONNECT_MS);
     }
     this.connecting = false;
     this.changed();
@@ -79,6 +94,37 @@ class Session extends EventTarget {
     await this.refresh();
     await this.welcome();
   };
+
+  /** How the key of the account that is used is kept. */
+  get key(): keys.AccountInfo | undefined {
+    return this.keys.find(({ active }) => active);
+  }
+
+  /** Reads anew which accounts there are, and which of them are safe. */
+  async lookAtKeys(): Promise<void> {
+    this.keys = await keys.accounts();
+    this.changed();
+  }
+
+  /** Ends the client, so that an account may be restored; `start` makes another one. */
+  async leave(): Promise<void> {
+    // One that is just being opened is not there yet.
+    while (this.connecting) await new Promise((resolve) => this.addEventListener('change', resolve, { once: true }));
+    clearTimeout(this.timer);
+    const { client } = this;
+    this.client = undefined;
+    this.changed();
+    await client?.close();
+  }
+
+  /** Opens the locked account; throws when that is not its passphrase. */
+  async unlock(passphrase: string): Promise<void> {
+    this.passphrase = passphrase;
+    await this.start();
+    // While the chain is away it is tried again with it.
+    if (this.client || this.locked) this.passphrase = undefined;
+    if (this.locked) throw this.refused;
+  }
 
   /** The chain to use; undefined while the visitor has to choose. */
   private async chainUrl(): Promise<string | undefined> {
@@ -144,6 +190,7 @@ class Session extends EventTarget {
       this.height = Math.max(this.height ?? 0, network.height);
       this.refreshes += 1;
     } catch (error) {
+      if (this.client !== client) return;
       this.failed(error);
     }
     this.timer = setTimeout(this.refresh, REFRESH_MS);
@@ -252,7 +299,8 @@ class Session extends EventTarget {
   /** Without a client, the book is shown as it was last. */
   private async remember(): Promise<void> {
     if (this.deals !== undefined && !this.remembered) return;
-    const last = await lastBook(this.choice.chain);
+    await this.lookAtKeys().catch(() => undefined);
+    const last = await lastBook(this.choice.chain, this.key?.id);
     if (!last || this.client) return;
     [this.deals, this.files, this.remembered] = [last.deals, last.files, true];
     this.changed();
@@ -260,7 +308,7 @@ class Session extends EventTarget {
 
   private changed(): void {
     if (this.client && this.choice.chain && this.deals) {
-      keepBook({ chain: this.choice.chain, deals: this.deals, files: this.files });
+      keepBook({ chain: this.choice.chain, account: this.key?.id, deals: this.deals, files: this.files });
     }
     this.dispatchEvent(new Event('change'));
   }

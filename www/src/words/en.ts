@@ -4,6 +4,7 @@ import { back, book, checks, deal, journey, payments, proofs, proving, steps, wh
 import { drills, encryption, file, foreign, preview, rows } from './en/file';
 import { account, app, chain, common, miners, network, reach } from './en/frame';
 import { drop, encrypt, store, terms } from './en/store';
+import { wallet } from './en/wallet';
 
 export const en = {
   common,
@@ -33,4 +34,5 @@ export const en = {
   drills,
   foreign,
   preview,
+  wallet,
 };

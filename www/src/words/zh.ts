@@ -5,6 +5,7 @@ import { back, book, checks, deal, journey, payments, proofs, proving, steps, wh
 import { drills, encryption, file, foreign, preview, rows } from './zh/file';
 import { account, app, chain, common, miners, network, reach } from './zh/frame';
 import { drop, encrypt, store, terms } from './zh/store';
+import { wallet } from './zh/wallet';
 
 export const zh: Words = {
   common,
@@ -34,4 +35,5 @@ export const zh: Words = {
   drills,
   foreign,
   preview,
+  wallet,
 };

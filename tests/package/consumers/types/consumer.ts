@@ -1,6 +1,7 @@
 // A program in TypeScript that uses each part of the package.
 
 import { type Client, createClient, type Deal, formatFil, parseFil, SealdropError, type Stored } from 'sealdrop-client';
+import * as account from 'sealdrop-client/account';
 import { computePiece, type Piece } from 'sealdrop-client/piece';
 import { useDeals, useStore } from 'sealdrop-client/react';
 import type { ProofChecker, ProofVerdict } from 'sealdrop-client/verify';
@@ -39,6 +40,14 @@ export async function why(id: string): Promise<string> {
 export const names = (bytes: Uint8Array<ArrayBuffer>): Promise<Piece> => computePiece(new Blob([bytes]));
 export const check = (checker: ProofChecker): Promise<ProofVerdict> =>
   checker.window({ sectorSize: 2048, proverId: '', randomness: '', sectors: [], proof: '' });
+export async function move(passphrase: string): Promise<number> {
+  const words = await account.phrase({ passphrase });
+  const { networks }: account.Restored = await account.restore({ phrase: words, file: await account.backup() });
+  const unlocked = createClient({ chain: 'http://127.0.0.1:4403/rpc', passphrase });
+  // @ts-expect-error: the account on a chain is another thing.
+  void unlocked.wallet.phrase;
+  return networks.length;
+}
 export function useIdle(): readonly Deal[] | undefined {
   const [{ status }, { data }] = [useStore(), useDeals()];
   return status === 'idle' ? data : undefined;

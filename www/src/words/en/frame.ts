@@ -42,9 +42,12 @@ export const app = {
   pages: 'Pages',
   store: 'Store',
   book: 'Deal book',
+  account: 'Account',
   inProgress: (n: number) => `${count(n)} in progress`,
   dismiss: 'Dismiss',
-  foot: 'Commitments, signatures and checks are computed in this browser. Its key and deal book stay in this browser’s storage: clearing it forgets them.',
+  foot: (backup: Part) =>
+    say`Commitments, signatures and checks are computed in this browser. Its key and deal book stay in this browser’s storage: clearing it forgets them, and ${backup} brings them back.`,
+  footBackup: 'a backup',
   tried: (chain: Part) => say`Tried: ${chain}.`,
   otherChain: 'Use another chain',
   noConnection: 'no connection',

@@ -30,6 +30,7 @@ export const zhEngine: EngineWords = {
     'file-unreadable': { why: '无法读取文件', next: '请检查文件是否还在，然后再选一次' },
     'insufficient-funds': { why: '账户余额不够支付', next: '请从水龙头领取 FIL，或选择更短的期限' },
     internal: { why: '程序内部出错', next: '请重新加载页面；如果再次出现，请报告此问题' },
+    locked: { why: '账户已锁定，或密码短语不对', next: '请用账户的密码短语解锁' },
     'miner-misbehaved': { why: '矿工没有遵守协议', next: '以后的文件请选择其他矿工' },
     'miner-unknown': { why: '链上没有这个矿工', next: '请从此网络的矿工列表中选择' },
     'miner-unreachable': {

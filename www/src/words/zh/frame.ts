@@ -42,9 +42,12 @@ export const app: Words['app'] = {
   pages: '页面',
   store: '存储',
   book: '交易簿',
+  account: '账户',
   inProgress: (n) => `${count(n)} 项进行中`,
   dismiss: '知道了',
-  foot: '承诺、签名和校验都在此浏览器中完成。密钥和交易簿只保存在此浏览器的存储里：清除网站数据就会丢失。',
+  foot: (backup) =>
+    say`承诺、签名和校验都在此浏览器中完成。密钥和交易簿只保存在此浏览器的存储里：清除网站数据就会丢失，要靠${backup}才能恢复。`,
+  footBackup: '备份',
   tried: (chain) => say`已尝试：${chain}。`,
   otherChain: '换一条链',
   noConnection: '无连接',

@@ -1,0 +1,108 @@
+// English: the account, its recovery phrase, its backup, its passphrase.
+
+import { count, plural } from '../numbers';
+
+export const wallet = {
+  title: 'Your account',
+  lead: 'One key in this browser is your account on every network, and one book here lists your deals. Nobody else has a copy of either.',
+  back: 'Back to the store page',
+  held: 'On this network',
+  safety: {
+    title: 'Is it safe?',
+    none: 'Not yet: when this browser’s data is cleared, the account and its money are lost.',
+    both: 'Yes: you have the words, and a file of the deal book.',
+    phrase: 'The account is: you have its words. The deal book is not; a backup file holds it.',
+    file: 'You have a backup file. It opens with the 24 words, or the passphrase that you gave it: without them it is of no use.',
+    phraseAt: 'Words written down',
+    fileAt: 'Backup file saved',
+    never: 'never',
+    plain: 'This page was loaded without HTTPS: the key is kept as it is.',
+    encrypted: 'The key is encrypted with one that this browser does not hand out.',
+    locked: 'The key is locked with your passphrase.',
+    at: 'At rest',
+  },
+  reminder: {
+    text: 'Your account is only in this browser.',
+    link: 'Write its 24 words down',
+    bookText: 'Your deal book is only in this browser.',
+    bookLink: 'Save a backup file',
+  },
+  phrase: {
+    title: 'Recovery phrase',
+    what: '24 words are your account: they bring it back in any browser and in the terminal, with its money. They never change.',
+    warning: 'Whoever reads these words has your money. No page and no person ever needs them but you, to restore.',
+    alone: 'Look around: nobody else should see the screen.',
+    show: 'Show the words',
+    hide: 'Hide the words',
+    list: 'Your recovery phrase',
+    check: 'To be sure, type two of them:',
+    word: (place: number) => `Word ${count(place)}`,
+    confirm: 'I have written them down',
+    wrong: 'This is not what stands there. Compare your note with the words above.',
+    done: 'Good. Keep the note where you would keep money.',
+  },
+  file: {
+    title: 'Backup file',
+    what: 'Your deals, your files with their ids, and the keys of files that were encrypted here. It is encrypted; your 24 words open it. The files themselves are with the miners.',
+    own: 'Open it with a passphrase of its own instead of the words',
+    save: 'Save a backup file',
+    saving: 'Making it…',
+    saved: (name: string) => `Saved as ${name}.`,
+  },
+  lock: {
+    title: 'Passphrase',
+    what: 'With a passphrase, nobody who uses this browser opens the account without it. It is asked for whenever the page is loaded.',
+    forgotten: 'A forgotten passphrase cannot be restored; the account can, from its words.',
+    needsPhrase: 'Write the words down first: a forgotten passphrase would be a lost account.',
+    set: 'Lock with a passphrase',
+    change: 'Change the passphrase',
+    remove: 'Remove the passphrase',
+    now: 'Lock now',
+    current: 'Passphrase of the account',
+    next: 'New passphrase',
+    again: 'The same again',
+    done: 'The account is locked with it from now on.',
+    removed: 'The account opens without a passphrase.',
+    differ: { why: 'They differ', next: 'Type it twice in the same way' },
+  },
+  unlock: {
+    title: 'Your account is locked',
+    what: 'Its key is encrypted with your passphrase.',
+    button: 'Unlock',
+    forgotten: 'Forgotten? Restore the account from its words.',
+  },
+  restore: {
+    title: 'Restore an account',
+    what: 'From its 24 words comes the account with its money; from a backup file, the deal book. With both, everything that can come back does. Nothing is paid by restoring.',
+    kept: 'An account that is here stays here, beside the restored one.',
+    phrase: 'The 24 words',
+    phraseNote: 'Leave them out to take a backup file of this very account back.',
+    file: 'Backup file',
+    filePassphrase: 'The file’s own passphrase, if it has one',
+    button: 'Restore',
+    busy: 'Restoring…',
+    account: (known: boolean) =>
+      known ? 'This account is here already.' : 'The account is back, and used from now on.',
+    book: (deals: number, files: number) =>
+      deals + files === 0
+        ? 'Nothing of the file was new here.'
+        : `${count(deals)} ${plural(deals, { one: 'deal', other: 'deals' })} and ${count(files)} ${plural(files, { one: 'file', other: 'files' })} came back.`,
+    words:
+      'The words alone bring no deal book: without a file, deals stay unknown here. Their money comes back to the account as their channels are closed by the miners.',
+    open: 'Open it',
+  },
+  others: {
+    title: 'Accounts in this browser',
+    used: 'in use',
+    use: 'Use it',
+    of: (when: string) => `since ${when}`,
+  },
+  failed: {
+    show: 'The words cannot be shown',
+    file: 'The backup was not made',
+    lock: 'The passphrase was not changed',
+    restore: 'Nothing was restored',
+    unlock: 'The account stays locked',
+    use: 'The account was not changed',
+  },
+};
