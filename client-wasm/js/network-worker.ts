@@ -451,7 +451,8 @@ const calls: Omit<Calls, 'retrieve' | 'retrievePiece' | 'retrieveRange'> = {
     return readLink(text);
   },
   route: (miner, connect) => opened().client.route(miner, connect),
-  quote: (piece, miner, duration) => opened().client.quote(piece, miner, duration),
+  quote: ({ size, commP, dataCid }, miner, duration) =>
+    opened().client.quote({ size, commP, dataCid }, miner, duration),
   async survey(rule, size, duration) {
     const { client, store: deals } = opened();
     return client.survey({ rule, size, duration, existing: await existingDeals(deals) });

@@ -5,6 +5,7 @@ use crate::clock;
 use crate::engine::{Engine, Redrawn};
 use crate::error::ClientError;
 use crate::host::Host;
+use crate::json;
 use crate::offer::{self, PieceFacts, Wanted};
 use crate::public_types::MinerInfo;
 use crate::record::{from_text, to_js, to_text, view, NamedFile, Record};
@@ -74,7 +75,6 @@ impl Client {
     /// Starts a client of the chain at `chain`, which signs with `key` (32 bytes).
     #[wasm_bindgen(constructor)]
     pub fn new(chain: &str, key: &[u8], host: Host) -> Result<Client, JsValue> {
-        console_error_panic_hook::set_once();
         let bad = || ClientError::Argument {
             what: "the signing key",
             reason: "it is no secp256k1 secret of 32 bytes".into(),
@@ -152,7 +152,8 @@ impl Client {
     #[wasm_bindgen(unchecked_return_type = "import('../../js/types.js').Quote")]
     pub async fn quote(
         &self,
-        #[wasm_bindgen(unchecked_param_type = "import('../../js/types.js').Piece")] piece: JsValue,
+        #[wasm_bindgen(unchecked_param_type = "Pick<import('../../js/types.js').Piece, 'size' | 'commP' | 'dataCid'>")]
+        piece: JsValue,
         miner: String,
         duration: f64,
     ) -> Result<JsValue, JsValue> {
@@ -237,7 +238,7 @@ impl Client {
             peer: drafted.peer_id,
         };
         let unwritable = |e: serde_json::Error| ClientError::Internal(format!("a draft cannot be written: {e}"));
-        Ok(serde_json::to_string(&redrawn).map_err(unwritable)?)
+        Ok(json::write(&redrawn).map_err(unwritable)?)
     }
 
     /// Begins a failed deal anew with what [`Client::redraft`] has drawn up; resolves when that is kept. `state` and `nodes`
@@ -248,7 +249,7 @@ impl Client {
         #[wasm_bindgen(unchecked_param_type = "readonly import('../../js/types.js').PieceNode[]")] nodes: js_sys::Array,
         draft: String,
     ) -> Result<(), JsValue> {
-        let redrawn = serde_json::from_str(&draft).map_err(|e| ClientError::Argument {
+        let redrawn = json::read(&draft).map_err(|e| ClientError::Argument {
             what: "the draft",
             reason: e.to_string(),
         })?;
@@ -424,10 +425,7 @@ pub(crate) fn kept(record: &Record) -> Result<JsValue, ClientError> {
 }
 
 pub(crate) fn from_js<T: serde::de::DeserializeOwned>(what: &'static str, value: JsValue) -> Result<T, ClientError> {
-    serde_wasm_bindgen::from_value(value).map_err(|e| ClientError::Argument {
-        what,
-        reason: e.to_string(),
-    })
+    json::from_js(&value).map_err(|reason| ClientError::Argument { what, reason })
 }
 
 fn address_of(text: &str) -> Result<Address, ClientError> {

@@ -7,6 +7,7 @@
 use crate::client::{from_js, nodes_of};
 use crate::error::ClientError;
 use crate::files::object;
+use crate::json;
 use cid::Cid;
 use js_sys::{Array, Uint8Array};
 use sealdrop_encryption::{
@@ -139,9 +140,9 @@ pub fn leaf_digests(
 }
 
 fn read(state: &str) -> Result<EncryptedFile, ClientError> {
-    serde_json::from_str(state).map_err(|e| ClientError::Storage(format!("a kept encryption cannot be read: {e}")))
+    json::read(state).map_err(|e| ClientError::Storage(format!("a kept encryption cannot be read: {e}")))
 }
 
 fn text_of(file: &EncryptedFile) -> Result<String, ClientError> {
-    serde_json::to_string(file).map_err(|e| ClientError::Internal(format!("an encryption cannot be written: {e}")))
+    json::write(file).map_err(|e| ClientError::Internal(format!("an encryption cannot be written: {e}")))
 }

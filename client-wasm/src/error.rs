@@ -2,6 +2,7 @@
 //!
 //! Every fallible function of this crate returns a [`ClientError`]; a `working` deal keeps its last one as a [`Problem`].
 
+use crate::json;
 use shared::chain::{Address, Epoch};
 use shared::client::dialing::Obstacle;
 use shared::client::duplicates::DuplicateError;
@@ -191,6 +192,6 @@ impl From<OfferError> for ClientError {
 impl From<ClientError> for JsValue {
     fn from(fault: ClientError) -> JsValue {
         // FAIL: three strings cannot fail to become an object. THEN: the message alone is better than nothing.
-        serde_wasm_bindgen::to_value(&fault.problem()).unwrap_or_else(|_| JsValue::from_str(&fault.to_string()))
+        json::to_js(&fault.problem()).unwrap_or_else(|_| JsValue::from_str(&fault.to_string()))
     }
 }

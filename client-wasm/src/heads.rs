@@ -6,6 +6,7 @@
 
 use crate::clock;
 use crate::error::ClientError;
+use crate::json;
 use crate::rpc::Rpc;
 use futures::channel::oneshot;
 use futures::future::poll_fn;
@@ -136,7 +137,7 @@ impl Shared {
         let text = data
             .dyn_ref::<js_sys::JsString>()
             .filter(|text| text.length() <= MAX_TEXT);
-        let news = text.and_then(|text| serde_json::from_str(&String::from(text)).ok());
+        let news = text.and_then(|text| json::read(&String::from(text)).ok());
         match news {
             Some(Incoming {
                 error: None,
@@ -187,7 +188,7 @@ impl Feed {
             }
         });
         let is_open = clock::within(OPEN_LIMIT, opened).await == Some(true);
-        let request = serde_json::to_string(&Request::new(1, &Subscribe {})).ok()?;
+        let request = json::write(&Request::new(1, &Subscribe {})).ok()?;
         (is_open && feed.socket.send_with_str(&request).is_ok()).then_some(feed)
     }
 

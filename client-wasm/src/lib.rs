@@ -43,6 +43,8 @@ pub mod host;
 #[cfg(target_arch = "wasm32")]
 mod http;
 #[cfg(target_arch = "wasm32")]
+pub mod json;
+#[cfg(target_arch = "wasm32")]
 pub mod network;
 #[cfg(target_arch = "wasm32")]
 pub mod offer;

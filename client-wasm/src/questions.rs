@@ -4,6 +4,7 @@
 use crate::clock;
 use crate::engine::Engine;
 use crate::error::ClientError;
+use crate::json;
 use crate::record::{to_js, Record};
 use cid::Cid;
 use shared::client::view::Verification;
@@ -38,6 +39,5 @@ pub async fn evidence(client: &Rc<Engine>, record: &Record) -> Result<JsValue, C
 
 /// Why the deal is not done, and when it will be: `Explanation` of the public types.
 pub async fn explain(client: &Rc<Engine>, record: &Record) -> Result<JsValue, ClientError> {
-    let parse = |json: &str| serde_json::from_str(json);
-    to_js(&explaining::explain(record, &client.edges(record), parse).await?)
+    to_js(&explaining::explain(record, &client.edges(record), json::read).await?)
 }

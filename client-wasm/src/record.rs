@@ -4,6 +4,7 @@
 
 use crate::error::ClientError;
 use crate::former;
+use crate::json;
 use serde::{Deserialize, Serialize};
 use shared::client::view::Deal;
 use shared::client::DealRecord;
@@ -27,7 +28,7 @@ pub fn from_text(text: &str) -> Result<Record, ClientError> {
 
 /// The record for the page's storage.
 pub fn to_text(record: &Record) -> Result<String, ClientError> {
-    serde_json::to_string(record).map_err(|e| ClientError::Internal(format!("a deal cannot be written: {e}")))
+    json::write(record).map_err(|e| ClientError::Internal(format!("a deal cannot be written: {e}")))
 }
 
 /// [`Deal`] for the page.
@@ -37,8 +38,5 @@ pub fn view(record: &Record, connected: bool) -> Result<wasm_bindgen::JsValue, C
 
 /// Plain JavaScript data: objects, arrays, numbers and text.
 pub fn to_js<T: Serialize>(value: &T) -> Result<wasm_bindgen::JsValue, ClientError> {
-    let serializer = serde_wasm_bindgen::Serializer::json_compatible();
-    value
-        .serialize(&serializer)
-        .map_err(|e| ClientError::Internal(format!("a value cannot be handed to the page: {e}")))
+    json::to_js(value).map_err(|e| ClientError::Internal(format!("a value cannot be handed to the page: {e}")))
 }

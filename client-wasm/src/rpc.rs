@@ -3,9 +3,10 @@
 use crate::clock;
 use crate::error::ClientError;
 use crate::host::Host;
+use crate::json;
 use crate::surroundings;
 use cid::Cid;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use shared::chain::rpc::{self, HexBytes, MessageSummary, MessageView, Method, Pushed, QueryView, Request, Response};
 use shared::chain::view::{ActorView, ChannelView, HeadView, MinerView, NetworkView, ReceiptView};
 use shared::chain::{Address, Call, ChannelId, Epoch, SignedMessage};
@@ -175,13 +176,13 @@ impl Rpc {
             method,
             reason: e.to_string(),
         };
-        let request = serde_json::to_string(&Request::new(1, call)).map_err(unreadable)?;
+        let request = json::write(&Request::new(1, call)).map_err(unreadable)?;
         let text = match clock::within(LIMIT, self.post(&request)).await {
             Some(Ok(text)) => text,
             Some(Err(error)) => return Err(self.unreachable(ClientError::text_of(&error)).await),
             None => return Err(self.unreachable("it is silent".into()).await),
         };
-        let answer: Response<Value> = serde_json::from_str(&text).map_err(unreadable)?;
+        let answer: Response<Box<RawValue>> = json::read(&text).map_err(unreadable)?;
         if let Some(refusal) = answer.error {
             let data = refusal.data.unwrap_or_default();
             return Err(ClientError::ChainRefused {
@@ -192,7 +193,7 @@ impl Rpc {
                 hint: data.hint.unwrap_or_default().into_owned(),
             });
         }
-        serde_json::from_value(answer.result.unwrap_or(Value::Null)).map_err(unreadable)
+        json::read(answer.result.as_deref().map_or("null", RawValue::get)).map_err(unreadable)
     }
 
     /// Why the chain does not answer. The browser only says that it does not; what is in the way is found out here.

@@ -3,6 +3,7 @@
 
 use crate::error::ClientError;
 use crate::host::Host;
+use crate::json;
 use serde::Deserialize;
 use shared::client::dialing::{Dialer, Page, Permission, Transport};
 
@@ -24,7 +25,7 @@ pub async fn dialer(host: &Host) -> Result<Dialer, ClientError> {
         .surroundings()
         .await
         .map_err(|e| ClientError::Internal(ClientError::text_of(&e)))?;
-    let said: Surroundings = serde_wasm_bindgen::from_value(said).map_err(|e| ClientError::Internal(e.to_string()))?;
+    let said: Surroundings = json::from_js(&said).map_err(ClientError::Internal)?;
     let web_transport = said.has_web_transport.then_some(Transport::WebTransport);
     let web_rtc = said.has_web_rtc.then_some(Transport::WebRtcDirect);
     let sockets = [Transport::SecureWebSocket, Transport::WebSocket];

@@ -8,6 +8,7 @@ use crate::clock;
 use crate::engine::{ActiveDeal, Engine};
 use crate::error::ClientError;
 use crate::http;
+use crate::json;
 use crate::record::Record;
 use cid::Cid;
 use futures::stream::FuturesUnordered;
@@ -133,15 +134,15 @@ impl Sender {
 }
 
 fn reply_of(answer: JsValue) -> Reply {
-    let Ok(Answer { status, text }) = serde_wasm_bindgen::from_value(answer) else {
+    let Ok(Answer { status, text }) = json::from_js(&answer) else {
         return Reply::Lost("the browser's answer cannot be read".into());
     };
     let foreign = Reply::Foreign { status };
     let Some(text) = text else { return foreign };
     let reply = match status {
         200..=299 if text.is_empty() => Some(Reply::Done(None)),
-        200..=299 => serde_json::from_str(&text).ok().map(|view| Reply::Done(Some(view))),
-        _ => serde_json::from_str(&text).ok().map(Reply::Refused),
+        200..=299 => json::read(&text).ok().map(|view| Reply::Done(Some(view))),
+        _ => json::read(&text).ok().map(Reply::Refused),
     };
     reply.unwrap_or(foreign)
 }

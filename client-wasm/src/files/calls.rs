@@ -5,6 +5,7 @@ use super::{next_deal, nodes_of_manifest, Drawn, OpenFile, Turn};
 use crate::client::{from_js, kept, Client};
 use crate::clock;
 use crate::error::ClientError;
+use crate::json;
 use crate::ranges::{planned, PieceSpan};
 use crate::record::{from_text, to_js};
 use js_sys::{Array, Object, Reflect, Uint8Array};
@@ -303,11 +304,11 @@ pub(super) fn read_manifest(bytes: &[u8]) -> Result<Manifest, ClientError> {
 }
 
 fn file_of(state: &str) -> Result<FileRecord, ClientError> {
-    serde_json::from_str(state).map_err(|e| ClientError::Storage(format!("a kept file cannot be read: {e}")))
+    json::read(state).map_err(|e| ClientError::Storage(format!("a kept file cannot be read: {e}")))
 }
 
 pub(super) fn file_text(record: &FileRecord) -> Result<String, ClientError> {
-    serde_json::to_string(record).map_err(|e| ClientError::Internal(format!("a file cannot be written: {e}")))
+    json::write(record).map_err(|e| ClientError::Internal(format!("a file cannot be written: {e}")))
 }
 
 /// An object with these fields.

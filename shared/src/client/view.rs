@@ -25,7 +25,7 @@ pub struct StepRecord {
     pub step: Step,
     /// Milliseconds since 1970; absent while the step lies ahead.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub at: Option<f64>,
+    pub at: Option<u64>,
 }
 
 /// Where a complete deal's piece lies; the inclusion proof was checked before this is shown.
@@ -106,7 +106,7 @@ pub struct Deal<'a> {
     #[serde(rename = "type")]
     pub kind: &'a str,
     /// Milliseconds since 1970.
-    pub created_at: f64,
+    pub created_at: u64,
     pub data_cid: String,
     pub piece_cid: String,
     pub comm_p: Commitment,
@@ -197,7 +197,7 @@ impl<'a> Deal<'a> {
             part_of: record.part_of.as_deref(),
             size: draft.size,
             kind,
-            created_at: record.created_ms as f64,
+            created_at: record.created_ms,
             data_cid: draft.data_cid.to_string(),
             piece_cid: record.piece_cid().to_string(),
             comm_p: draft.comm_p,
@@ -228,7 +228,7 @@ impl<'a> Deal<'a> {
 fn steps<F>(record: &DealRecord<F>) -> Vec<StepRecord> {
     let at = |step| StepRecord {
         step,
-        at: record.reached.get(&step).map(|at| *at as f64),
+        at: record.reached.get(&step).copied(),
     };
     Step::ALL.map(at).into()
 }

@@ -133,7 +133,7 @@ pub async fn list(context: &CommandContext) -> Result<(), CommandError> {
             listed.push(view_at(&placement, height.as_ref()));
         }
     }
-    listed.sort_by(|a, b| b.created_at.total_cmp(&a.created_at));
+    listed.sort_by_key(|file| std::cmp::Reverse(file.created_at));
     if context.output.is_json() {
         return say(json!(listed));
     }

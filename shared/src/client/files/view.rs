@@ -90,7 +90,7 @@ pub struct CopyView {
 #[serde(rename_all = "camelCase")]
 pub struct CheckView {
     /// Milliseconds since 1970.
-    pub at: f64,
+    pub at: u64,
     /// Whether it came back.
     pub passed: bool,
 }
@@ -143,7 +143,7 @@ pub struct FileView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Encryption>,
     /// Milliseconds since 1970.
-    pub created_at: f64,
+    pub created_at: u64,
     /// Copies that were ordered.
     pub copies: u32,
     /// Blocks that each deal lasts.
@@ -239,7 +239,7 @@ impl FileView {
             folder: file.folder,
             size: file.size,
             encryption: file.encryption,
-            created_at: file.created_ms as f64,
+            created_at: file.created_ms,
             copies: file.order.copies,
             duration: file.order.duration,
             ends: file.ends.0,
@@ -270,7 +270,7 @@ impl PieceView {
             state: copy.standing.into(),
             shared: !copy.is_of(file),
             checked: file.drills.last_check(&copy.deal).map(|check| CheckView {
-                at: check.at_ms as f64,
+                at: check.at_ms,
                 passed: check.passed,
             }),
         };

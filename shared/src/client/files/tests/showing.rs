@@ -214,7 +214,7 @@ fn the_last_drill_of_a_copy_is_remembered_with_what_came_of_it() {
     for (came_back, at) in [(true, 50), (false, 90)] {
         file.drills.heard(&drill, came_back, at);
         placement.renew(file.clone());
-        assert_eq!(checked(&placement), Some((at as f64, came_back)));
+        assert_eq!(checked(&placement), Some((at, came_back)));
     }
 }
 
