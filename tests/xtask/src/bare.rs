@@ -17,6 +17,7 @@ pub const TARGET: Target = Target {
     name: "thumbv7em-none-eabi",
     crates: "core,alloc",
     flags: &[],
+    is_small: false,
     purpose: "check that the rules need no operating system",
 };
 

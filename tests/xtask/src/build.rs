@@ -4,7 +4,6 @@ use anyhow::Result;
 
 use crate::process::{run, stage};
 use crate::project::Project;
-use crate::toolchain::Toolchain;
 use crate::{npm, setup, wasm};
 
 /// Sets up and builds everything.
@@ -26,16 +25,16 @@ pub fn for_tests(project: &Project) -> Result<()> {
 }
 
 fn everything(project: &Project, daemon: impl FnOnce(&Project) -> Result<()>) -> Result<()> {
-    let toolchain = stage("setup", || setup::for_building(project))?;
+    stage("setup", || setup::for_building(project))?;
     stage("build: daemon", || daemon(project))?;
-    stage("build: client", || package_client(project, &toolchain))?;
+    stage("build: client", || package_client(project))?;
     stage("build: page", || page(project))
 }
 
 /// Sets up and builds the browser client only.
 pub fn client(project: &Project) -> Result<()> {
-    let toolchain = stage("setup", || setup::for_wasm(project))?;
-    stage("build: client", || package_client(project, &toolchain))
+    stage("setup", || setup::for_wasm(project))?;
+    stage("build: client", || package_client(project))
 }
 
 /// The daemon and all libraries, from the root: choosing single packages would choose other features of their
@@ -44,8 +43,8 @@ pub fn native(project: &Project) -> Result<()> {
     run(project.cargo().args(["build", "--release"]), "build the daemon")
 }
 
-fn package_client(project: &Project, toolchain: &Toolchain) -> Result<()> {
-    wasm::build(project, toolchain)?;
+fn package_client(project: &Project) -> Result<()> {
+    wasm::build(project)?;
     let module = project.client().join("dist/wasm");
     npm::build(project, &project.client(), "client", &[module])
 }

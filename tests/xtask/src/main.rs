@@ -11,6 +11,7 @@ mod build;
 mod docs;
 mod fuzz;
 mod gates;
+mod narrowed;
 mod nightly;
 mod npm;
 mod process;
@@ -25,6 +26,7 @@ mod toolchain;
 mod up;
 mod vectors;
 mod wasm;
+mod wasm_pack;
 
 use std::process::ExitCode;
 
@@ -51,6 +53,9 @@ usage: cargo xtask COMMAND
 `sealdrop daemon --help` lists the daemon's arguments, for example: cargo xtask up -- --sector-size 2KiB";
 
 fn main() -> ExitCode {
+    if let Some(done) = narrowed::compile() {
+        return done;
+    }
     let args: Vec<String> = std::env::args().skip(1).collect();
     let (command, rest) = match args.split_first() {
         Some((command, rest)) => (command.as_str(), rest),

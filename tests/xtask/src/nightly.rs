@@ -8,7 +8,7 @@ use anyhow::{bail, Context, Result};
 
 use crate::process::{self, stage};
 use crate::project::Project;
-use crate::{bench, build, fuzz, scenarios, test};
+use crate::{bench, build, fuzz, scenarios, test, wasm_pack};
 
 struct Part {
     name: &'static str,
@@ -16,11 +16,16 @@ struct Part {
     run: fn(&Project) -> Result<()>,
 }
 
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 11] = [
     Part {
         name: "licences",
         what: "licences, bans and sources of all dependencies (cargo-deny)",
         run: licences,
+    },
+    Part {
+        name: "wasm-pack",
+        what: "the browser client built by wasm-pack, which has to be the package's",
+        run: |project| wasm_pack::check(project, &installed(project, "wasm-pack")?),
     },
     Part {
         name: "scenarios",

@@ -17,20 +17,23 @@ const OLDEST_NODE: (u32, u32) = (20, 10);
 /// The browsers looked for, in this order, when SEALDROP_CHROMIUM does not name one.
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
-/// Installs what building needs; returns the compiler for the browser's part.
-pub fn for_building(project: &Project) -> Result<Toolchain> {
+/// Installs what building needs.
+pub fn for_building(project: &Project) -> Result<()> {
     c_compiler()?;
-    let toolchain = for_wasm(project)?;
-    npm::install(&project.www(), "bundles the web page")?;
-    Ok(toolchain)
+    for_wasm(project)?;
+    npm::install(&project.www(), "bundles the web page")
 }
 
 /// Installs what building the browser client needs.
-pub fn for_wasm(project: &Project) -> Result<Toolchain> {
+pub fn for_wasm(project: &Project) -> Result<()> {
     node()?;
-    let toolchain = Toolchain::ready(project, wasm::TARGET)?;
-    npm::install(&project.client(), "compiles the client's TypeScript")?;
-    Ok(toolchain)
+    for target in [wasm::TARGET, wasm::SMALL] {
+        Toolchain::ready(project, target)?;
+    }
+    npm::install(
+        &project.client(),
+        "compiles the client's TypeScript, and makes its modules smaller",
+    )
 }
 
 /// Installs the programs that our files are held against in the Rust tests.

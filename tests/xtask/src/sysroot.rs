@@ -12,7 +12,7 @@ use std::process::Command;
 use anyhow::{bail, Context, Result};
 
 use crate::project::Project;
-use crate::toolchain::Target;
+use crate::toolchain::{Target, SMALLER, TRAPPING};
 use crate::{apt, process};
 
 /// Debian's newest Rust (the one that it keeps for building browsers), its standard library's sources, and the linker.
@@ -41,7 +41,7 @@ impl Sysroot {
         )?;
         let compiler = process::answer(bare(RUSTC).arg("-vV"))
             .with_context(|| format!("{RUSTC} does not run; reinstall the Debian package rustc-web"))?;
-        let folder = cache(project).join(folder_name(&compiler));
+        let folder = cache(project).join(folder_name(&compiler, target));
         let sysroot = Self {
             target,
             folder,
@@ -62,12 +62,48 @@ impl Sysroot {
         command
     }
 
-    /// Compiler flags that make it find the library and the linker.
+    /// Compiler flags that make it find the library and the linker, and fit what it was compiled with.
     pub fn flags(&self) -> Vec<String> {
-        vec![
+        let mut flags = vec![
             format!("--sysroot={}", self.folder.display()),
             format!("-Clinker={LINKER}"),
-        ]
+        ];
+        if self.target.is_small {
+            flags.extend(TRAPPING.map(str::to_owned));
+        }
+        flags
+    }
+
+    /// Puts a `rustc` and a `cargo` into `folder`, and the folder into a command's PATH: Debian's, with the library for what is compiled for the target. What
+    /// runs at compile time is compiled for this machine, with the library that Debian has.
+    #[cfg(unix)]
+    pub fn lead(&self, command: &mut Command, folder: &Path) -> Result<()> {
+        use std::os::unix::fs::{symlink, PermissionsExt};
+        create(folder)?;
+        let (ours, target) = (self.folder.display(), self.target.name);
+        let script = format!(
+            "#!/bin/sh\ncase \"$*\" in *{target}*|'--print sysroot') exec {RUSTC} --sysroot '{ours}' \"$@\" ;; esac\nexec {RUSTC} \"$@\"\n"
+        );
+        let rustc = folder.join("rustc");
+        fs::write(&rustc, script)
+            .and_then(|()| fs::set_permissions(&rustc, fs::Permissions::from_mode(0o755)))
+            .with_context(|| format!("cannot write {}", rustc.display()))?;
+        let cargo = folder.join("cargo");
+        if !cargo.exists() {
+            symlink(CARGO, &cargo).with_context(|| format!("cannot write {}", cargo.display()))?;
+        }
+        process::without_toolchain_variables(command);
+        let others = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths([folder.to_owned()].into_iter().chain(std::env::split_paths(&others)))
+            .context("PATH holds what cannot be in it")?;
+        command.env("PATH", path).env("RUSTC", rustc);
+        command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", LINKER);
+        Ok(())
+    }
+
+    #[cfg(not(unix))]
+    pub fn lead(&self, _: &mut Command, _: &Path) -> Result<()> {
+        bail!("Debian's compiler runs on Debian")
     }
 
     /// Names the compiler, for records of what was built with it.
@@ -92,7 +128,7 @@ impl Sysroot {
         let cleaned = fs::remove_dir_all(&work);
         made?;
         cleaned.with_context(|| format!("cannot remove {}", work.display()))?;
-        remove_others(cache, &self.folder)
+        remove_others(cache, &self.folder, prefix(self.target))
     }
 
     fn build_in(&self, work: &Path) -> Result<()> {
@@ -102,10 +138,12 @@ impl Sysroot {
             .current_dir(work)
             // Building the standard library is an unstable option of cargo; this admits it on a stable compiler.
             .env("RUSTC_BOOTSTRAP", "1")
-            // Without bitcode in the library, `lto = "fat"` fails later with "Can't find section .llvmbc".
-            .env("RUSTFLAGS", "-Cembed-bitcode=yes")
+            .env("CARGO_ENCODED_RUSTFLAGS", library_flags(self.target).join("\x1f"))
             .args(["build", "--release", "--target", self.target.name])
             .arg(format!("-Zbuild-std={}", self.target.crates));
+        if self.target.is_small {
+            command.arg("-Zbuild-std-features=optimize_for_size");
+        }
         process::run(&mut command, "build Rust's own libraries")?;
 
         let whole = work.join("whole");
@@ -127,6 +165,18 @@ impl Sysroot {
             _ => Ok(()),
         }
     }
+}
+
+/// Compiler flags of Rust's own libraries.
+fn library_flags(target: Target) -> Vec<&'static str> {
+    // Without bitcode in the library, `lto = "fat"` fails later with "Can't find section .llvmbc".
+    let mut flags = vec!["-Cembed-bitcode=yes"];
+    if target.is_small {
+        flags.push("-Copt-level=z");
+        flags.extend(SMALLER);
+        flags.extend(TRAPPING);
+    }
+    flags
 }
 
 /// An empty package whose build makes cargo build Rust's libraries; without `std`, which not every target has.
@@ -156,13 +206,13 @@ fn copy_libraries(from: &Path, to: &Path) -> Result<usize> {
 }
 
 /// Libraries of compilers that are gone only take space.
-fn remove_others(cache: &Path, keep: &Path) -> Result<()> {
+fn remove_others(cache: &Path, keep: &Path, prefix: &str) -> Result<()> {
     for entry in fs::read_dir(cache).with_context(|| format!("cannot list {}", cache.display()))? {
         let path = entry
             .with_context(|| format!("cannot list {}", cache.display()))?
             .path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if path != keep && name.starts_with("rustc-") {
+        if path != keep && name.starts_with(prefix) {
             fs::remove_dir_all(&path).with_context(|| format!("cannot remove {}", path.display()))?;
         }
     }
@@ -193,10 +243,21 @@ fn cache(project: &Project) -> PathBuf {
     }
 }
 
+/// What names of folders begin with: libraries for small code lie beside the others.
+fn prefix(target: Target) -> &'static str {
+    match target.is_small {
+        true => "small-rustc-",
+        false => "rustc-",
+    }
+}
+
 /// `rustc-VERSION-HASH`: distributions rebuild one version with other sources, which the hash tells apart.
-fn folder_name(compiler: &str) -> String {
+fn folder_name(compiler: &str, target: Target) -> String {
     let version = compiler.split_whitespace().nth(1).unwrap_or("unknown");
     let mut hasher = DefaultHasher::new();
     compiler.hash(&mut hasher);
-    format!("rustc-{version}-{:016x}", hasher.finish())
+    if target.is_small {
+        library_flags(target).hash(&mut hasher);
+    }
+    format!("{}{version}-{:016x}", prefix(target), hasher.finish())
 }

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::narrowed;
 use crate::process;
 use crate::project::Project;
 use crate::sysroot::Sysroot;
@@ -20,9 +21,17 @@ pub struct Target {
     pub crates: &'static str,
     /// Compiler flags of the whole build.
     pub flags: &'static [&'static str],
+    /// Whether size counts before everything else, for code that every visitor loads: no texts of panics, see [`SMALLER`].
+    pub is_small: bool,
     /// Completes "needed to ...".
     pub purpose: &'static str,
 }
+
+/// Compiler flags that leave out what only developers read: where in the source a panic was, and the fields of values that are shown for debugging
+/// (the names of their types and variants stay; text in quotes is no part of it).
+pub const SMALLER: [&str; 2] = ["-Zlocation-detail=none", "-Zfmt-debug=shallow"];
+/// A panic is a trap, without a text and without the code that writes it. Only with Rust's own libraries compiled alike.
+pub const TRAPPING: [&str; 2] = ["-Zunstable-options", "-Cpanic=immediate-abort"];
 
 /// A compiler that has a target.
 pub struct Toolchain {
@@ -66,15 +75,30 @@ impl Toolchain {
             Some(sysroot) => (sysroot.cargo(), sysroot.flags()),
         };
         flags.extend(self.target.flags.iter().map(|flag| (*flag).to_owned()));
+        if self.target.is_small {
+            flags.extend(SMALLER.map(str::to_owned));
+        }
         command.current_dir(&project.root);
         // Cargo's form for flags that may hold spaces, as folders' names do.
         command.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
-        // Assembly for WebAssembly in this one crate: a faster kernel, see its `build.rs`.
-        command.env("RUSTC_BOOTSTRAP", "shared");
+        // What the compiler does not promise to keep: assembly for WebAssembly in one crate, a faster kernel (see its `build.rs`), or flags of all.
+        command.env("RUSTC_BOOTSTRAP", if self.target.is_small { "1" } else { "shared" });
+        if self.target.is_small {
+            if let Ok(this) = std::env::current_exe() {
+                command.env("RUSTC_WRAPPER", this).env(narrowed::SWITCH, "1");
+            }
+        }
         // A folder of its own: the compiler may be another than the native one, and each would undo the other's work.
         command.env("CARGO_TARGET_DIR", folder(project));
         command.args([verb, "--target", self.target.name]);
         command
+    }
+
+    /// Has a program that runs `cargo` find the target: nothing to do where the compiler in PATH has it; else `folder` gets commands that lead there.
+    pub fn lead(&self, command: &mut Command, folder: &Path) -> Result<()> {
+        self.debian
+            .as_ref()
+            .map_or(Ok(()), |sysroot| sysroot.lead(command, folder))
     }
 
     /// Where the results lie, by profile.

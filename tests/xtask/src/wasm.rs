@@ -1,8 +1,8 @@
 //! The browser client's modules: which compiler makes them, and what happens to them before a browser can load them.
 //!
-//! The client's, and that of the in-page devnet: cargo for wasm32, then wasm-bindgen (linked in, so that its version always fits the library's), then
-//! binaryen's optimizer if the client's npm package depends on it. The modules that hash, encrypt, verify and back up have plain exports and are only
-//! stripped by the linker. The results are in `client-wasm/dist/wasm/`.
+//! The client's, and that of the in-page devnet: cargo for wasm32, small rather than fast (`narrowed`, `toolchain`), then wasm-bindgen (linked in, so
+//! that its version always fits the library's), then binaryen's optimizer, which is an npm package of the client. The modules that hash, encrypt, verify
+//! and back up have plain exports. The results are in `client-wasm/dist/wasm/`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,8 +22,17 @@ pub const TARGET: Target = Target {
     crates: "std,panic_abort",
     // Vector instructions: every browser that the page supports has them, and the piece commitment needs them.
     flags: &["-Ctarget-feature=+simd128"],
+    is_small: false,
     purpose: "compile the browser client",
 };
+/// The same for modules that have Rust's own library in them, the client's above all.
+pub const SMALL: Target = Target {
+    is_small: true,
+    ..TARGET
+};
+
+/// How what is small is compiled: small first, fast where it matters (`Cargo.toml`).
+const PROFILE: &str = "wasm-client";
 
 /// A module that wasm-bindgen makes loadable: its package, what cargo calls the library, and its name in `dist/wasm/`: NAME.js, NAME.d.ts,
 /// NAME_bg.wasm.
@@ -44,57 +53,69 @@ const DEVNET: BoundModule = BoundModule {
     name: "sealdrop_devnet",
 };
 
-/// A module with plain exports: the package that it is compiled from, with which profile, and its name in `dist/wasm/`.
+/// A module with plain exports: the package that it is compiled from, for what and with which profile, its name in `dist/wasm/`, and what the
+/// optimizer is told, if it runs at all.
 struct PlainModule {
     package: &'static str,
+    target: Target,
     profile: &'static str,
     name: &'static str,
+    level: Option<&'static str>,
 }
 
 const HASHING: PlainModule = PlainModule {
     package: "sealdrop-commp",
+    target: TARGET,
     profile: "wasm",
     name: "sealdrop_commp",
+    // Its kernels are in the order in which they are fastest.
+    level: None,
 };
 const ENCRYPTION: PlainModule = PlainModule {
     package: "sealdrop-age",
-    profile: "wasm",
+    target: SMALL,
+    profile: "wasm-fast",
     name: "sealdrop_age",
+    level: Some("-O3"),
 };
 const VERIFYING: PlainModule = PlainModule {
     package: "sealdrop-verify-wasm",
+    target: TARGET,
     profile: "wasm-small",
     name: "sealdrop_verify_module",
+    level: Some("-Oz"),
 };
-
 const BACKUP: PlainModule = PlainModule {
     package: "sealdrop-backup-wasm",
-    profile: "wasm-small",
+    target: SMALL,
+    profile: PROFILE,
     name: "sealdrop_backup_module",
+    level: Some("-Oz"),
 };
 
 /// Compiles all modules and makes `dist/wasm/` from them. Does nothing if nothing has changed.
-pub fn build(project: &Project, toolchain: &Toolchain) -> Result<()> {
-    build_hashing(project, toolchain)?;
-    build_verifying(project, toolchain)?;
-    build_plain(project, toolchain, &ENCRYPTION)?;
-    build_plain(project, toolchain, &BACKUP)?;
-    build_bound(project, toolchain, &CLIENT)?;
-    build_bound(project, toolchain, &DEVNET)
+pub fn build(project: &Project) -> Result<()> {
+    build_hashing(project)?;
+    build_verifying(project)?;
+    build_plain(project, &ENCRYPTION)?;
+    build_plain(project, &BACKUP)?;
+    build_bound(project, &CLIENT)?;
+    build_bound(project, &DEVNET)
 }
 
 /// Compiles a module, and has wasm-bindgen make it loadable.
-fn build_bound(project: &Project, toolchain: &Toolchain, bound: &BoundModule) -> Result<()> {
+fn build_bound(project: &Project, bound: &BoundModule) -> Result<()> {
     let BoundModule { package, library, name } = bound;
+    let toolchain = Toolchain::ready(project, SMALL)?;
     let mut cargo = toolchain.cargo(project, "build");
-    cargo.args(["--package", package, "--lib", "--profile", "wasm"]);
+    cargo.args(["--package", package, "--lib", "--profile", PROFILE]);
     if let Some(compiler) = toolchain.foreign() {
         note_compiler(project, compiler)?;
     }
     process::run(&mut cargo, &format!("compile the module {package}"))?;
 
-    let module = toolchain.output(project).join("wasm").join(format!("{library}.wasm"));
-    let optimizer = project.client().join("node_modules/binaryen/bin/wasm-opt");
+    let module = toolchain.output(project).join(PROFILE).join(format!("{library}.wasm"));
+    let optimizer = optimizer(project);
     let this = std::env::current_exe().context("cannot tell where xtask runs from")?;
     let output = project.wasm_output();
     let stamp = Stamp::take(
@@ -110,19 +131,20 @@ fn build_bound(project: &Project, toolchain: &Toolchain, bound: &BoundModule) ->
     // Never the one in PATH: Debian's version 108 breaks modules without a word.
     if optimizer.is_file() {
         println!("[build] wasm-opt: makes {name} smaller (half a minute)");
-        optimize(&optimizer, &output.join(format!("{name}_bg.wasm")))?;
+        let module = output.join(format!("{name}_bg.wasm"));
+        optimize(&optimizer, "-Oz", &module, &module)?;
     }
     stamp.save()
 }
 
 /// Compiles the hashing module alone, in seconds; returns the file in `dist/wasm/`.
-pub fn build_hashing(project: &Project, toolchain: &Toolchain) -> Result<PathBuf> {
-    build_plain(project, toolchain, &HASHING)
+pub fn build_hashing(project: &Project) -> Result<PathBuf> {
+    build_plain(project, &HASHING)
 }
 
 /// Compiles the verifying module alone, and lays the verifying keys beside it; returns the file in `dist/wasm/`.
-pub fn build_verifying(project: &Project, toolchain: &Toolchain) -> Result<PathBuf> {
-    let module = build_plain(project, toolchain, &VERIFYING)?;
+pub fn build_verifying(project: &Project) -> Result<PathBuf> {
+    let module = build_plain(project, &VERIFYING)?;
     let keys = project.root.join("shared/verify/keys");
     let entries = fs::read_dir(&keys).with_context(|| format!("cannot read {}", keys.display()))?;
     for entry in entries.flatten() {
@@ -133,13 +155,26 @@ pub fn build_verifying(project: &Project, toolchain: &Toolchain) -> Result<PathB
 }
 
 /// Compiles a module with plain exports; returns the file in `dist/wasm/`.
-fn build_plain(project: &Project, toolchain: &Toolchain, module: &PlainModule) -> Result<PathBuf> {
-    let PlainModule { package, profile, name } = module;
+fn build_plain(project: &Project, module: &PlainModule) -> Result<PathBuf> {
+    let PlainModule {
+        package, profile, name, ..
+    } = module;
+    let toolchain = Toolchain::ready(project, module.target)?;
     let mut cargo = toolchain.cargo(project, "build");
     cargo.args(["--package", package, "--lib", "--profile", profile]);
     process::run(&mut cargo, &format!("compile the module {package}"))?;
-    let module = toolchain.output(project).join(profile).join(format!("{name}.wasm"));
-    let made = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
+    let mut made = toolchain.output(project).join(profile).join(format!("{name}.wasm"));
+    let optimizer = optimizer(project);
+    if let (Some(level), true) = (module.level, optimizer.is_file()) {
+        let smaller = made.with_extension("smaller.wasm");
+        let stamp = Stamp::take(project, &format!("wasm-opt-{name}"), &[made.clone(), optimizer.clone()])?;
+        if !stamp.is_current(&smaller) {
+            optimize(&optimizer, level, &made, &smaller)?;
+            stamp.save()?;
+        }
+        made = smaller;
+    }
+    let made = fs::read(&made).with_context(|| format!("cannot read {}", made.display()))?;
     let output = project.wasm_output().join(format!("{name}.wasm"));
     write_if_other(&output, &made)?;
     Ok(output)
@@ -177,7 +212,12 @@ fn bind(module: &Path, output: &Path, name: &str) -> Result<()> {
         })
 }
 
-fn optimize(optimizer: &Path, module: &Path) -> Result<()> {
+/// Binaryen's, as the client's npm package has it.
+fn optimizer(project: &Project) -> PathBuf {
+    project.client().join("node_modules/binaryen/bin/wasm-opt")
+}
+
+fn optimize(optimizer: &Path, level: &str, module: &Path, output: &Path) -> Result<()> {
     const FEATURES: [&str; 7] = [
         "--enable-simd",
         "--enable-bulk-memory",
@@ -187,17 +227,17 @@ fn optimize(optimizer: &Path, module: &Path) -> Result<()> {
         "--enable-reference-types",
         "--enable-multivalue",
     ];
-    let smaller = module.with_extension("opt");
+    let smaller = output.with_extension("opt");
     let mut command = Command::new("node");
     command
         .arg(optimizer)
-        .arg("-O3")
+        .arg(level)
         .args(FEATURES)
         .arg(module)
         .arg("-o")
         .arg(&smaller);
-    process::run(&mut command, "optimize the browser client")?;
-    fs::rename(&smaller, module).with_context(|| format!("cannot replace {}", module.display()))
+    process::run(&mut command, "optimize a module")?;
+    fs::rename(&smaller, output).with_context(|| format!("cannot replace {}", output.display()))
 }
 
 /// Says once per compiler that the client is not built by the compiler in PATH.
