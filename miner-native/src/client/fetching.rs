@@ -56,7 +56,10 @@ pub async fn retrieve(
             break;
         }
         match fetch(session, &wanted, &source, to).await {
-            Ok(fetched) => return Ok(fetched),
+            Ok(fetched) => {
+                note_retrieved(session, name, &fetched.miner)?;
+                return Ok(fetched);
+            }
             Err(error) if is_the_miners(&error) => reasons.push(error),
             Err(error) => return Err(error),
         }
@@ -71,6 +74,21 @@ pub async fn retrieve(
             })
         }
     }
+}
+
+/// Notes in the deal's record that its miner gave the file back: its receipt says so.
+fn note_retrieved(session: &Session, name: &str, miner: &Address) -> Result<(), ClientError> {
+    let found = session.book.find(name)?;
+    let Some(record) = found.filter(|record| !record.retrieved && record.deal.draft.miner == *miner) else {
+        return Ok(());
+    };
+    // A deal that another process carries on is left to that one.
+    let Ok(_lock) = session.book.lock(&record) else {
+        return Ok(());
+    };
+    let mut record = session.book.reload(&record)?;
+    record.retrieved = true;
+    session.book.save(&record)
 }
 
 /// A miner that may have the file.

@@ -9,8 +9,8 @@
 //! what is stored),
 //! [`refund`] says when money is taken back, [`fetching`] brings files back to a
 //! [`destination`] over files under way ([`partial`]), [`checking`] asks how a deal stands,
-//! [`explaining`] why it is not done, [`verifying`] checks it and [`proofs`] its proofs, [`vouchers`] lists what a deal pays, [`channels`] is for
-//! payment channels without deals, [`backup`] makes backups of the book and takes them back.
+//! [`explaining`] why it is not done, [`verifying`] checks it and [`proofs`] its proofs, [`receipts`] shows it to others, [`vouchers`] lists
+//! what a deal pays, [`channels`] is for payment channels without deals, [`backup`] makes backups of the book and takes them back.
 //!
 //! Any number of these processes may run at once on one directory: each deal has its own file and lock, and the account's
 //! messages are numbered by one process at a time.
@@ -42,6 +42,7 @@ pub mod proposing;
 pub mod proven_range;
 mod ranged;
 mod reading;
+pub mod receipts;
 pub mod refund;
 pub mod report;
 pub mod serving;

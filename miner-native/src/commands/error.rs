@@ -16,6 +16,7 @@ use sealdrop_wallet::WalletError;
 use serde_json::json;
 use shared::chain::{Address, Epoch};
 use shared::client::link::LinkError;
+use shared::client::passport::ReceiptError;
 use shared::exit_code;
 use std::fmt::Debug;
 use std::path::PathBuf;
@@ -120,6 +121,14 @@ pub enum CommandError {
     Unwell(usize),
     #[error("of the copies that were fetched and the files that they are of, {0} are not as they were ordered; each reason is above")]
     NotKept(usize),
+    #[error("{} cannot be taken for a receipt: {source}", path.display())]
+    NoReceipt { path: PathBuf, source: ReceiptError },
+    #[error("the receipt is of the network {found}, not of {expected}; ask for one of the right network")]
+    ReceiptOfOtherNetwork { expected: Cid, found: Cid },
+    #[error("the receipt does not hold: step {steps} is wrong; do not rely on it")]
+    ReceiptWrong { steps: String },
+    #[error("nothing in the receipt is wrong, but its deal was not complete when it was made; make another one later")]
+    ReceiptUndecided,
     #[error("the runtime cannot be started: {0}; close other programs and try again")]
     Runtime(std::io::Error),
 }
@@ -128,7 +137,9 @@ impl CommandError {
     /// What the program ends with.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Client(ClientError::Undecided { .. }) => ExitCode::from(exit_code::UNDECIDED),
+            Self::Client(ClientError::Undecided { .. }) | Self::ReceiptUndecided => {
+                ExitCode::from(exit_code::UNDECIDED)
+            }
             Self::Unwell(_) | Self::NotKept(_) => ExitCode::from(exit_code::UNWELL),
             _ => ExitCode::FAILURE,
         }

@@ -6,6 +6,7 @@ mod backup;
 mod files;
 mod keygen;
 mod keys;
+mod receipts;
 mod showing;
 mod storing;
 mod vouchers;
@@ -65,6 +66,10 @@ enum Command {
     /// Check a complete deal against the chain; ends with 3 while a part of it is not due yet
     #[command(visible_alias = "verify")]
     VerifyStorageDeal(asking::Verify),
+    /// Write what shows a deal into one small file, which anybody can check without a network, and show its fifteen steps
+    Receipt(receipts::MakeReceipt),
+    /// Check a receipt with nothing but its file; ends with 3 when its deal was not complete
+    VerifyReceipt(receipts::VerifyReceipt),
     /// List the deals in the book, the newest first
     Deals,
     /// Show all that is known of a deal, with its refunds and payments
@@ -123,6 +128,9 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
         output,
         command,
     } = arguments;
+    if let Command::VerifyReceipt(arguments) = &command {
+        return receipts::verify(output, arguments);
+    }
     let context = CommandContext { target, output };
     let is_resume = matches!(command, Command::Resume(_));
     let done = perform(&context, command).await;
@@ -149,6 +157,8 @@ async fn perform(context: &CommandContext, command: Command) -> Result<(), Comma
         Command::QueryStorageDeal(arguments) => asking::query(context, arguments).await,
         Command::Explain(arguments) => asking::explain(context, arguments).await,
         Command::VerifyStorageDeal(arguments) => asking::verify(context, arguments).await,
+        Command::Receipt(arguments) => receipts::make(context, arguments).await,
+        Command::VerifyReceipt(arguments) => receipts::verify(context.output, &arguments),
         Command::Deals => asking::deals(context),
         Command::Show(arguments) => showing::show(context, arguments).await,
         Command::Resume(arguments) => storing::resume(context, arguments).await,
