@@ -10,6 +10,7 @@ import { withKeys } from './keys.js';
 import { OpenedEngine } from './opened.js';
 import { allowFiles, minerOf, orderOf, prepareFiles, supplyFiles } from './preparing.js';
 import { rangeStream } from './ranges-stream.js';
+import { type Looking, passportOf } from './receipts.js';
 import { spool } from './spooling.js';
 import { isPiece, type Storing, store } from './storing.js';
 import { Told } from './told.js';
@@ -33,6 +34,7 @@ import type {
   OpenedFile,
   OpenWith,
   Order,
+  Passport,
   Payments,
   Piece,
   Prepared,
@@ -273,6 +275,27 @@ export class Client {
    */
   evidence(id: string, options?: CallOptions): Promise<ProofEvidence> {
     return this.#engine.call('evidence', [id], options);
+  }
+
+  /**
+   * Everything that shows a deal, in one small file that anybody can check without a network (`verifyReceipt`): proposal, answers, messages with
+   * the signed headers of their blocks, proofs. What the chain keeps no more of is left out. Throws `not-proposed` before it is signed.
+   */
+  async receipt(id: string, options?: CallOptions): Promise<Blob> {
+    const bytes = await this.#engine.call('receipt', [id], options);
+    return new Blob([bytes], { type: 'application/vnd.ipld.dag-cbor' });
+  }
+
+  /** Each of a deal's fifteen steps, with whose word it stands on and what shows it; the deal's proofs are checked here. */
+  async passport(id: string, options?: CallOptions): Promise<Passport> {
+    const engine = this.#engine;
+    const receipt = await engine.call('receipt', [id], options);
+    const module = {
+      genesis: (receipt: Uint8Array) => engine.call('receiptGenesis', [receipt], options),
+      claims: (receipt: Uint8Array) => engine.call('receiptClaims', [receipt], options),
+      judge: (receipt: Uint8Array, looking: Looking) => engine.call('judgeReceipt', [receipt, looking], options),
+    };
+    return passportOf(module, receipt, true);
   }
 
   /** Asks a deal's miner how it stands, and checks the answer's signature; the deal is brought up to date with it. */

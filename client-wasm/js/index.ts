@@ -21,6 +21,7 @@ export { type MoreOfError, SealdropError } from './errors.js';
 export { computeFiles } from './files.js';
 export type { AssetOptions } from './host.js';
 export { computePiece, resumePiece } from './pieces.js';
+export { type MeasuredData, type ReceiptOptions, verifyReceipt } from './receipts.js';
 export type { Storing } from './storing.js';
 export * from './types.js';
 export type * from './verify-types.js';

@@ -31,10 +31,13 @@ import {
   accountKey,
   Client,
   type Host,
+  judgeReceipt,
   makeManifest,
   networkId,
   pieceWindows,
   readLink,
+  receiptClaims,
+  receiptGenesis,
 } from './wasm/sealdrop_client.js';
 
 /** Milliseconds until resuming is tried again while the chain does not answer. */
@@ -500,6 +503,24 @@ const calls: Omit<Calls, 'retrieve' | 'retrievePiece' | 'retrieveRange'> = {
   },
   verify: async (id) => opened().client.verify((await stored(id)).state),
   evidence: async (id) => opened().client.evidence((await stored(id)).state),
+  async receipt(id) {
+    const { state, view } = await stored(id);
+    // Of a deal that was made alone there is no manifest.
+    const contents = view.partOf === undefined ? undefined : await opened().folders.contents(view.partOf);
+    return new Uint8Array(await opened().client.receipt(state, contents?.manifest));
+  },
+  async receiptGenesis(receipt) {
+    await engine();
+    return receiptGenesis(receipt);
+  },
+  async receiptClaims(receipt) {
+    await engine();
+    return receiptClaims(receipt);
+  },
+  async judgeReceipt(receipt, looking) {
+    await engine();
+    return judgeReceipt(receipt, looking);
+  },
   query: async (id) => opened().client.query((await stored(id)).state),
   explain: async (id) => opened().client.explain((await stored(id)).state),
   payments: async (id) => opened().client.payments((await stored(id)).state),

@@ -1,5 +1,6 @@
 /** The messages between the page and its workers. Everything here is plain data that can be posted. */
 
+import type { Looking, ReceiptClaims } from './receipts.js';
 import type { StoredKeys } from './store.js';
 import type {
   Account,
@@ -15,6 +16,7 @@ import type {
   NetworkInfo,
   OptionalTransport,
   PageLink,
+  Passport,
   Payments,
   Piece,
   PieceNode,
@@ -221,6 +223,11 @@ export interface Calls {
   retrieve(id: string): Promise<Blob>;
   verify(id: string): Promise<Verification>;
   evidence(id: string): Promise<ProofEvidence>;
+  receipt(id: string): Promise<Uint8Array<ArrayBuffer>>;
+  /** Need no client: what a receipt is, what its proofs claim, and how its steps stand with the verdicts on them. */
+  receiptGenesis(receipt: Uint8Array): Promise<string>;
+  receiptClaims(receipt: Uint8Array): Promise<ReceiptClaims>;
+  judgeReceipt(receipt: Uint8Array, looking: Looking): Promise<Passport>;
   query(id: string): Promise<Answer>;
   explain(id: string): Promise<Explanation>;
   payments(id: string): Promise<Payments>;

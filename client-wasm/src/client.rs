@@ -10,7 +10,7 @@ use crate::offer::{self, PieceFacts, Wanted};
 use crate::public_types::MinerInfo;
 use crate::record::{from_text, to_js, to_text, view, NamedFile, Record};
 use crate::rpc::Rpc;
-use crate::{payments, questions, retrieve};
+use crate::{payments, questions, receipts, retrieve};
 use cid::Cid;
 use serde::Deserialize;
 use shared::chain::{Address, Epoch, SecretKey};
@@ -338,6 +338,11 @@ impl Client {
     #[wasm_bindgen(unchecked_return_type = "import('../../js/verify-types.js').ProofEvidence")]
     pub async fn evidence(&self, state: String) -> Result<JsValue, JsValue> {
         Ok(questions::evidence(&self.0, &from_text(&state)?).await?)
+    }
+
+    /// Everything that shows a deal, as a file; `manifest` is that of the file that it is about, where it is about one of several pieces.
+    pub async fn receipt(&self, state: String, manifest: Option<Vec<u8>>) -> Result<Vec<u8>, JsValue> {
+        Ok(receipts::make(&self.0, &from_text(&state)?, manifest.as_deref()).await?)
     }
 
     /// Asks a deal's miner how it stands.

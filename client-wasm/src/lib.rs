@@ -62,6 +62,8 @@ pub mod questions;
 #[cfg(target_arch = "wasm32")]
 mod ranges;
 #[cfg(target_arch = "wasm32")]
+pub mod receipts;
+#[cfg(target_arch = "wasm32")]
 pub mod record;
 #[cfg(target_arch = "wasm32")]
 pub mod retrieve;

@@ -9,6 +9,7 @@ use shared::chain::{Address, AttoFil, Epoch};
 pub use shared::client::dialing::Route;
 pub use shared::client::files::{FileView, PieceView};
 pub use shared::client::link::Link;
+pub use shared::client::passport::PassportView;
 pub use shared::client::view::{Channel, Deal, Payments, Verification, Voucher};
 use shared::client::Problem;
 pub use shared::client::{MinerAnswer, MinerRule, PassedOver, Says};

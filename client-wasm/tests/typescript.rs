@@ -8,7 +8,8 @@
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use sealdrop_client::public_types::{
-    Deal, FileView, FilesQuote, Link, MinerInfo, Payments, PieceView, Quote, Route, Survey, Verification, Voucher,
+    Deal, FileView, FilesQuote, Link, MinerInfo, PassportView, Payments, PieceView, Quote, Route, Survey, Verification,
+    Voucher,
 };
 use serde_json::Value;
 use shared::chain::view::{HeadView, NetworkView};
@@ -29,12 +30,17 @@ const HEADER: &str = "\
 const AMOUNT: &str = "AttoFil";
 
 /// Rust types whose names in TypeScript are others.
-const RENAMED: [(&str, &str); 9] = [
+const RENAMED: [(&str, &str); 14] = [
+    ("ArtefactView", "Artefact"),
     ("CheckView", "CopyCheck"),
     ("CopyView", "StoredCopy"),
     ("NetworkView", "NetworkInfo"),
     ("HeadView", "Head"),
     ("Link", "PageLink"),
+    ("PassportView", "Passport"),
+    ("PathView", "InclusionPath"),
+    ("ProofView", "ReceiptProof"),
+    ("StepView", "PassportStep"),
     ("PieceView", "StoredPiece"),
     ("PreCommitView", "PreCommitInfo"),
     ("StepName", "Phase"),
@@ -95,6 +101,7 @@ fn typescript() -> String {
     add::<Voucher>(&mut schemas);
     add::<Verification>(&mut schemas);
     add::<Answer>(&mut schemas);
+    add::<PassportView>(&mut schemas);
     add::<Explanation>(&mut schemas);
     let types = Value::Object(schemas.take_definitions(true));
     let mut out = HEADER.to_owned();

@@ -1,0 +1,114 @@
+/**
+ * Receipts: a deal's evidence in one file, and whose word each of its fifteen steps stands on. The rules are in the Rust module; proofs are
+ * checked by the module of `verify.ts`.
+ */
+
+import { SealdropError } from './errors.js';
+import { Link } from './link.js';
+import type { Passport } from './types.js';
+import { ProofChecker } from './verify.js';
+import type { ProofVerdict, SealClaim, WindowPoStClaim } from './verify-types.js';
+
+/** The proofs of a receipt; null where it has too little. */
+export interface ReceiptClaims {
+  readonly seal: SealClaim | null;
+  /** In the receipt's order. */
+  readonly posts: readonly (WindowPoStClaim | null)[];
+}
+
+/** Data that are at hand, as they were hashed. */
+export interface MeasuredData {
+  readonly dataCid: string;
+  readonly size: number;
+  readonly commP: string;
+}
+
+/** Who looks at a receipt, with the verdicts on its proofs in their order. */
+export interface Looking {
+  readonly seal: ProofVerdict | null;
+  readonly posts: readonly (ProofVerdict | null)[];
+  /** Whether it is the client that made the deal. */
+  readonly own: boolean;
+  readonly data: MeasuredData | null;
+}
+
+/** How a receipt is looked at. */
+export interface ReceiptOptions {
+  /** Throws `bad-argument` for a receipt of another network than the one with this genesis id. */
+  readonly genesis?: string | undefined;
+  /** The receipt's piece, where it is at hand: what `computePiece` says of the file. */
+  readonly data?: MeasuredData | undefined;
+}
+
+/** The functions of the module, wherever it runs. */
+export interface ReceiptModule {
+  genesis(receipt: Uint8Array): Promise<string>;
+  claims(receipt: Uint8Array): Promise<ReceiptClaims>;
+  judge(receipt: Uint8Array, looking: Looking): Promise<Passport>;
+}
+
+/**
+ * Checks a receipt with nothing but its bytes: no chain, no miner and no client are asked. Everything in it is held against everything else,
+ * signatures, block headers and zero-knowledge proofs; what is wrong is told of the step that it belongs to. Throws `bad-argument` for what is no
+ * receipt.
+ */
+export async function verifyReceipt(
+  receipt: Blob | Uint8Array | ArrayBuffer,
+  options: ReceiptOptions = {},
+): Promise<Passport> {
+  const bytes = await bytesOf(receipt);
+  const link = new Link();
+  try {
+    const module: ReceiptModule = {
+      genesis: (receipt) => link.call('receiptGenesis', [receipt]),
+      claims: (receipt) => link.call('receiptClaims', [receipt]),
+      judge: (receipt, looking) => link.call('judgeReceipt', [receipt, looking]),
+    };
+    return await passportOf(module, bytes, false, options);
+  } finally {
+    link.end(new SealdropError('closed', 'the receipt was checked'));
+  }
+}
+
+/** The passport of a receipt, with its proofs checked. */
+export async function passportOf(
+  module: ReceiptModule,
+  receipt: Uint8Array,
+  own: boolean,
+  { genesis, data }: ReceiptOptions = {},
+): Promise<Passport> {
+  if (genesis !== undefined) {
+    const found = await module.genesis(receipt);
+    if (found !== genesis) {
+      throw new SealdropError('bad-argument', `the receipt is of the network ${found}, not of ${genesis}`);
+    }
+  }
+  const { seal, posts } = await module.claims(receipt);
+  const checker = new ProofChecker();
+  try {
+    const sealed = seal ? await verdict(() => checker.seal(seal)) : null;
+    const windows: (ProofVerdict | null)[] = [];
+    for (const claim of posts) {
+      windows.push(claim ? await verdict(() => checker.window(claim)) : null);
+    }
+    return await module.judge(receipt, { seal: sealed, posts: windows, own, data: data ?? null });
+  } finally {
+    checker.close();
+  }
+}
+
+/** A proof that cannot be checked here is no reason to say nothing of the rest. */
+async function verdict(check: () => Promise<ProofVerdict>): Promise<ProofVerdict> {
+  try {
+    return await check();
+  } catch (thrown) {
+    return { state: 'unchecked', detail: thrown instanceof Error ? thrown.message : String(thrown) };
+  }
+}
+
+async function bytesOf(receipt: Blob | Uint8Array | ArrayBuffer): Promise<Uint8Array> {
+  if (receipt instanceof Uint8Array) {
+    return receipt;
+  }
+  return new Uint8Array(receipt instanceof ArrayBuffer ? receipt : await receipt.arrayBuffer());
+}
