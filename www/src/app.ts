@@ -3,7 +3,8 @@
 import { html, nothing } from 'lit';
 import { count } from './amounts';
 import { installing } from './installing';
-import { ACCOUNT, DEALS, route, STORE } from './route';
+import { RECEIPT_LINK } from './receipt-page';
+import { ACCOUNT, DEALS, RECEIPT, route, STORE } from './route';
 import { seal, WAX } from './seal';
 import { session } from './session';
 import { View } from './view';
@@ -82,24 +83,27 @@ export class App extends View {
             : nothing
         }
         ${
-          session.choosing
-            ? html`<sd-chain></sd-chain>`
-            : here.page === 'account'
-              ? html`<sd-account-page></sd-account-page>`
-              : session.locked
-                ? html`<sd-unlock></sd-unlock>`
-                : here.page === 'deal'
-                  ? html`<sd-deal .dealId=${here.id}></sd-deal>`
-                  : here.page === 'file'
-                    ? html`<sd-file .fileId=${here.id}></sd-file>`
-                    : here.page === 'deals'
-                      ? html`<sd-deal-book></sd-deal-book>`
-                      : html`<sd-store></sd-store>`
+          // A receipt is checked without a chain.
+          here.page === 'receipt'
+            ? html`<sd-receipt></sd-receipt>`
+            : session.choosing
+              ? html`<sd-chain></sd-chain>`
+              : here.page === 'account'
+                ? html`<sd-account-page></sd-account-page>`
+                : session.locked
+                  ? html`<sd-unlock></sd-unlock>`
+                  : here.page === 'deal'
+                    ? html`<sd-deal .dealId=${here.id}></sd-deal>`
+                    : here.page === 'file'
+                      ? html`<sd-file .fileId=${here.id}></sd-file>`
+                      : here.page === 'deals'
+                        ? html`<sd-deal-book></sd-deal-book>`
+                        : html`<sd-store></sd-store>`
         }
       </main>
       <footer class="foot">
         <p>
-          ${t.app.foot(html`<a href=${ACCOUNT}>${t.app.footBackup}</a>`)}
+          ${t.app.foot(html`<a href=${ACCOUNT}>${t.app.footBackup}</a>`)} <a href=${RECEIPT}>${RECEIPT_LINK}</a>.
         </p>
       </footer>
     `;

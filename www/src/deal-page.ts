@@ -5,6 +5,7 @@ import type { Deal } from 'sealdrop-client';
 import './checks';
 import './journey';
 import './payments';
+import './passport';
 import './proof-checks';
 import './proving';
 import './take-back';
@@ -40,7 +41,7 @@ export class DealPage extends ActingView {
           <sd-problem .problem=${this.problem}></sd-problem>
           ${deal.state === 'failed' ? payments : preview(deal)}
           <sd-journey .deal=${deal}></sd-journey>
-          ${deal.proof ? html`<sd-checks .deal=${deal}></sd-checks><sd-proof-checks .deal=${deal}></sd-proof-checks>` : nothing}
+          ${deal.proof ? html`<sd-checks .deal=${deal}></sd-checks><sd-proof-checks .deal=${deal}></sd-proof-checks><sd-passport .deal=${deal}></sd-passport>` : nothing}
           ${deal.state === 'failed' ? nothing : payments}
         </div>
         <div class="side-column">

@@ -30,6 +30,7 @@ import './deal-page';
 import './file-page';
 import './deal-book';
 import './account-page';
+import './receipt-page';
 import './app';
 import { installing } from './installing';
 import { beginSpeaking } from './words';
