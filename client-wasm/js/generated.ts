@@ -30,6 +30,13 @@ export interface Answer {
   readonly at: number;
 }
 
+/** What a check leans on, as far as the chain's endpoint is concerned. */
+export interface Basis {
+  readonly trust: Trust;
+  /** By what it was checked, or why it was not. */
+  readonly detail: string;
+}
+
 /** A span of blocks; `end` is not part of it. */
 export interface BlockSpan {
   readonly start: number;
@@ -132,6 +139,8 @@ export interface Check {
   readonly state: Verdict;
   /** What was compared with what, and what came of it. */
   readonly detail: string;
+  /** Whether the chain's endpoint had to be believed; missing where nothing of the chain is in it. */
+  readonly basis?: Basis;
 }
 
 /** A copy's last drill. */
@@ -794,6 +803,14 @@ export interface Survey {
  * - `web-rtc-direct`: A data channel; slow.
  */
 export type Transport = 'web-socket' | 'tcp' | 'quic' | 'web-transport' | 'secure-web-socket' | 'web-rtc-direct';
+
+/**
+ * How far the chain's endpoint had to be believed.
+ * - `checked`: Not at all: hashes lead to a header that the network's authority signed.
+ * - `claimed`: It was believed: it proves nothing of this.
+ * - `wrong`: It is not to be believed: what it says is not true.
+ */
+export type Trust = 'checked' | 'claimed' | 'wrong';
 
 /**
  * What a part of the verification comes to.

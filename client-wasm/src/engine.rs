@@ -23,6 +23,7 @@ use futures::lock::Mutex;
 use futures::task::AtomicWaker;
 use libp2p::{Multiaddr, PeerId};
 use serde::{Deserialize, Serialize};
+use shared::chain::light::Follower;
 use shared::chain::peers::{Directory, SignedRecord};
 use shared::chain::rpc::{self, Method};
 use shared::chain::{Address, SecretKey};
@@ -85,6 +86,8 @@ pub struct Engine {
     pub pieces: PieceServer,
     /// Files of several pieces that are carried on, and their deals.
     pub files: Files,
+    /// The headers of the chain that were seen; one verification at a time compares its own with them.
+    pub follower: Mutex<Follower>,
     /// The newest records of miners that the chain has shown.
     directory: RefCell<Directory>,
     deals: RefCell<BTreeMap<String, Rc<ActiveDeal>>>,
@@ -119,6 +122,7 @@ impl Engine {
             outbox,
             pieces,
             files: Files::default(),
+            follower: Mutex::default(),
             directory: RefCell::default(),
             deals: RefCell::default(),
         });

@@ -7,6 +7,7 @@ use crate::error::ClientError;
 use crate::json;
 use crate::record::{to_js, Record};
 use cid::Cid;
+use shared::client::verifying::Checking;
 use shared::client::view::Verification;
 use shared::client::{engine, evidence, explaining, verifying, Answer};
 use std::rc::Rc;
@@ -27,7 +28,13 @@ pub async fn verify(client: &Rc<Engine>, record: &Record) -> Result<JsValue, Cli
     let proof = record.deal.proof().ok_or(ClientError::NotStoredYet)?;
     // A sector that was committed a moment ago is in no view from before.
     client.rpc.find_miner(&record.deal.draft.miner).await?;
-    let found = verifying::verify(&record.deal.draft, proof, &client.outbox).await?;
+    let mut follower = client.follower.lock().await;
+    let checking = Checking {
+        genesis: &record.genesis,
+        source: &client.rpc,
+        follower: &mut follower,
+    };
+    let found = verifying::verify(&record.deal.draft, proof, &client.outbox, checking).await?;
     to_js(&Verification::from(found))
 }
 

@@ -7,7 +7,10 @@ use crate::json;
 use crate::surroundings;
 use cid::Cid;
 use serde_json::value::RawValue;
-use shared::chain::rpc::{self, HexBytes, MessageSummary, MessageView, Method, Pushed, QueryView, Request, Response};
+use shared::chain::light::{MessageProof, StateKey, StateProof};
+use shared::chain::rpc::{
+    self, Canonical, HexBytes, MessageSummary, MessageView, Method, Pushed, QueryView, Request, Response,
+};
 use shared::chain::view::{ActorView, ChannelView, HeadView, MinerView, NetworkView, ReceiptView};
 use shared::chain::{Address, Call, ChannelId, Epoch, SignedMessage};
 use shared::client::dialing::Obstacle;
@@ -152,6 +155,22 @@ impl Rpc {
     pub async fn messages(&self, address: &Address, before: Option<Epoch>) -> Result<Vec<MessageSummary>, ClientError> {
         let address = address.clone();
         self.call(&rpc::Messages { address, before }).await
+    }
+
+    /// The genesis record, unchecked.
+    pub async fn genesis_record(&self) -> Result<HexBytes, ClientError> {
+        self.call(&rpc::GenesisRecord {}).await
+    }
+
+    /// The proof of a message, unchecked.
+    pub async fn prove_message(&self, message: &Cid) -> Result<Option<Canonical<MessageProof>>, ClientError> {
+        self.call(&rpc::ProveMessage { message: *message }).await
+    }
+
+    /// The proof of entries of the newest state, unchecked.
+    pub async fn prove_state(&self, keys: &[StateKey]) -> Result<Canonical<StateProof>, ClientError> {
+        let (keys, height) = (keys.to_vec(), None);
+        self.call(&rpc::ProveState { keys, height }).await
     }
 
     /// The record that a peer has signed, in its envelope, unchecked.

@@ -2,6 +2,7 @@
 //!
 //! Documents are written from them: the chain's OpenRPC document, and the TypeScript types of the npm package.
 
+use crate::chain::rpc::Canonical;
 use crate::chain::{Address, AttoFil, BytesAmount, ChannelId, Epoch};
 use crate::deal::DealState;
 use crate::piece::{Commitment, SectorSize};
@@ -30,6 +31,20 @@ plain! {
     Epoch: { "type": "integer", "minimum": 0, "description": "Height of a block: blocks since genesis" };
     Commitment: { "type": "string", "pattern": "^[0-9a-f]{64}$", "description": "A commitment, hexadecimal" };
     SectorSize: { "type": "integer", "minimum": 0, "description": "Bytes of a sector" };
+}
+
+impl<T> JsonSchema for Canonical<T> {
+    fn schema_name() -> Cow<'static, str> {
+        "CanonicalCbor".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": "^([0-9a-f]{2})*$",
+            "description": "Canonical DAG-CBOR, hexadecimal; the protocol's document describes headers and proofs",
+        })
+    }
 }
 
 impl JsonSchema for DealState {

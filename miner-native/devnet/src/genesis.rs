@@ -3,13 +3,15 @@
 //! Called when a chain is opened: [`Authority::open`] finds or makes the keys, [`Genesis::check_network`] refuses the data of
 //! another network. Blocks are made next, in [`super::node`].
 
-use super::block::{ticket, Block};
+use super::block::Block;
 use super::error::DevnetError;
 use cid::Cid;
 #[cfg(feature = "server")]
 use sealdrop_wallet::{random_key, read_key, write_key};
 use serde::{Deserialize, Serialize};
 use shared::chain::keys::cid_of_bytes;
+use shared::chain::light::header::ticket;
+use shared::chain::light::{BlockHeader, Hash, SignedHeader, StateTree, Tree};
 use shared::chain::state::Genesis as StateGenesis;
 use shared::chain::{Address, AttoFil, ChainState, Epoch, Policy, SecretKey, Signature};
 use std::collections::BTreeMap;
@@ -55,11 +57,16 @@ impl Genesis {
         }
     }
 
-    /// The chain's id: two networks of the same name differ in it.
-    pub fn cid(&self) -> Cid {
+    /// The record as the chain's id is made of it; [`shared::chain::light::Anchor`] opens it again.
+    pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         ciborium::into_writer(self, &mut bytes).expect("writing to a Vec cannot fail");
-        cid_of_bytes(&bytes)
+        bytes
+    }
+
+    /// The chain's id: two networks of the same name differ in it.
+    pub fn cid(&self) -> Cid {
+        cid_of_bytes(&self.bytes())
     }
 
     /// The state of block 0.
@@ -75,16 +82,19 @@ impl Genesis {
     }
 
     /// Block 0, which records no messages.
-    pub fn block(&self, authority: &Authority, state: [u8; 32]) -> Block {
+    pub fn block(&self, authority: &Authority, state_digest: Hash, tree: &StateTree) -> Block {
         let genesis = self.cid();
-        Block {
+        let header = BlockHeader {
+            genesis,
             height: Epoch(0),
             parent: genesis,
             ticket: authority.ticket(&genesis, Epoch(0)),
-            messages: Vec::new(),
-            state,
             time_ms: self.time_ms,
-        }
+            receipts_root: Tree::default().root(),
+            state_root: tree.root(),
+            state_digest,
+        };
+        Block::of(authority.sign(header), Vec::new())
     }
 
     /// Refuses to go on with the data of another network, or of other proofs.
@@ -142,6 +152,11 @@ impl Authority {
     /// The ticket of the block at `height`.
     pub fn ticket(&self, genesis: &Cid, height: Epoch) -> Signature {
         ticket(&self.block_key, genesis, height)
+    }
+
+    /// Signs a block's header.
+    pub fn sign(&self, header: BlockHeader) -> SignedHeader {
+        header.sign(&self.block_key)
     }
 }
 

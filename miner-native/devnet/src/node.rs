@@ -4,6 +4,7 @@
 //! state of the last block as a whole, also while the next one is being made ([`producing`]).
 
 mod producing;
+mod proving;
 
 use super::block::Block;
 use super::error::DevnetError;
@@ -14,6 +15,7 @@ use super::store::{
     state_bytes, state_digest, Batch, Outcome, Resumed, Settled, Store, MESSAGES_KEPT, MESSAGES_KEPT_BLOCKS,
 };
 use cid::Cid;
+use shared::chain::light::StateTree;
 use shared::chain::peers::{Directory, RecordError};
 use shared::chain::verifier::{Verifier, VerifierFault};
 use shared::chain::view::HeadView;
@@ -52,6 +54,8 @@ pub(super) enum Refusal {
     Past { asked: Epoch, oldest: Epoch, head: Epoch },
     #[error("block {asked} is no longer kept: it is older than {MESSAGES_KEPT_BLOCKS} blocks or {MESSAGES_KEPT} messages, or recorded none")]
     BlockForgotten { asked: Epoch },
+    #[error("block {asked} was made before blocks had signed headers: nothing that is shown of it can be proven")]
+    Unsigned { asked: Epoch },
     #[error("message {message} is in block {height}, so long ago that its contents and receipt are no longer kept")]
     Forgotten { message: Cid, height: Epoch },
     #[error("the span from {from} to {to} ends before it begins")]
@@ -74,6 +78,8 @@ pub(super) struct Pushed {
 /// The chain after a block.
 pub(super) struct Snapshot {
     pub state: ChainState,
+    /// Over that state; what proofs of it are made from.
+    pub tree: Arc<StateTree>,
     pub block: Block,
     pub cid: Cid,
     /// The miners' peer ids, gathered when somebody asks for the first time: anybody may ask, again and again.
@@ -81,10 +87,11 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
-    fn new(state: ChainState, block: Block) -> Arc<Self> {
+    fn new(state: ChainState, tree: Arc<StateTree>, block: Block) -> Arc<Self> {
         let (cid, miners) = (block.cid(), OnceLock::new());
         Arc::new(Self {
             state,
+            tree,
             block,
             cid,
             miners,
@@ -121,6 +128,8 @@ pub(super) struct Node {
     pub peers: Mutex<Directory>,
     /// One block is made at a time.
     making: Mutex<()>,
+    /// Past states of which something was proven lately.
+    past: Mutex<proving::Past>,
     /// Tells the newest block to those who wait for it.
     heads: watch::Sender<HeadView>,
 }
@@ -140,7 +149,7 @@ impl Node {
     ) -> Result<Self, DevnetError> {
         let state = genesis.state()?;
         let bytes = state_bytes(&state);
-        let head = genesis.block(&authority, state_digest(&bytes));
+        let head = genesis.block(&authority, state_digest(&bytes), &StateTree::of(&state));
         store.begin(&genesis, &head, &bytes)?;
         Self::resume(
             store,
@@ -174,7 +183,8 @@ impl Node {
             let class = class_of(&state, &genesis.faucet, message.message());
             pool.insert(Waiting::new(message, since, size, class));
         }
-        let current = Snapshot::new(state, head);
+        let tree = Arc::new(StateTree::of(&state));
+        let current = Snapshot::new(state, tree, head);
         let faucet = Mutex::new(Faucet::of(store.grants()?));
         Ok(Self {
             store,
@@ -188,6 +198,7 @@ impl Node {
             faucet,
             peers: Mutex::default(),
             making: Mutex::default(),
+            past: Mutex::default(),
         })
     }
 

@@ -1,11 +1,13 @@
-//! The chain's past over the terminal's connection, for [`super::proofs`].
+//! The chain's past over the terminal's connection, for [`super::proofs`], and proofs of what the endpoint says, for [`super::verifying`].
 
+use super::error::ClientError;
 use cid::Cid;
 use sealdrop_miner::chain_access::{ChainAccess, ChainError};
+use shared::chain::light::{MessageProof, StateKey, StateProof};
 use shared::chain::rpc::{code, MessageSummary, MessageView};
 use shared::chain::view::NetworkView;
 use shared::chain::{Address, Call, Epoch};
-use shared::ports::History;
+use shared::ports::{History, ProofSource, Unproven};
 
 /// A connection, asked about what was.
 pub struct Past(pub ChainAccess);
@@ -39,6 +41,34 @@ impl History for Past {
             ChainError::Pruned { .. } => true,
             ChainError::Rpc { code, .. } => *code == code::PAST,
             _ => false,
+        }
+    }
+}
+
+/// A connection, asked for proofs.
+pub struct Proven(pub ChainAccess);
+
+impl ProofSource for Proven {
+    type Error = ClientError;
+
+    async fn genesis_record(&self) -> Result<Vec<u8>, ClientError> {
+        self.0.genesis_record().await.map_err(ClientError::chain)
+    }
+
+    async fn message_proof(&self, id: &Cid) -> Result<Option<MessageProof>, ClientError> {
+        self.0.prove_message(id).await.map_err(ClientError::chain)
+    }
+
+    async fn state_proof(&self, keys: &[StateKey]) -> Result<StateProof, ClientError> {
+        self.0.prove_state(keys, None).await.map_err(ClientError::chain)
+    }
+
+    fn unproven(error: &ClientError) -> Unproven {
+        match error {
+            ClientError::Chain(ChainError::Rpc { message, .. }) => Unproven::Cannot(message.clone()),
+            ClientError::Chain(ChainError::Pruned { reason, .. }) => Unproven::Cannot(reason.clone()),
+            ClientError::Chain(ChainError::Protocol { reason, .. }) => Unproven::Malformed(reason.clone()),
+            _ => Unproven::Away,
         }
     }
 }

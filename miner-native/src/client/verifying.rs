@@ -6,9 +6,11 @@
 use super::book::Record;
 use super::checking;
 use super::error::ClientError;
+use super::history::Proven;
 use super::proofs::{self, Proofs};
 use super::Session;
-use shared::client::verifying;
+use shared::chain::light::Follower;
+use shared::client::verifying::{self, Checking};
 use shared::deal::verification::{Verdict, Verification};
 
 /// An error when a part or a proof fails, another one when a part is pending.
@@ -41,7 +43,12 @@ pub async fn verify(session: &Session, record: &Record) -> Result<(Verification,
         state: record.state(),
     })?;
     let draft = &record.deal.draft;
-    let verified = verifying::verify(draft, proof, &session.account_chain()).await?;
+    let checking = Checking {
+        genesis: &record.genesis,
+        source: &Proven(session.chain.clone()),
+        follower: &mut Follower::default(),
+    };
+    let verified = verifying::verify(draft, proof, &session.account_chain(), checking).await?;
     let proofs = proofs::check(session, draft, proof).await?;
     Ok((verified, proofs))
 }
@@ -56,6 +63,7 @@ mod tests {
         let check = |verdict| Check {
             verdict,
             detail: String::new(),
+            basis: None,
         };
         Verification {
             inclusion: check(Verdict::Holds),

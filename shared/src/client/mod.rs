@@ -31,7 +31,7 @@
 //! - **When a piece is sent over HTTP** ([`uploading`]), how much of it at once, and when it is left to the miner to fetch.
 //! - **How a retrieval is bounded** ([`retrieval`], done by [`fetching`]): in bytes, in empty chunks, in silence and as a whole.
 //! - **What verification consists of** ([`verifying`], [`crate::deal::verification`]), which proofs on the chain a client can check by
-//!   itself ([`evidence`]), and what is **explained** ([`explaining`]).
+//!   itself ([`evidence`]), what of the chain's endpoint need not be believed ([`light`]), and what is **explained** ([`explaining`]).
 //! - **What an error is called** ([`problem`]), so that a program need not know which client it talks to, and what of a deal is
 //!   shown ([`view`]).
 //! - **Whose word each step of a deal stands on**, and the receipt that shows it to anybody ([`passport`]).
@@ -49,6 +49,7 @@ pub mod fetching;
 pub mod files;
 pub mod following;
 pub mod host;
+pub mod light;
 pub mod link;
 pub mod offer;
 pub mod offers;

@@ -7,7 +7,7 @@ use super::choosing::{MinerRule, PassedOver};
 use super::problem::{ErrorCode, Problem};
 use super::record::{Answer, ChannelRefund, DealRecord, Proving, Step};
 use crate::chain::{AttoFil, Epoch};
-use crate::deal::verification::{self, Verdict};
+use crate::deal::verification::{self, Basis, Verdict};
 use crate::deal::{ClientStage, Refund as RefundStage};
 use crate::piece::Commitment;
 use alloc::string::{String, ToString};
@@ -160,6 +160,9 @@ pub struct Check {
     pub state: Verdict,
     /// What was compared with what, and what came of it.
     pub detail: String,
+    /// Whether the chain's endpoint had to be believed; missing where nothing of the chain is in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub basis: Option<Basis>,
 }
 
 /// What `verify` found, each part checked here against the chain, without trusting the miner.
@@ -314,6 +317,7 @@ impl From<verification::Check> for Check {
             ok: check.verdict == Verdict::Holds,
             state: check.verdict,
             detail: check.detail,
+            basis: check.basis,
         }
     }
 }

@@ -6,9 +6,10 @@
 use super::client::Draft;
 use super::response::ProofInfo;
 use crate::chain::calls::commit_sector;
-use crate::chain::view::{MinerView, SectorView};
+use crate::chain::light::SectorEntry;
+use crate::chain::view::MinerView;
 use crate::chain::{Epoch, Policy};
-use crate::piece::{padded_for, InclusionProof};
+use crate::piece::{padded_for, Commitment, InclusionProof};
 use crate::ports::Found;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -21,11 +22,62 @@ pub struct Evidence<'a> {
     pub height: Epoch,
     pub policy: &'a Policy,
     /// `None` when there is no such miner.
-    pub miner: Option<&'a MinerView>,
+    pub miner: Option<&'a MinerRecord>,
     /// The message that the miner names as the sector's commitment.
     pub message: &'a Found,
     /// What the miner actor says when it is asked whether the piece is in its sector.
     pub actor: &'a Check,
+}
+
+/// What the chain has on record of a miner and of the deal's sector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MinerRecord {
+    pub slashed_at: Option<Epoch>,
+    /// `None` when the miner has no such sector (any more).
+    pub sector: Option<SectorRecord>,
+}
+
+/// What the chain has on record of a sector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SectorRecord {
+    pub comm_d: Commitment,
+    pub comm_r: Commitment,
+    pub comm_r_star: Commitment,
+    pub committed_at: Epoch,
+    pub last_proven_at: Option<Epoch>,
+    /// Accepted proofs-of-spacetime that covered it.
+    pub proofs: u64,
+}
+
+impl MinerRecord {
+    /// What an endpoint shows of a miner and of its sector with this number.
+    pub fn shown(miner: &MinerView, sector: u64) -> Self {
+        let found = miner.sectors.iter().find(|shown| shown.id == sector);
+        Self {
+            slashed_at: miner.slashed_at,
+            sector: found.map(|shown| SectorRecord {
+                comm_d: shown.comm_d,
+                comm_r: shown.comm_r,
+                comm_r_star: shown.comm_r_star,
+                committed_at: shown.committed_at,
+                last_proven_at: shown.last_proven_at,
+                proofs: shown.proofs,
+            }),
+        }
+    }
+}
+
+impl From<SectorEntry> for SectorRecord {
+    fn from(entry: SectorEntry) -> Self {
+        Self {
+            comm_d: entry.comm_d,
+            comm_r: entry.comm_r,
+            comm_r_star: entry.comm_r_star,
+            committed_at: entry.committed_at,
+            last_proven_at: entry.last_proven_at,
+            proofs: entry.proofs,
+        }
+    }
 }
 
 /// What a part of the verification comes to.
@@ -49,6 +101,59 @@ pub struct Check {
     pub verdict: Verdict,
     /// What was compared with what, and what came of it.
     pub detail: String,
+    /// Whether what the chain's endpoint says of it was checked ([`crate::client::light`]); `None` where nothing of the chain
+    /// is in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub basis: Option<Basis>,
+}
+
+/// How far the chain's endpoint had to be believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub enum Trust {
+    /// Not at all: hashes lead to a header that the network's authority signed.
+    Checked,
+    /// It was believed: it proves nothing of this.
+    Claimed,
+    /// It is not to be believed: what it says is not true.
+    Wrong,
+}
+
+/// What a check leans on, as far as the chain's endpoint is concerned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Basis {
+    pub trust: Trust,
+    /// By what it was checked, or why it was not.
+    pub detail: String,
+}
+
+impl Basis {
+    pub fn checked(detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self {
+            trust: Trust::Checked,
+            detail,
+        }
+    }
+
+    pub fn claimed(detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self {
+            trust: Trust::Claimed,
+            detail,
+        }
+    }
+
+    pub fn wrong(detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self {
+            trust: Trust::Wrong,
+            detail,
+        }
+    }
 }
 
 /// The parts, in the order of a deal's life.
@@ -84,7 +189,21 @@ impl Check {
             Ok(detail) => (Verdict::Holds, detail),
             Err(NotShown(verdict, detail)) => (verdict, detail),
         };
-        Self { verdict, detail }
+        Self {
+            verdict,
+            detail,
+            basis: None,
+        }
+    }
+
+    /// The check with what it leans on; what the endpoint lied about does not hold.
+    pub fn with(self, basis: Basis) -> Self {
+        let (verdict, detail) = match basis.trust {
+            Trust::Wrong => (Verdict::Fails, basis.detail.clone()),
+            Trust::Checked | Trust::Claimed => (self.verdict, self.detail),
+        };
+        let basis = Some(basis);
+        Self { verdict, detail, basis }
     }
 }
 
@@ -170,14 +289,13 @@ fn committed(draft: &Draft, proof: &ProofInfo, evidence: &Evidence) -> Finding {
 }
 
 /// The chain's record of the sector. Without it, `Over` once the deal has run its time.
-fn sector<'a>(draft: &Draft, proof: &ProofInfo, evidence: &Evidence<'a>) -> Result<&'a SectorView, NotShown> {
+fn sector<'a>(draft: &Draft, proof: &ProofInfo, evidence: &Evidence<'a>) -> Result<&'a SectorRecord, NotShown> {
     let miner = evidence
         .miner
         .ok_or_else(|| format!("the chain knows no miner {}", draft.miner))?;
     let id = proof.sector_id;
-    let found = miner.sectors.iter().find(|sector| sector.id == id);
     let end = draft.start.plus(draft.duration);
-    found.ok_or_else(|| match evidence.height >= end {
+    miner.sector.as_ref().ok_or_else(|| match evidence.height >= end {
         true => NotShown(
             Verdict::Over,
             format!("the deal ended with block {end}, and sector {id} is released"),
@@ -188,7 +306,7 @@ fn sector<'a>(draft: &Draft, proof: &ProofInfo, evidence: &Evidence<'a>) -> Resu
 
 fn commitments(draft: &Draft, proof: &ProofInfo, evidence: &Evidence) -> Finding {
     let sector = sector(draft, proof, evidence)?;
-    let id = sector.id;
+    let id = proof.sector_id;
     let pairs = [
         ("commD", sector.comm_d, proof.comm_d),
         ("commR", sector.comm_r, proof.comm_r),
@@ -206,7 +324,7 @@ fn commitments(draft: &Draft, proof: &ProofInfo, evidence: &Evidence) -> Finding
 
 fn proven(draft: &Draft, proof: &ProofInfo, evidence: &Evidence) -> Finding {
     let sector = sector(draft, proof, evidence)?;
-    let (id, last) = (sector.id, sector.last_proven_at);
+    let (id, last) = (proof.sector_id, sector.last_proven_at);
     let slashed = evidence.miner.and_then(|miner| miner.slashed_at);
     if let Some(height) = slashed.filter(|slashed| last.is_none_or(|last| last <= *slashed)) {
         return Err(format!("the miner missed its proof and lost its power in block {height}").into());

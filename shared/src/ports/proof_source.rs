@@ -1,4 +1,4 @@
-//! Proofs of what a chain's endpoint says, as [`crate::chain::light`] has them.
+//! Proofs of what a chain's endpoint says: what [`crate::client::light`] asks for.
 
 use crate::chain::light::{MessageProof, StateKey, StateProof};
 use alloc::string::String;

@@ -5,7 +5,7 @@ use crate::node::{lock, Node, Refusal};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use shared::chain::peers::peer_from_text;
-use shared::chain::rpc::{self, code, AnyMethod, ErrorObject, HexBytes, Method, MAX_LISTED};
+use shared::chain::rpc::{self, code, AnyMethod, Canonical, ErrorObject, HexBytes, Method, MAX_LISTED};
 use shared::chain::view::{ActorView, ChannelView, MinerView, NetworkView};
 use shared::chain::Call;
 use shared::wire;
@@ -50,6 +50,11 @@ pub(crate) fn call(chain: &Chain, method: &str, params: Value) -> Result<Value, 
         AnyMethod::Nonce(call) => run(call, chain),
         AnyMethod::Block(call) => run(call, chain),
         AnyMethod::Blocks(call) => run(call, chain),
+        AnyMethod::GenesisRecord(call) => run(call, chain),
+        AnyMethod::Header(call) => run(call, chain),
+        AnyMethod::Headers(call) => run(call, chain),
+        AnyMethod::ProveMessage(call) => run(call, chain),
+        AnyMethod::ProveState(call) => run(call, chain),
         AnyMethod::Messages(call) => run(call, chain),
         AnyMethod::Pool(call) => run(call, chain),
         AnyMethod::ExitText(call) => run(call, chain),
@@ -228,6 +233,37 @@ impl Answer for rpc::Blocks {
     fn answer(self, chain: &Chain) -> Reply<Self> {
         let blocks = chain.node.blocks(self.from, self.to, MAX_LISTED)?;
         Ok(blocks.iter().map(views::block).collect())
+    }
+}
+
+impl Answer for rpc::GenesisRecord {
+    fn answer(self, chain: &Chain) -> Reply<Self> {
+        Ok(HexBytes(chain.node.genesis.bytes()))
+    }
+}
+
+impl Answer for rpc::Header {
+    fn answer(self, chain: &Chain) -> Reply<Self> {
+        Ok(Canonical(chain.node.header(self.height)?))
+    }
+}
+
+impl Answer for rpc::Headers {
+    fn answer(self, chain: &Chain) -> Reply<Self> {
+        let headers = chain.node.headers(self.from, self.to, MAX_LISTED)?;
+        Ok(headers.into_iter().map(Canonical).collect())
+    }
+}
+
+impl Answer for rpc::ProveMessage {
+    fn answer(self, chain: &Chain) -> Reply<Self> {
+        Ok(chain.node.message_proof(&self.message)?.map(Canonical))
+    }
+}
+
+impl Answer for rpc::ProveState {
+    fn answer(self, chain: &Chain) -> Reply<Self> {
+        Ok(Canonical(chain.node.state_proof(&self.keys, self.height)?))
     }
 }
 

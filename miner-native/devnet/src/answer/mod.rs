@@ -30,6 +30,7 @@ impl From<Refusal> for ErrorObject {
             Refusal::Peer(_) | Refusal::PeerId(_) => error(code::PEER),
             Refusal::Future { .. } => error(code::FUTURE).with_hint("wait for the block"),
             Refusal::Past { .. } | Refusal::BlockForgotten { .. } => error(code::PAST),
+            Refusal::Unsigned { .. } => error(code::UNSIGNED).with_hint("the chain signs the headers of new blocks"),
             Refusal::Forgotten { height, .. } => error(code::PRUNED).with_height(*height),
             Refusal::Span { .. } => error(code::PARAMS),
             Refusal::Unjudged(_) => error(code::INTERNAL).with_hint("try again"),

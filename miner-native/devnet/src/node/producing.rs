@@ -8,6 +8,8 @@ use crate::error::DevnetError;
 use crate::pool::Waiting;
 use crate::store::{state_bytes, state_digest, Commit, Outcome, Settled};
 use cid::Cid;
+use shared::chain::light::proofs::receipt_leaf;
+use shared::chain::light::{BlockHeader, StateTree, Tree};
 use shared::chain::{apply, end_block, ApplyError, ChainState, Context, Epoch, Receipt};
 use std::sync::{Arc, PoisonError};
 
@@ -18,6 +20,18 @@ const MAX_BLOCK_MESSAGES: usize = 256;
 struct Round {
     mined: Vec<(Waiting, Receipt)>,
     dropped: Vec<(Waiting, String)>,
+}
+
+impl Round {
+    /// The tree over the block's messages with their receipts.
+    fn receipts(&self) -> Tree {
+        let mined = self.mined.iter();
+        Tree::of(
+            mined
+                .map(|(waiting, receipt)| receipt_leaf(&waiting.cid, receipt))
+                .collect(),
+        )
+    }
 }
 
 impl Node {
@@ -43,22 +57,32 @@ impl Node {
         let mut state = parent.state.clone();
         let round = self.apply_all(&mut state, ready, height);
         let ended = end_block(&mut state, height);
-        let bytes = (!round.mined.is_empty() || ended.changed()).then(|| state_bytes(&state));
+        let has_changed = !round.mined.is_empty() || ended.changed();
+        let bytes = has_changed.then(|| state_bytes(&state));
+        let mut tree = parent.tree.clone();
+        if has_changed {
+            // Readers have the parent's tree: this is a copy of it.
+            Arc::make_mut(&mut tree).advance(&parent.state, &state);
+        }
         if bytes.is_some() {
             // A defect of the actors. A chain that stops would help nobody to find it.
             if let Err(violation) = state.check_invariants() {
                 tracing::error!(%height, %violation, "a rule of the whole chain does not hold");
             }
         }
-        let block = Block {
+        let header = BlockHeader {
+            genesis: self.genesis_cid,
             height,
             parent: parent.cid,
             ticket: self.authority.ticket(&self.genesis_cid, height),
-            messages: round.mined.iter().map(|(waiting, _)| waiting.cid).collect(),
-            state: bytes.as_deref().map_or(parent.block.state, state_digest),
             time_ms: now_ms().max(parent.block.time_ms),
+            receipts_root: round.receipts().root(),
+            state_root: tree.root(),
+            state_digest: bytes.as_deref().map_or(parent.block.state, state_digest),
         };
-        self.settle(round, bytes, Snapshot::new(state, block))
+        let messages = round.mined.iter().map(|(waiting, _)| waiting.cid).collect();
+        let block = Block::of(self.authority.sign(header), messages);
+        self.settle(round, bytes, Snapshot::new(state, tree, block))
     }
 
     /// Applies messages in turn; one that does not fit or cannot be judged stays in the pool.

@@ -21,8 +21,9 @@ use std::time::{Duration, Instant};
 pub const BURST: u32 = 400;
 /// Time in which an address may make one more: 100 a second. A page asks some ten times a second when much happens.
 const ONE_MORE: Duration = Duration::from_millis(10);
-/// What a preview counts for, in requests: it may have a proof verified, which takes as long as so many answers.
-pub const PREVIEW: u32 = 20;
+/// What a costly request counts for, in requests: it may have a proof verified or a whole state read, which takes as long as so
+/// many answers.
+pub const COSTLY: u32 = 20;
 /// Most connections of one address at `/ws`: a quarter of all.
 pub const SOCKETS_PER_ADDRESS: usize = super::socket::MAX_SOCKETS / 4;
 /// Most addresses remembered; while all of them are in use, others are refused.
@@ -205,10 +206,10 @@ mod tests {
     }
 
     #[test]
-    fn a_preview_counts_for_many_requests() {
+    fn a_costly_request_counts_for_many() {
         let (all, now, from) = (Addresses::default(), Instant::now(), address("192.0.2.1"));
-        for _ in 0..BURST / PREVIEW {
-            assert_eq!(all.charge(from, PREVIEW, now), Ok(()));
+        for _ in 0..BURST / COSTLY {
+            assert_eq!(all.charge(from, COSTLY, now), Ok(()));
         }
         assert_eq!(all.ask(from, now), Err(Refused::TooOften));
     }

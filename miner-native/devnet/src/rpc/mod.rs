@@ -39,7 +39,7 @@ use guard::Addresses;
 use sealdrop_listener::{BoundedListener, Remote, Tls};
 use serde_json::Value;
 use shared::access::{network_of, Access};
-use shared::chain::rpc::{code, ErrorObject, Method, Preview, Subscribe, Unsubscribe};
+use shared::chain::rpc::{code, ErrorObject, Method, Preview, ProveState, Subscribe, Unsubscribe};
 use socket::Sockets;
 use std::net::{IpAddr, TcpListener};
 use std::sync::Arc;
@@ -53,8 +53,9 @@ const MAX_BODY: usize = 256 * 1024;
 const MAX_CONNECTIONS: usize = socket::MAX_SOCKETS + 64;
 /// Most requests worked on at a time; others wait.
 const MAX_AT_WORK: usize = 64;
-/// Most previews that run at a time: each may verify a proof, and blocks are made on the same processors.
-const MAX_PREVIEWS: usize = 2;
+/// Most costly requests that run at a time: each may verify a proof or read a whole state, and blocks are made on the same
+/// processors.
+const MAX_COSTLY: usize = 2;
 /// How long requests under way may take to end when the chain stops: less than a daemon gives its services for that.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -64,7 +65,7 @@ struct Server {
     node: Arc<Node>,
     block_time: Duration,
     at_work: Arc<Semaphore>,
-    previews: Arc<Semaphore>,
+    costly: Arc<Semaphore>,
     sockets: Sockets,
     addresses: Addresses,
     access: Arc<Access>,
@@ -84,7 +85,7 @@ impl Server {
             block_time: serving.block_time,
             access: Arc::new(serving.access),
             at_work: Arc::new(Semaphore::new(MAX_AT_WORK)),
-            previews: Arc::new(Semaphore::new(MAX_PREVIEWS)),
+            costly: Arc::new(Semaphore::new(MAX_COSTLY)),
             sockets: Sockets::new(stop),
             addresses: Addresses::default(),
         }
@@ -202,15 +203,15 @@ async fn call(server: &Server, from: IpAddr, method: String, params: Value) -> R
     let internal = |error: &dyn std::fmt::Display| {
         ErrorObject::new(code::INTERNAL, format_args!("the request was stopped: {error}"))
     };
-    // A preview waits for its turn before it takes one of the places that everybody shares.
-    let preview = match method == Preview::NAME {
-        true => Some(preview(server, from).await?),
+    // A costly request waits for its turn before it takes one of the places that everybody shares.
+    let turn = match is_costly(&method, &params) {
+        true => Some(turn(server, from).await?),
         false => None,
     };
     let permit = server.at_work.clone().acquire_owned().await.map_err(|e| internal(&e))?;
     let (node, block_time) = (server.node.clone(), server.block_time);
     let work = tokio::task::spawn_blocking(move || {
-        let _permits = (permit, preview);
+        let _permits = (permit, turn);
         let chain = methods::Chain {
             node: &node,
             block_time,
@@ -221,11 +222,17 @@ async fn call(server: &Server, from: IpAddr, method: String, params: Value) -> R
     work.await.map_err(|e| internal(&e))?
 }
 
-/// Counts a preview, and waits until it may run.
-async fn preview(server: &Server, from: IpAddr) -> Result<OwnedSemaphorePermit, ErrorObject> {
-    let counted = server.addresses.charge(from, guard::PREVIEW - 1, Instant::now());
+/// Whether a request is a preview, or wants a proof of a past state.
+fn is_costly(method: &str, params: &Value) -> bool {
+    method == Preview::NAME
+        || method == ProveState::NAME && params.get("height").is_some_and(|height| !height.is_null())
+}
+
+/// Counts a costly request, and waits until it may run.
+async fn turn(server: &Server, from: IpAddr) -> Result<OwnedSemaphorePermit, ErrorObject> {
+    let counted = server.addresses.charge(from, guard::COSTLY - 1, Instant::now());
     counted.map_err(|refused| ErrorObject::new(code::BUSY, refused))?;
-    let permit = server.previews.clone().acquire_owned().await;
+    let permit = server.costly.clone().acquire_owned().await;
     permit.map_err(|error| ErrorObject::new(code::INTERNAL, error))
 }
 

@@ -482,11 +482,11 @@ async fn a_preview_waits_for_its_turn_without_keeping_others_from_theirs() {
     let usual = server();
     let server = Server {
         at_work: places(1),
-        previews: places(0),
+        costly: places(0),
         ..server()
     };
     assert_eq!(
-        usual.previews.available_permits(),
+        usual.costly.available_permits(),
         2,
         "blocks are made on the same processors"
     );
@@ -498,7 +498,80 @@ async fn a_preview_waits_for_its_turn_without_keeping_others_from_theirs() {
     assert!(waiting.as_mut().now_or_never().is_none(), "no preview may run");
     let head = call(&server, here, "chain.head".into(), json!({})).await;
     assert!(head.is_ok(), "it holds no place of others: {head:?}");
-    server.previews.add_permits(1);
+    server.costly.add_permits(1);
     assert_eq!(waiting.await.expect("it runs now")["exitCode"], 0);
     assert_eq!(preview().await.expect("the place is free again")["exitCode"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_knows_the_genesis_id_checks_what_the_chain_proves() {
+    use shared::chain::light::{Anchor, MessageProof, SignedHeader, StateKey, StateProof};
+    let served = serve();
+    served.devnet.node.grant(&key(1).address(), crate::tests::HERE).unwrap();
+    produce(&served.devnet);
+    let bytes = |answer: &Value| hex::decode(answer.as_str().expect("it is text")).expect("it is hexadecimal");
+    let record = served.call("chain.genesis", json!({})).await["result"].clone();
+    let genesis = served.devnet.genesis().parse().unwrap();
+    let anchor = Anchor::open(&genesis, &bytes(&record)).expect("it is this network's");
+    let header = served.call("chain.header", json!({})).await["result"].clone();
+    let header: SignedHeader = wire::decode(&bytes(&header)).expect("it is canonical");
+    header.check(&anchor).expect("the authority signed it");
+    let headers = served.call("chain.headers", json!({ "from": 0, "to": 5 })).await["result"].clone();
+    assert_eq!(headers.as_array().map(Vec::len), Some(2));
+
+    let sent = served
+        .call("chain.messages", json!({ "address": key(1).address() }))
+        .await;
+    let id = sent["result"][0]["message"].clone();
+    let proof = served.call("chain.messageProof", json!({ "message": id })).await["result"].clone();
+    let proof: MessageProof = wire::decode(&bytes(&proof)).expect("it is canonical");
+    assert_eq!(proof.check(&anchor).expect("it holds").id().to_string(), id);
+    let unknown = json!({ "message": cid_of_bytes(b"unknown").to_string() });
+    assert_eq!(served.call("chain.messageProof", unknown).await["result"], Value::Null);
+
+    let account = hex::encode(StateKey::Account(key(1).address()).to_bytes());
+    for height in [Value::Null, json!(1), json!(0)] {
+        let asked = json!({ "keys": [account], "height": height });
+        let proof = served.call("chain.stateProof", asked).await["result"].clone();
+        let proof: StateProof = wire::decode(&bytes(&proof)).expect("it is canonical");
+        let (_, entries) = proof.check(&anchor).expect("it holds");
+        assert_eq!(entries[0].1.is_some(), height != json!(0), "after block {height}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_bounded_and_heights_to_come_are_refused() {
+    let served = serve();
+    let key = "74";
+    let proof = |count: usize, height: Value| json!({ "keys": vec![key; count], "height": height });
+    for count in [0, 65] {
+        let (code, reason) = served.error("chain.stateProof", proof(count, Value::Null)).await;
+        assert_eq!(code, code::PARAMS, "{reason}");
+    }
+    assert!(served.call("chain.stateProof", proof(64, Value::Null)).await["result"].is_string());
+    let malformed = served.error("chain.stateProof", json!({ "keys": ["00"] })).await;
+    assert_eq!(malformed.0, code::PARAMS, "{}", malformed.1);
+    assert_eq!(
+        served.error("chain.stateProof", proof(1, json!(9))).await.0,
+        code::FUTURE
+    );
+    assert_eq!(
+        served.error("chain.header", json!({ "height": 9 })).await.0,
+        code::FUTURE
+    );
+}
+
+#[test]
+fn proofs_of_past_states_and_previews_are_costly() {
+    assert!(super::is_costly("chain.preview", &json!({})));
+    assert!(super::is_costly(
+        "chain.stateProof",
+        &json!({ "keys": [], "height": 3 })
+    ));
+    assert!(!super::is_costly(
+        "chain.stateProof",
+        &json!({ "keys": [], "height": null })
+    ));
+    assert!(!super::is_costly("chain.stateProof", &json!({ "keys": [] })));
+    assert!(!super::is_costly("chain.query", &json!({ "height": 3 })));
 }

@@ -3,6 +3,7 @@
 mod faults;
 mod past;
 mod pooling;
+mod proving;
 
 use super::node::Refusal;
 use super::store::{Batch, Outcome, Store, BLOCKS_KEPT};
@@ -399,7 +400,7 @@ fn old_blocks_stay_only_when_they_recorded_messages() {
     let store = Store::open(dir.path()).unwrap();
     let genesis = cid_of_bytes(b"genesis");
     let commit = |height, messages: &[Cid]| {
-        let ticket = block::ticket(&key(1), &genesis, height);
+        let ticket = shared::chain::light::header::ticket(&key(1), &genesis, height);
         let messages = messages.to_vec();
         let block = Block {
             height,
@@ -408,6 +409,7 @@ fn old_blocks_stay_only_when_they_recorded_messages() {
             messages,
             state: [0; 32],
             time_ms: 0,
+            seal: None,
         };
         store
             .commit(&store::Commit {

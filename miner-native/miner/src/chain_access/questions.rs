@@ -3,6 +3,7 @@
 use super::outbox::Stage;
 use super::{ChainAccess, ChainError, MessageStatus};
 use cid::Cid;
+use shared::chain::light::{MessageProof, SignedHeader, StateKey, StateProof};
 use shared::chain::peers::{peer_from_text, SignedRecord};
 use shared::chain::rpc::{self, BlockView, FaucetView, MessageSummary, MessageView, PoolView, PreviewView, SupplyView};
 use shared::chain::view::{ActorView, ChannelView, HeadView, MinerView, NetworkView, ReceiptView};
@@ -129,6 +130,28 @@ impl ChainAccess {
             params: call.params.clone(),
         };
         self.inner.client.call(&preview).await
+    }
+
+    /// The genesis record, unchecked: [`shared::chain::light::Anchor`] opens it.
+    pub async fn genesis_record(&self) -> Result<Vec<u8>, ChainError> {
+        Ok(self.inner.client.call(&rpc::GenesisRecord {}).await?.0)
+    }
+
+    /// The signed header of a block (the newest one's when `None`), unchecked.
+    pub async fn header(&self, height: Option<Epoch>) -> Result<SignedHeader, ChainError> {
+        Ok(self.inner.client.call(&rpc::Header { height }).await?.0)
+    }
+
+    /// The proof of a message, unchecked; `None` while it is in no block.
+    pub async fn prove_message(&self, message: &Cid) -> Result<Option<MessageProof>, ChainError> {
+        let proof = self.inner.client.call(&rpc::ProveMessage { message: *message }).await?;
+        Ok(proof.map(|proof| proof.0))
+    }
+
+    /// The proof of entries of the state after a block (the newest one when `None`), unchecked.
+    pub async fn prove_state(&self, keys: &[StateKey], height: Option<Epoch>) -> Result<StateProof, ChainError> {
+        let keys = keys.to_vec();
+        Ok(self.inner.client.call(&rpc::ProveState { keys, height }).await?.0)
     }
 
     /// The block at `height`; an error when there is none yet, or when it is no longer kept.

@@ -15,7 +15,7 @@ use serde_json::{json, Value};
 use shared::chain::view::MinerView;
 use shared::chain::{Address, Epoch};
 use shared::client::{MinerAnswer, Says};
-use shared::deal::verification::{Check, Verdict, Verification};
+use shared::deal::verification::{Check, Trust, Verdict, Verification};
 use shared::piece::SectorSize;
 
 #[derive(Debug, Args)]
@@ -257,7 +257,11 @@ pub async fn verify(context: &CommandContext, arguments: Verify) -> Result<(), C
 fn verified_json(record: &Record, verified: &Verification, proofs: &Proofs, ok: bool) -> Value {
     let check = |check: &Check| {
         let ok = check.verdict == Verdict::Holds;
-        json!({ "ok": ok, "verdict": check.verdict, "detail": check.detail })
+        let mut found = json!({ "ok": ok, "verdict": check.verdict, "detail": check.detail });
+        if let Some(basis) = &check.basis {
+            found["basis"] = json!(basis);
+        }
+        found
     };
     json!({
         "deal": record.name(),
@@ -301,7 +305,12 @@ fn verified_text(verified: &Verification) -> String {
             Verdict::Over => "–",
             Verdict::Fails => "✗",
         };
-        format!("{mark} {name}: {}", check.detail)
+        let basis = check.basis.as_ref().map_or(String::new(), |basis| match basis.trust {
+            Trust::Checked => format!("\n    checked here: {}", basis.detail),
+            Trust::Claimed => format!("\n    claimed by the chain's endpoint: {}", basis.detail),
+            Trust::Wrong => "\n    the chain's endpoint is not to be believed".to_owned(),
+        });
+        format!("{mark} {name}: {}{basis}", check.detail)
     };
     verified.checks().into_iter().map(line).collect::<Vec<_>>().join("\n")
 }

@@ -56,6 +56,8 @@ codes! {
     BUSY = -32011;
     /// This page, or the name that the chain was asked by, is not of its machine.
     FORBIDDEN = -32012;
+    /// The block was made before blocks had signed headers: nothing of it can be proven.
+    UNSIGNED = -32013;
 }
 
 /// The codes that every request may be answered with.

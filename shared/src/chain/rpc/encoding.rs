@@ -1,8 +1,10 @@
 //! How bytes and ids are written in JSON: bytes as hexadecimal, ids as CIDs. What cannot be read is refused with the name of
 //! its parameter, and quoted in part at most.
 
+use crate::chain::light::{proofs::MAX_ENTRIES, StateKey, MAX_ITEMS, MAX_PROOF_BYTES};
 use crate::chain::SignedMessage;
 use crate::wire;
+use crate::wire::cbor::{decode_bounded, Cbor};
 use alloc::{format, string::String, vec::Vec};
 use cid::Cid;
 use core::fmt::Display;
@@ -27,6 +29,26 @@ impl<'de> Deserialize<'de> for HexBytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         hex::decode(text).map(Self).map_err(Error::custom)
+    }
+}
+
+/// A proof or a header in canonical CBOR, as hexadecimal text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Canonical<T>(pub T);
+
+impl<T: Cbor> Serialize for Canonical<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex::encode(wire::encode(&self.0)))
+    }
+}
+
+impl<'de, T: Cbor> Deserialize<'de> for Canonical<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let HexBytes(bytes) = HexBytes::deserialize(deserializer)?;
+        if bytes.len() > MAX_PROOF_BYTES {
+            return Err(Error::custom("it is too long for a proof"));
+        }
+        decode_bounded(&bytes, MAX_ITEMS).map(Self).map_err(Error::custom)
     }
 }
 
@@ -93,5 +115,26 @@ pub(super) mod record {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
         from_hex("record", &String::deserialize(deserializer)?)
+    }
+}
+
+/// Keys of the state, each hexadecimal: the parameter `keys` of [`super::ProveState`].
+pub(super) mod state_keys {
+    use super::*;
+
+    pub fn serialize<S: Serializer>(keys: &[StateKey], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(keys.iter().map(|key| hex::encode(key.to_bytes())))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<StateKey>, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        if texts.is_empty() || texts.len() > MAX_ENTRIES {
+            return Err(invalid("keys", format!("ask for 1 to {MAX_ENTRIES} at once")));
+        }
+        let key = |text: &String| {
+            let key = StateKey::from_bytes(&from_hex("keys", text)?);
+            key.ok_or_else(|| invalid("keys", "one of them is no key of a state"))
+        };
+        texts.iter().map(key).collect()
     }
 }

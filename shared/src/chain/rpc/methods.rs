@@ -3,7 +3,8 @@
 use super::code::{self, named, Code};
 use super::encoding;
 use super::views::*;
-use super::{HexBytes, Method};
+use super::{Canonical, HexBytes, Method};
+use crate::chain::light::{MessageProof, SignedHeader, StateKey, StateProof};
 use crate::chain::view::{ActorView, ChannelView, HeadView, MinerView, NetworkView, ReceiptView};
 use crate::chain::{Address, AttoFil, ChannelId, Epoch, SignedMessage};
 use alloc::{string::String, vec::Vec};
@@ -144,6 +145,37 @@ methods! {
 
     /// The blocks from one height to another, both included, oldest first, at most 100; those no longer kept are left out.
     "chain.blocks" = Blocks { from: Epoch, to: Epoch } -> Vec<BlockView>;
+
+    /// The genesis record (CBOR), whose hash is the network's genesis id: it names the authority that signs headers, and the rules.
+    "chain.genesis" = GenesisRecord {} -> HexBytes;
+
+    /// The signed header of a block.
+    "chain.header" = Header {
+        /// Without it the newest block's.
+        height: Option<Epoch>,
+    } -> Canonical<SignedHeader>, errors [FUTURE, PAST, UNSIGNED];
+
+    /// The signed headers from one height to another, both included, oldest first, of at most 100 blocks; blocks that are no longer
+    /// kept or have no header are left out.
+    "chain.headers" = Headers { from: Epoch, to: Epoch } -> Vec<Canonical<SignedHeader>>;
+
+    /// Proves that a message is in a block, and what came of it; null while it waits, and for one that the chain does not know.
+    "chain.messageProof" = ProveMessage {
+        /// The message's id.
+        #[serde(with = "encoding::message_id")]
+        #[cfg_attr(feature = "schema", schemars(with = "String"))]
+        message: Cid,
+    } -> Option<Canonical<MessageProof>>, errors [PRUNED, PAST, UNSIGNED];
+
+    /// Proves what the state after a block has under some keys, at most 64, or that it has nothing under them.
+    "chain.stateProof" = ProveState {
+        /// Hexadecimal.
+        #[serde(with = "encoding::state_keys")]
+        #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
+        keys: Vec<StateKey>,
+        /// After which block; without it the head. A past state takes the chain longer.
+        height: Option<Epoch>,
+    } -> Canonical<StateProof>, errors [FUTURE, PAST, UNSIGNED];
 
     /// Messages in blocks from or to an address, newest first, about 100 at most.
     "chain.messages" = Messages {

@@ -20,7 +20,7 @@ pub mod methods;
 pub mod openrpc;
 pub mod views;
 
-pub use encoding::HexBytes;
+pub use encoding::{Canonical, HexBytes};
 pub use envelope::{ErrorData, ErrorObject, Incoming, Notification, Published, Request, Response, VERSION};
 pub use methods::*;
 pub use views::*;

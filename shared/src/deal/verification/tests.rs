@@ -3,6 +3,7 @@
 use super::*;
 use crate::chain::calls::Call;
 use crate::chain::keys::cid_of_bytes;
+use crate::chain::view::SectorView;
 use crate::chain::{Address, AttoFil, SecretKey};
 use crate::piece::{Commitment, SectorLayout, SectorSize};
 use crate::ports::CommitMessage;
@@ -126,7 +127,7 @@ impl Case {
         let evidence = Evidence {
             height: self.height,
             policy: &self.policy,
-            miner: Some(&self.miner),
+            miner: Some(&MinerRecord::shown(&self.miner, SECTOR)),
             message: &message,
             actor: &holds(),
         };
@@ -138,6 +139,7 @@ fn holds() -> Check {
     Check {
         verdict: Verdict::Holds,
         detail: String::new(),
+        basis: None,
     }
 }
 
@@ -205,11 +207,12 @@ fn an_actor_that_does_not_find_the_piece_fails_by_itself() {
     let evidence = Evidence {
         height: case.height,
         policy: &case.policy,
-        miner: Some(&case.miner),
+        miner: Some(&MinerRecord::shown(&case.miner, SECTOR)),
         message: &Found::Known(case.message.clone()),
         actor: &Check {
             verdict: Verdict::Fails,
             detail: "no".into(),
+            basis: None,
         },
     };
     let found = verify(&case.draft, &case.proof, &evidence);
@@ -277,4 +280,14 @@ fn the_verdict_on_the_whole_is_that_of_the_worst_part() {
     assert_eq!(case.verify().verdict(), Verdict::Pending);
     case.miner.sectors.clear();
     assert_eq!(case.verify().verdict(), Verdict::Fails);
+}
+
+#[test]
+fn what_the_endpoint_lied_about_does_not_hold_whatever_else_was_found() {
+    let lied = holds().with(Basis::wrong("it lied"));
+    assert_eq!((lied.verdict, lied.detail.as_str()), (Verdict::Fails, "it lied"));
+    for basis in [Basis::checked(""), Basis::claimed("")] {
+        let kept = holds().with(basis.clone());
+        assert_eq!((kept.verdict, kept.basis), (Verdict::Holds, Some(basis)));
+    }
 }
