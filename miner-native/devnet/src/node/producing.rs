@@ -9,7 +9,7 @@ use crate::pool::Waiting;
 use crate::store::{state_bytes, state_digest, Commit, Outcome, Settled};
 use cid::Cid;
 use shared::chain::light::proofs::receipt_leaf;
-use shared::chain::light::{BlockHeader, StateTree, Tree};
+use shared::chain::light::{BlockHeader, Tree};
 use shared::chain::{apply, end_block, ApplyError, ChainState, Context, Epoch, Receipt};
 use std::sync::{Arc, PoisonError};
 

@@ -79,7 +79,8 @@ fn a_message_is_proven_with_its_receipt_and_one_that_waits_is_not() {
     let waiting = push(&devnet, pay(&key(1), 1, 1)).unwrap();
     assert_eq!(devnet.node.message_proof(&waiting).unwrap(), None);
     // Three in one block, one of which fails.
-    push(&devnet, pay(&key(1), 2, 2_000_000_000)).unwrap();
+    let unknown = calls::cancel(ChannelId(77));
+    push(&devnet, message(&key(1), 2, unknown)).unwrap();
     push(&devnet, pay(&key(1), 3, 1)).unwrap();
     produce(&devnet);
     let anchor = anchor(&devnet);
