@@ -12,7 +12,8 @@ export async function start(page) {
   return {
     /** `older`: a profile that an earlier version was used with on this network. */
     open: async (chain, { older = false } = {}) => {
-      const context = await browser.newContext();
+      // The daemon's page has a policy of trusted types; a dapp's has its own, or none.
+      const context = await browser.newContext({ bypassCSP: true });
       context.setDefaultTimeout(SOON_MS);
       const tab = await context.newPage();
       await tab.goto(new URL('client/index.js', page).href);

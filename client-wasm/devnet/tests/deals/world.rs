@@ -2,6 +2,7 @@
 
 use cid::Cid;
 use sealdrop_devnet_module::{Answer, Devnet, DevnetOptions, Faults, Miner, PullError};
+use shared::chain::light::{Follower, MessageProof, StateKey, StateProof};
 use shared::chain::rpc::{self, code, ErrorObject};
 use shared::chain::view::{ChannelView, MinerView};
 use shared::chain::{exit, Address, Call, ChannelId, Epoch, Policy, SecretKey, SignedMessage};
@@ -13,7 +14,7 @@ use shared::client::{fetching, retrieval, verifying};
 use shared::deal::verification::Verification;
 use shared::deal::{ClientDeal, Draft, MinerStage};
 use shared::piece::{PieceDigest, PieceSummary, SectorSize};
-use shared::ports::{Chain, CommitMessage, Found, MessagePurpose, Sent};
+use shared::ports::{Chain, CommitMessage, Found, MessagePurpose, ProofSource, Sent, Unproven};
 use shared::transfer::{serve, PieceSource, Request, Response, Serve};
 use shared::wire::{decode, encode, protocol, Cbor};
 use std::cell::{Cell, RefCell};
@@ -224,7 +225,13 @@ impl World {
 
     pub fn verify(&self, record: &DealRecord<()>) -> Verification {
         let proof = record.deal.proof().expect("it is complete");
-        now(verifying::verify(&record.deal.draft, proof, self)).expect("the chain answers")
+        let mut follower = Follower::default();
+        let checking = verifying::Checking {
+            genesis: &record.genesis,
+            source: self,
+            follower: &mut follower,
+        };
+        now(verifying::verify(&record.deal.draft, proof, self, checking)).expect("the chain answers")
     }
 
     /// Fetches the file back, checked.
@@ -257,6 +264,10 @@ impl World {
     pub fn channel(&self, record: &DealRecord<()>) -> Option<ChannelView> {
         let id = ChannelId(record.deal.channel()?);
         self.net.borrow().chain.channel(&self.key.address(), id)
+    }
+
+    fn called<M: rpc::Method>(&self, method: &M) -> Result<M::Result, Trouble> {
+        self.net.borrow().chain.call(method).map_err(Trouble::Chain)
     }
 
     fn outcome(&self, key: &str, message: &SignedMessage) -> Sent {
@@ -373,6 +384,28 @@ impl Chain for World {
     async fn settle(&self, _: &Address, deal: &str, purpose: MessagePurpose) -> Result<(), Trouble> {
         self.kept.borrow_mut().remove(&purpose.key(deal));
         Ok(())
+    }
+}
+
+impl ProofSource for World {
+    type Error = Trouble;
+
+    async fn genesis_record(&self) -> Result<Vec<u8>, Trouble> {
+        Ok(self.called(&rpc::GenesisRecord {})?.0)
+    }
+    async fn message_proof(&self, id: &Cid) -> Result<Option<MessageProof>, Trouble> {
+        let proof = self.called(&rpc::ProveMessage { message: *id })?;
+        Ok(proof.map(|proof| proof.0))
+    }
+    async fn state_proof(&self, keys: &[StateKey]) -> Result<StateProof, Trouble> {
+        let (keys, height) = (keys.to_vec(), None);
+        Ok(self.called(&rpc::ProveState { keys, height })?.0)
+    }
+    fn unproven(error: &Trouble) -> Unproven {
+        match error {
+            Trouble::Chain(error) => Unproven::Cannot(error.message.clone()),
+            _ => Unproven::Away,
+        }
     }
 }
 

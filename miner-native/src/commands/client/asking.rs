@@ -11,7 +11,7 @@ use crate::commands::explain::described;
 use crate::commands::output::{columns, put_path, say, with_fields};
 use clap::Args;
 use sealdrop_miner::console;
-use serde_json::{json, Value};
+use serde_json::{json, Map, Value};
 use shared::chain::view::MinerView;
 use shared::chain::{Address, Epoch};
 use shared::client::{MinerAnswer, Says};
@@ -257,11 +257,14 @@ pub async fn verify(context: &CommandContext, arguments: Verify) -> Result<(), C
 fn verified_json(record: &Record, verified: &Verification, proofs: &Proofs, ok: bool) -> Value {
     let check = |check: &Check| {
         let ok = check.verdict == Verdict::Holds;
-        let mut found = json!({ "ok": ok, "verdict": check.verdict, "detail": check.detail });
-        if let Some(basis) = &check.basis {
-            found["basis"] = json!(basis);
-        }
-        found
+        let mut found = Map::from_iter([
+            ("ok".to_owned(), json!(ok)),
+            ("verdict".to_owned(), json!(check.verdict)),
+            ("detail".to_owned(), json!(check.detail)),
+        ]);
+        // What holds whatever the chain says leans on nothing.
+        found.extend(check.basis.iter().map(|basis| ("basis".to_owned(), json!(basis))));
+        Value::Object(found)
     };
     json!({
         "deal": record.name(),
