@@ -1,6 +1,5 @@
 //! Records as 0.1.0 wrote them: read in their old form, and kept in the engine's from the next step on.
 
-use crate::json;
 use crate::record::{NamedFile, Record};
 use serde::Deserialize;
 use shared::chain::Epoch;
@@ -35,8 +34,8 @@ struct Former {
 
 /// A record in its present form, or else in that of 0.1.0.
 pub fn read(text: &str) -> Result<Record, serde_json::Error> {
-    let present: Result<Record, _> = json::read(text);
-    present.or_else(|error| match json::read::<Former>(text) {
+    let present: Result<Record, _> = serde_json::from_str(text);
+    present.or_else(|error| match serde_json::from_str::<Former>(text) {
         Ok(former) => Ok(former.into()),
         Err(_) => Err(error),
     })
