@@ -30,6 +30,57 @@ export interface Answer {
   readonly at: number;
 }
 
+/** What shows a step. */
+export interface Artefact {
+  readonly kind: ArtefactKind;
+  readonly facts: readonly Fact[];
+  /** Height of the block that it is in or of. */
+  readonly height?: number;
+  /** The way from the piece to the sector. */
+  readonly path?: InclusionPath;
+  /** A zero-knowledge proof, and what came of it. */
+  readonly proof?: ReceiptProof;
+}
+
+/**
+ * What an artefact is. Its number goes into receipts and never changes.
+ * - `manifest`: The list of the pieces of the file that the deal's piece is one of: `ManifestCopy`.
+ * - `piece`: What the client computed from the data: `Piece`.
+ * - `terms`: What the client chose: `Terms`.
+ * - `channel`: The message that opened the payment channel: `OnChain`.
+ * - `vouchers`: The proposal's vouchers, a list of `PaymentVoucher`; signed each for itself and, within the proposal, together.
+ * - `proposal`: The `SignedProposal` without its vouchers.
+ * - `accepted`: The miner's first answer that says it takes the deal: `Answer`.
+ * - `started`: The miner's answer that says it has the data: `Answer`.
+ * - `staged`: The miner's answer that says the piece is in a sector: `Answer`.
+ * - `preCommit`: The message that announced the sealed sector: `OnChain`.
+ * - `commit`: The message that committed it with its proof: `OnChain`.
+ * - `sealTicket`: The block ticket that the replica was encoded with: `Ticket`.
+ * - `sealSeed`: The block ticket that the proof's challenges were drawn from: `Ticket`.
+ * - `complete`: The miner's answer that says complete, with commitments and inclusion proof: `Answer`.
+ * - `post`: A proof-of-spacetime that covers the sector: `Post`.
+ * - `redemption`: A message that paid the miner: `OnChain`.
+ * - `retrieved`: That the data came back whole: `Retrieved`.
+ */
+export type ArtefactKind =
+  | 'manifest'
+  | 'piece'
+  | 'terms'
+  | 'channel'
+  | 'vouchers'
+  | 'proposal'
+  | 'accepted'
+  | 'started'
+  | 'staged'
+  | 'preCommit'
+  | 'commit'
+  | 'sealTicket'
+  | 'sealSeed'
+  | 'complete'
+  | 'post'
+  | 'redemption'
+  | 'retrieved';
+
 /** What a check leans on, as far as the chain's endpoint is concerned. */
 export interface Basis {
   readonly trust: Trust;
@@ -213,6 +264,41 @@ export type DealProgress = 'working' | 'complete' | 'failed';
 /** How a deal stands with its miner; `unknown` when the miner has no such deal */
 export type DealState = 'unknown' | 'rejected' | 'accepted' | 'started' | 'failed' | 'staged' | 'complete';
 
+/**
+ * A step of a deal, in the order of its life.
+ * - `file`: The file is chosen.
+ * - `piece`: CommP and data root are computed.
+ * - `terms`: Miner and ask are chosen, and the proposal is drawn up.
+ * - `payment`: The payment channel is open, and the vouchers are signed.
+ * - `proposal`: The proposal is signed and sent.
+ * - `answer`: The miner has answered with its signature.
+ * - `transfer`: The data are transferred.
+ * - `check`: The miner has checked CommP and the vouchers' conditions.
+ * - `staging`: The piece is staged in a sector.
+ * - `seal`: The sector is sealed.
+ * - `commit`: Pre-commit and commit are on the chain, and the proof was verified there.
+ * - `inclusion`: The deal is complete, with an inclusion proof.
+ * - `proving`: Proofs-of-spacetime in every window.
+ * - `redemption`: Vouchers are redeemed as they fall due.
+ * - `retrieval`: The file is retrieved and verified.
+ */
+export type DealStep =
+  | 'file'
+  | 'piece'
+  | 'terms'
+  | 'payment'
+  | 'proposal'
+  | 'answer'
+  | 'transfer'
+  | 'check'
+  | 'staging'
+  | 'seal'
+  | 'commit'
+  | 'inclusion'
+  | 'proving'
+  | 'redemption'
+  | 'retrieval';
+
 /** That what is stored is encrypted, and who may read it, as far as everybody sees that: not who the recipients are. */
 export interface Encryption {
   /** Keys of which each reads it; 0 where a passphrase does. */
@@ -298,6 +384,12 @@ export interface Explanation {
   readonly eta?: Eta;
 }
 
+/** A name and what is under it. */
+export interface Fact {
+  readonly name: string;
+  readonly value: string;
+}
+
 /** How far a file is. */
 export interface FileProgress {
   readonly state: FileState;
@@ -378,6 +470,14 @@ export interface Head {
   readonly block: string;
   /** When it was made, in milliseconds since 1970. */
   readonly timeMs: number;
+}
+
+/** An inclusion proof: hashes from the piece's commitment up to the sector's. */
+export interface InclusionPath {
+  readonly commP: string;
+  readonly commD: string;
+  /** From the piece upward. */
+  readonly steps: readonly PathStep[];
 }
 
 /** A miner's answer, and how far away it is. */
@@ -497,6 +597,45 @@ export interface PassedOver {
   readonly reason: string;
 }
 
+/** How the steps of a deal stand, with what shows them. */
+export interface Passport {
+  /** The network, by its genesis id. */
+  readonly genesis: string;
+  /** All fifteen, in the order of a deal's life. */
+  readonly steps: readonly PassportStep[];
+  /** What cannot be known from this, in words. */
+  readonly limits: readonly string[];
+  /** The deal's id; absent while its proposal cannot be read. */
+  readonly deal?: string;
+  /** Its name, where the receipt has the network's genesis record. */
+  readonly network?: string;
+  /** Digest of the verifying keys that the network goes by, from that record. */
+  readonly verifyingKeys?: string;
+}
+
+/** A step of a deal, whose word it stands on, and what shows it. */
+export interface PassportStep {
+  /** 1 to 15. */
+  readonly number: number;
+  readonly step: DealStep;
+  readonly standing: StepStanding;
+  /** What was compared with what, and what came of it. */
+  readonly detail: string;
+  readonly artefacts: readonly Artefact[];
+  /** The wrong step that keeps this one from being judged, by its number. */
+  readonly because?: number;
+}
+
+/** A level of an inclusion proof. */
+export interface PathStep {
+  /** What stands beside. */
+  readonly sibling: string;
+  /** Whether it stands to the left. */
+  readonly isLeft: boolean;
+  /** The hash of both. */
+  readonly parent: string;
+}
+
 /** How a deal is paid, at one height of the chain. */
 export interface Payments {
   readonly height: number;
@@ -606,6 +745,9 @@ export interface Problem {
   readonly rejection?: number;
 }
 
+/** What came of a proof. */
+export type ProofState = 'holds' | 'fails' | 'unchecked';
+
 /** How the chain sees the proving of a deal's sector. */
 export interface Proving {
   /** First height of the current window. */
@@ -626,6 +768,17 @@ export interface Quote {
   readonly vouchers: number;
   /** Why the deal cannot be made; absent when it can. */
   readonly problem?: Problem;
+}
+
+/** A zero-knowledge proof. */
+export interface ReceiptProof {
+  /** Hexadecimal, 192 bytes for each partition. */
+  readonly bytes: string;
+  readonly verdict: ProofState;
+  /** SHA-256 of the verifying key that it holds under. */
+  readonly key?: string;
+  /** Why it does not hold, or was not checked. */
+  readonly reason?: string;
 }
 
 /** The money of a failed attempt on its way back. */
@@ -735,6 +888,23 @@ export interface StepRecord {
   /** Milliseconds since 1970; absent while the step lies ahead. */
   readonly at?: number;
 }
+
+/**
+ * Whose word a step stands on.
+ * - `checked`: Whoever reads this has checked it.
+ * - `claimedByClient`: Whoever made the deal says so. Of somebody else's receipt only: one's own work is checked.
+ * - `notYet`: The deal has not come to it.
+ * - `unchecked`: Not judged, since a step that it rests on is wrong: `StepReport::because`.
+ * - `wrong`: Its artefacts contradict themselves or others.
+ */
+export type StepStanding =
+  | 'claimedByMiner'
+  | 'claimedByChain'
+  | 'checked'
+  | 'claimedByClient'
+  | 'notYet'
+  | 'unchecked'
+  | 'wrong';
 
 /**
  * How far a step is.
