@@ -13,7 +13,9 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use cid::Cid;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use core::fmt;
+use serde::de::{Error, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The format of [`DealRecord`]; that of 0.1.0, which differed between browser and terminal, had no number.
 pub const FORMAT: u32 = 2;
@@ -74,21 +76,35 @@ pub struct Answer {
     /// The miner's reason; empty when there is none.
     pub message: String,
     /// Milliseconds since 1970.
-    #[serde(deserialize_with = "time", serialize_with = "whole")]
-    pub at: f64,
+    #[serde(deserialize_with = "time")]
+    pub at: u64,
 }
 
-/// A time as a whole number. Nothing else that a client writes has a fraction, and what writes those weighs more than most rules.
-fn whole<S: Serializer>(at: &f64, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_u64(*at as u64)
+/// A time as a whole number, or with a fraction, as earlier versions kept it. One that is no number was never kept, and equals nothing.
+fn time<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    from.deserialize_any(Time)
 }
 
-/// A time that is no number was never kept, and equals nothing.
-fn time<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
-    let at = f64::deserialize(from)?;
-    match at.is_finite() {
-        true => Ok(at),
-        false => Err(serde::de::Error::custom("a time is no number")),
+struct Time;
+
+impl Visitor<'_> for Time {
+    type Value = u64;
+
+    fn expecting(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
+        text.write_str("milliseconds since 1970")
+    }
+    fn visit_u64<E: Error>(self, at: u64) -> Result<u64, E> {
+        Ok(at)
+    }
+    fn visit_i64<E: Error>(self, at: i64) -> Result<u64, E> {
+        at.try_into()
+            .map_err(|_| E::invalid_value(Unexpected::Signed(at), &self))
+    }
+    fn visit_f64<E: Error>(self, at: f64) -> Result<u64, E> {
+        match at.is_finite() && at >= 0.0 {
+            true => Ok(at as u64),
+            false => Err(E::invalid_value(Unexpected::Float(at), &self)),
+        }
     }
 }
 
@@ -97,7 +113,7 @@ impl Answer {
         Self {
             state: response.response.state.to_string(),
             message: response.response.message.clone(),
-            at: now_ms as f64,
+            at: now_ms,
         }
     }
 }

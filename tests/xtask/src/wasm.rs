@@ -25,7 +25,7 @@ pub const TARGET: Target = Target {
     is_small: false,
     purpose: "compile the browser client",
 };
-/// The same for modules that have Rust's own library in them, the client's above all.
+/// The same for what every visitor loads.
 pub const SMALL: Target = Target {
     is_small: true,
     ..TARGET
@@ -65,8 +65,8 @@ struct PlainModule {
 
 const HASHING: PlainModule = PlainModule {
     package: "sealdrop-commp",
-    target: TARGET,
-    profile: "wasm",
+    target: SMALL,
+    profile: "wasm-fast",
     name: "sealdrop_commp",
     // Its kernels are in the order in which they are fastest.
     level: None,
@@ -80,7 +80,7 @@ const ENCRYPTION: PlainModule = PlainModule {
 };
 const VERIFYING: PlainModule = PlainModule {
     package: "sealdrop-verify-wasm",
-    target: TARGET,
+    target: SMALL,
     profile: "wasm-small",
     name: "sealdrop_verify_module",
     level: Some("-Oz"),
