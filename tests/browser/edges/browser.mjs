@@ -151,7 +151,9 @@ class Browser {
     return this.#watch(id, isThere, step);
   }
 
-  moneyBack = (id) => this.#watch(id, ({ refunding }) => !refunding, 'with its money back');
+  /** Of a deal that failed, or was given up and fails at its next step. */
+  moneyBack = (id) =>
+    this.#watch(id, ({ state, refunding }) => state === 'failed' && !refunding, 'with its money back');
 
   async #watch(id, isThere, what) {
     const limit = Date.now() + 10 * SOON_MS;
