@@ -360,14 +360,12 @@ export class Client {
   }
 
   /**
-   * Tries a working deal again now, or draws a failed one up anew; of a file that has stopped, makes deals again, of which all may cost
-   * `most` together. Throws `file-lost` when the file is gone.
+   * Tries a working deal again now, or draws a failed one up anew, for `most` attoFIL at most; of a file that has stopped, makes deals again,
+   * of which all may cost `most` together. A limit that was given before stays. Throws `file-lost` when the file is gone, and `over-limit`.
    */
   retry(id: string, options: CallOptions & { readonly most?: bigint | undefined } = {}): Promise<void> {
-    const { most } = options;
-    return isDealId(id)
-      ? this.#engine.call('retry', [id], options)
-      : this.#engine.call('resumeFile', most === undefined ? [id] : [id, formatFil(most)], options);
+    const limit: readonly [] | readonly [string] = options.most === undefined ? [] : [formatFil(options.most)];
+    return this.#engine.call(isDealId(id) ? 'retry' : 'resumeFile', [id, ...limit], options);
   }
 
   /**

@@ -335,6 +335,7 @@ export type ErrorCode =
   | 'not-found'
   | 'not-stored-yet'
   | 'not-working'
+  | 'over-limit'
   | 'refund-pending'
   | 'rejected'
   | 'retrieval-corrupt'

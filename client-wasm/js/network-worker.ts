@@ -24,7 +24,7 @@ import { type Stores, storesOf } from './stores.js';
 import { Strangers } from './strangers.js';
 import { surroundings, type Transports } from './surroundings.js';
 import { type TabMessage, type TabOrder, Tabs } from './tabs.js';
-import type { Account, Deal } from './types.js';
+import type { Account, Deal, StoredFile } from './types.js';
 import { checkPiece } from './unchanged.js';
 import { askMiner } from './uploads.js';
 import {
@@ -301,7 +301,7 @@ async function openIn(stores: Stores, chain: string): Promise<Account> {
 
 async function store(request: StoreRequest): Promise<Deal> {
   const { client, store: deals, tabs } = opened();
-  const { file, name, piece, miner, duration, allowDuplicates } = request;
+  const { file, name, piece, miner, duration, allowDuplicates, most } = request;
   await checkPiece(file, piece);
   const id = freshId();
   const { size, commP, dataCid } = piece;
@@ -314,6 +314,7 @@ async function store(request: StoreRequest): Promise<Deal> {
     miner,
     duration,
     allowDuplicates,
+    most,
     existing,
   };
   const { state, view } = await client.draft(draft);
@@ -340,7 +341,7 @@ function current(deal: StoredDeal): Deal {
   return { ...deal.view, refunds, refunding, passedOver, forgettable, connected: false };
 }
 
-async function retry(id: string): Promise<void> {
+async function retry(id: string, most?: string): Promise<void> {
   const { client, store: deals, tabs } = opened();
   const deal = await stored(id);
   if (deal.view.state !== 'failed') {
@@ -354,7 +355,7 @@ async function retry(id: string): Promise<void> {
     );
   }
   // Only whoever carries the deal on writes it: the channel of the failed attempt may be found this very moment.
-  return tabs.order({ kind: 'start', id, draft: await client.redraft(deal.state) });
+  return tabs.order({ kind: 'start', id, draft: await client.redraft(deal.state, most) });
 }
 
 async function giveUp(id: string): Promise<void> {

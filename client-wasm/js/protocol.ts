@@ -41,6 +41,8 @@ export interface StoreRequest {
   readonly miner: string;
   readonly duration: number;
   readonly allowDuplicates: boolean;
+  /** FIL that it may cost. */
+  readonly most?: string | undefined;
 }
 
 /** How files are to be kept, as the page posts it. */
@@ -217,7 +219,7 @@ export interface Calls {
   retrieveRange(span: PieceSpan): Promise<Uint8Array<ArrayBuffer>>;
   deals(): Promise<Deal[]>;
   deal(id: string): Promise<Deal | undefined>;
-  retry(id: string): Promise<void>;
+  retry(id: string, most?: string): Promise<void>;
   giveUp(id: string): Promise<void>;
   remove(id: string): Promise<void>;
   retrieve(id: string): Promise<Blob>;

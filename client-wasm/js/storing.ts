@@ -4,6 +4,7 @@
  * Files of one piece and of many go the same way. Only what was hashed alone, by `computePiece`, is a deal by itself.
  */
 
+import { formatFil } from './amounts.js';
 import { SealdropError } from './errors.js';
 import { Following, outcomeOfDeal, outcomeOfFile } from './following.js';
 import type { Engine } from './link.js';
@@ -171,7 +172,7 @@ class Work {
   }
 
   async #storePiece(files: FilesInput, piece: Piece): Promise<Stored> {
-    const { signal, duration, allowDuplicates = false, miner = this.#engine.miners } = this.#options;
+    const { signal, duration, allowDuplicates = false, miner = this.#engine.miners, most } = this.#options;
     const [file, ...others] = named(files).files;
     if (file === undefined || others.length > 0) {
       throw new SealdropError('bad-argument', 'a piece is of one file, and several were handed in');
@@ -184,7 +185,15 @@ class Work {
     let id: string | undefined;
     following.until(this.#engine.on('deal', (deal) => deal.id === id && hear(deal)));
     try {
-      const about = { file: file.file, name: file.path, piece, miner: minerOf(miner), duration, allowDuplicates };
+      const about = {
+        file: file.file,
+        name: file.path,
+        piece,
+        miner: minerOf(miner),
+        duration,
+        allowDuplicates,
+        most: most === undefined ? undefined : formatFil(most),
+      };
       const drafted = await this.#engine.call('store', [about], { signal });
       id = drafted.id;
       this.#ordered(id);

@@ -261,7 +261,10 @@ export interface Order {
   readonly copies?: number | undefined;
   /** The rule by which miners are chosen, or one miner or its address; what the client was made with when left out. */
   readonly miner?: MinerInfo | MinerRule | string | undefined;
-  /** attoFIL that all deals together may cost: what was consented to. */
+  /**
+   * attoFIL that all deals together may cost: what was consented to. Miners that ask more are not asked, and a deal goes on to another one
+   * within it; where none of them is left, `store` throws `over-limit`.
+   */
   readonly most?: bigint | undefined;
   /** Whether a copy that a miner has lost is replaced, within `most`. */
   readonly repair?: boolean | undefined;

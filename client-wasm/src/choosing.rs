@@ -8,7 +8,7 @@ use crate::network::NetworkError;
 use crate::public_types::Survey;
 use futures::StreamExt;
 use shared::chain::view::MinerView;
-use shared::chain::{Address, Epoch};
+use shared::chain::{Address, AttoFil, Epoch};
 use shared::client::choosing::{self, ASKED_AT_ONCE, ASK_LIMIT_MS, USUAL_DURATION};
 use shared::client::{Choice, Choosing, MinerAnswer, MinerOffer, MinerRule};
 use shared::deal::{QuoteRequest, SignedQuote};
@@ -26,9 +26,9 @@ pub struct Question {
     pub deals: BTreeMap<Address, usize>,
 }
 
-/// The first miner by the rule that takes the deal.
-pub async fn choose(engine: &Engine, question: Question) -> Result<Choice, ClientError> {
-    Ok(ask(engine, question, false).await?.finish()?)
+/// The first miner by the rule that takes the deal, among those with whom it costs no more than `most`.
+pub async fn choose(engine: &Engine, question: Question, most: Option<AttoFil>) -> Result<Choice, ClientError> {
+    Ok(ask(engine, question, false, most).await?.finish()?)
 }
 
 /// The first of some miners by the rule that takes the deal.
@@ -38,12 +38,12 @@ pub async fn choose_among(
     miners: Vec<MinerView>,
     height: Epoch,
 ) -> Result<Choice, ClientError> {
-    Ok(ask_among(engine, question, false, (miners, height)).await?.finish()?)
+    Ok(ask_among(engine, question, false, (miners, height), None).await?.finish()?)
 }
 
 /// What all miners say that could take the deal, and whom the rule takes.
 pub async fn survey(engine: &Engine, question: Question) -> Result<Survey, ClientError> {
-    let choosing = match ask(engine, question, true).await {
+    let choosing = match ask(engine, question, true, None).await {
         Ok(choosing) => choosing,
         Err(ClientError::Offer(error)) => return Ok(Survey::none(ClientError::from(error).problem())),
         Err(error @ ClientError::FileTooLarge { .. }) => return Ok(Survey::none(error.problem())),
@@ -64,9 +64,14 @@ pub async fn survey(engine: &Engine, question: Question) -> Result<Survey, Clien
     })
 }
 
-async fn ask(engine: &Engine, question: Question, all: bool) -> Result<Choosing, ClientError> {
+async fn ask(
+    engine: &Engine,
+    question: Question,
+    all: bool,
+    most: Option<AttoFil>,
+) -> Result<Choosing, ClientError> {
     let (miners, head) = futures::try_join!(engine.rpc.miners(), engine.rpc.head())?;
-    ask_among(engine, question, all, (miners, head.height)).await
+    ask_among(engine, question, all, (miners, head.height), most).await
 }
 
 async fn ask_among(
@@ -74,6 +79,7 @@ async fn ask_among(
     question: Question,
     all: bool,
     (miners, height): (Vec<MinerView>, Epoch),
+    most: Option<AttoFil>,
 ) -> Result<Choosing, ClientError> {
     let Question {
         rule,
@@ -82,11 +88,12 @@ async fn ask_among(
         deals,
     } = question;
     let own = engine.key.address();
-    let mut choosing = Choosing::begin(rule, miners, &own, size, height, &deals)?;
+    let duration = if duration == 0 { USUAL_DURATION } else { duration };
+    let choosing = Choosing::begin(rule, miners, &own, size, height, &deals)?;
+    let mut choosing = choosing.within(most, size, duration)?;
     if choosing.is_settled() && !all {
         return Ok(choosing);
     }
-    let duration = if duration == 0 { USUAL_DURATION } else { duration };
     let asked = choosing.asked().into_iter().map(|offer| {
         let request = match size {
             0 => choosing::usual_question(&offer, &own),

@@ -4,6 +4,7 @@ use crate::choosing::{self, Question};
 use crate::clock;
 use crate::engine::{Engine, Redrawn};
 use crate::error::ClientError;
+use crate::files::limit;
 use crate::host::Host;
 use crate::json;
 use crate::offer::{self, PieceFacts, Wanted};
@@ -13,9 +14,10 @@ use crate::rpc::Rpc;
 use crate::{payments, questions, receipts, retrieve};
 use cid::Cid;
 use serde::Deserialize;
-use shared::chain::{Address, Epoch, SecretKey};
+use shared::chain::{Address, AttoFil, Epoch, SecretKey};
 use shared::client::duplicates::{refuse_duplicate, Duplicates, KnownDeal};
 use shared::client::link::Link;
+use shared::client::offer::within_limit;
 use shared::client::offers::Nodes;
 use shared::client::MinerRule;
 use shared::deal::ClientDeal;
@@ -41,6 +43,9 @@ struct Request {
     /// Whether a second deal with the same miner about the same file is meant.
     #[serde(default)]
     allow_duplicates: bool,
+    /// FIL that it may cost; absent: there is no limit.
+    #[serde(default)]
+    most: Option<AttoFil>,
     /// The deals that are kept here.
     #[serde(default)]
     existing: Vec<Existing>,
@@ -194,6 +199,7 @@ impl Client {
             miner,
             duration,
             allow_duplicates,
+            most,
             existing,
         } = from_js("the deal", request)?;
         let (miner, by_rule) = match Wanted::parse(&miner)? {
@@ -205,25 +211,28 @@ impl Client {
                     duration,
                     deals: counts(&existing),
                 };
-                let mut choice = choosing::choose(&self.0, question).await?;
+                let mut choice = choosing::choose(&self.0, question, most).await?;
                 choice.by_rule.leave_out(&holders(&existing, &piece.data_cid));
                 (choice.offer.view.address, Some(choice.by_rule))
             }
         };
         let drafted = offer::draft(&self.0.rpc, &self.0.key.address(), &piece, &miner, duration).await?;
+        within_limit(drafted.draft.total(), most).map_err(ClientError::from)?;
         let duplicates = Duplicates::allowed(allow_duplicates);
         refuse_duplicate(&drafted.draft, &self.0.key, &known(&existing), duplicates).map_err(ClientError::from)?;
         offer::check_and_reach(&self.0, &drafted).await?;
         let genesis = self.0.rpc.network().await?.genesis;
         let (file, deal) = (NamedFile { name, kind }, ClientDeal::new(drafted.draft));
         let mut record = Record::new(id, clock::now() as u64, genesis, drafted.peer_id, file, deal);
-        record.by_rule = by_rule;
+        (record.by_rule, record.most) = (by_rule, most);
         Ok(kept(&record)?)
     }
 
-    /// Draws a failed deal up anew, with the miner's present price. What is returned is handed to [`Client::redraw`].
-    pub async fn redraft(&self, state: String) -> Result<String, JsValue> {
+    /// Draws a failed deal up anew, with the miner's present price; it may cost `most` FIL from now on, else its limit stays. What is returned
+    /// is handed to [`Client::redraw`].
+    pub async fn redraft(&self, state: String, most: Option<String>) -> Result<String, JsValue> {
         let record = from_text(&state)?;
+        let most = most.map(|most| limit(&most)).transpose()?.or(record.most);
         if !record.is_failed() {
             return Err(ClientError::Argument {
                 what: "the deal",
@@ -231,11 +240,12 @@ impl Client {
             }
             .into());
         }
-        let drafted = offer::redraft(&self.0.rpc, &record.deal.draft).await?;
+        let drafted = offer::redraft(&self.0.rpc, &record.deal.draft, most).await?;
         offer::check_and_reach(&self.0, &drafted).await?;
         let redrawn = Redrawn {
             deal: ClientDeal::new(drafted.draft),
             peer: drafted.peer_id,
+            most,
         };
         let unwritable = |e: serde_json::Error| ClientError::Internal(format!("a draft cannot be written: {e}"));
         Ok(json::write(&redrawn).map_err(unwritable)?)

@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use shared::chain::light::Follower;
 use shared::chain::peers::{Directory, SignedRecord};
 use shared::chain::rpc::{self, Method};
-use shared::chain::{Address, SecretKey};
+use shared::chain::{Address, AttoFil, SecretKey};
 use shared::client::dialing::{Dialer, Obstacle, Route};
 use shared::client::following::SETTLED_MS;
 use shared::client::offers::Nodes;
@@ -46,6 +46,8 @@ const SHOW_WAIT: f64 = 150.0;
 pub struct Redrawn {
     pub deal: ClientDeal,
     pub peer: String,
+    /// FIL that it may cost from now on.
+    pub most: Option<AttoFil>,
 }
 
 /// Hears whether something is kept.
@@ -408,6 +410,7 @@ async fn begin_anew(record: &mut Record, host: &BrowserHost, redrawn: Redrawn) -
     *host.deal.order.borrow_mut() = Order::GoOn;
     host.deal.served.set(0);
     host.deal.uploading.set(false);
+    record.most = redrawn.most;
     engine::redraw(record, host, redrawn.deal, redrawn.peer).await
 }
 

@@ -79,11 +79,11 @@ pub async fn draft(
     })
 }
 
-/// Draws a failed deal up anew.
-pub async fn redraft(rpc: &Rpc, failed: &Draft) -> Result<Drafted, ClientError> {
+/// Draws a failed deal up anew, for no more than `most`.
+pub async fn redraft(rpc: &Rpc, failed: &Draft, most: Option<AttoFil>) -> Result<Drafted, ClientError> {
     let (view, head) = futures::try_join!(rpc.miner(&failed.miner), rpc.head())?;
     let peer_id = view.peer_id.clone();
-    let draft = MinerOffer::redraft(view, failed, head.height)?;
+    let draft = MinerOffer::redraft(view, failed, most, head.height)?;
     Ok(Drafted { draft, peer_id })
 }
 

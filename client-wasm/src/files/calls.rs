@@ -241,7 +241,8 @@ pub fn change_file(state: &str, stopped: Option<String>, most: Option<String>) -
     Ok(file_text(&record)?)
 }
 
-fn limit(most: &str) -> Result<AttoFil, ClientError> {
+/// An amount of FIL that something may cost.
+pub(crate) fn limit(most: &str) -> Result<AttoFil, ClientError> {
     most.parse().map_err(|_| ClientError::Argument {
         what: "the limit",
         reason: format!("{most} is no amount of FIL"),

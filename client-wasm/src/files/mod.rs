@@ -9,7 +9,7 @@ mod drilling;
 mod manifests;
 mod preparing;
 
-pub(crate) use calls::object;
+pub(crate) use calls::{limit, object};
 use calls::{file_text, read_manifest};
 
 use crate::choosing::{self, Question};

@@ -366,7 +366,7 @@ impl ClientError {
             | Self::NotStorable { .. }
             | Self::NotAFolder { .. }
             | Self::Exists { .. } => Code::FileUnreadable,
-            Self::OverLimit { .. } => Code::InsufficientFunds,
+            Self::OverLimit { .. } => Code::OverLimit,
             Self::FolderToStdout => Code::BadArgument,
             Self::UnknownFile(_) => Code::NotFound,
             Self::WrongRoot { .. } => Code::RetrievalCorrupt,
@@ -476,6 +476,7 @@ impl ClientError {
             },
             OfferError::NoMiners => Self::NoMiners { url: url.to_owned() },
             OfferError::NoneTakes { reasons, refused } => Self::NoneTakes { reasons, refused },
+            OfferError::OverLimit { cost: least, most } => Self::OverLimit { least, most },
         }
     }
 

@@ -76,9 +76,12 @@ pub async fn choose(session: &Session, file: &FileFacts, order: &Order) -> Resul
         let offer = MinerOffer::named(miners, miner, order.ask, file.size, height).map_err(wrong)?;
         return Ok((offer, None));
     }
-    let wanted = (order.rule, file.size, order.duration);
     let deals = deals_by_rule(session, order.rule)?;
-    let chosen = choose_among(session, (miners, height), wanted, &deals).await;
+    let own = session.account.address();
+    let choosing = Choosing::begin(order.rule, miners, &own, file.size, height, &deals)
+        .and_then(|choosing| choosing.within(order.most, file.size, order.duration))
+        .map_err(wrong)?;
+    let chosen = settle(session, choosing, (file.size, order.duration)).await;
     let Choice { offer, by_rule } = chosen.map_err(wrong)?;
     for PassedOver { miner, reason } in &by_rule.passed {
         session.report.note(format!("miner {miner} is passed over: {reason}"));
@@ -103,6 +106,11 @@ pub(super) async fn choose_among(
 ) -> Result<Choice, OfferError> {
     let own = session.account.address();
     let choosing = Choosing::begin(rule, miners, &own, size, height, deals)?;
+    settle(session, choosing, (size, duration)).await
+}
+
+/// Makes a choice: the only miner need not be asked.
+async fn settle(session: &Session, choosing: Choosing, (size, duration): (u64, u64)) -> Result<Choice, OfferError> {
     match choosing.is_settled() {
         true => choosing.finish(),
         false => by_asking(session, choosing, (size, duration)).await,

@@ -10,9 +10,9 @@ use super::miner_connection::MinerConnection;
 use super::miner_offers;
 use super::source::{FileFacts, Names, Piece};
 use super::Session;
-use shared::chain::Address;
+use shared::chain::{Address, AttoFil};
 use shared::client::duplicates::{refuse_duplicate, Duplicates, KnownDeal};
-use shared::client::offer::PieceNames;
+use shared::client::offer::{within_limit, PieceNames};
 use shared::client::{ByRule, MinerOffer, MinerRule};
 use shared::deal::{ClientDeal, Draft, DraftError};
 
@@ -28,6 +28,8 @@ pub struct Order {
     pub duration: u64,
     /// Make a deal of data that the miner has a deal of already.
     pub allow_duplicates: bool,
+    /// FIL that the deal may cost; `None`: there is no limit.
+    pub most: Option<AttoFil>,
     pub until: Until,
 }
 
@@ -50,7 +52,7 @@ pub(super) async fn redraft(session: &Session, failed: &Record) -> Result<(Clien
     let view = session.chain.miner(&asked).await.map_err(ClientError::chain)?;
     let view = view.ok_or(ClientError::UnknownMiner { asked })?;
     let peer = view.peer_id.clone();
-    let draft = MinerOffer::redraft(view, &failed.deal.draft, height);
+    let draft = MinerOffer::redraft(view, &failed.deal.draft, failed.most, height);
     let draft = draft.map_err(|error| ClientError::offer(error, session.chain.url(), &failed.file.facts.path))?;
     let (network, chain) = (session.network.clone(), session.chain.clone());
     let mut connection = MinerConnection::new(network, chain, draft.miner.clone(), &peer)?;
@@ -84,6 +86,7 @@ pub(super) async fn prepare(session: &Session, piece: Piece, order: &Order) -> R
         session.genesis().to_owned(),
     );
     let mut record = Record::new(id, created_ms, genesis, peer, file, ClientDeal::new(draft));
+    record.most = order.most;
     record.by_rule = by_rule
         .map(|by_rule| without_holders(session, by_rule, &record))
         .transpose()?;
@@ -116,6 +119,7 @@ async fn draw_up(
         size,
     };
     let draft = offer.draft(piece, session.account.address(), order.duration, start);
+    within_limit(draft.total(), order.most).map_err(|error| ClientError::offer(error, session.chain.url(), &file.path))?;
     refuse_duplicates(session, &draft, order.duplicates())?;
     if [&draft.owner, &draft.worker].contains(&&draft.payer) {
         return Err(DraftError::SelfDeal.into());

@@ -8,6 +8,7 @@ use super::error::{step, ClientError};
 use super::proposing::{self, Order, Prepared};
 use super::source::Piece;
 use super::Session;
+use shared::chain::AttoFil;
 use shared::client::{engine, refunds, Awaited, ClientHost, Following, Next};
 use shared::deal::ClientStage;
 use std::path::Path;
@@ -61,9 +62,14 @@ pub async fn abandon(session: &Session, record: &Record) -> Result<Record, Clien
     Ok(record)
 }
 
-/// Begins a failed deal anew with its miner's present price, and carries it on. The money of the failed attempt comes back
-/// as before.
-pub async fn retry(session: &Session, record: &Record, until: Until) -> Result<Record, ClientError> {
+/// Begins a failed deal anew with its miner's present price, and carries it on; `most` is its limit from now on, else it stays. The money
+/// of the failed attempt comes back as before.
+pub async fn retry(
+    session: &Session,
+    record: &Record,
+    most: Option<AttoFil>,
+    until: Until,
+) -> Result<Record, ClientError> {
     session.check_chain(record)?;
     let lock = session.book.lock(record)?;
     let mut record = session.book.reload(record)?;
@@ -72,6 +78,7 @@ pub async fn retry(session: &Session, record: &Record, until: Until) -> Result<R
         if !host.file_is_same(&mut record).await? {
             return Err(record.file.facts.changed(&record.name()));
         }
+        record.most = most.or(record.most);
         let (deal, peer) = proposing::redraft(session, &record).await?;
         engine::redraw(&mut record, &host, deal, peer).await?;
     }

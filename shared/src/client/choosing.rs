@@ -7,7 +7,7 @@
 //! are told with their reasons ([`PassedOver`]). Nothing is paid meanwhile; the engine asks the chosen one again before it pays
 //! ([`super::quoting`]), and goes to the next of [`ByRule::others`] when that one has changed its mind or is gone.
 
-use super::offer::{MinerOffer, OfferError};
+use super::offer::{within_limit, MinerOffer, OfferError};
 use super::quoting;
 use crate::chain::keys::cid_of_bytes;
 use crate::chain::view::MinerView;
@@ -32,7 +32,7 @@ const REASONS_TOLD: usize = 5;
 /// Miners that a deal may still go to, at most, when the chosen one would not take it after all.
 const MOST_OTHERS: usize = 8;
 /// How many times what its user agreed to another miner may ask for a deal. The next by the rule is dearer as a rule, a little; a miner that
-/// takes a deal and then refuses it must not send it to one that asks anything.
+/// takes a deal and then refuses it must not send it to one that asks anything. A limit that its user has given counts in its place.
 pub const MOST_DEARER: u128 = 2;
 /// Blocks of the deal that miners are asked about for a list.
 pub const USUAL_DURATION: u64 = 10_000;
@@ -205,6 +205,15 @@ impl PassedOver {
         }
     }
 
+    /// The deal with it would cost more than its user allows.
+    pub fn over_limit(miner: &Address, most: AttoFil) -> Self {
+        let reason = format!("the deal may cost {most} FIL, and it asks more");
+        Self {
+            miner: miner.clone(),
+            reason,
+        }
+    }
+
     /// It cannot be asked.
     pub fn silent(miner: &Address, reason: &str) -> Self {
         let reason = format!("it does not answer: {reason}");
@@ -290,6 +299,18 @@ impl Choosing {
             candidates,
             heard,
         })
+    }
+
+    /// The same without those with whom a deal of `size` bytes for `duration` blocks would cost more than `most`: they are not asked.
+    pub fn within(mut self, most: Option<AttoFil>, size: u64, duration: u64) -> Result<Self, OfferError> {
+        let cost = |candidate: &Candidate| price_of(candidate.offer.ask.price, size, duration);
+        let cheapest = self.candidates.iter().filter_map(cost).min();
+        self.candidates
+            .retain(|candidate| within_limit(cost(candidate), most).is_ok());
+        match self.candidates.is_empty() {
+            true => within_limit(cheapest, most).map(|()| self),
+            false => Ok(self),
+        }
     }
 
     /// Whom to ask, in this order.

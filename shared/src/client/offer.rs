@@ -2,7 +2,7 @@
 //! [`super::choosing`] takes one by a rule.
 
 use crate::chain::view::{AskView, MinerView};
-use crate::chain::{Address, Epoch};
+use crate::chain::{Address, AttoFil, Epoch};
 use crate::deal::Draft;
 use crate::piece::{Commitment, SectorSize};
 use alloc::string::String;
@@ -54,6 +54,21 @@ pub enum OfferError {
         /// Whether one of them said no; the others did not answer.
         refused: bool,
     },
+    #[error("the deal would cost {cost} FIL, and it may cost {most} FIL; allow more, or choose a shorter duration or another miner")]
+    OverLimit { cost: AttoFil, most: AttoFil },
+}
+
+/// Refuses a deal that would cost more than its user allows, which is asked of every draft before it is kept: of the first one, of one
+/// with another miner, and of one that begins anew. Without `most` there is no limit; a `cost` that is more than all FIL is `None`.
+pub fn within_limit(cost: Option<AttoFil>, most: Option<AttoFil>) -> Result<(), OfferError> {
+    let Some(most) = most else { return Ok(()) };
+    match cost {
+        Some(cost) if cost <= most => Ok(()),
+        cost => Err(OfferError::OverLimit {
+            cost: cost.unwrap_or(AttoFil(u128::MAX)),
+            most,
+        }),
+    }
 }
 
 impl MinerOffer {
@@ -122,15 +137,22 @@ impl MinerOffer {
         }
     }
 
-    /// Draws a failed deal up anew: the same piece with the same miner for as long, at its present ask.
-    pub fn redraft(view: MinerView, failed: &Draft, height: Epoch) -> Result<Draft, OfferError> {
+    /// Draws a failed deal up anew: the same piece with the same miner for as long, at its present ask, for no more than `most`.
+    pub fn redraft(
+        view: MinerView,
+        failed: &Draft,
+        most: Option<AttoFil>,
+        height: Epoch,
+    ) -> Result<Draft, OfferError> {
         let piece = PieceNames {
             data_cid: failed.data_cid,
             comm_p: failed.comm_p,
             size: failed.size,
         };
         let offer = Self::of(view, None, height)?;
-        Ok(offer.draft(piece, failed.payer.clone(), failed.duration, height))
+        let draft = offer.draft(piece, failed.payer.clone(), failed.duration, height);
+        within_limit(draft.total(), most)?;
+        Ok(draft)
     }
 
     fn too_small(&self, size: u64) -> OfferError {

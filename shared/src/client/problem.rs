@@ -41,6 +41,7 @@ pub enum ErrorCode {
     NotFound,
     NotStoredYet,
     NotWorking,
+    OverLimit,
     RefundPending,
     Rejected,
     RetrievalCorrupt,
@@ -89,6 +90,7 @@ impl ErrorCode {
             Self::EmptyFile => "Choose a file with at least one byte.",
             Self::FileTooLarge => "Choose a smaller file, or a miner with larger sectors.",
             Self::InsufficientFunds => "Get FIL from the faucet, or choose a shorter duration.",
+            Self::OverLimit => "Allow more, or choose a shorter duration or another miner.",
             Self::SelfDeal => "Use another account, or another miner.",
             Self::Rejected => "The miner's reason tells what to change; then try again.",
             Self::DealFailed => "Try again, with this miner or another one.",
@@ -137,6 +139,7 @@ impl From<&OfferError> for ErrorCode {
             OfferError::NoAsk(_) | OfferError::UnknownAsk { .. } | OfferError::AskExpired { .. } => Self::NoAsk,
             OfferError::SectorSize { .. } => Self::MinerMisbehaved,
             OfferError::TooLarge { .. } => Self::FileTooLarge,
+            OfferError::OverLimit { .. } => Self::OverLimit,
             OfferError::NoneTakes { refused: true, .. } => Self::Rejected,
             OfferError::NoneTakes { refused: false, .. } => Self::MinerUnreachable,
         }

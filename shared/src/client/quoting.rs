@@ -6,7 +6,7 @@
 use super::choosing::{PassedOver, MOST_DEARER};
 use super::engine::{follow_miner, keep};
 use super::host::{Blame, ClientHost, EngineError, Event};
-use super::offer::{MinerOffer, PieceNames};
+use super::offer::{within_limit, MinerOffer, PieceNames};
 use super::problem::{ErrorCode, Problem};
 use super::record::DealRecord;
 use crate::chain::{Address, AttoFil};
@@ -93,8 +93,14 @@ pub(super) async fn go_to_next<H: ClientHost>(
             size: draft.size,
         };
         let drawn = offer.draft(piece, draft.payer.clone(), draft.duration, height);
-        if drawn.price > most {
-            by_rule.passed.push(PassedOver::dearer(&drawn.miner));
+        let dear = match record.most {
+            Some(limit) => within_limit(drawn.total(), Some(limit))
+                .is_err()
+                .then(|| PassedOver::over_limit(&drawn.miner, limit)),
+            None => (drawn.price > most).then(|| PassedOver::dearer(&drawn.miner)),
+        };
+        if let Some(dear) = dear {
+            by_rule.passed.push(dear);
             continue;
         }
         let mut next = record.clone();

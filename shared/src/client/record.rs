@@ -154,6 +154,9 @@ pub struct DealRecord<F> {
     /// How its miner was chosen, unless its user has named it.
     #[serde(default)]
     pub by_rule: Option<ByRule>,
+    /// FIL that the deal may cost, where its user has set a limit; that of a file's deals is the file's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most: Option<AttoFil>,
     /// The id of the file that the deal was made for, where it is about one of several pieces or copies ([`super::files`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part_of: Option<String>,
@@ -202,6 +205,7 @@ impl<F> DealRecord<F> {
             genesis,
             peer,
             by_rule: None,
+            most: None,
             part_of: None,
             file,
             deal,
@@ -231,6 +235,7 @@ impl<F> DealRecord<F> {
             genesis: self.genesis,
             peer: self.peer,
             by_rule: self.by_rule,
+            most: self.most,
             part_of: self.part_of,
             file,
             deal: self.deal,

@@ -82,7 +82,7 @@ impl Market {
 
 /// Whether a path is a file that is one deal, as ever: it fits in a sector, and one copy of it is wanted.
 pub async fn is_one_deal(session: &Session, path: &Path, order: &FileOrder) -> Result<bool, ClientError> {
-    if order.copies != 1 || order.most.is_some() || order.with_manifest || order.repair || path.is_dir() {
+    if order.copies != 1 || order.with_manifest || order.repair || path.is_dir() {
         return Ok(false);
     }
     // What is wrong with it says whoever stores it.

@@ -39,6 +39,7 @@ fn order(miner: &Miner) -> Order {
         rule: MinerRule::default(),
         duration: DEFAULT_DURATION,
         allow_duplicates: false,
+        most: None,
         until: Until::Accepted,
     }
 }

@@ -92,3 +92,40 @@ async fn a_message_that_waits_for_its_block_does_not_keep_the_account_from_other
     let (opened, ()) = tokio::join!(propose(&session, piece(&world), &order), another);
     assert!(opened.expect("it is accepted").deal.channel().is_some());
 }
+
+/// A limit holds for a single deal as for a file: when it is drawn up, by rule or with the miner that was named, and when it begins anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deal_that_would_cost_more_than_its_limit_is_refused_before_anything_is_kept() {
+    let world = World::start();
+    let dear = world.miner(&key(3), AttoFil(3 * PRICE.0)).await;
+    let cheap = world.old_miner(&key(4), PRICE).await;
+    let session = world.session().await;
+    let cost = AttoFil(PRICE.0 * 100 * u128::from(DEFAULT_DURATION));
+    let by_rule = Order {
+        miner: None,
+        ask: None,
+        most: cost.checked_sub(AttoFil(1)),
+        ..order(&dear)
+    };
+    let refused = propose(&session, piece(&world), &by_rule).await;
+    let Err(ClientError::OverLimit { least, most }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!((least, Some(most)), (cost, by_rule.most));
+    let named = Order {
+        most: Some(cost),
+        ..order(&dear)
+    };
+    let refused = propose(&session, piece(&world), &named).await;
+    assert!(matches!(refused, Err(ClientError::OverLimit { least, .. }) if least == AttoFil(3 * cost.0)));
+    assert!(session.book.all().expect("it can be read").is_empty());
+    // Of all miners only those are asked that are within it.
+    let nearest = Order {
+        rule: MinerRule::Nearest,
+        most: Some(cost),
+        ..by_rule
+    };
+    let record = propose(&session, piece(&world), &nearest).await.expect("it is enough");
+    assert_eq!((record.deal.draft.miner, record.most), (cheap.address, Some(cost)));
+    assert!(record.by_rule.expect("it was chosen by rule").others.is_empty());
+}

@@ -51,7 +51,7 @@ pub struct Store {
     /// Miners that keep each piece, all different
     #[arg(long, value_name = "NUMBER", default_value_t = 1, conflicts_with = "miner")]
     copies: u32,
-    /// FIL that all deals may cost together
+    /// FIL that all deals may cost together; miners that ask more are not asked
     #[arg(long, value_name = "FIL")]
     most: Option<AttoFil>,
     /// Have miners keep the list of pieces, too, so that the file's id is all that is needed to get it back
@@ -104,6 +104,9 @@ pub struct Resume {
 pub struct Retry {
     /// The deal's id
     deal: String,
+    /// FIL that it may cost [default: the limit that it was made with]
+    #[arg(long, value_name = "FIL")]
+    most: Option<AttoFil>,
     /// When to end
     #[arg(long, value_enum, default_value_t = Until::Complete)]
     until: Until,
@@ -130,6 +133,7 @@ pub async fn store(context: &CommandContext, arguments: Store) -> Result<(), Com
         ask: None,
         duration: arguments.duration,
         allow_duplicates: arguments.allow_duplicates,
+        most: arguments.most,
         until: arguments.until,
     };
     let record = match arguments.files.as_slice() {
@@ -241,6 +245,7 @@ pub async fn propose(context: &CommandContext, arguments: Propose) -> Result<(),
         ask: Some(arguments.ask),
         duration: arguments.duration,
         allow_duplicates: arguments.allow_duplicates,
+        most: None,
         until: arguments.until,
     };
     let output = context.output;
@@ -417,7 +422,7 @@ fn is_open(record: &Record, until: Until) -> bool {
 pub async fn retry(context: &CommandContext, arguments: Retry) -> Result<(), CommandError> {
     let session = context.session().await?;
     let record = session.book.get(&arguments.deal)?;
-    let record = storing::retry(&session, &record, arguments.until).await?;
+    let record = storing::retry(&session, &record, arguments.most, arguments.until).await?;
     print_deal(&record, context.output)?;
     Ok(())
 }

@@ -218,3 +218,20 @@ fn rules_have_names() {
     }
     assert_eq!("dearest".parse::<MinerRule>(), Err(UnknownRule));
 }
+
+#[test]
+fn who_asks_more_than_the_deal_may_cost_is_not_asked_and_without_others_the_cheapest_is_told() {
+    let miners = [miner(1001, 5), miner(1002, 3), miner(1003, 4)];
+    let within = |most| begin(MinerRule::Nearest, &miners, &[]).within(most, 100, 10);
+    let total = |price: u64| AttoFil::from_fil(price * 100 * 10);
+    let asked = |most| {
+        let asked = within(most).expect("some are within it").asked();
+        asked.into_iter().map(|offer| offer.view.address).collect::<Vec<_>>()
+    };
+    assert_eq!(asked(None).len(), 3);
+    assert_eq!(asked(Some(total(4))), [Address::id(1002), Address::id(1003)]);
+    let (cost, most) = (total(3), AttoFil(total(3).0 - 1));
+    let refused = within(Some(most)).map(drop);
+    assert_eq!(refused, Err(OfferError::OverLimit { cost, most }));
+    assert_eq!(ErrorCode::from(&OfferError::OverLimit { cost, most }), ErrorCode::OverLimit);
+}

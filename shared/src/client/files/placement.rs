@@ -8,7 +8,7 @@ use super::needs::{needs, GivenUp, PieceNeeds};
 use super::record::FileRecord;
 use crate::chain::view::MinerView;
 use crate::chain::{Address, AttoFil, Epoch};
-use crate::client::offer::{MinerOffer, PieceNames};
+use crate::client::offer::{within_limit, MinerOffer, PieceNames};
 use crate::client::record::DealRecord;
 use crate::deal::review::price_of;
 use crate::file::Manifest;
@@ -243,7 +243,7 @@ impl Placement {
         }
         let affordable = |offer: &MinerOffer| {
             let price = price_of(offer.ask.price, size, order.duration);
-            most.is_none_or(|most| price.is_some_and(|price| price <= most))
+            within_limit(price, *most).is_ok()
         };
         let fitting: Vec<MinerOffer> = fitting.into_iter().filter(affordable).collect();
         let (again, fresh): (Vec<MinerOffer>, Vec<MinerOffer>) = fitting

@@ -5,6 +5,7 @@ use super::*;
 use crate::chain::view::{AskView, MinerView};
 use crate::chain::{Address, AttoFil};
 use crate::client::host::EngineError;
+use crate::client::offer::{MinerOffer, OfferError};
 use crate::client::problem::ErrorCode;
 use crate::client::{ByRule, MinerRule, PassedOver};
 use crate::deal::client::ClientRefusal;
@@ -143,6 +144,53 @@ fn a_deal_does_not_go_on_to_a_miner_that_asks_more_than_twice_what_was_agreed_to
     assert_eq!(go(&mut record, &host), Ok(Next::Now));
     assert_eq!(record.deal.draft.miner, other);
     assert_eq!(record.by_rule.and_then(|by_rule| by_rule.agreed), Some(AttoFil(2)));
+}
+
+#[test]
+fn a_deal_with_a_limit_goes_on_to_another_miner_as_far_as_the_limit_and_not_beyond_it() {
+    let host = FakeHost::default();
+    asked_says(&host, Err(backlog()));
+    let (mut record, other) = chosen_by_rule(&host);
+    let units = u128::from(record.deal.draft.size) * u128::from(record.deal.draft.duration);
+    let total = |price: u128| AttoFil(price * units);
+    // The other one asks 3 where 2 was agreed to.
+    record.most = total(3).checked_sub(AttoFil(1));
+    let mut ending = record.clone();
+    run(&mut ending, &host, DealRecord::is_failed);
+    assert_ne!(ending.deal.draft.miner, other);
+    assert!(host.chain.sent.borrow().is_empty());
+    // What its user allows is more than twice as dear, and counts.
+    host.chain
+        .miners
+        .borrow_mut()
+        .get_mut(&other)
+        .expect("it is there")
+        .asks[0]
+        .price = AttoFil(9);
+    record.most = Some(total(9));
+    assert_eq!(go(&mut record, &host), Ok(Next::Now));
+    assert_eq!((&record.deal.draft.miner, record.most), (&other, Some(total(9))));
+}
+
+#[test]
+fn a_deal_that_begins_anew_costs_no_more_than_its_limit() {
+    let record = record(2, LONG);
+    let failed = &record.deal.draft;
+    let view = || MinerView {
+        asks: vec![AskView {
+            id: 0,
+            price: AttoFil(7),
+            expiry: Epoch(u64::MAX),
+        }],
+        ..miner_view()
+    };
+    let cost = AttoFil(7 * u128::from(failed.size) * u128::from(failed.duration));
+    let most = cost.checked_sub(AttoFil(1)).expect("it is not free");
+    let redraft = |most| MinerOffer::redraft(view(), failed, most, Epoch(9));
+    assert_eq!(redraft(Some(most)), Err(OfferError::OverLimit { cost, most }));
+    for enough in [Some(cost), None] {
+        assert_eq!(redraft(enough).expect("it is enough").total(), Some(cost));
+    }
 }
 
 #[test]

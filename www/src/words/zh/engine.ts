@@ -41,6 +41,7 @@ export const zhEngine: EngineWords = {
     'not-found': { why: '没有找到' },
     'not-stored-yet': { why: '还没有存储完成', next: '请等待交易完成' },
     'not-working': { why: '这笔交易已经结束', next: '已结束的交易可以忘记' },
+    'over-limit': { why: '价格超过了您允许的上限', next: '请提高上限，或选择更短的期限、其他矿工' },
     'refund-pending': { why: '款项还在退回途中', next: '请等款项退回' },
     rejected: { why: '矿工拒绝了', next: '矿工的理由说明需要改变什么；之后再试' },
     'retrieval-corrupt': {
