@@ -27,7 +27,14 @@ import type {
   WholeFile,
 } from './types.js';
 import { checkUnchanged } from './unchanged.js';
-import { type Client, changeFile, fileSpans, lookAtFile, manifestNodes } from './wasm/sealdrop_client.js';
+import {
+  abandonFile,
+  type Client,
+  fileSpans,
+  goOnWithFile,
+  lookAtFile,
+  manifestNodes,
+} from './wasm/sealdrop_client.js';
 
 /** Milliseconds until a file that could not go on is looked at again, whatever changes meanwhile: miners are asked each time. */
 const LATER_MS = 5_000;
@@ -392,12 +399,13 @@ export class Folders {
 
   /** Makes no more deals for a file; those that are under way go on. */
   async stop(id: string): Promise<void> {
-    await this.#change(id, 'you gave it up', undefined);
+    const [state, contents, deals] = await Promise.all([this.#state(id), this.contents(id), this.#edges.store.deals()]);
+    await this.#put(id, abandonFile(state, contents.manifest, statesFor(contents, deals)));
   }
 
   /** Makes deals again for a file that has stopped, of which all may cost `most`. */
   async goOn(id: string, most?: string): Promise<void> {
-    await this.#change(id, undefined, most);
+    await this.#put(id, goOnWithFile(await this.#state(id), most));
   }
 
   /** What it costs to keep a file once more. */
@@ -409,10 +417,6 @@ export class Folders {
   /** Keeps a file once more whose time is over. */
   async storeAgain(id: string, most: string): Promise<void> {
     await this.#put(id, await this.#edges.client.orderAgain(await this.#state(id), most));
-  }
-
-  async #change(id: string, stopped: string | undefined, most: string | undefined): Promise<void> {
-    await this.#put(id, changeFile(await this.#state(id), stopped, most));
   }
 
   async #state(id: string): Promise<string> {

@@ -418,9 +418,10 @@ export interface FileProgress {
  * - `kept`: As many copies of every piece are kept as were ordered.
  * - `incomplete`: Every piece is kept, but not as often as was ordered, and no more deals are made.
  * - `failed`: A piece is not kept at all, and no more deals are made.
+ * - `abandoned`: Its user gave it up before all of it was kept; what is kept stays.
  * - `ended`: Its time is over: no miner has to keep it any more. Said where the chain's height is known.
  */
-export type FileState = 'under-way' | 'kept' | 'incomplete' | 'failed' | 'ended';
+export type FileState = 'under-way' | 'kept' | 'incomplete' | 'failed' | 'abandoned' | 'ended';
 
 /** A file with all that is known of it here. */
 export interface FileView {
@@ -444,7 +445,7 @@ export interface FileView {
   readonly encryption?: Encryption;
   /** attoFIL that all deals together may cost. */
   readonly most?: bigint;
-  /** Why no more deals are made for it. */
+  /** Why no more deals are made for it, although not all that was ordered is kept. */
   readonly stopped?: string;
 }
 

@@ -6,6 +6,7 @@ use crate::json;
 use shared::chain::{Address, Epoch};
 use shared::client::dialing::Obstacle;
 use shared::client::duplicates::DuplicateError;
+use shared::client::files::NothingToAbandon;
 use shared::client::{EngineError, ErrorCode, OfferError, Problem, RetrievalError};
 use shared::deal::{DraftError, Rejection};
 use wasm_bindgen::{JsCast, JsValue};
@@ -56,6 +57,8 @@ pub enum ClientError {
     #[error(transparent)]
     Offer(OfferError),
     #[error(transparent)]
+    NothingToAbandon(#[from] NothingToAbandon),
+    #[error(transparent)]
     Engine(#[from] EngineError),
     #[error("the deal is not complete, so there is nothing to verify yet")]
     NotStoredYet,
@@ -88,6 +91,7 @@ impl ClientError {
             Self::Duplicate | Self::SameDeal(_) => ErrorCode::Duplicate,
             Self::Draft(error) => error.into(),
             Self::Offer(error) => error.into(),
+            Self::NothingToAbandon(_) => ErrorCode::NotWorking,
             Self::Engine(error) => error.into(),
             Self::Retrieval { error, .. } => error.into(),
             Self::NotStoredYet | Self::NotProposed => ErrorCode::NotStoredYet,

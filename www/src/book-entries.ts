@@ -110,7 +110,9 @@ function isDealOver(deal: Deal): boolean {
 
 /** Whether a file that was stored need not be kept any more. */
 export function isOver({ progress, ends }: StoredFile): boolean {
-  const wasStored = progress.state === 'kept' || progress.state === 'incomplete';
+  if (progress.state === 'ended') return true;
+  const { state, copiesKept } = progress;
+  const wasStored = state === 'kept' || state === 'incomplete' || (state === 'abandoned' && copiesKept > 0);
   return wasStored && session.height !== undefined && session.height >= ends;
 }
 
@@ -127,6 +129,8 @@ export function stateOf(file: StoredFile): {
       return { look: 'sealed', word: t.book.fileKept, kind: 'complete' };
     case 'failed':
       return { look: 'broken', word: t.book.notKept, kind: 'failed' };
+    case 'abandoned':
+      return { look: 'broken', word: t.book.givenUp, kind: 'failed' };
     case 'incomplete':
       return { look: 'sealed', word: t.book.fewerCopies, kind: 'failed' };
     default: {

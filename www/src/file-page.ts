@@ -158,13 +158,22 @@ export class FilePage extends ActingView {
   /** What hinders it, or why it stopped. */
   private trouble(file: WholeFile) {
     if (file.stopped !== undefined && file.progress.state !== 'kept') {
-      const problem: Problem = {
-        code: 'deal-failed',
-        what: () => (file.progress.state === 'failed' ? t.file.notWhole : t.file.fewerCopies),
-        why: file.stopped,
-        next: () => t.file.goesOn,
-        foreign: true,
-      };
+      const { state, copiesKept, copiesWanted } = file.progress;
+      const problem: Problem =
+        state === 'abandoned'
+          ? {
+              code: 'abandoned',
+              what: () => t.file.givenUp,
+              why: () => t.file.givenUpWhy(copiesKept, copiesWanted),
+              next: () => t.file.mayGoOn,
+            }
+          : {
+              code: 'deal-failed',
+              what: () => (state === 'failed' ? t.file.notWhole : t.file.fewerCopies),
+              why: file.stopped,
+              next: () => t.file.goesOn,
+              foreign: true,
+            };
       return html`<sd-problem .problem=${problem} .retry=${() => this.goOn()} .label=${t.file.goOn}></sd-problem>`;
     }
     if (!file.problem || (session.problem && file.problem.code === 'chain-unreachable')) return nothing;

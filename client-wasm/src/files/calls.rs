@@ -230,11 +230,19 @@ pub fn look_at_file(state: &str, manifest: &[u8], deals: Vec<String>) -> Result<
     Ok(to_js(&Whole::of(&file))?)
 }
 
-/// The file's record with no more deals to be made for it, at its user's wish; or again some, of which all may cost `most` FIL.
-#[wasm_bindgen(js_name = changeFile)]
-pub fn change_file(state: &str, stopped: Option<String>, most: Option<String>) -> Result<String, JsValue> {
+/// The file's record with no more deals to be made for it, at its user's wish; `deals` are the states of all that may count for it.
+#[wasm_bindgen(js_name = abandonFile)]
+pub fn abandon_file(state: &str, manifest: &[u8], deals: Vec<String>) -> Result<String, JsValue> {
+    let progress = opened(state, manifest, &deals)?.view().progress;
+    let record = file_of(state)?.abandoned(&progress).map_err(ClientError::from)?;
+    Ok(file_text(&record)?)
+}
+
+/// The file's record with deals to be made for it again, of which all may cost `most` FIL.
+#[wasm_bindgen(js_name = goOnWithFile)]
+pub fn go_on_with_file(state: &str, most: Option<String>) -> Result<String, JsValue> {
     let mut record = file_of(state)?;
-    record.stopped = stopped;
+    record.stopped = None;
     if let Some(most) = most {
         record.order.most = Some(limit(&most)?);
     }

@@ -43,10 +43,7 @@ impl OpenFile {
     /// Notes what a drill came to; the record is to be kept. A lost copy is replaced where that was consented to.
     fn heard_drill(&mut self, drill: &Drill, came_back: bool) -> DrillVerdict {
         let mut record = self.placement.file().clone();
-        let verdict = record.drills.heard(drill, came_back, clock::now() as u64);
-        if verdict == DrillVerdict::Lost && record.order.repair {
-            record.stopped = None;
-        }
+        let (verdict, _) = record.heard_drill(drill, came_back, clock::now() as u64);
         self.placement.renew(record);
         verdict
     }

@@ -9,7 +9,7 @@ use sealdrop_miner::chain_access::ChainError;
 use sealdrop_wallet::WalletError;
 use shared::chain::{Address, AttoFil, Epoch};
 use shared::client::duplicates::DuplicateError;
-use shared::client::files::{OrderError, SectorError};
+use shared::client::files::{NothingToAbandon, OrderError, SectorError};
 use shared::client::{EngineError, ErrorCode, OfferError, Problem, RetrievalError};
 use shared::deal::client::{ClientRefusal, DraftError};
 use shared::deal::ClientStage;
@@ -243,6 +243,8 @@ pub enum ClientError {
     NotStorable { path: PathBuf },
     #[error("all deals would cost {least} FIL at least, and --most allows {most} FIL; allow more, or ask for fewer copies or a shorter duration")]
     OverLimit { least: AttoFil, most: AttoFil },
+    #[error("file {file}: {reason}")]
+    FileKept { file: String, reason: NothingToAbandon },
     #[error("it is a folder, which does not go to the standard output; name one with -o")]
     FolderToStdout,
     #[error("{0:?} is not the id of a file in this book; `sealdrop client files` lists the files")]
@@ -354,7 +356,7 @@ impl ClientError {
                 _ => Code::RetrievalCorrupt,
             },
             Self::SomeFailed { .. } | Self::FileIncomplete { .. } => Code::DealFailed,
-            Self::FileOver { .. } => Code::NotWorking,
+            Self::FileOver { .. } | Self::FileKept { .. } => Code::NotWorking,
             Self::PiecesLeft { first, .. } => first.code(),
             Self::FileOrder(_) | Self::Manifest(_) | Self::Range { .. } | Self::SizeUnknown(_) => Code::BadArgument,
             Self::Sector(SectorError::Offer(error)) => error.into(),

@@ -52,15 +52,13 @@ pub async fn drill(session: &Session, id: &str, until: Until) -> Result<Option<D
         // Something of one's own is none of the copy's.
         Err(error) => return Err(error),
     };
-    let verdict = stored.record.drills.heard(&drill, reason.is_none(), now_ms());
+    let (verdict, is_replaced) = stored.record.heard_drill(&drill, reason.is_none(), now_ms());
     session.book.save_file(&stored.record, None)?;
-    if verdict == DrillVerdict::Lost && stored.record.order.repair {
+    if is_replaced {
         let miner = &drill.miner;
         session.report.note(format!(
             "miner {miner} has not given piece {data} back three times in a row: another one is to keep it"
         ));
-        stored.record.stopped = None;
-        session.book.save_file(&stored.record, None)?;
         super::carrying::carry((stored, lock), session, until).await?;
     }
     Ok(Some(Drilled {

@@ -39,9 +39,6 @@ use shared::file::{Cut, Manifest};
 use shared::piece::SectorSize;
 use std::path::{Path, PathBuf};
 
-/// The end of a file that its user gave up.
-pub const ABANDONED: &str = "abandoned by its client";
-
 /// What to store, and how.
 #[derive(Debug, Clone)]
 pub struct Wanted {
@@ -363,7 +360,12 @@ pub fn placed(book: &super::Book, stored: &StoredFile) -> Result<Placement, Clie
 /// Gives a file up: no more deals are made, those under way are abandoned, and complete ones stay.
 pub async fn abandon(session: &Session, id: &str) -> Result<Placement, ClientError> {
     let (mut stored, _lock) = taken(session, id)?;
-    stored.record.stopped = Some(ABANDONED.to_owned());
+    let progress = FileProgress::of(&placed(&session.book, &stored)?);
+    let given_up = stored.record.clone().abandoned(&progress);
+    stored.record = given_up.map_err(|reason| ClientError::FileKept {
+        file: stored.record.id.clone(),
+        reason,
+    })?;
     session.book.save_file(&stored.record, None)?;
     let quiet = session.reporting(session.report.of_part());
     for record in session.book.deals_of_file(&stored.record.id)? {

@@ -1,6 +1,6 @@
 //! Files of several pieces: how many deals there are, with whom, and what a death of the process leaves.
 
-use super::super::files::{self, Wanted, ABANDONED};
+use super::super::files::{self, Wanted};
 use super::*;
 use shared::client::files::{
     DrillVerdict, FileOrder, FileProgress, FileState, FileView, GivenUp, MinerChoice, Placement, Standing,
@@ -153,7 +153,8 @@ async fn a_file_that_nobody_takes_is_said_to_lack_its_pieces_and_can_be_given_up
     let placement = files::placed(&session.book, &stored).expect("it can be read");
     assert_eq!(FileProgress::of(&placement).state, FileState::Failed);
     let given_up = files::abandon(&session, &file).await.expect("nothing is under way");
-    assert_eq!(given_up.file().stopped.as_deref(), Some(ABANDONED));
+    assert!(given_up.file().is_abandoned());
+    assert_eq!(FileProgress::of(&given_up).state, FileState::Abandoned);
     // Somebody who wants it after all.
     miners[0].says(Reply::Stage);
     let placement = files::resume(&session, &file, false, Until::Staged)

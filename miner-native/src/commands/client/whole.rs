@@ -197,7 +197,7 @@ fn advice(view: &FileView, places: &[FileSource]) -> Option<String> {
         FileState::Incomplete | FileState::Failed if view.progress.copies_lost > 0 => Some(format!(
             "`sealdrop client resume {file} --repair` has lost copies replaced"
         )),
-        FileState::Incomplete | FileState::Failed | FileState::UnderWay => {
+        FileState::Incomplete | FileState::Failed | FileState::UnderWay | FileState::Abandoned => {
             Some(format!("`sealdrop client resume {file}` goes on with it"))
         }
         FileState::Kept => None,
@@ -259,8 +259,7 @@ pub(super) async fn open_files(session: &Session) -> Result<Vec<String>, Command
         let Some(stored) = session.book.find_file(&id)? else {
             continue;
         };
-        let given_up = stored.record.stopped.as_deref() == Some(files::ABANDONED);
-        if stored.record.genesis != session.genesis() || given_up {
+        if stored.record.genesis != session.genesis() || stored.record.is_abandoned() {
             continue;
         }
         let progress = FileProgress::of(&files::placed(&session.book, &stored)?);

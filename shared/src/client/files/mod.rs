@@ -35,7 +35,7 @@ pub use copies::{Copy, Standing};
 pub use drills::{Check, Drill, DrillVerdict, Drills, STRIKES};
 pub use needs::{needs, GivenUp, PieceNeeds, ATTEMPTS_PER_COPY};
 pub use placement::{PieceSource, PlacedPiece, Placement, DEALS_UNDER_WAY, PIECES_UNDER_WAY};
-pub use record::{Encryption, FileOrder, FileRecord, MinerChoice, OrderError, MAX_COPIES};
+pub use record::{Encryption, FileOrder, FileRecord, MinerChoice, NothingToAbandon, OrderError, ABANDONED, MAX_COPIES};
 pub use score::{score_cards, ScoreCard};
 pub use sectors::{quote, quote_manifest, sector_for, FileQuote, SectorError};
 pub use view::{CheckView, CopyView, FileProgress, FileState, FileView, PieceView};

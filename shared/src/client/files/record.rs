@@ -1,6 +1,7 @@
 //! A file or folder as a client keeps it, beside its manifest and the deals of its pieces.
 
-use super::drills::Drills;
+use super::drills::{Drill, DrillVerdict, Drills};
+use super::view::{FileProgress, FileState};
 use crate::chain::{Address, AttoFil, Epoch};
 use crate::client::choosing::MinerRule;
 use crate::client::duplicates::Duplicates;
@@ -37,6 +38,9 @@ impl Default for MinerChoice {
     }
 }
 
+/// Why no more deals are made for a file that its user has given up.
+pub const ABANDONED: &str = "abandoned by its client";
+
 /// What its user wants of a file, and has consented to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -56,6 +60,11 @@ pub struct FileOrder {
     /// Whether deals are made although miners keep the same data for this client already.
     pub allow_duplicates: bool,
 }
+
+/// A file that is kept as it was ordered cannot be given up: no deal is to be made for it, and what is kept stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("all that was ordered is kept: there is nothing to abandon")]
+pub struct NothingToAbandon;
 
 /// An order that cannot be carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -196,6 +205,35 @@ impl FileRecord {
     /// Whether its time is over, so that nobody has to keep it any more.
     pub fn is_over(&self, height: Epoch) -> bool {
         self.ends <= height
+    }
+
+    /// Whether its user has given it up; then nothing but its user has deals made for it again.
+    pub fn is_abandoned(&self) -> bool {
+        self.stopped.as_deref() == Some(ABANDONED)
+    }
+
+    /// The same given up by its user, when it is so far: no more deals are made for it. Of one that is kept as it was ordered only that lost
+    /// copies are replaced can be given up.
+    pub fn abandoned(mut self, progress: &FileProgress) -> Result<Self, NothingToAbandon> {
+        match progress.state {
+            FileState::Kept | FileState::Ended if !self.order.repair => return Err(NothingToAbandon),
+            FileState::Kept | FileState::Ended => self.order.repair = false,
+            FileState::UnderWay | FileState::Incomplete | FileState::Failed | FileState::Abandoned => {
+                self.stopped = Some(ABANDONED.to_owned());
+            }
+        }
+        Ok(self)
+    }
+
+    /// Notes what a drill came to. A lost copy is replaced, and deals are made again for a file that had stopped, where its user wants that
+    /// and has not given it up; whether that is so.
+    pub fn heard_drill(&mut self, drill: &Drill, came_back: bool, now_ms: u64) -> (DrillVerdict, bool) {
+        let verdict = self.drills.heard(drill, came_back, now_ms);
+        let replaced = verdict == DrillVerdict::Lost && self.order.repair && !self.is_abandoned();
+        if replaced {
+            self.stopped = None;
+        }
+        (verdict, replaced)
     }
 
     /// The same as its user wants it now. While its time is not over and it has deals (`has_deals`), that stays, since they are not made

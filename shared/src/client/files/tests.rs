@@ -4,7 +4,7 @@ use super::copies::{Copy, Standing};
 use super::drills::{DrillVerdict, DRILL_BYTES, DRILL_PAUSE_MS, STRIKES, STRIKE_PAUSE_MS};
 use super::needs::{needs, GivenUp, PieceNeeds, ATTEMPTS_PER_COPY};
 use super::placement::{Placement, PIECES_UNDER_WAY};
-use super::record::{FileOrder, FileRecord, MinerChoice, OrderError, LAGGING, MAX_COPIES};
+use super::record::{FileOrder, FileRecord, MinerChoice, NothingToAbandon, OrderError, ABANDONED, LAGGING, MAX_COPIES};
 use super::score::score_cards;
 use super::sectors::{quote, quote_manifest, sector_for, SectorError};
 use super::view::{FileProgress, FileState, FileView, PieceView};

@@ -23,6 +23,8 @@ pub enum FileState {
     Incomplete,
     /// A piece is not kept at all, and no more deals are made.
     Failed,
+    /// Its user gave it up before all of it was kept; what is kept stays.
+    Abandoned,
     /// Its time is over: no miner has to keep it any more. Said where the chain's height is known.
     Ended,
 }
@@ -35,6 +37,7 @@ impl FileState {
             Self::Kept => "kept",
             Self::Incomplete => "incomplete",
             Self::Failed => "failed",
+            Self::Abandoned => "abandoned",
             Self::Ended => "ended",
         }
     }
@@ -154,7 +157,7 @@ pub struct FileView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub most: Option<AttoFil>,
     pub progress: FileProgress,
-    /// Why no more deals are made for it.
+    /// Why no more deals are made for it, although not all that was ordered is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<String>,
 }
@@ -188,6 +191,7 @@ impl FileProgress {
         progress.state = match (all, stopped) {
             (true, _) => FileState::Kept,
             (false, false) => FileState::UnderWay,
+            (false, true) if file.is_abandoned() => FileState::Abandoned,
             (false, true) if least > 0 => FileState::Incomplete,
             (false, true) => FileState::Failed,
         };
@@ -232,7 +236,8 @@ impl FileProgress {
 impl FileView {
     /// What is shown of a file.
     pub fn of(placement: &Placement) -> Self {
-        let file = placement.file();
+        let (file, progress) = (placement.file(), FileProgress::of(placement));
+        let is_kept = progress.state == FileState::Kept;
         Self {
             file: file.id.clone(),
             name: file.name.clone(),
@@ -244,15 +249,19 @@ impl FileView {
             duration: file.order.duration,
             ends: file.ends.0,
             most: file.order.most,
-            progress: FileProgress::of(placement),
-            stopped: placement.stopped(),
+            progress,
+            stopped: placement.stopped().filter(|_| !is_kept),
         }
     }
 
     /// The same at this height of the chain, where its time may be over.
     pub fn at(mut self, height: Epoch) -> Self {
-        let is_stored = matches!(self.progress.state, FileState::Kept | FileState::Incomplete);
-        if is_stored && self.ends <= height.0 {
+        let was_stored = match self.progress.state {
+            FileState::Kept | FileState::Incomplete => true,
+            FileState::Abandoned => self.progress.copies_kept > 0,
+            FileState::UnderWay | FileState::Failed | FileState::Ended => false,
+        };
+        if was_stored && self.ends <= height.0 {
             self.progress.state = FileState::Ended;
         }
         self

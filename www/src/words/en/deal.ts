@@ -38,6 +38,7 @@ export const book = {
   timeOver: 'time is over',
   fileKept: 'kept',
   notKept: 'not kept',
+  givenUp: 'given up',
   fewerCopies: 'fewer copies',
   delayed: 'delayed',
   sending: 'sending',

@@ -20,8 +20,12 @@ export const file = {
   noPrice: 'What it costs could not be found out',
   notStoredAgain: 'It could not be stored again',
   notWhole: 'It is not kept as a whole',
+  givenUp: 'You gave it up',
+  givenUpWhy: (kept: number, all: number) =>
+    `No more deals are made for it; ${count(kept)} of ${count(all)} copies of pieces are kept`,
   fewerCopies: 'It is kept, in fewer copies than you asked for',
   goesOn: 'What is under way goes on. You can let it go on, within the price that you agreed to',
+  mayGoOn: 'You can let it go on, within the price that you agreed to',
   goOn: 'Go on',
   delayed: 'Delayed; it is tried again automatically',
   needs: (folder: boolean) =>

@@ -34,6 +34,7 @@ export const book: Words['book'] = {
   timeOver: '已到期',
   fileKept: '已保存',
   notKept: '未保存',
+  givenUp: '已放弃',
   fewerCopies: '副本不足',
   delayed: '有延迟',
   sending: '发送中',

@@ -147,6 +147,69 @@ fn a_file_whose_time_is_over_has_ended() {
 }
 
 #[test]
+fn a_file_that_is_kept_cannot_be_given_up_except_that_lost_copies_are_replaced() {
+    let placed = |file: &FileRecord, is_kept: bool| {
+        let mut placement = Placement::new(file.clone(), &manifest(1), 0);
+        let mut deal = drawn(file, 1, 1);
+        match is_kept {
+            true => completed(&mut deal),
+            false => failed(&mut deal, "deal rejected: no room", None),
+        }
+        assert!(placement.take(&deal));
+        placement
+    };
+    let mut file = file(order(1));
+    let given_up = file.clone().abandoned(&FileProgress::of(&placed(&file, true)));
+    let given_up = given_up.expect("lost copies of it are replaced");
+    assert_eq!((given_up.order.repair, given_up.stopped.as_deref()), (false, None));
+    let again = given_up.clone().abandoned(&FileProgress::of(&placed(&given_up, true)));
+    assert_eq!(again, Err(NothingToAbandon));
+    file = file
+        .clone()
+        .abandoned(&FileProgress::of(&placed(&file, false)))
+        .expect("it is not kept");
+    let view = FileView::of(&placed(&file, false));
+    assert_eq!(view.progress.state, FileState::Abandoned);
+    assert_eq!(view.stopped.as_deref(), Some(ABANDONED));
+    // As an earlier version left it: what is kept was not abandoned, whatever was said of it.
+    let view = FileView::of(&placed(&file, true));
+    assert_eq!((view.progress.state, view.stopped), (FileState::Kept, None));
+}
+
+#[test]
+fn a_file_that_was_given_up_has_ended_when_what_is_kept_of_it_need_not_be_any_more() {
+    let mut file = file(order(2));
+    file.stopped = Some(ABANDONED.into());
+    let mut placement = Placement::new(file.clone(), &manifest(1), 0);
+    let state = |placement: &Placement, height| FileView::of(placement).at(height).progress.state;
+    assert_eq!(state(&placement, file.ends), FileState::Abandoned, "nobody ever kept it");
+    let mut kept = drawn(&file, 1, 1);
+    completed(&mut kept);
+    assert!(placement.take(&kept));
+    assert_eq!(state(&placement, Epoch(file.ends.0 - 1)), FileState::Abandoned);
+    assert_eq!(state(&placement, file.ends), FileState::Ended);
+}
+
+#[test]
+fn a_lost_copy_of_a_file_that_was_given_up_is_not_replaced() {
+    for (stopped, replaced) in [(None, true), (Some("no room"), true), (Some(ABANDONED), false)] {
+        let mut file = file(order(1));
+        let mut placement = Placement::new(file.clone(), &manifest(1), 0);
+        let mut kept = drawn(&file, 1, 1);
+        completed(&mut kept);
+        assert!(placement.take(&kept));
+        let drill = file.drills.next(&placement, Epoch(100), 7).expect("one is kept");
+        file.stopped = stopped.map(Into::into);
+        for strike in 1..=STRIKES {
+            let (verdict, goes_on) = file.heard_drill(&drill, false, 50);
+            assert_eq!(verdict == DrillVerdict::Lost, strike == STRIKES);
+            assert_eq!(goes_on, replaced && strike == STRIKES);
+        }
+        assert_eq!(file.stopped.is_none(), replaced, "{stopped:?}");
+    }
+}
+
+#[test]
 fn the_manifest_is_a_piece_of_its_own_where_that_was_ordered() {
     let file = file(FileOrder {
         with_manifest: true,
