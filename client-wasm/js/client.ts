@@ -279,7 +279,7 @@ export class Client {
 
   /**
    * Everything that shows a deal, in one small file that anybody can check without a network (`verifyReceipt`): proposal, answers, messages with
-   * the signed headers of their blocks, proofs. What the chain keeps no more of is left out. Throws `not-proposed` before it is signed.
+   * the signed headers of their blocks, proofs. What the chain keeps no more of is left out. Throws `not-stored-yet` before it is signed.
    */
   async receipt(id: string, options?: CallOptions): Promise<Blob> {
     const bytes = await this.#engine.call('receipt', [id], options);

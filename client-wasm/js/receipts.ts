@@ -91,10 +91,15 @@ export async function passportOf(
     for (const claim of posts) {
       windows.push(claim ? await verdict(() => checker.window(claim)) : null);
     }
-    return await module.judge(receipt, { seal: sealed, posts: windows, own, data: data ?? null });
+    return await module.judge(receipt, { seal: sealed, posts: windows, own, data: data ? measured(data) : null });
   } finally {
     checker.close();
   }
+}
+
+/** What it is compared by; a `Piece` has its DAG's nodes, too. */
+function measured({ dataCid, size, commP }: MeasuredData): MeasuredData {
+  return { dataCid, size, commP };
 }
 
 /** A proof that cannot be checked here is no reason to say nothing of the rest. */
