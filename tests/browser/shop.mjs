@@ -4,6 +4,7 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { serve } from './site.mjs';
+import { changedPassport, wholePassport } from './stub/passport.mjs';
 
 const WEB = process.env.SEALDROP_WEB ?? resolve(import.meta.dirname, '../../www/dist');
 const STEPS = ['drafted', 'channel', 'signed', 'accepted', 'transferred', 'staged', 'sealing', 'complete', 'proven'];
@@ -215,6 +216,8 @@ export function shop({ deals: count = 0, ...more } = {}) {
       actor: check('holds', 'the miner actor says so'),
       proven: check('pending', 'the first window is still to come'),
     },
+    passport: wholePassport(),
+    receipt: changedPassport(),
     route: {
       connected: true,
       addresses: [

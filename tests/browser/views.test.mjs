@@ -23,6 +23,9 @@ const VIEWS = {
   sealing: ['#/deal/sealing', (page) => hook(page, 'why').locator('summary').click()],
   sealed: ['#/deal/sealed', (page) => hook(page, 'verify-button').click()],
   lying: ['#/deal/lying'],
+  passport: ['#/deal/sealed', passportOpened],
+  receipt: ['#/receipt'],
+  receiptChecked: ['#/receipt', receiptChecked],
   folder: ['#/file/bafyfolderunderway'],
   kept: ['#/file/bafyfolderkept'],
   foreign: ['#/file/bafynobodys'],
@@ -61,6 +64,25 @@ async function chosenEncrypted(page) {
 async function phraseShown(page) {
   await hook(page, 'phrase-show').click();
   await hook(page, 'phrase').waitFor();
+}
+
+/** Checks the deal's steps, and opens all that shows them. */
+async function passportOpened(page) {
+  await hook(page, 'passport-button').click();
+  await openEvidence(page);
+}
+
+async function receiptChecked(page) {
+  const file = { name: 'deal.receipt', mimeType: 'application/octet-stream', buffer: Buffer.from('a receipt') };
+  await hook(page, 'receipt-input').setInputFiles(file);
+  await openEvidence(page);
+}
+
+async function openEvidence(page) {
+  await hook(page, 'passport-verdict').waitFor();
+  await page.evaluate(() => {
+    for (const details of document.querySelectorAll('.passport details')) details.open = true;
+  });
 }
 
 /** A page of its own whose violations of the content security policy are heard. */

@@ -129,7 +129,8 @@ test('words of a view would be found', () => {
 
 const { outputFiles } = await build({
   stdin: {
-    contents: "export * from './index'; export { zhEngine } from './zh/engine'; export * from './numbers';",
+    contents:
+      "export * from './index'; export { zhEngine } from './zh/engine'; export * from './findings'; export * from './numbers';",
     resolveDir: join(SOURCES, 'words'),
     loader: 'ts',
   },
@@ -186,7 +187,7 @@ test('every catalogue has all words, and none is empty', () => {
 test('the Chinese catalogue is in Chinese, the English one is not', () => {
   /** The same in both, or nothing but parameters and marks. */
   const alike =
-    /^(common\.of|terms\.onlyBlocks|drop\.id|file\.(id|idCopy|quoted|fromTo)|deal\.pieceId(Copy)?|reach\.at|rows\.copyAt)$/;
+    /^(common\.of|terms\.onlyBlocks|drop\.id|file\.(id|idCopy|quoted|fromTo)|deal\.pieceId(Copy)?|passport\.step|reach\.at|rows\.copyAt)$/;
   words.speak('zh');
   for (const [path, word] of leaves(words.CATALOGUES.zh)) {
     const [said] = forms(word).filter((each) => each !== undefined);
@@ -196,6 +197,65 @@ test('the Chinese catalogue is in Chinese, the English one is not', () => {
   for (const [path, word] of leaves(words.CATALOGUES.en)) {
     for (const said of forms(word)) assert.doesNotMatch(said ?? '', /\p{Script=Han}/u, path);
   }
+});
+
+/** Where the engine says what it found. */
+const FINDINGS = [
+  'client/passport/standing.rs',
+  'client/passport/inspection.rs',
+  'client/passport/anchoring.rs',
+  'client/passport/parts.rs',
+  'deal/verification.rs',
+  'client/verifying.rs',
+  'client/light.rs',
+  'client/evidence.rs',
+];
+
+/** What a file of the engine says in Rust, with `{}` for what it fills in: every text of several words that is no comment. */
+function saidByEngine(path) {
+  const text = readFileSync(join(WWW, '../shared/src', path), 'utf8').split('#[cfg(test)]')[0];
+  const texts = text.replace(/^\s*\/\/.*$/gm, '').matchAll(/"((?:[^"\\]|\\.)*)"/gs);
+  return [...texts]
+    .map(([, said]) =>
+      said
+        .replace(/\\\n\s*/g, '')
+        .replace(/\\"/g, '"')
+        .replace(/\{[^{}]*\}/g, '{}'),
+    )
+    .filter((said) => /\w \w/.test(said.replace(/[{}.,;:]/g, '')));
+}
+
+test('what the engine found is said in Chinese, though it has no code, and nothing that it does not say', () => {
+  const said = new Set(FINDINGS.flatMap(saidByEngine));
+  // What keeps a step from being judged is said by the page itself; these are no texts for people.
+  for (const own of ['not checked, because {}, is wrong']) assert.ok(said.delete(own), own);
+  const { findings } = words.zhEngine;
+  const without = [...said].filter((each) => !(each in findings));
+  assert.deepEqual(without, [], 'without a translation');
+  const idle = Object.keys(findings).filter((each) => !said.has(each));
+  assert.deepEqual(idle, [], 'never said');
+  for (const [english, chinese] of Object.entries(findings)) {
+    assert.match(chinese, /\p{Script=Han}/u, english);
+    const gaps = english.split('{}').length - 1;
+    const used = [...chinese.matchAll(/\{(\d)\}/g)].map(([, at]) => Number(at)).sort();
+    assert.deepEqual(
+      used,
+      Array.from({ length: gaps }, (_, at) => at),
+      english,
+    );
+  }
+});
+
+test('a text of the engine is found by its form, and what fills its gaps is said likewise', () => {
+  const { fromTable, zhEngine } = words;
+  const said = (text) => fromTable(text, zhEngine.findings);
+  assert.equal(
+    said(
+      'all 2 vouchers are signed by the payer and add up to the price; the message that opened the channel is in block 3992, as the header shows that the authority signed',
+    ),
+    '全部 2 张凭证都由付款方签名，合计等于价格；打开支付通道的消息在区块 3992 中，由权威签名的区块头表明',
+  );
+  assert.equal(said('something that it never says'), undefined);
 });
 
 test('no word stands in the catalogues that no view says', () => {

@@ -3,7 +3,6 @@
 import { html, nothing } from 'lit';
 import { count } from './amounts';
 import { installing } from './installing';
-import { RECEIPT_LINK } from './receipt-page';
 import { ACCOUNT, DEALS, RECEIPT, route, STORE } from './route';
 import { seal, WAX } from './seal';
 import { session } from './session';
@@ -61,7 +60,7 @@ export class App extends View {
           </a>
           <nav aria-label=${t.app.pages}>
             <a href=${STORE} aria-current=${here.page === 'store' ? 'page' : nothing}>${t.app.store}</a>
-            <a href=${DEALS} aria-current=${here.page === 'store' || here.page === 'account' ? nothing : here.page === 'deals' ? 'page' : 'true'}>
+            <a href=${DEALS} aria-current=${here.page === 'deals' ? 'page' : here.page === 'deal' || here.page === 'file' ? 'true' : nothing}>
               ${t.app.book}${working > 0 ? html`<span class="badge" title=${t.app.inProgress(working)}>${working}</span>` : nothing}
             </a>
             <a href=${ACCOUNT} aria-current=${here.page === 'account' ? 'page' : nothing}>${t.app.account}</a>
@@ -71,7 +70,8 @@ export class App extends View {
       </header>
       <main id="content" tabindex="-1">
         ${
-          session.problem
+          // A receipt is checked without a chain.
+          session.problem && here.page !== 'receipt'
             ? html`<sd-problem class="page-problem" .problem=${session.problem} .retry=${this.reconnect}></sd-problem>
                 ${session.choosing ? nothing : this.otherChain()}`
             : nothing
@@ -83,7 +83,6 @@ export class App extends View {
             : nothing
         }
         ${
-          // A receipt is checked without a chain.
           here.page === 'receipt'
             ? html`<sd-receipt></sd-receipt>`
             : session.choosing
@@ -103,7 +102,7 @@ export class App extends View {
       </main>
       <footer class="foot">
         <p>
-          ${t.app.foot(html`<a href=${ACCOUNT}>${t.app.footBackup}</a>`)} <a href=${RECEIPT}>${RECEIPT_LINK}</a>.
+          ${t.app.foot(html`<a href=${ACCOUNT}>${t.app.footBackup}</a>`)} <a href=${RECEIPT}>${t.receipt.title}</a>
         </p>
       </footer>
     `;

@@ -2,9 +2,9 @@
 
 import { html, nothing } from 'lit';
 import type { Check, Deal, Verdict, Verification } from 'sealdrop-client';
-import { shortened } from './copyable';
+import './copyable';
 import { type Problem, problemOf } from './problem';
-import { inEnglish } from './problem-box';
+import { finding } from './problem-box';
 import { session } from './session';
 import { View } from './view';
 import { t } from './words';
@@ -71,7 +71,8 @@ export class Checks extends View {
         <div>
           <strong>${title}</strong><span class="unseen">, ${verdict ?? t.checks.notChecked}</span>
           <p class="note">${meaning}</p>
-          ${check ? html`<p class="note check-detail">${brief(check.detail)}</p>` : nothing}
+          ${check ? html`<p class="note check-detail">${finding(check.detail)}</p>` : nothing}
+          ${check?.basis ? html`<p class="note check-basis" data-testid="check-basis" data-trust=${check.basis.trust}>${t.checks.trust[check.basis.trust](finding(check.basis.detail))}</p>` : nothing}
         </div>
       </li>
     `;
@@ -94,15 +95,6 @@ export class Checks extends View {
   };
 }
 customElements.define('sd-checks', Checks);
-
-/** A check's finding with its long identifiers shortened; they stand in full below. */
-function brief(detail: string) {
-  return detail
-    .split(/\b([0-9a-z]{40,})\b/)
-    .map((part, index) =>
-      index % 2 === 1 ? html`<code title=${part}>${shortened(part)}</code>` : inEnglish(part, false),
-    );
-}
 
 function commitment({ name, meaning }: { name: string; meaning: string }, value: string) {
   return html`<div>

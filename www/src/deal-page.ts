@@ -41,7 +41,8 @@ export class DealPage extends ActingView {
           <sd-problem .problem=${this.problem}></sd-problem>
           ${deal.state === 'failed' ? payments : preview(deal)}
           <sd-journey .deal=${deal}></sd-journey>
-          ${deal.proof ? html`<sd-checks .deal=${deal}></sd-checks><sd-proof-checks .deal=${deal}></sd-proof-checks><sd-passport .deal=${deal}></sd-passport>` : nothing}
+          ${deal.proof ? html`<sd-checks .deal=${deal}></sd-checks><sd-proof-checks .deal=${deal}></sd-proof-checks>` : nothing}
+          ${deal.dealCid === undefined ? nothing : html`<sd-passport .deal=${deal}></sd-passport>`}
           ${deal.state === 'failed' ? nothing : payments}
         </div>
         <div class="side-column">

@@ -1,202 +1,102 @@
-// The deal passport's rows: each of the fifteen steps with whose word it stands on; what shows it is one click away.
+// The rows of a deal's passport: each of the fifteen steps with whose word it stands on; what shows it is one click away. Shown of a deal on its
+// page, and of a receipt.
 
-import { html, nothing, svg, type TemplateResult } from 'lit';
-import type { Artefact, InclusionPath, Passport, PassportStep, ReceiptProof, StepStanding } from 'sealdrop-client';
+import { html, nothing } from 'lit';
+import type { Passport, PassportStep, StepStanding } from 'sealdrop-client';
 import { count } from './amounts';
 import './copyable';
-import { shortened } from './copyable';
+import { evidence } from './passport-evidence';
+import { finding } from './problem-box';
+import { t } from './words';
+import { list } from './words/numbers';
 
-const WORDS = {
-  standing: {
-    checked: 'checked by this tab',
-    claimedByClient: 'claimed by the client',
-    claimedByMiner: 'claimed by the miner',
-    claimedByChain: 'claimed by the chain',
-    notYet: 'not yet',
-    unchecked: 'not checked',
-    wrong: 'wrong',
-  } satisfies Record<StepStanding, string>,
-  steps: {
-    file: 'File chosen',
-    piece: 'Fingerprints computed',
-    terms: 'Terms and miner chosen',
-    payment: 'Money set aside, vouchers signed',
-    proposal: 'Proposal signed and sent',
-    answer: 'Accepted by the miner',
-    transfer: 'Data transferred',
-    check: 'Checked by the miner',
-    staging: 'Placed in a sector',
-    seal: 'Sector sealed',
-    commit: 'Seal committed on the chain',
-    inclusion: 'Complete, with an inclusion proof',
-    proving: 'Proven again in every window',
-    redemption: 'Miner paid as it proves',
-    retrieval: 'Taken back and compared',
-  } satisfies Record<PassportStep['step'], string>,
-  artefacts: {
-    manifest: 'Manifest',
-    piece: 'Piece',
-    terms: 'Terms',
-    channel: 'Message that opened the payment channel',
-    vouchers: 'Vouchers',
-    proposal: 'Proposal',
-    accepted: 'Answer: accepted',
-    started: 'Answer: started',
-    staged: 'Answer: staged',
-    preCommit: 'Pre-commit message',
-    commit: 'Commit message',
-    sealTicket: 'Ticket that the seal was made with',
-    sealSeed: 'Seed of the proof’s challenges',
-    complete: 'Answer: complete',
-    post: 'Proof of spacetime',
-    redemption: 'Message that paid the miner',
-    retrieved: 'What came back',
-  } satisfies Record<Artefact['kind'], string>,
-  noArtefact: 'Nothing of its own shows this step.',
-  evidence: 'Evidence',
-  block: 'block',
-  tree: 'From your file’s commitment up to the sector’s: at each level the hash of both gives the one above.',
-  yours: 'CommP, your file',
-  sector: 'CommD, the sector',
-  beside: 'beside it',
-  proof: {
-    holds: 'holds under the verifying key',
-    fails: 'does not hold',
-    unchecked: 'was not checked here',
-    bytes: 'Bytes of the proof',
-  },
-  time: 'Proofs of spacetime by block',
-  limits: 'What this cannot say',
+/** In the order in which they are counted. */
+const STANDINGS: readonly StepStanding[] = [
+  'wrong',
+  'checked',
+  'claimedByClient',
+  'claimedByMiner',
+  'claimedByChain',
+  'notYet',
+  'unchecked',
+];
+
+/** A mark for each: what is checked has a tick, what is somebody's word a quotation mark. */
+const MARKS: Readonly<Record<StepStanding, string>> = {
+  checked: '✓',
+  claimedByClient: '”',
+  claimedByMiner: '”',
+  claimedByChain: '”',
+  notYet: '…',
+  unchecked: '?',
+  wrong: '✕',
 };
 
-const MARKS: Record<StepStanding, { mark: string; look: string }> = {
-  checked: { mark: '✓', look: 'holds' },
-  claimedByClient: { mark: '–', look: 'over' },
-  claimedByMiner: { mark: '–', look: 'over' },
-  claimedByChain: { mark: '–', look: 'over' },
-  notYet: { mark: '…', look: 'pending' },
-  unchecked: { mark: '?', look: 'pending' },
-  wrong: { mark: '✕', look: 'fails' },
-};
-
-/** All rows of a passport, and what it cannot say. */
-export function passportRows({ steps, limits }: Passport): TemplateResult {
+/** A passport: the sentence over all, whose it is, the rows, and what it cannot say. */
+export function passportRows(passport: Passport, facts?: unknown) {
+  const commit = passport.steps.find(({ step }) => step === 'commit');
+  const height = commit?.artefacts.find(({ kind }) => kind === 'commit')?.height;
   return html`
-    <ol class="passport">${steps.map(row)}</ol>
-    <section class="limits">
-      <h3>${WORDS.limits}</h3>
-      <ul>${limits.map((limit) => html`<li>${limit}</li>`)}</ul>
+    ${verdict(passport)}
+    <dl class="facts evidence-facts">${facts}${networkFacts(passport)}</dl>
+    <ol class="passport" aria-label=${t.passport.list}>${passport.steps.map((step) => row(step, passport, height))}</ol>
+    <section class="limits" aria-labelledby="limits-title">
+      <h3 id="limits-title">${t.passport.limits}</h3>
+      <ul>${passport.limits.map((limit) => html`<li>${finding(limit)}</li>`)}</ul>
     </section>
   `;
 }
 
-function row(report: PassportStep) {
-  const { number, step, standing, detail, artefacts } = report;
-  const { mark, look } = MARKS[standing];
+/** What all steps come to, and how many stand on whose word. */
+function verdict({ steps }: Passport) {
+  const wrong = steps.filter(({ standing }) => standing === 'wrong').map(({ number }) => String(number));
+  const counts = STANDINGS.map((standing) => ({
+    standing,
+    n: steps.filter((step) => step.standing === standing).length,
+  })).filter(({ n }) => n > 0);
   return html`
-    <li class="check check-${look}" data-testid="passport-step" data-step=${step} data-number=${number} data-standing=${standing}>
-      <span class="check-mark" aria-hidden="true">${mark}</span>
+    <p class="verdict verdict-${wrong.length > 0 ? 'fails' : 'holds'}" role="status" data-testid="passport-verdict" data-wrong=${wrong.join(' ')}>
+      <span aria-hidden="true">${wrong.length > 0 ? '✕' : '✓'}</span>
+      ${wrong.length > 0 ? t.passport.wrong(list(wrong), wrong.length) : t.passport.right}
+    </p>
+    <ul class="standings">
+      ${counts.map(({ standing, n }) => html`<li class="standing-${standing}"><b class="num">${count(n)}</b> ${t.passport.standing[standing]}</li>`)}
+    </ul>
+  `;
+}
+
+function row(report: PassportStep, passport: Passport, commit: number | undefined) {
+  const { number, step, standing, detail, because } = report;
+  const name = t.passport.steps[step];
+  const cause = passport.steps.find((other) => other.number === because);
+  return html`
+    <li class="passport-step standing-${standing}" data-testid="passport-step" data-step=${step} data-number=${number} data-standing=${standing}>
+      <span class="check-mark" aria-hidden="true">${MARKS[standing]}</span>
       <div>
-        <p class="passport-title"><strong>${number}. ${WORDS.steps[step]}</strong> <span class="standing">${WORDS.standing[standing]}</span></p>
-        <p class="note check-detail">${brief(detail)}</p>
-        <details>
-          <summary>${WORDS.evidence}<span class="unseen">, ${WORDS.steps[step]}</span></summary>
-          ${artefacts.length === 0 ? html`<p class="note">${WORDS.noArtefact}</p>` : nothing}
-          ${step === 'proving' && artefacts.length > 0 ? timeLine(artefacts) : nothing}
-          ${artefacts.map(artefact)}
-        </details>
+        <h3 class="passport-title">${t.passport.step(number, name)} <span class="standing">${t.passport.standing[standing]}</span></h3>
+        <p class="note check-detail">
+          ${cause ? t.passport.because(cause.number, t.passport.steps[cause.step]) : finding(detail)}
+        </p>
+        ${
+          standing === 'notYet' && report.artefacts.length === 0
+            ? nothing
+            : html`<details data-testid="evidence">
+                <summary>${t.passport.evidence} <span class="unseen">${t.passport.evidenceOf(name)}</span></summary>
+                ${evidence(report, commit)}
+              </details>`
+        }
       </div>
     </li>
   `;
 }
 
-/** A finding with its long identifiers shortened; they stand in full in the evidence. */
-function brief(detail: string) {
-  return detail
-    .split(/\b([0-9a-z]{40,})\b/)
-    .map((part, index) => (index % 2 === 1 ? html`<code title=${part}>${shortened(part)}</code>` : part));
-}
-
-function artefact({ kind, height, facts, path, proof }: Artefact) {
+/** Which network a passport is of, and under which keys its proofs are checked. */
+function networkFacts({ network, genesis, verifyingKeys }: Passport) {
   return html`
-    <section class="artefact" data-testid="artefact" data-kind=${kind}>
-      <h4>${WORDS.artefacts[kind]}${height === undefined ? '' : `, ${WORDS.block} ${count(height)}`}</h4>
-      <dl class="facts stacked">
-        ${facts.map(
-          ({ name, value }) =>
-            html`<div><dt>${name}</dt><dd>${value.length > 24 ? html`<sd-copyable .value=${value} label=${name} short></sd-copyable>` : value}</dd></div>`,
-        )}
-      </dl>
-      ${path ? tree(path) : nothing}
-      ${proof ? proofOf(proof) : nothing}
-    </section>
-  `;
-}
-
-function proofOf({ bytes, verdict, key, reason }: ReceiptProof) {
-  return html`
-    <p class="note">${WORDS.proof[verdict]} ${key ? html`<code title=${key}>${shortened(key)}</code>` : (reason ?? '')}</p>
-    <details>
-      <summary>${WORDS.proof.bytes} (${bytes.length / 2})</summary>
-      <sd-copyable .value=${bytes} label=${WORDS.proof.bytes}></sd-copyable>
-    </details>
-  `;
-}
-
-const LEVEL = 52;
-const WIDTH = 320;
-
-/** The path from the piece up to the sector: the root on top, each level's two children below it. */
-function tree({ commP, commD, steps }: InclusionPath) {
-  const height = (steps.length + 1) * LEVEL;
-  const y = (level: number) => height - LEVEL / 2 - level * LEVEL;
-  const middle = WIDTH / 2;
-  const name = (level: number) => (level === 0 ? WORDS.yours : level === steps.length ? WORDS.sector : '');
-  const hash = (level: number) => (level === 0 ? commP : (steps[level - 1]?.parent ?? commD));
-  return html`
-    <figure class="tree">
-      <svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label=${`${WORDS.yours} → ${WORDS.sector}: ${steps.length}`}>
-        ${steps.map(({ sibling, isLeft }, level) => {
-          const x = isLeft ? middle - 105 : middle + 105;
-          return svg`
-            <line class="tree-line" x1=${middle} y1=${y(level)} x2=${middle} y2=${y(level + 1)}></line>
-            <line class="tree-side" x1=${x} y1=${y(level)} x2=${middle} y2=${y(level + 1)}></line>
-            ${node(x, y(level), sibling, WORDS.beside, 'tree-beside')}
-          `;
-        })}
-        ${Array.from({ length: steps.length + 1 }, (_, level) => node(middle, y(level), hash(level), name(level), 'tree-own'))}
-      </svg>
-      <figcaption class="note">${WORDS.tree}</figcaption>
-    </figure>
-  `;
-}
-
-function node(x: number, y: number, hash: string, name: string, look: string) {
-  return svg`<g class=${look}>
-    <rect x=${x - 46} y=${y - 13} width="92" height="26" rx="6"></rect>
-    <text x=${x} y=${y - (name ? 1 : -4)}>${hash.slice(0, 6)}…${hash.slice(-4)}</text>
-    ${name ? svg`<text class="tree-name" x=${x} y=${y + 9}>${name}</text>` : nothing}
-    <title>${hash}</title>
-  </g>`;
-}
-
-/** When the proofs of spacetime were made. */
-function timeLine(posts: readonly Artefact[]) {
-  const heights = posts.map(({ height = 0 }) => height);
-  const [first, last] = [Math.min(...heights), Math.max(...heights)];
-  const x = (height: number) => (last === first ? WIDTH / 2 : 20 + ((height - first) / (last - first)) * (WIDTH - 40));
-  return html`
-    <figure class="time-line">
-      <svg viewBox="0 0 ${WIDTH} 46" role="img" aria-label="${WORDS.time}: ${heights.join(', ')}">
-        <line class="tree-side" x1="8" y1="18" x2=${WIDTH - 8} y2="18"></line>
-        ${posts.map(
-          ({ height = 0, proof }) => svg`<g class="post post-${proof?.verdict ?? 'unchecked'}">
-            <circle cx=${x(height)} cy="18" r="6"></circle><title>${WORDS.block} ${height}</title></g>`,
-        )}
-        <text class="tree-name" x=${x(first)} y="40">${first}</text>
-        ${last === first ? nothing : svg`<text class="tree-name" x=${x(last)} y="40">${last}</text>`}
-      </svg>
-      <figcaption class="note">${WORDS.time}</figcaption>
-    </figure>
+    <div>
+      <dt>${t.passport.network}</dt>
+      <dd>${network ?? nothing} <sd-copyable .value=${genesis} .label=${t.passport.genesis} short></sd-copyable></dd>
+    </div>
+    ${verifyingKeys === undefined ? nothing : html`<div><dt>${t.passport.keys}</dt><dd><sd-copyable .value=${verifyingKeys} .label=${t.passport.keys} short></sd-copyable></dd></div>`}
   `;
 }

@@ -2,86 +2,89 @@
 
 import { html, nothing } from 'lit';
 import type { Deal, Passport } from 'sealdrop-client';
+import { saveBlob } from './key-file';
 import { passportRows } from './passport-rows';
 import { type Problem, problemOf } from './problem';
+import { RECEIPT } from './route';
 import { session } from './session';
 import { View } from './view';
-
-const WORDS = {
-  title: 'The deal’s passport',
-  lead: 'Fifteen steps, and for each whose word it stands on. What this tab can check, it checks: signatures, hashes, block headers and the proofs themselves.',
-  show: 'Check all fifteen steps',
-  again: 'Check again',
-  busy: 'Checking…',
-  save: 'Save the receipt',
-  saved:
-    'The receipt is one small file. Anybody can check it, on any copy of this page or with `sealdrop client verify-receipt`, without a network.',
-  notMade: 'The passport could not be made',
-  notSaved: 'The receipt could not be saved',
-};
-
-/** How long a saved file's address is kept for the browser to read it. */
-const KEEP_MS = 60_000;
+import { type Text, t } from './words';
 
 export class PassportPanel extends View {
   static override properties = { deal: { attribute: false } };
   declare deal: Deal;
-  private passport: Passport | undefined;
+  /** Of which deal everything else here is. */
   private of = '';
+  private passport: Passport | undefined;
+  private saved: string | undefined;
   private problem: Problem | undefined;
-  private busy = false;
+  private busy: 'check' | 'save' | undefined;
+
+  override willUpdate(): void {
+    if (this.of === this.deal.id) return;
+    this.of = this.deal.id;
+    this.passport = this.saved = this.problem = this.busy = undefined;
+  }
 
   override render() {
-    if (this.of !== this.deal.id) this.passport = this.problem = undefined;
+    const { passport, busy, saved } = this;
     return html`
-      <section class="panel" aria-labelledby="passport-title" data-testid="passport">
-        <h2 id="passport-title">${WORDS.title}</h2>
-        <p class="note">${WORDS.lead}</p>
-        <div aria-live="polite">${this.passport ? passportRows(this.passport) : nothing}</div>
+      <section class="panel" aria-labelledby="passport-title" aria-busy=${busy === 'check'} data-testid="passport">
+        <h2 id="passport-title">${t.passport.title}</h2>
+        <p class="note">${t.passport.lead}</p>
+        ${passport ? passportRows(passport) : nothing}
         <p class="passport-actions">
-          <button type="button" class="quiet" data-testid="passport-button" ?disabled=${this.busy} @click=${this.check}>
-            ${this.busy ? WORDS.busy : this.passport ? WORDS.again : WORDS.show}
+          <button type="button" class="quiet" data-testid="passport-button" ?disabled=${busy} @click=${this.check}>
+            ${busy === 'check' ? t.passport.checking : passport ? t.passport.again : t.passport.check}
           </button>
-          <button type="button" class="quiet" data-testid="receipt-button" ?disabled=${this.busy} @click=${this.save}>${WORDS.save}</button>
+          <button type="button" class="quiet" data-testid="receipt-button" ?disabled=${busy} @click=${this.save}>${t.passport.save}</button>
         </p>
-        <p class="note">${WORDS.saved}</p>
+        <p class="saved" role="status" data-testid="receipt-saved">${saved === undefined ? nothing : t.passport.saved(saved)}</p>
+        <p class="note">
+          ${t.passport.receipt(html`<a href=${RECEIPT}>${t.passport.receiptPage}</a>`, html`<code>sealdrop client verify-receipt</code>`)}
+        </p>
         <sd-problem .problem=${this.problem}></sd-problem>
       </section>
     `;
   }
 
   private readonly check = () =>
-    this.act(WORDS.notMade, async (id) => {
-      this.passport = await session.client?.passport(id);
-    });
+    void this.act(
+      'check',
+      () => t.passport.notMade,
+      async (id) => {
+        const passport = await (await session.connected()).passport(id);
+        if (id === this.of) this.passport = passport;
+      },
+    );
 
   private readonly save = () =>
-    this.act(WORDS.notSaved, async (id) => {
-      const receipt = await session.client?.receipt(id);
-      if (receipt) download(receipt, `${this.deal.dealCid ?? id}.receipt`);
-    });
+    void this.act(
+      'save',
+      () => t.passport.notSaved,
+      async (id) => {
+        const name = `${this.deal.dealCid ?? id}.receipt`;
+        saveBlob(name, await (await session.connected()).receipt(id));
+        if (id === this.of) this.saved = name;
+      },
+    );
 
-  private async act(what: string, work: (id: string) => Promise<void>): Promise<void> {
+  private async act(busy: 'check' | 'save', what: Text, work: (id: string) => Promise<void>): Promise<void> {
     const { id } = this.deal;
-    this.busy = true;
-    this.problem = undefined;
-    this.of = id;
+    this.busy = busy;
+    this.problem = this.saved = undefined;
     this.requestUpdate();
+    let problem: Problem | undefined;
     try {
       await work(id);
     } catch (error) {
-      this.problem = problemOf(what, error);
+      problem = problemOf(what, error);
     }
-    this.busy = false;
+    // Another deal may be shown by now.
+    if (id !== this.of) return;
+    this.busy = undefined;
+    this.problem = problem;
     this.requestUpdate();
   }
 }
 customElements.define('sd-passport', PassportPanel);
-
-function download(file: Blob, name: string): void {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(file);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), KEEP_MS);
-}

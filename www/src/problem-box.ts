@@ -1,9 +1,11 @@
 // The box that shows a problem, with the button that tries again.
 
 import { html, nothing } from 'lit';
+import { shortened } from './copyable';
 import { type Problem, translated } from './problem';
 import { View } from './view';
-import { language, t, textOf } from './words';
+import { engineWords, language, t, textOf } from './words';
+import { fromTable } from './words/findings';
 
 export class ProblemBox extends View {
   static override properties = {
@@ -63,11 +65,33 @@ export function sentence(text: string) {
   return marked(ended);
 }
 
-/** What the client or a miner said: it speaks English, and is marked so where the page does not. */
+/** What the client or a miner said: in the language of the page where there are words for it; else in English, and marked so where the page does not speak it. */
 export function inEnglish(text: string, whole = true) {
   if (language() === 'en') return whole ? sentence(text) : marked(text);
+  const known = saidOtherwise(text);
+  if (known !== undefined) return whole ? sentence(known) : marked(known);
   const started = text.charAt(0).toUpperCase() + text.slice(1);
   return html`<span lang="en">${marked(whole && !/[.!?]$/.test(started) ? `${started}.` : text)}</span>`;
+}
+
+/** What the engine found, with its long identifiers shortened: they stand in full in the evidence. */
+export function finding(text: string) {
+  const known = saidOtherwise(text);
+  return (known ?? text)
+    .split(/\b([0-9A-Za-z]{40,})\b/)
+    .map((part, index) =>
+      index % 2 === 1
+        ? html`<code title=${part}>${shortened(part)}</code>`
+        : known === undefined
+          ? inEnglish(part, false)
+          : part,
+    );
+}
+
+/** A text of the engine in words of the page; undefined where it has none, or speaks English itself. */
+function saidOtherwise(text: string): string | undefined {
+  const table = engineWords()?.findings;
+  return table && fromTable(text, table);
 }
 
 function marked(text: string) {

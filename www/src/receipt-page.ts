@@ -1,91 +1,136 @@
 // A receipt from anybody, checked in this tab with nothing but the file: no chain is asked, and no miner.
 
 import { html, nothing } from 'lit';
-import { type Passport, verifyReceipt } from 'sealdrop-client';
+import { type MeasuredData, type Passport, resumePiece, verifyReceipt } from 'sealdrop-client';
 import './copyable';
 import { passportRows } from './passport-rows';
 import { type Problem, problemOf } from './problem';
 import { View } from './view';
-
-/** What the link to this page says. */
-export const RECEIPT_LINK = 'Check a receipt';
-
-const WORDS = {
-  title: 'Check a receipt',
-  lead: 'A receipt shows a deal to anybody. It is checked here, in this tab, and never sent anywhere: this page asks neither chain nor miner for it.',
-  choose: 'Choose a receipt, or drop it here',
-  busy: 'Checking…',
-  wrong: 'Something in this receipt does not hold. Do not rely on it.',
-  right: 'Nothing in this receipt is wrong.',
-  deal: 'Deal',
-  network: 'Network',
-  notChecked: 'This file cannot be checked',
-};
+import { t } from './words';
 
 export class ReceiptPage extends View {
+  private receipt: File | undefined;
+  /** The file that the receipt is about, where it is at hand. */
+  private file: File | undefined;
   private passport: Passport | undefined;
-  private name = '';
   private problem: Problem | undefined;
-  private busy = false;
+  private busy: 'checking' | 'measuring' | undefined;
+  private over = false;
+  /** Counts what was chosen: what is older is not shown any more. */
+  private turn = 0;
 
   override render() {
-    const { passport } = this;
+    const { passport, receipt } = this;
     return html`
-      <section class="sheet" aria-labelledby="receipt-title" data-testid="receipt-page" @dragover=${this.hover} @drop=${this.drop}>
-        <h1 id="receipt-title">${WORDS.title}</h1>
-        <p class="note">${WORDS.lead}</p>
-        <label class="receipt-drop">
-          <span>${this.busy ? WORDS.busy : this.name || WORDS.choose}</span>
-          <input type="file" accept=".receipt" class="unseen" data-testid="receipt-input" @change=${this.chosen} />
+      <div class="page-title">
+        <h1>${t.receipt.title}</h1>
+        <p>${t.receipt.lead}</p>
+      </div>
+      <div class="receipt" data-testid="receipt-page" aria-busy=${this.busy !== undefined}
+        @dragenter=${this.hover} @dragover=${this.hover} @dragleave=${this.leave} @drop=${this.drop}>
+        <label class="receipt-drop sheet ${this.over ? 'drop-over' : ''} ${receipt ? 'receipt-chosen' : ''}">
+          <input type="file" accept=".receipt" class="unseen" data-testid="receipt-input" aria-label=${t.receipt.choose} @change=${this.chosen} />
+          ${
+            receipt
+              ? html`<strong class="receipt-name">${receipt.name}</strong><span class="button quiet">${t.receipt.other}</span>`
+              : html`<span class="drop-title">${t.receipt.drop}</span><span class="drop-or">${t.receipt.orChoose(html`<span class="button">${t.receipt.choose}</span>`)}</span>`
+          }
         </label>
+        <p class="wait" role="status">${this.busy ? t.receipt[this.busy] : nothing}</p>
         <sd-problem .problem=${this.problem}></sd-problem>
-        <div aria-live="polite">${passport ? this.result(passport) : nothing}</div>
-      </section>
+        ${passport ? this.result(passport) : nothing}
+      </div>
     `;
   }
 
   private result(passport: Passport) {
-    const wrong = passport.steps.some(({ standing }) => standing === 'wrong');
     return html`
-      <p class="verdict verdict-${wrong ? 'fails' : 'holds'}" role="status" data-testid="receipt-verdict" data-wrong=${String(wrong)}>
-        ${wrong ? `✕ ${WORDS.wrong}` : `✓ ${WORDS.right}`}
-      </p>
-      <dl class="facts stacked">
-        ${passport.deal ? html`<div><dt>${WORDS.deal}</dt><dd><sd-copyable .value=${passport.deal} label=${WORDS.deal} short></sd-copyable></dd></div>` : nothing}
-        <div>
-          <dt>${WORDS.network}</dt>
-          <dd>${passport.network ?? ''} <sd-copyable .value=${passport.genesis} label=${WORDS.network} short></sd-copyable></dd>
-        </div>
-      </dl>
-      ${passportRows(passport)}
+      <section class="panel" aria-labelledby="receipt-result">
+        <h2 id="receipt-result">${t.receipt.which}</h2>
+        ${passportRows(passport, this.facts(passport))}
+      </section>
     `;
   }
 
-  private readonly hover = (event: DragEvent) => event.preventDefault();
+  /** Which deal it is of, and the way to hold its file against it. */
+  private facts({ deal }: Passport) {
+    return html`
+      ${deal ? html`<div><dt>${t.receipt.deal}</dt><dd data-testid="receipt-deal" data-deal=${deal}><sd-copyable .value=${deal} .label=${t.receipt.deal} short></sd-copyable></dd></div>` : nothing}
+      <div>
+        <dt>${t.receipt.file}</dt>
+        <dd class="receipt-file">
+          <span>${this.file?.name ?? t.receipt.fileMeans}</span>
+          <label class="button quiet"><input type="file" class="unseen" data-testid="receipt-data" aria-label=${t.receipt.chooseFile} @change=${this.measured} />${t.receipt.chooseFile}</label>
+        </dd>
+      </div>
+    `;
+  }
+
+  private readonly hover = (event: DragEvent) => {
+    if (!event.dataTransfer?.types.includes('Files')) return;
+    event.preventDefault();
+    this.show(true);
+  };
+
+  private readonly leave = (event: DragEvent) => {
+    if (!(event.currentTarget as HTMLElement).contains(event.relatedTarget as Node | null)) this.show(false);
+  };
 
   private readonly drop = (event: DragEvent) => {
     event.preventDefault();
-    const file = event.dataTransfer?.files[0];
-    if (file) void this.check(file);
+    this.show(false);
+    this.take(event.dataTransfer?.files[0]);
   };
 
-  private readonly chosen = (event: Event) => {
-    const file = (event.target as HTMLInputElement).files?.[0];
-    if (file) void this.check(file);
-  };
-
-  private async check(file: File): Promise<void> {
-    this.busy = true;
-    this.name = file.name;
-    this.passport = this.problem = undefined;
+  private show(over: boolean): void {
+    if (this.over === over) return;
+    this.over = over;
     this.requestUpdate();
+  }
+
+  private readonly chosen = (event: Event) => this.take(fileIn(event));
+
+  private take(receipt: File | undefined): void {
+    if (!receipt) return;
+    this.receipt = receipt;
+    this.file = undefined;
+    void this.check(receipt);
+  }
+
+  private readonly measured = (event: Event) => {
+    const file = fileIn(event);
+    if (!file || !this.receipt) return;
+    this.file = file;
+    void this.check(this.receipt, file);
+  };
+
+  private async check(receipt: File, file?: File): Promise<void> {
+    this.turn += 1;
+    const { turn } = this;
+    const isNewest = () => turn === this.turn;
+    this.busy = file ? 'measuring' : 'checking';
+    this.problem = undefined;
+    if (!file) this.passport = undefined;
+    this.requestUpdate();
+    let { passport } = this;
+    let problem: Problem | undefined;
     try {
-      this.passport = await verifyReceipt(file);
+      const data: MeasuredData | undefined = file && (await resumePiece(file));
+      if (isNewest()) passport = await verifyReceipt(receipt, { data });
     } catch (error) {
-      this.problem = problemOf(WORDS.notChecked, error);
+      problem = problemOf(() => (file ? t.receipt.notMeasured : t.receipt.notChecked), error);
     }
-    this.busy = false;
+    if (!isNewest()) return;
+    [this.busy, this.passport, this.problem] = [undefined, passport, problem];
     this.requestUpdate();
   }
 }
 customElements.define('sd-receipt', ReceiptPage);
+
+/** What was chosen; choosing the same again counts as a choice. */
+function fileIn(event: Event): File | undefined {
+  const input = event.target as HTMLInputElement;
+  const file = input.files?.[0];
+  input.value = '';
+  return file;
+}

@@ -1,6 +1,9 @@
 // Which page the address names: `#/`, `#/deals`, `#/account`, `#/receipt`, `#/deal/ID`, `#/file/ID`.
 
-export type Route = { page: 'store' } | { page: 'deals' | 'account' | 'receipt' } | { page: 'deal' | 'file'; id: string };
+export type Route =
+  | { page: 'store' }
+  | { page: 'deals' | 'account' | 'receipt' }
+  | { page: 'deal' | 'file'; id: string };
 
 /** The page that the address names; anything unknown is the store page. */
 export function route(hash: string = location.hash): Route {

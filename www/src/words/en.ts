@@ -3,6 +3,7 @@
 import { back, book, checks, deal, journey, payments, proofs, proving, steps, why } from './en/deal';
 import { drills, encryption, file, foreign, preview, rows } from './en/file';
 import { account, app, chain, common, miners, network, reach } from './en/frame';
+import { passport, receipt } from './en/passport';
 import { drop, encrypt, store, terms } from './en/store';
 import { wallet } from './en/wallet';
 
@@ -26,6 +27,8 @@ export const en = {
   proving,
   checks,
   proofs,
+  passport,
+  receipt,
   payments,
   back,
   file,

@@ -4,6 +4,7 @@ import type { Words } from '.';
 import { back, book, checks, deal, journey, payments, proofs, proving, steps, why } from './zh/deal';
 import { drills, encryption, file, foreign, preview, rows } from './zh/file';
 import { account, app, chain, common, miners, network, reach } from './zh/frame';
+import { passport, receipt } from './zh/passport';
 import { drop, encrypt, store, terms } from './zh/store';
 import { wallet } from './zh/wallet';
 
@@ -27,6 +28,8 @@ export const zh: Words = {
   proving,
   checks,
   proofs,
+  passport,
+  receipt,
   payments,
   back,
   file,

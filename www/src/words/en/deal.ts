@@ -249,6 +249,11 @@ export const checks = {
     meaning: 'A proof of spacetime that covers the sector was accepted, and none is overdue.',
   },
   verdicts: { holds: 'holds', pending: 'cannot be shown yet', over: 'no longer owed', fails: 'does not hold' },
+  trust: {
+    checked: (why: Part) => say`Not on the word of the chain’s endpoint: ${why}`,
+    claimed: (why: Part) => say`On the word of the chain’s endpoint: ${why}`,
+    wrong: (why: Part) => say`The chain’s endpoint is not to be believed: ${why}`,
+  },
   notChecked: 'not checked yet',
   summary: {
     holds: 'Everything holds.',

@@ -220,6 +220,11 @@ export const checks: Words['checks'] = {
   commitments: { title: '记录一致', meaning: '矿工告诉您的与链上记录的是相同的承诺。' },
   proven: { title: '正在持续证明', meaning: '覆盖该扇区的时空证明已被接受，没有逾期。' },
   verdicts: { holds: '成立', pending: '尚不能证明', over: '不再需要', fails: '不成立' },
+  trust: {
+    checked: (why) => say`不依赖链的接口：${why}`,
+    claimed: (why) => say`只是链的接口的说法：${why}`,
+    wrong: (why) => say`链的接口不可信：${why}`,
+  },
   notChecked: '尚未验证',
   summary: {
     holds: '全部成立。',

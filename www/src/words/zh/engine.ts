@@ -1,6 +1,7 @@
 // 简体中文：程序（客户端与矿工）所报告的问题与原因，按其稳定代码对应。程序自己只说英语，它的原文会附在后面。
 
 import type { CauseCode, ErrorCode, Obstacle } from 'sealdrop-client';
+import { findings } from './findings';
 
 /** What the engine says, by its codes. */
 export interface EngineWords {
@@ -10,9 +11,12 @@ export interface EngineWords {
   readonly causes: Readonly<Record<CauseCode, { readonly text: string; readonly whatToDo?: string }>>;
   /** What stands between the page and an address. */
   readonly obstacles: Readonly<Record<Obstacle, string>>;
+  /** What it says without a code, under its own words with `{}` for what it fills in; `findings.ts` finds them. */
+  readonly findings: Readonly<Record<string, string>>;
 }
 
 export const zhEngine: EngineWords = {
+  findings,
   problems: {
     aborted: { why: '已中止' },
     'bad-argument': { why: '输入的内容不符合要求' },
