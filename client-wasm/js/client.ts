@@ -10,7 +10,7 @@ import { withKeys } from './keys.js';
 import { OpenedEngine } from './opened.js';
 import { allowFiles, minerOf, orderOf, prepareFiles, supplyFiles } from './preparing.js';
 import { rangeStream } from './ranges-stream.js';
-import { type Looking, passportOf } from './receipts.js';
+import { moduleOf, passportOf } from './receipts.js';
 import { spool } from './spooling.js';
 import { isPiece, type Storing, store } from './storing.js';
 import { Told } from './told.js';
@@ -290,12 +290,7 @@ export class Client {
   async passport(id: string, options?: CallOptions): Promise<Passport> {
     const engine = this.#engine;
     const receipt = await engine.call('receipt', [id], options);
-    const module = {
-      genesis: (receipt: Uint8Array) => engine.call('receiptGenesis', [receipt], options),
-      claims: (receipt: Uint8Array) => engine.call('receiptClaims', [receipt], options),
-      judge: (receipt: Uint8Array, looking: Looking) => engine.call('judgeReceipt', [receipt, looking], options),
-    };
-    return passportOf(module, receipt, true);
+    return passportOf(moduleOf(engine, options), receipt, true, options);
   }
 
   /** Asks a deal's miner how it stands, and checks the answer's signature; the deal is brought up to date with it. */

@@ -4,9 +4,9 @@
  */
 
 import { SealdropError } from './errors.js';
-import { Link } from './link.js';
-import type { Passport } from './types.js';
-import { ProofChecker } from './verify.js';
+import { type AssetOptions, nameAssets } from './host.js';
+import { type Caller, Link } from './link.js';
+import type { CallOptions, Passport } from './types.js';
 import type { ProofVerdict, SealClaim, WindowPoStClaim } from './verify-types.js';
 
 /** The proofs of a receipt; null where it has too little. */
@@ -33,7 +33,7 @@ export interface Looking {
 }
 
 /** How a receipt is looked at. */
-export interface ReceiptOptions {
+export interface ReceiptOptions extends CallOptions, AssetOptions {
   /** Throws `bad-argument` for a receipt of another network than the one with this genesis id. */
   readonly genesis?: string | undefined;
   /** The receipt's piece, where it is at hand: what `computePiece` says of the file. */
@@ -57,17 +57,22 @@ export async function verifyReceipt(
   options: ReceiptOptions = {},
 ): Promise<Passport> {
   const bytes = await bytesOf(receipt);
+  nameAssets(options);
   const link = new Link();
   try {
-    const module: ReceiptModule = {
-      genesis: (receipt) => link.call('receiptGenesis', [receipt]),
-      claims: (receipt) => link.call('receiptClaims', [receipt]),
-      judge: (receipt, looking) => link.call('judgeReceipt', [receipt, looking]),
-    };
-    return await passportOf(module, bytes, false, options);
+    return await passportOf(moduleOf(link, options), bytes, false, options);
   } finally {
     link.end(new SealdropError('closed', 'the receipt was checked'));
   }
+}
+
+/** The functions for receipts of a worker. */
+export function moduleOf(worker: Caller, { signal }: CallOptions = {}): ReceiptModule {
+  return {
+    genesis: (receipt) => worker.call('receiptGenesis', [receipt], { signal }),
+    claims: (receipt) => worker.call('receiptClaims', [receipt], { signal }),
+    judge: (receipt, looking) => worker.call('judgeReceipt', [receipt, looking], { signal }),
+  };
 }
 
 /** The passport of a receipt, with its proofs checked. */
@@ -75,7 +80,7 @@ export async function passportOf(
   module: ReceiptModule,
   receipt: Uint8Array,
   own: boolean,
-  { genesis, data }: ReceiptOptions = {},
+  { genesis, data, signal }: ReceiptOptions = {},
 ): Promise<Passport> {
   if (genesis !== undefined) {
     const found = await module.genesis(receipt);
@@ -84,7 +89,11 @@ export async function passportOf(
     }
   }
   const { seal, posts } = await module.claims(receipt);
+  const { ProofChecker } = await import('./verify.js');
   const checker = new ProofChecker();
+  // What is not checked then is not judged either: the next call to the module says that it was stopped.
+  const stop = (): void => checker.close();
+  signal?.addEventListener('abort', stop, { once: true });
   try {
     const sealed = seal ? await verdict(() => checker.seal(seal)) : null;
     const windows: (ProofVerdict | null)[] = [];
@@ -93,6 +102,7 @@ export async function passportOf(
     }
     return await module.judge(receipt, { seal: sealed, posts: windows, own, data: data ? measured(data) : null });
   } finally {
+    signal?.removeEventListener('abort', stop);
     checker.close();
   }
 }
