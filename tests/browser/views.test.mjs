@@ -3,14 +3,13 @@
 
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import { violations } from './axe.mjs';
 import { hook, launch, SOON_MS } from './page.mjs';
 import { openShop, shop } from './shop.mjs';
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const LIMIT = { timeout: 4 * SOON_MS };
 /** Each page by its address, and what is done there before it is looked at. */
 const VIEWS = {
@@ -113,23 +112,6 @@ async function go(page, [hash, work]) {
   await page.goto(site.url + hash);
   await page.locator('h1').first().waitFor();
   await work?.(page);
-}
-
-/** What axe finds, in a line each. */
-async function violations(page) {
-  if (!(await page.evaluate('"axe" in globalThis'))) await page.evaluate(AXE);
-  const found = await page.evaluate(() =>
-    globalThis.axe.run(document, {
-      runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
-    }),
-  );
-  return found.violations.map(
-    ({ id, nodes }) =>
-      `${id}: ${nodes
-        .slice(0, 3)
-        .map(({ html }) => html.slice(0, 120))
-        .join(' | ')}`,
-  );
 }
 
 for (const [name, options] of Object.entries({
@@ -286,6 +268,13 @@ test('a book of a thousand deals is searched, filtered and sorted, and draws a p
         assert.match(await lines.first().innerText(), /^(合同 4|Contracts)/m);
         await hook(page, 'book-search').fill('mapa');
         assert.match(await lines.nth(1).innerText(), /mapa 11\.pdf/, 'names with numbers stand as people count');
+        // A file inside a folder, as soon as the book knows what is in there.
+        await hook(page, 'book-search').fill('picture-7.jpg');
+        await says('2 of 1,006 entries');
+        assert.match(await hook(page, 'found-inside').first().innerText(), /inside: 2026\/picture-7\.jpg/);
+        await hook(page, 'book-search').fill('contracts picture-1');
+        await says('1 of 1,006 entries');
+        assert.match(await hook(page, 'found-inside').innerText(), /picture-1\.jpg, .*, and 1 more/);
         await hook(page, 'book-search').fill('holiday folder');
         await says('1 of 1,006 entries');
         await hook(page, 'folder').locator('summary').click();

@@ -1,6 +1,7 @@
 // The lines of the deal book: which there are, which of them a search finds, in which order. The book shows them, the store page the newest.
 
 import type { Deal, StoredFile } from 'sealdrop-client';
+import { folderNames } from './folder-names';
 import { session } from './session';
 import { STEPS } from './steps';
 import { t } from './words';
@@ -46,11 +47,10 @@ export function entries(): Entry[] {
 
 /** The entries that are wanted, in the order that is wanted. */
 export function wantedOf(all: readonly Entry[], { search, standing, order }: Wanted): Entry[] {
-  const words = search.toLowerCase().split(/\s+/).filter(Boolean);
+  const words = wordsOf(search);
   const found = all.filter(
     (entry) =>
-      (standing === undefined || standingOf(entry) === standing) &&
-      (words.length === 0 || holds(searched(entry), words)),
+      (standing === undefined || standingOf(entry) === standing) && (words.length === 0 || isFound(entry, words)),
   );
   switch (order) {
     case 'newest':
@@ -67,7 +67,30 @@ export function wantedOf(all: readonly Entry[], { search, standing, order }: Wan
   }
 }
 
+const wordsOf = (search: string): string[] => search.toLowerCase().split(/\s+/).filter(Boolean);
+
 const holds = (text: string, words: readonly string[]) => words.every((word) => text.includes(word));
+
+/** Whether all words are in an entry; those that are not in what is said of a folder, in the name of one of its files. */
+function isFound(entry: Entry, words: readonly string[]): boolean {
+  const own = searched(entry);
+  const left = words.filter((word) => !own.includes(word));
+  return left.length === 0 || inside(entry, left).length > 0;
+}
+
+/** The files of a folder because of which a search finds it; none where it is found by itself. */
+export function foundInside(entry: Entry, search: string): string[] {
+  const words = wordsOf(search);
+  if (words.length === 0 || entry.file === undefined) return [];
+  const own = searched(entry);
+  const left = words.filter((word) => !own.includes(word));
+  return left.length === 0 ? [] : inside(entry, left);
+}
+
+function inside({ file }: Entry, words: readonly string[]): string[] {
+  const paths = file?.folder ? (folderNames.of(file.file) ?? []) : [];
+  return paths.filter((path) => holds(path.toLowerCase(), words));
+}
 
 /** All that an entry is found by: name, ids, miners, and its state in the words of the page. */
 function searched({ name, file, deal, ...rest }: Entry): string {

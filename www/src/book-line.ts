@@ -3,7 +3,7 @@
 import { html, nothing } from 'lit';
 import type { Deal, FolderEntry, StoredFile } from 'sealdrop-client';
 import { bytes } from './amounts';
-import { dealWord, type Entry, isOver, stateOf } from './book-entries';
+import { dealWord, type Entry, foundInside, isOver, stateOf } from './book-entries';
 import { shortened } from './copyable';
 import { isRefunding } from './payments';
 import { type Problem, problemOf } from './problem';
@@ -16,13 +16,16 @@ import { t } from './words';
 
 /** Files of a folder that the book shows; all of them stand on the folder's page. */
 const INSIDE = 50;
+/** Names that are said of the files because of which a folder was found. */
+const FOUND = 3;
 
 /** A line of the book. */
-export function bookLine({ file, deal }: Entry) {
-  return file ? fileLine(file) : deal ? dealLine(deal) : nothing;
+export function bookLine(entry: Entry, search = '') {
+  const { file, deal } = entry;
+  return file ? fileLine(file, foundInside(entry, search)) : deal ? dealLine(deal) : nothing;
 }
 
-function fileLine(file: StoredFile) {
+function fileLine(file: StoredFile, found: readonly string[]) {
   const { look, word, kind } = stateOf(file);
   const { progress, copies } = file;
   const facts = [
@@ -39,6 +42,7 @@ function fileLine(file: StoredFile) {
       <div class="entry-name">
         <a href=${fileLink(file.file)}>${file.name}</a>
         <span class="note">${facts.filter(Boolean).join(' · ')}</span>
+        ${found.length > 0 ? html`<span class="note file-path" data-testid="found-inside">${t.book.foundInside(found.slice(0, FOUND), found.length)}</span>` : nothing}
       </div>
       <div class="entry-state">
         <span class="state state-${kind}">${word}</span>

@@ -5,6 +5,7 @@ import { repeat } from 'lit/directives/repeat.js';
 import { reminder } from './account-panel';
 import { entries, ORDERS, type Order, STANDINGS, type Standing, type Wanted, wantedOf } from './book-entries';
 import { bookLine } from './book-line';
+import { folderNames } from './folder-names';
 import { STORE } from './route';
 import { seal } from './seal';
 import { session } from './session';
@@ -20,6 +21,18 @@ let wanted = EVERYTHING;
 let lines = LINES;
 
 export class DealBook extends View {
+  private readonly learnt = () => this.requestUpdate();
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    folderNames.addEventListener('change', this.learnt);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    folderNames.removeEventListener('change', this.learnt);
+  }
+
   override render() {
     const { deals } = session;
     return html`
@@ -48,7 +61,11 @@ export class DealBook extends View {
       <p class="note book-found" role="status" data-testid="book-found">${t.book.found(found.length, all.length)}</p>
       ${
         shown.length > 0
-          ? html`<ol class="ledger sheet" aria-label=${t.book.list}>${repeat(shown, ({ key }) => key, bookLine)}</ol>`
+          ? html`<ol class="ledger sheet" aria-label=${t.book.list}>${repeat(
+              shown,
+              ({ key }) => key,
+              (entry) => bookLine(entry, wanted.search),
+            )}</ol>`
           : html`<div class="empty sheet">
               <p>${t.book.nothingFound}</p>
               <p><button type="button" class="quiet" data-testid="book-clear" @click=${() => this.want(EVERYTHING)}>${t.book.clear}</button></p>
@@ -88,6 +105,7 @@ export class DealBook extends View {
   private want(more: Partial<Wanted>): void {
     wanted = { ...wanted, ...more };
     lines = LINES;
+    if (wanted.search) void folderNames.learn();
     this.requestUpdate();
   }
 

@@ -56,7 +56,9 @@ export class StorePage extends View {
   }
 
   override render() {
-    const recent = entries().slice(0, RECENT_DEALS).map(bookLine);
+    const recent = entries()
+      .slice(0, RECENT_DEALS)
+      .map((entry) => bookLine(entry));
     return html`
       <div class="page-title">
         <h1>${t.store.title}</h1>
