@@ -38,7 +38,9 @@ pub async fn choose_among(
     miners: Vec<MinerView>,
     height: Epoch,
 ) -> Result<Choice, ClientError> {
-    Ok(ask_among(engine, question, false, (miners, height), None).await?.finish()?)
+    Ok(ask_among(engine, question, false, (miners, height), None)
+        .await?
+        .finish()?)
 }
 
 /// What all miners say that could take the deal, and whom the rule takes.
@@ -64,12 +66,7 @@ pub async fn survey(engine: &Engine, question: Question) -> Result<Survey, Clien
     })
 }
 
-async fn ask(
-    engine: &Engine,
-    question: Question,
-    all: bool,
-    most: Option<AttoFil>,
-) -> Result<Choosing, ClientError> {
+async fn ask(engine: &Engine, question: Question, all: bool, most: Option<AttoFil>) -> Result<Choosing, ClientError> {
     let (miners, head) = futures::try_join!(engine.rpc.miners(), engine.rpc.head())?;
     ask_among(engine, question, all, (miners, head.height), most).await
 }

@@ -9,8 +9,8 @@ mod drilling;
 mod manifests;
 mod preparing;
 
-pub(crate) use calls::{limit, object};
 use calls::{file_text, read_manifest};
+pub(crate) use calls::{limit, object};
 
 use crate::choosing::{self, Question};
 use crate::clock;

@@ -119,7 +119,8 @@ async fn draw_up(
         size,
     };
     let draft = offer.draft(piece, session.account.address(), order.duration, start);
-    within_limit(draft.total(), order.most).map_err(|error| ClientError::offer(error, session.chain.url(), &file.path))?;
+    within_limit(draft.total(), order.most)
+        .map_err(|error| ClientError::offer(error, session.chain.url(), &file.path))?;
     refuse_duplicates(session, &draft, order.duplicates())?;
     if [&draft.owner, &draft.worker].contains(&&draft.payer) {
         return Err(DraftError::SelfDeal.into());

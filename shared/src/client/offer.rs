@@ -138,12 +138,7 @@ impl MinerOffer {
     }
 
     /// Draws a failed deal up anew: the same piece with the same miner for as long, at its present ask, for no more than `most`.
-    pub fn redraft(
-        view: MinerView,
-        failed: &Draft,
-        most: Option<AttoFil>,
-        height: Epoch,
-    ) -> Result<Draft, OfferError> {
+    pub fn redraft(view: MinerView, failed: &Draft, most: Option<AttoFil>, height: Epoch) -> Result<Draft, OfferError> {
         let piece = PieceNames {
             data_cid: failed.data_cid,
             comm_p: failed.comm_p,

@@ -233,5 +233,8 @@ fn who_asks_more_than_the_deal_may_cost_is_not_asked_and_without_others_the_chea
     let (cost, most) = (total(3), AttoFil(total(3).0 - 1));
     let refused = within(Some(most)).map(drop);
     assert_eq!(refused, Err(OfferError::OverLimit { cost, most }));
-    assert_eq!(ErrorCode::from(&OfferError::OverLimit { cost, most }), ErrorCode::OverLimit);
+    assert_eq!(
+        ErrorCode::from(&OfferError::OverLimit { cost, most }),
+        ErrorCode::OverLimit
+    );
 }

@@ -182,7 +182,11 @@ fn a_file_that_was_given_up_has_ended_when_what_is_kept_of_it_need_not_be_any_mo
     file.stopped = Some(ABANDONED.into());
     let mut placement = Placement::new(file.clone(), &manifest(1), 0);
     let state = |placement: &Placement, height| FileView::of(placement).at(height).progress.state;
-    assert_eq!(state(&placement, file.ends), FileState::Abandoned, "nobody ever kept it");
+    assert_eq!(
+        state(&placement, file.ends),
+        FileState::Abandoned,
+        "nobody ever kept it"
+    );
     let mut kept = drawn(&file, 1, 1);
     completed(&mut kept);
     assert!(placement.take(&kept));
