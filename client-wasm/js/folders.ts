@@ -10,6 +10,8 @@
 
 import { fetchFromAny, type Holder } from './copies.js';
 import { problemOf, SealdropError } from './errors.js';
+import type { Copying, OpfsCopies } from './opfs.js';
+import { Placing } from './placing.js';
 import type { Extent, FileOpening, FileSpans, StoreFilesRequest } from './protocol.js';
 import { sealedContents, viewOf } from './secrets.js';
 import type { Sources } from './sources.js';
@@ -36,8 +38,6 @@ import {
   manifestNodes,
 } from './wasm/sealdrop_client.js';
 
-/** Milliseconds until a file that could not go on is looked at again, whatever changes meanwhile: miners are asked each time. */
-const LATER_MS = 5_000;
 /** Least milliseconds between two events of one file: each piece's progress makes one. */
 const SHOW_MS = 200;
 
@@ -68,6 +68,7 @@ export interface Edges {
   readonly client: Client;
   readonly store: Deals;
   readonly sources: Sources;
+  readonly copies: OpfsCopies;
   readonly tabs: Tabs;
   /** Carries a deal on that is kept. */
   readonly start: (id: string) => Promise<void>;
@@ -88,22 +89,33 @@ export class Folders {
   /** Files that are carried on here. */
   readonly #open = new Set<string>();
   readonly #changed = new Set<string>();
-  /** Files that could not go on, and what ends their pause. */
-  readonly #paused = new Map<string, ReturnType<typeof setTimeout>>();
   /** Files whose bytes were let go of. */
   readonly #dropped = new Set<string>();
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #placing: Promise<void> | undefined;
-  #again = false;
-  #closed = false;
+  readonly #placing: Placing;
 
   constructor(edges: Edges) {
     this.#edges = edges;
+    this.#placing = new Placing({
+      client: edges.client,
+      open: this.#open,
+      begin: (id, deal, turn) => this.#begin(id, deal, turn),
+      stop: async (id, state) => {
+        await edges.store.updateFolder({ id, state });
+        this.#flush(id);
+      },
+      wentOn: (id) => {
+        if (this.#problems.delete(id)) {
+          this.#flush(id);
+        }
+      },
+      hindered: (id, thrown) => this.#hindered(id, thrown),
+    });
   }
 
-  /** Keeps new files and has them carried on; nothing is kept where there is no room for all. */
-  async create(request: StoreFilesRequest): Promise<StoredFile> {
-    const { client, store, tabs } = this.#edges;
+  /** Keeps new files and has them carried on; nothing is kept where there is no room for all. `copying` follows a copy that is made first. */
+  async create(request: StoreFilesRequest, copying: Copying): Promise<StoredFile> {
+    const { client, store, tabs, copies } = this.#edges;
     const { manifest, order, blobs, sizes, nodes, data, keep, encryption, handles } = request;
     await checkUnchanged(blobs, sizes);
     const { id, state, view } = await client.newFile(manifest, { order, encryption: encryption && viewOf(encryption) });
@@ -114,14 +126,24 @@ export class Folders {
         'Go on with it, or remove it first to store it in another way.',
       );
     }
-    const copied = keep === 'copy' ? blobs : blobs.map((blob, at) => diskOf(blob, handles[at]));
     const sealed = encryption && (await sealedContents(store, encryption));
     const contents: Contents = { id, manifest, data, nodes, ...(sealed === undefined ? {} : { sealed }) };
-    await store.createFolder({ id, state }, contents, copied, encryption?.keys).catch((thrown: unknown) => {
+    const copied =
+      keep === 'opfs'
+        ? await copies.make(id, blobs, copying)
+        : keep === 'copy'
+          ? blobs
+          : blobs.map((blob, at) => diskOf(blob, handles[at]));
+    try {
+      await store.createFolder({ id, state }, contents, copied, encryption?.keys);
+    } catch (thrown) {
+      if (keep === 'opfs') {
+        await copies.remove(id);
+      }
       throw noRoom(thrown, view.size);
-    });
+    }
     this.#show(view);
-    const referred = keep === 'copy' ? {} : { blobs };
+    const referred = keep === 'reference' ? { blobs } : {};
     this.#edges.sources.remember(id, referred.blobs);
     // It is kept already: whichever tab leads next takes it up.
     tabs.order({ kind: 'file', id, ...referred }).catch(() => undefined);
@@ -137,12 +159,15 @@ export class Folders {
 
   /** Carries all files on; called when this worker becomes the one that leads. */
   async resume(): Promise<void> {
-    const { store } = this.#edges;
+    const { store, copies } = this.#edges;
     const [folders, deals] = await Promise.all([store.folders(), store.deals()]);
     for (const { id } of folders) {
       await this.#take(id, deals).catch((thrown: unknown) => this.#hindered(id, thrown));
     }
-    this.#poke();
+    this.#placing.poke();
+    await copies.sweep(
+      async (id) => (await store.folder(id)) !== undefined && (await store.source(id, 0)) !== undefined,
+    );
   }
 
   /** Carries a file on from what is stored, or no longer when it is gone. `blobs` are its bytes, where they are not stored. */
@@ -152,10 +177,10 @@ export class Folders {
     // It may be ordered once more: then it has bytes to let go of again.
     this.#dropped.delete(id);
     this.#problems.delete(id);
-    this.#goOnNow(id);
+    this.#placing.goOnNow(id);
     this.changed(id);
     // A deal that was just being drawn up is kept when this resolves: whoever gives the file up gives it up, too.
-    await this.#placing;
+    await this.#placing.running;
     if (blobs !== undefined) {
       for (const deal of await this.#edges.store.dealsOf(id)) {
         this.#edges.readAnew(deal.id);
@@ -195,12 +220,12 @@ export class Folders {
         this.#flush(changed);
       }
       this.#changed.clear();
-      this.#poke();
+      this.#placing.poke();
     }, SHOW_MS);
   }
 
   #flush(id: string): void {
-    const view = this.#closed ? undefined : this.#edges.client.fileView(id);
+    const view = this.#placing.closed ? undefined : this.#edges.client.fileView(id);
     if (view === undefined) {
       return;
     }
@@ -208,8 +233,14 @@ export class Folders {
     if (view.progress.state === 'kept' && !this.#dropped.has(id)) {
       this.#dropped.add(id);
       this.#edges.sources.forget(id);
-      void this.#edges.store.dropSources(id).catch(() => undefined);
+      void this.#dropSources(id).catch(() => undefined);
     }
+  }
+
+  /** Lets go of a file's bytes: first of what says where they are. */
+  async #dropSources(id: string): Promise<void> {
+    await this.#edges.store.dropSources(id);
+    await this.#edges.copies.remove(id);
   }
 
   #show(view: FileView): void {
@@ -228,74 +259,7 @@ export class Folders {
   #hindered(id: string, thrown: unknown): void {
     this.#problems.set(id, problemOf(thrown));
     this.#flush(id);
-    this.#tryLater(id);
-  }
-
-  /** Leaves a file alone for a while. */
-  #tryLater(id: string): void {
-    this.#goOnNow(id);
-    const again = setTimeout(() => {
-      this.#paused.delete(id);
-      this.#poke();
-    }, LATER_MS);
-    this.#paused.set(id, again);
-  }
-
-  #goOnNow(id: string): void {
-    clearTimeout(this.#paused.get(id));
-    this.#paused.delete(id);
-  }
-
-  /** Has all next deals drawn up; one after the other, since each counts for the next. */
-  #poke(): void {
-    if (this.#placing !== undefined) {
-      this.#again = true;
-      return;
-    }
-    this.#again = false;
-    this.#placing = this.#placeAll().finally(() => {
-      this.#placing = undefined;
-      if (this.#again) {
-        this.#poke();
-      }
-    });
-  }
-
-  async #placeAll(): Promise<void> {
-    for (const id of [...this.#open]) {
-      if (this.#paused.has(id)) {
-        continue;
-      }
-      try {
-        await this.#place(id);
-        if (this.#problems.delete(id)) {
-          this.#flush(id);
-        }
-      } catch (thrown) {
-        // It may have been removed meanwhile.
-        if (this.#open.has(id) && !this.#closed) {
-          this.#hindered(id, thrown);
-        }
-      }
-    }
-  }
-
-  async #place(id: string): Promise<void> {
-    while (!this.#closed && this.#open.has(id)) {
-      const deal = freshId();
-      const turn: NextDeal = await this.#edges.client.nextDeal(id, deal);
-      switch (turn.next) {
-        case 'rest':
-          return;
-        case 'wait':
-          return this.#tryLater(id);
-        case 'stop':
-          await this.#edges.store.updateFolder({ id, state: turn.state });
-          return this.#flush(id);
-        case 'deal':
-          await this.#begin(id, deal, turn);
-      }
-    }
+    this.#placing.tryLater(id);
   }
 
   /** Keeps a deal that was drawn up, with where its bytes are, and carries it on. */
@@ -339,7 +303,7 @@ export class Folders {
       ? await this.fetchPiece(
           dataCid,
           () => undefined,
-          () => this.#closed,
+          () => this.#placing.closed,
         ).catch(() => undefined)
       : undefined;
     if (fetched === undefined) {
@@ -435,7 +399,7 @@ export class Folders {
 
   /** Forgets a file with its deals, which must have ended. */
   async remove(id: string, mayForget: (deal: StoredDeal) => void): Promise<readonly string[]> {
-    const { store, tabs } = this.#edges;
+    const { store, tabs, copies } = this.#edges;
     if ((await store.folder(id)) === undefined) {
       throw notFound(id);
     }
@@ -445,6 +409,7 @@ export class Folders {
     }
     const ids = deals.map((deal) => deal.id);
     await store.removeFolder(id, ids);
+    await copies.remove(id);
     this.forget(id);
     tabs.tell({ kind: 'fileRemoved', id });
     await tabs.order({ kind: 'file', id });
@@ -455,7 +420,7 @@ export class Folders {
   forget(id: string): void {
     this.#views.delete(id);
     this.#problems.delete(id);
-    this.#goOnNow(id);
+    this.#placing.goOnNow(id);
     this.#dropped.delete(id);
     this.#open.delete(id);
     this.#edges.sources.forget(id);
@@ -493,11 +458,8 @@ export class Folders {
 
   /** Does nothing more. */
   close(): void {
-    this.#closed = true;
     clearTimeout(this.#timer);
-    for (const id of [...this.#paused.keys()]) {
-      this.#goOnNow(id);
-    }
+    this.#placing.close();
   }
 }
 
@@ -515,12 +477,6 @@ function shownIn({ manifest, sealed }: Contents): Uint8Array {
 function statesFor({ id, data }: Contents, deals: readonly StoredDeal[]): string[] {
   const own = new Set(data);
   return deals.filter(({ view }) => view.partOf === id || own.has(view.dataCid)).map(({ state }) => state);
-}
-
-/** A new deal's local id. */
-export function freshId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 /** What it is that the browser has no room for. How much there is, browsers do not tell a page exactly. */

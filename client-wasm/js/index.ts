@@ -20,6 +20,7 @@ export { type Client, createClient, type Wallet } from './client.js';
 export { type MoreOfError, SealdropError } from './errors.js';
 export { computeFiles } from './files.js';
 export type { AssetOptions } from './host.js';
+export { roomForCopy } from './opfs.js';
 export { computePiece, resumePiece } from './pieces.js';
 export { type MeasuredData, type ReceiptOptions, verifyReceipt } from './receipts.js';
 export type { Storing } from './storing.js';

@@ -10,12 +10,22 @@ import { engine } from './engine.js';
 import { causeOf, problemOf, SealdropError } from './errors.js';
 import { existingDeals } from './existing.js';
 import { fetch, progressOf } from './fetching.js';
-import { Folders, freshId } from './folders.js';
+import { Folders } from './folders.js';
 import { refuseToForget } from './forgetting.js';
 import { watchHead } from './heads.js';
 import { nameAssets } from './host.js';
 import { reachInPage } from './in-page.js';
-import type { Calls, FromNetwork, OpenRequest, PieceSpan, StoreRequest, ToNetwork } from './protocol.js';
+import { OpfsCopies } from './opfs.js';
+import { freshId } from './placing.js';
+import type {
+  Calls,
+  FromNetwork,
+  OpenRequest,
+  PieceSpan,
+  StoreFilesRequest,
+  StoreRequest,
+  ToNetwork,
+} from './protocol.js';
 import { Ranges } from './ranges.js';
 import { Serving } from './serving.js';
 import { Sources } from './sources.js';
@@ -273,6 +283,7 @@ async function openIn(stores: Stores, chain: string): Promise<Account> {
     client,
     store,
     sources,
+    copies: new OpfsCopies(name),
     tabs,
     start,
     readAnew: (id) => serving.forget(id),
@@ -394,6 +405,12 @@ async function giveUpFile(id: string): Promise<void> {
   }
 }
 
+function storeFiles(call: number, request: StoreFilesRequest): Promise<StoredFile> {
+  const size = request.sizes.reduce((sum, size) => sum + size, 0);
+  const onBytes = progressOf(post, call, size);
+  return opened().folders.create(request, { onBytes, stopped: () => cancelled.has(call) });
+}
+
 async function retrieve(call: number, id: string): Promise<Blob> {
   const deal = await stored(id);
   const onBytes = progressOf(post, call, deal.view.size);
@@ -439,7 +456,7 @@ async function close(): Promise<void> {
 }
 
 /** The functions that the page calls, but for those which need to know their call. */
-const calls: Omit<Calls, 'retrieve' | 'retrievePiece' | 'retrieveRange'> = {
+const calls: Omit<Calls, 'storeFiles' | 'retrieve' | 'retrievePiece' | 'retrieveRange'> = {
   open,
   close,
   store,
@@ -464,7 +481,6 @@ const calls: Omit<Calls, 'retrieve' | 'retrievePiece' | 'retrieveRange'> = {
   planFiles: (request) => opened().client.planFiles(request),
   makeManifest: async (request) => makeManifest(request, undefined),
   quoteFiles: (manifest, order) => opened().client.quoteFiles(manifest, order),
-  storeFiles: (request) => opened().folders.create(request),
   supplyFiles: (id, blobs) => opened().folders.supply(id, blobs),
   fileHandles: (id) => opened().store.handles(id),
   files: () => opened().folders.list(),
@@ -531,6 +547,9 @@ const calls: Omit<Calls, 'retrieve' | 'retrievePiece' | 'retrieveRange'> = {
 
 async function answer(message: Extract<ToNetwork, { kind: 'call' }>): Promise<unknown> {
   const { id, method, args } = message;
+  if (method === 'storeFiles') {
+    return storeFiles(id, args[0] as StoreFilesRequest);
+  }
   if (method === 'retrieve') {
     return retrieve(id, String(args[0]));
   }

@@ -130,7 +130,7 @@ export interface StoreFilesRequest {
   readonly id: string;
   readonly manifest: Uint8Array<ArrayBuffer>;
   readonly order: OrderRequest;
-  readonly keep: 'copy' | 'reference';
+  readonly keep: 'copy' | 'opfs' | 'reference';
   readonly encryption?: EncryptionRequest | undefined;
   /** The data CIDs of all pieces. */
   readonly data: readonly string[];

@@ -142,7 +142,9 @@ class Work {
     following.until(this.#engine.on('file', (file) => this.#isOrdered && file.file === id && hear(file)));
     following.until(this.#engine.on('deal', hearDeal));
     try {
-      const ordered = await this.#engine.call('storeFiles', [request], { signal });
+      const onProgress =
+        request.keep === 'opfs' ? (progress: Progress) => this.#tell({ type: 'copying', progress }) : undefined;
+      const ordered = await this.#engine.call('storeFiles', [request], { signal, onProgress });
       this.#ordered(id);
       // It may have come further meanwhile.
       const [begun, known] = await Promise.all([this.#engine.call('deals', []), this.#engine.call('file', [id])]);

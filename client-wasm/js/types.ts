@@ -287,9 +287,11 @@ export interface StoreOptions extends Order, Omit<PrepareOptions, 'copies' | 'mi
   readonly until?: 'ordered' | 'stored' | undefined;
   /**
    * `copy`, unless it says otherwise: the browser holds a copy until the miners have all of it, so that a reload loses nothing. `reference`:
-   * nothing is copied, which takes no room; after a reload the same files are to be handed in again (`supply`).
+   * nothing is copied, which takes no room; after a reload the same files are to be handed in again (`supply`), unless they were handed in with
+   * handles. `opfs`: a copy is written into the origin's private file system before anything is ordered, told by `copying`, of any size that
+   * `roomForCopy` has room for; throws `storage` where there is none.
    */
-  readonly keep?: 'copy' | 'reference' | undefined;
+  readonly keep?: 'copy' | 'opfs' | 'reference' | undefined;
 }
 
 /** A file or folder of which each piece has deals of its own. */
@@ -372,6 +374,8 @@ export type StoreEvent =
   | { readonly type: 'prepared'; readonly prepared: Prepared }
   /** What it costs; it goes on unless `confirm` says no. */
   | { readonly type: 'quoted'; readonly quote: FilesQuote }
+  /** A copy is made in this browser, with `keep: 'opfs'`. */
+  | { readonly type: 'copying'; readonly progress: Progress }
   /** This client carries it on from now on, whatever becomes of the call. */
   | { readonly type: 'ordered'; readonly id: string }
   /** One of its deals is further. */

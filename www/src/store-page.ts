@@ -5,6 +5,7 @@ import { html, nothing } from 'lit';
 import type { EachProgress, MinerInfo, Piece, Prepared, Progress } from 'sealdrop-client';
 import { resumePiece } from 'sealdrop-client';
 import './account-panel';
+import './copy-choice';
 import './drop-zone';
 import './encrypt-choice';
 import './terms';
@@ -21,7 +22,7 @@ import { View } from './view';
 import { t } from './words';
 
 const RECENT_DEALS = 3;
-/** Of more than that the browser makes no copy: it would take minutes, and as much room again. */
+/** Of more than that the browser makes no copy unless its person wishes one: it takes minutes, and as much room again. */
 const COPIED_BYTES = 2 ** 31;
 /** Smaller sectors take no part of a file, so that a file has to fit in one. */
 const LEAST_CUT = 1 << 20;
@@ -45,6 +46,9 @@ export class StorePage extends View {
   private storing = false;
   /** Whether files are to be stored of which the browser has no room for a copy. */
   private withoutCopy = false;
+  /** Whether a copy is made of files that are too large for one without a word, and how far it is. */
+  private copy = false;
+  private copying: Progress | undefined;
   /** The last ones that were agreed on. */
   private terms: Terms | undefined;
   private measuring: AbortController | undefined;
@@ -81,6 +85,7 @@ export class StorePage extends View {
           ${
             this.chosen && !this.cannotBe(this.chosen)
               ? html`<sd-encrypt .locked=${this.storing} @encrypting=${this.encryptingChanged}></sd-encrypt>
+              ${this.copyChoice(this.chosen)}
               <sd-terms
                 .held=${this.encrypting.held}
                 .piece=${this.single()}
@@ -108,6 +113,19 @@ export class StorePage extends View {
         </aside>
       </div>
     `;
+  }
+
+  private copyChoice({ files, size }: Chosen) {
+    if (size <= COPIED_BYTES) return nothing;
+    return html`<sd-copy
+      .size=${size}
+      .known=${files.every(({ handle }) => handle !== undefined)}
+      .locked=${this.storing}
+      .copying=${this.copying}
+      @copy=${(event: CustomEvent<boolean>) => {
+        this.copy = event.detail;
+      }}
+    ></sd-copy>`;
   }
 
   /** The piece of a file that is one, and no folder: it is an ordinary deal. */
@@ -238,10 +256,22 @@ export class StorePage extends View {
   private async storeAll(prepared: Prepared, chosen: Chosen, terms: Terms): Promise<string> {
     if (this.encrypting.encrypt && !prepared.encryption) throw notEncrypted();
     const { miner, duration, copies, most } = terms;
-    const keep: 'copy' | 'reference' = this.withoutCopy || chosen.size > COPIED_BYTES ? 'reference' : 'copy';
+    const large = this.copy ? 'opfs' : 'reference';
+    const keep = this.withoutCopy ? 'reference' : chosen.size > COPIED_BYTES ? large : 'copy';
     const until: 'ordered' = 'ordered';
-    const order = { prepared, miner, duration, copies, most, keep, repair: true, withManifest: true, until };
-    const { file } = (await session.client?.store(inputOf(chosen), order)) ?? {};
+    const order = { prepared, miner, duration, copies, most, keep, repair: true, withManifest: true, until } as const;
+    const storing = session.client?.store(inputOf(chosen), order);
+    if (!storing) return location.hash;
+    try {
+      for await (const event of storing) {
+        if (event.type !== 'copying') continue;
+        this.copying = event.progress;
+        this.requestUpdate();
+      }
+    } finally {
+      this.copying = undefined;
+    }
+    const { file } = await storing;
     if (!file) return location.hash;
     session.fileChanged(file);
     return fileLink(file.file);
@@ -298,7 +328,7 @@ export class StorePage extends View {
     this.measuring = this.chosen = this.prepared = this.piece = undefined;
     this.progress = this.problem = this.total = undefined;
     this.each = new Map();
-    this.withoutCopy = false;
+    this.withoutCopy = this.copy = false;
     this.requestUpdate();
   };
 }

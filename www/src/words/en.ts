@@ -4,7 +4,7 @@ import { back, book, checks, deal, journey, payments, proofs, proving, steps, wh
 import { drills, encryption, file, foreign, preview, rows } from './en/file';
 import { account, app, chain, common, miners, network, reach } from './en/frame';
 import { passport, receipt } from './en/passport';
-import { drop, encrypt, store, terms } from './en/store';
+import { copy, drop, encrypt, store, terms } from './en/store';
 import { wallet } from './en/wallet';
 
 export const en = {
@@ -16,6 +16,7 @@ export const en = {
   reach,
   miners,
   store,
+  copy,
   drop,
   encrypt,
   terms,

@@ -5,7 +5,7 @@ import { back, book, checks, deal, journey, payments, proofs, proving, steps, wh
 import { drills, encryption, file, foreign, preview, rows } from './zh/file';
 import { account, app, chain, common, miners, network, reach } from './zh/frame';
 import { passport, receipt } from './zh/passport';
-import { drop, encrypt, store, terms } from './zh/store';
+import { copy, drop, encrypt, store, terms } from './zh/store';
 import { wallet } from './zh/wallet';
 
 export const zh: Words = {
@@ -17,6 +17,7 @@ export const zh: Words = {
   reach,
   miners,
   store,
+  copy,
   drop,
   encrypt,
   terms,

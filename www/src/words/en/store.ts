@@ -40,6 +40,19 @@ export const store = {
   notEncryptedNext: 'Choose the files again. Nothing has left this browser, and nothing was paid.',
 };
 
+export const copy = {
+  title: 'Keep a copy in this browser until the miners have all of it',
+  looking: 'Looking how much room there is…',
+  takes: (size: string, room: string) =>
+    `It takes ${size} of this browser’s room, of which about ${room} are free, and removes itself. Then a closed tab or a reload stops nothing.`,
+  noRoom: (size: string, room: string) => `A copy takes ${size}, and this browser has room for about ${room}.`,
+  impossible: 'This browser keeps no copies for this page.',
+  without: 'Without a copy, after a reload you choose the same files again, and they are checked.',
+  withoutKnown: 'Without a copy, after a reload this browser asks you whether the page may read the same files again.',
+  copying: 'Copying',
+  copyingOf: (done: string, all: string) => `Copied ${done} of ${all}. Nothing is paid before the copy is there.`,
+};
+
 export const drop = {
   title: 'Drop files or a folder here',
   orChoose: (button: Part) => say`or ${button}`,

@@ -38,6 +38,19 @@ export const store: Words['store'] = {
   notEncryptedNext: '请重新选择文件。没有任何内容离开此浏览器，也没有付任何款。',
 };
 
+export const copy: Words['copy'] = {
+  title: '在此浏览器中保留一份副本，直到矿工收到全部内容',
+  looking: '正在查看有多少空间…',
+  takes: (size, room) =>
+    `副本占用此浏览器 ${size} 的空间（约有 ${room} 可用），用完会自动删除。这样，关闭标签页或重新加载都不会中断存储。`,
+  noRoom: (size, room) => `副本需要 ${size}，而此浏览器只有约 ${room} 的空间。`,
+  impossible: '此浏览器不为此页面保留副本。',
+  without: '没有副本时，重新加载后需要您再次选择同样的文件，并加以校验。',
+  withoutKnown: '没有副本时，重新加载后浏览器会询问您是否允许此页面再次读取同样的文件。',
+  copying: '正在复制',
+  copyingOf: (done, all) => `已复制 ${done} / ${all}。副本完成之前不会付任何款。`,
+};
+
 export const drop: Words['drop'] = {
   title: '把文件或文件夹拖到这里',
   orChoose: (button) => say`或 ${button}`,
