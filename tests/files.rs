@@ -345,3 +345,57 @@ fn an_encrypted_file_comes_back_in_part_and_with_a_passphrase() {
     run(&passphrase).succeeded();
     assert_eq!(std::fs::read(&place).expect("it is there"), b"what I think of you");
 }
+
+#[test]
+fn a_piece_comes_back_to_somebody_who_has_nothing_but_its_piece_cid_and_what_is_wrong_is_said() {
+    let chain = Node::chain(&NETWORK);
+    let miner = Node::miner(&chain.url(), "8MiB");
+    let client = Client::new(&chain.url());
+    let content = bytes(11, 3 * MIB + 5);
+    let file = text(&client.file("piece.bin", &content));
+    let stored = client
+        .json(&["store", &file, "--duration", DURATION])
+        .expect("it is kept");
+    let piece = stored["pieceCid"].as_str().expect("a text");
+    let size = content.len().to_string();
+    let from = miner.http();
+
+    // Without a chain, too: none is asked.
+    let other = Client::new("http://127.0.0.1:1");
+    let place = other.path("back");
+    let get = |more: &[&str]| {
+        let place = text(&place);
+        let fixed = ["retrieve", "--piece", piece, "--from", &from, "--output", &place];
+        other.run(&[&fixed, more].concat())
+    };
+    get(&["--size", &size]).succeeded();
+    assert!(std::fs::read(&place).expect("it is there") == content);
+    std::fs::remove_file(&place).expect("it is there");
+    get(&["--size", &size, "--range", "1000000-2000000"]).succeeded();
+    assert!(std::fs::read(&place).expect("it is there") == content[1_000_000..=2_000_000]);
+    std::fs::remove_file(&place).expect("it is there");
+
+    get(&[]).failed_saying(&["--size"]);
+    let shorter = (content.len() - 1).to_string();
+    for (size, range) in [(&size, "5-3145733"), (&shorter, "0-9")] {
+        // What is beyond the piece, and what is proven of another one than was named.
+        get(&["--size", size, "--range", range]).failed_saying(&["piece"]);
+    }
+    get(&["--size", "many"]).failed_saying(&["give a number of bytes"]);
+    let unknown = "baga6ea4seaqao7s73y24kcutaosvacpdjgfe5pw76ooefnyqw4ynr3d2y6x2mpq";
+    let place_text = text(&place);
+    let fixed = ["retrieve", "--output", &place_text, "--piece"];
+    let said = |more: &[&str], words: &[&str]| other.run(&[&fixed, more].concat()).failed_saying(words);
+    said(
+        &[unknown, "--from", &from, "--size", "9"],
+        &["404", "is not stored here"],
+    );
+    said(&[piece], &["--from"]);
+    said(&[piece, "--from", "127.0.0.1:80"], &["give it as http://host:port"]);
+    said(&["bafy", "--from", &from], &["--piece"]);
+    said(
+        &[piece, "--from", "http://127.0.0.1:1", "--size", "9"],
+        &["http://127.0.0.1:1", "refused"],
+    );
+    assert!(!place.exists(), "nothing is written that is not checked");
+}

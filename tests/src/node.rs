@@ -102,6 +102,13 @@ impl Node {
         format!("http://127.0.0.1:{}", self.ports[2])
     }
 
+    /// Where its miner gives pieces and blocks to everybody.
+    pub fn http(&self) -> String {
+        let text = std::fs::read(self.home().join("endpoints.json")).expect("it writes where it is");
+        let endpoints: Value = serde_json::from_slice(&text).expect("its endpoints are JSON");
+        endpoints["http"].as_str().expect("it has HTTP").to_owned()
+    }
+
     fn log_path(&self) -> PathBuf {
         self.home.path().join(format!("log-{}", self.starts))
     }
