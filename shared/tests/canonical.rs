@@ -201,6 +201,7 @@ fn channel() -> PaymentChannel {
         condition: voucher().condition,
         eol: Epoch(5273),
         redeemed: true,
+        session: None,
     }
 }
 

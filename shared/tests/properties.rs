@@ -86,6 +86,7 @@ impl Case {
                 amount_redeemed: AttoFil::ZERO,
                 eol: draft.channel_eol(),
                 agreed_eol: draft.channel_eol(),
+                session: None,
             }),
             channel_is_promised: false,
         };

@@ -350,6 +350,7 @@ fn a_payment_channel_matches_both_ways() {
         condition: None,
         eol: Epoch(5273),
         redeemed: false,
+        session: None,
     };
     let text = "a763656f6c42992966616d6f756e7444c096b102667461726765745501e45549f96a2d188deda9ffbb3e2968d33e0862636872656465656d6564f469616772656564456f6c42992969636f6e646974696f6ef66e616d6f756e7452656465656d65644100";
     assert_eq!(hex::encode(encode(&channel)), text);

@@ -45,6 +45,7 @@ fn main() {
     let beacon = |_| Some(Vec::new());
     let ctx = Context {
         height: Epoch(1),
+        network: &cid::Cid::default(),
         beacon: &beacon,
         verifier: &NoProofs,
     };

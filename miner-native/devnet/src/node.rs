@@ -235,7 +235,7 @@ impl Node {
             return Err(Refusal::TooLong(bytes_len));
         }
         // The signature takes the longest to check: without the lock that blocks and other messages wait for.
-        let checked = validate(&self.current().state, &message);
+        let checked = validate(&self.current().state, &message, &self.genesis_cid);
         if let Err(forged @ Invalid::Signature { .. }) = checked {
             return Err(forged.into());
         }
@@ -385,6 +385,7 @@ impl Node {
         let beacon = |asked| self.ticket(asked, height);
         let ctx = Context {
             height,
+            network: &self.genesis_cid,
             beacon: &beacon,
             verifier: &*self.verifier,
         };
@@ -408,6 +409,7 @@ impl Node {
         let beacon = |asked| self.ticket(asked, height);
         let ctx = Context {
             height,
+            network: &self.genesis_cid,
             beacon: &beacon,
             verifier: &*self.verifier,
         };

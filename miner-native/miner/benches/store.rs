@@ -259,6 +259,7 @@ impl Maker {
                 amount_redeemed: AttoFil::ZERO,
                 eol: Epoch(10_000_000),
                 agreed_eol: Epoch(10_000_000),
+                session: None,
             }),
             channel_is_promised: false,
         }

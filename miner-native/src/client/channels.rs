@@ -127,6 +127,7 @@ mod tests {
             condition: None,
             eol: Epoch(10_100),
             redeemed: true,
+            session: None,
         };
         let entries = vec![(Value::Text("7".into()), channel.to_value())];
         let listed = channels_of(&encode_value(&Value::Map(entries))).expect("it is a map of channels");

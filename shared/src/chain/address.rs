@@ -11,6 +11,12 @@ use core::{fmt, str::FromStr};
 const MAX_TEXT: usize = 86;
 /// Bytes of a BLS public key in compressed form.
 const BLS_KEY: usize = 48;
+/// The Ethereum address manager's number (FIP-0048), the only one whose addresses are accounts.
+const ETHEREUM_MANAGER: u8 = 10;
+/// Bytes of an address in Ethereum.
+const ETHEREUM: usize = 20;
+/// What an Ethereum address begins with that stands for a numbered actor: it has no key, and another address of its own.
+const MASKED_ID: [u8; 12] = [0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /// How an address names its actor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,6 +30,9 @@ pub enum Protocol {
     Actor = 2,
     /// A BLS public key.
     Bls = 3,
+    /// An address of another address manager (FIP-0048): its number, and what it calls the actor. Here the Ethereum one's
+    /// alone: the last 20 bytes of keccak-256 of a secp256k1 public key.
+    Delegated = 4,
 }
 
 /// An actor's address. There is no undefined address: fields that may lack one are `Option<Address>`.
@@ -38,7 +47,7 @@ pub struct Address {
 pub enum AddressError {
     #[error("an address is empty")]
     Empty,
-    #[error("an address starts with t or f, a protocol digit 0 to 3, and its payload")]
+    #[error("an address starts with t or f, a protocol digit 0 to 4, and its payload")]
     Form,
     #[error("unknown address protocol {0}")]
     Protocol(u8),
@@ -86,6 +95,27 @@ impl Address {
         }
     }
 
+    /// The account of an address in Ethereum; `None` for one that stands for a numbered actor.
+    pub fn ethereum(address: &[u8; ETHEREUM]) -> Option<Self> {
+        let payload: Vec<u8> = [ETHEREUM_MANAGER].iter().chain(address).copied().collect();
+        is_ethereum(&payload).then_some(Self {
+            protocol: Protocol::Delegated,
+            payload,
+        })
+    }
+
+    /// The address in Ethereum of a delegated one.
+    pub fn to_ethereum(&self) -> Option<[u8; ETHEREUM]> {
+        let is_delegated = self.protocol == Protocol::Delegated;
+        let (_, address) = self.payload.split_first().filter(|_| is_delegated)?;
+        address.try_into().ok()
+    }
+
+    /// Whether a key stands behind it that signs messages, so that it can be an account.
+    pub fn can_sign(&self) -> bool {
+        matches!(self.protocol, Protocol::Secp256k1 | Protocol::Delegated)
+    }
+
     pub fn protocol(&self) -> Protocol {
         self.protocol
     }
@@ -110,6 +140,7 @@ impl Address {
             1 => (Protocol::Secp256k1, payload.len() == 20),
             2 => (Protocol::Actor, payload.len() == 20),
             3 => (Protocol::Bls, payload.len() == BLS_KEY),
+            4 => (Protocol::Delegated, is_ethereum(payload)),
             other => return Err(AddressError::Protocol(other)),
         };
         if !fits {
@@ -124,6 +155,14 @@ impl Address {
     fn checksum(&self) -> Vec<u8> {
         Blake2b::<U4>::digest(self.to_bytes()).to_vec()
     }
+}
+
+/// Whether a delegated address is one of Ethereum's that can have a key.
+fn is_ethereum(payload: &[u8]) -> bool {
+    let of_manager = payload
+        .split_first()
+        .filter(|(manager, _)| **manager == ETHEREUM_MANAGER);
+    of_manager.is_some_and(|(_, address)| address.len() == ETHEREUM && !address.starts_with(&MASKED_ID))
 }
 
 fn hash160(data: &[u8]) -> Vec<u8> {
@@ -144,6 +183,10 @@ impl fmt::Display for Address {
             return write!(f, "{number}");
         }
         let mut data = self.payload.clone();
+        if self.protocol == Protocol::Delegated {
+            write!(f, "{ETHEREUM_MANAGER}f")?;
+            data.remove(0);
+        }
         data.extend_from_slice(&self.checksum());
         f.write_str(&base32().encode(&data))
     }
@@ -174,6 +217,14 @@ impl FromStr for Address {
             leb128::write_unsigned(&mut bytes, number);
             return Self::from_bytes(&bytes);
         }
+        let body = match protocol {
+            4 => {
+                // The manager's number is written in decimal, and once only.
+                bytes.push(ETHEREUM_MANAGER);
+                body.strip_prefix("10f").ok_or(AddressError::Payload)?
+            }
+            _ => body,
+        };
         let data = base32().decode(body.as_bytes()).map_err(|_| AddressError::Form)?;
         let (payload, checksum) = data.split_last_chunk::<4>().ok_or(AddressError::Payload)?;
         bytes.extend_from_slice(payload);
@@ -251,6 +302,46 @@ mod tests {
     fn the_miners_address_follows_from_owner_and_nonce() {
         let owner: Address = "t14rkut6lkfumi33nj765t4kli2m7aqytdaclor3y".parse().unwrap();
         assert_eq!(alloc::format!("{}", Address::actor(&owner, 0)), MINER);
+    }
+
+    #[test]
+    fn an_ethereum_address_has_one_text_and_one_form_in_bytes() {
+        let bytes: [u8; 20] = core::array::from_fn(|at| at as u8 + 1);
+        let address = Address::ethereum(&bytes).unwrap();
+        let whole = [&[4, 10][..], &bytes].concat();
+        assert_eq!(
+            (address.to_bytes(), address.to_ethereum()),
+            (whole.clone(), Some(bytes))
+        );
+        assert_eq!(Address::from_bytes(&whole), Ok(address.clone()));
+        let text = alloc::format!("{address}");
+        assert!(text.starts_with("t410f") && text.len() == 44, "{text}");
+        assert_eq!(text.parse(), Ok(address.clone()));
+        assert_eq!(text.replacen('t', "f", 1).parse(), Ok(address));
+        assert!(Address::id(1).to_ethereum().is_none());
+        let mistyped = text.replace("t410fa", "t410fb");
+        assert_eq!(mistyped.parse::<Address>(), Err(AddressError::Checksum));
+        for other in ["t411f", "t410", "t4010f", "t4af", "t410F"] {
+            let other = text.replacen("t410f", other, 1);
+            assert!(other.parse::<Address>().is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_delegated_address_of_another_manager_or_without_a_key_is_refused() {
+        let payload = |manager: &[u8], address: &[u8]| [&[4][..], manager, address].concat();
+        let masked = [&MASKED_ID[..], &[0; 8]].concat();
+        for bad in [
+            payload(&[11], &[1; 20]),
+            payload(&[10], &[1; 19]),
+            payload(&[10], &[1; 21]),
+            payload(&[0x8a, 0], &[1; 20]),
+            payload(&[10], &masked),
+            payload(&[], &[]),
+        ] {
+            assert_eq!(Address::from_bytes(&bad), Err(AddressError::Payload), "{bad:?}");
+        }
+        assert_eq!(Address::ethereum(&masked.try_into().unwrap()), None);
     }
 
     #[test]

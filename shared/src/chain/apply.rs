@@ -6,14 +6,16 @@
 use super::actors::account::makes_account;
 use super::actors::miner::end_block as end_miner_block;
 use super::actors::{code, invoke, Context, Env, Halt, Invocation, Returns, Revert};
-use super::address::{Address, Protocol};
+use super::address::Address;
 use super::amount::{AttoFil, Epoch};
 use super::calls::Call;
 use super::message::{Message, MeteredMessage, Receipt, SignedMessage};
+use super::session;
 use super::state::ChainState;
 use crate::chain::verifier::VerifierFault;
 use crate::wire::cbor::Bytes;
 use alloc::{string::String, vec::Vec};
+use cid::Cid;
 
 /// Longest method name that is looked at.
 pub const MAX_METHOD: usize = 64;
@@ -72,10 +74,10 @@ pub enum ApplyError {
     Fault(#[from] VerifierFault),
 }
 
-/// Whether a message may wait in the pool: everything but its turn is right.
-pub fn validate(state: &ChainState, signed: &SignedMessage) -> Result<(), Invalid> {
+/// Whether a message may wait in the pool of the network with this genesis id: everything but its turn is right.
+pub fn validate(state: &ChainState, signed: &SignedMessage, network: &Cid) -> Result<(), Invalid> {
     check_unsigned(state, signed)?;
-    if !signed.signature_is_valid() {
+    if !signed.is_signed_on(network) && !session::signs_message(state, signed) {
         return Err(Invalid::Signature {
             from: signed.message().from.clone(),
         });
@@ -110,7 +112,7 @@ pub fn is_urgent(state: &ChainState, message: &Message) -> bool {
 /// Checks that need no keys and no money.
 fn check_shape(state: &ChainState, metered: &MeteredMessage) -> Result<(), Invalid> {
     let message = &metered.message;
-    if message.from.protocol() != Protocol::Secp256k1 || state.miners.contains_key(&message.from) {
+    if !message.from.can_sign() || state.miners.contains_key(&message.from) {
         return Err(Invalid::SenderNotAccount(message.from.clone()));
     }
     if message.from == message.to {
@@ -162,7 +164,7 @@ fn price_of_account(state: &ChainState, message: &Message) -> AttoFil {
 /// Applies a message whose turn it is. When it reverts, only its sender's nonce and the gas that it paid remain; on `Err`
 /// nothing changed.
 pub fn apply(state: &mut ChainState, signed: &SignedMessage, ctx: &Context) -> Result<Receipt, ApplyError> {
-    validate(state, signed)?;
+    validate(state, signed, ctx.network)?;
     let metered = &signed.metered;
     let (nonce, next) = (metered.message.nonce, state.nonce(&metered.message.from));
     if nonce != next {

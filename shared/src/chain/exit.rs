@@ -69,6 +69,7 @@ exit_codes! {
         INVALID_CANCEL = 45, "channel cannot be cancelled due to successful redeem";
         TOO_MANY_CHANNELS = 46, "the payer has as many open channels as it may have";
         AGREED_EOL_TOO_LOW = 47, "the agreed end of a cancelled channel may not be brought forward";
+        SESSION_KEY = 48, "a channel's session key is a secp256k1 address";
     }
 
     /// Those of a miner; from 47 on our own.
@@ -139,6 +140,7 @@ mod tests {
                 agreed: Epoch(2),
                 to: Epoch(1),
             },
+            BrokerError::SessionKey,
         ] {
             begins(Kind::Broker, error.code(), &error.to_string());
         }

@@ -1,6 +1,7 @@
 //! Hashes, object ids and secp256k1 signatures (spec §1.6). Pure: the host supplies the secret's bytes.
 
 use super::address::Address;
+use super::typed_data::{keccak256, TypedData};
 use crate::wire::cbor::{Cbor, DecodeError, Value};
 use alloc::vec::Vec;
 use blake2::digest::{consts::U32, Digest};
@@ -10,6 +11,8 @@ use k256::ecdsa::{RecoveryId, SigningKey, VerifyingKey};
 
 const MULTIHASH_BLAKE2B_256: u64 = 0xb220;
 const CODEC_DAG_CBOR: u64 = 0x71;
+/// What wallets add to the recovery id.
+const WALLET_V: u8 = 27;
 
 /// blake2b-256, the hash of everything on the chain.
 pub fn blake2b256(data: &[u8]) -> [u8; 32] {
@@ -32,18 +35,32 @@ pub fn cid_of_bytes(bytes: &[u8]) -> Cid {
 pub struct Signature(pub [u8; 65]);
 
 impl Signature {
-    /// Whether the holder of `signer`'s key signed `data`. Only secp256k1 accounts can sign; anything malformed is false.
+    /// Whether the holder of `signer`'s key signed `data`. Only secp256k1 accounts sign bytes, a wallet signs messages alone
+    /// ([`Signature::wallet`]); anything malformed is false.
     pub fn verifies(&self, data: &[u8], signer: &Address) -> bool {
         self.signer(data).is_some_and(|recovered| recovered == *signer)
     }
 
     /// The account whose key made this signature over `data`, if it is a signature at all.
     pub fn signer(&self, data: &[u8]) -> Option<Address> {
-        let (&recovery, rs) = self.0.split_last()?;
+        let (&recovery, _) = self.0.split_last()?;
+        self.recover(&blake2b256(data), recovery).map(|key| address_of(&key))
+    }
+
+    /// The account whose Ethereum wallet made this signature over typed data (EIP-712), if it is one. V is 27 or 28, as wallets
+    /// have it, and S is in the lower half, so that nobody makes another signature of it.
+    pub fn wallet(&self, data: &TypedData) -> Option<Address> {
+        let (&v, _) = self.0.split_last()?;
+        let recovery = v.checked_sub(WALLET_V)?;
+        let key = self.recover(&data.signing_hash(), recovery)?;
+        ethereum_address_of(&key)
+    }
+
+    /// The key that made it over a hash. One with S in the upper half does not verify with any.
+    fn recover(&self, hash: &[u8; 32], recovery: u8) -> Option<VerifyingKey> {
         let recovery = RecoveryId::from_byte(recovery).filter(|id| !id.is_x_reduced())?;
-        let signature = k256::ecdsa::Signature::from_slice(rs).ok()?;
-        let key = VerifyingKey::recover_from_prehash(&blake2b256(data), &signature, recovery).ok()?;
-        Some(address_of(&key))
+        let signature = k256::ecdsa::Signature::from_slice(self.0.get(..64)?).ok()?;
+        VerifyingKey::recover_from_prehash(hash, &signature, recovery).ok()
     }
 }
 
@@ -83,15 +100,29 @@ impl SecretKey {
         address_of(self.0.verifying_key())
     }
 
+    /// The account that the same key has in an Ethereum wallet.
+    pub fn wallet_address(&self) -> Address {
+        ethereum_address_of(self.0.verifying_key()).expect("no key is known whose address stands for a numbered actor")
+    }
+
     /// Signs blake2b-256 of `data` (deterministic, RFC 6979).
     pub fn sign(&self, data: &[u8]) -> Signature {
+        self.sign_hash(&blake2b256(data), 0)
+    }
+
+    /// Signs typed data as an Ethereum wallet does.
+    pub fn sign_as_wallet(&self, data: &TypedData) -> Signature {
+        self.sign_hash(&data.signing_hash(), WALLET_V)
+    }
+
+    fn sign_hash(&self, hash: &[u8; 32], v: u8) -> Signature {
         let (signature, recovery) = self
             .0
-            .sign_prehash_recoverable(&blake2b256(data))
+            .sign_prehash_recoverable(hash)
             .expect("a 32-byte hash can always be signed");
         let mut bytes = [0; 65];
         bytes[..64].copy_from_slice(&signature.to_bytes());
-        bytes[64] = recovery.to_byte();
+        bytes[64] = v.saturating_add(recovery.to_byte());
         Signature(bytes)
     }
 }
@@ -103,9 +134,20 @@ impl core::fmt::Debug for SecretKey {
 }
 
 fn address_of(key: &VerifyingKey) -> Address {
+    Address::secp256k1(&uncompressed(key))
+}
+
+/// The last 20 bytes of keccak-256 of the point without its first byte.
+fn ethereum_address_of(key: &VerifyingKey) -> Option<Address> {
+    let point = uncompressed(key);
+    let hash = keccak256(point.get(1..)?);
+    Address::ethereum(hash.last_chunk()?)
+}
+
+fn uncompressed(key: &VerifyingKey) -> [u8; 65] {
     let point = key.to_encoded_point(false);
     let bytes: Vec<u8> = point.as_bytes().to_vec();
-    Address::secp256k1(&bytes.try_into().expect("an uncompressed point has 65 bytes"))
+    bytes.try_into().expect("an uncompressed point has 65 bytes")
 }
 
 #[cfg(test)]

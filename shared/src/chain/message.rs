@@ -1,8 +1,9 @@
 //! Messages to actors and their receipts (spec §1.7, §1.8, §1.9).
 
-use super::address::Address;
+use super::address::{Address, Protocol};
 use super::amount::AttoFil;
 use super::keys::{cid_of, SecretKey, Signature};
+use super::typed_data::TypedData;
 use crate::wire::cbor::{cbor_map, Bytes, Cbor, DecodeError, Fields, Value};
 use crate::wire::{encode, leb128};
 use alloc::{string::String, vec::Vec};
@@ -162,10 +163,13 @@ impl SignedMessage {
         &self.metered.message
     }
 
-    /// Whether the sender signed exactly this message.
-    pub fn signature_is_valid(&self) -> bool {
-        self.signature
-            .verifies(&encode(&self.metered), &self.metered.message.from)
+    /// Whether the sender signed exactly this message, a wallet's for the network with this genesis id.
+    pub fn is_signed_on(&self, network: &Cid) -> bool {
+        let from = &self.metered.message.from;
+        match from.protocol() {
+            Protocol::Delegated => self.signature.wallet(&TypedData::of(&self.metered, network)).as_ref() == Some(from),
+            _ => self.signature.verifies(&encode(&self.metered), from),
+        }
     }
 }
 

@@ -15,6 +15,7 @@
 //!
 //! Vectors are in `shared/tests/vectors.rs`. Neither the root nor an account of another number or network follows from a key.
 
+use super::address::Address;
 use super::keys::SecretKey;
 use cid::Cid;
 use hkdf::Hkdf;
@@ -22,6 +23,9 @@ use sha2::Sha256;
 
 /// What the derived bytes are for, and the version of the derivation: another one would make other accounts.
 const INFO: &[u8] = b"sealdrop account key 1";
+
+/// The same of session keys ([`super::session`]): no account's key is one, since a voucher says which channel it is for and not whose.
+const SESSION_INFO: &[u8] = b"sealdrop session key 1";
 
 /// What all accounts of a wallet come from. `Debug` shows nothing of it.
 #[derive(Clone, PartialEq, Eq)]
@@ -40,10 +44,20 @@ impl RootKey {
 
     /// The key of account `number` on the network with the genesis id `network`.
     pub fn account(&self, network: &Cid, number: u32) -> SecretKey {
+        self.derive(network, INFO, &number.to_be_bytes())
+    }
+
+    /// The session key for the channels of `payer`, whose own key is with a signer elsewhere, on the network with the genesis id
+    /// `network`. Derived like an account, with `sealdrop session key 1` and the bytes of the payer's address for info.
+    pub fn session(&self, network: &Cid, payer: &Address) -> SecretKey {
+        self.derive(network, SESSION_INFO, &payer.to_bytes())
+    }
+
+    fn derive(&self, network: &Cid, info: &[u8], of: &[u8]) -> SecretKey {
         let root = Hkdf::<Sha256>::new(Some(&network.to_bytes()), &self.0);
         first_secret(|attempt| {
             let mut bytes = [0; 32];
-            root.expand_multi_info(&[INFO, &number.to_be_bytes(), &[attempt]], &mut bytes)
+            root.expand_multi_info(&[info, of, &[attempt]], &mut bytes)
                 .expect("32 bytes are far fewer than HKDF gives");
             bytes
         })
@@ -84,6 +98,23 @@ mod tests {
             assert!(!accounts[..at].contains(address), "{address}");
         }
         assert_eq!(root.account(&one, 0).address(), accounts[0], "it is always the same");
+    }
+
+    #[test]
+    fn each_payer_has_a_session_key_of_its_own_on_each_network_and_it_is_no_account() {
+        let root = RootKey::from_bytes([1; 32]);
+        let (one, two) = (cid_of_bytes(b"one"), cid_of_bytes(b"two"));
+        let [payer, other] = [7, 8].map(|byte| SecretKey::from_bytes(&[byte; 32]).unwrap().wallet_address());
+        let keys = [
+            root.session(&one, &payer).address(),
+            root.session(&one, &other).address(),
+            root.session(&two, &payer).address(),
+            root.account(&one, 0).address(),
+        ];
+        for (at, address) in keys.iter().enumerate() {
+            assert!(!keys[..at].contains(address), "{address}");
+        }
+        assert_eq!(root.session(&one, &payer).address(), keys[0], "it is always the same");
     }
 
     #[test]

@@ -231,6 +231,9 @@ pub struct ChannelView {
     pub redeemed: bool,
     #[serde(default)]
     pub condition: Option<ConditionView>,
+    /// The key that may sign for the channel beside its payer's, when there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Address>,
 }
 
 /// What became of a message.
@@ -391,6 +394,7 @@ impl ChannelView {
             eol: channel.eol,
             redeemed: channel.redeemed,
             condition: channel.condition.as_ref().map(ConditionView::of),
+            session: channel.session.clone(),
         })
     }
 

@@ -125,12 +125,19 @@ impl PaymentVoucher {
 
     /// Whether `payer` signed this voucher's channel, amount, height and condition.
     pub fn is_signed_by(&self, payer: &Address) -> bool {
-        let signature = self
-            .signature
-            .as_ref()
-            .and_then(|bytes| bytes.0.as_slice().try_into().ok())
-            .map(Signature);
-        signature.is_some_and(|signature| signature.verifies(&self.payload(), payer))
+        self.signer().is_some_and(|signer| signer == *payer)
+    }
+
+    /// Whether its payer signed it, or else the session key of its channel ([`super::session`]).
+    pub fn is_signed_for(&self, session: Option<&Address>) -> bool {
+        let signer = self.signer();
+        signer.is_some_and(|signer| signer == self.payer || Some(&signer) == session)
+    }
+
+    /// The account whose key signed it, if one did.
+    pub fn signer(&self) -> Option<Address> {
+        let bytes = self.signature.as_ref()?.0.as_slice();
+        Signature(bytes.try_into().ok()?).signer(&self.payload())
     }
 }
 

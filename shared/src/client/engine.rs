@@ -214,7 +214,12 @@ async fn open_channel<H: ClientHost>(
                     chain.settle(&payer, &record.id, purpose).await?;
                     return Ok(Next::Now);
                 }
-                let call = calls::create_channel(target, eol, amount);
+                let key = host.key().address();
+                let call = match key == payer {
+                    true => calls::create_channel(target, eol, amount),
+                    // What follows is signed by the session key alone.
+                    false => calls::create_channel_with_session(target, eol, amount, &key),
+                };
                 chain.send(&payer, &record.id, purpose, call).await?
             }
         };
@@ -225,6 +230,12 @@ async fn open_channel<H: ClientHost>(
                 chain.settle(&payer, &record.id, purpose).await?;
                 why = reason;
                 continue;
+            }
+            Sent::Refused { reason } => {
+                // Asking again would be a nuisance: whoever wants it after all makes the deal anew.
+                let problem = Problem::of(ErrorCode::SignerRefused, reason.clone());
+                end_unpaid(record, host, reason, Some(problem)).await?;
+                return Ok(Next::Now);
             }
             sent => match refunds::opened_by(host, &payer, &sent).await? {
                 Ok((channel, message)) => ClientInput::ChannelOpened { channel, message },

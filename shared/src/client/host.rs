@@ -91,7 +91,8 @@ pub trait ClientHost {
     type Chain: Chain<Error = Self::Error>;
 
     fn chain(&self) -> &Self::Chain;
-    /// The payer's key.
+    /// The payer's key; where that is with a signer elsewhere, the session key that its channels name
+    /// ([`crate::chain::session`]).
     fn key(&self) -> SecretKey;
     /// Milliseconds since 1970.
     fn now_ms(&self) -> u64;

@@ -47,6 +47,8 @@ pub enum ErrorCode {
     RetrievalCorrupt,
     RetrievalFailed,
     SelfDeal,
+    SignerFailed,
+    SignerRefused,
     Storage,
     Unsupported,
 }
@@ -66,6 +68,19 @@ pub struct Problem {
     /// be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub obstacle: Option<Obstacle>,
+}
+
+impl Problem {
+    /// With the code's own hint.
+    pub fn of(code: ErrorCode, message: String) -> Self {
+        Self {
+            code,
+            message,
+            hint: code.hint().into(),
+            rejection: None,
+            obstacle: None,
+        }
+    }
 }
 
 impl ErrorCode {
@@ -92,6 +107,8 @@ impl ErrorCode {
             Self::InsufficientFunds => "Get FIL from the faucet, or choose a shorter duration.",
             Self::OverLimit => "Allow more, or choose a shorter duration or another miner.",
             Self::SelfDeal => "Use another account, or another miner.",
+            Self::SignerRefused => "Nothing was paid. Store it again, and agree when the wallet asks.",
+            Self::SignerFailed => "Choose the account in the wallet again that this client was made with.",
             Self::Rejected => "The miner's reason tells what to change; then try again.",
             Self::DealFailed => "Try again, with this miner or another one.",
             Self::Decryption => "Give the key or the passphrase that the file was encrypted with.",

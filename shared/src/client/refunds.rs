@@ -111,7 +111,7 @@ pub(super) async fn opened_by<H: ClientHost>(
             Err(error) => Err(format!("createChannel failed: {error}")),
         },
         Sent::Failed { error, .. } => Err(error.clone()),
-        Sent::Dropped { reason } => Err(reason.clone()),
+        Sent::Dropped { reason } | Sent::Refused { reason } => Err(reason.clone()),
         Sent::Pending => Err("its message waits for a block".into()),
         Sent::Pruned {
             message,
@@ -172,7 +172,8 @@ pub async fn pursue<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H, i
             RefundEffect::Reclaim => send(record, host, MessagePurpose::Reclaim { channel: id }).await?,
         };
         match sent {
-            Sent::Pending => return Ok(()),
+            // A signer that would not is asked at the next look.
+            Sent::Pending | Sent::Refused { .. } => return Ok(()),
             Sent::Failed {
                 exit_code: INVALID_CANCEL,
                 ..
@@ -202,7 +203,8 @@ async fn asks_to_close<H: ClientHost>(
     id: ChannelId,
     channel: Option<&ChannelFacts>,
 ) -> bool {
-    let Some(voucher) = channel.and_then(|channel| closing_voucher(&host.key(), id, channel)) else {
+    let Some(voucher) = channel.and_then(|channel| closing_voucher(&host.key(), &record.deal.draft.payer, id, channel))
+    else {
         return false;
     };
     let request = CloseRequest { voucher };

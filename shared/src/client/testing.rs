@@ -140,6 +140,7 @@ impl FakeChain {
                     eol,
                     redeemed: false,
                     condition: None,
+                    session: None,
                 };
                 channels.insert(id, channel);
             }

@@ -3,6 +3,7 @@
 //! Both clients write and read it, so that what one exports the other imports.
 
 use super::record::DealRecord;
+use crate::chain::Protocol;
 use crate::payment::{voucher, PaymentVoucher};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -24,7 +25,8 @@ pub enum VoucherTextError {
     TooMany,
 }
 
-/// Reads vouchers, and checks that each is signed by the payer that it names.
+/// Reads vouchers, and checks that each is signed by the payer that it names. A wallet signs none: whether the key that signed
+/// for its account is the channel's session key is seen when the channel is looked at ([`crate::payment::VoucherStanding`]).
 pub fn read(text: &str) -> Result<Vec<PaymentVoucher>, VoucherTextError> {
     let mut vouchers = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
@@ -37,7 +39,9 @@ pub fn read(text: &str) -> Result<Vec<PaymentVoucher>, VoucherTextError> {
                 return Err(VoucherTextError::TooMany);
             }
             let voucher = voucher::from_text(word).map_err(|e| refused(e.to_string()))?;
-            if !voucher.is_signed_by(&voucher.payer) {
+            let signer = voucher.signer();
+            let is_wallets = voucher.payer.protocol() == Protocol::Delegated;
+            if !signer.is_some_and(|signer| is_wallets || signer == voucher.payer) {
                 return Err(refused("invalid signature in voucher".into()));
             }
             vouchers.push(voucher);

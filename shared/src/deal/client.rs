@@ -213,7 +213,8 @@ impl ClientDeal {
         }
     }
 
-    /// Draws up and signs vouchers and proposal with the payer's key; the same bytes each time.
+    /// Draws up and signs vouchers and proposal with the payer's key, or with the session key that its channel names; the same
+    /// bytes each time.
     pub fn sign(&self, key: &SecretKey) -> Result<SignedProposal, ScheduleError> {
         let draft = &self.draft;
         let total = draft.total().ok_or(ScheduleError::Overflow)?;

@@ -115,7 +115,8 @@ impl Draft {
     }
 
     /// Everything that can be refused before money is locked, in the spec's order: size, self-deal, schedule, length of
-    /// the proposal, funds, and the miner's own review of the proposal as it would be sent. `key` is the payer's,
+    /// the proposal, funds, and the miner's own review of the proposal as it would be sent. `key` is the payer's
+    /// or the session key that its channel will name,
     /// `balance` what its account holds.
     pub fn rehearse(&self, key: &SecretKey, balance: AttoFil) -> Result<(), DraftError> {
         let (size, usable) = (self.size, self.sector_size.usable());
@@ -152,6 +153,7 @@ impl Draft {
             amount_redeemed: AttoFil::ZERO,
             eol: self.channel_eol(),
             agreed_eol: self.channel_eol(),
+            session: Some(key.address()).filter(|session| *session != self.payer),
         });
         if channel.is_some() {
             let (channel, message) = (TRIAL_CHANNEL, cid_of_bytes(&[]));

@@ -123,6 +123,19 @@ impl SignedProposal {
             .verifies(&encode(&self.proposal), &self.proposal.payment.payer)
     }
 
+    /// The account whose key signed the proposal: its payer's, or the session key of its channel.
+    pub fn signer(&self) -> Option<Address> {
+        self.signature.signer(&encode(&self.proposal))
+    }
+
+    /// The key that signed the proposal and its first voucher, when it is not the payer's: the session key of the deal's channel,
+    /// if that names it ([`crate::chain::session`]). A damaged signature has no such key.
+    pub fn session_key(&self) -> Option<Address> {
+        let first = self.proposal.payment.vouchers.as_ref().and_then(|all| all.first());
+        let signer = self.signer().filter(|signer| *signer != self.proposal.payment.payer)?;
+        (first?.signer()? == signer).then_some(signer)
+    }
+
     /// Unpadded bytes of the piece; 0 when the proposal names none.
     pub fn size(&self) -> u64 {
         self.proposal.size.map_or(0, |size| size.0)

@@ -168,6 +168,7 @@ mod tests {
             amount_redeemed: AttoFil::ZERO,
             eol: Epoch(eol),
             agreed_eol: Epoch(agreed),
+            session: None,
         })
     }
 

@@ -96,9 +96,7 @@ pub fn review_terms(terms: &DealTerms, context: &ReviewContext) -> Result<(), Re
 /// Decides whether the miner of `context` accepts `signed`.
 pub fn review(signed: &SignedProposal, context: &ReviewContext) -> Result<(), Rejection> {
     let proposal = &signed.proposal;
-    if !signed.signature_is_valid() {
-        return reject(RejectionCode::Signature, "invalid deal signature");
-    }
+    review_signature(signed, context)?;
     let terms = DealTerms {
         miner: &proposal.miner_address,
         size: proposal.size.map(|size| size.0),
@@ -112,6 +110,22 @@ pub fn review(signed: &SignedProposal, context: &ReviewContext) -> Result<(), Re
     }
     review_size(size, context)?;
     review_piece(&proposal.piece_ref, size)
+}
+
+/// The payer signs, or else the session key that the deal's channel names. Whether a key is that is seen when the channel is there:
+/// a paid deal without one is refused for that.
+fn review_signature(signed: &SignedProposal, context: &ReviewContext) -> Result<(), Rejection> {
+    if signed.signature_is_valid() {
+        return Ok(());
+    }
+    let key = signed.session_key();
+    let named = context.channel.as_ref().map(|channel| channel.session.as_ref());
+    match (key, named) {
+        (Some(key), Some(named)) if Some(&key) == named => Ok(()),
+        // It has a voucher, so that the deal counts as paid: `review_payment` looks for its channel.
+        (Some(_), None) => Ok(()),
+        _ => reject(RejectionCode::Signature, "invalid deal signature"),
+    }
 }
 
 /// Whose deal it is, for how much and how long; the piece's size.

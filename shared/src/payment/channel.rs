@@ -18,6 +18,8 @@ pub struct ChannelFacts {
     pub eol: Epoch,
     /// The end of life that was agreed on: later than `eol` while the payer's cancellation stands.
     pub agreed_eol: Epoch,
+    /// The key that may sign for the channel beside its payer's ([`crate::chain::session`]).
+    pub session: Option<Address>,
 }
 
 impl ChannelFacts {
@@ -35,6 +37,7 @@ impl From<&ChannelView> for ChannelFacts {
             amount_redeemed: view.amount_redeemed,
             eol: view.eol,
             agreed_eol: view.agreed_eol,
+            session: view.session.clone(),
         }
     }
 }

@@ -35,13 +35,18 @@ pub struct CloseResponse {
 }
 cbor_map!(CloseResponse { "closes" => closes, "message" => message });
 
-/// The voucher with which `channel` of `key`'s account may be closed now: for the payee's gas beyond what it has taken. `None`
-/// when the channel does not hold as much: nothing would come back.
-pub fn closing_voucher(key: &SecretKey, id: ChannelId, channel: &ChannelFacts) -> Option<PaymentVoucher> {
+/// The voucher with which `channel` of `payer` may be closed now: for the payee's gas beyond what it has taken. `key` is the payer's
+/// own, or the channel's session key. `None` when the channel does not hold as much: nothing would come back.
+pub fn closing_voucher(
+    key: &SecretKey,
+    payer: &Address,
+    id: ChannelId,
+    channel: &ChannelFacts,
+) -> Option<PaymentVoucher> {
     let amount = channel.amount_redeemed.checked_add(CLOSING_FEE)?;
     let mut voucher = PaymentVoucher {
         channel: id,
-        payer: key.address(),
+        payer: payer.clone(),
         target: channel.target.clone(),
         amount,
         valid_at: Epoch(0),
@@ -59,7 +64,7 @@ pub enum ClosingError {
     NoChannel,
     #[error("the channel pays {0}, not this miner")]
     Target(Address),
-    #[error("the voucher has a condition, is not due, or was not signed by its payer")]
+    #[error("the voucher has a condition, is not due, or was not signed by its payer or its channel's session key")]
     Voucher,
     #[error("the voucher pays {gain} FIL and the message costs {fee} FIL of gas")]
     Fee { gain: AttoFil, fee: AttoFil },
@@ -81,7 +86,7 @@ pub fn review_closing(
     if channel.target != *owner || voucher.target != *owner {
         return Err(ClosingError::Target(channel.target.clone()));
     }
-    if voucher.condition.is_some() || voucher.valid_at > height || !voucher.is_signed_by(&voucher.payer) {
+    if voucher.condition.is_some() || voucher.valid_at > height || !voucher.is_signed_for(channel.session.as_ref()) {
         return Err(ClosingError::Voucher);
     }
     let gain = voucher.amount.checked_sub(channel.amount_redeemed).unwrap_or_default();
@@ -114,11 +119,12 @@ mod tests {
             amount_redeemed: AttoFil(20),
             eol: Epoch(5000),
             agreed_eol: Epoch(5000),
+            session: None,
         }
     }
 
     fn voucher() -> PaymentVoucher {
-        closing_voucher(&key(), ID, &channel()).expect("it holds enough")
+        closing_voucher(&key(), &key().address(), ID, &channel()).expect("it holds enough")
     }
 
     fn review(change: impl FnOnce(&mut PaymentVoucher)) -> Result<(), ClosingError> {
@@ -136,7 +142,11 @@ mod tests {
         assert_eq!(decode::<CloseRequest>(&encode(&asked)), Ok(asked));
         let mut poor = channel();
         poor.amount = AttoFil(20 + CLOSING_FEE.0);
-        assert_eq!(closing_voucher(&key(), ID, &poor), None, "nothing would come back");
+        assert_eq!(
+            closing_voucher(&key(), &key().address(), ID, &poor),
+            None,
+            "nothing would come back"
+        );
     }
 
     #[test]
@@ -155,6 +165,19 @@ mod tests {
             matches!(more, Err(ClosingError::Fee { .. })),
             "the broker would not pay it"
         );
+    }
+
+    #[test]
+    fn the_session_key_that_the_channel_names_closes_it_for_the_payer() {
+        let session = SecretKey::from_bytes(&[2; 32]).expect("a valid key");
+        let voucher = closing_voucher(&session, &key().address(), ID, &channel()).expect("it holds enough");
+        let review = |channel: &ChannelFacts| review_closing(&voucher, &owner(), Some(channel), Epoch(100));
+        assert_eq!(review(&channel()), Err(ClosingError::Voucher));
+        let named = ChannelFacts {
+            session: Some(session.address()),
+            ..channel()
+        };
+        assert_eq!(review(&named), Ok(()));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde::Serialize;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum VoucherStanding {
-    /// Its payer did not sign it, it names another target than its channel, or it is for more than the channel holds:
+    /// Neither its payer nor its channel's session key signed it, it names another target than its channel, or it is for more than the channel holds:
     /// the broker pays nothing for it.
     Invalid,
     /// Its channel is gone: whatever was redeemed was paid, the rest went back to the payer.
@@ -29,12 +29,16 @@ pub enum VoucherStanding {
 impl VoucherStanding {
     /// How `voucher` stands at `height`; `channel` is `None` when the payer has no such channel any more.
     pub fn of(voucher: &PaymentVoucher, channel: Option<&ChannelFacts>, height: Epoch) -> Self {
-        if !voucher.is_signed_by(&voucher.payer) {
+        let Some(channel) = channel else {
+            // Which session key its channel had, nobody knows any more.
+            return match voucher.signer() {
+                Some(_) => Self::Settled,
+                None => Self::Invalid,
+            };
+        };
+        if !voucher.is_signed_for(channel.session.as_ref()) {
             return Self::Invalid;
         }
-        let Some(channel) = channel else {
-            return Self::Settled;
-        };
         if voucher.target != channel.target || voucher.amount > channel.amount {
             Self::Invalid
         } else if voucher.amount <= channel.amount_redeemed {
@@ -85,6 +89,7 @@ mod tests {
             amount_redeemed: AttoFil(100),
             eol: Epoch(5000),
             agreed_eol: Epoch(5000),
+            session: None,
         }
     }
 
@@ -122,6 +127,20 @@ mod tests {
         let mut unsigned = good;
         unsigned.signature = None;
         assert_eq!(standing(&unsigned, 2000), VoucherStanding::Invalid);
+    }
+
+    #[test]
+    fn a_session_keys_voucher_stands_with_the_channel_that_names_the_key() {
+        let session = SecretKey::from_bytes(&[2; 32]).expect("a valid key");
+        let mut voucher = voucher(200, 2000);
+        voucher.signature = Some(session.sign(&voucher.payload()).0.to_vec().into());
+        assert_eq!(standing(&voucher, 2000), VoucherStanding::Invalid);
+        let named = ChannelFacts {
+            session: Some(session.address()),
+            ..channel()
+        };
+        let standing = VoucherStanding::of(&voucher, Some(&named), Epoch(2000));
+        assert_eq!(standing, VoucherStanding::Due);
     }
 
     #[test]

@@ -58,6 +58,8 @@ pub enum Sent {
     Pruned { message: Cid, number: u64, height: Epoch },
     /// In no block, and it never will be; nothing is kept under its purpose any more.
     Dropped { reason: String },
+    /// Never made: whoever holds the payer's key would not sign it. Nothing was paid, and the purpose is free.
+    Refused { reason: String },
 }
 
 /// A message of somebody else, as the chain knows it.

@@ -100,9 +100,9 @@ impl Opening {
         }
     }
 
-    /// Signs it as the deal's payer.
-    pub fn sign(self, payer: &SecretKey) -> SignedOpening {
-        let signature = payer.sign(&encode(&self));
+    /// Signs it with the key that signed the deal: its payer's, or its channel's session key.
+    pub fn sign(self, key: &SecretKey) -> SignedOpening {
+        let signature = key.sign(&encode(&self));
         SignedOpening {
             opening: self,
             signature,
@@ -116,12 +116,13 @@ pub struct OpeningContext<'a> {
     pub network: &'a Cid,
     pub miner: &'a Address,
     pub deal: &'a Cid,
-    pub payer: &'a Address,
+    /// Who signed the deal's proposal, which was reviewed: its payer, or its channel's session key.
+    pub signer: &'a Address,
     pub height: Epoch,
 }
 
 impl SignedOpening {
-    /// Whether the payer of this deal signed it for this miner and network, and it still holds.
+    /// Whether the signer of this deal signed it for this miner and network, and it still holds.
     pub fn review(&self, context: &OpeningContext<'_>) -> Result<(), OpeningError> {
         let (opening, height) = (&self.opening, context.height);
         let until = opening.until;
@@ -143,9 +144,9 @@ impl SignedOpening {
         if until > height.plus(LONGEST_OPENING) {
             return Err(OpeningError::TooLong { until, height });
         }
-        match self.signature.verifies(&encode(opening), context.payer) {
+        match self.signature.verifies(&encode(opening), context.signer) {
             true => Ok(()),
-            false => Err(OpeningError::Signature(context.payer.clone())),
+            false => Err(OpeningError::Signature(context.signer.clone())),
         }
     }
 }
@@ -444,12 +445,12 @@ mod tests {
 
     fn review(signed: &SignedOpening, height: u64) -> Result<(), OpeningError> {
         let (network, deal) = (cid_of_bytes(b"genesis"), cid_of_bytes(b"deal"));
-        let (miner, payer) = (Address::id(1000), payer().address());
+        let (miner, signer) = (Address::id(1000), payer().address());
         signed.review(&OpeningContext {
             network: &network,
             miner: &miner,
             deal: &deal,
-            payer: &payer,
+            signer: &signer,
             height: Epoch(height),
         })
     }

@@ -155,6 +155,12 @@ impl Fields {
             None => Err(DecodeError::MissingKey { of: self.of, key }),
         }
     }
+
+    /// Takes the field `key` out, which later versions have and earlier ones had not: it is left out where it says nothing.
+    pub fn take_present<T: Cbor>(&mut self, key: &'static str) -> Result<Option<T>, DecodeError> {
+        let at = self.entries.iter().position(|(k, _)| k == key);
+        at.map(|at| T::from_value(self.entries.swap_remove(at).1)).transpose()
+    }
 }
 
 /// Implements [`Cbor`] for a struct as a map from wire keys to its fields.

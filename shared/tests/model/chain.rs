@@ -104,6 +104,7 @@ impl Chain {
         for message in pool {
             let context = Context {
                 height: Epoch(self.height),
+                network: &Cid::default(),
                 beacon: &beacon,
                 verifier: &FakeVerifier::default(),
             };

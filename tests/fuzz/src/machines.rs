@@ -174,6 +174,7 @@ pub fn channel(script: &mut Script) -> ChannelFacts {
             false => script.number().min(agreed),
         }),
         agreed_eol: Epoch(agreed),
+        session: None,
     }
 }
 

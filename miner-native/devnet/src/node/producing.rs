@@ -90,6 +90,7 @@ impl Node {
         let beacon = |asked| self.ticket(asked, height);
         let ctx = Context {
             height,
+            network: &self.genesis_cid,
             beacon: &beacon,
             verifier: &*self.verifier,
         };

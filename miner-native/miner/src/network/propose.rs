@@ -102,7 +102,7 @@ pub(crate) async fn decide(
     if let Some(known) = reviewer.store.deal(&cid)? {
         return Ok(known.deal.response());
     }
-    if !signed.signature_is_valid() {
+    if !signed.signature_is_valid() && signed.session_key().is_none() {
         // Anybody can send these: nothing is stored.
         return Ok(refusal(cid, RejectionCode::Signature, "invalid deal signature"));
     }
@@ -136,6 +136,14 @@ fn settle(
 ) -> Result<Response, ExchangeError> {
     // What takes long, such as many signatures, is not done in the transaction.
     let verdict = blocking(|| review(signed, context));
+    if let Err(Rejection {
+        code: RejectionCode::Signature,
+        message,
+    }) = verdict
+    {
+        // It is signed by a key that its channel does not name: nothing is stored of that either.
+        return Ok(refusal(signed.cid(), RejectionCode::Signature, message));
+    }
     let late = match &verdict {
         Ok(()) => {
             let end = MinerDeal::accepted(signed.clone(), context.height).end();

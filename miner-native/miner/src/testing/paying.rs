@@ -155,7 +155,7 @@ async fn facts(world: &World, id: ChannelId) -> Option<ChannelFacts> {
 async fn voucher(world: &World, signed: &SignedProposal) -> PaymentVoucher {
     let id = channel_of(signed);
     let channel = facts(world, id).await.expect("it is open");
-    closing_voucher(&key(CLIENT), id, &channel).expect("it holds enough")
+    closing_voucher(&key(CLIENT), &key(CLIENT).address(), id, &channel).expect("it holds enough")
 }
 
 async fn close(world: &World, voucher: &PaymentVoucher) -> Result<(), ClosingError> {

@@ -181,13 +181,17 @@ impl Uploads {
     pub(super) async fn open(&self, deal: Cid, signed: SignedOpening) -> Result<(SessionView, bool), UploadError> {
         let record = self.deal(&deal)?;
         let parts = &self.inner.parts;
-        let payer = record.deal.proposal.proposal.payment.payer.clone();
+        // An accepted proposal was reviewed: its signer is its payer, or its channel's session key.
+        let proposal = &record.deal.proposal;
+        let signer = proposal
+            .signer()
+            .unwrap_or_else(|| proposal.proposal.payment.payer.clone());
         let height = parts.heads.borrow().height;
         signed.review(&OpeningContext {
             network: &parts.network,
             miner: &parts.address,
             deal: &deal,
-            payer: &payer,
+            signer: &signer,
             height,
         })?;
         self.awaited(&deal, &record)?;

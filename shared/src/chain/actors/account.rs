@@ -1,7 +1,7 @@
 //! Accounts, the treasury (t01) and the burnt funds (t099): money without methods (spec §5.1).
 
 use super::{code, no_such_actor, Invocation, Revert};
-use crate::chain::address::{Address, Protocol};
+use crate::chain::address::Address;
 use crate::chain::amount::AttoFil;
 use crate::chain::state::{Account, ChainState, Table};
 use alloc::format;
@@ -31,7 +31,7 @@ pub(super) fn transfer(state: &mut ChainState, call: &Invocation) -> Result<(), 
 
 /// Whether money sent to this address makes an account.
 pub(in crate::chain) fn makes_account(state: &ChainState, to: &Address) -> bool {
-    to.protocol() == Protocol::Secp256k1 && !state.accounts.contains_key(to) && !state.miners.contains_key(to)
+    to.can_sign() && !state.accounts.contains_key(to) && !state.miners.contains_key(to)
 }
 
 /// An account is kept for ever, so its sender pays for it: burnt.
@@ -57,9 +57,9 @@ pub(super) fn debit(state: &mut ChainState, from: &Address, value: AttoFil) -> R
     Ok(())
 }
 
-/// Gives money to an account; only a secp256k1 account comes into being by it, since nobody could sign for others.
+/// Gives money to an account; only an account with a key comes into being by it, since nobody could sign for others.
 pub(super) fn credit(state: &mut ChainState, to: &Address, value: AttoFil) -> Result<(), Revert> {
-    if !state.accounts.contains_key(to) && to.protocol() != Protocol::Secp256k1 {
+    if !state.accounts.contains_key(to) && !to.can_sign() {
         return Err(no_such_actor());
     }
     state.accounts.change(to, |account| add(&mut account.balance, value))

@@ -9,6 +9,7 @@ use crate::chain::address::Address;
 use crate::chain::amount::{AttoFil, ChannelId, Epoch};
 use crate::chain::exit::broker as exit;
 use crate::chain::keys::Signature;
+use crate::chain::session;
 use crate::chain::state::{ChainState, PaymentChannel, Table};
 use crate::chain::voucher::{encode_parameters, payload};
 use crate::chain::voucher::{PaymentVoucher, Predicate};
@@ -55,6 +56,8 @@ pub enum BrokerError {
         "the agreed end of a cancelled channel may not be brought forward: extend it to {agreed} or later, not to {to}"
     )]
     AgreedEolTooLow { agreed: Epoch, to: Epoch },
+    #[error("a channel's session key is a secp256k1 address, t1…, and another than its payer's")]
+    SessionKey,
 }
 
 impl BrokerError {
@@ -76,6 +79,7 @@ impl BrokerError {
             Self::InvalidCancel => exit::INVALID_CANCEL,
             Self::TooManyChannels => exit::TOO_MANY_CHANNELS,
             Self::AgreedEolTooLow { .. } => exit::AGREED_EOL_TOO_LOW,
+            Self::SessionKey => exit::SESSION_KEY,
         }
     }
 }
@@ -138,10 +142,21 @@ fn pay(state: &mut ChainState, to: &Address, amount: AttoFil) -> Result<(), Reve
     credit(state, to, amount)
 }
 
-/// `createChannel(target, eol) -> ChannelID`: the id is the message's number.
+/// `createChannel(target, eol) -> ChannelID`: the id is the message's number. A third parameter, unlike in 2019, is the
+/// channel's session key ([`session`]).
 fn create_channel(state: &mut ChainState, call: &Invocation) -> Result<Returns, Revert> {
-    let [target, eol] = params(call)?;
+    let (target, eol, session) = match call.params.as_slice() {
+        [target, eol, session] => (target, eol, Some(param::<Address>(session)?)),
+        _ => {
+            let [target, eol] = params(call)?;
+            (target, eol, None)
+        }
+    };
     let (target, eol): (Address, Epoch) = (param(target)?, param(eol)?);
+    let is_key = |session: &Address| session::can_be(session) && *session != call.from;
+    if session.as_ref().is_some_and(|session| !is_key(session)) {
+        return Err(BrokerError::SessionKey.into());
+    }
     if !state.accounts.contains_key(&call.from) {
         return Err(BrokerError::NonAccountActor.into());
     }
@@ -162,6 +177,7 @@ fn create_channel(state: &mut ChainState, call: &Invocation) -> Result<Returns, 
         condition: None,
         eol,
         redeemed: false,
+        session,
     };
     state
         .broker
@@ -216,18 +232,20 @@ impl Claim {
         })
     }
 
-    fn is_signed(&self) -> bool {
+    /// By the payer, or by the channel's session key.
+    fn is_signed(&self, session: Option<&Address>) -> bool {
         let Ok(signature) = self.signature.as_slice().try_into() else {
             return false;
         };
         let payload = payload(self.channel, self.amount, self.valid_at, self.condition.as_ref());
-        Signature(signature).verifies(&payload, &self.payer)
+        session::signs(&Signature(signature), &payload, &self.payer, session)
     }
 }
 
 /// Steps 1 to 11 of the spec without the resets: checks the claim and pays what it adds to what was paid before.
 fn settle(state: &mut ChainState, env: &mut Env, call: &Invocation, claim: &Claim) -> Result<(), Halt> {
-    if !claim.is_signed() {
+    let channel = state.channel(&claim.payer, claim.channel);
+    if !claim.is_signed(channel.and_then(|channel| channel.session.as_ref())) {
         return Err(BrokerError::InvalidSignature.into());
     }
     let channel = channel_mut(state, &claim.payer, claim.channel)?;

@@ -17,6 +17,7 @@ use super::state::ChainState;
 use crate::chain::verifier::{ProofVerifier, VerifierFault};
 use crate::wire::DecodeError;
 use alloc::{format, string::String, vec::Vec};
+use cid::Cid;
 
 /// Deepest call of an actor by an actor. A condition that redeems a voucher with a condition would otherwise recurse
 /// for as long as its gas lasts.
@@ -64,6 +65,8 @@ pub type Returns = Vec<Vec<u8>>;
 pub struct Context<'a> {
     /// Height of the block that the message is applied in.
     pub height: Epoch,
+    /// The genesis id of the network: a wallet signs for one network.
+    pub network: &'a Cid,
     /// The ticket of the block at a height of this chain; `None` where there is no such block (yet).
     pub beacon: &'a dyn Fn(Epoch) -> Option<Vec<u8>>,
     pub verifier: &'a dyn ProofVerifier,

@@ -17,6 +17,13 @@ pub fn create_channel(target: &Address, eol: Epoch, amount: AttoFil) -> Call {
     Call::new(&broker(), "createChannel", vec![target.to_abi(), eol.to_abi()]).with_value(amount)
 }
 
+/// [`create_channel`] whose vouchers the session key signs in the sender's place ([`crate::chain::session`]).
+pub fn create_channel_with_session(target: &Address, eol: Epoch, amount: AttoFil, session: &Address) -> Call {
+    let mut call = create_channel(target, eol, amount);
+    call.params.push(session.to_abi());
+    call
+}
+
 /// Lengthens the sender's channel and adds money to it.
 pub fn extend(channel: ChannelId, eol: Epoch, amount: AttoFil) -> Call {
     Call::new(&broker(), "extend", vec![channel.to_abi(), eol.to_abi()]).with_value(amount)

@@ -96,7 +96,7 @@ impl MessageProof {
             .path
             .verify(receipt_leaf(&id, &self.receipt), &header.header().receipts_root);
         way.map_err(|source| ProofError::Receipt { height, source })?;
-        if !self.message.signature_is_valid() {
+        if !self.message.is_signed_on(anchor.genesis()) {
             return Err(ProofError::MessageSignature);
         }
         Ok(Occurrence {

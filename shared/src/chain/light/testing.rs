@@ -225,6 +225,7 @@ pub fn state(policy: &Policy, accounts: u64, sectors: u64) -> ChainState {
             condition: None,
             eol: Epoch(1000),
             redeemed: false,
+            session: None,
         };
         channels.insert(ChannelId(7), channel);
     });

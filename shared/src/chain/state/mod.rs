@@ -10,14 +10,15 @@ pub use invariants::Violation;
 pub use miner::{Ask, Fault, Miner, PreCommit, Released, Sector};
 pub use table::Table;
 
-use super::address::{Address, Protocol};
+use super::address::Address;
 use super::amount::{AttoFil, ChannelId, Epoch};
 use super::policy::{Policy, PolicyError};
 use crate::chain::voucher::Predicate;
 use crate::wire::as_cbor;
-use crate::wire::cbor::cbor_map;
+use crate::wire::cbor::{map, Cbor, DecodeError, Fields, Value};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::vec;
 use serde::{Deserialize, Serialize};
 
 /// Money and message count of an account, the treasury (t01) or the burnt funds (t099).
@@ -45,11 +46,51 @@ pub struct PaymentChannel {
     pub eol: Epoch,
     /// Whether a voucher was redeemed since the channel was opened.
     pub redeemed: bool,
+    /// The key that may sign for this channel beside its payer's, when its opening names one ([`crate::chain::session`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Address>,
 }
-cbor_map!(PaymentChannel {
-    "target" => target, "amount" => amount, "amountRedeemed" => amount_redeemed, "agreedEol" => agreed_eol,
-    "condition" => condition, "eol" => eol, "redeemed" => redeemed,
-});
+
+const CHANNEL_KEYS: [&str; 8] = [
+    "target",
+    "amount",
+    "amountRedeemed",
+    "agreedEol",
+    "condition",
+    "eol",
+    "redeemed",
+    "session",
+];
+
+/// A channel without a session key has the bytes of 2019.
+impl Cbor for PaymentChannel {
+    fn to_value(&self) -> Value {
+        let mut fields = vec![
+            ("target", self.target.to_value()),
+            ("amount", self.amount.to_value()),
+            ("amountRedeemed", self.amount_redeemed.to_value()),
+            ("agreedEol", self.agreed_eol.to_value()),
+            ("condition", self.condition.to_value()),
+            ("eol", self.eol.to_value()),
+            ("redeemed", self.redeemed.to_value()),
+        ];
+        fields.extend(self.session.as_ref().map(|session| ("session", session.to_value())));
+        map(fields)
+    }
+    fn from_value(value: Value) -> Result<Self, DecodeError> {
+        let mut fields = Fields::open(value, "PaymentChannel", &CHANNEL_KEYS)?;
+        Ok(Self {
+            target: fields.take("target")?,
+            amount: fields.take("amount")?,
+            amount_redeemed: fields.take("amountRedeemed")?,
+            agreed_eol: fields.take("agreedEol")?,
+            condition: fields.take("condition")?,
+            eol: fields.take("eol")?,
+            redeemed: fields.take("redeemed")?,
+            session: fields.take_present("session")?,
+        })
+    }
+}
 
 impl PaymentChannel {
     /// What is left in the channel.
@@ -119,7 +160,7 @@ impl ChainState {
         let mut treasury = supply;
         let mut accounts = Table::new();
         for (address, balance) in genesis.allocations {
-            if address.protocol() != Protocol::Secp256k1 {
+            if !address.can_sign() {
                 return Err(GenesisError::NotAnAccount(address));
             }
             treasury = treasury

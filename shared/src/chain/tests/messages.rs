@@ -164,7 +164,7 @@ fn a_message_is_applied_once_and_in_order() {
         Invalid::NonceTooHigh { nonce: 1, next: 0 }
     );
     assert_eq!(
-        validate(&world.state, &second),
+        validate(&world.state, &second, &world.network),
         Ok(()),
         "the pool keeps it until its turn"
     );
@@ -172,7 +172,7 @@ fn a_message_is_applied_once_and_in_order() {
         .message(&client.address(), 257)
         .sign(&client);
     assert_eq!(
-        validate(&world.state, &far),
+        validate(&world.state, &far, &world.network),
         Err(Invalid::NonceTooHigh { nonce: 257, next: 0 })
     );
     world.apply(&first).unwrap();

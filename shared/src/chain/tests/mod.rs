@@ -14,6 +14,7 @@ mod proving;
 mod registry;
 mod sealing;
 mod sequence;
+mod wallets;
 
 use super::actors::Context;
 use super::calls::{self, Call};
@@ -24,6 +25,7 @@ use crate::chain::voucher::{PaymentVoucher, Predicate};
 use crate::piece::{CommPHasher, Commitment, InclusionProof, SectorLayout, SectorSize};
 use crate::wire::cbor::Bytes;
 use alloc::{format, string::String, string::ToString, vec, vec::Vec};
+use cid::Cid;
 use std::sync::OnceLock;
 
 /// Bytes of the piece in every test sector.
@@ -32,6 +34,8 @@ const PIECE: usize = 500;
 #[derive(Clone)]
 struct World {
     state: ChainState,
+    /// Its genesis id.
+    network: Cid,
     height: u64,
     /// Opens channels.
     client: SecretKey,
@@ -80,6 +84,7 @@ impl World {
         let state = ChainState::genesis(genesis).unwrap();
         Self {
             state,
+            network: keys::cid_of_bytes(b"genesis"),
             height: 1000,
             client,
             owner,
@@ -109,6 +114,7 @@ impl World {
     fn context(&self) -> Context<'_> {
         Context {
             height: Epoch(self.height),
+            network: &self.network,
             beacon: &beacon,
             verifier: &self.verifier,
         }

@@ -20,12 +20,13 @@ use crate::piece::{padded_for, Commitment, InclusionProof, PieceSize, SizedPiece
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use cid::Cid;
 
 type Finding = Result<(), String>;
 
 /// Holds everything against everything that it should agree with.
-pub(super) fn check(parts: &mut Parts, wrongs: &mut Wrongs) {
-    let mut anchoring = Anchoring { parts, wrongs };
+pub(super) fn check(parts: &mut Parts, wrongs: &mut Wrongs, network: &Cid) {
+    let mut anchoring = Anchoring { parts, wrongs, network };
     anchoring.proposal();
     anchoring.run(DealStep::Payment, Anchoring::vouchers);
     anchoring.run(DealStep::Terms, Anchoring::terms);
@@ -56,6 +57,8 @@ pub(super) fn check(parts: &mut Parts, wrongs: &mut Wrongs) {
 struct Anchoring<'a> {
     parts: &'a mut Parts,
     wrongs: &'a mut Wrongs,
+    /// The network's genesis id: a wallet signs for one network.
+    network: &'a Cid,
 }
 
 impl Anchoring<'_> {
@@ -72,7 +75,7 @@ impl Anchoring<'_> {
     fn proposal(&mut self) {
         let Some(rest) = &self.parts.proposal else { return };
         let whole = join(rest, self.parts.vouchers.as_ref());
-        if whole.signature_is_valid() {
+        if whole.signature_is_valid() || self.is_signed_in_session(&whole) {
             self.parts.signed = Some(whole);
             return;
         }
@@ -80,12 +83,25 @@ impl Anchoring<'_> {
             return;
         }
         let vouchers = self.parts.vouchers.as_deref().unwrap_or_default();
-        match vouchers_stand(vouchers, self.parts.terms.as_ref()) {
+        match vouchers_stand(vouchers, self.parts.terms.as_ref(), None) {
             Err(reason) => self.wrongs.note(DealStep::Payment, reason),
             Ok(()) => self
                 .wrongs
                 .note(DealStep::Proposal, "the payer did not sign this proposal"),
         }
+    }
+
+    /// Whether the session key signed it that the message names which opened its channel. Without that message, which is then said
+    /// not to be there, the miner's word counts: it has looked at the channel.
+    fn is_signed_in_session(&self, whole: &SignedProposal) -> bool {
+        let Some(key) = whole.session_key() else { return false };
+        let opening = self.parts.channel.as_ref();
+        opening.is_none_or(|placed| {
+            let message = &placed.on_chain.message;
+            let named = message.message().params.get(2);
+            let named = named.and_then(|bytes| Address::from_abi(bytes).ok());
+            Some(message.cid()) == whole.proposal.payment.channel_msg_cid && named == Some(key)
+        })
     }
 
     fn signed(&self) -> Result<&SignedProposal, String> {
@@ -99,7 +115,7 @@ impl Anchoring<'_> {
         }
         let proposal = &self.signed()?.proposal;
         let vouchers = self.parts.signed_vouchers();
-        vouchers_stand(vouchers, None)?;
+        vouchers_stand(vouchers, None, self.signed()?.session_key().as_ref())?;
         if vouchers.iter().any(|v| Some(v.channel) != proposal.payment.channel) {
             return Err("a voucher is for another channel than the proposal's".to_string());
         }
@@ -371,7 +387,7 @@ impl Anchoring<'_> {
     fn in_block(&self, placed: &Placed) -> Result<bool, String> {
         let on_chain = &placed.on_chain;
         let (method, height) = (&on_chain.message.message().method, on_chain.height);
-        if !on_chain.message.signature_is_valid() {
+        if !on_chain.message.is_signed_on(self.network) {
             return Err(format!("the sender of {method} in block {height} did not sign it"));
         }
         if !on_chain.receipt.is_ok() {
@@ -415,14 +431,15 @@ fn same_call(found: &Message, expected: &calls::Call, rest: usize) -> Finding {
     }
 }
 
-/// The vouchers as far as they stand for themselves: each signed, one payer, one channel, and who is paid.
-fn vouchers_stand(vouchers: &[PaymentVoucher], terms: Option<&Terms>) -> Finding {
+/// The vouchers as far as they stand for themselves: each signed by one payer, or by the session key of their proposal; one
+/// channel, and who is paid.
+fn vouchers_stand(vouchers: &[PaymentVoucher], terms: Option<&Terms>, session: Option<&Address>) -> Finding {
     let Some(first) = vouchers.first() else { return Ok(()) };
     let owner = terms.and_then(|terms| terms.paid.as_ref()).map(|(owner, _)| owner);
     let target = owner.unwrap_or(&first.target);
     let payer = terms.map_or(&first.payer, |terms| &terms.payer);
     for (number, voucher) in (1..).zip(vouchers) {
-        if !voucher.is_signed_by(&voucher.payer) || voucher.payer != *payer {
+        if !voucher.is_signed_for(session) || voucher.payer != *payer {
             return Err(format!("voucher {number} is not signed by the payer"));
         }
         if voucher.target != *target || voucher.channel != first.channel {

@@ -109,8 +109,8 @@ impl Inspection {
             .transpose()?;
         let mut wrongs = Wrongs::default();
         let mut parts = Parts::read(receipt, anchor, &mut wrongs);
-        anchoring::check(&mut parts, &mut wrongs);
         let genesis = receipt.genesis;
+        anchoring::check(&mut parts, &mut wrongs, &genesis);
         Ok(Self { parts, wrongs, genesis })
     }
 

@@ -124,7 +124,7 @@ fn review_vouchers(
     }
     let mut seen = Epoch(0);
     for voucher in vouchers {
-        review_fields(voucher, id, signed, context)?;
+        review_fields(voucher, id, signed, channel, context)?;
         review_due(voucher, previous, seen)?;
         review_amount(voucher, signed, channel, context)?;
         (previous, seen) = (voucher.valid_at, voucher.valid_at);
@@ -150,18 +150,19 @@ fn review_vouchers(
 
 fn review_fields(
     voucher: &PaymentVoucher,
-    channel: ChannelId,
+    id: ChannelId,
     signed: &SignedProposal,
+    channel: &ChannelFacts,
     context: &ReviewContext,
 ) -> Result<(), Rejection> {
     let payer = &signed.proposal.payment.payer;
-    if voucher.payer != *payer || voucher.target != context.owner || voucher.channel != channel {
+    if voucher.payer != *payer || voucher.target != context.owner || voucher.channel != id {
         return reject(
             RejectionCode::VoucherFields,
             "voucher names another payer, target or channel than the deal",
         );
     }
-    if !voucher.is_signed_by(payer) {
+    if !voucher.is_signed_for(channel.session.as_ref()) {
         return reject(RejectionCode::VoucherSignature, "invalid signature in voucher");
     }
     Ok(())

@@ -39,6 +39,7 @@ fn context() -> ReviewContext {
             amount_redeemed: AttoFil::ZERO,
             eol: START.plus(DURATION).plus(CHANNEL_EXPIRY_INTERVAL),
             agreed_eol: START.plus(DURATION).plus(CHANNEL_EXPIRY_INTERVAL),
+            session: None,
         }),
         channel_is_promised: false,
     }

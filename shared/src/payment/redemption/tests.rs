@@ -29,6 +29,7 @@ fn channel() -> ChannelFacts {
         amount_redeemed: AttoFil::ZERO,
         eol: Epoch(2030),
         agreed_eol: Epoch(2030),
+        session: None,
     }
 }
 
