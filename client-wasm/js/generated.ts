@@ -341,6 +341,8 @@ export type ErrorCode =
   | 'retrieval-corrupt'
   | 'retrieval-failed'
   | 'self-deal'
+  | 'signer-failed'
+  | 'signer-refused'
   | 'storage'
   | 'unsupported';
 

@@ -1,11 +1,12 @@
 /** The page's side of the network worker: calls out, answers and events in. */
 
 import { withAmounts } from './amounts.js';
-import { SealdropError } from './errors.js';
+import { problemOf, SealdropError } from './errors.js';
 import { namedWasmFolder, startWorker } from './host.js';
 import { abortedError, Meter } from './meter.js';
 import type { Peers } from './peers.js';
 import type { Calls, FromNetwork, ToNetwork } from './protocol.js';
+import type { OpenedSigner } from './signers.js';
 import type { Events, RunOptions } from './types.js';
 
 interface Waiting {
@@ -37,6 +38,9 @@ export class Link {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
   readonly #listeners = new Map<keyof Events, Set<Listener>>();
+  /** Signs for the account, where its key is elsewhere. */
+  #signer: OpenedSigner | undefined;
+  #forgetSigner: () => void = () => undefined;
   /** Connections over WebRTC, where there are any. */
   #peers: Promise<Peers> | undefined;
   #next = 1;
@@ -89,6 +93,12 @@ export class Link {
     >;
   }
 
+  /** Has the account's messages signed elsewhere; to be called before `open`. */
+  signWith(signer: OpenedSigner): void {
+    this.#signer = signer;
+    this.#forgetSigner = signer.whenChanged((error) => this.#tell('problem', problemOf(error)));
+  }
+
   /** Gives the worker a way to a network in this page; to be called before `open`. */
   reachInPage(port: MessagePort): void {
     const message: ToNetwork = { kind: 'inPage', port };
@@ -110,6 +120,7 @@ export class Link {
   end(reason: SealdropError): void {
     this.#ended ??= reason;
     this.#worker.terminate();
+    this.#forgetSigner();
     void this.#peers?.then((peers) => peers.close());
     for (const waiting of this.#waiting.values()) {
       waiting.reject(this.#ended);
@@ -131,12 +142,28 @@ export class Link {
     }
   }
 
+  #tell(event: keyof Events, value: Events[keyof Events]): void {
+    for (const listener of this.#listeners.get(event) ?? []) {
+      listener(value);
+    }
+  }
+
+  async #sign({ id, message, typedData }: Extract<FromNetwork, { kind: 'sign' }>): Promise<void> {
+    try {
+      const signature = await this.#signer?.sign(message, typedData);
+      this.#post({ kind: 'signed', id, signature: signature ?? new Uint8Array() });
+    } catch (thrown) {
+      this.#post({ kind: 'unsigned', id, problem: problemOf(thrown) });
+    }
+  }
+
   #hear(message: FromNetwork): void {
     if (message.kind === 'event') {
-      const value = withAmounts(message.value);
-      for (const listener of this.#listeners.get(message.event) ?? []) {
-        listener(value);
-      }
+      this.#tell(message.event, withAmounts(message.value));
+      return;
+    }
+    if (message.kind === 'sign') {
+      void this.#sign(message);
       return;
     }
     if (message.kind === 'peer') {

@@ -28,6 +28,7 @@ import type {
 } from './protocol.js';
 import { Ranges } from './ranges.js';
 import { Serving } from './serving.js';
+import { Signing } from './signing.js';
 import { Sources } from './sources.js';
 import type { Deals, StoredDeal } from './store.js';
 import { type Stores, storesOf } from './stores.js';
@@ -48,6 +49,7 @@ import {
   readLink,
   receiptClaims,
   receiptGenesis,
+  signerAddress,
 } from './wasm/sealdrop_client.js';
 
 /** Milliseconds until resuming is tried again while the chain does not answer. */
@@ -117,6 +119,9 @@ const serving = new Serving({
   part: (part, dataCid) => opened().sources.part(part, dataCid),
 });
 
+/** Whoever has the account's key, where that is elsewhere. */
+const signing = new Signing(post);
+
 /** What the Rust module asks of this worker. */
 const host: Host = {
   async saveDeal(id, state, view) {
@@ -140,6 +145,7 @@ const host: Host = {
   saveMessage: (purpose, message) => opened().store.saveMessage(purpose, message),
   dropMessage: (purpose) => opened().store.dropMessage(purpose),
   messages: () => opened().store.messages(),
+  sign: (message, typedData) => signing.ask(message, typedData),
   surroundings: () => surroundings(used),
   fetchLeaves: (url, size, limit, sink) => fetchLeaves({ url, size, limit }, sink),
   askMiner: (method, url, token, body, limit, most) =>
@@ -257,26 +263,31 @@ async function resume(): Promise<void> {
   opened().drilling.start();
 }
 
-async function open({ chain, store, passphrase, hasPeers, transports }: OpenRequest): Promise<Account> {
+async function open({ chain, store, passphrase, signer, hasPeers, transports }: OpenRequest): Promise<Account> {
   used = { hasPeers, transports };
   const [stores] = await Promise.all([storesOf(store, passphrase), engine()]);
   opening = stores;
   try {
-    return await openIn(stores, chain);
+    return await openIn(stores, chain, signer);
   } catch (thrown) {
     stores.close();
     throw thrown;
   }
 }
 
-async function openIn(stores: Stores, chain: string): Promise<Account> {
+async function openIn(stores: Stores, chain: string, signer: string | undefined): Promise<Account> {
   const { root, older } = await stores.accountKeys();
   const genesis = await networkId(chain, host);
-  // Deals and the account belong to one network: on a devnet that was made anew they would mean nothing.
-  const name = `${stores.name}@${genesis}`;
-  const store = await stores.open(genesis);
-  const bound = store.bound || older === undefined;
-  const client = new Client(chain, bound ? accountKey(root, genesis) : older, host);
+  // Deals and the account belong to one network: on a devnet that was made anew they would mean nothing. Each signer has its own.
+  const payer = signer === undefined ? undefined : signerAddress(signer);
+  const book = payer === undefined ? genesis : `${genesis}-${payer}`;
+  const name = `${stores.name}@${book}`;
+  const store = await stores.open(book);
+  const bound = payer !== undefined || store.bound || older === undefined;
+  const client =
+    payer === undefined
+      ? new Client(chain, bound ? accountKey(root, genesis) : older, host)
+      : Client.withSigner(chain, root, genesis, payer, host);
   const tabs = new Tabs(name, () => void resume().catch(report), perform, hear);
   const sources = new Sources(store);
   const folders = new Folders({
@@ -577,6 +588,10 @@ self.onmessage = async ({ data }: MessageEvent<ToNetwork>) => {
     if (underWay.has(data.id)) {
       cancelled.add(data.id);
     }
+    return;
+  }
+  if (data.kind === 'signed' || data.kind === 'unsigned') {
+    signing.hear(data);
     return;
   }
   const { id } = data;

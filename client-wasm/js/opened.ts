@@ -12,6 +12,7 @@ import { abortedError } from './meter.js';
 import { isNode } from './node.js';
 import { minerOf } from './preparing.js';
 import type { Calls } from './protocol.js';
+import type { OpenedSigner } from './signers.js';
 import type { Account, ClientOptions, Events, RunOptions, StoreChoice } from './types.js';
 
 /** What a browser has to have. */
@@ -138,13 +139,28 @@ export class OpenedEngine implements Engine {
         link.reachInPage(asked.connect());
       }
       const chain = typeof asked === 'string' ? asked : asked.url;
+      const signer = await this.#signer();
+      if (signer !== undefined) {
+        link.signWith(signer);
+      }
       const hasPeers = 'RTCPeerConnection' in globalThis;
-      const account = await link.call('open', [{ chain, store: this.#store, passphrase, hasPeers, transports }]);
+      const account = await link.call('open', [
+        { chain, store: this.#store, passphrase, signer: signer?.address, hasPeers, transports },
+      ]);
       return { link, account };
     } catch (thrown) {
       link.end(new SealdropError('closed', 'the client was not opened'));
       throw thrown;
     }
+  }
+
+  async #signer(): Promise<OpenedSigner | undefined> {
+    const { signer } = this.#options;
+    if (signer === undefined) {
+      return undefined;
+    }
+    const { openSigner } = await import('./signers.js');
+    return openSigner(signer);
   }
 
   #tell<E extends keyof Events>(event: E, value: Events[E]): void {

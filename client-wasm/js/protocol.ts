@@ -169,6 +169,8 @@ export interface OpenRequest {
   readonly store: StoreChoice;
   /** Opens an account that is locked. */
   readonly passphrase: string | undefined;
+  /** The address of an account whose key is elsewhere. */
+  readonly signer: string | undefined;
   /** Whether the window can make peer connections. */
   readonly hasPeers: boolean;
   /** Transports beside WebSocket that may be used; all where it is left out. */
@@ -245,10 +247,20 @@ export type ToNetwork =
   /** The way to a network in the page; before `open`. */
   | { readonly kind: 'inPage'; readonly port: MessagePort }
   | { readonly kind: 'call'; readonly id: number; readonly method: keyof Calls; readonly args: readonly unknown[] }
-  | { readonly kind: 'cancel'; readonly id: number };
+  | { readonly kind: 'cancel'; readonly id: number }
+  /** What came of a request to sign. */
+  | { readonly kind: 'signed'; readonly id: number; readonly signature: Uint8Array }
+  | { readonly kind: 'unsigned'; readonly id: number; readonly problem: Problem };
 
 /** From the network worker to the page. */
 export type FromNetwork =
+  /** The account's signer is to sign a message; `typedData` is what a wallet shows of it. */
+  | {
+      readonly kind: 'sign';
+      readonly id: number;
+      readonly message: Uint8Array<ArrayBuffer>;
+      readonly typedData: string | undefined;
+    }
   /** It needs a peer connection, to be told of at the port (`ToPeer`, `FromPeer`). */
   | { readonly kind: 'peer'; readonly address: PeerAddress; readonly port: MessagePort }
   | { readonly kind: 'value'; readonly id: number; readonly value: unknown }

@@ -49,15 +49,46 @@ export interface ClientOptions extends AssetOptions {
   readonly miners?: MinerRule | MinerInfo | string | undefined;
   /** The database `sealdrop` in a browser and `memory` in Node, when left out. */
   readonly store?: StoreChoice | undefined;
+  /**
+   * Whom the client signs as: a wallet (EIP-1193), or `{ address, sign }`. The client's own account when left out. What it keeps is kept
+   * apart for each signer.
+   */
+  readonly signer?: Signer | undefined;
   /** Opens the account of a browser that is locked (`setPassphrase` of `sealdrop-client/account`); there is none elsewhere. */
   readonly passphrase?: string | undefined;
   /** The transports beside WebSocket and HTTP that may be used; all that the browser has, when left out. */
   readonly transports?: readonly OptionalTransport[] | undefined;
 }
 
+/** An account whose key is elsewhere: a wallet, or whatever signs bytes. */
+export type Signer = MessageSigner | Eip1193Provider;
+
+/**
+ * Signs for an ordinary account, `t1…`. It is asked for the message that opens a deal's payment channel and for nothing else: one
+ * signature a channel. With deals that cost nothing there is no channel; those it cannot make.
+ */
+export interface MessageSigner {
+  readonly address: string;
+  /**
+   * The signature of a message's canonical bytes: 65 bytes, R ‖ S ‖ V with V 0 or 1 and S in the lower half, by secp256k1 over their
+   * blake2b-256. Throws to refuse: a `SealdropError` of the code `signer-refused` ends the deal, anything else is tried again.
+   */
+  sign(message: Uint8Array<ArrayBuffer>): Promise<Uint8Array> | Uint8Array;
+}
+
+/**
+ * A wallet for Ethereum (EIP-1193), such as `window.ethereum`. It shows and signs one message a payment channel (`eth_signTypedData_v4`).
+ * Its account on the chain is `t410f…`, with the same address.
+ */
+export interface Eip1193Provider {
+  request(call: { readonly method: string; readonly params?: readonly unknown[] }): Promise<unknown>;
+  on?(event: 'accountsChanged', listener: (accounts: unknown) => void): unknown;
+  removeListener?(event: 'accountsChanged', listener: (accounts: unknown) => void): unknown;
+}
+
 /** Whom a client signs as. */
 export interface Account {
-  /** `t1…`. Each network has another one: what is signed on one must not count on another. */
+  /** `t1…`, or `t410f…` of a wallet. Each network has another one: what is signed on one must not count on another. */
   readonly address: string;
   /**
    * False for an account that an earlier version of this package left: it is used where it was used before, and what it signs

@@ -8,11 +8,12 @@ use crate::error::ClientError;
 use crate::heads::Heads;
 use crate::host::Host;
 use crate::rpc::Rpc;
+use crate::signing::Signing;
 use cid::Cid;
 use futures::lock::Mutex;
 use shared::chain::rpc::{code, Message, Method, Receipt};
 use shared::chain::view::{ChannelView, MinerView};
-use shared::chain::{exit, Address, Call, ChannelId, Epoch, Policy, SecretKey, SignedMessage};
+use shared::chain::{exit, Address, Call, ChannelId, Epoch, Policy, SignedMessage};
 use shared::ports::{Chain, CommitMessage, Found, MessagePurpose, Sent};
 use std::rc::Rc;
 use wasm_bindgen::JsCast;
@@ -23,17 +24,17 @@ pub struct Outbox {
     host: Rc<Host>,
     rpc: Rpc,
     heads: Heads,
-    key: SecretKey,
+    signing: Signing,
     numbering: Rc<Mutex<()>>,
 }
 
 impl Outbox {
-    pub fn new(host: Rc<Host>, rpc: Rpc, heads: Heads, key: SecretKey) -> Self {
+    pub fn new(host: Rc<Host>, rpc: Rpc, heads: Heads, signing: Signing) -> Self {
         Self {
             host,
             rpc,
             heads,
-            key,
+            signing,
             numbering: Rc::default(),
         }
     }
@@ -76,7 +77,8 @@ impl Outbox {
 
     async fn make(&self, deal: &str, purpose: MessagePurpose, call: Call) -> Result<SignedMessage, ClientError> {
         let number = self.next_number().await?;
-        let message = call.message(&self.key.address(), number).sign(&self.key);
+        let metered = call.message(&self.signing.payer, number);
+        let message = self.signing.sign(metered, purpose, &self.host).await?;
         let text = hex::encode(shared::wire::encode(&message));
         let saved = self.host.save_message(&purpose.key(deal), &text).await;
         saved.map_err(ClientError::storage)?;
@@ -151,7 +153,7 @@ impl Outbox {
     async fn next_on_chain(&self) -> Result<u64, ClientError> {
         Ok(self
             .rpc
-            .actor(&self.key.address())
+            .actor(&self.signing.payer)
             .await?
             .map_or(0, |actor| actor.nonce))
     }
@@ -238,7 +240,10 @@ impl Chain for Outbox {
             match self.kept_for(deal, purpose).await? {
                 Some(message) => message,
                 None => {
-                    let message = self.make(deal, purpose, call).await?;
+                    let message = match self.make(deal, purpose, call).await {
+                        Err(ClientError::SignerRefused(reason)) => return Ok(Sent::Refused { reason }),
+                        made => made?,
+                    };
                     let pushed = self.rpc.push(&message).await;
                     if let Err(refusal @ ClientError::ChainRefused { .. }) = pushed {
                         // THEN: the number is free again, and the next attempt makes a new message.

@@ -84,7 +84,7 @@ async fn ask_among(
         duration,
         deals,
     } = question;
-    let own = engine.key.address();
+    let own = engine.payer.clone();
     let duration = if duration == 0 { USUAL_DURATION } else { duration };
     let choosing = Choosing::begin(rule, miners, &own, size, height, &deals)?;
     let mut choosing = choosing.within(most, size, duration)?;

@@ -11,6 +11,7 @@ use crate::offer::{self, PieceFacts, Wanted};
 use crate::public_types::MinerInfo;
 use crate::record::{from_text, to_js, to_text, view, NamedFile, Record};
 use crate::rpc::Rpc;
+use crate::signing::Signing;
 use crate::{payments, questions, receipts, retrieve};
 use cid::Cid;
 use serde::Deserialize;
@@ -86,12 +87,25 @@ impl Client {
         };
         let key = key.try_into().ok().and_then(SecretKey::from_bytes).ok_or_else(bad)?;
         let host = Rc::new(host);
-        Ok(Self(Engine::start(Rpc::new(chain, host.clone()), key, host)?))
+        Ok(Self(Engine::start(
+            Rpc::new(chain, host.clone()),
+            Signing::own(key),
+            host,
+        )?))
+    }
+
+    /// The same for an account whose key is with a signer elsewhere, on the network with the genesis id `network`: `root` is what
+    /// the client's session key comes from. The signer is asked once for each channel ([`Host`]'s `sign`).
+    #[wasm_bindgen(js_name = withSigner)]
+    pub fn with_signer(chain: &str, root: &[u8], network: &str, payer: &str, host: Host) -> Result<Client, JsValue> {
+        let host = Rc::new(host);
+        let signing = Signing::outside(root, network, payer)?;
+        Ok(Self(Engine::start(Rpc::new(chain, host.clone()), signing, host)?))
     }
 
     /// The account's address.
     pub fn address(&self) -> String {
-        self.0.key.address().to_string()
+        self.0.payer.to_string()
     }
 
     #[wasm_bindgen(unchecked_return_type = "import('../../js/types.js').NetworkInfo")]
@@ -107,12 +121,12 @@ impl Client {
 
     /// What the account holds, in FIL.
     pub async fn balance(&self) -> Result<String, JsValue> {
-        Ok(offer::balance(&self.0.rpc, &self.0.key.address()).await?.to_string())
+        Ok(offer::balance(&self.0.rpc, &self.0.payer).await?.to_string())
     }
 
     /// Asks the devnet for FIL and waits until it is there.
     pub async fn faucet(&self) -> Result<(), JsValue> {
-        let (rpc, heads, address) = (&self.0.rpc, &self.0.heads, self.0.key.address());
+        let (rpc, heads, address) = (&self.0.rpc, &self.0.heads, self.0.payer.clone());
         let before = offer::balance(rpc, &address).await?;
         rpc.faucet(&address).await?;
         let arriving = async {
@@ -164,9 +178,7 @@ impl Client {
     ) -> Result<JsValue, JsValue> {
         let piece: PieceFacts = from_js("the piece", piece)?;
         let miner = address_of(&miner)?;
-        Ok(to_js(
-            &offer::quote(&self.0.rpc, &self.0.key, &piece, &miner, blocks(duration)?).await?,
-        )?)
+        Ok(to_js(&offer::quote(&self.0, &piece, &miner, blocks(duration)?).await?)?)
     }
 
     /// Asks the miners that could take a deal whether they would, and says whom a rule takes.
@@ -216,7 +228,7 @@ impl Client {
                 (choice.offer.view.address, Some(choice.by_rule))
             }
         };
-        let drafted = offer::draft(&self.0.rpc, &self.0.key.address(), &piece, &miner, duration).await?;
+        let drafted = offer::draft(&self.0.rpc, &self.0.payer, &piece, &miner, duration).await?;
         within_limit(drafted.draft.total(), most).map_err(ClientError::from)?;
         let duplicates = Duplicates::allowed(allow_duplicates);
         refuse_duplicate(&drafted.draft, &self.0.key, &known(&existing), duplicates).map_err(ClientError::from)?;

@@ -14,6 +14,7 @@ use crate::network::Network;
 use crate::piece_server::{PieceServer, ServeEvent};
 use crate::record::{self, Record};
 use crate::rpc::Rpc;
+use crate::signing::Signing;
 use crate::surroundings;
 use crate::transport::DIAL_LIMIT;
 use crate::uploading::Sender;
@@ -82,7 +83,10 @@ pub struct Engine {
     pub rpc: Rpc,
     pub heads: Heads,
     pub network: Network,
+    /// What this client signs with: the payer's key, or the session key that its channels name.
     pub key: SecretKey,
+    /// Who pays.
+    pub payer: Address,
     pub host: Rc<Host>,
     pub outbox: Outbox,
     pub pieces: PieceServer,
@@ -97,7 +101,7 @@ pub struct Engine {
 
 impl Engine {
     /// Starts the node; no deal is driven yet.
-    pub fn start(rpc: Rpc, key: SecretKey, host: Rc<Host>) -> Result<Rc<Self>, ClientError> {
+    pub fn start(rpc: Rpc, signing: Signing, host: Rc<Host>) -> Result<Rc<Self>, ClientError> {
         // The node reports to an engine that does not exist before the node does.
         let slot: Rc<RefCell<Weak<Self>>> = Rc::default();
         let (served, changed) = (slot.clone(), slot.clone());
@@ -114,12 +118,13 @@ impl Engine {
         })
         .map_err(|e| ClientError::Internal(e.to_string()))?;
         let heads = Heads::follow(rpc.clone());
-        let outbox = Outbox::new(host.clone(), rpc.clone(), heads.clone(), key.clone());
+        let outbox = Outbox::new(host.clone(), rpc.clone(), heads.clone(), signing.clone());
         let engine = Rc::new(Self {
             rpc,
             heads,
             network,
-            key,
+            key: signing.key,
+            payer: signing.payer,
             host,
             outbox,
             pieces,

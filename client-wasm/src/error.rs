@@ -70,6 +70,10 @@ pub enum ClientError {
     Changed(String),
     #[error("{0}")]
     Decryption(String),
+    #[error("the signature was refused: {0}")]
+    SignerRefused(String),
+    #[error("the signer did not sign: {0}")]
+    SignerFailed(String),
     #[error("stopped")]
     Aborted,
     #[error("the browser's storage failed: {0}")]
@@ -97,6 +101,8 @@ impl ClientError {
             Self::NotStoredYet | Self::NotProposed => ErrorCode::NotStoredYet,
             Self::Changed(_) => ErrorCode::FileLost,
             Self::Decryption(_) => ErrorCode::Decryption,
+            Self::SignerRefused(_) => ErrorCode::SignerRefused,
+            Self::SignerFailed(_) => ErrorCode::SignerFailed,
             Self::Aborted => ErrorCode::Aborted,
             Self::Storage(_) => ErrorCode::Storage,
             Self::Internal(_) => ErrorCode::Internal,

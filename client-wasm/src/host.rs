@@ -25,6 +25,11 @@ export interface Host {
   dropMessage(purpose: string): Promise<void>;
   /** All messages that are kept. */
   messages(): Promise<string[]>;
+  /**
+   * Has the account's signer sign a message, and resolves to the signature, 65 bytes. A wallet of Ethereum shows and signs `typedData`,
+   * JSON for `eth_signTypedData_v4`; others sign `message`. Rejects with a problem of the code `signer-refused` when whoever is asked says no.
+   */
+  sign(message: Uint8Array, typedData: string | undefined): Promise<Uint8Array>;
   /** Where the page comes from, and what its browser lets it reach at present. */
   surroundings(): Promise<import('../../js/surroundings.js').Surroundings>;
   /**
@@ -85,6 +90,8 @@ extern "C" {
     pub async fn drop_message(this: &Host, purpose: &str) -> Result<(), JsValue>;
     #[wasm_bindgen(method, catch)]
     pub async fn messages(this: &Host) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    pub async fn sign(this: &Host, message: js_sys::Uint8Array, typed_data: Option<&str>) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
     pub async fn surroundings(this: &Host) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, js_name = dialPeer)]

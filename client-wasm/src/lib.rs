@@ -70,6 +70,8 @@ pub mod retrieve;
 #[cfg(target_arch = "wasm32")]
 pub mod rpc;
 #[cfg(target_arch = "wasm32")]
+mod signing;
+#[cfg(target_arch = "wasm32")]
 pub mod streams;
 #[cfg(target_arch = "wasm32")]
 pub mod surroundings;

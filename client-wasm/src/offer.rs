@@ -119,14 +119,9 @@ pub async fn check_and_reach(core: &Engine, drafted: &Drafted) -> Result<(), Cli
 }
 
 /// What a deal would cost, and why it cannot be made if it cannot.
-pub async fn quote(
-    rpc: &Rpc,
-    key: &SecretKey,
-    piece: &PieceFacts,
-    miner: &Address,
-    duration: u64,
-) -> Result<Quote, ClientError> {
-    let drafted = match draft(rpc, &key.address(), piece, miner, duration).await {
+pub async fn quote(core: &Engine, piece: &PieceFacts, miner: &Address, duration: u64) -> Result<Quote, ClientError> {
+    let (rpc, key) = (&core.rpc, &core.key);
+    let drafted = match draft(rpc, &core.payer, piece, miner, duration).await {
         Ok(drafted) => drafted,
         Err(fault @ ClientError::Offer(OfferError::NoAsk(_))) => {
             return Ok(Quote {

@@ -161,7 +161,7 @@ pub async fn next_deal(engine: &Rc<Engine>, id: &str, deal: &str) -> Result<Turn
             return files.with(id, rest).ok_or_else(gone);
         };
         let (miners, head) = futures::try_join!(engine.rpc.miners(), engine.rpc.head())?;
-        let own = engine.key.address();
+        let own = engine.payer.clone();
         let found = files.with(id, |file| {
             file.placement.candidates((index, &needed), &miners, &own, head.height)
         });
@@ -234,7 +234,7 @@ async fn draw(
         deals: engine.files.counts(),
     };
     let Choice { offer, by_rule } = choosing::choose_among(engine, question, candidates, height).await?;
-    let draft = offer.draft(names, engine.key.address(), order.duration, height);
+    let draft = offer.draft(names, engine.payer.clone(), order.duration, height);
     let total = draft.total().unwrap_or_default();
     let affords = engine.files.with(id, |file| file.placement.affords(total));
     if let Err(reason) = affords.ok_or_else(gone)? {

@@ -80,7 +80,7 @@ pub async fn plan(engine: &Engine, plan: Plan) -> Result<SectorSize, ClientError
     let entries = plan.paths.iter().map(|path| empty(path)).collect::<Result<_, _>>()?;
     manifest_of(plan.folder.as_deref(), entries)?;
     let (miners, head) = futures::try_join!(engine.rpc.miners(), engine.rpc.head())?;
-    let own = engine.key.address();
+    let own = engine.payer.clone();
     Ok(files::sector_for(&miners, &own, head.height, &order, plan.largest)?)
 }
 
@@ -152,8 +152,8 @@ pub fn manifest(hashed: Hashed) -> Result<Manifest, ClientError> {
 pub async fn quote(engine: &Engine, manifest: &[u8], order: &FileOrder) -> Result<FilesQuote, ClientError> {
     let read = Manifest::read(manifest).map_err(|e| argument("the manifest", e))?;
     let (miners, head) = futures::try_join!(engine.rpc.miners(), engine.rpc.head())?;
-    let balance = offer::balance(&engine.rpc, &engine.key.address()).await?;
-    let own = engine.key.address();
+    let balance = offer::balance(&engine.rpc, &engine.payer).await?;
+    let own = engine.payer.clone();
     let names = |piece: &FilePiece| PieceNames {
         data_cid: piece.data_cid,
         comm_p: piece.comm_p,
@@ -192,7 +192,7 @@ fn rehearse(
     order: &FileOrder,
     (piece, height): (PieceNames, Epoch),
 ) -> Result<(), ClientError> {
-    let own: Address = engine.key.address();
+    let own: Address = engine.payer.clone();
     let offers = match order.named() {
         Some(named) => Vec::from([MinerOffer::named(miners, named, None, piece.size, height)?]),
         None => MinerOffer::fitting(miners, &own, piece.size, height)?,

@@ -1,6 +1,7 @@
 //! Whole deals on the in-page network, natively and in virtual time: the client's engine, the chain's actors and a miner with a FAKE
 //! prover. After every block the invariants of the whole chain hold. The same network runs in a page (`tests/browser/devnet.test.mjs`).
 
+mod wallets;
 mod world;
 
 use sealdrop_devnet_module::{Devnet, DevnetOptions, FaultError, Faults, Lie, OptionError};

@@ -5,7 +5,7 @@ use sealdrop_devnet_module::{Answer, Devnet, DevnetOptions, Faults, Miner, PullE
 use shared::chain::light::{Follower, MessageProof, StateKey, StateProof};
 use shared::chain::rpc::{self, code, ErrorObject};
 use shared::chain::view::{ChannelView, MinerView};
-use shared::chain::{exit, Address, Call, ChannelId, Epoch, Policy, SecretKey, SignedMessage};
+use shared::chain::{exit, Address, AttoFil, Call, ChannelId, Epoch, Policy, SecretKey, SignedMessage, TypedData};
 use shared::client::testing::now;
 use shared::client::{
     engine, refunds, Awaited, Blame, ClientHost, DealRecord, EngineError, Event, Following, Order, Woken,
@@ -42,7 +42,15 @@ impl From<EngineError> for Trouble {
 /// A network, and a client with one file.
 pub struct World {
     net: RefCell<Devnet>,
+    /// What the client signs with: the payer's key, or its session key.
     key: SecretKey,
+    payer: Address,
+    /// The payer's key where it is in a wallet.
+    wallet: Option<SecretKey>,
+    /// How often the wallet was asked.
+    pub prompts: Cell<u32>,
+    /// Whether its user says no.
+    pub refuses: Cell<bool>,
     kept: RefCell<BTreeMap<String, SignedMessage>>,
     bytes: Vec<u8>,
     piece: PieceSummary,
@@ -53,9 +61,20 @@ pub struct World {
 
 impl World {
     pub fn new(options: &DevnetOptions) -> Self {
+        Self::of(options, None)
+    }
+
+    /// A client whose payer's key is in an Ethereum wallet.
+    pub fn with_wallet() -> Self {
+        let wallet = SecretKey::from_bytes(&[8; 32]).expect("a valid key");
+        Self::of(&DevnetOptions::default(), Some(wallet))
+    }
+
+    fn of(options: &DevnetOptions, wallet: Option<SecretKey>) -> Self {
         let mut net = Devnet::begin(options, |_| vec![vec![4, 127, 0, 0, 1, 6, 0, 1]]).expect("they are good options");
         let key = SecretKey::from_bytes(&[7; 32]).expect("a valid key");
-        net.chain.grant(&key.address()).expect("the faucet gives");
+        let payer = wallet.as_ref().map_or_else(|| key.address(), SecretKey::wallet_address);
+        net.chain.grant(&payer).expect("the faucet gives");
         net.mine().expect("a block");
         let bytes: Vec<u8> = (0..1000u32).map(|at| (at * 7 % 251) as u8).collect();
         let mut digest = PieceDigest::new();
@@ -63,6 +82,10 @@ impl World {
         Self {
             net: RefCell::new(net),
             key,
+            payer,
+            wallet,
+            prompts: Cell::new(0),
+            refuses: Cell::new(false),
             kept: RefCell::default(),
             piece: digest.finish().expect("it is not empty"),
             bytes,
@@ -108,6 +131,18 @@ impl World {
         }
     }
 
+    fn genesis(&self) -> String {
+        let network = self.net.borrow().chain.call(&rpc::Network {});
+        network.expect("it answers").genesis
+    }
+
+    pub fn balance(&self) -> AttoFil {
+        let actor = self.net.borrow().chain.call(&rpc::Actor {
+            address: self.payer.clone(),
+        });
+        actor.expect("it answers").map_or(AttoFil::ZERO, |actor| actor.balance)
+    }
+
     /// A deal about the file, drawn up with the miner's ask.
     pub fn record(&self) -> DealRecord<()> {
         let view = self.view();
@@ -115,7 +150,7 @@ impl World {
             data_cid: self.piece.data_cid,
             comm_p: self.piece.comm_p,
             size: self.piece.size,
-            payer: self.key.address(),
+            payer: self.payer.clone(),
             miner: view.address.clone(),
             owner: view.owner.clone(),
             worker: view.worker.clone(),
@@ -124,14 +159,14 @@ impl World {
             duration: DURATION,
             start: Epoch(self.height()),
         };
-        let genesis = self
-            .net
-            .borrow()
-            .chain
-            .call(&rpc::Network {})
-            .expect("it answers")
-            .genesis;
-        DealRecord::new("one".into(), 0, genesis, view.peer_id, (), ClientDeal::new(draft))
+        DealRecord::new(
+            "one".into(),
+            0,
+            self.genesis(),
+            view.peer_id,
+            (),
+            ClientDeal::new(draft),
+        )
     }
 
     /// Does the client's next things, moves the piece, makes a block, until `done` or for so many blocks; the last error.
@@ -263,7 +298,7 @@ impl World {
 
     pub fn channel(&self, record: &DealRecord<()>) -> Option<ChannelView> {
         let id = ChannelId(record.deal.channel()?);
-        self.net.borrow().chain.channel(&self.key.address(), id)
+        self.net.borrow().chain.channel(&self.payer, id)
     }
 
     fn called<M: rpc::Method>(&self, method: &M) -> Result<M::Result, Trouble> {
@@ -362,13 +397,26 @@ impl Chain for World {
         }
     }
     async fn send(&self, _: &Address, deal: &str, purpose: MessagePurpose, call: Call) -> Result<Sent, Trouble> {
-        let (key, address) = (purpose.key(deal), self.key.address());
+        let (key, address) = (purpose.key(deal), &self.payer);
         let known = self.kept.borrow().get(&key).cloned();
         let message = match known {
             Some(message) => message,
             None => {
                 let net = self.net.borrow();
-                let message = call.message(&address, net.chain.next_nonce(&address)).sign(&self.key);
+                let metered = call.message(address, net.chain.next_nonce(address));
+                let message = match (&self.wallet, purpose) {
+                    (Some(_), MessagePurpose::OpenChannel { .. }) if self.refuses.get() => {
+                        let reason = "the user said no".into();
+                        return Ok(Sent::Refused { reason });
+                    }
+                    (Some(wallet), MessagePurpose::OpenChannel { .. }) => {
+                        self.prompts.set(self.prompts.get() + 1);
+                        let network = self.genesis().parse().expect("a genesis id");
+                        let signature = wallet.sign_as_wallet(&TypedData::of(&metered, &network));
+                        SignedMessage { metered, signature }
+                    }
+                    _ => metered.sign(&self.key),
+                };
                 net.chain.push(message.clone()).map_err(Trouble::Chain)?;
                 self.kept.borrow_mut().insert(key.clone(), message.clone());
                 message

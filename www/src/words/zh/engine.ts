@@ -54,6 +54,8 @@ export const zhEngine: EngineWords = {
     },
     'retrieval-failed': { why: '矿工没有给出文件', next: '请稍后再试' },
     'self-deal': { why: '这个矿工属于您自己的账户', next: '请使用另一个账户，或另一个矿工' },
+    'signer-failed': { why: '钱包没有签名', next: '请在钱包中重新选择此客户端所用的账户' },
+    'signer-refused': { why: '您在钱包中拒绝了签名', next: '没有支付任何款项。请重新存储，并在钱包询问时同意' },
     storage: { why: '浏览器的存储空间不可用或已满', next: '请腾出一些空间，或离开隐私窗口' },
     unsupported: { why: '此浏览器不支持' },
   },
