@@ -42,7 +42,7 @@ function fileLine(file: StoredFile, found: readonly string[]) {
       <div class="entry-name">
         <a href=${fileLink(file.file)}>${file.name}</a>
         <span class="note">${facts.filter(Boolean).join(' · ')}</span>
-        ${found.length > 0 ? html`<span class="note file-path" data-testid="found-inside">${t.book.foundInside(found.slice(0, FOUND), found.length)}</span>` : nothing}
+        ${found.length > 0 ? html`<span class="note file-path" data-testid="found-inside">${t.book.foundInside(found.slice(0, FOUND).join(', '), found.length - FOUND)}</span>` : nothing}
       </div>
       <div class="entry-state">
         <span class="state state-${kind}">${word}</span>

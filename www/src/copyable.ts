@@ -2,7 +2,7 @@
 
 import { html, nothing } from 'lit';
 import { View } from './view';
-import { t } from './words';
+import { spoken, t } from './words';
 
 const SHOWN_MS = 1_500;
 
@@ -13,6 +13,11 @@ export class Copyable extends View {
   declare label: string;
   declare short: boolean;
   private said: 'copied' | 'selected' | undefined;
+
+  /** There are many of them, and none shows anything of the session. */
+  protected override sources() {
+    return [spoken];
+  }
 
   override render() {
     const { value, short } = this;

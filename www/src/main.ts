@@ -16,7 +16,10 @@
 // files-again · again-files · again-folder · piece-row (data-state) · download-all · download-file · file-download-done · file-give-up · file-go-on · file-forget · account-reminder · account-safety
 // (data-phrase, data-file) · account-at-rest · account-passphrase · account-current · account-next · account-again · account-filePassphrase · account-others · phrase-show ·
 // phrase · phrase-word (data-at) · phrase-confirm · phrase-hide · phrase-said · backup-own · backup-save · backup-said · lock-set · lock-remove · lock-now · lock-said ·
-// unlock · unlock-button · restore-phrase · restore-file · restore-button · restored (data-known) · restore-open.
+// unlock · unlock-button · restore-phrase · restore-file · restore-button · restored (data-known) · restore-open · passport · passport-button ·
+// passport-verdict (data-wrong: the wrong steps' numbers) · passport-step (data-step, data-number, data-standing) · evidence · artefact (data-kind) ·
+// artefact-proof (data-state) · inclusion-tree (data-levels) · time-line (data-posts) · receipt-button · receipt-saved · receipt-page · receipt-input ·
+// receipt-name · receipt-deal (data-deal) · receipt-data · check-basis (data-trust).
 
 import './trusted';
 import './problem-box';

@@ -1,6 +1,7 @@
 // The deal's passport on its page, and its receipt as a file.
 
 import { html, nothing } from 'lit';
+import { guard } from 'lit/directives/guard.js';
 import type { Deal, Passport } from 'sealdrop-client';
 import { saveBlob } from './key-file';
 import { passportRows } from './passport-rows';
@@ -8,7 +9,7 @@ import { type Problem, problemOf } from './problem';
 import { RECEIPT } from './route';
 import { session } from './session';
 import { View } from './view';
-import { type Text, t } from './words';
+import { language, type Text, t } from './words';
 
 export class PassportPanel extends View {
   static override properties = { deal: { attribute: false } };
@@ -32,7 +33,7 @@ export class PassportPanel extends View {
       <section class="panel" aria-labelledby="passport-title" aria-busy=${busy === 'check'} data-testid="passport">
         <h2 id="passport-title">${t.passport.title}</h2>
         <p class="note">${t.passport.lead}</p>
-        ${passport ? passportRows(passport) : nothing}
+        ${passport ? guard([passport, language()], () => passportRows(passport)) : nothing}
         <p class="passport-actions">
           <button type="button" class="quiet" data-testid="passport-button" ?disabled=${busy} @click=${this.check}>
             ${busy === 'check' ? t.passport.checking : passport ? t.passport.again : t.passport.check}

@@ -6,9 +6,14 @@ import './copyable';
 import { passportRows } from './passport-rows';
 import { type Problem, problemOf } from './problem';
 import { View } from './view';
-import { t } from './words';
+import { spoken, t } from './words';
 
 export class ReceiptPage extends View {
+  /** Nothing here is of the session. */
+  protected override sources() {
+    return [spoken];
+  }
+
   private receipt: File | undefined;
   /** The file that the receipt is about, where it is at hand. */
   private file: File | undefined;
@@ -32,7 +37,7 @@ export class ReceiptPage extends View {
           <input type="file" accept=".receipt" class="unseen" data-testid="receipt-input" aria-label=${t.receipt.choose} @change=${this.chosen} />
           ${
             receipt
-              ? html`<strong class="receipt-name">${receipt.name}</strong><span class="button quiet">${t.receipt.other}</span>`
+              ? html`<strong class="receipt-name" data-testid="receipt-name">${receipt.name}</strong><span class="button quiet">${t.receipt.other}</span>`
               : html`<span class="drop-title">${t.receipt.drop}</span><span class="drop-or">${t.receipt.orChoose(html`<span class="button">${t.receipt.choose}</span>`)}</span>`
           }
         </label>

@@ -15,7 +15,7 @@ export abstract class View extends LitElement {
   override connectedCallback(): void {
     super.connectedCallback();
     const update = () => this.requestUpdate();
-    for (const source of [session, spoken]) {
+    for (const source of this.sources()) {
       source.addEventListener('change', update);
       this.forget.push(() => source.removeEventListener('change', update));
     }
@@ -28,6 +28,11 @@ export abstract class View extends LitElement {
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     for (const forget of this.forget.splice(0)) forget();
+  }
+
+  /** What tells that it has to be drawn anew. */
+  protected sources(): readonly EventTarget[] {
+    return [session, spoken];
   }
 
   /** Whether the component shows running time, and so is drawn anew each second. */

@@ -211,6 +211,16 @@ const passport = (steps, limits = LIMITS) => ({
 /** The client's own passport of a deal. */
 export const wholePassport = () => passport(steps());
 
+/** What a stranger has only somebody's word for. */
+const STRANGERS = {
+  file: { standing: 'claimedByClient', detail: 'a file of 2400000 bytes; the receipt does not contain it' },
+  piece: {
+    standing: 'claimedByClient',
+    detail: `the client has signed root bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy and commP ${COMM_P}; with the file at hand they can be computed again`,
+  },
+  transfer: { standing: 'claimedByMiner', detail: 'the miner signed that it has the data' },
+};
+
 /** A stranger's receipt in which the miner's last answer was changed: what rests on it is not judged. */
 export function changedPassport() {
   const because = 12;
@@ -230,7 +240,7 @@ export function changedPassport() {
         because,
       };
     }
-    return step.step === 'piece' || step.step === 'file' ? { ...step, standing: 'claimedByClient' } : step;
+    return { ...step, ...STRANGERS[step.step] };
   });
   const unseen = "Without the file, that CommP and data root are those of the same data is the client's word.";
   return passport(found, [...LIMITS, unseen]);

@@ -32,10 +32,8 @@ export const book = {
   clear: 'Show everything',
   more: (n: number) => `Show ${count(n)} more`,
   offline: 'The network is away. This is the book as this browser keeps it: what has happened since is not in it yet.',
-  foundInside: (paths: readonly string[], n: number) =>
-    n > paths.length
-      ? `inside: ${paths.join(', ')}, and ${count(n - paths.length)} more`
-      : `inside: ${paths.join(', ')}`,
+  foundInside: (paths: string, more: number) =>
+    more > 0 ? `inside: ${paths}, and ${count(more)} more` : `inside: ${paths}`,
   contents: 'What is inside',
   inside: (n: number) =>
     plural(n, { one: `${count(n)} file, on its page`, other: `All ${count(n)} files, on its page` }),

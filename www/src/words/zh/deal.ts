@@ -29,8 +29,7 @@ export const book: Words['book'] = {
   clear: '显示全部',
   more: (n) => `再显示 ${count(n)} 项`,
   offline: '网络不可用。这是此浏览器保存的交易簿：此后发生的事还没有记入。',
-  foundInside: (paths, n) =>
-    n > paths.length ? `其中：${paths.join('、')} 等 ${count(n)} 个` : `其中：${paths.join('、')}`,
+  foundInside: (paths, more) => (more > 0 ? `其中：${paths}，另有 ${count(more)} 个` : `其中：${paths}`),
   contents: '内容',
   inside: (n) => `全部 ${count(n)} 个文件，见其页面`,
   timeOver: '已到期',
