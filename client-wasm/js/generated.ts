@@ -1031,7 +1031,7 @@ export interface Voucher {
 
 /**
  * How a voucher stands at some height.
- * - `invalid`: Its payer did not sign it, it names another target than its channel, or it is for more than the channel holds: the broker pays nothing for it.
+ * - `invalid`: Neither its payer nor its channel's session key signed it, it names another target than its channel, or it is for more than the channel holds: the broker pays nothing for it.
  * - `settled`: Its channel is gone: whatever was redeemed was paid, the rest went back to the payer.
  * - `redeemed`: The channel has paid as much, for this voucher or a larger one.
  * - `expired`: The channel has ended before it was redeemed.

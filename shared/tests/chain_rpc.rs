@@ -143,6 +143,7 @@ fn the_codes_are_those_that_programs_know() {
         (code::PAST, -32010),
         (code::BUSY, -32011),
         (code::FORBIDDEN, -32012),
+        (code::UNSIGNED, -32013),
     ];
     assert_eq!(known.len(), code::ALL.len());
     for (code, number) in known {

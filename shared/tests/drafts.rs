@@ -128,7 +128,13 @@ fn the_account_must_hold_price_and_gas() {
 
 #[test]
 fn what_the_miner_would_refuse_is_refused_with_its_code() {
-    let error = draft().rehearse(&key(4), RICH).expect_err("another's key");
+    // A channel's opening names the key; a free deal has no channel that could.
+    assert_eq!(draft().rehearse(&key(4), RICH), Ok(()));
+    let free = Draft {
+        price: AttoFil::ZERO,
+        ..draft()
+    };
+    let error = free.rehearse(&key(4), RICH).expect_err("another's key");
     assert!(matches!(error, DraftError::Rejected(rejection) if rejection.code == RejectionCode::Signature));
 }
 

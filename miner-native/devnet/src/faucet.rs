@@ -26,7 +26,7 @@ pub const MAX_REMEMBERED: usize = 1024;
 pub(super) enum FaucetError {
     #[error("{address} got money at height {at}: the faucet gives again from height {again}")]
     TooSoon { address: Address, at: Epoch, again: Epoch },
-    #[error("{address} is not an account: the faucet gives to t1 addresses only")]
+    #[error("{address} is not an account: the faucet gives to t1 and t410f addresses only")]
     NotAnAccount { address: Address },
     #[error("{from} got {PER_ADDRESS} grants within an hour: ask again in {minutes} minutes")]
     TooMany { from: IpAddr, minutes: u64 },

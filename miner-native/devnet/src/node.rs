@@ -269,7 +269,7 @@ impl Node {
 
     /// Sends money to a new account, asked for by `from`.
     pub fn grant(&self, address: &Address, from: IpAddr) -> Result<(Cid, AttoFil), Refusal> {
-        if address.protocol() != shared::chain::Protocol::Secp256k1 {
+        if !address.can_sign() {
             return Err(FaucetError::NotAnAccount {
                 address: address.clone(),
             }

@@ -103,7 +103,7 @@ class Terminal {
 
   async verify(id) {
     const { inclusion, commitMessage, commitments, actor, proven } = await this.#client('verify', id);
-    const of = ({ ok, verdict, detail }) => ({ ok, state: verdict, detail });
+    const of = ({ verdict, ...check }) => ({ ...check, state: verdict });
     return {
       inclusion: of(inclusion),
       commitMessage: of(commitMessage),

@@ -5,6 +5,8 @@ export class SealdropError extends Error {}
 
 export const readLink = async () => undefined;
 
+export const roomForCopy = async () => 0;
+
 /** Amounts are written as text with an `n` behind it. */
 const money = (_, value) => (typeof value === 'string' && /^\d+n$/.test(value) ? BigInt(value.slice(0, -1)) : value);
 

@@ -161,7 +161,12 @@ impl Client {
             url: self.url.clone(),
             reason: chain_of(&e.without_url()),
         };
-        let mut response = self.http.post(&self.url).json(request).send().await.map_err(away)?;
+        let send = || self.http.post(&self.url).json(request).send();
+        let sent = match send().await {
+            Err(error) if is_stale(&error) => send().await,
+            sent => sent,
+        };
+        let mut response = sent.map_err(away)?;
         let status = response.status();
         if status.is_redirection() {
             return Err(ChainError::Redirected {
@@ -198,6 +203,12 @@ fn redirect_target(response: &reqwest::Response) -> String {
     let to = response.headers().get(reqwest::header::LOCATION);
     let to = to.and_then(|to| to.to_str().ok()).unwrap_or("no address");
     to.chars().take(MAX_TARGET).collect()
+}
+
+/// Whether a connection broke that stood: one that lay idle, say, which the endpoint closed as it was used again. Every method may be called
+/// again, so that the next connection tells whether the endpoint is away.
+fn is_stale(error: &reqwest::Error) -> bool {
+    error.is_request() && !error.is_connect() && !error.is_timeout()
 }
 
 /// An error with its causes: reqwest's own text says only that sending failed.

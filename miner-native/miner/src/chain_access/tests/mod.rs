@@ -297,6 +297,29 @@ async fn an_endpoint_that_is_away_or_no_chain_is_told_apart() {
 }
 
 #[tokio::test]
+async fn a_connection_that_breaks_as_it_is_used_is_no_endpoint_that_is_away() {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/rpc", listener.local_addr().unwrap());
+    let serving = std::thread::spawn(move || {
+        // The first is closed with the question in it.
+        let asked = || {
+            let (mut stream, _) = listener.accept().unwrap();
+            assert_ne!(stream.read(&mut [0; 4096]).unwrap(), 0);
+            stream
+        };
+        drop(asked());
+        let mut stream = asked();
+        let body = r#"{"jsonrpc":"2.0","id":1,"result":{"height":7,"block":"b","timeMs":2}}"#;
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+        stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+    });
+    let head = Client::new(&url).unwrap().try_call(&rpc::Head {}).await.unwrap();
+    assert_eq!(head.height.0, 7);
+    serving.join().unwrap();
+}
+
+#[tokio::test]
 async fn a_chain_that_sends_its_askers_elsewhere_is_not_followed() {
     let (base, followed) = crate::testing::redirecting().await;
     let client = Client::new(&format!("{base}/rpc")).unwrap();
