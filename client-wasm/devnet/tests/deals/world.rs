@@ -12,7 +12,7 @@ use shared::client::{
 };
 use shared::client::{fetching, retrieval, verifying};
 use shared::deal::verification::Verification;
-use shared::deal::{ClientDeal, Draft, MinerStage};
+use shared::deal::{ClientDeal, Draft, MinerStage, SignedProposal, SignedResponse};
 use shared::piece::{PieceDigest, PieceSummary, SectorSize};
 use shared::ports::{Chain, CommitMessage, Found, MessagePurpose, ProofSource, Sent, Unproven};
 use shared::transfer::{serve, PieceSource, Request, Response, Serve};
@@ -256,6 +256,14 @@ impl World {
                 other => panic!("it was told not to wait: {other:?}"),
             },
         }
+    }
+
+    /// What the miner answers to a proposal, whoever signed it.
+    pub fn propose(&self, proposal: &SignedProposal) -> shared::deal::Response {
+        let answer = self
+            .question(protocol::MAKE_DEAL, &encode(proposal))
+            .expect("it answers");
+        decode::<SignedResponse>(&answer[0]).expect("canonical").response
     }
 
     pub fn verify(&self, record: &DealRecord<()>) -> Verification {
