@@ -3,7 +3,7 @@
 use super::world::{World, DURATION};
 use super::{complete, reason, PROVEN, SOON};
 use shared::chain::AttoFil;
-use shared::client::{engine, testing::now, DealRecord, ErrorCode, Step};
+use shared::client::{DealRecord, ErrorCode, Step};
 use shared::deal::verification::Verdict;
 use shared::deal::{DealState, MinerStage, Refund};
 
