@@ -8,8 +8,11 @@ import { build } from 'esbuild';
 import { filesOf } from './compressing.mjs';
 import { drawIcons, ICONS } from './icons.mjs';
 
-/** What the page does not need to open: maps, the other worker, what is compressed beside its file, and what of the package is for others. */
-const LEFT_OUT = /\.(map|br|gz)$|^(play|page)-worker\.js$|^icons\/|\/(node|react|devnet|sealdrop_devnet)[^/]*$/;
+/**
+ * What the page does not need to open: maps, the other worker, what is compressed beside its file, and what of the package only others load.
+ * Of the parts for Node a browser loads all but the thread's own.
+ */
+const LEFT_OUT = /\.(map|br|gz)$|^(play|page)-worker\.js$|^icons\/|\/(node-worker|react|devnet|sealdrop_devnet)[^/]*$/;
 
 const MANIFEST = {
   id: './',
