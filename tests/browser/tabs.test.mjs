@@ -108,13 +108,19 @@ test('a miner that gives other bytes than it took is found out, and the page say
     await hook(page, 'file-progress').waitFor();
     await fileState(page, 'kept');
     // Whatever is asked of the miner over HTTP comes with a bit turned.
+    let given = 0;
     await page.context().route('**/piece/**', async (route) => {
       const answer = await route.fetch();
       const body = await answer.body();
+      given = body.length;
       if (body.length > 0) body[Math.floor(body.length / 2)] ^= 1;
       await route.fulfill({ response: answer, body });
     });
-    await hook(page, 'drill-now').click();
+    // A drill may choose the list of the pieces, which comes as a whole and therefore over libp2p when HTTP does not give it.
+    while (given < MIB) {
+      await hook(page, 'drill-now').click();
+      await page.waitForFunction(() => !document.querySelector('[data-testid="drill-now"]').disabled);
+    }
     await hook(page, 'drill-done').waitFor();
     assert.equal(await hook(page, 'drill-done').getAttribute('data-verdict'), 'doubtful');
     assert.match(await hook(page, 'drill-done').innerText(), /did not give it, once/);
