@@ -26,7 +26,7 @@ pub enum VoucherTextError {
 }
 
 /// Reads vouchers, and checks that each is signed by the payer that it names. A wallet signs none: whether the key that signed
-/// for its account is the channel's session key is seen when the channel is looked at ([`crate::payment::VoucherStanding`]).
+/// for its account is the channel's session key is seen when the channel is looked at ([`crate::payment::standing::VoucherStanding`]).
 pub fn read(text: &str) -> Result<Vec<PaymentVoucher>, VoucherTextError> {
     let mut vouchers = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
