@@ -325,7 +325,7 @@ test('a file that is given up gets no more deals, and those under way end', LIMI
       }`,
       4 * SOON_MS,
     );
-    assert.deepEqual(given, { early: 'busy', stopped: 'you gave it up', state: 'failed', made: 0 });
+    assert.deepEqual(given, { early: 'busy', stopped: 'abandoned by its client', state: 'abandoned', made: 0 });
   }),
 );
 
