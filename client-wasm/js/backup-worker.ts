@@ -4,9 +4,9 @@
  */
 
 import { BackupModule } from './backup-module.js';
-import type { BackupCalls, FromBackup, ToBackup } from './backups.js';
-import { problemOf } from './errors.js';
-import { nameAssets, readAsset, wasmFile } from './host.js';
+import type { BackupCalls } from './backups.js';
+import { readAsset, wasmFile } from './host.js';
+import { answerOnce } from './one-call.js';
 
 async function load(): Promise<BackupModule> {
   const beside = new URL('./wasm/sealdrop_backup_module.wasm', import.meta.url);
@@ -24,16 +24,4 @@ const calls: BackupCalls = {
   },
 };
 
-function post(message: FromBackup): void {
-  self.postMessage(message);
-}
-
-self.onmessage = async ({ data }: MessageEvent<ToBackup>) => {
-  try {
-    nameAssets(data);
-    const call = calls[data.method] as (...args: readonly unknown[]) => Promise<unknown>;
-    post({ kind: 'value', value: await call(...data.args) });
-  } catch (thrown) {
-    post({ kind: 'problem', problem: problemOf(thrown) });
-  }
-};
+answerOnce(calls);

@@ -4,9 +4,8 @@
  */
 
 import { engine } from './engine.js';
-import { problemOf } from './errors.js';
-import { nameAssets } from './host.js';
-import type { FromKeys, KeyCalls, ToKeys } from './keys.js';
+import type { KeyCalls } from './keys.js';
+import { answerOnce } from './one-call.js';
 import { makeManifest, newEncryption, newIdentity, openManifest } from './wasm/sealdrop_client.js';
 
 const calls: KeyCalls = {
@@ -16,17 +15,4 @@ const calls: KeyCalls = {
   openManifest: async (manifest, key) => openManifest(manifest, key?.text, key?.kind === 'passphrase'),
 };
 
-function post(message: FromKeys): void {
-  self.postMessage(message);
-}
-
-self.onmessage = async ({ data }: MessageEvent<ToKeys>) => {
-  try {
-    nameAssets(data);
-    await engine();
-    const call = calls[data.method] as (...args: readonly unknown[]) => Promise<unknown>;
-    post({ kind: 'value', value: await call(...data.args) });
-  } catch (thrown) {
-    post({ kind: 'problem', problem: problemOf(thrown) });
-  }
-};
+answerOnce(calls, engine);

@@ -2,9 +2,10 @@
 
 import type { OpeningKey } from './age.js';
 import { SealdropError } from './errors.js';
-import { namedWasmFolder, startWorker } from './host.js';
+import { startWorker } from './host.js';
+import { callOnce } from './one-call.js';
 import type { MadeManifest, ManifestRequest, OpenedManifest } from './protocol.js';
-import type { EncryptTo, NewKey, OpenWith, Problem } from './types.js';
+import type { EncryptTo, NewKey, OpenWith } from './types.js';
 
 /** Whom files are encrypted to. */
 export interface Recipients {
@@ -26,16 +27,6 @@ export interface KeyCalls {
   openManifest(manifest: Uint8Array, key: OpeningKey | undefined): Promise<OpenedManifest>;
 }
 
-export type ToKeys = {
-  readonly method: keyof KeyCalls;
-  readonly args: readonly unknown[];
-  readonly wasmUrl: string | undefined;
-};
-
-export type FromKeys =
-  | { readonly kind: 'value'; readonly value: unknown }
-  | { readonly kind: 'problem'; readonly problem: Problem };
-
 /** Calls a function of a worker that ends with it. */
 export async function withKeys<M extends keyof KeyCalls>(
   method: M,
@@ -46,23 +37,7 @@ export async function withKeys<M extends keyof KeyCalls>(
     'sealdrop-keys',
     () => new Worker(new URL('./key-worker.js', import.meta.url), { type: 'module', name: 'sealdrop-keys' }),
   );
-  try {
-    const answer = await new Promise<FromKeys>((resolve, reject) => {
-      worker.onmessage = ({ data }: MessageEvent<FromKeys>) => resolve(data);
-      worker.onerror = (event) =>
-        reject(
-          new SealdropError('unsupported', `the key worker does not run: ${event.message || 'it cannot be loaded'}`),
-        );
-      const call: ToKeys = { method, args, wasmUrl: namedWasmFolder() };
-      worker.postMessage(call);
-    });
-    if (answer.kind === 'problem') {
-      throw SealdropError.from(answer.problem);
-    }
-    return answer.value as Awaited<ReturnType<KeyCalls[M]>>;
-  } finally {
-    worker.terminate();
-  }
+  return (await callOnce<KeyCalls>(worker, 'key', method, args)) as Awaited<ReturnType<KeyCalls[M]>>;
 }
 
 /** Whom files are encrypted to, and the key that was made for it. */
