@@ -8,7 +8,7 @@ import { test } from 'node:test';
 
 const FILE =
   process.env.SEALDROP_VECTORS ??
-  resolve(import.meta.dirname, '../../target/wasm/wasm32-unknown-unknown/release/sealdrop_vectors.wasm');
+  resolve(import.meta.dirname, '../../target/wasm/wasm32-unknown-unknown/wasm-client/sealdrop_vectors.wasm');
 const module = await WebAssembly.compile(readFileSync(FILE));
 
 /** Text that lies in an instance's memory. */

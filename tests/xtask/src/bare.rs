@@ -40,9 +40,10 @@ pub fn check(project: &Project, tally: &mut Tally) {
 fn check_for(project: &Project, target: Target) -> Result<()> {
     let toolchain = Toolchain::ready(project, target)?;
     let mut cargo = toolchain.cargo(project, "check");
-    // `--release`, because the test vectors are built so: the compiler's plug-ins are compiled once for both.
+    // As the client was built: the compiler's plug-ins are there already.
     cargo.args([
-        "--release",
+        "--profile",
+        wasm::PROFILE,
         "--package",
         "sealdrop-shared",
         "--lib",

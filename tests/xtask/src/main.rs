@@ -7,6 +7,7 @@
 mod apt;
 mod bare;
 mod bench;
+mod beside;
 mod build;
 mod docs;
 mod fuzz;
@@ -64,6 +65,9 @@ fn main() -> ExitCode {
     // `test` reports its own failures, because its last line has to be the tally.
     if command == "test" {
         return test::run();
+    }
+    if command == beside::NAME {
+        return beside::run();
     }
     match dispatch(command, rest) {
         Ok(()) => ExitCode::SUCCESS,

@@ -13,10 +13,13 @@ pub struct Tally {
 
 impl Tally {
     /// Adds what one line of output says, if it is a summary of cargo's test harness
-    /// (`test result: ok. 3 passed; 0 failed; ...`), of nextest's (`Summary [ 1.2s] 3 tests run: 2 passed, 1 timed out, ...`) or of
+    /// (`test result: ok. 3 passed; 0 failed; ...`), of our own `beside`, of nextest's (`Summary [ 1.2s] 3 tests run: 2 passed, 1 timed out, ...`) or of
     /// Node's (`# pass 3`, or `ℹ pass 3` in its newer form).
     pub fn read(&mut self, line: &str) {
         if let Some(result) = line.strip_prefix("test result: ") {
+            self.passed += number_before(result, " passed");
+            self.failed += number_before(result, " failed");
+        } else if let Some(result) = line.strip_prefix(crate::beside::NAME) {
             self.passed += number_before(result, " passed");
             self.failed += number_before(result, " failed");
         } else if let Some((_, result)) = nextest_summary(line) {
@@ -106,6 +109,11 @@ mod tests {
             "     Summary [   0.120s] 5/9 tests run: 3 passed, 1 failed, 1 exec failed, 0 skipped",
         ]);
         assert_eq!(tally, Tally { passed: 395, failed: 5 });
+    }
+
+    #[test]
+    fn what_ran_beside_is_counted_by_its_last_line() {
+        assert_eq!(read(&["beside: 9 passed, 2 failed"]), Tally { passed: 9, failed: 2 });
     }
 
     #[test]

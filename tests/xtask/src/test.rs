@@ -6,10 +6,11 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result};
 
+use crate::beside::Beside;
 use crate::process::{self, stage};
 use crate::project::Project;
 use crate::tally::Tally;
-use crate::{bare, build, gates, setup, vectors};
+use crate::{bare, build, setup, vectors};
 
 /// Runs the whole of it. The tally is the last line whatever happens before.
 pub fn run() -> ExitCode {
@@ -39,13 +40,7 @@ fn run_all(tally: &mut Tally) -> Result<()> {
     own.args(["test", "--profile", "xtask", "--package", "xtask"]);
     stage("test: xtask", || count(&mut own, "run xtask's own tests", tally))?;
 
-    gates::check(&project, tally);
-
-    if let Err(error) = portable_rules(&project, tally) {
-        eprintln!("error: {error:#}");
-        tally.add(false);
-    }
-
+    let beside = Beside::start()?;
     let suites = [
         (
             "oracles",
@@ -66,7 +61,7 @@ fn run_all(tally: &mut Tally) -> Result<()> {
             node_tests(&project, &browser, &folder, purpose, tally)
         })?;
     }
-    Ok(())
+    stage("test: beside", || beside.finish(tally))
 }
 
 /// A folder's tests in Node, one file at a time: most start a daemon, and making one proof takes gigabytes.
@@ -131,19 +126,23 @@ fn rust_tests(project: &Project, browser: &Path, tally: &mut Tally) -> Result<()
 /// Only the checks that need neither daemon nor browser.
 pub fn rules(project: &Project) -> Result<()> {
     let mut tally = Tally::default();
-    portable_rules(project, &mut tally)?;
+    portable_rules(project, &mut tally);
     anyhow::ensure!(tally.is_good(), "the rules do not hold everywhere: {tally}");
     println!("{tally}");
     Ok(())
 }
 
 /// The rules where there is no system, and in a WebAssembly engine.
-fn portable_rules(project: &Project, tally: &mut Tally) -> Result<()> {
+pub fn portable_rules(project: &Project, tally: &mut Tally) {
     bare::check(project, tally);
-    stage("test: vectors in WebAssembly", || {
+    let ran = stage("test: vectors in WebAssembly", || {
         let module = vectors::build(project)?;
         count(&mut vectors::runner(project, module), "run the test vectors", tally)
-    })
+    });
+    if let Err(error) = ran {
+        eprintln!("error: {error:#}");
+        tally.add(false);
+    }
 }
 
 /// Tells tests where the things are that they start.

@@ -82,11 +82,9 @@ impl Toolchain {
         // Cargo's form for flags that may hold spaces, as folders' names do.
         command.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
         // What the compiler does not promise to keep: assembly for WebAssembly in one crate, a faster kernel (see its `build.rs`), or flags of all.
-        command.env("RUSTC_BOOTSTRAP", if self.target.is_small { "1" } else { "shared" });
-        if self.target.is_small {
-            if let Ok(this) = std::env::current_exe() {
-                command.env("RUSTC_WRAPPER", this).env(narrowed::SWITCH, "1");
-            }
+        command.env("RUSTC_BOOTSTRAP", "1");
+        if let Ok(this) = std::env::current_exe() {
+            command.env("RUSTC_WRAPPER", this).env(narrowed::SWITCH, "1");
         }
         // A folder of its own: the compiler may be another than the native one, and each would undo the other's work.
         command.env("CARGO_TARGET_DIR", folder(project));

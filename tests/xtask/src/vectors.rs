@@ -17,9 +17,10 @@ use crate::wasm;
 pub fn build(project: &Project) -> Result<PathBuf> {
     let toolchain = Toolchain::ready(project, wasm::TARGET)?;
     let mut cargo = toolchain.cargo(project, "build");
-    cargo.args(["--package", "sealdrop-vectors", "--lib", "--release"]);
+    cargo.args(["--package", "sealdrop-vectors", "--lib", "--profile", wasm::PROFILE]);
     process::run(&mut cargo, "compile the test vectors for WebAssembly")?;
-    Ok(toolchain.output(project).join("release/sealdrop_vectors.wasm"))
+    let built = toolchain.output(project).join(wasm::PROFILE);
+    Ok(built.join("sealdrop_vectors.wasm"))
 }
 
 /// The command that runs them, except for its place in the tally.

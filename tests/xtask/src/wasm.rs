@@ -32,7 +32,7 @@ pub const SMALL: Target = Target {
 };
 
 /// How what is small is compiled: small first, fast where it matters (`Cargo.toml`).
-const PROFILE: &str = "wasm-client";
+pub const PROFILE: &str = "wasm-client";
 
 /// A module that wasm-bindgen makes loadable: its package, what cargo calls the library, and its name in `dist/wasm/`: NAME.js, NAME.d.ts,
 /// NAME_bg.wasm.
@@ -94,13 +94,24 @@ const BACKUP: PlainModule = PlainModule {
 };
 
 /// Compiles all modules and makes `dist/wasm/` from them. Does nothing if nothing has changed.
+///
+/// The small ones with profiles of their own beside the large ones: each is optimized as a whole at its end, by one core.
 pub fn build(project: &Project) -> Result<()> {
-    build_hashing(project)?;
-    build_verifying(project)?;
-    build_plain(project, &ENCRYPTION)?;
-    build_plain(project, &BACKUP)?;
-    build_bound(project, &CLIENT)?;
-    build_bound(project, &DEVNET)
+    Toolchain::ready(project, SMALL)?;
+    std::thread::scope(|scope| {
+        let beside = scope.spawn(|| {
+            build_hashing(project)?;
+            build_plain(project, &ENCRYPTION)?;
+            build_verifying(project)
+        });
+        build_bound(project, &CLIENT)?;
+        build_bound(project, &DEVNET)?;
+        build_plain(project, &BACKUP)?;
+        match beside.join() {
+            Ok(built) => built.map(drop),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
 }
 
 /// Compiles a module, and has wasm-bindgen make it loadable.
