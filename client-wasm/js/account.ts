@@ -37,7 +37,9 @@ import {
   noteBackup,
   type OpenAccount,
   openAccount,
+  type Secrets,
   switchAccount,
+  type Taking,
 } from './vault.js';
 
 export { type MoreOfError, SealdropError } from './errors.js';
@@ -99,6 +101,14 @@ export async function accounts(options: AccountOptions = {}): Promise<AccountInf
   return accountsOf(databaseOf(options));
 }
 
+/** The networks that a client of this browser has been opened on, by their genesis ids. */
+export async function networks(options: AccountOptions = {}): Promise<string[]> {
+  const name = databaseOf(options);
+  const found = ((await indexedDB.databases?.()) ?? []).flatMap((database) => database.name ?? []);
+  const books = found.filter((book) => book.startsWith(`${name}@`) || book.startsWith(`${name}~`));
+  return [...new Set(books.flatMap((book) => /@([^-]+)/.exec(book)?.[1] ?? []))];
+}
+
 /** Uses another of the accounts that are here, from the next client on. */
 export async function use(account: string, options: AccountOptions = {}): Promise<void> {
   return switchAccount(databaseOf(options), account);
@@ -150,7 +160,8 @@ export async function backup(options: BackupOptions = {}): Promise<Blob> {
 
 /**
  * Takes an account back from its words, and its deal book from a file. What is here already stays; the same backup twice changes nothing; another account
- * than the present one is kept beside it with a book of its own, and is used from now on. `options.passphrase` locks an account that is new here.
+ * than the present one is kept beside it with a book of its own, and is used from now on. `options.passphrase` is that of the account that is here;
+ * with the words, one that is forgotten is taken away.
  *
  * Restoring pays for nothing: deals that were not paid when the backup was made are given up, and files make new deals when `retry` is called.
  * Throws `bad-argument` for words that are none and a file that is damaged, and `decryption` for a file of another account or with another passphrase.
@@ -166,7 +177,8 @@ export async function restore(from: RestoreFrom, options: AccountOptions = {}): 
         'Give the recovery phrase or a backup file.',
       );
     }
-    return { ...(await taken(name, { root }, options)), networks: [] };
+    const { books: _, ...account } = await taken(name, { root }, { byPhrase: true, passphrase: options.passphrase });
+    return { ...account, networks: [] };
   }
   const file = await bytesOf(from.file);
   const opens =
@@ -177,9 +189,17 @@ export async function restore(from: RestoreFrom, options: AccountOptions = {}): 
   if (root !== undefined && hex(root) !== book.root) {
     throw new SealdropError('bad-argument', 'the recovery phrase and the backup file are of different accounts');
   }
-  const older = book.networks.find(({ olderKey }) => olderKey !== undefined)?.olderKey;
+  const [older, another] = new Set(book.networks.flatMap(({ olderKey }) => olderKey ?? []));
+  if (another !== undefined) {
+    throw new SealdropError(
+      'unsupported',
+      'the backup has a key of its own for each of several networks, and a browser keeps one',
+      'Restore it in the terminal: sealdrop client restore.',
+    );
+  }
   const secrets = { root: unhex(book.root), ...(older === undefined ? {} : { older: unhex(older) }) };
-  const { books, ...account } = await taken(name, secrets, options);
+  const { passphrase } = options;
+  const { books, ...account } = await taken(name, secrets, { byPhrase: root !== undefined, passphrase });
   const networks = [];
   for (const { genesis, olderKey, deals, files } of book.networks) {
     const store = await DealStore.open(bookName(name, books, genesis), olderKey === undefined);
@@ -205,9 +225,9 @@ export async function restore(from: RestoreFrom, options: AccountOptions = {}): 
 }
 
 /** Takes an account in. */
-async function taken(name: string, secrets: Pick<OpenAccount, 'root' | 'older'>, { passphrase }: AccountOptions) {
+async function taken(name: string, secrets: Secrets, taking: Taking) {
   const before = await accountsOf(name);
-  const { id, books } = await addAccount(name, secrets, passphrase);
+  const { id, books } = await addAccount(name, secrets, taking);
   return { account: id, books, known: before.some((account) => account.id === id) };
 }
 
@@ -230,14 +250,15 @@ async function replacedBy(store: DealStore, deals: readonly StoredDeal[]): Promi
   return new Set(pairs.filter((_, at) => takes[at]).map(({ id }) => id));
 }
 
-/** The networks that an account has a book of. */
+/** The networks that an account has a book of. Deals that a wallet signs are in books of their own, which no backup has: the wallet's keys are not the account's. */
 async function booksOf(database: string, { books }: OpenAccount): Promise<string[]> {
   if (indexedDB.databases === undefined) {
     throw new SealdropError('unsupported', 'this browser does not list its databases', 'Use a current browser.');
   }
   const prefix = bookName(database, books, '');
   const names = (await indexedDB.databases()).flatMap(({ name }) => name ?? []);
-  return names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
+  const found = names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
+  return found.filter((book) => !book.includes('-'));
 }
 
 async function packed(database: string, { books }: OpenAccount, genesis: string) {

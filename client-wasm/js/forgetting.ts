@@ -5,6 +5,9 @@ import type { Deal } from './types.js';
 
 /** Throws `busy` for a deal that is under way, and `refund-pending` while money of it may still come. */
 export function refuseToForget(deal: Deal, forgettable: boolean): void {
+  if (forgettable) {
+    return;
+  }
   if (deal.state === 'working') {
     throw new SealdropError(
       'busy',
@@ -12,9 +15,7 @@ export function refuseToForget(deal: Deal, forgettable: boolean): void {
       'Wait until it is complete or has failed, or give it up.',
     );
   }
-  if (!forgettable) {
-    throw refundPending(deal);
-  }
+  throw refundPending(deal);
 }
 
 /** Why a deal of which money may still come is not forgotten. */

@@ -194,6 +194,14 @@ export interface Check {
   readonly basis?: Basis;
 }
 
+/**
+ * What all steps come to.
+ * - `holds`: Nothing is wrong, and it was checked that the piece is in a sector of the miner.
+ * - `undecided`: Nothing is wrong, and what is here does not show that the piece is in a sector of the miner.
+ * - `wrong`: A step is wrong.
+ */
+export type Conclusion = 'holds' | 'undecided' | 'wrong';
+
 /** A copy's last drill. */
 export interface CopyCheck {
   /** Milliseconds since 1970. */
@@ -605,6 +613,9 @@ export interface PassedOver {
 export interface Passport {
   /** The network, by its genesis id. */
   readonly genesis: string;
+  /** Whether the network is known here by its genesis id. Anybody can make one of any name. */
+  readonly isKnownNetwork: boolean;
+  readonly conclusion: Conclusion;
   /** All fifteen, in the order of a deal's life. */
   readonly steps: readonly PassportStep[];
   /** What cannot be known from this, in words. */

@@ -178,6 +178,19 @@ async function start(id: string, draft?: string): Promise<void> {
   await (await started).kept;
 }
 
+/** Keeps with a deal that its data came back, unless it is gone. */
+async function noteRetrieved(id: string): Promise<void> {
+  const { client, store } = opened();
+  const noted = starting.then(async () => {
+    const deal = await store.deal(id);
+    if (deal !== undefined) {
+      await client.noteRetrieved(deal.state);
+    }
+  });
+  starting = noted.catch(() => undefined);
+  await noted;
+}
+
 /** Nobody is kept waiting by what is still to be kept: it comes wrapped. */
 async function takeUp(id: string, draft?: string): Promise<{ kept: Promise<void> | undefined }> {
   const { client, store } = opened();
@@ -201,6 +214,8 @@ async function perform(order: TabOrder): Promise<void> {
     await start(order.id, order.draft);
   } else if (order.kind === 'file') {
     await opened().folders.reopen(order.id, order.blobs);
+  } else if (order.kind === 'retrieved') {
+    await noteRetrieved(order.id);
   } else if (!(await opened().client.giveUp(order.id))) {
     throw new SealdropError('busy', 'this deal is just being taken up or has ended', 'Look at it again in a moment.');
   }
@@ -283,11 +298,11 @@ async function openIn(stores: Stores, chain: string, signer: string | undefined)
   const book = payer === undefined ? genesis : `${genesis}-${payer}`;
   const name = `${stores.name}@${book}`;
   const store = await stores.open(book);
-  const bound = payer !== undefined || store.bound || older === undefined;
+  // What a wallet signs names its network. What other signers sign is the message alone, as with a key of an earlier version.
+  const own = store.bound || older === undefined ? accountKey(root, genesis) : older;
+  const bound = payer === undefined ? own !== older : payer.startsWith('t4');
   const client =
-    payer === undefined
-      ? new Client(chain, bound ? accountKey(root, genesis) : older, host)
-      : Client.withSigner(chain, root, genesis, payer, host);
+    payer === undefined ? new Client(chain, own, host) : Client.withSigner(chain, root, genesis, payer, host);
   const tabs = new Tabs(name, () => void resume().catch(report), perform, hear);
   const sources = new Sources(store);
   const folders = new Folders({
@@ -426,6 +441,8 @@ async function retrieve(call: number, id: string): Promise<Blob> {
   const deal = await stored(id);
   const onBytes = progressOf(post, call, deal.view.size);
   const blob = await fetch(opened().client, deal.state, onBytes, () => cancelled.has(call));
+  // The data are here, whatever becomes of the note.
+  opened().tabs.order({ kind: 'retrieved', id }).catch(report);
   return blob.slice(0, blob.size, deal.view.type);
 }
 

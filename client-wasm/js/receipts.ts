@@ -29,6 +29,7 @@ export interface Looking {
   readonly posts: readonly (ProofVerdict | null)[];
   /** Whether it is the client that made the deal. */
   readonly own: boolean;
+  readonly knowsNetwork: boolean;
   readonly data: MeasuredData | null;
 }
 
@@ -36,6 +37,8 @@ export interface Looking {
 export interface ReceiptOptions extends CallOptions, AssetOptions {
   /** Throws `bad-argument` for a receipt of another network than the one with this genesis id. */
   readonly genesis?: string | undefined;
+  /** Genesis ids of networks that are known here. The passport of any other network says that it is not known. */
+  readonly networks?: readonly string[] | undefined;
   /** The receipt's piece, where it is at hand: what `computePiece` says of the file. */
   readonly data?: MeasuredData | undefined;
 }
@@ -80,14 +83,13 @@ export async function passportOf(
   module: ReceiptModule,
   receipt: Uint8Array,
   own: boolean,
-  { genesis, data, signal }: ReceiptOptions = {},
+  { genesis, networks = [], data, signal }: ReceiptOptions = {},
 ): Promise<Passport> {
-  if (genesis !== undefined) {
-    const found = await module.genesis(receipt);
-    if (found !== genesis) {
-      throw new SealdropError('bad-argument', `the receipt is of the network ${found}, not of ${genesis}`);
-    }
+  const found = await module.genesis(receipt);
+  if (genesis !== undefined && found !== genesis) {
+    throw new SealdropError('bad-argument', `the receipt is of the network ${found}, not of ${genesis}`);
   }
+  const knowsNetwork = genesis !== undefined || networks.includes(found);
   const { seal, posts } = await module.claims(receipt);
   const { ProofChecker } = await import('./verify.js');
   const checker = new ProofChecker();
@@ -100,7 +102,8 @@ export async function passportOf(
     for (const claim of posts) {
       windows.push(claim ? await verdict(() => checker.window(claim)) : null);
     }
-    return await module.judge(receipt, { seal: sealed, posts: windows, own, data: data ? measured(data) : null });
+    const looking = { seal: sealed, posts: windows, own, knowsNetwork, data: data ? measured(data) : null };
+    return await module.judge(receipt, looking);
   } finally {
     signal?.removeEventListener('abort', stop);
     checker.close();

@@ -9,8 +9,8 @@
 import { SealdropError } from './errors.js';
 import type { Eip1193Provider, MessageSigner, Signer } from './types.js';
 
-/** What a wallet answers when its user says no (EIP-1193). */
-const USER_REJECTED = 4001;
+/** What a wallet answers when its user says no (EIP-1193; WalletConnect). */
+const USER_REJECTED = [4001, 5000];
 /** What it answers to a method that it does not have (EIP-1193, JSON-RPC). */
 const NO_METHOD = [4200, -32601];
 
@@ -30,6 +30,13 @@ export async function openSigner(signer: Signer): Promise<OpenedSigner> {
 }
 
 function ofBytes(signer: MessageSigner): OpenedSigner {
+  if (/^(0x|[tf]4)/i.test(signer.address)) {
+    throw new SealdropError(
+      'bad-argument',
+      `${signer.address} is a wallet's account, which signs typed data (EIP-712) and no bytes`,
+      'Hand over the wallet itself (its EIP-1193 provider), or an address that begins with t1.',
+    );
+  }
   return {
     address: signer.address,
     async sign(message) {
@@ -96,7 +103,7 @@ async function ask(provider: Eip1193Provider, method: string, params?: readonly 
 function problemOf(thrown: unknown, method: string): SealdropError {
   const code = typeof thrown === 'object' && thrown !== null && 'code' in thrown ? Number(thrown.code) : undefined;
   const why = textOf(thrown);
-  if (code === USER_REJECTED) {
+  if (code !== undefined && USER_REJECTED.includes(code)) {
     const hint = 'Nothing was paid. Store it again, and agree when the wallet asks.';
     return new SealdropError('signer-refused', `the wallet’s user said no: ${why}`, hint, { cause: thrown });
   }
@@ -123,7 +130,11 @@ function textOf(thrown: unknown): string {
 function bytesOf(answer: unknown): Uint8Array {
   const [, digits] = /^0x([0-9a-f]{130})$/i.exec(String(answer)) ?? [];
   if (digits === undefined) {
-    throw failed('the wallet’s answer is no signature of 65 bytes');
+    throw new SealdropError(
+      'unsupported',
+      'the wallet’s answer is no signature of 65 bytes: an account that is a contract cannot pay here',
+      'Use an account of the wallet that has a key of its own.',
+    );
   }
   return Uint8Array.from(digits.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));
 }

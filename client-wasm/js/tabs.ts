@@ -16,6 +16,8 @@ export type TabOrder =
   /** Carry it on from what is stored, or a failed one anew with `draft`. */
   | { readonly kind: 'start'; readonly id: string; readonly draft?: string }
   | { readonly kind: 'giveUp'; readonly id: string }
+  /** Keep with a deal that its data came back. */
+  | { readonly kind: 'retrieved'; readonly id: string }
   /** Carry a file of several pieces on from what is stored, or no longer when it is gone; with its bytes, where they are not stored. */
   | { readonly kind: 'file'; readonly id: string; readonly blobs?: readonly Blob[] };
 

@@ -71,7 +71,7 @@ export interface MessageSigner {
   readonly address: string;
   /**
    * The signature of a message's canonical bytes: 65 bytes, R ‖ S ‖ V with V 0 or 1 and S in the lower half, by secp256k1 over their
-   * blake2b-256. Throws to refuse: a `SealdropError` of the code `signer-refused` ends the deal, anything else is tried again.
+   * blake2b-256. Throws to refuse: a `SealdropError` of the code `signer-refused` or `unsupported` ends the deal, anything else is tried again.
    */
   sign(message: Uint8Array<ArrayBuffer>): Promise<Uint8Array> | Uint8Array;
 }
@@ -91,8 +91,8 @@ export interface Account {
   /** `t1…`, or `t410f…` of a wallet. Each network has another one: what is signed on one must not count on another. */
   readonly address: string;
   /**
-   * False for an account that an earlier version of this package left: it is used where it was used before, and what it signs
-   * there may count on other networks on which it was used.
+   * False for an account that an earlier version of this package left, and for one whose key is elsewhere and that is no wallet's: what
+   * it signs may count on other networks on which it is used.
    */
   readonly bound: boolean;
 }

@@ -23,6 +23,8 @@ const VAULT = 'vault';
 const PLAIN_ROOT = 'root';
 const PLAIN_OLDER = 'signing';
 const ROOT_BYTES = 32;
+/** What AES-GCM adds to what it encrypts. */
+const TAG_BYTES = 16;
 /** Accounts of one browser, at most: a person's. */
 const MAX_ACCOUNTS = 16;
 /** As OWASP has it for PBKDF2 with SHA-256 since 2023: about half a second. */
@@ -378,7 +380,7 @@ export async function setPassphrase(name: string, next: string | undefined, curr
   const seen = activeOf(await settled(name));
   const sealed = await seal(await unseal(seen.sealed, current), next);
   if (!(await replace(name, seen, { sealed }))) {
-    throw new SealdropError('busy', 'another tab has just changed the account', 'Look at it again.');
+    throw changedElsewhere();
   }
 }
 
@@ -392,19 +394,35 @@ export async function noteBackup(name: string, account: string, backups: Backups
   });
 }
 
+/** How an account is taken in that may be here already. */
+export interface Taking {
+  /** What the account that is here is locked with. */
+  readonly passphrase?: string | undefined;
+  /** Whether its words were given: whoever has them needs no passphrase, and takes a forgotten one away. */
+  readonly byPhrase: boolean;
+}
+
 /**
- * Takes an account in and uses it from now on. One that is here already stays as it is; another one is kept beside those that are here, which stay, too.
- * `passphrase` locks it. Gives it as it is here.
+ * Takes an account in and uses it from now on. One that is here already stays, with its lock, unless its words were given and not its passphrase, and
+ * is given the key of an earlier version that it lacks. Another one is kept beside those that are here, which stay, too. Gives it as it is here.
  */
-export async function addAccount(name: string, secrets: Secrets, passphrase?: string): Promise<OpenAccount> {
+export async function addAccount(name: string, secrets: Secrets, taking: Taking): Promise<OpenAccount> {
   const { accounts: known } = await settled(name);
   const id = await nameOf(secrets.root);
-  const here = known.find((account) => account.id === id);
-  const account: StoredAccount = here ?? {
+  const here = known.find((account) => account.id === id || holdsPlainly(account, secrets.root));
+  if (here !== undefined) {
+    const { sealed, whole } = await completed(here, secrets, taking);
+    if (sealed !== here.sealed && !(await replace(name, here, { sealed }))) {
+      throw changedElsewhere();
+    }
+    await switchAccount(name, here.id);
+    return { id: here.id, books: here.books, backups: here.backups, ...whole };
+  }
+  const account: StoredAccount = {
     id,
     createdAt: Date.now(),
     books: `~${id}`,
-    sealed: await seal(secrets, passphrase),
+    sealed: await seal(secrets, undefined),
     // Whoever restores it has it in safety.
     backups: { phraseAt: Date.now() },
   };
@@ -419,6 +437,59 @@ export async function addAccount(name: string, secrets: Secrets, passphrase?: st
     throw new SealdropError('storage', `this browser has ${MAX_ACCOUNTS} accounts, as many as it may`);
   }
   return { id, books: account.books, backups: account.backups, ...secrets };
+}
+
+/** Whether an account that a page without HTTPS keeps has this root: no hash names it there. */
+function holdsPlainly({ sealed }: StoredAccount, root: Uint8Array): boolean {
+  return sealed.device === undefined && same(sealed.bytes.subarray(0, ROOT_BYTES), root);
+}
+
+/** An account that is here with what is known of it now: its secrets, and how they are kept from now on. */
+async function completed({ sealed }: StoredAccount, secrets: Secrets, { passphrase, byPhrase }: Taking) {
+  const kept = await unseal(sealed, passphrase).catch(() => undefined);
+  if (kept === undefined) {
+    if (sealed.lock !== undefined && !byPhrase) {
+      // The file had what opens it; the lock stays.
+      if (secrets.older !== undefined && !hasOlder(sealed)) {
+        throw new SealdropError(
+          'locked',
+          'the backup has a key of an earlier version, which the locked account lacks',
+          'Unlock the account with its passphrase, or give its words with the file.',
+        );
+      }
+      return { sealed, whole: secrets };
+    }
+    if (secrets.older === undefined && hasOlder(sealed)) {
+      throw new SealdropError(
+        'locked',
+        'the account has a key of an earlier version, too, which the words do not give',
+        'Unlock it with its passphrase, or give its backup file with the words.',
+      );
+    }
+    return { sealed: await seal(secrets, undefined), whole: secrets };
+  }
+  if (secrets.older === undefined || (kept.older !== undefined && same(kept.older, secrets.older))) {
+    return { sealed, whole: kept };
+  }
+  if (kept.older !== undefined) {
+    throw new SealdropError(
+      'bad-argument',
+      'the backup has another key of an earlier version than this browser has for the same account',
+      'Restore it in another browser or profile.',
+    );
+  }
+  const lock = sealed.lock === undefined ? undefined : passphrase;
+  return { sealed: await seal(secrets, lock), whole: secrets };
+}
+
+/** Whether two keys are in what cannot be opened. */
+function hasOlder({ bytes, device, lock }: Sealed): boolean {
+  const layers = [device, lock].filter((layer) => layer !== undefined).length;
+  return bytes.length > ROOT_BYTES + layers * TAG_BYTES;
+}
+
+function changedElsewhere(): SealdropError {
+  return new SealdropError('busy', 'another tab has just changed the account', 'Look at it again.');
 }
 
 /** Uses another of the accounts that are here from now on. */

@@ -15,6 +15,7 @@ use shared::chain::rpc::{code, Message, Method, Receipt};
 use shared::chain::view::{ChannelView, MinerView};
 use shared::chain::{exit, Address, Call, ChannelId, Epoch, Policy, SignedMessage};
 use shared::ports::{Chain, CommitMessage, Found, MessagePurpose, Sent};
+use std::cell::Cell;
 use std::rc::Rc;
 use wasm_bindgen::JsCast;
 
@@ -26,6 +27,9 @@ pub struct Outbox {
     heads: Heads,
     signing: Signing,
     numbering: Rc<Mutex<()>>,
+    /// One person is asked one thing at a time, and a no answers all that waits behind it: deals of one file are drawn up together.
+    asking: Rc<Mutex<()>>,
+    noes: Rc<Cell<u64>>,
 }
 
 impl Outbox {
@@ -36,6 +40,8 @@ impl Outbox {
             heads,
             signing,
             numbering: Rc::default(),
+            asking: Rc::default(),
+            noes: Rc::default(),
         }
     }
 
@@ -58,6 +64,14 @@ impl Outbox {
         Ok(())
     }
 
+    /// A channel of another account has a number that a channel of this one may have, too: its messages are never sent from here.
+    fn is_ours(&self, payer: &Address) -> Result<(), ClientError> {
+        match *payer == self.signing.payer {
+            true => Ok(()),
+            false => Err(ClientError::OtherAccount(payer.clone())),
+        }
+    }
+
     async fn kept_for(&self, deal: &str, purpose: MessagePurpose) -> Result<Option<SignedMessage>, ClientError> {
         for key in [purpose.key(deal), purpose.former_key(deal)] {
             let kept = self.host.message(&key).await.map_err(ClientError::storage)?;
@@ -75,14 +89,67 @@ impl Outbox {
         Ok(())
     }
 
-    async fn make(&self, deal: &str, purpose: MessagePurpose, call: Call) -> Result<SignedMessage, ClientError> {
-        let number = self.next_number().await?;
-        let metered = call.message(&self.signing.payer, number);
-        let message = self.signing.sign(metered, purpose, &self.host).await?;
+    /// Makes a message, keeps it, and sends it. While a person is asked to sign, others get their numbers; the one that was asked for may be
+    /// gone then, and is asked for anew.
+    async fn make(&self, deal: &str, purpose: MessagePurpose, call: &Call) -> Result<SignedMessage, ClientError> {
+        let noes = self.noes.get();
+        let _alone = match self.signing.asks(purpose) {
+            true => Some(self.asking.lock().await),
+            false => None,
+        };
+        if self.noes.get() != noes {
+            return Err(ClientError::SignerRefused("it said no to the question before".into()));
+        }
+        loop {
+            let mut numbering = Some(self.numbering.lock().await);
+            if let Some(kept) = self.kept_for(deal, purpose).await? {
+                return Ok(kept);
+            }
+            let number = self.next_number().await?;
+            let metered = call.clone().message(&self.signing.payer, number);
+            if self.signing.asks(purpose) {
+                numbering.take();
+            }
+            let message = self.signing.sign(metered, purpose, &self.host).await;
+            if let Err(ClientError::SignerRefused(_)) = message {
+                self.noes.set(noes.wrapping_add(1));
+            }
+            let message = message?;
+            let _numbering = match numbering {
+                Some(numbering) => numbering,
+                None => self.numbering.lock().await,
+            };
+            // What a person has signed is not thrown away because the chain is away for a moment: it is sent, or dropped, later.
+            let is_taken = match self.next_number().await {
+                Ok(next) => next != number,
+                Err(_) => self.kept().await?.iter().any(|kept| kept.message().nonce == number),
+            };
+            if !is_taken {
+                return self.keep_and_push(deal, purpose, message).await;
+            }
+        }
+    }
+
+    async fn keep_and_push(
+        &self,
+        deal: &str,
+        purpose: MessagePurpose,
+        message: SignedMessage,
+    ) -> Result<SignedMessage, ClientError> {
         let text = hex::encode(shared::wire::encode(&message));
         let saved = self.host.save_message(&purpose.key(deal), &text).await;
         saved.map_err(ClientError::storage)?;
-        Ok(message)
+        match self.rpc.push(&message).await {
+            Ok(_) => Ok(message),
+            // It is signed, which may have taken a person's consent: it is sent again when the chain has room.
+            Err(ClientError::ChainRefused { code, .. }) if is_for_now(code) => Ok(message),
+            Err(refusal @ ClientError::ChainRefused { .. }) => {
+                // THEN: the number is free again, and the next attempt makes a new message.
+                self.forget(deal, purpose).await?;
+                Err(refusal)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// What became of a message that is kept.
@@ -234,38 +301,35 @@ impl Chain for Outbox {
         }
     }
 
-    async fn send(&self, _: &Address, deal: &str, purpose: MessagePurpose, call: Call) -> Result<Sent, ClientError> {
-        let message = {
-            let _alone = self.numbering.lock().await;
-            match self.kept_for(deal, purpose).await? {
-                Some(message) => message,
-                None => {
-                    let message = match self.make(deal, purpose, call).await {
-                        Err(ClientError::SignerRefused(reason)) => return Ok(Sent::Refused { reason }),
-                        made => made?,
-                    };
-                    let pushed = self.rpc.push(&message).await;
-                    if let Err(refusal @ ClientError::ChainRefused { .. }) = pushed {
-                        // THEN: the number is free again, and the next attempt makes a new message.
-                        self.forget(deal, purpose).await?;
-                        return Err(refusal);
-                    }
-                    pushed?;
-                    message
-                }
-            }
+    async fn send(
+        &self,
+        payer: &Address,
+        deal: &str,
+        purpose: MessagePurpose,
+        call: Call,
+    ) -> Result<Sent, ClientError> {
+        self.is_ours(payer)?;
+        let kept = self.kept_for(deal, purpose).await?;
+        let message = match kept {
+            Some(message) => message,
+            None => match self.make(deal, purpose, &call).await {
+                Err(ClientError::SignerRefused(reason)) => return Ok(Sent::Refused { reason }),
+                made => made?,
+            },
         };
         self.outcome(deal, purpose, &message).await
     }
 
-    async fn sent(&self, _: &Address, deal: &str, purpose: MessagePurpose) -> Result<Option<Sent>, ClientError> {
+    async fn sent(&self, payer: &Address, deal: &str, purpose: MessagePurpose) -> Result<Option<Sent>, ClientError> {
+        self.is_ours(payer)?;
         match self.kept_for(deal, purpose).await? {
             Some(message) => self.outcome(deal, purpose, &message).await.map(Some),
             None => Ok(None),
         }
     }
 
-    async fn settle(&self, _: &Address, deal: &str, purpose: MessagePurpose) -> Result<(), ClientError> {
+    async fn settle(&self, payer: &Address, deal: &str, purpose: MessagePurpose) -> Result<(), ClientError> {
+        self.is_ours(payer)?;
         self.forget(deal, purpose).await
     }
 }

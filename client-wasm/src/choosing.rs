@@ -67,8 +67,8 @@ pub async fn survey(engine: &Engine, question: Question) -> Result<Survey, Clien
 }
 
 async fn ask(engine: &Engine, question: Question, all: bool, most: Option<AttoFil>) -> Result<Choosing, ClientError> {
-    let (miners, head) = futures::try_join!(engine.rpc.miners(), engine.rpc.head())?;
-    ask_among(engine, question, all, (miners, head.height), most).await
+    let choosable = engine.choosable(None).await?;
+    ask_among(engine, question, all, choosable, most).await
 }
 
 async fn ask_among(

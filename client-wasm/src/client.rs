@@ -307,7 +307,10 @@ impl Client {
     /// Whether nothing is lost when a kept deal is forgotten.
     #[wasm_bindgen(js_name = mayBeForgotten)]
     pub fn may_be_forgotten(&self, state: &str) -> Result<bool, JsValue> {
-        Ok(from_text(state)?.may_be_forgotten())
+        let record = from_text(state)?;
+        // Whoever has the key of another account carries its deals on from the backup that this one came from.
+        let is_foreign = record.deal.draft.payer != self.0.payer;
+        Ok(is_foreign || record.may_be_forgotten())
     }
 
     /// Stops carrying a deal on.
@@ -324,6 +327,12 @@ impl Client {
         sink: js_sys::Function,
     ) -> Result<(), JsValue> {
         Ok(retrieve::retrieve(&self.0, &from_text(&state)?, &sink).await?)
+    }
+
+    /// Keeps with a deal that all of its data came back from its miner.
+    #[wasm_bindgen(js_name = noteRetrieved)]
+    pub async fn note_retrieved(&self, state: String) -> Result<(), JsValue> {
+        Ok(self.0.note_retrieved(&from_text(&state)?).await?)
     }
 
     /// Where a deal's miner gives its piece over HTTP; undefined where this page may not ask it so.

@@ -27,11 +27,12 @@ use serde::{Deserialize, Serialize};
 use shared::chain::light::Follower;
 use shared::chain::peers::{Directory, SignedRecord};
 use shared::chain::rpc::{self, Method};
-use shared::chain::{Address, AttoFil, SecretKey};
+use shared::chain::view::MinerView;
+use shared::chain::{Address, AttoFil, Epoch, SecretKey};
 use shared::client::dialing::{Dialer, Obstacle, Route};
 use shared::client::following::SETTLED_MS;
 use shared::client::offers::Nodes;
-use shared::client::{engine, refunds, Awaited, ClientHost, Event, Following, Order};
+use shared::client::{engine, refunds, Awaited, ClientHost, Event, Following, MinerOffer, Order};
 use shared::deal::{ClientDeal, ClientStage, SignedResponse};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -70,6 +71,8 @@ pub struct ActiveDeal {
     pub served: Cell<u64>,
     /// An answer that the page asked for, and who signed it.
     heard: RefCell<Option<(SignedResponse, Address)>>,
+    /// Its miner gave all of its data back, which its record does not say yet.
+    came_back: Cell<bool>,
     /// What it is to be begun anew with, and who waits for that to be kept.
     redrawn: RefCell<Option<(Redrawn, Kept)>>,
     /// Somebody wants it looked at now, and nobody has waited for that yet.
@@ -135,6 +138,16 @@ impl Engine {
         });
         *slot.borrow_mut() = Rc::downgrade(&engine);
         Ok(engine)
+    }
+
+    /// The miners that this account can make deals with, `named` among them, and the chain's height.
+    pub async fn choosable(&self, named: Option<&Address>) -> Result<(Vec<MinerView>, Epoch), ClientError> {
+        let (miners, head) = futures::try_join!(self.rpc.miners(), self.rpc.head())?;
+        let miners = match self.key.address() == self.payer {
+            true => miners,
+            false => MinerOffer::paid(miners, named, head.height),
+        };
+        Ok((miners, head.height))
     }
 
     /// Carries a deal on until it is settled, and then watches its sector. Does nothing when that is under way.
@@ -232,8 +245,21 @@ impl Engine {
         let host = BrowserHost::new(self.clone(), deal.clone());
         let mut record = deal.record.borrow().clone();
         let mut following = Following::default();
-        let is_redrawn = || deal.redrawn.borrow().is_some();
-        while !deal.stopped.get() && (turn(&mut record, &host, &mut following).await || is_redrawn()) {}
+        let payer = &record.deal.draft.payer;
+        if *payer != self.payer && !record.is_settled() {
+            // It was restored from a backup with other accounts in it. What this account signs for it would be refused, or meant for a
+            // channel of its own.
+            record.error = Some(ClientError::OtherAccount(payer.clone()).problem());
+            deal.record.replace(record.clone());
+            self.files.rest(&record.id);
+            self.show(&deal);
+            if !deal.stopped.get() {
+                self.stop(&record.id);
+            }
+            return;
+        }
+        let is_asked = || deal.redrawn.borrow().is_some() || deal.came_back.get();
+        while !deal.stopped.get() && (turn(&mut record, &host, &mut following).await || is_asked()) {}
         // A stopped one may have a successor under the same id.
         if !deal.stopped.get() {
             self.stop(&record.id);
@@ -246,6 +272,22 @@ impl Engine {
         let mut shown = record.clone();
         shown.served(deal.served.get(), clock::now() as u64);
         record::view(&shown, connected)
+    }
+
+    /// Notes in a deal's record that its miner gave all of its data back: its receipt says so. For the tab that carries deals on.
+    pub async fn note_retrieved(self: &Rc<Self>, record: &Record) -> Result<(), ClientError> {
+        if record.retrieved {
+            return Ok(());
+        }
+        let known = self.deals.borrow().get(&record.id).cloned();
+        if let Some(deal) = known {
+            deal.came_back.set(true);
+            deal.wake();
+            return Ok(());
+        }
+        let mut record = record.clone();
+        record.retrieved = true;
+        self.edges(&record).save(&record, Event::Record).await
     }
 
     /// Shows a deal as it is now.
@@ -372,6 +414,11 @@ async fn turn(record: &mut Record, host: &BrowserHost, following: &mut Following
         let taken = engine::take_in(record, response, worker, host).await;
         note(record, host, taken.map(drop)).await;
     }
+    if host.deal.came_back.take() && !record.retrieved {
+        record.retrieved = true;
+        let saved = host.save(record, Event::Record).await;
+        note(record, host, saved).await;
+    }
     let redrawn = host.deal.redrawn.borrow_mut().take();
     if let Some((redrawn, kept)) = redrawn {
         let begun = begin_anew(record, host, redrawn).await;
@@ -453,6 +500,7 @@ impl ActiveDeal {
             stopped: Cell::new(false),
             saving: Mutex::default(),
             heard: RefCell::default(),
+            came_back: Cell::new(false),
             redrawn: RefCell::default(),
             called: Cell::new(false),
             waker: AtomicWaker::new(),

@@ -74,6 +74,8 @@ pub enum ClientError {
     SignerRefused(String),
     #[error("the signer did not sign: {0}")]
     SignerFailed(String),
+    #[error("this deal is paid by {0}, and this client has another account")]
+    OtherAccount(Address),
     #[error("stopped")]
     Aborted,
     #[error("the browser's storage failed: {0}")]
@@ -103,6 +105,7 @@ impl ClientError {
             Self::Decryption(_) => ErrorCode::Decryption,
             Self::SignerRefused(_) => ErrorCode::SignerRefused,
             Self::SignerFailed(_) => ErrorCode::SignerFailed,
+            Self::OtherAccount(_) => ErrorCode::Unsupported,
             Self::Aborted => ErrorCode::Aborted,
             Self::Storage(_) => ErrorCode::Storage,
             Self::Internal(_) => ErrorCode::Internal,

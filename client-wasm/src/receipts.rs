@@ -82,10 +82,12 @@ struct MeasuredData {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Looking {
     seal: Option<SaidVerdict>,
     posts: Vec<Option<SaidVerdict>>,
     own: bool,
+    knows_network: bool,
     data: Option<MeasuredData>,
 }
 
@@ -100,13 +102,17 @@ impl From<SaidVerdict> for ProofVerdict {
 }
 
 impl MeasuredData {
-    fn read(self) -> Option<Measured> {
-        let comm_p: [u8; 32] = hex::decode(&self.comm_p).ok()?.try_into().ok()?;
-        Some(Measured {
-            data_cid: self.data_cid.parse().ok()?,
-            size: self.size as u64,
-            comm_p: Commitment(comm_p),
-        })
+    fn read(self) -> Result<Measured, ClientError> {
+        let refused = |reason: String| ClientError::Argument {
+            what: "the measured data",
+            reason,
+        };
+        let mut comm_p = Commitment([0; 32]);
+        hex::decode_to_slice(&self.comm_p, &mut comm_p.0).map_err(|error| refused(format!("commP: {error}")))?;
+        let data_cid = self.data_cid.parse::<cid::Cid>();
+        let data_cid = data_cid.map_err(|error| refused(format!("dataCid: {error}")))?;
+        let size = self.size as u64;
+        Ok(Measured { data_cid, size, comm_p })
     }
 }
 
@@ -124,7 +130,8 @@ pub fn judge_receipt(
     };
     let view = Viewpoint {
         own: looking.own,
-        measured: looking.data.and_then(MeasuredData::read),
+        measured: looking.data.map(MeasuredData::read).transpose()?,
+        knows_network: looking.knows_network,
     };
     let passport = inspection.judge(&verdicts, &view);
     Ok(to_js(&PassportView::of(passport, &inspection, &verdicts))?)

@@ -17,8 +17,8 @@ use wasm_bindgen::{JsCast, JsValue};
 
 /// What wallets add to the last byte of a signature; others may or may not.
 const WALLET_V: u8 = 27;
-/// The code of a signer's problem that is a no.
-const REFUSED: &str = "signer-refused";
+/// The codes of a signer's problems that stay: its user said no, or it cannot sign this.
+const FINAL: [&str; 2] = ["signer-refused", "unsupported"];
 
 /// An account, and what signs for it.
 #[derive(Clone)]
@@ -50,6 +50,11 @@ impl Signing {
         })
     }
 
+    /// Whether the signer elsewhere is asked for a message of this purpose, which may take as long as a person thinks.
+    pub fn asks(&self, purpose: MessagePurpose) -> bool {
+        self.outside.is_some() && matches!(purpose, MessagePurpose::OpenChannel { .. })
+    }
+
     /// Signs a message of the payer. What a session key cannot sign, the signer is asked for.
     pub async fn sign(
         &self,
@@ -57,8 +62,8 @@ impl Signing {
         purpose: MessagePurpose,
         host: &Host,
     ) -> Result<SignedMessage, ClientError> {
-        match (&self.outside, purpose) {
-            (Some(network), MessagePurpose::OpenChannel { .. }) => ask(metered, network, host).await,
+        match &self.outside {
+            Some(network) if self.asks(purpose) => ask(metered, network, host).await,
             _ => Ok(metered.sign(&self.key)),
         }
     }
@@ -73,7 +78,8 @@ async fn ask(metered: MeteredMessage, network: &Cid, host: &Host) -> Result<Sign
         .sign(bytes, typed.as_deref())
         .await
         .map_err(|thrown| refusal(&thrown))?;
-    let wrong = |reason: &str| ClientError::SignerFailed(reason.into());
+    // Whoever signed has been asked once; the next signature would be as wrong.
+    let wrong = |reason: &str| ClientError::SignerRefused(reason.into());
     let answer = answer.dyn_into::<Uint8Array>().map_err(|_| wrong("it gave no bytes"))?;
     // Its length first: the bytes are a stranger's.
     if answer.length() != 65 {
@@ -98,8 +104,8 @@ fn refusal(thrown: &JsValue) -> ClientError {
             .and_then(|value| value.as_string())
     };
     let reason = text("message").unwrap_or_else(|| ClientError::text_of(thrown));
-    match text("code").as_deref() == Some(REFUSED) {
-        true => ClientError::SignerRefused(reason),
-        false => ClientError::SignerFailed(reason),
+    match text("code") {
+        Some(code) if FINAL.contains(&code.as_str()) => ClientError::SignerRefused(reason),
+        _ => ClientError::SignerFailed(reason),
     }
 }

@@ -1,10 +1,12 @@
 //! The deal passport: what is true stands, and one changed byte makes exactly one step wrong.
 
+use shared::chain::{Address, Epoch};
+use shared::client::passport::artefact::{Answer, OnChain, Post};
 use shared::client::passport::receipt::{self as format, Receipt, ReceiptError};
-use shared::client::passport::testing::{receipt, verdicts};
+use shared::client::passport::testing::{free_receipt, key, receipt, receipt_signed_by, verdicts};
 use shared::client::passport::{
-    ArtefactKind, DealStep, Inspection, Measured, Passport, PassportView, ProofVerdict, StepStanding, Verdicts,
-    Viewpoint,
+    Artefact, ArtefactKind, Conclusion, DealStep, Inspection, Measured, Passport, PassportView, ProofVerdict,
+    StepStanding, Verdicts, Viewpoint,
 };
 use shared::wire::DecodeError;
 
@@ -16,7 +18,7 @@ fn passport(receipt: &Receipt, view: &Viewpoint) -> Passport {
 fn own() -> Viewpoint {
     Viewpoint {
         own: true,
-        measured: None,
+        ..Viewpoint::default()
     }
 }
 
@@ -59,8 +61,8 @@ fn data_at_hand_are_held_against_the_piece() {
         comm_p: piece.comm_p,
     };
     let view = |measured: &Measured| Viewpoint {
-        own: false,
         measured: Some(measured.clone()),
+        ..Viewpoint::default()
     };
     let standing = |shown: Passport, step| shown.step(step).map(|report| report.standing);
     let shown = passport(&receipt, &view(&measured));
@@ -146,8 +148,226 @@ fn without_the_genesis_record_what_is_on_the_chain_is_the_chains_word() {
     let shown = passport(&bare, &own());
     assert_eq!(
         shown.standing(StepStanding::ClaimedByChain),
-        [DealStep::Payment, DealStep::Commit, DealStep::Redemption]
+        [
+            DealStep::Payment,
+            DealStep::Seal,
+            DealStep::Commit,
+            DealStep::Proving,
+            DealStep::Redemption
+        ]
     );
+}
+
+/// What a stranger may leave out or write himself, and still sign: no step of it is checked.
+mod forgeries {
+    use super::*;
+
+    fn standing(shown: &Passport, step: DealStep) -> StepStanding {
+        shown.step(step).expect("all steps are there").standing
+    }
+
+    fn strangers(receipt: &Receipt) -> Passport {
+        passport(receipt, &Viewpoint::default())
+    }
+
+    fn without(kinds: &[ArtefactKind]) -> Receipt {
+        let mut less = receipt();
+        less.artefacts.retain(|artefact| !kinds.contains(&artefact.kind));
+        less
+    }
+
+    /// Every artefact of a kind, changed.
+    fn changed<T: shared::wire::cbor::Cbor>(receipt: &mut Receipt, kind: ArtefactKind, change: impl Fn(&mut T)) {
+        for artefact in receipt.artefacts.iter_mut().filter(|artefact| artefact.kind == kind) {
+            let mut value = artefact.read().expect("it is one");
+            change(&mut value);
+            *artefact = Artefact::of(kind, &value);
+        }
+    }
+
+    const ON_CHAIN: [ArtefactKind; 4] = [
+        ArtefactKind::Channel,
+        ArtefactKind::PreCommit,
+        ArtefactKind::Commit,
+        ArtefactKind::Redemption,
+    ];
+
+    fn unproven() -> Receipt {
+        let mut bare = receipt();
+        for kind in ON_CHAIN {
+            changed(&mut bare, kind, |placed: &mut OnChain| placed.proof = None);
+        }
+        changed(&mut bare, ArtefactKind::Post, |post: &mut Post| {
+            post.message.proof = None
+        });
+        bare
+    }
+
+    #[test]
+    fn a_whole_receipt_holds_for_a_stranger_too() {
+        let shown = strangers(&receipt());
+        assert_eq!(shown.conclusion, Conclusion::Holds);
+        for step in [DealStep::Answer, DealStep::Staging, DealStep::Seal, DealStep::Proving] {
+            assert_eq!(standing(&shown, step), StepStanding::Checked, "{step}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_leads_from_nowhere_shows_no_inclusion() {
+        let less = without(&[ArtefactKind::Piece]);
+        let shown = strangers(&less);
+        assert_ne!(standing(&shown, DealStep::Inclusion), StepStanding::Checked);
+        assert_ne!(standing(&shown, DealStep::Staging), StepStanding::Checked);
+        assert_eq!(shown.conclusion, Conclusion::Undecided);
+        let other = Measured {
+            data_cid: shared::piece::node::raw_cid(b"other data"),
+            size: 10,
+            comm_p: shared::piece::Commitment([7; 32]),
+        };
+        let view = Viewpoint {
+            measured: Some(other),
+            ..Viewpoint::default()
+        };
+        assert_eq!(passport(&less, &view).conclusion, Conclusion::Wrong);
+    }
+
+    #[test]
+    fn answers_count_as_the_miners_only_from_a_worker_that_seals_for_it() {
+        let mut forged = receipt();
+        let kinds = [
+            ArtefactKind::Accepted,
+            ArtefactKind::Started,
+            ArtefactKind::Staged,
+            ArtefactKind::Complete,
+        ];
+        for kind in kinds {
+            changed(&mut forged, kind, |answer: &mut Answer| {
+                answer.worker = key(77).address();
+                answer.response = answer.response.response.clone().sign(&key(77));
+            });
+        }
+        let shown = strangers(&forged);
+        for step in [
+            DealStep::Answer,
+            DealStep::Transfer,
+            DealStep::Check,
+            DealStep::Inclusion,
+        ] {
+            assert_eq!(standing(&shown, step), StepStanding::ClaimedByClient, "{step}");
+        }
+        assert_eq!(shown.conclusion, Conclusion::Undecided);
+    }
+
+    #[test]
+    fn another_keys_signature_is_not_the_payers_unless_its_channel_names_it() {
+        let mut forged = receipt_signed_by(&key(8));
+        assert_eq!(strangers(&forged).conclusion, Conclusion::Wrong);
+        forged
+            .artefacts
+            .retain(|artefact| artefact.kind != ArtefactKind::Channel);
+        let shown = strangers(&forged);
+        for step in [DealStep::Proposal, DealStep::Payment] {
+            assert_eq!(standing(&shown, step), StepStanding::ClaimedByClient, "{step}");
+        }
+    }
+
+    #[test]
+    fn a_seal_whose_challenges_may_have_been_chosen_is_not_checked() {
+        let shown = strangers(&unproven());
+        assert_ne!(standing(&shown, DealStep::Seal), StepStanding::Checked);
+        // The commit in its block is enough: the chain knew the seed.
+        let mut committed = receipt();
+        changed(&mut committed, ArtefactKind::PreCommit, |placed: &mut OnChain| {
+            placed.proof = None
+        });
+        assert_eq!(standing(&strangers(&committed), DealStep::Seal), StepStanding::Checked);
+    }
+
+    #[test]
+    fn proofs_of_spacetime_count_once_and_on_the_chain() {
+        let mut late = receipt();
+        changed(&mut late, ArtefactKind::Post, |post: &mut Post| {
+            post.message.proof = None;
+            post.message.height = Epoch(999_999);
+        });
+        let shown = strangers(&late);
+        assert_eq!(standing(&shown, DealStep::Proving), StepStanding::ClaimedByClient);
+        assert_eq!(
+            strangers(&twice(ArtefactKind::Post)).standing(StepStanding::Wrong),
+            [DealStep::Proving]
+        );
+    }
+
+    fn twice(kind: ArtefactKind) -> Receipt {
+        let mut doubled = receipt();
+        let at = doubled.artefacts.iter().position(|artefact| artefact.kind == kind);
+        let at = at.expect("there is one");
+        doubled.artefacts.insert(at, doubled.artefacts[at].clone());
+        doubled
+    }
+
+    #[test]
+    fn a_redemption_counts_once() {
+        let shown = strangers(&twice(ArtefactKind::Redemption));
+        assert_eq!(shown.standing(StepStanding::Wrong), [DealStep::Redemption]);
+    }
+
+    #[test]
+    fn what_the_file_says_of_the_chain_is_not_the_chains_word() {
+        let shown = strangers(&unproven());
+        assert!(shown.standing(StepStanding::ClaimedByChain).is_empty(), "{shown:#?}");
+    }
+
+    #[test]
+    fn in_a_free_deal_only_the_file_ties_the_commitment_to_the_data() {
+        let honest = strangers(&free_receipt());
+        assert!(honest.standing(StepStanding::Wrong).is_empty(), "{honest:#?}");
+        assert_eq!(standing(&honest, DealStep::Inclusion), StepStanding::ClaimedByClient);
+        assert_eq!(honest.conclusion, Conclusion::Undecided);
+        let said = honest.step(DealStep::Piece).map(|report| report.detail.as_str());
+        assert!(said.is_some_and(|said| said.contains("nowhere signed")), "{said:?}");
+        let inspection = Inspection::open(&free_receipt()).expect("the record is that of the network");
+        let piece = inspection.piece().expect("there is one");
+        let measured = Some(Measured {
+            data_cid: piece.data_cid,
+            size: piece.size,
+            comm_p: piece.comm_p,
+        });
+        let view = Viewpoint {
+            measured,
+            ..Viewpoint::default()
+        };
+        assert_eq!(passport(&free_receipt(), &view).conclusion, Conclusion::Holds);
+    }
+
+    #[test]
+    fn whoever_does_not_know_the_network_is_told_to_compare_it() {
+        let told = |view: &Viewpoint| {
+            let limits = passport(&receipt(), view).limits;
+            limits.iter().any(|limit| limit.contains("genesis id"))
+        };
+        assert!(told(&Viewpoint::default()));
+        let knows = Viewpoint {
+            knows_network: true,
+            ..Viewpoint::default()
+        };
+        assert!(!told(&knows) && !told(&own()));
+    }
+
+    #[test]
+    fn a_voucher_of_another_payer_is_wrong() {
+        let mut forged = receipt();
+        changed(
+            &mut forged,
+            ArtefactKind::Vouchers,
+            |vouchers: &mut Vec<shared::payment::PaymentVoucher>| {
+                for voucher in vouchers {
+                    voucher.payer = Address::id(3);
+                }
+            },
+        );
+        assert_eq!(strangers(&forged).conclusion, Conclusion::Wrong);
+    }
 }
 
 #[test]

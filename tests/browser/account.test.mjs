@@ -313,6 +313,60 @@ test('a passphrase locks the account until it is given', LIMIT, () =>
   }),
 );
 
+test('the words take a forgotten passphrase away, and what was typed for it locks nothing', LIMIT, () =>
+  onPage(browser, daemon, 'forgotten', async (page) => {
+    await opened(page);
+    const found = await withAccount(
+      page,
+      async (account, [passphrase, words]) => {
+        const phrase = await account.phrase();
+        await account.setPassphrase(passphrase);
+        const locked = await account.phrase().catch(({ code }) => code);
+        const { known } = await account.restore({ phrase }, { passphrase: 'a guess that is wrong' });
+        const same = (await account.phrase()) === phrase;
+        // Who knows the passphrase keeps the lock.
+        await account.setPassphrase(passphrase);
+        await account.restore({ phrase }, { passphrase });
+        const kept = await account.phrase().catch(({ code }) => code);
+        // Another account does not come under what was typed for this one.
+        await account.restore({ phrase: words }, { passphrase: 'x' });
+        const other = (await account.accounts()).find(({ active }) => active);
+        return { locked, known, same, kept, other: other.locked };
+      },
+      [PASSPHRASE, left.words],
+    );
+    assert.deepEqual(found, { locked: 'locked', known: true, same: true, kept: 'locked', other: false });
+  }),
+);
+
+test('an account that a wallet was used beside is backed up', LIMIT, () =>
+  onPage(browser, daemon, 'beside-a-wallet', async (page) => {
+    await opened(page);
+    const found = await withAccount(
+      page,
+      async (account, chain, createClient) => {
+        const wallet = {
+          request: async ({ method }) => (method === 'eth_requestAccounts' ? [`0x${'11'.repeat(20)}`] : []),
+        };
+        const client = createClient({ chain, signer: wallet });
+        const { address, bound } = await client.wallet.account();
+        await client.close();
+        const file = await account.backup();
+        const restored = await account.restore({ file });
+        const refused = createClient({
+          chain,
+          signer: { address: `0x${'11'.repeat(20)}`, sign: async () => new Uint8Array(65) },
+        });
+        const { code } = await refused.wallet.account().catch((thrown) => thrown);
+        await refused.close();
+        return { address: address.slice(0, 5), bound, known: restored.known, code };
+      },
+      daemon.chain,
+    );
+    assert.deepEqual(found, { address: 't410f', bound: true, known: true, code: 'bad-argument' });
+  }),
+);
+
 test('a backup with a passphrase of its own opens with that alone', LIMIT, () =>
   onPage(browser, daemon, 'own-passphrase', async (page) => {
     await opened(page);

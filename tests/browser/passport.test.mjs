@@ -107,6 +107,24 @@ test('a deal’s passport has its fifteen steps in order, and claims no check of
       assert.equal(found.check, 'claimedByMiner');
       for (const step of ['file', 'piece', 'terms', 'payment', 'proposal', 'inclusion'])
         assert.equal(found[step], 'checked', step);
+      assert.equal(found.retrieval, 'notYet');
+      const size = await askClient(
+        page,
+        chain.url,
+        async (client, id) => {
+          let size = 0;
+          for await (const part of client.retrieve(id)) size += part.length;
+          return size;
+        },
+        id,
+      );
+      assert.equal(size, LETTER.length);
+      for (let tries = 0; tries < 5 && (await standings(page)).retrieval !== 'checked'; tries += 1) {
+        await hook(page, 'passport-button').click();
+        await page.waitForFunction(() => !document.querySelector('[data-testid="passport"][aria-busy="true"]'));
+        await verdict.or(trouble).first().waitFor();
+      }
+      assert.equal((await standings(page)).retrieval, 'checked');
       const saved = page.waitForEvent('download');
       await hook(page, 'receipt-button').click();
       const download = await saved;
@@ -141,6 +159,8 @@ async function onReceiptPage(options, work) {
     const page = await context.newPage();
     await page.goto(daemon.page);
     await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
+    // The network is known from now on.
+    await page.waitForFunction(async () => (await indexedDB.databases()).some(({ name }) => name.includes('@')));
     await context.setOffline(true);
     await page.goto(`${daemon.page}#/receipt`);
     await page.reload();
@@ -170,7 +190,8 @@ test('another browser checks the receipt without a network; one changed byte tur
     assert.equal(await hook(page, 'receipt-deal').getAttribute('data-deal'), left.deal);
     const found = await standings(page);
     assert.deepEqual(Object.keys(found), STEPS);
-    assert.equal(found.piece, 'claimedByClient');
+    for (const step of ['piece', 'retrieval']) assert.equal(found[step], 'claimedByClient', step);
+    assert.equal(await hook(page, 'passport-network').getAttribute('data-known'), 'true');
     for (const step of ON_FAKE_PROOFS) assert.equal(found[step], 'claimedByChain', step);
     assert.match(await page.locator('.limits').innerText(), /one authority[\s\S]*public seed[\s\S]*today/);
     assert.equal(await hook(page, 'problem').count(), 0, 'that there is no chain is no problem here');

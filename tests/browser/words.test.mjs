@@ -203,7 +203,8 @@ test('the Chinese catalogue is in Chinese, the English one is not', () => {
 const FINDINGS = [
   'client/passport/standing.rs',
   'client/passport/inspection.rs',
-  'client/passport/anchoring.rs',
+  'client/passport/anchoring/mod.rs',
+  'client/passport/anchoring/messages.rs',
   'client/passport/parts.rs',
   'deal/verification.rs',
   'client/verifying.rs',

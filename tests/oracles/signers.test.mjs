@@ -91,7 +91,7 @@ test('a wallet without an account, and an answer that is no signature, are refus
   await assert.rejects(openSigner(fake), withCode('signer-failed'));
   fake.shown = [account.address];
   const signer = await openSigner({ ...fake, request: (call) => (call.params ? '0x00' : fake.request(call)) });
-  await assert.rejects(signer.sign(nothing, typedData), withCode('signer-failed'));
+  await assert.rejects(signer.sign(nothing, typedData), withCode('unsupported'));
 });
 
 test('any other signer is handed the bytes, and may refuse', async () => {

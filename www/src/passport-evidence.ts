@@ -4,6 +4,7 @@ import { html, nothing } from 'lit';
 import type { Artefact, Fact, PassportStep, ReceiptProof } from 'sealdrop-client';
 import { bytes, count } from './amounts';
 import './copyable';
+import { legible } from './legible';
 import { timeLine, tree } from './passport-drawings';
 import { inEnglish } from './problem-box';
 import { t } from './words';
@@ -83,10 +84,14 @@ function factValue({ name, value }: Fact) {
     case 'state':
       return answerOf(value);
     default:
-      return value.length > SHOWN && !value.includes(' ')
-        ? html`<sd-copyable .value=${value} .label=${factName({ name, value })} short></sd-copyable>`
-        : value;
+      return textOf(name, legible(value));
   }
+}
+
+function textOf(name: string, value: string) {
+  return value.length > SHOWN && !value.includes(' ')
+    ? html`<sd-copyable .value=${value} .label=${factName({ name, value })} short></sd-copyable>`
+    : html`<bdi>${value}</bdi>`;
 }
 
 /** As in `0.5 FIL, block 12, 1f3a…`: the amount, from which block on, the payer's signature. */

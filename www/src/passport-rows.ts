@@ -2,9 +2,10 @@
 // page, and of a receipt.
 
 import { html, nothing } from 'lit';
-import type { Passport, PassportStep, StepStanding } from 'sealdrop-client';
+import type { Conclusion, Passport, PassportStep, StepStanding } from 'sealdrop-client';
 import { count } from './amounts';
 import './copyable';
+import { legible } from './legible';
 import { evidence } from './passport-evidence';
 import { finding } from './problem-box';
 import { t } from './words';
@@ -21,6 +22,9 @@ const STANDINGS: readonly StepStanding[] = [
   'unchecked',
 ];
 
+/** Characters of a network's name; a record may have any. */
+const LONGEST_NAME = 64;
+
 /** A mark for each: what is checked has a tick, what is somebody's word a quotation mark. */
 const MARKS: Readonly<Record<StepStanding, string>> = {
   checked: '✓',
@@ -31,6 +35,15 @@ const MARKS: Readonly<Record<StepStanding, string>> = {
   unchecked: '?',
   wrong: '✕',
 };
+
+/** The step's mark that what all steps come to has. */
+const CONCLUSIONS: Readonly<Record<Conclusion, StepStanding>> = {
+  holds: 'checked',
+  undecided: 'notYet',
+  wrong: 'wrong',
+};
+
+const CLASSES: Readonly<Record<Conclusion, string>> = { holds: 'holds', undecided: 'pending', wrong: 'fails' };
 
 /** A passport: the sentence over all, whose it is, the rows, and what it cannot say. */
 export function passportRows(passport: Passport, facts?: unknown) {
@@ -48,16 +61,16 @@ export function passportRows(passport: Passport, facts?: unknown) {
 }
 
 /** What all steps come to, and how many stand on whose word. */
-function verdict({ steps }: Passport) {
+function verdict({ steps, conclusion }: Passport) {
   const wrong = steps.filter(({ standing }) => standing === 'wrong').map(({ number }) => String(number));
   const counts = STANDINGS.map((standing) => ({
     standing,
     n: steps.filter((step) => step.standing === standing).length,
   })).filter(({ n }) => n > 0);
   return html`
-    <p class="verdict verdict-${wrong.length > 0 ? 'fails' : 'holds'}" role="status" data-testid="passport-verdict" data-wrong=${wrong.join(' ')}>
-      <span aria-hidden="true">${wrong.length > 0 ? '✕' : '✓'}</span>
-      ${wrong.length > 0 ? t.passport.wrong(list(wrong), wrong.length) : t.passport.right}
+    <p class="verdict verdict-${CLASSES[conclusion]}" role="status" data-testid="passport-verdict" data-conclusion=${conclusion} data-wrong=${wrong.join(' ')}>
+      <span aria-hidden="true">${MARKS[CONCLUSIONS[conclusion]]}</span>
+      ${conclusion === 'wrong' ? t.passport.wrong(list(wrong), wrong.length) : t.passport.concluded[conclusion]}
     </p>
     <ul class="standings">
       ${counts.map(({ standing, n }) => html`<li class="standing-${standing}"><b class="num">${count(n)}</b> ${t.passport.standing[standing]}</li>`)}
@@ -91,11 +104,11 @@ function row(report: PassportStep, passport: Passport, commit: number | undefine
 }
 
 /** Which network a passport is of, and under which keys its proofs are checked. */
-function networkFacts({ network, genesis, verifyingKeys }: Passport) {
+function networkFacts({ network, isKnownNetwork, genesis, verifyingKeys }: Passport) {
   return html`
     <div>
       <dt>${t.passport.network}</dt>
-      <dd>${network ?? nothing} <sd-copyable .value=${genesis} .label=${t.passport.genesis} short></sd-copyable></dd>
+      <dd data-testid="passport-network" data-known=${isKnownNetwork}>${network === undefined ? nothing : html`<bdi>${legible(network.slice(0, LONGEST_NAME))}</bdi>`} ${isKnownNetwork ? nothing : html`<strong>${t.passport.unknownNetwork}</strong>`} <sd-copyable .value=${genesis} .label=${t.passport.genesis} short></sd-copyable></dd>
     </div>
     ${verifyingKeys === undefined ? nothing : html`<div><dt>${t.passport.keys}</dt><dd><sd-copyable .value=${verifyingKeys} .label=${t.passport.keys} short></sd-copyable></dd></div>`}
   `;

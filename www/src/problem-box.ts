@@ -2,6 +2,7 @@
 
 import { html, nothing } from 'lit';
 import { shortened } from './copyable';
+import { legible } from './legible';
 import { type Problem, translated } from './problem';
 import { View } from './view';
 import { engineWords, language, t, textOf } from './words';
@@ -75,7 +76,8 @@ export function inEnglish(text: string, whole = true) {
 }
 
 /** What the engine found, with its long identifiers shortened: they stand in full in the evidence. */
-export function finding(text: string) {
+export function finding(said: string) {
+  const text = legible(said);
   const known = saidOtherwise(text);
   return (known ?? text)
     .split(/\b([0-9A-Za-z]{40,})\b/)

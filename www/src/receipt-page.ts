@@ -2,6 +2,7 @@
 
 import { html, nothing } from 'lit';
 import { type MeasuredData, type Passport, resumePiece, verifyReceipt } from 'sealdrop-client';
+import { networks } from 'sealdrop-client/account';
 import './copyable';
 import { passportRows } from './passport-rows';
 import { type Problem, problemOf } from './problem';
@@ -121,7 +122,7 @@ export class ReceiptPage extends View {
     let problem: Problem | undefined;
     try {
       const data: MeasuredData | undefined = file && (await resumePiece(file));
-      if (isNewest()) passport = await verifyReceipt(receipt, { data });
+      if (isNewest()) passport = await verifyReceipt(receipt, { data, networks: await networks().catch(() => []) });
     } catch (error) {
       problem = problemOf(() => (file ? t.receipt.notMeasured : t.receipt.notChecked), error);
     }

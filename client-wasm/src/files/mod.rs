@@ -86,7 +86,7 @@ impl OpenFile {
 
     fn is_busy(&self) -> bool {
         let copies = self.placement.pieces().iter().flat_map(|piece| piece.copies());
-        let mut own = copies.filter(|copy| copy.is_of(self.placement.file()));
+        let mut own = copies.filter(|copy| copy.is_of(self.placement.file()) && !self.placement.rests(&copy.deal));
         own.any(|copy| matches!(copy.standing, Standing::UnderWay { .. }))
     }
 
@@ -130,6 +130,14 @@ impl Files {
         about.collect()
     }
 
+    /// A deal is not carried on here: no file waits for it.
+    pub fn rest(&self, deal: &str) {
+        self.0
+            .borrow_mut()
+            .values_mut()
+            .for_each(|file| file.placement.rest(deal));
+    }
+
     /// The deals of all files with each miner, without those that have failed.
     fn counts(&self) -> BTreeMap<Address, usize> {
         let mut counts = BTreeMap::new();
@@ -138,7 +146,7 @@ impl Files {
             .values()
             .flat_map(|file| file.placement.pieces())
             .flat_map(|piece| piece.copies());
-        for copy in copies.filter(|copy| !matches!(copy.standing, Standing::Failed { .. })) {
+        for copy in copies.filter(|copy| !matches!(copy.standing, Standing::Failed(_))) {
             *counts.entry(copy.miner.clone()).or_default() += 1;
         }
         counts
@@ -160,13 +168,14 @@ pub async fn next_deal(engine: &Rc<Engine>, id: &str, deal: &str) -> Result<Turn
         let Some((index, needed)) = next.ok_or_else(gone)? else {
             return files.with(id, rest).ok_or_else(gone);
         };
-        let (miners, head) = futures::try_join!(engine.rpc.miners(), engine.rpc.head())?;
+        let named = files.with(id, |file| file.placement.file().order.named().cloned());
+        let (miners, height) = engine.choosable(named.flatten().as_ref()).await?;
         let own = engine.payer.clone();
         let found = files.with(id, |file| {
-            file.placement.candidates((index, &needed), &miners, &own, head.height)
+            file.placement.candidates((index, &needed), &miners, &own, height)
         });
         let drawn = match found.ok_or_else(gone)? {
-            Ok(candidates) => draw(engine, (id, deal), index, candidates, head.height).await,
+            Ok(candidates) => draw(engine, (id, deal), index, candidates, height).await,
             Err(reason) => Ok(Err(reason)),
         };
         match drawn {
@@ -197,7 +206,9 @@ pub async fn next_deal(engine: &Rc<Engine>, id: &str, deal: &str) -> Result<Turn
 
 /// There is no next deal: whether that is for good.
 fn rest(file: &mut OpenFile) -> Turn {
-    let shortfall = file.placement.shortfall().filter(|_| !file.is_busy());
+    // A no holds over the next visit, too, whatever else is still under way.
+    let is_final = |reason: &GivenUp| *reason == GivenUp::Declined || !file.is_busy();
+    let shortfall = file.placement.shortfall().filter(|(reason, _)| is_final(reason));
     let record = file.placement.file();
     match shortfall {
         Some((reason, pieces)) if record.stopped.is_none() => {

@@ -79,9 +79,9 @@ pub async fn plan(engine: &Engine, plan: Plan) -> Result<SectorSize, ClientError
     let order = OrderRequest { duration, ..plan.order }.read()?;
     let entries = plan.paths.iter().map(|path| empty(path)).collect::<Result<_, _>>()?;
     manifest_of(plan.folder.as_deref(), entries)?;
-    let (miners, head) = futures::try_join!(engine.rpc.miners(), engine.rpc.head())?;
+    let (miners, height) = engine.choosable(order.named()).await?;
     let own = engine.payer.clone();
-    Ok(files::sector_for(&miners, &own, head.height, &order, plan.largest)?)
+    Ok(files::sector_for(&miners, &own, height, &order, plan.largest)?)
 }
 
 /// A file of this path without bytes: for rules about paths alone.
@@ -151,7 +151,7 @@ pub fn manifest(hashed: Hashed) -> Result<Manifest, ClientError> {
 /// What keeping files costs, and why that is not possible if it is not.
 pub async fn quote(engine: &Engine, manifest: &[u8], order: &FileOrder) -> Result<FilesQuote, ClientError> {
     let read = Manifest::read(manifest).map_err(|e| argument("the manifest", e))?;
-    let (miners, head) = futures::try_join!(engine.rpc.miners(), engine.rpc.head())?;
+    let (miners, height) = engine.choosable(order.named()).await?;
     let balance = offer::balance(&engine.rpc, &engine.payer).await?;
     let own = engine.payer.clone();
     let names = |piece: &FilePiece| PieceNames {
@@ -159,13 +159,13 @@ pub async fn quote(engine: &Engine, manifest: &[u8], order: &FileOrder) -> Resul
         comm_p: piece.comm_p,
         size: piece.size,
     };
-    let quote = match files::quote_manifest(&miners, &own, head.height, order, (&read, manifest)) {
+    let quote = match files::quote_manifest(&miners, &own, height, order, (&read, manifest)) {
         Ok(quote) => quote,
         Err(error) => return Ok(FilesQuote::none(ClientError::from(error).problem())),
     };
     let pieces = read.files().iter().flat_map(FileEntry::pieces);
     let largest = pieces.max_by_key(|piece| piece.size).map(names);
-    let rehearsed = largest.map(|piece| rehearse(engine, miners, order, (piece, head.height)));
+    let rehearsed = largest.map(|piece| rehearse(engine, miners, order, (piece, height)));
     let funds = DraftError::Funds {
         cost: quote.least,
         balance,

@@ -127,7 +127,7 @@ pub enum CommandError {
     ReceiptOfOtherNetwork { expected: Cid, found: Cid },
     #[error("the receipt does not hold: step {steps} is wrong; do not rely on it")]
     ReceiptWrong { steps: String },
-    #[error("nothing in the receipt is wrong, but its deal was not complete when it was made; make another one later")]
+    #[error("nothing in the receipt is wrong, but it does not show that the data are in a sector of the miner: the deal was not complete when it was made, or the file is needed (--data), or artefacts are missing; its maker can make another one")]
     ReceiptUndecided,
     #[error("the runtime cannot be started: {0}; close other programs and try again")]
     Runtime(std::io::Error),

@@ -105,6 +105,14 @@ impl MinerOffer {
         }
     }
 
+    /// The miners that a client may choose among which signs by a session key, and `named` in any case: a free deal has no channel that
+    /// would name the key, so that nobody takes it from such a client.
+    pub fn paid(mut miners: Vec<MinerView>, named: Option<&Address>, height: Epoch) -> Vec<MinerView> {
+        let is_free = |view: &MinerView| view.standing_ask(height).is_some_and(|ask| ask.price == AttoFil::ZERO);
+        miners.retain(|view| named == Some(&view.address) || !is_free(view));
+        miners
+    }
+
     /// All of `miners` that could take `size` bytes; `own` is the client's account, whose own miner would refuse.
     pub fn fitting(miners: Vec<MinerView>, own: &Address, size: u64, height: Epoch) -> Result<Vec<Self>, OfferError> {
         let working = |miner: &MinerView| miner.slashed_at.is_none() && miner.owner != *own && miner.worker != *own;

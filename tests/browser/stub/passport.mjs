@@ -199,8 +199,11 @@ const LIMITS = [
   'A receipt tells of the past. Whether the data are stored today, it cannot say.',
 ];
 
-const passport = (steps, limits = LIMITS) => ({
+const passport = (steps, conclusion, limits = LIMITS) => ({
   deal: DEAL,
+  conclusion,
+  // The client's own are of its own network.
+  isKnownNetwork: conclusion !== 'wrong',
   genesis: 'bafy2bzacecdrqpl5dsp7qyqhsmrxirk3tnqz3w2rr3zfcpdkxjnltupn6hfsy',
   network: 'devnet',
   verifyingKeys: 'a12379550f2e40a12b0a36945268910c2a3401f606f50a53ad086ffbf8092180',
@@ -209,7 +212,7 @@ const passport = (steps, limits = LIMITS) => ({
 });
 
 /** The client's own passport of a deal. */
-export const wholePassport = () => passport(steps());
+export const wholePassport = () => passport(steps(), 'holds');
 
 /** What a stranger has only somebody's word for. */
 const STRANGERS = {
@@ -243,5 +246,5 @@ export function changedPassport() {
     return { ...step, ...STRANGERS[step.step] };
   });
   const unseen = "Without the file, that CommP and data root are those of the same data is the client's word.";
-  return passport(found, [...LIMITS, unseen]);
+  return passport(found, 'wrong', [...LIMITS, unseen]);
 }

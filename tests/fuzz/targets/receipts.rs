@@ -9,7 +9,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let Ok(inspection) = Inspection::open(&receipt) else { return };
     let verdicts = verdicts(&inspection.claims());
     for own in [false, true] {
-        let view = Viewpoint { own, measured: None };
+        let view = Viewpoint { own, ..Viewpoint::default() };
         let passport = inspection.judge(&verdicts, &view);
         let shown = PassportView::of(passport, &inspection, &verdicts);
         assert_eq!(shown.steps.len(), 15);

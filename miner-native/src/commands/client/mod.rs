@@ -68,7 +68,7 @@ enum Command {
     VerifyStorageDeal(asking::Verify),
     /// Write what shows a deal into one small file, which anybody can check without a network, and show its fifteen steps
     Receipt(receipts::MakeReceipt),
-    /// Check a receipt with nothing but its file; ends with 3 when its deal was not complete
+    /// Check a receipt with nothing but its file; ends with 3 when it does not show that the data are in a sector
     VerifyReceipt(receipts::VerifyReceipt),
     /// List the deals in the book, the newest first
     Deals,

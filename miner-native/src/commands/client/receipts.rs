@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::{json, Value};
 use shared::client::passport::receipt::{EXTENSION, MAX_RECEIPT};
 use shared::client::passport::{
-    DealStep, Inspection, Passport, Receipt, ReceiptError, StepReport, StepStanding, Viewpoint,
+    Conclusion, Inspection, Passport, Receipt, ReceiptError, StepReport, StepStanding, Viewpoint,
 };
 use std::fs::File;
 use std::io::{Read, Write};
@@ -47,7 +47,7 @@ pub async fn make(context: &CommandContext, arguments: MakeReceipt) -> Result<()
     let inspection = Inspection::open(&receipt).map_err(|error| refused(&path, error.into()))?;
     let own = Viewpoint {
         own: true,
-        measured: None,
+        ..Viewpoint::default()
     };
     let passport = receipts::judge(&inspection, &own);
     let mut value = with_fields(
@@ -74,19 +74,19 @@ pub fn verify(output: Output, arguments: &VerifyReceipt) -> Result<(), CommandEr
     let view = Viewpoint {
         own: false,
         measured: measured.transpose()?,
+        knows_network: arguments.genesis.is_some(),
     };
     let passport = receipts::judge(&inspection, &view);
     output.show(&passport_json(&passport), || text(&passport))?;
-    let wrong = passport.standing(StepStanding::Wrong);
-    if !wrong.is_empty() {
-        let steps = wrong.iter().map(|step| step.number().to_string()).collect::<Vec<_>>();
-        return Err(CommandError::ReceiptWrong {
-            steps: steps.join(", "),
-        });
-    }
-    match passport.step(DealStep::Inclusion).map(|report| report.standing) {
-        Some(StepStanding::Checked) => Ok(()),
-        _ => Err(CommandError::ReceiptUndecided),
+    match passport.conclusion {
+        Conclusion::Holds => Ok(()),
+        Conclusion::Undecided => Err(CommandError::ReceiptUndecided),
+        Conclusion::Wrong => {
+            let wrong = passport.standing(StepStanding::Wrong);
+            let steps = wrong.iter().map(|step| step.number().to_string()).collect::<Vec<_>>();
+            let steps = steps.join(", ");
+            Err(CommandError::ReceiptWrong { steps })
+        }
     }
 }
 
@@ -150,6 +150,7 @@ fn passport_json(passport: &Passport) -> Value {
         "genesis": passport.genesis,
         "network": passport.network,
         "verifyingKeys": passport.verifying_keys,
+        "conclusion": passport.conclusion,
         "steps": passport.steps.iter().map(step).collect::<Vec<_>>(),
         "limits": passport.limits,
     })
@@ -167,7 +168,14 @@ fn text(passport: &Passport) -> String {
         let (number, name, standing) = (report.step.number(), report.step.name(), report.standing.words());
         format!("{mark} {number:>2} {name}: {standing}: {}", report.detail)
     };
-    let mut lines: Vec<String> = passport.steps.iter().map(line).collect();
+    let name = passport.network.as_deref().unwrap_or("not named");
+    let deal = passport.deal.as_deref().unwrap_or("not readable");
+    let mut lines = vec![
+        format!("deal    {deal}"),
+        format!("network {name}, genesis {}", passport.genesis),
+        String::new(),
+    ];
+    lines.extend(passport.steps.iter().map(line));
     lines.push(String::new());
     lines.extend(passport.limits.iter().map(|limit| format!("• {limit}")));
     lines.join("\n")

@@ -17,12 +17,20 @@ pub enum Standing {
     /// Sealed, and committed on the chain.
     Kept,
     /// Refused, failed or given up.
-    Failed {
-        /// Whether the miner would not take it.
-        refused: bool,
-    },
+    Failed(Failure),
     /// It did not come back three times in a row.
     Lost,
+}
+
+/// Whose doing it is that a deal failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The miner would not take it.
+    Refused,
+    /// Whoever signs for the payer said no when asked to open its channel.
+    Declined,
+    /// Anything else.
+    Other,
 }
 
 /// A deal about a piece.
@@ -104,9 +112,14 @@ impl Copy {
 fn standing<F>(record: &DealRecord<F>) -> Standing {
     match &record.deal.stage {
         ClientStage::Complete { .. } => Standing::Kept,
-        ClientStage::Failed { reason, .. } => Standing::Failed {
-            refused: ErrorCode::of_failure(reason) == ErrorCode::Rejected,
-        },
+        ClientStage::Failed { reason, .. } => {
+            let said = record.error.as_ref().map(|problem| problem.code);
+            Standing::Failed(match ErrorCode::of_failure(reason) {
+                ErrorCode::Rejected => Failure::Refused,
+                _ if said == Some(ErrorCode::SignerRefused) => Failure::Declined,
+                _ => Failure::Other,
+            })
+        }
         _ => Standing::UnderWay {
             needs_file: record.needs_file(),
         },

@@ -31,7 +31,7 @@ pub mod score;
 pub mod sectors;
 pub mod view;
 
-pub use copies::{Copy, Standing};
+pub use copies::{Copy, Failure, Standing};
 pub use drills::{Check, Drill, DrillVerdict, Drills, STRIKES};
 pub use needs::{needs, GivenUp, PieceNeeds, ATTEMPTS_PER_COPY};
 pub use placement::{PieceSource, PlacedPiece, Placement, DEALS_UNDER_WAY, PIECES_UNDER_WAY};

@@ -19,6 +19,8 @@ pub enum GivenUp {
     Attempts { attempts: usize },
     #[error("its miner did not keep it; name another one, or none")]
     NamedMiner,
+    #[error("whoever signs for its payer said no, and is not asked again; go on with the file, and agree when asked")]
+    Declined,
     #[error("{committed} FIL are committed, and all deals of the file may cost {most} FIL; allow more")]
     Limit { most: AttoFil, committed: AttoFil },
     #[error("its bytes are not here any more: {reason}")]
@@ -66,7 +68,7 @@ pub fn needs(file: &FileRecord, copies: &[Copy], committed: AttoFil, since_ms: u
     if !order.repair && good.len().saturating_add(lost.len()) >= wanted {
         return PieceNeeds::GivenUp(GivenUp::Lost);
     }
-    let failed = |copy: &Copy| matches!(copy.standing, Standing::Failed { .. });
+    let failed = |copy: &Copy| matches!(copy.standing, Standing::Failed(_));
     let attempts = copies
         .iter()
         .filter(|copy| failed(copy) && copy.is_of(file) && copy.drafted_ms >= since_ms);

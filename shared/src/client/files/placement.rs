@@ -3,7 +3,7 @@
 //! Pieces with the same data are one: a file of zeros on sectors of 8 MiB has two. Made anew from the book by whoever goes on with a
 //! file, and brought up to date with every record that changes.
 
-use super::copies::{Copy, Standing};
+use super::copies::{Copy, Failure, Standing};
 use super::needs::{needs, GivenUp, PieceNeeds};
 use super::record::FileRecord;
 use crate::chain::view::MinerView;
@@ -206,12 +206,20 @@ impl Placement {
             return None;
         }
         let (committed, since_ms) = (self.committed(), self.since_ms);
+        // A no is meant for the file: the next piece, or the next miner, would only ask again.
+        let no = |copy: &Copy| copy.standing == Standing::Failed(Failure::Declined) && copy.drafted_ms >= since_ms;
+        let declined = own().any(no);
         for (index, piece) in self.pieces.iter_mut().enumerate() {
             if piece.set_aside.is_some() {
                 continue;
             }
             match needs(&self.file, &piece.copies, committed, since_ms) {
                 PieceNeeds::Nothing => {}
+                PieceNeeds::Deal { .. } | PieceNeeds::GivenUp(GivenUp::NamedMiner | GivenUp::Attempts { .. })
+                    if declined =>
+                {
+                    piece.set_aside = Some(GivenUp::Declined);
+                }
                 PieceNeeds::GivenUp(reason) => piece.set_aside = Some(reason),
                 deal @ PieceNeeds::Deal { .. } => return Some((index, deal)),
             }
@@ -263,6 +271,11 @@ impl Placement {
     /// A deal is as far as it is carried in this run, although it is not complete: it keeps no other from being made.
     pub fn rest(&mut self, deal: &str) {
         self.resting.insert(deal.into());
+    }
+
+    /// Whether a deal rests.
+    pub fn rests(&self, deal: &str) -> bool {
+        self.resting.contains(deal)
     }
 
     /// Whether a deal that was drawn up may be kept: it costs no more than is left. Asked right before it is, since prices change.

@@ -1,6 +1,6 @@
 //! What a client has seen of miners: derived from its deals and drills, never kept.
 
-use super::copies::{Copy, Standing};
+use super::copies::{Copy, Failure, Standing};
 use super::record::FileRecord;
 use crate::chain::Address;
 use crate::client::record::DealRecord;
@@ -38,8 +38,10 @@ pub fn score_cards<'a, F: 'a>(
         let count = match copy.standing {
             Standing::Kept | Standing::Lost => &mut card.complete,
             Standing::UnderWay { .. } => &mut card.under_way,
-            Standing::Failed { refused: true } => &mut card.refused,
-            Standing::Failed { refused: false } => &mut card.failed,
+            Standing::Failed(Failure::Refused) => &mut card.refused,
+            Standing::Failed(Failure::Other) => &mut card.failed,
+            // It was never asked.
+            Standing::Failed(Failure::Declined) => continue,
         };
         *count = count.saturating_add(1);
     }

@@ -1,6 +1,6 @@
 //! The rules of files, each by its words.
 
-use super::copies::{Copy, Standing};
+use super::copies::{Copy, Failure, Standing};
 use super::drills::{DrillVerdict, DRILL_BYTES, DRILL_PAUSE_MS, STRIKES, STRIKE_PAUSE_MS};
 use super::needs::{needs, GivenUp, PieceNeeds, ATTEMPTS_PER_COPY};
 use super::placement::{Placement, PIECES_UNDER_WAY};
@@ -11,6 +11,7 @@ use super::view::{FileProgress, FileState, FileView, PieceView};
 use crate::chain::view::{AskView, MinerView};
 use crate::chain::{Address, AttoFil, Epoch};
 use crate::client::choosing::{ByRule, MinerRule};
+use crate::client::problem::{ErrorCode, Problem};
 use crate::client::record::{ChannelRefund, DealRecord};
 use crate::client::testing::{draft, key, miner_view, now, record, FakeHost};
 use crate::client::{engine, Next};
@@ -87,7 +88,7 @@ fn deal(leave_out: &[u64], last: &[u64]) -> PieceNeeds {
     }
 }
 
-const REFUSED: Standing = Standing::Failed { refused: true };
+const REFUSED: Standing = Standing::Failed(Failure::Refused);
 const UNDER_WAY: Standing = Standing::UnderWay { needs_file: true };
 
 #[test]
@@ -472,10 +473,27 @@ fn a_piece_whose_miner_is_away_before_anything_is_paid_goes_to_another_if_there_
     assert!(!alone.is_failed());
     let mut record = by_rule(&file, &[2, 3]);
     assert_eq!(now(engine::step(&mut record, &host)), Ok(Next::Now));
-    assert_eq!(Copy::of(&record).standing, Standing::Failed { refused: false });
+    assert_eq!(Copy::of(&record).standing, Standing::Failed(Failure::Other));
     assert_eq!(Copy::of(&record).committed, AttoFil::ZERO);
     assert_eq!(host.chain.count("createChannel"), 0);
     assert_eq!(*host.asked.borrow(), [protocol::QUOTE, protocol::QUOTE]);
+}
+
+/// Another miner, or the next piece, would only bring the same question up again.
+#[test]
+fn a_payer_that_says_no_is_not_asked_again_for_the_file() {
+    let file = file(order(2));
+    let mut placement = Placement::new(file.clone(), &manifest(2), 0);
+    let mut record = drawn(&file, 1, 1);
+    record.deal.stage = ClientStage::Failed {
+        reason: "the user said no".into(),
+        channel: None,
+    };
+    record.error = Some(Problem::of(ErrorCode::SignerRefused, "the user said no".into()));
+    assert_eq!(Copy::of(&record).standing, Standing::Failed(Failure::Declined));
+    assert!(placement.take(&record));
+    assert_eq!(placement.next_need(), None);
+    assert_eq!(placement.shortfall(), Some((GivenUp::Declined, 2)));
 }
 
 #[test]
@@ -486,6 +504,6 @@ fn a_piece_that_its_miner_refuses_does_not_go_to_the_next_by_itself() {
     host.quote.replace(Some(Err(Rejection { code, message }.into())));
     let mut record = by_rule(&file, &[2, 3]);
     now(engine::step(&mut record, &host)).expect("it is declined");
-    assert_eq!(Copy::of(&record).standing, Standing::Failed { refused: true });
+    assert_eq!(Copy::of(&record).standing, Standing::Failed(Failure::Refused));
     assert_eq!(record.deal.draft.miner, draft(2, 20_000).miner);
 }

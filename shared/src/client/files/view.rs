@@ -1,6 +1,6 @@
 //! A file as both clients show it: the whole in a few numbers, and each of its pieces with its copies.
 
-use super::copies::{Copy, Standing};
+use super::copies::{Copy, Failure, Standing};
 use super::placement::{PieceSource, Placement};
 use super::record::Encryption;
 use crate::chain::{Address, AttoFil, Epoch};
@@ -221,7 +221,7 @@ impl FileProgress {
             if is_lost && seen.insert(&copy.miner) {
                 self.copies_lost = self.copies_lost.saturating_add(1);
             }
-            if matches!(copy.standing, Standing::Failed { .. }) && copy.is_of(file) {
+            if matches!(copy.standing, Standing::Failed(_)) && copy.is_of(file) {
                 self.deals_failed = self.deals_failed.saturating_add(1);
             }
         }
@@ -307,8 +307,8 @@ impl From<Standing> for CopyState {
         match standing {
             Standing::UnderWay { .. } => Self::UnderWay,
             Standing::Kept => Self::Kept,
-            Standing::Failed { refused: true } => Self::Refused,
-            Standing::Failed { refused: false } => Self::Failed,
+            Standing::Failed(Failure::Refused) => Self::Refused,
+            Standing::Failed(Failure::Declined | Failure::Other) => Self::Failed,
             Standing::Lost => Self::Lost,
         }
     }

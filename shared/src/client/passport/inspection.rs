@@ -2,7 +2,7 @@
 
 use super::anchoring;
 use super::artefact::{Piece, Ticket};
-use super::parts::{Parts, Wrongs};
+use super::parts::{Parts, PlacedPost, Wrongs};
 use super::receipt::Receipt;
 use super::standing;
 use super::step::{DealStep, StepReport, StepStanding};
@@ -22,6 +22,8 @@ pub struct Viewpoint {
     pub own: bool,
     /// What was computed from the data, where they are at hand.
     pub measured: Option<Measured>,
+    /// Whether it knows the receipt's network by its genesis id. Anybody can make a network of any name.
+    pub knows_network: bool,
 }
 
 /// Data that were hashed by whoever looks.
@@ -59,6 +61,19 @@ pub struct Verdicts {
     pub posts: Vec<Option<ProofVerdict>>,
 }
 
+/// What all steps come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub enum Conclusion {
+    /// Nothing is wrong, and it was checked that the piece is in a sector of the miner.
+    Holds,
+    /// Nothing is wrong, and what is here does not show that the piece is in a sector of the miner.
+    Undecided,
+    /// A step is wrong.
+    Wrong,
+}
+
 /// How the steps of a deal stand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -69,8 +84,11 @@ pub struct Passport {
     pub genesis: String,
     /// Its name, where the genesis record is there.
     pub network: Option<String>,
+    /// Whether whoever looked knows the network by its genesis id, or is the client that used it.
+    pub is_known_network: bool,
     /// Digest of the verifying keys that it goes by, from the genesis record.
     pub verifying_keys: Option<String>,
+    pub conclusion: Conclusion,
     /// In their order, all fifteen.
     pub steps: Vec<StepReport>,
     /// What cannot be known from here, in words.
@@ -153,7 +171,7 @@ impl Inspection {
     fn post_claim(&self, at: usize) -> Option<WindowPoStClaim> {
         let parts = &self.parts;
         let miner = &parts.signed.as_ref()?.proposal.miner_address;
-        let (_, post) = parts.posts.get(at)?;
+        let (_, PlacedPost { post, .. }) = parts.posts.get(at)?;
         let claim = post.claim.as_ref()?;
         Some(WindowPoStClaim {
             sector_size: parts.terms.as_ref()?.sector()?,
@@ -207,24 +225,36 @@ impl Inspection {
             (None, None) => standings.report(step),
         };
         let signed = self.parts.signed.as_ref();
+        let steps: Vec<StepReport> = DealStep::ALL.into_iter().map(report).collect();
         Passport {
             deal: signed.map(|signed| signed.cid().to_string()),
             genesis: self.genesis.to_string(),
             network: self.parts.anchor.as_ref().map(|anchor| anchor.network().to_string()),
+            is_known_network: view.own || view.knows_network,
             verifying_keys: self
                 .parts
                 .anchor
                 .as_ref()
                 .map(|anchor| anchor.verifying_keys().to_string()),
-            steps: DealStep::ALL.into_iter().map(report).collect(),
+            conclusion: conclusion(&steps),
+            steps,
             limits: limits(self.parts.anchor.is_some(), view),
         }
     }
 
     /// Data at hand that are not the deal's.
     fn other_data(&self, found: &Measured) -> Option<(DealStep, String)> {
-        let piece = self.parts.piece.as_ref()?;
-        let same = (piece.data_cid, piece.size, piece.comm_p) == (found.data_cid, found.size, found.comm_p);
+        let same = match (&self.parts.piece, &self.parts.signed) {
+            (Some(piece), _) => {
+                (piece.data_cid, piece.size, piece.comm_p) == (found.data_cid, found.size, found.comm_p)
+            }
+            (None, Some(signed)) => {
+                let agreed = anchoring::condition_comm_p(self.parts.signed_vouchers());
+                (signed.proposal.piece_ref, signed.size()) == (found.data_cid, found.size)
+                    && agreed.is_none_or(|agreed| agreed == found.comm_p)
+            }
+            (None, None) => return None,
+        };
         (!same).then(|| {
             let (bytes, root) = (found.size, found.data_cid);
             let reason = format!(
@@ -238,6 +268,20 @@ impl Inspection {
     /// The piece as the receipt has it.
     pub fn piece(&self) -> Option<&Piece> {
         self.parts.piece.as_ref()
+    }
+}
+
+fn conclusion(steps: &[StepReport]) -> Conclusion {
+    let stands = |step, standing| {
+        steps
+            .iter()
+            .any(|report| report.step == step && report.standing == standing)
+    };
+    let is_wrong = steps.iter().any(|report| report.standing == StepStanding::Wrong);
+    match stands(DealStep::Inclusion, StepStanding::Checked) {
+        _ if is_wrong => Conclusion::Wrong,
+        true => Conclusion::Holds,
+        false => Conclusion::Undecided,
     }
 }
 
@@ -257,6 +301,9 @@ fn limits(has_record: bool, view: &Viewpoint) -> Vec<String> {
     if !has_record {
         limits
             .push("This receipt has no genesis record, so that nothing that it says of the chain was checked.".into());
+    }
+    if !view.own && !view.knows_network {
+        limits.push("Which network this is, the receipt says itself, and anybody can make one of any name: compare its genesis id with that of the network that you mean.".into());
     }
     if !view.own && view.measured.is_none() {
         limits

@@ -31,7 +31,7 @@ pub mod view;
 
 pub use artefact::{Artefact, ArtefactKind};
 pub use gathering::{gather, GatherError};
-pub use inspection::{Claims, Inspection, Measured, Passport, ProofVerdict, Verdicts, Viewpoint};
+pub use inspection::{Claims, Conclusion, Inspection, Measured, Passport, ProofVerdict, Verdicts, Viewpoint};
 pub use receipt::{Receipt, ReceiptError};
 pub use step::{DealStep, StepReport, StepStanding};
 pub use view::PassportView;

@@ -4,6 +4,7 @@ use super::artefact::{Answer, Artefact, ArtefactKind, ManifestCopy, OnChain, Pie
 use super::receipt::Receipt;
 use super::step::DealStep;
 use crate::chain::light::Anchor;
+use crate::chain::Address;
 use crate::deal::{ProofInfo, SignedProposal};
 use crate::payment::PaymentVoucher;
 use crate::wire::cbor::Cbor;
@@ -55,7 +56,14 @@ pub(super) struct Placed {
     pub is_proven: bool,
 }
 
-/// What was read.
+/// A proof-of-spacetime, and what is known of its message.
+#[derive(Debug, Clone)]
+pub(super) struct PlacedPost {
+    pub post: Post,
+    pub is_proven: bool,
+}
+
+/// What was read, and what was found by holding it together.
 #[derive(Default)]
 pub(super) struct Parts {
     pub anchor: Option<Anchor>,
@@ -77,9 +85,17 @@ pub(super) struct Parts {
     pub seal_ticket: Option<Ticket>,
     pub seal_seed: Option<Ticket>,
     /// With their positions in the receipt.
-    pub posts: Vec<(usize, Post)>,
+    pub posts: Vec<(usize, PlacedPost)>,
     pub redemptions: Vec<(usize, Placed)>,
     pub retrieved: Option<Retrieved>,
+    /// Who signed the proposal in its payer's place, where the message is not here that would name this key.
+    pub unnamed_session: Option<Address>,
+    /// Whether the inclusion proof leads from the piece's commitment to the sector's.
+    pub is_included: bool,
+    /// Whether the seal's ticket and seed are of the heights that a pre-commit calls for which is shown in its block.
+    pub is_drawn: bool,
+    /// How many vouchers the messages redeem.
+    pub redeemed: usize,
 }
 
 impl Parts {
@@ -103,19 +119,38 @@ impl Parts {
             commit: reading.placed(ArtefactKind::Commit),
             seal_ticket: reading.one(ArtefactKind::SealTicket),
             seal_seed: reading.one(ArtefactKind::SealSeed),
-            posts: reading.all(ArtefactKind::Post),
+            posts: reading
+                .all(ArtefactKind::Post)
+                .into_iter()
+                .map(|(at, post)| (at, PlacedPost { post, is_proven: false }))
+                .collect(),
             redemptions: reading
                 .all(ArtefactKind::Redemption)
                 .into_iter()
                 .map(|(at, on_chain)| (at, placed(on_chain)))
                 .collect(),
             retrieved: reading.one(ArtefactKind::Retrieved),
+            unnamed_session: None,
+            is_included: false,
+            is_drawn: false,
+            redeemed: 0,
         }
     }
 
     /// What the miner says of the sector.
     pub fn proof_info(&self) -> Option<&ProofInfo> {
         self.complete.as_ref()?.response.response.proof_info.as_ref()
+    }
+
+    /// Whether a message that is shown in its block names this as the miner's worker: from nobody else does the chain take announcements,
+    /// commits and proofs of its sectors.
+    pub fn is_worker(&self, address: &Address) -> bool {
+        let sealing = [&self.pre_commit, &self.commit].into_iter().flatten();
+        let sealing = sealing.map(|placed| (placed.is_proven, &placed.on_chain));
+        let posts = self.posts.iter();
+        let posts = posts.map(|(_, placed)| (placed.is_proven, &placed.post.message));
+        let mut all = sealing.chain(posts);
+        all.any(|(is_proven, on_chain)| is_proven && on_chain.message.message().from == *address)
     }
 
     /// The vouchers of the signed proposal.

@@ -40,7 +40,8 @@ struct Genesis {
     authority: Address,
 }
 
-fn key(byte: u8) -> SecretKey {
+/// A key: 1 is the payer's, 2 the miner's owner's, 3 its worker's.
+pub fn key(byte: u8) -> SecretKey {
     SecretKey::from_bytes(&[byte; 32]).expect("a valid key")
 }
 
@@ -195,6 +196,11 @@ fn manifest(data: &Data) -> ManifestCopy {
 
 /// The receipt of a complete and proven deal of which two vouchers are redeemed and whose file came back; its proofs are the fake verifier's.
 pub fn receipt() -> Receipt {
+    receipt_signed_by(&key(1))
+}
+
+/// The same, with this key's signature under vouchers and proposal.
+pub fn receipt_signed_by(signer: &SecretKey) -> Receipt {
     let world = World::default();
     let data = data();
     let draft = draft(&data, AttoFil(1_000_000));
@@ -210,7 +216,7 @@ pub fn receipt() -> Receipt {
         draft: draft.clone(),
         stage,
     };
-    let proposal = deal.sign(&key(1)).expect("a schedule");
+    let proposal = deal.sign(signer).expect("a schedule");
     let (rest, vouchers) = split(&proposal);
     let vouchers = vouchers.expect("it is paid");
     let seal = Seal::of(&world, &data);
@@ -268,6 +274,33 @@ pub fn receipt() -> Receipt {
         record: Some(Bytes(world.record.clone())),
         artefacts,
     }
+}
+
+/// The receipt of the same deal for nothing: no channel, no vouchers, nothing redeemed, and no file of which its piece would be one of several.
+pub fn free_receipt() -> Receipt {
+    use ArtefactKind as Kind;
+    let whole = receipt();
+    let data = data();
+    let draft = draft(&data, AttoFil::ZERO);
+    let stage = ClientStage::Drafted;
+    let proposal = ClientDeal { draft, stage }.sign(&key(1)).expect("nothing is paid");
+    let reworded = |artefact: Artefact| match artefact.kind {
+        Kind::Channel | Kind::Vouchers | Kind::Redemption | Kind::Manifest => None,
+        Kind::Proposal => Some(Artefact::of(Kind::Proposal, &proposal)),
+        Kind::Terms => {
+            let terms: Terms = artefact.read().expect("it is one");
+            let (price, paid) = (AttoFil::ZERO, None);
+            Some(Artefact::of(Kind::Terms, &Terms { price, paid, ..terms }))
+        }
+        kind @ (Kind::Accepted | Kind::Started | Kind::Staged | Kind::Complete) => {
+            let old: Answer = artefact.read().expect("it is one");
+            let old = old.response.response;
+            Some(Artefact::of(kind, &answer(old.state, &proposal, old.proof_info)))
+        }
+        _ => Some(artefact),
+    };
+    let artefacts = whole.artefacts.into_iter().filter_map(reworded).collect();
+    Receipt { artefacts, ..whole }
 }
 
 struct Seal {

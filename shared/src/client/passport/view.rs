@@ -3,7 +3,7 @@
 //! Called by the page for its own deals and for receipts. Amounts are decimal FIL, bytes hexadecimal.
 
 use super::artefact::{Answer, ArtefactKind, OnChain, Post, Ticket};
-use super::inspection::{Inspection, Passport, ProofVerdict, Verdicts};
+use super::inspection::{Conclusion, Inspection, Passport, ProofVerdict, Verdicts};
 use super::step::{DealStep, StepStanding};
 use crate::chain::Epoch;
 use crate::file::Manifest;
@@ -27,9 +27,12 @@ pub struct PassportView {
     /// Its name, where the receipt has the network's genesis record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,
+    /// Whether the network is known here by its genesis id. Anybody can make one of any name.
+    pub is_known_network: bool,
     /// Digest of the verifying keys that the network goes by, from that record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verifying_keys: Option<String>,
+    pub conclusion: Conclusion,
     /// All fifteen, in the order of a deal's life.
     pub steps: Vec<StepView>,
     /// What cannot be known from this, in words.
@@ -137,7 +140,9 @@ impl PassportView {
             deal,
             genesis,
             network,
+            is_known_network,
             verifying_keys,
+            conclusion,
             steps,
             limits,
         } = passport;
@@ -156,7 +161,9 @@ impl PassportView {
             deal,
             genesis,
             network,
+            is_known_network,
             verifying_keys,
+            conclusion,
             steps: steps.into_iter().map(step).collect(),
             limits,
         }
@@ -222,7 +229,9 @@ fn artefacts(inspection: &Inspection, verdicts: &Verdicts) -> Vec<ArtefactView> 
     }
     views.extend(complete(inspection));
     let posts = parts.posts.iter().enumerate();
-    views.extend(posts.map(|(at, (_, post))| post_view(post, verdicts.posts.get(at).and_then(Option::as_ref))));
+    views.extend(
+        posts.map(|(at, (_, placed))| post_view(&placed.post, verdicts.posts.get(at).and_then(Option::as_ref))),
+    );
     let redemptions = parts.redemptions.iter();
     views.extend(redemptions.map(|(_, placed)| message(ArtefactKind::Redemption, &placed.on_chain)));
     if let Some(retrieved) = &parts.retrieved {

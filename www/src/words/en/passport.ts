@@ -50,7 +50,11 @@ export const passport = {
       one: `Something is wrong in step ${steps}. Do not rely on this.`,
       other: `Something is wrong in steps ${steps}. Do not rely on this.`,
     }),
-  right: 'Nothing is wrong.',
+  concluded: {
+    holds: 'Nothing is wrong.',
+    undecided: 'Nothing is wrong, but this does not show that the file is in a sector of the miner.',
+  },
+  unknownNetwork: 'not known to this browser',
   evidence: 'Evidence',
   evidenceOf: (name: string) => `of “${name}”`,
   noEvidence: 'Nothing of its own shows this step.',

@@ -14,6 +14,8 @@ export const findings: Readonly<Record<string, string>> = {
   'computed here from the data: root {}, commP {}': '在此由数据算出：根 {0}，commP {1}',
   'the client has signed root {} and commP {}; with the file at hand they can be computed again':
     '客户端签署了根 {0} 和 commP {1}；有文件就可以重新计算',
+  'the client has signed root {}; that its data have commP {} is nowhere signed, and with the file at hand can be computed':
+    '客户端签署了根 {0}；其数据的 commP 是 {1} 没有任何签名，有文件就可以计算',
   'the proposal is what these terms come to: {} bytes for {} blocks with {} cost {} FIL':
     '提案与这些条款相符：{0} 字节，{1} 个区块，矿工 {2}，价格 {3} FIL',
   'drawn up, and not signed yet': '已拟定，尚未签名',
@@ -21,9 +23,13 @@ export const findings: Readonly<Record<string, string>> = {
   'nothing is signed': '尚未签名',
   'the deal is free: no channel, and no vouchers': '交易免费：没有支付通道，也没有凭证',
   'all {} vouchers are signed by the payer and add up to the price': '全部 {0} 张凭证都由付款方签名，合计等于价格',
+  'all {} vouchers are signed by {}, which is said to sign for the payer, and add up to the price':
+    '全部 {0} 张凭证都由 {1} 签名，据称它代付款方签名；合计等于价格',
   '{}; the message that opened the channel': '{0}；打开支付通道的消息',
   '{}; the message that opened the channel is not here': '{0}；打开支付通道的消息不在这里',
   '{} signed it; its id is {}': '由 {0} 签名；其 ID 为 {1}',
+  '{} signed it, which is said to sign for {}; the message that names this key is not here; its id is {}':
+    '由 {0} 签名，据称它代 {1} 签名；指定这个密钥的消息不在这里；其 ID 为 {2}',
   'the proposal is not signed yet': '提案尚未签名',
   'the worker {} signed that the miner takes the deal': 'worker {0} 签名表示矿工接受这笔交易',
   'the worker {} signed a later answer, {}, which follows it': 'worker {0} 签署了更后面的答复 {1}，它在接受之后',
@@ -50,14 +56,19 @@ export const findings: Readonly<Record<string, string>> = {
   'the deal is not complete': '交易尚未完成',
   'commP leads over {} hashes to commD {}, and the miner signed it':
     'commP 经过 {0} 个哈希通向 commD {1}，并由矿工签名',
+  'the receipt does not say what the piece is, so that the inclusion proof was not checked':
+    '收据没有说明分片是什么，所以没有检查包含证明',
+  '{}; in a free deal nothing signed ties commP to the data root: the file at hand does':
+    '{0}；免费交易中没有签名把 commP 与数据根联系起来：手头的文件可以',
   'the miner has not said which sector is proven': '矿工还没有说证明的是哪个扇区',
   'no proof-of-spacetime is here yet': '这里还没有时空证明',
   'the chain keeps too little of them': '链保留的相关内容不够',
   'the chain accepted {} that cover the sector; none was checked here: {}':
     '链接受了 {0} 次覆盖该扇区的证明；此处都未检查：{1}',
   'all {} proofs-of-spacetime that are here were checked, and hold': '这里的全部 {0} 次时空证明都已检查，均成立',
-  '{} of {} proofs-of-spacetime were checked here, and hold; the others the chain accepted':
-    '{1} 次时空证明中有 {0} 次在此检查，均成立；其余由链接受',
+  "{} of {} proofs-of-spacetime were checked here, and hold; the others are somebody's word":
+    '{1} 次时空证明中有 {0} 次在此检查，均成立；其余只是别人的说法',
+  '{} cover the sector; {} of them are shown to be on the chain': '{0} 次证明覆盖该扇区；其中 {1} 次表明在链上',
   'the deal is free: there is nothing to redeem': '交易免费：没有可兑现的',
   'no voucher is redeemed yet': '还没有兑现凭证',
   'the last': '最后一次兑现',
@@ -65,6 +76,8 @@ export const findings: Readonly<Record<string, string>> = {
   'all {} bytes came back, every block checked against its hash': '全部 {0} 字节都已取回，每块都与其哈希核对',
   'the file was not taken back yet': '文件还没有取回过',
   '{} is in block {}, as the header shows that the authority signed': '{0}在区块 {1} 中，由权威签名的区块头表明',
+  '{}; that {} signs for this miner is not shown here': '{0}；这里没有表明 {1} 代这个矿工签名',
+  '{} is in block {}, as whoever made this receipt says': '{0}在区块 {1} 中，这是收据制作者的说法',
   '{} is in block {}, as the chain says': '{0}在区块 {1} 中，这是链的说法',
   // shared/src/client/passport/inspection.rs
   "the seal's proof does not hold: {}": '封装的证明不成立：{0}',
@@ -78,12 +91,16 @@ export const findings: Readonly<Record<string, string>> = {
     '收据说的是过去。数据今天是否还存着，它不能说明。',
   'This receipt has no genesis record, so that nothing that it says of the chain was checked.':
     '这份收据没有创世记录，所以它关于链的内容都没有检查。',
+  'Which network this is, the receipt says itself, and anybody can make one of any name: compare its genesis id with that of the network that you mean.':
+    '这是哪个网络，只是收据自己的说法，而任何人都能建一个任意名称的网络：请把它的创世 ID 与你所指的网络比较。',
   "Without the file, that CommP and data root are those of the same data is the client's word.":
     '没有文件，CommP 与数据根属于同一份数据，只是客户端的说法。',
-  // shared/src/client/passport/anchoring.rs, parts.rs
+  // shared/src/client/passport/anchoring, parts.rs
   'the payer did not sign this proposal': '付款方没有签署这份提案',
   'there is no signed proposal that it could belong to': '没有它可以归属的已签名提案',
   "a voucher is for another channel than the proposal's": '有一张凭证属于另一条支付通道，不是提案中的',
+  "a voucher is of another payer than the proposal's": '有一张凭证的付款方不是提案的付款方',
+  'the message {} is there twice': '消息 {0} 出现了两次',
   'the last voucher pays {} FIL, and the deal costs {} FIL': '最后一张凭证支付 {0} FIL，而交易价格是 {1} FIL',
   'the price is more than all FIL': '价格超过全部 FIL',
   'no sector has {} bytes': '没有 {0} 字节的扇区',

@@ -47,7 +47,11 @@ export const passport: Words['passport'] = {
   },
   because: (number, name) => `未作判断，因为第 ${count(number)} 步（${name}）有错误。`,
   wrong: (steps) => `第 ${steps} 步有错误。不要依赖它。`,
-  right: '没有发现错误。',
+  concluded: {
+    holds: '没有发现错误。',
+    undecided: '没有发现错误，但这里没有表明文件已在矿工的扇区中。',
+  },
+  unknownNetwork: '此浏览器不认识这个网络',
   evidence: '证据',
   evidenceOf: (name) => `：${name}`,
   noEvidence: '这一步没有单独的证据。',

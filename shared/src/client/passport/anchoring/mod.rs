@@ -4,13 +4,16 @@
 //! payer and names the piece, the channel and the miner; the miner's worker signed its answers, of which the last names the sector; messages
 //! are signed by their senders, and known by their ids. Where nothing but a proof binds something, the proof decides.
 
+mod messages;
+
+pub(super) use messages::sector_of;
+
 use super::artefact::{join, Answer, ArtefactKind, OnChain, Terms};
-use super::parts::{Parts, Placed, Wrongs};
+use super::parts::{Parts, Wrongs};
 use super::step::DealStep;
-use crate::chain::abi::{Abi, SectorNumber};
-use crate::chain::calls::{self, channel_id, commit_sector, create_channel, redeem};
-use crate::chain::light::header::ticket_is_valid;
-use crate::chain::{Address, Epoch, Message};
+use crate::chain::abi::Abi;
+use crate::chain::calls::{channel_id, create_channel};
+use crate::chain::{Address, Epoch};
 use crate::deal::review::price_of;
 use crate::deal::{DealState, SignedProposal};
 use crate::file::Manifest;
@@ -75,7 +78,12 @@ impl Anchoring<'_> {
     fn proposal(&mut self) {
         let Some(rest) = &self.parts.proposal else { return };
         let whole = join(rest, self.parts.vouchers.as_ref());
-        if whole.signature_is_valid() || self.is_signed_in_session(&whole) {
+        let session = match whole.signature_is_valid() {
+            true => None,
+            false => self.session_of(&whole),
+        };
+        if whole.signature_is_valid() || session.is_some() {
+            self.parts.unnamed_session = session.filter(|_| self.parts.channel.is_none());
             self.parts.signed = Some(whole);
             return;
         }
@@ -91,17 +99,18 @@ impl Anchoring<'_> {
         }
     }
 
-    /// Whether the session key signed it that the message names which opened its channel. Without that message, which is then said
-    /// not to be there, the miner's word counts: it has looked at the channel.
-    fn is_signed_in_session(&self, whole: &SignedProposal) -> bool {
-        let Some(key) = whole.session_key() else { return false };
-        let opening = self.parts.channel.as_ref();
-        opening.is_none_or(|placed| {
-            let message = &placed.on_chain.message;
-            let named = message.message().params.get(2);
-            let named = named.and_then(|bytes| Address::from_abi(bytes).ok());
-            Some(message.cid()) == whole.proposal.payment.channel_msg_cid && named == Some(key)
-        })
+    /// The session key that signed it, where the message names it that opened its channel. Without that message anybody's key would do: who
+    /// signed it is then said, and nothing of its payer.
+    fn session_of(&self, whole: &SignedProposal) -> Option<Address> {
+        let key = whole.session_key()?;
+        let Some(placed) = &self.parts.channel else {
+            return Some(key);
+        };
+        let message = &placed.on_chain.message;
+        let named = message.message().params.get(2);
+        let named = named.and_then(|bytes| Address::from_abi(bytes).ok());
+        let opened = Some(message.cid()) == whole.proposal.payment.channel_msg_cid;
+        (opened && named.as_ref() == Some(&key)).then_some(key)
     }
 
     fn signed(&self) -> Result<&SignedProposal, String> {
@@ -116,6 +125,9 @@ impl Anchoring<'_> {
         let proposal = &self.signed()?.proposal;
         let vouchers = self.parts.signed_vouchers();
         vouchers_stand(vouchers, None, self.signed()?.session_key().as_ref())?;
+        if vouchers.iter().any(|v| v.payer != proposal.payment.payer) {
+            return Err("a voucher is of another payer than the proposal's".to_string());
+        }
         if vouchers.iter().any(|v| Some(v.channel) != proposal.payment.channel) {
             return Err("a voucher is for another channel than the proposal's".to_string());
         }
@@ -188,7 +200,7 @@ impl Anchoring<'_> {
         let Some(placed) = &self.parts.channel else {
             return Ok(());
         };
-        let is_proven = self.in_block(placed)?;
+        let is_proven = self.in_block(&placed.on_chain)?;
         let proposal = &self.signed()?.proposal;
         let OnChain { message, receipt, .. } = &placed.on_chain;
         let opened = message.message();
@@ -231,8 +243,7 @@ impl Anchoring<'_> {
     }
 
     fn inclusion(&mut self) -> Finding {
-        let (Some(complete), Some(piece), Some(terms)) = (&self.parts.complete, &self.parts.piece, &self.parts.terms)
-        else {
+        let Some(complete) = &self.parts.complete else {
             return Ok(());
         };
         let info = complete.response.response.proof_info.as_ref();
@@ -240,133 +251,14 @@ impl Anchoring<'_> {
         let bytes = info.piece_inclusion_proof.as_ref();
         let bytes = bytes.ok_or_else(|| "the miner sent no inclusion proof".to_string())?;
         let path = InclusionProof::from_bytes(&bytes.0).map_err(|e| e.to_string())?;
+        let (Some(piece), Some(terms)) = (&self.parts.piece, &self.parts.terms) else {
+            return Ok(());
+        };
         let padded = padded_for(piece.size).map_err(|e| e.to_string())?;
         let sector = terms.sector().ok_or_else(|| "no sector has this size".to_string())?;
-        path.verify(piece.comm_p, padded, info.comm_d, sector)
-            .map_err(|e| e.to_string())
-    }
-
-    /// The pre-commit announced the sector with the commitments that the miner tells its client.
-    fn pre_commit(&mut self) -> Finding {
-        let Some(placed) = &self.parts.pre_commit else {
-            return Ok(());
-        };
-        let is_proven = self.in_block(placed)?;
-        let message = placed.on_chain.message.message();
-        // Whose sector it is the miner has not said.
-        let Some(info) = self.parts.proof_info() else {
-            return Ok(());
-        };
-        let miner = &self.signed()?.proposal.miner_address;
-        let (sector, comm_d, comm_r) = (info.sector_id, &info.comm_d, &info.comm_r);
-        let expected = calls::pre_commit_sector(miner, sector, comm_d, comm_r, Epoch(0));
-        same_call(message, &expected, 3)?;
-        self.proven(|parts| parts.pre_commit.as_mut(), is_proven);
-        Ok(())
-    }
-
-    /// The commit is the message that the miner named, with the same commitments.
-    fn commit(&mut self) -> Finding {
-        let Some(placed) = &self.parts.commit else {
-            return Ok(());
-        };
-        let is_proven = self.in_block(placed)?;
-        let message = &placed.on_chain.message;
-        let Some(info) = self.parts.proof_info() else {
-            return Ok(());
-        };
-        let miner = &self.signed()?.proposal.miner_address;
-        same("the commit's id", &message.cid(), &info.commitment_message)?;
-        let (comm_d, comm_r, comm_c) = (&info.comm_d, &info.comm_r, &info.comm_r_star);
-        let expected = commit_sector(miner, info.sector_id, comm_d, comm_r, comm_c, &[]);
-        same_call(message.message(), &expected, 4)?;
-        self.proven(|parts| parts.commit.as_mut(), is_proven);
-        Ok(())
-    }
-
-    /// The tickets are the authority's, of the heights that pre-commit and rules call for.
-    fn tickets(&mut self) {
-        self.run(DealStep::Commit, |all| {
-            let tickets = [&all.parts.seal_ticket, &all.parts.seal_seed];
-            tickets.into_iter().flatten().try_for_each(|ticket| all.ticket(ticket))
-        });
-        let (Some(pre), Some(seed)) = (&self.parts.pre_commit, &self.parts.seal_seed) else {
-            return;
-        };
-        let Some(anchor) = &self.parts.anchor else { return };
-        let due = pre.on_chain.height.plus(anchor.policy().seed_delay);
-        let (found, is_proven) = (seed.height, pre.is_proven);
-        let named = pre.on_chain.message.message().params.get(3);
-        let named = named.and_then(|bytes| Epoch::from_abi(bytes).ok());
-        self.run(DealStep::Commit, |all| match &all.parts.seal_ticket {
-            Some(ticket) => same("the height of the replica's ticket", &Some(ticket.height), &named),
-            None => Ok(()),
-        });
-        if found != due {
-            // The seed's own height is signed; that of a pre-commit only where its block is shown.
-            let step = match is_proven {
-                true => DealStep::Commit,
-                false => DealStep::Seal,
-            };
-            let reason = format!("the seed is of block {found}, and due in block {due}");
-            self.run(step, |_| Err(reason));
-        }
-    }
-
-    fn ticket(&self, ticket: &super::artefact::Ticket) -> Finding {
-        let Some(anchor) = &self.parts.anchor else {
-            return Ok(());
-        };
-        match ticket_is_valid(&ticket.ticket, anchor.authority(), anchor.genesis(), ticket.height) {
-            true => Ok(()),
-            false => Err(format!("the ticket of block {} is not the authority's", ticket.height)),
-        }
-    }
-
-    fn posts(&mut self) -> Finding {
-        let miner = &self.signed()?.proposal.miner_address;
-        for (_, post) in &self.parts.posts {
-            let message = post.message.message.message();
-            self.in_block(&Placed {
-                on_chain: post.message.clone(),
-                is_proven: false,
-            })?;
-            if (&message.to, message.method.as_str()) != (miner, "submitPoSt") {
-                return Err("a message proves no storage of this miner".to_string());
-            }
-            let Some(claim) = &post.claim else { continue };
-            self.ticket(&claim.window)?;
-            if claim.window.height > post.message.height {
-                return Err("a proof is older than the window that it is for".to_string());
-            }
-            let Some(info) = self.parts.proof_info() else { continue };
-            let (sector, comm_r) = (info.sector_id, info.comm_r);
-            if !claim.sectors.contains(&(sector, comm_r)) {
-                return Err(format!("a proof does not cover sector {sector} with its commR"));
-            }
-        }
-        Ok(())
-    }
-
-    fn redemptions(&mut self) -> Finding {
-        let vouchers = self.parts.signed_vouchers();
-        let claims: Vec<_> = vouchers.iter().map(|voucher| redeem(voucher, Vec::new())).collect();
-        let mut proven = Vec::new();
-        for (_, placed) in &self.parts.redemptions {
-            proven.push(self.in_block(placed)?);
-            let message = placed.on_chain.message.message();
-            let redeems = claims.iter().zip(vouchers).any(|(claim, voucher)| {
-                let same_method = ["redeem", "close"].contains(&message.method.as_str());
-                let named = claim.params.get(..6).is_some() && claim.params.get(..6) == message.params.get(..6);
-                message.to == claim.to && message.from == voucher.target && same_method && named
-            });
-            if !redeems {
-                return Err("a message redeems none of the deal's vouchers".to_string());
-            }
-        }
-        for ((_, placed), is_proven) in self.parts.redemptions.iter_mut().zip(proven) {
-            placed.is_proven = is_proven;
-        }
+        let verified = path.verify(piece.comm_p, padded, info.comm_d, sector);
+        verified.map_err(|e| e.to_string())?;
+        self.parts.is_included = true;
         Ok(())
     }
 
@@ -382,52 +274,12 @@ impl Anchoring<'_> {
         )?;
         same("the size of what came back", &retrieved.size, &signed.size())
     }
-
-    /// Checks a message: signed, applied, and in its block as far as that is shown; whether it is shown.
-    fn in_block(&self, placed: &Placed) -> Result<bool, String> {
-        let on_chain = &placed.on_chain;
-        let (method, height) = (&on_chain.message.message().method, on_chain.height);
-        if !on_chain.message.is_signed_on(self.network) {
-            return Err(format!("the sender of {method} in block {height} did not sign it"));
-        }
-        if !on_chain.receipt.is_ok() {
-            let code = on_chain.receipt.exit_code;
-            return Err(format!("{method} in block {height} failed with exit code {code}"));
-        }
-        let (Some(anchor), Some(proof)) = (&self.parts.anchor, on_chain.to_proof()) else {
-            return Ok(false);
-        };
-        let found = proof.check(anchor).map_err(|e| e.to_string())?;
-        same("the block's height", &height, &found.height())?;
-        Ok(true)
-    }
-
-    fn proven(&mut self, of: impl FnOnce(&mut Parts) -> Option<&mut Placed>, is_proven: bool) {
-        if let Some(placed) = of(self.parts) {
-            placed.is_proven = is_proven;
-        }
-    }
 }
 
 fn same<T: PartialEq + core::fmt::Debug>(what: &str, found: &T, expected: &T) -> Finding {
     match found == expected {
         true => Ok(()),
         false => Err(format!("{what} is {found:?}, and elsewhere {expected:?}")),
-    }
-}
-
-/// All parameters before `rest` are the expected ones.
-fn same_call(found: &Message, expected: &calls::Call, rest: usize) -> Finding {
-    if (&found.to, &found.method) != (&expected.to, &expected.method) {
-        let (method, to) = (&expected.method, &expected.to);
-        return Err(format!("the message is not {method} of {to}"));
-    }
-    match found.params.get(..rest).is_some() && found.params.get(..rest) == expected.params.get(..rest) {
-        true => Ok(()),
-        false => Err(format!(
-            "{} names another sector or other commitments than the miner's answer",
-            found.method
-        )),
     }
 }
 
@@ -487,9 +339,4 @@ fn check_answer(answer: &Answer, signed: &SignedProposal, state: DealState) -> F
     }
     same("the answer's deal", &response.response.proposal_cid, &signed.cid())?;
     same("the answer", &response.response.state, &state)
-}
-
-/// The number of a sector in a message's parameter.
-pub(super) fn sector_of(bytes: &[u8]) -> Option<u64> {
-    SectorNumber::from_abi(bytes).ok().map(|SectorNumber(sector)| sector)
 }
