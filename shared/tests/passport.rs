@@ -198,7 +198,7 @@ mod forgeries {
             changed(&mut bare, kind, |placed: &mut OnChain| placed.proof = None);
         }
         changed(&mut bare, ArtefactKind::Post, |post: &mut Post| {
-            post.message.proof = None
+            post.message.proof = None;
         });
         bare
     }
@@ -278,7 +278,7 @@ mod forgeries {
         // The commit in its block is enough: the chain knew the seed.
         let mut committed = receipt();
         changed(&mut committed, ArtefactKind::PreCommit, |placed: &mut OnChain| {
-            placed.proof = None
+            placed.proof = None;
         });
         assert_eq!(standing(&strangers(&committed), DealStep::Seal), StepStanding::Checked);
     }
