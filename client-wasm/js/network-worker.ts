@@ -171,24 +171,27 @@ const host: Host = {
 /** Deals are taken up one after the other: what is read of the store for one, nobody has carried on meanwhile. */
 let starting: Promise<unknown> = Promise.resolve();
 
+/** Does something with what is stored of deals when those before are done. */
+function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  const done = starting.then(work);
+  starting = done.catch(() => undefined);
+  return done;
+}
+
 /** Carries a stored deal on; with a `draft` a failed one anew, and resolves when that is kept. */
 async function start(id: string, draft?: string): Promise<void> {
-  const started = starting.then(() => takeUp(id, draft));
-  starting = started.catch(() => undefined);
-  await (await started).kept;
+  await (await inTurn(() => takeUp(id, draft))).kept;
 }
 
 /** Keeps with a deal that its data came back, unless it is gone. */
 async function noteRetrieved(id: string): Promise<void> {
   const { client, store } = opened();
-  const noted = starting.then(async () => {
+  await inTurn(async () => {
     const deal = await store.deal(id);
     if (deal !== undefined) {
       await client.noteRetrieved(deal.state);
     }
   });
-  starting = noted.catch(() => undefined);
-  await noted;
 }
 
 /** Nobody is kept waiting by what is still to be kept: it comes wrapped. */
