@@ -52,7 +52,7 @@ fn only_who_has_a_token_is_obeyed_and_only_in_what_it_is_for(daemon: &Daemon) {
 #[test]
 fn the_page_is_kept_to_itself_and_to_this_machine() {
     let daemon = daemon();
-    for path in ["/", "/config.json", "/health", "/api/miner/status"] {
+    for path in ["/", "/config.json", "/health", "/api/v1/miner/status"] {
         let answer = daemon.get(path).to_lowercase();
         for header in [
             "content-security-policy: default-src 'none'; script-src 'self' 'wasm-unsafe-eval';",
@@ -64,7 +64,7 @@ fn the_page_is_kept_to_itself_and_to_this_machine() {
             assert!(answer.contains(header), "{path} lacks {header}: {answer}");
         }
     }
-    assert!(daemon.get("/api/miner/status").starts_with("HTTP/1.1 401"));
+    assert!(daemon.get("/api/v1/miner/status").starts_with("HTTP/1.1 401"));
     let foreign = daemon.get("/config.json HTTP/1.1\r\nHost: page.example\r\nX-Rest:");
     assert!(foreign.starts_with("HTTP/1.1 4"), "{foreign}");
 }

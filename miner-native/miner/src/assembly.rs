@@ -9,6 +9,7 @@ use crate::deal_expiry::DealExpiry;
 use crate::explaining::ExplainerParts;
 use crate::http::Reading;
 use crate::intake::Intake;
+use crate::logging::Log;
 use crate::network::{Answers, Closing, RetrievalServer, Reviewer, StreamLimiter, TransferParts};
 use crate::packing::Packing;
 use crate::piece_reader::PieceReader;
@@ -17,6 +18,7 @@ use crate::proving::Proving;
 use crate::redeeming::Redeeming;
 use crate::scrubbing::Scrubbing;
 use crate::sealing::{Sealing, SealingWake};
+use crate::self_checks::SelfChecks;
 use crate::settings::SettingsStore;
 use crate::slashing::Slashing;
 use crate::staging::Staging;
@@ -112,6 +114,15 @@ impl Assembly {
             chain: self.chain.clone(),
             prover: self.prover.clone(),
             redeeming: self.redeeming(),
+        }
+    }
+
+    pub fn self_checks(&self, log: Log) -> SelfChecks {
+        SelfChecks {
+            chain: self.chain.clone(),
+            store: self.store.clone(),
+            prover: self.prover.clone(),
+            log,
         }
     }
 

@@ -8,7 +8,7 @@
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{sync_channel, Receiver, SyncSender, TrySendError};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Lines of the log that wait to be written: a few seconds of a busy miner.
@@ -30,7 +30,18 @@ pub fn stderr(line: &str) {
 #[derive(Clone)]
 pub struct LogWriter {
     lines: SyncSender<Message>,
-    dropped: Arc<AtomicU64>,
+    seen: Arc<Seen>,
+}
+
+/// How the log is doing.
+#[derive(Default)]
+struct Seen {
+    /// Lines that were dropped since the log said so last.
+    dropped: AtomicU64,
+    /// The same since the start.
+    lost: AtomicU64,
+    /// Why the last line was not written.
+    trouble: Mutex<Option<String>>,
 }
 
 enum Message {
@@ -43,11 +54,22 @@ impl LogWriter {
     /// Writes to `sink` from a thread of its own.
     pub fn new(sink: impl Write + Send + 'static) -> io::Result<Self> {
         let (lines, waiting) = sync_channel(MOST_LINES);
-        let dropped = Arc::new(AtomicU64::new(0));
-        let counted = dropped.clone();
+        let seen = Arc::new(Seen::default());
+        let told = seen.clone();
         let thread = std::thread::Builder::new().name("log".into());
-        thread.spawn(move || write_all(&waiting, sink, &counted))?;
-        Ok(Self { lines, dropped })
+        thread.spawn(move || write_all(&waiting, sink, &told))?;
+        Ok(Self { lines, seen })
+    }
+
+    /// Lines that were dropped since the start, because nobody took them in time.
+    pub fn lost(&self) -> u64 {
+        self.seen.lost.load(Ordering::Relaxed)
+    }
+
+    /// Why the last line could not be written; `None` when it could.
+    pub fn trouble(&self) -> Option<String> {
+        let trouble = self.seen.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        trouble.clone()
     }
 
     /// Waits a moment for what was logged so far.
@@ -68,7 +90,8 @@ impl LogWriter {
 impl Write for LogWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.lines.try_send(Message::Line(bytes.to_vec())).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.seen.dropped.fetch_add(1, Ordering::Relaxed);
+            self.seen.lost.fetch_add(1, Ordering::Relaxed);
         }
         Ok(bytes.len())
     }
@@ -78,15 +101,16 @@ impl Write for LogWriter {
     }
 }
 
-fn write_all(waiting: &Receiver<Message>, mut sink: impl Write, dropped: &AtomicU64) {
+fn write_all(waiting: &Receiver<Message>, mut sink: impl Write, seen: &Seen) {
     while let Ok(message) = waiting.recv() {
         match message {
             Message::Line(line) => {
-                let missed = dropped.swap(0, Ordering::Relaxed);
+                let missed = seen.dropped.swap(0, Ordering::Relaxed);
                 if missed > 0 {
                     let _ = writeln!(sink, "{missed} lines of the log were dropped: nobody took them in time");
                 }
-                let _ = sink.write_all(&line);
+                let trouble = sink.write_all(&line).err().map(|error| error.to_string());
+                *seen.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
             }
             Message::Flush(done) => {
                 let _ = sink.flush();
@@ -99,7 +123,6 @@ fn write_all(waiting: &Receiver<Message>, mut sink: impl Write, dropped: &Atomic
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Mutex;
     use tracing_subscriber::fmt::MakeWriter;
 
     /// Takes nothing, as a closed pipe or a full disk.

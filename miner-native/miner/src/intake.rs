@@ -8,6 +8,7 @@
 use crate::prover::{Prover, Step};
 use crate::settings::SettingsStore;
 use crate::store::{EffectKind, MinerStore, StoreError, Tally};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::deal::quote::{span, Refusal};
 use shared::deal::{Rejection, RejectionCode};
@@ -20,7 +21,7 @@ const USUAL_SECTORS: u64 = 64;
 const USUAL_LEAST: u64 = 64 << 20;
 
 /// Whether more deals are taken in while many wait to be sealed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IntakeStatus {
     pub open: bool,

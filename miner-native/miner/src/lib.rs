@@ -21,6 +21,7 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::indexing_slicing)]
 
+pub mod alerts;
 pub mod ask_publisher;
 pub mod assembly;
 pub mod block_index;
@@ -35,6 +36,9 @@ pub mod explaining;
 pub mod failpoint;
 pub mod http;
 pub mod intake;
+pub mod logging;
+mod machine;
+pub mod metrics;
 pub mod network;
 pub mod on_head;
 pub mod operator;
@@ -46,6 +50,7 @@ pub mod redeeming;
 pub mod registration;
 pub mod scrubbing;
 pub mod sealing;
+pub mod self_checks;
 pub mod settings;
 pub mod slashing;
 pub mod staging;

@@ -3,6 +3,7 @@
 //! Kept by [`crate::store`], changed through [`crate::operator`]. A new price holds only when the chain shows an ask with
 //! it: [`crate::ask_publisher`] publishes the ask, waits, and switches. Reviews of proposals read `SettingsStore::terms`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::chain::{AttoFil, Epoch};
 use shared::payment::schedule::MAX_VOUCHERS;
@@ -27,7 +28,7 @@ const LONGEST_WAIT_MS: u64 = 366 * 24 * 3600 * 1000;
 const MOST_SLOTS: u64 = 256;
 
 /// What holds now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Settings {
     /// attoFIL per byte per block; FIL as text in JSON.
@@ -92,7 +93,7 @@ impl Default for Settings {
 }
 
 /// Which settings change; what is unset stays.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct SettingsChange {
     #[serde(skip_serializing_if = "Option::is_none")]

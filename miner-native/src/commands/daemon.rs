@@ -2,12 +2,13 @@
 
 use super::error::CommandError;
 use crate::configuration::{
-    configured, ChainOptions, Configuration, JoinOptions, NetworkOptions, Options, Parts, PlaceOptions, ProofOptions,
-    TlsOptions,
+    configured, ChainOptions, Configuration, JoinOptions, LogOptions, NetworkOptions, Options, Parts, PlaceOptions,
+    ProofOptions, TlsOptions,
 };
 use crate::daemon::{self, Proofs};
 use anyhow::Result;
 use clap::Args;
+use sealdrop_miner::logging::Log;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -51,6 +52,8 @@ pub struct ChainArguments {
     #[command(flatten)]
     tls: TlsOptions,
     #[command(flatten)]
+    log: LogOptions,
+    #[command(flatten)]
     network: NetworkOptions,
 }
 
@@ -61,12 +64,12 @@ pub fn is_given(option: &str) -> bool {
 }
 
 /// Runs the daemon until it is interrupted.
-pub fn run(arguments: Arguments, proofs: &dyn Proofs) -> Result<()> {
-    start(Parts::Miner, arguments.given, proofs)
+pub fn run(arguments: Arguments, proofs: &dyn Proofs, log: &Log) -> Result<()> {
+    start(Parts::Miner, arguments.given, proofs, log)
 }
 
 /// Runs a chain alone until it is interrupted.
-pub fn run_chain(home: Option<PathBuf>, arguments: ChainArguments, proofs: &dyn Proofs) -> Result<()> {
+pub fn run_chain(home: Option<PathBuf>, arguments: ChainArguments, proofs: &dyn Proofs, log: &Log) -> Result<()> {
     let options = Options {
         place: PlaceOptions { home },
         join: JoinOptions {
@@ -75,14 +78,16 @@ pub fn run_chain(home: Option<PathBuf>, arguments: ChainArguments, proofs: &dyn 
         proofs: arguments.proofs,
         chain: arguments.chain,
         tls: arguments.tls,
+        log: arguments.log,
         network: arguments.network,
         ..Options::default()
     };
     let config = arguments.config;
-    start(Parts::Chain, Given { config, options }, proofs)
+    start(Parts::Chain, Given { config, options }, proofs, log)
 }
 
-fn start(parts: Parts, given: Given, proofs: &dyn Proofs) -> Result<()> {
+fn start(parts: Parts, given: Given, proofs: &dyn Proofs, log: &Log) -> Result<()> {
     let config = configured(parts, &given.gather()?).map_err(CommandError::from)?;
-    Ok(daemon::run(config, proofs)?)
+    log.configure(&config.log)?;
+    Ok(daemon::run(config, proofs, log)?)
 }

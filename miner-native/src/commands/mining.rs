@@ -7,7 +7,10 @@ use super::{explain, link};
 use clap::{Args, Subcommand};
 use sealdrop_miner::clock::now_ms;
 use sealdrop_miner::console;
-use sealdrop_miner::operator::{Filling, Health, IntakeStatus, MiningStatus, Operator, ProvingStatus, ScrubStatus};
+use sealdrop_miner::operator::{
+    Filling, Health, IntakeStatus, LogChange, LogLine, LogQuery, LogTail, MiningStatus, Operator, ProvingStatus,
+    ScrubStatus,
+};
 use sealdrop_miner::prover::{JobState, JobView, OwnCodeStatus};
 use sealdrop_miner::supervisor::{Problem, ServiceState};
 use serde_json::json;
@@ -68,11 +71,37 @@ enum Command {
         #[arg(long)]
         no_qr: bool,
     },
+    /// Print the last lines of the daemon's log, or change which lines it has
+    Log {
+        /// At most so many
+        #[arg(long, default_value_t = 100)]
+        lines: usize,
+        /// Of this level and worse: error, warn, info, debug or trace
+        #[arg(long, default_value = "trace")]
+        level: String,
+        /// Have these lines from now on until the daemon stops, as RUST_LOG: info, or sealdrop=debug,warn
+        #[arg(long)]
+        filter: Option<String>,
+    },
+    /// Send an alert to the daemon's webhook that says that it is a test
+    TestAlert,
     /// Put a file of your own into a sector
     AddPiece {
         /// The file; `-` is the standard input
         file: PathBuf,
     },
+}
+
+/// Lines with how long ago each was.
+fn log_lines(tail: &LogTail) -> String {
+    let now = now_ms();
+    let line = |line: &LogLine| {
+        let ago = span(now.saturating_sub(line.at));
+        format!("{ago:>12} ago {:5} {} {}", line.level, line.target, line.text)
+    };
+    let head = format!("levels: {}", tail.filter);
+    let lines = tail.lines.iter().map(line);
+    [head].into_iter().chain(lines).collect::<Vec<_>>().join("\n")
 }
 
 /// Asks the daemon.
@@ -88,6 +117,23 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
         Command::Link { page, no_qr } => {
             let miner = operator.mining().await?.address;
             link::show(&target, output, miner, page, !no_qr)?;
+        }
+        Command::Log { lines, level, filter } => {
+            if let Some(filter) = filter {
+                operator.change_log(&LogChange { filter }).await?;
+            }
+            let query = LogQuery {
+                lines: Some(lines),
+                level: Some(level),
+            };
+            let tail = operator.log(&query).await?;
+            output.show(&tail, || log_lines(&tail))?;
+        }
+        Command::TestAlert => {
+            let status = operator.test_alerts().await?;
+            output.show(&status, || {
+                format!("{} took it", status.webhook.as_deref().unwrap_or_default())
+            })?;
         }
         Command::Start => {
             let status = operator.start_mining().await?;

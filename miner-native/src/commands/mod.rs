@@ -33,16 +33,16 @@ use crate::daemon::{DaemonError, Proofs, RealProofs};
 use crate::terminal::escaped;
 use error::Told;
 use output::Output;
-use sealdrop_miner::console::{self, LogWriter};
+use sealdrop_miner::console;
 use sealdrop_miner::data_dir::keep_files_private;
+use sealdrop_miner::logging::Log;
 
 use clap::{Parser, Subcommand};
 use shared::exit_code;
 use std::future::Future;
-use std::io::{IsTerminal, Read};
+use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
 
 /// Sealdrop: a storage miner with its own development chain.
 #[derive(Debug, Parser)]
@@ -103,7 +103,7 @@ pub fn run() -> ExitCode {
         Err(code) => return code,
     };
     let done = match cli.command {
-        Command::Daemon(arguments) => return run_daemon(|| daemon::run(*arguments, &RealProofs)),
+        Command::Daemon(arguments) => return run_daemon(|log| daemon::run(*arguments, &RealProofs, log)),
         Command::Client(arguments) => block_on(client::run(arguments)),
         Command::Paych(arguments) => block_on(paych::run(arguments)),
         Command::RetrievalClient(arguments) => block_on(retrieval::run(arguments)),
@@ -119,7 +119,7 @@ pub fn run() -> ExitCode {
         Command::Protocol(arguments) => block_on(protocol::run(arguments)),
         Command::Params(arguments) => params::run(arguments, cli.output),
         Command::Chain(arguments) => match arguments.into_run() {
-            Ok((home, asked)) => return run_daemon(|| daemon::run_chain(home, asked, &RealProofs)),
+            Ok((home, asked)) => return run_daemon(|log| daemon::run_chain(home, asked, &RealProofs, log)),
             Err(question) => block_on(chain::run(question)),
         },
         Command::Prove(arguments) => return prove::run(arguments),
@@ -131,10 +131,10 @@ pub fn run() -> ExitCode {
 /// The daemon's command line with proofs from elsewhere, for the daemon that tests kill: any other command is refused.
 pub fn run_daemon_with(proofs: &dyn Proofs) -> ExitCode {
     match Cli::parse().command {
-        Command::Daemon(arguments) => return run_daemon(|| daemon::run(*arguments, proofs)),
+        Command::Daemon(arguments) => return run_daemon(|log| daemon::run(*arguments, proofs, log)),
         Command::Chain(arguments) => {
             if let Ok((home, asked)) = arguments.into_run() {
-                return run_daemon(|| daemon::run_chain(home, asked, proofs));
+                return run_daemon(|log| daemon::run_chain(home, asked, proofs, log));
             }
         }
         _ => {}
@@ -163,14 +163,12 @@ fn is_for_programs() -> bool {
     words.any(|word| word == "--json")
 }
 
-fn run_daemon(run: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
+fn run_daemon(run: impl FnOnce(&Log) -> anyhow::Result<()>) -> ExitCode {
     keep_files_private();
     // The session layer of WebTransport warns of every peer that ends a connection.
-    let log = logging("sealdrop=info,warn,web_transport_quinn=error");
-    let code = ended(run());
-    if let Some(log) = log {
-        log.flush();
-    }
+    let log = Log::start("sealdrop=info,warn,web_transport_quinn=error").unwrap_or_default();
+    let code = ended(run(&log));
+    log.flush();
     code
 }
 
@@ -201,22 +199,6 @@ fn block_on(work: impl Future<Output = Result<(), CommandError>>) -> anyhow::Res
     let done = runtime.block_on(work);
     runtime.shutdown_background();
     Ok(done?)
-}
-
-/// Logs to standard error; `RUST_LOG` overrides the default. Never stops or panics anything, whatever becomes of the log.
-fn logging(default: &str) -> Option<LogWriter> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let colours = std::io::stderr().is_terminal();
-    let writer = LogWriter::new(std::io::stderr()).ok()?;
-    let lines = writer.clone();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(move || lines.clone())
-        .with_ansi(colours)
-        // It would print them, and panic where that fails.
-        .log_internal_errors(false)
-        .init();
-    Some(writer)
 }
 
 /// A file, or what comes in where its name is `-`.

@@ -227,6 +227,34 @@ pub(super) static KEYS: &[Key] = &[
         "The certificate, and behind it those that sign it."
     ),
     key!("tls.key", tls.tls_key, "--tls-key", "\"privkey.pem\"", "Its key."),
+    key!(
+        "log.format",
+        log.log_format,
+        "--log-format",
+        "",
+        "text for people, json for programs: one object a line."
+    ),
+    key!(
+        "log.folder",
+        log.log_folder,
+        "--log-folder",
+        "\"/var/log/sealdrop\"",
+        "Folder of the log's files, one a day, of which two weeks are kept. Without it the log goes to standard error, which systemd's journal takes."
+    ),
+    key!(
+        "log.filter",
+        log.log_filter,
+        "--log-filter",
+        "\"sealdrop=debug,warn\"",
+        "Which lines the log has, as RUST_LOG, which comes before it. `sealdrop mining log --filter` changes it while the daemon runs."
+    ),
+    key!(
+        "alerts.webhook",
+        log.alerts_webhook,
+        "--alerts-webhook",
+        "\"https://hooks.example.org/…\"",
+        "Where what is wrong, and that it is well again, is sent: a POST of JSON with `text`, as Slack and Mattermost take it."
+    ),
 ];
 
 /// The names of all keys, the miner's settings among them.

@@ -14,14 +14,17 @@ mod value;
 
 pub use layers::{Configuration, Source};
 pub use options::{
-    ChainOptions, HttpOptions, JoinOptions, MinerOptions, NetworkOptions, Options, P2pOptions, PlaceOptions,
-    ProofOptions, TlsOptions, WebOptions,
+    ChainOptions, HttpOptions, JoinOptions, LogOptions, MinerOptions, NetworkOptions, Options, P2pOptions,
+    PlaceOptions, ProofOptions, TlsOptions, WebOptions,
 };
 pub use sample::sample;
 pub use value::HostName;
+use value::LogFilter;
 
 use crate::daemon::{DaemonConfig, Listen, P2p, PublicHttp, Role};
 use sealdrop_listener::{Certificate, PemFiles, TlsError};
+use sealdrop_miner::logging::LogConfig;
+use sealdrop_miner::operator::{ConfigurationEntry, ConfigurationView};
 use sealdrop_miner::settings::SettingsError;
 use shared::chain::Policy;
 use shared::piece::SectorSize;
@@ -170,8 +173,33 @@ pub fn configured(parts: Parts, configuration: &Configuration) -> Result<DaemonC
         page: options.web.web,
         client: options.web.client,
         tls,
+        log: LogConfig {
+            format: options.log.log_format.unwrap_or_default(),
+            folder: options.log.log_folder,
+            filter: options.log.log_filter.map(|LogFilter(filter)| filter),
+        },
+        webhook: options.log.alerts_webhook,
+        shown: shown(configuration),
         settings,
     })
+}
+
+/// Every key of the start with its value and source, for the operator's page.
+fn shown(configuration: &Configuration) -> ConfigurationView {
+    let options = effective(configuration.options.clone());
+    let entry = |name: &'static str| {
+        let value = keys::shown(&options, name)?;
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        Some(ConfigurationEntry {
+            key: name.to_owned(),
+            value,
+            source: configuration.source(name).to_string(),
+            changes_at_start: is_of_the_start(name),
+        })
+    };
+    ConfigurationView {
+        entries: keys::names().filter_map(entry).collect(),
+    }
 }
 
 fn p2p(options: &P2pOptions) -> P2p {
@@ -228,6 +256,7 @@ fn effective(mut options: Options) -> Options {
     }
     let http = &mut options.http;
     http.http_listen = Some(addresses(http.http_listen.take(), http.http_port, HTTP_PORT));
+    options.log.log_format.get_or_insert_default();
     let web = &mut options.web;
     web.web_listen = Some(addresses(web.web_listen.take(), web.web_port, WEB_PORT));
     web.web_host.get_or_insert_default();

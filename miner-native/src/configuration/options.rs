@@ -2,10 +2,12 @@
 //! [`super::keys`]. What is unset is left to whoever comes next.
 
 use super::settings;
-use super::value::HostName;
+use super::value::{HostName, LogFilter};
 use crate::span;
 use clap::Args;
 use libp2p::Multiaddr;
+use sealdrop_miner::alerts::Webhook;
+use sealdrop_miner::logging::LogFormat;
 use shared::chain::AttoFil;
 use shared::piece::SectorSize;
 use std::collections::BTreeMap;
@@ -32,6 +34,8 @@ pub struct Options {
     pub web: WebOptions,
     #[command(flatten)]
     pub tls: TlsOptions,
+    #[command(flatten)]
+    pub log: LogOptions,
     #[command(flatten)]
     pub miner: MinerOptions,
     #[command(flatten)]
@@ -142,6 +146,23 @@ pub struct TlsOptions {
     /// Its key
     #[arg(long, value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Log and alerts")]
+pub struct LogOptions {
+    /// text for people, json for programs [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+    /// Folder of the log's files, one a day, of which two weeks are kept [default: standard error]
+    #[arg(long, value_name = "DIR")]
+    pub log_folder: Option<PathBuf>,
+    /// Which lines the log has, as RUST_LOG, which comes before it: info, or sealdrop=debug,warn
+    #[arg(long, value_name = "FILTER")]
+    pub log_filter: Option<LogFilter>,
+    /// Where alerts are sent, as JSON
+    #[arg(long, value_name = "URL")]
+    pub alerts_webhook: Option<Webhook>,
 }
 
 #[derive(Debug, Clone, Default, Args)]

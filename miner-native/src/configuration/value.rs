@@ -2,6 +2,8 @@
 
 use crate::span;
 use libp2p::Multiaddr;
+use sealdrop_miner::alerts::Webhook;
+use sealdrop_miner::logging::{parse_filter, LogError, LogFormat};
 use serde_json::{json, Value as Json};
 use shared::chain::AttoFil;
 use shared::piece::SectorSize;
@@ -93,6 +95,55 @@ impl Value for u16 {
 
     fn shown(&self) -> Json {
         json!(self)
+    }
+}
+
+impl Value for LogFormat {
+    const FORM: &'static str = "text or json";
+
+    fn of_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn shown(&self) -> Json {
+        json!(self.to_string())
+    }
+}
+
+/// Which lines a log has, in the syntax of `RUST_LOG`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFilter(pub String);
+
+impl FromStr for LogFilter {
+    type Err = LogError;
+
+    fn from_str(text: &str) -> Result<Self, LogError> {
+        parse_filter(text).map(|_| Self(text.to_owned()))
+    }
+}
+
+impl Value for LogFilter {
+    const FORM: &'static str = "levels of a log, such as \"info\" or \"sealdrop=debug,warn\"";
+
+    fn of_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn shown(&self) -> Json {
+        json!(self.0)
+    }
+}
+
+impl Value for Webhook {
+    const FORM: &'static str = "a URL that begins with https:// or http://";
+
+    fn of_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    /// Its host alone: whoever knows the rest can send there, too.
+    fn shown(&self) -> Json {
+        json!(self.to_string())
     }
 }
 

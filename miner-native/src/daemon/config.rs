@@ -4,7 +4,10 @@ use super::joining::{check_url, NoEndpoint};
 use libp2p::multiaddr::Protocol;
 use libp2p::Multiaddr;
 use sealdrop_listener::Certificate;
+use sealdrop_miner::alerts::Webhook;
+use sealdrop_miner::logging::LogConfig;
 use sealdrop_miner::network::{is_http, HostConfig};
+use sealdrop_miner::operator::ConfigurationView;
 use sealdrop_miner::settings::{Settings, SettingsChange, SettingsError};
 use shared::chain::policy::PolicyError;
 use shared::chain::Policy;
@@ -99,6 +102,11 @@ pub struct DaemonConfig {
     pub client: Option<PathBuf>,
     /// The operator's certificate, for chain, page and secure WebSocket.
     pub tls: Option<Certificate>,
+    pub log: LogConfig,
+    /// Where alerts are sent.
+    pub webhook: Option<Webhook>,
+    /// Every key with its value and source, for the operator.
+    pub shown: ConfigurationView,
     /// Settings that the operator gave; the others are as they were left, or the usual ones.
     pub settings: SettingsChange,
     /// The numbers of a network that begins.
@@ -365,6 +373,9 @@ mod tests {
             page: None,
             client: None,
             tls: None,
+            log: LogConfig::default(),
+            webhook: None,
+            shown: ConfigurationView::default(),
             settings: SettingsChange::default(),
             policy: Policy::default(),
         };

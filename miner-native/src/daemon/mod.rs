@@ -22,10 +22,12 @@ use parameters::ParametersError;
 use sealdrop_database::blocking;
 use sealdrop_devnet::{Devnet, DevnetConfig, DevnetError};
 use sealdrop_listener::Tls;
+use sealdrop_miner::alerts::Alerts;
 use sealdrop_miner::ask_publisher::{self, AskError};
 use sealdrop_miner::assembly::Assembly;
 use sealdrop_miner::block_index::{BlockIndex, IndexError};
 use sealdrop_miner::chain_access::{genesis_at, rpc_url, Account, ChainAccess, ChainError};
+use sealdrop_miner::clock::now_ms;
 use sealdrop_miner::console;
 use sealdrop_miner::data_dir::{DataDir, DataDirError, Elsewhere, Endpoints, Identity};
 use sealdrop_miner::descriptors;
@@ -33,6 +35,7 @@ use sealdrop_miner::explaining::Explainer;
 use sealdrop_miner::failpoint::{self, UnknownPoint};
 use sealdrop_miner::http::{self, Http, HttpError};
 use sealdrop_miner::intake::Intake;
+use sealdrop_miner::logging::Log;
 use sealdrop_miner::network::{self, Host, HttpPlaces, IdentityError, Network, NetworkError, TransferManager};
 use sealdrop_miner::operator::token::{TokenError, Tokens};
 use sealdrop_miner::piece_reader::PieceReader;
@@ -43,7 +46,7 @@ use sealdrop_miner::staging::{Staging, StagingError};
 use sealdrop_miner::storage_check::StorageDoubt;
 use sealdrop_miner::store::{MinerStore, StoreError};
 use sealdrop_miner::supervisor::{RestartPolicy, ServiceFailed, Supervisor};
-use sealdrop_miner::web::{self, Web, WebConfig, WebError};
+use sealdrop_miner::web::{self, Api, Web, WebConfig, WebError};
 use sealdrop_miner::worker::{WorkerError, WorkerKey};
 use sealdrop_wallet::{Wallet, WalletError};
 use shared::chain::SecretKey;
@@ -110,7 +113,7 @@ pub enum DaemonError {
 }
 
 /// Runs until Ctrl-C or SIGTERM. The product's proofs are [`RealProofs`].
-pub fn run(mut config: DaemonConfig, proofs: &dyn Proofs) -> Result<(), DaemonError> {
+pub fn run(mut config: DaemonConfig, proofs: &dyn Proofs, log: &Log) -> Result<(), DaemonError> {
     failpoint::arm()?;
     descriptors::raise_limit();
     config.check()?;
@@ -134,7 +137,7 @@ pub fn run(mut config: DaemonConfig, proofs: &dyn Proofs) -> Result<(), DaemonEr
         .enable_all()
         .build()
         .map_err(DaemonError::Runtime)?;
-    let ended = runtime.block_on(live(config, home, proofs));
+    let ended = runtime.block_on(live(config, home, proofs, log));
     // A proof that is being computed cannot be interrupted; what it belongs to is on the disk, so nobody waits for it.
     runtime.shutdown_background();
     ended
@@ -173,7 +176,7 @@ fn web_config(config: &DaemonConfig, chain_url: String) -> WebConfig {
     }
 }
 
-async fn live(config: DaemonConfig, home: DataDir, proofs: &dyn Proofs) -> Result<(), DaemonError> {
+async fn live(config: DaemonConfig, home: DataDir, proofs: &dyn Proofs, log: &Log) -> Result<(), DaemonError> {
     let mut signals = Signals::listen()?;
     let mut supervisor = Supervisor::new(RestartPolicy::default());
     let failed = supervisor.failed();
@@ -183,7 +186,7 @@ async fn live(config: DaemonConfig, home: DataDir, proofs: &dyn Proofs) -> Resul
     let running = async {
         let greeting = match &config.role {
             Role::Chain => start_chain_alone(&config, &home, proofs, &mut supervisor)?,
-            Role::ChainAndMiner | Role::Miner { .. } => start(&config, &home, proofs, &mut supervisor).await?,
+            Role::ChainAndMiner | Role::Miner { .. } => start(&config, &home, proofs, log, &mut supervisor).await?,
         };
         if let Some(made) = greeting.own_chain() {
             home.own_chain(made)?;
@@ -220,6 +223,7 @@ async fn start(
     config: &DaemonConfig,
     home: &DataDir,
     proofs: &dyn Proofs,
+    log: &Log,
     supervisor: &mut Supervisor,
 ) -> Result<Greeting, DaemonError> {
     // The page's port is taken first: it is the one that people remember.
@@ -278,17 +282,45 @@ async fn start(
     };
     services::start_http(public, http_listeners, supervisor);
     services::start_self_check(host.clone(), supervisor).await;
+    services::start_self_checks(&parts, log, supervisor);
+    let alerts = Alerts::new(
+        config.webhook.clone(),
+        supervisor.board(),
+        parts.address.clone(),
+        config.network.clone(),
+    );
+    services::start_alerts(alerts.clone(), supervisor);
     Tokens::ensure(&home.tokens())?;
     let web = Web {
         addresses: web_addresses,
         config: web_config(config, chain_url.clone()),
-        api: services::api(
-            &parts,
-            host.clone(),
+        api: Api {
+            address: parts.address.clone(),
+            owner: parts.owner.clone(),
+            sector_size: parts.sector_size,
+            store: parts.store.clone(),
+            staging: parts.staging.clone(),
+            chain: parts.chain.clone(),
+            prover: parts.prover.clone(),
+            settings: parts.settings.clone(),
+            intake: parts.intake.clone(),
+            worker: parts.worker.clone(),
+            ask_publisher: parts.ask_publisher(),
+            redeeming: parts.redeeming(),
+            proving: parts.proving(),
+            wake: parts.wake.clone(),
+            host: host.clone(),
             explainer,
-            supervisor.board(),
-            (link(&parts, &endpoints), home.tokens()),
-        ),
+            health: supervisor.board(),
+            link: link(&parts, &endpoints),
+            tokens: home.tokens(),
+            home: home.root().to_owned(),
+            started_ms: now_ms(),
+            policy: parts.policy.clone(),
+            log: log.clone(),
+            alerts,
+            configuration: Arc::new(config.shown.clone()),
+        },
     };
     services::start_web(web, listeners, supervisor);
     Ok(Greeting::of_miner(&config.role, endpoints, &parts, host))

@@ -2,25 +2,26 @@
 
 use sealdrop_devnet::Devnet;
 use sealdrop_listener::{Certificate, Trouble as CertificateTrouble};
+use sealdrop_miner::alerts::Alerts;
 use sealdrop_miner::ask_publisher::AskPublisher;
 use sealdrop_miner::assembly::Assembly;
 use sealdrop_miner::block_index::Indexing;
 use sealdrop_miner::chain_access::Following;
 use sealdrop_miner::deal_expiry::DealExpiry;
-use sealdrop_miner::explaining::Explainer;
 use sealdrop_miner::http::Http;
+use sealdrop_miner::logging::Log;
 use sealdrop_miner::network::{Host, Network, SelfCheck};
 use sealdrop_miner::proving::Proving;
 use sealdrop_miner::redeeming::Redeeming;
 use sealdrop_miner::scrubbing::Scrubbing;
 use sealdrop_miner::sealing::Sealing;
+use sealdrop_miner::self_checks::SelfChecks;
 use sealdrop_miner::slashing::Slashing;
 use sealdrop_miner::storage_check::StorageCheck;
-use sealdrop_miner::supervisor::{HealthBoard, Lifeline, Service, ServiceError, Stage, Supervisor};
-use sealdrop_miner::web::{Api, Web};
+use sealdrop_miner::supervisor::{Lifeline, Service, ServiceError, Stage, Supervisor};
+use sealdrop_miner::web::Web;
 use sealdrop_miner::worker::WorkerKey;
 use std::future::Future;
-use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::net::TcpListener;
@@ -199,35 +200,20 @@ pub(super) fn start_web(web: Web, listeners: Vec<TcpListener>, supervisor: &mut 
     }));
 }
 
-/// What the operator's requests are answered from.
-pub(super) fn api(
-    parts: &Assembly,
-    host: Host,
-    explainer: Explainer,
-    health: HealthBoard,
-    (link, tokens): (Option<String>, PathBuf),
-) -> Api {
-    Api {
-        link,
-        address: parts.address.clone(),
-        owner: parts.owner.clone(),
-        sector_size: parts.sector_size,
-        store: parts.store.clone(),
-        staging: parts.staging.clone(),
-        chain: parts.chain.clone(),
-        prover: parts.prover.clone(),
-        settings: parts.settings.clone(),
-        intake: parts.intake.clone(),
-        worker: parts.worker.clone(),
-        ask_publisher: parts.ask_publisher(),
-        redeeming: parts.redeeming(),
-        proving: parts.proving(),
-        wake: parts.wake.clone(),
-        host,
-        explainer,
-        health,
-        tokens,
-    }
+/// Whether what is green is true.
+pub(super) fn start_self_checks(parts: &Assembly, log: &Log, supervisor: &mut Supervisor) {
+    start(
+        supervisor,
+        "self checks",
+        Stage::Work,
+        parts.self_checks(log.clone()),
+        SelfChecks::run,
+    );
+}
+
+/// What tells somebody who does not look; it watches the others stop.
+pub(super) fn start_alerts(alerts: Alerts, supervisor: &mut Supervisor) {
+    start(supervisor, "alerts", Stage::Intake, alerts, Alerts::run);
 }
 
 #[cfg(test)]

@@ -84,6 +84,7 @@ pub enum SectorStage {
 /// The name of a stage, for people and for progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Phase {
     Packing,
     Closed,
@@ -99,6 +100,26 @@ pub enum Phase {
     Released,
     Removed,
     Failed,
+}
+
+impl Phase {
+    /// In the order of a sector's life.
+    pub const ALL: [Self; 14] = [
+        Self::Packing,
+        Self::Closed,
+        Self::PreCommit1,
+        Self::PreCommit2,
+        Self::PreCommitting,
+        Self::WaitSeed,
+        Self::Commit1,
+        Self::Commit2,
+        Self::Committing,
+        Self::Proving,
+        Self::Expired,
+        Self::Released,
+        Self::Removed,
+        Self::Failed,
+    ];
 }
 
 impl SectorStage {

@@ -40,7 +40,7 @@ pub(super) fn foreign(target: &Target) -> Box<dyn Attack> {
         ));
         said.push((
             format!("{header:?} to the miner"),
-            Http::to(web).post("/api/miner/mining/stop", &[header], b""),
+            Http::to(web).post("/api/v1/miner/mining/stop", &[header], b""),
         ));
     }
     for origin in ["https://example.com", "http://example.com:4400"] {
@@ -60,10 +60,10 @@ pub(super) fn foreign(target: &Target) -> Box<dyn Attack> {
 pub(super) fn orders(target: &Target) -> Box<dyn Attack> {
     let web = target.ports[3];
     let paths = [
-        "/api/miner/mining/stop",
-        "/api/miner/mining/once",
-        "/api/miner/seal-now",
-        "/api/miner/settings",
+        "/api/v1/miner/mining/stop",
+        "/api/v1/miner/mining/once",
+        "/api/v1/miner/seal-now",
+        "/api/v1/miner/settings",
     ];
     let long = "x".repeat(4000);
     let tokens = [

@@ -3,10 +3,11 @@
 use super::advertised::Reach;
 use super::http_address::is_http;
 use super::probe::{Fault, Unanswered};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// An advertised address, and how it was when it was last tried.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AddressStatus {
     /// A multiaddr without the peer id.
@@ -29,7 +30,7 @@ pub struct AddressStatus {
 }
 
 /// Why an address does not answer, and what to do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AddressFault {
     pub code: Fault,
@@ -49,7 +50,7 @@ impl From<&Unanswered> for AddressFault {
 }
 
 /// Another miner's word (AutoNAT): it is not signed, and it may err.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OutsideVerdict {
     /// Its peer id.

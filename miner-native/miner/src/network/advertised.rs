@@ -7,6 +7,7 @@
 use super::listen::TransportKind;
 use libp2p::multiaddr::Protocol;
 use libp2p::Multiaddr;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::chain::peers::{MAX_ADDRESSES, MAX_RECORD};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +19,7 @@ const FRAME: usize = 256;
 const FRAME_OF_ADDRESS: usize = 8;
 
 /// From where an address can be reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Reach {
     /// From everywhere, or by a name.

@@ -8,7 +8,7 @@ use super::origin::{most_frequent, Origin};
 use super::swarm::MAX_CONNECTIONS;
 use super::webrtc;
 use libp2p::swarm::ConnectionId;
-use libp2p::PeerId;
+use libp2p::{Multiaddr, PeerId};
 use std::collections::BTreeMap;
 
 /// The established connections.
@@ -26,6 +26,16 @@ struct Connection {
     peer: PeerId,
     origin: Origin,
     is_webrtc: bool,
+    shown: Shown,
+}
+
+/// What the operator sees of a connection.
+#[derive(Debug, Clone)]
+pub(super) struct Shown {
+    pub address: Multiaddr,
+    pub is_dialed: bool,
+    /// Milliseconds since 1970.
+    pub since_ms: u64,
 }
 
 impl Connections {
@@ -44,12 +54,14 @@ impl Connections {
         peer: PeerId,
         origin: Origin,
         is_webrtc: bool,
+        shown: Shown,
     ) -> Option<ConnectionId> {
         self.all.push(Connection {
             id,
             peer,
             origin,
             is_webrtc,
+            shown,
         });
         let is_crowded = is_webrtc && self.all.iter().filter(|c| c.is_webrtc).count() > webrtc::MAX_CONNECTIONS;
         if !is_crowded && self.all.len() <= MAX_CONNECTIONS {
@@ -59,6 +71,11 @@ impl Connections {
         // It is closing: the next newcomer needs another's place.
         self.closed(&crowded_out);
         Some(crowded_out)
+    }
+
+    /// Who is connected and how, in the order in which they came.
+    pub(super) fn shown(&self) -> impl DoubleEndedIterator<Item = (PeerId, &Shown)> {
+        self.all.iter().map(|connection| (connection.peer, &connection.shown))
     }
 
     pub(super) fn is_webrtc(&self, id: &ConnectionId) -> bool {
@@ -111,10 +128,13 @@ mod tests {
     fn connect(connections: &mut Connections, number: usize, address: &str) -> (PeerId, Option<ConnectionId>) {
         let peer = PeerId::random();
         let id = ConnectionId::new_unchecked(number);
-        (
-            peer,
-            connections.opened(id, peer, from(address), address.ends_with("webrtc-direct")),
-        )
+        let shown = Shown {
+            address: address.parse().expect("an address"),
+            is_dialed: false,
+            since_ms: 0,
+        };
+        let is_webrtc = address.ends_with("webrtc-direct");
+        (peer, connections.opened(id, peer, from(address), is_webrtc, shown))
     }
 
     #[test]

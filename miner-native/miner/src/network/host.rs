@@ -2,7 +2,7 @@
 //! connections go when there is no room for new ones. Where it is may change while it runs: [`Host::watch_addresses`].
 
 use super::advertised::{advertised, without_peer, Known, Reach};
-use super::connections::Connections;
+use super::connections::{Connections, Shown};
 use super::http_address::{with_http, HttpPlaces};
 use super::listen::{announced, with_current_hashes, HostConfig, ListenAddress, TransportKind};
 use super::origin::Origin;
@@ -11,6 +11,8 @@ use super::refused::{Limit, Refused};
 use super::self_check::AddressBoard;
 use super::swarm::{dial, swarm, Behaviour, BehaviourEvent, Certificates};
 use super::NetworkError;
+use crate::clock::now_ms;
+use crate::operator::{PeerConnection, Peers};
 use futures::StreamExt;
 use libp2p::core::transport::{ListenerId, TransportError};
 use libp2p::identity::Keypair;
@@ -200,6 +202,23 @@ impl Host {
         lock(&self.inner.connections).has(peer)
     }
 
+    /// Who is connected now; of the connections, at most so many are named, the newest first.
+    pub fn peers(&self, most: usize) -> Peers {
+        let connections = lock(&self.inner.connections);
+        let named = connections.shown().rev().take(most);
+        Peers {
+            total: connections.shown().count() as u64,
+            connections: named
+                .map(|(peer, shown)| PeerConnection {
+                    peer: peer.to_string(),
+                    address: shown.address.to_string(),
+                    is_dialed: shown.is_dialed,
+                    since: shown.since_ms,
+                })
+                .collect(),
+        }
+    }
+
     /// Notes that something is done with a peer: its connections are not idle until what is returned is dropped.
     pub(super) fn busy_with(&self, peer: PeerId) -> Busy {
         lock(&self.inner.connections).begin(peer);
@@ -326,7 +345,13 @@ impl Open {
                     let remote = endpoint.get_remote_address();
                     tracing::debug!(peer = %peer_id, from = %remote, "connected");
                     let is_webrtc = TransportKind::of(remote) == Some(TransportKind::WebRtcDirect);
-                    let crowded_out = lock(connections).opened(connection_id, peer_id, Origin::of(remote), is_webrtc);
+                    let shown = Shown {
+                        address: remote.clone(),
+                        is_dialed: endpoint.is_dialer(),
+                        since_ms: now_ms(),
+                    };
+                    let crowded_out =
+                        lock(connections).opened(connection_id, peer_id, Origin::of(remote), is_webrtc, shown);
                     if let Some(idle) = crowded_out {
                         tracing::debug!(connection = %idle, "an idle connection makes room");
                         self.host.refused().count(Limit::Connections);

@@ -20,6 +20,7 @@ use libp2p::identity::Keypair;
 use libp2p::swarm::dial_opts::DialOpts;
 use libp2p::swarm::{Config, DialError, SwarmEvent};
 use libp2p::{dns, identify, noise, quic, tcp, Multiaddr, PeerId, Swarm, Transport};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::error::Error;
 use std::io;
@@ -52,7 +53,7 @@ pub enum Unanswered {
 }
 
 /// A stable name for each of [`Unanswered`], and what to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fault {
     Refused,

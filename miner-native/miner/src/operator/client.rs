@@ -1,8 +1,9 @@
 //! The command line's way to a running daemon: one method for each route.
 
 use super::{
-    route, AddedPiece, ChangedSettings, DealDetail, DealFilter, DealSummary, Explanation, Health, MinedBlock,
-    MinerStatus, MiningStatus, RedeemOutcome, RedeemRequest, Refusal, SectorSummary,
+    route, AddedPiece, AlertsStatus, ChangedSettings, DealDetail, DealFilter, DealSummary, Explanation, Health,
+    LogChange, LogQuery, LogTail, MinedBlock, MinerStatus, MiningStatus, RedeemOutcome, RedeemRequest, Refusal,
+    SectorSummary,
 };
 use crate::settings::{Settings, SettingsChange};
 use reqwest::{Body, Method, RequestBuilder, Response, StatusCode};
@@ -185,6 +186,21 @@ impl Operator {
     /// See [`route::SETTINGS`].
     pub async fn change_settings(&self, change: &SettingsChange) -> Result<ChangedSettings, OperatorError> {
         self.ask(self.request(Method::POST, route::SETTINGS).json(change)).await
+    }
+
+    /// See [`route::LOG`].
+    pub async fn log(&self, query: &LogQuery) -> Result<LogTail, OperatorError> {
+        self.ask(self.request(Method::GET, route::LOG).query(query)).await
+    }
+
+    /// See [`route::LOG`].
+    pub async fn change_log(&self, change: &LogChange) -> Result<LogTail, OperatorError> {
+        self.ask(self.request(Method::POST, route::LOG).json(change)).await
+    }
+
+    /// See [`route::ALERTS_TEST`].
+    pub async fn test_alerts(&self) -> Result<AlertsStatus, OperatorError> {
+        self.ask(self.request(Method::POST, route::ALERTS_TEST)).await
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {

@@ -5,17 +5,25 @@
 
 pub mod client;
 pub mod token;
+mod watching;
 mod work;
 
+pub use crate::alerts::AlertsStatus;
 pub use crate::intake::IntakeStatus;
+pub use crate::logging::{LogLine, LogTail};
 pub use crate::network::address_status::{AddressFault, AddressStatus, OutsideVerdict};
 pub use client::{Operator, OperatorError};
 pub use shared::explain::deal::Explanation;
+pub use watching::{
+    Changed, ChannelSummary, ConfigurationEntry, ConfigurationView, Disk, Earnings, LogChange, LogQuery, Machine,
+    Memory, MissedWindow, PeerConnection, Peers, ProofsMade, Topic, WhoAmI, Window,
+};
 pub use work::{Damage, ProvingStatus, ScrubStatus};
 
 use crate::prover::{JobView, OwnCodeStatus};
 use crate::settings::Settings;
 pub use crate::supervisor::Health;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::chain::{Address, AttoFil, ChannelId, Epoch};
 use shared::piece::Commitment;
@@ -25,43 +33,73 @@ use std::collections::BTreeMap;
 /// Where things are asked for; `{cid}` stands for a deal's id. Everything but [`route::HEALTH`] needs a [`token`].
 pub mod route {
     /// GET: [`super::MinerStatus`].
-    pub const STATUS: &str = "/api/miner/status";
+    pub const STATUS: &str = "/api/v1/miner/status";
     /// GET: [`super::Health`], with the HTTP status 503 while anything is wrong; needs no token.
     pub const HEALTH: &str = "/health";
     /// GET: a list of [`super::DealSummary`], by the time of the proposal; query: [`super::DealFilter`].
-    pub const DEALS: &str = "/api/miner/deals";
+    pub const DEALS: &str = "/api/v1/miner/deals";
     /// GET: [`super::DealDetail`].
-    pub const DEAL: &str = "/api/miner/deals/{cid}";
+    pub const DEAL: &str = "/api/v1/miner/deals/{cid}";
     /// GET: [`super::Explanation`]; why the deal is not done, and when it will be.
-    pub const DEAL_EXPLANATION: &str = "/api/miner/deals/{cid}/explain";
+    pub const DEAL_EXPLANATION: &str = "/api/v1/miner/deals/{cid}/explain";
     /// POST [`super::RedeemRequest`]: [`super::RedeemOutcome`].
-    pub const REDEEM: &str = "/api/miner/deals/{cid}/redeem";
+    pub const REDEEM: &str = "/api/v1/miner/deals/{cid}/redeem";
     /// GET: a list of [`super::SectorSummary`], the newest first.
-    pub const SECTORS: &str = "/api/miner/sectors";
+    pub const SECTORS: &str = "/api/v1/miner/sectors";
     /// POST: [`super::SectorSummary`]; a failed sector is tried again.
-    pub const RETRY: &str = "/api/miner/sectors/{id}/retry";
+    pub const RETRY: &str = "/api/v1/miner/sectors/{id}/retry";
     /// POST: [`super::SectorSummary`]; a failed sector is not tried again, and its deals fail.
-    pub const GIVE_UP: &str = "/api/miner/sectors/{id}/give-up";
+    pub const GIVE_UP: &str = "/api/v1/miner/sectors/{id}/give-up";
     /// GET: [`super::Explanation`]; why the sector is not done, and when it will be.
-    pub const SECTOR_EXPLANATION: &str = "/api/miner/sectors/{id}/explain";
+    pub const SECTOR_EXPLANATION: &str = "/api/v1/miner/sectors/{id}/explain";
     /// POST: [`super::MiningStatus`]; what is staged is sealed now.
-    pub const SEAL_NOW: &str = "/api/miner/seal-now";
+    pub const SEAL_NOW: &str = "/api/v1/miner/seal-now";
     /// GET: [`super::MiningStatus`].
-    pub const MINING: &str = "/api/miner/mining";
+    pub const MINING: &str = "/api/v1/miner/mining";
     /// POST: [`super::MiningStatus`]; new deals are taken from now on.
-    pub const MINING_START: &str = "/api/miner/mining/start";
+    pub const MINING_START: &str = "/api/v1/miner/mining/start";
     /// POST: [`super::MiningStatus`]; no new deals are taken; sectors are sealed and proven as before.
-    pub const MINING_STOP: &str = "/api/miner/mining/stop";
+    pub const MINING_STOP: &str = "/api/v1/miner/mining/stop";
     /// POST: [`super::MinedBlock`], the next block of the chain's authority.
-    pub const MINING_ONCE: &str = "/api/miner/mining/once";
+    pub const MINING_ONCE: &str = "/api/v1/miner/mining/once";
     /// POST of a file's bytes: [`super::AddedPiece`].
-    pub const ADD_PIECE: &str = "/api/miner/add-piece";
+    pub const ADD_PIECE: &str = "/api/v1/miner/add-piece";
     /// GET: [`crate::settings::Settings`]; POST [`crate::settings::SettingsChange`]: [`super::ChangedSettings`].
-    pub const SETTINGS: &str = "/api/miner/settings";
+    pub const SETTINGS: &str = "/api/v1/miner/settings";
+    /// GET: [`super::WhoAmI`].
+    pub const WHO_AM_I: &str = "/api/v1/miner/whoami";
+    /// GET: [`super::Machine`].
+    pub const MACHINE: &str = "/api/v1/miner/machine";
+    /// GET: [`super::Peers`].
+    pub const PEERS: &str = "/api/v1/miner/peers";
+    /// GET: [`super::Earnings`].
+    pub const EARNINGS: &str = "/api/v1/miner/earnings";
+    /// GET: [`super::ProofsMade`].
+    pub const PROOFS: &str = "/api/v1/miner/proofs";
+    /// GET: [`super::LogTail`]; query: [`super::LogQuery`]. POST [`super::LogChange`]: the same.
+    pub const LOG: &str = "/api/v1/miner/log";
+    /// GET: [`super::AlertsStatus`].
+    pub const ALERTS: &str = "/api/v1/miner/alerts";
+    /// POST: [`super::AlertsStatus`]; an alert that says that it is a test.
+    pub const ALERTS_TEST: &str = "/api/v1/miner/alerts/test";
+    /// GET: [`super::ConfigurationView`].
+    pub const CONFIGURATION: &str = "/api/v1/miner/configuration";
+    /// GET: Server-Sent Events named `changed`, with [`super::Changed`] as data.
+    pub const EVENTS: &str = "/api/v1/miner/events";
+    /// GET: this API as an OpenAPI 3.1 document; needs no token.
+    pub const OPENAPI: &str = "/api/v1/openapi.json";
+    /// GET: what Prometheus reads.
+    pub const METRICS: &str = "/metrics";
+    /// GET: 200 while the process answers; needs no token.
+    pub const LIVE: &str = "/livez";
+    /// GET: 200 while all services run and the chain is followed; needs no token.
+    pub const READY: &str = "/readyz";
+    /// GET: as [`HEALTH`], as text, with `?verbose` a line for each service; needs no token.
+    pub const HEALTHZ: &str = "/healthz";
 }
 
 /// How the miner is doing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MinerStatus {
     pub address: Address,
@@ -90,7 +128,7 @@ pub struct MinerStatus {
 }
 
 /// The ask on the chain.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AskState {
     pub id: u64,
@@ -100,7 +138,7 @@ pub struct AskState {
 }
 
 /// A proof-of-spacetime that the chain accepted.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PostSummary {
     pub window_end: Epoch,
@@ -112,7 +150,7 @@ pub struct PostSummary {
 }
 
 /// One sector.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SectorSummary {
     pub id: u64,
@@ -136,7 +174,7 @@ pub struct SectorSummary {
 }
 
 /// A failed step of a sector.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SetbackSummary {
     /// The phase that failed.
@@ -152,7 +190,7 @@ pub struct SetbackSummary {
 }
 
 /// How full a sector is that takes pieces.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Filling {
     pub sector: u64,
@@ -164,7 +202,7 @@ pub struct Filling {
 }
 
 /// A piece in a sector.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PieceSummary {
     /// The deal's id; for a piece of the operator's own, the piece's.
@@ -175,7 +213,7 @@ pub struct PieceSummary {
 }
 
 /// When a sector entered a phase.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PhaseEntry {
     pub phase: Phase,
@@ -184,7 +222,7 @@ pub struct PhaseEntry {
 }
 
 /// Which deals to list; everything unset means all, newest last.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DealFilter {
     /// A state's name, as in [`DealSummary::state`].
@@ -199,7 +237,7 @@ pub struct DealFilter {
 }
 
 /// One deal in a list.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DealSummary {
     /// The deal's id, `proposalCid` of 2019.
@@ -231,7 +269,7 @@ pub struct DealSummary {
 }
 
 /// One deal with its vouchers and what was redeemed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DealDetail {
     #[serde(flatten)]
@@ -248,7 +286,7 @@ pub struct DealDetail {
 }
 
 /// A voucher of a deal.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VoucherSummary {
     /// From 0, by [`Self::valid_at`].
@@ -267,7 +305,7 @@ pub struct VoucherSummary {
 }
 
 /// A redemption that was made or is on its way.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RedemptionSummary {
     /// The voucher's amount.
@@ -281,7 +319,7 @@ pub struct RedemptionSummary {
 }
 
 /// Redeems the best voucher that is due.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RedeemRequest {
     /// Only says what would be redeemed and what gas it would use.
@@ -289,7 +327,7 @@ pub struct RedeemRequest {
 }
 
 /// What was redeemed, or would be.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RedeemOutcome {
     pub voucher: VoucherSummary,
@@ -303,7 +341,7 @@ pub struct RedeemOutcome {
 }
 
 /// Whether the miner takes deals, and what it stands for on the chain.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MiningStatus {
     pub mining: bool,
@@ -344,7 +382,7 @@ pub struct MiningStatus {
 }
 
 /// A block of the chain.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MinedBlock {
     pub height: Epoch,
@@ -352,7 +390,7 @@ pub struct MinedBlock {
 }
 
 /// Where a piece of the operator's own lies.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AddedPiece {
     pub data_cid: String,
@@ -363,7 +401,7 @@ pub struct AddedPiece {
 }
 
 /// The settings after a change.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ChangedSettings {
     pub settings: Settings,
@@ -374,7 +412,7 @@ pub struct ChangedSettings {
 }
 
 /// Why a request was refused.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Refusal {
     pub error: String,
 }

@@ -6,6 +6,7 @@
 
 use crate::data_dir::write_whole;
 use rand::RngCore;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::chain::keys::blake2b256;
 use std::fmt;
@@ -21,7 +22,7 @@ const LENGTH: usize = 32;
 const MAX_FILE: u64 = 1024;
 
 /// What a token is for; each may do what those before it may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// See everything that the operator sees.

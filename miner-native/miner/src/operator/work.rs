@@ -1,9 +1,10 @@
 //! What the miner is at, and how it stands with the time and room that it has.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How long proofs-of-spacetime take, against the time that there is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProvingStatus {
     /// Sectors that the next proof covers.
@@ -19,7 +20,7 @@ pub struct ProvingStatus {
 }
 
 /// What scrubbing found.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ScrubStatus {
     /// Sectors that were scrubbed at least once.
@@ -33,7 +34,7 @@ pub struct ScrubStatus {
 }
 
 /// Damage that is not mended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Damage {
     pub sector: u64,

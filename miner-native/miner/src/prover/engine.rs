@@ -1,7 +1,8 @@
 //! What a prover computes, one step a method: real proofs, or [`super::fake`] ones in tests.
 
 use super::outputs::files_in;
-use super::{child, machine, Cost, OwnCode, ProverError, Step};
+use super::{child, Cost, OwnCode, ProverError, Step};
+use crate::machine;
 use crate::staging::Staging;
 use sealdrop_prover::{Error, Implementation, Piece, PreCommit, ProvingSector, SectorFiles, SectorIdentity};
 use shared::piece::{padded_for, Commitment, SectorSize};

@@ -1,10 +1,11 @@
 //! What the prover is at, for people and for programs that explain: one view for each step that waits or runs.
 
 use super::work::Step;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A step that waits or runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct JobView {
     /// The sector that it works on; none for a proof-of-spacetime, which is about all proven ones.
@@ -20,7 +21,7 @@ pub struct JobView {
 }
 
 /// See [`JobView`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum JobState {
     /// So many steps start before it or run already.

@@ -10,7 +10,6 @@ mod engine;
 #[cfg(test)]
 pub(crate) mod fake;
 mod jobs;
-mod machine;
 pub mod outputs;
 mod own;
 mod rates;
@@ -27,6 +26,7 @@ pub use resuming::Resuming;
 pub use sealdrop_prover::Implementation;
 pub use work::{Cost, Step};
 
+use crate::machine;
 use crate::staging::Staging;
 use crate::store::RateBook;
 use rates::Rates;

@@ -5,6 +5,7 @@
 //! `mining status`, and can turn the own code off with `sealing.ownProver`.
 
 use super::work::Step;
+use schemars::JsonSchema;
 use sealdrop_prover::{Implementation, Kernel};
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -23,7 +24,7 @@ pub struct OwnCode {
 }
 
 /// What `mining status` says of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OwnCodeStatus {
     /// Whether it is used at all.

@@ -3,8 +3,8 @@
 //! Measured by [`super::scheduler`] from start to end, without the wait before; kept in the store, so that a restart
 //! knows them.
 
-use super::machine::cores;
 use super::work::{typical_ms, Step};
+use crate::machine::cores;
 use crate::store::RateBook;
 use serde::{Deserialize, Serialize};
 use shared::piece::SectorSize;

@@ -4,12 +4,12 @@
 //! A panic of a step becomes an error of that step. What nobody waits for any more is not started.
 
 use super::jobs::{JobState, JobView};
-use super::machine::available_memory;
 use super::rates::{Expected, Rates};
 use super::selection::{forecast, startable, Limits, Running, Waiting};
 use super::work::{Cost, Step};
 use super::ProverError;
 use crate::clock::now_ms;
+use crate::machine::available_memory;
 use std::any::Any;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

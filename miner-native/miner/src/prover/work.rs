@@ -4,6 +4,7 @@
 //! 32 GiB follow the table that Lotus schedules by. [`super::selection`] decides
 //! by them; [`super::rates`] replaces the times by what was measured here.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::piece::SectorSize;
 use std::fmt;
@@ -12,7 +13,7 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
 /// A step, the most urgent first. Of sealing's steps the later go first, so that sectors finish.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Step {
     /// A proof-of-spacetime over the proving set.

@@ -37,7 +37,9 @@ impl MinerStore {
 
     /// Writes the time into the database: fails when nothing can be written.
     pub fn probe(&self, now_ms: u64) -> Result<(), StoreError> {
-        self.write(|changes| Ok(changes.put(SINGLES, PROBE, &now_ms.to_be_bytes())?))
+        // Nothing that anybody shows has changed.
+        self.records
+            .write(|changes| Ok(changes.put(SINGLES, PROBE, &now_ms.to_be_bytes())?))
     }
 
     /// Remembers a proof that the chain accepted.
@@ -67,8 +69,13 @@ impl MinerStore {
 
     /// The newest proof that the chain accepted.
     pub fn last_post(&self) -> Result<Option<PostRecord>, StoreError> {
-        let newest = self.read(|records| Ok(records.range(POSTS, &[], None, Order::Descending, 1)?))?;
-        newest.first().map(|(_, value)| parse(POSTS, value)).transpose()
+        Ok(self.newest_posts(1)?.pop())
+    }
+
+    /// The newest proofs that the chain accepted, at most so many, the newest first.
+    pub fn newest_posts(&self, most: usize) -> Result<Vec<PostRecord>, StoreError> {
+        let newest = self.read(|records| Ok(records.range(POSTS, &[], None, Order::Descending, most)?))?;
+        newest.iter().map(|(_, value)| parse(POSTS, value)).collect()
     }
 
     /// Keeps how far the redemption of a deal's voucher has come. At most one record a voucher, so at most

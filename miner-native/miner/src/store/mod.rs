@@ -39,6 +39,7 @@ use shared::deal::retention::MAX_LIVE_DEALS;
 use shared::sector::machine::SectorRefusal;
 use shared::sector::SectorPiece;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use tables::{SCHEMA, SINGLES};
 use tokio::sync::broadcast;
@@ -79,6 +80,7 @@ pub struct MinerStore {
     changes: broadcast::Sender<Cid>,
     /// Tells which pieces came or went, likewise.
     piece_changes: broadcast::Sender<Cid>,
+    revision: Arc<AtomicU64>,
 }
 
 impl MinerStore {
@@ -97,7 +99,13 @@ impl MinerStore {
             records,
             changes: broadcast::Sender::new(CHANGES_KEPT),
             piece_changes: broadcast::Sender::new(CHANGES_KEPT),
+            revision: Arc::default(),
         }
+    }
+
+    /// Grows with every change since the store was opened.
+    pub fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Acquire)
     }
 
     /// Where the chain adapter keeps its messages.
@@ -150,7 +158,9 @@ impl MinerStore {
         &self,
         work: impl FnMut(&dyn sealdrop_database::Changes) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.records.write(work)
+        let done = self.records.write(work)?;
+        self.revision.fetch_add(1, Ordering::AcqRel);
+        Ok(done)
     }
 
     /// Every record of a table by its key, a page at a time: what changes meanwhile may be seen or not.

@@ -4,6 +4,7 @@
 //! Read by [`crate::web`] for the operator and for whatever watches the daemon.
 
 use crate::clock::now_ms;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,7 +17,7 @@ const MOST_FAILURES: usize = 16;
 const MAX_TEXT: usize = 500;
 
 /// How the daemon is doing.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
     /// Whether every service is up, lives, and works.
@@ -27,7 +28,7 @@ pub struct Health {
 }
 
 /// Something that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
     pub service: String,
@@ -37,7 +38,7 @@ pub struct Problem {
 }
 
 /// How one service is doing. Times are milliseconds since 1970.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceHealth {
     pub name: String,
@@ -57,7 +58,7 @@ pub struct ServiceHealth {
 }
 
 /// See [`ServiceHealth::state`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum ServiceState {
     Up,

@@ -8,11 +8,11 @@ use super::requests::refuse;
 use super::Shown;
 use crate::operator::route;
 use crate::operator::token::{Scope, Tokens};
+use aide::axum::ApiRouter;
 use axum::extract::{Request, State};
 use axum::http::{header, HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::Router;
 use sealdrop_database::blocking;
 use shared::access::Access;
 use std::path::{Path, PathBuf};
@@ -71,15 +71,18 @@ fn check(access: &Access, headers: &HeaderMap, path: &str) -> Result<(), (Status
     Ok(())
 }
 
-/// Routes for whoever has a token of `scope` or more.
-pub(super) fn scoped(routes: Router<Arc<Shown>>, shown: &Arc<Shown>, scope: Scope) -> Router<Arc<Shown>> {
-    let state = (shown.api.tokens.clone(), scope);
+/// Routes for whoever has a token of `scope` or more, of those in the file `tokens`.
+pub(super) fn scoped(routes: ApiRouter<Arc<Shown>>, tokens: &Path, scope: Scope) -> ApiRouter<Arc<Shown>> {
+    let state = (tokens.to_owned(), scope);
     routes.route_layer(middleware::from_fn_with_state(state, authorise))
 }
 
-async fn authorise(State((tokens, needed)): State<(PathBuf, Scope)>, request: Request, next: Next) -> Response {
+async fn authorise(State((tokens, needed)): State<(PathBuf, Scope)>, mut request: Request, next: Next) -> Response {
     match granted(&tokens, request.headers()) {
-        Ok(Some(scope)) if scope >= needed => next.run(request).await,
+        Ok(Some(scope)) if scope >= needed => {
+            request.extensions_mut().insert(scope);
+            next.run(request).await
+        }
         Ok(Some(scope)) => {
             let text = format!("this token is for {scope}, and this needs one for {needed}");
             refuse(StatusCode::FORBIDDEN, text)

@@ -1,19 +1,27 @@
-//! The web listener: the page, the browser client, and the operator's requests ([`requests`], [`views`]), by the names of this machine
-//! and those that its operator gave ([`guard`]).
+//! The web listener: the page, the browser client, and the operator's requests ([`requests`], [`views`], described by [`openapi`]), by the
+//! names of this machine and those that its operator gave ([`guard`]); for pages what changes ([`events`]), for monitors [`probes`] and
+//! [`figures`].
 //!
 //! What it says of deals is for showing progress only: unsigned, and nothing depends on it. The page learns the chain's
 //! URL here and asks the chain itself for everything that matters (design §8).
 
+mod events;
+mod figures;
 mod files;
 mod guard;
+mod openapi;
+mod probes;
 mod requests;
 mod views;
 
+use crate::alerts::Alerts;
 use crate::ask_publisher::AskPublisher;
 use crate::chain_access::{Account, ChainAccess};
 use crate::explaining::Explainer;
 use crate::intake::Intake;
+use crate::logging::Log;
 use crate::network::Host;
+use crate::operator::{route, ConfigurationView};
 use crate::prover::Prover;
 use crate::proving::Proving;
 use crate::redeeming::Redeeming;
@@ -22,6 +30,7 @@ use crate::settings::SettingsStore;
 use crate::staging::Staging;
 use crate::store::MinerStore;
 use crate::supervisor::{HealthBoard, Lifeline, ServiceError};
+use aide::openapi::OpenApi;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{header, HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
@@ -32,15 +41,16 @@ use futures::FutureExt;
 use sealdrop_listener::{BoundedListener, Tls};
 use serde_json::{json, Value};
 use shared::access::{host_is_local, without_port, Access};
-use shared::chain::Address;
+use shared::chain::{Address, Policy};
 use shared::piece::SectorSize;
 use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 /// Connections at once: a browser opens six for a page.
 const MAX_CONNECTIONS: usize = 128;
@@ -117,12 +127,22 @@ pub struct Api {
     pub link: Option<String>,
     /// The file with the operator's tokens.
     pub tokens: PathBuf,
+    /// The data folder.
+    pub home: PathBuf,
+    /// When the daemon started, in milliseconds since 1970.
+    pub started_ms: u64,
+    pub policy: Policy,
+    pub log: Log,
+    pub alerts: Alerts,
+    /// What the daemon was started with.
+    pub configuration: Arc<ConfigurationView>,
 }
 
 struct Shown {
     config: WebConfig,
     api: Api,
     lifeline: Lifeline,
+    readers: events::Readers,
 }
 
 /// The web service.
@@ -183,10 +203,13 @@ fn router(config: WebConfig, api: Api, access: Access, lifeline: Lifeline) -> Ro
         config,
         api,
         lifeline: lifeline.clone(),
+        readers: Arc::new(Semaphore::new(events::MAX_READERS)),
     });
+    let (requests, document) = described(&shown.api.tokens);
     let mut router = Router::new()
         .route("/config.json", get(configuration))
-        .merge(requests::router(&shown))
+        .route(route::OPENAPI, get(move || async move { Json(document) }))
+        .merge(requests)
         .with_state(shown);
     if let Some(dir) = client {
         router = router.nest_service("/client", files::of(&dir));
@@ -201,6 +224,14 @@ fn router(config: WebConfig, api: Api, access: Access, lifeline: Lifeline) -> Ro
         Arc::new(access),
         guard::known_names_only,
     ))
+}
+
+/// The operator's requests, and the document that describes them.
+fn described(tokens: &Path) -> (Router<Arc<Shown>>, Arc<OpenApi>) {
+    aide::generate::extract_schemas(true);
+    let mut document = openapi::new();
+    let router = requests::router(tokens).finish_api_with(&mut document, openapi::about);
+    (router, Arc::new(document))
 }
 
 /// A panic while a request is answered is the service's: logged, counted, and told to who asked.
@@ -246,6 +277,54 @@ fn chain_from(chain_url: &str, host: Option<&str>, has_tls: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Each operation of the document, by its path and method.
+    fn operations(document: &Value) -> Vec<(String, &Value)> {
+        let paths = document["paths"].as_object().expect("paths");
+        paths
+            .iter()
+            .flat_map(|(path, methods)| {
+                let methods = methods.as_object().expect("methods").iter();
+                methods.map(move |(method, operation)| (format!("{method} {path}"), operation))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_kept_document_is_what_the_handlers_say() {
+        let (_, document) = described(Path::new(""));
+        let written = serde_json::to_string_pretty(&*document).expect("JSON") + "\n";
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/docs/miner.openapi.json");
+        if std::env::var_os("SEALDROP_WRITE_DOCS").is_some() {
+            std::fs::write(path, &written).expect("it can be written");
+        }
+        let kept = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            kept == written,
+            "run this test with SEALDROP_WRITE_DOCS=1 to write it anew"
+        );
+    }
+
+    #[test]
+    fn the_document_says_of_each_operation_who_may_ask_and_what_comes_back() {
+        let (_, document) = described(Path::new(""));
+        let document = serde_json::to_value(&*document).expect("JSON");
+        let all = operations(&document);
+        assert!(all.len() > 25, "{}", all.len());
+        for (name, operation) in all {
+            assert!(
+                operation["operationId"].is_string() && operation["summary"].is_string(),
+                "{name}"
+            );
+            assert!(operation["security"][0]["token"].is_array(), "{name}");
+            let schema = &operation["responses"]["200"]["content"]["application/json"]["schema"];
+            assert!(schema.is_object(), "{name}: {operation}");
+            let refusal = operation["responses"]["default"].to_string();
+            assert!(refusal.contains("Refusal"), "{name}: {refusal}");
+            let parameters = operation["parameters"].as_array().map_or(0, Vec::len);
+            assert!(parameters >= name.matches('{').count(), "{name}");
+        }
+    }
 
     #[test]
     fn a_page_of_elsewhere_finds_a_chain_of_this_machine_by_the_name_that_it_was_loaded_by() {

@@ -40,7 +40,7 @@ pub(super) fn status(api: &Api) -> Result<MinerStatus, StoreError> {
     })
 }
 
-fn post(post: PostRecord) -> PostSummary {
+pub(super) fn post(post: PostRecord) -> PostSummary {
     PostSummary {
         window_end: post.window_end,
         height: post.height,

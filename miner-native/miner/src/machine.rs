@@ -1,7 +1,7 @@
-//! What this machine gives: its cores, and the memory that is left for the prover.
+//! What this machine gives: its cores, the memory that is left for the prover, the disk; and what of the memory this process holds.
 //!
 //! Memory is what the system calls available, or what a control group (a container, say) leaves of its limit, whichever is
-//! less. Where neither can be read there is no bound but the slots of [`super::selection`].
+//! less. Where neither can be read there is no bound but the slots of the prover's selection.
 
 use std::fs;
 use std::num::NonZero;
@@ -16,13 +16,13 @@ const GROUPS: [(&str, &str); 2] = [
 ];
 
 /// Cores that threads may run on.
-pub(super) fn cores() -> u64 {
+pub(crate) fn cores() -> u64 {
     std::thread::available_parallelism().map_or(1, NonZero::get) as u64
 }
 
 /// Bytes that a process may take now; `None` where the system does not say.
-pub(super) fn available_memory() -> Option<u64> {
-    let system = fs::read_to_string("/proc/meminfo").ok().and_then(|text| meminfo(&text));
+pub(crate) fn available_memory() -> Option<u64> {
+    let system = of_table("/proc/meminfo", "MemAvailable:");
     let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
     // A group without a limit says "max", which is no number.
     let group = GROUPS
@@ -34,9 +34,23 @@ pub(super) fn available_memory() -> Option<u64> {
     }
 }
 
-/// `MemAvailable` in bytes.
-fn meminfo(text: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+/// Bytes of memory that this machine has; `None` where the system does not say.
+pub(crate) fn total_memory() -> Option<u64> {
+    of_table("/proc/meminfo", "MemTotal:")
+}
+
+/// Bytes of memory that this process holds; `None` where the system does not say.
+pub(crate) fn own_memory() -> Option<u64> {
+    of_table("/proc/self/status", "VmRSS:")
+}
+
+fn of_table(table: &str, row: &str) -> Option<u64> {
+    fs::read_to_string(table).ok().and_then(|text| row_of(&text, row))
+}
+
+/// A row of one of the system's tables, in bytes.
+fn row_of(text: &str, row: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(row))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kib.checked_mul(1024)
 }
@@ -48,9 +62,9 @@ mod tests {
     #[test]
     fn available_memory_is_read_from_the_systems_table() {
         let text = "MemTotal:       24670544 kB\nMemFree:         1000 kB\nMemAvailable:   16 kB\n";
-        assert_eq!(meminfo(text), Some(16 * 1024));
-        assert_eq!(meminfo("MemTotal: 5 kB\n"), None);
-        assert_eq!(meminfo("MemAvailable: many kB\n"), None);
+        assert_eq!(row_of(text, "MemAvailable:"), Some(16 * 1024));
+        assert_eq!(row_of("MemTotal: 5 kB\n", "MemAvailable:"), None);
+        assert_eq!(row_of("MemAvailable: many kB\n", "MemAvailable:"), None);
     }
 
     #[test]
