@@ -147,7 +147,7 @@ export class Redeem extends ActingView {
               </div>
             `
       }
-      ${operator.may('operate') ? nothing : html`<p class="note">${o.needs('operate')}</p>`}
+      ${operator.may('operate') ? nothing : html`<p class="note">${o.needs.operate}</p>`}
       <p class="saved" role="status" data-testid="redeemed">${this.done === undefined ? nothing : o.redeem.done(fil(atto(this.done.gain)), this.done.height === null ? o.unknown : count(this.done.height))}</p>
       <sd-problem .problem=${this.problem}></sd-problem>
     `;

@@ -4,8 +4,7 @@ import { html, nothing } from 'lit';
 import type { Explanation } from 'sealdrop-client';
 import { causeWords, TROUBLE } from './explanation';
 import type { Heard } from './operator-state';
-import { said } from './operator-view';
-import { span } from './times';
+import { roughly, said } from './operator-view';
 import { o } from './words/operator';
 
 export function explanation({ value, at = 0, problem }: Heard<Explanation>) {
@@ -31,5 +30,5 @@ function when({ done, eta }: Explanation, age: number): string {
   if (done) return o.why.done;
   if (!eta) return o.why.noEstimate;
   const left = eta.expectedMs - age;
-  return left < 5_000 ? o.why.anyMoment : o.why.in(span(left));
+  return left < 5_000 ? o.why.anyMoment : o.why.in(roughly(left));
 }

@@ -56,7 +56,7 @@ export class OperatorHome extends OperatorView {
       <section class="sheet op-verdict op-verdict-${verdict}" aria-labelledby="verdict-title" data-testid="verdict" data-verdict=${verdict}>
         ${seal(LOOKS[verdict], verdict === 'unknown' ? undefined : (operator.get('mining')?.address ?? ''), 88)}
         <div>
-          <h2 id="verdict-title" role="status">${words.title}</h2>
+          <h2 id="verdict-title"><span role="status">${words.title}</span></h2>
           <p>${verdict === 'unknown' && operator.standing !== 'live' ? o.verdict.unheard : words.means}</p>
           ${
             findings.length > 0
@@ -103,7 +103,7 @@ function intake({ intake, packing }: MiningStatus) {
 }
 
 function orders(mining: MiningStatus) {
-  const { start, stop, sealNow, more } = o.orders;
+  const { start, stop, sealNow, more, taking, paused, notTaking } = o.orders;
   const order = (path: string, done: Text) => async () => {
     operator.learn('mining', await operator.order<MiningStatus>(path));
     return done;
@@ -111,7 +111,7 @@ function orders(mining: MiningStatus) {
   return html`
     <section class="panel op-orders" aria-labelledby="orders-title">
       <h2 id="orders-title">${o.orders.title}</h2>
-      <p class=${mining.mining ? '' : 'op-resting'} data-testid="taking" data-taking=${mining.mining}>${mining.mining ? o.orders.taking : o.orders.notTaking}</p>
+      <p class=${mining.mining && mining.intake.open ? '' : 'op-resting'} data-testid="taking" data-taking=${mining.mining}>${mining.mining ? (mining.intake.open ? taking : paused) : notTaking}</p>
       ${
         mining.mining
           ? html`<sd-order .order=${{

@@ -102,7 +102,7 @@ export class LogFilter extends ActingView {
         <div class="row">
           <button type="submit" class="quiet" data-testid="log-filter-set" ?disabled=${!may || this.busy || this.draft === undefined || operator.standing !== 'live'}>${this.busy ? o.doing : o.log.set}</button>
         </div>
-        ${may ? nothing : html`<p class="note">${o.needs('admin')}</p>`}
+        ${may ? nothing : html`<p class="note">${o.needs.admin}</p>`}
         <p class="saved" role="status" data-testid="log-filter-said">${this.said ? o.log.isSet : nothing}</p>
         <sd-problem .problem=${this.problem}></sd-problem>
       </form>

@@ -3,7 +3,6 @@
 import { html, nothing, type PropertyValues } from 'lit';
 import { ActingView } from './acting';
 import { operator } from './operator-state';
-import type { Scope } from './operator-types';
 import { spoken, type Text, t, textOf } from './words';
 import { o } from './words/operator';
 
@@ -11,7 +10,7 @@ export interface OrderButton {
   /** For tests. */
   readonly id: string;
   readonly label: string;
-  readonly needs: Scope;
+  readonly needs: 'operate' | 'admin';
   /** What the page says when it could not be done. */
   readonly failed: Text;
   /** What it means, where it is asked first, and what the answer is. */
@@ -44,7 +43,7 @@ export class Order extends ActingView {
           : html`<button type="button" class=${order.isMain ? 'button' : 'quiet'} data-testid=${order.id} ?disabled=${isOff}
               aria-describedby=${may ? nothing : `${order.id}-why`} @click=${this.press}>${this.busy ? o.doing : order.label}</button>`
       }
-      ${may ? nothing : html`<span class="note op-why" id="${order.id}-why">${o.needs(order.needs)}</span>`}
+      ${may ? nothing : html`<span class="note op-why" id="${order.id}-why">${o.needs[order.needs]}</span>`}
       <p class="saved" role="status" data-testid="${order.id}-said">${textOf(this.done)}</p>
       <sd-problem .problem=${this.problem}></sd-problem>
     `;
@@ -86,6 +85,7 @@ export class Order extends ActingView {
   };
 
   private readonly key = (event: KeyboardEvent) => {
+    // For programs: a key's name.
     if (event.key === 'Escape' && !this.busy) this.drop();
   };
 

@@ -47,6 +47,8 @@ export class OperatorPage extends View {
   /** The sector or deal that is shown. */
   declare of: string | undefined;
   private malformed = false;
+  /** The page that the row of pages was moved for. */
+  private seen: OperatorPlace | undefined;
 
   protected override sources(): readonly EventTarget[] {
     return [operator, spoken];
@@ -66,6 +68,15 @@ export class OperatorPage extends View {
     super.disconnectedCallback();
     removeEventListener('hashchange', this.opened);
     operator.close();
+  }
+
+  /** On a phone the pages stand in a row that is wider than the screen. */
+  protected override updated(): void {
+    const shown = this.querySelector<HTMLElement>('.op-places a[aria-current]');
+    if (!shown || this.seen === this.place) return;
+    this.seen = this.place;
+    const row = shown.parentElement;
+    if (row) row.scrollLeft = shown.offsetLeft - (row.clientWidth - shown.offsetWidth) / 2;
   }
 
   /** A link may have brought another token. */

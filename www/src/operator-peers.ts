@@ -68,7 +68,7 @@ function connections({ total, connections }: Peers) {
       ${
         connections.length === 0
           ? html`<p class="note">${o.peers.nobody}</p>`
-          : html`<div class="scroll" tabindex="0" role="region" aria-labelledby="peers-title">
+          : html`<div class="scroll" tabindex="0" role="region" aria-label=${o.peers.table.region}>
               <table class="vouchers op-table">
                 <thead><tr><th scope="col">${table.peer}</th><th scope="col">${table.address}</th><th scope="col">${table.who}</th><th scope="col">${table.since}</th></tr></thead>
                 <tbody>

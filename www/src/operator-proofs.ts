@@ -155,7 +155,7 @@ function made({ made }: Proofs) {
   return html`
     <section class="sheet op-part" aria-labelledby="made-title">
       <h2 id="made-title">${o.proofs.made}</h2>
-      <div class="scroll" tabindex="0" role="region" aria-labelledby="made-title">
+      <div class="scroll" tabindex="0" role="region" aria-label=${o.proofs.table.region}>
         <table class="vouchers op-table">
           <thead><tr><th scope="col">${table.at}</th><th scope="col">${table.block}</th><th scope="col">${table.window}</th><th scope="col">${table.sectors}</th><th scope="col">${table.message}</th></tr></thead>
           <tbody>${made.map(row)}</tbody>

@@ -2,7 +2,7 @@
 
 import { html, nothing } from 'lit';
 import type { Job } from './operator-types';
-import { bar, said } from './operator-view';
+import { bar, roughly, said } from './operator-view';
 import { operatorLink } from './route';
 import { span } from './times';
 import { o } from './words/operator';
@@ -36,7 +36,7 @@ function job(each: Job) {
         <span class="op-job-when">${when(each)}</span>
       </p>
       ${'running' in state && expectedMs !== null ? bar((Date.now() - state.running.sinceMs) / Math.max(1, expectedMs)) : nothing}
-      ${expectedMs === null ? nothing : html`<p class="note">${o.queue.takes(span(expectedMs), said(basis, false))}</p>`}
+      ${expectedMs === null ? nothing : html`<p class="note">${o.queue.takes(roughly(expectedMs), said(basis, false))}</p>`}
     </li>
   `;
 }
@@ -46,8 +46,8 @@ function when({ state, expectedMs, waitMs }: Job): string {
     const spent = Math.max(0, Date.now() - state.running.sinceMs);
     if (expectedMs === null) return o.queue.runsFor(span(spent));
     const left = expectedMs - spent;
-    return left < 1000 ? o.queue.anyMoment(span(spent)) : o.queue.left(span(left));
+    return left < 1000 ? o.queue.anyMoment(span(spent)) : o.queue.left(roughly(left));
   }
   if (waitMs === null) return o.queue.waits;
-  return waitMs < 1000 ? o.queue.next : o.queue.startsIn(span(waitMs));
+  return waitMs < 1000 ? o.queue.next : o.queue.startsIn(roughly(waitMs));
 }

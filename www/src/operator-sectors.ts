@@ -6,7 +6,7 @@ import { bytes, count } from './amounts';
 import { explanation } from './operator-explanation';
 import { operator } from './operator-state';
 import { ENDS, PHASES, type Phase, type Sector } from './operator-types';
-import { at, bar, fact, OperatorView, said, waiting } from './operator-view';
+import { at, bar, fact, OperatorView, roughly, said, waiting } from './operator-view';
 import { operatorLink } from './route';
 import { type SealLook, seal } from './seal';
 import { span } from './times';
@@ -71,7 +71,7 @@ export class OperatorSectors extends OperatorView {
     // What waits for its operator comes first; the daemon has the newest first.
     const found = sectors
       .filter(({ phase }) => this.only === undefined || phase === this.only)
-      .sort((a, b) => Number(b.setback !== null) - Number(a.setback !== null));
+      .sort((a, b) => urgency(b) - urgency(a));
     const shown = found.slice(0, this.tiles);
     return html`
       <p class="note op-found" role="status">${this.only === undefined ? o.sectors.found(found.length) : o.sectors.foundIn(found.length, o.phases[this.only])}
@@ -93,6 +93,8 @@ export class OperatorSectors extends OperatorView {
   };
 }
 customElements.define('sd-op-sectors', OperatorSectors);
+
+const urgency = ({ setback }: Sector): number => (setback === null ? 0 : setback.awaitsOperator ? 2 : 1);
 
 type Look = 'packing' | 'sealing' | 'proving' | 'over' | 'failed';
 
@@ -117,10 +119,10 @@ function tile({ id, phase, since, estimateMs, fill, setback, commR }: Sector) {
     setback?.awaitsOperator === true
       ? o.sectors.awaits
       : look === 'sealing' && left !== undefined && left > 1000
-        ? o.inAbout(span(left))
+        ? o.inAbout(roughly(left))
         : look === 'packing'
           ? o.sectors.full(Math.floor(fill))
-          : o.sectors.forTime(span(spent));
+          : o.sectors.forTime(roughly(spent));
   return html`
     <li class="op-tile op-tile-${look} ${setback ? 'op-tile-setback' : ''}" data-testid="sector" data-sector=${id} data-phase=${phase}>
       ${guard([look, commR], () => seal(SEALS[look], commR ?? undefined, 44))}
@@ -257,7 +259,7 @@ function history({ history, phase, estimateMs }: Sector) {
           const until = history[index + 1]?.at ?? Date.now();
           return html`<li class=${isLast && entry.phase === phase ? 'op-history-now' : ''}>
             <span>${o.phases[entry.phase]}</span>
-            <span class="note">${o.sectors.lasted(span(until - entry.at))}${isLast && estimateMs !== null ? ` · ${o.sectors.estimate(span(estimateMs))}` : ''}</span>
+            <span class="note">${o.sectors.lasted(span(until - entry.at))}${isLast && estimateMs !== null ? ` · ${o.sectors.estimate(roughly(estimateMs))}` : ''}</span>
             ${at(entry.at)}
           </li>`;
         })}

@@ -35,7 +35,7 @@ export class OperatorSettings extends ActingView {
     const changed = Object.keys(change).length;
     return html`
       <form class="op-settings" aria-label=${o.places.settings} novalidate @submit=${this.save}>
-        ${may ? nothing : html`<p class="op-warning" data-testid="settings-needs">${o.needs('admin')}</p>`}
+        ${may ? nothing : html`<p class="op-warning" data-testid="settings-needs">${o.needs.admin}</p>`}
         ${GROUPS.map(
           (group) => html`<fieldset class="sheet op-part" ?disabled=${!may}>
             <legend>${o.settings.groups[group]}</legend>

@@ -5,7 +5,7 @@ import { count } from './amounts';
 import { legible } from './legible';
 import { operator } from './operator-state';
 import { inEnglish } from './problem-box';
-import { moment } from './times';
+import { moment, span } from './times';
 import { View } from './view';
 import { spoken } from './words';
 import { o } from './words/operator';
@@ -36,7 +36,9 @@ export abstract class OperatorView extends View {
 /** A text of the daemon as it is said: in English, bounded, with what is not seen written out. */
 export function said(text: string, whole = true) {
   const bounded = text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
-  return inEnglish(legible(bounded), whole && bounded === text);
+  // What begins with a name is no sentence of its own.
+  const isSentence = whole && bounded === text && /^\p{L}+[ ,:;]/u.test(text);
+  return inEnglish(legible(bounded), isSentence);
 }
 
 /** A name or an address of others. */
@@ -54,6 +56,12 @@ export function bar(share: number, look = '', second = 0) {
 
 /** A moment with its machine-readable form. */
 export const at = (ms: number) => html`<time datetime=${new Date(ms).toISOString()}>${moment(ms)}</time>`;
+
+/** An estimate is no stopwatch: the longer it is, the coarser it is told. */
+export function roughly(ms: number): string {
+  const step = ms > 3_600_000 ? 300_000 : ms > 120_000 ? 60_000 : ms > 10_000 ? 5_000 : 1_000;
+  return span(Math.max(step, Math.round(ms / step) * step));
+}
 
 /** A fact in a list of them. */
 export const fact = (what: unknown, value: unknown) => html`<div><dt>${what}</dt><dd>${value}</dd></div>`;

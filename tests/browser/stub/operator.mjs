@@ -17,7 +17,7 @@ export async function openOperator(told = healthy()) {
     const { pathname } = new URL(request.url, 'http://daemon');
     if (daemon.isAway && pathname.startsWith(API)) return request.socket.destroy();
     if (pathname.startsWith(API)) return void api(daemon, request, response, pathname.slice(API.length));
-    return void page(shop, pathname, response);
+    return void page(shop, pathname, response).catch(() => response.destroy());
   });
   await new Promise((done) => server.listen(0, '127.0.0.1', done));
   return Object.assign(daemon, {

@@ -24,12 +24,10 @@ export const operator = {
     operate: 'This token gives orders',
     admin: 'This token may do everything',
   },
-  needs: (scope: 'read' | 'operate' | 'admin') =>
-    ({
-      read: 'This needs a token',
-      operate: 'This needs a token that gives orders: `sealdrop token show --scope operate` prints one.',
-      admin: 'This needs a token that changes settings: `sealdrop token show --scope admin` prints one.',
-    })[scope].replaceAll('`', ''),
+  needs: {
+    operate: 'This needs a token that gives orders: sealdrop token show --scope operate prints one.',
+    admin: 'This needs a token that changes settings: sealdrop token show --scope admin prints one.',
+  },
   token: {
     title: 'For the operator',
     lead: 'Here whoever runs this miner sees how it is doing, and gives it orders.',
@@ -38,11 +36,7 @@ export const operator = {
     label: 'Token',
     use: 'Go in',
     kept: 'It stays in this tab and is forgotten when the tab is closed.',
-    refused:
-      'The daemon does not take this token: it is another daemon’s, or was ended by `sealdrop token rotate`.'.replaceAll(
-        '`',
-        '',
-      ),
+    refused: 'The daemon does not take this token: it is another daemon’s, or was ended by sealdrop token rotate.',
     malformed: 'This cannot be a token: it has spaces or strange letters in it.',
     forget: 'Forget the token',
   },
@@ -155,6 +149,7 @@ export const operator = {
   orders: {
     title: 'Orders',
     taking: 'New deals are taken.',
+    paused: 'New deals are taken again when enough is sealed.',
     notTaking: 'No new deals are taken.',
     start: {
       label: 'Take deals',
@@ -311,7 +306,14 @@ export const operator = {
     missedMeans: 'The chain had no proof when these windows ended.',
     made: 'Proofs made',
     noneMade: 'No proof was made yet.',
-    table: { at: 'When', block: 'Block', window: 'Window', sectors: 'Sectors', message: 'Message' },
+    table: {
+      region: 'Table of the proofs',
+      at: 'When',
+      block: 'Block',
+      window: 'Window',
+      sectors: 'Sectors',
+      message: 'Message',
+    },
   },
   states: {
     accepted: 'data awaited',
@@ -452,7 +454,7 @@ export const operator = {
     outsideNo: (peer: Part, moment: Part) => say`Another miner (${peer}) did not reach it at ${moment}.`,
     connected: (n: number) => plural(n, { one: 'One peer connected', other: `${count(n)} peers connected` }),
     nobody: 'Nobody is connected at present. Clients connect when they store something.',
-    table: { peer: 'Peer', address: 'Address', who: 'Who dialled', since: 'Since' },
+    table: { region: 'Table of the connections', peer: 'Peer', address: 'Address', who: 'Who dialled', since: 'Since' },
     dialed: 'we',
     came: 'the peer',
     link: 'Link to this miner',

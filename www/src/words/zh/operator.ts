@@ -21,12 +21,10 @@ export const operator: OperatorWords = {
     settings: '设置',
   },
   scopes: { read: '此令牌只能查看', operate: '此令牌可以下达指令', admin: '此令牌拥有全部权限' },
-  needs: (scope) =>
-    ({
-      read: '这需要令牌',
-      operate: '这需要可下达指令的令牌：运行 sealdrop token show --scope operate 即可得到。',
-      admin: '这需要可修改设置的令牌：运行 sealdrop token show --scope admin 即可得到。',
-    })[scope],
+  needs: {
+    operate: '这需要可下达指令的令牌：运行 sealdrop token show --scope operate 即可得到。',
+    admin: '这需要可修改设置的令牌：运行 sealdrop token show --scope admin 即可得到。',
+  },
   token: {
     title: '运营者入口',
     lead: '矿工的运营者可以在这里查看它的状况，并向它下达指令。',
@@ -142,6 +140,7 @@ export const operator: OperatorWords = {
   orders: {
     title: '指令',
     taking: '正在接受新交易。',
+    paused: '封装足够多之后会恢复接受新交易。',
     notTaking: '不接受新交易。',
     start: { label: '开始接单', done: '从现在起接受新交易。', failed: '矿工没有开始接单' },
     stop: {
@@ -217,7 +216,7 @@ export const operator: OperatorWords = {
     all: '显示全部',
     awaits: '等待您的指令',
     full: (share) => `已装 ${percent(share / 100)}`,
-    forTime: (span) => `已${span}`,
+    forTime: (span) => `已持续${span}`,
     contents: '扇区内容',
     used: '已装填',
     attempts: '失败次数',
@@ -280,7 +279,7 @@ export const operator: OperatorWords = {
     missedMeans: '这些窗口结束时，链上没有证明。',
     made: '已提交的证明',
     noneMade: '还没有提交过证明。',
-    table: { at: '时间', block: '区块', window: '窗口', sectors: '扇区数', message: '消息' },
+    table: { region: '证明列表', at: '时间', block: '区块', window: '窗口', sectors: '扇区数', message: '消息' },
   },
   states: {
     accepted: '等待数据',
@@ -413,7 +412,7 @@ export const operator: OperatorWords = {
     outsideNo: (peer, moment) => say`另一个矿工（${peer}）于 ${moment} 未能连接。`,
     connected: (n) => `已连接 ${count(n)} 个节点`,
     nobody: '目前没有节点连接。客户在存储数据时才会连接。',
-    table: { peer: '节点', address: '地址', who: '拨打方', since: '连接时间' },
+    table: { region: '连接列表', peer: '节点', address: '地址', who: '拨打方', since: '连接时间' },
     dialed: '本机',
     came: '对方',
     link: '此矿工的链接',
