@@ -52,8 +52,8 @@ export async function ask<T>(token: string, path: string, order?: Order, signal?
   );
 }
 
-/** Follows the daemon's news until the stream ends; `hear` is told of the topics, first of none when the stream is open. */
-export async function follow(token: string, hear: (topics: string[]) => void, signal: AbortSignal): Promise<void> {
+/** Follows the daemon's news until the stream ends, and throws why; `hear` is told of the topics, first of none when the stream is open. */
+export async function follow(token: string, hear: (topics: string[]) => void, signal: AbortSignal): Promise<never> {
   const silent = new AbortController();
   let timer = setTimeout(() => silent.abort(), SILENCE_MS);
   try {
@@ -69,13 +69,25 @@ export async function follow(token: string, hear: (topics: string[]) => void, si
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = '';
     for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
+      const { done, value } = await reader.read().catch(() => {
+        throw away();
+      });
+      if (done)
+        throw new PageError(
+          'internal',
+          () => o.ended,
+          () => o.noAnswerNext,
+        );
       clearTimeout(timer);
       timer = setTimeout(() => silent.abort(), SILENCE_MS);
       const events = (rest + value.replaceAll('\r', '')).split('\n\n');
       rest = events.pop() ?? '';
-      if (rest.length > LONGEST_EVENT) return;
+      if (rest.length > LONGEST_EVENT)
+        throw new PageError(
+          'internal',
+          () => o.strange(answer.status),
+          () => o.strangeNext,
+        );
       for (const event of events) {
         const topics = topicsOf(event);
         if (topics.length > 0) hear(topics);

@@ -9,6 +9,7 @@ import { explanation } from './operator-explanation';
 import { operator } from './operator-state';
 import type { DealDetail, RedeemOutcome, Voucher } from './operator-types';
 import { at, bar, fact, OperatorView, said, waiting } from './operator-view';
+import { sentence } from './problem-box';
 import { operatorLink } from './route';
 import { spoken, t } from './words';
 import { o } from './words/operator';
@@ -147,7 +148,7 @@ export class Redeem extends ActingView {
               </div>
             `
       }
-      ${operator.may('operate') ? nothing : html`<p class="note">${o.needs.operate}</p>`}
+      ${operator.may('operate') ? nothing : html`<p class="note">${sentence(o.needs.operate)}</p>`}
       <p class="saved" role="status" data-testid="redeemed">${this.done === undefined ? nothing : o.redeem.done(fil(atto(this.done.gain)), this.done.height === null ? o.unknown : count(this.done.height))}</p>
       <sd-problem .problem=${this.problem}></sd-problem>
     `;
@@ -160,12 +161,16 @@ export class Redeem extends ActingView {
       () => o.redeem.noPreview,
       async () => {
         this.done = undefined;
-        this.preview = await operator.order<RedeemOutcome>(`deals/${this.of}/redeem`, { body: { preview: true } });
+        this.preview = await operator.order<RedeemOutcome>(`deals/${encodeURIComponent(this.of)}/redeem`, {
+          body: { preview: true },
+        });
       },
     );
 
   private readonly redeem = async () => {
-    this.done = await operator.order<RedeemOutcome>(`deals/${this.of}/redeem`, { body: { preview: false } });
+    this.done = await operator.order<RedeemOutcome>(`deals/${encodeURIComponent(this.of)}/redeem`, {
+      body: { preview: false },
+    });
     this.drop();
     return '';
   };

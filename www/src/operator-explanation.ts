@@ -3,7 +3,7 @@
 import { html, nothing } from 'lit';
 import type { Explanation } from 'sealdrop-client';
 import { causeWords, TROUBLE } from './explanation';
-import type { Heard } from './operator-state';
+import { type Heard, operator } from './operator-state';
 import { roughly, said } from './operator-view';
 import { o } from './words/operator';
 
@@ -13,7 +13,7 @@ export function explanation({ value, at = 0, problem }: Heard<Explanation>) {
   return html`
     <div class="why ${trouble ? 'why-trouble' : ''}" data-testid="why" data-code=${value.because[0]?.code ?? nothing}>
       <p class="why-when">
-        <strong>${when(value, Date.now() - at)}</strong>
+        <strong>${when(value, Math.max(0, operator.here - at))}</strong>
         ${value.eta ? html`<span class="note">${o.why.goingBy(said(value.eta.basis, false))}</span>` : nothing}
       </p>
       ${

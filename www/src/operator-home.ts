@@ -9,6 +9,7 @@ import { operator } from './operator-state';
 import type { MiningStatus } from './operator-types';
 import { type Finding, type Verdict, verdictOf } from './operator-verdict';
 import { at, bar, fact, OperatorView, said, waiting } from './operator-view';
+import { sentence } from './problem-box';
 import { operatorLink } from './route';
 import { type SealLook, seal } from './seal';
 import { blocksAsTime } from './times';
@@ -111,11 +112,13 @@ function orders(mining: MiningStatus) {
   return html`
     <section class="panel op-orders" aria-labelledby="orders-title">
       <h2 id="orders-title">${o.orders.title}</h2>
-      <p class=${mining.mining && mining.intake.open ? '' : 'op-resting'} data-testid="taking" data-taking=${mining.mining}>${mining.mining ? (mining.intake.open ? taking : paused) : notTaking}</p>
+      <p class=${mining.mining && mining.intake.open ? '' : 'op-resting'} role="status" data-testid="taking" data-taking=${mining.mining}>${mining.mining ? (mining.intake.open ? taking : paused) : notTaking}</p>
+      ${operator.may('operate') ? nothing : html`<p class="note" id="orders-why">${sentence(o.needs.operate)}</p>`}
       ${
         mining.mining
           ? html`<sd-order .order=${{
               id: 'mining-stop',
+              whyAt: 'orders-why',
               label: stop.label,
               needs: 'operate',
               failed: () => o.orders.stop.failed,
@@ -124,6 +127,7 @@ function orders(mining: MiningStatus) {
             }}></sd-order>`
           : html`<sd-order .order=${{
               id: 'mining-start',
+              whyAt: 'orders-why',
               label: start.label,
               needs: 'operate',
               isMain: true,
@@ -135,6 +139,7 @@ function orders(mining: MiningStatus) {
       <p class="note">${sealNow.means(mining.packing.length)}</p>
       <sd-order .order=${{
         id: 'seal-now',
+        whyAt: 'orders-why',
         label: sealNow.label,
         needs: 'operate',
         isOff: mining.packing.length === 0,

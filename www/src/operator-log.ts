@@ -6,26 +6,37 @@ import { legible } from './legible';
 import { operator } from './operator-state';
 import type { Level, LogTail } from './operator-types';
 import { at, name, OperatorView, waiting } from './operator-view';
+import { sentence } from './problem-box';
 import { spoken } from './words';
 import { o } from './words/operator';
 
 const LEVELS: readonly Level[] = ['error', 'warn', 'info', 'debug', 'trace'];
+/** Lines that are asked for. */
+const LINES = 300;
 /** Longest line that is shown, in characters. */
 const LONGEST = 2_000;
 
 export class OperatorLog extends OperatorView {
   private least: Level = 'info';
   private search = '';
+  /** What was shown before. */
+  private last: LogTail | undefined;
   /** What is shown while it stands still. */
   private held: LogTail | undefined;
 
+  private get path() {
+    return `log?lines=${LINES}&level=${this.least}` as const;
+  }
+
   protected override wants() {
-    return ['log'];
+    return [this.path];
   }
 
   override render() {
-    const tail = this.held ?? operator.get('log');
-    if (!tail) return waiting('log');
+    // Of another level there is nothing yet for a moment.
+    const tail = this.held ?? operator.get(this.path) ?? this.last;
+    this.last = tail;
+    if (!tail) return waiting(this.path);
     const search = this.search.toLowerCase();
     const lines = tail.lines
       .filter(({ level }) => LEVELS.indexOf(level) <= LEVELS.indexOf(this.least))
@@ -72,7 +83,7 @@ export class OperatorLog extends OperatorView {
   };
 
   private readonly hold = () => {
-    this.held = this.held ? undefined : operator.get('log');
+    this.held = this.held ? undefined : operator.get(this.path);
     this.requestUpdate();
   };
 }
@@ -102,7 +113,7 @@ export class LogFilter extends ActingView {
         <div class="row">
           <button type="submit" class="quiet" data-testid="log-filter-set" ?disabled=${!may || this.busy || this.draft === undefined || operator.standing !== 'live'}>${this.busy ? o.doing : o.log.set}</button>
         </div>
-        ${may ? nothing : html`<p class="note">${o.needs.admin}</p>`}
+        ${may ? nothing : html`<p class="note">${sentence(o.needs.admin)}</p>`}
         <p class="saved" role="status" data-testid="log-filter-said">${this.said ? o.log.isSet : nothing}</p>
         <sd-problem .problem=${this.problem}></sd-problem>
       </form>
@@ -123,7 +134,7 @@ export class LogFilter extends ActingView {
     void this.act(
       () => o.log.notSet,
       async () => {
-        operator.learn('log', await operator.order<LogTail>('log', { body: { filter } }));
+        this.filter = (await operator.order<LogTail>('log', { body: { filter } })).filter;
         this.draft = undefined;
         this.said = true;
       },

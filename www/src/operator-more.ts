@@ -27,6 +27,7 @@ export class MoreOrders extends View {
       <label class="field">${addPiece.file}<input type="file" data-testid="add-piece-file" ?disabled=${!operator.may('operate')} @change=${this.choose} /></label>
       <sd-order .order=${{
         id: 'add-piece',
+        whyAt: 'orders-why',
         label: addPiece.label,
         needs: 'operate',
         isOff: this.file === undefined,
@@ -37,6 +38,7 @@ export class MoreOrders extends View {
       <p class="note">${mineOnce.means}</p>
       <sd-order .order=${{
         id: 'mine-once',
+        whyAt: 'orders-why',
         label: mineOnce.label,
         needs: 'operate',
         failed: () => o.orders.mineOnce.failed,

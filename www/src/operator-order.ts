@@ -3,6 +3,7 @@
 import { html, nothing, type PropertyValues } from 'lit';
 import { ActingView } from './acting';
 import { operator } from './operator-state';
+import { sentence } from './problem-box';
 import { spoken, type Text, t, textOf } from './words';
 import { o } from './words/operator';
 
@@ -17,6 +18,8 @@ export interface OrderButton {
   readonly asks?: { readonly title: string; readonly means: unknown; readonly yes: string };
   readonly isMain?: boolean;
   readonly isOff?: boolean;
+  /** The id of what says already which token it needs, where several orders stand together. */
+  readonly whyAt?: string;
   /** Does it; what it gives back is said afterwards. */
   run(): Promise<Text>;
 }
@@ -41,9 +44,9 @@ export class Order extends ActingView {
         this.asking && order.asks && may
           ? this.question(order, order.asks, isOff)
           : html`<button type="button" class=${order.isMain ? 'button' : 'quiet'} data-testid=${order.id} ?disabled=${isOff}
-              aria-describedby=${may ? nothing : `${order.id}-why`} @click=${this.press}>${this.busy ? o.doing : order.label}</button>`
+              aria-describedby=${may ? nothing : (order.whyAt ?? `${order.id}-why`)} @click=${this.press}>${this.busy ? o.doing : order.label}</button>`
       }
-      ${may ? nothing : html`<span class="note op-why" id="${order.id}-why">${o.needs[order.needs]}</span>`}
+      ${may || order.whyAt ? nothing : html`<span class="note op-why" id="${order.id}-why">${sentence(o.needs[order.needs])}</span>`}
       <p class="saved" role="status" data-testid="${order.id}-said">${textOf(this.done)}</p>
       <sd-problem .problem=${this.problem}></sd-problem>
     `;

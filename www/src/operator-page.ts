@@ -22,6 +22,7 @@ import { operator } from './operator-state';
 import { mayBeToken } from './operator-token';
 import { at } from './operator-view';
 import { problemOf } from './problem';
+import { sentence } from './problem-box';
 import { OPERATOR, type OperatorPlace, operatorLink } from './route';
 import { seal } from './seal';
 import { moment, span } from './times';
@@ -98,7 +99,7 @@ export class OperatorPage extends View {
         ${seal('molten', undefined, 64)}
         <h1 id="token-title">${o.token.title}</h1>
         <p>${o.token.lead}</p>
-        ${isRefused ? html`<p class="op-token-no" role="alert" data-testid="token-refused">${o.token.refused}</p>` : nothing}
+        ${isRefused ? html`<p class="op-token-no" role="alert" data-testid="token-refused">${sentence(o.token.refused)}</p>` : nothing}
         <p>${o.token.how(html`<code>sealdrop token show</code>`)}</p>
         <label class="field">${o.token.label}
           <input name="token" type="password" required maxlength="512" autocomplete="off" spellcheck="false" autocapitalize="none" data-testid="token-input"
@@ -121,7 +122,7 @@ export class OperatorPage extends View {
         </div>
         <div class="op-who">
           <span class="note">${operator.scope ? o.scopes[operator.scope] : nothing}</span>
-          <button type="button" class="quiet" data-testid="token-forget" @click=${this.leave}>${o.token.forget}</button>
+          <button type="button" class="plain" data-testid="token-forget" @click=${this.leave}>${o.token.forget}</button>
         </div>
       </div>
       <nav class="op-places" aria-label=${o.pages}>

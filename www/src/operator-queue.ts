@@ -1,6 +1,7 @@
 // What the prover is at: what runs, with how far it should be, then what waits and when it should begin.
 
 import { html, nothing } from 'lit';
+import { operator } from './operator-state';
 import type { Job } from './operator-types';
 import { bar, roughly, said } from './operator-view';
 import { operatorLink } from './route';
@@ -35,7 +36,7 @@ function job(each: Job) {
         ${sector === null ? html`<span class="note">${o.queue.allSectors}</span>` : html`<a href=${operatorLink('sectors', sector)}>${o.sector(sector)}</a>`}
         <span class="op-job-when">${when(each)}</span>
       </p>
-      ${'running' in state && expectedMs !== null ? bar((Date.now() - state.running.sinceMs) / Math.max(1, expectedMs)) : nothing}
+      ${'running' in state && expectedMs !== null ? bar((operator.now - state.running.sinceMs) / Math.max(1, expectedMs)) : nothing}
       ${expectedMs === null ? nothing : html`<p class="note">${o.queue.takes(roughly(expectedMs), said(basis, false))}</p>`}
     </li>
   `;
@@ -43,7 +44,7 @@ function job(each: Job) {
 
 function when({ state, expectedMs, waitMs }: Job): string {
   if ('running' in state) {
-    const spent = Math.max(0, Date.now() - state.running.sinceMs);
+    const spent = Math.max(0, operator.now - state.running.sinceMs);
     if (expectedMs === null) return o.queue.runsFor(span(spent));
     const left = expectedMs - spent;
     return left < 1000 ? o.queue.anyMoment(span(spent)) : o.queue.left(roughly(left));

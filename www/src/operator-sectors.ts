@@ -7,6 +7,7 @@ import { explanation } from './operator-explanation';
 import { operator } from './operator-state';
 import { ENDS, PHASES, type Phase, type Sector } from './operator-types';
 import { at, bar, fact, OperatorView, roughly, said, waiting } from './operator-view';
+import { sentence } from './problem-box';
 import { operatorLink } from './route';
 import { type SealLook, seal } from './seal';
 import { span } from './times';
@@ -113,7 +114,7 @@ const SEALS: Readonly<Record<Look, SealLook>> = {
 
 function tile({ id, phase, since, estimateMs, fill, setback, commR }: Sector) {
   const look = lookOf(phase);
-  const spent = Math.max(0, Date.now() - since);
+  const spent = Math.max(0, operator.now - since);
   const left = estimateMs === null ? undefined : estimateMs - spent;
   const time =
     setback?.awaitsOperator === true
@@ -166,7 +167,7 @@ function detail(sector: Sector) {
         ${guard([look, commR], () => seal(SEALS[look], commR ?? undefined, 88))}
         <div>
           <h2 id="sector-title">${o.sector(id)}</h2>
-          <p class="deal-state"><span class="state ${look === 'proving' ? 'state-complete' : look === 'failed' ? 'state-failed' : ''}">${o.phases[phase]}</span> <span class="note">${o.since(at(since))}</span></p>
+          <p class="deal-state" role="status"><span class="state ${look === 'proving' ? 'state-complete' : look === 'failed' ? 'state-failed' : ''}">${o.phases[phase]}</span> <span class="note">${o.since(at(since))}</span></p>
         </div>
       </div>
       <div class="columns">
@@ -214,9 +215,11 @@ function setbackOf(
       ${
         awaitsOperator || phase === 'failed'
           ? html`
+              ${operator.may('operate') ? nothing : html`<p class="note" id="setback-why">${sentence(o.needs.operate)}</p>`}
               <div class="op-buttons">
                 <sd-order .order=${{
                   id: `retry-${id}`,
+                  whyAt: 'setback-why',
                   label: retry.label,
                   needs: 'operate',
                   isMain: true,
@@ -230,6 +233,7 @@ function setbackOf(
                 }}></sd-order>
                 <sd-order .order=${{
                   id: `give-up-${id}`,
+                  whyAt: 'setback-why',
                   label: giveUp.label,
                   needs: 'operate',
                   failed: () => o.sectors.giveUp.failed,
@@ -256,7 +260,7 @@ function history({ history, phase, estimateMs }: Sector) {
       <ol class="op-history">
         ${history.map((entry, index) => {
           const isLast = index === history.length - 1;
-          const until = history[index + 1]?.at ?? Date.now();
+          const until = history[index + 1]?.at ?? operator.now;
           return html`<li class=${isLast && entry.phase === phase ? 'op-history-now' : ''}>
             <span>${o.phases[entry.phase]}</span>
             <span class="note">${o.sectors.lasted(span(until - entry.at))}${isLast && estimateMs !== null ? ` · ${o.sectors.estimate(roughly(estimateMs))}` : ''}</span>

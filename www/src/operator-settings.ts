@@ -9,6 +9,7 @@ import { operator } from './operator-state';
 import type { ChangedSettings, Settings } from './operator-types';
 import { waiting } from './operator-view';
 import { PageError } from './problem';
+import { sentence } from './problem-box';
 import { blocksAsTime, span } from './times';
 import { spoken, type Text, textOf } from './words';
 import { o } from './words/operator';
@@ -24,7 +25,7 @@ export class OperatorSettings extends ActingView {
   }
 
   protected override willUpdate(): void {
-    operator.want(['mining', 'settings', 'proofs']);
+    if (this.isConnected) operator.want(['mining', 'settings', 'proofs']);
   }
 
   override render() {
@@ -35,7 +36,7 @@ export class OperatorSettings extends ActingView {
     const changed = Object.keys(change).length;
     return html`
       <form class="op-settings" aria-label=${o.places.settings} novalidate @submit=${this.save}>
-        ${may ? nothing : html`<p class="op-warning" data-testid="settings-needs">${o.needs.admin}</p>`}
+        ${may ? nothing : html`<p class="op-warning" data-testid="settings-needs">${sentence(o.needs.admin)}</p>`}
         ${GROUPS.map(
           (group) => html`<fieldset class="sheet op-part" ?disabled=${!may}>
             <legend>${o.settings.groups[group]}</legend>

@@ -27,7 +27,7 @@ const FIRST_WAIT_MS = 1_000;
 const MOST_WAIT_MS = 30_000;
 /** Most deals that are listed. */
 export const MOST_DEALS = 500;
-const QUERIES: Readonly<Record<string, string>> = { deals: `?limit=${MOST_DEALS}`, log: '?lines=300&level=trace' };
+const QUERIES: Readonly<Record<string, string>> = { deals: `?limit=${MOST_DEALS}` };
 
 /** What was heard of one thing. */
 export interface Heard<T> {
@@ -57,6 +57,8 @@ class OperatorState extends EventTarget {
   /** Why there is no line, and when it is tried again. */
   problem: unknown;
   retryAt: number | undefined;
+  /** Milliseconds by which the daemon's clock is ahead of this one. */
+  private ahead = 0;
   private token: string | undefined;
   private readonly asked = new Map<string, Asked>();
   private wanted: readonly string[] = [];
@@ -114,10 +116,20 @@ class OperatorState extends EventTarget {
 
   readonly tryNow = (): void => this.retry?.();
 
-  /** Whether the token may do this, and the daemon can be told. */
+  /** Whether the token may do this. */
   may(scope: Scope): boolean {
     const order: readonly Scope[] = ['read', 'operate', 'admin'];
     return this.scope !== undefined && order.indexOf(this.scope) >= order.indexOf(scope);
+  }
+
+  /** The time for which what is shown holds: it stands still while nothing is heard. */
+  get here(): number {
+    return this.standing === 'live' ? Date.now() : (this.asOf ?? Date.now());
+  }
+
+  /** The same by the daemon's clock, as far as that is known. */
+  get now(): number {
+    return this.here + this.ahead;
   }
 
   /** What was heard last. */
@@ -183,7 +195,6 @@ class OperatorState extends EventTarget {
           },
           signal,
         );
-        this.problem = undefined;
       } catch (error) {
         if (signal.aborted) return;
         if (error instanceof NotOperator) return this.forget('refused');
@@ -231,7 +242,7 @@ class OperatorState extends EventTarget {
     for (const path of this.wanted) {
       const entry = this.entry(path);
       const age = now - entry.askedAt;
-      const isDue = age >= (POLLS[path] ?? POLL_MS) || (entry.isStale && age >= LEAST_MS);
+      const isDue = age >= (POLLS[kindOf(path)] ?? POLL_MS) || (entry.isStale && age >= LEAST_MS);
       if (!entry.isUnderWay && isDue && this.line) void this.hear(path, entry, this.line.signal);
     }
   }
@@ -243,6 +254,7 @@ class OperatorState extends EventTarget {
     try {
       const value = await ask(token, path + (QUERIES[path] ?? ''), undefined, signal);
       entry.heard = { value, at };
+      if (path === 'machine') this.ahead = (value as Answers['machine']).now - (at + Date.now()) / 2;
     } catch (problem) {
       if (problem instanceof NotOperator && !signal.aborted) return this.forget('refused');
       if (!signal.aborted) entry.heard = { ...entry.heard, problem };
@@ -269,9 +281,9 @@ class OperatorState extends EventTarget {
   }
 }
 
-/** `deals/CID` is like `deals`, any explanation like another. */
+/** `deals/CID` is like `deals`, the log of one level like that of another, any explanation like another. */
 function kindOf(path: string): string {
-  return path.endsWith('/explain') ? 'explain' : (path.split('/')[0] ?? path);
+  return path.endsWith('/explain') ? 'explain' : (path.split(/[/?]/)[0] ?? path);
 }
 
 export const operator = new OperatorState();

@@ -280,9 +280,9 @@ export interface Answers {
   settings: Settings;
   machine: Machine;
   peers: Peers;
-  log: LogTail;
   alerts: Alerts;
   configuration: Configuration;
+  [log: `log?${string}`]: LogTail;
   [deal: `deals/${string}`]: DealDetail;
   [why: `${string}/explain`]: Explanation;
 }

@@ -29,7 +29,8 @@ export abstract class OperatorView extends View {
   protected abstract wants(): readonly string[];
 
   protected override willUpdate(): void {
-    operator.want([...BASE, ...this.wants()]);
+    // One that is gone may be drawn once more.
+    if (this.isConnected) operator.want([...BASE, ...this.wants()]);
   }
 }
 

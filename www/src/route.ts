@@ -18,7 +18,8 @@ export function route(hash: string = location.hash): Route {
   if (page === 'operator') {
     const place = PLACES.find((each) => each === id) ?? 'home';
     const hasParts = place === 'sectors' || place === 'deals';
-    return { page, place, of: hasParts && of ? decodeURIComponent(of) : undefined };
+    // A number or a CID: nothing that would name another place of the daemon's.
+    return { page, place, of: hasParts && /^[A-Za-z0-9]+$/.test(of ?? '') ? of : undefined };
   }
   if (page === 'deals' || page === 'account' || page === 'receipt') return { page };
   if (page === 'file' && id) return { page: 'file', id: decodeURIComponent(id) };
