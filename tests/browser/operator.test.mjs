@@ -155,12 +155,17 @@ test('a miner that is not well says what is wrong and what to do, and strangersâ
 );
 
 test('something that cannot be read is not taken for well', LIMIT, async () => {
-  const { mining, ...told } = healthy();
+  const { mining, proofs, ...told } = healthy();
   await onOperator(told, async (page, daemon) => {
     await has(page, 'verdict', 'verdict', 'unknown');
     await page.getByText('Not everything here could be read').waitFor();
     daemon.told.mining = mining;
     daemon.tell('health');
+    await hook(page, 'job').first().waitFor();
+    assert.equal(await hook(page, 'verdict').getAttribute('data-verdict'), 'unknown', 'a proof may have been missed');
+    assert.equal(await page.locator('.link-up').count(), 0, 'nothing is green');
+    daemon.told.proofs = proofs;
+    daemon.tell('head');
     await has(page, 'verdict', 'verdict', 'well');
   });
 });

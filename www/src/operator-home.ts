@@ -16,6 +16,9 @@ import { blocksAsTime } from './times';
 import type { Text } from './words';
 import { o } from './words/operator';
 
+/** What it shows, and what all has to be heard before anything is well. */
+const WANTED = ['status', 'proofs', 'alerts', 'machine'] as const;
+
 const LOOKS: Readonly<Record<Verdict, SealLook>> = {
   well: 'sealed',
   notice: 'sealed',
@@ -25,7 +28,7 @@ const LOOKS: Readonly<Record<Verdict, SealLook>> = {
 
 export class OperatorHome extends OperatorView {
   protected override wants() {
-    return ['status', 'proofs', 'alerts', 'machine'];
+    return WANTED;
   }
 
   override render() {
@@ -48,6 +51,7 @@ export class OperatorHome extends OperatorView {
     const { verdict, findings } = verdictOf({
       isLive: operator.standing === 'live',
       mining: operator.heard('mining'),
+      isWhole: WANTED.every((path) => operator.get(path) !== undefined && operator.heard(path).problem === undefined),
       proofs: operator.get('proofs'),
       alerts: operator.get('alerts'),
       free: disk?.total ? disk.free / disk.total : undefined,

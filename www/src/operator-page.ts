@@ -20,6 +20,7 @@ import './operator-settings';
 import { count } from './amounts';
 import { operator } from './operator-state';
 import { mayBeToken } from './operator-token';
+import { verdictOf } from './operator-verdict';
 import { at } from './operator-view';
 import { problemOf } from './problem';
 import { sentence } from './problem-box';
@@ -147,8 +148,9 @@ export class OperatorPage extends View {
       `;
     }
     const isLive = standing === 'live';
+    const { verdict } = verdictOf({ isLive, mining: operator.heard('mining'), isWhole: operator.failed === undefined });
     return html`
-      <p class="op-line ${isLive ? 'link-up' : ''}" data-testid="line">
+      <p class="op-line ${verdict === 'well' ? 'link-up' : ''}" data-testid="line">
         <i class="pulse" aria-hidden="true"></i>
         <span role="status">${isLive ? o.line.live : o.line.connecting}</span>
         ${isLive && height !== undefined ? html`<span class="num">${o.block(count(height))}</span>` : nothing}

@@ -30,6 +30,8 @@ const LITTLE_ROOM = 0.05;
 export interface Known {
   readonly isLive: boolean;
   readonly mining: Heard<MiningStatus>;
+  /** Whether everything else that tells of trouble was heard, too. */
+  readonly isWhole: boolean;
   readonly proofs?: Proofs;
   readonly alerts?: Alerts;
   /** Share of the disk that is free. */
@@ -42,7 +44,8 @@ export function verdictOf(known: Known, now = Date.now()): { verdict: Verdict; f
   const findings = [...ills(value), ...notices(value, known)];
   const isKnown = known.isLive && problem === undefined && now - at < FRESH_MS;
   const worst = findings.some(({ weight }) => weight === 'ill') ? 'ill' : findings.length > 0 ? 'notice' : 'well';
-  return { verdict: isKnown ? worst : 'unknown', findings };
+  const isSure = isKnown && (known.isWhole || worst !== 'well');
+  return { verdict: isSure ? worst : 'unknown', findings };
 }
 
 function ills(mining: MiningStatus): Finding[] {

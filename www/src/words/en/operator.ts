@@ -75,7 +75,7 @@ export const operator = {
     well: { title: 'All is well', means: 'Every service works, every proof is in time, and there is nothing to do.' },
     notice: { title: 'It works, and there is something to know', means: 'Nothing is lost, but have a look:' },
     ill: { title: 'Something is wrong', means: 'This is what is wrong, and what to do:' },
-    unknown: { title: 'Not known at present', means: 'The daemon has not said yet how it is doing.' },
+    unknown: { title: 'Not known at present', means: 'Not everything that this needs was heard from the daemon.' },
     unheard: 'The daemon does not answer, so nobody can say how it is doing. Sectors are not proven while it is down.',
     before: 'When it was last heard, this was so:',
   },

@@ -72,7 +72,7 @@ export const operator: OperatorWords = {
     well: { title: '一切正常', means: '所有服务运行正常，证明都按时提交，无需任何操作。' },
     notice: { title: '运行正常，有情况需要留意', means: '没有任何损失，但请看一下：' },
     ill: { title: '出现问题', means: '问题和处理办法如下：' },
-    unknown: { title: '目前状况不明', means: '守护进程还没有报告它的状况。' },
+    unknown: { title: '目前状况不明', means: '所需的信息还没有全部收到。' },
     unheard: '守护进程没有应答，因此无从得知它的状况。它停止运行期间，扇区无法证明。',
     before: '最后一次收到消息时的情况：',
   },
