@@ -60,6 +60,8 @@ const { metafile } = await build({
   entryNames: '[name]-[hash]',
   outdir: join(OUT, 'assets'),
   format: 'esm',
+  // What only the operator sees is loaded when the operator's page is opened.
+  splitting: true,
   legalComments: 'eof',
   plugins: [outside(folder)],
   metafile: true,
@@ -79,6 +81,13 @@ for (const [name, ending] of [
     throw new Error(`index.html names ${plain} not once, or it was not built`);
   page = page.replace(plain, `"${hashed}"`);
 }
+// What the page's script is made of is asked for along with it, not after it.
+const parts = Object.entries(metafile.outputs).find(([path]) => /(^|\/)main-[^/]+\.js$/.test(path))?.[1].imports ?? [];
+const early = parts.filter(({ kind, external }) => kind === 'import-statement' && !external);
+const preloads = early.map(
+  ({ path }) => `    <link rel="modulepreload" href="${relative(OUT, path).replaceAll('\\', '/')}" />\n`,
+);
+page = page.replace('    <script type="module"', `${preloads.join('')}    <script type="module"`);
 await writeFile(join(OUT, 'index.html'), page);
 await makeInstallable(OUT);
 await compressFolder(OUT);

@@ -9,10 +9,12 @@ import { filesOf } from './compressing.mjs';
 import { drawIcons, ICONS } from './icons.mjs';
 
 /**
- * What the page does not need to open: maps, the other worker, what is compressed beside its file, and what of the package only others load.
+ * What the page does not need to open: maps, the other worker, what is compressed beside its file, what is the operator's alone, who needs the
+ * daemon for it, and what of the package only others load.
  * Of the parts for Node a browser loads all but the thread's own.
  */
-const LEFT_OUT = /\.(map|br|gz)$|^(play|page)-worker\.js$|^icons\/|\/(node-worker|react|devnet|sealdrop_devnet)[^/]*$/;
+const LEFT_OUT =
+  /\.(map|br|gz)$|^(play|page)-worker\.js$|^icons\/|^assets\/operator-|\/(node-worker|react|devnet|sealdrop_devnet)[^/]*$/;
 
 const MANIFEST = {
   id: './',

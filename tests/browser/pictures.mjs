@@ -5,6 +5,7 @@ import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { hook, launch, SOON_MS } from './page.mjs';
 import { openShop } from './shop.mjs';
+import { openOperator, TOKENS } from './stub/operator.mjs';
 
 const [folder = resolve(import.meta.dirname, '../../www/docs'), ...only] = process.argv.slice(2);
 const DESK = { viewport: { width: 1280, height: 900 } };
@@ -29,6 +30,15 @@ const receipt = async (page) => {
   await hook(page, 'passport-verdict').waitFor();
 };
 
+/** The operator's page of a miner that is well. */
+const operator = `#/operator/token/${TOKENS.admin}`;
+const overview = (page) => page.locator('[data-verdict="well"]').waitFor();
+const sectors = async (page) => {
+  await overview(page);
+  await page.evaluate(() => (location.hash = '#/operator/sectors'));
+  await hook(page, 'sector').first().waitFor();
+};
+
 /** Each picture: where, on which screen, and what is done before. */
 const PICTURES = {
   store: ['#/', DESK, chosen],
@@ -38,11 +48,14 @@ const PICTURES = {
   wallet: ['#/account', DESK, (page) => hook(page, 'account-safety').waitFor()],
   zh: ['#/deal/sealed', { ...DESK, locale: 'zh-CN' }, (page) => passport(page)],
   phone: ['#/deal/sealed', PHONE, (page) => passport(page)],
+  operator: [operator, DESK, overview],
+  sectors: [operator, DESK, sectors],
   dark: ['#/deal/sealed', { ...DESK, colorScheme: 'dark' }, (page) => passport(page)],
 };
 
 mkdirSync(folder, { recursive: true });
 const site = await openShop();
+const daemon = await openOperator();
 const browser = await launch();
 try {
   for (const [name, [hash, screen, work]] of Object.entries(PICTURES)) {
@@ -55,7 +68,7 @@ try {
     });
     context.setDefaultTimeout(SOON_MS);
     const page = await context.newPage();
-    await page.goto(site.url + hash);
+    await page.goto((hash === operator ? daemon.url : site.url) + hash);
     await page.locator('h1').first().waitFor();
     await work?.(page);
     await page.screenshot({ path: join(folder, `${name}.png`) });
@@ -63,5 +76,6 @@ try {
   }
 } finally {
   await browser.close();
+  await daemon.close();
   await site.close();
 }

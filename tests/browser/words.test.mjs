@@ -130,7 +130,7 @@ test('words of a view would be found', () => {
 const { outputFiles } = await build({
   stdin: {
     contents:
-      "export * from './index'; export { zhEngine } from './zh/engine'; export * from './findings'; export * from './numbers';",
+      "export * from './index'; export { zhEngine } from './zh/engine'; export * from './findings'; export * from './numbers'; export { OPERATOR_CATALOGUES } from './operator';",
     resolveDir: join(SOURCES, 'words'),
     loader: 'ts',
   },
@@ -140,6 +140,9 @@ const { outputFiles } = await build({
   target: 'es2022',
 });
 const words = await import(`data:text/javascript,${encodeURIComponent(outputFiles[0].text)}`);
+
+/** The page's words, and those of the operator's page, which are loaded with it; by how views say them. */
+const ALL = { t: words.CATALOGUES, o: words.OPERATOR_CATALOGUES };
 
 /** All words of a catalogue, by their path. */
 function* leaves(catalogue, path = []) {
@@ -166,35 +169,36 @@ function forms(word) {
   });
 }
 
-test('every catalogue has all words, and none is empty', () => {
-  const { en } = words.CATALOGUES;
-  const all = [...leaves(en)].map(([path]) => path);
-  for (const [language, catalogue] of Object.entries(words.CATALOGUES)) {
-    words.speak(language);
-    const its = new Map(leaves(catalogue));
-    assert.deepEqual([...its.keys()].sort(), [...all].sort(), language);
-    for (const [path, word] of its) {
-      const said = forms(word).filter((each) => each !== undefined);
-      assert.ok(said.length > 0, `${language}: ${path} cannot be said`);
-      for (const each of said) {
-        assert.doesNotMatch(each, /undefined|\[object|NaN/, `${language}: ${path}`);
-        if (path !== 'terms.minersKeep') assert.notEqual(each.trim(), '', `${language}: ${path}`);
+for (const [name, catalogues] of Object.entries(ALL)) {
+  test(`every catalogue of ${name} has all words, and none is empty`, () => {
+    const all = [...leaves(catalogues.en)].map(([path]) => path);
+    for (const [language, catalogue] of Object.entries(catalogues)) {
+      words.speak(language);
+      const its = new Map(leaves(catalogue));
+      assert.deepEqual([...its.keys()].sort(), [...all].sort(), language);
+      for (const [path, word] of its) {
+        const said = forms(word).filter((each) => each !== undefined);
+        assert.ok(said.length > 0, `${language}: ${path} cannot be said`);
+        for (const each of said) {
+          assert.doesNotMatch(each, /undefined|\[object|NaN/, `${language}: ${path}`);
+          if (path !== 'terms.minersKeep') assert.notEqual(each.trim(), '', `${language}: ${path}`);
+        }
       }
     }
-  }
-});
+  });
+}
 
 test('the Chinese catalogue is in Chinese, the English one is not', () => {
   /** The same in both, or nothing but parameters and marks. */
   const alike =
-    /^(common\.of|terms\.onlyBlocks|drop\.id|file\.(id|idCopy|quoted|fromTo)|deal\.pieceId(Copy)?|passport\.step|reach\.at|rows\.copyAt)$/;
+    /^(common\.of|terms\.onlyBlocks|drop\.id|file\.(id|idCopy|quoted|fromTo)|deal\.pieceId(Copy)?|passport\.step|reach\.at|rows\.copyAt|settings\.units\.(mib|gib))$/;
   words.speak('zh');
-  for (const [path, word] of leaves(words.CATALOGUES.zh)) {
+  for (const [path, word] of Object.values(ALL).flatMap(({ zh }) => [...leaves(zh)])) {
     const [said] = forms(word).filter((each) => each !== undefined);
     if (!alike.test(path)) assert.match(said, /[\p{Script=Han}，：（]/u, path);
   }
   words.speak('en');
-  for (const [path, word] of leaves(words.CATALOGUES.en)) {
+  for (const [path, word] of Object.values(ALL).flatMap(({ en }) => [...leaves(en)])) {
     for (const said of forms(word)) assert.doesNotMatch(said ?? '', /\p{Script=Han}/u, path);
   }
 });
@@ -261,16 +265,18 @@ test('a text of the engine is found by its form, and what fills its gaps is said
 
 test('no word stands in the catalogues that no view says', () => {
   const said = views.map((name) => readFileSync(join(SOURCES, name), 'utf8')).join('\n');
-  const idle = [...leaves(words.CATALOGUES.en)]
-    .map(([path]) => path)
-    .filter((path) => {
-      const parts = path.split('.');
-      // All of a group that is indexed, or named as a whole, is said.
-      const groups = parts.slice(1).map((_, count) => parts.slice(0, count + 1).join('\\.'));
-      return ![...groups.map((group) => `${group}(?![.\\w])`), `${parts.join('\\.')}\\b`].some((way) =>
-        new RegExp(`\\bt\\.${way}`).test(said),
-      );
-    });
+  const idle = Object.entries(ALL).flatMap(([name, { en }]) =>
+    [...leaves(en)]
+      .map(([path]) => path)
+      .filter((path) => {
+        const parts = path.split('.');
+        // All of a group that is indexed, or named as a whole, is said.
+        const groups = parts.slice(1).map((_, count) => parts.slice(0, count + 1).join('\\.'));
+        return ![...groups.map((group) => `${group}(?![.\\w])`), `${parts.join('\\.')}\\b`].some((way) =>
+          new RegExp(`\\b${name}\\.${way}`).test(said),
+        );
+      }),
+  );
   assert.deepEqual(idle, []);
 });
 

@@ -3,14 +3,23 @@
 import { html, nothing } from 'lit';
 import { count } from './amounts';
 import { installing } from './installing';
-import { ACCOUNT, DEALS, RECEIPT, route, STORE } from './route';
+import { takeToken } from './operator-token';
+import { type Problem, problemOf } from './problem';
+import { ACCOUNT, DEALS, OPERATOR, RECEIPT, type Route, route, STORE } from './route';
 import { seal, WAX } from './seal';
 import { session } from './session';
 import { View } from './view';
 import { chooseLanguage, LANGUAGES, type Language, language, t } from './words';
 
 export class App extends View {
+  /** The operator's page is loaded when it is first opened. */
+  private operator: 'loading' | 'loaded' | Problem | undefined;
+  /** Whether the client was begun: the operator's page needs none, nor an account. */
+  private begun = false;
+
   private readonly moved = () => {
+    takeToken();
+    this.begin();
     void session.follow();
     this.requestUpdate();
     void this.updateComplete.then(() => {
@@ -25,7 +34,32 @@ export class App extends View {
     super.connectedCallback();
     addEventListener('hashchange', this.moved);
     installing.addEventListener('change', this.changed);
-    void session.start();
+    this.begin();
+  }
+
+  /** Begins what the page needs that is shown. */
+  private begin(): void {
+    if (route().page === 'operator') this.loadOperator();
+    else if (!this.begun) {
+      this.begun = true;
+      void session.start();
+    }
+  }
+
+  private loadOperator(): void {
+    if (this.operator !== undefined) return;
+    this.operator = 'loading';
+    import('./operator-page').then(
+      () => {
+        this.operator = 'loaded';
+        this.requestUpdate();
+      },
+      (error) => {
+        const { why } = problemOf('', error);
+        this.operator = { what: () => t.app.noOperator, why, next: () => t.app.noOperatorNext };
+        this.requestUpdate();
+      },
+    );
   }
 
   override disconnectedCallback(): void {
@@ -65,47 +99,58 @@ export class App extends View {
             </a>
             <a href=${ACCOUNT} aria-current=${here.page === 'account' ? 'page' : nothing}>${t.app.account}</a>
           </nav>
-          ${this.languages()}${this.head()}
+          ${this.languages()}${here.page === 'operator' ? nothing : this.head()}
         </div>
       </header>
       <main id="content" tabindex="-1">
         ${
           // A receipt is checked without a chain.
-          session.problem && here.page !== 'receipt'
+          session.problem && here.page !== 'receipt' && here.page !== 'operator'
             ? html`<sd-problem class="page-problem" .problem=${session.problem} .retry=${this.reconnect}></sd-problem>
                 ${session.choosing ? nothing : this.otherChain()}`
             : nothing
         }
         ${this.news()}
         ${
-          session.notice
+          session.notice && here.page !== 'operator'
             ? html`<sd-problem class="page-problem" .problem=${session.notice} .retry=${session.dismiss} .label=${t.app.dismiss}></sd-problem>`
             : nothing
         }
         ${
-          here.page === 'receipt'
-            ? html`<sd-receipt></sd-receipt>`
-            : session.choosing
-              ? html`<sd-chain></sd-chain>`
-              : here.page === 'account'
-                ? html`<sd-account-page></sd-account-page>`
-                : session.locked
-                  ? html`<sd-unlock></sd-unlock>`
-                  : here.page === 'deal'
-                    ? html`<sd-deal .dealId=${here.id}></sd-deal>`
-                    : here.page === 'file'
-                      ? html`<sd-file .fileId=${here.id}></sd-file>`
-                      : here.page === 'deals'
-                        ? html`<sd-deal-book></sd-deal-book>`
-                        : html`<sd-store></sd-store>`
+          here.page === 'operator'
+            ? this.operatorPage(here)
+            : here.page === 'receipt'
+              ? html`<sd-receipt></sd-receipt>`
+              : session.choosing
+                ? html`<sd-chain></sd-chain>`
+                : here.page === 'account'
+                  ? html`<sd-account-page></sd-account-page>`
+                  : session.locked
+                    ? html`<sd-unlock></sd-unlock>`
+                    : here.page === 'deal'
+                      ? html`<sd-deal .dealId=${here.id}></sd-deal>`
+                      : here.page === 'file'
+                        ? html`<sd-file .fileId=${here.id}></sd-file>`
+                        : here.page === 'deals'
+                          ? html`<sd-deal-book></sd-deal-book>`
+                          : html`<sd-store></sd-store>`
         }
       </main>
       <footer class="foot">
         <p>
           ${t.app.foot(html`<a href=${ACCOUNT}>${t.app.footBackup}</a>`)} <a href=${RECEIPT}>${t.receipt.title}</a>
+          ${session.choice.own === undefined || here.page === 'operator' ? nothing : html`<a href=${OPERATOR} data-testid="to-operator">${t.app.operator}</a>`}
         </p>
       </footer>
     `;
+  }
+
+  private operatorPage({ place, of }: Extract<Route, { page: 'operator' }>) {
+    if (this.operator === 'loaded') return html`<sd-operator .place=${place} .of=${of}></sd-operator>`;
+    if (this.operator === 'loading' || this.operator === undefined)
+      return html`<p class="wait" role="status">${t.app.loading}</p>`;
+    // A module that was not there once is not asked for again.
+    return html`<sd-problem .problem=${this.operator} .retry=${() => location.reload()} .label=${t.app.loadAgain}></sd-problem>`;
   }
 
   /** A newer build of the page waits. */

@@ -16,7 +16,7 @@ const ASK_MS = 4_000;
 const STALE_MS = 30_000;
 
 /** Reasons that mean trouble, where the others pass by themselves. */
-const TROUBLE: ReadonlySet<Cause['code']> = new Set([
+export const TROUBLE: ReadonlySet<Cause['code']> = new Set([
   'minerUnreachable',
   'clientAway',
   'diskFull',
@@ -115,7 +115,7 @@ export class Why extends View {
 customElements.define('sd-why', Why);
 
 /** A cause in the language of the page, with the words of who said it where those are others. */
-function causeWords({ code, text, whatToDo }: Cause) {
+export function causeWords({ code, text, whatToDo }: Cause) {
   const known = engineWords()?.causes[code];
   const advice = known ? known.whatToDo : whatToDo;
   return html`${sentence(known?.text ?? text)}${advice ? html`<span class="note">${sentence(advice)}</span>` : nothing}

@@ -19,7 +19,8 @@
 // unlock · unlock-button · restore-phrase · restore-file · restore-button · restored (data-known) · restore-open · passport · passport-button ·
 // passport-verdict (data-wrong: the wrong steps' numbers) · passport-step (data-step, data-number, data-standing) · evidence · artefact (data-kind) ·
 // artefact-proof (data-state) · inclusion-tree (data-levels) · time-line (data-posts) · receipt-button · receipt-saved · receipt-page · receipt-input ·
-// receipt-name · receipt-deal (data-deal) · receipt-data · check-basis (data-trust).
+// receipt-name · receipt-deal (data-deal) · receipt-data · check-basis (data-trust) · to-operator. Those of the operator's page are in
+// `operator-page.ts`.
 
 import './trusted';
 import './problem-box';
@@ -36,8 +37,10 @@ import './account-page';
 import './receipt-page';
 import './app';
 import { installing } from './installing';
+import { takeToken } from './operator-token';
 import { beginSpeaking } from './words';
 
+takeToken();
 beginSpeaking();
 // After everything that is needed to show the page.
 if (document.readyState === 'complete') void installing.begin();

@@ -20,7 +20,7 @@ import { type EngineWords, zhEngine } from './zh/engine';
 /** What every catalogue has: the same words with the same parameters. */
 export type Words = Same<typeof en>;
 
-type Same<T> = T extends string
+export type Same<T> = T extends string
   ? string
   : T extends (...given: infer Given) => infer Gives
     ? (...given: Given) => Gives extends string ? string : Gives

@@ -63,6 +63,11 @@ export const app = {
   linkFails: 'The link cannot be followed',
   wrong: 'Something went wrong',
   noFaucet: 'No test FIL arrived',
+  operator: 'For the operator',
+  noOperator: 'The operator’s page could not be loaded',
+  noOperatorNext: 'See whether the daemon runs, then load the page again',
+  loadAgain: 'Load again',
+  loading: 'Loading…',
 };
 
 export const chain = {

@@ -63,6 +63,11 @@ export const app: Words['app'] = {
   linkFails: '无法打开此链接',
   wrong: '出了点问题',
   noFaucet: '没有收到测试 FIL',
+  operator: '运营者入口',
+  noOperator: '无法加载运营者页面',
+  noOperatorNext: '请查看守护进程是否在运行，然后重新加载页面',
+  loadAgain: '重新加载',
+  loading: '正在加载…',
 };
 
 export const chain: Words['chain'] = {

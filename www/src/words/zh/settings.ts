@@ -1,0 +1,61 @@
+// 简体中文：运营者的设置。
+
+import { count } from '../numbers';
+import type { OperatorWords } from '../operator';
+
+export const settings: OperatorWords['settings'] = {
+  groups: { offer: '报价', taking: '接单', proving: '证明与收款', keeping: '数据保存' },
+  units: {
+    filByteBlock: 'FIL / 字节 / 区块',
+    filGibMonth: 'FIL / GiB / 30 天',
+    blocks: '个区块',
+    seconds: '秒',
+    hours: '小时',
+    days: '天',
+    mib: 'MiB',
+    gib: 'GiB',
+    mibSecond: 'MiB / 秒',
+    proofs: '个证明',
+    deals: '笔交易',
+  },
+  perMonth: '折合每月',
+  noMonth: '此链的出块时间不固定，无法折算成每月价格。',
+  fields: {
+    price: { name: '价格', means: '客户支付的单价。修改后会在链上发布新的报价。' },
+    askBlocks: { name: '报价有效期', means: '到期之前会自动续期。' },
+    minDuration: { name: '最短期限', means: '期限更短的交易会被拒绝。' },
+    maxDuration: { name: '最长期限', means: '期限更长的交易会被拒绝。' },
+    mining: { name: '接受新交易', means: '关闭后，已接受的交易照常封装和证明。' },
+    stagingMaxBytes: { name: '待封装数据上限', means: '超过后暂时拒绝新交易。' },
+    stagingMaxDeals: { name: '待封装交易上限', means: '超过后暂时拒绝新交易。' },
+    transferLimitMs: { name: '传输时限', means: '超时未传完，已接受的交易即告失败。' },
+    autoSealMs: {
+      name: '扇区等待更多数据的时间',
+      means: '从放入第一份数据算起。等得久，扇区装得满；等得短，封装得早。',
+    },
+    memoryMib: { name: '证明可用内存', means: '内存越多，可同时进行的工作越多。' },
+    commit2Slots: { name: '同时生成的封装证明数', means: '每个证明都占用处理器时间和内存。' },
+    ownProver: { name: '使用自研证明器', means: '速度更快，由 filecoin-proofs 库检查并兜底。关闭后全部由该库完成。' },
+    redeem: { name: '凭证到期自动兑付', means: '关闭后，每笔交易都要您手动兑付。' },
+    slash: { name: '举报漏交证明的矿工', means: '链会没收它们的抵押。' },
+    keepUnsealed: { name: '同时保留未封装的数据', means: '取回时立即可得，但占用双倍空间。' },
+    scrubEveryMs: { name: '每个扇区的巡检间隔', means: '在有人需要数据之前发现损坏。' },
+    scrubBytesPerSecond: { name: '巡检读取速度', means: '读得慢，给其他工作留下更多磁盘带宽。' },
+  },
+  auto: {
+    machine: '未设置：由机器状况决定。',
+    size: '未设置：按扇区大小决定。',
+    never: '未设置：从不巡检。',
+    unlimited: '未设置：不限速。',
+  },
+  isAbout: (span) => `约合${span}。`,
+  is: (span) => `即${span}。`,
+  noNumber: '这不是数字。',
+  changes: (n) => `有 ${count(n)} 处更改尚未保存。`,
+  wrong: (n) => `有 ${count(n)} 个字段无法识别。`,
+  save: '保存',
+  discard: '放弃更改',
+  saved: '已保存，立即生效。',
+  savedAsk: (height) => `已保存。新报价在区块 ${height} 中。`,
+  refused: '没有做任何更改',
+};
