@@ -21,10 +21,11 @@ const READY_MS = 600_000;
 
 export class Daemon {
   /** Starts one and waits until its miner takes deals: on a chain of its own, or on that of the daemon that it `joins`. */
-  static async start(options = [], { sectorSize = '2KiB', blockTime = '250ms', program = PROGRAM, joins } = {}) {
+  static async start(options = [], { sectorSize = '2KiB', blockTime = '250ms', program = PROGRAM, joins, hasHttp = true } = {}) {
     const daemon = new Daemon();
     daemon.program = program;
     daemon.joins = joins;
+    daemon.hasHttp = hasHttp;
     daemon.size = ['--sector-size', sectorSize, ...(joins ? [] : ['--block-time', blockTime])];
     daemon.home = mkdtempSync(join(tmpdir(), 'sealdrop-browser-'));
     const [p2p, ws, chain, web, http] = await freePorts(5);
@@ -62,7 +63,7 @@ export class Daemon {
     const log = openSync(join(this.home, 'log'), 'a');
     const args = ['daemon', '--home', this.home, '--params', PARAMS, ...this.size];
     args.push(...(this.joins ? ['--chain', this.chain] : ['--chain-port', ports.chain]), '--web-port', ports.web);
-    if (!this.options.includes('--http-listen')) args.push('--http-port', ports.http);
+    if (this.hasHttp && !this.options.includes('--http-listen')) args.push('--http-port', ports.http);
     // Whoever says where it listens says it all.
     if (!this.options.includes('--p2p-listen')) args.push('--p2p-port', ports.p2p, '--p2p-ws-port', ports.ws);
     args.push('--web', WEB, '--client', CLIENT, ...this.options);
@@ -108,7 +109,7 @@ export class Daemon {
     const { read } = JSON.parse(readFileSync(join(this.home, 'operator.token'), 'utf8'));
     const headers = { authorization: `Bearer ${read}` };
     const signal = AbortSignal.timeout(20_000);
-    const answer = await fetch(new URL('api/miner/status', this.page), { headers, signal });
+    const answer = await fetch(new URL('api/v1/miner/status', this.page), { headers, signal });
     return answer.json();
   }
 

@@ -111,6 +111,8 @@ export class Product {
     // The version before chooses no transport: it has one.
     this.options = folder ? [] : ['--p2p-listen', LISTEN[transport]];
     this.program = join(folder ? join(folder, 'target/release') : dirname(PROGRAM), 'killable-daemon');
+    // Nor does it serve pieces over HTTP.
+    this.hasHttp = folder === undefined;
     this.client = folder ? join(folder, 'client-wasm/dist') : CLIENT;
   }
 
@@ -118,7 +120,7 @@ export class Product {
   async open() {
     for (const path of [this.program, this.client])
       if (!existsSync(path)) throw new Error(`${path} is missing: build it`);
-    this.daemon = await Daemon.start([...OPTIONS, ...this.options], { ...DAEMON, program: this.program });
+    this.daemon = await Daemon.start([...OPTIONS, ...this.options], { ...DAEMON, program: this.program, hasHttp: this.hasHttp });
     const [miner] = await this.daemon.ask('chain.miners');
     this.miner = miner.address;
     // It says where it listens when it starts.
