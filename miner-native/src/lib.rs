@@ -23,6 +23,7 @@
 // They panic when nobody reads any more, or when the disk is full: results are errors then, everything else is lost.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod backup;
 pub mod client;
 pub mod commands;
 pub mod configuration;

@@ -4,6 +4,7 @@
 //! [`Client`] runs `sealdrop client` commands in a home of its own, and those of any other group.
 
 pub mod drill;
+pub mod homes;
 pub mod hostile;
 pub mod kill;
 pub mod node;

@@ -23,11 +23,33 @@ pub struct Node {
 impl Node {
     /// A chain alone, of a network with these options.
     pub fn chain(network: &[&str]) -> Self {
-        Self::of(&[&["chain", "run"][..], network].concat(), &[2])
+        let mut node = Self::chain_unstarted(network);
+        node.start();
+        node
+    }
+
+    /// The same, not started yet: its home is not there.
+    pub fn chain_unstarted(network: &[&str]) -> Self {
+        Self::unstarted(&[&["chain", "run"][..], network].concat(), &[2])
+    }
+
+    /// A chain and a miner on it, of a network with these options; not started yet.
+    pub fn whole_unstarted(network: &[&str]) -> Self {
+        Self::unstarted(
+            &[&["daemon", "--auto-seal", "100ms"][..], network].concat(),
+            &[0, 1, 2, 3],
+        )
     }
 
     /// A miner with sectors of this size that joins the chain.
     pub fn miner(chain: &str, sector_size: &str) -> Self {
+        let mut node = Self::miner_unstarted(chain, sector_size);
+        node.start();
+        node
+    }
+
+    /// The same, not started yet: its home is not there.
+    pub fn miner_unstarted(chain: &str, sector_size: &str) -> Self {
         let arguments = [
             "daemon",
             "--chain",
@@ -37,11 +59,11 @@ impl Node {
             "--auto-seal",
             "100ms",
         ];
-        Self::of(&arguments, &[0, 1, 3])
+        Self::unstarted(&arguments, &[0, 1, 3])
     }
 
-    /// Started with those of the ports that it listens on.
-    fn of(arguments: &[&str], listens: &[usize]) -> Self {
+    /// Listens on those of the ports.
+    fn unstarted(arguments: &[&str], listens: &[usize]) -> Self {
         let names = ["--p2p-port", "--p2p-ws-port", "--chain-port", "--web-port"];
         let ports = free_ports();
         let mut arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
@@ -51,15 +73,13 @@ impl Node {
                 arguments.extend(["--http-port", "0"].map(str::to_owned));
             }
         }
-        let mut node = Self {
+        Self {
             home: tempfile::tempdir().expect("there is room for a directory"),
             ports,
             arguments,
             child: None,
             starts: 0,
-        };
-        node.start();
-        node
+        }
     }
 
     /// Starts it, also again on the same data and ports, and waits until it is ready.
@@ -90,6 +110,23 @@ impl Node {
             child.kill().expect("a running process can be killed");
             child.wait().expect("a killed process ends");
         }
+    }
+
+    /// Asks it to stop, and waits for its end.
+    pub fn stop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let stopping = Command::new("kill").arg(child.id().to_string()).status();
+            assert!(stopping.expect("there is a kill").success());
+            child.wait().expect("it ends");
+        }
+    }
+
+    /// What it says when it is started and ends by itself.
+    pub fn refused(&mut self) -> String {
+        self.launch();
+        let ended = self.child.take().expect("it was started").wait();
+        assert!(!ended.expect("it ends").success(), "it should have been refused");
+        self.log()
     }
 
     /// Its home.

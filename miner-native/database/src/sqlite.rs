@@ -5,6 +5,7 @@
 //! breaks nothing here. After an error, a full disk's included, the next transaction begins from what is on the disk.
 
 mod commits;
+mod copying;
 mod opening;
 
 use super::{blocking, Changes, DatabaseError, Entry, Order, Records, Schema, Sharing, Store, Table};
@@ -54,7 +55,16 @@ impl Sqlite {
 
     /// Copies the database as it stands into a new file, while it is in use.
     pub fn back_up(&self, to: &Path) -> Result<(), DatabaseError> {
-        self.reading(|connection| opening::back_up(connection, &self.path, to))?
+        self.reading(|connection| {
+            copying::hold(connection).map_err(failed)?;
+            opening::back_up(connection, &self.path, to)
+        })?
+    }
+
+    /// Copies a database file into a new file, also while another process has it open and writes: it is only read, and
+    /// whoever has it is not held up.
+    pub fn copy_file(from: &Path, to: &Path) -> Result<(), DatabaseError> {
+        copying::copy(from, to)
     }
 
     /// Makes the disk look full beyond so many pages.

@@ -83,7 +83,16 @@ pub async fn register(
             own,
         });
     }
+    store.skip_sector_numbers(highest_sector(&view))?;
     Ok(view)
+}
+
+/// The highest number of a sector that the chain has seen of the miner.
+fn highest_sector(view: &MinerView) -> u64 {
+    let committed = view.sectors.iter().map(|sector| sector.id);
+    let announced = view.pre_commits.iter().map(|sector| sector.id);
+    let all = committed.chain(announced).chain(view.done.iter().copied());
+    all.fold(view.last_used_sector_id, u64::max)
 }
 
 /// Has the chain show this host's peer id; `chain` signs as the worker.

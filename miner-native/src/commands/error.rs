@@ -1,6 +1,7 @@
 //! Why a command does not reach its end, and how that is told: what happened, why, and what to do; each cause once.
 
 use super::output::with_fields;
+use crate::backup::BackupError;
 use crate::client::ClientError;
 use crate::configuration::ConfigurationError;
 use crate::daemon::DaemonError;
@@ -29,6 +30,8 @@ pub enum CommandError {
     DataDir(#[from] DataDirError),
     #[error(transparent)]
     Client(#[from] ClientError),
+    #[error(transparent)]
+    HomeBackup(#[from] BackupError),
     #[error(transparent)]
     Wallet(#[from] WalletError),
     #[error("this is no recovery phrase: {0}")]
@@ -221,6 +224,7 @@ impl CommandError {
     fn code(&self) -> String {
         match self {
             Self::Client(error) => json!(error.cause().code()).as_str().unwrap_or("error").to_owned(),
+            Self::HomeBackup(error) => format!("backup.{}", variant(error)),
             Self::DataDir(error) => format!("home.{}", variant(error)),
             Self::Wallet(error) => format!("wallet.{}", variant(error)),
             Self::Configuration(error) => format!("configuration.{}", variant(error)),

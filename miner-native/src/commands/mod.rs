@@ -1,6 +1,7 @@
 //! The command line: reads arguments, sets up logging, and hands over.
 
 mod address;
+mod backup;
 mod chain;
 mod client;
 mod completions;
@@ -33,6 +34,7 @@ use crate::daemon::{DaemonError, Proofs, RealProofs};
 use crate::terminal::escaped;
 use error::Told;
 use output::Output;
+use sealdrop_database::blocking;
 use sealdrop_miner::console;
 use sealdrop_miner::data_dir::keep_files_private;
 use sealdrop_miner::logging::Log;
@@ -81,6 +83,10 @@ enum Command {
     Config(config::Arguments),
     /// Show and replace the tokens that the daemon takes orders by
     Token(token::Arguments),
+    /// Write all that has to be kept of a home into one encrypted file, also while its daemon runs
+    Backup(Box<backup::Backup>),
+    /// Make a home of a backup, on this machine or another
+    Restore(backup::Restore),
     /// Check that everything that a miner needs is there, and that clients reach it
     Doctor(doctor::Arguments),
     /// Show the network's parameters
@@ -115,6 +121,8 @@ pub fn run() -> ExitCode {
         Command::Address(arguments) => block_on(address::run(arguments)),
         Command::Config(arguments) => block_on(config::run(arguments)),
         Command::Token(arguments) => token::run(&arguments).map_err(Into::into),
+        Command::Backup(arguments) => block_on(async { blocking(|| backup::run(*arguments)) }),
+        Command::Restore(arguments) => block_on(async { blocking(|| backup::restore(&arguments)) }),
         Command::Doctor(arguments) => block_on(doctor::run(arguments)),
         Command::Protocol(arguments) => block_on(protocol::run(arguments)),
         Command::Params(arguments) => params::run(arguments, cli.output),

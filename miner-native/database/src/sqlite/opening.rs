@@ -193,7 +193,7 @@ pub(super) fn back_up(from: &Connection, path: &Path, to: &Path) -> Result<(), D
     copy().map_err(|e| open_error(path, &e))
 }
 
-fn open_error(path: &Path, reason: &dyn std::fmt::Display) -> DatabaseError {
+pub(super) fn open_error(path: &Path, reason: &dyn std::fmt::Display) -> DatabaseError {
     DatabaseError::Open {
         path: path.to_owned(),
         reason: reason.to_string(),

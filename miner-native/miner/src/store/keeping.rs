@@ -276,6 +276,11 @@ pub(super) fn put_sector(changes: &dyn Changes, record: &SectorRecord) -> Result
         settle_piece(changes, &data_of(key)?)?;
     }
     changes.put(SECTORS, &id.to_be_bytes(), &write(SECTORS, record)?)?;
+    note_sector_number(changes, id)
+}
+
+/// No sector gets this number or one below it from now on.
+pub(super) fn note_sector_number(changes: &dyn Changes, id: u64) -> Result<(), StoreError> {
     if id > last_sector(changes)? {
         changes.put(SINGLES, LAST_SECTOR, &id.to_be_bytes())?;
     }

@@ -93,6 +93,12 @@ impl MinerStore {
         Ok(store)
     }
 
+    /// Opens a copy of the database's file: what it remembers stays as it was copied.
+    pub fn of_copy(file: &Path) -> Result<Self, StoreError> {
+        let database = Sqlite::open(file, &SCHEMA, Sharing::Alone)?;
+        Ok(Self::of(Arc::new(database)))
+    }
+
     /// Works on records that are open already.
     pub fn of(records: Arc<dyn Store>) -> Self {
         Self {

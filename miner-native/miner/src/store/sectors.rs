@@ -35,6 +35,12 @@ impl MinerStore {
         self.read(|records| keeping::sector(records, id))
     }
 
+    /// No new sector gets this number or one below it: the chain has seen them. Records that were restored from a backup do
+    /// not know the sectors after it.
+    pub fn skip_sector_numbers(&self, seen: u64) -> Result<(), StoreError> {
+        self.write(|changes| keeping::note_sector_number(changes, seen))
+    }
+
     /// Every sector, by number.
     pub fn sectors(&self) -> impl Iterator<Item = Result<SectorRecord, StoreError>> + '_ {
         self.all(SECTORS)

@@ -40,6 +40,7 @@ rules! {
     a_sector_of_which_nothing_is_left_to_do_is_looked_after_no_more_and_forgotten_one_day
     a_deal_and_its_sector_change_together_and_placing_again_gives_the_same_place
     pieces_fill_the_first_sector_with_room_and_sector_numbers_are_never_reused
+    numbers_of_sectors_that_the_chain_has_seen_are_not_given_again
     a_deal_whose_piece_is_not_here_has_no_place
     a_channel_is_promised_to_one_deal
     refusals_are_kept_up_to_a_bound_and_the_oldest_go_first
@@ -132,6 +133,15 @@ fn pieces_fill_the_first_sector_with_room_and_sector_numbers_are_never_reused((_
     store.advance_sector(1, SectorInput::Close, 20).unwrap();
     store.advance_sector(2, SectorInput::Close, 20).unwrap();
     assert_eq!(place(4, 100), 3);
+}
+
+fn numbers_of_sectors_that_the_chain_has_seen_are_not_given_again((_dir, store): Made) {
+    let place = |number| store.place(&received(&store, number, 1000), SIZE, 10).unwrap();
+    assert_eq!(place(1), 1);
+    store.advance_sector(1, SectorInput::Close, 20).unwrap();
+    store.skip_sector_numbers(7).unwrap();
+    store.skip_sector_numbers(3).unwrap();
+    assert_eq!(place(2), 8);
 }
 
 fn a_deal_whose_piece_is_not_here_has_no_place((_dir, store): Made) {

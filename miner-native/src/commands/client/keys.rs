@@ -18,7 +18,7 @@ const TERMINAL: &str = "/dev/tty";
 
 /// Whom a store encrypts to.
 #[derive(Debug, Args)]
-pub(super) struct EncryptionArguments {
+pub struct EncryptionArguments {
     /// Encrypt to this recipient (age1…), or to all in this file, one in a line; again for more of them
     #[arg(long, value_name = "RECIPIENT", conflicts_with_all = ["passphrase", "passphrase_file", "passphrase_env"])]
     encrypt_to: Vec<String>,
@@ -28,7 +28,7 @@ pub(super) struct EncryptionArguments {
 
 /// What a retrieval opens encrypted files with.
 #[derive(Debug, Args)]
-pub(super) struct OpeningArguments {
+pub struct OpeningArguments {
     /// Open what is encrypted with the identities in this file (`client keygen`, `age-keygen`); again for more of them [default: what this
     /// book has kept]
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["passphrase", "passphrase_file", "passphrase_env", "raw"])]
@@ -41,7 +41,7 @@ pub(super) struct OpeningArguments {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct PassphraseArguments {
+pub struct PassphraseArguments {
     /// Encrypted with a passphrase, which is asked for at the terminal
     #[arg(long)]
     passphrase: bool,
@@ -51,6 +51,21 @@ pub(super) struct PassphraseArguments {
     /// Encrypted with the passphrase in this variable of the environment
     #[arg(long, value_name = "VARIABLE", conflicts_with_all = ["passphrase", "passphrase_file"])]
     passphrase_env: Option<String>,
+}
+
+/// What opens an encrypted file beside a passphrase.
+#[derive(Debug, Args)]
+pub struct OpeningKeys {
+    /// Open it with the identities in this file (`client keygen`, `age-keygen`); again for more of them
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["passphrase", "passphrase_file", "passphrase_env"])]
+    identity: Vec<PathBuf>,
+}
+
+impl OpeningKeys {
+    /// The identities that were named.
+    pub fn identities(&self) -> Result<Vec<Identity>, CommandError> {
+        all_identities(&self.identity)
+    }
 }
 
 impl EncryptionArguments {
@@ -83,20 +98,17 @@ impl OpeningArguments {
         if let Some(passphrase) = self.passphrase.read(false)? {
             return Ok(Opening::Passphrase(passphrase));
         }
-        let mut identities = Vec::new();
-        for path in &self.identity {
-            identities.extend(identities_of(path)?);
-        }
-        match identities.len() {
-            0 => Ok(Opening::Own),
-            1..=MAX_IDENTITIES => Ok(Opening::Identities(identities)),
-            _ => Err(unusable("--identity", &KeyError::TooManyIdentities(MAX_IDENTITIES))),
+        let identities = all_identities(&self.identity)?;
+        match identities.is_empty() {
+            true => Ok(Opening::Own),
+            false => Ok(Opening::Identities(identities)),
         }
     }
 }
 
 impl PassphraseArguments {
-    pub(super) fn read(&self, is_new: bool) -> Result<Option<Passphrase>, CommandError> {
+    /// The passphrase that was named; `None` where none was.
+    pub fn read(&self, is_new: bool) -> Result<Option<Passphrase>, CommandError> {
         let (what, text) = match (&self.passphrase_file, &self.passphrase_env) {
             (Some(path), _) => {
                 let bytes = read_keys(path)?;
@@ -150,6 +162,17 @@ fn recipients_of(given: &str) -> Result<Vec<Recipient>, CommandError> {
     }
 }
 
+fn all_identities(paths: &[PathBuf]) -> Result<Vec<Identity>, CommandError> {
+    let mut identities = Vec::new();
+    for path in paths {
+        identities.extend(identities_of(path)?);
+    }
+    match identities.len() {
+        ..=MAX_IDENTITIES => Ok(identities),
+        _ => Err(unusable("--identity", &KeyError::TooManyIdentities(MAX_IDENTITIES))),
+    }
+}
+
 fn identities_of(path: &Path) -> Result<Vec<Identity>, CommandError> {
     let bytes = read_keys(path)?;
     if is_encrypted(&bytes) {
@@ -176,6 +199,11 @@ fn read_keys(path: &Path) -> Result<Vec<u8>, CommandError> {
 fn text_of<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str, CommandError> {
     let wrong = |_| CommandError::Unusable(format!("{}: it is not text", path.display()));
     std::str::from_utf8(bytes).map_err(wrong)
+}
+
+/// A passphrase from the terminal; a new one is asked for twice.
+pub fn ask_passphrase(is_new: bool) -> Result<Passphrase, CommandError> {
+    Passphrase::new(asked(is_new)?).map_err(|error| unusable("the passphrase", &error))
 }
 
 /// Asks for a passphrase at the terminal, which does not show it; a new one twice.

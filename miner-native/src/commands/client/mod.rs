@@ -5,7 +5,7 @@ mod asking;
 mod backup;
 mod files;
 mod keygen;
-mod keys;
+pub(super) mod keys;
 mod receipts;
 mod showing;
 mod storing;
