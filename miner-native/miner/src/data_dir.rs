@@ -330,11 +330,6 @@ impl DataDir {
         read_facts(&self.root.join("network.json"))
     }
 
-    /// Free bytes of its disk.
-    pub fn free_space(&self) -> Result<u64, DataDirError> {
-        fs4::available_space(&self.root).map_err(|source| file_error("look at", &self.root, source))
-    }
-
     /// Binds the directory to a network at the first start, and refuses any other from then on.
     pub fn claim(&self, asked: &Identity) -> Result<(), DataDirError> {
         let path = self.root.join("network.json");

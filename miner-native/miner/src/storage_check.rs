@@ -93,6 +93,13 @@ fn tell<E: std::fmt::Display>(lifeline: &Lifeline, what: &'static str, result: R
     result.is_ok()
 }
 
+/// Free bytes of the disk that a path lies on or would lie on: that of the nearest folder above it that there is.
+pub fn free_space_at(path: &Path) -> io::Result<u64> {
+    let path = std::path::absolute(path)?;
+    let there = path.ancestors().find(|folder| folder.is_dir());
+    fs4::available_space(there.unwrap_or(&path))
+}
+
 /// Writes a file to a folder, and removes it.
 fn probe(folder: &Path) -> Result<(), ProbeError> {
     let path = folder.join(PROBE);
@@ -141,6 +148,13 @@ mod tests {
                 false => self.store.change(work),
             }
         }
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_yet_has_the_room_of_those_above_it() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let later = dir.path().join("a/b/c");
+        assert!(free_space_at(&later).expect("the disk answers") > 0 && !later.exists());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Why a command does not reach its end, and how that is told: what happened, why, and what to do; each cause once.
 
+use super::init::InitError;
 use super::output::with_fields;
 use crate::backup::BackupError;
 use crate::client::ClientError;
@@ -132,6 +133,8 @@ pub enum CommandError {
     ReceiptWrong { steps: String },
     #[error("nothing in the receipt is wrong, but it does not show that the data are in a sector of the miner: the deal was not complete when it was made, or the file is needed (--data), or artefacts are missing; its maker can make another one")]
     ReceiptUndecided,
+    #[error(transparent)]
+    Init(#[from] InitError),
     #[error("the runtime cannot be started: {0}; close other programs and try again")]
     Runtime(std::io::Error),
 }
@@ -230,6 +233,7 @@ impl CommandError {
             Self::Configuration(error) => format!("configuration.{}", variant(error)),
             Self::Operator(error) => format!("operator.{}", variant(error)),
             Self::HostKey(error) => format!("host-key.{}", variant(error)),
+            Self::Init(error) => format!("init.{}", variant(error)),
             Self::Encryption(error) => format!("encryption.{}", variant(error)),
             error => variant(error),
         }

@@ -12,7 +12,9 @@ mod doctor;
 mod error;
 mod explain;
 mod gas;
+mod init;
 mod link;
+mod man;
 mod message;
 mod miner;
 mod mining;
@@ -59,6 +61,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Ask what a daemon needs to know, check that the machine has it, and write sealdrop.toml
+    Init(Box<init::Arguments>),
     /// Run a miner and its web page, with a chain of its own or on another's
     Daemon(Box<daemon::Arguments>),
     /// Store files with a miner, bring them back, and check that they are kept
@@ -100,6 +104,9 @@ enum Command {
     Prove(prove::Arguments),
     /// Print what a shell needs to complete commands and options
     Completions(completions::Arguments),
+    /// Write the manual pages of all commands, for packages
+    #[command(hide = true)]
+    Man(man::Arguments),
 }
 
 /// Runs the program; errors go to standard error.
@@ -110,6 +117,7 @@ pub fn run() -> ExitCode {
     };
     let done = match cli.command {
         Command::Daemon(arguments) => return run_daemon(|log| daemon::run(*arguments, &RealProofs, log)),
+        Command::Init(arguments) => block_on(init::run(*arguments)),
         Command::Client(arguments) => block_on(client::run(arguments)),
         Command::Paych(arguments) => block_on(paych::run(arguments)),
         Command::RetrievalClient(arguments) => block_on(retrieval::run(arguments)),
@@ -132,6 +140,7 @@ pub fn run() -> ExitCode {
         },
         Command::Prove(arguments) => return prove::run(arguments),
         Command::Completions(arguments) => completions::run(&arguments).map_err(Into::into),
+        Command::Man(arguments) => man::run(&arguments).map_err(Into::into),
     };
     ended(done)
 }

@@ -5,6 +5,7 @@
 
 use crate::client::partial;
 use crate::terminal::escaped;
+use dialoguer::console::Term;
 use sealdrop_miner::console;
 
 /// Ends the process with 128 and the signal's number, as shells say it, when one of the signals comes.
@@ -42,8 +43,12 @@ pub async fn end_cleanly() {
     }
 }
 
-/// Leaves nothing behind, and says what stays.
+/// Leaves nothing behind, not even a terminal without its cursor, which questions hide; and says what stays.
 fn leave() {
+    let terminal = Term::stderr();
+    if terminal.is_term() {
+        let _ = terminal.show_cursor();
+    }
     for path in partial::abandon_all() {
         console::stderr(&escaped(&partial::told_of(&path)));
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 /// What the file of a home is called.
-pub(super) const FILE_NAME: &str = "sealdrop.toml";
+pub const FILE_NAME: &str = "sealdrop.toml";
 /// Longest file, in bytes: the commented sample has some 8 KiB.
 const MAX_FILE: u64 = 256 * 1024;
 
@@ -26,7 +26,12 @@ pub(super) fn read(path: &Path) -> Result<Options, ConfigurationError> {
     if length as u64 > MAX_FILE {
         return Err(ConfigurationError::TooLong { path: path.to_owned() });
     }
-    let mut options = parse(path, &text)?;
+    understood(path, &text)
+}
+
+/// What the text of a file says that lies, or is to lie, at `path`.
+pub(super) fn understood(path: &Path, text: &str) -> Result<Options, ConfigurationError> {
+    let mut options = parse(path, text)?;
     // Relative to the file, which may be read from anywhere.
     let folder = path.parent().unwrap_or(Path::new(""));
     for named in paths(&mut options) {

@@ -217,8 +217,8 @@ pub(super) static KEYS: &[Key] = &[
         "",
         "Names by which others ask for the page, beside 127.0.0.1, localhost and the addresses that it listens on."
     ),
-    key!("web.files", web.web, "--web", "\"/usr/share/sealdrop/www\"", "Folder of the web page, served at /."),
-    key!("web.client", web.client, "--client", "\"/usr/share/sealdrop/client\"", "Folder of the browser client, served at /client/."),
+    key!("web.files", web.web, "--web", "\"/usr/share/sealdrop/www\"", "Folder of the web page, served at /. Without it ../share/sealdrop/www, seen from the program, or /usr/share/sealdrop/www, if one is there."),
+    key!("web.client", web.client, "--client", "\"/usr/share/sealdrop/client\"", "Folder of the browser client, served at /client/. Without it client beside one of those."),
     key!(
         "tls.certificate",
         tls.tls_certificate,

@@ -94,6 +94,19 @@ impl Configuration {
         Ok(found)
     }
 
+    /// Of a file's text alone, before it is written to `path`.
+    pub fn of_text(path: &Path, text: &str) -> Result<Self, ConfigurationError> {
+        let options = file::understood(path, text)?;
+        let named = keys::names().filter(|name| keys::shown(&options, name).is_some());
+        let found = Self {
+            sources: named.map(|name| (name, Source::File(path.to_owned()))).collect(),
+            options,
+            file: Some(path.to_owned()),
+        };
+        found.check_file_is_of_its_home()?;
+        Ok(found)
+    }
+
     /// Who says a key's value.
     pub fn source(&self, name: &str) -> &Source {
         self.sources.get(name).unwrap_or(&Source::Default)

@@ -5,6 +5,7 @@
 //! store keeps.
 
 mod file;
+mod installed;
 mod keys;
 mod layers;
 mod options;
@@ -12,12 +13,13 @@ mod sample;
 pub mod settings;
 mod value;
 
+pub use file::FILE_NAME;
 pub use layers::{Configuration, Source};
 pub use options::{
     ChainOptions, HttpOptions, JoinOptions, LogOptions, MinerOptions, NetworkOptions, Options, P2pOptions,
     PlaceOptions, ProofOptions, TlsOptions, WebOptions,
 };
-pub use sample::sample;
+pub use sample::{sample, written};
 pub use value::HostName;
 use value::LogFilter;
 
@@ -260,6 +262,8 @@ fn effective(mut options: Options) -> Options {
     let web = &mut options.web;
     web.web_listen = Some(addresses(web.web_listen.take(), web.web_port, WEB_PORT));
     web.web_host.get_or_insert_default();
+    web.web = web.web.take().or_else(|| installed::folder(installed::PAGE));
+    web.client = web.client.take().or_else(|| installed::folder(installed::CLIENT));
     options
 }
 

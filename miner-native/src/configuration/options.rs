@@ -129,10 +129,10 @@ pub struct WebOptions {
     /// Names by which others ask for the page
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub web_host: Option<Vec<HostName>>,
-    /// Folder of the web page, served at /
+    /// Folder of the web page, served at / [default: ../share/sealdrop/www beside the program, or /usr/share/sealdrop/www]
     #[arg(long, value_name = "DIR")]
     pub web: Option<PathBuf>,
-    /// Folder of the browser client, served at /client/
+    /// Folder of the browser client, served at /client/ [default: share/sealdrop/client likewise]
     #[arg(long, value_name = "DIR")]
     pub client: Option<PathBuf>,
 }

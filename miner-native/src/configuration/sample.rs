@@ -8,8 +8,8 @@ use std::fmt::Write;
 /// Longest line of a comment, in characters.
 const WIDTH: usize = 110;
 
-/// Places that follow from who runs the daemon: an example stands for them.
-const OF_THE_USER: [&str; 2] = ["home", "params"];
+/// Places that follow from who runs the daemon and from where it is installed: an example stands for them.
+const OF_THE_USER: [&str; 4] = ["home", "params", "web.files", "web.client"];
 
 const HEAD: &str = "\
 Configuration of a Sealdrop daemon: sealdrop.toml in its home, or the file that --config or SEALDROP_CONFIG names.
@@ -58,20 +58,45 @@ pub fn sample() -> String {
     text
 }
 
+/// A file that says what `options` do and leaves the rest to what is usual; `head` is a comment at its beginning.
+pub fn written(options: &Options, head: &str) -> String {
+    let options = options.clone().with_settings();
+    let mut text = String::new();
+    comment(&mut text, head);
+    let mut section = "";
+    for name in keys::names() {
+        let Some(value) = keys::shown(&options, name) else {
+            continue;
+        };
+        let (of, key) = name.rsplit_once('.').unwrap_or(("", name));
+        if of != section {
+            section = of;
+            let _ = write!(text, "\n[{of}]");
+        }
+        text.push('\n');
+        comment(&mut text, about(name));
+        // JSON of texts, numbers, flags and lists of them is TOML, too.
+        let _ = writeln!(text, "{key} = {value}");
+    }
+    text
+}
+
+fn about(name: &str) -> &'static str {
+    let of_the_start = KEYS.iter().find(|key| key.name == name).map(|key| key.about);
+    let of_settings = || settings::keys().find(|key| key.name == name).map(|key| key.about);
+    of_the_start.or_else(of_settings).unwrap_or_default()
+}
+
 /// What a key is about, and what is usual, as TOML.
 fn documented(usual: &Options, name: &str) -> (&'static str, String) {
     let key = KEYS.iter().find(|key| key.name == name);
-    // JSON of texts, numbers, flags and lists of them is TOML, too.
     let usual = keys::shown(usual, name)
         .or_else(|| settings::usual(name))
         .map(|usual| usual.to_string());
     match key {
         Some(key) if OF_THE_USER.contains(&name) => (key.about, key.example.to_owned()),
         Some(key) => (key.about, usual.unwrap_or_else(|| key.example.to_owned())),
-        None => {
-            let about = settings::keys().find(|key| key.name == name).map(|key| key.about);
-            (about.unwrap_or_default(), usual.unwrap_or_default())
-        }
+        None => (about(name), usual.unwrap_or_default()),
     }
 }
 
@@ -98,6 +123,22 @@ mod tests {
     use std::path::Path;
 
     #[test]
+    fn what_is_written_says_what_was_said_and_nothing_else() {
+        let mut said = Options::default();
+        said.network.network = Some("a \"name\"\\".into());
+        said.chain.chain_port = Some(7);
+        said.web.web_listen = Some(vec!["127.0.0.1:1".parse().expect("an address")]);
+        said.miner.price = "0.25".parse().ok();
+        let text = written(&said, "Made for a test.");
+        assert!(text.starts_with("# Made for a test.\n"), "{text}");
+        let read = parse(Path::new("sealdrop.toml"), &text).expect("it is a configuration");
+        let expected = said.with_settings();
+        for name in keys::names() {
+            assert_eq!(keys::shown(&read, name), keys::shown(&expected, name), "{name}");
+        }
+    }
+
+    #[test]
     fn the_sample_is_read_and_names_every_key_with_what_is_usual() {
         let path = Path::new("sealdrop.toml");
         let as_printed = parse(path, &sample()).expect("comments say nothing");
@@ -114,10 +155,6 @@ mod tests {
         for name in keys::names() {
             let said = keys::shown(&options, name).unwrap_or_else(|| panic!("{name} is not in the sample"));
             let effective = effective(Options::default());
-            // Of this user, and not of the sample's.
-            if ["home", "params"].contains(&name) {
-                continue;
-            }
             let usual = keys::shown(&effective, name).or_else(|| settings::usual(name));
             if let (Some(usual), false) = (usual, OF_THE_USER.contains(&name)) {
                 assert_eq!(said, usual, "{name}");

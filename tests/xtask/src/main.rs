@@ -9,6 +9,7 @@ mod bare;
 mod bench;
 mod beside;
 mod build;
+mod dist;
 mod docs;
 mod fuzz;
 mod gates;
@@ -46,6 +47,8 @@ usage: cargo xtask COMMAND
   nightly [PART]       what takes long: licences, mutants, fuzzing, power losses, kills on real proofs, soak
   rules                check that the rules compile where there is no system, and the test vectors in WebAssembly
   docs                 write the documents that are made from the types
+  dist [--deb] [--program FILE]
+                       build what is given away, in dist: an archive, with --deb a Debian package, their digests, what they are made of
   setup [--browser]    install what building needs (--browser: also what the browser tests need)
   bench [NAME [ARGS]]  run a benchmark; without NAME, list them
   fuzz [TARGET] [--seconds N]
@@ -83,6 +86,7 @@ fn dispatch(command: &str, rest: &[String]) -> Result<()> {
         "up" => up::run(&Project::locate()?, rest),
         "build" => build::all(&Project::locate()?),
         "wasm" => build::client(&Project::locate()?),
+        "dist" => dist::run(&Project::locate()?, rest),
         "docs" => docs::write(&Project::locate()?),
         "gates" => gates::run(&Project::locate()?),
         "nightly" => nightly::run(&Project::locate()?, rest),

@@ -190,7 +190,7 @@ pub fn tool(project: &Project, name: &str, args: &[&str]) -> Result<()> {
 }
 
 /// A program of cargo's own registry, which is installed when it is missing.
-fn installed(project: &Project, name: &str) -> Result<PathBuf> {
+pub fn installed(project: &Project, name: &str) -> Result<PathBuf> {
     let own = project.target.join("tools");
     let program = own.join("bin").join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     if let Some(found) = process::find(&[name]) {

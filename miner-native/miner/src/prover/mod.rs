@@ -14,6 +14,7 @@ pub mod outputs;
 mod own;
 mod rates;
 mod resuming;
+mod room;
 mod scheduler;
 pub mod selection;
 pub mod work;
@@ -23,6 +24,7 @@ pub use jobs::{JobState, JobView};
 pub use own::{OwnCode, OwnCodeStatus};
 pub use rates::Expected;
 pub use resuming::Resuming;
+pub use room::SealingMemory;
 pub use sealdrop_prover::Implementation;
 pub use work::{Cost, Step};
 
@@ -128,13 +130,7 @@ impl PostIdleWaiter {
 impl Prover {
     /// Begins with what the machine gives; `book` knows how long steps took before.
     pub fn start(engine: Arc<dyn Engine>, size: SectorSize, book: RateBook) -> Self {
-        let plan = Plan {
-            cores: machine::cores(),
-            memory: None,
-            slots: 0,
-            reserve: engine.cost(Step::WindowPost).memory,
-            proof: engine.cost(Step::Commit2).memory,
-        };
+        let plan = Plan::of_machine(machine::cores(), |step| engine.cost(step).memory);
         Self {
             scheduler: Scheduler::new(plan, Rates::load(size, book)),
             own: engine.own_code(),

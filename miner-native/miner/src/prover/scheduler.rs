@@ -44,7 +44,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    fn limits(&self) -> Limits {
+    pub(super) fn limits(&self) -> Limits {
         let memory = self.memory.or_else(available_memory).unwrap_or(u64::MAX);
         Limits::of_machine(self.cores, memory, self.reserve, self.proof, self.slots)
     }

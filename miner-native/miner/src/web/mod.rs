@@ -248,7 +248,7 @@ pub(crate) async fn catch_panic(State(lifeline): State<Lifeline>, request: Reque
 async fn no_page() -> impl IntoResponse {
     (
         StatusCode::NOT_FOUND,
-        "This daemon serves no web page: start it with --web DIR, or run `cargo xtask up`.\n",
+        "This daemon serves no web page, and none is installed in ../share/sealdrop/www beside the program or in /usr/share/sealdrop/www: start it with --web DIR, or run `cargo xtask up`.\n",
     )
 }
 

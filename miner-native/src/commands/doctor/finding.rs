@@ -2,8 +2,13 @@
 
 use sealdrop_miner::network::advertised::Reach;
 use sealdrop_miner::operator::AddressStatus;
+use sealdrop_miner::prover::SealingMemory;
+use sealdrop_miner::storage_check::SEALING_FACTOR;
 use serde::Serialize;
 use shared::piece::SectorSize;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -75,25 +80,84 @@ impl Finding {
 const GIB: u64 = 1 << 30;
 /// Free bytes below which the database and the log may fail at any moment.
 const LEAST_FREE: u64 = GIB;
-/// Replica, trees and cache of a sector that is sealed take about so many times its size.
-const SECTOR_WORK: u64 = 4;
 /// Sectors that there should be room for: one is sealed while the next one fills.
 const SECTORS_AHEAD: u64 = 2;
+/// What development parameters of one size take.
+const PARAMETERS: u64 = 3 * GIB / 2;
 
-/// Whether a disk has room for the next sectors.
-pub fn disk(place: &str, free: u64, size: SectorSize) -> Finding {
-    let needed = LEAST_FREE.saturating_add(size.bytes().saturating_mul(SECTOR_WORK));
-    let good = needed.saturating_mul(SECTORS_AHEAD);
-    let text = format!("{:.1} GiB are free at {place}", free as f64 / GIB as f64);
+fn gib(bytes: u64) -> String {
+    format!("{:.1} GiB", bytes as f64 / GIB as f64)
+}
+
+/// Whether a disk has room for the next sectors, and for parameters where those are still to come.
+pub fn disk(place: &str, free: u64, size: SectorSize, has_parameters: bool) -> Finding {
+    let parameters = if has_parameters { 0 } else { PARAMETERS };
+    let sector = size.bytes().saturating_mul(SEALING_FACTOR);
+    let needed = LEAST_FREE.saturating_add(parameters).saturating_add(sector);
+    let good = needed.saturating_add(sector.saturating_mul(SECTORS_AHEAD - 1));
+    let text = format!("{} are free at {place}", gib(free));
+    let also = if has_parameters { "" } else { ", making parameters" };
     let advice = format!(
-        "make room, or move the home to a larger disk: sealing a {size} sector and keeping records takes {:.1} GiB",
-        needed as f64 / GIB as f64
+        "make room, or choose a home on a larger disk: sealing a {size} sector{also} and keeping records takes {}",
+        gib(needed)
     );
     match free {
         _ if free < needed => Finding::wrong("disk", text, advice),
         _ if free < good => Finding::warning("disk", text, advice),
         _ => Finding::ok("disk", text),
     }
+}
+
+/// Whether a sector can be sealed in the memory that the machine has.
+pub fn memory(size: SectorSize, memory: SealingMemory) -> Finding {
+    let SealingMemory {
+        needed,
+        budget,
+        reserve,
+    } = memory;
+    let takes = format!(
+        "the proof of a {size} sector takes {}, beside {} kept free for proofs-of-spacetime",
+        gib(needed),
+        gib(reserve)
+    );
+    // The system did not say how much there is.
+    if budget >= u64::MAX - reserve {
+        return Finding::ok("memory", takes);
+    }
+    let text = format!("{takes}, and {} are free for it", gib(budget));
+    match memory.is_enough() {
+        true => Finding::ok("memory", text),
+        false => Finding::wrong(
+            "memory",
+            format!("{text}: none can be sealed, and no deals are taken"),
+            "close other programs, choose smaller sectors, or use a larger machine",
+        ),
+    }
+}
+
+/// Whether there are parameters for sectors of a size.
+pub fn parameters(dir: &Path, size: SectorSize, are_there: bool) -> Finding {
+    let dir = dir.display();
+    match are_there {
+        true => Finding::ok("parameters", format!("those of {size} sectors are in {dir}")),
+        false if size == SectorSize::S32GiB => Finding::warning(
+            "parameters",
+            format!("those of {size} sectors are not in {dir}, or were never checked there, and none can be made"),
+            "get the official ones, name their folder with --params, and have `sealdrop params --official-params --sector-size 32GiB` check them",
+        ),
+        false => Finding::warning(
+            "parameters",
+            format!("those of {size} sectors are not in {dir}"),
+            "the daemon makes development parameters at its start, which takes minutes; `sealdrop params` makes them beforehand",
+        ),
+    }
+}
+
+/// A port that nobody can listen on.
+pub fn port(address: SocketAddr, option: &str, error: &io::Error) -> Finding {
+    let text = format!("{address} ({option}) cannot be listened on: {error}");
+    let advice = "stop the program that has it, or give the daemon another";
+    Finding::warning("port", text, advice)
 }
 
 /// All listeners, peers and files of a daemon together take about so many descriptors (limits.md).
@@ -186,12 +250,40 @@ mod tests {
 
     #[test]
     fn a_disk_without_room_for_the_next_sector_is_wrong() {
-        let level = |free| disk("/data", free, SectorSize::S512MiB).level;
+        let level = |free| disk("/data", free, SectorSize::S512MiB, true).level;
         assert_eq!(level(0), Level::Wrong);
-        assert_eq!(level(3 * GIB - 1), Level::Wrong);
-        assert_eq!(level(3 * GIB), Level::Warning);
-        assert_eq!(level(6 * GIB), Level::Ok);
-        assert_eq!(disk("/data", 3 * GIB, SectorSize::S32GiB).level, Level::Wrong);
+        assert_eq!(level(5 * GIB - 1), Level::Wrong);
+        assert_eq!(level(5 * GIB), Level::Warning);
+        assert_eq!(level(9 * GIB), Level::Ok);
+        assert_eq!(disk("/data", 3 * GIB, SectorSize::S32GiB, true).level, Level::Wrong);
+        // Parameters that are still to be made take room, too.
+        let small = |has_parameters| disk("/data", 2 * GIB, SectorSize::S2KiB, has_parameters).level;
+        assert_eq!((small(true), small(false)), (Level::Ok, Level::Wrong));
+    }
+
+    #[test]
+    fn memory_that_does_not_take_a_proof_is_wrong() {
+        let found = |budget| {
+            let of = SealingMemory {
+                needed: GIB,
+                budget,
+                reserve: GIB,
+            };
+            memory(SectorSize::S8MiB, of)
+        };
+        assert_eq!(found(GIB).level, Level::Ok);
+        assert_eq!(found(u64::MAX - GIB).level, Level::Ok);
+        let wrong = found(GIB / 2);
+        assert_eq!(wrong.level, Level::Wrong);
+        assert!(wrong.text.contains("0.5 GiB"), "{}", wrong.text);
+    }
+
+    #[test]
+    fn parameters_that_cannot_be_made_are_to_be_got() {
+        let found = |size, are_there| parameters(Path::new("/p"), size, are_there);
+        assert!(found(SectorSize::S8MiB, false).advice.contains("makes"));
+        assert!(found(SectorSize::S32GiB, false).advice.contains("official"));
+        assert_eq!(found(SectorSize::S32GiB, true).level, Level::Ok);
     }
 
     #[test]

@@ -4,12 +4,13 @@
 //! at the first fault. The addresses are those that the chain hands to clients, dialled from here (`sealdrop_miner::network::probe`); what other miners found is
 //! asked of the daemon.
 
-mod finding;
+pub mod finding;
 
 use super::error::CommandError;
 use super::output::Output;
 use super::target::{DaemonPort, Target};
 use crate::configuration::{configured, Configuration, Options, Parts, PlaceOptions};
+use crate::daemon::DaemonConfig;
 use clap::Args;
 use finding::{Finding, Level};
 use futures::StreamExt;
@@ -20,12 +21,14 @@ use sealdrop_miner::descriptors;
 use sealdrop_miner::network::probe::Fault;
 use sealdrop_miner::network::{self, PeerAddress};
 use sealdrop_miner::operator::{AddressFault, AddressStatus, Health, Operator};
-use sealdrop_miner::prover::prover_size;
+use sealdrop_miner::prover::{prover_size, SealingMemory};
+use sealdrop_miner::storage_check::free_space_at;
 use sealdrop_prover::params;
 use serde_json::json;
 use shared::chain::view::MinerView;
+use shared::piece::SectorSize;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Addresses that are tried at once.
@@ -76,7 +79,8 @@ async fn examine(arguments: &Arguments) -> Vec<Finding> {
         }
     };
     let identity = on_disk(&home, arguments.params.clone(), &mut found);
-    let operator = daemon(arguments, &home, &mut found).await;
+    let size = identity.as_ref().map(|identity| identity.sector_size);
+    let operator = daemon(arguments, &home, size, &mut found).await;
     let chain = chain(arguments, &mut found).await;
     // Nothing mines in a home that no daemon ever used.
     if identity.is_some() {
@@ -109,31 +113,46 @@ fn on_disk(home: &DataDir, params: Option<PathBuf>, found: &mut Vec<Finding>) ->
             return None;
         }
     };
-    found.push(match home.free_space() {
-        Ok(free) => finding::disk(&root, free, identity.sector_size),
-        Err(error) => Finding::wrong("disk", error.to_string(), ""),
-    });
     let params = params.unwrap_or_else(|| home.params());
-    let size = identity.sector_size;
-    found.push(match prover_size(size).is_ok_and(|size| params::are_installed(&params, size)) {
-        true => Finding::ok("parameters", format!("those of {size} sectors are in {}", params.display())),
-        false => Finding::warning(
-            "parameters",
-            format!("those of {size} sectors are not in {}", params.display()),
-            "the daemon makes development parameters at its start, which takes minutes; `sealdrop params` makes them beforehand",
-        ),
-    });
+    found.extend(room(home.root(), &params, identity.sector_size));
     Some(identity)
 }
 
-/// Whether the daemon runs and is well; otherwise whether its ports are free.
-async fn daemon(arguments: &Arguments, home: &DataDir, found: &mut Vec<Finding>) -> Option<Operator> {
+/// Whether the disk has room for sectors of a size, and whether there are parameters for them.
+pub fn room(home: &Path, params: &Path, size: SectorSize) -> [Finding; 2] {
+    let are_there = prover_size(size).is_ok_and(|size| params::are_installed(params, size));
+    [
+        disk(home, size, are_there),
+        finding::parameters(params, size, are_there),
+    ]
+}
+
+/// Whether the disk has room for sectors of a size, and for their parameters where these are still to come.
+pub fn disk(home: &Path, size: SectorSize, has_parameters: bool) -> Finding {
+    let place = home.display().to_string();
+    match free_space_at(home) {
+        Ok(free) => finding::disk(&place, free, size, has_parameters),
+        Err(error) => {
+            let text = format!("the disk of {place} does not say how much is free: {error}");
+            Finding::wrong("disk", text, "check the folder's owner and permissions")
+        }
+    }
+}
+
+/// Whether the daemon runs and is well; otherwise whether its ports are free, and whether it could seal.
+async fn daemon(
+    arguments: &Arguments,
+    home: &DataDir,
+    size: Option<SectorSize>,
+    found: &mut Vec<Finding>,
+) -> Option<Operator> {
     match home.is_in_use() {
         Ok(true) => {}
         Ok(false) => {
             let advice = "start it with `sealdrop daemon`";
             found.push(Finding::warning("daemon", "no daemon runs in this home", advice));
             found.extend(ports(home));
+            found.extend(size.map(|size| finding::memory(size, SealingMemory::of_this_machine(size))));
             return None;
         }
         Err(error) => {
@@ -185,23 +204,18 @@ fn ports(home: &DataDir) -> Vec<Finding> {
     };
     let said = Configuration::gather(options, None, |name| std::env::var_os(name));
     match said.and_then(|said| configured(Parts::Miner, &said)) {
-        Ok(config) => {
-            let listens = config.listens();
-            listens
-                .into_iter()
-                .filter_map(|(option, address)| taken(address, option))
-                .collect()
-        }
+        Ok(config) => taken(&config),
         Err(error) => vec![Finding::wrong("configuration", error.to_string(), "")],
     }
 }
 
-/// A port that another program has.
-fn taken(address: SocketAddr, option: &str) -> Option<Finding> {
-    let error = TcpListener::bind(address).err()?;
-    let text = format!("{address} ({option}) cannot be listened on: {error}");
-    let advice = "stop the program that has it, or give the daemon another";
-    Some(Finding::warning("port", text, advice))
+/// The ports of a daemon that another program has.
+pub fn taken(config: &DaemonConfig) -> Vec<Finding> {
+    let of = |(option, address): (&str, SocketAddr)| {
+        let error = TcpListener::bind(address).err()?;
+        Some(finding::port(address, option, &error))
+    };
+    config.listens().into_iter().filter_map(of).collect()
 }
 
 /// Whether the chain answers, goes on, and agrees with this machine's clock.
