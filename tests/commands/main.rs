@@ -9,6 +9,7 @@ mod paying;
 mod printing;
 mod registering;
 mod sending;
+mod watching;
 
 use sealdrop_tests::{Client, Daemon};
 use serde_json::Value;
