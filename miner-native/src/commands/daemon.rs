@@ -10,6 +10,7 @@ use anyhow::Result;
 use clap::Args;
 use sealdrop_miner::logging::Log;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -18,7 +19,7 @@ pub struct Arguments {
 }
 
 /// Options, and the file that says what they leave out.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Given {
     /// The configuration file [default: sealdrop.toml in the home, if there is one] [env: SEALDROP_CONFIG]
     #[arg(long, value_name = "FILE")]
@@ -87,7 +88,11 @@ pub fn run_chain(home: Option<PathBuf>, arguments: ChainArguments, proofs: &dyn 
 }
 
 fn start(parts: Parts, given: Given, proofs: &dyn Proofs, log: &Log) -> Result<()> {
-    let config = configured(parts, &given.gather()?).map_err(CommandError::from)?;
+    let config = configured(parts, &given.clone().gather()?).map_err(CommandError::from)?;
     log.configure(&config.log)?;
-    Ok(daemon::run(config, proofs, log)?)
+    let read = move || {
+        let gathered = given.clone().gather().map_err(|error| error.to_string())?;
+        configured(parts, &gathered).map_err(|error| error.to_string())
+    };
+    Ok(daemon::run(config, proofs, log, Arc::new(read))?)
 }

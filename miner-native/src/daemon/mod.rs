@@ -9,16 +9,20 @@ mod greeting;
 mod joining;
 pub mod parameters;
 mod proofs;
+mod reloading;
 mod services;
+mod signals;
 #[cfg(test)]
 mod testing;
 
 pub use config::{ConfigError, DaemonConfig, Listen, P2p, PublicHttp, Role};
 pub use joining::JoinError;
 pub use proofs::{Proofs, RealProofs};
+pub use reloading::Read;
 
 use greeting::Greeting;
 use parameters::ParametersError;
+use reloading::Reloading;
 use sealdrop_database::blocking;
 use sealdrop_devnet::{Devnet, DevnetConfig, DevnetError};
 use sealdrop_listener::Tls;
@@ -52,10 +56,11 @@ use sealdrop_wallet::{Wallet, WalletError};
 use shared::chain::SecretKey;
 use shared::client::link::{HttpUrl, Link};
 use shared::ports::verifier::prover_id;
+use signals::Signals;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Why the daemon does not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -113,7 +118,7 @@ pub enum DaemonError {
 }
 
 /// Runs until Ctrl-C or SIGTERM. The product's proofs are [`RealProofs`].
-pub fn run(mut config: DaemonConfig, proofs: &dyn Proofs, log: &Log) -> Result<(), DaemonError> {
+pub fn run(mut config: DaemonConfig, proofs: &dyn Proofs, log: &Log, read: Read) -> Result<(), DaemonError> {
     failpoint::arm()?;
     descriptors::raise_limit();
     config.check()?;
@@ -137,7 +142,7 @@ pub fn run(mut config: DaemonConfig, proofs: &dyn Proofs, log: &Log) -> Result<(
         .enable_all()
         .build()
         .map_err(DaemonError::Runtime)?;
-    let ended = runtime.block_on(live(config, home, proofs, log));
+    let ended = runtime.block_on(live(config, home, proofs, log, read));
     // A proof that is being computed cannot be interrupted; what it belongs to is on the disk, so nobody waits for it.
     runtime.shutdown_background();
     ended
@@ -176,7 +181,13 @@ fn web_config(config: &DaemonConfig, chain_url: String) -> WebConfig {
     }
 }
 
-async fn live(config: DaemonConfig, home: DataDir, proofs: &dyn Proofs, log: &Log) -> Result<(), DaemonError> {
+async fn live(
+    config: DaemonConfig,
+    home: DataDir,
+    proofs: &dyn Proofs,
+    log: &Log,
+    read: Read,
+) -> Result<(), DaemonError> {
     let mut signals = Signals::listen()?;
     let mut supervisor = Supervisor::new(RestartPolicy::default());
     let failed = supervisor.failed();
@@ -186,7 +197,9 @@ async fn live(config: DaemonConfig, home: DataDir, proofs: &dyn Proofs, log: &Lo
     let running = async {
         let greeting = match &config.role {
             Role::Chain => start_chain_alone(&config, &home, proofs, &mut supervisor)?,
-            Role::ChainAndMiner | Role::Miner { .. } => start(&config, &home, proofs, log, &mut supervisor).await?,
+            Role::ChainAndMiner | Role::Miner { .. } => {
+                start(&config, &home, proofs, (log, read), &mut supervisor).await?
+            }
         };
         if let Some(made) = greeting.own_chain() {
             home.own_chain(made)?;
@@ -223,7 +236,7 @@ async fn start(
     config: &DaemonConfig,
     home: &DataDir,
     proofs: &dyn Proofs,
-    log: &Log,
+    (log, read): (&Log, Read),
     supervisor: &mut Supervisor,
 ) -> Result<Greeting, DaemonError> {
     // The page's port is taken first: it is the one that people remember.
@@ -290,6 +303,14 @@ async fn start(
         config.network.clone(),
     );
     services::start_alerts(alerts.clone(), supervisor);
+    let shown = Arc::new(Mutex::new(config.shown.clone()));
+    let reloading = Reloading {
+        read,
+        log: log.clone(),
+        publisher: parts.ask_publisher(),
+        shown: shown.clone(),
+    };
+    services::start_reloading(reloading, supervisor);
     Tokens::ensure(&home.tokens())?;
     let web = Web {
         addresses: web_addresses,
@@ -319,7 +340,7 @@ async fn start(
             policy: parts.policy.clone(),
             log: log.clone(),
             alerts,
-            configuration: Arc::new(config.shown.clone()),
+            configuration: shown,
         },
     };
     services::start_web(web, listeners, supervisor);
@@ -460,44 +481,4 @@ async fn start_miner(
         tracing::error!(%error, "no sector can be sealed, so no deals are taken");
     }
     Ok(parts)
-}
-
-/// The signals that stop the daemon.
-struct Signals {
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn listen() -> Result<Self, DaemonError> {
-        use tokio::signal::unix::{signal, SignalKind};
-        Ok(Self {
-            terminate: signal(SignalKind::terminate()).map_err(DaemonError::Signal)?,
-            interrupt: signal(SignalKind::interrupt()).map_err(DaemonError::Signal)?,
-        })
-    }
-
-    async fn any(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-#[cfg(not(unix))]
-impl Signals {
-    fn listen() -> Result<Self, DaemonError> {
-        Ok(Self {})
-    }
-
-    async fn any(&mut self) {
-        // An error means that no signal can come: then only the process's end stops it.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
 }

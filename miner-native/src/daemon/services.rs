@@ -1,5 +1,6 @@
 //! The daemon's services by name, and when each stops ([`Stage`]).
 
+use super::reloading::Reloading;
 use sealdrop_devnet::Devnet;
 use sealdrop_listener::{Certificate, Trouble as CertificateTrouble};
 use sealdrop_miner::alerts::Alerts;
@@ -209,6 +210,11 @@ pub(super) fn start_self_checks(parts: &Assembly, log: &Log, supervisor: &mut Su
         parts.self_checks(log.clone()),
         SelfChecks::run,
     );
+}
+
+/// What follows the configuration.
+pub(super) fn start_reloading(reloading: Reloading, supervisor: &mut Supervisor) {
+    start(supervisor, "configuration", Stage::Work, reloading, Reloading::run);
 }
 
 /// What tells somebody who does not look; it watches the others stop.

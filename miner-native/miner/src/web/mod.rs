@@ -47,7 +47,7 @@ use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -134,8 +134,8 @@ pub struct Api {
     pub policy: Policy,
     pub log: Log,
     pub alerts: Alerts,
-    /// What the daemon was started with.
-    pub configuration: Arc<ConfigurationView>,
+    /// What the daemon goes by now.
+    pub configuration: Arc<Mutex<ConfigurationView>>,
 }
 
 struct Shown {

@@ -19,6 +19,7 @@ use sealdrop_database::blocking;
 use shared::chain::view::MinerView;
 use shared::chain::{Address, AttoFil, ChannelId, Epoch};
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 
 /// Connections, channels and proofs that are named in one answer.
 const MOST_PEERS: usize = 256;
@@ -179,7 +180,8 @@ pub(super) async fn test_alerts(State(shown): Asked) -> Answer<AlertsStatus> {
 }
 
 pub(super) async fn configuration(State(shown): Asked) -> Json<ConfigurationView> {
-    Json(shown.api.configuration.as_ref().clone())
+    let configuration = shown.api.configuration.lock();
+    Json(configuration.unwrap_or_else(PoisonError::into_inner).clone())
 }
 
 #[cfg(test)]
