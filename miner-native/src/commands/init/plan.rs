@@ -1,8 +1,8 @@
 //! What an operator answered, and the configuration that follows from it: pure functions.
 
 use crate::configuration::{
-    ChainOptions, HostName, HttpOptions, JoinOptions, MinerOptions, NetworkOptions, Options, P2pOptions, PlaceOptions,
-    ProofOptions, TlsOptions, WebOptions,
+    ChainOptions, HostName, HttpOptions, JoinOptions, LogOptions, MinerOptions, NetworkOptions, Options, P2pOptions,
+    PlaceOptions, ProofOptions, TlsOptions, WebOptions,
 };
 use crate::daemon::Role;
 use clap::ValueEnum;
@@ -142,6 +142,7 @@ impl Answers {
                 tls_certificate: tls.map(|tls| tls.certificate.clone()),
                 tls_key: tls.map(|tls| tls.key.clone()),
             },
+            log: LogOptions::default(),
             miner: MinerOptions {
                 price: mines.then_some(self.price),
                 ..MinerOptions::default()
