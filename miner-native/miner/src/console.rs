@@ -6,6 +6,7 @@
 //! [`MOST_LINES`] lines before further ones are dropped and counted.
 
 use std::io::{self, Write};
+use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{sync_channel, Receiver, SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,6 +32,12 @@ pub fn stderr(line: &str) {
 pub struct LogWriter {
     lines: SyncSender<Message>,
     seen: Arc<Seen>,
+}
+
+impl Seen {
+    fn note(&self, trouble: Option<String>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
 }
 
 /// How the log is doing.
@@ -89,7 +96,10 @@ impl LogWriter {
 /// One event is one write.
 impl Write for LogWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.lines.try_send(Message::Line(bytes.to_vec())).is_err() {
+        if let Err(error) = self.lines.try_send(Message::Line(bytes.to_vec())) {
+            if matches!(error, TrySendError::Disconnected(_)) {
+                self.seen.note(Some("the thread that writes them has ended".to_owned()));
+            }
             self.seen.dropped.fetch_add(1, Ordering::Relaxed);
             self.seen.lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -109,8 +119,12 @@ fn write_all(waiting: &Receiver<Message>, mut sink: impl Write, seen: &Seen) {
                 if missed > 0 {
                     let _ = writeln!(sink, "{missed} lines of the log were dropped: nobody took them in time");
                 }
-                let trouble = sink.write_all(&line).err().map(|error| error.to_string());
-                *seen.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+                // What a library prints where it cannot write panics where nobody reads.
+                let written = catch_unwind(AssertUnwindSafe(|| sink.write_all(&line)));
+                seen.note(match written {
+                    Ok(written) => written.err().map(|error| error.to_string()),
+                    Err(_) => Some("writing panicked".to_owned()),
+                });
             }
             Message::Flush(done) => {
                 let _ = sink.flush();

@@ -215,6 +215,9 @@ impl Watch {
         // Of faulty sectors alone no period can be begun.
         let provable = |sector: &SectorView| sector.fault.as_ref().is_none_or(|fault| fault.recovering);
         if missed || view.sectors.iter().any(provable) {
+            if missed {
+                service.store.keep_missed(window.end)?;
+            }
             tracing::error!(window_end = %window.end, %value, "no proof is possible any more in this period: beginning a new one");
             let call = calls::restart_proving(&service.address, value);
             send(service, &format!("restart-{}", window.end), call).await?;

@@ -1,18 +1,20 @@
 //! Whether what is green is true: things that no service notices by itself while it idles.
 //!
-//! Each some seconds: that blocks come, that this machine's clock goes with the chain's and does not jump, that the log is written. Each
-//! ten minutes: that a proven sector, another one each time, can be opened against its CommR at random places, as a window will ask of it.
-//! Disk and database are [`crate::storage_check`]'s, the own addresses `network::self_check`'s, whole sectors [`crate::scrubbing`]'s.
+//! Each some seconds: that this machine's clock goes with the chain's and does not jump, that the log is written. Each ten minutes: that a
+//! proven sector, another one each time, can be opened against its CommR at random places, as a window will ask of it; one that could not is
+//! opened first until it can. That blocks come is [`crate::chain_access`]'s, disk and database are [`crate::storage_check`]'s, the own addresses `network::self_check`'s, whole sectors [`crate::scrubbing`]'s.
 
 use crate::chain_access::ChainAccess;
 use crate::clock::now_ms;
 use crate::logging::Log;
 use crate::prover::Prover;
-use crate::store::{MinerStore, SectorRecord, StoreError};
+use crate::store::{MinerStore, SectorRecord};
 use crate::supervisor::{Lifeline, ServiceError};
 use rand::seq::SliceRandom;
+use sealdrop_database::blocking;
 use shared::chain::Epoch;
 use shared::sector::{Phase, SectorEffect};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -22,18 +24,14 @@ const EVERY: Duration = Duration::from_secs(10);
 /// Time between two openings of a sector; the same after a failure.
 const OPEN_EVERY: Duration = Duration::from_secs(600);
 const OPEN_AGAIN: Duration = Duration::from_secs(60);
-/// Longest that one may take: it waits for the prover's other work.
-const OPEN_LIMIT: Duration = Duration::from_secs(6 * 3600);
-/// How long no block may come: so many blocks' time, and no less than this.
-const SILENT_BLOCKS: u32 = 20;
-const LEAST_SILENCE: Duration = Duration::from_secs(60);
+/// Longest that one may take, waiting for the prover's other work included: it is looked at later then.
+const OPEN_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// How far this machine's clock may be from the chain's.
 const CLOCK_MARGIN: Duration = Duration::from_secs(60);
 /// How far it may jump between two looks, and how long a jump is shown.
 const JUMP_MARGIN: Duration = Duration::from_secs(5);
 const JUMP_SHOWN: Duration = Duration::from_secs(600);
 /// What health calls them.
-const HEAD: &str = "chain head";
 const CLOCK: &str = "clock";
 const LOG: &str = "log";
 const SECTOR: &str = "sector";
@@ -50,60 +48,87 @@ pub struct SelfChecks {
 impl SelfChecks {
     /// Checks until it is to stop.
     pub async fn run(self, lifeline: Lifeline) -> Result<(), ServiceError> {
-        let (mut pulse, mut clock) = (Pulse::default(), tokio::time::interval(EVERY));
-        let mut next_opening = Instant::now() + OPEN_EVERY;
-        while lifeline.unless_stopping(clock.tick()).await.is_some() {
-            lifeline.beat();
-            self.look(&mut pulse, &lifeline);
-            if Instant::now() < next_opening {
-                continue;
-            }
-            let opened = lifeline.busy(OPEN_LIMIT, self.open_one());
-            let Some(opened) = lifeline.unless_stopping(opened).await else {
-                break;
-            };
-            next_opening = Instant::now() + if opened.is_ok() { OPEN_EVERY } else { OPEN_AGAIN };
-            tell(&lifeline, SECTOR, opened.err());
+        tokio::select! {
+            () = lifeline.stopping() => {}
+            () = self.look_for_ever(&lifeline) => {}
+            () = self.open_for_ever(&lifeline) => {}
         }
         Ok(())
     }
 
-    fn look(&self, pulse: &mut Pulse, lifeline: &Lifeline) {
-        let head = self.chain.heads().borrow().clone();
-        let block_ms = self.chain.connected_network().block_time_ms;
-        let seen = Look {
-            at: Instant::now(),
-            now_ms: now_ms(),
-            height: head.height,
-            head_ms: head.time_ms,
-            block_time: (block_ms > 0).then(|| Duration::from_millis(block_ms)),
-        };
-        let found = pulse.look(&seen);
-        tell(lifeline, HEAD, found.head);
-        tell(lifeline, CLOCK, found.clock);
-        tell(lifeline, LOG, self.log.trouble().map(|error| format!("its lines cannot be written: {error}; free some room, or restart the daemon with a log that can be")));
+    async fn look_for_ever(&self, lifeline: &Lifeline) {
+        let (mut pulse, mut clock) = (Pulse::default(), tokio::time::interval(EVERY));
+        loop {
+            clock.tick().await;
+            lifeline.beat();
+            let head = self.chain.heads().borrow().clone();
+            let block_ms = self.chain.connected_network().block_time_ms;
+            let wrong = pulse.look(&Look {
+                at: Instant::now(),
+                now_ms: now_ms(),
+                height: head.height,
+                head_ms: head.time_ms,
+                block_time: (block_ms > 0).then(|| Duration::from_millis(block_ms)),
+            });
+            tell(lifeline, CLOCK, wrong);
+            let trouble = self.log.trouble();
+            if let Some(error) = &trouble {
+                // When this line is written, all is well again.
+                tracing::error!(error, "the log could not be written");
+            }
+            tell(lifeline, LOG, trouble.map(|error| format!("its lines cannot be written: {error}; make room, or start the daemon anew with a log that can be")));
+        }
     }
 
-    /// Opens a proven sector against its CommR at random places; says what is wrong.
-    async fn open_one(&self) -> Result<(), String> {
-        let shown = |error: StoreError| format!("the store does not say which there are: {error}");
-        let all: Vec<SectorRecord> = self.store.sectors_in(&[Phase::Proving]).map_err(shown)?;
-        let proven: Vec<_> = all
-            .into_iter()
-            .filter(|record| record.sector.effect() == SectorEffect::Prove)
+    async fn open_for_ever(&self, lifeline: &Lifeline) {
+        let mut broken = BTreeMap::new();
+        let mut pause = OPEN_EVERY;
+        loop {
+            tokio::time::sleep(pause).await;
+            // What the prover has no turn for is looked at later, and says nothing.
+            let opened = tokio::time::timeout(OPEN_LIMIT, self.open_one(&broken)).await;
+            if let Ok(Some((sector, outcome))) = opened {
+                match outcome {
+                    Ok(()) => drop(broken.remove(&sector)),
+                    Err(wrong) => drop(broken.insert(sector, wrong)),
+                }
+            }
+            broken.retain(|id, _| self.is_proven(*id));
+            pause = if broken.is_empty() { OPEN_EVERY } else { OPEN_AGAIN };
+            let first = broken.iter().next();
+            tell(lifeline, SECTOR, first.map(|(id, wrong)| {
+                let others = match broken.len() {
+                    1 => String::new(),
+                    many => format!(", and {} others", many - 1),
+                };
+                format!("sector {id}{others} cannot be opened against its CommR: {wrong}; see `sealdrop mining explain {id}`, and bring its files back from a backup if they are gone")
+            }));
+        }
+    }
+
+    fn is_proven(&self, id: u64) -> bool {
+        let record = blocking(|| self.store.sector(id));
+        // A store that does not answer is no reason to call a sector whole.
+        record.map_or(true, |record| {
+            record.is_some_and(|record| record.sector.effect() == SectorEffect::Prove)
+        })
+    }
+
+    /// Opens a proven sector against its CommR at random places, one that could not be opened before first; what came of it, if anything.
+    async fn open_one(&self, broken: &BTreeMap<u64, String>) -> Option<(u64, Result<(), String>)> {
+        let proven = blocking(|| self.store.sectors_in(&[Phase::Proving])).ok()?;
+        let again: Vec<&SectorRecord> = proven
+            .iter()
+            .filter(|record| broken.contains_key(&record.sector.id))
             .collect();
-        let Some(record) = proven.choose(&mut rand::thread_rng()) else {
-            return Ok(());
-        };
-        let Some(sealed) = record.sector.sealed() else {
-            return Ok(());
-        };
-        let id = record.sector.id;
+        let all: Vec<&SectorRecord> = proven.iter().collect();
+        let from = if again.is_empty() { all } else { again };
+        let record = from.choose(&mut rand::thread_rng())?;
+        let (id, sealed) = (record.sector.id, record.sector.sealed()?);
         match self.prover.open(id, sealed.comm_r).await {
-            Err(error) if !error.passes() => Err(format!(
-                "sector {id} cannot be opened against its CommR: {error}; see `sealdrop mining explain {id}`, and bring its files back from a backup if they are gone"
-            )),
-            _ => Ok(()),
+            Ok(()) => Some((id, Ok(()))),
+            Err(error) if error.passes() => None,
+            Err(error) => Some((id, Err(error.to_string()))),
         }
     }
 }
@@ -126,18 +151,10 @@ struct Look {
     block_time: Option<Duration>,
 }
 
-/// What is wrong, in words.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Found {
-    head: Option<String>,
-    clock: Option<String>,
-}
-
 /// What is remembered from look to look.
 #[derive(Default)]
 struct Pulse {
-    /// The head, and when it came.
-    head: Option<(Epoch, Instant)>,
+    head: Option<Epoch>,
     /// The last look, by both clocks.
     last: Option<(Instant, u64)>,
     /// When the clock jumped last, and by how many milliseconds.
@@ -147,39 +164,26 @@ struct Pulse {
 }
 
 impl Pulse {
-    fn look(&mut self, seen: &Look) -> Found {
-        let is_new = self.head.is_none_or(|(height, _)| height != seen.height);
-        if is_new {
+    /// What is wrong with the clock, in words.
+    fn look(&mut self, seen: &Look) -> Option<String> {
+        if self.head.is_none_or(|height| height != seen.height) {
             // The first one may have come long before.
             if self.head.is_some() {
                 self.apart = signed(seen.now_ms) - signed(seen.head_ms);
             }
-            self.head = Some((seen.height, seen.at));
+            self.head = Some(seen.height);
         }
         if let Some((at, now_ms)) = self.last {
             let (by_wall, passed) = (signed(seen.now_ms) - signed(now_ms), seen.at.duration_since(at));
             let jumped = by_wall - millis(passed);
             if jumped.abs() > millis(JUMP_MARGIN) {
                 self.jump = Some((seen.at, jumped));
+                // What was measured by the clock of before says nothing.
+                self.apart = 0;
             }
         }
         self.last = Some((seen.at, seen.now_ms));
-        Found {
-            head: self.head_trouble(seen),
-            clock: self.clock_trouble(seen),
-        }
-    }
-
-    fn head_trouble(&self, seen: &Look) -> Option<String> {
-        let limit = (seen.block_time? * SILENT_BLOCKS).max(LEAST_SILENCE);
-        let silence = seen.at.duration_since(self.head?.1);
-        (silence > limit).then(|| {
-            format!(
-                "no block came for {} s after height {}; whether the chain stands or is not reached, `sealdrop doctor` says",
-                silence.as_secs(),
-                seen.height
-            )
-        })
+        self.clock_trouble(seen)
     }
 
     fn clock_trouble(&self, seen: &Look) -> Option<String> {
@@ -198,7 +202,7 @@ impl Pulse {
                 self.apart.abs() / 1000,
                 if self.apart < 0 { "behind" } else { "ahead of" },
             );
-            format!("this machine's clock is {apart} s {side} the chain's; let NTP keep it")
+            format!("this machine's clock is {apart} s {side} the chain's: one of them is wrong; let NTP keep this one")
         })
     }
 }
@@ -228,28 +232,6 @@ mod tests {
     }
 
     #[test]
-    fn a_head_that_stands_is_told_and_one_that_moves_again_is_well() {
-        let (mut pulse, start) = (Pulse::default(), Instant::now());
-        assert_eq!(pulse.look(&look(start, 0, 5)), Found::default());
-        assert_eq!(pulse.look(&look(start, 60, 5)), Found::default());
-        let found = pulse.look(&look(start, 61, 5)).head.expect("it stands");
-        assert!(found.contains("61 s after height 5"), "{found}");
-        assert_eq!(pulse.look(&look(start, 62, 6)), Found::default());
-    }
-
-    #[test]
-    fn blocks_without_a_time_may_come_whenever_they_come() {
-        let (mut pulse, start) = (Pulse::default(), Instant::now());
-        for seconds in [0, 100_000] {
-            let seen = Look {
-                block_time: None,
-                ..look(start, seconds, 5)
-            };
-            assert_eq!(pulse.look(&seen), Found::default());
-        }
-    }
-
-    #[test]
     fn a_clock_that_jumps_is_told_for_ten_minutes() {
         let (mut pulse, start) = (Pulse::default(), Instant::now());
         pulse.look(&look(start, 0, 1));
@@ -257,10 +239,10 @@ mod tests {
             now_ms: HOUR_MS + seconds * 1000 + 20_000,
             ..look(start, seconds, height)
         };
-        let found = pulse.look(&ahead(10, 2)).clock.expect("it jumped");
-        assert!(found.contains("set by 20 s"), "{found}");
-        assert!(pulse.look(&ahead(20, 3)).clock.is_some());
-        assert_eq!(pulse.look(&ahead(611, 4)).clock, None);
+        let found = pulse.look(&ahead(10, 2)).expect("it jumped");
+        assert!(found.contains("by 20 s at once"), "{found}");
+        assert!(pulse.look(&ahead(20, 3)).is_some());
+        assert_eq!(pulse.look(&ahead(611, 4)), None);
     }
 
     #[test]
@@ -273,7 +255,6 @@ mod tests {
                     head_ms,
                     ..look(start, 10, 2)
                 })
-                .clock
                 .expect("it is apart");
             assert!(found.contains(side), "{found}");
         }

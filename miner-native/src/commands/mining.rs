@@ -4,6 +4,7 @@ use super::error::CommandError;
 use super::output::{columns, Output};
 use super::target::{DaemonPort, Target};
 use super::{explain, link};
+use crate::terminal::escaped;
 use clap::{Args, Subcommand};
 use sealdrop_miner::clock::now_ms;
 use sealdrop_miner::console;
@@ -97,7 +98,8 @@ fn log_lines(tail: &LogTail) -> String {
     let now = now_ms();
     let line = |line: &LogLine| {
         let ago = span(now.saturating_sub(line.at));
-        format!("{ago:>12} ago {:5} {} {}", line.level, line.target, line.text)
+        let (target, text) = (escaped(&line.target), escaped(&line.text));
+        format!("{ago:>12} ago {:5} {target} {text}", escaped(&line.level))
     };
     let head = format!("levels: {}", tail.filter);
     let lines = tail.lines.iter().map(line);

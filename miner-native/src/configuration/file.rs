@@ -48,6 +48,7 @@ fn paths(options: &mut Options) -> impl Iterator<Item = &mut PathBuf> {
         &mut options.web.client,
         &mut options.tls.tls_certificate,
         &mut options.tls.tls_key,
+        &mut options.log.log_folder,
     ];
     all.into_iter().flatten()
 }

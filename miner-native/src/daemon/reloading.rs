@@ -61,7 +61,7 @@ impl Reloading {
         let before = self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let changed = changed(&before, &config.shown);
         if let (true, Some(filter)) = (changed.iter().any(|key| key == FILTER), &config.log.filter) {
-            self.log.set_filter(filter).map_err(|error| error.to_string())?;
+            self.log.follow_filter(filter).map_err(|error| error.to_string())?;
         }
         let settings = ask_publisher::change(&self.publisher, &config.settings).await;
         settings.map_err(|error| error.to_string())?;

@@ -73,6 +73,6 @@ impl Hangup {
                 return;
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

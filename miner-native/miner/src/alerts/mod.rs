@@ -8,14 +8,14 @@ mod watch;
 pub use watch::Alert;
 
 use crate::clock::now_ms;
-use crate::supervisor::{HealthBoard, Lifeline, ServiceError};
+use crate::supervisor::{HealthBoard, Lifeline, ServiceError, ServiceState};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{json, Value};
 use shared::chain::Address;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use watch::Watch;
 
 /// Time between two looks at health.
@@ -25,6 +25,8 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// Longest pause between two tries to send.
 const LONGEST_PAUSE_MS: u64 = 5 * 60 * 1000;
 const FIRST_PAUSE_MS: u64 = 5000;
+/// How long the last alert of a daemon that ends may take.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 /// What health calls the sending.
 const WEBHOOK: &str = "webhook";
 
@@ -97,7 +99,10 @@ struct Inner {
     board: HealthBoard,
     miner: Address,
     network: String,
-    http: reqwest::Client,
+    /// None where it could not be made, or nothing is sent.
+    http: Option<reqwest::Client>,
+    /// What times are counted from: nobody sets this clock.
+    started: Instant,
     state: Mutex<State>,
 }
 
@@ -114,9 +119,11 @@ struct State {
 impl Alerts {
     /// Of the miner at `miner` on the network of this name; without a webhook nothing is sent.
     pub fn new(webhook: Option<Webhook>, board: HealthBoard, miner: Address, network: String) -> Self {
-        let client = reqwest::Client::builder()
-            .timeout(ANSWER)
-            .redirect(reqwest::redirect::Policy::none());
+        let client = || {
+            let client = reqwest::Client::builder().timeout(ANSWER);
+            client.redirect(reqwest::redirect::Policy::none()).build().ok()
+        };
+        let http = webhook.as_ref().and_then(|_| client());
         let status = AlertsStatus {
             webhook: webhook.as_ref().map(ToString::to_string),
             ..AlertsStatus::default()
@@ -127,8 +134,8 @@ impl Alerts {
                 board,
                 miner,
                 network,
-                // It is as the usual one where TLS cannot be set up: sending says so.
-                http: client.build().unwrap_or_default(),
+                http,
+                started: Instant::now(),
                 state: Mutex::new(State {
                     status,
                     ..State::default()
@@ -141,7 +148,7 @@ impl Alerts {
     pub fn status(&self) -> AlertsStatus {
         let state = self.state();
         AlertsStatus {
-            pending: u64::from(state.watch.is_due(now_ms())),
+            pending: u64::from(state.watch.is_due(self.passed_ms())),
             ..state.status.clone()
         }
     }
@@ -154,24 +161,47 @@ impl Alerts {
             if self.inner.webhook.is_none() {
                 continue;
             }
-            let sent = lifeline.unless_stopping(self.look(now_ms())).await;
+            let sent = lifeline.unless_stopping(self.look(self.passed_ms())).await;
             match sent {
                 Some(Err(error)) => lifeline.failing(WEBHOOK, &error),
                 Some(Ok(())) => lifeline.well(WEBHOOK),
                 None => break,
             }
         }
+        self.last_words().await;
         Ok(())
     }
 
-    /// Sends what is due at `now`; fails with why the last try failed while that is not made good.
+    /// A daemon that ends because a service cannot be kept running says so, whatever was told before.
+    async fn last_words(&self) {
+        let health = self.inner.board.health();
+        let is_down = health
+            .services
+            .iter()
+            .any(|service| service.state == ServiceState::Down);
+        if !is_down || self.inner.webhook.is_none() {
+            return;
+        }
+        let text = format!(
+            "Sealdrop miner {}: the daemon ends, since a service cannot be kept running",
+            self.inner.miner
+        );
+        let message = self.message(&text, json!({ "ok": false, "problems": health.problems }));
+        if tokio::time::timeout(LAST_WORDS, self.send(&message)).await.is_err() {
+            tracing::warn!("the webhook did not take the last alert in time");
+        }
+    }
+
+    /// Milliseconds since the start.
+    fn passed_ms(&self) -> u64 {
+        u64::try_from(self.inner.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Sends what is due at `now`, in [`Self::passed_ms`]; fails with why the last try failed while that is not made good.
     async fn look(&self, now: u64) -> Result<(), AlertError> {
         // Its own failure is told by health, and cannot be told by itself.
         let problems = self.inner.board.health().problems;
-        let told: Vec<_> = problems
-            .into_iter()
-            .filter(|problem| !problem.text.starts_with(WEBHOOK))
-            .collect();
+        let told: Vec<_> = problems.into_iter().filter(|problem| problem.of != WEBHOOK).collect();
         let (due, waits) = {
             let mut state = self.state();
             let due = state.watch.look(now, &told);
@@ -179,7 +209,7 @@ impl Alerts {
         };
         match due {
             Some(alert) if !waits => {
-                let sent = self.send(&self.told(&alert, now)).await;
+                let sent = self.send(&self.told(&alert)).await;
                 self.note(now, &sent);
                 if sent.is_ok() {
                     self.state().watch.sent(now, &alert);
@@ -196,7 +226,7 @@ impl Alerts {
         let mut state = self.state();
         match sent {
             Ok(()) => {
-                state.status.last_sent = Some(now);
+                state.status.last_sent = Some(now_ms());
                 state.status.last_error = None;
                 (state.failures, state.next_try_ms) = (0, 0);
             }
@@ -216,8 +246,15 @@ impl Alerts {
     /// Sends a message that says that it is a test.
     pub async fn test(&self) -> Result<AlertsStatus, AlertError> {
         let text = format!("Sealdrop miner {}: this is a test of its alerts", self.inner.miner);
-        let sent = self.send(&self.message(&text, now_ms(), json!({ "test": true }))).await;
-        self.note(now_ms(), &sent);
+        let sent = self.send(&self.message(&text, json!({ "test": true }))).await;
+        {
+            // Whatever waits to be sent keeps its turn.
+            let mut state = self.state();
+            match &sent {
+                Ok(()) => state.status.last_sent = Some(now_ms()),
+                Err(error) => state.status.last_error = Some(error.to_string()),
+            }
+        }
         sent.map(|()| self.status())
     }
 
@@ -228,7 +265,13 @@ impl Alerts {
             // Its own text names the URL, which is secret.
             reason: reason(&error.without_url()),
         };
-        let asked = self.inner.http.post(webhook.0.clone()).json(message);
+        let Some(http) = &self.inner.http else {
+            return Err(AlertError::Unreached {
+                webhook: webhook.to_string(),
+                reason: "TLS cannot be set up on this machine".to_owned(),
+            });
+        };
+        let asked = http.post(webhook.0.clone()).json(message);
         let answer = asked.send().await.map_err(unreached)?;
         let status = answer.status();
         match status.is_success() {
@@ -240,13 +283,13 @@ impl Alerts {
         }
     }
 
-    fn message(&self, text: &str, now: u64, about: Value) -> Value {
+    fn message(&self, text: &str, about: Value) -> Value {
         let mut message = json!({
             "source": "sealdrop",
             "version": env!("CARGO_PKG_VERSION"),
             "network": self.inner.network,
             "miner": self.inner.miner,
-            "at": now,
+            "at": now_ms(),
             "text": text,
         });
         if let (Some(message), Value::Object(about)) = (message.as_object_mut(), about) {
@@ -255,14 +298,16 @@ impl Alerts {
         message
     }
 
-    fn told(&self, alert: &Alert, now: u64) -> Value {
+    fn told(&self, alert: &Alert) -> Value {
         let about = json!({
+            // The same when it is sent again: whoever took it and answered too late can tell.
+            "id": alert.id(),
             "ok": alert.is_well(),
             "began": alert.began,
             "ended": alert.ended,
             "problems": alert.problems,
         });
-        self.message(&alert.text(&self.inner.miner.to_string()), now, about)
+        self.message(&alert.text(&self.inner.miner.to_string()), about)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -1,8 +1,12 @@
 //! Which problems are told, and when: each once, after it has lasted, and its end.
+//!
+//! Times are milliseconds of a clock that nobody sets. A problem is known by its service and by what of it fails, not by its words, which change
+//! while it lasts.
 
 use crate::supervisor::Problem;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// How long a problem lasts before it is told, and is over before that is: what mends itself at once disturbs nobody.
 const LASTS_MS: u64 = 30_000;
@@ -26,6 +30,15 @@ impl Alert {
     /// Whether all is well now.
     pub fn is_well(&self) -> bool {
         self.problems.is_empty()
+    }
+
+    /// Tells messages about different things apart.
+    pub fn id(&self) -> String {
+        let mut hasher = DefaultHasher::new();
+        let all = self.began.iter().chain(&self.ended);
+        all.map(|problem| (key(problem), problem.since))
+            .for_each(|of| of.hash(&mut hasher));
+        format!("{:016x}", hasher.finish())
     }
 
     /// For people, in lines.
@@ -69,14 +82,17 @@ impl Seen {
     }
 
     fn has_ended(&self, now: u64) -> bool {
-        self.is_told && self.gone_ms.is_some_and(|gone| now.saturating_sub(gone) >= LASTS_MS)
+        self.is_told && self.is_over(now)
+    }
+
+    fn is_over(&self, now: u64) -> bool {
+        self.gone_ms.is_some_and(|gone| now.saturating_sub(gone) >= LASTS_MS)
     }
 }
 
-/// The same problem in other numbers: how long, how much.
+/// The same problem, whatever its words are just now.
 fn key(problem: &Problem) -> String {
-    let plain = problem.text.chars().filter(|c| !c.is_ascii_digit());
-    format!("{}\n{}", problem.service, plain.collect::<String>())
+    format!("{}\n{}", problem.service, problem.of)
 }
 
 impl Watch {
@@ -88,8 +104,8 @@ impl Watch {
                 seen.gone_ms.get_or_insert(now);
             }
         }
-        // What came and went untold was nothing.
-        self.seen.retain(|_, seen| seen.is_told || seen.gone_ms.is_none());
+        // What came and stays away untold was nothing; what comes back soon never went.
+        self.seen.retain(|_, seen| seen.is_told || !seen.is_over(now));
         for (key, problem) in there {
             if let Some(seen) = self.seen.get_mut(&key) {
                 (seen.problem, seen.gone_ms) = (problem.clone(), None);
@@ -153,6 +169,7 @@ mod tests {
     fn problem(text: &str) -> Problem {
         Problem {
             service: "proving".into(),
+            of: text.split(' ').next().unwrap_or_default().into(),
             text: text.into(),
             since: 0,
         }
@@ -160,11 +177,11 @@ mod tests {
 
     #[test]
     fn a_problem_is_told_once_after_it_has_lasted_and_so_is_its_end() {
-        let (mut watch, disk) = (Watch::default(), [problem("the disk is full for 1 s")]);
+        let (mut watch, disk) = (Watch::default(), [problem("disk is full for 1 s")]);
         assert_eq!(watch.look(0, &disk), None);
-        // The same in other numbers.
+        // The same in other words.
         let alert = watch
-            .look(LASTS_MS, &[problem("the disk is full for 31 s")])
+            .look(LASTS_MS, &[problem("disk: nothing can be written")])
             .expect("it lasts");
         assert_eq!(
             (alert.began.len(), alert.problems.len(), alert.is_well()),
@@ -187,10 +204,13 @@ mod tests {
     fn what_mends_itself_is_not_told_and_what_comes_back_at_once_is_not_over() {
         let (mut watch, disk) = (Watch::default(), [problem("full")]);
         assert_eq!(watch.look(0, &disk), None);
-        assert_eq!(watch.look(LASTS_MS - 1, &[]), None);
-        assert_eq!(watch.look(LASTS_MS, &disk), None, "it began anew");
-        let alert = watch.look(2 * LASTS_MS, &disk).expect("it lasts");
-        watch.sent(2 * LASTS_MS, &alert);
+        assert_eq!(watch.look(1, &[]), None);
+        assert_eq!(watch.look(1 + LASTS_MS, &[]), None);
+        assert_eq!(watch.look(2 + LASTS_MS, &disk), None, "it began anew");
+        // Up and down again and again is down.
+        assert_eq!(watch.look(3 + LASTS_MS, &[]), None);
+        let alert = watch.look(2 + 2 * LASTS_MS, &disk).expect("it lasts");
+        watch.sent(2 + 2 * LASTS_MS, &alert);
         let later = 10 * PAUSE_MS;
         assert_eq!(watch.look(later, &[]), None);
         assert_eq!(watch.look(later + LASTS_MS - 1, &disk), None);

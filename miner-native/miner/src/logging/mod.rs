@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use tail::Tail;
+use tracing::level_filters::LevelFilter;
 use tracing_appender::rolling::{InitError, RollingFileAppender, Rotation};
 use tracing_subscriber::layer::{Layered, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
@@ -100,7 +101,7 @@ struct Control {
 impl Log {
     /// Starts it: text on standard error, what the environment's `RUST_LOG` says or else `filter`. At most once in a process.
     pub fn start(filter: &str) -> Option<Self> {
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(filter));
+        let filter = of_environment().unwrap_or_else(|| EnvFilter::new(filter));
         let writer = LogWriter::new(io::stderr()).ok()?;
         let (filtering, filter) = reload::Layer::new(filter);
         let (formatting, format) = reload::Layer::new(layer(LogFormat::Text, &writer, io::stderr().is_terminal()));
@@ -115,9 +116,8 @@ impl Log {
     /// Goes by what the operator says from now on.
     pub fn configure(&self, config: &LogConfig) -> Result<(), LogError> {
         let control = self.control.as_ref().ok_or(LogError::NotStarted)?;
-        // The environment of whoever looks for something comes before the file.
-        if let (Some(filter), None) = (&config.filter, std::env::var_os(EnvFilter::DEFAULT_ENV)) {
-            self.set_filter(filter)?;
+        if let Some(filter) = &config.filter {
+            self.follow_filter(filter)?;
         }
         let writer = match &config.folder {
             Some(folder) => LogWriter::new(files(folder)?).map_err(LogError::Thread)?,
@@ -128,6 +128,14 @@ impl Log {
         control.format.reload(format).map_err(|_| LogError::NotStarted)?;
         *control.writer() = writer;
         Ok(())
+    }
+
+    /// Which lines there are from now on, as the file says; the environment of whoever looks for something comes before it.
+    pub fn follow_filter(&self, filter: &str) -> Result<(), LogError> {
+        match of_environment() {
+            Some(_) => Ok(()),
+            None => self.set_filter(filter),
+        }
     }
 
     /// Which lines there are from now on.
@@ -179,7 +187,13 @@ impl Control {
     }
 }
 
-/// Reads a filter; one without a single directive says nothing.
+/// What the environment says, if that says anything.
+fn of_environment() -> Option<EnvFilter> {
+    let said = std::env::var(EnvFilter::DEFAULT_ENV).ok()?;
+    parse_filter(&said).ok()
+}
+
+/// Reads a filter. One that sets no level for everything and none for this program would silence it: a misspelt level, say.
 pub fn parse_filter(filter: &str) -> Result<EnvFilter, LogError> {
     let refuse = |reason: String| LogError::Filter {
         filter: filter.chars().take(100).collect(),
@@ -188,7 +202,15 @@ pub fn parse_filter(filter: &str) -> Result<EnvFilter, LogError> {
     if filter.trim().is_empty() || filter.len() > MAX_FILTER {
         return Err(refuse(format!("it has 1 to {MAX_FILTER} characters")));
     }
-    EnvFilter::try_new(filter).map_err(|error| refuse(error.to_string()))
+    let parsed = EnvFilter::try_new(filter).map_err(|error| refuse(error.to_string()))?;
+    let is_level = |word: &str| word.parse::<LevelFilter>().is_ok();
+    let mut directives = filter.split(',').map(str::trim);
+    match directives.any(|directive| is_level(directive) || directive.starts_with("sealdrop")) {
+        true => Ok(parsed),
+        false => Err(refuse(
+            "it has no level for everything, and names no part of sealdrop".to_owned(),
+        )),
+    }
 }
 
 fn layer(format: LogFormat, writer: &LogWriter, has_colours: bool) -> Format {
@@ -218,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_filter_that_says_no_levels_is_refused_with_an_example() {
-        for filter in ["", "  ", "sealdrop=loud", &"a".repeat(2000)] {
+        for filter in ["", "  ", "sealdrop=loud", "inof", "hyper=debug", &"a".repeat(2000)] {
             let refused = parse_filter(filter).expect_err("it says nothing").to_string();
             assert!(refused.contains("sealdrop=debug"), "{refused}");
         }

@@ -34,10 +34,10 @@ pub struct Figures {
     /// By phase.
     pub sectors: ByName,
     pub takes_deals: bool,
-    pub waiting_bytes: u64,
-    pub waiting_bytes_limit: u64,
-    pub waiting_deals: u64,
-    pub earned_fil: f64,
+    pub waiting_bytes: Option<u64>,
+    pub waiting_bytes_limit: Option<u64>,
+    pub waiting_deals: Option<u64>,
+    pub earned_fil: Option<f64>,
     /// By step.
     pub jobs_running: ByName,
     pub jobs_waiting: ByName,
@@ -46,7 +46,7 @@ pub struct Figures {
     pub proof_expected_seconds: Option<f64>,
     pub proof_window_seconds: Option<f64>,
     pub last_proof_height: Option<u64>,
-    pub damage: u64,
+    pub damage: Option<u64>,
     pub disk_free: Option<u64>,
     pub disk_total: Option<u64>,
     pub memory_available: Option<u64>,
@@ -112,6 +112,10 @@ impl Text {
         }
         self.0.register(name, meaning, family);
     }
+}
+
+fn float(value: Option<u64>) -> Option<f64> {
+    value.map(|value| value as f64)
 }
 
 fn flag(value: bool) -> f64 {
@@ -183,18 +187,18 @@ fn deals_and_sectors(to: &mut Text, now: &Figures) {
         "waiting",
         Unit::Bytes,
         "Bytes of accepted deals that are not sealed yet",
-        now.waiting_bytes as f64,
+        float(now.waiting_bytes),
     );
     to.in_unit(
         "waiting_limit",
         Unit::Bytes,
         "The most that may wait before deals are refused",
-        now.waiting_bytes_limit as f64,
+        float(now.waiting_bytes_limit),
     );
     to.gauge(
         "waiting_deals",
         "Accepted deals that are not sealed yet",
-        now.waiting_deals as f64,
+        float(now.waiting_deals),
     );
     to.gauge("earned_fil", "What vouchers brought in so far, in FIL", now.earned_fil);
     to.gauges(
@@ -250,30 +254,29 @@ fn proofs(to: &mut Text, now: &Figures) {
     to.gauge(
         "damage",
         "Damaged copies and replicas that are not mended",
-        now.damage as f64,
+        float(now.damage),
     );
 }
 
 fn machine_and_network(to: &mut Text, now: &Figures) {
-    let bytes = |value: Option<u64>| value.map(|value| value as f64);
     to.in_unit(
         "disk_free",
         Unit::Bytes,
         "Free room where the data lies",
-        bytes(now.disk_free),
+        float(now.disk_free),
     );
-    to.in_unit("disk_total", Unit::Bytes, "Size of that disk", bytes(now.disk_total));
+    to.in_unit("disk_total", Unit::Bytes, "Size of that disk", float(now.disk_total));
     to.in_unit(
         "memory_available",
         Unit::Bytes,
         "Memory that a process may take",
-        bytes(now.memory_available),
+        float(now.memory_available),
     );
     to.in_unit(
         "memory_own",
         Unit::Bytes,
         "Memory that the daemon holds, its proofs' processes left out",
-        bytes(now.memory_own),
+        float(now.memory_own),
     );
     to.gauge(
         "connections",

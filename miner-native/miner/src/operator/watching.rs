@@ -120,7 +120,7 @@ pub struct ProofsMade {
     pub block_ms: Option<u64>,
     /// The newest first.
     pub made: Vec<PostSummary>,
-    /// Ends of windows between those that passed without a proof.
+    /// Windows that passed without one, the newest first.
     pub missed: Vec<MissedWindow>,
 }
 

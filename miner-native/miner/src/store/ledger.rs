@@ -12,6 +12,10 @@ use shared::chain::{AttoFil, Epoch};
 
 /// Most proofs-of-spacetime that are kept; the oldest go first.
 pub const MAX_POSTS: u64 = 1000;
+/// Most missed windows that are remembered.
+pub const MAX_MISSED: usize = 100;
+/// The key of the ends of windows that passed without their proofs.
+const MISSED: &[u8] = b"missed";
 /// The settings' key among the values of which there is one.
 const SETTINGS: &[u8] = b"settings";
 /// The key of the last time at which the database was found to take something.
@@ -76,6 +80,26 @@ impl MinerStore {
     pub fn newest_posts(&self, most: usize) -> Result<Vec<PostRecord>, StoreError> {
         let newest = self.read(|records| Ok(records.range(POSTS, &[], None, Order::Descending, most)?))?;
         newest.iter().map(|(_, value)| parse(POSTS, value)).collect()
+    }
+
+    /// Remembers a window that passed without its proof; the newest [`MAX_MISSED`] are kept.
+    pub fn keep_missed(&self, window_end: Epoch) -> Result<(), StoreError> {
+        self.write(|changes| {
+            let mut missed: Vec<Epoch> = read(changes, SINGLES, MISSED)?.unwrap_or_default();
+            if !missed.contains(&window_end) {
+                missed.push(window_end);
+                let gone = missed.len().saturating_sub(MAX_MISSED);
+                missed.drain(..gone);
+                changes.put(SINGLES, MISSED, &write(SINGLES, &missed)?)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Ends of windows that passed without their proofs, the newest first.
+    pub fn missed_windows(&self) -> Result<Vec<Epoch>, StoreError> {
+        let missed: Option<Vec<Epoch>> = self.read(|records| read(records, SINGLES, MISSED))?;
+        Ok(missed.unwrap_or_default().into_iter().rev().collect())
     }
 
     /// Keeps how far the redemption of a deal's voucher has come. At most one record a voucher, so at most

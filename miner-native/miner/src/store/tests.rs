@@ -163,6 +163,21 @@ fn a_channel_is_promised_to_one_deal((_dir, store): Made) {
 }
 
 #[test]
+fn missed_windows_are_remembered_once_and_the_oldest_go() {
+    let store = MinerStore::of(std::sync::Arc::new(sealdrop_database::Memory::default()));
+    assert_eq!(store.missed_windows().unwrap(), []);
+    let most = super::ledger::MAX_MISSED as u64;
+    for end in (0..=most).chain([most]) {
+        store.keep_missed(Epoch(end)).unwrap();
+    }
+    let kept = store.missed_windows().unwrap();
+    assert_eq!(
+        (kept.len() as u64, kept.first(), kept.last()),
+        (most, Some(&Epoch(most)), Some(&Epoch(1)))
+    );
+}
+
+#[test]
 fn everything_is_there_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store");

@@ -13,6 +13,9 @@ use tokio::time::Instant;
 
 /// Failures of one service that are shown at once; further ones are known by these.
 const MOST_FAILURES: usize = 16;
+/// What of a service is wrong when it does not run, or gives no sign of life; its own failures have names of their own.
+const STATE: &str = "(state)";
+const LATE: &str = "(late)";
 /// Longest text of a failure, in characters.
 const MAX_TEXT: usize = 500;
 
@@ -32,6 +35,9 @@ pub struct Health {
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
     pub service: String,
+    /// What of the service is wrong, whatever the words are just now; not told.
+    #[serde(skip)]
+    pub of: String,
     pub text: String,
     /// Milliseconds since 1970.
     pub since: u64,
@@ -196,8 +202,9 @@ impl Entry {
 
     fn problems(&self) -> Vec<Problem> {
         let (seen, now) = (lock(&self.state), Instant::now());
-        let problem = |text: String, since: Instant| Problem {
+        let problem = |of: &str, text: String, since: Instant| Problem {
             service: self.name.to_owned(),
+            of: of.to_owned(),
             text,
             since: at_ms(now, since),
         };
@@ -209,21 +216,22 @@ impl Entry {
             ServiceState::Down => Some(format!("it is down: {last}")),
             ServiceState::Stopped => Some("it was stopped".to_owned()),
         };
-        let mut found: Vec<Problem> = state.into_iter().map(|text| problem(text, seen.since)).collect();
+        let mut found: Vec<Problem> = state.into_iter().map(|text| problem(STATE, text, seen.since)).collect();
         if seen.is_late(now) {
             let quiet = now.duration_since(seen.last_sign).as_secs();
             found.push(problem(
+                LATE,
                 format!("it gave no sign of life for {quiet} s"),
                 seen.last_sign,
             ));
         }
         found.extend(seen.failures.iter().map(|(of, (since, text))| {
-            let of = if of.is_empty() {
+            let named = if of.is_empty() {
                 String::new()
             } else {
                 format!("{of}: ")
             };
-            problem(format!("{of}{text}"), *since)
+            problem(of, format!("{named}{text}"), *since)
         }));
         found
     }

@@ -19,6 +19,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub(super) const MAX_READERS: usize = 16;
 /// Time between two looks.
 const EVERY: Duration = Duration::from_secs(1);
+/// How long one reader is told: it asks again, with a token that still holds.
+const LONGEST: Duration = Duration::from_secs(600);
 /// Time between two signs of life.
 const ALIVE: Duration = Duration::from_secs(15);
 
@@ -50,7 +52,13 @@ pub(super) async fn events(
             }
         }
     });
-    let changes = futures::StreamExt::take_until(changes, stopping.cancelled_owned());
+    let over = async move {
+        tokio::select! {
+            () = stopping.cancelled_owned() => {}
+            () = tokio::time::sleep(LONGEST) => {}
+        }
+    };
+    let changes = futures::StreamExt::take_until(changes, Box::pin(over));
     Ok(Sse::new(changes).keep_alive(KeepAlive::new().interval(ALIVE).text("alive")))
 }
 
@@ -81,10 +89,11 @@ impl Seen {
 
 fn prints(api: &Api) -> [u64; 5] {
     let health = api.health.health();
+    // Not their words, which count seconds.
     let problems: Vec<_> = health
         .problems
         .iter()
-        .map(|problem| (&problem.service, &problem.text))
+        .map(|problem| (&problem.service, &problem.of))
         .collect();
     let jobs = api.prover.jobs();
     let jobs: Vec<_> = jobs

@@ -1,6 +1,6 @@
 //! Gathers what [`crate::metrics`] tells.
 
-use super::requests::{watching, ApiError, Asked};
+use super::requests::{watching, Asked};
 use super::Api;
 use crate::metrics::{self, ByName, Figures, Power};
 use crate::operator::{AddressStatus, Machine};
@@ -22,45 +22,40 @@ use std::time::Duration;
 const CHAIN_LIMIT: Duration = Duration::from_secs(3);
 
 /// What Prometheus reads.
-pub(super) async fn metrics(State(shown): Asked) -> Result<impl IntoResponse, ApiError> {
+pub(super) async fn metrics(State(shown): Asked) -> impl IntoResponse {
     let api = &shown.api;
     let miners = tokio::time::timeout(CHAIN_LIMIT, api.chain.miners()).await;
     let miners = miners.ok().and_then(Result::ok).unwrap_or_default();
-    let figures = blocking(|| gather(api, &miners))?;
-    Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::text(&figures)))
+    let figures = blocking(|| gather(api, &miners));
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::text(&figures))
 }
 
-fn gather(api: &Api, miners: &[MinerView]) -> Result<Figures, StoreError> {
+/// What the store does not say at the moment is left out: whether all is well is told above all when it is not.
+fn gather(api: &Api, miners: &[MinerView]) -> Figures {
     let mut figures = Figures {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started: api.started_ms as f64 / 1000.0,
         chain_height: api.chain.heads().borrow().height.0,
-        deals: api
-            .store
-            .deals_by_state()?
-            .into_iter()
-            .map(|(state, count)| (state, count as f64))
-            .collect(),
-        sectors: sectors(api)?,
-        earned_fil: fil(api.store.earned()?),
-        last_proof_height: api.store.last_post()?.map(|post| post.height.0),
-        damage: scrubbing::status(&api.store)?.damage.len() as u64,
+        deals: by_name(api.store.deals_by_state().unwrap_or_default()),
+        sectors: sectors(api).unwrap_or_default(),
+        earned_fil: api.store.earned().ok().map(fil),
+        last_proof_height: api.store.last_post().ok().flatten().map(|post| post.height.0),
+        damage: scrubbing::status(&api.store)
+            .ok()
+            .map(|status| status.damage.len() as u64),
         connections: api.host.peers(0).total,
-        refused: api
-            .host
-            .refusals()
-            .into_iter()
-            .map(|(limit, count)| (limit, count as f64))
-            .collect(),
+        refused: by_name(api.host.refusals()),
         addresses: addresses(&api.host.board().statuses(&api.host.advertised())),
         log_lines_lost: api.log.lost(),
         alerts_pending: api.alerts.status().pending,
         ..Figures::default()
     };
-    let intake = intake::status(&api.intake)?;
-    figures.takes_deals = intake.open && api.settings.now().mining;
-    (figures.waiting_bytes, figures.waiting_bytes_limit) = (intake.waiting_bytes, intake.max_bytes);
-    figures.waiting_deals = intake.waiting_deals;
+    if let Ok(intake) = intake::status(&api.intake) {
+        figures.takes_deals = intake.open && api.settings.now().mining;
+        figures.waiting_bytes = Some(intake.waiting_bytes);
+        figures.waiting_bytes_limit = Some(intake.max_bytes);
+        figures.waiting_deals = Some(intake.waiting_deals);
+    }
     of_health(&mut figures, &api.health.health());
     of_jobs(&mut figures, &api.prover.jobs());
     if let Some(own) = miners.iter().find(|miner| miner.address == api.address) {
@@ -77,7 +72,11 @@ fn gather(api: &Api, miners: &[MinerView]) -> Result<Figures, StoreError> {
     if let Ok(machine) = watching::seen(api) {
         of_machine(&mut figures, &machine);
     }
-    Ok(figures)
+    figures
+}
+
+fn by_name(counts: BTreeMap<String, u64>) -> ByName {
+    counts.into_iter().map(|(name, count)| (name, count as f64)).collect()
 }
 
 fn sectors(api: &Api) -> Result<ByName, StoreError> {

@@ -11,13 +11,13 @@ use crate::operator::{
     AlertsStatus, ChannelSummary, ConfigurationView, Disk, Earnings, LogChange, LogQuery, LogTail, Machine, Memory,
     MissedWindow, Peers, ProofsMade, WhoAmI, Window,
 };
-use crate::store::{DealRecord, PostRecord, RedemptionRecord, StoreError};
+use crate::store::{DealRecord, RedemptionRecord, StoreError};
 use crate::web::{views, Api};
 use axum::extract::State;
 use axum::{Extension, Json};
 use sealdrop_database::blocking;
 use shared::chain::view::MinerView;
-use shared::chain::{Address, AttoFil, ChannelId, Epoch};
+use shared::chain::{Address, AttoFil, ChannelId};
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
@@ -27,8 +27,6 @@ const MOST_CHANNELS: usize = 256;
 const MOST_PROOFS: usize = 100;
 /// Deals that are looked through for one answer about money.
 const MOST_DEALS: usize = 10_000;
-/// Windows in a row that are shown as missed.
-const MOST_MISSED: u64 = 100;
 /// Lines of the log in an answer, unless the request says otherwise.
 const USUAL_LINES: usize = 200;
 
@@ -117,7 +115,8 @@ fn sum(a: AttoFil, b: AttoFil) -> AttoFil {
 pub(super) async fn proofs(State(shown): Asked) -> Answer<ProofsMade> {
     let api = &shown.api;
     let own = api.chain.miner(&api.address).await?;
-    let posts = blocking(|| api.store.newest_posts(MOST_PROOFS))?;
+    let (posts, missed) =
+        blocking(|| Ok::<_, StoreError>((api.store.newest_posts(MOST_PROOFS)?, api.store.missed_windows()?)))?;
     let period = api.policy.proving_period;
     let window = own.as_ref().and_then(|own: &MinerView| own.proving_window);
     let window = window.map(|window| Window {
@@ -134,25 +133,12 @@ pub(super) async fn proofs(State(shown): Asked) -> Answer<ProofsMade> {
         window,
         next_window: next,
         block_ms: (block_ms > 0).then_some(block_ms),
-        missed: missed(&posts, period),
+        missed: missed
+            .into_iter()
+            .map(|window_end| MissedWindow { window_end })
+            .collect(),
         made: posts.into_iter().map(views::post).collect(),
     }))
-}
-
-/// Ends of windows that lie between two that were proven, a whole number of periods apart; the newest first.
-fn missed(newest_first: &[PostRecord], period: u64) -> Vec<MissedWindow> {
-    let mut found = Vec::new();
-    for (newer, older) in newest_first.iter().zip(newest_first.iter().skip(1)) {
-        let apart = newer.window_end.0.saturating_sub(older.window_end.0);
-        // A miner that had nothing to prove meanwhile begins with a window of its own.
-        if period == 0 || apart % period != 0 {
-            continue;
-        }
-        let between = (apart / period).saturating_sub(1).min(MOST_MISSED);
-        let ends = (1..=between).map(|back| newer.window_end.0.saturating_sub(back * period));
-        found.extend(ends.map(|end| MissedWindow { window_end: Epoch(end) }));
-    }
-    found
 }
 
 pub(super) async fn log(State(shown): Asked, Asking(query): Asking<LogQuery>) -> Answer<LogTail> {
@@ -182,34 +168,4 @@ pub(super) async fn test_alerts(State(shown): Asked) -> Answer<AlertsStatus> {
 pub(super) async fn configuration(State(shown): Asked) -> Json<ConfigurationView> {
     let configuration = shown.api.configuration.lock();
     Json(configuration.unwrap_or_else(PoisonError::into_inner).clone())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn post(window_end: u64) -> PostRecord {
-        PostRecord {
-            window_end: Epoch(window_end),
-            height: Epoch(window_end),
-            message: String::new(),
-            sectors: vec![1],
-            at_ms: 0,
-        }
-    }
-
-    #[test]
-    fn windows_between_proofs_are_missed_unless_another_round_began() {
-        let ends = |posts: &[u64]| {
-            let posts: Vec<PostRecord> = posts.iter().copied().map(post).collect();
-            missed(&posts, 100)
-                .iter()
-                .map(|window| window.window_end.0)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(ends(&[500, 400, 300]), [0; 0]);
-        assert_eq!(ends(&[600, 400, 100]), [500, 300, 200]);
-        assert_eq!(ends(&[650, 400]), [0; 0]);
-        assert_eq!(ends(&[400]), [0; 0]);
-    }
 }
