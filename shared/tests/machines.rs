@@ -225,6 +225,15 @@ fn a_miner_deal_fetches_places_waits_and_completes_and_repeats_are_harmless() {
         }
     }
     assert!(deal.handle(MinerInput::Placed { sector: 5 }).is_err());
+    // Only the sector that it lies in may have another number, and twice is as once.
+    assert!(deal.clone().handle(MinerInput::Renumbered { from: 5, to: 6 }).is_err());
+    let mut renumbered = deal.clone();
+    for _ in 0..2 {
+        renumbered
+            .handle(MinerInput::Renumbered { from: 4, to: 9 })
+            .expect("it lies there");
+        assert_eq!(renumbered.sector(), Some(9));
+    }
     assert!(deal.response().proof_info.is_some());
 }
 

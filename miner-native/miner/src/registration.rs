@@ -7,11 +7,13 @@ use crate::chain_access::{ChainAccess, ChainError};
 use crate::console;
 use crate::store::{MinerStore, StoreError};
 use cid::Cid;
+use shared::chain::actors::miner::MAX_SECTOR_ID;
 use shared::chain::calls::{self, ReturnError};
 use shared::chain::view::MinerView;
 use shared::chain::{Address, AttoFil, Call};
 use shared::piece::SectorSize;
 use shared::wire::DecodeError;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// FIL that the miner's actor holds for collateral, where its chain asks for no more: 0.001 a sector, and a chain takes 4096 sectors.
@@ -83,16 +85,29 @@ pub async fn register(
             own,
         });
     }
-    store.skip_sector_numbers(highest_sector(&view))?;
+    let seen = seen_sectors(&view);
+    let highest = seen
+        .iter()
+        .copied()
+        .chain([view.last_used_sector_id])
+        .filter(|id| *id <= MAX_SECTOR_ID)
+        .max();
+    store.skip_sector_numbers(highest.unwrap_or_default())?;
+    for (from, to) in store.renumber(&seen)? {
+        tracing::warn!(
+            from,
+            to,
+            "a sector that is not sealed yet has another number now: the chain has seen its old one"
+        );
+    }
     Ok(view)
 }
 
-/// The highest number of a sector that the chain has seen of the miner.
-fn highest_sector(view: &MinerView) -> u64 {
+/// The numbers of sectors that the chain has seen of the miner and still knows.
+fn seen_sectors(view: &MinerView) -> BTreeSet<u64> {
     let committed = view.sectors.iter().map(|sector| sector.id);
     let announced = view.pre_commits.iter().map(|sector| sector.id);
-    let all = committed.chain(announced).chain(view.done.iter().copied());
-    all.fold(view.last_used_sector_id, u64::max)
+    committed.chain(announced).chain(view.done.iter().copied()).collect()
 }
 
 /// Has the chain show this host's peer id; `chain` signs as the worker.

@@ -3,6 +3,10 @@
 //! What comes next is decided by [`shared::sector::Sector`]; this performs it and reports back, persisting before every
 //! step. A restart goes on from the stage that is stored. Next: [`crate::proving`], for as long as the sector lives.
 
+mod submitting;
+
+pub(crate) use submitting::{commit_purpose, pre_commit_purpose};
+
 use crate::chain_access::{ChainAccess, ChainError};
 use crate::clock::now_ms;
 use crate::failpoint;
@@ -13,14 +17,15 @@ use crate::store::{MinerStore, StoreError};
 use crate::supervisor::{Backoff, Lifeline, ServiceError};
 use sealdrop_database::blocking;
 use shared::chain::randomness::{draw, Purpose};
-use shared::chain::{calls, Address, Epoch, Policy};
+use shared::chain::{Address, Epoch, Policy};
 use shared::ports::verifier::{prover_id, ProofVerifier, SealClaim, VerifierFault};
 use shared::sector::timing::check_ticket;
-use shared::sector::{pause_left_ms, Phase, Sealed, Sector, SectorEffect, SectorInput, SectorStage};
+use shared::sector::{pause_left_ms, Phase, Sector, SectorEffect, SectorInput, SectorStage};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
+use submitting::{submit_commit, submit_pre_commit};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 
@@ -418,79 +423,5 @@ async fn await_seed(service: &Sealing, seed_epoch: Epoch) -> Result<SectorInput,
     failpoint::hit_failpoint("seed.drawn");
     Ok(SectorInput::SeedDrawn {
         seed: draw(Purpose::SealSeed, &beacon, &service.address),
-    })
-}
-
-/// What the message of a sector's pre-commit is for, in the chain adapter's outbox.
-pub(crate) fn pre_commit_purpose(sector: u64, ticket_epoch: Epoch) -> String {
-    format!("sector-{sector}-precommit-{ticket_epoch}")
-}
-
-/// What the message of a sector's commit is for.
-pub(crate) fn commit_purpose(sector: &Sector, sealed: &Sealed) -> String {
-    format!("sector-{}-commit-{}", sector.id, sealed.ticket_epoch)
-}
-
-async fn submit_pre_commit(service: &Sealing, sector: &Sector, sealed: &Sealed) -> Result<SectorInput, StepError> {
-    let purpose = pre_commit_purpose(sector.id, sealed.ticket_epoch);
-    let call = calls::pre_commit_sector(
-        &service.address,
-        sector.id,
-        &sealed.comm_d,
-        &sealed.comm_r,
-        sealed.ticket_epoch,
-    );
-    if let Err(error) = service.chain.call(&purpose, call).await {
-        return failed_message(service, &purpose, error);
-    }
-    let view = service
-        .chain
-        .miner(&service.address)
-        .await?
-        .ok_or(StepError::UnknownMiner)?;
-    let ours = view
-        .pre_commits
-        .iter()
-        .find(|pre| pre.id == sector.id && pre.comm_r == sealed.comm_r);
-    let seed_epoch = ours.ok_or(StepError::NoPreCommit { sector: sector.id })?.seed_epoch;
-    failpoint::hit_failpoint("precommit.seen");
-    Ok(SectorInput::PreCommitted { seed_epoch })
-}
-
-async fn submit_commit(
-    service: &Sealing,
-    sector: &Sector,
-    sealed: &Sealed,
-    proof: &[u8],
-) -> Result<SectorInput, StepError> {
-    let purpose = commit_purpose(sector, sealed);
-    let Sealed {
-        comm_d, comm_r, comm_c, ..
-    } = sealed;
-    let call = calls::commit_sector(&service.address, sector.id, comm_d, comm_r, comm_c, proof);
-    match service.chain.call(&purpose, call).await {
-        Ok((message, receipt)) => {
-            failpoint::hit_failpoint("commit.seen");
-            Ok(SectorInput::Committed {
-                message,
-                height: receipt.height,
-            })
-        }
-        Err(error) => failed_message(service, &purpose, error),
-    }
-}
-
-/// What a message that had no effect means for the sector. ApiError in reaching the chain means nothing: try again.
-fn failed_message(service: &Sealing, purpose: &str, error: ChainError) -> Result<SectorInput, StepError> {
-    let reason = error.to_string();
-    let stale = match error {
-        ChainError::Failed { exit_code, .. } => STALE.contains(&exit_code),
-        ChainError::Dropped { .. } => false,
-        other => return Err(other.into()),
-    };
-    service.chain.forget(purpose)?;
-    Ok(match stale {
-        true => SectorInput::SealExpired { reason },
-        false => SectorInput::StepFailed { reason },
     })
 }

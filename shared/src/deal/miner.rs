@@ -76,6 +76,8 @@ pub enum MinerInput {
     WrongData,
     /// The piece was placed in a sector.
     Placed { sector: u64 },
+    /// The sector that it lies in, not sealed yet, has another number now: the chain has seen its old one.
+    Renumbered { from: u64, to: u64 },
     /// No sector takes the piece.
     PlacingFailed,
     /// The piece, not sealed yet, cannot be committed before the deal is given up.
@@ -253,6 +255,12 @@ impl MinerDeal {
                 comm_p: *comm_p,
                 sector: *sector,
             },
+            (MinerStage::Staged { comm_p, sector }, MinerInput::Renumbered { from, to }) if sector == from => {
+                MinerStage::Staged {
+                    comm_p: *comm_p,
+                    sector: *to,
+                }
+            }
             (MinerStage::Received { .. }, MinerInput::PlacingFailed) => MinerStage::Failed {
                 reason: "failed to submit seal proof".into(),
             },
@@ -314,6 +322,7 @@ impl MinerDeal {
         match (&self.stage, input) {
             (MinerStage::Received { comm_p }, MinerInput::PieceReceived { comm_p: again }) => comm_p == again,
             (MinerStage::Staged { sector, .. }, MinerInput::Placed { sector: again }) => sector == again,
+            (MinerStage::Staged { sector, .. }, MinerInput::Renumbered { to, .. }) => sector == to,
             (MinerStage::Complete { proof, .. }, MinerInput::Committed { proof: again }) => proof == again,
             (MinerStage::Ended { .. }, MinerInput::Ended { .. }) => true,
             (
@@ -338,6 +347,7 @@ impl MinerInput {
             Self::TransferFailed => "a failed transfer",
             Self::WrongData => "other data than the piece",
             Self::Placed { .. } => "a place in a sector",
+            Self::Renumbered { .. } => "another number of its sector",
             Self::PlacingFailed => "a piece that no sector takes",
             Self::Evicted { .. } => "a piece that comes too late",
             Self::Committed { .. } => "a commitment",

@@ -246,7 +246,7 @@ pub(super) fn rest_sector(changes: &dyn Changes, id: u64, now_ms: u64) -> Result
 }
 
 /// Removes a sector that is over with all that is said of it.
-fn forget_sector(changes: &dyn Changes, id: u64) -> Result<(), StoreError> {
+pub(super) fn forget_sector(changes: &dyn Changes, id: u64) -> Result<(), StoreError> {
     let Some(record) = sector(changes, id)? else {
         return Ok(());
     };

@@ -62,6 +62,8 @@ pub enum StoreError {
     UnknownDeal(Cid),
     #[error("there is no sector {0}")]
     UnknownSector(u64),
+    #[error("all numbers of sectors are used up, as far as the chain says; is its endpoint the right one?")]
+    NoSectorNumber,
     #[error("channel {id} of {payer} already pays for deal {deal}")]
     ChannelPromised { payer: Address, id: ChannelId, deal: Cid },
     #[error("this miner serves {MAX_LIVE_DEALS} deals and takes no more")]

@@ -9,10 +9,12 @@ use crate::clock;
 use crate::failpoint;
 use cid::Cid;
 use sealdrop_database::{Changes, Records};
+use shared::chain::actors::miner::MAX_SECTOR_ID;
 use shared::deal::miner::Unexpected;
 use shared::deal::{MinerInput, MinerStage};
 use shared::piece::SectorSize;
 use shared::sector::{Phase, Sector, SectorEffect, SectorInput, SectorPiece};
+use std::collections::BTreeSet;
 
 impl MinerStore {
     /// Places a received piece in the first sector with room, or in a new one: deal and sector change together.
@@ -55,6 +57,54 @@ impl MinerStore {
         self.tell_piece(&data);
         Ok(placed)
     }
+}
+
+impl MinerStore {
+    /// Gives sectors that are not begun to be sealed another number where theirs is `taken`, and their deals with them; which had which.
+    /// Records that were restored from a backup may hold numbers that the miner they were copied from has used since.
+    pub fn renumber(&self, taken: &BTreeSet<u64>) -> Result<Vec<(u64, u64)>, StoreError> {
+        let (renumbered, deals) = self.write(|changes| {
+            let (mut renumbered, mut deals) = (Vec::new(), Vec::new());
+            for record in sectors_in(changes, &[Phase::Packing, Phase::Closed])? {
+                let from = record.sector.id;
+                if taken.contains(&from) {
+                    let to = next_number(changes)?;
+                    deals.extend(renumber(changes, record, to)?);
+                    renumbered.push((from, to));
+                }
+            }
+            Ok((renumbered, deals))
+        })?;
+        deals.iter().for_each(|deal| self.tell(deal));
+        Ok(renumbered)
+    }
+}
+
+/// Gives a sector the number `to`; its deals that are not over.
+fn renumber(changes: &dyn Changes, mut record: SectorRecord, to: u64) -> Result<Vec<Cid>, StoreError> {
+    let from = record.sector.id;
+    keeping::forget_sector(changes, from)?;
+    record.sector.id = to;
+    put_sector(changes, &record)?;
+    let mut moved = Vec::new();
+    for piece in &record.sector.pieces {
+        let deal = piece.deal;
+        if !is_live(changes, &deal)? {
+            continue;
+        }
+        let mut known = keeping::deal(changes, &deal)?.ok_or(StoreError::UnknownDeal(deal))?;
+        let handled = known.deal.handle(MinerInput::Renumbered { from, to });
+        handled.map_err(|unexpected| StoreError::Deal { deal, unexpected })?;
+        put_deal(changes, &known, clock::now_ms())?;
+        moved.push(deal);
+    }
+    Ok(moved)
+}
+
+/// The number of the next sector; an endpoint's absurd one leaves none.
+fn next_number(records: &dyn Records) -> Result<u64, StoreError> {
+    let next = last_sector(records)?.checked_add(1);
+    next.filter(|id| *id <= MAX_SECTOR_ID).ok_or(StoreError::NoSectorNumber)
 }
 
 fn place(changes: &dyn Changes, cid: &Cid, size: SectorSize, now_ms: u64) -> Result<u64, StoreError> {
@@ -130,7 +180,7 @@ fn with_room(records: &dyn Records, bytes: u64, size: SectorSize, now_ms: u64) -
         at_ms: now_ms,
     }];
     Ok(SectorRecord {
-        sector: Sector::new(last_sector(records)?.saturating_add(1), size),
+        sector: Sector::new(next_number(records)?, size),
         first_piece_ms: now_ms,
         history,
         retry_at_ms: None,

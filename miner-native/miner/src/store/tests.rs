@@ -163,8 +163,27 @@ fn a_channel_is_promised_to_one_deal((_dir, store): Made) {
 }
 
 #[test]
+fn a_sector_whose_number_is_taken_gets_another_with_its_deals_and_no_other_does() {
+    let store = MinerStore::of(std::sync::Arc::new(Memory::default()));
+    let cid = received(&store, 1, 500);
+    let from = store.place(&cid, SIZE, 10).unwrap();
+    assert_eq!(store.renumber(&[from + 1].into()).unwrap(), []);
+    store.skip_sector_numbers(from + 5).unwrap();
+    let to = from + 6;
+    assert_eq!(store.renumber(&[from].into()).unwrap(), [(from, to)]);
+    assert!(store.sector(from).unwrap().is_none());
+    let deal = store.deal(&cid).unwrap().unwrap().deal;
+    assert_eq!(deal.effect(), MinerEffect::AwaitSector { sector: to });
+    let packing = store.sectors_in(&[Phase::Packing]).unwrap();
+    assert_eq!(packing.iter().map(|record| record.sector.id).collect::<Vec<_>>(), [to]);
+    // What comes next goes there, too.
+    assert_eq!(store.place(&received(&store, 2, 500), SIZE, 20).unwrap(), to);
+    assert_eq!(store.renumber(&[from].into()).unwrap(), []);
+}
+
+#[test]
 fn missed_windows_are_remembered_once_and_the_oldest_go() {
-    let store = MinerStore::of(std::sync::Arc::new(sealdrop_database::Memory::default()));
+    let store = MinerStore::of(std::sync::Arc::new(Memory::default()));
     assert_eq!(store.missed_windows().unwrap(), []);
     let most = super::ledger::MAX_MISSED as u64;
     for end in (0..=most).chain([most]) {
