@@ -5,10 +5,14 @@ use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-/// A command without a home of anybody, in an environment that says nothing but this.
+/// A command of the configuration without a home of anybody, in an environment that says nothing but this.
 fn config(arguments: &[&str], environment: &[(&str, &str)], home: &Path) -> Output {
+    sealdrop(&[&["config"], arguments].concat(), environment, home)
+}
+
+fn sealdrop(arguments: &[&str], environment: &[(&str, &str)], home: &Path) -> Output {
     let mut command = Command::new(program());
-    command.arg("config").args(arguments).stdin(Stdio::null());
+    command.args(arguments).stdin(Stdio::null());
     for name in ["SEALDROP_HOME", "SEALDROP_PARAMS", "SEALDROP_CONFIG", "SEALDROP_CHAIN"] {
         command.env_remove(name);
     }
@@ -90,4 +94,68 @@ fn each_value_is_shown_with_where_it_comes_from() {
         "default",
         "what commands ask is not what a daemon joins"
     );
+}
+
+#[test]
+fn init_writes_what_its_check_takes_and_never_over_a_file_unasked() {
+    let home = tempfile::tempdir().expect("there is room for a directory");
+    let file = home.path().join(".sealdrop/sealdrop.toml");
+    let init = |arguments: &[&str]| {
+        let free = [
+            "--web-port",
+            "0",
+            "--p2p-port",
+            "0",
+            "--p2p-ws-port",
+            "0",
+            "--chain-port",
+            "0",
+        ];
+        let words = [
+            &["init", "--yes", "--json", "--sector-size", "2KiB", "--http-port", "0"],
+            &free[..],
+            arguments,
+        ];
+        sealdrop(&words.concat(), &[], home.path())
+    };
+    let made = init(&["--price-per-gib-month", "2783.138807808"]);
+    // Whether this machine has room and memory is its own affair.
+    let unwell = i32::from(shared::exit_code::UNWELL);
+    assert!([Some(0), Some(unwell)].contains(&made.status.code()), "{made:?}");
+    let told: Value = serde_json::from_slice(&made.stdout).expect("one JSON value");
+    assert_eq!(told["file"], file.to_str().expect("its name is text"));
+    assert_eq!(told["next"], "sealdrop daemon");
+    assert_eq!(told["config"]["mining.storagePrice"], "0.000000000001");
+    let checks: Vec<&str> = told["findings"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|found| found["check"].as_str())
+        .collect();
+    for check in ["home", "disk", "memory", "parameters", "port"] {
+        assert!(checks.contains(&check), "{check}: {checks:?}");
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(&file).expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    let checked = config(&["check"], &[], home.path());
+    assert!(text(&checked.stdout).ends_with(" is right\n"), "{checked:?}");
+
+    let refused = init(&[]);
+    let told: Value = serde_json::from_slice(&refused.stderr).expect("an error is JSON");
+    assert_eq!(told["code"], "init.exists");
+    let before = std::fs::read(&file).expect("it is there");
+    let wrong = init(&["--force", "--role", "chain"]);
+    let told: Value = serde_json::from_slice(&wrong.stderr).expect("an error is JSON");
+    assert_eq!(told["code"], "init.of-other-role");
+    assert_eq!(
+        std::fs::read(&file).expect("it is there"),
+        before,
+        "nothing was written"
+    );
+    assert!(init(&["--force", "--network", "another"]).stdout.starts_with(b"{"));
+    assert_ne!(std::fs::read(&file).expect("it is there"), before);
 }

@@ -3,6 +3,7 @@
 use super::keys::{self, KEYS};
 use super::options::Options;
 use super::{effective, settings};
+use serde_json::Value as Json;
 use std::fmt::Write;
 
 /// Longest line of a comment, in characters.
@@ -75,10 +76,20 @@ pub fn written(options: &Options, head: &str) -> String {
         }
         text.push('\n');
         comment(&mut text, about(name));
-        // JSON of texts, numbers, flags and lists of them is TOML, too.
-        let _ = writeln!(text, "{key} = {value}");
+        let _ = writeln!(text, "{key} = {}", toml_of(&value));
     }
     text
+}
+
+/// JSON of texts, numbers, flags and lists of them is TOML, too; items of a list that has several stand on lines of their own.
+fn toml_of(value: &Json) -> String {
+    match value.as_array() {
+        Some(items) if items.len() > 1 => {
+            let lines: Vec<String> = items.iter().map(|item| format!("    {item},\n")).collect();
+            format!("[\n{}]", lines.concat())
+        }
+        _ => value.to_string(),
+    }
 }
 
 fn about(name: &str) -> &'static str {
@@ -127,7 +138,11 @@ mod tests {
         let mut said = Options::default();
         said.network.network = Some("a \"name\"\\".into());
         said.chain.chain_port = Some(7);
-        said.web.web_listen = Some(vec!["127.0.0.1:1".parse().expect("an address")]);
+        said.web.web_listen = Some(
+            ["127.0.0.1:1", "[::1]:2"]
+                .map(|at| at.parse().expect("an address"))
+                .into(),
+        );
         said.miner.price = "0.25".parse().ok();
         let text = written(&said, "Made for a test.");
         assert!(text.starts_with("# Made for a test.\n"), "{text}");

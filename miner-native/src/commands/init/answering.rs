@@ -98,14 +98,13 @@ pub async fn by_questions(
     check_names(&answers)?;
     loop {
         answers.ports = terminal.ports(answers.ports, &answers.role)?;
-        let ports = match Plan::of(&answers) {
-            Ok(plan) => checks::ports(&plan.config, settled),
-            // Two listeners at one port, say.
-            Err(error) => {
-                terminal.say(&error.to_string());
-                continue;
-            }
-        };
+        if let Some(port) = answers.ports.shared(&answers.role) {
+            terminal.say(&format!(
+                "Two listeners cannot have the port {port}: give each its own."
+            ));
+            continue;
+        }
+        let ports = checks::ports(&Plan::of(&answers)?.config, settled);
         ports.iter().for_each(|found| terminal.tell(found));
         let are_free = ports
             .iter()
@@ -240,33 +239,19 @@ fn price(given: &Arguments, block_time: Duration) -> Result<AttoFil, InitError> 
 /// What was answered, in lines of two columns.
 pub fn summary(answers: &Answers) -> impl Iterator<Item = (&'static str, String)> {
     let mines = answers.role != Role::Chain;
-    let makes_chain = !matches!(answers.role, Role::Miner { .. });
     let role = match &answers.role {
         Role::ChainAndMiner => "a chain, and a miner with its page on it".to_owned(),
         Role::Chain => "a chain for others' miners".to_owned(),
         Role::Miner { chain } => format!("a miner with its page on the chain at {chain}"),
     };
-    let Ports {
-        web,
-        p2p,
-        p2p_ws,
-        chain,
-        http,
-    } = answers.ports;
     let names: Vec<&str> = answers.names.iter().map(|name| name.0.as_str()).collect();
     let reach = match names.is_empty() {
         true => answers.reach.told().to_owned(),
         false => format!("{}, as {}", answers.reach.told(), names.join(", ")),
     };
-    let ports = [
-        (makes_chain, "chain", chain),
-        (mines, "page", web),
-        (mines, "libp2p", p2p),
-        (mines, "libp2p for browsers", p2p_ws),
-        (mines, "HTTP", http),
-    ];
-    let ports = ports.iter().filter(|(is_used, ..)| *is_used);
-    let ports: Vec<String> = ports.map(|(_, name, port)| format!("{name} {port}")).collect();
+    let mut ports = answers.ports;
+    let ports = ports.used(&answers.role).into_iter();
+    let ports: Vec<String> = ports.map(|(name, port)| format!("{port} {name}")).collect();
     let hidden = answers.reach != Reach::ThisMachine && mines && !answers.shows_page();
     let price = format!("{} FIL per byte per block", answers.price);
     let lines = [

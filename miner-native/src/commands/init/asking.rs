@@ -3,13 +3,14 @@
 use super::checks::Asked;
 use super::plan::{Ports, Reach, Tls};
 use super::settled::{Settled, SettledRole};
-use super::{price, InitError};
+use super::{absolute, price, InitError};
 use crate::commands::doctor::finding::{Finding, Level};
 use crate::configuration::HostName;
 use crate::daemon::Role;
 use crate::terminal::escaped;
 use dialoguer::theme::ColorfulTheme;
 use dialoguer::{Confirm, Input, Select};
+use sealdrop_listener::{Certificate, PemFiles};
 use sealdrop_miner::console;
 use shared::chain::AttoFil;
 use shared::client::link::HttpUrl;
@@ -34,6 +35,12 @@ impl Terminal {
         console::stderr(&escaped(line));
     }
 
+    /// Why the next question is asked, apart from what was before.
+    fn explain(&self, why: &str) {
+        self.say("");
+        self.say(why);
+    }
+
     /// What a check found.
     pub fn tell(&self, found: &Finding) {
         self.say(&found.described());
@@ -48,7 +55,7 @@ impl Terminal {
     }
 
     fn choice(&self, why: &str, question: &str, items: &[String], default: usize) -> Result<usize, InitError> {
-        self.say(&format!("\n{why}"));
+        self.explain(why);
         Ok(Select::with_theme(&self.0)
             .with_prompt(question)
             .items(items)
@@ -64,7 +71,7 @@ impl Terminal {
         default: Option<String>,
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Result<T, InitError> {
-        self.say(&format!("\n{why}"));
+        self.explain(why);
         loop {
             let input = Input::<String>::with_theme(&self.0).with_prompt(question);
             let text = match &default {
@@ -202,45 +209,33 @@ impl Terminal {
     pub fn certificate(&self) -> Result<Option<Tls>, InitError> {
         let why = "With a certificate chain, page and HTTP speak TLS; without one the page stays on this machine. Chain of PEM files, as \
                    of Let's Encrypt.";
-        let file = |text: &str| match text.is_empty() || Path::new(text).is_file() {
-            true => Ok(PathBuf::from(text)),
-            false => Err(format!("{text} is no file")),
+        let path = |text: &str| match text.is_empty() {
+            true => Ok(PathBuf::new()),
+            false => absolute(Path::new(text)).map_err(|error| error.to_string()),
         };
-        let certificate = self.text(why, "Certificate (none: leave it empty)", Some(String::new()), file)?;
-        if certificate.as_os_str().is_empty() {
-            return Ok(None);
+        loop {
+            let certificate = self.text(why, "Certificate (none: leave it empty)", Some(String::new()), path)?;
+            if certificate.as_os_str().is_empty() {
+                return Ok(None);
+            }
+            let key = self.text("Its key is read by the daemon alone.", "Its key", None, path)?;
+            match Certificate::load(PemFiles {
+                certificate: certificate.clone(),
+                key: key.clone(),
+            }) {
+                Ok(_) => return Ok(Some(Tls { certificate, key })),
+                Err(error) => self.say(&error.to_string()),
+            }
         }
-        let key = self.text(
-            "Its key is read by the daemon alone.",
-            "Its key",
-            None,
-            |text| match text.is_empty() {
-                true => Err("name its file".to_owned()),
-                false => file(text),
-            },
-        )?;
-        Ok(Some(Tls { certificate, key }))
     }
 
     /// The ports of what runs.
     pub fn ports(&self, now: Ports, role: &Role) -> Result<Ports, InitError> {
-        let (mines, makes_chain) = (*role != Role::Chain, !matches!(role, Role::Miner { .. }));
         let mut ports = now;
-        let all: [(bool, &str, &mut u16); 5] = [
-            (mines, "page", &mut ports.web),
-            (mines, "libp2p, TCP and QUIC", &mut ports.p2p),
-            (mines, "libp2p for browsers", &mut ports.p2p_ws),
-            (makes_chain, "the chain's JSON-RPC", &mut ports.chain),
-            (mines, "pieces and blocks over HTTP", &mut ports.http),
-        ];
-        let mut used: Vec<(&str, &mut u16)> = all
-            .into_iter()
-            .filter(|(is_used, ..)| *is_used)
-            .map(|(_, name, port)| (name, port))
-            .collect();
+        let mut used = ports.used(role);
         let list: Vec<String> = used.iter().map(|(name, port)| format!("{port} {name}")).collect();
-        self.say(&format!(
-            "\nEach listener has a port: {}. A firewall has to let those pass that others reach.",
+        self.explain(&format!(
+            "Each listener has a port: {}. A firewall has to let those pass that others reach.",
             list.join("; ")
         ));
         if self.agrees("Take these ports?", true)? {

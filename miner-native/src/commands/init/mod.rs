@@ -174,7 +174,16 @@ impl Plan {
 }
 
 /// Asks, checks and writes; ends with [`shared::exit_code::UNWELL`] when the machine lacks something.
-pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
+pub async fn run(mut arguments: Arguments) -> Result<(), CommandError> {
+    // Those of a file are relative to it, and these to where the command is given.
+    let paths = [
+        &mut arguments.params,
+        &mut arguments.tls_certificate,
+        &mut arguments.tls_key,
+    ];
+    for path in paths.into_iter().flatten() {
+        *path = absolute(path)?;
+    }
     let terminal = Terminal::of_this_process().filter(|_| !arguments.yes && !arguments.output.is_json());
     let usual_home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".sealdrop"));
     let home = match (&arguments.home, &terminal, &usual_home) {

@@ -54,6 +54,29 @@ impl Ports {
         chain: 4403,
         http: 4405,
     };
+
+    /// Those that a role uses, by the names of their listeners.
+    pub fn used(&mut self, role: &Role) -> Vec<(&'static str, &mut u16)> {
+        let (mines, makes_chain) = (*role != Role::Chain, !matches!(role, Role::Miner { .. }));
+        let all = [
+            (makes_chain, "the chain", &mut self.chain),
+            (mines, "the page", &mut self.web),
+            (mines, "libp2p", &mut self.p2p),
+            (mines, "libp2p for browsers", &mut self.p2p_ws),
+            (mines, "pieces over HTTP", &mut self.http),
+        ];
+        let used = all.into_iter().filter(|(is_used, ..)| *is_used);
+        used.map(|(_, name, port)| (name, port)).collect()
+    }
+
+    /// A port that two listeners were given. Each takes its own free one where both have 0.
+    pub fn shared(mut self, role: &Role) -> Option<u16> {
+        let mut ports: Vec<u16> = self.used(role).into_iter().map(|(_, port)| *port).collect();
+        ports.sort_unstable();
+        let pairs = ports.iter().zip(ports.iter().skip(1));
+        let same = pairs.filter(|(one, other)| one == other && **one != 0);
+        same.map(|(port, _)| *port).next()
+    }
 }
 
 /// A certificate and its key.

@@ -107,7 +107,7 @@ async fn a_summary_says_every_answer() {
     for words in [
         "miner.example.org",
         "8 MiB",
-        "chain 9",
+        "9 the chain",
         "0.0000000001 FIL per byte",
         "certificate",
     ] {

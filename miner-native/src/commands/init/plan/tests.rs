@@ -75,6 +75,24 @@ fn other_ports_are_those_of_each_listener_wherever_it_listens() {
 }
 
 #[test]
+fn a_port_that_two_listeners_share_is_found_among_those_that_the_role_uses() {
+    let role = Role::ChainAndMiner;
+    assert_eq!(Ports::USUAL.shared(&role), None);
+    let twice = Ports {
+        web: 4403,
+        ..Ports::USUAL
+    };
+    assert_eq!(twice.shared(&role), Some(4403));
+    assert_eq!(twice.shared(&Role::Chain), None, "it has no page");
+    let free = Ports {
+        web: 0,
+        chain: 0,
+        ..Ports::USUAL
+    };
+    assert_eq!(free.shared(&role), None);
+}
+
+#[test]
 fn a_network_reaches_chain_page_and_miner_and_nothing_is_announced_in_place_of_where_they_listen() {
     let (config, _) = read(&answers(|answers| {
         answers.reach = Reach::Network;
@@ -143,11 +161,11 @@ fn a_joined_chains_numbers_and_a_lonely_chains_miner_are_not_in_the_file() {
     let (config, text) = read(&answers(|answers| {
         let chain = "http://192.0.2.7:4403".to_owned();
         answers.role = Role::Miner { chain };
-        answers.network = Some("another".into());
+        answers.network = Some("alpha-net".into());
         answers.ports.chain = 9;
     }));
     assert!(matches!(config.role, Role::Miner { .. }));
-    assert!(!text.contains("another") && !text.contains("port = 9"), "{text}");
+    assert!(!text.contains("alpha-net") && !text.contains("port = 9"), "{text}");
     let (config, text) = read(&answers(|answers| {
         (answers.role, answers.reach) = (Role::Chain, Reach::Network);
     }));
