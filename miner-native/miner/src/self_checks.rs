@@ -265,7 +265,7 @@ mod tests {
                 head_ms: 0,
                 ..look(start, 0, 1)
             }),
-            Found::default()
+            None
         );
     }
 }

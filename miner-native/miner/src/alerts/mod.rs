@@ -346,7 +346,7 @@ mod tests {
     async fn a_test_without_a_webhook_and_with_one_that_is_not_there_says_what_to_do() {
         let of = |webhook: Option<&str>| {
             let webhook = webhook.map(|url| url.parse().expect("a URL"));
-            Alerts::new(webhook, HealthBoard::default(), Address::actor(b"miner"), "test".into())
+            Alerts::new(webhook, HealthBoard::default(), Address::id(5), "test".into())
         };
         assert_eq!(of(None).test().await, Err(AlertError::NoWebhook));
         // Port 9 is taken by nobody here.
