@@ -81,6 +81,8 @@ fn every_operation_of_the_document_is_there_and_needs_its_token() {
         }
     }
     assert!(count > 25, "{count}");
+    let list = settings_of_a_list(&daemon);
+    assert_eq!(list, 422);
     for (head, asked) in [
         ("GET /api/v1/miner/sectors/none/explain", "openapi.json"),
         ("GET /api/v1/miner/log?level=loud", "is no level"),
@@ -93,6 +95,25 @@ fn every_operation_of_the_document_is_there_and_needs_its_token() {
             "{head}: {status} {body}"
         );
     }
+}
+
+/// What settings as a list come to: they have no names then.
+fn settings_of_a_list(daemon: &Daemon) -> u16 {
+    let mut stream = TcpStream::connect(("127.0.0.1", daemon.ports()[3])).expect("it listens");
+    let head = format!(
+        "POST /api/v1/miner/settings HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {}\r\n",
+        token(daemon, "admin")
+    );
+    let body = "[null, null]";
+    let rest = format!(
+        "Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all((head + &rest).as_bytes()).expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    status.unwrap_or_else(|| panic!("no status: {answer}"))
 }
 
 #[test]

@@ -16,7 +16,7 @@ struct Part {
     run: fn(&Project) -> Result<()>,
 }
 
-const PARTS: [Part; 11] = [
+const PARTS: [Part; 12] = [
     Part {
         name: "licences",
         what: "licences, bans and sources of all dependencies (cargo-deny)",
@@ -26,6 +26,11 @@ const PARTS: [Part; 11] = [
         name: "wasm-pack",
         what: "the browser client built by wasm-pack, which has to be the package's",
         run: |project| wasm_pack::check(project, &installed(project, "wasm-pack")?),
+    },
+    Part {
+        name: "openapi",
+        what: "the operator's API asked by its document (schemathesis)",
+        run: openapi,
     },
     Part {
         name: "scenarios",
@@ -173,6 +178,32 @@ fn mutants(project: &Project) -> Result<()> {
     process::run(
         &mut command,
         "have every mutant noticed (survivors are in mutants.out of the target folder)",
+    )
+}
+
+/// The version of schemathesis that is asked for.
+const SCHEMATHESIS: &str = "schemathesis==4.32.5";
+
+/// Has schemathesis, from PyPI, ask a daemon by the document of its operator's API.
+fn openapi(project: &Project) -> Result<()> {
+    build::native(project)?;
+    let own = project.target.join("schemathesis");
+    let program = own.join("bin/schemathesis");
+    if !process::is_program(&program) {
+        let mut python = Command::new("python3");
+        python.args(["-m", "venv"]).arg(&own);
+        process::run(&mut python, "make a place for schemathesis (needs python3-venv)")?;
+        let mut pip = Command::new(own.join("bin/pip"));
+        pip.args(["install", "--quiet", SCHEMATHESIS]);
+        process::run(&mut pip, "install schemathesis")?;
+    }
+    let mut node = Command::new("node");
+    node.arg(project.root.join("tests/interop/operator-api.mjs"))
+        .arg(program);
+    let browser = PathBuf::new();
+    process::run(
+        test::with_places(&mut node, project, &browser),
+        "have the operator's API hold to its document",
     )
 }
 

@@ -6,12 +6,14 @@ use aide::openapi::Operation;
 use aide::OperationInput;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
+use axum::http::StatusCode;
 use axum::Json;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
-/// A body of JSON.
+/// A body of JSON, an object.
 pub(super) struct Input<T>(pub T);
 
 /// The variable parts of a path.
@@ -38,8 +40,14 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        match Json::from_request(request, state).await {
-            Ok(Json(value)) => Ok(Self(value)),
+        // A list is read as if its values had names in the order of the fields, which nobody means.
+        match Json::<Map<String, Value>>::from_request(request, state).await {
+            Ok(Json(fields)) => serde_json::from_value(Value::Object(fields))
+                .map(Self)
+                .map_err(|error| ApiError::Input {
+                    status: StatusCode::UNPROCESSABLE_ENTITY,
+                    reason: error.to_string(),
+                }),
             Err(rejection) => Err(ApiError::Input {
                 status: rejection.status(),
                 reason: rejection.body_text(),

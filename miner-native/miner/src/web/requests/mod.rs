@@ -85,13 +85,13 @@ pub(crate) enum ApiError {
 impl ApiError {
     fn status(&self) -> StatusCode {
         match self {
-            Self::NoCid(_) | Self::EmptyPiece | Self::PieceTooLarge { .. } | Self::Upload(_) => StatusCode::BAD_REQUEST,
+            Self::EmptyPiece | Self::PieceTooLarge { .. } | Self::Upload(_) => StatusCode::BAD_REQUEST,
             Self::Ask(AskError::Settings(_)) | Self::NoLevel(_) | Self::Log(_) => StatusCode::BAD_REQUEST,
             Self::Input { status, .. } => *status,
             Self::TooManyReaders => StatusCode::SERVICE_UNAVAILABLE,
             Self::Alert(AlertError::NoWebhook) => StatusCode::CONFLICT,
             Self::Alert(_) => StatusCode::BAD_GATEWAY,
-            Self::NoDeal | Self::NoSector(_) => StatusCode::NOT_FOUND,
+            Self::NoCid(_) | Self::NoDeal | Self::NoSector(_) => StatusCode::NOT_FOUND,
             Self::Ask(AskError::Delayed(_)) | Self::Chain(_) | Self::Redeem(RedeemError::Chain(_)) => {
                 StatusCode::BAD_GATEWAY
             }
