@@ -7,10 +7,12 @@
 use super::error::{failed, BackupError};
 use super::manifest::{checked, LeftOut, SectorEntry};
 use super::needs::{self, Needs};
+use super::restoring::FILE_SYSTEMS_OWN;
+use crate::client::partial::{self, PartialFolder};
 use sealdrop_database::Sqlite;
 use sealdrop_miner::data_dir::DataDir;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
@@ -146,7 +148,7 @@ impl Gathering<'_> {
             let wanted = |piece: &&String| with_sectors || needs.pieces.contains(*piece);
             for piece in all.iter().filter(wanted) {
                 let name = format!("miner/staging/{piece}");
-                let path = self.work.dir.join(&name);
+                let path = self.work.place(&name);
                 self.held.insert(name, path);
             }
             return Ok(needs);
@@ -164,7 +166,7 @@ impl Gathering<'_> {
             if piece.contains(['.', '-']) {
                 continue;
             }
-            if self.work.hold(&file, self.work.dir.join(&file.name))? {
+            if self.work.hold(&file, self.work.place(&file.name))? {
                 found.push(piece);
             }
         }
@@ -202,7 +204,7 @@ impl Gathering<'_> {
 
     /// A replica is large and never changes: where it cannot be linked, it is read from its place.
     fn sector_file(&mut self, file: &Held) -> Result<(), BackupError> {
-        let place = self.work.dir.join(&file.name);
+        let place = self.work.place(&file.name);
         make_folder_of(&place)?;
         let path = match fs::hard_link(&file.path, &place) {
             Ok(()) => place,
@@ -239,7 +241,7 @@ impl Gathering<'_> {
             let path = self.home.join(&name);
             if OWN_FILES.contains(&name.as_str()) && path.is_file() {
                 self.file(&Held { name, path })?;
-            } else if !["miner", "client", "devnet", LOCK].contains(&name.as_str())
+            } else if !["miner", "client", "devnet", LOCK, FILE_SYSTEMS_OWN].contains(&name.as_str())
                 && !MADE_AGAIN.contains(&name.as_str())
             {
                 self.leave_out(&name, "it is none of a home's own files");
@@ -256,7 +258,7 @@ impl Gathering<'_> {
             self.leave_out(&file.name, "an earlier version's, which was taken over");
             return Ok(());
         }
-        let place = self.work.dir.join(&file.name);
+        let place = self.work.place(&file.name);
         if self.work.hold(file, place.clone())? {
             self.held.insert(file.name.clone(), place);
         }
@@ -265,7 +267,7 @@ impl Gathering<'_> {
 
     /// Copies a database, in place of a copy that was made before.
     fn database(&mut self, name: &str) -> Result<PathBuf, BackupError> {
-        let place = self.work.dir.join(name);
+        let place = self.work.place(name);
         make_folder_of(&place)?;
         match fs::remove_file(&place) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed("remove", &place)(error)),
@@ -337,7 +339,7 @@ fn files_in(home: &Path, name: &str, deep: usize) -> Result<Vec<Held>, BackupErr
 /// The folder in which a home is put together; it goes away with this.
 #[derive(Debug)]
 struct Work {
-    dir: PathBuf,
+    folder: PartialFolder,
     _lock: File,
 }
 
@@ -359,8 +361,12 @@ impl Work {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed("remove", &dir)(error)),
             _ => {}
         }
-        make_folder(&dir)?;
-        Ok(Self { dir, _lock: lock })
+        let folder = PartialFolder::create(dir.clone()).map_err(failed("create", &dir))?;
+        Ok(Self { folder, _lock: lock })
+    }
+
+    fn place(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     /// Holds a file, which is not there any more when this is false.
@@ -378,13 +384,6 @@ impl Work {
     }
 }
 
-impl Drop for Work {
-    fn drop(&mut self) {
-        // The next backup removes it.
-        let _ = fs::remove_dir_all(&self.dir);
-    }
-}
-
 fn hold(from: &Path, to: &Path) -> io::Result<()> {
     let is_large = fs::metadata(from)?.len() > SMALL;
     if is_large && fs::hard_link(from, to).is_ok() {
@@ -394,11 +393,8 @@ fn hold(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Makes a folder for the owner alone.
-pub(super) fn make_folder(dir: &Path) -> Result<(), BackupError> {
-    let mut builder = DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(dir).map_err(failed("create", dir))
+fn make_folder(dir: &Path) -> Result<(), BackupError> {
+    partial::make_folders(dir).map_err(failed("create", dir))
 }
 
 pub(super) fn make_folder_of(path: &Path) -> Result<(), BackupError> {

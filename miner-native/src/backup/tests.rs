@@ -344,6 +344,41 @@ fn a_home_that_belongs_to_something_is_not_touched() {
     restore(backup.as_slice(), Opening::Unencrypted, &other).expect("an empty folder is a new home");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_home_may_be_a_link_or_have_a_file_systems_own_folder() {
+    let world = World::new();
+    let backup = world.unencrypted();
+    let disk = world.dir.path().join("disk");
+    fs::create_dir_all(disk.join("lost+found")).expect("there is room");
+    let link = world.dir.path().join("link");
+    std::os::unix::fs::symlink("disk", &link).expect("there is room");
+    restore(backup.as_slice(), Opening::Unencrypted, &link).expect("it is empty");
+    assert!(fs::symlink_metadata(&link).expect("it is there").is_symlink());
+    assert!(disk.join("network.json").is_file() && disk.join("miner/store/miner.db").is_file());
+    DataDir::open(Some(link)).expect("it is whole");
+}
+
+#[test]
+fn a_home_that_is_not_wholly_restored_is_refused() {
+    let world = World::new();
+    let backup = world.unencrypted();
+    let half = world.dir.path().join("half");
+    fs::create_dir_all(half.join("restore.part/miner")).expect("there is room");
+    let refused = restore(backup.as_slice(), Opening::Unencrypted, &half).expect_err("it is half restored");
+    assert!(refused.to_string().contains("not finished"), "{refused}");
+}
+
+#[test]
+fn an_empty_folder_stays_and_stays_empty_when_a_restore_fails() {
+    let world = World::new();
+    let backup = world.unencrypted();
+    let place = world.dir.path().join("empty");
+    fs::create_dir(&place).expect("there is room");
+    assert!(restore(&backup[..backup.len() / 2], Opening::Unencrypted, &place).is_err());
+    assert_eq!(fs::read_dir(&place).expect("it is a folder").count(), 0);
+}
+
 #[test]
 fn a_home_of_nothing_is_not_backed_up() {
     let dir = tempfile::tempdir().expect("there is room");
