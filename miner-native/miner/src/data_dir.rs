@@ -32,6 +32,8 @@ const MAX_FACTS: u64 = 4096;
 pub enum DataDirError {
     #[error("there is no home directory to keep data in; give one with --home DIR or SEALDROP_HOME")]
     NoHome,
+    #[error("there is no folder {}; name the home with --home DIR or SEALDROP_HOME", root.display())]
+    Missing { root: PathBuf },
     #[error("could not {action} {}: {source}; check the folder's owner, its permissions and the free space", path.display())]
     File {
         action: &'static str,
@@ -168,8 +170,7 @@ pub fn keep_files_private() {
 impl DataDir {
     /// The directory given, or `$HOME/.sealdrop`; made when it is not there. One that is not wholly restored is refused.
     pub fn open(root: Option<PathBuf>) -> Result<Self, DataDirError> {
-        let user = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".sealdrop"));
-        let root = root.or_else(user).ok_or(DataDirError::NoHome)?;
+        let root = root_or_users(root)?;
         create_private(&root).map_err(|source| file_error("create", &root, source))?;
         if fs::symlink_metadata(root.join(RESTORING)).is_ok() {
             return Err(DataDirError::HalfRestored { root });
@@ -179,6 +180,15 @@ impl DataDir {
             keep_private(&part).map_err(|source| file_error("close to others", &part, source))?;
         }
         Ok(home)
+    }
+
+    /// The same, and one that is not there is not made.
+    pub fn open_existing(root: Option<PathBuf>) -> Result<Self, DataDirError> {
+        let root = root_or_users(root)?;
+        match root.is_dir() {
+            true => Self::open(Some(root)),
+            false => Err(DataDirError::Missing { root }),
+        }
     }
 
     /// The directory itself.
@@ -366,6 +376,11 @@ impl DataDir {
     }
 }
 
+fn root_or_users(root: Option<PathBuf>) -> Result<PathBuf, DataDirError> {
+    let users = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".sealdrop"));
+    root.or_else(users).ok_or(DataDirError::NoHome)
+}
+
 /// Makes a folder that only its owner can look into.
 fn create_private(dir: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
@@ -527,6 +542,16 @@ mod tests {
         assert!(matches!(open(), Err(DataDirError::HalfRestored { .. })));
         fs::remove_dir(dir.path().join(RESTORING)).unwrap();
         open().unwrap();
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_not_made_where_it_has_to_be() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("mistyped");
+        let opened = DataDir::open_existing(Some(root.clone()));
+        assert!(matches!(opened, Err(DataDirError::Missing { .. })));
+        assert!(!root.exists());
+        DataDir::open_existing(Some(dir.path().to_owned())).unwrap();
     }
 
     #[test]
