@@ -67,6 +67,32 @@ pub(super) struct Gathered {
     _work: Work,
 }
 
+/// Refuses a folder for the backup's file that belongs to the home; whether it is on the home's disk.
+pub fn check_place(home: &DataDir, folder: &Path) -> Result<bool, BackupError> {
+    let real = fs::canonicalize(folder).map_err(failed("find", folder))?;
+    // Parts may lie on other disks.
+    for part in [home.root().to_owned(), home.miner(), home.client(), home.devnet()] {
+        if fs::canonicalize(&part).is_ok_and(|part| real.starts_with(part)) {
+            return Err(BackupError::InHome {
+                folder: folder.to_owned(),
+            });
+        }
+    }
+    Ok(is_on_one_disk(&real, home.root()))
+}
+
+#[cfg(unix)]
+fn is_on_one_disk(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let disk = |path: &Path| fs::metadata(path).ok().map(|found| found.dev());
+    disk(one).is_some_and(|one| Some(one) == disk(other))
+}
+
+#[cfg(not(unix))]
+fn is_on_one_disk(_: &Path, _: &Path) -> bool {
+    false
+}
+
 /// Puts a home together. The order is that of [the module](super).
 pub(super) fn gather(home: &DataDir, with_sectors: bool) -> Result<Gathered, BackupError> {
     for folder in ["miner/store", "devnet/chain"] {

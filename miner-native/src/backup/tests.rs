@@ -1,7 +1,7 @@
 //! What comes out of a backup is what went in; and nothing comes out of one that is cut, changed, hostile or another's.
 
 use super::testing::{manifest, passphrase, to};
-use super::{check, restore, write, BackupError, Extent, Manifest, Opening};
+use super::{check, check_place, restore, write, BackupError, Extent, Manifest, Opening};
 use sealdrop_database::{Changes, DatabaseError, Schema, Sharing, Sqlite, Store, Table};
 use sealdrop_encryption::{Identity, Keys, Recipients};
 use sealdrop_miner::data_dir::{DataDir, Identity as Network, KnownChain};
