@@ -26,8 +26,9 @@ const OWN_FILES: [&str; 5] = [
     "chain.json",
     "registered.json",
     "operator.token",
-    "sealdrop.toml",
+    CONFIGURATION,
 ];
+const CONFIGURATION: &str = "sealdrop.toml";
 /// What is made again, or belongs to a process, in the home's own folder.
 const MADE_AGAIN: [&str; 6] = ["endpoints.json", "lock", "chain.lock", "params", "parents", WORK];
 /// Endings of names of files that are of a moment, or another's.
@@ -113,6 +114,7 @@ pub(super) fn gather(home: &DataDir, with_sectors: bool) -> Result<Gathered, Bac
     gathering.rest_of("client", &["locks"])?;
     gathering.rest_of("devnet", &[])?;
     gathering.own_files()?;
+    gathering.configuration(home);
     let Gathering {
         work, held, left_out, ..
     } = gathering;
@@ -274,6 +276,21 @@ impl Gathering<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Names the file that the daemon was configured by, where it lies elsewhere: that one is the machine's.
+    fn configuration(&mut self, home: &DataDir) {
+        // What a daemon says of itself is made again.
+        let Some(file) = home.endpoints().ok().flatten().and_then(|endpoints| endpoints.config) else {
+            return;
+        };
+        let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        if real(Path::new(&file)) != real(&self.home.join(CONFIGURATION)) {
+            self.leave_out(
+                &file,
+                "the daemon's configuration file, which is not the home's: keep a copy of it beside the backup, and bring it along",
+            );
+        }
     }
 
     fn file(&mut self, file: &Held) -> Result<(), BackupError> {

@@ -4,7 +4,7 @@ use super::testing::{manifest, passphrase, to};
 use super::{check, check_place, restore, write, BackupError, Extent, Manifest, Opening};
 use sealdrop_database::{Changes, DatabaseError, Schema, Sharing, Sqlite, Store, Table};
 use sealdrop_encryption::{Identity, Keys, Recipients};
-use sealdrop_miner::data_dir::{DataDir, Identity as Network, KnownChain};
+use sealdrop_miner::data_dir::{DataDir, Elsewhere, Endpoints, Identity as Network, KnownChain};
 use sealdrop_miner::store::MinerStore;
 use shared::chain::{Address, Epoch};
 use shared::piece::{Commitment, PieceDigest, SectorSize};

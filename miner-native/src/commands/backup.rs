@@ -256,6 +256,13 @@ fn next_steps(manifest: &Manifest, home: &Path) -> Vec<String> {
             manifest.missing_pieces.join(", ")
         ));
     }
+    for left in manifest
+        .left_out
+        .iter()
+        .filter(|left| Path::new(&left.path).is_absolute())
+    {
+        steps.push(format!("{} is not in the backup: {}", left.path, left.reason));
+    }
     if manifest.holds_chain {
         steps.push("the chain goes on from its copy: what was in later blocks never happened".to_owned());
     }
