@@ -234,7 +234,7 @@ impl Gathering<'_> {
     fn sector_file(&mut self, file: &Held) -> Result<(), BackupError> {
         let place = self.work.place(&file.name);
         make_folder_of(&place)?;
-        let path = match fs::hard_link(&file.path, &place) {
+        let path = match link(&file.path, &place) {
             Ok(()) => place,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             Err(_) => file.path.clone(),
@@ -429,10 +429,15 @@ impl Work {
 
 fn hold(from: &Path, to: &Path) -> io::Result<()> {
     let is_large = fs::metadata(from)?.len() > SMALL;
-    if is_large && fs::hard_link(from, to).is_ok() {
+    if is_large && link(from, to).is_ok() {
         return Ok(());
     }
     fs::copy(from, to).map(drop)
+}
+
+/// A further name of a file's bytes; of those that a link leads to, not of the link, which may mean another file elsewhere.
+fn link(from: &Path, to: &Path) -> io::Result<()> {
+    fs::hard_link(fs::canonicalize(from)?, to)
 }
 
 /// Makes a folder for the owner alone.

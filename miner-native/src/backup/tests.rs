@@ -477,6 +477,51 @@ fn what_is_no_backup_is_told_to_be_none() {
 }
 
 #[test]
+fn a_backup_does_not_lie_in_its_home() {
+    let world = World::new();
+    let inside = world.home.client().join("imports");
+    for folder in [world.home.root(), inside.as_path(), &inside.join("../..")] {
+        let refused = check_place(&world.home, folder);
+        assert!(matches!(refused, Err(BackupError::InHome { .. })), "{refused:?}");
+    }
+    assert_eq!(check_place(&world.home, world.dir.path()).ok(), Some(cfg!(unix)));
+}
+
+#[test]
+fn a_configuration_file_elsewhere_is_named() {
+    let world = World::new();
+    let named = |file: &Path| {
+        let endpoints = Endpoints {
+            chain: "http://127.0.0.1:1".into(),
+            web: None,
+            http: None,
+            elsewhere: Elsewhere::default(),
+            config: file.to_str().map(str::to_owned),
+        };
+        world.home.announce(&endpoints).expect("there is room");
+        let (_, manifest) = world.backup(USUAL, None);
+        manifest.left_out.iter().any(|left| Path::new(&left.path) == file)
+    };
+    assert!(named(&world.dir.path().join("sealdrop.toml")));
+    assert!(!named(&world.home.root().join("sealdrop.toml")));
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_link_leads_to_is_in_the_backup() {
+    let world = World::new();
+    let large = vec![7; 2 << 20];
+    world.put("params/large", &large);
+    let link = world.home.root().join("client/imports/data/link");
+    std::os::unix::fs::symlink("../../../params/large", link).expect("there is room");
+    let restored = world.restored(&world.unencrypted(), Opening::Unencrypted);
+    restored.expect("it is restored");
+    let link = world.dir.path().join("restored/client/imports/data/link");
+    assert!(fs::symlink_metadata(&link).expect("it is there").is_file());
+    assert!(fs::read(link).expect("it is there") == large);
+}
+
+#[test]
 fn two_backups_of_a_home_do_not_mix() {
     let world = World::new();
     let _first = super::gathering::gather(&world.home, false).expect("it is gathered");
