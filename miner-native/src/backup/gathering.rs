@@ -399,6 +399,7 @@ impl Work {
             }
             Err(TryLockError::Error(error)) => return Err(failed("lock", &path)(error)),
         }
+        give_to_owner(&lock, home);
         let dir = home.join(WORK);
         match fs::remove_dir_all(&dir) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed("remove", &dir)(error)),
@@ -426,6 +427,22 @@ impl Work {
         }
     }
 }
+
+/// A lock that the superuser made has to open for the home's owner, too.
+#[cfg(unix)]
+fn give_to_owner(file: &File, home: &Path) {
+    use std::os::unix::fs::{fchown, MetadataExt};
+    let (Ok(now), Ok(home)) = (file.metadata(), fs::metadata(home)) else {
+        return;
+    };
+    if (now.uid(), now.gid()) != (home.uid(), home.gid()) {
+        // Only the superuser can.
+        let _ = fchown(file, Some(home.uid()), Some(home.gid()));
+    }
+}
+
+#[cfg(not(unix))]
+fn give_to_owner(_: &File, _: &Path) {}
 
 fn hold(from: &Path, to: &Path) -> io::Result<()> {
     let is_large = fs::metadata(from)?.len() > SMALL;
