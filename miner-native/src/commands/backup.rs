@@ -198,10 +198,11 @@ impl Source {
         }
         let passphrase = match self.passphrase.read(false)? {
             Some(passphrase) => Some(passphrase),
-            None => match of_environment()? {
-                None if takes_passphrase(&head) => Some(ask_passphrase(false)?),
-                found => found,
-            },
+            None if takes_passphrase(&head) => Some(match of_environment()? {
+                Some(passphrase) => passphrase,
+                None => ask_passphrase(false)?,
+            }),
+            None => None,
         };
         let keys = passphrase.as_ref().map_or(Keys::Identities(&[]), Keys::Passphrase);
         Ok(work(&mut source, Opening::Keys(keys))?)
