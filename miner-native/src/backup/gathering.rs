@@ -11,6 +11,7 @@ use super::restoring::FILE_SYSTEMS_OWN;
 use crate::client::partial::{self, PartialFolder};
 use sealdrop_database::Sqlite;
 use sealdrop_miner::data_dir::DataDir;
+use sealdrop_miner::storage_check::free_space_at;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
@@ -163,29 +164,35 @@ impl Gathering<'_> {
         loop {
             let before = self.staged()?;
             let database = self.database("miner/store/miner.db")?;
-            let all: BTreeSet<String> = before.into_iter().chain(self.staged()?).collect();
+            let mut all = before;
+            all.extend(self.staged()?);
             let mut needs = needs::of(&database)?;
             copies += 1;
-            let missing = |needs: &Needs| needs.pieces.difference(&all).cloned().collect::<BTreeSet<_>>();
-            let lacks = missing(&needs);
+            let wanted = all
+                .iter()
+                .filter(|(piece, _)| with_sectors || needs.pieces.contains(*piece));
+            let held = self.pieces(wanted)?;
+            let lacks: BTreeSet<String> = needs
+                .pieces
+                .iter()
+                .filter(|piece| !held.contains_key(*piece))
+                .cloned()
+                .collect();
             if !lacks.is_empty() && copies < MOST_COPIES {
                 continue;
             }
             // What was not to be had again and again is not on the disk.
             needs.missing = lacks;
-            let wanted = |piece: &&String| with_sectors || needs.pieces.contains(*piece);
-            for piece in all.iter().filter(wanted) {
-                let name = format!("miner/staging/{piece}");
-                let path = self.work.place(&name);
-                self.held.insert(name, path);
+            for file in held.into_values() {
+                self.held.insert(file.name, file.path);
             }
             return Ok(needs);
         }
     }
 
-    /// Holds the whole pieces that are staged now.
-    fn staged(&mut self) -> Result<Vec<String>, BackupError> {
-        let mut found = Vec::new();
+    /// The whole pieces that are staged now. They are held where that takes no room: not if they lie on another disk.
+    fn staged(&self) -> Result<BTreeMap<String, Held>, BackupError> {
+        let mut found = BTreeMap::new();
         for file in files_in(self.home, "miner/staging", 1)? {
             let Some(piece) = file.name.strip_prefix("miner/staging/").map(str::to_owned) else {
                 continue;
@@ -194,11 +201,49 @@ impl Gathering<'_> {
             if piece.contains(['.', '-']) {
                 continue;
             }
-            if self.work.hold(&file, self.work.place(&file.name))? {
-                found.push(piece);
+            let place = self.work.place(&file.name);
+            make_folder_of(&place)?;
+            let is_gone = |error: io::Error| error.kind() == ErrorKind::NotFound;
+            if !place.exists() && link(&file.path, &place).is_err_and(is_gone) {
+                continue;
             }
+            // One that cannot be linked is copied when it is known to be needed.
+            found.insert(piece, file);
         }
         Ok(found)
+    }
+
+    /// Holds pieces, those that are there still; copies take no more room than there is.
+    fn pieces<'p>(
+        &self,
+        wanted: impl Iterator<Item = (&'p String, &'p Held)>,
+    ) -> Result<BTreeMap<String, Held>, BackupError> {
+        let wanted: Vec<_> = wanted.collect();
+        let copied = wanted.iter().filter(|(_, file)| !self.work.place(&file.name).exists());
+        let sizes = copied.map(|(_, file)| fs::metadata(&file.path).map_or(0, |found| found.len()));
+        self.check_room(sizes.fold(0, u64::saturating_add))?;
+        let mut held = BTreeMap::new();
+        for (piece, file) in wanted {
+            let path = self.work.place(&file.name);
+            if self.work.hold(file, path.clone())? {
+                let name = file.name.clone();
+                held.insert(piece.clone(), Held { name, path });
+            }
+        }
+        Ok(held)
+    }
+
+    fn check_room(&self, needed: u64) -> Result<(), BackupError> {
+        // A file system that does not say what is free says when it is full.
+        let free = free_space_at(self.home).unwrap_or(u64::MAX);
+        match needed == 0 || needed < free {
+            true => Ok(()),
+            false => Err(BackupError::NoRoom {
+                home: self.home.to_owned(),
+                needed,
+                free,
+            }),
+        }
     }
 
     /// What the miner's database counts on beside the pieces: its sectors' files, or a word that they are to be kept.

@@ -252,6 +252,32 @@ fn pieces_that_are_not_sealed_are_taken_along_and_a_missing_one_is_named() {
     );
 }
 
+/// A file system in memory stands for another disk.
+#[cfg(target_os = "linux")]
+#[test]
+fn of_pieces_on_another_disk_those_that_are_needed_are_taken_along() {
+    let world = World::new();
+    let Ok(other) = TempDir::new_in("/dev/shm") else {
+        return;
+    };
+    if check_place(&world.home, other.path()).expect("it is there") {
+        return;
+    }
+    let staging = world.home.miner().join("staging");
+    fs::remove_dir_all(&staging).expect("it is there");
+    std::os::unix::fs::symlink(other.path(), &staging).expect("there is room");
+    let piece = world.piece();
+    world.put("miner/staging/bafysealed", b"of no deal that waits");
+    let gathered = super::gathering::gather(&world.home, false).expect("it is gathered");
+    assert!(gathered.files.iter().any(|file| file.name == piece));
+    let work = world.home.root().join("backup.part/miner/staging");
+    assert_eq!(fs::read_dir(work).expect("it is a folder").count(), 1);
+    drop(gathered);
+    let (_, whole) = world.backup(WHOLE, None);
+    assert!(names(&whole).contains(&"miner/staging/bafysealed"));
+    assert_eq!(whole.missing_pieces, Vec::<String>::new());
+}
+
 #[test]
 fn a_sector_with_a_replica_is_taken_along_or_named_and_one_that_is_being_encoded_is_neither() {
     const REPLICA: &str = "miner/sectors/1/sealed";
