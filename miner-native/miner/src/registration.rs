@@ -7,6 +7,7 @@ use crate::chain_access::{ChainAccess, ChainError};
 use crate::console;
 use crate::store::{MinerStore, StoreError};
 use cid::Cid;
+use shared::chain::actors::miner::MAX_SECTOR_ID;
 use shared::chain::calls::{self, ReturnError};
 use shared::chain::view::MinerView;
 use shared::chain::{Address, AttoFil, Call};
@@ -92,7 +93,13 @@ fn highest_sector(view: &MinerView) -> u64 {
     let committed = view.sectors.iter().map(|sector| sector.id);
     let announced = view.pre_commits.iter().map(|sector| sector.id);
     let all = committed.chain(announced).chain(view.done.iter().copied());
-    all.fold(view.last_used_sector_id, u64::max)
+    highest_of(all.chain([view.last_used_sector_id]))
+}
+
+/// The highest of these numbers. One that leaves none after it is an endpoint's mistake: a chain takes none above [`MAX_SECTOR_ID`], and
+/// what is remembered holds for good.
+fn highest_of(ids: impl Iterator<Item = u64>) -> u64 {
+    ids.filter(|id| *id < MAX_SECTOR_ID).max().unwrap_or_default()
 }
 
 /// Has the chain show this host's peer id; `chain` signs as the worker.
@@ -226,6 +233,13 @@ mod tests {
     use sealdrop_devnet::{Devnet, DevnetConfig};
     use shared::chain::Policy;
     use std::sync::Arc;
+
+    #[test]
+    fn a_sector_number_that_leaves_none_after_it_is_not_remembered() {
+        assert_eq!(highest_of([3, u64::MAX, 7, MAX_SECTOR_ID].into_iter()), 7);
+        assert_eq!(highest_of([MAX_SECTOR_ID - 1].into_iter()), MAX_SECTOR_ID - 1);
+        assert_eq!(highest_of(std::iter::empty()), 0);
+    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_miner_is_registered_with_the_collateral_that_its_chain_asks_for() {

@@ -66,6 +66,8 @@ pub enum StoreError {
     ChannelPromised { payer: Address, id: ChannelId, deal: Cid },
     #[error("this miner serves {MAX_LIVE_DEALS} deals and takes no more")]
     TooManyDeals,
+    #[error("no number is left for another sector; restore the miner's database from a backup")]
+    NoSectorNumber,
     #[error("deal {deal}: {unexpected}")]
     Deal { deal: Cid, unexpected: Unexpected },
     #[error(transparent)]

@@ -9,6 +9,7 @@ use crate::clock;
 use crate::failpoint;
 use cid::Cid;
 use sealdrop_database::{Changes, Records};
+use shared::chain::actors::miner::MAX_SECTOR_ID;
 use shared::deal::miner::Unexpected;
 use shared::deal::{MinerInput, MinerStage};
 use shared::piece::SectorSize;
@@ -125,12 +126,13 @@ fn with_room(records: &dyn Records, bytes: u64, size: SectorSize, now_ms: u64) -
             return Ok(record);
         }
     }
+    let next = last_sector(records)?.checked_add(1).filter(|id| *id <= MAX_SECTOR_ID);
     let history = vec![PhaseStart {
         phase: Phase::Packing,
         at_ms: now_ms,
     }];
     Ok(SectorRecord {
-        sector: Sector::new(last_sector(records)?.saturating_add(1), size),
+        sector: Sector::new(next.ok_or(StoreError::NoSectorNumber)?, size),
         first_piece_ms: now_ms,
         history,
         retry_at_ms: None,
