@@ -22,6 +22,8 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+/// Where a restore puts a home together, below it. While it is there, the home is not whole.
+pub const RESTORING: &str = "restore.part";
 /// Longest file of a few fields that is read: names, numbers and URLs.
 const MAX_FACTS: u64 = 4096;
 
@@ -30,6 +32,8 @@ const MAX_FACTS: u64 = 4096;
 pub enum DataDirError {
     #[error("there is no home directory to keep data in; give one with --home DIR or SEALDROP_HOME")]
     NoHome,
+    #[error("there is no folder {}; name the home with --home DIR or SEALDROP_HOME", root.display())]
+    Missing { root: PathBuf },
     #[error("could not {action} {}: {source}; check the folder's owner, its permissions and the free space", path.display())]
     File {
         action: &'static str,
@@ -53,6 +57,8 @@ pub enum DataDirError {
     },
     #[error("{} is not readable as a network identity ({reason}); restore it from a backup, or start in a new directory with --home DIR", path.display())]
     DamagedIdentity { path: PathBuf, reason: String },
+    #[error("{} is being restored from a backup, or that was not finished: wait until it is done, or remove all that is in the folder and restore into it again", root.display())]
+    HalfRestored { root: PathBuf },
     #[error("{} is damaged ({reason}); restore it from a backup or remove it", path.display())]
     Damaged { path: PathBuf, reason: String },
 }
@@ -162,16 +168,27 @@ pub fn keep_files_private() {
 }
 
 impl DataDir {
-    /// The directory given, or `$HOME/.sealdrop`; made when it is not there.
+    /// The directory given, or `$HOME/.sealdrop`; made when it is not there. One that is not wholly restored is refused.
     pub fn open(root: Option<PathBuf>) -> Result<Self, DataDirError> {
-        let user = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".sealdrop"));
-        let root = root.or_else(user).ok_or(DataDirError::NoHome)?;
+        let root = root_or_users(root)?;
         create_private(&root).map_err(|source| file_error("create", &root, source))?;
+        if fs::symlink_metadata(root.join(RESTORING)).is_ok() {
+            return Err(DataDirError::HalfRestored { root });
+        }
         let home = Self { root };
         for part in [home.root.clone(), home.devnet(), home.miner(), home.client()] {
             keep_private(&part).map_err(|source| file_error("close to others", &part, source))?;
         }
         Ok(home)
+    }
+
+    /// The same, and one that is not there is not made.
+    pub fn open_existing(root: Option<PathBuf>) -> Result<Self, DataDirError> {
+        let root = root_or_users(root)?;
+        match root.is_dir() {
+            true => Self::open(Some(root)),
+            false => Err(DataDirError::Missing { root }),
+        }
     }
 
     /// The directory itself.
@@ -359,6 +376,11 @@ impl DataDir {
     }
 }
 
+fn root_or_users(root: Option<PathBuf>) -> Result<PathBuf, DataDirError> {
+    let users = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".sealdrop"));
+    root.or_else(users).ok_or(DataDirError::NoHome)
+}
+
 /// Makes a folder that only its owner can look into.
 fn create_private(dir: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
@@ -510,6 +532,26 @@ mod tests {
         }
         DataDir::open(Some(root.clone())).unwrap();
         assert_eq!([mode(&root), mode(&home.miner())], [0o700; 2]);
+    }
+
+    #[test]
+    fn a_directory_that_is_not_wholly_restored_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || DataDir::open(Some(dir.path().to_owned()));
+        fs::create_dir(dir.path().join(RESTORING)).unwrap();
+        assert!(matches!(open(), Err(DataDirError::HalfRestored { .. })));
+        fs::remove_dir(dir.path().join(RESTORING)).unwrap();
+        open().unwrap();
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_not_made_where_it_has_to_be() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("mistyped");
+        let opened = DataDir::open_existing(Some(root.clone()));
+        assert!(matches!(opened, Err(DataDirError::Missing { .. })));
+        assert!(!root.exists());
+        DataDir::open_existing(Some(dir.path().to_owned())).unwrap();
     }
 
     #[test]

@@ -90,7 +90,7 @@ pub async fn register(
         .iter()
         .copied()
         .chain([view.last_used_sector_id])
-        .filter(|id| *id <= MAX_SECTOR_ID)
+        .filter(|id| *id < MAX_SECTOR_ID)
         .max();
     store.skip_sector_numbers(highest.unwrap_or_default())?;
     for (from, to) in store.renumber(&seen)? {

@@ -28,6 +28,10 @@ pub enum BackupError {
     Decrypt(#[from] DecryptError),
     #[error("{} holds nothing to back up: no daemon ran there, and no command used it; name another home with --home DIR", home.display())]
     Nothing { home: PathBuf },
+    #[error("the backup cannot lie in {}, which belongs to the home itself: it would be lost with it; name a file elsewhere, best on another disk", folder.display())]
+    InHome { folder: PathBuf },
+    #[error("the staged pieces for the backup lie on another disk than {}, and are copied there while it is made: that takes {needed} bytes, and {free} are free; make room", home.display())]
+    NoRoom { home: PathBuf, needed: u64, free: u64 },
     #[error("another backup of {} is being made; wait until it is done", home.display())]
     UnderWay { home: PathBuf },
     #[error("{} is still as version 0.1.0 kept it; start this version's daemon there once, which takes it over, then back it up", folder.display())]

@@ -7,10 +7,13 @@
 use super::error::{failed, BackupError};
 use super::manifest::{checked, LeftOut, SectorEntry};
 use super::needs::{self, Needs};
+use super::restoring::FILE_SYSTEMS_OWN;
+use crate::client::partial::{self, PartialFolder};
 use sealdrop_database::Sqlite;
 use sealdrop_miner::data_dir::DataDir;
+use sealdrop_miner::storage_check::free_space_at;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
@@ -24,8 +27,9 @@ const OWN_FILES: [&str; 5] = [
     "chain.json",
     "registered.json",
     "operator.token",
-    "sealdrop.toml",
+    CONFIGURATION,
 ];
+const CONFIGURATION: &str = "sealdrop.toml";
 /// What is made again, or belongs to a process, in the home's own folder.
 const MADE_AGAIN: [&str; 6] = ["endpoints.json", "lock", "chain.lock", "params", "parents", WORK];
 /// Endings of names of files that are of a moment, or another's.
@@ -65,6 +69,32 @@ pub(super) struct Gathered {
     _work: Work,
 }
 
+/// Refuses a folder for the backup's file that belongs to the home; whether it is on the home's disk.
+pub fn check_place(home: &DataDir, folder: &Path) -> Result<bool, BackupError> {
+    let real = fs::canonicalize(folder).map_err(failed("find", folder))?;
+    // Parts may lie on other disks.
+    for part in [home.root().to_owned(), home.miner(), home.client(), home.devnet()] {
+        if fs::canonicalize(&part).is_ok_and(|part| real.starts_with(part)) {
+            return Err(BackupError::InHome {
+                folder: folder.to_owned(),
+            });
+        }
+    }
+    Ok(is_on_one_disk(&real, home.root()))
+}
+
+#[cfg(unix)]
+fn is_on_one_disk(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let disk = |path: &Path| fs::metadata(path).ok().map(|found| found.dev());
+    disk(one).is_some_and(|one| Some(one) == disk(other))
+}
+
+#[cfg(not(unix))]
+fn is_on_one_disk(_: &Path, _: &Path) -> bool {
+    false
+}
+
 /// Puts a home together. The order is that of [the module](super).
 pub(super) fn gather(home: &DataDir, with_sectors: bool) -> Result<Gathered, BackupError> {
     for folder in ["miner/store", "devnet/chain"] {
@@ -85,6 +115,7 @@ pub(super) fn gather(home: &DataDir, with_sectors: bool) -> Result<Gathered, Bac
     gathering.rest_of("client", &["locks"])?;
     gathering.rest_of("devnet", &[])?;
     gathering.own_files()?;
+    gathering.configuration(home);
     let Gathering {
         work, held, left_out, ..
     } = gathering;
@@ -133,29 +164,35 @@ impl Gathering<'_> {
         loop {
             let before = self.staged()?;
             let database = self.database("miner/store/miner.db")?;
-            let all: BTreeSet<String> = before.into_iter().chain(self.staged()?).collect();
+            let mut all = before;
+            all.extend(self.staged()?);
             let mut needs = needs::of(&database)?;
             copies += 1;
-            let missing = |needs: &Needs| needs.pieces.difference(&all).cloned().collect::<BTreeSet<_>>();
-            let lacks = missing(&needs);
+            let wanted = all
+                .iter()
+                .filter(|(piece, _)| with_sectors || needs.pieces.contains(*piece));
+            let held = self.pieces(wanted)?;
+            let lacks: BTreeSet<String> = needs
+                .pieces
+                .iter()
+                .filter(|piece| !held.contains_key(*piece))
+                .cloned()
+                .collect();
             if !lacks.is_empty() && copies < MOST_COPIES {
                 continue;
             }
             // What was not to be had again and again is not on the disk.
             needs.missing = lacks;
-            let wanted = |piece: &&String| with_sectors || needs.pieces.contains(*piece);
-            for piece in all.iter().filter(wanted) {
-                let name = format!("miner/staging/{piece}");
-                let path = self.work.dir.join(&name);
-                self.held.insert(name, path);
+            for file in held.into_values() {
+                self.held.insert(file.name, file.path);
             }
             return Ok(needs);
         }
     }
 
-    /// Holds the whole pieces that are staged now.
-    fn staged(&mut self) -> Result<Vec<String>, BackupError> {
-        let mut found = Vec::new();
+    /// The whole pieces that are staged now. They are held where that takes no room: not if they lie on another disk.
+    fn staged(&self) -> Result<BTreeMap<String, Held>, BackupError> {
+        let mut found = BTreeMap::new();
         for file in files_in(self.home, "miner/staging", 1)? {
             let Some(piece) = file.name.strip_prefix("miner/staging/").map(str::to_owned) else {
                 continue;
@@ -164,11 +201,49 @@ impl Gathering<'_> {
             if piece.contains(['.', '-']) {
                 continue;
             }
-            if self.work.hold(&file, self.work.dir.join(&file.name))? {
-                found.push(piece);
+            let place = self.work.place(&file.name);
+            make_folder_of(&place)?;
+            let is_gone = |error: io::Error| error.kind() == ErrorKind::NotFound;
+            if !place.exists() && link(&file.path, &place).is_err_and(is_gone) {
+                continue;
             }
+            // One that cannot be linked is copied when it is known to be needed.
+            found.insert(piece, file);
         }
         Ok(found)
+    }
+
+    /// Holds pieces, those that are there still; copies take no more room than there is.
+    fn pieces<'p>(
+        &self,
+        wanted: impl Iterator<Item = (&'p String, &'p Held)>,
+    ) -> Result<BTreeMap<String, Held>, BackupError> {
+        let wanted: Vec<_> = wanted.collect();
+        let copied = wanted.iter().filter(|(_, file)| !self.work.place(&file.name).exists());
+        let sizes = copied.map(|(_, file)| fs::metadata(&file.path).map_or(0, |found| found.len()));
+        self.check_room(sizes.fold(0, u64::saturating_add))?;
+        let mut held = BTreeMap::new();
+        for (piece, file) in wanted {
+            let path = self.work.place(&file.name);
+            if self.work.hold(file, path.clone())? {
+                let name = file.name.clone();
+                held.insert(piece.clone(), Held { name, path });
+            }
+        }
+        Ok(held)
+    }
+
+    fn check_room(&self, needed: u64) -> Result<(), BackupError> {
+        // A file system that does not say what is free says when it is full.
+        let free = free_space_at(self.home).unwrap_or(u64::MAX);
+        match needed == 0 || needed < free {
+            true => Ok(()),
+            false => Err(BackupError::NoRoom {
+                home: self.home.to_owned(),
+                needed,
+                free,
+            }),
+        }
     }
 
     /// What the miner's database counts on beside the pieces: its sectors' files, or a word that they are to be kept.
@@ -202,9 +277,9 @@ impl Gathering<'_> {
 
     /// A replica is large and never changes: where it cannot be linked, it is read from its place.
     fn sector_file(&mut self, file: &Held) -> Result<(), BackupError> {
-        let place = self.work.dir.join(&file.name);
+        let place = self.work.place(&file.name);
         make_folder_of(&place)?;
-        let path = match fs::hard_link(&file.path, &place) {
+        let path = match link(&file.path, &place) {
             Ok(()) => place,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             Err(_) => file.path.clone(),
@@ -239,13 +314,28 @@ impl Gathering<'_> {
             let path = self.home.join(&name);
             if OWN_FILES.contains(&name.as_str()) && path.is_file() {
                 self.file(&Held { name, path })?;
-            } else if !["miner", "client", "devnet", LOCK].contains(&name.as_str())
+            } else if !["miner", "client", "devnet", LOCK, FILE_SYSTEMS_OWN].contains(&name.as_str())
                 && !MADE_AGAIN.contains(&name.as_str())
             {
                 self.leave_out(&name, "it is none of a home's own files");
             }
         }
         Ok(())
+    }
+
+    /// Names the file that the daemon was configured by, where it lies elsewhere: that one is the machine's.
+    fn configuration(&mut self, home: &DataDir) {
+        // What a daemon says of itself is made again.
+        let Some(file) = home.endpoints().ok().flatten().and_then(|endpoints| endpoints.config) else {
+            return;
+        };
+        let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        if real(Path::new(&file)) != real(&self.home.join(CONFIGURATION)) {
+            self.leave_out(
+                &file,
+                "the daemon's configuration file, which is not the home's: keep a copy of it beside the backup, and bring it along",
+            );
+        }
     }
 
     fn file(&mut self, file: &Held) -> Result<(), BackupError> {
@@ -256,7 +346,7 @@ impl Gathering<'_> {
             self.leave_out(&file.name, "an earlier version's, which was taken over");
             return Ok(());
         }
-        let place = self.work.dir.join(&file.name);
+        let place = self.work.place(&file.name);
         if self.work.hold(file, place.clone())? {
             self.held.insert(file.name.clone(), place);
         }
@@ -265,7 +355,7 @@ impl Gathering<'_> {
 
     /// Copies a database, in place of a copy that was made before.
     fn database(&mut self, name: &str) -> Result<PathBuf, BackupError> {
-        let place = self.work.dir.join(name);
+        let place = self.work.place(name);
         make_folder_of(&place)?;
         match fs::remove_file(&place) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed("remove", &place)(error)),
@@ -337,7 +427,7 @@ fn files_in(home: &Path, name: &str, deep: usize) -> Result<Vec<Held>, BackupErr
 /// The folder in which a home is put together; it goes away with this.
 #[derive(Debug)]
 struct Work {
-    dir: PathBuf,
+    folder: PartialFolder,
     _lock: File,
 }
 
@@ -354,13 +444,18 @@ impl Work {
             }
             Err(TryLockError::Error(error)) => return Err(failed("lock", &path)(error)),
         }
+        give_to_owner(&lock, home);
         let dir = home.join(WORK);
         match fs::remove_dir_all(&dir) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed("remove", &dir)(error)),
             _ => {}
         }
-        make_folder(&dir)?;
-        Ok(Self { dir, _lock: lock })
+        let folder = PartialFolder::create(dir.clone()).map_err(failed("create", &dir))?;
+        Ok(Self { folder, _lock: lock })
+    }
+
+    fn place(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     /// Holds a file, which is not there any more when this is false.
@@ -378,27 +473,38 @@ impl Work {
     }
 }
 
-impl Drop for Work {
-    fn drop(&mut self) {
-        // The next backup removes it.
-        let _ = fs::remove_dir_all(&self.dir);
+/// A lock that the superuser made has to open for the home's owner, too.
+#[cfg(unix)]
+fn give_to_owner(file: &File, home: &Path) {
+    use std::os::unix::fs::{fchown, MetadataExt};
+    let (Ok(now), Ok(home)) = (file.metadata(), fs::metadata(home)) else {
+        return;
+    };
+    if (now.uid(), now.gid()) != (home.uid(), home.gid()) {
+        // Only the superuser can.
+        let _ = fchown(file, Some(home.uid()), Some(home.gid()));
     }
 }
 
+#[cfg(not(unix))]
+fn give_to_owner(_: &File, _: &Path) {}
+
 fn hold(from: &Path, to: &Path) -> io::Result<()> {
     let is_large = fs::metadata(from)?.len() > SMALL;
-    if is_large && fs::hard_link(from, to).is_ok() {
+    if is_large && link(from, to).is_ok() {
         return Ok(());
     }
     fs::copy(from, to).map(drop)
 }
 
+/// A further name of a file's bytes; of those that a link leads to, not of the link, which may mean another file elsewhere.
+fn link(from: &Path, to: &Path) -> io::Result<()> {
+    fs::hard_link(fs::canonicalize(from)?, to)
+}
+
 /// Makes a folder for the owner alone.
-pub(super) fn make_folder(dir: &Path) -> Result<(), BackupError> {
-    let mut builder = DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(dir).map_err(failed("create", dir))
+fn make_folder(dir: &Path) -> Result<(), BackupError> {
+    partial::make_folders(dir).map_err(failed("create", dir))
 }
 
 pub(super) fn make_folder_of(path: &Path) -> Result<(), BackupError> {

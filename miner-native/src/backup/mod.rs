@@ -42,6 +42,7 @@ mod testing;
 mod tests;
 
 pub use error::BackupError;
+pub use gathering::check_place;
 pub use manifest::{FileEntry, LeftOut, Manifest, SectorEntry};
 pub use reading::{looked_at, Opening};
 pub use restoring::{check, restore};

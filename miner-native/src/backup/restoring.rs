@@ -1,24 +1,29 @@
-//! A home of a backup: all of it, under its name only when it is whole, or nothing.
+//! A home of a backup: all of it, or nothing. Until it is whole, it lies in a folder of the home, which no daemon takes for one.
 
 use super::error::{failed, BackupError};
-use super::gathering::make_folder;
 use super::manifest::Manifest;
 use super::reading::{self, Opening};
+use crate::client::partial::PartialFolder;
+use sealdrop_miner::data_dir::{DataDir, DataDirError, RESTORING};
 use serde_json::Value;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::io::{self, ErrorKind, Read};
+use std::path::Path;
 
-/// Ending of the folder's name until it is whole.
-const UNDER_WAY: &str = ".restoring";
+/// What a home is known by; it comes last.
+const IDENTITY: &str = "network.json";
+/// What a file system has in its topmost folder.
+pub(super) const FILE_SYSTEMS_OWN: &str = "lost+found";
 
-/// Restores a backup into a home that is not there yet, or is an empty folder.
+/// Restores a backup into a home that is not there yet, or is an empty folder: also one that is a link, or where a disk is mounted.
 pub fn restore(source: impl Read, opening: Opening<'_>, home: &Path) -> Result<Manifest, BackupError> {
     check_free(home)?;
     let folder = Folder::begin(home)?;
-    let manifest = reading::read(source, opening, Some(&folder.path))?;
-    sync_folders(&folder.path)?;
-    folder.keep_as(home)?;
+    let manifest = reading::read(source, opening, Some(folder.path()))?;
+    sync_folders(folder.path())?;
+    folder.keep()?;
     Ok(manifest)
 }
 
@@ -33,16 +38,25 @@ fn check_free(home: &Path) -> Result<(), BackupError> {
         home: home.to_owned(),
         what,
     };
-    let mut entries = match fs::read_dir(home) {
+    let entries = match fs::read_dir(home) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) if error.kind() == ErrorKind::NotADirectory => return Err(occupied("a file".to_owned())),
         Err(error) => return Err(failed("list", home)(error)),
     };
-    if entries.next().is_none() {
+    let names = entries.map(|entry| entry.map(|entry| entry.file_name()));
+    let mut names = names
+        .collect::<io::Result<BTreeSet<_>>>()
+        .map_err(failed("list", home))?;
+    names.remove(OsStr::new(FILE_SYSTEMS_OWN));
+    if names.is_empty() {
         return Ok(());
     }
-    let identity = fs::read(home.join("network.json")).unwrap_or_default();
+    if names.contains(OsStr::new(RESTORING)) {
+        let root = home.to_owned();
+        return Err(DataDirError::HalfRestored { root }.into());
+    }
+    let identity = fs::read(home.join(IDENTITY)).unwrap_or_default();
     let identity: Value = serde_json::from_slice(&identity).unwrap_or_default();
     Err(occupied(match identity.get("network").and_then(Value::as_str) {
         Some(network) => format!("the home of the network {network:?}"),
@@ -50,43 +64,68 @@ fn check_free(home: &Path) -> Result<(), BackupError> {
     }))
 }
 
-/// A folder beside the home that goes away unless it is kept.
-struct Folder {
-    path: PathBuf,
+/// The folder below the home in which it is put together. It goes away unless it is kept, and with it a home that was not there before.
+struct Folder<'a> {
+    home: &'a Path,
+    work: PartialFolder,
+    _made: Option<Made<'a>>,
 }
 
-impl Folder {
-    fn begin(home: &Path) -> Result<Self, BackupError> {
-        let mut name = home.file_name().unwrap_or_default().to_owned();
-        name.push(format!("{UNDER_WAY}-{}", std::process::id()));
-        let path = home.with_file_name(name);
-        // A process of this number that was killed.
-        match fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed("remove", &path)(error)),
-            _ => {}
-        }
-        make_folder(&path)?;
-        Ok(Self { path })
-    }
+/// A home that was made for a restore; it goes away while it is empty.
+struct Made<'a>(&'a Path);
 
-    /// Gives it the home's name; the name is on the disk when this returns.
-    fn keep_as(self, home: &Path) -> Result<(), BackupError> {
-        match fs::remove_dir(home) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed("replace", home)(error)),
-            _ => {}
-        }
-        fs::rename(&self.path, home).map_err(failed("name the restored home", home))?;
-        match home.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            Some(parent) => sync(parent),
-            None => sync(Path::new(".")),
-        }
-    }
-}
-
-impl Drop for Folder {
+impl Drop for Made<'_> {
     fn drop(&mut self) {
-        // Gone under this name when it was kept.
-        let _ = fs::remove_dir_all(&self.path);
+        // It is not empty when it is restored.
+        let _ = fs::remove_dir(self.0);
+    }
+}
+
+impl<'a> Folder<'a> {
+    fn begin(home: &'a Path) -> Result<Self, BackupError> {
+        let is_new = !home.exists();
+        // Made, and closed to others.
+        DataDir::open(Some(home.to_owned()))?;
+        let made = is_new.then_some(Made(home));
+        let path = home.join(RESTORING);
+        let work = PartialFolder::create(path.clone()).map_err(failed("create", &path))?;
+        Ok(Self {
+            home,
+            work,
+            _made: made,
+        })
+    }
+
+    fn path(&self) -> &Path {
+        self.work.path()
+    }
+
+    /// Gives all that is in it its place. If that is broken off, the folder stays, and no daemon takes the home for a whole one.
+    fn keep(self) -> Result<(), BackupError> {
+        let (home, path) = (self.home, self.path().to_owned());
+        let entries = fs::read_dir(&path).map_err(failed("list", &path))?;
+        let names = entries.map(|entry| entry.map(|entry| entry.file_name()));
+        let names = names
+            .collect::<io::Result<BTreeSet<_>>>()
+            .map_err(failed("list", &path))?;
+        // Somebody used the home meanwhile, or the backup has a name that none has.
+        if let Some(name) = names.iter().find(|name| fs::symlink_metadata(home.join(name)).is_ok()) {
+            return Err(BackupError::Occupied {
+                home: home.to_owned(),
+                what: format!("not empty (it has {})", name.display()),
+            });
+        }
+        let work = self.work.keep().map_err(failed("keep", &path))?;
+        let (last, first): (Vec<_>, Vec<_>) = names.iter().partition(|name| *name == IDENTITY);
+        for names in [first, last] {
+            for name in names {
+                let place = home.join(name);
+                fs::rename(work.join(name), &place).map_err(failed("name the restored", &place))?;
+            }
+            sync(home)?;
+        }
+        fs::remove_dir(&work).map_err(failed("remove", &work))?;
+        sync(home)
     }
 }
 

@@ -1,10 +1,10 @@
 //! What comes out of a backup is what went in; and nothing comes out of one that is cut, changed, hostile or another's.
 
 use super::testing::{manifest, passphrase, to};
-use super::{check, restore, write, BackupError, Extent, Manifest, Opening};
+use super::{check, check_place, restore, write, BackupError, Extent, Manifest, Opening};
 use sealdrop_database::{Changes, DatabaseError, Schema, Sharing, Sqlite, Store, Table};
 use sealdrop_encryption::{Identity, Keys, Recipients};
-use sealdrop_miner::data_dir::{DataDir, Identity as Network, KnownChain};
+use sealdrop_miner::data_dir::{DataDir, Elsewhere, Endpoints, Identity as Network, KnownChain};
 use sealdrop_miner::store::MinerStore;
 use shared::chain::{Address, Epoch};
 use shared::piece::{Commitment, PieceDigest, SectorSize};
@@ -252,6 +252,32 @@ fn pieces_that_are_not_sealed_are_taken_along_and_a_missing_one_is_named() {
     );
 }
 
+/// A file system in memory stands for another disk.
+#[cfg(target_os = "linux")]
+#[test]
+fn of_pieces_on_another_disk_those_that_are_needed_are_taken_along() {
+    let world = World::new();
+    let Ok(other) = TempDir::new_in("/dev/shm") else {
+        return;
+    };
+    if check_place(&world.home, other.path()).expect("it is there") {
+        return;
+    }
+    let staging = world.home.miner().join("staging");
+    fs::remove_dir_all(&staging).expect("it is there");
+    std::os::unix::fs::symlink(other.path(), &staging).expect("there is room");
+    let piece = world.piece();
+    world.put("miner/staging/bafysealed", b"of no deal that waits");
+    let gathered = super::gathering::gather(&world.home, false).expect("it is gathered");
+    assert!(gathered.files.iter().any(|file| file.name == piece));
+    let work = world.home.root().join("backup.part/miner/staging");
+    assert_eq!(fs::read_dir(work).expect("it is a folder").count(), 1);
+    drop(gathered);
+    let (_, whole) = world.backup(WHOLE, None);
+    assert!(names(&whole).contains(&"miner/staging/bafysealed"));
+    assert_eq!(whole.missing_pieces, Vec::<String>::new());
+}
+
 #[test]
 fn a_sector_with_a_replica_is_taken_along_or_named_and_one_that_is_being_encoded_is_neither() {
     const REPLICA: &str = "miner/sectors/1/sealed";
@@ -342,6 +368,41 @@ fn a_home_that_belongs_to_something_is_not_touched() {
     assert!(matches!(refused, Err(BackupError::Occupied { .. })));
     fs::remove_file(other.join("x")).expect("it is there");
     restore(backup.as_slice(), Opening::Unencrypted, &other).expect("an empty folder is a new home");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_home_may_be_a_link_or_have_a_file_systems_own_folder() {
+    let world = World::new();
+    let backup = world.unencrypted();
+    let disk = world.dir.path().join("disk");
+    fs::create_dir_all(disk.join("lost+found")).expect("there is room");
+    let link = world.dir.path().join("link");
+    std::os::unix::fs::symlink("disk", &link).expect("there is room");
+    restore(backup.as_slice(), Opening::Unencrypted, &link).expect("it is empty");
+    assert!(fs::symlink_metadata(&link).expect("it is there").is_symlink());
+    assert!(disk.join("network.json").is_file() && disk.join("miner/store/miner.db").is_file());
+    DataDir::open(Some(link)).expect("it is whole");
+}
+
+#[test]
+fn a_home_that_is_not_wholly_restored_is_refused() {
+    let world = World::new();
+    let backup = world.unencrypted();
+    let half = world.dir.path().join("half");
+    fs::create_dir_all(half.join("restore.part/miner")).expect("there is room");
+    let refused = restore(backup.as_slice(), Opening::Unencrypted, &half).expect_err("it is half restored");
+    assert!(refused.to_string().contains("not finished"), "{refused}");
+}
+
+#[test]
+fn an_empty_folder_stays_and_stays_empty_when_a_restore_fails() {
+    let world = World::new();
+    let backup = world.unencrypted();
+    let place = world.dir.path().join("empty");
+    fs::create_dir(&place).expect("there is room");
+    assert!(restore(&backup[..backup.len() / 2], Opening::Unencrypted, &place).is_err());
+    assert_eq!(fs::read_dir(&place).expect("it is a folder").count(), 0);
 }
 
 #[test]
@@ -439,6 +500,51 @@ fn what_is_no_backup_is_told_to_be_none() {
         let refused = check(bytes, Opening::Unencrypted).expect_err("it is none");
         assert!(matches!(refused, BackupError::NotABackup { .. }), "{refused}");
     }
+}
+
+#[test]
+fn a_backup_does_not_lie_in_its_home() {
+    let world = World::new();
+    let inside = world.home.client().join("imports");
+    for folder in [world.home.root(), inside.as_path(), &inside.join("../..")] {
+        let refused = check_place(&world.home, folder);
+        assert!(matches!(refused, Err(BackupError::InHome { .. })), "{refused:?}");
+    }
+    assert_eq!(check_place(&world.home, world.dir.path()).ok(), Some(cfg!(unix)));
+}
+
+#[test]
+fn a_configuration_file_elsewhere_is_named() {
+    let world = World::new();
+    let named = |file: &Path| {
+        let endpoints = Endpoints {
+            chain: "http://127.0.0.1:1".into(),
+            web: None,
+            http: None,
+            elsewhere: Elsewhere::default(),
+            config: file.to_str().map(str::to_owned),
+        };
+        world.home.announce(&endpoints).expect("there is room");
+        let (_, manifest) = world.backup(USUAL, None);
+        manifest.left_out.iter().any(|left| Path::new(&left.path) == file)
+    };
+    assert!(named(&world.dir.path().join("sealdrop.toml")));
+    assert!(!named(&world.home.root().join("sealdrop.toml")));
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_link_leads_to_is_in_the_backup() {
+    let world = World::new();
+    let large = vec![7; 2 << 20];
+    world.put("params/large", &large);
+    let link = world.home.root().join("client/imports/data/link");
+    std::os::unix::fs::symlink("../../../params/large", link).expect("there is room");
+    let restored = world.restored(&world.unencrypted(), Opening::Unencrypted);
+    restored.expect("it is restored");
+    let link = world.dir.path().join("restored/client/imports/data/link");
+    assert!(fs::symlink_metadata(&link).expect("it is there").is_file());
+    assert!(fs::read(link).expect("it is there") == large);
 }
 
 #[test]

@@ -1,12 +1,12 @@
-//! Files under way: the bytes of a result that is not whole yet. They go away with an error, with a signal
+//! Files and folders under way: the bytes of a result that is not whole yet. They go away with an error, with a signal
 //! ([`abandon_all`]) and, after a SIGKILL, with the next file that is begun in the same folder (finding E3).
 //!
-//! Each is locked while its process lives, so that only those of the dead are swept. Made by [`super::destination`] and
-//! [`super::imports`].
+//! Each file is locked while its process lives, so that only those of the dead are swept. Made by [`super::destination`],
+//! [`super::imports`] and [`crate::backup`].
 
 use super::book::new_id;
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -22,7 +22,7 @@ const MOST_ENTRIES: usize = 10_000;
 const MOST_TURNS: u32 = 50;
 const TURN: Duration = Duration::from_millis(10);
 
-/// The files under way of this process; `None` when it is about to end, and no more are begun.
+/// The files and folders under way of this process; `None` when it is about to end, and no more are begun.
 static UNDER_WAY: Mutex<Option<BTreeSet<PathBuf>>> = Mutex::new(Some(BTreeSet::new()));
 
 /// Files under way of this process that stay when it ends: what has come into them is gone on with.
@@ -60,7 +60,6 @@ impl Partial {
         let _swept = sweep(folder, PREFIX);
         let path = folder.join(format!("{PREFIX}{}{SUFFIX}", new_id().0));
         let mut under_way = UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner);
-        let ending = || io::Error::new(io::ErrorKind::Interrupted, "the program is being ended");
         let known = under_way.as_mut().ok_or_else(ending)?;
         let file = File::options().read(true).write(true).create_new(true).open(&path)?;
         // A file system without locks has no sweeping either.
@@ -72,7 +71,6 @@ impl Partial {
     /// Takes over a file that was written before and is whole now.
     pub fn adopt(path: PathBuf, file: File) -> io::Result<Self> {
         let mut under_way = UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner);
-        let ending = || io::Error::new(io::ErrorKind::Interrupted, "the program is being ended");
         under_way.as_mut().ok_or_else(ending)?.insert(path.clone());
         Ok(Self { path, file })
     }
@@ -106,6 +104,83 @@ impl Drop for Partial {
     }
 }
 
+/// A folder under way, for its owner alone: all of it goes away unless it is kept.
+#[derive(Debug)]
+pub struct PartialFolder {
+    path: PathBuf,
+}
+
+impl PartialFolder {
+    /// Makes the folder, which must not be there yet.
+    pub fn create(path: PathBuf) -> io::Result<Self> {
+        let mut under_way = UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = under_way.as_mut().ok_or_else(ending)?;
+        private_folders().create(&path)?;
+        known.insert(path.clone());
+        Ok(Self { path })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// From now on it stays, whatever happens. Refused when the process is about to end.
+    pub fn keep(self) -> io::Result<PathBuf> {
+        let mut under_way = UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner);
+        under_way.as_mut().ok_or_else(ending)?.remove(&self.path);
+        drop(under_way);
+        let mut kept = std::mem::ManuallyDrop::new(self);
+        Ok(std::mem::take(&mut kept.path))
+    }
+}
+
+impl Drop for PartialFolder {
+    fn drop(&mut self) {
+        // Held meanwhile: who is about to end waits until it is gone, and the other way round.
+        let mut under_way = UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner);
+        remove(&self.path);
+        if let Some(known) = under_way.as_mut() {
+            known.remove(&self.path);
+        }
+    }
+}
+
+/// Makes a folder with those above it, for the owner alone. When the process is about to end, none is made: it would come back after
+/// [`abandon_all`].
+pub fn make_folders(path: &Path) -> io::Result<()> {
+    let under_way = UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner);
+    under_way.as_ref().ok_or_else(ending)?;
+    private_folders().recursive(true).create(path)
+}
+
+fn private_folders() -> DirBuilder {
+    #[allow(unused_mut)]
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+}
+
+fn ending() -> io::Error {
+    io::Error::new(io::ErrorKind::Interrupted, "the program is being ended")
+}
+
+/// Removes a file, or a folder into which another thread may still write: it makes no more folders, so this comes to an end.
+fn remove(path: &Path) {
+    // A link is removed as such.
+    if !fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
+        let _ = fs::remove_file(path);
+        return;
+    }
+    for _ in 0..MOST_TURNS {
+        match fs::remove_dir_all(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => std::thread::sleep(TURN),
+            _ => return,
+        }
+    }
+}
+
 /// A file in the folder for temporary files that has no name any more: it goes away with the process, however that ends.
 pub fn unnamed() -> io::Result<File> {
     let mut options = File::options();
@@ -119,12 +194,14 @@ pub fn unnamed() -> io::Result<File> {
     Ok(file)
 }
 
-/// Removes the files under way of this process, which is about to end, and lets no more be begun; those that stay.
+/// Removes the files and folders under way of this process, which is about to end, and lets no more be begun; those that stay.
 pub fn abandon_all() -> BTreeSet<PathBuf> {
-    let known = UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner).take();
-    for path in known.into_iter().flatten() {
-        let _ = fs::remove_file(path);
+    // Held meanwhile: a thread that fails because its files go away does not end the process before they are gone.
+    let mut under_way = UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner);
+    for path in under_way.take().into_iter().flatten() {
+        remove(&path);
     }
+    drop(under_way);
     STAYING.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
@@ -179,6 +256,20 @@ mod tests {
         partial.file().write_all(b"half").expect("it can be written");
         drop(partial);
         assert_eq!(count(dir.path()), 0);
+    }
+
+    #[test]
+    fn a_folder_under_way_goes_away_with_all_that_is_in_it_unless_it_is_kept() {
+        let dir = tempfile::tempdir().expect("there is room for a directory");
+        let begin = || PartialFolder::create(dir.path().join("part")).expect("it can be made");
+        let folder = begin();
+        make_folders(&folder.path().join("a/b")).expect("there is room");
+        fs::write(folder.path().join("a/b/key"), b"half").expect("it can be written");
+        assert!(PartialFolder::create(folder.path().to_owned()).is_err(), "it is there");
+        drop(folder);
+        assert_eq!(count(dir.path()), 0);
+        let kept = begin().keep().expect("the process goes on");
+        assert!(kept.is_dir());
     }
 
     #[test]

@@ -103,12 +103,16 @@ fn write(arguments: &Backup, file: &Path) -> Result<(), CommandError> {
         let reason = "a backup is no text for a terminal; name a file, or send the standard output somewhere else";
         return Err(CommandError::Unusable(reason.into()));
     }
+    let home = arguments.target.existing_home()?;
+    let is_beside = match to_stdout {
+        true => false,
+        false => backup::check_place(&home, folder_of(file))?,
+    };
     let readers = readers_of(arguments)?;
     let recipients = readers.as_ref().map(|readers| match readers {
         Readers::Recipients(recipients) => Recipients::X25519(recipients),
         Readers::Passphrase(passphrase) => Recipients::Passphrase(passphrase, WorkFactor::USUAL),
     });
-    let home = arguments.target.home()?;
     let extent = Extent {
         sectors: arguments.with_sectors,
     };
@@ -128,7 +132,9 @@ fn write(arguments: &Backup, file: &Path) -> Result<(), CommandError> {
             manifest
         }
     };
-    let mut value = with_fields(described(&manifest), [("encrypted", json!(readers.is_some()))]);
+    let encrypted = json!(readers.is_some());
+    let fields = [("encrypted", encrypted), ("onTheHomesDisk", json!(is_beside))];
+    let mut value = with_fields(described(&manifest), fields);
     // The result's place is the backup's.
     if to_stdout {
         match arguments.output.is_json() {
@@ -141,6 +147,12 @@ fn write(arguments: &Backup, file: &Path) -> Result<(), CommandError> {
     arguments.output.show(&value, || file.display().to_string())?;
     if !arguments.output.is_json() {
         note_all(&manifest);
+        if is_beside {
+            let home = home.root().display();
+            Report::new().note(format!(
+                "this file is on the same disk as {home}: copy it to another one, or both are lost at once"
+            ));
+        }
     }
     Ok(())
 }
@@ -186,10 +198,11 @@ impl Source {
         }
         let passphrase = match self.passphrase.read(false)? {
             Some(passphrase) => Some(passphrase),
-            None => match of_environment()? {
-                None if takes_passphrase(&head) => Some(ask_passphrase(false)?),
-                found => found,
-            },
+            None if takes_passphrase(&head) => Some(match of_environment()? {
+                Some(passphrase) => passphrase,
+                None => ask_passphrase(false)?,
+            }),
+            None => None,
         };
         let keys = passphrase.as_ref().map_or(Keys::Identities(&[]), Keys::Passphrase);
         Ok(work(&mut source, Opening::Keys(keys))?)
@@ -243,6 +256,13 @@ fn next_steps(manifest: &Manifest, home: &Path) -> Vec<String> {
             "pieces {} were not on the old disk: their deals fail",
             manifest.missing_pieces.join(", ")
         ));
+    }
+    for left in manifest
+        .left_out
+        .iter()
+        .filter(|left| Path::new(&left.path).is_absolute())
+    {
+        steps.push(format!("{} is not in the backup: {}", left.path, left.reason));
     }
     if manifest.holds_chain {
         steps.push("the chain goes on from its copy: what was in later blocks never happened".to_owned());

@@ -3,6 +3,7 @@
 //!
 //! A signal that whoever started the command has it ignore (`nohup`, a shell's background job) stays ignored.
 
+use super::client::keys::show_again;
 use crate::client::partial;
 use crate::terminal::escaped;
 use dialoguer::console::Term;
@@ -43,12 +44,14 @@ pub async fn end_cleanly() {
     }
 }
 
-/// Leaves nothing behind, not even a terminal without its cursor, which questions hide; and says what stays.
+/// Leaves nothing behind, not even a terminal without its cursor, which questions hide, or without an echo, which a passphrase does
+/// not have; and says what stays.
 fn leave() {
     let terminal = Term::stderr();
     if terminal.is_term() {
         let _ = terminal.show_cursor();
     }
+    show_again();
     for path in partial::abandon_all() {
         console::stderr(&escaped(&partial::told_of(&path)));
     }

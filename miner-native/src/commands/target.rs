@@ -50,6 +50,11 @@ impl Target {
         Ok(DataDir::open(self.home.clone())?)
     }
 
+    /// The data directory of a command that only reads it: one that is not there is not made.
+    pub fn existing_home(&self) -> Result<DataDir, CommandError> {
+        Ok(DataDir::open_existing(self.home.clone())?)
+    }
+
     /// The chain's endpoint. It serves the home's network: the first one that it was used with, or its daemon's. Keys,
     /// channels and deals mean nothing on another, and whatever else may listen there is not talked to (finding E5).
     pub async fn chain_url(&self) -> Result<String, CommandError> {

@@ -142,6 +142,10 @@ fn numbers_of_sectors_that_the_chain_has_seen_are_not_given_again((_dir, store):
     store.skip_sector_numbers(7).unwrap();
     store.skip_sector_numbers(3).unwrap();
     assert_eq!(place(2), 8);
+    store.advance_sector(8, SectorInput::Close, 20).unwrap();
+    store.skip_sector_numbers(u64::MAX).unwrap();
+    let third = received(&store, 3, 1000);
+    assert!(matches!(store.place(&third, SIZE, 10), Err(StoreError::NoSectorNumber)));
 }
 
 fn a_deal_whose_piece_is_not_here_has_no_place((_dir, store): Made) {

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Bytes of a file of keys, at most: as many lines as there may be keys, with long comments.
 const MAX_KEY_FILE: u64 = 1 << 20;
@@ -238,14 +239,27 @@ fn ask(prompt: &str) -> io::Result<String> {
 /// needed for one question.
 struct Hidden;
 
+/// Whether the terminal shows nothing now.
+static IS_HIDDEN: AtomicBool = AtomicBool::new(false);
+
 impl Hidden {
     fn begin() -> io::Result<Self> {
-        stty("-echo").map(|()| Self)
+        // Before: a signal may come in between. What is dropped makes good where it cannot be hidden.
+        IS_HIDDEN.store(true, Ordering::SeqCst);
+        let hidden = Self;
+        stty("-echo").map(|()| hidden)
     }
 }
 
 impl Drop for Hidden {
     fn drop(&mut self) {
+        show_again();
+    }
+}
+
+/// Has the terminal show again what is typed, where that is hidden: also for a process that ends at a signal.
+pub fn show_again() {
+    if IS_HIDDEN.swap(false, Ordering::SeqCst) {
         // The terminal has gone away.
         let _ = stty("echo");
     }
