@@ -155,7 +155,7 @@ pub fn make_folders(path: &Path) -> io::Result<()> {
 }
 
 fn private_folders() -> DirBuilder {
-    #[allow(unused_mut)]
+    #[cfg_attr(not(unix), allow(unused_mut))]
     let mut builder = DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
