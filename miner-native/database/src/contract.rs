@@ -25,11 +25,31 @@ fn memory() -> Made {
     (tempfile::tempdir().unwrap(), Arc::new(Memory::default()))
 }
 
+/// Records of their own on the server that `SEALDROP_POSTGRES` names; `None` where none is named.
+#[cfg(feature = "postgres")]
+pub(super) fn on_server(schema: &Schema, sharing: Sharing, space: &str) -> Option<Postgres> {
+    let Ok(url) = std::env::var("SEALDROP_POSTGRES") else {
+        eprintln!("left out: SEALDROP_POSTGRES names no server");
+        return None;
+    };
+    Some(Postgres::open(&url, space, schema, sharing).unwrap())
+}
+
+#[cfg(feature = "postgres")]
+fn postgres(rule: &str) -> Option<Made> {
+    let space = format!("t{}_{rule}", std::process::id());
+    let space: String = space.chars().take(63).collect();
+    let store = on_server(&SCHEMA, Sharing::Alone, &space)?;
+    Some((tempfile::tempdir().unwrap(), Arc::new(store)))
+}
+
 /// Tests of every implementation.
 macro_rules! contract {
     ($($rule:ident)*) => {
         mod on_sqlite { $(#[test] fn $rule() { super::$rule(super::sqlite()) })* }
         mod in_memory { $(#[test] fn $rule() { super::$rule(super::memory()) })* }
+        #[cfg(feature = "postgres")]
+        mod on_postgres { $(#[test] fn $rule() { if let Some(made) = super::postgres(stringify!($rule)) { super::$rule(made) } })* }
     };
 }
 

@@ -1,8 +1,8 @@
 //! What is true is on the disk: the one way to a database (design §7).
 //!
 //! [`Store`] is the port: named tables of ordered records, read in one consistent view, changed in transactions that are on the
-//! disk when they return. [`Sqlite`] is its implementation for one machine and the only module that names SQLite; [`Memory`] is
-//! for tests and for what is never kept. All of them run the same contract suite. Opened by the miner (deals, sectors
+//! disk when they return. [`Sqlite`] is its implementation for one machine and the only module that names SQLite; `Postgres` (feature `postgres`) is for
+//! several, and no program uses it yet; [`Memory`] is for tests and for what is never kept. All of them run the same contract suite. Opened by the miner (deals, sectors
 //! and money), the development chain (blocks and states), the wallet's outbox (messages that are on their way) and the terminal
 //! client (its deals), each with a [`Schema`] of its own; [`takeover`] brings in what version 0.1.0 kept in sled. What the feature `disk`
 //! brings is left out where there is no disk: the development chain in a browser keeps its records in [`Memory`].
@@ -17,6 +17,8 @@ mod contract;
 #[cfg(feature = "disk")]
 mod faults;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "disk")]
 mod sqlite;
 #[cfg(feature = "disk")]
@@ -25,6 +27,8 @@ pub mod takeover;
 pub mod testing;
 
 pub use memory::Memory;
+#[cfg(feature = "postgres")]
+pub use postgres::Postgres;
 #[cfg(feature = "disk")]
 pub use sqlite::Sqlite;
 

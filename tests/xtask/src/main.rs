@@ -16,6 +16,7 @@ mod gates;
 mod narrowed;
 mod nightly;
 mod npm;
+mod postgres;
 mod process;
 mod project;
 mod scenarios;

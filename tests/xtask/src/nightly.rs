@@ -8,7 +8,7 @@ use anyhow::{bail, Context, Result};
 
 use crate::process::{self, stage};
 use crate::project::Project;
-use crate::{bench, build, fuzz, scenarios, test, wasm_pack};
+use crate::{bench, build, fuzz, postgres, scenarios, test, wasm_pack};
 
 struct Part {
     name: &'static str,
@@ -16,7 +16,7 @@ struct Part {
     run: fn(&Project) -> Result<()>,
 }
 
-const PARTS: [Part; 12] = [
+const PARTS: [Part; 13] = [
     Part {
         name: "licences",
         what: "licences, bans and sources of all dependencies (cargo-deny)",
@@ -31,6 +31,11 @@ const PARTS: [Part; 12] = [
         name: "openapi",
         what: "the operator's API asked by its document (schemathesis)",
         run: openapi,
+    },
+    Part {
+        name: "postgres",
+        what: "the store on PostgreSQL: the rules of all stores, and connections that are cut",
+        run: postgres::check,
     },
     Part {
         name: "scenarios",

@@ -1,0 +1,145 @@
+//! Opening records on a server: of which kind and format they are, whose they are, and what earlier formats become.
+
+use super::session::{Fault, Outcome, Session, WRITE};
+use super::{insist, Place, View};
+use crate::{DatabaseError, Schema, Sharing};
+use std::path::PathBuf;
+
+/// Longest name of a server's schema, in bytes, as PostgreSQL has it.
+const MAX_NAME: usize = 63;
+
+/// Reads where the records are.
+pub(super) fn place(url: &str, space: &str) -> Result<Place, DatabaseError> {
+    let open = |reason: String| DatabaseError::Open {
+        path: PathBuf::from("postgres"),
+        reason,
+    };
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if space.is_empty() || space.len() > MAX_NAME || !space.chars().all(is_name) {
+        let reason = format!("{space:?} is no name of a schema: give small letters, digits and _");
+        return Err(open(reason));
+    }
+    let mut config: postgres::Config = url.parse().map_err(|error: postgres::Error| open(error.to_string()))?;
+    if config.get_ssl_mode() == postgres::config::SslMode::Require {
+        let reason = "TLS to the server is not supported: leave sslmode out, and reach it by a socket, a private network or a tunnel";
+        return Err(open(reason.to_owned()));
+    }
+    if config.get_application_name().is_none() {
+        config.application_name("sealdrop");
+    }
+    let hosts: Vec<String> = config.get_hosts().iter().map(|host| format!("{host:?}")).collect();
+    let database = config.get_dbname().or(config.get_user()).unwrap_or_default();
+    let shown = format!("postgres {} {database} {space}", hosts.join(","));
+    Ok(Place {
+        config,
+        space: space.to_owned(),
+        shown: shown.into(),
+    })
+}
+
+/// Makes what is not there, checks kind and format, and brings what is older to the schema's; for one process alone, the number of this opening.
+pub(super) fn bring_up(
+    session: &mut Session,
+    place: &Place,
+    schema: &Schema,
+    sharing: Sharing,
+) -> Result<Option<i64>, DatabaseError> {
+    make(session, place, schema)?;
+    let mut owner = None;
+    let mut refused = None;
+    insist(|| {
+        session.begin(WRITE)?;
+        match taken_up(session, place, schema) {
+            Ok(Ok(number)) => {
+                owner = Some(number);
+                session.commit()
+            }
+            Ok(Err(error)) => {
+                session.roll_back();
+                refused = Some(error);
+                Ok(Outcome::Done)
+            }
+            Err(fault) => {
+                session.roll_back();
+                fault.outcome()
+            }
+        }
+    })?;
+    match refused {
+        Some(error) => Err(error),
+        None => Ok(owner.filter(|_| sharing == Sharing::Alone)),
+    }
+}
+
+/// Makes schema and tables; those that are there stay.
+fn make(session: &mut Session, place: &Place, schema: &Schema) -> Result<(), DatabaseError> {
+    let space = &place.space;
+    let meta = session.quoted("sealdrop");
+    let mut sql = format!(
+        "CREATE SCHEMA IF NOT EXISTS \"{space}\";
+         CREATE TABLE IF NOT EXISTS {meta} (one boolean PRIMARY KEY CHECK (one), kind integer NOT NULL, format bigint NOT NULL, owner bigint NOT NULL);
+         INSERT INTO {meta} VALUES (true, {}, 0, 0) ON CONFLICT DO NOTHING;",
+        schema.kind
+    );
+    for table in schema.tables {
+        let name = session.quoted(table.name);
+        sql.push_str(&format!(
+            "CREATE TABLE IF NOT EXISTS {name} (key bytea PRIMARY KEY, value bytea NOT NULL);"
+        ));
+    }
+    insist(|| {
+        session.begin("BEGIN")?;
+        // One process at a time: two that make the same at once get in each other's way.
+        let made = session.client().and_then(|client| {
+            client
+                .batch_execute("SELECT pg_advisory_xact_lock(5431786)")
+                .and_then(|()| client.batch_execute(&sql))
+                .map_err(Fault::of)
+        });
+        match made {
+            Ok(()) => session.commit(),
+            Err(fault) => {
+                session.roll_back();
+                fault.outcome()
+            }
+        }
+    })
+    .map_err(|error| DatabaseError::Open {
+        path: place.shown.clone(),
+        reason: error.to_string(),
+    })
+}
+
+/// Checks what is there in a transaction, and takes it up; the number of this opening, or why it is not ours.
+fn taken_up(session: &mut Session, place: &Place, schema: &Schema) -> Result<Result<i64, DatabaseError>, Fault> {
+    let meta = session.quoted("sealdrop");
+    let query = format!("UPDATE {meta} SET owner = owner + 1 RETURNING kind, format, owner");
+    let row = session.client()?.query_one(&query, &[]).map_err(Fault::of)?;
+    let (kind, format, owner): (i32, i64, i64) = (row.get(0), row.get(1), row.get(2));
+    let path = place.shown.clone();
+    if kind != schema.kind {
+        return Ok(Err(DatabaseError::OtherKind { path }));
+    }
+    let (format, known) = (u32::try_from(format).unwrap_or(u32::MAX), schema.format);
+    if format > known {
+        let found = format;
+        return Ok(Err(DatabaseError::LaterFormat { path, found, known }));
+    }
+    // 0 is new: there is nothing to bring up.
+    for from in format.max(1)..known {
+        if format == 0 {
+            break;
+        }
+        let view = View::of(session);
+        let migrated = (schema.migrate)(&view, from);
+        if let Some(fault) = view.fault.take() {
+            return Err(fault);
+        }
+        if let Err(error) = migrated {
+            return Ok(Err(error));
+        }
+    }
+    let query = format!("UPDATE {meta} SET format = {known}");
+    session.client()?.batch_execute(&query).map_err(Fault::of)?;
+    Ok(Ok(owner))
+}
