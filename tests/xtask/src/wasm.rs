@@ -104,12 +104,9 @@ pub fn build(project: &Project) -> Result<()> {
             build_plain(project, &ENCRYPTION)?;
             build_verifying(project)
         });
-        // Together, so that the rules are compiled once for both.
-        compile(project, SMALL, &[CLIENT.package, BACKUP.package], PROFILE)?;
-        finish_bound(project, &CLIENT)?;
-        finish_plain(project, &BACKUP)?;
-        compile(project, SMALL, &[DEVNET.package], PROFILE)?;
-        finish_bound(project, &DEVNET)?;
+        build_bound(project, &CLIENT)?;
+        build_bound(project, &DEVNET)?;
+        build_plain(project, &BACKUP)?;
         match beside.join() {
             Ok(built) => built.map(drop),
             Err(panic) => std::panic::resume_unwind(panic),
@@ -117,24 +114,17 @@ pub fn build(project: &Project) -> Result<()> {
     })
 }
 
-/// Compiles modules of one profile.
-fn compile(project: &Project, target: Target, packages: &[&str], profile: &str) -> Result<()> {
-    let toolchain = Toolchain::ready(project, target)?;
+/// Compiles a module, and has wasm-bindgen make it loadable.
+fn build_bound(project: &Project, bound: &BoundModule) -> Result<()> {
+    let BoundModule { package, library, name } = bound;
+    let toolchain = Toolchain::ready(project, SMALL)?;
     let mut cargo = toolchain.cargo(project, "build");
-    for package in packages {
-        cargo.args(["--package", package]);
-    }
-    cargo.args(["--lib", "--profile", profile]);
+    cargo.args(["--package", package, "--lib", "--profile", PROFILE]);
     if let Some(compiler) = toolchain.foreign() {
         note_compiler(project, compiler)?;
     }
-    process::run(&mut cargo, &format!("compile {}", packages.join(" and ")))
-}
+    process::run(&mut cargo, &format!("compile the module {package}"))?;
 
-/// Has wasm-bindgen make a compiled module loadable.
-fn finish_bound(project: &Project, bound: &BoundModule) -> Result<()> {
-    let BoundModule { library, name, .. } = bound;
-    let toolchain = Toolchain::ready(project, SMALL)?;
     let module = toolchain.output(project).join(PROFILE).join(format!("{library}.wasm"));
     let optimizer = optimizer(project);
     let this = std::env::current_exe().context("cannot tell where xtask runs from")?;
@@ -177,14 +167,13 @@ pub fn build_verifying(project: &Project) -> Result<PathBuf> {
 
 /// Compiles a module with plain exports; returns the file in `dist/wasm/`.
 fn build_plain(project: &Project, module: &PlainModule) -> Result<PathBuf> {
-    compile(project, module.target, &[module.package], module.profile)?;
-    finish_plain(project, module)
-}
-
-/// Lays a compiled module with plain exports into `dist/wasm/`; returns the file.
-fn finish_plain(project: &Project, module: &PlainModule) -> Result<PathBuf> {
-    let PlainModule { profile, name, .. } = module;
+    let PlainModule {
+        package, profile, name, ..
+    } = module;
     let toolchain = Toolchain::ready(project, module.target)?;
+    let mut cargo = toolchain.cargo(project, "build");
+    cargo.args(["--package", package, "--lib", "--profile", profile]);
+    process::run(&mut cargo, &format!("compile the module {package}"))?;
     let mut made = toolchain.output(project).join(profile).join(format!("{name}.wasm"));
     let optimizer = optimizer(project);
     if let (Some(level), true) = (module.level, optimizer.is_file()) {
