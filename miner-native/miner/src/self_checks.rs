@@ -190,7 +190,7 @@ impl Pulse {
         if let Some((at, by)) = self.jump.filter(|(at, _)| seen.at.duration_since(*at) < JUMP_SHOWN) {
             let ago = seen.at.duration_since(at).as_secs();
             return Some(format!(
-                "this machine's clock was set by {} s, {ago} s ago; let NTP keep it",
+                "this machine's clock went on by {} s at once, {ago} s ago: it was set, or the machine slept; let NTP keep it, and let it not sleep",
                 by / 1000
             ));
         }

@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(watch.look(0, &disk), None);
         // The same in other words.
         let alert = watch
-            .look(LASTS_MS, &[problem("disk: nothing can be written")])
+            .look(LASTS_MS, &[problem("disk takes nothing")])
             .expect("it lasts");
         assert_eq!(
             (alert.began.len(), alert.problems.len(), alert.is_well()),
