@@ -195,6 +195,22 @@ fn a_free_deal_opens_no_channel() {
 }
 
 #[test]
+fn only_the_sector_that_a_deal_lies_in_gets_another_number_and_twice_is_as_once() {
+    let (_, proposal) = signed_deal();
+    let mut deal = MinerDeal::accepted(proposal, Epoch(775));
+    let renumbered = MinerInput::Renumbered { from: 4, to: 9 };
+    assert!(deal.handle(renumbered.clone()).is_err());
+    deal.handle(MinerInput::PieceReceived { comm_p: COMM_P })
+        .expect("accepted");
+    deal.handle(MinerInput::Placed { sector: 4 }).expect("received");
+    assert!(deal.handle(MinerInput::Renumbered { from: 5, to: 6 }).is_err());
+    for _ in 0..2 {
+        deal.handle(renumbered.clone()).expect("it lies there");
+        assert_eq!((deal.sector(), deal.state()), (Some(9), DealState::Staged));
+    }
+}
+
+#[test]
 fn a_miner_deal_fetches_places_waits_and_completes_and_repeats_are_harmless() {
     let (_, proposal) = signed_deal();
     let mut deal = MinerDeal::accepted(proposal, Epoch(775));
@@ -225,15 +241,6 @@ fn a_miner_deal_fetches_places_waits_and_completes_and_repeats_are_harmless() {
         }
     }
     assert!(deal.handle(MinerInput::Placed { sector: 5 }).is_err());
-    // Only the sector that it lies in may have another number, and twice is as once.
-    assert!(deal.clone().handle(MinerInput::Renumbered { from: 5, to: 6 }).is_err());
-    let mut renumbered = deal.clone();
-    for _ in 0..2 {
-        renumbered
-            .handle(MinerInput::Renumbered { from: 4, to: 9 })
-            .expect("it lies there");
-        assert_eq!(renumbered.sector(), Some(9));
-    }
     assert!(deal.response().proof_info.is_some());
 }
 

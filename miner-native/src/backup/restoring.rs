@@ -86,7 +86,11 @@ impl<'a> Folder<'a> {
         let is_new = !home.exists();
         // Made, and closed to others.
         DataDir::open(Some(home.to_owned()))?;
-        let made = is_new.then_some(Made(home));
+        // Not `then_some`, which would make one in any case, and drop it.
+        let made = match is_new {
+            true => Some(Made(home)),
+            false => None,
+        };
         let path = home.join(RESTORING);
         let work = PartialFolder::create(path.clone()).map_err(failed("create", &path))?;
         Ok(Self {

@@ -22,6 +22,7 @@ mod identity;
 mod listen;
 mod muxer;
 mod origin;
+pub mod peers;
 pub mod probe;
 pub(crate) mod propose;
 mod query;

@@ -12,11 +12,12 @@ pub use crate::alerts::AlertsStatus;
 pub use crate::intake::IntakeStatus;
 pub use crate::logging::{LogLine, LogTail};
 pub use crate::network::address_status::{AddressFault, AddressStatus, OutsideVerdict};
+pub use crate::network::peers::{PeerConnection, Peers};
 pub use client::{Operator, OperatorError};
 pub use shared::explain::deal::Explanation;
 pub use watching::{
     Changed, ChannelSummary, ConfigurationEntry, ConfigurationView, Disk, Earnings, LogChange, LogQuery, Machine,
-    Memory, MissedWindow, PeerConnection, Peers, ProofsMade, Topic, WhoAmI, Window,
+    Memory, MissedWindow, ProofsMade, Topic, WhoAmI, Window,
 };
 pub use work::{Damage, ProvingStatus, ScrubStatus};
 

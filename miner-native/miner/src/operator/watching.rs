@@ -50,29 +50,6 @@ pub struct Memory {
     pub own: Option<u64>,
 }
 
-/// Who is connected over libp2p.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Peers {
-    pub total: u64,
-    /// The newest first.
-    pub connections: Vec<PeerConnection>,
-}
-
-/// One connection.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PeerConnection {
-    /// Its id, base58.
-    pub peer: String,
-    /// A multiaddr.
-    pub address: String,
-    /// Whether this miner dialled it.
-    pub is_dialed: bool,
-    /// Milliseconds since 1970.
-    pub since: u64,
-}
-
 /// What deals brought in, and what they may still.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
