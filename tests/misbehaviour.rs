@@ -99,6 +99,9 @@ fn health_tells_of_every_service_without_the_operators_header() {
         "network",
         "http",
         "addresses",
+        "self checks",
+        "alerts",
+        "configuration",
         "web",
     ];
     assert_eq!(names, expected);

@@ -13,6 +13,7 @@ use crate::console::LogWriter;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tail::Tail;
 use tracing::level_filters::LevelFilter;
@@ -96,6 +97,8 @@ struct Control {
     filter: reload::Handle<EnvFilter, Registry>,
     format: reload::Handle<Format, Filtered>,
     writer: Mutex<LogWriter>,
+    /// Whether it goes to files: somebody means to read them. What becomes of standard error is whoever started the daemon's business.
+    is_kept: AtomicBool,
 }
 
 impl Log {
@@ -109,7 +112,12 @@ impl Log {
         let all = tracing_subscriber::registry().with(filtering);
         all.with(formatting).with(tail.clone()).try_init().ok()?;
         let writer = Mutex::new(writer);
-        let control = Some(Arc::new(Control { filter, format, writer }));
+        let control = Some(Arc::new(Control {
+            filter,
+            format,
+            writer,
+            is_kept: AtomicBool::new(false),
+        }));
         Some(Self { control, tail })
     }
 
@@ -127,6 +135,7 @@ impl Log {
         let format = layer(config.format, &writer, has_colours);
         control.format.reload(format).map_err(|_| LogError::NotStarted)?;
         *control.writer() = writer;
+        control.is_kept.store(config.folder.is_some(), Ordering::Relaxed);
         Ok(())
     }
 
@@ -167,9 +176,11 @@ impl Log {
         self.control.as_ref().map_or(0, |control| control.writer().lost())
     }
 
-    /// Why the last lines could not be written; `None` while they can.
+    /// Why the last lines could not be written to their files; `None` while they can, and where there are none.
     pub fn trouble(&self) -> Option<String> {
-        self.control.as_ref()?.writer().trouble()
+        let control = self.control.as_ref()?;
+        let is_kept = control.is_kept.load(Ordering::Relaxed);
+        is_kept.then(|| control.writer().trouble())?
     }
 
     /// Waits a moment for what was logged so far.
