@@ -21,7 +21,10 @@ const READY_MS = 600_000;
 
 export class Daemon {
   /** Starts one and waits until its miner takes deals: on a chain of its own, or on that of the daemon that it `joins`. */
-  static async start(options = [], { sectorSize = '2KiB', blockTime = '250ms', program = PROGRAM, joins, hasHttp = true } = {}) {
+  static async start(
+    options = [],
+    { sectorSize = '2KiB', blockTime = '250ms', program = PROGRAM, joins, hasHttp = true } = {},
+  ) {
     const daemon = new Daemon();
     daemon.program = program;
     daemon.joins = joins;

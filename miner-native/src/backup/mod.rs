@@ -1,6 +1,6 @@
 //! All that an operator has to keep of a home, in one encrypted file, and a home of it on another machine.
 //!
-//! Called by `sealdrop backup` and `sealdrop restore`. [`write`] may be called while the home's daemon runs, and asks nothing of it.
+//! Called by `sealdrop backup` and `sealdrop restore`. [`write()`] may be called while the home's daemon runs, and asks nothing of it.
 //!
 //! # In which order a running home is read
 //!

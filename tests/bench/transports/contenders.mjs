@@ -120,7 +120,11 @@ export class Product {
   async open() {
     for (const path of [this.program, this.client])
       if (!existsSync(path)) throw new Error(`${path} is missing: build it`);
-    this.daemon = await Daemon.start([...OPTIONS, ...this.options], { ...DAEMON, program: this.program, hasHttp: this.hasHttp });
+    this.daemon = await Daemon.start([...OPTIONS, ...this.options], {
+      ...DAEMON,
+      program: this.program,
+      hasHttp: this.hasHttp,
+    });
     const [miner] = await this.daemon.ask('chain.miners');
     this.miner = miner.address;
     // It says where it listens when it starts.
