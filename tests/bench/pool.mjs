@@ -38,9 +38,10 @@ async function hash({ workers, names }) {
   const module = await globalThis.compiled;
   const commp = await Commp.load(module);
   const { height, slices } = commp.divide(file.size, workers);
-  const all = [...Array(slices).keys()];
+  const { size } = file;
+  const all = [...Array(slices).keys()].map((index) => ({ file, offset: 0, size, height, index }));
   const start = performance.now();
-  await hashSlices({ file, size: file.size, module, height, slices: all, workers, names, onBytes() {}, onSlice() {} });
+  await hashSlices({ module, slices: all, workers, names, onBytes() {}, onSlice() {} });
   return performance.now() - start;
 }
 
