@@ -262,9 +262,7 @@ mod tests {
     fn files_of_the_log_are_in_their_folder_with_their_day() {
         let dir = tempfile::tempdir().expect("a folder");
         let writer = LogWriter::new(files(dir.path()).expect("it can be written")).expect("a thread");
-        let subscriber = tracing_subscriber::registry().with(tracing_subscriber::EnvFilter::new("info"));
         let (filtering, _) = reload::Layer::new(EnvFilter::new("info"));
-        drop(subscriber);
         let subscriber = tracing_subscriber::registry().with(filtering);
         let subscriber = subscriber.with(layer(LogFormat::Json, &writer, false));
         tracing::subscriber::with_default(subscriber, || tracing::info!(deal = "bafy", "it was sealed"));

@@ -12,6 +12,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 use sealdrop_database::blocking;
+use serde::Serialize;
 use shared::chain::view::MinerView;
 use shared::chain::AttoFil;
 use shared::sector::Phase;
@@ -82,12 +83,13 @@ fn by_name(counts: BTreeMap<String, u64>) -> ByName {
 fn sectors(api: &Api) -> Result<ByName, StoreError> {
     let counted = Phase::ALL
         .iter()
-        .map(|phase| Ok((phase_name(*phase), api.store.count_sectors_in(&[*phase])? as f64)));
+        .map(|phase| Ok((name_of(*phase), api.store.count_sectors_in(&[*phase])? as f64)));
     counted.collect()
 }
 
-fn phase_name(phase: Phase) -> String {
-    let name = serde_json::to_value(phase).ok();
+/// A phase or a step as the API has it.
+fn name_of(value: impl Serialize) -> String {
+    let name = serde_json::to_value(value).ok();
     name.as_ref()
         .and_then(|name| name.as_str())
         .unwrap_or_default()
@@ -131,12 +133,7 @@ fn of_health(figures: &mut Figures, health: &Health) {
 fn of_jobs(figures: &mut Figures, jobs: &[JobView]) {
     let (mut running, mut waiting): (BTreeMap<String, f64>, BTreeMap<String, f64>) = Default::default();
     for job in jobs {
-        let step = serde_json::to_value(job.step).ok();
-        let step = step
-            .as_ref()
-            .and_then(|step| step.as_str())
-            .unwrap_or_default()
-            .to_owned();
+        let step = name_of(job.step);
         let counted = match job.state {
             JobState::Running { .. } => &mut running,
             JobState::Queued { .. } => &mut waiting,

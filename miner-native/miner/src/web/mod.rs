@@ -229,7 +229,7 @@ fn router(config: WebConfig, api: Api, access: Access, lifeline: Lifeline) -> Ro
 /// The operator's requests, and the document that describes them.
 fn described(tokens: &Path) -> (Router<Arc<Shown>>, Arc<OpenApi>) {
     aide::generate::extract_schemas(true);
-    let mut document = openapi::new();
+    let mut document = OpenApi::default();
     let router = requests::router(tokens).finish_api_with(&mut document, openapi::about);
     (router, Arc::new(document))
 }

@@ -4,7 +4,7 @@
 
 use crate::operator::token::Scope;
 use crate::operator::Refusal;
-use aide::openapi::{Info, License, MediaType, OpenApi, ReferenceOr, RequestBody, SecurityScheme, Server, Tag};
+use aide::openapi::{License, MediaType, ReferenceOr, RequestBody, SecurityScheme, Server, Tag};
 use aide::transform::{TransformOpenApi, TransformOperation};
 use axum::Json;
 
@@ -87,12 +87,4 @@ pub(super) fn about(api: TransformOpenApi<'_>) -> TransformOpenApi<'_> {
         .tag(of(Scope::Operate, "With a token of scope operate"))
         .tag(of(Scope::Admin, "With a token of scope admin"))
         .default_response::<Json<Refusal>>()
-}
-
-/// An empty document.
-pub(super) fn new() -> OpenApi {
-    OpenApi {
-        info: Info::default(),
-        ..OpenApi::default()
-    }
 }

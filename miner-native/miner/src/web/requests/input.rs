@@ -36,6 +36,10 @@ pub(super) struct SectorPath {
     pub id: u64,
 }
 
+fn refused(status: StatusCode, reason: String) -> ApiError {
+    ApiError::Input { status, reason }
+}
+
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {
     type Rejection = ApiError;
 
@@ -44,14 +48,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {
         match Json::<Map<String, Value>>::from_request(request, state).await {
             Ok(Json(fields)) => serde_json::from_value(Value::Object(fields))
                 .map(Self)
-                .map_err(|error| ApiError::Input {
-                    status: StatusCode::UNPROCESSABLE_ENTITY,
-                    reason: error.to_string(),
-                }),
-            Err(rejection) => Err(ApiError::Input {
-                status: rejection.status(),
-                reason: rejection.body_text(),
-            }),
+                .map_err(|error| refused(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())),
+            Err(rejection) => Err(refused(rejection.status(), rejection.body_text())),
         }
     }
 }
@@ -62,10 +60,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Of<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         match Path::from_request_parts(parts, state).await {
             Ok(Path(value)) => Ok(Self(value)),
-            Err(rejection) => Err(ApiError::Input {
-                status: rejection.status(),
-                reason: rejection.body_text(),
-            }),
+            Err(rejection) => Err(refused(rejection.status(), rejection.body_text())),
         }
     }
 }
@@ -76,10 +71,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asking<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         match Query::from_request_parts(parts, state).await {
             Ok(Query(value)) => Ok(Self(value)),
-            Err(rejection) => Err(ApiError::Input {
-                status: rejection.status(),
-                reason: rejection.body_text(),
-            }),
+            Err(rejection) => Err(refused(rejection.status(), rejection.body_text())),
         }
     }
 }
