@@ -28,7 +28,7 @@ pub mod testing;
 
 pub use memory::Memory;
 #[cfg(feature = "postgres")]
-pub use postgres::Postgres;
+pub use postgres::{jobs, Postgres};
 #[cfg(feature = "disk")]
 pub use sqlite::Sqlite;
 

@@ -6,6 +6,7 @@
 //! ([`session`]). Whoever opens records that belong to one process alone ([`Sharing::Alone`]) takes a higher number than everybody before: each
 //! transaction of another then fails, also of one that was thought dead and is not.
 
+pub mod jobs;
 mod opening;
 mod session;
 #[cfg(test)]
@@ -66,6 +67,16 @@ impl Postgres {
             readers: Mutex::new(readers),
             reader_free: Condvar::new(),
         })
+    }
+
+    /// Where the records are, for people, without a password.
+    pub fn shown(&self) -> String {
+        self.place.shown.display().to_string()
+    }
+
+    /// What a URL names, for people, without a password; fails when it is none.
+    pub fn shown_url(url: &str) -> Result<String, DatabaseError> {
+        Ok(opening::place(url, "x")?.shown.display().to_string().trim_end_matches(" x").to_owned())
     }
 
     fn take_reader(&self) -> Session {

@@ -16,6 +16,8 @@
 //! unexpected end is logged, counted, shown in health and restarted with back-off (design §6). [`on_head`] wakes those that act at
 //! new blocks; [`storage_check`] sees whether the disk takes what is to be remembered. Next to nothing is decided here: see `shared`.
 //!
+//! Several machines can serve one miner: see [`machines`].
+//!
 //! Below the services, and used by the program as well: [`chain_access`] is the way to a chain, whichever process it runs in;
 //! [`data_dir`] where a node's data lies; [`console`] what is said to people and cannot fail; [`clock`] the time.
 #![forbid(unsafe_code)]
@@ -38,6 +40,7 @@ pub mod http;
 pub mod intake;
 pub mod logging;
 mod machine;
+pub mod machines;
 pub mod metrics;
 pub mod network;
 pub mod on_head;

@@ -34,6 +34,14 @@ pub(crate) fn available_memory() -> Option<u64> {
     }
 }
 
+/// What this machine is called; `None` where the system does not say.
+pub(crate) fn host_name() -> Option<String> {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let name = name.or_else(|| std::env::var("HOSTNAME").ok())?;
+    let name = name.trim();
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
 /// Bytes of memory that this machine has; `None` where the system does not say.
 pub(crate) fn total_memory() -> Option<u64> {
     of_table("/proc/meminfo", "MemTotal:")

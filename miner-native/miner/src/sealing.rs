@@ -81,12 +81,12 @@ pub struct SealingWake {
 impl Sealing {
     /// Seals whatever is unfinished and places new pieces, until it is to stop.
     pub async fn run(self, lifeline: Lifeline) -> Result<(), ServiceError> {
-        let places = usize::try_from(self.prover.sectors_at_once()).unwrap_or(usize::MAX);
         let packer = Packer {
             service: self,
             lifeline: lifeline.clone(),
             driven: BTreeMap::new(),
-            places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))),
+            places: Arc::new(Semaphore::new(0)),
+            given: 0,
         };
         lifeline.unless_stopping(packer.run()).await;
         Ok(())
@@ -101,6 +101,8 @@ struct Packer {
     driven: BTreeMap<u64, JoinHandle<()>>,
     /// Given to sectors in the order of their numbers.
     places: Arc<Semaphore>,
+    /// How many places there are: more when machines come, and never fewer.
+    given: usize,
 }
 
 impl Packer {
@@ -130,6 +132,10 @@ impl Packer {
 
     /// Does what is due; returns how long nothing will be.
     fn tick(&mut self) -> Result<Duration, StoreError> {
+        let at_once = usize::try_from(self.service.prover.sectors_at_once()).unwrap_or(usize::MAX);
+        let at_once = at_once.min(Semaphore::MAX_PERMITS);
+        self.places.add_permits(at_once.saturating_sub(self.given));
+        self.given = self.given.max(at_once);
         let (ready, pause) = packing::place(&self.service.packing, now_ms())?;
         for id in ready {
             let is_driven = match self.driven.get(&id) {

@@ -29,6 +29,7 @@ mod signals;
 mod target;
 mod token;
 mod wallet;
+mod worker;
 
 pub use error::CommandError;
 
@@ -65,6 +66,8 @@ enum Command {
     Init(Box<init::Arguments>),
     /// Run a miner and its web page, with a chain of its own or on another's
     Daemon(Box<daemon::Arguments>),
+    /// Seal on this machine for a miner whose daemon runs on another one
+    Worker(worker::Arguments),
     /// Store files with a miner, bring them back, and check that they are kept
     Client(client::Arguments),
     /// Open payment channels, pay from them, and take back what is left
@@ -117,6 +120,7 @@ pub fn run() -> ExitCode {
     };
     let done = match cli.command {
         Command::Daemon(arguments) => return run_daemon(|log| daemon::run(*arguments, &RealProofs, log)),
+        Command::Worker(arguments) => return run_daemon(|_| worker::run(arguments, &RealProofs)),
         Command::Init(arguments) => block_on(init::run(*arguments)),
         Command::Client(arguments) => block_on(client::run(arguments)),
         Command::Paych(arguments) => block_on(paych::run(arguments)),
@@ -149,6 +153,7 @@ pub fn run() -> ExitCode {
 pub fn run_daemon_with(proofs: &dyn Proofs) -> ExitCode {
     match Cli::parse().command {
         Command::Daemon(arguments) => return run_daemon(|log| daemon::run(*arguments, proofs, log)),
+        Command::Worker(arguments) => return run_daemon(|_| worker::run(arguments, proofs)),
         Command::Chain(arguments) => {
             if let Ok((home, asked)) = arguments.into_run() {
                 return run_daemon(|log| daemon::run_chain(home, asked, proofs, log));

@@ -228,6 +228,27 @@ pub(super) static KEYS: &[Key] = &[
     ),
     key!("tls.key", tls.tls_key, "--tls-key", "\"privkey.pem\"", "Its key."),
     key!(
+        "database.url",
+        database.database,
+        "--database",
+        "\"postgres://sealdrop:PASSWORD@db.example.org/sealdrop\"",
+        "PostgreSQL database of the miner's records, for several machines; see shared/docs/scale.md. What the home kept is brought there once.\nWithout it the records are in the home, and this machine does everything."
+    ),
+    key!(
+        "database.storage",
+        database.storage,
+        "--storage",
+        "\"/mnt/sealdrop\"",
+        "Folder of pieces and sectors, which all machines of the database reach. Without it HOME/miner."
+    ),
+    key!(
+        "database.work",
+        database.database_work,
+        "--database-work",
+        "",
+        "Whether this machine seals, too, beside its workers."
+    ),
+    key!(
         "log.format",
         log.log_format,
         "--log-format",

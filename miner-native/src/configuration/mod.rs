@@ -16,7 +16,7 @@ mod value;
 pub use file::FILE_NAME;
 pub use layers::{Configuration, Source};
 pub use options::{
-    ChainOptions, HttpOptions, JoinOptions, LogOptions, MinerOptions, NetworkOptions, Options, P2pOptions,
+    ChainOptions, DatabaseOptions, HttpOptions, JoinOptions, LogOptions, MinerOptions, NetworkOptions, Options, P2pOptions,
     PlaceOptions, ProofOptions, TlsOptions, WebOptions,
 };
 pub use sample::{sample, written};
@@ -26,6 +26,7 @@ use value::LogFilter;
 use crate::daemon::{DaemonConfig, Listen, P2p, PublicHttp, Role};
 use sealdrop_listener::{Certificate, PemFiles, TlsError};
 use sealdrop_miner::logging::LogConfig;
+use sealdrop_miner::machines::SharedConfig;
 use sealdrop_miner::operator::{ConfigurationEntry, ConfigurationView};
 use sealdrop_miner::settings::SettingsError;
 use shared::chain::Policy;
@@ -81,6 +82,10 @@ pub enum ConfigurationError {
     ChainAloneOnAnothers { url: Source },
     #[error("{port} and p2p.listen both say where libp2p listens; name the port in p2p.listen, or leave that out")]
     PortAndListen { port: &'static str },
+    #[error("database.url names a database that other machines reach, and a chain that is made here stays on this machine: name the chain that the miner joins by chain.url, run by `sealdrop chain run`")]
+    DatabaseAndOwnChain,
+    #[error("{key} is about several machines, and database.url is not named: name it, or leave that out")]
+    NoDatabase { key: &'static str },
     #[error("tls.certificate and tls.key go together, and only one of them is named; name both, or none")]
     HalfOfTls,
     #[error(transparent)]
@@ -150,6 +155,7 @@ pub fn configured(parts: Parts, configuration: &Configuration) -> Result<DaemonC
     if let (true, Some(port)) = (named(&"p2p.listen"), ports.into_iter().find(named)) {
         return Err(ConfigurationError::PortAndListen { port });
     }
+    let database = shared(&role, options.database, configuration)?;
     let tls = certificate(options.tls)?;
     let settings = settings::change_of(&options.miner.settings);
     settings::check_all(&settings)?;
@@ -180,6 +186,7 @@ pub fn configured(parts: Parts, configuration: &Configuration) -> Result<DaemonC
             folder: options.log.log_folder,
             filter: options.log.log_filter.map(|LogFilter(filter)| filter),
         },
+        database,
         webhook: options.log.alerts_webhook,
         shown: shown(configuration),
         settings,
@@ -222,6 +229,29 @@ fn listen(addresses: Option<Vec<SocketAddr>>, hosts: Option<Vec<HostName>>) -> L
     }
 }
 
+/// What is shared with other machines.
+fn shared(
+    role: &Role,
+    options: DatabaseOptions,
+    configuration: &Configuration,
+) -> Result<Option<SharedConfig>, ConfigurationError> {
+    let Some(url) = options.database else {
+        let said = ["database.storage", "database.work"];
+        let said = said.into_iter().find(|key| *configuration.source(key) != Source::Default);
+        return said.map_or(Ok(None), |key| Err(ConfigurationError::NoDatabase { key }));
+    };
+    match role {
+        Role::Miner { .. } => Ok(Some(SharedConfig {
+            url,
+            storage: options.storage,
+            works: options.database_work.unwrap_or(true),
+        })),
+        // The group's options are the miner's.
+        Role::Chain => Ok(None),
+        Role::ChainAndMiner => Err(ConfigurationError::DatabaseAndOwnChain),
+    }
+}
+
 fn certificate(options: TlsOptions) -> Result<Option<Certificate>, ConfigurationError> {
     match (options.tls_certificate, options.tls_key) {
         (Some(certificate), Some(key)) => Ok(Some(Certificate::load(PemFiles { certificate, key })?)),
@@ -259,6 +289,7 @@ fn effective(mut options: Options) -> Options {
     let http = &mut options.http;
     http.http_listen = Some(addresses(http.http_listen.take(), http.http_port, HTTP_PORT));
     options.log.log_format.get_or_insert_default();
+    options.database.database_work.get_or_insert(true);
     let web = &mut options.web;
     web.web_listen = Some(addresses(web.web_listen.take(), web.web_port, WEB_PORT));
     web.web_host.get_or_insert_default();
@@ -356,6 +387,21 @@ mod tests {
             refused,
             Err(ConfigurationError::PortAndListen { port: "p2p.wsPort" })
         ));
+    }
+
+    #[test]
+    fn several_machines_need_a_database_and_a_chain_that_all_reach() {
+        let join = |flags: &mut Options| flags.join.chain = Some("http://127.0.0.1:1".into());
+        let file = "[database]\nurl = \"postgres://miner:SECRET@db.example.org/sealdrop\"\nstorage = \"/mnt/a\"\n";
+        let config = configured(Parts::Miner, &from(file, join)).expect("it is all there");
+        let shared = config.database.expect("it was named");
+        assert!(shared.works && shared.storage == Some("/mnt/a".into()));
+        let shown = format!("{:?}", config.shown);
+        assert!(shown.contains("db.example.org") && !shown.contains("SECRET"), "{shown}");
+        let refused = configured(Parts::Miner, &from(file, |_| {}));
+        assert!(matches!(refused, Err(ConfigurationError::DatabaseAndOwnChain)));
+        let refused = configured(Parts::Miner, &from("[database]\nwork = false\n", join));
+        assert!(matches!(refused, Err(ConfigurationError::NoDatabase { key: "database.work" })));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use clap::Args;
 use libp2p::Multiaddr;
 use sealdrop_miner::alerts::Webhook;
 use sealdrop_miner::logging::LogFormat;
+use sealdrop_miner::machines::DatabaseUrl;
 use shared::chain::AttoFil;
 use shared::piece::SectorSize;
 use std::collections::BTreeMap;
@@ -34,6 +35,8 @@ pub struct Options {
     pub web: WebOptions,
     #[command(flatten)]
     pub tls: TlsOptions,
+    #[command(flatten)]
+    pub database: DatabaseOptions,
     #[command(flatten)]
     pub log: LogOptions,
     #[command(flatten)]
@@ -146,6 +149,20 @@ pub struct TlsOptions {
     /// Its key
     #[arg(long, value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Several machines")]
+pub struct DatabaseOptions {
+    /// PostgreSQL database of the records, which other machines reach, too: as postgres://user:password@host/database [default: the home]
+    #[arg(long, value_name = "URL")]
+    pub database: Option<DatabaseUrl>,
+    /// Folder of pieces and sectors, which all machines reach [default: HOME/miner]
+    #[arg(long, value_name = "DIR")]
+    pub storage: Option<PathBuf>,
+    /// Whether this machine seals, too, beside its workers [default: true]
+    #[arg(long, value_name = "BOOL", hide_possible_values = true)]
+    pub database_work: Option<bool>,
 }
 
 #[derive(Debug, Clone, Default, Args)]

@@ -4,6 +4,7 @@ use crate::span;
 use libp2p::Multiaddr;
 use sealdrop_miner::alerts::Webhook;
 use sealdrop_miner::logging::{parse_filter, LogError, LogFormat};
+use sealdrop_miner::machines::DatabaseUrl;
 use serde_json::{json, Value as Json};
 use shared::chain::AttoFil;
 use shared::piece::SectorSize;
@@ -142,6 +143,19 @@ impl Value for Webhook {
     }
 
     /// Its host alone: whoever knows the rest can send there, too.
+    fn shown(&self) -> Json {
+        json!(self.to_string())
+    }
+}
+
+impl Value for DatabaseUrl {
+    const FORM: &'static str = "a database of PostgreSQL, such as \"postgres://user:password@host/database\"";
+
+    fn of_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    /// Its place alone: it may have a password.
     fn shown(&self) -> Json {
         json!(self.to_string())
     }

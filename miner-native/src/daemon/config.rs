@@ -6,6 +6,7 @@ use libp2p::Multiaddr;
 use sealdrop_listener::Certificate;
 use sealdrop_miner::alerts::Webhook;
 use sealdrop_miner::logging::LogConfig;
+use sealdrop_miner::machines::SharedConfig;
 use sealdrop_miner::network::{is_http, HostConfig};
 use sealdrop_miner::operator::ConfigurationView;
 use sealdrop_miner::settings::{Settings, SettingsChange, SettingsError};
@@ -103,6 +104,8 @@ pub struct DaemonConfig {
     /// The operator's certificate, for chain, page and secure WebSocket.
     pub tls: Option<Certificate>,
     pub log: LogConfig,
+    /// What it shares with other machines; none keeps its records in the home.
+    pub database: Option<SharedConfig>,
     /// Where alerts are sent.
     pub webhook: Option<Webhook>,
     /// Every key with its value and source, for the operator.
@@ -374,6 +377,7 @@ mod tests {
             client: None,
             tls: None,
             log: LogConfig::default(),
+            database: None,
             webhook: None,
             shown: ConfigurationView::default(),
             settings: SettingsChange::default(),

@@ -11,19 +11,23 @@ pub mod parameters;
 mod proofs;
 mod reloading;
 mod services;
+mod several;
 mod signals;
 #[cfg(test)]
 mod testing;
+mod working;
 
 pub use config::{ConfigError, DaemonConfig, Listen, P2p, PublicHttp, Role};
 pub use joining::JoinError;
 pub use proofs::{Proofs, RealProofs};
 pub use reloading::Read;
+pub use working::{work, WorkConfig};
 
 use greeting::Greeting;
 use parameters::ParametersError;
 use reloading::Reloading;
 use sealdrop_database::blocking;
+use sealdrop_database::jobs::Jobs;
 use sealdrop_devnet::{Devnet, DevnetConfig, DevnetError};
 use sealdrop_listener::Tls;
 use sealdrop_miner::alerts::Alerts;
@@ -40,6 +44,7 @@ use sealdrop_miner::failpoint::{self, UnknownPoint};
 use sealdrop_miner::http::{self, Http, HttpError};
 use sealdrop_miner::intake::Intake;
 use sealdrop_miner::logging::Log;
+use sealdrop_miner::machines::MachinesError;
 use sealdrop_miner::network::{self, Host, HttpPlaces, IdentityError, Network, NetworkError, TransferManager};
 use sealdrop_miner::operator::token::{TokenError, Tokens};
 use sealdrop_miner::piece_reader::PieceReader;
@@ -48,7 +53,7 @@ use sealdrop_miner::registration::{self, RegistrationError};
 use sealdrop_miner::settings::{SettingsError, SettingsStore};
 use sealdrop_miner::staging::{Staging, StagingError};
 use sealdrop_miner::storage_check::StorageDoubt;
-use sealdrop_miner::store::{MinerStore, StoreError};
+use sealdrop_miner::store::StoreError;
 use sealdrop_miner::supervisor::{RestartPolicy, ServiceFailed, Supervisor};
 use sealdrop_miner::web::{self, Api, Web, WebConfig, WebError};
 use sealdrop_miner::worker::{WorkerError, WorkerKey};
@@ -113,6 +118,8 @@ pub enum DaemonError {
     Join(#[from] JoinError),
     #[error(transparent)]
     Worker(#[from] WorkerError),
+    #[error(transparent)]
+    Machines(#[from] MachinesError),
     #[error(transparent)]
     ServiceFailed(#[from] ServiceFailed),
 }
@@ -239,6 +246,7 @@ async fn start(
     (log, read): (&Log, Read),
     supervisor: &mut Supervisor,
 ) -> Result<Greeting, DaemonError> {
+    let jobs = several::lead(config, supervisor).await?;
     // The page's port is taken first: it is the one that people remember.
     let listeners = web::bind(&config.web.addresses)?;
     let bound = listeners.iter().filter_map(|listener| listener.local_addr().ok());
@@ -264,7 +272,7 @@ async fn start(
         },
         config: config.file_as_text(),
     };
-    let parts = start_miner(config, home, proofs, &chain_url, &host, supervisor).await?;
+    let parts = start_miner(config, home, proofs, &chain_url, (&host, jobs), supervisor).await?;
     let transfers = TransferManager::new(parts.transfer_parts(), host.clone());
     let sources = transfers.clone();
     let explainer = Explainer::new(parts.explainer_parts(), move |deal| sources.sources(deal));
@@ -396,11 +404,12 @@ async fn start_miner(
     home: &DataDir,
     proofs: &dyn Proofs,
     chain_url: &str,
-    host: &Host,
+    (host, jobs): (&Host, Option<Jobs>),
     supervisor: &mut Supervisor,
 ) -> Result<Assembly, DaemonError> {
     let dir = home.miner();
-    let store = blocking(|| MinerStore::open(&dir.join("store")))?;
+    let storage = several::storage(config, home);
+    let store = several::store(config, home)?;
     let wallet = Wallet::open(dir.join("wallet"))?;
     // It was there a moment ago, or before the parameters were made; it may rest meanwhile.
     let waits = matches!(config.role, Role::Miner { .. });
@@ -441,13 +450,18 @@ async fn start_miner(
         Err(error) => return Err(error.into()),
     };
     services::start_worker_key(worker_key, supervisor);
-    let engine = proofs.engine(prover_id(&view.address), config.sector_size, dir.join("sectors"))?;
+    let sectors = storage.join("sectors");
+    let engine = proofs.engine(prover_id(&view.address), config.sector_size, sectors.clone())?;
     let kept = store.settings()?.unwrap_or_default();
     kept.settings.check()?;
     let settings = Arc::new(SettingsStore::new(kept));
-    let prover = Arc::new(Prover::start(engine, config.sector_size, store.rates()));
+    let staging = Staging::open(storage.join("staging"))?;
+    let mut prover = Arc::new(Prover::start(engine, config.sector_size, store.rates()));
+    if let Some(jobs) = jobs {
+        let parts = (home, &prover, &staging);
+        prover = several::share(config, jobs, prover_id(&view.address), parts, supervisor)?;
+    }
     let intake = Intake::new(config.sector_size, store.clone(), prover.clone(), settings.clone());
-    let staging = Staging::open(dir.join("staging"))?;
     let reader = PieceReader::new(store.clone(), staging.clone(), prover.clone());
     let index = blocking(|| BlockIndex::open(&dir.join("index")))?;
     let parts = Assembly {
@@ -467,7 +481,7 @@ async fn start_miner(
         settings,
         intake: Arc::new(intake),
         wake: Arc::default(),
-        sectors: dir.join("sectors"),
+        sectors,
         storage_doubt: StorageDoubt::default(),
         redemptions: Arc::default(),
     };

@@ -11,13 +11,15 @@ use sealdrop_prover::params::Source;
 use sealdrop_verify::BuiltIn;
 use shared::chain::verifier::Verifier;
 use shared::piece::SectorSize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A way to prove and to verify.
 pub trait Proofs {
     /// Gets ready, before any other thread exists; may take minutes.
     fn prepare(&self, config: &DaemonConfig, home: &DataDir) -> Result<(), DaemonError>;
+    /// The same for a machine that only seals: for sectors of `size`, by parameters in `params`.
+    fn prepare_worker(&self, params: &Path, size: SectorSize, source: Source) -> Result<(), DaemonError>;
     /// The prover of a miner, working in `sectors`.
     fn engine(&self, prover_id: [u8; 32], size: SectorSize, sectors: PathBuf) -> Result<Arc<dyn Engine>, DaemonError>;
     /// What the chain and the miner check proofs with.
@@ -44,6 +46,11 @@ impl Proofs for RealProofs {
         // Sets environment variables for the proof library.
         sealdrop_prover::init_from(&params, &parents, source)?;
         Ok(parameters::ensure(&params, config.sector_size, source)?)
+    }
+
+    fn prepare_worker(&self, params: &Path, size: SectorSize, source: Source) -> Result<(), DaemonError> {
+        sealdrop_prover::init_from(params, &params.join("parents"), source)?;
+        Ok(parameters::ensure(params, size, source)?)
     }
 
     fn engine(&self, prover_id: [u8; 32], size: SectorSize, sectors: PathBuf) -> Result<Arc<dyn Engine>, DaemonError> {

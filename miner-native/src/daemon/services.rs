@@ -11,7 +11,9 @@ use sealdrop_miner::chain_access::Following;
 use sealdrop_miner::deal_expiry::DealExpiry;
 use sealdrop_miner::http::Http;
 use sealdrop_miner::logging::Log;
+use sealdrop_miner::machines::Leading;
 use sealdrop_miner::network::{Host, Network, SelfCheck};
+use sealdrop_miner::prover::elsewhere::{Elsewhere, Worker};
 use sealdrop_miner::proving::Proving;
 use sealdrop_miner::redeeming::Redeeming;
 use sealdrop_miner::scrubbing::Scrubbing;
@@ -167,6 +169,49 @@ pub(super) fn start_work(parts: &Assembly, to: &mut Supervisor) {
     start(to, "slashing", Stage::Work, parts.slashing(), Slashing::run);
     start(to, "block index", Stage::Work, parts.indexing(), Indexing::run);
     start(to, "asks", Stage::Work, parts.ask_publisher(), AskPublisher::run);
+}
+
+/// That this daemon leads; it stops last, so that the next one finds all at rest.
+pub(super) fn start_leading(leading: Leading, supervisor: &mut Supervisor) {
+    start(supervisor, "leading", Stage::Store, leading, Leading::run);
+}
+
+/// The steps of sealing that this machine does for whoever posted them.
+pub(crate) fn start_worker(worker: Worker, supervisor: &mut Supervisor) {
+    start(supervisor, "jobs", Stage::Work, worker, Worker::run);
+}
+
+/// How often the machines are counted.
+const LOOK_AROUND: Duration = Duration::from_secs(10);
+/// What health calls it when nobody seals.
+const MACHINES: &str = "machines that seal";
+
+/// Which machines there are.
+pub(super) fn start_machines(elsewhere: Elsewhere, proof_memory: u64, supervisor: &mut Supervisor) {
+    start(supervisor, "machines", Stage::Work, elsewhere, move |elsewhere, lifeline| {
+        watch_machines(elsewhere, proof_memory, lifeline)
+    });
+}
+
+async fn watch_machines(elsewhere: Elsewhere, proof_memory: u64, lifeline: Lifeline) -> Result<(), ServiceError> {
+    // Those of this minute are still coming up.
+    let mut looks = 0u32;
+    loop {
+        let looking = elsewhere.clone();
+        looks = looks.saturating_add(1);
+        match tokio::task::spawn_blocking(move || looking.look_around(proof_memory)).await? {
+            Ok(0) if looks > 6 => lifeline.failing(
+                MACHINES,
+                &"no machine takes jobs, so nothing is sealed: start `sealdrop worker`, or set database.work",
+            ),
+            Ok(_) => lifeline.well(MACHINES),
+            Err(error) => lifeline.failing(MACHINES, &error),
+        }
+        lifeline.beat();
+        if lifeline.unless_stopping(tokio::time::sleep(LOOK_AROUND)).await.is_none() {
+            return Ok(());
+        }
+    }
 }
 
 /// What peers reach.

@@ -1,5 +1,6 @@
 //! FAKE proofs for the daemon that is killed: files and outputs as real sealing has them, tags instead of proofs.
 
+use sealdrop::daemon::parameters::Source;
 use sealdrop::daemon::{DaemonConfig, DaemonError, Proofs};
 use sealdrop_miner::data_dir::DataDir;
 use sealdrop_miner::prover::{Commitments, Cost, Engine, Implementation, ProverError, Resuming, Step};
@@ -20,6 +21,11 @@ pub struct FakeProofs;
 impl Proofs for FakeProofs {
     fn prepare(&self, _: &DaemonConfig, _: &DataDir) -> Result<(), DaemonError> {
         eprintln!("FAKE proofs: this daemon is for tests, and its chain takes any forged proof");
+        Ok(())
+    }
+
+    fn prepare_worker(&self, _: &Path, _: SectorSize, _: Source) -> Result<(), DaemonError> {
+        eprintln!("FAKE proofs: this worker is for tests");
         Ok(())
     }
 

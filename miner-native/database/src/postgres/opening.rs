@@ -73,11 +73,9 @@ pub(super) fn bring_up(
 
 /// Makes schema and tables; those that are there stay.
 fn make(session: &mut Session, place: &Place, schema: &Schema) -> Result<(), DatabaseError> {
-    let space = &place.space;
     let meta = session.quoted("sealdrop");
     let mut sql = format!(
-        "CREATE SCHEMA IF NOT EXISTS \"{space}\";
-         CREATE TABLE IF NOT EXISTS {meta} (one boolean PRIMARY KEY CHECK (one), kind integer NOT NULL, format bigint NOT NULL, owner bigint NOT NULL);
+        "CREATE TABLE IF NOT EXISTS {meta} (one boolean PRIMARY KEY CHECK (one), kind integer NOT NULL, format bigint NOT NULL, owner bigint NOT NULL);
          INSERT INTO {meta} VALUES (true, {}, 0, 0) ON CONFLICT DO NOTHING;",
         schema.kind
     );
@@ -87,6 +85,12 @@ fn make(session: &mut Session, place: &Place, schema: &Schema) -> Result<(), Dat
             "CREATE TABLE IF NOT EXISTS {name} (key bytea PRIMARY KEY, value bytea NOT NULL);"
         ));
     }
+    make_tables(session, place, &sql)
+}
+
+/// Makes the schema, and in it what `sql` makes where it is not there.
+pub(super) fn make_tables(session: &mut Session, place: &Place, sql: &str) -> Result<(), DatabaseError> {
+    let sql = format!("CREATE SCHEMA IF NOT EXISTS \"{}\"; {sql}", place.space);
     insist(|| {
         session.begin("BEGIN")?;
         // One process at a time: two that make the same at once get in each other's way.

@@ -3,9 +3,11 @@
 use super::Place;
 use crate::{DatabaseError, Entry, Order, Table};
 use postgres::error::SqlState;
+use postgres::fallible_iterator::FallibleIterator;
 use postgres::{Client, NoTls, Statement};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 /// How transactions begin.
 pub(super) const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -41,13 +43,23 @@ impl Fault {
     /// What it means for the transaction.
     pub(super) fn outcome(self) -> Result<Outcome, DatabaseError> {
         let reason = self.to_string();
-        match self.0.code() {
-            Some(code) if *code == SqlState::T_R_SERIALIZATION_FAILURE || *code == SqlState::T_R_DEADLOCK_DETECTED => {
-                Ok(Outcome::Conflict(reason))
-            }
+        match self {
+            _ if self.is_conflict() => Ok(Outcome::Conflict(reason)),
             _ if self.is_away() => Ok(Outcome::Away(reason)),
             _ => Err(DatabaseError::Failed { reason }),
         }
+    }
+
+    /// Whether it is worth asking again: others were in the way, or the server was.
+    pub(super) fn is_passing(&self) -> bool {
+        self.is_conflict() || self.is_away()
+    }
+
+    fn is_conflict(&self) -> bool {
+        let code = self.0.code();
+        code.is_some_and(|code| {
+            *code == SqlState::T_R_SERIALIZATION_FAILURE || *code == SqlState::T_R_DEADLOCK_DETECTED
+        })
     }
 
     /// Whether the server ends, begins, or is not reached.
@@ -268,6 +280,33 @@ impl Session {
         let made = self.client()?.prepare(&sql).map_err(Fault)?;
         self.statements.insert((table.name, kind), made.clone());
         Ok(made)
+    }
+
+    /// Tells all who listen in this schema.
+    pub(super) fn tell(&mut self, what: &str) -> Result<(), Fault> {
+        let space = self.place.space.clone();
+        let query = "SELECT pg_notify($1, $2)";
+        self.client()?.execute(query, &[&space, &what]).map(drop).map_err(Fault)
+    }
+
+    /// Hands what is told in this schema to `hear`, as long as `goes_on` says so: it is asked at least each `round`.
+    pub(super) fn listen(
+        &mut self,
+        mut hear: impl FnMut(&str),
+        round: Duration,
+        goes_on: impl Fn() -> bool,
+    ) -> Result<(), Fault> {
+        let listen = format!("LISTEN \"{}\"", self.place.space);
+        let client = self.client()?;
+        client.batch_execute(&listen).map_err(Fault)?;
+        while goes_on() {
+            let mut told = client.notifications();
+            let mut told = told.timeout_iter(round);
+            while let Some(notification) = told.next().map_err(Fault)? {
+                hear(notification.payload());
+            }
+        }
+        Ok(())
     }
 
     /// A table of the schema.

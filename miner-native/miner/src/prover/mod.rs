@@ -6,6 +6,7 @@
 //! [`crate::scrubbing`], [`crate::deal_expiry`] and [`crate::network`]; the verifier by the development chain.
 
 pub mod child;
+pub mod elsewhere;
 mod engine;
 #[cfg(test)]
 pub(crate) mod fake;
@@ -29,6 +30,7 @@ pub use sealdrop_prover::Implementation;
 pub use work::{Cost, Step};
 
 use crate::machine;
+use elsewhere::Elsewhere;
 use crate::staging::Staging;
 use crate::store::RateBook;
 use rates::Rates;
@@ -59,6 +61,12 @@ pub enum ProverError {
         budget: u64,
         reserve: u64,
     },
+    #[error("{step} on another machine: {reason}")]
+    Elsewhere { step: Step, reason: String },
+    #[error("another machine takes jobs by the name {name}: give this one its own with --name")]
+    NameTaken { name: String },
+    #[error(transparent)]
+    Database(#[from] sealdrop_database::DatabaseError),
     #[error("there are no proofs for sectors of {sector}")]
     UnknownSize { sector: SectorSize },
     #[error("a piece of the sector has an impossible size: {0}")]
@@ -90,7 +98,7 @@ impl ProverError {
     /// can be done later, and says nothing of the sector.
     pub fn passes(&self) -> bool {
         match self {
-            Self::NoThread { .. } | Self::TooLittleMemory { .. } => true,
+            Self::NoThread { .. } | Self::TooLittleMemory { .. } | Self::Database(_) => true,
             Self::Step(error) => error.is_shortage(),
             Self::Missing { source, .. } | Self::Output { source, .. } | Self::Remove { source, .. } => {
                 is_shortage(source)
@@ -111,6 +119,8 @@ pub struct Prover {
     own: Arc<OwnCode>,
     size: SectorSize,
     scheduler: Scheduler,
+    /// Who seals in place of this machine.
+    elsewhere: Option<Elsewhere>,
 }
 
 /// As long as it lives a proof-of-spacetime is due, and nothing of sealing begins.
@@ -136,6 +146,18 @@ impl Prover {
             own: engine.own_code(),
             engine,
             size,
+            elsewhere: None,
+        }
+    }
+
+    /// The same machine, which has its steps of sealing done by whoever takes them; what this one does of them shares its memory and its cores.
+    pub fn with_elsewhere(&self, elsewhere: Elsewhere) -> Self {
+        Self {
+            engine: self.engine.clone(),
+            own: self.own.clone(),
+            size: self.size,
+            scheduler: self.scheduler.clone(),
+            elsewhere: Some(elsewhere),
         }
     }
 
@@ -148,8 +170,7 @@ impl Prover {
     /// Has the own code compute from the next step on, or filecoin-proofs.
     pub fn use_own_code(&self, own: bool) {
         self.own.enable(own);
-        self.scheduler
-            .set_proof_memory(self.engine.cost(self.proving_step()).memory);
+        self.scheduler.set_proof_memory(self.proof_memory());
     }
 
     /// See [`OwnCode::status`].
@@ -165,14 +186,36 @@ impl Prover {
         }
     }
 
-    /// Sectors that are sealed at once.
-    pub fn sectors_at_once(&self) -> u64 {
-        self.scheduler.limits().sectors()
+    /// What a zero-knowledge proof takes of memory, in bytes.
+    pub fn proof_memory(&self) -> u64 {
+        self.engine.cost(self.proving_step()).memory
     }
 
-    /// What the prover is at: what runs, then what waits, by when it starts.
+    /// Sectors that are sealed at once.
+    pub fn sectors_at_once(&self) -> u64 {
+        match &self.elsewhere {
+            Some(elsewhere) => elsewhere.sectors_at_once(),
+            None => self.scheduler.limits().sectors(),
+        }
+    }
+
+    /// What the prover is at: what runs, then what waits, by when it starts. Of sealing by several machines what the database lists.
     pub fn jobs(&self) -> Vec<JobView> {
-        self.scheduler.jobs()
+        let mut jobs = self.scheduler.jobs();
+        if let Some(elsewhere) = &self.elsewhere {
+            jobs.retain(|job| !elsewhere::STEPS.contains(&job.step));
+            match elsewhere.list() {
+                Ok(listed) => jobs.extend(listed),
+                Err(error) => tracing::warn!(%error, "the jobs cannot be listed"),
+            }
+        }
+        jobs
+    }
+
+    /// Which of these steps, each with its sector, would start at once, in the order in which they would.
+    pub(crate) fn would_start(&self, steps: &[(Step, Option<u64>)]) -> Vec<usize> {
+        let orders: Vec<Order> = steps.iter().map(|(step, sector)| self.order(*step, *sector, 1)).collect();
+        self.scheduler.would_start(&orders)
     }
 
     /// How long a step is expected to take; `units` are the sectors of a proof-of-spacetime, else 1.
@@ -182,6 +225,9 @@ impl Prover {
 
     /// Whether the memory for sealing a sector is there; proving may go on without.
     pub fn check_memory(&self) -> Result<(), ProverError> {
+        if self.elsewhere.is_some() {
+            return Ok(());
+        }
         let order = self.order(self.proving_step(), None, 1);
         self.scheduler.check(&order)
     }
@@ -233,6 +279,9 @@ impl Prover {
         ticket: [u8; 32],
         staging: &Staging,
     ) -> Result<Vec<u8>, ProverError> {
+        if let Some(elsewhere) = &self.elsewhere {
+            return elsewhere.pre_commit1(sector, ticket).await;
+        }
         let (engine, id) = (self.engine.clone(), sector.id);
         let (sector, staging) = (sector.clone(), staging.clone());
         let job = move || engine.pre_commit1(&sector, ticket, &staging);
@@ -246,6 +295,9 @@ impl Prover {
         ticket: [u8; 32],
         output: Vec<u8>,
     ) -> Result<Commitments, ProverError> {
+        if let Some(elsewhere) = &self.elsewhere {
+            return elsewhere.pre_commit2(sector, ticket, output).await;
+        }
         let (engine, id, sector) = (self.engine.clone(), sector.id, sector.clone());
         let job = move || engine.pre_commit2(&sector, ticket, &output);
         self.run(Step::PreCommit2, id, job).await
@@ -253,6 +305,9 @@ impl Prover {
 
     /// See [`Engine::commit1`].
     pub async fn commit1(&self, sector: &Sector, sealed: &Sealed, seed: [u8; 32]) -> Result<Vec<u8>, ProverError> {
+        if let Some(elsewhere) = &self.elsewhere {
+            return elsewhere.commit1(sector, sealed, seed).await;
+        }
         let (engine, id) = (self.engine.clone(), sector.id);
         let (sector, sealed) = (sector.clone(), sealed.clone());
         let job = move || engine.commit1(&sector, &sealed, seed);
@@ -262,6 +317,9 @@ impl Prover {
     /// See [`Engine::commit2`]. A proof of the own code that is refused is made by the library, as a step of its own: it
     /// takes more memory and far more time.
     pub async fn commit2(&self, sector: u64, output: Vec<u8>) -> Result<Vec<u8>, ProverError> {
+        if let Some(elsewhere) = &self.elsewhere {
+            return elsewhere.commit2(sector, output).await;
+        }
         let output: Arc<[u8]> = output.into();
         let by = |implementation| {
             let (engine, output) = (self.engine.clone(), output.clone());

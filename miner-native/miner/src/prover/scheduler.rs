@@ -196,6 +196,28 @@ impl Scheduler {
         result.await.unwrap_or(Err(ProverError::NoThread { step: order.step }))
     }
 
+    /// Which of these steps would start at once, in the order in which they would; those that this machine has too little memory for never.
+    pub(super) fn would_start(&self, orders: &[Order]) -> Vec<usize> {
+        let can: Vec<bool> = orders.iter().map(|order| self.check(order).is_ok()).collect();
+        let state = self.inner.state();
+        let mut waiting: Vec<Waiting> = state.waiting.iter().map(|queued| queued.job).collect();
+        let running: Vec<Running> = state.running.iter().map(|begun| begun.job).collect();
+        let asked = orders.iter().enumerate().filter(|(at, _)| can.get(*at) == Some(&true));
+        waiting.extend(asked.map(|(at, order)| Waiting {
+            number: state.next + at as u64,
+            step: order.step,
+            sector: order.sector,
+            cost: Cost {
+                threads: order.cost.threads.min(state.limits.threads),
+                ..order.cost
+            },
+            overtaken: 0,
+        }));
+        let chosen = startable(&waiting, &running, state.due > 0, &state.limits);
+        let places = chosen.into_iter().filter_map(|number| number.checked_sub(state.next));
+        places.filter_map(|at| usize::try_from(at).ok()).collect()
+    }
+
     /// Whether the step could ever run.
     pub(super) fn check(&self, order: &Order) -> Result<(), ProverError> {
         if order.step == Step::WindowPost {

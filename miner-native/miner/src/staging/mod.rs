@@ -104,6 +104,14 @@ impl Staging {
         Ok(Self { dir, claims })
     }
 
+    /// The directory of a daemon on another machine, for reading what is whole: nothing in it is made or tidied.
+    pub fn of_another(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            claims: Arc::default(),
+        }
+    }
+
     /// The directory.
     pub fn dir(&self) -> &Path {
         &self.dir

@@ -15,6 +15,7 @@ mod rates;
 mod records;
 mod scrubs;
 mod sectors;
+mod server;
 mod tables;
 mod takeover;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use rates::RateBook;
 pub use records::{DealRecord, PhaseStart, PieceRecord, PostRecord, RedemptionRecord, RedemptionStage, SectorRecord};
 pub use scrubs::ScrubRecord;
 pub use sectors::UNSEALED;
+pub use server::SPACE;
 pub use tables::EffectKind;
 
 use crate::failpoint;
@@ -38,7 +40,7 @@ use shared::deal::miner::Unexpected;
 use shared::deal::retention::MAX_LIVE_DEALS;
 use shared::sector::machine::SectorRefusal;
 use shared::sector::SectorPiece;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use tables::{SCHEMA, SINGLES};
@@ -64,6 +66,10 @@ pub enum StoreError {
     UnknownSector(u64),
     #[error("all numbers of sectors are used up, as far as the chain says; is its endpoint the right one?")]
     NoSectorNumber,
+    #[error("this home's records are on a server ({server}): name it by --database or database.url, as before")]
+    OnServer { server: String },
+    #[error("{} has a miner's records, and so has the server ({server}): give the miner a database of its own", dir.display())]
+    TwoStores { dir: PathBuf, server: String },
     #[error("channel {id} of {payer} already pays for deal {deal}")]
     ChannelPromised { payer: Address, id: ChannelId, deal: Cid },
     #[error("this miner serves {MAX_LIVE_DEALS} deals and takes no more")]
@@ -88,6 +94,7 @@ pub struct MinerStore {
 impl MinerStore {
     /// Opens the database in the folder `dir`, which is made when it is not there.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        server::check_here(dir)?;
         takeover::take_over(dir)?;
         let database = Sqlite::open(&dir.join(FILE), &SCHEMA, Sharing::Alone)?;
         let store = Self::of(Arc::new(database));

@@ -1,7 +1,7 @@
 //! What an operator answered, and the configuration that follows from it: pure functions.
 
 use crate::configuration::{
-    ChainOptions, HostName, HttpOptions, JoinOptions, LogOptions, MinerOptions, NetworkOptions, Options, P2pOptions,
+    ChainOptions, DatabaseOptions, HostName, HttpOptions, JoinOptions, LogOptions, MinerOptions, NetworkOptions, Options, P2pOptions,
     PlaceOptions, ProofOptions, TlsOptions, WebOptions,
 };
 use crate::daemon::Role;
@@ -140,6 +140,7 @@ impl Answers {
                     Role::Chain | Role::ChainAndMiner => None,
                 },
             },
+            database: DatabaseOptions::default(),
             network: NetworkOptions {
                 network: self.network.clone().filter(|_| makes_chain),
                 sector_size: Some(self.sector_size),

@@ -1,0 +1,210 @@
+use super::*;
+
+/// Jobs of their own on the server that `SEALDROP_POSTGRES` names; `None` where none is named.
+fn jobs(rule: &str) -> Option<Jobs> {
+    let Ok(url) = std::env::var("SEALDROP_POSTGRES") else {
+        eprintln!("left out: SEALDROP_POSTGRES names no server");
+        return None;
+    };
+    Some(Jobs::at(&url, &format!("j{}_{rule}", std::process::id())).expect("the server answers"))
+}
+
+fn job<'a>(key: &'a str, rank: i16, sector: Option<u64>) -> NewJob<'a> {
+    NewJob {
+        key,
+        kind: "proof",
+        rank,
+        sector,
+        input: key.as_bytes(),
+    }
+}
+
+fn machine(name: &str) -> Machine {
+    Machine {
+        name: name.to_owned(),
+        cores: 2,
+        memory: 4 << 30,
+        version: "0".to_owned(),
+    }
+}
+
+/// Takes the first job that is shown.
+fn take(jobs: &Jobs, machine: &str) -> Option<Claim> {
+    let ids: Vec<i64> = jobs.open(machine, &["proof"]).unwrap().iter().map(|job| job.id).collect();
+    jobs.claim(machine, &ids).unwrap()
+}
+
+/// As if this time had passed for leases, pauses and preferences.
+fn pass(jobs: &Jobs, seconds: u32) {
+    jobs.ask(|session| {
+        let (jobs, leases) = (session.quoted("jobs"), session.quoted("leases"));
+        let sql = format!(
+            "UPDATE {jobs} SET lease_until = lease_until - interval '{seconds} s', not_before = not_before - interval '{seconds} s',
+               preferred_until = preferred_until - interval '{seconds} s';
+             UPDATE {leases} SET until = until - interval '{seconds} s';"
+        );
+        session.client()?.batch_execute(&sql).map_err(Fault::of)
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_job_has_one_result_whoever_was_thought_dead() {
+    let Some(jobs) = jobs("fence") else { return };
+    let id = jobs.post(&job("a", 1, None)).unwrap();
+    let first = take(&jobs, "one").expect("it waits");
+    assert_eq!(take(&jobs, "two"), None, "it is taken");
+    pass(&jobs, 31);
+    let second = take(&jobs, "two").expect("the first fell silent");
+    assert!(second.fence > first.fence);
+    assert_eq!(jobs.beat(&machine("one"), &[(first.id, first.fence)]).unwrap(), [0; 0]);
+    let late = jobs.end("one", &first, &Outcome::Done(b"first".to_vec())).unwrap();
+    assert_eq!((late, jobs.result(id).unwrap()), (Verdict::Lost, None));
+    let done = Outcome::Done(b"second".to_vec());
+    assert_eq!(jobs.end("two", &second, &done).unwrap(), Verdict::Kept);
+    // The answer was lost on its way, and it is said again; something else is not taken any more.
+    assert_eq!(jobs.end("two", &second, &done).unwrap(), Verdict::Kept);
+    let other = Outcome::Done(b"other".to_vec());
+    assert_eq!(jobs.end("two", &second, &other).unwrap(), Verdict::Lost);
+    assert_eq!(jobs.result(id).unwrap(), Some(Ended::Done(b"second".to_vec())));
+}
+
+#[test]
+fn a_machine_that_gives_signs_of_life_keeps_its_jobs() {
+    let Some(jobs) = jobs("beat") else { return };
+    jobs.post(&job("a", 1, None)).unwrap();
+    let claim = take(&jobs, "one").unwrap();
+    for _ in 0..3 {
+        pass(&jobs, 25);
+        assert_eq!(jobs.beat(&machine("one"), &[(claim.id, claim.fence)]).unwrap(), [claim.id]);
+    }
+    assert_eq!(take(&jobs, "two"), None);
+    let [seen] = &jobs.machines().unwrap()[..] else {
+        panic!("one machine gave signs of life")
+    };
+    assert_eq!((&seen.machine, seen.jobs), (&machine("one"), 1));
+}
+
+#[test]
+fn a_job_that_is_posted_twice_is_one_and_goes_when_its_result_was_taken() {
+    let Some(jobs) = jobs("twice") else { return };
+    let id = jobs.post(&job("a", 1, Some(7))).unwrap();
+    let claim = take(&jobs, "one").unwrap();
+    assert_eq!(jobs.post(&job("a", 1, Some(7))).unwrap(), id);
+    jobs.end("one", &claim, &Outcome::Failed(b"no".to_vec())).unwrap();
+    assert_eq!(jobs.post(&job("a", 1, Some(7))).unwrap(), id, "its result is still there");
+    assert_eq!(jobs.result(id).unwrap(), Some(Ended::Failed(b"no".to_vec())));
+    jobs.remove(id).unwrap();
+    assert_ne!(jobs.post(&job("a", 1, Some(7))).unwrap(), id);
+}
+
+#[test]
+fn the_lowest_rank_goes_first_and_then_what_was_posted_first() {
+    let Some(jobs) = jobs("order") else { return };
+    for (key, rank) in [("a", 3), ("b", 1), ("c", 3), ("d", 1)] {
+        jobs.post(&job(key, rank, None)).unwrap();
+    }
+    let order: Vec<Vec<u8>> = std::iter::from_fn(|| take(&jobs, "one")).map(|claim| claim.input).collect();
+    assert_eq!(order, [b"b", b"d", b"a", b"c"]);
+}
+
+#[test]
+fn a_sectors_next_job_is_for_the_machine_that_has_it_and_after_a_while_for_all() {
+    let Some(jobs) = jobs("sticky") else { return };
+    let first = jobs.post(&job("a", 1, Some(7))).unwrap();
+    let claim = take(&jobs, "one").unwrap();
+    jobs.end("one", &claim, &Outcome::Done(Vec::new())).unwrap();
+    jobs.remove(first).unwrap();
+    jobs.post(&job("b", 1, Some(7))).unwrap();
+    jobs.post(&job("c", 1, Some(8))).unwrap();
+    assert_eq!(take(&jobs, "two").map(|claim| claim.input), Some(b"c".to_vec()));
+    assert_eq!(take(&jobs, "two"), None);
+    pass(&jobs, 61);
+    assert_eq!(take(&jobs, "two").map(|claim| claim.input), Some(b"b".to_vec()));
+}
+
+#[test]
+fn what_could_not_be_begun_is_tried_again_after_a_pause_that_grows() {
+    let Some(jobs) = jobs("pause") else { return };
+    let id = jobs.post(&job("a", 1, None)).unwrap();
+    for pause in [2, 4, 8] {
+        let claim = take(&jobs, "one").expect("its pause is over");
+        let verdict = jobs.end("one", &claim, &Outcome::NotNow("no room".to_owned()));
+        assert_eq!(verdict.unwrap(), Verdict::Kept);
+        assert_eq!(jobs.list(9).unwrap()[0].reason.as_deref(), Some("no room"));
+        pass(&jobs, pause - 1);
+        assert_eq!(take(&jobs, "one"), None);
+        pass(&jobs, 1);
+    }
+    assert_eq!(jobs.result(id).unwrap(), None, "it was never lost");
+}
+
+#[test]
+fn a_job_that_ends_every_machine_is_given_to_no_more_of_them() {
+    let Some(jobs) = jobs("poison") else { return };
+    let id = jobs.post(&job("a", 1, None)).unwrap();
+    for machine in ["one", "two", "three", "four", "five"] {
+        assert_eq!(jobs.result(id).unwrap(), None);
+        take(&jobs, machine).expect("it is free again");
+        pass(&jobs, 31);
+    }
+    assert_eq!(take(&jobs, "six"), None);
+    assert_eq!(jobs.result(id).unwrap(), Some(Ended::Lost(5)));
+}
+
+#[test]
+fn each_job_is_taken_once_by_whichever_of_many_machines() {
+    let Some(jobs) = jobs("many") else { return };
+    let url = std::env::var("SEALDROP_POSTGRES").expect("there is one");
+    for number in 0..60 {
+        jobs.post(&job(&format!("job {number}"), 1, None)).unwrap();
+    }
+    let taken: Vec<Vec<u8>> = std::thread::scope(|scope| {
+        let machines: Vec<_> = (0..6)
+            .map(|number| {
+                let jobs = Jobs::at(&url, &format!("j{}_many", std::process::id())).unwrap();
+                scope.spawn(move || {
+                    let name = format!("machine {number}");
+                    std::iter::from_fn(|| take(&jobs, &name)).map(|claim| claim.input).collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        machines.into_iter().flat_map(|machine| machine.join().unwrap()).collect()
+    });
+    let distinct: std::collections::BTreeSet<&Vec<u8>> = taken.iter().collect();
+    assert_eq!((taken.len(), distinct.len()), (60, 60));
+}
+
+#[test]
+fn whoever_waits_hears_of_the_end_and_of_new_work_at_once() {
+    let Some(jobs) = jobs("bell") else { return };
+    let id = jobs.post(&job("a", 1, None)).unwrap();
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| jobs.wait(id, || false).unwrap());
+        let claim = take(&jobs, "one").unwrap();
+        jobs.end("one", &claim, &Outcome::Done(b"it".to_vec())).unwrap();
+        assert_eq!(waiting.join().unwrap(), Some(Ended::Done(b"it".to_vec())));
+        let waiting = scope.spawn(|| jobs.wait_for_work(Duration::from_secs(60)));
+        while !waiting.is_finished() {
+            jobs.post(&job("b", 1, None)).unwrap();
+        }
+    });
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+}
+
+#[test]
+fn one_leads_at_a_time_and_another_when_it_falls_silent_or_stops() {
+    let Some(jobs) = jobs("leader") else { return };
+    let time = Duration::from_secs(10);
+    let one = jobs.lead("miner", "one", time).unwrap().expect("nobody leads");
+    assert_eq!(jobs.lead("miner", "two", time).unwrap(), Err("one".to_owned()));
+    assert!(jobs.keep_leading(&one, time).unwrap());
+    pass(&jobs, 11);
+    let two = jobs.lead("miner", "two", time).unwrap().expect("one fell silent");
+    assert!(two.fence > one.fence && !jobs.keep_leading(&one, time).unwrap());
+    jobs.stop_leading(&one).unwrap();
+    assert!(jobs.keep_leading(&two, time).unwrap(), "it is not one's to give up");
+    jobs.stop_leading(&two).unwrap();
+    assert!(jobs.lead("miner", "one", time).unwrap().is_ok());
+}

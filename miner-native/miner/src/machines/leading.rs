@@ -1,0 +1,74 @@
+//! The daemon that leads: by a lease of seconds, so that another takes over soon after it fell silent.
+//!
+//! Whoever loses the lease changes nothing any more, whatever it still believes: the one that follows opens the records as their only owner, and each
+//! transaction of the former fails from then on. What is sent to the chain is in the records before it is sent, under its purpose, so that the one that
+//! follows sends nothing twice.
+
+use crate::supervisor::{Lifeline, ServiceError};
+use sealdrop_database::blocking;
+use sealdrop_database::jobs::{Jobs, Leadership};
+use sealdrop_database::DatabaseError;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a daemon leads after its last sign of life.
+const LEASE: Duration = Duration::from_secs(10);
+/// How often it gives one, and how often another looks.
+const EVERY: Duration = Duration::from_secs(2);
+/// The lease's name.
+const NAME: &str = "daemon";
+/// What health calls it.
+const LEASE_OF: &str = "lease of the database";
+
+/// See the module.
+#[derive(Clone)]
+pub struct Leading {
+    jobs: Jobs,
+    lease: Arc<Leadership>,
+}
+
+impl Leading {
+    /// Leads as soon as nobody else does; `waits` hears once who does meanwhile.
+    pub async fn when_free(jobs: Jobs, holder: &str, waits: impl FnOnce(&str)) -> Result<Self, DatabaseError> {
+        let mut waits = Some(waits);
+        loop {
+            match blocking(|| jobs.lead(NAME, holder, LEASE)) {
+                Ok(Ok(lease)) => {
+                    let lease = Arc::new(lease);
+                    return Ok(Self { jobs, lease });
+                }
+                Ok(Err(other)) => {
+                    if let Some(waits) = waits.take() {
+                        waits(&other);
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "the database is not reached; trying again"),
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+    }
+
+    /// Goes on leading until it is to stop; fails when another leads.
+    pub async fn run(self, lifeline: Lifeline) -> Result<(), ServiceError> {
+        loop {
+            match blocking(|| self.jobs.keep_leading(&self.lease, LEASE)) {
+                Ok(true) => lifeline.well(LEASE_OF),
+                Ok(false) => {
+                    return Err("another daemon leads by now: this one changes nothing any more".into());
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the lease could not be renewed; trying again");
+                    lifeline.failing(LEASE_OF, &error);
+                }
+            }
+            lifeline.beat();
+            if lifeline.unless_stopping(tokio::time::sleep(EVERY)).await.is_none() {
+                break;
+            }
+        }
+        if let Err(error) = blocking(|| self.jobs.stop_leading(&self.lease)) {
+            tracing::warn!(%error, "the next daemon leads when this one's lease is over");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,263 @@
+//! Sealing by several machines: its steps are posted as jobs ([`sealdrop_database::jobs`]), and whoever has room does them.
+//!
+//! ```text
+//! Elsewhere   the daemon's side: posts a step, waits for its result
+//! Worker      a machine's side: takes steps that it has room for, by the rules of `selection`, and does them by a `Prover` of its own
+//! ```
+//! A step is posted with all that it depends on but the files, which lie where all machines reach them. Its key is a digest of that: a daemon that
+//! crashed finds its step again, and what a machine finished before is found on the disk by [`super::Resuming`]. A proof-of-spacetime is never posted:
+//! it is made where it is due, at once.
+
+mod working;
+
+pub use working::{Worker, WorkerSettings};
+
+use super::jobs::{JobState, JobView};
+use super::selection::Limits;
+use super::{Commitments, ProverError, Step};
+use sealdrop_database::jobs::{Ended, Jobs, NewJob};
+use serde::{de::DeserializeOwned, Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use shared::piece::Commitment;
+use shared::sector::{Sealed, Sector, SectorStage};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
+
+/// The steps that other machines do, by their keys.
+pub const STEPS: [Step; 4] = [Step::Commit2, Step::Commit1, Step::PreCommit2, Step::PreCommit1];
+/// A machine that was silent for longer does not count.
+const SILENT_MS: u64 = 60_000;
+/// Jobs that are listed.
+const LISTED: u32 = 1000;
+
+/// What is asked of a machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum Request {
+    PreCommit1 {
+        sector: Sector,
+        ticket: [u8; 32],
+    },
+    PreCommit2 {
+        sector: Sector,
+        ticket: [u8; 32],
+        output: Vec<u8>,
+    },
+    Commit1 {
+        sector: Sector,
+        sealed: Sealed,
+        seed: [u8; 32],
+    },
+    Commit2 {
+        sector: u64,
+        output: Vec<u8>,
+    },
+}
+
+/// What a machine found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum Answer {
+    Output(Vec<u8>),
+    /// Of the data, of the replica and of the layers.
+    Commitments([[u8; 32]; 3]),
+}
+
+/// Has steps done by other machines. Clones are the same.
+#[derive(Clone)]
+pub struct Elsewhere {
+    jobs: Jobs,
+    /// Whose steps they are.
+    prover_id: [u8; 32],
+    /// Sectors that the machines seal at once, as far as they were heard of.
+    sectors: Arc<AtomicU64>,
+}
+
+impl Elsewhere {
+    pub fn new(jobs: Jobs, prover_id: [u8; 32]) -> Self {
+        Self {
+            jobs,
+            prover_id,
+            sectors: Arc::new(AtomicU64::new(1)),
+        }
+    }
+
+    /// Sectors that are sealed at once: never none, so that one waits for the first machine.
+    pub(super) fn sectors_at_once(&self) -> u64 {
+        self.sectors.load(Ordering::Relaxed).max(1)
+    }
+
+    /// Looks which machines there are; `proof` is what a zero-knowledge proof takes of memory. Returns how many. Blocks its thread.
+    pub fn look_around(&self, proof: u64) -> Result<usize, ProverError> {
+        let machines = self.jobs.machines()?;
+        let awake = machines.iter().filter(|view| view.silent_ms < SILENT_MS);
+        let limits = awake.map(|view| Limits::of_machine(view.machine.cores, view.machine.memory, 0, proof, 0));
+        let sectors: Vec<u64> = limits.map(|limits| limits.sectors()).collect();
+        self.sectors.store(sectors.iter().sum(), Ordering::Relaxed);
+        Ok(sectors.len())
+    }
+
+    /// What is posted, for people. Blocks its thread.
+    pub(super) fn list(&self) -> Result<Vec<JobView>, ProverError> {
+        let listed = self.jobs.list(LISTED)?;
+        let now = crate::clock::now_ms();
+        let views = listed.into_iter().enumerate().filter_map(|(behind, job)| {
+            let state = match &job.holder {
+                Some((_, for_ms)) => JobState::Running {
+                    since_ms: now.saturating_sub(*for_ms),
+                },
+                None => JobState::Queued { behind: behind as u64 },
+            };
+            Some(JobView {
+                sector: job.sector,
+                step: step_of(&job.kind)?,
+                state,
+                expected_ms: None,
+                wait_ms: None,
+                basis: job.holder.map_or_else(
+                    || job.reason.unwrap_or_else(|| "no machine has taken it yet".to_owned()),
+                    |(machine, _)| format!("done by {machine}"),
+                ),
+            })
+        });
+        Ok(views.collect())
+    }
+
+    pub(super) async fn pre_commit1(&self, sector: &Sector, ticket: [u8; 32]) -> Result<Vec<u8>, ProverError> {
+        let (id, sector) = (sector.id, bare(sector));
+        self.output(Step::PreCommit1, id, Request::PreCommit1 { sector, ticket })
+            .await
+    }
+
+    pub(super) async fn pre_commit2(
+        &self,
+        sector: &Sector,
+        ticket: [u8; 32],
+        output: Vec<u8>,
+    ) -> Result<Commitments, ProverError> {
+        let (id, sector) = (sector.id, bare(sector));
+        let request = Request::PreCommit2 { sector, ticket, output };
+        match self.ask(Step::PreCommit2, id, request).await? {
+            Answer::Commitments([comm_d, comm_r, comm_c]) => Ok(Commitments {
+                comm_d: Commitment(comm_d),
+                comm_r: Commitment(comm_r),
+                comm_c: Commitment(comm_c),
+            }),
+            Answer::Output(_) => Err(nonsense(Step::PreCommit2)),
+        }
+    }
+
+    pub(super) async fn commit1(
+        &self,
+        sector: &Sector,
+        sealed: &Sealed,
+        seed: [u8; 32],
+    ) -> Result<Vec<u8>, ProverError> {
+        let (id, sector, sealed) = (sector.id, bare(sector), sealed.clone());
+        self.output(Step::Commit1, id, Request::Commit1 { sector, sealed, seed })
+            .await
+    }
+
+    pub(super) async fn commit2(&self, sector: u64, output: Vec<u8>) -> Result<Vec<u8>, ProverError> {
+        self.output(Step::Commit2, sector, Request::Commit2 { sector, output })
+            .await
+    }
+
+    async fn output(&self, step: Step, sector: u64, request: Request) -> Result<Vec<u8>, ProverError> {
+        match self.ask(step, sector, request).await? {
+            Answer::Output(output) => Ok(output),
+            Answer::Commitments(_) => Err(nonsense(step)),
+        }
+    }
+
+    async fn ask(&self, step: Step, sector: u64, request: Request) -> Result<Answer, ProverError> {
+        let input = encode(step, &request)?;
+        let key = format!("{}/{sector}/{}", hex::encode(self.prover_id), digest(step, &input));
+        let jobs = self.jobs.clone();
+        let unwanted = Unwanted::default();
+        let is_unwanted = unwanted.0.clone();
+        let asking = move || -> Result<Answer, ProverError> {
+            let id = jobs.post(&NewJob {
+                key: &key,
+                kind: step.key(),
+                rank: rank(step),
+                sector: Some(sector),
+                input: &input,
+            })?;
+            let Some(ended) = jobs.wait(id, || is_unwanted.load(Ordering::Relaxed))? else {
+                return Err(ProverError::NoThread { step });
+            };
+            // Asked for again after a crash it is done anew, which finds what is on the disk.
+            jobs.remove(id)?;
+            match ended {
+                Ended::Done(output) => decode(step, &output),
+                Ended::Failed(reason) => Err(ProverError::Elsewhere {
+                    step,
+                    reason: String::from_utf8_lossy(&reason).into_owned(),
+                }),
+                Ended::Lost(machines) => Err(ProverError::Elsewhere {
+                    step,
+                    reason: format!("{machines} machines fell silent while they were at it: look at their logs, it may be too much for their memory"),
+                }),
+            }
+        };
+        let done = tokio::task::spawn_blocking(asking).await;
+        drop(unwanted);
+        done.unwrap_or(Err(ProverError::NoThread { step }))
+    }
+}
+
+/// Tells a thread that waits for a step when nobody wants it any more.
+#[derive(Default)]
+struct Unwanted(Arc<AtomicBool>);
+
+impl Drop for Unwanted {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The sector as it is for every try: without its stage, which is in the request, and its failures.
+fn bare(sector: &Sector) -> Sector {
+    Sector {
+        stage: SectorStage::Closed,
+        attempts: 0,
+        last_error: None,
+        failed_at: None,
+        ..sector.clone()
+    }
+}
+
+/// The step of a job's kind.
+fn step_of(kind: &str) -> Option<Step> {
+    STEPS.into_iter().find(|step| step.key() == kind)
+}
+
+fn rank(step: Step) -> i16 {
+    STEPS.iter().position(|known| *known == step).map_or(i16::MAX, |at| at as i16)
+}
+
+fn digest(step: Step, input: &[u8]) -> String {
+    hex::encode(Sha256::new().chain_update(step.key()).chain_update(input).finalize())
+}
+
+fn encode<T: Serialize>(step: Step, value: &T) -> Result<Vec<u8>, ProverError> {
+    let mut bytes = Vec::new();
+    ciborium::into_writer(value, &mut bytes).map_err(|error| ProverError::Elsewhere {
+        step,
+        reason: error.to_string(),
+    })?;
+    Ok(bytes)
+}
+
+fn decode<T: DeserializeOwned>(step: Step, bytes: &[u8]) -> Result<T, ProverError> {
+    ciborium::from_reader(bytes).map_err(|error| ProverError::Elsewhere {
+        step,
+        reason: format!("it cannot be read ({error}): do all machines run one version?"),
+    })
+}
+
+fn nonsense(step: Step) -> ProverError {
+    ProverError::Elsewhere {
+        step,
+        reason: "the result is that of another step: do all machines run one version?".to_owned(),
+    }
+}

@@ -1,0 +1,315 @@
+//! A machine that does steps of sealing for whoever posted them.
+//!
+//! It takes a step only when it would start at once, by the same rules as a daemon's own steps ([`super::super::selection`]), so that a machine holds
+//! nothing that another could do. Once every [`BEAT`] it says that it lives. A step that writes a sector's files and was lost, because nothing was heard
+//! of the database for [`SILENCE`] or because another machine has it now, must not go on: a thread cannot be stopped, so the process is.
+
+use super::{decode, encode, step_of, Answer, Request};
+use crate::clock;
+use crate::prover::{machine, Prover, ProverError, Step};
+use crate::staging::Staging;
+use crate::supervisor::{Lifeline, ServiceError};
+use sealdrop_database::blocking;
+use sealdrop_database::jobs::{Claim, Jobs, Leadership, Machine, Outcome, Verdict, BEAT, LEASE, SILENCE};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// How long a look at the jobs is put off at most when nothing is told.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// What health calls the way to the database.
+const DATABASE: &str = "jobs of the database";
+
+/// What a worker is, and may do.
+#[derive(Debug, Clone)]
+pub struct WorkerSettings {
+    /// A name that no other machine has.
+    pub name: String,
+    /// Bytes of memory for jobs; none leaves it to the machine.
+    pub memory: Option<u64>,
+    /// The steps that it takes.
+    pub steps: Vec<Step>,
+}
+
+/// See the module.
+#[derive(Clone)]
+pub struct Worker {
+    jobs: Jobs,
+    prover: Arc<Prover>,
+    staging: Staging,
+    machine: Machine,
+    steps: Vec<Step>,
+    held: Arc<Held>,
+    /// Ends the process, with the reason.
+    give_up: Arc<dyn Fn(&str) + Send + Sync>,
+}
+
+#[derive(Default)]
+struct Held {
+    jobs: Mutex<BTreeMap<i64, Holding>>,
+    /// Told when a step has ended.
+    ended: Notify,
+}
+
+#[derive(Clone, Copy)]
+struct Holding {
+    fence: i64,
+    step: Step,
+}
+
+impl Held {
+    fn jobs(&self) -> MutexGuard<'_, BTreeMap<i64, Holding>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Worker {
+    /// A machine that does steps by `prover`. `give_up` ends the process.
+    pub fn new(
+        jobs: Jobs,
+        prover: Arc<Prover>,
+        staging: Staging,
+        settings: WorkerSettings,
+        give_up: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Self {
+        let WorkerSettings { name, memory, steps } = settings;
+        if let Some(memory) = memory {
+            prover.allow(memory, 0);
+        }
+        let machine = Machine {
+            memory: memory.or_else(machine::available_memory).unwrap_or(0),
+            cores: machine::cores(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            name,
+        };
+        Self {
+            jobs,
+            prover,
+            staging,
+            machine,
+            steps,
+            held: Arc::default(),
+            give_up: Arc::new(give_up),
+        }
+    }
+
+    /// Takes steps and does them until it is to stop; what it holds then is free for others at once. Fails when another machine has its name.
+    pub async fn run(self, lifeline: Lifeline) -> Result<(), ServiceError> {
+        let (beating, line) = (self.clone(), lifeline.clone());
+        let naming = tokio::task::spawn_blocking(move || named(&beating.jobs, &beating.machine.name));
+        let Some(name) = lifeline.unless_stopping(naming).await else {
+            return Ok(());
+        };
+        let name = name??;
+        let (beating, given) = (self.clone(), name.clone());
+        let beats = std::thread::Builder::new()
+            .name("signs of life".into())
+            .spawn(move || beating.beat_until_stopped(&given, &line))?;
+        let done = lifeline.unless_stopping(self.take_steps(&lifeline)).await;
+        let _ = tokio::task::spawn_blocking(move || beats.join()).await;
+        blocking(|| self.let_go(&name));
+        done.unwrap_or(Ok(()))
+    }
+
+    async fn take_steps(&self, lifeline: &Lifeline) -> Result<(), ServiceError> {
+        loop {
+            let taken = blocking(|| self.take());
+            lifeline.beat();
+            match taken {
+                Ok(Some((claim, step))) => {
+                    lifeline.well(DATABASE);
+                    let (worker, line) = (self.clone(), lifeline.clone());
+                    lifeline.spawn_own("doing a step", async move { worker.perform(claim, step, &line).await });
+                    continue;
+                }
+                Ok(None) => lifeline.well(DATABASE),
+                Err(error) => {
+                    tracing::warn!(%error, "the jobs cannot be read; trying again");
+                    lifeline.failing(DATABASE, &error);
+                }
+            }
+            let jobs = self.jobs.clone();
+            let told = tokio::task::spawn_blocking(move || jobs.wait_for_work(LOOK_EVERY));
+            tokio::select! {
+                _ = told => {}
+                () = self.held.ended.notified() => {}
+            }
+        }
+    }
+
+    /// Takes the first step that would start at once.
+    fn take(&self) -> Result<Option<(Claim, Step)>, ProverError> {
+        let kinds: Vec<&str> = self.steps.iter().map(|step| step.key()).collect();
+        let open = self.jobs.open(&self.machine.name, &kinds)?;
+        let known: Vec<(i64, Step, Option<u64>)> = open
+            .iter()
+            .filter_map(|job| Some((job.id, step_of(&job.kind)?, job.sector)))
+            .collect();
+        let steps: Vec<(Step, Option<u64>)> = known.iter().map(|(_, step, sector)| (*step, *sector)).collect();
+        let could = self.prover.would_start(&steps);
+        let ids: Vec<i64> = could.iter().filter_map(|at| known.get(*at)).map(|(id, ..)| *id).collect();
+        if ids.is_empty() {
+            return Ok(None);
+        }
+        let Some(claim) = self.jobs.claim(&self.machine.name, &ids)? else {
+            return Ok(None);
+        };
+        let step = step_of(&claim.kind).unwrap_or(Step::Scrub);
+        let fence = claim.fence;
+        self.held.jobs().insert(claim.id, Holding { fence, step });
+        Ok(Some((claim, step)))
+    }
+
+    async fn perform(&self, claim: Claim, step: Step, lifeline: &Lifeline) {
+        let began = Instant::now();
+        let mut under_way = UnderWay {
+            worker: self,
+            id: claim.id,
+            lifeline,
+            writes: step.writes(),
+        };
+        tracing::info!(job = claim.id, sector = claim.sector, %step, "a step was taken");
+        let outcome = match self.compute(step, &claim.input).await {
+            Ok(output) => Outcome::Done(output),
+            Err(error) if error.passes() => Outcome::NotNow(error.to_string()),
+            Err(error) => Outcome::Failed(error.to_string().into_bytes()),
+        };
+        under_way.writes = false;
+        let seconds = format!("{:.1}", began.elapsed().as_secs_f64());
+        loop {
+            let said = blocking(|| self.jobs.end(&self.machine.name, &claim, &outcome));
+            match said {
+                Ok(Verdict::Kept) => {
+                    tracing::info!(job = claim.id, sector = claim.sector, %step, seconds, "the step has ended");
+                    break;
+                }
+                Ok(Verdict::Lost) => {
+                    tracing::warn!(job = claim.id, sector = claim.sector, %step, "the step was another machine's by now: its result is dropped");
+                    break;
+                }
+                // It took long: it is said again and again, for as long as the server is away.
+                Err(error) => {
+                    tracing::warn!(job = claim.id, %error, "what came of a step cannot be said; trying again");
+                    lifeline.failing(DATABASE, &error);
+                    tokio::time::sleep(BEAT).await;
+                }
+            }
+        }
+    }
+
+    async fn compute(&self, step: Step, input: &[u8]) -> Result<Vec<u8>, ProverError> {
+        let prover = &self.prover;
+        let answer = match decode(step, input)? {
+            Request::PreCommit1 { sector, ticket } => {
+                Answer::Output(prover.pre_commit1(&sector, ticket, &self.staging).await?)
+            }
+            Request::PreCommit2 { sector, ticket, output } => {
+                let made = prover.pre_commit2(&sector, ticket, output).await?;
+                Answer::Commitments([made.comm_d.0, made.comm_r.0, made.comm_c.0])
+            }
+            Request::Commit1 { sector, sealed, seed } => Answer::Output(prover.commit1(&sector, &sealed, seed).await?),
+            Request::Commit2 { sector, output } => Answer::Output(prover.commit2(sector, output).await?),
+        };
+        encode(step, &answer)
+    }
+
+    /// Gives signs of life, on a thread that no step keeps busy.
+    fn beat_until_stopped(&self, name: &Leadership, lifeline: &Lifeline) {
+        let mut heard = Instant::now();
+        while !lifeline.token().is_cancelled() {
+            let held: Vec<(i64, i64)> = self.held.jobs().iter().map(|(id, job)| (*id, job.fence)).collect();
+            let answered = self
+                .jobs
+                .beat(&self.machine, &held)
+                .and_then(|kept| Ok((kept, self.jobs.keep_leading(name, LEASE)?)));
+            match answered {
+                Ok((kept, is_ours)) => {
+                    heard = Instant::now();
+                    if !is_ours {
+                        (self.give_up)("another machine has taken this one's name: give each its own");
+                    }
+                    let lost = held.iter().map(|(id, _)| *id).filter(|id| !kept.contains(id));
+                    lost.for_each(|id| self.lost(id));
+                }
+                Err(error) => tracing::warn!(%error, "no sign of life could be given; trying again"),
+            }
+            if heard.elapsed() > SILENCE && self.writes() {
+                (self.give_up)("nothing was heard of the database for too long: others may have this machine's steps by now, and must not find it at their files");
+            }
+            std::thread::sleep(BEAT);
+        }
+    }
+
+    /// Whether a step is under way that changes a sector's files.
+    fn writes(&self) -> bool {
+        self.held.jobs().values().any(|job| job.step.writes())
+    }
+
+    fn lost(&self, id: i64) {
+        // It may have ended by itself since.
+        let Some(job) = self.held.jobs().get(&id).copied() else {
+            return;
+        };
+        tracing::warn!(job = id, step = %job.step, "a step was lost: another machine has it, or nobody wants it any more");
+        if job.step.writes() {
+            (self.give_up)("a step was lost that changes a sector's files: it must not go on beside another machine's");
+        }
+    }
+
+    /// Frees what is held, at the end: others need not wait for the leases. What changes files goes on until the process has ended, and is freed by
+    /// its lease.
+    fn let_go(&self, name: &Leadership) {
+        let held: Vec<(i64, Holding)> = self.held.jobs().iter().map(|(id, job)| (*id, *job)).collect();
+        for (id, job) in held.into_iter().filter(|(_, job)| !job.step.writes()) {
+            let claim = Claim {
+                id,
+                fence: job.fence,
+                kind: job.step.key().to_owned(),
+                sector: None,
+                input: Vec::new(),
+            };
+            let reason = format!("{} was stopped", self.machine.name);
+            if let Err(error) = self.jobs.end(&self.machine.name, &claim, &Outcome::NotNow(reason)) {
+                tracing::warn!(%error, "a step stays held until its lease is over");
+            }
+        }
+        let _ = self.jobs.stop_leading(name);
+    }
+}
+
+/// A step that is under way: it is held until it has ended, however that was.
+struct UnderWay<'a> {
+    worker: &'a Worker,
+    id: i64,
+    lifeline: &'a Lifeline,
+    /// Whether a thread may be changing a sector's files.
+    writes: bool,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if self.lifeline.token().is_cancelled() {
+            // It is let go of at the end.
+            return;
+        }
+        self.worker.held.jobs().remove(&self.id);
+        self.worker.held.ended.notify_one();
+        if self.writes {
+            (self.worker.give_up)("a step was given up that changes a sector's files: only the end of the process stops it");
+        }
+    }
+}
+
+/// Takes a machine's name. One that crashed has it until its lease is over, which is waited for.
+fn named(jobs: &Jobs, name: &str) -> Result<Leadership, ProverError> {
+    let session = format!("{}-{}", std::process::id(), clock::now_ms());
+    let until = Instant::now() + LEASE + BEAT;
+    loop {
+        match jobs.lead(&format!("worker {name}"), &session, LEASE)? {
+            Ok(taken) => return Ok(taken),
+            Err(_) if Instant::now() > until => return Err(ProverError::NameTaken { name: name.to_owned() }),
+            Err(_) => std::thread::sleep(Duration::from_secs(1)),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! `sealdrop worker`: a machine that only seals, for a miner whose daemon is on another one.
+
+use crate::daemon::{self, Proofs, WorkConfig};
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use sealdrop_miner::machines::{usual_name, DatabaseUrl};
+use sealdrop_miner::prover::elsewhere::WorkerSettings;
+use sealdrop_miner::prover::Step;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The miner's database, as its daemon names it: postgres://user:password@host/database
+    #[arg(long, value_name = "URL", env = "SEALDROP_DATABASE_URL", hide_env_values = true)]
+    database: DatabaseUrl,
+    /// The folder of pieces and sectors that the daemon has
+    #[arg(long, value_name = "DIR", env = "SEALDROP_DATABASE_STORAGE")]
+    storage: PathBuf,
+    /// Where proof parameters are kept, about 1.5 GB [default: ~/.sealdrop/params]
+    #[arg(long, value_name = "DIR", env = "SEALDROP_PARAMS")]
+    params: Option<PathBuf>,
+    /// What this machine is called among its miner's [default: its host name]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Memory for jobs, in MiB [default: what the machine has free]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..))]
+    memory_mib: Option<u64>,
+    /// The steps that it takes, separated by commas [default: all]
+    #[arg(long, value_name = "STEP", value_delimiter = ',')]
+    steps: Vec<Taken>,
+}
+
+/// A step that a worker takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Taken {
+    #[value(name = "pre-commit-1")]
+    PreCommit1,
+    #[value(name = "pre-commit-2")]
+    PreCommit2,
+    #[value(name = "commit-1")]
+    Commit1,
+    #[value(name = "commit-2")]
+    Commit2,
+}
+
+impl Taken {
+    fn step(self) -> Step {
+        match self {
+            Self::PreCommit1 => Step::PreCommit1,
+            Self::PreCommit2 => Step::PreCommit2,
+            Self::Commit1 => Step::Commit1,
+            Self::Commit2 => Step::Commit2,
+        }
+    }
+}
+
+/// Does steps until it is interrupted.
+pub fn run(arguments: Arguments, proofs: &dyn Proofs) -> Result<()> {
+    let usual = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".sealdrop/params"));
+    let params = arguments.params.or_else(usual);
+    let steps: Vec<Step> = match &arguments.steps[..] {
+        [] => Taken::value_variants().iter().map(|taken| taken.step()).collect(),
+        some => some.iter().map(|taken| taken.step()).collect(),
+    };
+    let config = WorkConfig {
+        url: arguments.database,
+        storage: arguments.storage,
+        params: params.context("there is no home directory to keep parameters in; give a folder with --params DIR")?,
+        settings: WorkerSettings {
+            name: arguments.name.unwrap_or_else(usual_name),
+            memory: arguments.memory_mib.map(|mib| mib << 20),
+            steps,
+        },
+    };
+    Ok(daemon::work(&config, proofs)?)
+}

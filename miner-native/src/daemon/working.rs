@@ -1,0 +1,86 @@
+//! A machine that only seals, for a miner whose daemon is on another one.
+
+use super::signals::Signals;
+use super::{parameters, several, services, DaemonError, Proofs};
+use sealdrop_database::{blocking, Memory};
+use sealdrop_miner::console;
+use sealdrop_miner::descriptors;
+use sealdrop_miner::machines::{DatabaseUrl, Facts, MachinesError};
+use sealdrop_miner::prover::elsewhere::{Worker, WorkerSettings};
+use sealdrop_miner::prover::Prover;
+use sealdrop_miner::staging::Staging;
+use sealdrop_miner::store::MinerStore;
+use sealdrop_miner::supervisor::{RestartPolicy, Supervisor};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often the database is looked at for a miner.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// What a worker runs with.
+#[derive(Debug, Clone)]
+pub struct WorkConfig {
+    pub url: DatabaseUrl,
+    /// The folder of pieces and sectors.
+    pub storage: PathBuf,
+    /// Where proof parameters are kept.
+    pub params: PathBuf,
+    pub settings: WorkerSettings,
+}
+
+/// Does steps until Ctrl-C or SIGTERM.
+pub fn work(config: &WorkConfig, proofs: &dyn Proofs) -> Result<(), DaemonError> {
+    descriptors::raise_limit();
+    let jobs = config.url.jobs().map_err(MachinesError::from)?;
+    let facts = facts(|| Facts::told(&jobs))?;
+    facts.check_storage(&config.storage)?;
+    let source = parameters::source(&facts.network, facts.official_params);
+    proofs.prepare_worker(&config.params, facts.sector_size, source)?;
+    let mut prover_id = [0; 32];
+    hex::decode_to_slice(&facts.prover_id, &mut prover_id).map_err(|error| MachinesError::Facts {
+        reason: error.to_string(),
+    })?;
+    let engine = proofs.engine(prover_id, facts.sector_size, config.storage.join("sectors"))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(DaemonError::Runtime)?;
+    let ended = runtime.block_on(async {
+        let mut signals = Signals::listen()?;
+        let mut supervisor = Supervisor::new(RestartPolicy::default());
+        let failed = supervisor.failed();
+        // What steps take here is learnt anew at each start.
+        let rates = MinerStore::of(Arc::new(Memory::default())).rates();
+        let prover = Arc::new(Prover::start(engine, facts.sector_size, rates));
+        let staging = Staging::of_another(config.storage.join("staging"));
+        let worker = Worker::new(jobs, prover, staging, config.settings.clone(), several::give_up);
+        services::start_worker(worker, &mut supervisor);
+        console::stdout(&format!(
+            "{} seals for the miner of {}; Ctrl-C stops it, and what it was at goes to another machine",
+            config.settings.name, config.url
+        ));
+        let ended = tokio::select! {
+            () = signals.any() => Ok(()),
+            failed = failed => Err(failed.into()),
+        };
+        supervisor.stop().await;
+        ended
+    });
+    // A step that runs cannot be interrupted: it ends with the process.
+    runtime.shutdown_background();
+    ended
+}
+
+/// What the miner's daemon told; waited for before its first start.
+fn facts(told: impl Fn() -> Result<Option<Facts>, MachinesError>) -> Result<Facts, MachinesError> {
+    let mut is_waiting = false;
+    loop {
+        if let Some(facts) = blocking(&told)? {
+            return Ok(facts);
+        }
+        if !is_waiting {
+            console::stdout("No daemon has used this database yet; waiting for the first");
+            is_waiting = true;
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
