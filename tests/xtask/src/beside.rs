@@ -1,5 +1,5 @@
-//! What keeps the processor busy while other tests mostly wait: the gates and the rules where there is no system run beside the tests of daemons and
-//! browsers, behind them in the queue. A program of its own, whose output is shown when it is over.
+//! What keeps the processor busy while other tests mostly wait: the gates and the rules where there is no system run beside the tests, behind
+//! them in the queue. A program of its own, whose output is shown when it is over.
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -19,8 +19,9 @@ pub fn run() -> ExitCode {
     let mut tally = Tally::default();
     match Project::locate() {
         Ok(project) => {
-            gates::check(&project, &mut tally);
+            // First what holds no lock that the tests of the moment need.
             test::portable_rules(&project, &mut tally);
+            gates::check(&project, &mut tally);
         }
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::process::{run, stage};
-use crate::project::Project;
+use crate::project::{Project, TESTING};
 use crate::{npm, setup, wasm};
 
 /// Sets up and builds everything.
@@ -18,7 +18,7 @@ pub fn for_tests(project: &Project) -> Result<()> {
         run(
             project
                 .cargo()
-                .args(["build", "--release", "--lib", "--bins", "--tests"]),
+                .args(["build", "--profile", TESTING, "--lib", "--bins", "--tests"]),
             "build the daemon and the tests",
         )
     })

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::process::{self, stage};
-use crate::project::Project;
+use crate::project::{Project, TESTING};
 use crate::tally::Tally;
 
 /// One gate: its name and what it runs.
@@ -58,7 +58,8 @@ fn linted(project: &Project) -> Result<()> {
     let mut cargo = project.cargo();
     cargo.args([
         "clippy",
-        "--release",
+        "--profile",
+        TESTING,
         "--all-targets",
         "--quiet",
         "--",
@@ -72,7 +73,7 @@ fn documented(project: &Project) -> Result<()> {
     let mut cargo = project.cargo();
     // Documentation is read in the source as often as made; there private items can be followed.
     cargo.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links");
-    cargo.args(["doc", "--release", "--no-deps", "--quiet"]);
+    cargo.args(["doc", "--profile", TESTING, "--no-deps", "--quiet"]);
     process::run(&mut cargo, "make the documentation without warnings")
 }
 

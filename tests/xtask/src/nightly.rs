@@ -8,7 +8,7 @@ use anyhow::{bail, Context, Result};
 
 use crate::process::{self, stage};
 use crate::project::Project;
-use crate::{bench, build, fuzz, postgres, scenarios, test, wasm_pack};
+use crate::{bench, build, fuzz, scenarios, test, wasm_pack};
 
 struct Part {
     name: &'static str,
@@ -16,7 +16,7 @@ struct Part {
     run: fn(&Project) -> Result<()>,
 }
 
-const PARTS: [Part; 13] = [
+const PARTS: [Part; 12] = [
     Part {
         name: "licences",
         what: "licences, bans and sources of all dependencies (cargo-deny)",
@@ -31,11 +31,6 @@ const PARTS: [Part; 13] = [
         name: "openapi",
         what: "the operator's API asked by its document (schemathesis)",
         run: openapi,
-    },
-    Part {
-        name: "postgres",
-        what: "the store on PostgreSQL: the rules of all stores, and connections that are cut",
-        run: postgres::check,
     },
     Part {
         name: "scenarios",
@@ -207,7 +202,7 @@ fn openapi(project: &Project) -> Result<()> {
         .arg(program);
     let browser = PathBuf::new();
     process::run(
-        test::with_places(&mut node, project, &browser),
+        test::with_places(&mut node, project, &project.daemon(), &browser),
         "have the operator's API hold to its document",
     )
 }
@@ -220,7 +215,7 @@ pub fn tool(project: &Project, name: &str, args: &[&str]) -> Result<()> {
     command.args(args);
     let browser = PathBuf::new();
     process::run(
-        test::with_places(&mut command, project, &browser),
+        test::with_places(&mut command, project, &project.daemon(), &browser),
         &format!("run {name}"),
     )
 }

@@ -9,7 +9,6 @@ use anyhow::{bail, Context, Result};
 
 use crate::apt;
 use crate::process;
-use crate::project::Project;
 
 /// Where Debian's packages keep versions side by side.
 const VERSIONS: &str = "/usr/lib/postgresql";
@@ -117,33 +116,4 @@ fn as_user(program: &Path) -> Command {
     // Root's own folder is closed to that user.
     command.current_dir("/");
     command
-}
-
-/// Has the store on PostgreSQL keep the rules of all stores, and its own.
-pub fn check(project: &Project) -> Result<()> {
-    let server = Server::start()?;
-    let mut clippy = project.cargo();
-    clippy.args([
-        "clippy",
-        "--package",
-        "sealdrop-database",
-        "--features",
-        "postgres,testing",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ]);
-    process::run(&mut clippy, "find the store on PostgreSQL free of lints")?;
-    let mut cargo = project.cargo();
-    cargo.args([
-        "test",
-        "--package",
-        "sealdrop-database",
-        "--features",
-        "postgres,testing",
-        "postgres",
-    ]);
-    cargo.env("SEALDROP_POSTGRES", server.url());
-    process::run(&mut cargo, "find the store on PostgreSQL as all stores are")
 }

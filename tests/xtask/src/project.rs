@@ -7,6 +7,9 @@ use anyhow::{Context, Result};
 
 use crate::process;
 
+/// The profile of `Cargo.toml` that everything is built by that tests run.
+pub const TESTING: &str = "testing";
+
 /// The checkout that xtask works in.
 pub struct Project {
     /// Folder of the workspace's `Cargo.toml`.
@@ -52,8 +55,17 @@ impl Project {
 
     /// The daemon's binary, present after [`crate::build::native`].
     pub fn daemon(&self) -> PathBuf {
+        self.program("release")
+    }
+
+    /// The daemon's binary that tests run, present after [`crate::build::for_tests`].
+    pub fn tested_daemon(&self) -> PathBuf {
+        self.program(TESTING)
+    }
+
+    fn program(&self, profile: &str) -> PathBuf {
         self.target
-            .join("release")
+            .join(profile)
             .join(format!("sealdrop{}", std::env::consts::EXE_SUFFIX))
     }
 

@@ -8,9 +8,9 @@ use anyhow::{Context, Result};
 
 use crate::beside::Beside;
 use crate::process::{self, stage};
-use crate::project::Project;
+use crate::project::{Project, TESTING};
 use crate::tally::Tally;
-use crate::{bare, build, setup, vectors};
+use crate::{bare, build, postgres, setup, vectors};
 
 /// Runs the whole of it. The tally is the last line whatever happens before.
 pub fn run() -> ExitCode {
@@ -33,6 +33,7 @@ fn run_all(tally: &mut Tally) -> Result<()> {
     stage("setup: programs", setup::for_rust_tests)?;
     let browser = stage("setup: browser", || setup::for_browser_tests(&project))?;
 
+    let beside = Beside::start()?;
     stage("test: rust", || rust_tests(&project, &browser, tally))?;
 
     // Of this program itself; the profile is the one that it was just built with.
@@ -40,7 +41,6 @@ fn run_all(tally: &mut Tally) -> Result<()> {
     own.args(["test", "--profile", "xtask", "--package", "xtask"]);
     stage("test: xtask", || count(&mut own, "run xtask's own tests", tally))?;
 
-    let beside = Beside::start()?;
     let suites = [
         (
             "oracles",
@@ -58,15 +58,35 @@ fn run_all(tally: &mut Tally) -> Result<()> {
     ];
     for (name, folder, purpose) in suites {
         stage(&format!("test: {name}"), || {
-            node_tests(&project, &browser, &folder, purpose, tally)
+            let (alone, together) = test_files(&folder)?.into_iter().partition(|file| is_alone(file));
+            node_tests(&project, &browser, &folder, (purpose, 1, alone), tally)?;
+            node_tests(&project, &browser, &folder, (purpose, AT_ONCE, together), tally)
         })?;
     }
     stage("test: beside", || beside.finish(tally))
 }
 
-/// A folder's tests in Node, one file at a time: most start a daemon, and making one proof takes gigabytes.
-fn node_tests(project: &Project, browser: &Path, folder: &Path, purpose: &str, tally: &mut Tally) -> Result<()> {
-    let files = test_files(folder)?;
+/// Files of tests in Node that run at once: most of their time they wait for blocks, for a browser, or for somebody to fall silent.
+const AT_ONCE: usize = 2;
+/// Those that run alone: what makes real proofs takes gigabytes and every core, what holds a deal or a network to its time, and what is built
+/// again and again is in one place.
+const ALONE: [&str; 5] = ["deal.test.mjs", "devnet.test.mjs", "hosts/", "package/", "oracles/"];
+
+fn is_alone(file: &Path) -> bool {
+    let path = file.to_string_lossy().replace('\\', "/");
+    ALONE
+        .iter()
+        .any(|alone| path.ends_with(&format!("/{alone}")) || path.contains(&format!("tests/{alone}")))
+}
+
+/// Tests in Node, so many files at once.
+fn node_tests(
+    project: &Project,
+    browser: &Path,
+    folder: &Path,
+    (purpose, at_once, files): (&str, usize, Vec<PathBuf>),
+    tally: &mut Tally,
+) -> Result<()> {
     if files.is_empty() {
         return Ok(());
     }
@@ -75,12 +95,13 @@ fn node_tests(project: &Project, browser: &Path, folder: &Path, purpose: &str, t
     node.current_dir(folder);
     node.args([
         "--test",
-        "--test-concurrency=1",
+        &format!("--test-concurrency={at_once}"),
         "--test-reporter=spec",
         "--test-reporter-destination=stdout",
     ]);
     node.args(files);
-    count(with_places(&mut node, project, browser), purpose, tally)
+    let daemon = project.tested_daemon();
+    count(with_places(&mut node, project, &daemon, browser), purpose, tally)
 }
 
 /// Files of tests whose set-up is made once for all of them in one process: a daemon, proof parameters, a sealed sector.
@@ -101,24 +122,33 @@ const SHARING: [&str; 9] = [
 ///
 /// The same flags as the build's, from the same folder, and never a package alone: nothing is compiled twice.
 fn rust_tests(project: &Project, browser: &Path, tally: &mut Tally) -> Result<()> {
+    let (server, daemon) = (postgres::Server::start()?, project.tested_daemon());
     let mut run = |arguments: &[&str], purpose: &str| {
         let mut cargo = project.cargo();
-        cargo.args(arguments);
-        count(with_places(&mut cargo, project, browser), purpose, tally)
+        cargo.args(arguments).env("SEALDROP_POSTGRES", server.url());
+        count(with_places(&mut cargo, project, &daemon, browser), purpose, tally)
     };
     if process::answer(project.cargo().args(["nextest", "--version"])).is_none() {
-        return run(&["test", "--release", "--no-fail-fast"], "run the Rust tests");
+        return run(&["test", "--profile", TESTING, "--no-fail-fast"], "run the Rust tests");
     }
     let others = format!("not binary(/^({})$/)", SHARING.join("|"));
     run(
-        &["nextest", "run", "--release", "--no-fail-fast", "-E", &others],
+        &[
+            "nextest",
+            "run",
+            "--cargo-profile",
+            TESTING,
+            "--no-fail-fast",
+            "-E",
+            &others,
+        ],
         "run the Rust tests, each in its own process",
     )?;
-    let mut sharing = vec!["test", "--release", "--no-fail-fast"];
+    let mut sharing = vec!["test", "--profile", TESTING, "--no-fail-fast"];
     sharing.extend(SHARING.iter().flat_map(|file| ["--test", file]));
     run(&sharing, "run the Rust tests that share their set-up")?;
     run(
-        &["test", "--release", "--no-fail-fast", "--doc"],
+        &["test", "--profile", TESTING, "--no-fail-fast", "--doc"],
         "run the examples in the documentation",
     )
 }
@@ -146,9 +176,9 @@ pub fn portable_rules(project: &Project, tally: &mut Tally) {
 }
 
 /// Tells tests where the things are that they start.
-pub fn with_places<'a>(command: &'a mut Command, project: &Project, browser: &Path) -> &'a mut Command {
+pub fn with_places<'a>(command: &'a mut Command, project: &Project, daemon: &Path, browser: &Path) -> &'a mut Command {
     command
-        .env("SEALDROP_BIN", project.daemon())
+        .env("SEALDROP_BIN", daemon)
         .env("SEALDROP_CHROMIUM", browser)
         .env("SEALDROP_WEB", project.www().join("dist"))
         .env("SEALDROP_CLIENT", project.client().join("dist"))

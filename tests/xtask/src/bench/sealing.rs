@@ -202,7 +202,7 @@ impl Bench<'_> {
         let (sector, _) = plan.sector_size();
         let mut node = Command::new("node");
         process::without_package_variables(&mut node);
-        test::with_places(&mut node, self.project, &browser);
+        test::with_places(&mut node, self.project, &self.project.daemon(), &browser);
         node.arg(self.project.browser_tests().join("drop.mjs"))
             .arg(sector)
             .env("SEALDROP_PARAMS", params_folder()?);
