@@ -82,9 +82,20 @@ impl Node {
         }
     }
 
+    /// With more options from its next start on.
+    pub fn with(mut self, options: &[&str]) -> Self {
+        self.arguments.extend(options.iter().map(ToString::to_string));
+        self
+    }
+
     /// Starts it, also again on the same data and ports, and waits until it is ready.
     pub fn start(&mut self) {
         self.launch();
+        self.is_ready();
+    }
+
+    /// Waits until it is ready.
+    pub fn is_ready(&mut self) {
         wait_for("the daemon to be ready", LIMIT, || {
             let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
             assert!(ended.is_none(), "it ended by itself: {}", self.log());
@@ -92,7 +103,8 @@ impl Node {
         });
     }
 
-    fn launch(&mut self) {
+    /// Starts it, and does not wait.
+    pub fn launch(&mut self) {
         self.starts += 1;
         let log = File::create(self.log_path()).expect("the log can be written");
         let mut command = Command::new(killable());

@@ -76,7 +76,12 @@ impl Postgres {
 
     /// What a URL names, for people, without a password; fails when it is none.
     pub fn shown_url(url: &str) -> Result<String, DatabaseError> {
-        Ok(opening::place(url, "x")?.shown.display().to_string().trim_end_matches(" x").to_owned())
+        Ok(opening::place(url, "x")?
+            .shown
+            .display()
+            .to_string()
+            .trim_end_matches(" x")
+            .to_owned())
     }
 
     fn take_reader(&self) -> Session {

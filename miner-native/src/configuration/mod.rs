@@ -16,8 +16,8 @@ mod value;
 pub use file::FILE_NAME;
 pub use layers::{Configuration, Source};
 pub use options::{
-    ChainOptions, DatabaseOptions, HttpOptions, JoinOptions, LogOptions, MinerOptions, NetworkOptions, Options, P2pOptions,
-    PlaceOptions, ProofOptions, TlsOptions, WebOptions,
+    ChainOptions, DatabaseOptions, HttpOptions, JoinOptions, LogOptions, MinerOptions, NetworkOptions, Options,
+    P2pOptions, PlaceOptions, ProofOptions, TlsOptions, WebOptions,
 };
 pub use sample::{sample, written};
 pub use value::HostName;
@@ -237,7 +237,9 @@ fn shared(
 ) -> Result<Option<SharedConfig>, ConfigurationError> {
     let Some(url) = options.database else {
         let said = ["database.storage", "database.work"];
-        let said = said.into_iter().find(|key| *configuration.source(key) != Source::Default);
+        let said = said
+            .into_iter()
+            .find(|key| *configuration.source(key) != Source::Default);
         return said.map_or(Ok(None), |key| Err(ConfigurationError::NoDatabase { key }));
     };
     match role {
@@ -401,7 +403,10 @@ mod tests {
         let refused = configured(Parts::Miner, &from(file, |_| {}));
         assert!(matches!(refused, Err(ConfigurationError::DatabaseAndOwnChain)));
         let refused = configured(Parts::Miner, &from("[database]\nwork = false\n", join));
-        assert!(matches!(refused, Err(ConfigurationError::NoDatabase { key: "database.work" })));
+        assert!(matches!(
+            refused,
+            Err(ConfigurationError::NoDatabase { key: "database.work" })
+        ));
     }
 
     #[test]

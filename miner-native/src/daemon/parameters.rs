@@ -6,8 +6,8 @@
 use indicatif::{ProgressBar, ProgressStyle};
 use sealdrop_miner::console;
 use sealdrop_miner::prover::{prover_size, ProverError};
-use sealdrop_prover::params::{self, Circuit, ParamsError, Phase, Progress};
 pub use sealdrop_prover::params::Source;
+use sealdrop_prover::params::{self, Circuit, ParamsError, Phase, Progress};
 use sealdrop_prover::Needs;
 use shared::piece::SectorSize;
 use std::io::IsTerminal;

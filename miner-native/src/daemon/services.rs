@@ -188,9 +188,13 @@ const MACHINES: &str = "machines that seal";
 
 /// Which machines there are.
 pub(super) fn start_machines(elsewhere: Elsewhere, proof_memory: u64, supervisor: &mut Supervisor) {
-    start(supervisor, "machines", Stage::Work, elsewhere, move |elsewhere, lifeline| {
-        watch_machines(elsewhere, proof_memory, lifeline)
-    });
+    start(
+        supervisor,
+        "machines",
+        Stage::Work,
+        elsewhere,
+        move |elsewhere, lifeline| watch_machines(elsewhere, proof_memory, lifeline),
+    );
 }
 
 async fn watch_machines(elsewhere: Elsewhere, proof_memory: u64, lifeline: Lifeline) -> Result<(), ServiceError> {
@@ -208,7 +212,11 @@ async fn watch_machines(elsewhere: Elsewhere, proof_memory: u64, lifeline: Lifel
             Err(error) => lifeline.failing(MACHINES, &error),
         }
         lifeline.beat();
-        if lifeline.unless_stopping(tokio::time::sleep(LOOK_AROUND)).await.is_none() {
+        if lifeline
+            .unless_stopping(tokio::time::sleep(LOOK_AROUND))
+            .await
+            .is_none()
+        {
             return Ok(());
         }
     }

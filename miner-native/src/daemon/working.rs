@@ -1,7 +1,7 @@
 //! A machine that only seals, for a miner whose daemon is on another one.
 
 use super::signals::Signals;
-use super::{parameters, several, services, DaemonError, Proofs};
+use super::{parameters, services, several, DaemonError, Proofs};
 use sealdrop_database::{blocking, Memory};
 use sealdrop_miner::console;
 use sealdrop_miner::descriptors;

@@ -40,7 +40,8 @@ const MOST_LOSSES: i32 = 5;
 const FIRST_PAUSE_S: f64 = 1.0;
 const LONGEST_PAUSE_S: f64 = 300.0;
 /// Which jobs may be taken.
-const FREE: &str = "ended_at IS NULL AND (holder IS NULL OR lease_until < now()) AND lost + (holder IS NOT NULL)::integer < 5";
+const FREE: &str =
+    "ended_at IS NULL AND (holder IS NULL OR lease_until < now()) AND lost + (holder IS NOT NULL)::integer < 5";
 /// Jobs that a machine is shown.
 const SHOWN: i64 = 64;
 /// What is remembered of jobs that ended.
@@ -208,7 +209,10 @@ impl Jobs {
                    AND (prefers IS NULL OR prefers = $2 OR preferred_until < now())
                  ORDER BY rank, id LIMIT {SHOWN}"
             );
-            let rows = session.client()?.query(&query, &[&kinds, &machine]).map_err(Fault::of)?;
+            let rows = session
+                .client()?
+                .query(&query, &[&kinds, &machine])
+                .map_err(Fault::of)?;
             Ok(rows.iter().map(open_job).collect())
         })
     }
@@ -355,7 +359,11 @@ impl Jobs {
         self.ask(|session| {
             let facts = session.quoted("facts");
             let query = format!("INSERT INTO {facts} VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = $2");
-            session.client()?.execute(&query, &[&name, &value]).map(drop).map_err(Fault::of)
+            session
+                .client()?
+                .execute(&query, &[&name, &value])
+                .map(drop)
+                .map_err(Fault::of)
         })
     }
 
@@ -433,7 +441,8 @@ impl std::fmt::Debug for Jobs {
 
 /// What the tables are made by; those that are there stay.
 fn tables(session: &Session) -> String {
-    let [jobs, history, machines, leases, facts] = ["jobs", "job_history", "machines", "leases", "facts"].map(|name| session.quoted(name));
+    let [jobs, history, machines, leases, facts] =
+        ["jobs", "job_history", "machines", "leases", "facts"].map(|name| session.quoted(name));
     format!(
         "CREATE TABLE IF NOT EXISTS {jobs} (
            id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, key text NOT NULL UNIQUE, kind text NOT NULL, rank smallint NOT NULL,

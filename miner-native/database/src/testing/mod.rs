@@ -2,7 +2,12 @@
 #![allow(clippy::unwrap_used)] // What tests share: what goes wrong fails the test.
 
 pub mod power_loss;
+#[cfg(feature = "postgres")]
+mod server;
 pub mod shortage;
+
+#[cfg(feature = "postgres")]
+pub use server::database;
 
 use crate::Entry;
 use std::path::Path;

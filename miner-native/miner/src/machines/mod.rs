@@ -173,9 +173,14 @@ mod tests {
 
     #[test]
     fn a_url_is_shown_without_its_password() {
-        let url: DatabaseUrl = "postgres://miner:SECRET@db.example.org:5433/sealdrop".parse().expect("a URL");
+        let url: DatabaseUrl = "postgres://miner:SECRET@db.example.org:5433/sealdrop"
+            .parse()
+            .expect("a URL");
         let shown = format!("{url} {url:?}");
-        assert!(shown.contains("db.example.org") && shown.contains("sealdrop"), "{shown}");
+        assert!(
+            shown.contains("db.example.org") && shown.contains("sealdrop"),
+            "{shown}"
+        );
         assert!(!shown.contains("SECRET"), "{shown}");
         assert!("mysql://miner@db".parse::<DatabaseUrl>().is_err());
     }
@@ -192,8 +197,14 @@ mod tests {
         };
         assert_eq!(mark_of(ours.path()).expect("it is there"), facts.storage);
         facts.check_storage(ours.path()).expect("it is this one");
-        assert!(matches!(facts.check_storage(other.path()), Err(MachinesError::OtherStorage { .. })));
+        assert!(matches!(
+            facts.check_storage(other.path()),
+            Err(MachinesError::OtherStorage { .. })
+        ));
         mark_of(other.path()).expect("it is made");
-        assert!(matches!(facts.check_storage(other.path()), Err(MachinesError::OtherStorage { .. })));
+        assert!(matches!(
+            facts.check_storage(other.path()),
+            Err(MachinesError::OtherStorage { .. })
+        ));
     }
 }

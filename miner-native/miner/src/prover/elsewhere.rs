@@ -232,7 +232,10 @@ fn step_of(kind: &str) -> Option<Step> {
 }
 
 fn rank(step: Step) -> i16 {
-    STEPS.iter().position(|known| *known == step).map_or(i16::MAX, |at| at as i16)
+    STEPS
+        .iter()
+        .position(|known| *known == step)
+        .map_or(i16::MAX, |at| at as i16)
 }
 
 fn digest(step: Step, input: &[u8]) -> String {

@@ -30,9 +30,9 @@ pub use sealdrop_prover::Implementation;
 pub use work::{Cost, Step};
 
 use crate::machine;
-use elsewhere::Elsewhere;
 use crate::staging::Staging;
 use crate::store::RateBook;
+use elsewhere::Elsewhere;
 use rates::Rates;
 use scheduler::{Order, Plan, Priority, Scheduler};
 use sealdrop_prover::{is_shortage, Error};
@@ -214,7 +214,10 @@ impl Prover {
 
     /// Which of these steps, each with its sector, would start at once, in the order in which they would.
     pub(crate) fn would_start(&self, steps: &[(Step, Option<u64>)]) -> Vec<usize> {
-        let orders: Vec<Order> = steps.iter().map(|(step, sector)| self.order(*step, *sector, 1)).collect();
+        let orders: Vec<Order> = steps
+            .iter()
+            .map(|(step, sector)| self.order(*step, *sector, 1))
+            .collect();
         self.scheduler.would_start(&orders)
     }
 

@@ -78,7 +78,10 @@ fn mark(dir: &Path) -> Result<Vec<u8>, StoreError> {
 fn bring(local: &dyn Store, server: &dyn Store, mark: &[u8]) -> Result<bool, StoreError> {
     let here = server.read(|records| -> Result<_, DatabaseError> {
         let mark = records.get(SINGLES, MOVE)?;
-        let first = SCHEMA.tables.iter().map(|table| records.range(*table, &[], None, Order::Ascending, 1));
+        let first = SCHEMA
+            .tables
+            .iter()
+            .map(|table| records.range(*table, &[], None, Order::Ascending, 1));
         Ok((mark, first.collect::<Result<Vec<_>, _>>()?.iter().all(Vec::is_empty)))
     })?;
     match here {
@@ -128,13 +131,17 @@ mod tests {
 
     fn kept(records: Arc<dyn Store>, times: &[u64]) -> MinerStore {
         let store = MinerStore::of(records);
-        store.rates().keep(SectorSize::S8MiB, "step", times).expect("it is kept");
+        store
+            .rates()
+            .keep(SectorSize::S8MiB, "step", times)
+            .expect("it is kept");
         store
     }
 
     #[test]
     fn records_are_brought_to_an_empty_server_once_and_to_no_other() {
-        let (local, server): (Arc<dyn Store>, Arc<dyn Store>) = (Arc::new(Memory::default()), Arc::new(Memory::default()));
+        let (local, server): (Arc<dyn Store>, Arc<dyn Store>) =
+            (Arc::new(Memory::default()), Arc::new(Memory::default()));
         kept(local.clone(), &[7]);
         assert!(bring(&*local, &*server, b"mark").expect("it is brought"));
         let moved = kept(server.clone(), &[8]);
@@ -150,6 +157,9 @@ mod tests {
         drop(MinerStore::open(dir.path()).expect("it is new"));
         fs::write(dir.path().join(MOVED), "postgres db").expect("written");
         let refused = MinerStore::open(dir.path()).err().map(|error| error.to_string());
-        assert!(refused.as_ref().is_some_and(|text| text.contains("postgres db")), "{refused:?}");
+        assert!(
+            refused.as_ref().is_some_and(|text| text.contains("postgres db")),
+            "{refused:?}"
+        );
     }
 }

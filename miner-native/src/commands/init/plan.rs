@@ -1,8 +1,8 @@
 //! What an operator answered, and the configuration that follows from it: pure functions.
 
 use crate::configuration::{
-    ChainOptions, DatabaseOptions, HostName, HttpOptions, JoinOptions, LogOptions, MinerOptions, NetworkOptions, Options, P2pOptions,
-    PlaceOptions, ProofOptions, TlsOptions, WebOptions,
+    ChainOptions, DatabaseOptions, HostName, HttpOptions, JoinOptions, LogOptions, MinerOptions, NetworkOptions,
+    Options, P2pOptions, PlaceOptions, ProofOptions, TlsOptions, WebOptions,
 };
 use crate::daemon::Role;
 use clap::ValueEnum;

@@ -43,7 +43,9 @@ impl Bell {
         let inner = Arc::new(Inner::default());
         let weak = Arc::downgrade(&inner);
         // Without this thread everybody still looks now and then.
-        let _ = std::thread::Builder::new().name("jobs".into()).spawn(move || listen(&place, &weak));
+        let _ = std::thread::Builder::new()
+            .name("jobs".into())
+            .spawn(move || listen(&place, &weak));
         Self(inner)
     }
 
@@ -57,7 +59,11 @@ impl Bell {
     pub(super) fn wait_for_work(&self, most: Duration) {
         let state = self.0.state();
         let before = state.posted;
-        drop(self.0.rung.wait_timeout_while(state, most, |state| state.posted == before));
+        drop(
+            self.0
+                .rung
+                .wait_timeout_while(state, most, |state| state.posted == before),
+        );
     }
 }
 
@@ -97,7 +103,10 @@ impl Drop for Ear<'_> {
 fn listen(place: &Place, bell: &Weak<Inner>) {
     let mut session = Session::new(place.clone());
     while bell.strong_count() > 0 {
-        if session.listen(|told| hear(bell, told), ROUND, || bell.strong_count() > 0).is_err() {
+        if session
+            .listen(|told| hear(bell, told), ROUND, || bell.strong_count() > 0)
+            .is_err()
+        {
             std::thread::sleep(PAUSE);
         }
         // What was told meanwhile was heard by nobody: everybody looks.

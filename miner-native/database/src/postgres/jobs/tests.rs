@@ -30,7 +30,12 @@ fn machine(name: &str) -> Machine {
 
 /// Takes the first job that is shown.
 fn take(jobs: &Jobs, machine: &str) -> Option<Claim> {
-    let ids: Vec<i64> = jobs.open(machine, &["proof"]).unwrap().iter().map(|job| job.id).collect();
+    let ids: Vec<i64> = jobs
+        .open(machine, &["proof"])
+        .unwrap()
+        .iter()
+        .map(|job| job.id)
+        .collect();
     jobs.claim(machine, &ids).unwrap()
 }
 
@@ -76,7 +81,10 @@ fn a_machine_that_gives_signs_of_life_keeps_its_jobs() {
     let claim = take(&jobs, "one").unwrap();
     for _ in 0..3 {
         pass(&jobs, 25);
-        assert_eq!(jobs.beat(&machine("one"), &[(claim.id, claim.fence)]).unwrap(), [claim.id]);
+        assert_eq!(
+            jobs.beat(&machine("one"), &[(claim.id, claim.fence)]).unwrap(),
+            [claim.id]
+        );
     }
     assert_eq!(take(&jobs, "two"), None);
     let [seen] = &jobs.machines().unwrap()[..] else {
@@ -92,7 +100,11 @@ fn a_job_that_is_posted_twice_is_one_and_goes_when_its_result_was_taken() {
     let claim = take(&jobs, "one").unwrap();
     assert_eq!(jobs.post(&job("a", 1, Some(7))).unwrap(), id);
     jobs.end("one", &claim, &Outcome::Failed(b"no".to_vec())).unwrap();
-    assert_eq!(jobs.post(&job("a", 1, Some(7))).unwrap(), id, "its result is still there");
+    assert_eq!(
+        jobs.post(&job("a", 1, Some(7))).unwrap(),
+        id,
+        "its result is still there"
+    );
     assert_eq!(jobs.result(id).unwrap(), Some(Ended::Failed(b"no".to_vec())));
     jobs.remove(id).unwrap();
     assert_ne!(jobs.post(&job("a", 1, Some(7))).unwrap(), id);
@@ -104,7 +116,9 @@ fn the_lowest_rank_goes_first_and_then_what_was_posted_first() {
     for (key, rank) in [("a", 3), ("b", 1), ("c", 3), ("d", 1)] {
         jobs.post(&job(key, rank, None)).unwrap();
     }
-    let order: Vec<Vec<u8>> = std::iter::from_fn(|| take(&jobs, "one")).map(|claim| claim.input).collect();
+    let order: Vec<Vec<u8>> = std::iter::from_fn(|| take(&jobs, "one"))
+        .map(|claim| claim.input)
+        .collect();
     assert_eq!(order, [b"b", b"d", b"a", b"c"]);
 }
 
@@ -165,11 +179,16 @@ fn each_job_is_taken_once_by_whichever_of_many_machines() {
                 let jobs = Jobs::at(&url, &format!("j{}_many", std::process::id())).unwrap();
                 scope.spawn(move || {
                     let name = format!("machine {number}");
-                    std::iter::from_fn(|| take(&jobs, &name)).map(|claim| claim.input).collect::<Vec<_>>()
+                    std::iter::from_fn(|| take(&jobs, &name))
+                        .map(|claim| claim.input)
+                        .collect::<Vec<_>>()
                 })
             })
             .collect();
-        machines.into_iter().flat_map(|machine| machine.join().unwrap()).collect()
+        machines
+            .into_iter()
+            .flat_map(|machine| machine.join().unwrap())
+            .collect()
     });
     let distinct: std::collections::BTreeSet<&Vec<u8>> = taken.iter().collect();
     assert_eq!((taken.len(), distinct.len()), (60, 60));

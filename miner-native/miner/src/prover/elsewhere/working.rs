@@ -148,7 +148,11 @@ impl Worker {
             .collect();
         let steps: Vec<(Step, Option<u64>)> = known.iter().map(|(_, step, sector)| (*step, *sector)).collect();
         let could = self.prover.would_start(&steps);
-        let ids: Vec<i64> = could.iter().filter_map(|at| known.get(*at)).map(|(id, ..)| *id).collect();
+        let ids: Vec<i64> = could
+            .iter()
+            .filter_map(|at| known.get(*at))
+            .map(|(id, ..)| *id)
+            .collect();
         if ids.is_empty() {
             return Ok(None);
         }
@@ -296,7 +300,9 @@ impl Drop for UnderWay<'_> {
         self.worker.held.jobs().remove(&self.id);
         self.worker.held.ended.notify_one();
         if self.writes {
-            (self.worker.give_up)("a step was given up that changes a sector's files: only the end of the process stops it");
+            (self.worker.give_up)(
+                "a step was given up that changes a sector's files: only the end of the process stops it",
+            );
         }
     }
 }

@@ -1,0 +1,183 @@
+//! Several machines for one miner: two daemons of which one leads, and workers that seal, on one database and one storage. Proofs are FAKE: all of them
+//! are `killable-daemon`. Left out where `SEALDROP_POSTGRES` names no server.
+
+use sealdrop_database::testing::database;
+use sealdrop_tests::node::Node;
+use sealdrop_tests::{bytes, killable, wait_for, Client};
+use serde_json::Value;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// How long a step may take on a busy machine.
+const LIMIT: Duration = Duration::from_secs(180);
+const NETWORK: [&str; 10] = [
+    "--sector-size",
+    "2KiB",
+    "--block-time",
+    "100ms",
+    "--proving-period",
+    "300",
+    "--challenge-window",
+    "200",
+    "--grace",
+    "200",
+];
+
+/// A machine that only seals; it ends with its handle.
+struct Worker {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Worker {
+    fn start(url: &str, storage: &Path, name: &str) -> Self {
+        let log = storage.join(format!("{name}.log"));
+        let file = File::create(&log).expect("it can be written");
+        let mut command = Command::new(killable());
+        command
+            .args(["worker", "--database", url, "--name", name, "--storage"])
+            .arg(storage);
+        command
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().expect("a file can be shared"))
+            .stderr(file);
+        let child = command.spawn().expect("it starts");
+        Self { child, log }
+    }
+
+    fn says(&self, words: &str) {
+        wait_for(words, LIMIT, || {
+            let log = fs::read_to_string(&self.log).unwrap_or_default();
+            log.contains(words).then_some(())
+        });
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().expect("a running process can be killed");
+        self.child.wait().expect("a killed process ends");
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("a worker's log:\n{}", fs::read_to_string(&self.log).unwrap_or_default());
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    if from.is_dir() {
+        fs::create_dir_all(to).expect("it can be made");
+        for entry in fs::read_dir(from).expect("it is a folder") {
+            let entry = entry.expect("it can be listed");
+            copy(&entry.path(), &to.join(entry.file_name()));
+        }
+    } else {
+        fs::copy(from, to).expect("it is there");
+    }
+}
+
+/// Messages of one method that the miner has sent.
+fn sent(client: &Client, miner: &str, method: &str) -> Vec<Value> {
+    let sent = client
+        .sealdrop_json(&["chain", "messages", miner])
+        .expect("the chain answers");
+    let messages = sent["messages"].as_array().cloned().unwrap_or_default();
+    messages
+        .into_iter()
+        .filter(|message| message["method"] == method)
+        .collect()
+}
+
+/// Stores a file with the miner, and waits for its commitment, the `nth` one.
+fn store(client: &Client, miner: &str, nth: usize) {
+    let file = client.file(&format!("file {nth}"), &bytes(nth as u64, 700));
+    let file = file.to_string_lossy().into_owned();
+    client
+        .run(&["store", &file, "--miner", miner, "--duration", "5000"])
+        .succeeded();
+    wait_for("the sector's commitment", LIMIT, || {
+        (sent(client, miner, "commitSector").len() >= nth).then_some(())
+    });
+}
+
+#[test]
+fn machines_share_one_miner_and_whoever_falls_silent_is_replaced() {
+    let Some(url) = database("machines") else { return };
+    let storage = tempfile::tempdir().expect("there is room for a directory");
+    let folder = storage.path().to_string_lossy().into_owned();
+    let chain = Node::chain(&NETWORK);
+    let client = Client::new(&chain.url());
+    let shared = ["--database", &url, "--storage", &folder, "--database-work", "false"];
+
+    let mut first_worker = Worker::start(&url, storage.path(), "one");
+    first_worker.says("waiting for the first");
+    let mut first = Node::miner_unstarted(&chain.url(), "2KiB").with(&shared);
+    first.start();
+    let miner = first.address();
+    first_worker.says("seals for the miner");
+    store(&client, &miner, 1);
+    first_worker.says("the step has ended");
+
+    // A machine at another folder would seal what nobody can prove.
+    let elsewhere = tempfile::tempdir().expect("there is room for a directory");
+    let mut lost = Worker::start(&url, elsewhere.path(), "lost");
+    lost.says("is not where the pieces and sectors");
+    assert!(!lost.child.wait().expect("it ends").success());
+
+    // Another daemon with the same keys waits until the first falls silent.
+    let mut second = Node::miner_unstarted(&chain.url(), "2KiB").with(&shared);
+    for kept in ["wallet", "host.key"] {
+        fs::create_dir_all(second.home().join("miner")).expect("it can be made");
+        copy(
+            &first.home().join("miner").join(kept),
+            &second.home().join("miner").join(kept),
+        );
+    }
+    second.launch();
+    wait_for("the second daemon to wait", LIMIT, || {
+        second.log().contains("takes over when").then_some(())
+    });
+    first_worker.kill();
+    first.kill();
+    second.is_ready();
+    assert_eq!(second.address(), miner);
+    let second_worker = Worker::start(&url, storage.path(), "two");
+    store(&client, &miner, 2);
+    second_worker.says("the step has ended");
+
+    // The former leader's home knows that its records are elsewhere.
+    let ports = ["--p2p-port", "--p2p-ws-port", "--web-port", "--http-port"]
+        .map(|port| [port, "0"])
+        .concat();
+    let mut alone = Command::new(killable());
+    alone
+        .args(["daemon", "--chain", &chain.url(), "--sector-size", "2KiB"])
+        .args(ports);
+    let alone = alone
+        .arg("--home")
+        .arg(first.home())
+        .stdin(Stdio::null())
+        .output()
+        .expect("it starts");
+    let told = String::from_utf8_lossy(&alone.stderr).into_owned();
+    assert!(told.contains("records are on a server"), "{told}");
+
+    let proven = sent(&client, &miner, "submitPoSt").len();
+    wait_for("the next proof", LIMIT, || {
+        (sent(&client, &miner, "submitPoSt").len() > proven).then_some(())
+    });
+    let late: Vec<Value> = sent(&client, &miner, "submitPoSt")
+        .into_iter()
+        .filter(|proof| proof["value"] != "0")
+        .collect();
+    assert!(late.is_empty(), "{late:?}");
+    let commits = sent(&client, &miner, "commitSector");
+    assert_eq!(commits.len(), 2, "{commits:?}");
+    assert!(commits.iter().all(|message| message["exitCode"] == 0), "{commits:?}");
+}
