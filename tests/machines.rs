@@ -2,12 +2,11 @@
 //! are `killable-daemon`. Left out where `SEALDROP_POSTGRES` names no server.
 
 use sealdrop_database::testing::database;
-use sealdrop_tests::node::Node;
+use sealdrop_tests::node::{Node, Worker};
+use sealdrop_tests::scale::drill::same_keys;
 use sealdrop_tests::{bytes, killable, wait_for, Client};
 use serde_json::Value;
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// How long a step may take on a busy machine.
@@ -24,63 +23,6 @@ const NETWORK: [&str; 10] = [
     "--grace",
     "200",
 ];
-
-/// A machine that only seals; it ends with its handle.
-struct Worker {
-    child: Child,
-    log: PathBuf,
-}
-
-impl Worker {
-    fn start(url: &str, storage: &Path, name: &str) -> Self {
-        let log = storage.join(format!("{name}.log"));
-        let file = File::create(&log).expect("it can be written");
-        let mut command = Command::new(killable());
-        command
-            .args(["worker", "--database", url, "--name", name, "--storage"])
-            .arg(storage);
-        command
-            .stdin(Stdio::null())
-            .stdout(file.try_clone().expect("a file can be shared"))
-            .stderr(file);
-        let child = command.spawn().expect("it starts");
-        Self { child, log }
-    }
-
-    fn says(&self, words: &str) {
-        wait_for(words, LIMIT, || {
-            let log = fs::read_to_string(&self.log).unwrap_or_default();
-            log.contains(words).then_some(())
-        });
-    }
-
-    fn kill(&mut self) {
-        self.child.kill().expect("a running process can be killed");
-        self.child.wait().expect("a killed process ends");
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if std::thread::panicking() {
-            eprintln!("a worker's log:\n{}", fs::read_to_string(&self.log).unwrap_or_default());
-        }
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    if from.is_dir() {
-        fs::create_dir_all(to).expect("it can be made");
-        for entry in fs::read_dir(from).expect("it is a folder") {
-            let entry = entry.expect("it can be listed");
-            copy(&entry.path(), &to.join(entry.file_name()));
-        }
-    } else {
-        fs::copy(from, to).expect("it is there");
-    }
-}
 
 /// Messages of one method that the miner has sent.
 fn sent(client: &Client, miner: &str, method: &str) -> Vec<Value> {
@@ -128,17 +70,11 @@ fn machines_share_one_miner_and_whoever_falls_silent_is_replaced() {
     let elsewhere = tempfile::tempdir().expect("there is room for a directory");
     let mut lost = Worker::start(&url, elsewhere.path(), "lost");
     lost.says("is not where the pieces and sectors");
-    assert!(!lost.child.wait().expect("it ends").success());
+    assert!(!lost.ended().success());
 
     // Another daemon with the same keys waits until the first falls silent.
     let mut second = Node::miner_unstarted(&chain.url(), "2KiB").with(&shared);
-    for kept in ["wallet", "host.key"] {
-        fs::create_dir_all(second.home().join("miner")).expect("it can be made");
-        copy(
-            &first.home().join("miner").join(kept),
-            &second.home().join("miner").join(kept),
-        );
-    }
+    same_keys(&first.home(), &second.home());
     second.launch();
     wait_for("the second daemon to wait", LIMIT, || {
         second.log().contains("takes over when").then_some(())

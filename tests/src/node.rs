@@ -1,10 +1,10 @@
-//! Daemons of a network whose proofs are FAKE: a chain alone, and miners that join it. The daemon is `killable-daemon`.
+//! Daemons of a network whose proofs are FAKE: a chain alone, miners that join it, and machines that seal for them. The program is `killable-daemon`.
 
 use crate::{free_ports, killable, program, wait_for};
 use serde_json::Value;
 use std::fs::File;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -151,6 +151,11 @@ impl Node {
         format!("http://127.0.0.1:{}", self.ports[2])
     }
 
+    /// The port of its chain.
+    pub fn chain_port(&self) -> u16 {
+        self.ports[2]
+    }
+
     /// Where its miner gives pieces and blocks to everybody.
     pub fn http(&self) -> String {
         let text = std::fs::read(self.home().join("endpoints.json")).expect("it writes where it is");
@@ -198,6 +203,62 @@ impl Drop for Node {
         self.kill();
         if std::thread::panicking() {
             eprintln!("the log of {:?}:\n{}", self.arguments, self.log());
+        }
+    }
+}
+
+/// A machine that only seals; it ends with its handle.
+pub struct Worker {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Worker {
+    /// Starts one for the miner of this database and storage, whose log lies in the storage.
+    pub fn start(url: &str, storage: &Path, name: &str) -> Self {
+        let log = storage.join(format!("{name}.log"));
+        let file = File::create(&log).expect("it can be written");
+        let mut command = Command::new(killable());
+        command
+            .args(["worker", "--database", url, "--name", name, "--storage"])
+            .arg(storage);
+        command
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().expect("a file can be shared"))
+            .stderr(file);
+        let child = command.spawn().expect("it starts");
+        Self { child, log }
+    }
+
+    /// Waits until its log has these words.
+    pub fn says(&self, words: &str) {
+        wait_for(words, LIMIT, || {
+            let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+            log.contains(words).then_some(())
+        });
+    }
+
+    /// Waits for its end.
+    pub fn ended(&mut self) -> ExitStatus {
+        self.child.wait().expect("it was started")
+    }
+
+    /// Kills it with SIGKILL.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("a running process can be killed");
+        self.child.wait().expect("a killed process ends");
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!(
+                "a worker's log:\n{}",
+                std::fs::read_to_string(&self.log).unwrap_or_default()
+            );
         }
     }
 }

@@ -56,6 +56,8 @@ pub enum DatabaseError {
     LaterFormat { path: PathBuf, found: u32, known: u32 },
     #[error("the database failed: {reason}; check the free space and the disk. What was asked for is not done, and is tried anew when it is asked for again")]
     Failed { reason: String },
+    #[error("the database server failed: {reason}; is it running and reached from here, and do its user, password and database exist? What was asked for is not done, and is tried anew when it is asked for again")]
+    Server { reason: String },
     #[error("a record of {table} cannot be read: {reason}; the disk is damaged, or another version wrote it")]
     Damaged { table: &'static str, reason: String },
     #[error("the database of version 0.1.0 in {} cannot be taken over: {reason}", path.display())]

@@ -161,12 +161,12 @@ fn insist(mut once: impl FnMut() -> Result<Outcome, DatabaseError>) -> Result<()
     loop {
         match once()? {
             Outcome::Done => return Ok(()),
-            Outcome::Conflict(reason) if tries >= MOST_TRIES => return Err(DatabaseError::Failed { reason }),
+            Outcome::Conflict(reason) if tries >= MOST_TRIES => return Err(DatabaseError::Server { reason }),
             Outcome::Conflict(_) => {
                 tries += 1;
                 std::thread::sleep(Duration::from_millis(u64::from(tries)));
             }
-            Outcome::Away(reason) if Instant::now() > until => return Err(DatabaseError::Failed { reason }),
+            Outcome::Away(reason) if Instant::now() > until => return Err(DatabaseError::Server { reason }),
             Outcome::Away(_) => std::thread::sleep(PAUSE),
         }
     }
@@ -218,7 +218,7 @@ impl<'a> View<'a> {
 
     fn ask<T>(&self, work: impl FnOnce(&mut Session) -> Result<T, session::Fault>) -> Result<T, DatabaseError> {
         work(&mut self.session.borrow_mut()).map_err(|fault| {
-            let error = DatabaseError::Failed {
+            let error = DatabaseError::Server {
                 reason: fault.to_string(),
             };
             let first = self.fault.take().unwrap_or(fault);

@@ -3,11 +3,14 @@
 //! ```text
 //! cargo xtask bench store [DEALS]    deals of the large store, 100 000 unless given
 //! ```
+//! Where `SEALDROP_POSTGRES` names a server (`cargo xtask bench scale`), a store with 20 000 sectors, too, is brought there instead, and it is measured
+//! what the operator's status reads of it, and how long taking a job takes among a thousand.
 //! A proposal has ten signed vouchers. It is reviewed with all its signatures, decided on and kept; it counts when it is on the disk. Many
 //! come at once, as from many peers. What is given per core is by processor time; the last line is JSON.
 
 use nix::sys::resource::{getrusage, UsageWho};
 use nix::sys::time::TimeValLike;
+use sealdrop_database::jobs::{Jobs, NewJob};
 use sealdrop_miner::store::{DealRecord, Decision, EffectKind, MinerStore};
 use shared::chain::address::MaybeAddress;
 use shared::chain::{Address, AttoFil, BytesAmount, ChannelId, Epoch, SecretKey};
@@ -16,7 +19,8 @@ use shared::deal::{
     review, MinerDeal, MinerStage, OperatorTerms, PaymentInfo, ProofInfo, Proposal, ReviewContext, SignedProposal,
 };
 use shared::payment::{unsigned_vouchers, ChannelFacts, Terms};
-use shared::piece::{Commitment, PieceDigest};
+use shared::piece::{Commitment, PieceDigest, SectorSize};
+use shared::sector::{SectorInput, SectorPiece};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -40,6 +44,9 @@ fn main() {
         .first()
         .map_or(MANY, |text| text.parse().expect("a number of deals"));
     let maker = Maker::new();
+    if let Ok(url) = std::env::var("SEALDROP_POSTGRES") {
+        return on_server(&maker, &url, many);
+    }
     let few = Measured::of(&maker, FEW);
     let large = Measured::of(&maker, many);
     println!();
@@ -115,6 +122,111 @@ fn restart(path: &Path) -> f64 {
     store.newest_deals(100, |_| true).expect("answered");
     store.earned().expect("answered");
     begun.elapsed().as_secs_f64()
+}
+
+/// Sectors of the store on a server, and jobs that wait there.
+const SECTORS: u64 = 20_000;
+const JOBS: u64 = 1000;
+/// How often what is measured there is done.
+const TIMES: usize = 100;
+
+/// A large store on a server.
+fn on_server(maker: &Maker, url: &str, deals: u64) {
+    let dir = tempfile::Builder::new()
+        .prefix("bench-store")
+        .tempdir_in(".")
+        .expect("room");
+    let local = MinerStore::open(dir.path()).expect("a store");
+    fill(&local, maker, deals);
+    prove(&local, maker, SECTORS);
+    drop(local);
+    let begun = Instant::now();
+    let jobs = Jobs::at(url, sealdrop_miner::store::SPACE).expect("the server answers");
+    let id = jobs.id().expect("it has an id");
+    let store = MinerStore::on_server(url, &id, dir.path()).expect("it is brought to the server");
+    let brought_s = begun.elapsed().as_secs_f64();
+    let status = median_ms(|| {
+        store.deals_by_state().expect("answered");
+        store.newest_sectors(200).expect("answered");
+        store.last_post().expect("answered");
+        store.earned().expect("answered");
+        jobs.list(1000).expect("answered");
+        jobs.machines().expect("answered");
+    });
+    for number in 0..JOBS {
+        let key = format!("job {number}");
+        let job = NewJob {
+            key: &key,
+            kind: "commit-2",
+            rank: 0,
+            sector: Some(number),
+            sticks: false,
+            input: &[7; 60_000],
+        };
+        jobs.post(&job).expect("kept");
+    }
+    let claim = median_ms(|| {
+        let open = jobs.open("machine", &["commit-2"]).expect("answered");
+        let ids: Vec<i64> = open.iter().map(|job| job.id).collect();
+        jobs.claim("machine", &ids).expect("answered").expect("one waits");
+    });
+    println!();
+    println!("{deals} deals and {SECTORS} sectors, brought to the server in {brought_s:.1} s");
+    println!("what the status reads   {status:>7.1} ms");
+    println!("taking one of {JOBS} jobs {claim:>7.1} ms");
+    println!("{{\"brought_s\":{brought_s:.1},\"status_ms\":{status:.2},\"claim_ms\":{claim:.2}}}");
+}
+
+/// The median of some times, in milliseconds.
+fn median_ms(mut work: impl FnMut()) -> f64 {
+    let mut times: Vec<f64> = (0..TIMES)
+        .map(|_| {
+            let begun = Instant::now();
+            work();
+            begun.elapsed().as_secs_f64() * 1000.0
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times[TIMES / 2]
+}
+
+/// Sectors with a piece of the operator's own, sealed and proven.
+fn prove(store: &MinerStore, maker: &Maker, sectors: u64) {
+    let piece = SectorPiece {
+        deal: maker.data,
+        data_cid: maker.data,
+        size: 2032,
+        comm_p: maker.comm_p,
+    };
+    let numbers: Vec<u64> = (0..sectors)
+        .map(|_| store.add_piece(piece.clone(), SectorSize::S2KiB, 0).expect("kept"))
+        .collect();
+    at_once(sectors, |at| {
+        let inputs = [
+            SectorInput::Close,
+            SectorInput::TicketDrawn {
+                epoch: Epoch(1),
+                ticket: [7; 32],
+            },
+            SectorInput::PreCommit1Done { output: vec![7; 1000] },
+            SectorInput::PreCommit2Done {
+                comm_d: maker.comm_p,
+                comm_r: maker.comm_p,
+                comm_c: maker.comm_p,
+            },
+            SectorInput::PreCommitted { seed_epoch: Epoch(2) },
+            SectorInput::SeedDrawn { seed: [7; 32] },
+            SectorInput::Commit1Done { output: vec![7; 1000] },
+            SectorInput::Commit2Done { proof: vec![7; 192] },
+            SectorInput::Committed {
+                message: maker.data,
+                height: Epoch(3),
+            },
+        ];
+        for input in inputs {
+            store.advance_sector(numbers[at as usize], input, 0).expect("kept");
+        }
+    });
 }
 
 /// Complete deals, with what a deal carries in a proven sector.

@@ -206,6 +206,12 @@ impl DataDir {
         self.root.join("miner")
     }
 
+    /// Makes the miner's part where it is not there.
+    pub fn make_miner(&self) -> Result<(), DataDirError> {
+        let dir = self.miner();
+        create_private(&dir).map_err(|source| file_error("create", &dir, source))
+    }
+
     /// The command-line client's part.
     pub fn client(&self) -> PathBuf {
         self.root.join("client")

@@ -57,6 +57,9 @@ impl StorageCheck {
     pub async fn run(self, lifeline: Lifeline) -> Result<(), ServiceError> {
         loop {
             let is_well = blocking(|| self.check(&lifeline));
+            if !is_well && blocking(|| self.store.is_anothers()) {
+                return Err("another daemon has opened these records since: this one changes nothing any more".into());
+            }
             lifeline.beat();
             let next = async {
                 // A moment at least, however many raise doubts.

@@ -36,6 +36,8 @@ pub enum BackupError {
     UnderWay { home: PathBuf },
     #[error("{} is still as version 0.1.0 kept it; start this version's daemon there once, which takes it over, then back it up", folder.display())]
     OldHome { folder: PathBuf },
+    #[error("the miner's records are on a server ({server}), which a backup of the home does not hold: back that database up by PostgreSQL's means, keep the storage of pieces and sectors, and copy miner/wallet, miner/host.key and client of {} to a safe place", home.display())]
+    OnServer { home: PathBuf, server: String },
     #[error("{} has a name that a backup cannot hold, {reason}; give it another one, or move it out of the home", path.display())]
     Name { path: PathBuf, reason: &'static str },
     #[error("{} is not what it was a moment ago: something writes to it, or the disk is damaged; make the backup again", path.display())]

@@ -12,6 +12,7 @@ use crate::client::partial::{self, PartialFolder};
 use sealdrop_database::Sqlite;
 use sealdrop_miner::data_dir::DataDir;
 use sealdrop_miner::storage_check::free_space_at;
+use sealdrop_miner::store::server_of;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
@@ -97,6 +98,11 @@ fn is_on_one_disk(_: &Path, _: &Path) -> bool {
 
 /// Puts a home together. The order is that of [the module](super).
 pub(super) fn gather(home: &DataDir, with_sectors: bool) -> Result<Gathered, BackupError> {
+    if let Some(server) = server_of(&home.root().join("miner/store"))? {
+        let home = home.root().to_owned();
+        let server = server.lines().next().unwrap_or_default().to_owned();
+        return Err(BackupError::OnServer { home, server });
+    }
     for folder in ["miner/store", "devnet/chain"] {
         check_taken_over(&home.root().join(folder))?;
     }

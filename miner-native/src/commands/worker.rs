@@ -58,6 +58,7 @@ impl Taken {
 pub fn run(arguments: Arguments, proofs: &dyn Proofs) -> Result<()> {
     let usual = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".sealdrop/params"));
     let params = arguments.params.or_else(usual);
+    arguments.database.check()?;
     let steps: Vec<Step> = match &arguments.steps[..] {
         [] => Taken::value_variants().iter().map(|taken| taken.step()).collect(),
         some => some.iter().map(|taken| taken.step()).collect(),

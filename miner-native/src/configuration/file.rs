@@ -49,6 +49,7 @@ fn paths(options: &mut Options) -> impl Iterator<Item = &mut PathBuf> {
         &mut options.tls.tls_certificate,
         &mut options.tls.tls_key,
         &mut options.log.log_folder,
+        &mut options.database.storage,
     ];
     all.into_iter().flatten()
 }

@@ -24,6 +24,7 @@ pub use value::HostName;
 use value::LogFilter;
 
 use crate::daemon::{DaemonConfig, Listen, P2p, PublicHttp, Role};
+use sealdrop_database::DatabaseError;
 use sealdrop_listener::{Certificate, PemFiles, TlsError};
 use sealdrop_miner::logging::LogConfig;
 use sealdrop_miner::machines::SharedConfig;
@@ -84,6 +85,8 @@ pub enum ConfigurationError {
     PortAndListen { port: &'static str },
     #[error("database.url names a database that other machines reach, and a chain that is made here stays on this machine: name the chain that the miner joins by chain.url, run by `sealdrop chain run`")]
     DatabaseAndOwnChain,
+    #[error("database.url: {0}")]
+    Database(#[from] DatabaseError),
     #[error("{key} is about several machines, and database.url is not named: name it, or leave that out")]
     NoDatabase { key: &'static str },
     #[error("tls.certificate and tls.key go together, and only one of them is named; name both, or none")]
@@ -242,6 +245,7 @@ fn shared(
             .find(|key| *configuration.source(key) != Source::Default);
         return said.map_or(Ok(None), |key| Err(ConfigurationError::NoDatabase { key }));
     };
+    url.check()?;
     match role {
         Role::Miner { .. } => Ok(Some(SharedConfig {
             url,

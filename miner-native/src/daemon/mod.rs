@@ -246,7 +246,7 @@ async fn start(
     (log, read): (&Log, Read),
     supervisor: &mut Supervisor,
 ) -> Result<Greeting, DaemonError> {
-    let jobs = several::lead(config, supervisor).await?;
+    let jobs = several::lead(config, home, supervisor).await?;
     // The page's port is taken first: it is the one that people remember.
     let listeners = web::bind(&config.web.addresses)?;
     let bound = listeners.iter().filter_map(|listener| listener.local_addr().ok());
@@ -409,7 +409,7 @@ async fn start_miner(
 ) -> Result<Assembly, DaemonError> {
     let dir = home.miner();
     let storage = several::storage(config, home);
-    let store = several::store(config, home)?;
+    let store = several::store(config, home, jobs.as_ref())?;
     let wallet = Wallet::open(dir.join("wallet"))?;
     // It was there a moment ago, or before the parameters were made; it may rest meanwhile.
     let waits = matches!(config.role, Role::Miner { .. });
@@ -458,7 +458,7 @@ async fn start_miner(
     let staging = Staging::open(storage.join("staging"))?;
     let mut prover = Arc::new(Prover::start(engine, config.sector_size, store.rates()));
     if let Some(jobs) = jobs {
-        let parts = (home, &prover, &staging);
+        let parts = (&prover, &staging);
         prover = several::share(config, jobs, prover_id(&view.address), parts, supervisor)?;
     }
     let intake = Intake::new(config.sector_size, store.clone(), prover.clone(), settings.clone());

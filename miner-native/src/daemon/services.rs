@@ -204,10 +204,14 @@ async fn watch_machines(elsewhere: Elsewhere, proof_memory: u64, lifeline: Lifel
         let looking = elsewhere.clone();
         looks = looks.saturating_add(1);
         match tokio::task::spawn_blocking(move || looking.look_around(proof_memory)).await? {
-            Ok(0) if looks > 6 => lifeline.failing(
-                MACHINES,
-                &"no machine takes jobs, so nothing is sealed: start `sealdrop worker`, or set database.work",
-            ),
+            Ok(steps) if !steps.is_empty() && looks > 6 => {
+                let steps: Vec<&str> = steps.iter().map(|step| step.name()).collect();
+                let steps = steps.join(", ");
+                let text = format!(
+                    "no machine takes {steps}, so nothing is sealed: start `sealdrop worker`, or set database.work"
+                );
+                lifeline.failing(MACHINES, &text);
+            }
             Ok(_) => lifeline.well(MACHINES),
             Err(error) => lifeline.failing(MACHINES, &error),
         }

@@ -4,40 +4,81 @@ use super::{services, DaemonConfig, DaemonError};
 use sealdrop_database::blocking;
 use sealdrop_database::jobs::Jobs;
 use sealdrop_miner::console;
-use sealdrop_miner::data_dir::DataDir;
-use sealdrop_miner::machines::{mark_of, usual_name, Facts, Leading, MachinesError};
+use sealdrop_miner::data_dir::{DataDir, DataDirError, Identity};
+use sealdrop_miner::machines::{
+    check_brought, check_storage, mark_storage, usual_name, version, Facts, Leading, MachinesError,
+};
 use sealdrop_miner::prover::elsewhere::{Elsewhere, Worker, WorkerSettings, STEPS};
 use sealdrop_miner::prover::Prover;
 use sealdrop_miner::staging::Staging;
-use sealdrop_miner::store::{MinerStore, StoreError};
+use sealdrop_miner::store::MinerStore;
 use sealdrop_miner::supervisor::Supervisor;
 use shared::exit_code;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Returns when this daemon leads, at once where it is the only one.
-pub(super) async fn lead(config: &DaemonConfig, supervisor: &mut Supervisor) -> Result<Option<Jobs>, DaemonError> {
+pub(super) async fn lead(
+    config: &DaemonConfig,
+    home: &DataDir,
+    supervisor: &mut Supervisor,
+) -> Result<Option<Jobs>, DaemonError> {
     let Some(shared) = &config.database else {
         return Ok(None);
     };
-    let jobs = blocking(|| shared.url.jobs()).map_err(MachinesError::from)?;
+    let url = shared.url.clone();
+    let opened = tokio::task::spawn_blocking(move || url.jobs()).await;
+    let jobs = opened
+        .map_err(|error| DaemonError::Runtime(error.into()))?
+        .map_err(MachinesError::from)?;
+    // Before it waits: what would keep it from taking over is told while somebody looks.
+    blocking(|| check(config, home, &jobs))?;
     let holder = format!("{} (process {})", usual_name(), std::process::id());
     let waiting = |leads: &str| {
         console::stdout(&format!(
             "The daemon at {leads} leads; this one takes over when that one stops or falls silent"
         ));
     };
-    let leading = Leading::when_free(jobs.clone(), &holder, waiting).await;
+    let leading = Leading::when_free(jobs.clone(), &holder, give_up, waiting).await;
     services::start_leading(leading.map_err(MachinesError::from)?, supervisor);
+    blocking(|| jobs.clear()).map_err(MachinesError::from)?;
     Ok(Some(jobs))
 }
 
+/// Fails when this home or its storage is not the database's.
+fn check(config: &DaemonConfig, home: &DataDir, jobs: &Jobs) -> Result<(), DaemonError> {
+    let (storage, id) = (storage(config, home), jobs.id().map_err(MachinesError::from)?);
+    let Some(facts) = Facts::told(jobs)? else {
+        if config.database.as_ref().is_some_and(|shared| shared.storage.is_none()) {
+            home.make_miner()?;
+        }
+        check_brought(&home.miner(), &storage)?;
+        return Ok(mark_storage(&storage, &id)?);
+    };
+    check_storage(&storage, &id)?;
+    if facts.sector_size != config.sector_size {
+        let identity = |sector_size| Identity {
+            network: config.network.clone(),
+            sector_size,
+        };
+        return Err(DaemonError::DataDir(DataDirError::OtherNetwork {
+            root: home.root().to_owned(),
+            found: identity(facts.sector_size),
+            asked: identity(config.sector_size),
+        }));
+    }
+    Ok(())
+}
+
 /// Opens the miner's records.
-pub(super) fn store(config: &DaemonConfig, home: &DataDir) -> Result<MinerStore, StoreError> {
+pub(super) fn store(config: &DaemonConfig, home: &DataDir, jobs: Option<&Jobs>) -> Result<MinerStore, DaemonError> {
     let dir = home.miner().join("store");
-    blocking(|| match &config.database {
-        Some(shared) => MinerStore::on_server(shared.url.secret(), &dir),
-        None => MinerStore::open(&dir),
+    blocking(|| match (&config.database, jobs) {
+        (Some(shared), Some(jobs)) => {
+            let id = jobs.id().map_err(MachinesError::from)?;
+            Ok(MinerStore::on_server(shared.url.secret(), &id, &dir)?)
+        }
+        _ => Ok(MinerStore::open(&dir)?),
     })
 }
 
@@ -54,18 +95,17 @@ pub(super) fn share(
     config: &DaemonConfig,
     jobs: Jobs,
     prover_id: [u8; 32],
-    (home, prover, staging): (&DataDir, &Arc<Prover>, &Staging),
+    (prover, staging): (&Arc<Prover>, &Staging),
     supervisor: &mut Supervisor,
 ) -> Result<Arc<Prover>, DaemonError> {
-    let storage = storage(config, home);
     let facts = Facts {
         network: config.network.clone(),
         sector_size: config.sector_size,
         prover_id: hex::encode(prover_id),
-        storage: mark_of(&storage)?,
         official_params: config.official_params,
+        version: version(),
     };
-    facts.tell(&jobs, &storage)?;
+    blocking(|| facts.tell(&jobs))?;
     let elsewhere = Elsewhere::new(jobs.clone(), prover_id);
     services::start_machines(elsewhere.clone(), prover.proof_memory(), supervisor);
     if config.database.as_ref().is_some_and(|shared| shared.works) {

@@ -5,7 +5,7 @@ use super::{parameters, services, several, DaemonError, Proofs};
 use sealdrop_database::{blocking, Memory};
 use sealdrop_miner::console;
 use sealdrop_miner::descriptors;
-use sealdrop_miner::machines::{DatabaseUrl, Facts, MachinesError};
+use sealdrop_miner::machines::{check_storage, DatabaseUrl, Facts, MachinesError};
 use sealdrop_miner::prover::elsewhere::{Worker, WorkerSettings};
 use sealdrop_miner::prover::Prover;
 use sealdrop_miner::staging::Staging;
@@ -34,7 +34,9 @@ pub fn work(config: &WorkConfig, proofs: &dyn Proofs) -> Result<(), DaemonError>
     descriptors::raise_limit();
     let jobs = config.url.jobs().map_err(MachinesError::from)?;
     let facts = facts(|| Facts::told(&jobs))?;
-    facts.check_storage(&config.storage)?;
+    facts.check_version()?;
+    let id = jobs.id().map_err(MachinesError::from)?;
+    check_storage(&config.storage, &id)?;
     let source = parameters::source(&facts.network, facts.official_params);
     proofs.prepare_worker(&config.params, facts.sector_size, source)?;
     let mut prover_id = [0; 32];
@@ -51,8 +53,11 @@ pub fn work(config: &WorkConfig, proofs: &dyn Proofs) -> Result<(), DaemonError>
         // What steps take here is learnt anew at each start.
         let rates = MinerStore::of(Arc::new(Memory::default())).rates();
         let prover = Arc::new(Prover::start(engine, facts.sector_size, rates));
+        prover.makes_no_posts();
+        prover.allow(config.settings.memory.unwrap_or(0), 0);
+        let settings = able(&prover, &config.settings)?;
         let staging = Staging::of_another(config.storage.join("staging"));
-        let worker = Worker::new(jobs, prover, staging, config.settings.clone(), several::give_up);
+        let worker = Worker::new(jobs, prover, staging, settings, several::give_up);
         services::start_worker(worker, &mut supervisor);
         console::stdout(&format!(
             "{} seals for the miner of {}; Ctrl-C stops it, and what it was at goes to another machine",
@@ -68,6 +73,23 @@ pub fn work(config: &WorkConfig, proofs: &dyn Proofs) -> Result<(), DaemonError>
     // A step that runs cannot be interrupted: it ends with the process.
     runtime.shutdown_background();
     ended
+}
+
+/// With the steps alone that this machine has the memory for; fails when it has it for none.
+fn able(prover: &Prover, settings: &WorkerSettings) -> Result<WorkerSettings, DaemonError> {
+    let mut able = settings.clone();
+    able.steps.clear();
+    for step in &settings.steps {
+        match prover.check_step(*step) {
+            Ok(()) => able.steps.push(*step),
+            Err(error) if settings.steps.len() == 1 => return Err(error.into()),
+            Err(error) => console::stderr(&format!("This machine does not take part in {step}: {error}")),
+        }
+    }
+    match (&able.steps[..], settings.steps.first()) {
+        ([], Some(step)) => prover.check_step(*step).map(|()| able).map_err(Into::into),
+        _ => Ok(able),
+    }
 }
 
 /// What the miner's daemon told; waited for before its first start.

@@ -19,7 +19,7 @@ const BY_FIRST_PARAMETER: [&str; 1] = ["commitSector"];
 
 /// What the chain told.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
+pub(crate) struct Ledger {
     /// Ids of messages that were looked at.
     seen: BTreeSet<String>,
     /// What was done, and by which message.
@@ -28,6 +28,8 @@ pub(super) struct Ledger {
     pub methods: BTreeMap<String, usize>,
     /// What was done twice.
     pub doubles: Vec<String>,
+    /// Proofs that paid a fine for being late.
+    pub late: usize,
 }
 
 impl Ledger {
@@ -95,6 +97,7 @@ impl Ledger {
             code => format!("{}, refused with {code}", message.method),
         };
         *self.methods.entry(name).or_default() += 1;
+        self.late += usize::from(message.method == "submitPoSt" && message.value > AttoFil::ZERO);
         if code != 0 || REPEATABLE.contains(&message.method.as_str()) {
             return Ok(());
         }

@@ -11,7 +11,7 @@
 
 mod attackers;
 mod clients;
-mod ledger;
+pub(crate) mod ledger;
 mod misfortune;
 mod steered;
 mod watch;

@@ -1,7 +1,8 @@
-//! `cargo xtask bench`: `params`, `sealing`, `transports`, `files`, and the benchmarks that it finds in the packages (`benches/NAME.rs`).
+//! `cargo xtask bench`: `params`, `scale`, `sealing`, `transports`, `files`, and the benchmarks that it finds in the packages (`benches/NAME.rs`).
 //! `commp` and `verify` go on in Node and in a browser (`tests/bench`).
 
 mod files;
+mod scale;
 mod sealing;
 mod soak;
 mod transports;
@@ -30,6 +31,8 @@ const SEALING: &str = "sealing";
 const COMMP: &str = "commp";
 /// Proofs checked natively, against filecoin-proofs, and then in the browser.
 const VERIFY: &str = "verify";
+/// Many machines for one miner: see the module.
+const SCALE: &str = "scale";
 /// Files between browser and miner: see the module.
 const TRANSPORTS: &str = "transports";
 /// Files over HTTP: see the module.
@@ -51,6 +54,7 @@ pub fn run(project: &Project, name: Option<&str>, args: &[String]) -> Result<()>
         Some(COMMP) => in_browser_too(project, COMMP, "commp.mjs", args),
         Some(VERIFY) => in_browser_too(project, VERIFY, "verify.mjs", args),
         Some(TRANSPORTS) => transports::run(project, args),
+        Some(SCALE) => scale::run(project, args),
         Some(FILES) => files::run(project, args),
         Some(SCENARIOS) => scenarios::run(project, args),
         // From the root, as every native build: see `build::native`.
@@ -131,7 +135,7 @@ fn params(project: &Project, sizes: &[String]) -> Result<()> {
 }
 
 fn names(project: &Project) -> Vec<String> {
-    let mut names = [PARAMS, SEALING, SOAK, FILES, TRANSPORTS, SCENARIOS]
+    let mut names = [PARAMS, SCALE, SEALING, SOAK, FILES, TRANSPORTS, SCENARIOS]
         .map(str::to_owned)
         .to_vec();
     for package in PACKAGES {

@@ -26,8 +26,12 @@ pub fn for_tests(project: &Project) -> Result<()> {
 
 fn everything(project: &Project, daemon: impl FnOnce(&Project) -> Result<()>) -> Result<()> {
     stage("setup", || setup::for_building(project))?;
-    stage("build: daemon", || daemon(project))?;
-    stage("build: client", || package_client(project))?;
+    // Side by side: each of the client's modules is optimized as a whole at its end, by one core.
+    std::thread::scope(|scope| {
+        let client = scope.spawn(|| stage("build: client", || package_client(project)));
+        stage("build: daemon", || daemon(project))?;
+        client.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })?;
     stage("build: page", || page(project))
 }
 

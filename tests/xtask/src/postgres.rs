@@ -45,19 +45,29 @@ impl Server {
             .args(["--auth", "trust", "--username", USER, "--no-sync", "--pgdata"])
             .arg(&data);
         process::run_quiet(&mut initdb, "make a database for tests")?;
-        let mut server = as_user(&programs.join("postgres"));
-        server
-            .args(["-c", "listen_addresses=", "-p", PORT, "-k"])
-            .arg(&folder)
-            .arg("-D")
-            .arg(&data);
-        let child = server.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let server = Self {
-            child: child.context("cannot start PostgreSQL")?,
+            child: spawn(&programs, &folder)?,
             folder,
         };
         server.wait(&programs)?;
         Ok(server)
+    }
+
+    /// Ends it, with whatever it is at, and starts it again on the same data.
+    pub fn restart(&mut self) -> Result<()> {
+        self.stop();
+        let programs = programs()?;
+        self.child = spawn(&programs, &self.folder)?;
+        self.wait(&programs)
+    }
+
+    fn stop(&mut self) {
+        // The process behind `runuser` is told by its own file.
+        let process = fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap_or_default();
+        if let Some(process) = process.lines().next() {
+            let _ = Command::new("kill").args(["-INT", process]).status();
+        }
+        let _ = self.child.wait();
     }
 
     /// How it is reached.
@@ -83,14 +93,18 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // The process behind `runuser` is told by its own file.
-        let process = fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap_or_default();
-        if let Some(process) = process.lines().next() {
-            let _ = Command::new("kill").args(["-INT", process]).status();
-        }
-        let _ = self.child.wait();
+        self.stop();
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+fn spawn(programs: &Path, folder: &Path) -> Result<Child> {
+    let mut server = as_user(&programs.join("postgres"));
+    // As many connections as the largest measurement has.
+    server.args(["-c", "listen_addresses=", "-c", "max_connections=400", "-p", PORT, "-k"]);
+    server.arg(folder).arg("-D").arg(folder.join("data"));
+    let child = server.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    child.context("cannot start PostgreSQL")
 }
 
 /// The folder of the newest version's programs.

@@ -27,11 +27,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a job is held after the last sign of life of whoever took it.
-pub const LEASE: Duration = Duration::from_secs(30);
+pub const LEASE: Duration = Duration::from_secs(90);
 /// How often whoever holds jobs gives one.
 pub const BEAT: Duration = Duration::from_secs(5);
 /// After this time without an answer of the server a machine takes its jobs for lost, before others can have them.
-pub const SILENCE: Duration = Duration::from_secs(20);
+pub const SILENCE: Duration = Duration::from_secs(60);
+/// How long the server is waited for by a sign of life.
+const BEAT_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a job is kept for the machine that holds its sector's files.
 const PREFERENCE: Duration = Duration::from_secs(60);
 /// How often a job is lost with the machine that had it before it counts as failed ([`FREE`] says the same).
@@ -56,6 +58,8 @@ pub struct Jobs(Arc<Inner>);
 struct Inner {
     place: Place,
     session: Mutex<Session>,
+    /// For signs of life alone, which wait for nothing else.
+    beats: Mutex<Session>,
     bell: Bell,
 }
 
@@ -67,8 +71,10 @@ pub struct NewJob<'a> {
     pub kind: &'a str,
     /// Lower goes first.
     pub rank: i16,
-    /// The machine that worked on this sector last has it for itself at first.
+    /// Other jobs of the same sector are over with this one: nobody wants them any more.
     pub sector: Option<u64>,
+    /// Whether the machine that did the sector's last job has it for itself at first.
+    pub sticks: bool,
     pub input: &'a [u8],
 }
 
@@ -86,6 +92,8 @@ pub struct Claim {
     pub id: i64,
     /// Grows each time that the job is taken.
     pub fence: i64,
+    /// How often it was taken, this time too.
+    pub attempts: u32,
     pub kind: String,
     pub sector: Option<u64>,
     pub input: Vec<u8>,
@@ -99,6 +107,8 @@ pub enum Outcome {
     Failed(Vec<u8>),
     /// It was not begun, or there was no room for it: another machine, or the same one later.
     NotNow(String),
+    /// The machine is being stopped, and so is the job with it: it counts for nothing.
+    Stopped,
 }
 
 /// Whether a result was taken.
@@ -116,6 +126,8 @@ pub enum Ended {
     Failed(Vec<u8>),
     /// Each machine that had it fell silent: so often.
     Lost(u32),
+    /// Somebody took it away: it is posted again if it is wanted still.
+    Gone,
 }
 
 /// A machine as it says of itself.
@@ -126,6 +138,8 @@ pub struct Machine {
     pub cores: u64,
     /// Bytes of memory for jobs.
     pub memory: u64,
+    /// The kinds of jobs that it takes.
+    pub kinds: Vec<String>,
     pub version: String,
 }
 
@@ -145,7 +159,7 @@ pub struct JobView {
     pub id: i64,
     pub kind: String,
     pub sector: Option<u64>,
-    /// Who holds it, and for how many milliseconds; none when it waits.
+    /// Who holds it, and since when, in milliseconds since 1970; none when it waits.
     pub holder: Option<(String, u64)>,
     pub age_ms: u64,
     pub attempts: u32,
@@ -163,6 +177,7 @@ impl Jobs {
             opening::make_tables(&mut session, &place, &sql)?;
             let bell = Bell::hang(place.clone());
             Ok(Self(Arc::new(Inner {
+                beats: Mutex::new(Session::new(place.clone())),
                 place,
                 session: Mutex::new(session),
                 bell,
@@ -182,15 +197,17 @@ impl Jobs {
         self.ask(|session| {
             let (jobs, history) = (session.quoted("jobs"), session.quoted("job_history"));
             let query = format!(
-                "WITH last AS (SELECT machine FROM {history} WHERE sector = $4 AND machine IS NOT NULL ORDER BY id DESC LIMIT 1),
-                 made AS (INSERT INTO {jobs} (key, kind, rank, sector, input, prefers, preferred_until)
-                   VALUES ($1, $2, $3, $4, $5, (SELECT machine FROM last), now() + make_interval(secs => $6))
+                "WITH last AS (SELECT machine FROM {history} WHERE sector = $4 AND machine IS NOT NULL AND outcome = 'done' ORDER BY id DESC LIMIT 1),
+                 others AS (DELETE FROM {jobs} WHERE sector = $4 AND key <> $1 RETURNING lease_until),
+                 made AS (INSERT INTO {jobs} (key, kind, rank, sector, input, prefers, preferred_until, not_before)
+                   VALUES ($1, $2, $3, $4, $5, (SELECT machine FROM last WHERE $7), now() + make_interval(secs => $6),
+                     greatest(now(), (SELECT max(lease_until) FROM others)))
                    ON CONFLICT (key) DO NOTHING RETURNING id)
                  SELECT id FROM made UNION ALL SELECT id FROM {jobs} WHERE key = $1 LIMIT 1"
             );
             let client = session.client()?;
             let row = client
-                .query_opt(&query, &[&job.key, &job.kind, &job.rank, &sector, &job.input, &preference])
+                .query_opt(&query, &[&job.key, &job.kind, &job.rank, &sector, &job.input, &preference, &job.sticks])
                 .map_err(Fault::of)?;
             session.tell("posted")?;
             Ok(row.map(|row| row.get(0)))
@@ -228,7 +245,7 @@ impl Jobs {
                  UPDATE {jobs} SET lost = lost + (holder IS NOT NULL)::integer, holder = $2, fence = fence + 1, attempts = attempts + 1,
                    begun_at = now(), lease_until = now() + make_interval(secs => $3)
                  FROM next WHERE {jobs}.id = next.id
-                 RETURNING {jobs}.id, fence, kind, sector, input"
+                 RETURNING {jobs}.id, fence, kind, sector, input, attempts"
             );
             let taken = session.client()?.query_opt(&query, &[&ids, &machine, &lease]).map_err(Fault::of)?;
             Ok(taken.map(|row| claimed(&row)))
@@ -239,18 +256,18 @@ impl Jobs {
     pub fn beat(&self, machine: &Machine, held: &[(i64, i64)]) -> Result<Vec<i64>, DatabaseError> {
         let (ids, fences): (Vec<i64>, Vec<i64>) = held.iter().copied().unzip();
         let (cores, memory, lease) = (number(machine.cores), number(machine.memory), LEASE.as_secs_f64());
-        self.ask(|session| {
+        self.ask_of(&self.0.beats, BEAT_PATIENCE, &mut |session| {
             let (jobs, machines) = (session.quoted("jobs"), session.quoted("machines"));
             let query = format!(
-                "WITH seen AS (INSERT INTO {machines} (name, cores, memory, version, seen_at) VALUES ($1, $2, $3, $4, now())
-                   ON CONFLICT (name) DO UPDATE SET cores = $2, memory = $3, version = $4, seen_at = now()),
+                "WITH seen AS (INSERT INTO {machines} (name, cores, memory, version, kinds, seen_at) VALUES ($1, $2, $3, $4, $8, now())
+                   ON CONFLICT (name) DO UPDATE SET cores = $2, memory = $3, version = $4, kinds = $8, seen_at = now()),
                  held AS (SELECT * FROM unnest($5::bigint[], $6::bigint[]) AS t(id, fence))
                  UPDATE {jobs} SET lease_until = now() + make_interval(secs => $7) FROM held
                  WHERE {jobs}.id = held.id AND {jobs}.fence = held.fence AND holder = $1 AND ended_at IS NULL RETURNING {jobs}.id"
             );
             let rows = session
                 .client()?
-                .query(&query, &[&machine.name, &cores, &memory, &machine.version, &ids, &fences, &lease])
+                .query(&query, &[&machine.name, &cores, &memory, &machine.version, &ids, &fences, &lease, &machine.kinds])
                 .map_err(Fault::of)?;
             Ok(rows.iter().map(|row| row.get(0)).collect())
         })
@@ -262,10 +279,20 @@ impl Jobs {
             Outcome::Done(output) => (Some(output), None, None),
             Outcome::Failed(failure) => (None, Some(failure), None),
             Outcome::NotNow(reason) => (None, None, Some(reason)),
+            Outcome::Stopped => (None, None, None),
         };
         self.ask(|session| {
             let jobs = session.quoted("jobs");
             let changed = match reason {
+                None if *outcome == Outcome::Stopped => {
+                    // Its thread ends with the process, in a moment.
+                    let query = format!(
+                        "UPDATE {jobs} SET holder = NULL, lease_until = NULL, attempts = attempts - 1, not_before = now() + interval '10 s'
+                         WHERE id = $1 AND fence = $2 AND holder = $3 AND ended_at IS NULL"
+                    );
+                    let client = session.client()?;
+                    client.execute(&query, &[&claim.id, &claim.fence, &machine]).map_err(Fault::of)?
+                }
                 Some(reason) => {
                     let query = format!(
                         "UPDATE {jobs} SET holder = NULL, lease_until = NULL, prefers = NULL, reason = $4,
@@ -301,8 +328,7 @@ impl Jobs {
                 "SELECT output, failure, lost + (holder IS NOT NULL AND ended_at IS NULL AND lease_until < now())::integer FROM {jobs} WHERE id = $1"
             );
             let Some(row) = session.client()?.query_opt(&query, &[&id]).map_err(Fault::of)? else {
-                // Given up by somebody.
-                return Ok(Some(Ended::Lost(0)));
+                return Ok(Some(Ended::Gone));
             };
             let lost: i32 = row.get(2);
             Ok(match (row.get(0), row.get(1)) {
@@ -318,11 +344,11 @@ impl Jobs {
     pub fn wait(&self, id: i64, until: impl Fn() -> bool) -> Result<Option<Ended>, DatabaseError> {
         let ear = self.0.bell.listen(id);
         loop {
-            if let Some(ended) = self.result(id)? {
-                return Ok(Some(ended));
-            }
             if until() {
                 return Ok(None);
+            }
+            if let Some(ended) = self.result(id)? {
+                return Ok(Some(ended));
             }
             ear.wait(LOOK_EVERY);
         }
@@ -354,6 +380,43 @@ impl Jobs {
         })
     }
 
+    /// Takes all jobs of a sector away; how long whoever holds one may be at it still.
+    pub fn cancel(&self, sector: u64) -> Result<Duration, DatabaseError> {
+        let sector = number(sector);
+        self.ask(|session| {
+            let query = format!(
+                "WITH gone AS (DELETE FROM {} WHERE sector = $1 AND ended_at IS NULL RETURNING lease_until)
+                 SELECT coalesce(greatest(extract(epoch FROM max(lease_until) - now()), 0), 0)::double precision FROM gone",
+                session.quoted("jobs")
+            );
+            let row = session.client()?.query_one(&query, &[&sector]).map_err(Fault::of)?;
+            Ok(Duration::from_secs_f64(row.get(0)))
+        })
+    }
+
+    /// Takes away what nobody holds: whoever posted it is gone, and what is wanted still is posted again.
+    pub fn clear(&self) -> Result<(), DatabaseError> {
+        self.ask(|session| {
+            let query = format!(
+                "DELETE FROM {} WHERE holder IS NULL OR ended_at IS NOT NULL OR lease_until < now()",
+                session.quoted("jobs")
+            );
+            session.client()?.execute(&query, &[]).map(drop).map_err(Fault::of)
+        })
+    }
+
+    /// By what these records are known: made with the first question.
+    pub fn id(&self) -> Result<String, DatabaseError> {
+        self.ask(|session| {
+            let facts = session.quoted("facts");
+            let query = format!("INSERT INTO {facts} VALUES ('id', convert_to(gen_random_uuid()::text, 'UTF8')) ON CONFLICT (name) DO NOTHING");
+            session.client()?.execute(&query, &[]).map_err(Fault::of)?;
+            let query = format!("SELECT convert_from(value, 'UTF8') FROM {facts} WHERE name = 'id'");
+            let row = session.client()?.query_one(&query, &[]).map_err(Fault::of)?;
+            Ok(row.get(0))
+        })
+    }
+
     /// Says something that all machines have to know, in place of what was said before.
     pub fn say(&self, name: &str, value: &[u8]) -> Result<(), DatabaseError> {
         self.ask(|session| {
@@ -381,7 +444,7 @@ impl Jobs {
         self.ask(|session| {
             let jobs = session.quoted("jobs");
             let query = format!(
-                "SELECT id, kind, sector, CASE WHEN lease_until >= now() THEN holder END, (extract(epoch FROM now() - begun_at) * 1000)::bigint,
+                "SELECT id, kind, sector, CASE WHEN lease_until >= now() THEN holder END, (extract(epoch FROM begun_at) * 1000)::bigint,
                    (extract(epoch FROM now() - posted_at) * 1000)::bigint, attempts, reason FROM {jobs} WHERE ended_at IS NULL
                  ORDER BY (holder IS NULL), rank, id LIMIT $1"
             );
@@ -395,7 +458,7 @@ impl Jobs {
         self.ask(|session| {
             let (jobs, machines) = (session.quoted("jobs"), session.quoted("machines"));
             let query = format!(
-                "SELECT name, cores, memory, version, (extract(epoch FROM now() - seen_at) * 1000)::bigint,
+                "SELECT name, cores, memory, version, kinds, (extract(epoch FROM now() - seen_at) * 1000)::bigint,
                    (SELECT count(*) FROM {jobs} WHERE holder = name AND ended_at IS NULL AND lease_until >= now())
                  FROM {machines} WHERE seen_at > now() - interval '1 day' ORDER BY name"
             );
@@ -406,18 +469,20 @@ impl Jobs {
 
     /// Asks once, and again while the server is away; what is asked here may be asked twice.
     fn ask<T>(&self, mut work: impl FnMut(&mut Session) -> Result<T, Fault>) -> Result<T, DatabaseError> {
-        self.ask_for(PATIENCE, &mut work)
+        self.ask_of(&self.0.session, PATIENCE, &mut work)
     }
 
-    fn ask_for<T>(
+    /// The same by one of the sessions, for so long.
+    fn ask_of<T>(
         &self,
+        session: &Mutex<Session>,
         patience: Duration,
         work: &mut dyn FnMut(&mut Session) -> Result<T, Fault>,
     ) -> Result<T, DatabaseError> {
         blocking(|| {
             let until = Instant::now() + patience;
             loop {
-                let mut session = self.0.session.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut session = session.lock().unwrap_or_else(PoisonError::into_inner);
                 let fault = match work(&mut session) {
                     Ok(answer) => return Ok(answer),
                     Err(fault) => fault,
@@ -425,7 +490,7 @@ impl Jobs {
                 drop(session);
                 if !fault.is_passing() || Instant::now() > until {
                     let reason = fault.to_string();
-                    return Err(DatabaseError::Failed { reason });
+                    return Err(DatabaseError::Server { reason });
                 }
                 std::thread::sleep(PAUSE);
             }
@@ -457,7 +522,7 @@ fn tables(session: &Session) -> String {
            ended_at timestamptz NOT NULL, outcome text NOT NULL);
          CREATE INDEX IF NOT EXISTS job_history_sector ON {history} (sector, id);
          CREATE TABLE IF NOT EXISTS {machines} (
-           name text PRIMARY KEY, cores bigint NOT NULL, memory bigint NOT NULL, version text NOT NULL, seen_at timestamptz NOT NULL);
+           name text PRIMARY KEY, cores bigint NOT NULL, memory bigint NOT NULL, version text NOT NULL, kinds text[] NOT NULL, seen_at timestamptz NOT NULL);
          CREATE TABLE IF NOT EXISTS {leases} (
            name text PRIMARY KEY, holder text NOT NULL, fence bigint NOT NULL, until timestamptz NOT NULL);
          CREATE TABLE IF NOT EXISTS {facts} (name text PRIMARY KEY, value bytea NOT NULL);"
@@ -493,6 +558,7 @@ fn claimed(row: &Row) -> Claim {
         kind: row.get(2),
         sector: sector(row, 3),
         input: row.get(4),
+        attempts: row.get::<_, i32>(5).unsigned_abs(),
     }
 }
 
@@ -517,8 +583,9 @@ fn machine_view(row: &Row) -> MachineView {
             cores: unsigned(row.get(1)),
             memory: unsigned(row.get(2)),
             version: row.get(3),
+            kinds: row.get(4),
         },
-        silent_ms: unsigned(row.get(4)),
-        jobs: unsigned(row.get(5)),
+        silent_ms: unsigned(row.get(5)),
+        jobs: unsigned(row.get(6)),
     }
 }

@@ -4,9 +4,13 @@ use super::session::{Fault, Outcome, Session, WRITE};
 use super::{insist, Place, View};
 use crate::{DatabaseError, Schema, Sharing};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Longest name of a server's schema, in bytes, as PostgreSQL has it.
 const MAX_NAME: usize = 63;
+
+/// How long a server may leave what was sent to it unanswered by its system.
+const NO_ANSWER: Duration = Duration::from_secs(8);
 
 /// Reads where the records are.
 pub(super) fn place(url: &str, space: &str) -> Result<Place, DatabaseError> {
@@ -23,6 +27,22 @@ pub(super) fn place(url: &str, space: &str) -> Result<Place, DatabaseError> {
     if config.get_ssl_mode() == postgres::config::SslMode::Require {
         let reason = "TLS to the server is not supported: leave sslmode out, and reach it by a socket, a private network or a tunnel";
         return Err(open(reason.to_owned()));
+    }
+    if config
+        .get_hosts()
+        .iter()
+        .any(|host| matches!(host, postgres::config::Host::Tcp(name) if name.contains('@')))
+    {
+        return Err(open(
+            "there is an @ in the name of its host: write one that is in the password as %40".to_owned(),
+        ));
+    }
+    // A server that is gone without a word must not hold up whoever has a lease.
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(NO_ANSWER);
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(NO_ANSWER);
     }
     if config.get_application_name().is_none() {
         config.application_name("sealdrop");

@@ -30,7 +30,13 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.as_db_error() {
             Some(said) => write!(f, "{}", said.message()),
-            None => write!(f, "{}", self.0),
+            None => {
+                write!(f, "{}", self.0)?;
+                match std::error::Error::source(&self.0) {
+                    Some(cause) => write!(f, ": {cause}"),
+                    None => Ok(()),
+                }
+            }
         }
     }
 }
@@ -46,7 +52,7 @@ impl Fault {
         match self {
             _ if self.is_conflict() => Ok(Outcome::Conflict(reason)),
             _ if self.is_away() => Ok(Outcome::Away(reason)),
-            _ => Err(DatabaseError::Failed { reason }),
+            _ => Err(DatabaseError::Server { reason }),
         }
     }
 
@@ -65,7 +71,11 @@ impl Fault {
     /// Whether the server ends, begins, or is not reached.
     pub(super) fn is_away(&self) -> bool {
         match self.0.code() {
-            None => true,
+            // What was not even asked, for lack of a password say, is no matter of time.
+            None => {
+                self.0.is_closed()
+                    || std::error::Error::source(&self.0).is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
+            }
             Some(code) => {
                 let gone = [
                     SqlState::ADMIN_SHUTDOWN,
@@ -92,6 +102,14 @@ pub(super) struct Session {
     place: Place,
     client: Option<Client>,
     statements: BTreeMap<(&'static str, Kind), Statement>,
+}
+
+/// Its end is waited for, which no async worker may do by itself.
+impl Drop for Session {
+    fn drop(&mut self) {
+        let client = self.client.take();
+        crate::blocking(|| drop(client));
+    }
 }
 
 impl Session {
@@ -132,7 +150,7 @@ impl Session {
                     std::thread::sleep(super::PAUSE);
                 }
                 Err(fault) => {
-                    return Err(DatabaseError::Failed {
+                    return Err(DatabaseError::Server {
                         reason: fault.to_string(),
                     })
                 }
@@ -198,7 +216,7 @@ impl Session {
                 // It is still at it, or not reached yet.
                 Ok(Some(_)) | Err(_) if std::time::Instant::now() < until => std::thread::sleep(super::PAUSE),
                 _ => {
-                    return Err(DatabaseError::Failed {
+                    return Err(DatabaseError::Server {
                         reason: format!("whether a change is kept is not known: {fault}"),
                     })
                 }

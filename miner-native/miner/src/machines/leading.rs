@@ -25,17 +25,27 @@ const LEASE_OF: &str = "lease of the database";
 pub struct Leading {
     jobs: Jobs,
     lease: Arc<Leadership>,
+    /// Ends the process, with the reason.
+    give_up: fn(&str),
 }
 
 impl Leading {
     /// Leads as soon as nobody else does; `waits` hears once who does meanwhile.
-    pub async fn when_free(jobs: Jobs, holder: &str, waits: impl FnOnce(&str)) -> Result<Self, DatabaseError> {
+    pub async fn when_free(
+        jobs: Jobs,
+        holder: &str,
+        give_up: fn(&str),
+        waits: impl FnOnce(&str),
+    ) -> Result<Self, DatabaseError> {
         let mut waits = Some(waits);
         loop {
-            match blocking(|| jobs.lead(NAME, holder, LEASE)) {
+            let (asking, name) = (jobs.clone(), holder.to_owned());
+            let asked = tokio::task::spawn_blocking(move || asking.lead(NAME, &name, LEASE)).await;
+            let Ok(asked) = asked else { continue };
+            match asked {
                 Ok(Ok(lease)) => {
                     let lease = Arc::new(lease);
-                    return Ok(Self { jobs, lease });
+                    return Ok(Self { jobs, lease, give_up });
                 }
                 Ok(Err(other)) => {
                     if let Some(waits) = waits.take() {
@@ -54,7 +64,9 @@ impl Leading {
             match blocking(|| self.jobs.keep_leading(&self.lease, LEASE)) {
                 Ok(true) => lifeline.well(LEASE_OF),
                 Ok(false) => {
-                    return Err("another daemon leads by now: this one changes nothing any more".into());
+                    let reason = "another daemon leads by now: this one ends";
+                    (self.give_up)(reason);
+                    return Err(reason.into());
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the lease could not be renewed; trying again");

@@ -39,8 +39,14 @@ pub enum MachinesError {
         path: PathBuf,
         source: std::io::Error,
     },
-    #[error("{} is not where the pieces and sectors of this database's miner are: {reason}; name the folder that its other machines have by --storage", dir.display())]
+    #[error("{} is not where the pieces and sectors of this database's miner are: {reason}; is it mounted? Name the folder that its other machines have by --storage", dir.display())]
     OtherStorage { dir: PathBuf, reason: &'static str },
+    #[error("{} belongs to another user (number {theirs}) than this program's ({ours}): run all machines of a miner as one user", dir.display())]
+    OtherUser { dir: PathBuf, theirs: u32, ours: u32 },
+    #[error("{} has pieces or sectors, and the storage {} has none of them: bring them there before the miner is moved, or its sectors cannot be proven", from.display(), to.display())]
+    NotBrought { from: PathBuf, to: PathBuf },
+    #[error("this program is version {ours}, and the miner's daemon is {theirs}: run one version on all machines")]
+    OtherVersion { ours: String, theirs: String },
     #[error("what this database says of its miner cannot be read ({reason}): do all machines run one version?")]
     Facts { reason: String },
 }
@@ -61,11 +67,19 @@ impl DatabaseUrl {
     }
 }
 
-impl FromStr for DatabaseUrl {
-    type Err = DatabaseError;
+impl DatabaseUrl {
+    /// Fails when it is none.
+    pub fn check(&self) -> Result<(), DatabaseError> {
+        Postgres::shown_url(&self.0).map(drop)
+    }
+}
 
-    fn from_str(text: &str) -> Result<Self, DatabaseError> {
-        Postgres::shown_url(text).map(|_| Self(text.to_owned()))
+/// Anything is taken here, so that nobody's error shows it whole; [`DatabaseUrl::check`] says what is wrong.
+impl FromStr for DatabaseUrl {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
     }
 }
 
@@ -99,18 +113,19 @@ pub struct Facts {
     pub sector_size: SectorSize,
     /// Whom proofs are bound to, as hexadecimal digits.
     pub prover_id: String,
-    /// The mark of its storage.
-    pub storage: String,
     pub official_params: bool,
+    #[serde(default)]
+    pub version: String,
+}
+
+/// This program's.
+pub fn version() -> String {
+    env!("CARGO_PKG_VERSION").to_owned()
 }
 
 impl Facts {
-    /// Tells all machines; refused when the storage is not the one that was told before.
-    pub fn tell(&self, jobs: &Jobs, dir: &Path) -> Result<(), MachinesError> {
-        if Self::told(jobs)?.is_some_and(|told| told.storage != self.storage) {
-            let (dir, reason) = (dir.to_owned(), "its mark is another");
-            return Err(MachinesError::OtherStorage { dir, reason });
-        }
+    /// Tells all machines.
+    pub fn tell(&self, jobs: &Jobs) -> Result<(), MachinesError> {
         let facts = serde_json::to_vec(self).map_err(|error| MachinesError::Facts {
             reason: error.to_string(),
         })?;
@@ -128,30 +143,67 @@ impl Facts {
         Ok(Some(facts))
     }
 
-    /// Fails when `dir` is not the storage that these facts speak of.
-    pub fn check_storage(&self, dir: &Path) -> Result<(), MachinesError> {
-        let reason = match fs::read_to_string(dir.join(MARK)) {
-            Ok(mark) if mark == self.storage => return Ok(()),
-            Ok(_) => "its mark is another",
-            Err(error) if error.kind() == ErrorKind::NotFound => "it has no mark",
-            Err(source) => return Err(failed("read", &dir.join(MARK), source)),
-        };
-        let dir = dir.to_owned();
-        Err(MachinesError::OtherStorage { dir, reason })
+    /// Fails when a worker of another version reads this.
+    pub fn check_version(&self) -> Result<(), MachinesError> {
+        match version() {
+            ours if ours == self.version => Ok(()),
+            ours => Err(MachinesError::OtherVersion {
+                ours,
+                theirs: self.version.clone(),
+            }),
+        }
     }
 }
 
-/// The mark of a storage, made when it has none.
-pub fn mark_of(dir: &Path) -> Result<String, MachinesError> {
+/// Fails when `dir` is not the storage of the records of this id.
+pub fn check_storage(dir: &Path, id: &str) -> Result<(), MachinesError> {
+    let reason = match fs::read_to_string(dir.join(MARK)) {
+        Ok(mark) if mark == id => return check_user(&dir.join(MARK)),
+        Ok(_) => "its mark is that of another database's",
+        Err(error) if error.kind() == ErrorKind::NotFound => "it has no mark",
+        Err(source) => return Err(failed("read", &dir.join(MARK), source)),
+    };
+    let dir = dir.to_owned();
+    Err(MachinesError::OtherStorage { dir, reason })
+}
+
+/// Marks the storage of the records of this id, where it has no mark; fails when it is another's.
+pub fn mark_storage(dir: &Path, id: &str) -> Result<(), MachinesError> {
     let path = dir.join(MARK);
-    match fs::read_to_string(&path) {
-        Ok(mark) => return Ok(mark),
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(source) => return Err(failed("read", &path, source)),
+    if !path.exists() {
+        write_whole(&path, id.as_bytes(), 0o600).map_err(|source| failed("write", &path, source))?;
     }
-    let mark = hex::encode(rand::random::<[u8; 16]>());
-    write_whole(&path, mark.as_bytes(), 0o600).map_err(|source| failed("write", &path, source))?;
-    Ok(mark)
+    check_storage(dir, id)
+}
+
+/// Fails when `to` has not what the home's own folder `from` has.
+pub fn check_brought(from: &Path, to: &Path) -> Result<(), MachinesError> {
+    let has_any = |dir: PathBuf| fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
+    let lacks = |name: &str| has_any(from.join(name)) && !has_any(to.join(name));
+    match from != to && ["staging", "sectors"].into_iter().any(lacks) {
+        true => Err(MachinesError::NotBrought {
+            from: from.to_owned(),
+            to: to.to_owned(),
+        }),
+        false => Ok(()),
+    }
+}
+
+/// Fails when a file is another user's: what this program makes beside it the others could not read.
+fn check_user(path: &Path) -> Result<(), MachinesError> {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let user = |path: &Path| fs::metadata(path).map(|metadata| metadata.uid());
+        if let (Ok(theirs), Ok(ours)) = (user(path), user(Path::new("/proc/self"))) {
+            if theirs != ours {
+                let dir = path.to_owned();
+                return Err(MachinesError::OtherUser { dir, theirs, ours });
+            }
+        }
+    }
+    let _ = path;
+    Ok(())
 }
 
 /// What this machine is called among others, unless its operator says it.
@@ -182,29 +234,42 @@ mod tests {
             "{shown}"
         );
         assert!(!shown.contains("SECRET"), "{shown}");
-        assert!("mysql://miner@db".parse::<DatabaseUrl>().is_err());
+        for wrong in [
+            "mysql://miner:SECRET@db",
+            "postgres://miner:SECRET@x@db",
+            "postgres://m:SECRET@db/a?sslmode=require",
+        ] {
+            let error = wrong
+                .parse::<DatabaseUrl>()
+                .expect("anything is")
+                .check()
+                .expect_err("it is none")
+                .to_string();
+            assert!(!error.contains("SECRET"), "{error}");
+        }
     }
 
     #[test]
     fn a_storage_is_known_by_its_mark() {
         let (ours, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let facts = Facts {
-            network: "a".to_owned(),
-            sector_size: SectorSize::S8MiB,
-            prover_id: String::new(),
-            storage: mark_of(ours.path()).expect("it is made"),
-            official_params: false,
-        };
-        assert_eq!(mark_of(ours.path()).expect("it is there"), facts.storage);
-        facts.check_storage(ours.path()).expect("it is this one");
+        let is_other = |result| matches!(result, Err(MachinesError::OtherStorage { .. }));
+        assert!(is_other(check_storage(ours.path(), "id")));
+        mark_storage(ours.path(), "id").expect("it is marked");
+        check_storage(ours.path(), "id").expect("it is this one");
+        mark_storage(other.path(), "another").expect("it is marked");
+        assert!(is_other(check_storage(other.path(), "id")) && is_other(mark_storage(other.path(), "id")));
+    }
+
+    #[test]
+    fn what_was_not_brought_to_the_storage_is_noticed() {
+        let (home, storage) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        check_brought(home.path(), storage.path()).expect("there is nothing");
+        fs::create_dir_all(home.path().join("sectors/1")).unwrap();
         assert!(matches!(
-            facts.check_storage(other.path()),
-            Err(MachinesError::OtherStorage { .. })
+            check_brought(home.path(), storage.path()),
+            Err(MachinesError::NotBrought { .. })
         ));
-        mark_of(other.path()).expect("it is made");
-        assert!(matches!(
-            facts.check_storage(other.path()),
-            Err(MachinesError::OtherStorage { .. })
-        ));
+        fs::create_dir_all(storage.path().join("sectors/1")).unwrap();
+        check_brought(home.path(), storage.path()).expect("it was brought");
     }
 }

@@ -27,6 +27,8 @@ use std::sync::Arc;
 pub const STEPS: [Step; 4] = [Step::Commit2, Step::Commit1, Step::PreCommit2, Step::PreCommit1];
 /// A machine that was silent for longer does not count.
 const SILENT_MS: u64 = 60_000;
+/// Most sectors at once: one thread of the daemon waits for each.
+const MOST_SECTORS: u64 = 256;
 /// Jobs that are listed.
 const LISTED: u32 = 1000;
 
@@ -82,28 +84,35 @@ impl Elsewhere {
 
     /// Sectors that are sealed at once: never none, so that one waits for the first machine.
     pub(super) fn sectors_at_once(&self) -> u64 {
-        self.sectors.load(Ordering::Relaxed).max(1)
+        self.sectors.load(Ordering::Relaxed).clamp(1, MOST_SECTORS)
     }
 
-    /// Looks which machines there are; `proof` is what a zero-knowledge proof takes of memory. Returns how many. Blocks its thread.
-    pub fn look_around(&self, proof: u64) -> Result<usize, ProverError> {
-        let machines = self.jobs.machines()?;
-        let awake = machines.iter().filter(|view| view.silent_ms < SILENT_MS);
-        let limits = awake.map(|view| Limits::of_machine(view.machine.cores, view.machine.memory, 0, proof, 0));
-        let sectors: Vec<u64> = limits.map(|limits| limits.sectors()).collect();
-        self.sectors.store(sectors.iter().sum(), Ordering::Relaxed);
-        Ok(sectors.len())
+    /// Looks which machines there are; `proof` is what a zero-knowledge proof takes of memory. Returns the steps that no machine takes. Blocks its thread.
+    pub fn look_around(&self, proof: u64) -> Result<Vec<Step>, ProverError> {
+        let mut machines = self.jobs.machines()?;
+        machines.retain(|view| view.silent_ms < SILENT_MS);
+        let sectors = machines.iter().map(|view| {
+            let machine = &view.machine;
+            let limits = Limits::of_machine(machine.cores, machine.memory, 0, proof, 0);
+            let takes = |step: Step| machine.kinds.iter().any(|kind| kind == step.key());
+            let labels = if takes(Step::PreCommit1) { limits.pre_commit1 } else { 0 };
+            labels + if takes(Step::Commit2) { limits.commit2 } else { 0 }
+        });
+        self.sectors.store(sectors.sum(), Ordering::Relaxed);
+        let is_taken = |step: &Step| {
+            machines
+                .iter()
+                .any(|view| view.machine.kinds.iter().any(|kind| kind == step.key()))
+        };
+        Ok(STEPS.into_iter().filter(|step| !is_taken(step)).collect())
     }
 
     /// What is posted, for people. Blocks its thread.
     pub(super) fn list(&self) -> Result<Vec<JobView>, ProverError> {
         let listed = self.jobs.list(LISTED)?;
-        let now = crate::clock::now_ms();
         let views = listed.into_iter().enumerate().filter_map(|(behind, job)| {
             let state = match &job.holder {
-                Some((_, for_ms)) => JobState::Running {
-                    since_ms: now.saturating_sub(*for_ms),
-                },
+                Some((_, since_ms)) => JobState::Running { since_ms: *since_ms },
                 None => JobState::Queued { behind: behind as u64 },
             };
             Some(JobView {
@@ -161,6 +170,13 @@ impl Elsewhere {
             .await
     }
 
+    /// Returns when no machine is at a sector's files any more.
+    pub(super) async fn cancel(&self, sector: u64) -> Result<(), ProverError> {
+        let left = sealdrop_database::blocking(|| self.jobs.cancel(sector))?;
+        tokio::time::sleep(left).await;
+        Ok(())
+    }
+
     async fn output(&self, step: Step, sector: u64, request: Request) -> Result<Vec<u8>, ProverError> {
         match self.ask(step, sector, request).await? {
             Answer::Output(output) => Ok(output),
@@ -175,19 +191,28 @@ impl Elsewhere {
         let unwanted = Unwanted::default();
         let is_unwanted = unwanted.0.clone();
         let asking = move || -> Result<Answer, ProverError> {
-            let id = jobs.post(&NewJob {
-                key: &key,
-                kind: step.key(),
-                rank: rank(step),
-                sector: Some(sector),
-                input: &input,
-            })?;
-            let Some(ended) = jobs.wait(id, || is_unwanted.load(Ordering::Relaxed))? else {
-                return Err(ProverError::NoThread { step });
+            let ended = loop {
+                let id = jobs.post(&NewJob {
+                    key: &key,
+                    kind: step.key(),
+                    rank: rank(step),
+                    sector: Some(sector),
+                    // A proof needs none of the sector's files.
+                    sticks: step != Step::Commit2,
+                    input: &input,
+                })?;
+                match jobs.wait(id, || is_unwanted.load(Ordering::Relaxed))? {
+                    None => return Err(ProverError::NoThread { step }),
+                    Some(Ended::Gone) => {}
+                    Some(ended) => {
+                        // Asked for again after a crash it is done anew, which finds what is on the disk.
+                        jobs.remove(id)?;
+                        break ended;
+                    }
+                }
             };
-            // Asked for again after a crash it is done anew, which finds what is on the disk.
-            jobs.remove(id)?;
             match ended {
+                Ended::Gone => Err(ProverError::NoThread { step }),
                 Ended::Done(output) => decode(step, &output),
                 Ended::Failed(reason) => Err(ProverError::Elsewhere {
                     step,

@@ -108,6 +108,21 @@ impl ProverError {
     }
 }
 
+impl ProverError {
+    /// Whether another machine may do the step: what failed are files or their way, or what is running here.
+    pub fn is_of_the_machine(&self) -> bool {
+        match self {
+            Self::Missing { .. }
+            | Self::Length { .. }
+            | Self::Output { .. }
+            | Self::Remove { .. }
+            | Self::Elsewhere { .. } => true,
+            Self::Step(error) => matches!(error, Error::Io { .. } | Error::Busy { .. }),
+            _ => false,
+        }
+    }
+}
+
 /// Bytes as people read them.
 fn gib(bytes: u64) -> String {
     format!("{}.{} GiB", bytes >> 30, ((bytes & ((1 << 30) - 1)) * 10) >> 30)
@@ -158,6 +173,24 @@ impl Prover {
             size: self.size,
             scheduler: self.scheduler.clone(),
             elsewhere: Some(elsewhere),
+        }
+    }
+
+    /// Keeps no memory free for proofs-of-spacetime from now on: this machine makes none.
+    pub fn makes_no_posts(&self) {
+        self.scheduler.reserve(0);
+    }
+
+    /// Whether this machine could ever do a step.
+    pub fn check_step(&self, step: Step) -> Result<(), ProverError> {
+        self.scheduler.check(&self.order(self.here(step), None, 1))
+    }
+
+    /// The step as this machine does it.
+    fn here(&self, step: Step) -> Step {
+        match step {
+            Step::Commit2 => self.proving_step(),
+            step => step,
         }
     }
 
@@ -214,10 +247,10 @@ impl Prover {
 
     /// Which of these steps, each with its sector, would start at once, in the order in which they would.
     pub(crate) fn would_start(&self, steps: &[(Step, Option<u64>)]) -> Vec<usize> {
-        let orders: Vec<Order> = steps
+        let orders = steps
             .iter()
-            .map(|(step, sector)| self.order(*step, *sector, 1))
-            .collect();
+            .map(|(step, sector)| self.order(self.here(*step), *sector, 1));
+        let orders: Vec<Order> = orders.collect();
         self.scheduler.would_start(&orders)
     }
 
@@ -415,6 +448,9 @@ impl Prover {
 
     /// See [`Engine::remove`]. Nothing else is at the sector's files meanwhile but proofs-of-spacetime.
     pub async fn remove(&self, sector: u64) -> Result<(), ProverError> {
+        if let Some(elsewhere) = &self.elsewhere {
+            elsewhere.cancel(sector).await?;
+        }
         let engine = self.engine.clone();
         let job = move || engine.remove(sector);
         self.run(Step::Tidy, sector, job).await

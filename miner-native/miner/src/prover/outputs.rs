@@ -183,7 +183,8 @@ impl Outputs {
         let text = format!("{body}\n{}\n", hex::encode(Sha256::digest(&body)));
         let folder = self.folder();
         fs::create_dir_all(&folder).map_err(failed("create", &folder))?;
-        let draft = path.with_extension("tmp");
+        // A name that no other machine has, should one be at the same step by mistake.
+        let draft = path.with_extension(format!("{:016x}.tmp", rand::random::<u64>()));
         let written = File::create(&draft).and_then(|mut file| {
             file.write_all(text.as_bytes())?;
             file.sync_all()

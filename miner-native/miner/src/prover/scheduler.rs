@@ -151,6 +151,15 @@ impl Scheduler {
         self.inner.dispatch();
     }
 
+    /// Keeps so many bytes free for proofs-of-spacetime from now on.
+    pub(super) fn reserve(&self, bytes: u64) {
+        let mut state = self.inner.state();
+        state.plan.reserve = bytes;
+        state.limits = state.plan.limits();
+        drop(state);
+        self.inner.dispatch();
+    }
+
     /// Goes by this memory of a zero-knowledge proof from now on.
     pub(super) fn set_proof_memory(&self, bytes: u64) {
         let mut state = self.inner.state();

@@ -7,7 +7,7 @@ use super::{MinerStore, StoreError};
 use crate::failpoint;
 use crate::settings::Kept;
 use cid::Cid;
-use sealdrop_database::{with_prefix, Order, Records};
+use sealdrop_database::{with_prefix, DatabaseError, Order, Records};
 use shared::chain::{AttoFil, Epoch};
 
 /// Most proofs-of-spacetime that are kept; the oldest go first.
@@ -44,6 +44,11 @@ impl MinerStore {
         // Nothing that anybody shows has changed.
         self.records
             .write(|changes| Ok(changes.put(SINGLES, PROBE, &now_ms.to_be_bytes())?))
+    }
+
+    /// Whether another process has opened these records since, so that nothing is kept any more.
+    pub fn is_anothers(&self) -> bool {
+        matches!(self.probe(0), Err(StoreError::Database(DatabaseError::InUse { .. })))
     }
 
     /// Remembers a proof that the chain accepted.

@@ -28,7 +28,7 @@ pub use rates::RateBook;
 pub use records::{DealRecord, PhaseStart, PieceRecord, PostRecord, RedemptionRecord, RedemptionStage, SectorRecord};
 pub use scrubs::ScrubRecord;
 pub use sectors::UNSEALED;
-pub use server::SPACE;
+pub use server::{server_of, SPACE};
 pub use tables::EffectKind;
 
 use crate::failpoint;
@@ -68,7 +68,9 @@ pub enum StoreError {
     NoSectorNumber,
     #[error("this home's records are on a server ({server}): name it by --database or database.url, as before")]
     OnServer { server: String },
-    #[error("{} has a miner's records, and so has the server ({server}): give the miner a database of its own", dir.display())]
+    #[error("this home's miner was on the server {before}, and what {server} has are not its records: another database, or one that was made anew. Name the former one; a miner without its records would lose its sectors")]
+    OtherServer { before: String, server: String },
+    #[error("{} has a miner's records, and so has the server ({server}). Is it the same miner, and its records on the server are the newer ones, move miner.db out of that folder; is it another one, give it a database of its own", dir.display())]
     TwoStores { dir: PathBuf, server: String },
     #[error("channel {id} of {payer} already pays for deal {deal}")]
     ChannelPromised { payer: Address, id: ChannelId, deal: Cid },

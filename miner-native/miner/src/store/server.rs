@@ -23,7 +23,8 @@ const PAGE: usize = 1024;
 impl MinerStore {
     /// Opens the records on the server that `url` names. What the folder `dir` kept until now is brought there first, once; it is refused when the server has
     /// a miner's records already. From then on the folder says where they are.
-    pub fn on_server(url: &str, dir: &Path) -> Result<Self, StoreError> {
+    /// `id` is that of the server's records: a home that belongs to others is refused.
+    pub fn on_server(url: &str, id: &str, dir: &Path) -> Result<Self, StoreError> {
         let server = Postgres::open(url, SPACE, &SCHEMA, Sharing::Alone)?;
         let shown = server.shown();
         let file = dir.join(FILE);
@@ -40,7 +41,13 @@ impl MinerStore {
         }
         let failed = |source| file_failed(dir, source);
         fs::create_dir_all(dir).map_err(failed)?;
-        write_whole(&dir.join(MOVED), shown.as_bytes(), 0o600).map_err(failed)?;
+        let known = server_of(dir)?;
+        let marker = format!("{shown}\n{id}");
+        if let Some(before) = known.filter(|before| before.rsplit('\n').next() != Some(id)) {
+            let before = before.lines().next().unwrap_or_default().to_owned();
+            return Err(StoreError::OtherServer { before, server: shown });
+        }
+        write_whole(&dir.join(MOVED), marker.as_bytes(), 0o600).map_err(failed)?;
         if file.exists() {
             fs::rename(&file, file.with_extension("db.moved")).map_err(failed)?;
             File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)?;
@@ -51,12 +58,22 @@ impl MinerStore {
     }
 }
 
+/// Which server has the records of a store's folder, if one has.
+pub fn server_of(dir: &Path) -> Result<Option<String>, StoreError> {
+    match fs::read_to_string(dir.join(MOVED)) {
+        Ok(server) => Ok(Some(server)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(file_failed(dir, source)),
+    }
+}
+
 /// Fails when the folder's records are on a server.
 pub(super) fn check_here(dir: &Path) -> Result<(), StoreError> {
-    match fs::read_to_string(dir.join(MOVED)) {
-        Ok(server) => Err(StoreError::OnServer { server }),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(file_failed(dir, source)),
+    match server_of(dir)? {
+        Some(server) => Err(StoreError::OnServer {
+            server: server.lines().next().unwrap_or_default().to_owned(),
+        }),
+        None => Ok(()),
     }
 }
 

@@ -15,6 +15,7 @@ fn job<'a>(key: &'a str, rank: i16, sector: Option<u64>) -> NewJob<'a> {
         kind: "proof",
         rank,
         sector,
+        sticks: true,
         input: key.as_bytes(),
     }
 }
@@ -24,6 +25,7 @@ fn machine(name: &str) -> Machine {
         name: name.to_owned(),
         cores: 2,
         memory: 4 << 30,
+        kinds: vec!["proof".to_owned()],
         version: "0".to_owned(),
     }
 }
@@ -59,7 +61,7 @@ fn a_job_has_one_result_whoever_was_thought_dead() {
     let id = jobs.post(&job("a", 1, None)).unwrap();
     let first = take(&jobs, "one").expect("it waits");
     assert_eq!(take(&jobs, "two"), None, "it is taken");
-    pass(&jobs, 31);
+    pass(&jobs, 91);
     let second = take(&jobs, "two").expect("the first fell silent");
     assert!(second.fence > first.fence);
     assert_eq!(jobs.beat(&machine("one"), &[(first.id, first.fence)]).unwrap(), [0; 0]);
@@ -80,7 +82,7 @@ fn a_machine_that_gives_signs_of_life_keeps_its_jobs() {
     jobs.post(&job("a", 1, None)).unwrap();
     let claim = take(&jobs, "one").unwrap();
     for _ in 0..3 {
-        pass(&jobs, 25);
+        pass(&jobs, 80);
         assert_eq!(
             jobs.beat(&machine("one"), &[(claim.id, claim.fence)]).unwrap(),
             [claim.id]
@@ -160,7 +162,7 @@ fn a_job_that_ends_every_machine_is_given_to_no_more_of_them() {
     for machine in ["one", "two", "three", "four", "five"] {
         assert_eq!(jobs.result(id).unwrap(), None);
         take(&jobs, machine).expect("it is free again");
-        pass(&jobs, 31);
+        pass(&jobs, 91);
     }
     assert_eq!(take(&jobs, "six"), None);
     assert_eq!(jobs.result(id).unwrap(), Some(Ended::Lost(5)));
@@ -226,4 +228,39 @@ fn one_leads_at_a_time_and_another_when_it_falls_silent_or_stops() {
     assert!(jobs.keep_leading(&two, time).unwrap(), "it is not one's to give up");
     jobs.stop_leading(&two).unwrap();
     assert!(jobs.lead("miner", "one", time).unwrap().is_ok());
+}
+
+#[test]
+fn a_sectors_former_jobs_are_over_with_its_next_one_which_waits_for_whoever_was_at_them() {
+    let Some(jobs) = jobs("former") else { return };
+    let former = jobs.post(&job("a", 1, Some(7))).unwrap();
+    let claim = take(&jobs, "one").unwrap();
+    jobs.post(&job("b", 1, Some(7))).unwrap();
+    assert_eq!(jobs.result(former).unwrap(), Some(Ended::Gone));
+    assert_eq!(jobs.beat(&machine("one"), &[(claim.id, claim.fence)]).unwrap(), [0; 0]);
+    assert_eq!(take(&jobs, "two"), None, "the first may be at the sector's files still");
+    pass(&jobs, 91);
+    assert_eq!(take(&jobs, "two").map(|claim| claim.input), Some(b"b".to_vec()));
+    assert!(
+        jobs.cancel(7).unwrap() > Duration::from_secs(60),
+        "the second is at them now"
+    );
+    assert_eq!(jobs.cancel(7).unwrap(), Duration::ZERO);
+}
+
+#[test]
+fn what_a_machine_is_stopped_at_counts_for_nothing_and_is_free_soon() {
+    let Some(jobs) = jobs("stopped") else { return };
+    let id = jobs.post(&job("a", 1, None)).unwrap();
+    for _ in 0..6 {
+        let claim = take(&jobs, "one").expect("it is free");
+        assert_eq!(claim.attempts, 1);
+        assert_eq!(jobs.end("one", &claim, &Outcome::Stopped).unwrap(), Verdict::Kept);
+        assert_eq!(take(&jobs, "two"), None, "its thread may run a moment longer");
+        pass(&jobs, 10);
+    }
+    assert_eq!(jobs.result(id).unwrap(), None);
+    jobs.clear().unwrap();
+    assert_eq!(jobs.result(id).unwrap(), Some(Ended::Gone));
+    assert_eq!(jobs.id().unwrap(), jobs.id().unwrap());
 }

@@ -10,7 +10,7 @@ use crate::prover::{machine, Prover, ProverError, Step};
 use crate::staging::Staging;
 use crate::supervisor::{Lifeline, ServiceError};
 use sealdrop_database::blocking;
-use sealdrop_database::jobs::{Claim, Jobs, Leadership, Machine, Outcome, Verdict, BEAT, LEASE, SILENCE};
+use sealdrop_database::jobs::{Claim, Jobs, Leadership, Machine, Outcome, Verdict, BEAT, SILENCE};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,8 +18,18 @@ use tokio::sync::Notify;
 
 /// How long a look at the jobs is put off at most when nothing is told.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How long a machine takes nothing after a step failed by what is wrong with the machine itself.
+const REST: Duration = Duration::from_secs(60);
+/// How often a step is tried, wherever, that fails by what is wrong with machines.
+const MOST_TRIES: u32 = 10;
+/// How long a name is held after the last sign of life.
+const NAME_LEASE: Duration = Duration::from_secs(30);
+/// How long the end of the service is put off by a sign of life.
+const NAP: Duration = Duration::from_millis(250);
 /// What health calls the way to the database.
 const DATABASE: &str = "jobs of the database";
+/// What health calls this machine's own files and its way to the storage.
+const FILES: &str = "files of this machine";
 
 /// What a worker is, and may do.
 #[derive(Debug, Clone)]
@@ -50,17 +60,30 @@ struct Held {
     jobs: Mutex<BTreeMap<i64, Holding>>,
     /// Told when a step has ended.
     ended: Notify,
+    /// Until when nothing is taken.
+    rest: Mutex<Option<Instant>>,
 }
 
 #[derive(Clone, Copy)]
 struct Holding {
     fence: i64,
     step: Step,
+    /// Whether a thread may be changing a sector's files.
+    writes: bool,
 }
 
 impl Held {
     fn jobs(&self) -> MutexGuard<'_, BTreeMap<i64, Holding>> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rest(&self) {
+        *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + REST);
+    }
+
+    fn rests(&self) -> bool {
+        let rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
+        rest.is_some_and(|until| Instant::now() < until)
     }
 }
 
@@ -80,6 +103,7 @@ impl Worker {
         let machine = Machine {
             memory: memory.or_else(machine::available_memory).unwrap_or(0),
             cores: machine::cores(),
+            kinds: steps.iter().map(|step| step.key().to_owned()).collect(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             name,
         };
@@ -96,31 +120,58 @@ impl Worker {
 
     /// Takes steps and does them until it is to stop; what it holds then is free for others at once. Fails when another machine has its name.
     pub async fn run(self, lifeline: Lifeline) -> Result<(), ServiceError> {
-        let (beating, line) = (self.clone(), lifeline.clone());
+        let beating = self.clone();
         let naming = tokio::task::spawn_blocking(move || named(&beating.jobs, &beating.machine.name));
         let Some(name) = lifeline.unless_stopping(naming).await else {
             return Ok(());
         };
-        let name = name??;
-        let (beating, given) = (self.clone(), name.clone());
-        let beats = std::thread::Builder::new()
-            .name("signs of life".into())
-            .spawn(move || beating.beat_until_stopped(&given, &line))?;
+        let name = match name? {
+            Err(error @ ProverError::NameTaken { .. }) => {
+                (self.give_up)(&error.to_string());
+                return Err(error.into());
+            }
+            name => name?,
+        };
+        // What an earlier life of this service left: a thread that changes files, or nothing.
+        if self.writes() {
+            (self.give_up)("a step of an earlier life of this service changes a sector's files: only the end of the process stops it");
+        }
+        self.held.jobs().clear();
+        let heard = Arc::new(Mutex::new(Instant::now()));
+        let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
+        let (worker, given, told, line) = (self.clone(), name.clone(), heard.clone(), lifeline.clone());
+        let beats = thread("signs of life").spawn(move || worker.beat_until_stopped(&given, &told, &line))?;
+        let (worker, line) = (self.clone(), lifeline.clone());
+        let watch = thread("watchdog").spawn(move || worker.watch_until_stopped(&heard, &line))?;
         let done = lifeline.unless_stopping(self.take_steps(&lifeline)).await;
-        let _ = tokio::task::spawn_blocking(move || beats.join()).await;
+        // Only where it is stopped: otherwise both go on until the service's next life.
+        if lifeline.token().is_cancelled() {
+            let _ = tokio::task::spawn_blocking(move || (beats.join(), watch.join())).await;
+        }
         blocking(|| self.let_go(&name));
         done.unwrap_or(Ok(()))
     }
 
     async fn take_steps(&self, lifeline: &Lifeline) -> Result<(), ServiceError> {
         loop {
-            let taken = blocking(|| self.take());
+            // With all of its places taken a machine asks nobody: only the end of a step makes room.
+            let kinds = self.kinds_with_room();
+            if kinds.is_empty() || self.held.rests() {
+                lifeline.beat();
+                let _ = tokio::time::timeout(LOOK_EVERY, self.held.ended.notified()).await;
+                continue;
+            }
+            let taken = blocking(|| self.take(&kinds));
             lifeline.beat();
             match taken {
                 Ok(Some((claim, step))) => {
                     lifeline.well(DATABASE);
                     let (worker, line) = (self.clone(), lifeline.clone());
-                    lifeline.spawn_own("doing a step", async move { worker.perform(claim, step, &line).await });
+                    let mut work = Box::pin(async move { worker.perform(claim, step, &line).await });
+                    // From here on it has its place among what runs here: the next one is chosen beside it.
+                    if futures::poll!(&mut work).is_pending() {
+                        lifeline.spawn_own("doing a step", work);
+                    }
                     continue;
                 }
                 Ok(None) => lifeline.well(DATABASE),
@@ -138,12 +189,19 @@ impl Worker {
         }
     }
 
+    /// The kinds of steps of which one would start at once: what this machine has no room for must not hide what it has room for.
+    fn kinds_with_room(&self) -> Vec<&'static str> {
+        let would_start = |step: &&Step| !self.prover.would_start(&[(**step, None)]).is_empty();
+        self.steps.iter().filter(would_start).map(|step| step.key()).collect()
+    }
+
     /// Takes the first step that would start at once.
-    fn take(&self) -> Result<Option<(Claim, Step)>, ProverError> {
-        let kinds: Vec<&str> = self.steps.iter().map(|step| step.key()).collect();
-        let open = self.jobs.open(&self.machine.name, &kinds)?;
+    fn take(&self, kinds: &[&str]) -> Result<Option<(Claim, Step)>, ProverError> {
+        let open = self.jobs.open(&self.machine.name, kinds)?;
         let known: Vec<(i64, Step, Option<u64>)> = open
             .iter()
+            // One that this machine was thought to have lost may be under way here still.
+            .filter(|job| !self.held.jobs().contains_key(&job.id))
             .filter_map(|job| Some((job.id, step_of(&job.kind)?, job.sector)))
             .collect();
         let steps: Vec<(Step, Option<u64>)> = known.iter().map(|(_, step, sector)| (*step, *sector)).collect();
@@ -161,25 +219,35 @@ impl Worker {
         };
         let step = step_of(&claim.kind).unwrap_or(Step::Scrub);
         let fence = claim.fence;
-        self.held.jobs().insert(claim.id, Holding { fence, step });
+        let writes = step.writes();
+        self.held.jobs().insert(claim.id, Holding { fence, step, writes });
         Ok(Some((claim, step)))
     }
 
     async fn perform(&self, claim: Claim, step: Step, lifeline: &Lifeline) {
         let began = Instant::now();
-        let mut under_way = UnderWay {
+        let under_way = UnderWay {
             worker: self,
-            id: claim.id,
+            claim: &claim,
             lifeline,
-            writes: step.writes(),
         };
         tracing::info!(job = claim.id, sector = claim.sector, %step, "a step was taken");
         let outcome = match self.compute(step, &claim.input).await {
-            Ok(output) => Outcome::Done(output),
+            Ok(output) => {
+                lifeline.well(FILES);
+                Outcome::Done(output)
+            }
             Err(error) if error.passes() => Outcome::NotNow(error.to_string()),
+            // Another machine may reach what this one does not, and this one takes nothing for a while.
+            Err(error) if error.is_of_the_machine() && claim.attempts < MOST_TRIES => {
+                tracing::error!(job = claim.id, %step, %error, "a step failed by what is wrong here: nothing more is taken for a minute");
+                lifeline.failing(FILES, &error);
+                self.held.rest();
+                Outcome::NotNow(format!("{}: {error}", self.machine.name))
+            }
             Err(error) => Outcome::Failed(error.to_string().into_bytes()),
         };
-        under_way.writes = false;
+        under_way.ended();
         let seconds = format!("{:.1}", began.elapsed().as_secs_f64());
         loop {
             let said = blocking(|| self.jobs.end(&self.machine.name, &claim, &outcome));
@@ -219,17 +287,17 @@ impl Worker {
     }
 
     /// Gives signs of life, on a thread that no step keeps busy.
-    fn beat_until_stopped(&self, name: &Leadership, lifeline: &Lifeline) {
-        let mut heard = Instant::now();
+    fn beat_until_stopped(&self, name: &Leadership, heard: &Mutex<Instant>, lifeline: &Lifeline) {
         while !lifeline.token().is_cancelled() {
             let held: Vec<(i64, i64)> = self.held.jobs().iter().map(|(id, job)| (*id, job.fence)).collect();
+            let asked = Instant::now();
             let answered = self
                 .jobs
                 .beat(&self.machine, &held)
-                .and_then(|kept| Ok((kept, self.jobs.keep_leading(name, LEASE)?)));
+                .and_then(|kept| Ok((kept, self.jobs.keep_leading(name, NAME_LEASE)?)));
             match answered {
                 Ok((kept, is_ours)) => {
-                    heard = Instant::now();
+                    *heard.lock().unwrap_or_else(PoisonError::into_inner) = asked;
                     if !is_ours {
                         (self.give_up)("another machine has taken this one's name: give each its own");
                     }
@@ -238,16 +306,24 @@ impl Worker {
                 }
                 Err(error) => tracing::warn!(%error, "no sign of life could be given; trying again"),
             }
-            if heard.elapsed() > SILENCE && self.writes() {
+            nap(BEAT, lifeline);
+        }
+    }
+
+    /// Ends the process when nothing was heard for too long, whatever keeps the signs of life waiting.
+    fn watch_until_stopped(&self, heard: &Mutex<Instant>, lifeline: &Lifeline) {
+        while !lifeline.token().is_cancelled() {
+            let silent = heard.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
+            if silent > SILENCE && self.writes() {
                 (self.give_up)("nothing was heard of the database for too long: others may have this machine's steps by now, and must not find it at their files");
             }
-            std::thread::sleep(BEAT);
+            nap(NAP, lifeline);
         }
     }
 
     /// Whether a step is under way that changes a sector's files.
     fn writes(&self) -> bool {
-        self.held.jobs().values().any(|job| job.step.writes())
+        self.held.jobs().values().any(|job| job.writes)
     }
 
     fn lost(&self, id: i64) {
@@ -256,25 +332,24 @@ impl Worker {
             return;
         };
         tracing::warn!(job = id, step = %job.step, "a step was lost: another machine has it, or nobody wants it any more");
-        if job.step.writes() {
+        if job.writes {
             (self.give_up)("a step was lost that changes a sector's files: it must not go on beside another machine's");
         }
     }
 
-    /// Frees what is held, at the end: others need not wait for the leases. What changes files goes on until the process has ended, and is freed by
-    /// its lease.
+    /// Frees what is held, at the end: others need not wait for the leases.
     fn let_go(&self, name: &Leadership) {
         let held: Vec<(i64, Holding)> = self.held.jobs().iter().map(|(id, job)| (*id, *job)).collect();
-        for (id, job) in held.into_iter().filter(|(_, job)| !job.step.writes()) {
+        for (id, job) in held {
             let claim = Claim {
                 id,
                 fence: job.fence,
+                attempts: 0,
                 kind: job.step.key().to_owned(),
                 sector: None,
                 input: Vec::new(),
             };
-            let reason = format!("{} was stopped", self.machine.name);
-            if let Err(error) = self.jobs.end(&self.machine.name, &claim, &Outcome::NotNow(reason)) {
+            if let Err(error) = self.jobs.end(&self.machine.name, &claim, &Outcome::Stopped) {
                 tracing::warn!(%error, "a step stays held until its lease is over");
             }
         }
@@ -285,10 +360,17 @@ impl Worker {
 /// A step that is under way: it is held until it has ended, however that was.
 struct UnderWay<'a> {
     worker: &'a Worker,
-    id: i64,
+    claim: &'a Claim,
     lifeline: &'a Lifeline,
-    /// Whether a thread may be changing a sector's files.
-    writes: bool,
+}
+
+impl UnderWay<'_> {
+    /// No thread is at it any more; what came of it is to be said.
+    fn ended(&self) {
+        if let Some(job) = self.worker.held.jobs().get_mut(&self.claim.id) {
+            job.writes = false;
+        }
+    }
 }
 
 impl Drop for UnderWay<'_> {
@@ -297,9 +379,17 @@ impl Drop for UnderWay<'_> {
             // It is let go of at the end.
             return;
         }
-        self.worker.held.jobs().remove(&self.id);
+        let mut jobs = self.worker.held.jobs();
+        let held = jobs
+            .get(&self.claim.id)
+            .copied()
+            .filter(|job| job.fence == self.claim.fence);
+        if held.is_some() {
+            jobs.remove(&self.claim.id);
+        }
+        drop(jobs);
         self.worker.held.ended.notify_one();
-        if self.writes {
+        if held.is_some_and(|job| job.writes) {
             (self.worker.give_up)(
                 "a step was given up that changes a sector's files: only the end of the process stops it",
             );
@@ -307,12 +397,20 @@ impl Drop for UnderWay<'_> {
     }
 }
 
+/// Sleeps, unless the service is to stop.
+fn nap(time: Duration, lifeline: &Lifeline) {
+    let until = Instant::now() + time;
+    while Instant::now() < until && !lifeline.token().is_cancelled() {
+        std::thread::sleep(NAP);
+    }
+}
+
 /// Takes a machine's name. One that crashed has it until its lease is over, which is waited for.
 fn named(jobs: &Jobs, name: &str) -> Result<Leadership, ProverError> {
     let session = format!("{}-{}", std::process::id(), clock::now_ms());
-    let until = Instant::now() + LEASE + BEAT;
+    let until = Instant::now() + NAME_LEASE + BEAT;
     loop {
-        match jobs.lead(&format!("worker {name}"), &session, LEASE)? {
+        match jobs.lead(&format!("worker {name}"), &session, NAME_LEASE)? {
             Ok(taken) => return Ok(taken),
             Err(_) if Instant::now() > until => return Err(ProverError::NameTaken { name: name.to_owned() }),
             Err(_) => std::thread::sleep(Duration::from_secs(1)),
