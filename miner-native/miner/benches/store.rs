@@ -142,8 +142,7 @@ fn on_server(maker: &Maker, url: &str, deals: u64) {
     drop(local);
     let begun = Instant::now();
     let jobs = Jobs::at(url, sealdrop_miner::store::SPACE).expect("the server answers");
-    let id = jobs.id().expect("it has an id");
-    let store = MinerStore::on_server(url, &id, dir.path()).expect("it is brought to the server");
+    let store = MinerStore::on_server(url, "bench", dir.path()).expect("it is brought to the server");
     let brought_s = begun.elapsed().as_secs_f64();
     let status = median_ms(|| {
         store.deals_by_state().expect("answered");
@@ -161,6 +160,7 @@ fn on_server(maker: &Maker, url: &str, deals: u64) {
             rank: 0,
             sector: Some(number),
             sticks: false,
+            lease: sealdrop_database::jobs::LEASE,
             input: &[7; 60_000],
         };
         jobs.post(&job).expect("kept");

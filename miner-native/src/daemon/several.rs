@@ -6,7 +6,7 @@ use sealdrop_database::jobs::Jobs;
 use sealdrop_miner::console;
 use sealdrop_miner::data_dir::{DataDir, DataDirError, Identity};
 use sealdrop_miner::machines::{
-    check_brought, check_storage, mark_storage, usual_name, version, Facts, Leading, MachinesError,
+    check_brought, check_storage, mark_storage, storage_id, usual_name, version, Facts, Leading, MachinesError,
 };
 use sealdrop_miner::prover::elsewhere::{Elsewhere, Worker, WorkerSettings, STEPS};
 use sealdrop_miner::prover::Prover;
@@ -40,22 +40,39 @@ pub(super) async fn lead(
         ));
     };
     let leading = Leading::when_free(jobs.clone(), &holder, give_up, waiting).await;
-    services::start_leading(leading.map_err(MachinesError::from)?, supervisor);
-    blocking(|| jobs.clear()).map_err(MachinesError::from)?;
-    Ok(Some(jobs))
+    let leading = leading.map_err(MachinesError::from)?;
+    let jobs = jobs.led_by(leading.lease());
+    services::start_leading(leading, supervisor);
+    blocking(|| {
+        // Once more, after what may have been a long time.
+        check(config, home, &jobs)?;
+        mark(config, home, &jobs)?;
+        jobs.clear().map_err(|error| MachinesError::from(error).into())
+    })
+    .map(|()| Some(jobs))
 }
 
-/// Fails when this home or its storage is not the database's.
-fn check(config: &DaemonConfig, home: &DataDir, jobs: &Jobs) -> Result<(), DaemonError> {
-    let (storage, id) = (storage(config, home), jobs.id().map_err(MachinesError::from)?);
-    let Some(facts) = Facts::told(jobs)? else {
+/// Marks the storage where no daemon has done so before.
+fn mark(config: &DaemonConfig, home: &DataDir, jobs: &Jobs) -> Result<(), DaemonError> {
+    let storage = storage(config, home);
+    if storage_id(jobs)?.is_none() {
         if config.database.as_ref().is_some_and(|shared| shared.storage.is_none()) {
             home.make_miner()?;
         }
         check_brought(&home.miner(), &storage)?;
-        return Ok(mark_storage(&storage, &id)?);
+        mark_storage(&storage, jobs)?;
+    }
+    Ok(())
+}
+
+/// Fails when this home or its storage is not the database's.
+fn check(config: &DaemonConfig, home: &DataDir, jobs: &Jobs) -> Result<(), DaemonError> {
+    if let Some(id) = storage_id(jobs)? {
+        check_storage(&storage(config, home), &id)?;
+    }
+    let Some(facts) = Facts::told(jobs)? else {
+        return Ok(());
     };
-    check_storage(&storage, &id)?;
     if facts.sector_size != config.sector_size {
         let identity = |sector_size| Identity {
             network: config.network.clone(),
@@ -75,7 +92,7 @@ pub(super) fn store(config: &DaemonConfig, home: &DataDir, jobs: Option<&Jobs>) 
     let dir = home.miner().join("store");
     blocking(|| match (&config.database, jobs) {
         (Some(shared), Some(jobs)) => {
-            let id = jobs.id().map_err(MachinesError::from)?;
+            let id = storage_id(jobs)?.unwrap_or_default();
             Ok(MinerStore::on_server(shared.url.secret(), &id, &dir)?)
         }
         _ => Ok(MinerStore::open(&dir)?),

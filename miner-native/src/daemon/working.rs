@@ -5,7 +5,7 @@ use super::{parameters, services, several, DaemonError, Proofs};
 use sealdrop_database::{blocking, Memory};
 use sealdrop_miner::console;
 use sealdrop_miner::descriptors;
-use sealdrop_miner::machines::{check_storage, DatabaseUrl, Facts, MachinesError};
+use sealdrop_miner::machines::{check_storage, storage_id, DatabaseUrl, Facts, MachinesError};
 use sealdrop_miner::prover::elsewhere::{Worker, WorkerSettings};
 use sealdrop_miner::prover::Prover;
 use sealdrop_miner::staging::Staging;
@@ -35,8 +35,7 @@ pub fn work(config: &WorkConfig, proofs: &dyn Proofs) -> Result<(), DaemonError>
     let jobs = config.url.jobs().map_err(MachinesError::from)?;
     let facts = facts(|| Facts::told(&jobs))?;
     facts.check_version()?;
-    let id = jobs.id().map_err(MachinesError::from)?;
-    check_storage(&config.storage, &id)?;
+    check_storage(&config.storage, &storage_id(&jobs)?.unwrap_or_default())?;
     let source = parameters::source(&facts.network, facts.official_params);
     proofs.prepare_worker(&config.params, facts.sector_size, source)?;
     let mut prover_id = [0; 32];

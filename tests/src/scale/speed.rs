@@ -62,7 +62,7 @@ async fn steps_a_second(url: &str, machines: u64) -> f64 {
             Staging::of_another("."),
             WorkerSettings {
                 name: format!("machine {number}"),
-                memory: Some(1 << 30),
+                memory: None,
                 steps: vec![Step::Commit2],
             },
             |reason| panic!("{reason}"),
@@ -97,7 +97,10 @@ fn prover() -> Prover {
         .engine([7; 32], SectorSize::S2KiB, ".".into())
         .expect("it is fake");
     let rates = MinerStore::of(Arc::new(Memory::default())).rates();
-    Prover::start(Arc::new(Sleeping(fake)), SectorSize::S2KiB, rates)
+    let prover = Prover::start(Arc::new(Sleeping(fake)), SectorSize::S2KiB, rates);
+    // One at a time, on whatever machine.
+    prover.allow(1 << 30, 1);
+    prover
 }
 
 /// An engine whose proofs only take time; everything else is the FAKE one's.

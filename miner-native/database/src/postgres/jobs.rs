@@ -27,11 +27,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a job is held after the last sign of life of whoever took it.
-pub const LEASE: Duration = Duration::from_secs(90);
+pub const LEASE: Duration = Duration::from_secs(60);
+/// The same of a job that changes files, which must have come to rest before another machine is at them.
+pub const LEASE_OF_FILES: Duration = Duration::from_secs(180);
 /// How often whoever holds jobs gives one.
 pub const BEAT: Duration = Duration::from_secs(5);
 /// After this time without an answer of the server a machine takes its jobs for lost, before others can have them.
-pub const SILENCE: Duration = Duration::from_secs(60);
+pub const SILENCE: Duration = Duration::from_secs(120);
 /// How long the server is waited for by a sign of life.
 const BEAT_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a job is kept for the machine that holds its sector's files.
@@ -53,7 +55,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// The jobs of one schema of a server.
 #[derive(Clone)]
-pub struct Jobs(Arc<Inner>);
+pub struct Jobs {
+    inner: Arc<Inner>,
+    /// Who posts: nobody else's word counts while it leads.
+    leads: Option<Arc<Leadership>>,
+}
 
 struct Inner {
     place: Place,
@@ -75,6 +81,8 @@ pub struct NewJob<'a> {
     pub sector: Option<u64>,
     /// Whether the machine that did the sector's last job has it for itself at first.
     pub sticks: bool,
+    /// How long it is held after a sign of life: [`LEASE`] or [`LEASE_OF_FILES`].
+    pub lease: Duration,
     pub input: &'a [u8],
 }
 
@@ -107,8 +115,8 @@ pub enum Outcome {
     Failed(Vec<u8>),
     /// It was not begun, or there was no room for it: another machine, or the same one later.
     NotNow(String),
-    /// The machine is being stopped, and so is the job with it: it counts for nothing.
-    Stopped,
+    /// The machine is being stopped, and so is the job with it: it counts for nothing. A thread may be at it for so long still.
+    Stopped(Duration),
 }
 
 /// Whether a result was taken.
@@ -176,44 +184,77 @@ impl Jobs {
             let sql = tables(&session);
             opening::make_tables(&mut session, &place, &sql)?;
             let bell = Bell::hang(place.clone());
-            Ok(Self(Arc::new(Inner {
+            let inner = Inner {
                 beats: Mutex::new(Session::new(place.clone())),
                 place,
                 session: Mutex::new(session),
                 bell,
-            })))
+            };
+            Ok(Self {
+                inner: Arc::new(inner),
+                leads: None,
+            })
         })
     }
 
     /// Where they are, for people, without a password.
     pub fn shown(&self) -> String {
-        self.0.place.shown.display().to_string()
+        self.inner.place.shown.display().to_string()
     }
 
-    /// Posts a job; one that is there already stays as it is. Returns its number.
-    pub fn post(&self, job: &NewJob) -> Result<i64, DatabaseError> {
-        let sector = job.sector.map(number);
-        let preference = PREFERENCE.as_secs_f64();
+    /// The same, for whoever leads: it posts and takes away only for as long as it does.
+    pub fn led_by(&self, leads: Arc<Leadership>) -> Self {
+        let leads = Some(leads);
+        Self { leads, ..self.clone() }
+    }
+
+    /// Does `work` in a transaction in which nobody else begins to lead; `None` when somebody else does already.
+    fn ask_leading<T>(
+        &self,
+        mut work: impl FnMut(&mut Session) -> Result<T, Fault>,
+    ) -> Result<Option<T>, DatabaseError> {
         self.ask(|session| {
+            let Some(leads) = &self.leads else {
+                return work(session).map(Some);
+            };
+            let leases = session.quoted("leases");
+            let query = format!("SELECT 1 FROM {leases} WHERE name = $1 AND holder = $2 AND fence = $3 FOR SHARE");
+            let client = session.client()?;
+            client.batch_execute("BEGIN").map_err(Fault::of)?;
+            let found = client.query_opt(&query, &[&leads.name, &leads.holder, &leads.fence]).map_err(Fault::of)?;
+            let done = match found {
+                Some(_) => Some(work(session)?),
+                None => None,
+            };
+            session.client()?.batch_execute("COMMIT").map_err(Fault::of)?;
+            Ok(done)
+        })
+    }
+
+    /// Posts a job; one that is there already stays as it is. Returns its number, or `None` when somebody else leads by now.
+    pub fn post(&self, job: &NewJob) -> Result<Option<i64>, DatabaseError> {
+        let sector = job.sector.map(number);
+        let (preference, lease) = (PREFERENCE.as_secs_f64(), job.lease.as_secs_f64());
+        let posted = self.ask_leading(|session| {
             let (jobs, history) = (session.quoted("jobs"), session.quoted("job_history"));
+            // Whoever was at the sector's files must have come to rest before the next one is.
             let query = format!(
                 "WITH last AS (SELECT machine FROM {history} WHERE sector = $4 AND machine IS NOT NULL AND outcome = 'done' ORDER BY id DESC LIMIT 1),
-                 others AS (DELETE FROM {jobs} WHERE sector = $4 AND key <> $1 RETURNING lease_until),
-                 made AS (INSERT INTO {jobs} (key, kind, rank, sector, input, prefers, preferred_until, not_before)
+                 others AS (DELETE FROM {jobs} WHERE sector = $4 AND key <> $1 RETURNING greatest(lease_until, not_before) AS rests),
+                 made AS (INSERT INTO {jobs} (key, kind, rank, sector, input, prefers, preferred_until, not_before, lease_s)
                    VALUES ($1, $2, $3, $4, $5, (SELECT machine FROM last WHERE $7), now() + make_interval(secs => $6),
-                     greatest(now(), (SELECT max(lease_until) FROM others)))
-                   ON CONFLICT (key) DO NOTHING RETURNING id)
-                 SELECT id FROM made UNION ALL SELECT id FROM {jobs} WHERE key = $1 LIMIT 1"
+                     greatest(now(), (SELECT max(rests) FROM others)), $8)
+                   ON CONFLICT (key) DO UPDATE SET not_before = greatest({jobs}.not_before, (SELECT max(rests) FROM others)) RETURNING id)
+                 SELECT id FROM made"
             );
             let client = session.client()?;
             let row = client
-                .query_opt(&query, &[&job.key, &job.kind, &job.rank, &sector, &job.input, &preference, &job.sticks])
+                .query_one(&query, &[&job.key, &job.kind, &job.rank, &sector, &job.input, &preference, &job.sticks, &lease])
                 .map_err(Fault::of)?;
             session.tell("posted")?;
-            Ok(row.map(|row| row.get(0)))
-        })?
-        // Somebody else posted it between the two looks: the next one sees it.
-        .map_or_else(|| self.post(job), Ok)
+            Ok(row.get(0))
+        })?;
+        Ok(posted)
     }
 
     /// The jobs of these kinds that `machine` may take, the first first; at most so many as one look needs.
@@ -236,18 +277,17 @@ impl Jobs {
 
     /// Takes the first of these jobs that nobody has taken meanwhile.
     pub fn claim(&self, machine: &str, ids: &[i64]) -> Result<Option<Claim>, DatabaseError> {
-        let lease = LEASE.as_secs_f64();
         self.ask(|session| {
             let jobs = session.quoted("jobs");
             let query = format!(
                 "WITH next AS (SELECT id FROM {jobs} WHERE id = ANY($1) AND {FREE}
                    ORDER BY rank, id LIMIT 1 FOR UPDATE SKIP LOCKED)
                  UPDATE {jobs} SET lost = lost + (holder IS NOT NULL)::integer, holder = $2, fence = fence + 1, attempts = attempts + 1,
-                   begun_at = now(), lease_until = now() + make_interval(secs => $3)
+                   begun_at = now(), lease_until = now() + make_interval(secs => lease_s)
                  FROM next WHERE {jobs}.id = next.id
                  RETURNING {jobs}.id, fence, kind, sector, input, attempts"
             );
-            let taken = session.client()?.query_opt(&query, &[&ids, &machine, &lease]).map_err(Fault::of)?;
+            let taken = session.client()?.query_opt(&query, &[&ids, &machine]).map_err(Fault::of)?;
             Ok(taken.map(|row| claimed(&row)))
         })
     }
@@ -255,19 +295,21 @@ impl Jobs {
     /// A sign of life: says what the machine is, renews the leases of what it holds, and returns the jobs that are still its own.
     pub fn beat(&self, machine: &Machine, held: &[(i64, i64)]) -> Result<Vec<i64>, DatabaseError> {
         let (ids, fences): (Vec<i64>, Vec<i64>) = held.iter().copied().unzip();
-        let (cores, memory, lease) = (number(machine.cores), number(machine.memory), LEASE.as_secs_f64());
-        self.ask_of(&self.0.beats, BEAT_PATIENCE, &mut |session| {
+        let (cores, memory) = (number(machine.cores), number(machine.memory));
+        self.ask_of(&self.inner.beats, BEAT_PATIENCE, &mut |session| {
             let (jobs, machines) = (session.quoted("jobs"), session.quoted("machines"));
             let query = format!(
-                "WITH seen AS (INSERT INTO {machines} (name, cores, memory, version, kinds, seen_at) VALUES ($1, $2, $3, $4, $8, now())
-                   ON CONFLICT (name) DO UPDATE SET cores = $2, memory = $3, version = $4, kinds = $8, seen_at = now()),
+                "WITH seen AS (INSERT INTO {machines} (name, cores, memory, version, kinds, seen_at) VALUES ($1, $2, $3, $4, $7, now())
+                   ON CONFLICT (name) DO UPDATE SET cores = $2, memory = $3, version = $4, kinds = $7, seen_at = now()),
                  held AS (SELECT * FROM unnest($5::bigint[], $6::bigint[]) AS t(id, fence))
-                 UPDATE {jobs} SET lease_until = now() + make_interval(secs => $7) FROM held
+                 UPDATE {jobs} SET lease_until = now() + make_interval(secs => lease_s) FROM held
                  WHERE {jobs}.id = held.id AND {jobs}.fence = held.fence AND holder = $1 AND ended_at IS NULL RETURNING {jobs}.id"
             );
             let rows = session
                 .client()?
-                .query(&query, &[&machine.name, &cores, &memory, &machine.version, &ids, &fences, &lease, &machine.kinds])
+                .query(&query, &[&machine.name, &cores, &memory, &machine.version, &ids,
+                        &fences,
+                        &machine.kinds])
                 .map_err(Fault::of)?;
             Ok(rows.iter().map(|row| row.get(0)).collect())
         })
@@ -279,21 +321,20 @@ impl Jobs {
             Outcome::Done(output) => (Some(output), None, None),
             Outcome::Failed(failure) => (None, Some(failure), None),
             Outcome::NotNow(reason) => (None, None, Some(reason)),
-            Outcome::Stopped => (None, None, None),
+            Outcome::Stopped(_) => (None, None, None),
         };
         self.ask(|session| {
             let jobs = session.quoted("jobs");
-            let changed = match reason {
-                None if *outcome == Outcome::Stopped => {
-                    // Its thread ends with the process, in a moment.
+            let changed = match (outcome, reason) {
+                (Outcome::Stopped(rest), _) => {
                     let query = format!(
-                        "UPDATE {jobs} SET holder = NULL, lease_until = NULL, attempts = attempts - 1, not_before = now() + interval '10 s'
+                        "UPDATE {jobs} SET holder = NULL, lease_until = NULL, attempts = attempts - 1, not_before = now() + make_interval(secs => $4)
                          WHERE id = $1 AND fence = $2 AND holder = $3 AND ended_at IS NULL"
                     );
                     let client = session.client()?;
-                    client.execute(&query, &[&claim.id, &claim.fence, &machine]).map_err(Fault::of)?
+                    client.execute(&query, &[&claim.id, &claim.fence, &machine, &rest.as_secs_f64()]).map_err(Fault::of)?
                 }
-                Some(reason) => {
+                (_, Some(reason)) => {
                     let query = format!(
                         "UPDATE {jobs} SET holder = NULL, lease_until = NULL, prefers = NULL, reason = $4,
                            not_before = now() + make_interval(secs => least({FIRST_PAUSE_S} * power(2, least(attempts, 16)), {LONGEST_PAUSE_S}))
@@ -302,7 +343,7 @@ impl Jobs {
                     let client = session.client()?;
                     client.execute(&query, &[&claim.id, &claim.fence, &machine, reason]).map_err(Fault::of)?
                 }
-                None => {
+                (_, None) => {
                     // One that has just this result already was answered, and the answer was lost.
                     let query = format!(
                         "UPDATE {jobs} SET output = $4, failure = $5, ended_at = coalesce(ended_at, now()), lease_until = NULL
@@ -342,7 +383,7 @@ impl Jobs {
 
     /// Waits for a job's end until `until` says that nobody waits any more. Blocks its thread.
     pub fn wait(&self, id: i64, until: impl Fn() -> bool) -> Result<Option<Ended>, DatabaseError> {
-        let ear = self.0.bell.listen(id);
+        let ear = self.inner.bell.listen(id);
         loop {
             if until() {
                 return Ok(None);
@@ -354,9 +395,14 @@ impl Jobs {
         }
     }
 
-    /// Waits until jobs were posted or freed, or for `most`. Blocks its thread.
-    pub fn wait_for_work(&self, most: Duration) {
-        self.0.bell.wait_for_work(most);
+    /// Grows with whatever may be work: taken before a look, it keeps [`Jobs::wait_for_work`] from missing what came during it.
+    pub fn ticket(&self) -> u64 {
+        self.inner.bell.ticket()
+    }
+
+    /// Waits until jobs were posted or freed since the ticket was taken, or for `most`. Blocks its thread.
+    pub fn wait_for_work(&self, ticket: u64, most: Duration) {
+        self.inner.bell.wait_for_work(ticket, most);
     }
 
     /// Takes a job away, whatever it is at, and remembers what came of it.
@@ -380,39 +426,46 @@ impl Jobs {
         })
     }
 
-    /// Takes all jobs of a sector away; how long whoever holds one may be at it still.
+    /// Ends all jobs of a sector; how long whoever held one may be at its files still. Asked again, it says what is left of that.
     pub fn cancel(&self, sector: u64) -> Result<Duration, DatabaseError> {
         let sector = number(sector);
-        self.ask(|session| {
+        let left = self.ask_leading(|session| {
+            let jobs = session.quoted("jobs");
+            let client = session.client()?;
             let query = format!(
-                "WITH gone AS (DELETE FROM {} WHERE sector = $1 AND ended_at IS NULL RETURNING lease_until)
-                 SELECT coalesce(greatest(extract(epoch FROM max(lease_until) - now()), 0), 0)::double precision FROM gone",
-                session.quoted("jobs")
+                "UPDATE {jobs} SET kind = '', holder = NULL, fence = fence + 1, not_before = greatest(not_before, lease_until), lease_until = NULL
+                 WHERE sector = $1 AND kind <> ''"
             );
-            let row = session.client()?.query_one(&query, &[&sector]).map_err(Fault::of)?;
-            Ok(Duration::from_secs_f64(row.get(0)))
-        })
+            client.execute(&query, &[&sector]).map_err(Fault::of)?;
+            let query = format!("DELETE FROM {jobs} WHERE sector = $1 AND kind = '' AND not_before <= now()");
+            client.execute(&query, &[&sector]).map_err(Fault::of)?;
+            let query = format!(
+                "SELECT coalesce(extract(epoch FROM max(not_before) - now()), 0)::double precision FROM {jobs} WHERE sector = $1"
+            );
+            let row = client.query_one(&query, &[&sector]).map_err(Fault::of)?;
+            Ok(Duration::from_secs_f64(row.get::<_, f64>(0).max(0.0)))
+        })?;
+        Ok(left.unwrap_or(LEASE_OF_FILES))
     }
 
-    /// Takes away what nobody holds: whoever posted it is gone, and what is wanted still is posted again.
+    /// Takes away what nobody holds and nobody rests from: whoever posted it is gone, and what is wanted still is posted again.
     pub fn clear(&self) -> Result<(), DatabaseError> {
-        self.ask(|session| {
+        let cleared = self.ask_leading(|session| {
             let query = format!(
-                "DELETE FROM {} WHERE holder IS NULL OR ended_at IS NOT NULL OR lease_until < now()",
+                "DELETE FROM {} WHERE (holder IS NULL OR ended_at IS NOT NULL OR lease_until < now()) AND not_before <= now()",
                 session.quoted("jobs")
             );
             session.client()?.execute(&query, &[]).map(drop).map_err(Fault::of)
-        })
+        });
+        cleared.map(drop)
     }
 
-    /// By what these records are known: made with the first question.
-    pub fn id(&self) -> Result<String, DatabaseError> {
+    /// Says something that all machines have to know, unless it was said before; what is so then.
+    pub fn say_first(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, DatabaseError> {
         self.ask(|session| {
             let facts = session.quoted("facts");
-            let query = format!("INSERT INTO {facts} VALUES ('id', convert_to(gen_random_uuid()::text, 'UTF8')) ON CONFLICT (name) DO NOTHING");
-            session.client()?.execute(&query, &[]).map_err(Fault::of)?;
-            let query = format!("SELECT convert_from(value, 'UTF8') FROM {facts} WHERE name = 'id'");
-            let row = session.client()?.query_one(&query, &[]).map_err(Fault::of)?;
+            let query = format!("INSERT INTO {facts} VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = {facts}.value RETURNING value");
+            let row = session.client()?.query_one(&query, &[&name, &value]).map_err(Fault::of)?;
             Ok(row.get(0))
         })
     }
@@ -469,7 +522,7 @@ impl Jobs {
 
     /// Asks once, and again while the server is away; what is asked here may be asked twice.
     fn ask<T>(&self, mut work: impl FnMut(&mut Session) -> Result<T, Fault>) -> Result<T, DatabaseError> {
-        self.ask_of(&self.0.session, PATIENCE, &mut work)
+        self.ask_of(&self.inner.session, PATIENCE, &mut work)
     }
 
     /// The same by one of the sessions, for so long.
@@ -487,6 +540,8 @@ impl Jobs {
                     Ok(answer) => return Ok(answer),
                     Err(fault) => fault,
                 };
+                // It may have been in a transaction.
+                session.roll_back();
                 drop(session);
                 if !fault.is_passing() || Instant::now() > until {
                     let reason = fault.to_string();
@@ -500,7 +555,7 @@ impl Jobs {
 
 impl std::fmt::Debug for Jobs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Jobs").field(&self.0.place.shown).finish()
+        f.debug_tuple("Jobs").field(&self.inner.place.shown).finish()
     }
 }
 
@@ -513,7 +568,7 @@ fn tables(session: &Session) -> String {
            id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, key text NOT NULL UNIQUE, kind text NOT NULL, rank smallint NOT NULL,
            sector bigint, input bytea NOT NULL, output bytea, failure bytea,
            posted_at timestamptz NOT NULL DEFAULT now(), not_before timestamptz NOT NULL DEFAULT now(), begun_at timestamptz, ended_at timestamptz,
-           prefers text, preferred_until timestamptz, holder text, fence bigint NOT NULL DEFAULT 0, lease_until timestamptz,
+           prefers text, preferred_until timestamptz, holder text, fence bigint NOT NULL DEFAULT 0, lease_until timestamptz, lease_s double precision NOT NULL,
            attempts integer NOT NULL DEFAULT 0, lost integer NOT NULL DEFAULT 0, reason text);
          CREATE INDEX IF NOT EXISTS jobs_open ON {jobs} (rank, id) WHERE ended_at IS NULL;
          CREATE TABLE IF NOT EXISTS {history} (

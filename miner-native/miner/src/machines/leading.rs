@@ -58,6 +58,11 @@ impl Leading {
         }
     }
 
+    /// By what it leads.
+    pub fn lease(&self) -> Arc<Leadership> {
+        self.lease.clone()
+    }
+
     /// Goes on leading until it is to stop; fails when another leads.
     pub async fn run(self, lifeline: Lifeline) -> Result<(), ServiceError> {
         loop {

@@ -27,6 +27,8 @@ use std::str::FromStr;
 const MARK: &str = "storage.id";
 /// What the facts are called.
 const FACTS: &str = "miner";
+/// What the storage's mark is called.
+const STORAGE: &str = "storage";
 
 /// Why a machine cannot take part.
 #[derive(Debug, thiserror::Error)]
@@ -167,13 +169,24 @@ pub fn check_storage(dir: &Path, id: &str) -> Result<(), MachinesError> {
     Err(MachinesError::OtherStorage { dir, reason })
 }
 
-/// Marks the storage of the records of this id, where it has no mark; fails when it is another's.
-pub fn mark_storage(dir: &Path, id: &str) -> Result<(), MachinesError> {
+/// By what these records' storage is known; none before the first daemon has led.
+pub fn storage_id(jobs: &Jobs) -> Result<Option<String>, MachinesError> {
+    let said = jobs.said(STORAGE)?;
+    Ok(said.map(|id| String::from_utf8_lossy(&id).into_owned()))
+}
+
+/// Marks the storage of these records, which have none yet; fails when it is another's.
+pub fn mark_storage(dir: &Path, jobs: &Jobs) -> Result<(), MachinesError> {
     let path = dir.join(MARK);
-    if !path.exists() {
-        write_whole(&path, id.as_bytes(), 0o600).map_err(|source| failed("write", &path, source))?;
+    if path.exists() {
+        let (dir, reason) = (dir.to_owned(), "it has the mark of another database");
+        return Err(MachinesError::OtherStorage { dir, reason });
     }
-    check_storage(dir, id)
+    let id = hex::encode(rand::random::<[u8; 16]>());
+    // First the mark: a database without one begins anew, and a mark that no database knows is named above.
+    write_whole(&path, id.as_bytes(), 0o600).map_err(|source| failed("write", &path, source))?;
+    jobs.say_first(STORAGE, id.as_bytes())?;
+    Ok(())
 }
 
 /// Fails when `to` has not what the home's own folder `from` has.
@@ -254,10 +267,10 @@ mod tests {
         let (ours, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let is_other = |result| matches!(result, Err(MachinesError::OtherStorage { .. }));
         assert!(is_other(check_storage(ours.path(), "id")));
-        mark_storage(ours.path(), "id").expect("it is marked");
+        fs::write(ours.path().join(MARK), "id").expect("written");
         check_storage(ours.path(), "id").expect("it is this one");
-        mark_storage(other.path(), "another").expect("it is marked");
-        assert!(is_other(check_storage(other.path(), "id")) && is_other(mark_storage(other.path(), "id")));
+        fs::write(other.path().join(MARK), "another").expect("written");
+        assert!(is_other(check_storage(other.path(), "id")));
     }
 
     #[test]

@@ -15,13 +15,14 @@ pub use working::{Worker, WorkerSettings};
 use super::jobs::{JobState, JobView};
 use super::selection::Limits;
 use super::{Commitments, ProverError, Step};
-use sealdrop_database::jobs::{Ended, Jobs, NewJob};
+use sealdrop_database::jobs::{Ended, Jobs, NewJob, LEASE, LEASE_OF_FILES};
 use serde::{de::DeserializeOwned, Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use shared::piece::Commitment;
 use shared::sector::{Sealed, Sector, SectorStage};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The steps that other machines do, by their keys.
 pub const STEPS: [Step; 4] = [Step::Commit2, Step::Commit1, Step::PreCommit2, Step::PreCommit1];
@@ -170,11 +171,12 @@ impl Elsewhere {
             .await
     }
 
-    /// Returns when no machine is at a sector's files any more.
-    pub(super) async fn cancel(&self, sector: u64) -> Result<(), ProverError> {
-        let left = sealdrop_database::blocking(|| self.jobs.cancel(sector))?;
-        tokio::time::sleep(left).await;
-        Ok(())
+    /// Ends what is posted of a sector; fails while a machine may be at its files still.
+    pub(super) fn cancel(&self, sector: u64) -> Result<(), ProverError> {
+        match sealdrop_database::blocking(|| self.jobs.cancel(sector))? {
+            Duration::ZERO => Ok(()),
+            left => Err(ProverError::AtWork { sector, left }),
+        }
     }
 
     async fn output(&self, step: Step, sector: u64, request: Request) -> Result<Vec<u8>, ProverError> {
@@ -192,15 +194,19 @@ impl Elsewhere {
         let is_unwanted = unwanted.0.clone();
         let asking = move || -> Result<Answer, ProverError> {
             let ended = loop {
-                let id = jobs.post(&NewJob {
+                let posted = jobs.post(&NewJob {
                     key: &key,
                     kind: step.key(),
                     rank: rank(step),
                     sector: Some(sector),
                     // A proof needs none of the sector's files.
                     sticks: step != Step::Commit2,
+                    lease: if step.writes() { LEASE_OF_FILES } else { LEASE },
                     input: &input,
                 })?;
+                let Some(id) = posted else {
+                    return Err(ProverError::NotLeading);
+                };
                 match jobs.wait(id, || is_unwanted.load(Ordering::Relaxed))? {
                     None => return Err(ProverError::NoThread { step }),
                     Some(Ended::Gone) => {}

@@ -40,6 +40,7 @@ use shared::piece::{Commitment, SectorSize, SizeError};
 use shared::sector::{Sealed, Sector};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Why a step of sealing or proving gave no result.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +64,10 @@ pub enum ProverError {
     },
     #[error("{step} on another machine: {reason}")]
     Elsewhere { step: Step, reason: String },
+    #[error("sector {sector} was being sealed by another machine, which may be at its files for {} s more; it is tried again", left.as_secs())]
+    AtWork { sector: u64, left: Duration },
+    #[error("another daemon leads by now")]
+    NotLeading,
     #[error("another machine takes jobs by the name {name}: give this one its own with --name")]
     NameTaken { name: String },
     #[error(transparent)]
@@ -98,7 +103,12 @@ impl ProverError {
     /// can be done later, and says nothing of the sector.
     pub fn passes(&self) -> bool {
         match self {
-            Self::NoThread { .. } | Self::TooLittleMemory { .. } | Self::Database(_) => true,
+            Self::NoThread { .. }
+            | Self::TooLittleMemory { .. }
+            | Self::Database(_)
+            | Self::AtWork { .. }
+            | Self::NotLeading
+            | Self::Step(Error::Busy { .. }) => true,
             Self::Step(error) => error.is_shortage(),
             Self::Missing { source, .. } | Self::Output { source, .. } | Self::Remove { source, .. } => {
                 is_shortage(source)
@@ -109,7 +119,7 @@ impl ProverError {
 }
 
 impl ProverError {
-    /// Whether another machine may do the step: what failed are files or their way, or what is running here.
+    /// Whether another machine may do the step: what failed may be this one's files or the way to them, its parameters, its memory or its program.
     pub fn is_of_the_machine(&self) -> bool {
         match self {
             Self::Missing { .. }
@@ -117,7 +127,8 @@ impl ProverError {
             | Self::Output { .. }
             | Self::Remove { .. }
             | Self::Elsewhere { .. } => true,
-            Self::Step(error) => matches!(error, Error::Io { .. } | Error::Busy { .. }),
+            Self::Panicked { .. } => true,
+            Self::Step(error) => matches!(error, Error::Io { .. } | Error::Proofs { .. } | Error::Params(_)),
             _ => false,
         }
     }
@@ -449,7 +460,7 @@ impl Prover {
     /// See [`Engine::remove`]. Nothing else is at the sector's files meanwhile but proofs-of-spacetime.
     pub async fn remove(&self, sector: u64) -> Result<(), ProverError> {
         if let Some(elsewhere) = &self.elsewhere {
-            elsewhere.cancel(sector).await?;
+            elsewhere.cancel(sector)?;
         }
         let engine = self.engine.clone();
         let job = move || engine.remove(sector);

@@ -55,10 +55,14 @@ impl Bell {
         Ear { bell: &self.0, id }
     }
 
-    /// Returns when jobs were posted or freed since this was called, or after `most`.
-    pub(super) fn wait_for_work(&self, most: Duration) {
+    /// See [`super::Jobs::ticket`].
+    pub(super) fn ticket(&self) -> u64 {
+        self.0.state().posted
+    }
+
+    /// Returns when jobs were posted or freed since the ticket was taken, or after `most`.
+    pub(super) fn wait_for_work(&self, before: u64, most: Duration) {
         let state = self.0.state();
-        let before = state.posted;
         drop(
             self.0
                 .rung

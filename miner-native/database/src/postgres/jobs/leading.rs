@@ -20,7 +20,7 @@ impl Jobs {
     /// Takes the lease `name` for `time` if nobody else has it; else who has it.
     pub fn lead(&self, name: &str, holder: &str, time: Duration) -> Result<Result<Leadership, String>, DatabaseError> {
         let seconds = time.as_secs_f64();
-        self.ask_of(&self.0.beats, PATIENCE, &mut |session| {
+        self.ask_of(&self.inner.beats, PATIENCE, &mut |session| {
             let leases = session.quoted("leases");
             let query = format!(
                 "INSERT INTO {leases} (name, holder, fence, until) VALUES ($1, $2, 1, now() + make_interval(secs => $3))
@@ -46,7 +46,7 @@ impl Jobs {
     /// Holds a lease for another `time`; false when somebody else has it by now.
     pub fn keep_leading(&self, lease: &Leadership, time: Duration) -> Result<bool, DatabaseError> {
         let seconds = time.as_secs_f64();
-        self.ask_of(&self.0.beats, PATIENCE, &mut |session| {
+        self.ask_of(&self.inner.beats, PATIENCE, &mut |session| {
             let leases = session.quoted("leases");
             let query = format!("UPDATE {leases} SET until = now() + make_interval(secs => $4) WHERE name = $1 AND holder = $2 AND fence = $3");
             let client = session.client()?;
@@ -57,7 +57,7 @@ impl Jobs {
 
     /// Gives a lease up, so that the next one need not wait.
     pub fn stop_leading(&self, lease: &Leadership) -> Result<(), DatabaseError> {
-        self.ask_of(&self.0.beats, PATIENCE, &mut |session| {
+        self.ask_of(&self.inner.beats, PATIENCE, &mut |session| {
             let leases = session.quoted("leases");
             let query = format!("UPDATE {leases} SET until = now() - interval '1 second' WHERE name = $1 AND holder = $2 AND fence = $3");
             let client = session.client()?;

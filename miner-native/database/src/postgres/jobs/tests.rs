@@ -16,6 +16,7 @@ fn job<'a>(key: &'a str, rank: i16, sector: Option<u64>) -> NewJob<'a> {
         rank,
         sector,
         sticks: true,
+        lease: LEASE,
         input: key.as_bytes(),
     }
 }
@@ -58,10 +59,10 @@ fn pass(jobs: &Jobs, seconds: u32) {
 #[test]
 fn a_job_has_one_result_whoever_was_thought_dead() {
     let Some(jobs) = jobs("fence") else { return };
-    let id = jobs.post(&job("a", 1, None)).unwrap();
+    let id = jobs.post(&job("a", 1, None)).unwrap().unwrap();
     let first = take(&jobs, "one").expect("it waits");
     assert_eq!(take(&jobs, "two"), None, "it is taken");
-    pass(&jobs, 91);
+    pass(&jobs, 61);
     let second = take(&jobs, "two").expect("the first fell silent");
     assert!(second.fence > first.fence);
     assert_eq!(jobs.beat(&machine("one"), &[(first.id, first.fence)]).unwrap(), [0; 0]);
@@ -79,10 +80,10 @@ fn a_job_has_one_result_whoever_was_thought_dead() {
 #[test]
 fn a_machine_that_gives_signs_of_life_keeps_its_jobs() {
     let Some(jobs) = jobs("beat") else { return };
-    jobs.post(&job("a", 1, None)).unwrap();
+    jobs.post(&job("a", 1, None)).unwrap().unwrap();
     let claim = take(&jobs, "one").unwrap();
     for _ in 0..3 {
-        pass(&jobs, 80);
+        pass(&jobs, 50);
         assert_eq!(
             jobs.beat(&machine("one"), &[(claim.id, claim.fence)]).unwrap(),
             [claim.id]
@@ -98,25 +99,25 @@ fn a_machine_that_gives_signs_of_life_keeps_its_jobs() {
 #[test]
 fn a_job_that_is_posted_twice_is_one_and_goes_when_its_result_was_taken() {
     let Some(jobs) = jobs("twice") else { return };
-    let id = jobs.post(&job("a", 1, Some(7))).unwrap();
+    let id = jobs.post(&job("a", 1, Some(7))).unwrap().unwrap();
     let claim = take(&jobs, "one").unwrap();
-    assert_eq!(jobs.post(&job("a", 1, Some(7))).unwrap(), id);
+    assert_eq!(jobs.post(&job("a", 1, Some(7))).unwrap().unwrap(), id);
     jobs.end("one", &claim, &Outcome::Failed(b"no".to_vec())).unwrap();
     assert_eq!(
-        jobs.post(&job("a", 1, Some(7))).unwrap(),
+        jobs.post(&job("a", 1, Some(7))).unwrap().unwrap(),
         id,
         "its result is still there"
     );
     assert_eq!(jobs.result(id).unwrap(), Some(Ended::Failed(b"no".to_vec())));
     jobs.remove(id).unwrap();
-    assert_ne!(jobs.post(&job("a", 1, Some(7))).unwrap(), id);
+    assert_ne!(jobs.post(&job("a", 1, Some(7))).unwrap().unwrap(), id);
 }
 
 #[test]
 fn the_lowest_rank_goes_first_and_then_what_was_posted_first() {
     let Some(jobs) = jobs("order") else { return };
     for (key, rank) in [("a", 3), ("b", 1), ("c", 3), ("d", 1)] {
-        jobs.post(&job(key, rank, None)).unwrap();
+        jobs.post(&job(key, rank, None)).unwrap().unwrap();
     }
     let order: Vec<Vec<u8>> = std::iter::from_fn(|| take(&jobs, "one"))
         .map(|claim| claim.input)
@@ -127,12 +128,12 @@ fn the_lowest_rank_goes_first_and_then_what_was_posted_first() {
 #[test]
 fn a_sectors_next_job_is_for_the_machine_that_has_it_and_after_a_while_for_all() {
     let Some(jobs) = jobs("sticky") else { return };
-    let first = jobs.post(&job("a", 1, Some(7))).unwrap();
+    let first = jobs.post(&job("a", 1, Some(7))).unwrap().unwrap();
     let claim = take(&jobs, "one").unwrap();
     jobs.end("one", &claim, &Outcome::Done(Vec::new())).unwrap();
     jobs.remove(first).unwrap();
-    jobs.post(&job("b", 1, Some(7))).unwrap();
-    jobs.post(&job("c", 1, Some(8))).unwrap();
+    jobs.post(&job("b", 1, Some(7))).unwrap().unwrap();
+    jobs.post(&job("c", 1, Some(8))).unwrap().unwrap();
     assert_eq!(take(&jobs, "two").map(|claim| claim.input), Some(b"c".to_vec()));
     assert_eq!(take(&jobs, "two"), None);
     pass(&jobs, 61);
@@ -142,7 +143,7 @@ fn a_sectors_next_job_is_for_the_machine_that_has_it_and_after_a_while_for_all()
 #[test]
 fn what_could_not_be_begun_is_tried_again_after_a_pause_that_grows() {
     let Some(jobs) = jobs("pause") else { return };
-    let id = jobs.post(&job("a", 1, None)).unwrap();
+    let id = jobs.post(&job("a", 1, None)).unwrap().unwrap();
     for pause in [2, 4, 8] {
         let claim = take(&jobs, "one").expect("its pause is over");
         let verdict = jobs.end("one", &claim, &Outcome::NotNow("no room".to_owned()));
@@ -158,11 +159,11 @@ fn what_could_not_be_begun_is_tried_again_after_a_pause_that_grows() {
 #[test]
 fn a_job_that_ends_every_machine_is_given_to_no_more_of_them() {
     let Some(jobs) = jobs("poison") else { return };
-    let id = jobs.post(&job("a", 1, None)).unwrap();
+    let id = jobs.post(&job("a", 1, None)).unwrap().unwrap();
     for machine in ["one", "two", "three", "four", "five"] {
         assert_eq!(jobs.result(id).unwrap(), None);
         take(&jobs, machine).expect("it is free again");
-        pass(&jobs, 91);
+        pass(&jobs, 61);
     }
     assert_eq!(take(&jobs, "six"), None);
     assert_eq!(jobs.result(id).unwrap(), Some(Ended::Lost(5)));
@@ -173,7 +174,7 @@ fn each_job_is_taken_once_by_whichever_of_many_machines() {
     let Some(jobs) = jobs("many") else { return };
     let url = std::env::var("SEALDROP_POSTGRES").expect("there is one");
     for number in 0..60 {
-        jobs.post(&job(&format!("job {number}"), 1, None)).unwrap();
+        jobs.post(&job(&format!("job {number}"), 1, None)).unwrap().unwrap();
     }
     let taken: Vec<Vec<u8>> = std::thread::scope(|scope| {
         let machines: Vec<_> = (0..6)
@@ -199,16 +200,16 @@ fn each_job_is_taken_once_by_whichever_of_many_machines() {
 #[test]
 fn whoever_waits_hears_of_the_end_and_of_new_work_at_once() {
     let Some(jobs) = jobs("bell") else { return };
-    let id = jobs.post(&job("a", 1, None)).unwrap();
+    let id = jobs.post(&job("a", 1, None)).unwrap().unwrap();
     let began = Instant::now();
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| jobs.wait(id, || false).unwrap());
         let claim = take(&jobs, "one").unwrap();
         jobs.end("one", &claim, &Outcome::Done(b"it".to_vec())).unwrap();
         assert_eq!(waiting.join().unwrap(), Some(Ended::Done(b"it".to_vec())));
-        let waiting = scope.spawn(|| jobs.wait_for_work(Duration::from_secs(60)));
+        let waiting = scope.spawn(|| jobs.wait_for_work(jobs.ticket(), Duration::from_secs(60)));
         while !waiting.is_finished() {
-            jobs.post(&job("b", 1, None)).unwrap();
+            jobs.post(&job("b", 1, None)).unwrap().unwrap();
         }
     });
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
@@ -233,13 +234,13 @@ fn one_leads_at_a_time_and_another_when_it_falls_silent_or_stops() {
 #[test]
 fn a_sectors_former_jobs_are_over_with_its_next_one_which_waits_for_whoever_was_at_them() {
     let Some(jobs) = jobs("former") else { return };
-    let former = jobs.post(&job("a", 1, Some(7))).unwrap();
+    let former = jobs.post(&job("a", 1, Some(7))).unwrap().unwrap();
     let claim = take(&jobs, "one").unwrap();
-    jobs.post(&job("b", 1, Some(7))).unwrap();
+    jobs.post(&job("b", 1, Some(7))).unwrap().unwrap();
     assert_eq!(jobs.result(former).unwrap(), Some(Ended::Gone));
     assert_eq!(jobs.beat(&machine("one"), &[(claim.id, claim.fence)]).unwrap(), [0; 0]);
     assert_eq!(take(&jobs, "two"), None, "the first may be at the sector's files still");
-    pass(&jobs, 91);
+    pass(&jobs, 61);
     assert_eq!(take(&jobs, "two").map(|claim| claim.input), Some(b"b".to_vec()));
     assert!(
         jobs.cancel(7).unwrap() > Duration::from_secs(60),
@@ -251,16 +252,32 @@ fn a_sectors_former_jobs_are_over_with_its_next_one_which_waits_for_whoever_was_
 #[test]
 fn what_a_machine_is_stopped_at_counts_for_nothing_and_is_free_soon() {
     let Some(jobs) = jobs("stopped") else { return };
-    let id = jobs.post(&job("a", 1, None)).unwrap();
+    let id = jobs.post(&job("a", 1, None)).unwrap().unwrap();
     for _ in 0..6 {
         let claim = take(&jobs, "one").expect("it is free");
         assert_eq!(claim.attempts, 1);
-        assert_eq!(jobs.end("one", &claim, &Outcome::Stopped).unwrap(), Verdict::Kept);
+        assert_eq!(jobs.end("one", &claim, &Outcome::Stopped(Duration::from_secs(10))).unwrap(), Verdict::Kept);
         assert_eq!(take(&jobs, "two"), None, "its thread may run a moment longer");
         pass(&jobs, 10);
     }
     assert_eq!(jobs.result(id).unwrap(), None);
     jobs.clear().unwrap();
     assert_eq!(jobs.result(id).unwrap(), Some(Ended::Gone));
-    assert_eq!(jobs.id().unwrap(), jobs.id().unwrap());
+    assert_eq!(jobs.say_first("a", b"1").unwrap(), b"1");
+    assert_eq!(jobs.say_first("a", b"2").unwrap(), b"1");
+}
+
+#[test]
+fn whoever_does_not_lead_any_more_posts_and_takes_away_nothing() {
+    let Some(jobs) = jobs("deposed") else { return };
+    let time = Duration::from_secs(10);
+    let lead = |name: &str| jobs.lead("miner", name, time).unwrap().map(Arc::new);
+    let one = jobs.led_by(lead("one").unwrap());
+    let id = one.post(&job("a", 1, Some(7))).unwrap().expect("it leads");
+    pass(&jobs, 11);
+    let two = jobs.led_by(lead("two").expect("the first fell silent"));
+    assert_eq!(one.post(&job("b", 1, Some(7))).unwrap(), None);
+    assert!(one.cancel(7).unwrap() > Duration::ZERO);
+    one.clear().unwrap();
+    assert_eq!(two.post(&job("a", 1, Some(7))).unwrap(), Some(id), "it is as it was");
 }

@@ -21,7 +21,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How long a machine takes nothing after a step failed by what is wrong with the machine itself.
 const REST: Duration = Duration::from_secs(60);
 /// How often a step is tried, wherever, that fails by what is wrong with machines.
-const MOST_TRIES: u32 = 10;
+const MOST_TRIES: u32 = 4;
 /// How long a name is held after the last sign of life.
 const NAME_LEASE: Duration = Duration::from_secs(30);
 /// How long the end of the service is put off by a sign of life.
@@ -161,6 +161,7 @@ impl Worker {
                 let _ = tokio::time::timeout(LOOK_EVERY, self.held.ended.notified()).await;
                 continue;
             }
+            let ticket = self.jobs.ticket();
             let taken = blocking(|| self.take(&kinds));
             lifeline.beat();
             match taken {
@@ -181,7 +182,7 @@ impl Worker {
                 }
             }
             let jobs = self.jobs.clone();
-            let told = tokio::task::spawn_blocking(move || jobs.wait_for_work(LOOK_EVERY));
+            let told = tokio::task::spawn_blocking(move || jobs.wait_for_work(ticket, LOOK_EVERY));
             tokio::select! {
                 _ = told => {}
                 () = self.held.ended.notified() => {}
@@ -349,7 +350,9 @@ impl Worker {
                 sector: None,
                 input: Vec::new(),
             };
-            if let Err(error) = self.jobs.end(&self.machine.name, &claim, &Outcome::Stopped) {
+            // A thread cannot be stopped, and the process may take a while to end.
+            let rest = if job.writes { SILENCE / 2 } else { Duration::ZERO };
+            if let Err(error) = self.jobs.end(&self.machine.name, &claim, &Outcome::Stopped(rest)) {
                 tracing::warn!(%error, "a step stays held until its lease is over");
             }
         }
