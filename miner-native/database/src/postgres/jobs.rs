@@ -221,7 +221,9 @@ impl Jobs {
             let query = format!("SELECT 1 FROM {leases} WHERE name = $1 AND holder = $2 AND fence = $3 FOR SHARE");
             let client = session.client()?;
             client.batch_execute("BEGIN").map_err(Fault::of)?;
-            let found = client.query_opt(&query, &[&leads.name, &leads.holder, &leads.fence]).map_err(Fault::of)?;
+            let found = client
+                .query_opt(&query, &[&leads.name, &leads.holder, &leads.fence])
+                .map_err(Fault::of)?;
             let done = match found {
                 Some(_) => Some(work(session)?),
                 None => None,

@@ -44,7 +44,10 @@ pub(super) fn place(url: &str, space: &str) -> Result<Place, DatabaseError> {
     if config.get_tcp_user_timeout().is_none() {
         config.tcp_user_timeout(NO_ANSWER);
     }
-    config.keepalives_idle(NO_ANSWER).keepalives_interval(NO_ANSWER / 4).keepalives_retries(3);
+    config
+        .keepalives_idle(NO_ANSWER)
+        .keepalives_interval(NO_ANSWER / 4)
+        .keepalives_retries(3);
     if config.get_application_name().is_none() {
         config.application_name("sealdrop");
     }

@@ -208,7 +208,10 @@ impl Outputs {
         if !self.folder().is_dir() {
             return Ok(());
         }
-        for entry in fs::read_dir(self.folder()).map_err(failed("list", &self.folder()))?.flatten() {
+        for entry in fs::read_dir(self.folder())
+            .map_err(failed("list", &self.folder()))?
+            .flatten()
+        {
             // Left by a crash: nobody is at this sector but whoever discards.
             if entry.path().extension().is_some_and(|extension| extension == "tmp") {
                 let _ = fs::remove_file(entry.path());

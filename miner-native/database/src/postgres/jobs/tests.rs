@@ -256,7 +256,11 @@ fn what_a_machine_is_stopped_at_counts_for_nothing_and_is_free_soon() {
     for _ in 0..6 {
         let claim = take(&jobs, "one").expect("it is free");
         assert_eq!(claim.attempts, 1);
-        assert_eq!(jobs.end("one", &claim, &Outcome::Stopped(Duration::from_secs(10))).unwrap(), Verdict::Kept);
+        assert_eq!(
+            jobs.end("one", &claim, &Outcome::Stopped(Duration::from_secs(10)))
+                .unwrap(),
+            Verdict::Kept
+        );
         assert_eq!(take(&jobs, "two"), None, "its thread may run a moment longer");
         pass(&jobs, 10);
     }
