@@ -10,7 +10,7 @@ use crate::prover::{machine, Prover, ProverError, Step};
 use crate::staging::Staging;
 use crate::supervisor::{Lifeline, ServiceError};
 use sealdrop_database::blocking;
-use sealdrop_database::jobs::{Claim, Jobs, Leadership, Machine, Outcome, Verdict, BEAT, SILENCE};
+use sealdrop_database::jobs::{Claim, Jobs, Leadership, Machine, OpenJob, Outcome, Verdict, BEAT, SILENCE};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -198,25 +198,22 @@ impl Worker {
 
     /// Takes the first step that would start at once.
     fn take(&self, kinds: &[&str]) -> Result<Option<(Claim, Step)>, ProverError> {
-        let open = self.jobs.open(&self.machine.name, kinds)?;
-        let known: Vec<(i64, Step, Option<u64>)> = open
-            .iter()
-            // One that this machine was thought to have lost may be under way here still.
-            .filter(|job| !self.held.jobs().contains_key(&job.id))
-            .filter_map(|job| Some((job.id, step_of(&job.kind)?, job.sector)))
-            .collect();
-        let steps: Vec<(Step, Option<u64>)> = known.iter().map(|(_, step, sector)| (*step, *sector)).collect();
-        let could = self.prover.would_start(&steps);
-        let ids: Vec<i64> = could
-            .iter()
-            .filter_map(|at| known.get(*at))
-            .map(|(id, ..)| *id)
-            .collect();
-        if ids.is_empty() {
-            return Ok(None);
-        }
-        let Some(claim) = self.jobs.claim(&self.machine.name, &ids)? else {
-            return Ok(None);
+        let claim = loop {
+            let open = self.jobs.open(&self.machine.name, kinds)?;
+            let would_start = |job: &&OpenJob| {
+                let step = step_of(&job.kind);
+                // One that this machine was thought to have lost may be under way here still.
+                let is_held = self.held.jobs().contains_key(&job.id);
+                !is_held && step.is_some_and(|step| !self.prover.would_start(&[(step, job.sector)]).is_empty())
+            };
+            let ids: Vec<i64> = open.iter().filter(would_start).map(|job| job.id).collect();
+            if ids.is_empty() {
+                return Ok(None);
+            }
+            // Others were faster with all of them: there may be more.
+            if let Some(claim) = self.jobs.claim(&self.machine.name, &ids)? {
+                break claim;
+            }
         };
         let step = step_of(&claim.kind).unwrap_or(Step::Scrub);
         let fence = claim.fence;
