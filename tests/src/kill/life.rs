@@ -18,6 +18,8 @@ const LOOK: Duration = Duration::from_millis(60);
 const SLOW_LOOK: Duration = Duration::from_millis(300);
 /// The signal that nobody can catch.
 const SIGKILL: i32 = 9;
+/// An address for HTTP at which nobody answers: the port of the discard service.
+const NOBODY: &str = "/ip4/127.0.0.1/tcp/9/http";
 /// Times that the client may have to be started again.
 const CLIENT_TRIES: u32 = 20;
 /// How long the daemon may take for what comes after its last step.
@@ -145,6 +147,11 @@ impl Life {
         }
         // No test is at a fixed one: any that is free.
         command.args(["--http-port", "0"]);
+        let point = self.conditions.point.as_deref().unwrap_or_default();
+        // Whether a file comes over HTTP or by libp2p is a race, and these points are by one way only.
+        if point.starts_with("transfer.") {
+            command.args(["--http-announce", NOBODY]);
+        }
         // Real proofs take their time; blocks are as fast as that allows.
         let pace: [&str; 8] = match self.kind {
             Program::Fake => [
