@@ -21,12 +21,16 @@ const MOVE: &[u8] = b"moved";
 const PAGE: usize = 1024;
 
 impl MinerStore {
-    /// Opens the records on the server that `url` names. What the folder `dir` kept until now is brought there first, once; it is refused when the server has
-    /// a miner's records already. From then on the folder says where they are.
-    /// `id` is that of the server's records: a home that belongs to others is refused.
+    /// Opens the records on the server that `url` names; `id` is that of the server's records. A home that belongs to others
+    /// is refused before anything is written. What the folder `dir` kept until now is brought there, once, and refused when
+    /// the server has a miner's records already. From then on the folder says where they are.
     pub fn on_server(url: &str, id: &str, dir: &Path) -> Result<Self, StoreError> {
         let server = Postgres::open(url, SPACE, &SCHEMA, Sharing::Alone)?;
         let shown = server.shown();
+        if let Some(before) = server_of(dir)?.filter(|before| before.rsplit('\n').next() != Some(id)) {
+            let before = before.lines().next().unwrap_or_default().to_owned();
+            return Err(StoreError::OtherServer { before, server: shown });
+        }
         let file = dir.join(FILE);
         if file.exists() {
             takeover::take_over(dir)?;
@@ -41,12 +45,7 @@ impl MinerStore {
         }
         let failed = |source| file_failed(dir, source);
         fs::create_dir_all(dir).map_err(failed)?;
-        let known = server_of(dir)?;
         let marker = format!("{shown}\n{id}");
-        if let Some(before) = known.filter(|before| before.rsplit('\n').next() != Some(id)) {
-            let before = before.lines().next().unwrap_or_default().to_owned();
-            return Err(StoreError::OtherServer { before, server: shown });
-        }
         write_whole(&dir.join(MOVED), marker.as_bytes(), 0o600).map_err(failed)?;
         if file.exists() {
             fs::rename(&file, file.with_extension("db.moved")).map_err(failed)?;
