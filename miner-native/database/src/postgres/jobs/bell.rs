@@ -4,7 +4,7 @@ use super::super::session::Session;
 use super::super::{Place, PAUSE};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long the thread that listens is at it before it looks whether anybody wants it still.
 const ROUND: Duration = Duration::from_secs(1);
@@ -120,8 +120,6 @@ fn listen(place: &Place, bell: &Weak<Inner>) {
                 state.ends.values_mut().for_each(|(_, told)| *told = true);
             });
         }
-        let pause = Instant::now() + PAUSE;
-        std::thread::sleep(pause.saturating_duration_since(Instant::now()));
     }
 }
 
