@@ -36,6 +36,7 @@ mod tests {
         for name in [
             "sealdrop.1",
             "sealdrop-daemon.1",
+            "sealdrop-worker.1",
             "sealdrop-client-store.1",
             "sealdrop-init.1",
         ] {

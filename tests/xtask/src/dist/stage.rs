@@ -19,13 +19,16 @@ const DOCUMENTS: [&str; 5] = [
     "LICENSE-MIT",
 ];
 /// The same, of the packaging's folder; the dashboard where there is one.
-const OF_PACKAGING: [(&str, &str); 3] = [
+const OF_PACKAGING: [(&str, &str); 4] = [
     ("INSTALL.md", "INSTALL.md"),
     ("service.toml", "service.toml"),
+    ("worker.env", "worker.env"),
     ("grafana.json", "grafana.json"),
 ];
+/// Units of systemd, of the same folder.
+const UNITS: [&str; 2] = ["sealdrop.service", "sealdrop-worker.service"];
 const DOC: &str = "share/doc/sealdrop";
-/// Where the program lies that the service of a Debian package starts, and that of an archive.
+/// Where the program lies that the services of a Debian package start, and that of an archive.
 const PROGRAM: [&str; 2] = ["/usr/bin/sealdrop", "/usr/local/bin/sealdrop"];
 /// What a shell is called, and where its completions lie.
 const COMPLETIONS: [(&str, &str); 3] = [
@@ -61,11 +64,10 @@ pub fn lay(project: &Project, program: &Path, files: &Path, bill: &[u8]) -> Resu
             copy(&from, &doc.join(to))?;
         }
     }
-    let unit = fs::read_to_string(packaging.join("sealdrop.service")).context("the service's unit is missing")?;
-    put(
-        &files.join("lib/systemd/system/sealdrop.service"),
-        local(&unit).as_bytes(),
-    )?;
+    for name in UNITS {
+        let unit = fs::read_to_string(packaging.join(name)).with_context(|| format!("{name} is missing"))?;
+        put(&files.join("lib/systemd/system").join(name), local(&unit).as_bytes())?;
+    }
     copy(
         &packaging.join("sealdrop.sysusers"),
         &files.join("lib/sysusers.d/sealdrop.conf"),
@@ -161,28 +163,79 @@ pub fn below(folder: &Path) -> Result<Vec<PathBuf>> {
 mod tests {
     use super::*;
 
-    const UNIT: &str = include_str!("../../../../miner-native/packaging/sealdrop.service");
+    const DAEMON: &str = include_str!("../../../../miner-native/packaging/sealdrop.service");
+    const WORKER: &str = include_str!("../../../../miner-native/packaging/sealdrop-worker.service");
 
     #[test]
-    fn the_service_of_an_archive_starts_the_program_of_the_archive() {
+    fn the_services_of_an_archive_start_the_program_of_the_archive() {
         let started = |unit: &str| {
             let line = unit.lines().find_map(|line| line.strip_prefix("ExecStart="));
             line.and_then(|line| line.split(' ').next()).map(str::to_owned)
         };
-        assert_eq!(started(UNIT).as_deref(), Some("/usr/bin/sealdrop"));
-        assert_eq!(started(&local(UNIT)).as_deref(), Some("/usr/local/bin/sealdrop"));
+        for unit in [DAEMON, WORKER] {
+            assert_eq!(started(unit).as_deref(), Some("/usr/bin/sealdrop"));
+            assert_eq!(started(&local(unit)).as_deref(), Some("/usr/local/bin/sealdrop"));
+        }
     }
 
-    /// `shared/src/exit_code.rs` names the code of a failed service, which the unit repeats.
+    /// `shared/src/exit_code.rs` names the code of a failed service, which the units repeat.
     #[test]
-    fn the_service_is_started_again_with_the_code_of_a_failed_one() {
+    fn the_services_are_started_again_with_the_code_of_a_failed_one() {
         let codes = include_str!("../../../../shared/src/exit_code.rs");
         let code = codes
             .lines()
             .find_map(|line| line.strip_prefix("pub const SERVICE_FAILED: u8 = ")?.strip_suffix(';'))
             .expect("the code is there");
-        assert!(UNIT
+        let wanted = format!("RestartForceExitStatus={code}");
+        for unit in [DAEMON, WORKER] {
+            assert!(unit.lines().any(|line| line == wanted));
+        }
+    }
+
+    #[test]
+    fn a_worker_is_confined_as_the_daemon_is() {
+        let confined: Vec<&str> = DAEMON
             .lines()
-            .any(|line| line == format!("RestartForceExitStatus={code}")));
+            .skip_while(|line| *line != "NoNewPrivileges=yes")
+            .take_while(|line| *line != "[Install]")
+            .filter(|line| line.contains('=') && !line.starts_with('#'))
+            // A worker has fewer.
+            .filter(|line| !line.starts_with("RestrictAddressFamilies="))
+            .collect();
+        assert!(confined.len() > 20, "{confined:?}");
+        for line in confined {
+            assert!(WORKER.lines().any(|own| own == line), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_workers_environment_names_what_it_reads_and_sets_nothing() {
+        let environment = include_str!("../../../../miner-native/packaging/worker.env");
+        let command = include_str!("../../../../miner-native/src/commands/worker.rs");
+        assert!(environment.lines().all(|line| line.is_empty() || line.starts_with('#')));
+        let named: Vec<&str> = environment
+            .lines()
+            .filter_map(|line| line.strip_prefix("#SEALDROP_")?.split('=').next())
+            .collect();
+        assert_eq!(named.len(), 4, "{named:?}");
+        for name in named {
+            let is_read = command.contains(&format!("env = \"SEALDROP_{name}\""));
+            assert!(is_read || WORKER.contains(&format!("$SEALDROP_{name}")), "{name}");
+        }
+    }
+
+    /// cargo-deb finds the daemon's unit by the package's name, and no other.
+    #[test]
+    fn a_debian_package_has_the_workers_unit_and_an_environment_that_only_root_reads() {
+        let manifest = include_str!("../../../../miner-native/Cargo.toml");
+        for asset in [
+            r#"["packaging/sealdrop-worker.service", "usr/lib/systemd/system/", "644"]"#,
+            r#"["packaging/worker.env", "etc/sealdrop/worker.env", "600"]"#,
+        ] {
+            assert!(manifest.contains(asset), "{asset}");
+        }
+        assert!(WORKER
+            .lines()
+            .any(|line| line == "EnvironmentFile=/etc/sealdrop/worker.env"));
     }
 }
