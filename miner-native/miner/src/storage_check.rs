@@ -104,7 +104,7 @@ pub fn free_space_at(path: &Path) -> io::Result<u64> {
 }
 
 /// Writes a file to a folder, and removes it.
-fn probe(folder: &Path) -> Result<(), ProbeError> {
+pub fn probe(folder: &Path) -> Result<(), ProbeError> {
     let path = folder.join(PROBE);
     let written = File::create(&path).and_then(|mut file| {
         file.write_all(&now_ms().to_be_bytes())?;
@@ -120,7 +120,7 @@ fn probe(folder: &Path) -> Result<(), ProbeError> {
 /// A folder takes nothing.
 #[derive(Debug, thiserror::Error)]
 #[error("could not write {}: {source}; check the folder's permissions and the free space", path.display())]
-struct ProbeError {
+pub struct ProbeError {
     path: PathBuf,
     source: io::Error,
 }

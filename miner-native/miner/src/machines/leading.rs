@@ -58,6 +58,11 @@ impl Leading {
         }
     }
 
+    /// Which daemon leads now, for whoever only looks.
+    pub fn holder(jobs: &Jobs) -> Result<Option<String>, DatabaseError> {
+        jobs.leader(NAME)
+    }
+
     /// By what it leads.
     pub fn lease(&self) -> Arc<Leadership> {
         self.lease.clone()

@@ -67,6 +67,11 @@ impl DatabaseUrl {
     pub fn jobs(&self) -> Result<Jobs, DatabaseError> {
         Jobs::at(&self.0, SPACE)
     }
+
+    /// The same for whoever only looks: none where no daemon has made them yet.
+    pub fn jobs_there(&self) -> Result<Option<Jobs>, DatabaseError> {
+        Jobs::there(&self.0, SPACE)
+    }
 }
 
 impl DatabaseUrl {
@@ -175,18 +180,34 @@ pub fn storage_id(jobs: &Jobs) -> Result<Option<String>, MachinesError> {
     Ok(said.map(|id| String::from_utf8_lossy(&id).into_owned()))
 }
 
-/// Marks the storage of these records, which have none yet; fails when it is another's.
-pub fn mark_storage(dir: &Path, jobs: &Jobs) -> Result<(), MachinesError> {
-    let path = dir.join(MARK);
-    if path.exists() {
+/// Fails when `dir`, which is to be the storage of records that have none yet, is another's.
+pub fn check_new_storage(dir: &Path) -> Result<(), MachinesError> {
+    if dir.join(MARK).exists() {
         let (dir, reason) = (dir.to_owned(), "it has the mark of another database");
         return Err(MachinesError::OtherStorage { dir, reason });
     }
-    let id = hex::encode(rand::random::<[u8; 16]>());
+    Ok(())
+}
+
+/// Marks the storage of these records, which have none yet; fails when it is another's.
+pub fn mark_storage(dir: &Path, jobs: &Jobs) -> Result<(), MachinesError> {
+    check_new_storage(dir)?;
+    let path = dir.join(MARK);
+    let id = new_id();
     // First the mark: a database without one begins anew, and a mark that no database knows is named above.
     write_whole(&path, id.as_bytes(), 0o600).map_err(|source| failed("write", &path, source))?;
     jobs.say_first(STORAGE, id.as_bytes())?;
     Ok(())
+}
+
+/// Gives these records a name where each daemon has a storage of its own, so that a home knows them again; one that they have stays.
+pub fn name_storage(jobs: &Jobs) -> Result<(), MachinesError> {
+    jobs.say_first(STORAGE, new_id().as_bytes())?;
+    Ok(())
+}
+
+fn new_id() -> String {
+    hex::encode(rand::random::<[u8; 16]>())
 }
 
 /// Fails when `to` has not what the home's own folder `from` has.
@@ -222,6 +243,17 @@ fn check_user(path: &Path) -> Result<(), MachinesError> {
 /// What this machine is called among others, unless its operator says it.
 pub fn usual_name() -> String {
     machine::host_name().unwrap_or_else(|| "machine".to_owned())
+}
+
+/// What a daemon of this machine is called when it leads.
+pub fn holder_name() -> String {
+    format!("{} (process {})", usual_name(), std::process::id())
+}
+
+/// Whether the daemon that leads is one of this machine's.
+pub fn leads_here(holder: &str) -> bool {
+    let rest = holder.strip_prefix(&usual_name());
+    rest.is_some_and(|rest| rest.starts_with(" (process "))
 }
 
 fn failed(action: &'static str, path: &Path, source: std::io::Error) -> MachinesError {
@@ -263,12 +295,22 @@ mod tests {
     }
 
     #[test]
+    fn a_daemon_that_leads_says_on_which_machine_it_is() {
+        assert!(leads_here(&holder_name()));
+        let other = format!("{}2 (process 7)", usual_name());
+        assert!(!leads_here(&other), "{other}");
+    }
+
+    #[test]
     fn a_storage_is_known_by_its_mark() {
         let (ours, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let is_other = |result| matches!(result, Err(MachinesError::OtherStorage { .. }));
         assert!(is_other(check_storage(ours.path(), "id")));
         fs::write(ours.path().join(MARK), "id").expect("written");
         check_storage(ours.path(), "id").expect("it is this one");
+        // A database without a storage takes none that is another's.
+        assert!(is_other(check_new_storage(ours.path())));
+        check_new_storage(other.path()).expect("it is nobody's");
         fs::write(other.path().join(MARK), "another").expect("written");
         assert!(is_other(check_storage(other.path(), "id")));
     }

@@ -15,7 +15,7 @@ pub use working::{Worker, WorkerSettings};
 use super::jobs::{JobState, JobView};
 use super::selection::Limits;
 use super::{Commitments, ProverError, Step};
-use sealdrop_database::jobs::{Ended, Jobs, NewJob, LEASE, LEASE_OF_FILES};
+use sealdrop_database::jobs::{Ended, Jobs, MachineView, NewJob, LEASE, LEASE_OF_FILES};
 use serde::{de::DeserializeOwned, Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use shared::piece::Commitment;
@@ -91,7 +91,7 @@ impl Elsewhere {
     /// Looks which machines there are; `proof` is what a zero-knowledge proof takes of memory. Returns the steps that no machine takes. Blocks its thread.
     pub fn look_around(&self, proof: u64) -> Result<Vec<Step>, ProverError> {
         let mut machines = self.jobs.machines()?;
-        machines.retain(|view| view.silent_ms < SILENT_MS);
+        machines.retain(is_awake);
         let sectors = machines.iter().map(|view| {
             let machine = &view.machine;
             let limits = Limits::of_machine(machine.cores, machine.memory, 0, proof, 0);
@@ -100,12 +100,7 @@ impl Elsewhere {
             labels + if takes(Step::Commit2) { limits.commit2 } else { 0 }
         });
         self.sectors.store(sectors.sum(), Ordering::Relaxed);
-        let is_taken = |step: &Step| {
-            machines
-                .iter()
-                .any(|view| view.machine.kinds.iter().any(|kind| kind == step.key()))
-        };
-        Ok(STEPS.into_iter().filter(|step| !is_taken(step)).collect())
+        Ok(untaken(&machines))
     }
 
     /// What is posted, for people. Blocks its thread.
@@ -234,6 +229,20 @@ impl Elsewhere {
         drop(unwanted);
         done.unwrap_or(Err(ProverError::NoThread { step }))
     }
+}
+
+/// Whether a machine gave a sign of life not long ago.
+pub fn is_awake(view: &MachineView) -> bool {
+    view.silent_ms < SILENT_MS
+}
+
+/// The steps that none of these machines takes.
+pub fn untaken(machines: &[MachineView]) -> Vec<Step> {
+    let is_taken = |step: &Step| {
+        let mut awake = machines.iter().filter(|view| is_awake(view));
+        awake.any(|view| view.machine.kinds.iter().any(|kind| kind == step.key()))
+    };
+    STEPS.into_iter().filter(|step| !is_taken(step)).collect()
 }
 
 /// Tells a thread that waits for a step when nobody wants it any more.

@@ -108,6 +108,37 @@ pub fn disk(place: &str, free: u64, size: SectorSize, has_parameters: bool) -> F
     }
 }
 
+/// Whether the disk of a home whose sectors are elsewhere has room for its records, and for parameters where those are still to come.
+pub fn home_disk(place: &str, free: u64, has_parameters: bool) -> Finding {
+    let parameters = if has_parameters { 0 } else { PARAMETERS };
+    let needed = LEAST_FREE.saturating_add(parameters);
+    let text = format!("{} are free at {place}, the home", gib(free));
+    let advice = format!(
+        "make room, or choose a home on a larger disk: what lies there takes {}",
+        gib(needed)
+    );
+    match free < needed {
+        true => Finding::wrong("disk", text, advice),
+        false => Finding::ok("disk", text),
+    }
+}
+
+/// Whether a storage has room for the next sectors.
+pub fn storage_disk(place: &str, free: u64, size: SectorSize) -> Finding {
+    let needed = size.bytes().saturating_mul(SEALING_FACTOR);
+    let good = needed.saturating_mul(SECTORS_AHEAD);
+    let text = format!("{} are free at {place}, the storage", gib(free));
+    let advice = format!(
+        "make room there, or move the storage to a larger disk: sealing a {size} sector takes {}",
+        gib(needed)
+    );
+    match free {
+        _ if free < needed => Finding::wrong("disk", text, advice),
+        _ if free < good => Finding::warning("disk", text, advice),
+        _ => Finding::ok("disk", text),
+    }
+}
+
 /// Whether a sector can be sealed in the memory that the machine has.
 pub fn memory(size: SectorSize, memory: SealingMemory) -> Finding {
     let SealingMemory {
@@ -259,6 +290,16 @@ mod tests {
         // Parameters that are still to be made take room, too.
         let small = |has_parameters| disk("/data", 2 * GIB, SectorSize::S2KiB, has_parameters).level;
         assert_eq!((small(true), small(false)), (Level::Ok, Level::Wrong));
+    }
+
+    #[test]
+    fn sectors_take_room_where_they_lie_and_parameters_in_the_home() {
+        let storage = |free| storage_disk("/mnt", free, SectorSize::S512MiB).level;
+        assert_eq!(storage(4 * GIB - 1), Level::Wrong);
+        assert_eq!(storage(4 * GIB), Level::Warning);
+        assert_eq!(storage(8 * GIB), Level::Ok);
+        let home = |has_parameters| home_disk("/data", 2 * GIB, has_parameters).level;
+        assert_eq!((home(true), home(false)), (Level::Ok, Level::Wrong));
     }
 
     #[test]

@@ -1,15 +1,18 @@
 //! `sealdrop doctor`: whether everything that a miner needs is there, and whether clients reach it; with the daemon running or stopped.
 //!
-//! Each check gathers a fact and has it judged ([`finding`]); none changes anything. What one cannot see, another may: nothing ends
+//! Each check gathers a fact and has it judged ([`finding`]); none changes anything, but that a file is written to the storage of several [`machines`] and
+//! removed again. What one cannot see, another may: nothing ends
 //! at the first fault. The addresses are those that the chain hands to clients, dialled from here (`sealdrop_miner::network::probe`); what other miners found is
 //! asked of the daemon.
 
+mod archive;
 pub mod finding;
+mod machines;
 
 use super::error::CommandError;
 use super::output::Output;
 use super::target::{DaemonPort, Target};
-use crate::configuration::{configured, Configuration, Options, Parts, PlaceOptions};
+use crate::configuration::{configured, Configuration, ConfigurationError, Options, Parts, PlaceOptions};
 use crate::daemon::DaemonConfig;
 use clap::Args;
 use finding::{Finding, Level};
@@ -18,6 +21,7 @@ use sealdrop_miner::chain_access::ChainAccess;
 use sealdrop_miner::clock::now_ms;
 use sealdrop_miner::data_dir::{DataDir, Identity};
 use sealdrop_miner::descriptors;
+use sealdrop_miner::machines::leads_here;
 use sealdrop_miner::network::probe::Fault;
 use sealdrop_miner::network::{self, PeerAddress};
 use sealdrop_miner::operator::{AddressFault, AddressStatus, Health, Operator};
@@ -78,9 +82,30 @@ async fn examine(arguments: &Arguments) -> Vec<Finding> {
             return found;
         }
     };
-    let identity = on_disk(&home, arguments.params.clone(), &mut found);
+    let said = match configuration(&home) {
+        Ok(said) => Some(said),
+        Err(error) => {
+            found.push(Finding::wrong("configuration", error.to_string(), ""));
+            None
+        }
+    };
+    let shared = said
+        .as_ref()
+        .map(|said| said.options.database.clone())
+        .unwrap_or_default();
+    let has_sectors = machines::has_sectors(&shared, &home);
+    let identity = on_disk(&home, arguments.params.clone(), has_sectors, &mut found);
     let size = identity.as_ref().map(|identity| identity.sector_size);
-    let operator = daemon(arguments, &home, size, &mut found).await;
+    let kept = said.as_ref().map(|said| said.options.archive.clone()).unwrap_or_default();
+    let leader = machines::examine(&shared, &home, (size, kept.archive.is_some()), &mut found).await;
+    found.extend(archive::examine(kept).await);
+    let of_home = OfHome {
+        home: &home,
+        said: said.as_ref(),
+        size,
+        leader,
+    };
+    let operator = daemon(arguments, &of_home, &mut found).await;
     let chain = chain(arguments, &mut found).await;
     // Nothing mines in a home that no daemon ever used.
     if identity.is_some() {
@@ -91,8 +116,24 @@ async fn examine(arguments: &Arguments) -> Vec<Finding> {
     found
 }
 
+/// What a daemon that starts in this home is told by its file, or the environment.
+fn configuration(home: &DataDir) -> Result<Configuration, ConfigurationError> {
+    let options = Options {
+        place: PlaceOptions {
+            home: Some(home.root().to_owned()),
+        },
+        ..Options::default()
+    };
+    let last = home.endpoints().ok().flatten().and_then(|endpoints| endpoints.config);
+    // The last one's, unless it is gone or another is named now.
+    let file = last
+        .map(PathBuf::from)
+        .filter(|file| std::env::var_os("SEALDROP_CONFIG").is_none() && !matches!(file.try_exists(), Ok(false)));
+    Configuration::gather(options, file, |name| std::env::var_os(name))
+}
+
 /// Home, network, disk, parameters.
-fn on_disk(home: &DataDir, params: Option<PathBuf>, found: &mut Vec<Finding>) -> Option<Identity> {
+fn on_disk(home: &DataDir, params: Option<PathBuf>, has_sectors: bool, found: &mut Vec<Finding>) -> Option<Identity> {
     let root = home.root().display().to_string();
     let identity = match home.identity() {
         Ok(Some(identity)) => {
@@ -114,24 +155,43 @@ fn on_disk(home: &DataDir, params: Option<PathBuf>, found: &mut Vec<Finding>) ->
         }
     };
     let params = params.unwrap_or_else(|| home.params());
-    found.extend(room(home.root(), &params, identity.sector_size));
+    let size = identity.sector_size;
+    found.extend(match has_sectors {
+        true => room(home.root(), &params, size),
+        false => {
+            let are_there = has_parameters(&params, size);
+            [
+                free(home.root(), |place, free| finding::home_disk(place, free, are_there)),
+                finding::parameters(&params, size, are_there),
+            ]
+        }
+    });
     Some(identity)
 }
 
 /// Whether the disk has room for sectors of a size, and whether there are parameters for them.
 pub fn room(home: &Path, params: &Path, size: SectorSize) -> [Finding; 2] {
-    let are_there = prover_size(size).is_ok_and(|size| params::are_installed(params, size));
+    let are_there = has_parameters(params, size);
     [
         disk(home, size, are_there),
         finding::parameters(params, size, are_there),
     ]
 }
 
+fn has_parameters(params: &Path, size: SectorSize) -> bool {
+    prover_size(size).is_ok_and(|size| params::are_installed(params, size))
+}
+
 /// Whether the disk has room for sectors of a size, and for their parameters where these are still to come.
 pub fn disk(home: &Path, size: SectorSize, has_parameters: bool) -> Finding {
-    let place = home.display().to_string();
-    match free_space_at(home) {
-        Ok(free) => finding::disk(&place, free, size, has_parameters),
+    free(home, |place, free| finding::disk(place, free, size, has_parameters))
+}
+
+/// Has judged how much is free where a folder lies.
+fn free(folder: &Path, judge: impl FnOnce(&str, u64) -> Finding) -> Finding {
+    let place = folder.display().to_string();
+    match free_space_at(folder) {
+        Ok(free) => judge(&place, free),
         Err(error) => {
             let text = format!("the disk of {place} does not say how much is free: {error}");
             Finding::wrong("disk", text, "check the folder's owner and permissions")
@@ -139,23 +199,34 @@ pub fn disk(home: &Path, size: SectorSize, has_parameters: bool) -> Finding {
     }
 }
 
-/// Whether the daemon runs and is well; otherwise whether its ports are free, and whether it could seal.
-async fn daemon(
-    arguments: &Arguments,
-    home: &DataDir,
+/// What is known of the home when its daemon is looked at.
+struct OfHome<'a> {
+    home: &'a DataDir,
+    said: Option<&'a Configuration>,
     size: Option<SectorSize>,
-    found: &mut Vec<Finding>,
-) -> Option<Operator> {
-    match home.is_in_use() {
-        Ok(true) => {}
-        Ok(false) => {
+    /// Which daemon leads, of several.
+    leader: Option<String>,
+}
+
+/// Whether the daemon runs and is well; otherwise whether its ports are free, and whether it could seal.
+async fn daemon(arguments: &Arguments, of_home: &OfHome<'_>, found: &mut Vec<Finding>) -> Option<Operator> {
+    let OfHome { home, said, size, .. } = of_home;
+    let leads_elsewhere = of_home.leader.as_deref().filter(|holder| !leads_here(holder));
+    match (home.is_in_use(), leads_elsewhere) {
+        (Ok(true), None) => {}
+        (Ok(true), Some(holder)) => {
+            let text = format!("it runs, and takes over when the daemon at {holder} stops or falls silent");
+            found.push(Finding::ok("daemon", text));
+            return None;
+        }
+        (Ok(false), _) => {
             let advice = "start it with `sealdrop daemon`";
             found.push(Finding::warning("daemon", "no daemon runs in this home", advice));
-            found.extend(ports(home));
+            found.extend(said.iter().flat_map(|said| ports(said)));
             found.extend(size.map(|size| finding::memory(size, SealingMemory::of_this_machine(size))));
             return None;
         }
-        Err(error) => {
+        (Err(error), _) => {
             found.push(Finding::wrong("daemon", error.to_string(), "check the folder's owner"));
             return None;
         }
@@ -195,15 +266,9 @@ fn of_health(health: &Health) -> Vec<Finding> {
         .collect()
 }
 
-/// Whether a daemon that starts in this home could listen where its file, or the environment, has it listen.
-fn ports(home: &DataDir) -> Vec<Finding> {
-    let home = Some(home.root().to_owned());
-    let options = Options {
-        place: PlaceOptions { home },
-        ..Options::default()
-    };
-    let said = Configuration::gather(options, None, |name| std::env::var_os(name));
-    match said.and_then(|said| configured(Parts::Miner, &said)) {
+/// Whether a daemon that starts could listen where its configuration has it listen.
+fn ports(said: &Configuration) -> Vec<Finding> {
+    match configured(Parts::Miner, said) {
         Ok(config) => taken(&config),
         Err(error) => vec![Finding::wrong("configuration", error.to_string(), "")],
     }
@@ -373,10 +438,11 @@ mod tests {
             let text = format!("{free}[web]\nport = {web}\n");
             std::fs::write(dir.path().join("sealdrop.toml"), text).expect("there is room");
         };
+        let tried = || ports(&configuration(&home).expect("the file is right"));
         write(0);
-        assert!(ports(&home).is_empty(), "{:?}", ports(&home));
+        assert!(tried().is_empty(), "{:?}", tried());
         write(port);
-        let found = ports(&home);
+        let found = tried();
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].described().contains(&format!("127.0.0.1:{port} (--web-port)")));
     }
