@@ -11,6 +11,7 @@ pub mod node;
 pub mod peer;
 mod ports;
 pub mod power_loss;
+pub mod s3;
 pub mod scale;
 pub mod shortages;
 pub mod soak;

@@ -16,6 +16,7 @@ pub struct Node {
     home: TempDir,
     ports: [u16; 4],
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
     child: Option<Child>,
     starts: u32,
 }
@@ -77,6 +78,7 @@ impl Node {
             home: tempfile::tempdir().expect("there is room for a directory"),
             ports,
             arguments,
+            environment: Vec::new(),
             child: None,
             starts: 0,
         }
@@ -85,6 +87,15 @@ impl Node {
     /// With more options from its next start on.
     pub fn with(mut self, options: &[&str]) -> Self {
         self.arguments.extend(options.iter().map(ToString::to_string));
+        self
+    }
+
+    /// With these variables from its next start on.
+    pub fn with_environment(mut self, variables: &[(&str, &str)]) -> Self {
+        let owned = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        self.environment.extend(owned);
         self
     }
 
@@ -109,6 +120,7 @@ impl Node {
         let log = File::create(self.log_path()).expect("the log can be written");
         let mut command = Command::new(killable());
         command.args(&self.arguments).arg("--home").arg(self.home());
+        command.envs(self.environment.iter().cloned());
         command.stdin(Stdio::null());
         command
             .stdout(log.try_clone().expect("a file can be shared"))

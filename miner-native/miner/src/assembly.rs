@@ -2,6 +2,8 @@
 //!
 //! Held by the program's `daemon` while it puts the services together, and by tests; no service holds it.
 
+use crate::archive::keeping::Archiving;
+use crate::archive::{ArchiveConfig, Owner};
 use crate::ask_publisher::AskPublisher;
 use crate::block_index::{BlockIndex, Indexing};
 use crate::chain_access::{Account, ChainAccess, ChainError};
@@ -132,6 +134,22 @@ impl Assembly {
             staging: self.staging.clone(),
             prover: self.prover.clone(),
             settings: self.settings.clone(),
+        }
+    }
+
+    pub fn archiving(&self, config: ArchiveConfig, network: String) -> Archiving {
+        Archiving {
+            config,
+            owner: Owner {
+                network,
+                miner: self.address.to_string(),
+                owner: self.owner.to_string(),
+            },
+            sector_size: self.sector_size,
+            store: self.store.clone(),
+            staging: self.staging.clone(),
+            prover: self.prover.clone(),
+            sectors: self.sectors.clone(),
         }
     }
 

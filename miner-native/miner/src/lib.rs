@@ -16,7 +16,7 @@
 //! unexpected end is logged, counted, shown in health and restarted with back-off (design §6). [`on_head`] wakes those that act at
 //! new blocks; [`storage_check`] sees whether the disk takes what is to be remembered. Next to nothing is decided here: see `shared`.
 //!
-//! Several machines can serve one miner: see [`machines`].
+//! Several machines can serve one miner: see [`machines`]. What it stores can lie a second time elsewhere: see [`archive`].
 //!
 //! Below the services, and used by the program as well: [`chain_access`] is the way to a chain, whichever process it runs in;
 //! [`data_dir`] where a node's data lies; [`console`] what is said to people and cannot fail; [`clock`] the time.
@@ -24,6 +24,7 @@
 #![warn(clippy::indexing_slicing)]
 
 pub mod alerts;
+pub mod archive;
 pub mod ask_publisher;
 pub mod assembly;
 pub mod block_index;

@@ -35,6 +35,9 @@ const COPY_RESTS_MS: u64 = 10 * 60 * 1000;
 /// Damage on record for one sector, at most.
 const MAX_DAMAGE: usize = 16;
 
+/// What the damage of a replica begins with.
+const REPLICA: &str = "the replica";
+
 /// Why a scrub could not be done; it is tried again.
 #[derive(Debug, thiserror::Error)]
 pub enum ScrubError {
@@ -141,6 +144,12 @@ impl Scrubber {
     }
 }
 
+/// Whether the last scrub of a sector found its replica damaged.
+pub(crate) fn is_replica_damaged(store: &MinerStore, sector: u64) -> Result<bool, StoreError> {
+    let found = store.scrub(sector)?;
+    Ok(found.is_some_and(|scrub| scrub.damage.iter().any(|text| text.starts_with(REPLICA))))
+}
+
 /// What scrubbing found, for the operator.
 pub(crate) fn status(store: &MinerStore) -> Result<ScrubStatus, StoreError> {
     let records = store.scrubs()?;
@@ -245,7 +254,7 @@ async fn scrub(service: &Scrubbing, sector: &Sector, keep_unsealed: bool) -> Res
             Err(error) if error.passes() => return Err(error.into()),
             Err(error) => {
                 tracing::error!(sector = sector.id, %error, "a replica is damaged");
-                found.damage.push(format!("the replica: {error}"));
+                found.damage.push(format!("{REPLICA}: {error}"));
             }
         }
     }

@@ -13,7 +13,7 @@ use crate::failpoint;
 use crate::packing::{self, Packing};
 use crate::prover::{Prover, ProverError};
 use crate::staging::Staging;
-use crate::store::{MinerStore, StoreError};
+use crate::store::{is_own, MinerStore, StoreError};
 use crate::supervisor::{Backoff, Lifeline, ServiceError};
 use sealdrop_database::blocking;
 use shared::chain::randomness::{draw, Purpose};
@@ -28,6 +28,7 @@ use std::time::Duration;
 use submitting::{submit_commit, submit_pre_commit};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
+use tracing::Instrument;
 
 /// Exit codes of a pre-commit or commit that mean: the replica's ticket or pre-commit is of no use any more
 /// ([`shared::chain::actors::miner::MinerError`]: not pre-committed, other commitments, expired, ticket out of range).
@@ -210,7 +211,19 @@ fn pause(service: &Sealing, id: u64) -> Result<Option<Duration>, StoreError> {
 /// Performs the sector's effect and persists what came of it; false when there is nothing more to do.
 pub(crate) async fn step(service: &Sealing, id: u64) -> Result<bool, StepError> {
     let record = service.store.sector(id)?.ok_or(StoreError::UnknownSector(id))?;
-    let sector = &record.sector;
+    let span = span(&record.sector);
+    take_step(service, &record.sector).instrument(span).await
+}
+
+/// What the log's lines of a sector's sealing belong to, on whichever thread: a deal's life is found by its id.
+fn span(sector: &Sector) -> tracing::Span {
+    let deals = sector.pieces.iter().filter(|piece| !is_own(piece));
+    let deals: Vec<String> = deals.map(|piece| piece.deal.to_string()).collect();
+    tracing::info_span!("sealing", sector = sector.id, deals = deals.join(" "))
+}
+
+async fn take_step(service: &Sealing, sector: &Sector) -> Result<bool, StepError> {
+    let id = sector.id;
     let effect = sector.effect();
     if effect == SectorEffect::Pack || sector_is_done(&effect) {
         finish(service, sector).await?;

@@ -37,6 +37,12 @@ pub(super) fn understood(path: &Path, text: &str) -> Result<Options, Configurati
     for named in paths(&mut options) {
         *named = resolved(folder, named);
     }
+    let archive = options.archive.archive.as_mut();
+    if let Some(place) = archive.filter(|place| !place.contains("://")) {
+        *place = resolved(folder, Path::new(place.as_str()))
+            .to_string_lossy()
+            .into_owned();
+    }
     Ok(options)
 }
 

@@ -249,6 +249,27 @@ pub(super) static KEYS: &[Key] = &[
         "Whether this machine seals, too, beside its workers."
     ),
     key!(
+        "archive.place",
+        archive.archive,
+        "--archive",
+        "\"s3://sealdrop/miner\"",
+        "Where pieces and finished sectors lie a second time: a folder on another disk, or a bucket of an object store that speaks S3.\nWhat is missing here is brought back from there; see shared/docs/archive.md. Keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+    ),
+    key!(
+        "archive.endpoint",
+        archive.archive_endpoint,
+        "--archive-endpoint",
+        "\"https://s3.example.org\"",
+        "The object store's URL, where it is not Amazon's."
+    ),
+    key!(
+        "archive.region",
+        archive.archive_region,
+        "--archive-region",
+        "\"eu-central-1\"",
+        "The bucket's region, where the store wants one."
+    ),
+    key!(
         "log.format",
         log.log_format,
         "--log-format",

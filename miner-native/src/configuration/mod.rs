@@ -16,8 +16,8 @@ mod value;
 pub use file::FILE_NAME;
 pub use layers::{Configuration, Source};
 pub use options::{
-    ChainOptions, DatabaseOptions, HttpOptions, JoinOptions, LogOptions, MinerOptions, NetworkOptions, Options,
-    P2pOptions, PlaceOptions, ProofOptions, TlsOptions, WebOptions,
+    ArchiveOptions, ChainOptions, DatabaseOptions, HttpOptions, JoinOptions, LogOptions, MinerOptions, NetworkOptions,
+    Options, P2pOptions, PlaceOptions, ProofOptions, TlsOptions, WebOptions,
 };
 pub use sample::{sample, written};
 pub use value::HostName;
@@ -26,6 +26,7 @@ use value::LogFilter;
 use crate::daemon::{DaemonConfig, Listen, P2p, PublicHttp, Role};
 use sealdrop_database::DatabaseError;
 use sealdrop_listener::{Certificate, PemFiles, TlsError};
+use sealdrop_miner::archive::{ArchiveConfig, ArchiveError};
 use sealdrop_miner::logging::LogConfig;
 use sealdrop_miner::machines::SharedConfig;
 use sealdrop_miner::operator::{ConfigurationEntry, ConfigurationView};
@@ -89,6 +90,10 @@ pub enum ConfigurationError {
     Database(#[from] DatabaseError),
     #[error("{key} is about several machines, and database.url is not named: name it, or leave that out")]
     NoDatabase { key: &'static str },
+    #[error("archive.place: {0}")]
+    Archive(#[from] ArchiveError),
+    #[error("{key} is about an archive, and archive.place is not named: name it, or leave that out")]
+    NoArchive { key: &'static str },
     #[error("tls.certificate and tls.key go together, and only one of them is named; name both, or none")]
     HalfOfTls,
     #[error(transparent)]
@@ -159,6 +164,7 @@ pub fn configured(parts: Parts, configuration: &Configuration) -> Result<DaemonC
         return Err(ConfigurationError::PortAndListen { port });
     }
     let database = shared(&role, options.database, configuration)?;
+    let archive = archive(options.archive, configuration)?;
     let tls = certificate(options.tls)?;
     let settings = settings::change_of(&options.miner.settings);
     settings::check_all(&settings)?;
@@ -190,6 +196,7 @@ pub fn configured(parts: Parts, configuration: &Configuration) -> Result<DaemonC
             filter: options.log.log_filter.map(|LogFilter(filter)| filter),
         },
         database,
+        archive,
         webhook: options.log.alerts_webhook,
         shown: shown(configuration),
         settings,
@@ -256,6 +263,26 @@ fn shared(
         Role::Chain => Ok(None),
         Role::ChainAndMiner => Err(ConfigurationError::DatabaseAndOwnChain),
     }
+}
+
+/// Where pieces and sectors lie a second time.
+fn archive(
+    options: ArchiveOptions,
+    configuration: &Configuration,
+) -> Result<Option<ArchiveConfig>, ConfigurationError> {
+    let Some(place) = options.archive else {
+        let said = ["archive.endpoint", "archive.region"]
+            .into_iter()
+            .find(|key| *configuration.source(key) != Source::Default);
+        return said.map_or(Ok(None), |key| Err(ConfigurationError::NoArchive { key }));
+    };
+    let config = ArchiveConfig {
+        place,
+        endpoint: options.archive_endpoint,
+        region: options.archive_region,
+    };
+    config.check()?;
+    Ok(Some(config))
 }
 
 fn certificate(options: TlsOptions) -> Result<Option<Certificate>, ConfigurationError> {
@@ -410,6 +437,30 @@ mod tests {
         assert!(matches!(
             refused,
             Err(ConfigurationError::NoDatabase { key: "database.work" })
+        ));
+    }
+
+    #[test]
+    fn an_archive_is_a_folder_or_a_bucket() {
+        let config = |file: &str| configured(Parts::Miner, &from(file, |_| {}));
+        let place = |file: &str| config(file).map(|config| config.archive.map(|archive| archive.place));
+        assert_eq!(place("").expect("it need not be there"), None);
+        let bucket = "[archive]\nplace = \"s3://bucket/a\"\nendpoint = \"http://127.0.0.1:9\"\nregion = \"here\"\n";
+        assert_eq!(place(bucket).expect("a bucket"), Some("s3://bucket/a".into()));
+        assert_eq!(
+            place("[archive]\nplace = \"/mnt/b\"\n").expect("a folder"),
+            Some("/mnt/b".into())
+        );
+        for wrong in ["gs://bucket", "s3://", "s3://key:secret@bucket/a"] {
+            let refused = config(&format!("[archive]\nplace = \"{wrong}\"\n"));
+            assert!(matches!(refused, Err(ConfigurationError::Archive(_))), "{wrong}");
+        }
+        let refused = config("[archive]\nplace = \"/mnt/b\"\nendpoint = \"https://s3.example.org\"\n");
+        assert!(matches!(refused, Err(ConfigurationError::Archive(_))));
+        let refused = config("[archive]\nregion = \"here\"\n");
+        assert!(matches!(
+            refused,
+            Err(ConfigurationError::NoArchive { key: "archive.region" })
         ));
     }
 

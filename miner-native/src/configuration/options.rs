@@ -38,6 +38,8 @@ pub struct Options {
     #[command(flatten)]
     pub database: DatabaseOptions,
     #[command(flatten)]
+    pub archive: ArchiveOptions,
+    #[command(flatten)]
     pub log: LogOptions,
     #[command(flatten)]
     pub miner: MinerOptions,
@@ -163,6 +165,20 @@ pub struct DatabaseOptions {
     /// Whether this machine seals, too, beside its workers [default: true]
     #[arg(long, value_name = "BOOL", hide_possible_values = true)]
     pub database_work: Option<bool>,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Archive")]
+pub struct ArchiveOptions {
+    /// Where pieces and sectors lie a second time: a folder, or a bucket as s3://bucket/prefix [default: nowhere]
+    #[arg(long, value_name = "PLACE")]
+    pub archive: Option<String>,
+    /// URL of an object store that speaks S3 and is not Amazon's
+    #[arg(long, value_name = "URL")]
+    pub archive_endpoint: Option<String>,
+    /// Its region
+    #[arg(long, value_name = "REGION")]
+    pub archive_region: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Args)]

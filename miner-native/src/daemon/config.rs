@@ -5,6 +5,7 @@ use libp2p::multiaddr::Protocol;
 use libp2p::Multiaddr;
 use sealdrop_listener::Certificate;
 use sealdrop_miner::alerts::Webhook;
+use sealdrop_miner::archive::ArchiveConfig;
 use sealdrop_miner::logging::LogConfig;
 use sealdrop_miner::machines::SharedConfig;
 use sealdrop_miner::network::{is_http, HostConfig};
@@ -106,6 +107,8 @@ pub struct DaemonConfig {
     pub log: LogConfig,
     /// What it shares with other machines; none keeps its records in the home.
     pub database: Option<SharedConfig>,
+    /// Where pieces and sectors lie a second time, if anywhere.
+    pub archive: Option<ArchiveConfig>,
     /// Where alerts are sent.
     pub webhook: Option<Webhook>,
     /// Every key with its value and source, for the operator.
@@ -378,6 +381,7 @@ mod tests {
             tls: None,
             log: LogConfig::default(),
             database: None,
+            archive: None,
             webhook: None,
             shown: ConfigurationView::default(),
             settings: SettingsChange::default(),

@@ -277,6 +277,10 @@ async fn start(
     let sources = transfers.clone();
     let explainer = Explainer::new(parts.explainer_parts(), move |deal| sources.sources(deal));
     services::start_work(&parts, supervisor);
+    if let Some(archive) = &config.archive {
+        let archiving = parts.archiving(archive.clone(), config.network.clone());
+        services::start_archiving(archiving, supervisor);
+    }
     services::start_network(
         Network {
             host: host.clone(),

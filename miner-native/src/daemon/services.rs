@@ -4,6 +4,7 @@ use super::reloading::Reloading;
 use sealdrop_devnet::Devnet;
 use sealdrop_listener::{Certificate, Trouble as CertificateTrouble};
 use sealdrop_miner::alerts::Alerts;
+use sealdrop_miner::archive::keeping::Archiving;
 use sealdrop_miner::ask_publisher::AskPublisher;
 use sealdrop_miner::assembly::Assembly;
 use sealdrop_miner::block_index::Indexing;
@@ -169,6 +170,11 @@ pub(super) fn start_work(parts: &Assembly, to: &mut Supervisor) {
     start(to, "slashing", Stage::Work, parts.slashing(), Slashing::run);
     start(to, "block index", Stage::Work, parts.indexing(), Indexing::run);
     start(to, "asks", Stage::Work, parts.ask_publisher(), AskPublisher::run);
+}
+
+/// What is stored, a second time elsewhere.
+pub(super) fn start_archiving(archiving: Archiving, supervisor: &mut Supervisor) {
+    start(supervisor, "archive", Stage::Work, archiving, Archiving::run);
 }
 
 /// That this daemon leads; it stops last, so that the next one finds all at rest.

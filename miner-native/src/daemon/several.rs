@@ -6,7 +6,8 @@ use sealdrop_database::jobs::Jobs;
 use sealdrop_miner::console;
 use sealdrop_miner::data_dir::{DataDir, DataDirError, Identity};
 use sealdrop_miner::machines::{
-    check_brought, check_storage, mark_storage, storage_id, usual_name, version, Facts, Leading, MachinesError,
+    check_brought, check_storage, holder_name, mark_storage, name_storage, storage_id, usual_name, version, Facts,
+    Leading, MachinesError,
 };
 use sealdrop_miner::prover::elsewhere::{Elsewhere, Worker, WorkerSettings, STEPS};
 use sealdrop_miner::prover::Prover;
@@ -33,13 +34,12 @@ pub(super) async fn lead(
         .map_err(MachinesError::from)?;
     // Before it waits: what would keep it from taking over is told while somebody looks.
     blocking(|| check(config, home, &jobs))?;
-    let holder = format!("{} (process {})", usual_name(), std::process::id());
     let waiting = |leads: &str| {
         console::stdout(&format!(
             "The daemon at {leads} leads; this one takes over when that one stops or falls silent"
         ));
     };
-    let leading = Leading::when_free(jobs.clone(), &holder, give_up, waiting).await;
+    let leading = Leading::when_free(jobs.clone(), &holder_name(), give_up, waiting).await;
     let leading = leading.map_err(MachinesError::from)?;
     let jobs = jobs.led_by(leading.lease());
     services::start_leading(leading, supervisor);
@@ -52,10 +52,19 @@ pub(super) async fn lead(
     .map(|()| Some(jobs))
 }
 
+/// Whether each daemon has a storage of its own, filled from the archive.
+fn is_own_storage(config: &DaemonConfig) -> bool {
+    let is_named = config.database.as_ref().is_some_and(|shared| shared.storage.is_some());
+    config.archive.is_some() && !is_named
+}
+
 /// Marks the storage where no daemon has done so before.
 fn mark(config: &DaemonConfig, home: &DataDir, jobs: &Jobs) -> Result<(), DaemonError> {
     let storage = storage(config, home);
-    if storage_id(jobs)?.is_none() {
+    if is_own_storage(config) {
+        home.make_miner()?;
+        name_storage(jobs)?;
+    } else if storage_id(jobs)?.is_none() {
         if config.database.as_ref().is_some_and(|shared| shared.storage.is_none()) {
             home.make_miner()?;
         }
@@ -67,7 +76,7 @@ fn mark(config: &DaemonConfig, home: &DataDir, jobs: &Jobs) -> Result<(), Daemon
 
 /// Fails when this home or its storage is not the database's.
 fn check(config: &DaemonConfig, home: &DataDir, jobs: &Jobs) -> Result<(), DaemonError> {
-    if let Some(id) = storage_id(jobs)? {
+    if let Some(id) = storage_id(jobs)?.filter(|_| !is_own_storage(config)) {
         check_storage(&storage(config, home), &id)?;
     }
     let Some(facts) = Facts::told(jobs)? else {

@@ -213,6 +213,10 @@ impl Engine for FakeEngine {
         self.check(sector)
     }
 
+    fn kept_files(&self, _: &Path) -> Result<Vec<PathBuf>, ProverError> {
+        Ok(vec!["cache/p_aux".into(), "sealed".into()])
+    }
+
     fn remove_unsealed(&self, sector: u64) -> Result<(), ProverError> {
         match fs::remove_file(self.file(sector, "unsealed")) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(Step::Tidy)(error)),

@@ -152,6 +152,9 @@ impl Engine for Sleeping {
     fn check(&self, sector: u64) -> Result<(), ProverError> {
         self.0.check(sector)
     }
+    fn kept_files(&self, dir: &Path) -> Result<Vec<PathBuf>, ProverError> {
+        self.0.kept_files(dir)
+    }
     fn remove(&self, sector: u64) -> Result<(), ProverError> {
         self.0.remove(sector)
     }

@@ -265,7 +265,10 @@ mod tests {
         let (filtering, _) = reload::Layer::new(EnvFilter::new("info"));
         let subscriber = tracing_subscriber::registry().with(filtering);
         let subscriber = subscriber.with(layer(LogFormat::Json, &writer, false));
-        tracing::subscriber::with_default(subscriber, || tracing::info!(deal = "bafy", "it was sealed"));
+        tracing::subscriber::with_default(subscriber, || {
+            let span = tracing::info_span!("sealing", sector = 7, deals = "bafy bafk");
+            span.in_scope(|| tracing::info!(deal = "bafy", "it was sealed"));
+        });
         writer.flush();
         let file = std::fs::read_dir(dir.path())
             .expect("a folder")
@@ -282,6 +285,7 @@ mod tests {
             (&line["deal"], &line["message"]),
             (&"bafy".into(), &"it was sealed".into())
         );
+        assert_eq!(line["span"]["deals"], "bafy bafk", "what the line belongs to");
     }
 
     #[test]

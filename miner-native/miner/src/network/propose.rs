@@ -27,6 +27,7 @@ use shared::piece::SectorSize;
 use shared::wire::frame::MAX_MESSAGE;
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::Instrument;
 
 /// How long the channel's message may take to get into a block (spec §4.3).
 const CHANNEL_WAIT: Duration = Duration::from_secs(120);
@@ -74,7 +75,8 @@ pub(super) async fn answer(
     let cid = signed.cid();
     // What cannot be answered is not accepted.
     answers.signer.key()?;
-    let response = decide(&reviewer, signed, peer).await?;
+    let span = tracing::info_span!("proposal", deal = %cid);
+    let response = decide(&reviewer, signed, peer).instrument(span).await?;
     let accepted = response.state == DealState::Accepted;
     match accepted {
         true => tracing::info!(deal = %cid, "accepted a proposal"),

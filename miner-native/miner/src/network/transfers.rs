@@ -31,6 +31,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tracing::Instrument;
 use tokio::sync::watch;
 
 /// Sources of a deal that are remembered, and sources that lied.
@@ -204,7 +205,8 @@ impl Drop for Fetching {
 
 impl Fetching {
     async fn run(self) {
-        self.inner.fetch(self.deal).await;
+        let span = tracing::info_span!("transfer", deal = %self.deal);
+        self.inner.fetch(self.deal).instrument(span).await;
     }
 }
 

@@ -59,6 +59,8 @@ pub trait Engine: Send + Sync + 'static {
     fn unseal(&self, sector: &Sector, sealed: &Sealed, index: usize, out: &mut File) -> Result<(), ProverError>;
     /// Whether the files that proofs-of-spacetime need are there and as long as they must be. Reads no content.
     fn check(&self, sector: u64) -> Result<(), ProverError>;
+    /// What a proven sector needs, below its directory: all that there is after [`Engine::clear_cache`] but the unsealed data.
+    fn kept_files(&self, dir: &Path) -> Result<Vec<PathBuf>, ProverError>;
     /// Deletes all that is here of a sector.
     fn remove(&self, sector: u64) -> Result<(), ProverError>;
     /// Really reads: opens the replica at random places, as a proof-of-spacetime does, with all the files that it needs.
@@ -267,6 +269,13 @@ impl Engine for RealEngine {
             .try_for_each(|(path, length)| check_file(path, length))
     }
 
+    fn kept_files(&self, dir: &Path) -> Result<Vec<PathBuf>, ProverError> {
+        let mut files = files_in(dir, "cache")?;
+        files.retain(|path| is_of_proving(path));
+        files.push("sealed".into());
+        Ok(files)
+    }
+
     fn remove(&self, sector: u64) -> Result<(), ProverError> {
         remove_dir(self.files(sector).dir)
     }
@@ -299,6 +308,12 @@ impl Engine for RealEngine {
 fn is_of_phase_1(path: &Path) -> bool {
     let name = path.to_string_lossy();
     name.contains("layer-") || name.contains("tree-d")
+}
+
+/// What opening the replica reads beside it.
+fn is_of_proving(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    PROVING_FILES.iter().any(|file| *file == name) || name.contains("tree-r-last")
 }
 
 /// Checks that a file is there, and has this length if one is given.

@@ -161,6 +161,10 @@ impl Engine for FakeEngine {
         }
     }
 
+    fn kept_files(&self, _: &Path) -> Result<Vec<PathBuf>, ProverError> {
+        Ok(vec!["p_aux".into(), "sealed".into()])
+    }
+
     fn remove_unsealed(&self, _: u64) -> Result<(), ProverError> {
         Ok(())
     }

@@ -311,6 +311,8 @@ impl Prover {
         sector: u64,
         job: impl FnOnce() -> Result<T, ProverError> + Send + 'static,
     ) -> Result<T, ProverError> {
+        let span = tracing::Span::current();
+        let job = move || span.in_scope(job);
         self.scheduler.run(self.order(step, Some(sector), 1), job).await
     }
 
@@ -450,6 +452,11 @@ impl Prover {
         job: impl FnOnce() -> Result<T, ProverError> + Send + 'static,
     ) -> Result<T, ProverError> {
         self.run(Step::Scrub, sector, job).await
+    }
+
+    /// See [`Engine::kept_files`].
+    pub(crate) fn kept_files(&self, sector: u64) -> Result<Vec<PathBuf>, ProverError> {
+        self.engine.kept_files(&self.engine.dir(sector))
     }
 
     /// Whether anything of a sector is on the disk.

@@ -196,6 +196,10 @@ impl<E: Engine> Engine for Resuming<E> {
         self.0.check(sector)
     }
 
+    fn kept_files(&self, dir: &Path) -> Result<Vec<PathBuf>, ProverError> {
+        self.0.kept_files(dir)
+    }
+
     fn remove(&self, sector: u64) -> Result<(), ProverError> {
         failpoint::hit_failpoint("files.removing");
         self.0.remove(sector)?;

@@ -1,6 +1,7 @@
 //! A whole miner in one process for tests: a development chain whose blocks are made by hand, FAKE proofs, a client with
 //! money, and a store that can be closed and opened again as after a kill.
 
+mod archiving;
 mod explaining;
 mod keeping;
 mod lifecycle;

@@ -1,8 +1,8 @@
 //! What an operator answered, and the configuration that follows from it: pure functions.
 
 use crate::configuration::{
-    ChainOptions, DatabaseOptions, HostName, HttpOptions, JoinOptions, LogOptions, MinerOptions, NetworkOptions,
-    Options, P2pOptions, PlaceOptions, ProofOptions, TlsOptions, WebOptions,
+    ArchiveOptions, ChainOptions, DatabaseOptions, HostName, HttpOptions, JoinOptions, LogOptions, MinerOptions,
+    NetworkOptions, Options, P2pOptions, PlaceOptions, ProofOptions, TlsOptions, WebOptions,
 };
 use crate::daemon::Role;
 use clap::ValueEnum;
@@ -141,6 +141,7 @@ impl Answers {
                 },
             },
             database: DatabaseOptions::default(),
+            archive: ArchiveOptions::default(),
             network: NetworkOptions {
                 network: self.network.clone().filter(|_| makes_chain),
                 sector_size: Some(self.sector_size),

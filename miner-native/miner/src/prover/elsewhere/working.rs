@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
+use tracing::Instrument;
 
 /// How long a look at the jobs is put off at most when nothing is told.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -230,7 +231,8 @@ impl Worker {
             lifeline,
         };
         tracing::info!(job = claim.id, sector = claim.sector, %step, "a step was taken");
-        let outcome = match self.compute(step, &claim.input).await {
+        let span = tracing::info_span!("job", id = claim.id, sector = claim.sector);
+        let outcome = match self.compute(step, &claim.input).instrument(span).await {
             Ok(output) => {
                 lifeline.well(FILES);
                 Outcome::Done(output)
