@@ -2,8 +2,7 @@
 //!
 //! Held by the program's `daemon` while it puts the services together, and by tests; no service holds it.
 
-use crate::archive::keeping::Archiving;
-use crate::archive::{ArchiveConfig, Owner};
+use crate::archive::{ArchiveConfig, Archiving, Coming, Owner};
 use crate::ask_publisher::AskPublisher;
 use crate::block_index::{BlockIndex, Indexing};
 use crate::chain_access::{Account, ChainAccess, ChainError};
@@ -58,6 +57,8 @@ pub struct Assembly {
     /// Where sectors lie.
     pub sectors: PathBuf,
     pub storage_doubt: StorageDoubt,
+    /// What the archive brings back, if there is one.
+    pub coming: Coming,
     /// Redemptions, ordered and by themselves, take turns.
     pub redemptions: Arc<tokio::sync::Mutex<()>>,
 }
@@ -84,6 +85,7 @@ impl Assembly {
             verifier: self.verifier.clone(),
             packing: self.packing(),
             wake: self.wake.clone(),
+            coming: self.coming.clone(),
         }
     }
 
@@ -96,6 +98,7 @@ impl Assembly {
             chain: self.worker_chain.clone(),
             prover: self.prover.clone(),
             verifier: self.verifier.clone(),
+            coming: self.coming.clone(),
         }
     }
 
@@ -145,10 +148,13 @@ impl Assembly {
                 miner: self.address.to_string(),
                 owner: self.owner.to_string(),
             },
+            address: self.address.clone(),
             sector_size: self.sector_size,
+            chain: self.chain.clone(),
             store: self.store.clone(),
             staging: self.staging.clone(),
             prover: self.prover.clone(),
+            coming: self.coming.clone(),
             sectors: self.sectors.clone(),
         }
     }

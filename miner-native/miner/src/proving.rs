@@ -8,6 +8,7 @@
 mod files;
 mod pace;
 
+use crate::archive::Coming;
 use crate::chain_access::{ChainAccess, ChainError};
 use crate::clock::now_ms;
 use crate::failpoint;
@@ -62,6 +63,8 @@ pub struct Proving {
     pub prover: Arc<Prover>,
     /// Checks our own proofs before they are sent.
     pub verifier: Arc<dyn ProofVerifier + Send + Sync>,
+    /// What the archive brings back.
+    pub coming: Coming,
 }
 
 impl Proving {
@@ -161,6 +164,8 @@ impl Watch {
         }
         self.clear_away(service, &view, window).await?;
         match post_duty(height, &PostFacts::of(&view), &service.policy) {
+            // Where all sectors are faulty, nothing is due but to find out whether their files came back.
+            PostDuty::Nothing if !view.sectors.is_empty() => self.files.tick(service, &view, None, height).await,
             PostDuty::Nothing => Ok(()),
             PostDuty::WaitUntil(_) if height < window.start => {
                 self.files.tick(service, &view, Some(window), height).await

@@ -144,10 +144,34 @@ impl Scrubber {
     }
 }
 
-/// Whether the last scrub of a sector found its replica damaged.
-pub(crate) fn is_replica_damaged(store: &MinerStore, sector: u64) -> Result<bool, StoreError> {
-    let found = store.scrub(sector)?;
-    Ok(found.is_some_and(|scrub| scrub.damage.iter().any(|text| text.starts_with(REPLICA))))
+/// The sectors whose replicas were found damaged when they were last read.
+pub(crate) fn damaged_replicas(store: &MinerStore) -> Result<BTreeSet<u64>, StoreError> {
+    let is_damaged = |scrub: &&ScrubRecord| scrub.damage.iter().any(|text| text.starts_with(REPLICA));
+    Ok(store
+        .scrubs()?
+        .iter()
+        .filter(is_damaged)
+        .map(|scrub| scrub.sector)
+        .collect())
+}
+
+/// Notes that a replica was read and found damaged, by whoever did.
+pub(crate) fn note_damage(store: &MinerStore, sector: u64, error: &ProverError) -> Result<(), StoreError> {
+    store.keep_scrub(&ScrubRecord {
+        sector,
+        at_ms: now_ms(),
+        copies: 0,
+        restored: 0,
+        damage: vec![format!("{REPLICA}: {error}")],
+    })
+}
+
+/// Notes that a replica was read and found whole; where it was damaged before, it is due to be scrubbed.
+pub(crate) fn note_whole(store: &MinerStore, sector: u64) -> Result<(), StoreError> {
+    match damaged_replicas(store)?.contains(&sector) {
+        true => store.forget_scrub(sector),
+        false => Ok(()),
+    }
 }
 
 /// What scrubbing found, for the operator.

@@ -7,6 +7,7 @@ mod submitting;
 
 pub(crate) use submitting::{commit_purpose, pre_commit_purpose};
 
+use crate::archive::Coming;
 use crate::chain_access::{ChainAccess, ChainError};
 use crate::clock::now_ms;
 use crate::failpoint;
@@ -15,12 +16,13 @@ use crate::prover::{Prover, ProverError};
 use crate::staging::Staging;
 use crate::store::{is_own, MinerStore, StoreError};
 use crate::supervisor::{Backoff, Lifeline, ServiceError};
+use cid::Cid;
 use sealdrop_database::blocking;
 use shared::chain::randomness::{draw, Purpose};
 use shared::chain::{Address, Epoch, Policy};
 use shared::ports::verifier::{prover_id, ProofVerifier, SealClaim, VerifierFault};
 use shared::sector::timing::check_ticket;
-use shared::sector::{pause_left_ms, Phase, Sector, SectorEffect, SectorInput, SectorStage};
+use shared::sector::{pause_left_ms, Phase, Sector, SectorEffect, SectorInput, SectorPiece, SectorStage};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
@@ -48,6 +50,8 @@ pub(crate) enum StepError {
     Verifier(#[from] VerifierFault),
     #[error("the chain does not know this miner: is this its network?")]
     UnknownMiner,
+    #[error("the archive brings back piece {piece} of sector {sector}, which is sealed then")]
+    PieceComes { sector: u64, piece: Cid },
     #[error("the chain shows no pre-commit of sector {sector}")]
     NoPreCommit { sector: u64 },
     #[error(transparent)]
@@ -68,6 +72,8 @@ pub struct Sealing {
     pub verifier: Arc<dyn ProofVerifier + Send + Sync>,
     pub packing: Packing,
     pub wake: Arc<SealingWake>,
+    /// What the archive brings back.
+    pub coming: Coming,
 }
 
 /// What wakes sealing before its time.
@@ -239,7 +245,10 @@ async fn take_step(service: &Sealing, sector: &Sector) -> Result<bool, StepError
         Some(input) => input,
         None => perform(service, sector, effect).await?,
     };
-    let failed = matches!(input, SectorInput::StepFailed { .. } | SectorInput::SealExpired { .. });
+    let failed = matches!(
+        input,
+        SectorInput::StepFailed { .. } | SectorInput::SealExpired { .. } | SectorInput::ReplicaLost { .. }
+    );
     let after = service.store.advance_sector(id, input, now_ms())?;
     let took = began.elapsed().as_secs_f64();
     let (from, to) = (sector.phase(), after.sector.phase());
@@ -339,6 +348,7 @@ async fn perform(service: &Sealing, sector: &Sector, effect: SectorEffect) -> Re
         | SectorEffect::Rest => SectorInput::Close,
         SectorEffect::DrawTicket => draw_ticket(service).await?,
         SectorEffect::PreCommit1 { ticket } => {
+            check_pieces(service, sector)?;
             let proved = service.prover.pre_commit1(sector, ticket, &service.staging);
             done(proved, |output| SectorInput::PreCommit1Done { output }).await?
         }
@@ -354,6 +364,13 @@ async fn perform(service: &Sealing, sector: &Sector, effect: SectorEffect) -> Re
         }
         SectorEffect::SubmitPreCommit { sealed } => submit_pre_commit(service, sector, &sealed).await?,
         SectorEffect::AwaitSeed { seed_epoch } => await_seed(service, seed_epoch).await?,
+        SectorEffect::Commit1 { .. } | SectorEffect::Commit2 { .. } | SectorEffect::SubmitCommit { .. }
+            if !blocking(|| service.prover.is_here(sector.id))? =>
+        {
+            // Another daemon may have begun it, on a machine that is gone. Nothing is committed that cannot be proven.
+            let reason = "the replica is not here any more: it is sealed again".to_owned();
+            SectorInput::ReplicaLost { reason }
+        }
         SectorEffect::Commit1 { sealed, seed } => {
             done(service.prover.commit1(sector, &sealed, seed), |output| {
                 SectorInput::Commit1Done { output }
@@ -366,6 +383,21 @@ async fn perform(service: &Sealing, sector: &Sector, effect: SectorEffect) -> Re
         },
         SectorEffect::SubmitCommit { sealed, proof } => submit_commit(service, sector, &sealed, &proof).await?,
     })
+}
+
+/// Fails while a piece of the sector is on its way from the archive: that is no failure of the sector.
+fn check_pieces(service: &Sealing, sector: &Sector) -> Result<(), StepError> {
+    let is_awaited = |piece: &&SectorPiece| {
+        let is_here = service.staging.whole(&piece.data_cid, piece.size).is_some();
+        !is_here && service.coming.has_piece(&piece.data_cid)
+    };
+    match sector.pieces.iter().find(is_awaited) {
+        Some(piece) => Err(StepError::PieceComes {
+            sector: sector.id,
+            piece: piece.data_cid,
+        }),
+        None => Ok(()),
+    }
 }
 
 /// The input that a step of the prover gives.

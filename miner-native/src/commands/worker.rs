@@ -13,9 +13,9 @@ pub struct Arguments {
     /// The miner's database, as its daemon names it: postgres://user:password@host/database
     #[arg(long, value_name = "URL", env = "SEALDROP_DATABASE_URL", hide_env_values = true)]
     database: DatabaseUrl,
-    /// The folder of pieces and sectors that the daemon has
+    /// The folder of pieces and sectors that the daemon has; --steps commit-2 needs none
     #[arg(long, value_name = "DIR", env = "SEALDROP_DATABASE_STORAGE")]
-    storage: PathBuf,
+    storage: Option<PathBuf>,
     /// Where proof parameters are kept, about 1.5 GB [default: ~/.sealdrop/params]
     #[arg(long, value_name = "DIR", env = "SEALDROP_PARAMS")]
     params: Option<PathBuf>,

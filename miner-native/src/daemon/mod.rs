@@ -31,6 +31,7 @@ use sealdrop_database::jobs::Jobs;
 use sealdrop_devnet::{Devnet, DevnetConfig, DevnetError};
 use sealdrop_listener::Tls;
 use sealdrop_miner::alerts::Alerts;
+use sealdrop_miner::archive::Coming;
 use sealdrop_miner::ask_publisher::{self, AskError};
 use sealdrop_miner::assembly::Assembly;
 use sealdrop_miner::block_index::{BlockIndex, IndexError};
@@ -487,6 +488,10 @@ async fn start_miner(
         wake: Arc::default(),
         sectors,
         storage_doubt: StorageDoubt::default(),
+        coming: match &config.archive {
+            Some(_) => Coming::unknown(),
+            None => Coming::nothing(),
+        },
         redemptions: Arc::default(),
     };
     if signs {

@@ -4,7 +4,7 @@ use super::reloading::Reloading;
 use sealdrop_devnet::Devnet;
 use sealdrop_listener::{Certificate, Trouble as CertificateTrouble};
 use sealdrop_miner::alerts::Alerts;
-use sealdrop_miner::archive::keeping::Archiving;
+use sealdrop_miner::archive::Archiving;
 use sealdrop_miner::ask_publisher::AskPublisher;
 use sealdrop_miner::assembly::Assembly;
 use sealdrop_miner::block_index::Indexing;
@@ -174,7 +174,14 @@ pub(super) fn start_work(parts: &Assembly, to: &mut Supervisor) {
 
 /// What is stored, a second time elsewhere.
 pub(super) fn start_archiving(archiving: Archiving, supervisor: &mut Supervisor) {
-    start(supervisor, "archive", Stage::Work, archiving, Archiving::run);
+    start(
+        supervisor,
+        "bringing back",
+        Stage::Work,
+        archiving.clone(),
+        Archiving::bring,
+    );
+    start(supervisor, "archive", Stage::Work, archiving, Archiving::keep);
 }
 
 /// That this daemon leads; it stops last, so that the next one finds all at rest.

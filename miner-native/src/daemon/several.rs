@@ -6,7 +6,7 @@ use sealdrop_database::jobs::Jobs;
 use sealdrop_miner::console;
 use sealdrop_miner::data_dir::{DataDir, DataDirError, Identity};
 use sealdrop_miner::machines::{
-    check_brought, check_storage, holder_name, mark_storage, name_storage, storage_id, usual_name, version, Facts,
+    check_brought, check_own_storage, check_storage, holder_name, mark_storage, mark_own_storage, storage_id, usual_name, version, Facts,
     Leading, MachinesError,
 };
 use sealdrop_miner::prover::elsewhere::{Elsewhere, Worker, WorkerSettings, STEPS};
@@ -63,7 +63,7 @@ fn mark(config: &DaemonConfig, home: &DataDir, jobs: &Jobs) -> Result<(), Daemon
     let storage = storage(config, home);
     if is_own_storage(config) {
         home.make_miner()?;
-        name_storage(jobs)?;
+        mark_own_storage(&storage, jobs)?;
     } else if storage_id(jobs)?.is_none() {
         if config.database.as_ref().is_some_and(|shared| shared.storage.is_none()) {
             home.make_miner()?;
@@ -76,8 +76,11 @@ fn mark(config: &DaemonConfig, home: &DataDir, jobs: &Jobs) -> Result<(), Daemon
 
 /// Fails when this home or its storage is not the database's.
 fn check(config: &DaemonConfig, home: &DataDir, jobs: &Jobs) -> Result<(), DaemonError> {
-    if let Some(id) = storage_id(jobs)?.filter(|_| !is_own_storage(config)) {
-        check_storage(&storage(config, home), &id)?;
+    if let Some(id) = storage_id(jobs)? {
+        match is_own_storage(config) {
+            true => check_own_storage(&storage(config, home), &id)?,
+            false => check_storage(&storage(config, home), &id)?,
+        }
     }
     let Some(facts) = Facts::told(jobs)? else {
         return Ok(());
@@ -130,6 +133,7 @@ pub(super) fn share(
         prover_id: hex::encode(prover_id),
         official_params: config.official_params,
         version: version(),
+        own_storage: is_own_storage(config),
     };
     blocking(|| facts.tell(&jobs))?;
     let elsewhere = Elsewhere::new(jobs.clone(), prover_id);

@@ -7,11 +7,11 @@ use sealdrop_miner::console;
 use sealdrop_miner::descriptors;
 use sealdrop_miner::machines::{check_storage, storage_id, DatabaseUrl, Facts, MachinesError};
 use sealdrop_miner::prover::elsewhere::{Worker, WorkerSettings};
-use sealdrop_miner::prover::Prover;
+use sealdrop_miner::prover::{Prover, Step};
 use sealdrop_miner::staging::Staging;
 use sealdrop_miner::store::MinerStore;
 use sealdrop_miner::supervisor::{RestartPolicy, Supervisor};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,8 +22,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone)]
 pub struct WorkConfig {
     pub url: DatabaseUrl,
-    /// The folder of pieces and sectors.
-    pub storage: PathBuf,
+    /// The folder of pieces and sectors; none for what reads no files.
+    pub storage: Option<PathBuf>,
     /// Where proof parameters are kept.
     pub params: PathBuf,
     pub settings: WorkerSettings,
@@ -35,14 +35,17 @@ pub fn work(config: &WorkConfig, proofs: &dyn Proofs) -> Result<(), DaemonError>
     let jobs = config.url.jobs().map_err(MachinesError::from)?;
     let facts = facts(|| Facts::told(&jobs))?;
     facts.check_version()?;
-    check_storage(&config.storage, &storage_id(&jobs)?.unwrap_or_default())?;
+    let scratch = tempfile::tempdir().map_err(DaemonError::Runtime)?;
+    let storage = storage(config, &facts, scratch.path(), || {
+        Ok(storage_id(&jobs)?.unwrap_or_default())
+    })?;
     let source = parameters::source(&facts.network, facts.official_params);
     proofs.prepare_worker(&config.params, facts.sector_size, source)?;
     let mut prover_id = [0; 32];
     hex::decode_to_slice(&facts.prover_id, &mut prover_id).map_err(|error| MachinesError::Facts {
         reason: error.to_string(),
     })?;
-    let engine = proofs.engine(prover_id, facts.sector_size, config.storage.join("sectors"))?;
+    let engine = proofs.engine(prover_id, facts.sector_size, storage.join("sectors"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(DaemonError::Runtime)?;
     let ended = runtime.block_on(async {
@@ -55,7 +58,7 @@ pub fn work(config: &WorkConfig, proofs: &dyn Proofs) -> Result<(), DaemonError>
         prover.makes_no_posts();
         prover.allow(config.settings.memory.unwrap_or(0), 0);
         let settings = able(&prover, &config.settings)?;
-        let staging = Staging::of_another(config.storage.join("staging"));
+        let staging = Staging::of_another(storage.join("staging"));
         let worker = Worker::new(jobs, prover, staging, settings, several::give_up);
         services::start_worker(worker, &mut supervisor);
         console::stdout(&format!(
@@ -72,6 +75,23 @@ pub fn work(config: &WorkConfig, proofs: &dyn Proofs) -> Result<(), DaemonError>
     // A step that runs cannot be interrupted: it ends with the process.
     runtime.shutdown_background();
     ended
+}
+
+/// Where this machine works: in the miner's storage, or in a folder of its own where it needs none.
+fn storage(
+    config: &WorkConfig,
+    facts: &Facts,
+    scratch: &Path,
+    id: impl Fn() -> Result<String, MachinesError>,
+) -> Result<PathBuf, MachinesError> {
+    let reads_files = config.settings.steps.iter().any(|step| *step != Step::Commit2);
+    match (&config.storage, reads_files) {
+        (_, true) if facts.own_storage => Err(MachinesError::OwnStorage),
+        (None, true) => Err(MachinesError::NoStorage),
+        (None, false) => Ok(scratch.to_owned()),
+        (Some(_), false) if facts.own_storage => Ok(scratch.to_owned()),
+        (Some(storage), _) => check_storage(storage, &id()?).map(|()| storage.clone()),
+    }
 }
 
 /// With the steps alone that this machine has the memory for; fails when it has it for none.

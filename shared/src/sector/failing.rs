@@ -91,13 +91,36 @@ impl Sector {
         if phase == Phase::Packing || phase >= Phase::Proving {
             return Err(SectorRefusal::Unexpected { sector: self.id, phase });
         }
-        self.attempts = self.attempts.saturating_add(1);
-        self.last_error = Some(reason.clone());
-        self.failed_at = self.failed_at.max(Some(phase));
         let next = match with_new_ticket {
             true => SectorStage::Closed,
             false => self.stage_before(),
         };
+        self.fail(reason, next);
+        Ok(())
+    }
+
+    /// Seals a replica again that is gone, before its commitment: the same ticket gives the same one, so that a pre-commit on
+    /// the chain still stands.
+    pub(super) fn replica_lost(&mut self, reason: String) -> Result<(), SectorRefusal> {
+        let phase = self.phase();
+        let sealed = self.sealed().filter(|_| phase < Phase::Proving);
+        let Some(sealed) = sealed else {
+            return Err(SectorRefusal::Unexpected { sector: self.id, phase });
+        };
+        let next = SectorStage::PreCommit1 {
+            ticket_epoch: sealed.ticket_epoch,
+            ticket: sealed.ticket,
+        };
+        self.fail(reason, next);
+        Ok(())
+    }
+
+    /// Counts a failure, and goes on with `next` unless there were too many.
+    fn fail(&mut self, reason: String, next: SectorStage) {
+        let phase = self.phase();
+        self.attempts = self.attempts.saturating_add(1);
+        self.last_error = Some(reason.clone());
+        self.failed_at = self.failed_at.max(Some(phase));
         self.stage = match self.attempts >= MAX_ATTEMPTS {
             true => SectorStage::Failed {
                 phase,
@@ -106,7 +129,6 @@ impl Sector {
             },
             false => next,
         };
-        Ok(())
     }
 
     /// Where a failed step is tried again. Phase 2 and a doubted replica begin at phase 1 under the same ticket, which

@@ -110,6 +110,10 @@ pub enum SectorInput {
     StepFailed {
         reason: String,
     },
+    /// The replica is not where it was, before its commitment: it is sealed again.
+    ReplicaLost {
+        reason: String,
+    },
     /// Nobody needs the sector any more, and nothing of it is on the chain.
     Abandoned {
         reason: String,
@@ -338,6 +342,7 @@ impl Sector {
             (stage, SectorInput::Abandoned { reason }) => self.abandoned(stage, reason)?,
             (_, SectorInput::RetryOrdered) => return self.retry_ordered(),
             (_, SectorInput::GivenUp) => return self.given_up(),
+            (_, SectorInput::ReplicaLost { reason }) => return self.replica_lost(reason),
             (_, SectorInput::StepFailed { reason }) => return self.step_failed(reason, false),
             (_, SectorInput::SealExpired { reason }) => return self.step_failed(reason, true),
             _ => {

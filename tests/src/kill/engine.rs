@@ -198,8 +198,14 @@ impl Engine for FakeEngine {
     }
 
     fn check(&self, sector: u64) -> Result<(), ProverError> {
-        let whole = ["sealed", "cache/p_aux"].map(|name| self.file(sector, name).is_file());
-        check(Step::Check, whole == [true; 2], "files are gone")
+        let there = |name: &str| match self.file(sector, name) {
+            path if path.is_file() => Ok(()),
+            path => Err(ProverError::Missing {
+                path,
+                source: std::io::ErrorKind::NotFound.into(),
+            }),
+        };
+        ["sealed", "cache/p_aux"].into_iter().try_for_each(there)
     }
 
     fn remove(&self, sector: u64) -> Result<(), ProverError> {
@@ -209,8 +215,9 @@ impl Engine for FakeEngine {
         }
     }
 
-    fn open(&self, sector: u64, _: Commitment) -> Result<(), ProverError> {
-        self.check(sector)
+    fn open_in(&self, dir: &Path, _: u64, _: Commitment) -> Result<(), ProverError> {
+        let whole = ["sealed", "cache/p_aux"].map(|name| dir.join(name).is_file());
+        check(Step::Check, whole == [true; 2], "files are gone")
     }
 
     fn kept_files(&self, _: &Path) -> Result<Vec<PathBuf>, ProverError> {

@@ -158,8 +158,8 @@ impl Engine for Sleeping {
     fn remove(&self, sector: u64) -> Result<(), ProverError> {
         self.0.remove(sector)
     }
-    fn open(&self, sector: u64, comm_r: Commitment) -> Result<(), ProverError> {
-        self.0.open(sector, comm_r)
+    fn open_in(&self, dir: &Path, sector: u64, comm_r: Commitment) -> Result<(), ProverError> {
+        self.0.open_in(dir, sector, comm_r)
     }
     fn remove_unsealed(&self, sector: u64) -> Result<(), ProverError> {
         self.0.remove_unsealed(sector)

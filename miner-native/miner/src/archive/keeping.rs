@@ -1,84 +1,53 @@
-//! Keeps an archive: brings in what is missing here, brings there what is new, and takes away what nobody needs any more.
+//! Puts into the archive what is new, one item at a time, and takes away what is over.
 //!
-//! What belongs there: the sectors that are proven, and the pieces that something unsealed still needs. What is missing comes first, since a
-//! proof may be due. Only what these records know to be over is taken away: records that were restored from an older backup do not know
-//! the sectors after it, and nothing of those is lost.
+//! What belongs there: the sectors that the chain wants proven, and the pieces that something needs of which no sector is there. Only what these
+//! records know to be over is taken away: records that were restored from an older backup do not know what came after it, and nothing of that is lost.
 
-use super::transfer::sync_tree;
-use super::{file_error, Archive, ArchiveConfig, ArchiveError, Item, Owner};
-use crate::clock::now_ms;
-use crate::prover::Prover;
-use crate::scrubbing;
-use crate::staging::Staging;
-use crate::store::MinerStore;
+use super::bringing::{Opened, LONGEST_MOVE, OPEN_EVERY, PLACE};
+use super::transfer::Pace;
+use super::{Archive, ArchiveError, Archiving, Item, Resting};
 use crate::supervisor::{Lifeline, ServiceError};
 use cid::Cid;
 use sealdrop_database::blocking;
-use shared::piece::SectorSize;
-use shared::sector::{Phase, Sector, SectorEffect};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fs;
-use std::path::PathBuf;
+use shared::piece::Commitment;
+use shared::sector::{Phase, SectorEffect};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Time between two looks at what is to be done.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
-/// How long an item rests that could not be moved, while others are.
-const REST: Duration = Duration::from_secs(60);
-/// Longest time that one item may take: a sector of 64 GiB at 2 MB/s.
-const LONGEST_MOVE: Duration = Duration::from_secs(10 * 3600);
-/// How long a piece stays there that these records do not know.
-const UNKNOWN_RESTS_MS: u64 = 24 * 3600 * 1000;
-/// A finished sector's bytes, in sectors: the replica, its tree's top rows, and what describes them.
-const FINISHED_FACTOR: u64 = 2;
-/// In the folder of sectors: what is being brought there.
-const COMING: &str = ".coming";
-/// What health calls the archive.
-const PLACE: &str = "archive";
-/// What the name of a piece's file is while it comes.
-const PIECE_FILE: &str = "piece";
-
-/// What the archive is kept with.
-#[derive(Clone)]
-pub struct Archiving {
-    pub config: ArchiveConfig,
-    pub owner: Owner,
-    pub sector_size: SectorSize,
-    pub store: MinerStore,
-    pub staging: Staging,
-    pub prover: Arc<Prover>,
-    /// Where sectors lie.
-    pub sectors: PathBuf,
-}
+/// How long a piece stays there that these records do not know, from when it was first seen.
+const UNKNOWN_RESTS: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Items that fail one after the other until the archive itself counts as ill.
+const MOST_FAILED: usize = 5;
 
 impl Archiving {
     /// Keeps the archive until it is to stop.
-    pub async fn run(self, lifeline: Lifeline) -> Result<(), ServiceError> {
-        lifeline.unless_stopping(self.keep(&lifeline)).await;
-        Ok(())
-    }
-
-    async fn keep(&self, lifeline: &Lifeline) {
-        let mut keeper = Keeper::default();
-        loop {
-            match lifeline.busy(LONGEST_MOVE, keeper.tick(self, lifeline)).await {
-                Ok(()) => lifeline.well(PLACE),
-                Err(error) => {
-                    tracing::warn!(%error, archive = %self.config, "the archive cannot be kept; trying again");
-                    lifeline.failing(PLACE, &error);
-                    keeper.begin_again();
+    pub async fn keep(self, lifeline: Lifeline) -> Result<(), ServiceError> {
+        let work = async {
+            let mut keeper = Keeper::default();
+            loop {
+                match keeper.tick(&self, &lifeline).await {
+                    Ok(()) => lifeline.well(PLACE),
+                    Err(error) => {
+                        tracing::warn!(%error, archive = %self.config, "the archive cannot be kept; trying again");
+                        lifeline.failing(PLACE, &error);
+                        keeper.opened = None;
+                    }
                 }
+                lifeline.beat();
+                tokio::time::sleep(LOOK_EVERY).await;
             }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+        };
+        lifeline.unless_stopping(work).await;
+        Ok(())
     }
 }
 
 /// What is to be done with an item.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Task {
-    Bring(Item),
     Put(Item),
     Remove(Item),
 }
@@ -86,7 +55,7 @@ enum Task {
 impl Task {
     fn item(&self) -> Item {
         match self {
-            Self::Bring(item) | Self::Put(item) | Self::Remove(item) => *item,
+            Self::Put(item) | Self::Remove(item) => *item,
         }
     }
 }
@@ -94,231 +63,176 @@ impl Task {
 /// What is remembered from look to look; losing it costs another list of what is there.
 #[derive(Debug, Default)]
 pub(crate) struct Keeper {
-    /// The archive, and what is there.
-    open: Option<(Archive, BTreeMap<Item, u64>)>,
-    /// Items that could not be moved, and until when they rest.
-    resting: BTreeMap<Item, Instant>,
+    opened: Option<Opened>,
+    resting: Resting,
+    /// Pieces that the records do not know, and since when.
+    unknown: BTreeMap<Cid, Instant>,
 }
 
 impl Keeper {
-    /// Nothing of what was known of the archive is believed any more.
-    fn begin_again(&mut self) {
-        self.open = None;
-    }
-
-    /// Does all that is to be done now. The trouble of one item is told, and keeps no other one waiting.
+    /// Does what is to be done now; after each item it looks again. The trouble of one item is told, and keeps no other one waiting.
     pub(crate) async fn tick(&mut self, service: &Archiving, lifeline: &Lifeline) -> Result<(), ArchiveError> {
-        if self.open.is_none() {
-            let archive = blocking(|| service.config.open())?;
-            archive.claim(&service.owner).await?;
-            let there = archive.items().await?;
-            self.open = Some((archive, there));
+        self.opened = self.opened.take().filter(|opened| opened.since.elapsed() < OPEN_EVERY);
+        if self.opened.is_none() {
+            let (archive, there) = service.open().await?;
+            let since = Instant::now();
+            self.opened = Some(Opened { archive, there, since });
         }
-        let Some((archive, there)) = &mut self.open else {
-            return Ok(());
-        };
-        self.resting.retain(|_, until| *until > Instant::now());
-        let mut tasks = wanted(service, there).await?;
-        while let Some(task) = tasks.pop_front() {
-            let item = task.item();
-            if self.resting.contains_key(&item) {
-                continue;
+        let mut failed = 0;
+        loop {
+            let tasks = self.tasks(service).await?;
+            for item in self
+                .resting
+                .forget(|item| tasks.iter().any(|task| task.item() == *item))
+            {
+                lifeline.well(&item.to_string());
             }
-            match perform(service, archive, &task).await {
-                Ok(()) => lifeline.well(&item.to_string()),
-                Err(error) if error.is_of_one() => {
-                    tracing::warn!(%item, %error, "could not be archived or brought back; trying again in a minute");
+            let task = tasks.into_iter().find(|task| !self.resting.rests(&task.item()));
+            let (Some(task), Some(opened)) = (task, &mut self.opened) else {
+                return Ok(());
+            };
+            let item = task.item();
+            match lifeline
+                .busy(LONGEST_MOVE, service.perform(&opened.archive, task))
+                .await
+            {
+                Ok(()) => {
+                    lifeline.well(&item.to_string());
+                    failed = 0;
+                    match task {
+                        Task::Put(item) => drop(opened.there.insert(item, true)),
+                        Task::Remove(item) => drop(opened.there.remove(&item)),
+                    }
+                }
+                Err(error) if error.is_of_one() && failed < MOST_FAILED => {
+                    tracing::warn!(%item, %error, "could not be archived; trying again later");
                     lifeline.failing(&item.to_string(), &error);
-                    self.resting.insert(item, Instant::now() + REST);
-                    continue;
+                    self.resting.failed(item);
+                    failed += 1;
                 }
                 Err(error) => return Err(error),
             }
-            match task {
-                Task::Put(item) => drop(there.insert(item, now_ms())),
-                Task::Remove(item) => drop(there.remove(&item)),
-                Task::Bring(_) => {}
+        }
+    }
+
+    /// What is to be done: new pieces, then new sectors, then what is over.
+    async fn tasks(&mut self, service: &Archiving) -> Result<Vec<Task>, ArchiveError> {
+        let Some(opened) = &self.opened else {
+            return Ok(Vec::new());
+        };
+        let there = &opened.there;
+        let is_there = |item: &Item| there.get(item) == Some(&true);
+        let committed = service.committed().await?;
+        let mut tasks = Vec::new();
+        for (cid, size) in blocking(|| service.needed_pieces())? {
+            let item = Item::Piece(cid);
+            if !is_there(&item) && service.staging.whole(&cid, size).is_some() {
+                tasks.push(Task::Put(item));
             }
         }
+        for (id, comm_r) in &committed {
+            let item = Item::sector(*id, *comm_r);
+            if !is_there(&item) && blocking(|| service.is_finished(*id))? {
+                tasks.push(Task::Put(item));
+            }
+        }
+        let mut unknown = std::mem::take(&mut self.unknown);
+        for item in there.keys() {
+            let is_over = match item {
+                Item::Sector(id, _) if committed.contains_key(id) => false,
+                Item::Sector(id, _) => blocking(|| service.is_removed(*id))?,
+                Item::Piece(cid) => match blocking(|| service.piece_is_over(cid, &committed, &is_there))? {
+                    Some(is_over) => is_over,
+                    None => {
+                        let since = *unknown.entry(*cid).or_insert_with(Instant::now);
+                        self.unknown.insert(*cid, since);
+                        since.elapsed() > UNKNOWN_RESTS
+                    }
+                },
+            };
+            if is_over {
+                tasks.push(Task::Remove(*item));
+            }
+        }
+        Ok(tasks)
+    }
+}
+
+impl Archiving {
+    /// Whether a sector's files are here and as they stay: committed, and its cache cleared away.
+    fn is_finished(&self, id: u64) -> Result<bool, ArchiveError> {
+        let record = self.store.sector(id)?;
+        // One that older records do not know as committed was, by the chain.
+        let is_sealing = record.is_some_and(|record| {
+            let effect = record.sector.effect();
+            !matches!(effect, SectorEffect::Prove | SectorEffect::ProveAndRelease)
+        });
+        Ok(!is_sealing && self.prover.is_here(id)?)
+    }
+
+    fn is_removed(&self, id: u64) -> Result<bool, ArchiveError> {
+        let record = self.store.sector(id)?;
+        Ok(record.is_some_and(|record| record.sector.phase() == Phase::Removed))
+    }
+
+    /// Whether nothing needs a piece in the archive any more; `None` where the records do not know it. Sectors that have it come first.
+    fn piece_is_over(
+        &self,
+        cid: &Cid,
+        committed: &BTreeMap<u64, Commitment>,
+        is_there: &dyn Fn(&Item) -> bool,
+    ) -> Result<Option<bool>, ArchiveError> {
+        if self.store.is_copy_needed(cid)? {
+            return Ok(Some(false));
+        }
+        let sectors = self.store.sectors_with(cid)?;
+        let waits = sectors.iter().any(|record| {
+            let comm_r = committed.get(&record.sector.id);
+            comm_r.is_some_and(|comm_r| !is_there(&Item::sector(record.sector.id, *comm_r)))
+        });
+        let is_known = !sectors.is_empty() || self.store.piece(cid)?.is_some();
+        Ok(match (waits, is_known) {
+            (true, _) => Some(false),
+            (false, true) => Some(true),
+            (false, false) => None,
+        })
+    }
+
+    async fn perform(&self, archive: &Archive, task: Task) -> Result<(), ArchiveError> {
+        match task {
+            Task::Put(item) => self.put(archive, &item).await,
+            Task::Remove(item) => {
+                archive.remove(&item).await?;
+                tracing::info!(%item, "taken out of the archive");
+                Ok(())
+            }
+        }
+    }
+
+    async fn put(&self, archive: &Archive, item: &Item) -> Result<(), ArchiveError> {
+        let began = Instant::now();
+        let (dir, files) = match item {
+            Item::Sector(id, comm_r) => {
+                // A replica that is not this one, or damaged, would be of no use there.
+                self.prover.open(*id, Commitment(*comm_r)).await?;
+                let dir = self.prover.dir(*id);
+                let files = blocking(|| self.prover.kept_files(&dir))?;
+                (dir, files)
+            }
+            Item::Piece(cid) => {
+                let Some(record) = blocking(|| self.store.piece(cid))? else {
+                    return Ok(());
+                };
+                blocking(|| self.staging.digest(cid, record.size))?;
+                (self.staging.dir().to_owned(), vec![cid.to_string().into()])
+            }
+        };
+        // Proofs read the same disks.
+        let idle = self.prover.post_idle_waiter();
+        let pace: Pace = Arc::new(move || idle.wait());
+        let bytes = archive.put(item, (&dir, &files), &pace).await?;
+        let seconds = format!("{:.1}", began.elapsed().as_secs_f64());
+        tracing::info!(%item, bytes, seconds, "archived");
         Ok(())
     }
-}
-
-/// What is to be done, the most urgent first.
-async fn wanted(service: &Archiving, there: &BTreeMap<Item, u64>) -> Result<VecDeque<Task>, ArchiveError> {
-    let (mut first, mut then) = (VecDeque::new(), VecDeque::new());
-    let mut belongs = BTreeSet::new();
-    for record in blocking(|| service.store.sectors_in(&[Phase::Proving, Phase::Expired]))? {
-        let (sector, item) = (&record.sector, Item::Sector(record.sector.id));
-        if !is_proven(sector) {
-            continue;
-        }
-        belongs.insert(item);
-        let is_whole = !blocking(|| scrubbing::is_replica_damaged(&service.store, sector.id))?;
-        let is_here = is_whole && service.prover.check(sector.id).await.is_ok();
-        match (is_here, there.contains_key(&item)) {
-            (false, true) => first.push_back(Task::Bring(item)),
-            // That it is gone is told by whoever proves.
-            (false, false) | (true, true) => {}
-            (true, false) => then.push_back(Task::Put(item)),
-        }
-    }
-    for (cid, size) in blocking(|| needed_pieces(service))? {
-        let item = Item::Piece(cid);
-        belongs.insert(item);
-        let is_here = service.staging.whole(&cid, size).is_some();
-        match (is_here, there.contains_key(&item)) {
-            (false, true) => first.push_back(Task::Bring(item)),
-            (false, false) | (true, true) => {}
-            (true, false) => then.push_front(Task::Put(item)),
-        }
-    }
-    first.append(&mut then);
-    for (item, since_ms) in there {
-        if !belongs.contains(item) && blocking(|| is_over(service, item, *since_ms))? {
-            first.push_back(Task::Remove(*item));
-        }
-    }
-    Ok(first)
-}
-
-fn is_proven(sector: &Sector) -> bool {
-    matches!(sector.effect(), SectorEffect::Prove | SectorEffect::ProveAndRelease)
-}
-
-/// The pieces that came in whole and that something needs which is not sealed yet, with their sizes.
-fn needed_pieces(service: &Archiving) -> Result<Vec<(Cid, u64)>, ArchiveError> {
-    let mut needed = Vec::new();
-    for cid in service.store.pieces()? {
-        if !service.store.is_copy_needed(&cid)? {
-            continue;
-        }
-        if let Some(record) = service.store.piece(&cid)? {
-            needed.push((cid, record.size));
-        }
-    }
-    Ok(needed)
-}
-
-/// Whether these records know that an item is needed no more.
-fn is_over(service: &Archiving, item: &Item, since_ms: u64) -> Result<bool, ArchiveError> {
-    Ok(match item {
-        Item::Sector(id) => service.store.sector(*id)?.is_some_and(|record| {
-            let effect = record.sector.effect();
-            matches!(effect, SectorEffect::Rest | SectorEffect::DeleteFiles)
-        }),
-        Item::Piece(cid) => {
-            let is_known = service.store.piece(cid)?.is_some() || !service.store.sectors_with(cid)?.is_empty();
-            is_known || now_ms().saturating_sub(since_ms) > UNKNOWN_RESTS_MS
-        }
-    })
-}
-
-async fn perform(service: &Archiving, archive: &Archive, task: &Task) -> Result<(), ArchiveError> {
-    match task {
-        Task::Put(item) => put(service, archive, item).await,
-        Task::Bring(Item::Sector(id)) => bring_sector(service, archive, *id).await,
-        Task::Bring(Item::Piece(cid)) => bring_piece(service, archive, cid).await,
-        Task::Remove(item) => {
-            archive.remove(item).await?;
-            tracing::info!(%item, "taken out of the archive");
-            Ok(())
-        }
-    }
-}
-
-async fn put(service: &Archiving, archive: &Archive, item: &Item) -> Result<(), ArchiveError> {
-    let began = Instant::now();
-    let (comm_r, dir, files) = match item {
-        Item::Sector(id) => {
-            let record = blocking(|| service.store.sector(*id))?;
-            let Some(comm_r) = record.as_ref().and_then(|record| comm_r(&record.sector)) else {
-                return Ok(());
-            };
-            let dir = service.sectors.join(id.to_string());
-            (Some(comm_r), dir, service.prover.kept_files(*id)?)
-        }
-        Item::Piece(cid) => (None, service.staging.dir().to_owned(), vec![cid.to_string().into()]),
-    };
-    let bytes = archive.put(item, comm_r, &dir, &files).await?;
-    let seconds = format!("{:.1}", began.elapsed().as_secs_f64());
-    tracing::info!(%item, bytes, seconds, "archived");
-    Ok(())
-}
-
-/// Puts a sector's files back where they are missing.
-async fn bring_sector(service: &Archiving, archive: &Archive, id: u64) -> Result<(), ArchiveError> {
-    let item = Item::Sector(id);
-    let manifest = archive
-        .manifest(&item, service.sector_size.bytes().saturating_mul(FINISHED_FACTOR))
-        .await?;
-    let ours = blocking(|| service.store.sector(id))?.and_then(|record| comm_r(&record.sector));
-    if manifest.comm_r.is_none() || manifest.comm_r != ours {
-        return Err(ArchiveError::Damaged {
-            what: format!("manifest of {item}"),
-            reason: "it is that of another replica".into(),
-        });
-    }
-    service.staging.check_room(manifest.bytes())?;
-    tracing::info!(
-        sector = id,
-        bytes = manifest.bytes(),
-        "bringing a sector's files from the archive"
-    );
-    let coming = service.sectors.join(COMING).join(id.to_string());
-    archive.fetch(&item, &manifest, &coming).await?;
-    // It may be over by now: then nothing of it is to lie here.
-    let is_wanted = blocking(|| service.store.sector(id))?.is_some_and(|record| is_proven(&record.sector));
-    if is_wanted {
-        let dir = service.sectors.join(id.to_string());
-        blocking(|| {
-            for entry in &manifest.files {
-                let (from, to) = (entry.below(&coming), entry.below(&dir));
-                if let Some(folder) = to.parent() {
-                    fs::create_dir_all(folder).map_err(file_error("create", folder))?;
-                }
-                fs::rename(&from, &to).map_err(file_error("rename", &from))?;
-            }
-            sync_tree(&dir)?;
-            // What was found of the former files says nothing of these.
-            service.store.forget_scrub(id)?;
-            Ok::<_, ArchiveError>(())
-        })?;
-        tracing::info!(sector = id, "the sector's files are here again");
-    }
-    blocking(|| fs::remove_dir_all(&coming)).map_err(file_error("remove", &coming))
-}
-
-async fn bring_piece(service: &Archiving, archive: &Archive, cid: &Cid) -> Result<(), ArchiveError> {
-    let item = Item::Piece(*cid);
-    let Some(record) = blocking(|| service.store.piece(cid))? else {
-        return Ok(());
-    };
-    // Whoever brings it otherwise has its files.
-    let Some(_claim) = service.staging.claim(*cid) else {
-        return Ok(());
-    };
-    let manifest = archive.manifest(&item, record.size).await?;
-    let [entry] = manifest.files.as_slice() else {
-        return Err(ArchiveError::Damaged {
-            what: format!("manifest of {item}"),
-            reason: "a piece is one file".into(),
-        });
-    };
-    service.staging.check_room(record.size)?;
-    let coming = service.sectors.join(COMING).join(PIECE_FILE).join(cid.to_string());
-    archive.fetch(&item, &manifest, &coming).await?;
-    let (from, to) = (entry.below(&coming), service.staging.path(cid));
-    blocking(|| {
-        fs::rename(&from, &to).map_err(file_error("rename", &from))?;
-        // Whatever the archive says it is, it is what its name says or nothing.
-        service.staging.take_up(cid, record.size)?;
-        fs::remove_dir_all(&coming).map_err(file_error("remove", &coming))
-    })?;
-    tracing::info!(piece = %cid, "the piece is here again");
-    Ok(())
-}
-
-fn comm_r(sector: &Sector) -> Option<String> {
-    sector.sealed().map(|sealed| hex::encode(sealed.comm_r.0))
 }

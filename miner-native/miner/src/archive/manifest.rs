@@ -1,5 +1,6 @@
 //! What an item consists of. It comes from a place that others may write to, and is checked before it is acted upon.
 
+use super::transfer::is_digest;
 use super::{ArchiveError, Item};
 use serde::{Deserialize, Serialize};
 use std::path::{Component, Path, PathBuf};
@@ -18,9 +19,6 @@ const FORMAT: u64 = 1;
 #[serde(rename_all = "camelCase")]
 pub(super) struct Manifest {
     pub format: u64,
-    /// Of a sector, as hexadecimal digits: which replica it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub comm_r: Option<String>,
     pub files: Vec<Entry>,
 }
 
@@ -35,12 +33,9 @@ pub(super) struct Entry {
 }
 
 impl Manifest {
-    pub(super) fn new(comm_r: Option<String>, files: Vec<Entry>) -> Self {
-        Self {
-            format: FORMAT,
-            comm_r,
-            files,
-        }
+    pub(super) fn new(files: Vec<Entry>) -> Self {
+        let format = FORMAT;
+        Self { format, files }
     }
 
     /// Reads one, and checks it: paths that stay below the item's folder, parts that make up the sizes, no more than `most` bytes in all.
@@ -105,8 +100,7 @@ impl Entry {
                 self.bytes
             ));
         }
-        let is_digest = |part: &String| part.len() == 64 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
-        match self.parts.iter().all(is_digest) {
+        match self.parts.iter().all(|part| is_digest(part)) {
             true => Ok(()),
             false => Err(format!("a part of {} has no digest", self.path)),
         }

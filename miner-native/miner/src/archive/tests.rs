@@ -49,9 +49,8 @@ impl Place {
 
     async fn put(&self) -> Result<u64, ArchiveError> {
         let files = ["cache/p_aux".into(), "sealed".into()];
-        self.archive
-            .put(&ITEM, Some("ab".into()), &self.path("here"), &files)
-            .await
+        let pace: super::transfer::Pace = Arc::new(|| {});
+        self.archive.put(&ITEM, (&self.path("here"), &files), &pace).await
     }
 
     async fn fetch(&self) -> Result<(), ArchiveError> {
@@ -61,7 +60,7 @@ impl Place {
 
     /// The parts' files and when each was written.
     fn parts(&self) -> Vec<(PathBuf, SystemTime)> {
-        let listed = fs::read_dir(self.path("archive/parts/sectors/7")).expect("parts");
+        let listed = fs::read_dir(self.path("archive/parts").join(NAME)).expect("parts");
         let mut found: Vec<_> = listed
             .map(|entry| {
                 let path = entry.expect("listed").path();
@@ -74,7 +73,8 @@ impl Place {
     }
 }
 
-const ITEM: Item = Item::Sector(7);
+const ITEM: Item = Item::Sector(7, [0xab; 32]);
+const NAME: &str = "sectors/7-abababababababababababababababababababababababababababababababab";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_come_out_as_they_went_in() {
@@ -106,7 +106,7 @@ async fn what_was_cut_off_goes_on_where_it_was() {
     let bytes = place.sector();
     place.put().await.expect("put");
     // As after a crash: no manifest yet, and one part of four is missing.
-    fs::remove_file(place.path("archive/manifests/sectors/7")).expect("removed");
+    fs::remove_file(place.path("archive/manifests").join(NAME)).expect("removed");
     let before = place.parts();
     assert_eq!(before.len(), 4);
     let (lost, kept) = before.split_first().expect("some");
@@ -120,7 +120,7 @@ async fn what_was_cut_off_goes_on_where_it_was() {
     partial[PART_BYTES as usize + 5] ^= 1;
     fs::write(place.path("there/sealed"), &partial).expect("written");
     let right = hex::encode(Sha256::digest(&bytes[..PART_BYTES as usize]));
-    fs::remove_file(place.path("archive/parts/sectors/7").join(right)).expect("removed");
+    fs::remove_file(place.path("archive/parts").join(NAME).join(right)).expect("removed");
     place.fetch().await.expect("brought without the part that is here");
     assert!(fs::read(place.path("there/sealed")).expect("there") == bytes);
 }
@@ -140,9 +140,44 @@ async fn a_part_that_somebody_changed_is_refused() {
     fs::write(&path, &part).expect("written");
     let text = place.fetch().await.expect_err("it is longer").to_string();
     assert!(text.contains("at most"), "{text}");
-    // Put again, the part of the wrong length is replaced.
+    // Put again, what is wrong is replaced, of whatever length.
     place.put().await.expect("put");
     place.fetch().await.expect("brought");
+    part.pop();
+    fs::write(&path, &part).expect("written");
+    place.put().await.expect("put");
+    fs::remove_dir_all(place.path("there")).expect("removed");
+    place.fetch().await.expect("brought");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_that_a_loss_of_power_left_empty_is_none() {
+    let place = Place::new();
+    place.sector();
+    place.put().await.expect("put");
+    fs::write(place.path("archive/manifests").join(NAME), "").expect("written");
+    let there = place.archive.items().await.expect("listed");
+    assert_eq!(there.get(&ITEM), Some(&false), "parts alone");
+    place.put().await.expect("put");
+    let there = place.archive.items().await.expect("listed");
+    assert_eq!(there.get(&ITEM), Some(&true));
+}
+
+/// Whoever can write to the archive must not make the miner write or remove elsewhere.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn links_in_an_archive_lead_nowhere() {
+    let place = Place::new();
+    place.sector();
+    place.put().await.expect("put");
+    let (parts, keys) = (place.path("archive/parts").join(NAME), place.path("keys"));
+    fs::create_dir(&keys).expect("made");
+    fs::write(keys.join("key"), "secret").expect("written");
+    fs::remove_dir_all(&parts).expect("removed");
+    std::os::unix::fs::symlink(&keys, &parts).expect("linked");
+    assert!(place.archive.remove(&ITEM).await.is_err());
+    assert!(place.put().await.is_err() && place.fetch().await.is_err());
+    assert_eq!(fs::read_dir(&keys).expect("there").count(), 1);
 }
 
 #[test]
@@ -153,7 +188,7 @@ fn a_manifest_leads_nowhere_else_and_takes_no_more_than_its_item() {
         parts: vec!["0".repeat(64); parts],
     };
     let read = |entry: Entry| {
-        let text = serde_json::to_vec(&Manifest::new(None, vec![entry])).expect("a text");
+        let text = serde_json::to_vec(&Manifest::new(vec![entry])).expect("a text");
         Manifest::read(&ITEM, &text, 3 * PART_BYTES)
     };
     read(entry("cache/p_aux", 2 * PART_BYTES, 2)).expect("it is in order");
@@ -177,18 +212,38 @@ fn a_manifest_leads_nowhere_else_and_takes_no_more_than_its_item() {
     assert!(Manifest::read(&ITEM, later, 1).is_err());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_archive_is_one_miners() {
-    let place = Place::new();
-    let owner = |miner: &str| Owner {
-        network: "n".into(),
-        miner: miner.into(),
-        owner: "o".into(),
+#[test]
+fn a_name_is_an_items_in_one_form_only() {
+    let of = |name: &str| Item::of(&Location::from(format!("manifests/{name}")));
+    assert_eq!(of(NAME), Some(ITEM));
+    for other in [
+        "sectors/7",
+        "sectors/07-ab",
+        "sectors/+7-abababababababababababababababababababababababababababababababab",
+        "pieces/x",
+        "other/7",
+    ] {
+        assert_eq!(of(other), None, "{other}");
+    }
+    assert_eq!(of(&NAME.to_uppercase()), None);
+}
+
+#[test]
+fn a_key_in_a_place_or_an_endpoint_is_refused_and_not_shown() {
+    let refused = |place: &str, endpoint: Option<&str>| {
+        let config = ArchiveConfig {
+            place: place.into(),
+            endpoint: endpoint.map(str::to_owned),
+            region: None,
+        };
+        let text = config.check().expect_err("it is refused").to_string();
+        assert!(!text.contains("hush"), "{text}");
     };
-    place.archive.claim(&owner("a")).await.expect("it was nobody's");
-    place.archive.claim(&owner("a")).await.expect("it is ours");
-    let refused = place.archive.claim(&owner("b")).await;
-    assert!(matches!(refused, Err(ArchiveError::Others { .. })), "{refused:?}");
+    refused("s3://KEY:hush@bucket/a", None);
+    refused("https://KEY:hush@host/a", None);
+    refused("s3://bucket/a", Some("https://KEY:hush@host"));
+    refused("s3://bucket/a", Some("https://host/?X-Amz-Signature=hush"));
+    refused("s3://bucket/a", Some("host:9000"));
 }
 
 #[test]

@@ -47,6 +47,10 @@ pub enum MachinesError {
     OtherUser { dir: PathBuf, theirs: u32, ours: u32 },
     #[error("{} has pieces or sectors, and the storage {} has none of them: bring them there before the miner is moved, or its sectors cannot be proven", from.display(), to.display())]
     NotBrought { from: PathBuf, to: PathBuf },
+    #[error("each daemon of this miner has a storage of its own, which this machine does not reach: it can take --steps commit-2 alone; to seal on more machines, give all of them one folder by database.storage and --storage")]
+    OwnStorage,
+    #[error("name the folder of pieces and sectors that the daemon has by --storage; only --steps commit-2 needs none")]
+    NoStorage,
     #[error("this program is version {ours}, and the miner's daemon is {theirs}: run one version on all machines")]
     OtherVersion { ours: String, theirs: String },
     #[error("what this database says of its miner cannot be read ({reason}): do all machines run one version?")]
@@ -123,6 +127,9 @@ pub struct Facts {
     pub official_params: bool,
     #[serde(default)]
     pub version: String,
+    /// Whether each daemon has a storage of its own, so that others do only what reads no files.
+    #[serde(default)]
+    pub own_storage: bool,
 }
 
 /// This program's.
@@ -200,10 +207,22 @@ pub fn mark_storage(dir: &Path, jobs: &Jobs) -> Result<(), MachinesError> {
     Ok(())
 }
 
-/// Gives these records a name where each daemon has a storage of its own, so that a home knows them again; one that they have stays.
-pub fn name_storage(jobs: &Jobs) -> Result<(), MachinesError> {
-    jobs.say_first(STORAGE, new_id().as_bytes())?;
-    Ok(())
+/// Marks a daemon's own storage, where each has one that is filled from the archive; a mark that is there stays.
+pub fn mark_own_storage(dir: &Path, jobs: &Jobs) -> Result<(), MachinesError> {
+    let id = jobs.say_first(STORAGE, new_id().as_bytes())?;
+    let path = dir.join(MARK);
+    match path.exists() {
+        true => Ok(()),
+        false => write_whole(&path, &id, 0o600).map_err(|source| failed("write", &path, source)),
+    }
+}
+
+/// Fails when a daemon's own storage is another database's; it may have no mark yet.
+pub fn check_own_storage(dir: &Path, id: &str) -> Result<(), MachinesError> {
+    match dir.join(MARK).exists() {
+        true => check_storage(dir, id),
+        false => Ok(()),
+    }
 }
 
 fn new_id() -> String {

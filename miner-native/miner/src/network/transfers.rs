@@ -31,8 +31,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tracing::Instrument;
 use tokio::sync::watch;
+use tracing::Instrument;
 
 /// Sources of a deal that are remembered, and sources that lied.
 const MAX_SOURCES: usize = 8;

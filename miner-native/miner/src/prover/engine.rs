@@ -59,12 +59,16 @@ pub trait Engine: Send + Sync + 'static {
     fn unseal(&self, sector: &Sector, sealed: &Sealed, index: usize, out: &mut File) -> Result<(), ProverError>;
     /// Whether the files that proofs-of-spacetime need are there and as long as they must be. Reads no content.
     fn check(&self, sector: u64) -> Result<(), ProverError>;
-    /// What a proven sector needs, below its directory: all that there is after [`Engine::clear_cache`] but the unsealed data.
+    /// What a proven sector needs, below its directory: all that there is after [`Engine::clear_cache`] but the unsealed data. Fails when not all of it is there.
     fn kept_files(&self, dir: &Path) -> Result<Vec<PathBuf>, ProverError>;
     /// Deletes all that is here of a sector.
     fn remove(&self, sector: u64) -> Result<(), ProverError>;
     /// Really reads: opens the replica at random places, as a proof-of-spacetime does, with all the files that it needs.
-    fn open(&self, sector: u64, comm_r: Commitment) -> Result<(), ProverError>;
+    fn open(&self, sector: u64, comm_r: Commitment) -> Result<(), ProverError> {
+        self.open_in(&self.dir(sector), sector, comm_r)
+    }
+    /// The same of files that lie in another directory.
+    fn open_in(&self, dir: &Path, sector: u64, comm_r: Commitment) -> Result<(), ProverError>;
     /// Deletes the unsealed data, which only sealing reads; twice is harmless.
     fn remove_unsealed(&self, sector: u64) -> Result<(), ProverError>;
     /// What a step takes of the machine.
@@ -272,7 +276,18 @@ impl Engine for RealEngine {
     fn kept_files(&self, dir: &Path) -> Result<Vec<PathBuf>, ProverError> {
         let mut files = files_in(dir, "cache")?;
         files.retain(|path| is_of_proving(path));
+        let needed = PROVING_FILES.len() + trees(self.size.bytes());
+        if files.len() != needed {
+            return Err(ProverError::Missing {
+                path: dir.join("cache"),
+                source: std::io::Error::new(
+                    ErrorKind::NotFound,
+                    format!("{} of the {needed} files are there that proofs need", files.len()),
+                ),
+            });
+        }
         files.push("sealed".into());
+        files.iter().try_for_each(|path| check_file(dir.join(path), None))?;
         Ok(files)
     }
 
@@ -280,14 +295,14 @@ impl Engine for RealEngine {
         remove_dir(self.files(sector).dir)
     }
 
-    fn open(&self, sector: u64, comm_r: Commitment) -> Result<(), ProverError> {
+    fn open_in(&self, dir: &Path, sector: u64, comm_r: Commitment) -> Result<(), ProverError> {
         Ok(sealdrop_prover::open_sector(
             self.prover_id,
             self.size,
             &ProvingSector {
                 sector,
                 comm_r: comm_r.0,
-                files: self.files(sector),
+                files: SectorFiles::new(dir),
             },
         )?)
     }
@@ -308,6 +323,16 @@ impl Engine for RealEngine {
 fn is_of_phase_1(path: &Path) -> bool {
     let name = path.to_string_lossy();
     name.contains("layer-") || name.contains("tree-d")
+}
+
+/// In how many files the replica tree's rows lie: sectors from 32 GiB on have a tree for each eighth, or sixteenth.
+fn trees(sector: u64) -> usize {
+    const GIB: u64 = 1 << 30;
+    match sector {
+        size if size >= 64 * GIB => 16,
+        size if size >= 32 * GIB => 8,
+        _ => 1,
+    }
 }
 
 /// What opening the replica reads beside it.

@@ -143,9 +143,9 @@ impl Engine for FakeEngine {
         check_file(Self::replica(&self.dir, sector), None)
     }
 
-    fn open(&self, sector: u64, _: Commitment) -> Result<(), ProverError> {
-        self.check(sector)?;
-        let path = Self::replica(&self.dir, sector);
+    fn open_in(&self, dir: &Path, _: u64, _: Commitment) -> Result<(), ProverError> {
+        let path = dir.join("sealed");
+        check_file(path.clone(), None)?;
         let missing = |source| ProverError::Missing {
             path: path.clone(),
             source,

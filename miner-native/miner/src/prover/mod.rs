@@ -38,7 +38,7 @@ use scheduler::{Order, Plan, Priority, Scheduler};
 use sealdrop_prover::{is_shortage, Error};
 use shared::piece::{Commitment, SectorSize, SizeError};
 use shared::sector::{Sealed, Sector};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -119,6 +119,16 @@ impl ProverError {
 }
 
 impl ProverError {
+    /// Whether it says of a replica that it is not there as it must be, and not that this could not be told.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Missing { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
+            Self::Length { .. } => true,
+            Self::Step(error) => matches!(error, Error::Proofs { .. } | Error::FaultySectors { .. }),
+            _ => false,
+        }
+    }
+
     /// Whether another machine may do the step: what failed may be this one's files or the way to them, its parameters, its memory or its program.
     pub fn is_of_the_machine(&self) -> bool {
         match self {
@@ -455,8 +465,39 @@ impl Prover {
     }
 
     /// See [`Engine::kept_files`].
-    pub(crate) fn kept_files(&self, sector: u64) -> Result<Vec<PathBuf>, ProverError> {
-        self.engine.kept_files(&self.engine.dir(sector))
+    pub(crate) fn kept_files(&self, dir: &Path) -> Result<Vec<PathBuf>, ProverError> {
+        self.engine.kept_files(dir)
+    }
+
+    /// The directory of a sector.
+    pub(crate) fn dir(&self, sector: u64) -> PathBuf {
+        self.engine.dir(sector)
+    }
+
+    /// Whether the files of a replica are there and as long as they must be, see [`Engine::check`]; fails where that cannot be told. Blocks its
+    /// thread for a moment, and waits for nothing.
+    pub(crate) fn is_here(&self, sector: u64) -> Result<bool, ProverError> {
+        match self.engine.check(sector) {
+            Ok(()) => Ok(true),
+            Err(error) if error.is_damage() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// See [`Engine::open_in`].
+    pub(crate) async fn open_in(&self, dir: PathBuf, sector: u64, comm_r: Commitment) -> Result<(), ProverError> {
+        let engine = self.engine.clone();
+        let job = move || engine.open_in(&dir, sector, comm_r);
+        self.run(Step::Check, sector, job).await
+    }
+
+    /// Does something with a sector's files while nothing else but proofs-of-spacetime is at them.
+    pub(crate) async fn tidy<T: Send + 'static>(
+        &self,
+        sector: u64,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ProverError> {
+        self.run(Step::Tidy, sector, move || Ok(job())).await
     }
 
     /// Whether anything of a sector is on the disk.

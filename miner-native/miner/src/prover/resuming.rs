@@ -207,8 +207,8 @@ impl<E: Engine> Engine for Resuming<E> {
         Ok(())
     }
 
-    fn open(&self, sector: u64, comm_r: Commitment) -> Result<(), ProverError> {
-        self.0.open(sector, comm_r)
+    fn open_in(&self, dir: &Path, sector: u64, comm_r: Commitment) -> Result<(), ProverError> {
+        self.0.open_in(dir, sector, comm_r)
     }
 
     fn remove_unsealed(&self, sector: u64) -> Result<(), ProverError> {

@@ -4,7 +4,8 @@
 //! proof will ([`crate::prover::Prover::open`]); and in the same way before a sector counts as recovered.
 
 use super::{ids, send, PostError, Proving};
-use crate::prover::ProverError;
+use crate::scrubbing;
+use sealdrop_database::blocking;
 use shared::chain::faults::FaultSet;
 use shared::chain::view::{MinerView, SectorView, WindowView};
 use shared::chain::{calls, Epoch};
@@ -47,8 +48,11 @@ impl Looks {
             return Ok(());
         }
         let whole = whole_sectors(service, view, reads).await?;
-        let broken =
-            |sector: &&SectorView| sector.next_fault.is_none() && !is_out(sector) && !whole.contains(&sector.id);
+        // What the archive brings back is not declared before it must be.
+        let is_awaited = |sector: &SectorView| opens.is_none() && service.coming.has_sector(sector.id);
+        let broken = |sector: &&SectorView| {
+            sector.next_fault.is_none() && !is_out(sector) && !whole.contains(&sector.id) && !is_awaited(sector)
+        };
         let mended = |sector: &&SectorView| is_out(sector) && whole.contains(&sector.id);
         let broken: Vec<u64> = ids(view.sectors.iter().filter(broken));
         let mended: Vec<u64> = ids(view.sectors.iter().filter(mended));
@@ -80,25 +84,32 @@ async fn whole_sectors(service: &Proving, view: &MinerView, reads: bool) -> Resu
     for sector in &view.sectors {
         match look_at(service, sector, reads || is_out(sector)).await {
             Ok(()) => drop(whole.insert(sector.id)),
+            Err(PostError::Prover(error)) if !error.passes() => {
+                tracing::warn!(sector = sector.id, %error, "a sector cannot be proven");
+                if error.is_damage() {
+                    blocking(|| scrubbing::note_damage(&service.store, sector.id, &error))?;
+                }
+            }
             // The machine's trouble, which says nothing of the sector.
-            Err(error) if error.passes() => return Err(error.into()),
-            Err(error) => tracing::warn!(sector = sector.id, %error, "a sector cannot be proven"),
+            Err(error) => return Err(error),
         }
     }
     Ok(whole)
 }
 
-async fn look_at(service: &Proving, sector: &SectorView, reads: bool) -> Result<(), ProverError> {
+async fn look_at(service: &Proving, sector: &SectorView, reads: bool) -> Result<(), PostError> {
     service.prover.check(sector.id).await?;
     if !reads {
         return Ok(());
     }
     match service.prover.open(sector.id, sector.comm_r).await {
-        Ok(()) => Ok(()),
+        Ok(()) => {}
         // A disk may stumble once; a fault costs a period's power.
         Err(error) => {
             tracing::warn!(sector = sector.id, %error, "a sector could not be opened; trying once more");
-            service.prover.open(sector.id, sector.comm_r).await
+            service.prover.open(sector.id, sector.comm_r).await?;
         }
     }
+    blocking(|| scrubbing::note_whole(&service.store, sector.id))?;
+    Ok(())
 }

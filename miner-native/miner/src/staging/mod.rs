@@ -260,6 +260,22 @@ impl Staging {
             .try_for_each(|ending| remove_if_there(&self.beside(cid, ending)))
     }
 
+    /// Takes over a file on the same disk that is the whole piece; fails, and leaves all as it is, when it is another.
+    pub fn adopt(&self, cid: &Cid, size: u64, path: &Path) -> Result<(), StagingError> {
+        let mut file = File::open(path).map_err(|source| file_error("read", path, source))?;
+        let mut digest = PieceDigest::new();
+        hash(&mut file, size, &mut digest).map_err(|source| file_error("read", path, source))??;
+        let found = digest.finish()?.data_cid;
+        if found != *cid {
+            let expected = *cid;
+            return Err(StagingError::OtherData { expected, found });
+        }
+        file.sync_all().map_err(|source| file_error("sync", path, source))?;
+        fs::rename(path, self.path(cid)).map_err(|source| file_error("rename", path, source))?;
+        sync_dir(&self.dir)?;
+        self.remove_partial(cid)
+    }
+
     /// Puts a piece back whose copy was lost: `write` makes at least `size` bytes, of which the first `size` are it.
     pub fn restore<E>(
         &self,

@@ -4,6 +4,7 @@ use super::codec::{parse, read, write};
 use super::records::{PostRecord, RedemptionRecord, RedemptionStage};
 use super::tables::*;
 use super::{MinerStore, StoreError};
+use crate::archive::KnownArchive;
 use crate::failpoint;
 use crate::settings::Kept;
 use cid::Cid;
@@ -18,6 +19,8 @@ pub const MAX_MISSED: usize = 100;
 const MISSED: &[u8] = b"missed";
 /// The settings' key among the values of which there is one.
 const SETTINGS: &[u8] = b"settings";
+/// The archive's key.
+const ARCHIVE: &[u8] = b"archive";
 /// The key of the last time at which the database was found to take something.
 const PROBE: &[u8] = b"probe";
 /// The key of what all redemptions brought in.
@@ -37,6 +40,20 @@ impl MinerStore {
         self.write(|changes| Ok(changes.put(SINGLES, SETTINGS, &bytes)?))?;
         failpoint::hit_failpoint("settings.kept");
         Ok(())
+    }
+
+    /// The archive that these records' miner has; `None` while it never had one.
+    pub fn archive(&self) -> Result<Option<KnownArchive>, StoreError> {
+        self.read(|records| read(records, SINGLES, ARCHIVE))
+    }
+
+    /// Remembers the archive; once more changes nothing.
+    pub fn keep_archive(&self, known: &KnownArchive) -> Result<(), StoreError> {
+        if self.archive()?.as_ref() == Some(known) {
+            return Ok(());
+        }
+        let bytes = write(SINGLES, known)?;
+        self.write(|changes| Ok(changes.put(SINGLES, ARCHIVE, &bytes)?))
     }
 
     /// Writes the time into the database: fails when nothing can be written.

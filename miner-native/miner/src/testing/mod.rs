@@ -16,6 +16,7 @@ mod worker;
 
 pub(crate) use redirecting::redirecting;
 
+use crate::archive::Coming;
 use crate::assembly::Assembly;
 use crate::block_index::BlockIndex;
 use crate::chain_access::{Account, ChainAccess};
@@ -391,6 +392,7 @@ async fn assemble(chain: &str, store: MinerStore, dir: PathBuf) -> Assembly {
         wake: Arc::default(),
         sectors: dir.join("sectors"),
         storage_doubt: StorageDoubt::default(),
+        coming: Coming::nothing(),
         redemptions: Arc::default(),
     }
 }

@@ -96,7 +96,10 @@ async fn examine(arguments: &Arguments) -> Vec<Finding> {
     let has_sectors = machines::has_sectors(&shared, &home);
     let identity = on_disk(&home, arguments.params.clone(), has_sectors, &mut found);
     let size = identity.as_ref().map(|identity| identity.sector_size);
-    let kept = said.as_ref().map(|said| said.options.archive.clone()).unwrap_or_default();
+    let kept = said
+        .as_ref()
+        .map(|said| said.options.archive.clone())
+        .unwrap_or_default();
     let leader = machines::examine(&shared, &home, (size, kept.archive.is_some()), &mut found).await;
     found.extend(archive::examine(kept).await);
     let of_home = OfHome {
