@@ -82,6 +82,11 @@ fn a_daemon_that_has_nothing_but_the_database_and_the_archive_goes_on() {
     wait_for("the second daemon to wait", LIMIT, || {
         second.log().contains("takes over when").then_some(())
     });
+    // Just after a proof, so that the next window is far.
+    let proven = sent(&client, &address, "submitPoSt").len();
+    wait_for("a proof", LIMIT, || {
+        (sent(&client, &address, "submitPoSt").len() > proven).then_some(())
+    });
     first.kill();
     second.is_ready();
     assert_eq!(second.address(), address);

@@ -2,10 +2,11 @@
 //!
 //! Held by the program's `daemon` while it puts the services together, and by tests; no service holds it.
 
-use crate::archive::{ArchiveConfig, Archiving, Coming, Owner};
+use crate::archive::{ArchiveConfig, Archiving, Owner};
 use crate::ask_publisher::AskPublisher;
 use crate::block_index::{BlockIndex, Indexing};
 use crate::chain_access::{Account, ChainAccess, ChainError};
+use crate::coming::Coming;
 use crate::deal_expiry::DealExpiry;
 use crate::explaining::ExplainerParts;
 use crate::http::Reading;
@@ -137,6 +138,7 @@ impl Assembly {
             staging: self.staging.clone(),
             prover: self.prover.clone(),
             settings: self.settings.clone(),
+            coming: self.coming.clone(),
         }
     }
 

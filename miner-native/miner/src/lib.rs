@@ -30,6 +30,7 @@ pub mod assembly;
 pub mod block_index;
 pub mod chain_access;
 pub mod clock;
+pub mod coming;
 pub mod console;
 pub mod data_dir;
 pub mod deal_expiry;

@@ -8,9 +8,9 @@
 mod files;
 mod pace;
 
-use crate::archive::Coming;
 use crate::chain_access::{ChainAccess, ChainError};
 use crate::clock::now_ms;
+use crate::coming::Coming;
 use crate::failpoint;
 use crate::on_head::{on_heads, OnHead};
 use crate::operator::ProvingStatus;

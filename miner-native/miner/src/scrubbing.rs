@@ -7,6 +7,7 @@
 //! [`crate::proving`]. Where the operator keeps no unsealed copies, this removes them.
 
 use crate::clock::now_ms;
+use crate::coming::Coming;
 use crate::operator::{Damage, ScrubStatus};
 use crate::prover::{PostIdleWaiter, Prover, ProverError, UnsealError};
 use crate::settings::SettingsStore;
@@ -35,9 +36,6 @@ const COPY_RESTS_MS: u64 = 10 * 60 * 1000;
 /// Damage on record for one sector, at most.
 const MAX_DAMAGE: usize = 16;
 
-/// What the damage of a replica begins with.
-const REPLICA: &str = "the replica";
-
 /// Why a scrub could not be done; it is tried again.
 #[derive(Debug, thiserror::Error)]
 pub enum ScrubError {
@@ -56,6 +54,8 @@ pub struct Scrubbing {
     pub staging: Staging,
     pub prover: Arc<Prover>,
     pub settings: Arc<SettingsStore>,
+    /// Told of replicas that are damaged.
+    pub coming: Coming,
 }
 
 impl Scrubbing {
@@ -141,36 +141,6 @@ impl Scrubber {
             }
         }
         Ok(())
-    }
-}
-
-/// The sectors whose replicas were found damaged when they were last read.
-pub(crate) fn damaged_replicas(store: &MinerStore) -> Result<BTreeSet<u64>, StoreError> {
-    let is_damaged = |scrub: &&ScrubRecord| scrub.damage.iter().any(|text| text.starts_with(REPLICA));
-    Ok(store
-        .scrubs()?
-        .iter()
-        .filter(is_damaged)
-        .map(|scrub| scrub.sector)
-        .collect())
-}
-
-/// Notes that a replica was read and found damaged, by whoever did.
-pub(crate) fn note_damage(store: &MinerStore, sector: u64, error: &ProverError) -> Result<(), StoreError> {
-    store.keep_scrub(&ScrubRecord {
-        sector,
-        at_ms: now_ms(),
-        copies: 0,
-        restored: 0,
-        damage: vec![format!("{REPLICA}: {error}")],
-    })
-}
-
-/// Notes that a replica was read and found whole; where it was damaged before, it is due to be scrubbed.
-pub(crate) fn note_whole(store: &MinerStore, sector: u64) -> Result<(), StoreError> {
-    match damaged_replicas(store)?.contains(&sector) {
-        true => store.forget_scrub(sector),
-        false => Ok(()),
     }
 }
 
@@ -274,11 +244,14 @@ async fn scrub(service: &Scrubbing, sector: &Sector, keep_unsealed: bool) -> Res
     found.damage.truncate(MAX_DAMAGE - 1);
     if let Some(sealed) = sector.sealed() {
         match service.prover.open(sector.id, sealed.comm_r).await {
-            Ok(()) => {}
+            Ok(()) => service.coming.note_whole(sector.id),
             Err(error) if error.passes() => return Err(error.into()),
             Err(error) => {
                 tracing::error!(sector = sector.id, %error, "a replica is damaged");
-                found.damage.push(format!("{REPLICA}: {error}"));
+                if error.is_damage() {
+                    service.coming.note_damaged(sector.id);
+                }
+                found.damage.push(format!("the replica: {error}"));
             }
         }
     }

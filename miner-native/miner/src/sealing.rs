@@ -7,9 +7,9 @@ mod submitting;
 
 pub(crate) use submitting::{commit_purpose, pre_commit_purpose};
 
-use crate::archive::Coming;
 use crate::chain_access::{ChainAccess, ChainError};
 use crate::clock::now_ms;
+use crate::coming::Coming;
 use crate::failpoint;
 use crate::packing::{self, Packing};
 use crate::prover::{Prover, ProverError};
@@ -35,6 +35,11 @@ use tracing::Instrument;
 /// Exit codes of a pre-commit or commit that mean: the replica's ticket or pre-commit is of no use any more
 /// ([`shared::chain::actors::miner::MinerError`]: not pre-committed, other commitments, expired, ticket out of range).
 const STALE: [u64; 4] = [47, 48, 50, 51];
+
+/// Deals that each line of a sector's sealing names; `packing` has a line for every one of them.
+const DEALS_NAMED: usize = 4;
+/// How long a sector that waits for a piece gives its place to others.
+const PIECE_COMES: Duration = Duration::from_secs(10);
 
 /// What health calls the placing of pieces.
 const PLACING: &str = "placing";
@@ -185,12 +190,18 @@ async fn drive(service: Sealing, lifeline: Lifeline, id: u64, places: Arc<Semaph
             Err(error) => tracing::warn!(sector = id, %error, "the sector cannot be read; trying again"),
         }
         // Never closed: the packer keeps it.
-        let _place = places.acquire().await;
+        let place = places.acquire().await;
         loop {
             match step(&service, id).await {
                 Ok(true) if matches!(pause(&service, id), Ok(Some(_))) => break,
                 Ok(true) => backoff = Backoff::default(),
                 Ok(false) => return lifeline.well(&name),
+                Err(error @ StepError::PieceComes { .. }) => {
+                    lifeline.failing(&name, &error);
+                    drop(place);
+                    tokio::time::sleep(PIECE_COMES).await;
+                    break;
+                }
                 Err(error) => {
                     tracing::warn!(sector = id, %error, "a step of sealing could not be done; trying again");
                     lifeline.failing(&name, &error);
@@ -224,8 +235,15 @@ pub(crate) async fn step(service: &Sealing, id: u64) -> Result<bool, StepError> 
 /// What the log's lines of a sector's sealing belong to, on whichever thread: a deal's life is found by its id.
 fn span(sector: &Sector) -> tracing::Span {
     let deals = sector.pieces.iter().filter(|piece| !is_own(piece));
-    let deals: Vec<String> = deals.map(|piece| piece.deal.to_string()).collect();
-    tracing::info_span!("sealing", sector = sector.id, deals = deals.join(" "))
+    let mut named: Vec<String> = deals
+        .clone()
+        .take(DEALS_NAMED)
+        .map(|piece| piece.deal.to_string())
+        .collect();
+    if let more @ 1.. = deals.count().saturating_sub(DEALS_NAMED) {
+        named.push(format!("and {more} more"));
+    }
+    tracing::info_span!("sealing", sector = sector.id, deals = named.join(" "))
 }
 
 async fn take_step(service: &Sealing, sector: &Sector) -> Result<bool, StepError> {
@@ -365,7 +383,7 @@ async fn perform(service: &Sealing, sector: &Sector, effect: SectorEffect) -> Re
         SectorEffect::SubmitPreCommit { sealed } => submit_pre_commit(service, sector, &sealed).await?,
         SectorEffect::AwaitSeed { seed_epoch } => await_seed(service, seed_epoch).await?,
         SectorEffect::Commit1 { .. } | SectorEffect::Commit2 { .. } | SectorEffect::SubmitCommit { .. }
-            if !blocking(|| service.prover.is_here(sector.id))? =>
+            if is_lost(service, sector)? =>
         {
             // Another daemon may have begun it, on a machine that is gone. Nothing is committed that cannot be proven.
             let reason = "the replica is not here any more: it is sealed again".to_owned();
@@ -383,6 +401,13 @@ async fn perform(service: &Sealing, sector: &Sector, effect: SectorEffect) -> Re
         },
         SectorEffect::SubmitCommit { sealed, proof } => submit_commit(service, sector, &sealed, &proof).await?,
     })
+}
+
+/// Whether the replica of a sector that is not committed yet is gone. Where other machines write its files, this one may not see them yet.
+fn is_lost(service: &Sealing, sector: &Sector) -> Result<bool, ProverError> {
+    let is_sent = |sealed| service.chain.made(&commit_purpose(sector, sealed)).is_some();
+    let is_over = service.prover.shares_files() || sector.sealed().is_some_and(is_sent);
+    Ok(!is_over && !blocking(|| service.prover.is_here(sector.id))?)
 }
 
 /// Fails while a piece of the sector is on its way from the archive: that is no failure of the sector.

@@ -2,6 +2,7 @@
 
 use crate::daemon::{self, Proofs, WorkConfig};
 use anyhow::{Context, Result};
+use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 use sealdrop_miner::machines::{usual_name, DatabaseUrl};
 use sealdrop_miner::prover::elsewhere::WorkerSettings;
@@ -63,6 +64,10 @@ pub fn run(arguments: Arguments, proofs: &dyn Proofs) -> Result<()> {
         [] => Taken::value_variants().iter().map(|taken| taken.step()).collect(),
         some => some.iter().map(|taken| taken.step()).collect(),
     };
+    if arguments.storage.is_none() && steps.iter().any(|step| *step != Step::Commit2) {
+        let text = "name the folder of pieces and sectors that the daemon has by --storage; only --steps commit-2 needs none\n";
+        clap::Error::raw(ErrorKind::MissingRequiredArgument, text).exit();
+    }
     let config = WorkConfig {
         url: arguments.database,
         storage: arguments.storage,

@@ -6,8 +6,8 @@ use sealdrop_database::jobs::Jobs;
 use sealdrop_miner::console;
 use sealdrop_miner::data_dir::{DataDir, DataDirError, Identity};
 use sealdrop_miner::machines::{
-    check_brought, check_own_storage, check_storage, holder_name, mark_storage, mark_own_storage, storage_id, usual_name, version, Facts,
-    Leading, MachinesError,
+    check_brought, check_own_storage, check_storage, holder_name, mark_own_storage, mark_storage, storage_id,
+    usual_name, version, Facts, Leading, MachinesError,
 };
 use sealdrop_miner::prover::elsewhere::{Elsewhere, Worker, WorkerSettings, STEPS};
 use sealdrop_miner::prover::Prover;
@@ -136,7 +136,7 @@ pub(super) fn share(
         own_storage: is_own_storage(config),
     };
     blocking(|| facts.tell(&jobs))?;
-    let elsewhere = Elsewhere::new(jobs.clone(), prover_id);
+    let elsewhere = Elsewhere::new(jobs.clone(), prover_id, !is_own_storage(config));
     services::start_machines(elsewhere.clone(), prover.proof_memory(), supervisor);
     if config.database.as_ref().is_some_and(|shared| shared.works) {
         let settings = WorkerSettings {

@@ -11,7 +11,7 @@ use sealdrop_miner::prover::{Prover, Step};
 use sealdrop_miner::staging::Staging;
 use sealdrop_miner::store::MinerStore;
 use sealdrop_miner::supervisor::{RestartPolicy, Supervisor};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,10 +35,14 @@ pub fn work(config: &WorkConfig, proofs: &dyn Proofs) -> Result<(), DaemonError>
     let jobs = config.url.jobs().map_err(MachinesError::from)?;
     let facts = facts(|| Facts::told(&jobs))?;
     facts.check_version()?;
-    let scratch = tempfile::tempdir().map_err(DaemonError::Runtime)?;
-    let storage = storage(config, &facts, scratch.path(), || {
-        Ok(storage_id(&jobs)?.unwrap_or_default())
-    })?;
+    let named = storage(config, &facts, || Ok(storage_id(&jobs)?.unwrap_or_default()))?;
+    // Removed with what was made in it when this returns.
+    let scratch = match &named {
+        None => Some(tempfile::tempdir().map_err(DaemonError::Runtime)?),
+        Some(_) => None,
+    };
+    let own = scratch.as_ref().map(|scratch| scratch.path().to_owned());
+    let storage = named.or(own).unwrap_or_default();
     let source = parameters::source(&facts.network, facts.official_params);
     proofs.prepare_worker(&config.params, facts.sector_size, source)?;
     let mut prover_id = [0; 32];
@@ -77,20 +81,19 @@ pub fn work(config: &WorkConfig, proofs: &dyn Proofs) -> Result<(), DaemonError>
     ended
 }
 
-/// Where this machine works: in the miner's storage, or in a folder of its own where it needs none.
+/// The miner's storage; none where this machine reads no files, and works in a folder of its own.
 fn storage(
     config: &WorkConfig,
     facts: &Facts,
-    scratch: &Path,
     id: impl Fn() -> Result<String, MachinesError>,
-) -> Result<PathBuf, MachinesError> {
+) -> Result<Option<PathBuf>, MachinesError> {
     let reads_files = config.settings.steps.iter().any(|step| *step != Step::Commit2);
-    match (&config.storage, reads_files) {
-        (_, true) if facts.own_storage => Err(MachinesError::OwnStorage),
-        (None, true) => Err(MachinesError::NoStorage),
-        (None, false) => Ok(scratch.to_owned()),
-        (Some(_), false) if facts.own_storage => Ok(scratch.to_owned()),
-        (Some(storage), _) => check_storage(storage, &id()?).map(|()| storage.clone()),
+    match &config.storage {
+        _ if facts.own_storage && reads_files => Err(MachinesError::OwnStorage),
+        _ if facts.own_storage => Ok(None),
+        None if reads_files => Err(MachinesError::NoStorage),
+        None => Ok(None),
+        Some(storage) => check_storage(storage, &id()?).map(|()| Some(storage.clone())),
     }
 }
 

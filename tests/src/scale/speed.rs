@@ -74,7 +74,7 @@ async fn steps_a_second(url: &str, machines: u64) -> f64 {
     while counting.machines().expect("it answers").len() < machines as usize {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let prover = Arc::new(prover().with_elsewhere(Elsewhere::new(jobs(&space), [7; 32])));
+    let prover = Arc::new(prover().with_elsewhere(Elsewhere::new(jobs(&space), [7; 32], true)));
     let begun = Instant::now();
     let mut steps = JoinSet::new();
     for sector in 0..machines * EACH {

@@ -7,7 +7,6 @@ use super::manifest::Manifest;
 use super::opening::There;
 use super::transfer::sync_tree;
 use super::{damaged, file_error, Archive, ArchiveError, Archiving, Item, Resting};
-use crate::scrubbing;
 use crate::storage_check::free_space_at;
 use crate::store::EffectKind;
 use crate::store::UNSEALED;
@@ -36,6 +35,10 @@ const SPARE_BYTES: u64 = 64 << 20;
 const COMING: &str = ".coming";
 /// What health calls the archive.
 pub(super) const PLACE: &str = "archive";
+/// What health calls the files of sectors that cannot be looked at.
+const FILES: &str = "files of sectors";
+/// Items that fail one after the other until the archive itself counts as ill.
+pub(super) const MOST_FAILED: usize = 5;
 
 /// An archive that is open, and since when.
 #[derive(Debug)]
@@ -76,60 +79,62 @@ pub(crate) struct Bringer {
 }
 
 impl Bringer {
-    /// Brings all that is missing now. The trouble of one item is told, and keeps no other one waiting.
+    /// Brings all that is missing now, and looks again after each. The trouble of one item is told, and keeps no other one waiting.
     pub(crate) async fn tick(&mut self, service: &Archiving, lifeline: &Lifeline) -> Result<(), ArchiveError> {
         self.opened = self.opened.take().filter(|opened| opened.since.elapsed() < OPEN_EVERY);
         if self.opened.is_none() {
             let (archive, there) = service.open().await?;
             let since = Instant::now();
             self.opened = Some(Opened { archive, there, since });
+            // Whatever could not be had before may be there now.
+            self.resting.wake();
         }
-        let Some(opened) = &self.opened else { return Ok(()) };
-        let missing = missing(service).await?;
-        let (archived, lost): (Vec<Item>, Vec<Item>) = missing
-            .into_iter()
-            .partition(|item| opened.there.get(item) == Some(&true));
-        service.tell_coming(&archived);
-        for item in self.resting.forget(|item| archived.contains(item)) {
-            lifeline.well(&item.to_string());
-        }
-        blocking(|| service.tidy_coming(&archived))?;
-        if archived.is_empty() {
-            // The archive may know more by now, where another daemon or this one has put it there.
-            if !lost.is_empty() && opened.since.elapsed() > LOOK_AGAIN {
-                self.opened = None;
+        let mut failed = 0;
+        loop {
+            let Some(opened) = &self.opened else { return Ok(()) };
+            let missing = missing(service, lifeline).await?;
+            let (archived, lost): (Vec<Item>, Vec<Item>) = missing
+                .into_iter()
+                .partition(|item| opened.there.get(item) == Some(&true));
+            // Nobody waits for what failed again and again.
+            let awaited: Vec<Item> = archived
+                .iter()
+                .filter(|item| !self.resting.is_hopeless(item))
+                .copied()
+                .collect();
+            service.tell_coming(&awaited);
+            for item in self.resting.forget(|item| archived.contains(item)) {
+                lifeline.well(&item.to_string());
             }
-            return Ok(());
-        }
-        for item in archived {
-            if self.resting.rests(&item) {
-                continue;
-            }
+            blocking(|| service.tidy_coming(&archived))?;
+            let Some(item) = archived.into_iter().find(|item| !self.resting.rests(item)) else {
+                // The archive may know more by now, where another daemon or this one has put it there.
+                if !lost.is_empty() && opened.since.elapsed() > LOOK_AGAIN {
+                    self.opened = None;
+                }
+                return Ok(());
+            };
             let brought = service.bring_item(&opened.archive, &item);
             match lifeline.busy(LONGEST_MOVE, brought).await {
-                Ok(()) => lifeline.well(&item.to_string()),
+                Ok(()) => {
+                    lifeline.well(&item.to_string());
+                    failed = 0;
+                }
+                Err(error) if error.is_of_the_store() && failed >= MOST_FAILED => return Err(error),
                 Err(error) if error.is_of_one() => {
                     tracing::warn!(%item, %error, "could not be brought from the archive; trying again later");
                     lifeline.failing(&item.to_string(), &error);
                     self.resting.failed(item);
+                    failed += usize::from(error.is_of_the_store());
                 }
                 Err(error) => return Err(error),
             }
         }
-        // What came to be missing meanwhile is not kept waiting.
-        service.tell_coming(&still_missing(service, opened).await?);
-        Ok(())
     }
 }
 
-async fn still_missing(service: &Archiving, opened: &Opened) -> Result<Vec<Item>, ArchiveError> {
-    let mut missing = missing(service).await?;
-    missing.retain(|item| opened.there.get(item) == Some(&true));
-    Ok(missing)
-}
-
 /// What is to be here and is not: pieces that sealing waits for, then sectors.
-async fn missing(service: &Archiving) -> Result<Vec<Item>, ArchiveError> {
+async fn missing(service: &Archiving, lifeline: &Lifeline) -> Result<Vec<Item>, ArchiveError> {
     // A storage that is not mounted has nothing, and nothing is to be brought beside it.
     let staging = service.staging.dir();
     if !staging.is_dir() {
@@ -142,12 +147,18 @@ async fn missing(service: &Archiving) -> Result<Vec<Item>, ArchiveError> {
         .filter(|(cid, size)| service.staging.whole(cid, *size).is_none())
         .map(|(cid, _)| Item::Piece(cid))
         .collect();
-    let wanted = service.committed().await?;
-    let broken = blocking(|| scrubbing::damaged_replicas(&service.store))?;
-    for (id, comm_r) in wanted {
-        if broken.contains(&id) || !blocking(|| service.prover.is_here(id))? {
+    let mut unread = None;
+    for (id, comm_r) in service.committed().await? {
+        let is_here = blocking(|| service.prover.is_here(id));
+        if service.coming.is_damaged(id) || matches!(is_here, Ok(false)) {
             missing.push(Item::sector(id, comm_r));
         }
+        // A disk that does not say whether it has a file keeps no other sector waiting.
+        unread = unread.or(is_here.err());
+    }
+    match unread {
+        Some(error) => lifeline.failing(FILES, &error),
+        None => lifeline.well(FILES),
     }
     Ok(missing)
 }
@@ -156,7 +167,7 @@ impl Archiving {
     /// The sectors that the chain wants proven.
     pub(super) async fn committed(&self) -> Result<BTreeMap<u64, Commitment>, ArchiveError> {
         let view = self.chain.miner(&self.address).await?;
-        let sectors = view.into_iter().flat_map(|view| view.sectors);
+        let sectors = view.ok_or(ArchiveError::UnknownMiner)?.sectors.into_iter();
         Ok(sectors.map(|sector| (sector.id, sector.comm_r)).collect())
     }
 
@@ -258,9 +269,14 @@ impl Archiving {
                     .try_for_each(|file| take_place(&from.join(file), &dir.join(file)))?;
                 sync_tree(&dir)?;
                 // What was found of the former files says nothing of these.
-                Ok(store.forget_scrub(id)?)
+                let is_told = store.scrub(id)?.is_some_and(|scrub| !scrub.damage.is_empty());
+                if is_told {
+                    store.forget_scrub(id)?;
+                }
+                Ok(())
             };
             self.prover.tidy(id, swap).await??;
+            self.coming.note_whole(id);
             tracing::info!(sector = id, "the sector's files are here again");
         }
         blocking(|| fs::remove_dir_all(&coming)).map_err(file_error("remove", &coming))

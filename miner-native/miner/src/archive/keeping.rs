@@ -3,7 +3,7 @@
 //! What belongs there: the sectors that the chain wants proven, and the pieces that something needs of which no sector is there. Only what these
 //! records know to be over is taken away: records that were restored from an older backup do not know what came after it, and nothing of that is lost.
 
-use super::bringing::{Opened, LONGEST_MOVE, OPEN_EVERY, PLACE};
+use super::bringing::{Opened, LONGEST_MOVE, MOST_FAILED, OPEN_EVERY, PLACE};
 use super::transfer::Pace;
 use super::{Archive, ArchiveError, Archiving, Item, Resting};
 use crate::supervisor::{Lifeline, ServiceError};
@@ -19,8 +19,6 @@ use std::time::{Duration, Instant};
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How long a piece stays there that these records do not know, from when it was first seen.
 const UNKNOWN_RESTS: Duration = Duration::from_secs(7 * 24 * 3600);
-/// Items that fail one after the other until the archive itself counts as ill.
-const MOST_FAILED: usize = 5;
 
 impl Archiving {
     /// Keeps the archive until it is to stop.
@@ -77,6 +75,7 @@ impl Keeper {
             let (archive, there) = service.open().await?;
             let since = Instant::now();
             self.opened = Some(Opened { archive, there, since });
+            self.resting.wake();
         }
         let mut failed = 0;
         loop {
@@ -104,11 +103,12 @@ impl Keeper {
                         Task::Remove(item) => drop(opened.there.remove(&item)),
                     }
                 }
-                Err(error) if error.is_of_one() && failed < MOST_FAILED => {
+                Err(error) if error.is_of_the_store() && failed >= MOST_FAILED => return Err(error),
+                Err(error) if error.is_of_one() => {
                     tracing::warn!(%item, %error, "could not be archived; trying again later");
                     lifeline.failing(&item.to_string(), &error);
                     self.resting.failed(item);
-                    failed += 1;
+                    failed += usize::from(error.is_of_the_store());
                 }
                 Err(error) => return Err(error),
             }
@@ -132,7 +132,8 @@ impl Keeper {
         }
         for (id, comm_r) in &committed {
             let item = Item::sector(*id, *comm_r);
-            if !is_there(&item) && blocking(|| service.is_finished(*id))? {
+            // One that cannot be looked at is told by whoever brings.
+            if !is_there(&item) && blocking(|| service.is_finished(*id)).unwrap_or(false) {
                 tasks.push(Task::Put(item));
             }
         }

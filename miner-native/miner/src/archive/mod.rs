@@ -15,7 +15,6 @@
 //! and zeros are stored once.
 
 pub mod bringing;
-mod coming;
 mod config;
 pub mod keeping;
 mod manifest;
@@ -25,12 +24,11 @@ mod transfer;
 #[cfg(test)]
 mod tests;
 
-pub use coming::Coming;
 pub use config::ArchiveConfig;
-pub(crate) use opening::KnownArchive;
 pub use opening::Owner;
 
 use crate::chain_access::{ChainAccess, ChainError};
+use crate::coming::Coming;
 use crate::prover::{Prover, ProverError};
 use crate::staging::{Staging, StagingError};
 use crate::store::{MinerStore, StoreError};
@@ -70,6 +68,8 @@ pub enum ArchiveError {
     Gone { place: String },
     #[error("the archive's {what} is damaged: {reason}")]
     Damaged { what: String, reason: String },
+    #[error("the chain does not know this miner: is this its network?")]
+    UnknownMiner,
     #[error("{} is not there: is the storage mounted?", dir.display())]
     NoStorage { dir: PathBuf },
     #[error(transparent)]
@@ -95,9 +95,17 @@ fn advice(reason: &str) -> &'static str {
 }
 
 impl ArchiveError {
+    /// Whether the archive itself may be away.
+    fn is_of_the_store(&self) -> bool {
+        matches!(self, Self::Store { .. })
+    }
+
     /// Whether it is the trouble of one piece or sector, which keeps no other one waiting. An object that is not given may be that, too.
     fn is_of_one(&self) -> bool {
-        !matches!(self, Self::Records(_) | Self::Chain(_) | Self::NoStorage { .. })
+        !matches!(
+            self,
+            Self::Records(_) | Self::Chain(_) | Self::UnknownMiner | Self::NoStorage { .. }
+        )
     }
 }
 
@@ -201,6 +209,16 @@ impl Resting {
         let last = self.0.get(&item).map(|(_, rest)| rest.saturating_mul(2));
         let rest = last.unwrap_or(FIRST_REST).min(LONGEST_REST);
         self.0.insert(item, (Instant::now() + rest, rest));
+    }
+
+    /// None rests any more.
+    fn wake(&mut self) {
+        self.0.values_mut().for_each(|(until, _)| *until = Instant::now());
+    }
+
+    /// Whether an item has failed for long.
+    fn is_hopeless(&self, item: &Item) -> bool {
+        self.0.get(item).is_some_and(|(_, rest)| *rest >= LONGEST_REST)
     }
 
     /// Forgets those with which nothing is to be done any more; returns them.

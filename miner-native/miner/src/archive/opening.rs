@@ -2,6 +2,7 @@
 
 use super::{damaged, file_error, store_error, Archive, ArchiveError, Archiving, Item, MANIFESTS, PARTS};
 use crate::data_dir::write_whole;
+use crate::store::KnownArchive;
 use futures::StreamExt;
 use object_store::path::Path as Location;
 use object_store::{ObjectStoreExt, PutPayload};
@@ -42,13 +43,6 @@ struct Mark {
     owner: Owner,
     /// By this it is known again, as hexadecimal digits.
     id: String,
-}
-
-/// What the records remember of the archive.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KnownArchive {
-    pub place: String,
-    pub id: String,
 }
 
 /// What is there: items, and whether each is whole.

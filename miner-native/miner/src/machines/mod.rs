@@ -49,7 +49,9 @@ pub enum MachinesError {
     NotBrought { from: PathBuf, to: PathBuf },
     #[error("each daemon of this miner has a storage of its own, which this machine does not reach: it can take --steps commit-2 alone; to seal on more machines, give all of them one folder by database.storage and --storage")]
     OwnStorage,
-    #[error("name the folder of pieces and sectors that the daemon has by --storage; only --steps commit-2 needs none")]
+    #[error(
+        "name the folder of pieces and sectors that the daemon has by --storage; only --steps commit-2 needs none"
+    )]
     NoStorage,
     #[error("this program is version {ours}, and the miner's daemon is {theirs}: run one version on all machines")]
     OtherVersion { ours: String, theirs: String },
@@ -211,18 +213,26 @@ pub fn mark_storage(dir: &Path, jobs: &Jobs) -> Result<(), MachinesError> {
 pub fn mark_own_storage(dir: &Path, jobs: &Jobs) -> Result<(), MachinesError> {
     let id = jobs.say_first(STORAGE, new_id().as_bytes())?;
     let path = dir.join(MARK);
+    let mark = own_mark(&String::from_utf8_lossy(&id));
     match path.exists() {
         true => Ok(()),
-        false => write_whole(&path, &id, 0o600).map_err(|source| failed("write", &path, source)),
+        false => write_whole(&path, mark.as_bytes(), 0o600).map_err(|source| failed("write", &path, source)),
     }
 }
 
 /// Fails when a daemon's own storage is another database's; it may have no mark yet.
 pub fn check_own_storage(dir: &Path, id: &str) -> Result<(), MachinesError> {
-    match dir.join(MARK).exists() {
-        true => check_storage(dir, id),
-        false => Ok(()),
+    match fs::read_to_string(dir.join(MARK)) {
+        Ok(mark) if mark == own_mark(id) || mark == id => Ok(()),
+        Ok(_) => check_storage(dir, id),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(failed("read", &dir.join(MARK), source)),
     }
+}
+
+/// The mark of a daemon's own storage: no other daemon finds its files there.
+fn own_mark(id: &str) -> String {
+    format!("{id}-own")
 }
 
 fn new_id() -> String {

@@ -122,7 +122,7 @@ impl World {
             wake: Arc::default(),
             sectors: dir.path().join("sectors"),
             storage_doubt: StorageDoubt::default(),
-            coming: crate::archive::Coming::nothing(),
+            coming: crate::coming::Coming::nothing(),
             redemptions: Arc::default(),
         };
         let transfers = TransferManager::new(miner.transfer_parts(), host.clone());

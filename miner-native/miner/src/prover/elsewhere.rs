@@ -70,17 +70,24 @@ pub struct Elsewhere {
     jobs: Jobs,
     /// Whose steps they are.
     prover_id: [u8; 32],
+    /// Whether other machines write sectors' files.
+    shares_files: bool,
     /// Sectors that the machines seal at once, as far as they were heard of.
     sectors: Arc<AtomicU64>,
 }
 
 impl Elsewhere {
-    pub fn new(jobs: Jobs, prover_id: [u8; 32]) -> Self {
+    pub fn new(jobs: Jobs, prover_id: [u8; 32], shares_files: bool) -> Self {
         Self {
             jobs,
             prover_id,
+            shares_files,
             sectors: Arc::new(AtomicU64::new(1)),
         }
+    }
+
+    pub(super) fn shares_files(&self) -> bool {
+        self.shares_files
     }
 
     /// Sectors that are sealed at once: never none, so that one waits for the first machine.

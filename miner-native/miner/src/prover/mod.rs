@@ -124,7 +124,12 @@ impl ProverError {
         match self {
             Self::Missing { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
             Self::Length { .. } => true,
-            Self::Step(error) => matches!(error, Error::Proofs { .. } | Error::FaultySectors { .. }),
+            Self::Step(Error::Io { source, .. }) => source.kind() == std::io::ErrorKind::NotFound,
+            // The library panics over some contents.
+            Self::Step(error) => matches!(
+                error,
+                Error::Proofs { .. } | Error::FaultySectors { .. } | Error::WrongLength { .. } | Error::Panicked { .. }
+            ),
             _ => false,
         }
     }
@@ -467,6 +472,11 @@ impl Prover {
     /// See [`Engine::kept_files`].
     pub(crate) fn kept_files(&self, dir: &Path) -> Result<Vec<PathBuf>, ProverError> {
         self.engine.kept_files(dir)
+    }
+
+    /// Whether other machines write sectors' files, where this one may see them a while later.
+    pub(crate) fn shares_files(&self) -> bool {
+        self.elsewhere.as_ref().is_some_and(Elsewhere::shares_files)
     }
 
     /// The directory of a sector.

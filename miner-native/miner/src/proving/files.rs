@@ -4,8 +4,7 @@
 //! proof will ([`crate::prover::Prover::open`]); and in the same way before a sector counts as recovered.
 
 use super::{ids, send, PostError, Proving};
-use crate::scrubbing;
-use sealdrop_database::blocking;
+use crate::prover::ProverError;
 use shared::chain::faults::FaultSet;
 use shared::chain::view::{MinerView, SectorView, WindowView};
 use shared::chain::{calls, Epoch};
@@ -15,6 +14,9 @@ use std::collections::BTreeSet;
 const CHECK_EVERY: u64 = 50;
 /// Blocks before a window opens in which its sectors are opened: enough for the messages that follow.
 const OPEN_BEFORE: u64 = 40;
+
+/// Blocks before a window opens until which what comes from the archive is awaited.
+const AWAITED_UNTIL: u64 = 10;
 
 /// What is remembered of the looks; losing it costs only another.
 #[derive(Debug, Default)]
@@ -49,7 +51,8 @@ impl Looks {
         }
         let whole = whole_sectors(service, view, reads).await?;
         // What the archive brings back is not declared before it must be.
-        let is_awaited = |sector: &SectorView| opens.is_none() && service.coming.has_sector(sector.id);
+        let is_soon = coming.is_some_and(|window| height.plus(AWAITED_UNTIL) >= window.start);
+        let is_awaited = |sector: &SectorView| !is_soon && service.coming.has_sector(sector.id);
         let broken = |sector: &&SectorView| {
             sector.next_fault.is_none() && !is_out(sector) && !whole.contains(&sector.id) && !is_awaited(sector)
         };
@@ -66,7 +69,11 @@ impl Looks {
             let call = calls::recover_faults(&service.address, &mended.into_iter().collect());
             send(service, &format!("recover-{height}"), call).await?;
         }
-        self.next = height.plus(CHECK_EVERY);
+        let awaits = view
+            .sectors
+            .iter()
+            .any(|sector| !whole.contains(&sector.id) && is_awaited(sector));
+        self.next = height.plus(if awaits { AWAITED_UNTIL / 2 } else { CHECK_EVERY });
         if reads {
             self.opened_before = opens;
         }
@@ -84,32 +91,31 @@ async fn whole_sectors(service: &Proving, view: &MinerView, reads: bool) -> Resu
     for sector in &view.sectors {
         match look_at(service, sector, reads || is_out(sector)).await {
             Ok(()) => drop(whole.insert(sector.id)),
-            Err(PostError::Prover(error)) if !error.passes() => {
+            Err(error) if !error.passes() => {
                 tracing::warn!(sector = sector.id, %error, "a sector cannot be proven");
-                if error.is_damage() {
-                    blocking(|| scrubbing::note_damage(&service.store, sector.id, &error))?;
-                }
             }
             // The machine's trouble, which says nothing of the sector.
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(whole)
 }
 
-async fn look_at(service: &Proving, sector: &SectorView, reads: bool) -> Result<(), PostError> {
+async fn look_at(service: &Proving, sector: &SectorView, reads: bool) -> Result<(), ProverError> {
     service.prover.check(sector.id).await?;
     if !reads {
         return Ok(());
     }
-    match service.prover.open(sector.id, sector.comm_r).await {
-        Ok(()) => {}
-        // A disk may stumble once; a fault costs a period's power.
-        Err(error) => {
-            tracing::warn!(sector = sector.id, %error, "a sector could not be opened; trying once more");
-            service.prover.open(sector.id, sector.comm_r).await?;
-        }
+    let mut opened = service.prover.open(sector.id, sector.comm_r).await;
+    // A disk may stumble once; a fault costs a period's power.
+    if let Err(error) = &opened {
+        tracing::warn!(sector = sector.id, %error, "a sector could not be opened; trying once more");
+        opened = service.prover.open(sector.id, sector.comm_r).await;
     }
-    blocking(|| scrubbing::note_whole(&service.store, sector.id))?;
-    Ok(())
+    match &opened {
+        Ok(()) => service.coming.note_whole(sector.id),
+        Err(error) if error.is_damage() => service.coming.note_damaged(sector.id),
+        Err(_) => {}
+    }
+    opened
 }

@@ -5,7 +5,7 @@ use crate::chain_access::ChainError;
 use crate::failpoint;
 use cid::Cid;
 use shared::chain::abi::{Abi, SectorNumber};
-use shared::chain::view::SectorView;
+use shared::chain::view::{MinerView, SectorView};
 use shared::chain::{calls, exit, Epoch};
 use shared::sector::{Sealed, Sector, SectorInput};
 
@@ -40,9 +40,10 @@ pub(super) async fn submit_pre_commit(
         &sealed.comm_r,
         sealed.ticket_epoch,
     );
-    if let Err(error) = service.chain.call(&purpose, call).await {
-        return failed_message(service, &purpose, error);
-    }
+    let (_, receipt) = match service.chain.call(&purpose, call).await {
+        Ok(called) => called,
+        Err(error) => return failed_message(service, &purpose, error),
+    };
     let view = service
         .chain
         .miner(&service.address)
@@ -52,9 +53,36 @@ pub(super) async fn submit_pre_commit(
         .pre_commits
         .iter()
         .find(|pre| pre.id == sector.id && pre.comm_r == sealed.comm_r);
-    let seed_epoch = ours.ok_or(StepError::NoPreCommit { sector: sector.id })?.seed_epoch;
+    let Some(ours) = ours else {
+        return without_pre_commit(service, (sector, sealed), &view, receipt.height).await;
+    };
+    let seed_epoch = ours.seed_epoch;
     failpoint::hit_failpoint("precommit.seen");
     Ok(SectorInput::PreCommitted { seed_epoch })
+}
+
+/// What comes next for a sector whose pre-commit was in a block at `height` and is not there any more: it was sealed again since.
+async fn without_pre_commit(
+    service: &Sealing,
+    (sector, sealed): (&Sector, &Sealed),
+    view: &MinerView,
+    height: Epoch,
+) -> Result<SectorInput, StepError> {
+    let head = service.chain.head().await?.height;
+    let is_sent = service.chain.made(&commit_purpose(sector, sealed)).is_some();
+    let is_committed = |known: &SectorView| known.id == sector.id && known.comm_r == sealed.comm_r;
+    if is_sent || view.sectors.iter().any(is_committed) {
+        // Any seed will do: the commit is not sent again.
+        return Ok(SectorInput::PreCommitted { seed_epoch: head });
+    }
+    if head <= height.plus(service.policy.pre_commit_expiry) {
+        return Err(StepError::NoPreCommit { sector: sector.id });
+    }
+    service
+        .chain
+        .settle(&pre_commit_purpose(sector.id, sealed.ticket_epoch))?;
+    let reason = "its pre-commit has expired while it was sealed again".to_owned();
+    Ok(SectorInput::SealExpired { reason })
 }
 
 pub(super) async fn submit_commit(

@@ -4,11 +4,11 @@ use super::codec::{parse, read, write};
 use super::records::{PostRecord, RedemptionRecord, RedemptionStage};
 use super::tables::*;
 use super::{MinerStore, StoreError};
-use crate::archive::KnownArchive;
 use crate::failpoint;
 use crate::settings::Kept;
 use cid::Cid;
 use sealdrop_database::{with_prefix, DatabaseError, Order, Records};
+use serde::{Deserialize, Serialize};
 use shared::chain::{AttoFil, Epoch};
 
 /// Most proofs-of-spacetime that are kept; the oldest go first.
@@ -27,6 +27,13 @@ const PROBE: &[u8] = b"probe";
 const EARNED: &[u8] = b"earned";
 /// The key of the number of proofs that are kept.
 const POSTS_KEPT: &[u8] = b"posts";
+
+/// What the records remember of the archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownArchive {
+    pub place: String,
+    pub id: String,
+}
 
 impl MinerStore {
     /// The settings; `None` before they were kept first.

@@ -23,6 +23,7 @@ mod tests;
 
 pub use deals::{Decision, Known};
 pub use keeping::Tally;
+pub(crate) use ledger::KnownArchive;
 pub(crate) use needs::reads_copies;
 pub use rates::RateBook;
 pub use records::{DealRecord, PhaseStart, PieceRecord, PostRecord, RedemptionRecord, RedemptionStage, SectorRecord};

@@ -199,7 +199,6 @@ async fn a_damaged_replica_is_replaced_by_whoever_found_it_and_by_a_whole_one_on
     fs::write(&replica, &other).expect("written");
     spoil(&world, "sectors");
     world.until(|view| !proven(view)).await;
-    assert_eq!(scrubbing::status(&miner.store).expect("read").damage.len(), 1);
     let (lifeline, board) = Lifeline::watched();
     let looked = Bringer::default().tick(&archiving(&world), &lifeline).await;
     looked.expect("the archive is there");
@@ -234,17 +233,10 @@ async fn what_is_over_goes_and_what_these_records_do_not_know_stays() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_is_lost_before_its_commitment_is_sealed_again() {
     let mut world = World::start().await;
-    let (bytes, waiting) = piece(3, 500);
-    let signed = world.paid(&waiting, 1, 9000).await;
-    let cid = signed.cid();
-    assert_eq!(world.propose(signed).await.message, "");
-    world.deliver(&cid, &waiting, &bytes);
-    packing::place(&world.miner().packing(), 0).expect("placed");
-    packing::close_all(&world.miner().packing(), 0).expect("closed");
+    sealed_to(&world, Phase::Commit1).await;
     let miner = world.miner().clone();
     for at in [Phase::Commit1, Phase::Commit2, Phase::Committing] {
-        let phase = || miner.store.sector(1).expect("read").expect("kept").sector.phase();
-        while phase() != at {
+        while phase_of(&world) != at {
             world
                 .during(sealing::step(&miner.sealing(), 1))
                 .await
@@ -255,11 +247,75 @@ async fn a_replica_that_is_lost_before_its_commitment_is_sealed_again() {
             .during(sealing::step(&miner.sealing(), 1))
             .await
             .expect("it is noticed");
-        assert_eq!(phase(), Phase::PreCommit1, "lost at {at:?}");
+        assert_eq!(phase_of(&world), Phase::PreCommit1, "lost at {at:?}");
     }
     world.seal(false).await;
     assert_eq!(world.view().await.sectors.len(), 1);
     assert!(miner.prover.is_here(1).expect("looked"));
+}
+
+/// A sector with one piece, taken as far as this phase.
+async fn sealed_to(world: &World, phase: Phase) {
+    let (bytes, waiting) = piece(3, 500);
+    let signed = world.paid(&waiting, 1, 9000).await;
+    let cid = signed.cid();
+    assert_eq!(world.propose(signed).await.message, "");
+    world.deliver(&cid, &waiting, &bytes);
+    packing::place(&world.miner().packing(), 0).expect("placed");
+    packing::close_all(&world.miner().packing(), 0).expect("closed");
+    let service = world.miner().sealing();
+    while phase_of(world) != phase {
+        world.during(sealing::step(&service, 1)).await.expect("a step is done");
+    }
+}
+
+fn phase_of(world: &World) -> Phase {
+    let record = world.miner().store.sector(1).expect("read");
+    record.expect("kept").sector.phase()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_was_sent_counts_whatever_became_of_the_files() {
+    let world = World::start().await;
+    sealed_to(&world, Phase::Committing).await;
+    let miner = world.miner().clone();
+    let record = miner.store.sector(1).expect("read").expect("kept").sector;
+    let purpose = sealing::commit_purpose(&record, record.sealed().expect("it is sealed"));
+    // The daemon ends after the message was sent, before it is in a block.
+    let service = miner.sealing();
+    let mut step = Box::pin(sealing::step(&service, 1));
+    while miner.chain.made(&purpose).is_none() {
+        tokio::select! {
+            biased;
+            done = &mut step => panic!("no block was made: {done:?}"),
+            () = tokio::time::sleep(std::time::Duration::from_millis(1)) => {}
+        }
+    }
+    lose(&world);
+    world
+        .during(sealing::step(&miner.sealing(), 1))
+        .await
+        .expect("it is looked after");
+    assert_eq!(phase_of(&world), Phase::Proving);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sector_whose_pre_commit_expires_while_it_is_sealed_again_gets_a_new_ticket() {
+    let mut world = World::start().await;
+    sealed_to(&world, Phase::Commit2).await;
+    lose(&world);
+    let miner = world.miner().clone();
+    world.skip(miner.policy.pre_commit_expiry + 10).await;
+    let mut expired = false;
+    while phase_of(&world) != Phase::Proving {
+        world
+            .during(sealing::step(&miner.sealing(), 1))
+            .await
+            .expect("a step is done");
+        expired |= phase_of(&world) == Phase::Closed;
+    }
+    assert!(expired && miner.prover.is_here(1).expect("looked"));
+    world.tick().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,10 +16,10 @@ mod worker;
 
 pub(crate) use redirecting::redirecting;
 
-use crate::archive::Coming;
 use crate::assembly::Assembly;
 use crate::block_index::BlockIndex;
 use crate::chain_access::{Account, ChainAccess};
+use crate::coming::Coming;
 use crate::intake::Intake;
 use crate::network::propose;
 use crate::piece_reader::PieceReader;

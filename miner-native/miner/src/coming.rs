@@ -1,4 +1,5 @@
-//! What the archive has and this machine has not: it is on its way, and nobody is to take it for lost.
+//! What is known of files that are not as they must be: found damaged, or on their way from the archive. Nobody is to take for lost what comes, and what
+//! is damaged comes, too. It is known for the life of the process: after a start everything is read again, sooner or later.
 
 use cid::Cid;
 use std::collections::BTreeSet;
@@ -6,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// See the module. Clones are the same.
 #[derive(Debug, Clone)]
-pub struct Coming(Arc<Mutex<State>>);
+pub struct Coming(Arc<Mutex<State>>, Arc<Mutex<BTreeSet<u64>>>);
 
 #[derive(Debug)]
 enum State {
@@ -22,12 +23,12 @@ impl Coming {
     /// Where there is no archive.
     pub fn nothing() -> Self {
         let (sectors, pieces) = (BTreeSet::new(), BTreeSet::new());
-        Self(Arc::new(Mutex::new(State::Known { sectors, pieces })))
+        Self(Arc::new(Mutex::new(State::Known { sectors, pieces })), Arc::default())
     }
 
     /// Where there is one that was not looked at yet.
     pub fn unknown() -> Self {
-        Self(Arc::new(Mutex::new(State::Unknown)))
+        Self(Arc::new(Mutex::new(State::Unknown)), Arc::default())
     }
 
     /// As before the archive was looked at.
@@ -42,8 +43,27 @@ impl Coming {
     }
 
     /// Just this comes.
-    pub(super) fn know(&self, sectors: BTreeSet<u64>, pieces: BTreeSet<Cid>) {
+    pub(crate) fn know(&self, sectors: BTreeSet<u64>, pieces: BTreeSet<Cid>) {
         *self.state() = State::Known { sectors, pieces };
+    }
+
+    fn damaged(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A replica was read and found damaged.
+    pub fn note_damaged(&self, id: u64) {
+        self.damaged().insert(id);
+    }
+
+    /// A replica was read and found whole, or replaced by one that was.
+    pub fn note_whole(&self, id: u64) {
+        self.damaged().remove(&id);
+    }
+
+    /// Whether a replica was found damaged when it was last read.
+    pub fn is_damaged(&self, id: u64) -> bool {
+        self.damaged().contains(&id)
     }
 
     /// Whether a sector's files may come.
