@@ -291,6 +291,7 @@ async fn a_commit_that_was_sent_counts_whatever_became_of_the_files() {
             () = tokio::time::sleep(std::time::Duration::from_millis(1)) => {}
         }
     }
+    drop(step);
     lose(&world);
     world
         .during(sealing::step(&miner.sealing(), 1))
