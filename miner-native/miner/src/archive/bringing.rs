@@ -89,7 +89,7 @@ impl Bringer {
             // Whatever could not be had before may be there now.
             self.resting.wake();
         }
-        let mut failed = 0;
+        let (mut failed, mut tried) = (0, BTreeSet::new());
         loop {
             let Some(opened) = &self.opened else { return Ok(()) };
             let missing = missing(service, lifeline).await?;
@@ -107,13 +107,18 @@ impl Bringer {
                 lifeline.well(&item.to_string());
             }
             blocking(|| service.tidy_coming(&archived))?;
-            let Some(item) = archived.into_iter().find(|item| !self.resting.rests(item)) else {
+            let Some(item) = archived
+                .into_iter()
+                .find(|item| !self.resting.rests(item) && !tried.contains(item))
+            else {
                 // The archive may know more by now, where another daemon or this one has put it there.
                 if !lost.is_empty() && opened.since.elapsed() > LOOK_AGAIN {
                     self.opened = None;
                 }
                 return Ok(());
             };
+            // One that comes by another way meanwhile is left to that.
+            tried.insert(item);
             let brought = service.bring_item(&opened.archive, &item);
             match lifeline.busy(LONGEST_MOVE, brought).await {
                 Ok(()) => {
