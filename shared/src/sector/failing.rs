@@ -91,11 +91,10 @@ impl Sector {
         if phase == Phase::Packing || phase >= Phase::Proving {
             return Err(SectorRefusal::Unexpected { sector: self.id, phase });
         }
-        let next = match with_new_ticket {
+        self.fail(reason, |sector| match with_new_ticket {
             true => SectorStage::Closed,
-            false => self.stage_before(),
-        };
-        self.fail(reason, next);
+            false => sector.stage_before(),
+        });
         Ok(())
     }
 
@@ -111,16 +110,17 @@ impl Sector {
             ticket_epoch: sealed.ticket_epoch,
             ticket: sealed.ticket,
         };
-        self.fail(reason, next);
+        self.fail(reason, |_| next);
         Ok(())
     }
 
-    /// Counts a failure, and goes on with `next` unless there were too many.
-    fn fail(&mut self, reason: String, next: SectorStage) {
+    /// Counts a failure, and goes on with `next`, which may depend on their number, unless there were too many.
+    fn fail(&mut self, reason: String, next: impl FnOnce(&Self) -> SectorStage) {
         let phase = self.phase();
         self.attempts = self.attempts.saturating_add(1);
         self.last_error = Some(reason.clone());
         self.failed_at = self.failed_at.max(Some(phase));
+        let next = next(self);
         self.stage = match self.attempts >= MAX_ATTEMPTS {
             true => SectorStage::Failed {
                 phase,

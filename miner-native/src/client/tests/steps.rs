@@ -97,6 +97,8 @@ async fn a_deal_that_nobody_knows_is_not_fetched_and_a_chain_that_is_away_has_no
     let offer = crate::client::miner_offers::choose(&session, &piece(&world).file, &order(&miner)).await;
     let (offer, _) = offer.expect("it stands");
     world.devnet.shutdown();
+    // What is on its way may still be answered.
+    while session.chain.head().await.is_ok() {}
     let head = crate::client::miner_offers::renewed(&session, &offer, &piece(&world).file).await;
     let head = head.expect_err("nobody answers").to_string();
     assert!(head.starts_with("failed to get head tipset: "), "{head}");
