@@ -4,9 +4,9 @@
 //! ones. Files come to a folder of their own, are opened against the CommR of the chain or hashed for the piece's CID, and take their places then.
 
 use super::manifest::Manifest;
-use super::opening::There;
+use super::tending::{tend, Memory, Tends, LONGEST_MOVE};
 use super::transfer::sync_tree;
-use super::{damaged, file_error, Archive, ArchiveError, Archiving, Item, Resting};
+use super::{damaged, file_error, Archive, ArchiveError, Archiving, Item};
 use crate::storage_check::free_space_at;
 use crate::store::EffectKind;
 use crate::store::UNSEALED;
@@ -17,124 +17,77 @@ use shared::piece::Commitment;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// Time between two looks at what is missing.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
-/// After this time the archive is opened anew, whatever was known of it.
-pub(super) const OPEN_EVERY: Duration = Duration::from_secs(3600);
-/// The same where something is neither here nor there.
+/// After this time the archive is opened anew where something is neither here nor there.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
-/// Longest time that one item may take: a sector of 64 GiB at 2 MB/s.
-pub(super) const LONGEST_MOVE: Duration = Duration::from_secs(10 * 3600);
 /// A finished sector's bytes, in sectors: the replica, its tree's rows, and what describes them.
 const FINISHED_FACTOR: u64 = 2;
 /// Left free on the disk.
 const SPARE_BYTES: u64 = 64 << 20;
 /// Beside sectors and pieces: what is being brought there.
 const COMING: &str = ".coming";
-/// What health calls the archive.
-pub(super) const PLACE: &str = "archive";
 /// What health calls the files of sectors that cannot be looked at.
 const FILES: &str = "files of sectors";
-/// Items that fail one after the other until the archive itself counts as ill.
-pub(super) const MOST_FAILED: usize = 5;
-
-/// An archive that is open, and since when.
-#[derive(Debug)]
-pub(super) struct Opened {
-    pub archive: Archive,
-    pub there: There,
-    pub since: Instant,
-}
 
 impl Archiving {
     /// Brings what is missing until it is to stop.
     pub async fn bring(self, lifeline: Lifeline) -> Result<(), ServiceError> {
-        let work = async {
-            let mut bringer = Bringer::default();
-            loop {
-                match bringer.tick(&self, &lifeline).await {
-                    Ok(()) => lifeline.well(PLACE),
-                    Err(error) => {
-                        tracing::warn!(%error, archive = %self.config, "nothing is brought from the archive; trying again");
-                        lifeline.failing(PLACE, &error);
-                        bringer.opened = None;
-                    }
-                }
-                lifeline.beat();
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
-        };
-        lifeline.unless_stopping(work).await;
+        tend::<Bringer>(&self, &lifeline).await;
         Ok(())
     }
 }
 
-/// What is remembered from look to look; losing it costs another list of what is there.
+/// See [`Archiving::bring`].
 #[derive(Debug, Default)]
 pub(crate) struct Bringer {
-    opened: Option<Opened>,
-    resting: Resting,
+    memory: Memory,
 }
 
-impl Bringer {
-    /// Brings all that is missing now, and looks again after each. The trouble of one item is told, and keeps no other one waiting.
-    pub(crate) async fn tick(&mut self, service: &Archiving, lifeline: &Lifeline) -> Result<(), ArchiveError> {
-        self.opened = self.opened.take().filter(|opened| opened.since.elapsed() < OPEN_EVERY);
-        if self.opened.is_none() {
-            let (archive, there) = service.open().await?;
-            let since = Instant::now();
-            self.opened = Some(Opened { archive, there, since });
-            // Whatever could not be had before may be there now.
-            self.resting.wake();
-        }
-        let (mut failed, mut tried) = (0, BTreeSet::new());
+impl Tends for Bringer {
+    const TROUBLE: &'static str = "nothing is brought from the archive";
+
+    /// Brings all that is missing now, and looks again after each.
+    async fn tick(&mut self, service: &Archiving, lifeline: &Lifeline) -> Result<(), ArchiveError> {
+        self.memory.begin(service).await?;
+        let mut tried = BTreeSet::new();
         loop {
-            let Some(opened) = &self.opened else { return Ok(()) };
             let missing = missing(service, lifeline).await?;
+            let Some(opened) = self.memory.opened() else {
+                return Ok(());
+            };
+            let since = opened.since;
             let (archived, lost): (Vec<Item>, Vec<Item>) = missing
                 .into_iter()
                 .partition(|item| opened.there.get(item) == Some(&true));
             // Nobody waits for what failed again and again.
-            let awaited: Vec<Item> = archived
-                .iter()
-                .filter(|item| !self.resting.is_hopeless(item))
-                .copied()
-                .collect();
-            service.tell_coming(&awaited);
-            for item in self.resting.forget(|item| archived.contains(item)) {
-                lifeline.well(&item.to_string());
-            }
+            let resting = &self.memory.resting;
+            let awaited = archived.iter().filter(|item| !resting.is_hopeless(item)).copied();
+            service.tell_coming(&awaited.collect::<Vec<_>>());
+            self.memory.forget(lifeline, |item| archived.contains(item));
             blocking(|| service.tidy_coming(&archived))?;
-            let Some(item) = archived
+            let resting = &self.memory.resting;
+            let next = archived
                 .into_iter()
-                .find(|item| !self.resting.rests(item) && !tried.contains(item))
-            else {
+                .find(|item| !resting.rests(item) && !tried.contains(item));
+            let (Some(item), Some(opened)) = (next, self.memory.opened()) else {
                 // The archive may know more by now, where another daemon or this one has put it there.
-                if !lost.is_empty() && opened.since.elapsed() > LOOK_AGAIN {
-                    self.opened = None;
+                if !lost.is_empty() && since.elapsed() > LOOK_AGAIN {
+                    self.memory.close();
                 }
                 return Ok(());
             };
             // One that comes by another way meanwhile is left to that.
             tried.insert(item);
             let brought = service.bring_item(&opened.archive, &item);
-            match lifeline.busy(LONGEST_MOVE, brought).await {
-                Ok(()) => {
-                    lifeline.well(&item.to_string());
-                    failed = 0;
-                }
-                Err(error) if error.is_of_the_store() && failed >= MOST_FAILED => return Err(error),
-                Err(error) if error.is_of_one() => {
-                    tracing::warn!(%item, %error, "could not be brought from the archive; trying again later");
-                    lifeline.failing(&item.to_string(), &error);
-                    self.resting.failed(item);
-                    failed += usize::from(error.is_of_the_store());
-                }
-                Err(error) => return Err(error),
-            }
+            let came = lifeline.busy(LONGEST_MOVE, brought).await;
+            self.memory
+                .note(lifeline, item, "could not be brought from the archive", came)?;
         }
+    }
+
+    fn memory(&mut self) -> &mut Memory {
+        &mut self.memory
     }
 }
 

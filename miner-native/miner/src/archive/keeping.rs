@@ -3,9 +3,9 @@
 //! What belongs there: the sectors that the chain wants proven, and the pieces that something needs of which no sector is there. Only what these
 //! records know to be over is taken away: records that were restored from an older backup do not know what came after it, and nothing of that is lost.
 
-use super::bringing::{Opened, LONGEST_MOVE, MOST_FAILED, OPEN_EVERY, PLACE};
+use super::tending::{tend, Memory, Tends, LONGEST_MOVE};
 use super::transfer::Pace;
-use super::{Archive, ArchiveError, Archiving, Item, Resting};
+use super::{Archive, ArchiveError, Archiving, Item};
 use crate::supervisor::{Lifeline, ServiceError};
 use cid::Cid;
 use sealdrop_database::blocking;
@@ -15,30 +15,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Time between two looks at what is to be done.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How long a piece stays there that these records do not know, from when it was first seen.
 const UNKNOWN_RESTS: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Archiving {
     /// Keeps the archive until it is to stop.
     pub async fn keep(self, lifeline: Lifeline) -> Result<(), ServiceError> {
-        let work = async {
-            let mut keeper = Keeper::default();
-            loop {
-                match keeper.tick(&self, &lifeline).await {
-                    Ok(()) => lifeline.well(PLACE),
-                    Err(error) => {
-                        tracing::warn!(%error, archive = %self.config, "the archive cannot be kept; trying again");
-                        lifeline.failing(PLACE, &error);
-                        keeper.opened = None;
-                    }
-                }
-                lifeline.beat();
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
-        };
-        lifeline.unless_stopping(work).await;
+        tend::<Keeper>(&self, &lifeline).await;
         Ok(())
     }
 }
@@ -58,66 +41,50 @@ impl Task {
     }
 }
 
-/// What is remembered from look to look; losing it costs another list of what is there.
+/// See [`Archiving::keep`].
 #[derive(Debug, Default)]
 pub(crate) struct Keeper {
-    opened: Option<Opened>,
-    resting: Resting,
+    memory: Memory,
     /// Pieces that the records do not know, and since when.
     unknown: BTreeMap<Cid, Instant>,
 }
 
-impl Keeper {
-    /// Does what is to be done now; after each item it looks again. The trouble of one item is told, and keeps no other one waiting.
-    pub(crate) async fn tick(&mut self, service: &Archiving, lifeline: &Lifeline) -> Result<(), ArchiveError> {
-        self.opened = self.opened.take().filter(|opened| opened.since.elapsed() < OPEN_EVERY);
-        if self.opened.is_none() {
-            let (archive, there) = service.open().await?;
-            let since = Instant::now();
-            self.opened = Some(Opened { archive, there, since });
-            self.resting.wake();
-        }
-        let mut failed = 0;
+impl Tends for Keeper {
+    const TROUBLE: &'static str = "the archive cannot be kept";
+
+    /// Does what is to be done now; after each item it looks again.
+    async fn tick(&mut self, service: &Archiving, lifeline: &Lifeline) -> Result<(), ArchiveError> {
+        self.memory.begin(service).await?;
         loop {
             let tasks = self.tasks(service).await?;
-            for item in self
-                .resting
-                .forget(|item| tasks.iter().any(|task| task.item() == *item))
-            {
-                lifeline.well(&item.to_string());
-            }
-            let task = tasks.into_iter().find(|task| !self.resting.rests(&task.item()));
-            let (Some(task), Some(opened)) = (task, &mut self.opened) else {
+            self.memory
+                .forget(lifeline, |item| tasks.iter().any(|task| task.item() == *item));
+            let resting = &self.memory.resting;
+            let task = tasks.into_iter().find(|task| !resting.rests(&task.item()));
+            let (Some(task), Some(opened)) = (task, self.memory.opened()) else {
                 return Ok(());
             };
-            let item = task.item();
-            match lifeline
-                .busy(LONGEST_MOVE, service.perform(&opened.archive, task))
-                .await
-            {
-                Ok(()) => {
-                    lifeline.well(&item.to_string());
-                    failed = 0;
-                    match task {
-                        Task::Put(item) => drop(opened.there.insert(item, true)),
-                        Task::Remove(item) => drop(opened.there.remove(&item)),
-                    }
+            let performed = service.perform(&opened.archive, task);
+            let came = lifeline.busy(LONGEST_MOVE, performed).await;
+            let is_done = self.memory.note(lifeline, task.item(), "could not be archived", came)?;
+            if let (true, Some(opened)) = (is_done, self.memory.opened()) {
+                match task {
+                    Task::Put(item) => drop(opened.there.insert(item, true)),
+                    Task::Remove(item) => drop(opened.there.remove(&item)),
                 }
-                Err(error) if error.is_of_the_store() && failed >= MOST_FAILED => return Err(error),
-                Err(error) if error.is_of_one() => {
-                    tracing::warn!(%item, %error, "could not be archived; trying again later");
-                    lifeline.failing(&item.to_string(), &error);
-                    self.resting.failed(item);
-                    failed += usize::from(error.is_of_the_store());
-                }
-                Err(error) => return Err(error),
             }
         }
     }
 
+    fn memory(&mut self) -> &mut Memory {
+        &mut self.memory
+    }
+}
+
+impl Keeper {
     /// What is to be done: new pieces, then new sectors, then what is over.
     async fn tasks(&mut self, service: &Archiving) -> Result<Vec<Task>, ArchiveError> {
-        let Some(opened) = &self.opened else {
+        let Some(opened) = self.memory.opened() else {
             return Ok(Vec::new());
         };
         let there = &opened.there;

@@ -19,6 +19,7 @@ mod config;
 pub mod keeping;
 mod manifest;
 mod opening;
+pub(crate) mod tending;
 mod transfer;
 
 #[cfg(test)]
@@ -41,7 +42,6 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 /// Why something is not archived, or not brought back.
 #[derive(Debug, thiserror::Error)]
@@ -191,43 +191,6 @@ impl fmt::Display for Item {
 
 const MANIFESTS: &str = "manifests";
 const PARTS: &str = "parts";
-
-/// How long an item rests that could not be moved, while others are: doubled each time, up to the second.
-const FIRST_REST: Duration = Duration::from_secs(60);
-const LONGEST_REST: Duration = Duration::from_secs(3600);
-
-/// Items that could not be moved: until when each rests, and for how long.
-#[derive(Debug, Default)]
-struct Resting(std::collections::BTreeMap<Item, (Instant, Duration)>);
-
-impl Resting {
-    fn rests(&self, item: &Item) -> bool {
-        self.0.get(item).is_some_and(|(until, _)| *until > Instant::now())
-    }
-
-    fn failed(&mut self, item: Item) {
-        let last = self.0.get(&item).map(|(_, rest)| rest.saturating_mul(2));
-        let rest = last.unwrap_or(FIRST_REST).min(LONGEST_REST);
-        self.0.insert(item, (Instant::now() + rest, rest));
-    }
-
-    /// None rests any more.
-    fn wake(&mut self) {
-        self.0.values_mut().for_each(|(until, _)| *until = Instant::now());
-    }
-
-    /// Whether an item has failed for long.
-    fn is_hopeless(&self, item: &Item) -> bool {
-        self.0.get(item).is_some_and(|(_, rest)| *rest >= LONGEST_REST)
-    }
-
-    /// Forgets those with which nothing is to be done any more; returns them.
-    fn forget(&mut self, is_task: impl Fn(&Item) -> bool) -> Vec<Item> {
-        let over: Vec<Item> = self.0.keys().filter(|item| !is_task(item)).copied().collect();
-        self.0.retain(|item, _| is_task(item));
-        over
-    }
-}
 
 fn store_error(action: &'static str, what: impl fmt::Display) -> impl FnOnce(object_store::Error) -> ArchiveError {
     let what = what.to_string();

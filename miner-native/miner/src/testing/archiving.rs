@@ -3,6 +3,7 @@
 use super::{piece, World};
 use crate::archive::bringing::Bringer;
 use crate::archive::keeping::Keeper;
+use crate::archive::tending::Tends;
 use crate::archive::{ArchiveConfig, Archiving};
 use crate::packing;
 use crate::prover::fake::FakeEngine;
