@@ -263,10 +263,7 @@ async fn take_step(service: &Sealing, sector: &Sector) -> Result<bool, StepError
         Some(input) => input,
         None => perform(service, sector, effect).await?,
     };
-    let failed = matches!(
-        input,
-        SectorInput::StepFailed { .. } | SectorInput::SealExpired { .. } | SectorInput::ReplicaLost { .. }
-    );
+    let failed = input.is_setback();
     let after = service.store.advance_sector(id, input, now_ms())?;
     let took = began.elapsed().as_secs_f64();
     let (from, to) = (sector.phase(), after.sector.phase());

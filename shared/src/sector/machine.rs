@@ -124,6 +124,16 @@ pub enum SectorInput {
     GivenUp,
 }
 
+impl SectorInput {
+    /// Whether it says that sealing went back instead of on: what it led to is tried after a pause.
+    pub fn is_setback(&self) -> bool {
+        matches!(
+            self,
+            Self::StepFailed { .. } | Self::SealExpired { .. } | Self::ReplicaLost { .. }
+        )
+    }
+}
+
 /// What the daemon must do next for a sector.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SectorEffect {

@@ -161,10 +161,7 @@ fn awaits(records: &dyn Records, deal: &Cid, sector: u64, is_lost: bool) -> Resu
 fn advance_sector(changes: &dyn Changes, id: u64, input: SectorInput, now_ms: u64) -> Result<SectorRecord, StoreError> {
     let mut record = keeping::sector(changes, id)?.ok_or(StoreError::UnknownSector(id))?;
     let (before, since) = (record.sector.phase(), record.since_ms());
-    let succeeded = !matches!(
-        input,
-        SectorInput::StepFailed { .. } | SectorInput::SealExpired { .. } | SectorInput::ReplicaLost { .. }
-    );
+    let succeeded = !input.is_setback();
     record.sector.handle(input)?;
     let goes_on = !matches!(record.sector.stage, SectorStage::Failed { .. });
     record.retry_at_ms = (!succeeded && goes_on).then(|| now_ms.saturating_add(retry_pause_ms(record.sector.attempts)));
