@@ -94,44 +94,32 @@ pub fn disk(place: &str, free: u64, size: SectorSize, has_parameters: bool) -> F
     let parameters = if has_parameters { 0 } else { PARAMETERS };
     let sector = size.bytes().saturating_mul(SEALING_FACTOR);
     let needed = LEAST_FREE.saturating_add(parameters).saturating_add(sector);
-    let good = needed.saturating_add(sector.saturating_mul(SECTORS_AHEAD - 1));
-    let text = format!("{} are free at {place}", gib(free));
     let also = if has_parameters { "" } else { ", making parameters" };
-    let advice = format!(
-        "make room, or choose a home on a larger disk: sealing a {size} sector{also} and keeping records takes {}",
-        gib(needed)
-    );
-    match free {
-        _ if free < needed => Finding::wrong("disk", text, advice),
-        _ if free < good => Finding::warning("disk", text, advice),
-        _ => Finding::ok("disk", text),
-    }
+    let takes = format!("or choose a home on a larger disk: sealing a {size} sector{also} and keeping records takes");
+    let good = needed.saturating_add(sector.saturating_mul(SECTORS_AHEAD - 1));
+    room(place, free, (needed, good), &format!("make room, {takes}"))
 }
 
 /// Whether the disk of a home whose sectors are elsewhere has room for its records, and for parameters where those are still to come.
 pub fn home_disk(place: &str, free: u64, has_parameters: bool) -> Finding {
     let parameters = if has_parameters { 0 } else { PARAMETERS };
     let needed = LEAST_FREE.saturating_add(parameters);
-    let text = format!("{} are free at {place}, the home", gib(free));
-    let advice = format!(
-        "make room, or choose a home on a larger disk: what lies there takes {}",
-        gib(needed)
-    );
-    match free < needed {
-        true => Finding::wrong("disk", text, advice),
-        false => Finding::ok("disk", text),
-    }
+    let takes = "make room, or choose a home on a larger disk: what lies there takes";
+    room(&format!("{place}, the home"), free, (needed, needed), takes)
 }
 
 /// Whether a storage has room for the next sectors.
 pub fn storage_disk(place: &str, free: u64, size: SectorSize) -> Finding {
     let needed = size.bytes().saturating_mul(SEALING_FACTOR);
+    let takes = format!("make room there, or move the storage to a larger disk: sealing a {size} sector takes");
     let good = needed.saturating_mul(SECTORS_AHEAD);
-    let text = format!("{} are free at {place}, the storage", gib(free));
-    let advice = format!(
-        "make room there, or move the storage to a larger disk: sealing a {size} sector takes {}",
-        gib(needed)
-    );
+    room(&format!("{place}, the storage"), free, (needed, good), &takes)
+}
+
+/// What is free, held against what is needed and what is good to have; `takes` says what is to be done, and what takes what is needed.
+fn room(place: &str, free: u64, (needed, good): (u64, u64), takes: &str) -> Finding {
+    let text = format!("{} are free at {place}", gib(free));
+    let advice = format!("{takes} {}", gib(needed));
     match free {
         _ if free < needed => Finding::wrong("disk", text, advice),
         _ if free < good => Finding::warning("disk", text, advice),
