@@ -8,6 +8,11 @@ use crate::{npm, setup, wasm};
 
 /// Sets up and builds everything.
 pub fn all(project: &Project) -> Result<()> {
+    everything(project, daemon)
+}
+
+/// The same with the programs that measure.
+pub fn for_benches(project: &Project) -> Result<()> {
     everything(project, native)
 }
 
@@ -24,12 +29,12 @@ pub fn for_tests(project: &Project) -> Result<()> {
     })
 }
 
-fn everything(project: &Project, daemon: impl FnOnce(&Project) -> Result<()>) -> Result<()> {
+fn everything(project: &Project, natively: impl FnOnce(&Project) -> Result<()>) -> Result<()> {
     stage("setup", || setup::for_building(project))?;
     // Side by side: each of the client's modules is optimized as a whole at its end, by one core.
     std::thread::scope(|scope| {
         let client = scope.spawn(|| stage("build: client", || package_client(project)));
-        stage("build: daemon", || daemon(project))?;
+        stage("build: daemon", || natively(project))?;
         client.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })?;
     stage("build: page", || page(project))
@@ -41,8 +46,17 @@ pub fn client(project: &Project) -> Result<()> {
     stage("build: client", || package_client(project))
 }
 
-/// The daemon and all libraries, from the root: choosing single packages would choose other features of their
-/// dependencies, and compile the proofs twice.
+/// The daemon alone: what only tests and measurements need takes minutes.
+fn daemon(project: &Project) -> Result<()> {
+    run(
+        project
+            .cargo()
+            .args(["build", "--release", "--package", "sealdrop", "--bin", "sealdrop"]),
+        "build the daemon",
+    )
+}
+
+/// The daemon, all libraries, and the programs that measure them.
 pub fn native(project: &Project) -> Result<()> {
     run(project.cargo().args(["build", "--release"]), "build the daemon")
 }

@@ -27,9 +27,8 @@ pub fn for_building(project: &Project) -> Result<()> {
 /// Installs what building the browser client needs.
 pub fn for_wasm(project: &Project) -> Result<()> {
     node()?;
-    for target in [wasm::TARGET, wasm::SMALL] {
-        Toolchain::ready(project, target)?;
-    }
+    // What is compiled for it is compiled beside the daemon.
+    Toolchain::installed(project, wasm::SMALL)?;
     npm::install(
         &project.client(),
         "compiles the client's TypeScript, and makes its modules smaller",

@@ -32,8 +32,8 @@ pub struct Sysroot {
 }
 
 impl Sysroot {
-    /// Installs the packages and builds the library, whichever is missing.
-    pub fn ready(project: &Project, target: Target) -> Result<Self> {
+    /// Installs the packages that are missing.
+    pub fn installed(project: &Project, target: Target) -> Result<Self> {
         let purpose = target.purpose;
         apt::install(
             &PACKAGES,
@@ -42,17 +42,21 @@ impl Sysroot {
         let compiler = process::answer(bare(RUSTC).arg("-vV"))
             .with_context(|| format!("{RUSTC} does not run; reinstall the Debian package rustc-web"))?;
         let folder = cache(project).join(folder_name(&compiler, target));
-        let sysroot = Self {
+        Ok(Self {
             target,
             folder,
             compiler,
-        };
-        if !sysroot.library().is_dir() {
-            let (crates, name) = (target.crates, target.name);
-            println!("[setup] building Rust's own {crates} for {name}: Debian has only the sources (about a minute, once per compiler)");
-            process::stage("setup: Rust's libraries", || sysroot.build())?;
+        })
+    }
+
+    /// Builds the library unless it is there.
+    pub fn build_once(&self) -> Result<()> {
+        if self.library().is_dir() {
+            return Ok(());
         }
-        Ok(sysroot)
+        let Target { crates, name, .. } = self.target;
+        println!("[setup] building Rust's own {crates} for {name}: Debian has only the sources (about a minute, once per compiler)");
+        process::stage("setup: Rust's libraries", || self.build())
     }
 
     /// Debian's cargo, led to nothing of the toolchain that runs this program.

@@ -43,6 +43,13 @@ pub struct Toolchain {
 impl Toolchain {
     /// Finds one, or gets one.
     pub fn ready(project: &Project, target: Target) -> Result<Self> {
+        let toolchain = Self::installed(project, target)?;
+        toolchain.debian.as_ref().map_or(Ok(()), Sysroot::build_once)?;
+        Ok(toolchain)
+    }
+
+    /// The same, but for what is compiled for it here.
+    pub fn installed(project: &Project, target: Target) -> Result<Self> {
         let Target { name, purpose, .. } = target;
         let same = Self { target, debian: None };
         if has_target(name) {
@@ -59,7 +66,7 @@ impl Toolchain {
                 Err(error) => println!("[setup] {error:#}; trying Debian's packages"),
             }
         }
-        let sysroot = Sysroot::ready(project, target).with_context(|| {
+        let sysroot = Sysroot::installed(project, target).with_context(|| {
             format!("to {purpose}, a Rust compiler with the target {name} is needed; with rustup: rustup target add {name}; without it, Debian's packages, which failed")
         })?;
         Ok(Self {

@@ -95,7 +95,8 @@ const BACKUP: PlainModule = PlainModule {
 
 /// Compiles all modules and makes `dist/wasm/` from them. Does nothing if nothing has changed.
 ///
-/// The small ones with profiles of their own beside the large ones: each is optimized as a whole at its end, by one core.
+/// Those of one profile by one call, so that what they share is compiled once; the small ones with profiles of their own beside them: each is optimized
+/// as a whole at its end, by one core.
 pub fn build(project: &Project) -> Result<()> {
     Toolchain::ready(project, SMALL)?;
     std::thread::scope(|scope| {
@@ -104,8 +105,14 @@ pub fn build(project: &Project) -> Result<()> {
             build_plain(project, &ENCRYPTION)?;
             build_verifying(project)
         });
-        build_bound(project, &CLIENT)?;
-        build_bound(project, &DEVNET)?;
+        let toolchain = Toolchain::ready(project, SMALL)?;
+        if let Some(compiler) = toolchain.foreign() {
+            note_compiler(project, compiler)?;
+        }
+        compile(project, SMALL, PROFILE, &[CLIENT.package, DEVNET.package])?;
+        bind_module(project, &CLIENT)?;
+        bind_module(project, &DEVNET)?;
+        // By itself: what it has of the encryption takes its random bytes from the page.
         build_plain(project, &BACKUP)?;
         match beside.join() {
             Ok(built) => built.map(drop),
@@ -114,17 +121,21 @@ pub fn build(project: &Project) -> Result<()> {
     })
 }
 
-/// Compiles a module, and has wasm-bindgen make it loadable.
-fn build_bound(project: &Project, bound: &BoundModule) -> Result<()> {
-    let BoundModule { package, library, name } = bound;
-    let toolchain = Toolchain::ready(project, SMALL)?;
+/// Compiles the libraries of packages.
+fn compile(project: &Project, target: Target, profile: &str, packages: &[&str]) -> Result<()> {
+    let toolchain = Toolchain::ready(project, target)?;
     let mut cargo = toolchain.cargo(project, "build");
-    cargo.args(["--package", package, "--lib", "--profile", PROFILE]);
-    if let Some(compiler) = toolchain.foreign() {
-        note_compiler(project, compiler)?;
+    cargo.args(["--lib", "--profile", profile]);
+    for package in packages {
+        cargo.args(["--package", package]);
     }
-    process::run(&mut cargo, &format!("compile the module {package}"))?;
+    process::run(&mut cargo, &format!("compile {}", packages.join(", ")))
+}
 
+/// Has wasm-bindgen make a compiled module loadable.
+fn bind_module(project: &Project, bound: &BoundModule) -> Result<()> {
+    let BoundModule { library, name, .. } = bound;
+    let toolchain = Toolchain::ready(project, SMALL)?;
     let module = toolchain.output(project).join(PROFILE).join(format!("{library}.wasm"));
     let optimizer = optimizer(project);
     let this = std::env::current_exe().context("cannot tell where xtask runs from")?;
@@ -167,13 +178,9 @@ pub fn build_verifying(project: &Project) -> Result<PathBuf> {
 
 /// Compiles a module with plain exports; returns the file in `dist/wasm/`.
 fn build_plain(project: &Project, module: &PlainModule) -> Result<PathBuf> {
-    let PlainModule {
-        package, profile, name, ..
-    } = module;
+    let PlainModule { profile, name, .. } = module;
+    compile(project, module.target, profile, &[module.package])?;
     let toolchain = Toolchain::ready(project, module.target)?;
-    let mut cargo = toolchain.cargo(project, "build");
-    cargo.args(["--package", package, "--lib", "--profile", profile]);
-    process::run(&mut cargo, &format!("compile the module {package}"))?;
     let mut made = toolchain.output(project).join(profile).join(format!("{name}.wasm"));
     let optimizer = optimizer(project);
     if let (Some(level), true) = (module.level, optimizer.is_file()) {

@@ -6,7 +6,7 @@ use anyhow::Result;
 use std::process::Command;
 
 pub fn run(project: &Project, args: &[String]) -> Result<()> {
-    build::all(project)?;
+    build::for_benches(project)?;
     let browser = setup::for_browser_bench(project)?;
     let mut node = Command::new("node");
     process::without_package_variables(&mut node);

@@ -197,7 +197,7 @@ impl Bench<'_> {
 
     /// A program beside the browser tests, which shares their helpers: a daemon of its own, and the page in a browser.
     fn page(&self, plan: &Plan, figures: &mut Figures) -> Result<()> {
-        build::all(self.project)?;
+        build::for_benches(self.project)?;
         let browser = setup::for_browser_tests(self.project)?;
         let (sector, _) = plan.sector_size();
         let mut node = Command::new("node");

@@ -17,7 +17,7 @@ const BEFORE: &str = "7931245";
 const NATIVE_BYTES: u64 = 1 << 30;
 
 pub fn run(project: &Project, args: &[String]) -> Result<()> {
-    build::all(project)?;
+    build::for_benches(project)?;
     let browser = setup::for_browser_bench(project)?;
     let mut cargo = project.cargo();
     cargo.args(["build", "--release", "--package", "sealdrop-bench"]);
