@@ -118,3 +118,34 @@ fn the_unsealed_data_may_go_and_comes_back_from_the_replica() {
     written.expect("unseals");
     assert_eq!(out[..508], staged.data[0][..]);
 }
+
+/// A machine that seals in a folder of its own brings no more than this to where all machines prove; an archive keeps the same.
+#[test]
+fn what_proofs_need_proves_wherever_it_is_brought() {
+    let staged = staged(12);
+    let pre_commit = staged.sealed();
+    let elsewhere = tempfile::tempdir().expect("there is room for a directory");
+    let files = SectorFiles::new(elsewhere.path());
+    fs::create_dir(files.cache()).expect("made");
+    fs::copy(staged.files.sealed(), files.sealed()).expect("copied");
+    for entry in fs::read_dir(staged.files.cache()).expect("listed") {
+        let entry = entry.expect("an entry");
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name == "p_aux" || name == "t_aux" || name.contains("tree-r-last") {
+            fs::copy(entry.path(), files.cache().join(name)).expect("copied");
+        }
+    }
+    fs::remove_dir_all(&staged.files.dir).expect("removed");
+    let sector = ProvingSector {
+        sector: staged.identity.sector,
+        comm_r: pre_commit.comm_r,
+        files,
+    };
+    open_sector(prover_id(), SIZE, &sector).expect("it is whole");
+    let (randomness, claimed) = ([9; 32], [(sector.sector, sector.comm_r)]);
+    for by in [Implementation::own(), Implementation::Library] {
+        let window = window_post(prover_id(), SIZE, randomness, std::slice::from_ref(&sector), by);
+        let proof = window.expect("proves the window").proof;
+        assert!(verify_window_post(SIZE, randomness, prover_id(), &claimed, &proof).expect("can verify"));
+    }
+}
