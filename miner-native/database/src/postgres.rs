@@ -11,6 +11,7 @@ mod opening;
 mod session;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use super::{blocking, Changes, DatabaseError, Entry, Order, Records, Schema, Sharing, Store, Table};
 use session::{Outcome, Session};
@@ -19,12 +20,15 @@ use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// Connections for reading: a long list does not hold up a short question.
 const READERS: usize = 2;
 /// How long a server that is gone is waited for, and the pause between two tries.
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long a transaction may wait for its next statement.
+const IDLE: Duration = Duration::from_secs(20);
 /// How often a transaction begins anew because of others'.
 const MOST_TRIES: u32 = 50;
 
@@ -42,10 +46,28 @@ pub struct Postgres {
 #[derive(Clone)]
 struct Place {
     config: postgres::Config,
+    /// How it is spoken to where its URL asks for TLS.
+    tls: Option<MakeRustlsConnect>,
     /// The name of the server's schema.
     space: String,
     /// For people, without the password.
     shown: PathBuf,
+}
+
+impl Place {
+    /// A connection that the server ends when its machine loses power within a transaction: whoever follows would wait for that one's locks, for hours
+    /// by the usual settings of a server.
+    fn connect(&self) -> Result<postgres::Client, postgres::Error> {
+        let mut client = match &self.tls {
+            Some(tls) => self.config.connect(tls.clone()),
+            None => self.config.connect(postgres::NoTls),
+        }?;
+        let (idle, statement) = (IDLE.as_secs(), PATIENCE.as_secs());
+        client.batch_execute(&format!(
+            "SET idle_in_transaction_session_timeout = '{idle}s'; SET statement_timeout = '{statement}s'"
+        ))?;
+        Ok(client)
+    }
 }
 
 impl Postgres {

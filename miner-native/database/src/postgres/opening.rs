@@ -1,7 +1,7 @@
 //! Opening records on a server: of which kind and format they are, whose they are, and what earlier formats become.
 
 use super::session::{Fault, Outcome, Session, WRITE};
-use super::{insist, Place, View};
+use super::{insist, tls, Place, View};
 use crate::{DatabaseError, Schema, Sharing};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,11 +23,13 @@ pub(super) fn place(url: &str, space: &str) -> Result<Place, DatabaseError> {
         let reason = format!("{space:?} is no name of a schema: give small letters, digits and _");
         return Err(open(reason));
     }
-    let mut config: postgres::Config = url.parse().map_err(|error: postgres::Error| open(error.to_string()))?;
-    if config.get_ssl_mode() == postgres::config::SslMode::Require {
-        let reason = "TLS to the server is not supported: leave sslmode out, and reach it by a socket, a private network or a tunnel";
-        return Err(open(reason.to_owned()));
-    }
+    let mut config: postgres::Config = tls::readable(url)
+        .parse()
+        .map_err(|error: postgres::Error| open(error.to_string()))?;
+    let tls = match config.get_ssl_mode() {
+        postgres::config::SslMode::Require => Some(tls::connector().map_err(&open)?),
+        _ => None,
+    };
     if config
         .get_hosts()
         .iter()
@@ -56,6 +58,7 @@ pub(super) fn place(url: &str, space: &str) -> Result<Place, DatabaseError> {
     let shown = format!("postgres {} {database} {space}", hosts.join(","));
     Ok(Place {
         config,
+        tls,
         space: space.to_owned(),
         shown: shown.into(),
     })

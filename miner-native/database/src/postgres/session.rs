@@ -4,7 +4,7 @@ use super::Place;
 use crate::{DatabaseError, Entry, Order, Table};
 use postgres::error::SqlState;
 use postgres::fallible_iterator::FallibleIterator;
-use postgres::{Client, NoTls, Statement};
+use postgres::{Client, Statement};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -73,14 +73,17 @@ impl Fault {
         match self.0.code() {
             // What was not even asked, for lack of a password say, is no matter of time.
             None => {
-                self.0.is_closed()
-                    || std::error::Error::source(&self.0).is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
+                let cause = std::error::Error::source(&self.0).and_then(|cause| cause.downcast_ref::<std::io::Error>());
+                // A certificate that is not trusted is none either.
+                self.0.is_closed() || cause.is_some_and(|cause| cause.kind() != std::io::ErrorKind::InvalidData)
             }
             Some(code) => {
                 let gone = [
                     SqlState::ADMIN_SHUTDOWN,
                     SqlState::CRASH_SHUTDOWN,
                     SqlState::CANNOT_CONNECT_NOW,
+                    // It took the longest time that a statement may.
+                    SqlState::QUERY_CANCELED,
                 ];
                 gone.contains(code) || code.code().starts_with("08") || *code == SqlState::TOO_MANY_CONNECTIONS
             }
@@ -125,7 +128,7 @@ impl Session {
     pub(super) fn client(&mut self) -> Result<&mut Client, Fault> {
         if self.client.as_ref().is_none_or(Client::is_closed) {
             self.forget();
-            self.client = Some(self.place.config.connect(NoTls).map_err(Fault)?);
+            self.client = Some(self.place.connect().map_err(Fault)?);
         }
         Ok(self.client.as_mut().expect("it was made above"))
     }

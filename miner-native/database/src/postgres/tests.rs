@@ -1,5 +1,8 @@
 use super::*;
 use crate::contract::{get, on_server, put, SCHEMA, THINGS};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A name of the server's schema that nobody else has.
 fn space(rule: &str) -> String {
@@ -84,7 +87,7 @@ fn connections_that_are_cut_again_and_again_lose_nothing_and_do_nothing_twice() 
     let url = std::env::var("SEALDROP_POSTGRES").expect("there is one");
     let cutter = std::thread::spawn(move || {
         let place = opening::place(&url, "none").expect("a place");
-        let mut client = place.config.connect(postgres::NoTls).expect("the server");
+        let mut client = place.connect().expect("the server");
         // Those of the tests beside are cut, too: no harm in it.
         let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND application_name = 'sealdrop'";
         for _ in 0..20 {
@@ -116,7 +119,6 @@ fn a_server_that_is_not_there_and_names_that_are_none_are_refused_with_words() {
     };
     assert!(words("host=/nowhere", "Deals; DROP").contains("small letters"));
     assert!(words("nonsense", "deals").contains("cannot be opened"));
-    assert!(words("host=db.example sslmode=require", "deals").contains("TLS"));
     // Passwords are not shown.
     let place = opening::place("postgres://u:SECRET@db.example/deals", "deals").expect("a place");
     assert!(
@@ -124,4 +126,87 @@ fn a_server_that_is_not_there_and_names_that_are_none_are_refused_with_words() {
         "{}",
         place.shown.display()
     );
+}
+
+/// A server that speaks TLS by a certificate of its own, before the one that tests have; its port, and the certificate.
+fn tls_before(socket: std::path::PathBuf) -> (u16, CertificateDer<'static>) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
+    let certificate = made.cert.der().clone();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], key)
+        .expect("they belong together");
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("it has one").port();
+    listener.set_nonblocking(true).expect("it can be");
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).expect("it listens");
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let (acceptor, socket) = (acceptor.clone(), socket.clone());
+                tokio::spawn(async move {
+                    // What asks for TLS: its length, and a number that is no version. The answer is one letter.
+                    let mut asked = [0; 8];
+                    stream.read_exact(&mut asked).await?;
+                    assert_eq!(asked, [0, 0, 0, 8, 4, 210, 22, 47]);
+                    stream.write_all(b"S").await?;
+                    let mut stream = acceptor.accept(stream).await?;
+                    let mut server = tokio::net::UnixStream::connect(socket).await?;
+                    tokio::io::copy_bidirectional(&mut stream, &mut server).await
+                });
+            }
+        });
+    });
+    (port, certificate)
+}
+
+#[test]
+fn a_server_is_spoken_to_by_tls_where_its_certificate_is_trusted_and_else_not_at_all() {
+    let Ok(url) = std::env::var("SEALDROP_POSTGRES") else {
+        eprintln!("left out: SEALDROP_POSTGRES names no server");
+        return;
+    };
+    let plain = opening::place(&url, "none").expect("a place");
+    let Some(postgres::config::Host::Unix(dir)) = plain.config.get_hosts().first() else {
+        panic!("the tests' server has a socket")
+    };
+    let number = plain.config.get_ports().first().expect("it has a number");
+    let (port, certificate) = tls_before(dir.join(format!(".s.PGSQL.{number}")));
+    let user = plain.config.get_user().expect("it has a user");
+    let url = format!("host=localhost port={port} user={user} dbname=postgres sslmode=verify-full");
+    let asked = |trusted: CertificateDer<'static>| {
+        let mut place = opening::place(&url, "none").expect("a place");
+        place.tls = Some(tls::trusting(vec![trusted]).expect("a certificate"));
+        let mut session = Session::new(place);
+        let client = session.client()?;
+        let row = client.query_one("SELECT 1 + 1", &[]).map_err(session::Fault::of)?;
+        Ok::<i32, session::Fault>(row.get(0))
+    };
+    assert_eq!(asked(certificate).expect("it is trusted"), 2);
+    let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let refused = asked(other.cert.der().clone()).expect_err("it is another's");
+    assert!(refused.to_string().contains("certificate"), "{refused}");
+    assert!(!refused.is_passing(), "it is said at once, and not tried for a minute");
+}
+
+#[test]
+fn whoever_dies_in_a_transaction_holds_its_locks_for_seconds() {
+    let Ok(url) = std::env::var("SEALDROP_POSTGRES") else {
+        eprintln!("left out: SEALDROP_POSTGRES names no server");
+        return;
+    };
+    let mut session = Session::new(opening::place(&url, "none").expect("a place"));
+    let client = session.client().expect("the server answers");
+    let mut shown = |name: &str| -> String {
+        let row = client.query_one(&format!("SHOW {name}"), &[]).expect("it is shown");
+        row.get(0)
+    };
+    assert_eq!(shown("idle_in_transaction_session_timeout"), "20s");
+    assert_eq!(shown("statement_timeout"), "1min");
 }
