@@ -6,7 +6,6 @@ use sealdrop_tests::node::Node;
 use sealdrop_tests::s3::S3;
 use sealdrop_tests::scale::drill::same_keys;
 use sealdrop_tests::{bytes, wait_for, Client};
-use serde_json::Value;
 use std::time::Duration;
 
 /// How long a step may take on a busy machine.
@@ -35,18 +34,6 @@ fn is_archived(s3: &S3, sector: u64) -> bool {
     let listed = std::fs::read_dir(s3.object("manifests/sectors"));
     let mut names = listed.into_iter().flatten().flatten().map(|entry| entry.file_name());
     names.any(|name| name.to_string_lossy().starts_with(&format!("{sector}-")))
-}
-
-/// The miner's messages of one method.
-fn sent(client: &Client, miner: &str, method: &str) -> Vec<Value> {
-    let sent = client
-        .sealdrop_json(&["chain", "messages", miner])
-        .expect("the chain answers");
-    let messages = sent["messages"].as_array().cloned().unwrap_or_default();
-    messages
-        .into_iter()
-        .filter(|message| message["method"] == method && message["exitCode"] == 0)
-        .collect()
 }
 
 #[test]
@@ -83,9 +70,9 @@ fn a_daemon_that_has_nothing_but_the_database_and_the_archive_goes_on() {
         second.log().contains("takes over when").then_some(())
     });
     // Just after a proof, so that the next window is far.
-    let proven = sent(&client, &address, "submitPoSt").len();
+    let proven = client.sent(&address, "submitPoSt").len();
     wait_for("a proof", LIMIT, || {
-        (sent(&client, &address, "submitPoSt").len() > proven).then_some(())
+        (client.sent(&address, "submitPoSt").len() > proven).then_some(())
     });
     first.kill();
     second.is_ready();
@@ -93,18 +80,19 @@ fn a_daemon_that_has_nothing_but_the_database_and_the_archive_goes_on() {
     wait_for("the sector's files", LIMIT, || {
         second.home().join("miner/sectors/1/sealed").is_file().then_some(())
     });
-    let proven = sent(&client, &address, "submitPoSt").len();
+    let proven = client.sent(&address, "submitPoSt").len();
     wait_for("a proof", LIMIT, || {
-        (sent(&client, &address, "submitPoSt").len() > proven).then_some(())
+        (client.sent(&address, "submitPoSt").len() > proven).then_some(())
     });
     assert!(
-        sent(&client, &address, "submitPoSt")
+        client
+            .sent(&address, "submitPoSt")
             .iter()
             .all(|proof| proof["value"] == "0"),
         "one was late"
     );
     assert!(
-        sent(&client, &address, "addFaults").is_empty(),
+        client.sent(&address, "addFaults").is_empty(),
         "nothing was declared lost"
     );
     let back = client.path("back");

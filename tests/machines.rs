@@ -6,6 +6,7 @@ use sealdrop_tests::node::{Node, Worker};
 use sealdrop_tests::scale::drill::same_keys;
 use sealdrop_tests::{bytes, killable, wait_for, Client};
 use serde_json::Value;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -24,18 +25,6 @@ const NETWORK: [&str; 10] = [
     "200",
 ];
 
-/// Messages of one method that the miner has sent.
-fn sent(client: &Client, miner: &str, method: &str) -> Vec<Value> {
-    let sent = client
-        .sealdrop_json(&["chain", "messages", miner])
-        .expect("the chain answers");
-    let messages = sent["messages"].as_array().cloned().unwrap_or_default();
-    messages
-        .into_iter()
-        .filter(|message| message["method"] == method)
-        .collect()
-}
-
 /// Stores a file with the miner, and waits for its commitment, the `nth` one.
 fn store(client: &Client, miner: &str, nth: usize) {
     let file = client.file(&format!("file {nth}"), &bytes(nth as u64, 700));
@@ -44,7 +33,67 @@ fn store(client: &Client, miner: &str, nth: usize) {
         .run(&["store", &file, "--miner", miner, "--duration", "5000"])
         .succeeded();
     wait_for("the sector's commitment", LIMIT, || {
-        (sent(client, miner, "commitSector").len() >= nth).then_some(())
+        (client.sent(miner, "commitSector").len() >= nth).then_some(())
+    });
+}
+
+#[test]
+fn a_machine_that_seals_in_a_folder_of_its_own_makes_again_what_another_has() {
+    let Some(url) = database("scratch") else { return };
+    let storage = tempfile::tempdir().expect("there is room for a directory");
+    let folder = storage.path().to_string_lossy().into_owned();
+    let chain = Node::chain(&NETWORK);
+    let client = Client::new(&chain.url());
+    let mut daemon = Node::miner_unstarted(&chain.url(), "2KiB").with(&[
+        "--database",
+        &url,
+        "--storage",
+        &folder,
+        "--database-work",
+        "false",
+    ]);
+    daemon.start();
+    let scratch = tempfile::tempdir().expect("there is room for a directory");
+    let worker = |name: &str, steps: &str| {
+        let dir = scratch.path().join(name).to_string_lossy().into_owned();
+        let options = ["--scratch", &dir, "--steps", steps];
+        Worker::start_with(&url, storage.path(), name, &options)
+    };
+    // None of the three has what the one before left.
+    let labels = worker("labels", "pre-commit-1");
+    let mut encodes = worker("encodes", "pre-commit-2");
+    let opens = worker("opens", "commit-1,commit-2");
+    store(&client, &daemon.address(), 1);
+    labels.says("a step was taken");
+    encodes.says("its layers are not on this machine");
+    opens.says("it is sealed again for its proof");
+
+    let sectors = |dir: &Path| {
+        let entries = std::fs::read_dir(dir.join("sectors")).expect("it was made");
+        entries
+            .map(|entry| entry.expect("it is listed").path())
+            .collect::<Vec<_>>()
+    };
+    let kept = sectors(storage.path());
+    let [kept] = &kept[..] else {
+        panic!("one sector was sealed: {kept:?}")
+    };
+    assert!(kept.join("sealed").is_file() && kept.join("cache/p_aux").is_file());
+    assert!(
+        !kept.join("cache/layer-1").exists() && !kept.join("unsealed").exists(),
+        "only what proofs need goes to the storage"
+    );
+    wait_for("a proof of what was brought", LIMIT, || {
+        (!client.sent(&daemon.address(), "submitPoSt").is_empty()).then_some(())
+    });
+    let commits = client.sent(&daemon.address(), "commitSector");
+    assert!(commits.iter().all(|message| message["exitCode"] == 0), "{commits:?}");
+
+    // What nobody needs goes: at the start, too.
+    encodes.kill();
+    let _encodes = worker("encodes", "pre-commit-2");
+    wait_for("the scratch folder to be empty", LIMIT, || {
+        sectors(&scratch.path().join("encodes")).is_empty().then_some(())
     });
 }
 
@@ -104,16 +153,17 @@ fn machines_share_one_miner_and_whoever_falls_silent_is_replaced() {
     let told = String::from_utf8_lossy(&alone.stderr).into_owned();
     assert!(told.contains("records are on a server"), "{told}");
 
-    let proven = sent(&client, &miner, "submitPoSt").len();
+    let proven = client.sent(&miner, "submitPoSt").len();
     wait_for("the next proof", LIMIT, || {
-        (sent(&client, &miner, "submitPoSt").len() > proven).then_some(())
+        (client.sent(&miner, "submitPoSt").len() > proven).then_some(())
     });
-    let late: Vec<Value> = sent(&client, &miner, "submitPoSt")
+    let late: Vec<Value> = client
+        .sent(&miner, "submitPoSt")
         .into_iter()
         .filter(|proof| proof["value"] != "0")
         .collect();
     assert!(late.is_empty(), "{late:?}");
-    let commits = sent(&client, &miner, "commitSector");
+    let commits = client.sent(&miner, "commitSector");
     assert_eq!(commits.len(), 2, "{commits:?}");
     assert!(commits.iter().all(|message| message["exitCode"] == 0), "{commits:?}");
 }

@@ -296,6 +296,16 @@ impl Client {
         Self { home, chain }
     }
 
+    /// The miner's messages of one method that are on the chain.
+    pub fn sent(&self, miner: &str, method: &str) -> Vec<Value> {
+        let sent = self
+            .sealdrop_json(&["chain", "messages", miner])
+            .expect("the chain answers");
+        let mut messages = sent["messages"].as_array().cloned().unwrap_or_default();
+        messages.retain(|message| message["method"] == method && !message["exitCode"].is_null());
+        messages
+    }
+
     /// A place for files that the test makes.
     pub fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)

@@ -228,12 +228,18 @@ pub struct Worker {
 impl Worker {
     /// Starts one for the miner of this database and storage, whose log lies in the storage.
     pub fn start(url: &str, storage: &Path, name: &str) -> Self {
+        Self::start_with(url, storage, name, &[])
+    }
+
+    /// The same with further options.
+    pub fn start_with(url: &str, storage: &Path, name: &str, options: &[&str]) -> Self {
         let log = storage.join(format!("{name}.log"));
         let file = File::create(&log).expect("it can be written");
         let mut command = Command::new(killable());
         command
             .args(["worker", "--database", url, "--name", name, "--storage"])
-            .arg(storage);
+            .arg(storage)
+            .args(options);
         command
             .stdin(Stdio::null())
             .stdout(file.try_clone().expect("a file can be shared"))

@@ -222,7 +222,8 @@ async fn remove_sectors(service: &DealExpiry) -> Result<(), EndError> {
         let sector = record.sector;
         let id = sector.id;
         let is_released = sector.effect() == SectorEffect::DeleteFiles;
-        let is_left_over = never_came(&sector) && service.prover.has_files(id);
+        // What other machines have of it in folders of their own is not seen here.
+        let is_left_over = never_came(&sector) && (service.prover.has_files(id) || service.prover.shares_files());
         if is_released || is_left_over {
             // FAIL: the process may end half-way. THEN: the stage is the same, and what is left is removed again.
             service.prover.remove(id).await?;

@@ -8,6 +8,10 @@ use sealdrop_miner::machines::{usual_name, DatabaseUrl};
 use sealdrop_miner::prover::elsewhere::WorkerSettings;
 use sealdrop_miner::prover::Step;
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// Longest that a silent machine is waited for.
+const LONGEST_WAIT: Duration = Duration::from_secs(30 * 24 * 3600);
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -17,6 +21,12 @@ pub struct Arguments {
     /// The folder of pieces and sectors that the daemon has; --steps commit-2 needs none
     #[arg(long, value_name = "DIR", env = "SEALDROP_DATABASE_STORAGE")]
     storage: Option<PathBuf>,
+    /// A folder of this machine's own for what it seals, on a fast disk: layers and trees do not go to the storage then
+    #[arg(long, value_name = "DIR", env = "SEALDROP_SCRATCH")]
+    scratch: Option<PathBuf>,
+    /// How long sectors in --scratch wait for this machine when it falls silent, before another begins them anew
+    #[arg(long, value_name = "SPAN", default_value = "10m", value_parser = waits, requires = "scratch")]
+    scratch_wait: Duration,
     /// Where proof parameters are kept, about 1.5 GB [default: ~/.sealdrop/params]
     #[arg(long, value_name = "DIR", env = "SEALDROP_PARAMS")]
     params: Option<PathBuf>,
@@ -55,6 +65,14 @@ impl Taken {
     }
 }
 
+fn waits(text: &str) -> Result<Duration, String> {
+    let span = crate::span::parse(text).map_err(|error| error.to_string())?;
+    match span <= LONGEST_WAIT {
+        true => Ok(span),
+        false => Err("a machine is waited for 720h at most".to_owned()),
+    }
+}
+
 /// Does steps until it is interrupted.
 pub fn run(arguments: Arguments, proofs: &dyn Proofs) -> Result<()> {
     let usual = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".sealdrop/params"));
@@ -72,10 +90,12 @@ pub fn run(arguments: Arguments, proofs: &dyn Proofs) -> Result<()> {
         url: arguments.database,
         storage: arguments.storage,
         params: params.context("there is no home directory to keep parameters in; give a folder with --params DIR")?,
+        scratch: arguments.scratch.map(|dir| (dir, arguments.scratch_wait)),
         settings: WorkerSettings {
             name: arguments.name.unwrap_or_else(usual_name),
             memory: arguments.memory_mib.map(|mib| mib << 20),
             steps,
+            scratch: None,
         },
     };
     Ok(daemon::work(&config, proofs)?)

@@ -143,6 +143,7 @@ pub(super) fn share(
             name: format!("{} (daemon)", usual_name()),
             memory: None,
             steps: STEPS.to_vec(),
+            scratch: None,
         };
         let worker = Worker::new(jobs, prover.clone(), staging.clone(), settings, give_up);
         services::start_worker(worker, supervisor);

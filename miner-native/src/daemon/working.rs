@@ -5,8 +5,8 @@ use super::{parameters, services, several, DaemonError, Proofs};
 use sealdrop_database::{blocking, Memory};
 use sealdrop_miner::console;
 use sealdrop_miner::descriptors;
-use sealdrop_miner::machines::{check_storage, storage_id, DatabaseUrl, Facts, MachinesError};
-use sealdrop_miner::prover::elsewhere::{Worker, WorkerSettings};
+use sealdrop_miner::machines::{check_storage, storage_id, DatabaseUrl, Facts, MachinesError, ScratchFolder};
+use sealdrop_miner::prover::elsewhere::{Scratch, Worker, WorkerSettings};
 use sealdrop_miner::prover::{Prover, Step};
 use sealdrop_miner::staging::Staging;
 use sealdrop_miner::store::MinerStore;
@@ -26,6 +26,8 @@ pub struct WorkConfig {
     pub storage: Option<PathBuf>,
     /// Where proof parameters are kept.
     pub params: PathBuf,
+    /// A folder of this machine's own to seal in, and how long what lies there is waited for.
+    pub scratch: Option<(PathBuf, Duration)>,
     pub settings: WorkerSettings,
 }
 
@@ -35,21 +37,28 @@ pub fn work(config: &WorkConfig, proofs: &dyn Proofs) -> Result<(), DaemonError>
     let jobs = config.url.jobs().map_err(MachinesError::from)?;
     let facts = facts(|| Facts::told(&jobs))?;
     facts.check_version()?;
-    let named = storage(config, &facts, || Ok(storage_id(&jobs)?.unwrap_or_default()))?;
+    let id = || Ok(storage_id(&jobs)?.unwrap_or_default());
+    let named = storage(config, &facts, id)?;
+    let scratch = match (&named, &config.scratch) {
+        (Some(storage), Some((dir, _))) => Some(ScratchFolder::open(dir, storage, &id()?)?),
+        _ => None,
+    };
     // Removed with what was made in it when this returns.
-    let scratch = match &named {
+    let temporary = match &named {
         None => Some(tempfile::tempdir().map_err(DaemonError::Runtime)?),
         Some(_) => None,
     };
-    let own = scratch.as_ref().map(|scratch| scratch.path().to_owned());
+    let own = temporary.as_ref().map(|temporary| temporary.path().to_owned());
     let storage = named.or(own).unwrap_or_default();
+    let sectors = storage.join("sectors");
     let source = parameters::source(&facts.network, facts.official_params);
     proofs.prepare_worker(&config.params, facts.sector_size, source)?;
     let mut prover_id = [0; 32];
     hex::decode_to_slice(&facts.prover_id, &mut prover_id).map_err(|error| MachinesError::Facts {
         reason: error.to_string(),
     })?;
-    let engine = proofs.engine(prover_id, facts.sector_size, storage.join("sectors"))?;
+    let seals_in = scratch.as_ref().map_or(sectors.clone(), ScratchFolder::sectors);
+    let engine = proofs.engine(prover_id, facts.sector_size, seals_in)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(DaemonError::Runtime)?;
     let ended = runtime.block_on(async {
@@ -61,7 +70,14 @@ pub fn work(config: &WorkConfig, proofs: &dyn Proofs) -> Result<(), DaemonError>
         let prover = Arc::new(Prover::start(engine, facts.sector_size, rates));
         prover.makes_no_posts();
         prover.allow(config.settings.memory.unwrap_or(0), 0);
-        let settings = able(&prover, &config.settings)?;
+        let mut settings = able(&prover, &config.settings, scratch.is_some())?;
+        if let (Some(scratch), Some((_, waits))) = (&scratch, &config.scratch) {
+            settings.scratch = Some(Scratch {
+                sectors: scratch.sectors(),
+                storage: sectors,
+                waits: *waits,
+            });
+        }
         let staging = Staging::of_another(storage.join("staging"));
         let worker = Worker::new(jobs, prover, staging, settings, several::give_up);
         services::start_worker(worker, &mut supervisor);
@@ -97,19 +113,32 @@ fn storage(
     }
 }
 
-/// With the steps alone that this machine has the memory for; fails when it has it for none.
-fn able(prover: &Prover, settings: &WorkerSettings) -> Result<WorkerSettings, DaemonError> {
+/// With the steps alone that this machine has the memory for; fails when it has it for none. In a folder of its own it may have to make again what the steps
+/// before left on a machine that is gone.
+fn able(prover: &Prover, settings: &WorkerSettings, has_scratch: bool) -> Result<WorkerSettings, DaemonError> {
+    let check_step = |step: Step| match step {
+        Step::PreCommit2 | Step::Commit1 if has_scratch => prover
+            .check_step(Step::PreCommit1)
+            .and_then(|()| prover.check_step(Step::PreCommit2))
+            .and_then(|()| prover.check_step(step)),
+        _ => prover.check_step(step),
+    };
+    let together = [Step::PreCommit1, Step::PreCommit2, Step::Commit1];
+    let taken = together.iter().filter(|step| settings.steps.contains(step)).count();
+    if has_scratch && (1..together.len()).contains(&taken) {
+        console::stderr("With --scratch a sector is sealed where it was begun: a machine that takes one of pre-commit 1, pre-commit 2 and commit 1 should take all three, or others make its sectors again");
+    }
     let mut able = settings.clone();
     able.steps.clear();
     for step in &settings.steps {
-        match prover.check_step(*step) {
+        match check_step(*step) {
             Ok(()) => able.steps.push(*step),
             Err(error) if settings.steps.len() == 1 => return Err(error.into()),
             Err(error) => console::stderr(&format!("This machine does not take part in {step}: {error}")),
         }
     }
     match (&able.steps[..], settings.steps.first()) {
-        ([], Some(step)) => prover.check_step(*step).map(|()| able).map_err(Into::into),
+        ([], Some(step)) => check_step(*step).map(|()| able).map_err(Into::into),
         _ => Ok(able),
     }
 }

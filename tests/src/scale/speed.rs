@@ -64,6 +64,7 @@ async fn steps_a_second(url: &str, machines: u64) -> f64 {
                 name: format!("machine {number}"),
                 memory: None,
                 steps: vec![Step::Commit2],
+                scratch: None,
             },
             |reason| panic!("{reason}"),
         );

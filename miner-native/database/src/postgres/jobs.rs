@@ -17,6 +17,7 @@ mod bell;
 mod leading;
 mod looking;
 mod posting;
+mod releasing;
 mod showing;
 mod taking;
 #[cfg(test)]
@@ -108,8 +109,10 @@ pub enum Outcome {
     Done(Vec<u8>),
     /// It cannot be done; what the machine says of it.
     Failed(Vec<u8>),
-    /// It was not begun, or there was no room for it: another machine, or the same one later.
+    /// It was not begun, or there was no room for it: later, and where it stuck it sticks for a while.
     NotNow(String),
+    /// What this machine has, or lacks, is at fault: another one.
+    NotHere(String),
     /// The machine is being stopped, and so is the job with it: it counts for nothing. A thread may be at it for so
     /// long still.
     Stopped(Duration),
@@ -144,6 +147,8 @@ pub struct Machine {
     pub memory: u64,
     /// The kinds of jobs that it takes.
     pub kinds: Vec<String>,
+    /// Where a sector's files stay on the machine: how long jobs that stick wait for it after its last sign of life.
+    pub keeps: Option<Duration>,
     pub version: String,
 }
 
@@ -277,8 +282,8 @@ impl std::fmt::Debug for Jobs {
 
 /// What the tables are made by; those that are there stay.
 fn tables(session: &Session) -> String {
-    let [jobs, history, machines, leases, facts] =
-        ["jobs", "job_history", "machines", "leases", "facts"].map(|name| session.quoted(name));
+    let [jobs, history, machines, leases, facts, released] =
+        ["jobs", "job_history", "machines", "leases", "facts", "released"].map(|name| session.quoted(name));
     format!(
         "CREATE TABLE IF NOT EXISTS {jobs} (
            id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, key text NOT NULL UNIQUE, kind text NOT NULL, rank smallint NOT NULL,
@@ -294,8 +299,15 @@ fn tables(session: &Session) -> String {
          CREATE INDEX IF NOT EXISTS job_history_sector ON {history} (sector, id);
          CREATE TABLE IF NOT EXISTS {machines} (
            name text PRIMARY KEY, cores bigint NOT NULL, memory bigint NOT NULL, version text NOT NULL, kinds text[] NOT NULL, seen_at timestamptz NOT NULL);
+         DO $$ BEGIN
+           -- Asked first: to alter a table waits for whoever reads it, and all others wait behind that.
+           IF NOT EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = '{machines}'::regclass AND attname = 'keeps_s') THEN
+             ALTER TABLE {machines} ADD COLUMN keeps_s double precision;
+           END IF;
+         END $$;
          CREATE TABLE IF NOT EXISTS {leases} (
            name text PRIMARY KEY, holder text NOT NULL, fence bigint NOT NULL, until timestamptz NOT NULL);
+         CREATE TABLE IF NOT EXISTS {released} (sector bigint PRIMARY KEY);
          CREATE TABLE IF NOT EXISTS {facts} (name text PRIMARY KEY, value bytea NOT NULL);"
     )
 }

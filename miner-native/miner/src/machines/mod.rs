@@ -3,13 +3,16 @@
 //! ```text
 //! database   PostgreSQL: the miner's records (`store`), the jobs of sealing (`prover::elsewhere`), who leads ([`leading`]), what all have to know ([`Facts`])
 //! storage    one folder that all machines reach: DIR/staging, DIR/sectors, and DIR/storage.id, by which each sees that it is the right one
+//! scratch    a folder of one worker's own, if it has one: layers and trees of what it seals ([`ScratchFolder`])
 //! ```
 //! One daemon leads: it deals with clients and the chain, proves what is stored, and posts the steps of sealing. Others wait to take over. Workers do the
 //! steps. Put together by the program's `daemon` and by its command `worker`.
 
 mod leading;
+mod scratch;
 
 pub use leading::Leading;
+pub use scratch::ScratchFolder;
 
 use crate::data_dir::write_whole;
 use crate::machine;
@@ -43,6 +46,8 @@ pub enum MachinesError {
     },
     #[error("{} is not where the pieces and sectors of this database's miner are: {reason}; is it mounted? Name the folder that its other machines have by --storage", dir.display())]
     OtherStorage { dir: PathBuf, reason: &'static str },
+    #[error("{} cannot be what this machine seals in: {reason}; name a folder of its own by --scratch", dir.display())]
+    Scratch { dir: PathBuf, reason: &'static str },
     #[error("{} belongs to another user (number {theirs}) than this program's ({ours}): run all machines of a miner as one user", dir.display())]
     OtherUser { dir: PathBuf, theirs: u32, ours: u32 },
     #[error("{} has pieces or sectors, and the storage {} has none of them: bring them there before the miner is moved, or its sectors cannot be proven", from.display(), to.display())]
@@ -311,7 +316,7 @@ mod tests {
         for wrong in [
             "mysql://miner:SECRET@db",
             "postgres://miner:SECRET@x@db",
-            "postgres://m:SECRET@db/a?sslmode=require",
+            "postgres://m:SECRET@db/a?sslmode=some",
         ] {
             let error = wrong
                 .parse::<DatabaseUrl>()

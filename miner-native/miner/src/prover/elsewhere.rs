@@ -4,12 +4,15 @@
 //! Elsewhere   the daemon's side: posts a step, waits for its result
 //! Worker      a machine's side: takes steps that it has room for, by the rules of `selection`, and does them by a `Prover` of its own
 //! ```
-//! A step is posted with all that it depends on but the files, which lie where all machines reach them. Its key is a digest of that: a daemon that
+//! A step is posted with all that it depends on but the files, which lie where all machines reach them, or in a folder of the machine's own
+//! ([`Scratch`]). Its key is a digest of that: a daemon that
 //! crashed finds its step again, and what a machine finished before is found on the disk by [`super::Resuming`]. A proof-of-spacetime is never posted:
 //! it is made where it is due, at once.
 
+mod scratch;
 mod working;
 
+pub use scratch::Scratch;
 pub use working::{Worker, WorkerSettings};
 
 use super::jobs::{JobState, JobView};
@@ -178,6 +181,14 @@ impl Elsewhere {
         match sealdrop_database::blocking(|| self.jobs.cancel(sector))? {
             Duration::ZERO => Ok(()),
             left => Err(ProverError::AtWork { sector, left }),
+        }
+    }
+
+    /// Says that nobody seals a sector any more. Blocks its thread.
+    pub(super) fn release(&self, sector: u64) -> Result<(), ProverError> {
+        match self.shares_files {
+            true => Ok(self.jobs.release(sector)?),
+            false => Ok(()),
         }
     }
 

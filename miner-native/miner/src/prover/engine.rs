@@ -32,9 +32,13 @@ pub trait Engine: Send + Sync + 'static {
     }
     /// Whom proofs are bound to.
     fn prover_id(&self) -> [u8; 32];
-    /// Whether phase 1 was finished for exactly this, as far as can be told without reading its files.
-    fn has_pre_commit1(&self, _: &Sector, _: [u8; 32]) -> bool {
-        false
+    /// What phase 1 gave for exactly this, where it is kept; its files are not read for it.
+    fn kept_pre_commit1(&self, _: &Sector, _: [u8; 32]) -> Option<Vec<u8>> {
+        None
+    }
+    /// The same of phase 2.
+    fn kept_pre_commit2(&self, _: &Sector, _: [u8; 32]) -> Option<Commitments> {
+        None
     }
     /// The files that phase 1 leaves for phase 2, below the sector's directory; all are on the disk.
     fn pre_commit1_files(&self, dir: &Path) -> Result<Vec<PathBuf>, ProverError>;

@@ -8,6 +8,7 @@
 pub mod child;
 pub mod elsewhere;
 mod engine;
+mod error;
 #[cfg(test)]
 pub(crate) mod fake;
 mod jobs;
@@ -21,6 +22,7 @@ pub mod selection;
 pub mod work;
 
 pub use engine::{prover_size, Commitments, Engine, RealEngine, RealVerifier};
+pub use error::{ProverError, UnsealError};
 pub use jobs::{JobState, JobView};
 pub use own::{OwnCode, OwnCodeStatus};
 pub use rates::Expected;
@@ -35,124 +37,11 @@ use crate::store::RateBook;
 use elsewhere::Elsewhere;
 use rates::Rates;
 use scheduler::{Order, Plan, Priority, Scheduler};
-use sealdrop_prover::{is_shortage, Error};
-use shared::piece::{Commitment, SectorSize, SizeError};
+use sealdrop_prover::Error;
+use shared::piece::{Commitment, SectorSize};
 use shared::sector::{Sealed, Sector};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Why a step of sealing or proving gave no result.
-#[derive(Debug, thiserror::Error)]
-pub enum ProverError {
-    #[error(transparent)]
-    Step(#[from] sealdrop_prover::Error),
-    #[error("{step} panicked: {reason}")]
-    Panicked { step: Step, reason: String },
-    #[error("no thread for {step} could be started; close other programs: it is tried again")]
-    NoThread { step: Step },
-    #[error(
-        "{step} needs {} of memory and there are {}, beyond the {} kept free for proofs-of-spacetime: close other programs, \
-         give the daemon more with `sealdrop config scheduler.memoryMiB`, or run it on a larger machine; it is tried again",
-        gib(*needed), gib(*budget), gib(*reserve)
-    )]
-    TooLittleMemory {
-        step: Step,
-        needed: u64,
-        budget: u64,
-        reserve: u64,
-    },
-    #[error("{step} on another machine: {reason}")]
-    Elsewhere { step: Step, reason: String },
-    #[error("sector {sector} was being sealed by another machine, which may be at its files for {} s more; it is tried again", left.as_secs())]
-    AtWork { sector: u64, left: Duration },
-    #[error("another daemon leads by now")]
-    NotLeading,
-    #[error("another machine takes jobs by the name {name}: give this one its own with --name")]
-    NameTaken { name: String },
-    #[error(transparent)]
-    Database(#[from] sealdrop_database::DatabaseError),
-    #[error("there are no proofs for sectors of {sector}")]
-    UnknownSize { sector: SectorSize },
-    #[error("a piece of the sector has an impossible size: {0}")]
-    PieceSize(#[from] SizeError),
-    #[error("{} cannot be read: {source}; restore it, or the sector is lost", path.display())]
-    Missing { path: PathBuf, source: std::io::Error },
-    #[error("{} has {found} bytes instead of {expected}; restore it, or the sector is lost", path.display())]
-    Length { path: PathBuf, found: u64, expected: u64 },
-    #[error("could not {action} {}: {source}; check the folder's permissions and the free space", path.display())]
-    Output {
-        action: &'static str,
-        path: PathBuf,
-        source: std::io::Error,
-    },
-    #[error("the sector's files in {} cannot be removed: {source}; check the folder's permissions", dir.display())]
-    Remove { dir: PathBuf, source: std::io::Error },
-}
-
-impl ProverError {
-    /// The sectors whose files cannot be proven, when that is what the error says.
-    pub fn faulty(&self) -> Option<&[u64]> {
-        match self {
-            Self::Step(sealdrop_prover::Error::FaultySectors { sectors, .. }) => Some(sectors),
-            _ => None,
-        }
-    }
-
-    /// Whether the step itself did not fail: it was not begun, or there was no room on the disk or no file descriptor for it. It
-    /// can be done later, and says nothing of the sector.
-    pub fn passes(&self) -> bool {
-        match self {
-            Self::NoThread { .. }
-            | Self::TooLittleMemory { .. }
-            | Self::Database(_)
-            | Self::AtWork { .. }
-            | Self::NotLeading
-            | Self::Step(Error::Busy { .. }) => true,
-            Self::Step(error) => error.is_shortage(),
-            Self::Missing { source, .. } | Self::Output { source, .. } | Self::Remove { source, .. } => {
-                is_shortage(source)
-            }
-            _ => false,
-        }
-    }
-}
-
-impl ProverError {
-    /// Whether it says of a replica that it is not there as it must be, and not that this could not be told.
-    pub fn is_damage(&self) -> bool {
-        match self {
-            Self::Missing { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
-            Self::Length { .. } => true,
-            Self::Step(Error::Io { source, .. }) => source.kind() == std::io::ErrorKind::NotFound,
-            // The library panics over some contents.
-            Self::Step(error) => matches!(
-                error,
-                Error::Proofs { .. } | Error::FaultySectors { .. } | Error::WrongLength { .. } | Error::Panicked { .. }
-            ),
-            _ => false,
-        }
-    }
-
-    /// Whether another machine may do the step: what failed may be this one's files or the way to them, its parameters, its memory or its program.
-    pub fn is_of_the_machine(&self) -> bool {
-        match self {
-            Self::Missing { .. }
-            | Self::Length { .. }
-            | Self::Output { .. }
-            | Self::Remove { .. }
-            | Self::Elsewhere { .. } => true,
-            Self::Panicked { .. } => true,
-            Self::Step(error) => matches!(error, Error::Io { .. } | Error::Proofs { .. } | Error::Params(_)),
-            _ => false,
-        }
-    }
-}
-
-/// Bytes as people read them.
-fn gib(bytes: u64) -> String {
-    format!("{}.{} GiB", bytes >> 30, ((bytes & ((1 << 30) - 1)) * 10) >> 30)
-}
 
 /// The prover of one miner.
 pub struct Prover {
@@ -331,9 +220,19 @@ impl Prover {
         self.scheduler.run(self.order(step, Some(sector), 1), job).await
     }
 
-    /// See [`Engine::has_pre_commit1`].
+    /// Whether phase 1 was finished here for exactly this, see [`Engine::kept_pre_commit1`].
     pub fn has_pre_commit1(&self, sector: &Sector, ticket: [u8; 32]) -> bool {
-        self.engine.has_pre_commit1(sector, ticket)
+        self.kept_pre_commit1(sector, ticket).is_some()
+    }
+
+    /// See [`Engine::kept_pre_commit1`].
+    pub(crate) fn kept_pre_commit1(&self, sector: &Sector, ticket: [u8; 32]) -> Option<Vec<u8>> {
+        self.engine.kept_pre_commit1(sector, ticket)
+    }
+
+    /// See [`Engine::kept_pre_commit2`].
+    pub(crate) fn kept_pre_commit2(&self, sector: &Sector, ticket: [u8; 32]) -> Option<Commitments> {
+        self.engine.kept_pre_commit2(sector, ticket)
     }
 
     /// See [`Engine::pre_commit1`].
@@ -406,7 +305,10 @@ impl Prover {
     pub async fn clear_cache(&self, sector: u64) -> Result<(), ProverError> {
         let engine = self.engine.clone();
         let job = move || engine.clear_cache(sector);
-        self.run(Step::Tidy, sector, job).await
+        let cleared = self.run(Step::Tidy, sector, job).await;
+        // Whatever keeps files here: nobody seals it any more.
+        self.release(sector)?;
+        cleared
     }
 
     /// See [`Engine::window_post`].
@@ -522,7 +424,29 @@ impl Prover {
         }
         let engine = self.engine.clone();
         let job = move || engine.remove(sector);
+        self.run(Step::Tidy, sector, job).await?;
+        self.release(sector)
+    }
+
+    /// The same of a sector that nobody wants when its turn has come; whether it went.
+    pub(crate) async fn remove_unless(
+        &self,
+        sector: u64,
+        is_wanted: impl FnOnce() -> bool + Send + 'static,
+    ) -> Result<bool, ProverError> {
+        let engine = self.engine.clone();
+        let job = move || match is_wanted() {
+            true => Ok(false),
+            false => engine.remove(sector).map(|()| true),
+        };
         self.run(Step::Tidy, sector, job).await
+    }
+
+    /// Tells whoever sealed the sector in a folder of its own that nobody needs that any more.
+    fn release(&self, sector: u64) -> Result<(), ProverError> {
+        self.elsewhere
+            .as_ref()
+            .map_or(Ok(()), |elsewhere| elsewhere.release(sector))
     }
 
     /// See [`Engine::remove_unsealed`].
@@ -531,15 +455,4 @@ impl Prover {
         let job = move || engine.remove_unsealed(sector);
         self.run(Step::Tidy, sector, job).await
     }
-}
-
-/// Why a piece could not be unsealed.
-#[derive(Debug, thiserror::Error)]
-pub enum UnsealError {
-    #[error(transparent)]
-    Prover(ProverError),
-    #[error(transparent)]
-    Staging(crate::staging::StagingError),
-    #[error("the sector has no piece {index}")]
-    NoSuchPiece { index: usize },
 }

@@ -120,9 +120,10 @@ impl Outputs {
         self.folder().join(format!("{}.json", step.name()))
     }
 
-    /// Whether there is an output for these inputs, without a look at its files.
-    pub fn is_kept(&self, step: Step, inputs: Inputs) -> bool {
-        matches!(self.read(step), Ok(Some(kept)) if kept.inputs == hex::encode(inputs))
+    /// The output for these inputs, without a look at its files.
+    pub fn kept(&self, step: Step, inputs: Inputs) -> Option<Vec<u8>> {
+        let kept = self.read(step).ok().flatten()?;
+        (kept.inputs == hex::encode(inputs)).then(|| hex::decode(&kept.output).ok())?
     }
 
     /// The output for exactly these inputs, if it and its files are whole.
@@ -236,7 +237,7 @@ pub fn files_in(sector: &Path, name: &str) -> Result<Vec<PathBuf>, ProverError> 
 }
 
 /// A file's length and hexadecimal SHA-256.
-fn digest_of(path: &Path) -> io::Result<(u64, String)> {
+pub(super) fn digest_of(path: &Path) -> io::Result<(u64, String)> {
     let mut file = File::open(path)?;
     let (mut digest, mut bytes, mut chunk) = (Sha256::new(), 0u64, vec![0; CHUNK]);
     loop {
@@ -340,7 +341,7 @@ mod tests {
             .keep(Step::Commit1, later, &[], b"openings")
             .expect("it is kept");
         outputs.discard(Step::PreCommit2).expect("removed");
-        assert!(outputs.is_kept(Step::PreCommit1, inputs));
-        assert!(!outputs.is_kept(Step::Commit1, later));
+        assert!(outputs.kept(Step::PreCommit1, inputs).is_some());
+        assert!(outputs.kept(Step::Commit1, later).is_none());
     }
 }

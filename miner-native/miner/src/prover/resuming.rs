@@ -77,9 +77,16 @@ impl<E: Engine> Engine for Resuming<E> {
         self.0.prover_id()
     }
 
-    fn has_pre_commit1(&self, sector: &Sector, ticket: [u8; 32]) -> bool {
+    fn kept_pre_commit1(&self, sector: &Sector, ticket: [u8; 32]) -> Option<Vec<u8>> {
         let inputs = self.pre_commit1_inputs(sector, ticket);
-        self.outputs(sector.id).is_kept(Step::PreCommit1, inputs)
+        self.outputs(sector.id).kept(Step::PreCommit1, inputs)
+    }
+
+    fn kept_pre_commit2(&self, sector: &Sector, ticket: [u8; 32]) -> Option<Commitments> {
+        let output = self.kept_pre_commit1(sector, ticket)?;
+        let inputs = self.pre_commit2_inputs(sector, ticket, &output);
+        let kept = self.outputs(sector.id).kept(Step::PreCommit2, inputs)?;
+        parse(&kept)
     }
 
     fn pre_commit1(&self, sector: &Sector, ticket: [u8; 32], staging: &Staging) -> Result<Vec<u8>, ProverError> {
@@ -96,11 +103,7 @@ impl<E: Engine> Engine for Resuming<E> {
     }
 
     fn pre_commit2(&self, sector: &Sector, ticket: [u8; 32], output: &[u8]) -> Result<Commitments, ProverError> {
-        let inputs = self
-            .inputs(Step::PreCommit2, sector)
-            .with(&ticket)
-            .with(output)
-            .digest();
+        let inputs = self.pre_commit2_inputs(sector, ticket, output);
         if let Some(found) = self.found(Step::PreCommit2, sector.id, inputs)? {
             if let Some(commitments) = parse(&found) {
                 match self.0.check_pre_commit(sector, ticket, &commitments) {
@@ -235,6 +238,11 @@ impl<E: Engine> Resuming<E> {
 
     fn pre_commit1_inputs(&self, sector: &Sector, ticket: [u8; 32]) -> Inputs {
         self.inputs(Step::PreCommit1, sector).with(&ticket).digest()
+    }
+
+    fn pre_commit2_inputs(&self, sector: &Sector, ticket: [u8; 32], output: &[u8]) -> Inputs {
+        let inputs = self.inputs(Step::PreCommit2, sector).with(&ticket);
+        inputs.with(output).digest()
     }
 }
 

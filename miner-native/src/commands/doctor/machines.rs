@@ -283,6 +283,7 @@ mod tests {
                 memory: 1 << 30,
                 kinds: kinds.iter().map(|kind| (*kind).to_owned()).collect(),
                 version: "0".to_owned(),
+                keeps: None,
             },
             silent_ms,
             jobs: 0,

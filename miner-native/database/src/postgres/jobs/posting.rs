@@ -8,6 +8,8 @@ use std::time::Duration;
 const PREFERENCE: Duration = Duration::from_secs(60);
 /// What is remembered of jobs that ended.
 const HISTORY: i64 = 10_000;
+/// What came of a job that does not stick, and says nothing of where the sector's files are.
+const APART: &str = "done apart";
 /// How often whoever waits looks for itself, whatever it was told.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
@@ -18,13 +20,14 @@ impl Jobs {
         let sector = job.sector.map(number);
         let (preference, lease) = (PREFERENCE.as_secs_f64(), job.lease.as_secs_f64());
         let posted = self.ask_leading(|session| {
-            let (jobs, history) = (session.quoted("jobs"), session.quoted("job_history"));
+            let [jobs, history, released] = ["jobs", "job_history", "released"].map(|name| session.quoted(name));
             // Whoever was at the sector's files must have come to rest before the next one is.
             let query = format!(
-                "WITH last AS (SELECT machine FROM {history} WHERE sector = $4 AND machine IS NOT NULL AND outcome = 'done' ORDER BY id DESC LIMIT 1),
+                "WITH last AS (SELECT CASE WHEN outcome = 'done' THEN machine END AS machine FROM {history} WHERE sector = $4 AND outcome <> '{APART}' ORDER BY id DESC LIMIT 1),
+                 needed AS (DELETE FROM {released} WHERE sector = $4),
                  others AS (DELETE FROM {jobs} WHERE sector = $4 AND key <> $1 RETURNING greatest(lease_until, not_before) AS rests),
                  made AS (INSERT INTO {jobs} (key, kind, rank, sector, input, prefers, preferred_until, not_before, lease_s)
-                   VALUES ($1, $2, $3, $4, $5, (SELECT machine FROM last WHERE $7), now() + make_interval(secs => $6),
+                   VALUES ($1, $2, $3, $4, $5, (SELECT machine FROM last WHERE $7), CASE WHEN $7 THEN now() + make_interval(secs => $6) END,
                      greatest(now(), (SELECT max(rests) FROM others)), $8)
                    ON CONFLICT (key) DO UPDATE SET not_before = greatest({jobs}.not_before, (SELECT max(rests) FROM others)) RETURNING id)
                  SELECT id FROM made"
@@ -81,7 +84,7 @@ impl Jobs {
                 "WITH gone AS (DELETE FROM {jobs} WHERE id = $1 RETURNING *)
                  INSERT INTO {history} (job, key, kind, sector, machine, attempts, lost, posted_at, begun_at, ended_at, outcome)
                  SELECT id, key, kind, sector, holder, attempts, lost, posted_at, begun_at, coalesce(ended_at, now()),
-                   CASE WHEN output IS NOT NULL THEN 'done' WHEN failure IS NOT NULL THEN 'failed' ELSE 'given up' END FROM gone RETURNING id"
+                   CASE WHEN output IS NOT NULL AND preferred_until IS NULL THEN '{APART}' WHEN output IS NOT NULL THEN 'done' WHEN failure IS NOT NULL THEN 'failed' ELSE 'given up' END FROM gone RETURNING id"
             );
             let kept = session.client()?.query_opt(&query, &[&id]).map_err(Fault::of)?;
             // What is old goes now and then.

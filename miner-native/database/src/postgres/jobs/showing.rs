@@ -3,6 +3,7 @@
 use super::{sector, unsigned, Fault, Jobs, Machine};
 use crate::DatabaseError;
 use postgres::Row;
+use std::time::Duration;
 
 /// A machine, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +49,7 @@ impl Jobs {
         self.ask(|session| {
             let (jobs, machines) = (session.quoted("jobs"), session.quoted("machines"));
             let query = format!(
-                "SELECT name, cores, memory, version, kinds, (extract(epoch FROM now() - seen_at) * 1000)::bigint,
+                "SELECT name, cores, memory, version, kinds, keeps_s, (extract(epoch FROM now() - seen_at) * 1000)::bigint,
                    (SELECT count(*) FROM {jobs} WHERE holder = name AND ended_at IS NULL AND lease_until >= now())
                  FROM {machines} WHERE seen_at > now() - interval '1 day' ORDER BY name"
             );
@@ -73,6 +74,7 @@ fn job_view(row: &Row) -> JobView {
 }
 
 fn machine_view(row: &Row) -> MachineView {
+    let keeps: Option<f64> = row.get(5);
     MachineView {
         machine: Machine {
             name: row.get(0),
@@ -80,8 +82,9 @@ fn machine_view(row: &Row) -> MachineView {
             memory: unsigned(row.get(2)),
             version: row.get(3),
             kinds: row.get(4),
+            keeps: keeps.and_then(|keeps| Duration::try_from_secs_f64(keeps).ok()),
         },
-        silent_ms: unsigned(row.get(5)),
-        jobs: unsigned(row.get(6)),
+        silent_ms: unsigned(row.get(6)),
+        jobs: unsigned(row.get(7)),
     }
 }

@@ -10,6 +10,8 @@ const BEAT_PATIENCE: Duration = Duration::from_secs(2);
 /// Pauses between two tries of a job that nobody could do: doubled each time, up to the second.
 const FIRST_PAUSE_S: f64 = 1.0;
 const LONGEST_PAUSE_S: f64 = 300.0;
+/// How often a job that sticks is put off before any machine may try it.
+const MOST_WAITS: i32 = 8;
 /// Jobs that a machine is shown.
 const SHOWN: i64 = 64;
 
@@ -17,11 +19,12 @@ impl Jobs {
     /// The jobs of these kinds that `machine` may take, the first first; at most so many as one look needs.
     pub fn open(&self, machine: &str, kinds: &[&str]) -> Result<Vec<OpenJob>, DatabaseError> {
         self.ask(|session| {
-            let jobs = session.quoted("jobs");
+            let (jobs, machines) = (session.quoted("jobs"), session.quoted("machines"));
             let query = format!(
                 "SELECT id, kind, sector FROM {jobs}
                  WHERE {FREE} AND not_before <= now() AND kind = ANY($1)
-                   AND (prefers IS NULL OR prefers = $2 OR preferred_until < now())
+                   AND (prefers IS NULL OR prefers = $2 OR NOT EXISTS (SELECT 1 FROM {machines} WHERE name = prefers AND kind = ANY(kinds)
+                     AND greatest(preferred_until, seen_at + make_interval(secs => keeps_s)) > now()))
                  ORDER BY rank, id LIMIT {SHOWN}"
             );
             let rows = session
@@ -39,7 +42,7 @@ impl Jobs {
             let query = format!(
                 "WITH next AS (SELECT id FROM {jobs} WHERE id = ANY($1) AND {FREE}
                    ORDER BY rank, id LIMIT 1 FOR UPDATE SKIP LOCKED)
-                 UPDATE {jobs} SET lost = lost + (holder IS NOT NULL)::integer, holder = $2, fence = fence + 1, attempts = attempts + 1,
+                 UPDATE {jobs} SET lost = lost + (holder IS NOT NULL)::integer, prefers = CASE WHEN holder IS NULL THEN prefers END, holder = $2, fence = fence + 1, attempts = attempts + 1,
                    begun_at = now(), lease_until = now() + make_interval(secs => lease_s)
                  FROM next WHERE {jobs}.id = next.id
                  RETURNING {jobs}.id, fence, kind, sector, input, attempts"
@@ -57,8 +60,8 @@ impl Jobs {
         self.ask_of(&self.inner.beats, BEAT_PATIENCE, &mut |session| {
             let (jobs, machines) = (session.quoted("jobs"), session.quoted("machines"));
             let query = format!(
-                "WITH seen AS (INSERT INTO {machines} (name, cores, memory, version, kinds, seen_at) VALUES ($1, $2, $3, $4, $7, now())
-                   ON CONFLICT (name) DO UPDATE SET cores = $2, memory = $3, version = $4, kinds = $7, seen_at = now()),
+                "WITH seen AS (INSERT INTO {machines} (name, cores, memory, version, kinds, keeps_s, seen_at) VALUES ($1, $2, $3, $4, $7, $8, now())
+                   ON CONFLICT (name) DO UPDATE SET cores = $2, memory = $3, version = $4, kinds = $7, keeps_s = $8, seen_at = now()),
                  held AS (SELECT * FROM unnest($5::bigint[], $6::bigint[]) AS t(id, fence))
                  UPDATE {jobs} SET lease_until = now() + make_interval(secs => lease_s) FROM held
                  WHERE {jobs}.id = held.id AND {jobs}.fence = held.fence AND holder = $1 AND ended_at IS NULL RETURNING {jobs}.id"
@@ -67,7 +70,16 @@ impl Jobs {
                 .client()?
                 .query(
                     &query,
-                    &[&machine.name, &cores, &memory, &machine.version, &ids, &fences, &machine.kinds],
+                    &[
+                        &machine.name,
+                        &cores,
+                        &memory,
+                        &machine.version,
+                        &ids,
+                        &fences,
+                        &machine.kinds,
+                        &machine.keeps.map(|keeps| keeps.as_secs_f64()),
+                    ],
                 )
                 .map_err(Fault::of)?;
             Ok(rows.iter().map(|row| row.get(0)).collect())
@@ -79,7 +91,7 @@ impl Jobs {
         let (output, failure, reason) = match outcome {
             Outcome::Done(output) => (Some(output), None, None),
             Outcome::Failed(failure) => (None, Some(failure), None),
-            Outcome::NotNow(reason) => (None, None, Some(reason)),
+            Outcome::NotNow(reason) | Outcome::NotHere(reason) => (None, None, Some(reason)),
             Outcome::Stopped(_) => (None, None, None),
         };
         self.ask(|session| {
@@ -95,12 +107,15 @@ impl Jobs {
                 }
                 (_, Some(reason)) => {
                     let query = format!(
-                        "UPDATE {jobs} SET holder = NULL, lease_until = NULL, prefers = NULL, reason = $4,
+                        "UPDATE {jobs} SET holder = NULL, lease_until = NULL, prefers = CASE WHEN $5 AND attempts < {MOST_WAITS} THEN prefers END, reason = $4,
                            not_before = now() + make_interval(secs => least({FIRST_PAUSE_S} * power(2, least(attempts, 16)), {LONGEST_PAUSE_S}))
                          WHERE id = $1 AND fence = $2 AND holder = $3 AND ended_at IS NULL"
                     );
                     let client = session.client()?;
-                    client.execute(&query, &[&claim.id, &claim.fence, &machine, reason]).map_err(Fault::of)?
+                    let sticks = matches!(outcome, Outcome::NotNow(_));
+                    client
+                        .execute(&query, &[&claim.id, &claim.fence, &machine, reason, &sticks])
+                        .map_err(Fault::of)?
                 }
                 (_, None) => {
                     // One that has just this result already was answered, and the answer was lost.

@@ -28,6 +28,7 @@ fn machine(name: &str) -> Machine {
         memory: 4 << 30,
         kinds: vec!["proof".to_owned()],
         version: "0".to_owned(),
+        keeps: None,
     }
 }
 
@@ -42,14 +43,15 @@ fn take(jobs: &Jobs, machine: &str) -> Option<Claim> {
     jobs.claim(machine, &ids).unwrap()
 }
 
-/// As if this time had passed for leases, pauses and preferences.
+/// As if this time had passed for leases, pauses, preferences and signs of life.
 fn pass(jobs: &Jobs, seconds: u32) {
     jobs.ask(|session| {
-        let (jobs, leases) = (session.quoted("jobs"), session.quoted("leases"));
+        let [jobs, leases, machines] = ["jobs", "leases", "machines"].map(|name| session.quoted(name));
         let sql = format!(
             "UPDATE {jobs} SET lease_until = lease_until - interval '{seconds} s', not_before = not_before - interval '{seconds} s',
                preferred_until = preferred_until - interval '{seconds} s';
-             UPDATE {leases} SET until = until - interval '{seconds} s';"
+             UPDATE {leases} SET until = until - interval '{seconds} s';
+             UPDATE {machines} SET seen_at = seen_at - interval '{seconds} s';"
         );
         session.client()?.batch_execute(&sql).map_err(Fault::of)
     })
@@ -126,8 +128,53 @@ fn the_lowest_rank_goes_first_and_then_what_was_posted_first() {
 }
 
 #[test]
+fn a_sectors_jobs_wait_for_the_machine_that_keeps_its_files_for_as_long_as_it_said() {
+    let Some(jobs) = jobs("keeps") else { return };
+    let keeper = Machine {
+        keeps: Some(Duration::from_secs(600)),
+        ..machine("keeper")
+    };
+    let first = jobs.post(&job("a", 1, Some(7))).unwrap().unwrap();
+    let claim = take(&jobs, "keeper").unwrap();
+    jobs.end("keeper", &claim, &Outcome::Done(Vec::new())).unwrap();
+    jobs.remove(first).unwrap();
+    jobs.post(&job("b", 1, Some(7))).unwrap().unwrap();
+    jobs.beat(&keeper, &[]).unwrap();
+    assert_eq!(jobs.machines().unwrap()[0].machine, keeper);
+    pass(&jobs, 590);
+    assert_eq!(take(&jobs, "two"), None, "the minute of others is long over");
+    // One that does not take such jobs any more is not waited for.
+    let other = Machine {
+        kinds: vec!["layers".to_owned()],
+        ..keeper.clone()
+    };
+    jobs.beat(&other, &[]).unwrap();
+    assert_eq!(jobs.open("two", &["proof"]).unwrap().len(), 1);
+    jobs.beat(&keeper, &[]).unwrap();
+    assert_eq!(take(&jobs, "two"), None);
+    pass(&jobs, 601);
+    assert_eq!(take(&jobs, "two").map(|claim| claim.input), Some(b"b".to_vec()));
+}
+
+#[test]
+fn a_sector_is_released_until_a_job_of_it_is_posted_again() {
+    let Some(jobs) = jobs("released") else { return };
+    let id = jobs.post(&job("a", 1, Some(7))).unwrap().unwrap();
+    jobs.release(7).unwrap();
+    assert_eq!(jobs.released(&[7]).unwrap(), [0; 0], "it is being sealed");
+    jobs.remove(id).unwrap();
+    jobs.release(7).unwrap();
+    jobs.release(7).unwrap();
+    jobs.release(9).unwrap();
+    assert_eq!(jobs.released(&[9, 8, 7]).unwrap(), [7, 9]);
+    jobs.post(&job("b", 1, Some(7))).unwrap().unwrap();
+    assert_eq!(jobs.released(&[9, 8, 7]).unwrap(), [9]);
+}
+
+#[test]
 fn a_sectors_next_job_is_for_the_machine_that_has_it_and_after_a_while_for_all() {
     let Some(jobs) = jobs("sticky") else { return };
+    jobs.beat(&machine("one"), &[]).unwrap();
     let first = jobs.post(&job("a", 1, Some(7))).unwrap().unwrap();
     let claim = take(&jobs, "one").unwrap();
     jobs.end("one", &claim, &Outcome::Done(Vec::new())).unwrap();

@@ -4,7 +4,10 @@
 //! nothing that another could do. Once every [`BEAT`] it says that it lives. A step that writes a sector's files and was lost, because nothing was heard
 //! of the database for [`SILENCE`] or because another machine has it now, must not go on: a thread cannot be stopped, so the process is.
 
-use super::{decode, encode, step_of, Answer, Request};
+mod computing;
+
+use super::scratch::TIDY_EVERY;
+use super::{step_of, Scratch};
 use crate::clock;
 use crate::prover::{machine, Prover, ProverError, Step};
 use crate::staging::Staging;
@@ -31,6 +34,8 @@ const NAP: Duration = Duration::from_millis(250);
 const DATABASE: &str = "jobs of the database";
 /// What health calls this machine's own files and its way to the storage.
 const FILES: &str = "files of this machine";
+/// What health calls the folder that it seals in.
+const SCRATCH: &str = "folder of what is being sealed";
 
 /// What a worker is, and may do.
 #[derive(Debug, Clone)]
@@ -41,6 +46,8 @@ pub struct WorkerSettings {
     pub memory: Option<u64>,
     /// The steps that it takes.
     pub steps: Vec<Step>,
+    /// Where it seals, if not in the storage.
+    pub scratch: Option<Scratch>,
 }
 
 /// See the module.
@@ -51,6 +58,7 @@ pub struct Worker {
     staging: Staging,
     machine: Machine,
     steps: Vec<Step>,
+    scratch: Option<Scratch>,
     held: Arc<Held>,
     /// Ends the process, with the reason.
     give_up: Arc<dyn Fn(&str) + Send + Sync>,
@@ -69,6 +77,7 @@ struct Held {
 struct Holding {
     fence: i64,
     step: Step,
+    sector: Option<u64>,
     /// Whether a thread may be changing a sector's files.
     writes: bool,
 }
@@ -97,7 +106,12 @@ impl Worker {
         settings: WorkerSettings,
         give_up: impl Fn(&str) + Send + Sync + 'static,
     ) -> Self {
-        let WorkerSettings { name, memory, steps } = settings;
+        let WorkerSettings {
+            name,
+            memory,
+            steps,
+            scratch,
+        } = settings;
         if let Some(memory) = memory {
             prover.allow(memory, 0);
         }
@@ -106,6 +120,7 @@ impl Worker {
             cores: machine::cores(),
             kinds: steps.iter().map(|step| step.key().to_owned()).collect(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            keeps: scratch.as_ref().map(|scratch| scratch.waits),
             name,
         };
         Self {
@@ -114,6 +129,7 @@ impl Worker {
             staging,
             machine,
             steps,
+            scratch,
             held: Arc::default(),
             give_up: Arc::new(give_up),
         }
@@ -144,6 +160,11 @@ impl Worker {
         let beats = thread("signs of life").spawn(move || worker.beat_until_stopped(&given, &told, &line))?;
         let (worker, line) = (self.clone(), lifeline.clone());
         let watch = thread("watchdog").spawn(move || worker.watch_until_stopped(&heard, &line))?;
+        if let Some(scratch) = self.scratch.clone() {
+            let (worker, line) = (self.clone(), lifeline.clone());
+            let tidying = async move { worker.tidy_until_stopped(&scratch, &line).await };
+            lifeline.spawn_own("tidying", tidying);
+        }
         let done = lifeline.unless_stopping(self.take_steps(&lifeline)).await;
         // Only where it is stopped: otherwise both go on until the service's next life.
         if lifeline.token().is_cancelled() {
@@ -217,9 +238,13 @@ impl Worker {
             }
         };
         let step = step_of(&claim.kind).unwrap_or(Step::Scrub);
-        let fence = claim.fence;
-        let writes = step.writes();
-        self.held.jobs().insert(claim.id, Holding { fence, step, writes });
+        let holding = Holding {
+            fence: claim.fence,
+            step,
+            sector: claim.sector,
+            writes: step.writes(),
+        };
+        self.held.jobs().insert(claim.id, holding);
         Ok(Some((claim, step)))
     }
 
@@ -232,7 +257,7 @@ impl Worker {
         };
         tracing::info!(job = claim.id, sector = claim.sector, %step, "a step was taken");
         let span = tracing::info_span!("job", id = claim.id, sector = claim.sector);
-        let outcome = match self.compute(step, &claim.input).instrument(span).await {
+        let outcome = match self.compute(step, &claim).instrument(span).await {
             Ok(output) => {
                 lifeline.well(FILES);
                 Outcome::Done(output)
@@ -243,7 +268,7 @@ impl Worker {
                 tracing::error!(job = claim.id, %step, %error, "a step failed by what is wrong here: nothing more is taken for a minute");
                 lifeline.failing(FILES, &error);
                 self.held.rest();
-                Outcome::NotNow(format!("{}: {error}", self.machine.name))
+                Outcome::NotHere(format!("{}: {error}", self.machine.name))
             }
             Err(error) => Outcome::Failed(error.to_string().into_bytes()),
         };
@@ -270,20 +295,22 @@ impl Worker {
         }
     }
 
-    async fn compute(&self, step: Step, input: &[u8]) -> Result<Vec<u8>, ProverError> {
-        let prover = &self.prover;
-        let answer = match decode(step, input)? {
-            Request::PreCommit1 { sector, ticket } => {
-                Answer::Output(prover.pre_commit1(&sector, ticket, &self.staging).await?)
+    /// Removes what is in this machine's own folder of sectors that nobody seals any more.
+    async fn tidy_until_stopped(&self, scratch: &Scratch, lifeline: &Lifeline) {
+        let held = self.held.clone();
+        let is_at_work = move |sector| held.jobs().values().any(|job| job.sector == Some(sector));
+        loop {
+            match scratch.tidy(&self.jobs, &self.prover, is_at_work.clone()).await {
+                Ok(_) => lifeline.well(SCRATCH),
+                Err(error) => {
+                    tracing::warn!(%error, "what is not needed any more stays on the disk; trying again");
+                    lifeline.failing(SCRATCH, &error);
+                }
             }
-            Request::PreCommit2 { sector, ticket, output } => {
-                let made = prover.pre_commit2(&sector, ticket, output).await?;
-                Answer::Commitments([made.comm_d.0, made.comm_r.0, made.comm_c.0])
+            if lifeline.unless_stopping(tokio::time::sleep(TIDY_EVERY)).await.is_none() {
+                return;
             }
-            Request::Commit1 { sector, sealed, seed } => Answer::Output(prover.commit1(&sector, &sealed, seed).await?),
-            Request::Commit2 { sector, output } => Answer::Output(prover.commit2(sector, output).await?),
-        };
-        encode(step, &answer)
+        }
     }
 
     /// Gives signs of life, on a thread that no step keeps busy.

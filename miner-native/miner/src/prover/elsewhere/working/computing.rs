@@ -1,0 +1,95 @@
+//! What a step asks for, computed; and what it needs of a machine that is gone, made again.
+
+use super::super::{decode, encode, Answer, Request};
+use super::{Worker, MOST_TRIES};
+use crate::prover::{Commitments, ProverError, Step};
+use sealdrop_database::jobs::Claim;
+use shared::sector::{Sealed, Sector};
+
+impl Worker {
+    /// Does a step that was taken; returns its result as it is told.
+    pub(super) async fn compute(&self, step: Step, claim: &Claim) -> Result<Vec<u8>, ProverError> {
+        let prover = &self.prover;
+        let answer = match decode(step, &claim.input)? {
+            Request::PreCommit1 { sector, ticket } => {
+                Answer::Output(prover.pre_commit1(&sector, ticket, &self.staging).await?)
+            }
+            Request::PreCommit2 { sector, ticket, .. } => {
+                let labels = self.labels(&sector, ticket, claim.attempts).await?;
+                let made = prover.pre_commit2(&sector, ticket, labels).await?;
+                if let Some(scratch) = &self.scratch {
+                    scratch.publish(prover, sector.id, made.comm_r).await?;
+                }
+                Answer::Commitments([made.comm_d.0, made.comm_r.0, made.comm_c.0])
+            }
+            Request::Commit1 { sector, sealed, seed } => {
+                self.trees(&sector, &sealed, claim.attempts).await?;
+                Answer::Output(prover.commit1(&sector, &sealed, seed).await?)
+            }
+            Request::Commit2 { sector, output } => Answer::Output(prover.commit2(sector, output).await?),
+        };
+        encode(step, &answer)
+    }
+
+    /// What phase 1 gave on this machine; it is done again where nothing of it is here, since whoever did it fell silent.
+    ///
+    /// The output of another machine would do for nothing: it names that one's folders.
+    async fn labels(&self, sector: &Sector, ticket: [u8; 32], attempts: u32) -> Result<Vec<u8>, ProverError> {
+        if let Some(kept) = self.prover.kept_pre_commit1(sector, ticket) {
+            return Ok(kept);
+        }
+        // In a folder that all share it may only not be seen here yet.
+        if self.scratch.is_none() && attempts < MOST_TRIES {
+            return Err(ProverError::NotSeen { sector: sector.id });
+        }
+        tracing::warn!(
+            sector = sector.id,
+            "its layers are not on this machine: they are made again"
+        );
+        self.prover.pre_commit1(sector, ticket, &self.staging).await
+    }
+
+    /// Sees that all is here that a replica is opened with, and the replica where it is proven.
+    async fn trees(&self, sector: &Sector, sealed: &Sealed, attempts: u32) -> Result<(), ProverError> {
+        let kept = self.prover.kept_pre_commit2(sector, sealed.ticket);
+        let is_here = kept.is_some_and(|kept| is_of(&kept, sealed));
+        let Some(scratch) = &self.scratch else {
+            // Opening changes no files, so that nothing may be made again in the folder that all share.
+            return match is_here {
+                true => Ok(()),
+                false if attempts < MOST_TRIES => Err(ProverError::NotSeen { sector: sector.id }),
+                false => Err(ProverError::LeftElsewhere { sector: sector.id }),
+            };
+        };
+        if !is_here {
+            self.seal_again(sector, sealed, kept.is_some()).await?;
+        }
+        match scratch.is_published(&self.prover, sector.id) {
+            true => Ok(()),
+            false => scratch.publish(&self.prover, sector.id, sealed.comm_r).await,
+        }
+    }
+
+    /// Does both phases again in this machine's own folder, where what is there is `another` replica, or nothing.
+    async fn seal_again(&self, sector: &Sector, sealed: &Sealed, another: bool) -> Result<(), ProverError> {
+        let (id, prover) = (sector.id, &self.prover);
+        tracing::warn!(
+            sector = id,
+            "its layers and trees are not on this machine: it is sealed again for its proof"
+        );
+        if another {
+            prover.remove(id).await?;
+        }
+        let output = prover.pre_commit1(sector, sealed.ticket, &self.staging).await?;
+        let made = prover.pre_commit2(sector, sealed.ticket, output).await?;
+        if is_of(&made, sealed) {
+            return Ok(());
+        }
+        prover.remove(id).await?;
+        Err(ProverError::OtherReplica { sector: id })
+    }
+}
+
+fn is_of(made: &Commitments, sealed: &Sealed) -> bool {
+    (made.comm_d, made.comm_r, made.comm_c) == (sealed.comm_d, sealed.comm_r, sealed.comm_c)
+}
