@@ -48,6 +48,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub enum DatabaseError {
     #[error("the database {} cannot be opened: {reason}; check the folder's permissions and the free space", path.display())]
     Open { path: PathBuf, reason: String },
+    #[error("this names no database: {reason}")]
+    Url { reason: String },
     #[error("the database {} is in use by another process; stop that one first", path.display())]
     InUse { path: PathBuf },
     #[error("{} is not a database of this kind: another program's file, or one of another part of this program", path.display())]

@@ -62,7 +62,7 @@ impl Place {
             Some(tls) => self.config.connect(tls.clone()),
             None => self.config.connect(postgres::NoTls),
         }?;
-        let (idle, statement) = (IDLE.as_secs(), PATIENCE.as_secs());
+        let (idle, statement) = (IDLE.as_secs(), PATIENCE.as_secs() / 2);
         client.batch_execute(&format!(
             "SET idle_in_transaction_session_timeout = '{idle}s'; SET statement_timeout = '{statement}s'"
         ))?;

@@ -3,7 +3,6 @@
 use super::session::{Fault, Outcome, Session, WRITE};
 use super::{insist, tls, Place, View};
 use crate::{DatabaseError, Schema, Sharing};
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// Longest name of a server's schema, in bytes, as PostgreSQL has it.
@@ -14,20 +13,19 @@ const NO_ANSWER: Duration = Duration::from_secs(8);
 
 /// Reads where the records are.
 pub(super) fn place(url: &str, space: &str) -> Result<Place, DatabaseError> {
-    let open = |reason: String| DatabaseError::Open {
-        path: PathBuf::from("postgres"),
-        reason,
-    };
+    let open = |reason: String| DatabaseError::Url { reason };
     let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     if space.is_empty() || space.len() > MAX_NAME || !space.chars().all(is_name) {
         let reason = format!("{space:?} is no name of a schema: give small letters, digits and _");
         return Err(open(reason));
     }
-    let mut config: postgres::Config = tls::readable(url)
-        .parse()
-        .map_err(|error: postgres::Error| open(error.to_string()))?;
+    let (url, authorities) = tls::readable(url);
+    // What is wrong with it is not shown: it may be a part of the password.
+    let form = "write it as postgres://user:password@host/database?sslmode=verify-full, or as libpq has it, host=… user=… dbname=…";
+    let parsed = url.parse().map_err(|_: postgres::Error| open(form.to_owned()));
+    let mut config: postgres::Config = parsed?;
     let tls = match config.get_ssl_mode() {
-        postgres::config::SslMode::Require => Some(tls::connector().map_err(&open)?),
+        postgres::config::SslMode::Require => Some(tls::connector(authorities.as_deref()).map_err(&open)?),
         _ => None,
     };
     if config

@@ -85,7 +85,9 @@ impl Fault {
                     // It took the longest time that a statement may.
                     SqlState::QUERY_CANCELED,
                 ];
-                gone.contains(code) || code.code().starts_with("08") || *code == SqlState::TOO_MANY_CONNECTIONS
+                // The server ended a session that said nothing within a transaction, or for long.
+                let slept = matches!(code.code(), "25P03" | "57P05");
+                slept || gone.contains(code) || code.code().starts_with("08") || *code == SqlState::TOO_MANY_CONNECTIONS
             }
         }
     }

@@ -1,8 +1,11 @@
 use super::*;
 use crate::contract::{get, on_server, put, SCHEMA, THINGS};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::PrivateKeyDer;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// What keeps a session from being cut by the test that cuts all others.
+const UNCUT: &str = "application_name=uncut";
 
 /// A name of the server's schema that nobody else has.
 fn space(rule: &str) -> String {
@@ -118,7 +121,8 @@ fn a_server_that_is_not_there_and_names_that_are_none_are_refused_with_words() {
         refused.expect_err("it is none").to_string()
     };
     assert!(words("host=/nowhere", "Deals; DROP").contains("small letters"));
-    assert!(words("nonsense", "deals").contains("cannot be opened"));
+    assert!(words("nonsense", "deals").contains("names no database"));
+    assert!(words("host=h sslmode=require sslrootcert=/nowhere.pem", "deals").contains("/nowhere.pem"));
     // Passwords are not shown.
     let place = opening::place("postgres://u:SECRET@db.example/deals", "deals").expect("a place");
     assert!(
@@ -129,16 +133,16 @@ fn a_server_that_is_not_there_and_names_that_are_none_are_refused_with_words() {
 }
 
 /// A server that speaks TLS by a certificate of its own, before the one that tests have; its port, and the certificate.
-fn tls_before(socket: std::path::PathBuf) -> (u16, CertificateDer<'static>) {
+fn tls_before(socket: std::path::PathBuf) -> (u16, String) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
-    let certificate = made.cert.der().clone();
+    let (certificate, shown) = (made.cert.der().clone(), made.cert.pem());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("versions")
         .with_no_client_auth()
-        .with_single_cert(vec![certificate.clone()], key)
+        .with_single_cert(vec![certificate], key)
         .expect("they belong together");
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -163,7 +167,7 @@ fn tls_before(socket: std::path::PathBuf) -> (u16, CertificateDer<'static>) {
             }
         });
     });
-    (port, certificate)
+    (port, shown)
 }
 
 #[test]
@@ -179,18 +183,22 @@ fn a_server_is_spoken_to_by_tls_where_its_certificate_is_trusted_and_else_not_at
     let number = plain.config.get_ports().first().expect("it has a number");
     let (port, certificate) = tls_before(dir.join(format!(".s.PGSQL.{number}")));
     let user = plain.config.get_user().expect("it has a user");
-    let url = format!("host=localhost port={port} user={user} dbname=postgres sslmode=verify-full");
-    let asked = |trusted: CertificateDer<'static>| {
-        let mut place = opening::place(&url, "none").expect("a place");
-        place.tls = Some(tls::trusting(vec![trusted]).expect("a certificate"));
-        let mut session = Session::new(place);
+    let dir = tempfile::tempdir().expect("there is room for a directory");
+    let asked = |trusted: &str| {
+        let file = dir.path().join("authority.pem");
+        std::fs::write(&file, trusted).expect("it can be written");
+        let file = file.display();
+        let url = format!(
+            "host=localhost port={port} user={user} dbname=postgres {UNCUT} sslmode=verify-full sslrootcert={file}"
+        );
+        let mut session = Session::new(opening::place(&url, "none").expect("a place"));
         let client = session.client()?;
         let row = client.query_one("SELECT 1 + 1", &[]).map_err(session::Fault::of)?;
         Ok::<i32, session::Fault>(row.get(0))
     };
-    assert_eq!(asked(certificate).expect("it is trusted"), 2);
+    assert_eq!(asked(&certificate).expect("it is trusted"), 2);
     let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
-    let refused = asked(other.cert.der().clone()).expect_err("it is another's");
+    let refused = asked(&other.cert.pem()).expect_err("it is another's");
     assert!(refused.to_string().contains("certificate"), "{refused}");
     assert!(!refused.is_passing(), "it is said at once, and not tried for a minute");
 }
@@ -201,12 +209,13 @@ fn whoever_dies_in_a_transaction_holds_its_locks_for_seconds() {
         eprintln!("left out: SEALDROP_POSTGRES names no server");
         return;
     };
-    let mut session = Session::new(opening::place(&url, "none").expect("a place"));
+    let place = opening::place(&format!("{url} {UNCUT}"), "none").expect("a place");
+    let mut session = Session::new(place);
     let client = session.client().expect("the server answers");
     let mut shown = |name: &str| -> String {
         let row = client.query_one(&format!("SHOW {name}"), &[]).expect("it is shown");
         row.get(0)
     };
     assert_eq!(shown("idle_in_transaction_session_timeout"), "20s");
-    assert_eq!(shown("statement_timeout"), "1min");
+    assert_eq!(shown("statement_timeout"), "30s");
 }
