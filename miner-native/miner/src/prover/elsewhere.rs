@@ -127,10 +127,15 @@ impl Elsewhere {
                 state,
                 expected_ms: None,
                 wait_ms: None,
-                basis: job.holder.map_or_else(
-                    || job.reason.unwrap_or_else(|| "no machine has taken it yet".to_owned()),
-                    |(machine, _)| format!("done by {machine}"),
-                ),
+                basis: match (job.holder, job.reason, job.waits_for) {
+                    (Some((machine, _)), _, _) => format!("done by {machine}"),
+                    (None, Some(reason), Some(machine)) => {
+                        format!("waits for {machine}, which has its files: {reason}")
+                    }
+                    (None, None, Some(machine)) => format!("waits for {machine}, which has its files"),
+                    (None, Some(reason), None) => reason,
+                    (None, None, None) => "no machine has taken it yet".to_owned(),
+                },
             })
         });
         Ok(views.collect())

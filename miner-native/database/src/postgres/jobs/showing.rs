@@ -27,16 +27,20 @@ pub struct JobView {
     pub attempts: u32,
     /// Why the last try came to nothing.
     pub reason: Option<String>,
+    /// The machine that it waits for, which has its sector's files.
+    pub waits_for: Option<String>,
 }
 
 impl Jobs {
     /// All jobs that are there, the first first.
     pub fn list(&self, most: u32) -> Result<Vec<JobView>, DatabaseError> {
         self.ask(|session| {
-            let jobs = session.quoted("jobs");
+            let (jobs, machines) = (session.quoted("jobs"), session.quoted("machines"));
             let query = format!(
                 "SELECT id, kind, sector, CASE WHEN lease_until >= now() THEN holder END, (extract(epoch FROM begun_at) * 1000)::bigint,
-                   (extract(epoch FROM now() - posted_at) * 1000)::bigint, attempts, reason FROM {jobs} WHERE ended_at IS NULL
+                   (extract(epoch FROM now() - posted_at) * 1000)::bigint, attempts, reason,
+                   CASE WHEN EXISTS (SELECT 1 FROM {machines} WHERE name = prefers AND kind = ANY(kinds)
+                     AND greatest(preferred_until, seen_at + make_interval(secs => keeps_s)) > now()) THEN prefers END FROM {jobs} WHERE ended_at IS NULL
                  ORDER BY (holder IS NULL), rank, id LIMIT $1"
             );
             let rows = session.client()?.query(&query, &[&i64::from(most)]).map_err(Fault::of)?;
@@ -70,6 +74,7 @@ fn job_view(row: &Row) -> JobView {
         age_ms: unsigned(row.get(5)),
         attempts: row.get::<_, i32>(6).unsigned_abs(),
         reason: row.get(7),
+        waits_for: row.get(8),
     }
 }
 

@@ -95,7 +95,7 @@ impl Jobs {
             Outcome::Stopped(_) => (None, None, None),
         };
         self.ask(|session| {
-            let jobs = session.quoted("jobs");
+            let (jobs, machines) = (session.quoted("jobs"), session.quoted("machines"));
             let changed = match (outcome, reason) {
                 (Outcome::Stopped(rest), _) => {
                     let query = format!(
@@ -107,7 +107,9 @@ impl Jobs {
                 }
                 (_, Some(reason)) => {
                     let query = format!(
-                        "UPDATE {jobs} SET holder = NULL, lease_until = NULL, prefers = CASE WHEN $5 AND attempts < {MOST_WAITS} THEN prefers END, reason = $4,
+                        "UPDATE {jobs} SET holder = NULL, lease_until = NULL, reason = $4,
+                           prefers = CASE WHEN NOT $5 THEN NULL WHEN preferred_until IS NOT NULL AND EXISTS (SELECT 1 FROM {machines} WHERE name = $3 AND keeps_s IS NOT NULL) THEN $3
+                             WHEN attempts < {MOST_WAITS} THEN prefers END,
                            not_before = now() + make_interval(secs => least({FIRST_PAUSE_S} * power(2, least(attempts, 16)), {LONGEST_PAUSE_S}))
                          WHERE id = $1 AND fence = $2 AND holder = $3 AND ended_at IS NULL"
                     );

@@ -157,6 +157,56 @@ fn a_sectors_jobs_wait_for_the_machine_that_keeps_its_files_for_as_long_as_it_sa
 }
 
 #[test]
+fn what_a_keeper_puts_off_stays_its_own_and_what_another_lacks_goes_on_at_once() {
+    let Some(jobs) = jobs("puts_off") else { return };
+    let keeper = Machine {
+        keeps: Some(Duration::from_secs(600)),
+        ..machine("keeper")
+    };
+    jobs.beat(&keeper, &[]).unwrap();
+    jobs.beat(&machine("two"), &[]).unwrap();
+    jobs.post(&job("a", 1, Some(7))).unwrap().unwrap();
+    for _ in 0..2 * 8 {
+        let claim = take(&jobs, "keeper").expect("it is its own");
+        jobs.end("keeper", &claim, &Outcome::NotNow("no room".to_owned()))
+            .unwrap();
+        pass(&jobs, 301);
+        jobs.beat(&keeper, &[]).unwrap();
+        assert_eq!(take(&jobs, "two"), None);
+        let waits = jobs.list(1).unwrap().remove(0);
+        assert_eq!(
+            (waits.waits_for.as_deref(), waits.reason.as_deref()),
+            (Some("keeper"), Some("no room"))
+        );
+    }
+    let claim = take(&jobs, "keeper").expect("it is its own");
+    jobs.end("keeper", &claim, &Outcome::NotHere("no layers".to_owned()))
+        .unwrap();
+    pass(&jobs, 301);
+    let claim = take(&jobs, "two").expect("it is anybody's");
+    assert_eq!(claim.input, b"a");
+}
+
+#[test]
+fn whoever_makes_a_proof_is_not_taken_for_who_has_the_files() {
+    let Some(jobs) = jobs("apart") else { return };
+    for (name, sticks) in [("one", true), ("prover", false)] {
+        jobs.beat(&machine(name), &[]).unwrap();
+        let job = NewJob {
+            sticks,
+            ..job(name, 1, Some(7))
+        };
+        let id = jobs.post(&job).unwrap().unwrap();
+        let claim = take(&jobs, name).expect("it waits");
+        jobs.end(name, &claim, &Outcome::Done(Vec::new())).unwrap();
+        jobs.remove(id).unwrap();
+    }
+    jobs.post(&job("next", 1, Some(7))).unwrap().unwrap();
+    assert_eq!(take(&jobs, "prover"), None);
+    assert!(take(&jobs, "one").is_some());
+}
+
+#[test]
 fn a_sector_is_released_until_a_job_of_it_is_posted_again() {
     let Some(jobs) = jobs("released") else { return };
     let id = jobs.post(&job("a", 1, Some(7))).unwrap().unwrap();
