@@ -22,7 +22,7 @@ use shared::chain::randomness::{draw, Purpose};
 use shared::chain::{Address, Epoch, Policy};
 use shared::ports::verifier::{prover_id, ProofVerifier, SealClaim, VerifierFault};
 use shared::sector::timing::check_ticket;
-use shared::sector::{pause_left_ms, Phase, Sector, SectorEffect, SectorInput, SectorPiece, SectorStage};
+use shared::sector::{pause_left_ms, Phase, Sealed, Sector, SectorEffect, SectorInput, SectorPiece, SectorStage};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
@@ -297,6 +297,10 @@ fn sector_is_done(effect: &SectorEffect) -> bool {
 
 /// Tells the deals, and clears away what only sealing needed.
 async fn finish(service: &Sealing, sector: &Sector) -> Result<(), StepError> {
+    if sector.phase() == Phase::Proving {
+        // First: who was told of it is not looked at again after a crash.
+        service.prover.release(sector.id)?;
+    }
     for deal in service.store.settle(sector.id)? {
         tracing::info!(%deal, sector = sector.id, phase = ?sector.phase(), "the deal's sector is done");
     }
@@ -396,7 +400,10 @@ async fn perform(service: &Sealing, sector: &Sector, effect: SectorEffect) -> Re
             Ok(proof) => check_proof(service, sector, proof)?,
             Err(error) => not_done(error)?,
         },
-        SectorEffect::SubmitCommit { sealed, proof } => submit_commit(service, sector, &sealed, &proof).await?,
+        SectorEffect::SubmitCommit { sealed, proof } => match unproven(service, sector, &sealed).await? {
+            Some(lost) => lost,
+            None => submit_commit(service, sector, &sealed, &proof).await?,
+        },
     })
 }
 
@@ -423,6 +430,23 @@ fn check_pieces(service: &Sealing, sector: &Sector) -> Result<(), StepError> {
 }
 
 /// The input that a step of the prover gives.
+/// The input for a sector whose replica another machine brought to the storage, and which cannot be proven there: opened before the chain is told of it,
+/// while the machine that made it still has everything.
+async fn unproven(service: &Sealing, sector: &Sector, sealed: &Sealed) -> Result<Option<SectorInput>, StepError> {
+    let is_sent = service.chain.made(&commit_purpose(sector, sealed)).is_some();
+    if is_sent || !service.prover.shares_files() {
+        return Ok(None);
+    }
+    match service.prover.open(sector.id, sealed.comm_r).await {
+        Ok(()) => Ok(None),
+        Err(error) if error.is_damage() => {
+            let reason = format!("its replica in the storage cannot be proven ({error}): it is sealed again");
+            Ok(Some(SectorInput::ReplicaLost { reason }))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 async fn done<T>(
     step: impl Future<Output = Result<T, ProverError>>,
     input: impl FnOnce(T) -> SectorInput,
