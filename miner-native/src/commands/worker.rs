@@ -30,7 +30,7 @@ pub struct Arguments {
     /// Where proof parameters are kept, about 1.5 GB [default: ~/.sealdrop/params]
     #[arg(long, value_name = "DIR", env = "SEALDROP_PARAMS")]
     params: Option<PathBuf>,
-    /// What this machine is called among its miner's [default: its host name]
+    /// What this machine is called among its miner's [default: what --scratch remembers, or its host name]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// Memory for jobs, in MiB [default: what the machine has free]
@@ -91,6 +91,7 @@ pub fn run(arguments: Arguments, proofs: &dyn Proofs) -> Result<()> {
         storage: arguments.storage,
         params: params.context("there is no home directory to keep parameters in; give a folder with --params DIR")?,
         scratch: arguments.scratch.map(|dir| (dir, arguments.scratch_wait)),
+        is_named: arguments.name.is_some(),
         settings: WorkerSettings {
             name: arguments.name.unwrap_or_else(usual_name),
             memory: arguments.memory_mib.map(|mib| mib << 20),

@@ -29,6 +29,8 @@ pub struct WorkConfig {
     /// A folder of this machine's own to seal in, and how long what lies there is waited for.
     pub scratch: Option<(PathBuf, Duration)>,
     pub settings: WorkerSettings,
+    /// Whether the operator named it, or it is called as machines are.
+    pub is_named: bool,
 }
 
 /// Does steps until Ctrl-C or SIGTERM.
@@ -72,6 +74,7 @@ pub fn work(config: &WorkConfig, proofs: &dyn Proofs) -> Result<(), DaemonError>
         prover.allow(config.settings.memory.unwrap_or(0), 0);
         let mut settings = able(&prover, &config.settings, scratch.is_some())?;
         if let (Some(scratch), Some((_, waits))) = (&scratch, &config.scratch) {
+            settings.name = scratch.name(&settings.name, config.is_named)?;
             settings.scratch = Some(Scratch {
                 sectors: scratch.sectors(),
                 storage: sectors,
@@ -79,12 +82,12 @@ pub fn work(config: &WorkConfig, proofs: &dyn Proofs) -> Result<(), DaemonError>
             });
         }
         let staging = Staging::of_another(storage.join("staging"));
-        let worker = Worker::new(jobs, prover, staging, settings, several::give_up);
-        services::start_worker(worker, &mut supervisor);
         console::stdout(&format!(
             "{} seals for the miner of {}; Ctrl-C stops it, and what it was at goes to another machine",
-            config.settings.name, config.url
+            settings.name, config.url
         ));
+        let worker = Worker::new(jobs, prover, staging, settings, several::give_up);
+        services::start_worker(worker, &mut supervisor);
         let ended = tokio::select! {
             () = signals.any() => Ok(()),
             failed = failed => Err(failed.into()),

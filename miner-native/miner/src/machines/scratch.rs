@@ -77,6 +77,18 @@ impl ScratchFolder {
         })
     }
 
+    /// What the machine is called that has this folder: what it was called first, unless its operator says otherwise. Its sectors wait for that name.
+    pub fn name(&self, usual: &str, is_given: bool) -> Result<String, MachinesError> {
+        let path = self.dir.join("name");
+        match fs::read_to_string(&path) {
+            Ok(name) if !is_given && !name.is_empty() => return Ok(name),
+            Err(source) if source.kind() != ErrorKind::NotFound => return Err(failed("read", &path, source)),
+            _ => {}
+        }
+        write_whole(&path, usual.as_bytes(), 0o600).map_err(|source| failed("write", &path, source))?;
+        Ok(usual.to_owned())
+    }
+
     /// Where its sectors are.
     pub fn sectors(&self) -> PathBuf {
         self.dir.join("sectors")
@@ -95,6 +107,10 @@ mod tests {
         let dir = own.path().join("scratch");
         let held = open(&dir, "one").expect("it is new");
         assert!(held.sectors().is_dir());
+        // A container has another host name at each start.
+        let names = [("first", false), ("second", false), ("given", true), ("third", false)];
+        let names = names.map(|(usual, is_given)| held.name(usual, is_given).unwrap());
+        assert_eq!(names, ["first", "first", "given", "given"]);
         assert!(refusal(&dir, "one").contains("another worker"));
         drop(held);
         assert!(refusal(&dir, "two").contains("another database"));

@@ -83,6 +83,13 @@ impl ProverError {
             | Self::NotSeen { .. }
             | Self::NotLeading
             | Self::Step(Error::Busy { .. }) => true,
+            _ => self.is_shortage(),
+        }
+    }
+
+    /// Whether there was no room on a disk or no file descriptor.
+    pub fn is_shortage(&self) -> bool {
+        match self {
             Self::Step(error) => error.is_shortage(),
             Self::Missing { source, .. } | Self::Output { source, .. } | Self::Remove { source, .. } => {
                 is_shortage(source)

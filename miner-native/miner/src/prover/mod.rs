@@ -305,10 +305,7 @@ impl Prover {
     pub async fn clear_cache(&self, sector: u64) -> Result<(), ProverError> {
         let engine = self.engine.clone();
         let job = move || engine.clear_cache(sector);
-        let cleared = self.run(Step::Tidy, sector, job).await;
-        // Whatever keeps files here: nobody seals it any more.
-        self.release(sector)?;
-        cleared
+        self.run(Step::Tidy, sector, job).await
     }
 
     /// See [`Engine::window_post`].
@@ -443,7 +440,7 @@ impl Prover {
     }
 
     /// Tells whoever sealed the sector in a folder of its own that nobody needs that any more.
-    fn release(&self, sector: u64) -> Result<(), ProverError> {
+    pub(crate) fn release(&self, sector: u64) -> Result<(), ProverError> {
         self.elsewhere
             .as_ref()
             .map_or(Ok(()), |elsewhere| elsewhere.release(sector))

@@ -120,6 +120,11 @@ impl Outputs {
         self.folder().join(format!("{}.json", step.name()))
     }
 
+    /// Whether a phase was finished here.
+    pub fn has_any(&self) -> bool {
+        self.path(Step::PreCommit1).exists()
+    }
+
     /// The output for these inputs, without a look at its files.
     pub fn kept(&self, step: Step, inputs: Inputs) -> Option<Vec<u8>> {
         let kept = self.read(step).ok().flatten()?;

@@ -217,7 +217,7 @@ mod tests {
             .lines()
             .filter_map(|line| line.strip_prefix("#SEALDROP_")?.split('=').next())
             .collect();
-        assert_eq!(named.len(), 4, "{named:?}");
+        assert_eq!(named.len(), 5, "{named:?}");
         for name in named {
             let is_read = command.contains(&format!("env = \"SEALDROP_{name}\""));
             assert!(is_read || WORKER.contains(&format!("$SEALDROP_{name}")), "{name}");

@@ -8,7 +8,7 @@
 //! other makes again what it needs: a sector's data and ticket give the same layers and the same replica wherever it is sealed. Nothing is lost with a
 //! folder but time.
 
-use crate::prover::outputs::digest_of;
+use crate::prover::outputs::{digest_of, Outputs};
 use crate::prover::{Prover, ProverError};
 use sealdrop_database::jobs::Jobs;
 use shared::piece::Commitment;
@@ -48,9 +48,9 @@ impl Scratch {
         prover.open_in(to, sector, comm_r).await
     }
 
-    /// Whether all files of a sector are in the storage.
-    pub(super) fn is_published(&self, prover: &Prover, sector: u64) -> bool {
-        prover.kept_files(&self.place(sector)).is_ok()
+    /// Whether a machine without a folder of its own seals the sector, in the storage.
+    pub(super) fn is_sealed_there(&self, sector: u64) -> bool {
+        Outputs::of(self.place(sector)).has_any()
     }
 
     fn place(&self, sector: u64) -> PathBuf {

@@ -218,6 +218,15 @@ impl Worker {
         self.steps.iter().filter(would_start).map(|step| step.key()).collect()
     }
 
+    /// Whether a step would start at once: with phase 1 before it, where it may have to be done again.
+    fn would_start(&self, step: Step, sector: Option<u64>) -> bool {
+        let begins_anew = self.scratch.is_some()
+            && matches!(step, Step::PreCommit2 | Step::Commit1)
+            && sector.is_some_and(|sector| !self.prover.has_files(sector));
+        let first = if begins_anew { Step::PreCommit1 } else { step };
+        !self.prover.would_start(&[(first, sector)]).is_empty()
+    }
+
     /// Takes the first step that would start at once.
     fn take(&self, kinds: &[&str]) -> Result<Option<(Claim, Step)>, ProverError> {
         let claim = loop {
@@ -226,7 +235,7 @@ impl Worker {
                 let step = step_of(&job.kind);
                 // One that this machine was thought to have lost may be under way here still.
                 let is_held = self.held.jobs().contains_key(&job.id);
-                !is_held && step.is_some_and(|step| !self.prover.would_start(&[(step, job.sector)]).is_empty())
+                !is_held && step.is_some_and(|step| self.would_start(step, job.sector))
             };
             let ids: Vec<i64> = open.iter().filter(would_start).map(|job| job.id).collect();
             if ids.is_empty() {
@@ -262,7 +271,20 @@ impl Worker {
                 lifeline.well(FILES);
                 Outcome::Done(output)
             }
-            Err(error) if error.passes() => Outcome::NotNow(error.to_string()),
+            Err(error) if error.is_shortage() => {
+                tracing::error!(job = claim.id, %step, %error, "there is no room: nothing more is taken for a minute");
+                lifeline.failing(FILES, &error);
+                self.held.rest();
+                match step {
+                    // Nothing of it is here yet.
+                    Step::PreCommit1 => Outcome::NotHere(format!("{}: {error}", self.machine.name)),
+                    _ => Outcome::NotNow(error.to_string()),
+                }
+            }
+            Err(error) if error.passes() => {
+                tracing::warn!(job = claim.id, %step, %error, "a step is put off");
+                Outcome::NotNow(error.to_string())
+            }
             // Another machine may reach what this one does not, and this one takes nothing for a while.
             Err(error) if error.is_of_the_machine() && claim.attempts < MOST_TRIES => {
                 tracing::error!(job = claim.id, %step, %error, "a step failed by what is wrong here: nothing more is taken for a minute");

@@ -38,8 +38,7 @@ impl Worker {
         if let Some(kept) = self.prover.kept_pre_commit1(sector, ticket) {
             return Ok(kept);
         }
-        // In a folder that all share it may only not be seen here yet.
-        if self.scratch.is_none() && attempts < MOST_TRIES {
+        if self.may_come(sector.id) && attempts < MOST_TRIES {
             return Err(ProverError::NotSeen { sector: sector.id });
         }
         tracing::warn!(
@@ -49,24 +48,26 @@ impl Worker {
         self.prover.pre_commit1(sector, ticket, &self.staging).await
     }
 
-    /// Sees that all is here that a replica is opened with, and the replica where it is proven.
+    /// Whether what the phases before left may be where this machine does not see it yet: in the folder that all share, or on its way there.
+    fn may_come(&self, sector: u64) -> bool {
+        self.scratch
+            .as_ref()
+            .is_none_or(|scratch| scratch.is_sealed_there(sector))
+    }
+
+    /// Sees that all is here that a replica is opened with.
     async fn trees(&self, sector: &Sector, sealed: &Sealed, attempts: u32) -> Result<(), ProverError> {
         let kept = self.prover.kept_pre_commit2(sector, sealed.ticket);
-        let is_here = kept.is_some_and(|kept| is_of(&kept, sealed));
-        let Some(scratch) = &self.scratch else {
-            // Opening changes no files, so that nothing may be made again in the folder that all share.
-            return match is_here {
-                true => Ok(()),
-                false if attempts < MOST_TRIES => Err(ProverError::NotSeen { sector: sector.id }),
-                false => Err(ProverError::LeftElsewhere { sector: sector.id }),
-            };
-        };
-        if !is_here {
-            self.seal_again(sector, sealed, kept.is_some()).await?;
+        if kept.is_some_and(|kept| is_of(&kept, sealed)) {
+            return Ok(());
         }
-        match scratch.is_published(&self.prover, sector.id) {
-            true => Ok(()),
-            false => scratch.publish(&self.prover, sector.id, sealed.comm_r).await,
+        if self.may_come(sector.id) && attempts < MOST_TRIES {
+            return Err(ProverError::NotSeen { sector: sector.id });
+        }
+        match self.scratch {
+            Some(_) => self.seal_again(sector, sealed, kept.is_some()).await,
+            // Opening changes no files, so that nothing may be made again in the folder that all share.
+            None => Err(ProverError::LeftElsewhere { sector: sector.id }),
         }
     }
 
