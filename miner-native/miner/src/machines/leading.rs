@@ -15,6 +15,10 @@ use std::time::Duration;
 const LEASE: Duration = Duration::from_secs(10);
 /// How often it gives one, and how often another looks.
 const EVERY: Duration = Duration::from_secs(2);
+/// After this time an answer does not come any more: a server or a proxy that takes what is sent and says nothing. One that is away is an error, sooner.
+const HANGS: Duration = Duration::from_secs(180);
+/// What is said of it.
+const HUNG: &str = "the database takes what is sent and does not answer: this process ends, and is to be started again";
 /// The lease's name.
 const NAME: &str = "daemon";
 /// What health calls it.
@@ -40,8 +44,15 @@ impl Leading {
         let mut waits = Some(waits);
         loop {
             let (asking, name) = (jobs.clone(), holder.to_owned());
-            let asked = tokio::task::spawn_blocking(move || asking.lead(NAME, &name, LEASE)).await;
-            let Ok(asked) = asked else { continue };
+            let asked = tokio::task::spawn_blocking(move || asking.lead(NAME, &name, LEASE));
+            let asked = match tokio::time::timeout(HANGS, asked).await {
+                Ok(Ok(asked)) => asked,
+                Ok(Err(_)) => continue,
+                Err(_) => {
+                    give_up(HUNG);
+                    continue;
+                }
+            };
             match asked {
                 Ok(Ok(lease)) => {
                     let lease = Arc::new(lease);
@@ -71,7 +82,13 @@ impl Leading {
     /// Goes on leading until it is to stop; fails when another leads.
     pub async fn run(self, lifeline: Lifeline) -> Result<(), ServiceError> {
         loop {
-            match blocking(|| self.jobs.keep_leading(&self.lease, LEASE)) {
+            let (jobs, lease) = (self.jobs.clone(), self.lease.clone());
+            let asked = tokio::task::spawn_blocking(move || jobs.keep_leading(&lease, LEASE));
+            let Ok(asked) = tokio::time::timeout(HANGS, asked).await else {
+                (self.give_up)(HUNG);
+                return Err(HUNG.into());
+            };
+            match asked? {
                 Ok(true) => lifeline.well(LEASE_OF),
                 Ok(false) => {
                     let reason = "another daemon leads by now: this one ends";
