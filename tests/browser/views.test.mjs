@@ -155,9 +155,14 @@ test('a file is stored with the keyboard alone', LIMIT, () =>
     await page.keyboard.press('Enter');
     assert.equal(await focused(), 'main');
     await tabTo('file-input');
-    const choosing = page.waitForEvent('filechooser');
-    await page.keyboard.press('Space');
-    await (await choosing).setFiles({ name: 'letter.txt', mimeType: 'text/plain', buffer: Buffer.from('a letter') });
+    // A busy browser may miss a key; whoever presses it again finds the focus where it was.
+    const choose = async (tries) => {
+      assert.equal(await focused(), 'file-input');
+      const choosing = page.waitForEvent('filechooser', { timeout: 20_000 });
+      await page.keyboard.press('Space');
+      return choosing.catch((error) => (tries > 1 ? choose(tries - 1) : Promise.reject(error)));
+    };
+    await (await choose(3)).setFiles({ name: 'letter.txt', mimeType: 'text/plain', buffer: Buffer.from('a letter') });
     await hook(page, 'plain-terms').waitFor();
     assert.equal(await focused(), 'file-input', 'the focus stays with what was chosen');
     await tabTo('store-button');
