@@ -19,7 +19,7 @@ use shared::deal::{
     review, MinerDeal, MinerStage, OperatorTerms, PaymentInfo, ProofInfo, Proposal, ReviewContext, SignedProposal,
 };
 use shared::payment::{unsigned_vouchers, ChannelFacts, Terms};
-use shared::piece::{Commitment, PieceDigest, SectorSize};
+use shared::piece::{Commitment, PieceDigest, PieceSummary, SectorSize};
 use shared::sector::{SectorInput, SectorPiece};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -192,14 +192,17 @@ fn median_ms(mut work: impl FnMut()) -> f64 {
 
 /// Sectors with a piece of the operator's own, sealed and proven.
 fn prove(store: &MinerStore, maker: &Maker, sectors: u64) {
-    let piece = SectorPiece {
-        deal: maker.data,
-        data_cid: maker.data,
-        size: 2032,
-        comm_p: maker.comm_p,
-    };
     let numbers: Vec<u64> = (0..sectors)
-        .map(|_| store.add_piece(piece.clone(), SectorSize::S2KiB, 0).expect("kept"))
+        .map(|number| {
+            let data = data_of(&number.to_be_bytes()).data_cid;
+            let piece = SectorPiece {
+                deal: data,
+                data_cid: data,
+                size: 2032,
+                comm_p: maker.comm_p,
+            };
+            store.add_piece(piece, SectorSize::S2KiB, 0).expect("kept")
+        })
         .collect();
     at_once(sectors, |at| {
         let inputs = [
@@ -281,6 +284,12 @@ fn record(deal: MinerDeal, number: u64) -> DealRecord {
     }
 }
 
+fn data_of(bytes: &[u8]) -> PieceSummary {
+    let mut digest = PieceDigest::new();
+    digest.push(bytes).expect("short");
+    digest.finish().expect("a piece")
+}
+
 /// Makes proposals of one client to one miner.
 struct Maker {
     payer: SecretKey,
@@ -293,9 +302,7 @@ struct Maker {
 impl Maker {
     fn new() -> Self {
         let key = |byte| SecretKey::from_bytes(&[byte; 32]).expect("a small number is a key");
-        let mut digest = PieceDigest::new();
-        digest.push(&[7; SIZE as usize]).expect("short");
-        let piece = digest.finish().expect("a piece");
+        let piece = data_of(&[7; SIZE as usize]);
         let owner = key(2).address();
         Self {
             payer: key(1),
