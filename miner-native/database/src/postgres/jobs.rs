@@ -312,6 +312,15 @@ fn tables(session: &Session) -> String {
     )
 }
 
+/// Whether a job is kept for the machine that has its sector's files: for a while, and for as long as a machine said that its jobs wait for it.
+fn is_kept(session: &Session) -> String {
+    let machines = session.quoted("machines");
+    format!(
+        "EXISTS (SELECT 1 FROM {machines} WHERE name = prefers AND kind = ANY(kinds)
+           AND greatest(preferred_until, seen_at + make_interval(secs => keeps_s)) > now())"
+    )
+}
+
 /// A number as the server has it.
 fn number(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)

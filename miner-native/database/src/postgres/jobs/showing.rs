@@ -1,6 +1,6 @@
 //! Jobs and machines, for people.
 
-use super::{sector, unsigned, Fault, Jobs, Machine};
+use super::{is_kept, sector, unsigned, Fault, Jobs, Machine};
 use crate::DatabaseError;
 use postgres::Row;
 use std::time::Duration;
@@ -35,12 +35,11 @@ impl Jobs {
     /// All jobs that are there, the first first.
     pub fn list(&self, most: u32) -> Result<Vec<JobView>, DatabaseError> {
         self.ask(|session| {
-            let (jobs, machines) = (session.quoted("jobs"), session.quoted("machines"));
+            let (jobs, is_kept) = (session.quoted("jobs"), is_kept(session));
             let query = format!(
                 "SELECT id, kind, sector, CASE WHEN lease_until >= now() THEN holder END, (extract(epoch FROM begun_at) * 1000)::bigint,
                    (extract(epoch FROM now() - posted_at) * 1000)::bigint, attempts, reason,
-                   CASE WHEN EXISTS (SELECT 1 FROM {machines} WHERE name = prefers AND kind = ANY(kinds)
-                     AND greatest(preferred_until, seen_at + make_interval(secs => keeps_s)) > now()) THEN prefers END FROM {jobs} WHERE ended_at IS NULL
+                   CASE WHEN {is_kept} THEN prefers END FROM {jobs} WHERE ended_at IS NULL
                  ORDER BY (holder IS NULL), rank, id LIMIT $1"
             );
             let rows = session.client()?.query(&query, &[&i64::from(most)]).map_err(Fault::of)?;

@@ -1,6 +1,6 @@
 //! What a machine does: look for jobs, take them, give signs of life, and say what came of them.
 
-use super::{number, sector, Claim, Fault, Jobs, Machine, OpenJob, Outcome, Verdict, FREE};
+use super::{is_kept, number, sector, Claim, Fault, Jobs, Machine, OpenJob, Outcome, Verdict, FREE};
 use crate::DatabaseError;
 use postgres::Row;
 use std::time::Duration;
@@ -19,12 +19,11 @@ impl Jobs {
     /// The jobs of these kinds that `machine` may take, the first first; at most so many as one look needs.
     pub fn open(&self, machine: &str, kinds: &[&str]) -> Result<Vec<OpenJob>, DatabaseError> {
         self.ask(|session| {
-            let (jobs, machines) = (session.quoted("jobs"), session.quoted("machines"));
+            let (jobs, is_kept) = (session.quoted("jobs"), is_kept(session));
             let query = format!(
                 "SELECT id, kind, sector FROM {jobs}
                  WHERE {FREE} AND not_before <= now() AND kind = ANY($1)
-                   AND (prefers IS NULL OR prefers = $2 OR NOT EXISTS (SELECT 1 FROM {machines} WHERE name = prefers AND kind = ANY(kinds)
-                     AND greatest(preferred_until, seen_at + make_interval(secs => keeps_s)) > now()))
+                   AND (prefers IS NULL OR prefers = $2 OR NOT {is_kept})
                  ORDER BY rank, id LIMIT {SHOWN}"
             );
             let rows = session

@@ -32,6 +32,14 @@ fn machine(name: &str) -> Machine {
     }
 }
 
+/// One that its sectors' jobs wait for, ten minutes.
+fn keeper() -> Machine {
+    Machine {
+        keeps: Some(Duration::from_secs(600)),
+        ..machine("keeper")
+    }
+}
+
 /// Takes the first job that is shown.
 fn take(jobs: &Jobs, machine: &str) -> Option<Claim> {
     let ids: Vec<i64> = jobs
@@ -130,10 +138,7 @@ fn the_lowest_rank_goes_first_and_then_what_was_posted_first() {
 #[test]
 fn a_sectors_jobs_wait_for_the_machine_that_keeps_its_files_for_as_long_as_it_said() {
     let Some(jobs) = jobs("keeps") else { return };
-    let keeper = Machine {
-        keeps: Some(Duration::from_secs(600)),
-        ..machine("keeper")
-    };
+    let keeper = keeper();
     let first = jobs.post(&job("a", 1, Some(7))).unwrap().unwrap();
     let claim = take(&jobs, "keeper").unwrap();
     jobs.end("keeper", &claim, &Outcome::Done(Vec::new())).unwrap();
@@ -159,10 +164,7 @@ fn a_sectors_jobs_wait_for_the_machine_that_keeps_its_files_for_as_long_as_it_sa
 #[test]
 fn what_a_keeper_puts_off_stays_its_own_and_what_another_lacks_goes_on_at_once() {
     let Some(jobs) = jobs("puts_off") else { return };
-    let keeper = Machine {
-        keeps: Some(Duration::from_secs(600)),
-        ..machine("keeper")
-    };
+    let keeper = keeper();
     jobs.beat(&keeper, &[]).unwrap();
     jobs.beat(&machine("two"), &[]).unwrap();
     jobs.post(&job("a", 1, Some(7))).unwrap().unwrap();
