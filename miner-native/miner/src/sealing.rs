@@ -3,6 +3,7 @@
 //! What comes next is decided by [`shared::sector::Sector`]; this performs it and reports back, persisting before every
 //! step. A restart goes on from the stage that is stored. Next: [`crate::proving`], for as long as the sector lives.
 
+mod checking;
 mod submitting;
 
 pub(crate) use submitting::{commit_purpose, pre_commit_purpose};
@@ -16,13 +17,13 @@ use crate::prover::{Prover, ProverError};
 use crate::staging::Staging;
 use crate::store::{is_own, MinerStore, StoreError};
 use crate::supervisor::{Backoff, Lifeline, ServiceError};
+use checking::{check_pieces, check_proof, is_lost, unproven};
 use cid::Cid;
-use sealdrop_database::blocking;
 use shared::chain::randomness::{draw, Purpose};
 use shared::chain::{Address, Epoch, Policy};
-use shared::ports::verifier::{prover_id, ProofVerifier, SealClaim, VerifierFault};
+use shared::ports::verifier::{ProofVerifier, VerifierFault};
 use shared::sector::timing::check_ticket;
-use shared::sector::{pause_left_ms, Phase, Sealed, Sector, SectorEffect, SectorInput, SectorPiece, SectorStage};
+use shared::sector::{pause_left_ms, Phase, Sector, SectorEffect, SectorInput, SectorStage};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
@@ -407,46 +408,7 @@ async fn perform(service: &Sealing, sector: &Sector, effect: SectorEffect) -> Re
     })
 }
 
-/// Whether the replica of a sector that is not committed yet is gone. Where other machines write its files, this one may not see them yet.
-fn is_lost(service: &Sealing, sector: &Sector) -> Result<bool, ProverError> {
-    let is_sent = |sealed| service.chain.made(&commit_purpose(sector, sealed)).is_some();
-    let is_over = service.prover.shares_files() || sector.sealed().is_some_and(is_sent);
-    Ok(!is_over && !blocking(|| service.prover.is_here(sector.id))?)
-}
-
-/// Fails while a piece of the sector is on its way from the archive: that is no failure of the sector.
-fn check_pieces(service: &Sealing, sector: &Sector) -> Result<(), StepError> {
-    let is_awaited = |piece: &&SectorPiece| {
-        let is_here = service.staging.whole(&piece.data_cid, piece.size).is_some();
-        !is_here && service.coming.has_piece(&piece.data_cid)
-    };
-    match sector.pieces.iter().find(is_awaited) {
-        Some(piece) => Err(StepError::PieceComes {
-            sector: sector.id,
-            piece: piece.data_cid,
-        }),
-        None => Ok(()),
-    }
-}
-
 /// The input that a step of the prover gives.
-/// The input for a sector whose replica another machine brought to the storage, and which cannot be proven there: opened before the chain is told of it,
-/// while the machine that made it still has everything.
-async fn unproven(service: &Sealing, sector: &Sector, sealed: &Sealed) -> Result<Option<SectorInput>, StepError> {
-    let is_sent = service.chain.made(&commit_purpose(sector, sealed)).is_some();
-    if is_sent || !service.prover.shares_files() {
-        return Ok(None);
-    }
-    match service.prover.open(sector.id, sealed.comm_r).await {
-        Ok(()) => Ok(None),
-        Err(error) if error.is_damage() => {
-            let reason = format!("its replica in the storage cannot be proven ({error}): it is sealed again");
-            Ok(Some(SectorInput::ReplicaLost { reason }))
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
 async fn done<T>(
     step: impl Future<Output = Result<T, ProverError>>,
     input: impl FnOnce(T) -> SectorInput,
@@ -465,31 +427,6 @@ fn not_done(error: ProverError) -> Result<SectorInput, StepError> {
             reason: error.to_string(),
         }),
     }
-}
-
-/// A proof that does not verify here is not sent: it would cost its gas, and the chain would refuse it.
-fn check_proof(service: &Sealing, sector: &Sector, proof: Vec<u8>) -> Result<SectorInput, StepError> {
-    let SectorStage::Commit2 { sealed, seed, .. } = &sector.stage else {
-        return Ok(SectorInput::Commit2Done { proof });
-    };
-    let claim = SealClaim {
-        sector_size: sector.size,
-        comm_r: sealed.comm_r,
-        comm_d: sealed.comm_d,
-        prover_id: prover_id(&service.address),
-        sector: sector.id,
-        ticket: sealed.ticket,
-        seed: *seed,
-        proof,
-    };
-    let holds = blocking(|| service.verifier.verify_seal(&claim))?;
-    failpoint::hit_failpoint("proof.checked");
-    Ok(match holds {
-        true => SectorInput::Commit2Done { proof: claim.proof },
-        false => SectorInput::StepFailed {
-            reason: "the proof does not verify here: it was not sent".to_owned(),
-        },
-    })
 }
 
 fn ticket_of(sector: &Sector) -> [u8; 32] {

@@ -260,7 +260,7 @@ fn sync(dir: &Path) -> Result<(), ProverError> {
     synced.map_err(failed("sync", dir))
 }
 
-fn failed<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> ProverError + 'a {
+pub(super) fn failed<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> ProverError + 'a {
     move |source| ProverError::Output {
         action,
         path: path.to_owned(),

@@ -8,7 +8,7 @@
 //! other makes again what it needs: a sector's data and ticket give the same layers and the same replica wherever it is sealed. Nothing is lost with a
 //! folder but time.
 
-use crate::prover::outputs::{digest_of, Outputs};
+use crate::prover::outputs::{digest_of, failed, Outputs};
 use crate::prover::{Prover, ProverError};
 use sealdrop_database::jobs::Jobs;
 use shared::piece::Commitment;
@@ -82,14 +82,13 @@ impl Scratch {
 
     /// The sectors of which something is here.
     fn here(&self) -> Result<Vec<u64>, ProverError> {
-        let failed = |source| failed("list", &self.sectors, source);
         let entries = match fs::read_dir(&self.sectors) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(failed)?,
+            entries => entries.map_err(failed("list", &self.sectors))?,
         };
         let mut here = Vec::new();
         for entry in entries {
-            let name = entry.map_err(failed)?.file_name();
+            let name = entry.map_err(failed("list", &self.sectors))?.file_name();
             here.extend(name.to_str().and_then(|name| name.parse::<u64>().ok()));
         }
         Ok(here)
@@ -99,7 +98,7 @@ impl Scratch {
 /// Makes a sector's directory in the storage; its name is on the disk, too.
 fn make_dir(place: &Path, storage: &Path) -> Result<(), ProverError> {
     let made = fs::create_dir_all(place).and_then(|()| File::open(storage)?.sync_all());
-    made.map_err(|source| failed("make", place, source))
+    made.map_err(failed("make", place))
 }
 
 /// Removes what machines left that were cut off.
@@ -113,7 +112,7 @@ fn remove_partial(place: &Path) -> Result<(), ProverError> {
         }
         Ok(())
     };
-    removed().map_err(|source| failed("tidy", place, source))
+    removed().map_err(failed("tidy", place))
 }
 
 /// Copies a file from below one directory to the same place below another: on the disk and read back before it has its name, under which no other machine
@@ -137,16 +136,8 @@ fn copy_whole(from: &Path, to: &Path, file: &Path) -> Result<(), ProverError> {
     copied().map_err(|source| {
         // There may be no room for it and others.
         let _ = fs::remove_file(&partial);
-        failed("bring to the storage", &target, source)
+        failed("bring to the storage", &target)(source)
     })
-}
-
-fn failed(action: &'static str, path: &Path, source: io::Error) -> ProverError {
-    ProverError::Output {
-        action,
-        path: path.to_owned(),
-        source,
-    }
 }
 
 #[cfg(test)]
