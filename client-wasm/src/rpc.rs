@@ -248,10 +248,35 @@ impl Rpc {
         let headers = web_sys::Headers::new()?;
         headers.set("content-type", "application/json")?;
         init.set_headers(&headers);
+        // As natively: what asks is another server's then, and its answer with it.
+        init.set_redirect(web_sys::RequestRedirect::Error);
         let response: web_sys::Response = JsFuture::from(fetch(&self.url, &init)?).await?.dyn_into()?;
         if !response.ok() {
             return Err(JsValue::from_str(&format!("HTTP status {}", response.status())));
         }
-        Ok(JsFuture::from(response.text()?).await?.as_string().unwrap_or_default())
+        let bytes = whole_body(&response).await?;
+        String::from_utf8(bytes).map_err(|_| JsValue::from_str("its answer is no text"))
+    }
+}
+
+/// An answer's body, which is not read further than [`rpc::MAX_ANSWER`] bytes.
+async fn whole_body(response: &web_sys::Response) -> Result<Vec<u8>, JsValue> {
+    let mut bytes = Vec::new();
+    let Some(body) = response.body() else {
+        return Ok(bytes);
+    };
+    let reader: web_sys::ReadableStreamDefaultReader = body.get_reader().dyn_into()?;
+    loop {
+        let read = JsFuture::from(reader.read()).await?;
+        let part = js_sys::Reflect::get(&read, &JsValue::from_str("value"))?;
+        let Ok(part) = part.dyn_into::<js_sys::Uint8Array>() else {
+            return Ok(bytes);
+        };
+        if bytes.len() + part.length() as usize > rpc::MAX_ANSWER {
+            // Whether that comes to an end is all the same.
+            let _ = reader.cancel();
+            return Err(JsValue::from_str("its answer is longer than any"));
+        }
+        bytes.extend(part.to_vec());
     }
 }

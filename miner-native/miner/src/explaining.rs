@@ -11,7 +11,7 @@ use crate::prover::{JobState, JobView, Prover, Step};
 use crate::sealing::{commit_purpose, pre_commit_purpose};
 use crate::settings::SettingsStore;
 use crate::staging::Staging;
-use crate::store::{DealRecord, MinerStore, SectorRecord, StoreError, UNSEALED};
+use crate::store::{DealRecord, MinerStore, SectorRecord, StoreError};
 use cid::Cid;
 use shared::chain::view::MinerView;
 use shared::chain::{Address, Policy};
@@ -137,7 +137,7 @@ impl Explainer {
             Err(_) => Err(format!("no answer within {} seconds", CHAIN_LIMIT.as_secs())),
         };
         let mut sealing = Vec::new();
-        for record in parts.store.sectors_in(&UNSEALED)? {
+        for record in parts.store.sectors_in(&Phase::UNSEALED)? {
             let phase = record.sector.phase();
             if phase > Phase::Packing && phase < Phase::Proving {
                 sealing.push(Sealing {
@@ -174,7 +174,7 @@ impl Explainer {
             },
             audience,
         };
-        for phase in of_sector::PHASES {
+        for phase in Phase::UNSEALED {
             if let Some(ms) = parts.store.estimate(parts.sector_size, phase)? {
                 around.measured.insert(phase, Measured { ms, samples: 1 });
             }

@@ -12,7 +12,7 @@ use crate::operator::{Damage, ScrubStatus};
 use crate::prover::{PostIdleWaiter, Prover, ProverError, UnsealError};
 use crate::settings::SettingsStore;
 use crate::staging::{Staging, StagingError};
-use crate::store::{reads_copies, EffectKind, MinerStore, ScrubRecord, SectorRecord, StoreError, UNSEALED};
+use crate::store::{reads_copies, EffectKind, MinerStore, ScrubRecord, SectorRecord, StoreError};
 use crate::supervisor::{Backoff, Lifeline, ServiceError};
 use cid::Cid;
 use sealdrop_prover::is_shortage;
@@ -201,7 +201,7 @@ fn needed_copies(service: &Scrubbing) -> Result<BTreeSet<Cid>, StoreError> {
         .iter()
         .map(|(_, record)| record.deal.proposal.proposal.piece_ref)
         .collect();
-    let mut phases = UNSEALED.to_vec();
+    let mut phases = Phase::UNSEALED.to_vec();
     phases.push(Phase::Failed);
     for record in service.store.sectors_in(&phases)? {
         let sector = record.sector;

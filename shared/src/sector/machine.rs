@@ -183,9 +183,9 @@ pub enum SectorRefusal {
     Full { sector: u64, size: u64 },
     #[error("sector {sector} is empty: there is nothing to seal")]
     Empty { sector: u64 },
-    #[error("this does not apply to sector {sector} in phase {phase:?}")]
+    #[error("this does not apply to sector {sector} in phase {phase}")]
     Unexpected { sector: u64, phase: Phase },
-    #[error("sector {sector} is in phase {phase:?} and goes on by itself: only a failed sector can be tried again")]
+    #[error("sector {sector} is in phase {phase} and goes on by itself: only a failed sector can be tried again")]
     NotFailed { sector: u64, phase: Phase },
     #[error("sector {sector} is given up or lost: there is no way to go on with it")]
     NoWayOn { sector: u64 },

@@ -6,6 +6,7 @@ use crate::wire::as_cbor;
 use crate::wire::cbor::Bytes;
 use alloc::{boxed::Box, string::String};
 use cid::Cid;
+use core::fmt;
 use serde::{Deserialize, Serialize};
 
 /// A sealed replica's commitments, with what it was sealed under.
@@ -81,25 +82,25 @@ pub enum SectorStage {
     },
 }
 
-/// The name of a stage, for people and for progress.
+/// The name of a stage, for people and for progress. Miners keep it by number and by name: whatever is new comes last, and no name is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Phase {
-    Packing,
-    Closed,
-    PreCommit1,
-    PreCommit2,
-    PreCommitting,
-    WaitSeed,
-    Commit1,
-    Commit2,
-    Committing,
-    Proving,
-    Expired,
-    Released,
-    Removed,
-    Failed,
+    Packing = 0,
+    Closed = 1,
+    PreCommit1 = 2,
+    PreCommit2 = 3,
+    PreCommitting = 4,
+    WaitSeed = 5,
+    Commit1 = 6,
+    Commit2 = 7,
+    Committing = 8,
+    Proving = 9,
+    Expired = 10,
+    Released = 11,
+    Removed = 12,
+    Failed = 13,
 }
 
 impl Phase {
@@ -120,6 +121,26 @@ impl Phase {
         Self::Removed,
         Self::Failed,
     ];
+
+    /// From the first piece to the commitment, in order.
+    pub const UNSEALED: [Self; 9] = [
+        Self::Packing,
+        Self::Closed,
+        Self::PreCommit1,
+        Self::PreCommit2,
+        Self::PreCommitting,
+        Self::WaitSeed,
+        Self::Commit1,
+        Self::Commit2,
+        Self::Committing,
+    ];
+}
+
+/// As in JSON.
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 impl SectorStage {
@@ -140,6 +161,30 @@ impl SectorStage {
             Self::Released { .. } => Phase::Released,
             Self::Removed { .. } => Phase::Removed,
             Self::Failed { .. } => Phase::Failed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use alloc::string::ToString;
+
+    #[test]
+    fn phases_have_the_numbers_and_names_that_miners_keep() {
+        let kept = "Packing Closed PreCommit1 PreCommit2 PreCommitting WaitSeed Commit1 Commit2 Committing Proving Expired Released Removed Failed";
+        assert_eq!(kept.split(' ').count(), Phase::ALL.len());
+        for (number, (phase, name)) in (0_u8..).zip(Phase::ALL.into_iter().zip(kept.split(' '))) {
+            assert_eq!((phase as u8, format!("{phase:?}").as_str()), (number, name));
+        }
+    }
+
+    #[test]
+    fn people_read_the_names_of_json() {
+        for phase in Phase::ALL {
+            let json = serde_json::to_value(phase).unwrap();
+            assert_eq!(json, phase.to_string());
         }
     }
 }

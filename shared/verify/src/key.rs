@@ -36,7 +36,7 @@ impl fmt::Display for Circuit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// The table has no key for this.
-    #[error("no verifying key is known for {circuit} with {size:?}")]
+    #[error("no verifying key is known for {circuit} with sectors of {size}")]
     Unknown {
         /// The proof's circuit.
         circuit: Circuit,
@@ -44,7 +44,7 @@ pub enum KeyError {
         size: SectorSize,
     },
     /// Not the bytes that the table has the digest of.
-    #[error("this is not the known verifying key for {circuit} with {size:?}")]
+    #[error("this is not the known verifying key for {circuit} with sectors of {size}")]
     OtherDigest {
         /// The proof's circuit.
         circuit: Circuit,
@@ -52,7 +52,7 @@ pub enum KeyError {
         size: SectorSize,
     },
     /// Too short, too long, with points that are none, or for another number of inputs.
-    #[error("these bytes are no verifying key for {circuit} with {size:?}")]
+    #[error("these bytes are no verifying key for {circuit} with sectors of {size}")]
     Malformed {
         /// The proof's circuit.
         circuit: Circuit,

@@ -73,7 +73,7 @@ pub enum Refusal {
     #[error("the proof does not prove this: it is of something else, or forged")]
     DoesNotHold,
     /// The host took a key of something else.
-    #[error("the verifying key is that of {circuit} with {size:?}")]
+    #[error("the verifying key is that of {circuit} with sectors of {size}")]
     OtherKey {
         /// What the key is for.
         circuit: Circuit,

@@ -9,15 +9,26 @@ use crate::project::Project;
 /// Tells those tests to write.
 const WRITE: &str = "SEALDROP_WRITE_DOCS";
 
-/// Package and test of each document.
-const DOCUMENTS: [(&str, &str); 2] = [("sealdrop-shared", "openrpc"), ("sealdrop-client", "typescript")];
+/// The test of each document, as cargo is told.
+const DOCUMENTS: [&[&str]; 4] = [
+    &["--package", "sealdrop-shared", "--test", "openrpc"],
+    &["--package", "sealdrop-client", "--test", "typescript"],
+    // What the operator's requests are, and the metrics.
+    &["--package", "sealdrop-miner", "--lib", "the_kept_document"],
+    &[
+        "--package",
+        "sealdrop-miner",
+        "--lib",
+        "the_document_names_every_metric",
+    ],
+];
 
 /// Writes them all.
 pub fn write(project: &Project) -> Result<()> {
-    for (package, test) in DOCUMENTS {
+    for test in DOCUMENTS {
         let mut cargo = project.cargo();
-        cargo.args(["test", "--release", "--package", package, "--test", test]);
-        process::run(cargo.env(WRITE, "1"), &format!("write the document of {package}"))?;
+        cargo.args(["test", "--release"]).args(test).env(WRITE, "1");
+        process::run(&mut cargo, &format!("write what {} holds to the code", test[1]))?;
     }
     Ok(())
 }

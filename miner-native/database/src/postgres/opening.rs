@@ -51,15 +51,33 @@ pub(super) fn place(url: &str, space: &str) -> Result<Place, DatabaseError> {
     if config.get_application_name().is_none() {
         config.application_name("sealdrop");
     }
-    let hosts: Vec<String> = config.get_hosts().iter().map(|host| format!("{host:?}")).collect();
+    let hosts = hosts_of(&config);
     let database = config.get_dbname().or(config.get_user()).unwrap_or_default();
-    let shown = format!("postgres {} {database} {space}", hosts.join(","));
+    let shown = format!("postgres {hosts} {database} {space}");
     Ok(Place {
         config,
         tls,
         space: space.to_owned(),
         shown: shown.into(),
     })
+}
+
+/// The servers, as people name them: `db.example.org:5433`, or the folder of a socket.
+fn hosts_of(config: &postgres::Config) -> String {
+    let ports = config.get_ports();
+    let named = config.get_hosts().iter().enumerate().map(|(index, host)| {
+        let name = match host {
+            postgres::config::Host::Tcp(name) => name.clone(),
+            #[cfg(unix)]
+            postgres::config::Host::Unix(folder) => folder.display().to_string(),
+        };
+        // One port is that of all servers.
+        match ports.get(index).or(ports.first()) {
+            Some(port) => format!("{name}:{port}"),
+            None => name,
+        }
+    });
+    named.collect::<Vec<_>>().join(",")
 }
 
 /// Makes what is not there, checks kind and format, and brings what is older to the schema's; for one process alone, the number of this opening.

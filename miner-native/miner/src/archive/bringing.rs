@@ -9,11 +9,12 @@ use super::transfer::sync_tree;
 use super::{damaged, file_error, Archive, ArchiveError, Archiving, Item};
 use crate::storage_check::free_space_at;
 use crate::store::EffectKind;
-use crate::store::UNSEALED;
+
 use crate::supervisor::{Lifeline, ServiceError};
 use cid::Cid;
 use sealdrop_database::blocking;
 use shared::piece::Commitment;
+use shared::sector::Phase;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -133,7 +134,7 @@ impl Archiving {
     pub(super) fn needed_pieces(&self) -> Result<Vec<(Cid, u64)>, ArchiveError> {
         let deals = self.store.deals_to(&EffectKind::UNSEALED)?;
         let of_deals = deals.iter().map(|(_, record)| record.deal.proposal.proposal.piece_ref);
-        let sectors = self.store.sectors_in(&UNSEALED)?;
+        let sectors = self.store.sectors_in(&Phase::UNSEALED)?;
         let of_sectors = sectors.iter().flat_map(|record| &record.sector.pieces);
         let needed: BTreeSet<Cid> = of_deals.chain(of_sectors.map(|piece| piece.data_cid)).collect();
         let mut sized = Vec::new();

@@ -4,7 +4,7 @@
 use super::error::ChainError;
 use serde::Serialize;
 use serde_json::Value;
-use shared::chain::rpc::{code, ErrorObject, Method, Network, Request, Response};
+use shared::chain::rpc::{code, ErrorObject, Method, Network, Request, Response, MAX_ANSWER};
 use shared::chain::view::NetworkView;
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,8 +22,6 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 const ATTEMPTS: u32 = 5;
 /// Wait before the second attempt; it doubles with every further one (about 3 s in all).
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-/// Longest answer that is read, in bytes: the view of a miner with thousands of sectors.
-const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
 /// Most characters of a redirect's target that are shown.
 const MAX_TARGET: usize = 200;

@@ -178,11 +178,10 @@ impl Facts {
 
 /// Fails when `dir` is not the storage of the records of this id.
 pub fn check_storage(dir: &Path, id: &str) -> Result<(), MachinesError> {
-    let reason = match fs::read_to_string(dir.join(MARK)) {
-        Ok(mark) if mark == id => return check_user(&dir.join(MARK)),
-        Ok(_) => "its mark is that of another database's",
-        Err(error) if error.kind() == ErrorKind::NotFound => "it has no mark",
-        Err(source) => return Err(failed("read", &dir.join(MARK), source)),
+    let reason = match mark_of(dir)? {
+        Some(mark) if mark == id => return check_user(&dir.join(MARK)),
+        Some(_) => "its mark is that of another database's",
+        None => "it has no mark",
     };
     let dir = dir.to_owned();
     Err(MachinesError::OtherStorage { dir, reason })
@@ -196,7 +195,7 @@ pub fn storage_id(jobs: &Jobs) -> Result<Option<String>, MachinesError> {
 
 /// Fails when `dir`, which is to be the storage of records that have none yet, is another's.
 pub fn check_new_storage(dir: &Path) -> Result<(), MachinesError> {
-    if dir.join(MARK).exists() {
+    if mark_of(dir)?.is_some() {
         let (dir, reason) = (dir.to_owned(), "it has the mark of another database");
         return Err(MachinesError::OtherStorage { dir, reason });
     }
@@ -214,24 +213,33 @@ pub fn mark_storage(dir: &Path, jobs: &Jobs) -> Result<(), MachinesError> {
     Ok(())
 }
 
-/// Marks a daemon's own storage, where each has one that is filled from the archive; a mark that is there stays.
+/// Marks a daemon's own storage, where each has one that is filled from the archive; this database's mark stays. Fails when it is another's.
 pub fn mark_own_storage(dir: &Path, jobs: &Jobs) -> Result<(), MachinesError> {
     let id = jobs.say_first(STORAGE, new_id().as_bytes())?;
-    let path = dir.join(MARK);
-    let mark = own_mark(&String::from_utf8_lossy(&id));
-    match path.exists() {
-        true => Ok(()),
-        false => write_whole(&path, mark.as_bytes(), 0o600).map_err(|source| failed("write", &path, source)),
+    let id = String::from_utf8_lossy(&id);
+    check_own_storage(dir, &id)?;
+    if mark_of(dir)?.is_some() {
+        return Ok(());
     }
+    let path = dir.join(MARK);
+    write_whole(&path, own_mark(&id).as_bytes(), 0o600).map_err(|source| failed("write", &path, source))
 }
 
 /// Fails when a daemon's own storage is another database's; it may have no mark yet.
 pub fn check_own_storage(dir: &Path, id: &str) -> Result<(), MachinesError> {
-    match fs::read_to_string(dir.join(MARK)) {
-        Ok(mark) if mark == own_mark(id) || mark == id => Ok(()),
-        Ok(_) => check_storage(dir, id),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(failed("read", &dir.join(MARK), source)),
+    match mark_of(dir)? {
+        Some(mark) if mark != own_mark(id) => check_storage(dir, id),
+        _ => Ok(()),
+    }
+}
+
+/// The mark of a folder; none where it has none. A folder that cannot be read is not one without a mark.
+fn mark_of(dir: &Path) -> Result<Option<String>, MachinesError> {
+    let path = dir.join(MARK);
+    match fs::read_to_string(&path) {
+        Ok(mark) => Ok(Some(mark)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(failed("read", &path, source)),
     }
 }
 
@@ -246,15 +254,18 @@ fn new_id() -> String {
 
 /// Fails when `to` has not what the home's own folder `from` has.
 pub fn check_brought(from: &Path, to: &Path) -> Result<(), MachinesError> {
-    let has_any = |dir: PathBuf| fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
-    let lacks = |name: &str| has_any(from.join(name)) && !has_any(to.join(name));
-    match from != to && ["staging", "sectors"].into_iter().any(lacks) {
-        true => Err(MachinesError::NotBrought {
-            from: from.to_owned(),
-            to: to.to_owned(),
-        }),
-        false => Ok(()),
+    let has_any = |dir: PathBuf| match fs::read_dir(&dir) {
+        Ok(mut entries) => Ok(entries.next().is_some()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(failed("read", &dir, source)),
+    };
+    for name in ["staging", "sectors"] {
+        if from != to && has_any(from.join(name))? && !has_any(to.join(name))? {
+            let (from, to) = (from.to_owned(), to.to_owned());
+            return Err(MachinesError::NotBrought { from, to });
+        }
     }
+    Ok(())
 }
 
 /// Fails when a file is another user's: what this program makes beside it the others could not read.

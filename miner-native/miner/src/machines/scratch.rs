@@ -1,6 +1,6 @@
 //! A machine's own folder for what it seals: which it is, and that nobody else uses it.
 
-use super::{failed, MachinesError, MARK};
+use super::{failed, mark_of, MachinesError, MARK};
 use crate::data_dir::write_whole;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
@@ -49,7 +49,8 @@ impl ScratchFolder {
         let is_strange = |entry: std::io::Result<fs::DirEntry>| {
             entry.is_ok_and(|entry| entry.file_name() != "lost+found" && entry.file_name() != "lock")
         };
-        if !dir.join(MARK).exists() && entries.any(is_strange) {
+        let found = mark_of(dir)?;
+        if found.is_none() && entries.any(is_strange) {
             return Err(refused("there are files in it, and it has no mark of a worker's"));
         }
         let path = dir.join("lock");
@@ -61,13 +62,10 @@ impl ScratchFolder {
             Err(TryLockError::Error(source)) => return Err(failed("lock", &path, source)),
         }
         let (path, mark) = (dir.join(MARK), format!("{id}-scratch"));
-        match fs::read_to_string(&path) {
-            Ok(found) if found == mark => {}
-            Ok(_) => return Err(refused("it was used with another database")),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                write_whole(&path, mark.as_bytes(), 0o600).map_err(|source| failed("write", &path, source))?;
-            }
-            Err(source) => return Err(failed("read", &path, source)),
+        match found {
+            Some(found) if found == mark => {}
+            Some(_) => return Err(refused("it was used with another database")),
+            None => write_whole(&path, mark.as_bytes(), 0o600).map_err(|source| failed("write", &path, source))?,
         }
         let sectors = dir.join("sectors");
         fs::create_dir_all(&sectors).map_err(|source| failed("make", &sectors, source))?;

@@ -318,7 +318,10 @@ async fn addresses(
 }
 
 fn closed(addresses: Vec<Multiaddr>, reason: &Result<(), io::Error>) -> NetworkError {
-    let reason = format!("{reason:?}");
+    let reason = match reason {
+        Ok(()) => "it was closed".to_owned(),
+        Err(error) => error.to_string(),
+    };
     NetworkError::ListenerClosed { addresses, reason }
 }
 

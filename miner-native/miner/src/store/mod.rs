@@ -28,7 +28,6 @@ pub(crate) use needs::reads_copies;
 pub use rates::RateBook;
 pub use records::{DealRecord, PhaseStart, PieceRecord, PostRecord, RedemptionRecord, RedemptionStage, SectorRecord};
 pub use scrubs::ScrubRecord;
-pub use sectors::UNSEALED;
 pub use server::{server_of, SPACE};
 pub use tables::EffectKind;
 

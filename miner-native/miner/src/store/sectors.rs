@@ -16,19 +16,6 @@ use shared::sector::{retry_pause_ms, Phase, SectorEffect, SectorInput, SectorSta
 /// Most phase changes that a sector remembers.
 const MAX_HISTORY: usize = 64;
 
-/// The phases before a sector's commitment.
-pub const UNSEALED: [Phase; 9] = [
-    Phase::Packing,
-    Phase::Closed,
-    Phase::PreCommit1,
-    Phase::PreCommit2,
-    Phase::PreCommitting,
-    Phase::WaitSeed,
-    Phase::Commit1,
-    Phase::Commit2,
-    Phase::Committing,
-];
-
 impl MinerStore {
     /// A sector by its number.
     pub fn sector(&self, id: u64) -> Result<Option<SectorRecord>, StoreError> {
@@ -62,7 +49,7 @@ impl MinerStore {
 
     /// The sectors that are not sealed yet, and those that a deal still waits for, by number.
     pub fn unfinished_sectors(&self) -> Result<Vec<SectorRecord>, StoreError> {
-        let mut found = self.sectors_in(&UNSEALED)?;
+        let mut found = self.sectors_in(&Phase::UNSEALED)?;
         for id in self.awaited_sectors()? {
             if !found.iter().any(|record| record.sector.id == id) {
                 found.extend(self.sector(id)?);

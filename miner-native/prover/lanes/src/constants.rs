@@ -29,10 +29,6 @@ pub const P_INV: u64 = neg_inv(P64[0]);
 pub const P_R2: [u64; 8] = limbs(pow2_p(832));
 /// 2^416 mod p: one, in Montgomery form.
 pub const P_ONE: [u64; 8] = limbs(pow2_p(416));
-/// 2^448 mod p: from blst's form x·2^384 to ours, x·2^416.
-pub const P_FROM_BLST: [u64; 8] = limbs(pow2_p(448));
-/// 2^384 mod p: from ours to blst's.
-pub const P_TO_BLST: [u64; 8] = limbs(pow2_p(384));
 /// 2^480 mod p: takes blst's inverse of a number in our form back to our form.
 pub(crate) const P_K480: [u64; 8] = limbs(pow2_p(480));
 /// 2p, 4p and 8p in limbs.
@@ -48,8 +44,6 @@ pub(crate) const P_MULTIPLES: [[u64; 8]; 8] = multiples(P);
 pub const R: [u64; 5] = limbs(R64);
 /// -r^-1 mod 2^52.
 pub const R_INV: u64 = neg_inv(R64[0]);
-/// 2^260 mod r: one, in Montgomery form.
-pub const R_ONE: [u64; 5] = limbs(pow2(260, R64));
 /// 2r in limbs.
 pub const R2: [u64; 5] = times(R, 2);
 /// As [`P_MULTIPLES`], of r.

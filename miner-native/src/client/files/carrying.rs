@@ -264,14 +264,22 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Takes in all deals about a piece that the book has by now; whether there is one that was not known.
+    /// Takes in all deals about a piece that the book has by now; whether there is one that was not known. Ends everything when the book cannot be read.
     fn take_known(&mut self, index: usize) -> bool {
         let Some(piece) = self.placement.pieces().get(index) else {
             return false;
         };
         let (data, before) = (piece.names.data_cid, piece.copies().len());
-        for known in self.session.book.of_data(&data).unwrap_or_default() {
-            self.placement.take(&known);
+        match self.session.book.of_data(&data) {
+            Ok(all) => {
+                for known in &all {
+                    self.placement.take(known);
+                }
+            }
+            Err(error) => {
+                self.stop = Some(error);
+                return true;
+            }
         }
         let pieces = self.placement.pieces();
         pieces.get(index).is_some_and(|piece| piece.copies().len() > before)

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// What the field `jsonrpc` must say.
 pub const VERSION: &str = "2.0";
+/// Longest answer that a client reads, in bytes: the view of a miner with thousands of sectors.
+pub const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
 /// A call of a method.
 #[derive(Debug, Serialize)]

@@ -21,7 +21,7 @@ pub mod openrpc;
 pub mod views;
 
 pub use encoding::{Canonical, HexBytes};
-pub use envelope::{ErrorData, ErrorObject, Incoming, Notification, Published, Request, Response, VERSION};
+pub use envelope::{ErrorData, ErrorObject, Incoming, Notification, Published, Request, Response, MAX_ANSWER, VERSION};
 pub use methods::*;
 pub use views::*;
 

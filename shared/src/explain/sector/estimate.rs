@@ -2,7 +2,7 @@
 //! their clock.
 
 use super::words::span;
-use super::{Around, Eta, Expected, SectorFacts, Turn, PHASES};
+use super::{Around, Eta, Expected, SectorFacts, Turn};
 use crate::piece::SectorSize;
 use crate::sector::{Phase, SectorStage};
 use alloc::format;
@@ -75,7 +75,7 @@ impl<'a> EtaEstimate<'a> {
             ms: transfer_ms,
             ..Sum::default()
         };
-        for phase in PHASES {
+        for phase in Phase::UNSEALED {
             self.add(&mut sum, phase)?;
         }
         Some(self.eta(sum))
@@ -180,7 +180,9 @@ impl<'a> EtaEstimate<'a> {
             (Turn::Queued { behind }, _) => {
                 self.add(sum, phase)?;
                 for work in behind {
-                    let phases = PHASES.into_iter().filter(|after| *after > work.phase && work.whole);
+                    let phases = Phase::UNSEALED
+                        .into_iter()
+                        .filter(|after| *after > work.phase && work.whole);
                     let mut before = Sum::default();
                     self.add(&mut before, work.phase)?;
                     if let Some(since) = work.since_ms {
@@ -201,7 +203,7 @@ impl<'a> EtaEstimate<'a> {
                 sum.grounds.overdue |= overdue;
             }
         }
-        for later in PHASES.into_iter().filter(|later| *later > phase) {
+        for later in Phase::UNSEALED.into_iter().filter(|later| *later > phase) {
             self.add(sum, later)?;
         }
         Some(())

@@ -287,19 +287,6 @@ impl From<Phase> for StepName {
     }
 }
 
-/// The phases from the first piece to the commitment, in order.
-pub const PHASES: [Phase; 9] = [
-    Phase::Packing,
-    Phase::Closed,
-    Phase::PreCommit1,
-    Phase::PreCommit2,
-    Phase::PreCommitting,
-    Phase::WaitSeed,
-    Phase::Commit1,
-    Phase::Commit2,
-    Phase::Committing,
-];
-
 /// Explains a sector.
 pub fn explain(facts: &SectorFacts, around: &Around) -> Explanation {
     let phase = facts.sector.phase();
@@ -310,7 +297,7 @@ pub fn explain(facts: &SectorFacts, around: &Around) -> Explanation {
             CauseCode::ChainUnreachable | CauseCode::ChainNotMakingBlocks
         )
     });
-    let eta = match PHASES.contains(&phase) && !blocked {
+    let eta = match Phase::UNSEALED.contains(&phase) && !blocked {
         true => EtaEstimate::of(around).sector(facts),
         false => None,
     };
@@ -346,7 +333,7 @@ pub(crate) fn steps(facts: &SectorFacts, around: &Around) -> Vec<Step> {
     };
     let estimate = EtaEstimate::of(around);
     let mut steps = Vec::new();
-    for step in PHASES {
+    for step in Phase::UNSEALED {
         let began = facts.history.iter().rev().find(|(began, _)| *began == step);
         let state = match step.cmp(&reached) {
             core::cmp::Ordering::Less => StepState::Done,
@@ -377,7 +364,7 @@ pub(crate) fn steps(facts: &SectorFacts, around: &Around) -> Vec<Step> {
 /// The steps of a sector that is not there yet.
 pub(crate) fn steps_ahead(around: &Around) -> Vec<Step> {
     let estimate = EtaEstimate::of(around);
-    let ahead = PHASES.into_iter().map(|phase| {
+    let ahead = Phase::UNSEALED.into_iter().map(|phase| {
         let expected = estimate.ahead(phase);
         let (expected_ms, basis) = expected.map(|expected| (expected.ms, expected.basis)).unzip();
         Step {

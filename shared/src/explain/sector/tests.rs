@@ -186,7 +186,7 @@ pub(crate) fn surroundings() -> Vec<Around> {
             bare.chain.block_time_ms = [0, 1, u64::MAX][index % 3];
             let mut huge = usual.clone();
             (huge.now_ms, huge.auto_seal_ms, huge.chain.height) = (u64::MAX, u64::MAX, Epoch(u64::MAX));
-            huge.measured = PHASES
+            huge.measured = Phase::UNSEALED
                 .map(|phase| {
                     (
                         phase,
@@ -396,7 +396,7 @@ fn nobody_guesses_at_a_size_of_which_nothing_is_known() {
         measured: Default::default(),
         ..around()
     };
-    for phase in PHASES {
+    for phase in Phase::UNSEALED {
         let explanation = explain(&facts(&at(phase)), &around);
         let known = phase == Phase::Committing;
         assert_eq!(explanation.eta.is_some(), known, "{explanation:?}");

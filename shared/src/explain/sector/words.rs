@@ -94,7 +94,7 @@ pub(super) fn doing(phase: Phase) -> &'static str {
 
 /// What comes next for a sector.
 pub(super) fn next(facts: &SectorFacts, around: &Around) -> String {
-    let after = super::PHASES.into_iter().find(|phase| *phase > facts.sector.phase());
+    let after = Phase::UNSEALED.into_iter().find(|phase| *phase > facts.sector.phase());
     match facts.sector.phase() {
         Phase::Committing => "Then its deals are complete, and the sector is proven in every window.".into(),
         Phase::Proving => proving(around),

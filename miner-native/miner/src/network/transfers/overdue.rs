@@ -66,8 +66,9 @@ impl Inner {
         tracing::warn!(%deal, reason, "the deal failed: its piece cannot be had");
         let data = record.deal.proposal.proposal.piece_ref;
         let wanted = self.parts.store.deals_to(&[EffectKind::FetchPiece]);
-        let shared = wanted.is_ok_and(|open| open.iter().any(|(_, r)| r.deal.proposal.proposal.piece_ref == data));
-        if !shared {
+        // Not to know is no reason to remove what another deal may wait for.
+        let is_unwanted = wanted.is_ok_and(|open| open.iter().all(|(_, r)| r.deal.proposal.proposal.piece_ref != data));
+        if is_unwanted {
             if let Err(error) = self.parts.staging.remove_partial(&data) {
                 tracing::warn!(%data, %error, "what was staged of the piece stays");
             }

@@ -4,7 +4,7 @@ use super::{detached, Answer, ApiError, Asked, Input};
 use crate::ask_publisher;
 use crate::operator::{ChangedSettings, MinedBlock, MinerStatus, MiningStatus};
 use crate::settings::{Settings, SettingsChange};
-use crate::store::UNSEALED;
+
 use crate::web::{views, Api};
 use crate::{intake, proving, scrubbing};
 use axum::extract::State;
@@ -43,7 +43,7 @@ pub(super) async fn mining_status(api: &Api) -> Result<MiningStatus, ApiError> {
     let own = all.iter().find(|view| view.address == api.address);
     let own = own.ok_or(ApiError::NoMiner)?;
     let (mut sealing, mut packing, mut stuck) = (0, Vec::new(), Vec::new());
-    let mut phases = UNSEALED.to_vec();
+    let mut phases = Phase::UNSEALED.to_vec();
     phases.push(Phase::Failed);
     for record in blocking(|| api.store.sectors_in(&phases))? {
         let sector = record.sector;

@@ -1,6 +1,6 @@
 //! What a receipt has of the chain: messages that are signed, applied and in their blocks, and tickets that are the authority's.
 
-use super::{same, Anchoring, Finding};
+use super::{same, same_if_any, Anchoring, Finding};
 use crate::chain::abi::{Abi, SectorNumber};
 use crate::chain::calls::{self, commit_sector, redeem};
 use crate::chain::light::header::ticket_is_valid;
@@ -69,7 +69,11 @@ impl Anchoring<'_> {
         let named = pre.on_chain.message.message().params.get(3);
         let named = named.and_then(|bytes| Epoch::from_abi(bytes).ok());
         self.run(DealStep::Commit, |all| match &all.parts.seal_ticket {
-            Some(ticket) => same("the height of the replica's ticket", &Some(ticket.height), &named),
+            Some(ticket) => same_if_any(
+                "the height of the replica's ticket",
+                Some(&ticket.height),
+                named.as_ref(),
+            ),
             None => Ok(()),
         });
         if found != due {

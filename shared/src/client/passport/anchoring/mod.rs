@@ -151,7 +151,7 @@ impl Anchoring<'_> {
         same("duration", &terms.duration, &proposal.duration)?;
         let total = price_of(terms.price, signed.size(), terms.duration);
         let total = total.ok_or_else(|| "the price is more than all FIL".to_string())?;
-        same("price", &total, &proposal.total_price)?;
+        same("the price in FIL", &total, &proposal.total_price)?;
         if terms.sector().is_none() {
             return Err(format!("no sector has {} bytes", terms.sector_size.0));
         }
@@ -204,10 +204,10 @@ impl Anchoring<'_> {
         let proposal = &self.signed()?.proposal;
         let OnChain { message, receipt, .. } = &placed.on_chain;
         let opened = message.message();
-        same(
+        same_if_any(
             "the channel's message",
-            &Some(message.cid()),
-            &proposal.payment.channel_msg_cid,
+            Some(&message.cid()),
+            proposal.payment.channel_msg_cid.as_ref(),
         )?;
         same("the channel's payer", &opened.from, &proposal.payment.payer)?;
         let expected = create_channel(&opened.from, Epoch(0), proposal.total_price);
@@ -222,9 +222,10 @@ impl Anchoring<'_> {
         }
         let target = opened.params.first().and_then(|bytes| Address::from_abi(bytes).ok());
         if let Some(voucher) = self.parts.signed_vouchers().first() {
-            same("who is paid", &target, &Some(voucher.target.clone()))?;
+            same_if_any("who is paid", target.as_ref(), Some(&voucher.target))?;
         }
-        same("the channel's id", &channel_id(receipt).ok(), &proposal.payment.channel)?;
+        let channel = channel_id(receipt).ok();
+        same_if_any("the channel's id", channel.as_ref(), proposal.payment.channel.as_ref())?;
         self.proven(|parts| parts.channel.as_mut(), is_proven);
         Ok(())
     }
@@ -276,10 +277,16 @@ impl Anchoring<'_> {
     }
 }
 
-fn same<T: PartialEq + core::fmt::Debug>(what: &str, found: &T, expected: &T) -> Finding {
+fn same<T: PartialEq + core::fmt::Display>(what: &str, found: &T, expected: &T) -> Finding {
+    same_if_any(what, Some(found), Some(expected))
+}
+
+/// The same for what may be left out.
+fn same_if_any<T: PartialEq + core::fmt::Display>(what: &str, found: Option<&T>, expected: Option<&T>) -> Finding {
+    let words = |value: Option<&T>| value.map_or_else(|| "nothing".to_string(), ToString::to_string);
     match found == expected {
         true => Ok(()),
-        false => Err(format!("{what} is {found:?}, and elsewhere {expected:?}")),
+        false => Err(format!("{what} is {}, and elsewhere {}", words(found), words(expected))),
     }
 }
 
