@@ -2,23 +2,19 @@
 
 use super::following;
 use super::host::{ClientHost, EngineError, Event, Order};
-use super::problem::{ErrorCode, Problem};
-use super::quoting;
+use super::opening;
+use super::problem::ErrorCode;
 use super::record::{lacks_the_piece, Answer, DealRecord, Proving, Step};
 use super::refunds;
-use crate::chain::calls;
 use crate::chain::view::MinerView;
-use crate::chain::{Address, AttoFil, Epoch};
+use crate::chain::{Address, Epoch};
 use crate::deal::client::ClientRefusal;
 use crate::deal::{ClientDeal, ClientEffect, ClientInput, ClientStage, QueryRequest, SignedResponse};
-use crate::ports::{Chain, MessagePurpose, Sent};
+use crate::ports::Chain;
 use crate::wire::protocol;
 use alloc::format;
 use alloc::string::{String, ToString};
 use cid::Cid;
-
-/// Times in a row that a dropped message which opens a channel is made anew; the next step begins again.
-pub const CHANNEL_ATTEMPTS: u32 = 3;
 
 /// Blocks for which the miner of an accepted deal is asked for its last word once the deal's time is over: its channel has
 /// ended, so that nothing is lost by it, and one lost answer does not make a failed deal of a complete one.
@@ -62,7 +58,7 @@ pub async fn step<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H) -> 
         return Ok(Next::Now);
     }
     match record.deal.effect() {
-        ClientEffect::OpenChannel { target, amount, eol } => open_channel(record, host, &target, amount, eol).await,
+        ClientEffect::OpenChannel { target, amount, eol } => opening::open(record, host, &target, amount, eol).await,
         ClientEffect::Sign => sign(record, host, height).await,
         ClientEffect::Propose => propose(record, host, height).await,
         ClientEffect::ServeAndQuery => query(record, host, height).await,
@@ -173,97 +169,11 @@ pub async fn look_at_sector<H: ClientHost>(record: &mut DealRecord<H::File>, hos
 }
 
 /// The file must be there, and the same, before money moves or anything is promised.
-async fn look_at_file<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H) -> Result<(), H::Error> {
+pub(super) async fn look_at_file<H: ClientHost>(record: &mut DealRecord<H::File>, host: &H) -> Result<(), H::Error> {
     match host.file_is_same(record).await? {
         true => Ok(()),
         false => Err(EngineError::FileChanged.into()),
     }
-}
-
-async fn open_channel<H: ClientHost>(
-    record: &mut DealRecord<H::File>,
-    host: &H,
-    target: &Address,
-    amount: AttoFil,
-    eol: Epoch,
-) -> Result<Next, H::Error> {
-    let (chain, payer) = (host.chain(), record.deal.draft.payer.clone());
-    let purpose = MessagePurpose::OpenChannel {
-        attempt: record.attempt,
-    };
-    let mut why = String::new();
-    for _ in 0..CHANNEL_ATTEMPTS {
-        let sent = match chain.sent(&payer, &record.id, purpose).await? {
-            // Paid already, in an earlier life.
-            Some(sent) if !matches!(sent, Sent::Dropped { .. }) => sent,
-            _ => {
-                look_at_file(record, host).await?;
-                let refused = quoting::refusal(record, host).await;
-                if quoting::go_to_next(record, host, &refused).await? {
-                    chain.settle(&payer, &record.id, purpose).await?;
-                    return Ok(Next::Now);
-                }
-                if let Some(reason) = quoting::gives_way::<H>(record, &refused) {
-                    end_unpaid(record, host, reason, None).await?;
-                    chain.settle(&payer, &record.id, purpose).await?;
-                    return Ok(Next::Now);
-                }
-                if let Some(quote) = refused? {
-                    let problem = quoting::problem(&quote);
-                    end_unpaid(record, host, quoting::reason(&quote), Some(problem)).await?;
-                    chain.settle(&payer, &record.id, purpose).await?;
-                    return Ok(Next::Now);
-                }
-                let key = host.key().address();
-                let call = match key == payer {
-                    true => calls::create_channel(target, eol, amount),
-                    // What follows is signed by the session key alone.
-                    false => calls::create_channel_with_session(target, eol, amount, &key),
-                };
-                chain.send(&payer, &record.id, purpose, call).await?
-            }
-        };
-        let input = match sent {
-            Sent::Pending => return Ok(Next::Message),
-            Sent::Dropped { reason } => {
-                // It is in no block and never will be: a new message takes its place.
-                chain.settle(&payer, &record.id, purpose).await?;
-                why = reason;
-                continue;
-            }
-            Sent::Refused { reason } => {
-                // Asking again would be a nuisance: whoever wants it after all makes the deal anew.
-                let problem = Problem::of(ErrorCode::SignerRefused, reason.clone());
-                end_unpaid(record, host, reason, Some(problem)).await?;
-                return Ok(Next::Now);
-            }
-            sent => match refunds::opened_by(host, &payer, &sent).await? {
-                Ok((channel, message)) => ClientInput::ChannelOpened { channel, message },
-                Err(reason) => ClientInput::ChannelFailed { reason },
-            },
-        };
-        advance(record, host, input, None).await?;
-        // The channel is in the record: its message will not be asked for again.
-        chain.settle(&payer, &record.id, purpose).await?;
-        return Ok(Next::Now);
-    }
-    Err(EngineError::Channel { reason: why }.into())
-}
-
-/// Ends a deal that its miner would not take, or cannot be asked about, before anything was paid for it.
-async fn end_unpaid<H: ClientHost>(
-    record: &mut DealRecord<H::File>,
-    host: &H,
-    reason: String,
-    problem: Option<Problem>,
-) -> Result<(), H::Error> {
-    let mut deal = record.deal.clone();
-    deal.handle(ClientInput::ChannelFailed { reason })
-        .map_err(|_| EngineError::NotApplicable)?;
-    let mut next = record.clone();
-    next.advance(deal, None, host.now_ms());
-    next.error = problem;
-    keep(record, next, host, Event::Stage).await
 }
 
 async fn sign<H: ClientHost>(
@@ -511,7 +421,7 @@ pub(super) async fn look_for_sealing<H: ClientHost>(
 }
 
 /// Hands the machine an input that applies, and keeps what came of it.
-async fn advance<H: ClientHost>(
+pub(super) async fn advance<H: ClientHost>(
     record: &mut DealRecord<H::File>,
     host: &H,
     input: ClientInput,

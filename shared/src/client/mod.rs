@@ -7,11 +7,11 @@
 //!
 //! What is decided, and where:
 //!
-//! - **When money may move** ([`engine`]): after the draft was rehearsed ([`crate::deal::Draft::rehearse`]), after the
+//! - **When money may move** ([`opening`]): after the draft was rehearsed ([`crate::deal::Draft::rehearse`]), after the
 //!   file was looked at again, and after the miner was asked whether it takes the deal now ([`quoting`]). A file that has changed
 //!   stops the deal before anything is paid, and before anything is signed or sent; a miner that would refuse ends it at no cost.
-//! - **When a message is made again** ([`engine`]): one that was dropped, since it will never take effect; at most
-//!   [`engine::CHANNEL_ATTEMPTS`] times in a row. One that the chain refuses to take leaves the deal as it is: nothing was
+//! - **When a message is made again** ([`opening`]): one that was dropped, since it will never take effect; at most
+//!   [`opening::CHANNEL_ATTEMPTS`] times in a row. One that the chain refuses to take leaves the deal as it is: nothing was
 //!   paid, and it is tried again or given up. One that failed in a block ends the deal.
 //! - **When a deal is given up** ([`engine`]): when its user says so, at any stage before its end, also while its channel
 //!   opens; and by itself from [`crate::deal::ClientDeal::deadline`] on, whether the miner has accepted it or not.
@@ -53,6 +53,7 @@ pub mod light;
 pub mod link;
 pub mod offer;
 pub mod offers;
+pub mod opening;
 pub mod passport;
 pub mod problem;
 pub mod quoting;
