@@ -427,11 +427,9 @@ function mayForget(deal: StoredDeal): void {
 async function giveUpFile(id: string): Promise<void> {
   const { store: deals, folders } = opened();
   await folders.stop(id);
-  for (const { id: deal, view } of await deals.dealsOf(id)) {
-    if (view.state === 'working') {
-      await giveUp(deal).catch(report);
-    }
-  }
+  const working = (await deals.dealsOf(id)).filter(({ view }) => view.state === 'working');
+  // All at once: a person who is asked to sign for one would be asked for the next.
+  await Promise.all(working.map((deal) => giveUp(deal.id).catch(report)));
 }
 
 function storeFiles(call: number, request: StoreFilesRequest): Promise<StoredFile> {

@@ -10,12 +10,15 @@ use crate::host::Host;
 use crate::rpc::Rpc;
 use crate::signing::Signing;
 use cid::Cid;
+use futures::future::{pending, select, Either};
 use futures::lock::Mutex;
 use shared::chain::rpc::{code, Message, Method, Receipt};
 use shared::chain::view::{ChannelView, MinerView};
 use shared::chain::{exit, Address, Call, ChannelId, Epoch, Policy, SignedMessage};
 use shared::ports::{Chain, CommitMessage, Found, MessagePurpose, Sent};
 use std::cell::Cell;
+use std::future::Future;
+use std::pin::{pin, Pin};
 use std::rc::Rc;
 use wasm_bindgen::JsCast;
 
@@ -90,11 +93,21 @@ impl Outbox {
     }
 
     /// Makes a message, keeps it, and sends it. While a person is asked to sign, others get their numbers; the one that was asked for may be
-    /// gone then, and is asked for anew.
-    async fn make(&self, deal: &str, purpose: MessagePurpose, call: &Call) -> Result<SignedMessage, ClientError> {
+    /// gone then, and is asked for anew. `None` when `over` came before they have signed.
+    async fn make(
+        &self,
+        deal: &str,
+        purpose: MessagePurpose,
+        call: &Call,
+        over: impl Future<Output = ()>,
+    ) -> Result<Option<SignedMessage>, ClientError> {
+        let mut over = pin!(over);
         let noes = self.noes.get();
         let _alone = match self.signing.asks(purpose) {
-            true => Some(self.asking.lock().await),
+            true => match until(over.as_mut(), self.asking.lock()).await {
+                None => return Ok(None),
+                alone => alone,
+            },
             false => None,
         };
         if self.noes.get() != noes {
@@ -103,14 +116,17 @@ impl Outbox {
         loop {
             let mut numbering = Some(self.numbering.lock().await);
             if let Some(kept) = self.kept_for(deal, purpose).await? {
-                return Ok(kept);
+                return Ok(Some(kept));
             }
             let number = self.next_number().await?;
             let metered = call.clone().message(&self.signing.payer, number);
             if self.signing.asks(purpose) {
                 numbering.take();
             }
-            let message = self.signing.sign(metered, purpose, &self.host).await;
+            // From here on nothing is broken off: what is kept is sent.
+            let Some(message) = until(over.as_mut(), self.signing.sign(metered, purpose, &self.host)).await else {
+                return Ok(None);
+            };
             if let Err(ClientError::SignerRefused(_)) = message {
                 self.noes.set(noes.wrapping_add(1));
             }
@@ -125,7 +141,7 @@ impl Outbox {
                 Err(_) => self.kept().await?.iter().any(|kept| kept.message().nonce == number),
             };
             if !is_taken {
-                return self.keep_and_push(deal, purpose, message).await;
+                return self.keep_and_push(deal, purpose, message).await.map(Some);
             }
         }
     }
@@ -239,6 +255,14 @@ impl Outbox {
     }
 }
 
+/// What comes of a work, unless `over` is first.
+async fn until<T>(over: Pin<&mut impl Future<Output = ()>>, work: impl Future<Output = T>) -> Option<T> {
+    match select(over, pin!(work)).await {
+        Either::Left(_) => None,
+        Either::Right((done, _)) => Some(done),
+    }
+}
+
 /// Whether the chain may take the message later.
 fn is_for_now(number: i64) -> bool {
     [code::POOL, code::INTERNAL].contains(&number)
@@ -308,16 +332,30 @@ impl Chain for Outbox {
         purpose: MessagePurpose,
         call: Call,
     ) -> Result<Sent, ClientError> {
+        let sent = self.send_unless(payer, deal, purpose, call, pending()).await;
+        Ok(sent?.unwrap_or(Sent::Pending))
+    }
+
+    async fn send_unless(
+        &self,
+        payer: &Address,
+        deal: &str,
+        purpose: MessagePurpose,
+        call: Call,
+        over: impl Future<Output = ()>,
+    ) -> Result<Option<Sent>, ClientError> {
         self.is_ours(payer)?;
         let kept = self.kept_for(deal, purpose).await?;
         let message = match kept {
             Some(message) => message,
-            None => match self.make(deal, purpose, &call).await {
-                Err(ClientError::SignerRefused(reason)) => return Ok(Sent::Refused { reason }),
-                made => made?,
+            None => match self.make(deal, purpose, &call, over).await {
+                Err(ClientError::SignerRefused(reason)) => return Ok(Some(Sent::Refused { reason })),
+                Ok(None) => return Ok(None),
+                Ok(Some(message)) => message,
+                Err(error) => return Err(error),
             },
         };
-        self.outcome(deal, purpose, &message).await
+        self.outcome(deal, purpose, &message).await.map(Some)
     }
 
     async fn sent(&self, payer: &Address, deal: &str, purpose: MessagePurpose) -> Result<Option<Sent>, ClientError> {

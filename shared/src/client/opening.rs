@@ -1,13 +1,15 @@
 //! Opening a deal's payment channel, the one message by which a client pays (spec §3.4 step 3).
 //!
-//! Called by [`super::engine::step`]. Before it is made, the file is looked at again and the miner is asked whether it takes the deal.
+//! Called by [`super::engine::step`]. Before it is made, the file is looked at again and the miner is asked whether it takes the deal. Where
+//! a person has to sign it, a deal that is over before they do is not paid.
 
-use super::engine::{advance, keep, look_at_file, Next};
-use super::host::{ClientHost, EngineError, Event};
+use super::engine::{advance, keep, look_at_file, order, overdue, Next};
+use super::host::{Awaited, ClientHost, EngineError, Event, Order};
 use super::problem::{ErrorCode, Problem};
 use super::record::DealRecord;
 use super::{quoting, refunds};
 use crate::chain::{calls, Address, AttoFil, Epoch};
+use crate::deal::watch::LONGEST_WATCH_MS;
 use crate::deal::ClientInput;
 use crate::ports::{Chain, MessagePurpose, Sent};
 use alloc::string::String;
@@ -55,7 +57,11 @@ pub(super) async fn open<H: ClientHost>(
                     // What follows is signed by the session key alone.
                     false => calls::create_channel_with_session(target, eol, amount, &key),
                 };
-                chain.send(&payer, &record.id, purpose, call).await?
+                let over = is_over(record, host);
+                match chain.send_unless(&payer, &record.id, purpose, call, over).await? {
+                    Some(sent) => sent,
+                    None => return Ok(Next::Now),
+                }
             }
         };
         let input = match sent {
@@ -83,6 +89,13 @@ pub(super) async fn open<H: ClientHost>(
         return Ok(Next::Now);
     }
     Err(EngineError::Channel { reason: why }.into())
+}
+
+/// Waits until nobody may be asked to pay for the deal any longer: it was given up, or its time is over.
+async fn is_over<H: ClientHost>(record: &DealRecord<H::File>, host: &H) {
+    while order(record, host) == Order::GoOn && overdue(record, host.chain().height().await.ok()).is_none() {
+        host.wait(LONGEST_WATCH_MS, Awaited::Block).await;
+    }
 }
 
 /// Ends a deal that its miner would not take, or cannot be asked about, before anything was paid for it.

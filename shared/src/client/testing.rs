@@ -68,6 +68,9 @@ pub struct FakeChain {
     pub channels: RefCell<BTreeMap<u64, ChannelView>>,
     /// Every message that was ever sent.
     pub sent: RefCell<Vec<(MessagePurpose, Call)>>,
+    /// Whether the payer's key is with a person, who thinks about what they are asked for ever, and how often they were asked.
+    pub thinks: Cell<bool>,
+    pub prompts: Cell<u32>,
     /// Channels that their payee closes with the next block.
     pub closing: RefCell<Vec<u64>>,
     /// Channels that were ever opened: no id is used again.
@@ -209,6 +212,21 @@ impl Chain for FakeChain {
         outbox.insert(purpose.key(deal), (purpose, call, Sent::Pending));
         Ok(Sent::Pending)
     }
+    async fn send_unless(
+        &self,
+        payer: &Address,
+        deal: &str,
+        purpose: MessagePurpose,
+        call: Call,
+        over: impl Future<Output = ()>,
+    ) -> Result<Option<Sent>, FakeError> {
+        if !self.thinks.get() {
+            return self.send(payer, deal, purpose, call).await.map(Some);
+        }
+        self.prompts.set(self.prompts.get() + 1);
+        over.await;
+        Ok(None)
+    }
     async fn sent(&self, _: &Address, deal: &str, purpose: MessagePurpose) -> Result<Option<Sent>, FakeError> {
         self.answers()?;
         if self.unreadable.get() == Some(purpose) {
@@ -260,6 +278,8 @@ pub struct FakeHost {
     pub mines_meanwhile: Cell<bool>,
     /// The chain's height from the next wait on.
     pub height_after_wait: Cell<Option<Epoch>>,
+    /// What the user wants from the next wait on.
+    pub order_after_wait: RefCell<Option<Order>>,
 }
 
 /// 1 is the client's, 2 the owner's, 3 the worker's.
@@ -347,6 +367,7 @@ impl Default for FakeHost {
             woken: RefCell::default(),
             mines_meanwhile: Cell::new(false),
             height_after_wait: Cell::new(None),
+            order_after_wait: RefCell::new(None),
         }
     }
 }
@@ -470,6 +491,9 @@ impl ClientHost for FakeHost {
     async fn wait(&self, _: u64, _: Awaited) -> Woken {
         if let Some(height) = self.height_after_wait.take() {
             self.chain.height.set(height.0);
+        }
+        if let Some(order) = self.order_after_wait.take() {
+            self.order.replace(order);
         }
         if self.mines_meanwhile.get() {
             self.mine();

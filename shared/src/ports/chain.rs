@@ -7,6 +7,7 @@ use crate::chain::view::{ChannelView, MinerView};
 use crate::chain::{Address, Call, ChannelId, Epoch, Policy, Receipt};
 use alloc::{format, string::String, vec::Vec};
 use cid::Cid;
+use core::future::Future;
 
 /// What a client's message is for. The same purpose of the same deal is the same message, however often it is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,6 +105,18 @@ pub trait Chain {
     /// was paid, and the purpose is free, unless the chain is away.
     async fn send(&self, payer: &Address, deal: &str, purpose: MessagePurpose, call: Call)
         -> Result<Sent, Self::Error>;
+    /// The same where whoever has the payer's key may be asked first, and think for as long as they like: no longer than until `over` is.
+    /// `None` when that came first; what they sign after it is thrown away, and the purpose is free. A host that has the key asks nobody.
+    async fn send_unless(
+        &self,
+        payer: &Address,
+        deal: &str,
+        purpose: MessagePurpose,
+        call: Call,
+        _over: impl Future<Output = ()>,
+    ) -> Result<Option<Sent>, Self::Error> {
+        self.send(payer, deal, purpose, call).await.map(Some)
+    }
     /// What became of the message for a purpose, without making one; `None` when there is none.
     async fn sent(&self, payer: &Address, deal: &str, purpose: MessagePurpose) -> Result<Option<Sent>, Self::Error>;
     /// The outcome is kept elsewhere, or another message is to be made: the purpose is free.

@@ -311,3 +311,34 @@ fn a_deal_that_its_own_user_gave_up_is_not_asked_to_be_closed() {
     assert!(!host.asked.borrow().contains(&protocol::CLOSE_CHANNEL));
     assert_eq!(host.chain.count("cancel"), 1);
 }
+
+/// A person may answer after hours: what they sign then is for nothing.
+#[test]
+fn a_deal_that_is_given_up_while_a_person_is_asked_to_sign_is_not_paid() {
+    let host = FakeHost::default();
+    host.chain.thinks.set(true);
+    let reason: String = "you asked for it".into();
+    host.order_after_wait.replace(Some(Order::GiveUp { reason }));
+    let mut record = record(2, LONG);
+    assert_eq!(go(&mut record, &host), Ok(Next::Now));
+    assert_eq!(host.chain.prompts.get(), 1);
+    go(&mut record, &host).expect("it is given up");
+    assert_eq!(failed(&record), Some("given up: you asked for it"));
+    now(take_back(&mut record, &host)).expect("nothing hinders it");
+    assert!(record.may_be_forgotten(), "nothing of it may still come");
+    assert_eq!(host.chain.count("createChannel"), 0);
+}
+
+#[test]
+fn a_deal_whose_time_ends_while_a_person_is_asked_to_sign_is_not_paid() {
+    let host = FakeHost::default();
+    host.chain.thinks.set(true);
+    let mut record = record(2, LONG);
+    host.height_after_wait.set(record.deal.deadline());
+    assert_eq!(go(&mut record, &host), Ok(Next::Now));
+    assert_eq!(host.chain.prompts.get(), 1);
+    host.chain.thinks.set(false);
+    go(&mut record, &host).expect("it is given up");
+    assert!(failed(&record).is_some_and(|reason| reason.starts_with("given up: it was not complete by block")));
+    assert_eq!(host.chain.count("createChannel"), 0);
+}
