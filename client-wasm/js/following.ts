@@ -8,13 +8,16 @@ import type { CallOptions, Deal, Problem, StoredFile } from './types.js';
 /** What becomes of something; undefined while it goes on. */
 export type Outcome = 'stored' | Problem | undefined;
 
-/** What became of a file. With fewer copies than were ordered it is stored all the same: `progress` says so. */
-export function outcomeOfFile({ progress, stopped, name }: StoredFile): Outcome {
+/**
+ * What became of a file. With fewer copies than were ordered it is stored all the same: `progress` says so. `declined` is why whoever pays would not
+ * sign for a deal of it.
+ */
+export function outcomeOfFile({ progress, stopped, name }: StoredFile, declined?: Problem): Outcome {
   switch (progress.state) {
     case 'under-way':
       return undefined;
     case 'failed':
-      return failed(`“${name}” is not kept: ${stopped ?? 'no more deals are made for it'}`);
+      return declined ?? failed(`“${name}” is not kept: ${stopped ?? 'no more deals are made for it'}`);
     default:
       return 'stored';
   }

@@ -17,6 +17,7 @@ import type {
   Input,
   Piece,
   Prepared,
+  Problem,
   Progress,
   Stored,
   StoredFile,
@@ -129,13 +130,15 @@ class Work {
     this.#tell({ type: 'prepared', prepared });
     const most = this.#options.most ?? (await this.#consent(prepared));
     const request = storeRequest(prepared, files, { ...this.#options, most });
-    const following = new Following<StoredFile>(this.#engine, outcomeOfFile, { signal });
+    let declined: Problem | undefined;
+    const following = new Following<StoredFile>(this.#engine, (file) => outcomeOfFile(file, declined), { signal });
     const hear = (file: StoredFile): void => {
       this.#tell({ type: 'file', file });
       following.hear(file);
     };
     const hearDeal = (deal: Deal): void => {
       if (this.#isOrdered && deal.partOf === id) {
+        declined ??= deal.error?.code === 'signer-refused' ? deal.error : undefined;
         this.#tell({ type: 'deal', deal });
       }
     };

@@ -247,9 +247,12 @@ fn proof<F>(record: &DealRecord<F>) -> Option<SectorProof> {
     })
 }
 
-/// Why a deal failed; `last` is what hindered it last, which knows the code of a rejection.
+/// Why a deal failed; `last` is what hindered it last, which knows the code of a rejection, and whether its payer would not sign.
 fn failure(reason: &str, last: Option<&Problem>) -> Problem {
-    let code = ErrorCode::of_failure(reason);
+    let code = match last {
+        Some(last) if last.code == ErrorCode::SignerRefused => last.code,
+        _ => ErrorCode::of_failure(reason),
+    };
     Problem {
         code,
         message: reason.into(),
@@ -340,10 +343,12 @@ mod tests {
         record.error = Some(hindered.clone());
         let shown = Deal::of(&record, "name", "kind", true);
         assert_eq!((shown.state, shown.error), (DealProgress::Working, Some(hindered)));
-        for (reason, code) in [
-            ("deal rejected: too cheap", ErrorCode::Rejected),
-            ("given up: r", ErrorCode::DealFailed),
+        for (reason, last, code) in [
+            ("deal rejected: too cheap", ErrorCode::Rejected, ErrorCode::Rejected),
+            ("the user said no", ErrorCode::SignerRefused, ErrorCode::SignerRefused),
+            ("given up: r", ErrorCode::FileLost, ErrorCode::DealFailed),
         ] {
+            record.error = Some(Problem::of(last, reason.into()));
             let (reason, channel) = (reason.to_string(), None);
             record.deal.stage = ClientStage::Failed { reason, channel };
             let shown = Deal::of(&record, "name", "kind", false);
