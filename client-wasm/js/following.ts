@@ -18,6 +18,8 @@ export function outcomeOfFile({ progress, stopped, name }: StoredFile, declined?
       return undefined;
     case 'failed':
       return declined ?? failed(`“${name}” is not kept: ${stopped ?? 'no more deals are made for it'}`);
+    case 'abandoned':
+      return failed(`“${name}” was given up before all of it was kept`);
     default:
       return 'stored';
   }
