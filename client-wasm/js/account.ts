@@ -9,7 +9,8 @@
  * ```
  *
  * An account is its root key: 24 words say it, and every network's address follows from it. A backup file holds the deal book beside it: deals, files
- * with their manifests, and the keys of files that were encrypted here. What a browser keeps can be cleared; the words and a file bring it back:
+ * with their manifests, and the keys of files that were encrypted here. Deals that a wallet paid for are in it, too: what signs for their channels comes
+ * from the root, and the wallet is only asked for new ones. What a browser keeps can be cleared; the words and a file bring it back:
  *
  * | | the words alone | the words and a file |
  * |-|-|-|
@@ -80,7 +81,13 @@ export interface Restored {
   /** When the file was made. */
   readonly madeAt?: number;
   /** What is new here, by the networks' genesis ids. */
-  readonly networks: readonly { readonly genesis: string; readonly deals: number; readonly files: number }[];
+  readonly networks: readonly {
+    readonly genesis: string;
+    /** Whose deals they are, where a wallet or another signer paid. */
+    readonly signer?: string;
+    readonly deals: number;
+    readonly files: number;
+  }[];
 }
 
 /** Names the database that is asked; there is none in Node, whose folders keep one key each. */
@@ -139,7 +146,9 @@ export async function backup(options: BackupOptions = {}): Promise<Blob> {
   const name = databaseOf(options);
   const account = await openAccount(name, options.passphrase);
   const { root, older } = account;
-  const networks = await Promise.all((await booksOf(name, account)).map((genesis) => packed(name, account, genesis)));
+  const books = await Promise.all((await booksOf(name, account)).map((book) => packed(name, account, book)));
+  // A wallet that was only looked at is nothing that an earlier version could not read.
+  const networks = books.filter(({ signer, deals, files }) => signer === undefined || deals.length + files.length > 0);
   const book = {
     madeMs: Date.now(),
     root: hex(root),
@@ -201,8 +210,9 @@ export async function restore(from: RestoreFrom, options: AccountOptions = {}): 
   const { passphrase } = options;
   const { books, ...account } = await taken(name, secrets, { byPhrase: root !== undefined, passphrase });
   const networks = [];
-  for (const { genesis, olderKey, deals, files } of book.networks) {
-    const store = await DealStore.open(bookName(name, books, genesis), olderKey === undefined);
+  for (const { genesis, signer, olderKey, deals, files } of book.networks) {
+    const id = signer === undefined ? genesis : `${genesis}-${signer}`;
+    const store = await DealStore.open(bookName(name, books, id), olderKey === undefined);
     try {
       const replaces = await replacedBy(store, deals);
       const folders = files.map(({ id, state, manifest, data, files: count, sealed }) => {
@@ -216,7 +226,8 @@ export async function restore(from: RestoreFrom, options: AccountOptions = {}): 
         };
         return { folder: { id, state }, contents };
       });
-      networks.push({ genesis, ...(await store.merge(deals, folders, replaces)) });
+      const added = await store.merge(deals, folders, replaces);
+      networks.push({ genesis, ...(signer === undefined ? {} : { signer }), ...added });
     } finally {
       store.close();
     }
@@ -250,19 +261,19 @@ async function replacedBy(store: DealStore, deals: readonly StoredDeal[]): Promi
   return new Set(pairs.filter((_, at) => takes[at]).map(({ id }) => id));
 }
 
-/** The networks that an account has a book of. Deals that a wallet signs are in books of their own, which no backup has: the wallet's keys are not the account's. */
+/** The books of an account: each has its network's genesis id, and the payer behind it where that is a wallet, which has its own. */
 async function booksOf(database: string, { books }: OpenAccount): Promise<string[]> {
   if (indexedDB.databases === undefined) {
     throw new SealdropError('unsupported', 'this browser does not list its databases', 'Use a current browser.');
   }
   const prefix = bookName(database, books, '');
   const names = (await indexedDB.databases()).flatMap(({ name }) => name ?? []);
-  const found = names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
-  return found.filter((book) => !book.includes('-'));
+  return names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
 }
 
-async function packed(database: string, { books }: OpenAccount, genesis: string) {
-  const store = await DealStore.open(bookName(database, books, genesis));
+async function packed(database: string, { books }: OpenAccount, book: string) {
+  const [genesis = '', signer] = book.split('-');
+  const store = await DealStore.open(bookName(database, books, book));
   try {
     const [deals, folders] = await Promise.all([store.deals(), store.folders()]);
     const files = await Promise.all(
@@ -271,7 +282,7 @@ async function packed(database: string, { books }: OpenAccount, genesis: string)
         return contents === undefined ? [] : [{ state, ...bytesFor(contents) }];
       }),
     );
-    return { genesis, bound: store.bound, deals: deals.map(({ state }) => state), files: files.flat() };
+    return { genesis, signer, bound: store.bound, deals: deals.map(({ state }) => state), files: files.flat() };
   } finally {
     store.close();
   }

@@ -28,6 +28,8 @@ export interface Book<D, F> {
   readonly root: string;
   readonly networks: readonly {
     readonly genesis: string;
+    /** Who pays, where that is not the account of the root. */
+    readonly signer?: string | undefined;
     /** The key that an earlier version has signed with here. */
     readonly olderKey?: string | undefined;
     readonly deals: readonly D[];

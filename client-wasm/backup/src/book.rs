@@ -1,9 +1,10 @@
 //! The browser's form of a book, and of a backup: states are the text that IndexedDB keeps, bytes are hexadecimal.
 
 use crate::{former, root, words};
-use sealdrop_backup::{Backup, FileEntry, NetworkBook};
+use sealdrop_backup::{Backup, FileEntry, NetworkBook, SignerBook};
 use sealdrop_encryption::EncryptedFile;
 use serde::{Deserialize, Serialize};
+use shared::chain::Address;
 use shared::client::view::Deal;
 use shared::file::{Manifest, TrueNames};
 use zeroize::Zeroizing;
@@ -20,6 +21,9 @@ struct Book<D, F> {
 #[serde(rename_all = "camelCase")]
 struct Network<D, F> {
     genesis: String,
+    /// Who pays, where that is not the root's account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signer: Option<Address>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     older_key: Option<String>,
     deals: Vec<D>,
@@ -82,19 +86,23 @@ fn secret(digits: &str) -> Result<Zeroizing<[u8; 32]>, String> {
 
 pub(crate) fn pack(json: &[u8]) -> Result<Vec<u8>, String> {
     let book: Book<String, Kept> = serde_json::from_slice(json).map_err(words)?;
-    let networks = book.networks.into_iter().map(|network| {
+    let (mut networks, mut signers) = (Vec::new(), Vec::new());
+    for network in book.networks {
         // An earlier version may have kept them.
         let deals = network.deals.iter().map(|state| former::read(state));
-        Ok(NetworkBook {
+        let book = NetworkBook {
             older_key: network.older_key.as_deref().map(secret).transpose()?,
             deals: deals.collect::<Result<_, _>>().map_err(words)?,
             files: network.files.into_iter().map(packed).collect::<Result<_, _>>()?,
             genesis: network.genesis,
-        })
-    });
-    let networks = networks.collect::<Result<_, String>>()?;
+        };
+        match network.signer {
+            None => networks.push(book),
+            Some(signer) => signers.push(SignerBook { signer, book }),
+        }
+    }
     let root = root(secret(&book.root)?.as_slice())?;
-    let backup = Backup::new(book.made_ms as u64, &root, networks);
+    let backup = Backup::new(book.made_ms as u64, &root, networks).with_signers(signers);
     Ok(backup.to_bytes().map_err(words)?.to_vec())
 }
 
@@ -120,7 +128,9 @@ fn packed(kept: Kept) -> Result<FileEntry, String> {
 
 pub(crate) fn unpack(json: &[u8], now_ms: u64) -> Result<Vec<u8>, String> {
     let backup = Backup::restore(json, now_ms).map_err(words)?;
-    let networks = backup.networks.iter().map(|network| {
+    let of_signers = backup.signers.iter().map(|found| (Some(&found.signer), &found.book));
+    let books = backup.networks.iter().map(|network| (None, network)).chain(of_signers);
+    let networks = books.map(|(signer, network)| {
         let deals = network.deals.iter().map(|deal| {
             let state = serde_json::to_string(deal).map_err(words)?;
             let id = deal.id.clone();
@@ -129,6 +139,7 @@ pub(crate) fn unpack(json: &[u8], now_ms: u64) -> Result<Vec<u8>, String> {
         });
         Ok(Network {
             genesis: network.genesis.clone(),
+            signer: signer.cloned(),
             older_key: network.older_key.as_ref().map(|key| hex::encode(key.as_slice())),
             deals: deals.collect::<Result<_, _>>()?,
             files: network.files.iter().map(unpacked).collect::<Result<_, _>>()?,

@@ -6,7 +6,7 @@ use crate::restored::{restored_deal, restored_file};
 use cid::Cid;
 use sealdrop_encryption::EncryptedFile;
 use serde::{Deserialize, Serialize};
-use shared::chain::{RootKey, SecretKey};
+use shared::chain::{Address, RootKey, SecretKey};
 use shared::client::files::FileRecord;
 use shared::client::DealRecord;
 use shared::file::{Manifest, TrueNames};
@@ -15,8 +15,10 @@ use zeroize::Zeroizing;
 
 /// Bytes of a backup, at most: manifests of some hundred large folders, or fifty thousand deals.
 pub const MAX_BACKUP_BYTES: usize = 64 << 20;
-/// The present form. Another one is refused by its number: it may know of something that must not be forgotten.
-const FORMAT: u32 = 1;
+/// The present form. A later one is refused by its number: it may know of something that must not be forgotten.
+const FORMAT: u32 = 2;
+/// The form of what has no signers, which earlier versions read.
+const WITHOUT_SIGNERS: u32 = 1;
 /// Networks of one wallet, at most.
 const MAX_NETWORKS: usize = 64;
 /// Deals, and files, of one network, at most.
@@ -44,6 +46,16 @@ pub struct Backup {
     #[serde(with = "secret")]
     root: Zeroizing<[u8; 32]>,
     pub networks: Vec<NetworkBook>,
+    /// Books of payers whose keys are with signers elsewhere. The session keys of their channels come from the root.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signers: Vec<SignerBook>,
+}
+
+/// The book of one payer with a signer elsewhere, on one network.
+#[derive(Serialize, Deserialize)]
+pub struct SignerBook {
+    pub signer: Address,
+    pub book: NetworkBook,
 }
 
 /// The book of one network.
@@ -102,6 +114,8 @@ pub enum BackupError {
     Genesis(String),
     #[error("the network {0} is in it twice")]
     TwoBooks(String),
+    #[error("the deals that {signer} pays for on the network {genesis} are in it twice")]
+    TwoSigners { signer: Address, genesis: String },
     #[error("a key in it is no secp256k1 secret")]
     Key,
     #[error("its {what} {id} is of the network {found}, but stands among those of {genesis}")]
@@ -122,10 +136,24 @@ pub enum BackupError {
 impl Backup {
     pub fn new(made_ms: u64, root: &RootKey, networks: Vec<NetworkBook>) -> Self {
         Self {
-            format: FORMAT,
+            format: WITHOUT_SIGNERS,
             made_ms,
             root: Zeroizing::new(root.to_bytes()),
             networks,
+            signers: Vec::new(),
+        }
+    }
+
+    /// The same with the books of signers.
+    pub fn with_signers(self, signers: Vec<SignerBook>) -> Self {
+        let format = match signers.is_empty() {
+            true => WITHOUT_SIGNERS,
+            false => FORMAT,
+        };
+        Self {
+            format,
+            signers,
+            ..self
         }
     }
 
@@ -147,7 +175,8 @@ impl Backup {
     /// Reads what was decrypted, and makes of it what is taken back: see [`crate::restored`].
     pub fn restore(bytes: &[u8], now_ms: u64) -> Result<Self, BackupError> {
         let mut backup = Self::read(bytes)?;
-        for network in &mut backup.networks {
+        let of_signers = backup.signers.iter_mut().map(|signer| &mut signer.book);
+        for network in backup.networks.iter_mut().chain(of_signers) {
             network.deals.iter_mut().for_each(|deal| restored_deal(deal, now_ms));
             network
                 .files
@@ -170,7 +199,7 @@ impl Backup {
         let damaged =
             |error: serde_json::Error| BackupError::Form(format!("line {}, column {}", error.line(), error.column()));
         let AnyFormat { format } = serde_json::from_slice(bytes).map_err(damaged)?;
-        if format != FORMAT {
+        if !(WITHOUT_SIGNERS..=FORMAT).contains(&format) {
             return Err(BackupError::Format(format));
         }
         let backup: Self = serde_json::from_slice(bytes).map_err(damaged)?;
@@ -179,8 +208,9 @@ impl Backup {
     }
 
     fn check(&self) -> Result<(), BackupError> {
-        if self.networks.len() > MAX_NETWORKS {
-            return Err(BackupError::TooManyNetworks(self.networks.len()));
+        let most = self.networks.len().max(self.signers.len());
+        if most > MAX_NETWORKS {
+            return Err(BackupError::TooManyNetworks(most));
         }
         let mut seen = BTreeSet::new();
         for network in &self.networks {
@@ -188,6 +218,14 @@ impl Backup {
                 return Err(BackupError::TwoBooks(network.genesis.clone()));
             }
             network.check()?;
+        }
+        let mut seen = BTreeSet::new();
+        for SignerBook { signer, book } in &self.signers {
+            if !seen.insert((signer, &book.genesis)) {
+                let (signer, genesis) = (signer.clone(), book.genesis.clone());
+                return Err(BackupError::TwoSigners { signer, genesis });
+            }
+            book.check()?;
         }
         Ok(())
     }

@@ -22,5 +22,5 @@ pub mod key;
 pub mod phrase;
 pub mod restored;
 
-pub use book::{Backup, BackupError, FileEntry, NamedFile, NetworkBook, Record, Sealed, MAX_BACKUP_BYTES};
+pub use book::{Backup, BackupError, FileEntry, NamedFile, NetworkBook, Record, Sealed, SignerBook, MAX_BACKUP_BYTES};
 pub use phrase::PhraseError;

@@ -1,10 +1,10 @@
 //! What is refused of a backup, and what becomes of what is taken back.
 
 use cid::Cid;
-use sealdrop_backup::{restored, Backup, BackupError, FileEntry, NamedFile, NetworkBook, Record, Sealed};
+use sealdrop_backup::{restored, Backup, BackupError, FileEntry, NamedFile, NetworkBook, Record, Sealed, SignerBook};
 use sealdrop_encryption::{EncryptedFile, EncryptionKey, Identity, Recipients};
 use shared::chain::keys::cid_of_bytes;
-use shared::chain::{AttoFil, Epoch, RootKey, SecretKey};
+use shared::chain::{Address, AttoFil, Epoch, RootKey, SecretKey};
 use shared::client::files::{Encryption, FileOrder, FileRecord, MinerChoice};
 use shared::client::DealRecord;
 use shared::deal::{ClientDeal, ClientStage, Draft};
@@ -131,12 +131,51 @@ fn what_is_backed_up_is_read_as_it_was() {
     assert_eq!(*read.to_bytes().expect("it is whole"), *bytes);
 }
 
+/// A book of the same network, whose payer is a wallet.
+fn of_wallet(stage: ClientStage) -> SignerBook {
+    let signer = Address::ethereum(&[7; 20]).expect("it has a key");
+    let (deals, files) = (vec![deal("two", stage)], Vec::new());
+    let book = NetworkBook {
+        deals,
+        files,
+        older_key: None,
+        ..book()
+    };
+    SignerBook { signer, book }
+}
+
+#[test]
+fn the_books_of_signers_stand_beside_that_of_the_account_and_earlier_versions_refuse_them() {
+    let signers = vec![of_wallet(ClientStage::Drafted)];
+    let bytes = backup(vec![book()])
+        .with_signers(signers)
+        .to_bytes()
+        .expect("it is right");
+    assert!(bytes.starts_with(b"{\"format\":2,"));
+    let back = Backup::restore(&bytes, 9).expect("it is right");
+    assert_eq!((back.networks.len(), back.signers.len()), (1, 1));
+    let [signer] = &back.signers[..] else {
+        panic!("there is one")
+    };
+    assert_eq!(signer.signer, of_wallet(ClientStage::Drafted).signer);
+    assert!(signer.book.deals[0].is_failed(), "nothing is paid for by restoring");
+    let plain = backup(vec![book()]).with_signers(Vec::new());
+    assert!(plain.to_bytes().expect("it is right").starts_with(b"{\"format\":1,"));
+}
+
+#[test]
+fn a_signer_that_is_in_it_twice_for_one_network_is_refused() {
+    let twice = vec![of_wallet(channel_open()), of_wallet(channel_open())];
+    let error = backup(Vec::new()).with_signers(twice).to_bytes().err();
+    assert!(matches!(error, Some(BackupError::TwoSigners { .. })), "{error:?}");
+}
+
 #[test]
 fn a_backup_of_another_form_is_refused_by_its_number() {
     let bytes = backup(Vec::new()).to_bytes().expect("it is whole");
     let text = String::from_utf8(bytes.to_vec()).expect("it is JSON");
-    let newer = text.replace("\"format\":1", "\"format\":2,\"new\":true");
-    assert_eq!(Backup::read(newer.as_bytes()).err(), Some(BackupError::Format(2)));
+    let newer = text.replace("\"format\":1", "\"format\":3,\"new\":true");
+    assert_eq!(Backup::read(newer.as_bytes()).err(), Some(BackupError::Format(3)));
 }
 
 #[test]
