@@ -17,10 +17,9 @@ export class Wallet {
   /** How often its person was asked to sign. */
   asked = 0;
 
-  /** Puts one into a page, as `ethereum`; to be called before the page is loaded. */
-  static async install(page) {
-    const wallet = new Wallet();
-    await page.exposeFunction('askWallet', (method, params) => wallet.#answer(method, params));
+  /** Puts it into a page, as `ethereum`; to be called before the page is loaded. */
+  async enter(page) {
+    await page.exposeFunction('askWallet', (method, params) => this.#answer(method, params));
     await page.addInitScript(() => {
       globalThis.ethereum = {
         async request({ method, params }) {
@@ -30,7 +29,6 @@ export class Wallet {
         },
       };
     });
-    return wallet;
   }
 
   get address() {

@@ -10,8 +10,10 @@ import { serve } from './site.mjs';
 import { Wallet } from './wallet.mjs';
 
 const LIMIT = { timeout: 4 * SOON_MS };
-/** Blocks, of one voucher: half a minute, in which the deal is completed, proven and read back. */
-const DURATION = 250;
+/** A sector has room for more. */
+const SIZE = 200;
+/** Blocks, of one voucher: some seconds, in which the deal is completed, proven and read back. */
+const DURATION = 180;
 /** Blocks in which a payment that is on its way would be seen. */
 const A_FEW = 4;
 
@@ -21,8 +23,9 @@ let site;
 
 before(async () => {
   // Short periods: proofs-of-spacetime and refunds come within seconds.
-  const periods = ['--proving-period', '60', '--challenge-window', '30', '--grace', '240', '--cancel-delay', '20'];
-  daemon = await Daemon.start(['--auto-seal', '200ms', ...periods], { blockTime: '100ms', program: FAKE });
+  const periods = ['--proving-period', '60', '--challenge-window', '30', '--grace', '240', '--cancel-delay', '12'];
+  // Nothing is sealed before it is said, so that a deal can be given up.
+  daemon = await Daemon.start(['--auto-seal', '24h', ...periods], { blockTime: '100ms', program: FAKE });
   site = await serve();
   browser = await launch();
 });
@@ -65,7 +68,7 @@ async function open(page, chain) {
   return ask(page, (client) => client.wallet.account());
 }
 
-/** Runs a test on a page whose account is a wallet's, with money. */
+/** A page of somebody else's, in a browser that was never there. */
 const onSite = (name, work) =>
   onPage(
     browser,
@@ -76,15 +79,20 @@ const onSite = (name, work) =>
       },
     },
     name,
-    async (page) => {
-      const wallet = await Wallet.install(page);
-      await page.reload();
-      const { address, bound } = await open(page, daemon.chain);
-      assert.ok(bound && address.startsWith('t410f'), address);
-      await ask(page, (client) => client.wallet.faucet());
-      await work(page, wallet, address);
-    },
+    work,
   );
+
+/** Runs a test on such a page whose account is a wallet's, with money. */
+const withWallet = (name, work) =>
+  onSite(name, async (page) => {
+    const wallet = new Wallet();
+    await wallet.enter(page);
+    await page.reload();
+    const { address, bound } = await open(page, daemon.chain);
+    assert.ok(bound && address.startsWith('t410f'), address);
+    await ask(page, (client) => client.wallet.faucet());
+    await work(page, wallet, address);
+  });
 
 /** Has a file stored; resolves with its id when the order is taken. */
 const order = (page, bytes, options = {}) =>
@@ -102,6 +110,9 @@ const order = (page, bytes, options = {}) =>
 /** The deals of a file. */
 const dealsOf = (page, file) =>
   ask(page, async (client, file) => (await client.deals()).filter(({ partOf }) => partOf === file), file);
+
+/** Waits until a deal's piece is at its miner, in a sector that is not sealed yet. */
+const staged = (page, id) => ask(page, (_, id) => globalThis.seen(id, ({ step }) => step === 'staged'), id);
 
 /** What the chain says of an account. */
 const actor = (address) => daemon.ask('chain.actor', { address });
@@ -121,16 +132,18 @@ const blocks = (page) =>
   );
 
 test('a wallet is asked once for a whole deal, and pays by what its session key signs', LIMIT, () =>
-  onSite('whole', async (page, wallet, address) => {
-    const bytes = randomBytes(1500);
+  withWallet('whole', async (page, wallet, address) => {
+    const bytes = randomBytes(SIZE);
     const file = await order(page, bytes);
     const { shown, confirm } = await wallet.prompt();
     assert.equal(shown.primaryType, 'OpenPaymentChannel');
     assert.equal(shown.message.from, address);
     await confirm();
+    const [{ id, total }] = await dealsOf(page, file);
+    await staged(page, id);
+    await daemon.operate('mining', 'seal-now');
     const stored = await ask(page, () => globalThis.storing);
     assert.deepEqual([stored.id, stored.file.progress.state], [file, 'kept']);
-    const [{ id, total }] = stored.deals;
 
     // The payer is the wallet, and the key that it was shown signs for the channel.
     const number = Number(shown.message.number);
@@ -171,9 +184,9 @@ test('a wallet is asked once for a whole deal, and pays by what its session key 
 );
 
 test('a person who says no has paid nothing, is told so, and is asked again when they want it', LIMIT, () =>
-  onSite('refused', async (page, wallet, address) => {
+  withWallet('refused', async (page, wallet, address) => {
     const before = await actor(address);
-    const file = await order(page, randomBytes(1500));
+    const file = await order(page, randomBytes(SIZE));
     (await wallet.prompt()).refuse();
     const { code, message } = await attempt(page, () => globalThis.storing);
     assert.equal(code, 'signer-refused', message);
@@ -194,10 +207,10 @@ test('a person who says no has paid nothing, is told so, and is asked again when
 );
 
 test('what is given up while a wallet asks ends at once, and costs nothing if it is signed after all', LIMIT, () =>
-  onSite('too-late', async (page, wallet, address) => {
+  withWallet('too-late', async (page, wallet, address) => {
     const before = await actor(address);
     // Two deals: that about the manifest waits for its turn to ask.
-    const file = await order(page, randomBytes(1500), { withManifest: true });
+    const file = await order(page, randomBytes(SIZE), { withManifest: true });
     const { confirm } = await wallet.prompt();
     await ask(page, (client, file) => client.giveUp(file), file);
     const { code, message } = await attempt(page, () => globalThis.storing);
@@ -217,13 +230,13 @@ test('what is given up while a wallet asks ends at once, and costs nothing if it
 );
 
 test('what a wallet paid for a deal that was given up comes back without another question', LIMIT, () =>
-  onSite('refund', async (page, wallet, address) => {
+  withWallet('refund', async (page, wallet, address) => {
     const before = await actor(address);
-    const file = await order(page, randomBytes(1500));
+    const file = await order(page, randomBytes(SIZE));
     const { shown, confirm } = await wallet.prompt();
     await confirm();
     const [{ id }] = await dealsOf(page, file);
-    await ask(page, (_, id) => globalThis.seen(id, ({ step }) => step !== 'drafted'), id);
+    await staged(page, id);
     await ask(page, (client, file) => client.giveUp(file), file);
     const deal = await ask(
       page,
@@ -238,4 +251,52 @@ test('what a wallet paid for a deal that was given up comes back without another
     const lost = Number(before.balance) - Number((await actor(address)).balance);
     assert.ok(lost < 0.01 * Number.parseFloat(shown.message.amount), `${lost} of ${shown.message.amount}`);
   }),
+);
+
+test(
+  'a backup brings deals that a wallet paid for into another browser, with what signs for their channels',
+  LIMIT,
+  () =>
+    withWallet('backup', async (page, wallet, address) => {
+      const file = await order(page, randomBytes(SIZE));
+      const { shown, confirm } = await wallet.prompt();
+      await confirm();
+      const [{ id }] = await dealsOf(page, file);
+      await staged(page, id);
+      const kept = await ask(page, async () => {
+        const { backup, phrase } = await import('/client/account.js');
+        const bytes = new Uint8Array(await (await backup()).arrayBuffer());
+        return { bytes: [...bytes], phrase: await phrase() };
+      });
+      // Whoever has both carries the deal on in one place alone.
+      await page.close();
+      await onSite('restored', async (other) => {
+        await wallet.enter(other);
+        await other.reload();
+        const { networks } = await ask(
+          other,
+          async (_, { bytes, phrase }) => {
+            const { restore } = await import('/client/account.js');
+            return restore({ phrase, file: new Blob([Uint8Array.from(bytes)]) });
+          },
+          kept,
+        );
+        assert.deepEqual(
+          networks.map(({ signer, deals, files }) => ({ signer, deals, files })),
+          [{ signer: address, deals: 1, files: 1 }],
+        );
+        assert.equal((await open(other, daemon.chain)).address, address);
+        assert.deepEqual(
+          (await dealsOf(other, file)).map(({ id }) => id),
+          [id],
+        );
+        // It goes on where it was.
+        await ask(other, (_, id) => globalThis.seen(id, ({ connected }) => connected), id);
+        await ask(other, (client, id) => client.giveUp(id), id);
+        await ask(other, (_, id) => globalThis.seen(id, ({ refunds: [refund] }) => refund?.state === 'returned'), id);
+        const channel = { payer: address, id: Number(shown.message.number) };
+        assert.equal(await daemon.ask('chain.channel', channel), null, 'the channel is gone');
+      });
+      assert.equal(wallet.asked, 1);
+    }),
 );
