@@ -1,11 +1,12 @@
 /**
  * A piece from a miner's HTTP listener, for the Rust module, which says whether it is the piece.
  *
- * The bytes stay with the browser: a range comes as a Blob, which may lie on the disk, and is read once to hash its leaves, which the browser
- * does itself. Only the digests go into the module. While one range is hashed, the next one comes.
+ * A range that has come is a Blob, which may lie on the disk, and is read once to hash its leaves, which the browser does itself. Only the
+ * digests go into the module. While one range is hashed, the next one comes.
  */
 
 import { LEAF_BYTES } from './commp.js';
+import { exactly, fetchFromMiner } from './miner-http.js';
 import { Reader } from './reading.js';
 
 /** Bytes of a range: few requests, and little that comes again when one of them fails. Two are under way. */
@@ -63,27 +64,13 @@ interface Range {
 async function fetchRange(url: string, { from, to, size }: Range, signal: AbortSignal): Promise<Blob> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const response = await fetch(url, {
-        headers: { range: `bytes=${from}-${to - 1}` },
-        signal,
-        // The piece goes to its reader; the browser's cache would hold it twice.
-        cache: 'no-store',
-        credentials: 'omit',
-        redirect: 'error',
-        referrerPolicy: 'no-referrer',
-      });
+      const response = await fetchFromMiner(url, { headers: { range: `bytes=${from}-${to - 1}` }, signal });
       const whole = from === 0 && to === size;
       if (response.status !== 206 && !(whole && response.status === 200)) {
         throw new Error(`status ${response.status} for bytes ${from} to ${to}`);
       }
       // Longer bodies are not taken in: they may never end.
-      const length = response.headers.get('content-length');
-      if (length !== null && Number(length) !== to - from) {
-        throw new Error(`${length} bytes for bytes ${from} to ${to}`);
-      }
-      const range = await response.blob();
-      if (range.size !== to - from) throw new Error(`${range.size} bytes came for bytes ${from} to ${to}`);
-      return range;
+      return await exactly(response, to - from);
     } catch (thrown) {
       if (attempt === ATTEMPTS || signal.aborted) throw thrown;
     }

@@ -9,6 +9,7 @@
 
 import { DIGEST_BYTES, LEAF_BYTES } from './commp.js';
 import { problemOf, SealdropError } from './errors.js';
+import { exactly, fetchFromMiner } from './miner-http.js';
 import type { Contents, Deals, StoredDeal } from './store.js';
 import type { Drilled } from './types.js';
 import { type Client, leafDigests } from './wasm/sealdrop_client.js';
@@ -128,25 +129,21 @@ async function leafComes(url: string, { dataCid, size, from }: NextDrill, conten
   }
   const leaf = Math.floor(from / LEAF_BYTES);
   const [start, end] = [leaf * LEAF_BYTES, Math.min((leaf + 1) * LEAF_BYTES, size)];
-  const answer = await fetch(url, {
+  const answer = await fetchFromMiner(url, {
     headers: { range: `bytes=${start}-${end - 1}` },
     signal: AbortSignal.timeout(LEAF_LIMIT_MS),
-    cache: 'no-store',
-    credentials: 'omit',
-    redirect: 'error',
-    referrerPolicy: 'no-referrer',
   }).catch(() => undefined);
   // A miner that has it may still give it over libp2p: what is said here counts only when it is right or wrong.
   const partial = answer?.status === 206 || (answer?.status === 200 && start === 0 && end === size);
-  if (answer === undefined || !partial || Number(answer.headers.get('content-length') ?? end - start) !== end - start) {
+  if (answer === undefined || !partial) {
     await answer?.body?.cancel();
     return false;
   }
-  const bytes = await answer.arrayBuffer().catch(() => undefined);
+  const bytes = await exactly(answer, end - start).catch(() => undefined);
   if (bytes === undefined) {
     return false;
   }
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', await bytes.arrayBuffer()));
   const known = leafDigests(dataCid, [...nodes]).subarray(leaf * DIGEST_BYTES, (leaf + 1) * DIGEST_BYTES);
   if (known.length !== DIGEST_BYTES || digest.some((byte, at) => byte !== known[at])) {
     throw new SealdropError('retrieval-corrupt', 'the miner gave other bytes than it was given');

@@ -7,6 +7,7 @@
 
 import { type Holder, holders } from './copies.js';
 import { abortedError } from './meter.js';
+import { fetchFromMiner } from './miner-http.js';
 import type { PieceSpan } from './protocol.js';
 import { type Client, PieceRange } from './wasm/sealdrop_client.js';
 
@@ -176,14 +177,9 @@ async function readFrom(
 /** The answer's body. A miner that has the piece in a moment says when. */
 async function ask(url: string, signal: AbortSignal): Promise<ReadableStream<Bytes>> {
   for (let attempt = 1; ; attempt += 1) {
-    const response = await fetch(url, {
+    const response = await fetchFromMiner(url, {
       signal,
       headers: { accept: 'application/vnd.ipld.car; version=1; order=dfs; dups=y' },
-      // What is read again is checked again; the browser's cache would hold it twice.
-      cache: 'no-store',
-      credentials: 'omit',
-      redirect: 'error',
-      referrerPolicy: 'no-referrer',
     });
     if (response.status === 200 && response.body !== null) {
       return response.body;

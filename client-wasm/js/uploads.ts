@@ -1,5 +1,7 @@
 /** Requests to a miner's HTTP listener, for the Rust module: moves what `shared::client::uploading` decides. */
 
+import { atMost, fetchFromMiner } from './miner-http.js';
+
 /** What a request of an upload carries beside its path. */
 export interface UploadRequest {
   readonly method: string;
@@ -22,34 +24,12 @@ export interface UploadAnswer {
 
 /** Sends one request. Rejects when there is no answer. */
 export async function askMiner({ method, url, token, body, limit, most }: UploadRequest): Promise<UploadAnswer> {
-  const response = await fetch(url, {
+  const response = await fetchFromMiner(url, {
     method,
     headers: { accept: 'application/json', ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
     ...(body === undefined ? {} : { body }),
     signal: AbortSignal.timeout(limit),
-    cache: 'no-store',
-    credentials: 'omit',
-    // Whoever answers would otherwise choose to whom the file is sent.
-    redirect: 'error',
-    referrerPolicy: 'no-referrer',
   });
-  const text = await shortText(response, most);
+  const text = await (await atMost(response, most))?.text();
   return { status: response.status, ...(text === undefined ? {} : { text }) };
-}
-
-async function shortText(response: Response, most: number): Promise<string | undefined> {
-  const parts: Uint8Array<ArrayBuffer>[] = [];
-  let length = 0;
-  const reader = response.body?.getReader();
-  for (;;) {
-    const read = await reader?.read();
-    if (read === undefined || read.done) break;
-    length += read.value.length;
-    if (length > most) {
-      await reader?.cancel();
-      return undefined;
-    }
-    parts.push(read.value);
-  }
-  return new Blob(parts).text();
 }

@@ -274,3 +274,46 @@ test('several verifications are as the worst of each part', async () => {
   assert.deepEqual([worst.state, worst.proven.state, worst.inclusion.state], ['fails', 'fails', 'holds']);
   assert.equal(worstOf(all('holds'), all('over')).state, 'over');
 });
+
+/** A miner's answer that says nothing of its length; `taken` is how many parts were taken of it, `ended` whether its reader had it ended. */
+function answer(parts) {
+  const seen = { taken: 0, ended: false };
+  const body = new ReadableStream(
+    {
+      pull(controller) {
+        if (seen.taken === parts) return controller.close();
+        seen.taken += 1;
+        controller.enqueue(new Uint8Array(1000).fill(seen.taken));
+      },
+      cancel() {
+        seen.ended = true;
+      },
+    },
+    { highWaterMark: 0 },
+  );
+  return { response: new Response(body, { status: 206 }), seen };
+}
+
+test('of a miner’s answer no more is taken in than was asked for, also where it says no length', async () => {
+  const { exactly } = await part('miner-http');
+  const right = answer(3);
+  const bytes = new Uint8Array(await (await exactly(right.response, 3000)).arrayBuffer());
+  assert.deepEqual([bytes.length, bytes[0], bytes[2999], right.seen.ended], [3000, 1, 3, false]);
+
+  const endless = answer(Number.POSITIVE_INFINITY);
+  await assert.rejects(exactly(endless.response, 3000), /more bytes came for 3000/);
+  assert.deepEqual(endless.seen, { taken: 4, ended: true });
+
+  await assert.rejects(exactly(answer(2).response, 3000), /2000 bytes came for 3000/);
+  await assert.rejects(exactly(new Response(null, { status: 206 }), 1), /0 bytes came for 1/);
+});
+
+test('an answer that says another length than was asked for is ended before it is read', async () => {
+  const { exactly } = await part('miner-http');
+  for (const length of ['2999', '3001', 'many']) {
+    const { response, seen } = answer(3);
+    response.headers.set('content-length', length);
+    await assert.rejects(exactly(response, 3000), new RegExp(`${length} bytes for 3000`));
+    assert.deepEqual(seen, { taken: 0, ended: true });
+  }
+});
