@@ -25,6 +25,7 @@
  */
 
 import { withBackups } from './backups.js';
+import { hex, unhex } from './bytes.js';
 import { DATABASE } from './database.js';
 import { SealdropError } from './errors.js';
 import { type AssetOptions, nameAssets } from './host.js';
@@ -300,12 +301,4 @@ async function bytesOf(file: Blob): Promise<Uint8Array> {
     throw new SealdropError('bad-argument', 'the file is too large for a backup', 'Choose the backup file.');
   }
   return new Uint8Array(await file.arrayBuffer());
-}
-
-function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
-}
-
-function unhex(text: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from({ length: text.length / 2 }, (_, at) => Number.parseInt(text.slice(2 * at, 2 * at + 2), 16));
 }

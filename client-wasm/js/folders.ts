@@ -8,6 +8,7 @@
  * a whole before a byte of it is handed out; when a copy fails, the next one is tried.
  */
 
+import { LEAF_BYTES } from './commp.js';
 import { fetchFromAny, type Holder } from './copies.js';
 import { problemOf, SealdropError } from './errors.js';
 import type { Copying, OpfsCopies } from './opfs.js';
@@ -40,9 +41,6 @@ import {
 
 /** Least milliseconds between two events of one file: each piece's progress makes one. */
 const SHOW_MS = 200;
-
-/** A piece of at most so many bytes has no nodes. */
-const LEAF_BYTES = 1 << 20;
 
 /** What came of the question for a file's next deal. */
 export type NextDeal =

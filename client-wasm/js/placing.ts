@@ -3,6 +3,7 @@
  * later where a file could not go on. Which deal comes next is decided in Rust; what is done with it, in `folders.ts`.
  */
 
+import { hex } from './bytes.js';
 import type { NextDeal } from './folders.js';
 import type { Client } from './wasm/sealdrop_client.js';
 
@@ -122,6 +123,5 @@ export class Placing {
 
 /** A new deal's local id. */
 export function freshId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return hex(crypto.getRandomValues(new Uint8Array(16)));
 }

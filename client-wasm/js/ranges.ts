@@ -5,6 +5,7 @@
  * What is asked for, and what of the answer counts, is said in Rust (`shared/src/retrieval/ranges.rs`); the leaves are hashed by the browser.
  */
 
+import { joined } from './bytes.js';
 import { type Holder, holders } from './copies.js';
 import { abortedError } from './meter.js';
 import { fetchFromMiner } from './miner-http.js';
@@ -59,7 +60,7 @@ export class Ranges {
           out.push(part);
           from += part.length;
         });
-        return joined(out);
+        return asOne(out);
       } catch (thrown) {
         if (stopped()) {
           throw abortedError();
@@ -71,7 +72,7 @@ export class Ranges {
     }
     const piece = await this.#wholePiece(span, stopped);
     out.push(new Uint8Array(await piece.slice(from, to).arrayBuffer()));
-    return joined(out);
+    return asOne(out);
   }
 
   /** The whole piece, where it was fetched for a part of it and is still held. */
@@ -132,18 +133,13 @@ function remember<T>(map: Map<string, T>, key: string, value: T, most = MOST_REM
   }
 }
 
-function joined(parts: readonly Bytes[]): Bytes {
+/** The parts in a buffer of their own; a single one that has one is not copied. */
+function asOne(parts: readonly Bytes[]): Bytes {
   const [only] = parts;
   if (parts.length === 1 && only !== undefined && only.byteLength === only.buffer.byteLength) {
     return only;
   }
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
+  return joined(...parts);
 }
 
 /** Hands out the part's bytes from one miner, as far as they are right; rejects when it has them not, or others. */

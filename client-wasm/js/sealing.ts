@@ -7,6 +7,7 @@
  */
 
 import type { Age, AgeFile, Span } from './age.js';
+import { joined } from './bytes.js';
 import { DIGEST_BYTES, LEAF_BYTES } from './commp.js';
 import { SealdropError } from './errors.js';
 import { Reader } from './reading.js';
@@ -68,13 +69,6 @@ export class SealedReader implements Source {
     this.#file.close();
     return this.#reader.end();
   }
-}
-
-function joined(a: Uint8Array<ArrayBuffer>, b: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-  const both = new Uint8Array(a.length + b.length);
-  both.set(a);
-  both.set(b, a.length);
-  return both;
 }
 
 /** Where a piece's bytes come from that is sent encrypted. */

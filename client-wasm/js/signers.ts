@@ -6,6 +6,7 @@
  * through `link.ts`.
  */
 
+import { unhex } from './bytes.js';
 import { SealdropError } from './errors.js';
 import type { Eip1193Provider, MessageSigner, Signer } from './types.js';
 
@@ -136,5 +137,5 @@ function bytesOf(answer: unknown): Uint8Array {
       'Use an account of the wallet that has a key of its own.',
     );
   }
-  return Uint8Array.from(digits.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));
+  return unhex(digits);
 }

@@ -13,6 +13,7 @@
  * the first account.
  */
 
+import { hex, joined } from './bytes.js';
 import { SealdropError } from './errors.js';
 
 /** Version 1 kept the root as it was; a page of it must not find none here and make another. */
@@ -181,20 +182,6 @@ async function nameOf(root: Uint8Array<ArrayBuffer>): Promise<string> {
   const text = new TextEncoder().encode('sealdrop account of a browser');
   const hash = await crypto.subtle.digest('SHA-256', joined(text, root));
   return hex(new Uint8Array(hash).subarray(0, 8));
-}
-
-function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
-}
-
-function joined(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }
 
 function same(a: Uint8Array, b: Uint8Array): boolean {

@@ -4,6 +4,7 @@
  * `client-wasm/verify` says what its exports do. Runs in workers and in Node alike; a page gives it a worker (`verify.ts`).
  */
 
+import { unhex } from './bytes.js';
 import { SealdropError } from './errors.js';
 import type { ProofVerdict, SealClaim, WindowPoStClaim } from './verify-types.js';
 
@@ -125,7 +126,7 @@ function bytes(text: string, length = text.length / 2): Uint8Array {
   if (text.length !== 2 * length || !/^[0-9a-f]*$/i.test(text)) {
     throw new SealdropError('bad-argument', `"${text.slice(0, 20)}" is not hexadecimal of ${Math.ceil(length)} bytes`);
   }
-  return Uint8Array.from({ length }, (_, index) => Number.parseInt(text.slice(2 * index, 2 * index + 2), 16));
+  return unhex(text);
 }
 
 /** A number in decimal text, little-endian. */
