@@ -8,14 +8,11 @@
 
 import { SealdropError } from './errors.js';
 import { readAsset, wasmFile } from './host.js';
+import { handOver, leftBy, type ModuleMemory, textOf } from './module-memory.js';
 import type { ErrorCode } from './types.js';
 
 /** Exports of the module. */
-interface Exports {
-  readonly memory: WebAssembly.Memory;
-  input(length: number): number;
-  output(): number;
-  output_length(): number;
+interface Exports extends ModuleMemory {
   open_kept(length: number): number;
   open_sealed(head: number, key: number, cipherLength: number, byPassphrase: number): number;
   close(number: number): void;
@@ -71,14 +68,14 @@ export class Age {
   /** Opens a file of one's own by what was kept of it. */
   openKept(state: string): AgeFile {
     const bytes = new TextEncoder().encode(state);
-    this.#write([bytes]);
+    handOver(this.#exports, [bytes]);
     return this.#opened(this.#exports.open_kept(bytes.length));
   }
 
   /** Opens anybody's file by its beginning, the length of its ciphertext, and a key. Takes seconds and 256 MiB with a passphrase. */
   openSealed(head: Uint8Array, cipherLength: number, { kind, text }: OpeningKey): AgeFile {
     const key = new TextEncoder().encode(text);
-    this.#write([head, key]);
+    handOver(this.#exports, [head, key]);
     const byPassphrase = Number(kind === 'passphrase');
     return this.#opened(this.#exports.open_sealed(head.length, key.length, cipherLength, byPassphrase));
   }
@@ -89,40 +86,27 @@ export class Age {
         lengths: (number) => this.#span(this.#exports.lengths(number)),
         plainRange: (number, [from, to]) => this.#span(this.#exports.plain_range(number, from, to)),
         encrypt: (number, [from, to], plain) =>
-          this.#result(this.#exports.encrypt(number, from, to, this.#write(plain)), 'file-lost'),
+          this.#result(this.#exports.encrypt(number, from, to, handOver(this.#exports, plain)), 'file-lost'),
         cipherRange: (number, [from, to]) => this.#span(this.#exports.cipher_range(number, from, to)),
         decrypt: (number, [from, to], cipher) =>
-          this.#result(this.#exports.decrypt(number, from, to, this.#write(cipher))),
+          this.#result(this.#exports.decrypt(number, from, to, handOver(this.#exports, cipher))),
         close: (number) => this.#exports.close(number),
       },
-      Number(new TextDecoder().decode(this.#result(succeeded))),
+      Number(textOf(this.#result(succeeded))),
     );
-  }
-
-  /** Hands bytes over, one part behind the other; how many they are. */
-  #write(parts: readonly Uint8Array[]): number {
-    const length = parts.reduce((sum, part) => sum + part.length, 0);
-    let at = this.#exports.input(length);
-    for (const part of parts) {
-      // Anew each time: the memory's buffer is another one after it has grown.
-      new Uint8Array(this.#exports.memory.buffer, at, part.length).set(part);
-      at += part.length;
-    }
-    return length;
   }
 
   /** What a call left; throws it where it is the reason of a failure. */
   #result(succeeded: number, code: ErrorCode = 'decryption'): Uint8Array<ArrayBuffer> {
-    const { memory, output, output_length: length } = this.#exports;
-    const result = new Uint8Array(memory.buffer, output(), length()) as Uint8Array<ArrayBuffer>;
+    const result = leftBy(this.#exports);
     if (!succeeded) {
-      throw new SealdropError(code, new TextDecoder().decode(result));
+      throw new SealdropError(code, textOf(result));
     }
     return result;
   }
 
   #span(succeeded: number): Span {
-    return JSON.parse(new TextDecoder().decode(this.#result(succeeded))) as Span;
+    return JSON.parse(textOf(this.#result(succeeded))) as Span;
   }
 }
 

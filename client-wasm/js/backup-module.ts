@@ -5,16 +5,13 @@
  */
 
 import { SealdropError } from './errors.js';
+import { handOver, leftBy, type ModuleMemory, textOf } from './module-memory.js';
 import type { FileOpening } from './protocol.js';
 import type { StoredDeal } from './store.js';
 import type { ErrorCode } from './types.js';
 
 /** Exports of the module. */
-interface Exports {
-  readonly memory: WebAssembly.Memory;
-  input(length: number): number;
-  output(): number;
-  output_length(): number;
+interface Exports extends ModuleMemory {
   phrase_of(length: number): number;
   root_of(length: number): number;
   seal(key: number, byPassphrase: number, length: number): number;
@@ -78,19 +75,20 @@ export class BackupModule {
 
   /** The recovery phrase of a root. */
   phraseOf(root: Uint8Array): string {
-    return this.#text(this.#exports.phrase_of(this.#write(root)));
+    return this.#text(this.#exports.phrase_of(handOver(this.#exports, [root])));
   }
 
   /** The root that a phrase says. */
   rootOf(phrase: string): Uint8Array<ArrayBuffer> {
-    return this.#result(this.#exports.root_of(this.#write(encoded(phrase))), 'bad-argument', 'the recovery phrase');
+    const read = this.#exports.root_of(handOver(this.#exports, [encoded(phrase)]));
+    return this.#result(read, 'bad-argument', 'the recovery phrase');
   }
 
   /** The backup of books, as an age file. */
   seal(book: Book<string, FileToPack>, by: OpensBackup): Uint8Array<ArrayBuffer> {
     const random = crypto.getRandomValues(new Uint8Array(RANDOM_BYTES));
     const key = keyOf(by);
-    const written = this.#write(random, key, encoded(JSON.stringify(book)));
+    const written = handOver(this.#exports, [random, key, encoded(JSON.stringify(book))]);
     const sealed = this.#exports.seal(key.length, Number('passphrase' in by), written);
     return this.#result(sealed, 'storage', 'the book cannot be backed up');
   }
@@ -98,44 +96,33 @@ export class BackupModule {
   /** The books of a backup, as they are taken back. */
   open(file: Uint8Array, by: OpensBackup): Book<StoredDeal, UnpackedFile> {
     const key = keyOf(by);
-    const written = this.#write(key, file);
+    const written = handOver(this.#exports, [key, file]);
     const opened = this.#exports.open(key.length, Number('passphrase' in by), written, Date.now());
-    return JSON.parse(decoded(this.#result(opened, 'decryption', 'the backup')));
+    return JSON.parse(textOf(this.#result(opened, 'decryption', 'the backup')));
   }
 
   /** Whether a deal of a backup takes the place of the one that is here. */
   takesThePlace(backed: string, here: string): boolean {
     const first = encoded(backed);
-    return this.#text(this.#exports.takes_the_place(first.length, this.#write(first, encoded(here)))) === 'yes';
-  }
-
-  #write(...parts: readonly Uint8Array[]): number {
-    const length = parts.reduce((sum, part) => sum + part.length, 0);
-    let at = this.#exports.input(length);
-    for (const part of parts) {
-      new Uint8Array(this.#exports.memory.buffer, at, part.length).set(part);
-      at += part.length;
-    }
-    return length;
+    const written = handOver(this.#exports, [first, encoded(here)]);
+    return this.#text(this.#exports.takes_the_place(first.length, written)) === 'yes';
   }
 
   /** A copy of what a call left; throws it where it is the reason of a failure. */
   #result(succeeded: number, code: ErrorCode = 'internal', what = 'the backup module'): Uint8Array<ArrayBuffer> {
-    const { memory, output, output_length: length } = this.#exports;
-    const result = new Uint8Array(memory.buffer, output(), length()).slice() as Uint8Array<ArrayBuffer>;
+    const result = leftBy(this.#exports).slice();
     if (!succeeded) {
-      throw new SealdropError(code, `${what}: ${decoded(result)}`);
+      throw new SealdropError(code, `${what}: ${textOf(result)}`);
     }
     return result;
   }
 
   #text(succeeded: number): string {
-    return decoded(this.#result(succeeded));
+    return textOf(this.#result(succeeded));
   }
 }
 
 const encoded = (text: string): Uint8Array => new TextEncoder().encode(text);
-const decoded = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 
 function keyOf(by: OpensBackup): Uint8Array {
   return 'passphrase' in by ? encoded(by.passphrase) : by.root;

@@ -6,14 +6,11 @@
 
 import { SealdropError } from './errors.js';
 import { readAsset, wasmFile } from './host.js';
+import { handOver, leftBy, type ModuleMemory, textOf } from './module-memory.js';
 import type { Piece } from './types.js';
 
 /** Exports of the module. */
-interface Exports {
-  readonly memory: WebAssembly.Memory;
-  input(length: number): number;
-  output(): number;
-  output_length(): number;
+interface Exports extends ModuleMemory {
   divide(size: number, workers: number, height: number): number;
   slice(size: number, height: number, index: number): number;
   begin(size: number, height: number, index: number, leaves: number): number;
@@ -110,7 +107,7 @@ export class Commp {
   push(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length; at += INPUT_BYTES) {
       const part = bytes.subarray(at, at + INPUT_BYTES);
-      this.#write(part);
+      handOver(this.#exports, [part]);
       this.#result(this.#exports.push(part.length));
     }
   }
@@ -149,12 +146,12 @@ export class Commp {
 
   /** The root of the file whose pieces were all added. */
   finishFile(): string {
-    return new TextDecoder().decode(this.#result(this.#exports.finish_file()));
+    return textOf(this.#result(this.#exports.finish_file()));
   }
 
   #add(slices: Iterable<Uint8Array>): void {
     for (const names of slices) {
-      this.#write(names);
+      handOver(this.#exports, [names]);
       this.#result(this.#exports.add_slice(names.length));
     }
   }
@@ -165,23 +162,16 @@ export class Commp {
     return { ...piece, nodes };
   }
 
-  #write(bytes: Uint8Array): void {
-    const at = this.#exports.input(bytes.length);
-    // Anew each time: the memory's buffer is another one after it has grown.
-    new Uint8Array(this.#exports.memory.buffer, at, bytes.length).set(bytes);
-  }
-
   /** A copy of what a call left; throws it where it is the reason of a failure. */
   #result(succeeded: number): Uint8Array<ArrayBuffer> {
-    const { memory, output, output_length: length } = this.#exports;
-    const result = new Uint8Array(memory.buffer, output(), length()).slice();
+    const result = leftBy(this.#exports).slice();
     if (!succeeded) {
-      throw new SealdropError('bad-argument', `the file is not usable: ${new TextDecoder().decode(result)}`);
+      throw new SealdropError('bad-argument', `the file is not usable: ${textOf(result)}`);
     }
     return result;
   }
 
   #json<T>(succeeded: number): T {
-    return JSON.parse(new TextDecoder().decode(this.#result(succeeded))) as T;
+    return JSON.parse(textOf(this.#result(succeeded))) as T;
   }
 }

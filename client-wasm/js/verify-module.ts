@@ -6,14 +6,11 @@
 
 import { unhex } from './bytes.js';
 import { SealdropError } from './errors.js';
+import { handOver, leftBy, type ModuleMemory, textOf } from './module-memory.js';
 import type { ProofVerdict, SealClaim, WindowPoStClaim } from './verify-types.js';
 
 /** Exports of the module. */
-interface Exports {
-  readonly memory: WebAssembly.Memory;
-  input(length: number): number;
-  output(): number;
-  output_length(): number;
+interface Exports extends ModuleMemory {
   key(window: number, size: number, length: number): number;
   seal(size: number, length: number): number;
   window(size: number, length: number): number;
@@ -69,8 +66,8 @@ export class VerifyModule {
     if (key === undefined) {
       return { state: 'unchecked', detail: `no verifying key is known for sectors of ${size} bytes` };
     }
-    const length = this.#write(parts);
-    if (length === undefined) {
+    const length = handOver(this.#exports, parts);
+    if (length === 0) {
       return { state: 'unchecked', detail: 'the claim is longer than any that a proof is made of' };
     }
     const begun = performance.now();
@@ -79,7 +76,7 @@ export class VerifyModule {
     if (verdict === HOLDS) {
       return { state: 'holds', milliseconds, key };
     }
-    const detail = this.#said();
+    const detail = textOf(leftBy(this.#exports));
     return verdict === REFUSED ? { state: 'fails', milliseconds, detail } : { state: 'unchecked', detail };
   }
 
@@ -91,33 +88,14 @@ export class VerifyModule {
     if (label === undefined || known !== undefined) {
       return known;
     }
-    const length = this.#write([await this.#readKey(file)]);
-    if (length === undefined || !this.#exports.key(Number(circuit === 'window'), size, length)) {
-      const reason = length === undefined ? 'it is too long' : this.#said();
+    const length = handOver(this.#exports, [await this.#readKey(file)]);
+    if (!this.#exports.key(Number(circuit === 'window'), size, length)) {
+      const reason = textOf(leftBy(this.#exports));
       throw new SealdropError('unsupported', `the verifying key ${file} is not usable: ${reason}`);
     }
-    const digest = this.#said();
+    const digest = textOf(leftBy(this.#exports));
     this.#keys.set(file, digest);
     return digest;
-  }
-
-  /** Writes all parts one after the other; their length, or undefined when they are too long. */
-  #write(parts: readonly Uint8Array[]): number | undefined {
-    const length = parts.reduce((sum, part) => sum + part.length, 0);
-    let at = this.#exports.input(length);
-    if (at === 0) {
-      return undefined;
-    }
-    for (const part of parts) {
-      new Uint8Array(this.#exports.memory.buffer, at, part.length).set(part);
-      at += part.length;
-    }
-    return length;
-  }
-
-  #said(): string {
-    const { memory, output, output_length: length } = this.#exports;
-    return new TextDecoder().decode(new Uint8Array(memory.buffer, output(), length()));
   }
 }
 
