@@ -39,6 +39,11 @@ export class SealdropError extends Error implements Problem {
 
 /** Anything thrown, as plain data that can be posted. */
 export function problemOf(thrown: unknown): Problem {
+  return thrown instanceof DOMException ? storageProblem(thrown) : plainProblemOf(thrown);
+}
+
+/** The same where neither the browser's storage nor a file is touched: bundles have no words about them then. */
+export function plainProblemOf(thrown: unknown): Problem {
   if (isProblem(thrown)) {
     const { code, message, hint, rejection, obstacle } = thrown;
     return {
@@ -48,9 +53,6 @@ export function problemOf(thrown: unknown): Problem {
       ...(rejection === undefined ? {} : { rejection }),
       ...(obstacle === undefined ? {} : { obstacle }),
     };
-  }
-  if (thrown instanceof DOMException) {
-    return storageProblem(thrown);
   }
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   return { code: 'internal', message, hint: '' };
@@ -90,7 +92,7 @@ export function causeOf(thrown: unknown): Error | DOMException | undefined {
 }
 
 function isProblem(thrown: unknown): thrown is Problem {
-  if (typeof thrown !== 'object' || thrown === null || thrown instanceof DOMException) {
+  if (typeof thrown !== 'object' || thrown === null) {
     return false;
   }
   const { code, message, hint } = thrown as Partial<Record<keyof Problem, unknown>>;

@@ -6,13 +6,12 @@
  * with the processor's own instructions. The next slice is asked for before the last one ends.
  */
 
-import { Age } from './age.js';
 import type { Slice } from './commp.js';
 import { Commp, DIGEST_BYTES, LEAF_BYTES, NAMES_HEAD } from './commp.js';
 import { problemOf } from './errors.js';
 import type { FromPiece, ToPiece } from './protocol.js';
 import { Reader } from './reading.js';
-import { SealedReader, type Source } from './sealing.js';
+import type { SealedReaders, Source } from './sealing.js';
 
 /** Bytes between two messages about progress. */
 const PROGRESS_BYTES = 4 << 20;
@@ -42,16 +41,16 @@ function post(message: FromPiece, transfer: Transferable[] = []): void {
 /** The slices that this worker hashes. */
 class Hashing {
   readonly #commp: Commp;
-  /** Encrypts what is to be hashed encrypted. */
-  readonly #age: Age | undefined;
+  /** Read what is to be hashed encrypted. */
+  readonly #sealed: SealedReaders | undefined;
   /** Who hashes the leaves. */
   readonly #leaves: 'browser' | 'module' | undefined;
   /** What one slice after the other is read into. */
   #buffer = new ArrayBuffer(0);
 
-  constructor(job: Job, commp: Commp, age: Age | undefined) {
+  constructor(job: Job, commp: Commp, sealed: SealedReaders | undefined) {
     this.#commp = commp;
-    this.#age = age;
+    this.#sealed = sealed;
     const hashing = globalThis.crypto?.subtle === undefined ? 'module' : 'browser';
     this.#leaves = job.names === 'both' ? hashing : undefined;
   }
@@ -65,10 +64,10 @@ class Hashing {
     if (sealed === undefined) {
       return { order, slice, to, reader: new Reader(file, offset + from, offset + to) };
     }
-    if (this.#age === undefined) {
+    if (this.#sealed === undefined) {
       throw new Error('an encrypted slice came without the module');
     }
-    return { order, slice, to, reader: new SealedReader(this.#age, sealed, file, [offset + from, offset + to]) };
+    return { order, slice, to, reader: this.#sealed(sealed, file, [offset + from, offset + to]) };
   }
 
   /** Hashes a slice. The next one is asked for while the last bytes are still to be hashed. */
@@ -141,9 +140,15 @@ let hashing: Promise<Hashing> | undefined;
 /** Ends when all slices that were given so far are hashed. */
 let busy: Promise<void> = Promise.resolve();
 
+/** What encrypts is loaded by who needs it. */
+async function sealedReaders(module: WebAssembly.Module): Promise<SealedReaders> {
+  const { loadSealedReaders } = await import('./sealing.js');
+  return loadSealedReaders(module);
+}
+
 async function begin(job: Job): Promise<Hashing> {
-  const age = job.encryption && Age.load(job.encryption);
-  return new Hashing(job, await Commp.load(job.module), await age);
+  const sealed = job.encryption && sealedReaders(job.encryption);
+  return new Hashing(job, await Commp.load(job.module), await sealed);
 }
 
 function tell(thrown: unknown, task?: number): void {

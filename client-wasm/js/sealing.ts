@@ -1,12 +1,12 @@
 /**
  * The ciphertext of a file, made again from the file itself whenever bytes of it are needed: no encrypted copy lies on the disk.
  *
- * Two uses. Piece workers hash it as they read (`SealedReader`). Whoever sends it (`SealedSource`, in the network worker) **compares each leaf
+ * Two uses. Piece workers hash it as they read (`SealedReaders`). Whoever sends it (`SealedSource`, in the network worker) **compares each leaf
  * with the SHA-256 that was found then, and gives nothing away that differs**: a file on the disk changes without asking, and two
  * ciphertexts of different bytes under one key give both away (`shared/encryption`, the one rule).
  */
 
-import type { Age, AgeFile, Span } from './age.js';
+import { Age, type AgeFile, type Span } from './age.js';
 import { joined } from './bytes.js';
 import { DIGEST_BYTES, LEAF_BYTES } from './commp.js';
 import { SealdropError } from './errors.js';
@@ -23,7 +23,7 @@ export interface Source {
 }
 
 /** Reads the ciphertext of `blob` from one place to another; each byte of the file is read once. */
-export class SealedReader implements Source {
+class SealedReader implements Source {
   readonly #file: AgeFile;
   readonly #reader: Reader;
   /** The place in the ciphertext that comes next. */
@@ -69,6 +69,15 @@ export class SealedReader implements Source {
     this.#file.close();
     return this.#reader.end();
   }
+}
+
+/** Opens readers of files by what was kept of their encryption; they share a module. */
+export type SealedReaders = (state: string, blob: Blob, span: Span) => Source;
+
+/** An instance of the module for such readers. */
+export async function loadSealedReaders(module: WebAssembly.Module): Promise<SealedReaders> {
+  const age = await Age.load(module);
+  return (state, blob, span) => new SealedReader(age, state, blob, span);
 }
 
 /** Where a piece's bytes come from that is sent encrypted. */

@@ -1,6 +1,6 @@
 /** The worker that checks proofs: one after the other, so that the page stays free meanwhile. Started by `verify.ts`. */
 
-import { problemOf, SealdropError } from './errors.js';
+import { plainProblemOf, SealdropError } from './errors.js';
 import { nameAssets, readAsset, wasmFile } from './host.js';
 import type { FromVerifier, ToVerifier } from './verify.js';
 import { VerifyModule } from './verify-module.js';
@@ -49,7 +49,7 @@ async function check(order: Exclude<ToVerifier, { kind: 'start' }>): Promise<Fro
     const verdict = await (order.kind === 'seal' ? ready.seal(order.claim) : ready.window(order.claim));
     return { id, verdict };
   } catch (thrown) {
-    return { id, problem: problemOf(thrown) };
+    return { id, problem: plainProblemOf(thrown) };
   }
 }
 
