@@ -1,7 +1,7 @@
 /** The worker of an in-page devnet: loads the Rust module that is the network, lets its time pass, and takes its clients in. */
 
 import type { DevnetCalls, FromDevnet, ToDevnet } from './devnet-types.js';
-import { nameAssets, readAsset, wasmFile } from './host.js';
+import { readAsset, takeWasmFolder, wasmFile } from './host.js';
 import { type FromInPage, IN_PAGE_DOMAIN, type ToInPage } from './in-page.js';
 import { isNode } from './node.js';
 import { PortSocket } from './port-socket.js';
@@ -103,7 +103,7 @@ function post(message: FromDevnet): void {
 
 self.onmessage = async ({ data }: MessageEvent<ToDevnet>) => {
   if (data.kind === 'start') {
-    nameAssets(data);
+    takeWasmFolder(data);
     return;
   }
   if (data.kind === 'client') {

@@ -9,9 +9,8 @@
 import { encryptionModule } from './age.js';
 import { Commp, type Cut } from './commp.js';
 import { SealdropError } from './errors.js';
-import { nameAssets } from './host.js';
+import { nameAssets, postable } from './host.js';
 import { abortedError, Meter } from './meter.js';
-import { postable } from './node-blobs.js';
 import { divide, fitting, hashingModule, readEmpty } from './pieces.js';
 import { hashSlices, workersFor } from './pool.js';
 import type { SliceOrder } from './protocol.js';

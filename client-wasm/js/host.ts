@@ -7,7 +7,6 @@
 
 import { SealdropError } from './errors.js';
 import { isNode, node } from './node.js';
-import { packed } from './node-blobs.js';
 
 /** Where the package's files are, if they are not beside its scripts. */
 export interface AssetOptions {
@@ -31,8 +30,16 @@ interface NodeThreads {
   readonly Worker: new (url: URL, options: { workerData: unknown; name: string }) => NodeThread;
 }
 
+/** Blobs that can be posted to workers, and what lets go of copies that were made for it. */
+export interface Postable<T> {
+  readonly blobs: readonly (T | Blob)[];
+  readonly release: () => Promise<void>;
+}
+
 let wasmFolder: string | undefined;
 let workerFolder: string | undefined;
+/** How a message is made such that it can be posted to a thread of Node. */
+let pack = (message: unknown): unknown => message;
 
 /** Has the package's files looked for there, by this thread and by workers that it starts. What is left out stays as it is. */
 export function nameAssets({ wasmUrl, workerUrl }: AssetOptions): void {
@@ -42,6 +49,25 @@ export function nameAssets({ wasmUrl, workerUrl }: AssetOptions): void {
   } else if (workerUrl !== undefined) {
     wasmFolder ??= new URL('wasm/', workerFolder).href;
   }
+}
+
+/** The same of the files alone, in a worker: as `namedWasmFolder` says where it was started. */
+export function takeWasmFolder({ wasmUrl }: { readonly wasmUrl: string | undefined }): void {
+  wasmFolder = wasmUrl ?? wasmFolder;
+}
+
+/** Has messages to threads of Node packed from now on: there are blobs of files, which cannot be posted as they are. */
+export function packMessages(by: (message: unknown) => unknown): void {
+  pack = by;
+}
+
+/** The same blobs as ones that can be posted. In browsers all can. */
+export async function postable<T extends Blob>(blobs: readonly T[]): Promise<Postable<T>> {
+  if (isNode()) {
+    const { postableInNode } = await import('./node-blobs.js');
+    return postableInNode(blobs);
+  }
+  return { blobs, release: async () => undefined };
 }
 
 /** The folder of the WebAssembly files, if it was named; for a worker that is started. */
@@ -120,7 +146,7 @@ function nodeWorker(script: URL, name: string): Worker {
     onmessage: (_: { data: unknown }) => undefined as unknown,
     onerror: (_: { message: string }) => undefined as unknown,
     postMessage: (message: unknown, { transfer = [] }: { transfer?: unknown[] } = {}) =>
-      thread.postMessage(packed(message), transfer),
+      thread.postMessage(pack(message), transfer),
     terminate: () => void thread.terminate(),
   };
   thread.on('message', (data) => worker.onmessage({ data }));

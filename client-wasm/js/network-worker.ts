@@ -13,7 +13,7 @@ import { fetch, progressOf } from './fetching.js';
 import { Folders } from './folders.js';
 import { refuseToForget } from './forgetting.js';
 import { watchHead } from './heads.js';
-import { nameAssets } from './host.js';
+import { takeWasmFolder } from './host.js';
 import { reachInPage } from './in-page.js';
 import { OpfsCopies } from './opfs.js';
 import { freshId } from './placing.js';
@@ -595,7 +595,7 @@ async function answer(message: Extract<ToNetwork, { kind: 'call' }>): Promise<un
 
 self.onmessage = async ({ data }: MessageEvent<ToNetwork>) => {
   if (data.kind === 'start') {
-    nameAssets(data);
+    takeWasmFolder(data);
     return;
   }
   if (data.kind === 'inPage') {

@@ -3,7 +3,8 @@
  * one that somebody else opened is copied first, because nothing tells its path.
  */
 
-import { isNode, node } from './node.js';
+import { type Postable, packMessages } from './host.js';
+import { node } from './node.js';
 
 interface Files {
   appendFile(path: string, bytes: Uint8Array): Promise<void>;
@@ -37,6 +38,7 @@ const paths = new WeakMap<Blob, string>();
 export async function fileBlob(path: string): Promise<Blob> {
   const blob = await node<FilesNow>('node:fs').openAsBlob(path);
   paths.set(blob, path);
+  packMessages(packed);
   return blob;
 }
 
@@ -67,10 +69,8 @@ export async function temporaryFile(): Promise<TemporaryFile> {
   };
 }
 
-/** The same blobs as ones that can be posted, and what lets go of copies that were made for it. */
-export async function postable<T extends Blob>(
-  blobs: readonly T[],
-): Promise<{ blobs: (T | Blob)[]; release: () => Promise<void> }> {
+/** The same blobs as ones that can be posted. */
+export async function postableInNode<T extends Blob>(blobs: readonly T[]): Promise<Postable<T>> {
   const copies: TemporaryFile[] = [];
   const release = async (): Promise<void> => {
     await Promise.all(copies.map((copy) => copy.remove()));
@@ -78,7 +78,7 @@ export async function postable<T extends Blob>(
   const able: (T | Blob)[] = [];
   try {
     for (const blob of blobs) {
-      if (!isNode() || paths.has(blob) || isInMemory(blob)) {
+      if (paths.has(blob) || isInMemory(blob)) {
         able.push(blob);
         continue;
       }
@@ -107,7 +107,7 @@ function isInMemory(blob: Blob): boolean {
 }
 
 /** A message with its files told by where they are. */
-export function packed(message: unknown): unknown {
+function packed(message: unknown): unknown {
   return replaced(message, (value) => {
     const path = value instanceof Blob ? paths.get(value) : undefined;
     return path === undefined ? value : ({ sealdropFile: path } satisfies Posted);

@@ -1,7 +1,7 @@
 /** A function of a worker that ends with its answer, and keeps no key longer than that. */
 
 import { problemOf, SealdropError } from './errors.js';
-import { nameAssets, namedWasmFolder } from './host.js';
+import { namedWasmFolder, takeWasmFolder } from './host.js';
 import type { Problem } from './types.js';
 
 /** What such a worker is asked. */
@@ -50,7 +50,7 @@ export function answerOnce<Calls>(calls: Calls, ready?: () => Promise<unknown>):
   const post = (message: Answered) => self.postMessage(message);
   self.onmessage = async ({ data }: MessageEvent<OneCall<Calls>>) => {
     try {
-      nameAssets(data);
+      takeWasmFolder(data);
       await ready?.();
       const call = calls[data.method] as (...args: readonly unknown[]) => Promise<unknown>;
       post({ kind: 'value', value: await call(...data.args) });

@@ -3,9 +3,8 @@
 import type { Division } from './commp.js';
 import { Commp, DIGEST_BYTES, LEAF_BYTES, NAMES_HEAD } from './commp.js';
 import { problemOf, SealdropError } from './errors.js';
-import { nameAssets } from './host.js';
+import { nameAssets, postable } from './host.js';
 import { abortedError, Meter } from './meter.js';
-import { postable } from './node-blobs.js';
 import { hashSlices, workersFor } from './pool.js';
 import { fileKey, SavedSlices } from './saved.js';
 import type { HashedSlice, Piece, PieceOptions } from './types.js';

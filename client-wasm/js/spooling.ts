@@ -1,7 +1,7 @@
 /** Whatever is handed in to be stored, as files with names; a stream is read first (`streams.ts`, which is loaded for that). */
 
+import { postable } from './host.js';
 import { isNode } from './node.js';
-import { postable } from './node-blobs.js';
 import { inputsOf } from './preparing.js';
 import type { CallOptions, FilesInput, Input } from './types.js';
 

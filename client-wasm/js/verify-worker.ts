@@ -1,7 +1,7 @@
 /** The worker that checks proofs: one after the other, so that the page stays free meanwhile. Started by `verify.ts`. */
 
 import { plainProblemOf, SealdropError } from './errors.js';
-import { nameAssets, readAsset, wasmFile } from './host.js';
+import { readAsset, takeWasmFolder, wasmFile } from './host.js';
 import type { FromVerifier, ToVerifier } from './verify.js';
 import { VerifyModule } from './verify-module.js';
 
@@ -55,7 +55,7 @@ async function check(order: Exclude<ToVerifier, { kind: 'start' }>): Promise<Fro
 
 self.onmessage = ({ data }: MessageEvent<ToVerifier>) => {
   if (data.kind === 'start') {
-    nameAssets(data);
+    takeWasmFolder(data);
     return;
   }
   busy = busy.then(async () => self.postMessage(await check(data)));
