@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { chromium } from 'playwright-core';
 
@@ -23,18 +23,9 @@ const ARGS = [
 /** Longest wait for anything that takes a moment on an idle machine. */
 export const SOON_MS = 90_000;
 
+const CLIENT = process.env.SEALDROP_CLIENT ?? resolve(import.meta.dirname, '../../client-wasm/dist');
 /** The steps of a deal in order. */
-export const ORDER = [
-  'drafted',
-  'channel',
-  'signed',
-  'accepted',
-  'transferred',
-  'staged',
-  'sealing',
-  'complete',
-  'proven',
-];
+export const { STEPS: ORDER } = await import(join(CLIENT, 'types.js'));
 
 export const launch = (more = [], { executablePath = CHROMIUM } = {}) =>
   chromium.launch({ executablePath, args: [...ARGS, ...more], timeout: 180_000 });

@@ -3,11 +3,11 @@
 import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { ORDER } from './page.mjs';
 import { serve } from './site.mjs';
 import { changedPassport, wholePassport } from './stub/passport.mjs';
 
 const WEB = process.env.SEALDROP_WEB ?? resolve(import.meta.dirname, '../../www/dist');
-const STEPS = ['drafted', 'channel', 'signed', 'accepted', 'transferred', 'staged', 'sealing', 'complete', 'proven'];
 const HEIGHT = 5_000;
 const BLOCK_MS = 1_000;
 /** FIL in attoFIL, as the stub reads it. */
@@ -39,8 +39,8 @@ const MINERS = [
 /** A deal that has come as far as a step. */
 function deal(id, step, more = {}) {
   const now = Date.now();
-  const reached = STEPS.slice(0, STEPS.indexOf(step) + 1);
-  const steps = STEPS.map((each) => ({
+  const reached = ORDER.slice(0, ORDER.indexOf(step) + 1);
+  const steps = ORDER.map((each) => ({
     step: each,
     at: reached.includes(each) ? now - 600_000 + 40_000 * reached.indexOf(each) : undefined,
   }));

@@ -1,18 +1,8 @@
 // The steps of a deal in the order of design §2, and how far each is. Their words are in the catalogues.
 
-import type { Step } from 'sealdrop-client';
+import { STEPS, type Step } from 'sealdrop-client';
 
-export const STEPS: Step[] = [
-  'drafted',
-  'channel',
-  'signed',
-  'accepted',
-  'transferred',
-  'staged',
-  'sealing',
-  'complete',
-  'proven',
-];
+export { STEPS };
 
 export type Status = 'done' | 'now' | 'later' | 'failed';
 

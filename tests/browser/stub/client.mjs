@@ -1,5 +1,8 @@
 // In place of the client package on a page: complete deals without a chain, whose proofs are those that `evidence.json` beside its folder has.
 
+// Of the package itself, which lies around this.
+export { STEPS } from './types.js';
+
 export class SealdropError extends Error {}
 
 export const createClient = () => new Client();

@@ -1,6 +1,9 @@
 // In place of the client package on a page: a book with files and deals in every state, miners with their answers, and an account, as
 // `shop.json` beside the page has them. Stores what it is given without a chain, so that views can be looked at.
 
+// Of the package itself, which lies around this.
+export { STEPS } from './types.js';
+
 export class SealdropError extends Error {}
 
 export const readLink = async () => undefined;
