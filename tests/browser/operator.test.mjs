@@ -305,6 +305,24 @@ test('settings are changed in units of people, and what is refused says why', LI
   ),
 );
 
+for (const isWhole of [true, false]) {
+  const name = isWhole
+    ? 'what is outstanding of all deals stands alone'
+    : 'where not all deals are counted, money says so';
+  test(name, LIMIT, () => {
+    const told = healthy();
+    told.earnings = { ...told.earnings, isWhole };
+    return onOperator(
+      told,
+      async (page) => {
+        await hook(page, 'channel').first().waitFor();
+        assert.equal(await hook(page, 'more-earnings').count(), isWhole ? 0 : 1);
+      },
+      { place: '/earnings' },
+    );
+  });
+}
+
 test('the log is read, its filter set, and an alert tried', LIMIT, () =>
   onOperator(
     healthy(),

@@ -1,6 +1,6 @@
 // What the miner earned and is still promised, channel by channel.
 
-import { html } from 'lit';
+import { html, nothing } from 'lit';
 import { count, fil } from './amounts';
 import { shortened } from './copyable';
 import { atto } from './operator-amounts';
@@ -17,11 +17,11 @@ export class OperatorEarnings extends OperatorView {
   override render() {
     const earnings = operator.get('earnings');
     if (!earnings) return waiting('earnings');
-    const { earned, outstanding, channels } = earnings;
+    const { earned, outstanding, isWhole, channels } = earnings;
     return html`
       <div class="op-figures" data-testid="earnings">
         <section class="panel"><h2>${o.earnings.earned}</h2><p class="figure">${fil(atto(earned))}</p><p class="note">${o.earnings.earnedMeans}</p></section>
-        <section class="panel"><h2>${o.earnings.outstanding}</h2><p class="figure">${fil(atto(outstanding))}</p><p class="note">${o.earnings.outstandingMeans}</p></section>
+        <section class="panel"><h2>${o.earnings.outstanding}</h2><p class="figure">${fil(atto(outstanding))}</p><p class="note">${o.earnings.outstandingMeans}</p>${isWhole ? nothing : html`<p class="note" data-testid="more-earnings">${o.earnings.moreThanShown}</p>`}</section>
       </div>
       ${channels.length === 0 ? html`<p class="empty sheet">${o.earnings.noChannels}</p>` : this.channels(channels)}
     `;

@@ -232,6 +232,8 @@ export interface Proofs {
 export interface Earnings {
   earned: string;
   outstanding: string;
+  /** Whether that is of all deals and channels; false where there are more than the daemon looks through. */
+  isWhole: boolean;
   channels: { payer: string; channel: number; deals: number; promised: string; redeemed: string }[];
 }
 

@@ -301,6 +301,7 @@ export function healthy() {
     earnings: {
       earned: '3.275',
       outstanding: '1.6',
+      isWhole: true,
       channels: [
         { payer: CLIENT, channel: 3, deals: 2, promised: '0.04', redeemed: '0.005' },
         {

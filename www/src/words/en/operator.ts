@@ -378,6 +378,7 @@ export const operator = {
     earnedMeans: 'What redeemed vouchers brought in so far.',
     outstanding: 'Outstanding',
     outstandingMeans: 'What clients have set aside and may still pay, if every proof is made.',
+    moreThanShown: 'There are more deals or channels than are counted here: more may be outstanding.',
     noChannels: 'There are no payment channels yet.',
     channels: (n: number) => plural(n, { one: 'One payment channel', other: `${count(n)} payment channels` }),
     channel: (number: Part, payer: Part) => say`Channel ${number} of ${payer}`,

@@ -341,6 +341,7 @@ export const operator: OperatorWords = {
     earnedMeans: '迄今为止兑付凭证所得。',
     outstanding: '待赚取',
     outstandingMeans: '客户已预留、只要按时提交全部证明仍可得到的款项。',
+    moreThanShown: '交易或通道过多，此处未全部计入：待赚取的款项可能更多。',
     noChannels: '还没有支付通道。',
     channels: (n) => `${count(n)} 个支付通道`,
     channel: (number, payer) => say`通道 ${number}，付款方 ${payer}`,
