@@ -9,7 +9,7 @@
  * checker.close();
  * ```
  *
- * Nothing is loaded before the first check: then the module (about 40 kB compressed) and the verifying key that is needed (4 kB), which the module
+ * Nothing is loaded before the first check: then the module (39 kB compressed) and the verifying key that is needed (4 kB), which the module
  * holds against the digest that is in it. These are the keys of development networks, under which anybody can make proofs: what holds then
  * is that page, chain and miner agree.
  */
