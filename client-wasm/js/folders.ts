@@ -11,6 +11,7 @@
 import { LEAF_BYTES } from './commp.js';
 import { fetchFromAny, type Holder } from './copies.js';
 import { problemOf, SealdropError } from './errors.js';
+import { abortedError } from './meter.js';
 import type { Copying, OpfsCopies } from './opfs.js';
 import { Placing } from './placing.js';
 import type { Extent, FileOpening, FileSpans, StoreFilesRequest } from './protocol.js';
@@ -133,6 +134,10 @@ export class Folders {
           ? blobs
           : blobs.map((blob, at) => diskOf(blob, handles[at]));
     try {
+      // From here on its deals are made, whoever waits for it.
+      if (copying.stopped()) {
+        throw abortedError();
+      }
       await store.createFolder({ id, state }, contents, copied, encryption?.keys);
     } catch (thrown) {
       if (keep === 'opfs') {

@@ -15,6 +15,7 @@ import { refuseToForget } from './forgetting.js';
 import { watchHead } from './heads.js';
 import { takeWasmFolder } from './host.js';
 import { reachInPage } from './in-page.js';
+import { abortedError } from './meter.js';
 import { OpfsCopies } from './opfs.js';
 import { freshId } from './placing.js';
 import type {
@@ -339,7 +340,7 @@ async function openIn(stores: Stores, chain: string, signer: string | undefined)
   return { address: client.address(), bound };
 }
 
-async function store(request: StoreRequest): Promise<Deal> {
+async function store(call: number, request: StoreRequest): Promise<Deal> {
   const { client, store: deals, tabs } = opened();
   const { file, name, piece, miner, duration, allowDuplicates, most } = request;
   await checkPiece(file, piece);
@@ -358,6 +359,10 @@ async function store(request: StoreRequest): Promise<Deal> {
     existing,
   };
   const { state, view } = await client.draft(draft);
+  // From here on it is paid, whoever waits for it.
+  if (cancelled.has(call)) {
+    throw abortedError();
+  }
   await deals.create({ id, state, view }, { id, blob: file, nodes: piece.nodes });
   host.showDeal(view);
   // It is kept already: whichever tab leads next takes it up.
@@ -485,10 +490,9 @@ async function close(): Promise<void> {
 }
 
 /** The functions that the page calls, but for those which need to know their call. */
-const calls: Omit<Calls, 'storeFiles' | 'retrieve' | 'retrievePiece' | 'retrieveRange'> = {
+const calls: Omit<Calls, 'store' | 'storeFiles' | 'retrieve' | 'retrievePiece' | 'retrieveRange'> = {
   open,
   close,
-  store,
   retry,
   giveUp,
   remove,
@@ -576,6 +580,9 @@ const calls: Omit<Calls, 'storeFiles' | 'retrieve' | 'retrievePiece' | 'retrieve
 
 async function answer(message: Extract<ToNetwork, { kind: 'call' }>): Promise<unknown> {
   const { id, method, args } = message;
+  if (method === 'store') {
+    return store(id, args[0] as StoreRequest);
+  }
   if (method === 'storeFiles') {
     return storeFiles(id, args[0] as StoreFilesRequest);
   }

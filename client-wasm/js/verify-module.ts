@@ -101,7 +101,7 @@ export class VerifyModule {
 
 /** What hexadecimal text stands for. */
 function bytes(text: string, length = text.length / 2): Uint8Array {
-  if (text.length !== 2 * length || !/^[0-9a-f]*$/i.test(text)) {
+  if (text.length % 2 !== 0 || text.length !== 2 * length || !/^[0-9a-f]*$/i.test(text)) {
     throw new SealdropError('bad-argument', `"${text.slice(0, 20)}" is not hexadecimal of ${Math.ceil(length)} bytes`);
   }
   return unhex(text);

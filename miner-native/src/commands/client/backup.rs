@@ -134,6 +134,7 @@ pub(super) fn restore(context: &CommandContext, arguments: Restore) -> Result<()
     let book = context.book()?;
     let mut added = Added::default();
     let mut unknown = BTreeSet::new();
+    let elsewhere: BTreeSet<String> = backup.signers.iter().map(|book| book.signer.to_string()).collect();
     for network in backup.networks {
         unknown.extend(take_accounts(&wallet, &network)?);
         let new = book.take_back(network)?;
@@ -141,14 +142,25 @@ pub(super) fn restore(context: &CommandContext, arguments: Restore) -> Result<()
         added.files += new.files;
     }
     let keys: Vec<String> = unknown.iter().map(Address::to_string).collect();
-    let value = json!({ "deals": added.deals, "files": added.files, "keysMissing": keys });
+    let value =
+        json!({ "deals": added.deals, "files": added.files, "keysMissing": keys, "signersElsewhere": elsewhere });
     context
         .output
         .show(&value, || format!("{} deals, {} files", added.deals, added.files))?;
-    if !context.output.is_json() && !keys.is_empty() {
+    if context.output.is_json() {
+        return Ok(());
+    }
+    if !keys.is_empty() {
         Report::new().note(format!(
             "deals of {} are in the book, and their keys are not: import them with `sealdrop wallet import`",
             keys.join(", ")
+        ));
+    }
+    if !elsewhere.is_empty() {
+        let signers: Vec<String> = elsewhere.into_iter().collect();
+        Report::new().note(format!(
+            "the backup has deals of {} too, whose keys are with a wallet elsewhere; they were left out, since a terminal asks no wallet: restore it on the page",
+            signers.join(", ")
         ));
     }
     Ok(())

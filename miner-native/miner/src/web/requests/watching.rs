@@ -71,7 +71,7 @@ pub(super) async fn earnings(State(shown): Asked) -> Answer<Earnings> {
 fn earned(api: &Api) -> Result<Earnings, StoreError> {
     let mut channels: BTreeMap<(Address, ChannelId), ChannelSummary> = BTreeMap::new();
     let deals = api.store.earning(None, MOST_DEALS)?;
-    let is_whole = deals.len() < MOST_DEALS;
+    let are_all = deals.len() < MOST_DEALS;
     for (cid, record) in deals {
         let payment = &record.deal.proposal.proposal.payment;
         let Some(channel) = payment.channel else { continue };
@@ -93,6 +93,7 @@ fn earned(api: &Api) -> Result<Earnings, StoreError> {
     let outstanding = channels.values().map(left).fold(AttoFil::ZERO, sum);
     let mut channels: Vec<ChannelSummary> = channels.into_values().collect();
     channels.sort_by_key(|channel| std::cmp::Reverse(left(channel)));
+    let is_whole = are_all && channels.len() <= MOST_CHANNELS;
     channels.truncate(MOST_CHANNELS);
     Ok(Earnings {
         earned: api.store.earned()?,
