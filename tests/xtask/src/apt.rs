@@ -1,16 +1,19 @@
 //! Debian packages: which are missing, and how to get them. Called by the set-up only.
 
 use std::process::Command;
-use std::sync::Once;
+use std::sync::{Mutex, Once, PoisonError};
 
 use anyhow::{bail, Result};
 
 use crate::process;
 
 static UPDATED: Once = Once::new();
+/// Whoever installs: Debian's tools refuse a second one.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// Installs those of `packages` that are missing. `purpose` completes "needed to ...".
 pub fn install(packages: &[&str], purpose: &str) -> Result<()> {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let missing: Vec<&str> = packages
         .iter()
         .copied()

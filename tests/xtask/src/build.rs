@@ -1,5 +1,8 @@
 //! Builds in order: the daemon, the browser client, the web page. Each part is left alone if nothing of it changed.
 
+use std::path::PathBuf;
+use std::thread::ScopedJoinHandle;
+
 use anyhow::Result;
 
 use crate::process::{run, stage};
@@ -8,36 +11,52 @@ use crate::{npm, setup, wasm};
 
 /// Sets up and builds everything.
 pub fn all(project: &Project) -> Result<()> {
-    everything(project, daemon)
+    everything(project, daemon, || Ok(()))
 }
 
 /// The same with the programs that measure.
 pub fn for_benches(project: &Project) -> Result<()> {
-    everything(project, native)
+    everything(project, native, || Ok(()))
 }
 
 /// The same with the tests: what they need of dependencies beyond what the daemon does is a feature here and there, for which a build
-/// of the daemon before would have half of them compiled twice.
-pub fn for_tests(project: &Project) -> Result<()> {
-    everything(project, |project| {
+/// of the daemon before would have half of them compiled twice. What they need beside it is fetched while compilers work; returns the browser's path.
+pub fn for_tests(project: &Project) -> Result<PathBuf> {
+    let natively = |project: &Project| {
         run(
             project
                 .cargo()
                 .args(["build", "--profile", TESTING, "--lib", "--bins", "--tests"]),
             "build the daemon and the tests",
         )
+    };
+    everything(project, natively, || {
+        stage("setup: programs", setup::for_rust_tests)?;
+        stage("setup: browser", || setup::for_browser_tests(project))
     })
 }
 
-fn everything(project: &Project, natively: impl FnOnce(&Project) -> Result<()>) -> Result<()> {
+fn everything<T: Send>(
+    project: &Project,
+    natively: impl FnOnce(&Project) -> Result<()>,
+    beside: impl FnOnce() -> Result<T> + Send,
+) -> Result<T> {
     stage("setup", || setup::for_building(project))?;
     // Side by side: each of the client's modules is optimized as a whole at its end, by one core.
-    std::thread::scope(|scope| {
+    let found = std::thread::scope(|scope| {
         let client = scope.spawn(|| stage("build: client", || package_client(project)));
+        let beside = scope.spawn(beside);
         stage("build: daemon", || natively(project))?;
-        client.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        joined(client)?;
+        joined(beside)
     })?;
-    stage("build: page", || page(project))
+    stage("build: page", || page(project))?;
+    Ok(found)
+}
+
+/// What a thread came to; its panic is this one's.
+fn joined<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Sets up and builds the browser client only.

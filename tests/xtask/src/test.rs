@@ -10,7 +10,7 @@ use crate::beside::Beside;
 use crate::process::{self, stage};
 use crate::project::{Project, TESTING};
 use crate::tally::Tally;
-use crate::{bare, build, postgres, setup, vectors};
+use crate::{bare, build, postgres, vectors};
 
 /// Runs the whole of it. The tally is the last line whatever happens before.
 pub fn run() -> ExitCode {
@@ -29,9 +29,7 @@ pub fn run() -> ExitCode {
 
 fn run_all(tally: &mut Tally) -> Result<()> {
     let project = Project::locate()?;
-    build::for_tests(&project)?;
-    stage("setup: programs", setup::for_rust_tests)?;
-    let browser = stage("setup: browser", || setup::for_browser_tests(&project))?;
+    let browser = build::for_tests(&project)?;
 
     let beside = Beside::start()?;
     stage("test: rust", || rust_tests(&project, &browser, tally))?;
