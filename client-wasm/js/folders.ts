@@ -134,11 +134,12 @@ export class Folders {
           ? blobs
           : blobs.map((blob, at) => diskOf(blob, handles[at]));
     try {
-      // From here on its deals are made, whoever waits for it.
-      if (copying.stopped()) {
+      await store.createFolder({ id, state }, contents, copied, encryption?.keys);
+      // From here on its deals are made, whoever waits for it. A tab that has taken the lead meanwhile may have begun.
+      if (copying.stopped() && (await store.dealsOf(id)).length === 0) {
+        await store.removeFolder(id, []);
         throw abortedError();
       }
-      await store.createFolder({ id, state }, contents, copied, encryption?.keys);
     } catch (thrown) {
       if (keep === 'opfs') {
         await copies.remove(id);

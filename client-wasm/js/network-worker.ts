@@ -359,11 +359,12 @@ async function store(call: number, request: StoreRequest): Promise<Deal> {
     existing,
   };
   const { state, view } = await client.draft(draft);
+  await deals.create({ id, state, view }, { id, blob: file, nodes: piece.nodes });
   // From here on it is paid, whoever waits for it.
   if (cancelled.has(call)) {
+    await deals.remove(id);
     throw abortedError();
   }
-  await deals.create({ id, state, view }, { id, blob: file, nodes: piece.nodes });
   host.showDeal(view);
   // It is kept already: whichever tab leads next takes it up.
   tabs.order({ kind: 'start', id }).catch(report);

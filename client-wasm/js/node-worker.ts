@@ -52,7 +52,11 @@ let handed = new Promise<void>((resolve) => {
   listening = resolve;
 });
 parentPort.on('message', (data) => {
-  handed = handed.then(async () => scope.onmessage?.({ data: await unpacked(data) }));
+  handed = handed.then(async () => {
+    const whole = await unpacked(data);
+    // Nobody waits for the answer: what comes next may be that it is not wanted any more.
+    void scope.onmessage?.({ data: whole });
+  });
   handed = handed.catch((thrown: unknown) => console.error(thrown));
 });
 

@@ -10,7 +10,7 @@ use crate::host::Host;
 use crate::rpc::Rpc;
 use crate::signing::Signing;
 use cid::Cid;
-use futures::future::{pending, select, Either};
+use futures::future::{pending, ready, select, Either};
 use futures::lock::Mutex;
 use shared::chain::rpc::{code, Message, Method, Receipt};
 use shared::chain::view::{ChannelView, MinerView};
@@ -123,7 +123,6 @@ impl Outbox {
             if self.signing.asks(purpose) {
                 numbering.take();
             }
-            // From here on nothing is broken off: what is kept is sent.
             let Some(message) = until(over.as_mut(), self.signing.sign(metered, purpose, &self.host)).await else {
                 return Ok(None);
             };
@@ -141,6 +140,10 @@ impl Outbox {
                 Err(_) => self.kept().await?.iter().any(|kept| kept.message().nonce == number),
             };
             if !is_taken {
+                // A silent chain may have taken its time: nothing is kept yet, and nothing is from here on where it is over by now.
+                if until(over.as_mut(), ready(())).await.is_none() {
+                    return Ok(None);
+                }
                 return self.keep_and_push(deal, purpose, message).await.map(Some);
             }
         }

@@ -197,7 +197,15 @@ impl Rpc {
         };
         let request = json::write(&Request::new(1, call)).map_err(unreadable)?;
         let text = match clock::within(LIMIT, self.post(&request)).await {
-            Some(Ok(text)) => text,
+            Some(Ok(Ok(text))) => text,
+            // It answered, so that nothing is in the way.
+            Some(Ok(Err(reason))) => {
+                return Err(ClientError::ChainUnreachable {
+                    url: self.url.to_string(),
+                    reason,
+                    obstacle: None,
+                })
+            }
             Some(Err(error)) => return Err(self.unreachable(ClientError::text_of(&error)).await),
             None => return Err(self.unreachable("it is silent".into()).await),
         };
@@ -241,7 +249,8 @@ impl Rpc {
         Some(found)
     }
 
-    async fn post(&self, body: &str) -> Result<String, JsValue> {
+    /// The answer's text, or why it has none; fails when there is no answer.
+    async fn post(&self, body: &str) -> Result<Result<String, String>, JsValue> {
         let init = web_sys::RequestInit::new();
         init.set_method("POST");
         init.set_body(&JsValue::from_str(body));
@@ -249,34 +258,56 @@ impl Rpc {
         headers.set("content-type", "application/json")?;
         init.set_headers(&headers);
         // As natively: what asks is another server's then, and its answer with it.
-        init.set_redirect(web_sys::RequestRedirect::Error);
+        init.set_redirect(web_sys::RequestRedirect::Manual);
         let response: web_sys::Response = JsFuture::from(fetch(&self.url, &init)?).await?.dyn_into()?;
-        if !response.ok() {
-            return Err(JsValue::from_str(&format!("HTTP status {}", response.status())));
+        Ok(text_of(&response).await)
+    }
+}
+
+async fn text_of(response: &web_sys::Response) -> Result<String, String> {
+    match response.status() {
+        // As browsers show a redirect that they were told not to follow.
+        0 => Err("it sends on to another address, which is not followed".into()),
+        status if !response.ok() => Err(format!("HTTP status {status}")),
+        _ => {
+            let bytes = whole_body(response).await?;
+            String::from_utf8(bytes).map_err(|_| "its answer is no text".into())
         }
-        let bytes = whole_body(&response).await?;
-        String::from_utf8(bytes).map_err(|_| JsValue::from_str("its answer is no text"))
     }
 }
 
 /// An answer's body, which is not read further than [`rpc::MAX_ANSWER`] bytes.
-async fn whole_body(response: &web_sys::Response) -> Result<Vec<u8>, JsValue> {
+async fn whole_body(response: &web_sys::Response) -> Result<Vec<u8>, String> {
+    let words = |error: JsValue| ClientError::text_of(&error);
     let mut bytes = Vec::new();
     let Some(body) = response.body() else {
         return Ok(bytes);
     };
-    let reader: web_sys::ReadableStreamDefaultReader = body.get_reader().dyn_into()?;
+    let reader: web_sys::ReadableStreamDefaultReader =
+        body.get_reader().dyn_into().map_err(|_| "its answer is no stream")?;
+    let reading = Reading(reader);
     loop {
-        let read = JsFuture::from(reader.read()).await?;
-        let part = js_sys::Reflect::get(&read, &JsValue::from_str("value"))?;
+        let read = JsFuture::from(reading.0.read()).await.map_err(words)?;
+        let part = js_sys::Reflect::get(&read, &JsValue::from_str("value")).map_err(words)?;
         let Ok(part) = part.dyn_into::<js_sys::Uint8Array>() else {
             return Ok(bytes);
         };
         if bytes.len() + part.length() as usize > rpc::MAX_ANSWER {
-            // Whether that comes to an end is all the same.
-            let _ = reader.cancel();
-            return Err(JsValue::from_str("its answer is longer than any"));
+            return Err(format!("its answer has more than {} bytes", rpc::MAX_ANSWER));
         }
         bytes.extend(part.to_vec());
+    }
+}
+
+/// A body that is read. One that nobody reads on would keep its connection.
+struct Reading(web_sys::ReadableStreamDefaultReader);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        let ended = JsFuture::from(self.0.cancel());
+        // Whether that comes to an end is all the same.
+        wasm_bindgen_futures::spawn_local(async {
+            let _ = ended.await;
+        });
     }
 }

@@ -21,6 +21,8 @@ const FORMAT: u32 = 2;
 const WITHOUT_SIGNERS: u32 = 1;
 /// Networks of one wallet, at most.
 const MAX_NETWORKS: usize = 64;
+/// Books of payers with signers elsewhere, at most: wallets times networks.
+const MAX_SIGNERS: usize = 1024;
 /// Deals, and files, of one network, at most.
 const MAX_RECORDS: usize = 100_000;
 
@@ -108,6 +110,8 @@ pub enum BackupError {
     Format(u32),
     #[error("it has {0} networks, and {MAX_NETWORKS} are the most")]
     TooManyNetworks(usize),
+    #[error("it has {0} books of wallets, and {MAX_SIGNERS} are the most")]
+    TooManySigners(usize),
     #[error("it has {0} deals or files of one network, and {MAX_RECORDS} are the most")]
     TooManyRecords(usize),
     #[error("\"{0}\" is no network's genesis id")]
@@ -208,9 +212,11 @@ impl Backup {
     }
 
     fn check(&self) -> Result<(), BackupError> {
-        let most = self.networks.len().max(self.signers.len());
-        if most > MAX_NETWORKS {
-            return Err(BackupError::TooManyNetworks(most));
+        if self.networks.len() > MAX_NETWORKS {
+            return Err(BackupError::TooManyNetworks(self.networks.len()));
+        }
+        if self.signers.len() > MAX_SIGNERS {
+            return Err(BackupError::TooManySigners(self.signers.len()));
         }
         let mut seen = BTreeSet::new();
         for network in &self.networks {

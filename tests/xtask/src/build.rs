@@ -46,9 +46,10 @@ fn everything<T: Send>(
     let found = std::thread::scope(|scope| {
         let client = scope.spawn(|| stage("build: client", || package_client(project)));
         let beside = scope.spawn(beside);
-        stage("build: daemon", || natively(project))?;
-        joined(client)?;
-        joined(beside)
+        let native = stage("build: daemon", || natively(project));
+        let (client, beside) = (joined(client), joined(beside));
+        native.and(client)?;
+        beside
     })?;
     stage("build: page", || page(project))?;
     Ok(found)

@@ -215,6 +215,10 @@ pub fn mark_storage(dir: &Path, jobs: &Jobs) -> Result<(), MachinesError> {
 
 /// Marks a daemon's own storage, where each has one that is filled from the archive; this database's mark stays. Fails when it is another's.
 pub fn mark_own_storage(dir: &Path, jobs: &Jobs) -> Result<(), MachinesError> {
+    // A database that is refused here has no storage afterwards either, and may get another one.
+    if storage_id(jobs)?.is_none() {
+        check_new_storage(dir)?;
+    }
     let id = jobs.say_first(STORAGE, new_id().as_bytes())?;
     let id = String::from_utf8_lossy(&id);
     check_own_storage(dir, &id)?;

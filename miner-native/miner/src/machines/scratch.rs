@@ -49,8 +49,7 @@ impl ScratchFolder {
         let is_strange = |entry: std::io::Result<fs::DirEntry>| {
             entry.is_ok_and(|entry| entry.file_name() != "lost+found" && entry.file_name() != "lock")
         };
-        let found = mark_of(dir)?;
-        if found.is_none() && entries.any(is_strange) {
+        if mark_of(dir)?.is_none() && entries.any(is_strange) {
             return Err(refused("there are files in it, and it has no mark of a worker's"));
         }
         let path = dir.join("lock");
@@ -62,7 +61,7 @@ impl ScratchFolder {
             Err(TryLockError::Error(source)) => return Err(failed("lock", &path, source)),
         }
         let (path, mark) = (dir.join(MARK), format!("{id}-scratch"));
-        match found {
+        match mark_of(dir)? {
             Some(found) if found == mark => {}
             Some(_) => return Err(refused("it was used with another database")),
             None => write_whole(&path, mark.as_bytes(), 0o600).map_err(|source| failed("write", &path, source))?,

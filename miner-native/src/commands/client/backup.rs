@@ -9,14 +9,15 @@ use crate::commands::output::put_path;
 use crate::commands::wallet;
 use cid::Cid;
 use clap::Args;
-use sealdrop_backup::{key, NetworkBook, MAX_BACKUP_BYTES};
-use sealdrop_encryption::{decrypt_bytes, encrypt_bytes, Keys, Recipients, WorkFactor};
+use sealdrop_backup::{key, NetworkBook, SignerBook, MAX_BACKUP_BYTES};
+use sealdrop_encryption::{decrypt_bytes, encrypt_bytes, Identity, Keys, Passphrase, Recipients, WorkFactor};
 use sealdrop_wallet::{write_secret_file, Binding, Wallet};
 use serde_json::json;
-use shared::chain::Address;
+use shared::chain::{Address, RootKey};
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use zeroize::Zeroizing;
 
@@ -55,12 +56,12 @@ pub(super) fn backup(context: &CommandContext, arguments: Backup) -> Result<(), 
     let (deals, files) = networks.iter().fold((0, 0), |(deals, files), network| {
         (deals + network.deals.len(), files + network.files.len())
     });
-    let failed = |reason: String| CommandError::Backup {
-        path: file.clone(),
-        reason,
-    };
-    let made = sealdrop_backup::Backup::new(now_ms(), &root, networks).to_bytes();
-    let made = made.map_err(|error| failed(error.to_string()))?;
+    let identity = [key::identity(&root)];
+    let signers = kept_signers(&file, keys_of(passphrase.as_ref(), &identity), &root);
+    let made = sealdrop_backup::Backup::new(now_ms(), &root, networks)
+        .with_signers(signers)
+        .to_bytes();
+    let made = made.map_err(|error| failed(&file, error))?;
     let sealed = match &passphrase {
         Some(passphrase) => encrypt_bytes(&Recipients::Passphrase(passphrase, WorkFactor::default()), &made),
         None => encrypt_bytes(&Recipients::X25519(&[key::identity(&root).recipient()]), &made),
@@ -86,6 +87,46 @@ pub(super) fn backup(context: &CommandContext, arguments: Backup) -> Result<(), 
     Ok(())
 }
 
+/// The books of wallets that a backup of this account has at that place. They are not in the book here, and would be gone with it.
+fn kept_signers(file: &Path, keys: Keys<'_>, root: &RootKey) -> Vec<SignerBook> {
+    if !file.exists() {
+        return Vec::new();
+    }
+    let kept = decrypted(file, keys)
+        .ok()
+        .and_then(|bytes| sealdrop_backup::Backup::read(&bytes).ok());
+    match kept {
+        Some(kept) if kept.root().to_bytes() == root.to_bytes() => kept.signers,
+        _ => Vec::new(),
+    }
+}
+
+/// What a backup file has in it.
+fn decrypted(file: &Path, keys: Keys<'_>) -> Result<Zeroizing<Vec<u8>>, CommandError> {
+    let limit = MAX_BACKUP_BYTES as u64 + AROUND;
+    let mut sealed = Vec::new();
+    let read = crate::commands::open(file)?.take(limit).read_to_end(&mut sealed);
+    read.map_err(|source| CommandError::File {
+        action: "read",
+        path: file.to_owned(),
+        source,
+    })?;
+    let opened = decrypt_bytes(keys, &sealed).map_err(|error| failed(file, error))?;
+    Ok(Zeroizing::new(opened))
+}
+
+/// What opens a backup: the passphrase, or the account's own identity.
+fn keys_of<'a>(passphrase: Option<&'a Passphrase>, identity: &'a [Identity]) -> Keys<'a> {
+    passphrase.map_or(Keys::Identities(identity), Keys::Passphrase)
+}
+
+fn failed(file: &Path, reason: impl Display) -> CommandError {
+    CommandError::Backup {
+        path: file.to_owned(),
+        reason: reason.to_string(),
+    }
+}
+
 /// The key that signs all deals of a network in place of the root's accounts; where several do, they are left out.
 fn take_key(wallet: &Wallet, network: &mut NetworkBook, left_out: &mut BTreeSet<Address>) -> Result<(), CommandError> {
     let payers: BTreeSet<Address> = network.deals.iter().map(|deal| deal.deal.draft.payer.clone()).collect();
@@ -109,27 +150,12 @@ pub(super) fn restore(context: &CommandContext, arguments: Restore) -> Result<()
     let Restore { file, passphrase } = arguments;
     let passphrase = passphrase.read(false)?;
     let wallet = wallet::open(&context.target)?;
-    let failed = |reason: String| CommandError::Backup {
-        path: file.clone(),
-        reason,
+    let identity = match &passphrase {
+        Some(_) => None,
+        None => Some(key::identity(&wallet.root_key()?)),
     };
-    let limit = MAX_BACKUP_BYTES as u64 + AROUND;
-    let mut sealed = Vec::new();
-    let read = crate::commands::open(&file)?.take(limit).read_to_end(&mut sealed);
-    read.map_err(|source| CommandError::File {
-        action: "read",
-        path: file.clone(),
-        source,
-    })?;
-    let opened = match &passphrase {
-        Some(passphrase) => decrypt_bytes(Keys::Passphrase(passphrase), &sealed),
-        None => {
-            let identity = key::identity(&wallet.root_key()?);
-            decrypt_bytes(Keys::Identities(&[identity]), &sealed)
-        }
-    };
-    let opened = Zeroizing::new(opened.map_err(|error| failed(error.to_string()))?);
-    let backup = sealdrop_backup::Backup::restore(&opened, now_ms()).map_err(|error| failed(error.to_string()))?;
+    let opened = decrypted(&file, keys_of(passphrase.as_ref(), identity.as_slice()))?;
+    let backup = sealdrop_backup::Backup::restore(&opened, now_ms()).map_err(|error| failed(&file, error))?;
     wallet.restore(&backup.root())?;
     let book = context.book()?;
     let mut added = Added::default();
@@ -159,7 +185,7 @@ pub(super) fn restore(context: &CommandContext, arguments: Restore) -> Result<()
     if !elsewhere.is_empty() {
         let signers: Vec<String> = elsewhere.into_iter().collect();
         Report::new().note(format!(
-            "the backup has deals of {} too, whose keys are with a wallet elsewhere; they were left out, since a terminal asks no wallet: restore it on the page",
+            "the backup has deals and files of {} too, whose keys are with a wallet elsewhere; they were left out, since a terminal asks no wallet: restore it on the page",
             signers.join(", ")
         ));
     }
