@@ -103,6 +103,7 @@ export const findings: Readonly<Record<string, string>> = {
   'the message {} is there twice': '消息 {0} 出现了两次',
   'the last voucher pays {} FIL, and the deal costs {} FIL': '最后一张凭证支付 {0} FIL，而交易价格是 {1} FIL',
   'the price is more than all FIL': '价格超过全部 FIL',
+  'the price in FIL': '以 FIL 计的价格',
   'no sector has {} bytes': '没有 {0} 字节的扇区',
   'the vouchers are not those that these terms call for': '凭证与这些条款的要求不符',
   'data root': '数据根',
