@@ -32,11 +32,18 @@ pub fn check(project: &Project, program: &Path) -> Result<()> {
         let own = read(&project.wasm_output().join(file))?;
         let theirs = read(&made.join(file))?;
         ensure!(
-            own == theirs,
+            functions(&own) == functions(&theirs),
             "wasm-pack's {file} says other functions than the package's"
         );
     }
     Ok(())
+}
+
+/// The functions that types name, in one order: each profile lays them out as it likes, and names closures by its own way of mangling.
+fn functions(types: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = types.lines().filter(|line| !line.contains("closure")).collect();
+    lines.sort_unstable();
+    lines
 }
 
 fn read(path: &Path) -> Result<String> {
