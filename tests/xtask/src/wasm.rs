@@ -13,6 +13,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use wasm_bindgen_cli_support::Bindgen;
 
+use crate::build::joined;
 use crate::process;
 use crate::project::Project;
 use crate::stamp::Stamp;
@@ -120,10 +121,7 @@ pub fn build(project: &Project) -> Result<()> {
         bind_module(project, &DEVNET)?;
         // By itself: what it has of the encryption takes its random bytes from the page.
         build_plain(project, &BACKUP)?;
-        match beside.join() {
-            Ok(built) => built.map(drop),
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
+        joined(beside).map(drop)
     })
 }
 
