@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { freePorts } from './ports.mjs';
 
 const ROOT = resolve(import.meta.dirname, '../..');
-export const PROGRAM = process.env.SEALDROP_BIN ?? join(ROOT, 'target/release/sealdrop');
+export const PROGRAM = process.env.SEALDROP_BIN ?? join(ROOT, 'target/quick/sealdrop');
 /** The same with proofs that are fake, and named so: many sectors take no time to seal. */
 export const FAKE = process.env.SEALDROP_FAKE_BIN ?? join(dirname(PROGRAM), 'killable-daemon');
 const WEB = process.env.SEALDROP_WEB ?? join(ROOT, 'www/dist');

@@ -6,12 +6,17 @@ use std::thread::ScopedJoinHandle;
 use anyhow::Result;
 
 use crate::process::{run, stage};
-use crate::project::{Project, TESTING};
+use crate::project::{Project, QUICK};
 use crate::{npm, setup, wasm};
 
 /// Sets up and builds everything.
 pub fn all(project: &Project) -> Result<()> {
-    everything(project, daemon, || Ok(()))
+    everything(project, |project| daemon(project, QUICK), || Ok(()))
+}
+
+/// The same for whoever runs it elsewhere and for long: optimized as a whole.
+pub fn for_release(project: &Project) -> Result<()> {
+    everything(project, |project| daemon(project, "release"), || Ok(()))
 }
 
 /// The same with the programs that measure.
@@ -26,7 +31,7 @@ pub fn for_tests(project: &Project) -> Result<PathBuf> {
         run(
             project
                 .cargo()
-                .args(["build", "--profile", TESTING, "--lib", "--bins", "--tests"]),
+                .args(["build", "--profile", QUICK, "--lib", "--bins", "--tests"]),
             "build the daemon and the tests",
         )
     };
@@ -67,11 +72,17 @@ pub fn client(project: &Project) -> Result<()> {
 }
 
 /// The daemon alone: what only tests and measurements need takes minutes.
-fn daemon(project: &Project) -> Result<()> {
+fn daemon(project: &Project, profile: &str) -> Result<()> {
     run(
-        project
-            .cargo()
-            .args(["build", "--release", "--package", "sealdrop", "--bin", "sealdrop"]),
+        project.cargo().args([
+            "build",
+            "--profile",
+            profile,
+            "--package",
+            "sealdrop",
+            "--bin",
+            "sealdrop",
+        ]),
         "build the daemon",
     )
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::process::{self, stage};
-use crate::project::{Project, TESTING};
+use crate::project::{Project, QUICK};
 use crate::tally::Tally;
 
 /// One gate: its name and what it runs.
@@ -59,7 +59,7 @@ fn linted(project: &Project) -> Result<()> {
     cargo.args([
         "clippy",
         "--profile",
-        TESTING,
+        QUICK,
         "--all-targets",
         "--quiet",
         "--",
@@ -73,7 +73,7 @@ fn documented(project: &Project) -> Result<()> {
     let mut cargo = project.cargo();
     // Documentation is read in the source as often as made; there private items can be followed.
     cargo.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links");
-    cargo.args(["doc", "--profile", TESTING, "--no-deps", "--quiet"]);
+    cargo.args(["doc", "--profile", QUICK, "--no-deps", "--quiet"]);
     process::run(&mut cargo, "make the documentation without warnings")
 }
 

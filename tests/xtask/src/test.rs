@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::beside::Beside;
 use crate::process::{self, stage};
-use crate::project::{Project, TESTING};
+use crate::project::{Project, QUICK};
 use crate::tally::Tally;
 use crate::{bare, build, postgres, vectors};
 
@@ -98,7 +98,7 @@ fn node_tests(
         "--test-reporter-destination=stdout",
     ]);
     node.args(files);
-    let daemon = project.tested_daemon();
+    let daemon = project.quick_daemon();
     count(with_places(&mut node, project, &daemon, browser), purpose, tally)
 }
 
@@ -120,14 +120,14 @@ const SHARING: [&str; 9] = [
 ///
 /// The same flags as the build's, from the same folder, and never a package alone: nothing is compiled twice.
 fn rust_tests(project: &Project, browser: &Path, tally: &mut Tally) -> Result<()> {
-    let (server, daemon) = (postgres::Server::start()?, project.tested_daemon());
+    let (server, daemon) = (postgres::Server::start()?, project.quick_daemon());
     let mut run = |arguments: &[&str], purpose: &str| {
         let mut cargo = project.cargo();
         cargo.args(arguments).env("SEALDROP_POSTGRES", server.url());
         count(with_places(&mut cargo, project, &daemon, browser), purpose, tally)
     };
     if process::answer(project.cargo().args(["nextest", "--version"])).is_none() {
-        return run(&["test", "--profile", TESTING, "--no-fail-fast"], "run the Rust tests");
+        return run(&["test", "--profile", QUICK, "--no-fail-fast"], "run the Rust tests");
     }
     let others = format!("not binary(/^({})$/)", SHARING.join("|"));
     run(
@@ -135,18 +135,18 @@ fn rust_tests(project: &Project, browser: &Path, tally: &mut Tally) -> Result<()
             "nextest",
             "run",
             "--cargo-profile",
-            TESTING,
+            QUICK,
             "--no-fail-fast",
             "-E",
             &others,
         ],
         "run the Rust tests, each in its own process",
     )?;
-    let mut sharing = vec!["test", "--profile", TESTING, "--no-fail-fast"];
+    let mut sharing = vec!["test", "--profile", QUICK, "--no-fail-fast"];
     sharing.extend(SHARING.iter().flat_map(|file| ["--test", file]));
     run(&sharing, "run the Rust tests that share their set-up")?;
     run(
-        &["test", "--profile", TESTING, "--no-fail-fast", "--doc"],
+        &["test", "--profile", QUICK, "--no-fail-fast", "--doc"],
         "run the examples in the documentation",
     )
 }

@@ -28,7 +28,7 @@ pub fn run(project: &Project, args: &[String]) -> Result<()> {
     if let Some(miners) = miners {
         return many::run(project, miners, args);
     }
-    let mut daemon = Command::new(project.daemon());
+    let mut daemon = Command::new(project.quick_daemon());
     process::without_package_variables(&mut daemon);
     daemon
         .arg("daemon")

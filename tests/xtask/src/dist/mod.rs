@@ -68,7 +68,7 @@ pub fn run(project: &Project, args: &[String]) -> Result<()> {
     let program = match &asked.program {
         Some(program) => program.clone(),
         None => {
-            build::all(project)?;
+            build::for_release(project)?;
             project.daemon()
         }
     };

@@ -190,7 +190,7 @@ fn home_of(first: &Path, number: u16) -> PathBuf {
 }
 
 fn command(project: &Project, home: &Path, number: u16, miners: u16, args: &[String]) -> Command {
-    let mut daemon = Command::new(project.daemon());
+    let mut daemon = Command::new(project.quick_daemon());
     process::without_package_variables(&mut daemon);
     daemon.arg("daemon").arg("--home").arg(home_of(home, number));
     daemon.arg("--web").arg(project.www().join("dist"));
@@ -255,7 +255,7 @@ fn share_of_memory(miners: u16) -> Option<u64> {
 }
 
 fn summary(project: &Project, home: &Path, chain: &str, pages: &[String]) -> String {
-    let program = project.daemon();
+    let program = project.quick_daemon();
     let program = program
         .strip_prefix(&project.root)
         .unwrap_or(&program)
