@@ -2,6 +2,7 @@
 //! are `killable-daemon`. Left out where `SEALDROP_POSTGRES` names no server.
 
 use sealdrop_database::testing::database;
+use sealdrop_tests::kill::WINDOW_MS;
 use sealdrop_tests::node::{Node, Worker};
 use sealdrop_tests::scale::drill::same_keys;
 use sealdrop_tests::{bytes, killable, wait_for, Client};
@@ -166,4 +167,42 @@ fn machines_share_one_miner_and_whoever_falls_silent_is_replaced() {
     let commits = client.sent(&miner, "commitSector");
     assert_eq!(commits.len(), 2, "{commits:?}");
     assert!(commits.iter().all(|message| message["exitCode"] == 0), "{commits:?}");
+}
+
+#[test]
+fn a_proof_over_many_sectors_is_made_by_several_machines() {
+    let Some(url) = database("windows") else { return };
+    let storage = tempfile::tempdir().expect("there is room for a directory");
+    let folder = storage.path().to_string_lossy().into_owned();
+    let chain = Node::chain(&NETWORK);
+    let client = Client::new(&chain.url());
+    let shared = ["--database", &url, "--storage", &folder, "--database-work", "false"];
+    // So slow that the other machine gets its turn.
+    let mut daemon = Node::miner_unstarted(&chain.url(), "2KiB")
+        .with(&shared)
+        .with_environment(&[(WINDOW_MS, "2000")]);
+    daemon.start();
+    // It proves what lies in the storage, though it seals elsewhere.
+    let scratch = tempfile::tempdir().expect("there is room for a directory");
+    let dir = scratch.path().to_string_lossy().into_owned();
+    let worker = Worker::start_with(&url, storage.path(), "proves", &["--scratch", &dir]);
+    let miner = daemon.address();
+    (1..=3).for_each(|nth| store(&client, &miner, nth));
+    worker.says("step=proof-of-spacetime");
+    let proven = client.sent(&miner, "submitPoSt").len();
+    wait_for("the next proof", LIMIT, || {
+        (client.sent(&miner, "submitPoSt").len() > proven).then_some(())
+    });
+    let proofs = client.sent(&miner, "submitPoSt");
+    assert!(
+        proofs
+            .iter()
+            .all(|proof| proof["exitCode"] == 0 && proof["value"] == "0"),
+        "{proofs:?}"
+    );
+    assert!(
+        !daemon.log().contains("a partition was not made elsewhere"),
+        "{}",
+        daemon.log()
+    );
 }

@@ -335,7 +335,18 @@ async fn compute(
     let mut covered: Vec<(u64, Commitment)> = due.map(|sector| (sector.id, sector.comm_r)).collect();
     let mut given_up = BTreeSet::new();
     failpoint::hit_failpoint("post.begun");
-    let bytes = match service.prover.window_post(randomness, covered.clone()).await {
+    let claim = |sectors: Vec<(u64, Commitment)>, proof: Vec<u8>| WindowPoStClaim {
+        sector_size: service.sector_size,
+        prover_id: prover_id(&service.address),
+        randomness,
+        sectors,
+        proof,
+    };
+    let holds = |sectors: Vec<(u64, Commitment)>, proof: &[u8]| {
+        let claim = claim(sectors, proof.to_vec());
+        blocking(|| service.verifier.verify_window_post(&claim)).unwrap_or(false)
+    };
+    let bytes = match service.prover.window_post(randomness, covered.clone(), holds).await {
         Ok(bytes) => bytes,
         Err(error) => {
             let Some(faulty) = error.faulty().map(<[u64]>::to_vec) else {
@@ -358,17 +369,11 @@ async fn compute(
             tracing::error!(sectors = ?faulty, "given up: their files are not whole, and the others' proof is due");
             given_up.extend(faulty);
             covered.retain(|(id, _)| !given_up.contains(id));
-            service.prover.window_post(randomness, covered.clone()).await?
+            service.prover.window_post(randomness, covered.clone(), holds).await?
         }
     };
     failpoint::hit_failpoint("post.computed");
-    let claim = WindowPoStClaim {
-        sector_size: service.sector_size,
-        prover_id: prover_id(&service.address),
-        randomness,
-        sectors: covered,
-        proof: bytes,
-    };
+    let claim = claim(covered, bytes);
     if !blocking(|| service.verifier.verify_window_post(&claim))? {
         return Err(PostError::Invalid);
     }

@@ -29,8 +29,8 @@ pub use sealdrop_groth16::Report;
 pub use sealdrop_lanes::Kernel;
 pub use sector::{
     check_pre_commit, clear_cache, commit1, commit2, commit2_reported, data_commitment, layout, open_sector,
-    partitions, pre_commit1, pre_commit2, remove_unsealed, unseal_piece, unseal_range, window_post, write_unsealed,
-    OpenPiece, Piece, PlacedPiece, PreCommit, ProvingSector, SectorFiles, SectorIdentity, WindowProof,
+    partition_sectors, partitions, pre_commit1, pre_commit2, remove_unsealed, unseal_piece, unseal_range, window_post,
+    write_unsealed, OpenPiece, Piece, PlacedPiece, PreCommit, ProvingSector, SectorFiles, SectorIdentity, WindowProof,
     MAX_WINDOW_SECTORS, MIN_PIECE, PARTITION_PROOF_BYTES, PROOF_BYTES,
 };
 pub use session::{init, init_from, session, Session};

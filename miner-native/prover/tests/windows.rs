@@ -41,6 +41,18 @@ fn seven_sectors_are_proved_in_one_window_and_each_of_them_matters() {
         verify_window_post(SIZE, randomness, prover_id(), claimed, proof).expect("can verify")
     };
     assert!(verify(&claimed, &proof));
+    // Each partition is a proof of its own sectors alone, so that several machines may make one each.
+    let mut in_order = sectors.clone();
+    in_order.sort_by_key(|sector| sector.sector);
+    let parts = in_order
+        .chunks(partition_sectors(SIZE))
+        .zip([Implementation::own(), Implementation::Library].into_iter().cycle());
+    let parts = parts.map(|(part, by)| {
+        window_post(prover_id(), SIZE, randomness, part, by)
+            .expect("proves a partition")
+            .proof
+    });
+    assert!(verify(&claimed, &parts.collect::<Vec<_>>().concat()));
     for index in 0..claimed.len() {
         let mut other = claimed.clone();
         other[index].1[0] ^= 1;

@@ -44,6 +44,9 @@ pub struct Arguments {
 /// A step that a worker takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Taken {
+    /// Partitions of proofs-of-spacetime; memory is kept free for them
+    #[value(name = "window-post")]
+    WindowPost,
     #[value(name = "pre-commit-1")]
     PreCommit1,
     #[value(name = "pre-commit-2")]
@@ -57,6 +60,7 @@ enum Taken {
 impl Taken {
     fn step(self) -> Step {
         match self {
+            Self::WindowPost => Step::WindowPost,
             Self::PreCommit1 => Step::PreCommit1,
             Self::PreCommit2 => Step::PreCommit2,
             Self::Commit1 => Step::Commit1,

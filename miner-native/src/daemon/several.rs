@@ -9,7 +9,7 @@ use sealdrop_miner::machines::{
     check_brought, check_own_storage, check_storage, holder_name, mark_own_storage, mark_storage, storage_id,
     usual_name, version, Facts, Leading, MachinesError,
 };
-use sealdrop_miner::prover::elsewhere::{Elsewhere, Worker, WorkerSettings, STEPS};
+use sealdrop_miner::prover::elsewhere::{Elsewhere, Worker, WorkerSettings, SEALING};
 use sealdrop_miner::prover::Prover;
 use sealdrop_miner::staging::Staging;
 use sealdrop_miner::store::MinerStore;
@@ -142,7 +142,8 @@ pub(super) fn share(
         let settings = WorkerSettings {
             name: format!("{} (daemon)", usual_name()),
             memory: None,
-            steps: STEPS.to_vec(),
+            // Its proofs-of-spacetime it makes as the one that leads.
+            steps: SEALING.to_vec(),
             scratch: None,
         };
         let worker = Worker::new(jobs, prover.clone(), staging.clone(), settings, give_up);

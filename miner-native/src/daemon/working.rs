@@ -70,23 +70,24 @@ pub fn work(config: &WorkConfig, proofs: &dyn Proofs) -> Result<(), DaemonError>
         // What steps take here is learnt anew at each start.
         let rates = MinerStore::of(Arc::new(Memory::default())).rates();
         let prover = Arc::new(Prover::start(engine, facts.sector_size, rates));
-        prover.makes_no_posts();
         prover.allow(config.settings.memory.unwrap_or(0), 0);
         let mut settings = able(&prover, &config.settings, scratch.is_some())?;
+        let mut windows = prover.clone();
         if let (Some(scratch), Some((_, waits))) = (&scratch, &config.scratch) {
             settings.name = scratch.name(&settings.name, config.is_named)?;
             settings.scratch = Some(Scratch {
                 sectors: scratch.sectors(),
-                storage: sectors,
+                storage: sectors.clone(),
                 waits: *waits,
             });
+            windows = Arc::new(prover.with_engine(proofs.engine(prover_id, facts.sector_size, sectors)?));
         }
         let staging = Staging::of_another(storage.join("staging"));
         console::stdout(&format!(
             "{} seals for the miner of {}; Ctrl-C stops it, and what it was at goes to another machine",
             settings.name, config.url
         ));
-        let worker = Worker::new(jobs, prover, staging, settings, several::give_up);
+        let worker = Worker::new(jobs, prover, staging, settings, several::give_up).with_windows(windows);
         services::start_worker(worker, &mut supervisor);
         let ended = tokio::select! {
             () = signals.any() => Ok(()),
@@ -133,6 +134,10 @@ fn able(prover: &Prover, settings: &WorkerSettings, has_scratch: bool) -> Result
     }
     let mut able = settings.clone();
     able.steps.clear();
+    // What proofs-of-spacetime take is kept free for them, and the other steps have the rest.
+    if !settings.steps.contains(&Step::WindowPost) || check_step(Step::WindowPost).is_err() {
+        prover.makes_no_posts();
+    }
     for step in &settings.steps {
         match check_step(*step) {
             Ok(()) => able.steps.push(*step),

@@ -76,6 +76,9 @@ mod fake {
     use super::*;
     use crate::chain::keys::blake2b256;
 
+    /// Sectors of a partition, as at the development sizes of real proofs.
+    const PARTITION: usize = 2;
+
     /// A FAKE verifier for tests of the chain's rules, and for networks that exist only for tests: a "proof" is a hash of its claim, which anybody can compute. It
     /// proves nothing about storage; it only tells claims apart.
     #[derive(Debug, Clone, Copy, Default)]
@@ -93,12 +96,19 @@ mod fake {
             })
         }
 
-        /// The tag that passes for a proof of `claim`.
+        /// The tag that passes for a proof of `claim`: one for each partition, as a real proof has.
         pub fn window_post_tag(claim: &WindowPoStClaim) -> Vec<u8> {
-            tag(&WindowPoStClaim {
-                proof: Vec::new(),
-                ..claim.clone()
-            })
+            let partition = |sectors: &[(u64, Commitment)]| {
+                tag(&WindowPoStClaim {
+                    sectors: sectors.to_vec(),
+                    proof: Vec::new(),
+                    ..claim.clone()
+                })
+            };
+            match &claim.sectors[..] {
+                [] => partition(&[]),
+                sectors => sectors.chunks(PARTITION).flat_map(partition).collect(),
+            }
         }
 
         fn answer(&self, holds: bool) -> Result<bool, VerifierFault> {

@@ -14,6 +14,10 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// The variable that names the milliseconds which a partition of a proof-of-spacetime takes; none where it is not set.
+pub const WINDOW_MS: &str = "SEALDROP_FAKE_WINDOW_MS";
 
 /// See the module.
 pub struct FakeProofs;
@@ -34,6 +38,10 @@ impl Proofs for FakeProofs {
             prover_id,
             size,
             dir: sectors,
+            window: std::env::var(WINDOW_MS)
+                .ok()
+                .and_then(|ms| ms.parse().ok())
+                .map(Duration::from_millis),
         })))
     }
 
@@ -50,6 +58,8 @@ struct FakeEngine {
     prover_id: [u8; 32],
     size: SectorSize,
     dir: PathBuf,
+    /// What a partition of a proof-of-spacetime takes.
+    window: Option<Duration>,
 }
 
 fn failed(step: Step) -> impl Fn(std::io::Error) -> ProverError {
@@ -179,6 +189,9 @@ impl Engine for FakeEngine {
     fn window_post(&self, randomness: [u8; 32], sectors: &[(u64, Commitment)]) -> Result<Vec<u8>, ProverError> {
         for (sector, _) in sectors {
             self.check(*sector)?;
+        }
+        if let Some(each) = self.window {
+            std::thread::sleep(each * sectors.len().div_ceil(2) as u32);
         }
         Ok(FakeVerifier::window_post_tag(&WindowPoStClaim {
             sector_size: self.size,

@@ -8,7 +8,7 @@
 mod engine;
 mod life;
 
-pub use engine::FakeProofs;
+pub use engine::{FakeProofs, WINDOW_MS};
 pub(crate) use life::Conditions;
 pub use life::{killable, Ending, Life};
 

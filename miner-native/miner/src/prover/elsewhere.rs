@@ -6,8 +6,8 @@
 //! ```
 //! A step is posted with all that it depends on but the files, which lie where all machines reach them, or in a folder of the machine's own
 //! ([`Scratch`]). Its key is a digest of that: a daemon that
-//! crashed finds its step again, and what a machine finished before is found on the disk by [`super::Resuming`]. A proof-of-spacetime is never posted:
-//! it is made where it is due, at once.
+//! crashed finds its step again, and what a machine finished before is found on the disk by [`super::Resuming`]. Of a proof-of-spacetime partitions are
+//! posted, of the highest rank, while it is being made where it is due ([`super::windows`]).
 
 mod scratch;
 mod working;
@@ -17,18 +17,26 @@ pub use working::{Worker, WorkerSettings};
 
 use super::jobs::{JobState, JobView};
 use super::selection::Limits;
-use super::{Commitments, ProverError, Step};
+use super::{Commitments, OwnCode, ProverError, Step};
 use sealdrop_database::jobs::{Ended, Jobs, MachineView, NewJob, LEASE, LEASE_OF_FILES};
 use serde::{de::DeserializeOwned, Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use shared::piece::Commitment;
 use shared::sector::{Sealed, Sector, SectorStage};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The steps that other machines do, by their keys.
-pub const STEPS: [Step; 4] = [Step::Commit2, Step::Commit1, Step::PreCommit2, Step::PreCommit1];
+/// The steps that a sector takes, the last first.
+pub const SEALING: [Step; 4] = [Step::Commit2, Step::Commit1, Step::PreCommit2, Step::PreCommit1];
+/// The steps that other machines do, the most urgent first.
+pub const STEPS: [Step; 5] = [
+    Step::WindowPost,
+    Step::Commit2,
+    Step::Commit1,
+    Step::PreCommit2,
+    Step::PreCommit1,
+];
 /// A machine that was silent for longer does not count.
 const SILENT_MS: u64 = 60_000;
 /// Most sectors at once: one thread of the daemon waits for each.
@@ -36,9 +44,22 @@ const MOST_SECTORS: u64 = 256;
 /// Jobs that are listed.
 const LISTED: u32 = 1000;
 
+/// What is posted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Order {
+    /// Whether the own code is to be used (`sealing.ownProver`).
+    own_code: bool,
+    request: Request,
+}
+
 /// What is asked of a machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum Request {
+    /// A partition of a proof-of-spacetime: the sectors' numbers and replicas.
+    WindowPost {
+        randomness: [u8; 32],
+        sectors: Vec<(u64, [u8; 32])>,
+    },
     PreCommit1 {
         sector: Sector,
         ticket: [u8; 32],
@@ -77,6 +98,10 @@ pub struct Elsewhere {
     shares_files: bool,
     /// Sectors that the machines seal at once, as far as they were heard of.
     sectors: Arc<AtomicU64>,
+    /// Machines that make partitions of proofs-of-spacetime, as far as they were heard of.
+    for_windows: Arc<AtomicUsize>,
+    /// Whether machines are to use the own code.
+    own: Arc<OwnCode>,
 }
 
 impl Elsewhere {
@@ -86,7 +111,14 @@ impl Elsewhere {
             prover_id,
             shares_files,
             sectors: Arc::new(AtomicU64::new(1)),
+            for_windows: Arc::default(),
+            own: Arc::default(),
         }
+    }
+
+    /// The same, that has machines use the own code as this one does.
+    pub(super) fn by(self, own: Arc<OwnCode>) -> Self {
+        Self { own, ..self }
     }
 
     pub(super) fn shares_files(&self) -> bool {
@@ -98,6 +130,14 @@ impl Elsewhere {
         self.sectors.load(Ordering::Relaxed).clamp(1, MOST_SECTORS)
     }
 
+    /// Machines that make partitions of proofs-of-spacetime; none where they do not reach the sectors' files.
+    pub(super) fn machines_for_windows(&self) -> usize {
+        match self.shares_files {
+            true => self.for_windows.load(Ordering::Relaxed),
+            false => 0,
+        }
+    }
+
     /// Looks which machines there are; `proof` is what a zero-knowledge proof takes of memory. Returns the steps that no machine takes. Blocks its thread.
     pub fn look_around(&self, proof: u64) -> Result<Vec<Step>, ProverError> {
         let mut machines = self.jobs.machines()?;
@@ -105,11 +145,16 @@ impl Elsewhere {
         let sectors = machines.iter().map(|view| {
             let machine = &view.machine;
             let limits = Limits::of_machine(machine.cores, machine.memory, 0, proof, 0);
-            let takes = |step: Step| machine.kinds.iter().any(|kind| kind == step.key());
-            let labels = if takes(Step::PreCommit1) { limits.pre_commit1 } else { 0 };
-            labels + if takes(Step::Commit2) { limits.commit2 } else { 0 }
+            let labels = if takes(view, Step::PreCommit1) {
+                limits.pre_commit1
+            } else {
+                0
+            };
+            labels + if takes(view, Step::Commit2) { limits.commit2 } else { 0 }
         });
         self.sectors.store(sectors.sum(), Ordering::Relaxed);
+        let for_windows = machines.iter().filter(|view| takes(view, Step::WindowPost)).count();
+        self.for_windows.store(for_windows, Ordering::Relaxed);
         Ok(untaken(&machines))
     }
 
@@ -143,7 +188,7 @@ impl Elsewhere {
 
     pub(super) async fn pre_commit1(&self, sector: &Sector, ticket: [u8; 32]) -> Result<Vec<u8>, ProverError> {
         let (id, sector) = (sector.id, bare(sector));
-        self.output(Step::PreCommit1, id, Request::PreCommit1 { sector, ticket })
+        self.output(Step::PreCommit1, Some(id), Request::PreCommit1 { sector, ticket })
             .await
     }
 
@@ -155,7 +200,7 @@ impl Elsewhere {
     ) -> Result<Commitments, ProverError> {
         let (id, sector) = (sector.id, bare(sector));
         let request = Request::PreCommit2 { sector, ticket, output };
-        match self.ask(Step::PreCommit2, id, request).await? {
+        match self.ask(Step::PreCommit2, Some(id), request).await? {
             Answer::Commitments([comm_d, comm_r, comm_c]) => Ok(Commitments {
                 comm_d: Commitment(comm_d),
                 comm_r: Commitment(comm_r),
@@ -172,12 +217,23 @@ impl Elsewhere {
         seed: [u8; 32],
     ) -> Result<Vec<u8>, ProverError> {
         let (id, sector, sealed) = (sector.id, bare(sector), sealed.clone());
-        self.output(Step::Commit1, id, Request::Commit1 { sector, sealed, seed })
+        self.output(Step::Commit1, Some(id), Request::Commit1 { sector, sealed, seed })
             .await
     }
 
     pub(super) async fn commit2(&self, sector: u64, output: Vec<u8>) -> Result<Vec<u8>, ProverError> {
-        self.output(Step::Commit2, sector, Request::Commit2 { sector, output })
+        self.output(Step::Commit2, Some(sector), Request::Commit2 { sector, output })
+            .await
+    }
+
+    /// A partition of a proof-of-spacetime.
+    pub(super) async fn window_part(
+        &self,
+        randomness: [u8; 32],
+        sectors: &[(u64, Commitment)],
+    ) -> Result<Vec<u8>, ProverError> {
+        let sectors = sectors.iter().map(|(sector, comm_r)| (*sector, comm_r.0)).collect();
+        self.output(Step::WindowPost, None, Request::WindowPost { randomness, sectors })
             .await
     }
 
@@ -197,16 +253,18 @@ impl Elsewhere {
         }
     }
 
-    async fn output(&self, step: Step, sector: u64, request: Request) -> Result<Vec<u8>, ProverError> {
+    async fn output(&self, step: Step, sector: Option<u64>, request: Request) -> Result<Vec<u8>, ProverError> {
         match self.ask(step, sector, request).await? {
             Answer::Output(output) => Ok(output),
             Answer::Commitments(_) => Err(nonsense(step)),
         }
     }
 
-    async fn ask(&self, step: Step, sector: u64, request: Request) -> Result<Answer, ProverError> {
-        let input = encode(step, &request)?;
-        let key = format!("{}/{sector}/{}", hex::encode(self.prover_id), digest(step, &input));
+    async fn ask(&self, step: Step, sector: Option<u64>, request: Request) -> Result<Answer, ProverError> {
+        let own_code = self.own.is_enabled();
+        let input = encode(step, &Order { own_code, request })?;
+        let of = sector.map_or_else(|| "window".to_owned(), |sector| sector.to_string());
+        let key = format!("{}/{of}/{}", hex::encode(self.prover_id), digest(step, &input));
         let jobs = self.jobs.clone();
         let unwanted = Unwanted::default();
         let is_unwanted = unwanted.0.clone();
@@ -216,9 +274,9 @@ impl Elsewhere {
                     key: &key,
                     kind: step.key(),
                     rank: rank(step),
-                    sector: Some(sector),
-                    // A proof needs none of the sector's files.
-                    sticks: step != Step::Commit2,
+                    sector,
+                    // A seal's proof needs none of the sector's files, and that of a window those of all.
+                    sticks: !matches!(step, Step::WindowPost | Step::Commit2),
                     lease: if step.writes() { LEASE_OF_FILES } else { LEASE },
                     input: &input,
                 })?;
@@ -226,6 +284,11 @@ impl Elsewhere {
                     return Err(ProverError::NotLeading);
                 };
                 match jobs.wait(id, || is_unwanted.load(Ordering::Relaxed))? {
+                    None if step == Step::WindowPost => {
+                        // It is of this window alone, and was made by another.
+                        jobs.remove(id)?;
+                        return Err(ProverError::NoThread { step });
+                    }
                     None => return Err(ProverError::NoThread { step }),
                     Some(Ended::Gone) => {}
                     Some(ended) => {
@@ -259,13 +322,17 @@ pub fn is_awake(view: &MachineView) -> bool {
     view.silent_ms < SILENT_MS
 }
 
-/// The steps that none of these machines takes.
+/// The steps of sealing that none of these machines takes.
 pub fn untaken(machines: &[MachineView]) -> Vec<Step> {
     let is_taken = |step: &Step| {
         let mut awake = machines.iter().filter(|view| is_awake(view));
-        awake.any(|view| view.machine.kinds.iter().any(|kind| kind == step.key()))
+        awake.any(|view| takes(view, *step))
     };
-    STEPS.into_iter().filter(|step| !is_taken(step)).collect()
+    SEALING.into_iter().filter(|step| !is_taken(step)).collect()
+}
+
+fn takes(view: &MachineView, step: Step) -> bool {
+    view.machine.kinds.iter().any(|kind| kind == step.key())
 }
 
 /// Tells a thread that waits for a step when nobody wants it any more.

@@ -19,6 +19,7 @@ mod resuming;
 mod room;
 mod scheduler;
 pub mod selection;
+mod windows;
 pub mod work;
 
 pub use engine::{prover_size, Commitments, Engine, RealEngine, RealVerifier};
@@ -87,7 +88,18 @@ impl Prover {
             own: self.own.clone(),
             size: self.size,
             scheduler: self.scheduler.clone(),
-            elsewhere: Some(elsewhere),
+            elsewhere: Some(elsewhere.by(self.own.clone())),
+        }
+    }
+
+    /// The same machine at the files of another engine; what both do shares its memory and its cores.
+    pub fn with_engine(&self, engine: Arc<dyn Engine>) -> Self {
+        Self {
+            own: engine.own_code(),
+            engine,
+            size: self.size,
+            scheduler: self.scheduler.clone(),
+            elsewhere: None,
         }
     }
 
@@ -96,9 +108,13 @@ impl Prover {
         self.scheduler.reserve(0);
     }
 
-    /// Whether this machine could ever do a step.
+    /// Whether this machine could ever do a step. A proof-of-spacetime takes what is kept free for it, which must not be all that there is.
     pub fn check_step(&self, step: Step) -> Result<(), ProverError> {
-        self.scheduler.check(&self.order(self.here(step), None, 1))
+        let order = self.order(self.here(step), None, 1);
+        match step {
+            Step::WindowPost => self.scheduler.check_reserve(&order),
+            _ => self.scheduler.check(&order),
+        }
     }
 
     /// The step as this machine does it.
@@ -151,7 +167,7 @@ impl Prover {
     pub fn jobs(&self) -> Vec<JobView> {
         let mut jobs = self.scheduler.jobs();
         if let Some(elsewhere) = &self.elsewhere {
-            jobs.retain(|job| !elsewhere::STEPS.contains(&job.step));
+            jobs.retain(|job| !elsewhere::SEALING.contains(&job.step));
             match elsewhere.list() {
                 Ok(listed) => jobs.extend(listed),
                 Err(error) => tracing::warn!(%error, "the jobs cannot be listed"),
@@ -308,16 +324,41 @@ impl Prover {
         self.run(Step::Tidy, sector, job).await
     }
 
-    /// See [`Engine::window_post`].
+    /// See [`Engine::window_post`]. Other machines make partitions of it, if they take them; what they make counts only if it `holds` for its sectors.
     pub async fn window_post(
         &self,
         randomness: [u8; 32],
-        sectors: Vec<(u64, Commitment)>,
+        mut sectors: Vec<(u64, Commitment)>,
+        holds: impl Fn(Vec<(u64, Commitment)>, &[u8]) -> bool,
     ) -> Result<Vec<u8>, ProverError> {
+        let _due = self.post_is_due();
+        sectors.sort_unstable_by_key(|(sector, _)| *sector);
+        let parts: Vec<&[(u64, Commitment)]> = sectors.chunks(self.partition_sectors()).collect();
+        let machines = self.elsewhere.as_ref().map_or(0, Elsewhere::machines_for_windows);
+        if let (Some(elsewhere), 1.., 2..) = (&self.elsewhere, machines, parts.len()) {
+            let here = |part: &[(u64, Commitment)]| self.window_part(randomness, part.to_vec());
+            let there = |part| elsewhere.window_part(randomness, part);
+            let holds = |part: &[(u64, Commitment)], proof: &[u8]| holds(part.to_vec(), proof);
+            let most = machines * windows::POSTED_EACH;
+            match windows::made_together(&parts, most, here, there, holds).await {
+                // Whoever opens all of them names all that are damaged.
+                Err(error) if error.faulty().is_some() => {}
+                done => return done,
+            }
+        }
+        self.window_part(randomness, sectors).await
+    }
+
+    /// The proof over these sectors, which may be a partition of a larger one, on this machine.
+    async fn window_part(&self, randomness: [u8; 32], sectors: Vec<(u64, Commitment)>) -> Result<Vec<u8>, ProverError> {
         let (engine, order) = (self.engine.clone(), self.order(Step::WindowPost, None, sectors.len()));
         let _due = self.post_is_due();
         let job = move || engine.window_post(randomness, &sectors);
         self.scheduler.run(order, job).await
+    }
+
+    fn partition_sectors(&self) -> usize {
+        prover_size(self.size).map_or(1, sealdrop_prover::partition_sectors)
     }
 
     /// Gets a piece back out of its replica, to the staging directory.

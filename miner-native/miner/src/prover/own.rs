@@ -55,9 +55,13 @@ impl OwnCode {
         self.enabled.store(enabled, Relaxed);
     }
 
+    pub fn is_enabled(&self) -> bool {
+        self.enabled.load(Relaxed)
+    }
+
     /// Who makes zero-knowledge proofs now.
     pub fn of_proofs(&self) -> Implementation {
-        match self.enabled.load(Relaxed) {
+        match self.is_enabled() {
             true => Implementation::own(),
             false => Implementation::Library,
         }
@@ -92,7 +96,7 @@ impl OwnCode {
 
     pub fn status(&self) -> OwnCodeStatus {
         OwnCodeStatus {
-            enabled: self.enabled.load(Relaxed),
+            enabled: self.is_enabled(),
             kernel: match Kernel::best() {
                 Kernel::Ifma => "ifma".into(),
                 Kernel::Portable => "portable".into(),

@@ -249,6 +249,22 @@ impl Scheduler {
         }
     }
 
+    /// Fails when what is kept free for a proof-of-spacetime would be more than half of the memory.
+    pub(super) fn check_reserve(&self, order: &Order) -> Result<(), ProverError> {
+        let state = self.inner.state();
+        let reserve = state.plan.reserve;
+        let budget = state.limits.memory.saturating_add(reserve) / 2;
+        match order.cost.memory {
+            needed if needed > budget => Err(ProverError::TooLittleMemory {
+                step: order.step,
+                needed,
+                budget,
+                reserve,
+            }),
+            _ => Ok(()),
+        }
+    }
+
     fn enqueue<T: Send + 'static>(
         &self,
         order: Order,

@@ -21,6 +21,8 @@ pub use sealing::{
 pub use staging::{data_commitment, write_unsealed, OpenPiece};
 pub use unsealing::{unseal_piece, unseal_range};
 pub use upkeep::{open_sector, remove_unsealed};
-pub use window::{partitions, window_post, ProvingSector, WindowProof, MAX_WINDOW_SECTORS, PARTITION_PROOF_BYTES};
+pub use window::{
+    partition_sectors, partitions, window_post, ProvingSector, WindowProof, MAX_WINDOW_SECTORS, PARTITION_PROOF_BYTES,
+};
 
 pub(crate) use window::field_safe;

@@ -31,8 +31,13 @@ pub struct ProvingSector {
 
 /// Partitions of a window proof for `sectors` sectors: two sectors to a partition at the development sizes.
 pub fn partitions(size: SectorSize, sectors: usize) -> usize {
-    let (_, proof) = registered(size);
-    sectors.div_ceil(proof.sector_count())
+    sectors.div_ceil(partition_sectors(size))
+}
+
+/// Sectors of one partition. Those of a window are in the order of their numbers, and each partition of its proof is [`window_post`] of its own sectors: the
+/// places where a sector is opened follow from randomness and number alone.
+pub fn partition_sectors(size: SectorSize) -> usize {
+    registered(size).1.sector_count()
 }
 
 /// Randomness as the proofs take it: the top two bits of the last byte cleared, so that it is a field

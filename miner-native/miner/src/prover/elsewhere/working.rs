@@ -55,6 +55,8 @@ pub struct WorkerSettings {
 pub struct Worker {
     jobs: Jobs,
     prover: Arc<Prover>,
+    /// The same machine at the storage's files.
+    windows: Arc<Prover>,
     staging: Staging,
     machine: Machine,
     steps: Vec<Step>,
@@ -125,6 +127,7 @@ impl Worker {
         };
         Self {
             jobs,
+            windows: prover.clone(),
             prover,
             staging,
             machine,
@@ -133,6 +136,11 @@ impl Worker {
             held: Arc::default(),
             give_up: Arc::new(give_up),
         }
+    }
+
+    /// The same, which makes proofs-of-spacetime by `windows`, at the storage's files, where it seals in a folder of its own.
+    pub fn with_windows(self, windows: Arc<Prover>) -> Self {
+        Self { windows, ..self }
     }
 
     /// Takes steps and does them until it is to stop; what it holds then is free for others at once. Fails when another machine has its name.

@@ -1,16 +1,25 @@
 //! What a step asks for, computed; and what it needs of a machine that is gone, made again.
 
-use super::super::{decode, encode, Answer, Request};
+use super::super::{decode, encode, Answer, Order, Request};
 use super::{Worker, MOST_TRIES};
 use crate::prover::{Commitments, ProverError, Step};
 use sealdrop_database::jobs::Claim;
+use shared::piece::Commitment;
 use shared::sector::{Sealed, Sector};
 
 impl Worker {
     /// Does a step that was taken; returns its result as it is told.
     pub(super) async fn compute(&self, step: Step, claim: &Claim) -> Result<Vec<u8>, ProverError> {
         let prover = &self.prover;
-        let answer = match decode(step, &claim.input)? {
+        let Order { own_code, request } = decode(step, &claim.input)?;
+        prover.use_own_code(own_code);
+        let answer = match request {
+            Request::WindowPost { randomness, sectors } => {
+                let sectors = sectors.into_iter().map(|(sector, comm_r)| (sector, Commitment(comm_r)));
+                let windows = &self.windows;
+                windows.use_own_code(own_code);
+                Answer::Output(windows.window_part(randomness, sectors.collect()).await?)
+            }
             Request::PreCommit1 { sector, ticket } => {
                 Answer::Output(prover.pre_commit1(&sector, ticket, &self.staging).await?)
             }
