@@ -189,6 +189,9 @@ fn a_proof_over_many_sectors_is_made_by_several_machines() {
     let miner = daemon.address();
     (1..=3).for_each(|nth| store(&client, &miner, nth));
     worker.says("step=proof-of-spacetime");
+    wait_for("a partition of another machine", LIMIT, || {
+        daemon.log().contains("others=1").then_some(())
+    });
     let proven = client.sent(&miner, "submitPoSt").len();
     wait_for("the next proof", LIMIT, || {
         (client.sent(&miner, "submitPoSt").len() > proven).then_some(())

@@ -359,6 +359,8 @@ async fn compute(
                 &service.policy,
             );
             let deadline = Epoch(window.end.0.saturating_sub(margin));
+            // It may have taken long to find that out.
+            let height = height.max(service.chain.heads().borrow().height);
             // Given up only when that saves others: files that are gone may come back, a lost sector does not.
             if height < deadline || faulty.len() >= covered.len() {
                 return Err(PostError::Faulty {

@@ -36,7 +36,7 @@ pub struct Arguments {
     /// Memory for jobs, in MiB [default: what the machine has free]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..))]
     memory_mib: Option<u64>,
-    /// The steps that it takes, separated by commas [default: all]
+    /// The steps that it takes, separated by commas [default: all that its memory allows]
     #[arg(long, value_name = "STEP", value_delimiter = ',')]
     steps: Vec<Taken>,
 }
@@ -95,6 +95,7 @@ pub fn run(arguments: Arguments, proofs: &dyn Proofs) -> Result<()> {
         storage: arguments.storage,
         params: params.context("there is no home directory to keep parameters in; give a folder with --params DIR")?,
         scratch: arguments.scratch.map(|dir| (dir, arguments.scratch_wait)),
+        names_steps: !arguments.steps.is_empty(),
         is_named: arguments.name.is_some(),
         settings: WorkerSettings {
             name: arguments.name.unwrap_or_else(usual_name),

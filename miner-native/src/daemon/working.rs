@@ -7,7 +7,7 @@ use sealdrop_miner::console;
 use sealdrop_miner::descriptors;
 use sealdrop_miner::machines::{check_storage, storage_id, DatabaseUrl, Facts, MachinesError, ScratchFolder};
 use sealdrop_miner::prover::elsewhere::{Scratch, Worker, WorkerSettings};
-use sealdrop_miner::prover::{Prover, Step};
+use sealdrop_miner::prover::{Prover, ProverError, Step};
 use sealdrop_miner::staging::Staging;
 use sealdrop_miner::store::MinerStore;
 use sealdrop_miner::supervisor::{RestartPolicy, Supervisor};
@@ -28,7 +28,10 @@ pub struct WorkConfig {
     pub params: PathBuf,
     /// A folder of this machine's own to seal in, and how long what lies there is waited for.
     pub scratch: Option<(PathBuf, Duration)>,
+    /// What it is to do, all steps where its operator named none.
     pub settings: WorkerSettings,
+    /// Whether the operator named the steps.
+    pub names_steps: bool,
     /// Whether the operator named it, or it is called as machines are.
     pub is_named: bool,
 }
@@ -71,7 +74,7 @@ pub fn work(config: &WorkConfig, proofs: &dyn Proofs) -> Result<(), DaemonError>
         let rates = MinerStore::of(Arc::new(Memory::default())).rates();
         let prover = Arc::new(Prover::start(engine, facts.sector_size, rates));
         prover.allow(config.settings.memory.unwrap_or(0), 0);
-        let mut settings = able(&prover, &config.settings, scratch.is_some())?;
+        let mut settings = able(&prover, &chosen(&prover, config, scratch.is_some()), scratch.is_some())?;
         let mut windows = prover.clone();
         if let (Some(scratch), Some((_, waits))) = (&scratch, &config.scratch) {
             settings.name = scratch.name(&settings.name, config.is_named)?;
@@ -87,7 +90,7 @@ pub fn work(config: &WorkConfig, proofs: &dyn Proofs) -> Result<(), DaemonError>
             "{} seals for the miner of {}; Ctrl-C stops it, and what it was at goes to another machine",
             settings.name, config.url
         ));
-        let worker = Worker::new(jobs, prover, staging, settings, several::give_up).with_windows(windows);
+        let worker = Worker::new(jobs, prover, staging, settings, several::give_up).apart(windows);
         services::start_worker(worker, &mut supervisor);
         let ended = tokio::select! {
             () = signals.any() => Ok(()),
@@ -117,16 +120,37 @@ fn storage(
     }
 }
 
-/// With the steps alone that this machine has the memory for; fails when it has it for none. In a folder of its own it may have to make again what the steps
-/// before left on a machine that is gone.
-fn able(prover: &Prover, settings: &WorkerSettings, has_scratch: bool) -> Result<WorkerSettings, DaemonError> {
-    let check_step = |step: Step| match step {
+/// What it is to do. Where its operator named no steps, proofs-of-spacetime are among them only if there can be more than one partition to share out, and if
+/// what is kept free for them keeps it from no other step.
+fn chosen(prover: &Prover, config: &WorkConfig, has_scratch: bool) -> WorkerSettings {
+    let mut settings = config.settings.clone();
+    let could = |makes_posts: bool| {
+        prover.makes_posts(makes_posts);
+        let steps = settings.steps.iter();
+        steps
+            .filter(|step| check_step(prover, **step, has_scratch).is_ok())
+            .count()
+    };
+    if !config.names_steps && (!prover.shares_windows() || could(true) < could(false)) {
+        settings.steps.retain(|step| *step != Step::WindowPost);
+    }
+    settings
+}
+
+fn check_step(prover: &Prover, step: Step, has_scratch: bool) -> Result<(), ProverError> {
+    match step {
         Step::PreCommit2 | Step::Commit1 if has_scratch => prover
             .check_step(Step::PreCommit1)
             .and_then(|()| prover.check_step(Step::PreCommit2))
             .and_then(|()| prover.check_step(step)),
         _ => prover.check_step(step),
-    };
+    }
+}
+
+/// With the steps alone that this machine has the memory for; fails when it has it for none. In a folder of its own it may have to make again what the steps
+/// before left on a machine that is gone.
+fn able(prover: &Prover, settings: &WorkerSettings, has_scratch: bool) -> Result<WorkerSettings, DaemonError> {
+    let check_step = |step: Step| check_step(prover, step, has_scratch);
     let together = [Step::PreCommit1, Step::PreCommit2, Step::Commit1];
     let taken = together.iter().filter(|step| settings.steps.contains(step)).count();
     if has_scratch && (1..together.len()).contains(&taken) {
@@ -135,9 +159,7 @@ fn able(prover: &Prover, settings: &WorkerSettings, has_scratch: bool) -> Result
     let mut able = settings.clone();
     able.steps.clear();
     // What proofs-of-spacetime take is kept free for them, and the other steps have the rest.
-    if !settings.steps.contains(&Step::WindowPost) || check_step(Step::WindowPost).is_err() {
-        prover.makes_no_posts();
-    }
+    prover.makes_posts(settings.steps.contains(&Step::WindowPost) && check_step(Step::WindowPost).is_ok());
     for step in &settings.steps {
         match check_step(*step) {
             Ok(()) => able.steps.push(*step),

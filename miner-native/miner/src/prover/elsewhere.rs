@@ -237,6 +237,16 @@ impl Elsewhere {
             .await
     }
 
+    /// Takes away what is left of partitions that were posted: nobody waits for them any more. Waits for nothing.
+    pub(super) fn forget_windows(&self) {
+        let jobs = self.jobs.clone();
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = jobs.remove_of_no_sector() {
+                tracing::warn!(%error, "partitions of a proof that was made stay posted until the next one");
+            }
+        });
+    }
+
     /// Ends what is posted of a sector; fails while a machine may be at its files still.
     pub(super) fn cancel(&self, sector: u64) -> Result<(), ProverError> {
         match sealdrop_database::blocking(|| self.jobs.cancel(sector))? {
@@ -261,15 +271,20 @@ impl Elsewhere {
     }
 
     async fn ask(&self, step: Step, sector: Option<u64>, request: Request) -> Result<Answer, ProverError> {
+        let of = sector.map_or_else(|| "window".to_owned(), |sector| sector.to_string());
+        // Who computes it is no part of what it is: the same step is found again under another setting.
+        let asked = digest(step, &encode(step, &request)?);
+        let key = format!("{}/{of}/{asked}", hex::encode(self.prover_id));
         let own_code = self.own.is_enabled();
         let input = encode(step, &Order { own_code, request })?;
-        let of = sector.map_or_else(|| "window".to_owned(), |sector| sector.to_string());
-        let key = format!("{}/{of}/{}", hex::encode(self.prover_id), digest(step, &input));
         let jobs = self.jobs.clone();
         let unwanted = Unwanted::default();
         let is_unwanted = unwanted.0.clone();
         let asking = move || -> Result<Answer, ProverError> {
             let ended = loop {
+                if is_unwanted.load(Ordering::Relaxed) {
+                    return Err(ProverError::NoThread { step });
+                }
                 let posted = jobs.post(&NewJob {
                     key: &key,
                     kind: step.key(),

@@ -103,12 +103,22 @@ impl Prover {
         }
     }
 
-    /// Keeps no memory free for proofs-of-spacetime from now on: this machine makes none.
-    pub fn makes_no_posts(&self) {
-        self.scheduler.reserve(0);
+    /// Keeps memory free for proofs-of-spacetime from now on, or none: this machine makes none.
+    pub fn makes_posts(&self, makes: bool) {
+        self.scheduler.reserve(if makes { self.post_memory() } else { 0 });
     }
 
-    /// Whether this machine could ever do a step. A proof-of-spacetime takes what is kept free for it, which must not be all that there is.
+    /// What a proof-of-spacetime takes of memory, in bytes.
+    pub fn post_memory(&self) -> u64 {
+        self.engine.cost(Step::WindowPost).memory
+    }
+
+    /// Whether a window may have more than one partition, which machines can share out.
+    pub fn shares_windows(&self) -> bool {
+        self.partition_sectors() < sealdrop_prover::MAX_WINDOW_SECTORS
+    }
+
+    /// Whether this machine could ever do a step. A proof-of-spacetime takes what is kept free for it.
     pub fn check_step(&self, step: Step) -> Result<(), ProverError> {
         let order = self.order(self.here(step), None, 1);
         match step {
@@ -133,6 +143,10 @@ impl Prover {
 
     /// Has the own code compute from the next step on, or filecoin-proofs.
     pub fn use_own_code(&self, own: bool) {
+        if self.own.is_enabled() == own {
+            // What the machine has free is measured only where something changes: what runs has taken its share of it already.
+            return;
+        }
         self.own.enable(own);
         self.scheduler.set_proof_memory(self.proof_memory());
     }
@@ -340,10 +354,16 @@ impl Prover {
             let there = |part| elsewhere.window_part(randomness, part);
             let holds = |part: &[(u64, Commitment)], proof: &[u8]| holds(part.to_vec(), proof);
             let most = machines * windows::POSTED_EACH;
-            match windows::made_together(&parts, most, here, there, holds).await {
+            let made = windows::made_together(&parts, most, here, there, holds).await;
+            elsewhere.forget_windows();
+            match made {
+                Ok((proof, others)) => {
+                    tracing::info!(partitions = parts.len(), others, "a proof-of-spacetime was shared out");
+                    return Ok(proof);
+                }
                 // Whoever opens all of them names all that are damaged.
                 Err(error) if error.faulty().is_some() => {}
-                done => return done,
+                Err(error) => return Err(error),
             }
         }
         self.window_part(randomness, sectors).await

@@ -249,17 +249,16 @@ impl Scheduler {
         }
     }
 
-    /// Fails when what is kept free for a proof-of-spacetime would be more than half of the memory.
+    /// Fails when a proof-of-spacetime takes more than all of the memory.
     pub(super) fn check_reserve(&self, order: &Order) -> Result<(), ProverError> {
-        let state = self.inner.state();
-        let reserve = state.plan.reserve;
-        let budget = state.limits.memory.saturating_add(reserve) / 2;
+        let plan = self.inner.state().plan;
+        let budget = Plan { reserve: 0, ..plan }.limits().memory;
         match order.cost.memory {
             needed if needed > budget => Err(ProverError::TooLittleMemory {
                 step: order.step,
                 needed,
                 budget,
-                reserve,
+                reserve: 0,
             }),
             _ => Ok(()),
         }

@@ -4,7 +4,7 @@
 //! the randomness and the sector's number alone (FIP-0061). So a partition is a job like a step of sealing, of the highest rank.
 //!
 //! The machine whose duty the proof is waits for nobody: it begins at the first partition, the others at the last, and where they meet it makes what the
-//! others are still at, too. Whichever comes first counts. So the proof comes no later than it would without them, but for what is checked of theirs.
+//! others are still at, too. Whichever comes first counts.
 
 use super::ProverError;
 use futures::future::{select, Either};
@@ -15,7 +15,8 @@ use std::future::Future;
 /// Partitions that are posted for each machine: one that it makes, and one that it finds at once after that.
 pub(super) const POSTED_EACH: usize = 2;
 
-/// Has all `parts` made, here one after the other and elsewhere `most` at once, and joins their proofs. What comes from elsewhere counts only if it `holds`.
+/// Has all `parts` made, here one after the other and elsewhere `most` at once, and joins their proofs; says how many came from elsewhere. Such a one counts
+/// only if it `holds`.
 ///
 /// # Errors
 /// What the first partition that is made here fails with. What fails elsewhere is made here next: it may be the sectors that fail it.
@@ -25,7 +26,7 @@ pub(super) async fn made_together<P: Copy, H, E>(
     here: impl Fn(P) -> H,
     elsewhere: impl Fn(P) -> E,
     holds: impl Fn(P, &[u8]) -> bool,
-) -> Result<Vec<u8>, ProverError>
+) -> Result<(Vec<u8>, usize), ProverError>
 where
     H: Future<Output = Result<Vec<u8>, ProverError>>,
     E: Future<Output = Result<Vec<u8>, ProverError>>,
@@ -38,6 +39,7 @@ where
     let mut untaken = all();
     let mut proofs: BTreeMap<usize, Vec<u8>> = BTreeMap::new();
     let mut failed = VecDeque::new();
+    let mut others = 0;
     let mut asked = FuturesUnordered::new();
     while let Some((next, part)) = failed
         .pop_front()
@@ -59,7 +61,9 @@ where
             };
             match first {
                 Either::Left(made) => drop(proofs.insert(next, made?)),
-                Either::Right(Some((at, part, Ok(proof)))) if holds(part, &proof) => drop(proofs.insert(at, proof)),
+                Either::Right(Some((at, part, Ok(proof)))) if holds(part, &proof) => {
+                    others += usize::from(proofs.insert(at, proof).is_none());
+                }
                 Either::Right(Some((at, part, answer))) => {
                     let reason = answer.map_or_else(|error| error.to_string(), |_| "it does not hold".to_owned());
                     tracing::warn!(
@@ -75,7 +79,7 @@ where
             }
         }
     }
-    Ok(proofs.into_values().flatten().collect())
+    Ok((proofs.into_values().flatten().collect(), others))
 }
 
 #[cfg(test)]
@@ -115,7 +119,7 @@ mod tests {
         let began = tokio::time::Instant::now();
         let made = made_together(&(0..parts).collect::<Vec<_>>(), 2 * POSTED_EACH, make, elsewhere, holds).await;
         let took = began.elapsed();
-        (made, took, here.take())
+        (made.map(|(proof, _)| proof), took, here.take())
     }
 
     const SECOND: Duration = Duration::from_secs(1);

@@ -120,12 +120,21 @@ impl Jobs {
         Ok(left.unwrap_or(LEASE_OF_FILES))
     }
 
-    /// Takes away what nobody holds and nobody rests from: whoever posted it is gone, and what is wanted still is
+    /// Takes away all jobs of no sector, whoever holds them: they change no files, and are wanted for a moment only.
+    pub fn remove_of_no_sector(&self) -> Result<(), DatabaseError> {
+        let removed = self.ask_leading(|session| {
+            let query = format!("DELETE FROM {} WHERE sector IS NULL", session.quoted("jobs"));
+            session.client()?.execute(&query, &[]).map(drop).map_err(Fault::of)
+        });
+        removed.map(drop)
+    }
+
+    /// Takes away what nobody holds and nobody rests from, and all jobs of no sector: whoever posted them is gone, and what is wanted still is
     /// posted again.
     pub fn clear(&self) -> Result<(), DatabaseError> {
         let cleared = self.ask_leading(|session| {
             let query = format!(
-                "DELETE FROM {} WHERE (holder IS NULL OR ended_at IS NOT NULL OR lease_until < now()) AND not_before <= now()",
+                "DELETE FROM {} WHERE sector IS NULL OR (holder IS NULL OR ended_at IS NOT NULL OR lease_until < now()) AND not_before <= now()",
                 session.quoted("jobs")
             );
             session.client()?.execute(&query, &[]).map(drop).map_err(Fault::of)

@@ -393,3 +393,29 @@ fn whoever_does_not_lead_any_more_posts_and_takes_away_nothing() {
     one.clear().unwrap();
     assert_eq!(two.post(&job("a", 1, Some(7))).unwrap(), Some(id), "it is as it was");
 }
+
+#[test]
+fn what_is_of_no_sector_goes_with_whoever_wanted_it() {
+    let Some(jobs) = jobs("moment") else { return };
+    let ids = ["held", "put off", "open"].map(|key| jobs.post(&job(key, 1, None)).unwrap().unwrap());
+    let of_a_sector = jobs.post(&job("seal", 2, Some(7))).unwrap().unwrap();
+    let held = take(&jobs, "one").expect("it is free");
+    let put_off = take(&jobs, "one").expect("it is free");
+    let later = Outcome::NotNow("there is no room".to_owned());
+    assert_eq!(jobs.end("one", &put_off, &later).unwrap(), Verdict::Kept);
+    jobs.clear().unwrap();
+    for id in ids {
+        assert_eq!(jobs.result(id).unwrap(), Some(Ended::Gone));
+    }
+    assert_eq!(
+        jobs.end("one", &held, &Outcome::Done(vec![1])).unwrap(),
+        Verdict::Lost,
+        "it is nobody's any more"
+    );
+    jobs.post(&job("again", 1, None)).unwrap();
+    let sealing = jobs.post(&job("seal", 2, Some(8))).unwrap().unwrap();
+    jobs.remove_of_no_sector().unwrap();
+    assert_eq!(jobs.result(sealing).unwrap(), None, "that of a sector stays");
+    assert_eq!(jobs.result(of_a_sector).unwrap(), Some(Ended::Gone));
+    assert_eq!(take(&jobs, "one").map(|claim| claim.id), Some(sealing));
+}

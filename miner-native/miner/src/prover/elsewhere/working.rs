@@ -55,8 +55,8 @@ pub struct WorkerSettings {
 pub struct Worker {
     jobs: Jobs,
     prover: Arc<Prover>,
-    /// The same machine at the storage's files.
-    windows: Arc<Prover>,
+    /// The same machine at the storage's files, where it is none that leads.
+    windows: Option<Arc<Prover>>,
     staging: Staging,
     machine: Machine,
     steps: Vec<Step>,
@@ -73,6 +73,8 @@ struct Held {
     ended: Notify,
     /// Until when nothing is taken.
     rest: Mutex<Option<Instant>>,
+    /// Until when no proof-of-spacetime is.
+    rest_of_windows: Mutex<Option<Instant>>,
 }
 
 #[derive(Clone, Copy)]
@@ -90,13 +92,21 @@ impl Held {
     }
 
     fn rest(&self) {
-        *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + REST);
+        begin_rest(&self.rest);
     }
 
     fn rests(&self) -> bool {
-        let rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
-        rest.is_some_and(|until| Instant::now() < until)
+        is_resting(&self.rest)
     }
+}
+
+fn begin_rest(rest: &Mutex<Option<Instant>>) {
+    *rest.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + REST);
+}
+
+fn is_resting(rest: &Mutex<Option<Instant>>) -> bool {
+    let rest = rest.lock().unwrap_or_else(PoisonError::into_inner);
+    rest.is_some_and(|until| Instant::now() < until)
 }
 
 impl Worker {
@@ -117,8 +127,16 @@ impl Worker {
         if let Some(memory) = memory {
             prover.allow(memory, 0);
         }
+        let kept = if steps.contains(&Step::WindowPost) {
+            prover.post_memory()
+        } else {
+            0
+        };
         let machine = Machine {
-            memory: memory.or_else(machine::available_memory).unwrap_or(0),
+            memory: memory
+                .or_else(machine::available_memory)
+                .unwrap_or(0)
+                .saturating_sub(kept),
             cores: machine::cores(),
             kinds: steps.iter().map(|step| step.key().to_owned()).collect(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -127,7 +145,7 @@ impl Worker {
         };
         Self {
             jobs,
-            windows: prover.clone(),
+            windows: None,
             prover,
             staging,
             machine,
@@ -138,9 +156,12 @@ impl Worker {
         }
     }
 
-    /// The same, which makes proofs-of-spacetime by `windows`, at the storage's files, where it seals in a folder of its own.
-    pub fn with_windows(self, windows: Arc<Prover>) -> Self {
-        Self { windows, ..self }
+    /// The same on a machine that is only a worker: it computes by what each order says, and makes proofs-of-spacetime by `windows`, at the storage's files.
+    pub fn apart(self, windows: Arc<Prover>) -> Self {
+        Self {
+            windows: Some(windows),
+            ..self
+        }
     }
 
     /// Takes steps and does them until it is to stop; what it holds then is free for others at once. Fails when another machine has its name.
@@ -184,7 +205,7 @@ impl Worker {
 
     async fn take_steps(&self, lifeline: &Lifeline) -> Result<(), ServiceError> {
         loop {
-            // With all of its places taken a machine asks nobody: only the end of a step makes room.
+            // With all of its places taken a machine asks nobody: only the end of a step makes room. For a proof-of-spacetime there is nearly always room.
             let kinds = self.kinds_with_room();
             if kinds.is_empty() || self.held.rests() {
                 lifeline.beat();
@@ -222,7 +243,11 @@ impl Worker {
 
     /// The kinds of steps of which one would start at once: what this machine has no room for must not hide what it has room for.
     fn kinds_with_room(&self) -> Vec<&'static str> {
-        let would_start = |step: &&Step| !self.prover.would_start(&[(**step, None)]).is_empty();
+        let rests = is_resting(&self.held.rest_of_windows);
+        let would_start = |step: &&Step| {
+            let may = !rests || **step != Step::WindowPost;
+            may && !self.prover.would_start(&[(**step, None)]).is_empty()
+        };
         self.steps.iter().filter(would_start).map(|step| step.key()).collect()
     }
 
@@ -278,6 +303,12 @@ impl Worker {
             Ok(output) => {
                 lifeline.well(FILES);
                 Outcome::Done(output)
+            }
+            // Whoever posted it makes it now. What is wrong with this machine's way to the files must not keep the others from it.
+            Err(error) if step == Step::WindowPost => {
+                tracing::error!(job = claim.id, %step, %error, "a partition failed: no proof-of-spacetime is taken for a minute");
+                begin_rest(&self.held.rest_of_windows);
+                Outcome::Failed(error.to_string().into_bytes())
             }
             Err(error) if error.is_shortage() => {
                 tracing::error!(job = claim.id, %step, %error, "there is no room: nothing more is taken for a minute");
@@ -388,6 +419,10 @@ impl Worker {
         let Some(job) = self.held.jobs().get(&id).copied() else {
             return;
         };
+        if job.step == Step::WindowPost {
+            // As usual: it was made by the one that leads.
+            return;
+        }
         tracing::warn!(job = id, step = %job.step, "a step was lost: another machine has it, or nobody wants it any more");
         if job.writes {
             (self.give_up)("a step was lost that changes a sector's files: it must not go on beside another machine's");

@@ -12,12 +12,14 @@ impl Worker {
     pub(super) async fn compute(&self, step: Step, claim: &Claim) -> Result<Vec<u8>, ProverError> {
         let prover = &self.prover;
         let Order { own_code, request } = decode(step, &claim.input)?;
-        prover.use_own_code(own_code);
+        // A daemon's own prover is its operator's, and changes with the setting.
+        for apart in self.windows.iter().flat_map(|windows| [prover, windows]) {
+            apart.use_own_code(own_code);
+        }
         let answer = match request {
             Request::WindowPost { randomness, sectors } => {
                 let sectors = sectors.into_iter().map(|(sector, comm_r)| (sector, Commitment(comm_r)));
-                let windows = &self.windows;
-                windows.use_own_code(own_code);
+                let windows = self.windows.as_ref().unwrap_or(prover);
                 Answer::Output(windows.window_part(randomness, sectors.collect()).await?)
             }
             Request::PreCommit1 { sector, ticket } => {
