@@ -113,11 +113,6 @@ impl Prover {
         self.engine.cost(Step::WindowPost).memory
     }
 
-    /// Whether a window may have more than one partition, which machines can share out.
-    pub fn shares_windows(&self) -> bool {
-        self.partition_sectors() < sealdrop_prover::MAX_WINDOW_SECTORS
-    }
-
     /// Whether this machine could ever do a step. A proof-of-spacetime takes what is kept free for it.
     pub fn check_step(&self, step: Step) -> Result<(), ProverError> {
         let order = self.order(self.here(step), None, 1);
@@ -336,49 +331,6 @@ impl Prover {
         let engine = self.engine.clone();
         let job = move || engine.clear_cache(sector);
         self.run(Step::Tidy, sector, job).await
-    }
-
-    /// See [`Engine::window_post`]. Other machines make partitions of it, if they take them; what they make counts only if it `holds` for its sectors.
-    pub async fn window_post(
-        &self,
-        randomness: [u8; 32],
-        mut sectors: Vec<(u64, Commitment)>,
-        holds: impl Fn(Vec<(u64, Commitment)>, &[u8]) -> bool,
-    ) -> Result<Vec<u8>, ProverError> {
-        let _due = self.post_is_due();
-        sectors.sort_unstable_by_key(|(sector, _)| *sector);
-        let parts: Vec<&[(u64, Commitment)]> = sectors.chunks(self.partition_sectors()).collect();
-        let machines = self.elsewhere.as_ref().map_or(0, Elsewhere::machines_for_windows);
-        if let (Some(elsewhere), 1.., 2..) = (&self.elsewhere, machines, parts.len()) {
-            let here = |part: &[(u64, Commitment)]| self.window_part(randomness, part.to_vec());
-            let there = |part| elsewhere.window_part(randomness, part);
-            let holds = |part: &[(u64, Commitment)], proof: &[u8]| holds(part.to_vec(), proof);
-            let most = machines * windows::POSTED_EACH;
-            let made = windows::made_together(&parts, most, here, there, holds).await;
-            elsewhere.forget_windows();
-            match made {
-                Ok((proof, others)) => {
-                    tracing::info!(partitions = parts.len(), others, "a proof-of-spacetime was shared out");
-                    return Ok(proof);
-                }
-                // Whoever opens all of them names all that are damaged.
-                Err(error) if error.faulty().is_some() => {}
-                Err(error) => return Err(error),
-            }
-        }
-        self.window_part(randomness, sectors).await
-    }
-
-    /// The proof over these sectors, which may be a partition of a larger one, on this machine.
-    async fn window_part(&self, randomness: [u8; 32], sectors: Vec<(u64, Commitment)>) -> Result<Vec<u8>, ProverError> {
-        let (engine, order) = (self.engine.clone(), self.order(Step::WindowPost, None, sectors.len()));
-        let _due = self.post_is_due();
-        let job = move || engine.window_post(randomness, &sectors);
-        self.scheduler.run(order, job).await
-    }
-
-    fn partition_sectors(&self) -> usize {
-        prover_size(self.size).map_or(1, sealdrop_prover::partition_sectors)
     }
 
     /// Gets a piece back out of its replica, to the staging directory.

@@ -6,21 +6,77 @@
 //! The machine whose duty the proof is waits for nobody: it begins at the first partition, the others at the last, and where they meet it makes what the
 //! others are still at, too. Whichever comes first counts.
 
-use super::ProverError;
+use super::elsewhere::Elsewhere;
+use super::{prover_size, Prover, ProverError, Step};
 use futures::future::{select, Either};
 use futures::stream::{FuturesUnordered, StreamExt};
+use shared::piece::Commitment;
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 
 /// Partitions that are posted for each machine: one that it makes, and one that it finds at once after that.
-pub(super) const POSTED_EACH: usize = 2;
+const POSTED_EACH: usize = 2;
+
+impl Prover {
+    /// See [`super::Engine::window_post`]. Other machines make partitions of it, if they take them; what they make counts only if it `holds` for its sectors.
+    pub async fn window_post(
+        &self,
+        randomness: [u8; 32],
+        mut sectors: Vec<(u64, Commitment)>,
+        holds: impl Fn(Vec<(u64, Commitment)>, &[u8]) -> bool,
+    ) -> Result<Vec<u8>, ProverError> {
+        let _due = self.post_is_due();
+        sectors.sort_unstable_by_key(|(sector, _)| *sector);
+        let parts: Vec<&[(u64, Commitment)]> = sectors.chunks(self.partition_sectors()).collect();
+        let machines = self.elsewhere.as_ref().map_or(0, Elsewhere::machines_for_windows);
+        if let (Some(elsewhere), 1.., 2..) = (&self.elsewhere, machines, parts.len()) {
+            let here = |part: &[(u64, Commitment)]| self.window_part(randomness, part.to_vec());
+            let there = |part| elsewhere.window_part(randomness, part);
+            let holds = |part: &[(u64, Commitment)], proof: &[u8]| holds(part.to_vec(), proof);
+            let most = machines * POSTED_EACH;
+            let made = made_together(&parts, most, here, there, holds).await;
+            elsewhere.forget_windows();
+            match made {
+                Ok((proof, others)) => {
+                    tracing::info!(partitions = parts.len(), others, "a proof-of-spacetime was shared out");
+                    return Ok(proof);
+                }
+                // Whoever opens all of them names all that are damaged.
+                Err(error) if error.faulty().is_some() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.window_part(randomness, sectors).await
+    }
+
+    /// The proof over these sectors, which may be a partition of a larger one, on this machine.
+    pub(super) async fn window_part(
+        &self,
+        randomness: [u8; 32],
+        sectors: Vec<(u64, Commitment)>,
+    ) -> Result<Vec<u8>, ProverError> {
+        let (engine, order) = (self.engine.clone(), self.order(Step::WindowPost, None, sectors.len()));
+        let _due = self.post_is_due();
+        let job = move || engine.window_post(randomness, &sectors);
+        self.scheduler.run(order, job).await
+    }
+
+    fn partition_sectors(&self) -> usize {
+        prover_size(self.size).map_or(1, sealdrop_prover::partition_sectors)
+    }
+
+    /// Whether a window may have more than one partition, which machines can share out.
+    pub fn shares_windows(&self) -> bool {
+        self.partition_sectors() < sealdrop_prover::MAX_WINDOW_SECTORS
+    }
+}
 
 /// Has all `parts` made, here one after the other and elsewhere `most` at once, and joins their proofs; says how many came from elsewhere. Such a one counts
 /// only if it `holds`.
 ///
 /// # Errors
 /// What the first partition that is made here fails with. What fails elsewhere is made here next: it may be the sectors that fail it.
-pub(super) async fn made_together<P: Copy, H, E>(
+async fn made_together<P: Copy, H, E>(
     parts: &[P],
     most: usize,
     here: impl Fn(P) -> H,
@@ -85,7 +141,6 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::prover::Step;
     use std::cell::RefCell;
     use std::time::Duration;
 

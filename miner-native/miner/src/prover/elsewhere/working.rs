@@ -5,7 +5,9 @@
 //! of the database for [`SILENCE`] or because another machine has it now, must not go on: a thread cannot be stopped, so the process is.
 
 mod computing;
+mod held;
 
+use self::held::{begin_rest, is_resting, Held, Holding};
 use super::scratch::TIDY_EVERY;
 use super::{step_of, Scratch};
 use crate::clock;
@@ -14,16 +16,12 @@ use crate::staging::Staging;
 use crate::supervisor::{Lifeline, ServiceError};
 use sealdrop_database::blocking;
 use sealdrop_database::jobs::{Claim, Jobs, Leadership, Machine, OpenJob, Outcome, Verdict, BEAT, SILENCE};
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
 use tracing::Instrument;
 
 /// How long a look at the jobs is put off at most when nothing is told.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// How long a machine takes nothing after a step failed by what is wrong with the machine itself.
-const REST: Duration = Duration::from_secs(60);
 /// How often a step is tried, wherever, that fails by what is wrong with machines.
 const MOST_TRIES: u32 = 4;
 /// How long a name is held after the last sign of life.
@@ -64,49 +62,6 @@ pub struct Worker {
     held: Arc<Held>,
     /// Ends the process, with the reason.
     give_up: Arc<dyn Fn(&str) + Send + Sync>,
-}
-
-#[derive(Default)]
-struct Held {
-    jobs: Mutex<BTreeMap<i64, Holding>>,
-    /// Told when a step has ended.
-    ended: Notify,
-    /// Until when nothing is taken.
-    rest: Mutex<Option<Instant>>,
-    /// Until when no proof-of-spacetime is.
-    rest_of_windows: Mutex<Option<Instant>>,
-}
-
-#[derive(Clone, Copy)]
-struct Holding {
-    fence: i64,
-    step: Step,
-    sector: Option<u64>,
-    /// Whether a thread may be changing a sector's files.
-    writes: bool,
-}
-
-impl Held {
-    fn jobs(&self) -> MutexGuard<'_, BTreeMap<i64, Holding>> {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn rest(&self) {
-        begin_rest(&self.rest);
-    }
-
-    fn rests(&self) -> bool {
-        is_resting(&self.rest)
-    }
-}
-
-fn begin_rest(rest: &Mutex<Option<Instant>>) {
-    *rest.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + REST);
-}
-
-fn is_resting(rest: &Mutex<Option<Instant>>) -> bool {
-    let rest = rest.lock().unwrap_or_else(PoisonError::into_inner);
-    rest.is_some_and(|until| Instant::now() < until)
 }
 
 impl Worker {
